@@ -1,0 +1,205 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+
+/** A folder imports only from folders on lower floors. */
+const FLOORS: Readonly<Record<string, number>> = {
+  base: 0,
+  manifest: 1,
+  protocol: 2,
+  checkpoint: 2,
+  session: 3,
+  storage: 4,
+  server: 5,
+  client: 5,
+  cli: 6,
+};
+const WITHOUT_EMITTERS = new Set(['base', 'manifest', 'protocol', 'checkpoint', 'session', 'storage']);
+const MAX_LINES = 300;
+const SRC = path.resolve(import.meta.dirname, '../src');
+
+interface Source {
+  /** Path below `src/`, with slashes. */
+  readonly file: string;
+  readonly text: string;
+}
+
+interface Import {
+  readonly specifier: string;
+  /** What stands between `import` and `from`; empty for `import 'x'` and `import('x')`. */
+  readonly clause: string;
+}
+
+const STATIC_IMPORT = /^[ \t]*(?:import|export)\b([^'"`;=()]*?)\bfrom\s*(['"])([^'"\n]+)\2/gm;
+const BARE_IMPORT = /^[ \t]*import\s*(['"])([^'"\n]+)\1/gm;
+const DYNAMIC_IMPORT = /\bimport\s*\(\s*(['"`])([^'"`\n]+)\1/g;
+
+/** Static, type-only, side-effect and dynamic imports, and re-exports; comment lines do not count. */
+function importsOf(text: string): Import[] {
+  const code = text.replaceAll(/^[ \t]*(?:\/\/|\/?\*).*$/gm, '');
+  return [
+    ...Array.from(code.matchAll(STATIC_IMPORT), (m) => ({ clause: m[1]!.trim(), specifier: m[3]! })),
+    ...Array.from(code.matchAll(BARE_IMPORT), (m) => ({ clause: '', specifier: m[2]! })),
+    ...Array.from(code.matchAll(DYNAMIC_IMPORT), (m) => ({ clause: '', specifier: m[2]! })),
+  ];
+}
+
+const folderOf = (file: string): string => (file.includes('/') ? file.slice(0, file.indexOf('/')) : '');
+
+const isPackage = (specifier: string, name: string): boolean =>
+  specifier === name || specifier.startsWith(`${name}/`);
+
+function faultOfRelative(file: string, specifier: string): string | undefined {
+  const target = path.posix.normalize(path.posix.join(path.posix.dirname(file), specifier));
+  const from = folderOf(file);
+  const to = folderOf(target);
+  if (target.startsWith('../')) return `leaves src/ by ${specifier}`;
+  if (!specifier.endsWith('.ts')) return `imports ${specifier} without its .ts extension`;
+  if (from === to) return undefined;
+  const floor = FLOORS[from];
+  const below = FLOORS[to];
+  if (floor === undefined || below === undefined) return `imports ${specifier}, which is on no floor`;
+  return below < floor ? undefined : `imports ${to}/ (floor ${below}) from ${from}/ (floor ${floor})`;
+}
+
+function faultOfPackage(file: string, { specifier, clause }: Import): string | undefined {
+  const folder = folderOf(file);
+  if (isPackage(specifier, 'undici') && !/^client\/connection[^/]*\.ts$/.test(file)) {
+    return 'imports undici outside src/client/connection*.ts';
+  }
+  if (isPackage(specifier, 'p-retry') && folder !== 'client') return 'imports p-retry outside src/client';
+  const takesOnlyOthers =
+    clause.includes('{') && !/\bEventEmitter\b|\bdefault\b|^(?:type\s+)?\w+\s*,/.test(clause);
+  if (/^(?:node:)?events$/.test(specifier) && !takesOnlyOthers && WITHOUT_EMITTERS.has(folder)) {
+    return `imports EventEmitter in ${folder}/`;
+  }
+  return undefined;
+}
+
+function faultsOfFile({ file, text }: Source): string[] {
+  const faults: string[] = [];
+  const lines = text.split('\n').length - (text.endsWith('\n') ? 1 : 0);
+  if (FLOORS[folderOf(file)] === undefined) faults.push('is in no folder of the house');
+  if (path.posix.basename(file) === 'index.ts') faults.push('is a barrel');
+  if (/(?:^|\/)utils?(?:\/|\.)/.test(file)) faults.push('is named utils');
+  if (lines > MAX_LINES) faults.push(`has ${lines} lines, more than ${MAX_LINES}`);
+  return faults;
+}
+
+/** Everything in the sources that breaks the rules of the house, one line each. */
+function faultsOf(sources: readonly Source[]): string[] {
+  return sources.flatMap((source) => {
+    const ofImports = importsOf(source.text).map((found) =>
+      found.specifier.startsWith('.')
+        ? faultOfRelative(source.file, found.specifier)
+        : faultOfPackage(source.file, found),
+    );
+    const faults = [...faultsOfFile(source), ...ofImports.filter((fault) => fault !== undefined)];
+    return faults.map((fault) => `${source.file} ${fault}`);
+  });
+}
+
+function readSources(): Source[] {
+  return readdirSync(SRC, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts'))
+    .map((file) => ({
+      file: file.replaceAll(path.sep, '/'),
+      text: readFileSync(path.join(SRC, file), 'utf8'),
+    }));
+}
+
+describe('the checker', () => {
+  const bad: [why: string, file: string, text: string, fault: string][] = [
+    ['a static import upwards', 'base/a.ts', `import { x } from '../cli/x.ts';`, 'imports cli/'],
+    [
+      'a type import upwards',
+      'session/a.ts',
+      `import type { X } from '../storage/x.ts';`,
+      'imports storage/',
+    ],
+    ['a dynamic import upwards', 'session/a.ts', `await import('../server/x.ts');`, 'imports server/'],
+    ['a type query upwards', 'base/a.ts', `type X = import('../cli/x.ts').X;`, 'imports cli/'],
+    ['a re-export upwards', 'base/a.ts', `export * from '../session/x.ts';`, 'imports session/'],
+    ['a side-effect import upwards', 'base/a.ts', `import '../cli/main.ts';`, 'imports cli/'],
+    [
+      'an import over several lines',
+      'base/a.ts',
+      `import {\n  x,\n  y,\n} from '../cli/x.ts';`,
+      'imports cli/',
+    ],
+    [
+      'folders of one floor',
+      'protocol/a.ts',
+      `import { x } from '../checkpoint/x.ts';`,
+      'imports checkpoint/',
+    ],
+    [
+      'a server that sees the client',
+      'server/a.ts',
+      `import { x } from '../client/x.ts';`,
+      'imports client/',
+    ],
+    [
+      'an import from a deeper folder',
+      'client/b/a.ts',
+      `import { x } from '../../server/x.ts';`,
+      'imports server/',
+    ],
+    ['an import from outside src/', 'cli/a.ts', `import x from '../../package.json';`, 'leaves src/'],
+    [
+      'an import without extension',
+      'cli/a.ts',
+      `import { x } from './x';`,
+      'imports ./x without its .ts extension',
+    ],
+    ['undici elsewhere', 'client/push.ts', `import { Pool } from 'undici';`, 'imports undici'],
+    ['undici loaded lazily elsewhere', 'cli/a.ts', `await import('undici');`, 'imports undici'],
+    ['p-retry elsewhere', 'server/a.ts', `import pRetry from 'p-retry';`, 'imports p-retry'],
+    [
+      'an emitter',
+      'storage/a.ts',
+      `import { once, EventEmitter } from 'node:events';`,
+      'imports EventEmitter',
+    ],
+    ['an emitter by default import', 'base/a.ts', `import Emitter from 'events';`, 'imports EventEmitter'],
+    ['a barrel', 'base/index.ts', '', 'is a barrel'],
+    ['a utils file', 'base/utils.ts', '', 'is named utils'],
+    ['a utils folder', 'cli/utils/a.ts', '', 'is named utils'],
+    ['a folder without a floor', 'misc/a.ts', '', 'is in no folder of the house'],
+    ['a file in no folder', 'a.ts', '', 'is in no folder of the house'],
+    ['a file that is too long', 'base/a.ts', '\n'.repeat(MAX_LINES + 1), 'has 301 lines'],
+  ];
+
+  it.each(bad)('finds %s', (_why, file, text, fault) => {
+    expect(faultsOf([{ file, text }])).toEqual([expect.stringContaining(`${file} ${fault}`)]);
+  });
+
+  it('passes what the rules allow', () => {
+    const good: Source[] = [
+      { file: 'base/a.ts', text: `import { once } from 'node:events';\n// import '../cli/main.ts';\n` },
+      {
+        file: 'cli/a.ts',
+        text: `await import('../client/x.ts');\nimport type { X } from '../server/x.ts';\n`,
+      },
+      {
+        file: 'client/connection-pool.ts',
+        text: `import { Pool } from 'undici';\nimport { y } from './y.ts';\n`,
+      },
+      { file: 'client/retry.ts', text: `import pRetry from 'p-retry';\n` },
+      { file: 'base/long.ts', text: '\n'.repeat(MAX_LINES) },
+    ];
+    expect(faultsOf(good)).toEqual([]);
+  });
+});
+
+describe('src/', () => {
+  const sources = readSources();
+
+  it('has files to check', () => {
+    expect(sources.map(({ file }) => file)).toContain('base/errors.ts');
+  });
+
+  it('keeps the rules of the house: lower floors only, no barrels, no utils, short files, one owner per package', () => {
+    expect(faultsOf(sources)).toEqual([]);
+  });
+});
