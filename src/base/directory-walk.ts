@@ -1,0 +1,98 @@
+import type { Directory } from './directory.ts';
+import { CairnError } from './errors.ts';
+import { checkRelativePath } from './safe-path.ts';
+
+/** How missing directories are met on the way: made (mode 0777 less the umask), and their parents synced at once. */
+export interface WalkOptions {
+  readonly create?: boolean;
+  /** fsync of each parent in which a directory was made or may have been made by an interrupted run. */
+  readonly sync?: boolean;
+}
+
+/** One step down, as {@link WalkOptions} say. @throws CairnError like {@link Directory.openChild} */
+export function stepInto(parent: Directory, name: string, options: WalkOptions): Directory {
+  if (options.create !== true) return parent.openChild(name);
+  const child = parent.makeChild(name);
+  try {
+    if (options.sync === true) parent.sync();
+  } catch (error) {
+    child.close();
+    throw error;
+  }
+  return child;
+}
+
+/**
+ * The open parent directory of `relativePath` below `root`, and the last name. The caller closes `directory`, which is
+ * never `root` itself.
+ *
+ * @throws CairnError `path-unsafe` (also for ''), `not-found`, `not-directory`, `symlink-refused`, storage codes
+ */
+export function resolveParent(
+  root: Directory,
+  relativePath: string,
+  options: WalkOptions = {},
+): { directory: Directory; name: string } {
+  const names = checkRelativePath(relativePath).split('/');
+  const name = names.pop() ?? '';
+  if (name === '') throw new CairnError('path-unsafe', 'the root itself has no parent to work in');
+  let directory = root.reopen();
+  for (const step of names) {
+    const parent = directory;
+    try {
+      directory = stepInto(parent, step, options);
+    } finally {
+      parent.close();
+    }
+  }
+  return { directory, name };
+}
+
+/**
+ * Walks directories below a root in canonical order and keeps those on the way to the last one open, so that a hundred
+ * thousand files in order cost one open per directory, and not one per component and file. Close it; the root stays open.
+ */
+export class DirectoryCursor {
+  readonly #root: Directory;
+  readonly #options: WalkOptions;
+  readonly #stack: { readonly name: string; readonly directory: Directory }[] = [];
+  #last = '';
+
+  /** The cursor borrows `root`; with `create` it makes missing directories. */
+  constructor(root: Directory, options: WalkOptions = {}) {
+    this.#root = root;
+    this.#options = options;
+  }
+
+  /**
+   * The open directory at `relativeDirPath` ('' for the root). It belongs to the cursor and is valid until the next call.
+   *
+   * @throws CairnError `path-unsafe`, `not-found`, `not-directory`, `symlink-refused`, storage codes
+   */
+  enter(relativeDirPath: string): Directory {
+    if (relativeDirPath !== this.#last) this.#moveTo(relativeDirPath);
+    return this.#stack.at(-1)?.directory ?? this.#root;
+  }
+
+  /** Closes what the cursor opened; it may be used again afterwards. */
+  close(): void {
+    this.#cut(0);
+  }
+
+  #moveTo(path: string): void {
+    const names = path === '' ? [] : checkRelativePath(path).split('/');
+    let shared = 0;
+    while (shared < names.length && this.#stack[shared]?.name === names[shared]) shared += 1;
+    this.#cut(shared);
+    for (const name of names.slice(shared)) {
+      const parent = this.#stack.at(-1)?.directory ?? this.#root;
+      this.#stack.push({ name, directory: stepInto(parent, name, this.#options) });
+      this.#last = this.#stack.map((step) => step.name).join('/');
+    }
+  }
+
+  #cut(depth: number): void {
+    for (const step of this.#stack.splice(depth).toReversed()) step.directory.close();
+    this.#last = this.#stack.map((step) => step.name).join('/');
+  }
+}

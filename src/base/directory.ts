@@ -1,0 +1,177 @@
+/**
+ * Directories held open by descriptor, so that nobody can swap one for a symbolic link between the check and the use.
+ *
+ * Node has no `openat`. On Linux `/proc/self/fd/N/name` does the same: the kernel goes on from the open directory,
+ * wherever it was moved meanwhile, and `O_NOFOLLOW` guards the last step. Elsewhere the directory's path is checked
+ * against its descriptor right before each use, which narrows the race and cannot close it.
+ */
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  fsyncSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  realpathSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { CairnError, storageError, systemCodeOf } from './errors.ts';
+import { printable } from './safe-path.ts';
+
+const HAS_DESCRIPTOR_PATHS = process.platform === 'linux' && existsSync('/proc/self/fd');
+const OPEN_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+
+function checkName(name: string | Buffer): void {
+  const text = typeof name === 'string' ? name : name.toString('latin1');
+  if (text === '' || text === '.' || text === '..' || text.includes('/') || text.includes('\0')) {
+    throw new CairnError('path-unsafe', `"${printable(text)}" is not the name of a directory's child`);
+  }
+}
+
+function isSymbolicLink(path: string | Buffer): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
+}
+
+function openError(error: unknown, path: string | Buffer, displayPath: string): CairnError {
+  const shown = printable(displayPath);
+  const system = systemCodeOf(error);
+  if (system === 'ENOENT') {
+    return new CairnError('not-found', `the directory "${shown}" does not exist`, { cause: error });
+  }
+  if (system !== 'ENOTDIR' && system !== 'ELOOP')
+    return storageError(error, `opening the directory "${shown}"`);
+  // Linux answers ENOTDIR for a symbolic link when O_DIRECTORY and O_NOFOLLOW come together.
+  if (isSymbolicLink(path)) {
+    return new CairnError('symlink-refused', `"${shown}" is a symbolic link and is not followed`, {
+      cause: error,
+    });
+  }
+  return new CairnError('not-directory', `"${shown}" is not a directory`, { cause: error });
+}
+
+function open(path: string | Buffer, displayPath: string): number {
+  try {
+    return openSync(path, OPEN_FLAGS);
+  } catch (error) {
+    throw openError(error, path, displayPath);
+  }
+}
+
+/** An open directory, whose children are reached without following any symbolic link. Close it. */
+export class Directory {
+  /** Where the directory was when it was opened: for messages, and for nothing else. Not made {@link printable}. */
+  readonly displayPath: string;
+  readonly #byDescriptor: boolean;
+  #fd: number | undefined;
+
+  /** Takes ownership of `fd`; use {@link openDirectory}. `byDescriptor`: whether `/proc/self/fd` may be used. */
+  constructor(fd: number, displayPath: string, byDescriptor: boolean) {
+    this.#fd = fd;
+    this.displayPath = displayPath;
+    this.#byDescriptor = byDescriptor;
+  }
+
+  /** The descriptor. @throws CairnError `internal` after {@link close}: its number may belong to another file by now */
+  get fd(): number {
+    if (this.#fd === undefined)
+      throw new CairnError('internal', `"${printable(this.displayPath)}" is used after close`);
+    return this.#fd;
+  }
+
+  /**
+   * The path to give to `fs` for the direct child `name`; use it at once, and with `O_NOFOLLOW` where that exists.
+   * A Buffer is for names that are not UTF-8.
+   *
+   * @throws CairnError `path-unsafe` when `name` is not one component; `symlink-refused` when the directory is no longer
+   * at its path (only where there is no `/proc`)
+   */
+  at(name: string): string;
+  at(name: Buffer): Buffer;
+  at(name: string | Buffer): string | Buffer;
+  at(name: string | Buffer): string | Buffer {
+    checkName(name);
+    const base = this.#base();
+    return typeof name === 'string' ? `${base}/${name}` : Buffer.concat([Buffer.from(`${base}/`), name]);
+  }
+
+  /** Opens the child directory `name`. @throws CairnError `not-found`, `not-directory`, `symlink-refused`, storage codes */
+  openChild(name: string | Buffer): Directory {
+    const path = this.at(name);
+    return new Directory(open(path, this.#display(name)), this.#display(name), this.#byDescriptor);
+  }
+
+  /**
+   * Opens the child directory `name`, made with `mode` (less the umask) where it is missing. What was made is durable
+   * only after {@link sync} of this directory.
+   *
+   * @throws CairnError like {@link openChild}
+   */
+  makeChild(name: string | Buffer, mode = 0o777): Directory {
+    try {
+      mkdirSync(this.at(name), { mode });
+    } catch (error) {
+      if (systemCodeOf(error) !== 'EEXIST') {
+        throw storageError(error, `making the directory "${printable(this.#display(name))}"`);
+      }
+    }
+    return this.openChild(name);
+  }
+
+  /** A second handle on the same directory, with a life of its own. */
+  reopen(): Directory {
+    // The last component must not be the magic link itself, which O_NOFOLLOW would refuse.
+    return new Directory(open(`${this.#base()}/.`, this.displayPath), this.displayPath, this.#byDescriptor);
+  }
+
+  /** Makes the names in this directory durable (fsync). @throws CairnError with a storage code */
+  sync(): void {
+    try {
+      fsyncSync(this.fd);
+    } catch (error) {
+      throw storageError(error, `syncing the directory "${printable(this.displayPath)}"`);
+    }
+  }
+
+  /** Closes the descriptor; a second call does nothing. */
+  close(): void {
+    const fd = this.#fd;
+    this.#fd = undefined;
+    if (fd !== undefined) closeSync(fd);
+  }
+
+  #display(name: string | Buffer): string {
+    return join(this.displayPath, name.toString());
+  }
+
+  #base(): string {
+    if (this.#byDescriptor) return `/proc/self/fd/${this.fd}`;
+    // Without /proc: any swapped component on the way leads to another inode than the one that is held open.
+    const held = fstatSync(this.fd, { bigint: true });
+    const found = lstatSync(this.displayPath, { bigint: true, throwIfNoEntry: false });
+    if (found?.dev !== held.dev || found.ino !== held.ino) {
+      throw new CairnError(
+        'symlink-refused',
+        `"${printable(this.displayPath)}" was moved or replaced while in use`,
+      );
+    }
+    return this.displayPath;
+  }
+}
+
+/**
+ * Opens the directory at `path`, the user's own root: symbolic links on the way to it are followed, none below it is.
+ * `byDescriptor: false` forces what is done on systems without `/proc/self/fd`.
+ *
+ * @throws CairnError `not-found`, `not-directory`, storage codes
+ */
+export function openDirectory(path: string, options: { byDescriptor?: boolean } = {}): Directory {
+  let real: string;
+  try {
+    real = realpathSync(path);
+  } catch (error) {
+    throw openError(error, path, path);
+  }
+  return new Directory(open(real, path), real, HAS_DESCRIPTOR_PATHS && options.byDescriptor !== false);
+}

@@ -1,0 +1,194 @@
+/**
+ * The one owner of writing in full, of rename and of datasync. A failed sync is never tried again on the same
+ * descriptor: the kernel may have dropped the pages and would answer "done" (see "fsyncgate", 2018).
+ */
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { constants, writeSync } from 'node:fs';
+import { type FileHandle, mkdir, open, rename, rm, unlink } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { CairnError, storageError, systemCodeOf } from './errors.ts';
+import { printable } from './safe-path.ts';
+
+/** Buffers in one writev; Linux takes at most 1024 (IOV_MAX). */
+const MAX_VECTORS = 1024;
+
+function nothingWritten(position: number): CairnError {
+  // Going round again would spin for ever.
+  return new CairnError(
+    'storage-io',
+    `the file system took no byte at offset ${position}, without naming a reason`,
+  );
+}
+
+/**
+ * Writes all `buffers` from byte `position` on, however few bytes the system takes at a time; answers how many bytes
+ * that were. System errors pass through as they are: the caller knows the file's name and wraps them with storageError.
+ *
+ * @throws CairnError `storage-io` when a write takes no byte
+ */
+export async function writeFully(
+  handle: FileHandle,
+  buffers: readonly Uint8Array[],
+  position: number,
+): Promise<number> {
+  let pending = buffers.filter((buffer) => buffer.byteLength > 0);
+  let at = position;
+  while (pending.length > 0) {
+    const { bytesWritten } = await handle.writev(pending.slice(0, MAX_VECTORS), at);
+    if (bytesWritten === 0) throw nothingWritten(at);
+    at += bytesWritten;
+    pending = dropBytes(pending, bytesWritten);
+  }
+  return at - position;
+}
+
+function dropBytes(buffers: readonly Uint8Array[], count: number): Uint8Array[] {
+  let left = count;
+  let index = 0;
+  for (let first = buffers[index]; first !== undefined && left >= first.byteLength; first = buffers[index]) {
+    left -= first.byteLength;
+    index += 1;
+  }
+  const rest = buffers.slice(index);
+  if (rest[0] !== undefined && left > 0) rest[0] = rest[0].subarray(left);
+  return rest;
+}
+
+/** Like {@link writeFully}, at once and for one buffer. @throws system errors; CairnError `storage-io` */
+export function writeFullySync(fd: number, buffer: Uint8Array, position: number): number {
+  let done = 0;
+  while (done < buffer.byteLength) {
+    const written = writeSync(fd, buffer, done, buffer.byteLength - done, position + done);
+    if (written === 0) throw nothingWritten(position + done);
+    done += written;
+  }
+  return done;
+}
+
+/** Makes the bytes of an open file durable (fdatasync). `name` is for the message. @throws CairnError, storage codes */
+export async function syncHandle(handle: FileHandle, name: string): Promise<void> {
+  try {
+    await handle.datasync();
+  } catch (error) {
+    throw storageError(error, `syncing "${printable(name)}"`);
+  }
+}
+
+/** Makes the names in the directory at `path` durable (fsync). @throws CairnError, storage codes */
+export async function syncDirectory(path: string): Promise<void> {
+  try {
+    const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    throw storageError(error, `syncing the directory "${printable(path)}"`);
+  }
+}
+
+/**
+ * Puts `bytes` at `path`, so that after any crash the old file or the new one is there, whole; durable on return.
+ * The parent directory must exist. `mode` is set regardless of the umask.
+ *
+ * @throws CairnError with a storage code; the old file is then untouched, or the new one is there but may not survive
+ * a power cut
+ */
+export async function replaceFileDurably(
+  path: string,
+  bytes: string | Uint8Array,
+  mode = 0o600,
+): Promise<void> {
+  const directory = dirname(path);
+  const temporary = join(directory, `.cairn-${randomBytes(9).toString('hex')}.tmp`);
+  try {
+    await writeNewFile(temporary, typeof bytes === 'string' ? Buffer.from(bytes) : bytes, mode);
+    await rename(temporary, path);
+  } catch (error) {
+    await unlink(temporary).catch(() => undefined);
+    throw storageError(error, `writing "${printable(path)}"`);
+  }
+  await syncDirectory(directory);
+}
+
+async function writeNewFile(path: string, bytes: Uint8Array, mode: number): Promise<void> {
+  const handle = await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, mode);
+  try {
+    await handle.chmod(mode);
+    await writeFully(handle, [bytes], 0);
+    await handle.datasync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/**
+ * Makes everything in the file system of `path` durable with one syncfs(2), by way of coreutils `sync -f`, since Node
+ * has no call for it. Answers false where that cannot be done (no such tool, or it does not know -f); the caller then
+ * syncs file by file. Linux reports write-back errors here since 5.8, each once.
+ *
+ * @throws CairnError `storage-io` when the tool reports a failure
+ */
+export async function syncFileSystem(path: string): Promise<boolean> {
+  // Elsewhere `sync` ignores its arguments and only starts the write-back, but exits 0 all the same.
+  if (process.platform !== 'linux') return false;
+  const result = await runSync(resolve(path));
+  if (result === 'missing') return false;
+  if (result.status === 0) return true;
+  if (/^usage:|\b(?:invalid|unrecognized|illegal|unknown) option\b/im.test(result.complaint)) return false;
+  const reason = printable(result.complaint.trim()) || `exit status ${result.status ?? 'none, killed'}`;
+  throw new CairnError('storage-io', `syncing the file system of "${printable(path)}" failed: ${reason}`);
+}
+
+function runSync(path: string): Promise<'missing' | { status: number | null; complaint: string }> {
+  return new Promise((done, fail) => {
+    const env = { ...process.env, LC_ALL: 'C' };
+    const child = spawn('sync', ['-f', path], { stdio: ['ignore', 'ignore', 'pipe'], env });
+    let complaint = '';
+    child.stderr.on('data', (piece: Buffer) => {
+      if (complaint.length < 4096) complaint += piece.toString();
+    });
+    child.on('error', (error) => {
+      const system = systemCodeOf(error);
+      if (system === 'ENOENT' || system === 'EACCES') done('missing');
+      else fail(storageError(error, 'starting "sync -f"'));
+    });
+    child.on('close', (status) => done({ status, complaint }));
+  });
+}
+
+/** Removes `path` and all below it, if it is there; a symbolic link is removed, never followed. @throws CairnError */
+export async function removeTree(path: string): Promise<void> {
+  try {
+    await rm(path, { recursive: true, force: true });
+  } catch (error) {
+    throw storageError(error, `removing "${printable(path)}"`);
+  }
+}
+
+/**
+ * Makes the directory `path` and what is missing above it, for the owner only (0700), durably. Directories that are
+ * there already keep their mode.
+ *
+ * @throws CairnError `not-directory`, storage codes
+ */
+export async function makePrivateDirectory(path: string): Promise<void> {
+  let first: string | undefined;
+  try {
+    first = await mkdir(path, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    const shown = printable(path);
+    if (systemCodeOf(error) !== 'EEXIST') throw storageError(error, `making the directory "${shown}"`);
+    throw new CairnError('not-directory', `"${shown}" is in the way: it is not a directory`, {
+      cause: error,
+    });
+  }
+  if (first === undefined) return;
+  const top = dirname(resolve(first));
+  for (let parent = dirname(resolve(path)); ; parent = dirname(parent)) {
+    await syncDirectory(parent);
+    if (parent === top || parent === dirname(parent)) return;
+  }
+}

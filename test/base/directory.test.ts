@@ -1,0 +1,140 @@
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { DirectoryCursor, resolveParent } from '../../src/base/directory-walk.ts';
+import { type Directory, openDirectory } from '../../src/base/directory.ts';
+
+let home: string;
+let root: Directory;
+
+function openDescriptors(): number {
+  return process.platform === 'linux' ? readdirSync('/proc/self/fd').length : 0;
+}
+
+describe.each([true, false])('directories, /proc/self/fd used: %s', (byDescriptor) => {
+  let before: number;
+  beforeEach(() => {
+    home = mkdtempSync(join(tmpdir(), 'cairn-directory-'));
+    mkdirSync(join(home, 'root/sub'), { recursive: true });
+    mkdirSync(join(home, 'outside'));
+    writeFileSync(join(home, 'outside/secret'), 'secret');
+    writeFileSync(join(home, 'root/file'), 'x');
+    symlinkSync('../outside', join(home, 'root/link'));
+    symlinkSync('sub', join(home, 'root/inner-link'));
+    symlinkSync('root', join(home, 'alias'));
+    before = openDescriptors();
+    root = openDirectory(join(home, 'alias'), { byDescriptor });
+  });
+  afterEach(() => {
+    root.close();
+    root.close();
+    expect(openDescriptors()).toBe(before);
+    rmSync(home, { recursive: true });
+  });
+
+  it('follows a symbolic link to the root and none below it', () => {
+    expect(readFileSync(root.at('file'), 'utf8')).toBe('x');
+    expect(readFileSync(root.at(Buffer.from('file')), 'utf8')).toBe('x');
+    for (const name of ['link', 'inner-link']) {
+      expect(() => root.openChild(name)).toThrow(expect.objectContaining({ code: 'symlink-refused' }));
+      expect(() => root.makeChild(name)).toThrow(expect.objectContaining({ code: 'symlink-refused' }));
+    }
+  });
+
+  it('names what is in the way', () => {
+    const failure = (code: string, name: string): Error =>
+      expect.objectContaining({ code, message: expect.stringContaining(join('root', name)) });
+    expect(() => root.openChild('file')).toThrow(failure('not-directory', 'file'));
+    expect(() => root.openChild('none')).toThrow(failure('not-found', 'none'));
+    expect(() => root.makeChild('file')).toThrow(failure('not-directory', 'file'));
+    expect(() => openDirectory(join(home, 'none'))).toThrow(expect.objectContaining({ code: 'not-found' }));
+    expect(() => openDirectory(join(home, 'root/file'))).toThrow(
+      expect.objectContaining({ code: 'not-directory' }),
+    );
+  });
+
+  it.each(['', '.', '..', 'a/b', '/', '../outside', 'a\0'])('takes no %j for a name', (name) => {
+    for (const bad of [name, Buffer.from(name)]) {
+      expect(() => root.openChild(bad)).toThrow(expect.objectContaining({ code: 'path-unsafe' }));
+    }
+  });
+
+  it('never leaves the root when a held directory is swapped for a symbolic link', () => {
+    const sub = root.openChild('sub');
+    renameSync(join(home, 'root/sub'), join(home, 'root/moved'));
+    symlinkSync('../outside', join(home, 'root/sub'));
+    if (byDescriptor) {
+      writeFileSync(sub.at('new'), 'y');
+      expect(existsSync(join(home, 'root/moved/new'))).toBe(true);
+    } else {
+      expect(() => sub.at('secret')).toThrow(expect.objectContaining({ code: 'symlink-refused' }));
+    }
+    expect(existsSync(join(home, 'outside/new'))).toBe(false);
+    sub.close();
+    expect(() => sub.at('x')).toThrow(expect.objectContaining({ code: 'internal' }));
+  });
+
+  it('makes children with a mode, and again without complaint', () => {
+    root.makeChild('made', 0o700).close();
+    const again = root.makeChild('made');
+    again.sync();
+    again.close();
+    expect(statSync(join(home, 'root/made')).mode & 0o777).toBe(0o700);
+  });
+
+  it('resolves the parent of a path', () => {
+    const { directory, name } = resolveParent(root, 'a/b/c', { create: true, sync: true });
+    writeFileSync(directory.at(name), 'z');
+    directory.close();
+    expect(readFileSync(join(home, 'root/a/b/c'), 'utf8')).toBe('z');
+    resolveParent(root, 'top').directory.close();
+    expect(readFileSync(root.at('file'), 'utf8')).toBe('x');
+    const code =
+      (path: string): (() => unknown) =>
+      () =>
+        resolveParent(root, path);
+    expect(code('')).toThrow(expect.objectContaining({ code: 'path-unsafe' }));
+    expect(code('../x')).toThrow(expect.objectContaining({ code: 'path-unsafe' }));
+    expect(code('link/secret')).toThrow(expect.objectContaining({ code: 'symlink-refused' }));
+    expect(code('none/x')).toThrow(expect.objectContaining({ code: 'not-found' }));
+    expect(code('sub/none/x')).toThrow(expect.objectContaining({ code: 'not-found' }));
+  });
+
+  it('walks with a cursor that opens each directory once', () => {
+    const cursor = new DirectoryCursor(root, { create: true });
+    const deep = cursor.enter('a/b/c');
+    expect(cursor.enter('a/b/c')).toBe(deep);
+    writeFileSync(deep.at('one'), '1');
+    writeFileSync(cursor.enter('a/x').at('two'), '2');
+    writeFileSync(cursor.enter('').at('three'), '3');
+    expect(() => cursor.enter('link/x')).toThrow(expect.objectContaining({ code: 'symlink-refused' }));
+    expect(() => cursor.enter('a/new/../..')).toThrow(expect.objectContaining({ code: 'path-unsafe' }));
+    writeFileSync(cursor.enter('a/b').at('four'), '4');
+    cursor.close();
+    writeFileSync(cursor.enter('a/b').at('five'), '5');
+    cursor.close();
+    for (const path of ['a/b/c/one', 'a/x/two', 'three', 'a/b/four', 'a/b/five']) {
+      expect(existsSync(join(home, 'root', path))).toBe(true);
+    }
+  });
+
+  it('goes on after a step of the cursor failed half-way', () => {
+    const cursor = new DirectoryCursor(root);
+    expect(() => cursor.enter('sub/none')).toThrow(expect.objectContaining({ code: 'not-found' }));
+    mkdirSync(join(home, 'root/sub/none'));
+    expect(cursor.enter('sub/none').displayPath).toContain(join('root', 'sub', 'none'));
+    cursor.close();
+  });
+});

@@ -1,0 +1,136 @@
+import {
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import {
+  makePrivateDirectory,
+  removeTree,
+  replaceFileDurably,
+  syncDirectory,
+  syncFileSystem,
+  syncHandle,
+  writeFully,
+  writeFullySync,
+} from '../../src/base/durable-files.ts';
+
+let home: string;
+const path = process.env['PATH'];
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), 'cairn-durable-'));
+});
+afterEach(() => {
+  process.env['PATH'] = path;
+  rmSync(home, { recursive: true });
+});
+
+/** A handle whose system takes at most `limit` bytes at a time. */
+function stingy(handle: FileHandle, limit: number): FileHandle {
+  const writev = async (buffers: readonly Uint8Array[], position: number) => {
+    const bytes = Buffer.concat(buffers).subarray(0, limit);
+    if (bytes.length > 0) await handle.write(bytes, 0, bytes.length, position);
+    return { bytesWritten: bytes.length, buffers };
+  };
+  return { writev } as unknown as FileHandle;
+}
+
+it('writes everything, however little the system takes at a time', async () => {
+  const handle = await open(join(home, 'f'), 'w+');
+  const pieces = ['', 'abc', 'd', '', 'efgh', 'i'].map((text) => Buffer.from(text));
+  expect(await writeFully(stingy(handle, 2), pieces, 3)).toBe(9);
+  expect(await writeFully(handle, pieces, 12)).toBe(9);
+  expect(await writeFully(handle, [], 0)).toBe(0);
+  expect(writeFullySync(handle.fd, Buffer.from('XYZ'), 0)).toBe(3);
+  await expect(writeFully(stingy(handle, 0), pieces, 0)).rejects.toMatchObject({ code: 'storage-io' });
+  await syncHandle(handle, 'f');
+  await handle.close();
+  expect(readFileSync(join(home, 'f'), 'latin1')).toBe('XYZabcdefghiabcdefghi');
+  await expect(syncHandle(handle, 'f')).rejects.toMatchObject({ name: 'CairnError' });
+});
+
+it('writes more buffers than one writev takes', async () => {
+  const handle = await open(join(home, 'f'), 'w');
+  await writeFully(
+    handle,
+    Array.from({ length: 5000 }, (_, index) => Buffer.from([index % 256])),
+    0,
+  );
+  await handle.close();
+  expect(readFileSync(join(home, 'f')).every((byte, index) => byte === index % 256)).toBe(true);
+  expect(statSync(join(home, 'f')).size).toBe(5000);
+});
+
+it('replaces a file whole, with the mode asked for, and leaves nothing behind', async () => {
+  const file = join(home, 'f');
+  writeFileSync(file, 'old', { mode: 0o644 });
+  await replaceFileDurably(file, 'new');
+  expect(readFileSync(file, 'utf8')).toBe('new');
+  expect(statSync(file).mode & 0o777).toBe(0o600);
+  await replaceFileDurably(file, Buffer.from('newer'), 0o666);
+  expect(statSync(file).mode & 0o777).toBe(0o666);
+  expect(readdirSync(home)).toEqual(['f']);
+});
+
+it('leaves no temporary file when replacing fails', async () => {
+  mkdirSync(join(home, 'd/x'), { recursive: true });
+  await expect(replaceFileDurably(join(home, 'd'), 'x')).rejects.toMatchObject({ code: 'is-directory' });
+  await expect(replaceFileDurably(join(home, 'none/f'), 'x')).rejects.toMatchObject({ code: 'storage-io' });
+  expect(readdirSync(home)).toEqual(['d']);
+});
+
+it('makes private directories and syncs them', async () => {
+  await makePrivateDirectory(join(home, 'a/b/c'));
+  await makePrivateDirectory(join(home, 'a/b/c'));
+  for (const name of ['a', 'a/b', 'a/b/c']) expect(statSync(join(home, name)).mode & 0o777).toBe(0o700);
+  await syncDirectory(join(home, 'a'));
+  writeFileSync(join(home, 'f'), '');
+  await expect(makePrivateDirectory(join(home, 'f'))).rejects.toMatchObject({ code: 'not-directory' });
+  await expect(makePrivateDirectory(join(home, 'f/g'))).rejects.toMatchObject({ code: 'not-directory' });
+  await expect(syncDirectory(join(home, 'f'))).rejects.toMatchObject({ code: 'not-directory' });
+});
+
+it('removes a tree, and symbolic links without what they point to', async () => {
+  mkdirSync(join(home, 'keep'));
+  writeFileSync(join(home, 'keep/f'), '');
+  mkdirSync(join(home, 'tree/sub'), { recursive: true });
+  symlinkSync('../../keep', join(home, 'tree/sub/link'));
+  symlinkSync('keep', join(home, 'link'));
+  await removeTree(join(home, 'tree'));
+  await removeTree(join(home, 'link'));
+  await removeTree(join(home, 'none'));
+  expect(readdirSync(home)).toEqual(['keep']);
+  expect(lstatSync(join(home, 'keep/f')).isFile()).toBe(true);
+});
+
+const fakeSync = (script: string): void => {
+  mkdirSync(join(home, 'bin'), { recursive: true });
+  writeFileSync(join(home, 'bin/sync'), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  process.env['PATH'] = `${home}/bin:/bin:/usr/bin`;
+};
+
+it.runIf(process.platform === 'linux')('syncs a file system, and says where it cannot', async () => {
+  expect(await syncFileSystem(home)).toBe(true);
+  await expect(syncFileSystem(join(home, 'none'))).rejects.toMatchObject({ code: 'storage-io' });
+  fakeSync('test "$1" = -f && test "$2" = "$EXPECTED"');
+  process.env['EXPECTED'] = home;
+  expect(await syncFileSystem(home)).toBe(true);
+  delete process.env['EXPECTED'];
+  fakeSync(`echo "sync: invalid option -- 'f'" >&2; exit 1`);
+  expect(await syncFileSystem(home)).toBe(false);
+  fakeSync(`echo "sync: error syncing '/x': Input/output error" >&2; exit 1`);
+  await expect(syncFileSystem(home)).rejects.toMatchObject({ code: 'storage-io' });
+  fakeSync('kill -9 $$');
+  await expect(syncFileSystem(home)).rejects.toMatchObject({ code: 'storage-io' });
+  process.env['PATH'] = join(home, 'nothing-here');
+  expect(await syncFileSystem(home)).toBe(false);
+});
