@@ -1,0 +1,158 @@
+/**
+ * The records of a checkpoint log (all integers big-endian):
+ *
+ *     1 binding  JSON {"manifestId": hex, "digestLengthBytes": n}; the first record, once
+ *     2 chunks   count u32 | count × (chunk u48 | digest)     these chunks are durable, with these digests
+ *     3 forget   count u32 | count × chunk u48                these are not any more
+ *     4 epoch    u48
+ *     5 note     JSON object; its members replace those of the same name
+ *
+ * Pure.
+ */
+import { CairnError } from '../base/errors.ts';
+import type { ChunkDigests } from './chunk-digests.ts';
+import type { JournalRecord } from './journal-format.ts';
+
+/** Kinds of records; numbers are never given to something else. */
+export const KIND = { binding: 1, chunks: 2, forget: 3, epoch: 4, note: 5 } as const;
+
+/** What JSON can say. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
+
+/** Which manifest a log is about. */
+export interface CheckpointBinding {
+  /** Id of the manifest, lower-case hexadecimal. */
+  readonly manifestId: string;
+  readonly digestLengthBytes: number;
+}
+
+/** One sync point: what becomes true together. Where one group both forgets and adds a chunk, it is added. */
+export interface CheckpointGroup {
+  /** Chunks that are durable now, with their digests. */
+  readonly chunks?: Iterable<readonly [chunk: number, digest: Uint8Array]>;
+  /** Chunks that are not, or not with the digest that was recorded. */
+  readonly forget?: readonly number[];
+  readonly epoch?: number;
+  /** Members to set in the notes; null is a value like any other. */
+  readonly note?: Readonly<Record<string, Json>>;
+}
+
+/** What a log says, all its records together. */
+export interface CheckpointState {
+  readonly digests: ChunkDigests;
+  epoch: number;
+  note: Readonly<Record<string, Json>>;
+}
+
+/** Chunks in one record: keeps records far below the journal's limit. */
+const CHUNKS_PER_RECORD = 65_536;
+const CHUNK_LIMIT = 2 ** 32;
+
+function corrupt(why: string): CairnError {
+  return new CairnError('journal-corrupt', `the checkpoint cannot be read: ${why}`);
+}
+
+/** The binding record. */
+export function encodeBinding({ manifestId, digestLengthBytes }: CheckpointBinding): JournalRecord {
+  return { kind: KIND.binding, payload: Buffer.from(JSON.stringify({ manifestId, digestLengthBytes })) };
+}
+
+/**
+ * The records of one group, in the order in which a torn write may keep the first of them only: what is taken back
+ * first, the notes, which may speak of the chunks, last.
+ *
+ * @throws CairnError `internal` for a digest of the wrong length, or an epoch or chunk number out of range
+ */
+export function encodeGroup(group: CheckpointGroup, digestLengthBytes: number): JournalRecord[] {
+  const records: JournalRecord[] = [];
+  if (group.epoch !== undefined) records.push({ kind: KIND.epoch, payload: u48(group.epoch) });
+  const forget = (group.forget ?? []).map((chunk) => u48(chunkNumber(chunk)));
+  records.push(...listRecords(KIND.forget, forget));
+  const chunks = Array.from(group.chunks ?? [], ([chunk, digest]) => {
+    if (digest.byteLength === digestLengthBytes) return Buffer.concat([u48(chunkNumber(chunk)), digest]);
+    throw new CairnError('internal', `the digest of chunk ${chunk} has ${digest.byteLength} bytes`);
+  });
+  records.push(...listRecords(KIND.chunks, chunks));
+  if (group.note !== undefined)
+    records.push({ kind: KIND.note, payload: Buffer.from(JSON.stringify(group.note)) });
+  return records;
+}
+
+function chunkNumber(chunk: number): number {
+  if (Number.isInteger(chunk) && chunk >= 0 && chunk < CHUNK_LIMIT) return chunk;
+  throw new CairnError('internal', `${chunk} is not a chunk number`);
+}
+
+function u48(value: number): Buffer {
+  if (!Number.isInteger(value) || value < 0 || value >= 2 ** 48)
+    throw new CairnError('internal', `${value} as u48`);
+  const bytes = Buffer.allocUnsafe(6);
+  bytes.writeUIntBE(value, 0, 6);
+  return bytes;
+}
+
+function listRecords(kind: number, items: readonly Buffer[]): JournalRecord[] {
+  const records: JournalRecord[] = [];
+  for (let from = 0; from < items.length; from += CHUNKS_PER_RECORD) {
+    const part = items.slice(from, from + CHUNKS_PER_RECORD);
+    const count = Buffer.allocUnsafe(4);
+    count.writeUInt32BE(part.length);
+    records.push({ kind, payload: Buffer.concat([count, ...part]) });
+  }
+  return records;
+}
+
+/** Reads a binding record. @throws CairnError `journal-corrupt` */
+export function decodeBinding(record: JournalRecord): CheckpointBinding {
+  const value = record.kind === KIND.binding ? decodeObject(record.payload) : {};
+  const { manifestId, digestLengthBytes } = value;
+  if (typeof manifestId !== 'string' || typeof digestLengthBytes !== 'number')
+    throw corrupt('no binding comes first');
+  return { manifestId, digestLengthBytes };
+}
+
+/** Makes `state` what it is after one more record. @throws CairnError `journal-corrupt`, `journal-version` */
+export function applyRecord(state: CheckpointState, record: JournalRecord): void {
+  const payload = Buffer.from(record.payload.buffer, record.payload.byteOffset, record.payload.byteLength);
+  const { digestLengthBytes } = state.digests;
+  if (record.kind === KIND.chunks) {
+    for (const item of decodeList(payload, 6 + digestLengthBytes))
+      state.digests.set(chunkOf(item), item.subarray(6));
+  } else if (record.kind === KIND.forget) {
+    for (const item of decodeList(payload, 6)) state.digests.delete(chunkOf(item));
+  } else if (record.kind === KIND.epoch) {
+    if (payload.length !== 6) throw corrupt('an epoch of the wrong length');
+    state.epoch = payload.readUIntBE(0, 6);
+  } else if (record.kind === KIND.note) {
+    // Spreading defines members and assigns none, so that "__proto__" is a name like any other.
+    state.note = { ...state.note, ...decodeObject(payload) };
+  } else {
+    throw new CairnError(
+      'journal-version',
+      `the checkpoint has a record of kind ${record.kind}: use a newer cairn`,
+    );
+  }
+}
+
+function* decodeList(payload: Buffer, itemBytes: number): Generator<Buffer> {
+  const count = payload.length < 4 ? -1 : payload.readUInt32BE(0);
+  if (payload.length !== 4 + count * itemBytes) throw corrupt('a list of the wrong length');
+  for (let at = 4; at < payload.length; at += itemBytes) yield payload.subarray(at, at + itemBytes);
+}
+
+function chunkOf(item: Buffer): number {
+  const chunk = item.readUIntBE(0, 6);
+  if (chunk >= CHUNK_LIMIT) throw corrupt(`chunk ${chunk} is out of range`);
+  return chunk;
+}
+
+function decodeObject(payload: Uint8Array): Record<string, Json> {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(payload).toString());
+    if (typeof value === 'object' && value !== null && !Array.isArray(value))
+      return value as Record<string, Json>;
+  } catch {
+    // Falls through to the same complaint.
+  }
+  throw corrupt('a record is not the JSON object that it should be');
+}

@@ -1,0 +1,170 @@
+import { CairnError } from '../base/errors.ts';
+
+/** One more than the highest chunk number. */
+const CHUNK_LIMIT = 2 ** 32;
+/** Chunks in one page: a far chunk number costs 8 KiB, not half a gigabyte. */
+const PAGE = 65_536;
+const WORDS = PAGE / 32;
+
+/** What may be asked of a {@link ChunkSet} that belongs to somebody else. */
+export type ReadonlyChunkSet = Pick<ChunkSet, 'has' | 'size' | 'runs' | 'values' | 'firstMissing' | 'copy'>;
+
+function popcount(word: number): number {
+  let bits = word - ((word >>> 1) & 0x5555_5555);
+  bits = (bits & 0x3333_3333) + ((bits >>> 2) & 0x3333_3333);
+  return (((bits + (bits >>> 4)) & 0x0f0f_0f0f) * 0x0101_0101) >>> 24;
+}
+
+function invalidRuns(why: string): CairnError {
+  return new CairnError('invalid-request', `the chunk runs are not valid: ${why}`);
+}
+
+/** A set of chunk numbers (0 to 2^32 − 1): a bitmap in pages, of which only those in use take memory. */
+export class ChunkSet {
+  readonly #pages = new Map<number, Uint32Array>();
+  #size = 0;
+  /** No chunk of this number or above is in the set. */
+  #end = 0;
+
+  /**
+   * The set with the flattened `runs` [start, length, …], which may come from the other side: integers, ascending, not
+   * overlapping, nothing at or above `limit`.
+   *
+   * @throws CairnError `invalid-request`
+   */
+  static fromRuns(runs: readonly number[], limit: number): ChunkSet {
+    if (!Array.isArray(runs) || runs.length % 2 !== 0) throw invalidRuns('a start or a length is missing');
+    const set = new ChunkSet();
+    let end = 0;
+    for (let index = 0; index < runs.length; index += 2) {
+      const start = runs[index] as number;
+      const length = runs[index + 1] as number;
+      if (!Number.isSafeInteger(start) || !Number.isSafeInteger(length)) throw invalidRuns('not an integer');
+      if (start < end || length < 1) throw invalidRuns('not ascending');
+      end = start + length;
+      if (end > limit || end > CHUNK_LIMIT) throw invalidRuns(`chunk ${end - 1} is out of range`);
+      set.addRun(start, length);
+    }
+    return set;
+  }
+
+  /** How many chunks are in the set. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Whether `chunk` is in the set; false for anything that is no chunk number. */
+  has(chunk: number): boolean {
+    const word = this.#pages.get(Math.floor(chunk / PAGE))?.[(chunk % PAGE) >>> 5] ?? 0;
+    return ((word >>> (chunk & 31)) & 1) === 1 && Number.isInteger(chunk);
+  }
+
+  /** Adds one chunk. @throws CairnError `chunk-out-of-range` */
+  add(chunk: number): void {
+    this.addRun(chunk, 1);
+  }
+
+  /** Adds `length` chunks from `start` on. @throws CairnError `chunk-out-of-range` */
+  addRun(start: number, length: number): void {
+    const end = start + length;
+    if (
+      !Number.isInteger(start) ||
+      !Number.isInteger(length) ||
+      start < 0 ||
+      length < 0 ||
+      end > CHUNK_LIMIT
+    ) {
+      throw new CairnError('chunk-out-of-range', `there is no chunk ${start} to ${end - 1}`);
+    }
+    for (let chunk = start; chunk < end;) {
+      const bit = chunk % 32;
+      const count = Math.min(32 - bit, end - chunk);
+      const mask = (count === 32 ? 0xffff_ffff : ((1 << count) - 1) << bit) >>> 0;
+      const page = this.#pageAt(chunk);
+      const index = (chunk % PAGE) >>> 5;
+      const before = page[index] ?? 0;
+      page[index] = before | mask;
+      this.#size += popcount(mask & ~before);
+      chunk += count;
+    }
+    if (length > 0) this.#end = Math.max(this.#end, end);
+  }
+
+  /** Takes one chunk out, if it is in. */
+  delete(chunk: number): void {
+    if (!this.has(chunk)) return;
+    const page = this.#pageAt(chunk);
+    const index = (chunk % PAGE) >>> 5;
+    page[index] = (page[index] ?? 0) & ~(1 << (chunk & 31));
+    this.#size -= 1;
+  }
+
+  /** Adds all chunks of `other`. */
+  addAll(other: ReadonlyChunkSet): void {
+    const runs = other.runs();
+    for (let index = 0; index < runs.length; index += 2)
+      this.addRun(runs[index] as number, runs[index + 1] as number);
+  }
+
+  /** A set of the same chunks with a life of its own. */
+  copy(): ChunkSet {
+    const copy = new ChunkSet();
+    for (const [number, page] of this.#pages) copy.#pages.set(number, page.slice());
+    copy.#size = this.#size;
+    copy.#end = this.#end;
+    return copy;
+  }
+
+  /** The longest runs of neighbours, ascending and flattened: [start, length, start, length, …]. */
+  runs(): number[] {
+    const runs: number[] = [];
+    for (let start = this.#find(0, this.#end, true); start < this.#end;) {
+      const end = this.#find(start, this.#end, false);
+      runs.push(start, end - start);
+      start = this.#find(end, this.#end, true);
+    }
+    return runs;
+  }
+
+  /** The chunks, ascending. The set must not change meanwhile. */
+  *values(): IterableIterator<number> {
+    for (let chunk = this.#find(0, this.#end, true); chunk < this.#end;) {
+      yield chunk;
+      chunk = this.#find(chunk + 1, this.#end, true);
+    }
+  }
+
+  /** The lowest chunk from `from` on that is not in the set; `limit` when all below it are. */
+  firstMissing(from: number, limit: number): number {
+    return this.#find(from, limit, false);
+  }
+
+  #pageAt(chunk: number): Uint32Array {
+    const number = Math.floor(chunk / PAGE);
+    let page = this.#pages.get(number);
+    if (page === undefined) {
+      page = new Uint32Array(WORDS);
+      this.#pages.set(number, page);
+    }
+    return page;
+  }
+
+  /** The lowest number from `from` on that is in the set (`present`) or not in it; `limit` when there is none below. */
+  #find(from: number, limit: number, present: boolean): number {
+    let chunk = from;
+    while (chunk < limit) {
+      const page = this.#pages.get(Math.floor(chunk / PAGE));
+      if (page === undefined) {
+        if (!present) return chunk;
+        chunk = (Math.floor(chunk / PAGE) + 1) * PAGE;
+        continue;
+      }
+      const word = page[(chunk % PAGE) >>> 5] ?? 0;
+      const bits = (present ? word : ~word) >>> (chunk & 31);
+      // x & −x leaves the lowest bit, whose index is the distance to go.
+      if (bits !== 0) return Math.min(limit, chunk + 31 - Math.clz32(bits & -bits));
+      chunk += 32 - (chunk % 32);
+    }
+    return limit;
+  }
+}

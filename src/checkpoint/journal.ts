@@ -1,0 +1,123 @@
+import { constants } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { syncDirectory, syncHandle, writeFully } from '../base/durable-files.ts';
+import { type CairnError, storageError, systemCodeOf } from '../base/errors.ts';
+import { printable } from '../base/safe-path.ts';
+import {
+  HEADER_BYTES,
+  type JournalRecord,
+  encodeHeader,
+  encodeRecord,
+  readJournal,
+} from './journal-format.ts';
+
+const OPEN_FLAGS = constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
+interface OpenState {
+  readonly path: string;
+  readonly records: JournalRecord[];
+  readonly corruptAt: number | undefined;
+  /** Where the next record goes, in bytes from the start. */
+  readonly end: number;
+}
+
+/**
+ * An append-only file of records, each with length, sequence and checksum. One process at a time may have it open: the
+ * caller holds the lock of the transfer. Close it.
+ */
+export class Journal {
+  /** What was there when the journal was opened. The array is the caller's: emptying it frees the memory. */
+  readonly records: JournalRecord[];
+  /** Offset of damage that was found, and cut off with all that followed; undefined when there was none. */
+  readonly corruptAt: number | undefined;
+  readonly #handle: FileHandle;
+  readonly #path: string;
+  #end: number;
+  #sequence: number;
+  #failure: CairnError | undefined;
+  #queue: Promise<void> = Promise.resolve();
+
+  /** Takes ownership of `handle`; use {@link openJournal}. */
+  constructor(handle: FileHandle, state: OpenState) {
+    this.#handle = handle;
+    this.#path = state.path;
+    this.records = state.records;
+    this.corruptAt = state.corruptAt;
+    this.#end = state.end;
+    this.#sequence = state.records.length;
+  }
+
+  /**
+   * Adds `records` with one write and one datasync; they are durable once it resolves. Calls are served in order.
+   * After a failure nothing is known about the end of the file: each later call throws that same error.
+   *
+   * @throws CairnError with a storage code; `internal` for a record that cannot be encoded
+   */
+  append(records: readonly JournalRecord[]): Promise<void> {
+    const done = this.#queue.then(() => this.#append(records));
+    this.#queue = done.catch(() => undefined);
+    return done;
+  }
+
+  /** Closes the file after the appends that are under way; a second call does nothing. */
+  async close(): Promise<void> {
+    await this.#queue;
+    await this.#handle.close();
+  }
+
+  async #append(records: readonly JournalRecord[]): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (records.length === 0) return;
+    try {
+      const bytes = Buffer.concat(
+        records.map((record, index) => encodeRecord(record, this.#sequence + index)),
+      );
+      await writeFully(this.#handle, [bytes], this.#end);
+      await syncHandle(this.#handle, this.#path);
+      this.#end += bytes.length;
+      this.#sequence += records.length;
+    } catch (error) {
+      this.#failure = storageError(error, `writing the journal "${printable(this.#path)}"`);
+      throw this.#failure;
+    }
+  }
+}
+
+/**
+ * Opens the journal at `path`, made (0600, durably) if it is missing; its directory must exist. A torn tail is cut off.
+ * Damage before the tail is cut off too, with all that follows it, and reported as {@link Journal.corruptAt}.
+ *
+ * @throws CairnError `journal-version` when a newer cairn wrote it (the file stays as it is); storage codes
+ */
+export async function openJournal(path: string): Promise<Journal> {
+  let handle: FileHandle | undefined;
+  try {
+    handle = await openOrCreate(path);
+    const content = readJournal(await handle.readFile());
+    await repair(handle, path, content.validBytes, content.torn || content.corruptAt !== undefined);
+    const end = Math.max(content.validBytes, HEADER_BYTES);
+    return new Journal(handle, { path, records: content.records, corruptAt: content.corruptAt, end });
+  } catch (error) {
+    await handle?.close();
+    throw storageError(error, `opening the journal "${printable(path)}"`);
+  }
+}
+
+async function openOrCreate(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, OPEN_FLAGS);
+  } catch (error) {
+    if (systemCodeOf(error) !== 'ENOENT') throw error;
+    return open(path, OPEN_FLAGS | constants.O_CREAT | constants.O_EXCL, 0o600);
+  }
+}
+
+/** Cuts off what is not valid, and begins a file that has no whole header. */
+async function repair(handle: FileHandle, path: string, validBytes: number, hasMore: boolean): Promise<void> {
+  if (hasMore) await handle.truncate(validBytes);
+  if (validBytes === 0) await writeFully(handle, [encodeHeader()], 0);
+  if (hasMore || validBytes === 0) await syncHandle(handle, path);
+  // Also for a file that was there: the run that made it may have ended before its name was durable.
+  if (validBytes === 0) await syncDirectory(dirname(path));
+}

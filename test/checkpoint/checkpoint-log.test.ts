@@ -1,0 +1,202 @@
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type CheckpointLog, openCheckpointLog } from '../../src/checkpoint/checkpoint-log.ts';
+import type { Json } from '../../src/checkpoint/checkpoint-records.ts';
+import { openJournal } from '../../src/checkpoint/journal.ts';
+import { FIXTURE_BINDING, fixtureDigest, journalFixtures } from './journal-fixtures.ts';
+
+const FIXTURES = join(import.meta.dirname, '../../fixtures/journals');
+const BINDING = FIXTURE_BINDING;
+
+let home: string;
+let path: string;
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), 'cairn-checkpoint-'));
+  path = join(home, 'checkpoint.journal');
+});
+afterEach(() => rmSync(home, { recursive: true }));
+
+function said(log: CheckpointLog): unknown {
+  const digests = [...log.digests.chunks.values()].map((chunk) => [
+    chunk,
+    [...(log.digests.get(chunk) ?? [])],
+  ]);
+  return { digests, epoch: log.epoch, note: log.note };
+}
+
+async function reopened(): Promise<unknown> {
+  const log = await openCheckpointLog(path, BINDING);
+  await log.close();
+  return said(log);
+}
+
+describe('openCheckpointLog', () => {
+  it('says after a restart what it said before', async () => {
+    const digest = fc.uint8Array({ minLength: 8, maxLength: 8 });
+    const group = fc.record(
+      {
+        chunks: fc.array(fc.tuple(fc.oneof(fc.nat(20), fc.constant(2 ** 32 - 1)), digest), { maxLength: 5 }),
+        forget: fc.array(fc.nat(20), { maxLength: 3 }),
+        epoch: fc.nat(),
+        note: fc.dictionary(fc.string({ maxLength: 3 }), fc.jsonValue()) as fc.Arbitrary<
+          Record<string, Json>
+        >,
+      },
+      { requiredKeys: [] },
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(group, { maxLength: 5 }), async (groups) => {
+        rmSync(path, { force: true });
+        const log = await openCheckpointLog(path, BINDING);
+        const model = new Map<number, number[]>();
+        for (const each of groups) {
+          await log.append(each);
+          for (const chunk of each.forget ?? []) model.delete(chunk);
+          for (const [chunk, bytes] of each.chunks ?? []) model.set(chunk, [...bytes]);
+        }
+        await log.close();
+        expect(said(log)).toMatchObject({ digests: [...model].toSorted(([a], [b]) => a - b) });
+        expect(said(log)).toMatchObject({
+          epoch: groups.findLast((each) => each.epoch !== undefined)?.epoch ?? 0,
+        });
+        expect(JSON.stringify(await reopened())).toEqual(JSON.stringify(said(log)));
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it('says nothing that is not durable yet', async () => {
+    const log = await openCheckpointLog(path, BINDING);
+    const done = log.append({ chunks: [[3, fixtureDigest(3)]], epoch: 4, note: { a: 1 } });
+    expect(said(log)).toEqual({ digests: [], epoch: 0, note: {} });
+    await done;
+    expect(log.digests.has(3)).toBe(true);
+    await log.close();
+    await expect(log.append({ chunks: [[4, fixtureDigest(4)]], epoch: 5 })).rejects.toMatchObject({
+      name: 'CairnError',
+    });
+    expect(log.digests.has(4)).toBe(false);
+    expect(log.epoch).toBe(4);
+  });
+
+  it('puts many chunks into one group', async () => {
+    const log = await openCheckpointLog(path, BINDING);
+    await log.append({
+      chunks: Array.from({ length: 100_000 }, (_, chunk) => [chunk, fixtureDigest(chunk % 200)]),
+    });
+    await log.close();
+    const again = await openCheckpointLog(path, BINDING);
+    expect(again.digests.chunks.runs()).toEqual([0, 100_000]);
+    expect(again.digests.get(99_999)).toEqual(fixtureDigest(199));
+    await again.append({ forget: Array.from({ length: 99_999 }, (_, chunk) => chunk) });
+    await again.close();
+    expect(again.digests.chunks.runs()).toEqual([99_999, 1]);
+  });
+
+  it('refuses what cannot be recorded, and still works', async () => {
+    const log = await openCheckpointLog(path, BINDING);
+    const bad = [
+      { epoch: -1 },
+      { forget: [2 ** 32] },
+      { chunks: [[0, new Uint8Array(7)]] as [number, Uint8Array][] },
+    ];
+    for (const group of bad) await expect(log.append(group)).rejects.toMatchObject({ code: 'internal' });
+    await log.append({ epoch: 1 });
+    await log.close();
+    expect(await reopened()).toMatchObject({ epoch: 1 });
+  });
+
+  it('refuses the log of another manifest, and leaves it as it is', async () => {
+    await reopened();
+    const before = readFileSync(path);
+    for (const other of [
+      { ...BINDING, manifestId: 'cd'.repeat(32) },
+      { ...BINDING, digestLengthBytes: 32 },
+    ]) {
+      await expect(openCheckpointLog(path, other)).rejects.toMatchObject({ code: 'journal-corrupt' });
+    }
+    expect(readFileSync(path)).toEqual(before);
+  });
+
+  it.each([
+    ['journal-corrupt', 2, Buffer.from('00000001', 'hex')],
+    ['journal-corrupt', 3, Buffer.from('00')],
+    ['journal-corrupt', 3, Buffer.from('00000001010000000000', 'hex')],
+    ['journal-corrupt', 4, Buffer.from('01', 'hex')],
+    ['journal-corrupt', 5, Buffer.from('[]')],
+    ['journal-version', 77, Buffer.alloc(0)],
+  ])('answers %s to a valid record of kind %i that makes no sense', async (code, kind, payload) => {
+    await reopened();
+    const journal = await openJournal(path);
+    await journal.append([{ kind, payload }]);
+    await journal.close();
+    await expect(openCheckpointLog(path, BINDING)).rejects.toMatchObject({ code });
+  });
+
+  it('answers journal-corrupt when the binding is not there', async () => {
+    const journal = await openJournal(path);
+    await journal.append([{ kind: 5, payload: Buffer.from('{}') }]);
+    await journal.close();
+    await expect(openCheckpointLog(path, BINDING)).rejects.toMatchObject({ code: 'journal-corrupt' });
+  });
+
+  it('reports damage, and goes on with what came before it', async () => {
+    const damaged = Buffer.from(journalFixtures()['whole.journal'] as Buffer);
+    damaged.writeUInt8(0xff, 30);
+    writeFileSync(path, damaged);
+    const log = await openCheckpointLog(path, BINDING);
+    expect(log.corruptAt).toBe(16);
+    expect(said(log)).toEqual({ digests: [], epoch: 0, note: {} });
+    await log.close();
+    expect(await reopened()).toEqual({ digests: [], epoch: 0, note: {} });
+  });
+});
+
+describe('fixtures/journals', () => {
+  it.each(Object.entries(journalFixtures()))('%s is what this code would write', (name, bytes) => {
+    const file = join(FIXTURES, name);
+    if (process.env['CAIRN_WRITE_FIXTURES'] !== undefined && !existsSync(file)) {
+      mkdirSync(FIXTURES, { recursive: true });
+      writeFileSync(file, bytes);
+    }
+    expect(readFileSync(file)).toEqual(bytes);
+  });
+
+  const kept = [0, 2, 300].map((chunk) => [chunk, [...fixtureDigest(chunk % 200)]]);
+
+  it('whole.journal is read whole', async () => {
+    copyFileSync(join(FIXTURES, 'whole.journal'), path);
+    expect(await reopened()).toEqual({
+      digests: kept,
+      epoch: 2,
+      note: { state: 'committing', source: { inode: '12' } },
+    });
+    expect(readFileSync(path)).toEqual(readFileSync(join(FIXTURES, 'whole.journal')));
+  });
+
+  it('torn.journal loses the record that was being written, and nothing else', async () => {
+    copyFileSync(join(FIXTURES, 'torn.journal'), path);
+    expect(await reopened()).toEqual({
+      digests: kept,
+      epoch: 2,
+      note: { state: 'open', source: { inode: '12' } },
+    });
+  });
+
+  it('newer-version.journal is refused and untouched', async () => {
+    copyFileSync(join(FIXTURES, 'newer-version.journal'), path);
+    await expect(openCheckpointLog(path, BINDING)).rejects.toMatchObject({ code: 'journal-version' });
+    expect(readFileSync(path)).toEqual(readFileSync(join(FIXTURES, 'newer-version.journal')));
+  });
+});
