@@ -1,0 +1,73 @@
+/** One file, directory, symbolic link or stream of a tree, as both sides know it. */
+import { checkRelativePath } from '../base/safe-path.ts';
+import { CairnError } from '../base/errors.ts';
+
+/** What an entry can be; a `stream` is a file whose size is not known until it ends. */
+export type EntryType = 'file' | 'directory' | 'symlink' | 'stream';
+
+/**
+ * An entry of a manifest. Every entry has every field, so that a million of them stay one shape in memory.
+ * `path` is relative to the target of the transfer; the empty path is the target itself.
+ */
+export interface Entry {
+  readonly type: EntryType;
+  readonly path: string;
+  /** Size in bytes; 0 for everything but a file. */
+  readonly sizeBytes: number;
+  /** Permission bits; 0 for a symlink, which has none of its own. */
+  readonly mode: number;
+  /** Time of last modification in nanoseconds since 1970. */
+  readonly mtimeNs: bigint;
+  /** Where a symlink points; empty for everything else. */
+  readonly linkTarget: string;
+}
+
+/**
+ * What tells whether a source is still the one that was scanned. On a local disk: device, inode, size, mtime and ctime;
+ * on an object store: its entity tag. Opaque to everyone but the store that made it.
+ */
+export type Identity = string;
+
+/** An entry as a scan found it, with the identity that its bytes are bound to. */
+export interface ScannedEntry {
+  readonly entry: Entry;
+  readonly identity: Identity;
+}
+
+const MAX_LINK_TARGET_BYTES = 4095;
+const MTIME_LIMIT_NS = 2n ** 63n;
+
+/**
+ * The permission bits that cairn carries: nine of a file, twelve of a directory.
+ * setuid and setgid of files are left behind on purpose: no transfer may hand out another user's rights.
+ */
+export function portableMode(type: EntryType, mode: number): number {
+  if (type === 'symlink') return 0;
+  return mode & (type === 'directory' ? 0o7777 : 0o777);
+}
+
+/**
+ * Checks an entry that came from the other side and returns it.
+ *
+ * @throws CairnError `path-unsafe`, `path-too-long`, `path-reserved`, `manifest-invalid`
+ */
+export function checkEntry(entry: Entry): Entry {
+  checkRelativePath(entry.path);
+  const { type, sizeBytes, mode, mtimeNs, linkTarget } = entry;
+  if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 0) invalid(entry, 'its size is no count of bytes');
+  if (!Number.isInteger(mode) || mode < 0 || mode !== portableMode(type, mode))
+    invalid(entry, 'its mode is not portable');
+  if (mtimeNs >= MTIME_LIMIT_NS || mtimeNs < -MTIME_LIMIT_NS) invalid(entry, 'its mtime is out of range');
+  if (type === 'symlink') checkLinkTarget(entry, linkTarget);
+  return entry;
+}
+
+function checkLinkTarget(entry: Entry, target: string): void {
+  if (target === '' || target.includes('\0') || !target.isWellFormed())
+    invalid(entry, 'its link target is no path');
+  if (Buffer.byteLength(target) > MAX_LINK_TARGET_BYTES) invalid(entry, 'its link target is too long');
+}
+
+function invalid(entry: Entry, why: string): never {
+  throw new CairnError('manifest-invalid', `entry ${JSON.stringify(entry.path)} is refused: ${why}`);
+}

@@ -1,0 +1,186 @@
+/**
+ * The pure function manifest → chunks → segments; both sides compute it alone and agree.
+ *
+ * Entries go by in manifest order. A file of at least one chunk's size gets ceil(size / chunk size) chunks of its own.
+ * Smaller ones are packed together, whole: one that no longer fits starts the next chunk, and so does one after a large
+ * file. Directories, symlinks, empty files, and entries whose bytes the receiver already has take no room.
+ */
+import { CairnError } from '../base/errors.ts';
+import type { Manifest } from './manifest.ts';
+
+/** The part of one entry that lies in one chunk. */
+export interface Segment {
+  /** Index of the entry in the manifest. */
+  readonly entryIndex: number;
+  /** Where the segment starts in the entry, in bytes. */
+  readonly entryOffset: number;
+  /** Where the segment starts in the chunk, in bytes. */
+  readonly chunkOffset: number;
+  readonly lengthBytes: number;
+}
+
+/** Which bytes of which entries each chunk carries. */
+export interface Layout {
+  /** Number of chunks; `MAX_CHUNKS` for a stream whose size is not known yet. */
+  readonly chunkCount: number;
+  /** Payload bytes of all chunks; undefined for a stream whose size is not known yet. */
+  readonly bytesTotal: number | undefined;
+  /** Bytes of a chunk; for a stream of unknown size the most that it can have. */
+  chunkLengthBytes(chunk: number): number;
+  /** The segments of a chunk in order, found in O(log n). */
+  segmentsOf(chunk: number): Segment[];
+  /** The chunks of an entry; `count` is 0 where the entry carries no bytes. A packed entry shares its one chunk. */
+  chunksOf(entryIndex: number): { readonly first: number; readonly count: number };
+}
+
+/** Most chunks of one transfer; a manifest that needs more needs larger chunks. */
+export const MAX_CHUNKS = 2 ** 24;
+
+/** Whether a manifest is that of a stream. */
+export function isStream(manifest: Pick<Manifest, 'entries'>): boolean {
+  return manifest.entries[0]?.type === 'stream';
+}
+
+/**
+ * Computes the layout.
+ *
+ * @param isPresent tells of an entry, by its index, that the receiver already has its bytes
+ * @param streamSizeBytes the size of a stream, once it has ended
+ * @throws CairnError `manifest-too-large` where more than {@link MAX_CHUNKS} chunks would be needed
+ */
+export function createLayout(
+  manifest: Pick<Manifest, 'entries' | 'chunkSizeBytes'>,
+  options: { isPresent?: (entryIndex: number) => boolean; streamSizeBytes?: number | undefined } = {},
+): Layout {
+  if (isStream(manifest)) return streamLayout(manifest.chunkSizeBytes, options.streamSizeBytes);
+  const isPresent = options.isPresent ?? (() => false);
+  const carriers: number[] = [];
+  const firstChunks: number[] = [];
+  const chunkOffsets: number[] = [];
+  const { chunkSizeBytes, entries } = manifest;
+  let next = 0;
+  let packedBytes = 0;
+  let bytesTotal = 0;
+  for (let index = 0; index < entries.length; index++) {
+    const sizeBytes = entries[index]!.sizeBytes;
+    if (sizeBytes === 0 || isPresent(index)) continue;
+    const packed = sizeBytes < chunkSizeBytes;
+    const fits = packed && packedBytes > 0 && packedBytes + sizeBytes <= chunkSizeBytes;
+    if (!fits) packedBytes = 0;
+    carriers.push(index);
+    firstChunks.push(fits ? next - 1 : next);
+    chunkOffsets.push(packedBytes);
+    if (!fits) next += packed ? 1 : Math.ceil(sizeBytes / chunkSizeBytes);
+    packedBytes = packed ? packedBytes + sizeBytes : 0;
+    bytesTotal += sizeBytes;
+    if (next > MAX_CHUNKS || !Number.isSafeInteger(bytesTotal)) throw tooManyChunks(chunkSizeBytes);
+  }
+  return tableLayout(manifest, {
+    carriers: Uint32Array.from(carriers),
+    firstChunks: Uint32Array.from(firstChunks),
+    chunkOffsets: Uint32Array.from(chunkOffsets),
+    chunkCount: next,
+    bytesTotal,
+  });
+}
+
+interface LayoutTable {
+  /** Entries that carry bytes, ascending, with their first chunk and their offset in it. */
+  readonly carriers: Uint32Array;
+  readonly firstChunks: Uint32Array;
+  readonly chunkOffsets: Uint32Array;
+  readonly chunkCount: number;
+  readonly bytesTotal: number;
+}
+
+function tableLayout(manifest: Pick<Manifest, 'entries' | 'chunkSizeBytes'>, table: LayoutTable): Layout {
+  const { carriers, firstChunks, chunkOffsets, chunkCount, bytesTotal } = table;
+  const { chunkSizeBytes, entries } = manifest;
+  const sizeOf = (slot: number): number => entries[carriers[slot]!]!.sizeBytes;
+
+  const segmentsOf = (chunk: number): Segment[] => {
+    checkChunk(chunk, chunkCount);
+    let slot = lowerBound(firstChunks, chunk);
+    if (slot === firstChunks.length || firstChunks[slot]! > chunk) {
+      slot -= 1;
+      const entryOffset = (chunk - firstChunks[slot]!) * chunkSizeBytes;
+      const lengthBytes = Math.min(chunkSizeBytes, sizeOf(slot) - entryOffset);
+      return [{ entryIndex: carriers[slot]!, entryOffset, chunkOffset: 0, lengthBytes }];
+    }
+    const segments: Segment[] = [];
+    for (; slot < firstChunks.length && firstChunks[slot] === chunk; slot++) {
+      const lengthBytes = Math.min(chunkSizeBytes, sizeOf(slot));
+      segments.push({
+        entryIndex: carriers[slot]!,
+        entryOffset: 0,
+        chunkOffset: chunkOffsets[slot]!,
+        lengthBytes,
+      });
+    }
+    return segments;
+  };
+
+  return {
+    chunkCount,
+    bytesTotal,
+    segmentsOf,
+    chunkLengthBytes: (chunk) => {
+      const last = segmentsOf(chunk).at(-1)!;
+      return last.chunkOffset + last.lengthBytes;
+    },
+    chunksOf: (entryIndex) => {
+      const slot = lowerBound(carriers, entryIndex);
+      if (carriers[slot] !== entryIndex) return { first: 0, count: 0 };
+      return { first: firstChunks[slot]!, count: Math.ceil(sizeOf(slot) / chunkSizeBytes) };
+    },
+  };
+}
+
+function streamLayout(chunkSizeBytes: number, sizeBytes: number | undefined): Layout {
+  const chunkCount = sizeBytes === undefined ? MAX_CHUNKS : Math.ceil(sizeBytes / chunkSizeBytes);
+  if (chunkCount > MAX_CHUNKS) throw tooManyChunks(chunkSizeBytes);
+  const chunkLengthBytes = (chunk: number): number => {
+    checkChunk(chunk, chunkCount);
+    return sizeBytes === undefined
+      ? chunkSizeBytes
+      : Math.min(chunkSizeBytes, sizeBytes - chunk * chunkSizeBytes);
+  };
+  return {
+    chunkCount,
+    bytesTotal: sizeBytes,
+    chunkLengthBytes,
+    segmentsOf: (chunk) => [
+      {
+        entryIndex: 0,
+        entryOffset: chunk * chunkSizeBytes,
+        chunkOffset: 0,
+        lengthBytes: chunkLengthBytes(chunk),
+      },
+    ],
+    chunksOf: (entryIndex) => ({ first: 0, count: entryIndex === 0 ? chunkCount : 0 }),
+  };
+}
+
+/** The first slot whose value is at least `value`. */
+function lowerBound(values: Uint32Array, value: number): number {
+  let low = 0;
+  let high = values.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (values[middle]! < value) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function checkChunk(chunk: number, chunkCount: number): void {
+  if (Number.isInteger(chunk) && chunk >= 0 && chunk < chunkCount) return;
+  throw new CairnError('chunk-out-of-range', `there is no chunk ${chunk}: the transfer has ${chunkCount}`);
+}
+
+function tooManyChunks(chunkSizeBytes: number): CairnError {
+  return new CairnError(
+    'manifest-too-large',
+    `the transfer needs more than ${MAX_CHUNKS} chunks of ${chunkSizeBytes} bytes; choose a larger --chunk-size`,
+  );
+}

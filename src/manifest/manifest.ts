@@ -1,0 +1,196 @@
+/**
+ * The ordered entries of one transfer, their canonical encoding, and the id made from it.
+ *
+ * The encoding is NDJSON: a header line, then a line an entry, each an array in RFC 8785 form and ended by a newline.
+ * The id is the SHA-256 of these bytes. Vectors: `fixtures/wire/manifests.json`.
+ */
+import { createHash } from 'node:crypto';
+import { CairnError } from '../base/errors.ts';
+import { comparePaths } from '../base/safe-path.ts';
+import { isDigestAlgorithm, type DigestAlgorithm } from './digest.ts';
+import { checkEntry, type Entry } from './entry.ts';
+
+/** Layout parameters, part of the manifest and of its id. */
+export interface ManifestParameters {
+  /** Bytes of a full chunk. */
+  readonly chunkSizeBytes: number;
+  readonly digest: DigestAlgorithm;
+}
+
+/** The ordered entries of one transfer with their layout parameters. */
+export interface Manifest extends ManifestParameters {
+  /** SHA-256 of the canonical encoding, 64 hex digits. */
+  readonly id: string;
+  readonly entries: readonly Entry[];
+}
+
+/** Version of the encoding. */
+export const MANIFEST_VERSION = 1;
+/** Smallest and largest chunk size that the format allows, in bytes. */
+export const CHUNK_SIZE_RANGE = { min: 64 * 1024, max: 64 * 1024 * 1024 } as const;
+/** Longest line of a manifest in bytes: a path, a link target and their escapes. */
+export const MAX_LINE_BYTES = 64 * 1024;
+
+/** Whether a chunk size is a whole number of bytes within {@link CHUNK_SIZE_RANGE}. */
+export function isChunkSize(value: unknown): value is number {
+  return (
+    Number.isInteger(value) &&
+    (value as number) >= CHUNK_SIZE_RANGE.min &&
+    (value as number) <= CHUNK_SIZE_RANGE.max
+  );
+}
+
+/** The first line of a manifest, without its newline. */
+export function encodeHeader(parameters: ManifestParameters): string {
+  return JSON.stringify(['cairn-manifest', MANIFEST_VERSION, parameters.chunkSizeBytes, parameters.digest]);
+}
+
+/** The line of one entry, without its newline. */
+export function encodeEntry(entry: Entry): string {
+  const { path, mode } = entry;
+  const mtime = entry.mtimeNs.toString();
+  switch (entry.type) {
+    case 'file':
+      return JSON.stringify(['f', path, entry.sizeBytes, mode, mtime]);
+    case 'directory':
+      return JSON.stringify(['d', path, mode, mtime]);
+    case 'symlink':
+      return JSON.stringify(['l', path, entry.linkTarget, mtime]);
+    default:
+      return JSON.stringify(['s', path, mode, mtime]);
+  }
+}
+
+/** The canonical encoding, a batch of lines at a time (UTF-8 text, each line with its newline). */
+export function* encodeManifest(
+  manifest: ManifestParameters & { entries: readonly Entry[] },
+): Generator<string> {
+  const LINES_PER_BATCH = 512;
+  let batch = `${encodeHeader(manifest)}\n`;
+  let lines = 0;
+  for (const entry of manifest.entries) {
+    batch += `${encodeEntry(entry)}\n`;
+    if (++lines % LINES_PER_BATCH === 0) {
+      yield batch;
+      batch = '';
+    }
+  }
+  if (batch !== '') yield batch;
+}
+
+/** Makes a manifest of entries that are in canonical order, and computes its id. */
+export function createManifest(parameters: ManifestParameters, entries: readonly Entry[]): Manifest {
+  const { chunkSizeBytes, digest } = parameters;
+  const hash = createHash('sha256');
+  for (const batch of encodeManifest({ chunkSizeBytes, digest, entries })) hash.update(batch);
+  return { chunkSizeBytes, digest, entries, id: hash.digest('hex') };
+}
+
+/** Reads the first line of a manifest, in canonical form only. Throws `manifest-invalid`. */
+export function decodeHeader(line: string): ManifestParameters {
+  const fields = parseLine(line);
+  const [tag, version, chunkSizeBytes, digest] = fields;
+  if (tag !== 'cairn-manifest' || fields.length !== 4) throw refusal('it has no header');
+  if (version !== MANIFEST_VERSION) throw refusal(`its version ${String(version)} is unknown`);
+  if (!isChunkSize(chunkSizeBytes)) throw refusal('its chunk size is out of range');
+  if (!isDigestAlgorithm(digest)) throw refusal('its digest algorithm is unknown');
+  if (encodeHeader({ chunkSizeBytes, digest }) !== line) throw refusal('its header is not in canonical form');
+  return { chunkSizeBytes, digest };
+}
+
+/** Reads the line of one entry, in canonical form only. Throws `manifest-invalid` or a code of {@link checkEntry}. */
+export function decodeEntry(line: string): Entry {
+  const entry = checkEntry(entryOf(parseLine(line)));
+  if (encodeEntry(entry) !== line) throw refusal('a line is not in canonical form');
+  return entry;
+}
+
+function entryOf(fields: readonly unknown[]): Entry {
+  const [kind, path, third, fourth, fifth] = fields;
+  if (typeof path !== 'string') throw refusal('an entry has no path');
+  if (kind === 'f' && fields.length === 5) {
+    return make('file', path, numberOf(third), numberOf(fourth), timeOf(fifth), '');
+  }
+  if (kind === 'd' && fields.length === 4)
+    return make('directory', path, 0, numberOf(third), timeOf(fourth), '');
+  if (kind === 's' && fields.length === 4)
+    return make('stream', path, 0, numberOf(third), timeOf(fourth), '');
+  if (kind === 'l' && fields.length === 4 && typeof third === 'string') {
+    return make('symlink', path, 0, 0, timeOf(fourth), third);
+  }
+  throw refusal('a line is no entry');
+}
+
+function make(
+  type: Entry['type'],
+  path: string,
+  sizeBytes: number,
+  mode: number,
+  mtimeNs: bigint,
+  linkTarget: string,
+): Entry {
+  return { type, path, sizeBytes, mode, mtimeNs, linkTarget };
+}
+
+function numberOf(value: unknown): number {
+  if (typeof value !== 'number') throw refusal('a number is missing');
+  return value;
+}
+
+function timeOf(value: unknown): bigint {
+  if (typeof value !== 'string' || !/^(0|-?[1-9][0-9]{0,18})$/.test(value))
+    throw refusal('an mtime is no integer');
+  return BigInt(value);
+}
+
+function parseLine(line: string): readonly unknown[] {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch (error) {
+    throw refusal('a line is no JSON', error);
+  }
+  if (!Array.isArray(value)) throw refusal('a line is no array');
+  return value;
+}
+
+/** The `manifest-invalid` error that says why a manifest is refused. */
+export function refusal(why: string, cause?: unknown): CairnError {
+  return new CairnError('manifest-invalid', `the manifest is refused: ${why}`, { cause });
+}
+
+/**
+ * Watches entries go by and refuses what is no tree: paths out of canonical order or twice, entries below something
+ * that is no directory of the manifest, and anything beside a target that is itself a file, link or stream.
+ */
+export class TreeChecker {
+  #last: Entry | undefined;
+  readonly #ancestors: string[] = [];
+
+  /** Takes the next entry in order. Throws `manifest-invalid`. */
+  next(entry: Entry): void {
+    const last = this.#last;
+    if (last !== undefined) {
+      if (comparePaths(last.path, entry.path) >= 0)
+        throw this.#refuse(entry, 'is out of order or there twice');
+      if (last.path === '' && last.type !== 'directory') throw this.#refuse(entry, 'stands below a file');
+    }
+    if (entry.type === 'stream' && last !== undefined) throw this.#refuse(entry, 'is a stream and not alone');
+    if (entry.path !== '') this.#checkParent(entry);
+    if (entry.type === 'directory' && entry.path !== '') this.#ancestors.push(entry.path);
+    this.#last = entry;
+  }
+
+  #checkParent(entry: Entry): void {
+    const slash = entry.path.lastIndexOf('/');
+    const parent = slash < 0 ? '' : entry.path.slice(0, slash);
+    while (this.#ancestors.length > 0 && this.#ancestors.at(-1) !== parent) this.#ancestors.pop();
+    if (parent !== '' && this.#ancestors.length === 0)
+      throw this.#refuse(entry, 'stands in no directory of the manifest');
+    if (this.#last?.type === 'stream') throw this.#refuse(entry, 'follows a stream');
+  }
+
+  #refuse(entry: Entry, why: string): CairnError {
+    return refusal(`${JSON.stringify(entry.path)} ${why}`);
+  }
+}

@@ -1,0 +1,181 @@
+/**
+ * The JSON messages of the protocol with their validators. Nothing that comes over the wire is used before it has been
+ * through one of these.
+ */
+import * as v from 'valibot';
+import { CairnError } from '../base/errors.ts';
+import { printable } from '../base/safe-path.ts';
+import { DIGEST_ALGORITHMS } from '../manifest/digest.ts';
+import { CHUNK_SIZE_RANGE } from '../manifest/manifest.ts';
+import { MAX_CHUNKS } from '../manifest/layout.ts';
+
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const positive = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
+const runs = v.array(count);
+const sha256Hex = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
+const chunkSize = v.pipe(
+  v.number(),
+  v.integer(),
+  v.minValue(CHUNK_SIZE_RANGE.min),
+  v.maxValue(CHUNK_SIZE_RANGE.max),
+);
+const chunkNumber = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(MAX_CHUNKS - 1));
+const version = v.object({ major: count, minor: count });
+
+/** Session ids are made by the server: 128 random bits in base64url. */
+export const SESSION_ID_PATTERN = /^[A-Za-z0-9_-]{22}$/;
+
+/** `GET <root>`: who is there, told to anyone. */
+export const Hello = v.object({ server: v.literal('cairn'), version: v.string(), protocol: version });
+/** {@link Hello} as a type. */
+export type Hello = v.InferOutput<typeof Hello>;
+
+/** `POST sessions`: what the client wants and can do. */
+export const EstablishRequest = v.object({
+  protocol: version,
+  direction: v.picklist(['push', 'pull']),
+  /** Absolute, percent-encoded path below the server's root, as in the public URL. */
+  target: v.pipe(v.string(), v.startsWith('/'), v.maxLength(16_384)),
+  /** Digest algorithms in order of preference; the server takes the first that it knows. */
+  digests: v.pipe(v.array(v.string()), v.minLength(1), v.maxLength(16)),
+  /** Wished chunk size in bytes; the server may choose another one within its range. */
+  chunkSizeBytes: positive,
+  /** Wished number of chunks at a time. */
+  parallel: positive,
+  /** Id of the manifest that the client would send or has: finds an unfinished session after lost state. */
+  manifestId: v.optional(sha256Hex),
+});
+/** {@link EstablishRequest} as a type. */
+export type EstablishRequest = v.InferOutput<typeof EstablishRequest>;
+
+/** Answer to establish and to resume: everything that a client needs to work in this epoch. */
+export const SessionGrant = v.object({
+  session: v.pipe(v.string(), v.regex(SESSION_ID_PATTERN)),
+  credential: v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{43}$/)),
+  epoch: positive,
+  state: v.picklist(['establishing', 'open', 'committing', 'committed']),
+  direction: v.picklist(['push', 'pull']),
+  digest: v.picklist(DIGEST_ALGORITHMS),
+  chunkSizeBytes: chunkSize,
+  parallel: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(256)),
+  /** How long the server keeps the session when nobody touches it. */
+  leaseMs: positive,
+  /** Id of the manifest that the server holds, or null before it has one. */
+  manifestId: v.nullable(sha256Hex),
+  /** Whether this session existed before this request. */
+  resumed: v.boolean(),
+});
+/** {@link SessionGrant} as a type. */
+export type SessionGrant = v.InferOutput<typeof SessionGrant>;
+
+/**
+ * Which entries are not carried: `have` are runs of entry indices whose bytes the receiver has, `attributes` those
+ * among them whose mode or mtime is set at commit. Runs are `[start, length, start, length, …]`, ascending.
+ */
+export const Plan = v.object({ have: runs, attributes: runs });
+/** {@link Plan} as a type. */
+export type Plan = v.InferOutput<typeof Plan>;
+
+/** Answer to a manifest: the plan that the server proposes, and files that only their digest can tell. */
+export const Comparison = v.object({ ...Plan.entries, candidates: runs });
+/** {@link Comparison} as a type. */
+export type Comparison = v.InferOutput<typeof Comparison>;
+
+/** Answer to a plan: both sides computed the same layout, or stop here. `null` while a stream's size is unknown. */
+export const PlanAccepted = v.object({ chunkCount: v.nullable(count), bytesTotal: v.nullable(count) });
+/** {@link PlanAccepted} as a type. */
+export type PlanAccepted = v.InferOutput<typeof PlanAccepted>;
+
+/** `GET checkpoint`: what the receiver has made durable, and what it holds of half-sent chunks. */
+export const CheckpointReply = v.object({
+  plan: v.nullable(Plan),
+  /** Durable chunks: runs of chunk numbers, and their digests one after the other in base64. */
+  chunks: v.object({ runs, digests: v.string() }),
+  /** Bytes held of chunks that are not whole: `[chunk, bytes]`. */
+  held: v.array(v.tuple([chunkNumber, positive])),
+});
+/** {@link CheckpointReply} as a type. */
+export type CheckpointReply = v.InferOutput<typeof CheckpointReply>;
+
+/** Answer to a chunk and to sync: the chunk is durable once `durableSyncPoint` has reached its `syncPoint`. */
+export const SyncStatus = v.object({ syncPoint: count, durableSyncPoint: count });
+/** {@link SyncStatus} as a type. */
+export type SyncStatus = v.InferOutput<typeof SyncStatus>;
+
+/** `POST commit`: what the client believes to be the whole. `excluded` are runs of entries that are left out. */
+export const CommitRequest = v.object({ digest: sha256Hex, bytesTotal: count, excluded: runs });
+/** {@link CommitRequest} as a type. */
+export type CommitRequest = v.InferOutput<typeof CommitRequest>;
+
+/** Answer to commit: `committing` (202) means ask again, `committed` (200) means both digests agree and it is published. */
+export const CommitReply = v.object({
+  state: v.picklist(['committing', 'committed']),
+  entriesDone: count,
+  entriesTotal: count,
+  digest: sha256Hex,
+});
+/** {@link CommitReply} as a type. */
+export type CommitReply = v.InferOutput<typeof CommitReply>;
+
+/** Answer to heartbeat. */
+export const HeartbeatReply = v.object({ leaseMs: positive });
+/** {@link HeartbeatReply} as a type. */
+export type HeartbeatReply = v.InferOutput<typeof HeartbeatReply>;
+
+/** `POST digests`: runs of entry indices whose files are read and hashed now. */
+export const DigestsRequest = v.object({ entries: runs });
+/** {@link DigestsRequest} as a type. */
+export type DigestsRequest = v.InferOutput<typeof DigestsRequest>;
+
+/** An empty JSON object, for requests and answers without content. */
+export const Empty = v.object({});
+
+/**
+ * Checks a message that came from the other side.
+ *
+ * @throws CairnError `invalid-request` that names the first field that is wrong
+ */
+export function parseMessage<Schema extends v.GenericSchema>(
+  schema: Schema,
+  value: unknown,
+  what: string,
+): v.InferOutput<Schema> {
+  const result = v.safeParse(schema, value, { abortEarly: true });
+  if (result.success) return result.output;
+  const issue = result.issues[0];
+  const at = v.getDotPath(issue);
+  throw new CairnError(
+    'invalid-request',
+    `${what} is not valid${at === null ? '' : ` at ${at}`}: ${printable(issue.message.slice(0, 300))}`,
+  );
+}
+
+/** Parses JSON text from the other side and checks it. Throws `invalid-request`. */
+export function parseJsonMessage<Schema extends v.GenericSchema>(
+  schema: Schema,
+  text: string,
+  what: string,
+): v.InferOutput<Schema> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new CairnError('invalid-request', `${what} is no JSON`, { cause: error });
+  }
+  return parseMessage(schema, value, what);
+}
+
+/**
+ * Refuses a major version of the protocol that this side does not speak.
+ *
+ * @throws CairnError `version-unsupported`
+ */
+export function checkProtocolMajor(theirs: number, ours: number): void {
+  if (theirs === ours) return;
+  const which = theirs > ours ? 'newer' : 'older';
+  throw new CairnError(
+    'version-unsupported',
+    `the other side speaks protocol version ${theirs}, which is ${which} than version ${ours} here; install the same major version of cairn on both sides`,
+    { details: { theirs, ours } },
+  );
+}

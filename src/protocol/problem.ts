@@ -1,0 +1,86 @@
+/** Errors on the wire: RFC 9457 problem documents whose `code` is in the error table. */
+import { CairnError, ERROR_TABLE, isErrorCode, type ErrorCode, type ErrorDetails } from '../base/errors.ts';
+import { printable } from '../base/safe-path.ts';
+
+/** Media type of a problem document. */
+export const PROBLEM_TYPE = 'application/problem+json';
+
+/** A problem document: RFC 9457 members, the error's code, and its details. */
+export interface Problem {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  readonly code: ErrorCode;
+  readonly details?: ErrorDetails;
+}
+
+/** The problem document of an error. Causes and stacks stay on this side. */
+export function problemOf(error: CairnError): Problem {
+  const base = {
+    type: `urn:cairn:error:${error.code}`,
+    title: error.code.replaceAll('-', ' '),
+    status: ERROR_TABLE[error.code].httpStatus,
+    detail: error.message,
+    code: error.code,
+  };
+  return Object.keys(error.details).length === 0 ? base : { ...base, details: error.details };
+}
+
+/** Longest message taken from the other side, in characters. */
+const MAX_DETAIL_CHARACTERS = 2000;
+
+/**
+ * The error that a response with an error status stands for; a response of something that is no cairn server (a proxy,
+ * say) becomes one by its status.
+ */
+export function errorOfResponse(status: number, contentType: string | undefined, body: string): CairnError {
+  const problem = contentType?.startsWith(PROBLEM_TYPE) === true ? parseProblem(body) : undefined;
+  if (problem !== undefined) return problem;
+  const codes: Readonly<Record<number, ErrorCode>> = {
+    401: 'unauthenticated',
+    403: 'forbidden',
+    404: 'not-found',
+    408: 'timeout',
+    413: 'manifest-too-large',
+    429: 'rate-limited',
+    507: 'storage-full',
+  };
+  const code = codes[status] ?? (status >= 500 ? 'server-busy' : 'not-a-cairn-server');
+  return new CairnError(code, `the server or a proxy before it answered with HTTP status ${status}`, {
+    details: { status },
+  });
+}
+
+function parseProblem(body: string): CairnError | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(body);
+  } catch {
+    return undefined; // a cut or mangled document says no more than its status
+  }
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { code, detail, details } = value as { code?: unknown; detail?: unknown; details?: unknown };
+  if (!isErrorCode(code)) return undefined;
+  const message = typeof detail === 'string' ? printable(detail.slice(0, MAX_DETAIL_CHARACTERS)) : code;
+  return new CairnError(code, message, { details: detailsOf(details) });
+}
+
+function detailsOf(value: unknown): ErrorDetails {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return {};
+  const kept: Record<string, string | number | boolean | number[] | string[]> = {};
+  for (const [key, detail] of Object.entries(value)) {
+    if (key === '__proto__') continue;
+    if (typeof detail === 'string' || typeof detail === 'number' || typeof detail === 'boolean')
+      kept[key] = detail;
+    else if (isArrayOf(detail, 'number')) kept[key] = detail;
+    else if (isArrayOf(detail, 'string')) kept[key] = detail;
+  }
+  return kept;
+}
+
+function isArrayOf(value: unknown, type: 'number'): value is number[];
+function isArrayOf(value: unknown, type: 'string'): value is string[];
+function isArrayOf(value: unknown, type: string): boolean {
+  return Array.isArray(value) && value.every((item) => typeof item === type);
+}

@@ -1,0 +1,58 @@
+/** The URL space of the protocol, and the names of its headers. PROTOCOL.md describes each. */
+
+/** Version of the protocol that this code speaks; the major version is part of every path. */
+export const PROTOCOL_VERSION = { major: 1, minor: 0 } as const;
+
+/** First component of every protocol path; no user's file is ever called that. */
+export const PROTOCOL_SEGMENT = '.cairn';
+
+/** Path of the protocol root below the server's own root. */
+export const PROTOCOL_ROOT = `${PROTOCOL_SEGMENT}/v${PROTOCOL_VERSION.major}/`;
+
+/** Relation type of the Link header that names the protocol root (RFC 8288). */
+export const PROTOCOL_LINK_REL = 'urn:cairn:protocol';
+
+/** Names of cairn's own headers, in lower case as Node reports them. */
+export const HEADER = {
+  /** The session credential: 43 characters of base64url. */
+  credential: 'cairn-credential',
+  /** The epoch in which the sender of this request believes to be. */
+  epoch: 'cairn-epoch',
+  /** Offset within a chunk, in bytes. */
+  offset: 'cairn-offset',
+} as const;
+
+/** Paths relative to the protocol root. */
+export const ROUTE = {
+  sessions: () => 'sessions',
+  session: (id: string) => `sessions/${id}`,
+  resume: (id: string) => `sessions/${id}/resume`,
+  manifest: (id: string) => `sessions/${id}/manifest`,
+  plan: (id: string) => `sessions/${id}/plan`,
+  checkpoint: (id: string) => `sessions/${id}/checkpoint`,
+  chunk: (id: string, chunk: number) => `sessions/${id}/chunks/${chunk}`,
+  sync: (id: string) => `sessions/${id}/sync`,
+  heartbeat: (id: string) => `sessions/${id}/heartbeat`,
+  suspend: (id: string) => `sessions/${id}/suspend`,
+  commit: (id: string) => `sessions/${id}/commit`,
+  digests: (id: string) => `sessions/${id}/digests`,
+  tree: (urlPath: string, recursive: boolean) =>
+    `tree?path=${encodeURIComponent(urlPath)}&recursive=${recursive ? '1' : '0'}`,
+} as const;
+
+/**
+ * The Link header's relative reference from a request path to the protocol root. Relative, because a server below a
+ * reverse proxy's prefix does not know that prefix: `/a/b` → `../.cairn/v1/`.
+ */
+export function protocolLink(requestPath: string): string {
+  const depth = Math.max(0, requestPath.split('/').length - 2);
+  return `<${'../'.repeat(depth) || './'}${PROTOCOL_ROOT}>; rel="${PROTOCOL_LINK_REL}"`;
+}
+
+/** The protocol root that a Link header names, resolved against the URL it came from; undefined if it names none. */
+export function protocolRootOf(link: string | undefined, base: URL): URL | undefined {
+  const match = /<([^<>]*)>\s*;\s*rel="urn:cairn:protocol"/.exec(link ?? '');
+  if (match === null || !URL.canParse(match[1]!, base.href)) return undefined;
+  const root = new URL(match[1]!, base.href);
+  return root.origin === base.origin ? root : undefined;
+}

@@ -1,0 +1,87 @@
+/**
+ * A tree on the wire: NDJSON that starts with the lines of a manifest, may have notices among them, and ends with a
+ * line that says so. A stream without its end line was cut. The same form is kept on disk.
+ *
+ * `["w",code,path,message]` is a notice: an entry that the sender had to leave out. `["end",id]` is the end.
+ */
+import { CairnError, isErrorCode, type ErrorCode } from '../base/errors.ts';
+import { printable } from '../base/safe-path.ts';
+import { encodeManifest, type Manifest } from '../manifest/manifest.ts';
+import { createManifestReader, splitLines, type ManifestLimits } from '../manifest/manifest-reader.ts';
+
+/** An entry that had to be left out, and why. */
+export interface Notice {
+  readonly code: ErrorCode;
+  /** The path relative to the target, made printable. */
+  readonly path: string;
+  readonly message: string;
+}
+
+/** Most notices that are kept of one tree, and most characters of them; what is beyond is dropped. */
+const MAX_NOTICES = 100_000;
+const MAX_NOTICE_CHARACTERS = 32 * 1024 * 1024;
+
+/** The line of a notice, without its newline. */
+export function encodeNotice(notice: Notice): string {
+  return JSON.stringify(['w', notice.code, notice.path, notice.message]);
+}
+
+/** The end line, without its newline. */
+export function encodeEnd(id: string): string {
+  return JSON.stringify(['end', id]);
+}
+
+/** A whole tree, some hundred lines at a time. */
+export function* encodeTree(manifest: Manifest, notices: readonly Notice[] = []): Generator<string> {
+  yield* encodeManifest(manifest);
+  for (const notice of notices) yield `${encodeNotice(notice)}\n`;
+  yield `${encodeEnd(manifest.id)}\n`;
+}
+
+/**
+ * Reads and checks a whole tree.
+ *
+ * @throws CairnError `manifest-invalid`, `manifest-too-large`, a path code, or `chunk-incomplete` for a cut stream
+ */
+export async function readTree(
+  source: AsyncIterable<Uint8Array>,
+  limits?: ManifestLimits,
+): Promise<{ manifest: Manifest; notices: Notice[] }> {
+  const reader = createManifestReader(limits);
+  const notices: Notice[] = [];
+  let noticeCharacters = 0;
+  let end: string | undefined;
+  for await (const lines of splitLines(source)) {
+    for (const line of lines) {
+      if (end !== undefined) throw new CairnError('manifest-invalid', 'the tree goes on after its end');
+      if (line.startsWith('["end",')) {
+        end = line;
+      } else if (line.startsWith('["w",')) {
+        noticeCharacters += line.length;
+        if (notices.length < MAX_NOTICES && noticeCharacters <= MAX_NOTICE_CHARACTERS)
+          notices.push(decodeNotice(line));
+      } else {
+        reader.line(line);
+      }
+    }
+  }
+  if (end === undefined) throw new CairnError('chunk-incomplete', 'the tree was cut before its end');
+  const manifest = reader.finish();
+  if (end !== encodeEnd(manifest.id))
+    throw new CairnError('manifest-invalid', 'the id of the tree is not that of its content');
+  return { manifest, notices };
+}
+
+function decodeNotice(line: string): Notice {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch (error) {
+    throw new CairnError('manifest-invalid', 'a notice is no JSON', { cause: error });
+  }
+  const [, code, path, message] = value as readonly unknown[];
+  if (!isErrorCode(code) || typeof path !== 'string' || typeof message !== 'string') {
+    throw new CairnError('manifest-invalid', 'a notice has a wrong form');
+  }
+  return { code, path: printable(path), message: printable(message) };
+}

@@ -1,0 +1,34 @@
+/**
+ * Secrets: session credentials and access tokens are 256 random bits; only their SHA-256 is ever kept.
+ * A plain hash is enough for a secret with that much entropy; a password would need more.
+ */
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+
+/** A new secret for its owner, and the hash that may be kept. */
+export interface IssuedSecret {
+  /** 43 characters of base64url. */
+  readonly secret: string;
+  /** SHA-256 of the secret's text, 64 hex digits. */
+  readonly hash: string;
+}
+
+/** Issues a new secret. */
+export function issueSecret(random: (bytes: number) => Buffer = randomBytes): IssuedSecret {
+  const secret = random(32).toString('base64url');
+  return { secret, hash: hashSecret(secret) };
+}
+
+/** The hash under which a secret is kept: SHA-256 of its text, 64 hex digits. */
+export function hashSecret(secret: string): string {
+  return createHash('sha256').update(secret).digest('hex');
+}
+
+/** Whether `secret` is the one that `hash` was made of, in constant time. */
+export function isSecret(secret: string, hash: string): boolean {
+  return timingSafeEqual(Buffer.from(hashSecret(secret), 'hex'), Buffer.from(hash, 'hex'));
+}
+
+/** A new session id: 128 random bits, 22 characters of base64url. It names a session and proves nothing. */
+export function createSessionId(random: (bytes: number) => Buffer = randomBytes): string {
+  return random(16).toString('base64url');
+}

@@ -1,0 +1,92 @@
+/** What is known of a session, wherever it is kept, and the rules by which it changes. */
+import { CairnError } from '../base/errors.ts';
+import type { DigestAlgorithm } from '../manifest/digest.ts';
+import { isSecret } from './credential.ts';
+import { transition, type SessionEvent, type SessionState } from './state.ts';
+
+/** The durable record of one session. Plain JSON; replaced as a whole by compare-and-set on `version`. */
+export interface SessionRecord {
+  readonly id: string;
+  /** Raised by one with every change; what compare-and-set compares. */
+  readonly version: number;
+  /** Who established it: the id of an access token's owner. */
+  readonly principal: string;
+  readonly direction: 'push' | 'pull';
+  /** Safe relative path below the content root; empty for the root itself. */
+  readonly target: string;
+  readonly digest: DigestAlgorithm;
+  readonly chunkSizeBytes: number;
+  readonly parallel: number;
+  readonly state: SessionState;
+  /** Fencing token: requests of an older epoch are refused. */
+  readonly epoch: number;
+  readonly credentialHash: string;
+  readonly manifestId: string | null;
+  /** The server process that holds what is not durable yet; null where nobody does. */
+  readonly holder: string | null;
+  readonly createdAtMs: number;
+  /** When the lease ends, unless the session is touched before. */
+  readonly leaseExpiresAtMs: number;
+  /** What the client asked to commit: kept so that a restart in the middle finishes it. */
+  readonly commit: {
+    readonly digest: string;
+    readonly bytesTotal: number;
+    readonly excluded: readonly number[];
+  } | null;
+}
+
+/** How long a session that nobody touches is kept: a long weekend and a sick week. */
+export const DEFAULT_LEASE_MS = 7 * 24 * 3600 * 1000;
+
+/**
+ * The record after an event, its version raised.
+ *
+ * @throws CairnError the code that the state table gives
+ */
+export function advance(
+  record: SessionRecord,
+  event: SessionEvent,
+  changes: Partial<SessionRecord> = {},
+): SessionRecord {
+  return { ...record, ...changes, state: nextState(record, event), version: record.version + 1 };
+}
+
+/** The state after an event; throws the code that the state table gives. */
+export function nextState(record: Pick<SessionRecord, 'state' | 'id'>, event: SessionEvent): SessionState {
+  const next = transition(record.state, event);
+  if ('state' in next) return next.state;
+  throw new CairnError(
+    next.refused,
+    REFUSALS[next.refused] ?? `a session that is ${record.state} takes no ${event}`,
+    {
+      details: { state: record.state },
+    },
+  );
+}
+
+const REFUSALS: Readonly<Record<string, string>> = {
+  'session-suspended': 'the session is suspended; resume it first',
+  'session-aborted': 'the session was aborted; run the command again to start over',
+  'session-expired': 'the session has expired; run the command again to start over',
+};
+
+/**
+ * Refuses a request that another epoch or another credential than the session's sends.
+ *
+ * @throws CairnError `session-fenced` for an older epoch, `session-credential` for a wrong credential
+ */
+export function checkFence(record: SessionRecord, epoch: number, credential: string): void {
+  if (epoch !== record.epoch) {
+    throw new CairnError('session-fenced', 'another client took over this transfer; this one stops', {
+      details: { epoch, currentEpoch: record.epoch },
+    });
+  }
+  if (!isSecret(credential, record.credentialHash)) {
+    throw new CairnError('session-credential', 'the session credential is not valid in this epoch');
+  }
+}
+
+/** Whether the lease of a session has ended. */
+export function isLeaseOver(record: SessionRecord, nowMs: number): boolean {
+  return nowMs >= record.leaseExpiresAtMs;
+}
