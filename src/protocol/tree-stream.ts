@@ -80,8 +80,10 @@ function decodeNotice(line: string): Notice {
     throw new CairnError('manifest-invalid', 'a notice is no JSON', { cause: error });
   }
   const [, code, path, message] = value as readonly unknown[];
-  if (!isErrorCode(code) || typeof path !== 'string' || typeof message !== 'string') {
+  if (typeof code !== 'string' || typeof path !== 'string' || typeof message !== 'string') {
     throw new CairnError('manifest-invalid', 'a notice has a wrong form');
   }
-  return { code, path: printable(path), message: printable(message) };
+  // A newer sender may know reasons that this side does not; that the entry is left out is what counts.
+  const known = isErrorCode(code) ? code : 'source-unsupported';
+  return { code: known, path: printable(path), message: printable(message) };
 }

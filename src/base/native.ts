@@ -1,0 +1,98 @@
+/**
+ * The three calls of the C library that Node does not offer: times with nanoseconds, also those of a symbolic link, and
+ * syncfs. They come through koffi, an optional dependency with prebuilt binaries; without it callers fall back.
+ */
+import { release } from 'node:os';
+import { getSystemErrorName } from 'node:util';
+import type koffi from 'koffi';
+import type { LibraryHandle } from 'koffi';
+import { storageError } from './errors.ts';
+
+/** Calls of the C library. Each throws CairnError with a storage code. */
+export interface Native {
+  /** Sets the time of last modification of an open file or directory, in nanoseconds since 1970. */
+  setTimes(fd: number, mtimeNs: bigint): void;
+  /** The same for what is at `path`, which is not followed where it is a symbolic link. */
+  setLinkTimes(path: string, mtimeNs: bigint): void;
+  /**
+   * Makes everything in the file system of an open file durable, on a thread of its own. Write-back errors since `fd`
+   * was opened are reported; undefined on kernels that would keep them to themselves.
+   */
+  readonly syncFileSystem: ((fd: number) => Promise<void>) | undefined;
+}
+
+type Koffi = typeof koffi;
+
+/** Architectures on which `struct timespec` is two 64-bit integers. */
+const LONG64 = new Set(['x64', 'arm64', 'riscv64', 'loong64', 'ppc64']);
+const UTIME_OMIT = 2n ** 30n - 2n;
+const AT_FDCWD = -100;
+const AT_SYMLINK_NOFOLLOW = 0x100;
+const NS_PER_S = 1_000_000_000n;
+
+let loading: Promise<Native | undefined> | undefined;
+
+/** Loads the native calls once; undefined where this machine cannot have them. */
+export function loadNative(): Promise<Native | undefined> {
+  loading ??= load();
+  return loading;
+}
+
+async function load(): Promise<Native | undefined> {
+  if (process.platform !== 'linux' || !LONG64.has(process.arch)) return undefined;
+  try {
+    return bind((await import('koffi')).default);
+  } catch {
+    // An optional dependency may be missing or not fit the machine; every caller has another way.
+    return undefined;
+  }
+}
+
+function bind(module: Koffi): Native {
+  const library = module.load(null);
+  const futimens = library.func('int futimens(int fd, const void *ts)');
+  const utimensat = library.func('int utimensat(int dirfd, const char *path, const void *ts, int flags)');
+  const syncfs = library.func('int syncfs(int fd)');
+  const times = new BigInt64Array([0n, UTIME_OMIT, 0n, 0n]);
+  const check = (result: number, doing: string): void => {
+    if (result !== 0) throw systemError(module.errno(), doing);
+  };
+  return {
+    setTimes: (fd, mtimeNs) =>
+      check(futimens(fd, fill(times, mtimeNs)) as number, 'setting a modification time'),
+    setLinkTimes: (path, mtimeNs) => {
+      const result = utimensat(AT_FDCWD, path, fill(times, mtimeNs), AT_SYMLINK_NOFOLLOW) as number;
+      check(result, 'setting the modification time of a symbolic link');
+    },
+    syncFileSystem: reportsWriteBackErrors(release()) ? (fd) => callSyncfs(module, syncfs, fd) : undefined,
+  };
+}
+
+/** Seconds are rounded down also before 1970: a timespec counts its nanoseconds upwards. */
+function fill(times: BigInt64Array, mtimeNs: bigint): BigInt64Array {
+  const nanoseconds = ((mtimeNs % NS_PER_S) + NS_PER_S) % NS_PER_S;
+  times[2] = (mtimeNs - nanoseconds) / NS_PER_S;
+  times[3] = nanoseconds;
+  return times;
+}
+
+function callSyncfs(module: Koffi, syncfs: ReturnType<LibraryHandle['func']>, fd: number): Promise<void> {
+  return new Promise((done, fail) => {
+    syncfs.async(fd, (error: unknown, result: number) => {
+      if (error !== null && error !== undefined) fail(storageError(error, 'calling syncfs'));
+      else if (result === 0) done();
+      else fail(systemError(module.errno(), 'syncing the file system'));
+    });
+  });
+}
+
+function systemError(errno: number, doing: string): Error {
+  const code = getSystemErrorName(-errno);
+  return storageError(Object.assign(new Error(`${code}: ${doing}`), { code, errno: -errno }), doing);
+}
+
+/** Since Linux 5.8, syncfs returns the errors of earlier write-back; before, it was silent about lost data. */
+function reportsWriteBackErrors(kernel: string): boolean {
+  const [major = 0, minor = 0] = kernel.split('.').map((part) => Number.parseInt(part, 10));
+  return major > 5 || (major === 5 && minor >= 8);
+}

@@ -1,0 +1,119 @@
+/**
+ * Where content lives: two small interfaces that a local disk and an object store can both keep.
+ *
+ * A store knows paths, entries and staged chunks; it knows nothing of HTTP, epochs or clients. What it can and cannot
+ * do is said by `properties`, never by its name.
+ */
+import type { ChunkDigests } from '../checkpoint/chunk-digests.ts';
+import type { Identity, ScannedEntry } from '../manifest/entry.ts';
+import type { Layout } from '../manifest/layout.ts';
+import type { Manifest } from '../manifest/manifest.ts';
+import type { Notice } from '../protocol/tree-stream.ts';
+
+/** What a store can do; callers ask this instead of asking which store it is. */
+export interface ContentStoreProperties {
+  /** Smallest and largest chunk that can be staged, in bytes; the last chunk of a file may be smaller. */
+  readonly chunkSizeBytes: { readonly min: number; readonly max: number };
+  /** Whether bytes of a chunk that was cut stay and can be continued. */
+  readonly holdsPartialChunks: boolean;
+  /** `grouped`: staged chunks are durable after `sync`; `immediate`: once `finish` returns, seen by every process. */
+  readonly durability: 'grouped' | 'immediate';
+  /** Granularity of the modification times it can keep, in nanoseconds. */
+  readonly mtimeResolutionNs: bigint;
+}
+
+/** Receives the entries that a scan has to leave out. */
+export type NoticeSink = (notice: Notice) => void;
+
+/** A place that holds published trees and the staging areas of those to come. Paths are safe relative paths. */
+export interface ContentStore {
+  readonly properties: ContentStoreProperties;
+  /**
+   * Lists what is at `path` in canonical order, in batches; entry paths are relative to `path`, the first entry is
+   * `path` itself (relative path empty). With `depth` 1 only its direct children follow. Names that are not UTF-8, and
+   * what is no file, directory or symlink, go to `onNotice`. Throws `not-found`, `symlink-refused`, `not-directory`.
+   */
+  scan(path: string, options: { onNotice: NoticeSink; depth?: 1 }): AsyncIterable<ScannedEntry[]>;
+  /** What is at each path now; undefined where nothing is. Never follows a symlink; throws `symlink-refused`. */
+  lookup(paths: readonly string[]): Promise<(ScannedEntry | undefined)[]>;
+  /**
+   * Bytes `[from, to)` of a file. Throws `source-changed` before the first byte when `identity` is given and no longer
+   * that of the file, and after the last byte when it changed meanwhile; `source-missing`, `source-unreadable`.
+   * The buffers may be reused after the next one was asked for.
+   */
+  read(path: string, range: { from: number; to: number }, identity?: Identity): AsyncIterable<Uint8Array>;
+  /** Opens the staging area of a session, or makes it. */
+  openStaging(id: string): Promise<StagingArea>;
+  /** Ids of all staging areas, for the collector. */
+  listStaging(): Promise<string[]>;
+  close(): Promise<void>;
+}
+
+/** Documents that are kept with a session. */
+export type DocumentName = 'manifest' | 'identities' | 'plan' | 'digests';
+
+/** What a session keeps in the store until it ends. */
+export interface StagingArea {
+  /** Replaces a document, durably and atomically. */
+  save(name: DocumentName, text: Iterable<string>): Promise<void>;
+  /** Reads a document as UTF-8 bytes, or undefined where it was never saved. */
+  load(name: DocumentName): Promise<AsyncIterable<Uint8Array> | undefined>;
+  /** Opens the chunks of a transfer into this store; one opening at a time. */
+  openChunks(transfer: IncomingTransfer): Promise<ChunkStaging>;
+  /** Frees everything that the session holds. */
+  discard(): Promise<void>;
+}
+
+/** What a store has to know of the transfer whose chunks it stages. */
+export interface IncomingTransfer {
+  readonly manifest: Manifest;
+  readonly layout: Layout;
+  /** Safe relative path at which the tree lands. */
+  readonly target: string;
+}
+
+/** The staged chunks of one transfer. */
+export interface ChunkStaging {
+  /** The checkpoint: durable chunks and their digests. Read only. */
+  readonly digests: ChunkDigests;
+  /** Chunks that are not whole, and how many of their first bytes are there. */
+  held(): ReadonlyMap<number, number>;
+  /**
+   * Starts to write a chunk at `offset`: 0, or what `held` says of it. Only one writer a chunk at a time: an older
+   * writer of the same chunk is cut off and its later calls throw `chunk-conflict`.
+   */
+  write(chunk: number, offset: number): Promise<ChunkWriter>;
+  /** The staged bytes of a chunk from its start, held or whole. */
+  read(chunk: number): AsyncIterable<Uint8Array>;
+  /** Sync point: when it resolves, every chunk finished before the call is durable and in `digests`. */
+  sync(): Promise<void>;
+  /** Publishes the tree; may be called again after a crash and then finishes what was begun. */
+  publish(order: PublishOrder): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Writes one chunk in order. Ends by `finish`, `hold` or `drop`. */
+export interface ChunkWriter {
+  /** Takes pieces that must not change any more; resolves when more may come. */
+  write(pieces: Uint8Array[]): Promise<void>;
+  /** The chunk is whole and its digest agreed: it will be part of the next sync point. */
+  finish(digest: Uint8Array): Promise<void>;
+  /** The sender is gone: keeps what came, where the store holds partial chunks. */
+  hold(): Promise<void>;
+  /** What came is wrong: forgets it. */
+  drop(): Promise<void>;
+}
+
+/** What to publish, once every digest agreed. */
+export interface PublishOrder {
+  /** Entries that the receiver already had. */
+  readonly isPresent: (entryIndex: number) => boolean;
+  /** Entries already there whose mode and mtime are to be set. */
+  readonly needsAttributes: (entryIndex: number) => boolean;
+  /** Entries to leave alone: the sender could not read them whole. */
+  readonly isExcluded: (entryIndex: number) => boolean;
+  /** Size of the stream, where the manifest is that of one. */
+  readonly streamSizeBytes?: number | undefined;
+  /** Called now and then with the number of entries that are done. */
+  readonly onProgress?: (entriesDone: number) => void;
+}

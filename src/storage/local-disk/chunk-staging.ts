@@ -1,0 +1,253 @@
+/** The staged chunks of one transfer: a file for each large entry, a file for each packed chunk, and a journal. */
+import type { Directory } from '../../base/directory.ts';
+import { CairnError } from '../../base/errors.ts';
+import type { Native } from '../../base/native.ts';
+import type { CheckpointLog } from '../../checkpoint/checkpoint-log.ts';
+import type { ChunkDigests } from '../../checkpoint/chunk-digests.ts';
+import type { ChunkStaging, ChunkWriter, IncomingTransfer, PublishOrder } from '../content-store.ts';
+import { finishDuplicate } from './chunk-duplicate.ts';
+import { type PendingChunk, syncChunks } from './chunk-sync.ts';
+import { LocalChunkWriter, type WriterEnds } from './chunk-writer.ts';
+import type { FileTimes } from './file-times.ts';
+import { publishTree } from './publish.ts';
+import { readStaged } from './read-staged.ts';
+import { type StagedFile, StagedFiles, type SyncFile } from './staged-files.ts';
+import { chunkPlace, duplicateName } from './staged-names.ts';
+
+/** Open files that only wait for a sync; more of them could run into the limit of descriptors. */
+const MAX_WAITING_FILES = 64;
+
+/** What staged chunks are made over. */
+export interface StagingPlace {
+  /** The root of the store; borrowed. */
+  readonly root: Directory;
+  /** Id of the staging area. */
+  readonly id: string;
+  /** The staging folder, and its path. */
+  readonly folder: Directory;
+  readonly path: string;
+  readonly log: CheckpointLog;
+  readonly native: Native | undefined;
+  readonly times: FileTimes;
+  readonly syncFile: SyncFile;
+}
+
+/** See {@link ChunkStaging}; made by `openLocalChunks`. */
+export class LocalChunkStaging implements ChunkStaging {
+  readonly #place: StagingPlace;
+  readonly #transfer: IncomingTransfer;
+  readonly #files: StagedFiles;
+  readonly #writers = new Map<number, LocalChunkWriter>();
+  readonly #held = new Map<number, number>();
+  /** Finished chunks that no sync point covers yet, and those that the running one is about to cover. */
+  #pending = new Map<number, PendingChunk>();
+  #syncing: ReadonlyMap<number, PendingChunk> = new Map();
+  #lastTurn: Promise<void> = Promise.resolve();
+  /** After it nothing is known about what is durable: only opening anew helps. */
+  #fatal: CairnError | undefined;
+  /** A sync that nobody asked for failed: the next one that is asked for has to say so. */
+  #untold: CairnError | undefined;
+  #closing: Promise<void> | undefined;
+
+  /** Takes ownership of the log and the folder in `place`. */
+  constructor(place: StagingPlace, transfer: IncomingTransfer) {
+    this.#place = place;
+    this.#transfer = transfer;
+    this.#files = new StagedFiles(place.path, (name) => this.#dropHeld(name));
+  }
+
+  get digests(): ChunkDigests {
+    return this.#place.log.digests;
+  }
+
+  held(): ReadonlyMap<number, number> {
+    return this.#held;
+  }
+
+  async write(chunk: number, offset: number): Promise<ChunkWriter> {
+    this.#checkUsable();
+    chunkPlace(this.#transfer, chunk);
+    const older = this.#writers.get(chunk);
+    const settled = older?.cutOff() ?? Promise.resolve();
+    const writer = new LocalChunkWriter(
+      chunk,
+      settled.catch(() => undefined), // told below
+    );
+    this.#writers.set(chunk, writer);
+    try {
+      await settled;
+      if (this.#files.countWaiting() >= MAX_WAITING_FILES) await this.#syncUnasked();
+      await this.#begin(writer, chunk, offset, older !== undefined);
+      return writer;
+    } catch (error) {
+      this.#forget(chunk, writer);
+      throw error;
+    }
+  }
+
+  read(chunk: number): AsyncIterable<Uint8Array> {
+    const place = chunkPlace(this.#transfer, chunk);
+    const heldBytes = this.#held.get(chunk);
+    if (heldBytes !== undefined)
+      return readStaged(this.#place.path, chunk, { ...place, lengthBytes: heldBytes });
+    if (this.#digestOf(chunk) !== undefined) return readStaged(this.#place.path, chunk, place);
+    throw new CairnError('chunks-missing', `chunk ${chunk} is not staged`, { details: { chunk } });
+  }
+
+  async sync(): Promise<void> {
+    await this.#inTurn(() => this.#syncNow());
+    const untold = this.#untold;
+    this.#untold = undefined;
+    if (untold !== undefined) throw untold;
+  }
+
+  async publish(order: PublishOrder): Promise<void> {
+    await this.#cutOffAll();
+    await this.sync();
+    await this.#inTurn(async () => {
+      await this.#files.close();
+      await publishTree({ ...this.#place, transfer: this.#transfer, order, digests: this.digests });
+    });
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await this.#cutOffAll();
+    await this.#inTurn(async () => {
+      await this.#files.close();
+      await this.#place.log.close();
+      this.#place.folder.close();
+    });
+  }
+
+  async #begin(writer: LocalChunkWriter, chunk: number, offset: number, tookOver: boolean): Promise<void> {
+    const isDuplicate = this.#digestOf(chunk) !== undefined;
+    const chunkAt = chunkPlace(this.#transfer, chunk);
+    // A whole chunk is only replaced by another whole one: what is in a checkpoint outlives whoever sends it again.
+    const place = isDuplicate ? { ...chunkAt, fileName: duplicateName(chunk), fileOffset: 0 } : chunkAt;
+    const file = await this.#files.acquire(place.fileName, isDuplicate);
+    try {
+      if (writer.isCut || this.#closing !== undefined) throw taken(chunk);
+      // Only now: while the file was opened, its sync may have failed and taken what was held with it.
+      if (file.failure !== undefined) throw file.failure;
+      this.#checkOffset(chunk, offset, tookOver);
+    } catch (error) {
+      await this.#files.release(file);
+      throw error;
+    }
+    const ends = isDuplicate ? this.#duplicateEnds(writer, chunk, file) : this.#ends(writer, chunk, file);
+    if (!isDuplicate && offset === 0) this.#held.delete(chunk);
+    if (!isDuplicate && offset > 0) this.#held.set(chunk, offset);
+    writer.begin({ file, place, offset, ends });
+  }
+
+  /** A writer that has just been cut off may have come further than its successor was told. */
+  #checkOffset(chunk: number, offset: number, tookOver: boolean): void {
+    const heldBytes = this.#held.get(chunk) ?? 0;
+    if (offset === 0 || offset === heldBytes || (tookOver && offset > 0 && offset < heldBytes)) return;
+    throw new CairnError('chunk-offset-mismatch', `chunk ${chunk} goes on at byte ${heldBytes}`, {
+      details: { chunk, heldBytes },
+    });
+  }
+
+  #ends(writer: LocalChunkWriter, chunk: number, file: StagedFile): WriterEnds {
+    return {
+      progress: (bytes) => void this.#held.set(chunk, bytes),
+      finish: async (_bytes, digest) => {
+        this.#held.delete(chunk);
+        this.#pending.set(chunk, { file, digest: Uint8Array.from(digest) });
+      },
+      drop: () => void this.#held.delete(chunk),
+      left: async () => {
+        this.#forget(chunk, writer);
+        await this.#files.release(file);
+      },
+    };
+  }
+
+  #duplicateEnds(writer: LocalChunkWriter, chunk: number, file: StagedFile): WriterEnds {
+    return {
+      progress: () => {},
+      drop: () => {},
+      finish: (bytes, digest) =>
+        this.#inTurn(async () => {
+          const to = chunkPlace(this.#transfer, chunk);
+          const duplicate = { chunk, bytes, digest, file, to, known: this.#digestOf(chunk) };
+          const replaced = await finishDuplicate(duplicate, this.#files, this.#place.log, () =>
+            this.#pending.delete(chunk),
+          );
+          if (replaced !== undefined) this.#pending.set(chunk, replaced);
+        }),
+      left: async () => {
+        this.#forget(chunk, writer);
+        await this.#files.release(file);
+        await this.#files.remove(file.name);
+      },
+    };
+  }
+
+  /** The digest of a chunk that is whole, durable or not. */
+  #digestOf(chunk: number): Uint8Array | undefined {
+    return (this.#pending.get(chunk) ?? this.#syncing.get(chunk))?.digest ?? this.digests.get(chunk);
+  }
+
+  async #syncNow(): Promise<void> {
+    if (this.#fatal !== undefined) throw this.#fatal;
+    this.#syncing = this.#pending;
+    this.#pending = new Map();
+    try {
+      const place = { ...this.#place, files: this.#files };
+      await syncChunks(place, this.#syncing, (error) => (this.#fatal = error));
+    } finally {
+      this.#syncing = new Map();
+    }
+  }
+
+  /** First bytes of a chunk that are in a file whose sync failed may be gone, too. */
+  #dropHeld(fileName: string): void {
+    for (const chunk of this.#held.keys()) {
+      if (chunkPlace(this.#transfer, chunk).fileName === fileName) this.#held.delete(chunk);
+    }
+  }
+
+  async #syncUnasked(): Promise<void> {
+    try {
+      await this.#inTurn(() => this.#syncNow());
+    } catch (error) {
+      if (error instanceof CairnError) this.#untold = error;
+      throw error;
+    }
+  }
+
+  /** Never within a turn: a writer that is finishing may be waiting for its own. */
+  async #cutOffAll(): Promise<void> {
+    for (const writer of this.#writers.values()) await writer.cutOff();
+  }
+
+  #forget(chunk: number, writer: LocalChunkWriter): void {
+    if (this.#writers.get(chunk) === writer) this.#writers.delete(chunk);
+  }
+
+  #checkUsable(): void {
+    if (this.#fatal !== undefined) throw this.#fatal;
+    if (this.#closing === undefined) return;
+    throw new CairnError('chunk-conflict', 'these staged chunks are closed; the transfer was opened anew');
+  }
+
+  /** Sync points, replacements and publishing come one after the other. */
+  #inTurn(action: () => Promise<void>): Promise<void> {
+    const turn = this.#lastTurn.then(action);
+    this.#lastTurn = turn.catch(() => undefined); // told to whoever waits for that turn
+    return turn;
+  }
+}
+
+function taken(chunk: number): CairnError {
+  return new CairnError('chunk-conflict', `another writer of chunk ${chunk} has taken over`, {
+    details: { chunk },
+  });
+}

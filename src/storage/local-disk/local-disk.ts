@@ -1,0 +1,103 @@
+/** The content store on a local disk: a tree of plain files, and `.cairn/staging/` for what is on its way in. */
+import { type Directory, openDirectory } from '../../base/directory.ts';
+import { syncHandle } from '../../base/durable-files.ts';
+import { loadNative } from '../../base/native.ts';
+import { CHUNK_SIZE_RANGE } from '../../manifest/manifest.ts';
+import type { Identity, ScannedEntry } from '../../manifest/entry.ts';
+import type { ContentStore, ContentStoreProperties, NoticeSink, StagingArea } from '../content-store.ts';
+import { createBreather } from './breather.ts';
+import type { LocalChunkStaging } from './chunk-staging.ts';
+import { fileTimes } from './file-times.ts';
+import { PathFinder } from './lookup.ts';
+import { FileReader } from './read-file.ts';
+import { scanTree } from './scan.ts';
+import type { SyncFile } from './staged-files.ts';
+import { LocalStagingArea, type StagingContext } from './staging-area.ts';
+import { checkStagingId, listStagingIds, openStagingDirectory } from './staging-directory.ts';
+
+/** How {@link openLocalDisk} does its work. */
+export interface LocalDiskOptions {
+  /** Told of what was repaired and should not pass in silence: a damaged journal. */
+  readonly onIncident?: (message: string) => void;
+  /** False: does without the C library, as on a machine that cannot have it. */
+  readonly useNative?: boolean;
+  /** Makes one staged file durable; for tests, which let it fail. */
+  readonly syncFile?: SyncFile;
+}
+
+/**
+ * Opens the store at `root`, a directory that exists. Symbolic links on the way to it are followed once, now; below it
+ * none is.
+ *
+ * @throws CairnError `not-found`, `not-directory`, storage codes
+ */
+export async function openLocalDisk(root: string, options: LocalDiskOptions = {}): Promise<ContentStore> {
+  const native = options.useNative === false ? undefined : await loadNative();
+  const context: StagingContext = {
+    root: openDirectory(root),
+    native,
+    times: fileTimes(native),
+    syncFile: options.syncFile ?? syncHandle,
+    onIncident: options.onIncident ?? (() => {}),
+    open: new Map<string, LocalChunkStaging>(),
+  };
+  return new LocalDisk(context);
+}
+
+class LocalDisk implements ContentStore {
+  readonly properties: ContentStoreProperties;
+  readonly #context: StagingContext;
+  readonly #root: Directory;
+  readonly #reader: FileReader;
+
+  constructor(context: StagingContext) {
+    this.#context = context;
+    this.#root = context.root;
+    this.#reader = new FileReader(context.root);
+    this.properties = {
+      chunkSizeBytes: CHUNK_SIZE_RANGE,
+      holdsPartialChunks: true,
+      durability: 'grouped',
+      mtimeResolutionNs: context.times.resolutionNs,
+    };
+  }
+
+  scan(path: string, options: { onNotice: NoticeSink; depth?: 1 }): AsyncIterable<ScannedEntry[]> {
+    return scanTree(this.#root, path, options);
+  }
+
+  async lookup(paths: readonly string[]): Promise<(ScannedEntry | undefined)[]> {
+    const finder = new PathFinder(this.#root);
+    const breathe = createBreather();
+    try {
+      const found: (ScannedEntry | undefined)[] = [];
+      for (const path of paths) {
+        found.push(finder.find(path));
+        await breathe();
+      }
+      return found;
+    } finally {
+      finder.close();
+    }
+  }
+
+  read(path: string, range: { from: number; to: number }, identity?: Identity): AsyncIterable<Uint8Array> {
+    return this.#reader.read(path, range, identity);
+  }
+
+  async openStaging(id: string): Promise<StagingArea> {
+    openStagingDirectory(this.#root, checkStagingId(id), this.#context.times).close();
+    return new LocalStagingArea(this.#context, id);
+  }
+
+  async listStaging(): Promise<string[]> {
+    return listStagingIds(this.#root);
+  }
+
+  async close(): Promise<void> {
+    for (const chunks of this.#context.open.values()) await chunks.close();
+    this.#context.open.clear();
+    this.#reader.close();
+    this.#root.close();
+  }
+}

@@ -1,0 +1,91 @@
+/** Looks up single paths, most of them neighbours. */
+import { fstatSync, lstatSync, readlinkSync } from 'node:fs';
+import { DirectoryCursor } from '../../base/directory-walk.ts';
+import type { Directory } from '../../base/directory.ts';
+import { CairnError, storageError, systemCodeOf } from '../../base/errors.ts';
+import { checkRelativePath, printable } from '../../base/safe-path.ts';
+import type { ScannedEntry } from '../../manifest/entry.ts';
+import { foundEntry, typeOf } from './found-entry.ts';
+
+/** The directory of a path, and its last name; '' is its own directory. */
+export function splitPath(path: string): { parent: string; name: string } {
+  const slash = path.lastIndexOf('/');
+  return slash < 0
+    ? { parent: '', name: path }
+    : { parent: path.slice(0, slash), name: path.slice(slash + 1) };
+}
+
+/** Finds what is at paths below a root; quickest when they come in canonical order. Close it. */
+export class PathFinder {
+  readonly #root: Directory;
+  readonly #cursor: DirectoryCursor;
+  /** A directory that was found missing: nothing below it needs to be looked for. */
+  #missing: string | undefined;
+
+  /** Borrows `root`. */
+  constructor(root: Directory) {
+    this.#root = root;
+    this.#cursor = new DirectoryCursor(root);
+  }
+
+  /**
+   * What is at `path`; undefined where nothing is, also below something that is no directory.
+   *
+   * @throws CairnError `symlink-refused`; `storage-unsupported` for a FIFO, socket or device; path and storage codes
+   */
+  find(path: string): ScannedEntry | undefined {
+    checkRelativePath(path);
+    if (path === '') return foundEntry('', 'directory', fstatSync(this.#root.fd, { bigint: true }), '');
+    const { parent, name } = splitPath(path);
+    if (this.#isMissing(parent)) return undefined;
+    try {
+      return findIn(this.#cursor.enter(parent), name, path);
+    } catch (error) {
+      if (!isAbsence(error)) throw storageError(error, `looking up "${printable(path)}"`);
+      this.#missing = this.#firstMissing(parent);
+      return undefined;
+    }
+  }
+
+  close(): void {
+    this.#cursor.close();
+  }
+
+  #isMissing(directory: string): boolean {
+    const missing = this.#missing;
+    return missing !== undefined && (directory === missing || directory.startsWith(`${missing}/`));
+  }
+
+  /** A whole new tree is asked for file by file: one failed open has to answer for all that is below. */
+  #firstMissing(directory: string): string | undefined {
+    const names = directory.split('/');
+    for (let count = 1; count <= names.length; count += 1) {
+      const ancestor = names.slice(0, count).join('/');
+      try {
+        this.#cursor.enter(ancestor);
+      } catch (error) {
+        if (isAbsence(error)) return ancestor;
+        throw error;
+      }
+    }
+    return undefined;
+  }
+}
+
+function isAbsence(error: unknown): boolean {
+  return error instanceof CairnError
+    ? error.code === 'not-found' || error.code === 'not-directory'
+    : systemCodeOf(error) === 'ENOENT';
+}
+
+function findIn(directory: Directory, name: string, path: string): ScannedEntry | undefined {
+  const stat = lstatSync(directory.at(name), { bigint: true, throwIfNoEntry: false });
+  if (stat === undefined) return undefined;
+  const type = typeOf(stat);
+  if (type === 'FIFO' || type === 'socket' || type === 'device') {
+    throw new CairnError('storage-unsupported', `"${printable(path)}" is a ${type}; it is left alone`, {
+      details: { path },
+    });
+  }
+  return foundEntry(path, type, stat, type === 'symlink' ? readlinkSync(directory.at(name)) : '');
+}

@@ -1,0 +1,146 @@
+/** One file or symlink, complete in the staging folder with its mode and time. */
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  ftruncateSync,
+  lstatSync,
+  openSync,
+  symlinkSync,
+  unlinkSync,
+} from 'node:fs';
+import { CairnError, systemCodeOf } from '../../base/errors.ts';
+import { writeFullySync } from '../../base/durable-files.ts';
+import { printable } from '../../base/safe-path.ts';
+import type { Entry } from '../../manifest/entry.ts';
+import { splitPath } from './lookup.ts';
+import type { PackedChunks } from './packed-chunks.ts';
+import { finalSizeOf, type Publication, targetOf } from './publication.ts';
+import { entryName, isLarge, preparedName } from './staged-names.ts';
+
+const GUARDS = constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
+/** What is ready to be renamed into place, once it is durable. */
+export interface Prepared {
+  readonly entryIndex: number;
+  readonly entry: Entry;
+  readonly stagedName: string;
+  /** Open where each file has to be synced by itself; whoever syncs it closes it. */
+  fd: number | undefined;
+}
+
+/**
+ * Prepares an entry; undefined where an earlier run has published it already.
+ *
+ * @throws CairnError `chunks-missing` where its staged bytes are gone; system errors
+ */
+export function prepareEntry(
+  publication: Publication,
+  packed: PackedChunks,
+  entryIndex: number,
+  entry: Entry,
+): Prepared | undefined {
+  const sizeBytes = finalSizeOf(publication, entry);
+  const hasOwnFile = isLarge(publication.transfer, entryIndex) && sizeBytes > 0;
+  const stagedName = hasOwnFile ? entryName(entryIndex) : preparedName(entryIndex);
+  const path = `${publication.path}/${stagedName}`;
+  if (entry.type === 'symlink') {
+    makeNew(path, () => symlinkSync(entry.linkTarget, path));
+    publication.times.setLink(path, entry.mtimeNs);
+    return { entryIndex, entry, stagedName, fd: undefined };
+  }
+  const fd = hasOwnFile
+    ? openLarge(publication, path, entry, sizeBytes)
+    : writeSmall(path, packed.segmentOf(entryIndex, sizeBytes));
+  if (fd === undefined) return undefined;
+  let keep = false;
+  try {
+    fchmodSync(fd, entry.mode);
+    publication.times.set(fd, entry.mtimeNs);
+    keep = publication.syncFileSystem === undefined;
+  } finally {
+    if (!keep) closeSync(fd);
+  }
+  return { entryIndex, entry, stagedName, fd: keep ? fd : undefined };
+}
+
+/** Makes something that must be new; a run that was cut may have left one. */
+function makeNew<T>(path: string, make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    if (systemCodeOf(error) !== 'EEXIST') throw error;
+  }
+  unlinkSync(path);
+  return make();
+}
+
+function writeSmall(path: string, pieces: Iterable<Uint8Array>): number {
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | GUARDS;
+  const fd = makeNew(path, () => openSync(path, flags, 0o600));
+  try {
+    let at = 0;
+    for (const piece of pieces) at += writeFullySync(fd, piece, at);
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+/** Opens the staged bytes of a large file, cut to exactly its size. */
+function openLarge(
+  publication: Publication,
+  path: string,
+  entry: Entry,
+  sizeBytes: number,
+): number | undefined {
+  const fd = openStaged(path);
+  if (fd === undefined) {
+    if (isPublished(publication, entry, sizeBytes)) return undefined;
+    throw gone(publication, entry);
+  }
+  try {
+    const { size } = fstatSync(fd);
+    if (size < sizeBytes) throw gone(publication, entry);
+    // A stream that was begun anew may have been longer before.
+    if (size > sizeBytes) ftruncateSync(fd, sizeBytes);
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+function openStaged(path: string): number | undefined {
+  try {
+    return openSync(path, constants.O_RDWR | GUARDS);
+  } catch (error) {
+    const system = systemCodeOf(error);
+    if (system === 'ENOENT') return undefined;
+    if (system !== 'EACCES') throw error;
+  }
+  // A run that was cut has given it its final mode, which may lock out its owner.
+  chmodSync(path, 0o600);
+  return openSync(path, constants.O_RDWR | GUARDS);
+}
+
+/** Whether what is at the final path is what a run that was cut has renamed there. */
+function isPublished(publication: Publication, entry: Entry, sizeBytes: number): boolean {
+  const { parent, name } = splitPath(targetOf(publication, entry));
+  const directory = publication.cursor.enter(parent);
+  const stat = lstatSync(directory.at(name), { bigint: true, throwIfNoEntry: false });
+  if (stat === undefined || !stat.isFile() || stat.size !== BigInt(sizeBytes)) return false;
+  const offNs = stat.mtimeNs - entry.mtimeNs;
+  const { resolutionNs } = publication.times;
+  return offNs < resolutionNs && offNs > -resolutionNs;
+}
+
+function gone(publication: Publication, entry: Entry): CairnError {
+  const path = targetOf(publication, entry);
+  return new CairnError('chunks-missing', `the staged bytes of "${printable(path)}" are gone`, {
+    details: { path },
+  });
+}

@@ -1,0 +1,109 @@
+/** What all steps of publishing share. */
+import { DirectoryCursor } from '../../base/directory-walk.ts';
+import type { Directory } from '../../base/directory.ts';
+import { CairnError, storageError } from '../../base/errors.ts';
+import type { Native } from '../../base/native.ts';
+import { joinPath, printable } from '../../base/safe-path.ts';
+import type { ChunkDigests } from '../../checkpoint/chunk-digests.ts';
+import type { Entry, EntryType } from '../../manifest/entry.ts';
+import { createLayout, isStream, type Layout } from '../../manifest/layout.ts';
+import type { IncomingTransfer, PublishOrder } from '../content-store.ts';
+import { createBreather } from './breather.ts';
+import type { FileTimes } from './file-times.ts';
+
+/** A transfer whose chunks are all staged, and where it is to go. */
+export interface PublishJob {
+  /** The root of the store, and the staging folder; both borrowed. */
+  readonly root: Directory;
+  readonly folder: Directory;
+  /** Path of the staging folder. */
+  readonly path: string;
+  /** Id of the staging area. */
+  readonly id: string;
+  readonly native: Native | undefined;
+  readonly times: FileTimes;
+  readonly transfer: IncomingTransfer;
+  readonly order: PublishOrder;
+  readonly digests: ChunkDigests;
+}
+
+/** A {@link PublishJob} under way. */
+export interface Publication extends PublishJob {
+  /** Of a stream, too, since its size is known by now. */
+  readonly layout: Layout;
+  /** Directories of the target, made where they are missing. */
+  readonly cursor: DirectoryCursor;
+  readonly breathe: () => Promise<void> | undefined;
+  /** Makes a whole file system durable; undefined where each file and directory has to be synced by itself. */
+  readonly syncFileSystem: ((fd: number) => Promise<void>) | undefined;
+  /** Paths of directories whose names changed; only kept where they have to be synced one by one. */
+  readonly touched: Set<string>;
+}
+
+/**
+ * Begins to publish. The handles are new ones, so that syncfs reports what goes wrong from now on and nothing that went
+ * wrong long ago. End it with {@link endPublication}.
+ */
+export function beginPublication(job: PublishJob): Publication {
+  const { manifest, layout } = job.transfer;
+  const { streamSizeBytes } = job.order;
+  if (isStream(manifest) && streamSizeBytes === undefined && !job.order.isExcluded(0)) {
+    throw new CairnError('internal', 'a stream is published without its size');
+  }
+  const syncFileSystem = job.native?.syncFileSystem;
+  const root = job.root.reopen();
+  return {
+    ...job,
+    root,
+    folder: job.folder.reopen(),
+    layout: isStream(manifest) ? createLayout(manifest, { streamSizeBytes: streamSizeBytes ?? 0 }) : layout,
+    cursor: new DirectoryCursor(root, { create: true, sync: syncFileSystem === undefined }),
+    breathe: createBreather(),
+    syncFileSystem,
+    touched: new Set(),
+  };
+}
+
+/** Closes what {@link beginPublication} opened. */
+export function endPublication({ cursor, folder, root }: Publication): void {
+  cursor.close();
+  folder.close();
+  root.close();
+}
+
+/** Entries in order with their index, less those to leave alone. */
+export function* publishedEntries({ transfer, order }: PublishJob): Generator<[index: number, entry: Entry]> {
+  for (const [index, entry] of transfer.manifest.entries.entries()) {
+    if (!order.isExcluded(index)) yield [index, entry];
+  }
+}
+
+/** Where an entry lands, relative to the root of the store. */
+export function targetOf({ transfer }: PublishJob, entry: Entry): string {
+  return joinPath(transfer.target, entry.path);
+}
+
+/** The size that an entry has in the end; for a stream the one that it turned out to have. */
+export function finalSizeOf({ order }: PublishJob, entry: Entry): number {
+  return entry.type === 'stream' ? (order.streamSizeBytes ?? 0) : entry.sizeBytes;
+}
+
+/** The error for something of another type in the way, which is for a person to solve. */
+export function conflict(wanted: EntryType, there: EntryType, path: string): CairnError {
+  return new CairnError(
+    wanted === 'directory' ? 'not-directory' : 'is-directory',
+    `the transfer has a ${wanted} where the target has a ${there}: "${printable(path)}"; move it away or choose another target`,
+    { details: { path, wanted, there } },
+  );
+}
+
+/** Says which entry was being published when something failed. */
+export function publishError(error: unknown, path: string): CairnError {
+  const shown = `publishing "${printable(path)}"`;
+  if (!(error instanceof CairnError)) return storageError(error, shown);
+  if (error.details['path'] !== undefined) return error;
+  return new CairnError(error.code, `${shown}: ${error.message}`, {
+    cause: error,
+    details: { ...error.details, path },
+  });
+}

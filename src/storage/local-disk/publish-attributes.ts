@@ -1,0 +1,52 @@
+/** Entries whose bytes were there already, and whose mode or time was not. */
+import { closeSync, constants, fchmodSync, fstatSync, fsyncSync, openSync } from 'node:fs';
+import type { Directory } from '../../base/directory.ts';
+import { CairnError, systemCodeOf } from '../../base/errors.ts';
+import { printable } from '../../base/safe-path.ts';
+import type { Entry } from '../../manifest/entry.ts';
+import { splitPath } from './lookup.ts';
+import { type Publication, publishedEntries, publishError, targetOf } from './publication.ts';
+
+const OPEN_FLAGS = constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
+/** Sets mode and time of the files and links that the order names. @throws CairnError with a storage code */
+export async function setAttributes(publication: Publication): Promise<void> {
+  const { order } = publication;
+  for (const [index, entry] of publishedEntries(publication)) {
+    if (entry.type === 'directory' || !order.isPresent(index) || !order.needsAttributes(index)) continue;
+    const path = targetOf(publication, entry);
+    try {
+      const { parent, name } = splitPath(path);
+      const directory = publication.cursor.enter(parent);
+      if (entry.type === 'symlink') publication.times.setLink(directory.at(name), entry.mtimeNs);
+      else setFile(publication, directory, name, entry);
+    } catch (error) {
+      throw publishError(error, path);
+    }
+    await publication.breathe();
+  }
+}
+
+function setFile(publication: Publication, directory: Directory, name: string, entry: Entry): void {
+  const fd = openAnyhow(directory.at(name));
+  try {
+    if (!fstatSync(fd).isFile()) {
+      throw new CairnError('source-changed', `"${printable(name)}" is no regular file any more`);
+    }
+    fchmodSync(fd, entry.mode);
+    publication.times.set(fd, entry.mtimeNs);
+    if (publication.syncFileSystem === undefined) fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** A descriptor of whatever kind will do; a file that its owner cannot read may still be one that it can write. */
+function openAnyhow(path: string): number {
+  try {
+    return openSync(path, constants.O_RDONLY | OPEN_FLAGS);
+  } catch (error) {
+    if (systemCodeOf(error) !== 'EACCES') throw error;
+    return openSync(path, constants.O_WRONLY | OPEN_FLAGS);
+  }
+}

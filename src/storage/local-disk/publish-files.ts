@@ -1,0 +1,109 @@
+/** Files and symlinks: complete and durable in the staging folder, then renamed into place, a batch at a time. */
+import { closeSync, fsync, renameSync } from 'node:fs';
+import { promisify } from 'node:util';
+import { storageError, systemCodeOf } from '../../base/errors.ts';
+import type { Entry } from '../../manifest/entry.ts';
+import { splitPath } from './lookup.ts';
+import { moveAcross } from './move-across.ts';
+import { PackedChunks } from './packed-chunks.ts';
+import { type Prepared, prepareEntry } from './prepare-entry.ts';
+import { finalSizeOf, type Publication, publishedEntries, publishError, targetOf } from './publication.ts';
+import { isLarge } from './staged-names.ts';
+
+/** Files that one syncfs makes durable. */
+const BATCH_FILES = 2048;
+/** Files that stay open until each is synced by itself, where there is no syncfs. */
+const BATCH_OPEN_FILES = 256;
+/** Bytes copied out of packed chunks before they are synced. */
+const BATCH_BYTES = 64 * 1024 * 1024;
+const PARALLEL_SYNCS = 32;
+
+const fsyncLater = promisify(fsync);
+
+/** Publishes every file and symlink that is not there yet. @throws CairnError with a storage code */
+export async function publishFiles(publication: Publication): Promise<void> {
+  const packed = new PackedChunks(publication);
+  const batchFiles = publication.syncFileSystem === undefined ? BATCH_OPEN_FILES : BATCH_FILES;
+  let batch: Prepared[] = [];
+  let copiedBytes = 0;
+  try {
+    for (const [index, entry] of publishedEntries(publication)) {
+      if (entry.type === 'directory' || publication.order.isPresent(index)) continue;
+      const prepared = prepare(publication, packed, index, entry);
+      if (prepared !== undefined) batch.push(prepared);
+      if (!isLarge(publication.transfer, index)) copiedBytes += finalSizeOf(publication, entry);
+      if (batch.length >= batchFiles || copiedBytes >= BATCH_BYTES) {
+        await placeBatch(publication, batch);
+        batch = [];
+        copiedBytes = 0;
+        publication.order.onProgress?.(index + 1);
+      }
+      await publication.breathe();
+    }
+    await placeBatch(publication, batch);
+    batch = [];
+  } finally {
+    packed.close();
+    closeAll(batch);
+  }
+}
+
+function prepare(
+  publication: Publication,
+  packed: PackedChunks,
+  index: number,
+  entry: Entry,
+): Prepared | undefined {
+  try {
+    return prepareEntry(publication, packed, index, entry);
+  } catch (error) {
+    throw publishError(error, targetOf(publication, entry));
+  }
+}
+
+async function placeBatch(publication: Publication, batch: readonly Prepared[]): Promise<void> {
+  if (batch.length === 0) return;
+  if (publication.syncFileSystem === undefined) await syncEach(batch);
+  else await publication.syncFileSystem(publication.folder.fd);
+  for (const prepared of batch) {
+    const path = targetOf(publication, prepared.entry);
+    try {
+      await place(publication, prepared, path);
+    } catch (error) {
+      throw publishError(error, path);
+    }
+    await publication.breathe();
+  }
+}
+
+async function place(publication: Publication, prepared: Prepared, path: string): Promise<void> {
+  const { parent, name } = splitPath(path);
+  const directory = publication.cursor.enter(parent);
+  if (publication.syncFileSystem === undefined) publication.touched.add(parent);
+  try {
+    renameSync(`${publication.path}/${prepared.stagedName}`, directory.at(name));
+  } catch (error) {
+    if (systemCodeOf(error) !== 'EXDEV') throw error;
+    await moveAcross(publication, prepared, directory, name);
+  }
+}
+
+async function syncEach(batch: readonly Prepared[]): Promise<void> {
+  try {
+    const open = batch.map(({ fd }) => fd).filter((fd) => fd !== undefined);
+    for (let from = 0; from < open.length; from += PARALLEL_SYNCS) {
+      await Promise.all(open.slice(from, from + PARALLEL_SYNCS).map((fd) => fsyncLater(fd)));
+    }
+  } catch (error) {
+    throw storageError(error, 'syncing what is about to be published');
+  } finally {
+    closeAll(batch);
+  }
+}
+
+function closeAll(batch: readonly Prepared[]): void {
+  for (const prepared of batch) {
+    if (prepared.fd !== undefined) closeSync(prepared.fd);
+    prepared.fd = undefined;
+  }
+}

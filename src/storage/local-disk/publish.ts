@@ -1,0 +1,72 @@
+/**
+ * Publishing: directories, then files, complete and durable before they are renamed into place, then what only directories
+ * know, deepest first. Every step can be done again, so a call after a crash finishes what was begun.
+ */
+import { CairnError } from '../../base/errors.ts';
+import { PathFinder } from './lookup.ts';
+import {
+  beginPublication,
+  conflict,
+  endPublication,
+  type Publication,
+  publishedEntries,
+  type PublishJob,
+  targetOf,
+} from './publication.ts';
+import { setAttributes } from './publish-attributes.ts';
+import { finishDirectories, makeDirectories, syncTouched } from './publish-directories.ts';
+import { publishFiles } from './publish-files.ts';
+
+/**
+ * Publishes a tree from its staged chunks.
+ *
+ * @throws CairnError `chunks-missing`, `is-directory`, `not-directory`, before anything is changed; `symlink-refused`,
+ * storage codes
+ */
+export async function publishTree(job: PublishJob): Promise<void> {
+  const publication = beginPublication(job);
+  try {
+    checkChunks(publication);
+    await refuseConflicts(publication);
+    await makeDirectories(publication);
+    await publishFiles(publication);
+    await setAttributes(publication);
+    await syncTouched(publication);
+    await finishDirectories(publication);
+    await publication.syncFileSystem?.(publication.root.fd);
+    job.order.onProgress?.(job.transfer.manifest.entries.length);
+  } finally {
+    endPublication(publication);
+  }
+}
+
+/** Refuses to begin while a chunk is missing, unless all that it carries is left out. */
+function checkChunks({ layout, digests, order }: Publication): void {
+  const { chunks } = digests;
+  for (let from = 0; ; from += 1) {
+    from = chunks.firstMissing(from, layout.chunkCount);
+    if (from >= layout.chunkCount) return;
+    if (layout.segmentsOf(from).every(({ entryIndex }) => order.isExcluded(entryIndex))) continue;
+    throw new CairnError('chunks-missing', `chunk ${from} is not staged, or not durable`, {
+      details: { chunk: from },
+    });
+  }
+}
+
+/** Refuses what would turn a directory into something else, or something else into a directory, before any change. */
+async function refuseConflicts(publication: Publication): Promise<void> {
+  const finder = new PathFinder(publication.root);
+  try {
+    for (const [index, entry] of publishedEntries(publication)) {
+      if (entry.type !== 'directory' && publication.order.isPresent(index)) continue;
+      const path = targetOf(publication, entry);
+      const there = finder.find(path)?.entry.type;
+      if (there !== undefined && (there === 'directory') !== (entry.type === 'directory')) {
+        throw conflict(entry.type, there, path);
+      }
+      await publication.breathe();
+    }
+  } finally {
+    finder.close();
+  }
+}

@@ -1,0 +1,180 @@
+/** Lists a tree in canonical order: depth first, so that a directory is directly followed by all that is under it. */
+import { isUtf8 } from 'node:buffer';
+import { type BigIntStats, fstatSync, lstatSync, readlinkSync } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { resolveParent } from '../../base/directory-walk.ts';
+import type { Directory } from '../../base/directory.ts';
+import { CairnError, type ErrorCode, storageError, systemCodeOf } from '../../base/errors.ts';
+import { checkRelativePath, joinPath, printable, RESERVED_NAME } from '../../base/safe-path.ts';
+import type { ScannedEntry } from '../../manifest/entry.ts';
+import type { NoticeSink } from '../content-store.ts';
+import { foundEntry, isRepresentable, typeOf } from './found-entry.ts';
+import { listNames, showBytes } from './names.ts';
+
+/** Entries between two turns of the event loop: some milliseconds of lstat. */
+const BATCH_ENTRIES = 500;
+
+interface Level {
+  readonly directory: Directory;
+  /** Relative to the start of the scan. */
+  readonly path: string;
+  readonly names: readonly string[];
+  next: number;
+}
+
+/**
+ * Scans what is at `path` below `root`; see `ContentStore.scan`.
+ *
+ * @throws CairnError `not-found`, `not-directory`, `symlink-refused`, `path-unsafe` and the like, storage codes
+ */
+export async function* scanTree(
+  root: Directory,
+  path: string,
+  options: { onNotice: NoticeSink; depth?: 1 },
+): AsyncGenerator<ScannedEntry[]> {
+  const scan = new TreeScan(checkRelativePath(path), options);
+  try {
+    scan.start(root);
+    for (let more = true; more;) {
+      more = scan.advance(BATCH_ENTRIES);
+      const batch = scan.take();
+      if (batch.length > 0) yield batch;
+      if (more) await nextTurn();
+    }
+  } finally {
+    scan.close();
+  }
+}
+
+class TreeScan {
+  /** The scanned path, relative to the root of the store. */
+  readonly #base: string;
+  readonly #onNotice: NoticeSink;
+  readonly #maxDepth: number;
+  readonly #levels: Level[] = [];
+  #batch: ScannedEntry[] = [];
+
+  constructor(base: string, options: { onNotice: NoticeSink; depth?: 1 }) {
+    this.#base = base;
+    this.#onNotice = options.onNotice;
+    this.#maxDepth = options.depth ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** Finds the scanned path itself. */
+  start(root: Directory): void {
+    if (this.#base === '') {
+      this.#batch.push(foundEntry('', 'directory', fstatSync(root.fd, { bigint: true }), ''));
+      this.#descend('', () => root.reopen());
+      return;
+    }
+    const { directory, name } = resolveParent(root, this.#base);
+    try {
+      if (lstatSync(directory.at(name), { throwIfNoEntry: false }) === undefined) {
+        throw new CairnError('not-found', `there is nothing at "${printable(this.#base)}"`);
+      }
+      this.#visit(directory, name, '');
+    } catch (error) {
+      throw storageError(error, `looking at "${printable(this.#base)}"`);
+    } finally {
+      directory.close();
+    }
+  }
+
+  /** Looks at about `count` more entries; false when there are no more. */
+  advance(count: number): boolean {
+    for (let left = count; left > 0; left -= 1) {
+      const level = this.#levels.at(-1);
+      if (level === undefined) return false;
+      const name = level.names[level.next];
+      level.next += 1;
+      if (name !== undefined) this.#child(level, name);
+      else this.#levels.pop()?.directory.close();
+    }
+    return true;
+  }
+
+  take(): ScannedEntry[] {
+    const batch = this.#batch;
+    this.#batch = [];
+    return batch;
+  }
+
+  close(): void {
+    for (const { directory } of this.#levels.splice(0)) directory.close();
+  }
+
+  #child(level: Level, name: string): void {
+    const path = joinPath(level.path, name);
+    const storePath = joinPath(this.#base, path);
+    // The store's own state at the top is no part of what it stores.
+    if (storePath === RESERVED_NAME) return;
+    try {
+      checkRelativePath(storePath);
+    } catch (error) {
+      if (!(error instanceof CairnError)) throw error;
+      this.#notice(error.code, path, error.message);
+      return;
+    }
+    this.#visit(level.directory, name, path);
+  }
+
+  #visit(parent: Directory, name: string, path: string): void {
+    let stat: BigIntStats;
+    let linkTarget = '';
+    try {
+      stat = lstatSync(parent.at(name), { bigint: true });
+      if (stat.isSymbolicLink()) {
+        const target = readlinkSync(parent.at(name), 'buffer');
+        if (!isUtf8(target)) return this.#notice('source-unsupported', path, 'its link target is not UTF-8');
+        linkTarget = target.toString();
+      }
+    } catch (error) {
+      return this.#noticeOf(error, path);
+    }
+    const type = typeOf(stat);
+    if (type === 'FIFO' || type === 'socket' || type === 'device') {
+      return this.#notice('source-unsupported', path, `it is a ${type}`);
+    }
+    if (!isRepresentable(stat)) {
+      return this.#notice('source-unsupported', path, 'its size or modification time is out of range');
+    }
+    this.#batch.push(foundEntry(path, type, stat, linkTarget));
+    if (type === 'directory') this.#descend(path, () => parent.openChild(name));
+  }
+
+  /** Goes into a directory; one that cannot be read stays an entry, with nothing under it. */
+  #descend(path: string, open: () => Directory): void {
+    if (this.#levels.length >= this.#maxDepth) return;
+    let directory: Directory | undefined;
+    try {
+      directory = open();
+      const { names, notUtf8 } = listNames(directory);
+      for (const name of notUtf8) {
+        this.#notice('source-unsupported', joinPath(path, showBytes(name)), 'its name is not UTF-8');
+      }
+      this.#levels.push({ directory, path, names, next: 0 });
+    } catch (error) {
+      directory?.close();
+      this.#noticeOf(error, path);
+    }
+  }
+
+  /** What one entry may do wrong is a notice; what is wrong with this process or machine ends the scan. */
+  #noticeOf(error: unknown, path: string): void {
+    const failure = storageError(error, `reading "${printable(joinPath(this.#base, path))}"`);
+    const system = systemCodeOf(error) ?? systemCodeOf(failure.cause);
+    if (['ENOENT', 'ENOTDIR', 'ELOOP', 'EINVAL'].includes(system ?? '')) {
+      this.#notice('source-changed', path, 'it went away while it was looked at');
+    } else if (failure.code === 'storage-denied' || failure.code === 'storage-io') {
+      this.#notice('source-unreadable', path, failure.message);
+    } else {
+      throw failure;
+    }
+  }
+
+  #notice(code: ErrorCode, path: string, why: string): void {
+    const shown = printable(path);
+    const name = shown === '' ? printable(this.#base) : shown;
+    this.#onNotice({ code, path: shown, message: `"${name}" is left out: ${why}` });
+  }
+}

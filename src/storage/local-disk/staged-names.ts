@@ -1,0 +1,51 @@
+/** Which file of a staging folder holds what. */
+import { isStream } from '../../manifest/layout.ts';
+import type { IncomingTransfer } from '../content-store.ts';
+import type { ChunkPlace } from './chunk-writer.ts';
+
+/** The checkpoint log. */
+export const JOURNAL_NAME = 'journal';
+
+/** All bytes of a large entry or stream. */
+export function entryName(entryIndex: number): string {
+  return `e${entryIndex}`;
+}
+
+/** A chunk of packed small files. */
+export function packedName(chunk: number): string {
+  return `c${chunk}`;
+}
+
+/** A chunk that is sent again while it is there already. */
+export function duplicateName(chunk: number): string {
+  return `d${chunk}`;
+}
+
+/** Whether a file is what {@link duplicateName} gives: no use to anyone after a restart. */
+export function isDuplicateName(name: string): boolean {
+  return /^d\d+$/.test(name);
+}
+
+/** A small file, empty file or symlink, complete, before it is renamed into place. */
+export function preparedName(entryIndex: number): string {
+  return `p${entryIndex}`;
+}
+
+/** Whether an entry has chunks, and a staged file, of its own. */
+export function isLarge({ manifest }: IncomingTransfer, entryIndex: number): boolean {
+  return isStream(manifest) || (manifest.entries[entryIndex]?.sizeBytes ?? 0) >= manifest.chunkSizeBytes;
+}
+
+/** Where the bytes of a chunk go. @throws CairnError `chunk-out-of-range` */
+export function chunkPlace(transfer: IncomingTransfer, chunk: number): ChunkPlace {
+  const { layout, manifest } = transfer;
+  const [first] = layout.segmentsOf(chunk);
+  const entryIndex = first?.entryIndex ?? 0;
+  const large = isLarge(transfer, entryIndex);
+  return {
+    fileName: large ? entryName(entryIndex) : packedName(chunk),
+    fileOffset: large ? (first?.entryOffset ?? 0) : 0,
+    lengthBytes: layout.chunkLengthBytes(chunk),
+    mayBeShorter: isStream(manifest) && layout.bytesTotal === undefined,
+  };
+}

@@ -1,0 +1,75 @@
+import { CairnError, storageError } from '../../base/errors.ts';
+import type { Directory } from '../../base/directory.ts';
+import type { Native } from '../../base/native.ts';
+import type { DocumentName, IncomingTransfer, StagingArea } from '../content-store.ts';
+import type { LocalChunkStaging } from './chunk-staging.ts';
+import { loadDocument, saveDocument } from './documents.ts';
+import type { FileTimes } from './file-times.ts';
+import { openLocalChunks } from './open-chunks.ts';
+import type { SyncFile } from './staged-files.ts';
+import { openStagingDirectory, removeStaging, stagingPath } from './staging-directory.ts';
+
+/** What the staging areas of one store share. */
+export interface StagingContext {
+  readonly root: Directory;
+  readonly native: Native | undefined;
+  readonly times: FileTimes;
+  readonly syncFile: SyncFile;
+  readonly onIncident: (message: string) => void;
+  /** The chunks that are open, by the id of their area. */
+  readonly open: Map<string, LocalChunkStaging>;
+}
+
+/** What one session keeps on the disk; see {@link StagingArea}. The folder exists. */
+export class LocalStagingArea implements StagingArea {
+  readonly #context: StagingContext;
+  readonly #id: string;
+  readonly #path: string;
+
+  /** The area `id`, whose folder has been made. */
+  constructor(context: StagingContext, id: string) {
+    this.#context = context;
+    this.#id = id;
+    this.#path = stagingPath(context.root, id);
+  }
+
+  save(name: DocumentName, text: Iterable<string>): Promise<void> {
+    return saveDocument(this.#path, name, text);
+  }
+
+  load(name: DocumentName): Promise<AsyncIterable<Uint8Array> | undefined> {
+    return loadDocument(this.#path, name);
+  }
+
+  async openChunks(transfer: IncomingTransfer): Promise<LocalChunkStaging> {
+    const { root, native, times, syncFile, onIncident, open } = this.#context;
+    // One opening at a time, and the newer one counts: the older belongs to a client that has been replaced.
+    await this.#closeChunks();
+    const folder = openStagingDirectory(root, this.#id, times);
+    try {
+      const place = { root, id: this.#id, folder, path: this.#path, native, times, syncFile };
+      const chunks = await openLocalChunks(place, transfer, onIncident);
+      if (open.has(this.#id)) {
+        await chunks.close();
+        throw new CairnError('internal', 'the staged chunks are being opened twice at the same time');
+      }
+      open.set(this.#id, chunks);
+      return chunks;
+    } catch (error) {
+      folder.close();
+      throw storageError(error, 'opening staged chunks');
+    }
+  }
+
+  async discard(): Promise<void> {
+    await this.#closeChunks();
+    await removeStaging(this.#context.root, this.#id, this.#context.times);
+  }
+
+  async #closeChunks(): Promise<void> {
+    const { open } = this.#context;
+    const chunks = open.get(this.#id);
+    await chunks?.close();
+    if (open.get(this.#id) === chunks) open.delete(this.#id);
+  }
+}

@@ -1,0 +1,184 @@
+/** Session records of one process: a JSON file each, all of them in memory while it runs. */
+import { readdirSync, readFileSync, renameSync, unlinkSync } from 'node:fs';
+import { unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import * as v from 'valibot';
+import { makePrivateDirectory, replaceFileDurably, syncDirectory } from '../base/durable-files.ts';
+import { CairnError, storageError, systemCodeOf } from '../base/errors.ts';
+import { printable } from '../base/safe-path.ts';
+import { DIGEST_ALGORITHMS } from '../manifest/digest.ts';
+import type { SessionRecord } from '../session/record.ts';
+import { isTerminal } from '../session/state.ts';
+import type { SessionQuery, SessionStore, SessionStoreProperties } from './session-store.ts';
+
+const RECORD_NAME = /^([A-Za-z0-9_-]{1,64})\.json$/;
+const TEMPORARY_NAME = /^\.cairn-[0-9a-f]+\.tmp$/;
+const ID = /^[A-Za-z0-9_-]{1,64}$/;
+/** Records read between two turns of the event loop. */
+const BATCH_RECORDS = 200;
+
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const recordSchema = v.object({
+  id: v.pipe(v.string(), v.regex(ID)),
+  version: count,
+  principal: v.string(),
+  direction: v.picklist(['push', 'pull']),
+  target: v.string(),
+  digest: v.picklist(DIGEST_ALGORITHMS),
+  chunkSizeBytes: count,
+  parallel: count,
+  state: v.picklist(['establishing', 'open', 'suspended', 'committing', 'committed', 'aborted', 'expired']),
+  epoch: count,
+  credentialHash: v.string(),
+  manifestId: v.nullable(v.string()),
+  holder: v.nullable(v.string()),
+  createdAtMs: count,
+  leaseExpiresAtMs: count,
+  commit: v.nullable(v.object({ digest: v.string(), bytesTotal: count, excluded: v.array(count) })),
+});
+
+/**
+ * Opens the store in `directory`, made (0700) where it is missing. One process at a time may have it open. A file that
+ * is no record is renamed to `<id>.broken` and told to `onIncident`, so that one bad file does not end the service.
+ *
+ * @throws CairnError with a storage code
+ */
+export async function openLocalSessionStore(
+  directory: string,
+  options: { onIncident?: (message: string) => void } = {},
+): Promise<SessionStore> {
+  await makePrivateDirectory(directory);
+  const records = new Map<string, SessionRecord>();
+  try {
+    let read = 0;
+    for (const name of readdirSync(directory)) {
+      if (TEMPORARY_NAME.test(name)) unlinkSync(join(directory, name));
+      const id = RECORD_NAME.exec(name)?.[1];
+      if (id === undefined) continue;
+      const record = loadRecord(directory, id, options.onIncident ?? (() => {}));
+      if (record !== undefined) records.set(id, record);
+      read += 1;
+      if (read % BATCH_RECORDS === 0) await nextTurn();
+    }
+  } catch (error) {
+    throw storageError(error, `reading the sessions in "${printable(directory)}"`);
+  }
+  return new LocalSessionStore(directory, records);
+}
+
+function loadRecord(
+  directory: string,
+  id: string,
+  onIncident: (message: string) => void,
+): SessionRecord | undefined {
+  const path = join(directory, `${id}.json`);
+  const record = parseRecord(readFileSync(path, 'utf8'));
+  if (record?.id === id) return record;
+  renameSync(path, join(directory, `${id}.broken`));
+  onIncident(
+    `"${printable(path)}" is no session record and was renamed to "${id}.broken"; its session is gone`,
+  );
+  return undefined;
+}
+
+function parseRecord(text: string): SessionRecord | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined; // as broken as any other text that is no record
+  }
+  const result = v.safeParse(recordSchema, value);
+  return result.success ? result.output : undefined;
+}
+
+class LocalSessionStore implements SessionStore {
+  readonly properties: SessionStoreProperties = { shared: false };
+  readonly #directory: string;
+  /** Whoever gets one of these gets a copy of its own. */
+  readonly #records: Map<string, SessionRecord>;
+  /** The last change of each id that is under way. */
+  readonly #turns = new Map<string, Promise<unknown>>();
+
+  constructor(directory: string, records: Map<string, SessionRecord>) {
+    this.#directory = directory;
+    this.#records = records;
+  }
+
+  create(record: SessionRecord): Promise<void> {
+    const own = structuredClone(record);
+    return this.#inTurn(own.id, async () => {
+      if (!ID.test(own.id) || this.#records.has(own.id)) {
+        throw new CairnError('internal', `the session id "${printable(own.id)}" is taken or no id`);
+      }
+      await this.#write(own);
+    });
+  }
+
+  async get(id: string): Promise<SessionRecord | undefined> {
+    return structuredClone(this.#records.get(id));
+  }
+
+  replace(next: SessionRecord): Promise<boolean> {
+    const own = structuredClone(next);
+    return this.#inTurn(own.id, async () => {
+      if (this.#records.get(own.id)?.version !== own.version - 1) return false;
+      await this.#write(own);
+      return true;
+    });
+  }
+
+  async find(query: SessionQuery): Promise<SessionRecord[]> {
+    const found = [...this.#records.values()].filter(
+      (record) =>
+        record.principal === query.principal &&
+        record.direction === query.direction &&
+        record.target === query.target &&
+        record.manifestId === query.manifestId &&
+        !isTerminal(record.state),
+    );
+    return found.toSorted((a, b) => b.createdAtMs - a.createdAtMs).map((record) => structuredClone(record));
+  }
+
+  async *list(): AsyncGenerator<SessionRecord> {
+    // Whoever reads this may change the store meanwhile.
+    const records = Array.from(this.#records.values());
+    for (const record of records) yield structuredClone(record);
+  }
+
+  remove(id: string): Promise<void> {
+    return this.#inTurn(id, async () => {
+      if (!this.#records.has(id)) return;
+      const path = this.#path(id);
+      try {
+        await unlink(path);
+      } catch (error) {
+        if (systemCodeOf(error) !== 'ENOENT') throw storageError(error, `removing "${printable(path)}"`);
+      }
+      this.#records.delete(id);
+      await syncDirectory(this.#directory);
+    });
+  }
+
+  async #write(record: SessionRecord): Promise<void> {
+    await replaceFileDurably(this.#path(record.id), JSON.stringify(record));
+    this.#records.set(record.id, record);
+  }
+
+  #path(id: string): string {
+    return join(this.#directory, `${id}.json`);
+  }
+
+  /** Changes of one record come one after the other; those of different records go on side by side. */
+  #inTurn<T>(id: string, action: () => Promise<T>): Promise<T> {
+    const turn = (this.#turns.get(id) ?? Promise.resolve()).then(action);
+    const settled = turn
+      .catch(() => undefined) // told to whoever waits for that turn
+      .finally(() => {
+        if (this.#turns.get(id) === settled) this.#turns.delete(id);
+      });
+    this.#turns.set(id, settled);
+    return turn;
+  }
+}

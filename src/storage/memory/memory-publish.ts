@@ -1,0 +1,131 @@
+/** Publishing in the in-memory store: every object complete before it is put, one after the other. */
+import { CairnError } from '../../base/errors.ts';
+import { joinPath, printable } from '../../base/safe-path.ts';
+import type { Entry, ScannedEntry } from '../../manifest/entry.ts';
+import { createLayout, isStream, type Layout } from '../../manifest/layout.ts';
+import type { IncomingTransfer, PublishOrder } from '../content-store.ts';
+import type { MemoryBackend } from './memory-backend.ts';
+import { ancestorsOf, contentKey, findEntry, findObstacle, metadataOf } from './memory-tree.ts';
+
+const PROGRESS_EVERY_ENTRIES = 100;
+
+/** The staged parts of a transfer, numbered like its chunks. */
+export interface StagedParts {
+  /** Bytes of each part that is there. */
+  sizes(): Promise<ReadonlyMap<number, number>>;
+  read(chunk: number): Promise<Buffer>;
+}
+
+/**
+ * Publishes a tree from its parts. Parts stay, so that an interrupted call can be made again.
+ *
+ * @throws CairnError `chunks-missing`, `is-directory`, `not-directory`, `symlink-refused`; before the first put
+ */
+export async function publishTree(
+  backend: MemoryBackend,
+  transfer: IncomingTransfer,
+  order: PublishOrder,
+  parts: StagedParts,
+): Promise<void> {
+  const { manifest, target } = transfer;
+  const layout = isStream(manifest)
+    ? createLayout(manifest, { streamSizeBytes: order.streamSizeBytes ?? 0 })
+    : transfer.layout;
+  await refuseConflicts(backend, transfer, order);
+  checkParts(layout, order, await parts.sizes());
+  await makeParents(backend, target);
+  for (const [index, entry] of manifest.entries.entries()) {
+    await publishEntry({ backend, layout, order, parts }, index, entry, joinPath(target, entry.path));
+    if ((index + 1) % PROGRESS_EVERY_ENTRIES === 0) order.onProgress?.(index + 1);
+  }
+  order.onProgress?.(manifest.entries.length);
+}
+
+interface Publishing {
+  readonly backend: MemoryBackend;
+  readonly layout: Layout;
+  readonly order: PublishOrder;
+  readonly parts: StagedParts;
+}
+
+async function publishEntry(to: Publishing, index: number, entry: Entry, path: string): Promise<void> {
+  const { backend, order } = to;
+  if (order.isExcluded(index)) return;
+  if (order.isPresent(index)) {
+    if (order.needsAttributes(index)) await setAttributes(backend, entry, path);
+    return;
+  }
+  await backend.put(contentKey(path), await bodyOf(to, index), metadataOf(entry));
+}
+
+/** The whole file: its own parts one after the other, or its piece of a packed one. */
+async function bodyOf({ layout, parts }: Publishing, index: number): Promise<Buffer> {
+  const { first, count } = layout.chunksOf(index);
+  const pieces: Buffer[] = [];
+  for (let chunk = first; chunk < first + count; chunk++) {
+    const segment = layout.segmentsOf(chunk).find(({ entryIndex }) => entryIndex === index)!;
+    const part = await parts.read(chunk);
+    pieces.push(part.subarray(segment.chunkOffset, segment.chunkOffset + segment.lengthBytes));
+  }
+  return Buffer.concat(pieces);
+}
+
+/** Objects have no metadata that could be changed alone: the same bytes are put again. */
+async function setAttributes(backend: MemoryBackend, entry: Entry, path: string): Promise<void> {
+  const object = await backend.get(contentKey(path));
+  if (object === undefined && entry.type !== 'directory') {
+    throw new CairnError('source-missing', `"${printable(path)}" is no longer there`);
+  }
+  await backend.put(contentKey(path), object?.body ?? Buffer.alloc(0), metadataOf(entry));
+}
+
+async function makeParents(backend: MemoryBackend, target: string): Promise<void> {
+  const mtimeNs = BigInt(Date.now()) * 1_000_000n;
+  for (const path of ancestorsOf(target)) {
+    const entry: Entry = { type: 'directory', path, sizeBytes: 0, mode: 0o755, mtimeNs, linkTarget: '' };
+    await backend.put(contentKey(path), Buffer.alloc(0), metadataOf(entry), { ifMatch: null });
+  }
+}
+
+/** Refuses to begin while a part is missing or short, unless all that it carries is left out. */
+function checkParts(layout: Layout, order: PublishOrder, sizes: ReadonlyMap<number, number>): void {
+  for (let chunk = 0; chunk < layout.chunkCount; chunk++) {
+    if (sizes.get(chunk) === layout.chunkLengthBytes(chunk)) continue;
+    if (layout.segmentsOf(chunk).every(({ entryIndex }) => order.isExcluded(entryIndex))) continue;
+    throw new CairnError('chunks-missing', `chunk ${chunk} is not staged, or not whole`, {
+      details: { chunk },
+    });
+  }
+}
+
+/** Refuses what would turn a directory into something else, or something else into a directory. */
+async function refuseConflicts(
+  backend: MemoryBackend,
+  { manifest, target }: IncomingTransfer,
+  order: PublishOrder,
+): Promise<void> {
+  for (const [index, entry] of manifest.entries.entries()) {
+    if (order.isExcluded(index)) continue;
+    const path = joinPath(target, entry.path);
+    const obstacle = await findObstacle(backend, path);
+    if (obstacle !== undefined) throw conflict('not-directory', 'directory', obstacle);
+    const found = await findEntry(backend, path);
+    if (found === undefined) continue;
+    if (entry.type === 'directory' && found.entry.type !== 'directory') {
+      throw conflict('not-directory', entry.type, found);
+    }
+    if (entry.type !== 'directory' && found.entry.type === 'directory') {
+      throw conflict('is-directory', entry.type, found);
+    }
+  }
+}
+
+function conflict(
+  code: 'is-directory' | 'not-directory',
+  wanted: Entry['type'],
+  { entry }: ScannedEntry,
+): CairnError {
+  const path = printable(entry.path);
+  const message = `the transfer has a ${wanted} where the target has a ${entry.type}: "${path}"; move it away or choose another target`;
+  return new CairnError(code, message, { details: { path, wanted, there: entry.type } });
+}

@@ -1,0 +1,235 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { CairnError } from '../../src/base/errors.ts';
+import { ChunkDigests } from '../../src/checkpoint/chunk-digests.ts';
+import { loadHasher } from '../../src/manifest/digest.ts';
+import type { Segment } from '../../src/manifest/layout.ts';
+import { receiveChunk, sendChunk } from '../../src/storage/chunk-transfer.ts';
+import type { ChunkStaging, ChunkWriter } from '../../src/storage/content-store.ts';
+import { codeOf, collect, inPieces, noise } from '../suites/staged-transfer.ts';
+
+const createHasher = await loadHasher('xxh64');
+const MEBIBYTE = 1024 * 1024;
+
+function digestOf(bytes: Uint8Array): Buffer {
+  const hasher = createHasher();
+  hasher.update(bytes);
+  return Buffer.from(hasher.digest());
+}
+
+const withDigest = (bytes: Buffer): Buffer => Buffer.concat([bytes, digestOf(bytes)]);
+
+const expected = (lengthBytes: number, offset = 0) => ({
+  chunk: 0,
+  offset,
+  lengthBytes,
+  digestLengthBytes: 8,
+  createHasher,
+});
+
+/** A staging of one chunk that notes what is done with it. */
+class NotingStaging implements ChunkStaging {
+  readonly digests = new ChunkDigests(8);
+  readonly calls: string[] = [];
+  bytes = Buffer.alloc(0);
+
+  held(): ReadonlyMap<number, number> {
+    return new Map(this.bytes.length > 0 ? [[0, this.bytes.length]] : []);
+  }
+
+  async write(_chunk: number, offset: number): Promise<ChunkWriter> {
+    this.calls.push(`write at ${offset}`);
+    this.bytes = this.bytes.subarray(0, offset);
+    return {
+      write: async (pieces) => {
+        this.calls.push(`${pieces.reduce((sum, piece) => sum + piece.byteLength, 0)} bytes`);
+        this.bytes = Buffer.concat([this.bytes, ...pieces]);
+      },
+      finish: async () => void this.calls.push('finish'),
+      hold: async () => void this.calls.push('hold'),
+      drop: async () => void this.calls.push('drop'),
+    };
+  }
+
+  async *read(): AsyncGenerator<Uint8Array> {
+    yield* inPieces(this.bytes, 1000);
+  }
+
+  async sync(): Promise<void> {}
+  async publish(): Promise<void> {}
+  async close(): Promise<void> {}
+}
+
+describe('sending a chunk', () => {
+  const segments: Segment[] = [3, 0, 50, 7].map((lengthBytes, entryIndex) => ({
+    entryIndex,
+    entryOffset: 0,
+    chunkOffset: 0,
+    lengthBytes,
+  }));
+  const contents = segments.map(({ lengthBytes }, index) => noise(lengthBytes, `segment ${index}`));
+  const whole = Buffer.concat(contents);
+  const send = (offset: number, onDigest: (digest: Uint8Array) => void = () => {}) =>
+    sendChunk(segments, (segment) => inPieces(contents[segment.entryIndex]!, 4), {
+      createHasher,
+      offset,
+      onDigest,
+    });
+
+  it('gives its bytes from any offset on, then the digest of all of it', async () => {
+    for (let offset = 0; offset <= whole.length; offset++) {
+      const sent = await collect(send(offset));
+      expect(sent.toString('hex')).toBe(withDigest(whole).subarray(offset).toString('hex'));
+    }
+  });
+
+  it('tells the digest before it gives it', async () => {
+    let told: Uint8Array | undefined;
+    let pieces = 0;
+    for await (const piece of send(0, (digest) => (told = digest))) {
+      pieces += 1;
+      expect(told !== undefined).toBe(piece === told);
+    }
+    expect(pieces).toBeGreaterThan(10);
+    expect(Buffer.from(told!)).toEqual(digestOf(whole));
+  });
+
+  it('passes on the error of what it reads', async () => {
+    const read = async function* (): AsyncGenerator<Uint8Array> {
+      yield Buffer.from('abc');
+      throw new CairnError('source-changed', 'changed');
+    };
+    const sent = sendChunk(segments, read, { createHasher, offset: 0, onDigest: () => {} });
+    expect(await codeOf(() => collect(sent))).toBe('source-changed');
+  });
+});
+
+describe('receiving a chunk', () => {
+  it('takes it however it is sliced, and from wherever it goes on', async () => {
+    const bytes = noise(300, 'received');
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: 320 }),
+        fc.integer({ min: 0, max: 300 }),
+        async (slice, offset) => {
+          const staging = new NotingStaging();
+          staging.bytes = Buffer.from(bytes.subarray(0, offset));
+          const source = inPieces(withDigest(bytes).subarray(offset), slice);
+          const digest = await receiveChunk(source, staging, expected(300, offset));
+          expect(Buffer.from(digest)).toEqual(digestOf(bytes));
+          expect(staging.bytes.equals(bytes)).toBe(true);
+          expect(staging.calls.at(-1)).toBe('finish');
+        },
+      ),
+    );
+  });
+
+  it('writes in batches of about a mebibyte', async () => {
+    const staging = new NotingStaging();
+    const bytes = noise(2.5 * MEBIBYTE, 'batches');
+    await receiveChunk(inPieces(withDigest(bytes), 64 * 1024), staging, expected(bytes.length));
+    expect(staging.calls).toEqual([
+      'write at 0',
+      `${MEBIBYTE} bytes`,
+      `${MEBIBYTE} bytes`,
+      `${MEBIBYTE / 2} bytes`,
+      'finish',
+    ]);
+  });
+
+  it('tells how many payload bytes came, without the digest', async () => {
+    const bytes = noise(1000, 'counted');
+    let counted = 0;
+    const onBytes = (count: number): void => void (counted += count);
+    await receiveChunk(inPieces(withDigest(bytes), 7), new NotingStaging(), expected(1000), { onBytes });
+    expect(counted).toBe(1000);
+  });
+
+  it('hands everything that came to the store before it holds, so that none of it is sent again', async () => {
+    const staging = new NotingStaging();
+    async function* cut(): AsyncGenerator<Uint8Array> {
+      yield noise(70, 'cut');
+      throw new Error('reset by peer');
+    }
+    await expect(receiveChunk(cut(), staging, expected(100))).rejects.toThrow('reset by peer');
+    expect(staging.calls).toEqual(['write at 0', '70 bytes', 'hold']);
+  });
+
+  it.each([
+    ['too few bytes', 60, 'chunk-incomplete'],
+    ['no digest', 100, 'chunk-incomplete'],
+    ['a part of the digest', 107, 'chunk-incomplete'],
+    ['a byte too many', 109, 'chunk-incomplete'],
+    ['many bytes too many', 5000, 'chunk-incomplete'],
+  ])('does not finish with %s', async (_what, length, code) => {
+    const staging = new NotingStaging();
+    const bytes = Buffer.concat([withDigest(noise(100, 'lie')), noise(5000, 'more')]).subarray(0, length);
+    expect(await codeOf(() => receiveChunk(inPieces(bytes, 33), staging, expected(100)))).toBe(code);
+    expect(staging.calls).toContain('hold');
+    expect(staging.calls).not.toContain('finish');
+    expect(staging.bytes.length).toBe(Math.min(length, 100));
+  });
+
+  it('does not finish when more comes after the digest was whole', async () => {
+    const staging = new NotingStaging();
+    const bytes = Buffer.concat([withDigest(noise(100, 'long')), Buffer.from([0])]);
+    const source = inPieces(bytes, bytes.length - 1);
+    expect(await codeOf(() => receiveChunk(source, staging, expected(100)))).toBe('chunk-incomplete');
+    expect(staging.calls).not.toContain('finish');
+  });
+
+  it('drops what has the wrong digest', async () => {
+    const staging = new NotingStaging();
+    const bytes = withDigest(noise(100, 'wrong'));
+    bytes[50]! ^= 4;
+    expect(await codeOf(() => receiveChunk(inPieces(bytes), staging, expected(100)))).toBe(
+      'chunk-digest-mismatch',
+    );
+    expect(staging.calls.at(-1)).toBe('drop');
+  });
+
+  it('drops what goes on from first bytes that are not those of the sender', async () => {
+    const staging = new NotingStaging();
+    staging.bytes = Buffer.alloc(40, 1);
+    const source = inPieces(withDigest(noise(100, 'right')).subarray(40));
+    expect(await codeOf(() => receiveChunk(source, staging, expected(100, 40)))).toBe(
+      'chunk-digest-mismatch',
+    );
+    expect(staging.calls.at(-1)).toBe('drop');
+  });
+
+  it.each([39, 41, 100])('refuses to go on at %i where 40 bytes are held', async (offset) => {
+    const staging = new NotingStaging();
+    staging.bytes = Buffer.alloc(40);
+    const source = inPieces(withDigest(noise(100, 'x')).subarray(offset));
+    expect(await codeOf(() => receiveChunk(source, staging, expected(100, offset)))).toBe(
+      'chunk-offset-mismatch',
+    );
+    expect(staging.calls).toEqual([]);
+  });
+
+  it('does not finish for a writer that lost the session meanwhile', async () => {
+    const staging = new NotingStaging();
+    const fence = (): void => {
+      throw new CairnError('session-fenced', 'taken over');
+    };
+    const source = inPieces(withDigest(noise(100, 'late')));
+    expect(await codeOf(() => receiveChunk(source, staging, expected(100), { fence }))).toBe(
+      'session-fenced',
+    );
+    expect(staging.calls).not.toContain('finish');
+  });
+
+  it('passes on the error of a store that cannot write', async () => {
+    const staging = new NotingStaging();
+    const failing: ChunkStaging = Object.assign(Object.create(staging) as ChunkStaging, {
+      write: async () => ({
+        ...(await staging.write(0, 0)),
+        write: () => Promise.reject(new CairnError('storage-full', 'the disk is full')),
+      }),
+    });
+    const source = inPieces(withDigest(noise(100, 'full')));
+    expect(await codeOf(() => receiveChunk(source, failing, expected(100)))).toBe('storage-full');
+    expect(staging.calls).not.toContain('finish');
+  });
+});

@@ -1,0 +1,160 @@
+import { execFileSync } from 'node:child_process';
+import { chmodSync, linkSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { comparePaths } from '../../src/base/safe-path.ts';
+import { scanAll } from '../suites/expected-tree.ts';
+import { codeOf, collect } from '../suites/staged-transfer.ts';
+import { asNobody, diskPlace, openDescriptors } from './local-disk-fixtures.ts';
+
+const linux = process.platform === 'linux';
+
+describe('scanning a local disk', () => {
+  it.runIf(linux)('reports names that are not UTF-8, and keeps one that has U+FFFD itself', async () => {
+    const place = diskPlace();
+    writeFileSync(join(place.root, '\ufffd'), 'fine');
+    mkdirSync(join(place.root, 'd'));
+    writeFileSync(Buffer.concat([Buffer.from(`${place.root}/d/b`), Buffer.from([0xff, 0x0a])]), '');
+    symlinkSync(Buffer.from([0xfe]), join(place.root, 'link'));
+    const { found, notices } = await scanAll(await place.open(), '');
+    expect(found.map(({ entry }) => entry.path)).toEqual(['', 'd', '\ufffd']);
+    expect(notices.map(({ code, path }) => [code, path])).toEqual([
+      ['source-unsupported', 'd/b\\xff\\x0a'],
+      ['source-unsupported', 'link'],
+    ]);
+  });
+
+  it.runIf(linux)('leaves out FIFOs, sockets and reserved names, and says why', async () => {
+    const place = diskPlace();
+    execFileSync('mkfifo', [join(place.root, 'fifo')]);
+    mkdirSync(join(place.root, 'd/.cairn'), { recursive: true });
+    mkdirSync(join(place.root, '.cairn/staging/x'), { recursive: true });
+    const server = createServer().listen(join(place.root, 'socket'));
+    await new Promise((done) => server.once('listening', done));
+    const store = await place.open();
+    const { found, notices } = await scanAll(store, '');
+    server.close();
+    expect(found.map(({ entry }) => entry.path)).toEqual(['', 'd']);
+    expect(notices.map(({ code, path }) => [code, path])).toEqual([
+      ['path-reserved', 'd/.cairn'],
+      ['source-unsupported', 'fifo'],
+      ['source-unsupported', 'socket'],
+    ]);
+    expect(notices[1]?.message).toContain('FIFO');
+    expect(await codeOf(() => scanAll(store, '.cairn/staging'))).toBe('path-reserved');
+    expect(await codeOf(() => collect(store.read('fifo', { from: 0, to: 1 })))).toBe('source-unreadable');
+    expect(await codeOf(() => store.lookup(['fifo']))).toBe('storage-unsupported');
+  });
+
+  it('keeps an unreadable directory as an entry and says that its content is missing', async () => {
+    const place = diskPlace();
+    mkdirSync(join(place.root, 'closed'));
+    writeFileSync(join(place.root, 'closed/file'), '');
+    writeFileSync(join(place.root, 'last'), '');
+    chmodSync(join(place.root, 'closed'), 0);
+    const store = await place.open();
+    const { found, notices } = await asNobody(place.root, () => scanAll(store, ''));
+    expect(found.map(({ entry }) => entry.path)).toEqual(['', 'closed', 'last']);
+    expect(notices.map(({ code, path }) => [code, path])).toEqual([['source-unreadable', 'closed']]);
+  });
+
+  it('shows a symbolic link at the scanned path as that one entry', async () => {
+    const place = diskPlace();
+    symlinkSync('nowhere', join(place.root, 'link'));
+    const { found } = await scanAll(await place.open(), 'link');
+    expect(found.map(({ entry }) => [entry.type, entry.path, entry.linkTarget])).toEqual([
+      ['symlink', '', 'nowhere'],
+    ]);
+  });
+
+  it('gives 5,000 entries in canonical order, in batches, and closes what it opened', async () => {
+    const place = diskPlace();
+    for (let d = 0; d < 5; d += 1) {
+      mkdirSync(join(place.root, `d${d}`));
+      for (let n = 0; n < 1000; n += 1) linkOrWrite(place.root, `d${d}/${n}`);
+    }
+    const store = await place.open();
+    const before = openDescriptors();
+    const paths: string[] = [];
+    let batches = 0;
+    for await (const batch of store.scan('', { onNotice: () => {} })) {
+      batches += 1;
+      paths.push(...batch.map(({ entry }) => entry.path));
+    }
+    expect(batches).toBeGreaterThan(5);
+    expect(paths).toHaveLength(5006);
+    expect(paths).toEqual(paths.toSorted(comparePaths));
+    for await (const batch of store.scan('', { onNotice: () => {} })) if (batch.length > 0) break;
+    expect(openDescriptors()).toBe(before);
+  });
+
+  it('goes on when a directory goes away in the middle', async () => {
+    const place = diskPlace();
+    for (let n = 0; n < 1000; n += 1) linkOrWrite(place.root, `a${n}`);
+    mkdirSync(join(place.root, 'z'));
+    writeFileSync(join(place.root, 'z/file'), '');
+    const store = await place.open();
+    const notices: string[] = [];
+    let moved = false;
+    for await (const _batch of store.scan('', {
+      onNotice: ({ code, path }) => notices.push(`${code} ${path}`),
+    })) {
+      if (!moved) renameSync(join(place.root, 'z'), join(place.outside, 'z'));
+      moved = true;
+    }
+    expect(notices).toEqual(['source-changed z']);
+  });
+});
+
+describe('reading a local disk', () => {
+  it('finds a file again whose directory was moved and made anew', async () => {
+    const place = diskPlace();
+    const store = await place.open();
+    const read = (identity?: string): Promise<Buffer> =>
+      collect(store.read('d/f', { from: 0, to: 3 }, identity));
+    mkdirSync(join(place.root, 'd'));
+    writeFileSync(join(place.root, 'd/f'), 'old');
+    const [found] = await store.lookup(['d/f']);
+    expect((await read(found?.identity)).toString()).toBe('old');
+    renameSync(join(place.root, 'd'), join(place.root, 'e'));
+    mkdirSync(join(place.root, 'd'));
+    writeFileSync(join(place.root, 'd/f'), 'new');
+    expect((await read()).toString()).toBe('new');
+  });
+
+  it('notices a file that grows while it is read, and one that was swapped for a symbolic link', async () => {
+    const place = diskPlace();
+    const store = await place.open();
+    writeFileSync(join(place.root, 'f'), Buffer.alloc(3 * 1024 * 1024));
+    const [found] = await store.lookup(['f']);
+    const range = { from: 0, to: 3 * 1024 * 1024 };
+    const code = await codeOf(async () => {
+      for await (const _piece of store.read('f', range, found?.identity)) {
+        writeFileSync(join(place.root, 'f'), 'x', { flag: 'a' });
+      }
+    });
+    expect(code).toBe('source-changed');
+    renameSync(join(place.root, 'f'), join(place.outside, 'f'));
+    symlinkSync(join(place.outside, 'f'), join(place.root, 'f'));
+    expect(await codeOf(() => collect(store.read('f', range, found?.identity)))).toBe('source-changed');
+    expect(await codeOf(() => collect(store.read('f', range)))).toBe('symlink-refused');
+  });
+
+  it('closes its file when the reader stops early', async () => {
+    const place = diskPlace();
+    const store = await place.open();
+    writeFileSync(join(place.root, 'f'), Buffer.alloc(5 * 1024 * 1024));
+    await store.lookup(['f']);
+    const before = openDescriptors();
+    for await (const piece of store.read('f', { from: 0, to: 5 * 1024 * 1024 })) if (piece.length > 0) break;
+    expect(openDescriptors()).toBe(before);
+  });
+});
+
+/** Many names of one file are quicker to make than many files. */
+function linkOrWrite(root: string, name: string): void {
+  const first = join(root, '..', 'outside', 'first');
+  writeFileSync(first, '');
+  linkSync(first, join(root, name));
+}

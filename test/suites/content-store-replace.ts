@@ -1,0 +1,197 @@
+import { expect, it } from 'vitest';
+import { CairnError } from '../../src/base/errors.ts';
+import type { ContentStore, PublishOrder } from '../../src/storage/content-store.ts';
+import { expectTree, readFile } from './expected-tree.ts';
+import {
+  begin,
+  chunkSizeOf,
+  codeOf,
+  directory,
+  file,
+  openPlace,
+  orderOf,
+  putTree,
+  stageAll,
+  symlink,
+  transferOf,
+  type Item,
+  type MakeStore,
+} from './staged-transfer.ts';
+
+const ID = 'replace-of-these-tests';
+
+async function publish(
+  store: ContentStore,
+  items: readonly Item[],
+  changes: (indexOf: (path: string) => number) => Partial<PublishOrder>,
+): Promise<void> {
+  const paths = (indexed: readonly Item[]) => (path: string) =>
+    indexed.findIndex((item) => item.entry.path === path);
+  const sorted = transferOf(store, 'there', items);
+  const order = changes(paths(sorted.items));
+  const transfer = transferOf(
+    store,
+    'there',
+    items,
+    order.isPresent === undefined ? {} : { isPresent: order.isPresent },
+  );
+  const { area, staging } = await begin(store, ID, transfer);
+  try {
+    await stageAll(staging, transfer);
+    await staging.publish(orderOf(transfer, order));
+  } finally {
+    await staging.close();
+    await area.discard();
+  }
+}
+
+async function conflictOf(doing: Promise<void>): Promise<CairnError> {
+  try {
+    await doing;
+  } catch (error) {
+    if (error instanceof CairnError) return error;
+    throw error;
+  }
+  throw new Error('nothing was refused');
+}
+
+/** Registers the tests of publishing over what is there. */
+export function replaceTests(makeStore: MakeStore): void {
+  it('replaces a file only when the new one is published', async () => {
+    const { store } = await openPlace(makeStore);
+    const size = chunkSizeOf(store);
+    await putTree(store, 'there', [
+      directory(''),
+      file('f', 'old'),
+      file('packed', 'old too'),
+      file('other', 'stays'),
+    ]);
+    const items = [directory(''), file('f', 2 * size + 1), file('packed', 'new')];
+    const transfer = transferOf(store, 'there', items);
+    const { staging } = await begin(store, ID, transfer);
+    await stageAll(staging, transfer);
+    expect((await readFile(store, 'there/f')).toString()).toBe('old');
+    expect((await readFile(store, 'there/packed')).toString()).toBe('old too');
+    await staging.publish(orderOf(transfer));
+    await staging.close();
+    await expectTree(store, 'there', [...items, file('other', 'stays')]);
+  });
+
+  it('replaces a symlink itself, not what it points to', async () => {
+    const { store } = await openPlace(makeStore);
+    await putTree(store, 'there', [
+      directory(''),
+      file('aim', 'untouched'),
+      symlink('a', 'aim'),
+      symlink('b', 'aim'),
+    ]);
+    const items = [directory(''), file('a', 'a file now'), symlink('b', 'elsewhere')];
+    await publish(store, items, () => ({}));
+    await expectTree(store, 'there', [...items, file('aim', 'untouched')]);
+  });
+
+  it('replaces a file by a symlink', async () => {
+    const { store } = await openPlace(makeStore);
+    await putTree(store, 'there', [directory(''), file('a', 'a file')]);
+    await publish(store, [directory(''), symlink('a', 'b')], () => ({}));
+    await expectTree(store, 'there', [directory(''), symlink('a', 'b')]);
+  });
+
+  it('publishes into directories that nobody may write to, the first time and again', async () => {
+    const { store } = await openPlace(makeStore);
+    const closed = [
+      directory(''),
+      directory('closed', { mode: 0o555 }),
+      directory('closed/in', { mode: 0o500 }),
+    ];
+    for (const content of ['old', 'new']) {
+      const items = [...closed, file('closed/f', content), file('closed/in/f', content, { mode: 0o400 })];
+      await publish(store, items, () => ({}));
+      await expectTree(store, 'there', items);
+    }
+    const open = [directory(''), directory('closed'), directory('closed/in')]; // or the test could not clean up
+    await publish(store, open, () => ({ isPresent: () => true, needsAttributes: () => true }));
+  });
+
+  it('leaves excluded entries alone, old and new', async () => {
+    const { store } = await openPlace(makeStore);
+    await putTree(store, 'there', [directory(''), file('broken', 'old'), file('fine', 'old')]);
+    const items = [directory(''), file('broken', 'new'), file('broken too', 'new'), file('fine', 'new')];
+    await publish(store, items, (indexOf) => ({
+      isExcluded: (index) => index === indexOf('broken') || index === indexOf('broken too'),
+    }));
+    await expectTree(store, 'there', [directory(''), file('broken', 'old'), file('fine', 'new')]);
+  });
+
+  it('needs no chunks of what is present, and sets attributes where that is asked', async () => {
+    const { store } = await openPlace(makeStore);
+    const size = chunkSizeOf(store);
+    const old = { mode: 0o600, mtimeNs: 1_000_000_000_000_000_000n };
+    const before = [file('same', size + 1, old), file('touched', size + 2, old), file('new', 'old')];
+    await putTree(store, 'there', [
+      directory('', { ...old, mode: 0o700 }),
+      directory('d', { ...old, mode: 0o700 }),
+      ...before,
+    ]);
+    const items = [
+      directory(''),
+      directory('d', { mode: 0o750 }),
+      file('new', 'newer'),
+      file('same', size + 1, old),
+      file('touched', size + 2, { mode: 0o640 }),
+    ];
+    await publish(store, items, (indexOf) => {
+      const needsAttributes = (index: number): boolean =>
+        index !== indexOf('same') && index !== indexOf('new');
+      return { isPresent: (index) => index !== indexOf('new'), needsAttributes };
+    });
+    await expectTree(store, 'there', items);
+  });
+
+  it.each([
+    ['a directory', 'directory', 'a file', 'file', 'not-directory'],
+    ['a file', 'file', 'a directory', 'directory', 'is-directory'],
+    ['a symlink', 'symlink', 'a directory', 'directory', 'is-directory'],
+  ] as const)('refuses %s where %3$s is, naming both', async (_wanted, wanted, _there, there, code) => {
+    const { store } = await openPlace(makeStore);
+    const make = {
+      directory: () => directory('x'),
+      file: () => file('x', 'content'),
+      symlink: () => symlink('x', 'y'),
+    };
+    const before = [
+      directory(''),
+      make[there](),
+      ...(there === 'directory' ? [file('x/child', 'alive')] : []),
+    ];
+    await putTree(store, 'there', before);
+    const after = [
+      directory(''),
+      make[wanted](),
+      ...(wanted === 'directory' ? [file('x/child', 'new')] : []),
+    ];
+    const refused = await conflictOf(publish(store, after, () => ({})));
+    expect(refused.code).toBe(code);
+    for (const word of [wanted, there, 'there/x']) expect(refused.message).toContain(word);
+    await expectTree(store, 'there', before);
+  });
+
+  it('refuses a target below a file, and below a symlink', async () => {
+    const { store } = await openPlace(makeStore);
+    await putTree(store, '', [directory(''), file('f', 'a file'), directory('d'), symlink('l', 'd')]);
+    expect(await codeOf(() => putTree(store, 'f/below', [file('', 'x')]))).toBe('not-directory');
+    expect(['symlink-refused', 'not-directory']).toContain(
+      await codeOf(() => putTree(store, 'l/below', [file('', 'x')])),
+    );
+    expect(await store.lookup(['d/below'])).toEqual([undefined]);
+  });
+
+  it('never writes through a symlink that stands where a directory should be', async () => {
+    const { store } = await openPlace(makeStore);
+    await putTree(store, 'there', [directory(''), directory('real'), symlink('x', 'real')]);
+    const after = [directory(''), directory('x'), file('x/child', 'new')];
+    const refused = await conflictOf(publish(store, after, () => ({})));
+    expect(['symlink-refused', 'not-directory']).toContain(refused.code);
+    expect(await store.lookup(['there/real/child'])).toEqual([undefined]);
+  });
+}
