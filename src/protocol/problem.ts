@@ -33,10 +33,19 @@ const MAX_DETAIL_CHARACTERS = 2000;
 /**
  * The error that a response with an error status stands for; a response of something that is no cairn server (a proxy,
  * say) becomes one by its status.
+ *
+ * @param errorHeader the value of the header `Cairn-Error`, which stands in for the body of an answer to HEAD
  */
-export function errorOfResponse(status: number, contentType: string | undefined, body: string): CairnError {
+export function errorOfResponse(
+  status: number,
+  contentType: string | undefined,
+  body: string,
+  errorHeader?: string,
+): CairnError {
   const problem = contentType?.startsWith(PROBLEM_TYPE) === true ? parseProblem(body) : undefined;
   if (problem !== undefined) return problem;
+  if (isErrorCode(errorHeader))
+    return new CairnError(errorHeader, `the server answered: ${errorHeader.replaceAll('-', ' ')}`);
   const codes: Readonly<Record<number, ErrorCode>> = {
     401: 'unauthenticated',
     403: 'forbidden',

@@ -32,6 +32,8 @@ export interface SessionRecord {
     readonly digest: string;
     readonly bytesTotal: number;
     readonly excluded: readonly number[];
+    /** Entries of the manifest, which a repeated commit is told when the manifest is gone. */
+    readonly entriesTotal: number;
   } | null;
 }
 

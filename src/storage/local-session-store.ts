@@ -35,7 +35,9 @@ const recordSchema = v.object({
   holder: v.nullable(v.string()),
   createdAtMs: count,
   leaseExpiresAtMs: count,
-  commit: v.nullable(v.object({ digest: v.string(), bytesTotal: count, excluded: v.array(count) })),
+  commit: v.nullable(
+    v.object({ digest: v.string(), bytesTotal: count, excluded: v.array(count), entriesTotal: count }),
+  ),
 });
 
 /**

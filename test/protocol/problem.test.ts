@@ -108,3 +108,12 @@ describe('the error of a response', () => {
     expect(message).toMatch(/^\\x1b\[2J\\x0d\\u\{202e\}😀/u);
   });
 });
+
+describe('an answer to HEAD', () => {
+  it('names its error in a header, which a body would say better', () => {
+    expect(errorOfResponse(409, undefined, '', 'session-suspended').code).toBe('session-suspended');
+    expect(errorOfResponse(409, undefined, '', 'constructor').code).toBe('not-a-cairn-server');
+    const body = JSON.stringify({ code: 'session-fenced', detail: 'x' });
+    expect(errorOfResponse(409, PROBLEM_TYPE, body, 'session-suspended').code).toBe('session-fenced');
+  });
+});

@@ -15,7 +15,7 @@ function place(): string {
 it('keeps each record in a file that only its owner can read', async () => {
   const directory = place();
   const store = await openLocalSessionStore(directory);
-  const record = recordOf('a', { commit: { digest: 'd', bytesTotal: 5, excluded: [1, 2] } });
+  const record = recordOf('a', { commit: { digest: 'd', bytesTotal: 5, excluded: [1, 2], entriesTotal: 3 } });
   await store.create(record);
   expect(statSync(directory).mode & 0o777).toBe(0o700);
   expect(statSync(join(directory, `${record.id}.json`)).mode & 0o777).toBe(0o600);

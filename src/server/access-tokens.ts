@@ -1,0 +1,97 @@
+/**
+ * Access tokens: who may use a server. Only hashes are kept, in `tokens.json` of the state directory; the secret of the
+ * first token lies beside it in `token`, readable by its owner only, so that a client of the same user finds it.
+ */
+import { timingSafeEqual } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import * as v from 'valibot';
+import { makePrivateDirectory, replaceFileDurably } from '../base/durable-files.ts';
+import { CairnError, storageError, systemCodeOf } from '../base/errors.ts';
+import { createSessionId, hashSecret, issueSecret } from '../session/credential.ts';
+
+/** Tells who asks. */
+export interface AccessTokens {
+  /** The owner of a secret, or undefined for one that is not known. Takes the same time for each. */
+  authenticate(secret: string): { principal: string } | undefined;
+}
+
+const TokenFile = v.object({
+  version: v.literal(1),
+  tokens: v.array(
+    v.object({
+      name: v.string(),
+      principal: v.pipe(v.string(), v.minLength(1)),
+      hash: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
+      createdAt: v.string(),
+    }),
+  ),
+});
+
+/** A token as it is kept. */
+type KeptToken = v.InferOutput<typeof TokenFile>['tokens'][number];
+
+/** Access tokens that are kept in a state directory. */
+export interface OpenedAccessTokens extends AccessTokens {
+  /** The token that was made now, on the first start; without its secret, which is in `tokenFile`. */
+  readonly created?: { readonly name: string; readonly principal: string; readonly createdAt: string };
+  /** Path of the file with the secret of the token that the server made. */
+  readonly tokenFile: string;
+}
+
+/**
+ * Opens the access tokens of a server and makes the first one where there are none.
+ *
+ * @throws CairnError `config-invalid` for a `tokens.json` that cannot be understood; storage codes
+ */
+export async function openAccessTokens(stateDirectory: string): Promise<OpenedAccessTokens> {
+  const tokenFile = join(stateDirectory, 'token');
+  const kept = await readTokens(join(stateDirectory, 'tokens.json'));
+  if (kept !== undefined) return { ...matcher(kept), tokenFile };
+  await makePrivateDirectory(stateDirectory);
+  const { secret, hash } = issueSecret();
+  const created = { name: 'first', principal: createSessionId(), createdAt: new Date().toISOString() };
+  // The secret first: after a crash in between, the next start makes both anew.
+  await replaceFileDurably(tokenFile, secret, 0o600);
+  const tokens = [{ ...created, hash }];
+  const text = `${JSON.stringify({ version: 1, tokens }, undefined, 2)}\n`;
+  await replaceFileDurably(join(stateDirectory, 'tokens.json'), text, 0o600);
+  return { ...matcher(tokens), created, tokenFile };
+}
+
+/** One token, for tests and for servers inside other programs. */
+export function createStaticTokens(secret: string): AccessTokens {
+  return matcher([{ principal: 'static', hash: hashSecret(secret) }]);
+}
+
+function matcher(tokens: readonly Pick<KeptToken, 'principal' | 'hash'>[]): AccessTokens {
+  const known = tokens.map(({ principal, hash }) => ({ principal, hash: Buffer.from(hash, 'hex') }));
+  return {
+    authenticate: (secret) => {
+      const hash = Buffer.from(hashSecret(secret), 'hex');
+      let found: { principal: string } | undefined;
+      // Every one is compared, so that the time says nothing about which one it was.
+      for (const token of known) {
+        if (timingSafeEqual(token.hash, hash)) found = { principal: token.principal };
+      }
+      return found;
+    },
+  };
+}
+
+async function readTokens(path: string): Promise<KeptToken[] | undefined> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if (systemCodeOf(error) === 'ENOENT') return undefined;
+    throw storageError(error, `reading the access tokens in "${path}"`);
+  }
+  try {
+    return v.parse(TokenFile, JSON.parse(text)).tokens;
+  } catch (error) {
+    throw new CairnError('config-invalid', `the access tokens in "${path}" cannot be understood`, {
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,101 @@
+/** Which handler answers which request. */
+import { CairnError } from '../base/errors.ts';
+import { SESSION_ID_PATTERN, type Hello } from '../protocol/messages.ts';
+import { PROTOCOL_ROOT, PROTOCOL_SEGMENT, PROTOCOL_VERSION } from '../protocol/routes.ts';
+import { handleCheckpoint } from './checkpoint.ts';
+import { handleCommit } from './commit.ts';
+import { handleDigests } from './digests.ts';
+import { handleEstablish, handleResume } from './establish.ts';
+import type { Exchange } from './exchange.ts';
+import { handlePlan } from './plan.ts';
+import { handlePublic, handleTree } from './public-files.ts';
+import { handleGetManifest } from './pull-manifest.ts';
+import { handlePutManifest } from './push-manifest.ts';
+import { handleHeadChunk, handlePutChunk } from './receive-chunk.ts';
+import { sendJson } from './reply.ts';
+import { handleGetChunk } from './send-chunk.ts';
+import type { ServerContext } from './server-context.ts';
+import { handleAbort, handleHeartbeat, handleSuspend, handleSync } from './session-control.ts';
+
+type SessionHandler = (context: ServerContext, exchange: Exchange, id: string) => Promise<void>;
+type ChunkHandler = (context: ServerContext, exchange: Exchange, id: string, chunk: number) => Promise<void>;
+type Methods<Handler> = Readonly<Record<string, Handler>>;
+
+const ROOT = `/${PROTOCOL_ROOT}`;
+const CHUNK_NUMBER = /^(0|[1-9][0-9]{0,8})$/;
+
+/** What follows `sessions/{id}`, and its methods. */
+const SESSION_ROUTES = new Map<string, Methods<SessionHandler>>([
+  ['', { DELETE: handleAbort }],
+  ['resume', { POST: handleResume }],
+  ['manifest', { PUT: handlePutManifest, GET: handleGetManifest }],
+  ['digests', { POST: handleDigests }],
+  ['plan', { PUT: handlePlan }],
+  ['checkpoint', { GET: handleCheckpoint }],
+  ['sync', { POST: handleSync }],
+  ['heartbeat', { POST: handleHeartbeat }],
+  ['suspend', { POST: handleSuspend }],
+  ['commit', { POST: handleCommit }],
+]);
+const CHUNK_METHODS: Methods<ChunkHandler> = {
+  PUT: handlePutChunk,
+  HEAD: handleHeadChunk,
+  GET: handleGetChunk,
+};
+
+/**
+ * Answers a request.
+ *
+ * @throws CairnError what the client is told: `not-found`, `method-not-allowed`, `version-unsupported` from here
+ */
+export async function route(context: ServerContext, exchange: Exchange): Promise<void> {
+  const { path } = exchange;
+  if (path.startsWith(ROOT)) return routeProtocol(context, exchange, path.slice(ROOT.length));
+  const foreign = /^\/\.cairn\/v([0-9]{1,9})(?:\/|$)/.exec(path)?.[1];
+  if (foreign !== undefined && Number(foreign) !== PROTOCOL_VERSION.major) {
+    const ours = PROTOCOL_VERSION.major;
+    throw new CairnError(
+      'version-unsupported',
+      `this server speaks version ${ours} of the protocol, not ${foreign}`,
+      {
+        details: { theirs: Number(foreign), ours },
+      },
+    );
+  }
+  if (path === `/${PROTOCOL_SEGMENT}` || path.startsWith(`/${PROTOCOL_SEGMENT}/`)) throw noRoute();
+  return handlePublic(context, exchange);
+}
+
+async function routeProtocol(context: ServerContext, exchange: Exchange, rest: string): Promise<void> {
+  const names = rest.split('/');
+  const [first, id = '', action = ''] = names;
+  if (rest === '') return pick({ GET: sayHello, HEAD: sayHello }, exchange)(context, exchange);
+  if (rest === 'tree') return pick({ GET: handleTree }, exchange)(context, exchange);
+  if (rest === 'sessions') return pick({ POST: handleEstablish }, exchange)(context, exchange);
+  if (first !== 'sessions' || !SESSION_ID_PATTERN.test(id)) throw noRoute();
+  if (action === 'chunks' && names.length === 4 && CHUNK_NUMBER.test(names[3]!)) {
+    return pick(CHUNK_METHODS, exchange)(context, exchange, id, Number(names[3]));
+  }
+  const methods =
+    names.length === 2 || (names.length === 3 && action !== '') ? SESSION_ROUTES.get(action) : undefined;
+  if (methods === undefined) throw noRoute();
+  return pick(methods, exchange)(context, exchange, id);
+}
+
+function pick<Handler>(methods: Methods<Handler>, { method }: Exchange): Handler {
+  const handler = Object.hasOwn(methods, method) ? methods[method] : undefined;
+  if (handler !== undefined) return handler;
+  const allow = Object.keys(methods).join(', ');
+  throw new CairnError('method-not-allowed', `${method} is not possible here; ${allow} is`, {
+    details: { allow },
+  });
+}
+
+function noRoute(): CairnError {
+  return new CairnError('not-found', 'the protocol has no such route');
+}
+
+function sayHello(context: ServerContext, exchange: Exchange): Promise<void> {
+  const hello: Hello = { server: 'cairn', version: context.version, protocol: PROTOCOL_VERSION };
+  return sendJson(exchange, 200, hello);
+}

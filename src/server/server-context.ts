@@ -1,0 +1,39 @@
+/** What the handlers of one server share. */
+import type { ContentStore } from '../storage/content-store.ts';
+import type { GroupCommitPolicy } from '../storage/group-commit.ts';
+import type { SessionStore } from '../storage/session-store.ts';
+import type { AccessTokens } from './access-tokens.ts';
+import type { Collector } from './collector.ts';
+import type { ServerLimits } from './limits.ts';
+import type { LiveSessions } from './live-sessions.ts';
+
+/** Where a server writes its structured log; pino fits. Secrets are never given to it. */
+export interface Logger {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+/** What a session in memory needs of its server. */
+export interface SessionContext {
+  readonly content: ContentStore;
+  readonly sessions: SessionStore;
+  readonly log: Logger;
+  /** The clock, in milliseconds since 1970. */
+  readonly now: () => number;
+  readonly leaseMs: number;
+  readonly groupCommit: GroupCommitPolicy;
+  readonly limits: ServerLimits;
+  /** Random id of this server: names the holder of what is not durable yet. */
+  readonly instanceId: string;
+}
+
+/** Everything that a handler needs. */
+export interface ServerContext extends SessionContext {
+  readonly tokens: AccessTokens;
+  /** The server's version, told to anyone. */
+  readonly version: string;
+  readonly live: LiveSessions;
+  readonly collector: Collector;
+}

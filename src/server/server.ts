@@ -1,0 +1,159 @@
+/** Starts a server over two stores, and ends it: in order, or at once. */
+import { randomBytes } from 'node:crypto';
+import type { Server } from 'node:http';
+import { CairnError } from '../base/errors.ts';
+import { DEFAULT_LEASE_MS } from '../session/record.ts';
+import type { ContentStore } from '../storage/content-store.ts';
+import { DEFAULT_GROUP_COMMIT, type GroupCommitPolicy } from '../storage/group-commit.ts';
+import type { SessionStore } from '../storage/session-store.ts';
+import type { AccessTokens } from './access-tokens.ts';
+import { startCollector } from './collector.ts';
+import { resumeCommits } from './commit.ts';
+import { DEFAULT_LIMITS, type ServerLimits } from './limits.ts';
+import { createHttpServer, listen, urlOf } from './listen.ts';
+import { LiveSessions } from './live-sessions.ts';
+import { serveRequest } from './serve-request.ts';
+import type { Logger, ServerContext, SessionContext } from './server-context.ts';
+
+/** What a server is made of. It borrows the stores: whoever opened them closes them after it. */
+export interface ServerOptions {
+  readonly content: ContentStore;
+  readonly sessions: SessionStore;
+  readonly tokens: AccessTokens;
+  /** Where to listen; port 0 takes any that is free. */
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly version: string;
+  readonly log: Logger;
+  /** The clock, in milliseconds since 1970. */
+  readonly now?: () => number;
+  /** How long a session is kept that nobody touches, in milliseconds. */
+  readonly leaseMs?: number;
+  readonly groupCommit?: GroupCommitPolicy;
+  readonly limits?: Partial<ServerLimits>;
+}
+
+/** A server that listens. */
+export interface RunningServer {
+  /** Without a slash at its end. */
+  readonly url: string;
+  readonly port: number;
+  /**
+   * Ends in order: takes no more connections, lets requests in flight end for at most `graceMs` (10 s), makes a sync
+   * point of every open session and suspends it.
+   */
+  drain(options?: { graceMs?: number }): Promise<void>;
+  /** Ends at once and forgets everything, as a killed process would; for tests. */
+  kill(): Promise<void>;
+}
+
+const DEFAULT_GRACE_MS = 10_000;
+
+/**
+ * Starts a server.
+ *
+ * @throws CairnError `address-in-use`, `address-unavailable`
+ */
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const life = { isDraining: false, isKilled: false };
+  const active = new Set<Promise<void>>();
+  const context = createContext(options, life);
+  const server = createHttpServer((request, response, awaitsContinue) => {
+    const { isDraining } = life;
+    const serving = serveRequest(context, request, response, { awaitsContinue, isDraining });
+    active.add(serving);
+    void serving.finally(() => active.delete(serving));
+  });
+  const port = await listen(server, options.listen).catch(async (error: unknown) => {
+    await context.collector.stop();
+    throw error;
+  });
+  begin(context);
+  return {
+    url: urlOf(options.listen.host, port),
+    port,
+    drain: async ({ graceMs = DEFAULT_GRACE_MS } = {}) => {
+      life.isDraining = true;
+      const closed = stopListening(server);
+      await settle(active, graceMs);
+      server.closeAllConnections();
+      await settle(active, graceMs);
+      await context.collector.stop();
+      await context.live.suspendAll();
+      await closed;
+    },
+    kill: async () => {
+      life.isDraining = true;
+      life.isKilled = true;
+      const closed = stopListening(server);
+      server.closeAllConnections();
+      await settle(active, DEFAULT_GRACE_MS);
+      await context.collector.stop();
+      await context.live.forgetAll();
+      await closed;
+    },
+  };
+}
+
+function createContext(options: ServerOptions, life: { readonly isKilled: boolean }): ServerContext {
+  const { content, tokens, version, log } = options;
+  const shared: SessionContext = {
+    content,
+    sessions: mortal(options.sessions, () => life.isKilled),
+    log,
+    now: options.now ?? Date.now,
+    leaseMs: options.leaseMs ?? DEFAULT_LEASE_MS,
+    groupCommit: options.groupCommit ?? DEFAULT_GROUP_COMMIT,
+    limits: { ...DEFAULT_LIMITS, ...options.limits },
+    instanceId: randomBytes(12).toString('base64url'),
+  };
+  const live = new LiveSessions(shared);
+  return { ...shared, tokens, version, live, collector: startCollector(shared, live) };
+}
+
+/** What a server does by itself once it listens: finish what was interrupted, and free what nobody needs. */
+function begin(context: ServerContext): void {
+  void resumeCommits(context, context.live)
+    .catch((error: unknown) => context.log.error({ err: error }, 'resuming interrupted commits failed'))
+    .then(() => context.collector.collect());
+}
+
+function stopListening(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeIdleConnections();
+  });
+}
+
+async function settle(active: ReadonlySet<Promise<void>>, graceMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const enough = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, graceMs);
+  });
+  await Promise.race([Promise.all(active), enough]);
+  clearTimeout(timer);
+}
+
+/** A store that a killed server can no longer write to: what still runs in its name changes no record. */
+function mortal(store: SessionStore, isKilled: () => boolean): SessionStore {
+  const alive = (): void => {
+    if (isKilled()) throw new CairnError('server-busy', 'the server was killed');
+  };
+  return {
+    properties: store.properties,
+    create: async (record) => {
+      alive();
+      await store.create(record);
+    },
+    get: (id) => store.get(id),
+    replace: async (next) => {
+      alive();
+      return store.replace(next);
+    },
+    find: (query) => store.find(query),
+    list: () => store.list(),
+    remove: async (id) => {
+      alive();
+      await store.remove(id);
+    },
+  };
+}

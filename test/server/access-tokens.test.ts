@@ -1,0 +1,41 @@
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect, test } from 'vitest';
+import { createStaticTokens, openAccessTokens } from '../../src/server/access-tokens.ts';
+import { codeOf } from '../suites/staged-transfer.ts';
+import { temporaryDirectory } from '../support/trees.ts';
+
+test('the first start makes a token and keeps only its hash beside the secret file', async () => {
+  const state = path.join(temporaryDirectory(), 'state');
+  const tokens = await openAccessTokens(state);
+  expect(tokens.tokenFile).toBe(path.join(state, 'token'));
+  const secret = readFileSync(tokens.tokenFile, 'utf8');
+  expect(secret).toMatch(/^[\w-]{43}$/);
+  expect(tokens.authenticate(secret)).toEqual({ principal: tokens.created?.principal });
+  const kept = path.join(state, 'tokens.json');
+  expect(readFileSync(kept, 'utf8')).not.toContain(secret);
+  for (const name of [tokens.tokenFile, kept]) expect(statSync(name).mode & 0o777).toBe(0o600);
+});
+
+test('later starts know the same token', async () => {
+  const state = temporaryDirectory();
+  const first = await openAccessTokens(state);
+  const secret = readFileSync(first.tokenFile, 'utf8');
+  const second = await openAccessTokens(state);
+  expect(second.created).toBeUndefined();
+  expect(second.authenticate(secret)).toEqual({ principal: first.created?.principal });
+  expect(second.authenticate('')).toBeUndefined();
+  expect(second.authenticate(`${secret}x`)).toBeUndefined();
+});
+
+test('tokens that cannot be understood are not replaced', async () => {
+  const state = temporaryDirectory();
+  writeFileSync(path.join(state, 'tokens.json'), '{"version":2}');
+  expect(await codeOf(() => openAccessTokens(state))).toBe('config-invalid');
+});
+
+test('a static token is one that tests and embedders bring', () => {
+  const tokens = createStaticTokens('secret');
+  expect(tokens.authenticate('secret')).toEqual({ principal: 'static' });
+  expect(tokens.authenticate('Secret')).toBeUndefined();
+});
