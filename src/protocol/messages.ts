@@ -60,6 +60,8 @@ export const SessionGrant = v.object({
   parallel: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(256)),
   /** How long the server keeps the session when nobody touches it. */
   leaseMs: positive,
+  /** Whether the server keeps the bytes of a chunk that was cut, as long as the epoch lasts. */
+  holdsPartialChunks: v.boolean(),
   /** Id of the manifest that the server holds, or null before it has one. */
   manifestId: v.nullable(sha256Hex),
   /** Whether this session existed before this request. */

@@ -3,9 +3,9 @@ import type { ContentStore } from '../storage/content-store.ts';
 import type { GroupCommitPolicy } from '../storage/group-commit.ts';
 import type { SessionStore } from '../storage/session-store.ts';
 import type { AccessTokens } from './access-tokens.ts';
-import type { Collector } from './collector.ts';
+import type { Collector } from './sessions/collector.ts';
 import type { ServerLimits } from './limits.ts';
-import type { LiveSessions } from './live-sessions.ts';
+import type { LiveSessions } from './sessions/live-sessions.ts';
 
 /** Where a server writes its structured log; pino fits. Secrets are never given to it. */
 export interface Logger {

@@ -7,12 +7,12 @@ import type { ContentStore } from '../storage/content-store.ts';
 import { DEFAULT_GROUP_COMMIT, type GroupCommitPolicy } from '../storage/group-commit.ts';
 import type { SessionStore } from '../storage/session-store.ts';
 import type { AccessTokens } from './access-tokens.ts';
-import { startCollector } from './collector.ts';
-import { resumeCommits } from './commit.ts';
+import { startCollector } from './sessions/collector.ts';
+import { resumeCommits } from './resources/commit.ts';
 import { DEFAULT_LIMITS, type ServerLimits } from './limits.ts';
-import { createHttpServer, listen, urlOf } from './listen.ts';
-import { LiveSessions } from './live-sessions.ts';
-import { serveRequest } from './serve-request.ts';
+import { createHttpServer, listen, urlOf } from './http/listen.ts';
+import { LiveSessions } from './sessions/live-sessions.ts';
+import { serveRequest } from './http/serve-request.ts';
 import type { Logger, ServerContext, SessionContext } from './server-context.ts';
 
 /** What a server is made of. It borrows the stores: whoever opened them closes them after it. */

@@ -85,6 +85,7 @@ const SAMPLES: Readonly<Record<string, Sample>> = {
       chunkSizeBytes: 65_536,
       parallel: 256,
       leaseMs: 1000,
+      holdsPartialChunks: true,
       manifestId: null,
       resumed: false,
     },

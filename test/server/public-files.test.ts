@@ -1,7 +1,7 @@
 import { symlinkSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { byteRangeOf } from '../../src/server/byte-range.ts';
+import { byteRangeOf } from '../../src/server/http/byte-range.ts';
 import { openLocalDisk } from '../../src/storage/local-disk/local-disk.ts';
 import { createMemoryBackend } from '../../src/storage/memory/memory-backend.ts';
 import { createMemorySessionStore } from '../../src/storage/memory-session-store.ts';

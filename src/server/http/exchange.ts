@@ -1,0 +1,119 @@
+/** One request and its answer, as every handler gets them. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { CairnError } from '../../base/errors.ts';
+import { PROTOCOL_SEGMENT, protocolLink } from '../../protocol/routes.ts';
+import { RequestBody } from './request-body.ts';
+
+/** One request and its answer. */
+export interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly method: string;
+  /** Path as it stands in the request line, without the query. */
+  readonly path: string;
+  readonly query: string;
+  /** A body or an answer of which no byte moves for so long is ended. */
+  readonly idleMs: number;
+  /** Whether the client waits for `100 Continue` before it sends the body. */
+  awaitsContinue: boolean;
+  body: RequestBody | undefined;
+  /** Set when the request has to fail, whatever it is doing. */
+  failure: CairnError | undefined;
+}
+
+/** More components than any path that is taken; a Link header that leads out of them would only be long. */
+const MAX_LINK_DEPTH = 2100;
+/** What is read of a body that nobody wants, so that its sender gets to see the answer. */
+const DRAIN = { maxBytes: 16 * 1024 * 1024, maxMs: 5000 };
+
+/** Begins an exchange: the headers that every answer carries are set. */
+export function openExchange(
+  request: IncomingMessage,
+  response: ServerResponse,
+  options: { idleMs: number; awaitsContinue: boolean },
+): Exchange {
+  const target = request.url ?? '';
+  const mark = target.indexOf('?');
+  const path = mark < 0 ? target : target.slice(0, mark);
+  // A connection that breaks is told to whoever reads or writes; without a listener it would end the process.
+  request.on('error', () => undefined);
+  response.on('error', () => undefined);
+  if (path.split('/').length < MAX_LINK_DEPTH) response.setHeader('Link', protocolLink(path));
+  response.setHeader('X-Content-Type-Options', 'nosniff');
+  const isProtocol = path.startsWith(`/${PROTOCOL_SEGMENT}`);
+  response.setHeader('Cache-Control', isProtocol ? 'no-store' : 'private, no-cache');
+  const { idleMs, awaitsContinue } = options;
+  const method = request.method ?? '';
+  const query = mark < 0 ? '' : target.slice(mark + 1);
+  return {
+    request,
+    response,
+    method,
+    path,
+    query,
+    idleMs,
+    awaitsContinue,
+    body: undefined,
+    failure: undefined,
+  };
+}
+
+/**
+ * Refuses what the parser lets through and proxies read in different ways (RFC 9112, sections 3.2 and 3.2.2).
+ *
+ * @throws CairnError `invalid-request`
+ */
+export function checkRequestLine({ request, path }: Exchange): void {
+  let hosts = 0;
+  for (let index = 0; index < request.rawHeaders.length; index += 2) {
+    if (request.rawHeaders[index]!.toLowerCase() === 'host') hosts += 1;
+  }
+  if (hosts !== 1)
+    throw new CairnError('invalid-request', `a request needs one Host header, this has ${hosts}`);
+  if (!path.startsWith('/')) {
+    throw new CairnError('invalid-request', 'the target of a request is a path that begins with "/"');
+  }
+}
+
+/** Starts to read the body; a client that waits for permission gets it now. Throws what ended the exchange. */
+export function openBody(exchange: Exchange): RequestBody {
+  if (exchange.failure !== undefined) throw exchange.failure;
+  if (exchange.awaitsContinue) {
+    exchange.awaitsContinue = false;
+    exchange.response.writeContinue();
+  }
+  exchange.body ??= new RequestBody(exchange.request, exchange.idleMs);
+  return exchange.body;
+}
+
+/** Length of the body as its header says; undefined where it says none. Throws `invalid-request`. */
+export function contentLengthOf({ request }: Exchange): number | undefined {
+  const text = request.headers['content-length'];
+  if (text === undefined) return undefined;
+  const length = Number(text);
+  if (!/^[0-9]+$/.test(text) || !Number.isSafeInteger(length)) {
+    throw new CairnError('invalid-request', 'the Content-Length is no count of bytes');
+  }
+  return length;
+}
+
+/**
+ * After the answer: reads on for a moment what the client still sends of a refused body, so that the connection is
+ * neither left hanging nor reset before the answer was read. Whoever sends more than that is cut off.
+ */
+export function drainBody({ request, body }: Exchange): void {
+  body?.release();
+  if (request.destroyed || request.complete) {
+    request.resume();
+    return;
+  }
+  let bytes = 0;
+  const cut = (): void => void request.destroy();
+  const timer = setTimeout(cut, DRAIN.maxMs).unref();
+  request.on('data', (piece: Uint8Array) => {
+    bytes += piece.byteLength;
+    if (bytes > DRAIN.maxBytes) cut();
+  });
+  request.once('close', () => clearTimeout(timer));
+  request.resume();
+}

@@ -1,0 +1,37 @@
+/** JSON messages out of request bodies, within limits. */
+import type * as v from 'valibot';
+import { CairnError } from '../../base/errors.ts';
+import { parseJsonMessage } from '../../protocol/messages.ts';
+import { contentLengthOf, openBody, type Exchange } from './exchange.ts';
+
+/**
+ * Reads and checks a message. A missing body stands for an empty object.
+ *
+ * @throws CairnError `invalid-request` for one that is too long or not valid; `network`, `timeout`
+ */
+export async function readJson<Schema extends v.GenericSchema>(
+  exchange: Exchange,
+  schema: Schema,
+  limit: { maxBytes: number; what: string },
+): Promise<v.InferOutput<Schema>> {
+  const tooLong = (): CairnError =>
+    new CairnError('invalid-request', `${limit.what} is longer than ${limit.maxBytes} bytes`);
+  if ((contentLengthOf(exchange) ?? 0) > limit.maxBytes) throw tooLong();
+  const pieces: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const piece of openBody(exchange)) {
+    bytes += piece.byteLength;
+    if (bytes > limit.maxBytes) throw tooLong();
+    pieces.push(piece);
+  }
+  const text = decode(Buffer.concat(pieces), limit.what);
+  return parseJsonMessage(schema, text === '' ? '{}' : text, limit.what);
+}
+
+function decode(bytes: Uint8Array, what: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (error) {
+    throw new CairnError('invalid-request', `${what} is not UTF-8`, { cause: error });
+  }
+}

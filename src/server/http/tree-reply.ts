@@ -1,0 +1,99 @@
+/** Trees as answers: entries go out as the scan finds them. */
+import { createHash } from 'node:crypto';
+import { CairnError } from '../../base/errors.ts';
+import type { Identity, ScannedEntry, Entry } from '../../manifest/entry.ts';
+import {
+  encodeEntry,
+  encodeHeader,
+  type Manifest,
+  type ManifestParameters,
+} from '../../manifest/manifest.ts';
+import { encodeEnd, encodeNotice, type Notice } from '../../protocol/tree-stream.ts';
+import type { ContentStore } from '../../storage/content-store.ts';
+import type { Exchange } from './exchange.ts';
+import { end, NDJSON_TYPE, write } from './reply.ts';
+
+/** What is scanned, and how it is described. */
+export interface TreeQuery {
+  /** Safe relative path. */
+  readonly path: string;
+  readonly parameters: ManifestParameters;
+  readonly depth?: 1;
+  readonly maxEntries: number;
+}
+
+/** A tree that was scanned whole. */
+export interface ScannedTree {
+  readonly manifest: Manifest;
+  readonly identities: readonly Identity[];
+  readonly notices: readonly Notice[];
+}
+
+/** Starts the answer that a tree goes into. */
+export function beginTree({ response }: Exchange): void {
+  response.writeHead(200, { 'Content-Type': NDJSON_TYPE });
+  response.flushHeaders();
+}
+
+/** The last lines of a tree: what was left out, and the end. */
+export function encodeTail(tree: Pick<ScannedTree, 'manifest' | 'notices'>): string {
+  return [...tree.notices.map((notice) => encodeNotice(notice)), encodeEnd(tree.manifest.id), ''].join('\n');
+}
+
+/**
+ * Scans a tree and hands its lines to `onLines` as they come, all but the last ones (see {@link encodeTail}).
+ *
+ * @param keep whether the entries are wanted afterwards; without, the tree takes no memory and its manifest is empty
+ * @throws CairnError `manifest-too-large`, what the store's scan throws, and what `onLines` throws
+ */
+export async function scanTree(
+  content: ContentStore,
+  query: TreeQuery,
+  options: { keep: boolean; onLines: (lines: string) => Promise<void> },
+): Promise<ScannedTree> {
+  const hash = createHash('sha256');
+  const entries: Entry[] = [];
+  const identities: Identity[] = [];
+  const notices: Notice[] = [];
+  const emit = (lines: string): Promise<void> => {
+    hash.update(lines);
+    return options.onLines(lines);
+  };
+  let header: string | undefined = `${encodeHeader(query.parameters)}\n`;
+  let count = 0;
+  for await (const batch of scan(content, query, notices)) {
+    count += batch.length;
+    if (count > query.maxEntries) throw tooLarge(query.maxEntries);
+    if (options.keep) {
+      for (const { entry, identity } of batch) {
+        entries.push(entry);
+        identities.push(identity);
+      }
+    }
+    await emit((header ?? '') + batch.map(({ entry }) => `${encodeEntry(entry)}\n`).join(''));
+    header = undefined;
+  }
+  if (header !== undefined) await emit(header);
+  const manifest = { ...query.parameters, entries, id: hash.digest('hex') };
+  return { manifest, identities, notices };
+}
+
+/** Scans a tree into an answer. What fails before the first entry is thrown; later failures cut the answer off. */
+export async function sendTree(exchange: Exchange, content: ContentStore, query: TreeQuery): Promise<void> {
+  const onLines = (lines: string): Promise<void> => {
+    if (!exchange.response.headersSent) beginTree(exchange);
+    return write(exchange, lines);
+  };
+  const tree = await scanTree(content, query, { keep: false, onLines });
+  await end(exchange, Buffer.from(encodeTail(tree)));
+}
+
+function scan(content: ContentStore, query: TreeQuery, notices: Notice[]): AsyncIterable<ScannedEntry[]> {
+  const onNotice = (notice: Notice): void => void notices.push(notice);
+  const { path, depth } = query;
+  return content.scan(path, depth === undefined ? { onNotice } : { onNotice, depth });
+}
+
+function tooLarge(maxEntries: number): CairnError {
+  return new CairnError('manifest-too-large', `the tree has more than ${maxEntries} entries; pull its parts`);
+}

@@ -1,0 +1,28 @@
+/** `GET sessions/{id}/checkpoint`: what the receiver has, as far as it is the server. */
+import type { CheckpointReply } from '../../protocol/messages.ts';
+import type { Exchange } from '../http/exchange.ts';
+import type { LiveSession } from '../sessions/live-session.ts';
+import { sendJson } from '../http/reply.ts';
+import type { ServerContext } from '../server-context.ts';
+import { withSession } from './session-request.ts';
+import { encodePlan } from '../sessions/transfer-plan.ts';
+
+/** Answers with the plan and, in a push, with what is durable and what is held. */
+export function handleCheckpoint(context: ServerContext, exchange: Exchange, id: string): Promise<void> {
+  return withSession(context, exchange, { id, event: 'prepare' }, async ({ live }) => {
+    await sendJson(exchange, 200, await checkpointOf(live));
+  });
+}
+
+async function checkpointOf({ content, record }: LiveSession): Promise<CheckpointReply> {
+  const plan = await content.currentPlan();
+  const nothing = { runs: [], digests: '' };
+  if (plan === undefined) return { plan: null, chunks: nothing, held: [] };
+  if (record.value.direction === 'pull') return { plan: encodePlan(plan), chunks: nothing, held: [] };
+  // What is whole becomes durable now, so that none of it is sent again.
+  await content.sync();
+  const { staging } = await content.incoming.get();
+  const { runs, digests } = staging.digests.encode();
+  const held = [...staging.held()].filter(([, bytes]) => bytes > 0);
+  return { plan: encodePlan(plan), chunks: { runs: [...runs], digests }, held };
+}

@@ -1,0 +1,115 @@
+/** `POST sessions/{id}/commit`: both sides agree on the whole, and in a push it is published. */
+import { CairnError } from '../../base/errors.ts';
+import { ChunkSet } from '../../checkpoint/chunk-set.ts';
+import { CommitRequest, type CommitReply } from '../../protocol/messages.ts';
+import { verifyPush } from '../sessions/commit-check.ts';
+import { startCommitJob, type CommitJob, type CommitRecord } from '../sessions/commit-job.ts';
+import type { Exchange } from '../http/exchange.ts';
+import type { LiveSession } from '../sessions/live-session.ts';
+import type { LiveSessions } from '../sessions/live-sessions.ts';
+import { sendJson } from '../http/reply.ts';
+import { readJson } from '../http/request-json.ts';
+import type { ServerContext, SessionContext } from '../server-context.ts';
+import { withSession, type SessionWork } from './session-request.ts';
+
+/** Commits a session. The answer is 200 when it is done, 202 while it goes on. */
+export function handleCommit(context: ServerContext, exchange: Exchange, id: string): Promise<void> {
+  return withSession(context, exchange, { id, event: 'commit' }, async (work) => {
+    const limit = { maxBytes: context.limits.maxRunsBytes, what: 'the commit' };
+    const request = await readJson(exchange, CommitRequest, limit);
+    const { live, epoch } = work;
+    const job = await live.exclusive(() => beginCommit(context, work, request));
+    if (job !== undefined) await waitFor(job, context.limits.commitWaitMs);
+    live.record.checkEpoch(epoch);
+    const reply = replyOf(live, job);
+    await sendJson(exchange, reply.state === 'committed' ? 200 : 202, reply);
+  });
+}
+
+async function beginCommit(
+  context: ServerContext,
+  work: SessionWork,
+  request: CommitRequest,
+): Promise<CommitJob | undefined> {
+  const { live } = work;
+  const { state } = live.record.value;
+  const before = commitOf(live);
+  if (before === undefined) return startCommitJob(context, live, await record(context, work, request));
+  if (before.digest !== request.digest) {
+    const code = state === 'committed' ? 'digest-mismatch' : 'session-state';
+    throw new CairnError(code, `the session is ${state} with another digest`);
+  }
+  if (state === 'committed') return undefined;
+  // The job may have ended with a failure, or with the server that it ran in.
+  return live.job?.isRunning === true ? live.job : startCommitJob(context, live, before);
+}
+
+/** Checks the claim where that comes first, and writes down what is to be done before anything of it is. */
+async function record(
+  context: ServerContext,
+  { live, epoch }: SessionWork,
+  request: CommitRequest,
+): Promise<CommitRecord> {
+  const { manifest } = await live.content.agreedPlan();
+  const { digest, bytesTotal } = request;
+  const excluded = ChunkSet.fromRuns(request.excluded, manifest.entries.length).runs();
+  const commit: CommitRecord = { digest, bytesTotal, excluded, entriesTotal: manifest.entries.length };
+  live.sealed = true;
+  try {
+    const error = new CairnError('session-state', 'the session takes no chunks while it is being committed');
+    await live.endRequests((other) => other.chunk !== undefined, error);
+    if (live.record.value.direction === 'push') await verifyPush(live, commit);
+    await live.record.change('commit', { commit, holder: context.instanceId }, epoch);
+  } finally {
+    live.sealed = false;
+  }
+  return commit;
+}
+
+function commitOf(live: LiveSession): CommitRecord | undefined {
+  const { state, commit } = live.record.value;
+  if (commit === null || (state !== 'committing' && state !== 'committed')) return undefined;
+  return commit;
+}
+
+async function waitFor(job: CommitJob, waitMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const enough = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, waitMs);
+  });
+  try {
+    await Promise.race([job.done, enough]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function replyOf(live: LiveSession, job: CommitJob | undefined): CommitReply {
+  const { state } = live.record.value;
+  const commit = commitOf(live);
+  if (commit === undefined || (state !== 'committing' && state !== 'committed')) {
+    throw new CairnError('session-state', `the session is ${state}, although it was being committed`);
+  }
+  const { digest, entriesTotal } = commit;
+  const entriesDone = state === 'committed' ? entriesTotal : (job?.entriesDone ?? 0);
+  return { state, entriesDone, entriesTotal, digest };
+}
+
+/** Finishes the publishing that another run of this server left in the middle. */
+export async function resumeCommits(context: SessionContext, sessions: LiveSessions): Promise<void> {
+  // Where others see the same sessions, the one that holds this may be alive: its client asks again.
+  if (context.sessions.properties.shared) return;
+  for await (const { id, state, direction, holder } of context.sessions.list()) {
+    if (state !== 'committing' || direction !== 'push' || holder === context.instanceId) continue;
+    await sessions.use(id, async (live) => {
+      await live.exclusive(async () => {
+        const commit = commitOf(live);
+        if (commit === undefined || live.record.value.state !== 'committing' || live.job !== undefined)
+          return;
+        await live.record.change(undefined, { holder: context.instanceId });
+        context.log.info({ session: id }, 'publishing goes on where it was interrupted');
+        startCommitJob(context, live, commit);
+      });
+    });
+  }
+}

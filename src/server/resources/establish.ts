@@ -1,0 +1,133 @@
+/** `POST sessions` and `POST sessions/{id}/resume`. */
+import { CairnError } from '../../base/errors.ts';
+import { printable, targetPathOf } from '../../base/safe-path.ts';
+import { DIGEST_ALGORITHMS, isDigestAlgorithm, type DigestAlgorithm } from '../../manifest/digest.ts';
+import { CHUNK_SIZE_RANGE } from '../../manifest/manifest.ts';
+import { checkProtocolMajor, Empty, EstablishRequest, type SessionGrant } from '../../protocol/messages.ts';
+import { PROTOCOL_VERSION } from '../../protocol/routes.ts';
+import { createSessionId, issueSecret } from '../../session/credential.ts';
+import { isLeaseOver, type SessionRecord } from '../../session/record.ts';
+import { isTerminal } from '../../session/state.ts';
+import { requireToken } from '../http/authorize.ts';
+import type { Exchange } from '../http/exchange.ts';
+import { grantOf, resumeSession } from '../sessions/grant.ts';
+import { sendJson } from '../http/reply.ts';
+import { readJson } from '../http/request-json.ts';
+import type { ServerContext } from '../server-context.ts';
+import { checkPrincipal, refuseExpired } from './session-request.ts';
+
+/** Starts a session, or resumes the unfinished one that the client means. */
+export async function handleEstablish(context: ServerContext, exchange: Exchange): Promise<void> {
+  const principal = requireToken(context, exchange);
+  const limit = { maxBytes: context.limits.maxJsonBytes, what: 'the request for a session' };
+  const request = await readJson(exchange, EstablishRequest, limit);
+  checkProtocolMajor(request.protocol.major, PROTOCOL_VERSION.major);
+  const target = targetPathOf(request.target);
+  await checkTarget(context, request.direction, target);
+  const digest = chooseDigest(request.digests);
+  const found = await findUnfinished(context, principal, request, target);
+  if (found !== undefined) {
+    await sendJson(exchange, 200, found);
+    return;
+  }
+  if (context.collector.unfinished() >= context.limits.maxSessions) {
+    throw new CairnError(
+      'server-busy',
+      `the server holds ${context.limits.maxSessions} sessions and takes no more`,
+    );
+  }
+  const { secret, hash } = issueSecret();
+  const record = newRecord(context, request, { principal, target, digest, credentialHash: hash });
+  await context.sessions.create(record);
+  context.collector.established();
+  const { id, direction } = record;
+  context.log.info({ session: id, principal, direction, target: printable(target) }, 'session established');
+  await sendJson(exchange, 201, grantOf(record, secret, { context, resumed: false }));
+}
+
+/** Resumes a session by its id. */
+export async function handleResume(context: ServerContext, exchange: Exchange, id: string): Promise<void> {
+  const principal = requireToken(context, exchange);
+  await readJson(exchange, Empty, { maxBytes: context.limits.maxJsonBytes, what: 'the request to resume' });
+  const grant = await context.live.use(id, async (live) => {
+    checkPrincipal(live, principal);
+    await refuseExpired(context, live);
+    return resumeSession(context, live);
+  });
+  await sendJson(exchange, 200, grant);
+}
+
+/** Refuses early what could only fail later. */
+async function checkTarget(
+  context: ServerContext,
+  direction: 'push' | 'pull',
+  target: string,
+): Promise<void> {
+  if (direction === 'pull') {
+    const [there] = await context.content.lookup([target]);
+    if (there === undefined) throw new CairnError('not-found', `there is nothing at "${printable(target)}"`);
+    return;
+  }
+  const names = target.split('/').slice(0, -1);
+  const parents = names.map((_, index) => names.slice(0, index + 1).join('/'));
+  const there = await context.content.lookup(parents);
+  for (const [index, found] of there.entries()) {
+    const type = found?.entry.type ?? 'directory';
+    if (type === 'directory') continue;
+    const code = type === 'symlink' ? 'symlink-refused' : 'not-directory';
+    throw new CairnError(code, `the target is below "${printable(parents[index]!)}", which is a ${type}`);
+  }
+}
+
+function chooseDigest(wished: readonly string[]): DigestAlgorithm {
+  const digest = wished.find((name) => isDigestAlgorithm(name));
+  if (digest !== undefined) return digest;
+  throw new CairnError(
+    'invalid-request',
+    `none of the digests is known here: ${DIGEST_ALGORITHMS.join(', ')} are`,
+  );
+}
+
+async function findUnfinished(
+  context: ServerContext,
+  principal: string,
+  { direction, manifestId }: EstablishRequest,
+  target: string,
+): Promise<SessionGrant | undefined> {
+  if (manifestId === undefined) return undefined;
+  const found = await context.sessions.find({ principal, direction, target, manifestId });
+  const record = found.find((candidate) => !isLeaseOver(candidate, context.now()));
+  if (record === undefined) return undefined;
+  return context.live.use(record.id, async (live) => {
+    // It may have ended since it was found.
+    if (isTerminal(live.record.value.state)) return undefined;
+    return resumeSession(context, live);
+  });
+}
+
+function newRecord(
+  context: ServerContext,
+  request: EstablishRequest,
+  agreed: Pick<SessionRecord, 'principal' | 'target' | 'digest' | 'credentialHash'>,
+): SessionRecord {
+  const { limits, content, instanceId, leaseMs } = context;
+  const store = content.properties.chunkSizeBytes;
+  const min = Math.max(limits.chunkSizeBytes.min, store.min, CHUNK_SIZE_RANGE.min);
+  const max = Math.min(limits.chunkSizeBytes.max, store.max, CHUNK_SIZE_RANGE.max);
+  const now = context.now();
+  return {
+    ...agreed,
+    id: createSessionId(),
+    version: 1,
+    direction: request.direction,
+    chunkSizeBytes: Math.max(min, Math.min(max, request.chunkSizeBytes)),
+    parallel: Math.min(request.parallel, limits.parallelPerSession),
+    state: 'establishing',
+    epoch: 1,
+    manifestId: null,
+    holder: instanceId,
+    createdAtMs: now,
+    leaseExpiresAtMs: now + leaseMs,
+    commit: null,
+  };
+}

@@ -1,0 +1,51 @@
+/** `PUT sessions/{id}/plan`: both sides agree on what is carried, and the session opens. */
+import { CairnError } from '../../base/errors.ts';
+import { Plan } from '../../protocol/messages.ts';
+import type { Exchange } from '../http/exchange.ts';
+import { sendJson } from '../http/reply.ts';
+import { readJson } from '../http/request-json.ts';
+import type { ServerContext } from '../server-context.ts';
+import { savePlan } from '../sessions/session-documents.ts';
+import { withSession, type SessionWork } from './session-request.ts';
+import {
+  acceptanceOf,
+  createPlan,
+  encodePlan,
+  samePlan,
+  type TransferPlan,
+} from '../sessions/transfer-plan.ts';
+
+/** Takes a plan and answers with the size of the layout that follows from it. */
+export function handlePlan(context: ServerContext, exchange: Exchange, id: string): Promise<void> {
+  return withSession(context, exchange, { id, event: 'opened' }, async (work) => {
+    const plan = await readJson(exchange, Plan, { maxBytes: context.limits.maxRunsBytes, what: 'the plan' });
+    const agreed = await work.live.exclusive(() => agree(work, plan));
+    await sendJson(exchange, 200, acceptanceOf(agreed));
+  });
+}
+
+async function agree({ live, epoch }: SessionWork, wanted: Plan): Promise<TransferPlan> {
+  const { content, record } = live;
+  const plan = createPlan(await content.manifest.get(), wanted);
+  const before = await content.currentPlan();
+  if (before !== undefined) {
+    if (samePlan(before, plan)) return before;
+    throw new CairnError(
+      'session-state',
+      'another plan was agreed for this session; start a new one for this',
+    );
+  }
+  record.checkEpoch(epoch);
+  await savePlan(await content.area.get(), encodePlan(plan));
+  content.plan.set(plan);
+  try {
+    // Opened before the session is: what this store cannot stage is refused here.
+    if (record.value.direction === 'push') await content.incoming.get();
+    await record.change('opened', {}, epoch);
+  } catch (error) {
+    content.plan.forget();
+    await content.closeChunks({ sync: false });
+    throw error;
+  }
+  return plan;
+}

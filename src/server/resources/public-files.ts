@@ -1,0 +1,114 @@
+/** `GET` and `HEAD` of everything that is not the protocol: the user's files and directories. */
+import { createHash } from 'node:crypto';
+import { CairnError } from '../../base/errors.ts';
+import { printable, targetPathOf } from '../../base/safe-path.ts';
+import type { ScannedEntry } from '../../manifest/entry.ts';
+import { requireToken } from '../http/authorize.ts';
+import { allowsRange, byteRangeOf, matchesTag, type ByteRange } from '../http/byte-range.ts';
+import type { Exchange } from '../http/exchange.ts';
+import { end, NDJSON_TYPE, sendEmpty, write } from '../http/reply.ts';
+import type { ServerContext } from '../server-context.ts';
+import { sendTree } from '../http/tree-reply.ts';
+
+/** Layout parameters of trees that nobody transfers. */
+const LISTING = { chunkSizeBytes: 8 * 1024 * 1024, digest: 'xxh64' } as const;
+
+/** Answers with a file, or with the tree of depth one of a directory. */
+export async function handlePublic(context: ServerContext, exchange: Exchange): Promise<void> {
+  requireToken(context, exchange);
+  if (exchange.method !== 'GET' && exchange.method !== 'HEAD') {
+    throw new CairnError('method-not-allowed', `${exchange.method} does nothing to a file here; push it`, {
+      details: { allow: 'GET, HEAD' },
+    });
+  }
+  const path = targetPathOf(exchange.path);
+  const [found] = await context.content.lookup([path]);
+  if (found === undefined) throw new CairnError('not-found', `there is nothing at "${printable(path)}"`);
+  switch (found.entry.type) {
+    case 'directory':
+      await sendDirectory(context, exchange, path);
+      return;
+    case 'file':
+      await sendFile(context, exchange, path, found);
+      return;
+    case 'symlink':
+    case 'stream':
+      throw new CairnError('symlink-refused', `"${printable(path)}" is a symbolic link and is not followed`);
+  }
+}
+
+/** `GET tree?path=P&recursive=0|1`: what is at a path, as a tree. */
+export async function handleTree(context: ServerContext, exchange: Exchange): Promise<void> {
+  requireToken(context, exchange);
+  const query = new URLSearchParams(exchange.query);
+  const path = targetPathOf(query.get('path') ?? '/');
+  const recursive = query.get('recursive') ?? '0';
+  if (recursive !== '0' && recursive !== '1') throw new CairnError('invalid-request', 'recursive is 0 or 1');
+  const { maxEntries } = context.limits.manifest;
+  const wanted = { path, parameters: LISTING, maxEntries };
+  await sendTree(exchange, context.content, recursive === '1' ? wanted : { ...wanted, depth: 1 });
+}
+
+async function sendDirectory(context: ServerContext, exchange: Exchange, path: string): Promise<void> {
+  if (exchange.method === 'HEAD') {
+    exchange.response.writeHead(200, { 'Content-Type': NDJSON_TYPE });
+    await end(exchange);
+    return;
+  }
+  const { maxEntries } = context.limits.manifest;
+  await sendTree(exchange, context.content, { path, parameters: LISTING, depth: 1, maxEntries });
+}
+
+async function sendFile(
+  context: ServerContext,
+  exchange: Exchange,
+  path: string,
+  { entry, identity }: ScannedEntry,
+): Promise<void> {
+  const { request, response, method } = exchange;
+  const etag = `"${createHash('sha256').update(identity).digest('base64url').slice(0, 32)}"`;
+  const lastModified = new Date(Number(entry.mtimeNs / 1_000_000n)).toUTCString();
+  response
+    .setHeader('ETag', etag)
+    .setHeader('Last-Modified', lastModified)
+    .setHeader('Accept-Ranges', 'bytes');
+  if (matchesTag(request.headers['if-none-match'], etag)) {
+    await sendEmpty(exchange, 304);
+    return;
+  }
+  const ifRange = request.headers['if-range'];
+  const isAsked =
+    method === 'GET' &&
+    allowsRange(typeof ifRange === 'string' ? ifRange : undefined, { etag, lastModified });
+  const range = isAsked ? byteRangeOf(request.headers.range, entry.sizeBytes) : undefined;
+  if (range === 'unsatisfiable') {
+    await sendEmpty(exchange, 416, { 'Content-Range': `bytes */${entry.sizeBytes}` });
+    return;
+  }
+  response.setHeader('Content-Type', 'application/octet-stream');
+  if (range !== undefined) {
+    response.setHeader('Content-Range', `bytes ${range.from}-${range.to - 1}/${entry.sizeBytes}`);
+  }
+  await sendBytes(context, exchange, { path, identity, range, sizeBytes: entry.sizeBytes });
+}
+
+async function sendBytes(
+  context: ServerContext,
+  exchange: Exchange,
+  file: { path: string; identity: string; range: ByteRange | undefined; sizeBytes: number },
+): Promise<void> {
+  const { response } = exchange;
+  const range = file.range ?? { from: 0, to: file.sizeBytes };
+  const begin = (): void => {
+    if (response.headersSent) return;
+    response.writeHead(file.range === undefined ? 200 : 206, { 'Content-Length': range.to - range.from });
+  };
+  if (exchange.method === 'GET') {
+    for await (const bytes of context.content.read(file.path, range, file.identity)) {
+      begin();
+      await write(exchange, bytes);
+    }
+  }
+  begin();
+  await end(exchange);
+}

@@ -1,0 +1,55 @@
+/** `PUT sessions/{id}/manifest`: takes the manifest of a push and says what of it is there already. */
+import { CairnError } from '../../base/errors.ts';
+import { createLayout } from '../../manifest/layout.ts';
+import type { Manifest } from '../../manifest/manifest.ts';
+import { readTree, type Notice } from '../../protocol/tree-stream.ts';
+import type { SessionRecord } from '../../session/record.ts';
+import { compareWithTarget } from '../../storage/compare.ts';
+import { openBody, type Exchange } from '../http/exchange.ts';
+import { sendJson } from '../http/reply.ts';
+import type { ServerContext } from '../server-context.ts';
+import { saveManifest } from '../sessions/session-documents.ts';
+import { withSession, type SessionWork } from './session-request.ts';
+
+/** Takes a manifest and answers with what of it the target has. */
+export function handlePutManifest(context: ServerContext, exchange: Exchange, id: string): Promise<void> {
+  return withSession(context, exchange, { id, event: 'prepare', direction: 'push' }, async (work) => {
+    const { manifest, notices } = await work.live.exclusive(async () => {
+      const tree = await readTree(openBody(exchange), context.limits.manifest);
+      await keepManifest(work, tree);
+      return tree;
+    });
+    const entries = manifest.entries.length;
+    context.log.info({ session: id, entries, notices: notices.length }, 'manifest received');
+    await sendJson(
+      exchange,
+      200,
+      await compareWithTarget(context.content, work.live.record.value.target, manifest),
+    );
+  });
+}
+
+async function keepManifest(
+  { live, epoch }: SessionWork,
+  { manifest, notices }: { manifest: Manifest; notices: Notice[] },
+): Promise<void> {
+  const { manifestId } = live.record.value;
+  if (manifestId === manifest.id) return;
+  if (manifestId !== null) {
+    throw new CairnError('session-state', 'the session has another manifest; start a new one for this');
+  }
+  checkAgreed(live.record.value, manifest);
+  createLayout(manifest); // refuses sizes that no transfer can have
+  live.record.checkEpoch(epoch);
+  await saveManifest(await live.content.area.get(), manifest, notices);
+  await live.record.change('prepare', { manifestId: manifest.id }, epoch);
+  live.content.manifest.set(manifest);
+}
+
+function checkAgreed(record: SessionRecord, manifest: Manifest): void {
+  if (manifest.chunkSizeBytes === record.chunkSizeBytes && manifest.digest === record.digest) return;
+  throw new CairnError(
+    'manifest-invalid',
+    `the manifest has chunks of ${manifest.chunkSizeBytes} bytes with ${manifest.digest}, but ${record.chunkSizeBytes} bytes with ${record.digest} were agreed`,
+  );
+}

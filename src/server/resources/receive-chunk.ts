@@ -1,0 +1,140 @@
+/** `PUT` and `HEAD sessions/{id}/chunks/{n}`: a chunk of a push comes in, in one request or several. */
+import { CairnError } from '../../base/errors.ts';
+import { DIGEST_LENGTH_BYTES, type HasherFactory } from '../../manifest/digest.ts';
+import { isStream } from '../../manifest/layout.ts';
+import { HEADER } from '../../protocol/routes.ts';
+import { receiveChunk, type ExpectedChunk } from '../../storage/chunk-transfer.ts';
+import type { ChunkStaging, ChunkWriter } from '../../storage/content-store.ts';
+import { contentLengthOf, openBody, type Exchange } from '../http/exchange.ts';
+import type { IncomingChunks } from '../sessions/incoming-chunks.ts';
+import { sendEmpty, sendJson } from '../http/reply.ts';
+import type { ServerContext } from '../server-context.ts';
+import { withSession, type SessionWork } from './session-request.ts';
+
+/** Takes the bytes of a chunk. Everything that can be refused is refused before the body is asked for. */
+export function handlePutChunk(
+  context: ServerContext,
+  exchange: Exchange,
+  id: string,
+  chunk: number,
+): Promise<void> {
+  const call = { id, event: 'transfer', direction: 'push', chunk } as const;
+  return withSession(context, exchange, call, async (work) => {
+    const chunks = await work.live.content.incoming.get();
+    const expected = expectationOf(exchange, chunks, chunk);
+    chunks.checkStreamOrder(chunk, expected.lengthBytes);
+    const fence = (): void => {
+      checkUnsealed(work);
+      chunks.checkStreamOrder(chunk, expected.lengthBytes);
+    };
+    checkUnsealed(work);
+    const { lengthBytes, offset } = expected;
+    const digest = await receive(exchange, chunks, expected, fence);
+    const status = chunks.finished(chunk, digest, lengthBytes, lengthBytes - offset);
+    context.log.debug({ session: id, chunk, offset, lengthBytes }, 'chunk received');
+    await sendJson(exchange, 200, status);
+  });
+}
+
+/** Tells how many bytes of a chunk are there, whole or held. */
+export function handleHeadChunk(
+  context: ServerContext,
+  exchange: Exchange,
+  id: string,
+  chunk: number,
+): Promise<void> {
+  const call = { id, event: 'transfer', direction: 'push', chunk } as const;
+  return withSession(context, exchange, call, async ({ live }) => {
+    const chunks = await live.content.incoming.get();
+    const lengthBytes = chunks.lengthOf(chunk);
+    const bytes = isThere(chunks, chunk) ? lengthBytes : (chunks.staging.held().get(chunk) ?? 0);
+    await sendEmpty(exchange, 200, { 'Cairn-Offset': String(bytes) });
+  });
+}
+
+function isThere(chunks: IncomingChunks, chunk: number): boolean {
+  return chunks.digestOf(chunk) !== undefined && !chunks.staging.held().has(chunk);
+}
+
+/** Where in its chunk a request begins. @throws CairnError `invalid-request` */
+export function offsetOf({ request }: Exchange): number {
+  const text = request.headers[HEADER.offset];
+  if (text === undefined) return 0;
+  if (typeof text === 'string' && /^(0|[1-9][0-9]{0,9})$/.test(text)) return Number(text);
+  throw new CairnError('invalid-request', 'Cairn-Offset is no count of bytes');
+}
+
+function expectationOf(exchange: Exchange, chunks: IncomingChunks, chunk: number): ExpectedChunk {
+  const { manifest, layout } = chunks.plan;
+  const offset = offsetOf(exchange);
+  const bodyBytes = contentLengthOf(exchange);
+  if (bodyBytes === undefined) throw new CairnError('invalid-request', 'a chunk needs a Content-Length');
+  const digestLengthBytes = DIGEST_LENGTH_BYTES[manifest.digest];
+  const most = layout.chunkLengthBytes(chunk);
+  const lengthBytes = isStream(manifest) ? offset + bodyBytes - digestLengthBytes : most;
+  const wanted = lengthBytes - offset + digestLengthBytes;
+  if (offset > lengthBytes || bodyBytes !== wanted || lengthBytes > most || lengthBytes < 1) {
+    throw new CairnError(
+      'invalid-request',
+      `chunk ${chunk} has ${most} bytes and a digest of ${digestLengthBytes}; a body of ${bodyBytes} bytes from ${offset} on does not fit`,
+    );
+  }
+  checkOffset(chunks, chunk, offset);
+  return { chunk, offset, lengthBytes, digestLengthBytes, createHasher: chunks.createHasher };
+}
+
+function checkOffset(chunks: IncomingChunks, chunk: number, offset: number): void {
+  if (offset === 0) return;
+  const heldBytes = isThere(chunks, chunk) ? chunks.lengthOf(chunk) : (chunks.staging.held().get(chunk) ?? 0);
+  if (offset === heldBytes) return;
+  throw new CairnError('chunk-offset-mismatch', `chunk ${chunk} goes on at byte ${heldBytes}`, {
+    details: { chunk, heldBytes },
+  });
+}
+
+function receive(
+  exchange: Exchange,
+  chunks: IncomingChunks,
+  expected: ExpectedChunk,
+  fence: () => void,
+): Promise<Uint8Array> {
+  const { chunk, offset } = expected;
+  const known = offset > 0 && isThere(chunks, chunk) ? chunks.digestOf(chunk) : undefined;
+  if (known === undefined) return receiveChunk(openBody(exchange), chunks.staging, expected, { fence });
+  // All bytes are there and were checked: the reply to them was lost. Only the digest comes again.
+  const nothing = { ...expected, offset: 0, lengthBytes: 0, createHasher: digestIs(known) };
+  return receiveChunk(openBody(exchange), untouched(chunks.staging), nothing, { fence });
+}
+
+function digestIs(known: Uint8Array): HasherFactory {
+  return () => ({ update: () => undefined, digest: () => known });
+}
+
+/** A staging that takes nothing: what is there stays as it is. */
+function untouched(staging: ChunkStaging): ChunkStaging {
+  const writer: ChunkWriter = {
+    write: async () => undefined,
+    finish: async () => undefined,
+    hold: async () => undefined,
+    drop: async () => undefined,
+  };
+  return {
+    digests: staging.digests,
+    held: () => new Map(),
+    write: async () => writer,
+    read: (chunk) => staging.read(chunk),
+    sync: () => staging.sync(),
+    publish: (order) => staging.publish(order),
+    close: () => staging.close(),
+  };
+}
+
+/** At the write, not only at the door: a newer epoch, or a commit that looks at the chunks, comes first. */
+function checkUnsealed({ live, epoch }: SessionWork): void {
+  live.record.checkEpoch(epoch);
+  const { state } = live.record.value;
+  if (!live.sealed && state === 'open') return;
+  throw new CairnError('session-state', 'the session takes no chunks while it is being committed', {
+    details: { state },
+  });
+}

@@ -1,0 +1,118 @@
+/** The frame around every request of a session: who asks, may they, keep the lease, and end when the epoch does. */
+import { CairnError } from '../../base/errors.ts';
+import type { SessionEvent } from '../../session/state.ts';
+import { isTerminal } from '../../session/state.ts';
+import { sessionProofOf } from '../http/authorize.ts';
+import { expireSession } from '../sessions/expiry.ts';
+import type { Exchange } from '../http/exchange.ts';
+import type { LiveSession, SessionRequest } from '../sessions/live-session.ts';
+import type { ServerContext } from '../server-context.ts';
+
+/** What a handler of a session's request is given. */
+export interface SessionWork {
+  readonly live: LiveSession;
+  /** The epoch in whose name the request acts. */
+  readonly epoch: number;
+}
+
+/** Which session a request is of, and what it wants to do with it. */
+export interface SessionCall {
+  readonly id: string;
+  readonly event: SessionEvent;
+  /** Only sessions of this direction. */
+  readonly direction?: 'push' | 'pull';
+  /** The chunk that it is about. A newer request for a chunk ends an older one. */
+  readonly chunk?: number;
+}
+
+/**
+ * Admits a request to its session and runs `work`.
+ *
+ * @throws CairnError `unauthenticated`, `session-not-found`, `session-fenced`, `session-credential`,
+ * `session-suspended`, `session-expired`, `session-aborted`, `session-state`
+ */
+export async function withSession(
+  context: ServerContext,
+  exchange: Exchange,
+  call: SessionCall,
+  work: (given: SessionWork) => Promise<void>,
+): Promise<void> {
+  const proof = sessionProofOf(context, exchange);
+  await context.live.use(call.id, async (live) => {
+    checkPrincipal(live, proof.principal);
+    await refuseExpired(context, live);
+    live.record.admit(proof, call.event);
+    checkDirection(live, call.direction);
+    const { epoch } = proof;
+    const end = (error: CairnError): void => endExchange(exchange, error);
+    await inFlight(live, { epoch, chunk: call.chunk, end }, async () => {
+      await live.record.touch();
+      await work({ live, epoch });
+    });
+  });
+}
+
+/** Another principal's session does not exist. @throws CairnError `session-not-found` */
+export function checkPrincipal(live: LiveSession, principal: string | undefined): void {
+  if (principal === undefined || principal === live.record.value.principal) return;
+  throw new CairnError('session-not-found', 'there is no such session; run the command again to start over');
+}
+
+/** A session whose lease is over has expired, whether the collector was here or not. Throws `session-expired`. */
+export async function refuseExpired(context: ServerContext, live: LiveSession): Promise<void> {
+  if (isTerminal(live.record.value.state) || live.job?.isRunning === true || !live.record.isLeaseOver())
+    return;
+  await expireSession(context, live);
+  throw new CairnError('session-expired', 'the session has expired; run the command again to start over');
+}
+
+function checkDirection(live: LiveSession, direction: 'push' | 'pull' | undefined): void {
+  const { direction: actual } = live.record.value;
+  if (direction === undefined || direction === actual) return;
+  throw new CairnError('session-state', `this belongs to a ${direction}; the session is a ${actual}`);
+}
+
+/** Makes an exchange fail from outside: its body ends for its reader, and an answer that has begun is cut off. */
+function endExchange(exchange: Exchange, error: CairnError): void {
+  const { body, response } = exchange;
+  exchange.failure = error;
+  body?.abort(error);
+  if (response.headersSent && !response.writableEnded) response.destroy();
+}
+
+async function inFlight(
+  live: LiveSession,
+  request: Omit<SessionRequest, 'done'>,
+  work: () => Promise<void>,
+): Promise<void> {
+  let over = (): void => undefined;
+  const done = new Promise<void>((resolve) => {
+    over = resolve;
+  });
+  const entry: SessionRequest = { ...request, done };
+  const older = new Set([...live.requests].filter(({ chunk }) => chunk !== undefined));
+  live.requests.add(entry);
+  try {
+    if (request.chunk !== undefined) await makeRoom(live, request.chunk, older);
+    await work();
+  } finally {
+    live.requests.delete(entry);
+    over();
+  }
+}
+
+/**
+ * Whoever asks for a chunk again has given up its older request, also where this side has not seen that yet. After a
+ * cut, dead requests for other chunks hold the places of the living: twice the agreed number is taken, then the oldest
+ * ends. What it brought is held.
+ */
+async function makeRoom(live: LiveSession, chunk: number, older: ReadonlySet<SessionRequest>): Promise<void> {
+  const newer = new CairnError('chunk-conflict', `a newer request for chunk ${chunk} has taken over`, {
+    details: { chunk },
+  });
+  await live.endRequests((request) => older.has(request) && request.chunk === chunk, newer);
+  const [oldest] = older;
+  if (older.size < 2 * live.record.value.parallel) return;
+  const crowded = new CairnError('server-busy', 'more chunks were asked for at a time than was agreed');
+  await live.endRequests((request) => request === oldest, crowded);
+}

@@ -1,0 +1,92 @@
+/** The end of a session: publishing a push, or checking what was sent in a pull. Runs on while clients come and go. */
+import { CairnError, type ErrorCode } from '../../base/errors.ts';
+import { ChunkSet } from '../../checkpoint/chunk-set.ts';
+import { isStream } from '../../manifest/layout.ts';
+import type { SessionRecord } from '../../session/record.ts';
+import { verifyPull } from './commit-check.ts';
+import type { LiveSession } from './live-session.ts';
+import type { SessionContext } from '../server-context.ts';
+
+/** What is kept of a commit. */
+export type CommitRecord = NonNullable<SessionRecord['commit']>;
+
+/** A commit that is running, or that has run. */
+export interface CommitJob {
+  readonly digest: string;
+  readonly entriesTotal: number;
+  entriesDone: number;
+  isRunning: boolean;
+  /** Resolves when the session is committed; rejects with why it could not be. */
+  readonly done: Promise<void>;
+}
+
+/** After these the session is open again: something has to be sent once more. */
+const REOPENING: ReadonlySet<ErrorCode> = new Set([
+  'chunks-missing',
+  'chunk-incomplete',
+  'digest-mismatch',
+  'source-changed',
+  'source-missing',
+  'source-unreadable',
+]);
+
+/** Runs the commit that stands in the session's record; there is one at a time. */
+export function startCommitJob(context: SessionContext, live: LiveSession, commit: CommitRecord): CommitJob {
+  const { digest, entriesTotal } = commit;
+  const job = { digest, entriesTotal, entriesDone: 0, isRunning: true, done: Promise.resolve() };
+  job.done = run(context, live, job, commit);
+  job.done.catch(() => undefined); // told to whoever asks for the commit, and logged
+  live.job = job;
+  return job;
+}
+
+async function run(
+  context: SessionContext,
+  live: LiveSession,
+  job: CommitJob,
+  commit: CommitRecord,
+): Promise<void> {
+  const { record } = live;
+  const fields = { session: live.id, digest: job.digest, entries: job.entriesTotal };
+  try {
+    if (record.value.direction === 'push') await publish(live, job, commit);
+    else await verifyPull(live, commit);
+    const leaseExpiresAtMs = context.now() + context.limits.keepCommittedMs;
+    await record.change('published', { holder: null, leaseExpiresAtMs });
+    await free(context, live);
+    job.entriesDone = job.entriesTotal;
+    context.log.info(fields, 'session committed');
+  } catch (error) {
+    context.log.warn({ ...fields, err: error }, 'commit failed');
+    const reopens = error instanceof CairnError && REOPENING.has(error.code);
+    if (reopens && record.value.state === 'committing') await record.change('incomplete', { commit: null });
+    throw error;
+  } finally {
+    job.isRunning = false;
+  }
+}
+
+/** What was staged is of no use any more. */
+async function free(context: SessionContext, live: LiveSession): Promise<void> {
+  try {
+    await live.content.discard();
+  } catch (error) {
+    const fields = { session: live.id, err: error };
+    context.log.warn(fields, 'freeing a committed session failed; the collector does it again');
+  }
+}
+
+async function publish({ content }: LiveSession, job: CommitJob, commit: CommitRecord): Promise<void> {
+  const { manifest, have, attributes } = await content.agreedPlan();
+  const { staging } = await content.incoming.get();
+  const excluded = ChunkSet.fromRuns(commit.excluded, manifest.entries.length);
+  await staging.publish({
+    isPresent: (index) => have.has(index),
+    needsAttributes: (index) => attributes.has(index),
+    isExcluded: (index) => excluded.has(index),
+    streamSizeBytes: isStream(manifest) ? commit.bytesTotal : undefined,
+    onProgress: (entriesDone) => {
+      job.entriesDone = entriesDone;
+    },
+  });
+}

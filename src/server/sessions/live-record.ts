@@ -1,0 +1,125 @@
+/** The record of a session as this server last knew it, and the one way to change it: compare-and-set. */
+import { CairnError } from '../../base/errors.ts';
+import { advance, checkFence, isLeaseOver, nextState, type SessionRecord } from '../../session/record.ts';
+import { isTerminal, type SessionEvent } from '../../session/state.ts';
+import type { SessionContext } from '../server-context.ts';
+
+/** Changes to a record, or what computes them from the newest one. */
+export type RecordChanges = Partial<SessionRecord> | ((record: SessionRecord) => Partial<SessionRecord>);
+
+const MAX_ATTEMPTS = 20;
+
+/** A session's record. */
+export class LiveRecord {
+  readonly #context: SessionContext;
+  readonly #onTaken: () => void;
+  #value: SessionRecord;
+  #touchedAtMs = Number.NEGATIVE_INFINITY;
+
+  /** @param onTaken told when a newer record shows that the epoch was raised by another process */
+  constructor(context: SessionContext, value: SessionRecord, onTaken: () => void) {
+    this.#context = context;
+    this.#value = value;
+    this.#onTaken = onTaken;
+  }
+
+  /** The record as last known. */
+  get value(): SessionRecord {
+    return this.#value;
+  }
+
+  /** Takes over a newer record, which another process may have written. */
+  adopt(fresh: SessionRecord): void {
+    if (fresh.version <= this.#value.version) return;
+    const taken = fresh.epoch !== this.#value.epoch;
+    this.#value = fresh;
+    if (taken) this.#onTaken();
+  }
+
+  /**
+   * Refuses a request that may not do what it wants to.
+   *
+   * @throws CairnError `session-fenced`, `session-credential`, `session-suspended`, or what the state table gives
+   */
+  admit(proof: { epoch: number; credential: string }, event: SessionEvent): void {
+    const record = this.#value;
+    checkFence(record, proof.epoch, proof.credential);
+    if (!isTerminal(record.state) && !this.isHeldHere()) {
+      throw new CairnError('session-suspended', 'the session was suspended; resume it first');
+    }
+    nextState(record, event);
+  }
+
+  /** Whether what is not durable of this session lives in this server, or is always durable. */
+  isHeldHere(): boolean {
+    const { content, instanceId } = this.#context;
+    return content.properties.durability === 'immediate' || this.#value.holder === instanceId;
+  }
+
+  /** Refuses an epoch that is no longer the current one. @throws CairnError `session-fenced` */
+  checkEpoch(epoch: number): void {
+    if (epoch !== this.#value.epoch) throw fencedBy(this.#value.epoch);
+  }
+
+  /** Whether nobody has touched the session for its lease. */
+  isLeaseOver(): boolean {
+    const now = this.#context.now();
+    return isLeaseOver(this.#value, now) && now >= this.#touchedAtMs + this.#context.leaseMs;
+  }
+
+  /** Keeps the lease; written down only when an eighth of it has gone by, since a record costs a sync. */
+  async touch(): Promise<void> {
+    const { now, leaseMs } = this.#context;
+    this.#touchedAtMs = now();
+    if (this.#value.leaseExpiresAtMs - this.#touchedAtMs < (leaseMs * 7) / 8) await this.saveLease();
+  }
+
+  /** Writes the lease down as it stands. */
+  async saveLease(): Promise<void> {
+    const leaseExpiresAtMs = this.#touchedAtMs + this.#context.leaseMs;
+    if (isTerminal(this.#value.state) || leaseExpiresAtMs <= this.#value.leaseExpiresAtMs) return;
+    await this.change(undefined, { leaseExpiresAtMs });
+  }
+
+  /**
+   * Changes the record, from whatever it is by then. Without an event the state stays.
+   *
+   * @param epoch the epoch in whose name the change is made; refused once there is a newer one
+   * @throws CairnError `session-not-found`, `session-fenced`, or what the state table gives
+   */
+  async change(
+    event: SessionEvent | undefined,
+    changes: RecordChanges = {},
+    epoch?: number,
+  ): Promise<SessionRecord> {
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+      if (epoch !== undefined) this.checkEpoch(epoch);
+      const next = nextRecord(this.#value, event, changes);
+      if (await this.#context.sessions.replace(next)) {
+        if (next.version > this.#value.version) this.#value = next;
+        return next;
+      }
+      const fresh = await this.#context.sessions.get(next.id);
+      if (fresh === undefined) throw new CairnError('session-not-found', 'the session is no longer there');
+      this.adopt(fresh);
+    }
+    throw new CairnError('server-busy', 'the session is being changed by others all the time');
+  }
+}
+
+function nextRecord(
+  current: SessionRecord,
+  event: SessionEvent | undefined,
+  changes: RecordChanges,
+): SessionRecord {
+  const changed = typeof changes === 'function' ? changes(current) : changes;
+  if (event !== undefined) return advance(current, event, changed);
+  return { ...current, ...changed, version: current.version + 1 };
+}
+
+/** The refusal of a request whose epoch is over. */
+export function fencedBy(currentEpoch: number): CairnError {
+  return new CairnError('session-fenced', 'another client took over this transfer; this one stops', {
+    details: { currentEpoch },
+  });
+}

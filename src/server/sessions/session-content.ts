@@ -1,0 +1,191 @@
+/** What is loaded and open of a session in the content store: documents, plan, chunks. */
+import { CairnError } from '../../base/errors.ts';
+import { ChunkDigests } from '../../checkpoint/chunk-digests.ts';
+import { DIGEST_LENGTH_BYTES, loadHasher } from '../../manifest/digest.ts';
+import type { Manifest } from '../../manifest/manifest.ts';
+import type { SyncStatus } from '../../protocol/messages.ts';
+import type { StagingArea } from '../../storage/content-store.ts';
+import { IncomingChunks } from './incoming-chunks.ts';
+import type { LiveRecord } from './live-record.ts';
+import { OutgoingChunks } from './outgoing-chunks.ts';
+import type { SessionContext } from '../server-context.ts';
+import { loadDigests, loadIdentities, loadManifest, loadPlan, saveDigests } from './session-documents.ts';
+import { SingleFlight } from './single-flight.ts';
+import { createPlan, type TransferPlan } from './transfer-plan.ts';
+
+/** The content of one session; each part is loaded when it is first needed. */
+export class SessionContent {
+  readonly area: SingleFlight<StagingArea>;
+  readonly manifest: SingleFlight<Manifest>;
+  /** The agreed plan, or undefined before there is one. */
+  readonly plan: SingleFlight<TransferPlan | undefined>;
+  /** The chunks of a push. */
+  readonly incoming: SingleFlight<IncomingChunks>;
+  /** The chunks of a pull. */
+  readonly outgoing: SingleFlight<OutgoingChunks>;
+  readonly #context: SessionContext;
+  readonly #record: LiveRecord;
+
+  constructor(context: SessionContext, record: LiveRecord) {
+    this.#context = context;
+    this.#record = record;
+    this.area = new SingleFlight(() => context.content.openStaging(record.value.id));
+    this.manifest = new SingleFlight(() => this.#loadManifest());
+    this.plan = new SingleFlight(() => this.#loadPlan());
+    this.incoming = new SingleFlight(() => this.#openIncoming());
+    this.outgoing = new SingleFlight(() => this.#openOutgoing());
+  }
+
+  /** The agreed plan, if there is one by now. */
+  async currentPlan(): Promise<TransferPlan | undefined> {
+    const plan = await this.plan.get();
+    // Another process may be the one that takes it.
+    if (plan === undefined) this.plan.forget();
+    return plan;
+  }
+
+  /** The agreed plan. @throws CairnError `session-state` before there is one */
+  async agreedPlan(): Promise<TransferPlan> {
+    const plan = await this.currentPlan();
+    if (plan === undefined) throw new CairnError('session-state', 'no plan was agreed yet');
+    return plan;
+  }
+
+  /** A sync point. @throws CairnError a storage code; the session is then suspended */
+  async sync(): Promise<SyncStatus> {
+    if (this.#record.value.direction === 'pull') return this.#syncOutgoing();
+    return this.#syncIncoming(await this.incoming.get());
+  }
+
+  async #syncIncoming(chunks: IncomingChunks): Promise<SyncStatus> {
+    try {
+      return await chunks.sync();
+    } catch (error) {
+      await this.giveUp(chunks, error);
+      throw error;
+    }
+  }
+
+  /**
+   * A sync failed: what is staged and not durable is lost, and asking the same descriptor again proves nothing. The
+   * session is suspended; who resumes it starts from what is durable.
+   */
+  async giveUp(chunks: IncomingChunks, error: unknown): Promise<void> {
+    if (chunks.failed) return;
+    chunks.failed = true;
+    const { id, state } = this.#record.value;
+    this.#context.log.error({ session: id, err: error }, 'a sync point failed; the session is suspended');
+    this.incoming.forget();
+    await chunks.close();
+    if (state === 'open') await this.#record.change('suspend', { holder: null });
+  }
+
+  /** {@link giveUp} where nobody waits for it. */
+  async #giveUpAlone(chunks: IncomingChunks, error: unknown): Promise<void> {
+    try {
+      await this.giveUp(chunks, error);
+    } catch (failure) {
+      const { id } = this.#record.value;
+      this.#context.log.error({ session: id, err: failure }, 'suspending a session failed');
+    }
+  }
+
+  /** Whether first bytes of chunks are held, which are lost when the staging is closed. */
+  async holdsBytes(): Promise<boolean> {
+    const chunks = await this.incoming.peek()?.catch(() => undefined);
+    return chunks !== undefined && chunks.staging.held().size > 0;
+  }
+
+  /** Gives back what is open of the chunks; with a sync point first, if that is wanted. */
+  async closeChunks({ sync }: { sync: boolean }): Promise<void> {
+    // Where opening failed there is nothing to close, and whoever opened it was told.
+    const chunks = await this.incoming.peek()?.catch(() => undefined);
+    if (chunks !== undefined && !chunks.failed) {
+      if (sync) await this.#syncIncoming(chunks);
+      this.incoming.forget();
+      await chunks.close();
+    }
+    const outgoing = await this.outgoing.take();
+    if (outgoing !== undefined && sync) await this.#saveDigests(outgoing);
+  }
+
+  /** Frees everything that the session keeps in the store. */
+  async discard(): Promise<void> {
+    await this.closeChunks({ sync: false });
+    const area = await this.area.get();
+    this.area.forget();
+    this.manifest.forget();
+    this.plan.forget();
+    await area.discard();
+  }
+
+  async #syncOutgoing(): Promise<SyncStatus> {
+    const chunks = await this.outgoing.get();
+    const { now, limits } = this.#context;
+    if (now() - chunks.savedAtMs >= limits.saveDigestsEveryMs) await this.#saveDigests(chunks);
+    chunks.syncs += 1;
+    return { syncPoint: chunks.syncs, durableSyncPoint: chunks.syncs };
+  }
+
+  /** Saves the digests of what was sent, so that a restart does not cost reading it again. */
+  async #saveDigests(chunks: OutgoingChunks): Promise<void> {
+    if (!chunks.dirty) return;
+    chunks.dirty = false;
+    chunks.savedAtMs = this.#context.now();
+    await saveDigests(await this.area.get(), chunks.digests);
+  }
+
+  async #loadManifest(): Promise<Manifest> {
+    if (this.#record.value.manifestId !== null) {
+      const manifest = await loadManifest(await this.area.get(), this.#context.limits.manifest);
+      if (manifest !== undefined) return manifest;
+    }
+    throw new CairnError('manifest-missing', 'the session has no manifest yet');
+  }
+
+  async #loadPlan(): Promise<TransferPlan | undefined> {
+    // A plan that was saved and not answered is none: another one may still come.
+    if (this.#record.value.state === 'establishing') return undefined;
+    const plan = await loadPlan(await this.area.get());
+    return plan === undefined ? undefined : createPlan(await this.manifest.get(), plan);
+  }
+
+  async #openIncoming(): Promise<IncomingChunks> {
+    const { content, groupCommit } = this.#context;
+    const { target, digest } = this.#record.value;
+    const plan = await this.agreedPlan();
+    const createHasher = await loadHasher(digest);
+    const { manifest, layout } = plan;
+    const staging = await (await this.area.get()).openChunks({ manifest, layout, target });
+    const { durability } = content.properties;
+    const chunks: IncomingChunks = await IncomingChunks.open(staging, {
+      plan,
+      createHasher,
+      durability,
+      policy: groupCommit,
+      onFailure: (error) => void this.#giveUpAlone(chunks, error),
+    });
+    return chunks;
+  }
+
+  async #openOutgoing(): Promise<OutgoingChunks> {
+    const { content } = this.#context;
+    const { digest, target } = this.#record.value;
+    const plan = await this.agreedPlan();
+    const digests = await this.#loadDigests(plan);
+    const identities = await loadIdentities(await this.area.get());
+    const createHasher = await loadHasher(digest);
+    return new OutgoingChunks({ content, target, plan, identities, createHasher, digests });
+  }
+
+  async #loadDigests({ layout }: TransferPlan): Promise<ChunkDigests> {
+    const { id, digest } = this.#record.value;
+    const length = DIGEST_LENGTH_BYTES[digest];
+    try {
+      return await loadDigests(await this.area.get(), length, layout.chunkCount);
+    } catch (error) {
+      this.#context.log.warn({ session: id, err: error }, 'the digests that were sent are read anew');
+      return new ChunkDigests(length);
+    }
+  }
+}

@@ -1,0 +1,86 @@
+/** The documents that a session keeps in its staging area, as values. */
+import { CairnError } from '../../base/errors.ts';
+import { ChunkDigests } from '../../checkpoint/chunk-digests.ts';
+import type { Identity } from '../../manifest/entry.ts';
+import { MAX_LINE_BYTES, type Manifest } from '../../manifest/manifest.ts';
+import { splitLines, type ManifestLimits } from '../../manifest/manifest-reader.ts';
+import { parseJsonMessage, Plan } from '../../protocol/messages.ts';
+import { encodeTree, readTree, type Notice } from '../../protocol/tree-stream.ts';
+import type { DocumentName, StagingArea } from '../../storage/content-store.ts';
+
+const LINES_PER_BATCH = 512;
+
+/** Saves a manifest with the notices of its sender, as the tree that it is on the wire. */
+export function saveManifest(
+  area: StagingArea,
+  manifest: Manifest,
+  notices: readonly Notice[],
+): Promise<void> {
+  return area.save('manifest', encodeTree(manifest, notices));
+}
+
+/** Loads the manifest; undefined where it was never saved. @throws CairnError `manifest-invalid` for damage */
+export async function loadManifest(area: StagingArea, limits: ManifestLimits): Promise<Manifest | undefined> {
+  const bytes = await area.load('manifest');
+  return bytes === undefined ? undefined : (await readTree(bytes, limits)).manifest;
+}
+
+/** Saves the identities of the source's entries, in their order. */
+export function saveIdentities(area: StagingArea, identities: readonly Identity[]): Promise<void> {
+  return area.save('identities', encodeLines(identities));
+}
+
+function* encodeLines(values: readonly string[]): Generator<string> {
+  for (let at = 0; at < values.length; at += LINES_PER_BATCH) {
+    yield values
+      .slice(at, at + LINES_PER_BATCH)
+      .map((value) => `${JSON.stringify(value)}\n`)
+      .join('');
+  }
+}
+
+/** Loads the identities of the source's entries. @throws CairnError `internal` where they are not there */
+export async function loadIdentities(area: StagingArea): Promise<Identity[]> {
+  const bytes = await area.load('identities');
+  if (bytes === undefined) throw new CairnError('internal', 'the identities of the source were not kept');
+  const identities: Identity[] = [];
+  for await (const lines of splitLines(bytes, MAX_LINE_BYTES)) {
+    for (const line of lines) identities.push(JSON.parse(line) as Identity);
+  }
+  return identities;
+}
+
+/** Saves the plan that both sides agreed on. */
+export function savePlan(area: StagingArea, plan: Plan): Promise<void> {
+  return area.save('plan', [JSON.stringify(plan)]);
+}
+
+/** Loads the plan; undefined where none was agreed. */
+export async function loadPlan(area: StagingArea): Promise<Plan | undefined> {
+  const text = await loadText(area, 'plan');
+  return text === undefined ? undefined : parseJsonMessage(Plan, text, 'the saved plan');
+}
+
+/** Saves the digests of chunks that were sent. */
+export function saveDigests(area: StagingArea, digests: ChunkDigests): Promise<void> {
+  return area.save('digests', [JSON.stringify(digests.encode())]);
+}
+
+/** Loads the digests of chunks that were sent; none where they were not saved. @throws CairnError `invalid-request` */
+export async function loadDigests(
+  area: StagingArea,
+  digestLengthBytes: number,
+  chunkLimit: number,
+): Promise<ChunkDigests> {
+  const text = await loadText(area, 'digests');
+  if (text === undefined) return new ChunkDigests(digestLengthBytes);
+  return ChunkDigests.decode(JSON.parse(text), digestLengthBytes, chunkLimit);
+}
+
+async function loadText(area: StagingArea, name: DocumentName): Promise<string | undefined> {
+  const source = await area.load(name);
+  if (source === undefined) return undefined;
+  const pieces: Uint8Array[] = [];
+  for await (const piece of source) pieces.push(Buffer.from(piece));
+  return Buffer.concat(pieces).toString('utf8');
+}

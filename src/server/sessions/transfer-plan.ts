@@ -1,0 +1,64 @@
+/** What both sides agreed to carry: the manifest, what is not carried, and the layout that follows. */
+import { CairnError } from '../../base/errors.ts';
+import { ChunkSet, type ReadonlyChunkSet } from '../../checkpoint/chunk-set.ts';
+import { createLayout, isStream, type Layout } from '../../manifest/layout.ts';
+import type { Manifest } from '../../manifest/manifest.ts';
+import type { Plan, PlanAccepted } from '../../protocol/messages.ts';
+
+/** An agreed plan, ready for use. */
+export interface TransferPlan {
+  readonly manifest: Manifest;
+  /** Entries whose bytes the receiver has. */
+  readonly have: ReadonlyChunkSet;
+  /** Those among them whose mode or mtime is set at commit. */
+  readonly attributes: ReadonlyChunkSet;
+  readonly layout: Layout;
+}
+
+/**
+ * Checks a plan against its manifest and computes the layout.
+ *
+ * @throws CairnError `invalid-request`, `manifest-too-large`
+ */
+export function createPlan(manifest: Manifest, plan: Plan): TransferPlan {
+  const have = ChunkSet.fromRuns(plan.have, manifest.entries.length);
+  const attributes = ChunkSet.fromRuns(plan.attributes, manifest.entries.length);
+  for (const index of attributes.values()) {
+    if (!have.has(index)) {
+      throw new CairnError('invalid-request', `the plan sets attributes of entry ${index}, which it carries`);
+    }
+  }
+  if (isStream(manifest) && have.size > 0) {
+    throw new CairnError('invalid-request', 'a stream is never there already');
+  }
+  const layout = createLayout(manifest, { isPresent: (index) => have.has(index) });
+  return { manifest, have, attributes, layout };
+}
+
+/** The plan as it stands on the wire and in its document. */
+export function encodePlan(plan: TransferPlan): Plan {
+  return { have: plan.have.runs(), attributes: plan.attributes.runs() };
+}
+
+/** Whether two plans say the same. */
+export function samePlan(a: TransferPlan, b: TransferPlan): boolean {
+  return JSON.stringify(encodePlan(a)) === JSON.stringify(encodePlan(b));
+}
+
+/** The answer to a plan: what the client has computed too. */
+export function acceptanceOf({ layout }: TransferPlan): PlanAccepted {
+  const known = layout.bytesTotal !== undefined;
+  return { chunkCount: known ? layout.chunkCount : null, bytesTotal: layout.bytesTotal ?? null };
+}
+
+/** Chunks all of whose bytes are of `excluded` entries: they need not be there. */
+export function chunksOfExcluded({ layout }: TransferPlan, excluded: ReadonlyChunkSet): ChunkSet {
+  const chunks = new ChunkSet();
+  for (const index of excluded.values()) {
+    const { first, count } = layout.chunksOf(index);
+    for (let chunk = first; chunk < first + count; chunk++) {
+      if (layout.segmentsOf(chunk).every((segment) => excluded.has(segment.entryIndex))) chunks.add(chunk);
+    }
+  }
+  return chunks;
+}
