@@ -1,0 +1,63 @@
+/** What a transfer tells of itself while it runs: data, for whoever draws it. */
+import type { ErrorCode } from '../base/errors.ts';
+
+/** What a transfer is busy with. */
+export type Phase = 'scanning' | 'comparing' | 'transferring' | 'committing';
+
+/** Something that happened in a transfer. Byte counts are payload bytes. */
+export type TransferEvent =
+  | { readonly type: 'phase'; readonly phase: Phase; readonly entries?: number }
+  /** The size of the job is known; null for a stream. `bytesResumed` is part of `bytesTotal`, `bytesSkipped` is not. */
+  | {
+      readonly type: 'planned';
+      readonly entries: number;
+      readonly bytesTotal: number | null;
+      readonly bytesSkipped: number;
+      readonly bytesResumed: number;
+    }
+  /** Payload bytes crossed the wire. */
+  | { readonly type: 'bytes'; readonly bytes: number }
+  /** A chunk was given up and its bytes will cross again. */
+  | { readonly type: 'lost'; readonly bytes: number }
+  /** Progress of a file of at least one chunk. */
+  | {
+      readonly type: 'file';
+      readonly path: string;
+      readonly doneBytes: number;
+      readonly sizeBytes: number;
+      readonly resumedBytes: number;
+    }
+  /** Publishing is under way. */
+  | { readonly type: 'publishing'; readonly entriesDone: number; readonly entriesTotal: number }
+  /** The server is away or busy; the next try comes after `delayMs`. */
+  | { readonly type: 'waiting'; readonly code: ErrorCode; readonly message: string; readonly delayMs: number }
+  /** The conversation goes on in a new epoch. */
+  | { readonly type: 'resumed'; readonly epoch: number; readonly bytesResumed: number }
+  /** An entry was left out; the transfer goes on and will be partial. */
+  | { readonly type: 'warning'; readonly code: ErrorCode; readonly path: string; readonly message: string }
+  /** Something worth a line that takes nothing away from the result. */
+  | { readonly type: 'notice'; readonly message: string };
+
+/** Takes events; must not throw. */
+export type Report = (event: TransferEvent) => void;
+
+/** The result of a transfer: what `--json` prints as `summary`. */
+export interface TransferSummary {
+  readonly direction: 'push' | 'pull';
+  /** Entries of the manifest, those that were left out not counted. */
+  readonly entries: number;
+  readonly bytesTotal: number;
+  /** Payload bytes that crossed the wire in this run, those sent twice counted twice. */
+  readonly bytesMoved: number;
+  /** Bytes of entries that were already there. */
+  readonly bytesSkipped: number;
+  /** Bytes that an earlier run or epoch had brought over. */
+  readonly bytesResumed: number;
+  readonly retries: number;
+  readonly resumes: number;
+  readonly durationMs: number;
+  /** Digest of the whole, agreed by both sides; null where nothing had to be agreed (dry run). */
+  readonly digest: string | null;
+  /** Entries that were left out, each named by a warning before. */
+  readonly excluded: number;
+}

@@ -1,0 +1,36 @@
+/** `cairn ls URL`: what is there. */
+import type { Entry } from '../manifest/entry.ts';
+import { ROUTE } from '../protocol/routes.ts';
+import { readTree, type Notice } from '../protocol/tree-stream.ts';
+import type { ReachOptions } from './options.ts';
+import { call } from './server-calls.ts';
+import { openContext } from './transfer-context.ts';
+
+/** What a listing found, paths relative to the URL. */
+export interface Listing {
+  readonly entries: readonly Entry[];
+  /** What the server could not list. */
+  readonly notices: readonly Notice[];
+}
+
+/**
+ * Lists what is at a URL: itself (with the empty path) and its children, or everything below it.
+ *
+ * @throws CairnError `not-found`, `unauthenticated`, `manifest-invalid`, network codes, the signal's reason
+ */
+export async function list(options: ReachOptions, { recursive }: { recursive: boolean }): Promise<Listing> {
+  const context = await openContext({ ...options, parallel: 1 });
+  const { server, signal } = context;
+  try {
+    const { manifest, notices } = await context.retrier.run(() =>
+      server.access.run(async (headers) => {
+        const path = ROUTE.tree(server.target, recursive);
+        const response = await call(server, { method: 'GET', path, headers, signal });
+        return readTree(response.body);
+      }),
+    );
+    return { entries: manifest.entries, notices };
+  } finally {
+    await context.close();
+  }
+}

@@ -1,0 +1,43 @@
+/** What the caller of a transfer decides. */
+import type { DigestAlgorithm } from '../manifest/digest.ts';
+import type { Report } from './events.ts';
+
+/** How to reach a server, and for how long to keep trying. */
+export interface ReachOptions {
+  /** The http(s) URL as the user gave it, without credentials. */
+  readonly url: URL;
+  /** The access token, or undefined for none; asked again after a 401. */
+  readonly token: () => Promise<string | undefined>;
+  /** Gives up after so long without any progress, in milliseconds. */
+  readonly retryForMs: number;
+  /** Its reason is a CairnError `interrupted` or `terminated`. */
+  readonly signal: AbortSignal;
+  readonly report: Report;
+  /** Milliseconds on a clock that never goes back. */
+  readonly now?: () => number;
+  /** In [0, 1), for the jitter of retries. */
+  readonly random?: () => number;
+}
+
+/** Everything that a transfer wants to know. */
+export interface TransferOptions extends ReachOptions {
+  /** Directory for checkpoints. */
+  readonly stateHome: string;
+  /** Arguments of the command that resumes this transfer; stored in its record. */
+  readonly resumeCommand: readonly string[];
+  /** Chunks on their way at a time. */
+  readonly parallel?: number;
+  readonly chunkSizeBytes?: number;
+  readonly digest?: DigestAlgorithm;
+  /** Files of the same size are compared by their digests, whatever their times say. */
+  readonly checksum?: boolean;
+  /** Only finds out what would be moved. */
+  readonly dryRun?: boolean;
+}
+
+/** Chunks on their way at a time, unless the caller wants another number. */
+export const DEFAULT_PARALLEL = 4;
+/** Chunk size of files, in bytes. */
+export const DEFAULT_CHUNK_SIZE_BYTES = 8 * 1024 * 1024;
+/** Chunk size of streams, in bytes: what no sync point covers is kept in memory. */
+export const DEFAULT_STREAM_CHUNK_SIZE_BYTES = 4 * 1024 * 1024;

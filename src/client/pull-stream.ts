@@ -1,0 +1,110 @@
+/** `cairn pull URL -`: one file into a pipe, in order, nothing but verified chunks. */
+import { CairnError } from '../base/errors.ts';
+import { ChunkDigests } from '../checkpoint/chunk-digests.ts';
+import { ChunkSet } from '../checkpoint/chunk-set.ts';
+import { DIGEST_LENGTH_BYTES, loadHasher } from '../manifest/digest.ts';
+import type { Manifest } from '../manifest/manifest.ts';
+import { agreeOnPlan } from './agreeing.ts';
+import { commitRequest } from './commit-request.ts';
+import { commitTransfer } from './committing.ts';
+import type { TransferSummary } from './events.ts';
+import { fetchInOrder } from './ordered-fetch.ts';
+import { DEFAULT_STREAM_CHUNK_SIZE_BYTES, type TransferOptions } from './options.ts';
+import { layoutOf } from './pass-result.ts';
+import { establishPull } from './pull-establish.ts';
+import type { SessionClient } from './session-client.ts';
+import { openContext, type TransferContext } from './transfer-context.ts';
+import { createProgress } from './transfer-progress.ts';
+
+/** Memory for chunks that wait for their turn, in bytes. */
+const WINDOW_BYTES = 32 * 1024 * 1024;
+const MAX_STREAM_CHUNK_SIZE_BYTES = 16 * 1024 * 1024;
+
+/**
+ * Pulls a file and passes its bytes on in order. It survives cuts and restarts of the server, not the end of this
+ * process. The digest of the whole is agreed after the last byte.
+ *
+ * @param sink takes bytes; resolves when more may come. The bytes may be overwritten after that
+ * @throws CairnError `is-directory`, `symlink-refused`, `source-changed`, network and session codes, `digest-mismatch`,
+ * what the sink throws, the signal's reason
+ */
+export async function pullStream(
+  sink: (bytes: Uint8Array) => Promise<void>,
+  options: TransferOptions,
+): Promise<TransferSummary> {
+  const context = await openContext(options);
+  try {
+    const chunkSizeBytes = Math.min(
+      options.chunkSizeBytes ?? DEFAULT_STREAM_CHUNK_SIZE_BYTES,
+      MAX_STREAM_CHUNK_SIZE_BYTES,
+    );
+    const { session, manifest } = await establishPull(context, { chunkSizeBytes, digest: options.digest });
+    try {
+      return await session.keepingLease(() => carry(context, session, manifest, sink));
+    } catch (error) {
+      await session.abandon();
+      throw error;
+    }
+  } finally {
+    await context.close();
+  }
+}
+
+/** A pipe takes the bytes of one file. @throws CairnError `is-directory`, `symlink-refused` */
+function checkIsFile({ entries }: Manifest): void {
+  const [entry] = entries;
+  if (entry?.path === '' && entry.type === 'file') return;
+  if (entry?.type === 'symlink' && entry.path === '') {
+    throw new CairnError(
+      'symlink-refused',
+      'the URL is that of a symbolic link, which has no bytes of its own',
+    );
+  }
+  throw new CairnError(
+    'is-directory',
+    'the URL is that of a directory, and only a file can go into a pipe; pull it into a directory',
+  );
+}
+
+async function carry(
+  context: TransferContext,
+  session: SessionClient,
+  manifest: Manifest,
+  sink: (bytes: Uint8Array) => Promise<void>,
+): Promise<TransferSummary> {
+  checkIsFile(manifest);
+  const plan = { have: [], attributes: [] };
+  const layout = layoutOf(manifest, plan);
+  await agreeOnPlan(session, manifest, plan);
+  const { bytesTotal = 0 } = layout;
+  context.report({ type: 'planned', entries: 1, bytesTotal, bytesSkipped: 0, bytesResumed: 0 });
+  context.report({ type: 'phase', phase: 'transferring', entries: 1 });
+  const digests = new ChunkDigests(DIGEST_LENGTH_BYTES[manifest.digest]);
+  await fetchInOrder({
+    context,
+    session,
+    layout,
+    digests,
+    progress: createProgress(context, { manifest, layout, name: '-' }),
+    createHasher: await loadHasher(manifest.digest),
+    workers: Math.max(2, Math.min(context.parallel + 1, Math.floor(WINDOW_BYTES / manifest.chunkSizeBytes))),
+    slotBytes: Math.min(manifest.chunkSizeBytes, bytesTotal),
+    sink,
+  });
+  const request = commitRequest(manifest, layout, digests, new ChunkSet());
+  const digest = await commitTransfer(context, session, { request: () => request, mend: async () => false });
+  const { bytesMoved, resumes } = context.counters;
+  return {
+    direction: 'pull',
+    entries: 1,
+    bytesTotal,
+    bytesMoved,
+    bytesSkipped: 0,
+    bytesResumed: 0,
+    retries: context.retrier.retries,
+    resumes,
+    durationMs: context.durationMs(),
+    digest,
+    excluded: 0,
+  };
+}

@@ -1,0 +1,93 @@
+/** `cairn pull URL DEST`: finishes what an earlier run began, then brings what is new. */
+import { resolve } from 'node:path';
+import { CairnError } from '../base/errors.ts';
+import type { TransferSummary } from './events.ts';
+import type { TransferOptions } from './options.ts';
+import { freshPull, type PullTask } from './pull-fresh.ts';
+import { discardLanded, publishAgreed, resumedPull } from './pull-resume.ts';
+import { summaryOf, type PassResult } from './pass-result.ts';
+import { isSessionGone } from './session-gone.ts';
+import { openContext } from './transfer-context.ts';
+import { openTransferFolder, type TransferFolder } from './transfer-folder.ts';
+
+/**
+ * Pulls a file or a tree. Running it again after any interruption goes on where it was.
+ *
+ * @param destination a directory for a tree; for a file its new path, or a directory where it lands under its name
+ * @throws CairnError `not-found`, `transfer-locked`, `is-directory`, `not-directory`, network, session, storage and
+ * integrity codes, the signal's reason; what was staged stays, unless it turned out to be wrong
+ */
+export async function pull(destination: string, options: TransferOptions): Promise<TransferSummary> {
+  options.signal.throwIfAborted();
+  const local = [resolve(destination)];
+  const folder = await openTransferFolder(options.stateHome, { direction: 'pull', url: options.url, local });
+  try {
+    return await pullLocked(folder, { destination, local }, options);
+  } finally {
+    await folder.close();
+  }
+}
+
+async function pullLocked(
+  folder: TransferFolder,
+  { destination, local }: { destination: string; local: readonly string[] },
+  options: TransferOptions,
+): Promise<TransferSummary> {
+  const { report, dryRun } = options;
+  if (folder.wasDamaged)
+    report({ type: 'notice', message: 'the record of an earlier run is damaged; this run starts over' });
+  const startMs = performance.now();
+  const published = dryRun === true ? undefined : await publishAgreed(folder, report);
+  if (published !== undefined) {
+    await folder.clear();
+    report({
+      type: 'notice',
+      message: 'an earlier run had fetched and verified everything; it was put in its place',
+    });
+    const durationMs = Math.round(performance.now() - startMs);
+    return summaryOf('pull', [published], 0, { bytesMoved: 0, retries: 0, resumes: 0, durationMs });
+  }
+  const context = await openContext(options);
+  try {
+    const { results, notices } = await runPasses({ context, options, folder, destination, local });
+    const { bytesMoved, resumes } = context.counters;
+    const { retries } = context.retrier;
+    return summaryOf('pull', results, notices, {
+      bytesMoved,
+      retries,
+      resumes,
+      durationMs: context.durationMs(),
+    });
+  } finally {
+    await context.close();
+  }
+}
+
+async function runPasses(task: PullTask): Promise<{ results: PassResult[]; notices: number }> {
+  const { options } = task;
+  const earlier =
+    options.dryRun === true ? undefined : await forgettingWhatIsOver(task, () => resumedPull(task));
+  if (earlier !== undefined) await forget(task);
+  const fresh = await forgettingWhatIsOver(task, () => freshPull(task, earlier));
+  if (options.dryRun !== true && fresh.result !== undefined) await forget(task);
+  const results = [earlier, fresh.result].filter((result) => result !== undefined);
+  return { results, notices: fresh.notices };
+}
+
+/** Removes the record, and first what was staged: a crash in between leaves a record that finds nothing. */
+async function forget({ folder }: PullTask): Promise<void> {
+  const { record } = folder;
+  if (record !== undefined && record.landing !== null) await discardLanded(record.landing, folder.stagingId);
+  await folder.clear();
+}
+
+/** What does not fit together is thrown away; a session that is gone takes its record with it, and leaves the bytes. */
+async function forgettingWhatIsOver<T>(task: PullTask, pass: () => Promise<T>): Promise<T> {
+  try {
+    return await pass();
+  } catch (error) {
+    if (isSessionGone(error)) await task.folder.clear();
+    else if (error instanceof CairnError && error.code === 'digest-mismatch') await forget(task);
+    throw error;
+  }
+}

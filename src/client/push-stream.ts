@@ -1,0 +1,158 @@
+/** `cairn push - URL`: a stream whose length nobody knows before it ends. */
+import { CairnError } from '../base/errors.ts';
+import { ChunkDigests } from '../checkpoint/chunk-digests.ts';
+import { DIGEST_LENGTH_BYTES, loadHasher, transferDigest } from '../manifest/digest.ts';
+import { createManifest, type Manifest } from '../manifest/manifest.ts';
+import { createLayout, MAX_CHUNKS } from '../manifest/layout.ts';
+import { PROTOCOL_VERSION } from '../protocol/routes.ts';
+import { digestsToOffer } from './agreeing.ts';
+import { commitTransfer } from './committing.ts';
+import { encodeManifestBytes, treeBody } from './documents.ts';
+import type { TransferSummary } from './events.ts';
+import { DEFAULT_STREAM_CHUNK_SIZE_BYTES, type TransferOptions } from './options.ts';
+import { establish, putManifest, putPlan } from './session-calls.ts';
+import { createSessionClient, type SessionClient } from './session-client.ts';
+import { sendStream, type StreamJob } from './stream-sender.ts';
+import { StreamWindow } from './stream-window.ts';
+import { openContext, type TransferContext } from './transfer-context.ts';
+import { createProgress } from './transfer-progress.ts';
+
+/** Memory for chunks that no sync point covers, in bytes. */
+const WINDOW_BYTES = 32 * 1024 * 1024;
+const MAX_STREAM_CHUNK_SIZE_BYTES = 16 * 1024 * 1024;
+const STREAM_MODE = 0o644;
+
+/** What a caller may do around a stream. */
+export interface StreamHooks {
+  /** Called when everything is at the server and nothing is published yet; what it throws ends the transfer. */
+  readonly beforeCommit?: () => Promise<void>;
+}
+
+/**
+ * Pushes a stream to exactly the URL. It survives cuts and restarts of the server, not the end of this process: a pipe
+ * cannot be read twice. When it fails nothing is published.
+ *
+ * @throws CairnError `usage` for a URL that ends with a slash, network, session and storage codes, what the source and
+ * the hook throw, the signal's reason
+ */
+export async function pushStream(
+  source: AsyncIterable<Uint8Array>,
+  options: TransferOptions,
+  hooks: StreamHooks = {},
+): Promise<TransferSummary> {
+  const context = await openContext(options);
+  try {
+    if (context.server.target.endsWith('/')) {
+      throw new CairnError(
+        'usage',
+        'a stream has no name of its own: the URL must be that of a file, without a slash at the end',
+      );
+    }
+    const { session, manifest } = await establishStream(context, options);
+    try {
+      const digest = await session.keepingLease(() => carry(source, { context, session, manifest, hooks }));
+      return { ...digest, ...countsOf(context) };
+    } catch (error) {
+      await session.abandon();
+      throw error;
+    }
+  } finally {
+    await context.close();
+  }
+}
+
+async function establishStream(
+  context: TransferContext,
+  options: TransferOptions,
+): Promise<{ session: SessionClient; manifest: Manifest }> {
+  const wished = Math.min(
+    options.chunkSizeBytes ?? DEFAULT_STREAM_CHUNK_SIZE_BYTES,
+    MAX_STREAM_CHUNK_SIZE_BYTES,
+  );
+  const request = {
+    protocol: PROTOCOL_VERSION,
+    direction: 'push' as const,
+    target: context.server.target,
+    digests: digestsToOffer(options.digest),
+    chunkSizeBytes: wished,
+    parallel: context.parallel,
+  };
+  const grant = await context.retrier.run(() => establish(context.server, request, context.signal));
+  const session = createSessionClient(context, grant);
+  const { chunkSizeBytes, digest } = grant;
+  const mtimeNs = BigInt(Date.now()) * 1_000_000n;
+  const entry = {
+    type: 'stream',
+    path: '',
+    sizeBytes: 0,
+    mode: STREAM_MODE,
+    mtimeNs,
+    linkTarget: '',
+  } as const;
+  const manifest = createManifest({ chunkSizeBytes, digest }, [entry]);
+  try {
+    const bytes = encodeManifestBytes(manifest, []);
+    await session.run((at) => putManifest(at, treeBody(bytes)));
+    const accepted = await session.run((at) => putPlan(at, { have: [], attributes: [] }));
+    if (accepted.chunkCount !== null)
+      throw new CairnError('digest-mismatch', 'the server computed a size for a stream that has not begun');
+  } catch (error) {
+    await session.abandon();
+    throw error;
+  }
+  return { session, manifest };
+}
+
+interface Carried {
+  readonly context: TransferContext;
+  readonly session: SessionClient;
+  readonly manifest: Manifest;
+  readonly hooks: StreamHooks;
+}
+
+type StreamResult = Omit<TransferSummary, 'bytesMoved' | 'retries' | 'resumes' | 'durationMs'>;
+
+async function carry(
+  source: AsyncIterable<Uint8Array>,
+  { context, session, manifest, hooks }: Carried,
+): Promise<StreamResult> {
+  const { chunkSizeBytes } = manifest;
+  const digestLengthBytes = DIGEST_LENGTH_BYTES[manifest.digest];
+  const capacity = Math.max(2, Math.min(context.parallel + 3, Math.floor(WINDOW_BYTES / chunkSizeBytes)));
+  const layout = createLayout(manifest);
+  const job: StreamJob = {
+    context,
+    session,
+    window: new StreamWindow(chunkSizeBytes, capacity, digestLengthBytes),
+    progress: createProgress(context, { manifest, layout, name: '-' }),
+    createHasher: await loadHasher(manifest.digest),
+    digestLengthBytes,
+    workers: Math.max(1, Math.min(context.parallel, capacity - 1)),
+  };
+  session.setHooks({
+    onCheckpoint: async (reply, { epoch }) => {
+      const there = ChunkDigests.decode(reply.chunks, digestLengthBytes, MAX_CHUNKS);
+      for (const { chunk, bytes } of job.window.restart(there)) job.progress.lost(chunk, bytes.byteLength);
+      context.report({ type: 'resumed', epoch, bytesResumed: there.chunks.size * chunkSizeBytes });
+    },
+  });
+  context.report({ type: 'planned', entries: 1, bytesTotal: null, bytesSkipped: 0, bytesResumed: 0 });
+  context.report({ type: 'phase', phase: 'transferring', entries: 1 });
+  await sendStream(job, source);
+  await hooks.beforeCommit?.();
+  context.signal.throwIfAborted();
+  const { bytesTotal, digests } = job.window;
+  const pairs = Array.from(digests.chunks.values(), (chunk) => [chunk, digests.get(chunk)!] as const);
+  const request = { digest: transferDigest(manifest.id, bytesTotal, pairs), bytesTotal, excluded: [] };
+  const digest = await commitTransfer(context, session, { request: () => request, mend: async () => false });
+  return { direction: 'push', entries: 1, bytesTotal, bytesSkipped: 0, bytesResumed: 0, digest, excluded: 0 };
+}
+
+function countsOf({
+  counters,
+  retrier,
+  durationMs,
+}: TransferContext): Omit<TransferSummary, keyof StreamResult> {
+  const { bytesMoved, resumes } = counters;
+  return { bytesMoved, resumes, retries: retrier.retries, durationMs: durationMs() };
+}

@@ -1,0 +1,116 @@
+/** `cairn push SOURCE... URL`: finishes what an earlier run began, then brings what is new. */
+import { resolve } from 'node:path';
+import { CairnError } from '../base/errors.ts';
+import { checkRelativePath, printable } from '../base/safe-path.ts';
+import { createManifest } from '../manifest/manifest.ts';
+import type { TransferSummary } from './events.ts';
+import type { TransferOptions } from './options.ts';
+import { freshPass, type PushTask } from './push-fresh.ts';
+import { summaryOf, type PassResult } from './pass-result.ts';
+import { resumedPass } from './push-resume.ts';
+import { isSessionGone } from './session-gone.ts';
+import { openSource, type LocalSource, type ScannedSource } from './source.ts';
+import { openContext } from './transfer-context.ts';
+import { openTransferFolder, type TransferFolder } from './transfer-folder.ts';
+
+/**
+ * Pushes files and directories. Running it again after any interruption goes on where it was.
+ *
+ * @param sources one directory, whose entries land at the URL; one file, which lands exactly there, or under its name
+ * where the URL ends with a slash; or several of both, which land under their names
+ * @throws CairnError `source-missing`, `transfer-locked`, network, session, storage and integrity codes, the signal's
+ * reason; everything that is not an integrity or session code leaves a checkpoint behind
+ */
+export async function push(sources: readonly string[], options: TransferOptions): Promise<TransferSummary> {
+  options.signal.throwIfAborted();
+  const local = sources.map((source) => resolve(source));
+  const source = await openSource(sources);
+  try {
+    const folder = await openTransferFolder(options.stateHome, {
+      direction: 'push',
+      url: options.url,
+      local,
+    });
+    try {
+      return await pushLocked({ source, folder, local }, options);
+    } finally {
+      await folder.close();
+    }
+  } finally {
+    await source.close();
+  }
+}
+
+async function pushLocked(
+  { source, folder, local }: { source: LocalSource; folder: TransferFolder; local: readonly string[] },
+  options: TransferOptions,
+): Promise<TransferSummary> {
+  if (folder.wasDamaged)
+    options.report({
+      type: 'notice',
+      message: 'the record of an earlier run is damaged; this run starts over',
+    });
+  const context = await openContext(options);
+  try {
+    const target = targetOf(context.server.target, source.fileName);
+    const task: PushTask = { context, options, source, folder, target, local };
+    const { results, notices } = await runPasses(task);
+    const { bytesMoved, resumes } = context.counters;
+    const { retries } = context.retrier;
+    return summaryOf('push', results, notices, {
+      bytesMoved,
+      retries,
+      resumes,
+      durationMs: context.durationMs(),
+    });
+  } finally {
+    await context.close();
+  }
+}
+
+/** The target of a file that goes below a URL with a slash is there under its own name. */
+function targetOf(target: string, fileName: string | undefined): string {
+  if (fileName === undefined || !target.endsWith('/')) return target;
+  return `${target}${encodeURIComponent(checkRelativePath(fileName))}`;
+}
+
+async function runPasses(task: PushTask): Promise<{ results: PassResult[]; notices: number }> {
+  const { folder, options } = task;
+  const earlier =
+    options.dryRun === true ? undefined : await forgettingWhatIsOver(task, () => resumedPass(task));
+  if (earlier !== undefined) await folder.clear();
+  const scanned = await scan(task);
+  const { notices } = scanned;
+  if (earlier !== undefined && isUpToDate(earlier, scanned))
+    return { results: [earlier], notices: notices.length };
+  const fresh = await forgettingWhatIsOver(task, () => freshPass(task, scanned, earlier?.excluded));
+  if (options.dryRun !== true) await folder.clear();
+  return { results: earlier === undefined ? [fresh] : [earlier, fresh], notices: notices.length };
+}
+
+async function scan({ context, source }: PushTask): Promise<ScannedSource> {
+  const { report } = context;
+  report({ type: 'phase', phase: 'scanning' });
+  const scanned = await source.scan();
+  for (const { code, path, message } of scanned.notices)
+    report({ type: 'warning', code, path: printable(path), message });
+  context.signal.throwIfAborted();
+  return scanned;
+}
+
+/** Whether nothing has changed since the scan whose transfer was just finished. */
+function isUpToDate(earlier: PassResult, scanned: ScannedSource): boolean {
+  const { chunkSizeBytes, digest, id } = earlier.manifest;
+  return earlier.excluded.size === 0 && createManifest({ chunkSizeBytes, digest }, scanned.entries).id === id;
+}
+
+/** A record of what cannot be gone on with would only be in the way of the next run. */
+async function forgettingWhatIsOver<T>({ folder }: PushTask, pass: () => Promise<T>): Promise<T> {
+  try {
+    return await pass();
+  } catch (error) {
+    const isOver = isSessionGone(error) || (error instanceof CairnError && error.code === 'digest-mismatch');
+    if (isOver) await folder.clear();
+    throw error;
+  }
+}

@@ -1,0 +1,177 @@
+/** `cairn transfers`: the unfinished transfers of this machine. */
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CairnError, storageError, systemCodeOf } from '../base/errors.ts';
+import { parseIdentity, systemInspector } from '../base/process-identity.ts';
+import { ChunkDigests } from '../checkpoint/chunk-digests.ts';
+import { applyRecord, decodeBinding, type CheckpointState } from '../checkpoint/checkpoint-records.ts';
+import { readJournal } from '../checkpoint/journal-format.ts';
+import type { ReachOptions } from './options.ts';
+import { discardLanded } from './pull-resume.ts';
+import { openSession } from './session-client.ts';
+import { isSessionGone } from './session-gone.ts';
+import { abortSession } from './session-calls.ts';
+import { openContext } from './transfer-context.ts';
+import { openFolder, transfersDirectory, TRANSFER_FILES } from './transfer-folder.ts';
+import { parseRecord, type TransferRecord } from './transfer-record.ts';
+
+/** An unfinished transfer, for people and scripts. */
+export interface TransferInfo {
+  /** Id of the transfer on this machine, 32 hex digits. */
+  readonly id: string;
+  readonly direction: 'push' | 'pull';
+  readonly url: string;
+  /** Absolute local path; several are separated by commas. */
+  readonly local: string;
+  /** ISO 8601. */
+  readonly createdAt: string;
+  readonly updatedAt: string;
+  readonly bytesTotal: number;
+  /** Bytes that are durable at the receiver, as far as is known here. */
+  readonly bytesDone: number;
+  /** `agreed`: only publishing is left. */
+  readonly state: 'transferring' | 'agreed';
+  readonly resumeCommand: readonly string[];
+  /** Whether a living process works on it. */
+  readonly locked: boolean;
+}
+
+/** Whom to tell that a transfer is removed. */
+export interface RemoveOptions {
+  /** Also aborts the session at the server, reached with these options for the transfer's URL. */
+  readonly abort?: Omit<ReachOptions, 'url'>;
+}
+
+const KEY = /^[0-9a-f]{32}$/;
+const LOCK_NAME = /^lock\.[1-9]\d*$/;
+
+/** All unfinished transfers, the one touched last first. Records that cannot be read are left out. */
+export async function listTransfers(stateHome: string): Promise<TransferInfo[]> {
+  const infos: TransferInfo[] = [];
+  for (const id of await keysIn(stateHome)) {
+    const info = await infoOf(stateHome, id);
+    if (info !== undefined) infos.push(info);
+  }
+  return infos.toSorted((a, b) => b.updatedAt.localeCompare(a.updatedAt));
+}
+
+/**
+ * One unfinished transfer, by its id or a beginning of it that only one has.
+ *
+ * @throws CairnError `not-found`; `usage` where several ids begin so
+ */
+export async function showTransfer(stateHome: string, id: string): Promise<TransferInfo> {
+  const info = await infoOf(stateHome, await fullKey(stateHome, id));
+  if (info !== undefined) return info;
+  throw new CairnError(
+    'not-found',
+    `the record of the transfer ${id} cannot be read; the command that began it starts over`,
+  );
+}
+
+/**
+ * Removes an unfinished transfer: its record, what a pull has staged, and, if wanted, its session at the server.
+ *
+ * @throws CairnError `not-found`, `usage`, `transfer-locked` while a process works on it, network codes
+ */
+export async function removeTransfer(
+  stateHome: string,
+  id: string,
+  options: RemoveOptions = {},
+): Promise<void> {
+  const key = await fullKey(stateHome, id);
+  const folder = await openFolder(stateHome, key);
+  try {
+    const { record } = folder;
+    if (record !== undefined && options.abort !== undefined) await abortAtServer(record, options.abort);
+    if (record !== undefined && record.landing !== null)
+      await discardLanded(record.landing, folder.stagingId);
+    await folder.clear();
+  } finally {
+    await folder.close();
+  }
+}
+
+async function abortAtServer(record: TransferRecord, reach: Omit<ReachOptions, 'url'>): Promise<void> {
+  const context = await openContext({ ...reach, url: new URL(record.url), parallel: 1 });
+  try {
+    const session = await openSession(context, record.session.session);
+    await session.run(abortSession);
+  } catch (error) {
+    if (!isSessionGone(error)) throw error;
+  } finally {
+    await context.close();
+  }
+}
+
+async function keysIn(stateHome: string): Promise<string[]> {
+  try {
+    return (await readdir(transfersDirectory(stateHome))).filter((name) => KEY.test(name));
+  } catch (error) {
+    if (systemCodeOf(error) === 'ENOENT') return [];
+    throw storageError(error, 'listing the unfinished transfers');
+  }
+}
+
+async function fullKey(stateHome: string, id: string): Promise<string> {
+  const found = /^[0-9a-f]+$/.test(id) ? (await keysIn(stateHome)).filter((key) => key.startsWith(id)) : [];
+  if (found.length === 1) return found[0]!;
+  if (found.length === 0) throw new CairnError('not-found', `there is no unfinished transfer ${id}`);
+  throw new CairnError('usage', `several transfers have ids that begin with ${id}; give more of it`);
+}
+
+async function infoOf(stateHome: string, id: string): Promise<TransferInfo | undefined> {
+  const directory = join(transfersDirectory(stateHome), id);
+  const text = await readIfThere(join(directory, TRANSFER_FILES.record));
+  const record = text === undefined ? undefined : parseRecord(text.toString());
+  if (record === undefined) return undefined;
+  const { direction, url, createdAt, updatedAt, bytesTotal, resumeCommand, phase } = record;
+  const local = record.local.join(', ');
+  const bytesDone = direction === 'push' ? await journaledBytes(directory) : record.bytesDone;
+  const locked = await isLocked(directory);
+  const done = Math.min(phase === 'agreed' ? bytesTotal : bytesDone, bytesTotal);
+  return {
+    id,
+    direction,
+    url,
+    local,
+    createdAt,
+    updatedAt,
+    bytesTotal,
+    bytesDone: done,
+    state: phase,
+    resumeCommand,
+    locked,
+  };
+}
+
+/** What the journal of a push says is durable. It is only read: repairing is up to who holds the lock. */
+async function journaledBytes(directory: string): Promise<number> {
+  const bytes = await readIfThere(join(directory, TRANSFER_FILES.journal));
+  if (bytes === undefined) return 0;
+  const [first, ...records] = readJournal(bytes).records;
+  if (first === undefined) return 0;
+  const { digestLengthBytes } = decodeBinding(first);
+  const state: CheckpointState = { digests: new ChunkDigests(digestLengthBytes), epoch: 0, note: {} };
+  for (const record of records) applyRecord(state, record);
+  const done = state.note['bytesDone'];
+  return typeof done === 'number' ? done : 0;
+}
+
+async function isLocked(directory: string): Promise<boolean> {
+  for (const name of await readdir(directory)) {
+    if (!LOCK_NAME.test(name)) continue;
+    const identity = parseIdentity((await readIfThere(join(directory, name)))?.toString() ?? '');
+    if (identity !== undefined && systemInspector.isAlive(identity)) return true;
+  }
+  return false;
+}
+
+async function readIfThere(path: string): Promise<Buffer | undefined> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    if (systemCodeOf(error) === 'ENOENT') return undefined;
+    throw storageError(error, `reading "${path}"`);
+  }
+}

@@ -1,0 +1,124 @@
+/** `cairn verify LOCAL URL`: both sides are read again and compared, and nothing is moved. */
+import { printable } from '../base/safe-path.ts';
+import { ChunkSet } from '../checkpoint/chunk-set.ts';
+import type { Manifest } from '../manifest/manifest.ts';
+import { digestsOf } from './comparing.ts';
+import { DEFAULT_CHUNK_SIZE_BYTES, type TransferOptions } from './options.ts';
+import { establishPull } from './pull-establish.ts';
+import { getDigests } from './session-calls.ts';
+import type { SessionClient } from './session-client.ts';
+import { openSource, type LocalSource, type ScannedSource } from './source.ts';
+import { openContext, type TransferContext } from './transfer-context.ts';
+import { compareTrees, type Differing, type Pair } from './tree-comparison.ts';
+
+/** The result of a comparison. */
+export interface Verification {
+  /** Entries that agree in everything. */
+  readonly equal: number;
+  /** What does not, in canonical order; an entry may stand here for its mode and for its mtime. */
+  readonly differing: readonly Differing[];
+  /** Bytes of the files whose contents were compared. */
+  readonly bytes: number;
+}
+
+/**
+ * Compares a local file or tree with what is at the URL: types, link targets, sizes, contents, modes and times.
+ *
+ * @throws CairnError `source-missing`, `not-found`, network and session codes, the signal's reason
+ */
+export async function verify(localPath: string, options: TransferOptions): Promise<Verification> {
+  const source = await openSource([localPath]);
+  try {
+    const context = await openContext(options);
+    try {
+      return await verifyAgainst(source, context, options);
+    } finally {
+      await context.close();
+    }
+  } finally {
+    await source.close();
+  }
+}
+
+async function verifyAgainst(
+  source: LocalSource,
+  context: TransferContext,
+  options: TransferOptions,
+): Promise<Verification> {
+  context.report({ type: 'phase', phase: 'scanning' });
+  const scanned = await source.scan();
+  const chunkSizeBytes = options.chunkSizeBytes ?? DEFAULT_CHUNK_SIZE_BYTES;
+  const { session, manifest, notices } = await establishPull(context, {
+    chunkSizeBytes,
+    digest: options.digest,
+  });
+  try {
+    context.report({ type: 'phase', phase: 'comparing', entries: manifest.entries.length });
+    const { pairs, differing } = compareTrees(scanned.entries, manifest.entries);
+    const unreadable = [...scanned.notices, ...notices].map(({ path }) => ({
+      path: printable(path),
+      why: 'unreadable' as const,
+    }));
+    const contents = await compareContents({ context, session, manifest, source, scanned }, pairs);
+    const all = [...differing, ...contents.differing, ...unreadable];
+    const paths = new Set(all.map(({ path }) => path));
+    return {
+      equal: scanned.entries.filter(({ path }) => !paths.has(path)).length,
+      differing: all,
+      bytes: contents.bytes,
+    };
+  } finally {
+    await session.abandon();
+  }
+}
+
+interface Sides {
+  readonly context: TransferContext;
+  readonly session: SessionClient;
+  /** That of the server. */
+  readonly manifest: Manifest;
+  readonly source: LocalSource;
+  readonly scanned: ScannedSource;
+}
+
+/** Hashes the files of which both sides have one of the same size. */
+async function compareContents(
+  { context, session, manifest, source, scanned }: Sides,
+  pairs: readonly Pair[],
+): Promise<{ differing: Differing[]; bytes: number }> {
+  const wanted = new ChunkSet();
+  const localIndex = new Map<number, number>();
+  let bytes = 0;
+  for (const { ours, theirs } of pairs) {
+    wanted.add(theirs);
+    localIndex.set(theirs, ours);
+    bytes += manifest.entries[theirs]!.sizeBytes;
+  }
+  if (wanted.size === 0) return { differing: [], bytes };
+  context.report({
+    type: 'planned',
+    entries: manifest.entries.length,
+    bytesTotal: bytes,
+    bytesSkipped: 0,
+    bytesResumed: 0,
+  });
+  const [ours, theirs] = await session.keepingLease(() =>
+    Promise.all([
+      digestsOf(context, manifest, wanted, (index) => ({
+        ...source.locate(manifest.entries[index]!.path),
+        identity: scanned.identities[localIndex.get(index)!],
+      })),
+      session.run((at) => getDigests(at, wanted.runs())),
+    ]),
+  );
+  const differing: Differing[] = [];
+  for (const index of wanted.values()) {
+    const [own, other] = [ours.get(index) ?? null, theirs.get(index) ?? null];
+    if (own !== null && own === other) continue;
+    differing.push({
+      path: manifest.entries[index]!.path,
+      why: own === null || other === null ? 'unreadable' : 'content',
+    });
+  }
+  return { differing, bytes };
+}

@@ -1,0 +1,269 @@
+import {
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, test } from 'vitest';
+import { CairnError } from '../../src/base/errors.ts';
+import type { TransferSummary } from '../../src/client/events.ts';
+import type { TransferOptions } from '../../src/client/options.ts';
+import { pull } from '../../src/client/pull.ts';
+import { push } from '../../src/client/push.ts';
+import { listTransfers, removeTransfer, showTransfer } from '../../src/client/transfers.ts';
+import { createRandom } from '../support/random.ts';
+import { digestOf, pictureOf, temporaryDirectory, writeRandomFile } from '../support/trees.ts';
+import { codeOf, KINDS, openScene, type Scene } from './support/scene.ts';
+
+const MIB = 1024 * 1024;
+const SIZE = 12 * MIB;
+const RATE = 8 * MIB;
+const BIG_CHUNK = 256 * 1024;
+const PARALLEL = 4;
+
+interface Job {
+  readonly scene: Scene;
+  readonly file: string;
+  readonly arrived: string;
+  run(changes?: Partial<TransferOptions>): Promise<TransferSummary>;
+  /** Runs until so many bytes have moved, and is then ended by its signal. */
+  runUntil(bytes: number): Promise<string>;
+  /** Resolves once so many bytes of the next or current run have moved. */
+  moved(bytes: number): Promise<void>;
+  expectArrived(): Promise<void>;
+}
+
+async function openJob(direction: 'push' | 'pull', kind: (typeof KINDS)[number]): Promise<Job> {
+  const scene = await openScene(kind, { bytesPerSecond: RATE });
+  const directory = temporaryDirectory();
+  const file = path.join(directory, 'file');
+  const arrived = path.join(directory, 'arrived');
+  writeRandomFile(file, SIZE);
+  if (direction === 'pull') {
+    await push([file], scene.options('/file', { chunkSizeBytes: MIB, stateHome: temporaryDirectory() }));
+    scene.events.length = 0;
+  }
+  const run = (changes: Partial<TransferOptions> = {}): Promise<TransferSummary> => {
+    const options = scene.options('/file', { chunkSizeBytes: BIG_CHUNK, parallel: PARALLEL, ...changes });
+    return direction === 'push' ? push([file], options) : pull(arrived, options);
+  };
+  const moved = async (bytes: number): Promise<void> => {
+    const from = scene.events.length;
+    const sum = (): number =>
+      scene.events
+        .slice(from)
+        .reduce((total, event) => total + (event.type === 'bytes' ? event.bytes : 0), 0);
+    while (sum() < bytes) await sleep(5);
+  };
+  return {
+    scene,
+    file,
+    arrived,
+    run,
+    moved,
+    runUntil: async (bytes) => {
+      const controller = new AbortController();
+      const running = codeOf(run({ signal: controller.signal }));
+      await moved(bytes);
+      controller.abort(new CairnError('interrupted', 'stop'));
+      return running;
+    },
+    expectArrived: async () => {
+      if (direction === 'pull') return expect(digestOf(arrived)).toBe(digestOf(file));
+      writeFileSync(arrived, (await scene.fetch('/file')) ?? '');
+      expect(digestOf(arrived)).toBe(digestOf(file));
+    },
+  };
+}
+
+describe.each(['push', 'pull'] as const)('a %s', (direction) => {
+  describe.each(KINDS)('over a %s store', (kind) => {
+    test('goes through many cuts, and sends little twice', async () => {
+      const job = await openJob(direction, kind);
+      const random = createRandom(7);
+      let cuts = 0;
+      const life = { isOver: false };
+      const cutter = (async () => {
+        while (cuts < 12 && !life.isOver) {
+          await sleep(40 + random() * 80);
+          if (job.scene.proxy.cutAll() > 0) cuts += 1;
+        }
+      })();
+      const summary = await job.run().finally(() => (life.isOver = true));
+      await cutter;
+      await job.expectArrived();
+      expect(cuts).toBeGreaterThan(5);
+      expect(summary.retries).toBeGreaterThan(0);
+      expect(summary.bytesMoved).toBeLessThanOrEqual(SIZE + cuts * PARALLEL * BIG_CHUNK);
+    });
+
+    test('that is interrupted goes on where it was, and the record tells how far it is', async () => {
+      const job = await openJob(direction, kind);
+      expect(await job.runUntil(6 * MIB)).toBe('interrupted');
+      const [info] = await listTransfers(job.scene.stateHome);
+      expect(info).toMatchObject({ direction, bytesTotal: SIZE, locked: false, state: 'transferring' });
+      expect(info!.bytesDone).toBeGreaterThan(0);
+      expect(await showTransfer(job.scene.stateHome, info!.id.slice(0, 6))).toEqual(info);
+      const summary = await job.run();
+      await job.expectArrived();
+      expect(summary.bytesResumed).toBeGreaterThanOrEqual(info!.bytesDone);
+      expect(summary.bytesMoved + summary.bytesResumed).toBeLessThanOrEqual(
+        SIZE + (kind === 'memory' ? MIB : 0),
+      );
+      expect(summary.resumes).toBe(1);
+      expect(await listTransfers(job.scene.stateHome)).toEqual([]);
+    });
+
+    test('outlives a server that is killed and comes back', async () => {
+      const job = await openJob(direction, kind);
+      const running = job.run();
+      for (let kill = 0; kill < 2; kill += 1) {
+        await job.moved(3 * MIB);
+        await job.scene.kill();
+        await sleep(200);
+        await job.scene.start();
+      }
+      const summary = await running;
+      await job.expectArrived();
+      expect(summary.retries).toBeGreaterThan(0);
+      expect(summary.bytesMoved).toBeLessThan(2 * SIZE);
+    });
+
+    test('whose client has lost its state finds it again', async () => {
+      const job = await openJob(direction, kind);
+      await job.runUntil(6 * MIB);
+      rmSync(path.join(job.scene.stateHome, 'transfers'), { recursive: true });
+      const summary = await job.run();
+      await job.expectArrived();
+      expect(summary.bytesResumed).toBeGreaterThan(0);
+      expect(summary.bytesMoved).toBeLessThan(SIZE);
+    });
+  });
+
+  test('gives up when the server stays away, with everything kept', async () => {
+    const job = await openJob(direction, 'disk');
+    const running = codeOf(job.run({ retryForMs: 400 }));
+    await job.moved(6 * MIB);
+    await sleep(600); // the server makes a sync point every half second
+    await job.scene.kill();
+    const code = await running;
+    expect(['network', 'timeout']).toContain(code);
+    expect(job.scene.events.some(({ type }) => type === 'waiting')).toBe(true);
+    await job.scene.start();
+    const summary = await job.run();
+    await job.expectArrived();
+    expect(summary.bytesResumed).toBeGreaterThan(0);
+  });
+
+  test('whose session is gone starts over', async () => {
+    const job = await openJob(direction, 'disk');
+    await job.runUntil(6 * MIB);
+    const copy = `${job.scene.stateHome}-copy`;
+    const [info] = await listTransfers(job.scene.stateHome);
+    cpSync(job.scene.stateHome, copy, { recursive: true });
+    const { token, retryForMs, signal, report } = job.scene.options('/file');
+    await removeTransfer(job.scene.stateHome, info!.id, { abort: { token, retryForMs, signal, report } });
+    expect(await listTransfers(job.scene.stateHome)).toEqual([]);
+    rmSync(job.scene.stateHome, { recursive: true });
+    renameSync(copy, job.scene.stateHome);
+    await job.run();
+    await job.expectArrived();
+    expect(readdirSync(path.join(job.scene.stateHome, 'transfers'))).toEqual([]);
+  });
+
+  test('that another process works on is refused at once', async () => {
+    const job = await openJob(direction, 'disk');
+    const running = job.run();
+    await job.moved(MIB);
+    expect((await listTransfers(job.scene.stateHome))[0]).toMatchObject({ locked: true });
+    expect(await codeOf(job.run())).toBe('transfer-locked');
+    await running;
+    await job.expectArrived();
+  });
+});
+
+/** The same transfer under another state home, as another machine would have it. */
+function copyOfState(stateHome: string): string {
+  const copy = temporaryDirectory();
+  cpSync(stateHome, copy, { recursive: true });
+  for (const name of readdirSync(copy, { recursive: true, encoding: 'utf8' })) {
+    if (path.basename(name).startsWith('lock')) rmSync(path.join(copy, name));
+  }
+  return copy;
+}
+
+test('a push that another client takes over stops, and the newer one finishes', async () => {
+  const job = await openJob('push', 'disk');
+  const older = codeOf(job.run());
+  await job.moved(3 * MIB);
+  const newer = job.run({ stateHome: copyOfState(job.scene.stateHome) });
+  expect(await older).toBe('session-fenced');
+  await newer;
+  await job.expectArrived();
+});
+
+test('two pulls to the same place that know nothing of each other both end well', async () => {
+  const job = await openJob('pull', 'disk');
+  const first = job.run();
+  await job.moved(3 * MIB);
+  const second = job.run({ stateHome: copyOfState(job.scene.stateHome) });
+  await Promise.all([first, second]);
+  await job.expectArrived();
+  expect(readdirSync(path.dirname(job.arrived)).toSorted()).toEqual(['arrived', 'file']);
+});
+
+test('a source that changes between two runs never arrives as a mixture', async () => {
+  const job = await openJob('push', 'disk');
+  await job.runUntil(6 * MIB);
+  const { mtime } = statSync(job.file);
+  writeRandomFile(job.file, SIZE);
+  utimesSync(job.file, mtime, mtime);
+  const summary = await job.run();
+  expect(summary.excluded).toBe(0);
+  await job.expectArrived();
+});
+
+test('after a resumed tree a second pass brings what changed meanwhile', async () => {
+  const scene = await openScene('disk', { bytesPerSecond: RATE });
+  const source = temporaryDirectory();
+  for (let i = 0; i < 40; i += 1) writeRandomFile(path.join(source, `${i}`), 200_000);
+  const controller = new AbortController();
+  setTimeout(() => controller.abort(new CairnError('terminated', 'stop')), 350);
+  expect(await codeOf(push([source], scene.options('/tree', { signal: controller.signal })))).toBe(
+    'terminated',
+  );
+  writeFileSync(path.join(source, '39'), 'changed');
+  writeFileSync(path.join(source, '0'), 'changed too');
+  writeFileSync(path.join(source, 'new'), 'new');
+  rmSync(path.join(source, '38'));
+  const summary = await push([source], scene.options('/tree'));
+  expect(summary).toMatchObject({ excluded: 0 });
+  expect(summary.bytesResumed).toBeGreaterThan(0);
+  const back = temporaryDirectory();
+  await pull(back, scene.options('/tree'));
+  expect(pictureOf(back)).toEqual(pictureOf(source));
+});
+
+test('what was pulled and agreed is put in place by the next run, without a server', async () => {
+  const job = await openJob('pull', 'disk');
+  // Something in the way makes the run end between the agreement and the publishing.
+  const report: TransferOptions['report'] = (event) => {
+    if (event.type === 'phase' && event.phase === 'committing')
+      mkdirSync(path.join(job.arrived, 'in the way'), { recursive: true });
+  };
+  expect(await codeOf(job.run({ report }))).toBe('is-directory');
+  expect((await listTransfers(job.scene.stateHome))[0]).toMatchObject({ state: 'agreed', bytesDone: SIZE });
+  rmSync(job.arrived, { recursive: true });
+  await job.scene.kill();
+  const summary = await job.run({ retryForMs: 0 });
+  expect(summary).toMatchObject({ bytesMoved: 0, bytesResumed: SIZE, excluded: 0 });
+  expect(digestOf(job.arrived)).toBe(digestOf(job.file));
+  expect(readdirSync(path.dirname(job.arrived)).toSorted()).toEqual(['arrived', 'file']);
+  expect(await listTransfers(job.scene.stateHome)).toEqual([]);
+});

@@ -1,0 +1,118 @@
+import { expect, test } from 'vitest';
+import { CairnError } from '../../src/base/errors.ts';
+import type { TransferEvent } from '../../src/client/events.ts';
+import { createRetrier } from '../../src/client/retry.ts';
+import { codeOf } from './support/scene.ts';
+
+/** Half a jitter, and everything that is told. */
+function retrier(changes: { retryForMs?: number; signal?: AbortSignal } = {}) {
+  const events: TransferEvent[] = [];
+  const made = createRetrier({
+    retryForMs: 10_000,
+    signal: new AbortController().signal,
+    report: (event) => void events.push(event),
+    random: () => 0.01,
+    ...changes,
+  });
+  return { ...made, made, events };
+}
+
+const network = new CairnError('network', 'away');
+
+test('an operation is tried until it succeeds, and retries are counted', async () => {
+  const { made } = retrier();
+  const seen: number[] = [];
+  const result = await made.run(async (attempt) => {
+    seen.push(attempt);
+    if (attempt < 3) throw network;
+    return 'done';
+  });
+  expect(result).toBe('done');
+  expect(seen).toEqual([0, 1, 2, 3]);
+  expect(made.retries).toBe(3);
+});
+
+test.each(['not-found', 'session-fenced', 'digest-mismatch', 'storage-full'] as const)(
+  '%s is never tried again',
+  async (code) => {
+    const { made } = retrier();
+    let tries = 0;
+    const running = made.run(async () => {
+      tries += 1;
+      throw new CairnError(code, 'no');
+    });
+    expect(await codeOf(running)).toBe(code);
+    expect(tries).toBe(1);
+  },
+);
+
+test('an error that is no CairnError is a bug and passes at once', async () => {
+  const { made } = retrier();
+  await expect(made.run(async () => Promise.reject(new TypeError('bug')))).rejects.toThrow(TypeError);
+});
+
+test('a session is resumed before the next try', async () => {
+  const { made } = retrier();
+  const done: string[] = [];
+  await made.run(
+    async (attempt) => {
+      done.push('try');
+      if (attempt === 0) throw new CairnError('session-suspended', 'resume');
+    },
+    { recover: async () => void done.push('resume') },
+  );
+  expect(done).toEqual(['try', 'resume', 'try']);
+});
+
+test('it gives up after so long without progress, with an error that means network', async () => {
+  const { made, events } = retrier({ retryForMs: 60 });
+  const start = performance.now();
+  expect(await codeOf(made.run(async () => Promise.reject(network)))).toBe('network');
+  expect(performance.now() - start).toBeLessThan(2000);
+  expect(events).toHaveLength(1);
+  expect(events[0]).toMatchObject({ type: 'waiting', code: 'network' });
+});
+
+test('progress anywhere starts the time anew', async () => {
+  const { made } = retrier({ retryForMs: 40 });
+  let tries = 0;
+  const start = performance.now();
+  await made.run(async () => {
+    tries += 1;
+    made.progressed();
+    if (performance.now() - start < 120) throw network;
+  });
+  expect(tries).toBeGreaterThan(2);
+});
+
+test('a chunk with a wrong digest is tried five times', async () => {
+  const { made } = retrier();
+  let tries = 0;
+  const running = made.run(async () => {
+    tries += 1;
+    made.progressed();
+    throw new CairnError('chunk-digest-mismatch', 'wrong');
+  });
+  expect(await codeOf(running)).toBe('chunk-digest-mismatch');
+  expect(tries).toBe(5);
+});
+
+test('Retry-After is honoured, within the time that is left', async () => {
+  const { made, events } = retrier({ retryForMs: 80 });
+  const busy = new CairnError('server-busy', 'busy', { details: { retryAfterMs: 3_600_000 } });
+  expect(await codeOf(made.run(async () => Promise.reject(busy)))).toBe('server-busy');
+  const [event] = events;
+  expect(event).toMatchObject({ type: 'waiting' });
+  expect(event?.type === 'waiting' && event.delayMs).toBeLessThanOrEqual(80);
+});
+
+test('an aborted signal ends a wait at once, with its reason', async () => {
+  const controller = new AbortController();
+  const { made } = retrier({ signal: controller.signal });
+  const busy = new CairnError('server-busy', 'busy', { details: { retryAfterMs: 5000 } });
+  const running = codeOf(made.run(async () => Promise.reject(busy)));
+  setTimeout(() => controller.abort(new CairnError('interrupted', 'stop')), 20);
+  const start = performance.now();
+  expect(await running).toBe('interrupted');
+  expect(performance.now() - start).toBeLessThan(1000);
+});

@@ -1,0 +1,43 @@
+import { expect, test } from 'vitest';
+import { wireBody } from '../../src/client/wire-body.ts';
+
+test('small pieces are copied before their buffer is used again, large ones pass as they are', async () => {
+  const shared = Buffer.alloc(100_000);
+  async function* source(): AsyncGenerator<Uint8Array> {
+    for (const [value, length] of [
+      [1, 1000],
+      [2, 30_000],
+      [3, 100_000],
+      [4, 60_000],
+      [5, 10],
+    ] as const) {
+      shared.fill(value, 0, length);
+      yield shared.subarray(0, length);
+    }
+  }
+  let payload = 0;
+  const got: number[] = [];
+  const sizes: number[] = [];
+  for await (const piece of wireBody(source(), 191_002, (bytes) => (payload += bytes))) {
+    sizes.push(piece.byteLength);
+    for (const byte of piece) got.push(byte);
+  }
+  expect(sizes).toEqual([31_000, 100_000, 60_010]);
+  const counts = [1, 2, 3, 4, 5].map((value) => got.filter((byte) => byte === value).length);
+  expect(counts).toEqual([1000, 30_000, 100_000, 60_000, 10]);
+  // The rest is the digest, which is no payload.
+  expect(payload).toBe(191_002);
+});
+
+test('payload counts only once the next piece is asked for', async () => {
+  async function* source(): AsyncGenerator<Uint8Array> {
+    yield Buffer.alloc(70_000);
+    yield Buffer.alloc(70_000);
+  }
+  const counted: number[] = [];
+  const body = wireBody(source(), 140_000, (bytes) => counted.push(bytes));
+  await body.next();
+  expect(counted).toEqual([]);
+  await body.next();
+  expect(counted).toEqual([70_000]);
+});

@@ -1,0 +1,28 @@
+/** What a test needs of its machine; where it is missing the test is skipped, and its name says why. */
+import { spawnSync } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import { onTestFinished } from 'vitest';
+
+/** Whether the tests may mount file systems. */
+export const canMount =
+  process.platform === 'linux' && process.getuid?.() === 0 && spawnSync('mount', ['--version']).status === 0;
+
+/**
+ * The words before a command that make it obey file permissions: none for an ordinary user; root gives up its right to
+ * pass them by. Undefined where neither is possible.
+ */
+export const obeyingPermissions: readonly string[] | undefined =
+  process.getuid?.() === 0 ? withoutCapabilities() : [];
+
+function withoutCapabilities(): readonly string[] | undefined {
+  const words = ['setpriv', '--bounding-set=-dac_override,-dac_read_search', '--'];
+  return spawnSync(words[0]!, [...words.slice(1), 'true']).status === 0 ? words : undefined;
+}
+
+/** Mounts a memory file system of a given size until the test ends. */
+export function mountTmpfs(directory: string, sizeBytes: number): void {
+  mkdirSync(directory, { recursive: true });
+  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${sizeBytes}`, 'tmpfs', directory]);
+  if (mounted.status !== 0) throw new Error(`mount failed: ${mounted.stderr.toString()}`);
+  onTestFinished(() => void spawnSync('umount', ['-l', directory]));
+}
