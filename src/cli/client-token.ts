@@ -1,0 +1,75 @@
+/** Where a client's access token comes from: `--token-file`, `CAIRN_TOKEN`, or a server of the same user here. */
+import { constants } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { CairnError, systemCodeOf } from '../base/errors.ts';
+import { printable } from '../base/safe-path.ts';
+import { findServer } from './server-registry.ts';
+import type { Environment } from './state-home.ts';
+import { shellWord } from './words/shell.ts';
+
+/** Where to look for a token. */
+export interface TokenSources {
+  readonly tokenFile: string | undefined;
+  readonly env: Environment;
+  readonly stateHome: string;
+  readonly url: URL;
+}
+
+const MAX_TOKEN_BYTES = 4096;
+/** Visible ASCII: anything else could break out of a header. */
+const TOKEN = /^[\u0021-\u007e]+$/;
+
+/**
+ * A provider that looks again each time, since tokens are rotated and servers restarted while a transfer runs.
+ * Undefined means that there is none: the server then says whether it wants one.
+ */
+export function tokenProvider(sources: TokenSources): () => Promise<string | undefined> {
+  const { tokenFile, env, stateHome, url } = sources;
+  if (tokenFile !== undefined) return () => readTokenFile(tokenFile);
+  const fromEnvironment = env['CAIRN_TOKEN']?.trim();
+  if (fromEnvironment !== undefined && fromEnvironment !== '') {
+    return async () => checkToken(fromEnvironment, 'CAIRN_TOKEN');
+  }
+  return async () => {
+    const server = await findServer(stateHome, url);
+    return server === undefined ? undefined : readTokenFile(server.tokenFile, process.getuid?.());
+  };
+}
+
+/**
+ * The token in a file that only its owner can read.
+ *
+ * @param owner user id that the file has to have; any, where undefined
+ * @throws CairnError `token-unreadable`, saying what to do
+ */
+export async function readTokenFile(path: string, owner?: number): Promise<string> {
+  const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((error: unknown) => {
+    throw unreadable(path, `it cannot be opened (${systemCodeOf(error) ?? String(error)})`, error);
+  });
+  try {
+    const stat = await handle.stat();
+    if (!stat.isFile()) throw unreadable(path, 'it is not a regular file; use CAIRN_TOKEN for anything else');
+    if ((stat.mode & 0o077) !== 0) {
+      throw unreadable(path, `other users may read it; run: chmod 600 ${shellWord(path)}`);
+    }
+    if (owner !== undefined && stat.uid !== owner) throw unreadable(path, 'it belongs to another user');
+    if (stat.size > MAX_TOKEN_BYTES) throw unreadable(path, 'it is too large to be a token');
+    return checkToken((await handle.readFile('utf8')).trim(), `"${path}"`);
+  } finally {
+    await handle.close();
+  }
+}
+
+function checkToken(token: string, where: string): string {
+  if (TOKEN.test(token)) return token;
+  const what = token === '' ? 'is empty' : 'holds something that is no token (one line, no blanks)';
+  throw new CairnError('token-unreadable', `${printable(where)} ${what}`);
+}
+
+function unreadable(path: string, why: string, cause?: unknown): CairnError {
+  return new CairnError(
+    'token-unreadable',
+    `the token file "${printable(path)}" is not used: ${why}`,
+    cause === undefined ? {} : { cause },
+  );
+}

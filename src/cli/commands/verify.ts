@@ -1,0 +1,82 @@
+/** `cairn verify`. */
+import { ERROR_TABLE, EXIT, type ExitCode } from '../../base/errors.ts';
+import { printable } from '../../base/safe-path.ts';
+import { absolutePath } from '../resume-command.ts';
+import { jsonLine } from '../screen/json-line.ts';
+import { formatBytes, formatEntries } from '../screen/wording.ts';
+import { runClient } from '../transfer-run.ts';
+import { settingsOf, wordsOf, type TransferWords } from '../transfer-settings.ts';
+import { looksLikeUrl, parseServerUrl } from '../words/server-url.ts';
+import { usage } from '../words/usage.ts';
+import { print } from '../output.ts';
+
+/** What a comparison found. */
+export interface Comparison {
+  readonly equal: number;
+  readonly differing: readonly { readonly path: string; readonly why: string }[];
+  readonly bytes: number;
+}
+
+const WHY: Readonly<Record<string, string>> = {
+  'content': 'the content differs',
+  'type': 'it is of another type',
+  'size': 'the size differs',
+  'link': 'the link points elsewhere',
+  'missing-local': 'it is missing here',
+  'missing-remote': 'it is missing on the server',
+  'mode': 'the mode differs',
+  'mtime': 'the modification time differs',
+  'unreadable': 'it cannot be read',
+};
+/** Worth a line, but the content is there. */
+const ATTRIBUTES = new Set(['mode', 'mtime']);
+
+/** Re-reads both sides and says what differs. */
+export async function runVerify(local: string, word: string, words: TransferWords): Promise<ExitCode> {
+  const settings = settingsOf(words);
+  const example = 'cairn verify ~/photos http://127.0.0.1:7070/photos';
+  if (looksLikeUrl(local)) throw usage('verify takes the local path first, then the URL', example);
+  const url = parseServerUrl(word);
+  const command = ['cairn', 'verify', ...wordsOf(settings), absolutePath(local), url.href];
+  const { verify } = await import('../../client/verify.ts');
+  const { result } = await runClient({ url, settings, resumeCommand: command }, [], (options) =>
+    verify(local, options),
+  );
+  const exitCode = exitCodeOf(result);
+  const lines = settings.json ? jsonLinesOf(result, exitCode) : textLinesOf(result);
+  if (settings.json || !settings.quiet) print(lines.join(''));
+  return exitCode;
+}
+
+/** Mode and modification time alone do not make two trees differ. */
+export function exitCodeOf({ differing }: Comparison): ExitCode {
+  return differing.some(({ why }) => !ATTRIBUTES.has(why))
+    ? ERROR_TABLE['verify-failed'].exitCode
+    : EXIT.done;
+}
+
+/** Entries that differ; one may do so in more than one way. */
+function countOf(differing: Comparison['differing']): number {
+  return new Set(differing.map(({ path }) => path)).size;
+}
+
+/** The result for people. */
+export function textLinesOf(comparison: Comparison): string[] {
+  const { equal, differing, bytes } = comparison;
+  const last = differing.length === 0 ? 'all equal' : `${formatEntries(countOf(differing))} differing`;
+  return [
+    ...differing.map(
+      ({ path, why }) => `differs: ${printable(path === '' ? '.' : path)}: ${WHY[why] ?? printable(why)}\n`,
+    ),
+    `${formatEntries(equal)} equal, ${formatBytes(bytes)} compared: ${last}\n`,
+  ];
+}
+
+/** The result for scripts. */
+export function jsonLinesOf({ equal, differing, bytes }: Comparison, exitCode: ExitCode): string[] {
+  const code = exitCode === EXIT.done ? 'ok' : 'verify-failed';
+  return [
+    ...differing.map(({ path, why }) => jsonLine({ type: 'difference', path, why })),
+    jsonLine({ type: 'summary', equal, differing: countOf(differing), bytes, code, exitCode }),
+  ];
+}

@@ -1,0 +1,42 @@
+/** SIGINT and SIGTERM: the first one asks for a checkpoint, the second one ends the process. */
+import { CairnError, EXIT, type ErrorCode } from '../base/errors.ts';
+
+/** The signals that end cairn in order, what they are called, and the exit code of a process that one ended. */
+const SIGNALS = {
+  SIGINT: { code: 'interrupted', exitCode: EXIT.interrupted },
+  SIGTERM: { code: 'terminated', exitCode: EXIT.terminated },
+} as const satisfies Partial<Record<NodeJS.Signals, { code: ErrorCode; exitCode: number }>>;
+
+type EndingSignal = keyof typeof SIGNALS;
+
+const NAMES = Object.keys(SIGNALS) as EndingSignal[];
+
+/** Watches the signals until it is disposed of. */
+export interface Interruption {
+  /** Aborted by the first signal; its reason is a CairnError `interrupted` or `terminated`. */
+  readonly signal: AbortSignal;
+  /** Gives the signals back to the system. */
+  dispose(): void;
+}
+
+/**
+ * Starts to watch. SIGHUP is left alone: nohup(1) has it ignored, and a handler would undo that.
+ *
+ * @param announce told once, at the first signal, in a turn of the event loop of its own
+ */
+export function watchSignals(announce: (name: EndingSignal) => void): Interruption {
+  const controller = new AbortController();
+  const handler = (name: NodeJS.Signals): void => {
+    const { code, exitCode } = SIGNALS[name as EndingSignal];
+    if (controller.signal.aborted) process.exit(exitCode);
+    announce(name as EndingSignal);
+    controller.abort(new CairnError(code, code === 'interrupted' ? 'interrupted' : 'terminated'));
+  };
+  for (const name of NAMES) process.on(name, handler);
+  return {
+    signal: controller.signal,
+    dispose: () => {
+      for (const name of NAMES) process.off(name, handler);
+    },
+  };
+}

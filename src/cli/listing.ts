@@ -1,0 +1,59 @@
+/** Entries as `ls -l` shows them, and as objects for scripts. */
+import { printable } from '../base/safe-path.ts';
+import type { Entry, EntryType } from '../manifest/entry.ts';
+
+const TYPE_LETTERS: Readonly<Record<EntryType, string>> = {
+  file: '-',
+  directory: 'd',
+  symlink: 'l',
+  stream: '-',
+};
+const NS_PER_MS = 1_000_000n;
+/** What a Date can hold, in milliseconds. */
+const MAX_DATE_MS = 8.64e15;
+
+/** `-rw-r--r--`; setuid, setgid and sticky as `ls` writes them. */
+export function modeText(type: EntryType, mode: number): string {
+  if (type === 'symlink') return 'lrwxrwxrwx';
+  const triple = (shift: number, special: boolean, letter: string): string => {
+    const bits = mode >> shift;
+    const executable = (bits & 1) !== 0;
+    const last = special ? (executable ? letter : letter.toUpperCase()) : executable ? 'x' : '-';
+    return `${bits & 4 ? 'r' : '-'}${bits & 2 ? 'w' : '-'}${last}`;
+  };
+  const [setuid, setgid, sticky] = [0o4000, 0o2000, 0o1000].map((bit) => (mode & bit) !== 0);
+  const owner = triple(6, setuid ?? false, 's');
+  return TYPE_LETTERS[type] + owner + triple(3, setgid ?? false, 's') + triple(0, sticky ?? false, 't');
+}
+
+/** `2025-11-23 05:27:11` in the local time zone. */
+export function timeText(mtimeNs: bigint): string {
+  const ms = Number(mtimeNs / NS_PER_MS);
+  if (Math.abs(ms) > MAX_DATE_MS) return '?'.padEnd(19);
+  const date = new Date(ms);
+  const two = (value: number): string => String(value).padStart(2, '0');
+  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+  return `${day} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
+}
+
+/** One line of a listing; `ownName` stands for what the URL itself names. */
+export function entryLine(entry: Entry, ownName: string): string {
+  const isOwn = entry.path === '';
+  const name = isOwn ? (entry.type === 'directory' ? '.' : printable(ownName)) : printable(entry.path);
+  const target = entry.type === 'symlink' ? ` -> ${printable(entry.linkTarget)}` : '';
+  const size = String(entry.sizeBytes).padStart(13);
+  return `${modeText(entry.type, entry.mode)} ${size} ${timeText(entry.mtimeNs)} ${name}${target}`;
+}
+
+/** One line of `ls --json`; `mode` is octal, `mtimeNs` a string since it does not fit a JSON number. */
+export function entryObject(entry: Entry): Record<string, unknown> {
+  return {
+    type: 'entry',
+    path: entry.path,
+    kind: entry.type,
+    sizeBytes: entry.sizeBytes,
+    mode: entry.mode.toString(8).padStart(4, '0'),
+    mtimeNs: String(entry.mtimeNs),
+    ...(entry.type === 'symlink' ? { linkTarget: entry.linkTarget } : {}),
+  };
+}

@@ -1,0 +1,164 @@
+/** The commands, options and help of the command line. Each command's code is loaded when it runs. */
+import { Command } from 'commander';
+import type { ExitCode } from '../base/errors.ts';
+import * as help from './help.ts';
+import { VERSION } from './version.ts';
+
+/** Told the exit code of the command that ran. */
+type Done = (exitCode: ExitCode) => void;
+
+/**
+ * The command line. Parsing throws commander's error for what it does not know, after it has said so on stderr, and
+ * CairnError for what the commands throw.
+ */
+export function createProgram(done: Done): Command {
+  const program = new Command('cairn')
+    .description('Moves files and directory trees to and from a server, and never loses its place.')
+    .version(VERSION, '--version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand('help [command]', 'print the help of a command')
+    .showSuggestionAfterError()
+    .exitOverride()
+    .addHelpText('after', help.MAIN_HELP);
+  addServe(program, done);
+  addPush(program, done);
+  addPull(program, done);
+  addLs(program, done);
+  addVerify(program, done);
+  addTransfers(program, done);
+  addDemo(program, done);
+  return program;
+}
+
+function addServe(program: Command, done: Done): void {
+  program
+    .command('serve')
+    .description('serve a directory')
+    // Not commander's required option: the plan's own error has an example.
+    .option('--root <dir>', 'the directory to serve (required)')
+    .option('--listen <host:port>', 'where to listen (default: 127.0.0.1:7070; port 0: any free one)')
+    .option(
+      '--state <dir>',
+      'where sessions and tokens are kept (default: ROOT/.cairn, which is never served)',
+    )
+    .option(
+      '--session-lease <duration>',
+      'how long an unfinished transfer that nobody touches is kept (default: 7d)',
+    )
+    .option('--insecure-listen', 'listen beyond this machine without TLS')
+    .option('--log-level <level>', 'error, warn, info, debug or silent (default: info; warn on a terminal)')
+    .option('--json', 'print {"type":"listening",…} on stdout once connections are accepted')
+    .addHelpText('after', help.SERVE_HELP)
+    .action(async (options) => done(await (await import('./commands/serve.ts')).runServe(options)));
+}
+
+function addTransferOptions(command: Command): Command {
+  return addClientOptions(command, '5m')
+    .option('--parallel <n>', 'chunks on their way at a time, 1 to 64 (default: 4)')
+    .option('--chunk-size <size>', 'bytes of a chunk, 64K to 64M (default: 8M; 4M for a pipe)')
+    .option('--checksum', 'compare contents instead of size and modification time')
+    .option('--digest <name>', 'xxh64 (default, finds accidents) or sha256 (where a party is not trusted)')
+    .option('--dry-run', 'say what would be moved, and move nothing');
+}
+
+function addClientOptions(command: Command, retryFor: string): Command {
+  return command
+    .option('--token-file <file>', 'file with the access token, readable only by you')
+    .option('--retry-for <duration>', `how long to wait for a server that is away (default: ${retryFor})`)
+    .option('--json', 'one JSON object per line on stdout')
+    .option('-q, --quiet', 'say nothing but errors and what was left out')
+    .option('--no-progress', 'no progress, only the result');
+}
+
+function addPush(program: Command, done: Done): void {
+  addTransferOptions(program.command('push'))
+    .description('send files, trees, standard input or the output of a command')
+    .usage('[options] SOURCE... URL\n       cairn push [options] --from-command URL -- COMMAND [ARG...]')
+    .argument('[words...]', 'SOURCE: file, directory, or - for standard input')
+    .option('--from-command', 'run the command after -- and send its output')
+    .addHelpText('after', help.PUSH_HELP)
+    .action(async (words, options) =>
+      done(await (await import('./commands/push.ts')).runPush(words, options)),
+    );
+}
+
+function addPull(program: Command, done: Done): void {
+  addTransferOptions(program.command('pull'))
+    .description('fetch a file or a tree')
+    .usage('[options] URL DEST')
+    .argument('[words...]', 'DEST: file, directory, or - for standard output')
+    .addHelpText('after', help.PULL_HELP)
+    .action(async (words, options) =>
+      done(await (await import('./commands/pull.ts')).runPull(words, options)),
+    );
+}
+
+function addLs(program: Command, done: Done): void {
+  addClientOptions(program.command('ls'), '10s')
+    .description('list what is on a server')
+    .argument('<url>')
+    .option('-R, --recursive', 'everything below, too')
+    .addHelpText('after', help.LS_HELP)
+    .action(async (url, options) => done(await (await import('./commands/ls.ts')).runLs(url, options)));
+}
+
+function addVerify(program: Command, done: Done): void {
+  addClientOptions(program.command('verify'), '5m')
+    .description('read both sides again and compare them')
+    .argument('<local>')
+    .argument('<url>')
+    .addHelpText('after', help.VERIFY_HELP)
+    .action(async (local, url, options) =>
+      done(await (await import('./commands/verify.ts')).runVerify(local, url, options)),
+    );
+}
+
+function addTransfers(program: Command, done: Done): void {
+  const transfers = program
+    .command('transfers')
+    .description("this machine's unfinished transfers")
+    .addHelpText('after', help.TRANSFERS_HELP);
+  transfers
+    .command('list', { isDefault: true })
+    .description('list them')
+    .option('--json', 'one JSON object per line')
+    .action(async (options) =>
+      done(await (await import('./commands/transfers.ts')).runTransfersList(options)),
+    );
+  transfers
+    .command('show')
+    .description('everything about one')
+    .argument('<id>')
+    .option('--json', 'as a JSON object')
+    .action(async (id, options) =>
+      done(await (await import('./commands/transfers.ts')).runTransfersShow(id, options)),
+    );
+  transfers
+    .command('resume')
+    .description('go on with everything that is unfinished')
+    .option('--json', 'one JSON object per line')
+    .option('-q, --quiet', 'say nothing but errors')
+    .action(async (options) =>
+      done(await (await import('./commands/transfers.ts')).runTransfersResume(options)),
+    );
+  transfers
+    .command('rm')
+    .description('forget some: running their commands again starts over')
+    .argument('[ids...]')
+    .option('--all', 'every one that is not running')
+    .option('--abort', 'also free at once what the server holds of it; otherwise its lease does, in time')
+    .option('--token-file <file>', 'file with the access token, for --abort')
+    .option('--json', 'one JSON object per line')
+    .action(async (ids, options) =>
+      done(await (await import('./commands/transfers.ts')).runTransfersRm(ids, options)),
+    );
+}
+
+function addDemo(program: Command, done: Done): void {
+  program
+    .command('demo')
+    .description('the quick start: a transfer with cuts and kills, and the proof that nothing was lost')
+    .argument('[path]', 'a file or directory of yours; it is only read')
+    .addHelpText('after', help.DEMO_HELP)
+    .action(async (path) => done(await (await import('./commands/demo.ts')).runDemo(path)));
+}

@@ -1,0 +1,74 @@
+/** Runs the resume command of every unfinished transfer, one after the other, each in a process of its own. */
+import { spawn } from 'node:child_process';
+import { EXIT, type ExitCode } from '../base/errors.ts';
+import { printable } from '../base/safe-path.ts';
+import type { TransferInfo } from '../client/transfers.ts';
+import { watchSignals } from './interruption.ts';
+import { shownCommand } from './resume-command.ts';
+import { jsonLine } from './screen/json-line.ts';
+import { print } from './output.ts';
+
+/** How the processes show what they do. */
+export interface ResumeWishes {
+  readonly json: boolean;
+  readonly quiet: boolean;
+}
+
+const EXIT_CODES = new Set<number>(Object.values(EXIT));
+
+/** Resumes what is unfinished and not running; answers the worst exit code. */
+export async function resumeAll(transfers: readonly TransferInfo[], wishes: ResumeWishes): Promise<ExitCode> {
+  const say = (line: string): void => {
+    if (!wishes.quiet) process.stderr.write(`${line}\n`);
+  };
+  const exitCodes: ExitCode[] = [];
+  for (const info of transfers) {
+    if (info.locked) {
+      say(`cairn: already running: ${printable(info.url)}`);
+      continue;
+    }
+    say(`cairn: ${shownCommand(info.resumeCommand)}`);
+    // oxlint-disable-next-line no-await-in-loop -- one after the other, or they would share the link
+    const exitCode = await runAgain(info.resumeCommand, wishes);
+    exitCodes.push(exitCode);
+    if (exitCode === EXIT.interrupted || exitCode === EXIT.terminated) break;
+  }
+  if (exitCodes.length === 0) say('cairn: nothing to resume');
+  const exitCode = worstOf(exitCodes);
+  if (wishes.json) {
+    const code = exitCode === EXIT.done ? 'ok' : exitCode === EXIT.partial ? 'partial' : 'failed';
+    print(jsonLine({ type: 'summary', transfers: exitCodes.length, code, exitCode }));
+  }
+  return exitCode;
+}
+
+/** Partial is the mildest failure; beyond it, the larger number wins. */
+export function worstOf(exitCodes: readonly ExitCode[]): ExitCode {
+  const rank = (exitCode: ExitCode): number => (exitCode === EXIT.partial ? 0.5 : exitCode);
+  return exitCodes.reduce<ExitCode>((worst, next) => (rank(next) > rank(worst) ? next : worst), EXIT.done);
+}
+
+/** The arguments for the stored command, with this run's way of showing it. */
+export function argumentsOf(command: readonly string[], wishes: ResumeWishes): string[] {
+  const [, subcommand = '', ...rest] = command;
+  return [subcommand, ...(wishes.json ? ['--json'] : []), ...(wishes.quiet ? ['--quiet'] : []), ...rest];
+}
+
+async function runAgain(command: readonly string[], wishes: ResumeWishes): Promise<ExitCode> {
+  const script = process.argv[1] ?? '';
+  const child = spawn(process.execPath, [script, ...argumentsOf(command, wishes)], { stdio: 'inherit' });
+  // A terminal sends its signals to the child too; a second one would end it at once, so only kill(1)'s is passed on.
+  const interruption = watchSignals((name) => {
+    if (name === 'SIGTERM') child.kill(name);
+  });
+  try {
+    return await new Promise<ExitCode>((done, fail) => {
+      child.once('error', fail);
+      child.once('close', (status) => {
+        done(status !== null && EXIT_CODES.has(status) ? (status as ExitCode) : EXIT.bug);
+      });
+    });
+  } finally {
+    interruption.dispose();
+  }
+}

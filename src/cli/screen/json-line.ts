@@ -1,0 +1,13 @@
+/** One JSON object on one line, for scripts. */
+
+/** Characters that JSON may hold raw but a terminal must not see: they move the cursor or reorder the text. */
+const HOSTILE = /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
+
+/** The text of `value` with its newline; what a terminal could choke on is escaped, so nothing is lost. */
+export function jsonLine(value: Readonly<Record<string, unknown>>): string {
+  const text = JSON.stringify(value).replaceAll(
+    HOSTILE,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+  return `${text}\n`;
+}

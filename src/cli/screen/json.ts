@@ -1,0 +1,73 @@
+/** `--json`: one object per line on stdout; `progress`, `warning`, and a last `summary`. */
+import type { ExitCode } from '../../base/errors.ts';
+import type { TransferSummary } from '../../client/events.ts';
+import { jsonLine } from './json-line.ts';
+import { noticeLine } from './lines.ts';
+import type { Screen } from './screen.ts';
+import { createTally, type Progress } from './tally.ts';
+
+const PROGRESS_EVERY_MS = 500;
+
+/** A screen of JSON lines; what has no place among them goes to `say`. */
+export function createJsonScreen(options: {
+  write: (text: string) => void;
+  say: (line: string) => void;
+  showsProgress: boolean;
+  now?: () => number;
+}): Screen {
+  const { write, say, showsProgress, now = () => performance.now() } = options;
+  const tally = createTally(now);
+  let nextAt = now();
+  return {
+    report: (event) => {
+      tally.add(event);
+      if (event.type === 'warning') {
+        const { code, path, message } = event;
+        write(jsonLine({ type: 'warning', code, path, message }));
+      } else if (event.type === 'notice') {
+        if (showsProgress) say(noticeLine(event));
+      } else if (showsProgress && now() >= nextAt) {
+        nextAt = now() + PROGRESS_EVERY_MS;
+        write(jsonLine(progressObject(tally.now())));
+      }
+    },
+    say,
+    stop: () => undefined,
+    summarize: (summary, exitCode) => write(jsonLine(summaryObject(summary, exitCode))),
+  };
+}
+
+function progressObject(progress: Progress): Record<string, unknown> {
+  const { phase, entries, bytesTotal, bytesDone, bytesResumed, bytesSkipped, waiting, publishing } = progress;
+  return {
+    type: 'progress',
+    phase: phase ?? null,
+    entries,
+    bytesDone,
+    bytesTotal: bytesTotal ?? null,
+    bytesResumed,
+    bytesSkipped,
+    bytesPerSecond: Math.round(progress.bytesPerSecond),
+    etaMs: progress.etaMs === undefined ? null : Math.round(progress.etaMs),
+    ...(waiting === undefined
+      ? {}
+      : { waiting: { code: waiting.code, message: waiting.message, delayMs: Math.round(waiting.delayMs) } }),
+    ...(publishing === undefined ? {} : { publishing }),
+  };
+}
+
+/** The last line of a transfer. */
+export function summaryObject(summary: TransferSummary, exitCode: ExitCode): Record<string, unknown> {
+  const { direction, entries, bytesTotal, bytesMoved, ...rest } = summary;
+  const moved = direction === 'push' ? { bytesSent: bytesMoved } : { bytesReceived: bytesMoved };
+  return {
+    type: 'summary',
+    direction,
+    entries,
+    bytesTotal,
+    ...moved,
+    ...rest,
+    code: summary.excluded > 0 ? 'partial' : 'ok',
+    exitCode,
+  };
+}

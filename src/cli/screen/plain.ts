@@ -1,0 +1,73 @@
+/** Progress off a terminal: a line for each phase, one every few seconds, and what happened. */
+import type { Phase, TransferEvent } from '../../client/events.ts';
+import { noticeLine, resumedLine, waitingLine, warningLine } from './lines.ts';
+import type { Screen } from './screen.ts';
+import { summaryLine } from './summary.ts';
+import { createTally, type Progress } from './tally.ts';
+import { formatBytes, formatDuration, formatEntries, formatRate } from './wording.ts';
+
+const LINE_EVERY_MS = 5000;
+
+const PHASE_WORDS: Readonly<Record<Phase, string>> = {
+  scanning: 'scanning',
+  comparing: 'comparing with what is there',
+  transferring: 'transferring',
+  committing: 'verifying and publishing',
+};
+
+/** A screen of plain lines. `now` gives milliseconds. */
+export function createPlainScreen(options: {
+  say: (line: string) => void;
+  showsProgress: boolean;
+  dryRun: boolean;
+  now?: () => number;
+}): Screen {
+  const { say, showsProgress, dryRun, now = () => performance.now() } = options;
+  const tally = createTally(now);
+  let nextLineAt = now() + LINE_EVERY_MS;
+  let nextWaitingAt = 0;
+  const onProgress = (event: TransferEvent): void => {
+    if (event.type === 'phase') say(phaseLine(event));
+    if (event.type === 'resumed') say(resumedLine(event));
+    if (event.type === 'waiting' && now() >= nextWaitingAt) {
+      // Every connection waits, so each try would be told once for each of them.
+      nextWaitingAt = now() + LINE_EVERY_MS;
+      say(waitingLine(event));
+    }
+    if (event.type === 'resumed' || event.type === 'bytes') nextWaitingAt = 0;
+    if (now() < nextLineAt) return;
+    nextLineAt = now() + LINE_EVERY_MS;
+    const line = progressLine(tally.now());
+    if (line !== undefined) say(line);
+  };
+  return {
+    report: (event) => {
+      tally.add(event);
+      if (event.type === 'warning') say(warningLine(event));
+      else if (event.type === 'notice') say(noticeLine(event));
+      else if (showsProgress) onProgress(event);
+    },
+    say,
+    stop: () => undefined,
+    summarize: (summary) => say(`cairn: ${summaryLine(summary, { dryRun })}`),
+  };
+}
+
+function phaseLine(event: Extract<TransferEvent, { type: 'phase' }>): string {
+  const entries = event.entries === undefined ? '' : ` ${formatEntries(event.entries)}`;
+  return `cairn: ${PHASE_WORDS[event.phase]}${entries}`;
+}
+
+/** `cairn: 12.0 MiB of 210 MiB (5%), 8.10 MiB/s, 24.4 s left`; undefined while there is nothing to tell. */
+export function progressLine(progress: Progress): string | undefined {
+  const { bytesTotal, bytesDone, bytesPerSecond, etaMs, publishing, waiting } = progress;
+  if (publishing !== undefined) {
+    return `cairn: published ${publishing.entriesDone} of ${formatEntries(publishing.entriesTotal)}`;
+  }
+  if (bytesTotal === undefined || waiting !== undefined) return undefined;
+  const rate = bytesPerSecond > 0 ? `, ${formatRate(bytesPerSecond)}` : '';
+  if (bytesTotal === null) return `cairn: ${formatBytes(bytesDone)}${rate}`;
+  const percent = bytesTotal === 0 ? 100 : Math.floor((bytesDone * 100) / bytesTotal);
+  const left = etaMs === undefined ? '' : `, ${formatDuration(etaMs)} left`;
+  return `cairn: ${formatBytes(bytesDone)} of ${formatBytes(bytesTotal)} (${percent}%)${rate}${left}`;
+}

@@ -1,0 +1,54 @@
+/** What a transfer is drawn on. Renderers are swapped, never asked. */
+import type { Report, TransferSummary } from '../../client/events.ts';
+import type { ExitCode } from '../../base/errors.ts';
+
+/** Draws the events of one transfer. */
+export interface Screen {
+  /** Takes every event. */
+  readonly report: Report;
+  /** Shows a line of its own, whatever else is drawn. */
+  say(line: string): void;
+  /** Ends drawing and leaves the terminal as it was; may be called more than once. */
+  stop(): void;
+  /** Shows the result, after `stop`. */
+  summarize(summary: TransferSummary, exitCode: ExitCode): void;
+}
+
+/** How the user wants to see a transfer. */
+export interface ScreenWishes {
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly progress: boolean;
+  readonly dryRun: boolean;
+}
+
+/** Where a screen writes. */
+export interface Outputs {
+  /** Writes to standard output. */
+  readonly print: (text: string) => void;
+  readonly stderr: NodeJS.WriteStream;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/** The screen for these wishes; loads only the renderer that it takes. */
+export async function openScreen(wishes: ScreenWishes, outputs: Outputs): Promise<Screen> {
+  const { print, stderr, env } = outputs;
+  const toStderr = (line: string): void => void stderr.write(`${line}\n`);
+  if (wishes.json) {
+    const { createJsonScreen } = await import('./json.ts');
+    const showsProgress = wishes.progress && !wishes.quiet;
+    return createJsonScreen({ write: print, say: toStderr, showsProgress });
+  }
+  if (wishes.quiet) {
+    const { createQuietScreen } = await import('./quiet.ts');
+    return createQuietScreen(toStderr);
+  }
+  // Off a terminal cli-progress prints wrong bars, even when told not to print any.
+  if (wishes.progress && stderr.isTTY && env['TERM'] !== 'dumb') {
+    const { createBarScreen } = await import('./bars.ts');
+    const hasColor = (env['NO_COLOR'] ?? '') === '';
+    return createBarScreen({ stream: stderr, hasColor, dryRun: wishes.dryRun });
+  }
+  const { createPlainScreen } = await import('./plain.ts');
+  return createPlainScreen({ say: toStderr, showsProgress: wishes.progress, dryRun: wishes.dryRun });
+}

@@ -1,0 +1,79 @@
+/** The words of `serve` → a plan. Pure. */
+import { join, relative, resolve, sep } from 'node:path';
+import { CairnError } from '../base/errors.ts';
+import { printable, RESERVED_NAME } from '../base/safe-path.ts';
+import { parseChoice } from './words/count.ts';
+import { parseDuration } from './words/duration.ts';
+import { isLoopbackHost, parseListenAddress, type ListenAddress } from './words/listen-address.ts';
+import { usage } from './words/usage.ts';
+
+/** The options as commander hands them over. */
+export interface ServeWords {
+  readonly root?: string;
+  readonly listen?: string;
+  readonly state?: string;
+  readonly sessionLease?: string;
+  readonly insecureListen?: boolean;
+  readonly json?: boolean;
+  readonly logLevel?: string;
+}
+
+const LOG_LEVELS = ['error', 'warn', 'info', 'debug', 'silent'] as const;
+
+/** What `cairn serve` was told to do. Paths are absolute. */
+export interface ServePlan {
+  readonly root: string;
+  readonly state: string;
+  readonly listen: ListenAddress;
+  /** Undefined: the server's default. */
+  readonly leaseMs: number | undefined;
+  readonly json: boolean;
+  readonly logLevel: (typeof LOG_LEVELS)[number] | undefined;
+}
+
+const DEFAULT_LISTEN = '127.0.0.1:7070';
+const DAY_MS = 86_400_000;
+const LEASE_RANGE_MS = { minMs: 1000, maxMs: 365 * DAY_MS };
+
+/** Validates the options. @throws CairnError `usage`, `insecure-listen`, `config-invalid` */
+export function planServe(words: ServeWords): ServePlan {
+  const { sessionLease, logLevel } = words;
+  if (words.root === undefined || words.root === '') {
+    throw usage('serve needs --root, the directory to serve', 'cairn serve --root /srv/files');
+  }
+  const root = resolve(words.root);
+  const listen = parseListenAddress('--listen', words.listen ?? DEFAULT_LISTEN);
+  if (!isLoopbackHost(listen.host) && words.insecureListen !== true) throw insecure(listen);
+  return {
+    root,
+    state: stateOf(root, words.state),
+    listen,
+    leaseMs:
+      sessionLease === undefined ? undefined : parseDuration('--session-lease', sessionLease, LEASE_RANGE_MS),
+    json: words.json ?? false,
+    logLevel: logLevel === undefined ? undefined : parseChoice('--log-level', logLevel, LOG_LEVELS),
+  };
+}
+
+/** The state has the server's token: inside the root only the reserved directory is never served. */
+function stateOf(root: string, word: string | undefined): string {
+  const reserved = join(root, RESERVED_NAME);
+  if (word === undefined) return reserved;
+  const state = resolve(word);
+  const [first] = relative(root, state).split(sep);
+  if (first === '..' || first === RESERVED_NAME) return state;
+  throw new CairnError(
+    'config-invalid',
+    `--state "${printable(state)}" lies inside the root, where it would be served; ` +
+      `leave it out (then it is "${printable(reserved)}") or choose a directory outside of the root`,
+  );
+}
+
+function insecure({ host, port }: ListenAddress): CairnError {
+  return new CairnError(
+    'insecure-listen',
+    `--listen ${printable(host)} is reachable from other machines, and this server speaks no TLS: tokens and files ` +
+      `could be read on the way. Listen on 127.0.0.1:${port} behind a reverse proxy that speaks TLS (nginx, Caddy), or ` +
+      'say --insecure-listen where the network itself is trusted',
+  );
+}

@@ -1,0 +1,44 @@
+/** Where this user's checkpoints and server registrations live on this machine. */
+import { chmod, lstat } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { isAbsolute, join, resolve } from 'node:path';
+import { makePrivateDirectory } from '../base/durable-files.ts';
+import { CairnError, storageError } from '../base/errors.ts';
+
+/** The variables of the environment that cairn reads. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** `CAIRN_STATE_HOME`, else `$XDG_STATE_HOME/cairn`, else `~/.local/state/cairn`. */
+export function stateHomeOf(env: Environment, home: string = homedir()): string {
+  const own = env['CAIRN_STATE_HOME'];
+  if (own !== undefined && own !== '') return resolve(own);
+  const xdg = env['XDG_STATE_HOME'];
+  // The XDG specification says that a relative path is to be ignored.
+  if (xdg !== undefined && isAbsolute(xdg)) return join(xdg, 'cairn');
+  return join(home, '.local', 'state', 'cairn');
+}
+
+/** Makes the directory at `path` for its owner only, also where it was there with wider permissions. */
+export async function ensurePrivateDirectory(path: string): Promise<string> {
+  await makePrivateDirectory(path);
+  try {
+    const { mode, uid } = await lstat(path);
+    if ((mode & 0o077) !== 0 && uid === process.getuid?.()) await chmod(path, 0o700);
+  } catch (error) {
+    throw storageError(error, `making "${path}" private`);
+  }
+  return path;
+}
+
+/** {@link stateHomeOf} this process, made if it is missing. @throws CairnError, storage codes */
+export async function openStateHome(env: Environment = process.env): Promise<string> {
+  const path = stateHomeOf(env);
+  try {
+    return await ensurePrivateDirectory(path);
+  } catch (error) {
+    const { code, message } = storageError(error, `making "${path}"`);
+    throw new CairnError(code, `${message}; set CAIRN_STATE_HOME to a directory where you can write`, {
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,89 @@
+/** Runs the client's part of a command: screen, signals, token; for push and pull also the result. */
+import { EXIT, type ExitCode } from '../base/errors.ts';
+import type { TransferSummary } from '../client/events.ts';
+import type { TransferOptions } from '../client/options.ts';
+import { tokenProvider } from './client-token.ts';
+import { watchSignals } from './interruption.ts';
+import { print } from './output.ts';
+import { shownCommand } from './resume-command.ts';
+import { openScreen, type Screen } from './screen/screen.ts';
+import { openStateHome } from './state-home.ts';
+import type { TransferSettings } from './transfer-settings.ts';
+import { isLoopbackHost } from './words/listen-address.ts';
+
+/** What has to be known to run something that talks to a server. */
+export interface ClientPlan {
+  readonly url: URL;
+  readonly settings: TransferSettings;
+  readonly resumeCommand: readonly string[];
+}
+
+/** What has to be known of a transfer to run it. */
+export interface TransferPlan extends ClientPlan {
+  /** What to do to go on after an interruption; the resume command, where undefined. */
+  readonly resumeAdvice?: string;
+}
+
+/** Runs a push or a pull, shows it and its result, and answers the exit code. */
+export async function runTransfer(
+  plan: TransferPlan,
+  work: (options: TransferOptions) => Promise<TransferSummary>,
+): Promise<ExitCode> {
+  const interruptionLines = [
+    'cairn: stopping: writing a checkpoint (once more to stop at once)',
+    plan.resumeAdvice ?? `cairn: to resume, run: ${shownCommand(plan.resumeCommand)}`,
+  ];
+  const { result: summary, screen } = await runClient(plan, interruptionLines, work);
+  const exitCode = summary.excluded > 0 ? EXIT.partial : EXIT.done;
+  screen.summarize(summary, exitCode);
+  return exitCode;
+}
+
+/** Runs `work` with a screen, which is stopped whatever happens, and with the signals watched. */
+export async function runClient<Result>(
+  plan: ClientPlan,
+  interruptionLines: readonly string[],
+  work: (options: TransferOptions) => Promise<Result>,
+): Promise<{ result: Result; screen: Screen }> {
+  const stateHome = await openStateHome();
+  const outputs = { print, stderr: process.stderr, env: process.env };
+  const screen = await openScreen(plan.settings, outputs);
+  const interruption = watchSignals(() => interruptionLines.forEach(screen.say));
+  try {
+    warnOfOpenLink(plan.url, screen);
+    const result = await work(optionsOf(plan, stateHome, screen, interruption.signal));
+    return { result, screen };
+  } finally {
+    interruption.dispose();
+    screen.stop();
+  }
+}
+
+function optionsOf(
+  { url, settings, resumeCommand }: ClientPlan,
+  stateHome: string,
+  screen: Screen,
+  signal: AbortSignal,
+): TransferOptions {
+  const { parallel, chunkSizeBytes, digest, retryForMs, checksum, dryRun, tokenFile } = settings;
+  return {
+    url,
+    token: tokenProvider({ tokenFile, env: process.env, stateHome, url }),
+    stateHome,
+    retryForMs,
+    signal,
+    report: screen.report,
+    resumeCommand,
+    checksum,
+    dryRun,
+    ...(parallel === undefined ? {} : { parallel }),
+    ...(chunkSizeBytes === undefined ? {} : { chunkSizeBytes }),
+    ...(digest === undefined ? {} : { digest }),
+  };
+}
+
+function warnOfOpenLink(url: URL, screen: Screen): void {
+  if (url.protocol === 'https:' || isLoopbackHost(url.hostname)) return;
+  const message = `${url.origin} is not encrypted: the token and the files can be read on the way`;
+  screen.report({ type: 'notice', message });
+}

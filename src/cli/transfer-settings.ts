@@ -1,0 +1,78 @@
+/** The options that push and pull share: words → validated settings → the words again, for resuming. */
+import { CHUNK_SIZE_RANGE } from '../manifest/manifest.ts';
+import type { DigestAlgorithm } from '../manifest/digest.ts';
+import { absolutePath } from './resume-command.ts';
+import { parseChoice, parseCount } from './words/count.ts';
+import { parseDuration } from './words/duration.ts';
+import { parseSize } from './words/size.ts';
+import { usage } from './words/usage.ts';
+
+/** The options as commander hands them over. */
+export interface TransferWords {
+  readonly parallel?: string;
+  readonly chunkSize?: string;
+  readonly retryFor?: string;
+  readonly checksum?: boolean;
+  readonly digest?: string;
+  readonly dryRun?: boolean;
+  readonly tokenFile?: string;
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+  /** False after `--no-progress`. */
+  readonly progress?: boolean;
+}
+
+/** The options, validated. What was not given stays undefined: the client has its own defaults. */
+export interface TransferSettings {
+  readonly parallel: number | undefined;
+  readonly chunkSizeBytes: number | undefined;
+  readonly retryForMs: number;
+  readonly checksum: boolean;
+  readonly digest: DigestAlgorithm | undefined;
+  readonly dryRun: boolean;
+  readonly tokenFile: string | undefined;
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly progress: boolean;
+}
+
+/** How long a client waits for a server that is away, without any progress. */
+export const DEFAULT_RETRY_FOR_MS = 5 * 60_000;
+
+const PARALLEL_RANGE = { min: 1, max: 64 } as const;
+const DIGESTS = ['xxh64', 'sha256'] as const satisfies readonly DigestAlgorithm[];
+
+/** Validates the options. @throws CairnError `usage` */
+export function settingsOf(words: TransferWords): TransferSettings {
+  const { parallel, chunkSize, retryFor, digest, tokenFile } = words;
+  if (tokenFile === '') throw usage('--token-file takes a path', '--token-file ~/.config/cairn/token');
+  return {
+    parallel: parallel === undefined ? undefined : parseCount('--parallel', parallel, PARALLEL_RANGE),
+    chunkSizeBytes:
+      chunkSize === undefined ? undefined : parseSize('--chunk-size', chunkSize, CHUNK_SIZE_RANGE),
+    retryForMs: retryFor === undefined ? DEFAULT_RETRY_FOR_MS : parseDuration('--retry-for', retryFor),
+    checksum: words.checksum ?? false,
+    digest: digest === undefined ? undefined : parseChoice('--digest', digest, DIGESTS),
+    dryRun: words.dryRun ?? false,
+    tokenFile: tokenFile === undefined ? undefined : absolutePath(tokenFile),
+    json: words.json ?? false,
+    quiet: words.quiet ?? false,
+    progress: words.progress ?? true,
+  };
+}
+
+/**
+ * The words that give the same transfer again, whatever the working directory. How it is shown is not among them: that
+ * is for whoever resumes it.
+ */
+export function wordsOf(settings: TransferSettings): string[] {
+  const { parallel, chunkSizeBytes, retryForMs, checksum, digest, tokenFile } = settings;
+  return [
+    ...(parallel === undefined ? [] : ['--parallel', String(parallel)]),
+    ...(chunkSizeBytes === undefined ? [] : ['--chunk-size', String(chunkSizeBytes)]),
+    ...(retryForMs === DEFAULT_RETRY_FOR_MS ? [] : ['--retry-for', `${retryForMs}ms`]),
+    ...(checksum ? ['--checksum'] : []),
+    ...(digest === undefined ? [] : ['--digest', digest]),
+    ...(tokenFile === undefined ? [] : ['--token-file', tokenFile]),
+  ];
+}

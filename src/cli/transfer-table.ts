@@ -1,0 +1,60 @@
+/** The checkpoints of this machine as a table, as lines, and as objects. */
+import { printable } from '../base/safe-path.ts';
+import type { TransferInfo } from '../client/transfers.ts';
+import { shownCommand } from './resume-command.ts';
+import { timeText } from './listing.ts';
+import { fitToWidth, formatBytes } from './screen/wording.ts';
+
+const NS_PER_MS = 1_000_000n;
+const HEADINGS = ['ID', 'STATE', 'DONE', 'UPDATED', 'FROM', 'TO'];
+
+/** One line a transfer, columns aligned. */
+export function transferTable(transfers: readonly TransferInfo[]): string[] {
+  if (transfers.length === 0) return ['no unfinished transfers on this machine\n'];
+  const rows = [HEADINGS, ...transfers.map(cellsOf)];
+  const widths = HEADINGS.map((_heading, column) =>
+    Math.max(...rows.map((row) => Array.from(row[column] ?? '').length)),
+  );
+  return rows.map((row) => {
+    const cells = row.map((cell, column) => fitToWidth(cell, widths[column] ?? 0));
+    return `${cells.join('  ').trimEnd()}\n`;
+  });
+}
+
+function cellsOf(info: TransferInfo): string[] {
+  const ends = [printable(info.local), printable(info.url)];
+  const [from = '', to = ''] = info.direction === 'push' ? ends : ends.toReversed();
+  const state = info.locked ? `${info.state} (running)` : info.state;
+  return [info.id, state, doneText(info), whenText(info.updatedAt), from, to];
+}
+
+function doneText({ bytesDone, bytesTotal }: TransferInfo): string {
+  const percent = bytesTotal === 0 ? 100 : Math.floor((bytesDone * 100) / bytesTotal);
+  return `${percent}% of ${formatBytes(bytesTotal)}`;
+}
+
+function whenText(when: TransferInfo['updatedAt']): string {
+  return timeText(BigInt(new Date(when).getTime()) * NS_PER_MS);
+}
+
+/** Everything about one transfer. */
+export function transferLines(info: TransferInfo): string[] {
+  const fields: readonly (readonly [string, string])[] = [
+    ['id', info.id],
+    ['direction', info.direction],
+    ['url', printable(info.url)],
+    ['local', printable(info.local)],
+    ['state', info.state],
+    ['running', info.locked ? 'yes' : 'no'],
+    ['done', `${info.bytesDone} of ${info.bytesTotal} bytes (${doneText(info)})`],
+    ['started', whenText(info.createdAt)],
+    ['updated', whenText(info.updatedAt)],
+    ['resume', shownCommand(info.resumeCommand)],
+  ];
+  return fields.map(([name, value]) => `${`${name}:`.padEnd(11)}${value}\n`);
+}
+
+/** The line of `--json`. */
+export function transferObject(info: TransferInfo): Record<string, unknown> {
+  return { type: 'transfer', ...info };
+}

@@ -1,0 +1,176 @@
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { ProcessIdentity, ProcessInspector } from '../../src/base/process-identity.ts';
+import { readTokenFile, tokenProvider } from '../../src/cli/client-token.ts';
+import { findServer, registerServer } from '../../src/cli/server-registry.ts';
+import { ensurePrivateDirectory, stateHomeOf } from '../../src/cli/state-home.ts';
+
+let home: string;
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), 'cairn-token-'));
+});
+afterEach(() => rmSync(home, { recursive: true }));
+
+function fileWith(text: string, mode = 0o600): string {
+  const path = join(home, 'token');
+  writeFileSync(path, text);
+  chmodSync(path, mode);
+  return path;
+}
+
+/** Processes that live or not as the test says. */
+function processes(pid: number, alive: () => boolean): ProcessInspector {
+  const self: ProcessIdentity = { pid, startTime: String(pid), bootId: 'boot' };
+  return { self: () => self, isAlive: alive };
+}
+
+const here = (port: number, host = '127.0.0.1') => ({
+  host,
+  port,
+  url: `http://${host}:${port}/`,
+  tokenFile: join(home, 'token'),
+});
+
+describe('a token file', () => {
+  it('is read without the newline that an editor left', async () => {
+    await expect(readTokenFile(fileWith('secret-1\n'))).resolves.toBe('secret-1');
+  });
+
+  it('is refused when others may read it, with the command that helps', async () => {
+    const path = fileWith('secret', 0o640);
+    await expect(readTokenFile(path)).rejects.toMatchObject({
+      code: 'token-unreadable',
+      message: expect.stringContaining(`chmod 600 ${path}`) as string,
+    });
+  });
+
+  it.each(['', '\n', 'two words', 'two\nlines', 'bell\u0007', 'é', 'x'.repeat(5000)])(
+    'is refused with %j in it',
+    async (text) => {
+      await expect(readTokenFile(fileWith(text))).rejects.toMatchObject({ code: 'token-unreadable' });
+    },
+  );
+
+  it('is refused where it is missing, a directory, or another user’s', async () => {
+    await expect(readTokenFile(join(home, 'none'))).rejects.toMatchObject({ code: 'token-unreadable' });
+    mkdirSync(join(home, 'dir'), { mode: 0o700 });
+    await expect(readTokenFile(join(home, 'dir'))).rejects.toMatchObject({ code: 'token-unreadable' });
+    const other = (process.getuid?.() ?? 0) + 1;
+    await expect(readTokenFile(fileWith('secret'), other)).rejects.toMatchObject({
+      code: 'token-unreadable',
+    });
+  });
+});
+
+describe('the token of a client', () => {
+  const url = new URL('http://localhost:7070/x');
+
+  it('comes from the file, else from the environment, else from a server here', async () => {
+    const tokenFile = fileWith('from-file');
+    const env = { CAIRN_TOKEN: ' from-env\n' };
+    await registerServer(home, here(7070));
+    const none = { tokenFile: undefined, stateHome: home, url };
+    await expect(tokenProvider({ ...none, tokenFile, env })()).resolves.toBe('from-file');
+    await expect(tokenProvider({ ...none, env })()).resolves.toBe('from-env');
+    await expect(tokenProvider({ ...none, env: { CAIRN_TOKEN: '' } })()).resolves.toBe('from-file');
+  });
+
+  it('is looked up again each time', async () => {
+    const token = tokenProvider({ tokenFile: undefined, env: {}, stateHome: home, url });
+    await expect(token()).resolves.toBeUndefined();
+    fileWith('first');
+    const unregister = await registerServer(home, here(7070));
+    await expect(token()).resolves.toBe('first');
+    fileWith('second');
+    await expect(token()).resolves.toBe('second');
+    await unregister();
+    await expect(token()).resolves.toBeUndefined();
+  });
+
+  it('is refused when the environment holds something that is no token', async () => {
+    const token = tokenProvider({ tokenFile: undefined, env: { CAIRN_TOKEN: 'a\nb' }, stateHome: home, url });
+    await expect(token()).rejects.toMatchObject({ code: 'token-unreadable' });
+  });
+});
+
+describe('the servers of this user', () => {
+  it('are found by port under every name of this machine, and under no other', async () => {
+    await registerServer(home, here(7070));
+    for (const host of ['localhost', '127.0.0.1', '[::1]']) {
+      await expect(findServer(home, new URL(`http://${host}:7070/`))).resolves.toMatchObject({ port: 7070 });
+    }
+    for (const word of ['http://localhost:7071/', 'http://10.0.0.1:7070/', 'http://localhost/']) {
+      await expect(findServer(home, new URL(word))).resolves.toBeUndefined();
+    }
+  });
+
+  it('are entered for the owner only, and taken out', async () => {
+    const unregister = await registerServer(home, here(7070, '::1'));
+    const [name = ''] = readdirSync(join(home, 'servers'));
+    const path = join(home, 'servers', name);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    await unregister();
+    await unregister();
+    expect(existsSync(path)).toBe(false);
+  });
+
+  it('do not count when they are dead: somebody else may have the port', async () => {
+    let alive = true;
+    const inspect = processes(4711, () => alive);
+    await registerServer(home, here(7070), { inspect });
+    const url = new URL('http://127.0.0.1:7070/');
+    await expect(findServer(home, url, inspect)).resolves.toBeDefined();
+    alive = false;
+    await expect(findServer(home, url, inspect)).resolves.toBeUndefined();
+  });
+
+  it('are not pushed out by a server that is about to fail at the same port', async () => {
+    const first = processes(1, () => true);
+    const second = processes(2, () => true);
+    await registerServer(home, here(7070), { inspect: first });
+    const unregister = await registerServer(
+      home,
+      { ...here(7070), tokenFile: 'other' },
+      { inspect: second, yieldToLiving: true },
+    );
+    await unregister();
+    const found = await findServer(home, new URL('http://127.0.0.1:7070/'), first);
+    expect(found?.tokenFile).toBe(join(home, 'token'));
+  });
+
+  it('survive damaged entries', async () => {
+    mkdirSync(join(home, 'servers'));
+    writeFileSync(join(home, 'servers', 'x_7070.json'), '{"pid":');
+    writeFileSync(join(home, 'servers', 'y_7070.json'), '{"pid":1,"startTime":"","bootId":""}');
+    await expect(findServer(home, new URL('http://127.0.0.1:7070/'))).resolves.toBeUndefined();
+  });
+});
+
+describe('the state directory', () => {
+  it('is CAIRN_STATE_HOME, else below XDG_STATE_HOME, else below home', () => {
+    expect(stateHomeOf({ CAIRN_STATE_HOME: '/a', XDG_STATE_HOME: '/b' }, '/home/u')).toBe('/a');
+    expect(stateHomeOf({ CAIRN_STATE_HOME: '', XDG_STATE_HOME: '/b' }, '/home/u')).toBe('/b/cairn');
+    expect(stateHomeOf({ XDG_STATE_HOME: 'relative' }, '/home/u')).toBe('/home/u/.local/state/cairn');
+    expect(stateHomeOf({}, '/home/u')).toBe('/home/u/.local/state/cairn');
+  });
+
+  it('is made for its owner only, or made so', async () => {
+    const path = join(home, 'a', 'b');
+    await ensurePrivateDirectory(path);
+    expect(statSync(path).mode & 0o777).toBe(0o700);
+    chmodSync(path, 0o755);
+    await ensurePrivateDirectory(path);
+    expect(statSync(path).mode & 0o777).toBe(0o700);
+  });
+});

@@ -1,0 +1,127 @@
+/** The built CLI as real processes: what needs no server. */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+const ROOT = resolve(import.meta.dirname, '../..');
+const BIN = join(ROOT, 'bin/cairn.js');
+
+let home: string;
+beforeAll(() => {
+  home = mkdtempSync(join(tmpdir(), 'cairn-cli-'));
+  expect(existsSync(join(ROOT, 'dist/main.js')), 'run npm run build first').toBe(true);
+});
+afterAll(() => rmSync(home, { recursive: true, force: true }));
+
+function cairn(args: readonly string[], nodeArgs: readonly string[] = []) {
+  const env = { ...process.env, CAIRN_STATE_HOME: join(home, 'state'), NODE_COMPILE_CACHE: '' };
+  const { status, stdout, stderr } = spawnSync(process.execPath, [...nodeArgs, BIN, ...args], {
+    env,
+    cwd: home,
+    encoding: 'utf8',
+  });
+  return { status, stdout, stderr };
+}
+
+const version = (JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string }).version;
+
+describe('cairn', () => {
+  it('prints its version', () => {
+    expect(cairn(['--version'])).toEqual({ status: 0, stdout: `${version}\n`, stderr: '' });
+  });
+
+  it('starts without what only some commands need', () => {
+    const trace = join(home, 'trace.mjs');
+    // What was read is asked of the loader itself: a chunk that is not loaded costs nothing.
+    const hook = `import { writeFileSync, readFileSync } from 'node:fs';
+      export async function load(url, context, next) {
+        if (url.startsWith('file:')) writeFileSync(${JSON.stringify(join(home, 'loaded'))}, url + '\\n', { flag: 'a' });
+        return next(url, context);
+      }`;
+    writeFileSync(
+      trace,
+      `import { register } from 'node:module'; register('data:text/javascript,' + ${JSON.stringify(encodeURIComponent(hook))});`,
+    );
+    expect(cairn(['--version'], ['--import', trace]).status).toBe(0);
+    const loaded = readFileSync(join(home, 'loaded'), 'utf8')
+      .trim()
+      .split('\n')
+      .filter((url) => url.includes('/dist/'));
+    expect(loaded.length).toBeGreaterThan(0);
+    const text = loaded.map((url) => readFileSync(new URL(url), 'utf8')).join('\n');
+    for (const name of ['undici', 'pino', 'valibot', 'cli-progress', 'xxhash-wasm']) {
+      expect(text).not.toContain(`node_modules/${name}/`);
+    }
+  });
+
+  it.each([[[]], [['--help']], [['help', 'push']]])('explains itself: %j', (args) => {
+    const { status, stdout, stderr } = cairn(args);
+    expect(stdout + stderr).toContain('Usage: cairn');
+    expect(status).toBe(args.length === 0 ? 2 : 0);
+  });
+
+  it.each(['serve', 'push', 'pull', 'ls', 'verify', 'transfers', 'demo'])(
+    '%s --help has examples',
+    (command) => {
+      const { status, stdout } = cairn([command, '--help']);
+      expect(status).toBe(0);
+      expect(stdout).toMatch(new RegExp(`Examples:\\n  cairn ${command}`));
+    },
+  );
+
+  it.each([
+    [['bogus'], 'unknown command'],
+    [['push', '--bogus'], 'unknown option'],
+    [['ls'], 'missing required argument'],
+    [['ls', 'http://h/', 'more'], 'too many arguments'],
+    [['push', 'a', '--parallel'], 'argument missing'],
+    [['push', 'a'], 'push takes at least one source'],
+    [['push', 'a', 'http://u:p@h/'], '--token-file'],
+    [['pull', 'http://h/x'], 'pull takes a URL and a destination'],
+    [['verify', 'http://h/x', 'a'], 'local path first'],
+    [['serve'], '--root'],
+    [['serve', '--root', '.', '--listen', '0.0.0.0:0'], '--insecure-listen'],
+    [['transfers', 'rm'], '--all'],
+    [['demo', 'a', 'b'], 'too many arguments'],
+  ])('%j is wrong usage', (args, said) => {
+    const { status, stdout, stderr } = cairn(args);
+    expect(stderr).toContain(said);
+    expect(stdout).toBe('');
+    expect(status).toBe(2);
+  });
+
+  it.each([
+    [['push', 'a', '--json'], 'usage', 2],
+    [['push', '--json', '--bogus'], 'usage', 2],
+    [['push', '--json', 'a', 'http://h/../x'], 'path-unsafe', 2],
+    [['serve', '--json', '--root', 'missing'], 'not-found', 4],
+    [['demo', 'missing'], undefined, 4],
+    [['push', '--from-command', 'http://h/?', '--', 'x', '--json'], undefined, 2],
+  ])('%j ends with an object for scripts, where it was asked for', (args, code, exitCode) => {
+    const { status, stdout, stderr } = cairn(args);
+    expect(status).toBe(exitCode);
+    expect(stderr).not.toBe('');
+    if (code === undefined) expect(stdout).toBe('');
+    else expect(JSON.parse(stdout)).toMatchObject({ type: 'error', code, exitCode });
+  });
+
+  it('serves nothing that is no writable directory', () => {
+    writeFileSync(join(home, 'file'), '');
+    expect(cairn(['serve', '--root', 'file'])).toMatchObject({ status: 2, stdout: '' });
+    expect(cairn(['serve', '--root', 'missing']).stderr).toContain('mkdir -p');
+  });
+
+  it('lists no transfers where there are none', () => {
+    expect(cairn(['transfers'])).toMatchObject({
+      status: 0,
+      stdout: 'no unfinished transfers on this machine\n',
+    });
+    const { status, stdout } = cairn(['transfers', 'list', '--json']);
+    expect(JSON.parse(stdout)).toEqual({ type: 'summary', transfers: 0, code: 'ok', exitCode: 0 });
+    expect(status).toBe(0);
+    expect(cairn(['transfers', 'show', 'nothing']).status).toBe(4);
+    expect(cairn(['transfers', 'resume']).status).toBe(0);
+  });
+});
