@@ -1,0 +1,125 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { cairn, startCairn } from '../support/cli.ts';
+import { startCuttingProxy } from '../support/cutting-proxy.ts';
+import { BACKENDS, fetchPublished } from '../support/servers.ts';
+import { temporaryDirectory } from '../support/trees.ts';
+
+const MIB = 1024 * 1024;
+
+/** A stream whose content repeats in no chunk, with its digest. */
+function stream(sizeBytes: number): { pieces: Iterable<Uint8Array>; digest: () => string } {
+  const hash = createHash('sha256');
+  const block = randomBytes(MIB);
+  function* pieces(): Generator<Uint8Array> {
+    for (let at = 0; at < sizeBytes; at += MIB) {
+      const piece = Buffer.from(block.subarray(0, Math.min(MIB, sizeBytes - at)));
+      piece.writeUInt32BE((at / MIB) >>> 0, 0);
+      hash.update(piece);
+      yield piece;
+    }
+  }
+  return { pieces: pieces(), digest: () => hash.digest('hex') };
+}
+
+const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+
+describe.each(BACKENDS)('over $name', ({ start }) => {
+  test.each([0, 5, 4 * MIB, 8 * MIB, 9 * MIB + 7])(
+    'a stream of %i bytes goes out and comes back through pipes',
+    async (size) => {
+      const server = await start();
+      const environment = { stateHome: temporaryDirectory(), token: server.token };
+      const source = stream(Math.max(size, 0));
+      const pieces = size === 5 ? [Buffer.from('hello')] : source.pieces;
+      const pushed = await cairn(['push', '--json', '-', `${server.url}/stream`], {
+        ...environment,
+        stdin: pieces,
+      });
+      expect(pushed, pushed.stderr).toMatchObject({ exitCode: 0, last: { bytesTotal: size } });
+      const pulled = await cairn(['pull', `${server.url}/stream`, '-'], environment);
+      expect(pulled.exitCode, pulled.stderr).toBe(0);
+      expect(pulled.stdout.length).toBe(size);
+      expect(sha256(pulled.stdout)).toBe(size === 5 ? sha256(Buffer.from('hello')) : source.digest());
+    },
+  );
+
+  test('a stream survives cuts and a restart of the server', async () => {
+    const server = await start();
+    const proxy = await startCuttingProxy({ targetPort: server.port, bytesPerSecond: 30 * MIB });
+    onTestFinished(() => proxy.close());
+    const environment = { stateHome: temporaryDirectory(), token: server.token };
+    const source = stream(96 * MIB);
+    const run = startCairn(
+      ['push', '--json', '--retry-for', '20s', '-', `http://127.0.0.1:${proxy.port}/stream`],
+      {
+        ...environment,
+        stdin: source.pieces,
+      },
+    );
+    for (let cut = 0; cut < 6; cut++) {
+      await sleep(300);
+      proxy.cutAll();
+      if (cut !== 3) continue;
+      await server.kill();
+      await sleep(300);
+      await server.start();
+    }
+    const result = await run.result;
+    expect(result, result.stderr).toMatchObject({ exitCode: 0, last: { bytesTotal: 96 * MIB } });
+    const published = await fetchPublished(server, '/stream');
+    expect(sha256(published!)).toBe(source.digest());
+
+    const pull = startCairn(
+      ['pull', '--retry-for', '20s', `http://127.0.0.1:${proxy.port}/stream`, '-'],
+      environment,
+    );
+    for (let cut = 0; cut < 5; cut++) {
+      await sleep(300);
+      proxy.cutAll();
+    }
+    const pulled = await pull.result;
+    expect(pulled.exitCode, pulled.stderr).toBe(0);
+    expect(sha256(pulled.stdout)).toBe(sha256(published!));
+  });
+
+  test('--from-command publishes what the command wrote, and nothing when it fails', async () => {
+    const server = await start();
+    const environment = { stateHome: temporaryDirectory(), token: server.token };
+    const good = await cairn(
+      ['push', '--from-command', `${server.url}/good`, '--', 'echo', 'from a command'],
+      environment,
+    );
+    expect(good.exitCode, good.stderr).toBe(0);
+    expect((await fetchPublished(server, '/good'))?.toString()).toBe('from a command\n');
+    const bad = await cairn(
+      ['push', '--from-command', `${server.url}/bad`, '--', 'sh', '-c', 'echo half; exit 3'],
+      environment,
+    );
+    expect(bad.exitCode).toBe(3);
+    expect(bad.stderr).toContain('sh');
+    expect(await fetchPublished(server, '/bad')).toBeUndefined();
+    const missing = await cairn(
+      ['push', '--from-command', `${server.url}/bad`, '--', 'no-such-command-here'],
+      environment,
+    );
+    expect(missing.exitCode).not.toBe(0);
+    expect(await fetchPublished(server, '/bad')).toBeUndefined();
+  });
+
+  test('a directory cannot be pulled into a pipe, and the error says so', async () => {
+    const server = await start();
+    const environment = { stateHome: temporaryDirectory(), token: server.token };
+    const source = temporaryDirectory();
+    mkdirSync(path.join(source, 'sub'));
+    writeFileSync(path.join(source, 'sub/file'), 'x');
+    await cairn(['push', source, `${server.url}/tree`], environment);
+    const pulled = await cairn(['pull', `${server.url}/tree`, '-'], environment);
+    expect(pulled.exitCode).toBe(2);
+    expect(pulled.stdout.length).toBe(0);
+    expect(pulled.stderr).toContain('directory');
+  });
+});
