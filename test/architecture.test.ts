@@ -64,8 +64,8 @@ function faultOfRelative(file: string, specifier: string): string | undefined {
 
 function faultOfPackage(file: string, { specifier, clause }: Import): string | undefined {
   const folder = folderOf(file);
-  if (isPackage(specifier, 'undici') && !/^client\/connection[^/]*\.ts$/.test(file)) {
-    return 'imports undici outside src/client/connection*.ts';
+  if (isPackage(specifier, 'undici') && !/^client\/http\/connection[^/]*\.ts$/.test(file)) {
+    return 'imports undici outside src/client/http/connection*.ts';
   }
   if (isPackage(specifier, 'p-retry') && folder !== 'client') return 'imports p-retry outside src/client';
   const takesOnlyOthers =
@@ -182,7 +182,7 @@ describe('the checker', () => {
         text: `await import('../client/x.ts');\nimport type { X } from '../server/x.ts';\n`,
       },
       {
-        file: 'client/connection-pool.ts',
+        file: 'client/http/connection-pool.ts',
         text: `import { Pool } from 'undici';\nimport { y } from './y.ts';\n`,
       },
       { file: 'client/retry.ts', text: `import pRetry from 'p-retry';\n` },

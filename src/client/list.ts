@@ -3,8 +3,8 @@ import type { Entry } from '../manifest/entry.ts';
 import { ROUTE } from '../protocol/routes.ts';
 import { readTree, type Notice } from '../protocol/tree-stream.ts';
 import type { ReachOptions } from './options.ts';
-import { call } from './server-calls.ts';
-import { openContext } from './transfer-context.ts';
+import { call } from './http/server-calls.ts';
+import { openContext } from './transfer/transfer-context.ts';
 
 /** What a listing found, paths relative to the URL. */
 export interface Listing {

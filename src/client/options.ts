@@ -40,4 +40,4 @@ export const DEFAULT_PARALLEL = 4;
 /** Chunk size of files, in bytes. */
 export const DEFAULT_CHUNK_SIZE_BYTES = 8 * 1024 * 1024;
 /** Chunk size of streams, in bytes: what no sync point covers is kept in memory. */
-export const DEFAULT_STREAM_CHUNK_SIZE_BYTES = 4 * 1024 * 1024;
+export const DEFAULT_STREAM_CHUNK_SIZE_BYTES = 2 * 1024 * 1024;

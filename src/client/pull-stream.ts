@@ -4,21 +4,21 @@ import { ChunkDigests } from '../checkpoint/chunk-digests.ts';
 import { ChunkSet } from '../checkpoint/chunk-set.ts';
 import { DIGEST_LENGTH_BYTES, loadHasher } from '../manifest/digest.ts';
 import type { Manifest } from '../manifest/manifest.ts';
-import { agreeOnPlan } from './agreeing.ts';
-import { commitRequest } from './commit-request.ts';
-import { commitTransfer } from './committing.ts';
+import { agreeOnPlan } from './session/agreeing.ts';
+import { commitRequest } from './session/commit-request.ts';
+import { commitTransfer } from './session/committing.ts';
 import type { TransferSummary } from './events.ts';
-import { fetchInOrder } from './ordered-fetch.ts';
+import { fetchInOrder } from './pull/ordered-fetch.ts';
 import { DEFAULT_STREAM_CHUNK_SIZE_BYTES, type TransferOptions } from './options.ts';
-import { layoutOf } from './pass-result.ts';
-import { establishPull } from './pull-establish.ts';
-import type { SessionClient } from './session-client.ts';
-import { openContext, type TransferContext } from './transfer-context.ts';
-import { createProgress } from './transfer-progress.ts';
+import { layoutOf } from './transfer/pass-result.ts';
+import { establishPull } from './pull/pull-establish.ts';
+import type { SessionClient } from './session/session-client.ts';
+import { openContext, type TransferContext } from './transfer/transfer-context.ts';
+import { createProgress } from './transfer/transfer-progress.ts';
 
 /** Memory for chunks that wait for their turn, in bytes. */
-const WINDOW_BYTES = 32 * 1024 * 1024;
-const MAX_STREAM_CHUNK_SIZE_BYTES = 16 * 1024 * 1024;
+const WINDOW_BYTES = 16 * 1024 * 1024;
+const MAX_STREAM_CHUNK_SIZE_BYTES = 8 * 1024 * 1024;
 
 /**
  * Pulls a file and passes its bytes on in order. It survives cuts and restarts of the server, not the end of this

@@ -3,12 +3,12 @@ import { resolve } from 'node:path';
 import { CairnError } from '../base/errors.ts';
 import type { TransferSummary } from './events.ts';
 import type { TransferOptions } from './options.ts';
-import { freshPull, type PullTask } from './pull-fresh.ts';
-import { discardLanded, publishAgreed, resumedPull } from './pull-resume.ts';
-import { summaryOf, type PassResult } from './pass-result.ts';
-import { isSessionGone } from './session-gone.ts';
-import { openContext } from './transfer-context.ts';
-import { openTransferFolder, type TransferFolder } from './transfer-folder.ts';
+import { freshPull, type PullTask } from './pull/pull-fresh.ts';
+import { discardLanded, publishAgreed, resumedPull } from './pull/pull-resume.ts';
+import { summaryOf, type PassResult } from './transfer/pass-result.ts';
+import { isSessionGone } from './session/session-gone.ts';
+import { openContext } from './transfer/transfer-context.ts';
+import { openTransferFolder, type TransferFolder } from './record/transfer-folder.ts';
 
 /**
  * Pulls a file or a tree. Running it again after any interruption goes on where it was.

@@ -5,21 +5,21 @@ import { DIGEST_LENGTH_BYTES, loadHasher, transferDigest } from '../manifest/dig
 import { createManifest, type Manifest } from '../manifest/manifest.ts';
 import { createLayout, MAX_CHUNKS } from '../manifest/layout.ts';
 import { PROTOCOL_VERSION } from '../protocol/routes.ts';
-import { digestsToOffer } from './agreeing.ts';
-import { commitTransfer } from './committing.ts';
-import { encodeManifestBytes, treeBody } from './documents.ts';
+import { digestsToOffer } from './session/agreeing.ts';
+import { commitTransfer } from './session/committing.ts';
+import { encodeManifestBytes, treeBody } from './record/documents.ts';
 import type { TransferSummary } from './events.ts';
 import { DEFAULT_STREAM_CHUNK_SIZE_BYTES, type TransferOptions } from './options.ts';
-import { establish, putManifest, putPlan } from './session-calls.ts';
-import { createSessionClient, type SessionClient } from './session-client.ts';
-import { sendStream, type StreamJob } from './stream-sender.ts';
-import { StreamWindow } from './stream-window.ts';
-import { openContext, type TransferContext } from './transfer-context.ts';
-import { createProgress } from './transfer-progress.ts';
+import { establish, putManifest, putPlan } from './session/session-calls.ts';
+import { createSessionClient, type SessionClient } from './session/session-client.ts';
+import { sendStream, type StreamJob } from './push/stream-sender.ts';
+import { StreamWindow } from './push/stream-window.ts';
+import { openContext, type TransferContext } from './transfer/transfer-context.ts';
+import { createProgress } from './transfer/transfer-progress.ts';
 
 /** Memory for chunks that no sync point covers, in bytes. */
-const WINDOW_BYTES = 32 * 1024 * 1024;
-const MAX_STREAM_CHUNK_SIZE_BYTES = 16 * 1024 * 1024;
+const WINDOW_BYTES = 16 * 1024 * 1024;
+const MAX_STREAM_CHUNK_SIZE_BYTES = 8 * 1024 * 1024;
 const STREAM_MODE = 0o644;
 
 /** What a caller may do around a stream. */

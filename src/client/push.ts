@@ -5,13 +5,13 @@ import { checkRelativePath, printable } from '../base/safe-path.ts';
 import { createManifest } from '../manifest/manifest.ts';
 import type { TransferSummary } from './events.ts';
 import type { TransferOptions } from './options.ts';
-import { freshPass, type PushTask } from './push-fresh.ts';
-import { summaryOf, type PassResult } from './pass-result.ts';
-import { resumedPass } from './push-resume.ts';
-import { isSessionGone } from './session-gone.ts';
-import { openSource, type LocalSource, type ScannedSource } from './source.ts';
-import { openContext } from './transfer-context.ts';
-import { openTransferFolder, type TransferFolder } from './transfer-folder.ts';
+import { freshPass, type PushTask } from './push/push-fresh.ts';
+import { summaryOf, type PassResult } from './transfer/pass-result.ts';
+import { resumedPass } from './push/push-resume.ts';
+import { isSessionGone } from './session/session-gone.ts';
+import { openSource, type LocalSource, type ScannedSource } from './push/source.ts';
+import { openContext } from './transfer/transfer-context.ts';
+import { openTransferFolder, type TransferFolder } from './record/transfer-folder.ts';
 
 /**
  * Pushes files and directories. Running it again after any interruption goes on where it was.

@@ -7,13 +7,13 @@ import { ChunkDigests } from '../checkpoint/chunk-digests.ts';
 import { applyRecord, decodeBinding, type CheckpointState } from '../checkpoint/checkpoint-records.ts';
 import { readJournal } from '../checkpoint/journal-format.ts';
 import type { ReachOptions } from './options.ts';
-import { discardLanded } from './pull-resume.ts';
-import { openSession } from './session-client.ts';
-import { isSessionGone } from './session-gone.ts';
-import { abortSession } from './session-calls.ts';
-import { openContext } from './transfer-context.ts';
-import { openFolder, transfersDirectory, TRANSFER_FILES } from './transfer-folder.ts';
-import { parseRecord, type TransferRecord } from './transfer-record.ts';
+import { discardLanded } from './pull/pull-resume.ts';
+import { openSession } from './session/session-client.ts';
+import { isSessionGone } from './session/session-gone.ts';
+import { abortSession } from './session/session-calls.ts';
+import { openContext } from './transfer/transfer-context.ts';
+import { openFolder, transfersDirectory, TRANSFER_FILES } from './record/transfer-folder.ts';
+import { parseRecord, type TransferRecord } from './record/transfer-record.ts';
 
 /** An unfinished transfer, for people and scripts. */
 export interface TransferInfo {

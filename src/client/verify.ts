@@ -2,14 +2,14 @@
 import { printable } from '../base/safe-path.ts';
 import { ChunkSet } from '../checkpoint/chunk-set.ts';
 import type { Manifest } from '../manifest/manifest.ts';
-import { digestsOf } from './comparing.ts';
+import { digestsOf } from './transfer/comparing.ts';
 import { DEFAULT_CHUNK_SIZE_BYTES, type TransferOptions } from './options.ts';
-import { establishPull } from './pull-establish.ts';
-import { getDigests } from './session-calls.ts';
-import type { SessionClient } from './session-client.ts';
-import { openSource, type LocalSource, type ScannedSource } from './source.ts';
-import { openContext, type TransferContext } from './transfer-context.ts';
-import { compareTrees, type Differing, type Pair } from './tree-comparison.ts';
+import { establishPull } from './pull/pull-establish.ts';
+import { getDigests } from './session/session-calls.ts';
+import type { SessionClient } from './session/session-client.ts';
+import { openSource, type LocalSource, type ScannedSource } from './push/source.ts';
+import { openContext, type TransferContext } from './transfer/transfer-context.ts';
+import { compareTrees, type Differing, type Pair } from './transfer/tree-comparison.ts';
 
 /** The result of a comparison. */
 export interface Verification {

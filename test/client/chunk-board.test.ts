@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { ChunkDigests } from '../../src/checkpoint/chunk-digests.ts';
-import { ChunkBoard } from '../../src/client/chunk-board.ts';
+import { ChunkBoard } from '../../src/client/transfer/chunk-board.ts';
 
 const digest = (value: number): Uint8Array => Uint8Array.of(value, 1, 1, 1);
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { CairnError } from '../../src/base/errors.ts';
 import type { TransferEvent } from '../../src/client/events.ts';
-import { createRetrier } from '../../src/client/retry.ts';
+import { createRetrier } from '../../src/client/http/retry.ts';
 import { codeOf } from './support/scene.ts';
 
 /** Half a jitter, and everything that is told. */

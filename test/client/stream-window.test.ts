@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { ChunkDigests } from '../../src/checkpoint/chunk-digests.ts';
-import { StreamWindow } from '../../src/client/stream-window.ts';
+import { StreamWindow } from '../../src/client/push/stream-window.ts';
 import { codeOf } from './support/scene.ts';
 
 const CHUNK = 10;

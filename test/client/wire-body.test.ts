@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { wireBody } from '../../src/client/wire-body.ts';
+import { wireBody } from '../../src/client/http/wire-body.ts';
 
 test('small pieces are copied before their buffer is used again, large ones pass as they are', async () => {
   const shared = Buffer.alloc(100_000);

@@ -1,0 +1,177 @@
+/**
+ * HTTP to one origin: the only user of undici, which is loaded with the first connection. It knows requests, responses
+ * and failures; nothing of sessions, and it never tries twice.
+ */
+import type { Pool } from 'undici';
+import { CairnError } from '../../base/errors.ts';
+import { errorOfResponse } from '../../protocol/problem.ts';
+import { HEADER } from '../../protocol/routes.ts';
+import { networkError } from './connection-error.ts';
+
+/** A body whose length is known before. */
+export interface RequestBody {
+  readonly type: string;
+  readonly lengthBytes: number;
+  readonly pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+}
+
+/** One request. */
+export interface HttpRequest {
+  readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE';
+  /** A URL of the connection's origin. */
+  readonly url: URL;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: RequestBody;
+  /** Ends the request; its reason is what the request throws. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A response. Its body must be read, or discarded. */
+export interface HttpResponse {
+  readonly status: number;
+  header(name: string): string | undefined;
+  /** The body's bytes. Throws CairnError `network` or `timeout` when it is cut. */
+  readonly body: AsyncIterable<Uint8Array>;
+  /** The whole body as text. Throws `not-a-cairn-server` for one of more than `maxBytes`. */
+  text(maxBytes: number): Promise<string>;
+  discard(): Promise<void>;
+}
+
+/** Connections to one origin, kept alive between requests. */
+export interface Connection {
+  readonly origin: string;
+  /** The response, whatever its status. @throws CairnError `network`, `timeout`, `not-a-cairn-server`, what the body threw */
+  exchange(request: HttpRequest): Promise<HttpResponse>;
+  /** The response if its status is 2xx. @throws CairnError the one that the response stands for; `redirect-refused` */
+  request(request: HttpRequest): Promise<HttpResponse>;
+  /** Ends all connections at once. */
+  close(): Promise<void>;
+}
+
+const MAX_ERROR_BODY_BYTES = 1024 * 1024;
+
+/** Opens connections to the origin of `url`; nothing is sent yet. */
+export async function openConnection(url: URL, options: { connections: number }): Promise<Connection> {
+  // A static import there and a lazy one here: a bundled CommonJS package has no named exports for `await import()`.
+  const { openPool } = await import('./connection-pool.ts');
+  const pool = openPool(url.origin, options);
+  const exchange = (request: HttpRequest): Promise<HttpResponse> => send(pool, url.origin, request);
+  return {
+    origin: url.origin,
+    exchange,
+    request: async (request) => {
+      const response = await exchange(request);
+      if (response.status >= 200 && response.status < 300) return response;
+      throw await errorOf(request, response);
+    },
+    close: () => pool.destroy(),
+  };
+}
+
+async function send(pool: Pool, origin: string, request: HttpRequest): Promise<HttpResponse> {
+  const { method, url, headers = {}, body, signal } = request;
+  if (url.origin !== origin)
+    throw new CairnError('internal', `a request to ${url.origin} on a connection to ${origin}`);
+  signal?.throwIfAborted();
+  const bodyFailure: { error?: unknown } = {};
+  try {
+    const response = await pool.request({
+      method,
+      path: `${url.pathname}${url.search}`,
+      headers: {
+        'accept-encoding': 'identity',
+        ...(body === undefined
+          ? {}
+          : { 'content-type': body.type, 'content-length': String(body.lengthBytes) }),
+        ...headers,
+      },
+      // undici takes any iterable, which its types do not say.
+      body: body === undefined ? null : (watched(body.pieces, bodyFailure) as never),
+      signal: signal ?? null,
+    });
+    return responseOf(response, origin, signal);
+  } catch (error) {
+    if (signal?.aborted === true) throw signal.reason;
+    if ('error' in bodyFailure) throw bodyFailure.error;
+    throw networkError(error, origin);
+  }
+}
+
+/** Remembers what a body threw, which undici would dress as a failure of the network. */
+async function* watched(
+  pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  failure: { error?: unknown },
+): AsyncGenerator<Uint8Array> {
+  try {
+    yield* pieces;
+  } catch (error) {
+    failure.error = error;
+    throw error;
+  }
+}
+
+type UndiciResponse = Awaited<ReturnType<Pool['request']>>;
+
+function responseOf(response: UndiciResponse, origin: string, signal: AbortSignal | undefined): HttpResponse {
+  async function* body(): AsyncGenerator<Uint8Array> {
+    try {
+      for await (const piece of response.body) yield piece as Uint8Array;
+    } catch (error) {
+      if (signal?.aborted === true) throw signal.reason;
+      throw networkError(error, origin);
+    }
+  }
+  return {
+    status: response.statusCode,
+    header: (name) => {
+      const value = response.headers[name];
+      return Array.isArray(value) ? value.join(', ') : value;
+    },
+    body: body(),
+    text: (maxBytes) => readText(body(), maxBytes, origin),
+    discard: () => response.body.dump(),
+  };
+}
+
+async function readText(body: AsyncIterable<Uint8Array>, maxBytes: number, origin: string): Promise<string> {
+  const pieces: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const piece of body) {
+    bytes += piece.byteLength;
+    if (bytes > maxBytes) {
+      throw new CairnError(
+        'not-a-cairn-server',
+        `${origin} answered with more than ${maxBytes} bytes where a short message belongs`,
+      );
+    }
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces, bytes).toString('utf8');
+}
+
+async function errorOf(request: HttpRequest, response: HttpResponse): Promise<CairnError> {
+  const { status } = response;
+  const text = request.method === 'HEAD' ? '' : await response.text(MAX_ERROR_BODY_BYTES);
+  if (status < 400) {
+    const where = response.header('location') ?? 'an unnamed place';
+    return new CairnError(
+      'redirect-refused',
+      `${request.url.origin} wants to send us to ${where.slice(0, 500)}; redirects are not followed: use that URL itself if you trust it`,
+      {
+        details: { status },
+      },
+    );
+  }
+  const error = errorOfResponse(status, response.header('content-type'), text, response.header(HEADER.error));
+  const retryAfterMs = retryAfter(response.header('retry-after'));
+  if (retryAfterMs === undefined) return error;
+  return new CairnError(error.code, error.message, { details: { ...error.details, retryAfterMs } });
+}
+
+/** Milliseconds of a Retry-After header: seconds or a date (RFC 9110, section 10.2.3). */
+function retryAfter(value: string | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  if (/^\d{1,9}$/.test(value)) return Number(value) * 1000;
+  const date = Date.parse(value);
+  return Number.isNaN(date) ? undefined : Math.max(0, date - Date.now());
+}

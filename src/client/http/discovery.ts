@@ -1,0 +1,80 @@
+/** From the URL that the user gave to the protocol root of its server, and to the target below it. */
+import { CairnError } from '../../base/errors.ts';
+import { checkProtocolMajor, Hello, parseJsonMessage } from '../../protocol/messages.ts';
+import { errorOfResponse } from '../../protocol/problem.ts';
+import { PROTOCOL_ROOT, PROTOCOL_VERSION, protocolRootOf } from '../../protocol/routes.ts';
+import type { Connection } from './connection.ts';
+
+/** Where a transfer's messages go, and what they are about. */
+export interface Endpoint {
+  /** The protocol root; it ends with a slash. */
+  readonly root: URL;
+  /** The URL's path below the server's prefix, percent-encoded as it stood there. */
+  readonly target: string;
+}
+
+const MAX_HELLO_BYTES = 64 * 1024;
+
+/**
+ * Finds the protocol root by a HEAD of the user's URL, and makes sure that a server of our protocol version is there.
+ * Nothing secret is sent.
+ *
+ * @throws CairnError `not-a-cairn-server`, `version-unsupported`, `redirect-refused`, `usage` for a URL with a query,
+ * network codes
+ */
+export async function discover(connection: Connection, url: URL, signal: AbortSignal): Promise<Endpoint> {
+  if (url.search !== '' || url.hash !== '') {
+    throw new CairnError(
+      'usage',
+      `the URL has a query or a fragment; write a ? in a name as %3F and a # as %23`,
+    );
+  }
+  const answer = await connection.exchange({ method: 'HEAD', url, signal });
+  await answer.discard();
+  const root = protocolRootOf(answer.header('link'), url);
+  if (root === undefined) throw notCairn(url, answer.status, answer.header('location'));
+  const target = targetBelow(root, url);
+  const hello = await connection.request({ method: 'GET', url: root, signal });
+  const { protocol } = parseJsonMessage(
+    Hello,
+    await hello.text(MAX_HELLO_BYTES),
+    'the greeting of the server',
+  );
+  checkProtocolMajor(protocol.major, PROTOCOL_VERSION.major);
+  return { root, target };
+}
+
+function notCairn(url: URL, status: number, location: string | undefined): CairnError {
+  if (status >= 300 && status < 400) {
+    return new CairnError(
+      'redirect-refused',
+      `${url.origin} wants to send us to ${(location ?? 'an unnamed place').slice(0, 500)}; redirects are not followed: use that URL itself if you trust it`,
+      {
+        details: { status },
+      },
+    );
+  }
+  // A proxy whose server is away says so without knowing of cairn.
+  if (status >= 500 || status === 429) return errorOfResponse(status, undefined, '');
+  return new CairnError(
+    'not-a-cairn-server',
+    `what listens at ${url.origin} is no cairn server (no Link header in its answer, HTTP status ${status})`,
+    {
+      details: { status },
+    },
+  );
+}
+
+function targetBelow(root: URL, url: URL): string {
+  if (!root.pathname.endsWith(`/${PROTOCOL_ROOT}`)) {
+    // Another major version has another root; its greeting would tell the same.
+    throw new CairnError(
+      'version-unsupported',
+      `${url.origin} speaks another version of the protocol: its root is ${root.pathname.slice(0, 200)}`,
+    );
+  }
+  const prefix = root.pathname.slice(0, -PROTOCOL_ROOT.length);
+  if (url.pathname.startsWith(prefix)) return url.pathname.slice(prefix.length - 1);
+  if (`${url.pathname}/` === prefix) return '/';
+  throw new CairnError('not-a-cairn-server', `${url.href} is outside of the server's own space ${prefix}`);
+}

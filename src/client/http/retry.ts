@@ -1,0 +1,114 @@
+/** The only retry policy: around one operation, one chunk or one control request. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import pRetry from 'p-retry';
+import { CairnError, EXIT } from '../../base/errors.ts';
+import type { Report } from '../events.ts';
+
+const BASE_DELAY_MS = 250;
+const MAX_DELAY_MS = 15_000;
+/** A digest that is wrong so often is no accident of the line. */
+const MAX_DIGEST_MISMATCHES = 5;
+const MIN_WAITING_INTERVAL_MS = 1000;
+
+/** What a {@link Retrier} is made of. */
+export interface RetryOptions {
+  /** Gives up when nothing made progress for so long. */
+  readonly retryForMs: number;
+  readonly signal: AbortSignal;
+  readonly report: Report;
+  readonly now?: (() => number) | undefined;
+  readonly random?: (() => number) | undefined;
+}
+
+/** Tries operations again while that makes sense; all of a transfer's operations share one. */
+export interface Retrier {
+  /**
+   * Runs `operation` until it succeeds. `recover` comes before the next try of one that failed with `retry: 'resume'`.
+   *
+   * @throws CairnError the operation's last one; the signal's reason as soon as it is aborted
+   */
+  run<T>(
+    operation: (attempt: number) => Promise<T>,
+    options?: { recover?: (error: CairnError) => Promise<void>; signal?: AbortSignal | undefined },
+  ): Promise<T>;
+  /** Something arrived that had not arrived before: the time until giving up starts anew. */
+  progressed(): void;
+  /** How many tries failed and were followed by another. */
+  readonly retries: number;
+}
+
+/** Makes the retrier of one transfer. */
+export function createRetrier(options: RetryOptions): Retrier {
+  const { retryForMs, report, now = () => performance.now(), random = Math.random } = options;
+  let retries = 0;
+  /** When trouble began that no progress has ended; undefined while all is well. An idle transfer is not in trouble. */
+  let troubleSinceMs: number | undefined;
+  let progress = 0;
+  let lastWaitingMs = -Infinity;
+
+  const pause = async (error: CairnError, failures: number, signal: AbortSignal): Promise<void> => {
+    const leftMs = retryForMs - (now() - troubleSinceMs!);
+    if (leftMs <= 0) throw givenUp(error, retryForMs);
+    const delayMs = Math.min(leftMs, Math.max(random() * backoffMs(failures), retryAfterMs(error)));
+    if (now() - lastWaitingMs >= MIN_WAITING_INTERVAL_MS) {
+      lastWaitingMs = now();
+      report({ type: 'waiting', code: error.code, message: error.message, delayMs: Math.round(delayMs) });
+    }
+    try {
+      await sleep(delayMs, undefined, { signal });
+    } catch (failure) {
+      signal.throwIfAborted();
+      throw failure;
+    }
+  };
+
+  return {
+    progressed: () => {
+      troubleSinceMs = undefined;
+      progress += 1;
+    },
+    get retries() {
+      return retries;
+    },
+    run: (operation, { recover, signal = options.signal } = {}) => {
+      let failures = 0;
+      let mismatches = 0;
+      let progressBefore = progress;
+      const afterFailure = async ({ error }: { error: Error }): Promise<void> => {
+        signal.throwIfAborted();
+        if (!(error instanceof CairnError) || error.traits.retry === 'never') throw error;
+        if (error.code === 'chunk-digest-mismatch' && ++mismatches >= MAX_DIGEST_MISMATCHES) throw error;
+        failures = progress === progressBefore ? failures + 1 : 1;
+        progressBefore = progress;
+        troubleSinceMs ??= now();
+        retries += 1;
+        // A session to resume is no reason to wait: the server is there and has answered.
+        if (error.traits.retry !== 'resume' || recover === undefined || failures > 1)
+          await pause(error, failures, signal);
+        if (error.traits.retry === 'resume') await recover?.(error);
+      };
+      return pRetry((attempt) => operation(attempt - 1), {
+        retries: Infinity,
+        minTimeout: 0,
+        signal,
+        onFailedAttempt: afterFailure,
+      });
+    },
+  };
+}
+
+/** Upper end of the full jitter, in milliseconds, doubled with every failure in a row. */
+function backoffMs(failures: number): number {
+  return Math.min(MAX_DELAY_MS, BASE_DELAY_MS * 2 ** Math.min(failures - 1, 16));
+}
+
+function retryAfterMs(error: CairnError): number {
+  const wanted = error.details['retryAfterMs'];
+  return typeof wanted === 'number' && wanted > 0 ? wanted : 0;
+}
+
+function givenUp(error: CairnError, retryForMs: number): CairnError {
+  const after = `given up after ${Math.round(retryForMs / 1000)} s without progress; everything is kept, run the same command to go on`;
+  const code = error.traits.exitCode === EXIT.network ? error.code : 'network';
+  return new CairnError(code, `${error.message} (${after})`, { cause: error, details: error.details });
+}

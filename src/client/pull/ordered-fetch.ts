@@ -1,0 +1,111 @@
+/** Fetches chunks into memory, several at a time, and passes each on once it is verified and its turn has come. */
+import { CairnError } from '../../base/errors.ts';
+import type { ChunkDigests } from '../../checkpoint/chunk-digests.ts';
+import { sameDigest, type HasherFactory } from '../../manifest/digest.ts';
+import type { Layout } from '../../manifest/layout.ts';
+import { getChunk, type SessionAccess } from '../session/session-calls.ts';
+import type { SessionClient } from '../session/session-client.ts';
+import type { TransferContext } from '../transfer/transfer-context.ts';
+import type { TransferProgress } from '../transfer/transfer-progress.ts';
+import { runWorkers, unlessAborted } from '../transfer/workers.ts';
+
+/** What is fetched, and where it goes. */
+export interface OrderedFetch {
+  readonly context: TransferContext;
+  readonly session: SessionClient;
+  readonly layout: Layout;
+  /** Takes the digest of each chunk. */
+  readonly digests: ChunkDigests;
+  readonly progress: TransferProgress;
+  readonly createHasher: HasherFactory;
+  /** Chunks in memory at a time, on their way or waiting for their turn. */
+  readonly workers: number;
+  /** Bytes of the largest chunk. */
+  readonly slotBytes: number;
+  readonly sink: (bytes: Uint8Array) => Promise<void>;
+}
+
+/** What is there of a chunk: payload and digest, one after the other. */
+interface Slot {
+  readonly buffer: Buffer;
+  used: number;
+}
+
+/** Fetches all chunks. Throws like {@link runWorkers}, and what the sink throws. */
+export async function fetchInOrder(fetch: OrderedFetch): Promise<void> {
+  const { context, session, layout, slotBytes, digests, sink } = fetch;
+  const free: Slot[] = [];
+  const turns = createTurns();
+  let next = 0;
+  // Chunks are handed out in order, and each worker has one slot: the one whose turn it is always has both.
+  const take = (): number | undefined => (next < layout.chunkCount ? next++ : undefined);
+  await runWorkers(fetch.workers, context.signal, take, async (chunk, signal) => {
+    const slot = free.pop() ?? {
+      buffer: Buffer.allocUnsafeSlow(slotBytes + digests.digestLengthBytes),
+      used: 0,
+    };
+    slot.used = 0;
+    await session.withSignal(signal).run((at) => receiveOnce(fetch, at, chunk, slot));
+    await turns.until(chunk, signal);
+    // A reader that has stopped reading must not keep a transfer alive that has failed.
+    await unlessAborted(sink(slot.buffer.subarray(0, layout.chunkLengthBytes(chunk))), signal);
+    free.push(slot);
+    turns.next();
+  });
+}
+
+/** Lets chunks go by in order: `until(n)` resolves once n turns are over. */
+function createTurns(): { until(turn: number, signal: AbortSignal): Promise<void>; next(): void } {
+  let over = 0;
+  let waiting: (() => void)[] = [];
+  return {
+    next: () => {
+      over += 1;
+      const woken = waiting;
+      waiting = [];
+      for (const wake of woken) wake();
+    },
+    until: async (turn, signal) => {
+      for (;;) {
+        if (over >= turn) return;
+        await unlessAborted(new Promise<void>((resolve) => waiting.push(resolve)), signal);
+      }
+    },
+  };
+}
+
+/** One request for the rest of a chunk; what came stays in the slot when it breaks. */
+async function receiveOnce(fetch: OrderedFetch, at: SessionAccess, chunk: number, slot: Slot): Promise<void> {
+  const { layout, digests, progress, context, createHasher } = fetch;
+  const lengthBytes = layout.chunkLengthBytes(chunk);
+  const wholeBytes = lengthBytes + digests.digestLengthBytes;
+  // A digest that was cut comes again whole.
+  slot.used = Math.min(slot.used, lengthBytes);
+  const response = await getChunk(at, chunk, slot.used);
+  for await (const piece of response.body) {
+    if (slot.used + piece.byteLength > wholeBytes) {
+      throw new CairnError('chunk-out-of-range', `the server sends more bytes than chunk ${chunk} has`, {
+        details: { chunk },
+      });
+    }
+    const before = Math.min(slot.used, lengthBytes);
+    slot.buffer.set(piece, slot.used);
+    slot.used += piece.byteLength;
+    progress.moved(chunk, Math.min(slot.used, lengthBytes) - before);
+    context.retrier.progressed();
+  }
+  if (slot.used < wholeBytes) {
+    throw new CairnError('chunk-incomplete', `chunk ${chunk} arrived only in part`, { details: { chunk } });
+  }
+  const hasher = createHasher();
+  hasher.update(slot.buffer.subarray(0, lengthBytes));
+  const digest = hasher.digest();
+  if (!sameDigest(digest, slot.buffer.subarray(lengthBytes, wholeBytes))) {
+    slot.used = 0;
+    progress.lost(chunk, lengthBytes);
+    throw new CairnError('chunk-digest-mismatch', `chunk ${chunk} arrived with other bytes than were sent`, {
+      details: { chunk },
+    });
+  }
+  digests.set(chunk, digest);
+}

@@ -1,0 +1,66 @@
+/** The beginning of every pull: a session, and its manifest, checked. */
+import { CairnError } from '../../base/errors.ts';
+import type { DigestAlgorithm } from '../../manifest/digest.ts';
+import type { Manifest } from '../../manifest/manifest.ts';
+import { PROTOCOL_VERSION } from '../../protocol/routes.ts';
+import type { Notice } from '../../protocol/tree-stream.ts';
+import { digestsToOffer } from '../session/agreeing.ts';
+import { establish, getManifest } from '../session/session-calls.ts';
+import { createSessionClient, type SessionClient } from '../session/session-client.ts';
+import type { TransferContext } from '../transfer/transfer-context.ts';
+
+/** A pull that has begun. */
+export interface EstablishedPull {
+  readonly session: SessionClient;
+  readonly manifest: Manifest;
+  /** What the server had to leave out. */
+  readonly notices: readonly Notice[];
+}
+
+/**
+ * Establishes a pull of the context's target and fetches its manifest. A session without one is freed at once.
+ *
+ * @throws CairnError `not-found`, `manifest-invalid` and path codes for what a hostile server may send, network codes
+ */
+export async function establishPull(
+  context: TransferContext,
+  wished: { readonly chunkSizeBytes: number; readonly digest?: DigestAlgorithm | undefined },
+): Promise<EstablishedPull> {
+  const { server, retrier, signal, parallel } = context;
+  const request = {
+    protocol: PROTOCOL_VERSION,
+    direction: 'pull' as const,
+    target: server.target,
+    digests: digestsToOffer(wished.digest),
+    chunkSizeBytes: wished.chunkSizeBytes,
+    parallel,
+  };
+  const session = createSessionClient(context, await retrier.run(() => establish(server, request, signal)));
+  retrier.progressed();
+  try {
+    const tree = await session.run(getManifest);
+    retrier.progressed();
+    checkManifest(session, tree.manifest);
+    return { session, ...tree };
+  } catch (error) {
+    await session.abandon();
+    throw error;
+  }
+}
+
+/** What a manifest says must be what was agreed. @throws CairnError `manifest-invalid` */
+function checkManifest({ grant }: SessionClient, manifest: Manifest): void {
+  const { chunkSizeBytes, digest, entries } = manifest;
+  if (chunkSizeBytes !== grant.chunkSizeBytes || digest !== grant.digest) {
+    throw new CairnError(
+      'manifest-invalid',
+      'the manifest is refused: it has other parameters than were agreed',
+    );
+  }
+  if (entries.some(({ type }) => type === 'stream')) {
+    throw new CairnError(
+      'manifest-invalid',
+      'the manifest is refused: what is published has a size, and no stream has one',
+    );
+  }
+}

@@ -1,0 +1,217 @@
+/** A pass of a pull that begins with the server's manifest. */
+import { joinPath, printable } from '../../base/safe-path.ts';
+import { ChunkDigests } from '../../checkpoint/chunk-digests.ts';
+import { ChunkSet } from '../../checkpoint/chunk-set.ts';
+import { DIGEST_LENGTH_BYTES } from '../../manifest/digest.ts';
+import type { Manifest } from '../../manifest/manifest.ts';
+import type { Comparison, Plan } from '../../protocol/messages.ts';
+import { compareWithTarget } from '../../storage/compare.ts';
+import { agreeOnPlan } from '../session/agreeing.ts';
+import { commitRequest } from '../session/commit-request.ts';
+import { commitTransfer } from '../session/committing.ts';
+import { makePlan } from '../transfer/comparing.ts';
+import { DEFAULT_CHUNK_SIZE_BYTES, type TransferOptions } from '../options.ts';
+import { establishPull } from './pull-establish.ts';
+import { landingOf, makeLanding, typeAt, type Landing } from './pull-landing.ts';
+import { emptyResult, layoutOf, skippedBytes, type PassResult } from '../transfer/pass-result.ts';
+import { runPullPass } from './pull-pass.ts';
+import {
+  discardStaged,
+  loadStaged,
+  openDestination,
+  saveStaged,
+  type PullDestination,
+  type StoredPlan,
+} from './pull-staging.ts';
+import type { SessionClient } from '../session/session-client.ts';
+import type { TransferContext } from '../transfer/transfer-context.ts';
+import type { TransferFolder } from '../record/transfer-folder.ts';
+import { RECORD_VERSION } from '../record/transfer-record.ts';
+
+/** A pull from a target to a destination. */
+export interface PullTask {
+  readonly context: TransferContext;
+  readonly options: TransferOptions;
+  readonly folder: TransferFolder;
+  /** DEST as the user gave it. */
+  readonly destination: string;
+  /** Absolute local paths. */
+  readonly local: readonly string[];
+}
+
+/** What a fresh pass did. */
+export interface FreshPull {
+  /** Undefined where nothing has changed since the pass before. */
+  readonly result: PassResult | undefined;
+  /** Entries that the server had to leave out. */
+  readonly notices: number;
+}
+
+/**
+ * Establishes a session, compares, and carries out what is missing.
+ *
+ * @param before the pass that this one follows: nothing is done where the manifest is still the same
+ * @throws CairnError like {@link runPullPass}; `not-found`, `is-directory`, `not-directory`
+ */
+export async function freshPull(task: PullTask, before?: PassResult): Promise<FreshPull> {
+  const { context, options } = task;
+  context.report({ type: 'phase', phase: 'scanning' });
+  const wished = {
+    chunkSizeBytes: options.chunkSizeBytes ?? DEFAULT_CHUNK_SIZE_BYTES,
+    digest: options.digest,
+  };
+  const { session, manifest, notices } = await establishPull(context, wished);
+  for (const { code, path, message } of notices) {
+    context.report({ type: 'warning', code, path: printable(path), message: printable(message) });
+  }
+  if (before?.excluded.size === 0 && before.manifest.id === manifest.id) {
+    await session.abandon();
+    return { result: undefined, notices: notices.length };
+  }
+  return {
+    result: await compareAndCarry(task, session, manifest, before?.excluded),
+    notices: notices.length,
+  };
+}
+
+async function compareAndCarry(
+  task: PullTask,
+  session: SessionClient,
+  manifest: Manifest,
+  distrusted: ReadonlySet<string> | undefined,
+): Promise<PassResult> {
+  const { context, options, folder } = task;
+  let destination: PullDestination | undefined;
+  try {
+    let plan: Plan;
+    try {
+      const landing = await landingOf(task.destination, context.server.target, manifest);
+      destination = await openForPlan(landing, folder.stagingId, options.dryRun === true);
+      plan = await planFor(task, { session, manifest, destination, distrusted });
+      if (options.dryRun === true || destination === undefined) {
+        await session.abandon();
+        return emptyResult(manifest, plan, null);
+      }
+      await agreeOnPlan(session, manifest, plan);
+    } catch (error) {
+      // Nothing was fetched yet that would be worth coming back for.
+      await session.abandon();
+      throw error;
+    }
+    if (isNothingToDo(manifest, plan))
+      return await agreeOnNothing(task, { session, manifest, destination, plan });
+    const stored = await keep(task, { session, manifest, destination, plan });
+    return await runPullPass({
+      context,
+      session,
+      folder,
+      destination,
+      manifest,
+      plan: stored,
+      report: context.report,
+    });
+  } finally {
+    await destination?.store.close();
+  }
+}
+
+/** The destination; undefined in a dry run where there is none yet, and none is made. */
+async function openForPlan(
+  landing: Landing,
+  stagingId: string,
+  dryRun: boolean,
+): Promise<PullDestination | undefined> {
+  if (dryRun && (await typeAt(landing.root)) !== 'directory') return undefined;
+  await makeLanding(landing);
+  return openDestination(landing, stagingId);
+}
+
+interface Prepared {
+  readonly session: SessionClient;
+  readonly manifest: Manifest;
+  readonly destination: PullDestination;
+  readonly plan: Plan;
+}
+
+async function planFor(
+  { context, options }: PullTask,
+  prepared: Omit<Prepared, 'plan' | 'destination'> & {
+    readonly destination: PullDestination | undefined;
+    readonly distrusted: ReadonlySet<string> | undefined;
+  },
+): Promise<Plan> {
+  const { session, manifest, destination, distrusted } = prepared;
+  if (destination === undefined) return { have: [], attributes: [] };
+  const { store, landing } = destination;
+  context.report({ type: 'phase', phase: 'comparing', entries: manifest.entries.length });
+  const comparison: Comparison = await compareWithTarget(store, landing.target, manifest);
+  const checksum = options.checksum === true;
+  const locate = (index: number): { store: typeof store; path: string } => ({
+    store,
+    path: joinPath(landing.target, manifest.entries[index]!.path),
+  });
+  return makePlan({ context, session, manifest, comparison, checksum, locate, distrusted });
+}
+
+function isNothingToDo(manifest: Manifest, plan: Plan): boolean {
+  return (
+    ChunkSet.fromRuns(plan.have, manifest.entries.length).size === manifest.entries.length &&
+    plan.attributes.length === 0
+  );
+}
+
+/** Even of nothing both sides agree on the digest; no staging is made for it. */
+async function agreeOnNothing(
+  { context, folder }: PullTask,
+  { session, manifest, destination, plan }: Prepared,
+): Promise<PassResult> {
+  const digests = new ChunkDigests(DIGEST_LENGTH_BYTES[manifest.digest]);
+  const layout = layoutOf(manifest, plan);
+  const request = commitRequest(manifest, layout, digests, new ChunkSet());
+  const digest = await commitTransfer(context, session, { request: () => request, mend: async () => false });
+  await folder.clear();
+  await discardStaged(destination);
+  return emptyResult(manifest, plan, digest);
+}
+
+/** Writes down what the next run needs. What a lost earlier run had staged of the very same job is taken over. */
+async function keep(task: PullTask, { session, manifest, destination, plan }: Prepared): Promise<StoredPlan> {
+  const { folder, options, local, context } = task;
+  const staged = await loadStaged(destination);
+  const isSame =
+    staged?.manifest.id === manifest.id &&
+    JSON.stringify([staged.plan.have, staged.plan.attributes]) ===
+      JSON.stringify([plan.have, plan.attributes]);
+  const stored: StoredPlan = isSame && staged !== undefined ? staged.plan : { ...plan, excluded: [] };
+  if (isSame) {
+    context.report({
+      type: 'notice',
+      message: 'an earlier run left bytes of the same entries; they are taken over',
+    });
+  } else {
+    await discardStaged(destination);
+    await saveStaged(await destination.store.openStaging(destination.stagingId), manifest, stored);
+  }
+  const { chunkSizeBytes, digest, id: manifestId } = manifest;
+  await folder.clear();
+  await folder.save({
+    version: RECORD_VERSION,
+    direction: 'pull',
+    url: options.url.href,
+    local: [...local],
+    resumeCommand: [...options.resumeCommand],
+    createdAt: new Date().toISOString(),
+    session: session.grant,
+    manifestId,
+    chunkSizeBytes,
+    digest,
+    plan,
+    bytesTotal: layoutOf(manifest, plan).bytesTotal ?? 0,
+    bytesSkipped: skippedBytes(manifest, plan),
+    bytesDone: 0,
+    landing: destination.landing,
+    phase: 'transferring',
+    agreed: null,
+  });
+  return stored;
+}

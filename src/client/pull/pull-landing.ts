@@ -1,0 +1,65 @@
+/** Where a pull lands: a local directory, and a safe path in it. */
+import { mkdir, stat } from 'node:fs/promises';
+import { basename, dirname, resolve } from 'node:path';
+import { CairnError, storageError, systemCodeOf } from '../../base/errors.ts';
+import { checkRelativePath, printable, targetPathOf } from '../../base/safe-path.ts';
+import type { Manifest } from '../../manifest/manifest.ts';
+
+/** A local directory, absolute, and the safe path below it at which the manifest's entries land. */
+export interface Landing {
+  readonly root: string;
+  readonly target: string;
+}
+
+/** Whether a manifest is that of one file or symbolic link, and of no tree. */
+export function isSingle(manifest: Manifest): boolean {
+  return manifest.entries[0]?.path === '' && manifest.entries[0].type !== 'directory';
+}
+
+/**
+ * A tree lands in DEST; a file exactly at DEST, or under its own name where DEST is a directory or ends with a slash.
+ *
+ * @param target the URL's path below the server's prefix
+ * @throws CairnError `not-directory` where a tree would land on a file; path and storage codes
+ */
+export async function landingOf(destination: string, target: string, manifest: Manifest): Promise<Landing> {
+  const path = resolve(destination);
+  const there = await typeAt(path);
+  if (!isSingle(manifest)) {
+    if (there === 'other')
+      throw new CairnError(
+        'not-directory',
+        `"${printable(destination)}" is no directory, and a tree is to land there`,
+      );
+    return { root: path, target: '' };
+  }
+  if (there === 'directory' || destination.endsWith('/')) {
+    const name = targetPathOf(target).split('/').at(-1) ?? '';
+    return { root: path, target: checkRelativePath(name) };
+  }
+  return { root: dirname(path), target: checkRelativePath(basename(path)) };
+}
+
+/** Makes the directory of a landing, with its parents. @throws CairnError `not-directory`, storage codes */
+export async function makeLanding({ root }: Landing): Promise<void> {
+  try {
+    await mkdir(root, { recursive: true });
+  } catch (error) {
+    if (systemCodeOf(error) === 'EEXIST') {
+      throw new CairnError('not-directory', `"${printable(root)}" is in the way: it is no directory`, {
+        cause: error,
+      });
+    }
+    throw storageError(error, `making the directory "${printable(root)}"`);
+  }
+}
+
+/** What is at a path, symbolic links followed. */
+export async function typeAt(path: string): Promise<'directory' | 'other' | undefined> {
+  try {
+    return (await stat(path)).isDirectory() ? 'directory' : 'other';
+  } catch (error) {
+    if (systemCodeOf(error) === 'ENOENT') return undefined;
+    throw storageError(error, `looking at "${printable(path)}"`);
+  }
+}

@@ -1,0 +1,168 @@
+/** One pass of a pull, from the agreed plan to the published tree. */
+import { ChunkSet } from '../../checkpoint/chunk-set.ts';
+import { DIGEST_LENGTH_BYTES, loadHasher } from '../../manifest/digest.ts';
+import type { Layout } from '../../manifest/layout.ts';
+import type { Manifest } from '../../manifest/manifest.ts';
+import type { ChunkStaging, StagingArea } from '../../storage/content-store.ts';
+import { createGroupCommit } from '../../storage/group-commit.ts';
+import { ChunkBoard } from '../transfer/chunk-board.ts';
+import { commitRequest, emptiedChunks } from '../session/commit-request.ts';
+import { commitTransfer } from '../session/committing.ts';
+import type { Report } from '../events.ts';
+import { excludeReported, fetchChunks, type PullJob } from './pull-chunks.ts';
+import { saveStagedPlan, type PullDestination, type StoredPlan } from './pull-staging.ts';
+import { layoutOf, pathsOf, skippedBytes, type PassResult } from '../transfer/pass-result.ts';
+import { suspend } from '../session/session-calls.ts';
+import { FAREWELL_MS, type SessionClient } from '../session/session-client.ts';
+import type { TransferContext } from '../transfer/transfer-context.ts';
+import type { TransferFolder } from '../record/transfer-folder.ts';
+import { createProgress } from '../transfer/transfer-progress.ts';
+
+/** What a pass needs. */
+export interface PullPassOptions {
+  readonly context: TransferContext;
+  readonly session: SessionClient;
+  readonly folder: TransferFolder;
+  readonly destination: PullDestination;
+  readonly manifest: Manifest;
+  readonly plan: StoredPlan;
+  /** Told of excluded entries. */
+  readonly report: Report;
+}
+
+/**
+ * Fetches what is to be fetched, agrees with the server, and publishes. What was staged before is taken over.
+ *
+ * @throws CairnError network, session and storage codes, `digest-mismatch`, the signal's reason
+ */
+export async function runPullPass(options: PullPassOptions): Promise<PassResult> {
+  const { context, session, folder, destination, manifest, plan } = options;
+  const layout = layoutOf(manifest, plan);
+  const area = await destination.store.openStaging(destination.stagingId);
+  const staging = await area.openChunks({ manifest, layout, target: destination.landing.target });
+  try {
+    const job = await openJob(options, { layout, staging, area });
+    const [bytesTotal, bytesSkipped] = [layout.bytesTotal ?? 0, skippedBytes(manifest, plan)];
+    const { bytesResumed } = job.progress;
+    context.report({
+      type: 'planned',
+      entries: manifest.entries.length,
+      bytesTotal,
+      bytesSkipped,
+      bytesResumed,
+    });
+    let digest: string;
+    try {
+      digest = await bring(job);
+    } catch (error) {
+      await leave(job);
+      throw error;
+    } finally {
+      await job.group.close();
+    }
+    const excluded = job.excluded;
+    await folder.update({
+      session: session.grant,
+      phase: 'agreed',
+      agreed: { digest, excluded: excluded.runs() },
+    });
+    await publish(staging, manifest, { ...plan, excluded: excluded.runs() }, context.report);
+    return {
+      manifest,
+      bytesTotal,
+      bytesSkipped,
+      bytesResumed,
+      digest,
+      excluded: pathsOf(manifest, excluded),
+    };
+  } finally {
+    await staging.close();
+  }
+}
+
+async function openJob(
+  { context, session, folder, destination, manifest, plan, report }: PullPassOptions,
+  { layout, staging, area }: { layout: Layout; staging: ChunkStaging; area: StagingArea },
+): Promise<PullJob> {
+  const board = new ChunkBoard(layout.chunkCount, DIGEST_LENGTH_BYTES[manifest.digest]);
+  const progress = createProgress(context, { manifest, layout, name: destination.landing.target });
+  const excluded = ChunkSet.fromRuns(plan.excluded, manifest.entries.length);
+  for (const chunk of staging.digests.chunks.values()) {
+    board.trust(chunk, staging.digests.get(chunk)!);
+    progress.resumed(chunk, layout.chunkLengthBytes(chunk));
+  }
+  for (const [chunk, bytes] of staging.held()) progress.resumed(chunk, bytes);
+  session.setHooks({ onGrant: (grant) => folder.update({ session: grant }) });
+  return {
+    context,
+    session,
+    manifest,
+    layout,
+    staging,
+    // A failure that nobody waits for comes back with the next chunk.
+    group: createGroupCommit(() => staging.sync()),
+    board,
+    progress,
+    createHasher: await loadHasher(manifest.digest),
+    name: destination.landing.target,
+    excluded,
+    keepExclusions: () => saveStagedPlan(area, { ...plan, excluded: excluded.runs() }),
+    report,
+    onDurable: () => folder.update({ bytesDone: stagedBytes(staging, layout) }),
+    fromStart: new Set(),
+  };
+}
+
+function stagedBytes(staging: ChunkStaging, layout: Layout): number {
+  let bytes = 0;
+  for (const chunk of staging.digests.chunks.values()) bytes += layout.chunkLengthBytes(chunk);
+  return bytes;
+}
+
+/** Fetches and commits. Answers the digest that both sides agree on. */
+async function bring(job: PullJob): Promise<string> {
+  const { context, session, manifest, layout, board, excluded } = job;
+  context.report({ type: 'phase', phase: 'transferring', entries: manifest.entries.length });
+  for (const chunk of emptiedChunks(layout, excluded)) board.skip(chunk);
+  await fetchChunks(job);
+  return commitTransfer(context, session, {
+    request: () => commitRequest(manifest, layout, board.digests, excluded),
+    mend: async (refusal) => {
+      if (!excludeReported(job, refusal, () => true)) return false;
+      await job.keepExclusions();
+      return true;
+    },
+  });
+}
+
+/** Puts the staged tree in its place. May be called again after a crash. @throws CairnError, storage codes */
+export async function publish(
+  staging: ChunkStaging,
+  manifest: Manifest,
+  plan: StoredPlan,
+  report: Report,
+): Promise<void> {
+  const limit = manifest.entries.length;
+  const have = ChunkSet.fromRuns(plan.have, limit);
+  const attributes = ChunkSet.fromRuns(plan.attributes, limit);
+  const excluded = ChunkSet.fromRuns(plan.excluded, limit);
+  await staging.publish({
+    isPresent: (index) => have.has(index),
+    needsAttributes: (index) => attributes.has(index),
+    isExcluded: (index) => excluded.has(index),
+    onProgress: (entriesDone) => report({ type: 'publishing', entriesDone, entriesTotal: limit }),
+  });
+}
+
+/** A run that ends early makes durable what came; after a signal it also says goodbye to the server. */
+async function leave(job: PullJob): Promise<void> {
+  const { context, session } = job;
+  try {
+    await job.group.request();
+    await job.onDurable();
+    if (!context.signal.aborted) return;
+    await suspend({ server: context.server, grant: session.grant, signal: AbortSignal.timeout(FAREWELL_MS) });
+  } catch {
+    // The reason why the run ends is thrown by the caller, and matters more.
+  }
+}

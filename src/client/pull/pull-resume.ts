@@ -1,0 +1,129 @@
+/** A pull that goes on from its record: what is staged is the truth, and nothing of it is read again. */
+import { ChunkSet } from '../../checkpoint/chunk-set.ts';
+import type { TransferRecord } from '../record/transfer-record.ts';
+import type { PullTask } from './pull-fresh.ts';
+import { typeAt, type Landing } from './pull-landing.ts';
+import { layoutOf, pathsOf, skippedBytes, type PassResult } from '../transfer/pass-result.ts';
+import { publish, runPullPass } from './pull-pass.ts';
+import {
+  discardStaged,
+  loadStaged,
+  openDestination,
+  type PullDestination,
+  type StagedPull,
+} from './pull-staging.ts';
+import { agreeOnPlan } from '../session/agreeing.ts';
+import { openSession, type SessionClient } from '../session/session-client.ts';
+import { isSessionGone } from '../session/session-gone.ts';
+import { softened, type TransferContext } from '../transfer/transfer-context.ts';
+import type { TransferFolder } from '../record/transfer-folder.ts';
+import type { Report } from '../events.ts';
+
+/**
+ * Finishes the transfer in the folder's record. Undefined where it cannot be gone on with: then a fresh pass starts
+ * over, and takes over what is staged if it still fits.
+ *
+ * @throws CairnError like {@link runPullPass}
+ */
+export async function resumedPull(task: PullTask): Promise<PassResult | undefined> {
+  const { context, folder } = task;
+  const found = await openStaged(folder);
+  if (found === undefined) return undefined;
+  const { destination, staged, record } = found;
+  try {
+    const session = await resumeSession(context, record);
+    if (session === undefined) return undefined;
+    await folder.update({ session: session.grant });
+    if (session.grant.state === 'establishing') await agreeOnPlan(session, staged.manifest, staged.plan);
+    const { epoch } = session.grant;
+    context.report({ type: 'resumed', epoch, bytesResumed: record.bytesDone });
+    return await runPullPass({
+      context,
+      session,
+      folder,
+      destination,
+      ...staged,
+      report: softened(context.report),
+    });
+  } finally {
+    await destination.store.close();
+  }
+}
+
+/**
+ * Publishes a pull on whose digest both sides had agreed when an earlier run ended; the server is not needed for it.
+ * Undefined where there is no such pull.
+ *
+ * @throws CairnError, storage codes
+ */
+export async function publishAgreed(folder: TransferFolder, report: Report): Promise<PassResult | undefined> {
+  if (folder.record?.agreed === undefined || folder.record.agreed === null) return undefined;
+  const found = await openStaged(folder);
+  if (found === undefined) return undefined;
+  const { destination, staged, record } = found;
+  const { manifest, plan } = staged;
+  try {
+    const layout = layoutOf(manifest, plan);
+    const area = await destination.store.openStaging(destination.stagingId);
+    const staging = await area.openChunks({ manifest, layout, target: destination.landing.target });
+    const { digest, excluded } = record.agreed!;
+    try {
+      await publish(staging, manifest, { ...plan, excluded }, report);
+    } finally {
+      await staging.close();
+    }
+    await area.discard();
+    const paths = pathsOf(manifest, ChunkSet.fromRuns(excluded, manifest.entries.length));
+    const { bytesTotal = 0 } = layout;
+    const bytesSkipped = skippedBytes(manifest, plan);
+    return { manifest, bytesTotal, bytesSkipped, bytesResumed: bytesTotal, digest, excluded: paths };
+  } finally {
+    await destination.store.close();
+  }
+}
+
+/** Removes what the record's transfer staged. */
+export async function discardLanded(landing: Landing, stagingId: string): Promise<void> {
+  if ((await typeAt(landing.root)) !== 'directory') return;
+  const destination = await openDestination(landing, stagingId);
+  try {
+    await discardStaged(destination);
+  } finally {
+    await destination.store.close();
+  }
+}
+
+interface Found {
+  readonly destination: PullDestination;
+  readonly staged: StagedPull;
+  readonly record: TransferRecord;
+}
+
+async function openStaged({ stagingId, record }: TransferFolder): Promise<Found | undefined> {
+  if (record === undefined || record.landing === null) return undefined;
+  if ((await typeAt(record.landing.root)) !== 'directory') return undefined;
+  const destination = await openDestination(record.landing, stagingId);
+  const staged = await loadStaged(destination);
+  if (staged?.manifest.id === record.manifestId) return { destination, staged, record };
+  await destination.store.close();
+  return undefined;
+}
+
+/** The session in a new epoch; undefined where it is no more, or no longer what it was. */
+async function resumeSession(
+  context: TransferContext,
+  record: TransferRecord,
+): Promise<SessionClient | undefined> {
+  try {
+    const session = await openSession(context, record.session.session);
+    const { manifestId } = session.grant;
+    if (manifestId === record.manifestId) return session;
+    await session.abandon();
+  } catch (error) {
+    if (!isSessionGone(error)) throw error;
+  }
+  const message =
+    'the server no longer has the unfinished transfer; what was staged is used if it is still the same';
+  context.report({ type: 'notice', message });
+  return undefined;
+}

@@ -1,0 +1,76 @@
+/**
+ * What an unfinished pull keeps beside its destination: the manifest, the plan with what was left out, and the chunks.
+ * It is found again even by a client that has lost its own state.
+ */
+import * as v from 'valibot';
+import type { Manifest } from '../../manifest/manifest.ts';
+import { Plan } from '../../protocol/messages.ts';
+import { encodeTree } from '../../protocol/tree-stream.ts';
+import type { ContentStore, StagingArea } from '../../storage/content-store.ts';
+import { openLocalDisk } from '../../storage/local-disk/local-disk.ts';
+import { decodeManifestBytes } from '../record/documents.ts';
+import type { Landing } from './pull-landing.ts';
+
+const StoredPlan = v.object({ ...Plan.entries, excluded: v.array(v.pipe(v.number(), v.safeInteger())) });
+
+/** A plan, and runs of the entries that the server could not read: zeros are staged in their place. */
+export type StoredPlan = v.InferOutput<typeof StoredPlan>;
+
+/** The destination of a pull, open. Close it. */
+export interface PullDestination {
+  readonly store: ContentStore;
+  readonly landing: Landing;
+  readonly stagingId: string;
+}
+
+/** What was found in a staging area. */
+export interface StagedPull {
+  readonly manifest: Manifest;
+  readonly plan: StoredPlan;
+}
+
+/** Opens the destination; its directory must exist. Nothing is written yet. @throws CairnError, storage codes */
+export async function openDestination(landing: Landing, stagingId: string): Promise<PullDestination> {
+  return { store: await openLocalDisk(landing.root), landing, stagingId };
+}
+
+/** Keeps the manifest and the plan, durably, before the first chunk comes. */
+export async function saveStaged(area: StagingArea, manifest: Manifest, plan: StoredPlan): Promise<void> {
+  await area.save('manifest', encodeTree(manifest));
+  await saveStagedPlan(area, plan);
+}
+
+/** Keeps the plan alone, when more was left out. */
+export function saveStagedPlan(area: StagingArea, plan: StoredPlan): Promise<void> {
+  return area.save('plan', [JSON.stringify(plan)]);
+}
+
+/** What an earlier run kept; undefined where that is nothing, or damaged. @throws CairnError, storage codes */
+export async function loadStaged({ store, stagingId }: PullDestination): Promise<StagedPull | undefined> {
+  const ids = await store.listStaging();
+  if (!ids.includes(stagingId)) return undefined;
+  const area = await store.openStaging(stagingId);
+  const tree = await area.load('manifest');
+  const text = await area.load('plan');
+  if (tree === undefined || text === undefined) return undefined;
+  const manifest = await decodeManifestBytes(tree);
+  const plan = await parsePlan(text);
+  return manifest === undefined || plan === undefined ? undefined : { manifest, plan };
+}
+
+/** Removes what an earlier run kept, if it kept something. */
+export async function discardStaged({ store, stagingId }: PullDestination): Promise<void> {
+  const ids = await store.listStaging();
+  if (ids.includes(stagingId)) await (await store.openStaging(stagingId)).discard();
+}
+
+async function parsePlan(source: AsyncIterable<Uint8Array>): Promise<StoredPlan | undefined> {
+  const pieces: Uint8Array[] = [];
+  for await (const piece of source) pieces.push(Buffer.from(piece));
+  try {
+    const result = v.safeParse(StoredPlan, JSON.parse(Buffer.concat(pieces).toString()));
+    return result.success ? result.output : undefined;
+  } catch {
+    return undefined; // damaged: the pull starts over
+  }
+}

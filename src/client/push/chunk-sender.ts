@@ -1,0 +1,130 @@
+/** One chunk to the server, as often as it takes, going on where the last try was cut. */
+import { CairnError } from '../../base/errors.ts';
+import type { SyncStatus } from '../../protocol/messages.ts';
+import { isExclusion } from './source-reader.ts';
+import { headChunk, putChunk } from '../session/session-calls.ts';
+import type { SessionClient } from '../session/session-client.ts';
+import type { TransferContext } from '../transfer/transfer-context.ts';
+import type { TransferProgress } from '../transfer/transfer-progress.ts';
+import { wireBody } from '../http/wire-body.ts';
+
+/** A chunk that is to be sent. */
+export interface OutgoingChunk {
+  readonly chunk: number;
+  readonly lengthBytes: number;
+  readonly digestLengthBytes: number;
+  /** The bytes from `offset` on, then the digest, which is also handed to `onDigest`. */
+  read(offset: number, onDigest: (digest: Uint8Array) => void): AsyncIterable<Uint8Array>;
+  /** Where the receiver's bytes of it end, as far as is known. */
+  readonly heldBytes: number;
+  /** Whether the receiver turned out to have it after all. */
+  isSettled(): boolean;
+}
+
+/** A chunk that arrived. */
+export interface SentChunk {
+  readonly digest: Uint8Array;
+  readonly status: SyncStatus;
+}
+
+/** What one try has to know of those before it. */
+interface Attempts {
+  /** Bytes of the chunk that the receiver holds or was sent. */
+  reached: number;
+  /** Bytes of it that the receiver was last seen to hold. */
+  held: number;
+  /** Epoch of the try before; 0 before the first. */
+  epoch: number;
+}
+
+/**
+ * Sends a chunk. Undefined if it turned out to be there already.
+ *
+ * @throws CairnError what `read` throws, and what the session's retry policy gives up with
+ */
+export async function sendReliably(
+  session: SessionClient,
+  context: Pick<TransferContext, 'retrier'>,
+  progress: TransferProgress,
+  outgoing: OutgoingChunk,
+): Promise<SentChunk | undefined> {
+  const attempts: Attempts = { reached: outgoing.heldBytes, held: outgoing.heldBytes, epoch: 0 };
+  const { chunk, lengthBytes } = outgoing;
+  try {
+    return await session.run(async (at, attempt) => {
+      if (outgoing.isSettled()) return undefined;
+      let offset = attempts.held;
+      if (attempt > 0) {
+        offset = await headChunk(at, chunk);
+        if (offset > lengthBytes) offset = 0;
+        // What a receiver that keeps everything does not hold was still in the buffers of a socket, and never crossed.
+        const crossed = !(at.grant.holdsPartialChunks && at.grant.epoch === attempts.epoch);
+        account(chunk, offset, attempts, progress, { crossed });
+        if (offset > attempts.held) context.retrier.progressed();
+        attempts.held = offset;
+      }
+      attempts.epoch = at.grant.epoch;
+      const sent = await sendOnce(at, outgoing, offset, attempts, progress);
+      if (session.grant.epoch !== at.grant.epoch) {
+        // The answer speaks of sync points of an epoch that is over; ask again where the chunk stands.
+        throw new CairnError('session-suspended', 'the session went on in a new epoch meanwhile');
+      }
+      context.retrier.progressed();
+      return sent;
+    });
+  } catch (error) {
+    // What was read is no longer what is there: whoever tries again starts from nothing.
+    if (isExclusion(error)) progress.lost(chunk, attempts.reached);
+    throw error;
+  }
+}
+
+/** After a break: what was sent and is not held has to cross again, what arrived unnoticed has crossed. */
+function account(
+  chunk: number,
+  offset: number,
+  attempts: Attempts,
+  progress: TransferProgress,
+  lost?: { crossed: boolean },
+): void {
+  if (offset > attempts.reached) progress.moved(chunk, offset - attempts.reached);
+  else progress.lost(chunk, attempts.reached - offset, lost);
+  attempts.reached = offset;
+}
+
+async function sendOnce(
+  at: Parameters<typeof putChunk>[0],
+  outgoing: OutgoingChunk,
+  offset: number,
+  attempts: Attempts,
+  progress: TransferProgress,
+): Promise<SentChunk> {
+  const { chunk, lengthBytes, digestLengthBytes } = outgoing;
+  let digest: Uint8Array | undefined;
+  let isCurrent = true;
+  const pieces = outgoing.read(offset, (value) => {
+    digest = value;
+  });
+  const body = wireBody(pieces, lengthBytes - offset, (bytes) => {
+    if (!isCurrent) return; // the body of a request that is over may still be asked for its next piece
+    attempts.reached += bytes;
+    progress.moved(chunk, bytes);
+  });
+  try {
+    const status = await putChunk(at, chunk, offset, {
+      lengthBytes: lengthBytes - offset + digestLengthBytes,
+      pieces: body,
+    });
+    if (digest === undefined) {
+      throw new CairnError('chunk-incomplete', `the server answered before chunk ${chunk} was sent whole`, {
+        details: { chunk },
+      });
+    }
+    isCurrent = false;
+    // The socket took the last bytes with the digest, and was not asked for more since.
+    account(chunk, lengthBytes, attempts, progress);
+    return { digest, status };
+  } finally {
+    isCurrent = false;
+  }
+}

@@ -1,0 +1,195 @@
+/** A pass of a push that begins with a scan. */
+import { CairnError } from '../../base/errors.ts';
+import { DIGEST_LENGTH_BYTES } from '../../manifest/digest.ts';
+import { createManifest, type Manifest, type ManifestParameters } from '../../manifest/manifest.ts';
+import type { CheckpointReply, Plan } from '../../protocol/messages.ts';
+import { PROTOCOL_VERSION } from '../../protocol/routes.ts';
+import type { CheckpointLog } from '../../checkpoint/checkpoint-log.ts';
+import { agreeOnPlan, digestsToOffer } from '../session/agreeing.ts';
+import { makePlan } from '../transfer/comparing.ts';
+import { encodeIdentities, encodeManifestBytes, treeBody } from '../record/documents.ts';
+import { DEFAULT_CHUNK_SIZE_BYTES, type TransferOptions } from '../options.ts';
+import { emptyResult, layoutOf, skippedBytes, type PassResult } from '../transfer/pass-result.ts';
+import { runPass } from './push-pass.ts';
+import { establish, getCheckpoint, putManifest } from '../session/session-calls.ts';
+import { createSessionClient, type SessionClient } from '../session/session-client.ts';
+import type { LocalSource, ScannedSource } from './source.ts';
+import type { TransferContext } from '../transfer/transfer-context.ts';
+import type { TransferFolder } from '../record/transfer-folder.ts';
+import { RECORD_VERSION } from '../record/transfer-record.ts';
+
+/** A push from its sources to a target. */
+export interface PushTask {
+  readonly context: TransferContext;
+  readonly options: TransferOptions;
+  readonly source: LocalSource;
+  readonly folder: TransferFolder;
+  /** Target of the transfer: that of the URL, and the name of a file that goes below it. */
+  readonly target: string;
+  /** Absolute local paths. */
+  readonly local: readonly string[];
+}
+
+/** The parameters that the user wishes for. */
+export function wishedParameters({ options }: Pick<PushTask, 'options'>): ManifestParameters {
+  return {
+    chunkSizeBytes: options.chunkSizeBytes ?? DEFAULT_CHUNK_SIZE_BYTES,
+    digest: options.digest ?? 'xxh64',
+  };
+}
+
+/**
+ * Establishes a session for what was scanned, agrees on the plan, and carries it out.
+ *
+ * @param distrusted paths that are sent whatever their size and time say
+ * @throws CairnError like {@link runPass}; `is-directory`, `not-directory` where something is in the way
+ */
+export async function freshPass(
+  task: PushTask,
+  scanned: ScannedSource,
+  distrusted?: ReadonlySet<string>,
+): Promise<PassResult> {
+  const { context, folder, source, options } = task;
+  context.report({ type: 'phase', phase: 'comparing', entries: scanned.entries.length });
+  const { session, manifest } = await establishPush(task, scanned);
+  const wasThere = session.grant.resumed;
+  let log: CheckpointLog | undefined;
+  let ready: Agreed;
+  try {
+    ready = await agree(task, session, manifest, scanned, distrusted);
+    if (options.dryRun === true) {
+      await session.abandon();
+      return emptyResult(manifest, ready.plan, null);
+    }
+    log = await keep(task, session, manifest, scanned, ready.plan);
+  } catch (error) {
+    // Nothing was sent yet that would be worth coming back for, unless an earlier run did.
+    if (!wasThere) await session.abandon();
+    throw error;
+  }
+  const { identities } = scanned;
+  return runPass({
+    context,
+    session,
+    source,
+    folder,
+    manifest,
+    identities,
+    log,
+    report: context.report,
+    ...ready,
+  });
+}
+
+async function establishPush(
+  task: PushTask,
+  { entries }: ScannedSource,
+): Promise<{ session: SessionClient; manifest: Manifest }> {
+  const { context, options, target } = task;
+  const wished = createManifest(wishedParameters(task), entries);
+  const request = {
+    protocol: PROTOCOL_VERSION,
+    direction: 'push' as const,
+    target,
+    digests: digestsToOffer(wished.digest),
+    chunkSizeBytes: wished.chunkSizeBytes,
+    parallel: context.parallel,
+  };
+  // A dry run must not take over a session that another run wants to go on with.
+  const wanted = options.dryRun === true ? request : { ...request, manifestId: wished.id };
+  const grant = await context.retrier.run(async () => {
+    const found = await establish(context.server, wanted, context.signal);
+    if (found.state !== 'committing') return found;
+    throw new CairnError(
+      'server-busy',
+      'the server is still publishing an earlier transfer of the same entries',
+    );
+  });
+  context.retrier.progressed();
+  const { chunkSizeBytes, digest } = grant;
+  const isAsWished = chunkSizeBytes === wished.chunkSizeBytes && digest === wished.digest;
+  const manifest = isAsWished ? wished : createManifest({ chunkSizeBytes, digest }, entries);
+  return { session: createSessionClient(context, grant), manifest };
+}
+
+interface Agreed {
+  readonly plan: Plan;
+  /** What the server has of it already. */
+  readonly earlier: CheckpointReply | undefined;
+}
+
+/** The plan: that of the session which the server has found again, or a new one. */
+async function agree(
+  task: PushTask,
+  session: SessionClient,
+  manifest: Manifest,
+  scanned: ScannedSource,
+  distrusted: ReadonlySet<string> | undefined,
+): Promise<Agreed> {
+  const { context, options, source } = task;
+  const { resumed, manifestId } = session.grant;
+  if (resumed && manifestId === manifest.id) {
+    const earlier = await session.run(getCheckpoint);
+    context.counters.resumes += 1;
+    if (earlier.plan !== null) {
+      const message =
+        'the server has an unfinished transfer of the same entries; what it holds is compared with the local files';
+      context.report({ type: 'notice', message });
+      return { plan: earlier.plan, earlier };
+    }
+  }
+  const bytes = encodeManifestBytes(manifest, scanned.notices);
+  const comparison = await session.run((at) => putManifest(at, treeBody(bytes)));
+  context.retrier.progressed();
+  const plan = await makePlan({
+    context,
+    session,
+    manifest,
+    comparison,
+    checksum: options.checksum === true,
+    locate: (index) => ({
+      ...source.locate(manifest.entries[index]!.path),
+      identity: scanned.identities[index],
+    }),
+    distrusted,
+  });
+  if (options.dryRun !== true) await agreeOnPlan(session, manifest, plan);
+  return { plan, earlier: undefined };
+}
+
+/** Writes down what the next run needs to go on without a scan. Nothing, where no bytes are to be sent. */
+async function keep(
+  task: PushTask,
+  session: SessionClient,
+  manifest: Manifest,
+  scanned: ScannedSource,
+  plan: Plan,
+): Promise<CheckpointLog | undefined> {
+  const { folder, options, local } = task;
+  const { chunkCount, bytesTotal = 0 } = layoutOf(manifest, plan);
+  if (chunkCount === 0) return undefined;
+  await folder.clear();
+  await folder.saveDocument('manifest', encodeManifestBytes(manifest, scanned.notices));
+  await folder.saveDocument('identities', encodeIdentities(scanned.identities));
+  const { chunkSizeBytes, digest, id: manifestId } = manifest;
+  await folder.save({
+    version: RECORD_VERSION,
+    direction: 'push',
+    url: options.url.href,
+    local: [...local],
+    resumeCommand: [...options.resumeCommand],
+    createdAt: new Date().toISOString(),
+    session: session.grant,
+    manifestId,
+    chunkSizeBytes,
+    digest,
+    plan,
+    bytesTotal,
+    bytesSkipped: skippedBytes(manifest, plan),
+    bytesDone: 0,
+    landing: null,
+    phase: 'transferring',
+    agreed: null,
+  });
+  return folder.openJournal({ manifestId, digestLengthBytes: DIGEST_LENGTH_BYTES[digest] });
+}

@@ -1,0 +1,195 @@
+/** One pass of a push, from the agreed plan to the commit. */
+import { ChunkDigests } from '../../checkpoint/chunk-digests.ts';
+import type { CheckpointLog } from '../../checkpoint/checkpoint-log.ts';
+import { ChunkSet, type ReadonlyChunkSet } from '../../checkpoint/chunk-set.ts';
+import { DIGEST_LENGTH_BYTES, loadHasher, sameDigest } from '../../manifest/digest.ts';
+import type { Identity } from '../../manifest/entry.ts';
+import type { Manifest } from '../../manifest/manifest.ts';
+import type { CheckpointReply, Plan } from '../../protocol/messages.ts';
+import { ChunkBoard } from '../transfer/chunk-board.ts';
+import { commitRequest } from '../session/commit-request.ts';
+import { commitTransfer, missingChunks } from '../session/committing.ts';
+import type { Report } from '../events.ts';
+import { layoutOf, pathsOf, skippedBytes, type PassResult } from '../transfer/pass-result.ts';
+import { createJournalWriter } from '../record/journal-writer.ts';
+import {
+  applyCheckpoint,
+  noteStatus,
+  sendChunks,
+  serverDigests,
+  setHeld,
+  type PushJob,
+} from './push-chunks.ts';
+import { suspend, sync } from '../session/session-calls.ts';
+import { FAREWELL_MS, type SessionClient } from '../session/session-client.ts';
+import type { LocalSource } from './source.ts';
+import { createSourceReader } from './source-reader.ts';
+import type { TransferContext } from '../transfer/transfer-context.ts';
+import type { TransferFolder } from '../record/transfer-folder.ts';
+import { createProgress } from '../transfer/transfer-progress.ts';
+
+/** What a pass needs. */
+export interface PassOptions {
+  readonly context: TransferContext;
+  readonly session: SessionClient;
+  readonly source: LocalSource;
+  readonly folder: TransferFolder;
+  readonly manifest: Manifest;
+  readonly identities: readonly Identity[];
+  readonly plan: Plan;
+  /** The local checkpoint; undefined where nothing is worth keeping. */
+  readonly log: CheckpointLog | undefined;
+  /** What the server has already, of an earlier run; `committing` where it has everything. */
+  readonly earlier: CheckpointReply | 'committing' | undefined;
+  /** Told of excluded entries. */
+  readonly report: Report;
+}
+
+/**
+ * Sends what is to be sent and commits. When the signal ends it, what is durable is written down first.
+ *
+ * @throws CairnError network codes, session codes, storage codes, `digest-mismatch`, the signal's reason
+ */
+export async function runPass(options: PassOptions): Promise<PassResult> {
+  try {
+    return await carryOut(options, await openJob(options));
+  } finally {
+    await options.log?.close();
+  }
+}
+
+async function carryOut(
+  { context, session, manifest, plan, earlier }: PassOptions,
+  job: PushJob,
+): Promise<PassResult> {
+  const { layout, board, reader, progress } = job;
+  try {
+    const trusted = await takeOver(job, earlier);
+    const [bytesTotal, bytesSkipped] = [layout.bytesTotal ?? 0, skippedBytes(manifest, plan)];
+    const { bytesResumed } = progress;
+    context.report({
+      type: 'planned',
+      entries: manifest.entries.length,
+      bytesTotal,
+      bytesSkipped,
+      bytesResumed,
+    });
+    context.report({ type: 'phase', phase: 'transferring', entries: manifest.entries.length });
+    await sendChunks(job);
+    await reader.checkIdentities(trusted);
+    const digest = await commitTransfer(context, session, {
+      request: () => commitRequest(manifest, layout, board.digests, reader.excluded),
+      mend: async (refusal) => {
+        const missing = missingChunks(refusal, layout.chunkCount);
+        board.miss(missing.values());
+        await sendChunks(job);
+        return missing.size > 0;
+      },
+    });
+    const excluded = pathsOf(manifest, reader.excluded);
+    return { manifest, bytesTotal, bytesSkipped, bytesResumed: progress.bytesResumed, digest, excluded };
+  } catch (error) {
+    await leave(job);
+    throw error;
+  } finally {
+    await job.checkpoint?.writer.stop();
+  }
+}
+
+async function openJob(options: PassOptions): Promise<PushJob> {
+  const { context, session, source, folder, manifest, identities, plan, log, report } = options;
+  const layout = layoutOf(manifest, plan);
+  const digestLengthBytes = DIGEST_LENGTH_BYTES[manifest.digest];
+  const excluded = excludedBefore(log, manifest);
+  const job: PushJob = {
+    context,
+    session,
+    manifest,
+    layout,
+    reader: createSourceReader({ source, manifest, identities, layout, excluded, report }),
+    board: new ChunkBoard(layout.chunkCount, digestLengthBytes),
+    progress: createProgress(context, { manifest, layout, name: source.fileName ?? '' }),
+    createHasher: await loadHasher(manifest.digest),
+    checkpoint: log === undefined ? undefined : { log, writer: createJournalWriter(log) },
+    held: new Map(),
+    unverified: {
+      chunks: [],
+      there: options.earlier === 'committing' ? undefined : new ChunkDigests(digestLengthBytes),
+    },
+    durable: { bytes: 0 },
+  };
+  session.setHooks({
+    onGrant: (grant) => folder.update({ session: grant }),
+    onCheckpoint: (reply, grant) => applyCheckpoint(job, reply, grant),
+  });
+  return job;
+}
+
+/** Entries in whose place an earlier run sent zeros. */
+function excludedBefore(log: CheckpointLog | undefined, manifest: Manifest): ChunkSet {
+  const runs = log?.note['excluded'];
+  return ChunkSet.fromRuns(Array.isArray(runs) ? (runs as number[]) : [], manifest.entries.length);
+}
+
+/**
+ * Takes over what the server has of an earlier run: trusted where the local checkpoint has the same digest, looked into
+ * where it does not. Answers the entries of which some bytes are trusted.
+ */
+async function takeOver(job: PushJob, earlier: PassOptions['earlier']): Promise<ReadonlyChunkSet> {
+  const entries = new ChunkSet();
+  if (earlier === undefined) return entries;
+  const { board, layout, progress, checkpoint, unverified } = job;
+  const there = earlier === 'committing' ? undefined : serverDigests(job, earlier);
+  // A damaged journal may have lost what took a chunk back.
+  const known = checkpoint?.log.corruptAt === undefined ? checkpoint?.log.digests : undefined;
+  for (const chunk of there?.chunks.values() ?? range(layout.chunkCount)) {
+    const own = known?.get(chunk);
+    const digest = there?.get(chunk) ?? own;
+    const lengthBytes = layout.chunkLengthBytes(chunk);
+    progress.resumed(chunk, lengthBytes);
+    for (const { entryIndex } of layout.segmentsOf(chunk)) entries.add(entryIndex);
+    if (own !== undefined && digest !== undefined && sameDigest(own, digest)) {
+      board.trust(chunk, own);
+      job.durable.bytes += lengthBytes;
+    } else {
+      board.reserve(chunk);
+      unverified.chunks.push(chunk);
+      if (digest !== undefined) unverified.there?.set(chunk, digest);
+    }
+  }
+  if (earlier !== 'committing') await takeOverRest(job, earlier);
+  return entries;
+}
+
+/** What the server holds of other chunks, and what it has no longer. */
+async function takeOverRest(job: PushJob, earlier: CheckpointReply): Promise<void> {
+  const { held, progress, checkpoint } = job;
+  const there = serverDigests(job, earlier);
+  setHeld(job, earlier);
+  for (const [chunk, bytes] of held) {
+    if (there.has(chunk)) held.delete(chunk);
+    else progress.resumed(chunk, bytes);
+  }
+  const forget = [...(checkpoint?.log.digests.chunks.values() ?? [])].filter((chunk) => !there.has(chunk));
+  if (forget.length > 0) await checkpoint?.log.append({ forget });
+}
+
+function* range(count: number): Generator<number> {
+  for (let chunk = 0; chunk < count; chunk += 1) yield chunk;
+}
+
+/** A run that ends early writes down what is durable; after a signal it also says goodbye to the server. */
+async function leave(job: PushJob): Promise<void> {
+  const { context, session, checkpoint } = job;
+  if (context.signal.aborted) {
+    const at = { server: context.server, grant: session.grant, signal: AbortSignal.timeout(FAREWELL_MS) };
+    try {
+      noteStatus(job, await sync(at));
+      await suspend(at);
+    } catch {
+      // Only a courtesy: what is not written down now is hashed again by the next run.
+    }
+  }
+  // The reason why the run ends is thrown by the caller, and matters more.
+  await checkpoint?.writer.flush().catch(() => undefined);
+}

@@ -1,0 +1,108 @@
+/** A pass of a push that goes on from its record, without a scan. */
+import type { CheckpointLog } from '../../checkpoint/checkpoint-log.ts';
+import { CairnError } from '../../base/errors.ts';
+import { DIGEST_LENGTH_BYTES } from '../../manifest/digest.ts';
+import type { Identity } from '../../manifest/entry.ts';
+import type { Manifest } from '../../manifest/manifest.ts';
+import { decodeIdentities, decodeManifestBytes, slices } from '../record/documents.ts';
+import type { PassResult } from '../transfer/pass-result.ts';
+import { runPass } from './push-pass.ts';
+import type { PushTask } from './push-fresh.ts';
+import { getCheckpoint } from '../session/session-calls.ts';
+import { openSession } from '../session/session-client.ts';
+import { isSessionGone } from '../session/session-gone.ts';
+import { softened } from '../transfer/transfer-context.ts';
+import type { TransferRecord } from '../record/transfer-record.ts';
+
+/**
+ * Finishes the transfer in the folder's record. Undefined where there is none, or none that can be gone on with: then
+ * a fresh pass starts over.
+ *
+ * @throws CairnError like {@link runPass}; `journal-version` for a record of a newer cairn
+ */
+export async function resumedPass(task: PushTask): Promise<PassResult | undefined> {
+  const { context, folder, source } = task;
+  const { record } = folder;
+  if (record === undefined) return undefined;
+  const kept = await loadKept(task, record);
+  if (kept === undefined)
+    return startOver(task, 'what is kept of an earlier run is damaged; this run starts over');
+  let isRunning = false;
+  try {
+    const session = await openSession(context, record.session.session);
+    await folder.update({ session: session.grant });
+    const { state, manifestId } = session.grant;
+    const isCommitting = state === 'committing' || state === 'committed';
+    const earlier = isCommitting ? 'committing' : await session.run(getCheckpoint);
+    if ((earlier !== 'committing' && earlier.plan === null) || manifestId !== record.manifestId) {
+      return await startOver(
+        task,
+        'the server has lost the plan of the unfinished transfer; this run starts over',
+        kept.log,
+      );
+    }
+    const { epoch } = session.grant;
+    isRunning = true;
+    context.report({ type: 'resumed', epoch, bytesResumed: 0 });
+    const { plan } = record;
+    return await runPass({
+      context,
+      session,
+      source,
+      folder,
+      plan,
+      earlier,
+      report: softened(context.report),
+      ...kept,
+    });
+  } catch (error) {
+    if (isRunning || !isSessionGone(error)) {
+      await kept.log.close();
+      throw error;
+    }
+    return startOver(
+      task,
+      'the server no longer has the unfinished transfer; this run starts over',
+      kept.log,
+    );
+  }
+}
+
+interface Kept {
+  readonly manifest: Manifest;
+  readonly identities: Identity[];
+  readonly log: CheckpointLog;
+}
+
+async function loadKept({ folder }: PushTask, record: TransferRecord): Promise<Kept | undefined> {
+  const tree = await folder.loadDocument('manifest');
+  const lines = await folder.loadDocument('identities');
+  if (tree === undefined || lines === undefined) return undefined;
+  const manifest = await decodeManifestBytes(asyncSlices(tree));
+  const identities = decodeIdentities(lines);
+  if (manifest?.id !== record.manifestId || identities?.length !== manifest.entries.length) return undefined;
+  try {
+    const log = await folder.openJournal({
+      manifestId: manifest.id,
+      digestLengthBytes: DIGEST_LENGTH_BYTES[manifest.digest],
+    });
+    return { manifest, identities, log };
+  } catch (error) {
+    if (error instanceof CairnError && error.code === 'journal-corrupt') return undefined;
+    throw error;
+  }
+}
+
+async function* asyncSlices(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield* slices(bytes);
+}
+
+async function startOver(
+  { context, folder }: PushTask,
+  message: string,
+  log?: CheckpointLog,
+): Promise<undefined> {
+  context.report({ type: 'notice', message });
+  await log?.close();
+  await folder.clear();
+}

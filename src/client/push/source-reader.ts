@@ -1,0 +1,141 @@
+/** Reads what a manifest says is there, and knows which entries are no longer what was scanned. */
+import { CairnError, type ErrorCode } from '../../base/errors.ts';
+import { printable } from '../../base/safe-path.ts';
+import type { ChunkSet, ReadonlyChunkSet } from '../../checkpoint/chunk-set.ts';
+import type { Identity } from '../../manifest/entry.ts';
+import type { Layout, Segment } from '../../manifest/layout.ts';
+import type { Manifest } from '../../manifest/manifest.ts';
+import type { SegmentReader } from '../../storage/chunk-transfer.ts';
+import type { Report } from '../events.ts';
+import type { LocalSource } from './source.ts';
+
+/** The entries of a push as they are read. */
+export interface SourceReader {
+  /**
+   * The bytes of a segment; zeros for one that is excluded. A source that is not what was scanned is excluded, named
+   * by a warning, and ends the read with {@link isExclusion}.
+   */
+  readonly read: SegmentReader;
+  /** Entries that are left out of the commit, by index. */
+  readonly excluded: ReadonlyChunkSet;
+  /** Leaves out an entry that is not what was scanned. */
+  exclude(entryIndex: number, code: ErrorCode, message: string): void;
+  /** Whether all that a chunk carries is left out. */
+  isEmptied(chunk: number): boolean;
+  /** Looks at entries again, without reading them, and excludes those that are not what was scanned. */
+  checkIdentities(entries: ReadonlyChunkSet): Promise<void>;
+}
+
+/** What a reader is made of. */
+export interface SourceReaderOptions {
+  readonly source: LocalSource;
+  readonly manifest: Manifest;
+  readonly identities: readonly Identity[];
+  readonly layout: Layout;
+  readonly excluded: ChunkSet;
+  readonly report: Report;
+}
+
+/** What may happen to one source while the others are well, by the code under which it is named. */
+const ENTRY_FAILURES: Partial<Record<ErrorCode, ErrorCode>> = {
+  'source-changed': 'source-changed',
+  'source-missing': 'source-missing',
+  'source-unreadable': 'source-unreadable',
+  'not-found': 'source-missing',
+  'not-directory': 'source-changed',
+  'is-directory': 'source-changed',
+  'symlink-refused': 'source-changed',
+  'storage-denied': 'source-unreadable',
+  'storage-io': 'source-unreadable',
+};
+
+const ZEROS = new Uint8Array(256 * 1024);
+const LOOKUPS_AT_A_TIME = 1000;
+
+/** Whether an error says that an entry was excluded while a chunk was read: the chunk is to be read again. */
+export function isExclusion(error: unknown): boolean {
+  return error instanceof CairnError && error.details['excludedEntry'] !== undefined;
+}
+
+/** Makes the reader. `excluded` is shared with the caller, and grows. */
+export function createSourceReader(options: SourceReaderOptions): SourceReader {
+  const { source, manifest, identities, layout, excluded, report } = options;
+  const pathOf = (entryIndex: number): string => manifest.entries[entryIndex]!.path;
+  const shownPath = (entryIndex: number): string => printable(pathOf(entryIndex) || (source.fileName ?? '.'));
+
+  const exclude = (entryIndex: number, code: ErrorCode, message: string): void => {
+    if (excluded.has(entryIndex)) return;
+    excluded.add(entryIndex);
+    report({ type: 'warning', code, path: shownPath(entryIndex), message });
+  };
+
+  async function* readWhole(segment: Segment): AsyncGenerator<Uint8Array> {
+    const { entryIndex, entryOffset, lengthBytes } = segment;
+    const { store, path } = source.locate(pathOf(entryIndex));
+    try {
+      yield* store.read(path, { from: entryOffset, to: entryOffset + lengthBytes }, identities[entryIndex]);
+    } catch (error) {
+      const code = error instanceof CairnError ? ENTRY_FAILURES[error.code] : undefined;
+      if (code === undefined) throw error;
+      const { message } = error as CairnError;
+      exclude(entryIndex, code, message);
+      throw new CairnError(code, message, { cause: error, details: { excludedEntry: entryIndex } });
+    }
+  }
+
+  const read: SegmentReader = (segment) =>
+    excluded.has(segment.entryIndex) ? zeros(segment.lengthBytes) : readWhole(segment);
+
+  return {
+    read,
+    excluded,
+    exclude,
+    isEmptied: (chunk) =>
+      excluded.size > 0 && layout.segmentsOf(chunk).every(({ entryIndex }) => excluded.has(entryIndex)),
+    checkIdentities: async (entries) => {
+      const wanted = [...entries.values()].filter((index) => !excluded.has(index));
+      for (let at = 0; at < wanted.length; at += LOOKUPS_AT_A_TIME) {
+        const batch = wanted.slice(at, at + LOOKUPS_AT_A_TIME);
+        const found = await lookupAll(source, batch.map(pathOf));
+        for (const [position, index] of batch.entries()) {
+          if (found[position] === identities[index]) continue;
+          const code = found[position] === undefined ? 'source-missing' : 'source-changed';
+          const how = code === 'source-missing' ? 'is no longer there' : 'changed since its bytes were sent';
+          exclude(index, code, `"${shownPath(index)}" ${how}`);
+        }
+      }
+    },
+  };
+}
+
+/** The identities of what is at each path, undefined where nothing is, all at once where nothing is in the way. */
+async function lookupAll(source: LocalSource, paths: readonly string[]): Promise<(Identity | undefined)[]> {
+  const places = paths.map((path) => source.locate(path));
+  const store = places[0]?.store;
+  if (store !== undefined && places.every((place) => place.store === store)) {
+    try {
+      return (await store.lookup(places.map(({ path }) => path))).map((found) => found?.identity);
+    } catch (error) {
+      // One of them has something in its way; which one shows when each is asked alone.
+      if (!(error instanceof CairnError) || ENTRY_FAILURES[error.code] === undefined) throw error;
+    }
+  }
+  const identities: (Identity | undefined)[] = [];
+  for (const place of places) identities.push(await lookupOne(place));
+  return identities;
+}
+
+async function lookupOne({ store, path }: ReturnType<LocalSource['locate']>): Promise<Identity | undefined> {
+  try {
+    return (await store.lookup([path]))[0]?.identity;
+  } catch (error) {
+    if (error instanceof CairnError && ENTRY_FAILURES[error.code] !== undefined) return undefined;
+    throw error;
+  }
+}
+
+async function* zeros(lengthBytes: number): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < lengthBytes; at += ZEROS.byteLength) {
+    yield ZEROS.subarray(0, Math.min(ZEROS.byteLength, lengthBytes - at));
+  }
+}

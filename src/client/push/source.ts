@@ -1,0 +1,164 @@
+/** The local side of a push: one directory, one file, or several of both side by side. */
+import { lstat, stat } from 'node:fs/promises';
+import { basename, dirname, resolve } from 'node:path';
+import { CairnError, storageError, systemCodeOf } from '../../base/errors.ts';
+import { comparePaths, joinPath, printable } from '../../base/safe-path.ts';
+import type { Entry, Identity } from '../../manifest/entry.ts';
+import type { Notice } from '../../protocol/tree-stream.ts';
+import type { ContentStore } from '../../storage/content-store.ts';
+import { openLocalDisk } from '../../storage/local-disk/local-disk.ts';
+
+/** One source that the user named. */
+interface SourceRoot {
+  readonly store: ContentStore;
+  /** Safe path of the source in its store; empty where the store is the source. */
+  readonly base: string;
+  /** Path of the source in the manifest. */
+  readonly prefix: string;
+}
+
+/** Sources that are open. Close them. */
+export interface LocalSource {
+  /** Name of a source that is one file or symbolic link; undefined for anything else. */
+  readonly fileName: string | undefined;
+  /** Where the bytes of a path of the manifest are. */
+  locate(path: string): { readonly store: ContentStore; readonly path: string };
+  /** Lists everything, in canonical order. @throws CairnError `source-missing`, `source-unreadable`, storage codes */
+  scan(): Promise<ScannedSource>;
+  close(): Promise<void>;
+}
+
+/** What a scan found. */
+export interface ScannedSource {
+  readonly entries: Entry[];
+  /** The identity of each entry, in the same order. */
+  readonly identities: Identity[];
+  /** What had to be left out. */
+  readonly notices: Notice[];
+}
+
+/**
+ * Opens what the user named. A directory is followed if it is a symbolic link, as `rsync DIR/` does; a link to anything
+ * else is pushed as the link that it is.
+ *
+ * @throws CairnError `source-missing`, `source-unreadable`, `usage` where two sources have the same name
+ */
+export async function openSource(sources: readonly string[]): Promise<LocalSource> {
+  const roots: SourceRoot[] = [];
+  try {
+    for (const source of sources) roots.push(await openRoot(source, sources.length > 1));
+    roots.sort((a, b) => comparePaths(a.prefix, b.prefix));
+    refuseTwins(roots);
+  } catch (error) {
+    await closeAll(roots);
+    throw error;
+  }
+  const byPrefix = new Map(roots.map((root) => [root.prefix, root]));
+  const [first] = roots;
+  const only = roots.length === 1 ? first : undefined;
+  return {
+    fileName: only !== undefined && only.base !== '' ? only.base : undefined,
+    locate: (path) => {
+      if (only !== undefined) return { store: only.store, path: joinPath(only.base, path) };
+      const slash = path.indexOf('/');
+      const root = byPrefix.get(slash < 0 ? path : path.slice(0, slash));
+      if (root === undefined) throw new CairnError('internal', `no source has the path "${printable(path)}"`);
+      return { store: root.store, path: joinPath(root.base, slash < 0 ? '' : path.slice(slash + 1)) };
+    },
+    scan: () => scanAll(roots),
+    close: () => closeAll(roots),
+  };
+}
+
+async function openRoot(source: string, isOneOfSeveral: boolean): Promise<SourceRoot> {
+  const path = resolve(source);
+  const name = basename(path);
+  if (isOneOfSeveral && name === '')
+    throw new CairnError('usage', 'the root directory cannot be one of several sources: it has no name');
+  const prefix = isOneOfSeveral ? name : '';
+  try {
+    const isDirectory = await isDirectoryAt(path);
+    return {
+      store: await openLocalDisk(isDirectory ? path : dirname(path)),
+      base: isDirectory ? '' : name,
+      prefix,
+    };
+  } catch (error) {
+    throw sourceError(error, source);
+  }
+}
+
+/** Whether a directory is there, links followed; a link that leads nowhere is a thing of its own. */
+async function isDirectoryAt(path: string): Promise<boolean> {
+  const own = await lstat(path);
+  if (!own.isSymbolicLink()) return own.isDirectory();
+  const target = await stat(path).catch((error: unknown) => {
+    if (['ENOENT', 'ELOOP', 'ENOTDIR'].includes(systemCodeOf(error) ?? '')) return undefined;
+    throw error;
+  });
+  return target?.isDirectory() ?? false;
+}
+
+function sourceError(error: unknown, source: string): CairnError {
+  const shown = printable(source);
+  const failure = storageError(error, `looking at "${shown}"`);
+  const system = systemCodeOf(error) ?? '';
+  if (system === 'ENOENT' || system === 'ENOTDIR' || failure.code === 'not-found') {
+    return new CairnError('source-missing', `the source "${shown}" does not exist`, {
+      cause: error,
+      details: { path: source },
+    });
+  }
+  if (failure.code !== 'storage-denied') return failure;
+  return new CairnError('source-unreadable', `the source "${shown}" cannot be read: permission denied`, {
+    cause: error,
+    details: { path: source },
+  });
+}
+
+function refuseTwins(roots: readonly SourceRoot[]): void {
+  for (const [index, root] of roots.entries()) {
+    if (root.prefix !== roots[index + 1]?.prefix) continue;
+    throw new CairnError(
+      'usage',
+      `two sources have the name "${printable(root.prefix)}"; they would land in the same place`,
+    );
+  }
+}
+
+async function scanAll(roots: readonly SourceRoot[]): Promise<ScannedSource> {
+  const found: ScannedSource = { entries: [], identities: [], notices: [] };
+  for (const root of roots) await scanRoot(root, found);
+  const [notice] = found.notices;
+  // One source that cannot be read at all is no partial transfer: there is nothing else.
+  if (found.entries.length === 0)
+    throw new CairnError(
+      notice?.code ?? 'source-missing',
+      notice?.message ?? 'the source is no longer there',
+    );
+  return found;
+}
+
+async function scanRoot({ store, base, prefix }: SourceRoot, found: ScannedSource): Promise<void> {
+  const onNotice = (notice: Notice): void =>
+    void found.notices.push({ ...notice, path: joinPath(printable(prefix), notice.path) });
+  try {
+    for await (const batch of store.scan(base, { onNotice })) {
+      for (const { entry, identity } of batch) {
+        found.entries.push(prefix === '' ? entry : { ...entry, path: joinPath(prefix, entry.path) });
+        found.identities.push(identity);
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof CairnError) || error.code !== 'not-found') throw error;
+    throw new CairnError(
+      'source-missing',
+      `the source "${printable(joinPath(prefix, base))}" does not exist`,
+      { cause: error },
+    );
+  }
+}
+
+async function closeAll(roots: readonly SourceRoot[]): Promise<void> {
+  for (const { store } of roots) await store.close();
+}

@@ -1,0 +1,140 @@
+/** The folder of one unfinished transfer: `<stateHome>/transfers/<key>/`, for its owner only, locked while in use. */
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { removeTree, replaceFileDurably } from '../../base/durable-files.ts';
+import { storageError, systemCodeOf } from '../../base/errors.ts';
+import { acquireProcessLock, type ProcessLock } from '../../base/process-lock.ts';
+import { openCheckpointLog, type CheckpointLog } from '../../checkpoint/checkpoint-log.ts';
+import type { CheckpointBinding } from '../../checkpoint/checkpoint-records.ts';
+import { parseRecord, transferKey, type TransferIdentity, type TransferRecord } from './transfer-record.ts';
+
+/** File names in the folder of a transfer. */
+export const TRANSFER_FILES = {
+  record: 'transfer.json',
+  manifest: 'manifest',
+  identities: 'identities',
+  journal: 'journal',
+} as const;
+
+/** A transfer's folder, locked by this process. Ends by `close` or `remove`. */
+export interface TransferFolder {
+  readonly key: string;
+  /**
+   * Id of the staging area of a pull. Not the key alone: two state homes with the same transfer know nothing of each
+   * other's locks, and must not write into the same place.
+   */
+  readonly stagingId: string;
+  /** The record as last saved or found; undefined before there is one. */
+  readonly record: TransferRecord | undefined;
+  /** Whether a record was found that cannot be read. */
+  readonly wasDamaged: boolean;
+  /** Replaces the record, durably. Calls are served in order. */
+  save(record: Omit<TransferRecord, 'updatedAt'>): Promise<void>;
+  /** Changes members of the record that is there, durably; without a record it does nothing. */
+  update(changes: Partial<TransferRecord>): Promise<void>;
+  /** Replaces a document, durably. */
+  saveDocument(name: 'manifest' | 'identities', bytes: Uint8Array): Promise<void>;
+  loadDocument(name: 'manifest' | 'identities'): Promise<Uint8Array | undefined>;
+  openJournal(binding: CheckpointBinding): Promise<CheckpointLog>;
+  /** Forgets what is kept, and keeps the lock. */
+  clear(): Promise<void>;
+  /** Lets the lock go; where nothing was saved, nothing stays behind. */
+  close(): Promise<void>;
+}
+
+/** The directory in which the folders of all transfers are. */
+export function transfersDirectory(stateHome: string): string {
+  return join(stateHome, 'transfers');
+}
+
+/**
+ * Opens and locks the folder of a transfer; made if missing.
+ *
+ * @throws CairnError `transfer-locked` while another process lives that has it; `journal-version` for a record of a
+ * newer cairn; storage codes
+ */
+export async function openTransferFolder(
+  stateHome: string,
+  identity: TransferIdentity,
+): Promise<TransferFolder> {
+  return openFolder(stateHome, transferKey(identity));
+}
+
+/** Opens and locks a folder by its key. Throws like {@link openTransferFolder}. */
+export async function openFolder(stateHome: string, key: string): Promise<TransferFolder> {
+  const path = join(transfersDirectory(stateHome), key);
+  const lock = await acquireProcessLock(path);
+  try {
+    const text = await readIfThere(join(path, TRANSFER_FILES.record));
+    const record = text === undefined ? undefined : parseRecord(text.toString());
+    return folderOf({ path, key, stagingId: stagingIdOf(stateHome, key) }, lock, {
+      record,
+      wasDamaged: text !== undefined && record === undefined,
+    });
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+function stagingIdOf(stateHome: string, key: string): string {
+  return createHash('sha256')
+    .update(`${key}\0${resolve(stateHome)}`)
+    .digest('hex')
+    .slice(0, 32);
+}
+
+function folderOf(
+  { path, key, stagingId }: { path: string; key: string; stagingId: string },
+  lock: ProcessLock,
+  state: { record: TransferRecord | undefined; readonly wasDamaged: boolean },
+): TransferFolder {
+  let turn: Promise<void> = Promise.resolve();
+  const write = async (record: Omit<TransferRecord, 'updatedAt'>): Promise<void> => {
+    const next = { ...record, updatedAt: new Date().toISOString() };
+    await replaceFileDurably(join(path, TRANSFER_FILES.record), JSON.stringify(next), 0o600);
+    state.record = next;
+  };
+  const inTurn = (work: () => Promise<void>): Promise<void> => {
+    const done = turn.then(work);
+    turn = done.catch(() => undefined); // told to the caller
+    return done;
+  };
+  return {
+    key,
+    stagingId,
+    get record() {
+      return state.record;
+    },
+    wasDamaged: state.wasDamaged,
+    save: (record) => inTurn(() => write(record)),
+    update: (changes) =>
+      inTurn(async () => (state.record === undefined ? undefined : write({ ...state.record, ...changes }))),
+    saveDocument: (name, bytes) => replaceFileDurably(join(path, TRANSFER_FILES[name]), bytes, 0o600),
+    loadDocument: (name) => readIfThere(join(path, TRANSFER_FILES[name])),
+    openJournal: (binding) => openCheckpointLog(join(path, TRANSFER_FILES.journal), binding),
+    clear: () =>
+      inTurn(async () => {
+        state.record = undefined;
+        // The record goes first: without it the rest is nothing, and the lock among it stays.
+        for (const name of Object.values(TRANSFER_FILES)) await removeTree(join(path, name));
+      }),
+    close: async () => {
+      await turn;
+      // What cannot be read stays to be looked at, unless the transfer was finished without it.
+      const isThere = (await readIfThere(join(path, TRANSFER_FILES.record))) !== undefined;
+      if (!isThere) await removeTree(path);
+      await lock.release();
+    },
+  };
+}
+
+async function readIfThere(path: string): Promise<Buffer | undefined> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    if (systemCodeOf(error) === 'ENOENT') return undefined;
+    throw storageError(error, `reading "${path}"`);
+  }
+}

@@ -1,0 +1,81 @@
+/** What is kept of an unfinished transfer between two runs: the JSON record, validated, with its key. */
+import { createHash } from 'node:crypto';
+import * as v from 'valibot';
+import { CairnError } from '../../base/errors.ts';
+import { DIGEST_ALGORITHMS } from '../../manifest/digest.ts';
+import { Plan, SessionGrant } from '../../protocol/messages.ts';
+
+/** Version of the record's form. */
+export const RECORD_VERSION = 1;
+
+const bytes = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+
+/** The record of one transfer. */
+export const TransferRecord = v.object({
+  version: v.literal(RECORD_VERSION),
+  direction: v.picklist(['push', 'pull']),
+  /** The URL as the user gave it. */
+  url: v.string(),
+  /** Absolute local paths: the sources of a push, the destination of a pull. */
+  local: v.array(v.string()),
+  resumeCommand: v.array(v.string()),
+  createdAt: v.string(),
+  updatedAt: v.string(),
+  session: SessionGrant,
+  manifestId: v.string(),
+  chunkSizeBytes: bytes,
+  digest: v.picklist(DIGEST_ALGORITHMS),
+  plan: Plan,
+  bytesTotal: bytes,
+  bytesSkipped: bytes,
+  /** Durable bytes of a pull, as far as they were written down; a push keeps them in its journal. */
+  bytesDone: bytes,
+  /** Where a pull lands: a local directory and a safe path in it. Null in a push. */
+  landing: v.nullable(v.object({ root: v.string(), target: v.string() })),
+  /** `agreed`: both sides agreed on the digest of a pull, and only publishing is left. */
+  phase: v.picklist(['transferring', 'agreed']),
+  agreed: v.nullable(v.object({ digest: v.string(), excluded: v.array(bytes) })),
+});
+/** {@link TransferRecord} as a type. */
+export type TransferRecord = v.InferOutput<typeof TransferRecord>;
+
+/** What tells one transfer from another on this machine. */
+export interface TransferIdentity {
+  readonly direction: 'push' | 'pull';
+  readonly url: URL;
+  /** Absolute local paths. */
+  readonly local: readonly string[];
+}
+
+/** The key of a transfer: 32 hex digits, the same for the same command. */
+export function transferKey({ direction, url, local }: TransferIdentity): string {
+  const text = [direction, url.href, ...local].join('\0');
+  return createHash('sha256').update(text).digest('hex').slice(0, 32);
+}
+
+/**
+ * Reads a record. Undefined for text that is none: it is damaged, and the transfer starts over.
+ *
+ * @throws CairnError `journal-version` when a newer cairn wrote it
+ */
+export function parseRecord(text: string): TransferRecord | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined; // told by the caller, who knows whose record it is
+  }
+  const version =
+    typeof value === 'object' && value !== null && 'version' in value ? value.version : undefined;
+  if (typeof version === 'number' && version > RECORD_VERSION) {
+    throw new CairnError(
+      'journal-version',
+      `a newer cairn began this transfer (record version ${version}); use that one, or remove the transfer`,
+      {
+        details: { version },
+      },
+    );
+  }
+  const result = v.safeParse(TransferRecord, value, { abortEarly: true });
+  return result.success ? result.output : undefined;
+}

@@ -1,0 +1,82 @@
+/** The last step of every transfer: both sides agree on the whole. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CairnError } from '../../base/errors.ts';
+import { ChunkSet } from '../../checkpoint/chunk-set.ts';
+import type { CommitReply, CommitRequest } from '../../protocol/messages.ts';
+import { commit, type SessionAccess } from './session-calls.ts';
+import type { SessionClient } from './session-client.ts';
+import type { TransferContext } from '../transfer/transfer-context.ts';
+
+const FIRST_POLL_MS = 20;
+const MAX_POLL_MS = 1000;
+/** Rounds of sending what the server misses; a server that misses more has lost its mind, or its disk. */
+const MAX_ROUNDS = 5;
+
+/** What a commit can need. */
+export interface CommitSteps {
+  /** The request, made anew for each round. */
+  readonly request: () => CommitRequest;
+  /** Does what a refused commit wants: sends missing chunks, leaves out entries. False where nothing can be done. */
+  readonly mend: (refusal: CairnError) => Promise<boolean>;
+}
+
+/**
+ * Commits, and waits until the server has published. Answers the digest that both sides agree on.
+ *
+ * @throws CairnError `digest-mismatch`, `chunks-missing` when sending them again does not help, storage codes of the
+ * server
+ */
+export async function commitTransfer(
+  context: TransferContext,
+  session: SessionClient,
+  steps: CommitSteps,
+): Promise<string> {
+  context.report({ type: 'phase', phase: 'committing' });
+  for (let round = 1; ; round += 1) {
+    const request = steps.request();
+    const outcome = await session.run((at) => tryCommit(context, at, request));
+    if (outcome === 'done') return request.digest;
+    if (round === MAX_ROUNDS || !(await steps.mend(outcome))) throw outcome;
+  }
+}
+
+/** Refusals that the client may mend; the session is open again after them. */
+const MENDABLE = new Set(['chunks-missing', 'source-changed', 'source-missing', 'source-unreadable']);
+
+async function tryCommit(
+  context: TransferContext,
+  at: SessionAccess,
+  request: CommitRequest,
+): Promise<'done' | CairnError> {
+  let pollMs = FIRST_POLL_MS;
+  let entriesDone = -1;
+  try {
+    for (;;) {
+      const reply = await commit(at, request);
+      checkDigest(reply, request);
+      if (reply.entriesDone > entriesDone) context.retrier.progressed();
+      ({ entriesDone } = reply);
+      context.report({ type: 'publishing', entriesDone, entriesTotal: reply.entriesTotal });
+      if (reply.state === 'committed') return 'done';
+      await sleep(pollMs);
+      at.signal?.throwIfAborted();
+      pollMs = Math.min(MAX_POLL_MS, pollMs * 2);
+    }
+  } catch (error) {
+    if (error instanceof CairnError && MENDABLE.has(error.code)) return error;
+    throw error;
+  }
+}
+
+function checkDigest(reply: CommitReply, request: CommitRequest): void {
+  if (reply.digest === request.digest) return;
+  throw new CairnError('digest-mismatch', 'the server committed something else than was sent', {
+    details: { ours: request.digest, theirs: reply.digest },
+  });
+}
+
+/** The chunks that a `chunks-missing` names; empty for another refusal. @throws CairnError `invalid-request` */
+export function missingChunks(refusal: CairnError, chunkCount: number): ChunkSet {
+  const { runs } = refusal.details;
+  return ChunkSet.fromRuns(Array.isArray(runs) ? (runs as number[]) : [], chunkCount);
+}

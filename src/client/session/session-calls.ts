@@ -1,0 +1,226 @@
+/** One function for each route of the protocol. They try once and answer in the protocol's own messages. */
+import { CairnError } from '../../base/errors.ts';
+import type { Manifest } from '../../manifest/manifest.ts';
+import { splitLines } from '../../manifest/manifest-reader.ts';
+import {
+  CheckpointReply,
+  CommitReply,
+  Comparison,
+  Empty,
+  HeartbeatReply,
+  PlanAccepted,
+  SessionGrant,
+  SyncStatus,
+  type CommitRequest,
+  type EstablishRequest,
+  type Plan,
+} from '../../protocol/messages.ts';
+import { HEADER, ROUTE } from '../../protocol/routes.ts';
+import { readTree, type Notice } from '../../protocol/tree-stream.ts';
+import type { HttpResponse, RequestBody } from '../http/connection.ts';
+import { call, callJson, type Server } from '../http/server-calls.ts';
+
+/** What makes a request one of a session. */
+export interface SessionAccess {
+  readonly server: Server;
+  readonly grant: SessionGrant;
+  readonly signal: AbortSignal | undefined;
+}
+
+const withGrant = ({
+  grant,
+  signal,
+}: SessionAccess): { headers: Record<string, string>; signal: AbortSignal | undefined } => ({
+  headers: { [HEADER.credential]: grant.credential, [HEADER.epoch]: String(grant.epoch) },
+  signal,
+});
+
+/** Starts a session, or takes up the unfinished one with the same manifest. */
+export function establish(
+  server: Server,
+  request: EstablishRequest,
+  signal: AbortSignal,
+): Promise<SessionGrant> {
+  return server.access.run((headers) =>
+    callJson(server, SessionGrant, 'the session', {
+      method: 'POST',
+      path: ROUTE.sessions(),
+      json: request,
+      headers,
+      signal,
+    }),
+  );
+}
+
+/** Takes the session over in a new epoch. */
+export function resumeSession(
+  server: Server,
+  session: string,
+  signal: AbortSignal | undefined,
+): Promise<SessionGrant> {
+  return server.access.run((headers) =>
+    callJson(server, SessionGrant, 'the session', {
+      method: 'POST',
+      path: ROUTE.resume(session),
+      json: {},
+      headers,
+      signal,
+    }),
+  );
+}
+
+/** Sends the manifest of a push. */
+export function putManifest(at: SessionAccess, body: RequestBody): Promise<Comparison> {
+  const path = ROUTE.manifest(at.grant.session);
+  return callJson(at.server, Comparison, 'the comparison', { method: 'PUT', path, body, ...withGrant(at) });
+}
+
+/** Fetches the manifest of a pull, checked. */
+export async function getManifest(at: SessionAccess): Promise<{ manifest: Manifest; notices: Notice[] }> {
+  const path = ROUTE.manifest(at.grant.session);
+  const response = await call(at.server, { method: 'GET', path, ...withGrant(at) });
+  return readTree(response.body);
+}
+
+/** Fetches the file digests of entries: by index, null where there is nothing to read. */
+export async function getDigests(
+  at: SessionAccess,
+  entries: readonly number[],
+): Promise<Map<number, string | null>> {
+  const path = ROUTE.digests(at.grant.session);
+  const response = await call(at.server, { method: 'POST', path, json: { entries }, ...withGrant(at) });
+  const digests = new Map<number, string | null>();
+  let end: number | undefined;
+  for await (const lines of splitLines(response.body)) {
+    for (const line of lines) {
+      if (line === '') continue; // keeps the connection alive while the server works
+      const [index, digest] = digestLine(line);
+      if (index === 'end') end = Number(digest);
+      else digests.set(index, digest as string | null);
+    }
+  }
+  if (end !== digests.size)
+    throw new CairnError('chunk-incomplete', 'the list of digests was cut before its end');
+  return digests;
+}
+
+function digestLine(line: string): readonly [index: number | 'end', digest: string | number | null] {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch (error) {
+    throw new CairnError('invalid-request', 'a line of digests is no JSON', { cause: error });
+  }
+  const [index, digest] = Array.isArray(value) ? (value as unknown[]) : [];
+  if (index === 'end' && typeof digest === 'number') return [index, digest];
+  const isDigest = digest === null || (typeof digest === 'string' && /^[0-9a-f]{64}$/.test(digest));
+  if (Number.isSafeInteger(index) && isDigest) return [index as number, digest];
+  throw new CairnError('invalid-request', 'a line of digests has a wrong form');
+}
+
+/** Says what is not carried. */
+export function putPlan(at: SessionAccess, plan: Plan): Promise<PlanAccepted> {
+  const path = ROUTE.plan(at.grant.session);
+  return callJson(at.server, PlanAccepted, 'the answer to the plan', {
+    method: 'PUT',
+    path,
+    json: plan,
+    ...withGrant(at),
+  });
+}
+
+/** Fetches what the receiver of a push holds. */
+export function getCheckpoint(at: SessionAccess): Promise<CheckpointReply> {
+  const path = ROUTE.checkpoint(at.grant.session);
+  return callJson(at.server, CheckpointReply, 'the checkpoint', { method: 'GET', path, ...withGrant(at) });
+}
+
+/** Sends a chunk from `offset` on; `pieces` end with its digest. */
+export function putChunk(
+  at: SessionAccess,
+  chunk: number,
+  offset: number,
+  body: Pick<RequestBody, 'lengthBytes' | 'pieces'>,
+): Promise<SyncStatus> {
+  const { headers, signal } = withGrant(at);
+  return callJson(at.server, SyncStatus, 'the answer to a chunk', {
+    method: 'PUT',
+    path: ROUTE.chunk(at.grant.session, chunk),
+    body: { type: 'application/octet-stream', ...body },
+    headers: offset === 0 ? headers : { ...headers, [HEADER.offset]: String(offset) },
+    signal,
+  });
+}
+
+/** How many bytes the receiver of a push holds of a chunk. */
+export async function headChunk(at: SessionAccess, chunk: number): Promise<number> {
+  const response = await call(at.server, {
+    method: 'HEAD',
+    path: ROUTE.chunk(at.grant.session, chunk),
+    ...withGrant(at),
+  });
+  await response.discard();
+  const text = response.header(HEADER.offset) ?? '';
+  return /^\d{1,15}$/.test(text) ? Number(text) : 0;
+}
+
+/** Asks for a chunk of a pull from `offset` on. The caller reads the body: bytes, then digest. */
+export function getChunk(at: SessionAccess, chunk: number, offset: number): Promise<HttpResponse> {
+  const { headers, signal } = withGrant(at);
+  return call(at.server, {
+    method: 'GET',
+    path: ROUTE.chunk(at.grant.session, chunk),
+    headers: offset === 0 ? headers : { ...headers, [HEADER.offset]: String(offset) },
+    signal,
+  });
+}
+
+/** Asks for a sync point, or says that there was one. */
+export function sync(at: SessionAccess): Promise<SyncStatus> {
+  const path = ROUTE.sync(at.grant.session);
+  return callJson(at.server, SyncStatus, 'the answer to sync', {
+    method: 'POST',
+    path,
+    json: {},
+    ...withGrant(at),
+  });
+}
+
+/** Keeps the lease. */
+export async function heartbeat(at: SessionAccess): Promise<void> {
+  const path = ROUTE.heartbeat(at.grant.session);
+  await callJson(at.server, HeartbeatReply, 'the answer to a heartbeat', {
+    method: 'POST',
+    path,
+    json: {},
+    ...withGrant(at),
+  });
+}
+
+/** Leaves in an orderly way. */
+export async function suspend(at: SessionAccess): Promise<void> {
+  const path = ROUTE.suspend(at.grant.session);
+  await callJson(at.server, Empty, 'the answer to suspend', {
+    method: 'POST',
+    path,
+    json: {},
+    ...withGrant(at),
+  });
+}
+
+/** Agrees on the whole. `committing` means: ask again. */
+export function commit(at: SessionAccess, request: CommitRequest): Promise<CommitReply> {
+  const path = ROUTE.commit(at.grant.session);
+  return callJson(at.server, CommitReply, 'the answer to commit', {
+    method: 'POST',
+    path,
+    json: request,
+    ...withGrant(at),
+  });
+}
+
+/** Frees everything that the session holds. */
+export async function abortSession(at: SessionAccess): Promise<void> {
+  const path = ROUTE.session(at.grant.session);
+  await callJson(at.server, Empty, 'the answer to an abort', { method: 'DELETE', path, ...withGrant(at) });
+}

@@ -1,0 +1,159 @@
+/** A session as its client holds it: the grant of the current epoch, and one way to get the next. */
+import { CairnError } from '../../base/errors.ts';
+import type { CheckpointReply, SessionGrant } from '../../protocol/messages.ts';
+import {
+  abortSession,
+  getCheckpoint,
+  heartbeat,
+  resumeSession,
+  type SessionAccess,
+} from './session-calls.ts';
+import type { TransferContext } from '../transfer/transfer-context.ts';
+import { unlessAborted } from '../transfer/workers.ts';
+
+/** What happens with every new epoch, before anything else is asked in it. */
+export interface EpochHooks {
+  /** Keeps the new grant, durably. */
+  readonly onGrant?: (grant: SessionGrant) => Promise<void>;
+  /** Takes in what the receiver has. Without it nobody asks for the checkpoint. */
+  readonly onCheckpoint?: (checkpoint: CheckpointReply, grant: SessionGrant) => Promise<void>;
+}
+
+/** One session. */
+export interface SessionClient {
+  /** The grant of the current epoch. */
+  readonly grant: SessionGrant;
+  /**
+   * Runs one operation with the retry policy, resuming the session where that is needed. `operation` is called again
+   * with the grant of the epoch in which it runs.
+   *
+   * @throws CairnError the operation's; `session-fenced` where another client took over; the signal's reason
+   */
+  run<T>(operation: (at: SessionAccess, attempt: number) => Promise<T>): Promise<T>;
+  /** Starts a new epoch, unless one later than `seenEpoch` has begun. Callers at the same time share one. */
+  resume(seenEpoch: number): Promise<void>;
+  /** Sets what happens with every new epoch from now on. */
+  setHooks(hooks: EpochHooks): void;
+  /** The same session with a signal of its own, for the workers of one stage. */
+  withSignal(signal: AbortSignal): SessionClient;
+  /** Runs `work` while a timer keeps the lease. */
+  keepingLease<T>(work: () => Promise<T>): Promise<T>;
+  /** One try to free the session, within a short time and whatever became of the signal. Failure is no error. */
+  abandon(): Promise<void>;
+}
+
+const FENCED = new Set(['session-fenced', 'session-credential']);
+const MAX_HEARTBEAT_INTERVAL_MS = 60_000;
+/** How long a run that ends waits for the server, in milliseconds. */
+export const FAREWELL_MS = 2_000;
+
+interface State {
+  grant: SessionGrant;
+  hooks: EpochHooks;
+  resuming: Promise<void> | undefined;
+}
+
+/** Makes the client of a session that was established or resumed. */
+export function createSessionClient(context: TransferContext, grant: SessionGrant): SessionClient {
+  return clientOf(context, { grant, hooks: {}, resuming: undefined }, context.signal);
+}
+
+/**
+ * Resumes a session by its id; everything of the new epoch is up to the caller.
+ *
+ * @throws CairnError `session-not-found`, `session-expired`, `session-aborted`, network codes
+ */
+export async function openSession(context: TransferContext, session: string): Promise<SessionClient> {
+  const { retrier, server, signal } = context;
+  const grant = await retrier.run(() => resumeSession(server, session, signal));
+  context.counters.resumes += 1;
+  return createSessionClient(context, grant);
+}
+
+function clientOf(context: TransferContext, state: State, signal: AbortSignal): SessionClient {
+  const access = (): SessionAccess => ({ server: context.server, grant: state.grant, signal });
+  const resume = (seenEpoch: number): Promise<void> => {
+    if (state.grant.epoch > seenEpoch) return Promise.resolve();
+    state.resuming ??= nextEpoch(context, state).finally(() => {
+      state.resuming = undefined;
+    });
+    return state.resuming;
+  };
+  const client: SessionClient = {
+    get grant() {
+      return state.grant;
+    },
+    run: (operation) => {
+      let used = state.grant.epoch;
+      return context.retrier.run(
+        async (attempt) => {
+          if (state.resuming !== undefined) await unlessAborted(state.resuming, signal);
+          const at = access();
+          used = at.grant.epoch;
+          try {
+            return await operation(at, attempt);
+          } catch (error) {
+            throw await ofOwnMaking(error, used, state);
+          }
+        },
+        { recover: () => unlessAborted(resume(used), signal), signal },
+      );
+    },
+    resume,
+    setHooks: (hooks) => void (state.hooks = hooks),
+    withSignal: (other) => clientOf(context, state, other),
+    keepingLease: (work) => keepingLease(access, work),
+    abandon: async () => {
+      // Whatever fails here is the lease's business: the server frees the session when it ends.
+      await abortSession({ ...access(), signal: AbortSignal.timeout(FAREWELL_MS) }).catch(() => undefined);
+    },
+  };
+  return client;
+}
+
+/**
+ * Requests that were under way when this very client began a new epoch are fenced like those of a stranger. They are
+ * told apart by the epoch they were sent with, and simply made again.
+ */
+async function ofOwnMaking(failure: unknown, sentEpoch: number, state: State): Promise<unknown> {
+  if (!(failure instanceof CairnError) || !FENCED.has(failure.code)) return failure;
+  // A resume that is under way may have raised the epoch already; its own failure is told to whoever asked for it.
+  await Promise.allSettled([state.resuming]);
+  if (state.grant.epoch === sentEpoch) return failure;
+  return new CairnError('session-suspended', 'the session went on in a new epoch meanwhile', {
+    cause: failure,
+  });
+}
+
+/** Resumes until one epoch lasts long enough to fetch its checkpoint. */
+async function nextEpoch(context: TransferContext, state: State): Promise<void> {
+  const { retrier, server, signal } = context;
+  await retrier.run(async () => {
+    const grant = await resumeSession(server, state.grant.session, signal);
+    state.grant = grant;
+    await state.hooks.onGrant?.(grant);
+    // While it is being committed nothing of it changes any more.
+    if (state.hooks.onCheckpoint === undefined || grant.state !== 'open') return;
+    const checkpoint = await getCheckpoint({ server, grant, signal });
+    await state.hooks.onCheckpoint(checkpoint, grant);
+  });
+  context.counters.resumes += 1;
+}
+
+async function keepingLease<T>(access: () => SessionAccess, work: () => Promise<T>): Promise<T> {
+  const intervalMs = Math.min(MAX_HEARTBEAT_INTERVAL_MS, Math.ceil(access().grant.leaseMs / 4));
+  let beating = false;
+  const timer = setInterval(() => {
+    if (beating) return;
+    beating = true;
+    // A heartbeat that fails costs nothing: the next request of the transfer finds out and knows what to do.
+    void heartbeat(access())
+      .catch(() => undefined)
+      .finally(() => (beating = false));
+  }, intervalMs);
+  try {
+    return await work();
+  } finally {
+    clearInterval(timer);
+  }
+}

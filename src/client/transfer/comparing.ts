@@ -1,0 +1,106 @@
+/** What is not carried because it is there already: by size and time, or by digest where the user wants to be sure. */
+import { CairnError } from '../../base/errors.ts';
+import { ChunkSet } from '../../checkpoint/chunk-set.ts';
+import { fileDigester, loadHasher } from '../../manifest/digest.ts';
+import type { Identity } from '../../manifest/entry.ts';
+import type { Manifest } from '../../manifest/manifest.ts';
+import type { Comparison, Plan } from '../../protocol/messages.ts';
+import type { ContentStore } from '../../storage/content-store.ts';
+import { getDigests } from '../session/session-calls.ts';
+import type { SessionClient } from '../session/session-client.ts';
+import type { TransferContext } from './transfer-context.ts';
+import { runWorkers } from './workers.ts';
+
+/** Where the local bytes of an entry are, and the identity that they are bound to, where that is known. */
+export interface LocalFile {
+  readonly store: ContentStore;
+  readonly path: string;
+  readonly identity?: Identity | undefined;
+}
+
+/** How a plan is made. */
+export interface PlanOptions {
+  readonly context: TransferContext;
+  readonly session: SessionClient;
+  readonly manifest: Manifest;
+  readonly comparison: Comparison;
+  /** Whether files of the same size are compared by their digests. */
+  readonly checksum: boolean;
+  /** Where an entry's local bytes are: the source of a push, what is at the target of a pull. */
+  readonly locate: (entryIndex: number) => LocalFile;
+  /** Entries that are carried whatever their size and time say. */
+  readonly distrusted?: ReadonlySet<string> | undefined;
+}
+
+/** The plan for a comparison. @throws CairnError network and session codes, `invalid-request` */
+export async function makePlan(options: PlanOptions): Promise<Plan> {
+  const { manifest, comparison, distrusted } = options;
+  const limit = manifest.entries.length;
+  const have = ChunkSet.fromRuns(comparison.have, limit);
+  const attributes = ChunkSet.fromRuns(comparison.attributes, limit);
+  if (options.checksum) await compareDigests(options, have, attributes);
+  for (const index of have.copy().values()) {
+    const { type, path } = manifest.entries[index]!;
+    if (type === 'file' && distrusted?.has(path) === true) have.delete(index);
+  }
+  for (const index of attributes.copy().values()) if (!have.has(index)) attributes.delete(index);
+  return { have: have.runs(), attributes: attributes.runs() };
+}
+
+/** Moves files in and out of `have` by what their digests say. */
+async function compareDigests(options: PlanOptions, have: ChunkSet, attributes: ChunkSet): Promise<void> {
+  const { context, session, manifest, comparison } = options;
+  const candidates = ChunkSet.fromRuns(comparison.candidates, manifest.entries.length);
+  const files = new ChunkSet();
+  for (const index of [...have.values(), ...candidates.values()]) {
+    if (manifest.entries[index]!.type === 'file') files.add(index);
+  }
+  if (files.size === 0) return;
+  const [ours, theirs] = await session.keepingLease(() =>
+    Promise.all([
+      digestsOf(context, manifest, files, options.locate),
+      session.run(async (at) => {
+        const digests = await getDigests(at, files.runs());
+        context.retrier.progressed();
+        return digests;
+      }),
+    ]),
+  );
+  for (const index of files.values()) {
+    const own = ours.get(index);
+    const isSame = typeof own === 'string' && own === theirs.get(index);
+    // The same bytes at another time: only the time is set.
+    if (isSame && candidates.has(index)) attributes.add(index);
+    if (isSame) have.add(index);
+    else have.delete(index);
+  }
+}
+
+/** The file digests of local files, by entry; null where a file cannot be read. */
+export async function digestsOf(
+  context: TransferContext,
+  manifest: Manifest,
+  entries: ChunkSet,
+  locate: (entryIndex: number) => LocalFile,
+): Promise<Map<number, string | null>> {
+  const createHasher = await loadHasher(manifest.digest);
+  const digests = new Map<number, string | null>();
+  const queue = entries.values();
+  const next = (): number | undefined => queue.next().value as number | undefined;
+  await runWorkers(context.parallel, context.signal, next, async (index, signal) => {
+    const { store, path, identity } = locate(index);
+    const digester = fileDigester(createHasher, manifest.chunkSizeBytes);
+    const { sizeBytes } = manifest.entries[index]!;
+    try {
+      for await (const piece of store.read(path, { from: 0, to: sizeBytes }, identity)) {
+        signal.throwIfAborted();
+        digester.update(piece);
+      }
+      digests.set(index, digester.digest());
+    } catch (error) {
+      if (!(error instanceof CairnError) || signal.aborted) throw error;
+      digests.set(index, null); // carried, and then named if it still cannot be read
+    }
+  });
+  return digests;
+}

@@ -1,0 +1,79 @@
+/** What one pass over a manifest did; a resumed transfer takes two. Pure. */
+import { ChunkSet } from '../../checkpoint/chunk-set.ts';
+import { createLayout, type Layout } from '../../manifest/layout.ts';
+import type { Manifest } from '../../manifest/manifest.ts';
+import type { Plan } from '../../protocol/messages.ts';
+import type { TransferSummary } from '../events.ts';
+
+/** What a pass did. */
+export interface PassResult {
+  readonly manifest: Manifest;
+  readonly bytesTotal: number;
+  readonly bytesSkipped: number;
+  readonly bytesResumed: number;
+  readonly digest: string | null;
+  /** Paths of the entries that were left out. */
+  readonly excluded: ReadonlySet<string>;
+}
+
+/** Numbers of the run around the passes. */
+export type RunCounts = Pick<TransferSummary, 'bytesMoved' | 'retries' | 'resumes' | 'durationMs'>;
+
+/** The layout that a plan leads to. */
+export function layoutOf(manifest: Manifest, plan: Pick<Plan, 'have'>): Layout {
+  const have = ChunkSet.fromRuns(plan.have, manifest.entries.length);
+  return createLayout(manifest, { isPresent: (index) => have.has(index) });
+}
+
+/** Bytes of the entries in a plan's `have`. */
+export function skippedBytes(manifest: Manifest, plan: Pick<Plan, 'have'>): number {
+  let bytes = 0;
+  for (const index of ChunkSet.fromRuns(plan.have, manifest.entries.length).values()) {
+    bytes += manifest.entries[index]!.sizeBytes;
+  }
+  return bytes;
+}
+
+/** The result of a pass that carried nothing. */
+export function emptyResult(manifest: Manifest, plan: Plan, digest: string | null): PassResult {
+  const { bytesTotal = 0 } = layoutOf(manifest, plan);
+  return {
+    manifest,
+    bytesTotal,
+    bytesSkipped: skippedBytes(manifest, plan),
+    bytesResumed: 0,
+    digest,
+    excluded: new Set(),
+  };
+}
+
+/** Paths of entries by their indices. */
+export function pathsOf(manifest: Manifest, entries: { values(): Iterable<number> }): Set<string> {
+  return new Set(Array.from(entries.values(), (index) => manifest.entries[index]!.path));
+}
+
+/**
+ * The summary of a run.
+ *
+ * @param results at least one; the last one saw everything as it is now
+ * @param notices entries that could not even be listed
+ */
+export function summaryOf(
+  direction: 'push' | 'pull',
+  results: readonly PassResult[],
+  notices: number,
+  counts: RunCounts,
+): TransferSummary {
+  const first = results[0]!;
+  const last = results.at(-1)!;
+  return {
+    direction,
+    entries: last.manifest.entries.length - last.excluded.size,
+    bytesTotal: results.reduce((sum, { bytesTotal }) => sum + bytesTotal, 0),
+    bytesSkipped: first.bytesSkipped,
+    bytesResumed: results.reduce((sum, { bytesResumed }) => sum + bytesResumed, 0),
+    digest: last.digest,
+    excluded: last.excluded.size + notices,
+    ...counts,
+  };
+}

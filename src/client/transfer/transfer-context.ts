@@ -1,0 +1,98 @@
+/** What all parts of one run share: the server, the retrier, the signal, the counters. */
+import { setMaxListeners } from 'node:events';
+import { CairnError } from '../../base/errors.ts';
+import { openConnection, type Connection } from '../http/connection.ts';
+import { discover } from '../http/discovery.ts';
+import type { Report, TransferEvent } from '../events.ts';
+import { DEFAULT_PARALLEL, type ReachOptions } from '../options.ts';
+import { createRetrier, type Retrier } from '../http/retry.ts';
+import { createAccess, type Server } from '../http/server-calls.ts';
+
+/** Numbers of this run. */
+export interface Counters {
+  /** Payload bytes that crossed the wire. */
+  bytesMoved: number;
+  resumes: number;
+}
+
+/** The surroundings of a run. Close it. */
+export interface TransferContext {
+  readonly server: Server;
+  readonly retrier: Retrier;
+  /** Aborted with the caller's signal, for the same reason. */
+  readonly signal: AbortSignal;
+  readonly report: Report;
+  readonly counters: Counters;
+  readonly parallel: number;
+  readonly now: () => number;
+  /** Milliseconds since the run began. */
+  durationMs(): number;
+  close(): Promise<void>;
+}
+
+/**
+ * Finds the server, waiting for it as long as the options say.
+ *
+ * @throws CairnError what {@link discover} throws, and `network` where the server stays away
+ */
+export async function openContext(options: ReachOptions & { parallel?: number }): Promise<TransferContext> {
+  const { url, report, retryForMs, random, now = () => performance.now() } = options;
+  const startMs = now();
+  const parallel = options.parallel ?? DEFAULT_PARALLEL;
+  const life = linkedController(options.signal);
+  const { signal } = life.controller;
+  signal.throwIfAborted();
+  const retrier = createRetrier({ retryForMs, signal, report, now, random });
+  const connection = await openConnection(url, { connections: parallel + 2 });
+  try {
+    const endpoint = await retrier.run(() => discover(connection, url, signal));
+    retrier.progressed();
+    return {
+      server: { ...endpoint, connection, access: createAccess(options.token) },
+      retrier,
+      signal,
+      report,
+      counters: { bytesMoved: 0, resumes: 0 },
+      parallel,
+      now,
+      durationMs: () => Math.round(now() - startMs),
+      close: () => close(life, connection),
+    };
+  } catch (error) {
+    await close(life, connection);
+    throw error;
+  }
+}
+
+/** A controller that is aborted with `outer`, for the same reason, until it is let go. */
+export function linkedController(outer: AbortSignal): {
+  readonly controller: AbortController;
+  letGo(): void;
+} {
+  const controller = new AbortController();
+  // Every request under way listens to the signal.
+  setMaxListeners(0, controller.signal);
+  const onAbort = (): void => controller.abort(outer.reason);
+  if (outer.aborted) onAbort();
+  else outer.addEventListener('abort', onAbort, { once: true });
+  return { controller, letGo: () => outer.removeEventListener('abort', onAbort) };
+}
+
+async function close(life: ReturnType<typeof linkedController>, connection: Connection): Promise<void> {
+  life.letGo();
+  // Whatever still waits for a better moment must not keep the process alive.
+  life.controller.abort(new CairnError('interrupted', 'the transfer is over'));
+  await connection.close();
+}
+
+/** A report that turns warnings into notices: for what a later pass may still put right. */
+export function softened(report: Report): Report {
+  return (event: TransferEvent) => {
+    if (event.type !== 'warning') report(event);
+    else
+      report({
+        type: 'notice',
+        message: `${event.path}: ${event.message}; it is looked at again after this`,
+      });
+  };
+}

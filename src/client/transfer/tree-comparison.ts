@@ -1,0 +1,61 @@
+/** Two lists of entries side by side. Pure. */
+import { comparePaths } from '../../base/safe-path.ts';
+import type { Entry } from '../../manifest/entry.ts';
+
+/** Something that is not the same on both sides. */
+export interface Differing {
+  readonly path: string;
+  readonly why:
+    | 'content'
+    | 'type'
+    | 'size'
+    | 'link'
+    | 'missing-local'
+    | 'missing-remote'
+    | 'mode'
+    | 'mtime'
+    | 'unreadable';
+}
+
+/** A file of the same size on both sides, by its indices; only its contents can still differ. */
+export interface Pair {
+  readonly ours: number;
+  readonly theirs: number;
+}
+
+/** Compares two lists in canonical order by everything but contents. */
+export function compareTrees(
+  ours: readonly Entry[],
+  theirs: readonly Entry[],
+): { readonly pairs: Pair[]; readonly differing: Differing[] } {
+  const pairs: Pair[] = [];
+  const differing: Differing[] = [];
+  let i = 0;
+  let j = 0;
+  while (i < ours.length || j < theirs.length) {
+    const [own, other] = [ours[i], theirs[j]];
+    const order = own === undefined ? 1 : other === undefined ? -1 : comparePaths(own.path, other.path);
+    if (order < 0) differing.push({ path: ours[i++]!.path, why: 'missing-remote' });
+    else if (order > 0) differing.push({ path: theirs[j++]!.path, why: 'missing-local' });
+    else {
+      const found = compareEntries(own!, other!);
+      differing.push(...found);
+      const isSameSize = !found.some(({ why }) => why === 'type' || why === 'size');
+      if (own!.type === 'file' && own!.sizeBytes > 0 && isSameSize) pairs.push({ ours: i, theirs: j });
+      i += 1;
+      j += 1;
+    }
+  }
+  return { pairs, differing };
+}
+
+function compareEntries(own: Entry, other: Entry): Differing[] {
+  const { path } = own;
+  if (own.type !== other.type) return [{ path, why: 'type' }];
+  const differing: Differing[] = [];
+  if (own.sizeBytes !== other.sizeBytes) differing.push({ path, why: 'size' });
+  if (own.linkTarget !== other.linkTarget) differing.push({ path, why: 'link' });
+  if (own.mode !== other.mode) differing.push({ path, why: 'mode' });
+  if (own.mtimeNs !== other.mtimeNs) differing.push({ path, why: 'mtime' });
+  return differing;
+}
