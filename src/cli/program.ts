@@ -55,7 +55,7 @@ function addServe(program: Command, done: Done): void {
 function addTransferOptions(command: Command): Command {
   return addClientOptions(command, '5m')
     .option('--parallel <n>', 'chunks on their way at a time, 1 to 64 (default: 4)')
-    .option('--chunk-size <size>', 'bytes of a chunk, 64K to 64M (default: 8M; 4M for a pipe)')
+    .option('--chunk-size <size>', 'bytes of a chunk, 64K to 64M (default: 8M; 2M for a pipe)')
     .option('--checksum', 'compare contents instead of size and modification time')
     .option('--digest <name>', 'xxh64 (default, finds accidents) or sha256 (where a party is not trusted)')
     .option('--dry-run', 'say what would be moved, and move nothing');

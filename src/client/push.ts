@@ -91,10 +91,9 @@ async function runPasses(task: PushTask): Promise<{ results: PassResult[]; notic
 async function scan({ context, source }: PushTask): Promise<ScannedSource> {
   const { report } = context;
   report({ type: 'phase', phase: 'scanning' });
-  const scanned = await source.scan();
+  const scanned = await source.scan(context.signal);
   for (const { code, path, message } of scanned.notices)
     report({ type: 'warning', code, path: printable(path), message });
-  context.signal.throwIfAborted();
   return scanned;
 }
 

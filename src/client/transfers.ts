@@ -43,14 +43,20 @@ export interface RemoveOptions {
 }
 
 const KEY = /^[0-9a-f]{32}$/;
+/** What is wrong with one record, and must not hide the others. */
+const UNREADABLE: ReadonlySet<string> = new Set(['journal-version', 'journal-corrupt']);
 const LOCK_NAME = /^lock\.[1-9]\d*$/;
 
 /** All unfinished transfers, the one touched last first. Records that cannot be read are left out. */
 export async function listTransfers(stateHome: string): Promise<TransferInfo[]> {
   const infos: TransferInfo[] = [];
   for (const id of await keysIn(stateHome)) {
-    const info = await infoOf(stateHome, id);
-    if (info !== undefined) infos.push(info);
+    try {
+      const info = await infoOf(stateHome, id);
+      if (info !== undefined) infos.push(info);
+    } catch (error) {
+      if (!(error instanceof CairnError) || !UNREADABLE.has(error.code)) throw error;
+    }
   }
   return infos.toSorted((a, b) => b.updatedAt.localeCompare(a.updatedAt));
 }
@@ -80,7 +86,7 @@ export async function removeTransfer(
   options: RemoveOptions = {},
 ): Promise<void> {
   const key = await fullKey(stateHome, id);
-  const folder = await openFolder(stateHome, key);
+  const folder = await openFolder(stateHome, key, { ofAnyVersion: true });
   try {
     const { record } = folder;
     if (record !== undefined && options.abort !== undefined) await abortAtServer(record, options.abort);
@@ -159,7 +165,12 @@ async function journaledBytes(directory: string): Promise<number> {
 }
 
 async function isLocked(directory: string): Promise<boolean> {
-  for (const name of await readdir(directory)) {
+  // A transfer may end while it is being looked at, and takes its directory with it.
+  const names = await readdir(directory).catch((error: unknown) => {
+    if (systemCodeOf(error) === 'ENOENT') return [];
+    throw storageError(error, `looking at "${directory}"`);
+  });
+  for (const name of names) {
     if (!LOCK_NAME.test(name)) continue;
     const identity = parseIdentity((await readIfThere(join(directory, name)))?.toString() ?? '');
     if (identity !== undefined && systemInspector.isAlive(identity)) return true;

@@ -46,7 +46,7 @@ async function verifyAgainst(
   options: TransferOptions,
 ): Promise<Verification> {
   context.report({ type: 'phase', phase: 'scanning' });
-  const scanned = await source.scan();
+  const scanned = await source.scan(context.signal);
   const chunkSizeBytes = options.chunkSizeBytes ?? DEFAULT_CHUNK_SIZE_BYTES;
   const { session, manifest, notices } = await establishPull(context, {
     chunkSizeBytes,

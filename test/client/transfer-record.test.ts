@@ -76,6 +76,18 @@ test('a damaged record makes the transfer start over, and says so', async () => 
   expect((await scene.fetch('/file'))?.equals(readFileSync(file))).toBe(true);
 });
 
+test('a record of a newer cairn hides no other, and can be removed', async () => {
+  const stateHome = temporaryDirectory();
+  const id = '0123456789abcdef'.repeat(2);
+  const folder = path.join(transfersDirectory(stateHome), id);
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(path.join(folder, 'transfer.json'), '{"version":2}');
+  expect(await listTransfers(stateHome)).toEqual([]);
+  expect(await codeOf(showTransfer(stateHome, id))).toBe('journal-version');
+  await removeTransfer(stateHome, id);
+  expect(readdirSync(transfersDirectory(stateHome))).toEqual([]);
+});
+
 test('transfers that do not exist are not found', async () => {
   const stateHome = temporaryDirectory();
   expect(await listTransfers(stateHome)).toEqual([]);

@@ -50,7 +50,7 @@ export async function fetchChunks(job: PullJob): Promise<void> {
   const { board, context, session, group } = job;
   let toldAtMs = context.now();
   await runWorkers(
-    context.parallel,
+    session.parallel,
     context.signal,
     () => board.take(),
     async (chunk, signal) => {

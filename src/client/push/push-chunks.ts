@@ -140,7 +140,7 @@ export async function sendChunks(job: PushJob): Promise<void> {
     return there === undefined ? undefined : { chunk: there, isThere: true };
   };
   for (;;) {
-    await runWorkers(context.parallel, context.signal, next, async ({ chunk, isThere }, signal) => {
+    await runWorkers(session.parallel, context.signal, next, async ({ chunk, isThere }, signal) => {
       const own = session.withSignal(signal);
       if (!isThere) return sendOne(job, own, chunk);
       // Nothing else may be on the wire while the last chunks are hashed.

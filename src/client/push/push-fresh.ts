@@ -95,8 +95,10 @@ async function establishPush(
     chunkSizeBytes: wished.chunkSizeBytes,
     parallel: context.parallel,
   };
-  // A dry run must not take over a session that another run wants to go on with.
-  const wanted = options.dryRun === true ? request : { ...request, manifestId: wished.id };
+  // A dry run must not take over a session that another run wants to go on with, and the plan of an unfinished one says
+  // nothing of digests.
+  const isNew = options.dryRun === true || options.checksum === true;
+  const wanted = isNew ? request : { ...request, manifestId: wished.id };
   const grant = await context.retrier.run(async () => {
     const found = await establish(context.server, wanted, context.signal);
     if (found.state !== 'committing') return found;

@@ -23,8 +23,12 @@ export interface LocalSource {
   readonly fileName: string | undefined;
   /** Where the bytes of a path of the manifest are. */
   locate(path: string): { readonly store: ContentStore; readonly path: string };
-  /** Lists everything, in canonical order. @throws CairnError `source-missing`, `source-unreadable`, storage codes */
-  scan(): Promise<ScannedSource>;
+  /**
+   * Lists everything, in canonical order.
+   *
+   * @throws CairnError `source-missing`, `source-unreadable`, storage codes, the signal's reason
+   */
+  scan(signal: AbortSignal): Promise<ScannedSource>;
   close(): Promise<void>;
 }
 
@@ -65,7 +69,7 @@ export async function openSource(sources: readonly string[]): Promise<LocalSourc
       if (root === undefined) throw new CairnError('internal', `no source has the path "${printable(path)}"`);
       return { store: root.store, path: joinPath(root.base, slash < 0 ? '' : path.slice(slash + 1)) };
     },
-    scan: () => scanAll(roots),
+    scan: (signal) => scanAll(roots, signal),
     close: () => closeAll(roots),
   };
 }
@@ -126,9 +130,9 @@ function refuseTwins(roots: readonly SourceRoot[]): void {
   }
 }
 
-async function scanAll(roots: readonly SourceRoot[]): Promise<ScannedSource> {
+async function scanAll(roots: readonly SourceRoot[], signal: AbortSignal): Promise<ScannedSource> {
   const found: ScannedSource = { entries: [], identities: [], notices: [] };
-  for (const root of roots) await scanRoot(root, found);
+  for (const root of roots) await scanRoot(root, found, signal);
   const [notice] = found.notices;
   // One source that cannot be read at all is no partial transfer: there is nothing else.
   if (found.entries.length === 0)
@@ -139,11 +143,16 @@ async function scanAll(roots: readonly SourceRoot[]): Promise<ScannedSource> {
   return found;
 }
 
-async function scanRoot({ store, base, prefix }: SourceRoot, found: ScannedSource): Promise<void> {
+async function scanRoot(
+  { store, base, prefix }: SourceRoot,
+  found: ScannedSource,
+  signal: AbortSignal,
+): Promise<void> {
   const onNotice = (notice: Notice): void =>
     void found.notices.push({ ...notice, path: joinPath(printable(prefix), notice.path) });
   try {
     for await (const batch of store.scan(base, { onNotice })) {
+      signal.throwIfAborted();
       for (const { entry, identity } of batch) {
         found.entries.push(prefix === '' ? entry : { ...entry, path: joinPath(prefix, entry.path) });
         found.identities.push(identity);

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { removeTree, replaceFileDurably } from '../../base/durable-files.ts';
-import { storageError, systemCodeOf } from '../../base/errors.ts';
+import { CairnError, storageError, systemCodeOf } from '../../base/errors.ts';
 import { acquireProcessLock, type ProcessLock } from '../../base/process-lock.ts';
 import { openCheckpointLog, type CheckpointLog } from '../../checkpoint/checkpoint-log.ts';
 import type { CheckpointBinding } from '../../checkpoint/checkpoint-records.ts';
@@ -61,19 +61,37 @@ export async function openTransferFolder(
   return openFolder(stateHome, transferKey(identity));
 }
 
-/** Opens and locks a folder by its key. Throws like {@link openTransferFolder}. */
-export async function openFolder(stateHome: string, key: string): Promise<TransferFolder> {
+/**
+ * Opens and locks a folder by its key. Throws like {@link openTransferFolder}.
+ *
+ * @param options.ofAnyVersion takes a record of a newer cairn for one that cannot be read: for who wants to remove it
+ */
+export async function openFolder(
+  stateHome: string,
+  key: string,
+  options: { readonly ofAnyVersion?: boolean } = {},
+): Promise<TransferFolder> {
   const path = join(transfersDirectory(stateHome), key);
   const lock = await acquireProcessLock(path);
   try {
     const text = await readIfThere(join(path, TRANSFER_FILES.record));
-    const record = text === undefined ? undefined : parseRecord(text.toString());
+    const record =
+      text === undefined ? undefined : readRecord(text.toString(), options.ofAnyVersion === true);
     return folderOf({ path, key, stagingId: stagingIdOf(stateHome, key) }, lock, {
       record,
       wasDamaged: text !== undefined && record === undefined,
     });
   } catch (error) {
     await lock.release();
+    throw error;
+  }
+}
+
+function readRecord(text: string, ofAnyVersion: boolean): TransferRecord | undefined {
+  try {
+    return parseRecord(text);
+  } catch (error) {
+    if (ofAnyVersion && error instanceof CairnError && error.code === 'journal-version') return undefined;
     throw error;
   }
 }

@@ -23,6 +23,8 @@ export interface EpochHooks {
 export interface SessionClient {
   /** The grant of the current epoch. */
   readonly grant: SessionGrant;
+  /** Chunks on their way at a time: what the user wants, and no more than the server takes. */
+  readonly parallel: number;
   /**
    * Runs one operation with the retry policy, resuming the session where that is needed. `operation` is called again
    * with the grant of the epoch in which it runs.
@@ -82,6 +84,9 @@ function clientOf(context: TransferContext, state: State, signal: AbortSignal): 
   const client: SessionClient = {
     get grant() {
       return state.grant;
+    },
+    get parallel() {
+      return Math.min(context.parallel, state.grant.parallel);
     },
     run: (operation) => {
       let used = state.grant.epoch;
