@@ -2,7 +2,6 @@
  * The one owner of writing in full, of rename and of datasync. A failed sync is never tried again on the same
  * descriptor: the kernel may have dropped the pages and would answer "done" (see "fsyncgate", 2018).
  */
-import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { constants, writeSync } from 'node:fs';
 import { type FileHandle, mkdir, open, rename, rm, unlink } from 'node:fs/promises';
@@ -122,41 +121,6 @@ async function writeNewFile(path: string, bytes: Uint8Array, mode: number): Prom
   } finally {
     await handle.close();
   }
-}
-
-/**
- * Makes everything in the file system of `path` durable with one syncfs(2), by way of coreutils `sync -f`, since Node
- * has no call for it. Answers false where that cannot be done (no such tool, or it does not know -f); the caller then
- * syncs file by file. Linux reports write-back errors here since 5.8, each once.
- *
- * @throws CairnError `storage-io` when the tool reports a failure
- */
-export async function syncFileSystem(path: string): Promise<boolean> {
-  // Elsewhere `sync` ignores its arguments and only starts the write-back, but exits 0 all the same.
-  if (process.platform !== 'linux') return false;
-  const result = await runSync(resolve(path));
-  if (result === 'missing') return false;
-  if (result.status === 0) return true;
-  if (/^usage:|\b(?:invalid|unrecognized|illegal|unknown) option\b/im.test(result.complaint)) return false;
-  const reason = printable(result.complaint.trim()) || `exit status ${result.status ?? 'none, killed'}`;
-  throw new CairnError('storage-io', `syncing the file system of "${printable(path)}" failed: ${reason}`);
-}
-
-function runSync(path: string): Promise<'missing' | { status: number | null; complaint: string }> {
-  return new Promise((done, fail) => {
-    const env = { ...process.env, LC_ALL: 'C' };
-    const child = spawn('sync', ['-f', path], { stdio: ['ignore', 'ignore', 'pipe'], env });
-    let complaint = '';
-    child.stderr.on('data', (piece: Buffer) => {
-      if (complaint.length < 4096) complaint += piece.toString();
-    });
-    child.on('error', (error) => {
-      const system = systemCodeOf(error);
-      if (system === 'ENOENT' || system === 'EACCES') done('missing');
-      else fail(storageError(error, 'starting "sync -f"'));
-    });
-    child.on('close', (status) => done({ status, complaint }));
-  });
 }
 
 /** Removes `path` and all below it, if it is there; a symbolic link is removed, never followed. @throws CairnError */

@@ -18,19 +18,16 @@ import {
   removeTree,
   replaceFileDurably,
   syncDirectory,
-  syncFileSystem,
   syncHandle,
   writeFully,
   writeFullySync,
 } from '../../src/base/durable-files.ts';
 
 let home: string;
-const path = process.env['PATH'];
 beforeEach(() => {
   home = mkdtempSync(join(tmpdir(), 'cairn-durable-'));
 });
 afterEach(() => {
-  process.env['PATH'] = path;
   rmSync(home, { recursive: true });
 });
 
@@ -110,27 +107,4 @@ it('removes a tree, and symbolic links without what they point to', async () => 
   await removeTree(join(home, 'none'));
   expect(readdirSync(home)).toEqual(['keep']);
   expect(lstatSync(join(home, 'keep/f')).isFile()).toBe(true);
-});
-
-const fakeSync = (script: string): void => {
-  mkdirSync(join(home, 'bin'), { recursive: true });
-  writeFileSync(join(home, 'bin/sync'), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
-  process.env['PATH'] = `${home}/bin:/bin:/usr/bin`;
-};
-
-it.runIf(process.platform === 'linux')('syncs a file system, and says where it cannot', async () => {
-  expect(await syncFileSystem(home)).toBe(true);
-  await expect(syncFileSystem(join(home, 'none'))).rejects.toMatchObject({ code: 'storage-io' });
-  fakeSync('test "$1" = -f && test "$2" = "$EXPECTED"');
-  process.env['EXPECTED'] = home;
-  expect(await syncFileSystem(home)).toBe(true);
-  delete process.env['EXPECTED'];
-  fakeSync(`echo "sync: invalid option -- 'f'" >&2; exit 1`);
-  expect(await syncFileSystem(home)).toBe(false);
-  fakeSync(`echo "sync: error syncing '/x': Input/output error" >&2; exit 1`);
-  await expect(syncFileSystem(home)).rejects.toMatchObject({ code: 'storage-io' });
-  fakeSync('kill -9 $$');
-  await expect(syncFileSystem(home)).rejects.toMatchObject({ code: 'storage-io' });
-  process.env['PATH'] = join(home, 'nothing-here');
-  expect(await syncFileSystem(home)).toBe(false);
 });

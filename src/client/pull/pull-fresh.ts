@@ -26,7 +26,7 @@ import {
 import type { SessionClient } from '../session/session-client.ts';
 import type { TransferContext } from '../transfer/transfer-context.ts';
 import type { TransferFolder } from '../record/transfer-folder.ts';
-import { RECORD_VERSION } from '../record/transfer-record.ts';
+import { newRecord } from '../record/transfer-record.ts';
 
 /** A pull from a target to a destination. */
 export interface PullTask {
@@ -192,26 +192,19 @@ async function keep(task: PullTask, { session, manifest, destination, plan }: Pr
     await discardStaged(destination);
     await saveStaged(await destination.store.openStaging(destination.stagingId), manifest, stored);
   }
-  const { chunkSizeBytes, digest, id: manifestId } = manifest;
   await folder.clear();
-  await folder.save({
-    version: RECORD_VERSION,
-    direction: 'pull',
-    url: options.url.href,
-    local: [...local],
-    resumeCommand: [...options.resumeCommand],
-    createdAt: new Date().toISOString(),
-    session: session.grant,
-    manifestId,
-    chunkSizeBytes,
-    digest,
-    plan,
-    bytesTotal: layoutOf(manifest, plan).bytesTotal ?? 0,
-    bytesSkipped: skippedBytes(manifest, plan),
-    bytesDone: 0,
-    landing: destination.landing,
-    phase: 'transferring',
-    agreed: null,
-  });
+  await folder.save(
+    newRecord({
+      direction: 'pull',
+      options,
+      local,
+      session: session.grant,
+      manifest,
+      plan,
+      bytesTotal: layoutOf(manifest, plan).bytesTotal ?? 0,
+      bytesSkipped: skippedBytes(manifest, plan),
+      landing: destination.landing,
+    }),
+  );
   return stored;
 }

@@ -16,7 +16,7 @@ import { createSessionClient, type SessionClient } from '../session/session-clie
 import type { LocalSource, ScannedSource } from './source.ts';
 import type { TransferContext } from '../transfer/transfer-context.ts';
 import type { TransferFolder } from '../record/transfer-folder.ts';
-import { RECORD_VERSION } from '../record/transfer-record.ts';
+import { newRecord } from '../record/transfer-record.ts';
 
 /** A push from its sources to a target. */
 export interface PushTask {
@@ -173,25 +173,19 @@ async function keep(
   await folder.clear();
   await folder.saveDocument('manifest', encodeManifestBytes(manifest, scanned.notices));
   await folder.saveDocument('identities', encodeIdentities(scanned.identities));
-  const { chunkSizeBytes, digest, id: manifestId } = manifest;
-  await folder.save({
-    version: RECORD_VERSION,
-    direction: 'push',
-    url: options.url.href,
-    local: [...local],
-    resumeCommand: [...options.resumeCommand],
-    createdAt: new Date().toISOString(),
-    session: session.grant,
-    manifestId,
-    chunkSizeBytes,
-    digest,
-    plan,
-    bytesTotal,
-    bytesSkipped: skippedBytes(manifest, plan),
-    bytesDone: 0,
-    landing: null,
-    phase: 'transferring',
-    agreed: null,
-  });
-  return folder.openJournal({ manifestId, digestLengthBytes: DIGEST_LENGTH_BYTES[digest] });
+  await folder.save(
+    newRecord({
+      direction: 'push',
+      options,
+      local,
+      session: session.grant,
+      manifest,
+      plan,
+      bytesTotal,
+      bytesSkipped: skippedBytes(manifest, plan),
+      landing: null,
+    }),
+  );
+  const digestLengthBytes = DIGEST_LENGTH_BYTES[manifest.digest];
+  return folder.openJournal({ manifestId: manifest.id, digestLengthBytes });
 }

@@ -6,6 +6,7 @@ import type { Identity } from '../../manifest/entry.ts';
 import type { Layout, Segment } from '../../manifest/layout.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
 import type { SegmentReader } from '../../storage/chunk-transfer.ts';
+import { sourceCodeOf, zeros } from '../../storage/excluded-entries.ts';
 import type { Report } from '../events.ts';
 import type { LocalSource } from './source.ts';
 
@@ -36,20 +37,6 @@ export interface SourceReaderOptions {
   readonly report: Report;
 }
 
-/** What may happen to one source while the others are well, by the code under which it is named. */
-const ENTRY_FAILURES: Partial<Record<ErrorCode, ErrorCode>> = {
-  'source-changed': 'source-changed',
-  'source-missing': 'source-missing',
-  'source-unreadable': 'source-unreadable',
-  'not-found': 'source-missing',
-  'not-directory': 'source-changed',
-  'is-directory': 'source-changed',
-  'symlink-refused': 'source-changed',
-  'storage-denied': 'source-unreadable',
-  'storage-io': 'source-unreadable',
-};
-
-const ZEROS = new Uint8Array(256 * 1024);
 const LOOKUPS_AT_A_TIME = 1000;
 
 /** Whether an error says that an entry was excluded while a chunk was read: the chunk is to be read again. */
@@ -75,7 +62,7 @@ export function createSourceReader(options: SourceReaderOptions): SourceReader {
     try {
       yield* store.read(path, { from: entryOffset, to: entryOffset + lengthBytes }, identities[entryIndex]);
     } catch (error) {
-      const code = error instanceof CairnError ? ENTRY_FAILURES[error.code] : undefined;
+      const code = sourceCodeOf(error);
       if (code === undefined) throw error;
       const { message } = error as CairnError;
       exclude(entryIndex, code, message);
@@ -117,7 +104,7 @@ async function lookupAll(source: LocalSource, paths: readonly string[]): Promise
       return (await store.lookup(places.map(({ path }) => path))).map((found) => found?.identity);
     } catch (error) {
       // One of them has something in its way; which one shows when each is asked alone.
-      if (!(error instanceof CairnError) || ENTRY_FAILURES[error.code] === undefined) throw error;
+      if (sourceCodeOf(error) === undefined) throw error;
     }
   }
   const identities: (Identity | undefined)[] = [];
@@ -129,13 +116,7 @@ async function lookupOne({ store, path }: ReturnType<LocalSource['locate']>): Pr
   try {
     return (await store.lookup([path]))[0]?.identity;
   } catch (error) {
-    if (error instanceof CairnError && ENTRY_FAILURES[error.code] !== undefined) return undefined;
+    if (sourceCodeOf(error) !== undefined) return undefined;
     throw error;
-  }
-}
-
-async function* zeros(lengthBytes: number): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < lengthBytes; at += ZEROS.byteLength) {
-    yield ZEROS.subarray(0, Math.min(ZEROS.byteLength, lengthBytes - at));
   }
 }

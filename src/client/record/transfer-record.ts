@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import * as v from 'valibot';
 import { CairnError } from '../../base/errors.ts';
 import { DIGEST_ALGORITHMS } from '../../manifest/digest.ts';
+import type { Manifest } from '../../manifest/manifest.ts';
 import { Plan, SessionGrant } from '../../protocol/messages.ts';
 
 /** Version of the record's form. */
@@ -38,6 +39,45 @@ export const TransferRecord = v.object({
 });
 /** {@link TransferRecord} as a type. */
 export type TransferRecord = v.InferOutput<typeof TransferRecord>;
+
+/** What a new record is made of. */
+export interface NewRecord {
+  readonly direction: 'push' | 'pull';
+  readonly options: { readonly url: URL; readonly resumeCommand: readonly string[] };
+  readonly local: readonly string[];
+  readonly session: SessionGrant;
+  readonly manifest: Manifest;
+  readonly plan: Plan;
+  readonly bytesTotal: number;
+  readonly bytesSkipped: number;
+  readonly landing: TransferRecord['landing'];
+}
+
+/** The record of a transfer that begins now. */
+export function newRecord({
+  options,
+  local,
+  session,
+  manifest,
+  ...rest
+}: NewRecord): Omit<TransferRecord, 'updatedAt'> {
+  const { id: manifestId, chunkSizeBytes, digest } = manifest;
+  return {
+    ...rest,
+    version: RECORD_VERSION,
+    url: options.url.href,
+    local: [...local],
+    resumeCommand: [...options.resumeCommand],
+    createdAt: new Date().toISOString(),
+    session,
+    manifestId,
+    chunkSizeBytes,
+    digest,
+    bytesDone: 0,
+    phase: 'transferring',
+    agreed: null,
+  };
+}
 
 /** What tells one transfer from another on this machine. */
 export interface TransferIdentity {

@@ -6,7 +6,7 @@ import type { Identity } from '../../manifest/entry.ts';
 import { DigestsRequest } from '../../protocol/messages.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { LiveSession } from '../sessions/live-session.ts';
-import { sourceCodeOf } from '../sessions/outgoing-chunks.ts';
+import { sourceCodeOf } from '../../storage/excluded-entries.ts';
 import { end, NDJSON_TYPE, write } from '../http/reply.ts';
 import { readJson } from '../http/request-json.ts';
 import type { ServerContext } from '../server-context.ts';

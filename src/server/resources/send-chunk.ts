@@ -1,7 +1,8 @@
 /** `GET sessions/{id}/chunks/{n}`: a chunk of a pull goes out. */
 import { CairnError } from '../../base/errors.ts';
 import type { Exchange } from '../http/exchange.ts';
-import { sourceCodeOf, type OutgoingChunks } from '../sessions/outgoing-chunks.ts';
+import { sourceCodeOf } from '../../storage/excluded-entries.ts';
+import type { OutgoingChunks } from '../sessions/outgoing-chunks.ts';
 import { offsetOf } from './receive-chunk.ts';
 import { end, write } from '../http/reply.ts';
 import type { ServerContext } from '../server-context.ts';

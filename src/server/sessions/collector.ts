@@ -20,6 +20,7 @@ export function startCollector(context: SessionContext, live: LiveSessions): Col
   const orphans = new Map<string, number>();
   let unfinished = 0;
   let running: Promise<void> = Promise.resolve();
+  let waiting: Promise<void> | undefined;
   const run = async (): Promise<void> => {
     await live.closeIdle();
     const areas = new Set(await context.content.listStaging());
@@ -32,11 +33,18 @@ export function startCollector(context: SessionContext, live: LiveSessions): Col
     unfinished = count;
     await discardOrphans(context, areas, orphans);
   };
-  const collect = (): Promise<void> => {
-    running = running.then(run).catch((error: unknown) => {
+  const runSafely = (): Promise<void> =>
+    run().catch((error: unknown) => {
       context.log.error({ err: error }, 'collecting old sessions failed; it is tried again');
     });
-    return running;
+  // At most one waits for the one that runs: a slow store must not make them queue up.
+  const collect = (): Promise<void> => {
+    waiting ??= running.then(() => {
+      waiting = undefined;
+      running = runSafely();
+      return running;
+    });
+    return waiting;
   };
   const timer = setInterval(() => void collect(), context.limits.collectEveryMs).unref();
   return {
@@ -47,22 +55,24 @@ export function startCollector(context: SessionContext, live: LiveSessions): Col
     },
     stop: async () => {
       clearInterval(timer);
-      await running;
+      await (waiting ?? running);
     },
   };
 }
 
 /** Does what is due with a record whose lease is over: an unfinished session expires, an ended one is removed. */
 async function tend(context: SessionContext, live: LiveSessions, record: SessionRecord): Promise<void> {
-  if (await live.isBusy(record.id)) return;
+  // Who still asks for an ended session must not keep it: it only gets an answer, and will get another one.
   if (isTerminal(record.state)) {
+    // In this order: who asks between the two would have it loaded again, and kept as long as he goes on asking.
+    await context.sessions.remove(record.id);
     await live.forget(record.id);
     // Again, for a crash may have come before it was done at the session's end.
     const area = await context.content.openStaging(record.id);
     await area.discard();
-    await context.sessions.remove(record.id);
     return;
   }
+  if (await live.isBusy(record.id)) return;
   await live.use(record.id, async (session) => {
     // In memory it may have been touched since its lease was last written down.
     const { state } = session.record.value;

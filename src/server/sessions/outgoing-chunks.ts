@@ -1,5 +1,5 @@
 /** The chunks of a pull as they go out: what the source was, what of it is lost, and the digests that were sent. */
-import { CairnError, type ErrorCode } from '../../base/errors.ts';
+import { CairnError } from '../../base/errors.ts';
 import { joinPath } from '../../base/safe-path.ts';
 import type { ChunkDigests } from '../../checkpoint/chunk-digests.ts';
 import type { HasherFactory } from '../../manifest/digest.ts';
@@ -7,12 +7,9 @@ import type { Identity } from '../../manifest/entry.ts';
 import type { Segment } from '../../manifest/layout.ts';
 import { sendChunk } from '../../storage/chunk-transfer.ts';
 import type { ContentStore } from '../../storage/content-store.ts';
+import { sourceCodeOf, zeros, type SourceCode } from '../../storage/excluded-entries.ts';
 import type { TransferPlan } from './transfer-plan.ts';
 
-/** What went wrong with a source, by what is told to the client. */
-export type SourceCode = 'source-changed' | 'source-missing' | 'source-unreadable';
-
-const ZEROS = new Uint8Array(256 * 1024);
 const LOOKUPS_AT_A_TIME = 1000;
 
 /** What outgoing chunks are read from. */
@@ -138,26 +135,3 @@ const MESSAGES: Readonly<Record<SourceCode, string>> = {
   'source-missing': 'the source is no longer there',
   'source-unreadable': 'the source cannot be read',
 };
-
-/** What a failed read says of its source; undefined where it says something of the server. */
-export function sourceCodeOf(error: unknown): SourceCode | undefined {
-  if (!(error instanceof CairnError)) return undefined;
-  const codes: Partial<Record<ErrorCode, SourceCode>> = {
-    'source-changed': 'source-changed',
-    'source-missing': 'source-missing',
-    'source-unreadable': 'source-unreadable',
-    'not-found': 'source-missing',
-    'not-directory': 'source-changed',
-    'is-directory': 'source-changed',
-    'symlink-refused': 'source-changed',
-    'storage-denied': 'source-unreadable',
-    'storage-io': 'source-unreadable',
-  };
-  return codes[error.code];
-}
-
-async function* zeros(lengthBytes: number): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < lengthBytes; at += ZEROS.byteLength) {
-    yield ZEROS.subarray(0, Math.min(ZEROS.byteLength, lengthBytes - at));
-  }
-}
