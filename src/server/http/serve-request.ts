@@ -1,6 +1,7 @@
 /** The frame around every request: its answer, its failure, its log line, and what is left of its body. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { CairnError } from '../../base/errors.ts';
+import { PROTOCOL_SEGMENT } from '../../protocol/routes.ts';
 import { printable } from '../../base/safe-path.ts';
 import { checkRequestLine, drainBody, openExchange, type Exchange } from './exchange.ts';
 import { sendProblem, tellableError } from './reply.ts';
@@ -35,11 +36,22 @@ export async function serveRequest(
 }
 
 /** Neither headers nor query are logged: the first hold secrets, the second may. */
-function logFailure(log: Logger, { method, path }: Exchange, error: CairnError): void {
-  const fields = { method, path: printable(path.slice(0, MAX_LOGGED_PATH)), code: error.code, err: error };
-  if (error.code === 'network') log.info(fields, 'connection lost');
-  // A client asks so where the protocol is; that nothing is at its target yet is no failure.
-  else if (method === 'HEAD' && error.code === 'not-found') log.debug(fields, 'nothing there');
-  else if (error.traits.httpStatus >= 500) log.error(fields, 'request failed');
+function logFailure(log: Logger, { method, path, request }: Exchange, error: CairnError): void {
+  const fields = {
+    method,
+    path: printable(path.slice(0, MAX_LOGGED_PATH)),
+    code: error.code,
+    reason: error.message,
+  };
+  const { httpStatus } = error.traits;
+  // A client asks so where the protocol is, before it shows its token; nor need there be anything at its target yet.
+  const isDiscovery =
+    method === 'HEAD' &&
+    !path.startsWith(`/${PROTOCOL_SEGMENT}/`) &&
+    request.headers.authorization === undefined &&
+    httpStatus < 500;
+  if (isDiscovery) log.debug(fields, 'asked where the protocol is');
+  else if (error.code === 'network') log.info(fields, 'connection lost');
+  else if (httpStatus >= 500) log.error({ ...fields, err: error }, 'request failed');
   else log.warn(fields, 'request refused');
 }
