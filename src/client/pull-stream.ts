@@ -13,7 +13,7 @@ import { DEFAULT_STREAM_CHUNK_SIZE_BYTES, type TransferOptions } from './options
 import { layoutOf } from './transfer/pass-result.ts';
 import { establishPull } from './pull/pull-establish.ts';
 import type { SessionClient } from './session/session-client.ts';
-import { openContext, type TransferContext } from './transfer/transfer-context.ts';
+import { countsOf, openContext, type TransferContext } from './transfer/transfer-context.ts';
 import { createProgress } from './transfer/transfer-progress.ts';
 
 /** Memory for chunks that wait for their turn, in bytes. */
@@ -93,18 +93,14 @@ async function carry(
   });
   const request = commitRequest(manifest, layout, digests, new ChunkSet());
   const digest = await commitTransfer(context, session, { request: () => request, mend: async () => false });
-  const { bytesMoved, resumes } = context.counters;
   return {
     direction: 'pull',
     entries: 1,
     bytesTotal,
-    bytesMoved,
     bytesSkipped: 0,
     bytesResumed: 0,
-    retries: context.retrier.retries,
-    resumes,
-    durationMs: context.durationMs(),
     digest,
     excluded: 0,
+    ...countsOf(context),
   };
 }

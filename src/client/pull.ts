@@ -7,7 +7,7 @@ import { freshPull, type PullTask } from './pull/pull-fresh.ts';
 import { discardLanded, publishAgreed, resumedPull } from './pull/pull-resume.ts';
 import { summaryOf, type PassResult } from './transfer/pass-result.ts';
 import { isSessionGone } from './session/session-gone.ts';
-import { openContext } from './transfer/transfer-context.ts';
+import { countsOf, openContext } from './transfer/transfer-context.ts';
 import { openTransferFolder, type TransferFolder } from './record/transfer-folder.ts';
 
 /**
@@ -50,14 +50,7 @@ async function pullLocked(
   const context = await openContext(options);
   try {
     const { results, notices } = await runPasses({ context, options, folder, destination, local });
-    const { bytesMoved, resumes } = context.counters;
-    const { retries } = context.retrier;
-    return summaryOf('pull', results, notices, {
-      bytesMoved,
-      retries,
-      resumes,
-      durationMs: context.durationMs(),
-    });
+    return summaryOf('pull', results, notices, countsOf(context));
   } finally {
     await context.close();
   }

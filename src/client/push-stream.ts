@@ -14,7 +14,7 @@ import { establish, putManifest, putPlan } from './session/session-calls.ts';
 import { createSessionClient, type SessionClient } from './session/session-client.ts';
 import { sendStream, type StreamJob } from './push/stream-sender.ts';
 import { StreamWindow } from './push/stream-window.ts';
-import { openContext, type TransferContext } from './transfer/transfer-context.ts';
+import { countsOf, openContext, type TransferContext } from './transfer/transfer-context.ts';
 import { createProgress } from './transfer/transfer-progress.ts';
 
 /** Memory for chunks that no sync point covers, in bytes. */
@@ -146,13 +146,4 @@ async function carry(
   const request = { digest: transferDigest(manifest.id, bytesTotal, pairs), bytesTotal, excluded: [] };
   const digest = await commitTransfer(context, session, { request: () => request, mend: async () => false });
   return { direction: 'push', entries: 1, bytesTotal, bytesSkipped: 0, bytesResumed: 0, digest, excluded: 0 };
-}
-
-function countsOf({
-  counters,
-  retrier,
-  durationMs,
-}: TransferContext): Omit<TransferSummary, keyof StreamResult> {
-  const { bytesMoved, resumes } = counters;
-  return { bytesMoved, resumes, retries: retrier.retries, durationMs: durationMs() };
 }

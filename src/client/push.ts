@@ -10,7 +10,7 @@ import { summaryOf, type PassResult } from './transfer/pass-result.ts';
 import { resumedPass } from './push/push-resume.ts';
 import { isSessionGone } from './session/session-gone.ts';
 import { openSource, type LocalSource, type ScannedSource } from './push/source.ts';
-import { openContext } from './transfer/transfer-context.ts';
+import { countsOf, openContext } from './transfer/transfer-context.ts';
 import { openTransferFolder, type TransferFolder } from './record/transfer-folder.ts';
 
 /**
@@ -55,14 +55,7 @@ async function pushLocked(
     const target = targetOf(context.server.target, source.fileName);
     const task: PushTask = { context, options, source, folder, target, local };
     const { results, notices } = await runPasses(task);
-    const { bytesMoved, resumes } = context.counters;
-    const { retries } = context.retrier;
-    return summaryOf('push', results, notices, {
-      bytesMoved,
-      retries,
-      resumes,
-      durationMs: context.durationMs(),
-    });
+    return summaryOf('push', results, notices, countsOf(context));
   } finally {
     await context.close();
   }

@@ -1,8 +1,9 @@
 /** `cairn transfers`: the unfinished transfers of this machine. */
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CairnError, storageError, systemCodeOf } from '../base/errors.ts';
 import { parseIdentity, systemInspector } from '../base/process-identity.ts';
+import { readIfThere } from '../base/read-if-there.ts';
 import { ChunkDigests } from '../checkpoint/chunk-digests.ts';
 import { applyRecord, decodeBinding, type CheckpointState } from '../checkpoint/checkpoint-records.ts';
 import { readJournal } from '../checkpoint/journal-format.ts';
@@ -176,13 +177,4 @@ async function isLocked(directory: string): Promise<boolean> {
     if (identity !== undefined && systemInspector.isAlive(identity)) return true;
   }
   return false;
-}
-
-async function readIfThere(path: string): Promise<Buffer | undefined> {
-  try {
-    return await readFile(path);
-  } catch (error) {
-    if (systemCodeOf(error) === 'ENOENT') return undefined;
-    throw storageError(error, `reading "${path}"`);
-  }
 }

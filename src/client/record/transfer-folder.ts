@@ -1,10 +1,10 @@
 /** The folder of one unfinished transfer: `<stateHome>/transfers/<key>/`, for its owner only, locked while in use. */
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { removeTree, replaceFileDurably } from '../../base/durable-files.ts';
-import { CairnError, storageError, systemCodeOf } from '../../base/errors.ts';
+import { CairnError } from '../../base/errors.ts';
 import { acquireProcessLock, type ProcessLock } from '../../base/process-lock.ts';
+import { readIfThere } from '../../base/read-if-there.ts';
 import { openCheckpointLog, type CheckpointLog } from '../../checkpoint/checkpoint-log.ts';
 import type { CheckpointBinding } from '../../checkpoint/checkpoint-records.ts';
 import { parseRecord, transferKey, type TransferIdentity, type TransferRecord } from './transfer-record.ts';
@@ -146,13 +146,4 @@ function folderOf(
       await lock.release();
     },
   };
-}
-
-async function readIfThere(path: string): Promise<Buffer | undefined> {
-  try {
-    return await readFile(path);
-  } catch (error) {
-    if (systemCodeOf(error) === 'ENOENT') return undefined;
-    throw storageError(error, `reading "${path}"`);
-  }
 }

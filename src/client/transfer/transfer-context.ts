@@ -3,7 +3,7 @@ import { setMaxListeners } from 'node:events';
 import { CairnError } from '../../base/errors.ts';
 import { openConnection, type Connection } from '../http/connection.ts';
 import { discover } from '../http/discovery.ts';
-import type { Report, TransferEvent } from '../events.ts';
+import type { Report, TransferEvent, TransferSummary } from '../events.ts';
 import { DEFAULT_PARALLEL, type ReachOptions } from '../options.ts';
 import { createRetrier, type Retrier } from '../http/retry.ts';
 import { createAccess, type Server } from '../http/server-calls.ts';
@@ -95,4 +95,14 @@ export function softened(report: Report): Report {
         message: `${event.path}: ${event.message}; it is looked at again after this`,
       });
   };
+}
+
+/** What a run has counted so far, as its summary tells it. */
+export function countsOf({
+  counters,
+  retrier,
+  durationMs,
+}: TransferContext): Pick<TransferSummary, 'bytesMoved' | 'retries' | 'resumes' | 'durationMs'> {
+  const { bytesMoved, resumes } = counters;
+  return { bytesMoved, resumes, retries: retrier.retries, durationMs: durationMs() };
 }
