@@ -3,8 +3,8 @@
  * descriptor: the kernel may have dropped the pages and would answer "done" (see "fsyncgate", 2018).
  */
 import { randomBytes } from 'node:crypto';
-import { constants, writeSync } from 'node:fs';
-import { type FileHandle, mkdir, open, rename, rm, unlink } from 'node:fs/promises';
+import { constants, type Stats, writeSync } from 'node:fs';
+import { type FileHandle, lstat, mkdir, open, readdir, rename, rm, unlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { CairnError, storageError, systemCodeOf } from './errors.ts';
 import { printable } from './safe-path.ts';
@@ -123,6 +123,28 @@ async function writeNewFile(path: string, bytes: Uint8Array, mode: number): Prom
   }
 }
 
+const TEMPORARY_NAME = /^\.cairn-[0-9a-f]+\.tmp$/;
+
+/**
+ * Removes what killed processes left of {@link replaceFileDurably} in `directory`, if it is there. Only files older
+ * than `olderThanMs`: another process may be writing its own just now; 0 is for who has the directory to himself.
+ *
+ * @throws CairnError with a storage code
+ */
+export async function removeTemporaries(directory: string, olderThanMs: number): Promise<void> {
+  try {
+    const names = (await readdir(directory)).filter((name) => TEMPORARY_NAME.test(name));
+    for (const name of names) {
+      const path = join(directory, name);
+      const isYoung = olderThanMs > 0 && Date.now() - (await lstat(path)).mtimeMs < olderThanMs;
+      if (!isYoung) await unlink(path);
+    }
+  } catch (error) {
+    // Nothing there, or whoever wrote it has finished meanwhile.
+    if (systemCodeOf(error) !== 'ENOENT') throw storageError(error, `tidying "${printable(directory)}"`);
+  }
+}
+
 /** Removes `path` and all below it, if it is there; a symbolic link is removed, never followed. @throws CairnError */
 export async function removeTree(path: string): Promise<void> {
   try {
@@ -132,16 +154,41 @@ export async function removeTree(path: string): Promise<void> {
   }
 }
 
+/** Refuses a symbolic link at `path`: what is written below it would land somewhere else. @throws CairnError `symlink-refused` */
+export async function refuseLink(path: string): Promise<void> {
+  let stat: Stats;
+  try {
+    stat = await lstat(path);
+  } catch (error) {
+    if (systemCodeOf(error) === 'ENOENT') return;
+    throw storageError(error, `looking at "${printable(path)}"`);
+  }
+  if (!stat.isSymbolicLink()) return;
+  throw new CairnError(
+    'symlink-refused',
+    `"${printable(path)}" is a symbolic link; put a directory in its place`,
+  );
+}
+
 /**
  * Makes the directory `path` and what is missing above it, for the owner only (0700), durably. Directories that are
  * there already keep their mode.
  *
  * @throws CairnError `not-directory`, storage codes
  */
-export async function makePrivateDirectory(path: string): Promise<void> {
+export function makePrivateDirectory(path: string): Promise<void> {
+  return makeDirectory(path, 0o700);
+}
+
+/**
+ * Makes the directory `path` and what is missing above it, durably; `mode` is narrowed by the umask.
+ *
+ * @throws CairnError `not-directory`, storage codes
+ */
+export async function makeDirectory(path: string, mode = 0o777): Promise<void> {
   let first: string | undefined;
   try {
-    first = await mkdir(path, { recursive: true, mode: 0o700 });
+    first = await mkdir(path, { recursive: true, mode });
   } catch (error) {
     const shown = printable(path);
     if (systemCodeOf(error) !== 'EEXIST') throw storageError(error, `making the directory "${shown}"`);

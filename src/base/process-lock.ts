@@ -11,7 +11,7 @@ import { randomBytes } from 'node:crypto';
 import { type FileHandle, link, open, readFile, readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { makePrivateDirectory, writeFully } from './durable-files.ts';
+import { makePrivateDirectory, refuseLink, writeFully } from './durable-files.ts';
 import { CairnError, storageError, systemCodeOf } from './errors.ts';
 import {
   type ProcessIdentity,
@@ -50,7 +50,8 @@ interface Found {
  * Takes the lock of `directory` (made if missing, 0700), or says at once who has it. The same process cannot take it
  * twice.
  *
- * @throws CairnError `transfer-locked` (or `options.code`) with details `pid` while a living process has it; storage codes
+ * @throws CairnError `transfer-locked` (or `options.code`) with details `pid` while a living process has it;
+ * `symlink-refused`; storage codes
  */
 export async function acquireProcessLock(
   directory: string,
@@ -59,6 +60,7 @@ export async function acquireProcessLock(
   const inspect = options.inspect ?? systemInspector;
   try {
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
+      await refuseLink(directory);
       await makePrivateDirectory(directory);
       const found = await look(directory, inspect);
       const holder = found.find((lock) => lock.holder !== undefined)?.holder;

@@ -1,4 +1,5 @@
 import { CairnError } from '../base/errors.ts';
+import { readIfThere } from '../base/read-if-there.ts';
 import { printable } from '../base/safe-path.ts';
 import { ChunkDigests } from './chunk-digests.ts';
 import {
@@ -11,12 +12,18 @@ import {
   encodeBinding,
   encodeGroup,
 } from './checkpoint-records.ts';
+import { readJournal } from './journal-format.ts';
 import { type Journal, openJournal } from './journal.ts';
 
 /** The checkpoint of one transfer on one side. Everything that it says is durable. Close it. */
 export interface CheckpointLog {
   /** The durable chunks and their digests. Only {@link append} changes them; do not change them yourself. */
   readonly digests: ChunkDigests;
+  /**
+   * How many first bytes of chunks that are not whole are durable. A hint: whoever goes on from them hashes them again.
+   * Only {@link append} changes it.
+   */
+  readonly held: ReadonlyMap<number, number>;
   /** The last epoch that was recorded; 0 before the first. */
   readonly epoch: number;
   /** All notes together, the latest of each name. */
@@ -46,7 +53,8 @@ export interface CheckpointLog {
  */
 export async function openCheckpointLog(path: string, binding: CheckpointBinding): Promise<CheckpointLog> {
   const journal = await openJournal(path);
-  const state = { digests: new ChunkDigests(binding.digestLengthBytes), epoch: 0, note: {} };
+  const digests = new ChunkDigests(binding.digestLengthBytes);
+  const state: CheckpointState = { digests, held: new Map(), epoch: 0, note: {} };
   try {
     await load(journal, path, binding, state);
   } catch (error) {
@@ -56,8 +64,39 @@ export async function openCheckpointLog(path: string, binding: CheckpointBinding
   return checkpointLog(journal, state);
 }
 
+/** A checkpoint log as {@link readCheckpointLog} finds it. */
+export interface FoundCheckpointLog {
+  /** What is appended to it changes what it says, and is not written. */
+  readonly log: CheckpointLog;
+  /** Length of the file in bytes; 0 also where there is none. */
+  readonly sizeBytes: number;
+  /** Bytes at its end that a write left which was cut. */
+  readonly tornBytes: number;
+}
+
+/**
+ * Reads the checkpoint log at `path` as {@link openCheckpointLog} would, and leaves the file as it is.
+ *
+ * @throws CairnError like {@link openCheckpointLog}
+ */
+export async function readCheckpointLog(
+  path: string,
+  binding: CheckpointBinding,
+): Promise<FoundCheckpointLog> {
+  const bytes = (await readIfThere(path)) ?? Buffer.alloc(0);
+  const { records, validBytes, torn, corruptAt } = readJournal(bytes);
+  const unwritten = { records, corruptAt, append: async () => undefined, close: async () => undefined };
+  const digests = new ChunkDigests(binding.digestLengthBytes);
+  const state: CheckpointState = { digests, held: new Map(), epoch: 0, note: {} };
+  await load(unwritten, path, binding, state);
+  const log = checkpointLog(unwritten, state);
+  return { log, sizeBytes: bytes.length, tornBytes: torn ? bytes.length - validBytes : 0 };
+}
+
+type RecordFile = Pick<Journal, 'records' | 'corruptAt' | 'append' | 'close'>;
+
 async function load(
-  journal: Journal,
+  journal: RecordFile,
   path: string,
   binding: CheckpointBinding,
   state: CheckpointState,
@@ -79,10 +118,13 @@ async function load(
   for (const record of rest) applyRecord(state, record);
 }
 
-function checkpointLog(journal: Journal, state: CheckpointState): CheckpointLog {
+function checkpointLog(journal: RecordFile, state: CheckpointState): CheckpointLog {
   return {
     digests: state.digests,
     corruptAt: journal.corruptAt,
+    get held() {
+      return state.held;
+    },
     get epoch() {
       return state.epoch;
     },

@@ -6,15 +6,28 @@
  *     3 forget   count u32 | count × chunk u48                these are not any more
  *     4 epoch    u48
  *     5 note     JSON object; its members replace those of the same name
+ *     6 held     count u32 | count × (chunk u48 | bytes u48)  so many first bytes of these chunks, which are not whole,
+ *                                                             were written and synced; replaces the record before it
+ *
+ * A held claim is a hint about durable bytes, not about right ones: the digest of the whole chunk decides in the end. A
+ * chunk that a later `chunks` or `forget` record names loses its claim, and one that is durable gets none.
+ *
+ * What an older cairn does with a log, which is why numbers are never used again:
+ *
+ *     kinds in it   0.1.0              later
+ *     1 to 5        reads it           reads it
+ *     6, too        `journal-version`  reads it
+ *     others        `journal-version`  `journal-version`
  *
  * Pure.
  */
 import { CairnError } from '../base/errors.ts';
+import { CHUNK_SIZE_RANGE } from '../manifest/manifest.ts';
 import type { ChunkDigests } from './chunk-digests.ts';
 import type { JournalRecord } from './journal-format.ts';
 
 /** Kinds of records; numbers are never given to something else. */
-export const KIND = { binding: 1, chunks: 2, forget: 3, epoch: 4, note: 5 } as const;
+export const KIND = { binding: 1, chunks: 2, forget: 3, epoch: 4, note: 5, held: 6 } as const;
 
 /** What JSON can say. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
@@ -33,6 +46,8 @@ export interface CheckpointGroup {
   /** Chunks that are not, or not with the digest that was recorded. */
   readonly forget?: readonly number[];
   readonly epoch?: number;
+  /** All that is held of chunks that are not whole, in bytes; at most {@link MAX_HELD_CHUNKS}. Undefined: as before. */
+  readonly held?: ReadonlyMap<number, number>;
   /** Members to set in the notes; null is a value like any other. */
   readonly note?: Readonly<Record<string, Json>>;
 }
@@ -40,6 +55,8 @@ export interface CheckpointGroup {
 /** What a log says, all its records together. */
 export interface CheckpointState {
   readonly digests: ChunkDigests;
+  /** Durable first bytes of chunks that are not whole, by chunk. */
+  held: Map<number, number>;
   epoch: number;
   note: Readonly<Record<string, Json>>;
 }
@@ -47,6 +64,8 @@ export interface CheckpointState {
 /** Chunks in one record: keeps records far below the journal's limit. */
 const CHUNKS_PER_RECORD = 65_536;
 const CHUNK_LIMIT = 2 ** 32;
+/** Most chunks in a held record: far more than are on their way at a time, and few enough to write down each time. */
+export const MAX_HELD_CHUNKS = 1024;
 
 function corrupt(why: string): CairnError {
   return new CairnError('journal-corrupt', `the checkpoint cannot be read: ${why}`);
@@ -61,7 +80,7 @@ export function encodeBinding({ manifestId, digestLengthBytes }: CheckpointBindi
  * The records of one group, in the order in which a torn write may keep the first of them only: what is taken back
  * first, the notes, which may speak of the chunks, last.
  *
- * @throws CairnError `internal` for a digest of the wrong length, or an epoch or chunk number out of range
+ * @throws CairnError `internal` for a digest of the wrong length, and for numbers that are out of range
  */
 export function encodeGroup(group: CheckpointGroup, digestLengthBytes: number): JournalRecord[] {
   const records: JournalRecord[] = [];
@@ -73,9 +92,25 @@ export function encodeGroup(group: CheckpointGroup, digestLengthBytes: number): 
     throw new CairnError('internal', `the digest of chunk ${chunk} has ${digest.byteLength} bytes`);
   });
   records.push(...listRecords(KIND.chunks, chunks));
+  if (group.held !== undefined) records.push(heldRecord(group.held));
   if (group.note !== undefined)
     records.push({ kind: KIND.note, payload: Buffer.from(JSON.stringify(group.note)) });
   return records;
+}
+
+function heldRecord(held: ReadonlyMap<number, number>): JournalRecord {
+  const count = Buffer.allocUnsafe(4);
+  count.writeUInt32BE(held.size);
+  const items = Array.from(held, ([chunk, bytes]) => {
+    if (isHeldLength(bytes)) return Buffer.concat([u48(chunkNumber(chunk)), u48(bytes)]);
+    throw new CairnError('internal', `${bytes} bytes held of chunk ${chunk}`);
+  });
+  if (held.size > MAX_HELD_CHUNKS) throw new CairnError('internal', `${held.size} chunks held`);
+  return { kind: KIND.held, payload: Buffer.concat([count, ...items]) };
+}
+
+function isHeldLength(bytes: number): boolean {
+  return Number.isInteger(bytes) && bytes >= 1 && bytes <= CHUNK_SIZE_RANGE.max;
 }
 
 function chunkNumber(chunk: number): number {
@@ -116,10 +151,17 @@ export function applyRecord(state: CheckpointState, record: JournalRecord): void
   const payload = Buffer.from(record.payload.buffer, record.payload.byteOffset, record.payload.byteLength);
   const { digestLengthBytes } = state.digests;
   if (record.kind === KIND.chunks) {
-    for (const item of decodeList(payload, 6 + digestLengthBytes))
+    for (const item of decodeList(payload, 6 + digestLengthBytes)) {
       state.digests.set(chunkOf(item), item.subarray(6));
+      state.held.delete(chunkOf(item));
+    }
   } else if (record.kind === KIND.forget) {
-    for (const item of decodeList(payload, 6)) state.digests.delete(chunkOf(item));
+    for (const item of decodeList(payload, 6)) {
+      state.digests.delete(chunkOf(item));
+      state.held.delete(chunkOf(item));
+    }
+  } else if (record.kind === KIND.held) {
+    state.held = decodeHeld(payload, state.digests);
   } else if (record.kind === KIND.epoch) {
     if (payload.length !== 6) throw corrupt('an epoch of the wrong length');
     state.epoch = payload.readUIntBE(0, 6);
@@ -132,6 +174,18 @@ export function applyRecord(state: CheckpointState, record: JournalRecord): void
       `the checkpoint has a record of kind ${record.kind}: use a newer cairn`,
     );
   }
+}
+
+function decodeHeld(payload: Buffer, durable: ChunkDigests): Map<number, number> {
+  const held = new Map<number, number>();
+  let count = 0;
+  for (const item of decodeList(payload, 12)) {
+    const bytes = item.readUIntBE(6, 6);
+    count += 1;
+    if (!isHeldLength(bytes) || count > MAX_HELD_CHUNKS) throw corrupt('more is held than there can be');
+    if (!durable.has(chunkOf(item))) held.set(chunkOf(item), bytes);
+  }
+  return held;
 }
 
 function* decodeList(payload: Buffer, itemBytes: number): Generator<Buffer> {

@@ -6,6 +6,7 @@ import { type CairnError, storageError, systemCodeOf } from '../base/errors.ts';
 import { printable } from '../base/safe-path.ts';
 import {
   HEADER_BYTES,
+  type JournalContent,
   type JournalRecord,
   encodeHeader,
   encodeRecord,
@@ -13,6 +14,9 @@ import {
 } from './journal-format.ts';
 
 const OPEN_FLAGS = constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
+/** More than one append ever writes: a sync point has some thousands of chunks at most. */
+const MAX_UNSYNCED_BYTES = 1024 * 1024;
 
 interface OpenState {
   readonly path: string;
@@ -94,8 +98,9 @@ export async function openJournal(path: string): Promise<Journal> {
   let handle: FileHandle | undefined;
   try {
     handle = await openOrCreate(path);
-    const content = readJournal(await handle.readFile());
-    await repair(handle, path, content.validBytes, content.torn || content.corruptAt !== undefined);
+    const bytes = await handle.readFile();
+    const content = readJournal(bytes);
+    await repair(handle, path, bytes, content);
     const end = Math.max(content.validBytes, HEADER_BYTES);
     return new Journal(handle, { path, records: content.records, corruptAt: content.corruptAt, end });
   } catch (error) {
@@ -113,11 +118,25 @@ async function openOrCreate(path: string): Promise<FileHandle> {
   }
 }
 
-/** Cuts off what is not valid, and begins a file that has no whole header. */
-async function repair(handle: FileHandle, path: string, validBytes: number, hasMore: boolean): Promise<void> {
-  if (hasMore) await handle.truncate(validBytes);
+/**
+ * Cuts off what is not valid, begins a file that has no whole header, and makes what is there durable: whoever is told of
+ * a record takes it for that.
+ *
+ * The last records may not be so. A process may have been killed before it synced them, or their sync failed, after which
+ * the kernel may show bytes that it will never write. So they are written once more: only then a sync means anything.
+ */
+async function repair(
+  handle: FileHandle,
+  path: string,
+  bytes: Buffer,
+  content: JournalContent,
+): Promise<void> {
+  const { validBytes, torn, corruptAt } = content;
+  if (torn || corruptAt !== undefined) await handle.truncate(validBytes);
   if (validBytes === 0) await writeFully(handle, [encodeHeader()], 0);
-  if (hasMore || validBytes === 0) await syncHandle(handle, path);
-  // Also for a file that was there: the run that made it may have ended before its name was durable.
-  if (validBytes === 0) await syncDirectory(dirname(path));
+  const from = Math.max(0, validBytes - MAX_UNSYNCED_BYTES);
+  await writeFully(handle, [bytes.subarray(from, validBytes)], from);
+  await syncHandle(handle, path);
+  // The run that made the file may have ended before its name was durable.
+  await syncDirectory(dirname(path));
 }

@@ -91,7 +91,7 @@ export function decodeHeader(line: string): ManifestParameters {
   const fields = parseLine(line);
   const [tag, version, chunkSizeBytes, digest] = fields;
   if (tag !== 'cairn-manifest' || fields.length !== 4) throw refusal('it has no header');
-  if (version !== MANIFEST_VERSION) throw refusal(`its version ${String(version)} is unknown`);
+  if (version !== MANIFEST_VERSION) throw unknownVersion(version);
   if (!isChunkSize(chunkSizeBytes)) throw refusal('its chunk size is out of range');
   if (!isDigestAlgorithm(digest)) throw refusal('its digest algorithm is unknown');
   if (encodeHeader({ chunkSizeBytes, digest }) !== line) throw refusal('its header is not in canonical form');
@@ -103,6 +103,18 @@ export function decodeEntry(line: string): Entry {
   const entry = checkEntry(entryOf(parseLine(line)));
   if (encodeEntry(entry) !== line) throw refusal('a line is not in canonical form');
   return entry;
+}
+
+function unknownVersion(version: unknown): CairnError {
+  // For whoever has to tell a newer manifest from a broken one.
+  const details = Number.isSafeInteger(version) ? { version: version as number } : {};
+  return new CairnError(
+    'manifest-invalid',
+    `the manifest is refused: its version ${String(version)} is unknown`,
+    {
+      details,
+    },
+  );
 }
 
 function entryOf(fields: readonly unknown[]): Entry {

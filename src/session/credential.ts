@@ -32,3 +32,9 @@ export function isSecret(secret: string, hash: string): boolean {
 export function createSessionId(random: (bytes: number) => Buffer = randomBytes): string {
   return random(16).toString('base64url');
 }
+
+/** The session id that belongs to one request of one principal, whichever try of it arrives. */
+export function sessionIdOf(principal: string, requestId: string): string {
+  const hash = createHash('sha256').update(`cairn session\n${requestId}\n${principal}`).digest();
+  return hash.subarray(0, 16).toString('base64url');
+}

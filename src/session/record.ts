@@ -1,6 +1,7 @@
 /** What is known of a session, wherever it is kept, and the rules by which it changes. */
 import { CairnError } from '../base/errors.ts';
 import type { DigestAlgorithm } from '../manifest/digest.ts';
+import type { SyncMode } from '../protocol/sync-mode.ts';
 import { isSecret } from './credential.ts';
 import { transition, type SessionEvent, type SessionState } from './state.ts';
 
@@ -17,6 +18,10 @@ export interface SessionRecord {
   readonly digest: DigestAlgorithm;
   readonly chunkSizeBytes: number;
   readonly parallel: number;
+  /** When the server makes sync points of a push. Missing in a pull, and in old records, where it means `group`. */
+  readonly sync?: SyncMode | undefined;
+  /** The last sync point before the session was let go of in memory; its numbers go on in the same epoch. */
+  readonly durableSyncPoint?: number | undefined;
   readonly state: SessionState;
   /** Fencing token: requests of an older epoch are refused. */
   readonly epoch: number;

@@ -6,6 +6,7 @@ import { CairnError } from '../base/errors.ts';
 import { sameDigest, type HasherFactory } from '../manifest/digest.ts';
 import type { Segment } from '../manifest/layout.ts';
 import type { ChunkStaging, ChunkWriter } from './content-store.ts';
+import { WriteBatch } from './write-batch.ts';
 
 /** Reads the bytes of one segment; throws `source-changed` and the like. */
 export type SegmentReader = (segment: Segment) => AsyncIterable<Uint8Array>;
@@ -45,29 +46,35 @@ export interface ExpectedChunk {
   readonly createHasher: HasherFactory;
 }
 
-/** Bytes collected before they are written together. */
-const WRITE_BATCH_BYTES = 1024 * 1024;
+/** What a receiver may want to know and decide while a chunk comes in. */
+export interface ReceiveOptions {
+  /** Called before the chunk is finished; throws when its writer has lost the session meanwhile. */
+  readonly fence?: () => void;
+  /** Told of payload bytes as they arrive. */
+  readonly onBytes?: (bytes: number) => void;
+  /** Told of payload bytes once the staging has them: the next sync point covers them. */
+  readonly onWritten?: (bytes: number) => void;
+}
 
 /**
  * Receives one chunk into staging and checks its digest. Resolves with the digest once the chunk is finished; it is
  * durable after the next sync point. When the source breaks, what came is held and the source's error is thrown.
  *
  * @param source its pieces are kept until they are written: it must not reuse their memory
- * @param fence called before the chunk is finished; throws when its writer has lost the session meanwhile
  * @throws CairnError `chunk-digest-mismatch`, `chunk-incomplete`, `chunk-offset-mismatch`, or a storage code
  */
 export async function receiveChunk(
   source: AsyncIterable<Uint8Array>,
   staging: ChunkStaging,
   expected: ExpectedChunk,
-  options: { fence?: () => void; onBytes?: (bytes: number) => void } = {},
+  options: ReceiveOptions = {},
 ): Promise<Uint8Array> {
   const hasher = expected.createHasher();
   if (expected.offset > 0) await rehash(staging, expected, hasher);
   const writer = await staging.write(expected.chunk, expected.offset);
   let footer: Uint8Array;
   try {
-    footer = await pump(source, writer, hasher, expected, options.onBytes);
+    footer = await pump(source, writer, hasher, expected, options);
   } catch (error) {
     await writer.hold();
     throw error;
@@ -112,6 +119,8 @@ async function rehash(
     at += take;
   }
   if (at !== expected.offset) {
+    // Or whoever asks again would be sent back to these bytes for ever.
+    await (await staging.write(expected.chunk, 0)).drop();
     throw new CairnError('chunk-offset-mismatch', `chunk ${expected.chunk} has lost its first bytes`, {
       details: { chunk: expected.chunk, heldBytes: 0 },
     });
@@ -124,30 +133,20 @@ async function pump(
   writer: ChunkWriter,
   hasher: { update(bytes: Uint8Array): void },
   expected: ExpectedChunk,
-  onBytes: ((bytes: number) => void) | undefined,
+  { onBytes, onWritten = () => {} }: ReceiveOptions,
 ): Promise<Uint8Array> {
   let payloadLeft = expected.lengthBytes - expected.offset;
   const footer = Buffer.alloc(expected.digestLengthBytes);
   let footerBytes = 0;
-  let batch: Uint8Array[] = [];
-  let batchBytes = 0;
-  const flush = async (): Promise<void> => {
-    if (batchBytes === 0) return;
-    const pieces = batch;
-    batch = [];
-    batchBytes = 0;
-    await writer.write(pieces);
-  };
+  const batch = new WriteBatch(writer, onWritten);
   try {
     for await (const piece of source) {
       const payload = payloadLeft >= piece.byteLength ? piece : piece.subarray(0, payloadLeft);
       if (payload.byteLength > 0) {
         hasher.update(payload);
-        batch.push(payload);
-        batchBytes += payload.byteLength;
         payloadLeft -= payload.byteLength;
         onBytes?.(payload.byteLength);
-        if (batchBytes >= WRITE_BATCH_BYTES) await flush();
+        if (batch.add(payload)) await batch.flush();
       }
       const rest = piece.subarray(payload.byteLength);
       if (rest.byteLength > footer.byteLength - footerBytes)
@@ -156,7 +155,7 @@ async function pump(
       footerBytes += rest.byteLength;
     }
   } finally {
-    await flush();
+    await batch.flush();
   }
   if (footerBytes < footer.byteLength) throw incomplete(expected, 'only a part of its bytes');
   return footer;

@@ -14,7 +14,7 @@ import type { Notice } from '../protocol/tree-stream.ts';
 export interface ContentStoreProperties {
   /** Smallest and largest chunk that can be staged, in bytes; the last chunk of a file may be smaller. */
   readonly chunkSizeBytes: { readonly min: number; readonly max: number };
-  /** Whether bytes of a chunk that was cut stay and can be continued. */
+  /** Whether bytes of a chunk that was cut stay and can be continued, after a `sync` by every process. */
   readonly holdsPartialChunks: boolean;
   /** `grouped`: staged chunks are durable after `sync`; `immediate`: once `finish` returns, seen by every process. */
   readonly durability: 'grouped' | 'immediate';
@@ -58,7 +58,10 @@ export interface StagingArea {
   save(name: DocumentName, text: Iterable<string>): Promise<void>;
   /** Reads a document as UTF-8 bytes, or undefined where it was never saved. */
   load(name: DocumentName): Promise<AsyncIterable<Uint8Array> | undefined>;
-  /** Opens the chunks of a transfer into this store; one opening at a time. */
+  /**
+   * Opens the chunks of a transfer into this store; one opening at a time. A claim for bytes that are not there is
+   * withdrawn.
+   */
   openChunks(transfer: IncomingTransfer): Promise<ChunkStaging>;
   /** Frees everything that the session holds. */
   discard(): Promise<void>;
@@ -85,9 +88,22 @@ export interface ChunkStaging {
   write(chunk: number, offset: number): Promise<ChunkWriter>;
   /** The staged bytes of a chunk from its start, held or whole. */
   read(chunk: number): AsyncIterable<Uint8Array>;
-  /** Sync point: when it resolves, every chunk finished before the call is durable and in `digests`. */
+  /**
+   * Sync point: when it resolves, every chunk finished before the call is durable and in `digests`, and the bytes held
+   * before it are there for whoever opens the chunks anew.
+   */
   sync(): Promise<void>;
-  /** Publishes the tree; may be called again after a crash and then finishes what was begun. */
+  /**
+   * Reads again what an earlier opening staged and nobody has read since. Chunks that are not there any more as the
+   * checkpoint has them are taken out of it, durably, and answered. Publishing does the same, and refuses.
+   */
+  verify(): Promise<number[]>;
+  /** Withdraws durably what is said of these chunks: their bytes are not what they should be. For nobody who writes. */
+  forget(chunks: readonly number[]): Promise<void>;
+  /**
+   * Publishes the tree; may be called again after a crash and then finishes what was begun. Throws `chunks-missing`, with
+   * `details.runs` where it is known which; these are forgotten.
+   */
   publish(order: PublishOrder): Promise<void>;
   close(): Promise<void>;
 }
@@ -100,7 +116,7 @@ export interface ChunkWriter {
   finish(digest: Uint8Array): Promise<void>;
   /** The sender is gone: keeps what came, where the store holds partial chunks. */
   hold(): Promise<void>;
-  /** What came is wrong: forgets it. */
+  /** What came is wrong: forgets it, durably. */
   drop(): Promise<void>;
 }
 

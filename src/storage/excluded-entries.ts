@@ -12,6 +12,8 @@ const SOURCE_CODES: Partial<Record<ErrorCode, SourceCode>> = {
   'not-directory': 'source-changed',
   'is-directory': 'source-changed',
   'symlink-refused': 'source-changed',
+  // A FIFO, a socket or a device is where a file was.
+  'storage-unsupported': 'source-changed',
   'storage-denied': 'source-unreadable',
   'storage-io': 'source-unreadable',
 };

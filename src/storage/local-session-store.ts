@@ -4,18 +4,25 @@ import { unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import * as v from 'valibot';
-import { makePrivateDirectory, replaceFileDurably, syncDirectory } from '../base/durable-files.ts';
+import {
+  makePrivateDirectory,
+  refuseLink,
+  replaceFileDurably,
+  syncDirectory,
+} from '../base/durable-files.ts';
 import { CairnError, storageError, systemCodeOf } from '../base/errors.ts';
 import { printable } from '../base/safe-path.ts';
 import { DIGEST_ALGORITHMS } from '../manifest/digest.ts';
+import { SYNC_MODES } from '../protocol/sync-mode.ts';
 import type { SessionRecord } from '../session/record.ts';
 import { isTerminal } from '../session/state.ts';
+import type { IncidentSink, Upkeep } from './incident.ts';
 import type { SessionQuery, SessionStore, SessionStoreProperties } from './session-store.ts';
 
 const RECORD_NAME = /^([A-Za-z0-9_-]{1,64})\.json$/;
 const TEMPORARY_NAME = /^\.cairn-[0-9a-f]+\.tmp$/;
 const ID = /^[A-Za-z0-9_-]{1,64}$/;
-/** Records read between two turns of the event loop. */
+/** Records read, or listed, between two turns of the event loop. */
 const BATCH_RECORDS = 200;
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
@@ -28,6 +35,8 @@ const recordSchema = v.object({
   digest: v.picklist(DIGEST_ALGORITHMS),
   chunkSizeBytes: count,
   parallel: count,
+  sync: v.optional(v.picklist(SYNC_MODES)),
+  durableSyncPoint: v.optional(count),
   state: v.picklist(['establishing', 'open', 'suspended', 'committing', 'committed', 'aborted', 'expired']),
   epoch: count,
   credentialHash: v.string(),
@@ -42,23 +51,27 @@ const recordSchema = v.object({
 
 /**
  * Opens the store in `directory`, made (0700) where it is missing. One process at a time may have it open. A file that
- * is no record is renamed to `<id>.broken` and told to `onIncident`, so that one bad file does not end the service.
+ * is no record is renamed to `<id>.broken` and told to `onIncident`, so that one bad file does not end the service. With
+ * `upkeep: 'report'` nothing in the directory changes, which must exist; then only read from the store.
  *
- * @throws CairnError with a storage code
+ * @throws CairnError `journal-version` for a record of a newer cairn, which stays as it is; `symlink-refused`; storage codes
  */
 export async function openLocalSessionStore(
   directory: string,
-  options: { onIncident?: (message: string) => void } = {},
+  { upkeep = 'usual', onIncident = () => {} }: { upkeep?: Upkeep; onIncident?: IncidentSink } = {},
 ): Promise<SessionStore> {
-  await makePrivateDirectory(directory);
+  await refuseLink(directory);
+  if (upkeep !== 'report') await makePrivateDirectory(directory);
   const records = new Map<string, SessionRecord>();
   try {
+    // A process that was killed may have renamed a record and not lived to sync its name; from here on it is told of.
+    if (upkeep !== 'report') await syncDirectory(directory);
     let read = 0;
     for (const name of readdirSync(directory)) {
-      if (TEMPORARY_NAME.test(name)) unlinkSync(join(directory, name));
+      if (TEMPORARY_NAME.test(name)) tidy(directory, name, { upkeep, onIncident });
       const id = RECORD_NAME.exec(name)?.[1];
       if (id === undefined) continue;
-      const record = loadRecord(directory, id, options.onIncident ?? (() => {}));
+      const record = loadRecord(directory, id, { upkeep, onIncident });
       if (record !== undefined) records.set(id, record);
       read += 1;
       if (read % BATCH_RECORDS === 0) await nextTurn();
@@ -69,30 +82,54 @@ export async function openLocalSessionStore(
   return new LocalSessionStore(directory, records);
 }
 
-function loadRecord(
-  directory: string,
-  id: string,
-  onIncident: (message: string) => void,
-): SessionRecord | undefined {
+interface Care {
+  readonly upkeep: Upkeep;
+  readonly onIncident: IncidentSink;
+}
+
+/** What a write left that was cut: no change of a record that anybody was told of. */
+function tidy(directory: string, name: string, { upkeep, onIncident }: Care): void {
+  if (upkeep !== 'report') unlinkSync(join(directory, name));
+  const problem = `"${printable(join(directory, name))}" was left by a write that was cut`;
+  if (upkeep !== 'usual')
+    onIncident({ kind: 'temporary-file', session: undefined, problem, remedy: 'removed' });
+}
+
+function loadRecord(directory: string, id: string, { upkeep, onIncident }: Care): SessionRecord | undefined {
   const path = join(directory, `${id}.json`);
-  const record = parseRecord(readFileSync(path, 'utf8'));
+  const record = parseRecord(readFileSync(path, 'utf8'), path);
   if (record?.id === id) return record;
-  renameSync(path, join(directory, `${id}.broken`));
-  onIncident(
-    `"${printable(path)}" is no session record and was renamed to "${id}.broken"; its session is gone`,
-  );
+  if (upkeep !== 'report') renameSync(path, join(directory, `${id}.broken`));
+  onIncident({
+    kind: 'record-unreadable',
+    session: id,
+    problem: `"${printable(path)}" is no session record`,
+    remedy: `renamed to "${id}.broken"; its session is gone, and its client starts over`,
+  });
   return undefined;
 }
 
-function parseRecord(text: string): SessionRecord | undefined {
+function parseRecord(text: string, path: string): SessionRecord | undefined {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
     return undefined; // as broken as any other text that is no record
   }
+  refuseNewer(value, path);
   const result = v.safeParse(recordSchema, value);
   return result.success ? result.output : undefined;
+}
+
+/** Records have no `format` so far, which is the first one. */
+const RECORD_FORMAT = 1;
+
+/** What a newer cairn wrote is not broken: nobody may rename it, or start its session over. */
+function refuseNewer(value: unknown, path: string): void {
+  const format = typeof value === 'object' && value !== null && 'format' in value ? value.format : undefined;
+  if (typeof format !== 'number' || format <= RECORD_FORMAT) return;
+  const message = `"${printable(path)}" is a session of a newer cairn (format ${format}): serve with that one, or move it away`;
+  throw new CairnError('journal-version', message, { details: { format } });
 }
 
 class LocalSessionStore implements SessionStore {
@@ -114,7 +151,13 @@ class LocalSessionStore implements SessionStore {
       if (!ID.test(own.id) || this.#records.has(own.id)) {
         throw new CairnError('internal', `the session id "${printable(own.id)}" is taken or no id`);
       }
-      await this.#write(own);
+      try {
+        await this.#write(own);
+      } catch (error) {
+        // It may be there already, and nobody knows of it: the next start would take it for a session.
+        await unlink(this.#path(own.id)).catch(() => undefined);
+        throw error;
+      }
     });
   }
 
@@ -146,7 +189,10 @@ class LocalSessionStore implements SessionStore {
   async *list(): AsyncGenerator<SessionRecord> {
     // Whoever reads this may change the store meanwhile.
     const records = Array.from(this.#records.values());
-    for (const record of records) yield structuredClone(record);
+    for (const [index, record] of records.entries()) {
+      yield structuredClone(record);
+      if ((index + 1) % BATCH_RECORDS === 0) await nextTurn();
+    }
   }
 
   remove(id: string): Promise<void> {

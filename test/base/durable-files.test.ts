@@ -7,6 +7,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
@@ -15,6 +16,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import {
   makePrivateDirectory,
+  removeTemporaries,
   removeTree,
   replaceFileDurably,
   syncDirectory,
@@ -83,6 +85,18 @@ it('leaves no temporary file when replacing fails', async () => {
   await expect(replaceFileDurably(join(home, 'd'), 'x')).rejects.toMatchObject({ code: 'is-directory' });
   await expect(replaceFileDurably(join(home, 'none/f'), 'x')).rejects.toMatchObject({ code: 'storage-io' });
   expect(readdirSync(home)).toEqual(['d']);
+});
+
+it('removes the temporary files of killed processes, unless they are too young to be left over', async () => {
+  const names = ['.cairn-00ff.tmp', '.cairn-0123.tmp', '.cairn-mine.tmp', 'f'];
+  for (const name of names) writeFileSync(join(home, name), '');
+  utimesSync(join(home, '.cairn-00ff.tmp'), 1, Date.now() / 1000 - 100);
+  await removeTemporaries(join(home, 'none'), 0);
+  await removeTemporaries(home, 60_000);
+  expect(readdirSync(home).toSorted()).toEqual(['.cairn-0123.tmp', '.cairn-mine.tmp', 'f']);
+  utimesSync(join(home, '.cairn-0123.tmp'), 1, Date.now() / 1000 + 100);
+  await removeTemporaries(home, 0);
+  expect(readdirSync(home).toSorted()).toEqual(['.cairn-mine.tmp', 'f']);
 });
 
 it('makes private directories and syncs them', async () => {

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
@@ -175,4 +175,12 @@ describe('systemInspector', () => {
     expect(parseProcessStat(`12 (a) b (c) S ${rest}\n`)).toEqual({ state: 'S', startTime: '22' });
     expect(parseProcessStat('')).toBeUndefined();
   });
+});
+
+it('is not taken behind a link to somewhere else', async () => {
+  const outside = mkdtempSync(join(tmpdir(), 'cairn-lock-outside-'));
+  symlinkSync(outside, directory);
+  await expect(acquireProcessLock(directory)).rejects.toMatchObject({ code: 'symlink-refused' });
+  expect(readdirSync(outside)).toEqual([]);
+  rmSync(outside, { recursive: true });
 });

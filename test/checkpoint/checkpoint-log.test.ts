@@ -32,7 +32,7 @@ function said(log: CheckpointLog): unknown {
     chunk,
     [...(log.digests.get(chunk) ?? [])],
   ]);
-  return { digests, epoch: log.epoch, note: log.note };
+  return { digests, held: [...log.held], epoch: log.epoch, note: log.note };
 }
 
 async function reopened(): Promise<unknown> {
@@ -49,6 +49,9 @@ describe('openCheckpointLog', () => {
         chunks: fc.array(fc.tuple(fc.oneof(fc.nat(20), fc.constant(2 ** 32 - 1)), digest), { maxLength: 5 }),
         forget: fc.array(fc.nat(20), { maxLength: 3 }),
         epoch: fc.nat(),
+        held: fc
+          .array(fc.tuple(fc.nat(20), fc.integer({ min: 1, max: 2 ** 26 })), { maxLength: 5 })
+          .map((pairs) => new Map(pairs)),
         note: fc.dictionary(fc.string({ maxLength: 3 }), fc.jsonValue()) as fc.Arbitrary<
           Record<string, Json>
         >,
@@ -60,13 +63,18 @@ describe('openCheckpointLog', () => {
         rmSync(path, { force: true });
         const log = await openCheckpointLog(path, BINDING);
         const model = new Map<number, number[]>();
+        let held = new Map<number, number>();
         for (const each of groups) {
           await log.append(each);
           for (const chunk of each.forget ?? []) model.delete(chunk);
           for (const [chunk, bytes] of each.chunks ?? []) model.set(chunk, [...bytes]);
+          const named = [...(each.forget ?? []), ...(each.chunks ?? []).map(([chunk]) => chunk)];
+          for (const chunk of named) held.delete(chunk);
+          if (each.held !== undefined) held = new Map([...each.held].filter(([chunk]) => !model.has(chunk)));
         }
         await log.close();
         expect(said(log)).toMatchObject({ digests: [...model].toSorted(([a], [b]) => a - b) });
+        expect(said(log)).toMatchObject({ held: [...held] });
         expect(said(log)).toMatchObject({
           epoch: groups.findLast((each) => each.epoch !== undefined)?.epoch ?? 0,
         });
@@ -78,8 +86,9 @@ describe('openCheckpointLog', () => {
 
   it('says nothing that is not durable yet', async () => {
     const log = await openCheckpointLog(path, BINDING);
-    const done = log.append({ chunks: [[3, fixtureDigest(3)]], epoch: 4, note: { a: 1 } });
-    expect(said(log)).toEqual({ digests: [], epoch: 0, note: {} });
+    const held = new Map([[4, 100]]);
+    const done = log.append({ chunks: [[3, fixtureDigest(3)]], held, epoch: 4, note: { a: 1 } });
+    expect(said(log)).toEqual({ digests: [], held: [], epoch: 0, note: {} });
     await done;
     expect(log.digests.has(3)).toBe(true);
     await log.close();
@@ -110,6 +119,10 @@ describe('openCheckpointLog', () => {
       { epoch: -1 },
       { forget: [2 ** 32] },
       { chunks: [[0, new Uint8Array(7)]] as [number, Uint8Array][] },
+      { held: new Map([[0, 0]]) },
+      { held: new Map([[0, 2 ** 26 + 1]]) },
+      { held: new Map([[2 ** 32, 1]]) },
+      { held: new Map(Array.from({ length: 1025 }, (_, chunk) => [chunk, 1])) },
     ];
     for (const group of bad) await expect(log.append(group)).rejects.toMatchObject({ code: 'internal' });
     await log.append({ epoch: 1 });
@@ -135,6 +148,12 @@ describe('openCheckpointLog', () => {
     ['journal-corrupt', 3, Buffer.from('00000001010000000000', 'hex')],
     ['journal-corrupt', 4, Buffer.from('01', 'hex')],
     ['journal-corrupt', 5, Buffer.from('[]')],
+    ['journal-corrupt', 6, Buffer.from('00000001000000000001', 'hex')],
+    ['journal-corrupt', 6, Buffer.from('00000001000000000001000000000000', 'hex')],
+    ['journal-corrupt', 6, Buffer.from('00000001000000000001000004000001', 'hex')],
+    ['journal-corrupt', 6, Buffer.from('00000001010000000000000000000001', 'hex')],
+    ['journal-corrupt', 6, Buffer.concat([Buffer.from('00000401', 'hex'), Buffer.alloc(1025 * 12, 1)])],
+    ['journal-version', 7, Buffer.alloc(0)],
     ['journal-version', 77, Buffer.alloc(0)],
   ])('answers %s to a valid record of kind %i that makes no sense', async (code, kind, payload) => {
     await reopened();
@@ -157,9 +176,9 @@ describe('openCheckpointLog', () => {
     writeFileSync(path, damaged);
     const log = await openCheckpointLog(path, BINDING);
     expect(log.corruptAt).toBe(16);
-    expect(said(log)).toEqual({ digests: [], epoch: 0, note: {} });
+    expect(said(log)).toEqual({ digests: [], held: [], epoch: 0, note: {} });
     await log.close();
-    expect(await reopened()).toEqual({ digests: [], epoch: 0, note: {} });
+    expect(await reopened()).toEqual({ digests: [], held: [], epoch: 0, note: {} });
   });
 });
 
@@ -179,6 +198,7 @@ describe('fixtures/journals', () => {
     copyFileSync(join(FIXTURES, 'whole.journal'), path);
     expect(await reopened()).toEqual({
       digests: kept,
+      held: [],
       epoch: 2,
       note: { state: 'committing', source: { inode: '12' } },
     });
@@ -189,9 +209,21 @@ describe('fixtures/journals', () => {
     copyFileSync(join(FIXTURES, 'torn.journal'), path);
     expect(await reopened()).toEqual({
       digests: kept,
+      held: [],
       epoch: 2,
       note: { state: 'open', source: { inode: '12' } },
     });
+  });
+
+  it('held.journal says what is held besides what is whole', async () => {
+    copyFileSync(join(FIXTURES, 'held.journal'), path);
+    const digests = [0, 2].map((chunk) => [chunk, [...fixtureDigest(chunk)]]);
+    const held = [
+      [1, 70_000],
+      [5, 8_388_608],
+    ];
+    expect(await reopened()).toEqual({ digests, held, epoch: 1, note: {} });
+    expect(readFileSync(path)).toEqual(readFileSync(join(FIXTURES, 'held.journal')));
   });
 
   it('newer-version.journal is refused and untouched', async () => {

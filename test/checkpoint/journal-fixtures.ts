@@ -1,5 +1,5 @@
 import { KIND, encodeBinding, encodeGroup } from '../../src/checkpoint/checkpoint-records.ts';
-import { encodeHeader, encodeRecord } from '../../src/checkpoint/journal-format.ts';
+import { encodeHeader, encodeRecord, type JournalRecord } from '../../src/checkpoint/journal-format.ts';
 
 /** What the journals in `fixtures/journals` are of. */
 export const FIXTURE_BINDING = { manifestId: 'ab'.repeat(32), digestLengthBytes: 8 };
@@ -17,6 +17,27 @@ function wholeJournal(): Buffer {
     ...encodeGroup({ chunks, note: { state: 'open', source: { inode: '12' } } }, 8),
     ...encodeGroup({ epoch: 2, forget: [1], note: { state: 'committing' } }, 8),
   ];
+  return journalOf(records);
+}
+
+/** Chunk 2 was held before it was whole, chunk 3 until it was forgotten; what is held of 1 and 5 counts. */
+function heldJournal(): Buffer {
+  const held = new Map([2, 3].map((chunk) => [chunk, 65_536]));
+  const later = new Map([
+    [1, 70_000],
+    [3, 9],
+    [5, 8_388_608],
+  ]);
+  return journalOf([
+    encodeBinding(FIXTURE_BINDING),
+    ...encodeGroup({ epoch: 1 }, 8),
+    ...encodeGroup({ chunks: [[0, fixtureDigest(0)]], held }, 8),
+    ...encodeGroup({ chunks: [[2, fixtureDigest(2)]], held: later }, 8),
+    ...encodeGroup({ forget: [3] }, 8),
+  ]);
+}
+
+function journalOf(records: readonly JournalRecord[]): Buffer {
   return Buffer.concat([encodeHeader(), ...records.map((record, index) => encodeRecord(record, index))]);
 }
 
@@ -25,6 +46,7 @@ export function journalFixtures(): Record<string, Buffer> {
   const whole = wholeJournal();
   return {
     'whole.journal': whole,
+    'held.journal': heldJournal(),
     'torn.journal': whole.subarray(0, whole.length - 10),
     'newer-version.journal': Buffer.concat([
       encodeHeader(2),

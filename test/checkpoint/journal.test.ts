@@ -9,11 +9,11 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import type { FileHandle } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import {
   HEADER_BYTES,
   type JournalRecord,
@@ -152,6 +152,26 @@ describe('openJournal', () => {
     expect(await reopened()).toEqual({ records: plain(SAMPLE.slice(0, 1)), corruptAt: undefined });
     writeFileSync(path, `a file that is no journal at all`);
     expect(await reopened()).toEqual({ records: [], corruptAt: 0 });
+  });
+
+  it('writes and syncs again what it finds: whoever wrote it may not have lived to sync it, or failed to', async () => {
+    const bytes = encode(SAMPLE);
+    writeFileSync(path, bytes);
+    const probe = await open(path);
+    const prototype = Object.getPrototypeOf(probe) as FileHandle;
+    await probe.close();
+    const order: unknown[] = [];
+    const writes = vi.spyOn(prototype, 'writev');
+    const syncs = vi.spyOn(prototype, 'datasync');
+    writes.mockImplementation(async (buffers, position) => {
+      const written = Buffer.concat(buffers as Uint8Array[]);
+      order.push([position, written.toString('hex')]);
+      return { bytesWritten: written.length, buffers };
+    });
+    syncs.mockImplementation(async () => void order.push('sync'));
+    onTestFinished(() => void vi.restoreAllMocks());
+    await reopened();
+    expect(order).toEqual([[0, bytes.toString('hex')], 'sync']);
   });
 
   it('leaves the file of a newer version as it is, and follows no symbolic link', async () => {

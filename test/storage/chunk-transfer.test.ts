@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { CairnError } from '../../src/base/errors.ts';
 import { ChunkDigests } from '../../src/checkpoint/chunk-digests.ts';
 import { loadHasher } from '../../src/manifest/digest.ts';
@@ -8,6 +8,7 @@ import { receiveChunk, sendChunk } from '../../src/storage/chunk-transfer.ts';
 import type { ChunkStaging, ChunkWriter } from '../../src/storage/content-store.ts';
 import { codeOf, collect, inPieces, noise } from '../suites/staged-transfer.ts';
 
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => void setTimeout(resolve, ms));
 const createHasher = await loadHasher('xxh64');
 const MEBIBYTE = 1024 * 1024;
 
@@ -56,6 +57,10 @@ class NotingStaging implements ChunkStaging {
   }
 
   async sync(): Promise<void> {}
+  async forget(): Promise<void> {}
+  async verify(): Promise<number[]> {
+    return [];
+  }
   async publish(): Promise<void> {}
   async close(): Promise<void> {}
 }
@@ -137,6 +142,51 @@ describe('receiving a chunk', () => {
     ]);
   });
 
+  it('does not wait for a batch to fill while nothing comes, and tells what was written', async () => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    const staging = new NotingStaging();
+    const bytes = noise(1000, 'slowly');
+    const written: number[] = [];
+    async function* slow(): AsyncGenerator<Uint8Array> {
+      yield bytes.subarray(0, 300);
+      await sleep(40);
+      yield bytes.subarray(300, 400);
+      await sleep(60_000);
+      yield withDigest(bytes).subarray(400);
+    }
+    const onWritten = (count: number): void => void written.push(count);
+    const receiving = receiveChunk(slow(), staging, expected(1000), { onWritten });
+    await vi.advanceTimersByTimeAsync(100);
+    expect(written).toEqual([400]);
+    expect(vi.getTimerCount()).toBe(1); // the sender's own
+    await vi.advanceTimersByTimeAsync(60_000);
+    await receiving;
+    expect(written).toEqual([400, 600]);
+    expect(staging.bytes.equals(bytes)).toBe(true);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('passes on the error of a write that nobody waited for', async () => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    const staging = new NotingStaging();
+    const failing: ChunkStaging = Object.assign(Object.create(staging) as ChunkStaging, {
+      write: async () => ({
+        ...(await staging.write(0, 0)),
+        write: () => Promise.reject(new CairnError('storage-full', 'the disk is full')),
+      }),
+    });
+    async function* slow(): AsyncGenerator<Uint8Array> {
+      yield noise(10, 'slow');
+      await sleep(1000);
+      yield noise(10, 'slow');
+    }
+    const receiving = codeOf(() => receiveChunk(slow(), failing, expected(100)));
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(await receiving).toBe('storage-full');
+  });
+
   it('tells how many payload bytes came, without the digest', async () => {
     const bytes = noise(1000, 'counted');
     let counted = 0;
@@ -196,6 +246,18 @@ describe('receiving a chunk', () => {
       'chunk-digest-mismatch',
     );
     expect(staging.calls.at(-1)).toBe('drop');
+  });
+
+  it('forgets first bytes that are no longer there, so that the chunk can start over', async () => {
+    const staging = new NotingStaging();
+    staging.bytes = Buffer.alloc(40, 1);
+    staging.read = async function* () {
+      yield Buffer.alloc(30, 1);
+    };
+    const source = inPieces(withDigest(noise(100, 'shrunk')).subarray(40));
+    const lost = await receiveChunk(source, staging, expected(100, 40)).catch((error: CairnError) => error);
+    expect(lost).toMatchObject({ code: 'chunk-offset-mismatch', details: { chunk: 0, heldBytes: 0 } });
+    expect(staging.calls).toEqual(['write at 0', 'drop']);
   });
 
   it.each([39, 41, 100])('refuses to go on at %i where 40 bytes are held', async (offset) => {

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createGroupCommit } from '../../src/storage/group-commit.ts';
+import type { SyncStatus } from '../../src/protocol/messages.ts';
+import { createGroupCommit, policyOf, type GroupCommit } from '../../src/storage/group-commit.ts';
 
-const POLICY = { maxBytes: 1000, maxDelayMs: 500 };
+const POLICY = { maxBytes: 1000, maxDelayMs: 500, waitsForEachChunk: false };
 
 /** A store's sync that ends when the test says so. */
 function controlledSync() {
@@ -21,6 +22,12 @@ function controlledSync() {
   };
 }
 
+/** A whole chunk of so many bytes. */
+function chunk(group: GroupCommit, bytes: number): Promise<SyncStatus> {
+  group.written(bytes);
+  return group.finished();
+}
+
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
@@ -28,7 +35,8 @@ describe('group commit', () => {
   it('covers many chunks with one sync, after some time', async () => {
     const { sync, succeed } = controlledSync();
     const group = createGroupCommit(sync, POLICY);
-    for (let n = 0; n < 10; n++) expect(group.finished(10)).toEqual({ syncPoint: 1, durableSyncPoint: 0 });
+    for (let n = 0; n < 10; n++)
+      expect(await chunk(group, 10)).toEqual({ syncPoint: 1, durableSyncPoint: 0 });
     await vi.advanceTimersByTimeAsync(499);
     expect(sync).toHaveBeenCalledTimes(0);
     await vi.advanceTimersByTimeAsync(1);
@@ -43,11 +51,12 @@ describe('group commit', () => {
   it('syncs at once when enough bytes are there', async () => {
     const { sync, succeed } = controlledSync();
     const group = createGroupCommit(sync, POLICY);
-    group.finished(999);
+    group.written(999);
     expect(sync).toHaveBeenCalledTimes(0);
-    expect(group.finished(1)).toEqual({ syncPoint: 1, durableSyncPoint: 0 });
+    group.written(1);
     expect(sync).toHaveBeenCalledTimes(1);
     await succeed();
+    expect(group.status().durableSyncPoint).toBe(1);
     await vi.advanceTimersByTimeAsync(10_000);
     expect(sync).toHaveBeenCalledTimes(1);
   });
@@ -55,8 +64,7 @@ describe('group commit', () => {
   it('never says that a chunk is durable which finished after the sync began', async () => {
     const { sync, succeed } = controlledSync();
     const group = createGroupCommit(sync, POLICY);
-    group.finished(1000);
-    expect(group.finished(10)).toEqual({ syncPoint: 2, durableSyncPoint: 0 });
+    expect(await chunk(group, 1000)).toEqual({ syncPoint: 2, durableSyncPoint: 0 });
     await succeed();
     expect(group.status().durableSyncPoint).toBe(1);
     await vi.advanceTimersByTimeAsync(500);
@@ -68,8 +76,8 @@ describe('group commit', () => {
   it('syncs once more for what came during a long sync, although its time is long over', async () => {
     const { sync, succeed } = controlledSync();
     const group = createGroupCommit(sync, POLICY);
-    group.finished(1000);
-    group.finished(10);
+    group.written(1000);
+    group.written(10);
     await vi.advanceTimersByTimeAsync(5000);
     expect(sync).toHaveBeenCalledTimes(1);
     await succeed();
@@ -81,7 +89,7 @@ describe('group commit', () => {
   it('does not let bytes pile up behind a long sync', async () => {
     const { sync, succeed } = controlledSync();
     const group = createGroupCommit(sync, POLICY);
-    for (let n = 0; n < 50; n++) group.finished(1000);
+    for (let n = 0; n < 50; n++) group.written(1000);
     expect(sync).toHaveBeenCalledTimes(1);
     await succeed();
     expect(sync).toHaveBeenCalledTimes(2);
@@ -92,8 +100,8 @@ describe('group commit', () => {
   it('answers a request with a sync that covers everything finished so far', async () => {
     const { sync, succeed } = controlledSync();
     const group = createGroupCommit(sync, POLICY);
-    group.finished(1000);
-    group.finished(10);
+    group.written(1000);
+    void group.finished();
     const answered = vi.fn();
     const request = group.request().then(answered);
     await succeed();
@@ -107,9 +115,9 @@ describe('group commit', () => {
   it('answers a request although chunks never stop coming', async () => {
     const { sync, succeed } = controlledSync();
     const group = createGroupCommit(sync, POLICY);
-    group.finished(10);
+    void chunk(group, 10);
     const request = group.request();
-    group.finished(10);
+    void chunk(group, 10);
     await succeed();
     expect(await request).toMatchObject({ durableSyncPoint: 1 });
     expect(sync).toHaveBeenCalledTimes(1);
@@ -120,7 +128,7 @@ describe('group commit', () => {
     const group = createGroupCommit(sync, POLICY);
     expect(await group.request()).toEqual({ syncPoint: 1, durableSyncPoint: 0 });
     expect(sync).toHaveBeenCalledTimes(0);
-    group.finished(10);
+    void chunk(group, 10);
     const requests = Promise.all([group.request(), group.request(), group.request()]);
     expect(sync).toHaveBeenCalledTimes(1);
     await succeed();
@@ -128,21 +136,118 @@ describe('group commit', () => {
     await vi.advanceTimersByTimeAsync(10_000);
     expect(sync).toHaveBeenCalledTimes(1);
   });
+
+  it('goes on with the numbers of an earlier one over the same chunks', async () => {
+    const { sync, succeed } = controlledSync();
+    const group = createGroupCommit(sync, POLICY, { durableSyncPoint: 7 });
+    expect(await group.request()).toEqual({ syncPoint: 8, durableSyncPoint: 7 });
+    expect(await chunk(group, 10)).toEqual({ syncPoint: 8, durableSyncPoint: 7 });
+    await vi.advanceTimersByTimeAsync(500);
+    await succeed();
+    expect(group.status()).toEqual({ syncPoint: 9, durableSyncPoint: 8 });
+  });
+});
+
+describe('bytes of chunks that are not whole', () => {
+  it('bring a sync every half second as long as they come, and no timer after that', async () => {
+    const { sync, succeed } = controlledSync();
+    const group = createGroupCommit(sync, { ...POLICY, maxBytes: Infinity });
+    for (let ms = 0; ms < 5000; ms += 50) {
+      group.written(100);
+      await vi.advanceTimersByTimeAsync(50);
+      if (sync.mock.calls.length > group.status().durableSyncPoint) await succeed();
+    }
+    expect(sync.mock.calls.length).toBeGreaterThanOrEqual(9);
+    expect(sync.mock.calls.length).toBeLessThanOrEqual(10);
+    await vi.advanceTimersByTimeAsync(500);
+    const calls = sync.mock.calls.length;
+    expect(vi.getTimerCount()).toBe(0);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(sync).toHaveBeenCalledTimes(calls);
+  });
+
+  it('bring no more syncs on a fast link than the same bytes in whole chunks', async () => {
+    const { sync, succeed } = controlledSync();
+    const group = createGroupCommit(sync, POLICY);
+    for (let n = 0; n < 100; n++) {
+      group.written(100);
+      if (n % 10 === 9) void group.finished();
+      if (sync.mock.calls.length > group.status().durableSyncPoint) await succeed();
+    }
+    expect(sync).toHaveBeenCalledTimes(10);
+  });
+
+  it('are covered by a request', async () => {
+    const { sync, succeed } = controlledSync();
+    const group = createGroupCommit(sync, POLICY);
+    group.written(10);
+    const request = group.request();
+    expect(sync).toHaveBeenCalledTimes(1);
+    await succeed();
+    expect(await request).toEqual({ syncPoint: 2, durableSyncPoint: 1 });
+  });
+});
+
+describe('the mode', () => {
+  it('"always" tells that a chunk is finished once it is durable, many with one sync', async () => {
+    const { sync, succeed } = controlledSync();
+    const group = createGroupCommit(sync, policyOf('always'));
+    const told = vi.fn();
+    const first = chunk(group, 10).then(told);
+    expect(sync).toHaveBeenCalledTimes(1);
+    const others = [chunk(group, 10).then(told), chunk(group, 10).then(told)];
+    await vi.advanceTimersByTimeAsync(0);
+    expect(told).not.toHaveBeenCalled();
+    await succeed();
+    await first;
+    expect(told.mock.calls).toEqual([[{ syncPoint: 1, durableSyncPoint: 1 }]]);
+    expect(sync).toHaveBeenCalledTimes(2);
+    await succeed();
+    await Promise.all(others);
+    expect(told).toHaveBeenLastCalledWith({ syncPoint: 2, durableSyncPoint: 2 });
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(sync).toHaveBeenCalledTimes(2);
+  });
+
+  it('"always" gives the failure of its sync to the chunk, and to nobody else', async () => {
+    const { sync, fail } = controlledSync();
+    const onFailure = vi.fn();
+    const group = createGroupCommit(sync, policyOf('always'), { onFailure });
+    const finished = chunk(group, 10);
+    finished.catch(() => {});
+    await fail('the disk is full');
+    await expect(finished).rejects.toThrow('the disk is full');
+    expect(onFailure).not.toHaveBeenCalled();
+  });
+
+  it('"close" never syncs by itself, and runs no timer', async () => {
+    const { sync, succeed } = controlledSync();
+    const group = createGroupCommit(sync, policyOf('close'));
+    for (let n = 0; n < 100; n++) {
+      expect(await chunk(group, 10 ** 9)).toEqual({ syncPoint: 1, durableSyncPoint: 0 });
+    }
+    expect(vi.getTimerCount()).toBe(0);
+    await vi.advanceTimersByTimeAsync(3_600_000);
+    expect(sync).toHaveBeenCalledTimes(0);
+    const request = group.request();
+    await succeed();
+    expect(await request).toEqual({ syncPoint: 2, durableSyncPoint: 1 });
+  });
 });
 
 describe('a failed sync', () => {
   it('is told to everyone from then on, and never tried again', async () => {
     const { sync, fail } = controlledSync();
     const onFailure = vi.fn();
-    const group = createGroupCommit(sync, POLICY, onFailure);
-    group.finished(10);
+    const group = createGroupCommit(sync, POLICY, { onFailure });
+    void chunk(group, 10);
     const request = group.request();
     request.catch(() => {});
-    group.finished(10);
+    void chunk(group, 10);
     await fail('the disk is full');
     await expect(request).rejects.toThrow('the disk is full');
     await expect(group.request()).rejects.toThrow('the disk is full');
-    expect(() => group.finished(10)).toThrow('the disk is full');
+    await expect(chunk(group, 10)).rejects.toThrow('the disk is full');
     await vi.advanceTimersByTimeAsync(10_000);
     expect(sync).toHaveBeenCalledTimes(1);
     expect(group.status().durableSyncPoint).toBe(0);
@@ -152,8 +257,8 @@ describe('a failed sync', () => {
   it('is told once to the owner while nobody waits', async () => {
     const { sync, fail } = controlledSync();
     const onFailure = vi.fn();
-    const group = createGroupCommit(sync, POLICY, onFailure);
-    for (let n = 0; n < 5; n++) group.finished(1000);
+    const group = createGroupCommit(sync, POLICY, { onFailure });
+    for (let n = 0; n < 5; n++) group.written(1000);
     await fail('the disk is full');
     await vi.advanceTimersByTimeAsync(10_000);
     expect(sync).toHaveBeenCalledTimes(1);
@@ -165,15 +270,15 @@ describe('a closed group commit', () => {
   it('waits for the sync under way and starts no other by itself', async () => {
     const { sync, succeed } = controlledSync();
     const group = createGroupCommit(sync, POLICY);
-    group.finished(1000);
-    group.finished(1000);
+    group.written(1000);
+    group.written(1000);
     const closed = vi.fn();
     const closing = group.close().then(closed);
     await vi.advanceTimersByTimeAsync(0);
     expect(closed).not.toHaveBeenCalled();
     await succeed();
     await closing;
-    group.finished(10);
+    void chunk(group, 10);
     expect(vi.getTimerCount()).toBe(0);
     await vi.advanceTimersByTimeAsync(10_000);
     expect(sync).toHaveBeenCalledTimes(1);
@@ -182,7 +287,7 @@ describe('a closed group commit', () => {
   it('does not fail for a sync that failed', async () => {
     const { sync, fail } = controlledSync();
     const group = createGroupCommit(sync, POLICY);
-    group.finished(1000);
+    group.written(1000);
     const closing = group.close();
     await fail('the disk is full');
     await closing;

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { syncHandle } from '../../src/base/durable-files.ts';
 import { CairnError } from '../../src/base/errors.ts';
 import type { ChunkStaging } from '../../src/storage/content-store.ts';
+import type { StoreIncident } from '../../src/storage/incident.ts';
 import {
   begin,
   chunkBytes,
@@ -201,13 +202,13 @@ describe('chunks on a local disk', () => {
     const journal = readFileSync(join(folder, 'journal'));
     journal[journal.length - 45]! ^= 1;
     writeFileSync(join(folder, 'journal'), journal);
-    const incidents: string[] = [];
+    const incidents: StoreIncident[] = [];
     const again = await begin(
-      await place.open({ onIncident: (message) => incidents.push(message) }),
+      await place.open({ onIncident: (incident) => incidents.push(incident) }),
       ID,
       transfer,
     );
-    expect(incidents).toHaveLength(1);
+    expect(incidents.map(({ kind }) => kind)).toEqual(['journal-damaged']);
     const left = durable(again.staging);
     expect(left).not.toContain(0);
     expect(left).toContain(1);

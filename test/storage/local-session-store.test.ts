@@ -1,7 +1,18 @@
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { open as openFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { expect, it, onTestFinished } from 'vitest';
+import { dirname, join } from 'node:path';
+import { expect, it, onTestFinished, vi } from 'vitest';
+import type { StoreIncident } from '../../src/storage/incident.ts';
 import { openLocalSessionStore } from '../../src/storage/local-session-store.ts';
 import { recordOf } from '../suites/session-store.ts';
 import { codeOf } from '../suites/staged-transfer.ts';
@@ -31,9 +42,24 @@ it('sets broken records aside, says so, and serves the others', async () => {
   writeFileSync(pathOf('other'), JSON.stringify(recordOf('another')));
   writeFileSync(pathOf('strange'), JSON.stringify({ ...recordOf('strange'), state: 'asleep' }));
   writeFileSync(join(directory, '.cairn-00ff.tmp'), 'cut');
-  const incidents: string[] = [];
-  const again = await openLocalSessionStore(directory, { onIncident: (message) => incidents.push(message) });
-  expect(incidents).toHaveLength(3);
+  const looked: StoreIncident[] = [];
+  const before = readdirSync(directory);
+  await openLocalSessionStore(directory, {
+    upkeep: 'report',
+    onIncident: (incident) => looked.push(incident),
+  });
+  expect(looked.map(({ kind }) => kind).toSorted()).toEqual([
+    'record-unreadable',
+    'record-unreadable',
+    'record-unreadable',
+    'temporary-file',
+  ]);
+  expect(readdirSync(directory)).toEqual(before);
+  const incidents: StoreIncident[] = [];
+  const again = await openLocalSessionStore(directory, {
+    onIncident: (incident) => incidents.push(incident),
+  });
+  expect(incidents.map(({ kind }) => kind)).toEqual(Array(3).fill('record-unreadable'));
   const ids: string[] = [];
   for await (const { id } of again.list()) ids.push(id);
   expect(ids).toEqual([recordOf('fine').id]);
@@ -57,4 +83,54 @@ it('opens 10,000 records in less than 5 seconds', async () => {
   const store = await openLocalSessionStore(directory);
   expect(performance.now() - start).toBeLessThan(5000);
   expect(await store.get(recordOf('r9999').id)).toEqual(recordOf('r9999'));
+});
+
+it('refuses records of a newer cairn, and leaves them as they are', async () => {
+  const directory = place();
+  const store = await openLocalSessionStore(directory);
+  const record = recordOf('newer');
+  await store.create(record);
+  const path = join(directory, `${record.id}.json`);
+  const text = JSON.stringify({ ...record, format: 2, state: 'asleep' });
+  writeFileSync(path, text);
+  await expect(openLocalSessionStore(directory)).rejects.toMatchObject({ code: 'journal-version' });
+  expect(readFileSync(path, 'utf8')).toBe(text);
+});
+
+it('refuses a directory that is a link to somewhere else', async () => {
+  const directory = place();
+  const outside = place();
+  mkdirSync(outside, { recursive: true });
+  mkdirSync(dirname(directory), { recursive: true });
+  symlinkSync(outside, directory);
+  await expect(openLocalSessionStore(directory)).rejects.toMatchObject({ code: 'symlink-refused' });
+  expect(readdirSync(outside)).toEqual([]);
+});
+
+/** Lets the next syncs of directories fail, and counts them. */
+async function onDirectorySync(act: () => Promise<void>): Promise<void> {
+  const probe = await openFile(tmpdir());
+  const prototype = Object.getPrototypeOf(probe) as typeof probe;
+  await probe.close();
+  const spy = vi.spyOn(prototype, 'sync').mockImplementation(act);
+  onTestFinished(() => spy.mockRestore());
+}
+
+it('leaves no record behind of a session that it could not create', async () => {
+  const directory = place();
+  const store = await openLocalSessionStore(directory);
+  await onDirectorySync(async () => {
+    throw Object.assign(new Error('EIO'), { code: 'EIO' });
+  });
+  expect(await codeOf(() => store.create(recordOf('a')))).toBe('storage-io');
+  expect(readdirSync(directory)).toEqual([]);
+});
+
+it('makes durable what it finds, before anybody is told of it', async () => {
+  const directory = place();
+  await (await openLocalSessionStore(directory)).create(recordOf('a'));
+  let syncs = 0;
+  await onDirectorySync(async () => void (syncs += 1));
+  const store = await openLocalSessionStore(directory);
+  expect([syncs, await store.get(recordOf('a').id)]).toEqual([1, recordOf('a')]);
 });

@@ -9,10 +9,13 @@ import { finishDuplicate } from './chunk-duplicate.ts';
 import { type PendingChunk, syncChunks } from './chunk-sync.ts';
 import { LocalChunkWriter, type WriterEnds } from './chunk-writer.ts';
 import type { FileTimes } from './file-times.ts';
+import { HeldChunks } from './held-chunks.ts';
+import { withdrawMissing } from './missing-bytes.ts';
 import { publishTree } from './publish.ts';
 import { readStaged } from './read-staged.ts';
 import { type StagedFile, StagedFiles, type SyncFile } from './staged-files.ts';
 import { chunkPlace, duplicateName } from './staged-names.ts';
+import { TakenOverChunks } from './taken-over.ts';
 
 /** Open files that only wait for a sync; more of them could run into the limit of descriptors. */
 const MAX_WAITING_FILES = 64;
@@ -30,6 +33,8 @@ export interface StagingPlace {
   readonly native: Native | undefined;
   readonly times: FileTimes;
   readonly syncFile: SyncFile;
+  /** Told when the chunks are closed. */
+  readonly onClosed: () => void;
 }
 
 /** See {@link ChunkStaging}; made by `openLocalChunks`. */
@@ -38,7 +43,8 @@ export class LocalChunkStaging implements ChunkStaging {
   readonly #transfer: IncomingTransfer;
   readonly #files: StagedFiles;
   readonly #writers = new Map<number, LocalChunkWriter>();
-  readonly #held = new Map<number, number>();
+  readonly #held: HeldChunks;
+  readonly #takenOver: TakenOverChunks;
   /** Finished chunks that no sync point covers yet, and those that the running one is about to cover. */
   #pending = new Map<number, PendingChunk>();
   #syncing: ReadonlyMap<number, PendingChunk> = new Map();
@@ -49,11 +55,13 @@ export class LocalChunkStaging implements ChunkStaging {
   #untold: CairnError | undefined;
   #closing: Promise<void> | undefined;
 
-  /** Takes ownership of the log and the folder in `place`. */
+  /** Takes ownership of the log and the folder in `place`. @throws CairnError, storage codes */
   constructor(place: StagingPlace, transfer: IncomingTransfer) {
     this.#place = place;
     this.#transfer = transfer;
-    this.#files = new StagedFiles(place.path, (name) => this.#dropHeld(name));
+    this.#takenOver = new TakenOverChunks(place.log.digests.chunks.values());
+    this.#held = new HeldChunks(place.path, place.log, transfer);
+    this.#files = new StagedFiles(place.path, (name) => this.#held.deleteIn(name));
   }
 
   get digests(): ChunkDigests {
@@ -61,7 +69,7 @@ export class LocalChunkStaging implements ChunkStaging {
   }
 
   held(): ReadonlyMap<number, number> {
-    return this.#held;
+    return this.#held.bytes;
   }
 
   async write(chunk: number, offset: number): Promise<ChunkWriter> {
@@ -87,9 +95,9 @@ export class LocalChunkStaging implements ChunkStaging {
 
   read(chunk: number): AsyncIterable<Uint8Array> {
     const place = chunkPlace(this.#transfer, chunk);
-    const heldBytes = this.#held.get(chunk);
-    if (heldBytes !== undefined)
-      return readStaged(this.#place.path, chunk, { ...place, lengthBytes: heldBytes });
+    const lengthBytes = this.#held.bytes.get(chunk);
+    if (lengthBytes !== undefined)
+      return readStaged(this.#place.path, chunk, { ...place, lengthBytes, mayBeShorter: true });
     if (this.#digestOf(chunk) !== undefined) return readStaged(this.#place.path, chunk, place);
     throw new CairnError('chunks-missing', `chunk ${chunk} is not staged`, { details: { chunk } });
   }
@@ -101,12 +109,37 @@ export class LocalChunkStaging implements ChunkStaging {
     if (untold !== undefined) throw untold;
   }
 
+  async verify(): Promise<number[]> {
+    let wrong: number[] = [];
+    await this.#inTurn(async () => {
+      const { layout } = this.#transfer;
+      const place = { ...this.#place, transfer: this.#transfer, layout };
+      wrong = await this.#takenOver.forgetWrong(place, () => false);
+    });
+    return wrong;
+  }
+
+  forget(chunks: readonly number[]): Promise<void> {
+    return this.#inTurn(async () => {
+      for (const chunk of chunks) this.#pending.delete(chunk);
+      const forget = chunks.filter((chunk) => this.digests.has(chunk));
+      if (forget.length > 0) await this.#place.log.append({ forget });
+    });
+  }
+
   async publish(order: PublishOrder): Promise<void> {
     await this.#cutOffAll();
     await this.sync();
     await this.#inTurn(async () => {
       await this.#files.close();
-      await publishTree({ ...this.#place, transfer: this.#transfer, order, digests: this.digests });
+      const { digests } = this;
+      const takenOver = this.#takenOver;
+      const job = { ...this.#place, transfer: this.#transfer, order, digests, takenOver };
+      try {
+        await publishTree(job);
+      } catch (error) {
+        throw await withdrawMissing(job, this.#transfer, error);
+      }
     });
   }
 
@@ -121,6 +154,7 @@ export class LocalChunkStaging implements ChunkStaging {
       await this.#files.close();
       await this.#place.log.close();
       this.#place.folder.close();
+      this.#place.onClosed();
     });
   }
 
@@ -130,38 +164,42 @@ export class LocalChunkStaging implements ChunkStaging {
     // A whole chunk is only replaced by another whole one: what is in a checkpoint outlives whoever sends it again.
     const place = isDuplicate ? { ...chunkAt, fileName: duplicateName(chunk), fileOffset: 0 } : chunkAt;
     const file = await this.#files.acquire(place.fileName, isDuplicate);
-    try {
+    // After each wait: a sync may have failed meanwhile, and taken what was held with it.
+    const check = (): void => {
       if (writer.isCut || this.#closing !== undefined) throw taken(chunk);
-      // Only now: while the file was opened, its sync may have failed and taken what was held with it.
       if (file.failure !== undefined) throw file.failure;
-      this.#checkOffset(chunk, offset, tookOver);
+      this.#held.checkOffset(chunk, offset, tookOver);
+    };
+    const isInTheWay = (): boolean => !isDuplicate && this.#held.isClaimedFrom(chunk, offset);
+    try {
+      check();
+      while (isInTheWay()) {
+        await this.#inTurn(() => this.#held.withdraw(chunk, offset));
+        check();
+      }
     } catch (error) {
       await this.#files.release(file);
       throw error;
     }
     const ends = isDuplicate ? this.#duplicateEnds(writer, chunk, file) : this.#ends(writer, chunk, file);
-    if (!isDuplicate && offset === 0) this.#held.delete(chunk);
-    if (!isDuplicate && offset > 0) this.#held.set(chunk, offset);
+    if (!isDuplicate) this.#held.shorten(chunk, offset);
     writer.begin({ file, place, offset, ends });
-  }
-
-  /** A writer that has just been cut off may have come further than its successor was told. */
-  #checkOffset(chunk: number, offset: number, tookOver: boolean): void {
-    const heldBytes = this.#held.get(chunk) ?? 0;
-    if (offset === 0 || offset === heldBytes || (tookOver && offset > 0 && offset < heldBytes)) return;
-    throw new CairnError('chunk-offset-mismatch', `chunk ${chunk} goes on at byte ${heldBytes}`, {
-      details: { chunk, heldBytes },
-    });
   }
 
   #ends(writer: LocalChunkWriter, chunk: number, file: StagedFile): WriterEnds {
     return {
-      progress: (bytes) => void this.#held.set(chunk, bytes),
+      progress: (bytes) => {
+        if (file.failure === undefined) this.#held.set(chunk, bytes);
+      },
       finish: async (_bytes, digest) => {
-        this.#held.delete(chunk);
+        this.#held.shorten(chunk, 0);
+        this.#takenOver.delete(chunk);
         this.#pending.set(chunk, { file, digest: Uint8Array.from(digest) });
       },
-      drop: () => void this.#held.delete(chunk),
+      drop: async () => {
+        this.#held.shorten(chunk, 0);
+        if (this.#held.isClaimedFrom(chunk, 0)) await this.#inTurn(() => this.#held.withdraw(chunk, 0));
+      },
       left: async () => {
         this.#forget(chunk, writer);
         await this.#files.release(file);
@@ -172,7 +210,7 @@ export class LocalChunkStaging implements ChunkStaging {
   #duplicateEnds(writer: LocalChunkWriter, chunk: number, file: StagedFile): WriterEnds {
     return {
       progress: () => {},
-      drop: () => {},
+      drop: async () => {},
       finish: (bytes, digest) =>
         this.#inTurn(async () => {
           const to = chunkPlace(this.#transfer, chunk);
@@ -180,7 +218,9 @@ export class LocalChunkStaging implements ChunkStaging {
           const replaced = await finishDuplicate(duplicate, this.#files, this.#place.log, () =>
             this.#pending.delete(chunk),
           );
-          if (replaced !== undefined) this.#pending.set(chunk, replaced);
+          if (replaced === undefined) return;
+          this.#takenOver.delete(chunk);
+          this.#pending.set(chunk, replaced);
         }),
       left: async () => {
         this.#forget(chunk, writer);
@@ -199,18 +239,13 @@ export class LocalChunkStaging implements ChunkStaging {
     if (this.#fatal !== undefined) throw this.#fatal;
     this.#syncing = this.#pending;
     this.#pending = new Map();
+    const held = this.#held.beginClaiming();
     try {
       const place = { ...this.#place, files: this.#files };
-      await syncChunks(place, this.#syncing, (error) => (this.#fatal = error));
+      await syncChunks(place, { pending: this.#syncing, held }, (error) => (this.#fatal = error));
     } finally {
       this.#syncing = new Map();
-    }
-  }
-
-  /** First bytes of a chunk that are in a file whose sync failed may be gone, too. */
-  #dropHeld(fileName: string): void {
-    for (const chunk of this.#held.keys()) {
-      if (chunkPlace(this.#transfer, chunk).fileName === fileName) this.#held.delete(chunk);
+      this.#held.endClaiming();
     }
   }
 

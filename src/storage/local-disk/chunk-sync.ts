@@ -3,6 +3,8 @@ import type { Directory } from '../../base/directory.ts';
 import { type CairnError, storageError } from '../../base/errors.ts';
 import type { Native } from '../../base/native.ts';
 import type { CheckpointLog } from '../../checkpoint/checkpoint-log.ts';
+import type { CheckpointGroup } from '../../checkpoint/checkpoint-records.ts';
+import type { HeldChunk } from './held-chunks.ts';
 import type { StagedFile, StagedFiles, SyncFile } from './staged-files.ts';
 
 /** Files that are synced at the same time. */
@@ -25,38 +27,61 @@ export interface SyncPlace {
   readonly syncFile: SyncFile;
 }
 
+/** What a sync point is to cover; all of it was written before the sync began. */
+export interface SyncWork {
+  readonly pending: ReadonlyMap<number, PendingChunk>;
+  readonly held: readonly HeldChunk[];
+}
+
 /**
- * Makes all dirty files durable and records the chunks of `pending` whose files were. A file that failed is poisoned,
- * and its chunks are lost; the first such error is thrown after the others have been recorded.
+ * Makes all dirty files durable and records the chunks of `pending` whose files were, and what is held of others in
+ * files that did not fail; nothing is recorded where nothing has changed. A file that failed is poisoned, and its chunks
+ * are lost; the first such error is thrown after the others have been recorded.
  *
  * @throws CairnError with a storage code. `isFatal` is told when nothing at all can be trusted any more
  */
 export async function syncChunks(
   place: SyncPlace,
-  pending: ReadonlyMap<number, PendingChunk>,
+  { pending, held }: SyncWork,
   isFatal: (error: CairnError) => void,
 ): Promise<void> {
   const { files, log } = place;
   const dirty = files.takeDirty();
   await syncFiles(place, dirty);
   const durable = [...pending].filter(([, { file }]) => file.failure === undefined);
+  const failed = dirty.filter(({ failure }) => failure !== undefined);
   try {
     if (files.isFolderDirty) {
       files.isFolderDirty = false;
       place.folder.sync();
     }
-    if (durable.length > 0)
-      await log.append({ chunks: durable.map(([chunk, { digest }]) => [chunk, digest]) });
+    const chunks = new Map(durable.map(([chunk, { digest }]) => [chunk, digest]));
+    const lostNames = new Set(failed.map(({ name }) => name));
+    const kept = held.filter(({ fileName }) => !lostNames.has(fileName));
+    await log.append({ chunks, ...changedClaims(log, kept, chunks) });
   } catch (error) {
     const failure = storageError(error, 'recording a sync point');
     isFatal(failure);
+    // Files whose own sync failed are in no list any more: nobody else would close them.
+    await files.closeIdle(dirty);
     throw failure;
   }
   await files.closeIdle(dirty);
-  const failed = dirty.find(({ failure }) => failure !== undefined);
   const lost = [...pending.values()].find(({ file }) => file.failure !== undefined);
-  const failure = failed?.failure ?? lost?.file.failure;
+  const failure = failed[0]?.failure ?? lost?.file.failure;
   if (failure !== undefined) throw failure;
+}
+
+/** What is held, where it is not what the log will claim anyway once `chunks` are recorded. */
+function changedClaims(
+  log: CheckpointLog,
+  kept: readonly HeldChunk[],
+  chunks: ReadonlyMap<number, unknown>,
+): Pick<CheckpointGroup, 'held'> {
+  const held = new Map(kept.map(({ chunk, bytes }) => [chunk, bytes]));
+  const left = [...log.held].filter(([chunk]) => !chunks.has(chunk));
+  const isSame = left.length === held.size && left.every(([chunk, bytes]) => held.get(chunk) === bytes);
+  return isSame ? {} : { held };
 }
 
 async function syncFiles(place: SyncPlace, dirty: readonly StagedFile[]): Promise<void> {

@@ -17,7 +17,7 @@ export interface WriterEnds {
   /** Bytes of the chunk that are there now. */
   progress(bytes: number): void;
   finish(bytes: number, digest: Uint8Array): Promise<void>;
-  drop(): void;
+  drop(): Promise<void>;
   /** Always the last call, also for a writer that was cut off: nothing is in flight any more. */
   left(): Promise<void>;
 }
@@ -102,7 +102,7 @@ export class LocalChunkWriter implements ChunkWriter {
   async drop(): Promise<void> {
     if (this.#state === 'ended') return;
     const { ends } = this.#check();
-    await this.#end(async () => ends.drop());
+    await this.#end(() => ends.drop());
   }
 
   async #write(to: WriterBeginning, pieces: Uint8Array[], bytes: number): Promise<void> {

@@ -5,6 +5,7 @@ import { loadNative } from '../../base/native.ts';
 import { CHUNK_SIZE_RANGE } from '../../manifest/manifest.ts';
 import type { Identity, ScannedEntry } from '../../manifest/entry.ts';
 import type { ContentStore, ContentStoreProperties, NoticeSink, StagingArea } from '../content-store.ts';
+import type { IncidentSink, Upkeep } from '../incident.ts';
 import { createBreather } from './breather.ts';
 import type { LocalChunkStaging } from './chunk-staging.ts';
 import { fileTimes } from './file-times.ts';
@@ -17,8 +18,10 @@ import { checkStagingId, listStagingIds, openStagingDirectory } from './staging-
 
 /** How {@link openLocalDisk} does its work. */
 export interface LocalDiskOptions {
-  /** Told of what was repaired and should not pass in silence: a damaged journal. */
-  readonly onIncident?: (message: string) => void;
+  /** Told of what was repaired and should not pass in silence, such as a damaged journal. */
+  readonly onIncident?: IncidentSink;
+  /** What is done about what is wrong (default: `usual`). With `report` only look at staged chunks: never write any. */
+  readonly upkeep?: Upkeep;
   /** False: does without the C library, as on a machine that cannot have it. */
   readonly useNative?: boolean;
   /** Makes one staged file durable; for tests, which let it fail. */
@@ -38,6 +41,7 @@ export async function openLocalDisk(root: string, options: LocalDiskOptions = {}
     native,
     times: fileTimes(native),
     syncFile: options.syncFile ?? syncHandle,
+    upkeep: options.upkeep ?? 'usual',
     onIncident: options.onIncident ?? (() => {}),
     open: new Map<string, LocalChunkStaging>(),
   };

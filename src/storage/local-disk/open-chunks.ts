@@ -1,84 +1,110 @@
-/** Opens the staged chunks of a transfer, and checks them where their journal was damaged. */
-import { readdirSync, unlinkSync } from 'node:fs';
+/** Opens the staged chunks of a transfer, and withdraws what their journal claims and the files do not have. */
+import { unlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { type CheckpointLog, openCheckpointLog } from '../../checkpoint/checkpoint-log.ts';
 import { storageError } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
-import { DIGEST_LENGTH_BYTES, type HasherFactory, loadHasher, sameDigest } from '../../manifest/digest.ts';
+import { type CheckpointLog, openCheckpointLog } from '../../checkpoint/checkpoint-log.ts';
+import { DIGEST_LENGTH_BYTES, loadHasher } from '../../manifest/digest.ts';
 import type { IncomingTransfer } from '../content-store.ts';
+import type { IncidentSink, Upkeep } from '../incident.ts';
+import { chunkAgrees } from './chunk-agrees.ts';
 import { LocalChunkStaging, type StagingPlace } from './chunk-staging.ts';
-import { readStaged } from './read-staged.ts';
-import { chunkPlace, isDuplicateName, JOURNAL_NAME } from './staged-names.ts';
+import { examineJournal, type ExaminedFolder, listFolder, removeStrays } from './examine-staging.ts';
+import { type ClaimedPlace, findMissing } from './missing-bytes.ts';
+import { isDuplicateName, JOURNAL_NAME } from './staged-names.ts';
+
+/** How chunks are opened. */
+export interface OpenChunksOptions {
+  readonly upkeep: Upkeep;
+  readonly onIncident: IncidentSink;
+}
 
 /**
- * Opens the chunks in the staging folder of `place`. Where the journal was damaged, the chunks that it still knows are
- * hashed again, those that do not agree are forgotten, and `onIncident` is told.
+ * Opens the chunks in the staging folder of `place`. Claims for bytes that are not there are withdrawn; where the journal
+ * was damaged, what it still claims is hashed again first.
  *
  * @throws CairnError `journal-corrupt` when the journal is of another manifest, `journal-version`, storage codes
  */
 export async function openLocalChunks(
   place: Omit<StagingPlace, 'log'>,
   transfer: IncomingTransfer,
-  onIncident: (message: string) => void,
+  { upkeep, onIncident }: OpenChunksOptions,
 ): Promise<LocalChunkStaging> {
-  const { id: manifestId, digest } = transfer.manifest;
-  removeDuplicates(place.path);
-  const binding = { manifestId, digestLengthBytes: DIGEST_LENGTH_BYTES[digest] };
-  const log = await openCheckpointLog(join(place.path, JOURNAL_NAME), binding);
+  const folder: ExaminedFolder = {
+    path: place.path,
+    upkeep,
+    tell: (kind, problem, remedy) => onIncident({ kind, session: place.id, problem, remedy }),
+  };
+  const log = await openLog(folder, transfer);
   try {
-    if (log.corruptAt !== undefined) {
-      const lost = await forgetWrong(place.path, log, transfer);
-      const name = printable(join(place.path, JOURNAL_NAME));
-      onIncident(
-        `the journal "${name}" was damaged at byte ${log.corruptAt}: ${log.digests.chunks.size} chunks were hashed again ` +
-          `and are right, ${lost} are not; what is missing is sent again`,
-      );
-    }
+    const staging = new LocalChunkStaging({ ...place, log }, transfer);
+    await withdrawShort(folder, place, transfer, staging);
+    if (log.corruptAt !== undefined) await withdrawWrong(folder, log.corruptAt, transfer, staging);
+    // Only now: a journal of a newer cairn may speak of files that this one does not know.
+    if (upkeep === 'usual') removeDuplicates(place.path);
+    else removeStrays(folder, transfer);
+    return staging;
   } catch (error) {
     await log.close();
     throw error;
   }
-  return new LocalChunkStaging({ ...place, log }, transfer);
+}
+
+async function openLog(folder: ExaminedFolder, { manifest }: IncomingTransfer): Promise<CheckpointLog> {
+  const { id: manifestId, digest } = manifest;
+  const binding = { manifestId, digestLengthBytes: DIGEST_LENGTH_BYTES[digest] };
+  const { path, upkeep } = folder;
+  const seen = upkeep === 'usual' ? undefined : await examineJournal(folder, binding);
+  return upkeep === 'report' && seen !== undefined
+    ? seen
+    : openCheckpointLog(join(path, JOURNAL_NAME), binding);
 }
 
 /** What another run was receiving a second time is of no use. */
 function removeDuplicates(path: string): void {
   try {
-    for (const name of readdirSync(path)) if (isDuplicateName(name)) unlinkSync(join(path, name));
+    for (const name of listFolder(path)) if (isDuplicateName(name)) unlinkSync(join(path, name));
   } catch (error) {
     throw storageError(error, `tidying "${printable(path)}"`);
   }
 }
 
-/** Forgets the chunks whose bytes are not those of their digests; answers how many they were. */
-async function forgetWrong(path: string, log: CheckpointLog, transfer: IncomingTransfer): Promise<number> {
-  const createHasher = await loadHasher(transfer.manifest.digest);
-  const forget: number[] = [];
-  for (const chunk of log.digests.chunks.copy().values()) {
-    const isRight = await agrees(path, chunk, log, transfer, createHasher);
-    if (!isRight) forget.push(chunk);
-  }
-  if (forget.length > 0) await log.append({ forget });
-  return forget.length;
+/** Withdraws claims for bytes behind the end of their file: one look at each file, whatever its size. */
+async function withdrawShort(
+  { tell }: ExaminedFolder,
+  place: ClaimedPlace,
+  transfer: IncomingTransfer,
+  staging: LocalChunkStaging,
+): Promise<void> {
+  const missing = findMissing(place, transfer, {
+    claimed: staging.digests.chunks,
+    orPublished: true,
+  });
+  if (missing.size === 0) return;
+  await staging.forget([...missing.values()]);
+  const problem = `its journal claims ${missing.size} chunks of which the staged files have not all bytes`;
+  tell('chunks-short', problem, 'withdrawn; they are sent again');
 }
 
-async function agrees(
-  path: string,
-  chunk: number,
-  log: CheckpointLog,
+/** Withdraws claims for bytes that have another digest. */
+async function withdrawWrong(
+  { tell }: ExaminedFolder,
+  corruptAt: number,
   transfer: IncomingTransfer,
-  createHasher: HasherFactory,
-): Promise<boolean> {
-  const digest = log.digests.get(chunk);
-  // A chunk of a journal that lies may be one that the layout does not have.
-  if (digest === undefined || chunk >= transfer.layout.chunkCount) return false;
-  const hasher = createHasher();
-  try {
-    const place = { ...chunkPlace(transfer, chunk), mayBeShorter: true };
-    for await (const piece of readStaged(path, chunk, place)) hasher.update(piece);
-  } catch {
-    // Bytes that cannot be read are not there; they are sent again, and that will say what is wrong with the disk.
-    return false;
+  staging: LocalChunkStaging,
+): Promise<void> {
+  const createHasher = await loadHasher(transfer.manifest.digest);
+  const { digests } = staging;
+  const { chunks } = digests;
+  const wrong: number[] = [];
+  for (const chunk of chunks.copy().values()) {
+    const digest = digests.get(chunk);
+    if (digest === undefined || !(await chunkAgrees(staging.read(chunk), digest, createHasher))) {
+      wrong.push(chunk);
+    }
   }
-  return sameDigest(hasher.digest(), digest);
+  await staging.forget(wrong);
+  const problem = `its journal was damaged at byte ${corruptAt}`;
+  const hashed = `${chunks.size} chunks were hashed again and are right, ${wrong.length} are not`;
+  tell('journal-damaged', problem, `cut off there; ${hashed}; what is missing is sent again`);
 }

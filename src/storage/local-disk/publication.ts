@@ -4,12 +4,14 @@ import type { Directory } from '../../base/directory.ts';
 import { CairnError, storageError } from '../../base/errors.ts';
 import type { Native } from '../../base/native.ts';
 import { joinPath, printable } from '../../base/safe-path.ts';
+import type { CheckpointLog } from '../../checkpoint/checkpoint-log.ts';
 import type { ChunkDigests } from '../../checkpoint/chunk-digests.ts';
 import type { Entry, EntryType } from '../../manifest/entry.ts';
 import { createLayout, isStream, type Layout } from '../../manifest/layout.ts';
 import type { IncomingTransfer, PublishOrder } from '../content-store.ts';
 import { createBreather } from './breather.ts';
 import type { FileTimes } from './file-times.ts';
+import type { TakenOverChunks } from './taken-over.ts';
 
 /** A transfer whose chunks are all staged, and where it is to go. */
 export interface PublishJob {
@@ -25,6 +27,8 @@ export interface PublishJob {
   readonly transfer: IncomingTransfer;
   readonly order: PublishOrder;
   readonly digests: ChunkDigests;
+  readonly log: CheckpointLog;
+  readonly takenOver: TakenOverChunks;
 }
 
 /** A {@link PublishJob} under way. */
@@ -52,10 +56,17 @@ export function beginPublication(job: PublishJob): Publication {
   }
   const syncFileSystem = job.native?.syncFileSystem;
   const root = job.root.reopen();
+  let folder: Directory;
+  try {
+    folder = job.folder.reopen();
+  } catch (error) {
+    root.close(); // too many files may be open
+    throw error;
+  }
   return {
     ...job,
     root,
-    folder: job.folder.reopen(),
+    folder,
     layout: isStream(manifest) ? createLayout(manifest, { streamSizeBytes: streamSizeBytes ?? 0 }) : layout,
     cursor: new DirectoryCursor(root, { create: true, sync: syncFileSystem === undefined }),
     breathe: createBreather(),

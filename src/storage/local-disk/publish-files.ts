@@ -30,7 +30,8 @@ export async function publishFiles(publication: Publication): Promise<void> {
     for (const [index, entry] of publishedEntries(publication)) {
       if (entry.type === 'directory' || publication.order.isPresent(index)) continue;
       const prepared = prepare(publication, packed, index, entry);
-      if (prepared !== undefined) batch.push(prepared);
+      if (prepared === undefined) touchParent(publication, entry);
+      else batch.push(prepared);
       if (!isLarge(publication.transfer, index)) copiedBytes += finalSizeOf(publication, entry);
       if (batch.length >= batchFiles || copiedBytes >= BATCH_BYTES) {
         await placeBatch(publication, batch);
@@ -59,6 +60,12 @@ function prepare(
   } catch (error) {
     throw publishError(error, targetOf(publication, entry));
   }
+}
+
+/** The run that renamed an entry into place may have ended before the new name was durable. */
+function touchParent(publication: Publication, entry: Entry): void {
+  if (publication.syncFileSystem !== undefined) return;
+  publication.touched.add(splitPath(targetOf(publication, entry)).parent);
 }
 
 async function placeBatch(publication: Publication, batch: readonly Prepared[]): Promise<void> {

@@ -3,6 +3,7 @@
  * know, deepest first. Every step can be done again, so a call after a crash finishes what was begun.
  */
 import { CairnError } from '../../base/errors.ts';
+import { ChunkSet } from '../../checkpoint/chunk-set.ts';
 import { PathFinder } from './lookup.ts';
 import {
   beginPublication,
@@ -27,6 +28,7 @@ export async function publishTree(job: PublishJob): Promise<void> {
   const publication = beginPublication(job);
   try {
     checkChunks(publication);
+    await checkTakenOver(publication);
     await refuseConflicts(publication);
     await makeDirectories(publication);
     await publishFiles(publication);
@@ -41,16 +43,39 @@ export async function publishTree(job: PublishJob): Promise<void> {
 }
 
 /** Refuses to begin while a chunk is missing, unless all that it carries is left out. */
-function checkChunks({ layout, digests, order }: Publication): void {
-  const { chunks } = digests;
+function checkChunks(publication: Publication): void {
+  const { layout, digests } = publication;
+  const missing = new ChunkSet();
   for (let from = 0; ; from += 1) {
-    from = chunks.firstMissing(from, layout.chunkCount);
-    if (from >= layout.chunkCount) return;
-    if (layout.segmentsOf(from).every(({ entryIndex }) => order.isExcluded(entryIndex))) continue;
-    throw new CairnError('chunks-missing', `chunk ${from} is not staged, or not durable`, {
-      details: { chunk: from },
-    });
+    from = digests.chunks.firstMissing(from, layout.chunkCount);
+    if (from >= layout.chunkCount) break;
+    if (!isUnneeded(publication, from)) missing.add(from);
   }
+  if (missing.size === 0) return;
+  const runs = missing.runs();
+  throw new CairnError('chunks-missing', `chunk ${runs[0]} is not staged, or not durable`, {
+    details: { chunk: runs[0]!, runs },
+  });
+}
+
+/** Whether all that a chunk carries is left out. */
+function isUnneeded({ layout, order }: Publication, chunk: number): boolean {
+  return layout.segmentsOf(chunk).every(({ entryIndex }) => order.isExcluded(entryIndex));
+}
+
+/** Refuses to begin while staged bytes of an earlier opening are not those that the journal claims. */
+async function checkTakenOver(publication: Publication): Promise<void> {
+  const wrong = await publication.takenOver.forgetWrong(publication, (chunk) =>
+    isUnneeded(publication, chunk),
+  );
+  if (wrong.length === 0) return;
+  const set = new ChunkSet();
+  for (const chunk of wrong) set.add(chunk);
+  throw new CairnError(
+    'chunks-missing',
+    `${wrong.length} staged chunks are gone or damaged, the first is ${wrong[0]}`,
+    { details: { runs: set.runs() } },
+  );
 }
 
 /** Refuses what would turn a directory into something else, or something else into a directory, before any change. */

@@ -1,6 +1,6 @@
 /** Which file of a staging folder holds what. */
 import { isStream } from '../../manifest/layout.ts';
-import type { IncomingTransfer } from '../content-store.ts';
+import type { DocumentName, IncomingTransfer } from '../content-store.ts';
 import type { ChunkPlace } from './chunk-writer.ts';
 
 /** The checkpoint log. */
@@ -29,6 +29,19 @@ export function isDuplicateName(name: string): boolean {
 /** A small file, empty file or symlink, complete, before it is renamed into place. */
 export function preparedName(entryIndex: number): string {
   return `p${entryIndex}`;
+}
+
+const DOCUMENTS: ReadonlySet<string> = new Set<DocumentName>(['manifest', 'identities', 'plan', 'digests']);
+
+/** Whether somebody will ask for a file of this name, while the transfer goes on or when it is published. */
+export function isOfUse(name: string, transfer: IncomingTransfer): boolean {
+  if (name === JOURNAL_NAME || DOCUMENTS.has(name)) return true;
+  const [, kind, digits] = /^([ecp])(0|[1-9]\d{0,9})$/.exec(name) ?? [];
+  const number = Number(digits);
+  const { layout, manifest } = transfer;
+  if (kind === 'c') return number < layout.chunkCount && chunkPlace(transfer, number).fileName === name;
+  if (kind === undefined || number >= manifest.entries.length) return false;
+  return kind === 'p' || (isLarge(transfer, number) && layout.chunksOf(number).count > 0);
 }
 
 /** Whether an entry has chunks, and a staged file, of its own. */

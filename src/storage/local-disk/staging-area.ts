@@ -2,6 +2,7 @@ import { CairnError, storageError } from '../../base/errors.ts';
 import type { Directory } from '../../base/directory.ts';
 import type { Native } from '../../base/native.ts';
 import type { DocumentName, IncomingTransfer, StagingArea } from '../content-store.ts';
+import type { IncidentSink, Upkeep } from '../incident.ts';
 import type { LocalChunkStaging } from './chunk-staging.ts';
 import { loadDocument, saveDocument } from './documents.ts';
 import type { FileTimes } from './file-times.ts';
@@ -15,7 +16,8 @@ export interface StagingContext {
   readonly native: Native | undefined;
   readonly times: FileTimes;
   readonly syncFile: SyncFile;
-  readonly onIncident: (message: string) => void;
+  readonly upkeep: Upkeep;
+  readonly onIncident: IncidentSink;
   /** The chunks that are open, by the id of their area. */
   readonly open: Map<string, LocalChunkStaging>;
 }
@@ -42,13 +44,18 @@ export class LocalStagingArea implements StagingArea {
   }
 
   async openChunks(transfer: IncomingTransfer): Promise<LocalChunkStaging> {
-    const { root, native, times, syncFile, onIncident, open } = this.#context;
+    const { root, native, times, syncFile, open } = this.#context;
     // One opening at a time, and the newer one counts: the older belongs to a client that has been replaced.
     await this.#closeChunks();
     const folder = openStagingDirectory(root, this.#id, times);
+    let chunks: LocalChunkStaging | undefined;
+    // A server has had many sessions open in its life.
+    const onClosed = (): void => {
+      if (open.get(this.#id) === chunks) open.delete(this.#id);
+    };
     try {
-      const place = { root, id: this.#id, folder, path: this.#path, native, times, syncFile };
-      const chunks = await openLocalChunks(place, transfer, onIncident);
+      const place = { root, id: this.#id, folder, path: this.#path, native, times, syncFile, onClosed };
+      chunks = await openLocalChunks(place, transfer, this.#context);
       if (open.has(this.#id)) {
         await chunks.close();
         throw new CairnError('internal', 'the staged chunks are being opened twice at the same time');

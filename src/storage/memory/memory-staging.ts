@@ -144,6 +144,20 @@ class MemoryParts implements ChunkStaging {
     });
   }
 
+  /** The backend answers for what it has taken. */
+  async verify(): Promise<number[]> {
+    return [];
+  }
+
+  forget(chunks: readonly number[]): Promise<void> {
+    return this.#inTurn(async () => {
+      for (const chunk of chunks) {
+        await this.#backend.remove(this.#prefix + chunk);
+        this.digests.delete(chunk);
+      }
+    });
+  }
+
   async publish(order: PublishOrder): Promise<void> {
     await publishTree(this.#backend, this.#transfer, order, {
       sizes: async () => {
