@@ -8,6 +8,7 @@ import { printable } from '../base/safe-path.ts';
 import { DIGEST_ALGORITHMS } from '../manifest/digest.ts';
 import { CHUNK_SIZE_RANGE } from '../manifest/manifest.ts';
 import { MAX_CHUNKS } from '../manifest/layout.ts';
+import { SYNC_MODES } from './sync-mode.ts';
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const positive = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
@@ -21,6 +22,7 @@ const chunkSize = v.pipe(
 );
 const chunkNumber = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(MAX_CHUNKS - 1));
 const version = v.object({ major: count, minor: count });
+const syncMode = v.picklist(SYNC_MODES);
 
 /** Session ids are made by the server: 128 random bits in base64url. */
 export const SESSION_ID_PATTERN = /^[A-Za-z0-9_-]{22}$/;
@@ -44,9 +46,18 @@ export const EstablishRequest = v.object({
   parallel: positive,
   /** Id of the manifest that the client would send or has: finds an unfinished session after lost state. */
   manifestId: v.optional(sha256Hex),
+  /** Random, and the same in every try of one request: when its answer was lost, the next try gets the same session. */
+  requestId: v.optional(v.pipe(v.string(), v.regex(SESSION_ID_PATTERN))),
+  /** Wished sync mode of a push; the server takes the stricter of it and its own, which it takes without a wish. */
+  sync: v.optional(syncMode),
 });
 /** {@link EstablishRequest} as a type. */
 export type EstablishRequest = v.InferOutput<typeof EstablishRequest>;
+
+/** `POST resume`: a wish only ever makes the sync mode of a push stricter. */
+export const ResumeRequest = v.object({ sync: v.optional(syncMode) });
+/** {@link ResumeRequest} as a type. */
+export type ResumeRequest = v.InferOutput<typeof ResumeRequest>;
 
 /** Answer to establish and to resume: everything that a client needs to work in this epoch. */
 export const SessionGrant = v.object({
@@ -60,8 +71,10 @@ export const SessionGrant = v.object({
   parallel: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(256)),
   /** How long the server keeps the session when nobody touches it. */
   leaseMs: positive,
-  /** Whether the server keeps the bytes of a chunk that was cut, as long as the epoch lasts. */
+  /** Whether the server keeps the bytes of a chunk that was cut; those that a sync point covers outlive a restart. */
   holdsPartialChunks: v.boolean(),
+  /** When the server makes sync points of a push. Missing in a pull, and where an older server grants. */
+  sync: v.optional(syncMode),
   /** Id of the manifest that the server holds, or null before it has one. */
   manifestId: v.nullable(sha256Hex),
   /** Whether this session existed before this request. */

@@ -6,7 +6,7 @@ import { timingSafeEqual } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
-import { makePrivateDirectory, replaceFileDurably } from '../base/durable-files.ts';
+import { makePrivateDirectory, removeTemporaries, replaceFileDurably } from '../base/durable-files.ts';
 import { CairnError, storageError, systemCodeOf } from '../base/errors.ts';
 import { createSessionId, hashSecret, issueSecret } from '../session/credential.ts';
 
@@ -40,12 +40,14 @@ export interface OpenedAccessTokens extends AccessTokens {
 }
 
 /**
- * Opens the access tokens of a server and makes the first one where there are none.
+ * Opens the access tokens of a server and makes the first one where there are none. One process at a time may do so.
  *
  * @throws CairnError `config-invalid` for a `tokens.json` that cannot be understood; storage codes
  */
 export async function openAccessTokens(stateDirectory: string): Promise<OpenedAccessTokens> {
   const tokenFile = join(stateDirectory, 'token');
+  // A killed server may have left one with a secret in it.
+  await removeTemporaries(stateDirectory, 0);
   const kept = await readTokens(join(stateDirectory, 'tokens.json'));
   if (kept !== undefined) return { ...matcher(kept), tokenFile };
   await makePrivateDirectory(stateDirectory);

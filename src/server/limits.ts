@@ -17,10 +17,8 @@ export interface ServerLimits {
   /** Longest JSON message that carries runs (plan, digests, commit), in bytes. */
   readonly maxRunsBytes: number;
   readonly manifest: ManifestLimits;
-  /** A session that nobody asked for so long is no longer held in memory. */
+  /** A session that nobody asked for so long is no longer held in memory; what is of it is made durable first. */
   readonly idleSessionMs: number;
-  /** The same for one that holds first bytes of chunks, which are lost then. */
-  readonly idleHeldMs: number;
   /** How long a commit waits for its end before it answers that it goes on. */
   readonly commitWaitMs: number;
   /** How long the record of a committed session is kept, so that a repeated commit is answered. */
@@ -44,7 +42,6 @@ export const DEFAULT_LIMITS: ServerLimits = {
   maxRunsBytes: 16 * 1024 * 1024,
   manifest: DEFAULT_MANIFEST_LIMITS,
   idleSessionMs: 60_000,
-  idleHeldMs: 900_000,
   commitWaitMs: 5000,
   keepCommittedMs: 3_600_000,
   keepEndedMs: 600_000,

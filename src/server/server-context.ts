@@ -1,6 +1,7 @@
 /** What the handlers of one server share. */
+import type { SyncMode } from '../protocol/sync-mode.ts';
 import type { ContentStore } from '../storage/content-store.ts';
-import type { GroupCommitPolicy } from '../storage/group-commit.ts';
+import type { GroupLimits } from '../storage/group-commit.ts';
 import type { SessionStore } from '../storage/session-store.ts';
 import type { AccessTokens } from './access-tokens.ts';
 import type { Collector } from './sessions/collector.ts';
@@ -23,7 +24,9 @@ export interface SessionContext {
   /** The clock, in milliseconds since 1970. */
   readonly now: () => number;
   readonly leaseMs: number;
-  readonly groupCommit: GroupCommitPolicy;
+  /** When sync points of pushes come, unless a client wishes for a stricter mode. */
+  readonly sync: SyncMode;
+  readonly groupCommit: GroupLimits;
   readonly limits: ServerLimits;
   /** Random id of this server: names the holder of what is not durable yet. */
   readonly instanceId: string;

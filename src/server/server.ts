@@ -2,9 +2,10 @@
 import { randomBytes } from 'node:crypto';
 import type { Server } from 'node:http';
 import { CairnError } from '../base/errors.ts';
+import { DEFAULT_SYNC_MODE, type SyncMode } from '../protocol/sync-mode.ts';
 import { DEFAULT_LEASE_MS } from '../session/record.ts';
 import type { ContentStore } from '../storage/content-store.ts';
-import { DEFAULT_GROUP_COMMIT, type GroupCommitPolicy } from '../storage/group-commit.ts';
+import { DEFAULT_GROUP_COMMIT, type GroupLimits } from '../storage/group-commit.ts';
 import type { SessionStore } from '../storage/session-store.ts';
 import type { AccessTokens } from './access-tokens.ts';
 import { startCollector } from './sessions/collector.ts';
@@ -28,7 +29,10 @@ export interface ServerOptions {
   readonly now?: () => number;
   /** How long a session is kept that nobody touches, in milliseconds. */
   readonly leaseMs?: number;
-  readonly groupCommit?: GroupCommitPolicy;
+  /** When sync points of pushes come; a client may wish for a stricter mode. */
+  readonly sync?: SyncMode;
+  /** How much a sync point covers at most, where it comes by itself. */
+  readonly groupCommit?: GroupLimits;
   readonly limits?: Partial<ServerLimits>;
 }
 
@@ -67,7 +71,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     await context.collector.stop();
     throw error;
   });
-  begin(context);
+  const beginning = begin(context, () => life.isDraining);
   return {
     url: urlOf(options.listen.host, port),
     port,
@@ -78,6 +82,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       server.closeAllConnections();
       await settle(active, graceMs);
       await context.collector.stop();
+      await beginning;
       await context.live.suspendAll();
       await closed;
     },
@@ -102,6 +107,7 @@ function createContext(options: ServerOptions, life: { readonly isKilled: boolea
     log,
     now: options.now ?? Date.now,
     leaseMs: options.leaseMs ?? DEFAULT_LEASE_MS,
+    sync: options.sync ?? DEFAULT_SYNC_MODE,
     groupCommit: options.groupCommit ?? DEFAULT_GROUP_COMMIT,
     limits: { ...DEFAULT_LIMITS, ...options.limits },
     instanceId: randomBytes(12).toString('base64url'),
@@ -110,11 +116,15 @@ function createContext(options: ServerOptions, life: { readonly isKilled: boolea
   return { ...shared, tokens, version, live, collector: startCollector(shared, live) };
 }
 
-/** What a server does by itself once it listens: finish what was interrupted, and free what nobody needs. */
-function begin(context: ServerContext): void {
-  void resumeCommits(context, context.live)
-    .catch((error: unknown) => context.log.error({ err: error }, 'resuming interrupted commits failed'))
-    .then(() => context.collector.collect());
+/**
+ * What a server does by itself once it listens: free what nobody needs, and finish what was interrupted; resolves when
+ * the latter is over.
+ */
+function begin(context: ServerContext, isStopping: () => boolean): Promise<void> {
+  void context.collector.collect();
+  return resumeCommits(context, context.live, isStopping).catch((error: unknown) =>
+    context.log.error({ err: error }, 'resuming interrupted commits failed'),
+  );
 }
 
 function stopListening(server: Server): Promise<void> {

@@ -1,4 +1,4 @@
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { createStaticTokens, openAccessTokens } from '../../src/server/access-tokens.ts';
@@ -26,6 +26,16 @@ test('later starts know the same token', async () => {
   expect(second.authenticate(secret)).toEqual({ principal: first.created?.principal });
   expect(second.authenticate('')).toBeUndefined();
   expect(second.authenticate(`${secret}x`)).toBeUndefined();
+});
+
+test('a start that was killed while it made the token leaves no secret behind', async () => {
+  const state = temporaryDirectory();
+  writeFileSync(path.join(state, '.cairn-00ff.tmp'), 'the secret of a token that was never made');
+  writeFileSync(path.join(state, 'token'), 'another one, without its hash');
+  const tokens = await openAccessTokens(state);
+  expect(readdirSync(state).toSorted()).toEqual(['token', 'tokens.json']);
+  const secret = readFileSync(tokens.tokenFile, 'utf8');
+  expect(tokens.authenticate(secret)).toEqual({ principal: tokens.created?.principal });
 });
 
 test('tokens that cannot be understood are not replaced', async () => {

@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { onTestFinished } from 'vitest';
 import { encodeTree } from '../../src/protocol/tree-stream.ts';
 import type { SessionGrant } from '../../src/protocol/messages.ts';
+import type { SyncMode } from '../../src/protocol/sync-mode.ts';
 import { transferDigest } from '../../src/manifest/digest.ts';
 import type { AccessTokens } from '../../src/server/access-tokens.ts';
 import { startServer, type RunningServer, type ServerOptions } from '../../src/server/server.ts';
@@ -235,8 +236,8 @@ export class HandSession {
     return this.call(method, route, { body: JSON.stringify(message) });
   }
 
-  async resume(token = ALICE): Promise<Answer> {
-    const answer = await this.call('POST', 'resume', { token, body: '{}' });
+  async resume(token = ALICE, wishes: { sync?: SyncMode } = {}): Promise<Answer> {
+    const answer = await this.call('POST', 'resume', { token, body: JSON.stringify(wishes) });
     if (answer.status === 200) this.grant = answer.json as SessionGrant;
     return answer;
   }
@@ -320,17 +321,22 @@ export async function establish(
   scene: Scene,
   transfer: SampleTransfer,
   direction: 'push' | 'pull' = 'push',
+  wishes: { sync?: SyncMode } = {},
 ): Promise<HandSession> {
   const target = `/${transfer.target}`;
-  const body = JSON.stringify(establishRequest(transfer, direction, target));
+  const body = JSON.stringify({ ...establishRequest(transfer, direction, target), ...wishes });
   const answer = await call(scene, 'POST', `${ROOT}sessions`, { token: ALICE, body });
   if (answer.status !== 201) throw new Error(`HTTP ${answer.status}: ${answer.body.toString()}`);
   return new HandSession(scene, transfer, answer.json as SessionGrant);
 }
 
 /** Establishes a push and goes on until chunks can be sent. */
-export async function openPush(scene: Scene, transfer: SampleTransfer): Promise<HandSession> {
-  const session = await establish(scene, transfer);
+export async function openPush(
+  scene: Scene,
+  transfer: SampleTransfer,
+  wishes: { sync?: SyncMode } = {},
+): Promise<HandSession> {
+  const session = await establish(scene, transfer, 'push', wishes);
   const steps = [() => session.sendManifest(), () => session.sendPlan()];
   for (const step of steps) {
     const { status, body } = await step();

@@ -146,6 +146,19 @@ describe.each(KINDS)('a session over %s', (kind) => {
     expect((await session.resume()).json.code).toBe('session-aborted');
   });
 
+  test('that a crash ended before its staging was freed gives it back with the next start', async () => {
+    const scene = await openScene(kind);
+    const session = await openPush(scene, sample(scene));
+    for (const chunk of [0, 1, 2, 3]) expect((await session.putChunk(chunk)).status).toBe(200);
+    expect((await session.commit()).status).toBe(200);
+    const unfinished = await openPush(scene, transferOf(scene.stores.content, 'other', [file('a', 'small')]));
+    await (await scene.stores.content.openStaging(session.grant.session)).save('plan', ['{}']);
+    await scene.restart();
+    await until(async () => (await scene.stores.content.listStaging()).length === 1);
+    expect(await scene.stores.content.listStaging()).toEqual([unfinished.grant.session]);
+    expect((await session.commit()).status).toBe(200);
+  });
+
   test('expires when nobody touches it for its lease, and is forgotten later', async () => {
     const scene = await openScene(kind, { leaseMs: DAY_MS, limits: { collectEveryMs: 20 } });
     const session = await openPush(scene, sample(scene));
@@ -161,6 +174,19 @@ describe.each(KINDS)('a session over %s', (kind) => {
     expect((await touched.post('POST', 'heartbeat')).status).toBe(200);
     scene.clock.aheadMs += 3_600_000;
     await until(async () => (await session.putChunk(1)).json.code === 'session-not-found');
+  });
+
+  test('that has no record gives its staging back in time; that of a pull into this directory stays', async () => {
+    const limits = { collectEveryMs: 20, orphanStagingMs: 60_000 };
+    const scene = await openScene(kind, { leaseMs: DAY_MS, limits });
+    const [orphan, ofPull] = ['o'.repeat(22), 'a'.repeat(32)];
+    for (const id of [orphan, ofPull]) {
+      await (await scene.stores.content.openStaging(id)).save('plan', ['{}']);
+    }
+    await delay(100);
+    scene.clock.aheadMs = 3_600_000;
+    await until(async () => (await scene.stores.content.listStaging()).length === 1);
+    expect(await scene.stores.content.listStaging()).toEqual([ofPull]);
   });
 
   test('expires for who asks, also before the collector was there', async () => {

@@ -19,10 +19,15 @@ async function checkpointOf({ content, record }: LiveSession): Promise<Checkpoin
   const nothing = { runs: [], digests: '' };
   if (plan === undefined) return { plan: null, chunks: nothing, held: [] };
   if (record.value.direction === 'pull') return { plan: encodePlan(plan), chunks: nothing, held: [] };
-  // What is whole becomes durable now, so that none of it is sent again.
-  await content.sync();
   const { staging } = await content.incoming.get();
+  const written = new Map(staging.held());
+  // It becomes durable now, so that none of it is sent again; what comes meanwhile does not.
+  await content.sync();
   const { runs, digests } = staging.digests.encode();
-  const held = [...staging.held()].filter(([, bytes]) => bytes > 0);
+  const held: CheckpointReply['held'] = [];
+  for (const [chunk, bytes] of staging.held()) {
+    const durableBytes = Math.min(bytes, written.get(chunk) ?? 0);
+    if (durableBytes > 0) held.push([chunk, durableBytes]);
+  }
   return { plan: encodePlan(plan), chunks: { runs: [...runs], digests }, held };
 }

@@ -1,16 +1,21 @@
 /** `POST sessions/{id}/commit`: both sides agree on the whole, and in a push it is published. */
 import { CairnError } from '../../base/errors.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
+import { nextState } from '../../session/record.ts';
 import { CommitRequest, type CommitReply } from '../../protocol/messages.ts';
 import { verifyPush } from '../sessions/commit-check.ts';
 import { startCommitJob, type CommitJob, type CommitRecord } from '../sessions/commit-job.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { LiveSession } from '../sessions/live-session.ts';
 import type { LiveSessions } from '../sessions/live-sessions.ts';
+import { sideBySide } from '../sessions/side-by-side.ts';
 import { sendJson } from '../http/reply.ts';
 import { readJson } from '../http/request-json.ts';
 import type { ServerContext, SessionContext } from '../server-context.ts';
 import { withSession, type SessionWork } from './session-request.ts';
+
+/** Interrupted commits that go on at a time after a start: each opens files, and all write to one disk. */
+const RESUMED_AT_A_TIME = 4;
 
 /** Commits a session. The answer is 200 when it is done, 202 while it goes on. */
 export function handleCommit(context: ServerContext, exchange: Exchange, id: string): Promise<void> {
@@ -32,6 +37,8 @@ async function beginCommit(
   request: CommitRequest,
 ): Promise<CommitJob | undefined> {
   const { live } = work;
+  // An abort may have had its turn since the request was admitted.
+  nextState(live.record.value, 'commit');
   const { state } = live.record.value;
   const before = commitOf(live);
   if (before === undefined) return startCommitJob(context, live, await record(context, work, request));
@@ -95,21 +102,35 @@ function replyOf(live: LiveSession, job: CommitJob | undefined): CommitReply {
   return { state, entriesDone, entriesTotal, digest };
 }
 
-/** Finishes the publishing that another run of this server left in the middle. */
-export async function resumeCommits(context: SessionContext, sessions: LiveSessions): Promise<void> {
+/**
+ * Finishes the publishing that another run of this server left in the middle, a few sessions at a time. Resolves when
+ * all are over, or when those that had begun are after `isStopping` says so.
+ */
+export async function resumeCommits(
+  context: SessionContext,
+  sessions: LiveSessions,
+  isStopping: () => boolean,
+): Promise<void> {
   // Where others see the same sessions, the one that holds this may be alive: its client asks again.
   if (context.sessions.properties.shared) return;
-  for await (const { id, state, direction, holder } of context.sessions.list()) {
-    if (state !== 'committing' || direction !== 'push' || holder === context.instanceId) continue;
-    await sessions.use(id, async (live) => {
-      await live.exclusive(async () => {
-        const commit = commitOf(live);
-        if (commit === undefined || live.record.value.state !== 'committing' || live.job !== undefined)
-          return;
-        await live.record.change(undefined, { holder: context.instanceId });
-        context.log.info({ session: id }, 'publishing goes on where it was interrupted');
-        startCommitJob(context, live, commit);
-      });
-    });
+  await sideBySide(context.sessions.list(), RESUMED_AT_A_TIME, async ({ id, state, direction, holder }) => {
+    if (state !== 'committing' || direction !== 'push' || holder === context.instanceId) return;
+    if (isStopping()) return;
+    try {
+      const job = await sessions.use(id, (live) => live.exclusive(() => resumeCommit(context, live)));
+      await job?.done.catch(() => undefined); // logged by the job itself
+    } catch (error) {
+      context.log.error({ session: id, err: error }, 'resuming an interrupted commit failed');
+    }
+  });
+}
+
+async function resumeCommit(context: SessionContext, live: LiveSession): Promise<CommitJob | undefined> {
+  const commit = commitOf(live);
+  if (commit === undefined || live.record.value.state !== 'committing' || live.job !== undefined) {
+    return undefined;
   }
+  await live.record.change(undefined, { holder: context.instanceId });
+  context.log.info({ session: live.id }, 'publishing goes on where it was interrupted');
+  return startCommitJob(context, live, commit);
 }

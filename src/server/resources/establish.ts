@@ -3,9 +3,15 @@ import { CairnError } from '../../base/errors.ts';
 import { printable, targetPathOf } from '../../base/safe-path.ts';
 import { DIGEST_ALGORITHMS, isDigestAlgorithm, type DigestAlgorithm } from '../../manifest/digest.ts';
 import { CHUNK_SIZE_RANGE } from '../../manifest/manifest.ts';
-import { checkProtocolMajor, Empty, EstablishRequest, type SessionGrant } from '../../protocol/messages.ts';
+import {
+  checkProtocolMajor,
+  EstablishRequest,
+  ResumeRequest,
+  type SessionGrant,
+} from '../../protocol/messages.ts';
 import { PROTOCOL_VERSION } from '../../protocol/routes.ts';
-import { createSessionId, issueSecret } from '../../session/credential.ts';
+import { stricterSync } from '../../protocol/sync-mode.ts';
+import { createSessionId, issueSecret, sessionIdOf } from '../../session/credential.ts';
 import { isLeaseOver, type SessionRecord } from '../../session/record.ts';
 import { isTerminal } from '../../session/state.ts';
 import { requireToken } from '../http/authorize.ts';
@@ -25,34 +31,54 @@ export async function handleEstablish(context: ServerContext, exchange: Exchange
   const target = targetPathOf(request.target);
   await checkTarget(context, request.direction, target);
   const digest = chooseDigest(request.digests);
-  const found = await findUnfinished(context, principal, request, target);
+  const { requestId } = request;
+  const id = requestId === undefined ? createSessionId() : sessionIdOf(principal, requestId);
+  const found =
+    (await findUnfinished(context, principal, request, target)) ??
+    (await findAnswered(context, id, request, target));
   if (found !== undefined) {
     await sendJson(exchange, 200, found);
     return;
   }
+  const { secret, hash } = issueSecret();
+  const record = newRecord(context, request, { id, principal, target, digest, credentialHash: hash });
+  if (!(await create(context, record))) {
+    // An earlier try of this very request has only now got so far.
+    await sendJson(exchange, 200, await findAnswered(context, id, request, target));
+    return;
+  }
+  const { direction } = record;
+  context.log.info({ session: id, principal, direction, target: printable(target) }, 'session established');
+  await sendJson(exchange, 201, grantOf(record, secret, { context, resumed: false }));
+}
+
+/** Keeps a new record; false where its id was taken meanwhile. @throws CairnError `server-busy`, storage codes */
+async function create(context: ServerContext, record: SessionRecord): Promise<boolean> {
   if (context.collector.unfinished() >= context.limits.maxSessions) {
     throw new CairnError(
       'server-busy',
       `the server holds ${context.limits.maxSessions} sessions and takes no more`,
     );
   }
-  const { secret, hash } = issueSecret();
-  const record = newRecord(context, request, { principal, target, digest, credentialHash: hash });
-  await context.sessions.create(record);
+  try {
+    await context.sessions.create(record);
+  } catch (error) {
+    if ((await context.sessions.get(record.id)) === undefined) throw error;
+    return false;
+  }
   context.collector.established();
-  const { id, direction } = record;
-  context.log.info({ session: id, principal, direction, target: printable(target) }, 'session established');
-  await sendJson(exchange, 201, grantOf(record, secret, { context, resumed: false }));
+  return true;
 }
 
 /** Resumes a session by its id. */
 export async function handleResume(context: ServerContext, exchange: Exchange, id: string): Promise<void> {
   const principal = requireToken(context, exchange);
-  await readJson(exchange, Empty, { maxBytes: context.limits.maxJsonBytes, what: 'the request to resume' });
+  const limit = { maxBytes: context.limits.maxJsonBytes, what: 'the request to resume' };
+  const request = await readJson(exchange, ResumeRequest, limit);
   const grant = await context.live.use(id, async (live) => {
     checkPrincipal(live, principal);
     await refuseExpired(context, live);
-    return resumeSession(context, live);
+    return resumeSession(context, live, request);
   });
   await sendJson(exchange, 200, grant);
 }
@@ -91,7 +117,7 @@ function chooseDigest(wished: readonly string[]): DigestAlgorithm {
 async function findUnfinished(
   context: ServerContext,
   principal: string,
-  { direction, manifestId }: EstablishRequest,
+  { direction, manifestId, sync }: EstablishRequest,
   target: string,
 ): Promise<SessionGrant | undefined> {
   if (manifestId === undefined) return undefined;
@@ -99,16 +125,35 @@ async function findUnfinished(
   const record = found.find((candidate) => !isLeaseOver(candidate, context.now()));
   if (record === undefined) return undefined;
   return context.live.use(record.id, async (live) => {
-    // It may have ended since it was found.
+    // It may have ended since it was found, or while it was resumed.
     if (isTerminal(live.record.value.state)) return undefined;
-    return resumeSession(context, live);
+    const grant = await resumeSession(context, live, { sync });
+    return grant.state === 'committed' ? undefined : grant;
+  });
+}
+
+/** The session of an earlier try of the same request, whose answer was lost: it is as new as it would be without. */
+async function findAnswered(
+  context: ServerContext,
+  id: string,
+  { direction, sync }: EstablishRequest,
+  target: string,
+): Promise<SessionGrant | undefined> {
+  const record = await context.sessions.get(id);
+  if (record === undefined) return undefined;
+  if (record.direction !== direction || record.target !== target) {
+    throw new CairnError('invalid-request', 'the request id was used for another transfer');
+  }
+  return context.live.use(id, async (live) => {
+    await refuseExpired(context, live);
+    return { ...(await resumeSession(context, live, { sync })), resumed: false };
   });
 }
 
 function newRecord(
   context: ServerContext,
   request: EstablishRequest,
-  agreed: Pick<SessionRecord, 'principal' | 'target' | 'digest' | 'credentialHash'>,
+  agreed: Pick<SessionRecord, 'id' | 'principal' | 'target' | 'digest' | 'credentialHash'>,
 ): SessionRecord {
   const { limits, content, instanceId, leaseMs } = context;
   const store = content.properties.chunkSizeBytes;
@@ -117,11 +162,11 @@ function newRecord(
   const now = context.now();
   return {
     ...agreed,
-    id: createSessionId(),
     version: 1,
     direction: request.direction,
     chunkSizeBytes: Math.max(min, Math.min(max, request.chunkSizeBytes)),
     parallel: Math.min(request.parallel, limits.parallelPerSession),
+    ...(request.direction === 'push' ? { sync: stricterSync(request.sync, context.sync) } : {}),
     state: 'establishing',
     epoch: 1,
     manifestId: null,

@@ -29,8 +29,12 @@ export function handlePutChunk(
     };
     checkUnsealed(work);
     const { lengthBytes, offset } = expected;
-    const digest = await receive(exchange, chunks, expected, fence);
-    const status = chunks.finished(chunk, digest, lengthBytes, lengthBytes - offset);
+    const digest = await receive(exchange, chunks, expected, fence).catch((error: unknown) => {
+      // The end of the staging cut this writer off, as another one would have; its client has to resume.
+      if (chunks.failed) throw new CairnError('session-suspended', 'a sync point failed', { cause: error });
+      throw error;
+    });
+    const status = await work.live.content.finishChunk(chunks, chunk, { digest, lengthBytes });
     context.log.debug({ session: id, chunk, offset, lengthBytes }, 'chunk received');
     await sendJson(exchange, 200, status);
   });
@@ -100,7 +104,10 @@ function receive(
 ): Promise<Uint8Array> {
   const { chunk, offset } = expected;
   const known = offset > 0 && isThere(chunks, chunk) ? chunks.digestOf(chunk) : undefined;
-  if (known === undefined) return receiveChunk(openBody(exchange), chunks.staging, expected, { fence });
+  if (known === undefined) {
+    const onWritten = (bytes: number): void => chunks.written(bytes);
+    return receiveChunk(openBody(exchange), chunks.staging, expected, { fence, onWritten });
+  }
   // All bytes are there and were checked: the reply to them was lost. Only the digest comes again.
   const nothing = { ...expected, offset: 0, lengthBytes: 0, createHasher: digestIs(known) };
   return receiveChunk(openBody(exchange), untouched(chunks.staging), nothing, { fence });
@@ -124,6 +131,8 @@ function untouched(staging: ChunkStaging): ChunkStaging {
     write: async () => writer,
     read: (chunk) => staging.read(chunk),
     sync: () => staging.sync(),
+    verify: () => staging.verify(),
+    forget: (chunks) => staging.forget(chunks),
     publish: (order) => staging.publish(order),
     close: () => staging.close(),
   };

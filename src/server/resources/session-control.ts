@@ -5,9 +5,10 @@ import type { Exchange } from '../http/exchange.ts';
 import { sendJson } from '../http/reply.ts';
 import { readJson } from '../http/request-json.ts';
 import type { ServerContext } from '../server-context.ts';
+import { recordEnd } from '../sessions/ending.ts';
 import { withSession } from './session-request.ts';
 
-/** Makes everything durable that is whole, and says so. */
+/** Makes everything durable that was written, and says so. */
 export function handleSync(context: ServerContext, exchange: Exchange, id: string): Promise<void> {
   return withSession(context, exchange, { id, event: 'transfer' }, async ({ live }) => {
     await readNothing(context, exchange);
@@ -32,7 +33,6 @@ export function handleSuspend(context: ServerContext, exchange: Exchange, id: st
     if (state === 'open' || state === 'establishing') {
       const error = new CairnError('session-suspended', 'the client suspended the session');
       await live.endRequests((request) => request.chunk !== undefined, error);
-      // The staging stays open for a while: first bytes of chunks are held as long as it is.
       if (state === 'open') await live.exclusive(() => live.content.sync());
       await live.record.change('suspend', { holder: null }, epoch);
       context.log.info({ session: id, epoch }, 'session suspended');
@@ -44,11 +44,13 @@ export function handleSuspend(context: ServerContext, exchange: Exchange, id: st
 /** Ends a session and frees everything that it holds. Its record stays a while, to tell who asks again. */
 export function handleAbort(context: ServerContext, exchange: Exchange, id: string): Promise<void> {
   return withSession(context, exchange, { id, event: 'abort' }, async ({ live, epoch }) => {
-    if (live.job?.isRunning === true) {
-      throw new CairnError('session-state', 'the session is being committed; it can no longer be aborted');
-    }
-    const leaseExpiresAtMs = context.now() + context.limits.keepEndedMs;
-    await live.record.change('abort', { leaseExpiresAtMs, holder: null }, epoch);
+    // In turn with commits: one that began a moment ago publishes, whatever is written down after it.
+    await live.exclusive(async () => {
+      if (live.job?.isRunning === true) {
+        throw new CairnError('session-state', 'the session is being committed; it can no longer be aborted');
+      }
+      await recordEnd(context, live, 'abort', epoch);
+    });
     context.log.info({ session: id, epoch }, 'session aborted');
     const error = new CairnError('session-aborted', 'the session was aborted');
     await live.endRequests((request) => request.chunk !== undefined, error);

@@ -63,6 +63,7 @@ export async function refuseExpired(context: ServerContext, live: LiveSession): 
   if (isTerminal(live.record.value.state) || live.job?.isRunning === true || !live.record.isLeaseOver())
     return;
   await expireSession(context, live);
+  if (live.record.value.state !== 'expired') return;
   throw new CairnError('session-expired', 'the session has expired; run the command again to start over');
 }
 

@@ -3,7 +3,12 @@ import { isLeaseOver, type SessionRecord } from '../../session/record.ts';
 import { isTerminal } from '../../session/state.ts';
 import { expireSession } from './expiry.ts';
 import type { LiveSessions } from './live-sessions.ts';
+import { sessionAreas } from './session-areas.ts';
+import { sideBySide } from './side-by-side.ts';
 import type { SessionContext } from '../server-context.ts';
+
+/** Sessions that are freed at a time: enough for their syncs to share one, few enough to leave the disk to others. */
+const FREED_AT_A_TIME = 8;
 
 /** Runs by itself until it is stopped; {@link collect} runs it once. */
 export interface Collector {
@@ -19,17 +24,23 @@ export interface Collector {
 export function startCollector(context: SessionContext, live: LiveSessions): Collector {
   const orphans = new Map<string, number>();
   let unfinished = 0;
+  let stopped = false;
   let running: Promise<void> = Promise.resolve();
   let waiting: Promise<void> | undefined;
   const run = async (): Promise<void> => {
+    if (stopped) return;
     await live.closeIdle();
-    const areas = new Set(await context.content.listStaging());
+    const areas = await sessionAreas(context.content);
     let count = 0;
-    for await (const record of context.sessions.list()) {
-      areas.delete(record.id);
+    await sideBySide(context.sessions.list(), FREED_AT_A_TIME, async (record) => {
+      const hasArea = areas.delete(record.id);
       if (!isTerminal(record.state)) count += 1;
-      if (isLeaseOver(record, context.now())) await tend(context, live, record);
-    }
+      // Ten thousand may be due at once: whoever ends the server does not wait for them.
+      if (stopped) return;
+      if (isLeaseOver(record, context.now())) await tend(context, live, record, hasArea);
+      else if (isTerminal(record.state) && hasArea) await freeArea(context, live, record.id);
+    });
+    if (stopped) return;
     unfinished = count;
     await discardOrphans(context, areas, orphans);
   };
@@ -54,6 +65,7 @@ export function startCollector(context: SessionContext, live: LiveSessions): Col
       unfinished += 1;
     },
     stop: async () => {
+      stopped = true;
       clearInterval(timer);
       await (waiting ?? running);
     },
@@ -61,23 +73,44 @@ export function startCollector(context: SessionContext, live: LiveSessions): Col
 }
 
 /** Does what is due with a record whose lease is over: an unfinished session expires, an ended one is removed. */
-async function tend(context: SessionContext, live: LiveSessions, record: SessionRecord): Promise<void> {
+async function tend(
+  context: SessionContext,
+  live: LiveSessions,
+  record: SessionRecord,
+  hasArea: boolean,
+): Promise<void> {
   // Who still asks for an ended session must not keep it: it only gets an answer, and will get another one.
   if (isTerminal(record.state)) {
     // In this order: who asks between the two would have it loaded again, and kept as long as he goes on asking.
     await context.sessions.remove(record.id);
     await live.forget(record.id);
-    // Again, for a crash may have come before it was done at the session's end.
-    const area = await context.content.openStaging(record.id);
-    await area.discard();
+    if (hasArea) await freeArea(context, live, record.id);
     return;
   }
-  if (await live.isBusy(record.id)) return;
-  await live.use(record.id, async (session) => {
+  if (awaitsPublishing(context, record) || (await live.isBusy(record.id))) return;
+  const hasEnded = await live.use(record.id, async (session) => {
     // In memory it may have been touched since its lease was last written down.
     const { state } = session.record.value;
     if (!isTerminal(state) && session.record.isLeaseOver()) await expireSession(context, session);
+    return isTerminal(session.record.value.state);
   });
+  // It was loaded only for this; whoever came for it meanwhile keeps it.
+  if (hasEnded && !(await live.isBusy(record.id))) await live.forget(record.id);
+}
+
+/** Frees what an ended session had staged, where a crash came before that was done at its end. */
+async function freeArea({ content }: SessionContext, live: LiveSessions, id: string): Promise<void> {
+  // Whoever has ended it just now is about to do so.
+  if (!(await live.isBusy(id))) await (await content.openStaging(id)).discard();
+}
+
+/** Whether it has everything, and its commit is about to go on after a restart: too late to expire. */
+function awaitsPublishing(
+  { sessions, instanceId }: SessionContext,
+  { state, direction, holder }: SessionRecord,
+): boolean {
+  const isInterrupted = state === 'committing' && direction === 'push' && holder !== instanceId;
+  return isInterrupted && !sessions.properties.shared;
 }
 
 /** A new session makes its area before its record may be seen here: only what stays without one is an orphan. */

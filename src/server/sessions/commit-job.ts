@@ -78,15 +78,21 @@ async function free(context: SessionContext, live: LiveSession): Promise<void> {
 
 async function publish({ content }: LiveSession, job: CommitJob, commit: CommitRecord): Promise<void> {
   const { manifest, have, attributes } = await content.agreedPlan();
-  const { staging } = await content.incoming.get();
+  const incoming = await content.incoming.get();
   const excluded = ChunkSet.fromRuns(commit.excluded, manifest.entries.length);
-  await staging.publish({
-    isPresent: (index) => have.has(index),
-    needsAttributes: (index) => attributes.has(index),
-    isExcluded: (index) => excluded.has(index),
-    streamSizeBytes: isStream(manifest) ? commit.bytesTotal : undefined,
-    onProgress: (entriesDone) => {
-      job.entriesDone = entriesDone;
-    },
-  });
+  try {
+    await incoming.staging.publish({
+      isPresent: (index) => have.has(index),
+      needsAttributes: (index) => attributes.has(index),
+      isExcluded: (index) => excluded.has(index),
+      streamSizeBytes: isStream(manifest) ? commit.bytesTotal : undefined,
+      onProgress: (entriesDone) => {
+        job.entriesDone = entriesDone;
+      },
+    });
+  } catch (error) {
+    // What the store no longer has comes again.
+    incoming.forgetLost();
+    throw error;
+  }
 }

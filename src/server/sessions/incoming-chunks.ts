@@ -17,6 +17,8 @@ export interface IncomingOptions {
   readonly createHasher: HasherFactory;
   readonly durability: 'grouped' | 'immediate';
   readonly policy: GroupCommitPolicy;
+  /** The last sync point of an earlier opening in this epoch. */
+  readonly durableSyncPoint: number;
   /** Told of a sync that failed while nobody waited for it. */
   readonly onFailure: (error: unknown) => void;
 }
@@ -43,7 +45,7 @@ export class IncomingChunks {
     this.#finished = new ChunkDigests(staging.digests.digestLengthBytes);
     this.#highestLengthBytes = options.plan.manifest.chunkSizeBytes;
     if (options.durability === 'grouped') {
-      this.#groupCommit = createGroupCommit(() => staging.sync(), options.policy, options.onFailure);
+      this.#groupCommit = createGroupCommit(() => staging.sync(), options.policy, options);
     }
   }
 
@@ -88,21 +90,37 @@ export class IncomingChunks {
     }
   }
 
-  /** Notes a whole chunk; the answer names the sync point that will cover it. Throws what a failed sync left. */
-  finished(chunk: number, digest: Uint8Array, lengthBytes: number, newBytes: number): SyncStatus {
+  /** Notes bytes that were staged: a sync point will cover them, whole chunk or not. */
+  written(bytes: number): void {
+    this.#groupCommit?.written(bytes);
+  }
+
+  /**
+   * Notes a whole chunk, at once. The answer names the sync point that covers it, or will; in mode `always` it has come.
+   *
+   * @throws CairnError what a failed sync left; nothing that is staged is to be trusted then
+   */
+  async finished(chunk: number, digest: Uint8Array, lengthBytes: number): Promise<SyncStatus> {
     this.#finished.set(chunk, digest);
     if (chunk >= this.#highest) {
       this.#highest = chunk;
       this.#highestLengthBytes = lengthBytes;
     }
-    return this.#groupCommit?.finished(newBytes) ?? ALWAYS_DURABLE;
+    return this.#groupCommit?.finished() ?? ALWAYS_DURABLE;
   }
 
-  /** Makes everything durable that is whole; for a shared store, also looks at what other processes have done. */
+  /** Makes everything durable that was written; for a shared store, also looks at what other processes have done. */
   async sync(): Promise<SyncStatus> {
     if (this.#groupCommit !== undefined) return this.#groupCommit.request();
     await this.staging.sync();
     return ALWAYS_DURABLE;
+  }
+
+  /** Forgets what was finished here and the staging has no longer. Only after a sync point. */
+  forgetLost(): void {
+    for (const chunk of this.#finished.chunks.copy().values()) {
+      if (!this.staging.digests.has(chunk)) this.#finished.delete(chunk);
+    }
   }
 
   /** Bytes of a chunk that is staged, counted. */

@@ -56,6 +56,14 @@ export class LiveRecord {
     return content.properties.durability === 'immediate' || this.#value.holder === instanceId;
   }
 
+  /**
+   * What this server held of the session is lost: until it is resumed none of its requests is taken, whether that can be
+   * written down or not.
+   */
+  disown(): void {
+    this.#value = { ...this.#value, holder: null };
+  }
+
   /** Refuses an epoch that is no longer the current one. @throws CairnError `session-fenced` */
   checkEpoch(epoch: number): void {
     if (epoch !== this.#value.epoch) throw fencedBy(this.#value.epoch);

@@ -52,7 +52,6 @@ export class LiveSessions {
     for (const [id, slot] of this.#slots) {
       const idleMs = now() - slot.usedAtMs;
       if (idleMs < limits.idleSessionMs || (await this.isBusy(id))) continue;
-      if (idleMs < limits.idleHeldMs && (await (await slot.live).content.holdsBytes())) continue;
       // Nobody may have come for it meanwhile.
       if (slot.users === 0) await this.#close(id, slot, 'idle');
     }
@@ -118,9 +117,15 @@ export class LiveSessions {
     const live = await slot.live;
     // Publishing cannot be stopped half-way; why it failed was told to whoever asked for it.
     if (how === 'suspend') await live.job?.done.catch(() => undefined);
-    await live.content.closeChunks({ sync: how !== 'forget' && live.record.value.state === 'open' });
+    const isSynced = how !== 'forget' && live.record.value.state === 'open';
+    const synced = await live.content.closeChunks({ sync: isSynced });
     if (how === 'forget') return;
     await live.record.saveLease();
+    const { durableSyncPoint = 0 } = live.record.value;
+    if (how === 'idle' && synced !== undefined && synced.durableSyncPoint > durableSyncPoint) {
+      // The client goes on in the same epoch: what it was told of sync points must stay true.
+      await live.record.change(undefined, { durableSyncPoint: synced.durableSyncPoint });
+    }
     const { state } = live.record.value;
     if (how !== 'suspend' || (state !== 'open' && state !== 'establishing')) return;
     await live.record.change('suspend', { holder: null });

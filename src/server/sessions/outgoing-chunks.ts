@@ -8,6 +8,7 @@ import type { Segment } from '../../manifest/layout.ts';
 import { sendChunk } from '../../storage/chunk-transfer.ts';
 import type { ContentStore } from '../../storage/content-store.ts';
 import { sourceCodeOf, zeros, type SourceCode } from '../../storage/excluded-entries.ts';
+import { changeOf, lookUpSources } from '../../storage/source-lookup.ts';
 import type { TransferPlan } from './transfer-plan.ts';
 
 const LOOKUPS_AT_A_TIME = 1000;
@@ -97,13 +98,13 @@ export class OutgoingChunks {
     const failures = new Map<number, SourceCode>();
     for (let at = 0; at < wanted.length; at += LOOKUPS_AT_A_TIME) {
       const batch = wanted.slice(at, at + LOOKUPS_AT_A_TIME);
-      const there = await this.#content.lookup(batch.map((index) => this.#pathOf(index)));
+      const there = await lookUpSources(
+        this.#content,
+        batch.map((index) => this.#pathOf(index)),
+      );
       for (const [position, index] of batch.entries()) {
-        const found = there[position];
-        if (found === undefined) failures.set(index, 'source-missing');
-        else if (found.identity !== this.#identities[index]) failures.set(index, 'source-changed');
-        const before = this.#unreported.get(index);
-        if (before !== undefined) failures.set(index, before);
+        const code = this.#unreported.get(index) ?? changeOf(there[position]!, this.#identities[index]);
+        if (code !== undefined) failures.set(index, code);
       }
     }
     const first = failures.values().next().value;

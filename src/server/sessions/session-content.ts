@@ -4,7 +4,9 @@ import { ChunkDigests } from '../../checkpoint/chunk-digests.ts';
 import { DIGEST_LENGTH_BYTES, loadHasher } from '../../manifest/digest.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
 import type { SyncStatus } from '../../protocol/messages.ts';
+import { DEFAULT_SYNC_MODE } from '../../protocol/sync-mode.ts';
 import type { StagingArea } from '../../storage/content-store.ts';
+import { policyOf } from '../../storage/group-commit.ts';
 import { IncomingChunks } from './incoming-chunks.ts';
 import type { LiveRecord } from './live-record.ts';
 import { OutgoingChunks } from './outgoing-chunks.ts';
@@ -57,6 +59,24 @@ export class SessionContent {
     return this.#syncIncoming(await this.incoming.get());
   }
 
+  /**
+   * Notes a whole chunk of a push.
+   *
+   * @throws CairnError a storage code where the sync failed that was to cover it; the session is then suspended
+   */
+  async finishChunk(
+    chunks: IncomingChunks,
+    chunk: number,
+    { digest, lengthBytes }: { readonly digest: Uint8Array; readonly lengthBytes: number },
+  ): Promise<SyncStatus> {
+    try {
+      return await chunks.finished(chunk, digest, lengthBytes);
+    } catch (error) {
+      await this.giveUp(chunks, error);
+      throw error;
+    }
+  }
+
   async #syncIncoming(chunks: IncomingChunks): Promise<SyncStatus> {
     try {
       return await chunks.sync();
@@ -75,6 +95,9 @@ export class SessionContent {
     chunks.failed = true;
     const { id, state } = this.#record.value;
     this.#context.log.error({ session: id, err: error }, 'a sync point failed; the session is suspended');
+    // First of all, and also where the disk is so full that it cannot be written down: the next request of this epoch
+    // would open the chunks anew, number their sync points from the beginning, and call durable what is lost.
+    this.#record.disown();
     this.incoming.forget();
     await chunks.close();
     if (state === 'open') await this.#record.change('suspend', { holder: null });
@@ -90,23 +113,22 @@ export class SessionContent {
     }
   }
 
-  /** Whether first bytes of chunks are held, which are lost when the staging is closed. */
-  async holdsBytes(): Promise<boolean> {
-    const chunks = await this.incoming.peek()?.catch(() => undefined);
-    return chunks !== undefined && chunks.staging.held().size > 0;
-  }
-
-  /** Gives back what is open of the chunks; with a sync point first, if that is wanted. */
-  async closeChunks({ sync }: { sync: boolean }): Promise<void> {
+  /**
+   * Gives back what is open of the chunks; with a sync point first, if that is wanted. Answers what is durable of a push
+   * by then, where there was something open of it.
+   */
+  async closeChunks({ sync }: { sync: boolean }): Promise<SyncStatus | undefined> {
     // Where opening failed there is nothing to close, and whoever opened it was told.
     const chunks = await this.incoming.peek()?.catch(() => undefined);
+    let status: SyncStatus | undefined;
     if (chunks !== undefined && !chunks.failed) {
-      if (sync) await this.#syncIncoming(chunks);
+      if (sync) status = await this.#syncIncoming(chunks);
       this.incoming.forget();
       await chunks.close();
     }
     const outgoing = await this.outgoing.take();
     if (outgoing !== undefined && sync) await this.#saveDigests(outgoing);
+    return status;
   }
 
   /** Frees everything that the session keeps in the store. */
@@ -152,17 +174,24 @@ export class SessionContent {
 
   async #openIncoming(): Promise<IncomingChunks> {
     const { content, groupCommit } = this.#context;
-    const { target, digest } = this.#record.value;
+    const { target, digest, sync = DEFAULT_SYNC_MODE, durableSyncPoint = 0 } = this.#record.value;
     const plan = await this.agreedPlan();
     const createHasher = await loadHasher(digest);
     const { manifest, layout } = plan;
-    const staging = await (await this.area.get()).openChunks({ manifest, layout, target });
+    const staging = await (
+      await this.area.get()
+    ).openChunks({
+      manifest,
+      layout,
+      target,
+    });
     const { durability } = content.properties;
     const chunks: IncomingChunks = await IncomingChunks.open(staging, {
       plan,
       createHasher,
       durability,
-      policy: groupCommit,
+      policy: policyOf(sync, groupCommit),
+      durableSyncPoint,
       onFailure: (error) => void this.#giveUpAlone(chunks, error),
     });
     return chunks;

@@ -1,0 +1,26 @@
+/**
+ * Does `work` with every item, at most `atATime` at once, so that ten thousand of them take no more memory and
+ * descriptors than a few. The first failure is thrown when those that had begun are over; then no more is begun.
+ */
+export async function sideBySide<T>(
+  items: AsyncIterable<T>,
+  atATime: number,
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  const iterator = items[Symbol.asyncIterator]();
+  let failed = false;
+  const worker = async (): Promise<void> => {
+    while (!failed) {
+      const next = await iterator.next();
+      if (next.done === true) return;
+      try {
+        await work(next.value);
+      } catch (error) {
+        failed = true;
+        throw error;
+      }
+    }
+  };
+  const outcomes = await Promise.allSettled(Array.from({ length: atATime }, worker));
+  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+}

@@ -1,0 +1,53 @@
+/** What is told of a sync point that failed: found by the simulation. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { CairnError } from '../../src/base/errors.ts';
+import { directory, file, transferOf } from '../suites/staged-transfer.ts';
+import { interceptChunks, openPush, openScene, type HandSession, type Scene } from './by-hand.ts';
+
+/** A server whose disk fails from a moment on that the test chooses. */
+async function openFailing(): Promise<{ scene: Scene; session: HandSession; disk: { isBroken: boolean } }> {
+  const disk = { isBroken: false };
+  const scene = await openScene('local disk', {
+    wrap: (content) =>
+      interceptChunks(content, (chunks) => ({
+        sync: async () => {
+          if (disk.isBroken) throw new CairnError('storage-io', 'the disk says EIO');
+          await chunks.sync();
+        },
+      })),
+  });
+  const transfer = transferOf(scene.stores.content, 'in', [directory(''), file('a', 3 * 65_536)]);
+  return { scene, session: await openPush(scene, transfer), disk };
+}
+
+test('a chunk that is on its way when a sync point fails is to be sent again, in a new epoch', async () => {
+  const { session, disk } = await openFailing();
+  await session.putChunk(0);
+  const socket = await session.beginChunk(1, 100);
+  let answer = '';
+  socket.on('data', (bytes) => (answer += bytes.toString()));
+  await delay(300);
+  disk.isBroken = true;
+  expect((await session.post('POST', 'sync')).status).toBe(500);
+  socket.end(session.chunkBody(1).subarray(100));
+  while (!answer.includes('session-')) await delay(5);
+  expect(answer).toContain('session-suspended');
+});
+
+test('a session whose sync point failed takes nothing, although that cannot be written down', async () => {
+  const { scene, session, disk } = await openFailing();
+  await session.putChunk(0);
+  disk.isBroken = true;
+  const { replace } = scene.stores.sessions;
+  scene.stores.sessions.replace = async () => {
+    throw new CairnError('storage-full', 'the disk is full');
+  };
+  expect((await session.post('POST', 'sync')).json.code).toBe('storage-full');
+  disk.isBroken = false;
+  // Else a second opening would number its sync points from the beginning, and call the lost chunk durable.
+  expect((await session.putChunk(1)).json.code).toBe('session-suspended');
+  scene.stores.sessions.replace = replace;
+  await session.resume();
+  expect((await session.call('GET', 'checkpoint')).json.chunks.runs).toEqual([]);
+});

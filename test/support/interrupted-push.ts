@@ -1,0 +1,78 @@
+/** A real push over the real command line that was killed in the middle, with its server. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { onTestFinished } from 'vitest';
+import { readJournal } from '../../src/checkpoint/journal-format.ts';
+import { cairn, startCairn, untilLine, type CliEnvironment, type CliResult } from './cli.ts';
+import { startCuttingProxy } from './cutting-proxy.ts';
+import { startDiskServer, type DiskServer } from './servers.ts';
+import { temporaryDirectory, writeRandomFile } from './trees.ts';
+
+const MIB = 1024 * 1024;
+
+/** What the push was of, and what it left behind. */
+export interface InterruptedPush {
+  /** Not running. */
+  readonly server: DiskServer;
+  readonly root: string;
+  /** The only session of the server. */
+  readonly sessionId: string;
+  /** Its record's file. */
+  readonly record: string;
+  /** Its staging folder. */
+  readonly staging: string;
+  /** The file that was being pushed. */
+  readonly source: string;
+  readonly environment: CliEnvironment;
+  /** Starts the server and runs the same push again. */
+  finish(): Promise<CliResult>;
+}
+
+/** Pushes a file in chunks of 64 KiB and kills both sides when some of them are durable. */
+export async function interruptPush(sizeBytes = 2 * MIB): Promise<InterruptedPush> {
+  const server = await startDiskServer();
+  const proxy = await startCuttingProxy({ targetPort: server.port, bytesPerSecond: 4 * MIB });
+  onTestFinished(() => proxy.close());
+  const source = path.join(temporaryDirectory(), 'file');
+  writeRandomFile(source, sizeBytes);
+  const environment = { stateHome: temporaryDirectory(), token: server.token };
+  const url = `http://127.0.0.1:${proxy.port}/file`;
+  // Each chunk is a sync point, so that there soon are some.
+  const args = ['push', '--json', '--chunk-size', '64K', '--sync', 'always', source, url];
+  const run = startCairn(args, environment);
+  await untilLine(run, (line) => line['phase'] === 'transferring');
+  const { root } = server;
+  const records = path.join(root, '.cairn/sessions');
+  const sessionId = path.basename(
+    readdirSync(records).find((name) => name.endsWith('.json'))!,
+    '.json',
+  );
+  const staging = path.join(root, '.cairn/staging', sessionId);
+  const journal = path.join(staging, 'journal');
+  await untilRecords(journal, 6);
+  run.child.kill('SIGKILL');
+  await server.kill();
+  await run.result;
+  return {
+    server,
+    root,
+    sessionId,
+    record: path.join(records, `${sessionId}.json`),
+    staging,
+    source,
+    environment,
+    finish: async () => {
+      await server.start();
+      return cairn(args, environment);
+    },
+  };
+}
+
+async function untilRecords(journal: string, count: number): Promise<void> {
+  for (let attempt = 0; attempt < 1000; attempt += 1) {
+    if (existsSync(journal) && readJournal(readFileSync(journal)).records.length >= count) return;
+    await sleep(10);
+  }
+  throw new Error('the push made no sync points');
+}
