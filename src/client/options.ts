@@ -1,5 +1,6 @@
 /** What the caller of a transfer decides. */
 import type { DigestAlgorithm } from '../manifest/digest.ts';
+import type { SyncMode } from '../protocol/sync-mode.ts';
 import type { Report } from './events.ts';
 
 /** How to reach a server, and for how long to keep trying. */
@@ -29,6 +30,8 @@ export interface TransferOptions extends ReachOptions {
   readonly parallel?: number;
   readonly chunkSizeBytes?: number;
   readonly digest?: DigestAlgorithm;
+  /** When the receiver makes sync points. A push asks the server for it; without, it is the server's choice. */
+  readonly sync?: SyncMode;
   /** Files of the same size are compared by their digests, whatever their times say. */
   readonly checksum?: boolean;
   /** Only finds out what would be moved. */

@@ -5,7 +5,7 @@ import { DIGEST_LENGTH_BYTES, loadHasher, transferDigest } from '../manifest/dig
 import { createManifest, type Manifest } from '../manifest/manifest.ts';
 import { createLayout, MAX_CHUNKS } from '../manifest/layout.ts';
 import { PROTOCOL_VERSION } from '../protocol/routes.ts';
-import { digestsToOffer } from './session/agreeing.ts';
+import { createRequestId, digestsToOffer } from './session/agreeing.ts';
 import { commitTransfer } from './session/committing.ts';
 import { encodeManifestBytes, treeBody } from './record/documents.ts';
 import type { TransferSummary } from './events.ts';
@@ -71,11 +71,13 @@ async function establishStream(
   );
   const request = {
     protocol: PROTOCOL_VERSION,
+    requestId: createRequestId(),
     direction: 'push' as const,
     target: context.server.target,
     digests: digestsToOffer(options.digest),
     chunkSizeBytes: wished,
     parallel: context.parallel,
+    sync: options.sync,
   };
   const grant = await context.retrier.run(() => establish(context.server, request, context.signal));
   const session = createSessionClient(context, grant);

@@ -159,7 +159,8 @@ async function journaledBytes(directory: string): Promise<number> {
   const [first, ...records] = readJournal(bytes).records;
   if (first === undefined) return 0;
   const { digestLengthBytes } = decodeBinding(first);
-  const state: CheckpointState = { digests: new ChunkDigests(digestLengthBytes), epoch: 0, note: {} };
+  const digests = new ChunkDigests(digestLengthBytes);
+  const state: CheckpointState = { digests, held: new Map(), epoch: 0, note: {} };
   for (const record of records) applyRecord(state, record);
   const done = state.note['bytesDone'];
   return typeof done === 'number' ? done : 0;

@@ -132,6 +132,22 @@ describe('access', () => {
 });
 
 describe('a busy server', () => {
+  test.each([429, 503])(
+    'behind a proxy that answers in its place is asked again in time (%i)',
+    async (status) => {
+      let refusals = 1;
+      const options = await fake((request, response) => {
+        if (refusals-- > 0) response.writeHead(status, { 'Retry-After': '1' }).end();
+        else if (request.method === 'HEAD') response.writeHead(200, LINK).end();
+        else if (request.url === '/.cairn/v1/') response.writeHead(200).end(HELLO);
+        else response.writeHead(404).end();
+      });
+      const start = performance.now();
+      expect(await codeOf(list(options, { recursive: false }))).toBe('not-found');
+      expect(performance.now() - start).toBeGreaterThan(950);
+    },
+  );
+
   test.each([429, 503])('is asked again after the time that it names (%i)', async (status) => {
     let refusals = 2;
     const options = await fake((request, response) => {

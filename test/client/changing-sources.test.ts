@@ -1,9 +1,12 @@
+import { execFileSync } from 'node:child_process';
 import {
   appendFileSync,
   mkdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
@@ -100,6 +103,28 @@ test('a pull names what changes or vanishes at the server, and brings the rest',
   });
 });
 
+test.each(['push', 'pull'] as const)(
+  'what stands in the way of one source of a %s is told of that one alone',
+  async (direction) => {
+    const scene = await openScene('disk', { bytesPerSecond: 8 * MIB });
+    const source = direction === 'push' ? temporaryDirectory() : path.join(scene.root, 'tree');
+    for (const name of ['a/large', 'b/fifo', 'c/file', 'd/file']) {
+      writeRandomFile(path.join(source, name), name === 'a/large' ? 2 * MIB : 10_000);
+    }
+    const report = whenMoved(scene, MIB, () => {
+      rmSync(path.join(source, 'b/fifo'));
+      execFileSync('mkfifo', [path.join(source, 'b/fifo')]);
+      renameSync(path.join(source, 'c'), path.join(source, 'moved'));
+      symlinkSync('moved', path.join(source, 'c'));
+    });
+    const options = scene.options('/tree', { report, parallel: 1 });
+    const back = temporaryDirectory();
+    const summary = await (direction === 'push' ? push([source], options) : pull(back, options));
+    expect(summary.excluded).toBe(2);
+    expect(warnings(scene.events)).toEqual(['source-changed b/fifo', 'source-changed c/file']);
+  },
+);
+
 test('an exclusion outlives an interruption: zeros are never published', async () => {
   const scene = await openScene('disk', { bytesPerSecond: 3 * MIB });
   const source = path.join(scene.root, 'tree');
@@ -137,7 +162,6 @@ test('a source that cannot be read is named by the scan and counted', async () =
   const scene = await openScene();
   const source = temporaryDirectory();
   writeFileSync(path.join(source, 'good'), 'x');
-  const { execFileSync } = await import('node:child_process');
   execFileSync('mkfifo', [path.join(source, 'pipe')]);
   const summary = await push([source], scene.options('/tree'));
   expect(summary.excluded).toBe(1);

@@ -267,3 +267,23 @@ test('what was pulled and agreed is put in place by the next run, without a serv
   expect(readdirSync(path.dirname(job.arrived)).toSorted()).toEqual(['arrived', 'file']);
   expect(await listTransfers(job.scene.stateHome)).toEqual([]);
 });
+
+test('a pull that was killed when everything was in its place leaves no folder of its own behind', async () => {
+  const job = await openJob('pull', 'disk');
+  const { stateHome } = job.scene;
+  const before = path.join(temporaryDirectory(), 'state');
+  const report: TransferOptions['report'] = (event) => {
+    if (event.type === 'phase' && event.phase === 'committing') mkdirSync(job.arrived);
+  };
+  expect(await codeOf(job.run({ report }))).toBe('is-directory');
+  cpSync(stateHome, before, { recursive: true });
+  rmSync(job.arrived, { recursive: true });
+  await job.run();
+  // As a kill left it between the removal of what was staged and that of the folders around it.
+  rmSync(stateHome, { recursive: true });
+  cpSync(before, stateHome, { recursive: true });
+  mkdirSync(path.join(path.dirname(job.arrived), '.cairn/staging'), { recursive: true, mode: 0o700 });
+  expect(await job.run()).toMatchObject({ bytesMoved: 0, excluded: 0 });
+  expect(readdirSync(path.dirname(job.arrived)).toSorted()).toEqual(['arrived', 'file']);
+  expect(await listTransfers(stateHome)).toEqual([]);
+});

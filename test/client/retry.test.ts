@@ -46,6 +46,22 @@ test.each(['not-found', 'session-fenced', 'digest-mismatch', 'storage-full'] as 
   },
 );
 
+test('a message that was not understood is sent again, but not for ever', async () => {
+  const { made } = retrier();
+  let tries = 0;
+  const spoiled = new CairnError('invalid-request', 'the message is no JSON');
+  await made.run(async () => {
+    if (++tries < 3) throw spoiled;
+  });
+  expect(tries).toBe(3);
+  const running = made.run(async () => {
+    tries += 1;
+    throw spoiled;
+  });
+  expect(await codeOf(running)).toBe('invalid-request');
+  expect(tries).toBe(6);
+});
+
 test('an error that is no CairnError is a bug and passes at once', async () => {
   const { made } = retrier();
   await expect(made.run(async () => Promise.reject(new TypeError('bug')))).rejects.toThrow(TypeError);

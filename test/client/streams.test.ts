@@ -82,6 +82,14 @@ describe.each(KINDS)('over a %s store', (kind) => {
   });
 });
 
+test('a stream that only gets the sync points that it asks for asks when its window is full', async () => {
+  const scene = await openScene('disk', { sync: 'close' });
+  const content = randomBytes(40 * CHUNK + 7);
+  const pushed = await pushStream(pieces(content), scene.options('/stream', { sync: 'close' }));
+  expect(pushed).toMatchObject({ bytesTotal: content.length, bytesMoved: content.length });
+  expect(sha256((await scene.fetch('/stream'))!)).toBe(sha256(content));
+});
+
 test('a stream leaves no record, and an interrupted one no session', async () => {
   const scene = await openScene();
   const controller = new AbortController();

@@ -3,10 +3,11 @@
  * and failures; nothing of sessions, and it never tries twice.
  */
 import type { Pool } from 'undici';
-import { CairnError } from '../../base/errors.ts';
+import { CairnError, EXIT } from '../../base/errors.ts';
 import { errorOfResponse } from '../../protocol/problem.ts';
 import { HEADER } from '../../protocol/routes.ts';
 import { networkError } from './connection-error.ts';
+import { withRetryAfter } from './retry-after.ts';
 
 /** A body whose length is known before. */
 export interface RequestBody {
@@ -163,15 +164,8 @@ async function errorOf(request: HttpRequest, response: HttpResponse): Promise<Ca
     );
   }
   const error = errorOfResponse(status, response.header('content-type'), text, response.header(HEADER.error));
-  const retryAfterMs = retryAfter(response.header('retry-after'));
-  if (retryAfterMs === undefined) return error;
-  return new CairnError(error.code, error.message, { details: { ...error.details, retryAfterMs } });
-}
-
-/** Milliseconds of a Retry-After header: seconds or a date (RFC 9110, section 10.2.3). */
-function retryAfter(value: string | undefined): number | undefined {
-  if (value === undefined) return undefined;
-  if (/^\d{1,9}$/.test(value)) return Number(value) * 1000;
-  const date = Date.parse(value);
-  return Number.isNaN(date) ? undefined : Math.max(0, date - Date.now());
+  // "The disk is full" alone would send the user to the wrong machine.
+  const message = error.traits.exitCode === EXIT.storage ? `at the server: ${error.message}` : error.message;
+  const told = new CairnError(error.code, message, { details: error.details });
+  return withRetryAfter(told, response.header('retry-after'));
 }

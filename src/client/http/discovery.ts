@@ -4,6 +4,7 @@ import { checkProtocolMajor, Hello, parseJsonMessage } from '../../protocol/mess
 import { errorOfResponse } from '../../protocol/problem.ts';
 import { PROTOCOL_ROOT, PROTOCOL_VERSION, protocolRootOf } from '../../protocol/routes.ts';
 import type { Connection } from './connection.ts';
+import { withRetryAfter } from './retry-after.ts';
 
 /** Where a transfer's messages go, and what they are about. */
 export interface Endpoint {
@@ -32,7 +33,10 @@ export async function discover(connection: Connection, url: URL, signal: AbortSi
   const answer = await connection.exchange({ method: 'HEAD', url, signal });
   await answer.discard();
   const root = protocolRootOf(answer.header('link'), url);
-  if (root === undefined) throw notCairn(url, answer.status, answer.header('location'));
+  if (root === undefined) {
+    const error = notCairn(url, answer.status, answer.header('location'));
+    throw withRetryAfter(error, answer.header('retry-after'));
+  }
   const target = targetBelow(root, url);
   const hello = await connection.request({ method: 'GET', url: root, signal });
   const { protocol } = parseJsonMessage(

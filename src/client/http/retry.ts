@@ -1,13 +1,16 @@
 /** The only retry policy: around one operation, one chunk or one control request. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import pRetry from 'p-retry';
-import { CairnError, EXIT } from '../../base/errors.ts';
+import { CairnError, EXIT, type ErrorCode } from '../../base/errors.ts';
 import type { Report } from '../events.ts';
 
 const BASE_DELAY_MS = 250;
 const MAX_DELAY_MS = 15_000;
 /** A digest that is wrong so often is no accident of the line. */
 const MAX_DIGEST_MISMATCHES = 5;
+/** What says that a message was wrong may only mean that it was spoiled on its way. So often it is no accident. */
+const MAX_MISUNDERSTANDINGS = 3;
+const MISUNDERSTANDINGS = new Set<ErrorCode>(['invalid-request', 'method-not-allowed']);
 const MIN_WAITING_INTERVAL_MS = 1000;
 
 /** What a {@link Retrier} is made of. */
@@ -73,10 +76,13 @@ export function createRetrier(options: RetryOptions): Retrier {
     run: (operation, { recover, signal = options.signal } = {}) => {
       let failures = 0;
       let mismatches = 0;
+      let misunderstandings = 0;
       let progressBefore = progress;
       const afterFailure = async ({ error }: { error: Error }): Promise<void> => {
         signal.throwIfAborted();
-        if (!(error instanceof CairnError) || error.traits.retry === 'never') throw error;
+        if (!(error instanceof CairnError)) throw error;
+        const isSpoiled = MISUNDERSTANDINGS.has(error.code) && ++misunderstandings < MAX_MISUNDERSTANDINGS;
+        if (error.traits.retry === 'never' && !isSpoiled) throw error;
         if (error.code === 'chunk-digest-mismatch' && ++mismatches >= MAX_DIGEST_MISMATCHES) throw error;
         failures = progress === progressBefore ? failures + 1 : 1;
         progressBefore = progress;

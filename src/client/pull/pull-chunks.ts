@@ -75,7 +75,7 @@ async function fetchOne(job: PullJob, session: SessionClient, chunk: number): Pr
     }
     try {
       const digest = await session.run((at) => receiveOnce(job, at, chunk));
-      const status = group.finished(layout.chunkLengthBytes(chunk));
+      const status = await group.finished();
       board.finish(chunk, digest, status.syncPoint);
       board.reached(status.durableSyncPoint);
       return;
@@ -137,7 +137,7 @@ const REASONS: Partial<Record<ErrorCode, string>> = {
 
 /** One request for the rest of a chunk. What came stays staged when it breaks. */
 async function receiveOnce(job: PullJob, at: SessionAccess, chunk: number): Promise<Uint8Array> {
-  const { staging, layout, manifest, createHasher, progress, context, fromStart } = job;
+  const { staging, layout, manifest, createHasher, progress, context, fromStart, group } = job;
   const lengthBytes = layout.chunkLengthBytes(chunk);
   const digestLengthBytes = DIGEST_LENGTH_BYTES[manifest.digest];
   const heldBytes = fromStart.has(chunk) ? 0 : (staging.held().get(chunk) ?? 0);
@@ -152,6 +152,7 @@ async function receiveOnce(job: PullJob, at: SessionAccess, chunk: number): Prom
         received += bytes;
         progress.moved(chunk, bytes);
       },
+      onWritten: (bytes) => group.written(bytes),
     });
     context.retrier.progressed();
     fromStart.delete(chunk);

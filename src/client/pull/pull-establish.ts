@@ -4,7 +4,7 @@ import type { DigestAlgorithm } from '../../manifest/digest.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
 import { PROTOCOL_VERSION } from '../../protocol/routes.ts';
 import type { Notice } from '../../protocol/tree-stream.ts';
-import { digestsToOffer } from '../session/agreeing.ts';
+import { createRequestId, digestsToOffer } from '../session/agreeing.ts';
 import { establish, getManifest } from '../session/session-calls.ts';
 import { createSessionClient, type SessionClient } from '../session/session-client.ts';
 import type { TransferContext } from '../transfer/transfer-context.ts';
@@ -29,6 +29,7 @@ export async function establishPull(
   const { server, retrier, signal, parallel } = context;
   const request = {
     protocol: PROTOCOL_VERSION,
+    requestId: createRequestId(),
     direction: 'pull' as const,
     target: server.target,
     digests: digestsToOffer(wished.digest),

@@ -17,6 +17,7 @@ import { emptyResult, layoutOf, skippedBytes, type PassResult } from '../transfe
 import { runPullPass } from './pull-pass.ts';
 import {
   discardStaged,
+  freeStaging,
   loadStaged,
   openDestination,
   saveStaged,
@@ -100,7 +101,14 @@ async function compareAndCarry(
     }
     if (isNothingToDo(manifest, plan))
       return await agreeOnNothing(task, { session, manifest, destination, plan });
-    const stored = await keep(task, { session, manifest, destination, plan });
+    let stored: StoredPlan;
+    try {
+      stored = await keep(task, { session, manifest, destination, plan });
+    } catch (error) {
+      // Nobody would ever come back for a session that is written down nowhere.
+      await session.abandon();
+      throw error;
+    }
     return await runPullPass({
       context,
       session,
@@ -108,6 +116,7 @@ async function compareAndCarry(
       destination,
       manifest,
       plan: stored,
+      sync: options.sync,
       report: context.report,
     });
   } finally {
@@ -169,8 +178,9 @@ async function agreeOnNothing(
   const layout = layoutOf(manifest, plan);
   const request = commitRequest(manifest, layout, digests, new ChunkSet());
   const digest = await commitTransfer(context, session, { request: () => request, mend: async () => false });
+  // With a record there was an earlier run, which may have been killed when it had put everything in its place.
+  await (folder.record === undefined ? discardStaged(destination) : freeStaging(destination));
   await folder.clear();
-  await discardStaged(destination);
   return emptyResult(manifest, plan, digest);
 }
 

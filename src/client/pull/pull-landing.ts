@@ -1,6 +1,7 @@
 /** Where a pull lands: a local directory, and a safe path in it. */
-import { mkdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
+import { makeDirectory } from '../../base/durable-files.ts';
 import { CairnError, storageError, systemCodeOf } from '../../base/errors.ts';
 import { checkRelativePath, printable, targetPathOf } from '../../base/safe-path.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
@@ -40,18 +41,9 @@ export async function landingOf(destination: string, target: string, manifest: M
   return { root: dirname(path), target: checkRelativePath(basename(path)) };
 }
 
-/** Makes the directory of a landing, with its parents. @throws CairnError `not-directory`, storage codes */
-export async function makeLanding({ root }: Landing): Promise<void> {
-  try {
-    await mkdir(root, { recursive: true });
-  } catch (error) {
-    if (systemCodeOf(error) === 'EEXIST') {
-      throw new CairnError('not-directory', `"${printable(root)}" is in the way: it is no directory`, {
-        cause: error,
-      });
-    }
-    throw storageError(error, `making the directory "${printable(root)}"`);
-  }
+/** Makes the directory of a landing, with its parents, durably. @throws CairnError `not-directory`, storage codes */
+export function makeLanding({ root }: Landing): Promise<void> {
+  return makeDirectory(root);
 }
 
 /** What is at a path, symbolic links followed. */

@@ -1,10 +1,11 @@
 /** One pass of a pull, from the agreed plan to the published tree. */
-import { ChunkSet } from '../../checkpoint/chunk-set.ts';
+import { ChunkSet, type ReadonlyChunkSet } from '../../checkpoint/chunk-set.ts';
 import { DIGEST_LENGTH_BYTES, loadHasher } from '../../manifest/digest.ts';
 import type { Layout } from '../../manifest/layout.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
 import type { ChunkStaging, StagingArea } from '../../storage/content-store.ts';
-import { createGroupCommit } from '../../storage/group-commit.ts';
+import { DEFAULT_SYNC_MODE, type SyncMode } from '../../protocol/sync-mode.ts';
+import { createGroupCommit, policyOf } from '../../storage/group-commit.ts';
 import { ChunkBoard } from '../transfer/chunk-board.ts';
 import { commitRequest, emptiedChunks } from '../session/commit-request.ts';
 import { commitTransfer } from '../session/committing.ts';
@@ -26,6 +27,8 @@ export interface PullPassOptions {
   readonly destination: PullDestination;
   readonly manifest: Manifest;
   readonly plan: StoredPlan;
+  /** When sync points come; undefined: as usual. */
+  readonly sync: SyncMode | undefined;
   /** Told of excluded entries. */
   readonly report: Report;
 }
@@ -81,7 +84,7 @@ export async function runPullPass(options: PullPassOptions): Promise<PassResult>
 }
 
 async function openJob(
-  { context, session, folder, destination, manifest, plan, report }: PullPassOptions,
+  { context, session, folder, destination, manifest, plan, sync, report }: PullPassOptions,
   { layout, staging, area }: { layout: Layout; staging: ChunkStaging; area: StagingArea },
 ): Promise<PullJob> {
   const board = new ChunkBoard(layout.chunkCount, DIGEST_LENGTH_BYTES[manifest.digest]);
@@ -100,7 +103,7 @@ async function openJob(
     layout,
     staging,
     // A failure that nobody waits for comes back with the next chunk.
-    group: createGroupCommit(() => staging.sync()),
+    group: createGroupCommit(() => staging.sync(), policyOf(sync ?? DEFAULT_SYNC_MODE)),
     board,
     progress,
     createHasher: await loadHasher(manifest.digest),
@@ -125,14 +128,49 @@ async function bring(job: PullJob): Promise<string> {
   context.report({ type: 'phase', phase: 'transferring', entries: manifest.entries.length });
   for (const chunk of emptiedChunks(layout, excluded)) board.skip(chunk);
   await fetchChunks(job);
+  await fetchLost(job);
   return commitTransfer(context, session, {
     request: () => commitRequest(manifest, layout, board.digests, excluded),
     mend: async (refusal) => {
+      const before = excluded.copy();
       if (!excludeReported(job, refusal, () => true)) return false;
-      await job.keepExclusions();
+      await fetchShared(job, before);
       return true;
     },
   });
+}
+
+/**
+ * From now on the server puts zeros in place of what it has just named. Chunks that carry it beside others are staged
+ * with the bytes that it had before, which a server that was restarted cannot know any more: they come again.
+ */
+async function fetchShared(job: PullJob, before: ReadonlyChunkSet): Promise<void> {
+  const { layout, excluded, staging, board, progress } = job;
+  const emptied = emptiedChunks(layout, excluded);
+  const shared = new Set<number>();
+  for (const entryIndex of excluded.values()) {
+    if (before.has(entryIndex)) continue;
+    const { first, count } = layout.chunksOf(entryIndex);
+    for (let chunk = first; chunk < first + count; chunk += 1) if (!emptied.has(chunk)) shared.add(chunk);
+  }
+  // In this order: a run that ends in between must not take old bytes for those with the zeros.
+  await staging.forget([...shared]);
+  await job.keepExclusions();
+  for (const chunk of shared) progress.lost(chunk, layout.chunkLengthBytes(chunk));
+  board.miss(shared);
+  await fetchChunks(job);
+}
+
+/** What an earlier run staged may have been damaged since: once the server has let go of the session it is too late. */
+async function fetchLost(job: PullJob): Promise<void> {
+  const { staging, board, progress, layout, report } = job;
+  const lost = await staging.verify();
+  if (lost.length === 0) return;
+  const message = `${lost.length} chunks that an earlier run had staged are gone or damaged; they are fetched again`;
+  report({ type: 'notice', message });
+  board.miss(lost);
+  for (const chunk of lost) progress.notResumed(chunk, layout.chunkLengthBytes(chunk));
+  await fetchChunks(job);
 }
 
 /** Puts the staged tree in its place. May be called again after a crash. @throws CairnError, storage codes */

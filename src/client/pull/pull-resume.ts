@@ -1,4 +1,5 @@
 /** A pull that goes on from its record: what is staged is the truth, and nothing of it is read again. */
+import { CairnError } from '../../base/errors.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
 import type { TransferRecord } from '../record/transfer-record.ts';
 import type { PullTask } from './pull-fresh.ts';
@@ -6,7 +7,7 @@ import { typeAt, type Landing } from './pull-landing.ts';
 import { layoutOf, pathsOf, skippedBytes, type PassResult } from '../transfer/pass-result.ts';
 import { publish, runPullPass } from './pull-pass.ts';
 import {
-  discardStaged,
+  freeStaging,
   loadStaged,
   openDestination,
   type PullDestination,
@@ -43,6 +44,7 @@ export async function resumedPull(task: PullTask): Promise<PassResult | undefine
       folder,
       destination,
       ...staged,
+      sync: task.options.sync,
       report: softened(context.report),
     });
   } finally {
@@ -52,7 +54,7 @@ export async function resumedPull(task: PullTask): Promise<PassResult | undefine
 
 /**
  * Publishes a pull on whose digest both sides had agreed when an earlier run ended; the server is not needed for it.
- * Undefined where there is no such pull.
+ * Undefined where there is no such pull; also where what was staged was damaged since, which is then fetched anew.
  *
  * @throws CairnError, storage codes
  */
@@ -65,10 +67,19 @@ export async function publishAgreed(folder: TransferFolder, report: Report): Pro
   try {
     const layout = layoutOf(manifest, plan);
     const area = await destination.store.openStaging(destination.stagingId);
-    const staging = await area.openChunks({ manifest, layout, target: destination.landing.target });
+    const staging = await area.openChunks({
+      manifest,
+      layout,
+      target: destination.landing.target,
+    });
     const { digest, excluded } = record.agreed!;
     try {
       await publish(staging, manifest, { ...plan, excluded }, report);
+    } catch (error) {
+      if (!(error instanceof CairnError) || error.code !== 'chunks-missing') throw error;
+      report({ type: 'notice', message: `${error.message}; what is missing is fetched again` });
+      await folder.clear();
+      return undefined;
     } finally {
       await staging.close();
     }
@@ -87,7 +98,7 @@ export async function discardLanded(landing: Landing, stagingId: string): Promis
   if ((await typeAt(landing.root)) !== 'directory') return;
   const destination = await openDestination(landing, stagingId);
   try {
-    await discardStaged(destination);
+    await freeStaging(destination);
   } finally {
     await destination.store.close();
   }

@@ -58,10 +58,15 @@ export async function loadStaged({ store, stagingId }: PullDestination): Promise
   return manifest === undefined || plan === undefined ? undefined : { manifest, plan };
 }
 
+/** Removes the staging area of a run that had one, also the empty folders where it was killed while it did so itself. */
+export async function freeStaging({ store, stagingId }: PullDestination): Promise<void> {
+  await (await store.openStaging(stagingId)).discard();
+}
+
 /** Removes what an earlier run kept, if it kept something. */
-export async function discardStaged({ store, stagingId }: PullDestination): Promise<void> {
-  const ids = await store.listStaging();
-  if (ids.includes(stagingId)) await (await store.openStaging(stagingId)).discard();
+export async function discardStaged(destination: PullDestination): Promise<void> {
+  const ids = await destination.store.listStaging();
+  if (ids.includes(destination.stagingId)) await freeStaging(destination);
 }
 
 async function parsePlan(source: AsyncIterable<Uint8Array>): Promise<StoredPlan | undefined> {

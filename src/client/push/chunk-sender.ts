@@ -35,6 +35,8 @@ interface Attempts {
   held: number;
   /** Epoch of the try before; 0 before the first. */
   epoch: number;
+  /** Whether the receiver has dropped what it had, because it was not what was sent. */
+  wasWrong: boolean;
 }
 
 /**
@@ -48,7 +50,8 @@ export async function sendReliably(
   progress: TransferProgress,
   outgoing: OutgoingChunk,
 ): Promise<SentChunk | undefined> {
-  const attempts: Attempts = { reached: outgoing.heldBytes, held: outgoing.heldBytes, epoch: 0 };
+  const { heldBytes } = outgoing;
+  const attempts: Attempts = { reached: heldBytes, held: heldBytes, epoch: 0, wasWrong: false };
   const { chunk, lengthBytes } = outgoing;
   try {
     return await session.run(async (at, attempt) => {
@@ -58,13 +61,18 @@ export async function sendReliably(
         offset = await headChunk(at, chunk);
         if (offset > lengthBytes) offset = 0;
         // What a receiver that keeps everything does not hold was still in the buffers of a socket, and never crossed.
-        const crossed = !(at.grant.holdsPartialChunks && at.grant.epoch === attempts.epoch);
+        const isKept = at.grant.holdsPartialChunks && at.grant.epoch === attempts.epoch;
+        const crossed = attempts.wasWrong || !isKept;
         account(chunk, offset, attempts, progress, { crossed });
         if (offset > attempts.held) context.retrier.progressed();
         attempts.held = offset;
       }
       attempts.epoch = at.grant.epoch;
-      const sent = await sendOnce(at, outgoing, offset, attempts, progress);
+      attempts.wasWrong = false;
+      const sent = await sendOnce(at, outgoing, offset, attempts, progress).catch((error: unknown) => {
+        attempts.wasWrong = error instanceof CairnError && error.code === 'chunk-digest-mismatch';
+        throw error;
+      });
       if (session.grant.epoch !== at.grant.epoch) {
         // The answer speaks of sync points of an epoch that is over; ask again where the chunk stands.
         throw new CairnError('session-suspended', 'the session went on in a new epoch meanwhile');

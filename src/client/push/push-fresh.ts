@@ -5,7 +5,7 @@ import { createManifest, type Manifest, type ManifestParameters } from '../../ma
 import type { CheckpointReply, Plan } from '../../protocol/messages.ts';
 import { PROTOCOL_VERSION } from '../../protocol/routes.ts';
 import type { CheckpointLog } from '../../checkpoint/checkpoint-log.ts';
-import { agreeOnPlan, digestsToOffer } from '../session/agreeing.ts';
+import { agreeOnPlan, createRequestId, digestsToOffer } from '../session/agreeing.ts';
 import { makePlan } from '../transfer/comparing.ts';
 import { encodeIdentities, encodeManifestBytes, treeBody } from '../record/documents.ts';
 import { DEFAULT_CHUNK_SIZE_BYTES, type TransferOptions } from '../options.ts';
@@ -89,11 +89,13 @@ async function establishPush(
   const wished = createManifest(wishedParameters(task), entries);
   const request = {
     protocol: PROTOCOL_VERSION,
+    requestId: createRequestId(),
     direction: 'push' as const,
     target,
     digests: digestsToOffer(wished.digest),
     chunkSizeBytes: wished.chunkSizeBytes,
     parallel: context.parallel,
+    sync: options.sync,
   };
   // A dry run must not take over a session that another run wants to go on with, and the plan of an unfinished one says
   // nothing of digests.

@@ -1,13 +1,14 @@
 /** One pass of a push, from the agreed plan to the commit. */
+import * as v from 'valibot';
 import { ChunkDigests } from '../../checkpoint/chunk-digests.ts';
 import type { CheckpointLog } from '../../checkpoint/checkpoint-log.ts';
 import { ChunkSet, type ReadonlyChunkSet } from '../../checkpoint/chunk-set.ts';
 import { DIGEST_LENGTH_BYTES, loadHasher, sameDigest } from '../../manifest/digest.ts';
 import type { Identity } from '../../manifest/entry.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
-import type { CheckpointReply, Plan } from '../../protocol/messages.ts';
+import { CommitRequest, type CheckpointReply, type Plan } from '../../protocol/messages.ts';
 import { ChunkBoard } from '../transfer/chunk-board.ts';
-import { commitRequest } from '../session/commit-request.ts';
+import { commitRequest, emptiedChunks } from '../session/commit-request.ts';
 import { commitTransfer, missingChunks } from '../session/committing.ts';
 import type { Report } from '../events.ts';
 import { layoutOf, pathsOf, skippedBytes, type PassResult } from '../transfer/pass-result.ts';
@@ -64,7 +65,9 @@ async function carryOut(
 ): Promise<PassResult> {
   const { layout, board, reader, progress } = job;
   try {
-    const trusted = await takeOver(job, earlier);
+    const asked = earlier === 'committing' ? commitBefore(job) : undefined;
+    const trusted = asked === undefined ? await takeOver(job, earlier) : new ChunkSet();
+    if (asked !== undefined) countResumed(job, asked);
     const [bytesTotal, bytesSkipped] = [layout.bytesTotal ?? 0, skippedBytes(manifest, plan)];
     const { bytesResumed } = progress;
     context.report({
@@ -75,18 +78,24 @@ async function carryOut(
       bytesResumed,
     });
     context.report({ type: 'phase', phase: 'transferring', entries: manifest.entries.length });
-    await sendChunks(job);
-    await reader.checkIdentities(trusted);
+    if (asked === undefined) {
+      await sendChunks(job);
+      await reader.checkIdentities(trusted);
+    }
     const digest = await commitTransfer(context, session, {
-      request: () => commitRequest(manifest, layout, board.digests, reader.excluded),
+      request: () =>
+        asked ?? keepCommit(job, commitRequest(manifest, layout, board.digests, reader.excluded)),
       mend: async (refusal) => {
+        // Nothing was looked at in this run: the next one finds the session open and begins with that.
+        if (asked !== undefined) return false;
         const missing = missingChunks(refusal, layout.chunkCount);
         board.miss(missing.values());
         await sendChunks(job);
         return missing.size > 0;
       },
     });
-    const excluded = pathsOf(manifest, reader.excluded);
+    const leftOut = asked === undefined ? reader.excluded : excludedBy(asked, manifest);
+    const excluded = pathsOf(manifest, leftOut);
     return { manifest, bytesTotal, bytesSkipped, bytesResumed: progress.bytesResumed, digest, excluded };
   } catch (error) {
     await leave(job);
@@ -123,6 +132,33 @@ async function openJob(options: PassOptions): Promise<PushJob> {
     onCheckpoint: (reply, grant) => applyCheckpoint(job, reply, grant),
   });
   return job;
+}
+
+/**
+ * Keeps what both sides are about to agree on. A run that does not live to hear the answer asks the same again, whatever
+ * has become of the source since: what is published by then is no longer the source's business.
+ */
+async function keepCommit({ checkpoint }: PushJob, request: CommitRequest): Promise<CommitRequest> {
+  await checkpoint?.log.append({ note: { commit: { ...request } } });
+  return request;
+}
+
+/** What an earlier run asked to commit. */
+function commitBefore({ checkpoint }: PushJob): CommitRequest | undefined {
+  const kept = v.safeParse(CommitRequest, checkpoint?.log.note['commit']);
+  return kept.success ? kept.output : undefined;
+}
+
+function excludedBy({ excluded }: CommitRequest, manifest: Manifest): ChunkSet {
+  return ChunkSet.fromRuns(excluded, manifest.entries.length);
+}
+
+/** Everything is at the server. */
+function countResumed({ layout, manifest, progress }: PushJob, asked: CommitRequest): void {
+  const emptied = emptiedChunks(layout, excludedBy(asked, manifest));
+  for (const chunk of range(layout.chunkCount)) {
+    if (!emptied.has(chunk)) progress.resumed(chunk, layout.chunkLengthBytes(chunk));
+  }
 }
 
 /** Entries in whose place an earlier run sent zeros. */

@@ -28,11 +28,16 @@ export async function resumedPass(task: PushTask): Promise<PassResult | undefine
   if (kept === undefined)
     return startOver(task, 'what is kept of an earlier run is damaged; this run starts over');
   let isRunning = false;
+  let isPublished = false;
   try {
-    const session = await openSession(context, record.session.session);
+    const { sync } = task.options;
+    const session = await openSession(context, record.session.session, { sync });
     await folder.update({ session: session.grant });
     const { state, manifestId } = session.grant;
-    const isCommitting = state === 'committing' || state === 'committed';
+    isPublished = state === 'committed';
+    if (isPublished && kept.log.note['commit'] === undefined)
+      return await startOver(task, PUBLISHED, kept.log);
+    const isCommitting = isPublished || state === 'committing';
     const earlier = isCommitting ? 'committing' : await session.run(getCheckpoint);
     if ((earlier !== 'committing' && earlier.plan === null) || manifestId !== record.manifestId) {
       return await startOver(
@@ -56,6 +61,9 @@ export async function resumedPass(task: PushTask): Promise<PassResult | undefine
       ...kept,
     });
   } catch (error) {
+    // Another client had the last word on what was left out.
+    if (isPublished && error instanceof CairnError && error.code === 'digest-mismatch')
+      return startOver(task, PUBLISHED, kept.log);
     if (isRunning || !isSessionGone(error)) {
       await kept.log.close();
       throw error;
@@ -67,6 +75,8 @@ export async function resumedPass(task: PushTask): Promise<PassResult | undefine
     );
   }
 }
+
+const PUBLISHED = 'another client has finished the unfinished transfer; this run looks for what is new since';
 
 interface Kept {
   readonly manifest: Manifest;

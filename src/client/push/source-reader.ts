@@ -7,6 +7,7 @@ import type { Layout, Segment } from '../../manifest/layout.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
 import type { SegmentReader } from '../../storage/chunk-transfer.ts';
 import { sourceCodeOf, zeros } from '../../storage/excluded-entries.ts';
+import { changeOf, lookUpSources, type FoundSource } from '../../storage/source-lookup.ts';
 import type { Report } from '../events.ts';
 import type { LocalSource } from './source.ts';
 
@@ -85,8 +86,8 @@ export function createSourceReader(options: SourceReaderOptions): SourceReader {
         const batch = wanted.slice(at, at + LOOKUPS_AT_A_TIME);
         const found = await lookupAll(source, batch.map(pathOf));
         for (const [position, index] of batch.entries()) {
-          if (found[position] === identities[index]) continue;
-          const code = found[position] === undefined ? 'source-missing' : 'source-changed';
+          const code = changeOf(found[position]!, identities[index]);
+          if (code === undefined) continue;
           const how = code === 'source-missing' ? 'is no longer there' : 'changed since its bytes were sent';
           exclude(index, code, `"${shownPath(index)}" ${how}`);
         }
@@ -95,28 +96,17 @@ export function createSourceReader(options: SourceReaderOptions): SourceReader {
   };
 }
 
-/** The identities of what is at each path, undefined where nothing is, all at once where nothing is in the way. */
-async function lookupAll(source: LocalSource, paths: readonly string[]): Promise<(Identity | undefined)[]> {
+/** What is at each path, all at once where they are in one store. */
+async function lookupAll(source: LocalSource, paths: readonly string[]): Promise<FoundSource[]> {
   const places = paths.map((path) => source.locate(path));
   const store = places[0]?.store;
   if (store !== undefined && places.every((place) => place.store === store)) {
-    try {
-      return (await store.lookup(places.map(({ path }) => path))).map((found) => found?.identity);
-    } catch (error) {
-      // One of them has something in its way; which one shows when each is asked alone.
-      if (sourceCodeOf(error) === undefined) throw error;
-    }
+    return lookUpSources(
+      store,
+      places.map(({ path }) => path),
+    );
   }
-  const identities: (Identity | undefined)[] = [];
-  for (const place of places) identities.push(await lookupOne(place));
-  return identities;
-}
-
-async function lookupOne({ store, path }: ReturnType<LocalSource['locate']>): Promise<Identity | undefined> {
-  try {
-    return (await store.lookup([path]))[0]?.identity;
-  } catch (error) {
-    if (sourceCodeOf(error) !== undefined) return undefined;
-    throw error;
-  }
+  const found: FoundSource[] = [];
+  for (const place of places) found.push(...(await lookUpSources(place.store, [place.path])));
+  return found;
 }

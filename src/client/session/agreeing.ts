@@ -1,4 +1,5 @@
 /** What both sides have to agree on before the first byte. */
+import { randomBytes } from 'node:crypto';
 import { CairnError } from '../../base/errors.ts';
 import type { DigestAlgorithm } from '../../manifest/digest.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
@@ -6,6 +7,11 @@ import type { Plan } from '../../protocol/messages.ts';
 import { layoutOf } from '../transfer/pass-result.ts';
 import { putPlan } from './session-calls.ts';
 import type { SessionClient } from './session-client.ts';
+
+/** An id for one request for a session, the same in every try: a lost answer leaves no second session behind. */
+export function createRequestId(): string {
+  return randomBytes(16).toString('base64url');
+}
 
 /** The digests to offer to a server, by what the user wishes. */
 export function digestsToOffer(wished: DigestAlgorithm | undefined): DigestAlgorithm[] {

@@ -15,7 +15,7 @@ const MAX_ROUNDS = 5;
 /** What a commit can need. */
 export interface CommitSteps {
   /** The request, made anew for each round. */
-  readonly request: () => CommitRequest;
+  readonly request: () => CommitRequest | Promise<CommitRequest>;
   /** Does what a refused commit wants: sends missing chunks, leaves out entries. False where nothing can be done. */
   readonly mend: (refusal: CairnError) => Promise<boolean>;
 }
@@ -33,7 +33,7 @@ export async function commitTransfer(
 ): Promise<string> {
   context.report({ type: 'phase', phase: 'committing' });
   for (let round = 1; ; round += 1) {
-    const request = steps.request();
+    const request = await steps.request();
     const outcome = await session.run((at) => tryCommit(context, at, request));
     if (outcome === 'done') return request.digest;
     if (round === MAX_ROUNDS || !(await steps.mend(outcome))) throw outcome;

@@ -14,6 +14,7 @@ import {
   type CommitRequest,
   type EstablishRequest,
   type Plan,
+  type ResumeRequest,
 } from '../../protocol/messages.ts';
 import { HEADER, ROUTE } from '../../protocol/routes.ts';
 import { readTree, type Notice } from '../../protocol/tree-stream.ts';
@@ -52,17 +53,18 @@ export function establish(
   );
 }
 
-/** Takes the session over in a new epoch. */
+/** Takes the session over in a new epoch; a wish makes the sync mode of a push stricter. */
 export function resumeSession(
   server: Server,
   session: string,
+  request: ResumeRequest,
   signal: AbortSignal | undefined,
 ): Promise<SessionGrant> {
   return server.access.run((headers) =>
     callJson(server, SessionGrant, 'the session', {
       method: 'POST',
       path: ROUTE.resume(session),
-      json: {},
+      json: request,
       headers,
       signal,
     }),

@@ -1,6 +1,6 @@
 /** A session as its client holds it: the grant of the current epoch, and one way to get the next. */
 import { CairnError } from '../../base/errors.ts';
-import type { CheckpointReply, SessionGrant } from '../../protocol/messages.ts';
+import type { CheckpointReply, ResumeRequest, SessionGrant } from '../../protocol/messages.ts';
 import {
   abortSession,
   getCheckpoint,
@@ -45,6 +45,8 @@ export interface SessionClient {
 }
 
 const FENCED = new Set(['session-fenced', 'session-credential']);
+/** In these a session takes nothing but the commit that brought it there. */
+const ENDING = new Set<SessionGrant['state']>(['committing', 'committed']);
 const MAX_HEARTBEAT_INTERVAL_MS = 60_000;
 /** How long a run that ends waits for the server, in milliseconds. */
 export const FAREWELL_MS = 2_000;
@@ -61,13 +63,17 @@ export function createSessionClient(context: TransferContext, grant: SessionGran
 }
 
 /**
- * Resumes a session by its id; everything of the new epoch is up to the caller.
+ * Resumes a session by its id; everything of the new epoch is up to the caller. A wish makes the sync mode stricter.
  *
  * @throws CairnError `session-not-found`, `session-expired`, `session-aborted`, network codes
  */
-export async function openSession(context: TransferContext, session: string): Promise<SessionClient> {
+export async function openSession(
+  context: TransferContext,
+  session: string,
+  wish: ResumeRequest = {},
+): Promise<SessionClient> {
   const { retrier, server, signal } = context;
-  const grant = await retrier.run(() => resumeSession(server, session, signal));
+  const grant = await retrier.run(() => resumeSession(server, session, wish, signal));
   context.counters.resumes += 1;
   return createSessionClient(context, grant);
 }
@@ -121,7 +127,9 @@ function clientOf(context: TransferContext, state: State, signal: AbortSignal): 
  * told apart by the epoch they were sent with, and simply made again.
  */
 async function ofOwnMaking(failure: unknown, sentEpoch: number, state: State): Promise<unknown> {
-  if (!(failure instanceof CairnError) || !FENCED.has(failure.code)) return failure;
+  if (!(failure instanceof CairnError)) return failure;
+  if (failure.code === 'session-state' && ENDING.has(state.grant.state)) return finishedByAnother(failure);
+  if (!FENCED.has(failure.code)) return failure;
   // A resume that is under way may have raised the epoch already; its own failure is told to whoever asked for it.
   await Promise.allSettled([state.resuming]);
   if (state.grant.epoch === sentEpoch) return failure;
@@ -130,11 +138,17 @@ async function ofOwnMaking(failure: unknown, sentEpoch: number, state: State): P
   });
 }
 
+/** While this client was away, another one took the session over and brought it to its end. */
+function finishedByAnother(cause: CairnError): CairnError {
+  const message = 'another client took over this transfer and has finished it; run the command again to see';
+  return new CairnError('session-fenced', message, { cause, details: cause.details });
+}
+
 /** Resumes until one epoch lasts long enough to fetch its checkpoint. */
 async function nextEpoch(context: TransferContext, state: State): Promise<void> {
   const { retrier, server, signal } = context;
   await retrier.run(async () => {
-    const grant = await resumeSession(server, state.grant.session, signal);
+    const grant = await resumeSession(server, state.grant.session, {}, signal);
     state.grant = grant;
     await state.hooks.onGrant?.(grant);
     // While it is being committed nothing of it changes any more.

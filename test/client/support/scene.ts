@@ -6,6 +6,7 @@ import type { TransferEvent } from '../../../src/client/events.ts';
 import type { TransferOptions } from '../../../src/client/options.ts';
 import { createStaticTokens } from '../../../src/server/access-tokens.ts';
 import { startServer, type RunningServer } from '../../../src/server/server.ts';
+import type { SyncMode } from '../../../src/protocol/sync-mode.ts';
 import type { ContentStore } from '../../../src/storage/content-store.ts';
 import { openLocalDisk } from '../../../src/storage/local-disk/local-disk.ts';
 import { openLocalSessionStore } from '../../../src/storage/local-session-store.ts';
@@ -49,13 +50,14 @@ const SILENT = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {
 /** Starts a scene; it goes with the test. */
 export async function openScene(
   kind: (typeof KINDS)[number] = 'disk',
-  settings: { bytesPerSecond?: number } = {},
+  settings: { bytesPerSecond?: number; sync?: SyncMode } = {},
 ): Promise<Scene> {
   const root = temporaryDirectory();
   const openStores = await storesOf(kind, root);
   let server: RunningServer | undefined;
   let close = async (): Promise<void> => {};
-  const proxy = await startCuttingProxy({ targetPort: 1, ...settings });
+  const { sync = 'group', ...link } = settings;
+  const proxy = await startCuttingProxy({ targetPort: 1, ...link });
   const start = async (): Promise<void> => {
     const { content, sessions } = await openStores();
     server = await startServer({
@@ -65,6 +67,7 @@ export async function openScene(
       listen: { host: '127.0.0.1', port: 0 },
       version: '0.0.0-test',
       log: SILENT,
+      sync,
     });
     close = () => content.close();
     proxy.setTarget(server.port);

@@ -1,0 +1,76 @@
+/** What becomes of a transfer whose end its client does not see: found by the simulation. */
+import { appendFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect, test } from 'vitest';
+import { pull } from '../../src/client/pull.ts';
+import { push } from '../../src/client/push.ts';
+import { pictureOf, temporaryDirectory, writeRandomFile } from '../support/trees.ts';
+import { CHUNK, codeOf, openScene, type Scene } from './support/scene.ts';
+
+/** A tree with a large file and some that share a chunk. */
+function writeTree(root: string): void {
+  writeRandomFile(path.join(root, 'large'), 3 * CHUNK + 5);
+  for (let i = 0; i < 5; i += 1) writeRandomFile(path.join(root, `small-${i}`), 5000);
+}
+
+/** From now on no answer to a commit arrives. */
+function loseCommits(scene: Scene): void {
+  scene.proxy.onRequest(({ path: asked }) => (asked.endsWith('/commit') ? 'lose-reply' : 'pass'));
+}
+
+test('a push whose commit was answered to nobody ends well, whatever changed since', async () => {
+  const scene = await openScene();
+  const source = temporaryDirectory();
+  writeTree(source);
+  loseCommits(scene);
+  expect(await codeOf(push([source], scene.options('/tree', { retryForMs: 300 })))).toBe('network');
+  scene.proxy.onRequest(() => 'pass');
+  appendFileSync(path.join(source, 'large'), 'more');
+  rmSync(path.join(source, 'small-1'));
+  const summary = await push([source], scene.options('/tree'));
+  expect(summary).toMatchObject({ excluded: 0, bytesMoved: 3 * CHUNK + 5 + 4 });
+  const back = temporaryDirectory();
+  await pull(back, scene.options('/tree'));
+  rmSync(path.join(back, 'small-1'));
+  expect(Object.keys(pictureOf(back))).toEqual(Object.keys(pictureOf(source)));
+  expect(await scene.fetch('/tree/large')).toHaveLength(3 * CHUNK + 5 + 4);
+});
+
+test('a push that another client has finished meanwhile looks for what is new since', async () => {
+  const scene = await openScene();
+  const source = temporaryDirectory();
+  writeTree(source);
+  const signal = new AbortController();
+  const stop = (event: { type: string }): void => {
+    if (event.type === 'bytes') signal.abort(new Error('stop'));
+  };
+  await push([source], scene.options('/tree', { report: stop, signal: signal.signal })).catch(
+    () => undefined,
+  );
+  // The other one has lost its state, and finds the session by its manifest.
+  await push([source], scene.options('/tree', { stateHome: temporaryDirectory() }));
+  writeFileSync(path.join(source, 'small-2'), 'changed');
+  expect(await push([source], scene.options('/tree'))).toMatchObject({ excluded: 0, bytesMoved: 7 });
+  expect((await scene.fetch('/tree/small-2'))?.toString()).toBe('changed');
+});
+
+test('a pull of a small file that changes before the commit of a server that was restarted', async () => {
+  const scene = await openScene();
+  const tree = path.join(scene.root, 'tree');
+  mkdirSync(tree);
+  writeTree(tree);
+  const back = temporaryDirectory();
+  let isOver = false;
+  scene.proxy.onRequest(({ path: asked }) => {
+    if (!asked.endsWith('/commit') || isOver) return 'pass';
+    isOver = true;
+    // The restarted server does not know what it had sent, and the file is no longer what that was.
+    writeFileSync(path.join(tree, 'small-2'), 'changed');
+    void scene.kill().then(() => scene.start());
+    return 'reset';
+  });
+  expect(await pull(back, scene.options('/tree'))).toMatchObject({ excluded: 1 });
+  expect(Object.keys(pictureOf(back)).toSorted()).toEqual(
+    ['', 'large', ...[0, 1, 3, 4].map((i) => `small-${i}`)].toSorted(),
+  );
+});
