@@ -1,6 +1,13 @@
 /** How an error ends a command: what people read, what scripts read, and the exit code. */
 import { inspect } from 'node:util';
-import { CairnError, EXIT, type ErrorCode, type ExitCode } from '../base/errors.ts';
+import {
+  CairnError,
+  EXIT,
+  storageError,
+  systemCodeOf,
+  type ErrorCode,
+  type ExitCode,
+} from '../base/errors.ts';
 import { printable } from '../base/safe-path.ts';
 import { VERSION } from './version.ts';
 
@@ -41,14 +48,21 @@ export function adviceFor(error: CairnError, command: string | undefined): reado
   return isResumable && error.traits.exitCode === EXIT.storage ? [KEPT] : [];
 }
 
-/** The failure that `error` is; whatever is no CairnError, or says `internal`, is a bug. */
-export function failureOf(error: unknown, command?: string): Failure {
+/** The failure that an error is; whatever is no CairnError, or says `internal`, is a bug. */
+export function failureOf(thrown: unknown, command?: string): Failure {
+  const error = withoutFiles(thrown);
   if (!(error instanceof CairnError) || error.code === 'internal') return bugOf(error);
   const { code, message } = error;
   // The signal has told all there is to tell.
   const lines =
     code === 'interrupted' || code === 'terminated' ? [] : [message, ...adviceFor(error, command)];
   return { code, message, exitCode: error.traits.exitCode, lines: lines.flatMap(printableLines) };
+}
+
+/** Even parts of cairn itself are files, which are opened when they are first needed. */
+function withoutFiles(error: unknown): unknown {
+  const isShort = ['EMFILE', 'ENFILE'].includes(systemCodeOf(error) ?? '');
+  return isShort ? storageError(error, 'running this command; raise the limit (ulimit -n)') : error;
 }
 
 function bugOf(error: unknown): Failure {

@@ -7,6 +7,11 @@ const TOKEN_NOTE = `
 The access token comes from --token-file, else from CAIRN_TOKEN, else, for a server that the same user runs on this
 machine, from that server's own token file.`;
 
+const SYNC_NOTE = `
+--sync says how much a crash of the receiver may cost. always: nothing of a chunk that was answered. group: what the
+last half second brought. close: everything since the last time that somebody asked, and the least work for the disk.
+Exit 0 means durable and verified in each of them.`;
+
 const EXIT_NOTE = `
 Exit codes: 0 done and verified, 2 usage, 3 partial (what was left out is named), 4 not found, 5 network (run again to
 resume), 6 not allowed, 7 integrity, 8 another client has this transfer, 9 storage, 10 the session is gone (run again to
@@ -29,10 +34,20 @@ Examples:
   cairn serve --root /srv/files
   cairn serve --root /srv/files --listen 127.0.0.1:8080 --state /var/lib/cairn
   cairn serve --root . --listen 127.0.0.1:0 --json  any free port; the first line on stdout says which
+  cairn serve --root /srv/files --sync always       what a client was told to have arrived outlives a power cut
+  cairn serve --check --root /srv/files             after a crash or a bad disk, while no server runs
 
 The first start makes an access token and says in which file it is. Without TLS cairn listens only on the loopback
 interface: put a reverse proxy that speaks TLS before it, or say --insecure-listen on a network that you trust.
-SIGTERM or SIGINT finishes what is under way and ends with 0; a second one ends at once.`;
+SIGTERM or SIGINT finishes what is under way and ends with 0; a second one ends at once.
+
+--sync is what a push gets that does not ask for a stricter mode. always: a chunk is answered once it is durable. group:
+every half second and 64 MiB. close: when a client asks, and before anything is published.
+
+--check reads every staged chunk of every unfinished transfer and compares it with what was recorded. What is wrong is
+withdrawn, so that it is sent again; what is of no use is freed; a transfer that cannot be resumed is ended, so that its
+client starts over. Give it the --root and --state of the server. Published files are not looked at: see cairn verify.
+Exit 0: all is well, or was repaired. 7: something could not be repaired. 8: a server runs. 9: the storage failed.`;
 
 /** After the help of `cairn push`. */
 export const PUSH_HELP = `
@@ -42,8 +57,11 @@ Examples:
   cairn push report.pdf http://127.0.0.1:7070/r.pdf    exactly there
   tar c ~/src | cairn push - http://127.0.0.1:7070/src.tar
   cairn push --from-command http://127.0.0.1:7070/db.sql -- pg_dump mydb
+  cairn push --sync always ledger.db http://127.0.0.1:7070/ledger.db
 
 With --from-command nothing is published unless the command exits with 0.
+${SYNC_NOTE}
+A push gets the stricter of its own mode and the server's.
 ${URL_NOTE}
 ${TOKEN_NOTE}
 ${EXIT_NOTE}`;
@@ -54,6 +72,8 @@ Examples:
   cairn pull http://127.0.0.1:7070/photos ~/photos
   cairn pull http://127.0.0.1:7070/inbox/report.pdf .
   cairn pull http://127.0.0.1:7070/src.tar - | tar x
+  cairn pull --sync close http://127.0.0.1:7070/photos ~/photos
+${SYNC_NOTE}
 ${URL_NOTE}
 ${TOKEN_NOTE}
 ${EXIT_NOTE}`;

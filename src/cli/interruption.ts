@@ -27,8 +27,8 @@ export interface Interruption {
 export function watchSignals(announce: (name: EndingSignal) => void): Interruption {
   const controller = new AbortController();
   const handler = (name: NodeJS.Signals): void => {
-    const { code, exitCode } = SIGNALS[name as EndingSignal];
-    if (controller.signal.aborted) process.exit(exitCode);
+    const { code } = SIGNALS[name as EndingSignal];
+    if (controller.signal.aborted) endAtOnce(name as EndingSignal);
     announce(name as EndingSignal);
     controller.abort(new CairnError(code, code === 'interrupted' ? 'interrupted' : 'terminated'));
   };
@@ -39,4 +39,18 @@ export function watchSignals(announce: (name: EndingSignal) => void): Interrupti
       for (const name of NAMES) process.off(name, handler);
     },
   };
+}
+
+/**
+ * Ends the process by the signal itself, which a shell reports as 130 or 143 all the same. `process.exit` alone would
+ * first wait for the thread pool, where a sync to a slow disk may take minutes.
+ */
+function endAtOnce(name: EndingSignal): never {
+  const { exitCode } = SIGNALS[name];
+  // What waits for the exit restores the terminal and removes temporary files.
+  process.emit('exit', exitCode);
+  process.removeAllListeners(name);
+  process.kill(process.pid, name);
+  // The first process of a container outlives a signal that it does not handle.
+  process.exit(exitCode);
 }

@@ -45,11 +45,18 @@ function addServe(program: Command, done: Done): void {
       '--session-lease <duration>',
       'how long an unfinished transfer that nobody touches is kept (default: 7d)',
     )
+    .option('--sync <mode>', 'when what comes in is made durable: always, group (default) or close')
     .option('--insecure-listen', 'listen beyond this machine without TLS')
     .option('--log-level <level>', 'error, warn, info, debug or silent (default: info; warn on a terminal)')
     .option('--json', 'print {"type":"listening",…} on stdout once connections are accepted')
+    .option('--check', 'serve nothing: examine what a server that was stopped has kept, and repair it')
+    .option('--dry-run', 'with --check: say what would be repaired, and change nothing')
     .addHelpText('after', help.SERVE_HELP)
-    .action(async (options) => done(await (await import('./commands/serve.ts')).runServe(options)));
+    .action(async (options) => {
+      if (options.check === true) {
+        done(await (await import('./commands/serve-check.ts')).runServeCheck(options));
+      } else done(await (await import('./commands/serve.ts')).runServe(options));
+    });
 }
 
 function addTransferOptions(command: Command): Command {
@@ -58,6 +65,10 @@ function addTransferOptions(command: Command): Command {
     .option('--chunk-size <size>', 'bytes of a chunk, 64K to 64M (default: 8M; 2M for a pipe)')
     .option('--checksum', 'compare contents instead of size and modification time')
     .option('--digest <name>', 'xxh64 (default, finds accidents) or sha256 (where a party is not trusted)')
+    .option(
+      '--sync <mode>',
+      'when the receiver makes it durable: always (each chunk), group (every half second) or close (at the end)',
+    )
     .option('--dry-run', 'say what would be moved, and move nothing');
 }
 

@@ -2,6 +2,7 @@
 import { join, relative, resolve, sep } from 'node:path';
 import { CairnError } from '../base/errors.ts';
 import { printable, RESERVED_NAME } from '../base/safe-path.ts';
+import { SYNC_MODES, type SyncMode } from '../protocol/sync-mode.ts';
 import { parseChoice } from './words/count.ts';
 import { parseDuration } from './words/duration.ts';
 import { isLoopbackHost, parseListenAddress, type ListenAddress } from './words/listen-address.ts';
@@ -13,9 +14,13 @@ export interface ServeWords {
   readonly listen?: string;
   readonly state?: string;
   readonly sessionLease?: string;
+  readonly sync?: string;
   readonly insecureListen?: boolean;
   readonly json?: boolean;
   readonly logLevel?: string;
+  /** Examines and repairs what is kept, and serves nothing. */
+  readonly check?: boolean;
+  readonly dryRun?: boolean;
 }
 
 const LOG_LEVELS = ['error', 'warn', 'info', 'debug', 'silent'] as const;
@@ -27,6 +32,8 @@ export interface ServePlan {
   readonly listen: ListenAddress;
   /** Undefined: the server's default. */
   readonly leaseMs: number | undefined;
+  /** Undefined: the server's default. */
+  readonly sync: SyncMode | undefined;
   readonly json: boolean;
   readonly logLevel: (typeof LOG_LEVELS)[number] | undefined;
 }
@@ -37,9 +44,12 @@ const LEASE_RANGE_MS = { minMs: 1000, maxMs: 365 * DAY_MS };
 
 /** Validates the options. @throws CairnError `usage`, `insecure-listen`, `config-invalid` */
 export function planServe(words: ServeWords): ServePlan {
-  const { sessionLease, logLevel } = words;
+  const { sessionLease, sync, logLevel } = words;
   if (words.root === undefined || words.root === '') {
     throw usage('serve needs --root, the directory to serve', 'cairn serve --root /srv/files');
+  }
+  if (words.dryRun === true && words.check !== true) {
+    throw usage('--dry-run of serve belongs to --check', 'cairn serve --check --dry-run --root /srv/files');
   }
   const root = resolve(words.root);
   const listen = parseListenAddress('--listen', words.listen ?? DEFAULT_LISTEN);
@@ -50,6 +60,7 @@ export function planServe(words: ServeWords): ServePlan {
     listen,
     leaseMs:
       sessionLease === undefined ? undefined : parseDuration('--session-lease', sessionLease, LEASE_RANGE_MS),
+    sync: sync === undefined ? undefined : parseChoice('--sync', sync, SYNC_MODES),
     json: words.json ?? false,
     logLevel: logLevel === undefined ? undefined : parseChoice('--log-level', logLevel, LOG_LEVELS),
   };

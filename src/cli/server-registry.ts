@@ -4,7 +4,7 @@
  */
 import { readFile, readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { makePrivateDirectory, replaceFileDurably } from '../base/durable-files.ts';
+import { makePrivateDirectory, removeTemporaries, replaceFileDurably } from '../base/durable-files.ts';
 import { storageError, systemCodeOf } from '../base/errors.ts';
 import {
   parseIdentity,
@@ -23,6 +23,8 @@ export interface ServerRegistration {
 }
 
 const ANY_ADDRESS = new Set(['0.0.0.0', '::']);
+/** Servers share the directory; none of them takes so long to write its entry. */
+const ABANDONED_AFTER_MS = 3_600_000;
 
 function fileOf(stateHome: string, { host, port }: Pick<ServerRegistration, 'host' | 'port'>): string {
   return join(stateHome, 'servers', `${host.replaceAll(/[^A-Za-z0-9.-]/g, '-')}_${port}.json`);
@@ -51,6 +53,7 @@ export async function registerServer(
     return async () => undefined;
   }
   await makePrivateDirectory(join(stateHome, 'servers'));
+  await removeTemporaries(join(stateHome, 'servers'), ABANDONED_AFTER_MS);
   await replaceFileDurably(path, `${JSON.stringify({ ...registration, ...self })}\n`, 0o600);
   return async () => {
     const current = await read(path);

@@ -99,6 +99,8 @@ export function planPull(words: readonly string[], options: TransferWords): Pull
     };
   }
   refuseForStreams(settings, PULL_EXAMPLE);
+  if (settings.sync !== undefined)
+    throw usage('--sync is about what is kept here, and of a pull to "-" nothing is', PULL_EXAMPLE);
   if (settings.json) throw usage('--json and "-" both want standard output; leave one out', PULL_EXAMPLE);
   return { url, destination: { kind: 'stdout' }, settings, resumeCommand: [...command, '-'] };
 }

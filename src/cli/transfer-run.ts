@@ -65,7 +65,7 @@ function optionsOf(
   screen: Screen,
   signal: AbortSignal,
 ): TransferOptions {
-  const { parallel, chunkSizeBytes, digest, retryForMs, checksum, dryRun, tokenFile } = settings;
+  const { parallel, chunkSizeBytes, digest, sync, retryForMs, checksum, dryRun, tokenFile } = settings;
   return {
     url,
     token: tokenProvider({ tokenFile, env: process.env, stateHome, url }),
@@ -79,6 +79,7 @@ function optionsOf(
     ...(parallel === undefined ? {} : { parallel }),
     ...(chunkSizeBytes === undefined ? {} : { chunkSizeBytes }),
     ...(digest === undefined ? {} : { digest }),
+    ...(sync === undefined ? {} : { sync }),
   };
 }
 

@@ -1,6 +1,7 @@
 /** The options that push and pull share: words → validated settings → the words again, for resuming. */
 import { CHUNK_SIZE_RANGE } from '../manifest/manifest.ts';
 import type { DigestAlgorithm } from '../manifest/digest.ts';
+import { SYNC_MODES, type SyncMode } from '../protocol/sync-mode.ts';
 import { absolutePath } from './resume-command.ts';
 import { parseChoice, parseCount } from './words/count.ts';
 import { parseDuration } from './words/duration.ts';
@@ -14,6 +15,7 @@ export interface TransferWords {
   readonly retryFor?: string;
   readonly checksum?: boolean;
   readonly digest?: string;
+  readonly sync?: string;
   readonly dryRun?: boolean;
   readonly tokenFile?: string;
   readonly json?: boolean;
@@ -29,6 +31,7 @@ export interface TransferSettings {
   readonly retryForMs: number;
   readonly checksum: boolean;
   readonly digest: DigestAlgorithm | undefined;
+  readonly sync: SyncMode | undefined;
   readonly dryRun: boolean;
   readonly tokenFile: string | undefined;
   readonly json: boolean;
@@ -44,7 +47,7 @@ const DIGESTS = ['xxh64', 'sha256'] as const satisfies readonly DigestAlgorithm[
 
 /** Validates the options. @throws CairnError `usage` */
 export function settingsOf(words: TransferWords): TransferSettings {
-  const { parallel, chunkSize, retryFor, digest, tokenFile } = words;
+  const { parallel, chunkSize, retryFor, digest, sync, tokenFile } = words;
   if (tokenFile === '') throw usage('--token-file takes a path', '--token-file ~/.config/cairn/token');
   return {
     parallel: parallel === undefined ? undefined : parseCount('--parallel', parallel, PARALLEL_RANGE),
@@ -53,6 +56,7 @@ export function settingsOf(words: TransferWords): TransferSettings {
     retryForMs: retryFor === undefined ? DEFAULT_RETRY_FOR_MS : parseDuration('--retry-for', retryFor),
     checksum: words.checksum ?? false,
     digest: digest === undefined ? undefined : parseChoice('--digest', digest, DIGESTS),
+    sync: sync === undefined ? undefined : parseChoice('--sync', sync, SYNC_MODES),
     dryRun: words.dryRun ?? false,
     tokenFile: tokenFile === undefined ? undefined : absolutePath(tokenFile),
     json: words.json ?? false,
@@ -66,13 +70,14 @@ export function settingsOf(words: TransferWords): TransferSettings {
  * is for whoever resumes it.
  */
 export function wordsOf(settings: TransferSettings): string[] {
-  const { parallel, chunkSizeBytes, retryForMs, checksum, digest, tokenFile } = settings;
+  const { parallel, chunkSizeBytes, retryForMs, checksum, digest, sync, tokenFile } = settings;
   return [
     ...(parallel === undefined ? [] : ['--parallel', String(parallel)]),
     ...(chunkSizeBytes === undefined ? [] : ['--chunk-size', String(chunkSizeBytes)]),
     ...(retryForMs === DEFAULT_RETRY_FOR_MS ? [] : ['--retry-for', `${retryForMs}ms`]),
     ...(checksum ? ['--checksum'] : []),
     ...(digest === undefined ? [] : ['--digest', digest]),
+    ...(sync === undefined ? [] : ['--sync', sync]),
     ...(tokenFile === undefined ? [] : ['--token-file', tokenFile]),
   ];
 }

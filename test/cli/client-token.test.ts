@@ -6,6 +6,7 @@ import {
   readdirSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -147,6 +148,17 @@ describe('the servers of this user', () => {
     await unregister();
     const found = await findServer(home, new URL('http://127.0.0.1:7070/'), first);
     expect(found?.tokenFile).toBe(join(home, 'token'));
+  });
+
+  it('are entered without what servers that were killed long ago had begun to write', async () => {
+    mkdirSync(join(home, 'servers'));
+    const left = join(home, 'servers', '.cairn-00ff.tmp');
+    writeFileSync(left, 'cut');
+    await registerServer(home, here(7070));
+    expect(existsSync(left)).toBe(true);
+    utimesSync(left, 1, 1);
+    await registerServer(home, here(7070));
+    expect(existsSync(left)).toBe(false);
   });
 
   it('survive damaged entries', async () => {

@@ -83,6 +83,9 @@ describe('cairn', () => {
     [['verify', 'http://h/x', 'a'], 'local path first'],
     [['serve'], '--root'],
     [['serve', '--root', '.', '--listen', '0.0.0.0:0'], '--insecure-listen'],
+    [['push', 'a', 'http://h/', '--sync', 'never'], '--sync takes one of always, group, close'],
+    [['pull', 'http://h/', 'a', '--sync', 'never'], '--sync takes one of always, group, close'],
+    [['serve', '--root', '.', '--sync', 'never'], '--sync takes one of always, group, close'],
     [['transfers', 'rm'], '--all'],
     [['demo', 'a', 'b'], 'too many arguments'],
   ])('%j is wrong usage', (args, said) => {

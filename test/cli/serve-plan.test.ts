@@ -8,6 +8,7 @@ describe('serve', () => {
       state: '/srv/.cairn',
       listen: { host: '127.0.0.1', port: 7070 },
       leaseMs: undefined,
+      sync: undefined,
       json: false,
       logLevel: undefined,
     });
@@ -39,12 +40,17 @@ describe('serve', () => {
     expect(plan.listen.host).toBe('0.0.0.0');
   });
 
+  it('makes sync points as it is told', () => {
+    expect(planServe({ root: '/srv', sync: 'close' }).sync).toBe('close');
+  });
+
   it.each([
     {},
     { root: '' },
     { root: '/srv', listen: 'nowhere' },
     { root: '/srv', sessionLease: '1ms' },
     { root: '/srv', logLevel: 'loud' },
+    { root: '/srv', sync: 'never' },
   ])('refuses %j', (words) => {
     expect(() => planServe(words)).toThrow(expect.objectContaining({ code: 'usage' }));
   });

@@ -30,11 +30,20 @@ describe('a push', () => {
 
   it('resumes from any directory, by the same settings, whatever it was shown like', () => {
     const options = { parallel: '8', chunkSize: '1M', retryFor: '1h', checksum: true, digest: 'sha256' };
-    const plan = planPush(['a', 'b/', URL_WORD], { ...options, tokenFile: 't', json: true, quiet: true });
+    const shown = { tokenFile: 't', json: true, quiet: true };
+    const plan = planPush(['a', 'b/', URL_WORD], { ...options, sync: 'always', ...shown });
     const shared = '--parallel 8 --chunk-size 1048576 --retry-for 3600000ms --checksum --digest sha256'.split(
       ' ',
     );
-    const rest = ['--token-file', resolve('t'), resolve('a'), `${resolve('b')}/`, URL_WORD];
+    const rest = [
+      '--sync',
+      'always',
+      '--token-file',
+      resolve('t'),
+      resolve('a'),
+      `${resolve('b')}/`,
+      URL_WORD,
+    ];
     expect(plan.resumeCommand).toEqual(['cairn', 'push', ...shared, ...rest]);
     const { settings } = planPush(['a', URL_WORD], { retryFor: '3600000ms', chunkSize: '1048576' });
     expect(settings).toMatchObject({ retryForMs: 3_600_000, chunkSizeBytes: 1_048_576 });
@@ -69,6 +78,7 @@ describe('a push', () => {
     ['too many chunks', ['a', URL_WORD], { parallel: '65' }],
     ['chunks too small', ['a', URL_WORD], { chunkSize: '1K' }],
     ['an unknown digest', ['a', URL_WORD], { digest: 'md5' }],
+    ['an unknown sync mode', ['a', URL_WORD], { sync: 'never' }],
     ['an empty token file', ['a', URL_WORD], { tokenFile: '' }],
     ['a dry run of a stream', ['-', URL_WORD], { dryRun: true }],
     ['comparing a stream', [URL_WORD, 'true'], { fromCommand: true, checksum: true }],
@@ -87,6 +97,9 @@ describe('a pull', () => {
     expect(plan.destination).toEqual({ kind: 'path', path: 'dir/' });
     expect(plan.resumeCommand).toEqual(['cairn', 'pull', URL_WORD, `${resolve('dir')}/`]);
     expect(planPull([URL_WORD, '-'], {}).destination).toEqual({ kind: 'stdout' });
+    const { settings, resumeCommand } = planPull([URL_WORD, 'dir/'], { sync: 'close' });
+    expect(settings.sync).toBe('close');
+    expect(resumeCommand).toContain('--sync');
   });
 
   it.each([
@@ -96,6 +109,8 @@ describe('a pull', () => {
     ['an empty destination', [URL_WORD, ''], {}],
     ['JSON and bytes on one output', [URL_WORD, '-'], { json: true }],
     ['a dry run of a stream', [URL_WORD, '-'], { dryRun: true }],
+    ['a sync mode where nothing is kept', [URL_WORD, '-'], { sync: 'close' }],
+    ['an unknown sync mode', [URL_WORD, 'a'], { sync: '' }],
   ])('refuses %s, with an example', (_what, words, options) => {
     expect(messageOf(() => planPull(words, options))).toContain('for example');
   });

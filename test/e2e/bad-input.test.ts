@@ -26,7 +26,7 @@ async function scene(): Promise<{
   environment: CliEnvironment;
 }> {
   const root = temporaryDirectory();
-  const server = await startDiskServer(root);
+  const server = await startDiskServer({ root });
   const source = temporaryDirectory();
   const file = path.join(source, 'file');
   writeFileSync(file, 'content');
@@ -251,7 +251,7 @@ describe('disks', () => {
     async () => {
       const root = temporaryDirectory();
       mountTmpfs(root, 8 * MIB);
-      const server = await startDiskServer(root);
+      const server = await startDiskServer({ root });
       const environment = { stateHome: temporaryDirectory(), token: server.token };
       const file = path.join(temporaryDirectory(), 'file');
       writeRandomFile(file, 16 * MIB);

@@ -1,8 +1,20 @@
 /**
- * A TCP proxy for tests of bad networks: it slows down, cuts everything with a reset, stands still, and counts what
- * goes through.
+ * A TCP proxy for tests of bad networks: it slows down, cuts, stands still, swallows, loses answers, flips bits, and
+ * counts what goes through.
  */
-import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { createServer, type AddressInfo, type Server } from 'node:net';
+import {
+  openLink,
+  resetLink,
+  type PassingPiece,
+  type PassingRequest,
+  type ProxyState,
+  type ProxyTap,
+  type Verdict,
+  type Way,
+} from './proxy-link.ts';
+
+export type { ProxyTap } from './proxy-link.ts';
 
 /** A running proxy on a port of the loopback interface. */
 export interface CuttingProxy {
@@ -11,11 +23,26 @@ export interface CuttingProxy {
   cutAll(): number;
   /** Lets nothing through until {@link resume}; connections stay. */
   pause(): void;
+  /** Pauses once exactly so many more bytes have gone up (or down); resolves then. */
+  pauseAfter(direction: Way, bytes: number): Promise<void>;
   resume(): void;
   /** New connections go to another port from now on. */
   setTarget(port: number): void;
-  /** Cuts everything once so many more bytes have gone up (or down): a cut at an exact place. */
-  cutAfter(direction: 'up' | 'down', bytes: number): void;
+  /** Cuts everything once so many more bytes have gone up (or down): a cut at an exact place. `then` is told. */
+  cutAfter(direction: Way, bytes: number, then?: () => void): void;
+  /**
+   * Everything that goes in these directions vanishes, the ends of connections too; connections stay. Answers how many
+   * there are. Those that were ever in a hole never come out of it.
+   */
+  swallow(...directions: Way[]): number;
+  /** New connections work again. */
+  heal(): void;
+  /** Closes one side of every connection; the other believes that it lives. Answers how many there were. */
+  closeSide(side: 'client' | 'server', how: 'reset' | 'close'): number;
+  /** Decides what becomes of each request. */
+  onRequest(decide: (request: PassingRequest) => Verdict): void;
+  /** Sees, and may change, everything that goes by. */
+  onPiece(look: (piece: PassingPiece) => void): void;
   close(): Promise<void>;
   /** Bytes that went through from the client to the server. */
   readonly bytesUp: number;
@@ -30,11 +57,15 @@ export interface CuttingProxyOptions {
   readonly targetPort: number;
   /** Rate of each direction, all connections together; unlimited where it is missing. */
   readonly bytesPerSecond?: number;
+  /** Every connection is reset when it is so old. */
+  readonly maxAgeMs?: number;
+  /** Where to listen; any free port of 127.0.0.1 where it is missing. */
+  readonly listen?: { readonly host: string; readonly port: number };
+  /** Sees everything that goes through, in order on each connection. */
+  readonly tap?: ProxyTap;
   /** Makes random cuts repeatable; kept for callers that draw their own randomness from it. */
   readonly seed?: number;
 }
-
-const TICK_MS = 5;
 
 /** A token bucket shared by all connections of one direction. */
 function createThrottle(bytesPerSecond: number | undefined): (bytes: number) => number {
@@ -47,113 +78,55 @@ function createThrottle(bytesPerSecond: number | undefined): (bytes: number) => 
   };
 }
 
-interface State {
-  readonly pairs: Set<readonly [Socket, Socket]>;
-  targetPort: number;
-  paused: boolean;
-  readonly waiting: (() => void)[];
-  readonly bytes: { up: number; down: number };
-  readonly cutAt: { up: number; down: number };
-  connections: number;
-}
-
-function cutAll(state: State): number {
-  const count = state.pairs.size;
-  for (const [client, server] of state.pairs) {
-    client.resetAndDestroy();
-    server.resetAndDestroy();
-  }
-  state.pairs.clear();
-  return count;
-}
-
-function pipe(
-  from: Socket,
-  to: Socket,
-  way: 'up' | 'down',
-  state: State,
-  throttle: (bytes: number) => number,
-): void {
-  const pass = (bytes: Buffer): void => {
-    if (to.destroyed) return;
-    state.bytes[way] += bytes.length;
-    const goOn = (): void => void from.resume();
-    if (to.write(bytes)) goOn();
-    else to.once('drain', goOn);
-    if (state.bytes[way] >= state.cutAt[way]) {
-      state.cutAt[way] = Infinity;
-      cutAll(state);
-    }
-  };
-  from.on('data', (bytes: Buffer) => {
-    from.pause();
-    const waitMs = throttle(bytes.length);
-    const later = (): void => {
-      if (state.paused) state.waiting.push(() => pass(bytes));
-      else pass(bytes);
-    };
-    if (waitMs < TICK_MS) later();
-    else setTimeout(later, waitMs);
-  });
-  from.on('end', () => to.end());
-}
-
-function accept(
-  client: Socket,
-  state: State,
-  throttles: Record<'up' | 'down', (bytes: number) => number>,
-): void {
-  const server = connect({ port: state.targetPort, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
-  client.setNoDelay(true);
-  const pair = [client, server] as const;
-  state.connections += 1;
-  state.pairs.add(pair);
-  const drop = (): void => {
-    state.pairs.delete(pair);
-    client.destroy();
-    server.destroy();
-  };
-  // A target that is away resets its clients, as a network would.
-  server.on('error', () => {
-    client.resetAndDestroy();
-    drop();
-  });
-  client.on('error', drop);
-  client.on('close', drop);
-  server.on('close', () => client.end());
-  pipe(client, server, 'up', state, throttles.up);
-  pipe(server, client, 'down', state, throttles.down);
-}
-
-/** Starts a proxy to a port of the loopback interface. Close it. */
-export async function startCuttingProxy(options: CuttingProxyOptions): Promise<CuttingProxy> {
-  const state: State = {
-    pairs: new Set(),
-    targetPort: options.targetPort,
+function createState({ targetPort, bytesPerSecond, maxAgeMs, tap }: CuttingProxyOptions): ProxyState {
+  return {
+    links: new Set(),
+    target: { host: '127.0.0.1', port: targetPort },
     paused: false,
     waiting: [],
     bytes: { up: 0, down: 0 },
     cutAt: { up: Infinity, down: Infinity },
+    pauseAt: { up: Infinity, down: Infinity },
+    onPause: () => undefined,
+    onCut: () => undefined,
+    holes: { up: false, down: false },
     connections: 0,
+    onRequest: () => 'pass',
+    onPiece: () => undefined,
+    tap,
+    throttles: { up: createThrottle(bytesPerSecond), down: createThrottle(bytesPerSecond) },
+    maxAgeMs,
   };
-  const throttles = {
-    up: createThrottle(options.bytesPerSecond),
-    down: createThrottle(options.bytesPerSecond),
+}
+
+/** Starts a proxy to a port of the loopback interface. Close it. */
+export async function startCuttingProxy(options: CuttingProxyOptions): Promise<CuttingProxy> {
+  const state = createState(options);
+  const { listen = { host: '127.0.0.1', port: 0 } } = options;
+  const server: Server = createServer({ allowHalfOpen: true }, (client) => openLink(client, state));
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(listen.port, listen.host, resolve);
+  });
+  const cutAll = (): number => {
+    const count = state.links.size;
+    for (const link of state.links) resetLink(link, state);
+    return count;
   };
-  const server: Server = createServer({ allowHalfOpen: true }, (client) => accept(client, state, throttles));
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     port: (server.address() as AddressInfo).port,
-    cutAll: () => cutAll(state),
-    pause: () => void (state.paused = true),
-    resume: () => {
-      state.paused = false;
-      for (const pass of state.waiting.splice(0)) pass();
+    cutAll,
+    ...pausing(state),
+    ...vanishing(state),
+    setTarget: (port) => void (state.target.port = port),
+    cutAfter: (direction, bytes, then = () => undefined) => {
+      state.onCut = then;
+      state.cutAt[direction] = state.bytes[direction] + bytes;
     },
-    setTarget: (port) => void (state.targetPort = port),
-    cutAfter: (direction, bytes) => void (state.cutAt[direction] = state.bytes[direction] + bytes),
+    onRequest: (decide) => void (state.onRequest = decide),
+    onPiece: (look) => void (state.onPiece = look),
     close: async () => {
-      cutAll(state);
+      cutAll();
       await new Promise((resolve) => server.close(resolve));
     },
     get bytesUp() {
@@ -164,6 +137,47 @@ export async function startCuttingProxy(options: CuttingProxyOptions): Promise<C
     },
     get connections() {
       return state.connections;
+    },
+  };
+}
+
+function pausing(state: ProxyState): Pick<CuttingProxy, 'pause' | 'pauseAfter' | 'resume'> {
+  return {
+    pause: () => void (state.paused = true),
+    pauseAfter: (direction, bytes) =>
+      new Promise((resolve) => {
+        state.onPause = resolve;
+        state.pauseAt[direction] = state.bytes[direction] + bytes;
+      }),
+    resume: () => {
+      state.paused = false;
+      for (const pass of state.waiting.splice(0)) pass();
+    },
+  };
+}
+
+function vanishing(state: ProxyState): Pick<CuttingProxy, 'swallow' | 'heal' | 'closeSide'> {
+  return {
+    swallow: (...directions) => {
+      for (const way of directions) {
+        state.holes[way] = true;
+        for (const link of state.links) link.holes[way] = true;
+      }
+      return state.links.size;
+    },
+    heal: () => {
+      state.holes.up = false;
+      state.holes.down = false;
+    },
+    closeSide: (side, how) => {
+      for (const link of state.links) {
+        link.holes.up = true;
+        link.holes.down = true;
+        const socket = link[side];
+        if (how === 'reset') socket.resetAndDestroy();
+        else socket.destroySoon();
+      }
+      return state.links.size;
     },
   };
 }

@@ -10,8 +10,15 @@ import { startServer, type RunningServer } from '../../src/server/server.ts';
 import { createMemoryContentStore } from '../../src/storage/memory-content-store.ts';
 import { createMemorySessionStore } from '../../src/storage/memory-session-store.ts';
 import { createMemoryBackend } from '../../src/storage/memory/memory-backend.ts';
-import { freePort, startCairn, untilLine, type CliRun } from './cli.ts';
+import { freePort, startCairn, untilLine, type CliResult, type CliRun } from './cli.ts';
 import { temporaryDirectory } from './trees.ts';
+
+/** How the process of a server is started. */
+export interface ServerStart {
+  /** Words to put before the command. */
+  readonly before?: readonly string[];
+  readonly env?: Record<string, string>;
+}
 
 /** A server that can be killed and started again at the same address. */
 export interface TestServer {
@@ -22,7 +29,20 @@ export interface TestServer {
   readonly pid: () => number | undefined;
   /** Ends it at once, as SIGKILL does. */
   kill(): Promise<void>;
-  start(): Promise<void>;
+  start(how?: ServerStart): Promise<void>;
+}
+
+/** A {@link TestServer} that is a process. */
+export interface DiskServer extends TestServer {
+  readonly root: string;
+  /** Where it keeps what a client of the same user looks for. */
+  readonly stateHome: string;
+  /** Ends it in order, as SIGTERM does; answers how it ended. */
+  stop(): Promise<CliResult>;
+  /** Resolves when the process has ended, whatever ended it. */
+  ended(): Promise<CliResult>;
+  /** Everything that it has written to standard error, all its processes together. */
+  log(): string;
 }
 
 /** A kind of server that the same end-to-end tests run against. */
@@ -31,30 +51,45 @@ export interface Backend {
   start(): Promise<TestServer>;
 }
 
+/** How {@link startDiskServer} goes about it. */
+export interface DiskServerOptions extends ServerStart {
+  readonly root?: string;
+  readonly extraArgs?: readonly string[];
+  /** Leaves the first start to the caller. */
+  readonly isStartedLater?: boolean;
+}
+
 /** `cairn serve` over `root`, in a process of its own. */
-export async function startDiskServer(
-  root = temporaryDirectory(),
-  extraArgs: readonly string[] = [],
-): Promise<TestServer> {
+export async function startDiskServer(options: DiskServerOptions = {}): Promise<DiskServer> {
+  const { root = temporaryDirectory(), extraArgs = [], isStartedLater = false } = options;
   const port = await freePort();
   const stateHome = temporaryDirectory();
-  let run: CliRun | undefined;
-  const start = async (): Promise<void> => {
-    run = startCairn(['serve', '--root', root, '--listen', `127.0.0.1:${port}`, '--json', ...extraArgs], {
-      stateHome,
-    });
+  const args = ['serve', '--root', root, '--listen', `127.0.0.1:${port}`, '--json', ...extraArgs];
+  let log = '';
+  let run: CliRun;
+  const start = async (how: ServerStart = options): Promise<void> => {
+    run = startCairn(args, { stateHome, ...how });
+    run.child.stderr!.on('data', (bytes: Buffer) => (log += bytes.toString()));
     await untilLine(run, (line) => line['type'] === 'listening');
   };
-  await start();
+  const end = (signal: 'SIGKILL' | 'SIGTERM'): Promise<CliResult> => {
+    run.child.kill(signal);
+    return run.result;
+  };
+  if (!isStartedLater) await start();
   return {
+    root,
+    stateHome,
     port,
     url: `http://127.0.0.1:${port}`,
-    token: readFileSync(path.join(root, '.cairn/token'), 'utf8').trim(),
-    pid: () => run?.child.pid,
-    kill: async () => {
-      run?.child.kill('SIGKILL');
-      await run?.result;
+    get token() {
+      return readFileSync(path.join(root, '.cairn/token'), 'utf8').trim();
     },
+    pid: () => run.child.pid,
+    kill: async () => void (await end('SIGKILL')),
+    stop: () => end('SIGTERM'),
+    ended: () => run.result,
+    log: () => log,
     start,
   };
 }

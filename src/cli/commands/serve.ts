@@ -1,19 +1,16 @@
 /** `cairn serve`. */
-import { constants } from 'node:fs';
-import { access, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CairnError, EXIT, storageError, systemCodeOf, type ExitCode } from '../../base/errors.ts';
-import { acquireProcessLock, type ProcessLock } from '../../base/process-lock.ts';
-import { printable, RESERVED_NAME } from '../../base/safe-path.ts';
+import { EXIT, type ExitCode } from '../../base/errors.ts';
+import { printable } from '../../base/safe-path.ts';
 import { shownCommand } from '../resume-command.ts';
 import { jsonLine } from '../screen/json-line.ts';
 import type { startServer } from '../../server/server.ts';
+import { lockServed, usableRoot } from '../serve-locks.ts';
 import { planServe, type ServePlan, type ServeWords } from '../serve-plan.ts';
 import { registerServer } from '../server-registry.ts';
 import { ensurePrivateDirectory, openStateHome } from '../state-home.ts';
 import { watchSignals } from '../interruption.ts';
 import { VERSION } from '../version.ts';
-import { shellWord } from '../words/shell.ts';
 import { print } from '../output.ts';
 
 type Server = Awaited<ReturnType<typeof startServer>>;
@@ -25,62 +22,13 @@ export async function runServe(words: ServeWords): Promise<ExitCode> {
   const root = await usableRoot(wanted.root);
   const plan = { ...wanted, root };
   await ensurePrivateDirectory(plan.state);
-  const locks = await lockState(plan);
+  const locks = await lockServed(plan);
   try {
     await serve(plan, await openLog(plan));
   } finally {
     await Promise.all(locks.map((lock) => lock.release()));
   }
   return EXIT.done;
-}
-
-async function usableRoot(path: string): Promise<string> {
-  const shown = `"${printable(path)}"`;
-  const doing = `looking at the root ${shown}`;
-  try {
-    const root = await realpath(path);
-    if (!(await stat(root)).isDirectory()) {
-      throw new CairnError('not-directory', `the root ${shown} is not a directory`);
-    }
-    await access(root, constants.R_OK | constants.W_OK | constants.X_OK);
-    return root;
-  } catch (error) {
-    if (systemCodeOf(error) === 'ENOENT') {
-      throw new CairnError(
-        'not-found',
-        `the root ${shown} does not exist; make it first: mkdir -p ${shellWord(path)}`,
-        {
-          cause: error,
-        },
-      );
-    }
-    const wrapped = storageError(error, doing);
-    if (wrapped.code !== 'storage-denied') throw wrapped;
-    throw new CairnError('storage-denied', `the root ${shown} is not writable for this user`, {
-      cause: error,
-    });
-  }
-}
-
-/** One server a state, and one server a root: what is staged lies in the root, also where the state does not. */
-async function lockState({ state, root }: ServePlan): Promise<ProcessLock[]> {
-  const reserved = await ensurePrivateDirectory(join(root, RESERVED_NAME));
-  const directories = [...new Set([await realpath(state), await realpath(reserved)])];
-  const locks: ProcessLock[] = [];
-  try {
-    for (const directory of directories) {
-      // oxlint-disable-next-line no-await-in-loop -- in order, so that what was taken is given back
-      locks.push(await acquireProcessLock(join(directory, 'lock'), { code: 'state-locked' }));
-    }
-  } catch (error) {
-    await Promise.all(locks.map((lock) => lock.release()));
-    if (!(error instanceof CairnError) || error.code !== 'state-locked') throw error;
-    const pid = error.details['pid'];
-    const who = pid === undefined ? 'another server' : `another server (process ${String(pid)})`;
-    const message = `${who} already serves "${printable(root)}" or uses its state; stop it, or serve another root`;
-    throw new CairnError('state-locked', message, { cause: error, details: error.details });
-  }
-  return locks;
 }
 
 async function openLog({ logLevel }: ServePlan) {
@@ -92,7 +40,7 @@ async function openLog({ logLevel }: ServePlan) {
 }
 
 async function serve(plan: ServePlan, log: Log): Promise<void> {
-  const { root, state, listen, leaseMs } = plan;
+  const { root, state, listen, leaseMs, sync } = plan;
   const [{ startServer: start }, { openAccessTokens }, { openLocalDisk }, { openLocalSessionStore }] =
     await Promise.all([
       import('../../server/server.ts'),
@@ -102,9 +50,11 @@ async function serve(plan: ServePlan, log: Log): Promise<void> {
     ]);
   const tokens = await openAccessTokens(state);
   const content = await openLocalDisk(root, {
-    onIncident: (message) => log.warn({ root }, message),
+    onIncident: (incident) => log.warn(incident, 'repaired'),
   });
-  const sessions = await openLocalSessionStore(join(state, 'sessions'));
+  const sessions = await openLocalSessionStore(join(state, 'sessions'), {
+    onIncident: (incident) => log.warn(incident, 'repaired'),
+  });
   let stopping: (() => void) | undefined;
   const stopped = new Promise<void>((done) => (stopping = done));
   const interruption = watchSignals((name) => {
@@ -115,8 +65,11 @@ async function serve(plan: ServePlan, log: Log): Promise<void> {
   // Before the first connection, or a client that waits for this server would ask without its token.
   let unregister = listen.port === 0 ? undefined : await register(listen, tokens.tokenFile, log, true);
   try {
-    const lease = leaseMs === undefined ? {} : { leaseMs };
-    const server = await start({ content, sessions, tokens, listen, version: VERSION, log, ...lease });
+    const wishes = {
+      ...(leaseMs === undefined ? {} : { leaseMs }),
+      ...(sync === undefined ? {} : { sync }),
+    };
+    const server = await start({ content, sessions, tokens, listen, version: VERSION, log, ...wishes });
     unregister = await register({ ...listen, port: server.port }, tokens.tokenFile, log, false);
     announce(plan, server, tokens.tokenFile);
     await stopped;
