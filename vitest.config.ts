@@ -7,7 +7,7 @@ export default defineConfig({
   test: {
     environment: 'node',
     include: ['test/**/*.test.ts'],
-    exclude: [...configDefaults.exclude, 'test/bench/**'],
+    exclude: [...configDefaults.exclude, 'test/bench/**', 'test/faults/**'],
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 60_000,

@@ -1,0 +1,92 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect, test } from 'vitest';
+import { untilLine } from '../../support/cli.ts';
+import { startCuttingProxy } from '../../support/cutting-proxy.ts';
+import { writeRandomFile } from '../../support/trees.ts';
+import { attach, countInjected } from '../support/attach.ts';
+import { campaign } from '../support/campaign.ts';
+import { canTrace } from '../support/strace.ts';
+import { Violation } from '../support/violation.ts';
+import { createWorld, workFolder } from '../support/world.ts';
+import { checkFailure, openScene, OPTIONS, pushOf } from './scene.ts';
+
+const MIB = 1024 * 1024;
+
+test.skipIf(!canTrace)(
+  'a write that takes no byte ends with 9 and is made again later (needs strace)',
+  async () => {
+    const scene = await openScene();
+    const { world, source } = scene;
+    await campaign('disk', 'push: the Nth write takes no byte', { sample: 2, full: 12 }, async (given) => {
+      const { seed } = given;
+      const stateHome = workFolder(world, `home-${seed}`);
+      const inject = [`pwritev:retval=0:when=${seed}`];
+      const fault = await attach(world.server.pid()!, { calls: ['pwritev'], inject });
+      const first = await world.run(pushOf(scene, `t${seed}`), { stateHome });
+      const injected = countInjected(await fault.detach());
+      given.injected(injected);
+      checkFailure(first, injected === 0 ? [0] : [0, 9], 'at the server');
+      checkFailure(await world.run(pushOf(scene, `t${seed}`), { stateHome }), [0], undefined);
+      for (const name of ['big', 'below/second'])
+        expect(readFileSync(path.join(world.root, `t${seed}`, name))).toEqual(
+          readFileSync(path.join(source, name)),
+        );
+    });
+    world.checkSurroundings();
+  },
+);
+
+/**
+ * A disk that says "written" and has written nothing cannot be caught at the write. What is promised: bytes of an
+ * earlier process are read again before they are published, and `cairn verify` reads everything.
+ */
+test.skipIf(!canTrace)(
+  'bytes that a disk only claimed to have taken are found at the commit of a later run, or by verify (needs strace)',
+  async () => {
+    const world = await createWorld({ env: { UV_THREADPOOL_SIZE: '1' } });
+    const { server, root } = world;
+    const proxy = await startCuttingProxy({ targetPort: server.port, bytesPerSecond: 2 * MIB });
+    const source = path.join(workFolder(world, 'source'), 'file');
+    writeRandomFile(source, 2 * MIB);
+    const content = readFileSync(source);
+    const name = 'push: the Nth write of data never happened';
+    const report = await campaign('disk', name, { sample: 2, full: 20 }, async (given) => {
+      const { seed } = given;
+      const stateHome = workFolder(world, `home-${seed}`);
+      const url = `http://127.0.0.1:${proxy.port}/t${seed}`;
+      const args = ['push', ...OPTIONS, '--parallel', '1', source, url];
+      // Chunks of 64 KiB come as one write of many buffers each; documents and journals are shorter.
+      const inject = [`pwritev:retval=65536:when=${2 + (seed % 5)}`];
+      const fault = await attach(server.pid()!, { calls: ['pwritev'], inject });
+      const run = world.start(args, { stateHome });
+      // Half of them end the process that wrote before the commit, the others do not.
+      const isCut = seed % 2 === 1;
+      if (isCut) {
+        await untilLine(run, (line) => Number(line['bytesDone']) > MIB);
+        run.child.kill('SIGKILL');
+      }
+      await run.result;
+      const injected = countInjected(await fault.detach());
+      given.injected(injected);
+      if (isCut) {
+        await server.stop();
+        await server.start();
+        checkFailure(await world.run(args, { stateHome }), [0], undefined);
+      }
+      const isRight = readFileSync(path.join(root, `t${seed}`)).equals(content);
+      if (isCut && !isRight) throw new Violation('false-success', 'what never was written was published');
+      const verified = await world.run(['verify', source, `${server.url}/t${seed}`], { stateHome });
+      if (verified.exitCode !== (isRight ? 0 : 7))
+        throw new Violation('unclear', `verify ends with ${verified.exitCode}: ${verified.stderr}`);
+      given.add(
+        isCut ? 'found at the commit' : 'found by verify',
+        injected === 0 || (!isCut && isRight) ? 0 : 1,
+      );
+    });
+    expect(report.faults).toBeGreaterThan(0);
+    expect(report.figures['found at the commit']).toBeGreaterThan(0);
+    await proxy.close();
+    world.checkSurroundings();
+  },
+);

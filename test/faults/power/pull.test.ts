@@ -1,0 +1,97 @@
+/** The disk of a client loses its power while it pulls: its state and its destination. */
+import { describe, expect, test } from 'vitest';
+import type { CliRun } from '../../support/cli.ts';
+import { campaign, type FaultRun } from '../support/campaign.ts';
+import { checkNothingLeft } from '../support/invariants.ts';
+import { canTrace, traced } from '../support/strace.ts';
+import { DISK_KINDS, missingForPowerCuts, sampledKinds } from './support/power-disk.ts';
+import { createPullScene, type PullScene } from './support/pull-scene.ts';
+import { createTrees, succeed, untilSuccess } from './support/push-scene.ts';
+
+const MIB = 1024 * 1024;
+/** What makes things durable or visible, and how often a pull of these trees does so in one thread, about. */
+const SYSTEM_CALLS = [
+  { name: 'fdatasync', atMost: 20 },
+  { name: 'fsync', atMost: 10 },
+  { name: 'pwrite64', atMost: 30 },
+  { name: 'rename', atMost: 60 },
+  { name: 'unlink', atMost: 8 },
+  { name: 'rmdir', atMost: 2 },
+] as const;
+
+/** Cuts the power while the pull runs, runs it again each time, and cuts once more after it succeeded. */
+async function pullThroughCuts(
+  scene: PullScene,
+  { add, injected }: FaultRun,
+  plan: { cuts: number; moment: (run: CliRun) => Promise<unknown>; before?: readonly string[] },
+): Promise<void> {
+  let pull = scene.pull(plan.before);
+  for (let cut = 0; cut < plan.cuts; cut += 1) {
+    await Promise.race([plan.moment(pull), pull.result]);
+    const { durableBytes } = await scene.cut(pull);
+    injected();
+    add('checkpointed MiB', durableBytes / MIB);
+    pull = scene.pull();
+  }
+  await untilSuccess(pull);
+  await scene.checkFinished(pull);
+  injected();
+  // What the cut brought back of the record and the staging must not be in the way of the next run, or stay.
+  await succeed(scene.pull());
+  const { world, destination } = scene;
+  // Not at the server: it keeps a session that its client lost before it could write it down, for its lease.
+  checkNothingLeft({ serverRoot: destination, clientHome: world.clientHome });
+}
+
+describe.skipIf(missingForPowerCuts !== '').each(DISK_KINDS)(
+  `a pull to a client on $name that loses its power${missingForPowerCuts}`,
+  (kind) => {
+    test('at any moment, and after exit 0, keeps what is in its checkpoint and tears no file', async () => {
+      const trees = createTrees();
+      const report = await campaign(
+        'power',
+        `pull to ${kind.name}: cuts at random moments, and right after exit 0`,
+        { sample: 1, full: 12 },
+        async (run) => {
+          const scene = await createPullScene({ kind, trees });
+          const moment = (): Promise<void> => scene.tap.moreRequests(55 + Math.floor(run.random() * 45));
+          await pullThroughCuts(scene, run, { cuts: 2, moment });
+          await scene.end();
+        },
+      );
+      expect(report.faults).toBeGreaterThan(1);
+      expect(report.figures['checkpointed MiB']).toBeGreaterThan(0);
+    });
+  },
+);
+
+describe.skipIf(missingForPowerCuts !== '').each(sampledKinds('ext4'))(
+  `a pull to a client on $name that loses its power${missingForPowerCuts}`,
+  (kind) => {
+    test.skipIf(!canTrace)(
+      `right before the Nth system call of a kind that matters goes on from its checkpoint${canTrace ? '' : ' (needs strace)'}`,
+      async () => {
+        const trees = createTrees();
+        const report = await campaign(
+          'power',
+          `pull to ${kind.name}: cut right before the Nth sync, journal write, rename or removal`,
+          { sample: 1, full: 30 },
+          async (run) => {
+            const { name, atMost } = SYSTEM_CALLS[(run.seed + 2) % SYSTEM_CALLS.length]!;
+            const when = 1 + Math.floor(run.random() * atMost);
+            const { before, env } = traced({ inject: [`${name}:signal=SIGKILL:when=${when}`] });
+            const scene = await createPullScene({ kind, trees });
+            const words = ['env', ...Object.entries(env).map(([key, value]) => `${key}=${value}`), ...before];
+            const moment = async ({ result }: CliRun): Promise<void> => {
+              if ((await result).signal === 'SIGKILL') run.add('at the call', 1);
+            };
+            await pullThroughCuts(scene, run, { cuts: 1, moment, before: words });
+            await scene.end();
+          },
+        );
+        expect(report.faults).toBeGreaterThan(1);
+        expect(report.figures['at the call']).toBeGreaterThan(0);
+      },
+    );
+  },
+);

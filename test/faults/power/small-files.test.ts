@@ -1,0 +1,97 @@
+/** A tree of small files is being published when the disk under it loses its power. */
+import { existsSync, readdirSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, test } from 'vitest';
+import type { CliRun } from '../../support/cli.ts';
+import { temporaryDirectory } from '../../support/trees.ts';
+import { campaign } from '../support/campaign.ts';
+import { contentOf } from '../support/invariants.ts';
+import { canTrace, traced } from '../support/strace.ts';
+import { DISK_KINDS, missingForPowerCuts, sampledKinds } from './support/power-disk.ts';
+import { pushThroughCuts } from './support/push-cuts.ts';
+import { createPushScene, type Trees } from './support/push-scene.ts';
+import { writeSmallFiles } from './support/trees.ts';
+
+const FILES = 2000;
+/** Longest time from the commit until the cut; publishing so many takes about as long. */
+const LONGEST_WAIT_MS = 150;
+/** Sizes between 1 and 4 KiB. */
+const sizeOf = (number: number): number => 1024 + ((number * 37) % 3073);
+
+/** Two thousand files; at the target are half of them, older and of other sizes. */
+function createSmallTrees(): Trees {
+  const [source, older] = [temporaryDirectory(), temporaryDirectory()];
+  writeSmallFiles(path.join(source, 'many'), FILES, sizeOf);
+  writeSmallFiles(path.join(older, 'many'), FILES / 2, (number) => sizeOf(number + 5));
+  return { source, older };
+}
+
+/** Resolves when the server has written down that it publishes, or when the push is over. */
+async function untilCommitting(root: string, push: CliRun): Promise<void> {
+  const sessions = path.join(root, '.cairn/sessions');
+  while (push.child.exitCode === null) {
+    const names = existsSync(sessions) ? readdirSync(sessions).filter((name) => name.endsWith('.json')) : [];
+    if (names.some((name) => contentOf(path.join(sessions, name))?.includes('"state":"committing"'))) return;
+    await sleep(2);
+  }
+}
+
+describe.skipIf(missingForPowerCuts !== '').each(DISK_KINDS)(
+  `a tree of ${FILES} small files on $name${missingForPowerCuts}`,
+  (kind) => {
+    test('is old or new in each of its files when the power goes while it is published', async () => {
+      const trees = createSmallTrees();
+      const report = await campaign(
+        'power',
+        `${FILES} small files on ${kind.name}: cuts while they are published`,
+        { sample: 1, full: 12 },
+        async (run) => {
+          const scene = await createPushScene({ kind, trees, bytesPerSecond: 64 * 1024 * 1024 });
+          await pushThroughCuts(scene, run, {
+            cuts: 1,
+            moment: async (push) => {
+              await untilCommitting(scene.world.root, push);
+              await sleep(run.random() * LONGEST_WAIT_MS);
+            },
+          });
+          await scene.end();
+        },
+      );
+      expect(report.faults).toBeGreaterThan(0);
+    });
+  },
+);
+
+describe.skipIf(missingForPowerCuts !== '').each(sampledKinds('xfs'))(
+  `a tree of ${FILES} small files on $name${missingForPowerCuts}`,
+  (kind) => {
+    test.skipIf(!canTrace)(
+      `is old or new in each of its files when the power goes at the Nth rename${canTrace ? '' : ' (needs strace)'}`,
+      async () => {
+        const trees = createSmallTrees();
+        const report = await campaign(
+          'power',
+          `${FILES} small files on ${kind.name}: cut right before the Nth rename`,
+          { sample: 1, full: 12 },
+          async (run) => {
+            const when = 1 + Math.floor(run.random() * FILES);
+            const scene = await createPushScene({ kind, trees, bytesPerSecond: 64 * 1024 * 1024 });
+            await scene.world.server.stop();
+            await scene.world.server.start(
+              traced({ inject: [`rename:signal=SIGKILL:when=${when}`], mainThread: true }),
+            );
+            const moment = async (): Promise<void> => {
+              await scene.world.server.ended();
+              run.add('killed at a rename', 1);
+            };
+            await pushThroughCuts(scene, run, { cuts: 1, moment });
+            await scene.end();
+          },
+        );
+        expect(report.faults).toBeGreaterThan(1);
+        expect(report.figures['killed at a rename']).toBeGreaterThan(0);
+      },
+    );
+  },
+);

@@ -1,0 +1,96 @@
+/**
+ * How much of the fault suites runs, and with which seeds. `CAIRN_FAULTS=full` runs everything, `CAIRN_FAULT_SEED=N`
+ * runs one seed again.
+ */
+import { createRandom } from '../../support/random.ts';
+import { reportCase, type CaseReport } from './report.ts';
+import { Violation } from './violation.ts';
+
+/** Whether everything runs, or a sample of it. */
+export const IS_FULL = process.env['CAIRN_FAULTS'] === 'full';
+
+const REPLAYED = process.env['CAIRN_FAULT_SEED'];
+/** After so many the rest would only say the same. */
+const MAX_VIOLATIONS = 5;
+
+/** One run of a case. */
+export interface FaultRun {
+  readonly seed: number;
+  /** Repeatable for the same seed. */
+  readonly random: () => number;
+  /** Counts faults that were really injected. */
+  injected(count?: number): void;
+  /** Adds to a figure of the case's report; the sum of all runs is shown. */
+  add(figure: string, value: number): void;
+}
+
+/** How often a case runs. */
+export interface Scale {
+  readonly sample: number;
+  readonly full: number;
+}
+
+/**
+ * Runs a case with one seed after the other, reports it, and throws when a promise was broken, naming the seeds that
+ * show it again.
+ *
+ * @param suite name of the suite, as in its folder
+ */
+export async function campaign(
+  suite: string,
+  name: string,
+  scale: Scale,
+  run: (given: FaultRun) => Promise<void>,
+): Promise<CaseReport> {
+  const startedAtMs = performance.now();
+  const count = REPLAYED !== undefined ? 1 : IS_FULL ? scale.full : scale.sample;
+  const first = REPLAYED === undefined ? 1 : Number(REPLAYED);
+  const figures: Record<string, number> = {};
+  const broken: Error[] = [];
+  let faults = 0;
+  let runs = 0;
+  for (let seed = first; seed < first + count && broken.length < MAX_VIOLATIONS; seed += 1) {
+    runs += 1;
+    try {
+      await run({
+        seed,
+        random: createRandom(seed),
+        injected: (more = 1) => void (faults += more),
+        add: (figure, value) => void (figures[figure] = (figures[figure] ?? 0) + value),
+      });
+    } catch (error) {
+      broken.push(new Error(`seed ${seed} of "${name}": ${messageOf(error)}`, { cause: error }));
+    }
+  }
+  const violations = broken.map(({ cause }) => cause);
+  const report: CaseReport = {
+    suite,
+    name,
+    runs,
+    faults,
+    bytesLost: sum(violations, 'lost'),
+    mixtures: sum(violations, 'mixture'),
+    falseSuccesses: sum(violations, 'false-success'),
+    violations: broken.length,
+    figures,
+    seconds: (performance.now() - startedAtMs) / 1000,
+  };
+  reportCase(report);
+  if (broken.length === 0) return report;
+  const replay = `CAIRN_FAULT_SEED=SEED npm run test:faults -- -t ${JSON.stringify(name)}`;
+  throw new AggregateError(
+    broken,
+    `${broken.map((error) => error.message).join('\n')}\nto see it again: ${replay}`,
+  );
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function sum(errors: readonly unknown[], kind: Violation['kind']): number {
+  return errors.reduce<number>(
+    (total, error) => total + (error instanceof Violation && error.kind === kind ? error.amount : 0),
+    0,
+  );
+}
