@@ -1,7 +1,7 @@
 /** Session records of one process: a JSON file each, all of them in memory while it runs. */
 import { readdirSync, readFileSync, renameSync, unlinkSync } from 'node:fs';
 import { unlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import * as v from 'valibot';
 import {
@@ -64,8 +64,8 @@ export async function openLocalSessionStore(
   if (upkeep !== 'report') await makePrivateDirectory(directory);
   const records = new Map<string, SessionRecord>();
   try {
-    // A process that was killed may have renamed a record and not lived to sync its name; from here on it is told of.
-    if (upkeep !== 'report') await syncDirectory(directory);
+    // A process that was killed may have made names and not lived to sync them; from here on they are told of.
+    if (upkeep !== 'report') for (const path of [dirname(directory), directory]) await syncDirectory(path);
     let read = 0;
     for (const name of readdirSync(directory)) {
       if (TEMPORARY_NAME.test(name)) tidy(directory, name, { upkeep, onIncident });

@@ -54,6 +54,23 @@ test('a push that another client has finished meanwhile looks for what is new si
   expect((await scene.fetch('/tree/small-2'))?.toString()).toBe('changed');
 });
 
+test('a pull whose server named a changed file in answers that were lost never takes zeros for it', async () => {
+  const scene = await openScene();
+  const tree = path.join(scene.root, 'tree');
+  mkdirSync(tree);
+  writeTree(tree);
+  const back = temporaryDirectory();
+  const asked = new Set<string>();
+  scene.proxy.onRequest(({ path: wanted }) => {
+    if (!wanted.includes('/chunks/') || asked.has(wanted)) return 'pass';
+    if (asked.size === 0) writeFileSync(path.join(tree, 'small-2'), 'changed');
+    asked.add(wanted);
+    return 'lose-reply';
+  });
+  expect(await pull(back, scene.options('/tree'))).toMatchObject({ excluded: 1 });
+  expect(Object.keys(pictureOf(back))).not.toContain('small-2');
+});
+
 test('a pull of a small file that changes before the commit of a server that was restarted', async () => {
   const scene = await openScene();
   const tree = path.join(scene.root, 'tree');

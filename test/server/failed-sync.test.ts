@@ -51,3 +51,14 @@ test('a session whose sync point failed takes nothing, although that cannot be w
   await session.resume();
   expect((await session.call('GET', 'checkpoint')).json.chunks.runs).toEqual([]);
 });
+
+test('an older request for a chunk that comes last takes it, and the other is told to send it again', async () => {
+  const { session } = await openFailing();
+  const socket = await session.beginChunk(1, 100);
+  let answer = '';
+  socket.on('data', (bytes) => (answer += bytes.toString()));
+  await delay(200);
+  expect((await session.putChunk(1)).status).toBe(200);
+  while (!answer.includes('chunk-')) await delay(5);
+  expect(answer).toContain('chunk-offset-mismatch');
+});

@@ -108,6 +108,27 @@ describe.each(KINDS)('a pull out of %s', (kind) => {
     expect((await session.commit()).json.state).toBe('committed');
   });
 
+  test.each(['at once', 'after a restart'])(
+    'is not committed %s with zeros that its client was never told of',
+    async (when) => {
+      const { scene, session } = await openPull(kind);
+      await putTree(scene.stores.content, 'out', [directory(''), file('small', 'OTHER')]);
+      // The answer that names the entry is lost on its way; whoever asks again gets zeros.
+      await session.call('GET', 'chunks/3');
+      const zeros = (await session.call('GET', 'chunks/3')).body.subarray(6);
+      for (const chunk of [0, 1, 2]) await session.call('GET', `chunks/${chunk}`);
+      if (when !== 'at once') {
+        await scene.restart('drain');
+        await session.resume();
+      }
+      const digests = [0, 1, 2].map((chunk) => [chunk, session.chunkBody(chunk).subarray(-8)] as const);
+      const digest = transferDigest(session.transfer.manifest.id, BIG + 6, [...digests, [3, zeros]]);
+      const { json } = await session.commit({ digest });
+      expect([json.code, json.details.entries]).toEqual(['source-changed', [2]]);
+      expect((await session.commit({ digest, excluded: [2, 1] })).json.state).toBe('committed');
+    },
+  );
+
   test('names entries that changed, then sends them as zeros', async () => {
     const { scene, session } = await openPull(kind);
     await putTree(scene.stores.content, 'out', [directory(''), file('small', 'OTHER')]);

@@ -132,5 +132,5 @@ it('makes durable what it finds, before anybody is told of it', async () => {
   let syncs = 0;
   await onDirectorySync(async () => void (syncs += 1));
   const store = await openLocalSessionStore(directory);
-  expect([syncs, await store.get(recordOf('a').id)]).toEqual([1, recordOf('a')]);
+  expect([syncs, await store.get(recordOf('a').id)]).toEqual([2, recordOf('a')]);
 });

@@ -55,7 +55,14 @@ export async function applyCheckpoint(
   grant: SessionGrant,
 ): Promise<void> {
   const { board, layout, progress, checkpoint, context } = job;
-  const { lost, durable } = board.restart(serverDigests(job, reply));
+  if (reply.plan === null) {
+    const message =
+      'the server has lost the plan of this transfer, and all that it had staged; run the command again';
+    throw new CairnError('session-not-found', message);
+  }
+  const there = serverDigests(job, reply);
+  const { lost, durable } = board.restart(there);
+  lookInto(job, there);
   for (const chunk of lost) progress.lost(chunk, layout.chunkLengthBytes(chunk));
   setHeld(job, reply);
   job.durable.bytes = durableBytes(job);
@@ -63,6 +70,18 @@ export async function applyCheckpoint(
   const forget = lost.filter((chunk) => checkpoint?.log.digests.has(chunk));
   if (forget.length > 0) await checkpoint?.log.append({ forget, epoch: grant.epoch });
   context.report({ type: 'resumed', epoch: grant.epoch, bytesResumed: job.durable.bytes });
+}
+
+/** Another client may have brought chunks meanwhile that this one has not even read: hashing them is enough. */
+function lookInto({ board, unverified, progress, layout }: PushJob, there: ChunkDigests): void {
+  if (unverified.there === undefined) return;
+  for (const chunk of there.chunks.values()) {
+    if (!board.isTodo(chunk)) continue;
+    board.reserve(chunk);
+    progress.resumed(chunk, layout.chunkLengthBytes(chunk));
+    unverified.chunks.push(chunk);
+    unverified.there.set(chunk, there.get(chunk)!);
+  }
 }
 
 /** Notes what the server holds of chunks that are not whole. */
@@ -149,6 +168,8 @@ export async function sendChunks(job: PushJob): Promise<void> {
     if (board.open > 0) continue; // a new epoch has brought some back
     if (board.uncovered === 0) return;
     noteStatus(job, await syncInEpoch(session));
+    // A server that forgot how it had counted: what it really has is in the checkpoint of a new epoch.
+    if (board.uncovered > 0 && board.open === 0) await session.resume(session.grant.epoch);
   }
 }
 

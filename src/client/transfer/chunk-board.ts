@@ -42,6 +42,11 @@ export class ChunkBoard {
     return this.#states[chunk] === STATE.durable;
   }
 
+  /** Whether nobody has looked at a chunk yet, or it has to be looked at again. */
+  isTodo(chunk: number): boolean {
+    return this.#states[chunk] === STATE.todo;
+  }
+
   /** The lowest chunk that is to do, now busy; undefined where there is none. */
   take(): number | undefined {
     while (this.#cursor < this.#states.length && this.#states[this.#cursor] !== STATE.todo) this.#cursor += 1;

@@ -125,9 +125,16 @@ export async function resumeCommits(
   });
 }
 
-async function resumeCommit(context: SessionContext, live: LiveSession): Promise<CommitJob | undefined> {
+/**
+ * Goes on with a commit that is written down and that nobody works on: it was interrupted, or it failed. To be called in
+ * the session's turn; undefined where there is nothing to do.
+ */
+export async function resumeCommit(
+  context: SessionContext,
+  live: LiveSession,
+): Promise<CommitJob | undefined> {
   const commit = commitOf(live);
-  if (commit === undefined || live.record.value.state !== 'committing' || live.job !== undefined) {
+  if (commit === undefined || live.record.value.state !== 'committing' || live.job?.isRunning === true) {
     return undefined;
   }
   await live.record.change(undefined, { holder: context.instanceId });

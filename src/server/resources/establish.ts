@@ -16,6 +16,7 @@ import { isLeaseOver, type SessionRecord } from '../../session/record.ts';
 import { isTerminal } from '../../session/state.ts';
 import { requireToken } from '../http/authorize.ts';
 import type { Exchange } from '../http/exchange.ts';
+import { resumeCommit } from './commit.ts';
 import { grantOf, resumeSession } from '../sessions/grant.ts';
 import { sendJson } from '../http/reply.ts';
 import { readJson } from '../http/request-json.ts';
@@ -128,6 +129,8 @@ async function findUnfinished(
     // It may have ended since it was found, or while it was resumed.
     if (isTerminal(live.record.value.state)) return undefined;
     const grant = await resumeSession(context, live, { sync });
+    // Whoever asks so has lost what it would repeat the commit with, and can only wait for its end.
+    if (grant.state === 'committing') await live.exclusive(() => resumeCommit(context, live));
     return grant.state === 'committed' ? undefined : grant;
   });
 }

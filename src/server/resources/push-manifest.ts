@@ -34,14 +34,15 @@ async function keepManifest(
   { manifest, notices }: { manifest: Manifest; notices: Notice[] },
 ): Promise<void> {
   const { manifestId } = live.record.value;
-  if (manifestId === manifest.id) return;
-  if (manifestId !== null) {
+  const area = await live.content.area.get();
+  if (manifestId === manifest.id && (await area.load('manifest')) !== undefined) return;
+  if (manifestId !== null && manifestId !== manifest.id) {
     throw new CairnError('session-state', 'the session has another manifest; start a new one for this');
   }
   checkAgreed(live.record.value, manifest);
   createLayout(manifest); // refuses sizes that no transfer can have
   live.record.checkEpoch(epoch);
-  await saveManifest(await live.content.area.get(), manifest, notices);
+  await saveManifest(area, manifest, notices);
   await live.record.change('prepare', { manifestId: manifest.id }, epoch);
   live.content.manifest.set(manifest);
 }

@@ -29,15 +29,26 @@ export function handlePutChunk(
     };
     checkUnsealed(work);
     const { lengthBytes, offset } = expected;
-    const digest = await receive(exchange, chunks, expected, fence).catch((error: unknown) => {
-      // The end of the staging cut this writer off, as another one would have; its client has to resume.
-      if (chunks.failed) throw new CairnError('session-suspended', 'a sync point failed', { cause: error });
-      throw error;
-    });
+    let digest: Uint8Array;
+    try {
+      digest = await receive(exchange, chunks, expected, fence);
+    } catch (error) {
+      throw tellable(chunks, chunk, error);
+    }
     const status = await work.live.content.finishChunk(chunks, chunk, { digest, lengthBytes });
     context.log.debug({ session: id, chunk, offset, lengthBytes }, 'chunk received');
     await sendJson(exchange, 200, status);
   });
+}
+
+/** What a writer that was cut off means to its client, which knows nothing of writers. */
+function tellable({ failed }: IncomingChunks, chunk: number, error: unknown): unknown {
+  // The end of the staging cut the writer off, as another one would have; its client has to resume.
+  if (failed) return new CairnError('session-suspended', 'a sync point failed', { cause: error });
+  if (!(error instanceof CairnError) || error.code !== 'chunk-conflict') return error;
+  // Who is of this epoch has asked twice, and what was sent first may come last: it has to ask where the chunk goes on.
+  const message = `another request for chunk ${chunk} took over before this one was whole`;
+  return new CairnError('chunk-offset-mismatch', message, { cause: error, details: { chunk } });
 }
 
 /** Tells how many bytes of a chunk are there, whole or held. */

@@ -51,10 +51,7 @@ async function send(
   { chunk, offset, bodyBytes }: { chunk: number; offset: number; bodyBytes: number },
 ): Promise<void> {
   const { response } = exchange;
-  const onDigest = (digest: Uint8Array): void => {
-    chunks.digests.set(chunk, digest);
-    chunks.dirty = true;
-  };
+  const onDigest = (digest: Uint8Array): void => chunks.sent(chunk, digest);
   try {
     for await (const bytes of gather(chunks.read(chunk, { offset, onDigest }))) {
       if (!response.headersSent) {

@@ -56,6 +56,10 @@ export async function verifyPush(live: LiveSession, claim: Claim): Promise<void>
 export async function verifyPull(live: LiveSession, claim: Claim): Promise<void> {
   const chunks = await live.content.outgoing.get();
   const wanted = wantedOf(chunks.plan, claim);
+  // Zeros that the client takes for a file must never be agreed on.
+  const untold = chunks.untold(wanted.excluded);
+  if (untold.length > 0) throw chunks.failureOf('source-changed', untold);
+  for (const entry of wanted.excluded.values()) chunks.excluded.add(entry);
   const { chunkCount } = wanted.layout;
   for (let chunk = 0; chunk < chunkCount; chunk++) {
     if (!wanted.skipped.has(chunk) && !chunks.digests.has(chunk))
@@ -109,7 +113,7 @@ async function checkStreamEnd(chunks: IncomingChunks, layout: Layout, bytesTotal
 }
 
 async function hashAgain(chunks: OutgoingChunks, chunk: number, excluded: ReadonlyChunkSet): Promise<void> {
-  const onDigest = (digest: Uint8Array): void => chunks.digests.set(chunk, digest);
+  const onDigest = (digest: Uint8Array): void => chunks.sent(chunk, digest);
   const alsoExcluded = (entry: number): boolean => excluded.has(entry);
   for await (const _ of chunks.read(chunk, { offset: 0, onDigest, alsoExcluded })) {
     // Only the digest is wanted.

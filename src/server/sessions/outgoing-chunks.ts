@@ -1,7 +1,8 @@
 /** The chunks of a pull as they go out: what the source was, what of it is lost, and the digests that were sent. */
 import { CairnError } from '../../base/errors.ts';
 import { joinPath } from '../../base/safe-path.ts';
-import type { ChunkDigests } from '../../checkpoint/chunk-digests.ts';
+import { ChunkDigests } from '../../checkpoint/chunk-digests.ts';
+import type { ReadonlyChunkSet } from '../../checkpoint/chunk-set.ts';
 import type { HasherFactory } from '../../manifest/digest.ts';
 import type { Identity } from '../../manifest/entry.ts';
 import type { Segment } from '../../manifest/layout.ts';
@@ -39,6 +40,8 @@ export class OutgoingChunks {
   readonly #content: ContentStore;
   readonly #target: string;
   readonly #identities: readonly Identity[];
+  /** Chunks whose digest is of zeros in place of an entry, which holds for who knows that it is left out. */
+  readonly #withZeros = new Set<number>();
   /** Entries that failed in the middle of an answer, which could not say so any more. */
   readonly #unreported = new Map<number, SourceCode>();
 
@@ -89,6 +92,32 @@ export class OutgoingChunks {
       this.#unreported.set(segment.entryIndex, code);
       throw this.failureOf(code, [segment.entryIndex], error);
     }
+  }
+
+  /** Notes the digest of a chunk as it went out. */
+  sent(chunk: number, digest: Uint8Array): void {
+    this.digests.set(chunk, digest);
+    this.dirty = true;
+    const isExcluded = ({ entryIndex }: Segment): boolean => this.excluded.has(entryIndex);
+    if (this.plan.layout.segmentsOf(chunk).some(isExcluded)) this.#withZeros.add(chunk);
+    else this.#withZeros.delete(chunk);
+  }
+
+  /** The digests that still hold when nobody remembers which entries were left out. */
+  lastingDigests(): ChunkDigests {
+    const lasting = new ChunkDigests(this.digests.digestLengthBytes);
+    for (const chunk of this.digests.chunks.values()) {
+      if (!this.#withZeros.has(chunk)) lasting.set(chunk, this.digests.get(chunk)!);
+    }
+    return lasting;
+  }
+
+  /**
+   * Entries in whose place zeros went out, and that a claim about the whole does not leave out: the answer that named
+   * them may have been lost, or taken by a client that did not live to write it down.
+   */
+  untold(excluded: ReadonlyChunkSet): number[] {
+    return [...this.excluded].filter((index) => !excluded.has(index));
   }
 
   /** Entries of a chunk that are known, or now found, not to be what was scanned; with the first one's code. */

@@ -154,7 +154,7 @@ export class SessionContent {
     if (!chunks.dirty) return;
     chunks.dirty = false;
     chunks.savedAtMs = this.#context.now();
-    await saveDigests(await this.area.get(), chunks.digests);
+    await saveDigests(await this.area.get(), chunks.lastingDigests());
   }
 
   async #loadManifest(): Promise<Manifest> {

@@ -40,33 +40,47 @@ export function openStagingDirectory(root: Directory, id: string, times: FileTim
   }
 }
 
+/** Roots below which every name on the way to a staging area is durable, as far as it was there. */
+const settledRoots = new WeakSet<Directory>();
+
 function descend(root: Directory, id: string, times: FileTimes): Directory {
-  let directory = keepingTimes(root, times, () => openOrMake(root, RESERVED_NAME));
+  // A run that was killed may have made folders and not lived to sync their names: all that is in them would be lost.
+  const isSettled = settledRoots.has(root);
+  let directory = keepingTimes(root, times, () => openOrMake(root, RESERVED_NAME, isSettled));
   for (const name of [STAGING, id]) {
     const parent = directory;
     try {
-      directory = openOrMake(parent, name);
+      directory = openOrMake(parent, name, isSettled);
     } finally {
       parent.close();
     }
   }
+  settledRoots.add(root);
   return directory;
 }
 
-function openOrMake(parent: Directory, name: string): Directory {
-  try {
-    return parent.openChild(name);
-  } catch (error) {
-    if (!(error instanceof CairnError) || error.code !== 'not-found') throw error;
-  }
-  const child = parent.makeChild(name, PRIVATE_MODE);
+function openOrMake(parent: Directory, name: string, isSettled: boolean): Directory {
+  const found = openIfThere(parent, name);
+  if (found !== undefined && isSettled) return found;
+  const child = found ?? parent.makeChild(name, PRIVATE_MODE);
   try {
     parent.sync();
   } catch (error) {
     child.close();
+    // Else the next one finds it there, and takes it for durable.
+    if (found === undefined) removeIfEmpty(parent.at(name));
     throw error;
   }
   return child;
+}
+
+function openIfThere(parent: Directory, name: string): Directory | undefined {
+  try {
+    return parent.openChild(name);
+  } catch (error) {
+    if (error instanceof CairnError && error.code === 'not-found') return undefined;
+    throw error;
+  }
 }
 
 /** Ids of all staging areas below `root`. @throws CairnError, storage codes */

@@ -1,0 +1,85 @@
+/** What a push makes of the checkpoint of a new epoch: found by the simulation. */
+import { expect, test } from 'vitest';
+import { ChunkDigests } from '../../src/checkpoint/chunk-digests.ts';
+import { loadHasher } from '../../src/manifest/digest.ts';
+import { createLayout } from '../../src/manifest/layout.ts';
+import { createManifest } from '../../src/manifest/manifest.ts';
+import type { CheckpointReply, SessionGrant } from '../../src/protocol/messages.ts';
+import { applyCheckpoint, sendChunks, type PushJob } from '../../src/client/push/push-chunks.ts';
+import type { SessionClient } from '../../src/client/session/session-client.ts';
+import { ChunkBoard } from '../../src/client/transfer/chunk-board.ts';
+import { createProgress } from '../../src/client/transfer/transfer-progress.ts';
+import { CHUNK, codeOf } from './support/scene.ts';
+
+const GRANT = { epoch: 2 } as SessionGrant;
+const digest = (chunk: number): Buffer => Buffer.alloc(8, chunk + 1);
+
+async function jobOf(session: Partial<SessionClient> = {}): Promise<PushJob> {
+  const entry = {
+    type: 'file',
+    path: '',
+    sizeBytes: 3 * CHUNK,
+    mode: 0o644,
+    mtimeNs: 0n,
+    linkTarget: '',
+  } as const;
+  const manifest = createManifest({ chunkSizeBytes: CHUNK, digest: 'xxh64' }, [entry]);
+  const layout = createLayout(manifest);
+  const context = {
+    report: () => undefined,
+    now: () => 0,
+    counters: { bytesMoved: 0, resumes: 0 },
+    signal: new AbortController().signal,
+  } as unknown as PushJob['context'];
+  return {
+    context,
+    session: { parallel: 1, grant: GRANT, ...session } as SessionClient,
+    manifest,
+    layout,
+    reader: {} as PushJob['reader'],
+    board: new ChunkBoard(3, 8),
+    progress: createProgress(context, { manifest, layout, name: '' }),
+    createHasher: await loadHasher('xxh64'),
+    checkpoint: undefined,
+    held: new Map(),
+    unverified: { chunks: [], there: new ChunkDigests(8) },
+    durable: { bytes: 0 },
+  };
+}
+
+function replyOf(...chunks: number[]): CheckpointReply {
+  const digests = new ChunkDigests(8);
+  for (const chunk of chunks) digests.set(chunk, digest(chunk));
+  const { runs, digests: encoded } = digests.encode();
+  return { plan: { have: [], attributes: [] }, chunks: { runs: [...runs], digests: encoded }, held: [] };
+}
+
+test('a chunk that another client has brought is looked into, and not sent', async () => {
+  const job = await jobOf();
+  await applyCheckpoint(job, replyOf(1), GRANT);
+  expect(job.unverified.chunks).toEqual([1]);
+  expect(job.unverified.there?.get(1)).toEqual(Uint8Array.from(digest(1)));
+  expect([job.board.take(), job.board.take(), job.board.take()]).toEqual([0, 2, undefined]);
+});
+
+test('a session whose plan is gone is gone', async () => {
+  const job = await jobOf();
+  expect(await codeOf(applyCheckpoint(job, { ...replyOf(), plan: null }, GRANT))).toBe('session-not-found');
+});
+
+test('sync points that cover nothing lead to a new epoch, and not to asking for ever', async () => {
+  let resumes = 0;
+  const job: PushJob = await jobOf({
+    run: async <T>() => ({ syncPoint: 1, durableSyncPoint: 0 }) as T,
+    resume: async () => {
+      resumes += 1;
+      await applyCheckpoint(job, replyOf(0, 1, 2), GRANT);
+    },
+  });
+  for (const chunk of [0, 1, 2]) {
+    job.board.take();
+    job.board.finish(chunk, digest(chunk), 9);
+  }
+  await sendChunks(job);
+  expect([resumes, job.board.uncovered]).toEqual([1, 0]);
+});
