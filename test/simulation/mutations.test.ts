@@ -1,0 +1,90 @@
+/** The proof that the simulation can find something: each promise is broken on purpose, in the source itself. */
+import { describe, expect, it } from 'vitest';
+import type { Mutation } from './realm.ts';
+import { runSeeds } from './run-seeds.ts';
+import { openStage } from './stage.ts';
+
+/** Seeds within which each of them has to be found. */
+const MAX_SEEDS = 400;
+
+const MUTATIONS: Readonly<Record<string, Mutation>> = {
+  'the journal is written before the data is durable': {
+    file: 'storage/local-disk/chunk-sync.ts',
+    find: 'await syncFiles(place, dirty);',
+    replace: 'void syncFiles(place, dirty);',
+  },
+  'the journal is not synced': {
+    file: 'checkpoint/journal.ts',
+    find: '      await syncHandle(this.#handle, this.#path);\n',
+    replace: '',
+  },
+  'the names of staged files are not synced': {
+    file: 'storage/local-disk/chunk-sync.ts',
+    find: 'place.folder.sync();',
+    replace: '',
+  },
+  'a reopened journal is trusted without a sync': {
+    file: 'checkpoint/journal.ts',
+    find: '  await syncHandle(handle, path);\n  // The run',
+    replace: '  // The run',
+  },
+  'a sync point is reported before it has come': {
+    file: 'storage/group-commit.ts',
+    find: '      await this.#sync();\n      this.#durable = covered;',
+    replace: '      this.#durable = covered;\n      await this.#sync();',
+  },
+  'a failed sync is taken for one that came late': {
+    file: 'storage/local-disk/chunk-sync.ts',
+    find: 'files.poison(file, storageError(error, `syncing staged data "${file.name}"`));',
+    replace: 'void error; await syncFile(await file.opening, file.name).catch(() => undefined);',
+  },
+  'requests of an older epoch are taken': {
+    file: 'session/record.ts',
+    find: 'if (epoch !== record.epoch) {',
+    replace: 'if (epoch < record.epoch) return;\n  if (epoch !== record.epoch) {',
+  },
+  'the epoch is not raised by a resume': {
+    file: 'server/sessions/grant.ts',
+    find: 'epoch: current.epoch + 1,',
+    replace: 'epoch: current.epoch,',
+  },
+  'records are renamed before they are synced': {
+    file: 'base/durable-files.ts',
+    find: '    await writeFully(handle, [bytes], 0);\n    await handle.datasync();',
+    replace: '    await writeFully(handle, [bytes], 0);',
+  },
+  'files are published before they are synced': {
+    file: 'storage/local-disk/publish-files.ts',
+    find: 'else await publication.syncFileSystem(publication.folder.fd);',
+    replace: '',
+  },
+  'the digest of a chunk is not compared': {
+    file: 'storage/chunk-transfer.ts',
+    find: '  if (!sameDigest(digest, footer)) {',
+    replace: '  if (false) {',
+  },
+  'what is in the checkpoint is sent again': {
+    file: 'client/push/push-pass.ts',
+    find: '      board.trust(chunk, own);',
+    replace: '      void own;',
+  },
+  'an expired session comes back to life': {
+    file: 'session/state.ts',
+    find: "expired: { ...ended('session-expired'),",
+    replace: "expired: { ...ended('session-expired'), resume: to('open'),",
+  },
+  'an ended session keeps its staging': {
+    file: 'storage/local-disk/staging-area.ts',
+    find: '    await removeStaging(this.#context.root, this.#id, this.#context.times);',
+    replace: '',
+  },
+};
+
+describe('the simulation finds that', () => {
+  it.each(Object.entries(MUTATIONS))('%s', { timeout: 300_000 }, async (_name, mutation) => {
+    const stage = await openStage(mutation);
+    const range = { from: 0, count: MAX_SEEDS };
+    const report = await runSeeds(stage, range, { enough: ({ violations }) => violations.length > 0 });
+    expect(report.violations).not.toEqual([]);
+  });
+});

@@ -1,0 +1,122 @@
+/**
+ * Promise: an epoch never goes back, and a session changes as the table of its states says, on the disk as well; what
+ * was told of it survives a power cut.
+ */
+import { transition, type SessionEvent, type SessionState } from '../../../src/session/state.ts';
+import type { SessionRecord } from '../../../src/session/record.ts';
+import type { Node } from '../disk/inode.ts';
+import { PLACE } from '../scenario.ts';
+import type { Machine } from '../system/machine.ts';
+import type { World } from '../world.ts';
+
+const EVENTS: readonly SessionEvent[] = [
+  'prepare',
+  'opened',
+  'transfer',
+  'suspend',
+  'resume',
+  'commit',
+  'incomplete',
+  'published',
+  'abort',
+  'expire',
+];
+const RECORD = /^\/srv\/state\/sessions\/([A-Za-z0-9_-]+)\.json$/;
+
+/** Watches the records of all sessions. */
+export class Records {
+  readonly #world: World;
+  readonly #last = new Map<string, SessionRecord>();
+  /** What clients were told, by session. */
+  readonly #told = new Map<string, { epoch: number; state: SessionState | undefined }>();
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  /** The newest epoch that a client was granted. */
+  grantedEpoch(id: string): number {
+    return this.#told.get(id)?.epoch ?? 0;
+  }
+
+  /** A name came to be. */
+  placed(machine: Machine, node: Node, path: string): void {
+    const id = RECORD.exec(path)?.[1];
+    if (machine !== this.#world.server || id === undefined || node.type !== 'file') return;
+    if (node.isDirty) this.#world.break('records', `${path} was put in its place before it was durable`);
+    const record = JSON.parse(node.bytes.toString()) as SessionRecord;
+    const before = this.#last.get(id);
+    this.#last.set(id, record);
+    if (record.state === 'expired' || record.state === 'aborted') this.#world.meet(`${record.state} session`);
+    // After a sync that failed the store goes on from what it knows to be durable.
+    const isAgain = record.version === before?.version && this.#world.met.has('failed sync');
+    if (before === undefined || isAgain) return;
+    if (record.version !== before.version + 1) {
+      this.#world.break('records', `version ${record.version} of session ${id} follows ${before.version}`);
+    }
+    if (record.epoch < before.epoch)
+      this.#world.break('epochs', `epoch of ${id} went back to ${record.epoch}`);
+    const isStep =
+      record.state === before.state ||
+      EVENTS.some((event) => {
+        const next = transition(before.state, event);
+        return 'state' in next && next.state === record.state;
+      });
+    if (!isStep) this.#world.break('states', `session ${id} went from ${before.state} to ${record.state}`);
+  }
+
+  /** A client was granted an epoch: it must be newer than all before, and survive. */
+  granted(id: string, epoch: number): void {
+    const told = this.#told.get(id) ?? { epoch: 0, state: undefined };
+    if (epoch <= told.epoch)
+      this.#world.break('epochs', `epoch ${epoch} of ${id} was granted after ${told.epoch}`);
+    this.#told.set(id, { ...told, epoch });
+    const durable = this.#durable(id);
+    if (durable === undefined || durable.epoch < epoch) {
+      this.#world.break('epochs', `epoch ${epoch} of ${id} was granted before it was durable`);
+    }
+  }
+
+  /** A client was told that a session is at this end. */
+  ended(id: string, state: SessionState): void {
+    const durable = this.#durable(id);
+    // What is over and needs the disk that it kept may be gone.
+    const isGone = durable === undefined && state === 'aborted';
+    const isExpired = durable?.state === 'expired' && state === 'aborted';
+    // On a disk that takes nothing and cannot even remove a name, the end of the lease does it.
+    if (state === 'aborted' && this.#world.met.has('full disk') && this.#world.met.has('failed sync')) return;
+    if (durable?.state !== state && !isGone && !isExpired) {
+      this.#world.break(
+        'states',
+        `a client was told that ${id} is ${state}, and durably it is ${durable?.state}`,
+      );
+    }
+    this.#told.set(id, { epoch: this.grantedEpoch(id), state: durable?.state ?? state });
+  }
+
+  /** The power of the server went: what was told of its sessions is still so. */
+  powerCut(machine: Machine): void {
+    if (machine !== this.#world.server) return;
+    for (const [id, before] of this.#last) {
+      const now = this.#durable(id);
+      if (now === undefined) {
+        this.#last.delete(id);
+        continue;
+      }
+      const told = this.#told.get(id);
+      if (now.epoch < (told?.epoch ?? 0)) {
+        this.#world.break('epochs', `a power cut took epoch ${told?.epoch} of ${id} back to ${now.epoch}`);
+      }
+      if (told?.state !== undefined && told.state !== now.state) {
+        this.#world.break('states', `${id} was ${told.state}, and after a power cut it is ${now.state}`);
+      }
+      if (now.version <= before.version) this.#last.set(id, now);
+    }
+  }
+
+  #durable(id: string): SessionRecord | undefined {
+    const node = this.#world.server.disk.find(`${PLACE.serverState}/${id}.json`, 'durable');
+    if (node?.type !== 'file') return undefined;
+    return JSON.parse(node.durableBytes.toString()) as SessionRecord;
+  }
+}

@@ -1,0 +1,9 @@
+/** The code under test, as the simulation starts it: what `cairn serve`, `cairn push` and `cairn pull` are made of. */
+export { CairnError } from '../../../src/base/errors.ts';
+export { pull } from '../../../src/client/pull.ts';
+export { push } from '../../../src/client/push.ts';
+export { createStaticTokens } from '../../../src/server/access-tokens.ts';
+export { startServer } from '../../../src/server/server.ts';
+export { openLocalDisk } from '../../../src/storage/local-disk/local-disk.ts';
+export { openLocalSessionStore } from '../../../src/storage/local-session-store.ts';
+export { preloadHash } from './xxhash-wasm.ts';

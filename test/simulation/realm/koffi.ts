@@ -1,0 +1,63 @@
+/** In place of `koffi`: the three calls of the C library that cairn makes through it. */
+import { errnoOf } from '../disk/system-error.ts';
+import { realm } from './simulation.ts';
+
+type Call = ((...given: never[]) => number) & { async?: unknown };
+
+let lastErrno = 0;
+
+function result(work: () => void): number {
+  try {
+    work();
+    return 0;
+  } catch (error) {
+    return failed(error);
+  }
+}
+
+/** Notes the number of a system error; what is none passes through. */
+function failed(error: unknown): number {
+  lastErrno = errnoOf(error);
+  if (lastErrno === 0) throw error;
+  return -1;
+}
+
+const modified = (times: BigInt64Array): bigint => times[2]! * 1_000_000_000n + times[3]!;
+
+function futimens(fd: number, times: BigInt64Array): number {
+  return result(() => realm.process.files.setModified(fd, modified(times)));
+}
+
+function utimensat(_directory: number, path: string, times: BigInt64Array): number {
+  return result(() => realm.process.files.setModified(path, modified(times)));
+}
+
+const SYNC_SLOWNESS = 8;
+
+function syncfs(fd: number): number {
+  return result(() => realm.process.files.syncFileSystem(fd));
+}
+
+async function syncfsLater(fd: number, done: (error: unknown, result: number) => void): Promise<void> {
+  let outcome = 0;
+  try {
+    await realm.process.call(() => realm.process.files.syncFileSystem(fd), SYNC_SLOWNESS);
+  } catch (error) {
+    outcome = failed(error);
+  }
+  done(null, outcome);
+}
+
+syncfs.async = (fd: number, done: (error: unknown, result: number) => void): void =>
+  void syncfsLater(fd, done);
+
+const CALLS: Readonly<Record<string, unknown>> = { futimens, utimensat, syncfs };
+
+function func(declaration: string): Call {
+  const name = /^int (\w+)\(/.exec(declaration)?.[1] ?? '';
+  const call = CALLS[name];
+  if (call === undefined) throw new Error(`the simulation has no ${declaration}`);
+  return call as Call;
+}
+
+export default { load: () => ({ func }), errno: () => lastErrno };

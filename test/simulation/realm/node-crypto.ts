@@ -1,0 +1,7 @@
+/** In place of `node:crypto`: what is random comes from the seed. */
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { realm } from './simulation.ts';
+
+export { createHash, timingSafeEqual };
+
+export const randomBytes = (count: number): Buffer => realm.process.machine.world.chance.bytes(count);

@@ -1,0 +1,8 @@
+/** In place of `node:http`. */
+import { SimulatedHttpServer, type Handler } from '../network/http-server.ts';
+import { realm } from './simulation.ts';
+
+export { STATUS_CODES } from 'node:http';
+
+export const createServer = (_options: unknown, handler: Handler): SimulatedHttpServer =>
+  new SimulatedHttpServer(realm.process, handler);
