@@ -31,7 +31,7 @@ test.skipIf(!canTrace).each(['push', 'pull'] as const)(
     const scenario = await prepareScenario(direction);
     const steps = await recordClient(scenario);
     const name = `client killed twice in a ${direction}`;
-    const report = await campaign('crash', name, { sample: 2, full: 190 }, (run) =>
+    const report = await campaign('crash', name, { sample: 2, full: 215 }, (run) =>
       killClientAt(scenario, twoStepsOf(steps, run.random), run),
     );
     expect(report.faults).toBeGreaterThan(IS_FULL ? report.runs : 0);

@@ -10,7 +10,7 @@ test.each(['push', 'pull'] as const)(
   async (direction) => {
     const scenario = await prepareScenario(direction, { chunkBytes: 256 * 1024, write: writeLargerTree });
     const name = `killed at random times of a larger ${direction}`;
-    const report = await campaign('crash', name, { sample: 2, full: 40 }, (run) =>
+    const report = await campaign('crash', name, { sample: 1, full: 40 }, (run) =>
       killAtRandom(scenario, 1 + Math.floor(run.random() * MAX_KILLS), run),
     );
     expect(report.faults).toBeGreaterThan(IS_FULL ? 60 : 0);

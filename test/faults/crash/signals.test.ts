@@ -32,7 +32,7 @@ test.skipIf(!canTrace).each<Case>([
     const scenario = await prepareScenario(direction);
     const steps = await record(scenario);
     const name = `SIGTERM to the ${side} at any step of a ${direction}`;
-    const report = await campaign('crash', name, { sample: 3, full: steps.length }, (run) =>
+    const report = await campaign('crash', name, { sample: 4, full: steps.length }, (run) =>
       end(scenario, stepOf(steps, run.seed), run),
     );
     expect(report.faults).toBeGreaterThan(IS_FULL ? steps.length * 0.8 : 1);
