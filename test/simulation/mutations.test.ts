@@ -5,7 +5,7 @@ import { runSeeds } from './run-seeds.ts';
 import { openStage } from './stage.ts';
 
 /** Seeds within which each of them has to be found. */
-const MAX_SEEDS = 400;
+const MAX_SEEDS = 1500;
 
 const MUTATIONS: Readonly<Record<string, Mutation>> = {
   'the journal is written before the data is durable': {

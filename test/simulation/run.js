@@ -1,6 +1,6 @@
 /** Bundles and starts `main.ts`: Node 20 does not run TypeScript by itself. */
 import path from 'node:path';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 
@@ -21,5 +21,6 @@ await build({
   define: { 'import.meta.dirname': JSON.stringify(here) },
   logLevel: 'warning',
 });
+process.on('exit', () => rmSync(outfile, { force: true }));
 process.argv[1] = outfile;
 await import(pathToFileURL(outfile).href);
