@@ -72,10 +72,19 @@ function greatestDivisor(a: number, b: number): number {
 }
 
 /** What a process was about to do when a signal came to it at a step; undefined where it did not get so far. */
-export function stoppedBefore({ call, nth }: Step, log: string): string | undefined {
-  if (!existsSync(log)) return undefined;
-  const hit = countedCalls(readTrace(log)).find((made) => made.name === call && made.nth === nth);
-  return hit && describe(call, hit.line);
+export function stoppedBefore(step: Step, log: string): string | undefined {
+  const [hit] = hits(step, log);
+  return hit && describe(step.call, hit.line);
+}
+
+/** How often a signal came to a process at a step: strace counts for each thread, and the pool may get there, too. */
+export function timesStopped(step: Step, log: string): number {
+  return hits(step, log).length;
+}
+
+function hits({ call, nth }: Step, log: string): TracedCall[] {
+  if (!existsSync(log)) return [];
+  return countedCalls(readTrace(log)).filter((made) => made.name === call && made.nth === nth);
 }
 
 /** Calls with how many of their kind the thread had made with it. */
