@@ -82,10 +82,16 @@ export const ERROR_TABLE = {
   'server-busy': traits(503, EXIT.network, 'again'),
   'rate-limited': traits(429, EXIT.network, 'again'),
   'redirect-refused': traits(502, EXIT.usage),
+  'certificate-untrusted': traits(502, EXIT.denied),
   // who asks
   'unauthenticated': traits(401, EXIT.denied),
   'forbidden': traits(403, EXIT.denied),
   'token-unreadable': traits(401, EXIT.denied),
+  'token-expired': traits(401, EXIT.denied),
+  'token-revoked': traits(401, EXIT.denied),
+  'quota-exceeded': traits(403, EXIT.denied),
+  'login-failed': traits(401, EXIT.denied),
+  'issuer-unavailable': traits(503, EXIT.network, 'again'),
   // chunks and digests
   'chunk-incomplete': traits(400, EXIT.network, 'again'),
   'chunk-digest-mismatch': traits(422, EXIT.integrity, 'again'),

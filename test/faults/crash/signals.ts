@@ -34,10 +34,11 @@ export async function endServerAt(scenario: Scenario, step: Step, run: FaultRun)
   await world.server.start(launch).catch(() => undefined); // it may not get that far
   const client = world.start(scene.args);
   await Promise.race([client.result, world.server.ended()]);
-  if (timesStopped(step, log) === 0) void world.server.stop();
-  else run.injected();
+  const isReached = timesStopped(step, log) > 0;
+  if (isReached) run.injected();
+  else void world.server.stop(); // the step may be one of its end
   const ended = await world.server.ended();
-  const isTwice = timesStopped(step, log) > 1;
+  const isTwice = timesStopped(step, log) + (isReached ? 0 : 1) > 1;
   const hit = stoppedBefore(step, log) ?? 'nothing';
   let mayMove = 0;
   await explained([hit], async () => {

@@ -1,0 +1,96 @@
+/** Who asks and what they may do, whatever they proved it with. */
+import type { IncomingMessage } from 'node:http';
+import { CairnError } from '../../base/errors.ts';
+import { printable } from '../../base/safe-path.ts';
+
+/** What an authorization can allow: to pull and `GET`, to push, to list, and to look after the sessions of others. */
+export const SCOPES = ['read', 'write', 'list', 'admin'] as const;
+/** One of {@link SCOPES}. */
+export type Scope = (typeof SCOPES)[number];
+
+/** What a request was allowed by. Plain JSON: session records keep the one that they were last resumed with. */
+export interface Authorization {
+  /** Names it, for as long as it exists: `token:…`, `jwt:…`, `grant:…` or `certificate:…`. No secret. */
+  readonly id: string;
+  /** Whose it is. Sessions belong to principals: a new token of the same principal goes on with them. */
+  readonly principal: string;
+  readonly scopes: readonly Scope[];
+  /** Safe relative path that it is confined to, and everything below; empty for everything. */
+  readonly pathPrefix: string;
+  /** When it ends by itself, in milliseconds since 1970; undefined where it does not. */
+  readonly expiresAtMs?: number | undefined;
+  readonly quota?: Quota | undefined;
+}
+
+/** What one authorization may use. */
+export interface Quota {
+  /** Payload bytes that its pushes may bring: what they published, and what unfinished ones will. */
+  readonly bytes?: number | undefined;
+  /** Sessions that are not at their end, at a time. */
+  readonly sessions?: number | undefined;
+}
+
+/** What a request proves itself with. */
+export interface Evidence {
+  /** What stands behind `Bearer` in its Authorization header. */
+  readonly bearer: string | undefined;
+  /** Gives the certificate of its connection, where there is one that was checked. */
+  readonly request: IncomingMessage;
+}
+
+/** One way to authenticate. A server asks its authenticators in order. */
+export interface Authenticator {
+  /**
+   * What the evidence allows; undefined where it is none of this kind.
+   *
+   * @throws CairnError `token-expired`, `token-revoked`, `unauthenticated` for evidence of this kind that is not valid;
+   * `issuer-unavailable` where that cannot be found out now
+   */
+  authenticate(evidence: Evidence): Promise<Authorization | undefined>;
+  /**
+   * Whether an authorization that this authenticator gave still stands, apart from its expiry; undefined for one of
+   * another kind. Asked about every session at work, every second.
+   */
+  stands(authorization: Authorization): boolean | undefined;
+}
+
+/** Refuses what has ended. @throws CairnError `token-expired`, `token-revoked` */
+export function checkStands(
+  authenticators: readonly Authenticator[],
+  authorization: Authorization,
+  nowMs: number,
+): void {
+  const { expiresAtMs = Infinity } = authorization;
+  if (nowMs >= expiresAtMs) throw new CairnError('token-expired', 'the access token has expired');
+  for (const authenticator of authenticators) {
+    const stands = authenticator.stands(authorization);
+    if (stands === true) return;
+    if (stands === false) break;
+  }
+  throw new CairnError('token-revoked', 'the access token has been revoked');
+}
+
+/**
+ * Refuses what an authorization does not allow, before anything tells what is there.
+ *
+ * @param path safe relative path that it is about; undefined where it is about none
+ * @throws CairnError `forbidden`
+ */
+export function checkAllows(
+  { scopes, pathPrefix }: Authorization,
+  scope: Scope,
+  path: string | undefined,
+): void {
+  if (!scopes.includes(scope)) {
+    const has = scopes.length === 0 ? 'none' : scopes.join(', ');
+    throw new CairnError('forbidden', `this needs the scope "${scope}"; the access token has: ${has}`);
+  }
+  if (path === undefined || isWithin(path, pathPrefix)) return;
+  const where = printable(pathPrefix);
+  throw new CairnError('forbidden', `the access token is only for "/${where}" and what is below`);
+}
+
+/** Whether a safe relative path is another one or lies below it. */
+export function isWithin(path: string, prefix: string): boolean {
+  return prefix === '' || path === prefix || path.startsWith(`${prefix}/`);
+}
