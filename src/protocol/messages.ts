@@ -71,6 +71,8 @@ export const SessionGrant = v.object({
   parallel: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(256)),
   /** How long the server keeps the session when nobody touches it. */
   leaseMs: positive,
+  /** How long the server takes requests in the name of what authorized this, where that ends; a token renews it. */
+  authorizedForMs: v.optional(positive),
   /** Whether the server keeps the bytes of a chunk that was cut; those that a sync point covers outlive a restart. */
   holdsPartialChunks: v.boolean(),
   /** When the server makes sync points of a push. Missing in a pull, and where an older server grants. */
@@ -133,7 +135,7 @@ export const CommitReply = v.object({
 export type CommitReply = v.InferOutput<typeof CommitReply>;
 
 /** Answer to heartbeat. */
-export const HeartbeatReply = v.object({ leaseMs: positive });
+export const HeartbeatReply = v.object({ leaseMs: positive, authorizedForMs: v.optional(positive) });
 /** {@link HeartbeatReply} as a type. */
 export type HeartbeatReply = v.InferOutput<typeof HeartbeatReply>;
 

@@ -3,7 +3,7 @@ import type { SyncMode } from '../protocol/sync-mode.ts';
 import type { ContentStore } from '../storage/content-store.ts';
 import type { GroupLimits } from '../storage/group-commit.ts';
 import type { SessionStore } from '../storage/session-store.ts';
-import type { AccessTokens } from './access-tokens.ts';
+import type { Authenticator } from './auth/authorization.ts';
 import type { Collector } from './sessions/collector.ts';
 import type { ServerLimits } from './limits.ts';
 import type { LiveSessions } from './sessions/live-sessions.ts';
@@ -34,7 +34,8 @@ export interface SessionContext {
 
 /** Everything that a handler needs. */
 export interface ServerContext extends SessionContext {
-  readonly tokens: AccessTokens;
+  /** Asked in this order who may do what. */
+  readonly authenticators: readonly Authenticator[];
   /** The server's version, told to anyone. */
   readonly version: string;
   readonly live: LiveSessions;

@@ -7,7 +7,8 @@ import { DEFAULT_LEASE_MS } from '../session/record.ts';
 import type { ContentStore } from '../storage/content-store.ts';
 import { DEFAULT_GROUP_COMMIT, type GroupLimits } from '../storage/group-commit.ts';
 import type { SessionStore } from '../storage/session-store.ts';
-import type { AccessTokens } from './access-tokens.ts';
+import type { Authenticator } from './auth/authorization.ts';
+import { watchAuthorizations } from './auth/watch.ts';
 import { startCollector } from './sessions/collector.ts';
 import { resumeCommits } from './resources/commit.ts';
 import { DEFAULT_LIMITS, type ServerLimits } from './limits.ts';
@@ -20,7 +21,8 @@ import type { Logger, ServerContext, SessionContext } from './server-context.ts'
 export interface ServerOptions {
   readonly content: ContentStore;
   readonly sessions: SessionStore;
-  readonly tokens: AccessTokens;
+  /** Asked in this order who may do what. */
+  readonly authenticators: readonly Authenticator[];
   /** Where to listen; port 0 takes any that is free. */
   readonly listen: { readonly host: string; readonly port: number };
   readonly version: string;
@@ -72,6 +74,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     throw error;
   });
   const beginning = begin(context, () => life.isDraining);
+  const watch = watchAuthorizations(context);
   return {
     url: urlOf(options.listen.host, port),
     port,
@@ -81,6 +84,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       await settle(active, graceMs);
       server.closeAllConnections();
       await settle(active, graceMs);
+      await watch.stop();
       await context.collector.stop();
       await beginning;
       await context.live.suspendAll();
@@ -92,6 +96,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       const closed = stopListening(server);
       server.closeAllConnections();
       await settle(active, DEFAULT_GRACE_MS);
+      await watch.stop();
       await context.collector.stop();
       await context.live.forgetAll();
       await closed;
@@ -100,7 +105,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 }
 
 function createContext(options: ServerOptions, life: { readonly isKilled: boolean }): ServerContext {
-  const { content, tokens, version, log } = options;
+  const { content, authenticators, version, log } = options;
   const shared: SessionContext = {
     content,
     sessions: mortal(options.sessions, () => life.isKilled),
@@ -113,7 +118,7 @@ function createContext(options: ServerOptions, life: { readonly isKilled: boolea
     instanceId: randomBytes(12).toString('base64url'),
   };
   const live = new LiveSessions(shared);
-  return { ...shared, tokens, version, live, collector: startCollector(shared, live) };
+  return { ...shared, authenticators, version, live, collector: startCollector(shared, live) };
 }
 
 /**

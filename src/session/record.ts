@@ -3,15 +3,19 @@ import { CairnError } from '../base/errors.ts';
 import type { DigestAlgorithm } from '../manifest/digest.ts';
 import type { SyncMode } from '../protocol/sync-mode.ts';
 import { isSecret } from './credential.ts';
+import type { CredentialHashes } from './credential-rotation.ts';
+import type { Moment } from './history.ts';
 import { transition, type SessionEvent, type SessionState } from './state.ts';
 
 /** The durable record of one session. Plain JSON; replaced as a whole by compare-and-set on `version`. */
-export interface SessionRecord {
+export interface SessionRecord extends CredentialHashes {
   readonly id: string;
   /** Raised by one with every change; what compare-and-set compares. */
   readonly version: number;
   /** Who established it: the id of an access token's owner. */
   readonly principal: string;
+  /** What it was last established, resumed or renewed with. Missing in old records, which have to be resumed. */
+  readonly authorization?: RecordedAuthorization | undefined;
   readonly direction: 'push' | 'pull';
   /** Safe relative path below the content root; empty for the root itself. */
   readonly target: string;
@@ -25,7 +29,6 @@ export interface SessionRecord {
   readonly state: SessionState;
   /** Fencing token: requests of an older epoch are refused. */
   readonly epoch: number;
-  readonly credentialHash: string;
   readonly manifestId: string | null;
   /** The server process that holds what is not durable yet; null where nobody does. */
   readonly holder: string | null;
@@ -40,6 +43,21 @@ export interface SessionRecord {
     /** Entries of the manifest, which a repeated commit is told when the manifest is gone. */
     readonly entriesTotal: number;
   } | null;
+  /** Payload bytes of the agreed plan, and how many of them a sync point covered when that was last written down. */
+  readonly bytesTotal?: number | undefined;
+  readonly bytesDone?: number | undefined;
+  readonly history?: readonly Moment[] | undefined;
+}
+
+/** What a session may do, as its server has granted it. */
+export interface RecordedAuthorization {
+  readonly id: string;
+  readonly principal: string;
+  readonly scopes: readonly ('read' | 'write' | 'list' | 'admin')[];
+  readonly pathPrefix: string;
+  readonly expiresAtMs?: number | undefined;
+  readonly quota?:
+    { readonly bytes?: number | undefined; readonly sessions?: number | undefined } | undefined;
 }
 
 /** How long a session that nobody touches is kept: a long weekend and a sick week. */
@@ -80,13 +98,17 @@ const REFUSALS: Readonly<Record<string, string>> = {
 /**
  * Refuses a request that another epoch or another credential than the session's sends.
  *
- * @throws CairnError `session-fenced` for an older epoch, `session-credential` for a wrong credential
+ * @throws CairnError `session-fenced` for an older epoch, `session-credential` for a wrong credential,
+ * `session-suspended` where nobody's is good any more
  */
 export function checkFence(record: SessionRecord, epoch: number, credential: string): void {
   if (epoch !== record.epoch) {
     throw new CairnError('session-fenced', 'another client took over this transfer; this one stops', {
       details: { epoch, currentEpoch: record.epoch },
     });
+  }
+  if (record.credentialsRevoked === true) {
+    throw new CairnError('session-suspended', 'the credentials of the session were revoked; resume it');
   }
   if (!isSecret(credential, record.credentialHash)) {
     throw new CairnError('session-credential', 'the session credential is not valid in this epoch');

@@ -10,10 +10,11 @@ import {
   replaceFileDurably,
   syncDirectory,
 } from '../base/durable-files.ts';
-import { CairnError, storageError, systemCodeOf } from '../base/errors.ts';
+import { CairnError, isErrorCode, storageError, systemCodeOf, type ErrorCode } from '../base/errors.ts';
 import { printable } from '../base/safe-path.ts';
 import { DIGEST_ALGORITHMS } from '../manifest/digest.ts';
 import { SYNC_MODES } from '../protocol/sync-mode.ts';
+import { MOMENT_KINDS } from '../session/history.ts';
 import type { SessionRecord } from '../session/record.ts';
 import { isTerminal } from '../session/state.ts';
 import type { IncidentSink, Upkeep } from './incident.ts';
@@ -30,6 +31,16 @@ const recordSchema = v.object({
   id: v.pipe(v.string(), v.regex(ID)),
   version: count,
   principal: v.string(),
+  authorization: v.optional(
+    v.object({
+      id: v.string(),
+      principal: v.string(),
+      scopes: v.array(v.picklist(['read', 'write', 'list', 'admin'])),
+      pathPrefix: v.string(),
+      expiresAtMs: v.optional(count),
+      quota: v.optional(v.object({ bytes: v.optional(count), sessions: v.optional(count) })),
+    }),
+  ),
   direction: v.picklist(['push', 'pull']),
   target: v.string(),
   digest: v.picklist(DIGEST_ALGORITHMS),
@@ -40,12 +51,30 @@ const recordSchema = v.object({
   state: v.picklist(['establishing', 'open', 'suspended', 'committing', 'committed', 'aborted', 'expired']),
   epoch: count,
   credentialHash: v.string(),
+  previousCredentialHash: v.optional(v.string()),
+  retiredCredentialHashes: v.optional(v.array(v.string())),
+  credentialsRevoked: v.optional(v.boolean()),
+  rotatedAtMs: v.optional(count),
   manifestId: v.nullable(v.string()),
   holder: v.nullable(v.string()),
   createdAtMs: count,
   leaseExpiresAtMs: count,
   commit: v.nullable(
     v.object({ digest: v.string(), bytesTotal: count, excluded: v.array(count), entriesTotal: count }),
+  ),
+  bytesTotal: v.optional(count),
+  bytesDone: v.optional(count),
+  history: v.optional(
+    v.array(
+      v.object({
+        atMs: count,
+        what: v.picklist(MOMENT_KINDS),
+        epoch: count,
+        by: v.optional(v.string()),
+        from: v.optional(v.string()),
+        why: v.optional(v.custom<ErrorCode>(isErrorCode)),
+      }),
+    ),
   ),
 });
 

@@ -8,7 +8,8 @@ import { encodeTree } from '../../src/protocol/tree-stream.ts';
 import type { SessionGrant } from '../../src/protocol/messages.ts';
 import type { SyncMode } from '../../src/protocol/sync-mode.ts';
 import { transferDigest } from '../../src/manifest/digest.ts';
-import type { AccessTokens } from '../../src/server/access-tokens.ts';
+import type { Authenticator } from '../../src/server/auth/authorization.ts';
+import { createStaticToken } from '../../src/server/auth/static-token.ts';
 import { startServer, type RunningServer, type ServerOptions } from '../../src/server/server.ts';
 import type { ChunkStaging, ContentStore, IncomingTransfer } from '../../src/storage/content-store.ts';
 import { openLocalDisk } from '../../src/storage/local-disk/local-disk.ts';
@@ -23,12 +24,10 @@ import { temporaryDirectory } from '../support/trees.ts';
 export const ALICE = 'alice-secret-0123456789abcdefghijklmnopqrst';
 export const BOB = 'bob-secret-0123456789abcdefghijklmnopqrstuv';
 
-const tokens: AccessTokens = {
-  authenticate: (secret) => {
-    if (secret === ALICE) return { principal: 'alice' };
-    return secret === BOB ? { principal: 'bob' } : undefined;
-  },
-};
+const authenticators: readonly Authenticator[] = [
+  createStaticToken(ALICE, { id: 'token:alice', principal: 'alice' }),
+  createStaticToken(BOB, { id: 'token:bob', principal: 'bob' }),
+];
 
 /** The kinds of stores that every test of the protocol runs against. */
 export const KINDS = ['local disk', 'memory'] as const;
@@ -72,7 +71,7 @@ export async function openScene(kind: Kind, changes: Changes = {}): Promise<Scen
   const start = async (): Promise<Pick<Scene, 'server' | 'stores'>> => {
     const stores = await openStores();
     const server = await startServer({
-      tokens,
+      authenticators,
       listen: { host: '127.0.0.1', port: 0 },
       version: '0.0.0-test',
       log,

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { CairnError } from '../../src/base/errors.ts';
 import { protocolRootOf } from '../../src/protocol/routes.ts';
-import { createStaticTokens } from '../../src/server/access-tokens.ts';
+import { createStaticToken } from '../../src/server/auth/static-token.ts';
 import { startServer } from '../../src/server/server.ts';
 import { directory, file, putTree, transferOf } from '../suites/staged-transfer.ts';
 import { ALICE, call, establishRequest, openPush, openScene, raw, type Scene } from './by-hand.ts';
@@ -186,7 +186,7 @@ test('says which port is taken and which address is not there', async () => {
   const start = (host: string, port: number) =>
     startServer({
       ...scene.stores,
-      tokens: createStaticTokens('x'),
+      authenticators: [createStaticToken('x')],
       listen: { host, port },
       version: '0',
       log: { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },

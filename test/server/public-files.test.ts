@@ -6,7 +6,7 @@ import { openLocalDisk } from '../../src/storage/local-disk/local-disk.ts';
 import { createMemoryBackend } from '../../src/storage/memory/memory-backend.ts';
 import { createMemorySessionStore } from '../../src/storage/memory-session-store.ts';
 import { startServer } from '../../src/server/server.ts';
-import { createStaticTokens } from '../../src/server/access-tokens.ts';
+import { createStaticToken } from '../../src/server/auth/static-token.ts';
 import { temporaryDirectory } from '../support/trees.ts';
 import { directory, file, putTree } from '../suites/staged-transfer.ts';
 import { ALICE, call, KINDS, linesOf, openScene, type Kind, type Scene } from './by-hand.ts';
@@ -82,7 +82,7 @@ test('symlinks are not followed', async () => {
   const server = await startServer({
     content,
     sessions: createMemorySessionStore(createMemoryBackend()),
-    tokens: createStaticTokens('secret'),
+    authenticators: [createStaticToken('secret')],
     listen: { host: '127.0.0.1', port: 0 },
     version: '0',
     log: { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },

@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { onTestFinished } from 'vitest';
-import { createStaticTokens } from '../../src/server/access-tokens.ts';
+import { createStaticToken } from '../../src/server/auth/static-token.ts';
 import { startServer, type RunningServer } from '../../src/server/server.ts';
 import { createMemoryContentStore } from '../../src/storage/memory-content-store.ts';
 import { createMemorySessionStore } from '../../src/storage/memory-session-store.ts';
@@ -104,7 +104,7 @@ async function startObjectStoreServer(): Promise<TestServer> {
     server = await startServer({
       content: createMemoryContentStore(bucket, { minChunkSizeBytes: 64 * 1024 }),
       sessions: createMemorySessionStore(bucket),
-      tokens: createStaticTokens(TOKEN),
+      authenticators: [createStaticToken(TOKEN)],
       listen: { host: '127.0.0.1', port },
       version: '0.0.0-test',
       log,

@@ -44,7 +44,7 @@ async function serve(plan: ServePlan, log: Log): Promise<void> {
   const [{ startServer: start }, { openAccessTokens }, { openLocalDisk }, { openLocalSessionStore }] =
     await Promise.all([
       import('../../server/server.ts'),
-      import('../../server/access-tokens.ts'),
+      import('../../server/auth/access-tokens.ts'),
       import('../../storage/local-disk/local-disk.ts'),
       import('../../storage/local-session-store.ts'),
     ]);
@@ -69,7 +69,15 @@ async function serve(plan: ServePlan, log: Log): Promise<void> {
       ...(leaseMs === undefined ? {} : { leaseMs }),
       ...(sync === undefined ? {} : { sync }),
     };
-    const server = await start({ content, sessions, tokens, listen, version: VERSION, log, ...wishes });
+    const server = await start({
+      content,
+      sessions,
+      authenticators: [tokens],
+      listen,
+      version: VERSION,
+      log,
+      ...wishes,
+    });
     unregister = await register({ ...listen, port: server.port }, tokens.tokenFile, log, false);
     announce(plan, server, tokens.tokenFile);
     await stopped;

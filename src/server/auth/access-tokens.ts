@@ -6,15 +6,10 @@ import { timingSafeEqual } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
-import { makePrivateDirectory, removeTemporaries, replaceFileDurably } from '../base/durable-files.ts';
-import { CairnError, storageError, systemCodeOf } from '../base/errors.ts';
-import { createSessionId, hashSecret, issueSecret } from '../session/credential.ts';
-
-/** Tells who asks. */
-export interface AccessTokens {
-  /** The owner of a secret, or undefined for one that is not known. Takes the same time for each. */
-  authenticate(secret: string): { principal: string } | undefined;
-}
+import { makePrivateDirectory, removeTemporaries, replaceFileDurably } from '../../base/durable-files.ts';
+import { CairnError, storageError, systemCodeOf } from '../../base/errors.ts';
+import { createSessionId, hashSecret, issueSecret } from '../../session/credential.ts';
+import { SCOPES, type Authenticator } from './authorization.ts';
 
 const TokenFile = v.object({
   version: v.literal(1),
@@ -32,7 +27,7 @@ const TokenFile = v.object({
 type KeptToken = v.InferOutput<typeof TokenFile>['tokens'][number];
 
 /** Access tokens that are kept in a state directory. */
-export interface OpenedAccessTokens extends AccessTokens {
+export interface OpenedAccessTokens extends Authenticator {
   /** The token that was made now, on the first start; without its secret, which is in `tokenFile`. */
   readonly created?: { readonly name: string; readonly principal: string; readonly createdAt: string };
   /** Path of the file with the secret of the token that the server made. */
@@ -61,23 +56,21 @@ export async function openAccessTokens(stateDirectory: string): Promise<OpenedAc
   return { ...matcher(tokens), created, tokenFile };
 }
 
-/** One token, for tests and for servers inside other programs. */
-export function createStaticTokens(secret: string): AccessTokens {
-  return matcher([{ principal: 'static', hash: hashSecret(secret) }]);
-}
-
-function matcher(tokens: readonly Pick<KeptToken, 'principal' | 'hash'>[]): AccessTokens {
-  const known = tokens.map(({ principal, hash }) => ({ principal, hash: Buffer.from(hash, 'hex') }));
+function matcher(tokens: readonly Pick<KeptToken, 'principal' | 'hash' | 'name'>[]): Authenticator {
+  const known = tokens.map(({ principal, hash, name }) => ({
+    authorization: { id: `token:${name}`, principal, scopes: SCOPES, pathPrefix: '' },
+    hash: Buffer.from(hash, 'hex'),
+  }));
   return {
-    authenticate: (secret) => {
-      const hash = Buffer.from(hashSecret(secret), 'hex');
-      let found: { principal: string } | undefined;
+    authenticate: async ({ bearer }) => {
+      if (bearer === undefined) return undefined;
+      const hash = Buffer.from(hashSecret(bearer), 'hex');
       // Every one is compared, so that the time says nothing about which one it was.
-      for (const token of known) {
-        if (timingSafeEqual(token.hash, hash)) found = { principal: token.principal };
-      }
-      return found;
+      const found = known.filter((token) => timingSafeEqual(token.hash, hash));
+      return found[0]?.authorization;
     },
+    stands: ({ id }) =>
+      id.startsWith('token:') ? known.some(({ authorization }) => authorization.id === id) : undefined,
   };
 }
 

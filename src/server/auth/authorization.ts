@@ -2,33 +2,20 @@
 import type { IncomingMessage } from 'node:http';
 import { CairnError } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
+import type { RecordedAuthorization } from '../../session/record.ts';
 
 /** What an authorization can allow: to pull and `GET`, to push, to list, and to look after the sessions of others. */
 export const SCOPES = ['read', 'write', 'list', 'admin'] as const;
 /** One of {@link SCOPES}. */
 export type Scope = (typeof SCOPES)[number];
 
-/** What a request was allowed by. Plain JSON: session records keep the one that they were last resumed with. */
-export interface Authorization {
-  /** Names it, for as long as it exists: `token:…`, `jwt:…`, `grant:…` or `certificate:…`. No secret. */
-  readonly id: string;
-  /** Whose it is. Sessions belong to principals: a new token of the same principal goes on with them. */
-  readonly principal: string;
-  readonly scopes: readonly Scope[];
-  /** Safe relative path that it is confined to, and everything below; empty for everything. */
-  readonly pathPrefix: string;
-  /** When it ends by itself, in milliseconds since 1970; undefined where it does not. */
-  readonly expiresAtMs?: number | undefined;
-  readonly quota?: Quota | undefined;
-}
-
-/** What one authorization may use. */
-export interface Quota {
-  /** Payload bytes that its pushes may bring: what they published, and what unfinished ones will. */
-  readonly bytes?: number | undefined;
-  /** Sessions that are not at their end, at a time. */
-  readonly sessions?: number | undefined;
-}
+/**
+ * What a request was allowed by. `id` names it for as long as it exists, `token:…`, `jwt:…`, `grant:…` or
+ * `certificate:…`, and is no secret. Sessions belong to the `principal`: a new token of the same one goes on with them.
+ * `pathPrefix` is a safe relative path that it is confined to, with everything below, and empty for everything.
+ * `quota.bytes` is what its pushes may bring, published and unfinished; `quota.sessions` how many may be unfinished.
+ */
+export type Authorization = RecordedAuthorization;
 
 /** What a request proves itself with. */
 export interface Evidence {

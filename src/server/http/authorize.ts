@@ -1,53 +1,77 @@
-/** Who asks: access tokens and session credentials out of request headers. */
+/** Who asks, and may they: access tokens and session credentials out of request headers. */
 import { CairnError } from '../../base/errors.ts';
 import { HEADER } from '../../protocol/routes.ts';
-import type { Exchange } from './exchange.ts';
+import { checkAllows, checkStands, type Authorization, type Scope } from '../auth/authorization.ts';
 import type { ServerContext } from '../server-context.ts';
+import type { Exchange } from './exchange.ts';
 
 /** What a request of a session proves itself with. */
 export interface SessionProof {
   readonly epoch: number;
   readonly credential: string;
-  /** The owner of the access token, where the request carries one too. */
-  readonly principal: string | undefined;
 }
 
 const BEARER = /^Bearer +([A-Za-z0-9\-._~+/]+=*)$/i;
 
 /**
- * The principal of a request that needs an access token.
+ * What the access token or the certificate of a request allows, where that covers a scope and a path.
  *
- * @throws CairnError `unauthenticated`
+ * @param path safe relative path that the request is about; undefined where it is about none
+ * @throws CairnError `unauthenticated`, `token-expired`, `token-revoked`, `forbidden`, `issuer-unavailable`
  */
-export function requireToken(context: ServerContext, { request }: Exchange): string {
-  const header = request.headers.authorization;
-  if (header === undefined) {
-    throw new CairnError('unauthenticated', 'this needs an access token: set CAIRN_TOKEN or --token-file');
-  }
-  const secret = BEARER.exec(header)?.[1];
-  const owner = secret === undefined ? undefined : context.tokens.authenticate(secret);
-  if (owner === undefined) {
-    throw new CairnError(
-      'unauthenticated',
-      'the access token is not valid here; CAIRN_TOKEN or --token-file names it',
-    );
-  }
-  return owner.principal;
+export async function authorize(
+  context: ServerContext,
+  exchange: Exchange,
+  scope: Scope,
+  path: string | undefined,
+): Promise<Authorization> {
+  const authorization = await authenticate(context, exchange);
+  checkAllows(authorization, scope, path);
+  return authorization;
 }
 
 /**
- * The credential and epoch of a request that belongs to a session; an access token beside them has to be valid.
+ * Who asks, whatever they may do.
+ *
+ * @throws CairnError `unauthenticated`, `token-expired`, `token-revoked`, `issuer-unavailable`
+ */
+export async function authenticate(
+  { authenticators, now }: ServerContext,
+  { request }: Exchange,
+): Promise<Authorization> {
+  const header = request.headers.authorization;
+  const bearer = header === undefined ? undefined : BEARER.exec(header)?.[1];
+  for (const authenticator of authenticators) {
+    // oxlint-disable-next-line no-await-in-loop -- the first that knows the evidence decides
+    const authorization = await authenticator.authenticate({ bearer, request });
+    if (authorization === undefined) continue;
+    checkStands([authenticator], authorization, now());
+    return authorization;
+  }
+  const message =
+    header === undefined
+      ? 'this needs an access token: set CAIRN_TOKEN or --token-file'
+      : 'the access token is not valid here; CAIRN_TOKEN or --token-file names it';
+  throw new CairnError('unauthenticated', message);
+}
+
+/**
+ * The credential and epoch of a request that belongs to a session.
  *
  * @throws CairnError `unauthenticated`, `invalid-request`
  */
-export function sessionProofOf(context: ServerContext, exchange: Exchange): SessionProof {
-  const { headers } = exchange.request;
-  const principal = headers.authorization === undefined ? undefined : requireToken(context, exchange);
-  const credential = headers[HEADER.credential];
-  const epoch = headers[HEADER.epoch];
+export function sessionProofOf({ request }: Exchange): SessionProof {
+  const credential = request.headers[HEADER.credential];
+  const epoch = request.headers[HEADER.epoch];
   if (typeof credential !== 'string' || typeof epoch !== 'string') {
     throw new CairnError('unauthenticated', 'a request of a session needs Cairn-Credential and Cairn-Epoch');
   }
   if (!/^[1-9][0-9]{0,14}$/.test(epoch)) throw new CairnError('invalid-request', 'Cairn-Epoch is no epoch');
-  return { epoch: Number(epoch), credential, principal };
+  return { epoch: Number(epoch), credential };
+}
+
+/** The credential that a request to resume shows, if any. */
+export function credentialOf({ request }: Exchange): string | undefined {
+  const credential = request.headers[HEADER.credential];
+  return typeof credential === 'string' ? credential : undefined;
 }

@@ -12,6 +12,8 @@ export interface Exchange {
   /** Path as it stands in the request line, without the query. */
   readonly path: string;
   readonly query: string;
+  /** Network address that the request came from. */
+  readonly address: string;
   /** A body or an answer of which no byte moves for so long is ended. */
   readonly idleMs: number;
   /** Whether the client waits for `100 Continue` before it sends the body. */
@@ -51,6 +53,7 @@ export function openExchange(
     method,
     path,
     query,
+    address: request.socket.remoteAddress ?? 'unknown',
     idleMs,
     awaitsContinue,
     body: undefined,

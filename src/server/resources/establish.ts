@@ -14,10 +14,12 @@ import { stricterSync } from '../../protocol/sync-mode.ts';
 import { createSessionId, issueSecret, sessionIdOf } from '../../session/credential.ts';
 import { isLeaseOver, type SessionRecord } from '../../session/record.ts';
 import { isTerminal } from '../../session/state.ts';
-import { requireToken } from '../http/authorize.ts';
+import type { Authorization } from '../auth/authorization.ts';
+import { authenticate, credentialOf } from '../http/authorize.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { resumeCommit } from './commit.ts';
-import { grantOf, resumeSession } from '../sessions/grant.ts';
+import { grantOf, resumeSession, type Resuming } from '../sessions/grant.ts';
+import { checkAllowsSession } from '../sessions/renewal.ts';
 import { sendJson } from '../http/reply.ts';
 import { readJson } from '../http/request-json.ts';
 import type { ServerContext } from '../server-context.ts';
@@ -25,32 +27,43 @@ import { checkPrincipal, refuseExpired } from './session-request.ts';
 
 /** Starts a session, or resumes the unfinished one that the client means. */
 export async function handleEstablish(context: ServerContext, exchange: Exchange): Promise<void> {
-  const principal = requireToken(context, exchange);
+  const authorization = await authenticate(context, exchange);
+  const { principal } = authorization;
   const limit = { maxBytes: context.limits.maxJsonBytes, what: 'the request for a session' };
   const request = await readJson(exchange, EstablishRequest, limit);
   checkProtocolMajor(request.protocol.major, PROTOCOL_VERSION.major);
   const target = targetPathOf(request.target);
+  checkAllowsSession(authorization, { direction: request.direction, target });
   await checkTarget(context, request.direction, target);
   const digest = chooseDigest(request.digests);
   const { requestId } = request;
   const id = requestId === undefined ? createSessionId() : sessionIdOf(principal, requestId);
-  const found =
-    (await findUnfinished(context, principal, request, target)) ??
-    (await findAnswered(context, id, request, target));
+  const asking: Asking = { authorization, address: exchange.address, target, request };
+  const found = (await findUnfinished(context, asking)) ?? (await findAnswered(context, asking, id));
   if (found !== undefined) {
     await sendJson(exchange, 200, found);
     return;
   }
   const { secret, hash } = issueSecret();
-  const record = newRecord(context, request, { id, principal, target, digest, credentialHash: hash });
+  const record = newRecord(context, asking, { id, digest, credentialHash: hash });
   if (!(await create(context, record))) {
     // An earlier try of this very request has only now got so far.
-    await sendJson(exchange, 200, await findAnswered(context, id, request, target));
+    await sendJson(exchange, 200, await findAnswered(context, asking, id));
     return;
   }
   const { direction } = record;
-  context.log.info({ session: id, principal, direction, target: printable(target) }, 'session established');
+  const { id: by } = authorization;
+  const fields = { session: id, principal, by, from: exchange.address, direction, target: printable(target) };
+  context.log.info(fields, 'session established');
   await sendJson(exchange, 201, grantOf(record, secret, { context, resumed: false }));
+}
+
+/** A request for a session, and in whose name. */
+interface Asking {
+  readonly authorization: Authorization;
+  readonly address: string;
+  readonly target: string;
+  readonly request: EstablishRequest;
 }
 
 /** Keeps a new record; false where its id was taken meanwhile. @throws CairnError `server-busy`, storage codes */
@@ -73,13 +86,14 @@ async function create(context: ServerContext, record: SessionRecord): Promise<bo
 
 /** Resumes a session by its id. */
 export async function handleResume(context: ServerContext, exchange: Exchange, id: string): Promise<void> {
-  const principal = requireToken(context, exchange);
+  const authorization = await authenticate(context, exchange);
   const limit = { maxBytes: context.limits.maxJsonBytes, what: 'the request to resume' };
-  const request = await readJson(exchange, ResumeRequest, limit);
+  const { sync } = await readJson(exchange, ResumeRequest, limit);
+  const credential = credentialOf(exchange);
   const grant = await context.live.use(id, async (live) => {
-    checkPrincipal(live, principal);
+    checkPrincipal(live, authorization.principal);
     await refuseExpired(context, live);
-    return resumeSession(context, live, request);
+    return resumeSession(context, live, { sync, authorization, credential, address: exchange.address });
   });
   await sendJson(exchange, 200, grant);
 }
@@ -115,12 +129,10 @@ function chooseDigest(wished: readonly string[]): DigestAlgorithm {
   );
 }
 
-async function findUnfinished(
-  context: ServerContext,
-  principal: string,
-  { direction, manifestId, sync }: EstablishRequest,
-  target: string,
-): Promise<SessionGrant | undefined> {
+async function findUnfinished(context: ServerContext, asking: Asking): Promise<SessionGrant | undefined> {
+  const { target, authorization } = asking;
+  const { direction, manifestId } = asking.request;
+  const { principal } = authorization;
   if (manifestId === undefined) return undefined;
   const found = await context.sessions.find({ principal, direction, target, manifestId });
   const record = found.find((candidate) => !isLeaseOver(candidate, context.now()));
@@ -128,7 +140,7 @@ async function findUnfinished(
   return context.live.use(record.id, async (live) => {
     // It may have ended since it was found, or while it was resumed.
     if (isTerminal(live.record.value.state)) return undefined;
-    const grant = await resumeSession(context, live, { sync });
+    const grant = await resumeSession(context, live, resumingOf(asking));
     // Whoever asks so has lost what it would repeat the commit with, and can only wait for its end.
     if (grant.state === 'committing') await live.exclusive(() => resumeCommit(context, live));
     return grant.state === 'committed' ? undefined : grant;
@@ -138,10 +150,11 @@ async function findUnfinished(
 /** The session of an earlier try of the same request, whose answer was lost: it is as new as it would be without. */
 async function findAnswered(
   context: ServerContext,
+  asking: Asking,
   id: string,
-  { direction, sync }: EstablishRequest,
-  target: string,
 ): Promise<SessionGrant | undefined> {
+  const { target } = asking;
+  const { direction } = asking.request;
   const record = await context.sessions.get(id);
   if (record === undefined) return undefined;
   if (record.direction !== direction || record.target !== target) {
@@ -149,14 +162,19 @@ async function findAnswered(
   }
   return context.live.use(id, async (live) => {
     await refuseExpired(context, live);
-    return { ...(await resumeSession(context, live, { sync })), resumed: false };
+    return { ...(await resumeSession(context, live, resumingOf(asking))), resumed: false };
   });
+}
+
+/** Whoever asks for a session by what it is about has no credential of it, and has authenticated. */
+function resumingOf({ authorization, address, request }: Asking): Resuming {
+  return { authorization, address, credential: undefined, sync: request.sync };
 }
 
 function newRecord(
   context: ServerContext,
-  request: EstablishRequest,
-  agreed: Pick<SessionRecord, 'id' | 'principal' | 'target' | 'digest' | 'credentialHash'>,
+  { authorization, address, target, request }: Asking,
+  agreed: Pick<SessionRecord, 'id' | 'digest' | 'credentialHash'>,
 ): SessionRecord {
   const { limits, content, instanceId, leaseMs } = context;
   const store = content.properties.chunkSizeBytes;
@@ -166,6 +184,9 @@ function newRecord(
   return {
     ...agreed,
     version: 1,
+    principal: authorization.principal,
+    authorization,
+    target,
     direction: request.direction,
     chunkSizeBytes: Math.max(min, Math.min(max, request.chunkSizeBytes)),
     parallel: Math.min(request.parallel, limits.parallelPerSession),
@@ -177,5 +198,6 @@ function newRecord(
     createdAtMs: now,
     leaseExpiresAtMs: now + leaseMs,
     commit: null,
+    history: [{ atMs: now, what: 'established', epoch: 1, by: authorization.id, from: address }],
   };
 }

@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto';
 import { CairnError } from '../../base/errors.ts';
 import { printable, targetPathOf } from '../../base/safe-path.ts';
 import type { ScannedEntry } from '../../manifest/entry.ts';
-import { requireToken } from '../http/authorize.ts';
+import { authenticate, authorize } from '../http/authorize.ts';
+import { checkAllows } from '../auth/authorization.ts';
 import { allowsRange, byteRangeOf, matchesTag, type ByteRange } from '../http/byte-range.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { end, NDJSON_TYPE, sendEmpty, write } from '../http/reply.ts';
@@ -15,20 +16,24 @@ const LISTING = { chunkSizeBytes: 8 * 1024 * 1024, digest: 'xxh64' } as const;
 
 /** Answers with a file, or with the tree of depth one of a directory. */
 export async function handlePublic(context: ServerContext, exchange: Exchange): Promise<void> {
-  requireToken(context, exchange);
+  const authorization = await authenticate(context, exchange);
   if (exchange.method !== 'GET' && exchange.method !== 'HEAD') {
     throw new CairnError('method-not-allowed', `${exchange.method} does nothing to a file here; push it`, {
       details: { allow: 'GET, HEAD' },
     });
   }
   const path = targetPathOf(exchange.path);
+  // Before anything is looked up: whoever may do neither must not learn what is there.
+  checkAllows(authorization, authorization.scopes.includes('list') ? 'list' : 'read', path);
   const [found] = await context.content.lookup([path]);
   if (found === undefined) throw new CairnError('not-found', `there is nothing at "${printable(path)}"`);
   switch (found.entry.type) {
     case 'directory':
+      checkAllows(authorization, 'list', path);
       await sendDirectory(context, exchange, path);
       return;
     case 'file':
+      checkAllows(authorization, 'read', path);
       await sendFile(context, exchange, path, found);
       return;
     case 'symlink':
@@ -39,9 +44,9 @@ export async function handlePublic(context: ServerContext, exchange: Exchange): 
 
 /** `GET tree?path=P&recursive=0|1`: what is at a path, as a tree. */
 export async function handleTree(context: ServerContext, exchange: Exchange): Promise<void> {
-  requireToken(context, exchange);
   const query = new URLSearchParams(exchange.query);
   const path = targetPathOf(query.get('path') ?? '/');
+  await authorize(context, exchange, 'list', path);
   const recursive = query.get('recursive') ?? '0';
   if (recursive !== '0' && recursive !== '1') throw new CairnError('invalid-request', 'recursive is 0 or 1');
   const { maxEntries } = context.limits.manifest;

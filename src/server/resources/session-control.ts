@@ -6,6 +6,7 @@ import { sendJson } from '../http/reply.ts';
 import { readJson } from '../http/request-json.ts';
 import type { ServerContext } from '../server-context.ts';
 import { recordEnd } from '../sessions/ending.ts';
+import { authorizedFor } from '../sessions/grant.ts';
 import { withSession } from './session-request.ts';
 
 /** Makes everything durable that was written, and says so. */
@@ -18,9 +19,10 @@ export function handleSync(context: ServerContext, exchange: Exchange, id: strin
 
 /** Keeps the lease, which every request does, and nothing else. */
 export function handleHeartbeat(context: ServerContext, exchange: Exchange, id: string): Promise<void> {
-  return withSession(context, exchange, { id, event: 'prepare' }, async () => {
+  return withSession(context, exchange, { id, event: 'prepare' }, async ({ live }) => {
     await readNothing(context, exchange);
-    const reply: HeartbeatReply = { leaseMs: context.leaseMs };
+    const authorized = authorizedFor(live.record.value, context.now());
+    const reply: HeartbeatReply = { leaseMs: context.leaseMs, ...authorized };
     await sendJson(exchange, 200, reply);
   });
 }

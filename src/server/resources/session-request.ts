@@ -2,7 +2,11 @@
 import { CairnError } from '../../base/errors.ts';
 import type { SessionEvent } from '../../session/state.ts';
 import { isTerminal } from '../../session/state.ts';
-import { sessionProofOf } from '../http/authorize.ts';
+import { checkStands } from '../auth/authorization.ts';
+import { authenticate, sessionProofOf, type SessionProof } from '../http/authorize.ts';
+import { noticeReuse } from '../sessions/credential-reuse.ts';
+import { renewAuthorization } from '../sessions/renewal.ts';
+import { retirePrevious } from '../../session/credential-rotation.ts';
 import { expireSession } from '../sessions/expiry.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { LiveSession, SessionRequest } from '../sessions/live-session.ts';
@@ -28,8 +32,10 @@ export interface SessionCall {
 /**
  * Admits a request to its session and runs `work`.
  *
- * @throws CairnError `unauthenticated`, `session-not-found`, `session-fenced`, `session-credential`,
- * `session-suspended`, `session-expired`, `session-aborted`, `session-state`
+ * An access token beside the session's own credential renews what the session is authorized by.
+ *
+ * @throws CairnError `unauthenticated`, `token-expired`, `token-revoked`, `session-not-found`, `session-fenced`,
+ * `session-credential`, `session-suspended`, `session-expired`, `session-aborted`, `session-state`
  */
 export async function withSession(
   context: ServerContext,
@@ -37,12 +43,16 @@ export async function withSession(
   call: SessionCall,
   work: (given: SessionWork) => Promise<void>,
 ): Promise<void> {
-  const proof = sessionProofOf(context, exchange);
+  const proof = sessionProofOf(exchange);
+  const { authorization: header } = exchange.request.headers;
+  const asking = header === undefined ? undefined : await authenticate(context, exchange);
   await context.live.use(call.id, async (live) => {
-    checkPrincipal(live, proof.principal);
+    checkPrincipal(live, asking?.principal);
     await refuseExpired(context, live);
-    live.record.admit(proof, call.event);
+    await admit(context, live, { proof, event: call.event, address: exchange.address });
     checkDirection(live, call.direction);
+    if (asking !== undefined) await renewAuthorization(live, asking, exchange.address);
+    checkAuthorized(context, live);
     const { epoch } = proof;
     const end = (error: CairnError): void => endExchange(exchange, error);
     await inFlight(live, { epoch, chunk: call.chunk, end }, async () => {
@@ -50,6 +60,32 @@ export async function withSession(
       await work({ live, epoch });
     });
   });
+}
+
+async function admit(
+  context: ServerContext,
+  live: LiveSession,
+  { proof, event, address }: { proof: SessionProof; event: SessionEvent; address: string },
+): Promise<void> {
+  const { record } = live;
+  try {
+    record.admit(proof, event);
+  } catch (error) {
+    await noticeReuse(context, live, { credential: proof.credential, epoch: proof.epoch, address });
+    throw error;
+  }
+  // The answer that brought the new credential has arrived: nobody needs the one before any more.
+  if (record.value.previousCredentialHash !== undefined)
+    await record.change(undefined, (current) => retirePrevious(current), proof.epoch);
+}
+
+/** Refuses what is asked for in the name of an authorization that is over. A record of an older cairn has none. */
+function checkAuthorized({ authenticators, now }: ServerContext, { record }: LiveSession): void {
+  const { authorization, state } = record.value;
+  if (isTerminal(state)) return;
+  if (authorization === undefined)
+    throw new CairnError('session-suspended', 'nobody is known to be authorized for this session; resume it');
+  checkStands(authenticators, authorization, now());
 }
 
 /** Another principal's session does not exist. @throws CairnError `session-not-found` */

@@ -1,11 +1,15 @@
 /** Epochs change hands here: a new session's first, and each resume's. */
 import { CairnError } from '../../base/errors.ts';
-import type { ResumeRequest, SessionGrant } from '../../protocol/messages.ts';
+import type { SessionGrant } from '../../protocol/messages.ts';
 import { DEFAULT_SYNC_MODE, stricterSync, type SyncMode } from '../../protocol/sync-mode.ts';
 import { issueSecret } from '../../session/credential.ts';
+import { mayResumeWith, rotate } from '../../session/credential-rotation.ts';
 import type { SessionRecord } from '../../session/record.ts';
-import type { LiveSession } from './live-session.ts';
+import type { Authorization } from '../auth/authorization.ts';
 import type { ServerContext } from '../server-context.ts';
+import { noticeReuse } from './credential-reuse.ts';
+import type { LiveSession } from './live-session.ts';
+import { checkAllowsSession } from './renewal.ts';
 
 /** What a client is told when it gets a session. */
 export function grantOf(
@@ -27,11 +31,28 @@ export function grantOf(
     chunkSizeBytes: record.chunkSizeBytes,
     parallel: record.parallel,
     leaseMs: options.context.leaseMs,
+    ...authorizedFor(record, options.context.now()),
     holdsPartialChunks: options.context.content.properties.holdsPartialChunks,
     ...(record.direction === 'push' ? { sync: syncOf(record) } : {}),
     manifestId: record.manifestId,
     resumed: options.resumed,
   };
+}
+
+/** How long the session is authorized for from now on, where that has an end. */
+export function authorizedFor({ authorization }: SessionRecord, nowMs: number): { authorizedForMs?: number } {
+  const { expiresAtMs } = authorization ?? {};
+  return expiresAtMs === undefined ? {} : { authorizedForMs: Math.max(1, Math.round(expiresAtMs - nowMs)) };
+}
+
+/** Who resumes a session, and how. */
+export interface Resuming {
+  readonly authorization: Authorization;
+  readonly address: string;
+  /** The credential that the request shows; undefined for a client that has none. */
+  readonly credential: string | undefined;
+  /** A wish that makes the sync mode stricter, never looser. */
+  readonly sync: SyncMode | undefined;
 }
 
 /** When sync points of a session come. */
@@ -41,29 +62,37 @@ function syncOf({ sync = DEFAULT_SYNC_MODE }: SessionRecord): SyncMode {
 
 /**
  * Opens a session for whoever asks now: a new epoch, a new credential. Requests of older epochs end, and what they
- * brought is settled, before this resolves. A wish makes the sync mode stricter, never looser.
+ * brought is settled, before this resolves.
  *
- * @throws CairnError `session-aborted`, `session-expired`
+ * @throws CairnError `forbidden`, `session-aborted`, `session-expired`, `session-credential` for one that was replaced
  */
 export async function resumeSession(
   context: ServerContext,
   live: LiveSession,
-  { sync }: ResumeRequest,
+  { authorization, address, credential, sync }: Resuming,
 ): Promise<SessionGrant> {
   const { leaseMs, now, instanceId, log } = context;
+  checkAllowsSession(authorization, live.record.value);
+  if (credential !== undefined && !mayResumeWith(live.record.value, credential)) {
+    await noticeReuse(context, live, { credential, epoch: undefined, address });
+    throw new CairnError('session-credential', 'another client took over this transfer; this one stops');
+  }
   const { secret, hash } = issueSecret();
   const before = syncOf(live.record.value);
-  const record = await live.record.change('resume', (current) => ({
+  const changes = (current: SessionRecord): Partial<SessionRecord> => ({
+    ...rotate(current, hash, credential, now()),
     epoch: current.epoch + 1,
     ...(current.direction === 'push' ? { sync: stricterSync(sync, syncOf(current)) } : {}),
-    credentialHash: hash,
+    authorization,
     holder: instanceId,
     leaseExpiresAtMs: Math.max(current.leaseExpiresAtMs, now() + leaseMs),
-  }));
+  });
+  const cause = { by: authorization.id, from: address };
+  const record = await live.record.change('resume', changes, undefined, cause);
   await live.endOlderRequests();
   // They are opened again in the new mode.
   if (syncOf(record) !== before && record.state === 'open') await live.content.closeChunks({ sync: true });
   const { id, epoch, direction, state } = record;
-  log.info({ session: id, epoch, direction, state }, 'session resumed');
+  log.info({ session: id, epoch, direction, state, ...cause }, 'session resumed');
   return grantOf(record, secret, { context, resumed: true });
 }

@@ -1,6 +1,7 @@
 /** The record of a session as this server last knew it, and the one way to change it: compare-and-set. */
 import { CairnError } from '../../base/errors.ts';
 import { advance, checkFence, isLeaseOver, nextState, type SessionRecord } from '../../session/record.ts';
+import { kindOf, remember, type MomentCause, type MomentKind } from '../../session/history.ts';
 import { isTerminal, type SessionEvent } from '../../session/state.ts';
 import type { SessionContext } from '../server-context.ts';
 
@@ -93,16 +94,36 @@ export class LiveRecord {
    * Changes the record, from whatever it is by then. Without an event the state stays.
    *
    * @param epoch the epoch in whose name the change is made; refused once there is a newer one
+   * @param cause who brought it about, for the session's history
    * @throws CairnError `session-not-found`, `session-fenced`, or what the state table gives
    */
-  async change(
+  change(
     event: SessionEvent | undefined,
     changes: RecordChanges = {},
     epoch?: number,
+    cause: MomentCause = {},
   ): Promise<SessionRecord> {
+    return this.#replace((current) => {
+      const next = nextRecord(current, event, changes);
+      const what = kindOf(event);
+      return what === undefined ? next : this.#with(next, what, cause);
+    }, epoch);
+  }
+
+  /** Changes the record, and its history by a moment that no event of the state table stands for. */
+  note(what: MomentKind, cause: MomentCause, changes: RecordChanges = {}): Promise<SessionRecord> {
+    return this.#replace((current) => this.#with(nextRecord(current, undefined, changes), what, cause));
+  }
+
+  #with(record: SessionRecord, what: MomentKind, cause: MomentCause): SessionRecord {
+    const moment = { atMs: this.#context.now(), what, epoch: record.epoch, ...cause };
+    return { ...record, history: remember(record.history, moment) };
+  }
+
+  async #replace(make: (current: SessionRecord) => SessionRecord, epoch?: number): Promise<SessionRecord> {
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       if (epoch !== undefined) this.checkEpoch(epoch);
-      const next = nextRecord(this.#value, event, changes);
+      const next = make(this.#value);
       if (await this.#context.sessions.replace(next)) {
         if (next.version > this.#value.version) this.#value = next;
         return next;

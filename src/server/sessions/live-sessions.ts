@@ -46,6 +46,15 @@ export class LiveSessions {
     return (await slot.live).job?.isRunning === true;
   }
 
+  /** Sessions in memory that have a request in flight. */
+  async atWork(): Promise<LiveSession[]> {
+    const loading = [...this.#slots.values()].filter(
+      ({ users, closing }) => users > 0 && closing === undefined,
+    );
+    const loaded = await Promise.allSettled(loading.map(({ live }) => live));
+    return loaded.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+  }
+
   /** Lets go of sessions that nobody used for a while. */
   async closeIdle(): Promise<void> {
     const { now, limits } = this.#context;

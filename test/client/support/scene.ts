@@ -4,7 +4,7 @@ import { onTestFinished } from 'vitest';
 import { CairnError, isErrorCode } from '../../../src/base/errors.ts';
 import type { TransferEvent } from '../../../src/client/events.ts';
 import type { TransferOptions } from '../../../src/client/options.ts';
-import { createStaticTokens } from '../../../src/server/access-tokens.ts';
+import { createStaticToken } from '../../../src/server/auth/static-token.ts';
 import { startServer, type RunningServer } from '../../../src/server/server.ts';
 import type { SyncMode } from '../../../src/protocol/sync-mode.ts';
 import type { ContentStore } from '../../../src/storage/content-store.ts';
@@ -63,7 +63,7 @@ export async function openScene(
     server = await startServer({
       content,
       sessions,
-      tokens: createStaticTokens(TOKEN),
+      authenticators: [createStaticToken(TOKEN)],
       listen: { host: '127.0.0.1', port: 0 },
       version: '0.0.0-test',
       log: SILENT,

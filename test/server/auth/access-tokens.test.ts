@@ -1,9 +1,13 @@
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { createStaticTokens, openAccessTokens } from '../../src/server/access-tokens.ts';
-import { codeOf } from '../suites/staged-transfer.ts';
-import { temporaryDirectory } from '../support/trees.ts';
+import type { Evidence } from '../../../src/server/auth/authorization.ts';
+import { openAccessTokens } from '../../../src/server/auth/access-tokens.ts';
+import { createStaticToken } from '../../../src/server/auth/static-token.ts';
+import { codeOf } from '../../suites/staged-transfer.ts';
+import { temporaryDirectory } from '../../support/trees.ts';
+
+const bearer = (secret: string): Evidence => ({ bearer: secret, request: {} as Evidence['request'] });
 
 test('the first start makes a token and keeps only its hash beside the secret file', async () => {
   const state = path.join(temporaryDirectory(), 'state');
@@ -11,7 +15,7 @@ test('the first start makes a token and keeps only its hash beside the secret fi
   expect(tokens.tokenFile).toBe(path.join(state, 'token'));
   const secret = readFileSync(tokens.tokenFile, 'utf8');
   expect(secret).toMatch(/^[\w-]{43}$/);
-  expect(tokens.authenticate(secret)).toEqual({ principal: tokens.created?.principal });
+  expect(await tokens.authenticate(bearer(secret))).toMatchObject({ principal: tokens.created?.principal });
   const kept = path.join(state, 'tokens.json');
   expect(readFileSync(kept, 'utf8')).not.toContain(secret);
   for (const name of [tokens.tokenFile, kept]) expect(statSync(name).mode & 0o777).toBe(0o600);
@@ -23,9 +27,9 @@ test('later starts know the same token', async () => {
   const secret = readFileSync(first.tokenFile, 'utf8');
   const second = await openAccessTokens(state);
   expect(second.created).toBeUndefined();
-  expect(second.authenticate(secret)).toEqual({ principal: first.created?.principal });
-  expect(second.authenticate('')).toBeUndefined();
-  expect(second.authenticate(`${secret}x`)).toBeUndefined();
+  expect(await second.authenticate(bearer(secret))).toMatchObject({ principal: first.created?.principal });
+  expect(await second.authenticate(bearer(''))).toBeUndefined();
+  expect(await second.authenticate(bearer(`${secret}x`))).toBeUndefined();
 });
 
 test('a start that was killed while it made the token leaves no secret behind', async () => {
@@ -35,7 +39,7 @@ test('a start that was killed while it made the token leaves no secret behind', 
   const tokens = await openAccessTokens(state);
   expect(readdirSync(state).toSorted()).toEqual(['token', 'tokens.json']);
   const secret = readFileSync(tokens.tokenFile, 'utf8');
-  expect(tokens.authenticate(secret)).toEqual({ principal: tokens.created?.principal });
+  expect(await tokens.authenticate(bearer(secret))).toMatchObject({ principal: tokens.created?.principal });
 });
 
 test('tokens that cannot be understood are not replaced', async () => {
@@ -44,8 +48,8 @@ test('tokens that cannot be understood are not replaced', async () => {
   expect(await codeOf(() => openAccessTokens(state))).toBe('config-invalid');
 });
 
-test('a static token is one that tests and embedders bring', () => {
-  const tokens = createStaticTokens('secret');
-  expect(tokens.authenticate('secret')).toEqual({ principal: 'static' });
-  expect(tokens.authenticate('Secret')).toBeUndefined();
+test('a static token is one that tests and embedders bring', async () => {
+  const tokens = createStaticToken('secret');
+  expect(await tokens.authenticate(bearer('secret'))).toMatchObject({ principal: 'static' });
+  expect(await tokens.authenticate(bearer('Secret'))).toBeUndefined();
 });

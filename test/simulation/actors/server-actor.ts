@@ -96,7 +96,7 @@ export class ServerActor {
     const running = await code.startServer({
       content,
       sessions,
-      tokens: code.createStaticTokens(ACCESS_TOKEN),
+      authenticators: [code.createStaticToken(ACCESS_TOKEN)],
       listen: { host: 'server', port: 7000 },
       version: '0',
       log: { debug: say('debug'), info: say('info'), warn: say('warn'), error: say('error') },

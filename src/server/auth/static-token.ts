@@ -1,0 +1,20 @@
+/** One access token that is given and not kept: for tests, and for servers inside other programs. */
+import { hashSecret, isSecret } from '../../session/credential.ts';
+import { SCOPES, type Authenticator, type Authorization } from './authorization.ts';
+
+/** An authenticator that knows one secret, which may do everything unless `changes` say otherwise. */
+export function createStaticToken(secret: string, changes: Partial<Authorization> = {}): Authenticator {
+  const authorization = {
+    id: 'token:static',
+    principal: 'static',
+    scopes: SCOPES,
+    pathPrefix: '',
+    ...changes,
+  };
+  const hash = hashSecret(secret);
+  return {
+    authenticate: async ({ bearer }) =>
+      bearer !== undefined && isSecret(bearer, hash) ? authorization : undefined,
+    stands: ({ id }) => (id === authorization.id ? true : undefined),
+  };
+}

@@ -1,0 +1,65 @@
+/** Ends what runs in the name of an authorization that no longer stands: revoked, or over. */
+import { setInterval } from 'node:timers';
+import { CairnError } from '../../base/errors.ts';
+import type { ServerContext } from '../server-context.ts';
+import { checkStands } from './authorization.ts';
+import type { LiveSession } from '../sessions/live-session.ts';
+
+/** How often the sessions in memory are looked at: a revoked token stops its transfers within two seconds. */
+const LOOK_EVERY_MS = 500;
+
+/** Looks at the sessions in memory from now on. Its timer does not keep the process alive. */
+export function watchAuthorizations(context: ServerContext): { stop(): Promise<void> } {
+  let running: Promise<unknown> = Promise.resolve();
+  let isRunning = false;
+  const look = async (): Promise<void> => {
+    for (const live of await context.live.atWork()) {
+      const ended = endOf(context, live);
+      // oxlint-disable-next-line no-await-in-loop -- few end at a time, and each of them syncs
+      if (ended !== undefined) await suspendFor(context, live, ended);
+    }
+  };
+  const timer = setInterval(() => {
+    if (isRunning) return;
+    isRunning = true;
+    running = look()
+      .catch((error: unknown) => context.log.error({ err: error }, 'watching over authorizations failed'))
+      .finally(() => (isRunning = false));
+  }, LOOK_EVERY_MS).unref();
+  return {
+    stop: async () => {
+      clearInterval(timer);
+      await running;
+    },
+  };
+}
+
+/** Why the authorization of a session is over; undefined while it stands. */
+function endOf(context: ServerContext, { record }: LiveSession): CairnError | undefined {
+  const { authorization, state } = record.value;
+  if (authorization === undefined || (state !== 'open' && state !== 'establishing')) return undefined;
+  try {
+    checkStands(context.authenticators, authorization, context.now());
+    return undefined;
+  } catch (error) {
+    if (error instanceof CairnError) return error;
+    throw error;
+  }
+}
+
+/** Ends the requests of a session and makes durable what they brought: it waits for whoever may go on with it. */
+export async function suspendFor(
+  context: ServerContext,
+  live: LiveSession,
+  error: CairnError,
+): Promise<void> {
+  const { id, record } = live;
+  await live.endRequests(() => true, error);
+  await live.exclusive(async () => {
+    const { state, authorization } = record.value;
+    if (state !== 'open' && state !== 'establishing') return;
+    if (state === 'open') await live.content.sync();
+    await record.change('suspend', { holder: null }, undefined, { by: authorization?.id, why: error.code });
+  });
+  context.log.info({ session: id, code: error.code }, 'session suspended: its authorization has ended');
+}
