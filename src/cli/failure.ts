@@ -29,8 +29,15 @@ const HOW_TO_GIVE_A_TOKEN = [
 ];
 const KEPT = 'everything that was checkpointed is kept: run the same command again to resume';
 
+const NEW_TOKEN = [
+  'put a new access token where this one came from (--token-file, CAIRN_TOKEN, cairn login) and run the same command again:',
+  'everything that was checkpointed is kept for its owner',
+];
+
 const ADVICE: Readonly<Partial<Record<ErrorCode, readonly string[]>>> = {
   'unauthenticated': HOW_TO_GIVE_A_TOKEN,
+  'token-expired': NEW_TOKEN,
+  'token-revoked': NEW_TOKEN,
   'transfer-locked': ['the same transfer is already running on this machine'],
   'session-not-found': ['run the same command again to start over'],
   'not-a-cairn-server': ['check the host, the port and, behind a reverse proxy, the prefix of the URL'],

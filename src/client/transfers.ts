@@ -102,7 +102,7 @@ export async function removeTransfer(
 async function abortAtServer(record: TransferRecord, reach: Omit<ReachOptions, 'url'>): Promise<void> {
   const context = await openContext({ ...reach, url: new URL(record.url), parallel: 1 });
   try {
-    const session = await openSession(context, record.session.session);
+    const session = await openSession(context, record.session);
     await session.run(abortSession);
   } catch (error) {
     if (!isSessionGone(error)) throw error;

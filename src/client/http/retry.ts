@@ -23,17 +23,23 @@ export interface RetryOptions {
   readonly random?: (() => number) | undefined;
 }
 
+/** How one operation is tried. */
+export interface RunOptions {
+  /** Comes before the next try of one that failed with `retry: 'resume'`. */
+  readonly recover?: (error: CairnError) => Promise<void>;
+  readonly signal?: AbortSignal | undefined;
+  /** Failures after which it is tried again here, although that is of no use elsewhere. */
+  readonly alsoAgain?: (error: CairnError) => boolean;
+}
+
 /** Tries operations again while that makes sense; all of a transfer's operations share one. */
 export interface Retrier {
   /**
-   * Runs `operation` until it succeeds. `recover` comes before the next try of one that failed with `retry: 'resume'`.
+   * Runs `operation` until it succeeds.
    *
    * @throws CairnError the operation's last one; the signal's reason as soon as it is aborted
    */
-  run<T>(
-    operation: (attempt: number) => Promise<T>,
-    options?: { recover?: (error: CairnError) => Promise<void>; signal?: AbortSignal | undefined },
-  ): Promise<T>;
+  run<T>(operation: (attempt: number) => Promise<T>, options?: RunOptions): Promise<T>;
   /** Something arrived that had not arrived before: the time until giving up starts anew. */
   progressed(): void;
   /** How many tries failed and were followed by another. */
@@ -73,7 +79,7 @@ export function createRetrier(options: RetryOptions): Retrier {
     get retries() {
       return retries;
     },
-    run: (operation, { recover, signal = options.signal } = {}) => {
+    run: (operation, { recover, signal = options.signal, alsoAgain = () => false } = {}) => {
       let failures = 0;
       let mismatches = 0;
       let misunderstandings = 0;
@@ -82,7 +88,7 @@ export function createRetrier(options: RetryOptions): Retrier {
         signal.throwIfAborted();
         if (!(error instanceof CairnError)) throw error;
         const isSpoiled = MISUNDERSTANDINGS.has(error.code) && ++misunderstandings < MAX_MISUNDERSTANDINGS;
-        if (error.traits.retry === 'never' && !isSpoiled) throw error;
+        if (error.traits.retry === 'never' && !isSpoiled && !alsoAgain(error)) throw error;
         if (error.code === 'chunk-digest-mismatch' && ++mismatches >= MAX_DIGEST_MISMATCHES) throw error;
         failures = progress === progressBefore ? failures + 1 : 1;
         progressBefore = progress;
@@ -115,6 +121,7 @@ function retryAfterMs(error: CairnError): number {
 
 function givenUp(error: CairnError, retryForMs: number): CairnError {
   const after = `given up after ${Math.round(retryForMs / 1000)} s without progress; everything is kept, run the same command to go on`;
-  const code = error.traits.exitCode === EXIT.network ? error.code : 'network';
+  const { exitCode } = error.traits;
+  const code = exitCode === EXIT.network || exitCode === EXIT.denied ? error.code : 'network';
   return new CairnError(code, `${error.message} (${after})`, { cause: error, details: error.details });
 }

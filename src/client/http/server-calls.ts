@@ -1,7 +1,7 @@
 /** Requests to one server: where it is, who asks, and JSON in both directions. */
 import type * as v from 'valibot';
-import { CairnError } from '../../base/errors.ts';
 import { parseJsonMessage } from '../../protocol/messages.ts';
+import type { Access } from './access.ts';
 import type { Connection, HttpRequest, HttpResponse, RequestBody } from './connection.ts';
 import type { Endpoint } from './discovery.ts';
 
@@ -13,35 +13,6 @@ export interface Server extends Endpoint {
 
 /** Longest JSON answer that is read: the runs of a comparison of two million entries. */
 const MAX_JSON_BYTES = 64 * 1024 * 1024;
-
-/** The access token of this transfer. */
-export interface Access {
-  /**
-   * Runs a request with the `Authorization` header; after a 401 the token is asked for once more (its file may have
-   * been replaced), and the request is made again.
-   */
-  run<T>(request: (headers: Readonly<Record<string, string>>) => Promise<T>): Promise<T>;
-}
-
-/** Makes an {@link Access}. The token goes to the origin of the user's URL and nowhere else. */
-export function createAccess(token: () => Promise<string | undefined>): Access {
-  let current: Promise<string | undefined> | undefined;
-  const headers = (secret: string | undefined): Record<string, string> =>
-    secret === undefined ? {} : { authorization: `Bearer ${secret}` };
-  return {
-    run: async (request) => {
-      current ??= token();
-      const used = current;
-      try {
-        return await request(headers(await used));
-      } catch (error) {
-        if (!(error instanceof CairnError) || error.code !== 'unauthenticated') throw error;
-        if (current === used) current = token();
-        return request(headers(await current));
-      }
-    },
-  };
-}
 
 /** A request below the protocol root, relative to it. */
 export interface Call extends Omit<HttpRequest, 'url' | 'body'> {

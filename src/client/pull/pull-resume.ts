@@ -126,7 +126,7 @@ async function resumeSession(
   record: TransferRecord,
 ): Promise<SessionClient | undefined> {
   try {
-    const session = await openSession(context, record.session.session);
+    const session = await openSession(context, record.session);
     const { manifestId } = session.grant;
     if (manifestId === record.manifestId) return session;
     await session.abandon();

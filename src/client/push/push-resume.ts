@@ -31,7 +31,7 @@ export async function resumedPass(task: PushTask): Promise<PassResult | undefine
   let isPublished = false;
   try {
     const { sync } = task.options;
-    const session = await openSession(context, record.session.session, { sync });
+    const session = await openSession(context, record.session, { sync });
     await folder.update({ session: session.grant });
     const { state, manifestId } = session.grant;
     isPublished = state === 'committed';

@@ -19,6 +19,7 @@ import {
 import { HEADER, ROUTE } from '../../protocol/routes.ts';
 import { readTree, type Notice } from '../../protocol/tree-stream.ts';
 import type { HttpResponse, RequestBody } from '../http/connection.ts';
+import type { AccessHeaders } from '../http/access.ts';
 import { call, callJson, type Server } from '../http/server-calls.ts';
 
 /** What makes a request one of a session. */
@@ -53,19 +54,24 @@ export function establish(
   );
 }
 
-/** Takes the session over in a new epoch; a wish makes the sync mode of a push stricter. */
+/**
+ * Takes the session over in a new epoch; a wish makes the sync mode of a push stricter.
+ *
+ * @param known the session, with the last credential of it that this client got, if it has one
+ */
 export function resumeSession(
   server: Server,
-  session: string,
+  { session, credential }: { readonly session: string; readonly credential?: string | undefined },
   request: ResumeRequest,
   signal: AbortSignal | undefined,
 ): Promise<SessionGrant> {
+  const proof: Record<string, string> = credential === undefined ? {} : { [HEADER.credential]: credential };
   return server.access.run((headers) =>
     callJson(server, SessionGrant, 'the session', {
       method: 'POST',
       path: ROUTE.resume(session),
       json: request,
-      headers,
+      headers: { ...headers, ...proof },
       signal,
     }),
   );
@@ -188,14 +194,16 @@ export function sync(at: SessionAccess): Promise<SyncStatus> {
   });
 }
 
-/** Keeps the lease. */
-export async function heartbeat(at: SessionAccess): Promise<void> {
+/** Keeps the lease; with the headers of an access token it also renews what the session is authorized by. */
+export function heartbeat(at: SessionAccess, access: AccessHeaders = {}): Promise<HeartbeatReply> {
   const path = ROUTE.heartbeat(at.grant.session);
-  await callJson(at.server, HeartbeatReply, 'the answer to a heartbeat', {
+  const { headers, signal } = withGrant(at);
+  return callJson(at.server, HeartbeatReply, 'the answer to a heartbeat', {
     method: 'POST',
     path,
     json: {},
-    ...withGrant(at),
+    headers: { ...headers, ...access },
+    signal,
   });
 }
 

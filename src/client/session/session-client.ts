@@ -1,5 +1,7 @@
 /** A session as its client holds it: the grant of the current epoch, and one way to get the next. */
 import { CairnError } from '../../base/errors.ts';
+import { isTokenRefused } from '../http/access.ts';
+import { keepAuthorized, type AuthorizationKeeper } from './keep-authorized.ts';
 import type { CheckpointReply, ResumeRequest, SessionGrant } from '../../protocol/messages.ts';
 import {
   abortSession,
@@ -55,25 +57,38 @@ interface State {
   grant: SessionGrant;
   hooks: EpochHooks;
   resuming: Promise<void> | undefined;
+  readonly keeper: AuthorizationKeeper;
 }
 
-/** Makes the client of a session that was established or resumed. */
+/** Makes the client of a session that was established or resumed; it keeps the session authorized. */
 export function createSessionClient(context: TransferContext, grant: SessionGrant): SessionClient {
-  return clientOf(context, { grant, hooks: {}, resuming: undefined }, context.signal);
+  const { server, signal } = context;
+  const keeper = keepAuthorized(server.access, () => ({ server, grant: state.grant, signal }), signal);
+  const state: State = { grant, hooks: {}, resuming: undefined, keeper };
+  keeper.authorizedFor(grant.authorizedForMs);
+  return clientOf(context, state, signal);
 }
 
 /**
- * Resumes a session by its id; everything of the new epoch is up to the caller. A wish makes the sync mode stricter.
+ * Resumes the session of an earlier run; everything of the new epoch is up to the caller. A wish makes the sync mode
+ * stricter. Where another client had it meanwhile, this run takes it over: who may do so is proved by the access token.
  *
- * @throws CairnError `session-not-found`, `session-expired`, `session-aborted`, network codes
+ * @throws CairnError `session-not-found`, `session-expired`, `session-aborted`, `forbidden`, network codes
  */
 export async function openSession(
   context: TransferContext,
-  session: string,
+  { session, credential }: SessionGrant,
   wish: ResumeRequest = {},
 ): Promise<SessionClient> {
   const { retrier, server, signal } = context;
-  const grant = await retrier.run(() => resumeSession(server, session, wish, signal));
+  const grant = await retrier.run(async () => {
+    try {
+      return await resumeSession(server, { session, credential }, wish, signal);
+    } catch (error) {
+      if (!(error instanceof CairnError) || error.code !== 'session-credential') throw error;
+      return resumeSession(server, { session }, wish, signal);
+    }
+  });
   context.counters.resumes += 1;
   return createSessionClient(context, grant);
 }
@@ -99,6 +114,8 @@ function clientOf(context: TransferContext, state: State, signal: AbortSignal): 
       return context.retrier.run(
         async (attempt) => {
           if (state.resuming !== undefined) await unlessAborted(state.resuming, signal);
+          // What would be refused is not even sent.
+          else if (state.keeper.isOver()) await unlessAborted(resume(state.grant.epoch), signal);
           const at = access();
           used = at.grant.epoch;
           try {
@@ -128,6 +145,7 @@ function clientOf(context: TransferContext, state: State, signal: AbortSignal): 
  */
 async function ofOwnMaking(failure: unknown, sentEpoch: number, state: State): Promise<unknown> {
   if (!(failure instanceof CairnError)) return failure;
+  if (isTokenRefused(failure)) return unauthorized(failure);
   if (failure.code === 'session-state' && ENDING.has(state.grant.state)) return finishedByAnother(failure);
   if (!FENCED.has(failure.code)) return failure;
   // A resume that is under way may have raised the epoch already; its own failure is told to whoever asked for it.
@@ -135,6 +153,13 @@ async function ofOwnMaking(failure: unknown, sentEpoch: number, state: State): P
   if (state.grant.epoch === sentEpoch) return failure;
   return new CairnError('session-suspended', 'the session went on in a new epoch meanwhile', {
     cause: failure,
+  });
+}
+
+/** Who asks has to be proved anew; what was sent stays. */
+function unauthorized(cause: CairnError): CairnError {
+  return new CairnError('session-suspended', 'the session goes on once there is a new access token', {
+    cause,
   });
 }
 
@@ -147,15 +172,18 @@ function finishedByAnother(cause: CairnError): CairnError {
 /** Resumes until one epoch lasts long enough to fetch its checkpoint. */
 async function nextEpoch(context: TransferContext, state: State): Promise<void> {
   const { retrier, server, signal } = context;
-  await retrier.run(async () => {
-    const grant = await resumeSession(server, state.grant.session, {}, signal);
+  const next = async (): Promise<void> => {
+    const grant = await resumeSession(server, state.grant, {}, signal);
     state.grant = grant;
+    state.keeper.authorizedFor(grant.authorizedForMs);
     await state.hooks.onGrant?.(grant);
     // While it is being committed nothing of it changes any more.
     if (state.hooks.onCheckpoint === undefined || grant.state !== 'open') return;
     const checkpoint = await getCheckpoint({ server, grant, signal });
     await state.hooks.onCheckpoint(checkpoint, grant);
-  });
+  };
+  // It was good a moment ago: somebody, or a job, is about to put a new one in its place.
+  await retrier.run(next, { alsoAgain: ({ code }) => code === 'token-expired' });
   context.counters.resumes += 1;
 }
 

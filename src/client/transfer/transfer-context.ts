@@ -6,7 +6,8 @@ import { discover } from '../http/discovery.ts';
 import type { Report, TransferEvent, TransferSummary } from '../events.ts';
 import { DEFAULT_PARALLEL, type ReachOptions } from '../options.ts';
 import { createRetrier, type Retrier } from '../http/retry.ts';
-import { createAccess, type Server } from '../http/server-calls.ts';
+import { createAccess } from '../http/access.ts';
+import type { Server } from '../http/server-calls.ts';
 
 /** Numbers of this run. */
 export interface Counters {

@@ -1,5 +1,4 @@
 /** Ends what runs in the name of an authorization that no longer stands: revoked, or over. */
-import { setInterval } from 'node:timers';
 import { CairnError } from '../../base/errors.ts';
 import type { ServerContext } from '../server-context.ts';
 import { checkStands } from './authorization.ts';
@@ -7,6 +6,8 @@ import type { LiveSession } from '../sessions/live-session.ts';
 
 /** How often the sessions in memory are looked at: a revoked token stops its transfers within two seconds. */
 const LOOK_EVERY_MS = 500;
+/** Requests that began before their token expired may end: what they bring need not be sent again. */
+const EXPIRY_GRACE_MS = 10_000;
 
 /** Looks at the sessions in memory from now on. Its timer does not keep the process alive. */
 export function watchAuthorizations(context: ServerContext): { stop(): Promise<void> } {
@@ -39,7 +40,7 @@ function endOf(context: ServerContext, { record }: LiveSession): CairnError | un
   const { authorization, state } = record.value;
   if (authorization === undefined || (state !== 'open' && state !== 'establishing')) return undefined;
   try {
-    checkStands(context.authenticators, authorization, context.now());
+    checkStands(context.authenticators, authorization, context.now() - EXPIRY_GRACE_MS);
     return undefined;
   } catch (error) {
     if (error instanceof CairnError) return error;

@@ -4,6 +4,7 @@ import { onTestFinished } from 'vitest';
 import { CairnError, isErrorCode } from '../../../src/base/errors.ts';
 import type { TransferEvent } from '../../../src/client/events.ts';
 import type { TransferOptions } from '../../../src/client/options.ts';
+import type { Authenticator } from '../../../src/server/auth/authorization.ts';
 import { createStaticToken } from '../../../src/server/auth/static-token.ts';
 import { startServer, type RunningServer } from '../../../src/server/server.ts';
 import type { SyncMode } from '../../../src/protocol/sync-mode.ts';
@@ -50,20 +51,20 @@ const SILENT = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {
 /** Starts a scene; it goes with the test. */
 export async function openScene(
   kind: (typeof KINDS)[number] = 'disk',
-  settings: { bytesPerSecond?: number; sync?: SyncMode } = {},
+  settings: { bytesPerSecond?: number; sync?: SyncMode; authenticators?: readonly Authenticator[] } = {},
 ): Promise<Scene> {
   const root = temporaryDirectory();
   const openStores = await storesOf(kind, root);
   let server: RunningServer | undefined;
   let close = async (): Promise<void> => {};
-  const { sync = 'group', ...link } = settings;
+  const { sync = 'group', authenticators = [createStaticToken(TOKEN)], ...link } = settings;
   const proxy = await startCuttingProxy({ targetPort: 1, ...link });
   const start = async (): Promise<void> => {
     const { content, sessions } = await openStores();
     server = await startServer({
       content,
       sessions,
-      authenticators: [createStaticToken(TOKEN)],
+      authenticators,
       listen: { host: '127.0.0.1', port: 0 },
       version: '0.0.0-test',
       log: SILENT,
