@@ -45,6 +45,7 @@ function addServe(program: Command, done: Done): void {
       '--session-lease <duration>',
       'how long an unfinished transfer that nobody touches is kept (default: 7d)',
     )
+    .option('--session-max-age <duration>', 'how long an unfinished transfer may take in all (default: 90d)')
     .option('--sync <mode>', 'when what comes in is made durable: always, group (default) or close')
     .option('--insecure-listen', 'listen beyond this machine without TLS')
     .option('--log-level <level>', 'error, warn, info, debug or silent (default: info; warn on a terminal)')

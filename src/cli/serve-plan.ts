@@ -14,6 +14,7 @@ export interface ServeWords {
   readonly listen?: string;
   readonly state?: string;
   readonly sessionLease?: string;
+  readonly sessionMaxAge?: string;
   readonly sync?: string;
   readonly insecureListen?: boolean;
   readonly json?: boolean;
@@ -33,6 +34,8 @@ export interface ServePlan {
   /** Undefined: the server's default. */
   readonly leaseMs: number | undefined;
   /** Undefined: the server's default. */
+  readonly maxAgeMs: number | undefined;
+  /** Undefined: the server's default. */
   readonly sync: SyncMode | undefined;
   readonly json: boolean;
   readonly logLevel: (typeof LOG_LEVELS)[number] | undefined;
@@ -40,11 +43,12 @@ export interface ServePlan {
 
 const DEFAULT_LISTEN = '127.0.0.1:7070';
 const DAY_MS = 86_400_000;
+const MAX_AGE_RANGE_MS = { minMs: 1000, maxMs: 10 * 365 * DAY_MS };
 const LEASE_RANGE_MS = { minMs: 1000, maxMs: 365 * DAY_MS };
 
 /** Validates the options. @throws CairnError `usage`, `insecure-listen`, `config-invalid` */
 export function planServe(words: ServeWords): ServePlan {
-  const { sessionLease, sync, logLevel } = words;
+  const { sessionLease, sessionMaxAge, sync, logLevel } = words;
   if (words.root === undefined || words.root === '') {
     throw usage('serve needs --root, the directory to serve', 'cairn serve --root /srv/files');
   }
@@ -60,6 +64,10 @@ export function planServe(words: ServeWords): ServePlan {
     listen,
     leaseMs:
       sessionLease === undefined ? undefined : parseDuration('--session-lease', sessionLease, LEASE_RANGE_MS),
+    maxAgeMs:
+      sessionMaxAge === undefined
+        ? undefined
+        : parseDuration('--session-max-age', sessionMaxAge, MAX_AGE_RANGE_MS),
     sync: sync === undefined ? undefined : parseChoice('--sync', sync, SYNC_MODES),
     json: words.json ?? false,
     logLevel: logLevel === undefined ? undefined : parseChoice('--log-level', logLevel, LOG_LEVELS),

@@ -6,7 +6,7 @@ import { timeText } from './listing.ts';
 import { fitToWidth, formatBytes } from './screen/wording.ts';
 
 const NS_PER_MS = 1_000_000n;
-const HEADINGS = ['ID', 'STATE', 'DONE', 'UPDATED', 'FROM', 'TO'];
+const HEADINGS = ['ID', 'STATE', 'DONE', 'UPDATED', 'KEPT UNTIL', 'FROM', 'TO'];
 
 /** One line a transfer, columns aligned. */
 export function transferTable(transfers: readonly TransferInfo[]): string[] {
@@ -25,7 +25,7 @@ function cellsOf(info: TransferInfo): string[] {
   const ends = [printable(info.local), printable(info.url)];
   const [from = '', to = ''] = info.direction === 'push' ? ends : ends.toReversed();
   const state = info.locked ? `${info.state} (running)` : info.state;
-  return [info.id, state, doneText(info), whenText(info.updatedAt), from, to];
+  return [info.id, state, doneText(info), whenText(info.updatedAt), whenText(info.keptUntil), from, to];
 }
 
 function doneText({ bytesDone, bytesTotal }: TransferInfo): string {
@@ -35,6 +35,13 @@ function doneText({ bytesDone, bytesTotal }: TransferInfo): string {
 
 function whenText(when: TransferInfo['updatedAt']): string {
   return timeText(BigInt(new Date(when).getTime()) * NS_PER_MS);
+}
+
+function keptText(keptUntil: string): string {
+  const isOver = Date.parse(keptUntil) < Date.now();
+  return isOver
+    ? `${whenText(keptUntil)}: the server may have given it up`
+    : `${whenText(keptUntil)} at least`;
 }
 
 /** Everything about one transfer. */
@@ -49,9 +56,10 @@ export function transferLines(info: TransferInfo): string[] {
     ['done', `${info.bytesDone} of ${info.bytesTotal} bytes (${doneText(info)})`],
     ['started', whenText(info.createdAt)],
     ['updated', whenText(info.updatedAt)],
+    ['kept until', keptText(info.keptUntil)],
     ['resume', shownCommand(info.resumeCommand)],
   ];
-  return fields.map(([name, value]) => `${`${name}:`.padEnd(11)}${value}\n`);
+  return fields.map(([name, value]) => `${`${name}:`.padEnd(12)}${value}\n`);
 }
 
 /** The line of `--json`. */

@@ -27,6 +27,8 @@ export interface TransferInfo {
   /** ISO 8601. */
   readonly createdAt: string;
   readonly updatedAt: string;
+  /** Until when the server keeps what it has, at least: what this machine knows of the lease; ISO 8601. */
+  readonly keptUntil: string;
   readonly bytesTotal: number;
   /** Bytes that are durable at the receiver, as far as is known here. */
   readonly bytesDone: number;
@@ -46,6 +48,8 @@ export interface RemoveOptions {
 const KEY = /^[0-9a-f]{32}$/;
 /** What is wrong with one record, and must not hide the others. */
 const UNREADABLE: ReadonlySet<string> = new Set(['journal-version', 'journal-corrupt']);
+/** The last moment that ISO 8601 can write with four digits. */
+const MAX_DATE_MS = Date.UTC(9999, 11, 31);
 const LOCK_NAME = /^lock\.[1-9]\d*$/;
 
 /** All unfinished transfers, the one touched last first. Records that cannot be read are left out. */
@@ -144,12 +148,19 @@ async function infoOf(stateHome: string, id: string): Promise<TransferInfo | und
     local,
     createdAt,
     updatedAt,
+    keptUntil: keptUntil(record),
     bytesTotal,
     bytesDone: done,
     state: phase,
     resumeCommand,
     locked,
   };
+}
+
+function keptUntil({ updatedAt, session: { leaseMs, endsInMs = Infinity } }: TransferRecord): string {
+  const end = Date.parse(updatedAt) + Math.min(leaseMs, endsInMs);
+  // The server may have said anything, and a date has an end.
+  return new Date(Math.min(end, MAX_DATE_MS)).toISOString();
 }
 
 /** What the journal of a push says is durable. It is only read: repairing is up to who holds the lock. */

@@ -71,6 +71,8 @@ export const SessionGrant = v.object({
   parallel: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(256)),
   /** How long the server keeps the session when nobody touches it. */
   leaseMs: positive,
+  /** How long the server keeps the session at most, whoever touches it. Missing where an older server grants. */
+  endsInMs: v.optional(positive),
   /** How long the server takes requests in the name of what authorized this, where that ends; a token renews it. */
   authorizedForMs: v.optional(positive),
   /** Whether the server keeps the bytes of a chunk that was cut; those that a sync point covers outlive a restart. */

@@ -3,6 +3,7 @@ import type { SyncMode } from '../protocol/sync-mode.ts';
 import type { ContentStore } from '../storage/content-store.ts';
 import type { GroupLimits } from '../storage/group-commit.ts';
 import type { SessionStore } from '../storage/session-store.ts';
+import type { SteadyClock } from './clock.ts';
 import type { Authenticator } from './auth/authorization.ts';
 import type { Collector } from './sessions/collector.ts';
 import type { ServerLimits } from './limits.ts';
@@ -21,9 +22,14 @@ export interface SessionContext {
   readonly content: ContentStore;
   readonly sessions: SessionStore;
   readonly log: Logger;
-  /** The clock, in milliseconds since 1970. */
+  /** Milliseconds since 1970 on a clock without jumps, by which sessions live. */
   readonly now: () => number;
+  readonly clock: SteadyClock;
+  /** Milliseconds since 1970 as the world counts them, by which tokens and certificates end. */
+  readonly wallNow: () => number;
   readonly leaseMs: number;
+  /** How long a session may take in all, in milliseconds. */
+  readonly maxAgeMs: number;
   /** When sync points of pushes come, unless a client wishes for a stricter mode. */
   readonly sync: SyncMode;
   readonly groupCommit: GroupLimits;

@@ -3,12 +3,13 @@ import { randomBytes } from 'node:crypto';
 import type { Server } from 'node:http';
 import { CairnError } from '../base/errors.ts';
 import { DEFAULT_SYNC_MODE, type SyncMode } from '../protocol/sync-mode.ts';
-import { DEFAULT_LEASE_MS } from '../session/record.ts';
+import { DEFAULT_LEASE_MS, DEFAULT_MAX_AGE_MS } from '../session/record.ts';
 import type { ContentStore } from '../storage/content-store.ts';
 import { DEFAULT_GROUP_COMMIT, type GroupLimits } from '../storage/group-commit.ts';
 import type { SessionStore } from '../storage/session-store.ts';
 import type { Authenticator } from './auth/authorization.ts';
 import { watchAuthorizations } from './auth/watch.ts';
+import { createSteadyClock, SYSTEM_CLOCKS, type ClockSources } from './clock.ts';
 import { startCollector } from './sessions/collector.ts';
 import { resumeCommits } from './resources/commit.ts';
 import { DEFAULT_LIMITS, type ServerLimits } from './limits.ts';
@@ -27,10 +28,14 @@ export interface ServerOptions {
   readonly listen: { readonly host: string; readonly port: number };
   readonly version: string;
   readonly log: Logger;
-  /** The clock, in milliseconds since 1970. */
+  /** The clock, in milliseconds since 1970; it does not jump. */
   readonly now?: () => number;
+  /** The clocks of the system, of which one may jump; not used where there is a `now`. */
+  readonly clocks?: ClockSources;
   /** How long a session is kept that nobody touches, in milliseconds. */
   readonly leaseMs?: number;
+  /** How long a session may take in all, in milliseconds. */
+  readonly maxAgeMs?: number;
   /** When sync points of pushes come; a client may wish for a stricter mode. */
   readonly sync?: SyncMode;
   /** How much a sync point covers at most, where it comes by itself. */
@@ -106,12 +111,17 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 
 function createContext(options: ServerOptions, life: { readonly isKilled: boolean }): ServerContext {
   const { content, authenticators, version, log } = options;
+  const { now, clocks = now === undefined ? SYSTEM_CLOCKS : { wall: now, elapsed: now } } = options;
+  const clock = createSteadyClock(clocks);
   const shared: SessionContext = {
     content,
     sessions: mortal(options.sessions, () => life.isKilled),
     log,
-    now: options.now ?? Date.now,
+    now: clock.now,
+    clock,
+    wallNow: clocks.wall,
     leaseMs: options.leaseMs ?? DEFAULT_LEASE_MS,
+    maxAgeMs: options.maxAgeMs ?? DEFAULT_MAX_AGE_MS,
     sync: options.sync ?? DEFAULT_SYNC_MODE,
     groupCommit: options.groupCommit ?? DEFAULT_GROUP_COMMIT,
     limits: { ...DEFAULT_LIMITS, ...options.limits },

@@ -62,6 +62,8 @@ export interface RecordedAuthorization {
 
 /** How long a session that nobody touches is kept: a long weekend and a sick week. */
 export const DEFAULT_LEASE_MS = 7 * 24 * 3600 * 1000;
+/** How long a session may take in all: a transfer that is resumed for longer than that is nobody's any more. */
+export const DEFAULT_MAX_AGE_MS = 90 * 24 * 3600 * 1000;
 
 /**
  * The record after an event, its version raised.
@@ -113,6 +115,23 @@ export function checkFence(record: SessionRecord, epoch: number, credential: str
   if (!isSecret(credential, record.credentialHash)) {
     throw new CairnError('session-credential', 'the session credential is not valid in this epoch');
   }
+}
+
+/** How long sessions live, in milliseconds. */
+export interface Lifetimes {
+  /** Since anybody touched it. */
+  readonly leaseMs: number;
+  /** Since it was established, whoever touches it. */
+  readonly maxAgeMs: number;
+}
+
+/** When the lease of a session ends that was touched at a time, in milliseconds since 1970. */
+export function leaseEnd(
+  { createdAtMs }: Pick<SessionRecord, 'createdAtMs'>,
+  touchedAtMs: number,
+  { leaseMs, maxAgeMs }: Lifetimes,
+): number {
+  return Math.min(touchedAtMs + leaseMs, createdAtMs + maxAgeMs);
 }
 
 /** Whether the lease of a session has ended. */

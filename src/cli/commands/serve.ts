@@ -40,7 +40,7 @@ async function openLog({ logLevel }: ServePlan) {
 }
 
 async function serve(plan: ServePlan, log: Log): Promise<void> {
-  const { root, state, listen, leaseMs, sync } = plan;
+  const { root, state, listen, leaseMs, maxAgeMs, sync } = plan;
   const [{ startServer: start }, { openAccessTokens }, { openLocalDisk }, { openLocalSessionStore }] =
     await Promise.all([
       import('../../server/server.ts'),
@@ -67,6 +67,7 @@ async function serve(plan: ServePlan, log: Log): Promise<void> {
   try {
     const wishes = {
       ...(leaseMs === undefined ? {} : { leaseMs }),
+      ...(maxAgeMs === undefined ? {} : { maxAgeMs }),
       ...(sync === undefined ? {} : { sync }),
     };
     const server = await start({

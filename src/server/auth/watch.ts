@@ -40,7 +40,7 @@ function endOf(context: ServerContext, { record }: LiveSession): CairnError | un
   const { authorization, state } = record.value;
   if (authorization === undefined || (state !== 'open' && state !== 'establishing')) return undefined;
   try {
-    checkStands(context.authenticators, authorization, context.now() - EXPIRY_GRACE_MS);
+    checkStands(context.authenticators, authorization, context.wallNow() - EXPIRY_GRACE_MS);
     return undefined;
   } catch (error) {
     if (error instanceof CairnError) return error;

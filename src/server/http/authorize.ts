@@ -36,7 +36,7 @@ export async function authorize(
  * @throws CairnError `unauthenticated`, `token-expired`, `token-revoked`, `issuer-unavailable`
  */
 export async function authenticate(
-  { authenticators, now }: ServerContext,
+  { authenticators, wallNow }: ServerContext,
   { request }: Exchange,
 ): Promise<Authorization> {
   const header = request.headers.authorization;
@@ -45,7 +45,7 @@ export async function authenticate(
     // oxlint-disable-next-line no-await-in-loop -- the first that knows the evidence decides
     const authorization = await authenticator.authenticate({ bearer, request });
     if (authorization === undefined) continue;
-    checkStands([authenticator], authorization, now());
+    checkStands([authenticator], authorization, wallNow());
     return authorization;
   }
   const message =

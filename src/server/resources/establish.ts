@@ -12,7 +12,7 @@ import {
 import { PROTOCOL_VERSION } from '../../protocol/routes.ts';
 import { stricterSync } from '../../protocol/sync-mode.ts';
 import { createSessionId, issueSecret, sessionIdOf } from '../../session/credential.ts';
-import { isLeaseOver, type SessionRecord } from '../../session/record.ts';
+import { isLeaseOver, leaseEnd, type SessionRecord } from '../../session/record.ts';
 import { isTerminal } from '../../session/state.ts';
 import type { Authorization } from '../auth/authorization.ts';
 import { authenticate, credentialOf } from '../http/authorize.ts';
@@ -176,7 +176,7 @@ function newRecord(
   { authorization, address, target, request }: Asking,
   agreed: Pick<SessionRecord, 'id' | 'digest' | 'credentialHash'>,
 ): SessionRecord {
-  const { limits, content, instanceId, leaseMs } = context;
+  const { limits, content, instanceId } = context;
   const store = content.properties.chunkSizeBytes;
   const min = Math.max(limits.chunkSizeBytes.min, store.min, CHUNK_SIZE_RANGE.min);
   const max = Math.min(limits.chunkSizeBytes.max, store.max, CHUNK_SIZE_RANGE.max);
@@ -196,7 +196,7 @@ function newRecord(
     manifestId: null,
     holder: instanceId,
     createdAtMs: now,
-    leaseExpiresAtMs: now + leaseMs,
+    leaseExpiresAtMs: leaseEnd({ createdAtMs: now }, now, context),
     commit: null,
     history: [{ atMs: now, what: 'established', epoch: 1, by: authorization.id, from: address }],
   };

@@ -21,7 +21,7 @@ export function handleSync(context: ServerContext, exchange: Exchange, id: strin
 export function handleHeartbeat(context: ServerContext, exchange: Exchange, id: string): Promise<void> {
   return withSession(context, exchange, { id, event: 'prepare' }, async ({ live }) => {
     await readNothing(context, exchange);
-    const authorized = authorizedFor(live.record.value, context.now());
+    const authorized = authorizedFor(live.record.value, context.wallNow());
     const reply: HeartbeatReply = { leaseMs: context.leaseMs, ...authorized };
     await sendJson(exchange, 200, reply);
   });

@@ -80,12 +80,12 @@ async function admit(
 }
 
 /** Refuses what is asked for in the name of an authorization that is over. A record of an older cairn has none. */
-function checkAuthorized({ authenticators, now }: ServerContext, { record }: LiveSession): void {
+function checkAuthorized({ authenticators, wallNow }: ServerContext, { record }: LiveSession): void {
   const { authorization, state } = record.value;
   if (isTerminal(state)) return;
   if (authorization === undefined)
     throw new CairnError('session-suspended', 'nobody is known to be authorized for this session; resume it');
-  checkStands(authenticators, authorization, now());
+  checkStands(authenticators, authorization, wallNow());
 }
 
 /** Another principal's session does not exist. @throws CairnError `session-not-found` */

@@ -1,6 +1,7 @@
 /** Frees what nobody needs: expired sessions, records of ended ones, staging areas that belong to nobody. */
 import { isLeaseOver, type SessionRecord } from '../../session/record.ts';
 import { isTerminal } from '../../session/state.ts';
+import { followWallClock } from './clock-jump.ts';
 import { expireSession } from './expiry.ts';
 import type { LiveSessions } from './live-sessions.ts';
 import { sessionAreas } from './session-areas.ts';
@@ -29,6 +30,7 @@ export function startCollector(context: SessionContext, live: LiveSessions): Col
   let waiting: Promise<void> | undefined;
   const run = async (): Promise<void> => {
     if (stopped) return;
+    await followWallClock(context, live);
     await live.closeIdle();
     const areas = await sessionAreas(context.content);
     let count = 0;

@@ -4,7 +4,7 @@ import type { SessionGrant } from '../../protocol/messages.ts';
 import { DEFAULT_SYNC_MODE, stricterSync, type SyncMode } from '../../protocol/sync-mode.ts';
 import { issueSecret } from '../../session/credential.ts';
 import { mayResumeWith, rotate } from '../../session/credential-rotation.ts';
-import type { SessionRecord } from '../../session/record.ts';
+import { leaseEnd, type SessionRecord } from '../../session/record.ts';
 import type { Authorization } from '../auth/authorization.ts';
 import type { ServerContext } from '../server-context.ts';
 import { noticeReuse } from './credential-reuse.ts';
@@ -31,7 +31,8 @@ export function grantOf(
     chunkSizeBytes: record.chunkSizeBytes,
     parallel: record.parallel,
     leaseMs: options.context.leaseMs,
-    ...authorizedFor(record, options.context.now()),
+    endsInMs: Math.max(1, record.createdAtMs + options.context.maxAgeMs - options.context.now()),
+    ...authorizedFor(record, options.context.wallNow()),
     holdsPartialChunks: options.context.content.properties.holdsPartialChunks,
     ...(record.direction === 'push' ? { sync: syncOf(record) } : {}),
     manifestId: record.manifestId,
@@ -71,7 +72,7 @@ export async function resumeSession(
   live: LiveSession,
   { authorization, address, credential, sync }: Resuming,
 ): Promise<SessionGrant> {
-  const { leaseMs, now, instanceId, log } = context;
+  const { now, instanceId, log } = context;
   checkAllowsSession(authorization, live.record.value);
   if (credential !== undefined && !mayResumeWith(live.record.value, credential)) {
     await noticeReuse(context, live, { credential, epoch: undefined, address });
@@ -85,7 +86,7 @@ export async function resumeSession(
     ...(current.direction === 'push' ? { sync: stricterSync(sync, syncOf(current)) } : {}),
     authorization,
     holder: instanceId,
-    leaseExpiresAtMs: Math.max(current.leaseExpiresAtMs, now() + leaseMs),
+    leaseExpiresAtMs: Math.max(current.leaseExpiresAtMs, leaseEnd(current, now(), context)),
   });
   const cause = { by: authorization.id, from: address };
   const record = await live.record.change('resume', changes, undefined, cause);

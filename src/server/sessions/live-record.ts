@@ -1,6 +1,13 @@
 /** The record of a session as this server last knew it, and the one way to change it: compare-and-set. */
 import { CairnError } from '../../base/errors.ts';
-import { advance, checkFence, isLeaseOver, nextState, type SessionRecord } from '../../session/record.ts';
+import {
+  advance,
+  checkFence,
+  isLeaseOver,
+  leaseEnd,
+  nextState,
+  type SessionRecord,
+} from '../../session/record.ts';
 import { kindOf, remember, type MomentCause, type MomentKind } from '../../session/history.ts';
 import { isTerminal, type SessionEvent } from '../../session/state.ts';
 import type { SessionContext } from '../server-context.ts';
@@ -72,8 +79,10 @@ export class LiveRecord {
 
   /** Whether nobody has touched the session for its lease. */
   isLeaseOver(): boolean {
-    const now = this.#context.now();
-    return isLeaseOver(this.#value, now) && now >= this.#touchedAtMs + this.#context.leaseMs;
+    const { now, clock } = this.#context;
+    if (clock.isFollowing()) return false;
+    const end = leaseEnd(this.#value, this.#touchedAtMs, this.#context);
+    return isLeaseOver(this.#value, now()) && now() >= end;
   }
 
   /** Keeps the lease; written down only when an eighth of it has gone by, since a record costs a sync. */
@@ -83,9 +92,19 @@ export class LiveRecord {
     if (this.#value.leaseExpiresAtMs - this.#touchedAtMs < (leaseMs * 7) / 8) await this.saveLease();
   }
 
+  /** Moves the session's life with a clock that jumped. */
+  async moveInTime(jumpMs: number): Promise<void> {
+    this.#touchedAtMs += jumpMs;
+    await this.change(undefined, ({ createdAtMs, leaseExpiresAtMs, rotatedAtMs }) => ({
+      createdAtMs: Math.max(0, createdAtMs + jumpMs),
+      leaseExpiresAtMs: Math.max(0, leaseExpiresAtMs + jumpMs),
+      ...(rotatedAtMs === undefined ? {} : { rotatedAtMs: Math.max(0, rotatedAtMs + jumpMs) }),
+    }));
+  }
+
   /** Writes the lease down as it stands. */
   async saveLease(): Promise<void> {
-    const leaseExpiresAtMs = this.#touchedAtMs + this.#context.leaseMs;
+    const leaseExpiresAtMs = leaseEnd(this.#value, this.#touchedAtMs, this.#context);
     if (isTerminal(this.#value.state) || leaseExpiresAtMs <= this.#value.leaseExpiresAtMs) return;
     await this.change(undefined, { leaseExpiresAtMs });
   }
