@@ -74,7 +74,7 @@ async function openJob(direction: 'push' | 'pull'): Promise<Job> {
     moved: async (bytes) => {
       while (movedBytes() < bytes) await sleep(20);
     },
-    isWhole: async () => (await digestOf(source)) === (await digestOf(arrived)),
+    isWhole: async () => digestOf(source) === digestOf(arrived),
   };
 }
 

@@ -36,6 +36,8 @@ export interface Scenario {
   readonly chunkSizeBytes: number;
   readonly useNative: boolean;
   readonly retryForMs: number;
+  /** How long the server keeps a session that nobody touches. */
+  readonly leaseMs: number;
   readonly sync: SyncMode;
   readonly groupCommit: { readonly maxBytes: number; readonly maxDelayMs: number };
 }
@@ -61,6 +63,8 @@ export function drawScenario(chance: Chance): Scenario {
     useNative: chance.is(0.5),
     sync: chance.pick(['group', 'group', 'group', 'always', 'close']),
     retryForMs: chance.pick([20_000, 300_000]),
+    // Some end while their client is away: clock jumps do not end any.
+    leaseMs: chance.pick([600_000, 600_000, 600_000, 5_000]),
     groupCommit: {
       maxBytes: chance.pick([CHUNK_BYTES, 2 * CHUNK_BYTES, 2 ** 26]),
       maxDelayMs: chance.pick([10, 100, 500]),

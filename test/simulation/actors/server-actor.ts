@@ -10,7 +10,6 @@ const MINUTE_MS = 60_000;
 
 /** What the server keeps for how long; short, so that a seed sees the end of it. */
 export const SERVER_TIMES = {
-  leaseMs: 10 * MINUTE_MS,
   limits: {
     idleSessionMs: MINUTE_MS,
     idleHeldMs: 3 * MINUTE_MS,
@@ -101,6 +100,7 @@ export class ServerActor {
       version: '0',
       log: { debug: say('debug'), info: say('info'), warn: say('warn'), error: say('error') },
       groupCommit: scenario.groupCommit,
+      leaseMs: scenario.leaseMs,
       ...SERVER_TIMES,
     });
     if (process.isAlive) this.#running = running;
