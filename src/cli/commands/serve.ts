@@ -48,7 +48,7 @@ async function serve(plan: ServePlan, log: Log): Promise<void> {
       import('../../storage/local-disk/local-disk.ts'),
       import('../../storage/local-session-store.ts'),
     ]);
-  const tokens = await openAccessTokens(state);
+  const tokens = await openAccessTokens(state, { log });
   const content = await openLocalDisk(root, {
     onIncident: (incident) => log.warn(incident, 'repaired'),
   });
@@ -85,6 +85,7 @@ async function serve(plan: ServePlan, log: Log): Promise<void> {
     await server.drain();
   } finally {
     await unregister?.();
+    tokens.close();
     interruption.dispose();
     await content.close();
   }

@@ -1,92 +1,76 @@
 /**
  * Access tokens: who may use a server. Only hashes are kept, in `tokens.json` of the state directory; the secret of the
  * first token lies beside it in `token`, readable by its owner only, so that a client of the same user finds it.
+ * `cairn token` changes them in another process; a server that runs takes that over within half a second.
  */
-import { timingSafeEqual } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import * as v from 'valibot';
-import { makePrivateDirectory, removeTemporaries, replaceFileDurably } from '../../base/durable-files.ts';
-import { CairnError, storageError, systemCodeOf } from '../../base/errors.ts';
-import { createSessionId, hashSecret, issueSecret } from '../../session/credential.ts';
-import { SCOPES, type Authenticator } from './authorization.ts';
-
-const TokenFile = v.object({
-  version: v.literal(1),
-  tokens: v.array(
-    v.object({
-      name: v.string(),
-      principal: v.pipe(v.string(), v.minLength(1)),
-      hash: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
-      createdAt: v.string(),
-    }),
-  ),
-});
-
-/** A token as it is kept. */
-type KeptToken = v.InferOutput<typeof TokenFile>['tokens'][number];
+import { makePrivateDirectory } from '../../base/durable-files.ts';
+import { CairnError } from '../../base/errors.ts';
+import { hashSecret } from '../../session/credential.ts';
+import type { Logger } from '../server-context.ts';
+import type { Authenticator } from './authorization.ts';
+import { watchFile } from './file-watch.ts';
+import { firstTokenPath, openTokens, type CreatedToken } from './token-changes.ts';
+import { readTokens, tokensPath } from './token-file.ts';
+import { createTokenRing } from './token-ring.ts';
 
 /** Access tokens that are kept in a state directory. */
 export interface OpenedAccessTokens extends Authenticator {
   /** The token that was made now, on the first start; without its secret, which is in `tokenFile`. */
-  readonly created?: { readonly name: string; readonly principal: string; readonly createdAt: string };
-  /** Path of the file with the secret of the token that the server made. */
+  readonly created?: CreatedToken;
+  /** Path of the file with the secret of the token that the server made. It goes when that is revoked. */
   readonly tokenFile: string;
+  /** Stops looking for changes. */
+  close(): void;
 }
 
+const LOOK_EVERY_MS = 250;
+/** What `issueSecret` makes. Anything else, a JWT for instance, is no reason to look for a new token. */
+const SECRET = /^[A-Za-z0-9_-]{43}$/;
+
 /**
- * Opens the access tokens of a server and makes the first one where there are none. One process at a time may do so.
+ * Opens the access tokens of a server and makes the first one where there are none. One server at a time may do so.
  *
  * @throws CairnError `config-invalid` for a `tokens.json` that cannot be understood; storage codes
  */
-export async function openAccessTokens(stateDirectory: string): Promise<OpenedAccessTokens> {
-  const tokenFile = join(stateDirectory, 'token');
-  // A killed server may have left one with a secret in it.
-  await removeTemporaries(stateDirectory, 0);
-  const kept = await readTokens(join(stateDirectory, 'tokens.json'));
-  if (kept !== undefined) return { ...matcher(kept), tokenFile };
+export async function openAccessTokens(
+  stateDirectory: string,
+  { log }: { log?: Pick<Logger, 'info' | 'error'> } = {},
+): Promise<OpenedAccessTokens> {
   await makePrivateDirectory(stateDirectory);
-  const { secret, hash } = issueSecret();
-  const created = { name: 'first', principal: createSessionId(), createdAt: new Date().toISOString() };
-  // The secret first: after a crash in between, the next start makes both anew.
-  await replaceFileDurably(tokenFile, secret, 0o600);
-  const tokens = [{ ...created, hash }];
-  const text = `${JSON.stringify({ version: 1, tokens }, undefined, 2)}\n`;
-  await replaceFileDurably(join(stateDirectory, 'tokens.json'), text, 0o600);
-  return { ...matcher(tokens), created, tokenFile };
-}
-
-function matcher(tokens: readonly Pick<KeptToken, 'principal' | 'hash' | 'name'>[]): Authenticator {
-  const known = tokens.map(({ principal, hash, name }) => ({
-    authorization: { id: `token:${name}`, principal, scopes: SCOPES, pathPrefix: '' },
-    hash: Buffer.from(hash, 'hex'),
-  }));
+  const { tokens, created } = await openTokens(stateDirectory);
+  const known = createTokenRing();
+  known.replace(tokens);
+  let hasComplained = false;
+  const takeOver = async (): Promise<void> => {
+    const changed = await readTokens(stateDirectory);
+    if (changed === undefined) throw new CairnError('config-invalid', 'the access tokens are gone');
+    if (known.replace(changed)) log?.info({ tokens: changed.length }, 'access tokens have changed');
+    hasComplained = false;
+  };
+  // Whoever tears the file must not lock everybody out; it is said once, until it is right again.
+  const complain = (error: unknown): void => {
+    if (!hasComplained)
+      log?.error({ err: error }, 'the access tokens cannot be read; those known before stay valid');
+    hasComplained = true;
+  };
+  const watch = watchFile(tokensPath(stateDirectory), {
+    everyMs: LOOK_EVERY_MS,
+    onChange: takeOver,
+    onError: complain,
+  });
   return {
+    ...(created === undefined ? {} : { created }),
+    tokenFile: firstTokenPath(stateDirectory),
+    close: () => watch.stop(),
     authenticate: async ({ bearer }) => {
       if (bearer === undefined) return undefined;
-      const hash = Buffer.from(hashSecret(bearer), 'hex');
-      // Every one is compared, so that the time says nothing about which one it was.
-      const found = known.filter((token) => timingSafeEqual(token.hash, hash));
-      return found[0]?.authorization;
+      const hash = hashSecret(bearer);
+      const found = known.find(hash);
+      if (found !== undefined || !SECRET.test(bearer)) return found;
+      // It may be of a token that was made a moment ago.
+      await watch.look();
+      return known.find(hash);
     },
-    stands: ({ id }) =>
-      id.startsWith('token:') ? known.some(({ authorization }) => authorization.id === id) : undefined,
+    stands: ({ id }) => (id.startsWith('token:') ? known.has(id) : undefined),
   };
-}
-
-async function readTokens(path: string): Promise<KeptToken[] | undefined> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    if (systemCodeOf(error) === 'ENOENT') return undefined;
-    throw storageError(error, `reading the access tokens in "${path}"`);
-  }
-  try {
-    return v.parse(TokenFile, JSON.parse(text)).tokens;
-  } catch (error) {
-    throw new CairnError('config-invalid', `the access tokens in "${path}" cannot be understood`, {
-      cause: error,
-    });
-  }
 }

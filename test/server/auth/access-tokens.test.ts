@@ -37,7 +37,7 @@ test('a start that was killed while it made the token leaves no secret behind', 
   writeFileSync(path.join(state, '.cairn-00ff.tmp'), 'the secret of a token that was never made');
   writeFileSync(path.join(state, 'token'), 'another one, without its hash');
   const tokens = await openAccessTokens(state);
-  expect(readdirSync(state).toSorted()).toEqual(['token', 'tokens.json']);
+  expect(readdirSync(state).toSorted()).toEqual(['token', 'tokens.json', 'tokens.lock']);
   const secret = readFileSync(tokens.tokenFile, 'utf8');
   expect(await tokens.authenticate(bearer(secret))).toMatchObject({ principal: tokens.created?.principal });
 });
