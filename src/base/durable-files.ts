@@ -112,6 +112,26 @@ export async function replaceFileDurably(
   await syncDirectory(directory);
 }
 
+/**
+ * Makes a new file at `path`, durable on return and `mode` regardless of the umask; nothing is left where that fails.
+ *
+ * @throws CairnError `usage` where something is there already; storage codes
+ */
+export async function createFileDurably(path: string, bytes: string, mode = 0o600): Promise<void> {
+  const shown = printable(path);
+  try {
+    await writeNewFile(path, Buffer.from(bytes), mode);
+  } catch (error) {
+    if (systemCodeOf(error) === 'EEXIST') {
+      const message = `"${shown}" is there already, and is not replaced; name a file that is not there`;
+      throw new CairnError('usage', message, { cause: error });
+    }
+    await unlink(path).catch(() => undefined);
+    throw storageError(error, `writing "${shown}"`);
+  }
+  await syncDirectory(dirname(path));
+}
+
 async function writeNewFile(path: string, bytes: Uint8Array, mode: number): Promise<void> {
   const handle = await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, mode);
   try {

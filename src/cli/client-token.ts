@@ -1,5 +1,5 @@
 /** Where a client's access token comes from: `--token-file`, `CAIRN_TOKEN`, or a server of the same user here. */
-import { constants } from 'node:fs';
+import { constants, existsSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { CairnError, systemCodeOf } from '../base/errors.ts';
 import { printable } from '../base/safe-path.ts';
@@ -32,7 +32,9 @@ export function tokenProvider(sources: TokenSources): () => Promise<string | und
   }
   return async () => {
     const server = await findServer(stateHome, url);
-    return server === undefined ? undefined : readTokenFile(server.tokenFile, process.getuid?.());
+    // It goes with the token that it is of: the server then says what it wants.
+    if (server === undefined || !existsSync(server.tokenFile)) return undefined;
+    return readTokenFile(server.tokenFile, process.getuid?.());
   };
 }
 

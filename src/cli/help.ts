@@ -105,6 +105,20 @@ Examples:
 
 The beginning of an ID is enough.`;
 
+/** After the help of `cairn token`. */
+export const TOKEN_HELP = `
+Examples:
+  cairn token create backup --root /srv/files --scope write --path /backups --expires 30d --token-out backup.token
+  cairn token create auditor --root /srv/files --scope read,list --quota-sessions 2
+  cairn token list --root /srv/files
+  cairn token revoke backup --root /srv/files
+
+Run it on the server's machine, as the server's user, with the server's --root or --state. A server that runs knows of
+each change within half a second. Only a hash of a secret is kept: one that is lost is replaced, not found again.
+
+A token has an owner, by default its own name. Transfers belong to the owner: a new token of the same owner goes on with
+what an older one, expired or revoked, has begun.`;
+
 /** After the help of `cairn demo`. */
 export const DEMO_HELP = `
 Examples:

@@ -26,6 +26,7 @@ export function createProgram(done: Done): Command {
   addLs(program, done);
   addVerify(program, done);
   addTransfers(program, done);
+  addToken(program, done);
   addDemo(program, done);
   return program;
 }
@@ -163,6 +164,41 @@ function addTransfers(program: Command, done: Done): void {
     .option('--json', 'one JSON object per line')
     .action(async (ids, options) =>
       done(await (await import('./commands/transfers.ts')).runTransfersRm(ids, options)),
+    );
+}
+
+function addToken(program: Command, done: Done): void {
+  const token = program
+    .command('token')
+    .description('the access tokens of a server, whether it runs or not')
+    .addHelpText('after', help.TOKEN_HELP);
+  const addState = (command: Command): Command =>
+    command
+      .option('--root <dir>', 'the directory that the server serves')
+      .option('--state <dir>', 'where the server keeps its state (default: ROOT/.cairn)')
+      .option('--json', 'one JSON object per line on stdout');
+  const each = (word: string, before: readonly string[] = []): readonly string[] => [...before, word];
+  addState(token.command('create'))
+    .description('make one; its secret is shown once')
+    .argument('<name>')
+    .option('--owner <owner>', 'whose transfers it goes on with (default: the name)')
+    .option('--scope <scopes>', 'read, write, list, admin (default: read,write,list)', each)
+    .option('--path <path>', 'only what is at this path and below')
+    .option('--expires <duration>', 'from now on: 30d, 12h (default: never)')
+    .option('--quota-bytes <size>', 'what its pushes may bring in all')
+    .option('--quota-sessions <n>', 'how many of its transfers may be unfinished at a time')
+    .option('--token-out <file>', 'write the secret into this new file, readable only by you')
+    .action(async (name, options) =>
+      done(await (await import('./commands/token.ts')).runTokenCreate(name, options)),
+    );
+  addState(token.command('list'))
+    .description('list them, without their secrets')
+    .action(async (options) => done(await (await import('./commands/token.ts')).runTokenList(options)));
+  addState(token.command('revoke'))
+    .description('end some, and what runs with them; what these transfers had is kept')
+    .argument('[names...]')
+    .action(async (names, options) =>
+      done(await (await import('./commands/token.ts')).runTokenRevoke(names, options)),
     );
 }
 

@@ -74,8 +74,12 @@ export function planServe(words: ServeWords): ServePlan {
   };
 }
 
-/** The state has the server's token: inside the root only the reserved directory is never served. */
-function stateOf(root: string, word: string | undefined): string {
+/**
+ * Where the state of a server is. It has the server's tokens: inside the root only the reserved directory is never served.
+ *
+ * @throws CairnError `config-invalid`
+ */
+export function stateOf(root: string, word: string | undefined): string {
   const reserved = join(root, RESERVED_NAME);
   if (word === undefined) return reserved;
   const state = resolve(word);

@@ -1,9 +1,10 @@
 /** The checkpoints of this machine as a table, as lines, and as objects. */
 import { printable } from '../base/safe-path.ts';
 import type { TransferInfo } from '../client/transfers.ts';
+import { alignColumns } from './columns.ts';
 import { shownCommand } from './resume-command.ts';
 import { timeText } from './listing.ts';
-import { fitToWidth, formatBytes } from './screen/wording.ts';
+import { formatBytes } from './screen/wording.ts';
 
 const NS_PER_MS = 1_000_000n;
 const HEADINGS = ['ID', 'STATE', 'DONE', 'UPDATED', 'KEPT UNTIL', 'FROM', 'TO'];
@@ -11,14 +12,7 @@ const HEADINGS = ['ID', 'STATE', 'DONE', 'UPDATED', 'KEPT UNTIL', 'FROM', 'TO'];
 /** One line a transfer, columns aligned. */
 export function transferTable(transfers: readonly TransferInfo[]): string[] {
   if (transfers.length === 0) return ['no unfinished transfers on this machine\n'];
-  const rows = [HEADINGS, ...transfers.map(cellsOf)];
-  const widths = HEADINGS.map((_heading, column) =>
-    Math.max(...rows.map((row) => Array.from(row[column] ?? '').length)),
-  );
-  return rows.map((row) => {
-    const cells = row.map((cell, column) => fitToWidth(cell, widths[column] ?? 0));
-    return `${cells.join('  ').trimEnd()}\n`;
-  });
+  return alignColumns([HEADINGS, ...transfers.map(cellsOf)]);
 }
 
 function cellsOf(info: TransferInfo): string[] {

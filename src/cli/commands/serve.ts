@@ -1,4 +1,5 @@
 /** `cairn serve`. */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { EXIT, type ExitCode } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
@@ -116,7 +117,9 @@ function announce(plan: ServePlan, server: Server, tokenFile: string): void {
   const target = `${url.replace(/\/$/, '')}/DIRECTORY`;
   const lines = [
     `cairn: serving ${printable(plan.root)} at ${url}`,
-    `cairn: the access token is in ${printable(tokenFile)}`,
+    existsSync(tokenFile)
+      ? `cairn: the access token is in ${printable(tokenFile)}`
+      : 'cairn: the first access token was revoked; cairn token create makes another one',
     `cairn: as this user on this machine, try: ${shownCommand(['cairn', 'push', 'DIRECTORY', target])}`,
   ];
   process.stderr.write(lines.map((line) => `${line}\n`).join(''));

@@ -1,8 +1,14 @@
 /** Sizes in bytes as people write them: `65536`, `64K`, `8M`, `8MiB`. The units are powers of 1024. */
 import { usage } from './usage.ts';
 
-const UNIT_BYTES: Readonly<Record<string, number>> = { '': 1, 'K': 1024, 'M': 1024 ** 2, 'G': 1024 ** 3 };
-const SIZE = /^(\d{1,15})(?:([KMG])(?:iB)?)?$/i;
+const UNIT_BYTES: Readonly<Record<string, number>> = {
+  '': 1,
+  'K': 1024,
+  'M': 1024 ** 2,
+  'G': 1024 ** 3,
+  'T': 1024 ** 4,
+};
+const SIZE = /^(\d{1,15})(?:([KMGT])(?:iB)?)?$/i;
 
 /**
  * Bytes of a size.

@@ -1,0 +1,61 @@
+/** Access tokens as a table, as sentences, and as objects. Never their secrets, nor the hashes of these. */
+import { printable } from '../base/safe-path.ts';
+import type { KeptToken } from '../server/auth/token-file.ts';
+import { alignColumns } from './columns.ts';
+import { timeText } from './listing.ts';
+
+const NS_PER_MS = 1_000_000n;
+const HEADINGS = ['NAME', 'OWNER', 'SCOPES', 'PATH', 'EXPIRES'];
+
+/** One line a token, columns aligned. */
+export function tokenTable(tokens: readonly KeptToken[], nowMs: number): string[] {
+  if (tokens.length === 0) return ['no access tokens\n'];
+  return alignColumns([HEADINGS, ...tokens.map((token) => cellsOf(token, nowMs))]);
+}
+
+function cellsOf(token: KeptToken, nowMs: number): string[] {
+  const { name, principal, scopes, path } = token;
+  return [
+    printable(name),
+    printable(principal),
+    scopes.join(','),
+    printable(`/${path}`),
+    expiryText(token, nowMs),
+  ];
+}
+
+function isExpired({ expiresAt }: KeptToken, nowMs: number): boolean {
+  return expiresAt !== undefined && Date.parse(expiresAt) <= nowMs;
+}
+
+function expiryText(token: KeptToken, nowMs: number): string {
+  if (token.expiresAt === undefined) return 'never';
+  return isExpired(token, nowMs) ? 'expired' : momentText(token.expiresAt);
+}
+
+function momentText(moment: string): string {
+  return timeText(BigInt(Date.parse(moment)) * NS_PER_MS);
+}
+
+/** `token "backup" of owner backup: write, list below /backups, until 2026-01-01 00:00:00`. */
+export function tokenSentence({ name, principal, scopes, path, expiresAt }: KeptToken): string {
+  const where = path === '' ? 'everywhere' : `at /${path} and below`;
+  const until = expiresAt === undefined ? 'until it is revoked' : `until ${momentText(expiresAt)}`;
+  return printable(`token "${name}" of owner ${principal}: ${scopes.join(', ')} ${where}, ${until}`);
+}
+
+/** The line of `--json`. */
+export function tokenObject(token: KeptToken, nowMs: number): Record<string, unknown> {
+  const { name, principal, scopes, path, createdAt, expiresAt = null, quota = {} } = token;
+  return {
+    type: 'token',
+    name,
+    owner: principal,
+    scopes,
+    path: `/${path}`,
+    createdAt,
+    expiresAt,
+    expired: isExpired(token, nowMs),
+    quota: { bytes: quota.bytes ?? null, sessions: quota.sessions ?? null },
+  };
+}
