@@ -116,6 +116,9 @@ Examples:
 Run it on the server's machine, as the server's user, with the server's --root or --state. A server that runs knows of
 each change within half a second. Only a hash of a secret is kept: one that is lost is replaced, not found again.
 
+list shows how many transfers of a token are unfinished, and, where it has a quota of bytes, how much of that is pushed or
+on its way.
+
 A token has an owner, by default its own name. Transfers belong to the owner: a new token of the same owner goes on with
 what an older one, expired or revoked, has begun.`;
 

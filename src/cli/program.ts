@@ -48,6 +48,8 @@ function addServe(program: Command, done: Done): void {
     )
     .option('--session-max-age <duration>', 'how long an unfinished transfer may take in all (default: 90d)')
     .option('--sync <mode>', 'when what comes in is made durable: always, group (default) or close')
+    .option('--max-sessions <n>', 'most unfinished transfers (default: 10000)')
+    .option('--max-sessions-per-owner <n>', 'most unfinished transfers of one owner (default: 1000)')
     .option('--insecure-listen', 'listen beyond this machine without TLS')
     .option('--log-level <level>', 'error, warn, info, debug or silent (default: info; warn on a terminal)')
     .option('--json', 'print {"type":"listening",…} on stdout once connections are accepted')

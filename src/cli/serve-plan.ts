@@ -3,7 +3,7 @@ import { join, relative, resolve, sep } from 'node:path';
 import { CairnError } from '../base/errors.ts';
 import { printable, RESERVED_NAME } from '../base/safe-path.ts';
 import { SYNC_MODES, type SyncMode } from '../protocol/sync-mode.ts';
-import { parseChoice } from './words/count.ts';
+import { parseChoice, parseCount } from './words/count.ts';
 import { parseDuration } from './words/duration.ts';
 import { isLoopbackHost, parseListenAddress, type ListenAddress } from './words/listen-address.ts';
 import { usage } from './words/usage.ts';
@@ -16,6 +16,8 @@ export interface ServeWords {
   readonly sessionLease?: string;
   readonly sessionMaxAge?: string;
   readonly sync?: string;
+  readonly maxSessions?: string;
+  readonly maxSessionsPerOwner?: string;
   readonly insecureListen?: boolean;
   readonly json?: boolean;
   readonly logLevel?: string;
@@ -37,6 +39,8 @@ export interface ServePlan {
   readonly maxAgeMs: number | undefined;
   /** Undefined: the server's default. */
   readonly sync: SyncMode | undefined;
+  /** What was said of the server's limits. */
+  readonly limits: { readonly maxSessions?: number; readonly maxSessionsPerPrincipal?: number };
   readonly json: boolean;
   readonly logLevel: (typeof LOG_LEVELS)[number] | undefined;
 }
@@ -44,6 +48,7 @@ export interface ServePlan {
 const DEFAULT_LISTEN = '127.0.0.1:7070';
 const DAY_MS = 86_400_000;
 const MAX_AGE_RANGE_MS = { minMs: 1000, maxMs: 10 * 365 * DAY_MS };
+const SESSIONS_RANGE = { min: 1, max: 10_000_000 };
 const LEASE_RANGE_MS = { minMs: 1000, maxMs: 365 * DAY_MS };
 
 /** Validates the options. @throws CairnError `usage`, `insecure-listen`, `config-invalid` */
@@ -69,9 +74,20 @@ export function planServe(words: ServeWords): ServePlan {
         ? undefined
         : parseDuration('--session-max-age', sessionMaxAge, MAX_AGE_RANGE_MS),
     sync: sync === undefined ? undefined : parseChoice('--sync', sync, SYNC_MODES),
+    limits: limitsOf(words),
     json: words.json ?? false,
     logLevel: logLevel === undefined ? undefined : parseChoice('--log-level', logLevel, LOG_LEVELS),
   };
+}
+
+function limitsOf({ maxSessions, maxSessionsPerOwner }: ServeWords): ServePlan['limits'] {
+  const all =
+    maxSessions === undefined
+      ? {}
+      : { maxSessions: parseCount('--max-sessions', maxSessions, SESSIONS_RANGE) };
+  if (maxSessionsPerOwner === undefined) return all;
+  const each = parseCount('--max-sessions-per-owner', maxSessionsPerOwner, SESSIONS_RANGE);
+  return { ...all, maxSessionsPerPrincipal: each };
 }
 
 /**

@@ -1,26 +1,36 @@
 /** Access tokens as a table, as sentences, and as objects. Never their secrets, nor the hashes of these. */
 import { printable } from '../base/safe-path.ts';
 import type { KeptToken } from '../server/auth/token-file.ts';
+import type { Used } from '../server/quota/quota.ts';
 import { alignColumns } from './columns.ts';
 import { timeText } from './listing.ts';
+import { formatBytes } from './screen/wording.ts';
 
 const NS_PER_MS = 1_000_000n;
-const HEADINGS = ['NAME', 'OWNER', 'SCOPES', 'PATH', 'EXPIRES'];
+const HEADINGS = ['NAME', 'OWNER', 'SCOPES', 'PATH', 'EXPIRES', 'UNFINISHED', 'PUSHED'];
 
 /** One line a token, columns aligned. */
-export function tokenTable(tokens: readonly KeptToken[], nowMs: number): string[] {
+export function tokenTable(
+  tokens: readonly KeptToken[],
+  useOf: (token: KeptToken) => Used,
+  nowMs: number,
+): string[] {
   if (tokens.length === 0) return ['no access tokens\n'];
-  return alignColumns([HEADINGS, ...tokens.map((token) => cellsOf(token, nowMs))]);
+  return alignColumns([HEADINGS, ...tokens.map((token) => cellsOf(token, useOf(token), nowMs))]);
 }
 
-function cellsOf(token: KeptToken, nowMs: number): string[] {
-  const { name, principal, scopes, path } = token;
+function cellsOf(token: KeptToken, use: Used, nowMs: number): string[] {
+  const { name, principal, scopes, path, quota = {} } = token;
+  const pushed = use.publishedBytes + use.comingBytes;
   return [
     printable(name),
     printable(principal),
     scopes.join(','),
     printable(`/${path}`),
     expiryText(token, nowMs),
+    quota.sessions === undefined ? `${use.sessions}` : `${use.sessions} of ${quota.sessions}`,
+    // Without a quota nobody counts.
+    quota.bytes === undefined ? '-' : `${formatBytes(pushed)} of ${formatBytes(quota.bytes)}`,
   ];
 }
 
@@ -44,8 +54,13 @@ export function tokenSentence({ name, principal, scopes, path, expiresAt }: Kept
   return printable(`token "${name}" of owner ${principal}: ${scopes.join(', ')} ${where}, ${until}`);
 }
 
-/** The line of `--json`. */
-export function tokenObject(token: KeptToken, nowMs: number): Record<string, unknown> {
+function useObject(use: Used, isCounted: boolean): Record<string, unknown> {
+  const { sessions, publishedBytes, comingBytes } = use;
+  return { sessions, bytes: isCounted ? publishedBytes + comingBytes : null };
+}
+
+/** The line of `--json`; `use` is undefined for a new one. */
+export function tokenObject(token: KeptToken, use: Used | undefined, nowMs: number): Record<string, unknown> {
   const { name, principal, scopes, path, createdAt, expiresAt = null, quota = {} } = token;
   return {
     type: 'token',
@@ -57,5 +72,6 @@ export function tokenObject(token: KeptToken, nowMs: number): Record<string, unk
     expiresAt,
     expired: isExpired(token, nowMs),
     quota: { bytes: quota.bytes ?? null, sessions: quota.sessions ?? null },
+    ...(use === undefined ? {} : { use: useObject(use, quota.bytes !== undefined) }),
   };
 }

@@ -12,6 +12,8 @@ export interface ServerLimits {
   readonly idleBodyMs: number;
   /** Most sessions that are not at their end. */
   readonly maxSessions: number;
+  /** Most of them that one owner may have. */
+  readonly maxSessionsPerPrincipal: number;
   /** Longest JSON message, in bytes. */
   readonly maxJsonBytes: number;
   /** Longest JSON message that carries runs (plan, digests, commit), in bytes. */
@@ -38,6 +40,7 @@ export const DEFAULT_LIMITS: ServerLimits = {
   chunkSizeBytes: CHUNK_SIZE_RANGE,
   idleBodyMs: 30_000,
   maxSessions: 10_000,
+  maxSessionsPerPrincipal: 1000,
   maxJsonBytes: 64 * 1024,
   maxRunsBytes: 16 * 1024 * 1024,
   manifest: DEFAULT_MANIFEST_LIMITS,

@@ -7,6 +7,7 @@ import type { SteadyClock } from './clock.ts';
 import type { Authenticator } from './auth/authorization.ts';
 import type { Collector } from './sessions/collector.ts';
 import type { ServerLimits } from './limits.ts';
+import type { Usage } from './quota/quota.ts';
 import type { LiveSessions } from './sessions/live-sessions.ts';
 
 /** Where a server writes its structured log; pino fits. Secrets are never given to it. */
@@ -34,6 +35,8 @@ export interface SessionContext {
   readonly sync: SyncMode;
   readonly groupCommit: GroupLimits;
   readonly limits: ServerLimits;
+  /** What is used of quotas. */
+  readonly usage: Usage;
   /** Random id of this server: names the holder of what is not durable yet. */
   readonly instanceId: string;
 }

@@ -14,6 +14,8 @@ import { startCollector } from './sessions/collector.ts';
 import { resumeCommits } from './resources/commit.ts';
 import { DEFAULT_LIMITS, type ServerLimits } from './limits.ts';
 import { createHttpServer, listen, urlOf } from './http/listen.ts';
+import { tallied } from './quota/session-tally.ts';
+import { createUsageLedger, type UsageLedger } from './quota/usage-ledger.ts';
 import { LiveSessions } from './sessions/live-sessions.ts';
 import { serveRequest } from './http/serve-request.ts';
 import type { Logger, ServerContext, SessionContext } from './server-context.ts';
@@ -41,6 +43,8 @@ export interface ServerOptions {
   /** How much a sync point covers at most, where it comes by itself. */
   readonly groupCommit?: GroupLimits;
   readonly limits?: Partial<ServerLimits>;
+  /** Where is counted what tokens with a quota publish; in memory, where it is missing. */
+  readonly usage?: UsageLedger;
 }
 
 /** A server that listens. */
@@ -113,9 +117,13 @@ function createContext(options: ServerOptions, life: { readonly isKilled: boolea
   const { content, authenticators, version, log } = options;
   const { now, clocks = now === undefined ? SYSTEM_CLOCKS : { wall: now, elapsed: now } } = options;
   const clock = createSteadyClock(clocks);
+  const { store, tally } = tallied(
+    mortal(options.sessions, () => life.isKilled),
+    clock.now,
+  );
   const shared: SessionContext = {
     content,
-    sessions: mortal(options.sessions, () => life.isKilled),
+    sessions: store,
     log,
     now: clock.now,
     clock,
@@ -125,6 +133,7 @@ function createContext(options: ServerOptions, life: { readonly isKilled: boolea
     sync: options.sync ?? DEFAULT_SYNC_MODE,
     groupCommit: options.groupCommit ?? DEFAULT_GROUP_COMMIT,
     limits: { ...DEFAULT_LIMITS, ...options.limits },
+    usage: { tally, ledger: options.usage ?? createUsageLedger() },
     instanceId: randomBytes(12).toString('base64url'),
   };
   const live = new LiveSessions(shared);

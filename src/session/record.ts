@@ -58,6 +58,8 @@ export interface RecordedAuthorization {
   readonly expiresAtMs?: number | undefined;
   readonly quota?:
     { readonly bytes?: number | undefined; readonly sessions?: number | undefined } | undefined;
+  /** Of a grant: the id of what it was issued with, which it does not outlive, and whose quota it uses, too. */
+  readonly issuer?: { readonly id: string; readonly quota?: RecordedAuthorization['quota'] } | undefined;
 }
 
 /** How long a session that nobody touches is kept: a long weekend and a sick week. */

@@ -27,6 +27,7 @@ const ID = /^[A-Za-z0-9_-]{1,64}$/;
 const BATCH_RECORDS = 200;
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const quota = v.object({ bytes: v.optional(count), sessions: v.optional(count) });
 const recordSchema = v.object({
   id: v.pipe(v.string(), v.regex(ID)),
   version: count,
@@ -38,7 +39,8 @@ const recordSchema = v.object({
       scopes: v.array(v.picklist(['read', 'write', 'list', 'admin'])),
       pathPrefix: v.string(),
       expiresAtMs: v.optional(count),
-      quota: v.optional(v.object({ bytes: v.optional(count), sessions: v.optional(count) })),
+      quota: v.optional(quota),
+      issuer: v.optional(v.object({ id: v.string(), quota: v.optional(quota) })),
     }),
   ),
   direction: v.picklist(['push', 'pull']),

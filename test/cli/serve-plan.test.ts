@@ -9,6 +9,7 @@ describe('serve', () => {
       listen: { host: '127.0.0.1', port: 7070 },
       leaseMs: undefined,
       sync: undefined,
+      limits: {},
       json: false,
       logLevel: undefined,
     });
@@ -44,8 +45,15 @@ describe('serve', () => {
     expect(planServe({ root: '/srv', sync: 'close' }).sync).toBe('close');
   });
 
+  it('holds as many sessions as it is told', () => {
+    const plan = planServe({ root: '/srv', maxSessions: '20', maxSessionsPerOwner: '3' });
+    expect(plan.limits).toEqual({ maxSessions: 20, maxSessionsPerPrincipal: 3 });
+  });
+
   it.each([
     {},
+    { root: '/srv', maxSessions: '0' },
+    { root: '/srv', maxSessionsPerOwner: 'many' },
     { root: '' },
     { root: '/srv', listen: 'nowhere' },
     { root: '/srv', sessionLease: '1ms' },

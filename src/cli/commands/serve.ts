@@ -41,15 +41,22 @@ async function openLog({ logLevel }: ServePlan) {
 }
 
 async function serve(plan: ServePlan, log: Log): Promise<void> {
-  const { root, state, listen, leaseMs, maxAgeMs, sync } = plan;
-  const [{ startServer: start }, { openAccessTokens }, { openLocalDisk }, { openLocalSessionStore }] =
-    await Promise.all([
-      import('../../server/server.ts'),
-      import('../../server/auth/access-tokens.ts'),
-      import('../../storage/local-disk/local-disk.ts'),
-      import('../../storage/local-session-store.ts'),
-    ]);
+  const { root, state, listen, leaseMs, maxAgeMs, sync, limits } = plan;
+  const [
+    { startServer: start },
+    { openAccessTokens },
+    { openLocalDisk },
+    { openLocalSessionStore },
+    { openUsageLedger },
+  ] = await Promise.all([
+    import('../../server/server.ts'),
+    import('../../server/auth/access-tokens.ts'),
+    import('../../storage/local-disk/local-disk.ts'),
+    import('../../storage/local-session-store.ts'),
+    import('../../server/quota/usage-ledger.ts'),
+  ]);
   const tokens = await openAccessTokens(state, { log });
+  const usage = await openUsageLedger(state);
   const content = await openLocalDisk(root, {
     onIncident: (incident) => log.warn(incident, 'repaired'),
   });
@@ -78,6 +85,8 @@ async function serve(plan: ServePlan, log: Log): Promise<void> {
       listen,
       version: VERSION,
       log,
+      limits,
+      usage,
       ...wishes,
     });
     unregister = await register({ ...listen, port: server.port }, tokens.tokenFile, log, false);

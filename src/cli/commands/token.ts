@@ -10,6 +10,7 @@ import { print } from '../output.ts';
 import { jsonLine } from '../screen/json-line.ts';
 import { usableRoot } from '../serve-locks.ts';
 import { ensurePrivateDirectory } from '../state-home.ts';
+import { readUse } from '../token-use.ts';
 import { tokenObject, tokenSentence, tokenTable } from '../token-table.ts';
 import {
   planToken,
@@ -53,7 +54,7 @@ function expiryOf({ expiresInMs }: TokenPlan): number | undefined {
 function announce(token: KeptToken, { json, tokenOut }: TokenPlan, secret: string): void {
   if (json) {
     const where = tokenOut === undefined ? { secret } : { tokenFile: tokenOut };
-    print(jsonLine({ ...tokenObject(token, Date.now()), ...where }));
+    print(jsonLine({ ...tokenObject(token, undefined, Date.now()), ...where }));
     print(jsonLine(summary(1)));
     return;
   }
@@ -67,11 +68,16 @@ function announce(token: KeptToken, { json, tokenOut }: TokenPlan, secret: strin
 
 /** `cairn token list`. */
 export async function runTokenList(words: StateWords & { json?: boolean }): Promise<ExitCode> {
-  const tokens = await existing(stateDirectoryOf(words));
+  const state = stateDirectoryOf(words);
+  const tokens = await existing(state);
+  const useOf = await readUse(state);
   const nowMs = Date.now();
   const lines = words.json
-    ? [...tokens.map((token) => jsonLine(tokenObject(token, nowMs))), jsonLine(summary(tokens.length))]
-    : tokenTable(tokens, nowMs);
+    ? [
+        ...tokens.map((token) => jsonLine(tokenObject(token, useOf(token), nowMs))),
+        jsonLine(summary(tokens.length)),
+      ]
+    : tokenTable(tokens, useOf, nowMs);
   print(lines.join(''));
   return EXIT.done;
 }

@@ -3,6 +3,9 @@ import { CairnError } from '../../base/errors.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
 import { nextState } from '../../session/record.ts';
 import { CommitRequest, type CommitReply } from '../../protocol/messages.ts';
+import { checkStands } from '../auth/authorization.ts';
+import { checkBytes, openUsage } from '../quota/quota.ts';
+import { checkAllowsSession } from '../sessions/renewal.ts';
 import { verifyPush } from '../sessions/commit-check.ts';
 import { startCommitJob, type CommitJob, type CommitRecord } from '../sessions/commit-job.ts';
 import type { Exchange } from '../http/exchange.ts';
@@ -66,11 +69,29 @@ async function record(
     const error = new CairnError('session-state', 'the session takes no chunks while it is being committed');
     await live.endRequests((other) => other.chunk !== undefined, error);
     if (live.record.value.direction === 'push') await verifyPush(live, commit);
+    await checkMayCommit(context, live, bytesTotal);
     await live.record.change('commit', { commit, holder: context.instanceId }, epoch);
   } finally {
     live.sealed = false;
   }
   return commit;
+}
+
+/**
+ * Whoever opened the session may have lost the right to since. It then stays open, with all that has come, for whoever
+ * resumes it with a better token.
+ */
+async function checkMayCommit(
+  { usage, authenticators, now }: ServerContext,
+  live: LiveSession,
+  bytesTotal: number,
+): Promise<void> {
+  await openUsage(usage);
+  const { id, authorization, direction } = live.record.value;
+  if (authorization === undefined) return;
+  checkStands(authenticators, authorization, now());
+  checkAllowsSession(authorization, live.record.value);
+  if (direction === 'push') checkBytes(usage, authorization, id, bytesTotal);
 }
 
 function commitOf(live: LiveSession): CommitRecord | undefined {

@@ -20,6 +20,7 @@ import type { Exchange } from '../http/exchange.ts';
 import { resumeCommit } from './commit.ts';
 import { grantOf, resumeSession, type Resuming } from '../sessions/grant.ts';
 import { checkAllowsSession } from '../sessions/renewal.ts';
+import { checkNewSession, openUsage } from '../quota/quota.ts';
 import { sendJson } from '../http/reply.ts';
 import { readJson } from '../http/request-json.ts';
 import type { ServerContext } from '../server-context.ts';
@@ -46,7 +47,7 @@ export async function handleEstablish(context: ServerContext, exchange: Exchange
   }
   const { secret, hash } = issueSecret();
   const record = newRecord(context, asking, { id, digest, credentialHash: hash });
-  if (!(await create(context, record))) {
+  if (!(await create(context, record, authorization))) {
     // An earlier try of this very request has only now got so far.
     await sendJson(exchange, 200, await findAnswered(context, asking, id));
     return;
@@ -66,14 +67,24 @@ interface Asking {
   readonly request: EstablishRequest;
 }
 
-/** Keeps a new record; false where its id was taken meanwhile. @throws CairnError `server-busy`, storage codes */
-async function create(context: ServerContext, record: SessionRecord): Promise<boolean> {
+/**
+ * Keeps a new record; false where its id was taken meanwhile.
+ *
+ * @throws CairnError `server-busy`, `quota-exceeded`, storage codes
+ */
+async function create(
+  context: ServerContext,
+  record: SessionRecord,
+  authorization: Authorization,
+): Promise<boolean> {
+  await openUsage(context.usage);
   if (context.collector.unfinished() >= context.limits.maxSessions) {
     throw new CairnError(
       'server-busy',
       `the server holds ${context.limits.maxSessions} sessions and takes no more`,
     );
   }
+  checkNewSession(context.usage, { authorization, session: record.id }, context.limits);
   try {
     await context.sessions.create(record);
   } catch (error) {

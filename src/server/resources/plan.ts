@@ -5,6 +5,7 @@ import type { Exchange } from '../http/exchange.ts';
 import { sendJson } from '../http/reply.ts';
 import { readJson } from '../http/request-json.ts';
 import type { ServerContext } from '../server-context.ts';
+import { checkBytes, openUsage } from '../quota/quota.ts';
 import { savePlan } from '../sessions/session-documents.ts';
 import { withSession, type SessionWork } from './session-request.ts';
 import {
@@ -19,12 +20,16 @@ import {
 export function handlePlan(context: ServerContext, exchange: Exchange, id: string): Promise<void> {
   return withSession(context, exchange, { id, event: 'opened' }, async (work) => {
     const plan = await readJson(exchange, Plan, { maxBytes: context.limits.maxRunsBytes, what: 'the plan' });
-    const agreed = await work.live.exclusive(() => agree(work, plan));
+    const agreed = await work.live.exclusive(() => agree(context, work, plan));
     await sendJson(exchange, 200, acceptanceOf(agreed));
   });
 }
 
-async function agree({ live, epoch }: SessionWork, wanted: Plan): Promise<TransferPlan> {
+async function agree(
+  { usage }: ServerContext,
+  { live, epoch }: SessionWork,
+  wanted: Plan,
+): Promise<TransferPlan> {
   const { content, record } = live;
   const plan = createPlan(await content.manifest.get(), wanted);
   const before = await content.currentPlan();
@@ -35,14 +40,20 @@ async function agree({ live, epoch }: SessionWork, wanted: Plan): Promise<Transf
       'another plan was agreed for this session; start a new one for this',
     );
   }
+  const { id, direction, authorization } = record.value;
+  const { bytesTotal } = plan.layout;
+  await openUsage(usage);
   record.checkEpoch(epoch);
+  if (direction === 'push' && authorization !== undefined)
+    checkBytes(usage, authorization, id, bytesTotal ?? 0);
   await savePlan(await content.area.get(), encodePlan(plan));
   content.plan.set(plan);
   try {
     // Opened before the session is: what this store cannot stage is refused here.
-    if (record.value.direction === 'push') await content.incoming.get();
-    await record.change('opened', {}, epoch);
+    if (direction === 'push') await content.incoming.get();
+    await record.change('opened', { bytesTotal }, epoch);
   } catch (error) {
+    usage.tally.release(id);
     content.plan.forget();
     await content.closeChunks({ sync: false });
     throw error;

@@ -7,6 +7,8 @@ import { receiveChunk, type ExpectedChunk } from '../../storage/chunk-transfer.t
 import type { ChunkStaging, ChunkWriter } from '../../storage/content-store.ts';
 import { contentLengthOf, openBody, type Exchange } from '../http/exchange.ts';
 import type { IncomingChunks } from '../sessions/incoming-chunks.ts';
+import { checkBytes, openUsage } from '../quota/quota.ts';
+import type { LiveSession } from '../sessions/live-session.ts';
 import { sendEmpty, sendJson } from '../http/reply.ts';
 import type { ServerContext } from '../server-context.ts';
 import { withSession, type SessionWork } from './session-request.ts';
@@ -23,6 +25,7 @@ export function handlePutChunk(
     const chunks = await work.live.content.incoming.get();
     const expected = expectationOf(exchange, chunks, chunk);
     chunks.checkStreamOrder(chunk, expected.lengthBytes);
+    await growStream(context, work.live, chunks, expected);
     const fence = (): void => {
       checkUnsealed(work);
       chunks.checkStreamOrder(chunk, expected.lengthBytes);
@@ -39,6 +42,20 @@ export function handlePutChunk(
     context.log.debug({ session: id, chunk, offset, lengthBytes }, 'chunk received');
     await sendJson(exchange, 200, status);
   });
+}
+
+/** The size of a stream was not known when its plan was agreed. @throws CairnError `quota-exceeded` */
+async function growStream(
+  { usage }: ServerContext,
+  { id, record }: LiveSession,
+  { plan: { manifest } }: IncomingChunks,
+  { chunk, lengthBytes }: ExpectedChunk,
+): Promise<void> {
+  const { authorization } = record.value;
+  const bytes = chunk * manifest.chunkSizeBytes + lengthBytes;
+  if (!isStream(manifest) || authorization === undefined || bytes <= usage.tally.bytesOf(id)) return;
+  await openUsage(usage);
+  checkBytes(usage, authorization, id, bytes);
 }
 
 /** What a writer that was cut off means to its client, which knows nothing of writers. */

@@ -4,6 +4,7 @@ import type { SessionEvent } from '../../session/state.ts';
 import { isTerminal } from '../../session/state.ts';
 import { checkStands } from '../auth/authorization.ts';
 import { authenticate, sessionProofOf, type SessionProof } from '../http/authorize.ts';
+import { checkTakeover } from '../quota/quota.ts';
 import { noticeReuse } from '../sessions/credential-reuse.ts';
 import { renewAuthorization } from '../sessions/renewal.ts';
 import { retirePrevious } from '../../session/credential-rotation.ts';
@@ -51,7 +52,10 @@ export async function withSession(
     await refuseExpired(context, live);
     await admit(context, live, { proof, event: call.event, address: exchange.address });
     checkDirection(live, call.direction);
-    if (asking !== undefined) await renewAuthorization(live, asking, exchange.address);
+    if (asking !== undefined) {
+      await checkTakeover(context.usage, asking, live.record.value);
+      await renewAuthorization(live, asking, exchange.address);
+    }
     checkAuthorized(context, live);
     const { epoch } = proof;
     const end = (error: CairnError): void => endExchange(exchange, error);

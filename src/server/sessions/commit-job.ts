@@ -3,6 +3,7 @@ import { CairnError, type ErrorCode } from '../../base/errors.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
 import { isStream } from '../../manifest/layout.ts';
 import type { SessionRecord } from '../../session/record.ts';
+import { chargedFor } from '../quota/quota.ts';
 import { verifyPull } from './commit-check.ts';
 import type { LiveSession } from './live-session.ts';
 import type { SessionContext } from '../server-context.ts';
@@ -51,8 +52,10 @@ async function run(
   try {
     if (record.value.direction === 'push') await publish(live, job, commit);
     else await verifyPull(live, commit);
+    await charge(context, live, commit);
     const leaseExpiresAtMs = context.now() + context.limits.keepCommittedMs;
     await record.change('published', { holder: null, leaseExpiresAtMs });
+    context.usage.ledger.settle((session) => session === live.id);
     await free(context, live);
     job.entriesDone = job.entriesTotal;
     context.log.info(fields, 'session committed');
@@ -64,6 +67,17 @@ async function run(
   } finally {
     job.isRunning = false;
   }
+}
+
+/** Before the record says that it is committed: after a crash in between this comes again, and counts once. */
+async function charge(
+  { usage }: SessionContext,
+  { id, record }: LiveSession,
+  { bytesTotal }: CommitRecord,
+): Promise<void> {
+  const { authorization, direction } = record.value;
+  const charged = direction === 'push' ? chargedFor(authorization) : [];
+  if (charged.length > 0) await usage.ledger.charge(id, charged, bytesTotal);
 }
 
 /** What was staged is of no use any more. */

@@ -7,6 +7,7 @@ import { mayResumeWith, rotate } from '../../session/credential-rotation.ts';
 import { leaseEnd, type SessionRecord } from '../../session/record.ts';
 import type { Authorization } from '../auth/authorization.ts';
 import type { ServerContext } from '../server-context.ts';
+import { checkTakeover } from '../quota/quota.ts';
 import { noticeReuse } from './credential-reuse.ts';
 import type { LiveSession } from './live-session.ts';
 import { checkAllowsSession } from './renewal.ts';
@@ -65,7 +66,8 @@ function syncOf({ sync = DEFAULT_SYNC_MODE }: SessionRecord): SyncMode {
  * Opens a session for whoever asks now: a new epoch, a new credential. Requests of older epochs end, and what they
  * brought is settled, before this resolves.
  *
- * @throws CairnError `forbidden`, `session-aborted`, `session-expired`, `session-credential` for one that was replaced
+ * @throws CairnError `forbidden`, `quota-exceeded`, `session-aborted`, `session-expired`, `session-credential` for one
+ * that was replaced
  */
 export async function resumeSession(
   context: ServerContext,
@@ -78,6 +80,7 @@ export async function resumeSession(
     await noticeReuse(context, live, { credential, epoch: undefined, address });
     throw new CairnError('session-credential', 'another client took over this transfer; this one stops');
   }
+  await checkTakeover(context.usage, authorization, live.record.value);
   const { secret, hash } = issueSecret();
   const before = syncOf(live.record.value);
   const changes = (current: SessionRecord): Partial<SessionRecord> => ({

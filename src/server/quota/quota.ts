@@ -1,0 +1,140 @@
+/** What an authorization may bring, and how much of that is used. */
+import { CairnError } from '../../base/errors.ts';
+import type { SessionRecord } from '../../session/record.ts';
+import { isTerminal } from '../../session/state.ts';
+import type { Authorization } from '../auth/authorization.ts';
+import type { ServerLimits } from '../limits.ts';
+import type { SessionTally } from './session-tally.ts';
+import type { Charged, UsageLedger } from './usage-ledger.ts';
+
+/** Where it is counted. */
+export interface Usage {
+  readonly tally: SessionTally;
+  readonly ledger: UsageLedger;
+}
+
+/** What is used of an authorization: unfinished sessions, bytes that were published, and bytes that are to come. */
+export interface Used {
+  readonly sessions: number;
+  readonly publishedBytes: number;
+  readonly comingBytes: number;
+}
+
+interface Level {
+  readonly id: string;
+  readonly quota: NonNullable<Authorization['quota']>;
+  /** How messages call it. */
+  readonly name: string;
+}
+
+/** Makes both counters true, so that what follows can be checked without waiting. @throws CairnError, storage codes */
+export async function openUsage({ tally, ledger }: Usage): Promise<void> {
+  await tally.ready();
+  ledger.settle((session) => !tally.isUnfinished(session));
+}
+
+/** What is used of an authorization, by itself and through its grants, apart from one session. */
+export function usedOf({ tally, ledger }: Usage, authorization: string, except?: string): Used {
+  const { sessions } = tally.count({ authorization }, (id) => id === except);
+  const isOut = (id: string): boolean => id === except || ledger.isCounted(id);
+  const { bytes: comingBytes } = tally.count({ authorization }, isOut);
+  return { sessions, comingBytes, publishedBytes: ledger.publishedBytes(authorization) };
+}
+
+/**
+ * Refuses one unfinished session more than an authorization may have, or its owner. To be called, after
+ * {@link openUsage}, in the same turn as what makes the session.
+ *
+ * @throws CairnError `quota-exceeded`
+ */
+export function checkNewSession(
+  usage: Usage,
+  { authorization, session }: { authorization: Authorization; session: string },
+  { maxSessionsPerPrincipal: limit }: Pick<ServerLimits, 'maxSessionsPerPrincipal'>,
+): void {
+  checkSessions(usage, authorization, session);
+  const { principal } = authorization;
+  const { sessions: used } = usage.tally.count({ principal }, (id) => id === session);
+  if (used < limit) return;
+  throw new CairnError(
+    'quota-exceeded',
+    `one owner may have ${limit} unfinished transfers on this server, and this one has ${used}; ${END_SOME}`,
+    { details: { quota: 'owner-sessions', limit, used } },
+  );
+}
+
+const END_SOME = 'finish some, or abort them: cairn transfers rm --abort';
+
+function checkSessions(usage: Usage, authorization: Authorization, except: string): void {
+  for (const { id, quota, name } of levelsOf(authorization)) {
+    const { sessions: limit } = quota;
+    if (limit === undefined) continue;
+    const { sessions: used } = usedOf(usage, id, except);
+    if (used < limit) continue;
+    throw new CairnError(
+      'quota-exceeded',
+      `${name} may have ${limit} unfinished transfers at a time, and has ${used}; ${END_SOME}`,
+      { details: { quota: 'sessions', limit, used } },
+    );
+  }
+}
+
+/**
+ * Refuses a push of more bytes than an authorization may still bring; otherwise they are reserved for it.
+ *
+ * @throws CairnError `quota-exceeded`
+ */
+export function checkBytes(usage: Usage, authorization: Authorization, session: string, bytes: number): void {
+  for (const { id, quota, name } of levelsOf(authorization)) {
+    const { bytes: limit } = quota;
+    if (limit === undefined) continue;
+    const { publishedBytes, comingBytes } = usedOf(usage, id, session);
+    const used = publishedBytes + comingBytes;
+    if (used + bytes <= limit) continue;
+    throw new CairnError(
+      'quota-exceeded',
+      `${name} may push ${limit} bytes in all: ${publishedBytes} were published, ${comingBytes} are of unfinished ` +
+        `transfers, and this one has ${bytes}; ask for a token of the same owner with a larger quota, and run the ` +
+        'command again with it',
+      { details: { quota: 'bytes', limit, used, bytes } },
+    );
+  }
+  usage.tally.reserve(session, bytes);
+}
+
+/**
+ * Refuses to go on with a session in the name of another authorization than before whose quota it does not fit.
+ *
+ * @throws CairnError `quota-exceeded`, storage codes
+ */
+export async function checkTakeover(
+  usage: Usage,
+  authorization: Authorization,
+  { id, authorization: before, direction, state }: SessionRecord,
+): Promise<void> {
+  if (before?.id === authorization.id || levelsOf(authorization).length === 0) return;
+  // Whatever it brings was charged, or is about to be: only the answer is wanted.
+  if (isTerminal(state) || state === 'committing') return;
+  await openUsage(usage);
+  checkSessions(usage, authorization, id);
+  if (direction === 'push') checkBytes(usage, authorization, id, usage.tally.bytesOf(id));
+}
+
+/** Who is charged for what a session publishes. */
+export function chargedFor(authorization: Authorization | undefined): readonly Charged[] {
+  if (authorization === undefined) return [];
+  const { expiresAtMs } = authorization;
+  return levelsOf(authorization)
+    .filter(({ quota }) => quota.bytes !== undefined)
+    .map(({ id }) => (id === authorization.id ? { id, expiresAtMs } : { id }));
+}
+
+/** A grant counts for whoever issued it, too: or a quota could be had any number of times. */
+function levelsOf({ id, quota, issuer }: Authorization): readonly Level[] {
+  const own = quota === undefined ? [] : [{ id, quota, name: 'the access token' }];
+  const above =
+    issuer?.quota === undefined
+      ? []
+      : [{ id: issuer.id, quota: issuer.quota, name: 'the access token that granted this' }];
+  return [...own, ...above];
+}

@@ -1,0 +1,242 @@
+import path from 'node:path';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import type { Authenticator, Authorization } from '../../src/server/auth/authorization.ts';
+import { createStaticToken } from '../../src/server/auth/static-token.ts';
+import { createUsageLedger, openUsageLedger } from '../../src/server/quota/usage-ledger.ts';
+import {
+  codeOf,
+  file,
+  directory,
+  stream,
+  transferOf,
+  type SampleTransfer,
+} from '../suites/staged-transfer.ts';
+import { temporaryDirectory } from '../support/trees.ts';
+import {
+  ALICE,
+  BOB,
+  call,
+  establish,
+  establishRequest,
+  interceptChunks,
+  KINDS,
+  openPush,
+  openScene,
+  type Answer,
+  type Scene,
+} from './by-hand.ts';
+
+const CHUNK = 65_536;
+
+/** One owner with two tokens, each with a quota of its own. */
+function tokens(first: Authorization['quota'], second?: Authorization['quota']): Authenticator[] {
+  const of = (secret: string, name: string, quota: Authorization['quota']): Authenticator =>
+    createStaticToken(secret, {
+      id: `token:${name}`,
+      principal: 'alice',
+      ...(quota === undefined ? {} : { quota }),
+    });
+  return [of(ALICE, 'first', first), of(BOB, 'second', second)];
+}
+
+function sample(scene: Scene, target: string, sizeBytes = 2 * CHUNK): SampleTransfer {
+  return transferOf(scene.stores.content, target, [directory(''), file('a', sizeBytes)]);
+}
+
+function ask(scene: Scene, target: string, token = ALICE): Promise<Answer> {
+  const request = establishRequest(sample(scene, target), 'push', `/${target}`);
+  return call(scene, 'POST', '/.cairn/v1/sessions', { token, body: JSON.stringify(request) });
+}
+
+async function pushAll(scene: Scene, transfer: SampleTransfer): Promise<Answer> {
+  const session = await openPush(scene, transfer);
+  for (let chunk = 0; chunk < 2; chunk++) await session.putChunk(chunk);
+  return session.commit();
+}
+
+describe.each(KINDS)('a quota over %s', (kind) => {
+  test('of sessions holds for those that are unfinished, also when many ask at once', async () => {
+    const scene = await openScene(kind, { authenticators: tokens({ sessions: 2 }) });
+    const answers = await Promise.all(['a', 'b', 'c', 'd'].map((target) => ask(scene, target)));
+    expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([201, 201, 403, 403]);
+    const refused = answers.find(({ status }) => status === 403)!;
+    expect(refused.json).toMatchObject({
+      code: 'quota-exceeded',
+      detail: expect.stringContaining('may have 2 unfinished transfers at a time, and has 2'),
+      details: { quota: 'sessions', limit: 2, used: 2 },
+    });
+    // The other token of the same owner has a quota of its own.
+    expect((await ask(scene, 'e', BOB)).status).toBe(201);
+    const { json: grant } = answers.find(({ status }) => status === 201)!;
+    const headers = { 'cairn-credential': grant.credential, 'cairn-epoch': '1' };
+    await call(scene, 'DELETE', `/.cairn/v1/sessions/${grant.session}`, { headers });
+    expect((await ask(scene, 'f')).status).toBe(201);
+    await scene.restart();
+    expect((await ask(scene, 'g')).json.code).toBe('quota-exceeded');
+  });
+
+  test('of bytes is refused when the plan is agreed, before a byte is sent', async () => {
+    const scene = await openScene(kind, { authenticators: tokens({ bytes: 3 * CHUNK }) });
+    const first = await openPush(scene, sample(scene, 'one'));
+    const second = await establish(scene, sample(scene, 'two'));
+    await second.sendManifest();
+    const refused = await second.sendPlan();
+    expect([refused.status, refused.json.code]).toEqual([403, 'quota-exceeded']);
+    expect(refused.json.detail).toContain(`may push ${3 * CHUNK} bytes in all: 0 were published`);
+    await first.call('DELETE', '');
+    expect((await second.sendPlan()).status).toBe(200);
+  });
+
+  test('of bytes counts what was published, once, and outlives what is published', async () => {
+    const ledger = createUsageLedger();
+    const authenticators = tokens({ bytes: 5 * CHUNK });
+    const scene = await openScene(kind, { authenticators, usage: ledger });
+    const session = await openPush(scene, sample(scene, 'one'));
+    for (let chunk = 0; chunk < 2; chunk++) await session.putChunk(chunk);
+    expect((await session.commit()).status).toBe(200);
+    expect((await session.commit()).status).toBe(200);
+    expect(ledger.publishedBytes('token:first')).toBe(2 * CHUNK);
+    expect((await pushAll(scene, sample(scene, 'two'))).status).toBe(200);
+    await scene.restart();
+    const third = await establish(scene, sample(scene, 'three'));
+    await third.sendManifest();
+    expect((await third.sendPlan()).json).toMatchObject({
+      code: 'quota-exceeded',
+      details: { quota: 'bytes', limit: 5 * CHUNK, used: 4 * CHUNK, bytes: 2 * CHUNK },
+    });
+  });
+
+  test('of bytes ends a stream in the middle, and keeps what came for a token with a larger one', async () => {
+    const scene = await openScene(kind, { authenticators: tokens({ bytes: 2 * CHUNK }) });
+    const bytes = Buffer.alloc(2 * CHUNK + 9, 'x');
+    const transfer = transferOf(scene.stores.content, 'streamed', [stream(bytes)]);
+    const session = await establish(scene, transfer);
+    await session.sendManifest();
+    await session.sendPlan();
+    const full = transferOf(scene.stores.content, 'streamed', [file('', bytes.length)]);
+    const shaped = Object.assign(session, { transfer: { ...transfer, layout: full.layout } });
+    for (const chunk of [0, 1]) expect((await shaped.putChunk(chunk)).status).toBe(200);
+    expect((await shaped.putChunk(2)).json.code).toBe('quota-exceeded');
+    expect((await shaped.commit()).json.code).toBe('chunks-missing');
+    expect((await shaped.resume(BOB)).status).toBe(200);
+    expect((await shaped.putChunk(2)).status).toBe(200);
+    expect((await shaped.commit()).status).toBe(200);
+  });
+
+  test('is looked at once more at commit, which leaves the session open where it does not fit any more', async () => {
+    const ledger = createUsageLedger();
+    const scene = await openScene(kind, { authenticators: tokens({ bytes: 3 * CHUNK }), usage: ledger });
+    const session = await openPush(scene, sample(scene, 'one'));
+    for (let chunk = 0; chunk < 2; chunk++) await session.putChunk(chunk);
+    await ledger.charge('a session of another server', [{ id: 'token:first' }], 2 * CHUNK);
+    expect((await session.commit()).json.code).toBe('quota-exceeded');
+    expect((await session.post('POST', 'sync')).status).toBe(200);
+    expect((await session.resume(BOB)).status).toBe(200);
+    expect((await session.commit()).status).toBe(200);
+    expect(ledger.publishedBytes('token:second')).toBe(0);
+  });
+
+  test('is no way around: a session cannot pass to a token whose quota it does not fit', async () => {
+    const scene = await openScene(kind, { authenticators: tokens(undefined, { bytes: CHUNK }) });
+    const session = await openPush(scene, sample(scene, 'one'));
+    expect((await session.resume(BOB)).json.code).toBe('quota-exceeded');
+    const renewed = await session.call('POST', 'heartbeat', { token: BOB, body: '{}' });
+    expect(renewed.json.code).toBe('quota-exceeded');
+    expect((await session.resume()).status).toBe(200);
+  });
+
+  test('an owner without any has a limit all the same', async () => {
+    const authenticators = tokens(undefined);
+    const scene = await openScene(kind, { authenticators, limits: { maxSessionsPerPrincipal: 2 } });
+    const answers = [await ask(scene, 'a'), await ask(scene, 'b', BOB), await ask(scene, 'c')];
+    expect(answers.map(({ status }) => status)).toEqual([201, 201, 403]);
+    expect(answers[2]!.json.detail).toContain('one owner may have 2 unfinished transfers');
+  });
+});
+
+describe('a token that ends while its push is committed, after the check at the door', () => {
+  test.each([
+    ['expired', 'token-expired'],
+    ['revoked', 'token-revoked'],
+  ] as const)('is found to be %s, and the session stays for another one', async (how, code) => {
+    const events = { onSync: (): void => undefined, isRevoked: false };
+    const [first, second] = [
+      createStaticToken(ALICE, {
+        id: 'token:first',
+        principal: 'alice',
+        expiresAtMs: Date.now() + 3_600_000,
+      }),
+      createStaticToken(BOB, { id: 'token:second', principal: 'alice' }),
+    ];
+    const revocable: Authenticator = {
+      authenticate: (evidence) => first.authenticate(evidence),
+      stands: ({ id }) => (id === 'token:first' ? !events.isRevoked : undefined),
+    };
+    const scene = await openScene('local disk', {
+      authenticators: [revocable, second],
+      wrap: (content) =>
+        interceptChunks(content, (chunks) => ({
+          sync: () => {
+            events.onSync();
+            return chunks.sync();
+          },
+        })),
+    });
+    const session = await openPush(scene, sample(scene, 'one'));
+    for (let chunk = 0; chunk < 2; chunk++) await session.putChunk(chunk);
+    events.onSync = () => {
+      if (how === 'revoked') events.isRevoked = true;
+      else scene.clock.aheadMs = 2 * 3_600_000;
+    };
+    expect((await session.commit()).json.code).toBe(code);
+    expect((await session.resume(BOB)).status).toBe(200);
+    expect((await session.call('GET', 'checkpoint')).json.chunks.runs).toEqual([0, 2]);
+    expect((await session.commit()).status).toBe(200);
+  });
+});
+
+describe('the ledger', () => {
+  test('is durable, private, and counts a commit that is done again after a crash once', async () => {
+    const state = temporaryDirectory();
+    const ledger = await openUsageLedger(state);
+    await ledger.charge('s1', [{ id: 'token:a' }, { id: 'grant:b', expiresAtMs: Date.now() + 1e6 }], 10);
+    expect(statSync(path.join(state, 'usage.json')).mode & 0o777).toBe(0o600);
+    const again = await openUsageLedger(state);
+    expect(again.isCounted('s1')).toBe(true);
+    await again.charge('s1', [{ id: 'token:a' }], 10);
+    await again.charge('s2', [{ id: 'token:a' }], 5);
+    expect([again.publishedBytes('token:a'), again.publishedBytes('grant:b')]).toEqual([15, 10]);
+    again.settle((session) => session === 's1');
+    await again.charge('s3', [{ id: 'token:a' }], 1);
+    expect(JSON.parse(readFileSync(path.join(state, 'usage.json'), 'utf8')).counted).toEqual(['s2', 's3']);
+  });
+
+  test('tries again what could not be written, and counts it once', async () => {
+    let isFull = true;
+    let saved: unknown;
+    const ledger = createUsageLedger(undefined, async (kept) => {
+      if (isFull) throw new Error('the disk is full');
+      saved = structuredClone(kept);
+    });
+    await expect(ledger.charge('s1', [{ id: 'a' }], 10)).rejects.toThrow('full');
+    isFull = false;
+    await ledger.charge('s1', [{ id: 'a' }], 10);
+    expect(saved).toEqual({ version: 1, published: [{ id: 'a', bytes: 10 }], counted: ['s1'] });
+  });
+
+  test('forgets what has been over for long, and refuses a file that it does not understand', async () => {
+    const state = temporaryDirectory();
+    let nowMs = 1e12;
+    const ledger = await openUsageLedger(state, () => nowMs);
+    await ledger.charge('s1', [{ id: 'grant:old', expiresAtMs: nowMs + 1000 }], 10);
+    nowMs += 31 * 86_400_000;
+    await ledger.charge('s2', [{ id: 'token:a' }], 1);
+    expect(readFileSync(path.join(state, 'usage.json'), 'utf8')).not.toContain('grant:old');
+    writeFileSync(
+      path.join(state, 'usage.json'),
+      '{"version":1,"published":[{"id":"a","bytes":-1}],"counted":[]}',
+    );
+    expect(await codeOf(() => openUsageLedger(state))).toBe('config-invalid');
+  });
+});
