@@ -9,27 +9,39 @@ const LOOK_EVERY_MS = 500;
 /** Requests that began before their token expired may end: what they bring need not be sent again. */
 const EXPIRY_GRACE_MS = 10_000;
 
-/** Looks at the sessions in memory from now on. Its timer does not keep the process alive. */
+/**
+ * Looks at the sessions that have requests in flight, for as long as there are any: an idle server has no timer for it.
+ * The timer does not keep the process alive.
+ */
 export function watchAuthorizations(context: ServerContext): { stop(): Promise<void> } {
   let running: Promise<unknown> = Promise.resolve();
-  let isRunning = false;
+  let timer: NodeJS.Timeout | undefined;
+  let isStopped = false;
   const look = async (): Promise<void> => {
-    for (const live of await context.live.atWork()) {
+    const atWork = await context.live.atWork();
+    for (const live of atWork) {
       const ended = endOf(context, live);
       // oxlint-disable-next-line no-await-in-loop -- few end at a time, and each of them syncs
       if (ended !== undefined) await suspendFor(context, live, ended);
     }
+    timer = undefined;
+    if (atWork.length > 0) wake();
   };
-  const timer = setInterval(() => {
-    if (isRunning) return;
-    isRunning = true;
-    running = look()
-      .catch((error: unknown) => context.log.error({ err: error }, 'watching over authorizations failed'))
-      .finally(() => (isRunning = false));
-  }, LOOK_EVERY_MS).unref();
+  const wake = (): void => {
+    if (isStopped || timer !== undefined) return;
+    timer = setTimeout(() => {
+      running = look().catch((error: unknown) => {
+        timer = undefined;
+        context.log.error({ err: error }, 'watching over authorizations failed');
+      });
+    }, LOOK_EVERY_MS);
+    timer.unref();
+  };
+  context.live.onUse(wake);
   return {
     stop: async () => {
-      clearInterval(timer);
+      isStopped = true;
+      clearTimeout(timer);
       await running;
     },
   };

@@ -15,10 +15,16 @@ interface Slot {
 /** All sessions in memory. */
 export class LiveSessions {
   readonly #context: SessionContext;
+  #onUse: () => void = () => undefined;
   readonly #slots = new Map<string, Slot>();
 
   constructor(context: SessionContext) {
     this.#context = context;
+  }
+
+  /** `told` is called from now on whenever a session is wanted. */
+  onUse(told: () => void): void {
+    this.#onUse = told;
   }
 
   /**
@@ -28,6 +34,7 @@ export class LiveSessions {
    */
   async use<T>(id: string, work: (live: LiveSession) => Promise<T>): Promise<T> {
     const slot = await this.#acquire(id);
+    this.#onUse();
     try {
       const live = await slot.live;
       await this.#refresh(live);
