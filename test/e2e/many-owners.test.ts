@@ -1,0 +1,95 @@
+/** Many transfers at a time, each with a token of its own. `CAIRN_OWNERS=1000` makes it a thousand. */
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect, test } from 'vitest';
+import { pull } from '../../src/client/pull.ts';
+import { push } from '../../src/client/push.ts';
+import type { TransferOptions } from '../../src/client/options.ts';
+import { addToken } from '../../src/server/auth/token-changes.ts';
+import { hashSecret, issueSecret } from '../../src/session/credential.ts';
+import { startDiskServer, type DiskServer } from '../support/servers.ts';
+import { temporaryDirectory } from '../support/trees.ts';
+
+const OWNERS = Number(process.env['CAIRN_OWNERS'] ?? 25);
+const SIZE = 256 * 1024;
+/** What a thousand processes would do at a time. */
+const CONNECTIONS = 1;
+
+interface Owner {
+  readonly name: string;
+  readonly secret: string;
+  readonly bytes: Buffer;
+}
+
+/** Bytes that only this owner has. */
+function bytesOf(name: string): Buffer {
+  const block = createHash('sha512').update(name).digest();
+  return Buffer.concat(Array.from({ length: SIZE / block.length }, () => block));
+}
+
+async function makeOwner(server: DiskServer, name: string): Promise<Owner> {
+  const { secret } = issueSecret();
+  await addToken(path.join(server.root, '.cairn'), {
+    name,
+    principal: name,
+    hash: hashSecret(secret),
+    scopes: ['read', 'write', 'list'],
+    path: name,
+    expiresAtMs: undefined,
+    quota: undefined,
+  });
+  return { name, secret, bytes: bytesOf(name) };
+}
+
+function optionsOf(server: DiskServer, { name, secret }: Owner, file: string): TransferOptions {
+  return {
+    url: new URL(`${server.url}/${name}/${file}`),
+    token: async () => secret,
+    stateHome: temporaryDirectory(),
+    retryForMs: 120_000,
+    signal: new AbortController().signal,
+    report: () => undefined,
+    resumeCommand: ['cairn'],
+    parallel: CONNECTIONS,
+    chunkSizeBytes: 64 * 1024,
+  };
+}
+
+test('transfers of many owners at a time all finish, and none sees what is of another', async () => {
+  const server = await startDiskServer({ extraArgs: ['--log-level', 'warn'] });
+  const owners: Owner[] = [];
+  for (let number = 0; number < OWNERS; number += 1) {
+    // oxlint-disable-next-line no-await-in-loop -- the file of tokens has a lock
+    owners.push(await makeOwner(server, `owner-${number}`));
+  }
+  const local = temporaryDirectory();
+  for (const { name, bytes } of owners) {
+    mkdirSync(path.join(server.root, name));
+    writeFileSync(path.join(server.root, name, 'there'), bytes);
+    writeFileSync(path.join(local, `${name}-out`), bytes);
+  }
+  const since = performance.now();
+  await Promise.all(
+    owners.flatMap((owner) => [
+      push([path.join(local, `${owner.name}-out`)], optionsOf(server, owner, 'new')),
+      pull(path.join(local, `${owner.name}-in`), optionsOf(server, owner, 'there')),
+    ]),
+  );
+  console.log(
+    `${2 * OWNERS} transfers of ${OWNERS} owners at a time: ${Math.round(performance.now() - since)} ms`,
+  );
+  for (const { name, bytes } of owners) {
+    expect(readFileSync(path.join(server.root, name, 'new')).equals(bytes), name).toBe(true);
+    expect(readFileSync(path.join(local, `${name}-in`)).equals(bytes), name).toBe(true);
+  }
+  for (const [index, owner] of owners.entries()) {
+    const other = owners[(index + 1) % owners.length]!;
+    const headers = { authorization: `Bearer ${owner.secret}` };
+    // oxlint-disable-next-line no-await-in-loop -- one look after the other
+    const answer = await fetch(`${server.url}/${other.name}/there`, { headers });
+    expect(answer.status).toBe(403);
+    expect(await answer.text()).not.toContain(other.bytes.toString('hex').slice(0, 16));
+  }
+  expect(existsSync(path.join(server.root, '.cairn', 'staging')) && server.log()).not.toContain('"level":50');
+}, 600_000);
