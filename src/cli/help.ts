@@ -122,6 +122,21 @@ on its way.
 A token has an owner, by default its own name. Transfers belong to the owner: a new token of the same owner goes on with
 what an older one, expired or revoked, has begun.`;
 
+/** After the help of `cairn grant`. */
+export const GRANT_HELP = `
+Examples:
+  cairn grant https://files.example.org/inbox/alice --push --expires 7d --max-bytes 10G --out alice.grant
+  cairn grant https://files.example.org/photos --pull --expires 24h > photos.grant
+  cairn grant --list https://files.example.org/
+  cairn grant --revoke ID https://files.example.org/
+
+Whoever has a grant uses it as an access token, resumes and all:
+  cairn push --token-file alice.grant report.pdf https://files.example.org/inbox/alice/
+
+A grant allows no more than the access token that it is asked for with: its scopes, its path, its quota, and no longer. It
+ends with that token. What its pushes bring counts for the quota of that token, too.
+${TOKEN_NOTE}`;
+
 /** After the help of `cairn demo`. */
 export const DEMO_HELP = `
 Examples:

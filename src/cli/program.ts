@@ -27,6 +27,7 @@ export function createProgram(done: Done): Command {
   addVerify(program, done);
   addTransfers(program, done);
   addToken(program, done);
+  addGrant(program, done);
   addDemo(program, done);
   return program;
 }
@@ -202,6 +203,26 @@ function addToken(program: Command, done: Done): void {
     .action(async (names, options) =>
       done(await (await import('./commands/token.ts')).runTokenRevoke(names, options)),
     );
+}
+
+function addGrant(program: Command, done: Done): void {
+  program
+    .command('grant')
+    .description('let somebody without an account push or pull one thing, for a while')
+    .usage('[options] URL --push|--pull\n       cairn grant [options] --list|--revoke ID URL')
+    .argument('<url>', 'what is granted, with everything below')
+    .option('--push', 'grant to push')
+    .option('--pull', 'grant to pull')
+    .option('--expires <duration>', 'from now on: 24h (default), 7d')
+    .option('--max-bytes <size>', 'what may be pushed in all')
+    .option('--out <file>', 'write the grant into this new file, readable only by you')
+    .option('--list', 'what the owner of the access token has granted')
+    .option('--revoke <id>', 'end a grant, and what runs with it')
+    .option('--token-file <file>', 'file with the access token, readable only by you')
+    .option('--retry-for <duration>', 'how long to wait for a server that is away (default: 10s)')
+    .option('--json', 'one JSON object per line on stdout')
+    .addHelpText('after', help.GRANT_HELP)
+    .action(async (url, options) => done(await (await import('./commands/grant.ts')).runGrant(url, options)));
 }
 
 function addDemo(program: Command, done: Done): void {

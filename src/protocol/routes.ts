@@ -38,6 +38,8 @@ export const ROUTE = {
   suspend: (id: string) => `sessions/${id}/suspend`,
   commit: (id: string) => `sessions/${id}/commit`,
   digests: (id: string) => `sessions/${id}/digests`,
+  grants: () => 'grants',
+  grant: (id: string) => `grants/${id}`,
   tree: (urlPath: string, recursive: boolean) =>
     `tree?path=${encodeURIComponent(urlPath)}&recursive=${recursive ? '1' : '0'}`,
 } as const;

@@ -6,6 +6,7 @@ import { handleCheckpoint } from './resources/checkpoint.ts';
 import { handleCommit } from './resources/commit.ts';
 import { handleDigests } from './resources/digests.ts';
 import { handleEstablish, handleResume } from './resources/establish.ts';
+import { handleIssueGrant, handleListGrants, handleRevokeGrant } from './resources/grants.ts';
 import type { Exchange } from './http/exchange.ts';
 import { handlePlan } from './resources/plan.ts';
 import { handlePublic, handleTree } from './resources/public-files.ts';
@@ -72,6 +73,10 @@ async function routeProtocol(context: ServerContext, exchange: Exchange, rest: s
   if (rest === '') return pick({ GET: sayHello, HEAD: sayHello }, exchange)(context, exchange);
   if (rest === 'tree') return pick({ GET: handleTree }, exchange)(context, exchange);
   if (rest === 'sessions') return pick({ POST: handleEstablish }, exchange)(context, exchange);
+  if (rest === 'grants')
+    return pick({ POST: handleIssueGrant, GET: handleListGrants }, exchange)(context, exchange);
+  if (first === 'grants' && names.length === 2 && SESSION_ID_PATTERN.test(id))
+    return pick({ DELETE: handleRevokeGrant }, exchange)(context, exchange, id);
   if (first !== 'sessions' || !SESSION_ID_PATTERN.test(id)) throw noRoute();
   if (action === 'chunks' && names.length === 4 && CHUNK_NUMBER.test(names[3]!)) {
     return pick(CHUNK_METHODS, exchange)(context, exchange, id, Number(names[3]));

@@ -5,6 +5,7 @@ import type { GroupLimits } from '../storage/group-commit.ts';
 import type { SessionStore } from '../storage/session-store.ts';
 import type { SteadyClock } from './clock.ts';
 import type { Authenticator } from './auth/authorization.ts';
+import type { Grants } from './auth/grants.ts';
 import type { Collector } from './sessions/collector.ts';
 import type { ServerLimits } from './limits.ts';
 import type { Usage } from './quota/quota.ts';
@@ -45,6 +46,8 @@ export interface SessionContext {
 export interface ServerContext extends SessionContext {
   /** Asked in this order who may do what. */
   readonly authenticators: readonly Authenticator[];
+  /** Issues transfer grants; undefined where this server has none. */
+  readonly grants: Grants | undefined;
   /** The server's version, told to anyone. */
   readonly version: string;
   readonly live: LiveSessions;

@@ -8,6 +8,7 @@ import type { ContentStore } from '../storage/content-store.ts';
 import { DEFAULT_GROUP_COMMIT, type GroupLimits } from '../storage/group-commit.ts';
 import type { SessionStore } from '../storage/session-store.ts';
 import type { Authenticator } from './auth/authorization.ts';
+import type { Grants } from './auth/grants.ts';
 import { watchAuthorizations } from './auth/watch.ts';
 import { createSteadyClock, SYSTEM_CLOCKS, type ClockSources } from './clock.ts';
 import { startCollector } from './sessions/collector.ts';
@@ -45,6 +46,8 @@ export interface ServerOptions {
   readonly limits?: Partial<ServerLimits>;
   /** Where is counted what tokens with a quota publish; in memory, where it is missing. */
   readonly usage?: UsageLedger;
+  /** Transfer grants, which are among the authenticators, too. */
+  readonly grants?: Grants;
 }
 
 /** A server that listens. */
@@ -137,7 +140,14 @@ function createContext(options: ServerOptions, life: { readonly isKilled: boolea
     instanceId: randomBytes(12).toString('base64url'),
   };
   const live = new LiveSessions(shared);
-  return { ...shared, authenticators, version, live, collector: startCollector(shared, live) };
+  return {
+    ...shared,
+    authenticators,
+    grants: options.grants,
+    version,
+    live,
+    collector: startCollector(shared, live),
+  };
 }
 
 /**

@@ -42,21 +42,14 @@ async function openLog({ logLevel }: ServePlan) {
 
 async function serve(plan: ServePlan, log: Log): Promise<void> {
   const { root, state, listen, leaseMs, maxAgeMs, sync, limits } = plan;
-  const [
-    { startServer: start },
-    { openAccessTokens },
-    { openLocalDisk },
-    { openLocalSessionStore },
-    { openUsageLedger },
-  ] = await Promise.all([
-    import('../../server/server.ts'),
-    import('../../server/auth/access-tokens.ts'),
-    import('../../storage/local-disk/local-disk.ts'),
-    import('../../storage/local-session-store.ts'),
-    import('../../server/quota/usage-ledger.ts'),
-  ]);
-  const tokens = await openAccessTokens(state, { log });
-  const usage = await openUsageLedger(state);
+  const [{ startServer: start }, { openAccess }, { openLocalDisk }, { openLocalSessionStore }] =
+    await Promise.all([
+      import('../../server/server.ts'),
+      import('../serve-access.ts'),
+      import('../../storage/local-disk/local-disk.ts'),
+      import('../../storage/local-session-store.ts'),
+    ]);
+  const { authenticators, grants, usage, tokenFile, close } = await openAccess(state, log);
   const content = await openLocalDisk(root, {
     onIncident: (incident) => log.warn(incident, 'repaired'),
   });
@@ -71,7 +64,7 @@ async function serve(plan: ServePlan, log: Log): Promise<void> {
     stopping?.();
   });
   // Before the first connection, or a client that waits for this server would ask without its token.
-  let unregister = listen.port === 0 ? undefined : await register(listen, tokens.tokenFile, log, true);
+  let unregister = listen.port === 0 ? undefined : await register(listen, tokenFile, log, true);
   try {
     const wishes = {
       ...(leaseMs === undefined ? {} : { leaseMs }),
@@ -81,7 +74,8 @@ async function serve(plan: ServePlan, log: Log): Promise<void> {
     const server = await start({
       content,
       sessions,
-      authenticators: [tokens],
+      authenticators,
+      grants,
       listen,
       version: VERSION,
       log,
@@ -89,13 +83,13 @@ async function serve(plan: ServePlan, log: Log): Promise<void> {
       usage,
       ...wishes,
     });
-    unregister = await register({ ...listen, port: server.port }, tokens.tokenFile, log, false);
-    announce(plan, server, tokens.tokenFile);
+    unregister = await register({ ...listen, port: server.port }, tokenFile, log, false);
+    announce(plan, server, tokenFile);
     await stopped;
     await server.drain();
   } finally {
     await unregister?.();
-    tokens.close();
+    close();
     interruption.dispose();
     await content.close();
   }

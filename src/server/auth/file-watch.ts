@@ -1,5 +1,4 @@
 /** Notices that another process has replaced a file: by looking, since notifications are lost on some file systems. */
-import { setInterval } from 'node:timers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { stat } from 'node:fs/promises';
 import { storageError, systemCodeOf } from '../../base/errors.ts';

@@ -131,7 +131,8 @@ export function chargedFor(authorization: Authorization | undefined): readonly C
 
 /** A grant counts for whoever issued it, too: or a quota could be had any number of times. */
 function levelsOf({ id, quota, issuer }: Authorization): readonly Level[] {
-  const own = quota === undefined ? [] : [{ id, quota, name: 'the access token' }];
+  const name = issuer === undefined ? 'the access token' : 'the transfer grant';
+  const own = quota === undefined ? [] : [{ id, quota, name }];
   const above =
     issuer?.quota === undefined
       ? []

@@ -82,14 +82,14 @@ async function record(
  * resumes it with a better token.
  */
 async function checkMayCommit(
-  { usage, authenticators, now }: ServerContext,
+  { usage, authenticators, wallNow }: ServerContext,
   live: LiveSession,
   bytesTotal: number,
 ): Promise<void> {
   await openUsage(usage);
   const { id, authorization, direction } = live.record.value;
   if (authorization === undefined) return;
-  checkStands(authenticators, authorization, now());
+  checkStands(authenticators, authorization, wallNow());
   checkAllowsSession(authorization, live.record.value);
   if (direction === 'push') checkBytes(usage, authorization, id, bytesTotal);
 }

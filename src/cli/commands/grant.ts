@@ -1,0 +1,116 @@
+/** `cairn grant`: lets somebody without an account push or pull one thing. */
+import { existsSync } from 'node:fs';
+import { createFileDurably } from '../../base/durable-files.ts';
+import { EXIT, type ExitCode } from '../../base/errors.ts';
+import { printable } from '../../base/safe-path.ts';
+import type { ReachOptions } from '../../client/options.ts';
+import type { GrantInfo, GrantReply } from '../../protocol/grant-messages.ts';
+import { alignColumns } from '../columns.ts';
+import { planGrant, type GrantPlan, type GrantWords } from '../grant-words.ts';
+import { timeText } from '../listing.ts';
+import { print } from '../output.ts';
+import { formatBytes } from '../screen/wording.ts';
+import { jsonLine } from '../screen/json-line.ts';
+import { runClient } from '../transfer-run.ts';
+import { settingsOf } from '../transfer-settings.ts';
+import { usage } from '../words/usage.ts';
+
+/** A grant is asked for by somebody who waits for it. */
+const DEFAULT_RETRY_FOR = '10s';
+const NS_PER_MS = 1_000_000n;
+const HEADINGS = ['ID', 'STATE', 'MAY', 'PATH', 'EXPIRES', 'AT MOST'];
+
+/** Issues a grant, lists those of the token's owner, or ends one. */
+export async function runGrant(word: string, words: GrantWords): Promise<ExitCode> {
+  const plan = planGrant(word, words);
+  const { url } = plan;
+  const settings = settingsOf({ retryFor: DEFAULT_RETRY_FOR, ...words, progress: false });
+  if (plan.what === 'issue' && plan.out !== undefined && existsSync(plan.out))
+    throw usage(`"${plan.out}" is there already, and is not replaced; name a new file`, '--out alice.grant');
+  const client = { url, settings, resumeCommand: ['cairn', 'grant', url.href] };
+  const { result } = await runClient(client, [], (options) => carryOut(plan, options, settings.json));
+  print(result.join(''));
+  return EXIT.done;
+}
+
+/** Answers what goes to standard output. */
+async function carryOut(plan: GrantPlan, options: ReachOptions, isJson: boolean): Promise<readonly string[]> {
+  const { listGrants, revokeGrant } = await import('../../client/grants.ts');
+  if (plan.what === 'issue') return issue(plan, options, isJson);
+  if (plan.what === 'revoke') {
+    await revokeGrant(options, plan.id);
+    return isJson ? [jsonLine({ type: 'revoked', id: plan.id }), summaryLine(1)] : [`revoked ${plan.id}\n`];
+  }
+  const grants = await listGrants(options);
+  return isJson ? [...grants.map(grantLine), summaryLine(grants.length)] : grantTable(grants);
+}
+
+async function issue(
+  { url, direction, expiresInMs, maxBytes, out }: Extract<GrantPlan, { what: 'issue' }>,
+  options: ReachOptions,
+  isJson: boolean,
+): Promise<readonly string[]> {
+  const { issueGrant, revokeGrant } = await import('../../client/grants.ts');
+  const limit = maxBytes === undefined ? {} : { maxBytes };
+  const reply = await issueGrant(options, { direction, expiresInMs, ...limit });
+  try {
+    if (out !== undefined) await createFileDurably(out, `${reply.grant}\n`);
+  } catch (error) {
+    // Nobody will ever have it.
+    await revokeGrant(options, reply.id);
+    throw error;
+  }
+  return issued(url, reply, out, isJson);
+}
+
+function issued(url: URL, reply: GrantReply, out: string | undefined, isJson: boolean): readonly string[] {
+  const { grant, ...info } = reply;
+  if (isJson) {
+    const where = out === undefined ? { grant } : { grantFile: out };
+    return [jsonLine({ ...objectOf(info), url: url.href, ...where }), summaryLine(1)];
+  }
+  const most = info.maxBytes === null ? '' : `, at most ${formatBytes(info.maxBytes)}`;
+  const what = info.direction === 'push' ? 'push to' : 'pull from';
+  const where =
+    out === undefined
+      ? 'it follows, and is shown only now'
+      : `it is in ${printable(out)}; give it to whoever shall use it`;
+  const lines = [
+    `cairn: whoever has the grant may ${what} ${printable(url.href)} until ${timeOf(info.expiresAtMs)}${most}`,
+    `cairn: ${where}; it is used as CAIRN_TOKEN or --token-file`,
+    `cairn: to end it before: cairn grant --revoke ${info.id} ${printable(url.href)}`,
+  ];
+  process.stderr.write(lines.map((line) => `${line}\n`).join(''));
+  return out === undefined ? [`${grant}\n`] : [];
+}
+
+function grantTable(grants: readonly GrantInfo[]): string[] {
+  if (grants.length === 0) return ['no transfer grants\n'];
+  const rows = grants.map(({ id, state, direction, target, expiresAtMs, maxBytes }) => [
+    id,
+    state,
+    direction,
+    printable(target),
+    timeOf(expiresAtMs),
+    maxBytes === null ? '-' : formatBytes(maxBytes),
+  ]);
+  return alignColumns([HEADINGS, ...rows]);
+}
+
+function timeOf(ms: number): string {
+  return timeText(BigInt(ms) * NS_PER_MS);
+}
+
+function objectOf(info: GrantInfo): Record<string, unknown> {
+  const { createdAtMs, expiresAtMs, ...rest } = info;
+  const iso = (ms: number): string => new Date(ms).toISOString();
+  return { type: 'grant', ...rest, createdAt: iso(createdAtMs), expiresAt: iso(expiresAtMs) };
+}
+
+function grantLine(info: GrantInfo): string {
+  return jsonLine(objectOf(info));
+}
+
+function summaryLine(grants: number): string {
+  return jsonLine({ type: 'summary', grants, code: 'ok', exitCode: EXIT.done });
+}

@@ -1,0 +1,59 @@
+/** Transfer grants, as whoever issues them sees them. */
+import { randomBytes } from 'node:crypto';
+import type * as v from 'valibot';
+import { Empty } from '../protocol/messages.ts';
+import { GrantList, GrantReply, type GrantInfo, type GrantRequest } from '../protocol/grant-messages.ts';
+import { ROUTE } from '../protocol/routes.ts';
+import { callJson, type Call, type Server } from './http/server-calls.ts';
+import type { ReachOptions } from './options.ts';
+import { openContext } from './transfer/transfer-context.ts';
+
+/** What is to be granted for the URL, and for everything below it. */
+export type GrantWish = Pick<GrantRequest, 'direction' | 'expiresInMs' | 'maxBytes'>;
+
+/**
+ * Asks the server for a grant. The `grant` in the answer is a secret.
+ *
+ * @throws CairnError `forbidden`, `quota-exceeded`, `unauthenticated`, network codes, the signal's reason
+ */
+export function issueGrant(options: ReachOptions, wish: GrantWish): Promise<GrantReply> {
+  const requestId = randomBytes(16).toString('base64url');
+  return ask(options, GrantReply, 'the transfer grant', ({ target }) => ({
+    method: 'POST',
+    path: ROUTE.grants(),
+    json: { ...wish, target, requestId } satisfies GrantRequest,
+  }));
+}
+
+/** Lists the grants that the owner of the access token has issued. @throws CairnError like {@link issueGrant} */
+export async function listGrants(options: ReachOptions): Promise<readonly GrantInfo[]> {
+  const what = 'the list of transfer grants';
+  const { grants } = await ask(options, GrantList, what, () => ({ method: 'GET', path: ROUTE.grants() }));
+  return grants;
+}
+
+/** Ends a grant. @throws CairnError `not-found`; like {@link issueGrant} */
+export async function revokeGrant(options: ReachOptions, id: string): Promise<void> {
+  await ask(options, Empty, 'the answer', () => ({
+    method: 'DELETE',
+    path: ROUTE.grant(encodeURIComponent(id)),
+  }));
+}
+
+async function ask<Schema extends v.GenericSchema>(
+  options: ReachOptions,
+  schema: Schema,
+  what: string,
+  requestTo: (server: Server) => Call,
+): Promise<v.InferOutput<Schema>> {
+  const { server, retrier, signal, close } = await openContext({ ...options, parallel: 1 });
+  try {
+    return await retrier.run(() =>
+      server.access.run((headers) =>
+        callJson(server, schema, what, { ...requestTo(server), headers, signal }),
+      ),
+    );
+  } finally {
+    await close();
+  }
+}

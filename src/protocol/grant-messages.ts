@@ -1,0 +1,52 @@
+/** The JSON messages about transfer grants, with their validators. */
+import * as v from 'valibot';
+import { SESSION_ID_PATTERN } from './messages.ts';
+
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const positive = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
+const id = v.pipe(v.string(), v.regex(SESSION_ID_PATTERN));
+const direction = v.picklist(['push', 'pull']);
+const target = v.pipe(v.string(), v.startsWith('/'), v.maxLength(16_384));
+
+/** Longest time that can be asked for: ten years. */
+export const MAX_GRANT_MS = 3650 * 86_400_000;
+
+/** `POST grants`: what somebody without an account is to be allowed. */
+export const GrantRequest = v.object({
+  direction,
+  /** Absolute, percent-encoded path below the server's root: what is granted is this and everything below. */
+  target,
+  expiresInMs: v.pipe(v.number(), v.safeInteger(), v.minValue(1000), v.maxValue(MAX_GRANT_MS)),
+  /** Payload bytes that its pushes may bring in all. */
+  maxBytes: v.optional(positive),
+  /** Random, and the same in every try of one request: when its answer was lost, the next try gets the same grant. */
+  requestId: v.optional(id),
+});
+/** {@link GrantRequest} as a type. */
+export type GrantRequest = v.InferOutput<typeof GrantRequest>;
+
+/** What is told of a grant to whoever issued it. `ended`: the token that it was issued with is revoked or expired. */
+export const GrantInfo = v.object({
+  id,
+  direction,
+  target,
+  state: v.picklist(['valid', 'revoked', 'ended']),
+  createdAtMs: count,
+  expiresAtMs: count,
+  maxBytes: v.nullable(positive),
+});
+/** {@link GrantInfo} as a type. */
+export type GrantInfo = v.InferOutput<typeof GrantInfo>;
+
+/** Answer to `POST grants`: the grant itself is a secret, an access token for whoever has it. */
+export const GrantReply = v.object({
+  ...GrantInfo.entries,
+  grant: v.pipe(v.string(), v.regex(/^[\w-]+\.[\w-]+\.[\w-]+$/), v.maxLength(4096)),
+});
+/** {@link GrantReply} as a type. */
+export type GrantReply = v.InferOutput<typeof GrantReply>;
+
+/** Answer to `GET grants`. */
+export const GrantList = v.object({ grants: v.array(GrantInfo) });
+/** {@link GrantList} as a type. */
+export type GrantList = v.InferOutput<typeof GrantList>;

@@ -1,0 +1,176 @@
+/**
+ * Transfer grants: somebody without an account may push or pull one thing, for a while. They are checked by their
+ * signature; what is kept of them is who issued which, so that they can be listed and revoked.
+ */
+import { CairnError } from '../../base/errors.ts';
+import { createSessionId, sessionIdOf } from '../../session/credential.ts';
+import { checkAllows, type Authenticator, type Authorization, type Scope } from './authorization.ts';
+import { openGrantKey, type GrantKey } from './grant-key.ts';
+import { openGrantList, type GrantList, type IssuedGrant } from './grant-list.ts';
+import { grantPrincipal, looksLikeGrant, signGrant, verifyGrant } from './grant-token.ts';
+
+/** What somebody wants to grant. */
+export interface GrantWish {
+  readonly direction: 'push' | 'pull';
+  /** Safe relative path. */
+  readonly path: string;
+  readonly expiresInMs: number;
+  readonly maxBytes: number | undefined;
+  /** The same in every try of one request. */
+  readonly requestId: string | undefined;
+}
+
+/** Whether a grant is good for anything; `ended`: what it was issued with is not any more. */
+export type GrantState = 'valid' | 'revoked' | 'ended';
+
+/** The transfer grants of a server. */
+export interface Grants extends Authenticator {
+  /**
+   * Issues a grant in the name of an authorization, for what that allows itself.
+   *
+   * @throws CairnError `forbidden`, `quota-exceeded`, `path-too-long`, storage codes
+   */
+  issue(asking: Authorization, wish: GrantWish): Promise<{ issued: IssuedGrant; grant: string }>;
+  /** The grants that an owner has issued and that are not expired; all, for administration. */
+  list(asking: Authorization): readonly IssuedGrant[];
+  /** Ends a grant, at once. @throws CairnError `not-found` where the owner has none of this id, storage codes */
+  revoke(asking: Authorization, id: string): Promise<void>;
+  stateOf(grant: IssuedGrant): GrantState;
+}
+
+const PREFIX = grantPrincipal('');
+/** Longest grant that clients take for a token. */
+const MAX_GRANT_CHARACTERS = 4096;
+/** Grants that one owner may have at a time, expired ones not counted. */
+const MAX_GRANTS = 1000;
+
+/** What grants are opened over. */
+interface GrantStore {
+  readonly list: GrantList;
+  readonly key: GrantKey;
+  /** Who knows whether what a grant was issued with still stands. */
+  readonly issuers: readonly Authenticator[];
+  readonly now: () => number;
+}
+
+/**
+ * Opens the grants of a state directory, which exists.
+ *
+ * @throws CairnError `config-invalid`, storage codes
+ */
+export async function openGrants(
+  stateDirectory: string,
+  { issuers, now = Date.now }: { issuers: readonly Authenticator[]; now?: () => number },
+): Promise<Grants> {
+  const list = await openGrantList(stateDirectory, now);
+  const store: GrantStore = { list, key: openGrantKey(stateDirectory), issuers, now };
+  const isVisible = (asking: Authorization, grant: IssuedGrant): boolean =>
+    grant.owner === asking.principal || asking.scopes.includes('admin');
+  return {
+    authenticate: async ({ bearer }) => {
+      if (bearer === undefined || !looksLikeGrant(bearer)) return undefined;
+      const authorization = await verifyGrant(bearer, await store.key.find(), now());
+      const why = whyEnded(store, authorization);
+      if (why !== undefined) throw new CairnError('token-revoked', why);
+      return authorization;
+    },
+    stands: (authorization) =>
+      authorization.id.startsWith(PREFIX) ? whyEnded(store, authorization) === undefined : undefined,
+    issue: (asking, wish) => issue(store, asking, wish),
+    list: (asking) =>
+      [...list.all()].filter((grant) => grant.expiresAtMs > now() && isVisible(asking, grant)),
+    revoke: async (asking, id) => {
+      const grant = list.get(id);
+      if (grant === undefined || !isVisible(asking, grant))
+        throw new CairnError(
+          'not-found',
+          'there is no such transfer grant; cairn grant --list URL shows all',
+        );
+      await list.put({ ...grant, isRevoked: true });
+    },
+    stateOf: (grant) => stateOf(store, grant),
+  };
+}
+
+function stateOf(store: GrantStore, grant: IssuedGrant): GrantState {
+  if (grant.isRevoked === true) return 'revoked';
+  return issuerStands(store, grant.issuer) ? 'valid' : 'ended';
+}
+
+/** Why a grant is over before its time; undefined while it stands. */
+function whyEnded(store: GrantStore, { id, issuer }: Authorization): string | undefined {
+  if (store.list.get(id.slice(PREFIX.length))?.isRevoked === true)
+    return 'the transfer grant has been revoked; ask whoever gave it to you for a new one';
+  if (issuer !== undefined && issuerStands(store, issuer)) return undefined;
+  return 'the transfer grant has ended with the access token that it was issued with; ask for a new one';
+}
+
+/** A grant ends with what it was issued with. That it does not outlive its expiry was seen to when it was issued. */
+function issuerStands({ issuers }: GrantStore, { id }: IssuedGrant['issuer']): boolean {
+  const issuer: Authorization = { id, principal: '', scopes: [], pathPrefix: '' };
+  return issuers.some((authenticator) => authenticator.stands(issuer) === true);
+}
+
+async function issue(
+  { list, key, now }: GrantStore,
+  asking: Authorization,
+  wish: GrantWish,
+): Promise<{ issued: IssuedGrant; grant: string }> {
+  const { principal } = asking;
+  const id =
+    wish.requestId === undefined ? createSessionId() : sessionIdOf(principal, `grant ${wish.requestId}`);
+  const before = list.get(id);
+  // The answer to an earlier try was lost.
+  if (before !== undefined) return { issued: before, grant: await signGrant(before, await key.make()) };
+  const issued = { ...termsOf(asking, wish, now()), id, owner: principal };
+  let count = 0;
+  for (const other of list.all()) if (other.owner === principal && other.expiresAtMs > now()) count += 1;
+  if (count >= MAX_GRANTS) {
+    const message = `one owner may have ${MAX_GRANTS} transfer grants at a time; they count until they expire`;
+    throw new CairnError('quota-exceeded', message, {
+      details: { quota: 'grants', limit: MAX_GRANTS, used: count },
+    });
+  }
+  const grant = await signGrant(issued, await key.make());
+  if (grant.length > MAX_GRANT_CHARACTERS)
+    throw new CairnError('path-too-long', 'the path is too long for a transfer grant; grant one above it');
+  // First on the list: what is handed out can be revoked.
+  await list.put(issued);
+  return { issued, grant };
+}
+
+/** What is granted, where the asking authorization allows that itself. */
+function termsOf(
+  asking: Authorization,
+  { direction, path, expiresInMs, maxBytes }: GrantWish,
+  nowMs: number,
+): Omit<IssuedGrant, 'id' | 'owner'> {
+  if (asking.id.startsWith(PREFIX))
+    throw new CairnError('forbidden', 'a transfer grant cannot be passed on as another one');
+  const needed: Scope = direction === 'push' ? 'write' : 'read';
+  checkAllows(asking, needed, path);
+  const createdAtMs = Math.floor(nowMs / 1000) * 1000;
+  const expiresAtMs = Math.ceil((nowMs + expiresInMs) / 1000) * 1000;
+  const { expiresAtMs: ownEndMs = Infinity, quota = {} } = asking;
+  if (expiresAtMs > ownEndMs) {
+    const ends = new Date(ownEndMs).toISOString();
+    const message = `the grant would outlive the access token, which ends at ${ends}; ask for less, or use another token`;
+    throw new CairnError('forbidden', message);
+  }
+  if (maxBytes !== undefined && direction === 'pull')
+    throw new CairnError('invalid-request', 'only what is pushed can be limited in bytes');
+  if (maxBytes !== undefined && maxBytes > (quota.bytes ?? Infinity)) {
+    const message = `the access token itself may push ${quota.bytes} bytes in all, and cannot grant more`;
+    throw new CairnError('quota-exceeded', message, { details: { quota: 'bytes', limit: quota.bytes ?? 0 } });
+  }
+  const alsoLists = direction === 'pull' && asking.scopes.includes('list');
+  return {
+    direction,
+    path,
+    scopes: alsoLists ? [needed, 'list'] : [needed],
+    createdAtMs,
+    expiresAtMs,
+    ...(maxBytes === undefined ? {} : { maxBytes }),
+    issuer: { id: asking.id, ...(asking.quota === undefined ? {} : { quota: { ...asking.quota } }) },
+  };
+}
