@@ -358,11 +358,11 @@ function failingWrites(content: ContentStore, isFull: () => boolean): ContentSto
 }
 
 describe('publishing', () => {
-  function slowPublish(content: ContentStore, gate: Promise<void>, failure?: CairnError): ContentStore {
+  function slowPublish(content: ContentStore, gate: () => Promise<void>, failure?: CairnError): ContentStore {
     return interceptChunks(content, (chunks) => ({
       publish: async (order) => {
         order.onProgress?.(1);
-        await gate;
+        await gate();
         if (failure !== undefined) throw failure;
         await chunks.publish(order);
       },
@@ -374,7 +374,7 @@ describe('publishing', () => {
     const gate = new Promise<void>((resolve) => (open = resolve));
     const scene = await openScene('local disk', {
       limits: { commitWaitMs: 50 },
-      wrap: (content) => slowPublish(content, gate),
+      wrap: (content) => slowPublish(content, () => gate),
     });
     const session = await openPush(scene, sample(scene));
     for (const chunk of [0, 1, 2, 3, 4]) await session.putChunk(chunk);
@@ -394,7 +394,7 @@ describe('publishing', () => {
       wrap: (content) => {
         if (!isFirst) return content;
         isFirst = false;
-        return slowPublish(content, delay(300), new CairnError('storage-io', 'the process is gone'));
+        return slowPublish(content, () => delay(300), new CairnError('storage-io', 'the process is gone'));
       },
     });
     const session = await openPush(scene, sample(scene));
