@@ -3,13 +3,14 @@ import { join, relative, resolve, sep } from 'node:path';
 import { CairnError } from '../base/errors.ts';
 import { printable, RESERVED_NAME } from '../base/safe-path.ts';
 import { SYNC_MODES, type SyncMode } from '../protocol/sync-mode.ts';
+import { planServeTls, type ServeTlsPlan, type ServeTlsWords } from './serve-tls-plan.ts';
 import { parseChoice, parseCount } from './words/count.ts';
 import { parseDuration } from './words/duration.ts';
 import { isLoopbackHost, parseListenAddress, type ListenAddress } from './words/listen-address.ts';
 import { usage } from './words/usage.ts';
 
 /** The options as commander hands them over. */
-export interface ServeWords {
+export interface ServeWords extends ServeTlsWords {
   readonly root?: string;
   readonly listen?: string;
   readonly state?: string;
@@ -33,6 +34,8 @@ export interface ServePlan {
   readonly root: string;
   readonly state: string;
   readonly listen: ListenAddress;
+  /** Undefined: plain HTTP. */
+  readonly tls: ServeTlsPlan | undefined;
   /** Undefined: the server's default. */
   readonly leaseMs: number | undefined;
   /** Undefined: the server's default. */
@@ -62,11 +65,15 @@ export function planServe(words: ServeWords): ServePlan {
   }
   const root = resolve(words.root);
   const listen = parseListenAddress('--listen', words.listen ?? DEFAULT_LISTEN);
-  if (!isLoopbackHost(listen.host) && words.insecureListen !== true) throw insecure(listen);
+  const tls = planServeTls(words);
+  if (!isLoopbackHost(listen.host) && tls === undefined && words.insecureListen !== true) {
+    throw insecure(listen);
+  }
   return {
     root,
     state: stateOf(root, words.state),
     listen,
+    tls,
     leaseMs:
       sessionLease === undefined ? undefined : parseDuration('--session-lease', sessionLease, LEASE_RANGE_MS),
     maxAgeMs:
@@ -111,8 +118,8 @@ export function stateOf(root: string, word: string | undefined): string {
 function insecure({ host, port }: ListenAddress): CairnError {
   return new CairnError(
     'insecure-listen',
-    `--listen ${printable(host)} is reachable from other machines, and this server speaks no TLS: tokens and files ` +
-      `could be read on the way. Listen on 127.0.0.1:${port} behind a reverse proxy that speaks TLS (nginx, Caddy), or ` +
-      'say --insecure-listen where the network itself is trusted',
+    `--listen ${printable(host)} is reachable from other machines, and without TLS tokens and files could be read on ` +
+      `the way. Give --tls-cert and --tls-key, or listen on 127.0.0.1:${port} behind a reverse proxy that speaks TLS ` +
+      '(nginx, Caddy), or say --insecure-listen where the network itself is trusted',
   );
 }

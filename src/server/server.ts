@@ -1,6 +1,5 @@
 /** Starts a server over two stores, and ends it: in order, or at once. */
 import { randomBytes } from 'node:crypto';
-import type { Server } from 'node:http';
 import { CairnError } from '../base/errors.ts';
 import { DEFAULT_SYNC_MODE, type SyncMode } from '../protocol/sync-mode.ts';
 import { DEFAULT_LEASE_MS, DEFAULT_MAX_AGE_MS } from '../session/record.ts';
@@ -14,12 +13,13 @@ import { createSteadyClock, SYSTEM_CLOCKS, type ClockSources } from './clock.ts'
 import { startCollector } from './sessions/collector.ts';
 import { resumeCommits } from './resources/commit.ts';
 import { DEFAULT_LIMITS, type ServerLimits } from './limits.ts';
-import { createHttpServer, listen, urlOf } from './http/listen.ts';
+import { createHttpServer, listen, urlOf, type AnyServer } from './http/listen.ts';
 import { tallied } from './quota/session-tally.ts';
 import { createUsageLedger, type UsageLedger } from './quota/usage-ledger.ts';
 import { LiveSessions } from './sessions/live-sessions.ts';
 import { serveRequest } from './http/serve-request.ts';
 import type { Logger, ServerContext, SessionContext } from './server-context.ts';
+import type { KeptTls } from './tls/kept-tls.ts';
 
 /** What a server is made of. It borrows the stores: whoever opened them closes them after it. */
 export interface ServerOptions {
@@ -29,6 +29,8 @@ export interface ServerOptions {
   readonly authenticators: readonly Authenticator[];
   /** Where to listen; port 0 takes any that is free. */
   readonly listen: { readonly host: string; readonly port: number };
+  /** Speaks TLS with this, and nothing else; plain HTTP, where undefined. Borrowed like the stores. */
+  readonly tls?: KeptTls | undefined;
   readonly version: string;
   readonly log: Logger;
   /** The clock, in milliseconds since 1970; it does not jump. */
@@ -80,7 +82,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     const serving = serveRequest(context, request, response, { awaitsContinue, isDraining });
     active.add(serving);
     void serving.finally(() => active.delete(serving));
-  });
+  }, options.tls);
   const port = await listen(server, options.listen).catch(async (error: unknown) => {
     await context.collector.stop();
     throw error;
@@ -88,7 +90,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const beginning = begin(context, () => life.isDraining);
   const watch = watchAuthorizations(context);
   return {
-    url: urlOf(options.listen.host, port),
+    url: urlOf(options.tls === undefined ? 'http' : 'https', options.listen.host, port),
     port,
     drain: async ({ graceMs = DEFAULT_GRACE_MS } = {}) => {
       life.isDraining = true;
@@ -161,7 +163,7 @@ function begin(context: ServerContext, isStopping: () => boolean): Promise<void>
   );
 }
 
-function stopListening(server: Server): Promise<void> {
+function stopListening(server: AnyServer): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => resolve());
     server.closeIdleConnections();

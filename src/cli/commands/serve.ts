@@ -11,6 +11,7 @@ import { planServe, type ServePlan, type ServeWords } from '../serve-plan.ts';
 import { registerServer } from '../server-registry.ts';
 import { ensurePrivateDirectory, openStateHome } from '../state-home.ts';
 import { watchSignals } from '../interruption.ts';
+import { openServeTls } from '../serve-tls.ts';
 import { VERSION } from '../version.ts';
 import { print } from '../output.ts';
 
@@ -49,6 +50,7 @@ async function serve(plan: ServePlan, log: Log): Promise<void> {
       import('../../storage/local-disk/local-disk.ts'),
       import('../../storage/local-session-store.ts'),
     ]);
+  const secured = await openServeTls(plan.tls, log);
   const { authenticators, grants, usage, tokenFile, close } = await openAccess(state, log);
   const content = await openLocalDisk(root, {
     onIncident: (incident) => log.warn(incident, 'repaired'),
@@ -64,7 +66,8 @@ async function serve(plan: ServePlan, log: Log): Promise<void> {
     stopping?.();
   });
   // Before the first connection, or a client that waits for this server would ask without its token.
-  let unregister = listen.port === 0 ? undefined : await register(listen, tokenFile, log, true);
+  const where = { ...listen, scheme: plan.tls === undefined ? 'http' : 'https' };
+  let unregister = listen.port === 0 ? undefined : await register(where, tokenFile, log, true);
   try {
     const wishes = {
       ...(leaseMs === undefined ? {} : { leaseMs }),
@@ -74,16 +77,18 @@ async function serve(plan: ServePlan, log: Log): Promise<void> {
     const server = await start({
       content,
       sessions,
-      authenticators,
+      // A token that is shown is asked first; certificates speak for who shows none.
+      authenticators: [...authenticators, ...secured.authenticators],
       grants,
       listen,
+      tls: secured.tls,
       version: VERSION,
       log,
       limits,
       usage,
       ...wishes,
     });
-    unregister = await register({ ...listen, port: server.port }, tokenFile, log, false);
+    unregister = await register({ ...where, port: server.port }, tokenFile, log, false);
     announce(plan, server, tokenFile);
     await stopped;
     await server.drain();
@@ -91,18 +96,19 @@ async function serve(plan: ServePlan, log: Log): Promise<void> {
     await unregister?.();
     close();
     interruption.dispose();
+    secured.close();
     await content.close();
   }
 }
 
 /** A server without a registration works; its clients only have to be given the token. */
 async function register(
-  { host, port }: ServePlan['listen'],
+  { scheme, host, port }: ServePlan['listen'] & { scheme: string },
   tokenFile: string,
   log: Log,
   yieldToLiving: boolean,
 ): Promise<() => Promise<void>> {
-  const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}/`;
+  const url = `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}/`;
   try {
     return await registerServer(await openStateHome(), { host, port, url, tokenFile }, { yieldToLiving });
   } catch (error) {
@@ -124,6 +130,9 @@ function announce(plan: ServePlan, server: Server, tokenFile: string): void {
       ? `cairn: the access token is in ${printable(tokenFile)}`
       : 'cairn: the first access token was revoked; cairn token create makes another one',
     `cairn: as this user on this machine, try: ${shownCommand(['cairn', 'push', 'DIRECTORY', target])}`,
+    ...(plan.tls === undefined
+      ? []
+      : ['cairn: an authority of your own is named to clients by --tls-ca FILE']),
   ];
   process.stderr.write(lines.map((line) => `${line}\n`).join(''));
 }

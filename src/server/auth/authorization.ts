@@ -47,14 +47,15 @@ export function checkStands(
   authorization: Authorization,
   nowMs: number,
 ): void {
-  const { expiresAtMs = Infinity } = authorization;
-  if (nowMs >= expiresAtMs) throw new CairnError('token-expired', 'the access token has expired');
+  const { expiresAtMs = Infinity, id } = authorization;
+  const what = id.startsWith('certificate:') ? 'client certificate' : 'access token';
+  if (nowMs >= expiresAtMs) throw new CairnError('token-expired', `the ${what} has expired`);
   for (const authenticator of authenticators) {
     const stands = authenticator.stands(authorization);
     if (stands === true) return;
     if (stands === false) break;
   }
-  throw new CairnError('token-revoked', 'the access token has been revoked');
+  throw new CairnError('token-revoked', `the ${what} has been revoked`);
 }
 
 /**

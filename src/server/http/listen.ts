@@ -6,10 +6,13 @@ import {
   type Server,
   type ServerResponse,
 } from 'node:http';
+import type { Server as SecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { CairnError, systemCodeOf } from '../../base/errors.ts';
 import { problemOf, PROBLEM_TYPE } from '../../protocol/problem.ts';
+import type { KeptTls } from '../tls/kept-tls.ts';
+import { createHttpsServer, watchPlainSockets } from './listen-tls.ts';
 
 /** Takes a request; `awaitsContinue` when its client waits for permission to send the body. */
 export type RequestListener = (
@@ -28,9 +31,23 @@ const LIMITS = {
   requireHostHeader: false,
 };
 
-/** Makes the HTTP server, not listening yet. */
-export function createHttpServer(listener: RequestListener): Server {
-  const server = createServer(LIMITS, (request, response) => listener(request, response, false));
+/** Below the frame of requests both are alike. */
+export type AnyServer = Server | SecureServer;
+
+/** Makes the HTTP server, or with `tls` the HTTPS server, not listening yet. */
+export function createHttpServer(listener: RequestListener, tls?: KeptTls): AnyServer {
+  const answer = (request: IncomingMessage, response: ServerResponse): void =>
+    listener(request, response, false);
+  if (tls === undefined) return prepare(createServer(LIMITS, answer), listener, () => undefined);
+  const server = createHttpsServer(LIMITS, tls, answer);
+  return prepare(server, listener, watchPlainSockets(server));
+}
+
+function prepare<Kind extends AnyServer>(
+  server: Kind,
+  listener: RequestListener,
+  plainSocketOf: (socket: Duplex) => Duplex | undefined,
+): Kind {
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
     listener(request, response, true);
   });
@@ -39,6 +56,11 @@ export function createHttpServer(listener: RequestListener): Server {
   });
   server.on('clientError', (error: Error, socket: Duplex) => {
     const system = systemCodeOf(error);
+    const plain = system === 'ERR_SSL_HTTP_REQUEST' ? plainSocketOf(socket) : undefined;
+    if (plain?.writable === true) {
+      refusePlain(plain, socket);
+      return;
+    }
     if (system === 'ECONNRESET' || !socket.writable) {
       socket.destroy();
       return;
@@ -50,8 +72,20 @@ export function createHttpServer(listener: RequestListener): Server {
   return server;
 }
 
+/** Answers plain HTTP on a port of TLS, as RFC 2817 has it; nothing that was sent is looked at. */
+function refusePlain(plain: Duplex, secure: Duplex): void {
+  const error = new CairnError('invalid-request', 'this port speaks TLS: write https:// instead of http://');
+  plain.once('close', () => secure.destroy());
+  refuseSocket(plain, error, 426, ['Upgrade: TLS/1.2, HTTP/1.1']);
+}
+
 /** Answers on a bare socket and closes it. */
-function refuseSocket(socket: Duplex, error: CairnError, status: number): void {
+function refuseSocket(
+  socket: Duplex,
+  error: CairnError,
+  status: number,
+  headers: readonly string[] = [],
+): void {
   socket.on('error', () => undefined); // nobody is left to be told
   const body = JSON.stringify({ ...problemOf(error), status });
   socket.end(
@@ -59,6 +93,7 @@ function refuseSocket(socket: Duplex, error: CairnError, status: number): void {
       `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
       `Content-Type: ${PROBLEM_TYPE}`,
       `Content-Length: ${Buffer.byteLength(body)}`,
+      ...headers,
       'Connection: close',
       '',
       body,
@@ -72,7 +107,7 @@ function refuseSocket(socket: Duplex, error: CairnError, status: number): void {
  *
  * @throws CairnError `address-in-use`, `address-unavailable`
  */
-export function listen(server: Server, { host, port }: { host: string; port: number }): Promise<number> {
+export function listen(server: AnyServer, { host, port }: { host: string; port: number }): Promise<number> {
   return new Promise((resolve, reject) => {
     const onError = (error: Error): void => reject(listenError(error, host, port));
     server.once('error', onError);
@@ -96,6 +131,6 @@ function listenError(error: Error, host: string, port: number): CairnError {
 }
 
 /** The URL at which a server is reached, without a slash at its end. */
-export function urlOf(host: string, port: number): string {
-  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+export function urlOf(scheme: 'http' | 'https', host: string, port: number): string {
+  return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }

@@ -2,6 +2,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { realm } from './simulation.ts';
 
+export { constants } from 'node:crypto';
 export { createHash, timingSafeEqual };
 
 export const randomBytes = (count: number): Buffer => realm.process.machine.world.chance.bytes(count);

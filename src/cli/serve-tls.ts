@@ -1,0 +1,42 @@
+/** TLS of `cairn serve`: opened once, read again on SIGHUP. */
+import type { Authenticator } from '../server/auth/authorization.ts';
+import type { Logger } from '../server/server-context.ts';
+import type { KeptTls } from '../server/tls/kept-tls.ts';
+import type { ServeTlsPlan } from './serve-tls-plan.ts';
+
+/** What a server is given of it. */
+export interface ServeTls {
+  readonly tls: KeptTls | undefined;
+  /** To be asked after all that look at tokens. */
+  readonly authenticators: readonly Authenticator[];
+  close(): void;
+}
+
+/**
+ * Opens what a plan says. SIGHUP is watched only where there is something to read again: without TLS it is left alone,
+ * since nohup(1) has it ignored, and a handler would undo that. The handler itself ends nothing.
+ *
+ * @throws CairnError `config-invalid`
+ */
+export async function openServeTls(plan: ServeTlsPlan | undefined, log: Logger): Promise<ServeTls> {
+  if (plan === undefined) return { tls: undefined, authenticators: [], close: () => undefined };
+  const { openTls } = await import('../server/tls/kept-tls.ts');
+  const tls = await openTls(plan, log);
+  const authenticators = await authenticatorsOf(plan, tls);
+  const onSignal = (): void => void tls.reload();
+  process.on('SIGHUP', onSignal);
+  return {
+    tls,
+    authenticators,
+    close: () => {
+      process.off('SIGHUP', onSignal);
+      tls.close();
+    },
+  };
+}
+
+async function authenticatorsOf({ clients }: ServeTlsPlan, tls: KeptTls): Promise<Authenticator[]> {
+  if (clients === undefined) return [];
+  const { createCertificateAuthenticator } = await import('../server/auth/certificates.ts');
+  return [createCertificateAuthenticator(tls, clients)];
+}

@@ -1,0 +1,59 @@
+/** The HTTPS server: its secure context, and what speaks plain HTTP to it. */
+import { constants } from 'node:crypto';
+import { createServer, type Server } from 'node:https';
+import type { RequestListener, ServerOptions } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { SecureContextOptions } from 'node:tls';
+import type { KeptTls } from '../tls/kept-tls.ts';
+
+const HANDSHAKE_TIMEOUT_MS = 30_000;
+
+/**
+ * Makes an HTTPS server. What `tls` reloads is shown to connections that are made from then on; those that are there
+ * stay. Client certificates are asked for and not required: whoever has none may show a token.
+ */
+export function createHttpsServer(limits: ServerOptions, tls: KeptTls, listener: RequestListener): Server {
+  const options = {
+    ...limits,
+    ...contextOf(tls),
+    ALPNProtocols: ['http/1.1'],
+    handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+    ...(tls.material.clientCas === undefined ? {} : { requestCert: true, rejectUnauthorized: false }),
+  };
+  const server = createServer(options, listener);
+  tls.onReload(() => server.setSecureContext(contextOf(tls)));
+  return server;
+}
+
+function contextOf({ material }: KeptTls): SecureContextOptions {
+  const { cert, key, clientCas } = material;
+  return {
+    cert,
+    key,
+    minVersion: 'TLSv1.2',
+    ...(clientCas === undefined
+      ? {}
+      : {
+          ca: clientCas.map((ca) => ca.toString()),
+          // A resumed TLS session would bring the verdict over its certificate along from the past.
+          secureOptions: constants.SSL_OP_NO_TICKET,
+        }),
+  };
+}
+
+/** Remembers the sockets below TLS, so that whoever speaks plain HTTP to one can be answered in it. */
+export function watchPlainSockets(server: Server): (secure: Duplex) => Socket | undefined {
+  const sockets = new Map<string, Socket>();
+  const nameOf = ({ remoteAddress, remotePort }: Partial<Socket>): string => `${remoteAddress} ${remotePort}`;
+  server.on('connection', (socket: Socket) => {
+    const name = nameOf(socket);
+    sockets.set(name, socket);
+    const forget = (): void => {
+      if (sockets.get(name) === socket) sockets.delete(name);
+    };
+    socket.once('close', forget);
+  });
+  server.on('secureConnection', (socket) => void sockets.delete(nameOf(socket)));
+  return (secure) => sockets.get(nameOf(secure as Partial<Socket>));
+}
