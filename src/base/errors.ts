@@ -83,6 +83,7 @@ export const ERROR_TABLE = {
   'rate-limited': traits(429, EXIT.network, 'again'),
   'redirect-refused': traits(502, EXIT.usage),
   'certificate-untrusted': traits(502, EXIT.denied),
+  'proxy-refused': traits(502, EXIT.denied),
   // who asks
   'unauthenticated': traits(401, EXIT.denied),
   'forbidden': traits(403, EXIT.denied),

@@ -13,6 +13,8 @@ export interface TokenSources {
   readonly env: Environment;
   readonly stateHome: string;
   readonly url: URL;
+  /** A certificate stands for the user: no token is looked for that was not named. */
+  readonly showsCertificate?: boolean;
 }
 
 const MAX_TOKEN_BYTES = 4096;
@@ -24,13 +26,14 @@ const TOKEN = /^[\u0021-\u007e]+$/;
  * Undefined means that there is none: the server then says whether it wants one.
  */
 export function tokenProvider(sources: TokenSources): () => Promise<string | undefined> {
-  const { tokenFile, env, stateHome, url } = sources;
+  const { tokenFile, env, stateHome, url, showsCertificate = false } = sources;
   if (tokenFile !== undefined) return () => readTokenFile(tokenFile);
   const fromEnvironment = env['CAIRN_TOKEN']?.trim();
   if (fromEnvironment !== undefined && fromEnvironment !== '') {
     return async () => checkToken(fromEnvironment, 'CAIRN_TOKEN');
   }
   return async () => {
+    if (showsCertificate) return undefined;
     const server = await findServer(stateHome, url);
     // It goes with the token that it is of: the server then says what it wants.
     if (server === undefined || !existsSync(server.tokenFile)) return undefined;

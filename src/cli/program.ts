@@ -52,6 +52,23 @@ function addServe(program: Command, done: Done): void {
     .option('--max-sessions <n>', 'most unfinished transfers (default: 10000)')
     .option('--max-sessions-per-owner <n>', 'most unfinished transfers of one owner (default: 1000)')
     .option('--insecure-listen', 'listen beyond this machine without TLS')
+    .option(
+      '--tls-cert <file>',
+      'speak TLS with this certificate, its issuers after it (PEM; SIGHUP reads it again)',
+    )
+    .option('--tls-key <file>', 'its private key (PEM, not encrypted, readable only by you)')
+    .option(
+      '--tls-client-ca <file>',
+      'accept client certificates of these authorities in place of tokens (PEM)',
+    )
+    .option(
+      '--tls-client-scope <scopes>',
+      'what they allow, of read,write,list,admin (default: read,write,list)',
+    )
+    .option(
+      '--tls-client-path <path>',
+      'what they are confined to; {cn} is the name in the certificate (default: /)',
+    )
     .option('--log-level <level>', 'error, warn, info, debug or silent (default: info; warn on a terminal)')
     .option('--json', 'print {"type":"listening",…} on stdout once connections are accepted')
     .option('--check', 'serve nothing: examine what a server that was stopped has kept, and repair it')
@@ -77,8 +94,15 @@ function addTransferOptions(command: Command): Command {
     .option('--dry-run', 'say what would be moved, and move nothing');
 }
 
-function addClientOptions(command: Command, retryFor: string): Command {
+function addTlsOptions(command: Command): Command {
   return command
+    .option('--tls-ca <file>', 'trust only the authorities in this file (PEM); default: those of the system')
+    .option('--tls-client-cert <file>', 'show this certificate to servers that ask for one (PEM)')
+    .option('--tls-client-key <file>', 'its private key (PEM, not encrypted, readable only by you)');
+}
+
+function addClientOptions(command: Command, retryFor: string): Command {
+  return addTlsOptions(command)
     .option('--token-file <file>', 'file with the access token, readable only by you')
     .option('--retry-for <duration>', `how long to wait for a server that is away (default: ${retryFor})`)
     .option('--json', 'one JSON object per line on stdout')
@@ -157,8 +181,7 @@ function addTransfers(program: Command, done: Done): void {
     .action(async (options) =>
       done(await (await import('./commands/transfers.ts')).runTransfersResume(options)),
     );
-  transfers
-    .command('rm')
+  addTlsOptions(transfers.command('rm'))
     .description('forget some: running their commands again starts over')
     .argument('[ids...]')
     .option('--all', 'every one that is not running')

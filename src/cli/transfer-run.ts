@@ -1,7 +1,9 @@
 /** Runs the client's part of a command: screen, signals, token; for push and pull also the result. */
 import { EXIT, type ExitCode } from '../base/errors.ts';
 import type { TransferSummary } from '../client/events.ts';
+import { proxyFor } from '../client/http/proxy.ts';
 import type { TransferOptions } from '../client/options.ts';
+import { clientTls } from './client-tls.ts';
 import { tokenProvider } from './client-token.ts';
 import { watchSignals } from './interruption.ts';
 import { print } from './output.ts';
@@ -66,9 +68,13 @@ function optionsOf(
   signal: AbortSignal,
 ): TransferOptions {
   const { parallel, chunkSizeBytes, digest, sync, retryForMs, checksum, dryRun, tokenFile } = settings;
+  const { env } = process;
+  const { tls, showsCertificate } = clientTls(settings.tls, env);
   return {
     url,
-    token: tokenProvider({ tokenFile, env: process.env, stateHome, url }),
+    token: tokenProvider({ tokenFile, env, stateHome, url, showsCertificate }),
+    tls,
+    proxy: proxyFor(url, env),
     stateHome,
     retryForMs,
     signal,

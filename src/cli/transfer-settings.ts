@@ -5,11 +5,12 @@ import { SYNC_MODES, type SyncMode } from '../protocol/sync-mode.ts';
 import { absolutePath } from './resume-command.ts';
 import { parseChoice, parseCount } from './words/count.ts';
 import { parseDuration } from './words/duration.ts';
+import { tlsWordsOf, type TlsSettings, type TlsWords, tlsSettingsOf } from './client-tls.ts';
 import { parseSize } from './words/size.ts';
 import { usage } from './words/usage.ts';
 
 /** The options as commander hands them over. */
-export interface TransferWords {
+export interface TransferWords extends TlsWords {
   readonly parallel?: string;
   readonly chunkSize?: string;
   readonly retryFor?: string;
@@ -34,6 +35,7 @@ export interface TransferSettings {
   readonly sync: SyncMode | undefined;
   readonly dryRun: boolean;
   readonly tokenFile: string | undefined;
+  readonly tls: TlsSettings;
   readonly json: boolean;
   readonly quiet: boolean;
   readonly progress: boolean;
@@ -59,6 +61,7 @@ export function settingsOf(words: TransferWords): TransferSettings {
     sync: sync === undefined ? undefined : parseChoice('--sync', sync, SYNC_MODES),
     dryRun: words.dryRun ?? false,
     tokenFile: tokenFile === undefined ? undefined : absolutePath(tokenFile),
+    tls: tlsSettingsOf(words),
     json: words.json ?? false,
     quiet: words.quiet ?? false,
     progress: words.progress ?? true,
@@ -70,7 +73,7 @@ export function settingsOf(words: TransferWords): TransferSettings {
  * is for whoever resumes it.
  */
 export function wordsOf(settings: TransferSettings): string[] {
-  const { parallel, chunkSizeBytes, retryForMs, checksum, digest, sync, tokenFile } = settings;
+  const { parallel, chunkSizeBytes, retryForMs, checksum, digest, sync, tokenFile, tls } = settings;
   return [
     ...(parallel === undefined ? [] : ['--parallel', String(parallel)]),
     ...(chunkSizeBytes === undefined ? [] : ['--chunk-size', String(chunkSizeBytes)]),
@@ -79,5 +82,6 @@ export function wordsOf(settings: TransferSettings): string[] {
     ...(digest === undefined ? [] : ['--digest', digest]),
     ...(sync === undefined ? [] : ['--sync', sync]),
     ...(tokenFile === undefined ? [] : ['--token-file', tokenFile]),
+    ...tlsWordsOf(tls),
   ];
 }

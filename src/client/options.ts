@@ -2,6 +2,19 @@
 import type { DigestAlgorithm } from '../manifest/digest.ts';
 import type { SyncMode } from '../protocol/sync-mode.ts';
 import type { Report } from './events.ts';
+import type { Proxy } from './http/proxy.ts';
+
+/** PEM texts for https. */
+export interface ClientTlsFiles {
+  /** The only authorities that are trusted; the system's, where undefined. */
+  readonly ca: string | undefined;
+  /** The client's own certificate, for servers that ask for one, and its key: both or none. */
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
+}
+
+/** Asked before each connection; answers the same object until something has changed. */
+export type ClientTls = () => Promise<ClientTlsFiles>;
 
 /** How to reach a server, and for how long to keep trying. */
 export interface ReachOptions {
@@ -9,6 +22,10 @@ export interface ReachOptions {
   readonly url: URL;
   /** The access token, or undefined for none; asked again after a 401. */
   readonly token: () => Promise<string | undefined>;
+  /** What https is spoken with; Node's authorities and no client certificate, where undefined. */
+  readonly tls?: ClientTls | undefined;
+  /** The proxy on the way to the server. */
+  readonly proxy?: Proxy | undefined;
   /** Gives up after so long without any progress, in milliseconds. */
   readonly retryForMs: number;
   /** Its reason is a CairnError `interrupted` or `terminated`. */

@@ -2,6 +2,8 @@
 import { EXIT, type ExitCode } from '../../base/errors.ts';
 import type { ReachOptions } from '../../client/options.ts';
 import type { TransferInfo } from '../../client/transfers.ts';
+import { proxyFor } from '../../client/http/proxy.ts';
+import { clientTls, tlsSettingsOf, type TlsWords } from '../client-tls.ts';
 import { tokenProvider } from '../client-token.ts';
 import { watchSignals } from '../interruption.ts';
 import { jsonLine } from '../screen/json-line.ts';
@@ -11,7 +13,7 @@ import { usage } from '../words/usage.ts';
 import { print } from '../output.ts';
 
 /** Options of the subcommands. */
-export interface TransfersWords {
+export interface TransfersWords extends TlsWords {
   readonly json?: boolean;
   readonly all?: boolean;
   readonly quiet?: boolean;
@@ -72,13 +74,17 @@ export async function runTransfersRm(ids: readonly string[], words: TransfersWor
 /** How to reach the server of a transfer that is to be forgotten. */
 function reachOf(
   info: TransferInfo,
-  { tokenFile }: TransfersWords,
+  words: TransfersWords,
   stateHome: string,
   signal: AbortSignal,
 ): Omit<ReachOptions, 'url'> {
   const url = new URL(info.url);
-  const token = tokenProvider({ tokenFile, env: process.env, stateHome, url });
-  return { token, retryForMs: ABORT_RETRY_FOR_MS, signal, report: () => undefined };
+  const { tokenFile } = words;
+  const { env } = process;
+  const { tls, showsCertificate } = clientTls(tlsSettingsOf(words), env);
+  const token = tokenProvider({ tokenFile, env, stateHome, url, showsCertificate });
+  const proxy = proxyFor(url, env);
+  return { token, tls, proxy, retryForMs: ABORT_RETRY_FOR_MS, signal, report: () => undefined };
 }
 
 /** `cairn transfers resume`. */

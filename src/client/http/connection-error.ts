@@ -19,8 +19,18 @@ const TIMEOUTS = new Set([
   'UND_ERR_BODY_TIMEOUT',
   'ETIMEDOUT',
 ]);
-/** What OpenSSL and Node report of certificates that are not to be trusted. */
-const CERTIFICATE = /^(?:CERT_|ERR_TLS_CERT|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|HOSTNAME_MISMATCH)/;
+/** What listens there does not speak TLS at all. */
+const NO_TLS = new Set([
+  'ERR_SSL_WRONG_VERSION_NUMBER',
+  'ERR_SSL_PACKET_LENGTH_TOO_LONG',
+  'ERR_SSL_UNKNOWN_PROTOCOL',
+]);
+/** It does, and both sides have nothing in common. */
+const NO_COMMON_TLS =
+  /^ERR_SSL_(?:UNSUPPORTED_PROTOCOL|NO_PROTOCOLS_AVAILABLE|(?:TLS|SSL)V\d+_(?:ALERT_)?(?:PROTOCOL_VERSION|HANDSHAKE_FAILURE|INSUFFICIENT_SECURITY|NO_APPLICATION_PROTOCOL|UNRECOGNIZED_NAME))$/;
+/** What a server says that wants a client certificate, or another one. */
+const NO_CLIENT_CERTIFICATE =
+  /^ERR_SSL_(?:TLS|SSL)V\d+_(?:ALERT_)?(?:CERTIFICATE_REQUIRED|UNKNOWN_CA|BAD_CERTIFICATE|CERTIFICATE_EXPIRED|CERTIFICATE_REVOKED|CERTIFICATE_UNKNOWN|UNSUPPORTED_CERTIFICATE|ACCESS_DENIED)$/;
 /** Our own wrong use of undici. */
 const MISUSE = new Set([
   'UND_ERR_INVALID_ARG',
@@ -31,35 +41,58 @@ const MISUSE = new Set([
 /**
  * Wraps what undici threw. A {@link CairnError} is passed through.
  *
- * @returns CairnError `network`, `timeout`; `not-a-cairn-server` for what is no HTTP or has no certificate to trust
+ * @param peer who is at the other end: an origin, or a proxy
+ * @returns CairnError `network`, `timeout`; `not-a-cairn-server` for what is no HTTP; `unauthenticated` where a client
+ * certificate is missing
  */
-export function networkError(error: unknown, origin: string): CairnError {
+export function networkError(error: unknown, peer: string): CairnError {
   const known = cairnErrorIn(error);
   if (known !== undefined) return known;
   const code = codeOf(error) ?? 'unknown';
   const options = { cause: error, details: { systemCode: code } };
-  if (TIMEOUTS.has(code)) return new CairnError('timeout', `${origin} does not answer`, options);
+  if (TIMEOUTS.has(code)) return new CairnError('timeout', `${peer} does not answer`, options);
   if (MISUSE.has(code))
-    return new CairnError('internal', `the request to ${origin} was wrong (${code})`, options);
-  if (CERTIFICATE.test(code)) {
-    return new CairnError(
-      'not-a-cairn-server',
-      `the certificate of ${origin} is not to be trusted (${code})`,
-      options,
-    );
+    return new CairnError('internal', `the request to ${peer} was wrong (${code})`, options);
+  if (NO_CLIENT_CERTIFICATE.test(code)) {
+    const message = `${peer} wants a client certificate, or another one (${code}): see --tls-client-cert and --tls-client-key`;
+    return new CairnError('unauthenticated', message, options);
   }
   // A header that is cut by the end of the connection is a broken network; one that is no HTTP is another service.
   if (isNoHttp(error) && code !== 'HPE_INVALID_EOF_STATE') {
-    return new CairnError('not-a-cairn-server', `what listens at ${origin} does not speak HTTP/1.1`, options);
+    const what = isTlsAlert(error)
+      ? 'speaks TLS: write https:// instead of http://'
+      : 'does not speak HTTP/1.1; if it speaks TLS, write https:// instead of http://';
+    return new CairnError('not-a-cairn-server', `what listens at ${peer} ${what}`, options);
   }
-  if (code.startsWith('ERR_SSL') || code === 'EPROTO') {
+  return new CairnError('network', `no connection to ${peer}: ${REASONS[code] ?? code}`, options);
+}
+
+/**
+ * What the failure of a first TLS handshake means; what may be an accident of the line is passed through.
+ *
+ * @returns CairnError `not-a-cairn-server`, or the error itself
+ */
+export function handshakeError(error: Error, peer: string): Error {
+  const code = codeOf(error) ?? 'unknown';
+  const options = { cause: error, details: { systemCode: code } };
+  if (NO_TLS.has(code)) {
+    const advice =
+      'if it is a server without TLS, and the network is to be trusted, write http:// instead of https://';
     return new CairnError(
       'not-a-cairn-server',
-      `what listens at ${origin} does not speak TLS as it should (${code})`,
+      `what listens at ${peer} does not speak TLS: ${advice}`,
       options,
     );
   }
-  return new CairnError('network', `no connection to ${origin}: ${REASONS[code] ?? code}`, options);
+  if (!NO_COMMON_TLS.test(code)) return error;
+  const message = `no version of TLS from 1.2 on, or nothing else, is common to cairn and ${peer} (${code})`;
+  return new CairnError('not-a-cairn-server', message, options);
+}
+
+/** Alerts are records of type 21 and major version 3; the parser keeps the bytes that it did not understand. */
+function isTlsAlert(error: unknown): boolean {
+  const data = error instanceof Error && 'data' in error ? error.data : undefined;
+  return typeof data === 'string' && data.startsWith('\u0015\u0003');
 }
 
 /** undici's parser does not always set a code; the name of its error is part of its interface. */

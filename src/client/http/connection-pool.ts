@@ -1,36 +1,120 @@
 /** The pool of sockets below {@link Connection}: how they are made, and when a silent one is given up. */
+import type { Socket } from 'node:net';
 import { buildConnector, Pool } from 'undici';
 import { CairnError } from '../../base/errors.ts';
+import { handshakeError, networkError } from './connection-error.ts';
+import { tlsConnector, type Done, type Target } from './connection-tls.ts';
+import type { TunnelOptions } from './connection-tunnel.ts';
+import type { ClientTls } from '../options.ts';
+import { shownProxy, type Proxy } from './proxy.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
+/** A proxy may itself wait for its own connection. */
+const TUNNEL_TIMEOUT_MS = 30_000;
 /** Longest silence on a socket in both directions. */
 const IDLE_TIMEOUT_MS = 30_000;
+
+/** How a pool reaches its origin. */
+export interface PoolOptions {
+  readonly connections: number;
+  /** What https is spoken with; Node's own authorities and no certificate, where undefined. */
+  readonly tls?: ClientTls | undefined;
+  /** Whom to go through. */
+  readonly proxy?: Proxy | undefined;
+}
+
+type Connect = (target: Target, done: Done) => void;
 
 /**
  * A pool of at most `connections` sockets. A socket on which no byte moves for half a minute is broken: one watch over
  * the socket itself, since undici's own clocks look at the response only and would end a slow upload.
+ *
+ * Through a proxy, https has a tunnel for each socket; for http the sockets are the proxy's, and requests name the whole
+ * URL.
  */
-export function openPool(origin: string, options: { connections: number }): Pool {
-  const connector = buildConnector({ timeout: CONNECT_TIMEOUT_MS, allowH2: false });
-  return new Pool(origin, {
+export function openPool(origin: string, options: PoolOptions): Pool {
+  const peer = options.proxy === undefined ? origin : `${origin} (through ${shownProxy(options.proxy)})`;
+  const connect = connectorOf(origin, peer, options);
+  const isForwarded = options.proxy !== undefined && origin.startsWith('http:');
+  return new Pool(isForwarded ? options.proxy.url.origin : origin, {
     allowH2: false,
     connections: options.connections,
     pipelining: 1,
     headersTimeout: 0,
     bodyTimeout: 0,
-    connect: (target: buildConnector.Options, done: buildConnector.Callback) => {
-      connector(target, (...[error, socket]) => {
+    connect: (target: Target, done: Done) => {
+      connect(target, (...[error, socket]) => {
         if (error !== null) {
           done(error, null);
           return;
         }
         socket.setTimeout(IDLE_TIMEOUT_MS, () => {
           socket.destroy(
-            new CairnError('timeout', `${origin} has been silent for ${IDLE_TIMEOUT_MS / 1000} seconds`),
+            new CairnError('timeout', `${peer} has been silent for ${IDLE_TIMEOUT_MS / 1000} seconds`),
           );
         });
         done(null, socket);
       });
     },
   });
+}
+
+function connectorOf(origin: string, peer: string, { tls, proxy }: PoolOptions): Connect {
+  const isSecure = origin.startsWith('https:');
+  if (proxy === undefined) {
+    return isSecure ? secured(peer, tls) : buildConnector({ timeout: CONNECT_TIMEOUT_MS, allowH2: false });
+  }
+  const toProxy = proxyConnector(proxy);
+  if (!isSecure) return failingAs(toProxy, shownProxy(proxy));
+  const secure = secured(peer, tls);
+  const { host, port } = new URL(origin);
+  const tunnel = { proxy, authority: port === '' ? `${host}:443` : host, connect: toProxy };
+  return (target, done) => void connectThrough(tunnel, secure, target, done);
+}
+
+async function connectThrough(
+  tunnel: Omit<TunnelOptions, 'timeoutMs'>,
+  secure: Connect,
+  target: Target,
+  done: Done,
+): Promise<void> {
+  let httpSocket: Socket;
+  try {
+    const { openTunnel } = await import('./connection-tunnel.ts');
+    httpSocket = await openTunnel({ ...tunnel, timeoutMs: TUNNEL_TIMEOUT_MS });
+  } catch (error) {
+    done(error as Error, null);
+    return;
+  }
+  secure({ ...target, httpSocket }, done);
+}
+
+/** To the proxy itself. The user's own authority and certificate are for the server, and not shown to it. */
+function proxyConnector(proxy: Proxy): Connect {
+  return proxy.url.protocol === 'https:'
+    ? secured(shownProxy(proxy), undefined)
+    : buildConnector({ timeout: CONNECT_TIMEOUT_MS, allowH2: false });
+}
+
+function failingAs(connect: Connect, peer: string): Connect {
+  return (target, done) =>
+    connect(target, (...[error, socket]) => {
+      if (error === null) done(null, socket);
+      else done(networkError(error, peer), null);
+    });
+}
+
+/** Where TLS was once spoken, what breaks a later handshake is the network. */
+function secured(peer: string, tls: ClientTls | undefined): Connect {
+  const connect = tlsConnector({ peer, tls, timeoutMs: CONNECT_TIMEOUT_MS });
+  let wasSecure = false;
+  return (target, done) =>
+    connect(target, (...[error, socket]) => {
+      if (error !== null) {
+        done(wasSecure ? error : handshakeError(error, peer), null);
+        return;
+      }
+      wasSecure = true;
+      done(null, socket);
+    });
 }

@@ -7,6 +7,8 @@ import { CairnError, EXIT } from '../../base/errors.ts';
 import { errorOfResponse } from '../../protocol/problem.ts';
 import { HEADER } from '../../protocol/routes.ts';
 import { networkError } from './connection-error.ts';
+import type { PoolOptions } from './connection-pool.ts';
+import { proxyWantsCredentials, shownProxy, type Proxy } from './proxy.ts';
 import { withRetryAfter } from './retry-after.ts';
 
 /** A body whose length is known before. */
@@ -51,12 +53,26 @@ export interface Connection {
 
 const MAX_ERROR_BODY_BYTES = 1024 * 1024;
 
+/** What requests of one connection have in common. */
+interface Way {
+  readonly pool: Pool;
+  readonly origin: string;
+  /** The origin, and the proxy on the way there, for people. */
+  readonly peer: string;
+  /** Takes plain HTTP requests in place of the origin (RFC 9110, section 7.1). */
+  readonly forwarder: Proxy | undefined;
+}
+
 /** Opens connections to the origin of `url`; nothing is sent yet. */
-export async function openConnection(url: URL, options: { connections: number }): Promise<Connection> {
+export async function openConnection(url: URL, options: PoolOptions): Promise<Connection> {
   // A static import there and a lazy one here: a bundled CommonJS package has no named exports for `await import()`.
   const { openPool } = await import('./connection-pool.ts');
   const pool = openPool(url.origin, options);
-  const exchange = (request: HttpRequest): Promise<HttpResponse> => send(pool, url.origin, request);
+  const { origin } = url;
+  const { proxy } = options;
+  const peer = proxy === undefined ? origin : `${origin} (through ${shownProxy(proxy)})`;
+  const way = { pool, origin, peer, forwarder: url.protocol === 'http:' ? proxy : undefined };
+  const exchange = (request: HttpRequest): Promise<HttpResponse> => send(way, request);
   return {
     origin: url.origin,
     exchange,
@@ -69,7 +85,8 @@ export async function openConnection(url: URL, options: { connections: number })
   };
 }
 
-async function send(pool: Pool, origin: string, request: HttpRequest): Promise<HttpResponse> {
+async function send(way: Way, request: HttpRequest): Promise<HttpResponse> {
+  const { pool, origin, peer, forwarder } = way;
   const { method, url, headers = {}, body, signal } = request;
   if (url.origin !== origin)
     throw new CairnError('internal', `a request to ${url.origin} on a connection to ${origin}`);
@@ -78,8 +95,9 @@ async function send(pool: Pool, origin: string, request: HttpRequest): Promise<H
   try {
     const response = await pool.request({
       method,
-      path: `${url.pathname}${url.search}`,
+      path: `${forwarder === undefined ? '' : origin}${url.pathname}${url.search}`,
       headers: {
+        ...(forwarder === undefined ? {} : headersFor(forwarder, url)),
         'accept-encoding': 'identity',
         ...(body === undefined
           ? {}
@@ -90,12 +108,21 @@ async function send(pool: Pool, origin: string, request: HttpRequest): Promise<H
       body: body === undefined ? null : (watched(body.pieces, bodyFailure) as never),
       signal: signal ?? null,
     });
-    return responseOf(response, origin, signal);
+    if (forwarder !== undefined && response.statusCode === 407) {
+      await response.body.dump();
+      throw proxyWantsCredentials(forwarder);
+    }
+    return responseOf(response, peer, signal);
   } catch (error) {
     if (signal?.aborted === true) throw signal.reason;
     if ('error' in bodyFailure) throw bodyFailure.error;
-    throw networkError(error, origin);
+    throw networkError(error, peer);
   }
+}
+
+/** What a request says to a proxy: the headers of the server's own follow them. */
+function headersFor({ authorization }: Proxy, { host }: URL): Record<string, string> {
+  return { host, ...(authorization === undefined ? {} : { 'proxy-authorization': authorization }) };
 }
 
 /** Remembers what a body threw, which undici would dress as a failure of the network. */
@@ -113,13 +140,13 @@ async function* watched(
 
 type UndiciResponse = Awaited<ReturnType<Pool['request']>>;
 
-function responseOf(response: UndiciResponse, origin: string, signal: AbortSignal | undefined): HttpResponse {
+function responseOf(response: UndiciResponse, peer: string, signal: AbortSignal | undefined): HttpResponse {
   async function* body(): AsyncGenerator<Uint8Array> {
     try {
       for await (const piece of response.body) yield piece as Uint8Array;
     } catch (error) {
       if (signal?.aborted === true) throw signal.reason;
-      throw networkError(error, origin);
+      throw networkError(error, peer);
     }
   }
   return {
@@ -129,12 +156,12 @@ function responseOf(response: UndiciResponse, origin: string, signal: AbortSigna
       return Array.isArray(value) ? value.join(', ') : value;
     },
     body: body(),
-    text: (maxBytes) => readText(body(), maxBytes, origin),
+    text: (maxBytes) => readText(body(), maxBytes, peer),
     discard: () => response.body.dump(),
   };
 }
 
-async function readText(body: AsyncIterable<Uint8Array>, maxBytes: number, origin: string): Promise<string> {
+async function readText(body: AsyncIterable<Uint8Array>, maxBytes: number, peer: string): Promise<string> {
   const pieces: Uint8Array[] = [];
   let bytes = 0;
   for await (const piece of body) {
@@ -142,7 +169,7 @@ async function readText(body: AsyncIterable<Uint8Array>, maxBytes: number, origi
     if (bytes > maxBytes) {
       throw new CairnError(
         'not-a-cairn-server',
-        `${origin} answered with more than ${maxBytes} bytes where a short message belongs`,
+        `${peer} answered with more than ${maxBytes} bytes where a short message belongs`,
       );
     }
     pieces.push(piece);

@@ -58,6 +58,11 @@ function notCairn(url: URL, status: number, location: string | undefined): Cairn
       },
     );
   }
+  if (status === 426 || (status === 400 && url.protocol === 'http:')) {
+    const may = status === 426 ? '' : ' (HTTP status 400); if it speaks TLS,';
+    const message = `what listens at ${url.origin} does not want plain HTTP${may}: write https:// instead of http://`;
+    return new CairnError('not-a-cairn-server', message, { details: { status } });
+  }
   // A proxy whose server is away says so without knowing of cairn.
   if (status >= 500 || status === 429) return errorOfResponse(status, undefined, '');
   return new CairnError(

@@ -2,7 +2,7 @@
 import { SimulatedHttpServer, type Handler } from '../network/http-server.ts';
 import { realm } from './simulation.ts';
 
-export { STATUS_CODES } from 'node:http';
+export { request, STATUS_CODES } from 'node:http';
 
 export const createServer = (_options: unknown, handler: Handler): SimulatedHttpServer =>
   new SimulatedHttpServer(realm.process, handler);
