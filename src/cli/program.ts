@@ -69,6 +69,11 @@ function addServe(program: Command, done: Done): void {
       '--tls-client-path <path>',
       'what they are confined to; {cn} is the name in the certificate (default: /)',
     )
+    .option(
+      '--trusted-proxy <cidr>',
+      'believe this reverse proxy whom it forwards for; may be repeated, or a list with commas',
+      (word: string, before: readonly string[] | undefined): readonly string[] => [...(before ?? []), word],
+    )
     .option('--log-level <level>', 'error, warn, info, debug or silent (default: info; warn on a terminal)')
     .option('--json', 'print {"type":"listening",…} on stdout once connections are accepted')
     .option('--check', 'serve nothing: examine what a server that was stopped has kept, and repair it')

@@ -1,10 +1,12 @@
 /** The words of `serve` → a plan. Pure. */
 import { join, relative, resolve, sep } from 'node:path';
+import type { AddressRange } from '../base/address-range.ts';
 import { CairnError } from '../base/errors.ts';
 import { printable, RESERVED_NAME } from '../base/safe-path.ts';
 import { SYNC_MODES, type SyncMode } from '../protocol/sync-mode.ts';
 import { planServeTls, type ServeTlsPlan, type ServeTlsWords } from './serve-tls-plan.ts';
 import { parseChoice, parseCount } from './words/count.ts';
+import { parseAddressRanges } from './words/address-ranges.ts';
 import { parseDuration } from './words/duration.ts';
 import { isLoopbackHost, parseListenAddress, type ListenAddress } from './words/listen-address.ts';
 import { usage } from './words/usage.ts';
@@ -20,6 +22,8 @@ export interface ServeWords extends ServeTlsWords {
   readonly maxSessions?: string;
   readonly maxSessionsPerOwner?: string;
   readonly insecureListen?: boolean;
+  /** One for each time that the option was given. */
+  readonly trustedProxy?: readonly string[];
   readonly json?: boolean;
   readonly logLevel?: string;
   /** Examines and repairs what is kept, and serves nothing. */
@@ -36,6 +40,8 @@ export interface ServePlan {
   readonly listen: ListenAddress;
   /** Undefined: plain HTTP. */
   readonly tls: ServeTlsPlan | undefined;
+  /** Reverse proxies whose word on the addresses of clients is taken. */
+  readonly trustedProxies: readonly AddressRange[];
   /** Undefined: the server's default. */
   readonly leaseMs: number | undefined;
   /** Undefined: the server's default. */
@@ -74,6 +80,7 @@ export function planServe(words: ServeWords): ServePlan {
     state: stateOf(root, words.state),
     listen,
     tls,
+    trustedProxies: parseAddressRanges('--trusted-proxy', words.trustedProxy ?? []),
     leaseMs:
       sessionLease === undefined ? undefined : parseDuration('--session-lease', sessionLease, LEASE_RANGE_MS),
     maxAgeMs:

@@ -6,6 +6,7 @@ import type { SessionStore } from '../storage/session-store.ts';
 import type { SteadyClock } from './clock.ts';
 import type { Authenticator } from './auth/authorization.ts';
 import type { Grants } from './auth/grants.ts';
+import type { AddressReader } from './http/client-address.ts';
 import type { Collector } from './sessions/collector.ts';
 import type { ServerLimits } from './limits.ts';
 import type { Usage } from './quota/quota.ts';
@@ -48,6 +49,8 @@ export interface ServerContext extends SessionContext {
   readonly authenticators: readonly Authenticator[];
   /** Issues transfer grants; undefined where this server has none. */
   readonly grants: Grants | undefined;
+  /** Where a request came from. */
+  readonly addressOf: AddressReader;
   /** The server's version, told to anyone. */
   readonly version: string;
   readonly live: LiveSessions;

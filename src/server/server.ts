@@ -1,5 +1,6 @@
 /** Starts a server over two stores, and ends it: in order, or at once. */
 import { randomBytes } from 'node:crypto';
+import type { AddressRange } from '../base/address-range.ts';
 import { CairnError } from '../base/errors.ts';
 import { DEFAULT_SYNC_MODE, type SyncMode } from '../protocol/sync-mode.ts';
 import { DEFAULT_LEASE_MS, DEFAULT_MAX_AGE_MS } from '../session/record.ts';
@@ -13,6 +14,7 @@ import { createSteadyClock, SYSTEM_CLOCKS, type ClockSources } from './clock.ts'
 import { startCollector } from './sessions/collector.ts';
 import { resumeCommits } from './resources/commit.ts';
 import { DEFAULT_LIMITS, type ServerLimits } from './limits.ts';
+import { addressReader } from './http/client-address.ts';
 import { createHttpServer, listen, urlOf, type AnyServer } from './http/listen.ts';
 import { tallied } from './quota/session-tally.ts';
 import { createUsageLedger, type UsageLedger } from './quota/usage-ledger.ts';
@@ -31,6 +33,8 @@ export interface ServerOptions {
   readonly listen: { readonly host: string; readonly port: number };
   /** Speaks TLS with this, and nothing else; plain HTTP, where undefined. Borrowed like the stores. */
   readonly tls?: KeptTls | undefined;
+  /** Reverse proxies whose word on the addresses of clients is taken. */
+  readonly trustedProxies?: readonly AddressRange[];
   readonly version: string;
   readonly log: Logger;
   /** The clock, in milliseconds since 1970; it does not jump. */
@@ -146,6 +150,7 @@ function createContext(options: ServerOptions, life: { readonly isKilled: boolea
     ...shared,
     authenticators,
     grants: options.grants,
+    addressOf: addressReader(options.trustedProxies ?? []),
     version,
     live,
     collector: startCollector(shared, live),

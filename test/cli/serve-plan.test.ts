@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { planServe } from '../../src/cli/serve-plan.ts';
 
@@ -7,6 +8,8 @@ describe('serve', () => {
       root: '/srv',
       state: '/srv/.cairn',
       listen: { host: '127.0.0.1', port: 7070 },
+      tls: undefined,
+      trustedProxies: [],
       leaseMs: undefined,
       sync: undefined,
       limits: {},
@@ -39,6 +42,56 @@ describe('serve', () => {
     );
     const plan = planServe({ root: '/srv', listen: '0.0.0.0:7070', insecureListen: true });
     expect(plan.listen.host).toBe('0.0.0.0');
+  });
+
+  const TLS = { root: '/srv', tlsCert: 'a.crt', tlsKey: '/b.key' };
+
+  it('speaks TLS with files that it is given, and then listens anywhere', () => {
+    const { tls, listen } = planServe({ ...TLS, listen: '0.0.0.0:7070' });
+    expect(listen.host).toBe('0.0.0.0');
+    expect(tls).toEqual({
+      certFile: path.resolve('a.crt'),
+      keyFile: '/b.key',
+      clientCaFile: undefined,
+      clients: undefined,
+    });
+  });
+
+  it.each([
+    [{}, { scopes: ['read', 'write', 'list'], path: [] }],
+    [{ tlsClientScope: 'read, list' }, { scopes: ['read', 'list'], path: [] }],
+    [{ tlsClientPath: '/home/{cn}/' }, { scopes: ['read', 'write', 'list'], path: ['home', '{cn}'] }],
+    [{ tlsClientPath: '/' }, { scopes: ['read', 'write', 'list'], path: [] }],
+  ])('accepts client certificates as it is told: %j', (words, clients) => {
+    expect(planServe({ ...TLS, tlsClientCa: '/ca.crt', ...words }).tls?.clients).toEqual(clients);
+  });
+
+  it.each([
+    [{ tlsClientCa: '/ca', tlsClientPath: '/a/../b' }, 'config-invalid'],
+    [{ tlsClientCa: '/ca', tlsClientPath: '/.cairn' }, 'config-invalid'],
+    [{ tlsClientCa: '/ca', tlsClientPath: 'home' }, 'usage'],
+    [{ tlsClientCa: '/ca', tlsClientPath: '/u-{cn}' }, 'usage'],
+    [{ tlsClientCa: '/ca', tlsClientScope: 'read,all' }, 'usage'],
+    [{ tlsClientCa: '' }, 'usage'],
+    [{ tlsClientScope: 'read' }, 'usage'],
+    [{ tlsClientPath: '/home' }, 'usage'],
+    [{ tlsKey: '' }, 'usage'],
+  ])('refuses %j of TLS', (words, code) => {
+    expect(() => planServe({ ...TLS, ...words })).toThrow(expect.objectContaining({ code }));
+  });
+
+  it('believes the proxies that it is given, and never everybody', () => {
+    const { trustedProxies } = planServe({ root: '/srv', trustedProxy: ['127.0.0.1,::1', '10.0.0.0/8'] });
+    expect(trustedProxies.map(({ first, bits }) => `${first.toString()}/${bits}`)).toEqual([
+      '127.0.0.1/32',
+      '::1/128',
+      '10.0.0.0/8',
+    ]);
+    for (const trustedProxy of ['0.0.0.0/0', '::/0', 'proxy.example', '', '10.0.0.0/8,']) {
+      expect(() => planServe({ root: '/srv', trustedProxy: [trustedProxy] })).toThrow(
+        expect.objectContaining({ code: 'usage' }),
+      );
+    }
   });
 
   it('makes sync points as it is told', () => {

@@ -82,6 +82,7 @@ async function serve(plan: ServePlan, log: Log): Promise<void> {
       grants,
       listen,
       tls: secured.tls,
+      trustedProxies: plan.trustedProxies,
       version: VERSION,
       log,
       limits,

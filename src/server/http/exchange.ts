@@ -12,7 +12,7 @@ export interface Exchange {
   /** Path as it stands in the request line, without the query. */
   readonly path: string;
   readonly query: string;
-  /** Network address that the request came from. */
+  /** Network address that the request came from, in canonical form; a trusted proxy may have said so. */
   readonly address: string;
   /** A body or an answer of which no byte moves for so long is ended. */
   readonly idleMs: number;
@@ -32,7 +32,7 @@ const DRAIN = { maxBytes: 16 * 1024 * 1024, maxMs: 5000 };
 export function openExchange(
   request: IncomingMessage,
   response: ServerResponse,
-  options: { idleMs: number; awaitsContinue: boolean },
+  options: { idleMs: number; awaitsContinue: boolean; address: string },
 ): Exchange {
   const target = request.url ?? '';
   const mark = target.indexOf('?');
@@ -44,7 +44,7 @@ export function openExchange(
   response.setHeader('X-Content-Type-Options', 'nosniff');
   const isProtocol = path.startsWith(`/${PROTOCOL_SEGMENT}`);
   response.setHeader('Cache-Control', isProtocol ? 'no-store' : 'private, no-cache');
-  const { idleMs, awaitsContinue } = options;
+  const { idleMs, awaitsContinue, address } = options;
   const method = request.method ?? '';
   const query = mark < 0 ? '' : target.slice(mark + 1);
   return {
@@ -53,7 +53,7 @@ export function openExchange(
     method,
     path,
     query,
-    address: request.socket.remoteAddress ?? 'unknown',
+    address,
     idleMs,
     awaitsContinue,
     body: undefined,

@@ -18,7 +18,9 @@ export async function serveRequest(
   options: { awaitsContinue: boolean; isDraining: boolean },
 ): Promise<void> {
   const { awaitsContinue, isDraining } = options;
-  const exchange = openExchange(request, response, { idleMs: context.limits.idleBodyMs, awaitsContinue });
+  const address = context.addressOf(request);
+  const { idleBodyMs: idleMs } = context.limits;
+  const exchange = openExchange(request, response, { idleMs, awaitsContinue, address });
   try {
     checkRequestLine(exchange);
     if (isDraining) {

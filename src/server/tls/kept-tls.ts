@@ -1,5 +1,4 @@
 /** What a server shows of itself on TLS connections: read at its start, read again on demand, and watched for its end. */
-import { setInterval } from 'node:timers';
 import type { Logger } from '../server-context.ts';
 import { readTlsFiles, type TlsFiles, type TlsMaterial } from './tls-files.ts';
 

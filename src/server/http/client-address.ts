@@ -1,0 +1,77 @@
+/** Which network address a request came from, also through reverse proxies that are trusted to say so. */
+import type { IncomingMessage } from 'node:http';
+import { canonicalAddress, isInRanges, type AddressRange } from '../../base/address-range.ts';
+
+/** Tells the address that a request came from, in its canonical form. */
+export type AddressReader = (request: IncomingMessage) => string;
+
+/** A list of addresses that is longer than this is none that a proxy has made. */
+const MAX_HOPS = 100;
+
+/**
+ * Makes a reader that believes `X-Forwarded-For` and `Forwarded` (RFC 7239) only where they come from one of the
+ * `trusted` addresses. Each proxy appends whom it got the request from, so that the rightmost address that is not
+ * trusted itself is the client's; what stands left of it anybody may have written. Where a proxy sets one of the two
+ * headers and lets the other pass, that other is the client's word: when both are there and disagree, neither counts.
+ */
+export function addressReader(trusted: readonly AddressRange[]): AddressReader {
+  return ({ socket, headers }) => {
+    const { remoteAddress = 'unknown' } = socket;
+    const peer = canonicalAddress(remoteAddress) ?? remoteAddress;
+    if (!isInRanges(peer, trusted)) return peer;
+    const lists = [listOf(headers['x-forwarded-for']), forwardedOf(headers.forwarded)];
+    const found = new Set(
+      lists.filter((list) => list !== undefined).map((list) => clientOf(peer, list, trusted)),
+    );
+    const [only = peer] = found;
+    return found.size > 1 ? peer : only;
+  };
+}
+
+/** Goes from the nearest hop to the farthest one that somebody who is trusted vouches for. */
+function clientOf(peer: string, hops: readonly string[], trusted: readonly AddressRange[]): string {
+  let client = peer;
+  for (const hop of hops.toReversed()) {
+    const address = addressIn(hop);
+    // "unknown", a name that hides an address, or nonsense: whoever said so is the last that is known.
+    if (address === undefined) return client;
+    client = address;
+    if (!isInRanges(address, trusted)) return client;
+  }
+  return client;
+}
+
+function listOf(header: string | string[] | undefined): readonly string[] | undefined {
+  if (header === undefined) return undefined;
+  return last(String(header).split(','));
+}
+
+/** The `for` parameters of a Forwarded header. */
+function forwardedOf(header: string | undefined): readonly string[] | undefined {
+  if (header === undefined) return undefined;
+  const elements = header.match(/(?:[^",]|"(?:[^"\\]|\\.)*")+/g) ?? [];
+  // A quote that nobody closes: what a client began to write may go over into what the proxy has appended.
+  if (elements.join().replaceAll(',', '') !== header.replaceAll(',', '')) return [''];
+  return last(elements.map(forIn));
+}
+
+/** What an element says of whom it got the request from; empty where it says nothing. */
+function forIn(element: string): string {
+  const pairs = element.match(/(?:[^";]|"(?:[^"\\]|\\.)*")+/g) ?? [];
+  const found = pairs
+    .map((pair) => /^\s*for\s*=\s*(.*?)\s*$/i.exec(pair)?.[1])
+    .filter((value) => value !== undefined);
+  return found.length === 1 ? found[0]!.replace(/^"(.*)"$/, '$1').replaceAll(/\\(.)/g, '$1') : '';
+}
+
+function last(hops: readonly string[]): readonly string[] {
+  return hops.slice(-MAX_HOPS);
+}
+
+/** The address in `192.0.2.1`, `192.0.2.1:4711`, `2001:db8::1` and `[2001:db8::1]:4711`. */
+function addressIn(hop: string): string | undefined {
+  const text = hop.trim();
+  const [, bracketed] = /^\[([^\]]*)\](?::\d{1,5})?$/.exec(text) ?? [];
+  const [, withPort] = /^(\d+(?:\.\d+){3}):\d{1,5}$/.exec(text) ?? [];
+  return canonicalAddress(bracketed ?? withPort ?? text);
+}
