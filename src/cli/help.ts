@@ -7,6 +7,13 @@ const TOKEN_NOTE = `
 The access token comes from --token-file, else from CAIRN_TOKEN, else, for a server that the same user runs on this
 machine, from that server's own token file.`;
 
+const TLS_NOTE = `
+https trusts the authorities of Node.js and of NODE_EXTRA_CA_CERTS, or only those in --tls-ca (CAIRN_TLS_CA). For servers
+that accept client certificates: --tls-client-cert and --tls-client-key (CAIRN_TLS_CLIENT_CERT, CAIRN_TLS_CLIENT_KEY). A
+certificate that is not trusted ends the command; there is no option to trust it all the same.
+HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY are honoured, also in lower case; SOCKS is not spoken. Servers on this
+machine are reached without a proxy, unless CAIRN_PROXY_LOOPBACK=1.`;
+
 const SYNC_NOTE = `
 --sync says how much a crash of the receiver may cost. always: nothing of a chunk that was answered. group: what the
 last half second brought. close: everything since the last time that somebody asked, and the least work for the disk.
@@ -35,14 +42,23 @@ Examples:
   cairn serve --root /srv/files --listen 127.0.0.1:8080 --state /var/lib/cairn
   cairn serve --root . --listen 127.0.0.1:0 --json  any free port; the first line on stdout says which
   cairn serve --root /srv/files --sync always       what a client was told to have arrived outlives a power cut
+  cairn serve --root /srv/files --listen 0.0.0.0:7443 --tls-cert fullchain.pem --tls-key privkey.pem
   cairn serve --check --root /srv/files             after a crash or a bad disk, while no server runs
 
 The first start makes an access token and says in which file it is. Without TLS cairn listens only on the loopback
-interface: put a reverse proxy that speaks TLS before it, or say --insecure-listen on a network that you trust.
+interface: give it a certificate, put a reverse proxy that speaks TLS before it, or say --insecure-listen on a network
+that you trust.
 SIGTERM or SIGINT finishes what is under way and ends with 0; a second one ends at once.
 
 --sync is what a push gets that does not ask for a stricter mode. always: a chunk is answered once it is durable. group:
 every half second and 64 MiB. close: when a client asks, and before anything is published.
+
+With --tls-cert and --tls-key it speaks TLS 1.2 and later, and SIGHUP reads the files again without dropping a transfer
+(a bad file is logged, and what was there before stays). With --tls-client-ca whoever shows a client certificate of one
+of these authorities needs no token: --tls-client-scope says what it may do, --tls-client-path where, for example
+/home/{cn}. An Authorization header always goes first. An authority that is gone after SIGHUP stops its clients at once.
+
+Behind a reverse proxy --trusted-proxy names its address: only then X-Forwarded-For and Forwarded are believed.
 
 --check reads every staged chunk of every unfinished transfer and compares it with what was recorded. What is wrong is
 withdrawn, so that it is sent again; what is of no use is freed; a transfer that cannot be resumed is ended, so that its
@@ -64,6 +80,7 @@ ${SYNC_NOTE}
 A push gets the stricter of its own mode and the server's.
 ${URL_NOTE}
 ${TOKEN_NOTE}
+${TLS_NOTE}
 ${EXIT_NOTE}`;
 
 /** After the help of `cairn pull`. */
@@ -76,6 +93,7 @@ Examples:
 ${SYNC_NOTE}
 ${URL_NOTE}
 ${TOKEN_NOTE}
+${TLS_NOTE}
 ${EXIT_NOTE}`;
 
 /** After the help of `cairn ls`. */
@@ -84,7 +102,8 @@ Examples:
   cairn ls http://127.0.0.1:7070/
   cairn ls -R --json http://127.0.0.1:7070/photos
 ${URL_NOTE}
-${TOKEN_NOTE}`;
+${TOKEN_NOTE}
+${TLS_NOTE}`;
 
 /** After the help of `cairn verify`. */
 export const VERIFY_HELP = `
@@ -93,7 +112,8 @@ Examples:
 
 Exit 0: content, types, sizes and link targets agree (other modes and times are named, but do not count). Exit 7: not.
 ${URL_NOTE}
-${TOKEN_NOTE}`;
+${TOKEN_NOTE}
+${TLS_NOTE}`;
 
 /** After the help of `cairn transfers`. */
 export const TRANSFERS_HELP = `

@@ -111,6 +111,26 @@ describe('a transfer over TLS', () => {
   });
 });
 
+test('a flipped bit below TLS costs a connection, and the transfer goes on', async () => {
+  const server = await startTlsServer(await issueServer());
+  const source = path.join(temporaryDirectory(), 'file');
+  writeRandomFile(source, 8 * MiB);
+  const proxy = await startCuttingProxy({ targetPort: server.port });
+  onTestFinished(() => proxy.close());
+  let bytesUntilFlip = 4 * MiB;
+  proxy.onPiece(({ bytes, way }) => {
+    if (way !== 'up') return;
+    if (bytesUntilFlip > 0 && bytesUntilFlip <= bytes.length) bytes[bytes.length >> 1]! ^= 4;
+    bytesUntilFlip -= bytes.length;
+  });
+  const words = ['push', '--json', '--chunk-size', '256K', '--tls-ca', server.files.cert, source];
+  const client = { stateHome: temporaryDirectory(), token: server.token };
+  const pushed = await cairn([...words, `https://127.0.0.1:${proxy.port}/file`], client);
+  expect([pushed.exitCode, pushed.last['code']]).toEqual([0, 'ok']);
+  expect(Number(pushed.last['retries'])).toBeGreaterThan(0);
+  expect(digestOf(path.join(server.root, 'file'))).toBe(digestOf(source));
+});
+
 describe('a certificate that is not to be trusted', () => {
   test.each([
     ['expired', { days: -3 }, 'it has expired, it was valid until 20'],

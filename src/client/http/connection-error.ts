@@ -95,8 +95,9 @@ function isTlsAlert(error: unknown): boolean {
   return typeof data === 'string' && data.startsWith('\u0015\u0003');
 }
 
-/** undici's parser does not always set a code; the name of its error is part of its interface. */
+/** undici's parser does not always set a code; the name of its error is part of its interface. Node's sets one. */
 function isNoHttp(error: unknown): boolean {
+  if (systemCodeOf(error)?.startsWith('HPE_') === true) return true;
   return error instanceof Error && error.name === 'HTTPParserError';
 }
 
