@@ -15,7 +15,7 @@ export interface CertificateRules {
 }
 
 /** The component of {@link CertificateRules} that stands for the common name. */
-export const COMMON_NAME = '{cn}';
+const COMMON_NAME = '{cn}';
 /** Longer chains than any that is in use. */
 const MAX_CHAIN = 10;
 const MAX_SUBJECT_CHARACTERS = 200;
@@ -25,6 +25,8 @@ const PREFIX = 'certificate:';
  * An authenticator for the client certificates that `tls` accepts. Its principals are `certificate:cn=NAME`, or
  * `certificate:uri=URI` where the subject has no common name, so that a renewed certificate goes on with the sessions
  * of the one before. Its ids are `certificate:FINGERPRINT.AUTHORITY`: they stand as long as the authority is loaded.
+ * OpenSSL has checked the chain at the handshake; here it is asked who is loaded now. Only direct issuers are found, for
+ * Node 24 does not tell a server the rest of the chain that a client has sent.
  * A request with an Authorization header is none of its business, whether that header is valid or not.
  */
 export function createCertificateAuthenticator(
@@ -48,24 +50,28 @@ export function createCertificateAuthenticator(
     },
     stands: ({ id }) => {
       if (!id.startsWith(PREFIX)) return undefined;
-      const authority = id.slice(id.indexOf('.') + 1);
-      return (tls.material.clientCas ?? []).some((ca) => hexOf(ca) === authority);
+      const issuer = id.slice(id.indexOf('.') + 1);
+      return authoritiesOf(tls.material).has(issuer);
     },
   };
 }
 
 function authorizationOf(
   certificate: X509Certificate,
-  { clientCas = [] }: TlsMaterial,
+  material: TlsMaterial,
   rules: CertificateRules,
 ): Authorization {
-  const authority = authorityOf(certificate, clientCas);
-  if (authority === undefined) {
-    throw new CairnError('token-revoked', 'the authority of the client certificate is no longer accepted');
+  const found = [...authoritiesOf(material)].find(([, ca]) => isIssuedBy(certificate, ca));
+  if (found === undefined) {
+    throw notAccepted(
+      'its issuer is not among the authorities that are accepted now; one that is not a root itself has to be in ' +
+        '--tls-client-ca beside its root',
+    );
   }
+  const [authority] = found;
   const { principal, commonName } = subjectOf(certificate);
   return {
-    id: `${PREFIX}${hexOf(certificate)}.${hexOf(authority)}`,
+    id: `${PREFIX}${hexOf(certificate)}.${authority}`,
     principal,
     scopes: rules.scopes,
     pathPrefix: pathOf(rules, commonName),
@@ -73,22 +79,30 @@ function authorizationOf(
   };
 }
 
-/** The loaded authority that a chain leads to. OpenSSL has checked the chain once; this asks who is loaded now. */
-function authorityOf(
-  certificate: X509Certificate,
-  loaded: readonly X509Certificate[],
-): X509Certificate | undefined {
-  let link = certificate;
+/** By their fingerprints; worked out once, since every session asks for them all the time. */
+const AUTHORITIES = new WeakMap<TlsMaterial, ReadonlyMap<string, X509Certificate>>();
+
+/** The loaded authorities that lead to a root. */
+function authoritiesOf(material: TlsMaterial): ReadonlyMap<string, X509Certificate> {
+  const known = AUTHORITIES.get(material);
+  if (known !== undefined) return known;
+  const { clientCas = [] } = material;
+  const anchored = clientCas.filter((ca) => isAnchored(ca, clientCas));
+  const authorities = new Map(anchored.map((ca) => [hexOf(ca), ca]));
+  AUTHORITIES.set(material, authorities);
+  return authorities;
+}
+
+/** Whether an authority is a root, or the other authorities lead from it to one. */
+function isAnchored(authority: X509Certificate, loaded: readonly X509Certificate[]): boolean {
+  let link = authority;
   for (let depth = 0; depth < MAX_CHAIN; depth += 1) {
-    const { fingerprint256 } = link;
-    const found = loaded.find((ca) => ca.fingerprint256 === fingerprint256 || isIssuedBy(link, ca));
-    if (found !== undefined) return found;
-    const { issuerCertificate: issuer } = link;
-    if (issuer === undefined || issuer.fingerprint256 === fingerprint256 || !isIssuedBy(link, issuer))
-      return undefined;
+    if (isIssuedBy(link, link)) return true;
+    const issuer = loaded.find((ca) => isIssuedBy(link, ca));
+    if (issuer === undefined) return false;
     link = issuer;
   }
-  return undefined;
+  return false;
 }
 
 function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
