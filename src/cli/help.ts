@@ -50,6 +50,15 @@ interface: give it a certificate, put a reverse proxy that speaks TLS before it,
 that you trust.
 SIGTERM or SIGINT finishes what is under way and ends with 0; a second one ends at once.
 
+With --oidc-issuer and --oidc-audience the server also takes access tokens (JWT, RFC 9068) of that OpenID Connect issuer:
+  cairn serve --root /srv/files --oidc-issuer https://login.example.com --oidc-audience https://files.example.com \\
+    --oidc-client-id cairn-cli --oidc-config /etc/cairn/oidc.json
+The issuer may be away at the start and later; keys that were fetched stay good. --oidc-config is JSON, all of it
+optional, here with the defaults: {"scopeClaim":"scope","scopes":{"cairn:read":"read","cairn:write":"write",
+"cairn:list":"list","cairn:admin":"admin"},"principalClaim":"sub","clockToleranceSeconds":30,
+"algorithms":["RS256","PS256","ES256","EdDSA"],"anyType":false}; also "path":"/home/{sub}" or "pathClaim":"NAME" (the
+path that a token is confined to) and "loginScopes":["…"] (what cairn login asks for).
+
 --sync is what a push gets that does not ask for a stricter mode. always: a chunk is answered once it is durable. group:
 every half second and 64 MiB. close: when a client asks, and before anything is published.
 

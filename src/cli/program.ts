@@ -51,6 +51,10 @@ function addServe(program: Command, done: Done): void {
     .option('--sync <mode>', 'when what comes in is made durable: always, group (default) or close')
     .option('--max-sessions <n>', 'most unfinished transfers (default: 10000)')
     .option('--max-sessions-per-owner <n>', 'most unfinished transfers of one owner (default: 1000)')
+    .option('--oidc-issuer <url>', 'also take access tokens of this OpenID Connect issuer')
+    .option('--oidc-audience <name>', 'whom its tokens have to be for')
+    .option('--oidc-client-id <id>', 'what `cairn login` calls itself there')
+    .option('--oidc-config <file>', 'JSON: which claims mean which scopes and paths')
     .option('--insecure-listen', 'listen beyond this machine without TLS')
     .option(
       '--tls-cert <file>',

@@ -5,6 +5,7 @@ import { CairnError } from '../base/errors.ts';
 import { printable, RESERVED_NAME } from '../base/safe-path.ts';
 import { SYNC_MODES, type SyncMode } from '../protocol/sync-mode.ts';
 import { planServeTls, type ServeTlsPlan, type ServeTlsWords } from './serve-tls-plan.ts';
+import { planOidc, type OidcPlan, type OidcWords } from './serve-oidc.ts';
 import { parseChoice, parseCount } from './words/count.ts';
 import { parseAddressRanges } from './words/address-ranges.ts';
 import { parseDuration } from './words/duration.ts';
@@ -12,7 +13,7 @@ import { isLoopbackHost, parseListenAddress, type ListenAddress } from './words/
 import { usage } from './words/usage.ts';
 
 /** The options as commander hands them over. */
-export interface ServeWords extends ServeTlsWords {
+export interface ServeWords extends ServeTlsWords, OidcWords {
   readonly root?: string;
   readonly listen?: string;
   readonly state?: string;
@@ -50,6 +51,8 @@ export interface ServePlan {
   readonly sync: SyncMode | undefined;
   /** What was said of the server's limits. */
   readonly limits: { readonly maxSessions?: number; readonly maxSessionsPerPrincipal?: number };
+  /** Undefined: only the server's own access tokens. */
+  readonly oidc: OidcPlan | undefined;
   readonly json: boolean;
   readonly logLevel: (typeof LOG_LEVELS)[number] | undefined;
 }
@@ -89,6 +92,7 @@ export function planServe(words: ServeWords): ServePlan {
         : parseDuration('--session-max-age', sessionMaxAge, MAX_AGE_RANGE_MS),
     sync: sync === undefined ? undefined : parseChoice('--sync', sync, SYNC_MODES),
     limits: limitsOf(words),
+    oidc: planOidc(words),
     json: words.json ?? false,
     logLevel: logLevel === undefined ? undefined : parseChoice('--log-level', logLevel, LOG_LEVELS),
   };

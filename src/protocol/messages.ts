@@ -27,8 +27,30 @@ const syncMode = v.picklist(SYNC_MODES);
 /** Session ids are made by the server: 128 random bits in base64url. */
 export const SESSION_ID_PATTERN = /^[A-Za-z0-9_-]{22}$/;
 
+/**
+ * Where a client gets access tokens for a server: the device flow (RFC 8628) of an OpenID Connect issuer. Nothing in it
+ * is a secret, and a client shows it to its user before it asks anybody.
+ */
+const LoginOffer = v.object({
+  /** The issuer's URL: https, or http within one machine. */
+  issuer: v.pipe(v.string(), v.minLength(1), v.maxLength(2048)),
+  /** Whom the access tokens have to be for. */
+  audience: v.pipe(v.string(), v.minLength(1), v.maxLength(2048)),
+  /** The client that the issuer knows; a user may name another. */
+  clientId: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(1024))),
+  /** Scopes to ask for. */
+  scopes: v.optional(v.pipe(v.array(v.pipe(v.string(), v.maxLength(256))), v.maxLength(64))),
+});
+/** How a server says where its access tokens come from. */
+export type LoginOffer = v.InferOutput<typeof LoginOffer>;
+
 /** `GET <root>`: who is there, told to anyone. */
-export const Hello = v.object({ server: v.literal('cairn'), version: v.string(), protocol: version });
+export const Hello = v.object({
+  server: v.literal('cairn'),
+  version: v.string(),
+  protocol: version,
+  login: v.optional(LoginOffer),
+});
 /** {@link Hello} as a type. */
 export type Hello = v.InferOutput<typeof Hello>;
 

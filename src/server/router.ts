@@ -101,6 +101,12 @@ function noRoute(): CairnError {
 }
 
 function sayHello(context: ServerContext, exchange: Exchange): Promise<void> {
-  const hello: Hello = { server: 'cairn', version: context.version, protocol: PROTOCOL_VERSION };
+  const { version, login } = context;
+  const hello: Hello = {
+    server: 'cairn',
+    version,
+    protocol: PROTOCOL_VERSION,
+    ...(login === undefined ? {} : { login }),
+  };
   return sendJson(exchange, 200, hello);
 }

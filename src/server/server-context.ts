@@ -1,4 +1,5 @@
 /** What the handlers of one server share. */
+import type { LoginOffer } from '../protocol/messages.ts';
 import type { SyncMode } from '../protocol/sync-mode.ts';
 import type { ContentStore } from '../storage/content-store.ts';
 import type { GroupLimits } from '../storage/group-commit.ts';
@@ -51,6 +52,8 @@ export interface ServerContext extends SessionContext {
   readonly grants: Grants | undefined;
   /** Where a request came from. */
   readonly addressOf: AddressReader;
+  /** Where access tokens come from, told to anyone. */
+  readonly login?: LoginOffer | undefined;
   /** The server's version, told to anyone. */
   readonly version: string;
   readonly live: LiveSessions;

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { AddressRange } from '../base/address-range.ts';
 import { CairnError } from '../base/errors.ts';
+import type { LoginOffer } from '../protocol/messages.ts';
 import { DEFAULT_SYNC_MODE, type SyncMode } from '../protocol/sync-mode.ts';
 import { DEFAULT_LEASE_MS, DEFAULT_MAX_AGE_MS } from '../session/record.ts';
 import type { ContentStore } from '../storage/content-store.ts';
@@ -29,6 +30,8 @@ export interface ServerOptions {
   readonly sessions: SessionStore;
   /** Asked in this order who may do what. */
   readonly authenticators: readonly Authenticator[];
+  /** Where a client gets access tokens; told to anyone. */
+  readonly login?: LoginOffer | undefined;
   /** Where to listen; port 0 takes any that is free. */
   readonly listen: { readonly host: string; readonly port: number };
   /** Speaks TLS with this, and nothing else; plain HTTP, where undefined. Borrowed like the stores. */
@@ -123,7 +126,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 }
 
 function createContext(options: ServerOptions, life: { readonly isKilled: boolean }): ServerContext {
-  const { content, authenticators, version, log } = options;
+  const { content, authenticators, login, version, log } = options;
   const { now, clocks = now === undefined ? SYSTEM_CLOCKS : { wall: now, elapsed: now } } = options;
   const clock = createSteadyClock(clocks);
   const { store, tally } = tallied(
@@ -150,6 +153,7 @@ function createContext(options: ServerOptions, life: { readonly isKilled: boolea
     ...shared,
     authenticators,
     grants: options.grants,
+    login,
     addressOf: addressReader(options.trustedProxies ?? []),
     version,
     live,

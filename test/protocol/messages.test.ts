@@ -47,8 +47,22 @@ const NO_HEX = ['', 'a'.repeat(63), 'a'.repeat(65), 'A'.repeat(64), `${HEX}\n`, 
 const SAMPLES: Readonly<Record<string, Sample>> = {
   'hello': {
     schema: Hello,
-    good: { server: 'cairn', version: '1.0.0', protocol: VERSION },
+    good: {
+      server: 'cairn',
+      version: '1.0.0',
+      protocol: VERSION,
+      login: { issuer: 'https://i', audience: 'a', clientId: 'c', scopes: ['s'] },
+    },
     bad: {
+      login: [
+        null,
+        {},
+        { issuer: 'https://i' },
+        { issuer: '', audience: 'a' },
+        { issuer: 'x'.repeat(3000), audience: 'a' },
+        { issuer: 'https://i', audience: 'a', scopes: 's' },
+        { issuer: 'https://i', audience: 'a', scopes: Array.from({ length: 65 }, () => 's') },
+      ],
       server: ['nginx', undefined],
       version: [1],
       protocol: [null, { major: 1 }, { major: -1, minor: 0 }],

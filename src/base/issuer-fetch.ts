@@ -1,0 +1,79 @@
+/** Requests to an OpenID Connect issuer, which may be slow, away, or hostile: bounded in time and size, never redirected. */
+import { CairnError } from './errors.ts';
+import { isPrivateLink } from './issuer-url.ts';
+import { printable } from './safe-path.ts';
+
+/** What a request to an issuer may cost. */
+export interface IssuerFetchOptions {
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: RequestInit['body'];
+  /** Ends the request; its reason is what is thrown. */
+  readonly signal?: AbortSignal | undefined;
+  readonly timeoutMs?: number;
+  readonly maxBytes?: number;
+}
+
+const TIMEOUT_MS = 10_000;
+const MAX_BYTES = 512 * 1024;
+
+/**
+ * Asks `url` below or beside `issuer`. The answer has been read in full when this resolves; a redirect is an answer like
+ * any other, and followed by nobody.
+ *
+ * @param issuer https, unless it is on this machine; then `url` has to be https, too
+ * @throws CairnError `issuer-unavailable` when there is no whole answer in time; `login-failed` for a URL that may not
+ * be asked; the signal's reason
+ */
+export async function fetchFromIssuer(
+  issuer: URL,
+  url: URL,
+  options: IssuerFetchOptions = {},
+): Promise<Response> {
+  const { timeoutMs = TIMEOUT_MS, maxBytes = MAX_BYTES, signal, body = null, ...request } = options;
+  if (!isPrivateLink(url) || (issuer.protocol === 'https:' && url.protocol !== 'https:')) {
+    throw new CairnError('login-failed', `the issuer ${issuer.href} names a URL that is not https`);
+  }
+  const timeout = AbortSignal.timeout(timeoutMs);
+  const either = signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
+  try {
+    const response = await fetch(url, { ...request, body, redirect: 'manual', signal: either });
+    const { status, headers } = response;
+    const answer = await readWithin(response, maxBytes);
+    // A status without a body may not be given one.
+    return new Response([204, 205, 304].includes(status) ? null : answer, { status, headers });
+  } catch (error) {
+    if (signal?.aborted === true) throw signal.reason;
+    throw unavailable(
+      issuer,
+      timeout.aborted ? `it did not answer in ${timeoutMs / 1000} s` : why(error),
+      error,
+    );
+  }
+}
+
+/** The error for an issuer that could not be asked. */
+export function unavailable(issuer: URL, reason: string, cause?: unknown): CairnError {
+  const message = `the issuer ${issuer.href} cannot be asked now (${reason}); try again when it is back`;
+  return new CairnError('issuer-unavailable', message, cause === undefined ? {} : { cause });
+}
+
+async function readWithin(response: Response, maxBytes: number): Promise<Buffer<ArrayBuffer>> {
+  const pieces: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const piece of response.body ?? []) {
+    bytes += piece.byteLength;
+    // Leaving the loop ends the connection.
+    if (bytes > maxBytes) throw new Error(`its answer has more than ${maxBytes} bytes`);
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces);
+}
+
+function why(error: unknown): string {
+  if (!(error instanceof Error)) return 'no connection';
+  // fetch says "fetch failed", and why in its cause.
+  const { cause } = error;
+  const reason = cause instanceof Error && cause.message !== '' ? cause.message : error.message;
+  return printable(reason.slice(0, 300));
+}

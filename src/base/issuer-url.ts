@@ -1,0 +1,41 @@
+/** The URL of an OpenID Connect issuer, wherever it was named, and what may be asked in its name. Pure. */
+import { isIPv4 } from 'node:net';
+import { CairnError, type ErrorCode } from './errors.ts';
+import { printable } from './safe-path.ts';
+
+const MAX_URL_LENGTH = 2048;
+
+/** Whether only processes of this machine reach `host`, a name or an address with or without brackets. */
+function isLoopback(host: string): boolean {
+  const name = host.replace(/^\[(.*)\]$/, '$1').toLowerCase();
+  return name === 'localhost' || name === '::1' || (isIPv4(name) && name.startsWith('127.'));
+}
+
+/** Whether nobody on the way can read or change what goes to `url`: https, or http within this machine. */
+export function isPrivateLink(url: URL): boolean {
+  return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname));
+}
+
+/**
+ * Parses the URL of an issuer: https, or http within this machine; no user, query or fragment.
+ *
+ * @param who whose word it is, for the message: `--oidc-issuer`, `the server`
+ * @throws CairnError `code`
+ */
+export function parseIssuerUrl(text: string, who: string, code: ErrorCode): URL {
+  const refused = (why: string): CairnError =>
+    new CairnError(code, `the issuer "${printable(text.slice(0, 300))}" of ${who} is refused: ${why}`);
+  if (text.length > MAX_URL_LENGTH || !/^[!-~]+$/.test(text) || !URL.canParse(text)) {
+    throw refused('it is no URL, such as https://login.example.com/realms/files');
+  }
+  const url = new URL(text);
+  if (!isPrivateLink(url)) {
+    throw refused('it has to be https (http only for an issuer on this machine): it decides who may do what');
+  }
+  if (/[?#]/.test(text)) throw refused('the URL of an issuer has no query and no fragment');
+  // The password could be shown by whoever prints the URL.
+  if (url.username !== '' || url.password !== '') {
+    throw new CairnError(code, `the issuer of ${who} is refused: no user or password belongs into its URL`);
+  }
+  return url;
+}

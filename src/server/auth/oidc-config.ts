@@ -1,0 +1,119 @@
+/** How a server reads the access tokens of its OpenID Connect issuer: which claim says what. */
+import * as v from 'valibot';
+import { CairnError } from '../../base/errors.ts';
+import { checkRelativePath, printable } from '../../base/safe-path.ts';
+import { SCOPES } from './authorization.ts';
+
+/** Signatures whose keys the issuer publishes. None that a published key could make: no `none`, no HS256. */
+const ALGORITHMS = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+  'Ed25519',
+] as const;
+
+/** A claim in braces, in a template of a path. */
+const PLACEHOLDER = /\{([^{}]*)\}/g;
+
+const claimName = v.pipe(v.string(), v.minLength(1), v.maxLength(256));
+const scope = v.picklist(SCOPES);
+const scopeName = v.pipe(v.string(), v.regex(/^[!#-[\]-~]+$/, 'is no name of a scope'), v.maxLength(256));
+
+/** A name of the issuer → what it stands for here. */
+const ScopeMap = v.pipe(
+  v.record(scopeName, v.union([scope, v.array(scope)])),
+  v.transform((map) => new Map(Object.entries(map).map(([name, to]) => [name, [to].flat()]))),
+);
+
+const pathTemplate = v.pipe(
+  v.string(),
+  v.startsWith('/', 'has to begin with "/"'),
+  v.maxLength(4096),
+  v.check(isTemplate, 'is no path with claims in braces, such as "/home/{sub}"'),
+);
+
+const ConfigFile = v.strictObject({
+  scopeClaim: v.optional(claimName, 'scope'),
+  scopes: v.optional(ScopeMap, Object.fromEntries(SCOPES.map((name) => [`cairn:${name}`, name]))),
+  pathClaim: v.optional(claimName),
+  path: v.optional(pathTemplate),
+  principalClaim: v.optional(claimName, 'sub'),
+  clockToleranceSeconds: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(600)), 30),
+  algorithms: v.optional(v.pipe(v.array(v.picklist(ALGORITHMS)), v.minLength(1)), [
+    'RS256',
+    'PS256',
+    'ES256',
+    'EdDSA',
+  ]),
+  anyType: v.optional(v.boolean(), false),
+  loginScopes: v.optional(v.pipe(v.array(scopeName), v.maxLength(64))),
+});
+
+/**
+ * Which claim of an access token says what. `scopes` maps names that the issuer gives in `scopeClaim` to scopes here;
+ * `path` is a template of the path that a token is confined to, `pathClaim` the claim that holds it; `anyType` takes
+ * tokens that do not say that they are access tokens (RFC 9068); `loginScopes` are what `cairn login` asks for.
+ */
+export type OidcConfig = v.InferOutput<typeof ConfigFile>;
+
+/** What holds where no configuration says otherwise. */
+export const DEFAULT_OIDC_CONFIG: OidcConfig = v.parse(ConfigFile, {});
+
+/**
+ * Reads the text of a configuration file.
+ *
+ * @param name of the file, for messages
+ * @throws CairnError `config-invalid` that names the first member that is wrong
+ */
+export function parseOidcConfig(text: string, name: string): OidcConfig {
+  const refused = (why: string, cause?: unknown): CairnError =>
+    new CairnError('config-invalid', `the OIDC configuration "${printable(name)}" ${why}`, { cause });
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw refused('is no JSON', error);
+  }
+  if (Array.isArray(value)) throw refused('is not valid: it is a list, not an object');
+  const result = v.safeParse(ConfigFile, value, { abortEarly: true });
+  if (!result.success) {
+    const [issue] = result.issues;
+    const at = v.getDotPath(issue);
+    throw refused(`is not valid${at === null ? '' : ` at ${printable(at)}`}: ${printable(issue.message)}`);
+  }
+  if (result.output.path !== undefined && result.output.pathClaim !== undefined) {
+    throw refused('has both "path" and "pathClaim"; a token is confined to one path: choose one of them');
+  }
+  return result.output;
+}
+
+/** The scopes that `cairn login` asks for: of the mapped ones those that are scopes, and to stay logged in. */
+export function loginScopesOf({ loginScopes, scopeClaim, scopes }: OidcConfig): string[] {
+  if (loginScopes !== undefined) return loginScopes;
+  const isScopes = scopeClaim === 'scope' || scopeClaim === 'scp';
+  return ['openid', 'offline_access', ...(isScopes ? scopes.keys() : [])];
+}
+
+/**
+ * A template with every `{claim}` replaced by what `valueOf` answers for it, without its leading slash.
+ */
+export function fillTemplate(template: string, valueOf: (claim: string) => string): string {
+  return template.slice(1).replaceAll(PLACEHOLDER, (_, claim: string) => valueOf(claim));
+}
+
+function isTemplate(template: string): boolean {
+  if (/[{}]/.test(template.replaceAll(PLACEHOLDER, '')) || template.includes('{}')) return false;
+  try {
+    checkRelativePath(fillTemplate(template, () => 'x'));
+    return true;
+  } catch {
+    return false; // which of the reasons it is, the message of the schema covers
+  }
+}
