@@ -25,15 +25,23 @@ export function isTokenRefused(error: unknown): boolean {
 /** Makes an {@link Access}. The token goes to the origin of the user's URL and nowhere else. */
 export function createAccess(token: () => Promise<string | undefined>): Access {
   let current: Promise<string | undefined> | undefined;
+  /** A question that failed is asked again the next time: an issuer that is away comes back. */
+  const ask = (): Promise<string | undefined> => {
+    const asked = token();
+    asked.catch(() => {
+      if (current === asked) current = undefined;
+    });
+    return asked;
+  };
   /** Callers at the same time share one question. */
   const next = async (used: Promise<string | undefined>): Promise<string | undefined> => {
-    if (current === used) current = token();
+    if (current === used || current === undefined) current = ask();
     const [before, secret] = await Promise.all([used.catch(() => undefined), current]);
     return secret === before ? undefined : secret;
   };
   return {
     run: async (request) => {
-      current ??= token();
+      current ??= ask();
       const used = current;
       try {
         return await request(headersOf(await used));
@@ -45,7 +53,7 @@ export function createAccess(token: () => Promise<string | undefined>): Access {
       }
     },
     renewed: async () => {
-      current ??= token();
+      current ??= ask();
       const secret = await next(current);
       return secret === undefined ? undefined : headersOf(secret);
     },
