@@ -1,19 +1,13 @@
 /** The URL of an OpenID Connect issuer, wherever it was named, and what may be asked in its name. Pure. */
-import { isIPv4 } from 'node:net';
 import { CairnError, type ErrorCode } from './errors.ts';
+import { isLoopbackHost } from './loopback.ts';
 import { printable } from './safe-path.ts';
 
 const MAX_URL_LENGTH = 2048;
 
-/** Whether only processes of this machine reach `host`, a name or an address with or without brackets. */
-function isLoopback(host: string): boolean {
-  const name = host.replace(/^\[(.*)\]$/, '$1').toLowerCase();
-  return name === 'localhost' || name === '::1' || (isIPv4(name) && name.startsWith('127.'));
-}
-
 /** Whether nobody on the way can read or change what goes to `url`: https, or http within this machine. */
 export function isPrivateLink(url: URL): boolean {
-  return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname));
+  return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopbackHost(url.hostname));
 }
 
 /**

@@ -1,8 +1,9 @@
-/** Where a client's access token comes from: `--token-file`, `CAIRN_TOKEN`, or a server of the same user here. */
+/** Where a client's access token comes from: `--token-file`, `CAIRN_TOKEN`, a login, or a server of the same user here. */
 import { constants, existsSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { CairnError, systemCodeOf } from '../base/errors.ts';
 import { printable } from '../base/safe-path.ts';
+import { loginToken } from './login/login-token.ts';
 import { findServer } from './server-registry.ts';
 import type { Environment } from './state-home.ts';
 import { shellWord } from './words/shell.ts';
@@ -17,7 +18,8 @@ export interface TokenSources {
   readonly showsCertificate?: boolean;
 }
 
-const MAX_TOKEN_BYTES = 4096;
+/** A JWT with many claims is long; the headers of a request end at 16 KiB. */
+const MAX_TOKEN_BYTES = 15_000;
 /** Visible ASCII: anything else could break out of a header. */
 const TOKEN = /^[\u0021-\u007e]+$/;
 
@@ -32,8 +34,11 @@ export function tokenProvider(sources: TokenSources): () => Promise<string | und
   if (fromEnvironment !== undefined && fromEnvironment !== '') {
     return async () => checkToken(fromEnvironment, 'CAIRN_TOKEN');
   }
+  const login = loginToken({ env, origin: url.origin });
   return async () => {
     if (showsCertificate) return undefined;
+    const secret = await login();
+    if (secret !== undefined) return secret;
     const server = await findServer(stateHome, url);
     // It goes with the token that it is of: the server then says what it wants.
     if (server === undefined || !existsSync(server.tokenFile)) return undefined;

@@ -21,9 +21,10 @@ export interface Failure {
 }
 
 const HOW_TO_GIVE_A_TOKEN = [
-  'the server wants an access token; there are four ways to give one:',
+  'the server wants an access token; these are the ways to give one:',
   '  --token-file FILE     a file that only you can read (chmod 600)',
   '  CAIRN_TOKEN=…         in the environment',
+  '  cairn login URL       where the server takes the tokens of an issuer that you have an account with',
   '  --tls-client-cert …   a certificate of yours instead, where the server accepts them',
   '  nothing at all        where the server runs on this machine, as the same user with the same state directory',
   'the server says at its start where it keeps its token',

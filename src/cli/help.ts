@@ -4,8 +4,8 @@ const URL_NOTE = `
 A URL is http(s)://HOST[:PORT]/PATH. Special characters in a name are percent-encoded (a blank is %20).`;
 
 const TOKEN_NOTE = `
-The access token comes from --token-file, else from CAIRN_TOKEN, else, for a server that the same user runs on this
-machine, from that server's own token file.`;
+The access token comes from --token-file, else from CAIRN_TOKEN, else from cairn login, else, for a server that the same
+user runs on this machine, from that server's own token file.`;
 
 const TLS_NOTE = `
 https trusts the authorities of Node.js and of NODE_EXTRA_CA_CERTS, or only those in --tls-ca (CAIRN_TLS_CA). For servers
@@ -123,6 +123,22 @@ Exit 0: content, types, sizes and link targets agree (other modes and times are 
 ${URL_NOTE}
 ${TOKEN_NOTE}
 ${TLS_NOTE}`;
+
+/** After the help of `cairn login`. */
+export const LOGIN_HELP = `
+Examples:
+  cairn login https://files.example.com/
+  cairn login https://files.example.com/ --issuer https://login.example.com
+  cairn login https://files.example.com/ --status
+  cairn logout https://files.example.com/
+
+The server says which issuer (OpenID Connect) makes its access tokens. cairn shows the address of a page and a code; open
+the page in any browser, on any machine, and approve. No browser is opened, and no password is typed here. Look at the
+name of the issuer first: whoever runs the server chose it.
+
+The tokens are kept in $XDG_CONFIG_HOME/cairn/credentials (~/.config/cairn/credentials), readable only by you, and shown to
+that server (scheme, host and port) and to the issuer only. They are renewed by themselves, also in the middle of a
+transfer, for as long as the issuer allows.`;
 
 /** After the help of `cairn transfers`. */
 export const TRANSFERS_HELP = `

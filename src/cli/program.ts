@@ -25,6 +25,7 @@ export function createProgram(done: Done): Command {
   addPull(program, done);
   addLs(program, done);
   addVerify(program, done);
+  addLogin(program, done);
   addTransfers(program, done);
   addToken(program, done);
   addGrant(program, done);
@@ -159,6 +160,31 @@ function addVerify(program: Command, done: Done): void {
     .addHelpText('after', help.VERIFY_HELP)
     .action(async (local, url, options) =>
       done(await (await import('./commands/verify.ts')).runVerify(local, url, options)),
+    );
+}
+
+function addLogin(program: Command, done: Done): void {
+  program
+    .command('login')
+    .description('get access tokens for a server from the issuer that it names')
+    .argument('<url>')
+    .option('--issuer <url>', 'the issuer that it has to be (default: the one that the server names)')
+    .option('--client-id <id>', 'what to be called there (default: what the server says)')
+    .option('--scope <scopes>', 'what to ask for, with blanks between (default: what the server says)')
+    .option('--status', 'say whether there is a login, and ask nobody')
+    .option('--json', 'one JSON object per line on stdout')
+    .addHelpText('after', help.LOGIN_HELP)
+    .action(async (url, options) => {
+      const { runLogin, runLoginStatus } = await import('./commands/login.ts');
+      done(await (options.status === true ? runLoginStatus : runLogin)(url, options));
+    });
+  program
+    .command('logout')
+    .description('end a login: here, and at its issuer')
+    .argument('<url>')
+    .option('--json', 'one JSON object on stdout')
+    .action(async (url, options) =>
+      done(await (await import('./commands/logout.ts')).runLogout(url, options)),
     );
 }
 

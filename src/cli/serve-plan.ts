@@ -2,6 +2,7 @@
 import { join, relative, resolve, sep } from 'node:path';
 import type { AddressRange } from '../base/address-range.ts';
 import { CairnError } from '../base/errors.ts';
+import { isLoopbackHost } from '../base/loopback.ts';
 import { printable, RESERVED_NAME } from '../base/safe-path.ts';
 import { SYNC_MODES, type SyncMode } from '../protocol/sync-mode.ts';
 import { planServeTls, type ServeTlsPlan, type ServeTlsWords } from './serve-tls-plan.ts';
@@ -9,7 +10,7 @@ import { planOidc, type OidcPlan, type OidcWords } from './serve-oidc.ts';
 import { parseChoice, parseCount } from './words/count.ts';
 import { parseAddressRanges } from './words/address-ranges.ts';
 import { parseDuration } from './words/duration.ts';
-import { isLoopbackHost, parseListenAddress, type ListenAddress } from './words/listen-address.ts';
+import { parseListenAddress, type ListenAddress } from './words/listen-address.ts';
 import { usage } from './words/usage.ts';
 
 /** The options as commander hands them over. */

@@ -12,7 +12,7 @@ import {
   type ProcessIdentity,
   type ProcessInspector,
 } from '../base/process-identity.ts';
-import { isLoopbackHost } from './words/listen-address.ts';
+import { isLoopbackHost } from '../base/loopback.ts';
 
 /** What a server says of itself. */
 export interface ServerRegistration {

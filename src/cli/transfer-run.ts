@@ -11,7 +11,7 @@ import { shownCommand } from './resume-command.ts';
 import { openScreen, type Screen } from './screen/screen.ts';
 import { openStateHome } from './state-home.ts';
 import type { TransferSettings } from './transfer-settings.ts';
-import { isLoopbackHost } from './words/listen-address.ts';
+import { isLoopbackHost } from '../base/loopback.ts';
 
 /** What has to be known to run something that talks to a server. */
 export interface ClientPlan {

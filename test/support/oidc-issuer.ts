@@ -22,6 +22,8 @@ export interface TestIssuer {
   readonly publicKey: JWK;
   /** Goes to the page of the device flow and approves, as a user with a browser does. */
   approve(verificationUrl: string, user?: string): Promise<void>;
+  /** Goes there and says no. */
+  deny(verificationUrl: string): Promise<void>;
   /** Ends, so that nobody answers any more. */
   stop(): Promise<void>;
   /** Listens again, at the same address, with what it knew. */
@@ -80,6 +82,7 @@ export async function startIssuer(options: IssuerOptions = {}): Promise<TestIssu
     publicKey: { ...(await exportJWK(publicKey)), kid: 'first' },
     sign: (claims, header) => sign(privateKey, claims, header),
     approve: (verificationUrl, user = 'alice') => approve(verificationUrl, user),
+    deny: (verificationUrl) => approve(verificationUrl, 'nobody', 'deny'),
     stop,
     start: async () => void (await listen(server, port)),
     refreshes: () => refreshes,
@@ -105,7 +108,10 @@ async function createProvider(url: string, key: JWK, options: IssuerOptions) {
   const { accessTokenSeconds = 60, scopes = 'cairn:read cairn:write cairn:list' } = options;
   // It warns of a Node that it was not made for, and of its own pages for development.
   const quiet = [vi.spyOn(console, 'warn'), vi.spyOn(console, 'info')];
-  for (const spy of quiet) spy.mockImplementation(() => undefined);
+  for (const spy of quiet) {
+    spy.mockImplementation(() => undefined);
+    onTestFinished(() => spy.mockRestore());
+  }
   const { Provider } = await import('oidc-provider');
   const provider = new Provider(url, {
     jwks: { keys: [key] },
@@ -137,7 +143,6 @@ async function createProvider(url: string, key: JWK, options: IssuerOptions) {
       revocation: { enabled: true },
       resourceIndicators: {
         enabled: true,
-        useGrantedResource: () => true,
         getResourceServerInfo: (_, resource) => ({
           scope: scopes,
           audience: resource,
@@ -148,12 +153,11 @@ async function createProvider(url: string, key: JWK, options: IssuerOptions) {
       },
     },
   });
-  for (const spy of quiet) spy.mockRestore();
   return provider;
 }
 
 /** Follows redirects and sends forms, with a name where one is asked for, until there is none left. */
-async function approve(verificationUrl: string, user: string): Promise<void> {
+async function approve(verificationUrl: string, user: string, wish = 'approve'): Promise<void> {
   const cookies = new Map<string, string>();
   let next: { url: string; body?: URLSearchParams } = { url: verificationUrl };
   for (let step = 0; step < 20; step += 1) {
@@ -174,13 +178,16 @@ async function approve(verificationUrl: string, user: string): Promise<void> {
       next = { url: new URL(location, next.url).href };
       continue;
     }
+    if (wish === 'deny' && page.includes('was interrupted')) return;
     if (response.status >= 400) throw new Error(`HTTP ${response.status} of ${next.url}: ${page}`);
     const action = /<form[^>]*action="([^"]+)"/.exec(page)?.[1];
     if (action === undefined) {
       if (page.includes('Sign-in Success')) return;
       throw new Error(`no form and no success: ${page}`);
     }
-    next = { url: new URL(action, next.url).href, body: fieldsOf(page, user) };
+    const body = fieldsOf(page, user);
+    if (wish === 'deny' && body.has('confirm')) body.set('abort', 'yes');
+    next = { url: new URL(action, next.url).href, body };
   }
   throw new Error('the login has no end');
 }

@@ -1,5 +1,5 @@
 /** Where a server listens: `HOST:PORT`, `[::1]:PORT`, and `:PORT` or `PORT` on the loopback interface. */
-import { isIPv4, isIPv6 } from 'node:net';
+import { isIPv6 } from 'node:net';
 import { usage } from './usage.ts';
 
 /** A host and a port, both as `net.Server.listen` takes them; port 0 lets the system choose. */
@@ -26,10 +26,4 @@ export function parseListenAddress(option: string, text: string): ListenAddress 
     );
   }
   return { host: bracketed ?? (bare || '127.0.0.1'), port };
-}
-
-/** Whether only processes of this machine reach `host`, a name or an address with or without brackets. */
-export function isLoopbackHost(host: string): boolean {
-  const name = host.replace(/^\[(.*)\]$/, '$1').toLowerCase();
-  return name === 'localhost' || name === '::1' || (isIPv4(name) && name.startsWith('127.'));
 }

@@ -17,35 +17,44 @@ export interface Endpoint {
 const MAX_HELLO_BYTES = 64 * 1024;
 
 /**
+ * Finds the server of a URL, as {@link greet} does.
+ *
+ * @throws CairnError what {@link greet} throws
+ */
+export async function discover(connection: Connection, url: URL, signal: AbortSignal): Promise<Endpoint> {
+  return (await greet(connection, url, signal)).endpoint;
+}
+
+/**
  * Finds the protocol root by a HEAD of the user's URL, and makes sure that a server of our protocol version is there.
  * Nothing secret is sent.
  *
  * @throws CairnError `not-a-cairn-server`, `version-unsupported`, `redirect-refused`, `usage` for a URL with a query,
  * network codes
  */
-export async function discover(connection: Connection, url: URL, signal: AbortSignal): Promise<Endpoint> {
+export async function greet(
+  connection: Connection,
+  url: URL,
+  signal: AbortSignal,
+): Promise<{ endpoint: Endpoint; hello: Hello }> {
   if (url.search !== '' || url.hash !== '') {
     throw new CairnError(
       'usage',
       `the URL has a query or a fragment; write a ? in a name as %3F and a # as %23`,
     );
   }
-  const answer = await connection.exchange({ method: 'HEAD', url, signal });
-  await answer.discard();
-  const root = protocolRootOf(answer.header('link'), url);
+  const found = await connection.exchange({ method: 'HEAD', url, signal });
+  await found.discard();
+  const root = protocolRootOf(found.header('link'), url);
   if (root === undefined) {
-    const error = notCairn(url, answer.status, answer.header('location'));
-    throw withRetryAfter(error, answer.header('retry-after'));
+    const error = notCairn(url, found.status, found.header('location'));
+    throw withRetryAfter(error, found.header('retry-after'));
   }
   const target = targetBelow(root, url);
-  const hello = await connection.request({ method: 'GET', url: root, signal });
-  const { protocol } = parseJsonMessage(
-    Hello,
-    await hello.text(MAX_HELLO_BYTES),
-    'the greeting of the server',
-  );
-  checkProtocolMajor(protocol.major, PROTOCOL_VERSION.major);
-  return { root, target };
+  const answer = await connection.request({ method: 'GET', url: root, signal });
+  const hello = parseJsonMessage(Hello, await answer.text(MAX_HELLO_BYTES), 'the greeting of the server');
+  checkProtocolMajor(hello.protocol.major, PROTOCOL_VERSION.major);
+  return { endpoint: { root, target }, hello };
 }
 
 function notCairn(url: URL, status: number, location: string | undefined): CairnError {

@@ -1,0 +1,83 @@
+/** `cairn logout`. */
+import { CairnError, EXIT, type ExitCode } from '../../base/errors.ts';
+import { watchSignals } from '../interruption.ts';
+import { lockLogin, loginFileOf, readLogin, removeLogin, type Login } from '../login/credentials.ts';
+import { print } from '../output.ts';
+import { jsonLine } from '../screen/json-line.ts';
+import { parseServerUrl } from '../words/server-url.ts';
+
+/** What became of a login. */
+type Outcome = 'none' | 'revoked' | 'forgotten';
+
+/** Ends the login for a server. It is forgotten here whatever its issuer answers. */
+export async function runLogout(word: string, { json }: { json?: boolean }): Promise<ExitCode> {
+  const { origin } = parseServerUrl(word);
+  const path = loginFileOf(process.env, origin);
+  const interruption = watchSignals(() => undefined);
+  try {
+    const outcome = await endLogin(path, origin, interruption.signal);
+    if (json === true) {
+      print(jsonLine({ type: 'summary', origin, outcome, code: 'ok', exitCode: EXIT.done }));
+    }
+  } finally {
+    interruption.dispose();
+  }
+  return EXIT.done;
+}
+
+async function endLogin(path: string, origin: string, signal: AbortSignal): Promise<Outcome> {
+  if ((await readUsable(path, origin)) === 'none') {
+    say(`there is no login for ${origin}`);
+    return 'none';
+  }
+  const lock = await lockLogin(path, signal);
+  try {
+    const login = await readUsable(path, origin);
+    const isRevoked = typeof login === 'object' && (await revoke(login, signal));
+    await removeLogin(path);
+    say(isRevoked ? `logged out of ${origin}` : `forgot the login for ${origin}`);
+    if (typeof login === 'object') tellRest(login);
+    return isRevoked ? 'revoked' : 'forgotten';
+  } finally {
+    await lock.release();
+  }
+}
+
+/** A file that is no login is thrown away as well. */
+async function readUsable(path: string, origin: string): Promise<Login | 'none' | 'damaged'> {
+  try {
+    return (await readLogin(path, origin)) ?? 'none';
+  } catch (error) {
+    if (error instanceof CairnError && error.code === 'token-unreadable') return 'damaged';
+    throw error;
+  }
+}
+
+/** Whether the issuer has ended the tokens; where it has not, that is said: they may be good for a while. */
+async function revoke(login: Login, signal: AbortSignal): Promise<boolean> {
+  const { issuer, clientId, audience, accessToken, refreshToken } = login;
+  const { openIssuer, revokeToken } = await import('../login/issuer.ts');
+  try {
+    const opened = await openIssuer({ issuer, clientId, audience, signal });
+    const isRevoked = await revokeToken(opened, refreshToken ?? accessToken);
+    if (!isRevoked) say('its issuer has no way to end tokens: they end when their time is over');
+    return isRevoked;
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof CairnError)) throw error;
+    say(`the tokens were not ended at their issuer, where they may be good for a while: ${error.message}`);
+    return false;
+  }
+}
+
+/** A server that checks access tokens by itself does not learn that one was ended. */
+function tellRest({ expiresAtMs }: Login): void {
+  const until = expiresAtMs === undefined ? 'its time is over' : new Date(expiresAtMs).toISOString();
+  if (expiresAtMs === undefined || expiresAtMs > Date.now()) {
+    say(`whoever has a copy of the last access token can use it until ${until}`);
+  }
+}
+
+function say(line: string): void {
+  process.stderr.write(`cairn: ${line}\n`);
+}

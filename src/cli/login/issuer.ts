@@ -1,0 +1,132 @@
+/** What a client asks an OpenID Connect issuer: the one user of `openid-client`, which is loaded with it. */
+import * as oauth from 'openid-client';
+import { CairnError } from '../../base/errors.ts';
+import { fetchFromIssuer } from '../../base/issuer-fetch.ts';
+import { parseIssuerUrl } from '../../base/issuer-url.ts';
+import { issuerError } from './issuer-error.ts';
+
+/** Who asks whom, and for tokens for whom. */
+export interface IssuerOptions {
+  readonly issuer: string;
+  readonly clientId: string;
+  /** Whom the tokens have to be for; the issuer's choice, where undefined. */
+  readonly audience: string | undefined;
+  /** Ends whatever is under way; its reason is thrown. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What an issuer gives. Times are milliseconds since 1970. */
+export interface Tokens {
+  readonly accessToken: string;
+  readonly refreshToken?: string;
+  readonly obtainedAtMs: number;
+  readonly expiresAtMs?: number;
+}
+
+/** An issuer that said who it is, and how to ask it. */
+export interface Issuer {
+  readonly config: oauth.Configuration;
+  readonly url: URL;
+  /** Whom the tokens have to be for, in requests: RFC 8707, and the parameter that came before it. */
+  readonly target: Readonly<Record<string, string>>;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** The longest that an access token is believed to live: a year. */
+const MAX_LIFE_SECONDS = 366 * 24 * 3600;
+const MAX_TOKEN_LENGTH = 15_000;
+
+/**
+ * Asks an issuer what it can do: OpenID Connect Discovery, else RFC 8414.
+ *
+ * @throws CairnError `login-failed` for an issuer that is not https, or is none; `issuer-unavailable`; the signal's reason
+ */
+export async function openIssuer(options: IssuerOptions): Promise<Issuer> {
+  const { clientId, audience, signal } = options;
+  const url = parseIssuerUrl(options.issuer, 'this login', 'login-failed');
+  const discover = (algorithm: 'oidc' | 'oauth2'): Promise<oauth.Configuration> =>
+    oauth.discovery(url, clientId, { token_endpoint_auth_method: 'none' }, oauth.None(), {
+      algorithm,
+      [oauth.customFetch]: (to, { method, headers, body, signal: own }) =>
+        fetchFromIssuer(url, new URL(to), {
+          method,
+          headers,
+          body: body as RequestInit['body'],
+          signal:
+            own === undefined ? signal : AbortSignal.any([own, ...(signal === undefined ? [] : [signal])]),
+        }),
+      // What may be asked without TLS is for our own fetch to say: an issuer on this machine, and nobody else.
+      ...(url.protocol === 'http:' ? { execute: [oauth.allowInsecureRequests] } : {}),
+    });
+  const config = await asking({ url, signal }, () =>
+    discover('oidc').catch((error: unknown) => {
+      const isMissing = error instanceof oauth.ClientError && (error.cause as Response)?.status === 404;
+      if (isMissing) return discover('oauth2');
+      throw error;
+    }),
+  );
+  return { config, url, target: targetOf(audience), signal };
+}
+
+/**
+ * New tokens for a refresh token, which is used up by that where the issuer rotates them.
+ *
+ * @throws CairnError `login-failed` (with details `oauthError` `invalid_grant` for one that is over), `issuer-unavailable`
+ */
+export async function refreshTokens(issuer: Issuer, refreshToken: string): Promise<Tokens> {
+  const { config, target } = issuer;
+  const answer = await asking(issuer, () => oauth.refreshTokenGrant(config, refreshToken, target));
+  return { refreshToken, ...tokensOf(answer, issuer.url) };
+}
+
+/**
+ * Ends a token (RFC 7009), and with a refresh token what was made of it; false where the issuer has no way to do that.
+ *
+ * @throws CairnError `login-failed`, `issuer-unavailable`
+ */
+export async function revokeToken(issuer: Issuer, token: string): Promise<boolean> {
+  const { config } = issuer;
+  if (config.serverMetadata().revocation_endpoint === undefined) return false;
+  await asking(issuer, () => oauth.tokenRevocation(config, token));
+  return true;
+}
+
+/** What a token response holds, if it can be used as a bearer token. @throws CairnError `login-failed` */
+export function tokensOf(answer: oauth.TokenEndpointResponse, url: URL): Tokens {
+  const { access_token, refresh_token, expires_in, token_type } = answer;
+  const isToken = (text: string): boolean => /^[!-~]+$/.test(text) && text.length <= MAX_TOKEN_LENGTH;
+  if (token_type !== 'bearer' || !isToken(access_token) || (refresh_token && !isToken(refresh_token))) {
+    throw new CairnError(
+      'login-failed',
+      `the issuer ${url.href} gives tokens that cannot be used as bearer tokens`,
+    );
+  }
+  const obtainedAtMs = Date.now();
+  return {
+    accessToken: access_token,
+    obtainedAtMs,
+    ...(refresh_token === undefined ? {} : { refreshToken: refresh_token }),
+    ...(expires_in === undefined
+      ? {}
+      : { expiresAtMs: Math.round(obtainedAtMs + Math.min(expires_in, MAX_LIFE_SECONDS) * 1000) }),
+  };
+}
+
+/** Runs a request to the issuer. @throws CairnError what it stands for; the signal's reason */
+export async function asking<T>(
+  { url, signal }: Pick<Issuer, 'url' | 'signal'>,
+  request: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await request();
+  } catch (error) {
+    if (signal?.aborted === true) throw signal.reason;
+    throw issuerError(error, url);
+  }
+}
+
+function targetOf(audience: string | undefined): Record<string, string> {
+  if (audience === undefined) return {};
+  const isUri = /^(?:https?:\/\/|urn:)[^#]+$/.test(audience) && URL.canParse(audience);
+  return { audience, ...(isUri ? { resource: audience } : {}) };
+}

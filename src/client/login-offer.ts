@@ -1,0 +1,19 @@
+/** Asks a server where its access tokens come from. */
+import type { LoginOffer } from '../protocol/messages.ts';
+import { openConnection } from './http/connection.ts';
+import { greet } from './http/discovery.ts';
+
+/**
+ * What the server of a URL says of where to log in; undefined where it says nothing. It proves nothing of itself, so
+ * all of it has to be shown to the user before anybody is asked.
+ *
+ * @throws CairnError what discovery throws, network codes, the signal's reason
+ */
+export async function askForLogin(url: URL, signal: AbortSignal): Promise<LoginOffer | undefined> {
+  const connection = await openConnection(url, { connections: 1 });
+  try {
+    return (await greet(connection, url, signal)).hello.login;
+  } finally {
+    await connection.close();
+  }
+}

@@ -1,0 +1,369 @@
+/** `cairn login` against a real provider, by real processes. */
+import { chmodSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { createServer, type IncomingHttpHeaders } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { cairn, startCairn, untilLine, type CliEnvironment, type CliRun } from '../support/cli.ts';
+import { startCuttingProxy } from '../support/cutting-proxy.ts';
+import {
+  AUDIENCE,
+  CLIENT_ID,
+  startIssuer,
+  type IssuerOptions,
+  type TestIssuer,
+} from '../support/oidc-issuer.ts';
+import { startDiskServer, type DiskServer } from '../support/servers.ts';
+import { digestOf, temporaryDirectory, writeRandomFile } from '../support/trees.ts';
+
+const MIB = 1024 * 1024;
+
+interface Scene {
+  readonly issuer: TestIssuer;
+  readonly server: DiskServer;
+  /** A user with a home of its own. */
+  readonly user: CliEnvironment;
+  readonly config: string;
+  readonly file: string;
+}
+
+async function openScene(options: IssuerOptions & { fileBytes?: number } = {}): Promise<Scene> {
+  const issuer = await startIssuer(options);
+  const oidcConfig = path.join(temporaryDirectory(), 'oidc.json');
+  writeFileSync(oidcConfig, JSON.stringify({ clockToleranceSeconds: 0 }));
+  const server = await startDiskServer({
+    extraArgs: [
+      '--oidc-issuer',
+      issuer.url,
+      '--oidc-audience',
+      AUDIENCE,
+      '--oidc-client-id',
+      CLIENT_ID,
+      '--oidc-config',
+      oidcConfig,
+    ],
+  });
+  const config = temporaryDirectory();
+  const file = path.join(temporaryDirectory(), 'file');
+  writeRandomFile(file, options.fileBytes ?? 10_000);
+  const user = { stateHome: temporaryDirectory(), env: { XDG_CONFIG_HOME: config } };
+  return { issuer, server, user, config, file };
+}
+
+/** Logs in, with somebody who approves. */
+async function logIn({ issuer, user }: Scene, url: string, name = 'alice') {
+  const run = startCairn(['login', url, '--json'], user);
+  const prompt = await untilLine(run, ({ type }) => type === 'verification');
+  await issuer.approve(String(prompt['urlWithCode']), name);
+  const result = await run.result;
+  expect([result.exitCode, result.stderr]).toEqual([0, expect.stringContaining('logged in') as string]);
+  return { ...result, prompt };
+}
+
+function loginFile({ config }: Scene): string {
+  const directory = path.join(config, 'cairn/credentials');
+  const [name = ''] = readdirSync(directory).filter((found) => found.endsWith('.json'));
+  return path.join(directory, name);
+}
+
+interface KeptLogin {
+  accessToken: string;
+  refreshToken: string;
+  expiresAtMs: number;
+}
+
+function keptLogin(scene: Scene): KeptLogin {
+  return JSON.parse(readFileSync(loginFile(scene), 'utf8')) as KeptLogin;
+}
+
+/** Lets the access token run out, as far as the client can tell. */
+function makeExpired(scene: Scene): void {
+  const file = loginFile(scene);
+  const login: object = JSON.parse(readFileSync(file, 'utf8'));
+  writeFileSync(file, JSON.stringify({ ...login, expiresAtMs: Date.now() - 1 }));
+}
+
+/** Files below a directory that hold a text, and their modes. */
+function filesWith(directory: string, text: string): { file: string; mode: number }[] {
+  return readdirSync(directory, { recursive: true, encoding: 'utf8' })
+    .map((name) => path.join(directory, name))
+    .filter((file) => statSync(file).isFile() && readFileSync(file, 'latin1').includes(text))
+    .map((file) => ({ file, mode: statSync(file).mode & 0o777 }));
+}
+
+test('a user logs in with a code in any browser, pushes, pulls and logs out', async () => {
+  const scene = await openScene();
+  const { server, user, file, issuer } = scene;
+  const { prompt, stderr } = await logIn(scene, `${server.url}/`);
+  for (const shown of [
+    issuer.url,
+    CLIENT_ID,
+    AUDIENCE,
+    server.url,
+    String(prompt['code']),
+    String(prompt['url']),
+  ])
+    expect(stderr).toContain(shown);
+  const pushed = await cairn(['push', file, `${server.url}/file`], user);
+  expect([pushed.exitCode, pushed.stderr]).toEqual([0, expect.any(String)]);
+  const copy = path.join(temporaryDirectory(), 'copy');
+  expect((await cairn(['pull', `${server.url}/file`, copy], user)).exitCode).toBe(0);
+  expect(digestOf(copy)).toBe(digestOf(file));
+  const status = await cairn(['login', '--status', server.url], user);
+  expect(status.stdout.toString()).toContain(issuer.url);
+
+  const { refreshToken } = keptLogin(scene);
+  const loggedOut = await cairn(['logout', server.url, '--json'], user);
+  expect(loggedOut.last).toMatchObject({ type: 'summary', outcome: 'revoked', exitCode: 0 });
+  expect(issuer.asked).toContain('POST /token/revocation');
+  expect(filesWith(scene.config, refreshToken)).toEqual([]);
+  const after = await cairn(['ls', server.url], user);
+  expect([after.exitCode, after.stderr]).toEqual([6, expect.stringContaining('cairn login')]);
+  expect((await cairn(['login', '--status', server.url], user)).exitCode).toBe(6);
+  expect((await cairn(['logout', server.url], user)).exitCode).toBe(0);
+  const again = await fetch(`${issuer.url}/token`, {
+    method: 'POST',
+    body: new URLSearchParams({
+      grant_type: 'refresh_token',
+      refresh_token: refreshToken,
+      client_id: CLIENT_ID,
+    }),
+  });
+  expect(again.status).toBe(400);
+});
+
+test('a push on a slow line is never interrupted by tokens that live three seconds', async () => {
+  const scene = await openScene({ accessTokenSeconds: 3, fileBytes: 6 * MIB });
+  const proxy = await startCuttingProxy({ targetPort: scene.server.port, bytesPerSecond: 0.6 * MIB });
+  onTestFinished(() => proxy.close());
+  const url = `http://127.0.0.1:${proxy.port}`;
+  await logIn(scene, url);
+  const before = scene.issuer.refreshes();
+  const args = ['push', '--json', '--chunk-size', '256K', scene.file, `${url}/file`];
+  const pushed = await cairn(args, scene.user);
+  expect([pushed.exitCode, pushed.stderr]).toEqual([0, '']);
+  expect(pushed.last).toMatchObject({ bytesSent: 6 * MIB, resumes: 0, retries: 0 });
+  expect(scene.issuer.refreshes() - before).toBeGreaterThanOrEqual(3);
+  expect(digestOf(path.join(scene.server.root, 'file'))).toBe(digestOf(scene.file));
+});
+
+test('a push waits for an issuer that is away while its token runs out, and goes on from what had arrived', async () => {
+  const scene = await openScene({ accessTokenSeconds: 3, fileBytes: 6 * MIB });
+  const proxy = await startCuttingProxy({ targetPort: scene.server.port, bytesPerSecond: 0.6 * MIB });
+  onTestFinished(() => proxy.close());
+  const url = `http://127.0.0.1:${proxy.port}`;
+  await logIn(scene, url);
+  const run = startCairn(['push', '--json', '--chunk-size', '256K', scene.file, `${url}/file`], scene.user);
+  await untilProgress(run, MIB);
+  await scene.issuer.stop();
+  await sleep(5000);
+  await scene.issuer.start();
+  const pushed = await run.result;
+  expect([pushed.exitCode, pushed.stderr]).toEqual([0, expect.any(String)]);
+  expect(Number(pushed.last['resumes'])).toBeGreaterThan(0);
+  expect(Number(pushed.last['bytesSent'])).toBeLessThan(6 * MIB * 1.1);
+  expect(digestOf(path.join(scene.server.root, 'file'))).toBe(digestOf(scene.file));
+});
+
+test('a login that its issuer ended says so, keeps everything, and the next one goes on', async () => {
+  const scene = await openScene({ accessTokenSeconds: 3, fileBytes: 6 * MIB });
+  const proxy = await startCuttingProxy({ targetPort: scene.server.port, bytesPerSecond: 0.6 * MIB });
+  onTestFinished(() => proxy.close());
+  const url = `http://127.0.0.1:${proxy.port}`;
+  await logIn(scene, url);
+  const args = ['push', '--json', '--chunk-size', '256K', scene.file, `${url}/file`];
+  const run = startCairn(args, scene.user);
+  await untilProgress(run, MIB);
+  await fetch(`${scene.issuer.url}/token/revocation`, {
+    method: 'POST',
+    body: new URLSearchParams({ token: keptLogin(scene).refreshToken, client_id: CLIENT_ID }),
+  });
+  const ended = await run.result;
+  expect([ended.exitCode, ended.last['code']]).toEqual([6, 'login-failed']);
+  expect(ended.stderr).toContain(`cairn login ${url}`);
+  expect(ended.stderr).toContain('everything is kept');
+  await logIn(scene, url);
+  const resumed = await cairn(args, scene.user);
+  expect([resumed.exitCode, resumed.stderr]).toEqual([0, expect.any(String)]);
+  expect(Number(resumed.last['bytesResumed'])).toBeGreaterThan(0.5 * MIB);
+});
+
+test('several commands at once use a refresh token once', async () => {
+  const scene = await openScene();
+  await logIn(scene, scene.server.url);
+  makeExpired(scene);
+  const runs = Array.from({ length: 4 }, () => cairn(['ls', scene.server.url], scene.user));
+  for (const { exitCode, stderr } of await Promise.all(runs)) expect([exitCode, stderr]).toEqual([0, '']);
+  expect(scene.issuer.refreshes()).toBe(1);
+});
+
+test('while the issuer is away, a server serves its own tokens and those that it can check, and starts', async () => {
+  const scene = await openScene();
+  const { server, user, issuer } = scene;
+  await logIn(scene, server.url);
+  await issuer.stop();
+  expect((await cairn(['ls', server.url], user)).exitCode).toBe(0);
+  await server.stop();
+  await server.start();
+  const own = { stateHome: temporaryDirectory(), token: server.token };
+  expect((await cairn(['ls', server.url], own)).exitCode).toBe(0);
+  const waiting = await cairn(['ls', '--retry-for', '1s', server.url], user);
+  expect([waiting.exitCode, waiting.stderr]).toEqual([5, expect.stringContaining(issuer.url) as string]);
+  makeExpired(scene);
+  const over = await cairn(['ls', '--retry-for', '1s', server.url], user);
+  expect([over.exitCode, over.stderr]).toEqual([5, expect.stringContaining(issuer.url) as string]);
+  const out = await cairn(['logout', '--json', server.url], user);
+  expect(out.last).toMatchObject({ outcome: 'forgotten' });
+  expect(filesWith(scene.config, 'accessToken')).toEqual([]);
+});
+
+describe('the tokens of a login', () => {
+  test('are in no output, log, argument list, and in no file that others can read', async () => {
+    const scene = await openScene({ fileBytes: 4 * MIB });
+    const { server, user } = scene;
+    const proxy = await startCuttingProxy({ targetPort: server.port, bytesPerSecond: 2 * MIB });
+    onTestFinished(() => proxy.close());
+    const url = `http://127.0.0.1:${proxy.port}`;
+    const login = await logIn(scene, url);
+    const run = startCairn(['push', '--json', scene.file, `${url}/file`], user);
+    await untilProgress(run, 1);
+    const pids = [run.child.pid, server.pid()];
+    const seen = pids.flatMap((pid) => ['cmdline', 'environ'].map((name) => read(`/proc/${pid}/${name}`)));
+    const pushed = await run.result;
+    expect(pushed.exitCode).toBe(0);
+    const out = await cairn(['ls', '--json', url], user);
+    const { accessToken, refreshToken } = keptLogin(scene);
+    for (const secret of [accessToken, refreshToken]) {
+      const texts = [login, pushed, out].flatMap(({ stdout, stderr }) => [stdout.toString(), stderr]);
+      for (const text of [...texts, server.log(), ...seen]) expect(text).not.toContain(secret);
+      const found = [scene.config, user.stateHome, server.root, server.stateHome].flatMap((directory) =>
+        filesWith(directory, secret),
+      );
+      expect(found).toEqual([{ file: loginFile(scene), mode: 0o600 }]);
+    }
+    expect(statSync(path.dirname(loginFile(scene))).mode & 0o777).toBe(0o700);
+  });
+
+  test('go to the server of the login, and to no other origin', async () => {
+    const scene = await openScene();
+    await logIn(scene, scene.server.url);
+    const seen: IncomingHttpHeaders[] = [];
+    const other = createServer((request, response) => {
+      seen.push(request.headers);
+      response.setHeader('link', '</.cairn/v1/>; rel="urn:cairn:protocol"');
+      const hello = { server: 'cairn', version: '1', protocol: { major: 1, minor: 0 } };
+      response.end(request.url === '/.cairn/v1/' ? JSON.stringify(hello) : '');
+    });
+    await new Promise<void>((done) => other.listen(0, '127.0.0.1', done));
+    onTestFinished(() => void other.close());
+    const { port } = other.address() as AddressInfo;
+    for (const host of ['127.0.0.1', 'localhost'])
+      await cairn(['ls', '--retry-for', '1s', `http://${host}:${port}/`], scene.user);
+    await cairn(['ls', scene.server.url.replace('127.0.0.1', 'localhost')], scene.user);
+    expect(seen.length).toBeGreaterThan(0);
+    for (const headers of seen) expect(headers).not.toHaveProperty('authorization');
+    expect(scene.server.log()).toContain('needs an access token');
+  });
+
+  test('are not used from a file that others can read', async () => {
+    const scene = await openScene();
+    await logIn(scene, scene.server.url);
+    chmodSync(loginFile(scene), 0o644);
+    const refused = await cairn(['ls', scene.server.url], scene.user);
+    expect([refused.exitCode, refused.stderr]).toEqual([6, expect.stringContaining('chmod 600') as string]);
+  });
+
+  test('come after --token-file and CAIRN_TOKEN, and before the token of a server on this machine', async () => {
+    const scene = await openScene();
+    const { server, user } = scene;
+    // The same state directory as the server's: its own token would be found.
+    const here = { ...user, stateHome: server.stateHome };
+    expect((await cairn(['push', scene.file, `${server.url}/a`], here)).exitCode).toBe(0);
+    await logIn(scene, server.url);
+    const wrong = await cairn(['ls', server.url], { ...here, token: 'wrong' });
+    expect(wrong.exitCode).toBe(6);
+    makeExpired(scene);
+    expect((await cairn(['ls', server.url], { ...here, token: server.token })).exitCode).toBe(0);
+    expect(scene.issuer.refreshes()).toBe(0);
+    expect((await cairn(['ls', server.url], here)).exitCode).toBe(0);
+    expect(scene.issuer.refreshes()).toBe(1);
+  });
+});
+
+describe('a login that does not come about', () => {
+  test('ends at once when it is interrupted, and leaves nothing', async () => {
+    const scene = await openScene();
+    const run = startCairn(['login', scene.server.url, '--json'], scene.user);
+    await untilLine(run, ({ type }) => type === 'verification');
+    const since = performance.now();
+    run.child.kill('SIGINT');
+    const result = await run.result;
+    expect([result.exitCode, result.stderr]).toEqual([
+      130,
+      expect.stringContaining('nothing was kept') as string,
+    ]);
+    expect(performance.now() - since).toBeLessThan(2000);
+    expect(existsSync(path.join(scene.config, 'cairn/credentials'))).toBe(false);
+  });
+
+  test('exits with 6 when the user says no', async () => {
+    const scene = await openScene();
+    const run = startCairn(['login', scene.server.url, '--json'], scene.user);
+    const prompt = await untilLine(run, ({ type }) => type === 'verification');
+    await scene.issuer.deny(String(prompt['urlWithCode']));
+    const result = await run.result;
+    expect([result.exitCode, result.last['code']]).toEqual([6, 'login-failed']);
+    expect(result.stderr).toContain('access_denied');
+  });
+
+  test('asks nobody where the server names no issuer, or another than the user wants', async () => {
+    const scene = await openScene();
+    const plain = await startDiskServer();
+    const none = await cairn(['login', plain.url], scene.user);
+    expect([none.exitCode, none.stderr]).toEqual([6, expect.stringContaining('names no issuer') as string]);
+    const before = scene.issuer.asked.length;
+    const other = await cairn(
+      ['login', scene.server.url, '--issuer', 'https://login.example.com'],
+      scene.user,
+    );
+    expect([other.exitCode, other.stderr]).toEqual([
+      6,
+      expect.stringContaining('nobody was asked') as string,
+    ]);
+    expect(scene.issuer.asked.length).toBe(before);
+  });
+
+  test.each([
+    [
+      'an issuer without TLS',
+      { issuer: 'http://login.example.com', audience: 'a', clientId: 'c' },
+      6,
+      'https',
+    ],
+    ['an issuer that is no URL', { issuer: '\u001b[2J', audience: 'a', clientId: 'c' }, 6, '\\x1b'],
+    ['no client', { issuer: 'https://login.example.com', audience: 'a' }, 2, '--client-id'],
+    ['an issuer with a password', { issuer: 'https://u:pw@x', audience: 'a', clientId: 'c' }, 6, 'password'],
+  ])('shows nothing hostile of a server that names %s', async (_, login, exitCode, named) => {
+    const server = createServer((request, response) => {
+      response.setHeader('link', '</.cairn/v1/>; rel="urn:cairn:protocol"');
+      const hello = { server: 'cairn', version: '1', protocol: { major: 1, minor: 0 }, login };
+      response.end(request.url === '/.cairn/v1/' ? JSON.stringify(hello) : '');
+    });
+    await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+    onTestFinished(() => void server.close());
+    const { port } = server.address() as AddressInfo;
+    const result = await cairn(['login', `http://127.0.0.1:${port}`], { stateHome: temporaryDirectory() });
+    expect([result.exitCode, result.stderr]).toEqual([exitCode, expect.stringContaining(named) as string]);
+    expect(result.stderr).not.toContain('\u001b');
+  });
+});
+
+/** Resolves once so many bytes have been sent. */
+function untilProgress(run: CliRun, bytes: number): Promise<unknown> {
+  return untilLine(run, ({ type, bytesDone }) => type === 'progress' && Number(bytesDone) >= bytes);
+}
+
+function read(file: string): string {
+  return readFileSync(file, 'latin1');
+}
