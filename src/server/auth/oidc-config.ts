@@ -86,7 +86,8 @@ export function parseOidcConfig(text: string, name: string): OidcConfig {
   if (!result.success) {
     const [issue] = result.issues;
     const at = v.getDotPath(issue);
-    throw refused(`is not valid${at === null ? '' : ` at ${printable(at)}`}: ${printable(issue.message)}`);
+    const why = issue.expected === 'never' ? 'there is no such member' : issue.message;
+    throw refused(`is not valid${at === null ? '' : ` at ${printable(at)}`}: ${printable(why)}`);
   }
   if (result.output.path !== undefined && result.output.pathClaim !== undefined) {
     throw refused('has both "path" and "pathClaim"; a token is confined to one path: choose one of them');

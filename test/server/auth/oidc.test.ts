@@ -162,7 +162,7 @@ describe('what claims mean is configured', () => {
   test.each([
     ['{', 'no JSON'],
     ['[]', 'not valid'],
-    ['{"scope":"x"}', 'scope'],
+    ['{"algoritms":["RS256"]}', 'algoritms: there is no such member'],
     ['{"algorithms":["HS256"]}', 'algorithms'],
     ['{"algorithms":["none"]}', 'algorithms'],
     ['{"algorithms":[]}', 'algorithms'],
