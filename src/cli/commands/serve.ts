@@ -7,7 +7,7 @@ import { shownCommand } from '../resume-command.ts';
 import { jsonLine } from '../screen/json-line.ts';
 import type { startServer } from '../../server/server.ts';
 import { lockServed, usableRoot } from '../serve-locks.ts';
-import { openOidc } from '../serve-oidc.ts';
+import { withOidc } from '../serve-oidc.ts';
 import { planServe, type ServePlan, type ServeWords } from '../serve-plan.ts';
 import { registerServer } from '../server-registry.ts';
 import { ensurePrivateDirectory, openStateHome } from '../state-home.ts';
@@ -52,8 +52,7 @@ async function serve(plan: ServePlan, log: Log): Promise<void> {
       import('../../storage/local-session-store.ts'),
     ]);
   const secured = await openServeTls(plan.tls, log);
-  const { authenticators, grants, usage, tokenFile, close } = await openAccess(state, log);
-  const oidc = plan.oidc === undefined ? undefined : await openOidc(plan.oidc, log);
+  const { authenticators: kept, grants, usage, tokenFile, close } = await openAccess(state, log);
   const content = await openLocalDisk(root, {
     onIncident: (incident) => log.warn(incident, 'repaired'),
   });
@@ -80,12 +79,7 @@ async function serve(plan: ServePlan, log: Log): Promise<void> {
       content,
       sessions,
       // A token that is shown is asked first; certificates speak for who shows none.
-      authenticators: [
-        ...authenticators,
-        ...(oidc === undefined ? [] : [oidc.authenticator]),
-        ...secured.authenticators,
-      ],
-      login: oidc?.login,
+      ...(await withOidc(plan.oidc, [...kept, ...secured.authenticators], log)),
       grants,
       listen,
       tls: secured.tls,
