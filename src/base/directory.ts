@@ -15,6 +15,7 @@ import {
   mkdirSync,
   openSync,
   realpathSync,
+  statfsSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { CairnError, storageError, systemCodeOf } from './errors.ts';
@@ -131,6 +132,16 @@ export class Directory {
       fsyncSync(this.fd);
     } catch (error) {
       throw storageError(error, `syncing the directory "${printable(this.displayPath)}"`);
+    }
+  }
+
+  /** How much room its file system has for this user, and how much in all, in bytes. @throws CairnError storage codes */
+  space(): { freeBytes: number; totalBytes: number } {
+    try {
+      const { bsize, bavail, blocks } = statfsSync(`${this.#base()}/.`);
+      return { freeBytes: bsize * bavail, totalBytes: bsize * blocks };
+    } catch (error) {
+      throw storageError(error, `asking for the room at "${printable(this.displayPath)}"`);
     }
   }
 

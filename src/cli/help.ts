@@ -43,6 +43,8 @@ Examples:
   cairn serve --root . --listen 127.0.0.1:0 --json  any free port; the first line on stdout says which
   cairn serve --root /srv/files --sync always       what a client was told to have arrived outlives a power cut
   cairn serve --root /srv/files --listen 0.0.0.0:7443 --tls-cert fullchain.pem --tls-key privkey.pem
+  cairn serve --limit help                          what it allows, and the names to change that by
+  cairn serve --root /srv/files --limit staging=500G --limit connections-per-address=1024
   cairn serve --check --root /srv/files             after a crash or a bad disk, while no server runs
 
 The first start makes an access token and says in which file it is. Without TLS cairn listens only on the loopback

@@ -50,12 +50,15 @@ function addServe(program: Command, done: Done): void {
     )
     .option('--session-max-age <duration>', 'how long an unfinished transfer may take in all (default: 90d)')
     .option('--sync <mode>', 'when what comes in is made durable: always, group (default) or close')
-    .option('--max-sessions <n>', 'most unfinished transfers (default: 10000)')
-    .option('--max-sessions-per-owner <n>', 'most unfinished transfers of one owner (default: 1000)')
     .option('--oidc-issuer <url>', 'also take access tokens of this OpenID Connect issuer')
     .option('--oidc-audience <name>', 'whom its tokens have to be for')
     .option('--oidc-client-id <id>', 'what `cairn login` calls itself there')
     .option('--oidc-config <file>', 'JSON: which claims mean which scopes and paths')
+    .option(
+      '--limit <name=value>',
+      'what the server allows, as often as needed; "--limit help" lists all of it',
+      (word: string, before: readonly string[] | undefined) => [...(before ?? []), word],
+    )
     .option('--insecure-listen', 'listen beyond this machine without TLS')
     .option(
       '--tls-cert <file>',
@@ -85,7 +88,9 @@ function addServe(program: Command, done: Done): void {
     .option('--dry-run', 'with --check: say what would be repaired, and change nothing')
     .addHelpText('after', help.SERVE_HELP)
     .action(async (options) => {
-      if (options.check === true) {
+      if (options.limit?.includes('help') === true) {
+        done(await (await import('./commands/serve-limits-help.ts')).runLimitsHelp());
+      } else if (options.check === true) {
         done(await (await import('./commands/serve-check.ts')).runServeCheck(options));
       } else done(await (await import('./commands/serve.ts')).runServe(options));
     });

@@ -4,10 +4,12 @@ import type { AddressRange } from '../base/address-range.ts';
 import { CairnError } from '../base/errors.ts';
 import { isLoopbackHost } from '../base/loopback.ts';
 import { printable, RESERVED_NAME } from '../base/safe-path.ts';
+import type { ServerLimits } from '../server/limits.ts';
+import { limitsOf } from './serve-limits.ts';
 import { SYNC_MODES, type SyncMode } from '../protocol/sync-mode.ts';
 import { planServeTls, type ServeTlsPlan, type ServeTlsWords } from './serve-tls-plan.ts';
 import { planOidc, type OidcPlan, type OidcWords } from './serve-oidc.ts';
-import { parseChoice, parseCount } from './words/count.ts';
+import { parseChoice } from './words/count.ts';
 import { parseAddressRanges } from './words/address-ranges.ts';
 import { parseDuration } from './words/duration.ts';
 import { parseListenAddress, type ListenAddress } from './words/listen-address.ts';
@@ -21,8 +23,8 @@ export interface ServeWords extends ServeTlsWords, OidcWords {
   readonly sessionLease?: string;
   readonly sessionMaxAge?: string;
   readonly sync?: string;
-  readonly maxSessions?: string;
-  readonly maxSessionsPerOwner?: string;
+  /** `NAME=VALUE`, as often as it was given. */
+  readonly limit?: readonly string[];
   readonly insecureListen?: boolean;
   /** One for each time that the option was given. */
   readonly trustedProxy?: readonly string[];
@@ -50,10 +52,10 @@ export interface ServePlan {
   readonly maxAgeMs: number | undefined;
   /** Undefined: the server's default. */
   readonly sync: SyncMode | undefined;
-  /** What was said of the server's limits. */
-  readonly limits: { readonly maxSessions?: number; readonly maxSessionsPerPrincipal?: number };
   /** Undefined: only the server's own access tokens. */
   readonly oidc: OidcPlan | undefined;
+  /** What was set; the server's default for everything else. */
+  readonly limits: Partial<ServerLimits>;
   readonly json: boolean;
   readonly logLevel: (typeof LOG_LEVELS)[number] | undefined;
 }
@@ -61,7 +63,6 @@ export interface ServePlan {
 const DEFAULT_LISTEN = '127.0.0.1:7070';
 const DAY_MS = 86_400_000;
 const MAX_AGE_RANGE_MS = { minMs: 1000, maxMs: 10 * 365 * DAY_MS };
-const SESSIONS_RANGE = { min: 1, max: 10_000_000 };
 const LEASE_RANGE_MS = { minMs: 1000, maxMs: 365 * DAY_MS };
 
 /** Validates the options. @throws CairnError `usage`, `insecure-listen`, `config-invalid` */
@@ -92,21 +93,11 @@ export function planServe(words: ServeWords): ServePlan {
         ? undefined
         : parseDuration('--session-max-age', sessionMaxAge, MAX_AGE_RANGE_MS),
     sync: sync === undefined ? undefined : parseChoice('--sync', sync, SYNC_MODES),
-    limits: limitsOf(words),
     oidc: planOidc(words),
+    limits: limitsOf(words.limit ?? []),
     json: words.json ?? false,
     logLevel: logLevel === undefined ? undefined : parseChoice('--log-level', logLevel, LOG_LEVELS),
   };
-}
-
-function limitsOf({ maxSessions, maxSessionsPerOwner }: ServeWords): ServePlan['limits'] {
-  const all =
-    maxSessions === undefined
-      ? {}
-      : { maxSessions: parseCount('--max-sessions', maxSessions, SESSIONS_RANGE) };
-  if (maxSessionsPerOwner === undefined) return all;
-  const each = parseCount('--max-sessions-per-owner', maxSessionsPerOwner, SESSIONS_RANGE);
-  return { ...all, maxSessionsPerPrincipal: each };
 }
 
 /**

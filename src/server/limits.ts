@@ -10,10 +10,35 @@ export interface ServerLimits {
   readonly chunkSizeBytes: { readonly min: number; readonly max: number };
   /** A body, of a request or an answer, of which no byte moved for so long is ended. */
   readonly idleBodyMs: number;
+  /** A body that moves slower than this, in bytes a second on average over `bodyRateOverMs`, is ended. */
+  readonly minBodyRate: number;
+  /** Only the time that the other side lets this one wait counts. */
+  readonly bodyRateOverMs: number;
+  /** Most connections at a time. */
+  readonly maxConnections: number;
+  /** Most connections of one network address at a time; of IPv6, of a /64. */
+  readonly maxConnectionsPerAddress: number;
+  /** The headers of a request must have come within so long. */
+  readonly headersMs: number;
+  /** A connection without a request is kept for so long. */
+  readonly keepAliveMs: number;
+  /** Longest headers of a request with its request line, in bytes. */
+  readonly maxHeaderBytes: number;
+  /** Most header fields of a request. */
+  readonly maxHeaders: number;
+  /** Longest target of a request, in bytes. */
+  readonly maxTargetBytes: number;
+  /** Failed authentications of one network address within `failedAuthenticationsOverMs`; then it has to wait. */
+  readonly maxFailedAuthentications: number;
+  readonly failedAuthenticationsOverMs: number;
   /** Most sessions that are not at their end. */
   readonly maxSessions: number;
   /** Most of them that one owner may have. */
   readonly maxSessionsPerPrincipal: number;
+  /** Most bytes that all unfinished pushes together may stage. */
+  readonly maxStagingBytes: number;
+  /** No push is begun that would leave less of the disk free; undefined: 5 % of it, and never more than 1 GiB. */
+  readonly keepFreeBytes: number | undefined;
   /** Longest JSON message, in bytes. */
   readonly maxJsonBytes: number;
   /** Longest JSON message that carries runs (plan, digests, commit), in bytes. */
@@ -39,8 +64,22 @@ export const DEFAULT_LIMITS: ServerLimits = {
   parallelPerSession: 16,
   chunkSizeBytes: CHUNK_SIZE_RANGE,
   idleBodyMs: 30_000,
+  minBodyRate: 64,
+  bodyRateOverMs: 60_000,
+  maxConnections: 4096,
+  maxConnectionsPerAddress: 256,
+  headersMs: 30_000,
+  keepAliveMs: 75_000,
+  maxHeaderBytes: 16 * 1024,
+  maxHeaders: 100,
+  // The longest path, each byte of it percent-encoded.
+  maxTargetBytes: 12 * 1024,
+  maxFailedAuthentications: 10,
+  failedAuthenticationsOverMs: 60_000,
   maxSessions: 10_000,
   maxSessionsPerPrincipal: 1000,
+  maxStagingBytes: Number.MAX_SAFE_INTEGER,
+  keepFreeBytes: undefined,
   maxJsonBytes: 64 * 1024,
   maxRunsBytes: 16 * 1024 * 1024,
   manifest: DEFAULT_MANIFEST_LIMITS,

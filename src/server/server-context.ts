@@ -5,13 +5,16 @@ import type { ContentStore } from '../storage/content-store.ts';
 import type { GroupLimits } from '../storage/group-commit.ts';
 import type { SessionStore } from '../storage/session-store.ts';
 import type { SteadyClock } from './clock.ts';
+import type { FailedAuthentications } from './auth/failed-authentications.ts';
 import type { Authenticator } from './auth/authorization.ts';
 import type { Grants } from './auth/grants.ts';
 import type { AddressReader } from './http/client-address.ts';
 import type { Collector } from './sessions/collector.ts';
 import type { ServerLimits } from './limits.ts';
 import type { Usage } from './quota/quota.ts';
+import type { Refusals } from './refusals.ts';
 import type { LiveSessions } from './sessions/live-sessions.ts';
+import type { StagingRoom } from './sessions/staging-room.ts';
 
 /** Where a server writes its structured log; pino fits. Secrets are never given to it. */
 export interface Logger {
@@ -40,6 +43,8 @@ export interface SessionContext {
   readonly limits: ServerLimits;
   /** What is used of quotas. */
   readonly usage: Usage;
+  /** What unfinished pushes may stage in all. */
+  readonly room: StagingRoom;
   /** Random id of this server: names the holder of what is not durable yet. */
   readonly instanceId: string;
 }
@@ -54,6 +59,8 @@ export interface ServerContext extends SessionContext {
   readonly addressOf: AddressReader;
   /** Where access tokens come from, told to anyone. */
   readonly login?: LoginOffer | undefined;
+  readonly failedAuthentications: FailedAuthentications;
+  readonly refusals: Refusals;
   /** The server's version, told to anyone. */
   readonly version: string;
   readonly live: LiveSessions;

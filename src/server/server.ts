@@ -1,6 +1,6 @@
 /** Starts a server over two stores, and ends it: in order, or at once. */
 import { randomBytes } from 'node:crypto';
-import type { AddressRange } from '../base/address-range.ts';
+import { canonicalAddress, isInRanges, type AddressRange } from '../base/address-range.ts';
 import { CairnError } from '../base/errors.ts';
 import type { LoginOffer } from '../protocol/messages.ts';
 import { DEFAULT_SYNC_MODE, type SyncMode } from '../protocol/sync-mode.ts';
@@ -10,15 +10,18 @@ import { DEFAULT_GROUP_COMMIT, type GroupLimits } from '../storage/group-commit.
 import type { SessionStore } from '../storage/session-store.ts';
 import type { Authenticator } from './auth/authorization.ts';
 import type { Grants } from './auth/grants.ts';
+import { countFailedAuthentications } from './auth/failed-authentications.ts';
 import { watchAuthorizations } from './auth/watch.ts';
 import { createSteadyClock, SYSTEM_CLOCKS, type ClockSources } from './clock.ts';
 import { startCollector } from './sessions/collector.ts';
+import { createStagingRoom } from './sessions/staging-room.ts';
+import { createRefusals } from './refusals.ts';
 import { resumeCommits } from './resources/commit.ts';
 import { DEFAULT_LIMITS, type ServerLimits } from './limits.ts';
 import { addressReader } from './http/client-address.ts';
-import { createHttpServer, listen, urlOf, type AnyServer } from './http/listen.ts';
 import { tallied } from './quota/session-tally.ts';
 import { createUsageLedger, type UsageLedger } from './quota/usage-ledger.ts';
+import { createHttpServer, listen, urlOf, type AnyServer, type RequestListener } from './http/listen.ts';
 import { LiveSessions } from './sessions/live-sessions.ts';
 import { serveRequest } from './http/serve-request.ts';
 import type { Logger, ServerContext, SessionContext } from './server-context.ts';
@@ -84,12 +87,15 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const life = { isDraining: false, isKilled: false };
   const active = new Set<Promise<void>>();
   const context = createContext(options, life);
-  const server = createHttpServer((request, response, awaitsContinue) => {
+  const isTrustedProxy = (address: string): boolean =>
+    isInRanges(canonicalAddress(address) ?? '', options.trustedProxies ?? []);
+  const listener: RequestListener = (request, response, awaitsContinue): void => {
     const { isDraining } = life;
     const serving = serveRequest(context, request, response, { awaitsContinue, isDraining });
     active.add(serving);
     void serving.finally(() => active.delete(serving));
-  }, options.tls);
+  };
+  const server = createHttpServer(listener, { ...context, isTrustedProxy }, options.tls);
   const port = await listen(server, options.listen).catch(async (error: unknown) => {
     await context.collector.stop();
     throw error;
@@ -133,6 +139,7 @@ function createContext(options: ServerOptions, life: { readonly isKilled: boolea
     mortal(options.sessions, () => life.isKilled),
     clock.now,
   );
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const shared: SessionContext = {
     content,
     sessions: store,
@@ -144,8 +151,9 @@ function createContext(options: ServerOptions, life: { readonly isKilled: boolea
     maxAgeMs: options.maxAgeMs ?? DEFAULT_MAX_AGE_MS,
     sync: options.sync ?? DEFAULT_SYNC_MODE,
     groupCommit: options.groupCommit ?? DEFAULT_GROUP_COMMIT,
-    limits: { ...DEFAULT_LIMITS, ...options.limits },
     usage: { tally, ledger: options.usage ?? createUsageLedger() },
+    limits,
+    room: createStagingRoom(content, limits),
     instanceId: randomBytes(12).toString('base64url'),
   };
   const live = new LiveSessions(shared);
@@ -157,6 +165,8 @@ function createContext(options: ServerOptions, life: { readonly isKilled: boolea
     addressOf: addressReader(options.trustedProxies ?? []),
     version,
     live,
+    refusals: createRefusals(log),
+    failedAuthentications: countFailedAuthentications(limits),
     collector: startCollector(shared, live),
   };
 }

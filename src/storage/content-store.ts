@@ -46,6 +46,8 @@ export interface ContentStore {
   openStaging(id: string): Promise<StagingArea>;
   /** Ids of all staging areas, for the collector. */
   listStaging(): Promise<string[]>;
+  /** Bytes that may still be written, and bytes in all; undefined where the store has no such bounds. */
+  space(): Promise<{ readonly freeBytes: number; readonly totalBytes: number } | undefined>;
   close(): Promise<void>;
 }
 

@@ -99,14 +99,14 @@ describe('serve', () => {
   });
 
   it('holds as many sessions as it is told', () => {
-    const plan = planServe({ root: '/srv', maxSessions: '20', maxSessionsPerOwner: '3' });
+    const plan = planServe({ root: '/srv', limit: ['sessions=20', 'sessions-per-owner=3'] });
     expect(plan.limits).toEqual({ maxSessions: 20, maxSessionsPerPrincipal: 3 });
   });
 
   it.each([
     {},
-    { root: '/srv', maxSessions: '0' },
-    { root: '/srv', maxSessionsPerOwner: 'many' },
+    { root: '/srv', limit: ['sessions=0'] },
+    { root: '/srv', limit: ['sessions-per-owner=many'] },
     { root: '' },
     { root: '/srv', listen: 'nowhere' },
     { root: '/srv', sessionLease: '1ms' },

@@ -191,7 +191,7 @@ test('a quota says how much is used, and a larger one of the same owner gets the
 });
 
 test('a limit for every owner is a setting of the server', async () => {
-  const server = await startDiskServer({ extraArgs: ['--max-sessions-per-owner', '1'] });
+  const server = await startDiskServer({ extraArgs: ['--limit', 'sessions-per-owner=1'] });
   const proxy = await startCuttingProxy({ targetPort: server.port, bytesPerSecond: MIB });
   onTestFinished(() => proxy.close());
   const file = path.join(temporaryDirectory(), 'file');

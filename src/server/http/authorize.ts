@@ -17,7 +17,8 @@ const BEARER = /^Bearer +([A-Za-z0-9\-._~+/]+=*)$/i;
  * What the access token or the certificate of a request allows, where that covers a scope and a path.
  *
  * @param path safe relative path that the request is about; undefined where it is about none
- * @throws CairnError `unauthenticated`, `token-expired`, `token-revoked`, `forbidden`, `issuer-unavailable`
+ * @throws CairnError `unauthenticated`, `rate-limited`, `token-expired`, `token-revoked`, `forbidden`,
+ * `issuer-unavailable`
  */
 export async function authorize(
   context: ServerContext,
@@ -33,26 +34,37 @@ export async function authorize(
 /**
  * Who asks, whatever they may do.
  *
- * @throws CairnError `unauthenticated`, `token-expired`, `token-revoked`, `issuer-unavailable`
+ * @throws CairnError `unauthenticated`, `rate-limited`, `token-expired`, `token-revoked`, `issuer-unavailable`
  */
 export async function authenticate(
-  { authenticators, wallNow }: ServerContext,
-  { request }: Exchange,
+  { authenticators, failedAuthentications, wallNow }: ServerContext,
+  { request, address }: Exchange,
 ): Promise<Authorization> {
   const header = request.headers.authorization;
+  if (header !== undefined) failedAuthentications.check(address);
   const bearer = header === undefined ? undefined : BEARER.exec(header)?.[1];
-  for (const authenticator of authenticators) {
-    // oxlint-disable-next-line no-await-in-loop -- the first that knows the evidence decides
-    const authorization = await authenticator.authenticate({ bearer, request });
-    if (authorization === undefined) continue;
-    checkStands([authenticator], authorization, wallNow());
-    return authorization;
+  try {
+    for (const authenticator of authenticators) {
+      // oxlint-disable-next-line no-await-in-loop -- the first that knows the evidence decides
+      const authorization = await authenticator.authenticate({ bearer, request });
+      if (authorization === undefined) continue;
+      checkStands([authenticator], authorization, wallNow());
+      return authorization;
+    }
+    throw unauthenticated(header !== undefined);
+  } catch (error) {
+    // Who guesses is slowed down: not who shows nothing, as in discovery, nor who has a token that was good once.
+    const isGuess = error instanceof CairnError && error.code === 'unauthenticated' && header !== undefined;
+    if (isGuess) failedAuthentications.failed(address);
+    throw error;
   }
-  const message =
-    header === undefined
-      ? 'this needs an access token: set CAIRN_TOKEN or --token-file'
-      : 'the access token is not valid here; CAIRN_TOKEN or --token-file names it';
-  throw new CairnError('unauthenticated', message);
+}
+
+function unauthenticated(hasToken: boolean): CairnError {
+  const message = hasToken
+    ? 'the access token is not valid here; CAIRN_TOKEN or --token-file names it'
+    : 'this needs an access token: set CAIRN_TOKEN or --token-file';
+  return new CairnError('unauthenticated', message);
 }
 
 /**

@@ -2,6 +2,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { CairnError } from '../../base/errors.ts';
 import { PROTOCOL_SEGMENT, protocolLink } from '../../protocol/routes.ts';
+import type { ServerLimits } from '../limits.ts';
+import type { Pace } from './pace.ts';
 import { RequestBody } from './request-body.ts';
 
 /** One request and its answer. */
@@ -14,8 +16,8 @@ export interface Exchange {
   readonly query: string;
   /** Network address that the request came from, in canonical form; a trusted proxy may have said so. */
   readonly address: string;
-  /** A body or an answer of which no byte moves for so long is ended. */
-  readonly idleMs: number;
+  /** How slow a body or an answer may be. */
+  readonly pace: Pace;
   /** Whether the client waits for `100 Continue` before it sends the body. */
   awaitsContinue: boolean;
   body: RequestBody | undefined;
@@ -32,7 +34,7 @@ const DRAIN = { maxBytes: 16 * 1024 * 1024, maxMs: 5000 };
 export function openExchange(
   request: IncomingMessage,
   response: ServerResponse,
-  options: { idleMs: number; awaitsContinue: boolean; address: string },
+  options: { pace: Pace; awaitsContinue: boolean; address: string },
 ): Exchange {
   const target = request.url ?? '';
   const mark = target.indexOf('?');
@@ -44,7 +46,7 @@ export function openExchange(
   response.setHeader('X-Content-Type-Options', 'nosniff');
   const isProtocol = path.startsWith(`/${PROTOCOL_SEGMENT}`);
   response.setHeader('Cache-Control', isProtocol ? 'no-store' : 'private, no-cache');
-  const { idleMs, awaitsContinue, address } = options;
+  const { pace, awaitsContinue, address } = options;
   const method = request.method ?? '';
   const query = mark < 0 ? '' : target.slice(mark + 1);
   return {
@@ -54,7 +56,7 @@ export function openExchange(
     path,
     query,
     address,
-    idleMs,
+    pace,
     awaitsContinue,
     body: undefined,
     failure: undefined,
@@ -62,11 +64,24 @@ export function openExchange(
 }
 
 /**
- * Refuses what the parser lets through and proxies read in different ways (RFC 9112, sections 3.2 and 3.2.2).
+ * Refuses what the parser lets through and proxies read in different ways (RFC 9112, sections 3.2 and 3.2.2), and what
+ * is longer than it may be.
  *
- * @throws CairnError `invalid-request`
+ * @throws CairnError `invalid-request`, `path-too-long`
  */
-export function checkRequestLine({ request, path }: Exchange): void {
+export function checkRequestLine(
+  { request, path }: Exchange,
+  limits: Pick<ServerLimits, 'maxTargetBytes' | 'maxHeaders'>,
+): void {
+  const { maxTargetBytes, maxHeaders } = limits;
+  if ((request.url ?? '').length > maxTargetBytes) {
+    const message = `the target of the request is longer than ${maxTargetBytes} bytes`;
+    throw new CairnError('path-too-long', message, { details: { limit: 'request-line' } });
+  }
+  if (request.rawHeaders.length > 2 * maxHeaders) {
+    const message = `the request has more than ${maxHeaders} header fields`;
+    throw new CairnError('invalid-request', message, { details: { limit: 'headers' } });
+  }
   let hosts = 0;
   for (let index = 0; index < request.rawHeaders.length; index += 2) {
     if (request.rawHeaders[index]!.toLowerCase() === 'host') hosts += 1;
@@ -85,7 +100,7 @@ export function openBody(exchange: Exchange): RequestBody {
     exchange.awaitsContinue = false;
     exchange.response.writeContinue();
   }
-  exchange.body ??= new RequestBody(exchange.request, exchange.idleMs);
+  exchange.body ??= new RequestBody(exchange.request, exchange.pace);
   return exchange.body;
 }
 

@@ -13,6 +13,9 @@ import { CairnError, systemCodeOf } from '../../base/errors.ts';
 import { problemOf, PROBLEM_TYPE } from '../../protocol/problem.ts';
 import type { KeptTls } from '../tls/kept-tls.ts';
 import { createHttpsServer, watchPlainSockets } from './listen-tls.ts';
+import type { ServerLimits } from '../limits.ts';
+import type { LimitName, Refusals } from '../refusals.ts';
+import { limitConnections, type ConnectionLimits, type Refuse } from './connection-limits.ts';
 
 /** Takes a request; `awaitsContinue` when its client waits for permission to send the body. */
 export type RequestListener = (
@@ -21,33 +24,60 @@ export type RequestListener = (
   awaitsContinue: boolean,
 ) => void;
 
-const LIMITS = {
-  // A whole request may take as long as it takes; what does not move at all is ended by its reader.
-  requestTimeout: 0,
-  headersTimeout: 30_000,
-  keepAliveTimeout: 75_000,
-  maxHeaderSize: 16 * 1024,
-  // Checked with an answer of our own.
-  requireHostHeader: false,
-};
+/** How often connections are looked at whose headers are late: a fraction of the time that they have. */
+const LOOKS_AT_HEADERS = 4;
+
+/** Node's own names for the limits that it keeps. */
+function nodeLimits({ headersMs, keepAliveMs, maxHeaderBytes }: ServerLimits): object {
+  return {
+    // A whole request may take as long as it takes; what does not move at all is ended by its reader.
+    requestTimeout: 0,
+    headersTimeout: headersMs,
+    connectionsCheckingInterval: Math.ceil(headersMs / LOOKS_AT_HEADERS),
+    keepAliveTimeout: keepAliveMs,
+    maxHeaderSize: maxHeaderBytes,
+    // Checked with an answer of our own.
+    requireHostHeader: false,
+  };
+}
 
 /** Below the frame of requests both are alike. */
 export type AnyServer = Server | SecureServer;
 
 /** Makes the HTTP server, or with `tls` the HTTPS server, not listening yet. */
-export function createHttpServer(listener: RequestListener, tls?: KeptTls): AnyServer {
+export function createHttpServer(
+  listener: RequestListener,
+  context: ConnectionLimits,
+  tls?: KeptTls,
+): AnyServer {
   const answer = (request: IncomingMessage, response: ServerResponse): void =>
     listener(request, response, false);
-  if (tls === undefined) return prepare(createServer(LIMITS, answer), listener, () => undefined);
-  const server = createHttpsServer(LIMITS, tls, answer);
-  return prepare(server, listener, watchPlainSockets(server));
+  const limits = nodeLimits(context.limits);
+  if (tls === undefined) {
+    const below = { plainSocketOf: () => undefined, refuse: refuseConnection };
+    return prepare(createServer(limits, answer), listener, context, below);
+  }
+  const server = createHttpsServer(limits, tls, answer);
+  // Nobody could read an answer that is not encrypted.
+  return prepare(server, listener, context, { plainSocketOf: watchPlainSockets(server), refuse: undefined });
+}
+
+/** What HTTP and HTTPS have not in common. */
+interface Below {
+  readonly plainSocketOf: (socket: Duplex) => Duplex | undefined;
+  readonly refuse: Refuse | undefined;
 }
 
 function prepare<Kind extends AnyServer>(
   server: Kind,
   listener: RequestListener,
-  plainSocketOf: (socket: Duplex) => Duplex | undefined,
+  context: ConnectionLimits,
+  { plainSocketOf, refuse }: Below,
 ): Kind {
+  const { limits, refusals } = context;
+  // Node drops what is beyond: one more than is allowed shows that there was too much.
+  server.maxHeadersCount = limits.maxHeaders + 1;
+  limitConnections(server, context, refuse);
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
     listener(request, response, true);
   });
@@ -65,9 +95,9 @@ function prepare<Kind extends AnyServer>(
       socket.destroy();
       return;
     }
-    const isTooLong = system === 'HPE_HEADER_OVERFLOW';
-    const what = isTooLong ? 'the headers of the request are too long' : 'this is no HTTP request';
-    refuseSocket(socket, new CairnError('invalid-request', what), isTooLong ? 431 : 400);
+    const { limit, status, told } = brokenRequest(system);
+    if (limit !== undefined) refusals.note(limit);
+    refuseSocket(socket, told, status);
   });
   return server;
 }
@@ -77,6 +107,27 @@ function refusePlain(plain: Duplex, secure: Duplex): void {
   const error = new CairnError('invalid-request', 'this port speaks TLS: write https:// instead of http://');
   plain.once('close', () => secure.destroy());
   refuseSocket(plain, error, 426, ['Upgrade: TLS/1.2, HTTP/1.1']);
+}
+
+function refuseConnection(socket: Duplex, error: CairnError): void {
+  refuseSocket(socket, error, 503);
+}
+
+/** What did not become a request, and what its sender is told. */
+function brokenRequest(system: string | undefined): {
+  limit?: LimitName;
+  status: number;
+  told: CairnError;
+} {
+  if (system === 'HPE_HEADER_OVERFLOW') {
+    const told = new CairnError('invalid-request', 'the headers of the request are too long');
+    return { limit: 'header-size', status: 431, told };
+  }
+  if (system === 'ERR_HTTP_REQUEST_TIMEOUT') {
+    const told = new CairnError('timeout', 'the headers of the request took too long');
+    return { limit: 'headers-time', status: 408, told };
+  }
+  return { status: 400, told: new CairnError('invalid-request', 'this is no HTTP request') };
 }
 
 /** Answers on a bare socket and closes it. */
@@ -94,6 +145,7 @@ function refuseSocket(
       `Content-Type: ${PROBLEM_TYPE}`,
       `Content-Length: ${Buffer.byteLength(body)}`,
       ...headers,
+      ...(status === 503 ? ['Retry-After: 1'] : []),
       'Connection: close',
       '',
       body,

@@ -3,6 +3,7 @@ import { CairnError, storageError } from '../../base/errors.ts';
 import { problemOf, PROBLEM_TYPE } from '../../protocol/problem.ts';
 import { HEADER } from '../../protocol/routes.ts';
 import type { Exchange } from './exchange.ts';
+import { watchReader } from './pace.ts';
 
 /** Media type of trees and other lists of lines. */
 export const NDJSON_TYPE = 'application/x-ndjson';
@@ -40,7 +41,7 @@ export function sendProblem(exchange: Exchange, error: CairnError): Promise<void
   // An answer to HEAD has no body to say it in.
   response.setHeader(HEADER.error, code);
   if (code === 'unauthenticated') response.setHeader('WWW-Authenticate', 'Bearer');
-  if (code === 'server-busy' || code === 'rate-limited') response.setHeader('Retry-After', '1');
+  if (code === 'server-busy' || code === 'rate-limited') response.setHeader('Retry-After', retryAfter(error));
   if (code === 'method-not-allowed' && typeof details['allow'] === 'string') {
     response.setHeader('Allow', details['allow']);
   }
@@ -48,6 +49,12 @@ export function sendProblem(exchange: Exchange, error: CairnError): Promise<void
   if (exchange.awaitsContinue) response.setHeader('Connection', 'close');
   const problem = problemOf(error);
   return sendText(exchange, problem.status, PROBLEM_TYPE, JSON.stringify(problem));
+}
+
+/** Whole seconds, and never too few. */
+function retryAfter({ details }: CairnError): string {
+  const { retryAfterMs } = details;
+  return String(typeof retryAfterMs === 'number' ? Math.max(1, Math.ceil(retryAfterMs / 1000)) : 1);
 }
 
 /** Whatever a handler threw, as an error that may be told to the client. */
@@ -63,18 +70,31 @@ function sendText(exchange: Exchange, status: number, type: string, text: string
   return end(exchange, body);
 }
 
-/** Ends an answer and waits until the client has taken it; one that does not is cut off after the idle time. */
-export function end({ request, response, idleMs }: Exchange, body?: Uint8Array): Promise<void> {
+/** Ends an answer and waits until the client has taken it; one that does not, or too slowly, is cut off. */
+export function end(exchange: Exchange, body?: Uint8Array): Promise<void> {
+  const { request, response, pace } = exchange;
   return new Promise((resolve) => {
     if (response.destroyed || response.closed) {
       resolve();
       return;
     }
-    request.socket.setTimeout(idleMs);
-    response.once('finish', resolve).once('close', resolve);
+    request.socket.setTimeout(pace.idleMs);
+    const unwatch = watchReader(request.socket, pace, () => tooSlow(exchange));
+    const done = (): void => {
+      unwatch();
+      resolve();
+    };
+    response.once('finish', done).once('close', done);
     if (body === undefined) response.end();
     else response.end(body);
   });
+}
+
+/** Whoever waits for the answer to be taken learns of it by its end; the failure is for the log. */
+function tooSlow(exchange: Exchange): void {
+  const { minRate, overMs } = exchange.pace;
+  const message = `the answer was read slower than ${minRate} bytes a second for ${overMs} ms`;
+  exchange.failure ??= new CairnError('timeout', message, { details: { limit: 'body-rate' } });
 }
 
 /**
@@ -82,18 +102,25 @@ export function end({ request, response, idleMs }: Exchange, body?: Uint8Array):
  *
  * @throws CairnError `network` when the client is gone, or takes nothing for the idle time
  */
-export function write({ request, response, idleMs }: Exchange, bytes: Uint8Array | string): Promise<void> {
+export function write(exchange: Exchange, bytes: Uint8Array | string): Promise<void> {
+  const { request, response, pace } = exchange;
   const { socket } = request;
   return new Promise((resolve, reject) => {
-    const lost = (): void => reject(new CairnError('network', 'the client is gone'));
+    let unwatch = (): void => undefined;
+    const lost = (): void => {
+      unwatch();
+      reject(exchange.failure ?? new CairnError('network', 'the client is gone'));
+    };
     if (response.destroyed || response.closed) {
       lost();
       return;
     }
     // Node sees by itself whether a slow client takes at least a part; one that takes nothing is cut off.
-    socket.setTimeout(idleMs);
+    socket.setTimeout(pace.idleMs);
+    unwatch = watchReader(socket, pace, () => tooSlow(exchange));
     response.once('close', lost);
     response.write(bytes, (error) => {
+      unwatch();
       socket.setTimeout(0);
       response.off('close', lost);
       if (error === undefined || error === null) resolve();

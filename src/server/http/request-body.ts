@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { CairnError } from '../../base/errors.ts';
+import { leastBytes, type Pace } from './pace.ts';
 
 /** Bytes that wait in memory before the sender is held back. */
 const HIGH_WATER_BYTES = 512 * 1024;
@@ -16,7 +17,7 @@ interface Waiting {
 /** Iterates over a request's body once; its pieces are never changed afterwards. */
 export class RequestBody implements AsyncIterableIterator<Uint8Array> {
   readonly #request: IncomingMessage;
-  readonly #idleMs: number;
+  readonly #pace: Pace;
   #queue: Uint8Array[] = [];
   #queuedBytes = 0;
   #ended = false;
@@ -25,11 +26,15 @@ export class RequestBody implements AsyncIterableIterator<Uint8Array> {
   #cut: CairnError | undefined;
   #waiting: Waiting | undefined;
   #timer: NodeJS.Timeout | undefined;
+  /** Since when the reader waits, how long it has waited since the pace was last looked at, and what came meanwhile. */
+  #waitingSinceMs = 0;
+  #waitedMs = 0;
+  #cameBytes = 0;
 
-  /** @param idleMs a body of which nothing came for so long fails with `timeout` */
-  constructor(request: IncomingMessage, idleMs: number) {
+  /** @param pace a body that is slower fails with `timeout` */
+  constructor(request: IncomingMessage, pace: Pace) {
     this.#request = request;
-    this.#idleMs = idleMs;
+    this.#pace = pace;
     request.on('data', this.#onData).on('end', this.#onEnd).on('close', this.#onClose);
     if (request.destroyed) this.#onClose();
   }
@@ -49,8 +54,9 @@ export class RequestBody implements AsyncIterableIterator<Uint8Array> {
     }
     if (this.#cut !== undefined) return Promise.reject(this.#cut);
     if (this.#ended) return Promise.resolve({ done: true, value: undefined });
-    if (this.#timer === undefined) this.#timer = setTimeout(this.#onIdle, this.#idleMs);
+    if (this.#timer === undefined) this.#timer = setTimeout(this.#onIdle, this.#pace.idleMs);
     else this.#timer.refresh();
+    this.#waitingSinceMs = performance.now();
     return new Promise((resolve, reject) => {
       this.#waiting = { resolve, reject };
     });
@@ -85,8 +91,10 @@ export class RequestBody implements AsyncIterableIterator<Uint8Array> {
   }
 
   readonly #onData = (piece: Uint8Array): void => {
+    this.#cameBytes += piece.byteLength;
     const waiting = this.#waiting;
     if (waiting !== undefined) {
+      if (!this.#isFastEnough()) return;
       this.#waiting = undefined;
       waiting.resolve({ done: false, value: piece });
       return;
@@ -95,6 +103,20 @@ export class RequestBody implements AsyncIterableIterator<Uint8Array> {
     this.#queuedBytes += piece.byteLength;
     if (this.#queuedBytes >= HIGH_WATER_BYTES) this.#request.pause();
   };
+
+  /** Only the time that the sender lets the reader wait counts. A body that is too slow is ended. */
+  #isFastEnough(): boolean {
+    this.#waitedMs += performance.now() - this.#waitingSinceMs;
+    if (this.#waitedMs < this.#pace.overMs) return true;
+    const isFastEnough = this.#cameBytes >= leastBytes(this.#pace);
+    this.#waitedMs = 0;
+    this.#cameBytes = 0;
+    if (isFastEnough) return true;
+    const { minRate, overMs } = this.#pace;
+    const message = `the body came slower than ${minRate} bytes a second for ${overMs} ms`;
+    this.abort(new CairnError('timeout', message, { details: { limit: 'body-rate' } }));
+    return false;
+  }
 
   readonly #onEnd = (): void => {
     // A body without a length that is cut also ends; only `complete` tells the difference.
@@ -118,6 +140,7 @@ export class RequestBody implements AsyncIterableIterator<Uint8Array> {
   readonly #onIdle = (): void => {
     // While nobody waits for a piece it is this side that is slow.
     if (this.#waiting === undefined) return;
-    this.abort(new CairnError('timeout', `no byte of the body came for ${this.#idleMs} ms`));
+    const message = `no byte of the body came for ${this.#pace.idleMs} ms`;
+    this.abort(new CairnError('timeout', message, { details: { limit: 'body-idle' } }));
   };
 }

@@ -12,10 +12,12 @@ import { contentLengthOf, openBody, type Exchange } from './exchange.ts';
 export async function readJson<Schema extends v.GenericSchema>(
   exchange: Exchange,
   schema: Schema,
-  limit: { maxBytes: number; what: string },
+  limit: { maxBytes: number; what: string; name?: 'json' | 'runs' },
 ): Promise<v.InferOutput<Schema>> {
   const tooLong = (): CairnError =>
-    new CairnError('invalid-request', `${limit.what} is longer than ${limit.maxBytes} bytes`);
+    new CairnError('invalid-request', `${limit.what} is longer than ${limit.maxBytes} bytes`, {
+      details: { limit: limit.name ?? 'json' },
+    });
   if ((contentLengthOf(exchange) ?? 0) > limit.maxBytes) throw tooLong();
   const pieces: Uint8Array[] = [];
   let bytes = 0;

@@ -4,7 +4,9 @@ import { CairnError } from '../../base/errors.ts';
 import { PROTOCOL_SEGMENT } from '../../protocol/routes.ts';
 import { printable } from '../../base/safe-path.ts';
 import { checkRequestLine, drainBody, openExchange, type Exchange } from './exchange.ts';
+import { paceOf } from './pace.ts';
 import { sendProblem, tellableError } from './reply.ts';
+import { limitIn } from '../refusals.ts';
 import { route } from '../router.ts';
 import type { Logger, ServerContext } from '../server-context.ts';
 
@@ -19,10 +21,9 @@ export async function serveRequest(
 ): Promise<void> {
   const { awaitsContinue, isDraining } = options;
   const address = context.addressOf(request);
-  const { idleBodyMs: idleMs } = context.limits;
-  const exchange = openExchange(request, response, { idleMs, awaitsContinue, address });
+  const exchange = openExchange(request, response, { pace: paceOf(context.limits), awaitsContinue, address });
   try {
-    checkRequestLine(exchange);
+    checkRequestLine(exchange, context.limits);
     if (isDraining) {
       response.setHeader('Connection', 'close');
       throw new CairnError('server-busy', 'the server is shutting down; try again when it is back');
@@ -30,6 +31,8 @@ export async function serveRequest(
     await route(context, exchange);
   } catch (error) {
     const told = tellableError(error);
+    const limit = limitIn(told);
+    if (limit !== undefined) context.refusals.note(limit, { address: exchange.address });
     logFailure(context.log, exchange, told);
     await sendProblem(exchange, told);
   } finally {

@@ -23,7 +23,7 @@ const RESUMED_AT_A_TIME = 4;
 /** Commits a session. The answer is 200 when it is done, 202 while it goes on. */
 export function handleCommit(context: ServerContext, exchange: Exchange, id: string): Promise<void> {
   return withSession(context, exchange, { id, event: 'commit' }, async (work) => {
-    const limit = { maxBytes: context.limits.maxRunsBytes, what: 'the commit' };
+    const limit = { maxBytes: context.limits.maxRunsBytes, name: 'runs' as const, what: 'the commit' };
     const request = await readJson(exchange, CommitRequest, limit);
     const { live, epoch } = work;
     const job = await live.exclusive(() => beginCommit(context, work, request));

@@ -19,7 +19,11 @@ const BATCH = { characters: 16 * 1024, afterMs: 2000 };
 /** Answers with the digests of files as they are now. */
 export function handleDigests(context: ServerContext, exchange: Exchange, id: string): Promise<void> {
   return withSession(context, exchange, { id, event: 'prepare' }, async ({ live, epoch }) => {
-    const limit = { maxBytes: context.limits.maxRunsBytes, what: 'the request for digests' };
+    const limit = {
+      maxBytes: context.limits.maxRunsBytes,
+      name: 'runs' as const,
+      what: 'the request for digests',
+    };
     const request = await readJson(exchange, DigestsRequest, limit);
     const manifest = await live.content.manifest.get();
     const wanted = ChunkSet.fromRuns(request.entries, manifest.entries.length);

@@ -82,6 +82,7 @@ async function create(
     throw new CairnError(
       'server-busy',
       `the server holds ${context.limits.maxSessions} sessions and takes no more`,
+      { details: { limit: 'sessions' } },
     );
   }
   checkNewSession(context.usage, { authorization, session: record.id }, context.limits);

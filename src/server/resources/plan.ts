@@ -19,14 +19,18 @@ import {
 /** Takes a plan and answers with the size of the layout that follows from it. */
 export function handlePlan(context: ServerContext, exchange: Exchange, id: string): Promise<void> {
   return withSession(context, exchange, { id, event: 'opened' }, async (work) => {
-    const plan = await readJson(exchange, Plan, { maxBytes: context.limits.maxRunsBytes, what: 'the plan' });
+    const plan = await readJson(exchange, Plan, {
+      maxBytes: context.limits.maxRunsBytes,
+      name: 'runs' as const,
+      what: 'the plan',
+    });
     const agreed = await work.live.exclusive(() => agree(context, work, plan));
     await sendJson(exchange, 200, acceptanceOf(agreed));
   });
 }
 
 async function agree(
-  { usage }: ServerContext,
+  { room, usage }: ServerContext,
   { live, epoch }: SessionWork,
   wanted: Plan,
 ): Promise<TransferPlan> {
@@ -46,6 +50,7 @@ async function agree(
   record.checkEpoch(epoch);
   if (direction === 'push' && authorization !== undefined)
     checkBytes(usage, authorization, id, bytesTotal ?? 0);
+  if (direction === 'push') await room.take(id, bytesTotal ?? 0);
   await savePlan(await content.area.get(), encodePlan(plan));
   content.plan.set(plan);
   try {
@@ -54,6 +59,7 @@ async function agree(
     await record.change('opened', { bytesTotal }, epoch);
   } catch (error) {
     usage.tally.release(id);
+    room.release(id);
     content.plan.forget();
     await content.closeChunks({ sync: false });
     throw error;

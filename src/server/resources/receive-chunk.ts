@@ -44,16 +44,18 @@ export function handlePutChunk(
   });
 }
 
-/** The size of a stream was not known when its plan was agreed. @throws CairnError `quota-exceeded` */
+/** The size of a stream was not known when its plan was agreed. @throws CairnError `quota-exceeded`, `storage-full` */
 async function growStream(
-  { usage }: ServerContext,
+  { room, usage }: ServerContext,
   { id, record }: LiveSession,
   { plan: { manifest } }: IncomingChunks,
   { chunk, lengthBytes }: ExpectedChunk,
 ): Promise<void> {
   const { authorization } = record.value;
   const bytes = chunk * manifest.chunkSizeBytes + lengthBytes;
-  if (!isStream(manifest) || authorization === undefined || bytes <= usage.tally.bytesOf(id)) return;
+  if (!isStream(manifest)) return;
+  room.grow(id, bytes);
+  if (authorization === undefined || bytes <= usage.tally.bytesOf(id)) return;
   await openUsage(usage);
   checkBytes(usage, authorization, id, bytes);
 }

@@ -34,15 +34,18 @@ export function startCollector(context: SessionContext, live: LiveSessions): Col
     await live.closeIdle();
     const areas = await sessionAreas(context.content);
     let count = 0;
+    const recount = context.room.recount();
     await sideBySide(context.sessions.list(), FREED_AT_A_TIME, async (record) => {
       const hasArea = areas.delete(record.id);
       if (!isTerminal(record.state)) count += 1;
+      recount.note(record);
       // Ten thousand may be due at once: whoever ends the server does not wait for them.
       if (stopped) return;
       if (isLeaseOver(record, context.now())) await tend(context, live, record, hasArea);
       else if (isTerminal(record.state) && hasArea) await freeArea(context, live, record.id);
     });
     if (stopped) return;
+    recount.done();
     unfinished = count;
     await discardOrphans(context, areas, orphans);
   };

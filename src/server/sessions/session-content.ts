@@ -133,6 +133,7 @@ export class SessionContent {
 
   /** Frees everything that the session keeps in the store. */
   async discard(): Promise<void> {
+    this.#context.room.release(this.#record.value.id);
     await this.closeChunks({ sync: false });
     const area = await this.area.get();
     this.area.forget();

@@ -98,6 +98,10 @@ class LocalDisk implements ContentStore {
     return listStagingIds(this.#root);
   }
 
+  async space(): Promise<{ freeBytes: number; totalBytes: number }> {
+    return this.#root.space();
+  }
+
   async close(): Promise<void> {
     for (const chunks of this.#context.open.values()) await chunks.close();
     this.#context.open.clear();

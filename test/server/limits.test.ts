@@ -1,0 +1,283 @@
+/** What a server allows, each limit met by somebody who goes beyond it, beside others who do not. */
+import { connect, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { addressKey } from '../../src/server/auth/address-key.ts';
+import { countFailedAuthentications } from '../../src/server/auth/failed-authentications.ts';
+import { DEFAULT_LIMITS } from '../../src/server/limits.ts';
+import { CairnError } from '../../src/base/errors.ts';
+import type { Authenticator } from '../../src/server/auth/authorization.ts';
+import { createStagingRoom } from '../../src/server/sessions/staging-room.ts';
+import { createMemoryBackend } from '../../src/storage/memory/memory-backend.ts';
+import { createMemoryContentStore } from '../../src/storage/memory-content-store.ts';
+import { directory, file, stream, transferOf } from '../suites/staged-transfer.ts';
+import { ALICE, BOB, call, establish, intercept, openPush, openScene, raw, until } from './by-hand.ts';
+
+describe('failed authentications', () => {
+  test('of one address are refused after ten, until its time is over and before the token is looked at', async () => {
+    const asked: (string | undefined)[] = [];
+    const knows = (secret: string | undefined): boolean => secret === ALICE;
+    const authenticator: Authenticator = {
+      authenticate: async ({ bearer }) => {
+        asked.push(bearer);
+        if (bearer === 'over') throw new CairnError('token-expired', 'the access token has expired');
+        const authorization = { id: 'token:a', principal: 'a', scopes: ['list'] as const, pathPrefix: '' };
+        return knows(bearer) ? authorization : undefined;
+      },
+      stands: () => true,
+    };
+    const scene = await openScene('memory', {
+      authenticators: [authenticator],
+      limits: { failedAuthenticationsOverMs: 1500 },
+    });
+    const ask = (token?: string) => call(scene, 'GET', '/x', { token });
+    // None of these counts: who shows nothing, or what was good once, is no guesser.
+    for (let count = 0; count < 15; count += 1) expect((await ask()).status).toBe(401);
+    for (let count = 0; count < 15; count += 1) expect((await ask('over')).status).toBe(401);
+    const start = performance.now();
+    for (let count = 0; count < 10; count += 1) expect((await ask(`guess-${count}`)).status).toBe(401);
+    asked.length = 0;
+    const refused = await ask(ALICE);
+    expect([refused.status, refused.json.code]).toEqual([429, 'rate-limited']);
+    expect(Number(refused.headers['retry-after'])).toBe(2);
+    expect(asked).toEqual([]);
+    expect((await ask()).status).toBe(401);
+    await delay(1550 - (performance.now() - start));
+    expect((await ask(ALICE)).status).toBe(404);
+    expect(scene.logged.some((line) => line.includes('"limit":"failed-authentications"'))).toBe(true);
+    expect(scene.logged.join('\n')).not.toContain('guess-');
+  });
+
+  test('do not count where the session credential was wrong', async () => {
+    const scene = await openScene('memory');
+    const session = await openPush(scene, transferOf(scene.stores.content, 'x', [file('', 'x')]));
+    for (let count = 0; count < 20; count += 1) {
+      const headers = { 'cairn-credential': 'x'.repeat(43) };
+      expect((await session.call('POST', 'heartbeat', { headers })).json.code).toBe('session-credential');
+    }
+    expect((await call(scene, 'GET', '/nothing', { token: ALICE })).status).toBe(404);
+  });
+
+  test('are counted by address, and of IPv6 by its /64', () => {
+    expect(addressKey('::ffff:192.0.2.7')).toBe('192.0.2.7');
+    expect(addressKey('2001:db8:1:2:3:4:5:6')).toBe(addressKey('2001:db8:1:2::1'));
+    expect(addressKey('2001:db8:1:3::1')).not.toBe(addressKey('2001:db8:1:2::1'));
+    expect(addressKey('fe80::1%eth0')).toBe(addressKey('fe80::2%eth0'));
+    expect(addressKey('unknown')).toBe('unknown');
+    const clock = { ms: 0 };
+    const counted = countFailedAuthentications(DEFAULT_LIMITS, { now: () => clock.ms });
+    for (let count = 0; count < 10; count += 1) counted.failed(`2001:db8::${count}`);
+    expect(() => counted.check('2001:db8::ffff')).toThrow(expect.objectContaining({ code: 'rate-limited' }));
+    counted.check('2001:db8:0:1::1');
+    clock.ms = 30_000;
+    expect(() => counted.check('2001:db8::1')).toThrow(
+      expect.objectContaining({ details: { limit: 'failed-authentications', retryAfterMs: 30_000 } }),
+    );
+    clock.ms = 60_000;
+    counted.check('2001:db8::1');
+  });
+
+  test('of ever new addresses take no more memory than those of a hundred thousand', () => {
+    const counted = countFailedAuthentications(DEFAULT_LIMITS, { maxAddresses: 1000 });
+    for (let count = 0; count < 5000; count += 1)
+      counted.failed(`10.${count >> 16}.${(count >> 8) & 255}.${count & 255}`);
+    expect(counted.size).toBe(1000);
+  });
+});
+
+/** A connection that goes with the test, and what it was answered. */
+interface Watched {
+  readonly socket: Socket;
+  answer: string;
+  isOver: boolean;
+}
+
+function open(port: number, localAddress = '127.0.0.1'): Promise<Watched> {
+  return new Promise((resolve) => {
+    const socket = connect({ port, host: '127.0.0.1', localAddress });
+    const watched: Watched = { socket, answer: '', isOver: false };
+    onTestFinished(() => void socket.destroy());
+    socket.on('data', (piece) => (watched.answer += piece.toString('latin1')));
+    socket.on('error', () => undefined);
+    socket.on('close', () => (watched.isOver = true));
+    socket.on('connect', () => resolve(watched));
+  });
+}
+
+const ROOT_REQUEST = 'GET /.cairn/v1/ HTTP/1.1\r\nHost: a\r\n\r\n';
+
+describe('connections', () => {
+  test('of one address beyond its limit are answered 503 and closed; another address is served', async () => {
+    const scene = await openScene('memory', { limits: { maxConnectionsPerAddress: 3 } });
+    const { port } = scene.server;
+    const first = [await open(port), await open(port), await open(port)];
+    const fourth = await open(port);
+    await until(async () => fourth.isOver);
+    expect(fourth.answer).toMatch(/^HTTP\/1.1 503 [^]*Retry-After: 1[^]*"code":"server-busy"/);
+    const other = await open(port, '127.0.0.2');
+    other.socket.write(ROOT_REQUEST);
+    for (const { socket } of first) socket.write(ROOT_REQUEST);
+    await until(async () => [other, ...first].every(({ answer }) => answer.includes('"server":"cairn"')));
+    first[0]!.socket.destroy();
+    await delay(50);
+    const again = await open(port);
+    again.socket.write(ROOT_REQUEST);
+    await until(async () => again.answer.includes('"server":"cairn"'));
+  });
+
+  test('beyond the limit in all are answered 503 and closed, and the others go on', async () => {
+    const scene = await openScene('memory', { limits: { maxConnections: 2 } });
+    const { port } = scene.server;
+    const [one, two] = [await open(port), await open(port, '127.0.0.2')];
+    const flood = await Promise.all(Array.from({ length: 100 }, () => open(port, '127.0.0.3')));
+    await until(async () => flood.every(({ isOver }) => isOver));
+    expect(flood.filter(({ answer }) => answer.startsWith('HTTP/1.1 503 ')).length).toBeGreaterThan(10);
+    for (const { socket } of [one, two]) socket.write(ROOT_REQUEST);
+    await until(async () => [one, two].every(({ answer }) => answer.includes('"server":"cairn"')));
+    expect(scene.logged.filter((line) => line.includes('a limit refused something'))).toHaveLength(1);
+  });
+
+  test('whose headers are late, or that say nothing, are closed', async () => {
+    const scene = await openScene('memory', { limits: { headersMs: 300 } });
+    const silent = await open(scene.server.port);
+    const slow = await open(scene.server.port);
+    slow.socket.write('GET / HTTP/1.1\r\nHost: a\r\n');
+    const drip = setInterval(() => slow.socket.writable && slow.socket.write('X: y\r\n'), 50);
+    onTestFinished(() => clearInterval(drip));
+    await until(async () => silent.isOver && slow.isOver);
+    expect(slow.answer).toMatch(/^HTTP\/1.1 408 [^]*"code":"timeout"/);
+  });
+
+  test('with more or longer headers than are allowed are told so', async () => {
+    const scene = await openScene('memory', { limits: { maxHeaders: 20, maxTargetBytes: 2000 } });
+    const headers = Array.from({ length: 30 }, (_, index) => `X-${index}: y\r\n`).join('');
+    expect(await raw(scene, `GET / HTTP/1.1\r\nHost: a\r\n${headers}\r\n`, 300)).toMatch(
+      /^HTTP\/1.1 400 [^]*more than 20 header fields/,
+    );
+    expect(await raw(scene, `GET /${'a'.repeat(3000)} HTTP/1.1\r\nHost: a\r\n\r\n`, 300)).toMatch(
+      /^HTTP\/1.1 400 [^]*path-too-long/,
+    );
+  });
+});
+
+describe('a body', () => {
+  test('that drips slower than the least rate is ended, and one that is merely slow is not', async () => {
+    const scene = await openScene('memory', { limits: { minBodyRate: 1000, bodyRateOverMs: 400 } });
+    const transfer = transferOf(scene.stores.content, 'x', [file('', 'y'.repeat(65_536))]);
+    const session = await openPush(scene, transfer);
+    const dripping = await session.beginChunk(0, 100);
+    let answer = '';
+    dripping.on('data', (piece) => (answer += piece.toString()));
+    const drip = setInterval(() => dripping.writable && dripping.write('y'), 40);
+    onTestFinished(() => clearInterval(drip));
+    await until(async () => answer.includes('HTTP/1.1 408 '));
+    expect(answer).toContain('slower than 1000 bytes a second');
+    clearInterval(drip);
+    const slow = await session.beginChunk(0, 100);
+    let slowAnswer = '';
+    slow.on('data', (piece) => (slowAnswer += piece.toString()));
+    const rest = session.chunkBody(0).subarray(100);
+    for (let at = 0; at < rest.length; at += 6000) {
+      slow.write(rest.subarray(at, at + 6000));
+      await delay(100);
+    }
+    await until(async () => slowAnswer.includes('HTTP/1.1 200 '));
+  });
+
+  test('of an answer that is read byte by byte is cut off', async () => {
+    const scene = await openScene('local disk', { limits: { minBodyRate: 100_000, bodyRateOverMs: 500 } });
+    const transfer = transferOf(scene.stores.content, 'x', [file('', 32 * 1024 * 1024)]);
+    const session = await openPush(scene, transfer);
+    for (let chunk = 0; chunk < 512; chunk += 1) await session.putChunk(chunk);
+    expect((await session.commit()).status).toBe(200);
+    const socket = connect(scene.server.port, '127.0.0.1');
+    onTestFinished(() => void socket.destroy());
+    let isOver = false;
+    socket.on('error', () => undefined).on('close', () => (isOver = true));
+    socket.write(`GET /x HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${ALICE}\r\n\r\n`);
+    socket.pause();
+    const drip = setInterval(() => socket.read(1), 20);
+    onTestFinished(() => clearInterval(drip));
+    await until(async () => scene.logged.some((line) => line.includes('the answer was read slower than')));
+    socket.resume();
+    await until(async () => isOver);
+    expect((await call(scene, 'HEAD', '/x', { token: ALICE })).status).toBe(200);
+  });
+});
+
+describe('what is staged', () => {
+  test('by all pushes together stays within its limit, and what ends makes room', async () => {
+    const scene = await openScene('memory', { limits: { maxStagingBytes: 100_000 } });
+    const of = (target: string, bytes: number) =>
+      transferOf(scene.stores.content, target, [directory(''), file('a', bytes)]);
+    const first = await openPush(scene, of('first', 60_000));
+    const second = await establish(scene, of('second', 60_000));
+    await second.sendManifest();
+    const busy = await second.sendPlan();
+    expect([busy.status, busy.json.code, busy.headers['retry-after']]).toEqual([503, 'server-busy', '1']);
+    const third = await establish(scene, of('third', 200_000));
+    await third.sendManifest();
+    expect((await third.sendPlan()).json.code).toBe('storage-full');
+    // The same plan again takes nothing again.
+    expect((await first.sendPlan()).status).toBe(200);
+    await first.call('DELETE', '');
+    expect((await second.sendPlan()).status).toBe(200);
+    await scene.restart();
+    const fourth = await establish(scene, of('fourth', 60_000));
+    await fourth.sendManifest();
+    await until(async () => (await fourth.sendPlan()).status === 503);
+  });
+
+  test('by a stream, whose size nobody knew, stays within the limit, too', async () => {
+    const scene = await openScene('memory', { limits: { maxStagingBytes: 150_000 } });
+    const transfer = transferOf(scene.stores.content, 'x', [stream(Buffer.alloc(4 * 65_536))]);
+    const session = await openPush(scene, transfer);
+    expect((await session.putChunk(0)).status).toBe(200);
+    expect((await session.putChunk(1)).status).toBe(200);
+    expect((await session.putChunk(2)).json.code).toBe('storage-full');
+  });
+
+  test('leaves the disk the room that it needs', async () => {
+    const space = { freeBytes: 10_000_000, totalBytes: 100_000_000 };
+    const scene = await openScene('local disk', {
+      wrap: (content) => intercept(content, { space: async () => space }),
+    });
+    const of = (bytes: number) => transferOf(scene.stores.content, 'x', [file('', bytes)]);
+    const large = await establish(scene, of(5_000_001));
+    await large.sendManifest();
+    const full = await large.sendPlan();
+    expect([full.status, full.json.code]).toEqual([507, 'storage-full']);
+    expect(full.json.detail).toContain('of which 5000000 have to stay free');
+    expect((await openPush(scene, of(5_000_000))).grant.state).toBe('establishing');
+    // Nothing to bring: names and times need no room.
+    space.freeBytes = 0;
+    expect((await openPush(scene, transferOf(scene.stores.content, 'y', [directory('')]))).grant.epoch).toBe(
+      1,
+    );
+  });
+
+  test('is the sum of what the records say, whatever was counted before', async () => {
+    const room = createStagingRoom(createMemoryContentStore(createMemoryBackend()), DEFAULT_LIMITS);
+    await room.take('gone', 5);
+    await room.take('kept', 7);
+    const recount = room.recount();
+    const record = { direction: 'push', state: 'open', bytesTotal: 7 } as const;
+    recount.note({ ...record, id: 'kept' } as never);
+    recount.note({ ...record, id: 'found', bytesTotal: 11 } as never);
+    recount.note({ ...record, id: 'over', state: 'expired' } as never);
+    await room.take('new', 13);
+    recount.done();
+    expect(room.bytes).toBe(7 + 11 + 13);
+    room.release('found');
+    room.release('nobody');
+    expect(room.bytes).toBe(20);
+  });
+});
+
+test("another user's limits are not those of the first", async () => {
+  const scene = await openScene('memory', { limits: { maxSessions: 1 } });
+  const transfer = transferOf(scene.stores.content, 'x', [file('', 'x')]);
+  await establish(scene, transfer);
+  await expect(establish(scene, transfer)).rejects.toThrow('503');
+  expect((await call(scene, 'GET', '/x', { token: BOB })).status).toBe(404);
+});
