@@ -7,7 +7,12 @@
 import { CairnError, isErrorCode, type ErrorCode } from '../base/errors.ts';
 import { printable } from '../base/safe-path.ts';
 import { encodeManifest, type Manifest } from '../manifest/manifest.ts';
-import { createManifestReader, splitLines, type ManifestLimits } from '../manifest/manifest-reader.ts';
+import {
+  createManifestReader,
+  DEFAULT_MANIFEST_LIMITS,
+  splitLines,
+  type ManifestLimits,
+} from '../manifest/manifest-reader.ts';
 
 /** An entry that had to be left out, and why. */
 export interface Notice {
@@ -17,7 +22,7 @@ export interface Notice {
   readonly message: string;
 }
 
-/** Most notices that are kept of one tree, and most characters of them; what is beyond is dropped. */
+/** Most notices that are kept of one tree, and most characters of them; what is beyond is dropped, but not for ever. */
 const MAX_NOTICES = 100_000;
 const MAX_NOTICE_CHARACTERS = 32 * 1024 * 1024;
 
@@ -45,7 +50,7 @@ export function* encodeTree(manifest: Manifest, notices: readonly Notice[] = [])
  */
 export async function readTree(
   source: AsyncIterable<Uint8Array>,
-  limits?: ManifestLimits,
+  limits: ManifestLimits = DEFAULT_MANIFEST_LIMITS,
 ): Promise<{ manifest: Manifest; notices: Notice[] }> {
   const reader = createManifestReader(limits);
   const notices: Notice[] = [];
@@ -57,7 +62,8 @@ export async function readTree(
       if (line.startsWith('["end",')) {
         end = line;
       } else if (line.startsWith('["w",')) {
-        noticeCharacters += line.length;
+        noticeCharacters += line.length + 1;
+        if (noticeCharacters > limits.maxBytes) throw tooManyNotices(limits.maxBytes);
         if (notices.length < MAX_NOTICES && noticeCharacters <= MAX_NOTICE_CHARACTERS)
           notices.push(decodeNotice(line));
       } else {
@@ -70,6 +76,14 @@ export async function readTree(
   if (end !== encodeEnd(manifest.id))
     throw new CairnError('manifest-invalid', 'the id of the tree is not that of its content');
   return { manifest, notices };
+}
+
+/** They are not the tree's own bytes, and would otherwise be read for as long as the other side likes. */
+function tooManyNotices(maxBytes: number): CairnError {
+  return new CairnError(
+    'manifest-too-large',
+    `the tree has notices of more than ${maxBytes} bytes; split it into several transfers`,
+  );
 }
 
 function decodeNotice(line: string): Notice {

@@ -53,11 +53,12 @@ export interface Scene {
 
 type Changes = Partial<Omit<ServerOptions, 'content' | 'sessions'>> & {
   wrap?: (content: ContentStore) => ContentStore;
+  /** Where a local disk lies; a temporary directory, unless the test wants another. */
+  root?: string;
 };
 
 /** Starts a server that goes with the test. */
 export async function openScene(kind: Kind, changes: Changes = {}): Promise<Scene> {
-  const openStores = kind === 'memory' ? memoryStores() : diskStores(temporaryDirectory());
   const logged: string[] = [];
   const note = (fields: object, message: string): void => {
     const text = JSON.stringify(fields, (_, value: unknown) =>
@@ -67,7 +68,8 @@ export async function openScene(kind: Kind, changes: Changes = {}): Promise<Scen
   };
   const log = { debug: note, info: note, warn: note, error: note };
   const clock = { aheadMs: 0 };
-  const { wrap = (content: ContentStore) => content, ...rest } = changes;
+  const { wrap = (content: ContentStore) => content, root = temporaryDirectory(), ...rest } = changes;
+  const openStores = kind === 'memory' ? memoryStores() : diskStores(root);
   const start = async (): Promise<Pick<Scene, 'server' | 'stores'>> => {
     const stores = await openStores();
     const server = await startServer({
