@@ -15,6 +15,7 @@ export interface ClientTlsFiles {
 
 /** Asked before each connection; answers the same object until something has changed. */
 export type ClientTls = () => Promise<ClientTlsFiles>;
+import type { AnswerPace } from './http/answer-pace.ts';
 
 /** How to reach a server, and for how long to keep trying. */
 export interface ReachOptions {
@@ -35,6 +36,8 @@ export interface ReachOptions {
   readonly now?: () => number;
   /** In [0, 1), for the jitter of retries. */
   readonly random?: () => number;
+  /** How slow answers may be; without, a minute for their headers and 64 bytes a second. */
+  readonly pace?: AnswerPace;
 }
 
 /** Everything that a transfer wants to know. */

@@ -7,6 +7,7 @@ import { tlsConnector, type Done, type Target } from './connection-tls.ts';
 import type { TunnelOptions } from './connection-tunnel.ts';
 import type { ClientTls } from '../options.ts';
 import { shownProxy, type Proxy } from './proxy.ts';
+import { watchReader, type ReaderPace } from '../../base/unsent.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 /** A proxy may itself wait for its own connection. */
@@ -17,6 +18,8 @@ const IDLE_TIMEOUT_MS = 30_000;
 /** How a pool reaches its origin. */
 export interface PoolOptions {
   readonly connections: number;
+  /** How slow the server may be with what is sent. */
+  readonly pace: ReaderPace;
   /** What https is spoken with; Node's own authorities and no certificate, where undefined. */
   readonly tls?: ClientTls | undefined;
   /** Whom to go through. */
@@ -53,6 +56,13 @@ export function openPool(origin: string, options: PoolOptions): Pool {
             new CairnError('timeout', `${peer} has been silent for ${IDLE_TIMEOUT_MS / 1000} seconds`),
           );
         });
+        // Nor may it take a byte now and then of what is sent, for ever.
+        const unwatch = watchReader(socket, options.pace, () => {
+          socket.destroy(
+            new CairnError('timeout', `${peer} takes less than ${options.pace.minRate} bytes a second`),
+          );
+        });
+        socket.once('close', unwatch);
         done(null, socket);
       });
     },

@@ -4,8 +4,10 @@
  */
 import type { Pool } from 'undici';
 import { CairnError, EXIT } from '../../base/errors.ts';
+import { printable } from '../../base/safe-path.ts';
 import { errorOfResponse } from '../../protocol/problem.ts';
 import { HEADER } from '../../protocol/routes.ts';
+import { DEFAULT_ANSWER_PACE, paced, watchAnswer, type AnswerPace, type AnswerWatch } from './answer-pace.ts';
 import { networkError } from './connection-error.ts';
 import type { PoolOptions } from './connection-pool.ts';
 import { proxyWantsCredentials, shownProxy, type Proxy } from './proxy.ts';
@@ -25,6 +27,8 @@ export interface HttpRequest {
   readonly url: URL;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: RequestBody;
+  /** Whether the server may work for long and only say now and then that it does. */
+  readonly isSlow?: boolean;
   /** Ends the request; its reason is what the request throws. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -61,17 +65,24 @@ interface Way {
   readonly peer: string;
   /** Takes plain HTTP requests in place of the origin (RFC 9110, section 7.1). */
   readonly forwarder: Proxy | undefined;
+  readonly pace: AnswerPace;
+}
+
+/** How connections are made, and how slow an answer may be. */
+export interface ConnectionOptions extends Omit<PoolOptions, 'pace'> {
+  readonly pace?: AnswerPace | undefined;
 }
 
 /** Opens connections to the origin of `url`; nothing is sent yet. */
-export async function openConnection(url: URL, options: PoolOptions): Promise<Connection> {
+export async function openConnection(url: URL, options: ConnectionOptions): Promise<Connection> {
   // A static import there and a lazy one here: a bundled CommonJS package has no named exports for `await import()`.
   const { openPool } = await import('./connection-pool.ts');
-  const pool = openPool(url.origin, options);
+  const { pace = DEFAULT_ANSWER_PACE } = options;
+  const pool = openPool(url.origin, { ...options, pace });
   const { origin } = url;
   const { proxy } = options;
   const peer = proxy === undefined ? origin : `${origin} (through ${shownProxy(proxy)})`;
-  const way = { pool, origin, peer, forwarder: url.protocol === 'http:' ? proxy : undefined };
+  const way = { pool, origin, peer, pace, forwarder: url.protocol === 'http:' ? proxy : undefined };
   const exchange = (request: HttpRequest): Promise<HttpResponse> => send(way, request);
   return {
     origin: url.origin,
@@ -92,6 +103,8 @@ async function send(way: Way, request: HttpRequest): Promise<HttpResponse> {
     throw new CairnError('internal', `a request to ${url.origin} on a connection to ${origin}`);
   signal?.throwIfAborted();
   const bodyFailure: { error?: unknown } = {};
+  const watch = watchAnswer(peer, way.pace, signal);
+  if (body === undefined) watch.sent();
   try {
     const response = await pool.request({
       method,
@@ -105,15 +118,17 @@ async function send(way: Way, request: HttpRequest): Promise<HttpResponse> {
         ...headers,
       },
       // undici takes any iterable, which its types do not say.
-      body: body === undefined ? null : (watched(body.pieces, bodyFailure) as never),
-      signal: signal ?? null,
+      body: body === undefined ? null : (watched(body.pieces, bodyFailure, watch) as never),
+      signal: watch.signal,
     });
     if (forwarder !== undefined && response.statusCode === 407) {
       await response.body.dump();
       throw proxyWantsCredentials(forwarder);
     }
-    return responseOf(response, peer, signal);
+    watch.begun();
+    return responseOf(response, way, request, watch);
   } catch (error) {
+    watch.done();
     if (signal?.aborted === true) throw signal.reason;
     if ('error' in bodyFailure) throw bodyFailure.error;
     throw networkError(error, peer);
@@ -125,13 +140,15 @@ function headersFor({ authorization }: Proxy, { host }: URL): Record<string, str
   return { host, ...(authorization === undefined ? {} : { 'proxy-authorization': authorization }) };
 }
 
-/** Remembers what a body threw, which undici would dress as a failure of the network. */
+/** Remembers what a body threw, which undici would dress as a failure of the network; at its end the answer is due. */
 async function* watched(
   pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   failure: { error?: unknown },
+  watch: AnswerWatch,
 ): AsyncGenerator<Uint8Array> {
   try {
     yield* pieces;
+    watch.sent();
   } catch (error) {
     failure.error = error;
     throw error;
@@ -140,13 +157,21 @@ async function* watched(
 
 type UndiciResponse = Awaited<ReturnType<Pool['request']>>;
 
-function responseOf(response: UndiciResponse, peer: string, signal: AbortSignal | undefined): HttpResponse {
+function responseOf(
+  response: UndiciResponse,
+  { peer, pace }: Way,
+  { isSlow, signal }: HttpRequest,
+  watch: AnswerWatch,
+): HttpResponse {
+  const pieces: AsyncIterable<Uint8Array> = response.body;
   async function* body(): AsyncGenerator<Uint8Array> {
     try {
-      for await (const piece of response.body) yield piece as Uint8Array;
+      yield* isSlow === true ? pieces : paced(pieces, peer, pace);
     } catch (error) {
       if (signal?.aborted === true) throw signal.reason;
       throw networkError(error, peer);
+    } finally {
+      watch.done();
     }
   }
   return {
@@ -157,7 +182,7 @@ function responseOf(response: UndiciResponse, peer: string, signal: AbortSignal 
     },
     body: body(),
     text: (maxBytes) => readText(body(), maxBytes, peer),
-    discard: () => response.body.dump(),
+    discard: () => response.body.dump().finally(watch.done),
   };
 }
 
@@ -181,7 +206,7 @@ async function errorOf(request: HttpRequest, response: HttpResponse): Promise<Ca
   const { status } = response;
   const text = request.method === 'HEAD' ? '' : await response.text(MAX_ERROR_BODY_BYTES);
   if (status < 400) {
-    const where = response.header('location') ?? 'an unnamed place';
+    const where = printable(response.header('location') ?? 'an unnamed place');
     return new CairnError(
       'redirect-refused',
       `${request.url.origin} wants to send us to ${where.slice(0, 500)}; redirects are not followed: use that URL itself if you trust it`,

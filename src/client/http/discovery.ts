@@ -1,5 +1,6 @@
 /** From the URL that the user gave to the protocol root of its server, and to the target below it. */
 import { CairnError } from '../../base/errors.ts';
+import { printable } from '../../base/safe-path.ts';
 import { checkProtocolMajor, Hello, parseJsonMessage } from '../../protocol/messages.ts';
 import { errorOfResponse } from '../../protocol/problem.ts';
 import { PROTOCOL_ROOT, PROTOCOL_VERSION, protocolRootOf } from '../../protocol/routes.ts';
@@ -61,7 +62,7 @@ function notCairn(url: URL, status: number, location: string | undefined): Cairn
   if (status >= 300 && status < 400) {
     return new CairnError(
       'redirect-refused',
-      `${url.origin} wants to send us to ${(location ?? 'an unnamed place').slice(0, 500)}; redirects are not followed: use that URL itself if you trust it`,
+      `${url.origin} wants to send us to ${printable((location ?? 'an unnamed place').slice(0, 500))}; redirects are not followed: use that URL itself if you trust it`,
       {
         details: { status },
       },
@@ -88,7 +89,7 @@ function targetBelow(root: URL, url: URL): string {
     // Another major version has another root; its greeting would tell the same.
     throw new CairnError(
       'version-unsupported',
-      `${url.origin} speaks another version of the protocol: its root is ${root.pathname.slice(0, 200)}`,
+      `${url.origin} speaks another version of the protocol: its root is ${printable(root.pathname.slice(0, 200))}`,
     );
   }
   const prefix = root.pathname.slice(0, -PROTOCOL_ROOT.length);

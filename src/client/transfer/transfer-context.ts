@@ -44,7 +44,7 @@ export async function openContext(options: ReachOptions & { parallel?: number })
   const { signal } = life.controller;
   signal.throwIfAborted();
   const retrier = createRetrier({ retryForMs, signal, report, now, random });
-  const connection = await openConnection(url, { connections: parallel + 2, tls, proxy });
+  const connection = await openConnection(url, { connections: parallel + 2, tls, proxy, pace: options.pace });
   try {
     const endpoint = await retrier.run(() => discover(connection, url, signal));
     retrier.progressed();

@@ -14,7 +14,7 @@ import { problemOf, PROBLEM_TYPE } from '../../protocol/problem.ts';
 import type { KeptTls } from '../tls/kept-tls.ts';
 import { createHttpsServer, watchPlainSockets } from './listen-tls.ts';
 import type { ServerLimits } from '../limits.ts';
-import type { LimitName, Refusals } from '../refusals.ts';
+import type { LimitName } from '../refusals.ts';
 import { limitConnections, type ConnectionLimits, type Refuse } from './connection-limits.ts';
 
 /** Takes a request; `awaitsContinue` when its client waits for permission to send the body. */

@@ -1,9 +1,9 @@
 /** Answers: JSON, problem documents, and streams that keep to the pace of the client. */
 import { CairnError, storageError } from '../../base/errors.ts';
+import { watchReader } from '../../base/unsent.ts';
 import { problemOf, PROBLEM_TYPE } from '../../protocol/problem.ts';
 import { HEADER } from '../../protocol/routes.ts';
 import type { Exchange } from './exchange.ts';
-import { watchReader } from './pace.ts';
 
 /** Media type of trees and other lists of lines. */
 export const NDJSON_TYPE = 'application/x-ndjson';
@@ -90,11 +90,12 @@ export function end(exchange: Exchange, body?: Uint8Array): Promise<void> {
   });
 }
 
-/** Whoever waits for the answer to be taken learns of it by its end; the failure is for the log. */
+/** Whoever waits for the answer to be taken learns of it by the end of the connection; the failure is for the log. */
 function tooSlow(exchange: Exchange): void {
   const { minRate, overMs } = exchange.pace;
   const message = `the answer was read slower than ${minRate} bytes a second for ${overMs} ms`;
   exchange.failure ??= new CairnError('timeout', message, { details: { limit: 'body-rate' } });
+  exchange.request.socket.destroy();
 }
 
 /**

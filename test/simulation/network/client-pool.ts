@@ -10,6 +10,7 @@ export class ClientSocket {
   readonly #process: SimulatedProcess;
   exchange: ClientExchange | undefined;
   readonly #idle: IdleWatch;
+  #onClose: () => void = () => undefined;
   readonly #pool: { lost(socket: ClientSocket): void };
 
   constructor(process: SimulatedProcess, end: End, pool: { lost(socket: ClientSocket): void }) {
@@ -30,6 +31,12 @@ export class ClientSocket {
     return this;
   }
 
+  /** Told once when the connection is over. */
+  once(_event: 'close', onClose: () => void): this {
+    this.#onClose = onClose;
+    return this;
+  }
+
   /** Something moved: the time of silence starts anew. */
   moved(): void {
     this.#idle.moved();
@@ -46,6 +53,7 @@ export class ClientSocket {
   #lose(error: Error): void {
     if (!this.#process.isAlive) return;
     this.#idle.set(0, () => undefined);
+    this.#onClose();
     this.#pool.lost(this);
     const { exchange } = this;
     this.exchange = undefined;

@@ -1,0 +1,80 @@
+/**
+ * How slow an answer may be. The watch over the socket ends a connection on which nothing moves; a server that sends a
+ * byte now and then would keep a client busy for ever.
+ */
+import { CairnError } from '../../base/errors.ts';
+
+/** The least pace of answers. */
+export interface AnswerPace {
+  /** The headers have come so long after the request was sent. */
+  readonly headersMs: number;
+  /** Bytes a second, on average over `overMs` of waiting for them. */
+  readonly minRate: number;
+  readonly overMs: number;
+}
+
+/** Slower is no link that a transfer could end on. */
+export const DEFAULT_ANSWER_PACE: AnswerPace = { headersMs: 60_000, minRate: 64, overMs: 60_000 };
+
+/** A request whose answer is waited for. */
+export interface AnswerWatch {
+  /** Aborted with the caller's reason, or with a `timeout` where the headers are late. */
+  readonly signal: AbortSignal;
+  /** The request has been sent whole: from now on the headers are due. */
+  sent(): void;
+  /** The headers are there. */
+  begun(): void;
+  /** The answer is over, one way or the other. */
+  done(): void;
+}
+
+/** Watches over the time until an answer begins. Call `done` whatever happens. */
+export function watchAnswer(
+  origin: string,
+  { headersMs }: AnswerPace,
+  signal: AbortSignal | undefined,
+): AnswerWatch {
+  // Not AbortSignal.any: a signal that lives as long as the transfer would keep every one that was made of it.
+  const controller = new AbortController();
+  const follow = (): void => controller.abort(signal?.reason);
+  signal?.addEventListener('abort', follow, { once: true });
+  let timer: NodeJS.Timeout | undefined;
+  return {
+    signal: controller.signal,
+    sent: () => {
+      timer ??= setTimeout(() => {
+        const message = `${origin} has not answered within ${headersMs / 1000} seconds`;
+        controller.abort(new CairnError('timeout', message));
+      }, headersMs);
+    },
+    begun: () => clearTimeout(timer),
+    done: () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', follow);
+    },
+  };
+}
+
+/** Passes the pieces of an answer on. @throws CairnError `timeout` for one that drips */
+export async function* paced(
+  pieces: AsyncIterable<Uint8Array>,
+  origin: string,
+  { minRate, overMs }: AnswerPace,
+): AsyncGenerator<Uint8Array> {
+  let waitedMs = 0;
+  let bytes = 0;
+  let sinceMs = performance.now();
+  for await (const piece of pieces) {
+    waitedMs += performance.now() - sinceMs;
+    bytes += piece.byteLength;
+    if (waitedMs >= overMs) {
+      if (bytes < (minRate * overMs) / 1000) {
+        throw new CairnError('timeout', `${origin} sends less than ${minRate} bytes a second`);
+      }
+      waitedMs = 0;
+      bytes = 0;
+    }
+    yield piece;
+    sinceMs = performance.now();
+  }
+}
