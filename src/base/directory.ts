@@ -126,6 +126,21 @@ export class Directory {
     return new Directory(open(`${this.#base()}/.`, this.displayPath), this.displayPath, this.#byDescriptor);
   }
 
+  /**
+   * Refuses to go on where {@link displayPath} leads to another directory by now: right before it is used as a path.
+   *
+   * @throws CairnError `symlink-refused`
+   */
+  checkInPlace(): void {
+    const held = fstatSync(this.fd, { bigint: true });
+    const found = lstatSync(this.displayPath, { bigint: true, throwIfNoEntry: false });
+    if (found?.dev === held.dev && found.ino === held.ino) return;
+    throw new CairnError(
+      'symlink-refused',
+      `"${printable(this.displayPath)}" was moved or replaced while in use`,
+    );
+  }
+
   /** Makes the names in this directory durable (fsync). @throws CairnError with a storage code */
   sync(): void {
     try {
@@ -159,14 +174,7 @@ export class Directory {
   #base(): string {
     if (this.#byDescriptor) return `/proc/self/fd/${this.fd}`;
     // Without /proc: any swapped component on the way leads to another inode than the one that is held open.
-    const held = fstatSync(this.fd, { bigint: true });
-    const found = lstatSync(this.displayPath, { bigint: true, throwIfNoEntry: false });
-    if (found?.dev !== held.dev || found.ino !== held.ino) {
-      throw new CairnError(
-        'symlink-refused',
-        `"${printable(this.displayPath)}" was moved or replaced while in use`,
-      );
-    }
+    this.checkInPlace();
     return this.displayPath;
   }
 }

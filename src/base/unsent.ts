@@ -20,7 +20,7 @@ export function watchReader(socket: Socket, { minRate, overMs }: ReaderPace, onS
     if (!isSlow) return;
     clearInterval(timer);
     onSlow();
-  }, overMs);
+  }, overMs).unref();
   return () => clearInterval(timer);
 }
 

@@ -131,6 +131,7 @@ export class LocalChunkStaging implements ChunkStaging {
     await this.#cutOffAll();
     await this.sync();
     await this.#inTurn(async () => {
+      this.#place.root.checkInPlace();
       await this.#files.close();
       const { digests } = this;
       const takenOver = this.#takenOver;
@@ -163,6 +164,7 @@ export class LocalChunkStaging implements ChunkStaging {
     const chunkAt = chunkPlace(this.#transfer, chunk);
     // A whole chunk is only replaced by another whole one: what is in a checkpoint outlives whoever sends it again.
     const place = isDuplicate ? { ...chunkAt, fileName: duplicateName(chunk), fileOffset: 0 } : chunkAt;
+    this.#place.root.checkInPlace();
     const file = await this.#files.acquire(place.fileName, isDuplicate);
     // After each wait: a sync may have failed meanwhile, and taken what was held with it.
     const check = (): void => {

@@ -72,6 +72,7 @@ async function placeBatch(publication: Publication, batch: readonly Prepared[]):
   if (batch.length === 0) return;
   if (publication.syncFileSystem === undefined) await syncEach(batch);
   else await publication.syncFileSystem(publication.folder.fd);
+  publication.root.checkInPlace();
   for (const prepared of batch) {
     const path = targetOf(publication, prepared.entry);
     try {

@@ -35,7 +35,8 @@ export class LocalStagingArea implements StagingArea {
     this.#path = stagingPath(context.root, id);
   }
 
-  save(name: DocumentName, text: Iterable<string>): Promise<void> {
+  async save(name: DocumentName, text: Iterable<string>): Promise<void> {
+    this.#context.root.checkInPlace();
     return saveDocument(this.#path, name, text);
   }
 

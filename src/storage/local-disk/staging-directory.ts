@@ -99,6 +99,7 @@ export function listStagingIds(root: Directory): string[] {
  * @throws CairnError with a storage code
  */
 export async function removeStaging(root: Directory, id: string, times: FileTimes): Promise<void> {
+  root.checkInPlace();
   await removeTree(stagingPath(root, id));
   const removed = removeIfEmpty(join(root.displayPath, RESERVED_NAME, STAGING));
   if (removed) keepingTimes(root, times, () => removeState(root));

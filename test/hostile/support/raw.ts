@@ -66,7 +66,7 @@ export function attack(
           return;
         }
         if (socket.destroyed) return;
-        if (!socket.write(next.value as Uint8Array)) {
+        if (!socket.write(next.value)) {
           socket.once('drain', send);
           return;
         }
