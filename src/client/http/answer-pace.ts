@@ -45,7 +45,7 @@ export function watchAnswer(
       timer ??= setTimeout(() => {
         const message = `${origin} has not answered within ${headersMs / 1000} seconds`;
         controller.abort(new CairnError('timeout', message));
-      }, headersMs);
+      }, headersMs).unref();
     },
     begun: () => clearTimeout(timer),
     done: () => {
