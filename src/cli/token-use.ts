@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { authorizationOf, type KeptToken } from '../server/auth/token-file.ts';
 import { openUsage, usedOf, type Used } from '../server/quota/quota.ts';
-import { tallied } from '../server/quota/session-tally.ts';
+import { tallied } from '../server/quota/tallied-store.ts';
 import { openUsageLedger } from '../server/quota/usage-ledger.ts';
 import { openLocalSessionStore } from '../storage/local-session-store.ts';
 import type { SessionStore } from '../storage/session-store.ts';

@@ -19,7 +19,7 @@ import { createRefusals } from './refusals.ts';
 import { resumeCommits } from './resources/commit.ts';
 import { DEFAULT_LIMITS, type ServerLimits } from './limits.ts';
 import { addressReader } from './http/client-address.ts';
-import { tallied } from './quota/session-tally.ts';
+import { tallied } from './quota/tallied-store.ts';
 import { createUsageLedger, type UsageLedger } from './quota/usage-ledger.ts';
 import { createHttpServer, listen, urlOf, type AnyServer, type RequestListener } from './http/listen.ts';
 import { LiveSessions } from './sessions/live-sessions.ts';

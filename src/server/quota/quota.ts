@@ -4,12 +4,12 @@ import type { SessionRecord } from '../../session/record.ts';
 import { isTerminal } from '../../session/state.ts';
 import type { Authorization } from '../auth/authorization.ts';
 import type { ServerLimits } from '../limits.ts';
-import type { SessionTally } from './session-tally.ts';
+import type { StoreTally } from './tallied-store.ts';
 import type { Charged, UsageLedger } from './usage-ledger.ts';
 
 /** Where it is counted. */
 export interface Usage {
-  readonly tally: SessionTally;
+  readonly tally: StoreTally;
   readonly ledger: UsageLedger;
 }
 
@@ -54,6 +54,7 @@ export function checkNewSession(
 ): void {
   checkSessions(usage, authorization, session);
   const { principal } = authorization;
+  if (usage.tally.mostSessions({ principal }) < limit) return;
   const { sessions: used } = usage.tally.count({ principal }, (id) => id === session);
   if (used < limit) return;
   throw new CairnError(

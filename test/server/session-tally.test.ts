@@ -1,0 +1,105 @@
+import { expect, test } from 'vitest';
+import { tallied } from '../../src/server/quota/tallied-store.ts';
+import type { SessionRecord } from '../../src/session/record.ts';
+import { createMemorySessionStore } from '../../src/storage/memory-session-store.ts';
+import { createMemoryBackend } from '../../src/storage/memory/memory-backend.ts';
+
+const NOW_MS = 1e12;
+
+function record(id: string, changes: Partial<SessionRecord> = {}): SessionRecord {
+  return {
+    id: id.padEnd(22, '-'),
+    version: 1,
+    principal: 'alice',
+    authorization: { id: 'token:a', principal: 'alice', scopes: ['write'], pathPrefix: '' },
+    direction: 'push',
+    target: id,
+    digest: 'xxh64',
+    chunkSizeBytes: 65_536,
+    parallel: 1,
+    state: 'open',
+    epoch: 1,
+    credentialHash: '',
+    manifestId: null,
+    holder: null,
+    createdAtMs: NOW_MS,
+    leaseExpiresAtMs: NOW_MS + 1000,
+    commit: null,
+    bytesTotal: 10,
+    ...changes,
+  };
+}
+
+test('a tally finds what was there before it, and follows what changes', async () => {
+  const backend = createMemoryBackend();
+  const bare = createMemorySessionStore(backend);
+  await bare.create(record('one'));
+  const { store, tally } = tallied(createMemorySessionStore(backend), () => NOW_MS);
+  expect(tally.count({ principal: 'alice' }).sessions).toBe(0);
+  await tally.ready();
+  await store.create(record('two', { bytesTotal: 5 }));
+  await store.create(record('pull', { direction: 'pull' }));
+  await store.create(record('late', { leaseExpiresAtMs: NOW_MS }));
+  await store.create(record('other', { principal: 'bob', authorization: undefined }));
+  expect(tally.count({ principal: 'alice' })).toEqual({ sessions: 3, bytes: 15 });
+  expect(tally.mostSessions({ principal: 'alice' })).toBe(4);
+  expect(tally.count({ authorization: 'token:a' }, (id) => id.startsWith('two'))).toEqual({
+    sessions: 2,
+    bytes: 10,
+  });
+  tally.reserve(record('two').id, 50);
+  expect(tally.count({ principal: 'alice' }).bytes).toBe(60);
+  await store.replace(record('two', { version: 2, state: 'committed' }));
+  expect(tally.count({ principal: 'alice' })).toEqual({ sessions: 2, bytes: 10 });
+  await store.remove(record('one').id);
+  expect(tally.count({ principal: 'alice' })).toEqual({ sessions: 1, bytes: 0 });
+});
+
+test('a grant counts for itself and for what it was issued with', async () => {
+  const { store, tally } = tallied(createMemorySessionStore(createMemoryBackend()), () => NOW_MS);
+  const authorization = {
+    id: 'grant:g',
+    principal: 'grant:g',
+    scopes: ['write' as const],
+    pathPrefix: '',
+    issuer: { id: 'token:a' },
+  };
+  await store.create(record('one', { principal: 'grant:g', authorization }));
+  for (const id of ['grant:g', 'token:a'])
+    expect(tally.count({ authorization: id })).toEqual({ sessions: 1, bytes: 10 });
+  expect(tally.count({ principal: 'alice' }).sessions).toBe(0);
+});
+
+test('what another process removed is forgotten with the next list, and what arrives meanwhile is not', async () => {
+  const backend = createMemoryBackend();
+  const inner = createMemorySessionStore(backend);
+  let arrive = (): void => undefined;
+  const gate = new Promise<void>((resolve) => (arrive = resolve));
+  const slow = {
+    ...inner,
+    create: async (next: SessionRecord) => {
+      if (next.target === 'slow') await gate;
+      await inner.create(next);
+    },
+  };
+  const { store, tally } = tallied(slow, () => NOW_MS);
+  await store.create(record('one'));
+  await inner.remove(record('one').id);
+  const creating = store.create(record('slow'));
+  for await (const _ of store.list());
+  arrive();
+  await creating;
+  expect(tally.count({ principal: 'alice' }).sessions).toBe(1);
+  expect(tally.isUnfinished(record('slow').id)).toBe(true);
+});
+
+test('a record that could not be made does not count', async () => {
+  const { store, tally } = tallied(createMemorySessionStore(createMemoryBackend()), () => NOW_MS);
+  await store.create(record('one'));
+  await expect(store.create(record('one'))).rejects.toThrow('taken');
+  expect(tally.count({ principal: 'alice' }).sessions).toBe(1);
+  const failing = { ...store, create: () => Promise.reject(new Error('the disk is full')) };
+  const other = tallied(failing, () => NOW_MS);
+  await expect(other.store.create(record('two'))).rejects.toThrow('full');
+  expect(other.tally.count({ principal: 'alice' }).sessions).toBe(0);
+});
