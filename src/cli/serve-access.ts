@@ -18,8 +18,7 @@ export interface ServeAccess {
 /** Opens what is kept in a state directory. @throws CairnError `config-invalid`, storage codes */
 export async function openAccess(state: string, log: Logger): Promise<ServeAccess> {
   const tokens = await openAccessTokens(state, { log });
-  // Whatever can issue a grant has to be asked whether it still stands.
-  const grants = await openGrants(state, { issuers: [tokens] });
+  const grants = await openGrants(state);
   const usage = await openUsageLedger(state);
   const { tokenFile } = tokens;
   return { authenticators: [tokens, grants], grants, usage, tokenFile, close: () => tokens.close() };

@@ -157,6 +157,8 @@ function createContext(options: ServerOptions, life: { readonly isKilled: boolea
     instanceId: randomBytes(12).toString('base64url'),
   };
   const live = new LiveSessions(shared);
+  // Whoever may ask for a grant is known only here.
+  options.grants?.askAboutIssuers(authenticators);
   return {
     ...shared,
     authenticators,

@@ -36,6 +36,8 @@ export interface Grants extends Authenticator {
   /** Ends a grant, at once. @throws CairnError `not-found` where the owner has none of this id, storage codes */
   revoke(asking: Authorization, id: string): Promise<void>;
   stateOf(grant: IssuedGrant): GrantState;
+  /** Says who knows whether what a grant was issued with still stands; before, nobody does, and no grant is valid. */
+  askAboutIssuers(authenticators: readonly Authenticator[]): void;
 }
 
 const PREFIX = grantPrincipal('');
@@ -49,7 +51,7 @@ interface GrantStore {
   readonly list: GrantList;
   readonly key: GrantKey;
   /** Who knows whether what a grant was issued with still stands. */
-  readonly issuers: readonly Authenticator[];
+  issuers: readonly Authenticator[];
   readonly now: () => number;
 }
 
@@ -60,10 +62,10 @@ interface GrantStore {
  */
 export async function openGrants(
   stateDirectory: string,
-  { issuers, now = Date.now }: { issuers: readonly Authenticator[]; now?: () => number },
+  { now = Date.now }: { now?: () => number } = {},
 ): Promise<Grants> {
   const list = await openGrantList(stateDirectory, now);
-  const store: GrantStore = { list, key: openGrantKey(stateDirectory), issuers, now };
+  const store: GrantStore = { list, key: openGrantKey(stateDirectory), issuers: [], now };
   const isVisible = (asking: Authorization, grant: IssuedGrant): boolean =>
     grant.owner === asking.principal || asking.scopes.includes('admin');
   return {
@@ -89,6 +91,9 @@ export async function openGrants(
       await list.put({ ...grant, isRevoked: true });
     },
     stateOf: (grant) => stateOf(store, grant),
+    askAboutIssuers: (authenticators) => {
+      store.issuers = authenticators;
+    },
   };
 }
 

@@ -45,12 +45,14 @@ function place(): Place {
     state,
     clock,
     isRevoked: false,
-    open: () => {
+    open: async () => {
       const issuer = {
         authenticate: async () => undefined,
         stands: ({ id }: Authorization) => (id === 'token:alice' ? !it.isRevoked : undefined),
       };
-      return openGrants(state, { issuers: [issuer], now: () => clock.nowMs });
+      const grants = await openGrants(state, { now: () => clock.nowMs });
+      grants.askAboutIssuers([grants, issuer]);
+      return grants;
     },
   };
   return it;
@@ -270,7 +272,7 @@ describe('over HTTP', () => {
       principal: 'alice',
       ...(quota === undefined ? {} : { quota }),
     });
-    const grants = await openGrants(temporaryDirectory(), { issuers: [token] });
+    const grants = await openGrants(temporaryDirectory());
     return openScene('local disk', { authenticators: [token, grants], grants, usage: createUsageLedger() });
   }
 
@@ -319,6 +321,21 @@ describe('over HTTP', () => {
     expect((await call(it, 'PUT', '/.cairn/v1/grants', { token: ALICE })).status).toBe(405);
     const bare = await openScene('memory');
     expect((await ask(bare, good)).json.code).toBe('forbidden');
+  });
+
+  test('whoever a server knows may grant, whatever he proves himself with, and it ends with that', async () => {
+    let stands = true;
+    const certificate = {
+      ...createStaticToken(ALICE, { id: 'certificate:alice', principal: 'alice' }),
+      stands: ({ id }: Authorization) => (id === 'certificate:alice' ? stands : undefined),
+    };
+    const grants = await openGrants(temporaryDirectory());
+    const it = await openScene('local disk', { authenticators: [grants, certificate], grants });
+    const { json } = await ask(it, { direction: 'push', target: '/in', expiresInMs: HOUR_MS });
+    expect(json.state).toBe('valid');
+    expect((await plan(it, 'in', json.grant)).status).toBe(201);
+    stands = false;
+    expect((await plan(it, 'in', json.grant)).json.code).toBe('token-revoked');
   });
 
   test('what is pushed with grants counts for the quota of their token', async () => {
