@@ -59,13 +59,7 @@ async function serve(plan: ServePlan, log: Log): Promise<void> {
   const sessions = await openLocalSessionStore(join(state, 'sessions'), {
     onIncident: (incident) => log.warn(incident, 'repaired'),
   });
-  let stopping: (() => void) | undefined;
-  const stopped = new Promise<void>((done) => (stopping = done));
-  const interruption = watchSignals((name) => {
-    log.info({ signal: name }, 'draining');
-    if (!plan.json) process.stderr.write('cairn: finishing what is under way (once more to stop at once)\n');
-    stopping?.();
-  });
+  const interruption = watchForEnd(plan, log);
   // Before the first connection, or a client that waits for this server would ask without its token.
   const where = { ...listen, scheme: plan.tls === undefined ? 'http' : 'https' };
   let unregister = listen.port === 0 ? undefined : await register(where, tokenFile, log, true);
@@ -92,7 +86,7 @@ async function serve(plan: ServePlan, log: Log): Promise<void> {
     });
     unregister = await register({ ...where, port: server.port }, tokenFile, log, false);
     announce(plan, server, tokenFile);
-    await stopped;
+    await interruption.stopped;
     await server.drain();
   } finally {
     await unregister?.();
@@ -101,6 +95,18 @@ async function serve(plan: ServePlan, log: Log): Promise<void> {
     secured.close();
     await content.close();
   }
+}
+
+/** Tells of the first signal that ends the server. */
+function watchForEnd(plan: ServePlan, log: Log): { stopped: Promise<void>; dispose(): void } {
+  let stopping: (() => void) | undefined;
+  const stopped = new Promise<void>((done) => (stopping = done));
+  const { dispose } = watchSignals((name) => {
+    log.info({ signal: name }, 'draining');
+    if (!plan.json) process.stderr.write('cairn: finishing what is under way (once more to stop at once)\n');
+    stopping?.();
+  });
+  return { stopped, dispose };
 }
 
 /** A server without a registration works; its clients only have to be given the token. */
