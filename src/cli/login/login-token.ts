@@ -1,15 +1,17 @@
 /** The access token of a login, refreshed when its time is over. */
 import { CairnError } from '../../base/errors.ts';
 import { lockLogin, loginFileOf, readLogin, writeLogin, type Login } from './credentials.ts';
-import type { Tokens } from './issuer.ts';
+import type { Issuer, Tokens } from './issuer.ts';
 import type { Environment } from '../state-home.ts';
+
+type Refresh = (login: Login & { readonly refreshToken: string }) => Promise<Tokens>;
 
 /** Where to look, and what a test puts in place of the issuer and the clock. */
 export interface LoginTokenOptions {
   readonly env: Environment;
   /** The only server that gets the token. */
   readonly origin: string;
-  readonly refresh?: (login: Login & { readonly refreshToken: string }) => Promise<Tokens>;
+  readonly refresh?: Refresh;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
 }
@@ -27,7 +29,7 @@ const MARGIN_OF_LIFE = 0.2;
  * and the issuer away, `token-unreadable`, storage codes.
  */
 export function loginToken(options: LoginTokenOptions): () => Promise<string | undefined> {
-  const { env, origin, refresh = askIssuer, now = Date.now } = options;
+  const { env, origin, refresh = issuerAsker(), now = Date.now } = options;
   const path = loginFileOf(env, origin);
   let given: string | undefined;
   return async () => {
@@ -73,10 +75,18 @@ export function loginToken(options: LoginTokenOptions): () => Promise<string | u
   }
 }
 
-async function askIssuer(login: Login & { readonly refreshToken: string }): Promise<Tokens> {
-  const { openIssuer, refreshTokens } = await import('./issuer.ts');
-  const { issuer, clientId, audience, refreshToken } = login;
-  return refreshTokens(await openIssuer({ issuer, clientId, audience }), refreshToken);
+/** Asks the issuer for new tokens, and what it can do only the first time, or after it failed. */
+function issuerAsker(): Refresh {
+  let known: { readonly of: string; readonly issuer: Issuer } | undefined;
+  return async ({ issuer, clientId, audience, refreshToken }) => {
+    const { openIssuer, refreshTokens } = await import('./issuer.ts');
+    const of = JSON.stringify([issuer, clientId, audience]);
+    const opened = known?.of === of ? known.issuer : await openIssuer({ issuer, clientId, audience });
+    known = undefined;
+    const tokens = await refreshTokens(opened, refreshToken);
+    known = { of, issuer: opened };
+    return tokens;
+  };
 }
 
 function isOver({ expiresAtMs = Infinity }: Login, nowMs: number): boolean {
