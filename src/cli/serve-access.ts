@@ -1,13 +1,18 @@
-/** Who may use a server, as its state directory says: tokens, transfer grants, and what is used of quotas. */
+/** Who may use a server: its own tokens, an issuer's, certificates, transfer grants; and what is used of quotas. */
+import type { LoginOffer } from '../protocol/messages.ts';
 import { openAccessTokens } from '../server/auth/access-tokens.ts';
 import type { Authenticator } from '../server/auth/authorization.ts';
 import { openGrants, type Grants } from '../server/auth/grants.ts';
 import { openUsageLedger, type UsageLedger } from '../server/quota/usage-ledger.ts';
 import type { Logger } from '../server/server-context.ts';
+import { openOidc } from './serve-oidc.ts';
+import type { ServePlan } from './serve-plan.ts';
 
 /** What a server is given to decide who may do what. Close it. */
 export interface ServeAccess {
   readonly authenticators: readonly Authenticator[];
+  /** Where clients get tokens, where that is not here. */
+  readonly login: LoginOffer | undefined;
   readonly grants: Grants;
   readonly usage: UsageLedger;
   /** Where the secret of the server's own token is. */
@@ -15,11 +20,28 @@ export interface ServeAccess {
   close(): void;
 }
 
-/** Opens what is kept in a state directory. @throws CairnError `config-invalid`, storage codes */
-export async function openAccess(state: string, log: Logger): Promise<ServeAccess> {
+/**
+ * Opens what is kept in a state directory, and begins to ask the issuer for its keys.
+ *
+ * @param certificates speak for who shows no token, so they are asked last
+ * @throws CairnError `config-invalid`, storage codes
+ */
+export async function openAccess(
+  { state, oidc }: Pick<ServePlan, 'state' | 'oidc'>,
+  certificates: readonly Authenticator[],
+  log: Logger,
+): Promise<ServeAccess> {
+  const issuer = oidc === undefined ? undefined : await openOidc(oidc, log);
+  const others = [...(issuer === undefined ? [] : [issuer.authenticator]), ...certificates];
   const tokens = await openAccessTokens(state, { log });
   const grants = await openGrants(state);
   const usage = await openUsageLedger(state);
-  const { tokenFile } = tokens;
-  return { authenticators: [tokens, grants], grants, usage, tokenFile, close: () => tokens.close() };
+  return {
+    authenticators: [tokens, grants, ...others],
+    login: issuer?.login,
+    grants,
+    usage,
+    tokenFile: tokens.tokenFile,
+    close: () => tokens.close(),
+  };
 }

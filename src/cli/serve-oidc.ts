@@ -83,21 +83,6 @@ export async function openOidc(
   };
 }
 
-/**
- * What a server asks who may do what: its own authenticators, then the issuer's, where there is one.
- *
- * @throws CairnError `config-invalid`
- */
-export async function withOidc(
-  plan: OidcPlan | undefined,
-  own: readonly Authenticator[],
-  log: Logger,
-): Promise<{ authenticators: readonly Authenticator[]; login: LoginOffer | undefined }> {
-  if (plan === undefined) return { authenticators: own, login: undefined };
-  const { authenticator, login } = await openOidc(plan, log);
-  return { authenticators: [...own, authenticator], login };
-}
-
 async function readConfig(path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8');

@@ -222,6 +222,21 @@ test('while the issuer is away, a server serves its own tokens and those that it
   expect(filesWith(scene.config, 'accessToken')).toEqual([]);
 });
 
+test('a user who has logged in gives somebody else a transfer grant, which works', async () => {
+  const scene = await openScene();
+  const { server, user, file } = scene;
+  await logIn(scene, server.url);
+  const granted = await cairn(
+    ['grant', `${server.url}/inbox/file`, '--push', '--expires', '30s', '--json'],
+    user,
+  );
+  expect([granted.exitCode, granted.stderr]).toEqual([0, expect.any(String)]);
+  const guest = { stateHome: temporaryDirectory(), token: String(granted.lines[0]?.['grant']) };
+  const pushed = await cairn(['push', file, `${server.url}/inbox/file`], guest);
+  expect([pushed.exitCode, pushed.stderr]).toEqual([0, expect.any(String)]);
+  expect((await cairn(['ls', server.url], guest)).exitCode).toBe(6);
+});
+
 describe('the tokens of a login', () => {
   test('are in no output, log, argument list, and in no file that others can read', async () => {
     const scene = await openScene({ fileBytes: 4 * MIB });

@@ -7,7 +7,6 @@ import { shownCommand } from '../resume-command.ts';
 import { jsonLine } from '../screen/json-line.ts';
 import type { startServer } from '../../server/server.ts';
 import { lockServed, usableRoot } from '../serve-locks.ts';
-import { withOidc } from '../serve-oidc.ts';
 import { planServe, type ServePlan, type ServeWords } from '../serve-plan.ts';
 import { registerServer } from '../server-registry.ts';
 import { ensurePrivateDirectory, openStateHome } from '../state-home.ts';
@@ -52,7 +51,7 @@ async function serve(plan: ServePlan, log: Log): Promise<void> {
       import('../../storage/local-session-store.ts'),
     ]);
   const secured = await openServeTls(plan.tls, log);
-  const { authenticators: kept, grants, usage, tokenFile, close } = await openAccess(state, log);
+  const { tokenFile, close, ...access } = await openAccess(plan, secured.authenticators, log);
   const content = await openLocalDisk(root, {
     onIncident: (incident) => log.warn(incident, 'repaired'),
   });
@@ -72,16 +71,13 @@ async function serve(plan: ServePlan, log: Log): Promise<void> {
     const server = await start({
       content,
       sessions,
-      // A token that is shown is asked first; certificates speak for who shows none.
-      ...(await withOidc(plan.oidc, [...kept, ...secured.authenticators], log)),
-      grants,
+      ...access,
       listen,
       tls: secured.tls,
       trustedProxies: plan.trustedProxies,
       version: VERSION,
       log,
       limits,
-      usage,
       ...wishes,
     });
     unregister = await register({ ...where, port: server.port }, tokenFile, log, false);
