@@ -169,8 +169,7 @@ function addVerify(program: Command, done: Done): void {
 }
 
 function addLogin(program: Command, done: Done): void {
-  program
-    .command('login')
+  addTlsOptions(program.command('login'))
     .description('get access tokens for a server from the issuer that it names')
     .argument('<url>')
     .option('--issuer <url>', 'the issuer that it has to be (default: the one that the server names)')

@@ -2,6 +2,7 @@
 import type { LoginOffer } from '../protocol/messages.ts';
 import { openConnection } from './http/connection.ts';
 import { greet } from './http/discovery.ts';
+import type { ReachOptions } from './options.ts';
 
 /**
  * What the server of a URL says of where to log in; undefined where it says nothing. It proves nothing of itself, so
@@ -9,8 +10,13 @@ import { greet } from './http/discovery.ts';
  *
  * @throws CairnError what discovery throws, network codes, the signal's reason
  */
-export async function askForLogin(url: URL, signal: AbortSignal): Promise<LoginOffer | undefined> {
-  const connection = await openConnection(url, { connections: 1 });
+export async function askForLogin({
+  url,
+  signal,
+  tls,
+  proxy,
+}: Pick<ReachOptions, 'url' | 'signal' | 'tls' | 'proxy'>): Promise<LoginOffer | undefined> {
+  const connection = await openConnection(url, { connections: 1, tls, proxy });
   try {
     return (await greet(connection, url, signal)).hello.login;
   } finally {

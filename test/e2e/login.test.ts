@@ -6,6 +6,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { cairn, startCairn, untilLine, type CliEnvironment, type CliRun } from '../support/cli.ts';
+import { issueAuthority, issueServer, writeAuthorities, writeIssued } from '../support/certificates.ts';
 import { startCuttingProxy } from '../support/cutting-proxy.ts';
 import {
   AUDIENCE,
@@ -28,7 +29,9 @@ interface Scene {
   readonly file: string;
 }
 
-async function openScene(options: IssuerOptions & { fileBytes?: number } = {}): Promise<Scene> {
+async function openScene(
+  options: IssuerOptions & { fileBytes?: number; serveArgs?: readonly string[] } = {},
+): Promise<Scene> {
   const issuer = await startIssuer(options);
   const oidcConfig = path.join(temporaryDirectory(), 'oidc.json');
   writeFileSync(oidcConfig, JSON.stringify({ clockToleranceSeconds: 0 }));
@@ -42,6 +45,7 @@ async function openScene(options: IssuerOptions & { fileBytes?: number } = {}): 
       CLIENT_ID,
       '--oidc-config',
       oidcConfig,
+      ...(options.serveArgs ?? []),
     ],
   });
   const config = temporaryDirectory();
@@ -220,6 +224,20 @@ test('while the issuer is away, a server serves its own tokens and those that it
   const out = await cairn(['logout', '--json', server.url], user);
   expect(out.last).toMatchObject({ outcome: 'forgotten' });
   expect(filesWith(scene.config, 'accessToken')).toEqual([]);
+});
+
+test('a login and a push go to a server with TLS whose authority is named, and to no other', async () => {
+  const authority = await issueAuthority('own');
+  const { cert, key } = writeIssued(await issueServer(authority));
+  const scene = await openScene({ serveArgs: ['--tls-cert', cert, '--tls-key', key] });
+  const url = `https://127.0.0.1:${scene.server.port}`;
+  const untrusted = await cairn(['login', url], scene.user);
+  expect([untrusted.exitCode, scene.issuer.asked.filter((line) => line.startsWith('POST'))]).toEqual([6, []]);
+  const env = { ...scene.user.env, CAIRN_TLS_CA: writeAuthorities(authority) };
+  const trusting = { ...scene, user: { ...scene.user, env } };
+  await logIn(trusting, url);
+  expect((await cairn(['push', scene.file, `${url}/file`], trusting.user)).exitCode).toBe(0);
+  expect(digestOf(path.join(scene.server.root, 'file'))).toBe(digestOf(scene.file));
 });
 
 test('a user who has logged in gives somebody else a transfer grant, which works', async () => {

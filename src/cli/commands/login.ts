@@ -3,7 +3,9 @@ import { CairnError, EXIT, type ExitCode } from '../../base/errors.ts';
 import { parseIssuerUrl } from '../../base/issuer-url.ts';
 import { printable } from '../../base/safe-path.ts';
 import { isLoopbackHost } from '../../base/loopback.ts';
+import { proxyFor } from '../../client/http/proxy.ts';
 import type { LoginOffer } from '../../protocol/messages.ts';
+import { clientTls, tlsSettingsOf, type TlsWords } from '../client-tls.ts';
 import { watchSignals } from '../interruption.ts';
 import { lockLogin, loginFileOf, readLogin, writeLogin, type Login } from '../login/credentials.ts';
 import type { DevicePrompt } from '../login/device-flow.ts';
@@ -13,7 +15,7 @@ import { parseServerUrl } from '../words/server-url.ts';
 import { usage } from '../words/usage.ts';
 
 /** The options as commander hands them over. */
-export interface LoginWords {
+export interface LoginWords extends TlsWords {
   readonly issuer?: string;
   readonly clientId?: string;
   readonly scope?: string;
@@ -36,11 +38,16 @@ const SCOPE = /^[!#-[\]-~]+$/;
 export async function runLogin(word: string, words: LoginWords): Promise<ExitCode> {
   const url = parseServerUrl(word);
   checkWords(words);
+  const { tls } = clientTls(tlsSettingsOf(words), process.env);
   const interruption = watchSignals(() => say('no longer waiting; nothing was kept of this login'));
   const { signal } = interruption;
   try {
     const { askForLogin } = await import('../../client/login-offer.ts');
-    const plan = planLogin(url, words, await askForLogin(url, signal));
+    const plan = planLogin(
+      url,
+      words,
+      await askForLogin({ url, signal, tls, proxy: proxyFor(url, process.env) }),
+    );
     announce(url, plan);
     const [{ openIssuer }, { beginDeviceFlow }] = await Promise.all([
       import('../login/issuer.ts'),
