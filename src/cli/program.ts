@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import type { ExitCode } from '../base/errors.ts';
 import * as help from './help.ts';
+import { addAccessOptions } from './serve-access-options.ts';
 import { VERSION } from './version.ts';
 
 /** Told the exit code of the command that ran. */
@@ -34,7 +35,7 @@ export function createProgram(done: Done): Command {
 }
 
 function addServe(program: Command, done: Done): void {
-  program
+  const command = program
     .command('serve')
     .description('serve a directory')
     // Not commander's required option: the plan's own error has an example.
@@ -50,10 +51,6 @@ function addServe(program: Command, done: Done): void {
     )
     .option('--session-max-age <duration>', 'how long an unfinished transfer may take in all (default: 90d)')
     .option('--sync <mode>', 'when what comes in is made durable: always, group (default) or close')
-    .option('--oidc-issuer <url>', 'also take access tokens of this OpenID Connect issuer')
-    .option('--oidc-audience <name>', 'whom its tokens have to be for')
-    .option('--oidc-client-id <id>', 'what `cairn login` calls itself there')
-    .option('--oidc-config <file>', 'JSON: which claims mean which scopes and paths')
     .option(
       '--limit <name=value>',
       'what the server allows, as often as needed; "--limit help" lists all of it',
@@ -64,19 +61,8 @@ function addServe(program: Command, done: Done): void {
       '--tls-cert <file>',
       'speak TLS with this certificate, its issuers after it (PEM; SIGHUP reads it again)',
     )
-    .option('--tls-key <file>', 'its private key (PEM, not encrypted, readable only by you)')
-    .option(
-      '--tls-client-ca <file>',
-      'accept client certificates of these authorities in place of tokens (PEM)',
-    )
-    .option(
-      '--tls-client-scope <scopes>',
-      'what they allow, of read,write,list,admin (default: read,write,list)',
-    )
-    .option(
-      '--tls-client-path <path>',
-      'what they are confined to; {cn} is the name in the certificate (default: /)',
-    )
+    .option('--tls-key <file>', 'its private key (PEM, not encrypted, readable only by you)');
+  addAccessOptions(command)
     .option(
       '--trusted-proxy <cidr>',
       'believe this reverse proxy whom it forwards for; may be repeated, or a list with commas',
