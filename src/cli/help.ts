@@ -50,6 +50,8 @@ Examples:
 The first start makes an access token and says in which file it is. Without TLS cairn listens only on the loopback
 interface: give it a certificate, put a reverse proxy that speaks TLS before it, or say --insecure-listen on a network
 that you trust.
+GET /.cairn/healthz and /.cairn/readyz need no token; GET /.cairn/metrics (Prometheus) needs one with the scope admin.
+With --metrics-listen they are also at /healthz, /readyz and /metrics of a port of their own, which asks for none.
 SIGTERM or SIGINT finishes what is under way and ends with 0; a second one ends at once.
 
 With --oidc-issuer and --oidc-audience the server also takes access tokens (JWT, RFC 9068) of that OpenID Connect issuer:

@@ -19,6 +19,7 @@ import { usage } from './words/usage.ts';
 export interface ServeWords extends ServeTlsWords, OidcWords {
   readonly root?: string;
   readonly listen?: string;
+  readonly metricsListen?: string;
   readonly state?: string;
   readonly sessionLease?: string;
   readonly sessionMaxAge?: string;
@@ -46,6 +47,8 @@ export interface ServePlan {
   readonly tls: ServeTlsPlan | undefined;
   /** Reverse proxies whose word on the addresses of clients is taken. */
   readonly trustedProxies: readonly AddressRange[];
+  /** Where to answer about the server's health without a token; nowhere, where undefined. */
+  readonly metricsListen: ListenAddress | undefined;
   /** Undefined: the server's default. */
   readonly leaseMs: number | undefined;
   /** Undefined: the server's default. */
@@ -80,12 +83,15 @@ export function planServe(words: ServeWords): ServePlan {
   if (!isLoopbackHost(listen.host) && tls === undefined && words.insecureListen !== true) {
     throw insecure(listen);
   }
+  const { metricsListen } = words;
+  const metrics = metricsListen === undefined ? undefined : planMetrics(metricsListen, words);
   return {
     root,
     state: stateOf(root, words.state),
     listen,
     tls,
     trustedProxies: parseAddressRanges('--trusted-proxy', words.trustedProxy ?? []),
+    metricsListen: metrics,
     leaseMs:
       sessionLease === undefined ? undefined : parseDuration('--session-lease', sessionLease, LEASE_RANGE_MS),
     maxAgeMs:
@@ -98,6 +104,17 @@ export function planServe(words: ServeWords): ServePlan {
     json: words.json ?? false,
     logLevel: logLevel === undefined ? undefined : parseChoice('--log-level', logLevel, LOG_LEVELS),
   };
+}
+
+/** This port asks nobody for a token: beyond this machine it has to be asked for as an open main port has. */
+function planMetrics(text: string, { insecureListen }: ServeWords): ListenAddress {
+  const listen = parseListenAddress('--metrics-listen', text);
+  if (isLoopbackHost(listen.host) || insecureListen === true) return listen;
+  throw new CairnError(
+    'insecure-listen',
+    `--metrics-listen ${printable(listen.host)} is reachable from other machines, and this port asks for no token: ` +
+      `listen on 127.0.0.1:${listen.port}, or say --insecure-listen where the network itself is trusted`,
+  );
 }
 
 /**

@@ -40,6 +40,8 @@ export const ROUTE = {
   digests: (id: string) => `sessions/${id}/digests`,
   grants: () => 'grants',
   grant: (id: string) => `grants/${id}`,
+  whoami: () => 'whoami',
+  probe: () => 'probe',
   tree: (urlPath: string, recursive: boolean) =>
     `tree?path=${encodeURIComponent(urlPath)}&recursive=${recursive ? '1' : '0'}`,
 } as const;

@@ -38,8 +38,12 @@ export interface Refusals {
 /** A limit under attack refuses thousands of times a second: it is logged so often at most. */
 const LOG_EVERY_MS = 10_000;
 
-/** Makes the counter of one server. */
-export function createRefusals(log: Logger, now: () => number = () => performance.now()): Refusals {
+/** Makes the counter of one server; `onRefusal` is told of each. */
+export function createRefusals(
+  log: Logger,
+  onRefusal: (limit: LimitName) => void = () => undefined,
+  now: () => number = () => performance.now(),
+): Refusals {
   const counts = new Map<LimitName, number>();
   const logged = new Map<LimitName, { atMs: number; count: number }>();
   return {
@@ -47,6 +51,7 @@ export function createRefusals(log: Logger, now: () => number = () => performanc
     note: (limit, fields = {}) => {
       const count = (counts.get(limit) ?? 0) + 1;
       counts.set(limit, count);
+      onRefusal(limit);
       const last = logged.get(limit) ?? { atMs: -Infinity, count: 0 };
       if (now() - last.atMs < LOG_EVERY_MS) return;
       logged.set(limit, { atMs: now(), count });

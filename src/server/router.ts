@@ -2,19 +2,23 @@
 import { CairnError } from '../base/errors.ts';
 import { SESSION_ID_PATTERN, type Hello } from '../protocol/messages.ts';
 import { PROTOCOL_ROOT, PROTOCOL_SEGMENT, PROTOCOL_VERSION } from '../protocol/routes.ts';
+import { handleListSessions, handleShowSession } from './resources/administration.ts';
 import { handleCheckpoint } from './resources/checkpoint.ts';
 import { handleCommit } from './resources/commit.ts';
 import { handleDigests } from './resources/digests.ts';
 import { handleEstablish, handleResume } from './resources/establish.ts';
 import { handleIssueGrant, handleListGrants, handleRevokeGrant } from './resources/grants.ts';
 import type { Exchange } from './http/exchange.ts';
+import { handleHealth, handleMetrics, handleReadiness } from './resources/operations.ts';
 import { handlePlan } from './resources/plan.ts';
+import { handleDownloadProbe, handleUploadProbe } from './resources/probe.ts';
 import { handlePublic, handleTree } from './resources/public-files.ts';
 import { handleGetManifest } from './resources/pull-manifest.ts';
 import { handlePutManifest } from './resources/push-manifest.ts';
 import { handleHeadChunk, handlePutChunk } from './resources/receive-chunk.ts';
 import { sendJson } from './http/reply.ts';
 import { handleGetChunk } from './resources/send-chunk.ts';
+import { handleWhoAmI } from './resources/whoami.ts';
 import type { ServerContext } from './server-context.ts';
 import { handleAbort, handleHeartbeat, handleSuspend, handleSync } from './resources/session-control.ts';
 
@@ -27,7 +31,7 @@ const CHUNK_NUMBER = /^(0|[1-9][0-9]{0,8})$/;
 
 /** What follows `sessions/{id}`, and its methods. */
 const SESSION_ROUTES = new Map<string, Methods<SessionHandler>>([
-  ['', { DELETE: handleAbort }],
+  ['', { DELETE: handleAbort, GET: handleShowSession }],
   ['resume', { POST: handleResume }],
   ['manifest', { PUT: handlePutManifest, GET: handleGetManifest }],
   ['digests', { POST: handleDigests }],
@@ -37,6 +41,12 @@ const SESSION_ROUTES = new Map<string, Methods<SessionHandler>>([
   ['heartbeat', { POST: handleHeartbeat }],
   ['suspend', { POST: handleSuspend }],
   ['commit', { POST: handleCommit }],
+]);
+/** What stands beside the protocol, for whoever watches over the server. */
+const OPERATIONS = new Map<string, Methods<(context: ServerContext, exchange: Exchange) => Promise<void>>>([
+  ['healthz', { GET: handleHealth, HEAD: handleHealth }],
+  ['readyz', { GET: handleReadiness, HEAD: handleReadiness }],
+  ['metrics', { GET: handleMetrics }],
 ]);
 const CHUNK_METHODS: Methods<ChunkHandler> = {
   PUT: handlePutChunk,
@@ -63,6 +73,10 @@ export async function route(context: ServerContext, exchange: Exchange): Promise
       },
     );
   }
+  const operation = path.startsWith(`/${PROTOCOL_SEGMENT}/`)
+    ? OPERATIONS.get(path.slice(PROTOCOL_SEGMENT.length + 2))
+    : undefined;
+  if (operation !== undefined) return pick(operation, exchange)(context, exchange);
   if (path === `/${PROTOCOL_SEGMENT}` || path.startsWith(`/${PROTOCOL_SEGMENT}/`)) throw noRoute();
   return handlePublic(context, exchange);
 }
@@ -72,7 +86,11 @@ async function routeProtocol(context: ServerContext, exchange: Exchange, rest: s
   const [first, id = '', action = ''] = names;
   if (rest === '') return pick({ GET: sayHello, HEAD: sayHello }, exchange)(context, exchange);
   if (rest === 'tree') return pick({ GET: handleTree }, exchange)(context, exchange);
-  if (rest === 'sessions') return pick({ POST: handleEstablish }, exchange)(context, exchange);
+  if (rest === 'whoami') return pick({ GET: handleWhoAmI }, exchange)(context, exchange);
+  if (rest === 'probe')
+    return pick({ POST: handleUploadProbe, GET: handleDownloadProbe }, exchange)(context, exchange);
+  if (rest === 'sessions')
+    return pick({ POST: handleEstablish, GET: handleListSessions }, exchange)(context, exchange);
   if (rest === 'grants')
     return pick({ POST: handleIssueGrant, GET: handleListGrants }, exchange)(context, exchange);
   if (first === 'grants' && names.length === 2 && SESSION_ID_PATTERN.test(id))

@@ -13,6 +13,8 @@ import type { Collector } from './sessions/collector.ts';
 import type { ServerLimits } from './limits.ts';
 import type { Usage } from './quota/quota.ts';
 import type { Refusals } from './refusals.ts';
+import type { ExposedMetrics, ServerMetrics } from './metrics.ts';
+import type { Readiness } from './operations/readiness.ts';
 import type { LiveSessions } from './sessions/live-sessions.ts';
 import type { StagingRoom } from './sessions/staging-room.ts';
 
@@ -45,6 +47,8 @@ export interface SessionContext {
   readonly usage: Usage;
   /** What unfinished pushes may stage in all. */
   readonly room: StagingRoom;
+  /** Told of what is worth counting. */
+  readonly metrics: ServerMetrics;
   /** Random id of this server: names the holder of what is not durable yet. */
   readonly instanceId: string;
 }
@@ -65,4 +69,7 @@ export interface ServerContext extends SessionContext {
   readonly version: string;
   readonly live: LiveSessions;
   readonly collector: Collector;
+  readonly readiness: Readiness;
+  /** What has been counted; undefined where nobody wants to know. */
+  readonly exposed: ExposedMetrics | undefined;
 }

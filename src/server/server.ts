@@ -22,6 +22,10 @@ import { addressReader } from './http/client-address.ts';
 import { tallied } from './quota/tallied-store.ts';
 import { createUsageLedger, type UsageLedger } from './quota/usage-ledger.ts';
 import { createHttpServer, listen, urlOf, type AnyServer, type RequestListener } from './http/listen.ts';
+import { NO_METRICS, type OpenMetrics } from './metrics.ts';
+import { openOperationsPort, type OperationsPort } from './operations/operations-port.ts';
+import { createReadiness, type StoragePlace } from './operations/readiness.ts';
+import { createSessionCounts } from './operations/session-counts.ts';
 import { LiveSessions } from './sessions/live-sessions.ts';
 import { serveRequest } from './http/serve-request.ts';
 import type { Logger, ServerContext, SessionContext } from './server-context.ts';
@@ -60,6 +64,12 @@ export interface ServerOptions {
   readonly usage?: UsageLedger;
   /** Transfer grants, which are among the authenticators, too. */
   readonly grants?: Grants;
+  /** The directories that it writes to: what `readyz` looks at. */
+  readonly places?: readonly StoragePlace[];
+  /** Counts what happens; without it nothing is counted, and there is no page of metrics. */
+  readonly metrics?: OpenMetrics;
+  /** Where to answer about the server's health without a token; nowhere unless given. */
+  readonly metricsListen?: { readonly host: string; readonly port: number };
 }
 
 /** A server that listens. */
@@ -67,6 +77,8 @@ export interface RunningServer {
   /** Without a slash at its end. */
   readonly url: string;
   readonly port: number;
+  /** Where it answers about its health without a token, without a slash at its end. */
+  readonly metricsUrl: string | undefined;
   /**
    * Ends in order: takes no more connections, lets requests in flight end for at most `graceMs` (10 s), makes a sync
    * point of every open session and suspends it.
@@ -86,7 +98,9 @@ const DEFAULT_GRACE_MS = 10_000;
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const life = { isDraining: false, isKilled: false };
   const active = new Set<Promise<void>>();
-  const context = createContext(options, life);
+  // The context comes first, and asks for this only when somebody asks it.
+  let connections = async (): Promise<number> => 0;
+  const context = createContext(options, life, () => connections());
   const isTrustedProxy = (address: string): boolean =>
     isInRanges(canonicalAddress(address) ?? '', options.trustedProxies ?? []);
   const listener: RequestListener = (request, response, awaitsContinue): void => {
@@ -96,8 +110,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     void serving.finally(() => active.delete(serving));
   };
   const server = createHttpServer(listener, { ...context, isTrustedProxy }, options.tls);
-  const port = await listen(server, options.listen).catch(async (error: unknown) => {
+  connections = () => countConnections(server);
+  const { port, operations } = await openPorts(context, server, options).catch(async (error: unknown) => {
     await context.collector.stop();
+    context.exposed?.close();
     throw error;
   });
   const beginning = begin(context, () => life.isDraining);
@@ -105,6 +121,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   return {
     url: urlOf(options.tls === undefined ? 'http' : 'https', options.listen.host, port),
     port,
+    metricsUrl: operations?.url,
     drain: async ({ graceMs = DEFAULT_GRACE_MS } = {}) => {
       life.isDraining = true;
       const closed = stopListening(server);
@@ -116,6 +133,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       await beginning;
       await context.live.suspendAll();
       await closed;
+      await operations?.close();
+      context.exposed?.close();
     },
     kill: async () => {
       life.isDraining = true;
@@ -127,14 +146,43 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       await context.collector.stop();
       await context.live.forgetAll();
       await closed;
+      await operations?.close();
+      context.exposed?.close();
     },
   };
 }
 
-function createContext(options: ServerOptions, life: { readonly isKilled: boolean }): ServerContext {
-  const { content, authenticators, login, version, log } = options;
+/** Listens where the options say. The second port first: whoever is told of the first one may use both. */
+async function openPorts(
+  context: ServerContext,
+  server: AnyServer,
+  options: ServerOptions,
+): Promise<{ port: number; operations: OperationsPort | undefined }> {
+  const { metricsListen } = options;
+  const operations =
+    metricsListen === undefined ? undefined : await openOperationsPort(context, metricsListen);
+  try {
+    return { port: await listen(server, options.listen), operations };
+  } catch (error) {
+    await operations?.close();
+    throw error;
+  }
+}
+
+function createContext(
+  options: ServerOptions,
+  life: { readonly isKilled: boolean; readonly isDraining: boolean },
+  openConnections: () => Promise<number>,
+): ServerContext {
+  const { content, authenticators, login, version, log, places = [] } = options;
   const { now, clocks = now === undefined ? SYSTEM_CLOCKS : { wall: now, elapsed: now } } = options;
   const clock = createSteadyClock(clocks);
+  const readiness = createReadiness(places, () => life.isDraining, { log, now: clock.now });
+  const exposed = options.metrics?.({
+    sessionsByState: createSessionCounts(options.sessions),
+    openConnections,
+    freeBytes: () => readiness.freeBytesByPlace(),
+  });
   const { store, tally } = tallied(
     mortal(options.sessions, () => life.isKilled),
     clock.now,
@@ -147,6 +195,7 @@ function createContext(options: ServerOptions, life: { readonly isKilled: boolea
     now: clock.now,
     clock,
     wallNow: clocks.wall,
+    metrics: exposed ?? NO_METRICS,
     leaseMs: options.leaseMs ?? DEFAULT_LEASE_MS,
     maxAgeMs: options.maxAgeMs ?? DEFAULT_MAX_AGE_MS,
     sync: options.sync ?? DEFAULT_SYNC_MODE,
@@ -167,10 +216,21 @@ function createContext(options: ServerOptions, life: { readonly isKilled: boolea
     addressOf: addressReader(options.trustedProxies ?? []),
     version,
     live,
-    refusals: createRefusals(log),
+    refusals: createRefusals(log, (limit) => shared.metrics.refusedByLimit(limit)),
     failedAuthentications: countFailedAuthentications(limits),
     collector: startCollector(shared, live),
+    readiness,
+    exposed,
   };
+}
+
+function countConnections(server: AnyServer): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.getConnections((error, count) => {
+      if (error === null) resolve(count);
+      else reject(error);
+    });
+  });
 }
 
 /**

@@ -65,6 +65,11 @@ export function isRetired({ retiredCredentialHashes = [] }: CredentialHashes, sh
   return retiredCredentialHashes.includes(hashSecret(shown));
 }
 
+/** Whether a credential is one that was replaced by a resume, however long ago. */
+export function wasReplaced(hashes: CredentialHashes, shown: string): boolean {
+  return isRetired(hashes, shown) || hashes.previousCredentialHash === hashSecret(shown);
+}
+
 /** The hashes after a retired credential was shown: nobody's is good, and that one will not be noticed again. */
 export function revoke(hashes: CredentialHashes, shown: string): Partial<CredentialHashes> {
   const hash = hashSecret(shown);

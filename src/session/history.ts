@@ -1,5 +1,5 @@
 /** The life of a session in its record: what happened, when, why and by whom. */
-import type { ErrorCode } from '../base/errors.ts';
+import { isErrorCode, type ErrorCode } from '../base/errors.ts';
 import type { SessionEvent } from './state.ts';
 
 /** What can be remembered: the events that change a session's life, and what happens to its credentials. */
@@ -9,10 +9,12 @@ export const MOMENT_KINDS = [
   'resumed',
   'renewed',
   'suspended',
+  'unloaded',
   'fenced',
   'credential-reused',
   'committing',
   'reopened',
+  'commit-failed',
   'committed',
   'aborted',
   'expired',
@@ -20,16 +22,26 @@ export const MOMENT_KINDS = [
 /** One of {@link MOMENT_KINDS}. */
 export type MomentKind = (typeof MOMENT_KINDS)[number];
 
+/** Why something happened that was no error: who left, or who wanted it so. */
+export const REASONS = ['client', 'idle', 'shutdown', 'lease-over', 'owner', 'administrator'] as const;
+/** One of {@link REASONS}, or the code of the error that it was. */
+export type MomentReason = (typeof REASONS)[number] | ErrorCode;
+
+/** Whether `value` is a reason that is known here. */
+export function isMomentReason(value: unknown): value is MomentReason {
+  return isErrorCode(value) || REASONS.some((reason) => reason === value);
+}
+
 /** Who brought a moment about, and why. */
 export interface MomentCause {
   /** Id of the authorization in whose name it was done; undefined where the server did it by itself. */
   readonly by?: string | undefined;
   /** Network address that it was asked from. */
   readonly from?: string | undefined;
-  readonly why?: ErrorCode | undefined;
+  readonly why?: MomentReason | undefined;
 }
 
-/** One moment in the life of a session. */
+/** One moment in the life of a session. `unloaded`: nobody asked for it, so nothing of it stays in memory. */
 export interface Moment extends MomentCause {
   readonly atMs: number;
   readonly what: MomentKind;

@@ -1,5 +1,5 @@
 /** What is known of a session, wherever it is kept, and the rules by which it changes. */
-import { CairnError } from '../base/errors.ts';
+import { CairnError, type ErrorCode } from '../base/errors.ts';
 import type { DigestAlgorithm } from '../manifest/digest.ts';
 import type { SyncMode } from '../protocol/sync-mode.ts';
 import { isSecret } from './credential.ts';
@@ -46,7 +46,17 @@ export interface SessionRecord extends CredentialHashes {
   /** Payload bytes of the agreed plan, and how many of them a sync point covered when that was last written down. */
   readonly bytesTotal?: number | undefined;
   readonly bytesDone?: number | undefined;
+  /** What a request of it last failed with, as far as that was written down together with something else. */
+  readonly lastError?: SessionFailure | undefined;
   readonly history?: readonly Moment[] | undefined;
+}
+
+/** What a request of a session, or its commit, failed with. */
+export interface SessionFailure {
+  readonly atMs: number;
+  readonly code: ErrorCode;
+  /** Printable, without secrets. */
+  readonly message: string;
 }
 
 /** What a session may do, as its server has granted it. */

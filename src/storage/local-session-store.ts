@@ -14,7 +14,7 @@ import { CairnError, isErrorCode, storageError, systemCodeOf, type ErrorCode } f
 import { printable } from '../base/safe-path.ts';
 import { DIGEST_ALGORITHMS } from '../manifest/digest.ts';
 import { SYNC_MODES } from '../protocol/sync-mode.ts';
-import { MOMENT_KINDS } from '../session/history.ts';
+import { isMomentReason, MOMENT_KINDS, type MomentReason } from '../session/history.ts';
 import type { SessionRecord } from '../session/record.ts';
 import { isTerminal } from '../session/state.ts';
 import type { IncidentSink, Upkeep } from './incident.ts';
@@ -66,6 +66,9 @@ const recordSchema = v.object({
   ),
   bytesTotal: v.optional(count),
   bytesDone: v.optional(count),
+  lastError: v.optional(
+    v.object({ atMs: count, code: v.custom<ErrorCode>(isErrorCode), message: v.string() }),
+  ),
   history: v.optional(
     v.array(
       v.object({
@@ -74,7 +77,7 @@ const recordSchema = v.object({
         epoch: count,
         by: v.optional(v.string()),
         from: v.optional(v.string()),
-        why: v.optional(v.custom<ErrorCode>(isErrorCode)),
+        why: v.optional(v.custom<MomentReason>(isMomentReason)),
       }),
     ),
   ),

@@ -52,6 +52,8 @@ test('every route of the code is described in PROTOCOL.md', () => {
     ROUTE.suspend('{id}'),
     ROUTE.commit('{id}'),
     ROUTE.digests('{id}'),
+    ROUTE.whoami(),
+    ROUTE.probe(),
   ];
   for (const route of paths) expect(text).toContain(`${route}\``);
 });

@@ -61,7 +61,7 @@ test('refuses other versions, routes and methods by name', async () => {
   expect(await get('GET', '/.cairn/token')).toEqual([404, 'not-found', undefined]);
   expect(await get('GET', '/.cairn/v1/nothing')).toEqual([404, 'not-found', undefined]);
   expect(await get('GET', `${SESSIONS}/short/manifest`)).toEqual([404, 'not-found', undefined]);
-  expect(await get('GET', SESSIONS)).toEqual([405, 'method-not-allowed', 'POST']);
+  expect(await get('PUT', SESSIONS)).toEqual([405, 'method-not-allowed', 'POST, GET']);
   expect(await get('PUT', '/file')).toEqual([405, 'method-not-allowed', 'GET, HEAD']);
   const body = JSON.stringify({ ...request(scene, '/x'), protocol: { major: 2, minor: 0 } });
   expect((await call(scene, 'POST', SESSIONS, { token: ALICE, body })).json.code).toBe('version-unsupported');

@@ -8,6 +8,7 @@ import { jsonLine } from '../screen/json-line.ts';
 import type { startServer } from '../../server/server.ts';
 import { lockServed, usableRoot } from '../serve-locks.ts';
 import { planServe, type ServePlan, type ServeWords } from '../serve-plan.ts';
+import { watchedBy } from '../serve-watched.ts';
 import { registerServer } from '../server-registry.ts';
 import { ensurePrivateDirectory, openStateHome } from '../state-home.ts';
 import { watchSignals } from '../interruption.ts';
@@ -78,6 +79,7 @@ async function serve(plan: ServePlan, log: Log): Promise<void> {
       version: VERSION,
       log,
       limits,
+      ...(await watchedBy(plan)),
       ...wishes,
     });
     unregister = await register({ ...where, port: server.port }, tokenFile, log, false);
@@ -122,9 +124,10 @@ async function register(
 }
 
 function announce(plan: ServePlan, server: Server, tokenFile: string): void {
-  const { url } = server;
+  const { url, metricsUrl } = server;
   if (plan.json) {
-    print(jsonLine({ type: 'listening', url, tokenFile }));
+    const listening = { type: 'listening', url, tokenFile };
+    print(jsonLine(metricsUrl === undefined ? listening : { ...listening, metricsUrl }));
     return;
   }
   const target = `${url.replace(/\/$/, '')}/DIRECTORY`;
@@ -133,6 +136,7 @@ function announce(plan: ServePlan, server: Server, tokenFile: string): void {
     existsSync(tokenFile)
       ? `cairn: the access token is in ${printable(tokenFile)}`
       : 'cairn: the first access token was revoked; cairn token create makes another one',
+    ...(metricsUrl === undefined ? [] : [`cairn: health and metrics are at ${metricsUrl}/metrics`]),
     `cairn: as this user on this machine, try: ${shownCommand(['cairn', 'push', 'DIRECTORY', target])}`,
     ...(plan.tls === undefined
       ? []

@@ -3,6 +3,7 @@ import { CairnError } from '../../base/errors.ts';
 import type { ServerContext } from '../server-context.ts';
 import { checkStands } from './authorization.ts';
 import type { LiveSession } from '../sessions/live-session.ts';
+import { lastingChanges } from '../sessions/progress.ts';
 
 /** How often the sessions in memory are looked at: a revoked token stops its transfers within two seconds. */
 const LOOK_EVERY_MS = 500;
@@ -72,7 +73,8 @@ export async function suspendFor(
     const { state, authorization } = record.value;
     if (state !== 'open' && state !== 'establishing') return;
     if (state === 'open') await live.content.sync();
-    await record.change('suspend', { holder: null }, undefined, { by: authorization?.id, why: error.code });
+    const changes = { ...(await lastingChanges(live)), holder: null };
+    await record.change('suspend', changes, undefined, { by: authorization?.id, why: error.code });
   });
   context.log.info({ session: id, code: error.code }, 'session suspended: its authorization has ended');
 }

@@ -64,7 +64,8 @@ export function tellableError(error: unknown): CairnError {
   return new CairnError('internal', 'the server failed; its log says why', { cause: error });
 }
 
-function sendText(exchange: Exchange, status: number, type: string, text: string): Promise<void> {
+/** Answers with a text of a media type. */
+export function sendText(exchange: Exchange, status: number, type: string, text: string): Promise<void> {
   const body = Buffer.from(text);
   exchange.response.writeHead(status, { 'Content-Type': type, 'Content-Length': body.byteLength });
   return end(exchange, body);

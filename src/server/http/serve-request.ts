@@ -7,10 +7,14 @@ import { checkRequestLine, drainBody, openExchange, type Exchange } from './exch
 import { paceOf } from './pace.ts';
 import { sendProblem, tellableError } from './reply.ts';
 import { limitIn } from '../refusals.ts';
+import { countFailure } from '../operations/count-failure.ts';
+import { routeLabel } from '../operations/route-label.ts';
 import { route } from '../router.ts';
 import type { Logger, ServerContext } from '../server-context.ts';
 
 const MAX_LOGGED_PATH = 300;
+/** As nginx logs it: the client did not get its answer. */
+const ENDED_WITHOUT_ANSWER = 499;
 
 /** Answers one request; never rejects. */
 export async function serveRequest(
@@ -33,15 +37,20 @@ export async function serveRequest(
     const told = tellableError(error);
     const limit = limitIn(told);
     if (limit !== undefined) context.refusals.note(limit, { address: exchange.address });
-    logFailure(context.log, exchange, told);
+    if (!logFailure(context.log, exchange, told)) countFailure(context.metrics, told);
     await sendProblem(exchange, told);
   } finally {
     drainBody(exchange);
+    const status = response.writableFinished ? response.statusCode : ENDED_WITHOUT_ANSWER;
+    context.metrics.requestEnded(routeLabel(exchange.method, exchange.path), status);
   }
 }
 
-/** Neither headers nor query are logged: the first hold secrets, the second may. */
-function logFailure(log: Logger, { method, path, request }: Exchange, error: CairnError): void {
+/**
+ * Neither headers nor query are logged: the first hold secrets, the second may. True where it was no failure at all but
+ * a client that looks for the protocol.
+ */
+function logFailure(log: Logger, { method, path, request }: Exchange, error: CairnError): boolean {
   const fields = {
     method,
     path: printable(path.slice(0, MAX_LOGGED_PATH)),
@@ -59,4 +68,5 @@ function logFailure(log: Logger, { method, path, request }: Exchange, error: Cai
   else if (error.code === 'network') log.info(fields, 'connection lost');
   else if (httpStatus >= 500) log.error({ ...fields, err: error }, 'request failed');
   else log.warn(fields, 'request refused');
+  return isDiscovery;
 }

@@ -7,7 +7,12 @@ import { checkStands } from '../auth/authorization.ts';
 import { checkBytes, openUsage } from '../quota/quota.ts';
 import { checkAllowsSession } from '../sessions/renewal.ts';
 import { verifyPush } from '../sessions/commit-check.ts';
-import { startCommitJob, type CommitJob, type CommitRecord } from '../sessions/commit-job.ts';
+import {
+  noteCommitFailure,
+  startCommitJob,
+  type CommitJob,
+  type CommitRecord,
+} from '../sessions/commit-job.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { LiveSession } from '../sessions/live-session.ts';
 import type { LiveSessions } from '../sessions/live-sessions.ts';
@@ -57,7 +62,7 @@ async function beginCommit(
 /** Checks the claim where that comes first, and writes down what is to be done before anything of it is. */
 async function record(
   context: ServerContext,
-  { live, epoch }: SessionWork,
+  { live, epoch, cause }: SessionWork,
   request: CommitRequest,
 ): Promise<CommitRecord> {
   const { manifest } = await live.content.agreedPlan();
@@ -70,7 +75,10 @@ async function record(
     await live.endRequests((other) => other.chunk !== undefined, error);
     if (live.record.value.direction === 'push') await verifyPush(live, commit);
     await checkMayCommit(context, live, bytesTotal);
-    await live.record.change('commit', { commit, holder: context.instanceId }, epoch);
+    await live.record.change('commit', { commit, holder: context.instanceId }, epoch, cause);
+  } catch (failure) {
+    await noteCommitFailure(live, failure);
+    throw failure;
   } finally {
     live.sealed = false;
   }

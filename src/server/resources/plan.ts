@@ -31,7 +31,7 @@ export function handlePlan(context: ServerContext, exchange: Exchange, id: strin
 
 async function agree(
   { room, usage }: ServerContext,
-  { live, epoch }: SessionWork,
+  { live, epoch, cause }: SessionWork,
   wanted: Plan,
 ): Promise<TransferPlan> {
   const { content, record } = live;
@@ -56,7 +56,7 @@ async function agree(
   try {
     // Opened before the session is: what this store cannot stage is refused here.
     if (direction === 'push') await content.incoming.get();
-    await record.change('opened', { bytesTotal }, epoch);
+    await record.change('opened', { bytesTotal, bytesDone: 0 }, epoch, cause);
   } catch (error) {
     usage.tally.release(id);
     room.release(id);

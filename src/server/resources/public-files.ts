@@ -108,11 +108,17 @@ async function sendBytes(
     if (response.headersSent) return;
     response.writeHead(file.range === undefined ? 200 : 206, { 'Content-Length': range.to - range.from });
   };
-  if (exchange.method === 'GET') {
-    for await (const bytes of context.content.read(file.path, range, file.identity)) {
-      begin();
-      await write(exchange, bytes);
+  let sentBytes = 0;
+  try {
+    if (exchange.method === 'GET') {
+      for await (const bytes of context.content.read(file.path, range, file.identity)) {
+        begin();
+        await write(exchange, bytes);
+        sentBytes += bytes.byteLength;
+      }
     }
+  } finally {
+    context.metrics.sent(sentBytes);
   }
   begin();
   await end(exchange);

@@ -32,11 +32,20 @@ export function handlePutChunk(
     };
     checkUnsealed(work);
     const { lengthBytes, offset } = expected;
+    const thereBytes = bytesThere(chunks, chunk);
+    let receivedBytes = 0;
+    const onWritten = (bytes: number): void => {
+      receivedBytes += bytes;
+      chunks.written(bytes);
+    };
     let digest: Uint8Array;
     try {
-      digest = await receive(exchange, chunks, expected, fence);
+      digest = await receive(exchange, chunks, expected, { fence, onWritten });
     } catch (error) {
       throw tellable(chunks, chunk, error);
+    } finally {
+      const twiceBytes = Math.max(0, Math.min(offset + receivedBytes, thereBytes) - offset);
+      context.metrics.received(receivedBytes, twiceBytes);
     }
     const status = await work.live.content.finishChunk(chunks, chunk, { digest, lengthBytes });
     context.log.debug({ session: id, chunk, offset, lengthBytes }, 'chunk received');
@@ -80,14 +89,18 @@ export function handleHeadChunk(
   const call = { id, event: 'transfer', direction: 'push', chunk } as const;
   return withSession(context, exchange, call, async ({ live }) => {
     const chunks = await live.content.incoming.get();
-    const lengthBytes = chunks.lengthOf(chunk);
-    const bytes = isThere(chunks, chunk) ? lengthBytes : (chunks.staging.held().get(chunk) ?? 0);
-    await sendEmpty(exchange, 200, { 'Cairn-Offset': String(bytes) });
+    await sendEmpty(exchange, 200, { 'Cairn-Offset': String(bytesThere(chunks, chunk)) });
   });
 }
 
 function isThere(chunks: IncomingChunks, chunk: number): boolean {
   return chunks.digestOf(chunk) !== undefined && !chunks.staging.held().has(chunk);
+}
+
+/** How many of a chunk's first bytes are there, whole or held. @throws CairnError `chunk-out-of-range` */
+function bytesThere(chunks: IncomingChunks, chunk: number): number {
+  const lengthBytes = chunks.lengthOf(chunk);
+  return isThere(chunks, chunk) ? lengthBytes : (chunks.staging.held().get(chunk) ?? 0);
 }
 
 /** Where in its chunk a request begins. @throws CairnError `invalid-request` */
@@ -119,7 +132,7 @@ function expectationOf(exchange: Exchange, chunks: IncomingChunks, chunk: number
 
 function checkOffset(chunks: IncomingChunks, chunk: number, offset: number): void {
   if (offset === 0) return;
-  const heldBytes = isThere(chunks, chunk) ? chunks.lengthOf(chunk) : (chunks.staging.held().get(chunk) ?? 0);
+  const heldBytes = bytesThere(chunks, chunk);
   if (offset === heldBytes) return;
   throw new CairnError('chunk-offset-mismatch', `chunk ${chunk} goes on at byte ${heldBytes}`, {
     details: { chunk, heldBytes },
@@ -130,12 +143,11 @@ function receive(
   exchange: Exchange,
   chunks: IncomingChunks,
   expected: ExpectedChunk,
-  fence: () => void,
+  { fence, onWritten }: { fence: () => void; onWritten: (bytes: number) => void },
 ): Promise<Uint8Array> {
   const { chunk, offset } = expected;
   const known = offset > 0 && isThere(chunks, chunk) ? chunks.digestOf(chunk) : undefined;
   if (known === undefined) {
-    const onWritten = (bytes: number): void => chunks.written(bytes);
     return receiveChunk(openBody(exchange), chunks.staging, expected, { fence, onWritten });
   }
   // All bytes are there and were checked: the reply to them was lost. Only the digest comes again.

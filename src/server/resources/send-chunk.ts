@@ -32,7 +32,7 @@ export function handleGetChunk(
     await refuseFailures(chunks, chunk);
     live.record.checkEpoch(epoch);
     const bodyBytes = lengthBytes - offset + chunks.digests.digestLengthBytes;
-    await send(exchange, chunks, { chunk, offset, bodyBytes });
+    await send(context, exchange, chunks, { chunk, offset, bodyBytes });
     context.log.debug({ session: id, chunk, offset, lengthBytes }, 'chunk sent');
   });
 }
@@ -46,12 +46,14 @@ async function refuseFailures(chunks: OutgoingChunks, chunk: number): Promise<vo
 }
 
 async function send(
+  { metrics }: ServerContext,
   exchange: Exchange,
   chunks: OutgoingChunks,
   { chunk, offset, bodyBytes }: { chunk: number; offset: number; bodyBytes: number },
 ): Promise<void> {
   const { response } = exchange;
   const onDigest = (digest: Uint8Array): void => chunks.sent(chunk, digest);
+  let sentBytes = 0;
   try {
     for await (const bytes of gather(chunks.read(chunk, { offset, onDigest }))) {
       if (!response.headersSent) {
@@ -61,11 +63,15 @@ async function send(
         });
       }
       await write(exchange, bytes);
+      sentBytes += bytes.byteLength;
     }
   } catch (error) {
     // Before the first byte there is still an answer to say it in.
     if (!response.headersSent && sourceCodeOf(error) !== undefined) await refuseFailures(chunks, chunk);
     throw error;
+  } finally {
+    // The digest at the end is no payload.
+    metrics.sent(Math.min(sentBytes, bodyBytes - chunks.digests.digestLengthBytes));
   }
   await end(exchange);
 }

@@ -1,12 +1,15 @@
 /** `POST sync`, `heartbeat` and `suspend`, and `DELETE` of a session. */
 import { CairnError } from '../../base/errors.ts';
 import { Empty, type HeartbeatReply } from '../../protocol/messages.ts';
+import { credentialOf } from '../http/authorize.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { sendJson } from '../http/reply.ts';
 import { readJson } from '../http/request-json.ts';
 import type { ServerContext } from '../server-context.ts';
-import { recordEnd } from '../sessions/ending.ts';
+import { abortSession } from '../sessions/abort.ts';
 import { authorizedFor } from '../sessions/grant.ts';
+import { lastingChanges } from '../sessions/progress.ts';
+import { handleAdministrativeAbort } from './administration.ts';
 import { withSession } from './session-request.ts';
 
 /** Makes everything durable that was written, and says so. */
@@ -29,36 +32,32 @@ export function handleHeartbeat(context: ServerContext, exchange: Exchange, id: 
 
 /** The client leaves in an orderly way: a sync point, and nothing of the session stays open. */
 export function handleSuspend(context: ServerContext, exchange: Exchange, id: string): Promise<void> {
-  return withSession(context, exchange, { id, event: 'suspend' }, async ({ live, epoch }) => {
+  return withSession(context, exchange, { id, event: 'suspend' }, async ({ live, epoch, cause }) => {
     await readNothing(context, exchange);
     const { state } = live.record.value;
     if (state === 'open' || state === 'establishing') {
       const error = new CairnError('session-suspended', 'the client suspended the session');
       await live.endRequests((request) => request.chunk !== undefined, error);
       if (state === 'open') await live.exclusive(() => live.content.sync());
-      await live.record.change('suspend', { holder: null }, epoch);
+      const changes = { ...(await lastingChanges(live)), holder: null };
+      await live.record.change('suspend', changes, epoch, { ...cause, why: 'client' });
       context.log.info({ session: id, epoch }, 'session suspended');
     }
     await sendJson(exchange, 200, {});
   });
 }
 
-/** Ends a session and frees everything that it holds. Its record stays a while, to tell who asks again. */
-export function handleAbort(context: ServerContext, exchange: Exchange, id: string): Promise<void> {
-  return withSession(context, exchange, { id, event: 'abort' }, async ({ live, epoch }) => {
-    // In turn with commits: one that began a moment ago publishes, whatever is written down after it.
-    await live.exclusive(async () => {
-      if (live.job?.isRunning === true) {
-        throw new CairnError('session-state', 'the session is being committed; it can no longer be aborted');
-      }
-      await recordEnd(context, live, 'abort', epoch);
-    });
-    context.log.info({ session: id, epoch }, 'session aborted');
-    const error = new CairnError('session-aborted', 'the session was aborted');
-    await live.endRequests((request) => request.chunk !== undefined, error);
-    await live.exclusive(() => live.content.discard());
+/**
+ * Ends a session and frees everything that it holds. With its credential that is its client, otherwise whoever may do so
+ * by an access token.
+ */
+export async function handleAbort(context: ServerContext, exchange: Exchange, id: string): Promise<void> {
+  if (credentialOf(exchange) === undefined) return handleAdministrativeAbort(context, exchange, id);
+  await withSession(context, exchange, { id, event: 'abort' }, async ({ live, epoch, cause, request }) => {
+    await abortSession(context, live, { epoch, request, cause: { ...cause, why: 'owner' } });
     await sendJson(exchange, 200, {});
   });
+  await context.live.forgetUnused(id);
 }
 
 async function readNothing(context: ServerContext, exchange: Exchange): Promise<void> {

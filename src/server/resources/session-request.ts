@@ -1,5 +1,6 @@
 /** The frame around every request of a session: who asks, may they, keep the lease, and end when the epoch does. */
 import { CairnError } from '../../base/errors.ts';
+import type { MomentCause } from '../../session/history.ts';
 import type { SessionEvent } from '../../session/state.ts';
 import { isTerminal } from '../../session/state.ts';
 import { checkStands } from '../auth/authorization.ts';
@@ -18,6 +19,10 @@ export interface SessionWork {
   readonly live: LiveSession;
   /** The epoch in whose name the request acts. */
   readonly epoch: number;
+  /** The request itself, as one of those in flight. */
+  readonly request: SessionRequest;
+  /** By whom and from where, for what it brings about. */
+  readonly cause: MomentCause;
 }
 
 /** Which session a request is of, and what it wants to do with it. */
@@ -58,10 +63,12 @@ export async function withSession(
     }
     checkAuthorized(context, live);
     const { epoch } = proof;
+    const { address } = exchange;
     const end = (error: CairnError): void => endExchange(exchange, error);
-    await inFlight(live, { epoch, chunk: call.chunk, end }, async () => {
+    await inFlight(live, { epoch, address, chunk: call.chunk, end }, async (request) => {
       await live.record.touch();
-      await work({ live, epoch });
+      const cause = { by: live.record.value.authorization?.id, from: address };
+      await work({ live, epoch, request, cause });
     });
   });
 }
@@ -124,7 +131,7 @@ function endExchange(exchange: Exchange, error: CairnError): void {
 async function inFlight(
   live: LiveSession,
   request: Omit<SessionRequest, 'done'>,
-  work: () => Promise<void>,
+  work: (entry: SessionRequest) => Promise<void>,
 ): Promise<void> {
   let over = (): void => undefined;
   const done = new Promise<void>((resolve) => {
@@ -135,7 +142,10 @@ async function inFlight(
   live.requests.add(entry);
   try {
     if (request.chunk !== undefined) await makeRoom(live, request.chunk, older);
-    await work();
+    await work(entry);
+  } catch (error) {
+    live.noteFailure(error);
+    throw error;
   } finally {
     live.requests.delete(entry);
     over();

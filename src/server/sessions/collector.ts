@@ -100,7 +100,7 @@ async function tend(
     return isTerminal(session.record.value.state);
   });
   // It was loaded only for this; whoever came for it meanwhile keeps it.
-  if (hasEnded && !(await live.isBusy(record.id))) await live.forget(record.id);
+  if (hasEnded) await live.forgetUnused(record.id);
 }
 
 /** Frees what an ended session had staged, where a crash came before that was done at its end. */

@@ -1,9 +1,10 @@
 /** The end of a session: publishing a push, or checking what was sent in a pull. Runs on while clients come and go. */
-import { CairnError, type ErrorCode } from '../../base/errors.ts';
+import { CairnError, storageError, type ErrorCode } from '../../base/errors.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
 import { isStream } from '../../manifest/layout.ts';
 import type { SessionRecord } from '../../session/record.ts';
 import { chargedFor } from '../quota/quota.ts';
+import { isTerminal } from '../../session/state.ts';
 import { verifyPull } from './commit-check.ts';
 import type { LiveSession } from './live-session.ts';
 import type { SessionContext } from '../server-context.ts';
@@ -54,7 +55,8 @@ async function run(
     else await verifyPull(live, commit);
     await charge(context, live, commit);
     const leaseExpiresAtMs = context.now() + context.limits.keepCommittedMs;
-    await record.change('published', { holder: null, leaseExpiresAtMs });
+    const { bytesTotal } = commit;
+    await record.change('published', { holder: null, leaseExpiresAtMs, bytesTotal, bytesDone: bytesTotal });
     context.usage.ledger.settle((session) => session === live.id);
     await free(context, live);
     job.entriesDone = job.entriesTotal;
@@ -62,11 +64,20 @@ async function run(
   } catch (error) {
     context.log.warn({ ...fields, err: error }, 'commit failed');
     const reopens = error instanceof CairnError && REOPENING.has(error.code);
-    if (reopens && record.value.state === 'committing') await record.change('incomplete', { commit: null });
+    if (!reopens) await noteCommitFailure(live, error);
+    else if (live.noteFailure(error) && record.value.state === 'committing')
+      await record.change('incomplete', { commit: null }, undefined, { why: error.code });
     throw error;
   } finally {
     job.isRunning = false;
   }
+}
+
+/** Remembers why a commit failed, in the history at most once in each epoch. */
+export async function noteCommitFailure(live: LiveSession, error: unknown): Promise<void> {
+  if (!live.noteFailure(error) || isTerminal(live.record.value.state)) return;
+  const { code: why } = storageError(error, 'committing');
+  await live.record.noteOnce('commit-failed', { why });
 }
 
 /** Before the record says that it is committed: after a crash in between this comes again, and counts once. */

@@ -1,5 +1,5 @@
 /** A credential that was replaced is shown again: somebody has a copy, and nobody can say who is the owner. */
-import { isRetired, revoke, STRAGGLER_MS } from '../../session/credential-rotation.ts';
+import { isRetired, revoke, STRAGGLER_MS, wasReplaced } from '../../session/credential-rotation.ts';
 import { isTerminal } from '../../session/state.ts';
 import type { SessionContext } from '../server-context.ts';
 import type { LiveSession } from './live-session.ts';
@@ -23,10 +23,14 @@ export async function noticeReuse(
   { credential, epoch, address }: RefusedCredential,
 ): Promise<void> {
   const { value } = record;
-  if (isTerminal(value.state) || value.credentialsRevoked === true || !isRetired(value, credential)) return;
-  const isStraggler =
-    epoch !== undefined && epoch < value.epoch && now() - (value.rotatedAtMs ?? 0) < STRAGGLER_MS;
-  if (isStraggler) return;
+  if (isTerminal(value.state) || value.credentialsRevoked === true) return;
+  const isOlder = epoch !== undefined && epoch < value.epoch;
+  const isStraggler = isOlder && now() - (value.rotatedAtMs ?? 0) < STRAGGLER_MS;
+  if (isStraggler || !isRetired(value, credential)) {
+    // Only of those who were clients of this session: a stranger's guesses are nothing to remember.
+    if (isOlder && wasReplaced(value, credential)) await record.noteOnce('fenced', { from: address });
+    return;
+  }
   log.warn(
     { session: id, address, epoch, currentEpoch: value.epoch },
     'a session credential that had been replaced was used again; all of the session are revoked',

@@ -1,5 +1,6 @@
 /** The last record of a session that ends before it is committed. */
 import { CairnError, EXIT } from '../../base/errors.ts';
+import type { MomentCause } from '../../session/history.ts';
 import { advance } from '../../session/record.ts';
 import type { SessionContext } from '../server-context.ts';
 import type { LiveSession } from './live-session.ts';
@@ -15,12 +16,13 @@ export async function recordEnd(
   context: SessionContext,
   { id, record }: LiveSession,
   event: 'abort' | 'expire',
+  cause: MomentCause,
   epoch?: number,
 ): Promise<void> {
   const { limits, log, now, sessions } = context;
   const ended = { leaseExpiresAtMs: now() + limits.keepEndedMs, holder: null };
   try {
-    await record.change(event, ended, epoch);
+    await record.change(event, ended, epoch, cause);
   } catch (error) {
     if (!(error instanceof CairnError) || error.traits.exitCode !== EXIT.storage) throw error;
     log.warn(

@@ -13,7 +13,7 @@ export async function expireSession(context: SessionContext, live: LiveSession):
   const isOver = await live.exclusive(async () => {
     if (live.job?.isRunning === true || isTerminal(live.record.value.state) || !live.record.isLeaseOver())
       return false;
-    await recordEnd(context, live, 'expire');
+    await recordEnd(context, live, 'expire', { why: 'lease-over' });
     return true;
   });
   if (!isOver) return;

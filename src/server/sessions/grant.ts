@@ -74,7 +74,7 @@ export async function resumeSession(
   live: LiveSession,
   { authorization, address, credential, sync }: Resuming,
 ): Promise<SessionGrant> {
-  const { now, instanceId, log } = context;
+  const { now, instanceId, log, metrics } = context;
   checkAllowsSession(authorization, live.record.value);
   if (credential !== undefined && !mayResumeWith(live.record.value, credential)) {
     await noticeReuse(context, live, { credential, epoch: undefined, address });
@@ -93,6 +93,7 @@ export async function resumeSession(
   });
   const cause = { by: authorization.id, from: address };
   const record = await live.record.change('resume', changes, undefined, cause);
+  metrics.resumed();
   await live.endOlderRequests();
   // They are opened again in the new mode.
   if (syncOf(record) !== before && record.state === 'open') await live.content.closeChunks({ sync: true });

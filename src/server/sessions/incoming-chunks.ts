@@ -21,6 +21,8 @@ export interface IncomingOptions {
   readonly durableSyncPoint: number;
   /** Told of a sync that failed while nobody waited for it. */
   readonly onFailure: (error: unknown) => void;
+  /** Told how long a sync of the store took. */
+  readonly onSynced: (durationMs: number) => void;
 }
 
 /** The open staging of a push. */
@@ -31,6 +33,7 @@ export class IncomingChunks {
   /** Set when a sync failed: what is staged is not to be trusted until it is opened anew. */
   failed = false;
   readonly #isStream: boolean;
+  readonly #onSynced: (durationMs: number) => void;
   readonly #groupCommit: GroupCommit | undefined;
   /** Finished here since the staging was opened, durable or not. */
   readonly #finished: ChunkDigests;
@@ -40,12 +43,13 @@ export class IncomingChunks {
   private constructor(staging: ChunkStaging, options: IncomingOptions) {
     this.staging = staging;
     this.plan = options.plan;
+    this.#onSynced = options.onSynced;
     this.createHasher = options.createHasher;
     this.#isStream = isStream(options.plan.manifest);
     this.#finished = new ChunkDigests(staging.digests.digestLengthBytes);
     this.#highestLengthBytes = options.plan.manifest.chunkSizeBytes;
     if (options.durability === 'grouped') {
-      this.#groupCommit = createGroupCommit(() => staging.sync(), options.policy, options);
+      this.#groupCommit = createGroupCommit(() => this.#syncStaging(), options.policy, options);
     }
   }
 
@@ -112,8 +116,14 @@ export class IncomingChunks {
   /** Makes everything durable that was written; for a shared store, also looks at what other processes have done. */
   async sync(): Promise<SyncStatus> {
     if (this.#groupCommit !== undefined) return this.#groupCommit.request();
-    await this.staging.sync();
+    await this.#syncStaging();
     return ALWAYS_DURABLE;
+  }
+
+  async #syncStaging(): Promise<void> {
+    const startMs = performance.now();
+    await this.staging.sync();
+    this.#onSynced(performance.now() - startMs);
   }
 
   /** Forgets what was finished here and the staging has no longer. Only after a sync point. */

@@ -8,7 +8,7 @@ import {
   nextState,
   type SessionRecord,
 } from '../../session/record.ts';
-import { kindOf, remember, type MomentCause, type MomentKind } from '../../session/history.ts';
+import { kindOf, remember, type Moment, type MomentCause, type MomentKind } from '../../session/history.ts';
 import { isTerminal, type SessionEvent } from '../../session/state.ts';
 import type { SessionContext } from '../server-context.ts';
 
@@ -23,6 +23,8 @@ export class LiveRecord {
   readonly #onTaken: () => void;
   #value: SessionRecord;
   #touchedAtMs = Number.NEGATIVE_INFINITY;
+  /** What {@link noteOnce} has noted in the epoch that it names. */
+  readonly #noted = { epoch: 0, moments: new Set<string>() };
 
   /** @param onTaken told when a newer record shows that the epoch was raised by another process */
   constructor(context: SessionContext, value: SessionRecord, onTaken: () => void) {
@@ -75,6 +77,11 @@ export class LiveRecord {
   /** Refuses an epoch that is no longer the current one. @throws CairnError `session-fenced` */
   checkEpoch(epoch: number): void {
     if (epoch !== this.#value.epoch) throw fencedBy(this.#value.epoch);
+  }
+
+  /** When a request last touched the session, as far as it did while it was in memory here. */
+  get touchedAtMs(): number | undefined {
+    return this.#touchedAtMs === Number.NEGATIVE_INFINITY ? undefined : this.#touchedAtMs;
   }
 
   /** Whether nobody has touched the session for its lease. */
@@ -132,6 +139,31 @@ export class LiveRecord {
   /** Changes the record, and its history by a moment that no event of the state table stands for. */
   note(what: MomentKind, cause: MomentCause, changes: RecordChanges = {}): Promise<SessionRecord> {
     return this.#replace((current) => this.#with(nextRecord(current, undefined, changes), what, cause));
+  }
+
+  /**
+   * {@link note}, at most once in each epoch for the same reason: what others can bring about at will must not cost a
+   * sync each time. One that cannot be written down is logged, and no failure of whatever it is about.
+   */
+  async noteOnce(what: MomentKind, cause: MomentCause): Promise<void> {
+    const { epoch, history = [] } = this.#value;
+    const key = `${what} ${cause.why ?? ''}`;
+    if (this.#noted.epoch !== epoch) this.#noted.moments.clear();
+    this.#noted.epoch = epoch;
+    if (this.#noted.moments.has(key)) return;
+    this.#noted.moments.add(key);
+    const isSame = (moment: Moment): boolean =>
+      moment.what === what && moment.epoch === epoch && moment.why === cause.why;
+    if (history.some(isSame)) return;
+    try {
+      await this.note(what, cause);
+    } catch (error) {
+      const { id } = this.#value;
+      this.#context.log.warn(
+        { session: id, what, err: error },
+        'a moment of a session is not in its history',
+      );
+    }
   }
 
   #with(record: SessionRecord, what: MomentKind, cause: MomentCause): SessionRecord {

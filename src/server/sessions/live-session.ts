@@ -2,8 +2,9 @@
  * A session that is being worked on: its record, what is open of it, and the requests in flight. What is here and
  * nowhere else may be lost at any moment; what was promised to a client is in the stores.
  */
-import type { CairnError } from '../../base/errors.ts';
-import type { SessionRecord } from '../../session/record.ts';
+import { storageError, type CairnError, type ErrorCode } from '../../base/errors.ts';
+import { printable } from '../../base/safe-path.ts';
+import type { SessionFailure, SessionRecord } from '../../session/record.ts';
 import type { CommitJob } from './commit-job.ts';
 import { fencedBy, LiveRecord } from './live-record.ts';
 import type { SessionContext } from '../server-context.ts';
@@ -12,6 +13,8 @@ import { SessionContent } from './session-content.ts';
 /** A request of a session that is not answered yet. */
 export interface SessionRequest {
   readonly epoch: number;
+  /** Network address that it came from. */
+  readonly address: string;
   /** The chunk that it is about, where it brings or asks for one. */
   readonly chunk: number | undefined;
   /** Makes it fail. */
@@ -22,6 +25,16 @@ export interface SessionRequest {
 
 /** How long the end of older requests is waited for; the store cuts off a writer that hangs longer. */
 const END_REQUESTS_MS = 10_000;
+
+/** What requests end with because of something else that happened to their session. */
+const ENDS_OF_REQUESTS: ReadonlySet<ErrorCode> = new Set([
+  'chunk-conflict',
+  'session-aborted',
+  'session-expired',
+  'session-fenced',
+  'session-suspended',
+]);
+const MAX_MESSAGE_CHARACTERS = 300;
 
 /** One session in memory. */
 export class LiveSession {
@@ -34,11 +47,15 @@ export class LiveSession {
   sealed = false;
   /** Why the last scan of a pull's source failed in the middle of its answer; told to the next one who asks. */
   scanFailure: CairnError | undefined;
+  /** What a request, or the commit, last failed with; it is written down when the record is written anyway. */
+  lastFailure: SessionFailure | undefined;
   /** Resolves when what belonged to an epoch that another process ended is closed. */
   takeover: Promise<void> = Promise.resolve();
+  readonly #context: SessionContext;
   #lastTurn: Promise<unknown> = Promise.resolve();
 
   constructor(context: SessionContext, record: SessionRecord) {
+    this.#context = context;
     this.record = new LiveRecord(context, record, () => {
       this.takeover = this.#giveWay().catch((error: unknown) => {
         context.log.error({ session: this.id, err: error }, 'closing what an older epoch left failed');
@@ -58,10 +75,27 @@ export class LiveSession {
     return turn;
   }
 
+  /**
+   * Remembers what a request or the commit failed with. False where that was only the end that something else had set to
+   * it, which is remembered itself.
+   */
+  noteFailure(error: unknown): boolean {
+    const { code, message } = storageError(error, 'serving the request');
+    if (ENDS_OF_REQUESTS.has(code)) return false;
+    const told = code === 'internal' ? 'the server failed; its log says why' : message;
+    const atMs = this.#context.now();
+    this.lastFailure = { atMs, code, message: printable(told).slice(0, MAX_MESSAGE_CHARACTERS) };
+    return true;
+  }
+
   /** Ends the requests of every epoch but the current one and waits until they are over. */
-  endOlderRequests(): Promise<void> {
+  async endOlderRequests(): Promise<void> {
     const { epoch } = this.record.value;
-    return this.endRequests((request) => request.epoch !== epoch, fencedBy(epoch));
+    const isOlder = (request: SessionRequest): boolean => request.epoch !== epoch;
+    const [first] = [...this.requests].filter(isOlder);
+    if (first === undefined) return;
+    await this.endRequests(isOlder, fencedBy(epoch));
+    await this.record.noteOnce('fenced', { from: first.address });
   }
 
   /** Makes the requests fail that `which` picks, and waits until they are over. */

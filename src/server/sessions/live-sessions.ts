@@ -2,6 +2,7 @@
 import { CairnError } from '../../base/errors.ts';
 import type { SessionRecord } from '../../session/record.ts';
 import { LiveSession } from './live-session.ts';
+import { lastingChanges } from './progress.ts';
 import type { SessionContext } from '../server-context.ts';
 
 interface Slot {
@@ -53,6 +54,11 @@ export class LiveSessions {
     return (await slot.live).job?.isRunning === true;
   }
 
+  /** A session, if it is in memory: to look at only, since it may be on its way out. */
+  async peek(id: string): Promise<LiveSession | undefined> {
+    return this.#slots.get(id)?.live.catch(() => undefined); // told to whoever asked for the session
+  }
+
   /** Sessions in memory that have a request in flight. */
   async atWork(): Promise<LiveSession[]> {
     const loading = [...this.#slots.values()].filter(
@@ -82,6 +88,11 @@ export class LiveSessions {
   async forget(id: string): Promise<void> {
     const slot = this.#slots.get(id);
     if (slot !== undefined) await this.#close(id, slot, 'forget');
+  }
+
+  /** {@link forget}, unless somebody uses it just now. */
+  async forgetUnused(id: string): Promise<void> {
+    if (!(await this.isBusy(id))) await this.forget(id);
   }
 
   /** Lets go of everything without a sync point, as if the process had been killed. */
@@ -134,17 +145,20 @@ export class LiveSessions {
     // Publishing cannot be stopped half-way; why it failed was told to whoever asked for it.
     if (how === 'suspend') await live.job?.done.catch(() => undefined);
     const isSynced = how !== 'forget' && live.record.value.state === 'open';
+    if (isSynced) await live.content.syncOpened();
+    const lasting = how === 'forget' ? {} : await lastingChanges(live);
     const synced = await live.content.closeChunks({ sync: isSynced });
     if (how === 'forget') return;
     await live.record.saveLease();
     const { durableSyncPoint = 0 } = live.record.value;
     if (how === 'idle' && synced !== undefined && synced.durableSyncPoint > durableSyncPoint) {
       // The client goes on in the same epoch: what it was told of sync points must stay true.
-      await live.record.change(undefined, { durableSyncPoint: synced.durableSyncPoint });
+      const changes = { ...lasting, durableSyncPoint: synced.durableSyncPoint };
+      await live.record.note('unloaded', { why: 'idle' }, changes);
     }
     const { state } = live.record.value;
     if (how !== 'suspend' || (state !== 'open' && state !== 'establishing')) return;
-    await live.record.change('suspend', { holder: null });
+    await live.record.change('suspend', { ...lasting, holder: null }, undefined, { why: 'shutdown' });
     this.#context.log.info({ session: live.id }, 'session suspended');
   }
 }

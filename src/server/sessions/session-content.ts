@@ -1,5 +1,5 @@
 /** What is loaded and open of a session in the content store: documents, plan, chunks. */
-import { CairnError } from '../../base/errors.ts';
+import { CairnError, storageError } from '../../base/errors.ts';
 import { ChunkDigests } from '../../checkpoint/chunk-digests.ts';
 import { DIGEST_LENGTH_BYTES, loadHasher } from '../../manifest/digest.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
@@ -59,6 +59,13 @@ export class SessionContent {
     return this.#syncIncoming(await this.incoming.get());
   }
 
+  /** A sync point of what is open of a push; nothing where nothing is. @throws CairnError as {@link sync} does */
+  async syncOpened(): Promise<void> {
+    // Where opening failed there is nothing to sync, and whoever opened it was told.
+    const chunks = await this.incoming.peek()?.catch(() => undefined);
+    if (chunks !== undefined && !chunks.failed) await this.#syncIncoming(chunks);
+  }
+
   /**
    * Notes a whole chunk of a push.
    *
@@ -100,7 +107,8 @@ export class SessionContent {
     this.#record.disown();
     this.incoming.forget();
     await chunks.close();
-    if (state === 'open') await this.#record.change('suspend', { holder: null });
+    const { code: why } = storageError(error, 'making a sync point');
+    if (state === 'open') await this.#record.change('suspend', { holder: null }, undefined, { why });
   }
 
   /** {@link giveUp} where nobody waits for it. */
@@ -174,7 +182,7 @@ export class SessionContent {
   }
 
   async #openIncoming(): Promise<IncomingChunks> {
-    const { content, groupCommit } = this.#context;
+    const { content, groupCommit, metrics } = this.#context;
     const { target, digest, sync = DEFAULT_SYNC_MODE, durableSyncPoint = 0 } = this.#record.value;
     const plan = await this.agreedPlan();
     const createHasher = await loadHasher(digest);
@@ -193,6 +201,7 @@ export class SessionContent {
       durability,
       policy: policyOf(sync, groupCommit),
       durableSyncPoint,
+      onSynced: (durationMs) => metrics.synced(durationMs),
       onFailure: (error) => void this.#giveUpAlone(chunks, error),
     });
     return chunks;

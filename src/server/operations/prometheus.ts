@@ -1,0 +1,85 @@
+/** The metrics of a server for Prometheus. The only user of prom-client; loaded only by a server. */
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { SESSION_STATES } from '../../protocol/administration.ts';
+import type { ExposedMetrics, MetricsSources } from '../metrics.ts';
+
+/** A sync of some MiB takes milliseconds on a good disk, and seconds on a bad one. */
+const SYNC_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+
+/** Makes the metrics of one server, in a registry of its own. */
+export function openPrometheusMetrics(sources: MetricsSources): ExposedMetrics {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry });
+  for (const gauge of gaugesOf(sources)) registry.registerMetric(gauge);
+  const counter = <Label extends string>(name: string, help: string, labelNames: readonly Label[] = []) =>
+    new Counter({ name: `cairn_${name}`, help, labelNames, registers });
+  const requests = counter('http_requests_total', 'Requests that were answered, or ended without (499).', [
+    'route',
+    'status',
+  ]);
+  const failed = counter('authentication_failures_total', 'Refused tokens, credentials and certificates.', [
+    'reason',
+  ]);
+  const limited = counter('limit_refusals_total', 'Requests that a limit refused.', ['limit']);
+  const received = counter('received_bytes_total', 'Payload bytes of chunks that came in.');
+  const twice = counter(
+    'received_twice_bytes_total',
+    'Payload bytes of chunks that came in although they were there already.',
+  );
+  const sent = counter('sent_bytes_total', 'Payload bytes of chunks and files that went out.');
+  const resumes = counter('session_resumes_total', 'Sessions that went on in a new epoch.');
+  const syncs = new Histogram({
+    name: 'cairn_sync_duration_seconds',
+    help: 'How long it took to make staged chunks durable.',
+    buckets: SYNC_BUCKETS_SECONDS,
+    registers,
+  });
+  return {
+    requestEnded: (route, status) => requests.inc({ route, status: `${Math.floor(status / 100)}xx` }),
+    authenticationFailed: (reason) => failed.inc({ reason }),
+    refusedByLimit: (limit) => limited.inc({ limit }),
+    received: (bytes, twiceBytes) => {
+      received.inc(bytes);
+      twice.inc(twiceBytes);
+    },
+    sent: (bytes) => sent.inc(bytes),
+    resumed: () => resumes.inc(),
+    synced: (durationMs) => syncs.observe(durationMs / 1000),
+    page: async () => ({ type: registry.contentType, text: await registry.metrics() }),
+    close: () => registry.clear(),
+  };
+}
+
+/** What is looked up when the page is asked for. */
+function gaugesOf(sources: MetricsSources): Gauge[] {
+  const sessions = new Gauge({
+    name: 'cairn_sessions',
+    help: 'Sessions that the server keeps a record of, by state.',
+    labelNames: ['state'],
+    registers: [],
+    async collect() {
+      const counts = await sources.sessionsByState();
+      for (const state of SESSION_STATES) this.set({ state }, counts.get(state) ?? 0);
+    },
+  });
+  const connections = new Gauge({
+    name: 'cairn_open_connections',
+    help: 'Connections of clients.',
+    registers: [],
+    async collect() {
+      this.set(await sources.openConnections());
+    },
+  });
+  const disk = new Gauge({
+    name: 'cairn_disk_free_bytes',
+    help: 'Bytes that are free where the server writes.',
+    labelNames: ['place'],
+    registers: [],
+    async collect() {
+      this.reset();
+      for (const [place, bytes] of await sources.freeBytes()) this.set({ place }, bytes);
+    },
+  });
+  return [sessions, connections, disk];
+}

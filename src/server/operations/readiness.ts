@@ -1,0 +1,87 @@
+/** Whether a server can take what is sent to it: looked at when somebody asks, and not at every question. */
+import { storageError, type ErrorCode } from '../../base/errors.ts';
+import type { Logger } from '../server-context.ts';
+
+/** A directory that a server has to write to. */
+export interface StoragePlace {
+  /** A word for people and metrics, such as `root`; a path would tell strangers too much. */
+  readonly name: string;
+  /** Writes something and removes it. @throws CairnError a storage code */
+  checkWritable(): Promise<void>;
+  /** @throws CairnError a storage code */
+  freeBytes(): Promise<number>;
+}
+
+/** Why a server is not ready: a place, or `server`, and what is wrong with it. */
+export interface Unreadiness {
+  readonly where: string;
+  readonly code: ErrorCode;
+}
+
+/** Looks at the places of a server. */
+export interface Readiness {
+  /** What is in the way; nothing: it is ready. */
+  look(): Promise<readonly Unreadiness[]>;
+  /** Bytes that are free at each place, as far as that can be told. */
+  freeBytesByPlace(): Promise<ReadonlyMap<string, number>>;
+  /** Bytes that are free at the place that has the least. */
+  freeBytes(): Promise<number | undefined>;
+}
+
+/** An answer is good for so long: asking at will must not cost a write at will. */
+const GOOD_FOR_MS = 5000;
+/** With less room than this a place is full: a chunk of each of a few sessions, and the records. */
+const LEAST_FREE_BYTES = 64 * 1024 * 1024;
+
+interface Seen {
+  readonly problems: readonly Unreadiness[];
+  readonly freeBytes: ReadonlyMap<string, number>;
+}
+
+/** @param isDraining whether the server is about to end */
+export function createReadiness(
+  places: readonly StoragePlace[],
+  isDraining: () => boolean,
+  { log, now }: { log: Logger; now: () => number },
+): Readiness {
+  let seen: { readonly atMs: number; readonly what: Promise<Seen> } | undefined;
+  const see = (): Promise<Seen> => {
+    const nowMs = now();
+    // A clock that was set back must not keep an old answer for ever.
+    if (seen === undefined || Math.abs(nowMs - seen.atMs) >= GOOD_FOR_MS) {
+      seen = { atMs: nowMs, what: lookAt(places, log) };
+    }
+    return seen.what;
+  };
+  return {
+    look: async () => {
+      if (isDraining()) return [{ where: 'server', code: 'server-busy' }];
+      return (await see()).problems;
+    },
+    freeBytesByPlace: async () => (await see()).freeBytes,
+    freeBytes: async () => {
+      const all = [...(await see()).freeBytes.values()];
+      return all.length === 0 ? undefined : Math.min(...all);
+    },
+  };
+}
+
+async function lookAt(places: readonly StoragePlace[], log: Logger): Promise<Seen> {
+  const problems: Unreadiness[] = [];
+  const freeBytes = new Map<string, number>();
+  for (const place of places) {
+    try {
+      // oxlint-disable-next-line no-await-in-loop -- two places, often of one disk
+      const free = await place.freeBytes();
+      freeBytes.set(place.name, free);
+      if (free < LEAST_FREE_BYTES) problems.push({ where: place.name, code: 'storage-full' });
+      // oxlint-disable-next-line no-await-in-loop
+      await place.checkWritable();
+    } catch (error) {
+      const { code } = storageError(error, `looking at the ${place.name}`);
+      log.warn({ place: place.name, err: error }, 'the server is not ready');
+      problems.push({ where: place.name, code });
+    }
+  }
+  return { problems, freeBytes };
+}
