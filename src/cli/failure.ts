@@ -49,6 +49,8 @@ const RESUMABLE = new Set(['push', 'pull']);
 
 /** What to do next, where the message alone does not say. */
 export function adviceFor(error: CairnError, command: string | undefined): readonly string[] {
+  // Who looks after the sessions of others has nothing to start over.
+  if (command === 'sessions' && error.code === 'session-not-found') return [];
   const known = ADVICE[error.code];
   if (known !== undefined) return known;
   const isResumable = command !== undefined && RESUMABLE.has(command);

@@ -3,11 +3,13 @@
 const URL_NOTE = `
 A URL is http(s)://HOST[:PORT]/PATH. Special characters in a name are percent-encoded (a blank is %20).`;
 
-const TOKEN_NOTE = `
+/** Where the commands of a client take their token from. */
+export const TOKEN_NOTE = `
 The access token comes from --token-file, else from CAIRN_TOKEN, else from cairn login, else, for a server that the same
 user runs on this machine, from that server's own token file.`;
 
-const TLS_NOTE = `
+/** How a client speaks https. */
+export const TLS_NOTE = `
 https trusts the authorities of Node.js and of NODE_EXTRA_CA_CERTS, or only those in --tls-ca (CAIRN_TLS_CA). For servers
 that accept client certificates: --tls-client-cert and --tls-client-key (CAIRN_TLS_CLIENT_CERT, CAIRN_TLS_CLIENT_KEY). A
 certificate that is not trusted ends the command; there is no option to trust it all the same.

@@ -3,6 +3,8 @@ import { Command } from 'commander';
 import type { ExitCode } from '../base/errors.ts';
 import * as help from './help.ts';
 import { addServe } from './program-serve.ts';
+import { addSessions } from './program-sessions.ts';
+import { addTlsOptions } from './program-tls.ts';
 import { VERSION } from './version.ts';
 
 /** Told the exit code of the command that ran. */
@@ -30,6 +32,7 @@ export function createProgram(done: Done): Command {
   addTransfers(program, done);
   addToken(program, done);
   addGrant(program, done);
+  addSessions(program, done);
   addDemo(program, done);
   return program;
 }
@@ -45,13 +48,6 @@ function addTransferOptions(command: Command): Command {
       'when the receiver makes it durable: always (each chunk), group (every half second) or close (at the end)',
     )
     .option('--dry-run', 'say what would be moved, and move nothing');
-}
-
-function addTlsOptions(command: Command): Command {
-  return command
-    .option('--tls-ca <file>', 'trust only the authorities in this file (PEM); default: those of the system')
-    .option('--tls-client-cert <file>', 'show this certificate to servers that ask for one (PEM)')
-    .option('--tls-client-key <file>', 'its private key (PEM, not encrypted, readable only by you)');
 }
 
 function addClientOptions(command: Command, retryFor: string): Command {

@@ -2,12 +2,13 @@
 import { printable } from '../../base/safe-path.ts';
 import type { SessionDetails, SessionSummary } from '../../protocol/administration.ts';
 import { leaseEnd, type SessionFailure, type SessionRecord } from '../../session/record.ts';
+import { isTerminal } from '../../session/state.ts';
 import type { SessionContext } from '../server-context.ts';
 import type { LiveSession } from './live-session.ts';
 import type { LiveSessions } from './live-sessions.ts';
 import { progressOf } from './progress.ts';
 
-/** Addresses that are shown of one session: the first, and as many of the last. */
+/** Addresses that are shown of one session: the last that were used. */
 const MAX_ADDRESSES = 16;
 
 /** What is needed to show a session. */
@@ -64,15 +65,15 @@ function newerOf(a: SessionRecord, b: SessionRecord): SessionRecord {
 
 function leaseExpiresAtMs(context: SessionContext, record: SessionRecord, live?: LiveSession): number {
   const touched = live?.record.touchedAtMs;
-  if (touched === undefined) return record.leaseExpiresAtMs;
+  // Touching an ended one keeps it no longer.
+  if (touched === undefined || isTerminal(record.state)) return record.leaseExpiresAtMs;
   return Math.max(record.leaseExpiresAtMs, leaseEnd(record, touched, context));
 }
 
 /** A lease is written down now and then only; what happened to the session is written down at once. */
 function touchedAtMs({ leaseMs, now }: SessionContext, record: SessionRecord, live?: LiveSession): number {
   const { createdAtMs, state, history = [] } = record;
-  const isEnded = state === 'committed' || state === 'aborted' || state === 'expired';
-  const byLease = isEnded ? 0 : record.leaseExpiresAtMs - leaseMs;
+  const byLease = isTerminal(state) ? 0 : record.leaseExpiresAtMs - leaseMs;
   const times = [createdAtMs, byLease, history.at(-1)?.atMs ?? 0, live?.record.touchedAtMs ?? 0];
   // A lease that was longer or shorter at another start of the server must not lead into the future.
   return Math.min(Math.max(...times), Math.max(now(), createdAtMs));
