@@ -14,3 +14,15 @@ A token with the scope admin sees and ends every session, any other one those of
 enough; put -- before one that begins with a dash. What was sent of an aborted transfer is gone; its client starts over.
 ${TOKEN_NOTE}
 ${TLS_NOTE}`;
+
+/** After the help of `cairn doctor`. */
+export const DOCTOR_HELP = `
+Examples:
+  cairn doctor http://127.0.0.1:7070/photos
+  cairn doctor --thorough --json https://files.example/
+
+Looks at the place for checkpoints, the addresses of the host, the certificate, the greeting of the server, the clocks,
+the token, the room at the server, and at what proxies do to bodies, answers and silence. Nothing is kept of what it sends.
+Exit 0: no problem was found. Otherwise the code that a transfer would end with.
+${TOKEN_NOTE}
+${TLS_NOTE}`;

@@ -1,7 +1,7 @@
-/** `cairn sessions`: its subcommands with their options. */
+/** The commands of whoever looks after a server: `cairn sessions` and `cairn doctor`, with their options. */
 import type { Command } from 'commander';
 import type { ExitCode } from '../base/errors.ts';
-import { SESSIONS_HELP } from './help-sessions.ts';
+import { DOCTOR_HELP, SESSIONS_HELP } from './help-sessions.ts';
 import { addTlsOptions } from './program-tls.ts';
 
 /** Told the exit code of the command that ran. */
@@ -35,6 +35,21 @@ export function addSessions(program: Command, done: Done): void {
     .option('-q, --quiet', 'say nothing but errors')
     .action(async (url, ids, options) =>
       done(await (await import('./commands/sessions.ts')).runSessionsAbort(url, ids, options)),
+    );
+}
+
+/** Adds `doctor`. */
+export function addDoctor(program: Command, done: Done): void {
+  addTlsOptions(program.command('doctor'))
+    .description('look for what goes wrong between this machine and a server')
+    .argument('<url>')
+    .option('--thorough', 'try a silence that is longer than the usual patience of proxies: 65s')
+    .option('--silence <duration>', 'how long a silence to try (default: 15s)')
+    .option('--token-file <file>', 'file with the access token, readable only by you')
+    .option('--json', 'one JSON object per line on stdout')
+    .addHelpText('after', DOCTOR_HELP)
+    .action(async (url, options) =>
+      done(await (await import('./commands/doctor.ts')).runDoctor(url, options)),
     );
 }
 

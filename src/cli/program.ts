@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import type { ExitCode } from '../base/errors.ts';
 import * as help from './help.ts';
 import { addServe } from './program-serve.ts';
-import { addSessions } from './program-sessions.ts';
+import { addDoctor, addSessions } from './program-sessions.ts';
 import { addTlsOptions } from './program-tls.ts';
 import { VERSION } from './version.ts';
 
@@ -33,6 +33,7 @@ export function createProgram(done: Done): Command {
   addToken(program, done);
   addGrant(program, done);
   addSessions(program, done);
+  addDoctor(program, done);
   addDemo(program, done);
   return program;
 }

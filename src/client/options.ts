@@ -38,6 +38,8 @@ export interface ReachOptions {
   readonly random?: () => number;
   /** How slow answers may be; without, a minute for their headers and 64 bytes a second. */
   readonly pace?: AnswerPace;
+  /** A connection on which no byte moves for so long is given up, in milliseconds (half a minute). */
+  readonly silenceMs?: number;
 }
 
 /** Everything that a transfer wants to know. */

@@ -94,6 +94,20 @@ describe('serve', () => {
     }
   });
 
+  it('tells its health without a token on this machine only, unless told otherwise', () => {
+    expect(planServe({ root: '/srv' }).metricsListen).toBeUndefined();
+    const metricsListen = '0.0.0.0:9100';
+    expect(() => planServe({ root: '/srv', metricsListen })).toThrow(
+      expect.objectContaining({ code: 'insecure-listen' }),
+    );
+    expect(planServe({ root: '/srv', metricsListen: ':9100' }).metricsListen).toEqual({
+      host: '127.0.0.1',
+      port: 9100,
+    });
+    const open = planServe({ root: '/srv', metricsListen, insecureListen: true });
+    expect(open.metricsListen).toEqual({ host: '0.0.0.0', port: 9100 });
+  });
+
   it('makes sync points as it is told', () => {
     expect(planServe({ root: '/srv', sync: 'close' }).sync).toBe('close');
   });
@@ -109,6 +123,7 @@ describe('serve', () => {
     { root: '/srv', limit: ['sessions-per-owner=many'] },
     { root: '' },
     { root: '/srv', listen: 'nowhere' },
+    { root: '/srv', metricsListen: 'nowhere' },
     { root: '/srv', sessionLease: '1ms' },
     { root: '/srv', logLevel: 'loud' },
     { root: '/srv', sync: 'never' },

@@ -12,7 +12,7 @@ import { watchReader, type ReaderPace } from '../../base/unsent.ts';
 const CONNECT_TIMEOUT_MS = 10_000;
 /** A proxy may itself wait for its own connection. */
 const TUNNEL_TIMEOUT_MS = 30_000;
-/** Longest silence on a socket in both directions. */
+/** Longest silence on a socket in both directions, unless somebody wants to see a longer one. */
 const IDLE_TIMEOUT_MS = 30_000;
 
 /** How a pool reaches its origin. */
@@ -20,6 +20,8 @@ export interface PoolOptions {
   readonly connections: number;
   /** How slow the server may be with what is sent. */
   readonly pace: ReaderPace;
+  /** A socket on which no byte moves for so long is given up; half a minute, where undefined. */
+  readonly silenceMs?: number | undefined;
   /** What https is spoken with; Node's own authorities and no certificate, where undefined. */
   readonly tls?: ClientTls | undefined;
   /** Whom to go through. */
@@ -36,6 +38,7 @@ type Connect = (target: Target, done: Done) => void;
  * URL.
  */
 export function openPool(origin: string, options: PoolOptions): Pool {
+  const { silenceMs = IDLE_TIMEOUT_MS } = options;
   const peer = options.proxy === undefined ? origin : `${origin} (through ${shownProxy(options.proxy)})`;
   const connect = connectorOf(origin, peer, options);
   const isForwarded = options.proxy !== undefined && origin.startsWith('http:');
@@ -51,9 +54,9 @@ export function openPool(origin: string, options: PoolOptions): Pool {
           done(error, null);
           return;
         }
-        socket.setTimeout(IDLE_TIMEOUT_MS, () => {
+        socket.setTimeout(silenceMs, () => {
           socket.destroy(
-            new CairnError('timeout', `${peer} has been silent for ${IDLE_TIMEOUT_MS / 1000} seconds`),
+            new CairnError('timeout', `${peer} has been silent for ${silenceMs / 1000} seconds`),
           );
         });
         // Nor may it take a byte now and then of what is sent, for ever.

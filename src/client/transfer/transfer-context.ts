@@ -37,14 +37,20 @@ export interface TransferContext {
  * @throws CairnError what {@link discover} throws, and `network` where the server stays away
  */
 export async function openContext(options: ReachOptions & { parallel?: number }): Promise<TransferContext> {
-  const { url, tls, proxy, report, retryForMs, random, now = () => performance.now() } = options;
+  const { url, tls, proxy, report, retryForMs, random, silenceMs, now = () => performance.now() } = options;
   const startMs = now();
   const parallel = options.parallel ?? DEFAULT_PARALLEL;
   const life = linkedController(options.signal);
   const { signal } = life.controller;
   signal.throwIfAborted();
   const retrier = createRetrier({ retryForMs, signal, report, now, random });
-  const connection = await openConnection(url, { connections: parallel + 2, tls, proxy, pace: options.pace });
+  const connection = await openConnection(url, {
+    connections: parallel + 2,
+    tls,
+    proxy,
+    pace: options.pace,
+    silenceMs,
+  });
   try {
     const endpoint = await retrier.run(() => discover(connection, url, signal));
     retrier.progressed();

@@ -1,0 +1,105 @@
+/** `cairn doctor`: looks at everything that goes wrong in practice between this machine and a server. */
+import type { WhoAmI } from '../../protocol/administration.ts';
+import { DEFAULT_ANSWER_PACE } from '../http/answer-pace.ts';
+import { shownProxy } from '../http/proxy.ts';
+import type { ReachOptions } from '../options.ts';
+import { openContext, type TransferContext } from '../transfer/transfer-context.ts';
+import { checkAddress } from './address.ts';
+import { checkBodySize } from './body-size.ts';
+import { checkCertificate } from './certificate.ts';
+import { ok, warning, type Finding } from './finding.ts';
+import { checkGreeting } from './greeting.ts';
+import { checkDownload, checkUpload } from './pace.ts';
+import { checkSilence } from './silence.ts';
+import { fetchWhoAmI, judgeSpace, judgeToken } from './token.ts';
+import { withinLimit } from './time-limit.ts';
+
+/** What to look at. */
+export interface DoctorOptions extends Omit<ReachOptions, 'retryForMs' | 'report'> {
+  /** How long the server is silent to see whether that cuts the connection, in milliseconds. */
+  readonly silentMs: number;
+  /** Told each finding as soon as it is there. */
+  readonly onFinding: (finding: Finding) => void;
+}
+
+/** Tells findings; false where one of them is a problem. */
+type Tell = (findings: readonly Finding[]) => boolean;
+
+/** Within these times, in milliseconds, each check says something. */
+const LIMIT_MS = { usual: 15_000, body: 60_000, beyondSilence: 15_000 } as const;
+
+/**
+ * Runs the checks that make sense one after another; where one fails that others stand on, those are left out.
+ *
+ * @throws the signal's reason
+ */
+export async function diagnose(options: DoctorOptions): Promise<void> {
+  const { signal } = options;
+  const tell: Tell = (findings) => {
+    for (const finding of findings) options.onFinding(finding);
+    return findings.every(({ level }) => level !== 'problem');
+  };
+  if (!(await lookAtWay(options, tell))) return;
+  let context: TransferContext | undefined;
+  const find = async (limit: AbortSignal): Promise<readonly Finding[]> => {
+    // Longer than the longest silence that is asked for: this side must not be the one that gives up.
+    const silenceMs = silenceOf(options);
+    const pace = { ...DEFAULT_ANSWER_PACE, headersMs: silenceMs };
+    context = await openContext({ ...options, ...ONE_TRY, silenceMs, pace, signal: limit });
+    return [];
+  };
+  try {
+    const isFound = tell(await withinLimit('server', LIMIT_MS.usual, signal, find));
+    if (isFound && context !== undefined) await lookAtServer(context, options, tell);
+  } finally {
+    await context?.close();
+  }
+}
+
+/** A check says what is wrong now: nothing is tried again. */
+const ONE_TRY = { retryForMs: 0, parallel: 4, report: () => undefined } as const;
+
+/** Whether the host and its certificate are fit for a connection, as far as they can be seen from here. */
+async function lookAtWay(options: DoctorOptions, tell: Tell): Promise<boolean> {
+  const { url, signal, proxy, tls } = options;
+  if (proxy !== undefined) {
+    // It looks the name up and connects; and TLS is spoken through it, which the greeting shows.
+    return tell([ok('address', `connections go through ${shownProxy(proxy)}, which the environment names`)]);
+  }
+  if (!tell(await withinLimit('address', LIMIT_MS.usual, signal, () => checkAddress(url)))) return false;
+  if (url.protocol !== 'https:') return true;
+  const look = async (): Promise<readonly Finding[]> => checkCertificate(url, await tls?.());
+  return tell(await withinLimit('certificate', LIMIT_MS.usual, signal, look));
+}
+
+function silenceOf({ silentMs }: DoctorOptions): number {
+  return silentMs + LIMIT_MS.beyondSilence;
+}
+
+async function lookAtServer({ server }: TransferContext, options: DoctorOptions, tell: Tell): Promise<void> {
+  const { signal, silentMs } = options;
+  const usual = LIMIT_MS.usual;
+  if (!tell(await withinLimit('server', usual, signal, (limit) => checkGreeting(server, limit)))) return;
+  let who: WhoAmI | undefined;
+  const ask = async (limit: AbortSignal): Promise<readonly Finding[]> => {
+    who = await fetchWhoAmI(server, limit);
+    return who === undefined ? [TOO_OLD] : [judgeToken(who, server.target), ...judgeSpace(who)];
+  };
+  tell(await withinLimit('token', usual, signal, ask));
+  // Whoever is not let in, or asks a server without these routes, learns no more by probes.
+  if (who === undefined) return;
+  const silence = withinLimit('silence', silenceOf(options), signal, (limit) =>
+    checkSilence(server, silentMs, limit),
+  );
+  silence.catch(() => undefined); // told below, if nothing else comes first
+  tell(await withinLimit('upload', usual, signal, (limit) => checkUpload(server, limit)));
+  tell(await withinLimit('body-size', LIMIT_MS.body, signal, (limit) => checkBodySize(server, limit)));
+  tell(await withinLimit('download', usual, signal, (limit) => checkDownload(server, limit)));
+  tell(await silence);
+}
+
+const TOO_OLD: Finding = warning(
+  'token',
+  'the server is too old to say what a token is good for, or to be probed',
+  'update the server',
+);

@@ -1,0 +1,100 @@
+import { describe, expect, test } from 'vitest';
+import { CairnError } from '../../../src/base/errors.ts';
+import { failed, ok } from '../../../src/client/doctor/finding.ts';
+import { compareClocks } from '../../../src/client/doctor/greeting.ts';
+import { withinLimit } from '../../../src/client/doctor/time-limit.ts';
+import { judgeSpace, judgeToken } from '../../../src/client/doctor/token.ts';
+import type { WhoAmI } from '../../../src/protocol/administration.ts';
+
+const NOW = 1_763_963_520_000;
+const WHO: WhoAmI = {
+  id: 'token:a',
+  principal: 'alice',
+  scopes: ['read', 'write'],
+  path: '',
+  expiresAtMs: null,
+  quota: null,
+  nowMs: NOW,
+  freeBytes: 10 * 1024 ** 3,
+};
+
+describe('a token', () => {
+  test.each<[string, Partial<WhoAmI>, string, string]>([
+    ['for all', {}, '/x', 'ok'],
+    ['for what is below its path', { path: 'x' }, '/x/y', 'ok'],
+    ['for its very path', { path: 'x/y' }, '/x/y', 'ok'],
+    ['for another path', { path: 'x' }, '/xy', 'problem'],
+    ['for something below', { path: 'x/y' }, '/x', 'problem'],
+    ['that only looks after sessions', { scopes: ['admin'] }, '/x', 'warning'],
+    ['that ends in ten minutes', { expiresAtMs: NOW + 600_000 }, '/x', 'warning'],
+    ['that ends tomorrow', { expiresAtMs: NOW + 86_400_000 }, '/x', 'ok'],
+    ['of a newer server with scopes of its own', { scopes: ['write', 'teleport'] }, '/x', 'ok'],
+  ])('%s', (_what, changes, target, level) => {
+    expect(judgeToken({ ...WHO, ...changes }, target).level).toBe(level);
+  });
+});
+
+describe('room at the server', () => {
+  test.each<[Partial<WhoAmI>, string[]]>([
+    [{}, ['ok']],
+    [{ freeBytes: 500 * 1024 ** 2 }, ['warning']],
+    [{ freeBytes: 1024 ** 2 }, ['problem']],
+    [{ freeBytes: null }, []],
+    [{ scopes: ['read'], freeBytes: 0 }, []],
+  ])('%j', (changes, levels) => {
+    expect(judgeSpace({ ...WHO, ...changes }).map(({ level }) => level)).toEqual(levels);
+  });
+});
+
+describe('clocks', () => {
+  test.each([
+    [0, 'ok'],
+    [29_000, 'ok'],
+    [-29_000, 'ok'],
+    [40_000, 'warning'],
+    [-40_000, 'warning'],
+  ])('%i ms apart', (aheadMs, level) => {
+    expect(compareClocks(new Date(NOW + aheadMs).toUTCString(), NOW + 500).level).toBe(level);
+  });
+
+  test.each([undefined, '', 'yesterday'])('a date that is none: %s', (date) => {
+    expect(compareClocks(date, NOW).level).toBe('warning');
+  });
+});
+
+describe('a check', () => {
+  const never = new AbortController().signal;
+
+  test('that does not end is a problem by itself', async () => {
+    const hanging = (): Promise<never> => new Promise(() => undefined);
+    expect(await withinLimit('upload', 20, never, hanging)).toEqual([
+      expect.objectContaining({ check: 'upload', level: 'problem', code: 'timeout' }),
+    ]);
+  });
+
+  test('that fails is a problem with its code; a bug stays one', async () => {
+    const failing = async (): Promise<never> => {
+      throw new CairnError('storage-full', 'the disk is full');
+    };
+    expect(await withinLimit('upload', 1000, never, failing)).toMatchObject([{ code: 'storage-full' }]);
+    const broken = async (): Promise<never> => {
+      throw new TypeError('x is not a function');
+    };
+    await expect(withinLimit('upload', 1000, never, broken)).rejects.toThrow(TypeError);
+  });
+
+  test('ends with what the user wants', async () => {
+    const outer = new AbortController();
+    const reason = new CairnError('interrupted', 'interrupted');
+    const running = withinLimit('upload', 10_000, outer.signal, () => new Promise(() => undefined));
+    outer.abort(reason);
+    await expect(running).rejects.toBe(reason);
+    await expect(withinLimit('upload', 1, outer.signal, async () => [ok('upload', '')])).rejects.toBe(reason);
+  });
+
+  test('tells what happened, not that somebody gave up', () => {
+    const cause = new CairnError('network', 'nothing listens there');
+    const wrapped = new CairnError('network', 'nothing listens there (given up after 0 s)', { cause });
+    expect(failed('server', wrapped).message).toBe('nothing listens there');
+  });
+});

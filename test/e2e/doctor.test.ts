@@ -1,0 +1,240 @@
+/** `cairn doctor` through proxies that are badly configured, by real processes. */
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import path from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { issueAuthority, issueServer, writeAuthorities, writeIssued } from '../support/certificates.ts';
+import { cairn, freePort, startCairn, untilLine, type CliResult } from '../support/cli.ts';
+import { startHttpProxy } from '../support/http-proxy.ts';
+import { startMeddlingProxy, type Meddling } from '../support/meddling-proxy.ts';
+import { startDiskServer, type DiskServer } from '../support/servers.ts';
+import { temporaryDirectory } from '../support/trees.ts';
+
+interface Examination {
+  readonly result: CliResult;
+  /** The findings that are not ok: check, level, code. */
+  readonly bad: (readonly unknown[])[];
+  /** What was found by a check. */
+  of(check: string): Record<string, unknown>;
+}
+
+function read(result: CliResult): Examination {
+  const findings = result.lines.filter(({ type }) => type === 'finding');
+  return {
+    result,
+    bad: findings.filter(({ level }) => level !== 'ok').map(({ check, level, code }) => [check, level, code]),
+    of: (check) => findings.find((finding) => finding['check'] === check) ?? {},
+  };
+}
+
+/** Has a server examined through a proxy. */
+async function examine(
+  meddling: Meddling,
+  changes: { token?: string; silence?: string } = {},
+): Promise<Examination> {
+  const server = await startDiskServer();
+  const port = await startMeddlingProxy(server.port, meddling);
+  return examineAt(`http://127.0.0.1:${port}/x`, server, changes);
+}
+
+async function examineAt(
+  url: string,
+  server: DiskServer,
+  { token = server.token, silence = '1s' }: { token?: string; silence?: string },
+): Promise<Examination> {
+  const environment = { stateHome: path.join(temporaryDirectory(), 'home'), token };
+  return read(await cairn(['doctor', '--json', '--silence', silence, url], environment));
+}
+
+/** Whatever the machine's disk is like. */
+const apartFromSpace = (bad: Examination['bad']): Examination['bad'] =>
+  bad.filter(([check]) => check !== 'state-home' && check !== 'space');
+
+describe('a way that is as it should be', () => {
+  test('has no problem, and every check says something', async () => {
+    const { result, bad } = await examine({});
+    expect(apartFromSpace(bad)).toEqual([]);
+    expect(result).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(result.last).toMatchObject({ type: 'summary', problems: 0, code: 'ok', exitCode: 0 });
+    const checks = new Set(result.lines.flatMap(({ check }) => (check === undefined ? [] : [check])));
+    expect([...checks]).toEqual([
+      'state-home',
+      'address',
+      'server',
+      'clock',
+      'token',
+      'space',
+      'upload',
+      'body-size',
+      'download',
+      'silence',
+    ]);
+  });
+});
+
+describe('a proxy', () => {
+  test('that collects whole bodies is found', async () => {
+    const { result, bad, of } = await examine({ collects: 'requests' });
+    expect(apartFromSpace(bad)).toEqual([['upload', 'warning', undefined]]);
+    expect(of('upload')['remedy']).toContain('proxy_request_buffering off');
+    expect(result.exitCode).toBe(0);
+  });
+
+  test('that collects answers is found', async () => {
+    const { bad, of } = await examine({ collects: 'answers' });
+    expect(apartFromSpace(bad)).toEqual([['download', 'warning', undefined]]);
+    expect(of('download')['remedy']).toContain('proxy_buffering off');
+  });
+
+  test('that takes 1 MiB and no more is found, and what goes through it', async () => {
+    const { result, bad, of } = await examine({ maxBodyBytes: 1024 * 1024 });
+    expect(apartFromSpace(bad)).toEqual([['body-size', 'problem', 'manifest-too-large']]);
+    expect(of('body-size')['message']).toContain('413');
+    expect(of('body-size')['remedy']).toContain('--chunk-size 512K');
+    expect([result.exitCode, result.last['code']]).toEqual([2, 'manifest-too-large']);
+  });
+
+  test('that cuts a connection after 5 s of silence is found', async () => {
+    const { result, bad, of } = await examine({ patienceMs: 5000 }, { silence: '8s' });
+    expect(apartFromSpace(bad)).toEqual([['silence', 'problem', 'timeout']]);
+    expect(of('silence')['message']).toContain('after 5 s');
+    expect(of('silence')['remedy']).toContain('proxy_read_timeout');
+    expect(result.exitCode).toBe(5);
+  });
+
+  test('that cuts it later is no problem, but worth a word', async () => {
+    const { result, bad } = await examine({ patienceMs: 12_000 }, { silence: '15s' });
+    expect(apartFromSpace(bad)).toEqual([['silence', 'warning', undefined]]);
+    expect(result.exitCode).toBe(0);
+  });
+
+  test.each([
+    [-3_600_000, '3600 s behind'],
+    [120_000, '120 s ahead'],
+  ])('or a server whose clock is %i ms off is found', async (dateAheadMs, words) => {
+    const { bad, of } = await examine({ dateAheadMs });
+    expect(apartFromSpace(bad)).toEqual([['clock', 'warning', undefined]]);
+    expect(of('clock')['message']).toContain(words);
+  });
+});
+
+describe('what ends an examination', () => {
+  test('a wrong token: exit 6, and what to do', async () => {
+    const { result, bad, of } = await examine({}, { token: 'w'.repeat(43) });
+    expect(apartFromSpace(bad)).toEqual([['token', 'problem', 'unauthenticated']]);
+    expect(of('token')['remedy']).toContain('--token-file');
+    expect(result.exitCode).toBe(6);
+    expect(result.stdout.toString()).not.toContain('w'.repeat(43));
+  });
+
+  test('nobody who listens: exit 5', async () => {
+    const server = await startDiskServer();
+    const { result, bad } = await examineAt(`http://127.0.0.1:${await freePort()}/`, server, {});
+    expect(apartFromSpace(bad)).toEqual([['address', 'problem', 'network']]);
+    expect(result.exitCode).toBe(5);
+  });
+
+  test('a name that does not exist: exit 5', async () => {
+    const environment = { stateHome: temporaryDirectory() };
+    const { result, of } = read(await cairn(['doctor', '--json', 'http://no.such.invalid/'], environment));
+    expect(of('address')).toMatchObject({ level: 'problem', code: 'network' });
+    expect(result.exitCode).toBe(5);
+  });
+
+  test('somebody who takes connections and says nothing: it has an end', async () => {
+    const silent = createServer(() => undefined);
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void silent.close());
+    const { port } = silent.address() as { port: number };
+    const environment = { stateHome: temporaryDirectory() };
+    const startMs = performance.now();
+    const { result, of } = read(await cairn(['doctor', '--json', `http://127.0.0.1:${port}/`], environment));
+    expect(of('server')).toMatchObject({ level: 'problem', code: 'timeout' });
+    expect(result.exitCode).toBe(5);
+    expect(performance.now() - startMs).toBeLessThan(25_000);
+  });
+
+  test('a directory for checkpoints that cannot be: exit 9 or 2, and nobody is asked', async () => {
+    const file = path.join(temporaryDirectory(), 'file');
+    writeFileSync(file, '');
+    const environment = { stateHome: file };
+    const { result, bad } = read(await cairn(['doctor', '--json', 'http://127.0.0.1:9/'], environment));
+    expect(bad).toEqual([['state-home', 'problem', 'not-directory']]);
+    expect(result.exitCode).toBe(2);
+  });
+
+  test.skipIf(process.getuid?.() === 0)('one that only others may write is a problem: exit 9', async () => {
+    const home = path.join(temporaryDirectory(), 'home');
+    mkdirSync(home);
+    chmodSync(home, 0o500);
+    const { result } = read(await cairn(['doctor', '--json', 'http://127.0.0.1:9/'], { stateHome: home }));
+    expect(result.exitCode).toBe(9);
+  });
+
+  test.each([[['ftp://x/']], [['--silence', '3m', 'http://127.0.0.1:9/']]])(
+    'words like %j: exit 2',
+    async (words) => {
+      const result = await cairn(['doctor', '--json', ...words], { stateHome: temporaryDirectory() });
+      expect([result.exitCode, result.last['code']]).toEqual([2, 'usage']);
+    },
+  );
+
+  test('a signal: exit 130', async () => {
+    const server = await startDiskServer();
+    const environment = { stateHome: temporaryDirectory(), token: server.token };
+    const run = startCairn(['doctor', '--json', `${server.url}/`], environment);
+    await untilLine(run, ({ check }) => check === 'download');
+    run.child.kill('SIGINT');
+    expect(await run.result).toMatchObject({ exitCode: 130 });
+  });
+});
+
+describe('a server that speaks TLS', () => {
+  async function examineTls(
+    words: readonly string[],
+    env: Record<string, string> = {},
+  ): Promise<Examination> {
+    const authority = await issueAuthority('Doctor');
+    const files = writeIssued(await issueServer(authority));
+    const extraArgs = ['--tls-cert', files.cert, '--tls-key', files.key];
+    const server = await startDiskServer({ extraArgs });
+    const environment = { stateHome: temporaryDirectory(), token: server.token, env };
+    const ca = words.includes('--tls-ca') ? [writeAuthorities(authority)] : [];
+    const url = `https://127.0.0.1:${server.port}/`;
+    return read(await cairn(['doctor', '--json', '--silence', '1s', ...words, ...ca, url], environment));
+  }
+
+  test('has its certificate looked at, by the authority that is named', async () => {
+    const { result, bad, of } = await examineTls(['--tls-ca']);
+    expect(apartFromSpace(bad).filter(([check]) => check !== 'certificate')).toEqual([]);
+    expect(of('certificate')['message']).toContain('TLSv1.3');
+    expect(of('certificate')['level']).not.toBe('problem');
+    expect(result.exitCode).toBe(0);
+  });
+
+  test('and that nobody vouches for is a problem: exit 6', async () => {
+    const { result, bad } = await examineTls([]);
+    expect(apartFromSpace(bad)).toEqual([['certificate', 'problem', 'certificate-untrusted']]);
+    expect(result.exitCode).toBe(6);
+  });
+
+  test('behind a proxy of the environment is examined through it', async () => {
+    const proxy = await startHttpProxy();
+    const env = { HTTPS_PROXY: `http://127.0.0.1:${proxy.port}`, CAIRN_PROXY_LOOPBACK: '1' };
+    const { result, bad, of } = await examineTls(['--tls-ca'], env);
+    expect(apartFromSpace(bad)).toEqual([]);
+    expect(of('address')['message']).toContain(`127.0.0.1:${proxy.port}`);
+    expect(of('silence')['level']).toBe('ok');
+    expect(result.exitCode).toBe(0);
+  });
+});
+
+test('for people each finding is a line, and what to do about it another', async () => {
+  const server = await startDiskServer();
+  const environment = { stateHome: temporaryDirectory(), token: 'wrong' };
+  const { stdout } = await cairn(['doctor', `${server.url}/`], environment);
+  const lines = stdout.toString().trimEnd().split('\n');
+  expect(lines.at(-1)).toMatch(/^1 problem, \d+ warnings?$/);
+  expect(lines.at(-3)).toMatch(/^problem {2}token {7}the access token is not valid here/);
+  expect(lines.at(-2)).toMatch(/^ {21}→ give a token/);
+});
