@@ -12,7 +12,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { CairnError } from '../../src/base/errors.ts';
-import type { TransferSummary } from '../../src/client/events.ts';
+import type { TransferEvent, TransferSummary } from '../../src/client/events.ts';
 import type { TransferOptions } from '../../src/client/options.ts';
 import { pull } from '../../src/client/pull.ts';
 import { push } from '../../src/client/push.ts';
@@ -234,10 +234,13 @@ test('after a resumed tree a second pass brings what changed meanwhile', async (
   const source = temporaryDirectory();
   for (let i = 0; i < 40; i += 1) writeRandomFile(path.join(source, `${i}`), 200_000);
   const controller = new AbortController();
-  setTimeout(() => controller.abort(new CairnError('terminated', 'stop')), 350);
-  expect(await codeOf(push([source], scene.options('/tree', { signal: controller.signal })))).toBe(
-    'terminated',
-  );
+  let movedBytes = 0;
+  const report = (event: TransferEvent): void => {
+    if (event.type === 'bytes') movedBytes += event.bytes;
+    if (movedBytes > 2 * MIB) controller.abort(new CairnError('terminated', 'stop'));
+  };
+  const first = push([source], scene.options('/tree', { signal: controller.signal, report }));
+  expect(await codeOf(first)).toBe('terminated');
   writeFileSync(path.join(source, '39'), 'changed');
   writeFileSync(path.join(source, '0'), 'changed too');
   writeFileSync(path.join(source, 'new'), 'new');
