@@ -84,7 +84,12 @@ test(
   async () => {
     const fortress = await openFortress({
       leaseMs: LEASE_MS,
-      limits: { maxSessions: COUNT + 100, collectEveryMs: 500, idleSessionMs: 1000 },
+      limits: {
+        maxSessions: COUNT + 100,
+        maxSessionsPerPrincipal: COUNT + 100,
+        collectEveryMs: 500,
+        idleSessionMs: 1000,
+      },
       // What a log keeps is not what the server keeps.
       log: { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },
     });

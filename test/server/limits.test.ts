@@ -2,6 +2,8 @@
 import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { parseAddressRange } from '../../src/base/address-range.ts';
+import { createStaticToken } from '../../src/server/auth/static-token.ts';
 import { addressKey } from '../../src/server/auth/address-key.ts';
 import { countFailedAuthentications } from '../../src/server/auth/failed-authentications.ts';
 import { DEFAULT_LIMITS } from '../../src/server/limits.ts';
@@ -11,7 +13,18 @@ import { createStagingRoom } from '../../src/server/sessions/staging-room.ts';
 import { createMemoryBackend } from '../../src/storage/memory/memory-backend.ts';
 import { createMemoryContentStore } from '../../src/storage/memory-content-store.ts';
 import { directory, file, stream, transferOf } from '../suites/staged-transfer.ts';
-import { ALICE, BOB, call, establish, intercept, openPush, openScene, raw, until } from './by-hand.ts';
+import {
+  ALICE,
+  BOB,
+  call,
+  establish,
+  intercept,
+  openPush,
+  openScene,
+  raw,
+  until,
+  type Scene,
+} from './by-hand.ts';
 
 describe('failed authentications', () => {
   test('of one address are refused after ten, until its time is over and before the token is looked at', async () => {
@@ -125,6 +138,21 @@ describe('connections', () => {
     await until(async () => again.answer.includes('"server":"cairn"'));
   });
 
+  test('of a trusted proxy are those of many clients: only their number in all is limited', async () => {
+    const scene = await openScene('memory', {
+      limits: { maxConnectionsPerAddress: 1, maxConnections: 5 },
+      trustedProxies: [parseAddressRange('127.0.0.9')!],
+    });
+    const { port } = scene.server;
+    const ofProxy = await Promise.all(Array.from({ length: 4 }, () => open(port, '127.0.0.9')));
+    const [own, tooMany] = [await open(port), await open(port)];
+    await until(async () => tooMany.isOver);
+    for (const { socket } of [...ofProxy, own]) socket.write(ROOT_REQUEST);
+    await until(async () => [...ofProxy, own].every(({ answer }) => answer.includes('"server":"cairn"')));
+    const sixth = await open(port, '127.0.0.9');
+    await until(async () => sixth.isOver && sixth.answer.startsWith('HTTP/1.1 503 '));
+  });
+
   test('beyond the limit in all are answered 503 and closed, and the others go on', async () => {
     const scene = await openScene('memory', { limits: { maxConnections: 2 } });
     const { port } = scene.server;
@@ -226,6 +254,35 @@ describe('what is staged', () => {
     const fourth = await establish(scene, of('fourth', 60_000));
     await fourth.sendManifest();
     await until(async () => (await fourth.sendPlan()).status === 503);
+  });
+
+  test('is refused in time, and takes nothing of a quota then; nor does a quota take anything of it', async () => {
+    const of = (scene: Scene, target: string) =>
+      transferOf(scene.stores.content, target, [directory(''), file('a', 60_000)]);
+    const planned = async (scene: Scene, target: string) => {
+      const session = await establish(scene, of(scene, target));
+      await session.sendManifest();
+      return { session, code: (await session.sendPlan()).json.code as string | undefined };
+    };
+    const withQuota = (bytes: number) => [createStaticToken(ALICE, { quota: { bytes } })];
+    const staging = { maxStagingBytes: 100_000 };
+    const roomy = await openScene('memory', { authenticators: withQuota(130_000), limits: staging });
+    const first = await planned(roomy, 'first');
+    expect(first.code).toBeUndefined();
+    expect((await planned(roomy, 'second')).code).toBe('server-busy');
+    await first.session.call('DELETE', '');
+    // What was refused for want of room does not count: 60,000 of 130,000 for each of two.
+    expect((await planned(roomy, 'third')).code).toBeUndefined();
+    const tight = await openScene('memory', { authenticators: withQuota(70_000), limits: staging });
+    const one = await planned(tight, 'one');
+    expect((await planned(tight, 'two')).code).toBe('server-busy');
+    await one.session.call('DELETE', '');
+    const three = await planned(tight, 'three');
+    expect(three.code).toBeUndefined();
+    await three.session.call('DELETE', '');
+    const large = await openScene('memory', { authenticators: withQuota(50_000), limits: staging });
+    expect((await planned(large, 'a')).code).toBe('quota-exceeded');
+    expect((await planned(large, 'b')).code).toBe('quota-exceeded');
   });
 
   test('by a stream, whose size nobody knew, stays within the limit, too', async () => {

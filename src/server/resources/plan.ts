@@ -47,13 +47,14 @@ async function agree(
   const { id, direction, authorization } = record.value;
   const { bytesTotal } = plan.layout;
   await openUsage(usage);
-  record.checkEpoch(epoch);
-  if (direction === 'push' && authorization !== undefined)
-    checkBytes(usage, authorization, id, bytesTotal ?? 0);
-  if (direction === 'push') await room.take(id, bytesTotal ?? 0);
-  await savePlan(await content.area.get(), encodePlan(plan));
-  content.plan.set(plan);
   try {
+    // First, since it asks the disk: between the check of the quota and the record nothing may come.
+    if (direction === 'push') await room.take(id, bytesTotal ?? 0);
+    record.checkEpoch(epoch);
+    if (direction === 'push' && authorization !== undefined)
+      checkBytes(usage, authorization, id, bytesTotal ?? 0);
+    await savePlan(await content.area.get(), encodePlan(plan));
+    content.plan.set(plan);
     // Opened before the session is: what this store cannot stage is refused here.
     if (direction === 'push') await content.incoming.get();
     await record.change('opened', { bytesTotal, bytesDone: 0 }, epoch, cause);
