@@ -1,7 +1,7 @@
 /** What makes a server one that can be watched: the places that it writes to, its metrics, and the port for them. */
 import { join } from 'node:path';
 import { RESERVED_NAME } from '../base/safe-path.ts';
-import type { ServerOptions } from '../server/server.ts';
+import type { ServerOptions } from '../server/server-options.ts';
 import type { ServePlan } from './serve-plan.ts';
 
 /** The options of a server that say so; the metrics library is loaded here. */

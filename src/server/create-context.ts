@@ -1,0 +1,108 @@
+/** Everything that the handlers of one server share, made out of its options. */
+import { randomBytes } from 'node:crypto';
+import { CairnError } from '../base/errors.ts';
+import { DEFAULT_SYNC_MODE } from '../protocol/sync-mode.ts';
+import { DEFAULT_LEASE_MS, DEFAULT_MAX_AGE_MS } from '../session/record.ts';
+import { DEFAULT_GROUP_COMMIT } from '../storage/group-commit.ts';
+import type { SessionStore } from '../storage/session-store.ts';
+import { countFailedAuthentications } from './auth/failed-authentications.ts';
+import { createSteadyClock, SYSTEM_CLOCKS } from './clock.ts';
+import { addressReader } from './http/client-address.ts';
+import { DEFAULT_LIMITS } from './limits.ts';
+import { NO_METRICS } from './metrics.ts';
+import { createReadiness } from './operations/readiness.ts';
+import { createSessionCounts } from './operations/session-counts.ts';
+import { tallied } from './quota/tallied-store.ts';
+import { createUsageLedger } from './quota/usage-ledger.ts';
+import { createRefusals } from './refusals.ts';
+import type { ServerContext, SessionContext } from './server-context.ts';
+import type { ServerOptions } from './server-options.ts';
+import { startCollector } from './sessions/collector.ts';
+import { LiveSessions } from './sessions/live-sessions.ts';
+import { createStagingRoom } from './sessions/staging-room.ts';
+
+/**
+ * Makes the context of a server; its collector runs from then on.
+ *
+ * @param life what has become of the server, for whoever acts in its name
+ * @param openConnections counts the connections of its port, which is not open yet
+ */
+export function createContext(
+  options: ServerOptions,
+  life: { readonly isKilled: boolean; readonly isDraining: boolean },
+  openConnections: () => Promise<number>,
+): ServerContext {
+  const { content, authenticators, login, version, log, places = [] } = options;
+  const { now, clocks = now === undefined ? SYSTEM_CLOCKS : { wall: now, elapsed: now } } = options;
+  const clock = createSteadyClock(clocks);
+  const readiness = createReadiness(places, () => life.isDraining, { log, now: clock.now });
+  const exposed = options.metrics?.({
+    sessionsByState: createSessionCounts(options.sessions),
+    openConnections,
+    freeBytes: () => readiness.freeBytesByPlace(),
+  });
+  const { store, tally } = tallied(
+    mortal(options.sessions, () => life.isKilled),
+    clock.now,
+  );
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const shared: SessionContext = {
+    content,
+    sessions: store,
+    log,
+    now: clock.now,
+    clock,
+    wallNow: clocks.wall,
+    metrics: exposed ?? NO_METRICS,
+    leaseMs: options.leaseMs ?? DEFAULT_LEASE_MS,
+    maxAgeMs: options.maxAgeMs ?? DEFAULT_MAX_AGE_MS,
+    sync: options.sync ?? DEFAULT_SYNC_MODE,
+    groupCommit: options.groupCommit ?? DEFAULT_GROUP_COMMIT,
+    usage: { tally, ledger: options.usage ?? createUsageLedger() },
+    limits,
+    room: createStagingRoom(content, limits),
+    instanceId: randomBytes(12).toString('base64url'),
+  };
+  const live = new LiveSessions(shared);
+  // Whoever may ask for a grant is known only here.
+  options.grants?.askAboutIssuers(authenticators);
+  return {
+    ...shared,
+    authenticators,
+    grants: options.grants,
+    login,
+    addressOf: addressReader(options.trustedProxies ?? []),
+    version,
+    live,
+    refusals: createRefusals(log, (limit) => shared.metrics.refusedByLimit(limit)),
+    failedAuthentications: countFailedAuthentications(limits),
+    collector: startCollector(shared, live),
+    readiness,
+    exposed,
+  };
+}
+
+/** A store that a killed server can no longer write to: what still runs in its name changes no record. */
+function mortal(store: SessionStore, isKilled: () => boolean): SessionStore {
+  const alive = (): void => {
+    if (isKilled()) throw new CairnError('server-busy', 'the server was killed');
+  };
+  return {
+    properties: store.properties,
+    create: async (record) => {
+      alive();
+      await store.create(record);
+    },
+    get: (id) => store.get(id),
+    replace: async (next) => {
+      alive();
+      return store.replace(next);
+    },
+    find: (query) => store.find(query),
+    list: () => store.list(),
+    remove: async (id) => {
+      alive();
+      await store.remove(id);
+    },
+  };
+}

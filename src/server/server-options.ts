@@ -1,0 +1,57 @@
+/** What a server is made of, and what may be chosen of it. */
+import type { AddressRange } from '../base/address-range.ts';
+import type { LoginOffer } from '../protocol/messages.ts';
+import type { SyncMode } from '../protocol/sync-mode.ts';
+import type { ContentStore } from '../storage/content-store.ts';
+import type { GroupLimits } from '../storage/group-commit.ts';
+import type { SessionStore } from '../storage/session-store.ts';
+import type { Authenticator } from './auth/authorization.ts';
+import type { Grants } from './auth/grants.ts';
+import type { ClockSources } from './clock.ts';
+import type { ServerLimits } from './limits.ts';
+import type { OpenMetrics } from './metrics.ts';
+import type { StoragePlace } from './operations/readiness.ts';
+import type { UsageLedger } from './quota/usage-ledger.ts';
+import type { Logger } from './server-context.ts';
+import type { KeptTls } from './tls/kept-tls.ts';
+
+/** What a server is made of. It borrows the stores: whoever opened them closes them after it. */
+export interface ServerOptions {
+  readonly content: ContentStore;
+  readonly sessions: SessionStore;
+  /** Asked in this order who may do what. */
+  readonly authenticators: readonly Authenticator[];
+  /** Where a client gets access tokens; told to anyone. */
+  readonly login?: LoginOffer | undefined;
+  /** Where to listen; port 0 takes any that is free. */
+  readonly listen: { readonly host: string; readonly port: number };
+  /** Speaks TLS with this, and nothing else; plain HTTP, where undefined. Borrowed like the stores. */
+  readonly tls?: KeptTls | undefined;
+  /** Reverse proxies whose word on the addresses of clients is taken. */
+  readonly trustedProxies?: readonly AddressRange[];
+  readonly version: string;
+  readonly log: Logger;
+  /** The clock, in milliseconds since 1970; it does not jump. */
+  readonly now?: () => number;
+  /** The clocks of the system, of which one may jump; not used where there is a `now`. */
+  readonly clocks?: ClockSources;
+  /** How long a session is kept that nobody touches, in milliseconds. */
+  readonly leaseMs?: number;
+  /** How long a session may take in all, in milliseconds. */
+  readonly maxAgeMs?: number;
+  /** When sync points of pushes come; a client may wish for a stricter mode. */
+  readonly sync?: SyncMode;
+  /** How much a sync point covers at most, where it comes by itself. */
+  readonly groupCommit?: GroupLimits;
+  readonly limits?: Partial<ServerLimits>;
+  /** Where is counted what tokens with a quota publish; in memory, where it is missing. */
+  readonly usage?: UsageLedger;
+  /** Transfer grants, which are among the authenticators, too. */
+  readonly grants?: Grants;
+  /** The directories that it writes to: what `readyz` looks at. */
+  readonly places?: readonly StoragePlace[];
+  /** Counts what happens; without it nothing is counted, and there is no page of metrics. */
+  readonly metrics?: OpenMetrics;
+  /** Where to answer about the server's health without a token; nowhere unless given. */
+  readonly metricsListen?: { readonly host: string; readonly port: number };
+}
