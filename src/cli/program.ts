@@ -40,8 +40,8 @@ export function createProgram(done: Done): Command {
 
 function addTransferOptions(command: Command): Command {
   return addClientOptions(command, '5m')
-    .option('--parallel <n>', 'chunks on their way at a time, 1 to 64 (default: 4)')
-    .option('--chunk-size <size>', 'bytes of a chunk, 64K to 64M (default: 8M; 2M for a pipe)')
+    .option('--parallel <n>', 'chunks on their way at a time, 1 to 64 (default: as many as make more of the line, up to 32)')
+    .option('--chunk-size <size>', 'bytes of a chunk, 64K to 64M (default: 1M to 8M, by how much there is; 2M for a pipe)')
     .option('--checksum', 'compare contents instead of size and modification time')
     .option('--digest <name>', 'xxh64 (default, finds accidents) or sha256 (where a party is not trusted)')
     .option(

@@ -48,7 +48,7 @@ export interface TransferOptions extends ReachOptions {
   readonly stateHome: string;
   /** Arguments of the command that resumes this transfer; stored in its record. */
   readonly resumeCommand: readonly string[];
-  /** Chunks on their way at a time. */
+  /** Chunks on their way at a time; without it, as many as make more of the link. */
   readonly parallel?: number;
   readonly chunkSizeBytes?: number;
   readonly digest?: DigestAlgorithm;
@@ -60,7 +60,9 @@ export interface TransferOptions extends ReachOptions {
   readonly dryRun?: boolean;
 }
 
-/** Chunks on their way at a time, unless the caller wants another number. */
+/** Most chunks on their way at a time, unless the caller wants a number. */
+export const MAX_ADAPTIVE_PARALLEL = 32;
+/** Files that are hashed at a time, and chunks of a stream on their way. */
 export const DEFAULT_PARALLEL = 4;
 /** Chunk size of files, in bytes. */
 export const DEFAULT_CHUNK_SIZE_BYTES = 8 * 1024 * 1024;

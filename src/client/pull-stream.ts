@@ -87,7 +87,10 @@ async function carry(
     digests,
     progress: createProgress(context, { manifest, layout, name: '-' }),
     createHasher: await loadHasher(manifest.digest),
-    workers: Math.max(2, Math.min(session.parallel + 1, Math.floor(WINDOW_BYTES / manifest.chunkSizeBytes))),
+    workers: Math.max(
+      2,
+      Math.min(session.parallel.width + 1, Math.floor(WINDOW_BYTES / manifest.chunkSizeBytes)),
+    ),
     slotBytes: Math.min(manifest.chunkSizeBytes, bytesTotal),
     sink,
   });

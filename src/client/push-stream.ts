@@ -120,7 +120,10 @@ async function carry(
 ): Promise<StreamResult> {
   const { chunkSizeBytes } = manifest;
   const digestLengthBytes = DIGEST_LENGTH_BYTES[manifest.digest];
-  const capacity = Math.max(2, Math.min(session.parallel + 3, Math.floor(WINDOW_BYTES / chunkSizeBytes)));
+  const capacity = Math.max(
+    2,
+    Math.min(session.parallel.width + 3, Math.floor(WINDOW_BYTES / chunkSizeBytes)),
+  );
   const layout = createLayout(manifest);
   const job: StreamJob = {
     context,
@@ -129,7 +132,7 @@ async function carry(
     progress: createProgress(context, { manifest, layout, name: '-' }),
     createHasher: await loadHasher(manifest.digest),
     digestLengthBytes,
-    workers: Math.max(1, Math.min(session.parallel, capacity - 1)),
+    workers: Math.max(1, Math.min(session.parallel.width, capacity - 1)),
   };
   session.setHooks({
     onCheckpoint: async (reply, { epoch }) => {

@@ -64,6 +64,8 @@ export const EstablishRequest = v.object({
   digests: v.pipe(v.array(v.string()), v.minLength(1), v.maxLength(16)),
   /** Wished chunk size in bytes; the server may choose another one within its range. */
   chunkSizeBytes: positive,
+  /** Whether that is only the largest that is wished: whoever knows how much there is chooses. */
+  isLargestChunkSize: v.optional(v.boolean()),
   /** Wished number of chunks at a time. */
   parallel: positive,
   /** Id of the manifest that the client would send or has: finds an unfinished session after lost state. */

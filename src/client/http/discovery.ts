@@ -15,6 +15,12 @@ export interface Endpoint {
   readonly target: string;
 }
 
+/** A server that was found. */
+export interface Discovery extends Endpoint {
+  /** How long a request without a body took on a connection that was there. */
+  readonly roundTripMs: number;
+}
+
 const MAX_HELLO_BYTES = 64 * 1024;
 
 /**
@@ -22,7 +28,7 @@ const MAX_HELLO_BYTES = 64 * 1024;
  *
  * @throws CairnError what {@link greet} throws
  */
-export async function discover(connection: Connection, url: URL, signal: AbortSignal): Promise<Endpoint> {
+export async function discover(connection: Connection, url: URL, signal: AbortSignal): Promise<Discovery> {
   return (await greet(connection, url, signal)).endpoint;
 }
 
@@ -37,7 +43,7 @@ export async function greet(
   connection: Connection,
   url: URL,
   signal: AbortSignal,
-): Promise<{ endpoint: Endpoint; hello: Hello }> {
+): Promise<{ endpoint: Discovery; hello: Hello }> {
   if (url.search !== '' || url.hash !== '') {
     throw new CairnError(
       'usage',
@@ -52,10 +58,12 @@ export async function greet(
     throw withRetryAfter(error, found.header('retry-after'));
   }
   const target = targetBelow(root, url);
+  const askedAtMs = performance.now();
   const answer = await connection.request({ method: 'GET', url: root, signal });
+  const roundTripMs = performance.now() - askedAtMs;
   const hello = parseJsonMessage(Hello, await answer.text(MAX_HELLO_BYTES), 'the greeting of the server');
   checkProtocolMajor(hello.protocol.major, PROTOCOL_VERSION.major);
-  return { endpoint: { root, target }, hello };
+  return { endpoint: { root, target, roundTripMs }, hello };
 }
 
 function notCairn(url: URL, status: number, location: string | undefined): CairnError {

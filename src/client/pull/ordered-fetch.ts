@@ -7,7 +7,7 @@ import { getChunk, type SessionAccess } from '../session/session-calls.ts';
 import type { SessionClient } from '../session/session-client.ts';
 import type { TransferContext } from '../transfer/transfer-context.ts';
 import type { TransferProgress } from '../transfer/transfer-progress.ts';
-import { runWorkers, unlessAborted } from '../transfer/workers.ts';
+import { fixedCount, runWorkers, unlessAborted } from '../transfer/workers.ts';
 
 /** What is fetched, and where it goes. */
 export interface OrderedFetch {
@@ -39,7 +39,7 @@ export async function fetchInOrder(fetch: OrderedFetch): Promise<void> {
   let next = 0;
   // Chunks are handed out in order, and each worker has one slot: the one whose turn it is always has both.
   const take = (): number | undefined => (next < layout.chunkCount ? next++ : undefined);
-  await runWorkers(fetch.workers, context.signal, take, async (chunk, signal) => {
+  await runWorkers(fixedCount(fetch.workers), context.signal, take, async (chunk, signal) => {
     const slot = free.pop() ?? {
       buffer: Buffer.allocUnsafeSlow(slotBytes + digests.digestLengthBytes),
       used: 0,

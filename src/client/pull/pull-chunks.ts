@@ -155,6 +155,7 @@ async function receiveOnce(job: PullJob, at: SessionAccess, chunk: number): Prom
       onWritten: (bytes) => group.written(bytes),
     });
     context.retrier.progressed();
+    context.flow.finished(received);
     fromStart.delete(chunk);
     return digest;
   } catch (error) {

@@ -24,7 +24,11 @@ export interface EstablishedPull {
  */
 export async function establishPull(
   context: TransferContext,
-  wished: { readonly chunkSizeBytes: number; readonly digest?: DigestAlgorithm | undefined },
+  wished: {
+    readonly chunkSizeBytes: number;
+    readonly isLargestChunkSize?: boolean;
+    readonly digest?: DigestAlgorithm | undefined;
+  },
 ): Promise<EstablishedPull> {
   const { server, retrier, signal, parallel } = context;
   const request = {
@@ -34,6 +38,7 @@ export async function establishPull(
     target: server.target,
     digests: digestsToOffer(wished.digest),
     chunkSizeBytes: wished.chunkSizeBytes,
+    isLargestChunkSize: wished.isLargestChunkSize,
     parallel,
   };
   const session = createSessionClient(context, await retrier.run(() => establish(server, request, signal)));

@@ -59,6 +59,7 @@ export async function freshPull(task: PullTask, before?: PassResult): Promise<Fr
   context.report({ type: 'phase', phase: 'scanning' });
   const wished = {
     chunkSizeBytes: options.chunkSizeBytes ?? DEFAULT_CHUNK_SIZE_BYTES,
+    isLargestChunkSize: options.chunkSizeBytes === undefined,
     digest: options.digest,
   };
   const { session, manifest, notices } = await establishPull(context, wished);

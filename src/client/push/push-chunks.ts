@@ -221,6 +221,7 @@ async function sendOne(job: PushJob, session: SessionClient, chunk: number): Pro
           }),
       });
       if (sent === undefined) return;
+      context.flow.finished(lengthBytes - heldBytes);
       board.finish(chunk, sent.digest, sent.status.syncPoint);
       noteStatus(job, sent.status);
       return;

@@ -1,6 +1,8 @@
 /** A pass of a push that begins with a scan. */
 import { CairnError } from '../../base/errors.ts';
+import { chunkSizeFor } from '../../manifest/chunk-size.ts';
 import { DIGEST_LENGTH_BYTES } from '../../manifest/digest.ts';
+import type { Entry } from '../../manifest/entry.ts';
 import { createManifest, type Manifest, type ManifestParameters } from '../../manifest/manifest.ts';
 import type { CheckpointReply, Plan } from '../../protocol/messages.ts';
 import { PROTOCOL_VERSION } from '../../protocol/routes.ts';
@@ -8,7 +10,7 @@ import type { CheckpointLog } from '../../checkpoint/checkpoint-log.ts';
 import { agreeOnPlan, createRequestId, digestsToOffer } from '../session/agreeing.ts';
 import { makePlan } from '../transfer/comparing.ts';
 import { encodeIdentities, encodeManifestBytes, treeBody } from '../record/documents.ts';
-import { DEFAULT_CHUNK_SIZE_BYTES, type TransferOptions } from '../options.ts';
+import type { TransferOptions } from '../options.ts';
 import { emptyResult, layoutOf, skippedBytes, type PassResult } from '../transfer/pass-result.ts';
 import { runPass } from './push-pass.ts';
 import { establish, getCheckpoint, putManifest } from '../session/session-calls.ts';
@@ -30,10 +32,14 @@ export interface PushTask {
   readonly local: readonly string[];
 }
 
-/** The parameters that the user wishes for. */
-export function wishedParameters({ options }: Pick<PushTask, 'options'>): ManifestParameters {
+/** The parameters that the user wishes for, or that suit what is sent. */
+function wishedParameters(
+  { options }: Pick<PushTask, 'options'>,
+  entries: readonly Entry[],
+): ManifestParameters {
+  const bytesTotal = entries.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   return {
-    chunkSizeBytes: options.chunkSizeBytes ?? DEFAULT_CHUNK_SIZE_BYTES,
+    chunkSizeBytes: options.chunkSizeBytes ?? chunkSizeFor(bytesTotal),
     digest: options.digest ?? 'xxh64',
   };
 }
@@ -86,7 +92,7 @@ async function establishPush(
   { entries }: ScannedSource,
 ): Promise<{ session: SessionClient; manifest: Manifest }> {
   const { context, options, target } = task;
-  const wished = createManifest(wishedParameters(task), entries);
+  const wished = createManifest(wishedParameters(task, entries), entries);
   const request = {
     protocol: PROTOCOL_VERSION,
     requestId: createRequestId(),

@@ -11,7 +11,7 @@ import {
   type SessionAccess,
 } from './session-calls.ts';
 import type { TransferContext } from '../transfer/transfer-context.ts';
-import { unlessAborted } from '../transfer/workers.ts';
+import { unlessAborted, type WorkerCount } from '../transfer/workers.ts';
 
 /** What happens with every new epoch, before anything else is asked in it. */
 export interface EpochHooks {
@@ -25,8 +25,8 @@ export interface EpochHooks {
 export interface SessionClient {
   /** The grant of the current epoch. */
   readonly grant: SessionGrant;
-  /** Chunks on their way at a time: what the user wants, and no more than the server takes. */
-  readonly parallel: number;
+  /** Chunks on their way at a time: what the link gives or the user wants, and no more than the server takes. */
+  readonly parallel: WorkerCount;
   /**
    * Runs one operation with the retry policy, resuming the session where that is needed. `operation` is called again
    * with the grant of the epoch in which it runs.
@@ -106,8 +106,11 @@ function clientOf(context: TransferContext, state: State, signal: AbortSignal): 
     get grant() {
       return state.grant;
     },
-    get parallel() {
-      return Math.min(context.parallel, state.grant.parallel);
+    parallel: {
+      get width() {
+        return Math.min(context.flow.width, state.grant.parallel);
+      },
+      onWiden: context.flow.onWiden,
     },
     run: (operation) => {
       let used = state.grant.epoch;

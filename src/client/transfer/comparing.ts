@@ -9,7 +9,8 @@ import type { ContentStore } from '../../storage/content-store.ts';
 import { getDigests } from '../session/session-calls.ts';
 import type { SessionClient } from '../session/session-client.ts';
 import type { TransferContext } from './transfer-context.ts';
-import { runWorkers } from './workers.ts';
+import { DEFAULT_PARALLEL } from '../options.ts';
+import { fixedCount, runWorkers } from './workers.ts';
 
 /** Where the local bytes of an entry are, and the identity that they are bound to, where that is known. */
 export interface LocalFile {
@@ -87,7 +88,7 @@ export async function digestsOf(
   const digests = new Map<number, string | null>();
   const queue = entries.values();
   const next = (): number | undefined => queue.next().value as number | undefined;
-  await runWorkers(context.parallel, context.signal, next, async (index, signal) => {
+  await runWorkers(fixedCount(DEFAULT_PARALLEL), context.signal, next, async (index, signal) => {
     const { store, path, identity } = locate(index);
     const digester = fileDigester(createHasher, manifest.chunkSizeBytes);
     const { sizeBytes } = manifest.entries[index]!;

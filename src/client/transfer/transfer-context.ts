@@ -4,7 +4,8 @@ import { CairnError } from '../../base/errors.ts';
 import { openConnection, type Connection } from '../http/connection.ts';
 import { discover } from '../http/discovery.ts';
 import type { Report, TransferEvent, TransferSummary } from '../events.ts';
-import { DEFAULT_PARALLEL, type ReachOptions } from '../options.ts';
+import { MAX_ADAPTIVE_PARALLEL, type ReachOptions } from '../options.ts';
+import { createFlow, type Flow } from './flow.ts';
 import { createRetrier, type Retrier } from '../http/retry.ts';
 import { createAccess } from '../http/access.ts';
 import type { Server } from '../http/server-calls.ts';
@@ -24,7 +25,10 @@ export interface TransferContext {
   readonly signal: AbortSignal;
   readonly report: Report;
   readonly counters: Counters;
+  /** Chunks on their way at a time at most: what is asked of a server. */
   readonly parallel: number;
+  /** How many of them there are now. */
+  readonly flow: Flow;
   readonly now: () => number;
   /** Milliseconds since the run began. */
   durationMs(): number;
@@ -39,7 +43,7 @@ export interface TransferContext {
 export async function openContext(options: ReachOptions & { parallel?: number }): Promise<TransferContext> {
   const { url, tls, proxy, report, retryForMs, random, silenceMs, now = () => performance.now() } = options;
   const startMs = now();
-  const parallel = options.parallel ?? DEFAULT_PARALLEL;
+  const parallel = options.parallel ?? MAX_ADAPTIVE_PARALLEL;
   const life = linkedController(options.signal);
   const { signal } = life.controller;
   signal.throwIfAborted();
@@ -52,8 +56,9 @@ export async function openContext(options: ReachOptions & { parallel?: number })
     silenceMs,
   });
   try {
-    const endpoint = await retrier.run(() => discover(connection, url, signal));
+    const { roundTripMs, ...endpoint } = await retrier.run(() => discover(connection, url, signal));
     retrier.progressed();
+    const isFixed = options.parallel !== undefined;
     return {
       server: { ...endpoint, connection, access: createAccess(options.token) },
       retrier,
@@ -61,6 +66,7 @@ export async function openContext(options: ReachOptions & { parallel?: number })
       report,
       counters: { bytesMoved: 0, resumes: 0 },
       parallel,
+      flow: createFlow({ max: parallel, isFixed, roundTripMs, now }),
       now,
       durationMs: () => Math.round(now() - startMs),
       close: () => close(life, connection),

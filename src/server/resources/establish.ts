@@ -2,6 +2,7 @@
 import { CairnError } from '../../base/errors.ts';
 import { printable, targetPathOf } from '../../base/safe-path.ts';
 import { DIGEST_ALGORITHMS, isDigestAlgorithm, type DigestAlgorithm } from '../../manifest/digest.ts';
+import { chunkSizeFor, UNKNOWN_TREE_CHUNK_SIZE_BYTES } from '../../manifest/chunk-size.ts';
 import { CHUNK_SIZE_RANGE } from '../../manifest/manifest.ts';
 import {
   checkProtocolMajor,
@@ -35,11 +36,11 @@ export async function handleEstablish(context: ServerContext, exchange: Exchange
   checkProtocolMajor(request.protocol.major, PROTOCOL_VERSION.major);
   const target = targetPathOf(request.target);
   checkAllowsSession(authorization, { direction: request.direction, target });
-  await checkTarget(context, request.direction, target);
+  const fileBytes = await checkTarget(context, request.direction, target);
   const digest = chooseDigest(request.digests);
   const { requestId } = request;
   const id = requestId === undefined ? createSessionId() : sessionIdOf(principal, requestId);
-  const asking: Asking = { authorization, address: exchange.address, target, request };
+  const asking: Asking = { authorization, address: exchange.address, target, fileBytes, request };
   const found = (await findUnfinished(context, asking)) ?? (await findAnswered(context, asking, id));
   if (found !== undefined) {
     await sendJson(exchange, 200, found);
@@ -64,6 +65,8 @@ interface Asking {
   readonly authorization: Authorization;
   readonly address: string;
   readonly target: string;
+  /** Size of a file that is to be pulled. */
+  readonly fileBytes: number | undefined;
   readonly request: EstablishRequest;
 }
 
@@ -110,16 +113,16 @@ export async function handleResume(context: ServerContext, exchange: Exchange, i
   await sendJson(exchange, 200, grant);
 }
 
-/** Refuses early what could only fail later. */
+/** Refuses early what could only fail later; answers the size of a file that is to be pulled. */
 async function checkTarget(
   context: ServerContext,
   direction: 'push' | 'pull',
   target: string,
-): Promise<void> {
+): Promise<number | undefined> {
   if (direction === 'pull') {
     const [there] = await context.content.lookup([target]);
     if (there === undefined) throw new CairnError('not-found', `there is nothing at "${printable(target)}"`);
-    return;
+    return there.entry.type === 'file' ? there.entry.sizeBytes : undefined;
   }
   const names = target.split('/').slice(0, -1);
   const parents = names.map((_, index) => names.slice(0, index + 1).join('/'));
@@ -130,6 +133,7 @@ async function checkTarget(
     const code = type === 'symlink' ? 'symlink-refused' : 'not-directory';
     throw new CairnError(code, `the target is below "${printable(parents[index]!)}", which is a ${type}`);
   }
+  return undefined;
 }
 
 function chooseDigest(wished: readonly string[]): DigestAlgorithm {
@@ -183,9 +187,18 @@ function resumingOf({ authorization, address, request }: Asking): Resuming {
   return { authorization, address, credential: undefined, sync: request.sync };
 }
 
+function wishedChunkSize(
+  { chunkSizeBytes, isLargestChunkSize = false }: EstablishRequest,
+  fileBytes: number | undefined,
+): number {
+  if (!isLargestChunkSize) return chunkSizeBytes;
+  const suitable = fileBytes === undefined ? UNKNOWN_TREE_CHUNK_SIZE_BYTES : chunkSizeFor(fileBytes);
+  return Math.min(chunkSizeBytes, suitable);
+}
+
 function newRecord(
   context: ServerContext,
-  { authorization, address, target, request }: Asking,
+  { authorization, address, target, fileBytes, request }: Asking,
   agreed: Pick<SessionRecord, 'id' | 'digest' | 'credentialHash'>,
 ): SessionRecord {
   const { limits, content, instanceId } = context;
@@ -200,7 +213,7 @@ function newRecord(
     authorization,
     target,
     direction: request.direction,
-    chunkSizeBytes: Math.max(min, Math.min(max, request.chunkSizeBytes)),
+    chunkSizeBytes: Math.max(min, Math.min(max, wishedChunkSize(request, fileBytes))),
     parallel: Math.min(request.parallel, limits.parallelPerSession),
     ...(request.direction === 'push' ? { sync: stricterSync(request.sync, context.sync) } : {}),
     state: 'establishing',

@@ -1,0 +1,99 @@
+/**
+ * How many chunks are on their way at a time: as many as make more of the link, and no more. A line that is long, or gives
+ * each connection only a part of itself, needs many; on a short one they only get into each other's way. Judged is what
+ * was answered, since what a socket takes says nothing.
+ */
+
+/** The width of a transfer, as its workers see it. */
+export interface Flow {
+  /** Chunks that may be on their way now. */
+  readonly width: number;
+  /** A chunk, or what was left of it, has crossed and was answered. */
+  finished(bytes: number): void;
+  /** `widened` is called whenever the width has grown; answers how to stop that. */
+  onWiden(widened: () => void): () => void;
+}
+
+/** What a flow is made of. */
+export interface FlowOptions {
+  /** Most chunks at a time; the width never changes where it is fixed. */
+  readonly max: number;
+  readonly isFixed: boolean;
+  /** How long a short request took. */
+  readonly roundTripMs: number;
+  /** Milliseconds on a clock that never goes back. */
+  readonly now: () => number;
+}
+
+/** Where a short line begins. */
+const START_SHORT = 4;
+/** Where a long one does: each chunk waits a round trip for its answer, and most long lines give more to more connections. */
+const START_LONG = 16;
+const LONG_ROUND_TRIP_MS = 15;
+/** A wider flow has to bring this much more to be kept. */
+const GAIN = 1.08;
+const STEP = 1.5;
+/** What is judged: at least so long, and so many answers for each of the workers. */
+const ROUND = { minMs: 300, roundTrips: 4, answersPerWorker: 1 };
+/** A link may change: after so long the next width is tried again. */
+const TRY_AGAIN_MS = 8000;
+
+interface Climb {
+  width: number;
+  /** Bytes per millisecond of the last judged width that was worth it. */
+  best: number;
+  bestWidth: number;
+  /** When the next width is tried; undefined while one is being judged. */
+  tryAtMs: number | undefined;
+}
+
+/** Makes the flow of one transfer. */
+export function createFlow({ max, isFixed, roundTripMs, now }: FlowOptions): Flow {
+  const start = roundTripMs >= LONG_ROUND_TRIP_MS ? START_LONG : START_SHORT;
+  const width = isFixed ? max : Math.min(max, start);
+  const climb: Climb = { width, best: 0, bestWidth: width, tryAtMs: undefined };
+  const listeners = new Set<() => void>();
+  const round = { sinceMs: now(), bytes: 0, answers: 0 };
+  const minMs = Math.max(ROUND.minMs, ROUND.roundTrips * roundTripMs);
+  return {
+    get width() {
+      return climb.width;
+    },
+    finished: (bytes) => {
+      if (isFixed) return;
+      round.bytes += bytes;
+      round.answers += 1;
+      const nowMs = now();
+      const tookMs = nowMs - round.sinceMs;
+      if (tookMs < minMs || round.answers < climb.width * ROUND.answersPerWorker) return;
+      const before = climb.width;
+      judge(climb, round.bytes / tookMs, { max, nowMs });
+      Object.assign(round, { sinceMs: nowMs, bytes: 0, answers: 0 });
+      if (climb.width > before) for (const widened of listeners) widened();
+    },
+    onWiden: (widened) => {
+      listeners.add(widened);
+      return () => listeners.delete(widened);
+    },
+  };
+}
+
+/** Goes on climbing while that brings more, goes back where it did not, and tries again after a while. */
+function judge(climb: Climb, rate: number, { max, nowMs }: { max: number; nowMs: number }): void {
+  if (climb.tryAtMs === undefined) {
+    if (rate > climb.best * GAIN) {
+      Object.assign(climb, { best: rate, bestWidth: climb.width });
+      widen(climb, max, nowMs);
+    } else Object.assign(climb, { width: climb.bestWidth, tryAtMs: nowMs + TRY_AGAIN_MS });
+    return;
+  }
+  // What the link gives now is what the next width has to surpass.
+  climb.best = rate;
+  if (nowMs >= climb.tryAtMs) widen(climb, max, nowMs);
+}
+
+function widen(climb: Climb, max: number, nowMs: number): void {
+  const wider = Math.min(max, Math.ceil(climb.width * STEP));
+  climb.tryAtMs = wider === climb.width ? nowMs + TRY_AGAIN_MS : undefined;
+  climb.width = wider;
+}

@@ -1,0 +1,116 @@
+import { describe, expect, test } from 'vitest';
+import { createFlow, type Flow } from '../../src/client/transfer/flow.ts';
+import { fixedCount, runWorkers } from '../../src/client/transfer/workers.ts';
+
+const MAX = 32;
+const CHUNK = 2 ** 20;
+
+/** A link, in bytes a millisecond: what one connection gets, and what all of them get together. */
+interface Link {
+  readonly each: number;
+  readonly all: number;
+}
+
+/** Runs a flow over a simulated link; answers its width every 100 ms. */
+function widthsOver(link: () => Link, forMs: number, roundTripMs: number): number[] {
+  const clock = { ms: 0 };
+  const flow: Flow = createFlow({ max: MAX, isFixed: false, roundTripMs, now: () => clock.ms });
+  const widths: number[] = [];
+  let answered = 0;
+  for (; clock.ms < forMs; clock.ms += 1) {
+    const { each, all } = link();
+    answered += Math.min(all, each * flow.width);
+    for (; answered >= CHUNK; answered -= CHUNK) flow.finished(CHUNK);
+    if (clock.ms % 100 === 0) widths.push(flow.width);
+  }
+  return widths;
+}
+
+describe('the width of a transfer', () => {
+  test('grows as long as more connections bring more', () => {
+    const widths = widthsOver(() => ({ each: 2500, all: 50_000 }), 10_000, 80);
+    expect(widths[0]).toBe(16);
+    expect(Math.min(...widths.slice(30))).toBeGreaterThanOrEqual(20);
+  });
+
+  test('stays small where one connection gets all that there is', () => {
+    const widths = widthsOver(() => ({ each: 400_000, all: 400_000 }), 30_000, 0.5);
+    expect(widths[0]).toBe(4);
+    const wide = widths.filter((width) => width > 4).length / widths.length;
+    expect(wide).toBeLessThan(0.1);
+    expect(Math.max(...widths)).toBe(6);
+  });
+
+  test('follows a link that changes', () => {
+    let link = { each: 50_000, all: 50_000 };
+    const clock: number[] = [];
+    const widths = widthsOver(
+      () => {
+        clock.push(0);
+        if (clock.length === 20_000) link = { each: 2500, all: 50_000 };
+        return link;
+      },
+      60_000,
+      5,
+    );
+    expect(widths[190]).toBe(4);
+    expect(widths.at(-1)).toBeGreaterThanOrEqual(13);
+  });
+
+  test('is the one that the user wants, whatever the link gives', () => {
+    const flow = createFlow({ max: 3, isFixed: true, roundTripMs: 100, now: () => 0 });
+    for (let count = 0; count < 100; count += 1) flow.finished(CHUNK);
+    expect(flow.width).toBe(3);
+  });
+});
+
+describe('workers', () => {
+  test('become more while they run, and fewer between two jobs', async () => {
+    let width = 2;
+    let widened = (): void => undefined;
+    const count = {
+      get width() {
+        return width;
+      },
+      onWiden: (told: () => void) => {
+        widened = told;
+        return () => undefined;
+      },
+    };
+    let left = 40;
+    let working = 0;
+    const seen: number[] = [];
+    await runWorkers(
+      count,
+      new AbortController().signal,
+      () => (left > 0 ? left-- : undefined),
+      async () => {
+        working += 1;
+        seen.push(working);
+        await new Promise((resolve) => setImmediate(resolve));
+        working -= 1;
+        if (left === 30) {
+          width = 5;
+          widened();
+        }
+        if (left === 10) width = 1;
+      },
+    );
+    expect(left).toBe(0);
+    expect(Math.max(...seen)).toBe(5);
+    expect(seen.at(-1)).toBe(1);
+  });
+
+  test('that find nothing to do end at once', async () => {
+    await runWorkers(fixedCount(3), new AbortController().signal, () => undefined, async () => undefined);
+  });
+
+  test('end with the first failure, whatever the others say', async () => {
+    let job = 0;
+    const run = runWorkers(fixedCount(3), new AbortController().signal, () => (job += 1), async (which, signal) => {
+      if (which === 2) throw new Error('the first');
+      await new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('later'))));
+    });
+    await expect(run).rejects.toThrow('the first');
+  });
+});
