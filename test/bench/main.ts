@@ -57,7 +57,7 @@ async function main(): Promise<void> {
   const report = await runAll(words);
   if (words.isJson) process.stdout.write(`${JSON.stringify(report)}\n`);
   else process.stdout.write([report.machine, ...report.versions, ...report.missing, ''].join('\n'));
-  if (words.out !== undefined) writeReport(words.out, report);
+  if (words.out !== undefined) process.stderr.write(`report: ${writeReport(words.out, report)}\n`);
 }
 
 try {

@@ -32,7 +32,7 @@ export async function startServer(command: Command, port: number): Promise<Serve
     env: { ...process.env, ...command.env },
   });
   living.add(child);
-  const said = tailOf(child.stderr!);
+  const said = tailOf(child.stderr);
   child.once('exit', () => living.delete(child));
   const endsAt = performance.now() + START_LIMIT_MS;
   while (!(await accepts(port))) {

@@ -77,7 +77,12 @@ async function once(bench: Bench, plan: Race, racer: Racer, round: string): Prom
   if (command === undefined) throw new Error(`${contestant.name} does not ${plan.direction}`);
   plan.place.settle();
   const after = await plan.around?.(contestant);
-  const run = await measure(command, seat.servers).finally(after);
+  let run: Measurement;
+  try {
+    run = await measure(command, seat.servers);
+  } finally {
+    await after?.();
+  }
   bench.say(`  ${contestant.name} ${round}: ${run.wallS.toFixed(2)} s`);
   const result = plan.direction === 'push' ? seat.served(NAME) : target;
   checkSame(contestant.name, source, result);

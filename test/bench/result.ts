@@ -43,15 +43,6 @@ export interface ScenarioResult {
   readonly notes: readonly string[];
 }
 
-/** A scenario by name. */
-export interface Scenario<Context> {
-  readonly name: string;
-  readonly title: string;
-  /** Left out of the quick bench. */
-  readonly takesLong: boolean;
-  run(context: Context): Promise<ScenarioResult>;
-}
-
 /** The middle value; the mean of the two in the middle. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);

@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
-import { freePort, startServer } from '../processes.ts';
+import { freePort, startServer, type ServerProcess } from '../processes.ts';
 import type { Command } from '../measure.ts';
 import type { Contestant, Ground, Seat } from './contestant.ts';
 
@@ -14,16 +14,15 @@ export interface CairnSeat extends Seat {
   readonly url: string;
   readonly root: string;
   readonly tokenFile: string;
+  readonly server: ServerProcess;
   /** Any command of the client. */
   command(...words: readonly string[]): Command;
 }
 
 /** How to run cairn. */
 export interface CairnOptions {
-  /** Takes this root and this port again: a server that is started once more. */
+  /** This port again: a server that is started once more. */
   readonly again?: { readonly port: number };
-  /** More words for `cairn serve`. */
-  readonly serve?: readonly string[];
 }
 
 /** Starts `cairn serve`. */
@@ -35,16 +34,7 @@ export async function seatCairn(ground: Ground, options: CairnOptions = {}): Pro
   const port = options.again?.port ?? (await freePort());
   const env = { CAIRN_STATE_HOME: stateHome, NODE_ENV: 'production' };
   const listen = `127.0.0.1:${port}`;
-  const words = [
-    'serve',
-    '--root',
-    root,
-    '--listen',
-    listen,
-    '--log-level',
-    'error',
-    ...(options.serve ?? []),
-  ];
+  const words = ['serve', '--root', root, '--listen', listen, '--log-level', 'error'];
   const server = await startServer({ words: [process.execPath, CAIRN_BIN, ...words], env }, port);
   const url = `http://127.0.0.1:${await ground.via(port)}`;
   const tokenFile = path.join(root, '.cairn/token');
@@ -57,6 +47,7 @@ export async function seatCairn(ground: Ground, options: CairnOptions = {}): Pro
     url,
     root,
     tokenFile,
+    server,
     command,
     servers: [server.pid],
     served: (name) => path.join(root, name),

@@ -29,7 +29,7 @@ export const rclone: Contestant = {
     const { server, root, url } = await startNginx(ground, { answersPropfind: true });
     const verb = (place: string): string => (statSync(place).isDirectory() ? 'copy' : 'copyto');
     const dav = ['--webdav-url', url, '--ignore-size'];
-    const http = ['--http-url', url, '--multi-thread-cutoff', '16M'];
+    const http = ['--http-url', url, '--multi-thread-cutoff', '1M'];
     return {
       servers: [server.pid],
       served: (name) => path.join(root, name),
