@@ -29,7 +29,7 @@ ${process.getuid?.() === 0 ? 'user root;' : ''}
 worker_processes auto; daemon off; pid ${folder}/nginx.pid; error_log ${folder}/error.log crit;
 events { worker_connections 4096; }
 http {
-  access_log off; sendfile on; tcp_nopush on; tcp_nodelay on; open_file_cache max=20000;
+  access_log off; sendfile on; tcp_nopush on; tcp_nodelay on;
   keepalive_requests 1000000; output_buffers 2 1m; default_type application/octet-stream;
   client_max_body_size 0; client_body_buffer_size 1m; client_body_temp_path ${folder}/tmp;
   proxy_temp_path ${folder}/t1; fastcgi_temp_path ${folder}/t2; uwsgi_temp_path ${folder}/t3; scgi_temp_path ${folder}/t4;
