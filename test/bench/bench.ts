@@ -9,6 +9,8 @@ export interface Bench {
   readonly isQuick: boolean;
   readonly memory: Place;
   readonly disk: Place;
+  /** Notes that a peer could not do what was asked of it; it is left out of that scenario, and named. */
+  leaveOut(peer: string, error: unknown): void;
   /** Tells how far it is. */
   say(message: string): void;
 }

@@ -28,22 +28,30 @@ async function runAll(words: Words): Promise<Report> {
     runs: words.runs,
     ...describeContestants(),
   };
+  const say = (message: string): void => void process.stderr.write(`${message}\n`);
+  const failures: string[] = [];
+  let current = '';
   const bench: Bench = {
     runs: words.runs,
     isQuick: words.isQuick,
     memory: openPlace(words.memoryFolder, false),
     disk: openPlace(words.diskFolder, true),
-    say: (message) => process.stderr.write(`${message}\n`),
+    say,
+    leaveOut: (peer, error) => {
+      failures.push(`${peer} is left out of ${current}: ${(error as Error).message}`);
+      say(`  ${failures.at(-1)}`);
+    },
   };
   const results: ScenarioResult[] = [];
   for (const scenario of scenarios) {
     bench.say(`${scenario.name}: ${scenario.title}`);
     const { name, title } = scenario;
+    current = name;
     const result: ScenarioResult = { name, title, ...(await scenario.run(bench)) };
     results.push(result);
     if (!words.isJson) process.stdout.write(`${tableOf(result)}\n\n`);
   }
-  return { ...started, scenarios: results };
+  return { ...started, missing: [...started.missing, ...failures], scenarios: results };
 }
 
 async function main(): Promise<void> {

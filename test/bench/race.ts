@@ -2,6 +2,7 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import type { Bench } from './bench.ts';
+import { cairn } from './contestants/cairn.ts';
 import type { Contestant, Ground, Seat } from './contestants/contestant.ts';
 import { checkSame } from './digest.ts';
 import { measure, type Measurement } from './measure.ts';
@@ -35,19 +36,33 @@ interface Racer {
 }
 
 const NAME = 'moved';
+const FIRST = 'first';
 
 /** Runs all that are installed, in an order that changes each round, so that noise hits everybody. */
 export async function race(bench: Bench, plan: Race): Promise<Row[]> {
   const racers: Racer[] = [];
+  const failed = new Set<Racer>();
+  const attempt = async (racer: Racer, round: string): Promise<void> => {
+    if (failed.has(racer)) return;
+    try {
+      const run = await once(bench, plan, racer, round);
+      if (round !== FIRST) racer.runs.push(run);
+    } catch (error) {
+      // A bench without cairn says nothing.
+      if (racer.contestant === cairn) throw error;
+      failed.add(racer);
+      bench.leaveOut(racer.contestant.name, error);
+    }
+  };
   try {
     for (const contestant of plan.contestants) {
       if (contestant.missing() === undefined) racers.push(await seated(plan, contestant));
     }
-    if (plan.isRepeated === true) for (const racer of racers) await once(bench, plan, racer, 'first');
+    if (plan.isRepeated === true) for (const racer of racers) await attempt(racer, FIRST);
     for (let round = 0; round < plan.runs; round += 1) {
       const at = round % racers.length;
       for (const racer of [...racers.slice(at), ...racers.slice(0, at)]) {
-        racer.runs.push(await once(bench, plan, racer, `${round + 1}/${plan.runs}`));
+        await attempt(racer, `${round + 1}/${plan.runs}`);
       }
     }
   } finally {
@@ -56,7 +71,8 @@ export async function race(bench: Bench, plan: Race): Promise<Row[]> {
       rmSync(folder, { recursive: true, force: true });
     }
   }
-  return racers.map(({ contestant, runs }) => ({ contestant: contestant.name, runs }));
+  const whole = racers.filter((racer) => !failed.has(racer));
+  return whole.map(({ contestant, runs }) => ({ contestant: contestant.name, runs }));
 }
 
 async function seated(plan: Race, contestant: Contestant): Promise<Racer> {

@@ -19,7 +19,10 @@ export const rate = (bytes: number | undefined, wallS: number): string =>
     : (bytes / BYTES_PER_MIB / wallS).toFixed(bytes / BYTES_PER_MIB / wallS < 10 ? 1 : 0);
 
 /** A ratio. */
-export const ratio = (value: number): string => (value >= 20 ? value.toFixed(0) : value.toFixed(2));
+export const ratio = (value: number): string => {
+  if (value >= 20) return value.toFixed(0);
+  return value < 0.1 ? value.toPrecision(2) : value.toFixed(2);
+};
 
 const UNITS = { '×': ' ×', 's': ' s', 'MB': ' MB', '%': ' %' } as const;
 

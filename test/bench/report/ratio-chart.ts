@@ -13,6 +13,8 @@ const LEFT = 290;
 const WIDTH = 860;
 const ROW = 20;
 const TOP = 56;
+/** Bars beyond these would leave no room for the others; their numbers stay. */
+const LONGEST = [0.02, 50] as const;
 const FASTER = '#2a7f4f';
 const SLOWER = '#b4552d';
 
@@ -28,16 +30,18 @@ function barsOf({ name, rows, bytes }: ScenarioResult): Bar[] {
 export function ratioChart(scenarios: readonly ScenarioResult[]): string | undefined {
   const bars = scenarios.flatMap(barsOf);
   if (bars.length === 0) return undefined;
-  const domain = decadesAround([...bars.map(({ value }) => value), 1]);
-  const x = logScale(domain, [LEFT, WIDTH - 70]);
+  const clipped = (value: number): number => Math.min(Math.max(value, LONGEST[0]), LONGEST[1]);
+  const domain = decadesAround([...bars.map(({ value }) => clipped(value)), 1]);
+  const scale = logScale(domain, [LEFT, WIDTH - 70]);
+  const x = (value: number): number => scale(clipped(value));
   const bottom = TOP + bars.length * ROW + 6;
   const parts = [
     label(16, 24, 'Time of cairn / time of the peer', { 'font-size': 16, 'font-weight': 'bold' }),
     label(16, 42, 'left of 1: cairn is faster; medians of one run'),
   ];
   for (const at of decades(domain)) {
-    parts.push(stroke([x(at), TOP], [x(at), bottom], { stroke: at === 1 ? '#222' : '#ccc' }));
-    parts.push(label(x(at), bottom + 16, `${at}`, { 'text-anchor': 'middle' }));
+    parts.push(stroke([scale(at), TOP], [scale(at), bottom], { stroke: at === 1 ? '#222' : '#ccc' }));
+    parts.push(label(scale(at), bottom + 16, `${at}`, { 'text-anchor': 'middle' }));
   }
   for (const [at, { scenario, peer, value }] of bars.entries()) {
     const y = TOP + at * ROW + 4;
