@@ -1,5 +1,6 @@
 /** `npm run bench`: reads its words, runs scenarios, and reports. */
 import type { Bench } from './bench.ts';
+import { killServers } from './processes.ts';
 import { openPlace } from './place.ts';
 import { describeContestants, type Report } from './report/report.ts';
 import { tableOf } from './report/table.ts';
@@ -47,9 +48,17 @@ async function runAll(words: Words): Promise<Report> {
     bench.say(`${scenario.name}: ${scenario.title}`);
     const { name, title } = scenario;
     current = name;
-    const result: ScenarioResult = { name, title, ...(await scenario.run(bench)) };
-    results.push(result);
-    if (!words.isJson) process.stdout.write(`${tableOf(result)}\n\n`);
+    try {
+      const result: ScenarioResult = { name, title, ...(await scenario.run(bench)) };
+      results.push(result);
+      if (!words.isJson) process.stdout.write(`${tableOf(result)}\n\n`);
+    } catch (error) {
+      // The others are still worth to be known.
+      failures.push(`${name} failed: ${(error as Error).message}`);
+      say(`  ${(error as Error).stack}`);
+      process.exitCode = 1;
+      killServers();
+    }
   }
   return { ...started, missing: [...started.missing, ...failures], scenarios: results };
 }
@@ -74,3 +83,5 @@ try {
   process.exitCode = error instanceof TypeError ? EXIT_USAGE : 1;
   process.stderr.write(`bench: ${error instanceof TypeError ? error.message : (error as Error).stack}\n`);
 }
+// What a failure has left running would keep this process, and its folders, alive.
+process.exit();

@@ -10,6 +10,8 @@ export interface Place {
   readonly isDisk: boolean;
   /** What is free, in bytes. */
   freeBytes(): number;
+  /** How many more files it can hold; Infinity where the file system sets no limit. */
+  freeFiles(): number;
   /** Waits until the disk has nothing left to do of what came before. */
   settle(): void;
 }
@@ -24,6 +26,10 @@ export function openPlace(parent: string, isDisk: boolean): Place {
     freeBytes: () => {
       const { bavail, bsize } = statfsSync(folder);
       return bavail * bsize;
+    },
+    freeFiles: () => {
+      const { files, ffree } = statfsSync(folder);
+      return files === 0 ? Infinity : ffree;
     },
     settle: () => void (isDisk && spawnSync('sync', ['-f', folder])),
   };

@@ -21,7 +21,12 @@ const START_LIMIT_MS = 10_000;
 const STOP_LIMIT_MS = 10_000;
 const living = new Set<ChildProcess>();
 
-process.on('exit', () => living.forEach((child) => child.kill('SIGKILL')));
+process.on('exit', killServers);
+
+/** Kills every server that still runs: after a scenario that failed, or at the end. */
+export function killServers(): void {
+  for (const child of living) child.kill('SIGKILL');
+}
 
 /** Starts a server and waits until its port accepts. @throws Error with what it said, when it does not */
 export async function startServer(command: Command, port: number): Promise<ServerProcess> {

@@ -15,6 +15,6 @@ export const SCENARIOS: readonly Scenario[] = [
   ...smallFiles,
   ...longLines,
   resume,
-  memory,
+  ...memory,
   sessions,
 ];
