@@ -40,13 +40,23 @@ export function createProgram(done: Done): Command {
 
 function addTransferOptions(command: Command): Command {
   return addClientOptions(command, '5m')
-    .option('--parallel <n>', 'chunks on their way at a time, 1 to 64 (default: as many as make more of the line, up to 32)')
-    .option('--chunk-size <size>', 'bytes of a chunk, 64K to 64M (default: 1M to 8M, by how much there is; 2M for a pipe)')
+    .option(
+      '--parallel <n>',
+      'chunks on their way at a time, 1 to 64 (default: as many as make more of the line, up to 32)',
+    )
+    .option(
+      '--chunk-size <size>',
+      'bytes of a chunk, 64K to 64M (default: 1M to 8M, by how much there is; 2M for a pipe)',
+    )
     .option('--checksum', 'compare contents instead of size and modification time')
     .option('--digest <name>', 'xxh64 (default, finds accidents) or sha256 (where a party is not trusted)')
     .option(
       '--sync <mode>',
       'when the receiver makes it durable: always (each chunk), group (every half second) or close (at the end)',
+    )
+    .option(
+      '--bwlimit <rate>',
+      'bytes a second of all connections together: 10M, or by the time of day: "08:00,1M 19:00,off"',
     )
     .option('--dry-run', 'say what would be moved, and move nothing');
 }

@@ -4,6 +4,8 @@ import type { DigestAlgorithm } from '../manifest/digest.ts';
 import { SYNC_MODES, type SyncMode } from '../protocol/sync-mode.ts';
 import { absolutePath } from './resume-command.ts';
 import { parseChoice, parseCount } from './words/count.ts';
+import type { BandwidthRate } from '../client/http/bandwidth.ts';
+import { parseBandwidth } from './words/bandwidth.ts';
 import { parseDuration } from './words/duration.ts';
 import { tlsWordsOf, type TlsSettings, type TlsWords, tlsSettingsOf } from './client-tls.ts';
 import { parseSize } from './words/size.ts';
@@ -17,6 +19,7 @@ export interface TransferWords extends TlsWords {
   readonly checksum?: boolean;
   readonly digest?: string;
   readonly sync?: string;
+  readonly bwlimit?: string;
   readonly dryRun?: boolean;
   readonly tokenFile?: string;
   readonly json?: boolean;
@@ -33,6 +36,8 @@ export interface TransferSettings {
   readonly checksum: boolean;
   readonly digest: DigestAlgorithm | undefined;
   readonly sync: SyncMode | undefined;
+  /** As it was written, for the command that resumes, and what it means. */
+  readonly bandwidth: { readonly word: string; readonly rateAt: BandwidthRate } | undefined;
   readonly dryRun: boolean;
   readonly tokenFile: string | undefined;
   readonly tls: TlsSettings;
@@ -49,7 +54,7 @@ const DIGESTS = ['xxh64', 'sha256'] as const satisfies readonly DigestAlgorithm[
 
 /** Validates the options. @throws CairnError `usage` */
 export function settingsOf(words: TransferWords): TransferSettings {
-  const { parallel, chunkSize, retryFor, digest, sync, tokenFile } = words;
+  const { parallel, chunkSize, retryFor, digest, sync, bwlimit, tokenFile } = words;
   if (tokenFile === '') throw usage('--token-file takes a path', '--token-file ~/.config/cairn/token');
   return {
     parallel: parallel === undefined ? undefined : parseCount('--parallel', parallel, PARALLEL_RANGE),
@@ -59,6 +64,8 @@ export function settingsOf(words: TransferWords): TransferSettings {
     checksum: words.checksum ?? false,
     digest: digest === undefined ? undefined : parseChoice('--digest', digest, DIGESTS),
     sync: sync === undefined ? undefined : parseChoice('--sync', sync, SYNC_MODES),
+    bandwidth:
+      bwlimit === undefined ? undefined : { word: bwlimit, rateAt: parseBandwidth('--bwlimit', bwlimit) },
     dryRun: words.dryRun ?? false,
     tokenFile: tokenFile === undefined ? undefined : absolutePath(tokenFile),
     tls: tlsSettingsOf(words),
@@ -73,7 +80,8 @@ export function settingsOf(words: TransferWords): TransferSettings {
  * is for whoever resumes it.
  */
 export function wordsOf(settings: TransferSettings): string[] {
-  const { parallel, chunkSizeBytes, retryForMs, checksum, digest, sync, tokenFile, tls } = settings;
+  const { parallel, chunkSizeBytes, retryForMs, checksum, digest, sync, bandwidth, tokenFile, tls } =
+    settings;
   return [
     ...(parallel === undefined ? [] : ['--parallel', String(parallel)]),
     ...(chunkSizeBytes === undefined ? [] : ['--chunk-size', String(chunkSizeBytes)]),
@@ -81,6 +89,7 @@ export function wordsOf(settings: TransferSettings): string[] {
     ...(checksum ? ['--checksum'] : []),
     ...(digest === undefined ? [] : ['--digest', digest]),
     ...(sync === undefined ? [] : ['--sync', sync]),
+    ...(bandwidth === undefined ? [] : ['--bwlimit', bandwidth.word]),
     ...(tokenFile === undefined ? [] : ['--token-file', tokenFile]),
     ...tlsWordsOf(tls),
   ];

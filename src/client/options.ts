@@ -2,6 +2,7 @@
 import type { DigestAlgorithm } from '../manifest/digest.ts';
 import type { SyncMode } from '../protocol/sync-mode.ts';
 import type { Report } from './events.ts';
+import type { BandwidthRate } from './http/bandwidth.ts';
 import type { Proxy } from './http/proxy.ts';
 
 /** PEM texts for https. */
@@ -27,6 +28,8 @@ export interface ReachOptions {
   readonly tls?: ClientTls | undefined;
   /** The proxy on the way to the server. */
   readonly proxy?: Proxy | undefined;
+  /** How fast chunks may move, all together; as fast as they can, where undefined. */
+  readonly bandwidth?: BandwidthRate | undefined;
   /** Gives up after so long without any progress, in milliseconds. */
   readonly retryForMs: number;
   /** Its reason is a CairnError `interrupted` or `terminated`. */

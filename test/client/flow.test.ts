@@ -102,15 +102,25 @@ describe('workers', () => {
   });
 
   test('that find nothing to do end at once', async () => {
-    await runWorkers(fixedCount(3), new AbortController().signal, () => undefined, async () => undefined);
+    await runWorkers(
+      fixedCount(3),
+      new AbortController().signal,
+      () => undefined,
+      async () => undefined,
+    );
   });
 
   test('end with the first failure, whatever the others say', async () => {
     let job = 0;
-    const run = runWorkers(fixedCount(3), new AbortController().signal, () => (job += 1), async (which, signal) => {
-      if (which === 2) throw new Error('the first');
-      await new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('later'))));
-    });
+    const run = runWorkers(
+      fixedCount(3),
+      new AbortController().signal,
+      () => (job += 1),
+      async (which, signal) => {
+        if (which === 2) throw new Error('the first');
+        await new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('later'))));
+      },
+    );
     await expect(run).rejects.toThrow('the first');
   });
 });

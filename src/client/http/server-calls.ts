@@ -2,6 +2,7 @@
 import type * as v from 'valibot';
 import { parseJsonMessage } from '../../protocol/messages.ts';
 import type { Access } from './access.ts';
+import type { Bandwidth } from './bandwidth.ts';
 import type { Connection, HttpRequest, HttpResponse, RequestBody } from './connection.ts';
 import type { Endpoint } from './discovery.ts';
 
@@ -9,6 +10,7 @@ import type { Endpoint } from './discovery.ts';
 export interface Server extends Endpoint {
   readonly connection: Connection;
   readonly access: Access;
+  readonly bandwidth: Bandwidth;
 }
 
 /** Longest JSON answer that is read: the runs of a comparison of two million entries. */

@@ -153,13 +153,14 @@ export function putChunk(
   at: SessionAccess,
   chunk: number,
   offset: number,
-  body: Pick<RequestBody, 'lengthBytes' | 'pieces'>,
+  { lengthBytes, pieces }: { readonly lengthBytes: number; readonly pieces: AsyncIterable<Uint8Array> },
 ): Promise<SyncStatus> {
   const { headers, signal } = withGrant(at);
+  const paced = at.server.bandwidth.paced(pieces, signal);
   return callJson(at.server, SyncStatus, 'the answer to a chunk', {
     method: 'PUT',
     path: ROUTE.chunk(at.grant.session, chunk),
-    body: { type: 'application/octet-stream', ...body },
+    body: { type: 'application/octet-stream', lengthBytes, pieces: paced },
     headers: offset === 0 ? headers : { ...headers, [HEADER.offset]: String(offset) },
     signal,
   });
@@ -178,14 +179,15 @@ export async function headChunk(at: SessionAccess, chunk: number): Promise<numbe
 }
 
 /** Asks for a chunk of a pull from `offset` on. The caller reads the body: bytes, then digest. */
-export function getChunk(at: SessionAccess, chunk: number, offset: number): Promise<HttpResponse> {
+export async function getChunk(at: SessionAccess, chunk: number, offset: number): Promise<HttpResponse> {
   const { headers, signal } = withGrant(at);
-  return call(at.server, {
+  const response = await call(at.server, {
     method: 'GET',
     path: ROUTE.chunk(at.grant.session, chunk),
     headers: offset === 0 ? headers : { ...headers, [HEADER.offset]: String(offset) },
     signal,
   });
+  return { ...response, body: at.server.bandwidth.paced(response.body, signal) };
 }
 
 /** Asks for a sync point, or says that there was one. */

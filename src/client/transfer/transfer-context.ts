@@ -8,6 +8,7 @@ import { MAX_ADAPTIVE_PARALLEL, type ReachOptions } from '../options.ts';
 import { createFlow, type Flow } from './flow.ts';
 import { createRetrier, type Retrier } from '../http/retry.ts';
 import { createAccess } from '../http/access.ts';
+import { limitBandwidth, UNLIMITED } from '../http/bandwidth.ts';
 import type { Server } from '../http/server-calls.ts';
 
 /** Numbers of this run. */
@@ -43,6 +44,7 @@ export interface TransferContext {
 export async function openContext(options: ReachOptions & { parallel?: number }): Promise<TransferContext> {
   const { url, tls, proxy, report, retryForMs, random, silenceMs, now = () => performance.now() } = options;
   const startMs = now();
+  const bandwidth = options.bandwidth === undefined ? UNLIMITED : limitBandwidth(options.bandwidth);
   const parallel = options.parallel ?? MAX_ADAPTIVE_PARALLEL;
   const life = linkedController(options.signal);
   const { signal } = life.controller;
@@ -60,7 +62,7 @@ export async function openContext(options: ReachOptions & { parallel?: number })
     retrier.progressed();
     const isFixed = options.parallel !== undefined;
     return {
-      server: { ...endpoint, connection, access: createAccess(options.token) },
+      server: { ...endpoint, connection, access: createAccess(options.token), bandwidth },
       retrier,
       signal,
       report,

@@ -1,0 +1,74 @@
+import path from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { limitBandwidth } from '../../src/client/http/bandwidth.ts';
+import { pull } from '../../src/client/pull.ts';
+import { push } from '../../src/client/push.ts';
+import { digestOf, temporaryDirectory, writeRandomFile } from '../support/trees.ts';
+import { openScene } from './support/scene.ts';
+
+const MIB = 2 ** 20;
+
+async function* piecesOf(...lengths: number[]): AsyncGenerator<Uint8Array> {
+  const buffer = Buffer.alloc(Math.max(...lengths));
+  for (const [index, length] of lengths.entries()) {
+    buffer.fill(index + 1);
+    yield buffer.subarray(0, length);
+  }
+}
+
+describe('a limit of bandwidth', () => {
+  test('passes every byte on, in order, also where its source uses one buffer again', async () => {
+    const { paced } = limitBandwidth(() => 40 * MIB);
+    const slices: Uint8Array[] = [];
+    for await (const slice of paced(piecesOf(MIB, 10, 300_000), undefined)) slices.push(slice);
+    const whole = Buffer.concat(slices);
+    expect(whole.length).toBe(MIB + 10 + 300_000);
+    expect([whole[0], whole[MIB - 1], whole[MIB], whole[MIB + 10], whole.at(-1)]).toEqual([1, 1, 2, 3, 3]);
+  });
+
+  test('is shared by all that pass through it', async () => {
+    const { paced } = limitBandwidth(() => 4 * MIB);
+    const since = performance.now();
+    await Promise.all(
+      [1, 2, 3, 4].map(async () => {
+        for await (const _ of paced(piecesOf(MIB), undefined));
+      }),
+    );
+    const seconds = (performance.now() - since) / 1000;
+    expect(seconds).toBeGreaterThan(0.6);
+    expect(seconds).toBeLessThan(2);
+  });
+
+  test('ends with the signal and its reason', async () => {
+    const { paced } = limitBandwidth(() => 1024);
+    const controller = new AbortController();
+    setTimeout(() => controller.abort(new Error('enough')), 50);
+    const read = async (): Promise<void> => {
+      for await (const _ of paced(piecesOf(MIB), controller.signal));
+    };
+    await expect(read()).rejects.toThrow('enough');
+  });
+
+  test.each(['push', 'pull'] as const)(
+    'holds for a %s over many connections, and can be lifted',
+    async (direction) => {
+      const scene = await openScene('disk');
+      const file = path.join(direction === 'push' ? temporaryDirectory() : scene.root, 'file');
+      const arrived = path.join(direction === 'push' ? scene.root : temporaryDirectory(), 'file');
+      writeRandomFile(file, 6 * MIB);
+      const since = performance.now();
+      // Two seconds of 1.5 MiB, then as fast as it can.
+      const bandwidth = (): number | undefined => (performance.now() - since < 2000 ? 1.5 * MIB : undefined);
+      const options = scene.options('/file', { bandwidth, parallel: 8 });
+      const running = direction === 'push' ? push([file], options) : pull(arrived, options);
+      const moved = (): number =>
+        scene.events.reduce((sum, event) => sum + (event.type === 'bytes' ? event.bytes : 0), 0);
+      await new Promise((resolve) => setTimeout(resolve, 1900 - (performance.now() - since)));
+      expect(moved()).toBeLessThan(1.9 * 1.5 * MIB * 1.15);
+      expect(moved()).toBeGreaterThan(1.9 * 1.5 * MIB * 0.5);
+      await running;
+      expect(performance.now() - since).toBeLessThan(3900);
+      expect(digestOf(arrived)).toBe(digestOf(file));
+    },
+  );
+});
