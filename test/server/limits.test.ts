@@ -180,7 +180,8 @@ describe('connections', () => {
     const scene = await openScene('memory', { limits: { maxHeaders: 20, maxTargetBytes: 2000 } });
     const headers = Array.from({ length: 30 }, (_, index) => `X-${index}: y\r\n`).join('');
     expect(await raw(scene, `GET / HTTP/1.1\r\nHost: a\r\n${headers}\r\n`, 300)).toMatch(
-      /^HTTP\/1.1 400 [^]*more than 20 header fields/,
+      // Newer versions of Node refuse them by themselves.
+      /^HTTP\/1.1 (400 [^]*more than 20 header fields|431 [^]*invalid-request)/,
     );
     expect(await raw(scene, `GET /${'a'.repeat(3000)} HTTP/1.1\r\nHost: a\r\n\r\n`, 300)).toMatch(
       /^HTTP\/1.1 400 [^]*path-too-long/,
