@@ -57,7 +57,9 @@ function optionsOf(server: DiskServer, { name, secret }: Owner, file: string): T
 }
 
 test('transfers of many owners at a time all finish, and none sees what is of another', async () => {
-  const server = await startDiskServer({ extraArgs: ['--log-level', 'warn'] });
+  const server = await startDiskServer({
+    extraArgs: ['--log-level', 'warn', '--limit', 'connections-per-address=4096'],
+  });
   const owners: Owner[] = [];
   for (let number = 0; number < OWNERS; number += 1) {
     // oxlint-disable-next-line no-await-in-loop -- the file of tokens has a lock
