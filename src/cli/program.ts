@@ -42,7 +42,7 @@ function addTransferOptions(command: Command): Command {
   return addClientOptions(command, '5m')
     .option(
       '--parallel <n>',
-      'chunks on their way at a time, 1 to 64 (default: as many as make more of the line, up to 32)',
+      'chunks on their way at a time, 1 to 64 (default: as many as make more of the line, up to 48)',
     )
     .option(
       '--chunk-size <size>',

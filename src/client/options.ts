@@ -64,7 +64,7 @@ export interface TransferOptions extends ReachOptions {
 }
 
 /** Most chunks on their way at a time, unless the caller wants a number. */
-export const MAX_ADAPTIVE_PARALLEL = 32;
+export const MAX_ADAPTIVE_PARALLEL = 48;
 /** Files that are hashed at a time, and chunks of a stream on their way. */
 export const DEFAULT_PARALLEL = 4;
 /** Chunk size of files, in bytes. */

@@ -61,7 +61,7 @@ export interface ServerLimits {
 
 /** What a server allows unless told otherwise. */
 export const DEFAULT_LIMITS: ServerLimits = {
-  parallelPerSession: 32,
+  parallelPerSession: 48,
   chunkSizeBytes: CHUNK_SIZE_RANGE,
   idleBodyMs: 30_000,
   minBodyRate: 64,

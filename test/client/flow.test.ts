@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { createFlow, type Flow } from '../../src/client/transfer/flow.ts';
 import { fixedCount, runWorkers } from '../../src/client/transfer/workers.ts';
 
-const MAX = 32;
+const MAX = 48;
 const CHUNK = 2 ** 20;
 
 /** A link, in bytes a millisecond: what one connection gets, and what all of them get together. */
@@ -29,7 +29,7 @@ function widthsOver(link: () => Link, forMs: number, roundTripMs: number): numbe
 describe('the width of a transfer', () => {
   test('grows as long as more connections bring more', () => {
     const widths = widthsOver(() => ({ each: 2500, all: 50_000 }), 10_000, 80);
-    expect(widths[0]).toBe(16);
+    expect(widths[0]).toBe(24);
     expect(Math.min(...widths.slice(30))).toBeGreaterThanOrEqual(20);
   });
 

@@ -7,6 +7,7 @@ import { issueAuthority, issueServer, writeAuthorities, writeIssued } from '../s
 import { cairn, freePort, startCairn, untilLine, type CliResult } from '../support/cli.ts';
 import { startHttpProxy } from '../support/http-proxy.ts';
 import { startMeddlingProxy, type Meddling } from '../support/meddling-proxy.ts';
+import { obeyingPermissions } from '../support/requirements.ts';
 import { startDiskServer, type DiskServer } from '../support/servers.ts';
 import { temporaryDirectory } from '../support/trees.ts';
 
@@ -163,13 +164,17 @@ describe('what ends an examination', () => {
     expect(result.exitCode).toBe(2);
   });
 
-  test.skipIf(process.getuid?.() === 0)('one that only others may write is a problem: exit 9', async () => {
-    const home = path.join(temporaryDirectory(), 'home');
-    mkdirSync(home);
-    chmodSync(home, 0o500);
-    const { result } = read(await cairn(['doctor', '--json', 'http://127.0.0.1:9/'], { stateHome: home }));
-    expect(result.exitCode).toBe(9);
-  });
+  test.skipIf(obeyingPermissions === undefined)(
+    'one that only others may write is a problem: exit 9',
+    async () => {
+      const home = path.join(temporaryDirectory(), 'home');
+      mkdirSync(home);
+      chmodSync(home, 0o500);
+      const environment = { stateHome: home, before: obeyingPermissions! };
+      const { result } = read(await cairn(['doctor', '--json', 'http://127.0.0.1:9/'], environment));
+      expect(result.exitCode).toBe(9);
+    },
+  );
 
   test.each([[['ftp://x/']], [['--silence', '3m', 'http://127.0.0.1:9/']]])(
     'words like %j: exit 2',

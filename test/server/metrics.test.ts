@@ -8,6 +8,7 @@ import { routeLabel } from '../../src/server/operations/route-label.ts';
 import { CairnError } from '../../src/base/errors.ts';
 import { storagePlace } from '../../src/storage/local-disk/storage-place.ts';
 import { file, transferOf, type SampleTransfer } from '../suites/staged-transfer.ts';
+import { asNobody } from '../storage/local-disk-fixtures.ts';
 import { temporaryDirectory } from '../support/trees.ts';
 import { ALICE, BOB, call, openPush, openScene, until, type HandSession, type Scene } from './by-hand.ts';
 
@@ -181,10 +182,12 @@ test('a full disk is no place to be ready on', async () => {
   expect(valueOf(await pageOf(scene), 'cairn_disk_free_bytes{place="root"}')).toBe(1024);
 });
 
-test.skipIf(process.getuid?.() === 0)('a directory that only others may write is seen', async () => {
-  const directory = temporaryDirectory();
+test('a directory that only others may write is seen', async () => {
+  const directory = path.join(temporaryDirectory(), 'root');
+  mkdirSync(directory);
   chmodSync(directory, 0o500);
-  await expect(storagePlace('root', directory).checkWritable()).rejects.toThrow('permission denied');
+  const checked = asNobody(directory, () => storagePlace('root', directory).checkWritable());
+  await expect(checked).rejects.toThrow('permission denied');
 });
 
 test('a port of its own needs no token, has nothing else, and goes with the server', async () => {

@@ -8,6 +8,8 @@
 export interface Flow {
   /** Chunks that may be on their way now. */
   readonly width: number;
+  /** The workers start: what was before says nothing. */
+  begin(): void;
   /** A chunk, or what was left of it, has crossed and was answered. */
   finished(bytes: number): void;
   /** `widened` is called whenever the width has grown; answers how to stop that. */
@@ -28,10 +30,10 @@ export interface FlowOptions {
 /** Where a short line begins. */
 const START_SHORT = 4;
 /** Where a long one does: each chunk waits a round trip for its answer, and most long lines give more to more connections. */
-const START_LONG = 16;
+const START_LONG = 24;
 const LONG_ROUND_TRIP_MS = 15;
 /** A wider flow has to bring this much more to be kept. */
-const GAIN = 1.08;
+const GAIN = 1.04;
 const STEP = 1.5;
 /** What is judged: at least so long, and so many answers for each of the workers. */
 const ROUND = { minMs: 300, roundTrips: 4, answersPerWorker: 1 };
@@ -59,6 +61,7 @@ export function createFlow({ max, isFixed, roundTripMs, now }: FlowOptions): Flo
     get width() {
       return climb.width;
     },
+    begin: () => void Object.assign(round, { sinceMs: now(), bytes: 0, answers: 0 }),
     finished: (bytes) => {
       if (isFixed) return;
       round.bytes += bytes;
