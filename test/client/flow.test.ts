@@ -15,6 +15,7 @@ interface Link {
 function widthsOver(link: () => Link, forMs: number, roundTripMs: number): number[] {
   const clock = { ms: 0 };
   const flow: Flow = createFlow({ max: MAX, isFixed: false, roundTripMs, now: () => clock.ms });
+  flow.begin(CHUNK);
   const widths: number[] = [];
   let answered = 0;
   for (; clock.ms < forMs; clock.ms += 1) {
@@ -39,6 +40,18 @@ describe('the width of a transfer', () => {
     const wide = widths.filter((width) => width > 4).length / widths.length;
     expect(wide).toBeLessThan(0.1);
     expect(Math.max(...widths)).toBe(6);
+  });
+
+  test('falls back where a slow line makes chunks wait for each other', () => {
+    const widths = widthsOver(() => ({ each: 1000, all: 1000 }), 120_000, 80);
+    expect(widths[0]).toBe(24);
+    expect(Math.max(...widths.slice(400))).toBe(4);
+  });
+
+  test('begins with no more bytes on a long line than may be lost', () => {
+    const flow = createFlow({ max: MAX, isFixed: false, roundTripMs: 80, now: () => 0 });
+    flow.begin(8 * CHUNK);
+    expect(flow.width).toBe(4);
   });
 
   test('follows a link that changes', () => {

@@ -8,7 +8,9 @@ import type { CheckpointReply, SessionGrant } from '../../src/protocol/messages.
 import { applyCheckpoint, sendChunks, type PushJob } from '../../src/client/push/push-chunks.ts';
 import type { SessionClient } from '../../src/client/session/session-client.ts';
 import { ChunkBoard } from '../../src/client/transfer/chunk-board.ts';
+import { createFlow } from '../../src/client/transfer/flow.ts';
 import { createProgress } from '../../src/client/transfer/transfer-progress.ts';
+import { fixedCount } from '../../src/client/transfer/workers.ts';
 import { CHUNK, codeOf } from './support/scene.ts';
 
 const GRANT = { epoch: 2 } as SessionGrant;
@@ -29,11 +31,12 @@ async function jobOf(session: Partial<SessionClient> = {}): Promise<PushJob> {
     report: () => undefined,
     now: () => 0,
     counters: { bytesMoved: 0, resumes: 0 },
+    flow: createFlow({ max: 1, isFixed: true, roundTripMs: 1, now: () => 0 }),
     signal: new AbortController().signal,
   } as unknown as PushJob['context'];
   return {
     context,
-    session: { parallel: 1, grant: GRANT, ...session } as SessionClient,
+    session: { parallel: fixedCount(1), grant: GRANT, ...session } as SessionClient,
     manifest,
     layout,
     reader: {} as PushJob['reader'],

@@ -49,7 +49,7 @@ const TELL_EVERY_MS = 10_000;
 export async function fetchChunks(job: PullJob): Promise<void> {
   const { board, context, session, group } = job;
   let toldAtMs = context.now();
-  context.flow.begin();
+  context.flow.begin(job.manifest.chunkSizeBytes);
   await runWorkers(
     session.parallel,
     context.signal,

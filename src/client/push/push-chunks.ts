@@ -159,7 +159,7 @@ export async function sendChunks(job: PushJob): Promise<void> {
     return there === undefined ? undefined : { chunk: there, isThere: true };
   };
   for (;;) {
-    context.flow.begin();
+    context.flow.begin(job.manifest.chunkSizeBytes);
     await runWorkers(session.parallel, context.signal, next, async ({ chunk, isThere }, signal) => {
       const own = session.withSignal(signal);
       if (!isThere) return sendOne(job, own, chunk);

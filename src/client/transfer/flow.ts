@@ -8,8 +8,8 @@
 export interface Flow {
   /** Chunks that may be on their way now. */
   readonly width: number;
-  /** The workers start: what was before says nothing. */
-  begin(): void;
+  /** The workers start, on chunks of this size: what was before says nothing. */
+  begin(chunkSizeBytes: number): void;
   /** A chunk, or what was left of it, has crossed and was answered. */
   finished(bytes: number): void;
   /** `widened` is called whenever the width has grown; answers how to stop that. */
@@ -32,6 +32,10 @@ const START_SHORT = 4;
 /** Where a long one does: each chunk waits a round trip for its answer, and most long lines give more to more connections. */
 const START_LONG = 24;
 const LONG_ROUND_TRIP_MS = 15;
+/** As long as nobody knows how slow a line is, no more than this is begun on it, and so at risk. */
+const START_BYTES = 32 * 1024 * 1024;
+/** Chunks that take longer than this hold each other up: fewer at a time get as much across, and are done sooner. */
+const SLOW_CHUNK_MS = 4000;
 /** A wider flow has to bring this much more to be kept. */
 const GAIN = 1.04;
 const STEP = 1.5;
@@ -51,17 +55,24 @@ interface Climb {
 
 /** Makes the flow of one transfer. */
 export function createFlow({ max, isFixed, roundTripMs, now }: FlowOptions): Flow {
-  const start = roundTripMs >= LONG_ROUND_TRIP_MS ? START_LONG : START_SHORT;
-  const width = isFixed ? max : Math.min(max, start);
+  const width = isFixed ? max : Math.min(max, START_SHORT);
   const climb: Climb = { width, best: 0, bestWidth: width, tryAtMs: undefined };
   const listeners = new Set<() => void>();
   const round = { sinceMs: now(), bytes: 0, answers: 0 };
   const minMs = Math.max(ROUND.minMs, ROUND.roundTrips * roundTripMs);
+  let hasBegun = false;
   return {
     get width() {
       return climb.width;
     },
-    begin: () => void Object.assign(round, { sinceMs: now(), bytes: 0, answers: 0 }),
+    begin: (chunkSizeBytes) => {
+      if (!hasBegun && !isFixed && roundTripMs >= LONG_ROUND_TRIP_MS) {
+        const start = Math.min(max, START_LONG, Math.floor(START_BYTES / chunkSizeBytes));
+        climb.width = climb.bestWidth = Math.max(climb.width, start);
+      }
+      hasBegun = true;
+      Object.assign(round, { sinceMs: now(), bytes: 0, answers: 0 });
+    },
     finished: (bytes) => {
       if (isFixed) return;
       round.bytes += bytes;
@@ -71,6 +82,7 @@ export function createFlow({ max, isFixed, roundTripMs, now }: FlowOptions): Flo
       if (tookMs < minMs || round.answers < climb.width * ROUND.answersPerWorker) return;
       const before = climb.width;
       judge(climb, round.bytes / tookMs, { max, nowMs });
+      keepChunksQuick(climb, (before * tookMs) / round.answers, { before, nowMs });
       Object.assign(round, { sinceMs: nowMs, bytes: 0, answers: 0 });
       if (climb.width > before) for (const widened of listeners) widened();
     },
@@ -99,4 +111,15 @@ function widen(climb: Climb, max: number, nowMs: number): void {
   const wider = Math.min(max, Math.ceil(climb.width * STEP));
   climb.tryAtMs = wider === climb.width ? nowMs + TRY_AGAIN_MS : undefined;
   climb.width = wider;
+}
+
+/** Where a chunk took too long, or would with more beside it, there are no more at a time than get through in that time. */
+function keepChunksQuick(
+  climb: Climb,
+  chunkMs: number,
+  { before, nowMs }: { before: number; nowMs: number },
+): void {
+  const most = Math.max(START_SHORT, Math.floor((before * SLOW_CHUNK_MS) / chunkMs));
+  if (climb.width <= most) return;
+  Object.assign(climb, { width: most, bestWidth: most, tryAtMs: nowMs + TRY_AGAIN_MS });
 }
