@@ -11,10 +11,11 @@ import {
 import { createServer } from 'node:http';
 import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { cairn, freePort, type CliEnvironment } from '../support/cli.ts';
+import { cairn, type CliEnvironment } from '../support/cli.ts';
 import { canMount, mountTmpfs, obeyingPermissions } from '../support/requirements.ts';
 import { startDiskServer, type TestServer } from '../support/servers.ts';
 import { temporaryDirectory, writeRandomFile } from '../support/trees.ts';
+import { freePort } from '../support/free-port.ts';
 
 const MIB = 1024 * 1024;
 

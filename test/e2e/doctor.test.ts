@@ -4,12 +4,13 @@ import { createServer } from 'node:net';
 import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { issueAuthority, issueServer, writeAuthorities, writeIssued } from '../support/certificates.ts';
-import { cairn, freePort, startCairn, untilLine, type CliResult } from '../support/cli.ts';
+import { cairn, startCairn, untilLine, type CliResult } from '../support/cli.ts';
 import { startHttpProxy } from '../support/http-proxy.ts';
 import { startMeddlingProxy, type Meddling } from '../support/meddling-proxy.ts';
 import { obeyingPermissions } from '../support/requirements.ts';
 import { startDiskServer, type DiskServer } from '../support/servers.ts';
 import { temporaryDirectory } from '../support/trees.ts';
+import { freePort } from '../support/free-port.ts';
 
 interface Examination {
   readonly result: CliResult;

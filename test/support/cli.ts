@@ -1,6 +1,5 @@
 /** The built CLI as real processes. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { createServer } from 'node:net';
 import path from 'node:path';
 import { onTestFinished } from 'vitest';
 
@@ -117,13 +116,4 @@ export function untilLine(
       reject(new Error(`ended before: exit ${result.exitCode}\n${result.stderr}`)),
     );
   });
-}
-
-/** A port of the loopback interface that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const { port } = probe.address() as { port: number };
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
 }

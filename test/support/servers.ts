@@ -10,8 +10,9 @@ import { startServer, type RunningServer } from '../../src/server/server.ts';
 import { createMemoryContentStore } from '../../src/storage/memory-content-store.ts';
 import { createMemorySessionStore } from '../../src/storage/memory-session-store.ts';
 import { createMemoryBackend } from '../../src/storage/memory/memory-backend.ts';
-import { freePort, startCairn, untilLine, type CliResult, type CliRun } from './cli.ts';
+import { startCairn, untilLine, type CliResult, type CliRun } from './cli.ts';
 import { temporaryDirectory } from './trees.ts';
+import { freePort } from './free-port.ts';
 
 /** How the process of a server is started. */
 export interface ServerStart {

@@ -2,9 +2,10 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
-import { freePort, startServer, type ServerProcess } from '../processes.ts';
+import { startServer, type ServerProcess } from '../processes.ts';
 import type { Command } from '../measure.ts';
 import type { Contestant, Ground, Seat } from './contestant.ts';
+import { freePort } from '../../support/free-port.ts';
 
 /** The command line of this working copy. */
 export const CAIRN_BIN = path.resolve(import.meta.dirname, '../../bin/cairn.js');

@@ -1,8 +1,9 @@
 /** nginx, the server of curl, rclone and aria2: sendfile, large buffers, PUT and MKCOL. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { freePort, programPath, startServer, versionOf, type ServerProcess } from '../processes.ts';
+import { programPath, startServer, versionOf, type ServerProcess } from '../processes.ts';
 import type { Ground } from './contestant.ts';
+import { freePort } from '../../support/free-port.ts';
 
 /** A running nginx. */
 export interface Nginx {

@@ -1,8 +1,9 @@
 /** rsync with its own daemon: no ssh, no compression, whole files; on a disk with --fsync. */
 import { mkdirSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { freePort, programPath, startServer, versionOf } from '../processes.ts';
+import { programPath, startServer, versionOf } from '../processes.ts';
 import type { Contestant, Ground, Seat } from './contestant.ts';
+import { freePort } from '../../support/free-port.ts';
 
 async function setUp(ground: Ground): Promise<Seat> {
   const root = path.join(ground.folder, 'root');

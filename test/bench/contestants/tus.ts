@@ -1,8 +1,9 @@
 /** tus-js-client with @tus/server. It only pushes. */
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { freePort, startServer } from '../processes.ts';
+import { startServer } from '../processes.ts';
 import type { Contestant } from './contestant.ts';
+import { freePort } from '../../support/free-port.ts';
 
 /** Where `.ci/get-tus` puts its packages. */
 const MODULES = path.resolve(import.meta.dirname, '../../.nodes/tus/node_modules');

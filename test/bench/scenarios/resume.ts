@@ -9,9 +9,9 @@ import { dataFile, GIB } from '../data.ts';
 import { checkSame } from '../digest.ts';
 import { startMeasured, type Measurement } from '../measure.ts';
 import { cpuOf, peakOf } from '../process-tree.ts';
-import { freePort } from '../processes.ts';
 import { median, type Row, type Verdict } from '../result.ts';
 import type { Scenario } from './scenario.ts';
+import { freePort } from '../../support/free-port.ts';
 
 const BYTES = 4 * GIB;
 const SHARES = [0.1, 0.9];

@@ -32,8 +32,8 @@ export async function openScene(
   return { world, proxy, source, content: readFileSync(source) };
 }
 
-/** Options of a transfer of this suite. */
-export const OPTIONS = ['--chunk-size', '64K', '--retry-for', '20s'];
+/** Options of a transfer of this suite; its pauses are made for this many chunks at a time. */
+export const OPTIONS = ['--chunk-size', '64K', '--parallel', '4', '--retry-for', '20s'];
 
 /** The words that push the source to `/NAME` over the slow line. */
 export function pushOf({ proxy, source }: SharedScene, name: string): string[] {

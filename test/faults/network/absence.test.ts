@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'vitest';
-import { freePort, untilLine } from '../../support/cli.ts';
+import { untilLine } from '../../support/cli.ts';
 import type { CuttingProxy } from '../../support/cutting-proxy.ts';
 import { canMount } from '../../support/requirements.ts';
 import { campaign, IS_FULL } from '../support/campaign.ts';
@@ -10,6 +10,7 @@ import { checkAcknowledged } from '../support/invariants.ts';
 import { Violation } from '../support/violation.ts';
 import { createWorld, workFolder } from '../support/world.ts';
 import { allOf, checkInjected, createJob, DIRECTIONS, MIB, proxyBefore, type Job } from './scene.ts';
+import { freePort } from '../../support/free-port.ts';
 
 const SIZE_BYTES = 4 * MIB;
 

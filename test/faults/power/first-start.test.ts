@@ -3,20 +3,14 @@ import { mkdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import {
-  cairn,
-  freePort,
-  startCairn,
-  untilLine,
-  type CliEnvironment,
-  type CliRun,
-} from '../../support/cli.ts';
+import { cairn, startCairn, untilLine, type CliEnvironment, type CliRun } from '../../support/cli.ts';
 import { temporaryDirectory } from '../../support/trees.ts';
 import { campaign, type FaultRun } from '../support/campaign.ts';
 import { canTrace, traced } from '../support/strace.ts';
 import { Violation } from '../support/violation.ts';
 import { createPowerDisk, missingForPowerCuts, DISK_KINDS, type DiskKind } from './support/power-disk.ts';
 import { cutPower, victimOf } from './support/power-cut.ts';
+import { freePort } from '../../support/free-port.ts';
 
 /** Longer than a start takes. */
 const LONGEST_WAIT_MS = 700;

@@ -11,6 +11,7 @@ const MIB = 1024 * 1024;
 const PARALLEL = 4;
 /** No sync point comes by itself: what is kept is kept because the signal asked for it. */
 const SYNC = ['--sync', 'close'];
+const WIDTH = ['--parallel', `${PARALLEL}`];
 
 describe.skipIf(missingForPowerCuts !== '').each(sampledKinds('xfs'))(
   `Ctrl-C, and then a power cut of a receiver on $name${missingForPowerCuts}`,
@@ -53,7 +54,7 @@ describe.skipIf(missingForPowerCuts !== '').each(sampledKinds('xfs'))(
         `Ctrl-C of a pull to ${kind.name}, then a cut`,
         { sample: 1, full: 8 },
         async (run) => {
-          const scene = await createPullScene({ kind, trees, pullArgs: SYNC });
+          const scene = await createPullScene({ kind, trees, pullArgs: [...SYNC, ...WIDTH] });
           const pull = scene.pull();
           await Promise.race([scene.tap.moreRequests(20 + Math.floor(run.random() * 60)), pull.result]);
           pull.child.kill('SIGINT');

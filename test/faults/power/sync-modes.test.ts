@@ -72,7 +72,11 @@ describe.skipIf(missingForPowerCuts !== '').each(SYNC_MODES)(
           `pull with --sync ${mode} to ${kind.name}`,
           { sample: 1, full: 6 },
           async (run) => {
-            const scene = await createPullScene({ kind, trees, pullArgs: ['--sync', mode] });
+            const scene = await createPullScene({
+              kind,
+              trees,
+              pullArgs: ['--sync', mode, '--parallel', `${PARALLEL}`],
+            });
             const first = scene.pull();
             await Promise.race([scene.tap.moreRequests(40 + Math.floor(run.random() * 50)), first.result]);
             const { durable, durableBytes } = await scene.cut(first);

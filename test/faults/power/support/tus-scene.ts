@@ -4,10 +4,10 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { onTestFinished } from 'vitest';
-import { freePort } from '../../../support/cli.ts';
 import { startCuttingProxy, type CuttingProxy, type ProxyTap } from '../../../support/cutting-proxy.ts';
 import type { PowerDisk } from './power-disk.ts';
 import { cutPower } from './power-cut.ts';
+import { freePort } from '../../../support/free-port.ts';
 
 /** Where `.ci/get-tus` puts its packages. */
 const MODULES = path.resolve(import.meta.dirname, '../../../../.nodes/tus/node_modules');
