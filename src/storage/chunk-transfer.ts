@@ -60,7 +60,7 @@ export interface ReceiveOptions {
  * Receives one chunk into staging and checks its digest. Resolves with the digest once the chunk is finished; it is
  * durable after the next sync point. When the source breaks, what came is held and the source's error is thrown.
  *
- * @param source its pieces are kept until they are written: it must not reuse their memory
+ * @param source it may reuse a piece's memory once the next piece was asked for
  * @throws CairnError `chunk-digest-mismatch`, `chunk-incomplete`, `chunk-offset-mismatch`, or a storage code
  */
 export async function receiveChunk(
@@ -146,7 +146,8 @@ async function pump(
         hasher.update(payload);
         payloadLeft -= payload.byteLength;
         onBytes?.(payload.byteLength);
-        if (batch.add(payload)) await batch.flush();
+        const writing = batch.add(payload);
+        if (writing !== undefined) await writing;
       }
       const rest = piece.subarray(payload.byteLength);
       if (rest.byteLength > footer.byteLength - footerBytes)

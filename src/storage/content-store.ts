@@ -112,7 +112,7 @@ export interface ChunkStaging {
 
 /** Writes one chunk in order. Ends by `finish`, `hold` or `drop`. */
 export interface ChunkWriter {
-  /** Takes pieces that must not change any more; resolves when more may come. */
+  /** Takes pieces; resolves when their memory may be used again, and more may come. */
   write(pieces: Uint8Array[]): Promise<void>;
   /** The chunk is whole and its digest agreed: it will be part of the next sync point. */
   finish(digest: Uint8Array): Promise<void>;

@@ -129,17 +129,35 @@ describe('receiving a chunk', () => {
     );
   });
 
-  it('writes in batches of about a mebibyte', async () => {
-    const staging = new NotingStaging();
-    const bytes = noise(2.5 * MEBIBYTE, 'batches');
-    await receiveChunk(inPieces(withDigest(bytes), 64 * 1024), staging, expected(bytes.length));
-    expect(staging.calls).toEqual([
+  it('writes large pieces as they come, and small ones in batches of a quarter mebibyte', async () => {
+    const bytes = noise(MEBIBYTE, 'batches');
+    const callsOf = async (slice: number): Promise<string[]> => {
+      const staging = new NotingStaging();
+      await receiveChunk(inPieces(withDigest(bytes), slice), staging, expected(bytes.length));
+      return staging.calls;
+    };
+    const quarters = Array.from({ length: 4 }, () => `${MEBIBYTE / 4} bytes`);
+    expect(await callsOf(16 * 1024)).toEqual(['write at 0', ...quarters, 'finish']);
+    expect(await callsOf(MEBIBYTE / 2)).toEqual([
       'write at 0',
-      `${MEBIBYTE} bytes`,
-      `${MEBIBYTE} bytes`,
-      `${MEBIBYTE / 2} bytes`,
+      ...quarters.slice(2).map(() => `${MEBIBYTE / 2} bytes`),
       'finish',
     ]);
+  });
+
+  it('keeps no piece: its source may use the memory again', async () => {
+    const bytes = noise(300_000, 'one buffer');
+    async function* oneBuffer(): AsyncGenerator<Uint8Array> {
+      const buffer = Buffer.alloc(100_000);
+      for await (const piece of inPieces(withDigest(bytes), 7777)) {
+        piece.forEach((value, index) => (buffer[index] = value));
+        yield buffer.subarray(0, piece.byteLength);
+        buffer.fill(0);
+      }
+    }
+    const staging = new NotingStaging();
+    await receiveChunk(oneBuffer(), staging, expected(bytes.length));
+    expect(staging.bytes.equals(bytes)).toBe(true);
   });
 
   it('does not wait for a batch to fill while nothing comes, and tells what was written', async () => {

@@ -2,7 +2,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writeFully } from '../../base/durable-files.ts';
+import { writeFully, writeFullySync } from '../../base/durable-files.ts';
 import { type CairnError, storageError, systemCodeOf } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
 
@@ -10,6 +10,31 @@ const OPEN_FLAGS = constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOC
 
 /** Syncs one open file; `name` is for the message. Throws CairnError. */
 export type SyncFile = (handle: FileHandle, name: string) => Promise<void>;
+
+/** A write that took longer than this waited for the disk, and everybody else in this process with it. */
+const SLOW_WRITE_MS = 25;
+/** How long after such a write others do not wait with whoever writes. */
+const WRITE_ASIDE_MS = 2000;
+
+/**
+ * How the files of one folder are written: at once as long as the system takes bytes at memory speed, which costs half
+ * of what the way over the thread pool does; over that as soon as a write had to wait for the disk.
+ */
+class WritePace {
+  #asideUntilMs = 0;
+
+  async write(handle: FileHandle, pieces: readonly Uint8Array[], position: number): Promise<void> {
+    const startMs = performance.now();
+    if (startMs < this.#asideUntilMs) {
+      await writeFully(handle, pieces, position);
+      return;
+    }
+    let at = position;
+    for (const piece of pieces) at += writeFullySync(handle.fd, piece, at);
+    const endMs = performance.now();
+    if (endMs - startMs > SLOW_WRITE_MS) this.#asideUntilMs = endMs + WRITE_ASIDE_MS;
+  }
+}
 
 /** One file that is being written. Only {@link StagedFiles} makes it. */
 export class StagedFile {
@@ -22,12 +47,14 @@ export class StagedFile {
   isDirty = false;
   /** Why nothing that was written since the last sync can be trusted. */
   failure: CairnError | undefined;
+  readonly #pace: WritePace;
 
   /** Takes ownership of the handle to come. */
-  constructor(name: string, opening: Promise<FileHandle>, isScratch: boolean) {
+  constructor(name: string, opening: Promise<FileHandle>, pace: WritePace, isScratch: boolean) {
     this.name = name;
     this.opening = opening;
     this.isScratch = isScratch;
+    this.#pace = pace;
   }
 
   /** Writes all `pieces` at `position`. @throws CairnError with a storage code */
@@ -36,7 +63,7 @@ export class StagedFile {
     const handle = await this.opening;
     this.isDirty = !this.isScratch;
     try {
-      await writeFully(handle, pieces, position);
+      await this.#pace.write(handle, pieces, position);
     } catch (error) {
       throw storageError(error, `writing staged data to "${printable(this.name)}"`);
     } finally {
@@ -53,6 +80,7 @@ export class StagedFiles {
   isFolderDirty = true;
   readonly #path: string;
   readonly #files = new Map<string, StagedFile>();
+  readonly #pace = new WritePace();
   readonly #onPoison: (name: string) => void;
 
   /** Files in the folder at `path`; `onPoison` is told at once when what is in one of them can no longer be trusted. */
@@ -72,7 +100,7 @@ export class StagedFiles {
   async acquire(name: string, isScratch = false): Promise<StagedFile> {
     let file = this.#files.get(name);
     if (file === undefined) {
-      file = new StagedFile(name, this.#open(name), isScratch);
+      file = new StagedFile(name, this.#open(name), this.#pace, isScratch);
       this.#files.set(name, file);
     }
     file.users += 1;

@@ -115,7 +115,7 @@ class MemoryParts implements ChunkStaging {
         if (bytes > lengthBytes) {
           throw new CairnError('internal', `chunk ${chunk} got ${bytes} bytes, more than ${lengthBytes}`);
         }
-        pieces.push(...more);
+        pieces.push(...more.map((piece) => Uint8Array.from(piece)));
       },
       finish: async (digest) => {
         check();
