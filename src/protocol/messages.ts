@@ -50,6 +50,8 @@ export const Hello = v.object({
   version: v.string(),
   protocol: version,
   login: v.optional(LoginOffer),
+  /** What a connection can be upgraded to, so that chunks cost less. */
+  channels: v.optional(v.pipe(v.array(v.pipe(v.string(), v.maxLength(64))), v.maxLength(16))),
 });
 /** {@link Hello} as a type. */
 export type Hello = v.InferOutput<typeof Hello>;

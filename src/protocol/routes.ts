@@ -42,6 +42,7 @@ export const ROUTE = {
   grant: (id: string) => `grants/${id}`,
   whoami: () => 'whoami',
   probe: () => 'probe',
+  channel: () => 'channel',
   tree: (urlPath: string, recursive: boolean) =>
     `tree?path=${encodeURIComponent(urlPath)}&recursive=${recursive ? '1' : '0'}`,
 } as const;

@@ -1,6 +1,7 @@
 /** Which handler answers which request. */
 import { CairnError } from '../base/errors.ts';
 import { SESSION_ID_PATTERN, type Hello } from '../protocol/messages.ts';
+import { CHANNEL_PROTOCOL } from '../protocol/message-head.ts';
 import { PROTOCOL_ROOT, PROTOCOL_SEGMENT, PROTOCOL_VERSION } from '../protocol/routes.ts';
 import { handleListSessions, handleShowSession } from './resources/administration.ts';
 import { handleCheckpoint } from './resources/checkpoint.ts';
@@ -124,6 +125,7 @@ function sayHello(context: ServerContext, exchange: Exchange): Promise<void> {
     server: 'cairn',
     version,
     protocol: PROTOCOL_VERSION,
+    channels: [CHANNEL_PROTOCOL],
     ...(login === undefined ? {} : { login }),
   };
   return sendJson(exchange, 200, hello);

@@ -1,9 +1,11 @@
 /** Starts a server over two stores, and ends it: in order, or at once. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { canonicalAddress, isInRanges } from '../base/address-range.ts';
 import { watchAuthorizations } from './auth/watch.ts';
 import { createContext } from './create-context.ts';
 import { createHttpServer, listen, urlOf, type AnyServer, type RequestListener } from './http/listen.ts';
-import { serveRequest } from './http/serve-request.ts';
+import { serveChannels, type Channels } from './http/channels.ts';
+import { serveRequest, type Arrival } from './http/serve-request.ts';
 import { openOperationsPort, type OperationsPort } from './operations/operations-port.ts';
 import { resumeCommits } from './resources/commit.ts';
 import type { ServerContext } from './server-context.ts';
@@ -27,6 +29,12 @@ export interface RunningServer {
 
 const DEFAULT_GRACE_MS = 10_000;
 
+type Serve = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  how: Omit<Arrival, 'isDraining'>,
+) => Promise<void>;
+
 /**
  * Starts a server.
  *
@@ -40,13 +48,18 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const context = createContext(options, life, () => connections());
   const isTrustedProxy = (address: string): boolean =>
     isInRanges(canonicalAddress(address) ?? '', options.trustedProxies ?? []);
-  const listener: RequestListener = (request, response, awaitsContinue): void => {
+  const serve: Serve = (request, response, how) => {
     const { isDraining } = life;
-    const serving = serveRequest(context, request, response, { awaitsContinue, isDraining });
+    const serving = serveRequest(context, request, response, { ...how, isDraining });
     active.add(serving);
-    void serving.finally(() => active.delete(serving));
+    return serving.finally(() => active.delete(serving));
   };
+  const listener: RequestListener = (request, response, awaitsContinue): void =>
+    void serve(request, response, { awaitsContinue });
   const server = createHttpServer(listener, { ...context, isTrustedProxy }, options.tls);
+  const channels = serveChannels(server, context.limits, (request, response, body) =>
+    serve(request, response, { awaitsContinue: false, body }),
+  );
   connections = () => countConnections(server);
   const { port, operations } = await openPorts(context, server, options).catch(async (error: unknown) => {
     await context.collector.stop();
@@ -55,38 +68,70 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   });
   const beginning = begin(context, () => life.isDraining);
   const watch = watchAuthorizations(context);
+  const parts: Parts = { context, server, channels, operations, life, active, beginning, watch };
   return {
     url: urlOf(options.tls === undefined ? 'http' : 'https', options.listen.host, port),
     port,
     metricsUrl: operations?.url,
-    drain: async ({ graceMs = DEFAULT_GRACE_MS } = {}) => {
-      life.isDraining = true;
-      const closed = stopListening(server);
-      await settle(active, graceMs);
-      server.closeAllConnections();
-      await settle(active, graceMs);
-      await watch.stop();
-      await context.collector.stop();
-      await beginning;
-      await context.live.suspendAll();
-      await closed;
-      await operations?.close();
-      context.exposed?.close();
-    },
-    kill: async () => {
-      life.isDraining = true;
-      life.isKilled = true;
-      const closed = stopListening(server);
-      server.closeAllConnections();
-      await settle(active, DEFAULT_GRACE_MS);
-      await watch.stop();
-      await context.collector.stop();
-      await context.live.forgetAll();
-      await closed;
-      await operations?.close();
-      context.exposed?.close();
-    },
+    drain: ({ graceMs = DEFAULT_GRACE_MS } = {}) => drain(parts, graceMs),
+    kill: () => kill(parts),
   };
+}
+
+/** What a server consists of while it runs. */
+interface Parts {
+  readonly context: ServerContext;
+  readonly server: AnyServer;
+  readonly channels: Channels;
+  readonly operations: OperationsPort | undefined;
+  readonly life: { isDraining: boolean; isKilled: boolean };
+  /** Requests in flight. */
+  readonly active: ReadonlySet<Promise<void>>;
+  readonly beginning: Promise<void>;
+  readonly watch: ReturnType<typeof watchAuthorizations>;
+}
+
+async function drain(parts: Parts, graceMs: number): Promise<void> {
+  const { context, channels, life, active, beginning } = parts;
+  life.isDraining = true;
+  const closed = stopListening(parts.server);
+  channels.drain();
+  await settle(active, graceMs);
+  cutConnections(parts);
+  await settle(active, graceMs);
+  await stopWatching(parts);
+  await beginning;
+  await context.live.suspendAll();
+  await closed;
+  await closePorts(parts);
+}
+
+async function kill(parts: Parts): Promise<void> {
+  const { context, life, active } = parts;
+  life.isDraining = true;
+  life.isKilled = true;
+  const closed = stopListening(parts.server);
+  cutConnections(parts);
+  await settle(active, DEFAULT_GRACE_MS);
+  await stopWatching(parts);
+  await context.live.forgetAll();
+  await closed;
+  await closePorts(parts);
+}
+
+function cutConnections({ server, channels }: Parts): void {
+  server.closeAllConnections();
+  channels.destroy();
+}
+
+async function stopWatching({ watch, context }: Parts): Promise<void> {
+  await watch.stop();
+  await context.collector.stop();
+}
+
+async function closePorts({ operations, context }: Parts): Promise<void> {
+  await operations?.close();
+  context.exposed?.close();
 }
 
 /** Listens where the options say. The second port first: whoever is told of the first one may use both. */

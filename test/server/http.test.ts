@@ -13,7 +13,9 @@ const SESSIONS = '/.cairn/v1/sessions';
 test('tells anyone what it is', async () => {
   const scene = await openScene('memory');
   const answer = await call(scene, 'GET', '/.cairn/v1/');
-  expect(answer.json).toEqual({ server: 'cairn', version: '0.0.0-test', protocol: { major: 1, minor: 0 } });
+  const protocol = { major: 1, minor: 0 };
+  const channels = ['cairn-channel/1'];
+  expect(answer.json).toEqual({ server: 'cairn', version: '0.0.0-test', protocol, channels });
   const head = await call(scene, 'HEAD', '/.cairn/v1/');
   expect([head.status, head.body.length]).toEqual([200, 0]);
 });

@@ -2,6 +2,7 @@
  * HTTP to one origin: the only user of undici, which is loaded with the first connection. It knows requests, responses
  * and failures; nothing of sessions, and it never tries twice.
  */
+import type { Duplex } from 'node:stream';
 import type { Pool } from 'undici';
 import { CairnError, EXIT } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
@@ -51,6 +52,8 @@ export interface Connection {
   exchange(request: HttpRequest): Promise<HttpResponse>;
   /** The response if its status is 2xx. @throws CairnError the one that the response stands for; `redirect-refused` */
   request(request: HttpRequest): Promise<HttpResponse>;
+  /** A connection of its own that speaks another protocol from now on. @throws what says that it does not */
+  upgrade(path: string, protocol: string, signal: AbortSignal): Promise<Duplex>;
   /** Ends all connections at once. */
   close(): Promise<void>;
 }
@@ -87,11 +90,8 @@ export async function openConnection(url: URL, options: ConnectionOptions): Prom
   return {
     origin: url.origin,
     exchange,
-    request: async (request) => {
-      const response = await exchange(request);
-      if (response.status >= 200 && response.status < 300) return response;
-      throw await errorOf(request, response);
-    },
+    request: async (request) => accepted(request, await exchange(request)),
+    upgrade: async (path, protocol, signal) => (await pool.upgrade({ path, protocol, signal })).socket,
     close: () => pool.destroy(),
   };
 }
@@ -186,7 +186,12 @@ function responseOf(
   };
 }
 
-async function readText(body: AsyncIterable<Uint8Array>, maxBytes: number, peer: string): Promise<string> {
+/** A whole body as text. @throws CairnError `not-a-cairn-server` for one of more than `maxBytes` */
+export async function readText(
+  body: AsyncIterable<Uint8Array>,
+  maxBytes: number,
+  peer: string,
+): Promise<string> {
   const pieces: Uint8Array[] = [];
   let bytes = 0;
   for await (const piece of body) {
@@ -200,6 +205,12 @@ async function readText(body: AsyncIterable<Uint8Array>, maxBytes: number, peer:
     pieces.push(piece);
   }
   return Buffer.concat(pieces, bytes).toString('utf8');
+}
+
+/** A response whose status is 2xx. @throws CairnError the one that another stands for */
+export async function accepted(request: HttpRequest, response: HttpResponse): Promise<HttpResponse> {
+  if (response.status >= 200 && response.status < 300) return response;
+  throw await errorOf(request, response);
 }
 
 async function errorOf(request: HttpRequest, response: HttpResponse): Promise<CairnError> {

@@ -2,6 +2,7 @@
 import { CairnError } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
 import { checkProtocolMajor, Hello, parseJsonMessage } from '../../protocol/messages.ts';
+import { CHANNEL_PROTOCOL } from '../../protocol/message-head.ts';
 import { errorOfResponse } from '../../protocol/problem.ts';
 import { PROTOCOL_ROOT, PROTOCOL_VERSION, protocolRootOf } from '../../protocol/routes.ts';
 import type { Connection } from './connection.ts';
@@ -19,6 +20,8 @@ export interface Endpoint {
 export interface Discovery extends Endpoint {
   /** How long a request without a body took on a connection that was there. */
   readonly roundTripMs: number;
+  /** Whether its connections can be upgraded to channels. */
+  readonly hasChannels: boolean;
 }
 
 const MAX_HELLO_BYTES = 64 * 1024;
@@ -63,7 +66,8 @@ export async function greet(
   const roundTripMs = performance.now() - askedAtMs;
   const hello = parseJsonMessage(Hello, await answer.text(MAX_HELLO_BYTES), 'the greeting of the server');
   checkProtocolMajor(hello.protocol.major, PROTOCOL_VERSION.major);
-  return { endpoint: { root, target, roundTripMs }, hello };
+  const hasChannels = hello.channels?.includes(CHANNEL_PROTOCOL) === true;
+  return { endpoint: { root, target, roundTripMs, hasChannels }, hello };
 }
 
 function notCairn(url: URL, status: number, location: string | undefined): CairnError {

@@ -3,12 +3,15 @@ import type * as v from 'valibot';
 import { parseJsonMessage } from '../../protocol/messages.ts';
 import type { Access } from './access.ts';
 import type { Bandwidth } from './bandwidth.ts';
+import type { Requester } from './channels.ts';
 import type { Connection, HttpRequest, HttpResponse, RequestBody } from './connection.ts';
 import type { Endpoint } from './discovery.ts';
 
 /** A server that was found. */
 export interface Server extends Endpoint {
   readonly connection: Connection;
+  /** What chunks are moved by. */
+  readonly chunks: Requester;
   readonly access: Access;
   readonly bandwidth: Bandwidth;
 }
@@ -21,12 +24,14 @@ export interface Call extends Omit<HttpRequest, 'url' | 'body'> {
   readonly path: string;
   readonly json?: unknown;
   readonly body?: RequestBody;
+  /** Whether it moves a chunk. */
+  readonly isChunk?: boolean;
 }
 
 /** Makes a request below the protocol root. The caller reads the answer's body. */
-export function call(server: Server, { path, json, body, ...request }: Call): Promise<HttpResponse> {
+export function call(server: Server, { path, json, body, isChunk, ...request }: Call): Promise<HttpResponse> {
   const sent = json === undefined ? body : jsonBody(json);
-  return server.connection.request({
+  return (isChunk === true ? server.chunks : server.connection).request({
     ...request,
     url: new URL(path, server.root),
     ...(sent === undefined ? {} : { body: sent }),

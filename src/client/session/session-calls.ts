@@ -160,6 +160,7 @@ export function putChunk(
   return callJson(at.server, SyncStatus, 'the answer to a chunk', {
     method: 'PUT',
     path: ROUTE.chunk(at.grant.session, chunk),
+    isChunk: true,
     body: { type: 'application/octet-stream', lengthBytes, pieces: paced },
     headers: offset === 0 ? headers : { ...headers, [HEADER.offset]: String(offset) },
     signal,
@@ -184,6 +185,7 @@ export async function getChunk(at: SessionAccess, chunk: number, offset: number)
   const response = await call(at.server, {
     method: 'GET',
     path: ROUTE.chunk(at.grant.session, chunk),
+    isChunk: true,
     headers: offset === 0 ? headers : { ...headers, [HEADER.offset]: String(offset) },
     signal,
   });

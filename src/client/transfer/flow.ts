@@ -31,13 +31,14 @@ export interface FlowOptions {
 const START_SHORT = 4;
 /** Where a long one does: each chunk waits a round trip for its answer, and most long lines give more to more connections. */
 const START_LONG = 24;
-const LONG_ROUND_TRIP_MS = 15;
+/** From here on a line is a long one. */
+export const LONG_ROUND_TRIP_MS = 15;
 /** As long as nobody knows how slow a line is, no more than this is begun on it, and so at risk. */
 const START_BYTES = 32 * 1024 * 1024;
 /** Chunks that take longer than this hold each other up: fewer at a time get as much across, and are done sooner. */
 const SLOW_CHUNK_MS = 4000;
-/** A wider flow has to bring this much more to be kept. */
-const GAIN = 1.04;
+/** A wider flow has to bring so much more to be kept, or one answer more or less, if that is much. */
+const LEAST_GAIN = 0.04;
 const STEP = 1.5;
 /** What is judged: at least so long, and so many answers for each of the workers. */
 const ROUND = { minMs: 300, roundTrips: 4, answersPerWorker: 1 };
@@ -81,7 +82,7 @@ export function createFlow({ max, isFixed, roundTripMs, now }: FlowOptions): Flo
       const tookMs = nowMs - round.sinceMs;
       if (tookMs < minMs || round.answers < climb.width * ROUND.answersPerWorker) return;
       const before = climb.width;
-      judge(climb, round.bytes / tookMs, { max, nowMs });
+      judge(climb, round.bytes / tookMs, { gain: 1 + Math.max(LEAST_GAIN, 1 / round.answers), max, nowMs });
       keepChunksQuick(climb, (before * tookMs) / round.answers, { before, nowMs });
       Object.assign(round, { sinceMs: nowMs, bytes: 0, answers: 0 });
       if (climb.width > before) for (const widened of listeners) widened();
@@ -94,9 +95,13 @@ export function createFlow({ max, isFixed, roundTripMs, now }: FlowOptions): Flo
 }
 
 /** Goes on climbing while that brings more, goes back where it did not, and tries again after a while. */
-function judge(climb: Climb, rate: number, { max, nowMs }: { max: number; nowMs: number }): void {
+function judge(
+  climb: Climb,
+  rate: number,
+  { gain, max, nowMs }: { gain: number; max: number; nowMs: number },
+): void {
   if (climb.tryAtMs === undefined) {
-    if (rate > climb.best * GAIN) {
+    if (rate > climb.best * gain) {
       Object.assign(climb, { best: rate, bestWidth: climb.width });
       widen(climb, max, nowMs);
     } else Object.assign(climb, { width: climb.bestWidth, tryAtMs: nowMs + TRY_AGAIN_MS });

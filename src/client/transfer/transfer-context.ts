@@ -2,10 +2,12 @@
 import { setMaxListeners } from 'node:events';
 import { CairnError } from '../../base/errors.ts';
 import { openConnection, type Connection } from '../http/connection.ts';
-import { discover } from '../http/discovery.ts';
+import { createChannels } from '../http/channels.ts';
+import { discover, type Discovery } from '../http/discovery.ts';
+import type { Proxy } from '../http/proxy.ts';
 import type { Report, TransferEvent, TransferSummary } from '../events.ts';
 import { MAX_ADAPTIVE_PARALLEL, type ReachOptions } from '../options.ts';
-import { createFlow, type Flow } from './flow.ts';
+import { createFlow, LONG_ROUND_TRIP_MS, type Flow } from './flow.ts';
 import { createRetrier, type Retrier } from '../http/retry.ts';
 import { createAccess } from '../http/access.ts';
 import { limitBandwidth, UNLIMITED } from '../http/bandwidth.ts';
@@ -58,11 +60,16 @@ export async function openContext(options: ReachOptions & { parallel?: number })
     silenceMs,
   });
   try {
-    const { roundTripMs, ...endpoint } = await retrier.run(() => discover(connection, url, signal));
+    const found = await retrier.run(() => discover(connection, url, signal));
+    const { roundTripMs } = found;
     retrier.progressed();
+    const channels = usesChannels(found, proxy)
+      ? createChannels(connection, { root: found.root, pace: options.pace, silenceMs })
+      : undefined;
+    const chunks = channels ?? connection;
     const isFixed = options.parallel !== undefined;
     return {
-      server: { ...endpoint, connection, access: createAccess(options.token), bandwidth },
+      server: { ...found, connection, chunks, access: createAccess(options.token), bandwidth },
       retrier,
       signal,
       report,
@@ -71,12 +78,20 @@ export async function openContext(options: ReachOptions & { parallel?: number })
       flow: createFlow({ max: parallel, isFixed, roundTripMs, now }),
       now,
       durationMs: () => Math.round(now() - startMs),
-      close: () => close(life, connection),
+      close: async () => {
+        channels?.close();
+        await close(life, connection);
+      },
     };
   } catch (error) {
     await close(life, connection);
     throw error;
   }
+}
+
+/** On a long line it is the line that counts, and every channel costs a round trip more. */
+function usesChannels({ hasChannels, roundTripMs }: Discovery, proxy: Proxy | undefined): boolean {
+  return hasChannels && proxy === undefined && roundTripMs < LONG_ROUND_TRIP_MS;
 }
 
 /** A controller that is aborted with `outer`, for the same reason, until it is let go. */

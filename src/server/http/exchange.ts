@@ -1,10 +1,10 @@
 /** One request and its answer, as every handler gets them. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { BodyReader, type Pace } from '../../base/body-reader.ts';
 import { CairnError } from '../../base/errors.ts';
 import { PROTOCOL_SEGMENT, protocolLink } from '../../protocol/routes.ts';
 import type { ServerLimits } from '../limits.ts';
-import type { Pace } from './pace.ts';
-import { RequestBody } from './request-body.ts';
+import { requestBody } from './request-body.ts';
 
 /** One request and its answer. */
 export interface Exchange {
@@ -20,7 +20,7 @@ export interface Exchange {
   readonly pace: Pace;
   /** Whether the client waits for `100 Continue` before it sends the body. */
   awaitsContinue: boolean;
-  body: RequestBody | undefined;
+  body: BodyReader | undefined;
   /** Set when the request has to fail, whatever it is doing. */
   failure: CairnError | undefined;
 }
@@ -34,7 +34,7 @@ const DRAIN = { maxBytes: 16 * 1024 * 1024, maxMs: 5000 };
 export function openExchange(
   request: IncomingMessage,
   response: ServerResponse,
-  options: { pace: Pace; awaitsContinue: boolean; address: string },
+  options: { pace: Pace; awaitsContinue: boolean; address: string; body?: BodyReader | undefined },
 ): Exchange {
   const target = request.url ?? '';
   const mark = target.indexOf('?');
@@ -46,7 +46,7 @@ export function openExchange(
   response.setHeader('X-Content-Type-Options', 'nosniff');
   const isProtocol = path.startsWith(`/${PROTOCOL_SEGMENT}`);
   response.setHeader('Cache-Control', isProtocol ? 'no-store' : 'private, no-cache');
-  const { pace, awaitsContinue, address } = options;
+  const { pace, awaitsContinue, address, body } = options;
   const method = request.method ?? '';
   const query = mark < 0 ? '' : target.slice(mark + 1);
   return {
@@ -58,7 +58,7 @@ export function openExchange(
     address,
     pace,
     awaitsContinue,
-    body: undefined,
+    body,
     failure: undefined,
   };
 }
@@ -94,13 +94,13 @@ export function checkRequestLine(
 }
 
 /** Starts to read the body; a client that waits for permission gets it now. Throws what ended the exchange. */
-export function openBody(exchange: Exchange): RequestBody {
+export function openBody(exchange: Exchange): BodyReader {
   if (exchange.failure !== undefined) throw exchange.failure;
   if (exchange.awaitsContinue) {
     exchange.awaitsContinue = false;
     exchange.response.writeContinue();
   }
-  exchange.body ??= new RequestBody(exchange.request, exchange.pace);
+  exchange.body ??= new BodyReader(requestBody(exchange.request), exchange.pace);
   return exchange.body;
 }
 

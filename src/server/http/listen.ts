@@ -131,7 +131,7 @@ function brokenRequest(system: string | undefined): {
 }
 
 /** Answers on a bare socket and closes it. */
-function refuseSocket(
+export function refuseSocket(
   socket: Duplex,
   error: CairnError,
   status: number,

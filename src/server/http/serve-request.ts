@@ -1,5 +1,6 @@
 /** The frame around every request: its answer, its failure, its log line, and what is left of its body. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { BodyReader } from '../../base/body-reader.ts';
 import { CairnError } from '../../base/errors.ts';
 import { PROTOCOL_SEGMENT } from '../../protocol/routes.ts';
 import { printable } from '../../base/safe-path.ts';
@@ -16,16 +17,24 @@ const MAX_LOGGED_PATH = 300;
 /** As nginx logs it: the client did not get its answer. */
 const ENDED_WITHOUT_ANSWER = 499;
 
+/** How a request came. */
+export interface Arrival {
+  readonly awaitsContinue: boolean;
+  readonly isDraining: boolean;
+  /** The body of a request that did not come through Node's parser; what is left of it is its owner's. */
+  readonly body?: BodyReader | undefined;
+}
+
 /** Answers one request; never rejects. */
 export async function serveRequest(
   context: ServerContext,
   request: IncomingMessage,
   response: ServerResponse,
-  options: { awaitsContinue: boolean; isDraining: boolean },
+  { awaitsContinue, isDraining, body }: Arrival,
 ): Promise<void> {
-  const { awaitsContinue, isDraining } = options;
   const address = context.addressOf(request);
-  const exchange = openExchange(request, response, { pace: paceOf(context.limits), awaitsContinue, address });
+  const pace = paceOf(context.limits);
+  const exchange = openExchange(request, response, { pace, awaitsContinue, address, body });
   try {
     checkRequestLine(exchange, context.limits);
     if (isDraining) {
@@ -40,7 +49,8 @@ export async function serveRequest(
     if (!logFailure(context.log, exchange, told)) countFailure(context.metrics, told);
     await sendProblem(exchange, told);
   } finally {
-    drainBody(exchange);
+    if (body === undefined) drainBody(exchange);
+    else body.release();
     const status = response.writableFinished ? response.statusCode : ENDED_WITHOUT_ANSWER;
     context.metrics.requestEnded(routeLabel(exchange.method, exchange.path), status);
   }

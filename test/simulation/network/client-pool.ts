@@ -88,6 +88,11 @@ export class ClientPool {
     return exchange.start(socket, () => this.#release(socket));
   }
 
+  /** The network of the world knows no upgrades. */
+  async upgrade(): Promise<never> {
+    throw Object.assign(new Error('simulated'), { code: 'UND_ERR_SOCKET' });
+  }
+
   async destroy(): Promise<void> {
     this.#isDestroyed = true;
     for (const socket of this.#sockets) socket.destroy();

@@ -1,0 +1,188 @@
+/** Requests that come over channels: connections that were upgraded, because chunks cost less there. */
+import { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { BodyReader } from '../../base/body-reader.ts';
+import { CairnError } from '../../base/errors.ts';
+import { MessageChannel } from '../../base/message-channel.ts';
+import {
+  CHANNEL_PROTOCOL,
+  decodeHead,
+  MAX_HEAD_BYTES,
+  type MessageHead,
+} from '../../protocol/message-head.ts';
+import { PROTOCOL_ROOT, ROUTE } from '../../protocol/routes.ts';
+import type { ServerLimits } from '../limits.ts';
+import { refuseSocket, type AnyServer } from './listen.ts';
+import { paceOf } from './pace.ts';
+
+/** Serves one request; never rejects. */
+export type ServeChannelRequest = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  body: BodyReader | undefined,
+) => Promise<void>;
+
+/** The channels of a server. */
+export interface Channels {
+  /** Ends those on which nothing is under way; the others end with what is. */
+  drain(): void;
+  /** Ends all of them at once. */
+  destroy(): void;
+}
+
+/** What of a head is believed: enough for a chunk of a session, and nothing that says who somebody is. */
+const FIELDS = ['host', 'content-type', 'content-length', 'cairn-credential', 'cairn-epoch', 'cairn-offset'];
+/** What a proxy said of the connection when it was upgraded; the client cannot say so later. */
+const FIELDS_OF_PROXIES = ['x-forwarded-for', 'forwarded'];
+/** What is read on of a refused body, so that its sender gets to see the answer. */
+const LINGER = { maxMs: 5000, maxBytes: 16 * 1024 * 1024 };
+
+const SWITCHING = `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${CHANNEL_PROTOCOL}\r\n\r\n`;
+
+/** Whether a request asks for a channel. */
+export function wantsChannel({ method, url, headers }: IncomingMessage): boolean {
+  return (
+    method === 'GET' &&
+    url === `/${PROTOCOL_ROOT}${ROUTE.channel()}` &&
+    headers.upgrade?.toLowerCase() === CHANNEL_PROTOCOL
+  );
+}
+
+/** Takes connections that are upgraded to channels; `serve` answers what comes over them. */
+export function serveChannels(server: AnyServer, limits: ServerLimits, serve: ServeChannelRequest): Channels {
+  const open = new Set<Channel>();
+  let isDraining = false;
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, early: Buffer) => {
+    if (!wantsChannel(request)) {
+      serveUpgradeless(request, socket, serve);
+      return;
+    }
+    const messages = new MessageChannel(socket, early);
+    messages.socket.write(SWITCHING);
+    const channel: Channel = { messages, handshake: request, isIdle: true };
+    open.add(channel);
+    void run(channel, limits, serve, () => isDraining).finally(() => open.delete(channel));
+  });
+  return {
+    drain: () => {
+      isDraining = true;
+      for (const { isIdle, messages } of open) if (isIdle) messages.destroy();
+    },
+    destroy: () => {
+      for (const { messages } of open) messages.destroy();
+    },
+  };
+}
+
+interface Channel {
+  readonly messages: MessageChannel;
+  readonly handshake: IncomingMessage;
+  isIdle: boolean;
+}
+
+/** One request after the other; never rejects. */
+async function run(
+  channel: Channel,
+  limits: ServerLimits,
+  serve: ServeChannelRequest,
+  isDraining: () => boolean,
+): Promise<void> {
+  const { messages } = channel;
+  // A reader that takes nothing for too long is cut off by whoever answers it.
+  messages.socket.on('timeout', () => messages.destroy());
+  try {
+    let goesOn = true;
+    while (goesOn && !isDraining()) {
+      const head = await nextHead(channel, limits.keepAliveMs);
+      if (head === undefined) return;
+      channel.isIdle = false;
+      goesOn = await answer(channel, head, limits, serve);
+      channel.isIdle = true;
+    }
+  } catch {
+    // A head that is none: whoever sends such has nothing to be told.
+  } finally {
+    messages.close();
+  }
+}
+
+async function nextHead({ messages }: Channel, maxMs: number): Promise<MessageHead | undefined> {
+  messages.socket.setTimeout(0);
+  const timer = setTimeout(() => messages.destroy(), maxMs);
+  try {
+    const text = await messages.readHead(MAX_HEAD_BYTES);
+    return text === undefined ? undefined : decodeHead(text);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Answers one request; false where nothing may follow it. */
+async function answer(
+  { messages, handshake }: Channel,
+  head: MessageHead,
+  limits: ServerLimits,
+  serve: ServeChannelRequest,
+): Promise<boolean> {
+  const { socket } = messages;
+  const { contentLengthBytes } = head;
+  const request = requestOf(head, handshake, messages);
+  const response = new ServerResponse(request);
+  response.assignSocket(socket);
+  const body =
+    contentLengthBytes === 0 ? undefined : new BodyReader(messages.body(contentLengthBytes), paceOf(limits));
+  await serve(request, response, body);
+  if (!response.writableFinished) return false;
+  response.detachSocket(socket);
+  if (body?.isWhole === false) {
+    await messages.linger(LINGER);
+    return false;
+  }
+  return response.getHeader('connection') !== 'close';
+}
+
+function requestOf(
+  head: MessageHead,
+  handshake: IncomingMessage,
+  { socket }: MessageChannel,
+): IncomingMessage {
+  const [method, url, version] = head.startLine.split(' ');
+  const request = new IncomingMessage(socket);
+  const headers: Record<string, string> = {};
+  for (const name of FIELDS) {
+    const value = head.fields.get(name);
+    if (value !== undefined) headers[name] = value;
+  }
+  for (const name of FIELDS_OF_PROXIES) {
+    const value = handshake.headers[name];
+    if (value !== undefined) headers[name] = String(value);
+  }
+  return Object.assign(request, {
+    method: version === 'HTTP/1.1' ? method : '',
+    url,
+    headers,
+    rawHeaders: Object.entries(headers).flat(),
+    httpVersion: '1.1',
+    httpVersionMajor: 1,
+    httpVersionMinor: 1,
+    complete: true,
+  });
+}
+
+/** Upgrades to anything else are not done, and the request is answered as it is (RFC 9110, section 7.8). */
+function serveUpgradeless(request: IncomingMessage, socket: Duplex, serve: ServeChannelRequest): void {
+  const { 'content-length': length = '0', 'transfer-encoding': coding } = request.headers;
+  if (length !== '0' || coding !== undefined) {
+    refuseSocket(
+      socket,
+      new CairnError('invalid-request', 'this server upgrades no request with a body'),
+      400,
+    );
+    return;
+  }
+  const response = new ServerResponse(request);
+  socket.on('error', () => undefined); // told to whoever writes the answer
+  response.shouldKeepAlive = false;
+  response.assignSocket(socket as IncomingMessage['socket']);
+  void serve(request, response, undefined).finally(() => socket.end());
+}

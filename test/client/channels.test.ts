@@ -1,0 +1,207 @@
+/** Chunks over channels, as a client moves them, and what it does where there are none. */
+import { createServer, type AddressInfo, type Socket } from 'node:net';
+import path from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { CairnError } from '../../src/base/errors.ts';
+import { createChannels, type Channels } from '../../src/client/http/channels.ts';
+import { openConnection, type HttpRequest } from '../../src/client/http/connection.ts';
+import { pull } from '../../src/client/pull.ts';
+import { push } from '../../src/client/push.ts';
+import { digestOf, temporaryDirectory, writeRandomFile } from '../support/trees.ts';
+import { KINDS, openScene } from './support/scene.ts';
+
+const ROOT = '/.cairn/v1/';
+const SWITCHING =
+  'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: cairn-channel/1\r\n\r\n';
+
+/** A server that takes connections as a test tells it: what each has said so far comes with every piece. */
+async function startServer(
+  talk: (socket: Socket, said: string, number: number) => void,
+): Promise<{ url: URL; connections(): number }> {
+  let connections = 0;
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    connections += 1;
+    const number = connections;
+    let said = '';
+    sockets.add(socket);
+    socket.on('error', () => undefined);
+    socket.on('data', (piece) => {
+      said += piece.toString('latin1');
+      talk(socket, said, number);
+    });
+  });
+  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return {
+    url: new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}${ROOT}`),
+    connections: () => connections,
+  };
+}
+
+async function openChannels(root: URL, silenceMs?: number): Promise<Channels> {
+  const connection = await openConnection(root, { connections: 4, pace: undefined });
+  const channels = createChannels(connection, { root, silenceMs });
+  onTestFinished(async () => {
+    channels.close();
+    await connection.close();
+  });
+  return channels;
+}
+
+const get = (root: URL, changes: Partial<HttpRequest> = {}): HttpRequest => ({
+  method: 'GET',
+  url: new URL('sessions/x/chunks/0', root),
+  ...changes,
+});
+
+const put = (root: URL, pieces: AsyncIterable<Uint8Array>, lengthBytes: number): HttpRequest =>
+  get(root, { method: 'PUT', body: { type: 'application/octet-stream', lengthBytes, pieces } });
+
+async function* zeros(count: number, bytes = 65_536): AsyncGenerator<Uint8Array> {
+  for (let piece = 0; piece < count; piece += 1) yield Buffer.alloc(bytes);
+}
+
+async function codeOf(work: Promise<unknown>): Promise<string> {
+  try {
+    await work;
+    return 'none';
+  } catch (error) {
+    return error instanceof CairnError ? error.code : String(error);
+  }
+}
+
+const answerTo = (body: string, status = '200 OK'): string =>
+  `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+
+describe.each(KINDS)('over a %s store', (kind) => {
+  test('chunks go over few channels, which are used again, there and back', async () => {
+    const scene = await openScene(kind);
+    const file = path.join(temporaryDirectory(), 'file');
+    writeRandomFile(file, 3_000_000);
+    const before = scene.proxy.connections;
+    await push([file], scene.options('/file', { parallel: 2 }));
+    // Two for the 46 chunks, and some for messages.
+    expect(scene.proxy.connections - before).toBeLessThanOrEqual(6);
+    const arrived = path.join(temporaryDirectory(), 'file');
+    await pull(arrived, scene.options('/file', { parallel: 2 }));
+    expect(digestOf(arrived)).toBe(digestOf(file));
+  });
+});
+
+describe('a channel', () => {
+  test('carries one request after the other', async () => {
+    const server = await startServer((socket, said) => {
+      if (said.endsWith('\r\n\r\n')) socket.write(said.includes('chunks/') ? answerTo('{"a":1}') : SWITCHING);
+    });
+    const channels = await openChannels(server.url);
+    for (let turn = 0; turn < 3; turn += 1) {
+      const response = await channels.request(get(server.url));
+      expect(await response.text(100)).toBe('{"a":1}');
+    }
+    expect(server.connections()).toBe(1);
+  });
+
+  test('is not used any more after an answer that came before the request was whole', async () => {
+    const refusal = answerTo('{"code":"session-fenced"}', '409 Conflict').replace('json', 'problem+json');
+    const answered = new Set<number>();
+    const server = await startServer((socket, said, number) => {
+      if (!said.includes('PUT')) socket.write(SWITCHING);
+      else if (!answered.has(number)) socket.write(refusal);
+      if (said.includes('PUT')) answered.add(number);
+    });
+    const channels = await openChannels(server.url);
+    expect(await codeOf(channels.request(put(server.url, zeros(2000), 2000 * 65_536)))).toBe(
+      'session-fenced',
+    );
+    expect(await codeOf(channels.request(put(server.url, zeros(2000), 2000 * 65_536)))).toBe(
+      'session-fenced',
+    );
+    expect(server.connections()).toBe(2);
+  });
+
+  test.each([
+    ['is closed', (socket: Socket) => socket.end(), 'network'],
+    ['is reset', (socket: Socket) => socket.resetAndDestroy(), 'network'],
+    ['is cut within the head', (socket: Socket) => socket.end('HTTP/1.1 200 OK\r\nConte'), 'network'],
+    [
+      'is cut within the body',
+      (socket: Socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab'),
+      'network',
+    ],
+    [
+      'gets more than was announced',
+      (socket: Socket) => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nabc'),
+      'invalid-request',
+    ],
+    [
+      'is answered with what is no head',
+      (socket: Socket) => socket.write('SSH-2.0-x\r\n\r\n'),
+      'not-a-cairn-server',
+    ],
+    [
+      'is answered with two lengths',
+      (socket: Socket) => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\na'),
+      'invalid-request',
+    ],
+    [
+      'is answered with a head without an end',
+      (socket: Socket) => socket.write('x'.repeat(20_000)),
+      'invalid-request',
+    ],
+    ['stays silent', () => undefined, 'timeout'],
+  ] as const)('that %s fails in a way that is known', async (_how, end, code) => {
+    const server = await startServer((socket, said) => {
+      if (!said.includes('chunks/')) socket.write(SWITCHING);
+      else end(socket);
+    });
+    const channels = await openChannels(server.url, 300);
+    const work = channels.request(get(server.url)).then((response) => response.text(100));
+    expect(await codeOf(work)).toBe(code);
+  });
+
+  test('ends with the signal and its reason', async () => {
+    const server = await startServer(
+      (socket, said) => void (said.includes('chunks/') || socket.write(SWITCHING)),
+    );
+    const channels = await openChannels(server.url);
+    const controller = new AbortController();
+    setTimeout(() => controller.abort(new CairnError('interrupted', 'enough')), 100);
+    expect(await codeOf(channels.request(get(server.url, { signal: controller.signal })))).toBe(
+      'interrupted',
+    );
+  });
+
+  test('throws what its body throws, and the server does not take the body for whole', async () => {
+    const server = await startServer(
+      (socket, said) => void (said.includes('chunks/') || socket.write(SWITCHING)),
+    );
+    const channels = await openChannels(server.url);
+    async function* broken(): AsyncGenerator<Uint8Array> {
+      yield Buffer.alloc(1000);
+      throw new CairnError('source-changed', 'it is another file now');
+    }
+    expect(await codeOf(channels.request(put(server.url, broken(), 2000)))).toBe('source-changed');
+  });
+});
+
+describe('without channels', () => {
+  test('requests go the usual way, and after two refusals nobody asks any more', async () => {
+    let asked = 0;
+    const server = await startServer((socket, said) => {
+      const isUpgrade = said.includes(`GET ${ROOT}channel `) && !said.includes('chunks/');
+      asked += isUpgrade ? 1 : 0;
+      if (isUpgrade) socket.end('HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n');
+      else socket.write(answerTo('{"usual":1}'));
+    });
+    const channels = await openChannels(server.url);
+    for (let turn = 0; turn < 5; turn += 1) {
+      const response = await channels.request(get(server.url));
+      expect(await response.text(100)).toBe('{"usual":1}');
+    }
+    expect(asked).toBe(2);
+  });
+});
