@@ -21,8 +21,8 @@ test.skipIf(!canTrace)(
     await campaign('disk', 'push: the Nth write takes no byte', { sample: 2, full: 12 }, async (given) => {
       const { seed } = given;
       const stateHome = workFolder(world, `home-${seed}`);
-      const inject = [`pwritev:retval=0:when=${seed}`];
-      const fault = await attach(world.server.pid()!, { calls: ['pwritev'], inject });
+      const inject = [`pwrite64:retval=0:when=${seed}`];
+      const fault = await attach(world.server.pid()!, { calls: ['pwrite64'], inject, mainThread: true });
       const first = await world.run(pushOf(scene, `t${seed}`), { stateHome });
       const injected = countInjected(await fault.detach());
       given.injected(injected);
@@ -56,9 +56,9 @@ test.skipIf(!canTrace)(
       const stateHome = workFolder(world, `home-${seed}`);
       const url = `http://127.0.0.1:${proxy.port}/t${seed}`;
       const args = ['push', ...OPTIONS, '--parallel', '1', source, url];
-      // Chunks of 64 KiB come as one write of many buffers each; documents and journals are shorter.
-      const inject = [`pwritev:retval=65536:when=${2 + (seed % 5)}`];
-      const fault = await attach(server.pid()!, { calls: ['pwritev'], inject });
+      // The bytes of chunks are written by the main thread, documents and journals by others.
+      const inject = [`pwrite64:retval=512:when=${2 + (seed % 5)}`];
+      const fault = await attach(server.pid()!, { calls: ['pwrite64'], inject, mainThread: true });
       const run = world.start(args, { stateHome });
       // Half of them end the process that wrote before the commit, the others do not.
       const isCut = seed % 2 === 1;

@@ -12,16 +12,24 @@ export interface Attached {
   detach(): Promise<string>;
 }
 
+/** What is traced, and what is done to it. */
+export interface AttachOptions {
+  readonly calls: readonly string[];
+  readonly inject?: readonly Injection[];
+  /** Leaves the other threads alone. */
+  readonly mainThread?: boolean;
+}
+
 /** Traces `calls` of a process and all its threads; faults count from now on, a thread each. */
 export async function attach(
   pid: number,
-  { calls, inject = [] }: { calls: readonly string[]; inject?: readonly Injection[] },
+  { calls, inject = [], mainThread = false }: AttachOptions,
 ): Promise<Attached> {
   const log = path.join(temporaryDirectory(), 'trace');
   const child = spawn(
     'strace',
     [
-      '-fyp',
+      mainThread ? '-yp' : '-fyp',
       String(pid),
       '-o',
       log,
