@@ -58,7 +58,8 @@ export interface ReceiveOptions {
 
 /**
  * Receives one chunk into staging and checks its digest. Resolves with the digest once the chunk is finished; it is
- * durable after the next sync point. When the source breaks, what came is held and the source's error is thrown.
+ * durable after the next sync point. When the source breaks, what came is held, unless it is damaged, and the source's
+ * error is thrown.
  *
  * @param source it may reuse a piece's memory once the next piece was asked for
  * @throws CairnError `chunk-digest-mismatch`, `chunk-incomplete`, `chunk-offset-mismatch`, or a storage code
@@ -76,7 +77,9 @@ export async function receiveChunk(
   try {
     footer = await pump(source, writer, hasher, expected, options);
   } catch (error) {
-    await writer.hold();
+    // What was encoded and is damaged may have been wrong before anybody could see it.
+    const isDamaged = error instanceof CairnError && error.code === 'chunk-digest-mismatch';
+    await (isDamaged ? writer.drop() : writer.hold());
     throw error;
   }
   const digest = hasher.digest();

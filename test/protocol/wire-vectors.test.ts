@@ -7,8 +7,11 @@ import { fileDigester, loadHasher, transferDigest, type DigestAlgorithm } from '
 import { createLayout } from '../../src/manifest/layout.ts';
 import { createManifest, encodeManifest } from '../../src/manifest/manifest.ts';
 import { createManifestReader } from '../../src/manifest/manifest-reader.ts';
+import type { ChunkEncoding } from '../../src/protocol/encoding.ts';
 import { errorOfResponse, PROBLEM_TYPE, problemOf, type Problem } from '../../src/protocol/problem.ts';
 import { encodeTree, readTree, type Notice } from '../../src/protocol/tree-stream.ts';
+import { decodeBody } from '../../src/storage/chunk-encoding.ts';
+import { ENCODINGS } from '../support/encodings.ts';
 
 const FIXTURES = path.resolve(import.meta.dirname, '../../fixtures/wire');
 
@@ -119,6 +122,41 @@ describe('trees.json', () => {
 
   it.each(refused)('refuses with $code: $name', async ({ text, code }) => {
     expect(await codeOf(() => readTree(inBytes(text)))).toBe(code);
+  });
+});
+
+describe('bodies.json', () => {
+  const { content, accepted, refused } = vectors('bodies.json') as {
+    content: Content & { xxh64: string };
+    accepted: {
+      name: string;
+      encoding: ChunkEncoding;
+      offset: number;
+      decodedLength: number;
+      bodyHex: string;
+    }[];
+    refused: { name: string; encoding: ChunkEncoding; bodyHex: string; code: string }[];
+  };
+
+  async function decode(bodyHex: string, encoding: ChunkEncoding): Promise<Buffer> {
+    async function* inBytes(): AsyncGenerator<Uint8Array> {
+      for (const byte of Buffer.from(bodyHex, 'hex')) yield Buffer.of(byte);
+    }
+    const pieces: Uint8Array[] = [];
+    for await (const piece of decodeBody(inBytes(), { encoding, chunk: 0 })) pieces.push(piece);
+    return Buffer.concat(pieces);
+  }
+
+  const isOurs = ({ encoding }: { encoding: ChunkEncoding }): boolean => ENCODINGS.includes(encoding);
+
+  it.each(accepted.filter(isOurs))('decodes $name', async ({ encoding, offset, decodedLength, bodyHex }) => {
+    const whole = Buffer.concat([bytesOf(content), Buffer.from(content.xxh64, 'hex')]);
+    const decoded = await decode(bodyHex, encoding);
+    expect([decoded.length, decoded.equals(whole.subarray(offset))]).toEqual([decodedLength, true]);
+  });
+
+  it.each(refused.filter(isOurs))('refuses with $code: $name', async ({ encoding, bodyHex, code }) => {
+    expect(await codeOf(() => decode(bodyHex, encoding))).toBe(code);
   });
 });
 
