@@ -23,6 +23,8 @@ const chunkSize = v.pipe(
 const chunkNumber = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(MAX_CHUNKS - 1));
 const version = v.object({ major: count, minor: count });
 const syncMode = v.picklist(SYNC_MODES);
+/** Names of encodings; those that are not known here stand for nothing. */
+const encodings = v.pipe(v.array(v.pipe(v.string(), v.maxLength(32))), v.maxLength(16));
 
 /** Session ids are made by the server: 128 random bits in base64url. */
 export const SESSION_ID_PATTERN = /^[A-Za-z0-9_-]{22}$/;
@@ -76,12 +78,14 @@ export const EstablishRequest = v.object({
   requestId: v.optional(v.pipe(v.string(), v.regex(SESSION_ID_PATTERN))),
   /** Wished sync mode of a push; the server takes the stricter of it and its own, which it takes without a wish. */
   sync: v.optional(syncMode),
+  /** Encodings of chunks that the client can do, in order of preference; missing for none. */
+  encodings: v.optional(encodings),
 });
 /** {@link EstablishRequest} as a type. */
 export type EstablishRequest = v.InferOutput<typeof EstablishRequest>;
 
-/** `POST resume`: a wish only ever makes the sync mode of a push stricter. */
-export const ResumeRequest = v.object({ sync: v.optional(syncMode) });
+/** `POST resume`: a wish only ever makes the sync mode of a push stricter; encodings are agreed on anew. */
+export const ResumeRequest = v.object({ sync: v.optional(syncMode), encodings: v.optional(encodings) });
 /** {@link ResumeRequest} as a type. */
 export type ResumeRequest = v.InferOutput<typeof ResumeRequest>;
 
@@ -105,6 +109,8 @@ export const SessionGrant = v.object({
   holdsPartialChunks: v.boolean(),
   /** When the server makes sync points of a push. Missing in a pull, and where an older server grants. */
   sync: v.optional(syncMode),
+  /** Encodings of chunks that both sides can do, as long as this epoch lasts; missing for none. */
+  encodings: v.optional(encodings),
   /** Id of the manifest that the server holds, or null before it has one. */
   manifestId: v.nullable(sha256Hex),
   /** Whether this session existed before this request. */

@@ -20,6 +20,8 @@ export const HEADER = {
   epoch: 'cairn-epoch',
   /** Offset within a chunk, in bytes. */
   offset: 'cairn-offset',
+  /** How many bytes an encoded body of a chunk decodes to: payload from the offset on, and digest. */
+  decodedLength: 'cairn-decoded-length',
   /** The code of the error that a response stands for, where it has no body to say so: an answer to HEAD. */
   error: 'cairn-error',
 } as const;

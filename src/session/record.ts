@@ -1,6 +1,7 @@
 /** What is known of a session, wherever it is kept, and the rules by which it changes. */
 import { CairnError, type ErrorCode } from '../base/errors.ts';
 import type { DigestAlgorithm } from '../manifest/digest.ts';
+import type { ChunkEncoding } from '../protocol/encoding.ts';
 import type { SyncMode } from '../protocol/sync-mode.ts';
 import { isSecret } from './credential.ts';
 import type { CredentialHashes } from './credential-rotation.ts';
@@ -24,6 +25,8 @@ export interface SessionRecord extends CredentialHashes {
   readonly parallel: number;
   /** When the server makes sync points of a push. Missing in a pull, and in old records, where it means `group`. */
   readonly sync?: SyncMode | undefined;
+  /** In what encodings chunks may come and go in this epoch, besides as they are. */
+  readonly encodings?: readonly ChunkEncoding[] | undefined;
   /** The last sync point before the session was let go of in memory; its numbers go on in the same epoch. */
   readonly durableSyncPoint?: number | undefined;
   readonly state: SessionState;

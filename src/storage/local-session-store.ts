@@ -13,6 +13,7 @@ import {
 import { CairnError, isErrorCode, storageError, systemCodeOf, type ErrorCode } from '../base/errors.ts';
 import { printable } from '../base/safe-path.ts';
 import { DIGEST_ALGORITHMS } from '../manifest/digest.ts';
+import { CHUNK_ENCODINGS } from '../protocol/encoding.ts';
 import { SYNC_MODES } from '../protocol/sync-mode.ts';
 import { isMomentReason, MOMENT_KINDS, type MomentReason } from '../session/history.ts';
 import type { SessionRecord } from '../session/record.ts';
@@ -49,6 +50,7 @@ const recordSchema = v.object({
   chunkSizeBytes: count,
   parallel: count,
   sync: v.optional(v.picklist(SYNC_MODES)),
+  encodings: v.optional(v.array(v.picklist(CHUNK_ENCODINGS))),
   durableSyncPoint: v.optional(count),
   state: v.picklist(['establishing', 'open', 'suspended', 'committing', 'committed', 'aborted', 'expired']),
   epoch: count,

@@ -40,6 +40,7 @@ interface Sample {
 }
 
 const NO_COUNT = [-1, 0.5, 2 ** 53, '1', null, undefined, Number.NaN, Number.POSITIVE_INFINITY, true];
+const NO_ENCODINGS = ['gzip', [1], [null], ['x'.repeat(33)], Array.from({ length: 17 }, () => 'x'), null];
 const NO_POSITIVE = [0, ...NO_COUNT];
 const NO_RUNS = [[-1], [0.5], ['1'], [2 ** 53], 'x', null, undefined, { 0: 1, length: 1 }, [[0, 1]]];
 const NO_HEX = ['', 'a'.repeat(63), 'a'.repeat(65), 'A'.repeat(64), `${HEX}\n`, 'g'.repeat(64), 1];
@@ -79,6 +80,7 @@ const SAMPLES: Readonly<Record<string, Sample>> = {
       parallel: 4,
       manifestId: HEX,
       sync: 'close',
+      encodings: ['zstd', 'gzip', 'unheard-of'],
     },
     bad: {
       direction: ['both', 'PUSH', undefined],
@@ -88,12 +90,13 @@ const SAMPLES: Readonly<Record<string, Sample>> = {
       parallel: NO_POSITIVE,
       manifestId: [...NO_HEX, null],
       sync: ['never', 'Always', '', null, 1],
+      encodings: NO_ENCODINGS,
     },
   },
   'resume': {
     schema: ResumeRequest,
-    good: { sync: 'always' },
-    bad: { sync: ['never', 'Always', '', null, 1] },
+    good: { sync: 'always', encodings: [] },
+    bad: { sync: ['never', 'Always', '', null, 1], encodings: NO_ENCODINGS },
   },
   'grant': {
     schema: SessionGrant,
@@ -109,6 +112,7 @@ const SAMPLES: Readonly<Record<string, Sample>> = {
       leaseMs: 1000,
       holdsPartialChunks: true,
       sync: 'group',
+      encodings: ['gzip'],
       manifestId: null,
       resumed: false,
     },
@@ -130,6 +134,7 @@ const SAMPLES: Readonly<Record<string, Sample>> = {
       parallel: [0, 257, 1.5],
       leaseMs: NO_POSITIVE,
       sync: ['never', null],
+      encodings: NO_ENCODINGS,
       manifestId: [...NO_HEX, undefined],
       resumed: ['yes', 0, undefined],
     },
@@ -222,9 +227,9 @@ describe('the parser of messages', () => {
   });
 
   it('may leave out what is optional', () => {
-    const { manifestId: _manifestId, sync: _sync, ...rest } = SAMPLES['establish']!.good;
+    const { manifestId: _manifestId, sync: _sync, encodings: _offered, ...rest } = SAMPLES['establish']!.good;
     expect(parseMessage(EstablishRequest, rest, 'it')).toEqual(rest);
-    const { sync: _mode, ...grant } = SAMPLES['grant']!.good;
+    const { sync: _mode, encodings: _agreed, ...grant } = SAMPLES['grant']!.good;
     expect(parseMessage(SessionGrant, grant, 'it')).toEqual(grant);
     expect(parseMessage(ResumeRequest, {}, 'it')).toEqual({});
   });

@@ -19,7 +19,7 @@ import type { Authorization } from '../auth/authorization.ts';
 import { authenticate, credentialOf } from '../http/authorize.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { resumeCommit } from './commit.ts';
-import { grantOf, resumeSession, type Resuming } from '../sessions/grant.ts';
+import { encodingsOf, grantOf, resumeSession, type Resuming } from '../sessions/grant.ts';
 import { checkAllowsSession } from '../sessions/renewal.ts';
 import { checkNewSession, openUsage } from '../quota/quota.ts';
 import { sendJson } from '../http/reply.ts';
@@ -103,12 +103,13 @@ async function create(
 export async function handleResume(context: ServerContext, exchange: Exchange, id: string): Promise<void> {
   const authorization = await authenticate(context, exchange);
   const limit = { maxBytes: context.limits.maxJsonBytes, what: 'the request to resume' };
-  const { sync } = await readJson(exchange, ResumeRequest, limit);
+  const { sync, encodings } = await readJson(exchange, ResumeRequest, limit);
   const credential = credentialOf(exchange);
   const grant = await context.live.use(id, async (live) => {
     checkPrincipal(live, authorization.principal);
     await refuseExpired(context, live);
-    return resumeSession(context, live, { sync, authorization, credential, address: exchange.address });
+    const { address } = exchange;
+    return resumeSession(context, live, { sync, encodings, authorization, credential, address });
   });
   await sendJson(exchange, 200, grant);
 }
@@ -184,7 +185,7 @@ async function findAnswered(
 
 /** Whoever asks for a session by what it is about has no credential of it, and has authenticated. */
 function resumingOf({ authorization, address, request }: Asking): Resuming {
-  return { authorization, address, credential: undefined, sync: request.sync };
+  return { authorization, address, credential: undefined, sync: request.sync, encodings: request.encodings };
 }
 
 function wishedChunkSize(
@@ -216,6 +217,7 @@ function newRecord(
     chunkSizeBytes: Math.max(min, Math.min(max, wishedChunkSize(request, fileBytes))),
     parallel: Math.min(request.parallel, limits.parallelPerSession),
     ...(request.direction === 'push' ? { sync: stricterSync(request.sync, context.sync) } : {}),
+    ...encodingsOf(request.encodings),
     state: 'establishing',
     epoch: 1,
     manifestId: null,

@@ -2,9 +2,11 @@
 import { CairnError } from '../../base/errors.ts';
 import type { SessionGrant } from '../../protocol/messages.ts';
 import { DEFAULT_SYNC_MODE, stricterSync, type SyncMode } from '../../protocol/sync-mode.ts';
+import { agreedEncodings, type ChunkEncoding } from '../../protocol/encoding.ts';
 import { issueSecret } from '../../session/credential.ts';
 import { mayResumeWith, rotate } from '../../session/credential-rotation.ts';
 import { leaseEnd, type SessionRecord } from '../../session/record.ts';
+import { OWN_ENCODINGS } from '../../storage/zlib-pump.ts';
 import type { Authorization } from '../auth/authorization.ts';
 import type { ServerContext } from '../server-context.ts';
 import { checkTakeover } from '../quota/quota.ts';
@@ -36,6 +38,7 @@ export function grantOf(
     ...authorizedFor(record, options.context.wallNow()),
     holdsPartialChunks: options.context.content.properties.holdsPartialChunks,
     ...(record.direction === 'push' ? { sync: syncOf(record) } : {}),
+    ...encodingsOf(record.encodings),
     manifestId: record.manifestId,
     resumed: options.resumed,
   };
@@ -55,6 +58,14 @@ export interface Resuming {
   readonly credential: string | undefined;
   /** A wish that makes the sync mode stricter, never looser. */
   readonly sync: SyncMode | undefined;
+  /** Encodings that the client can do. */
+  readonly encodings: readonly string[] | undefined;
+}
+
+/** The encodings of an epoch, as far as there are any. */
+export function encodingsOf(offered: readonly string[] | undefined): { encodings?: ChunkEncoding[] } {
+  const encodings = agreedEncodings(offered, OWN_ENCODINGS);
+  return encodings.length === 0 ? {} : { encodings };
 }
 
 /** When sync points of a session come. */
@@ -72,7 +83,7 @@ function syncOf({ sync = DEFAULT_SYNC_MODE }: SessionRecord): SyncMode {
 export async function resumeSession(
   context: ServerContext,
   live: LiveSession,
-  { authorization, address, credential, sync }: Resuming,
+  { authorization, address, credential, sync, encodings }: Resuming,
 ): Promise<SessionGrant> {
   const { now, instanceId, log, metrics } = context;
   checkAllowsSession(authorization, live.record.value);
@@ -87,6 +98,8 @@ export async function resumeSession(
     ...rotate(current, hash, credential, now()),
     epoch: current.epoch + 1,
     ...(current.direction === 'push' ? { sync: stricterSync(sync, syncOf(current)) } : {}),
+    encodings: undefined,
+    ...encodingsOf(encodings),
     authorization,
     holder: instanceId,
     leaseExpiresAtMs: Math.max(current.leaseExpiresAtMs, leaseEnd(current, now(), context)),
