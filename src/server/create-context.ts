@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { CairnError } from '../base/errors.ts';
 import { DEFAULT_SYNC_MODE } from '../protocol/sync-mode.ts';
 import { DEFAULT_LEASE_MS, DEFAULT_MAX_AGE_MS } from '../session/record.ts';
+import { createByteBudget } from '../storage/byte-budget.ts';
 import { DEFAULT_GROUP_COMMIT } from '../storage/group-commit.ts';
 import type { SessionStore } from '../storage/session-store.ts';
 import { countFailedAuthentications } from './auth/failed-authentications.ts';
@@ -20,6 +21,9 @@ import type { ServerOptions } from './server-options.ts';
 import { startCollector } from './sessions/collector.ts';
 import { LiveSessions } from './sessions/live-sessions.ts';
 import { createStagingRoom } from './sessions/staging-room.ts';
+
+/** Memory for compressed chunks of all pulls together; where it is used up, chunks go as they are. */
+const ENCODING_MEMORY_BYTES = 64 * 1024 * 1024;
 
 /**
  * Makes the context of a server; its collector runs from then on.
@@ -61,6 +65,7 @@ export function createContext(
     usage: { tally, ledger: options.usage ?? createUsageLedger() },
     limits,
     room: createStagingRoom(content, limits),
+    encodingMemory: createByteBudget(ENCODING_MEMORY_BYTES),
     instanceId: randomBytes(12).toString('base64url'),
   };
   const live = new LiveSessions(shared);

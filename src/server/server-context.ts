@@ -2,6 +2,7 @@
 import type { LoginOffer } from '../protocol/messages.ts';
 import type { SyncMode } from '../protocol/sync-mode.ts';
 import type { ContentStore } from '../storage/content-store.ts';
+import type { ByteBudget } from '../storage/byte-budget.ts';
 import type { GroupLimits } from '../storage/group-commit.ts';
 import type { SessionStore } from '../storage/session-store.ts';
 import type { SteadyClock } from './clock.ts';
@@ -47,6 +48,8 @@ export interface SessionContext {
   readonly usage: Usage;
   /** What unfinished pushes may stage in all. */
   readonly room: StagingRoom;
+  /** Memory for chunks of pulls that are, or are being, compressed. */
+  readonly encodingMemory: ByteBudget;
   /** Told of what is worth counting. */
   readonly metrics: ServerMetrics;
   /** Random id of this server: names the holder of what is not durable yet. */

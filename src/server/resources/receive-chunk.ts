@@ -3,12 +3,14 @@ import { CairnError } from '../../base/errors.ts';
 import { DIGEST_LENGTH_BYTES, type HasherFactory } from '../../manifest/digest.ts';
 import { isStream } from '../../manifest/layout.ts';
 import { HEADER } from '../../protocol/routes.ts';
+import { decodeBody } from '../../storage/chunk-encoding.ts';
 import { receiveChunk, type ExpectedChunk } from '../../storage/chunk-transfer.ts';
 import type { ChunkStaging, ChunkWriter } from '../../storage/content-store.ts';
 import { contentLengthOf, openBody, type Exchange } from '../http/exchange.ts';
 import type { IncomingChunks } from '../sessions/incoming-chunks.ts';
 import { checkBytes, openUsage } from '../quota/quota.ts';
 import type { LiveSession } from '../sessions/live-session.ts';
+import { encodingOf, type EncodedRequest } from './chunk-encoding.ts';
 import { sendEmpty, sendJson } from '../http/reply.ts';
 import type { ServerContext } from '../server-context.ts';
 import { withSession, type SessionWork } from './session-request.ts';
@@ -23,7 +25,8 @@ export function handlePutChunk(
   const call = { id, event: 'transfer', direction: 'push', chunk } as const;
   return withSession(context, exchange, call, async (work) => {
     const chunks = await work.live.content.incoming.get();
-    const expected = expectationOf(exchange, chunks, chunk);
+    const encoded = encodingOf(exchange, work.live.record.value);
+    const expected = expectationOf(exchange, chunks, chunk, encoded);
     chunks.checkStreamOrder(chunk, expected.lengthBytes);
     await growStream(context, work.live, chunks, expected);
     const fence = (): void => {
@@ -40,7 +43,7 @@ export function handlePutChunk(
     };
     let digest: Uint8Array;
     try {
-      digest = await receive(exchange, chunks, expected, { fence, onWritten });
+      digest = await receive(bodyOf(exchange, chunk, encoded), chunks, expected, { fence, onWritten });
     } catch (error) {
       throw tellable(chunks, chunk, error);
     } finally {
@@ -111,10 +114,15 @@ export function offsetOf({ request }: Exchange): number {
   throw new CairnError('invalid-request', 'Cairn-Offset is no count of bytes');
 }
 
-function expectationOf(exchange: Exchange, chunks: IncomingChunks, chunk: number): ExpectedChunk {
+function expectationOf(
+  exchange: Exchange,
+  chunks: IncomingChunks,
+  chunk: number,
+  encoded: EncodedRequest | undefined,
+): ExpectedChunk {
   const { manifest, layout } = chunks.plan;
   const offset = offsetOf(exchange);
-  const bodyBytes = contentLengthOf(exchange);
+  const bodyBytes = encoded?.decodedBytes ?? contentLengthOf(exchange);
   if (bodyBytes === undefined) throw new CairnError('invalid-request', 'a chunk needs a Content-Length');
   const digestLengthBytes = DIGEST_LENGTH_BYTES[manifest.digest];
   const most = layout.chunkLengthBytes(chunk);
@@ -139,8 +147,18 @@ function checkOffset(chunks: IncomingChunks, chunk: number, offset: number): voi
   });
 }
 
-function receive(
+/** The body as it was before it was encoded. */
+function bodyOf(
   exchange: Exchange,
+  chunk: number,
+  encoded: EncodedRequest | undefined,
+): AsyncIterable<Uint8Array> {
+  const body = openBody(exchange);
+  return encoded === undefined ? body : decodeBody(body, { encoding: encoded.encoding, chunk });
+}
+
+function receive(
+  body: AsyncIterable<Uint8Array>,
   chunks: IncomingChunks,
   expected: ExpectedChunk,
   { fence, onWritten }: { fence: () => void; onWritten: (bytes: number) => void },
@@ -148,11 +166,11 @@ function receive(
   const { chunk, offset } = expected;
   const known = offset > 0 && isThere(chunks, chunk) ? chunks.digestOf(chunk) : undefined;
   if (known === undefined) {
-    return receiveChunk(openBody(exchange), chunks.staging, expected, { fence, onWritten });
+    return receiveChunk(body, chunks.staging, expected, { fence, onWritten });
   }
   // All bytes are there and were checked: the reply to them was lost. Only the digest comes again.
   const nothing = { ...expected, offset: 0, lengthBytes: 0, createHasher: digestIs(known) };
-  return receiveChunk(openBody(exchange), untouched(chunks.staging), nothing, { fence });
+  return receiveChunk(body, untouched(chunks.staging), nothing, { fence });
 }
 
 function digestIs(known: Uint8Array): HasherFactory {

@@ -1,8 +1,12 @@
 /** `GET sessions/{id}/chunks/{n}`: a chunk of a pull goes out. */
 import { CairnError } from '../../base/errors.ts';
 import type { Exchange } from '../http/exchange.ts';
+import type { ChunkEncoding } from '../../protocol/encoding.ts';
+import { HEADER } from '../../protocol/routes.ts';
+import { encodeBody, type EncodedBody } from '../../storage/chunk-encoding.ts';
 import { sourceCodeOf } from '../../storage/excluded-entries.ts';
 import type { OutgoingChunks } from '../sessions/outgoing-chunks.ts';
+import { wantedEncoding } from './chunk-encoding.ts';
 import { offsetOf } from './receive-chunk.ts';
 import { end, write } from '../http/reply.ts';
 import type { ServerContext } from '../server-context.ts';
@@ -32,7 +36,11 @@ export function handleGetChunk(
     await refuseFailures(chunks, chunk);
     live.record.checkEpoch(epoch);
     const bodyBytes = lengthBytes - offset + chunks.digests.digestLengthBytes;
-    await send(context, exchange, chunks, { chunk, offset, bodyBytes });
+    const part = { chunk, offset, bodyBytes };
+    const encoding = wantedEncoding(exchange, live.record.value);
+    const isSent =
+      encoding !== undefined && (await sendEncoded(context, exchange, chunks, { ...part, encoding }));
+    if (!isSent) await send(context, exchange, chunks, part);
     context.log.debug({ session: id, chunk, offset, lengthBytes }, 'chunk sent');
   });
 }
@@ -45,11 +53,70 @@ async function refuseFailures(chunks: OutgoingChunks, chunk: number): Promise<vo
   throw chunks.failureOf(failures.code, failures.entries);
 }
 
+/** The part of a chunk that is wanted. */
+interface Part {
+  readonly chunk: number;
+  readonly offset: number;
+  /** Bytes of the part and the digest. */
+  readonly bodyBytes: number;
+}
+
+/** Sends the part compressed. False where it does not shrink, or too much memory is in use: nothing was sent then. */
+async function sendEncoded(
+  { metrics, encodingMemory }: ServerContext,
+  exchange: Exchange,
+  chunks: OutgoingChunks,
+  { chunk, offset, bodyBytes, encoding }: Part & { readonly encoding: ChunkEncoding },
+): Promise<boolean> {
+  const share = encodingMemory.tryTake(bodyBytes);
+  if (share === undefined) return false;
+  try {
+    const body = await encode(chunks, chunk, { offset, encoding, decodedBytes: bodyBytes });
+    if (body === undefined) return false;
+    share.shrink(body.lengthBytes);
+    exchange.response.writeHead(200, {
+      'Content-Type': 'application/octet-stream',
+      'Content-Encoding': encoding,
+      'Content-Length': body.lengthBytes,
+      [HEADER.decodedLength]: String(bodyBytes),
+    });
+    let sentBytes = 0;
+    try {
+      for (const piece of body.pieces) {
+        await write(exchange, piece);
+        sentBytes += piece.byteLength;
+      }
+    } finally {
+      const payloadBytes = bodyBytes - chunks.digests.digestLengthBytes;
+      metrics.sent(Math.floor((payloadBytes * sentBytes) / body.lengthBytes));
+    }
+    await end(exchange);
+    return true;
+  } finally {
+    share.release();
+  }
+}
+
+/** Undefined where it does not shrink. Throws what tells the client of a source that is not what it was. */
+async function encode(
+  chunks: OutgoingChunks,
+  chunk: number,
+  { offset, ...how }: { offset: number; encoding: ChunkEncoding; decodedBytes: number },
+): Promise<EncodedBody | undefined> {
+  const onDigest = (digest: Uint8Array): void => chunks.sent(chunk, digest);
+  try {
+    return await encodeBody(chunks.read(chunk, { offset, onDigest }), how);
+  } catch (error) {
+    if (sourceCodeOf(error) !== undefined) await refuseFailures(chunks, chunk);
+    throw error;
+  }
+}
+
 async function send(
   { metrics }: ServerContext,
   exchange: Exchange,
   chunks: OutgoingChunks,
-  { chunk, offset, bodyBytes }: { chunk: number; offset: number; bodyBytes: number },
+  { chunk, offset, bodyBytes }: Part,
 ): Promise<void> {
   const { response } = exchange;
   const onDigest = (digest: Uint8Array): void => chunks.sent(chunk, digest);
