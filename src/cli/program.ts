@@ -58,6 +58,10 @@ function addTransferOptions(command: Command): Command {
       '--bwlimit <rate>',
       'bytes a second of all connections together: 10M, or by the time of day: "08:00,1M 19:00,off"',
     )
+    .option(
+      '--compress <when>',
+      'compress what shrinks: auto (default: where the line is slow), always or never',
+    )
     .option('--dry-run', 'say what would be moved, and move nothing');
 }
 

@@ -67,8 +67,8 @@ function optionsOf(
   screen: Screen,
   signal: AbortSignal,
 ): TransferOptions {
-  const { parallel, chunkSizeBytes, digest, sync, bandwidth, retryForMs, checksum, dryRun, tokenFile } =
-    settings;
+  const { parallel, chunkSizeBytes, digest, sync, bandwidth, compress } = settings;
+  const { retryForMs, checksum, dryRun, tokenFile } = settings;
   const { env } = process;
   const { tls, showsCertificate } = clientTls(settings.tls, env);
   return {
@@ -87,6 +87,7 @@ function optionsOf(
     ...(chunkSizeBytes === undefined ? {} : { chunkSizeBytes }),
     ...(digest === undefined ? {} : { digest }),
     ...(sync === undefined ? {} : { sync }),
+    ...(compress === undefined ? {} : { compress }),
     ...(bandwidth === undefined ? {} : { bandwidth: bandwidth.rateAt }),
   };
 }

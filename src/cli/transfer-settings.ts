@@ -4,6 +4,7 @@ import type { DigestAlgorithm } from '../manifest/digest.ts';
 import { SYNC_MODES, type SyncMode } from '../protocol/sync-mode.ts';
 import { absolutePath } from './resume-command.ts';
 import { parseChoice, parseCount } from './words/count.ts';
+import { COMPRESS_MODES, type CompressMode } from '../client/transfer/compression.ts';
 import type { BandwidthRate } from '../client/http/bandwidth.ts';
 import { parseBandwidth } from './words/bandwidth.ts';
 import { parseDuration } from './words/duration.ts';
@@ -20,6 +21,7 @@ export interface TransferWords extends TlsWords {
   readonly digest?: string;
   readonly sync?: string;
   readonly bwlimit?: string;
+  readonly compress?: string;
   readonly dryRun?: boolean;
   readonly tokenFile?: string;
   readonly json?: boolean;
@@ -38,6 +40,7 @@ export interface TransferSettings {
   readonly sync: SyncMode | undefined;
   /** As it was written, for the command that resumes, and what it means. */
   readonly bandwidth: { readonly word: string; readonly rateAt: BandwidthRate } | undefined;
+  readonly compress: CompressMode | undefined;
   readonly dryRun: boolean;
   readonly tokenFile: string | undefined;
   readonly tls: TlsSettings;
@@ -54,7 +57,7 @@ const DIGESTS = ['xxh64', 'sha256'] as const satisfies readonly DigestAlgorithm[
 
 /** Validates the options. @throws CairnError `usage` */
 export function settingsOf(words: TransferWords): TransferSettings {
-  const { parallel, chunkSize, retryFor, digest, sync, bwlimit, tokenFile } = words;
+  const { parallel, chunkSize, retryFor, digest, sync, bwlimit, compress, tokenFile } = words;
   if (tokenFile === '') throw usage('--token-file takes a path', '--token-file ~/.config/cairn/token');
   return {
     parallel: parallel === undefined ? undefined : parseCount('--parallel', parallel, PARALLEL_RANGE),
@@ -66,6 +69,7 @@ export function settingsOf(words: TransferWords): TransferSettings {
     sync: sync === undefined ? undefined : parseChoice('--sync', sync, SYNC_MODES),
     bandwidth:
       bwlimit === undefined ? undefined : { word: bwlimit, rateAt: parseBandwidth('--bwlimit', bwlimit) },
+    compress: compress === undefined ? undefined : parseChoice('--compress', compress, COMPRESS_MODES),
     dryRun: words.dryRun ?? false,
     tokenFile: tokenFile === undefined ? undefined : absolutePath(tokenFile),
     tls: tlsSettingsOf(words),
@@ -80,8 +84,8 @@ export function settingsOf(words: TransferWords): TransferSettings {
  * is for whoever resumes it.
  */
 export function wordsOf(settings: TransferSettings): string[] {
-  const { parallel, chunkSizeBytes, retryForMs, checksum, digest, sync, bandwidth, tokenFile, tls } =
-    settings;
+  const { parallel, chunkSizeBytes, retryForMs, checksum, digest, sync, bandwidth, compress } = settings;
+  const { tokenFile, tls } = settings;
   return [
     ...(parallel === undefined ? [] : ['--parallel', String(parallel)]),
     ...(chunkSizeBytes === undefined ? [] : ['--chunk-size', String(chunkSizeBytes)]),
@@ -90,6 +94,7 @@ export function wordsOf(settings: TransferSettings): string[] {
     ...(digest === undefined ? [] : ['--digest', digest]),
     ...(sync === undefined ? [] : ['--sync', sync]),
     ...(bandwidth === undefined ? [] : ['--bwlimit', bandwidth.word]),
+    ...(compress === undefined ? [] : ['--compress', compress]),
     ...(tokenFile === undefined ? [] : ['--token-file', tokenFile]),
     ...tlsWordsOf(tls),
   ];

@@ -49,6 +49,8 @@ export interface TransferSummary {
   readonly bytesTotal: number;
   /** Payload bytes that crossed the wire in this run, those sent twice counted twice. */
   readonly bytesMoved: number;
+  /** Payload bytes of this run that compression kept off the wire; they are counted as moved, too. */
+  readonly bytesSaved: number;
   /** Bytes of entries that were already there. */
   readonly bytesSkipped: number;
   /** Bytes that an earlier run or epoch had brought over. */

@@ -1,9 +1,11 @@
 /** What the caller of a transfer decides. */
 import type { DigestAlgorithm } from '../manifest/digest.ts';
+import type { ChunkEncoding } from '../protocol/encoding.ts';
 import type { SyncMode } from '../protocol/sync-mode.ts';
 import type { Report } from './events.ts';
 import type { BandwidthRate } from './http/bandwidth.ts';
 import type { Proxy } from './http/proxy.ts';
+import type { CompressMode } from './transfer/compression.ts';
 
 /** PEM texts for https. */
 export interface ClientTlsFiles {
@@ -57,6 +59,10 @@ export interface TransferOptions extends ReachOptions {
   readonly digest?: DigestAlgorithm;
   /** When the receiver makes sync points. A push asks the server for it; without, it is the server's choice. */
   readonly sync?: SyncMode;
+  /** When chunks are compressed; without, while the line is so slow that it pays. */
+  readonly compress?: CompressMode;
+  /** What to offer for that, the better first; without, all that this runtime has. */
+  readonly encodings?: readonly ChunkEncoding[];
   /** Files of the same size are compared by their digests, whatever their times say. */
   readonly checksum?: boolean;
   /** Only finds out what would be moved. */

@@ -45,7 +45,8 @@ async function pullLocked(
       message: 'an earlier run had fetched and verified everything; it was put in its place',
     });
     const durationMs = Math.round(performance.now() - startMs);
-    return summaryOf('pull', [published], 0, { bytesMoved: 0, retries: 0, resumes: 0, durationMs });
+    const counts = { bytesMoved: 0, bytesSaved: 0, retries: 0, resumes: 0, durationMs };
+    return summaryOf('pull', [published], 0, counts);
   }
   const context = await openContext(options);
   try {

@@ -14,6 +14,7 @@ import { establish, putManifest, putPlan } from './session/session-calls.ts';
 import { createSessionClient, type SessionClient } from './session/session-client.ts';
 import { sendStream, type StreamJob } from './push/stream-sender.ts';
 import { StreamWindow } from './push/stream-window.ts';
+import type { RunCounts } from './transfer/pass-result.ts';
 import { countsOf, openContext, type TransferContext } from './transfer/transfer-context.ts';
 import { createProgress } from './transfer/transfer-progress.ts';
 
@@ -78,6 +79,7 @@ async function establishStream(
     chunkSizeBytes: wished,
     parallel: context.parallel,
     sync: options.sync,
+    encodings: context.compression.offers,
   };
   const grant = await context.retrier.run(() => establish(context.server, request, context.signal));
   const session = createSessionClient(context, grant);
@@ -112,7 +114,7 @@ interface Carried {
   readonly hooks: StreamHooks;
 }
 
-type StreamResult = Omit<TransferSummary, 'bytesMoved' | 'retries' | 'resumes' | 'durationMs'>;
+type StreamResult = Omit<TransferSummary, keyof RunCounts>;
 
 async function carry(
   source: AsyncIterable<Uint8Array>,

@@ -85,6 +85,8 @@ describe('cairn', () => {
     [['serve', '--root', '.', '--listen', '0.0.0.0:0'], '--insecure-listen'],
     [['push', 'a', 'http://h/', '--sync', 'never'], '--sync takes one of always, group, close'],
     [['pull', 'http://h/', 'a', '--sync', 'never'], '--sync takes one of always, group, close'],
+    [['push', 'a', 'http://h/', '--compress', 'zip'], '--compress takes one of auto, always, never'],
+    [['pull', 'http://h/', 'a', '--compress', '9'], '--compress takes one of auto, always, never'],
     [['serve', '--root', '.', '--sync', 'never'], '--sync takes one of always, group, close'],
     [['transfers', 'rm'], '--all'],
     [['demo', 'a', 'b'], 'too many arguments'],

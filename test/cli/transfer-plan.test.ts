@@ -31,13 +31,20 @@ describe('a push', () => {
   it('resumes from any directory, by the same settings, whatever it was shown like', () => {
     const options = { parallel: '8', chunkSize: '1M', retryFor: '1h', checksum: true, digest: 'sha256' };
     const shown = { tokenFile: 't', json: true, quiet: true };
-    const plan = planPush(['a', 'b/', URL_WORD], { ...options, sync: 'always', ...shown });
+    const plan = planPush(['a', 'b/', URL_WORD], {
+      ...options,
+      sync: 'always',
+      compress: 'never',
+      ...shown,
+    });
     const shared = '--parallel 8 --chunk-size 1048576 --retry-for 3600000ms --checksum --digest sha256'.split(
       ' ',
     );
     const rest = [
       '--sync',
       'always',
+      '--compress',
+      'never',
       '--token-file',
       resolve('t'),
       resolve('a'),
@@ -79,6 +86,7 @@ describe('a push', () => {
     ['chunks too small', ['a', URL_WORD], { chunkSize: '1K' }],
     ['an unknown digest', ['a', URL_WORD], { digest: 'md5' }],
     ['an unknown sync mode', ['a', URL_WORD], { sync: 'never' }],
+    ['an unknown word for compression', ['a', URL_WORD], { compress: 'gzip' }],
     ['an empty token file', ['a', URL_WORD], { tokenFile: '' }],
     ['a dry run of a stream', ['-', URL_WORD], { dryRun: true }],
     ['comparing a stream', [URL_WORD, 'true'], { fromCommand: true, checksum: true }],
@@ -111,6 +119,7 @@ describe('a pull', () => {
     ['a dry run of a stream', [URL_WORD, '-'], { dryRun: true }],
     ['a sync mode where nothing is kept', [URL_WORD, '-'], { sync: 'close' }],
     ['an unknown sync mode', [URL_WORD, 'a'], { sync: '' }],
+    ['an unknown word for compression', [URL_WORD, '-'], { compress: '' }],
   ])('refuses %s, with an example', (_what, words, options) => {
     expect(messageOf(() => planPull(words, options))).toContain('for example');
   });

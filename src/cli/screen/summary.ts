@@ -19,8 +19,9 @@ export function summaryLine(summary: TransferSummary, options: { dryRun: boolean
 }
 
 function tail(summary: TransferSummary): string {
-  const { bytesResumed, bytesSkipped, retries, resumes, excluded } = summary;
+  const { bytesSaved, bytesResumed, bytesSkipped, retries, resumes, excluded } = summary;
   const parts = [
+    bytesSaved > 0 ? `${formatBytes(bytesSaved)} less on the wire` : '',
     bytesResumed > 0 ? `resumed ${formatBytes(bytesResumed)}` : '',
     bytesSkipped > 0 ? `${formatBytes(bytesSkipped)} already there` : '',
     retries > 0 ? `${retries} ${retries === 1 ? 'retry' : 'retries'}` : '',

@@ -13,7 +13,7 @@ const BATCH_BYTES = 256 * 1024;
  * @param onPayload told of payload bytes once the socket has taken them
  */
 export async function* wireBody(
-  pieces: AsyncIterable<Uint8Array>,
+  pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   payloadBytes: number,
   onPayload: (bytes: number) => void,
 ): AsyncGenerator<Uint8Array> {

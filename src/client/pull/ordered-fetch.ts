@@ -3,8 +3,10 @@ import { CairnError } from '../../base/errors.ts';
 import type { ChunkDigests } from '../../checkpoint/chunk-digests.ts';
 import { sameDigest, type HasherFactory } from '../../manifest/digest.ts';
 import type { Layout } from '../../manifest/layout.ts';
+import { openAnswer } from './chunk-answer.ts';
 import { getChunk, type SessionAccess } from '../session/session-calls.ts';
 import type { SessionClient } from '../session/session-client.ts';
+import { crossingLine } from '../transfer/compression.ts';
 import type { TransferContext } from '../transfer/transfer-context.ts';
 import type { TransferProgress } from '../transfer/transfer-progress.ts';
 import { fixedCount, runWorkers, unlessAborted } from '../transfer/workers.ts';
@@ -76,13 +78,46 @@ function createTurns(): { until(turn: number, signal: AbortSignal): Promise<void
 
 /** One request for the rest of a chunk; what came stays in the slot when it breaks. */
 async function receiveOnce(fetch: OrderedFetch, at: SessionAccess, chunk: number, slot: Slot): Promise<void> {
-  const { layout, digests, progress, context, createHasher } = fetch;
+  const { layout, digests, progress, context } = fetch;
   const lengthBytes = layout.chunkLengthBytes(chunk);
-  const wholeBytes = lengthBytes + digests.digestLengthBytes;
   // A digest that was cut comes again whole.
   slot.used = Math.min(slot.used, lengthBytes);
-  const response = await getChunk(at, chunk, slot.used);
-  for await (const piece of response.body) {
+  const restBytes = lengthBytes - slot.used;
+  try {
+    const digest = await crossingLine(context, restBytes, async (arrived) => {
+      const asked = context.compression.encodingFor(at.grant.encodings);
+      const response = await getChunk(at, chunk, slot.used, asked);
+      const wantedBytes = restBytes + digests.digestLengthBytes;
+      const answer = openAnswer(response, { chunk, asked, wantedBytes });
+      try {
+        await fill(fetch, answer.body, chunk, slot);
+      } finally {
+        const receivedBytes = Math.min(slot.used, lengthBytes) - (lengthBytes - restBytes);
+        progress.saved(receivedBytes - answer.wireBytes(receivedBytes));
+        arrived(answer.wireBytes(receivedBytes));
+      }
+      return checkedDigest(fetch, chunk, slot);
+    });
+    digests.set(chunk, digest);
+  } catch (error) {
+    if (error instanceof CairnError && error.code === 'chunk-digest-mismatch') {
+      progress.lost(chunk, Math.min(slot.used, lengthBytes));
+      slot.used = 0;
+    }
+    throw error;
+  }
+}
+
+/** Puts what arrives behind what is there. */
+async function fill(
+  { layout, digests, progress, context }: OrderedFetch,
+  body: AsyncIterable<Uint8Array>,
+  chunk: number,
+  slot: Slot,
+): Promise<void> {
+  const lengthBytes = layout.chunkLengthBytes(chunk);
+  const wholeBytes = lengthBytes + digests.digestLengthBytes;
+  for await (const piece of body) {
     if (slot.used + piece.byteLength > wholeBytes) {
       throw new CairnError('chunk-out-of-range', `the server sends more bytes than chunk ${chunk} has`, {
         details: { chunk },
@@ -97,15 +132,18 @@ async function receiveOnce(fetch: OrderedFetch, at: SessionAccess, chunk: number
   if (slot.used < wholeBytes) {
     throw new CairnError('chunk-incomplete', `chunk ${chunk} arrived only in part`, { details: { chunk } });
   }
+}
+
+/** The digest of a chunk that is there whole. @throws CairnError `chunk-digest-mismatch` */
+function checkedDigest({ layout, createHasher }: OrderedFetch, chunk: number, slot: Slot): Uint8Array {
+  const lengthBytes = layout.chunkLengthBytes(chunk);
   const hasher = createHasher();
   hasher.update(slot.buffer.subarray(0, lengthBytes));
   const digest = hasher.digest();
-  if (!sameDigest(digest, slot.buffer.subarray(lengthBytes, wholeBytes))) {
-    slot.used = 0;
-    progress.lost(chunk, lengthBytes);
+  if (!sameDigest(digest, slot.buffer.subarray(lengthBytes, slot.used))) {
     throw new CairnError('chunk-digest-mismatch', `chunk ${chunk} arrived with other bytes than were sent`, {
       details: { chunk },
     });
   }
-  digests.set(chunk, digest);
+  return digest;
 }

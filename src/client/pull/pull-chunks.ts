@@ -9,10 +9,11 @@ import { receiveChunk } from '../../storage/chunk-transfer.ts';
 import type { ChunkStaging } from '../../storage/content-store.ts';
 import type { GroupCommit } from '../../storage/group-commit.ts';
 import type { ChunkBoard } from '../transfer/chunk-board.ts';
-import type { HttpResponse } from '../http/connection.ts';
 import type { Report } from '../events.ts';
+import { openAnswer, type ChunkAnswer } from './chunk-answer.ts';
 import { getChunk, sync, type SessionAccess } from '../session/session-calls.ts';
 import type { SessionClient } from '../session/session-client.ts';
+import { crossingLine } from '../transfer/compression.ts';
 import type { TransferContext } from '../transfer/transfer-context.ts';
 import type { TransferProgress } from '../transfer/transfer-progress.ts';
 import { runWorkers } from '../transfer/workers.ts';
@@ -137,18 +138,32 @@ const REASONS: Partial<Record<ErrorCode, string>> = {
 };
 
 /** One request for the rest of a chunk. What came stays staged when it breaks. */
-async function receiveOnce(job: PullJob, at: SessionAccess, chunk: number): Promise<Uint8Array> {
+function receiveOnce(job: PullJob, at: SessionAccess, chunk: number): Promise<Uint8Array> {
+  const { staging, layout, context, fromStart } = job;
+  const lengthBytes = layout.chunkLengthBytes(chunk);
+  const heldBytes = fromStart.has(chunk) ? 0 : (staging.held().get(chunk) ?? 0);
+  const offset = heldBytes <= lengthBytes ? heldBytes : 0;
+  return crossingLine(context, lengthBytes - offset, (arrived) =>
+    receiveRest(job, at, { chunk, offset, arrived }),
+  );
+}
+
+async function receiveRest(
+  job: PullJob,
+  at: SessionAccess,
+  { chunk, offset, arrived }: { chunk: number; offset: number; arrived: (wireBytes: number) => void },
+): Promise<Uint8Array> {
   const { staging, layout, manifest, createHasher, progress, context, fromStart, group } = job;
   const lengthBytes = layout.chunkLengthBytes(chunk);
   const digestLengthBytes = DIGEST_LENGTH_BYTES[manifest.digest];
-  const heldBytes = fromStart.has(chunk) ? 0 : (staging.held().get(chunk) ?? 0);
-  const offset = heldBytes <= lengthBytes ? heldBytes : 0;
-  const response = await getChunk(at, chunk, offset);
+  const asked = context.compression.encodingFor(at.grant.encodings);
+  const response = await getChunk(at, chunk, offset, asked);
   let received = 0;
+  let answer: ChunkAnswer | undefined;
   try {
-    checkLength(response, chunk, lengthBytes - offset + digestLengthBytes);
+    answer = openAnswer(response, { chunk, asked, wantedBytes: lengthBytes - offset + digestLengthBytes });
     const expected = { chunk, offset, lengthBytes, digestLengthBytes, createHasher };
-    const digest = await receiveChunk(response.body, staging, expected, {
+    const digest = await receiveChunk(answer.body, staging, expected, {
       onBytes: (bytes) => {
         received += bytes;
         progress.moved(chunk, bytes);
@@ -156,7 +171,8 @@ async function receiveOnce(job: PullJob, at: SessionAccess, chunk: number): Prom
       onWritten: (bytes) => group.written(bytes),
     });
     context.retrier.progressed();
-    context.flow.finished(received);
+    arrived(answer.wireBytes(received));
+    context.flow.finished(answer.wireBytes(received));
     fromStart.delete(chunk);
     return digest;
   } catch (error) {
@@ -168,17 +184,7 @@ async function receiveOnce(job: PullJob, at: SessionAccess, chunk: number): Prom
     // From here on what is held is of this very source.
     if (kept > 0) fromStart.delete(chunk);
     throw error;
+  } finally {
+    progress.saved(received - (answer?.wireBytes(received) ?? received));
   }
-}
-
-function checkLength(response: HttpResponse, chunk: number, wanted: number): void {
-  const length = response.header('content-length');
-  if (length === String(wanted)) return;
-  throw new CairnError(
-    'chunk-out-of-range',
-    `the server wants to send ${length ?? 'an unknown number of'} bytes for chunk ${chunk}, which has ${wanted}`,
-    {
-      details: { chunk },
-    },
-  );
 }

@@ -40,6 +40,7 @@ export async function establishPull(
     chunkSizeBytes: wished.chunkSizeBytes,
     isLargestChunkSize: wished.isLargestChunkSize,
     parallel,
+    encodings: context.compression.offers,
   };
   const session = createSessionClient(context, await retrier.run(() => establish(server, request, signal)));
   retrier.progressed();

@@ -1,12 +1,13 @@
 /** One chunk to the server, as often as it takes, going on where the last try was cut. */
 import { CairnError } from '../../base/errors.ts';
 import type { SyncStatus } from '../../protocol/messages.ts';
+import { openBody } from './chunk-body.ts';
 import { isExclusion } from './source-reader.ts';
-import { headChunk, putChunk } from '../session/session-calls.ts';
+import { headChunk, putChunk, type SessionAccess } from '../session/session-calls.ts';
 import type { SessionClient } from '../session/session-client.ts';
+import type { Compression } from '../transfer/compression.ts';
 import type { TransferContext } from '../transfer/transfer-context.ts';
 import type { TransferProgress } from '../transfer/transfer-progress.ts';
-import { wireBody } from '../http/wire-body.ts';
 
 /** A chunk that is to be sent. */
 export interface OutgoingChunk {
@@ -23,6 +24,8 @@ export interface OutgoingChunk {
 
 /** A chunk that arrived. */
 export interface SentChunk {
+  /** Bytes that it took on the wire, all tries together, as far as they were not lost. */
+  readonly wireBytes: number;
   readonly digest: Uint8Array;
   readonly status: SyncStatus;
 }
@@ -33,6 +36,10 @@ interface Attempts {
   reached: number;
   /** Bytes of it that the receiver was last seen to hold. */
   held: number;
+  /** Bytes on the wire for each byte of the chunk in the try before. */
+  share: number;
+  /** Bytes that needed not cross the wire. */
+  saved: number;
   /** Epoch of the try before; 0 before the first. */
   epoch: number;
   /** Whether the receiver has dropped what it had, because it was not what was sent. */
@@ -46,15 +53,23 @@ interface Attempts {
  */
 export async function sendReliably(
   session: SessionClient,
-  context: Pick<TransferContext, 'retrier'>,
+  context: Pick<TransferContext, 'retrier' | 'compression'>,
   progress: TransferProgress,
   outgoing: OutgoingChunk,
 ): Promise<SentChunk | undefined> {
-  const { heldBytes } = outgoing;
-  const attempts: Attempts = { reached: heldBytes, held: heldBytes, epoch: 0, wasWrong: false };
-  const { chunk, lengthBytes } = outgoing;
+  const { chunk, lengthBytes, heldBytes } = outgoing;
+  const attempts: Attempts = {
+    reached: heldBytes,
+    held: heldBytes,
+    share: 1,
+    saved: 0,
+    epoch: 0,
+    wasWrong: false,
+  };
+  const crossing = context.compression.started(lengthBytes - heldBytes);
+  let wireBytes = 0;
   try {
-    return await session.run(async (at, attempt) => {
+    const sent = await session.run(async (at, attempt) => {
       if (outgoing.isSettled()) return undefined;
       let offset = attempts.held;
       if (attempt > 0) {
@@ -65,11 +80,17 @@ export async function sendReliably(
         const crossed = attempts.wasWrong || !isKept;
         account(chunk, offset, attempts, progress, { crossed });
         if (offset > attempts.held) context.retrier.progressed();
-        attempts.held = offset;
+        arrived(offset, attempts, progress);
       }
       attempts.epoch = at.grant.epoch;
       attempts.wasWrong = false;
-      const sent = await sendOnce(at, outgoing, offset, attempts, progress).catch((error: unknown) => {
+      const sending = sendOnce(at, outgoing, {
+        offset,
+        attempts,
+        progress,
+        compression: context.compression,
+      });
+      const answer = await sending.catch((error: unknown) => {
         attempts.wasWrong = error instanceof CairnError && error.code === 'chunk-digest-mismatch';
         throw error;
       });
@@ -78,13 +99,27 @@ export async function sendReliably(
         throw new CairnError('session-suspended', 'the session went on in a new epoch meanwhile');
       }
       context.retrier.progressed();
-      return sent;
+      arrived(lengthBytes, attempts, progress);
+      return answer;
     });
+    if (sent === undefined) return undefined;
+    wireBytes = lengthBytes - heldBytes - attempts.saved;
+    return { ...sent, wireBytes };
   } catch (error) {
     // What was read is no longer what is there: whoever tries again starts from nothing.
     if (isExclusion(error)) progress.lost(chunk, attempts.reached);
     throw error;
+  } finally {
+    crossing.over(wireBytes);
   }
+}
+
+/** The receiver has the chunk up to `offset`: what it got of it since the try before did not cross at full length. */
+function arrived(offset: number, attempts: Attempts, progress: TransferProgress): void {
+  const saved = Math.floor(Math.max(0, offset - attempts.held) * (1 - attempts.share));
+  if (saved > 0) progress.saved(saved);
+  attempts.saved += saved;
+  attempts.held = offset;
 }
 
 /** After a break: what was sent and is not held has to cross again, what arrived unnoticed has crossed. */
@@ -101,28 +136,42 @@ function account(
 }
 
 async function sendOnce(
-  at: Parameters<typeof putChunk>[0],
+  at: SessionAccess,
   outgoing: OutgoingChunk,
-  offset: number,
-  attempts: Attempts,
-  progress: TransferProgress,
-): Promise<SentChunk> {
+  {
+    offset,
+    attempts,
+    progress,
+    compression,
+  }: {
+    readonly offset: number;
+    readonly attempts: Attempts;
+    readonly progress: TransferProgress;
+    readonly compression: Compression;
+  },
+): Promise<Omit<SentChunk, 'wireBytes'>> {
   const { chunk, lengthBytes, digestLengthBytes } = outgoing;
   let digest: Uint8Array | undefined;
   let isCurrent = true;
-  const pieces = outgoing.read(offset, (value) => {
-    digest = value;
-  });
-  const body = wireBody(pieces, lengthBytes - offset, (bytes) => {
-    if (!isCurrent) return; // the body of a request that is over may still be asked for its next piece
-    attempts.reached += bytes;
-    progress.moved(chunk, bytes);
-  });
+  const source = {
+    payloadBytes: lengthBytes - offset,
+    digestLengthBytes,
+    read: () =>
+      outgoing.read(offset, (value) => {
+        digest = value;
+      }),
+    onPayload: (bytes: number) => {
+      if (!isCurrent) return; // the body of a request that is over may still be asked for its next piece
+      attempts.reached += bytes;
+      progress.moved(chunk, bytes);
+    },
+  };
+  attempts.share = 1;
+  const encoding = compression.encodingFor(at.grant.encodings);
+  const body = await openBody(source, encoding, { memory: compression.memory, signal: at.signal });
+  attempts.share = body.share;
   try {
-    const status = await putChunk(at, chunk, offset, {
-      lengthBytes: lengthBytes - offset + digestLengthBytes,
-      pieces: body,
-    });
+    const status = await putChunk(at, chunk, offset, body);
     if (digest === undefined) {
       throw new CairnError('chunk-incomplete', `the server answered before chunk ${chunk} was sent whole`, {
         details: { chunk },
@@ -134,5 +183,6 @@ async function sendOnce(
     return { digest, status };
   } finally {
     isCurrent = false;
+    body.release();
   }
 }

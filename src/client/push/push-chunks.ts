@@ -222,7 +222,7 @@ async function sendOne(job: PushJob, session: SessionClient, chunk: number): Pro
           }),
       });
       if (sent === undefined) return;
-      context.flow.finished(lengthBytes - heldBytes);
+      context.flow.finished(sent.wireBytes);
       board.finish(chunk, sent.digest, sent.status.syncPoint);
       noteStatus(job, sent.status);
       return;

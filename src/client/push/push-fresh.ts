@@ -102,6 +102,7 @@ async function establishPush(
     chunkSizeBytes: wished.chunkSizeBytes,
     parallel: context.parallel,
     sync: options.sync,
+    encodings: context.compression.offers,
   };
   // A dry run must not take over a session that another run wants to go on with, and the plan of an unfinished one says
   // nothing of digests.

@@ -80,13 +80,14 @@ export async function openSession(
   { session, credential }: SessionGrant,
   wish: ResumeRequest = {},
 ): Promise<SessionClient> {
-  const { retrier, server, signal } = context;
+  const { retrier, server, signal, compression } = context;
+  const request = { ...wish, encodings: compression.offers };
   const grant = await retrier.run(async () => {
     try {
-      return await resumeSession(server, { session, credential }, wish, signal);
+      return await resumeSession(server, { session, credential }, request, signal);
     } catch (error) {
       if (!(error instanceof CairnError) || error.code !== 'session-credential') throw error;
-      return resumeSession(server, { session }, wish, signal);
+      return resumeSession(server, { session }, request, signal);
     }
   });
   context.counters.resumes += 1;
@@ -174,9 +175,9 @@ function finishedByAnother(cause: CairnError): CairnError {
 
 /** Resumes until one epoch lasts long enough to fetch its checkpoint. */
 async function nextEpoch(context: TransferContext, state: State): Promise<void> {
-  const { retrier, server, signal } = context;
+  const { retrier, server, signal, compression } = context;
   const next = async (): Promise<void> => {
-    const grant = await resumeSession(server, state.grant, {}, signal);
+    const grant = await resumeSession(server, state.grant, { encodings: compression.offers }, signal);
     state.grant = grant;
     state.keeper.authorizedFor(grant.authorizedForMs);
     await state.hooks.onGrant?.(grant);

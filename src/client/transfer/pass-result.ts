@@ -17,7 +17,10 @@ export interface PassResult {
 }
 
 /** Numbers of the run around the passes. */
-export type RunCounts = Pick<TransferSummary, 'bytesMoved' | 'retries' | 'resumes' | 'durationMs'>;
+export type RunCounts = Pick<
+  TransferSummary,
+  'bytesMoved' | 'bytesSaved' | 'retries' | 'resumes' | 'durationMs'
+>;
 
 /** The layout that a plan leads to. */
 export function layoutOf(manifest: Manifest, plan: Pick<Plan, 'have'>): Layout {

@@ -6,7 +6,8 @@ import { createChannels } from '../http/channels.ts';
 import { discover, type Discovery } from '../http/discovery.ts';
 import type { Proxy } from '../http/proxy.ts';
 import type { Report, TransferEvent, TransferSummary } from '../events.ts';
-import { MAX_ADAPTIVE_PARALLEL, type ReachOptions } from '../options.ts';
+import { MAX_ADAPTIVE_PARALLEL, type ReachOptions, type TransferOptions } from '../options.ts';
+import { createCompression, type Compression } from './compression.ts';
 import { createFlow, LONG_ROUND_TRIP_MS, type Flow } from './flow.ts';
 import { createRetrier, type Retrier } from '../http/retry.ts';
 import { createAccess } from '../http/access.ts';
@@ -17,6 +18,8 @@ import type { Server } from '../http/server-calls.ts';
 export interface Counters {
   /** Payload bytes that crossed the wire. */
   bytesMoved: number;
+  /** What compression kept off the wire. */
+  bytesSaved: number;
   resumes: number;
 }
 
@@ -32,6 +35,7 @@ export interface TransferContext {
   readonly parallel: number;
   /** How many of them there are now. */
   readonly flow: Flow;
+  readonly compression: Compression;
   readonly now: () => number;
   /** Milliseconds since the run began. */
   durationMs(): number;
@@ -43,7 +47,9 @@ export interface TransferContext {
  *
  * @throws CairnError what {@link discover} throws, and `network` where the server stays away
  */
-export async function openContext(options: ReachOptions & { parallel?: number }): Promise<TransferContext> {
+export async function openContext(
+  options: ReachOptions & Pick<TransferOptions, 'parallel' | 'compress' | 'encodings'>,
+): Promise<TransferContext> {
   const { url, tls, proxy, report, retryForMs, random, silenceMs, now = () => performance.now() } = options;
   const startMs = now();
   const bandwidth = options.bandwidth === undefined ? UNLIMITED : limitBandwidth(options.bandwidth);
@@ -73,9 +79,10 @@ export async function openContext(options: ReachOptions & { parallel?: number })
       retrier,
       signal,
       report,
-      counters: { bytesMoved: 0, resumes: 0 },
+      counters: { bytesMoved: 0, bytesSaved: 0, resumes: 0 },
       parallel,
       flow: createFlow({ max: parallel, isFixed, roundTripMs, now }),
+      compression: createCompression({ mode: options.compress, encodings: options.encodings, now }),
       now,
       durationMs: () => Math.round(now() - startMs),
       close: async () => {
@@ -132,7 +139,10 @@ export function countsOf({
   counters,
   retrier,
   durationMs,
-}: TransferContext): Pick<TransferSummary, 'bytesMoved' | 'retries' | 'resumes' | 'durationMs'> {
-  const { bytesMoved, resumes } = counters;
-  return { bytesMoved, resumes, retries: retrier.retries, durationMs: durationMs() };
+}: TransferContext): Pick<
+  TransferSummary,
+  'bytesMoved' | 'bytesSaved' | 'retries' | 'resumes' | 'durationMs'
+> {
+  const { bytesMoved, bytesSaved, resumes } = counters;
+  return { bytesMoved, bytesSaved, resumes, retries: retrier.retries, durationMs: durationMs() };
 }

@@ -12,6 +12,8 @@ export interface TransferProgress {
   moved(chunk: number, bytes: number): void;
   /** Bytes of a chunk that were counted as moved will be moved again; they crossed the wire unless `crossed` is false. */
   lost(chunk: number, bytes: number, how?: { readonly crossed: boolean }): void;
+  /** So many of the bytes that were counted as moved did not have to cross the wire. */
+  saved(bytes: number): void;
   /** Bytes of a chunk that an earlier run had brought over. */
   resumed(chunk: number, bytes: number): void;
   /** Bytes that were counted as resumed turned out not to be. */
@@ -73,6 +75,9 @@ export function createProgress(
       if (!crossed) counters.bytesMoved -= bytes;
       report({ type: 'lost', bytes });
       change(chunk, -bytes, 0);
+    },
+    saved: (bytes) => {
+      counters.bytesSaved += bytes;
     },
     resumed: (chunk, bytes) => {
       bytesResumed += bytes;

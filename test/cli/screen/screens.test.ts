@@ -42,6 +42,7 @@ const summary: TransferSummary = {
   entries: 2003,
   bytesTotal: 210 * MIB,
   bytesMoved: 100 * MIB,
+  bytesSaved: 0,
   bytesSkipped: 0,
   bytesResumed: 0,
   retries: 0,
@@ -210,6 +211,7 @@ describe('JSON lines', () => {
         entries: 2003,
         bytesTotal: 210 * MIB,
         bytesSent: 100 * MIB,
+        bytesSaved: 0,
         bytesSkipped: 0,
         bytesResumed: 0,
         retries: 0,
@@ -383,6 +385,7 @@ describe('words for numbers', () => {
   it('make one line of a result', () => {
     const rich = {
       ...summary,
+      bytesSaved: 3 * MIB,
       bytesResumed: MIB,
       bytesSkipped: 2 * MIB,
       retries: 1,
@@ -390,7 +393,7 @@ describe('words for numbers', () => {
       excluded: 1,
     };
     expect(summaryLine(rich, { dryRun: false })).toBe(
-      'pushed 2,003 entries (210 MiB): sent 100 MiB in 10.0 s (10.0 MiB/s), resumed 1.00 MiB, ' +
+      'pushed 2,003 entries (210 MiB): sent 100 MiB in 10.0 s (10.0 MiB/s), 3.00 MiB less on the wire, resumed 1.00 MiB, ' +
         '2.00 MiB already there, 1 retry, 2 resumes, 1 entry left out',
     );
     expect(summaryLine({ ...summary, direction: 'pull' }, { dryRun: true })).toBe(
