@@ -35,6 +35,7 @@ const REPLACED: Readonly<Record<string, string>> = {
   'node:timers/promises': 'node-timers-promises.ts',
   'node:http': 'node-http.ts',
   'node:crypto': 'node-crypto.ts',
+  'node:zlib': 'node-zlib.ts',
   'xxhash-wasm': 'xxhash-wasm.ts',
   'undici': 'undici.ts',
   'koffi': 'koffi.ts',

@@ -1,4 +1,5 @@
 /** What a seed is about: which way, which files, which parameters. */
+import type { CompressMode } from '../../src/client/transfer/compression.ts';
 import type { SyncMode } from '../../src/protocol/sync-mode.ts';
 import type { Disk } from './disk/disk.ts';
 import { createChance, type Chance } from './random.ts';
@@ -15,8 +16,10 @@ export const PLACE = {
 } as const;
 
 const CHUNK_BYTES = 64 * 1024;
-/** Everything that is ever sent comes out of this. */
-const NOISE = createChance(0x6e6f).bytes(2 ** 20);
+/** Everything that is ever sent comes out of this: half of it shrinks. */
+const NOISE = createChance(0x6e6f)
+  .bytes(2 ** 20)
+  .map((byte, index) => ((index >> 17) % 2 === 0 ? byte : byte & 15)) as Buffer;
 const OLD_NS = 1_600_000_000_000_000_000n;
 
 /** A file of the source, and every content that it has had. */
@@ -39,6 +42,7 @@ export interface Scenario {
   /** How long the server keeps a session that nobody touches. */
   readonly leaseMs: number;
   readonly sync: SyncMode;
+  readonly compress: CompressMode;
   readonly groupCommit: { readonly maxBytes: number; readonly maxDelayMs: number };
 }
 
@@ -69,6 +73,7 @@ export function drawScenario(chance: Chance): Scenario {
       maxBytes: chance.pick([CHUNK_BYTES, 2 * CHUNK_BYTES, 2 ** 26]),
       maxDelayMs: chance.pick([10, 100, 500]),
     },
+    compress: chance.pick(['auto', 'auto', 'always']),
   };
 }
 

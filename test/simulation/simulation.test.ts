@@ -24,6 +24,7 @@ const MUST_MEET = [
   'full disk',
   'clock jump',
   'changed source',
+  'compressed chunk',
 ];
 
 describe('the simulation', () => {

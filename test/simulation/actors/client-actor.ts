@@ -89,6 +89,7 @@ export class ClientActor {
       token: TOKEN,
       retryForMs: scenario.retryForMs,
       sync: scenario.sync,
+      compress: scenario.compress,
       signal: this.#interruption.signal,
       report: (event: object): void => trace.say(this.name, () => JSON.stringify(event)),
       random: () => chance.next(),

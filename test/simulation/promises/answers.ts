@@ -116,6 +116,7 @@ export class Answers implements TrafficObserver {
     const payload = Number(headers['content-length']) - DIGEST_BYTES[this.#world.scenario.digest];
     const { known } = this.#epochOf(call);
     if (headers['cairn-offset'] !== undefined) this.#world.meet('half-sent chunk');
+    if (headers['content-encoding'] !== undefined) this.#world.meet('compressed chunk');
     if (payload <= 0 || !known.has(call.chunk) || this.#hasChanged()) return;
     this.#world.break(
       'nothing twice',
