@@ -115,6 +115,7 @@ describe('of a pull', () => {
         const { headers, body: got } = await get(session, 0, accept, offset);
         expect(headers).toMatchObject({
           'content-encoding': 'gzip',
+          'cache-control': 'no-store, no-transform',
           'cairn-decoded-length': String(body.length),
           'content-length': String(got.length),
         });

@@ -35,6 +35,8 @@ export function handleGetChunk(
     }
     await refuseFailures(chunks, chunk);
     live.record.checkEpoch(epoch);
+    // A proxy that compresses by itself would take the length away.
+    exchange.response.setHeader('Cache-Control', 'no-store, no-transform');
     const bodyBytes = lengthBytes - offset + chunks.digests.digestLengthBytes;
     const part = { chunk, offset, bodyBytes };
     const encoding = wantedEncoding(exchange, live.record.value);
