@@ -36,13 +36,11 @@ export async function encodeBody(
       lengthBytes += piece.byteLength;
     }
   };
-  /** How much of a piece goes in before it is looked at what became of it. */
-  const untilSampled = (): number => (takenBytes < SAMPLE_BYTES ? SAMPLE_BYTES - takenBytes : Infinity);
   try {
     for await (const piece of pieces) {
       for (let at = 0; at < piece.byteLength;) {
         const isSample = takenBytes < SAMPLE_BYTES;
-        const part = piece.subarray(at, at + untilSampled());
+        const part = piece.subarray(at, isSample ? at + SAMPLE_BYTES - takenBytes : undefined);
         at += part.byteLength;
         takenBytes += part.byteLength;
         await keep(encoder.write(part));
