@@ -10,7 +10,7 @@ import {
   MAX_HEAD_BYTES,
   type MessageHead,
 } from '../../protocol/message-head.ts';
-import { PROTOCOL_ROOT, ROUTE } from '../../protocol/routes.ts';
+import { HEADER, PROTOCOL_ROOT, ROUTE } from '../../protocol/routes.ts';
 import type { ServerLimits } from '../limits.ts';
 import { refuseSocket, type AnyServer } from './listen.ts';
 import { paceOf } from './pace.ts';
@@ -31,7 +31,17 @@ export interface Channels {
 }
 
 /** What of a head is believed: enough for a chunk of a session, and nothing that says who somebody is. */
-const FIELDS = ['host', 'content-type', 'content-length', 'cairn-credential', 'cairn-epoch', 'cairn-offset'];
+const FIELDS = [
+  'host',
+  'content-type',
+  'content-length',
+  'content-encoding',
+  'accept-encoding',
+  HEADER.credential,
+  HEADER.epoch,
+  HEADER.offset,
+  HEADER.decodedLength,
+];
 /** What a proxy said of the connection when it was upgraded; the client cannot say so later. */
 const FIELDS_OF_PROXIES = ['x-forwarded-for', 'forwarded'];
 /** What is read on of a refused body, so that its sender gets to see the answer. */
