@@ -6,6 +6,7 @@ import { DEFAULT_LEASE_MS, DEFAULT_MAX_AGE_MS } from '../session/record.ts';
 import { createByteBudget } from '../storage/byte-budget.ts';
 import { DEFAULT_GROUP_COMMIT } from '../storage/group-commit.ts';
 import type { SessionStore } from '../storage/session-store.ts';
+import { Answering } from './auth/answering.ts';
 import { countFailedAuthentications } from './auth/failed-authentications.ts';
 import { createSteadyClock, SYSTEM_CLOCKS } from './clock.ts';
 import { addressReader } from './http/client-address.ts';
@@ -76,6 +77,7 @@ export function createContext(
     authenticators,
     grants: options.grants,
     login,
+    answering: new Answering(),
     addressOf: addressReader(options.trustedProxies ?? []),
     version,
     live,

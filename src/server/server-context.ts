@@ -6,6 +6,7 @@ import type { ByteBudget } from '../storage/byte-budget.ts';
 import type { GroupLimits } from '../storage/group-commit.ts';
 import type { SessionStore } from '../storage/session-store.ts';
 import type { SteadyClock } from './clock.ts';
+import type { Answering } from './auth/answering.ts';
 import type { FailedAuthentications } from './auth/failed-authentications.ts';
 import type { Authenticator } from './auth/authorization.ts';
 import type { Grants } from './auth/grants.ts';
@@ -66,6 +67,8 @@ export interface ServerContext extends SessionContext {
   readonly addressOf: AddressReader;
   /** Where access tokens come from, told to anyone. */
   readonly login?: LoginOffer | undefined;
+  /** Requests of no session that are being answered. */
+  readonly answering: Answering;
   readonly failedAuthentications: FailedAuthentications;
   readonly refusals: Refusals;
   /** The server's version, told to anyone. */

@@ -1,24 +1,25 @@
 /** Ends what runs in the name of an authorization that no longer stands: revoked, or over. */
 import { CairnError } from '../../base/errors.ts';
 import type { ServerContext } from '../server-context.ts';
-import { checkStands } from './authorization.ts';
+import { checkStands, type Authorization } from './authorization.ts';
 import type { LiveSession } from '../sessions/live-session.ts';
 import { lastingChanges } from '../sessions/progress.ts';
 
-/** How often the sessions in memory are looked at: a revoked token stops its transfers within two seconds. */
+/** How often what is at work is looked at: a revoked token stops its transfers within two seconds. */
 const LOOK_EVERY_MS = 500;
 /** Requests that began before their token expired may end: what they bring need not be sent again. */
 const EXPIRY_GRACE_MS = 10_000;
 
 /**
- * Looks at the sessions that have requests in flight, for as long as there are any: an idle server has no timer for it.
- * The timer does not keep the process alive.
+ * Looks at the sessions that have requests in flight, and at other requests that are being answered, for as long as
+ * there are any: an idle server has no timer for it. The timer does not keep the process alive.
  */
 export function watchAuthorizations(context: ServerContext): { stop(): Promise<void> } {
   let running: Promise<unknown> = Promise.resolve();
   let timer: NodeJS.Timeout | undefined;
   let isStopped = false;
   const look = async (): Promise<void> => {
+    context.answering.endWhere((authorization) => whyOver(context, authorization));
     const atWork = await context.live.atWork();
     for (const live of atWork) {
       const ended = endOf(context, live);
@@ -26,7 +27,7 @@ export function watchAuthorizations(context: ServerContext): { stop(): Promise<v
       if (ended !== undefined) await suspendFor(context, live, ended);
     }
     timer = undefined;
-    if (atWork.length > 0) wake();
+    if (atWork.length > 0 || context.answering.size > 0) wake();
   };
   const wake = (): void => {
     if (isStopped || timer !== undefined) return;
@@ -39,6 +40,7 @@ export function watchAuthorizations(context: ServerContext): { stop(): Promise<v
     timer.unref();
   };
   context.live.onUse(wake);
+  context.answering.onNote(wake);
   return {
     stop: async () => {
       isStopped = true;
@@ -52,6 +54,10 @@ export function watchAuthorizations(context: ServerContext): { stop(): Promise<v
 function endOf(context: ServerContext, { record }: LiveSession): CairnError | undefined {
   const { authorization, state } = record.value;
   if (authorization === undefined || (state !== 'open' && state !== 'establishing')) return undefined;
+  return whyOver(context, authorization);
+}
+
+function whyOver(context: ServerContext, authorization: Authorization): CairnError | undefined {
   try {
     checkStands(context.authenticators, authorization, context.wallNow() - EXPIRY_GRACE_MS);
     return undefined;

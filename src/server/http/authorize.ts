@@ -14,7 +14,7 @@ export interface SessionProof {
 const BEARER = /^Bearer +([A-Za-z0-9\-._~+/]+=*)$/i;
 
 /**
- * What the access token or the certificate of a request allows, where that covers a scope and a path.
+ * What the access token or the certificate of a request of no session allows, where that covers a scope and a path.
  *
  * @param path safe relative path that the request is about; undefined where it is about none
  * @throws CairnError `unauthenticated`, `rate-limited`, `token-expired`, `token-revoked`, `forbidden`,
@@ -26,7 +26,7 @@ export async function authorize(
   scope: Scope,
   path: string | undefined,
 ): Promise<Authorization> {
-  const authorization = await authenticate(context, exchange);
+  const authorization = await authenticateAnswer(context, exchange);
   checkAllows(authorization, scope, path);
   return authorization;
 }
@@ -58,6 +58,16 @@ export async function authenticate(
     if (isGuess) failedAuthentications.failed(address);
     throw error;
   }
+}
+
+/**
+ * {@link authenticate} for a request of no session whose answer may take long: it is cut off when what it is allowed by
+ * ends.
+ */
+export async function authenticateAnswer(context: ServerContext, exchange: Exchange): Promise<Authorization> {
+  const authorization = await authenticate(context, exchange);
+  context.answering.note(exchange, authorization);
+  return authorization;
 }
 
 function unauthenticated(hasToken: boolean): CairnError {

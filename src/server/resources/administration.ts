@@ -5,7 +5,7 @@ import { SESSION_STATES } from '../../protocol/administration.ts';
 import { parseMessage } from '../../protocol/messages.ts';
 import type { SessionRecord } from '../../session/record.ts';
 import { isWithin, type Authorization } from '../auth/authorization.ts';
-import { authenticate } from '../http/authorize.ts';
+import { authenticate, authenticateAnswer } from '../http/authorize.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { end, NDJSON_TYPE, sendJson, write } from '../http/reply.ts';
 import type { ServerContext } from '../server-context.ts';
@@ -23,7 +23,7 @@ const ListQuery = v.object({
 
 /** Answers with a line for each session that the caller may see, then with one that counts them. */
 export async function handleListSessions(context: ServerContext, exchange: Exchange): Promise<void> {
-  const authorization = await authenticate(context, exchange);
+  const authorization = await authenticateAnswer(context, exchange);
   const query = queryOf(exchange);
   const { response } = exchange;
   response.writeHead(200, { 'Content-Type': NDJSON_TYPE });

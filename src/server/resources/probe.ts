@@ -12,7 +12,7 @@ import {
   type ProbeReply,
 } from '../../protocol/administration.ts';
 import { parseMessage } from '../../protocol/messages.ts';
-import { authenticate } from '../http/authorize.ts';
+import { authenticateAnswer } from '../http/authorize.ts';
 import { contentLengthOf, openBody, type Exchange } from '../http/exchange.ts';
 import { end, sendJson, write } from '../http/reply.ts';
 import type { ServerContext } from '../server-context.ts';
@@ -29,7 +29,7 @@ const running = new WeakMap<ServerContext, number>();
 
 /** Takes a body and answers how many bytes of it came when. */
 export async function handleUploadProbe(context: ServerContext, exchange: Exchange): Promise<void> {
-  await authenticate(context, exchange);
+  await authenticateAnswer(context, exchange);
   await amongFew(context, async () => {
     const tooLong = (): CairnError =>
       new CairnError('invalid-request', `the body of a probe has at most ${MAX_PROBE_BYTES} bytes`);
@@ -61,7 +61,7 @@ const DownloadQuery = v.object({
 
 /** Says nothing for a while, then answers in pieces with pauses between them. */
 export async function handleDownloadProbe(context: ServerContext, exchange: Exchange): Promise<void> {
-  await authenticate(context, exchange);
+  await authenticateAnswer(context, exchange);
   const query = Object.fromEntries(new URLSearchParams(exchange.query));
   const { silentMs, pieces, everyMs } = parseMessage(DownloadQuery, query, 'the query of the probe');
   await amongFew(context, async () => {

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { CairnError } from '../../base/errors.ts';
 import { printable, targetPathOf } from '../../base/safe-path.ts';
 import type { ScannedEntry } from '../../manifest/entry.ts';
-import { authenticate, authorize } from '../http/authorize.ts';
+import { authenticateAnswer, authorize } from '../http/authorize.ts';
 import { checkAllows } from '../auth/authorization.ts';
 import { allowsRange, byteRangeOf, matchesTag, type ByteRange } from '../http/byte-range.ts';
 import type { Exchange } from '../http/exchange.ts';
@@ -16,7 +16,7 @@ const LISTING = { chunkSizeBytes: 8 * 1024 * 1024, digest: 'xxh64' } as const;
 
 /** Answers with a file, or with the tree of depth one of a directory. */
 export async function handlePublic(context: ServerContext, exchange: Exchange): Promise<void> {
-  const authorization = await authenticate(context, exchange);
+  const authorization = await authenticateAnswer(context, exchange);
   if (exchange.method !== 'GET' && exchange.method !== 'HEAD') {
     throw new CairnError('method-not-allowed', `${exchange.method} does nothing to a file here; push it`, {
       details: { allow: 'GET, HEAD' },
