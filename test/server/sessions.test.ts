@@ -218,6 +218,21 @@ describe.each(KINDS)('a session over %s', (kind) => {
     ]);
   });
 
+  test('counts only as long as it is unfinished where there may be one, also right after a restart', async () => {
+    const scene = await openScene(kind, { limits: { maxSessions: 1 } });
+    const transfer = transferOf(scene.stores.content, 'in', [directory(''), file('a', 10)]);
+    for (const end of ['commit', 'commit', 'commit', 'abort', 'abort']) {
+      const session = await openPush(scene, transfer);
+      await expect(establish(scene, transfer)).rejects.toThrow('server-busy');
+      await session.putChunk(0);
+      const answer = end === 'commit' ? await session.commit() : await session.call('DELETE', '');
+      expect(answer.status).toBe(200);
+    }
+    await openPush(scene, transfer);
+    await scene.restart();
+    await expect(establish(scene, transfer)).rejects.toThrow('server-busy');
+  });
+
   test('logs what happens and no secrets', async () => {
     const scene = await openScene(kind);
     const session = await openPush(scene, sample(scene));

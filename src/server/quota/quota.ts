@@ -4,6 +4,7 @@ import type { SessionRecord } from '../../session/record.ts';
 import { isTerminal } from '../../session/state.ts';
 import type { Authorization } from '../auth/authorization.ts';
 import type { ServerLimits } from '../limits.ts';
+import type { TallyQuery } from './session-tally.ts';
 import type { StoreTally } from './tallied-store.ts';
 import type { Charged, UsageLedger } from './usage-ledger.ts';
 
@@ -42,26 +43,42 @@ export function usedOf({ tally, ledger }: Usage, authorization: string, except?:
 }
 
 /**
- * Refuses one unfinished session more than an authorization may have, or its owner. To be called, after
+ * Refuses one unfinished session more than the server may have, or an authorization, or its owner. To be called, after
  * {@link openUsage}, in the same turn as what makes the session.
  *
- * @throws CairnError `quota-exceeded`
+ * @throws CairnError `server-busy`, `quota-exceeded`
  */
 export function checkNewSession(
   usage: Usage,
   { authorization, session }: { authorization: Authorization; session: string },
-  { maxSessionsPerPrincipal: limit }: Pick<ServerLimits, 'maxSessionsPerPrincipal'>,
+  {
+    maxSessions,
+    maxSessionsPerPrincipal: limit,
+  }: Pick<ServerLimits, 'maxSessions' | 'maxSessionsPerPrincipal'>,
 ): void {
+  if (unfinishedOf(usage, 'all', { except: session, limit: maxSessions }) >= maxSessions) {
+    const message = `the server holds ${maxSessions} unfinished transfers and takes no more; try again when some have ended`;
+    throw new CairnError('server-busy', message, { details: { limit: 'sessions' } });
+  }
   checkSessions(usage, authorization, session);
   const { principal } = authorization;
-  if (usage.tally.mostSessions({ principal }) < limit) return;
-  const { sessions: used } = usage.tally.count({ principal }, (id) => id === session);
+  const used = unfinishedOf(usage, { principal }, { except: session, limit });
   if (used < limit) return;
   throw new CairnError(
     'quota-exceeded',
     `one owner may have ${limit} unfinished transfers on this server, and this one has ${used}; ${END_SOME}`,
     { details: { quota: 'owner-sessions', limit, used } },
   );
+}
+
+/** How many sessions are unfinished; only an upper bound of it where that is within a limit. */
+function unfinishedOf(
+  { tally }: Usage,
+  query: TallyQuery,
+  { except, limit }: { except: string; limit: number },
+): number {
+  const most = tally.mostSessions(query);
+  return most < limit ? most : tally.count(query, (id) => id === except).sessions;
 }
 
 const END_SOME = 'finish some, or abort them: cairn transfers rm --abort';

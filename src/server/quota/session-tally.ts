@@ -2,8 +2,11 @@
 import type { SessionRecord } from '../../session/record.ts';
 import { isTerminal } from '../../session/state.ts';
 
-/** Which sessions are meant: all of an owner, or all that something authorized, by itself or through a grant of its. */
-export type TallyQuery = { readonly principal: string } | { readonly authorization: string };
+/**
+ * Which sessions are meant: all of an owner, all that something authorized, by itself or through a grant of its, or all
+ * that there are.
+ */
+export type TallyQuery = { readonly principal: string } | { readonly authorization: string } | 'all';
 
 /** Counts unfinished sessions, in memory, as far as it was told of them. */
 export interface SessionTally {
@@ -84,7 +87,7 @@ function rowOf(record: SessionRecord): Row {
   const { version, principal, state, authorization, leaseExpiresAtMs, direction, commit } = record;
   const isOver = isTerminal(state);
   const ids = [authorization?.id, authorization?.issuer?.id].filter((id) => id !== undefined);
-  const queries = [{ principal }, ...ids.map((id) => ({ authorization: id }))];
+  const queries: TallyQuery[] = ['all', { principal }, ...ids.map((id) => ({ authorization: id }))];
   return {
     version,
     isOver,
@@ -98,6 +101,7 @@ function rowOf(record: SessionRecord): Row {
 type Index = Map<string, Set<string>>;
 
 function keyOf(query: TallyQuery): string {
+  if (query === 'all') return query;
   return 'principal' in query ? `principal ${query.principal}` : `authorization ${query.authorization}`;
 }
 

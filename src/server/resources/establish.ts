@@ -81,13 +81,6 @@ async function create(
   authorization: Authorization,
 ): Promise<boolean> {
   await openUsage(context.usage);
-  if (context.collector.unfinished() >= context.limits.maxSessions) {
-    throw new CairnError(
-      'server-busy',
-      `the server holds ${context.limits.maxSessions} sessions and takes no more`,
-      { details: { limit: 'sessions' } },
-    );
-  }
   checkNewSession(context.usage, { authorization, session: record.id }, context.limits);
   try {
     await context.sessions.create(record);
@@ -95,7 +88,6 @@ async function create(
     if ((await context.sessions.get(record.id)) === undefined) throw error;
     return false;
   }
-  context.collector.established();
   return true;
 }
 

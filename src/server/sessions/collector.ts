@@ -14,17 +14,12 @@ const FREED_AT_A_TIME = 8;
 /** Runs by itself until it is stopped; {@link collect} runs it once. */
 export interface Collector {
   collect(): Promise<void>;
-  /** Sessions that are not at their end, as of the last run and what was established since. */
-  unfinished(): number;
-  /** Notes a new session. */
-  established(): void;
   stop(): Promise<void>;
 }
 
 /** Starts the collector of a server. Its timer does not keep the process alive. */
 export function startCollector(context: SessionContext, live: LiveSessions): Collector {
   const orphans = new Map<string, number>();
-  let unfinished = 0;
   let stopped = false;
   let running: Promise<void> = Promise.resolve();
   let waiting: Promise<void> | undefined;
@@ -33,11 +28,9 @@ export function startCollector(context: SessionContext, live: LiveSessions): Col
     await followWallClock(context, live);
     await live.closeIdle();
     const areas = await sessionAreas(context.content);
-    let count = 0;
     const recount = context.room.recount();
     await sideBySide(context.sessions.list(), FREED_AT_A_TIME, async (record) => {
       const hasArea = areas.delete(record.id);
-      if (!isTerminal(record.state)) count += 1;
       recount.note(record);
       // Ten thousand may be due at once: whoever ends the server does not wait for them.
       if (stopped) return;
@@ -46,7 +39,6 @@ export function startCollector(context: SessionContext, live: LiveSessions): Col
     });
     if (stopped) return;
     recount.done();
-    unfinished = count;
     await discardOrphans(context, areas, orphans);
   };
   const runSafely = (): Promise<void> =>
@@ -65,10 +57,6 @@ export function startCollector(context: SessionContext, live: LiveSessions): Col
   const timer = setInterval(() => void collect(), context.limits.collectEveryMs).unref();
   return {
     collect,
-    unfinished: () => unfinished,
-    established: () => {
-      unfinished += 1;
-    },
     stop: async () => {
       stopped = true;
       clearInterval(timer);
