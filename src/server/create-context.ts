@@ -10,6 +10,7 @@ import { Answering } from './auth/answering.ts';
 import { countFailedAuthentications } from './auth/failed-authentications.ts';
 import { createSteadyClock, SYSTEM_CLOCKS } from './clock.ts';
 import { addressReader } from './http/client-address.ts';
+import { NEVER_SEEN } from './last-seen.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 import { NO_METRICS } from './metrics.ts';
 import { createReadiness } from './operations/readiness.ts';
@@ -37,9 +38,9 @@ export function createContext(
   life: { readonly isKilled: boolean; readonly isDraining: boolean },
   openConnections: () => Promise<number>,
 ): ServerContext {
-  const { content, authenticators, login, version, log, places = [] } = options;
+  const { content, authenticators, login, version, log, places = [], lastSeen = NEVER_SEEN } = options;
   const { now, clocks = now === undefined ? SYSTEM_CLOCKS : { wall: now, elapsed: now } } = options;
-  const clock = createSteadyClock(clocks);
+  const clock = createSteadyClock(clocks, lastSeen.atMs);
   const readiness = createReadiness(places, () => life.isDraining, { log, now: clock.now });
   const exposed = options.metrics?.({
     sessionsByState: createSessionCounts(options.sessions),
@@ -57,6 +58,7 @@ export function createContext(
     log,
     now: clock.now,
     clock,
+    lastSeen,
     wallNow: clocks.wall,
     metrics: exposed ?? NO_METRICS,
     leaseMs: options.leaseMs ?? DEFAULT_LEASE_MS,

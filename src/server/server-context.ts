@@ -6,6 +6,7 @@ import type { ByteBudget } from '../storage/byte-budget.ts';
 import type { GroupLimits } from '../storage/group-commit.ts';
 import type { SessionStore } from '../storage/session-store.ts';
 import type { SteadyClock } from './clock.ts';
+import type { LastSeen } from './last-seen.ts';
 import type { Answering } from './auth/answering.ts';
 import type { FailedAuthentications } from './auth/failed-authentications.ts';
 import type { Authenticator } from './auth/authorization.ts';
@@ -36,6 +37,8 @@ export interface SessionContext {
   /** Milliseconds since 1970 on a clock without jumps, by which sessions live. */
   readonly now: () => number;
   readonly clock: SteadyClock;
+  /** Where is written down that this server was there. */
+  readonly lastSeen: LastSeen;
   /** Milliseconds since 1970 as the world counts them, by which tokens and certificates end. */
   readonly wallNow: () => number;
   readonly leaseMs: number;

@@ -12,6 +12,7 @@ import type { ServerLimits } from './limits.ts';
 import type { OpenMetrics } from './metrics.ts';
 import type { StoragePlace } from './operations/readiness.ts';
 import type { UsageLedger } from './quota/usage-ledger.ts';
+import type { LastSeen } from './last-seen.ts';
 import type { Logger } from './server-context.ts';
 import type { KeptTls } from './tls/kept-tls.ts';
 
@@ -35,6 +36,8 @@ export interface ServerOptions {
   readonly now?: () => number;
   /** The clocks of the system, of which one may jump; not used where there is a `now`. */
   readonly clocks?: ClockSources;
+  /** When the server before this one was last there: how a clock is noticed that is wrong at a start. */
+  readonly lastSeen?: LastSeen;
   /** How long a session is kept that nobody touches, in milliseconds. */
   readonly leaseMs?: number;
   /** How long a session may take in all, in milliseconds. */

@@ -1,12 +1,18 @@
+import { statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { createSteadyClock } from '../../src/server/clock.ts';
+import { openLastSeen, type LastSeen } from '../../src/server/last-seen.ts';
+import { temporaryDirectory } from '../support/trees.ts';
 import { directory, file, transferOf, type SampleTransfer } from '../suites/staged-transfer.ts';
 import { KINDS, openPush, openScene, until, type Scene } from './by-hand.ts';
 
 const DAY_MS = 24 * 3600 * 1000;
+const NOON_MS = Date.UTC(2026, 0, 1, 12);
 
-function sample(scene: Scene): SampleTransfer {
-  return transferOf(scene.stores.content, 'in', [directory(''), file('a', 3 * 65_536)]);
+function sample(scene: Scene, target = 'in'): SampleTransfer {
+  return transferOf(scene.stores.content, target, [directory(''), file('a', 3 * 65_536)]);
 }
 
 /** A wall clock that can be set, beside one that nobody can set. */
@@ -30,11 +36,58 @@ test('a steady clock does not jump with the wall clock, and follows it when it i
   expect(clock.driftMs()).toBe(365 * DAY_MS);
   await clock.follow(async (jumpMs) => {
     expect(jumpMs).toBe(365 * DAY_MS);
-    expect(clock.isFollowing()).toBe(true);
+    expect(clock.isJudging()).toBe(false);
   });
-  expect(clock.isFollowing()).toBe(false);
+  expect(clock.isJudging()).toBe(true);
   expect(clock.now()).toBe(clocks.wall());
 });
+
+test('a steady clock does not go back over a start, and catches up with the wall clock that is set right', async () => {
+  const clocks = settableClocks();
+  const lastSeenMs = clocks.wall();
+  clocks.aheadMs = -18_250 * DAY_MS;
+  const clock = createSteadyClock(clocks, lastSeenMs);
+  clocks.elapsedMs += 1000;
+  expect([clock.now(), clock.driftMs(), clock.isJudging()]).toEqual([lastSeenMs + 1000, 0, true]);
+  clocks.aheadMs = 2 * DAY_MS;
+  expect(clock.driftMs()).toBe(2 * DAY_MS);
+  const behind = createSteadyClock({ ...clocks, wall: () => clocks.wall() - 100 * DAY_MS }, lastSeenMs);
+  expect(behind.driftMs()).toBe(0);
+  clocks.elapsedMs += 1.1 * DAY_MS;
+  expect(Math.round(behind.driftMs() / DAY_MS)).toBe(-98);
+});
+
+test('a steady clock that starts late judges nothing at first, and believes a jump back', async () => {
+  const clocks = settableClocks();
+  const lastSeenMs = clocks.wall();
+  clocks.aheadMs = 18_250 * DAY_MS;
+  const clock = createSteadyClock(clocks, lastSeenMs);
+  expect([clock.now(), clock.isJudging()]).toEqual([clocks.wall(), false]);
+  clocks.aheadMs = 0;
+  clocks.elapsedMs += 1000;
+  await clock.follow(async (jumpMs) => expect(jumpMs).toBe(0));
+  expect([clock.now(), clock.isJudging()]).toEqual([clocks.wall(), false]);
+  clocks.elapsedMs += 300_000;
+  expect(clock.isJudging()).toBe(true);
+});
+
+test('when a server was last there is kept for its owner, and a damaged note says nothing', async () => {
+  const state = temporaryDirectory();
+  await (await openLastSeen(state)).save(NOON_MS);
+  expect((await openLastSeen(state)).atMs).toBe(NOON_MS);
+  expect(statSync(path.join(state, 'last-seen')).mode & 0o777).toBe(0o600);
+  writeFileSync(path.join(state, 'last-seen'), 'noon');
+  expect((await openLastSeen(state)).atMs).toBeUndefined();
+});
+
+/** Keeps when a server was last seen, over its restarts. */
+function memoryOfTime(): LastSeen {
+  const kept: { atMs: number | undefined; save(nowMs: number): Promise<void> } = {
+    atMs: undefined,
+    save: async (nowMs) => void (kept.atMs = nowMs),
+  };
+  return kept;
+}
 
 describe.each(KINDS)('a session over %s', (kind) => {
   const limits = { collectEveryMs: 10 };
@@ -56,6 +109,79 @@ describe.each(KINDS)('a session over %s', (kind) => {
     await until(async () => (await recordNow()).state === 'expired');
     const answer = await session.post('POST', 'heartbeat');
     expect([answer.status, answer.json.code]).toEqual([410, 'session-expired']);
+  });
+
+  test('keeps what is left of its lease over a restart with a clock far behind that is set right later', async () => {
+    const clocks = settableClocks();
+    const lastSeen = memoryOfTime();
+    const scene = await openScene(kind, {
+      now: undefined as never,
+      clocks,
+      lastSeen,
+      leaseMs: DAY_MS,
+      limits,
+    });
+    const [away, busy] = [await openPush(scene, sample(scene)), await openPush(scene, sample(scene, 'busy'))];
+    const recordOf = async ({ grant }: { grant: { session: string } }) =>
+      (await scene.stores.sessions.get(grant.session))!;
+    const { leaseExpiresAtMs } = await recordOf(away);
+    await until(async () => lastSeen.atMs !== undefined);
+    await scene.server.drain();
+    clocks.aheadMs = -18_250 * DAY_MS;
+    await scene.restart();
+    expect((await busy.resume()).status).toBe(200);
+    await delay(50);
+    expect((await recordOf(away)).leaseExpiresAtMs).toBe(leaseExpiresAtMs);
+    // Ten minutes went by while nobody knew.
+    clocks.aheadMs = 600_000;
+    await until(async () => (await recordOf(away)).leaseExpiresAtMs !== leaseExpiresAtMs);
+    for (const session of [away, busy]) {
+      const left = (await recordOf(session)).leaseExpiresAtMs - clocks.wall();
+      expect(left).toBeGreaterThan(0.99 * DAY_MS);
+      expect(left).toBeLessThanOrEqual(DAY_MS);
+    }
+    clocks.elapsedMs += 1.1 * DAY_MS;
+    await until(async () => (await recordOf(away)).state === 'expired');
+  });
+
+  test('survives a start with a clock far ahead, whether it is touched meanwhile or not', async () => {
+    const clocks = settableClocks();
+    const lastSeen = memoryOfTime();
+    const scene = await openScene(kind, {
+      now: undefined as never,
+      clocks,
+      lastSeen,
+      leaseMs: DAY_MS,
+      limits,
+    });
+    const [away, busy] = [await openPush(scene, sample(scene)), await openPush(scene, sample(scene, 'busy'))];
+    const ended = await openPush(scene, sample(scene, 'ended'));
+    const recordOf = async ({ grant }: { grant: { session: string } }) =>
+      (await scene.stores.sessions.get(grant.session))!;
+    const before = await recordOf(away);
+    await until(async () => lastSeen.atMs !== undefined);
+    await scene.server.drain();
+    const seenMs = lastSeen.atMs;
+    clocks.aheadMs = 18_250 * DAY_MS;
+    await scene.restart();
+    expect((await busy.resume()).status).toBe(200);
+    expect((await ended.resume()).status).toBe(200);
+    expect((await ended.call('DELETE', '')).status).toBe(200);
+    await delay(50);
+    expect((await recordOf(away)).state).toBe('suspended');
+    expect(lastSeen.atMs).toBe(seenMs);
+    clocks.aheadMs = 0;
+    clocks.elapsedMs += 60_000;
+    await until(async () => (await recordOf(busy)).leaseExpiresAtMs < clocks.wall() + 2 * DAY_MS);
+    await until(async () => (await recordOf(ended)).leaseExpiresAtMs < clocks.wall() + 100 * DAY_MS);
+    expect((await recordOf(busy)).createdAtMs).toBeLessThanOrEqual(clocks.wall());
+    expect(await recordOf(away)).toMatchObject({ leaseExpiresAtMs: before.leaseExpiresAtMs });
+    clocks.elapsedMs += 360_000;
+    await delay(50);
+    expect((await recordOf(away)).state).toBe('suspended');
+    clocks.elapsedMs += DAY_MS;
+    await until(async () => (await recordOf(away)).state === 'expired');
+    await until(async () => (await recordOf(busy)).state === 'expired');
   });
 
   test('ends at its greatest age, however often it is touched', async () => {

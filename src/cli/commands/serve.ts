@@ -44,13 +44,19 @@ async function openLog({ logLevel }: ServePlan) {
 
 async function serve(plan: ServePlan, log: Log): Promise<void> {
   const { root, state, listen, leaseMs, maxAgeMs, sync, limits } = plan;
-  const [{ startServer: start }, { openAccess }, { openLocalDisk }, { openLocalSessionStore }] =
-    await Promise.all([
-      import('../../server/server.ts'),
-      import('../serve-access.ts'),
-      import('../../storage/local-disk/local-disk.ts'),
-      import('../../storage/local-session-store.ts'),
-    ]);
+  const [
+    { startServer: start },
+    { openAccess },
+    { openLocalDisk },
+    { openLocalSessionStore },
+    { openLastSeen },
+  ] = await Promise.all([
+    import('../../server/server.ts'),
+    import('../serve-access.ts'),
+    import('../../storage/local-disk/local-disk.ts'),
+    import('../../storage/local-session-store.ts'),
+    import('../../server/last-seen.ts'),
+  ]);
   const secured = await openServeTls(plan.tls, log);
   const { tokenFile, close, ...access } = await openAccess(plan, secured.authenticators, log);
   const content = await openLocalDisk(root, {
@@ -59,6 +65,7 @@ async function serve(plan: ServePlan, log: Log): Promise<void> {
   const sessions = await openLocalSessionStore(join(state, 'sessions'), {
     onIncident: (incident) => log.warn(incident, 'repaired'),
   });
+  const lastSeen = await openLastSeen(state);
   const interruption = watchForEnd(plan, log);
   // Before the first connection, or a client that waits for this server would ask without its token.
   const where = { ...listen, scheme: plan.tls === undefined ? 'http' : 'https' };
@@ -72,6 +79,7 @@ async function serve(plan: ServePlan, log: Log): Promise<void> {
     const server = await start({
       content,
       sessions,
+      lastSeen,
       ...access,
       listen,
       tls: secured.tls,

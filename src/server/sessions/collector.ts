@@ -1,7 +1,7 @@
 /** Frees what nobody needs: expired sessions, records of ended ones, staging areas that belong to nobody. */
 import { isLeaseOver, type SessionRecord } from '../../session/record.ts';
 import { isTerminal } from '../../session/state.ts';
-import { followWallClock } from './clock-jump.ts';
+import { followWallClock, noteLastSeen } from './clock-jump.ts';
 import { expireSession } from './expiry.ts';
 import type { LiveSessions } from './live-sessions.ts';
 import { sessionAreas } from './session-areas.ts';
@@ -20,6 +20,7 @@ export interface Collector {
 /** Starts the collector of a server. Its timer does not keep the process alive. */
 export function startCollector(context: SessionContext, live: LiveSessions): Collector {
   const orphans = new Map<string, number>();
+  const noteSeen = noteLastSeen(context);
   let stopped = false;
   let running: Promise<void> = Promise.resolve();
   let waiting: Promise<void> | undefined;
@@ -34,11 +35,13 @@ export function startCollector(context: SessionContext, live: LiveSessions): Col
       recount.note(record);
       // Ten thousand may be due at once: whoever ends the server does not wait for them.
       if (stopped) return;
-      if (isLeaseOver(record, context.now())) await tend(context, live, record, hasArea);
-      else if (isTerminal(record.state) && hasArea) await freeArea(context, live, record.id);
+      if (isLeaseOver(record, context.now())) {
+        if (context.clock.isJudging()) await tend(context, live, record, hasArea);
+      } else if (isTerminal(record.state) && hasArea) await freeArea(context, live, record.id);
     });
     if (stopped) return;
     recount.done();
+    await noteSeen();
     await discardOrphans(context, areas, orphans);
   };
   const runSafely = (): Promise<void> =>
@@ -61,6 +64,7 @@ export function startCollector(context: SessionContext, live: LiveSessions): Col
       stopped = true;
       clearInterval(timer);
       await (waiting ?? running);
+      await noteSeen(true);
     },
   };
 }

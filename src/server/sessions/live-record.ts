@@ -87,7 +87,7 @@ export class LiveRecord {
   /** Whether nobody has touched the session for its lease. */
   isLeaseOver(): boolean {
     const { now, clock } = this.#context;
-    if (clock.isFollowing()) return false;
+    if (!clock.isJudging()) return false;
     const end = leaseEnd(this.#value, this.#touchedAtMs, this.#context);
     return isLeaseOver(this.#value, now()) && now() >= end;
   }
@@ -99,14 +99,23 @@ export class LiveRecord {
     if (this.#value.leaseExpiresAtMs - this.#touchedAtMs < (leaseMs * 7) / 8) await this.saveLease();
   }
 
-  /** Moves the session's life with a clock that jumped. */
+  /**
+   * Moves the session's life with a clock that jumped. Whatever was measured by which clock: nothing is later than now,
+   * and no lease is longer than a new one.
+   */
   async moveInTime(jumpMs: number): Promise<void> {
-    this.#touchedAtMs += jumpMs;
-    await this.change(undefined, ({ createdAtMs, leaseExpiresAtMs, rotatedAtMs }) => ({
-      createdAtMs: Math.max(0, createdAtMs + jumpMs),
-      leaseExpiresAtMs: Math.max(0, leaseExpiresAtMs + jumpMs),
-      ...(rotatedAtMs === undefined ? {} : { rotatedAtMs: Math.max(0, rotatedAtMs + jumpMs) }),
-    }));
+    const { leaseMs, limits, now } = this.#context;
+    const nowMs = now();
+    const within = (ms: number, latestMs: number): number => Math.max(0, Math.min(ms + jumpMs, latestMs));
+    this.#touchedAtMs = Math.min(this.#touchedAtMs + jumpMs, nowMs);
+    await this.change(undefined, ({ state, createdAtMs, leaseExpiresAtMs, rotatedAtMs }) => {
+      const keptMs = isTerminal(state) ? Math.max(limits.keepEndedMs, limits.keepCommittedMs) : leaseMs;
+      return {
+        createdAtMs: within(createdAtMs, nowMs),
+        leaseExpiresAtMs: within(leaseExpiresAtMs, nowMs + keptMs),
+        ...(rotatedAtMs === undefined ? {} : { rotatedAtMs: within(rotatedAtMs, nowMs) }),
+      };
+    });
   }
 
   /** Writes the lease down as it stands. */
