@@ -3,6 +3,14 @@ import { CairnError } from './errors.ts';
 import { isPrivateLink } from './issuer-url.ts';
 import { printable } from './safe-path.ts';
 
+/** Asks for a URL, as `fetch` does. The caller reads the body, or gives it up. */
+export type IssuerFetch = (
+  url: URL,
+  request: Pick<RequestInit, 'method' | 'body' | 'redirect' | 'signal'> & {
+    readonly headers?: Readonly<Record<string, string>>;
+  },
+) => Promise<Response>;
+
 /** What a request to an issuer may cost. */
 export interface IssuerFetchOptions {
   readonly method?: string;
@@ -10,12 +18,15 @@ export interface IssuerFetchOptions {
   readonly body?: RequestInit['body'];
   /** Ends the request; its reason is what is thrown. */
   readonly signal?: AbortSignal | undefined;
+  /** How it gets there; straight, where undefined. */
+  readonly fetch?: IssuerFetch | undefined;
   readonly timeoutMs?: number;
   readonly maxBytes?: number;
 }
 
 const TIMEOUT_MS = 10_000;
 const MAX_BYTES = 512 * 1024;
+const LASTING = new Set(['certificate-untrusted', 'proxy-refused', 'config-invalid']);
 
 /**
  * Asks `url` below or beside `issuer`. The answer has been read in full when this resolves; a redirect is an answer like
@@ -23,27 +34,30 @@ const MAX_BYTES = 512 * 1024;
  *
  * @param issuer https, unless it is on this machine; then `url` has to be https, too
  * @throws CairnError `issuer-unavailable` when there is no whole answer in time; `login-failed` for a URL that may not
- * be asked; the signal's reason
+ * be asked; `certificate-untrusted`, `proxy-refused`, `config-invalid`; the signal's reason
  */
 export async function fetchFromIssuer(
   issuer: URL,
   url: URL,
   options: IssuerFetchOptions = {},
 ): Promise<Response> {
-  const { timeoutMs = TIMEOUT_MS, maxBytes = MAX_BYTES, signal, body = null, ...request } = options;
+  const { timeoutMs = TIMEOUT_MS, maxBytes = MAX_BYTES, signal, body = null, ...rest } = options;
+  const { fetch: ask = fetch, ...request } = rest;
   if (!isPrivateLink(url) || (issuer.protocol === 'https:' && url.protocol !== 'https:')) {
     throw new CairnError('login-failed', `the issuer ${issuer.href} names a URL that is not https`);
   }
   const timeout = AbortSignal.timeout(timeoutMs);
   const either = signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
   try {
-    const response = await fetch(url, { ...request, body, redirect: 'manual', signal: either });
+    const response = await ask(url, { ...request, body, redirect: 'manual', signal: either });
     const { status, headers } = response;
     const answer = await readWithin(response, maxBytes);
     // A status without a body may not be given one.
     return new Response([204, 205, 304].includes(status) ? null : answer, { status, headers });
   } catch (error) {
     if (signal?.aborted === true) throw signal.reason;
+    // Nothing that goes away by itself.
+    if (error instanceof CairnError && LASTING.has(error.code)) throw error;
     throw unavailable(
       issuer,
       timeout.aborted ? `it did not answer in ${timeoutMs / 1000} s` : why(error),

@@ -3,6 +3,8 @@ import { constants, existsSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { CairnError, systemCodeOf } from '../base/errors.ts';
 import { printable } from '../base/safe-path.ts';
+import type { ClientTls } from '../client/options.ts';
+import { issuerFetchIn } from './issuer-way.ts';
 import { loginToken } from './login/login-token.ts';
 import { findServer } from './server-registry.ts';
 import type { Environment } from './state-home.ts';
@@ -14,6 +16,8 @@ export interface TokenSources {
   readonly env: Environment;
   readonly stateHome: string;
   readonly url: URL;
+  /** What https is spoken with, also to an issuer that renews a login. */
+  readonly tls?: ClientTls | undefined;
   /** A certificate stands for the user: no token is looked for that was not named. */
   readonly showsCertificate?: boolean;
 }
@@ -34,7 +38,7 @@ export function tokenProvider(sources: TokenSources): () => Promise<string | und
   if (fromEnvironment !== undefined && fromEnvironment !== '') {
     return async () => checkToken(fromEnvironment, 'CAIRN_TOKEN');
   }
-  const login = loginToken({ env, origin: url.origin });
+  const login = loginToken({ env, origin: url.origin, fetch: issuerFetchIn(env, sources.tls) });
   return async () => {
     if (showsCertificate) return undefined;
     const secret = await login();

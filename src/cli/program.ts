@@ -135,6 +135,7 @@ function addLogin(program: Command, done: Done): void {
     .command('logout')
     .description('end a login: here, and at its issuer')
     .argument('<url>')
+    .option('--tls-ca <file>', 'trust the authorities in this file, too (PEM)')
     .option('--json', 'one JSON object on stdout')
     .action(async (url, options) =>
       done(await (await import('./commands/logout.ts')).runLogout(url, options)),

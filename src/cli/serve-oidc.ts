@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { CairnError, systemCodeOf } from '../base/errors.ts';
 import { parseIssuerUrl } from '../base/issuer-url.ts';
 import { printable } from '../base/safe-path.ts';
+import { issuerFetchIn } from './issuer-way.ts';
 import type { LoginOffer } from '../protocol/messages.ts';
 import type { Authenticator } from '../server/auth/authorization.ts';
 import type { Logger } from '../server/server-context.ts';
@@ -73,7 +74,7 @@ export async function openOidc(
       : parseOidcConfig(await readConfig(configFile), configFile);
   const { createOidc } = await import('../server/auth/oidc.ts');
   return {
-    authenticator: createOidc({ issuer, audience, config, log }),
+    authenticator: createOidc({ issuer, audience, config, log, fetch: issuerFetchIn(process.env) }),
     login: {
       issuer,
       audience,

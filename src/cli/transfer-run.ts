@@ -73,7 +73,7 @@ function optionsOf(
   const { tls, showsCertificate } = clientTls(settings.tls, env);
   return {
     url,
-    token: tokenProvider({ tokenFile, env, stateHome, url, showsCertificate }),
+    token: tokenProvider({ tokenFile, env, stateHome, url, tls, showsCertificate }),
     tls,
     proxy: proxyFor(url, env),
     stateHome,

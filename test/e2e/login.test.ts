@@ -15,6 +15,7 @@ import {
   type IssuerOptions,
   type TestIssuer,
 } from '../support/oidc-issuer.ts';
+import { startHttpProxy } from '../support/http-proxy.ts';
 import { startDiskServer, type DiskServer } from '../support/servers.ts';
 import { digestOf, temporaryDirectory, writeRandomFile } from '../support/trees.ts';
 
@@ -30,12 +31,18 @@ interface Scene {
 }
 
 async function openScene(
-  options: IssuerOptions & { fileBytes?: number; serveArgs?: readonly string[] } = {},
+  options: IssuerOptions & {
+    fileBytes?: number;
+    serveArgs?: readonly string[];
+    env?: Record<string, string>;
+  } = {},
 ): Promise<Scene> {
   const issuer = await startIssuer(options);
   const oidcConfig = path.join(temporaryDirectory(), 'oidc.json');
   writeFileSync(oidcConfig, JSON.stringify({ clockToleranceSeconds: 0 }));
+  const { env = {} } = options;
   const server = await startDiskServer({
+    env,
     extraArgs: [
       '--oidc-issuer',
       issuer.url,
@@ -51,7 +58,7 @@ async function openScene(
   const config = temporaryDirectory();
   const file = path.join(temporaryDirectory(), 'file');
   writeRandomFile(file, options.fileBytes ?? 10_000);
-  const user = { stateHome: temporaryDirectory(), env: { XDG_CONFIG_HOME: config } };
+  const user = { stateHome: temporaryDirectory(), env: { XDG_CONFIG_HOME: config, ...env } };
   return { issuer, server, user, config, file };
 }
 
@@ -405,3 +412,44 @@ function untilProgress(run: CliRun, bytes: number): Promise<unknown> {
 function read(file: string): string {
   return readFileSync(file, 'latin1');
 }
+
+test('an issuer of a private authority behind a proxy is asked through it: login, keys, refresh and logout', async () => {
+  const authority = await issueAuthority('An authority');
+  const proxy = await startHttpProxy();
+  const ca = writeAuthorities(authority);
+  const env = {
+    HTTPS_PROXY: `http://127.0.0.1:${proxy.port}`,
+    NO_PROXY: '',
+    no_proxy: '',
+    CAIRN_PROXY_LOOPBACK: '1',
+    CAIRN_TLS_CA: ca,
+  };
+  const scene = await openScene({ certificate: await issueServer(authority), env });
+  const { server, user, file, issuer } = scene;
+  const { host } = new URL(issuer.url);
+  const tunnelsOf = async (work: () => Promise<unknown>): Promise<number> => {
+    const before = proxy.tunnels.length;
+    await work();
+    expect(new Set(proxy.tunnels)).toEqual(new Set([host]));
+    return proxy.tunnels.length - before;
+  };
+  // The server has asked for the keys when it started.
+  await expect.poll(() => issuer.asked.filter((line) => line.includes('jwks')).length).toBe(1);
+  expect(proxy.tunnels).toHaveLength(2);
+  expect(await tunnelsOf(() => logIn(scene, server.url))).toBeGreaterThan(2);
+  const push = async (more: Record<string, string> = {}) =>
+    cairn(['push', '--json', file, `${server.url}/file`], { ...user, env: { ...user.env, ...more } });
+  expect(await tunnelsOf(async () => expect(await push()).toMatchObject({ exitCode: 0 }))).toBe(0);
+  makeExpired(scene);
+  const untrusting = await push({ CAIRN_TLS_CA: '', HTTPS_PROXY: '' });
+  expect(untrusting).toMatchObject({ exitCode: 6, last: { code: 'certificate-untrusted' } });
+  expect(untrusting.last['message']).toContain(issuer.url);
+  expect(await tunnelsOf(async () => expect(await push()).toMatchObject({ exitCode: 0 }))).toBeGreaterThan(0);
+  expect(issuer.refreshes()).toBe(1);
+  // An option does what the environment did.
+  const lone = { ...user, env: { ...user.env, CAIRN_TLS_CA: '' } };
+  const ending = () => cairn(['logout', server.url, '--tls-ca', ca, '--json'], lone);
+  expect(
+    await tunnelsOf(async () => expect((await ending()).last['outcome']).toBe('revoked')),
+  ).toBeGreaterThan(0);
+}, 60_000);

@@ -1,9 +1,12 @@
 /** A real OpenID Connect provider in this process, and somebody with a browser who approves a login. */
 import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { exportJWK, generateKeyPair, SignJWT, type importJWK, type JWK, type JWTPayload } from 'jose';
+import { Agent, fetch } from 'undici';
 import { onTestFinished, vi } from 'vitest';
+import type { Issued } from './certificates.ts';
 
 /** Whom its access tokens are for. */
 export const AUDIENCE = 'https://files.example.com';
@@ -36,6 +39,8 @@ export interface TestIssuer {
 export interface IssuerOptions {
   readonly accessTokenSeconds?: number;
   readonly scopes?: string;
+  /** Speaks TLS with this, which its users have learnt to trust. */
+  readonly certificate?: Issued;
 }
 
 /** Claims of a good access token. */
@@ -58,12 +63,15 @@ export async function startIssuer(options: IssuerOptions = {}): Promise<TestIssu
   const asked: string[] = [];
   let refreshes = 0;
   let handler: RequestListener = () => undefined;
-  const server = createServer((request, response) => {
+  const onRequest: RequestListener = (request, response) => {
     asked.push(`${request.method} ${new URL(request.url ?? '/', 'http://x').pathname}`);
     handler(request, response);
-  });
+  };
+  const { certificate } = options;
+  const server =
+    certificate === undefined ? createServer(onRequest) : createSecureServer({ ...certificate }, onRequest);
   const port = await listen(server, 0);
-  const url = `http://127.0.0.1:${port}`;
+  const url = `${certificate === undefined ? 'http' : 'https'}://127.0.0.1:${port}`;
   const { privateKey, publicKey } = await generateKeyPair('RS256', { extractable: true });
   const provider = await createProvider(url, { ...(await exportJWK(privateKey)), kid: 'first' }, options);
   provider.on('grant.success', (ctx) => {
@@ -156,6 +164,8 @@ async function createProvider(url: string, key: JWK, options: IssuerOptions) {
   return provider;
 }
 
+const anyCertificate = new Agent({ connect: { rejectUnauthorized: false } });
+
 /** Follows redirects and sends forms, with a name where one is asked for, until there is none left. */
 async function approve(verificationUrl: string, user: string, wish = 'approve'): Promise<void> {
   const cookies = new Map<string, string>();
@@ -165,6 +175,8 @@ async function approve(verificationUrl: string, user: string, wish = 'approve'):
       method: next.body === undefined ? 'GET' : 'POST',
       ...(next.body === undefined ? {} : { body: next.body }),
       redirect: 'manual',
+      // It is the issuer that is tried here, and what cairn trusts.
+      dispatcher: anyCertificate,
       headers: { cookie: [...cookies].map(([name, value]) => `${name}=${value}`).join('; ') },
     });
     for (const cookie of response.headers.getSetCookie()) {

@@ -6,6 +6,7 @@ import { isLoopbackHost } from '../../base/loopback.ts';
 import { proxyFor } from '../../client/http/proxy.ts';
 import type { LoginOffer } from '../../protocol/messages.ts';
 import { clientTls, tlsSettingsOf, type TlsWords } from '../client-tls.ts';
+import { issuerFetchIn } from '../issuer-way.ts';
 import { watchSignals } from '../interruption.ts';
 import { lockLogin, loginFileOf, readLogin, writeLogin, type Login } from '../login/credentials.ts';
 import type { DevicePrompt } from '../login/device-flow.ts';
@@ -49,11 +50,12 @@ export async function runLogin(word: string, words: LoginWords): Promise<ExitCod
       await askForLogin({ url, signal, tls, proxy: proxyFor(url, process.env) }),
     );
     announce(url, plan);
+    const fetch = issuerFetchIn(process.env, tls);
     const [{ openIssuer }, { beginDeviceFlow }] = await Promise.all([
       import('../login/issuer.ts'),
       import('../login/device-flow.ts'),
     ]);
-    const prompt = await beginDeviceFlow(await openIssuer({ ...plan, signal }), plan.scopes);
+    const prompt = await beginDeviceFlow(await openIssuer({ ...plan, fetch, signal }), plan.scopes);
     show(prompt, words);
     const { origin, issuer, clientId, audience } = plan;
     const tokens = await prompt.approved();

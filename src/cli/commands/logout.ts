@@ -1,5 +1,8 @@
 /** `cairn logout`. */
 import { CairnError, EXIT, type ExitCode } from '../../base/errors.ts';
+import type { IssuerFetch } from '../../base/issuer-fetch.ts';
+import { clientTls, tlsSettingsOf } from '../client-tls.ts';
+import { issuerFetchIn } from '../issuer-way.ts';
 import { watchSignals } from '../interruption.ts';
 import { lockLogin, loginFileOf, readLogin, removeLogin, type Login } from '../login/credentials.ts';
 import { print } from '../output.ts';
@@ -9,13 +12,24 @@ import { parseServerUrl } from '../words/server-url.ts';
 /** What became of a login. */
 type Outcome = 'none' | 'revoked' | 'forgotten';
 
+/** How an issuer is asked. */
+interface Way {
+  readonly signal: AbortSignal;
+  readonly fetch: IssuerFetch;
+}
+
 /** Ends the login for a server. It is forgotten here whatever its issuer answers. */
-export async function runLogout(word: string, { json }: { json?: boolean }): Promise<ExitCode> {
+export async function runLogout(
+  word: string,
+  { json, tlsCa }: { json?: boolean; tlsCa?: string },
+): Promise<ExitCode> {
   const { origin } = parseServerUrl(word);
+  const settings = tlsSettingsOf(tlsCa === undefined ? {} : { tlsCa });
+  const fetch = issuerFetchIn(process.env, clientTls(settings, process.env).tls);
   const path = loginFileOf(process.env, origin);
   const interruption = watchSignals(() => undefined);
   try {
-    const outcome = await endLogin(path, origin, interruption.signal);
+    const outcome = await endLogin(path, origin, { signal: interruption.signal, fetch });
     if (json === true) {
       print(jsonLine({ type: 'summary', origin, outcome, code: 'ok', exitCode: EXIT.done }));
     }
@@ -25,15 +39,15 @@ export async function runLogout(word: string, { json }: { json?: boolean }): Pro
   return EXIT.done;
 }
 
-async function endLogin(path: string, origin: string, signal: AbortSignal): Promise<Outcome> {
+async function endLogin(path: string, origin: string, way: Way): Promise<Outcome> {
   if ((await readUsable(path, origin)) === 'none') {
     say(`there is no login for ${origin}`);
     return 'none';
   }
-  const lock = await lockLogin(path, signal);
+  const lock = await lockLogin(path, way.signal);
   try {
     const login = await readUsable(path, origin);
-    const isRevoked = typeof login === 'object' && (await revoke(login, signal));
+    const isRevoked = typeof login === 'object' && (await revoke(login, way));
     await removeLogin(path);
     say(isRevoked ? `logged out of ${origin}` : `forgot the login for ${origin}`);
     if (typeof login === 'object') tellRest(login);
@@ -54,11 +68,11 @@ async function readUsable(path: string, origin: string): Promise<Login | 'none' 
 }
 
 /** Whether the issuer has ended the tokens; where it has not, that is said: they may be good for a while. */
-async function revoke(login: Login, signal: AbortSignal): Promise<boolean> {
+async function revoke(login: Login, { signal, fetch }: Way): Promise<boolean> {
   const { issuer, clientId, audience, accessToken, refreshToken } = login;
   const { openIssuer, revokeToken } = await import('../login/issuer.ts');
   try {
-    const opened = await openIssuer({ issuer, clientId, audience, signal });
+    const opened = await openIssuer({ issuer, clientId, audience, signal, fetch });
     const isRevoked = await revokeToken(opened, refreshToken ?? accessToken);
     if (!isRevoked) say('its issuer has no way to end tokens: they end when their time is over');
     return isRevoked;

@@ -82,7 +82,7 @@ function reachOf(
   const { tokenFile } = words;
   const { env } = process;
   const { tls, showsCertificate } = clientTls(tlsSettingsOf(words), env);
-  const token = tokenProvider({ tokenFile, env, stateHome, url, showsCertificate });
+  const token = tokenProvider({ tokenFile, env, stateHome, url, tls, showsCertificate });
   const proxy = proxyFor(url, env);
   return { token, tls, proxy, retryForMs: ABORT_RETRY_FOR_MS, signal, report: () => undefined };
 }

@@ -1,7 +1,7 @@
 /** What a client asks an OpenID Connect issuer: the one user of `openid-client`, which is loaded with it. */
 import * as oauth from 'openid-client';
 import { CairnError } from '../../base/errors.ts';
-import { fetchFromIssuer } from '../../base/issuer-fetch.ts';
+import { fetchFromIssuer, type IssuerFetch } from '../../base/issuer-fetch.ts';
 import { parseIssuerUrl } from '../../base/issuer-url.ts';
 import { issuerError } from './issuer-error.ts';
 
@@ -11,6 +11,8 @@ export interface IssuerOptions {
   readonly clientId: string;
   /** Whom the tokens have to be for; the issuer's choice, where undefined. */
   readonly audience: string | undefined;
+  /** How it is asked; straight, where undefined. */
+  readonly fetch?: IssuerFetch | undefined;
   /** Ends whatever is under way; its reason is thrown. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -52,6 +54,7 @@ export async function openIssuer(options: IssuerOptions): Promise<Issuer> {
           method,
           headers,
           body: body as RequestInit['body'],
+          fetch: options.fetch,
           signal:
             own === undefined ? signal : AbortSignal.any([own, ...(signal === undefined ? [] : [signal])]),
         }),

@@ -1,5 +1,6 @@
 /** The access token of a login, refreshed when its time is over. */
 import { CairnError } from '../../base/errors.ts';
+import type { IssuerFetch } from '../../base/issuer-fetch.ts';
 import { lockLogin, loginFileOf, readLogin, writeLogin, type Login } from './credentials.ts';
 import type { Issuer, Tokens } from './issuer.ts';
 import type { Environment } from '../state-home.ts';
@@ -12,6 +13,8 @@ export interface LoginTokenOptions {
   /** The only server that gets the token. */
   readonly origin: string;
   readonly refresh?: Refresh;
+  /** How the issuer is asked; straight, where undefined. */
+  readonly fetch?: IssuerFetch | undefined;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
 }
@@ -29,7 +32,7 @@ const MARGIN_OF_LIFE = 0.2;
  * and the issuer away, `token-unreadable`, storage codes.
  */
 export function loginToken(options: LoginTokenOptions): () => Promise<string | undefined> {
-  const { env, origin, refresh = issuerAsker(), now = Date.now } = options;
+  const { env, origin, refresh = issuerAsker(options.fetch), now = Date.now } = options;
   const path = loginFileOf(env, origin);
   let given: string | undefined;
   return async () => {
@@ -76,12 +79,12 @@ export function loginToken(options: LoginTokenOptions): () => Promise<string | u
 }
 
 /** Asks the issuer for new tokens, and what it can do only the first time, or after it failed. */
-function issuerAsker(): Refresh {
+function issuerAsker(fetch: IssuerFetch | undefined): Refresh {
   let known: { readonly of: string; readonly issuer: Issuer } | undefined;
   return async ({ issuer, clientId, audience, refreshToken }) => {
     const { openIssuer, refreshTokens } = await import('./issuer.ts');
     const of = JSON.stringify([issuer, clientId, audience]);
-    const opened = known?.of === of ? known.issuer : await openIssuer({ issuer, clientId, audience });
+    const opened = known?.of === of ? known.issuer : await openIssuer({ issuer, clientId, audience, fetch });
     known = undefined;
     const tokens = await refreshTokens(opened, refreshToken);
     known = { of, issuer: opened };

@@ -8,7 +8,7 @@
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose';
 import * as v from 'valibot';
 import { CairnError } from '../../base/errors.ts';
-import { fetchFromIssuer, unavailable } from '../../base/issuer-fetch.ts';
+import { fetchFromIssuer, unavailable, type IssuerFetch } from '../../base/issuer-fetch.ts';
 import { printable } from '../../base/safe-path.ts';
 import type { Logger } from '../server-context.ts';
 
@@ -26,6 +26,8 @@ export interface IssuerKeysOptions {
   /** The issuer as tokens name it, character by character. */
   readonly name: string;
   readonly log: Logger;
+  /** How the issuer is asked; straight, where undefined. */
+  readonly fetch?: IssuerFetch | undefined;
   readonly now?: () => number;
 }
 
@@ -81,32 +83,38 @@ export function createIssuerKeys(options: IssuerKeysOptions): IssuerKeys {
 
 async function fetchKeys(options: IssuerKeysOptions): Promise<JSONWebKeySet> {
   const { issuer, name } = options;
-  const metadata = v.safeParse(Metadata, await fetchMetadata(issuer));
+  const metadata = v.safeParse(Metadata, await fetchMetadata(options));
   if (!metadata.success) throw unavailable(issuer, 'its metadata cannot be understood');
   const { issuer: says, jwks_uri } = metadata.output;
   if (says !== name) {
     const shown = printable(says.slice(0, 300));
     throw unavailable(issuer, `it calls itself "${shown}": give --oidc-issuer exactly that name`);
   }
-  const keys = v.safeParse(KeySet, await fetchJson(issuer, new URL(jwks_uri)));
+  const keys = v.safeParse(KeySet, await fetchJson(options, new URL(jwks_uri)));
   if (!keys.success) throw unavailable(issuer, 'its keys cannot be understood');
   return keys.output;
 }
 
 /** What an issuer says of itself: OpenID Connect Discovery, else RFC 8414. */
-async function fetchMetadata(issuer: URL): Promise<unknown> {
+async function fetchMetadata(options: IssuerKeysOptions): Promise<unknown> {
+  const { issuer } = options;
   const path = issuer.pathname.replace(/\/$/, '');
   const known = new URL(`${path}/.well-known/openid-configuration`, issuer);
   const other = new URL(`/.well-known/oauth-authorization-server${path}`, issuer);
-  return (await fetchJson(issuer, known, true)) ?? fetchJson(issuer, other);
+  return (await fetchJson(options, known, true)) ?? fetchJson(options, other);
 }
 
 /** Undefined where there is nothing, if that `mayBeMissing`. */
-async function fetchJson(issuer: URL, url: URL, mayBeMissing = false): Promise<unknown> {
+async function fetchJson(
+  { issuer, fetch }: IssuerKeysOptions,
+  url: URL,
+  mayBeMissing = false,
+): Promise<unknown> {
   const headers = { accept: 'application/json, application/jwk-set+json' };
-  const response = await fetchFromIssuer(issuer, url, { headers, timeoutMs: TIMEOUT_MS }).catch(
+  const response = await fetchFromIssuer(issuer, url, { headers, fetch, timeoutMs: TIMEOUT_MS }).catch(
     (error: unknown) => {
-      if (error instanceof CairnError && error.code === 'login-failed')
+      // Whoever shows a token cannot help it.
+      if (error instanceof CairnError && error.code !== 'issuer-unavailable')
         throw unavailable(issuer, error.message);
       throw error;
     },

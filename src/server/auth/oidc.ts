@@ -12,6 +12,7 @@ import {
   type ProtectedHeaderParameters,
 } from 'jose';
 import { CairnError } from '../../base/errors.ts';
+import type { IssuerFetch } from '../../base/issuer-fetch.ts';
 import { parseIssuerUrl } from '../../base/issuer-url.ts';
 import { printable } from '../../base/safe-path.ts';
 import type { Logger } from '../server-context.ts';
@@ -27,6 +28,8 @@ export interface OidcOptions {
   readonly audience: string;
   readonly config?: OidcConfig;
   readonly log: Logger;
+  /** How the issuer is asked; straight, where undefined. */
+  readonly fetch?: IssuerFetch | undefined;
   /** The clock, in milliseconds since 1970. */
   readonly now?: () => number;
 }
@@ -45,7 +48,7 @@ const GRANT_TYPE = 'cairn-grant+jwt';
 export function createOidc(options: OidcOptions): Authenticator {
   const { issuer: name, audience, config = DEFAULT_OIDC_CONFIG, log, now = Date.now } = options;
   const issuer = parseIssuerUrl(name, '--oidc-issuer', 'config-invalid');
-  const keys = createIssuerKeys({ issuer, name, log });
+  const keys = createIssuerKeys({ issuer, name, log, fetch: options.fetch });
   void keys.load();
   return {
     authenticate: async ({ bearer }): Promise<Authorization | undefined> => {
