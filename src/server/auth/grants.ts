@@ -4,7 +4,13 @@
  */
 import { CairnError } from '../../base/errors.ts';
 import { createSessionId, sessionIdOf } from '../../session/credential.ts';
-import { checkAllows, type Authenticator, type Authorization, type Scope } from './authorization.ts';
+import {
+  checkAllows,
+  isWithin,
+  type Authenticator,
+  type Authorization,
+  type Scope,
+} from './authorization.ts';
 import { openGrantKey, type GrantKey } from './grant-key.ts';
 import { openGrantList, type GrantList, type IssuedGrant } from './grant-list.ts';
 import { grantPrincipal, looksLikeGrant, signGrant, verifyGrant } from './grant-token.ts';
@@ -31,7 +37,7 @@ export interface Grants extends Authenticator {
    * @throws CairnError `forbidden`, `quota-exceeded`, `path-too-long`, storage codes
    */
   issue(asking: Authorization, wish: GrantWish): Promise<{ issued: IssuedGrant; grant: string }>;
-  /** The grants that an owner has issued and that are not expired; all, for administration. */
+  /** The grants that an owner has issued and that are not expired; all, for administration. None outside of its path. */
   list(asking: Authorization): readonly IssuedGrant[];
   /** Ends a grant, at once. @throws CairnError `not-found` where the owner has none of this id, storage codes */
   revoke(asking: Authorization, id: string): Promise<void>;
@@ -67,7 +73,8 @@ export async function openGrants(
   const list = await openGrantList(stateDirectory, now);
   const store: GrantStore = { list, key: openGrantKey(stateDirectory), issuers: [], now };
   const isVisible = (asking: Authorization, grant: IssuedGrant): boolean =>
-    grant.owner === asking.principal || asking.scopes.includes('admin');
+    isWithin(grant.path, asking.pathPrefix) &&
+    (grant.owner === asking.principal || asking.scopes.includes('admin'));
   return {
     authenticate: async ({ bearer }) => {
       if (bearer === undefined || !looksLikeGrant(bearer)) return undefined;

@@ -129,6 +129,22 @@ describe('a grant', () => {
     expect(again.stateOf(again.list(alice).find(({ id }) => id === issued.id)!)).toBe('revoked');
   });
 
+  test('does not exist for a token that is confined to another path, of its owner or an administrator', async () => {
+    const grants = await place().open();
+    const { issued } = await grants.issue(alice, push());
+    for (const pathPrefix of ['inbox/bobby', 'inbox/bob/below', 'other']) {
+      for (const scopes of [['read'], ['admin']] as const) {
+        const confined: Authorization = { ...alice, scopes, pathPrefix };
+        expect(grants.list(confined)).toEqual([]);
+        expect(await codeOf(() => grants.revoke(confined, issued.id))).toBe('not-found');
+      }
+    }
+    expect(grants.list({ ...alice, pathPrefix: 'inbox' })).toHaveLength(1);
+    await grants.revoke({ ...alice, pathPrefix: 'inbox/bob' }, issued.id);
+    expect(grants.stateOf(issued)).toBe('valid');
+    expect(grants.list(alice).map((grant) => grants.stateOf(grant))).toEqual(['revoked']);
+  });
+
   test('ends with the token that it was issued with', async () => {
     const it = place();
     const grants = await it.open();
