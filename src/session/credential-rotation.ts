@@ -3,7 +3,7 @@
  * until the new one is used, since its answer may be lost. Whoever shows an older one has a copy (OAuth 2.0 refresh token
  * rotation, RFC 9700 section 4.14.2, is the model).
  */
-import { hashSecret } from './credential.ts';
+import { hashSecret, isSecret } from './credential.ts';
 
 /** Hashes of the credentials of one session. */
 export interface CredentialHashes {
@@ -13,13 +13,15 @@ export interface CredentialHashes {
   readonly previousCredentialHash?: string | undefined;
   /** Older ones, the newest first. */
   readonly retiredCredentialHashes?: readonly string[] | undefined;
+  /** Retired ones that were used again, which is noticed once. */
+  readonly noticedCredentialHashes?: readonly string[] | undefined;
   /** Set after an old one was used: none is good any more, until somebody authenticates and resumes. */
   readonly credentialsRevoked?: boolean | undefined;
   readonly rotatedAtMs?: number | undefined;
 }
 
-/** Retired credentials that are remembered. */
-const MAX_RETIRED = 8;
+/** Retired credentials that are remembered: each is a line of 64 characters in the record. */
+const MAX_RETIRED = 64;
 /** Requests that were on their way when their own client resumed may come so long after. */
 export const STRAGGLER_MS = 30_000;
 
@@ -70,12 +72,23 @@ export function wasReplaced(hashes: CredentialHashes, shown: string): boolean {
   return isRetired(hashes, shown) || hashes.previousCredentialHash === hashSecret(shown);
 }
 
+/** Whether a credential is, or was, one of the session's: whoever shows another one is a stranger. */
+export function isOfSession(hashes: CredentialHashes, shown: string): boolean {
+  const { credentialHash, noticedCredentialHashes = [] } = hashes;
+  return (
+    isSecret(shown, credentialHash) ||
+    wasReplaced(hashes, shown) ||
+    noticedCredentialHashes.includes(hashSecret(shown))
+  );
+}
+
 /** The hashes after a retired credential was shown: nobody's is good, and that one will not be noticed again. */
 export function revoke(hashes: CredentialHashes, shown: string): Partial<CredentialHashes> {
   const hash = hashSecret(shown);
-  const { retiredCredentialHashes = [] } = hashes;
+  const { retiredCredentialHashes = [], noticedCredentialHashes = [] } = hashes;
   return {
     credentialsRevoked: true,
+    noticedCredentialHashes: newest([hash, ...noticedCredentialHashes]),
     retiredCredentialHashes: retiredCredentialHashes.filter((retired) => retired !== hash),
   };
 }

@@ -57,6 +57,7 @@ const recordSchema = v.object({
   credentialHash: v.string(),
   previousCredentialHash: v.optional(v.string()),
   retiredCredentialHashes: v.optional(v.array(v.string())),
+  noticedCredentialHashes: v.optional(v.array(v.string())),
   credentialsRevoked: v.optional(v.boolean()),
   rotatedAtMs: v.optional(count),
   manifestId: v.nullable(v.string()),

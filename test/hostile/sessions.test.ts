@@ -74,7 +74,8 @@ test('a guessed credential opens nothing, and the session of the owner goes on',
     const headers = { ...session.headers, 'cairn-credential': guess };
     const bytes = request('PUT', `${ROOT}sessions/${session.grant.session}/chunks/0`, headers);
     const { statuses } = await attack(fortress.port, bytes, { quietMs: 20 });
-    expect([guess, [400, 401, 403].includes(statuses[0]!)]).toEqual([guess, true]);
+    // No 403 and no 409: those would tell that there is such a session, and its epoch.
+    expect([guess, [400, 401, 404].includes(statuses[0]!)]).toEqual([guess, true]);
   }
   for (const epoch of ['0', '-1', '2', '1e0', '1.0', '9'.repeat(30), '', '0x1', ' 1 1']) {
     const headers = { ...session.headers, 'cairn-epoch': epoch };
@@ -84,6 +85,47 @@ test('a guessed credential opens nothing, and the session of the owner goes on',
   }
   expect((await session.putChunk(0)).status).toBe(200);
   await fortress.expectUnharmed();
+});
+
+test('without a token, a session that is there looks like one that is not, in whatever state it is', async () => {
+  const fortress = await openFortress();
+  const { scene } = fortress;
+  const session = await openPush(scene, transfer(fortress));
+  const expectAbsent = async (): Promise<void> => {
+    for (const [method, route] of ROUTES) {
+      const path = route === '' ? '' : `/${route}`;
+      for (const epoch of ['1', '2', '7']) {
+        const headers = { 'cairn-credential': 'B'.repeat(43), 'cairn-epoch': epoch };
+        const theirs = await call(scene, method, `${ROOT}sessions/${session.grant.session}${path}`, {
+          headers,
+        });
+        const none = await call(scene, method, `${ROOT}sessions/${'A'.repeat(22)}${path}`, { headers });
+        expect([method, route, theirs.status]).toEqual([method, route, none.status]);
+        expect(theirs.body.toString()).toBe(none.body.toString());
+        expect(theirs.headers['cairn-error']).toBe(none.headers['cairn-error']);
+      }
+    }
+  };
+  await expectAbsent();
+  for (const chunk of [0, 1]) await session.putChunk(chunk);
+  await scene.restart('drain');
+  await expectAbsent();
+  expect((await session.resume()).status).toBe(200);
+  expect((await session.commit()).status).toBe(200);
+  await expectAbsent();
+});
+
+test('a credential that is used again after many resumes is still known, and noticed', async () => {
+  const fortress = await openFortress();
+  const session = await openPush(fortress.scene, transfer(fortress));
+  const stolen = session.grant.credential;
+  for (let count = 0; count < 60; count += 1) {
+    expect((await session.resume()).status).toBe(200);
+    expect((await session.post('POST', 'heartbeat')).status).toBe(200);
+  }
+  const headers = { ...session.headers, 'cairn-credential': stolen };
+  expect((await session.call('POST', 'heartbeat', { headers })).json.code).toBe('session-credential');
+  expect(fortress.scene.logged.some((line) => line.includes('used again'))).toBe(true);
 });
 
 test('a credential that is used again after a resume is useless, logged, and in the history of the session', async () => {

@@ -66,7 +66,7 @@ describe('failed authentications', () => {
     const session = await openPush(scene, transferOf(scene.stores.content, 'x', [file('', 'x')]));
     for (let count = 0; count < 20; count += 1) {
       const headers = { 'cairn-credential': 'x'.repeat(43) };
-      expect((await session.call('POST', 'heartbeat', { headers })).json.code).toBe('session-credential');
+      expect((await session.call('POST', 'heartbeat', { headers })).json.code).toBe('session-not-found');
     }
     expect((await call(scene, 'GET', '/nothing', { token: ALICE })).status).toBe(404);
   });

@@ -51,7 +51,12 @@ describe.each(KINDS)('a session over %s', (kind) => {
       const answer = await session.call('POST', 'heartbeat', { headers });
       return [answer.status, answer.json.code];
     };
-    expect(await codeOf({ 'cairn-credential': 'x'.repeat(43) })).toEqual([403, 'session-credential']);
+    // Who shows no token and a credential that never was the session's must not learn that there is one.
+    const strange = { 'cairn-credential': 'x'.repeat(43) };
+    expect(await codeOf(strange)).toEqual([404, 'session-not-found']);
+    expect(await codeOf({ ...strange, 'cairn-epoch': '7' })).toEqual([404, 'session-not-found']);
+    const known = { ...strange, authorization: `Bearer ${ALICE}` };
+    expect(await codeOf(known)).toEqual([403, 'session-credential']);
     expect(await codeOf({ 'cairn-epoch': 'one' })).toEqual([400, 'invalid-request']);
     expect(await codeOf({ 'cairn-epoch': '7' })).toEqual([409, 'session-fenced']);
     expect(await codeOf({ authorization: `Bearer ${BOB}` })).toEqual([404, 'session-not-found']);

@@ -8,7 +8,7 @@ import { authenticate, sessionProofOf, type SessionProof } from '../http/authori
 import { checkTakeover } from '../quota/quota.ts';
 import { noticeReuse } from '../sessions/credential-reuse.ts';
 import { renewAuthorization } from '../sessions/renewal.ts';
-import { retirePrevious } from '../../session/credential-rotation.ts';
+import { isOfSession, retirePrevious } from '../../session/credential-rotation.ts';
 import { expireSession } from '../sessions/expiry.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { LiveSession, SessionRequest } from '../sessions/live-session.ts';
@@ -54,6 +54,7 @@ export async function withSession(
   const asking = header === undefined ? undefined : await authenticate(context, exchange);
   await context.live.use(call.id, async (live) => {
     checkPrincipal(live, asking?.principal);
+    if (asking === undefined) checkKnows(context, live, proof.credential);
     await refuseExpired(context, live);
     await admit(context, live, { proof, event: call.event, address: exchange.address });
     checkDirection(live, call.direction);
@@ -102,7 +103,18 @@ function checkAuthorized({ authenticators, wallNow }: ServerContext, { record }:
 /** Another principal's session does not exist. @throws CairnError `session-not-found` */
 export function checkPrincipal(live: LiveSession, principal: string | undefined): void {
   if (principal === undefined || principal === live.record.value.principal) return;
-  throw new CairnError('session-not-found', 'there is no such session; run the command again to start over');
+  throw noSession();
+}
+
+/** Who shows no token, and a credential that was never one of the session's, must not learn that there is a session. */
+function checkKnows({ metrics }: ServerContext, { record }: LiveSession, credential: string): void {
+  if (isOfSession(record.value, credential)) return;
+  metrics.authenticationFailed('session-credential');
+  throw noSession();
+}
+
+function noSession(): CairnError {
+  return new CairnError('session-not-found', 'there is no such session; run the command again to start over');
 }
 
 /** A session whose lease is over has expired, whether the collector was here or not. Throws `session-expired`. */
