@@ -3,6 +3,7 @@ import type { LoginOffer } from '../protocol/messages.ts';
 import { openAccessTokens } from '../server/auth/access-tokens.ts';
 import type { Authenticator } from '../server/auth/authorization.ts';
 import { openGrants, type Grants } from '../server/auth/grants.ts';
+import { openSessionKey } from '../server/auth/kept-key.ts';
 import { openUsageLedger, type UsageLedger } from '../server/quota/usage-ledger.ts';
 import type { Logger } from '../server/server-context.ts';
 import { openOidc } from './serve-oidc.ts';
@@ -15,6 +16,8 @@ export interface ServeAccess {
   readonly login: LoginOffer | undefined;
   readonly grants: Grants;
   readonly usage: UsageLedger;
+  /** Secret that the ids of sessions are made with. */
+  readonly sessionKey: Uint8Array;
   /** Where the secret of the server's own token is. */
   readonly tokenFile: string;
   close(): void;
@@ -36,11 +39,13 @@ export async function openAccess(
   const tokens = await openAccessTokens(state, { log });
   const grants = await openGrants(state);
   const usage = await openUsageLedger(state);
+  const sessionKey = await openSessionKey(state).make();
   return {
     authenticators: [tokens, grants, ...others],
     login: issuer?.login,
     grants,
     usage,
+    sessionKey,
     tokenFile: tokens.tokenFile,
     close: () => tokens.close(),
   };

@@ -69,6 +69,7 @@ export function createContext(
     limits,
     room: createStagingRoom(content, limits),
     encodingMemory: createByteBudget(ENCODING_MEMORY_BYTES),
+    sessionKey: options.sessionKey ?? randomBytes(32),
     instanceId: randomBytes(12).toString('base64url'),
   };
   const live = new LiveSessions(shared);

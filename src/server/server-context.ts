@@ -56,6 +56,8 @@ export interface SessionContext {
   readonly encodingMemory: ByteBudget;
   /** Told of what is worth counting. */
   readonly metrics: ServerMetrics;
+  /** Secret that the ids of sessions are made with. */
+  readonly sessionKey: Uint8Array;
   /** Random id of this server: names the holder of what is not durable yet. */
   readonly instanceId: string;
 }

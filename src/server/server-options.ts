@@ -38,6 +38,11 @@ export interface ServerOptions {
   readonly clocks?: ClockSources;
   /** When the server before this one was last there: how a clock is noticed that is wrong at a start. */
   readonly lastSeen?: LastSeen;
+  /**
+   * Secret that the ids of sessions are made with, 32 bytes: the same over restarts, or an answer that was lost before
+   * one leaves a session that nobody uses. Made for this run, where it is missing.
+   */
+  readonly sessionKey?: Uint8Array;
   /** How long a session is kept that nobody touches, in milliseconds. */
   readonly leaseMs?: number;
   /** How long a session may take in all, in milliseconds. */

@@ -2,7 +2,7 @@
  * Secrets: session credentials and access tokens are 256 random bits; only their SHA-256 is ever kept.
  * A plain hash is enough for a secret with that much entropy; a password would need more.
  */
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 
 /** A new secret for its owner, and the hash that may be kept. */
 export interface IssuedSecret {
@@ -33,8 +33,11 @@ export function createSessionId(random: (bytes: number) => Buffer = randomBytes)
   return random(16).toString('base64url');
 }
 
-/** The session id that belongs to one request of one principal, whichever try of it arrives. */
-export function sessionIdOf(principal: string, requestId: string): string {
-  const hash = createHash('sha256').update(`cairn session\n${requestId}\n${principal}`).digest();
+/**
+ * The session id that belongs to one request of one principal, whichever try of it arrives. Only who has the key of the
+ * server can tell it before.
+ */
+export function sessionIdOf(key: Uint8Array, principal: string, requestId: string): string {
+  const hash = createHmac('sha256', key).update(`cairn session\n${requestId}\n${principal}`).digest();
   return hash.subarray(0, 16).toString('base64url');
 }

@@ -2,6 +2,7 @@
 import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
+import { sessionIdOf } from '../../src/session/credential.ts';
 import { directory, file, transferOf } from '../suites/staged-transfer.ts';
 import { ALICE, BOB, call, establish, openPush, until, type HandSession } from '../server/by-hand.ts';
 import { attack, openFortress, request, ROOT, type Fortress } from './support/raw.ts';
@@ -175,6 +176,10 @@ test('a request id of another user does not lead to his session', async () => {
   expect(alice.json.session).not.toBe(bob.json.session);
   expect((await ask(ALICE, { target: '/elsewhere' })).status).toBe(400);
   await fortress.expectUnharmed();
+  // Nor does what an attacker may know, the owner and the request id, make the session's id: it takes the server's key.
+  const ids = [1, 1, 2].map((byte) => sessionIdOf(new Uint8Array(32).fill(byte), 'alice', wish.requestId));
+  expect(ids[1]).toBe(ids[0]);
+  expect(new Set([...ids, alice.json.session]).size).toBe(3);
 });
 
 /** The fields of a session's request, as lines. */

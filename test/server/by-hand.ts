@@ -77,6 +77,7 @@ export async function openScene(kind: Kind, changes: Changes = {}): Promise<Scen
       authenticators,
       listen: { host: '127.0.0.1', port: 0 },
       version: '0.0.0-test',
+      sessionKey: new Uint8Array(32),
       log,
       now: () => Date.now() + clock.aheadMs,
       ...rest,

@@ -108,6 +108,7 @@ async function startObjectStoreServer(): Promise<TestServer> {
       authenticators: [createStaticToken(TOKEN)],
       listen: { host: '127.0.0.1', port },
       version: '0.0.0-test',
+      sessionKey: new Uint8Array(32),
       log,
     });
   };

@@ -11,7 +11,7 @@ import {
   type Authorization,
   type Scope,
 } from './authorization.ts';
-import { openGrantKey, type GrantKey } from './grant-key.ts';
+import { openGrantKey, type KeptKey } from './kept-key.ts';
 import { openGrantList, type GrantList, type IssuedGrant } from './grant-list.ts';
 import { grantPrincipal, looksLikeGrant, signGrant, verifyGrant } from './grant-token.ts';
 
@@ -55,7 +55,7 @@ const MAX_GRANTS = 1000;
 /** What grants are opened over. */
 interface GrantStore {
   readonly list: GrantList;
-  readonly key: GrantKey;
+  readonly key: KeptKey;
   /** Who knows whether what a grant was issued with still stands. */
   issuers: readonly Authenticator[];
   readonly now: () => number;
@@ -130,7 +130,9 @@ async function issue(
 ): Promise<{ issued: IssuedGrant; grant: string }> {
   const { principal } = asking;
   const id =
-    wish.requestId === undefined ? createSessionId() : sessionIdOf(principal, `grant ${wish.requestId}`);
+    wish.requestId === undefined
+      ? createSessionId()
+      : sessionIdOf(await key.make(), principal, `grant ${wish.requestId}`);
   const before = list.get(id);
   // The answer to an earlier try was lost.
   if (before !== undefined) return { issued: before, grant: await signGrant(before, await key.make()) };

@@ -39,7 +39,8 @@ export async function handleEstablish(context: ServerContext, exchange: Exchange
   const fileBytes = await checkTarget(context, request.direction, target);
   const digest = chooseDigest(request.digests);
   const { requestId } = request;
-  const id = requestId === undefined ? createSessionId() : sessionIdOf(principal, requestId);
+  const id =
+    requestId === undefined ? createSessionId() : sessionIdOf(context.sessionKey, principal, requestId);
   const asking: Asking = { authorization, address: exchange.address, target, fileBytes, request };
   const found = (await findUnfinished(context, asking)) ?? (await findAnswered(context, asking, id));
   if (found !== undefined) {

@@ -67,6 +67,7 @@ export async function openScene(
       authenticators,
       listen: { host: '127.0.0.1', port: 0 },
       version: '0.0.0-test',
+      sessionKey: new Uint8Array(32),
       log: SILENT,
       sync,
     });

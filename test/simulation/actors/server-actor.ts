@@ -98,6 +98,7 @@ export class ServerActor {
       authenticators: [code.createStaticToken(ACCESS_TOKEN)],
       listen: { host: 'server', port: 7000 },
       version: '0',
+      sessionKey: new Uint8Array(32),
       log: { debug: say('debug'), info: say('info'), warn: say('warn'), error: say('error') },
       groupCommit: scenario.groupCommit,
       leaseMs: scenario.leaseMs,

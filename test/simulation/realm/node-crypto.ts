@@ -1,8 +1,8 @@
 /** In place of `node:crypto`: what is random comes from the seed. */
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import { realm } from './simulation.ts';
 
 export { constants } from 'node:crypto';
-export { createHash, timingSafeEqual };
+export { createHash, createHmac, timingSafeEqual };
 
 export const randomBytes = (count: number): Buffer => realm.process.machine.world.chance.bytes(count);
