@@ -100,7 +100,9 @@ describe.each(['push', 'pull'] as const)('a %s', (direction) => {
       await sleep(20);
     current = authority.issue(60_000);
     const summary = await running;
-    expect(summary.resumes).toBeGreaterThan(0);
+    expect(summary.retries).toBeGreaterThan(0);
+    // What was on its way when the token expired was taken: no new epoch, and nothing twice.
+    expect(summary.resumes).toBe(0);
     expect(direction === 'push' ? scene.proxy.bytesUp : scene.proxy.bytesDown).toBeLessThan(SIZE * 1.05);
     expect(await isWhole()).toBe(true);
   });

@@ -57,6 +57,8 @@ interface State {
   grant: SessionGrant;
   hooks: EpochHooks;
   resuming: Promise<void> | undefined;
+  /** False where the session has to be resumed all the same. */
+  renewing: Promise<boolean> | undefined;
   readonly keeper: AuthorizationKeeper;
 }
 
@@ -64,7 +66,7 @@ interface State {
 export function createSessionClient(context: TransferContext, grant: SessionGrant): SessionClient {
   const { server, signal } = context;
   const keeper = keepAuthorized(server.access, () => ({ server, grant: state.grant, signal }), signal);
-  const state: State = { grant, hooks: {}, resuming: undefined, keeper };
+  const state: State = { grant, hooks: {}, resuming: undefined, renewing: undefined, keeper };
   keeper.authorizedFor(grant.authorizedForMs);
   return clientOf(context, state, signal);
 }
@@ -103,6 +105,14 @@ function clientOf(context: TransferContext, state: State, signal: AbortSignal): 
     });
     return state.resuming;
   };
+  /** A new epoch would end requests that are on their way still, which the server lets arrive. */
+  const authorizeAgain = async (): Promise<void> => {
+    const { epoch } = state.grant;
+    state.renewing ??= renewal(context, access, state).finally(() => {
+      state.renewing = undefined;
+    });
+    if (!(await state.renewing)) await resume(epoch);
+  };
   const client: SessionClient = {
     get grant() {
       return state.grant;
@@ -119,7 +129,7 @@ function clientOf(context: TransferContext, state: State, signal: AbortSignal): 
         async (attempt) => {
           if (state.resuming !== undefined) await unlessAborted(state.resuming, signal);
           // What would be refused is not even sent.
-          else if (state.keeper.isOver()) await unlessAborted(resume(state.grant.epoch), signal);
+          else if (state.keeper.isOver()) await unlessAborted(authorizeAgain(), signal);
           const at = access();
           used = at.grant.epoch;
           try {
@@ -128,7 +138,11 @@ function clientOf(context: TransferContext, state: State, signal: AbortSignal): 
             throw await ofOwnMaking(error, used, state);
           }
         },
-        { recover: () => unlessAborted(resume(used), signal), signal },
+        {
+          recover: ({ cause }) =>
+            unlessAborted(isTokenRefused(cause) ? authorizeAgain() : resume(used), signal),
+          signal,
+        },
       );
     },
     resume,
@@ -173,6 +187,30 @@ function finishedByAnother(cause: CairnError): CairnError {
   return new CairnError('session-fenced', message, { cause, details: cause.details });
 }
 
+/** Waits for a token that is good, and shows it; false where the session was suspended meanwhile. */
+function renewal(
+  { retrier, server }: TransferContext,
+  access: () => SessionAccess,
+  { keeper }: State,
+): Promise<boolean> {
+  const renew = async (): Promise<boolean> => {
+    try {
+      const reply = await server.access.run((headers) => heartbeat(access(), headers));
+      keeper.authorizedFor(reply.authorizedForMs);
+      return true;
+    } catch (error) {
+      if (error instanceof CairnError && error.code === 'session-suspended') return false;
+      throw error;
+    }
+  };
+  return retrier.run(renew, { alsoAgain: isToCome });
+}
+
+/** It was good a moment ago: somebody, or a job, is about to put a new one in its place. */
+function isToCome({ code }: CairnError): boolean {
+  return code === 'token-expired';
+}
+
 /** Resumes until one epoch lasts long enough to fetch its checkpoint. */
 async function nextEpoch(context: TransferContext, state: State): Promise<void> {
   const { retrier, server, signal, compression } = context;
@@ -186,8 +224,7 @@ async function nextEpoch(context: TransferContext, state: State): Promise<void> 
     const checkpoint = await getCheckpoint({ server, grant, signal });
     await state.hooks.onCheckpoint(checkpoint, grant);
   };
-  // It was good a moment ago: somebody, or a job, is about to put a new one in its place.
-  await retrier.run(next, { alsoAgain: ({ code }) => code === 'token-expired' });
+  await retrier.run(next, { alsoAgain: isToCome });
   context.counters.resumes += 1;
 }
 

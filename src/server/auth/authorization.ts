@@ -41,6 +41,12 @@ export interface Authenticator {
   stands(authorization: Authorization): boolean | undefined;
 }
 
+/**
+ * What was sent before a token expired may arrive, and end, so long after: it need not be sent again. Nothing is
+ * published in that time, and of a token that was revoked nothing at all is taken.
+ */
+export const EXPIRY_GRACE_MS = 10_000;
+
 /** Refuses what has ended. @throws CairnError `token-expired`, `token-revoked` */
 export function checkStands(
   authenticators: readonly Authenticator[],

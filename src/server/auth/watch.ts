@@ -1,14 +1,12 @@
 /** Ends what runs in the name of an authorization that no longer stands: revoked, or over. */
 import { CairnError } from '../../base/errors.ts';
 import type { ServerContext } from '../server-context.ts';
-import { checkStands, type Authorization } from './authorization.ts';
+import { checkStands, EXPIRY_GRACE_MS, type Authorization } from './authorization.ts';
 import type { LiveSession } from '../sessions/live-session.ts';
 import { lastingChanges } from '../sessions/progress.ts';
 
 /** How often what is at work is looked at: a revoked token stops its transfers within two seconds. */
 const LOOK_EVERY_MS = 500;
-/** Requests that began before their token expired may end: what they bring need not be sent again. */
-const EXPIRY_GRACE_MS = 10_000;
 
 /**
  * Looks at the sessions that have requests in flight, and at other requests that are being answered, for as long as

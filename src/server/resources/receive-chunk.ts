@@ -22,7 +22,7 @@ export function handlePutChunk(
   id: string,
   chunk: number,
 ): Promise<void> {
-  const call = { id, event: 'transfer', direction: 'push', chunk } as const;
+  const call = { id, event: 'transfer', direction: 'push', chunk, mayBeLate: true } as const;
   return withSession(context, exchange, call, async (work) => {
     const chunks = await work.live.content.incoming.get();
     const encoded = encodingOf(exchange, work.live.record.value);

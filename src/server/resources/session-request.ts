@@ -3,7 +3,7 @@ import { CairnError } from '../../base/errors.ts';
 import type { MomentCause } from '../../session/history.ts';
 import type { SessionEvent } from '../../session/state.ts';
 import { isTerminal } from '../../session/state.ts';
-import { checkStands } from '../auth/authorization.ts';
+import { checkStands, EXPIRY_GRACE_MS } from '../auth/authorization.ts';
 import { authenticate, sessionProofOf, type SessionProof } from '../http/authorize.ts';
 import { checkTakeover } from '../quota/quota.ts';
 import { noticeReuse } from '../sessions/credential-reuse.ts';
@@ -33,6 +33,8 @@ export interface SessionCall {
   readonly direction?: 'push' | 'pull';
   /** The chunk that it is about. A newer request for a chunk ends an older one. */
   readonly chunk?: number;
+  /** Whether it was sent with its body, and may have been on its way for long when its token expired. */
+  readonly mayBeLate?: boolean;
 }
 
 /**
@@ -62,7 +64,7 @@ export async function withSession(
       await checkTakeover(context.usage, asking, live.record.value);
       await renewAuthorization(live, asking, exchange.address);
     }
-    checkAuthorized(context, live);
+    checkAuthorized(context, live, call.mayBeLate === true ? EXPIRY_GRACE_MS : 0);
     const { epoch } = proof;
     const { address } = exchange;
     const end = (error: CairnError): void => endExchange(exchange, error);
@@ -92,12 +94,16 @@ async function admit(
 }
 
 /** Refuses what is asked for in the name of an authorization that is over. A record of an older cairn has none. */
-function checkAuthorized({ authenticators, wallNow }: ServerContext, { record }: LiveSession): void {
+function checkAuthorized(
+  { authenticators, wallNow }: ServerContext,
+  { record }: LiveSession,
+  graceMs: number,
+): void {
   const { authorization, state } = record.value;
   if (isTerminal(state)) return;
   if (authorization === undefined)
     throw new CairnError('session-suspended', 'nobody is known to be authorized for this session; resume it');
-  checkStands(authenticators, authorization, wallNow());
+  checkStands(authenticators, authorization, wallNow() - graceMs);
 }
 
 /** Another principal's session does not exist. @throws CairnError `session-not-found` */
