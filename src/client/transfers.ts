@@ -157,8 +157,10 @@ async function infoOf(stateHome: string, id: string): Promise<TransferInfo | und
   };
 }
 
-function keptUntil({ updatedAt, session: { leaseMs, endsInMs = Infinity } }: TransferRecord): string {
-  const end = Date.parse(updatedAt) + Math.min(leaseMs, endsInMs);
+/** The lease begins anew with each request; the greatest age of a session was counted when it was granted. */
+function keptUntil({ updatedAt, grantedAt = updatedAt, session }: TransferRecord): string {
+  const { leaseMs, endsInMs = Infinity } = session;
+  const end = Math.min(Date.parse(updatedAt) + leaseMs, Date.parse(grantedAt) + endsInMs);
   // The server may have said anything, and a date has an end.
   return new Date(Math.min(end, MAX_DATE_MS)).toISOString();
 }

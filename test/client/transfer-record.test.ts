@@ -8,6 +8,44 @@ import { listTransfers, removeTransfer, showTransfer } from '../../src/client/tr
 import { temporaryDirectory, writeRandomFile } from '../support/trees.ts';
 import { CHUNK, codeOf, openScene } from './support/scene.ts';
 
+const DAY_MS = 24 * 3600 * 1000;
+
+/** What is kept of a push, all but its times. */
+function recordOf(times: { leaseMs: number; endsInMs: number }): object {
+  const session = {
+    session: 'S'.repeat(22),
+    credential: 'C'.repeat(43),
+    epoch: 1,
+    state: 'open',
+    direction: 'push',
+    digest: 'xxh64',
+    chunkSizeBytes: CHUNK,
+    parallel: 1,
+    holdsPartialChunks: true,
+    manifestId: null,
+    resumed: false,
+    ...times,
+  };
+  return {
+    version: 1,
+    direction: 'push',
+    url: 'http://host/a',
+    local: ['/a'],
+    resumeCommand: ['cairn'],
+    session,
+    manifestId: 'm',
+    chunkSizeBytes: CHUNK,
+    digest: 'xxh64',
+    plan: { have: [], attributes: [] },
+    bytesTotal: 1,
+    bytesSkipped: 0,
+    bytesDone: 0,
+    landing: null,
+    phase: 'transferring',
+    agreed: null,
+  };
+}
+
 const identity = { direction: 'push', url: new URL('http://host/a'), local: ['/a', '/b'] } as const;
 
 test('the key is the same for the same command, and another for any other', () => {
@@ -74,6 +112,42 @@ test('a damaged record makes the transfer start over, and says so', async () => 
   );
   expect(readdirSync(transfersDirectory(scene.stateHome))).toEqual([]);
   expect((await scene.fetch('/file'))?.equals(readFileSync(file))).toBe(true);
+});
+
+test('how long the server keeps a transfer is counted from its grant, and from the last progress', async () => {
+  const stateHome = temporaryDirectory();
+  const folder = path.join(transfersDirectory(stateHome), '0123456789abcdef'.repeat(2));
+  mkdirSync(folder, { recursive: true });
+  const [grantedAt, updatedAt] = ['2026-01-01T00:00:00.000Z', '2026-01-05T00:00:00.000Z'];
+  const until = async (leaseDays: number, endsInDays: number, changes: object): Promise<unknown> => {
+    const record = recordOf({ leaseMs: leaseDays * DAY_MS, endsInMs: endsInDays * DAY_MS });
+    writeFileSync(
+      path.join(folder, 'transfer.json'),
+      JSON.stringify({ ...record, createdAt: grantedAt, updatedAt, ...changes }),
+    );
+    return (await listTransfers(stateHome))[0]?.keptUntil.slice(0, 10);
+  };
+  expect(await until(7, 90, { grantedAt })).toBe('2026-01-12');
+  expect(await until(7, 8, { grantedAt })).toBe('2026-01-09');
+  // A record of an older cairn does not say when that was.
+  expect(await until(7, 8, {})).toBe('2026-01-12');
+  expect(await until(7, 3, {})).toBe('2026-01-08');
+});
+
+test('when a grant came is kept with it, and stays while only progress is written down', async () => {
+  const scene = await openScene();
+  const file = path.join(temporaryDirectory(), 'file');
+  writeRandomFile(file, 10 * CHUNK);
+  let kept: Record<string, unknown> = {};
+  const report = (event: { type: string }): void => {
+    if (event.type !== 'planned') return;
+    const [name] = readdirSync(transfersDirectory(scene.stateHome));
+    kept = JSON.parse(
+      readFileSync(path.join(transfersDirectory(scene.stateHome), name!, 'transfer.json'), 'utf8'),
+    ) as typeof kept;
+  };
+  await push([file], scene.options('/file', { report }));
+  expect(kept['grantedAt']).toBe(kept['updatedAt']);
 });
 
 test('a record of a newer cairn hides no other, and can be removed', async () => {

@@ -110,7 +110,9 @@ function folderOf(
 ): TransferFolder {
   let turn: Promise<void> = Promise.resolve();
   const write = async (record: Omit<TransferRecord, 'updatedAt'>): Promise<void> => {
-    const next = { ...record, updatedAt: new Date().toISOString() };
+    const updatedAt = new Date().toISOString();
+    const isSameGrant = record.session === state.record?.session;
+    const next = { ...record, updatedAt, grantedAt: isSameGrant ? record.grantedAt : updatedAt };
     await replaceFileDurably(join(path, TRANSFER_FILES.record), JSON.stringify(next), 0o600);
     state.record = next;
   };

@@ -23,6 +23,8 @@ export const TransferRecord = v.object({
   createdAt: v.string(),
   updatedAt: v.string(),
   session: SessionGrant,
+  /** When `session` came from the server; what it says of times is counted from then. Older records do not tell. */
+  grantedAt: v.optional(v.string()),
   manifestId: v.string(),
   chunkSizeBytes: bytes,
   digest: v.picklist(DIGEST_ALGORITHMS),
@@ -60,7 +62,7 @@ export function newRecord({
   session,
   manifest,
   ...rest
-}: NewRecord): Omit<TransferRecord, 'updatedAt'> {
+}: NewRecord): Omit<TransferRecord, 'updatedAt' | 'grantedAt'> {
   const { id: manifestId, chunkSizeBytes, digest } = manifest;
   return {
     ...rest,
