@@ -30,14 +30,14 @@ export interface ServeAccess {
  * @throws CairnError `config-invalid`, storage codes
  */
 export async function openAccess(
-  { state, oidc }: Pick<ServePlan, 'state' | 'oidc'>,
+  { state, oidc, limits }: Pick<ServePlan, 'state' | 'oidc' | 'limits'>,
   certificates: readonly Authenticator[],
   log: Logger,
 ): Promise<ServeAccess> {
   const issuer = oidc === undefined ? undefined : await openOidc(oidc, log);
   const others = [...(issuer === undefined ? [] : [issuer.authenticator]), ...certificates];
   const tokens = await openAccessTokens(state, { log });
-  const grants = await openGrants(state);
+  const grants = await openGrants(state, { limits });
   const usage = await openUsageLedger(state);
   const sessionKey = await openSessionKey(state).make();
   return {

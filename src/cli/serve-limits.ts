@@ -132,6 +132,16 @@ const LIMITS: readonly SettableLimit[] = [
     range: COUNT,
     what: 'unfinished transfers of one owner',
   }),
+  limit('grants-per-owner', 'maxGrantsPerPrincipal', {
+    unit: 'count',
+    range: COUNT,
+    what: 'transfer grants of one owner that have not expired',
+  }),
+  limit('sessions-per-grant', 'maxSessionsPerGrant', {
+    unit: 'count',
+    range: COUNT,
+    what: 'unfinished transfers with one transfer grant',
+  }),
   limit('parallel', 'parallelPerSession', {
     unit: 'count',
     range: { min: 1, max: 256 },

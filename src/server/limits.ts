@@ -35,6 +35,10 @@ export interface ServerLimits {
   readonly maxSessions: number;
   /** Most of them that one owner may have. */
   readonly maxSessionsPerPrincipal: number;
+  /** Most transfer grants that one owner may have at a time; they count until they expire. */
+  readonly maxGrantsPerPrincipal: number;
+  /** Most sessions with one transfer grant that are not at their end. */
+  readonly maxSessionsPerGrant: number;
   /** Most bytes that all unfinished pushes together may stage. */
   readonly maxStagingBytes: number;
   /** No push is begun that would leave less of the disk free; undefined: 5 % of it, and never more than 1 GiB. */
@@ -78,6 +82,9 @@ export const DEFAULT_LIMITS: ServerLimits = {
   failedAuthenticationsOverMs: 60_000,
   maxSessions: 10_000,
   maxSessionsPerPrincipal: 1000,
+  maxGrantsPerPrincipal: 1000,
+  // Whoever tries again after losing everything finds his session again; but a leaked grant must not fill the server.
+  maxSessionsPerGrant: 16,
   maxStagingBytes: Number.MAX_SAFE_INTEGER,
   keepFreeBytes: undefined,
   maxJsonBytes: 64 * 1024,

@@ -23,8 +23,6 @@ export interface GrantTerms {
 const ALGORITHM = 'HS256';
 const TYPE = 'cairn-grant+jwt';
 const ISSUER = 'urn:cairn:grant';
-/** Whoever tries again after losing everything finds his session again; but a leaked grant must not fill the server. */
-const UNFINISHED_SESSIONS = 16;
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const Claims = v.object({
@@ -75,7 +73,7 @@ export function looksLikeGrant(bearer: string): boolean {
 export async function verifyGrant(
   grant: string,
   key: Uint8Array | undefined,
-  nowMs: number,
+  { nowMs, maxSessions }: { nowMs: number; maxSessions: number },
 ): Promise<Authorization> {
   if (key === undefined) throw notValid();
   try {
@@ -85,7 +83,7 @@ export async function verifyGrant(
       typ: TYPE,
       currentDate: new Date(nowMs),
     });
-    return authorizationOf(v.parse(Claims, payload));
+    return authorizationOf(v.parse(Claims, payload), maxSessions);
   } catch (error) {
     if (error instanceof errors.JWTExpired) {
       const message = 'the transfer grant has expired; ask whoever gave it to you for a new one';
@@ -100,7 +98,7 @@ function notValid(cause?: unknown): CairnError {
   return new CairnError('unauthenticated', message, { cause });
 }
 
-function authorizationOf(claims: v.InferOutput<typeof Claims>): Authorization {
+function authorizationOf(claims: v.InferOutput<typeof Claims>, sessions: number): Authorization {
   const { jti, exp, scope, path, max_bytes: bytes, by } = claims;
   const { id: issuerId, ...quota } = by;
   return {
@@ -109,7 +107,7 @@ function authorizationOf(claims: v.InferOutput<typeof Claims>): Authorization {
     scopes: scope.split(' ') as Authorization['scopes'],
     pathPrefix: checkRelativePath(path),
     expiresAtMs: exp * 1000,
-    quota: { sessions: UNFINISHED_SESSIONS, ...(bytes === undefined ? {} : { bytes }) },
+    quota: { sessions, ...(bytes === undefined ? {} : { bytes }) },
     issuer: { id: issuerId, ...(Object.keys(quota).length === 0 ? {} : { quota }) },
   };
 }

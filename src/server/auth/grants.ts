@@ -3,6 +3,7 @@
  * signature; what is kept of them is who issued which, so that they can be listed and revoked.
  */
 import { CairnError } from '../../base/errors.ts';
+import { DEFAULT_LIMITS, type ServerLimits } from '../limits.ts';
 import { createSessionId, sessionIdOf } from '../../session/credential.ts';
 import {
   checkAllows,
@@ -49,8 +50,6 @@ export interface Grants extends Authenticator {
 const PREFIX = grantPrincipal('');
 /** Longest grant that clients take for a token. */
 const MAX_GRANT_CHARACTERS = 4096;
-/** Grants that one owner may have at a time, expired ones not counted. */
-const MAX_GRANTS = 1000;
 
 /** What grants are opened over. */
 interface GrantStore {
@@ -59,7 +58,11 @@ interface GrantStore {
   /** Who knows whether what a grant was issued with still stands. */
   issuers: readonly Authenticator[];
   readonly now: () => number;
+  readonly limits: GrantLimits;
 }
+
+/** What of the limits of a server is about grants. */
+type GrantLimits = Pick<ServerLimits, 'maxGrantsPerPrincipal' | 'maxSessionsPerGrant'>;
 
 /**
  * Opens the grants of a state directory, which exists.
@@ -68,17 +71,21 @@ interface GrantStore {
  */
 export async function openGrants(
   stateDirectory: string,
-  { now = Date.now }: { now?: () => number } = {},
+  { now = Date.now, limits = {} }: { now?: () => number; limits?: Partial<GrantLimits> } = {},
 ): Promise<Grants> {
   const list = await openGrantList(stateDirectory, now);
-  const store: GrantStore = { list, key: openGrantKey(stateDirectory), issuers: [], now };
+  const key = openGrantKey(stateDirectory);
+  const store: GrantStore = { list, key, issuers: [], now, limits: { ...DEFAULT_LIMITS, ...limits } };
   const isVisible = (asking: Authorization, grant: IssuedGrant): boolean =>
     isWithin(grant.path, asking.pathPrefix) &&
     (grant.owner === asking.principal || asking.scopes.includes('admin'));
   return {
     authenticate: async ({ bearer }) => {
       if (bearer === undefined || !looksLikeGrant(bearer)) return undefined;
-      const authorization = await verifyGrant(bearer, await store.key.find(), now());
+      const authorization = await verifyGrant(bearer, await key.find(), {
+        nowMs: now(),
+        maxSessions: store.limits.maxSessionsPerGrant,
+      });
       const why = whyEnded(store, authorization);
       if (why !== undefined) throw new CairnError('token-revoked', why);
       return authorization;
@@ -124,7 +131,7 @@ function issuerStands({ issuers }: GrantStore, { id }: IssuedGrant['issuer']): b
 }
 
 async function issue(
-  { list, key, now }: GrantStore,
+  { list, key, now, limits }: GrantStore,
   asking: Authorization,
   wish: GrantWish,
 ): Promise<{ issued: IssuedGrant; grant: string }> {
@@ -139,10 +146,11 @@ async function issue(
   const issued = { ...termsOf(asking, wish, now()), id, owner: principal };
   let count = 0;
   for (const other of list.all()) if (other.owner === principal && other.expiresAtMs > now()) count += 1;
-  if (count >= MAX_GRANTS) {
-    const message = `one owner may have ${MAX_GRANTS} transfer grants at a time; they count until they expire`;
+  const { maxGrantsPerPrincipal: most } = limits;
+  if (count >= most) {
+    const message = `one owner may have ${most} transfer grants at a time; they count until they expire`;
     throw new CairnError('quota-exceeded', message, {
-      details: { quota: 'grants', limit: MAX_GRANTS, used: count },
+      details: { quota: 'grants', limit: most, used: count },
     });
   }
   const grant = await signGrant(issued, await key.make());
@@ -168,7 +176,10 @@ function termsOf(
   const { expiresAtMs: ownEndMs = Infinity, quota = {} } = asking;
   if (expiresAtMs > ownEndMs) {
     const ends = new Date(ownEndMs).toISOString();
-    const message = `the grant would outlive the access token, which ends at ${ends}; ask for less, or use another token`;
+    const leftSeconds = Math.max(0, Math.floor((ownEndMs - nowMs) / 1000));
+    const message =
+      `the grant would outlive the access token that it is asked for with, which ends in ${leftSeconds} s (at ${ends}): ` +
+      'ask for less (--expires), or with an access token of the server that lives longer (cairn token create)';
     throw new CairnError('forbidden', message);
   }
   if (maxBytes !== undefined && direction === 'pull')

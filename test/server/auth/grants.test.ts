@@ -129,6 +129,27 @@ describe('a grant', () => {
     expect(again.stateOf(again.list(alice).find(({ id }) => id === issued.id)!)).toBe('revoked');
   });
 
+  test('has limits that are settings', async () => {
+    const it = place();
+    const limits = { maxGrantsPerPrincipal: 2, maxSessionsPerGrant: 3 };
+    const grants = await openGrants(it.state, { now: () => it.clock.nowMs, limits });
+    grants.askAboutIssuers([{ authenticate: async () => undefined, stands: () => true }]);
+    const { grant } = await grants.issue(alice, push());
+    expect((await grants.authenticate(bearer(grant)))?.quota).toEqual({ sessions: 3 });
+    await grants.issue(alice, push());
+    expect(await codeOf(() => grants.issue(alice, push()))).toBe('quota-exceeded');
+  });
+
+  test('that would outlive what it is asked for with is refused with what to do', async () => {
+    const it = place();
+    const login: Authorization = { ...alice, id: 'jwt:alice', expiresAtMs: it.clock.nowMs + 300_000 };
+    const grants = await it.open();
+    await expect(grants.issue(login, push({ expiresInMs: 24 * HOUR_MS }))).rejects.toThrow(
+      /ends in 300 s .*--expires.*cairn token create/,
+    );
+    expect((await grants.issue(login, push({ expiresInMs: 240_000 }))).issued.path).toBe('inbox/bob');
+  });
+
   test('does not exist for a token that is confined to another path, of its owner or an administrator', async () => {
     const grants = await place().open();
     const { issued } = await grants.issue(alice, push());
