@@ -42,16 +42,18 @@ export function createContext(
   const { now, clocks = now === undefined ? SYSTEM_CLOCKS : { wall: now, elapsed: now } } = options;
   const clock = createSteadyClock(clocks, lastSeen.atMs);
   const readiness = createReadiness(places, () => life.isDraining, { log, now: clock.now });
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const room = createStagingRoom(content, limits);
   const exposed = options.metrics?.({
     sessionsByState: createSessionCounts(options.sessions),
     openConnections,
+    stagedBytes: () => room.bytes,
     freeBytes: () => readiness.freeBytesByPlace(),
   });
   const { store, tally } = tallied(
     mortal(options.sessions, () => life.isKilled),
     clock.now,
   );
-  const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const shared: SessionContext = {
     content,
     sessions: store,
@@ -67,8 +69,8 @@ export function createContext(
     groupCommit: options.groupCommit ?? DEFAULT_GROUP_COMMIT,
     usage: { tally, ledger: options.usage ?? createUsageLedger() },
     limits,
-    room: createStagingRoom(content, limits),
     encodingMemory: createByteBudget(ENCODING_MEMORY_BYTES),
+    room,
     sessionKey: options.sessionKey ?? randomBytes(32),
     instanceId: randomBytes(12).toString('base64url'),
   };

@@ -1,6 +1,9 @@
 /** What a server counts, whoever shows it: so that sessions and storage know of no metrics library. */
 import type { SessionState } from '../session/state.ts';
 
+/** What the collector frees: unfinished sessions that expired, records of ended ones, and staging areas left behind. */
+export type Collected = 'expired' | 'records' | 'areas';
+
 /** Told of what happens, at most once a chunk. None of it throws. */
 export interface ServerMetrics {
   /** A request was answered, or could not be: then the status is 499. `route` is one of few: no id is in it. */
@@ -15,6 +18,8 @@ export interface ServerMetrics {
   sent(bytes: number): void;
   /** A session went on in a new epoch. */
   resumed(): void;
+  /** The collector freed so much of something. */
+  collected(what: Collected, count: number): void;
   /** The store made what was staged durable. */
   synced(durationMs: number): void;
 }
@@ -27,6 +32,7 @@ export const NO_METRICS: ServerMetrics = {
   received: () => undefined,
   sent: () => undefined,
   resumed: () => undefined,
+  collected: () => undefined,
   synced: () => undefined,
 };
 
@@ -34,6 +40,8 @@ export const NO_METRICS: ServerMetrics = {
 export interface MetricsSources {
   sessionsByState(): Promise<ReadonlyMap<SessionState, number>>;
   openConnections(): Promise<number>;
+  /** What unfinished pushes have room for. */
+  stagedBytes(): number;
   /** By the name of the place; see {@link StoragePlace}. */
   freeBytes(): Promise<ReadonlyMap<string, number>>;
 }

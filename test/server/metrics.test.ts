@@ -222,3 +222,25 @@ test('while it drains the port of its own says so', async () => {
   socket.destroy();
   await draining;
 });
+
+test('what unfinished pushes take, and what the collector freed, can be seen', async () => {
+  const limits = { collectEveryMs: 20, keepEndedMs: 1000 };
+  const scene = await openScene('local disk', {
+    authenticators,
+    limits,
+    leaseMs: 60_000,
+    metrics: openPrometheusMetrics,
+  });
+  await openPush(scene, sample(scene));
+  const before = await pageOf(scene);
+  expect(valueOf(before, 'cairn_staging_bytes')).toBeGreaterThan(0);
+  scene.clock.aheadMs = 61_000;
+  const seen = (what: string): boolean => scene.logged.some((line) => line.includes(what));
+  await until(async () => seen('has freed what nobody needs {"expired":1,"records":0'));
+  scene.clock.aheadMs = 63_000;
+  await until(async () => seen('has freed what nobody needs {"expired":0,"records":1'));
+  const after = await pageOf(scene);
+  expect(valueOf(after, 'cairn_staging_bytes')).toBe(0);
+  expect(valueOf(after, 'cairn_collected_total{what="expired"}')).toBe(1);
+  expect(valueOf(after, 'cairn_collected_total{what="records"}')).toBe(1);
+});

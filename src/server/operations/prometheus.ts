@@ -29,6 +29,11 @@ export function openPrometheusMetrics(sources: MetricsSources): ExposedMetrics {
   );
   const sent = counter('sent_bytes_total', 'Payload bytes of chunks and files that went out.');
   const resumes = counter('session_resumes_total', 'Sessions that went on in a new epoch.');
+  const collected = counter(
+    'collected_total',
+    'What was freed by itself: expired sessions, records of ended ones, staging areas left behind.',
+    ['what'],
+  );
   const syncs = new Histogram({
     name: 'cairn_sync_duration_seconds',
     help: 'How long it took to make staged chunks durable.',
@@ -45,6 +50,7 @@ export function openPrometheusMetrics(sources: MetricsSources): ExposedMetrics {
     },
     sent: (bytes) => sent.inc(bytes),
     resumed: () => resumes.inc(),
+    collected: (what, count) => collected.inc({ what }, count),
     synced: (durationMs) => syncs.observe(durationMs / 1000),
     page: async () => ({ type: registry.contentType, text: await registry.metrics() }),
     close: () => registry.clear(),
@@ -71,6 +77,14 @@ function gaugesOf(sources: MetricsSources): Gauge[] {
       this.set(await sources.openConnections());
     },
   });
+  const staged = new Gauge({
+    name: 'cairn_staging_bytes',
+    help: 'Bytes that unfinished pushes take in staging, or will.',
+    registers: [],
+    collect() {
+      this.set(sources.stagedBytes());
+    },
+  });
   const disk = new Gauge({
     name: 'cairn_disk_free_bytes',
     help: 'Bytes that are free where the server writes.',
@@ -81,5 +95,5 @@ function gaugesOf(sources: MetricsSources): Gauge[] {
       for (const [place, bytes] of await sources.freeBytes()) this.set({ place }, bytes);
     },
   });
-  return [sessions, connections, disk];
+  return [sessions, connections, staged, disk];
 }

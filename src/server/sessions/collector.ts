@@ -1,6 +1,7 @@
 /** Frees what nobody needs: expired sessions, records of ended ones, staging areas that belong to nobody. */
 import { isLeaseOver, type SessionRecord } from '../../session/record.ts';
 import { isTerminal } from '../../session/state.ts';
+import type { Collected } from '../metrics.ts';
 import { followWallClock, noteLastSeen } from './clock-jump.ts';
 import { expireSession } from './expiry.ts';
 import type { LiveSessions } from './live-sessions.ts';
@@ -10,6 +11,9 @@ import type { SessionContext } from '../server-context.ts';
 
 /** Sessions that are freed at a time: enough for their syncs to share one, few enough to leave the disk to others. */
 const FREED_AT_A_TIME = 8;
+
+/** What one run has freed. */
+type Freed = Record<Collected, number>;
 
 /** Runs by itself until it is stopped; {@link collect} runs it once. */
 export interface Collector {
@@ -30,19 +34,24 @@ export function startCollector(context: SessionContext, live: LiveSessions): Col
     await live.closeIdle();
     const areas = await sessionAreas(context.content);
     const recount = context.room.recount();
+    const freed: Freed = { expired: 0, records: 0, areas: 0 };
     await sideBySide(context.sessions.list(), FREED_AT_A_TIME, async (record) => {
       const hasArea = areas.delete(record.id);
       recount.note(record);
       // Ten thousand may be due at once: whoever ends the server does not wait for them.
       if (stopped) return;
       if (isLeaseOver(record, context.now())) {
-        if (context.clock.isJudging()) await tend(context, live, record, hasArea);
-      } else if (isTerminal(record.state) && hasArea) await freeArea(context, live, record.id);
+        if (context.clock.isJudging()) await tend(context, live, record, { hasArea, freed });
+      } else if (isTerminal(record.state) && hasArea) await freeArea(context, live, record.id, freed);
     });
-    if (stopped) return;
+    if (stopped) {
+      tell(context, freed);
+      return;
+    }
     recount.done();
     await noteSeen();
-    await discardOrphans(context, areas, orphans);
+    await discardOrphans(context, areas, { orphans, freed });
+    tell(context, freed);
   };
   const runSafely = (): Promise<void> =>
     run().catch((error: unknown) => {
@@ -69,26 +78,38 @@ export function startCollector(context: SessionContext, live: LiveSessions): Col
   };
 }
 
+/** One line a run that freed something: that it was done can be seen, and what it was is in the lines of each. */
+function tell({ log, metrics }: SessionContext, freed: Freed): void {
+  if (freed.expired + freed.records + freed.areas === 0) return;
+  log.info(freed, 'the collector has freed what nobody needs');
+  for (const what of ['expired', 'records', 'areas'] as const)
+    if (freed[what] > 0) metrics.collected(what, freed[what]);
+}
+
 /** Does what is due with a record whose lease is over: an unfinished session expires, an ended one is removed. */
 async function tend(
   context: SessionContext,
   live: LiveSessions,
   record: SessionRecord,
-  hasArea: boolean,
+  { hasArea, freed }: { hasArea: boolean; freed: Freed },
 ): Promise<void> {
   // Who still asks for an ended session must not keep it: it only gets an answer, and will get another one.
   if (isTerminal(record.state)) {
     // In this order: who asks between the two would have it loaded again, and kept as long as he goes on asking.
     await context.sessions.remove(record.id);
     await live.forget(record.id);
-    if (hasArea) await freeArea(context, live, record.id);
+    freed.records += 1;
+    if (hasArea) await freeArea(context, live, record.id, freed);
     return;
   }
   if (awaitsPublishing(context, record) || (await live.isBusy(record.id))) return;
   const hasEnded = await live.use(record.id, async (session) => {
     // In memory it may have been touched since its lease was last written down.
     const { state } = session.record.value;
-    if (!isTerminal(state) && session.record.isLeaseOver()) await expireSession(context, session);
+    if (!isTerminal(state) && session.record.isLeaseOver()) {
+      await expireSession(context, session);
+      if (session.record.value.state === 'expired') freed.expired += 1;
+    }
     return isTerminal(session.record.value.state);
   });
   // It was loaded only for this; whoever came for it meanwhile keeps it.
@@ -96,9 +117,16 @@ async function tend(
 }
 
 /** Frees what an ended session had staged, where a crash came before that was done at its end. */
-async function freeArea({ content }: SessionContext, live: LiveSessions, id: string): Promise<void> {
+async function freeArea(
+  { content }: SessionContext,
+  live: LiveSessions,
+  id: string,
+  freed: Freed,
+): Promise<void> {
   // Whoever has ended it just now is about to do so.
-  if (!(await live.isBusy(id))) await (await content.openStaging(id)).discard();
+  if (await live.isBusy(id)) return;
+  await (await content.openStaging(id)).discard();
+  freed.areas += 1;
 }
 
 /** Whether it has everything, and its commit is about to go on after a restart: too late to expire. */
@@ -114,7 +142,7 @@ function awaitsPublishing(
 async function discardOrphans(
   context: SessionContext,
   areas: ReadonlySet<string>,
-  orphans: Map<string, number>,
+  { orphans, freed }: { orphans: Map<string, number>; freed: Freed },
 ): Promise<void> {
   const now = context.now();
   for (const id of orphans.keys()) if (!areas.has(id)) orphans.delete(id);
@@ -124,6 +152,7 @@ async function discardOrphans(
     if (now - since < context.limits.orphanStagingMs) continue;
     const area = await context.content.openStaging(id);
     await area.discard();
+    freed.areas += 1;
     orphans.delete(id);
     context.log.warn({ session: id }, 'freed a staging area that belonged to no session');
   }
