@@ -294,8 +294,30 @@ test('no secret is in a log, a message, or a file that others may read', async (
     await it.push(owner, '/b'),
     await it.push(grantFile, '/in/b'),
   ];
-  const secrets = [owner, grantFile].map((name) => readFileSync(name, 'utf8').trim());
+  const worker = await it.create('worker');
+  const workerGrant = path.join(temporaryDirectory(), 'grant');
+  const asking = ['grant', '--push', '--token-file', worker, '--out', workerGrant, `${it.server.url}/in`];
+  expect(await cairn(asking, it.stranger)).toMatchObject({ exitCode: 0 });
+  const files = [owner, grantFile, worker, workerGrant];
+  const secrets = files.map((name) => readFileSync(name, 'utf8').trim());
   const key = readFileSync(path.join(it.server.root, '.cairn/grant-key'), 'utf8').trim();
+  const large = path.join(temporaryDirectory(), 'large');
+  writeRandomFile(large, 4 * MIB);
+  for (const [name, target] of [
+    [worker, '/slow'],
+    [workerGrant, '/in/slow'],
+  ] as const) {
+    // What whoever lists the processes sees of a client at work, and of its server.
+    const words = ['push', '--json', '--bwlimit', '1M', '--token-file', name, large];
+    const run = startCairn([...words, `${it.server.url}${target}`], it.stranger);
+    await untilLine(run, (line) => Number(line['bytesDone']) > 0);
+    for (const pid of [run.child.pid, it.server.pid()]) {
+      const seen = ['cmdline', 'environ'].map((file) => readFileSync(`/proc/${pid}/${file}`, 'latin1'));
+      expect(seen[0]).toContain(pid === run.child.pid ? '--token-file' : 'serve');
+      for (const secret of [...secrets, key]) for (const text of seen) expect(text).not.toContain(secret);
+    }
+    expect((await run.result).exitCode).toBe(0);
+  }
   for (const { stdout, stderr } of runs) {
     for (const secret of [...secrets, key]) expect(stdout.toString() + stderr).not.toContain(secret);
   }
