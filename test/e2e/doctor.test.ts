@@ -231,6 +231,7 @@ describe('a server that speaks TLS', () => {
     expect(apartFromSpace(bad)).toEqual([]);
     expect(of('address')['message']).toContain(`127.0.0.1:${proxy.port}`);
     expect(of('silence')['level']).toBe('ok');
+    expect(of('silence')['message']).toContain('--thorough');
     expect(result.exitCode).toBe(0);
   });
 });

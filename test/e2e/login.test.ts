@@ -263,6 +263,17 @@ test('a user who has logged in gives somebody else a transfer grant, which works
   expect((await cairn(['ls', server.url], guest)).exitCode).toBe(6);
 });
 
+test('the short token of a login that is renewed by itself is no finding of the doctor', async () => {
+  const scene = await openScene();
+  await logIn(scene, scene.server.url);
+  const { lines } = await cairn(['doctor', '--json', '--silence', '1s', scene.server.url], scene.user);
+  const found = lines.find(({ check }) => check === 'token');
+  expect(found).toMatchObject({
+    level: 'ok',
+    message: expect.stringContaining('renewed by itself') as string,
+  });
+});
+
 describe('the tokens of a login', () => {
   test('are in no output, log, argument list, and in no file that others can read', async () => {
     const scene = await openScene({ fileBytes: 4 * MIB });

@@ -5,6 +5,7 @@ import type { Finding } from '../../client/doctor/finding.ts';
 import { MAX_PROBE_SILENCE_MS } from '../../protocol/administration.ts';
 import { parseDuration } from '../words/duration.ts';
 import { watchSignals } from '../interruption.ts';
+import { loginFileOf, readLogin } from '../login/credentials.ts';
 import { print } from '../output.ts';
 import { jsonLine } from '../screen/json-line.ts';
 import { stateHomeOf } from '../state-home.ts';
@@ -46,9 +47,17 @@ export async function runDoctor(word: string, words: DoctorWords): Promise<ExitC
   if (worstOf(findings) === undefined) {
     const { diagnose } = await import('../../client/doctor/doctor.ts');
     const plan = { url, settings, resumeCommand: ['cairn', 'doctor', url.href] };
-    await runClient(plan, [], (options) => diagnose({ ...options, silentMs, onFinding }));
+    const isRenewed = await isRenewedLogin(url, settings.tokenFile);
+    await runClient(plan, [], (options) => diagnose({ ...options, silentMs, isRenewed, onFinding }));
   }
   return summarize(findings, settings.json);
+}
+
+/** Whether the token is that of a login which its issuer renews; what is wrong with it is told when it is used. */
+async function isRenewedLogin({ origin }: URL, tokenFile: string | undefined): Promise<boolean> {
+  if (tokenFile !== undefined || (process.env['CAIRN_TOKEN'] ?? '').trim() !== '') return false;
+  const login = await readLogin(loginFileOf(process.env, origin), origin).catch(() => undefined);
+  return login?.refreshToken !== undefined;
 }
 
 function silenceOf({ thorough, silence }: DoctorWords): number {

@@ -89,7 +89,7 @@ function judge({ certificate, protocol, distrust }: Shown, nowMs: number): Findi
   }
   if (distrust !== undefined) {
     const remedy =
-      'use a certificate for this name by an authority that is trusted here, or trust its authority';
+      'use a certificate for this name by an authority that is trusted here, or name its authority: --tls-ca FILE (or CAIRN_TLS_CA)';
     return problem(
       check,
       'certificate-untrusted',

@@ -18,6 +18,8 @@ import { withinLimit } from './time-limit.ts';
 export interface DoctorOptions extends Omit<ReachOptions, 'retryForMs' | 'report'> {
   /** How long the server is silent to see whether that cuts the connection, in milliseconds. */
   readonly silentMs: number;
+  /** Whether the token is of a login that gets a new one by itself. */
+  readonly isRenewed: boolean;
   /** Told each finding as soon as it is there. */
   readonly onFinding: (finding: Finding) => void;
 }
@@ -83,7 +85,9 @@ async function lookAtServer({ server }: TransferContext, options: DoctorOptions,
   let who: WhoAmI | undefined;
   const ask = async (limit: AbortSignal): Promise<readonly Finding[]> => {
     who = await fetchWhoAmI(server, limit);
-    return who === undefined ? [TOO_OLD] : [judgeToken(who, server.target), ...judgeSpace(who)];
+    return who === undefined
+      ? [TOO_OLD]
+      : [judgeToken(who, server.target, options.isRenewed), ...judgeSpace(who)];
   };
   tell(await withinLimit('token', usual, signal, ask));
   // Whoever is not let in, or asks a server without these routes, learns no more by probes.

@@ -6,6 +6,8 @@ import { fetchProbe } from './probe.ts';
 
 /** A server lets its clients wait for about five seconds while it publishes; with less than this they ask in vain. */
 const NEEDED_MS = 10_000;
+/** What many proxies have. */
+const USUAL_PATIENCE_MS = 60_000;
 const REMEDY = 'raise the idle timeout of the proxy to more than a minute (nginx: proxy_read_timeout 75s)';
 
 /** Has the server say nothing for a while. */
@@ -18,7 +20,9 @@ export async function checkSilence(
   try {
     const response = await fetchProbe(server, { silentMs, pieces: 1 }, signal);
     await response.discard();
-    return [ok('silence', `a silence of ${silentMs / 1000} s cuts no connection`)];
+    const untried =
+      silentMs < USUAL_PATIENCE_MS ? '; a longer one was not tried: --thorough tries more than a minute' : '';
+    return [ok('silence', `a silence of ${silentMs / 1000} s cuts no connection${untried}`)];
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof CairnError)) throw error;

@@ -28,8 +28,12 @@ export async function fetchWhoAmI(server: Server, signal: AbortSignal): Promise<
   }
 }
 
-/** Whether the token is what transfers to and from a target need. `target` is percent-encoded. */
-export function judgeToken(who: WhoAmI, target: string): Finding {
+/**
+ * Whether the token is what transfers to and from a target need. `target` is percent-encoded.
+ *
+ * @param isRenewed whether another one takes its place by itself
+ */
+export function judgeToken(who: WhoAmI, target: string, isRenewed = false): Finding {
   const check = 'token';
   const { scopes, expiresAtMs, nowMs } = who;
   const path = printable(who.path);
@@ -44,11 +48,13 @@ export function judgeToken(who: WhoAmI, target: string): Finding {
     return warning(check, message, 'ask an administrator for a token with the scope read or write');
   }
   const leftMs = expiresAtMs === null ? Infinity : expiresAtMs - nowMs;
-  if (leftMs < HOUR_MS) {
+  if (leftMs < HOUR_MS && !isRenewed) {
     const message = `the token ${name} expires in ${Math.max(0, Math.round(leftMs / 60_000))} minutes`;
     return warning(check, message, 'get a new one in time, or log in, so that it is refreshed by itself');
   }
-  const until = expiresAtMs === null ? 'without end' : `until ${new Date(expiresAtMs).toISOString()}`;
+  const renewed = isRenewed ? ', and renewed by itself' : '';
+  const until =
+    expiresAtMs === null ? 'without end' : `until ${new Date(expiresAtMs).toISOString()}${renewed}`;
   return ok(check, `${name}, for ${allows}, ${path === '' ? 'everywhere' : `below /${path}`}, ${until}`);
 }
 

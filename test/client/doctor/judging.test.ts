@@ -32,6 +32,11 @@ describe('a token', () => {
   ])('%s', (_what, changes, target, level) => {
     expect(judgeToken({ ...WHO, ...changes }, target).level).toBe(level);
   });
+
+  test('that is renewed by itself may end soon', () => {
+    const finding = judgeToken({ ...WHO, expiresAtMs: NOW + 60_000 }, '/x', true);
+    expect([finding.level, finding.message]).toEqual(['ok', expect.stringContaining('renewed by itself')]);
+  });
 });
 
 describe('room at the server', () => {
