@@ -48,6 +48,9 @@ async function load(): Promise<Native | undefined> {
   }
 }
 
+/** More would only wait in the pool of threads. */
+const MAX_SYNCS = 8;
+
 function bind(module: Koffi): Native {
   const library = module.load(null);
   const futimens = library.func('int futimens(int fd, const void *ts)');
@@ -64,7 +67,9 @@ function bind(module: Koffi): Native {
       const result = utimensat(AT_FDCWD, path, fill(times, mtimeNs), AT_SYMLINK_NOFOLLOW) as number;
       check(result, 'setting the modification time of a symbolic link');
     },
-    syncFileSystem: reportsWriteBackErrors(release()) ? (fd) => callSyncfs(module, syncfs, fd) : undefined,
+    syncFileSystem: reportsWriteBackErrors(release())
+      ? fewAtATime((fd) => callSyncfs(module, syncfs, fd))
+      : undefined,
   };
 }
 
@@ -74,6 +79,24 @@ function fill(times: BigInt64Array, mtimeNs: bigint): BigInt64Array {
   times[2] = (mtimeNs - nanoseconds) / NS_PER_S;
   times[3] = nanoseconds;
   return times;
+}
+
+/** koffi refuses more than 64 calls at a time, and a thousand transfers may publish together. */
+function fewAtATime(call: (fd: number) => Promise<void>): (fd: number) => Promise<void> {
+  const waiting: (() => void)[] = [];
+  let running = 0;
+  return async (fd) => {
+    // Whoever ends hands his place on, so that nobody comes between.
+    if (running < MAX_SYNCS) running += 1;
+    else await new Promise<void>((go) => waiting.push(go));
+    try {
+      await call(fd);
+    } finally {
+      const next = waiting.shift();
+      if (next === undefined) running -= 1;
+      else next();
+    }
+  };
 }
 
 function callSyncfs(module: Koffi, syncfs: ReturnType<LibraryHandle['func']>, fd: number): Promise<void> {
