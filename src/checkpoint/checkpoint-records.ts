@@ -61,8 +61,8 @@ export interface CheckpointState {
   note: Readonly<Record<string, Json>>;
 }
 
-/** Chunks in one record: keeps records far below the journal's limit. */
-const CHUNKS_PER_RECORD = 65_536;
+/** Chunks in one record: with the longest digests it stays well below what the journal syncs at a time. */
+const CHUNKS_PER_RECORD = 16_384;
 const CHUNK_LIMIT = 2 ** 32;
 /** Most chunks in a held record: far more than are on their way at a time, and few enough to write down each time. */
 export const MAX_HELD_CHUNKS = 1024;

@@ -54,6 +54,11 @@ export function encodeHeader(version = JOURNAL_VERSION): Buffer {
   return header;
 }
 
+/** How long a record is in the file, in bytes. */
+export function encodedBytes({ payload }: JournalRecord): number {
+  return OVERHEAD + payload.byteLength;
+}
+
 /** The bytes of one record. @throws CairnError `internal` when the payload is too long or the numbers do not fit */
 export function encodeRecord(record: JournalRecord, sequence: number): Buffer {
   const length = record.payload.byteLength;

@@ -8,6 +8,7 @@ import {
   HEADER_BYTES,
   type JournalContent,
   type JournalRecord,
+  encodedBytes,
   encodeHeader,
   encodeRecord,
   readJournal,
@@ -15,7 +16,7 @@ import {
 
 const OPEN_FLAGS = constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
-/** More than one append ever writes: a sync point has some thousands of chunks at most. */
+/** So much is written at most before it is synced, or one record, where that is longer. */
 const MAX_UNSYNCED_BYTES = 1024 * 1024;
 
 interface OpenState {
@@ -53,8 +54,8 @@ export class Journal {
   }
 
   /**
-   * Adds `records` with one write and one datasync; they are durable once it resolves. Calls are served in order.
-   * After a failure nothing is known about the end of the file: each later call throws that same error.
+   * Adds `records`, with one write and one datasync for each mebibyte; they are durable once it resolves. Calls are
+   * served in order. After a failure nothing is known about the end of the file: each later call throws that same error.
    *
    * @throws CairnError with a storage code; `internal` for a record that cannot be encoded
    */
@@ -74,18 +75,34 @@ export class Journal {
     if (this.#failure !== undefined) throw this.#failure;
     if (records.length === 0) return;
     try {
-      const bytes = Buffer.concat(
-        records.map((record, index) => encodeRecord(record, this.#sequence + index)),
-      );
-      await writeFully(this.#handle, [bytes], this.#end);
-      await syncHandle(this.#handle, this.#path);
-      this.#end += bytes.length;
-      this.#sequence += records.length;
+      const encoded = records.map((record, index) => encodeRecord(record, this.#sequence + index));
+      for (const batch of batchesOf(encoded)) {
+        const bytes = Buffer.concat(batch);
+        await writeFully(this.#handle, [bytes], this.#end);
+        await syncHandle(this.#handle, this.#path);
+        this.#end += bytes.length;
+        this.#sequence += batch.length;
+      }
     } catch (error) {
       this.#failure = storageError(error, `writing the journal "${printable(this.#path)}"`);
       throw this.#failure;
     }
   }
+}
+
+/** Whole records in their order, in as many parts as have to be synced one after the other. */
+function batchesOf(records: readonly Buffer[]): Buffer[][] {
+  const batches: Buffer[][] = [];
+  let lengthBytes = Infinity;
+  for (const record of records) {
+    lengthBytes += record.length;
+    if (lengthBytes <= MAX_UNSYNCED_BYTES) batches.at(-1)!.push(record);
+    else {
+      batches.push([record]);
+      lengthBytes = record.length;
+    }
+  }
+  return batches;
 }
 
 /**
@@ -131,10 +148,12 @@ async function repair(
   bytes: Buffer,
   content: JournalContent,
 ): Promise<void> {
-  const { validBytes, torn, corruptAt } = content;
+  const { records, validBytes, torn, corruptAt } = content;
   if (torn || corruptAt !== undefined) await handle.truncate(validBytes);
   if (validBytes === 0) await writeFully(handle, [encodeHeader()], 0);
-  const from = Math.max(0, validBytes - MAX_UNSYNCED_BYTES);
+  const lastRecord = records.at(-1);
+  const unsyncedBytes = Math.max(MAX_UNSYNCED_BYTES, lastRecord === undefined ? 0 : encodedBytes(lastRecord));
+  const from = Math.max(0, validBytes - unsyncedBytes);
   await writeFully(handle, [bytes.subarray(from, validBytes)], from);
   await syncHandle(handle, path);
   // The run that made the file may have ended before its name was durable.
