@@ -9,6 +9,7 @@ import {
   type ExitCode,
 } from '../base/errors.ts';
 import { printable } from '../base/safe-path.ts';
+import { adviceFor } from './advice.ts';
 import { VERSION } from './version.ts';
 
 /** An error, ready to be shown. */
@@ -18,45 +19,6 @@ export interface Failure {
   readonly exitCode: ExitCode;
   /** Lines for people. */
   readonly lines: readonly string[];
-}
-
-const HOW_TO_GIVE_A_TOKEN = [
-  'the server wants an access token; these are the ways to give one:',
-  '  --token-file FILE     a file that only you can read (chmod 600)',
-  '  CAIRN_TOKEN=…         in the environment',
-  '  cairn login URL       where the server takes the tokens of an issuer that you have an account with',
-  '  --tls-client-cert …   a certificate of yours instead, where the server accepts them',
-  '  nothing at all        where the server runs on this machine, as the same user with the same state directory',
-  'the server says at its start where it keeps its token',
-];
-const KEPT = 'everything that was checkpointed is kept: run the same command again to resume';
-
-const NEW_TOKEN = [
-  'put a new access token where this one came from (--token-file, CAIRN_TOKEN, cairn login) and run the same command again:',
-  'everything that was checkpointed is kept for its owner',
-];
-
-const ADVICE: Readonly<Partial<Record<ErrorCode, readonly string[]>>> = {
-  'unauthenticated': HOW_TO_GIVE_A_TOKEN,
-  'token-expired': NEW_TOKEN,
-  'token-revoked': NEW_TOKEN,
-  'transfer-locked': ['the same transfer is already running on this machine'],
-  'session-not-found': ['run the same command again to start over'],
-  'not-a-cairn-server': ['check the host, the port and, behind a reverse proxy, the prefix of the URL'],
-};
-/** Commands whose work is checkpointed. */
-const RESUMABLE = new Set(['push', 'pull']);
-
-/** What to do next, where the message alone does not say. */
-export function adviceFor(error: CairnError, command: string | undefined): readonly string[] {
-  // Who looks after the sessions of others has nothing to start over.
-  if (command === 'sessions' && error.code === 'session-not-found') return [];
-  const known = ADVICE[error.code];
-  if (known !== undefined) return known;
-  const isResumable = command !== undefined && RESUMABLE.has(command);
-  // What went to standard output cannot be taken back.
-  if (error.details['isOutput'] === true) return [];
-  return isResumable && error.traits.exitCode === EXIT.storage ? [KEPT] : [];
 }
 
 /** The failure that an error is; whatever is no CairnError, or says `internal`, is a bug. */

@@ -59,7 +59,7 @@ export function checkExit(result: CliResult, isThere: () => boolean): void {
     throw new Violation('false-success', `exit 0, but:\n${result.stderr}`);
 }
 
-/** A failed command names what happened, and says so in its last JSON line as well as in its exit code. */
+/** A failed command names what happened, in its last JSON line as well, what is kept, and what to do next. */
 export function checkToldError(result: CliResult, exitCodes: readonly number[]): void {
   const { exitCode, signal, stderr, last } = result;
   const isWanted = exitCode !== null && exitCodes.includes(exitCode);
@@ -67,12 +67,22 @@ export function checkToldError(result: CliResult, exitCodes: readonly number[]):
     last['type'] === 'error'
       ? last['exitCode'] === exitCode && String(last['message']) !== ''
       : stderr !== '';
-  if (!isWanted || !isTold)
+  const isAdvised = !needsAdvice(result) || (KEPT.test(stderr) && NEXT.test(stderr));
+  if (!isWanted || !isTold || !isAdvised)
     throw new Violation(
       'unclear',
       `exit ${exitCode ?? signal} (wanted ${exitCodes.join(' or ')}): ${JSON.stringify(last)}\n${stderr}`,
     );
 }
+
+/** Integrity, taken over, storage, session gone, and what only a newer cairn can read. */
+function needsAdvice({ exitCode, last }: CliResult): boolean {
+  return [7, 8, 9, 10].includes(exitCode ?? 0) || last['code'] === 'journal-version';
+}
+
+const KEPT = /\bkept\b|stays as it was|nothing was changed/;
+const NEXT =
+  /run the same command (again|to go on)|wait for it to end|stop it, or serve|serve with that one|start it again/;
 
 /**
  * Every chunk that a checkpoint claims is there with the right bytes: in the receiver's staging, below `root`.
