@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { campaign, IS_FULL } from '../support/campaign.ts';
+import { checkTotals } from '../support/replay.ts';
 import { canTrace } from '../support/strace.ts';
 import { killClientAt, recordClient } from './client-kill.ts';
 import { prepareScenario } from './scenario.ts';
@@ -21,7 +22,7 @@ test.skipIf(!canTrace).each(CASES)(
     const report = await campaign('crash', name, { sample: 6, full: steps.length }, (run) =>
       killClientAt(scenario, [stepOf(steps, run.seed)], run),
     );
-    expect(report.faults).toBeGreaterThan(IS_FULL ? steps.length * 0.9 : 4);
+    checkTotals(() => expect(report.faults).toBeGreaterThan(IS_FULL ? steps.length * 0.9 : 4));
   },
 );
 
@@ -34,6 +35,6 @@ test.skipIf(!canTrace).each(['push', 'pull'] as const)(
     const report = await campaign('crash', name, { sample: 2, full: 215 }, (run) =>
       killClientAt(scenario, twoStepsOf(steps, run.random), run),
     );
-    expect(report.faults).toBeGreaterThan(IS_FULL ? report.runs : 0);
+    checkTotals(() => expect(report.faults).toBeGreaterThan(IS_FULL ? report.runs : 0));
   },
 );

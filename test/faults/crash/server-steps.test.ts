@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { campaign, IS_FULL } from '../support/campaign.ts';
+import { checkTotals } from '../support/replay.ts';
 import { canTrace } from '../support/strace.ts';
 import { killFirstStartAt, recordFirstStart } from './first-start.ts';
 import { prepareScenario } from './scenario.ts';
@@ -22,7 +23,7 @@ test.skipIf(!canTrace).each(CASES)(
     const report = await campaign('crash', name, { sample: 6, full: steps.length }, (run) =>
       killServerAt(scenario, [stepOf(steps, run.seed)], run),
     );
-    expect(report.faults).toBeGreaterThan(IS_FULL ? steps.length * 0.9 : 4);
+    checkTotals(() => expect(report.faults).toBeGreaterThan(IS_FULL ? steps.length * 0.9 : 4));
   },
 );
 
@@ -35,7 +36,7 @@ test.skipIf(!canTrace).each(['push', 'pull'] as const)(
     const report = await campaign('crash', name, { sample: 2, full: 170 }, (run) =>
       killServerAt(scenario, twoStepsOf(steps, run.random), run),
     );
-    expect(report.faults).toBeGreaterThan(IS_FULL ? report.runs : 0);
+    checkTotals(() => expect(report.faults).toBeGreaterThan(IS_FULL ? report.runs : 0));
   },
 );
 
@@ -49,6 +50,6 @@ test.skipIf(!canTrace)(
       { sample: 3, full: steps.length },
       (run) => killFirstStartAt(stepOf(steps, run.seed), run),
     );
-    expect(report.faults).toBeGreaterThan(IS_FULL ? steps.length * 0.9 : 1);
+    checkTotals(() => expect(report.faults).toBeGreaterThan(IS_FULL ? steps.length * 0.9 : 1));
   },
 );

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { untilLine, type CliRun } from '../../support/cli.ts';
 import { startCuttingProxy, type CuttingProxy } from '../../support/cutting-proxy.ts';
 import { campaign, IS_FULL, type FaultRun } from '../support/campaign.ts';
+import { checkTotals } from '../support/replay.ts';
 import { canTrace } from '../support/strace.ts';
 import { Violation } from '../support/violation.ts';
 import { recordClient } from './client-kill.ts';
@@ -35,7 +36,7 @@ test.skipIf(!canTrace).each<Case>([
     const report = await campaign('crash', name, { sample: 4, full: steps.length }, (run) =>
       end(scenario, stepOf(steps, run.seed), run),
     );
-    expect(report.faults).toBeGreaterThan(IS_FULL ? steps.length * 0.8 : 1);
+    checkTotals(() => expect(report.faults).toBeGreaterThan(IS_FULL ? steps.length * 0.8 : 1));
   },
 );
 
@@ -90,7 +91,7 @@ test('a second SIGTERM ends a client at once that waits for its server, and the 
       await checkIdle(scene);
     }),
   );
-  expect(report.faults).toBeGreaterThan(0);
+  checkTotals(() => expect(report.faults).toBeGreaterThan(0));
 });
 
 test('a second SIGTERM ends a server at once that waits for its client, which finishes when it is back', async () => {
@@ -115,5 +116,5 @@ test('a second SIGTERM ends a server at once that waits for its client, which fi
       await checkIdle(scene);
     }),
   );
-  expect(report.faults).toBeGreaterThan(0);
+  checkTotals(() => expect(report.faults).toBeGreaterThan(0));
 });

@@ -7,6 +7,7 @@ import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { temporaryDirectory, writeRandomFile } from '../../support/trees.ts';
 import { campaign, type FaultRun } from '../support/campaign.ts';
+import { checkTotals } from '../support/replay.ts';
 import { createPowerDisk, DISK_KINDS, missingForPowerCuts } from './support/power-disk.ts';
 import { startTus, tusVersions, type TusLeft, type TusScene } from './support/tus-scene.ts';
 
@@ -74,7 +75,7 @@ describe.skipIf(missingForPowerCuts !== '' || tusVersions === undefined).each(DI
           await scene.end();
         },
       );
-      expect(report.faults).toBe(report.runs);
+      checkTotals(() => expect(report.faults).toBe(report.runs));
     });
   },
 );

@@ -2,14 +2,15 @@
  * How much of the fault suites runs, and with which seeds. `CAIRN_FAULTS=full` runs everything, `CAIRN_FAULT_SEED=N`
  * runs one seed again.
  */
+import { expect } from 'vitest';
 import { createRandom } from '../../support/random.ts';
+import { REPLAYED_SEED, replayCommand } from './replay.ts';
 import { reportCase, type CaseReport } from './report.ts';
 import { Violation } from './violation.ts';
 
 /** Whether everything runs, or a sample of it. */
 export const IS_FULL = process.env['CAIRN_FAULTS'] === 'full';
 
-const REPLAYED = process.env['CAIRN_FAULT_SEED'];
 /** After so many the rest would only say the same. */
 const MAX_VIOLATIONS = 5;
 
@@ -43,8 +44,8 @@ export async function campaign(
   run: (given: FaultRun) => Promise<void>,
 ): Promise<CaseReport> {
   const startedAtMs = performance.now();
-  const count = REPLAYED !== undefined ? 1 : IS_FULL ? scale.full : scale.sample;
-  const first = REPLAYED === undefined ? 1 : Number(REPLAYED);
+  const count = REPLAYED_SEED !== undefined ? 1 : IS_FULL ? scale.full : scale.sample;
+  const first = REPLAYED_SEED ?? 1;
   const figures: Record<string, number> = {};
   const broken: Error[] = [];
   let faults = 0;
@@ -59,7 +60,9 @@ export async function campaign(
         add: (figure, value) => void (figures[figure] = (figures[figure] ?? 0) + value),
       });
     } catch (error) {
-      broken.push(new Error(`seed ${seed} of "${name}": ${messageOf(error)}`, { cause: error }));
+      // Of an aggregate vitest shows the parts and not its own message.
+      const what = `seed ${seed} of "${name}": ${messageOf(error)}\nto see it again: ${replayOf(seed)}`;
+      broken.push(new Error(what, { cause: error }));
     }
   }
   const violations = broken.map(({ cause }) => cause);
@@ -77,11 +80,12 @@ export async function campaign(
   };
   reportCase(report);
   if (broken.length === 0) return report;
-  const replay = `CAIRN_FAULT_SEED=SEED npm run test:faults -- -t ${JSON.stringify(name)}`;
-  throw new AggregateError(
-    broken,
-    `${broken.map((error) => error.message).join('\n')}\nto see it again: ${replay}`,
-  );
+  throw new AggregateError(broken, broken.map(({ message }) => message).join('\n'));
+}
+
+function replayOf(seed: number): string {
+  const { testPath = '', currentTestName: testName = '' } = expect.getState();
+  return replayCommand({ file: testPath, testName, isFull: IS_FULL, seed });
 }
 
 function messageOf(error: unknown): string {

@@ -10,10 +10,14 @@ export default function setup(): () => void {
   const file = path.join(directory, 'report.jsonl');
   process.env[REPORT_VARIABLE] = file;
   return () => {
-    const table = tableOf(readReport(file));
+    const reports = readReport(file);
+    const table = tableOf(reports);
     rmSync(directory, { recursive: true, force: true });
     process.stdout.write(`\n${table}\n`);
     const keep = process.env['CAIRN_FAULT_TABLE'];
     if (keep !== undefined) writeFileSync(keep, `${table}\n`);
+    if (process.env['CAIRN_FAULT_SEED'] === undefined || reports.some(({ runs }) => runs > 0)) return;
+    process.exitCode = 1;
+    throw new Error('CAIRN_FAULT_SEED is set, and no case ran: is its file or its title another one?');
   };
 }
