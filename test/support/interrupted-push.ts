@@ -25,18 +25,27 @@ export interface InterruptedPush {
   /** The file that was being pushed. */
   readonly source: string;
   readonly environment: CliEnvironment;
+  /** The words after `cairn`. */
+  readonly args: readonly string[];
   /** Starts the server and runs the same push again. */
   finish(): Promise<CliResult>;
 }
 
+/** What is there already; whatever is missing is made. */
+interface Places {
+  readonly server?: DiskServer;
+  readonly environment?: CliEnvironment;
+  readonly sourceFolder?: string;
+}
+
 /** Pushes a file in chunks of 64 KiB and kills both sides when some of them are durable. */
-export async function interruptPush(sizeBytes = 2 * MIB): Promise<InterruptedPush> {
-  const server = await startDiskServer();
+export async function interruptPush(sizeBytes = 2 * MIB, places: Places = {}): Promise<InterruptedPush> {
+  const server = places.server ?? (await startDiskServer());
   const proxy = await startCuttingProxy({ targetPort: server.port, bytesPerSecond: 4 * MIB });
   onTestFinished(() => proxy.close());
-  const source = path.join(temporaryDirectory(), 'file');
+  const source = path.join(places.sourceFolder ?? temporaryDirectory(), 'file');
   writeRandomFile(source, sizeBytes);
-  const environment = { stateHome: temporaryDirectory(), token: server.token };
+  const environment = places.environment ?? { stateHome: temporaryDirectory(), token: server.token };
   const url = `http://127.0.0.1:${proxy.port}/file`;
   // Each chunk is a sync point, so that there soon are some.
   const args = ['push', '--json', '--chunk-size', '64K', '--sync', 'always', source, url];
@@ -62,6 +71,7 @@ export async function interruptPush(sizeBytes = 2 * MIB): Promise<InterruptedPus
     staging,
     source,
     environment,
+    args,
     finish: async () => {
       await server.start();
       return cairn(args, environment);

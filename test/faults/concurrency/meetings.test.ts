@@ -5,13 +5,8 @@ import { expect, test } from 'vitest';
 import { writeRandomFile } from '../../support/trees.ts';
 import { campaign } from '../support/campaign.ts';
 import { checkTotals } from '../support/replay.ts';
-import {
-  checkExit,
-  checkNothingLeft,
-  checkToldError,
-  contentOf,
-  openDescriptors,
-} from '../support/invariants.ts';
+import { checkBackToStart } from '../support/back-to-start.ts';
+import { checkExit, checkToldError, contentOf } from '../support/invariants.ts';
 import { Violation } from '../support/violation.ts';
 import { workFolder } from '../support/world.ts';
 import { checkContent, openScene, OPTIONS, pause, pullOf, pushOf, untilMoving } from './scene.ts';
@@ -50,11 +45,8 @@ test('of two pushes of different trees to the same place each file is one or the
       const from = trees.filter((tree) => isSame(path.join(target, file), path.join(tree, file)));
       if (from.length !== 1) throw new Violation('mixture', `"${file}" is of neither tree`);
     }
-    for (const at of [0, 1])
-      checkNothingLeft({
-        serverRoot: world.root,
-        clientHome: path.join(world.directory, 'work', `home-${seed}-${at}`),
-      });
+    const clientHomes = [0, 1].map((at) => workFolder(world, `home-${seed}-${at}`));
+    await checkBackToStart(world, { clientHomes });
   });
   world.checkSurroundings();
 });
@@ -94,6 +86,8 @@ test('a pull under which a push publishes never ends with 0 and a mixture', asyn
     const again = await world.run(pullOf(scene, 'there', destination), { stateHome });
     expect(again, again.stderr).toMatchObject({ exitCode: 0 });
     checkContent(destination, content);
+    const clientHomes = [stateHome, workFolder(world, 'pusher')];
+    await checkBackToStart(world, { clientHomes, destination: path.dirname(destination) });
   });
   checkTotals(() => expect(report.figures['exit 3']).toBeGreaterThan(0));
   world.checkSurroundings();
@@ -120,7 +114,7 @@ test('a server that stood still for longer than its clients wait goes on when it
     const second = await world.run(pushOf(scene, `t${seed}`), { stateHome });
     expect(second, second.stderr).toMatchObject({ exitCode: 0 });
     checkContent(path.join(world.root, `t${seed}`), scene.content);
-    checkNothingLeft({ serverRoot: world.root, clientHome: stateHome });
+    await checkBackToStart(world, { clientHomes: [stateHome] });
   });
   world.checkSurroundings();
 });
@@ -129,12 +123,9 @@ test('many transfers at once, killed at random, each arrive byte for byte', asyn
   const clients = 8;
   const scene = await openScene({ sizeBytes: 2 * MIB, bytesPerSecond: 3 * MIB });
   const { world, content } = scene;
-  const pid = world.server.pid()!;
   const name = `push: ${clients} clients at once, killed at random`;
   await campaign('concurrency', name, { sample: 1, full: 30 }, async (given) => {
     const { seed, random } = given;
-    const ofFiles = (): string[] => openDescriptors(pid).filter((target) => target.startsWith(world.root));
-    const before = ofFiles().length;
     const one = async (client: number): Promise<void> => {
       const stateHome = workFolder(world, `home-${seed}-${client}`);
       const args = pushOf(scene, `t${seed}-${client}`);
@@ -153,12 +144,10 @@ test('many transfers at once, killed at random, each arrive byte for byte', asyn
       checkContent(path.join(world.root, `t${seed}-${client}`), content);
     };
     await Promise.all(Array.from({ length: clients }, (_, client) => one(client)));
-    for (let client = 0; client < clients; client += 1)
-      checkNothingLeft({
-        serverRoot: world.root,
-        clientHome: path.join(world.directory, 'work', `home-${seed}-${client}`),
-      });
-    if (ofFiles().length > before) throw new Violation('leak', `open descriptors: ${ofFiles().join(', ')}`);
+    const clientHomes = Array.from({ length: clients }, (_, client) =>
+      workFolder(world, `home-${seed}-${client}`),
+    );
+    await checkBackToStart(world, { clientHomes });
   });
   world.checkSurroundings();
 });

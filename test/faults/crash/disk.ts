@@ -3,7 +3,6 @@ import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync, writeFi
 import path from 'node:path';
 import type { TransferRecord } from '../../../src/client/record/transfer-record.ts';
 import type { SessionRecord } from '../../../src/session/record.ts';
-import { isTerminal } from '../../../src/session/state.ts';
 import { stagedCheckpoints, wrongChunks, type StagedCheckpoint } from '../support/checkpoints.ts';
 import {
   checkAcknowledged,
@@ -12,17 +11,9 @@ import {
   checkTreeOldOrNew,
   contentOf,
 } from '../support/invariants.ts';
+import { sessionRecords, unfinishedSessions } from '../support/sessions.ts';
 import { Violation } from '../support/violation.ts';
 import type { Scene } from './scenario.ts';
-
-/** The server's records of sessions. */
-export function sessionRecords(root: string): SessionRecord[] {
-  const folder = path.join(root, '.cairn/sessions');
-  if (!existsSync(folder)) return [];
-  return readdirSync(folder)
-    .filter((name) => name.endsWith('.json'))
-    .map((name) => JSON.parse(readFileSync(path.join(folder, name), 'utf8')) as SessionRecord);
-}
 
 /**
  * The disk as a kill left it, while nobody writes: every file is old or new, and old until both sides agreed on the
@@ -127,11 +118,6 @@ function strangers(directory: string, known: RegExp): string[] {
   return readdirSync(directory, { recursive: true, encoding: 'utf8' })
     .filter((name) => !known.test(name))
     .map((name) => path.join(directory, name));
-}
-
-/** The server's records of sessions that are not at their end. */
-export function unfinishedSessions(root: string): SessionRecord[] {
-  return sessionRecords(root).filter(({ state }) => !isTerminal(state));
 }
 
 /** Lets the time pass until the leases of these sessions are over, while no server runs. */

@@ -6,8 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { CliRun } from '../../support/cli.ts';
 import { startCuttingProxy, type CuttingProxy } from '../../support/cutting-proxy.ts';
 import type { FaultRun } from '../support/campaign.ts';
+import { unfinishedSessions } from '../support/sessions.ts';
 import { Violation } from '../support/violation.ts';
-import { checkDisk, unfinishedSessions } from './disk.ts';
+import { checkDisk } from './disk.ts';
 import {
   checkEndedWell,
   checkIdle,

@@ -2,12 +2,12 @@
 import type { ChildProcess } from 'node:child_process';
 import { readdir, utimes } from 'node:fs/promises';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { CliResult } from '../../support/cli.ts';
+import { checkBackToStart, eventually } from '../support/back-to-start.ts';
 import type { FaultRun } from '../support/campaign.ts';
-import { checkDescriptors } from '../support/invariants.ts';
+import { unfinishedSessions } from '../support/sessions.ts';
 import { Violation } from '../support/violation.ts';
-import { checkOver, endLeases, rememberedSessions, unfinishedSessions } from './disk.ts';
+import { checkOver, endLeases, rememberedSessions } from './disk.ts';
 import type { Scene } from './scenario.ts';
 
 /** What a case looks at in between. */
@@ -17,12 +17,6 @@ export interface KillHooks {
   /** When the transfer is over and the server still runs. */
   readonly atEnd?: (scene: Scene) => Promise<void>;
 }
-
-/** Descriptors below its root that a server with nothing to do has open: the root, and its lock. */
-const IDLE_DESCRIPTORS = 2;
-/** How often, and how long, a process is looked at until it has tidied up. */
-const LOOKS = 60;
-const LOOK_MS = 50;
 
 /** Bytes of the payload that crossed the wire in a run. */
 export function movedBytes({ last }: CliResult): number {
@@ -38,8 +32,8 @@ export function checkEndedWell({ world }: Scene, result: CliResult): void {
 
 /** The server, which runs, closes and frees what it had for a transfer that is over; ends it. */
 export async function checkIdle(scene: Scene): Promise<void> {
-  const { world } = scene;
-  await eventually(() => checkDescriptors(world.server.pid()!, world.root, IDLE_DESCRIPTORS));
+  const { world, scenario, target } = scene;
+  await checkBackToStart(world, scenario.direction === 'pull' ? { destination: target } : {});
   await eventually(() => checkOver(scene));
   await endServer(scene);
   checkOver(scene);
@@ -83,20 +77,6 @@ export function checkSentTwice(run: FaultRun, movedTwice: number, mayMove: numbe
       `${movedTwice} bytes were sent twice, ${mayMove} were in no checkpoint`,
       movedTwice,
     );
-}
-
-/** Waits for what comes by itself, for some seconds. */
-async function eventually(check: () => void): Promise<void> {
-  for (let look = 1; look < LOOKS; look += 1) {
-    try {
-      check();
-      return;
-    } catch (error) {
-      if (!(error instanceof Violation)) throw error;
-    }
-    await sleep(LOOK_MS);
-  }
-  check();
 }
 
 /** What a killed server was writing into a folder that it shares with others is taken for left over after a while. */

@@ -3,9 +3,10 @@ import path from 'node:path';
 import type { CliResult, CliRun } from '../../support/cli.ts';
 import type { FaultRun } from '../support/campaign.ts';
 import { checkToldError } from '../support/invariants.ts';
+import { sessionRecords } from '../support/sessions.ts';
 import { Violation } from '../support/violation.ts';
 import { workFolder } from '../support/world.ts';
-import { checkDisk, sessionRecords } from './disk.ts';
+import { checkDisk } from './disk.ts';
 import {
   checkEndedWell,
   checkIdle,

@@ -5,9 +5,9 @@ import { expect, test } from 'vitest';
 import { untilLine } from '../../support/cli.ts';
 import { startCuttingProxy } from '../../support/cutting-proxy.ts';
 import { writeRandomFile } from '../../support/trees.ts';
+import { checkBackToStart } from '../support/back-to-start.ts';
 import { campaign } from '../support/campaign.ts';
 import { stagedCheckpoints } from '../support/checkpoints.ts';
-import { checkNothingLeft } from '../support/invariants.ts';
 import { Violation } from '../support/violation.ts';
 import { createWorld, workFolder } from '../support/world.ts';
 import { OPTIONS } from './scene.ts';
@@ -55,7 +55,7 @@ test.skipIf(!canPunch)(
       given.injected();
       const result = await push.finish();
       try {
-        checkFinished(push, result);
+        await checkFinished(push, result);
       } catch (error) {
         throw new Error(`${what}: ${String(error)}`, { cause: error });
       }
@@ -90,11 +90,7 @@ test('staged data of a pull that was damaged between two runs is fetched again',
     if (last.exitCode !== 0) throw new Violation('unclear', `exit ${last.exitCode}: ${last.stderr}`);
     if (!readFileSync(destination).equals(content))
       throw new Violation('false-success', 'exit 0, and what was pulled is something else');
-    checkNothingLeft({
-      serverRoot: world.root,
-      clientHome: stateHome,
-      destination: path.dirname(destination),
-    });
+    await checkBackToStart(world, { clientHomes: [stateHome], destination: path.dirname(destination) });
   });
   await proxy.close();
   world.checkSurroundings();

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { writeRandomFile } from '../../support/trees.ts';
+import { checkBackToStart } from '../support/back-to-start.ts';
 import { campaign } from '../support/campaign.ts';
 import { openDescriptors } from '../support/invariants.ts';
 import { Violation } from '../support/violation.ts';
@@ -93,6 +94,8 @@ test.skipIf(!canLimit)(
       given.add(`exit ${first.exitCode}`, 1);
       checkFailure(first, [0, 5, 9], undefined);
       checkFailure(await world.run(args, { stateHome }), [0], undefined);
+      const clientHomes = [stateHome];
+      await checkBackToStart(world, { clientHomes, destination: path.dirname(destination), mayForget: true });
     });
     world.checkSurroundings();
   },

@@ -8,9 +8,10 @@ import { canMount, mountTmpfs } from '../../support/requirements.ts';
 import { fetchPublished } from '../../support/servers.ts';
 import { temporaryDirectory, writeRandomFile } from '../../support/trees.ts';
 import { attach, countInjected } from '../support/attach.ts';
+import { checkBackToStart } from '../support/back-to-start.ts';
 import { campaign } from '../support/campaign.ts';
 import { checkTotals } from '../support/replay.ts';
-import { checkClaims, checkNothingLeft, checkToldError } from '../support/invariants.ts';
+import { checkClaims, checkToldError } from '../support/invariants.ts';
 import { canTrace } from '../support/strace.ts';
 import { Violation } from '../support/violation.ts';
 import { createWorld, workFolder } from '../support/world.ts';
@@ -83,7 +84,7 @@ test.skipIf(!canMount)(
       given.add('resumed KiB', Number(last.last['bytesResumed']) / 1024);
       if (!readFileSync(destination).equals(content))
         throw new Violation('false-success', 'not what was sent');
-      checkNothingLeft({ serverRoot: world.root, clientHome: stateHome, destination: directory });
+      await checkBackToStart(world, { clientHomes: [stateHome], destination: directory });
       unlinkSync(destination);
     });
     await proxy.close();
@@ -121,6 +122,7 @@ test.skipIf(!canTrace)(
       );
       checkFailure(await world.run(pushOf(scene, `t${seed}`), { stateHome }), [0], undefined);
       expect(readFileSync(path.join(world.root, `t${seed}`, 'big'))).toEqual(readFileSync(big));
+      await checkBackToStart(world, { clientHomes: [stateHome] });
     });
     checkTotals(() => expect(report.faults).toBeGreaterThan(0));
     world.checkSurroundings();
@@ -150,7 +152,7 @@ test.skipIf(!canTrace)(
         expect(readFileSync(path.join(world.root, `t${seed}`, file))).toEqual(
           readFileSync(path.join(source, file)),
         );
-      checkNothingLeft({ serverRoot: world.root, clientHome: stateHome });
+      await checkBackToStart(world, { clientHomes: [stateHome] });
     });
     checkTotals(() => expect(report.faults).toBeGreaterThan(0));
     world.checkSurroundings();

@@ -6,9 +6,10 @@ import { canMount, mountTmpfs } from '../../support/requirements.ts';
 import { fetchPublished } from '../../support/servers.ts';
 import { temporaryDirectory, writeRandomFile } from '../../support/trees.ts';
 import { attach } from '../support/attach.ts';
+import { checkBackToStart } from '../support/back-to-start.ts';
 import { campaign } from '../support/campaign.ts';
 import { checkTotals } from '../support/replay.ts';
-import { checkAcknowledged, checkClaims, checkNothingLeft, checkOldOrNew } from '../support/invariants.ts';
+import { checkAcknowledged, checkClaims, checkOldOrNew } from '../support/invariants.ts';
 import { canTrace } from '../support/strace.ts';
 import { createWorld, workFolder } from '../support/world.ts';
 import { faultAt, faultsIn, noSpace, SPACE_CALLS } from './faults.ts';
@@ -97,7 +98,7 @@ test.skipIf(!canMount)(
       unlinkSync(ballast);
       checkFailure(await world.run(args, { stateHome }), [0], undefined);
       expect(checkOldOrNew(path.join(root, `t${seed}`), undefined, readFileSync(source))).toBe('new');
-      checkNothingLeft({ serverRoot: root, clientHome: stateHome });
+      await checkBackToStart(world, { clientHomes: [stateHome] });
       unlinkSync(path.join(root, `t${seed}`));
     });
     world.checkSurroundings();
@@ -129,7 +130,7 @@ test.skipIf(!canMount)(
       checkFailure(second, [0], undefined);
       given.add('resumed KiB', Number(second.last['bytesResumed']) / 1024);
       expect(checkOldOrNew(destination, undefined, readFileSync(source))).toBe('new');
-      checkNothingLeft({ serverRoot: world.root, clientHome: stateHome, destination: small });
+      await checkBackToStart(world, { clientHomes: [stateHome], destination: small });
       unlinkSync(destination);
     });
     world.checkSurroundings();
@@ -166,6 +167,7 @@ test.skipIf(!canLimit)(
       checkFailure(await world.run(pull, { stateHome }), [0], undefined);
       expect(readFileSync(destination).equals(readFileSync(source))).toBe(true);
       expect(statSync(destination).size).toBe(2 * MIB);
+      await checkBackToStart(world, { clientHomes: [stateHome], destination: path.dirname(destination) });
     });
     world.checkSurroundings();
   },

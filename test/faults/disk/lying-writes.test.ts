@@ -5,6 +5,7 @@ import { untilLine } from '../../support/cli.ts';
 import { startCuttingProxy } from '../../support/cutting-proxy.ts';
 import { writeRandomFile } from '../../support/trees.ts';
 import { attach, countInjected } from '../support/attach.ts';
+import { checkBackToStart } from '../support/back-to-start.ts';
 import { campaign } from '../support/campaign.ts';
 import { checkTotals } from '../support/replay.ts';
 import { canTrace } from '../support/strace.ts';
@@ -33,6 +34,7 @@ test.skipIf(!canTrace)(
         expect(readFileSync(path.join(world.root, `t${seed}`, name))).toEqual(
           readFileSync(path.join(source, name)),
         );
+      await checkBackToStart(world, { clientHomes: [stateHome] });
     });
     world.checkSurroundings();
   },
@@ -84,6 +86,7 @@ test.skipIf(!canTrace)(
         isCut ? 'found at the commit' : 'found by verify',
         injected === 0 || (!isCut && isRight) ? 0 : 1,
       );
+      await checkBackToStart(world, { clientHomes: [stateHome] });
     });
     checkTotals(() => {
       expect(report.faults).toBeGreaterThan(0);

@@ -13,6 +13,7 @@ import path from 'node:path';
 import { expect, test } from 'vitest';
 import { obeyingPermissions } from '../../support/requirements.ts';
 import { pictureOf, temporaryDirectory } from '../../support/trees.ts';
+import { checkBackToStart } from '../support/back-to-start.ts';
 import { campaign } from '../support/campaign.ts';
 import { checkToldError } from '../support/invariants.ts';
 import { Violation } from '../support/violation.ts';
@@ -37,9 +38,11 @@ test('a session whose record is damaged is gone, its client starts over, and the
     damage(push.record);
     given.injected();
     const result = await push.finish();
-    await push.server.stop();
     if (!push.isPublished() || result.exitCode !== 0)
       throw new Violation('unclear', `${what}: exit ${result.exitCode}: ${result.stderr}`);
+    // What was staged of it belongs to nobody now: a later start frees it.
+    await checkBackToStart(push.world, { mayForget: true });
+    await push.server.stop();
     given.add('started over', Number(result.last['bytesSent']) >= push.content.length ? 1 : 0);
     push.restore();
   });
@@ -71,6 +74,7 @@ test('directories of the state that are links lead nowhere: nothing outside of t
     const after = pictureOf(outside);
     if (JSON.stringify(after) !== JSON.stringify(before))
       throw new Violation('outside', `behind the link "${link}": ${Object.keys(after).join(', ')}`);
+    push.world.checkSurroundings();
     rmSync(link, { force: true });
     push.restore();
   });
@@ -110,7 +114,7 @@ test.skipIf(obeyingPermissions === undefined || process.getuid?.() !== 0)(
         }
       }
       push.restore();
-      checkFinished(push, await push.finish());
+      await checkFinished(push, await push.finish());
       await push.server.stop();
       push.restore();
     });
@@ -138,7 +142,7 @@ test('a directory in place of a file of the state is told, and nothing is lost',
       given.add('refuses to start', 1);
     }
     push.restore();
-    checkFinished(push, await push.finish());
+    await checkFinished(push, await push.finish());
     await push.server.stop();
     push.restore();
   });

@@ -7,17 +7,15 @@ import type { CliEnvironment, CliResult } from '../../support/cli.ts';
 import { fetchPublished } from '../../support/servers.ts';
 import { writeRandomFile } from '../../support/trees.ts';
 import { attach, countInjected } from '../support/attach.ts';
+import { checkBackToStart } from '../support/back-to-start.ts';
 import type { FaultRun } from '../support/campaign.ts';
 import {
   checkAcknowledged,
   checkClaims,
-  checkDescriptors,
   checkExit,
-  checkNothingLeft,
   checkSameTree,
   checkToldError,
   checkTreeOldOrNew,
-  openDescriptors,
 } from '../support/invariants.ts';
 import { traced, type Injection } from '../support/strace.ts';
 import { Violation } from '../support/violation.ts';
@@ -83,7 +81,6 @@ export async function pushThroughFault(
   note(inject);
   const stateHome = workFolder(world, `home-${name}`);
   const pid = server.pid()!;
-  const before = filesOpen(pid, root);
   const calls = [...new Set([...TRACED, ...inject.map((words) => words.split(':')[0]!)])];
   const fault = await attach(pid, { calls, inject });
   const first = await world.run(pushOf(scene, name), { stateHome });
@@ -104,8 +101,7 @@ export async function pushThroughFault(
   }
   given.injected(countInjected(trace));
   await finish(scene, pushOf(scene, name), { stateHome, target, first });
-  checkNothingLeft({ serverRoot: root, clientHome: stateHome });
-  checkDescriptors(pid, root, before);
+  await checkBackToStart(world, { clientHomes: [stateHome] });
   return trace;
 }
 
@@ -114,10 +110,6 @@ const MAX_TRIES = 4;
 
 /** Calls that are worth seeing in a trace. */
 const TRACED = ['openat', 'close', 'pwrite64', 'pwritev', 'fdatasync', 'fsync', 'syncfs'];
-
-function filesOpen(pid: number, root: string): number {
-  return openDescriptors(pid).filter((target) => target.startsWith(root)).length;
-}
 
 /**
  * Pulls while the client suffers from `inject`, then without; checks everything in between and afterwards.
@@ -131,28 +123,55 @@ export async function pullThroughFault(
   { exitCodes, given }: Outcome,
 ): Promise<[faulty: string, next: string]> {
   const { world, source } = scene;
-  note(inject);
   const stateHome = workFolder(world, `home-${name}`);
   const destination = path.join(workFolder(world, 'pulled'), name);
+  const args = pullOf(scene, 'there', destination);
+  const { first, trace } = await runFaulty(scene, args, { stateHome, inject, exitCodes, given });
+  checkTreeOldOrNew(destination, undefined, source);
+  await checkClaims(destination);
+  const { seen, traceOfNext } = watchedNext(stateHome);
+  await finish(scene, args, { stateHome, target: destination, first, seen });
+  await checkBackToStart(world, { clientHomes: [stateHome], destination });
+  return [trace, await traceOfNext()];
+}
+
+/** Runs a client that suffers from `inject`; answers how it ended, and its trace. */
+export async function runFaulty(
+  { world }: DiskScene,
+  args: readonly string[],
+  { stateHome, inject, exitCodes, given }: Outcome & { stateHome: string; inject: readonly Injection[] },
+): Promise<{ first: CliResult; trace: string }> {
+  note(inject);
   const log = path.join(stateHome, 'trace');
   const { before, env } = traced({ inject, log, calls: TRACED.join(',') });
   const timed = ['timeout', '-s', 'KILL', String(HUNG_AFTER_S), ...withPaths(before)];
-  const first = await world.run(pullOf(scene, 'there', destination), { stateHome, before: timed, env });
-  await sleep(100); // strace writes its last lines when the command is over
+  const first = await world.run(args, { stateHome, before: timed, env });
+  await sleep(STRACE_MS);
   const trace = existsSync(log) ? readFileSync(log, 'utf8') : '';
   given.injected(countInjected(trace));
   if (isOutputHit(trace)) given.add('hung after its last word', first.signal === null ? 0 : 1);
   else checkFailure(first, exitCodes, undefined);
-  checkTreeOldOrNew(destination, undefined, source);
-  await checkClaims(destination);
-  const next = path.join(stateHome, 'next-trace');
-  const watched = traced({ log: next, calls: TRACED.join(',') });
-  const seen = { before: withPaths(watched.before), env: watched.env };
-  await finish(scene, pullOf(scene, 'there', destination), { stateHome, target: destination, first, seen });
-  checkNothingLeft({ serverRoot: world.root, clientHome: stateHome, destination });
-  await sleep(100);
-  return [trace, readFileSync(next, 'utf8')];
+  return { first, trace };
 }
+
+/** How to run a client that is watched, and what was seen then. */
+export function watchedNext(stateHome: string): {
+  seen: Partial<CliEnvironment>;
+  traceOfNext: () => Promise<string>;
+} {
+  const log = path.join(stateHome, 'next-trace');
+  const { before, env } = traced({ log, calls: TRACED.join(',') });
+  return {
+    seen: { before: withPaths(before), env },
+    traceOfNext: async () => {
+      await sleep(STRACE_MS);
+      return readFileSync(log, 'utf8');
+    },
+  };
+}
+
+/** Strace writes its last lines when the command is over. */
+const STRACE_MS = 100;
 
 /** The words of strace that also show what descriptors are open on. */
 function withPaths(before: readonly string[]): string[] {
@@ -170,13 +189,22 @@ function isOutputHit(trace: string): boolean {
 }
 
 /** The trace of a pull without a fault. */
-export async function traceOfPull(scene: DiskScene, calls: readonly string[]): Promise<string> {
-  const stateHome = workFolder(scene.world, 'home-trace');
+export function traceOfPull(scene: DiskScene, calls: readonly string[]): Promise<string> {
+  const destination = path.join(workFolder(scene.world, 'pulled'), 'trace');
+  return traceOfClient(scene, pullOf(scene, 'there', destination), calls);
+}
+
+/** The trace of a command without a fault. */
+export async function traceOfClient(
+  { world }: DiskScene,
+  args: readonly string[],
+  calls: readonly string[],
+): Promise<string> {
+  const stateHome = workFolder(world, 'home-trace');
   const log = path.join(stateHome, 'trace');
   const { before, env } = traced({ log, calls: calls.join(',') });
-  const destination = path.join(workFolder(scene.world, 'pulled'), 'trace');
-  await scene.world.run(pullOf(scene, 'there', destination), { stateHome, before, env });
-  await sleep(100);
+  await world.run(args, { stateHome, before, env });
+  await sleep(STRACE_MS);
   return readFileSync(log, 'utf8');
 }
 
@@ -185,8 +213,23 @@ export function publishSource({ world, source }: DiskScene): void {
   execFileSync('cp', ['-a', source, path.join(world.root, 'there')]);
 }
 
+/** Attaches `inject` to the server while `work` goes on; others are served all the while. Answers the trace. */
+export async function whileServerSuffers<T>(
+  { world: { server }, other }: DiskScene,
+  inject: readonly Injection[],
+  work: () => Promise<T>,
+): Promise<{ result: T; trace: string }> {
+  note(inject);
+  const calls = [...new Set([...TRACED, ...inject.map((words) => words.split(':')[0]!)])];
+  const fault = await attach(server.pid()!, { calls, inject });
+  const result = await work();
+  if (!(await fetchPublished(server, '/other'))?.equals(other))
+    throw new Violation('unclear', 'the server does not serve others while its disk fails');
+  return { result, trace: await fault.detach() };
+}
+
 /** Runs the same command without a fault: it finishes, and the target is the source. */
-async function finish(
+export async function finish(
   { world, source }: DiskScene,
   args: readonly string[],
   {
@@ -227,7 +270,7 @@ export function checkFailure(
 }
 
 /** A sync point that was under way when a client left is over: the journal does not change any more. */
-async function settled(root: string): Promise<void> {
+export async function settled(root: string): Promise<void> {
   const open = (): string => JSON.stringify(readJournals(root));
   for (let seen = open(), tries = 0; tries < 20; tries += 1) {
     await sleep(60);

@@ -2,14 +2,17 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { startCairn, type CliResult } from '../../support/cli.ts';
+import type { CliResult } from '../../support/cli.ts';
 import { interruptPush, type InterruptedPush } from '../../support/interrupted-push.ts';
 import { temporaryDirectory } from '../../support/trees.ts';
-import { checkNothingLeft } from '../support/invariants.ts';
+import { checkBackToStart } from '../support/back-to-start.ts';
 import { Violation } from '../support/violation.ts';
+import { createWorld, workFolder, type World } from '../support/world.ts';
 
 /** What lies on the disk between two runs. */
 export interface StoppedPush extends InterruptedPush {
+  /** Where it was; its server does not run. */
+  readonly world: World;
   readonly content: Buffer;
   /** The server's journal. */
   readonly journal: string;
@@ -24,7 +27,12 @@ export interface StoppedPush extends InterruptedPush {
 
 /** Stops a push and keeps a copy of all that both sides have. */
 export async function stopPush(): Promise<StoppedPush> {
-  const push = await interruptPush(5 * 1024 * 1024);
+  const world = await createWorld();
+  const push = await interruptPush(5 * 1024 * 1024, {
+    server: world.server,
+    environment: world.environment,
+    sourceFolder: workFolder(world, 'source'),
+  });
   const { stateHome } = push.environment;
   const copies = temporaryDirectory();
   const kept = [push.root, stateHome].map(
@@ -36,7 +44,12 @@ export async function stopPush(): Promise<StoppedPush> {
   const folder = path.join(stateHome, 'transfers', key!);
   return {
     ...push,
+    world,
     content,
+    finish: async () => {
+      await push.server.start();
+      return world.run(push.args);
+    },
     journal: path.join(push.staging, 'journal'),
     clientJournal: path.join(folder, 'journal'),
     clientRecord: path.join(folder, 'transfer.json'),
@@ -55,7 +68,7 @@ export async function stopPush(): Promise<StoppedPush> {
 }
 
 /** The push was finished: it ends with 0, the file is there, and nothing else is left of it. */
-export function checkFinished(push: StoppedPush, result: CliResult): void {
+export async function checkFinished(push: StoppedPush, result: CliResult): Promise<void> {
   if (result.exitCode !== 0)
     throw new Violation(
       'unclear',
@@ -63,18 +76,15 @@ export function checkFinished(push: StoppedPush, result: CliResult): void {
     );
   if (!push.isPublished())
     throw new Violation('false-success', 'exit 0, and what is published is something else');
-  checkNothingLeft({ serverRoot: push.root, clientHome: push.environment.stateHome });
+  await checkBackToStart(push.world);
 }
 
 /** Starts the server over a state that was made odd; answers how it ended, or stops it where it serves. */
 export async function startOver(
-  { root, environment }: StoppedPush,
+  { root, world }: StoppedPush,
   before: readonly string[] = [],
 ): Promise<CliResult | 'serves'> {
-  const run = startCairn(['serve', '--root', root, '--listen', '127.0.0.1:0', '--json'], {
-    stateHome: environment.stateHome,
-    before,
-  });
+  const run = world.start(['serve', '--root', root, '--listen', '127.0.0.1:0'], { before });
   const serves = new Promise<'serves'>((resolve) => {
     run.child.stdout!.on('data', (bytes: Buffer) => {
       if (bytes.toString().includes('"listening"')) resolve('serves');

@@ -2,10 +2,10 @@ import { describe, test } from 'vitest';
 import type { CliResult } from '../../support/cli.ts';
 import type { PassingPiece } from '../../support/proxy-link.ts';
 import { campaign } from '../support/campaign.ts';
-import { contentOf } from '../support/invariants.ts';
 import { Violation } from '../support/violation.ts';
-import { createWorld, type World } from '../support/world.ts';
+import { createWorld } from '../support/world.ts';
 import {
+  checkArrived,
   checkInjected,
   createJob,
   DIRECTIONS,
@@ -13,7 +13,6 @@ import {
   proxyBefore,
   talkativeWorld,
   unexpected,
-  type Job,
 } from './scene.ts';
 
 const isChunk = ({ request }: PassingPiece): boolean => request?.path.includes('/chunks/') === true;
@@ -69,13 +68,6 @@ function spoilTalk(
 /** Every end that a spoiled conversation may have: all but a bug, and a signal. */
 const CLEAR_ENDS = [2, 3, 4, 5, 6, 7, 8, 10];
 
-/** After whatever happened, the same command over a sound network brings the file. */
-async function checkNextRun(world: World, job: Job): Promise<void> {
-  const result = await job.run();
-  if (result.exitCode !== 0 || contentOf(job.target) === undefined) throw unexpected(result);
-  world.checkSurroundings();
-}
-
 function checkSpoiledEnd(result: CliResult, what: string): void {
   if (result.exitCode === 0 || CLEAR_ENDS.includes(result.exitCode ?? -1)) return;
   throw new Violation('unclear', `after a spoiled ${what}: ${unexpected(result).message}`);
@@ -115,7 +107,9 @@ describe.each(DIRECTIONS)('a %s', (direction) => {
       if (result.exitCode === 0) await job.checkDone(result);
       else await job.checkFailed(result, CLEAR_ENDS);
       proxy.onPiece(() => undefined);
-      await checkNextRun(world, job);
+      // After whatever happened, the same command over a sound network brings the file.
+      checkArrived(job, await job.run());
+      world.checkSurroundings();
     });
   });
 });

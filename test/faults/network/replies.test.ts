@@ -2,6 +2,7 @@ import { describe, test } from 'vitest';
 import type { PassingRequest } from '../../support/proxy-link.ts';
 import { untilLine } from '../../support/cli.ts';
 import { campaign } from '../support/campaign.ts';
+import { sessionRecords } from '../support/sessions.ts';
 import { Violation } from '../support/violation.ts';
 import type { World } from '../support/world.ts';
 import {
@@ -12,7 +13,6 @@ import {
   MIB,
   movedBytes,
   proxyBefore,
-  sessionRecords,
   talkativeWorld,
   type Job,
 } from './scene.ts';
@@ -68,7 +68,7 @@ function loseReplies(
 /** One session was made of it, and it was published once. */
 function checkOnce(world: World, target: string): void {
   // A pull that was resumed looks once more whether all is as it was; the session for that is aborted.
-  const sessions = sessionRecords(world).filter(
+  const sessions = sessionRecords(world.root).filter(
     (record) => record.target === target && record.state !== 'aborted',
   );
   if (sessions.length !== 1)
@@ -115,7 +115,7 @@ describe.each(DIRECTIONS)('a %s', (direction) => {
         checkInjected(losing.lost());
         given.injected(losing.lost() + first.lost());
         await job.checkDone(result);
-        checkOnce(world, sessionRecords(world).at(0)!.target);
+        checkOnce(world, sessionRecords(world.root).at(0)!.target);
         if (direction === 'push') checkCounted(world, job, movedBytes(result));
       },
     ),
@@ -140,7 +140,7 @@ describe.each(DIRECTIONS)('a %s', (direction) => {
       checkInjected(suspend! * resume! * (direction === 'push' ? checkpoint! : 1));
       injected(suspend! + resume! + checkpoint!);
       await job.checkDone(result);
-      checkOnce(world, sessionRecords(world).at(0)!.target);
+      checkOnce(world, sessionRecords(world.root).at(0)!.target);
       if (Number(result.last['bytesResumed']) === 0) throw new Violation('lost', 'nothing was resumed');
     }),
   );
@@ -162,7 +162,7 @@ describe.each(DIRECTIONS)('a %s', (direction) => {
       checkInjected(ended);
       injected(ended);
       await job.checkDone(result);
-      checkOnce(world, sessionRecords(world).at(0)!.target);
+      checkOnce(world, sessionRecords(world.root).at(0)!.target);
       if (direction === 'push') checkCounted(world, job, movedBytes(result));
     }),
   );

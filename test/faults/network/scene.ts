@@ -1,8 +1,7 @@
 /** What every case of the network suite has: a world, a proxy before its server, and a file that goes one way. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { onTestFinished } from 'vitest';
-import type { SessionRecord } from '../../../src/session/record.ts';
 import type { CliEnvironment, CliResult, CliRun } from '../../support/cli.ts';
 import {
   startCuttingProxy,
@@ -10,15 +9,8 @@ import {
   type CuttingProxyOptions,
 } from '../../support/cutting-proxy.ts';
 import { writeRandomFile } from '../../support/trees.ts';
-import {
-  checkClaims,
-  checkDescriptors,
-  checkExit,
-  checkNothingLeft,
-  checkOldOrNew,
-  checkToldError,
-  contentOf,
-} from '../support/invariants.ts';
+import { checkBackToStart } from '../support/back-to-start.ts';
+import { checkClaims, checkExit, checkOldOrNew, checkToldError, contentOf } from '../support/invariants.ts';
 import { Violation } from '../support/violation.ts';
 import { createWorld, workFolder, type World, type WorldOptions } from '../support/world.ts';
 
@@ -50,10 +42,12 @@ export interface Job {
   readonly target: string;
   /** Words of the command. */
   readonly args: readonly string[];
+  /** Whether the file is at its target, byte for byte. */
+  isThere(): boolean;
   start(more?: Partial<CliEnvironment>): CliRun;
   run(more?: Partial<CliEnvironment>): Promise<CliResult>;
-  /** The run ended well: what is there is what was sent, and nothing else is left. */
-  checkDone(result: CliResult): Promise<void>;
+  /** The run ended well: what is there is what was sent, and nothing else is left, after so long at most. */
+  checkDone(result: CliResult, patienceMs?: number): Promise<void>;
   /** The run ended with one of these exit codes, told so, and broke nothing. */
   checkFailed(result: CliResult, exitCodes: readonly number[]): Promise<void>;
 }
@@ -96,14 +90,11 @@ export function createJob(options: JobOptions): Job {
     args,
     start: (more) => world.start(args, more),
     run: (more) => world.run(args, more),
-    checkDone: async (result) => {
-      if (result.exitCode !== 0) throw unexpected(result);
-      checkExit(result, isThere);
+    isThere,
+    checkDone: async (result, patienceMs) => {
+      checkArrived({ isThere }, result);
       await checkClaims(world.root);
-      checkNothingLeft({ serverRoot: world.root, clientHome: world.clientHome, destination });
-      checkNoOpenSession(world, `/${name}`);
-      checkDescriptors(world.server.pid()!, target, 0);
-      world.checkSurroundings();
+      await checkBackToStart(world, { destination, ...(patienceMs === undefined ? {} : { patienceMs }) });
     },
     checkFailed: async (result, exitCodes) => {
       checkToldError(result, exitCodes);
@@ -115,6 +106,12 @@ export function createJob(options: JobOptions): Job {
   };
 }
 
+/** The run ended well, and what is at the target is what was sent. */
+export function checkArrived({ isThere }: Pick<Job, 'isThere'>, result: CliResult): void {
+  if (result.exitCode !== 0) throw unexpected(result);
+  checkExit(result, isThere);
+}
+
 /** An end that no promise allows for. */
 export function unexpected({ exitCode, signal, stderr, last }: CliResult): Violation {
   return new Violation('unclear', `exit ${exitCode ?? signal}: ${JSON.stringify(last)}\n${stderr}`);
@@ -123,25 +120,6 @@ export function unexpected({ exitCode, signal, stderr, last }: CliResult): Viola
 /** The payload bytes that a run says crossed the wire. */
 export function movedBytes({ last }: CliResult): number {
   return Number(last['bytesSent'] ?? last['bytesReceived']);
-}
-
-/** The sessions that a server has a record of. */
-export function sessionRecords({ root }: World): SessionRecord[] {
-  const folder = path.join(root, '.cairn/sessions');
-  return readdirSync(folder)
-    .filter((name) => name.endsWith('.json'))
-    .map((name) => JSON.parse(readFileSync(path.join(folder, name), 'utf8')) as SessionRecord);
-}
-
-const ENDED = new Set<SessionRecord['state']>(['committed', 'aborted', 'expired']);
-
-/** No session about a target is left over when its transfer is done. */
-function checkNoOpenSession(world: World, target: string): void {
-  const open = sessionRecords(world).filter(
-    (record) => `/${record.target}` === target && !ENDED.has(record.state),
-  );
-  if (open.length > 0)
-    throw new Violation('leak', `sessions left: ${open.map(({ id, state }) => `${id} ${state}`).join(', ')}`);
 }
 
 /** Lines of a server's log, as far as they are whole. */

@@ -5,6 +5,7 @@ import type { CliResult, CliRun } from '../../support/cli.ts';
 import { startCuttingProxy, type CuttingProxy } from '../../support/cutting-proxy.ts';
 import { onTestFinished } from 'vitest';
 import { campaign, type FaultRun } from '../support/campaign.ts';
+import { checkBackToStart } from '../support/back-to-start.ts';
 import { checkClaims } from '../support/invariants.ts';
 import { Violation } from '../support/violation.ts';
 import { createWorld, workFolder, type World } from '../support/world.ts';
@@ -104,7 +105,8 @@ async function checkOutcome(
     checkAsSource(source, target, left);
   }
   await checkClaims(world.root);
-  world.checkSurroundings();
+  if (isInTheWay(again, change)) world.checkSurroundings();
+  else await checkBackToStart(world, target.startsWith(world.root) ? {} : { destination: target });
   rmSync(target, { recursive: true, force: true });
 }
 

@@ -3,6 +3,7 @@ import { appendFileSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileS
 import path from 'node:path';
 import { describe, onTestFinished, test } from 'vitest';
 import { startCuttingProxy } from '../../support/cutting-proxy.ts';
+import { checkBackToStart } from '../support/back-to-start.ts';
 import { campaign, IS_FULL } from '../support/campaign.ts';
 import { Violation } from '../support/violation.ts';
 import { createWorld, workFolder, type World } from '../support/world.ts';
@@ -87,7 +88,7 @@ describe.each(['push', 'pull'] as const)('the source of a %s', (direction) => {
       const again = await world.run([...args, '--checksum']);
       if (again.exitCode !== 0) throw new Violation('unclear', `exit ${again.exitCode}: ${again.stderr}`);
       checkAsSource(source, target, []);
-      world.checkSurroundings();
+      await checkBackToStart(world, direction === 'pull' ? { destination: target } : {});
     });
   });
 
@@ -125,7 +126,7 @@ describe.each(['push', 'pull'] as const)('the source of a %s', (direction) => {
       const again = await world.run(args);
       if (again.exitCode !== 0) throw new Violation('unclear', `exit ${again.exitCode}: ${again.stderr}`);
       checkAsSource(source, target, []);
-      world.checkSurroundings();
+      await checkBackToStart(world, direction === 'pull' ? { destination: target } : {});
     });
   });
 });

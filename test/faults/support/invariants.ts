@@ -131,12 +131,12 @@ export async function checkAcknowledged(clientHome: string, serverRoot: string):
 
 /** A transfer that is over leaves no staging, no record of a client, and nothing else below `.cairn`. */
 export function checkNothingLeft(options: {
-  serverRoot: string;
+  serverRoot: string | undefined;
   clientHome: string;
   destination?: string;
 }): void {
   const left = [
-    ...list(path.join(options.serverRoot, '.cairn/staging')),
+    ...(options.serverRoot === undefined ? [] : list(path.join(options.serverRoot, '.cairn/staging'))),
     ...list(path.join(options.clientHome, 'transfers')),
     ...(options.destination === undefined ? [] : list(path.join(options.destination, '.cairn/staging'))),
   ];
@@ -182,6 +182,19 @@ export function checkSecrets(
           throw new Violation('secret', `"${full}" is readable by others`);
       }
     }
+  }
+}
+
+/** 256 random bits in base64url, by themselves: ids have 22 characters, digests are hexadecimal. */
+const CREDENTIAL = /(?<![\w-])[\w-]{43}(?![\w-])/g;
+
+/** No text has anything that looks like the credential of a session, or like a token of anybody. */
+export function checkNoCredentials(texts: readonly string[]): void {
+  for (const text of texts) {
+    // All of one case would be a miracle in a secret, and is usual in a name.
+    const found = text.match(CREDENTIAL)?.find((word) => /[A-Z]/.test(word) && /[a-z]/.test(word));
+    if (found !== undefined)
+      throw new Violation('secret', `a log has what looks like a credential: ${found.slice(0, 6)}…`);
   }
 }
 

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { startCairn, type CliEnvironment, type CliResult, type CliRun } from '../../support/cli.ts';
 import { startDiskServer, type DiskServer, type DiskServerOptions } from '../../support/servers.ts';
 import { temporaryDirectory } from '../../support/trees.ts';
-import { checkSecrets } from './invariants.ts';
+import { checkNoCredentials, checkSecrets } from './invariants.ts';
 import { Violation } from './violation.ts';
 
 /** Everything that a case works on. Directories go when the test ends. */
@@ -24,7 +24,7 @@ export interface World {
   run(args: readonly string[], more?: Partial<CliEnvironment>): Promise<CliResult>;
   /** Starts `cairn ARGS --json`. */
   start(args: readonly string[], more?: Partial<CliEnvironment>): CliRun;
-  /** Nothing lies outside of the root that did not before, and no secret is in a log or a readable file. */
+  /** Nothing lies outside of the root that did not before, and no secret, of anybody, is in a log or a readable file. */
   checkSurroundings(): void;
   /** Removes all of it now, for cases that make hundreds of worlds in one test. Nothing of it may run any more. */
   remove(): void;
@@ -65,7 +65,9 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     run: (args, more) => start(args, more).result,
     checkSurroundings: () => {
       checkSentinel(directory, sentinel);
-      checkSecrets([server.token], [...texts, server.log()], [root, clientHome]);
+      const said = [...texts, server.log()];
+      checkSecrets([server.token], said, [root, clientHome]);
+      checkNoCredentials(said);
     },
     remove: () => {
       for (const place of [directory, server.stateHome, root, clientHome])
