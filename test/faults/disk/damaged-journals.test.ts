@@ -7,38 +7,59 @@ import { checkToldError } from '../support/invariants.ts';
 import { Violation } from '../support/violation.ts';
 import { checkFinished, startOver, stopPush, type StoppedPush } from './stopped.ts';
 
+const RUNS = { sample: 4, full: 440 };
+
+/** A way to damage one of the journals. */
+interface Harm {
+  readonly side: 'server' | 'client';
+  readonly kind: 'cut' | 'bit';
+  /** In [0, 1): how far into the file. */
+  readonly depth: number;
+  readonly bit: number;
+}
+
+/**
+ * One seed after the other has each side cut and each side's bits flipped; in a full run at places spread evenly over the
+ * file. Every cut and every bit are in test/storage/local-disk-journals.test.ts, without the processes.
+ */
+function harmOf(seed: number, random: () => number): Harm {
+  const index = seed - 1;
+  const round = Math.floor(index / 4);
+  return {
+    side: index % 2 === 0 ? 'server' : 'client',
+    kind: Math.floor(index / 2) % 2 === 0 ? 'cut' : 'bit',
+    depth: IS_FULL ? (round / (RUNS.full / 4)) % 1 : random(),
+    bit: round % 8,
+  };
+}
+
 /** Damages a file; answers what was done. */
-function damage(file: string, seed: number, random: () => number): string {
+function damage(file: string, { kind, depth, bit }: Harm): string {
   const bytes = readFileSync(file);
-  // In full: each byte of the first journal, then each bit, at random beyond.
-  const at = IS_FULL ? seed % bytes.length : Math.floor(random() * bytes.length);
-  if (seed % 2 === 0) {
+  const at = Math.floor(depth * bytes.length);
+  if (kind === 'cut') {
     truncateSync(file, at);
     return `cut to ${at} of ${bytes.length} bytes`;
   }
-  const bit = Math.floor(random() * 8);
   bytes[at]! ^= 1 << bit;
   writeFileSync(file, bytes);
   return `bit ${bit} of byte ${at} of ${bytes.length}`;
 }
 
-function journalOf(push: StoppedPush, side: 'server' | 'client'): string {
-  return side === 'server' ? push.journal : push.clientJournal;
-}
-
 test('a journal that was cut or has a wrong bit counts as far as it is right, and the push finishes', async () => {
   const push = await stopPush();
   const name = 'push: a journal is cut, or has a wrong bit';
-  const report = await campaign('disk', name, { sample: 4, full: 440 }, async (given) => {
-    const side = Math.floor(given.seed / 2) % 2 === 0 ? 'server' : 'client';
-    const journal = journalOf(push, side);
-    const what = damage(journal, given.seed, given.random);
+  const report = await campaign('disk', name, RUNS, async (given) => {
+    const harm = harmOf(given.seed, given.random);
+    const { side } = harm;
+    const journal = side === 'server' ? push.journal : push.clientJournal;
+    const what = damage(journal, harm);
     given.injected();
     const { corruptAt } = readJournal(readFileSync(journal));
     const logBefore = push.server.log().length;
     const result = await push.finish();
     try {
-      checkFinished(push, result);
+      await checkFinished(push, result);
       const isTold = push.server.log().slice(logBefore).includes('journal-damaged');
       if (side === 'server' && isTold !== (corruptAt !== undefined))
         throw new Violation('unclear', isTold ? 'a torn end is called damage' : 'damage was not told');
@@ -84,7 +105,7 @@ test('a journal or record that a newer cairn wrote is refused and stays as it is
     if (!readFileSync(file).equals(bytes)) throw new Violation('lost', `"${file}" was changed`);
     push.restore();
   });
-  checkFinished(push, await push.finish());
+  await checkFinished(push, await push.finish());
 });
 
 test('a server refuses a session record that a newer cairn wrote, and leaves it as it is', async () => {
@@ -101,5 +122,5 @@ test('a server refuses a session record that a newer cairn wrote, and leaves it 
     expect(readFileSync(push.record, 'utf8')).toBe(text);
     push.restore();
   });
-  checkFinished(push, await push.finish());
+  await checkFinished(push, await push.finish());
 });
