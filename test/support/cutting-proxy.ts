@@ -6,6 +6,7 @@ import { createServer, type AddressInfo, type Server } from 'node:net';
 import {
   openLink,
   resetLink,
+  type Link,
   type PassingPiece,
   type PassingRequest,
   type ProxyState,
@@ -48,6 +49,8 @@ export interface CuttingProxy {
   readonly bytesUp: number;
   /** Bytes that went through from the server to the client. */
   readonly bytesDown: number;
+  /** Connections that went silent in the middle of a request, and that the client still holds. */
+  readonly silenced: number;
   /** Connections that were accepted so far. */
   readonly connections: number;
 }
@@ -135,10 +138,18 @@ export async function startCuttingProxy(options: CuttingProxyOptions): Promise<C
     get bytesDown() {
       return state.bytes.down;
     },
+    get silenced() {
+      return [...state.links].filter(isHeldInVain).length;
+    },
     get connections() {
       return state.connections;
     },
   };
+}
+
+/** One that waits for its next request may be kept: nobody has to find out yet. */
+function isHeldInVain({ holes, client, answerBytesLeft }: Link): boolean {
+  return (holes.up || holes.down) && answerBytesLeft > 0 && !client.destroyed && !client.readableEnded;
 }
 
 function pausing(state: ProxyState): Pick<CuttingProxy, 'pause' | 'pauseAfter' | 'resume'> {

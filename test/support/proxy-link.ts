@@ -67,6 +67,8 @@ export interface Link {
   readonly holes: Record<Way, boolean>;
   requests: number;
   request: PassingRequest | undefined;
+  /** What is still to come of the answer to its request; at most 0 where it waits for another one. */
+  answerBytesLeft: number;
   /** Whether the next bytes down begin with the head of an answer, or go on with it. */
   isInHead: boolean;
   losesReply: boolean;
@@ -88,6 +90,7 @@ export function openLink(client: Socket, state: ProxyState): void {
     holes: { ...state.holes },
     requests: 0,
     request: undefined,
+    answerBytesLeft: 0,
     isInHead: false,
     losesReply: false,
   };
@@ -141,7 +144,7 @@ function pipe(link: Link, way: Way, state: ProxyState): void {
     state.bytes[way] += bytes.length;
     state.tap?.(link.id, way, bytes);
     if (to.write(bytes)) goOn();
-    else to.once('drain', goOn);
+    else whenTaken(to, goOn);
     if (state.bytes[way] < state.cutAt[way]) return;
     state.cutAt[way] = Infinity;
     for (const other of state.links) resetLink(other, state);
@@ -165,6 +168,17 @@ function pipe(link: Link, way: Way, state: ProxyState): void {
   from.on('end', () => void (link.holes[way] || to.end()));
 }
 
+/** Calls back when a socket takes more, or nothing any more. */
+function whenTaken(socket: Socket, goOn: () => void): void {
+  const taken = (): void => {
+    socket.off('drain', taken);
+    socket.off('close', taken);
+    goOn();
+  };
+  socket.on('drain', taken);
+  socket.on('close', taken);
+}
+
 /** Looks at bytes that go by; false where they do not, because something else became of their connection. */
 function inspect(link: Link, way: Way, bytes: Buffer, state: ProxyState): boolean {
   if (way === 'down' && link.losesReply) {
@@ -174,10 +188,26 @@ function inspect(link: Link, way: Way, bytes: Buffer, state: ProxyState): boolea
   const head = way === 'up' ? takeRequest(link, bytes) : link.isInHead;
   const end = head ? bytes.indexOf('\r\n\r\n') : 0;
   const bodyFrom = !head ? 0 : end < 0 ? bytes.length : end + 4;
+  if (way === 'down') countAnswer(link, bytes, head && end >= 0 ? end + 4 : undefined);
   if (way === 'down' && end >= 0) link.isInHead = false;
   if (way === 'up' && head && !obey(link, state.onRequest(link.request!), state)) return false;
   state.onPiece({ way, bytes, bodyFrom, request: link.request });
   return true;
+}
+
+/** How much of an answer is still to come, by the length in its head; one of chunks ends with an empty one. */
+function countAnswer(link: Link, bytes: Buffer, bodyFrom: number | undefined): void {
+  if (bodyFrom !== undefined) {
+    const head = bytes.toString('latin1', 0, bodyFrom);
+    const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1];
+    const hasNone = link.request?.method === 'HEAD' || /^HTTP\/1\.1 (204|304)/.test(head);
+    const isOfChunks = length === undefined && /\r\ntransfer-encoding: *chunked/i.test(head);
+    link.answerBytesLeft = hasNone ? 0 : isOfChunks ? Infinity : Number(length ?? 0);
+  }
+  if (link.isInHead && bodyFrom === undefined) return;
+  link.answerBytesLeft -= bytes.length - (bodyFrom ?? 0);
+  if (bytes.subarray(-5).toString('latin1') === '0\r\n\r\n' && link.answerBytesLeft === Infinity)
+    link.answerBytesLeft = 0;
 }
 
 /** A client without pipelining begins each request with a packet of its own. */
@@ -187,6 +217,7 @@ function takeRequest(link: Link, bytes: Buffer): boolean {
   link.requests += 1;
   link.request = { method: match[1]!, path: match[2]!, number: link.requests };
   link.isInHead = true;
+  link.answerBytesLeft = Infinity;
   return true;
 }
 

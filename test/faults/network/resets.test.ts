@@ -69,6 +69,15 @@ describe.each(DIRECTIONS)('a %s', (direction) => {
   );
 });
 
+/** Counts what goes by and is not of a chunk: heads, and messages. */
+function countTalk(proxy: CuttingProxy, counted: Job['way']): () => number {
+  let talkBytes = 0;
+  proxy.onPiece(({ way, bytes, bodyFrom, request }) => {
+    if (way === counted) talkBytes += request?.path.includes('/chunks/') === true ? bodyFrom : bytes.length;
+  });
+  return () => talkBytes;
+}
+
 describe('connections that never live long enough for one chunk', () => {
   const LINK = { bytesPerSecond: 125_000, maxAgeMs: 5000 };
   const sizeBytes = IS_FULL ? 8 * MIB : 1.5 * MIB;
@@ -81,6 +90,7 @@ describe('connections that never live long enough for one chunk', () => {
     const world = await createWorld();
     const proxy = await proxyBefore(world, LINK);
     const job = createJob({ world, proxy, direction, sizeBytes, chunkSize: IS_FULL ? '4M' : '1M' });
+    const talkBytes = countTalk(proxy, job.way);
     const run = job.start();
     const isOver = (): boolean => run.child.exitCode !== null;
     for (let restart = 0; restart < restarts && !isOver(); restart += 1) {
@@ -101,18 +111,14 @@ describe('connections that never live long enough for one chunk', () => {
     add('crossed / size', crossed / sizeBytes);
     add('told / size', movedBytes(result) / sizeBytes);
     await job.checkDone(result);
-    const allowed = Math.max(0.02 * sizeBytes, restarts * KILL_BYTES);
-    if (crossed > sizeBytes + allowed + HEADS_BYTES * proxy.connections)
-      throw new Violation('unclear', `${crossed} bytes crossed for a file of ${sizeBytes}`);
+    const payload = crossed - talkBytes();
+    add('payload / size', payload / sizeBytes);
+    if (payload > 1.02 * sizeBytes + restarts * KILL_BYTES)
+      throw new Violation('unclear', `${payload} bytes of chunks crossed for a file of ${sizeBytes}`);
   }
 
-  /**
-   * What a killed server may cost by its sync mode, half a second of the line, and a piece of the proxy on its way: of a
-   * file as small as that of a sample more than the 2 % that a full run allows.
-   */
+  /** What a killed server may cost by its sync mode, half a second of the line, and a piece of the proxy on its way. */
   const KILL_BYTES = LINK.bytesPerSecond / 2 + 64 * KIB;
-  /** Heads of the requests, or answers, that each new connection costs. */
-  const HEADS_BYTES = 2 * KIB;
 
   const steady = 'a push and a pull over connections of 5 seconds at 1 Mbit/s go on steadily';
   const restarted = 'a push and a pull over such connections outlive a killed server';
