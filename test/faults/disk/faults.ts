@@ -20,12 +20,27 @@ export function faultAt(faults: readonly Injection[], seed: number): Injection {
   return faults[(seed * 7919) % faults.length]!;
 }
 
-/** What asks the disk for space. */
-export const SPACE_CALLS = ['pwrite64', 'pwritev', 'fdatasync', 'fsync', 'syncfs', 'mkdir', 'rename'];
+/** What asks the disk for space, beside an open that makes a file: see {@link creatingFaults}. */
+export const SPACE_CALLS = ['pwrite64', 'pwritev', 'fdatasync', 'fsync', 'syncfs', 'mkdir', 'rename', 'link'];
 
 /** A full disk stays full: the fault begins at one call and lasts. */
 export function noSpace(call: string, at: number): Injection {
   return `${call}:error=ENOSPC:when=${at}+`;
+}
+
+/**
+ * No room for a new name, once at each open that makes a file. Once: whoever only opens a file needs no room, and strace
+ * does not tell them apart.
+ */
+export function creatingFaults(trace: string): Injection[] {
+  const counts = new Map<string, number>();
+  const places = new Set<number>();
+  for (const [, thread, words] of trace.matchAll(/^(\d+) +openat\((.*)$/gm)) {
+    const count = (counts.get(thread!) ?? 0) + 1;
+    counts.set(thread!, count);
+    if (words!.includes('O_CREAT')) places.add(count);
+  }
+  return Array.from(places, (at) => `openat:error=ENOSPC:when=${at}`);
 }
 
 /** What says whether data is durable. */
