@@ -19,6 +19,7 @@ import { isSessionGone } from '../session/session-gone.ts';
 import { softened, type TransferContext } from '../transfer/transfer-context.ts';
 import type { TransferFolder } from '../record/transfer-folder.ts';
 import type { Report } from '../events.ts';
+import type { SessionGrant } from '../../protocol/messages.ts';
 
 /**
  * Finishes the transfer in the folder's record. Undefined where it cannot be gone on with: then a fresh pass starts
@@ -37,16 +38,21 @@ export async function resumedPull(task: PullTask): Promise<PassResult | undefine
     await folder.update({ session: session.grant });
     if (session.grant.state === 'establishing') await agreeOnPlan(session, staged.manifest, staged.plan);
     const { epoch } = session.grant;
+    // Of the run that agreed with the server everything is staged; nobody else can get anything from this session any more.
+    const wasAgreed = AGREED.has(session.grant.state);
     context.report({ type: 'resumed', epoch, bytesResumed: record.bytesDone });
-    return await runPullPass({
-      context,
-      session,
-      folder,
-      destination,
-      ...staged,
-      sync: task.options.sync,
-      report: softened(context.report),
-    });
+    const report = softened(context.report);
+    const { sync } = task.options;
+    try {
+      return await runPullPass({ context, session, folder, destination, ...staged, sync, report });
+    } catch (error) {
+      const isOfAnother = wasAgreed && error instanceof CairnError && error.code === 'session-fenced';
+      if (!isOfAnother) throw error;
+      const message =
+        'another client has finished the unfinished transfer; what was staged is used if it still fits';
+      context.report({ type: 'notice', message });
+      return undefined;
+    }
   } finally {
     await destination.store.close();
   }
@@ -103,6 +109,8 @@ export async function discardLanded(landing: Landing, stagingId: string): Promis
     await destination.store.close();
   }
 }
+
+const AGREED = new Set<SessionGrant['state']>(['committing', 'committed']);
 
 interface Found {
   readonly destination: PullDestination;

@@ -1,14 +1,20 @@
-import { readdirSync, rmSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { CliResult } from '../../support/cli.ts';
+import { canMount } from '../../support/requirements.ts';
+import { checkBackToStart } from '../support/back-to-start.ts';
 import { campaign } from '../support/campaign.ts';
 import { checkTotals } from '../support/replay.ts';
-import { checkNothingLeft, checkToldError } from '../support/invariants.ts';
+import { checkToldError } from '../support/invariants.ts';
 import { Violation } from '../support/violation.ts';
 import { workFolder } from '../support/world.ts';
 import { checkContent, copyHome, openScene, pause, pullOf, pushOf, untilMoving } from './scene.ts';
+
+/** Whether a client can be given a disk of its own. */
+const canHaveDisks = canMount && spawnSync('unshare', ['-m', 'true']).status === 0;
 
 /** Processes that start the same command at the same time. */
 const AT_A_TIME = 4;
@@ -50,11 +56,59 @@ test('of two clients with the same state the newer finishes a push, and the olde
       const last = await world.run(args, { stateHome });
       if (last.exitCode !== 0) throw new Violation('unclear', `exit ${last.exitCode}: ${last.stderr}`);
     }
-    checkNothingLeft({ serverRoot: world.root, clientHome: home });
+    await checkBackToStart(world, { clientHomes: [home, copy] });
   });
   checkTotals(() => expect(report.figures['stopped with 8']).toBeGreaterThan(0));
   world.checkSurroundings();
 });
+
+/**
+ * What a pull has staged belongs to the place of its state: only on the clone of a machine, with its own disk, another
+ * client has the same session.
+ */
+test.skipIf(!canHaveDisks)(
+  'of two machines, one the clone of the other, the newer finishes a pull, and the older stops with 8 (needs root and unshare)',
+  async () => {
+    const scene = await openScene();
+    const { world } = scene;
+    await world.run(pushOf(scene, 'there'));
+    const name = 'pull: two clients resume the same session';
+    const report = await campaign('concurrency', name, { sample: 2, full: 100 }, async (given) => {
+      const { seed, random } = given;
+      const machine = workFolder(world, `machine-${seed}`);
+      const clone = workFolder(world, `clone-${seed}`);
+      const [home, pulled] = [path.join(machine, 'home'), path.join(machine, 'pulled')];
+      for (const folder of [home, pulled]) mkdirSync(folder);
+      const args = pullOf(scene, 'there', path.join(pulled, 'file'));
+      const first = world.start(args, { stateHome: home });
+      await untilMoving(first);
+      first.child.kill('SIGKILL');
+      await first.result;
+      copyHome(machine, clone);
+      const older = world.start(args, { stateHome: home });
+      await pause(random, 500);
+      const script = `mount --bind '${clone}' '${machine}' && exec "$@"`;
+      const before = ['unshare', '-m', 'sh', '-c', script, 'sh'];
+      const newer = world.start(args, { stateHome: home, before });
+      const results = await Promise.all([older.result, newer.result]);
+      given.injected();
+      checkOneWriter(results);
+      given.add('stopped with 8', results.filter(({ exitCode }) => exitCode === 8).length);
+      for (const [at, disk] of [machine, clone].entries()) {
+        if (results[at]!.exitCode === 0) checkContent(path.join(disk, 'pulled/file'), scene.content);
+        // Also the one that was told to stop: the session is over, and what it needs has to be in another one.
+        const last = await world.run(args, { stateHome: home, ...(disk === clone ? { before } : {}) });
+        if (last.exitCode !== 0) throw new Violation('unclear', `exit ${last.exitCode}: ${last.stderr}`);
+        checkContent(path.join(disk, 'pulled/file'), scene.content);
+        await checkBackToStart(world, {
+          clientHomes: [path.join(disk, 'home')],
+          destination: path.join(disk, 'pulled'),
+        });
+      }
+    });
+    checkTotals(() => expect(report.figures['stopped with 8']).toBeGreaterThan(0));
+  },
+);
 
 test.each(['push', 'pull'] as const)(
   'a client that slept through a takeover stops with 8 when it wakes in a %s',
@@ -89,6 +143,10 @@ test.each(['push', 'pull'] as const)(
       if (direction === 'push' && woken.exitCode === 0)
         throw new Violation('false-success', 'a client that was replaced says that it is done');
       checkContent(arrived, scene.content);
+      const last = await world.run(argsOf(0), { stateHome: home });
+      expect(last, last.stderr).toMatchObject({ exitCode: 0 });
+      const staged = direction === 'push' ? {} : { destination: path.dirname(arrived) };
+      await checkBackToStart(world, { clientHomes: [home, copy], ...staged });
     });
     world.checkSurroundings();
   },
@@ -112,6 +170,8 @@ test('of two processes with the same command the second exits with 8 at once, wh
   checkTotals(() => expect(report.faults).toBe(AT_A_TIME * report.runs));
   first.child.kill('SIGKILL');
   await first.result;
+  // What was begun would take minutes to finish.
+  world.checkSurroundings();
 });
 
 test('a process that was killed never blocks the next one', async () => {
@@ -131,7 +191,7 @@ test('a process that was killed never blocks the next one', async () => {
     const next = await world.run(args, { stateHome });
     if (next.exitCode !== 0) throw new Violation('unclear', `exit ${next.exitCode}: ${next.stderr}`);
     checkContent(path.join(world.root, `t${seed}`), scene.content);
-    checkNothingLeft({ serverRoot: world.root, clientHome: stateHome });
+    await checkBackToStart(world, { clientHomes: [stateHome], mayForget: true });
   });
   world.checkSurroundings();
 });
@@ -152,6 +212,7 @@ test('a second server on the same root or state is refused with 8, and the first
     const pushed = await world.run(pushOf(scene, `t${given.seed}`));
     expect(pushed, pushed.stderr).toMatchObject({ exitCode: 0 });
     checkContent(path.join(world.root, `t${given.seed}`), scene.content);
+    await checkBackToStart(world);
   });
   rmSync(other, { recursive: true });
   expect(readdirSync(world.root).filter((entry) => entry.startsWith('t')).length).toBeGreaterThan(0);
