@@ -65,6 +65,27 @@ function removeStale(metafile) {
   }
 }
 
+/**
+ * The parts of undici that are used. Its own entry loads everything: fetch, caches, web sockets; half a megabyte that every
+ * start of a client would parse.
+ *
+ * @type {import('esbuild').Plugin}
+ */
+const partsOfUndici = {
+  name: 'parts-of-undici',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^undici$/ }, () => ({ path: 'undici', namespace: 'parts' }));
+    onLoad({ filter: /^undici$/, namespace: 'parts' }, () => ({
+      contents: `import api from 'undici/lib/api/index.js';
+        import Dispatcher from 'undici/lib/dispatcher/dispatcher.js';
+        Object.assign(Dispatcher.prototype, api);
+        export { default as Pool } from 'undici/lib/dispatcher/pool.js';
+        export { default as buildConnector } from 'undici/lib/core/connect.js';`,
+      resolveDir: ROOT,
+    }));
+  },
+};
+
 const { metafile } = await build({
   absWorkingDir: ROOT,
   entryPoints: { main: 'src/cli/main.ts' },
@@ -82,6 +103,7 @@ const { metafile } = await build({
   legalComments: 'none',
   metafile: true,
   logLevel: 'warning',
+  plugins: [partsOfUndici],
   define: { __CAIRN_VERSION__: JSON.stringify(readPackage(ROOT).version) },
   // The bundled CommonJS packages call `require` for Node's own modules, which ESM does not have.
   banner: {

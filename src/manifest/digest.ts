@@ -33,9 +33,19 @@ export function isDigestAlgorithm(value: unknown): value is DigestAlgorithm {
 /** XXH64 copies what it is fed into WebAssembly memory and keeps that memory: feed it slices of this many bytes. */
 const SLICE_BYTES = 256 * 1024;
 
-/** Loads an algorithm; the returned factory is synchronous. */
-export async function loadHasher(algorithm: DigestAlgorithm): Promise<HasherFactory> {
-  if (algorithm === 'sha256') return () => sha256Hasher();
+let xxh64: Promise<HasherFactory> | undefined;
+
+/**
+ * Loads an algorithm; the returned factory is synchronous. What is loaded is shared, and whoever will need it can ask for
+ * it early: WebAssembly is compiled aside.
+ */
+export function loadHasher(algorithm: DigestAlgorithm): Promise<HasherFactory> {
+  if (algorithm === 'sha256') return Promise.resolve(sha256Hasher);
+  xxh64 ??= loadXxh64();
+  return xxh64;
+}
+
+async function loadXxh64(): Promise<HasherFactory> {
   const { create64 } = await xxhash();
   return () => {
     const state = create64();
