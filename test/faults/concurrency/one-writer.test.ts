@@ -69,7 +69,8 @@ test('of two clients with the same state the newer finishes a push, and the olde
 test.skipIf(!canHaveDisks)(
   'of two machines, one the clone of the other, the newer finishes a pull, and the older stops with 8 (needs root and unshare)',
   async () => {
-    const scene = await openScene();
+    // Long enough for the newer one to begin before the older one is done.
+    const scene = await openScene({ sizeBytes: 8 * 1024 * 1024 });
     const { world } = scene;
     await world.run(pushOf(scene, 'there'));
     const name = 'pull: two clients resume the same session';

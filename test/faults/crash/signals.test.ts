@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { untilLine, type CliRun } from '../../support/cli.ts';
+import { type CliRun } from '../../support/cli.ts';
 import { startCuttingProxy, type CuttingProxy } from '../../support/cutting-proxy.ts';
 import { campaign, IS_FULL, type FaultRun } from '../support/campaign.ts';
 import { checkTotals } from '../support/replay.ts';
@@ -52,7 +52,8 @@ async function interruptInMiddle(
   });
   await scene.world.server.start();
   const run = scene.world.start(scene.args);
-  await untilLine(run, (line) => line['phase'] === 'transferring' && Number(line['bytesDone']) > 0);
+  // More than all messages before the first chunk. What the client says of its progress comes when it has given all away.
+  await expect.poll(() => proxy!.bytesUp, { timeout: 30_000, interval: 10 }).toBeGreaterThan(60_000);
   await work(scene, run, proxy!);
   await proxy!.close();
   scene.world.remove();
