@@ -1,5 +1,5 @@
 /** `cairn ls URL`: what is there. */
-import type { Entry } from '../manifest/entry.ts';
+import type { EntryList } from '../manifest/entry-table.ts';
 import { ROUTE } from '../protocol/routes.ts';
 import { readTree, type Notice } from '../protocol/tree-stream.ts';
 import type { ReachOptions } from './options.ts';
@@ -8,7 +8,7 @@ import { openContext } from './transfer/transfer-context.ts';
 
 /** What a listing found, paths relative to the URL. */
 export interface Listing {
-  readonly entries: readonly Entry[];
+  readonly entries: EntryList;
   /** What the server could not list. */
   readonly notices: readonly Notice[];
 }

@@ -7,7 +7,7 @@ import { createLayout, MAX_CHUNKS } from '../manifest/layout.ts';
 import { PROTOCOL_VERSION } from '../protocol/routes.ts';
 import { createRequestId, digestsToOffer } from './session/agreeing.ts';
 import { commitTransfer } from './session/committing.ts';
-import { encodeManifestBytes, treeBody } from './record/documents.ts';
+import { treeBody } from './record/documents.ts';
 import type { TransferSummary } from './events.ts';
 import { DEFAULT_STREAM_CHUNK_SIZE_BYTES, type TransferOptions } from './options.ts';
 import { establish, putManifest, putPlan } from './session/session-calls.ts';
@@ -95,8 +95,7 @@ async function establishStream(
   } as const;
   const manifest = createManifest({ chunkSizeBytes, digest }, [entry]);
   try {
-    const bytes = encodeManifestBytes(manifest, []);
-    await session.run((at) => putManifest(at, treeBody(bytes)));
+    await session.run((at) => putManifest(at, treeBody(manifest, [])));
     const accepted = await session.run((at) => putPlan(at, { have: [], attributes: [] }));
     if (accepted.chunkCount !== null)
       throw new CairnError('digest-mismatch', 'the server computed a size for a stream that has not begun');

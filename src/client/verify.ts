@@ -1,6 +1,7 @@
 /** `cairn verify LOCAL URL`: both sides are read again and compared, and nothing is moved. */
 import { printable } from '../base/safe-path.ts';
 import { ChunkSet } from '../checkpoint/chunk-set.ts';
+import type { EntryList } from '../manifest/entry-table.ts';
 import type { Manifest } from '../manifest/manifest.ts';
 import { digestsOf } from './transfer/comparing.ts';
 import { DEFAULT_CHUNK_SIZE_BYTES, type TransferOptions } from './options.ts';
@@ -63,13 +64,19 @@ async function verifyAgainst(
     const all = [...differing, ...contents.differing, ...unreadable];
     const paths = new Set(all.map(({ path }) => path));
     return {
-      equal: scanned.entries.filter(({ path }) => !paths.has(path)).length,
+      equal: countOthers(scanned.entries, paths),
       differing: all,
       bytes: contents.bytes,
     };
   } finally {
     await session.abandon();
   }
+}
+
+function countOthers(entries: EntryList, paths: ReadonlySet<string>): number {
+  let count = 0;
+  for (let index = 0; index < entries.length; index += 1) if (!paths.has(entries.pathOf(index))) count += 1;
+  return count;
 }
 
 interface Sides {
@@ -92,7 +99,7 @@ async function compareContents(
   for (const { ours, theirs } of pairs) {
     wanted.add(theirs);
     localIndex.set(theirs, ours);
-    bytes += manifest.entries[theirs]!.sizeBytes;
+    bytes += manifest.entries.sizeOf(theirs);
   }
   if (wanted.size === 0) return { differing: [], bytes };
   context.report({
@@ -105,8 +112,8 @@ async function compareContents(
   const [ours, theirs] = await session.keepingLease(() =>
     Promise.all([
       digestsOf(context, manifest, wanted, (index) => ({
-        ...source.locate(manifest.entries[index]!.path),
-        identity: scanned.identities[localIndex.get(index)!],
+        ...source.locate(manifest.entries.pathOf(index)),
+        identity: scanned.identities.at(localIndex.get(index)!),
       })),
       session.run((at) => getDigests(at, wanted.runs())),
     ]),
@@ -116,7 +123,7 @@ async function compareContents(
     const [own, other] = [ours.get(index) ?? null, theirs.get(index) ?? null];
     if (own !== null && own === other) continue;
     differing.push({
-      path: manifest.entries[index]!.path,
+      path: manifest.entries.pathOf(index),
       why: own === null || other === null ? 'unreadable' : 'content',
     });
   }

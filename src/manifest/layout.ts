@@ -6,6 +6,7 @@
  * file. Directories, symlinks, empty files, and entries whose bytes the receiver already has take no room.
  */
 import { CairnError } from '../base/errors.ts';
+import type { EntryList } from './entry-table.ts';
 import type { Manifest } from './manifest.ts';
 
 /** The part of one entry that lies in one chunk. */
@@ -27,18 +28,22 @@ export interface Layout {
   readonly bytesTotal: number | undefined;
   /** Bytes of a chunk; for a stream of unknown size the most that it can have. */
   chunkLengthBytes(chunk: number): number;
-  /** The segments of a chunk in order, found in O(log n). */
-  segmentsOf(chunk: number): Segment[];
+  /** The segments of a chunk in order, found in O(log n); a chunk of tiny files has a great many. */
+  segmentsOf(chunk: number): Iterable<Segment>;
+  /** Whether all that a chunk carries is of entries for which `isSuch` holds. */
+  carriesOnly(chunk: number, isSuch: (entryIndex: number) => boolean): boolean;
   /** The chunks of an entry; `count` is 0 where the entry carries no bytes. A packed entry shares its one chunk. */
   chunksOf(entryIndex: number): { readonly first: number; readonly count: number };
+  /** Where an entry that carries bytes starts in its first chunk, in bytes. */
+  chunkOffsetOf(entryIndex: number): number;
 }
 
 /** Most chunks of one transfer; a manifest that needs more needs larger chunks. */
 export const MAX_CHUNKS = 2 ** 24;
 
 /** Whether a manifest is that of a stream. */
-export function isStream(manifest: Pick<Manifest, 'entries'>): boolean {
-  return manifest.entries[0]?.type === 'stream';
+export function isStream({ entries }: Pick<Manifest, 'entries'>): boolean {
+  return entries.length > 0 && entries.typeOf(0) === 'stream';
 }
 
 /**
@@ -54,34 +59,37 @@ export function createLayout(
 ): Layout {
   if (isStream(manifest)) return streamLayout(manifest.chunkSizeBytes, options.streamSizeBytes);
   const isPresent = options.isPresent ?? (() => false);
-  const carriers: number[] = [];
-  const firstChunks: number[] = [];
-  const chunkOffsets: number[] = [];
+  const carriers = carriersOf(manifest.entries, isPresent);
+  const firstChunks = new Uint32Array(carriers.length);
+  const chunkOffsets = new Uint32Array(carriers.length);
   const { chunkSizeBytes, entries } = manifest;
   let next = 0;
   let packedBytes = 0;
   let bytesTotal = 0;
-  for (let index = 0; index < entries.length; index++) {
-    const sizeBytes = entries[index]!.sizeBytes;
-    if (sizeBytes === 0 || isPresent(index)) continue;
+  for (let slot = 0; slot < carriers.length; slot += 1) {
+    const sizeBytes = entries.sizeOf(carriers[slot]!);
     const packed = sizeBytes < chunkSizeBytes;
     const fits = packed && packedBytes > 0 && packedBytes + sizeBytes <= chunkSizeBytes;
     if (!fits) packedBytes = 0;
-    carriers.push(index);
-    firstChunks.push(fits ? next - 1 : next);
-    chunkOffsets.push(packedBytes);
+    firstChunks[slot] = fits ? next - 1 : next;
+    chunkOffsets[slot] = packedBytes;
     if (!fits) next += packed ? 1 : Math.ceil(sizeBytes / chunkSizeBytes);
     packedBytes = packed ? packedBytes + sizeBytes : 0;
     bytesTotal += sizeBytes;
     if (next > MAX_CHUNKS || !Number.isSafeInteger(bytesTotal)) throw tooManyChunks(chunkSizeBytes);
   }
-  return tableLayout(manifest, {
-    carriers: Uint32Array.from(carriers),
-    firstChunks: Uint32Array.from(firstChunks),
-    chunkOffsets: Uint32Array.from(chunkOffsets),
-    chunkCount: next,
-    bytesTotal,
-  });
+  return tableLayout(manifest, { carriers, firstChunks, chunkOffsets, chunkCount: next, bytesTotal });
+}
+
+/** Entries that carry bytes, ascending; counted first, since a list that grows takes several times the memory. */
+function carriersOf(entries: EntryList, isPresent: (entryIndex: number) => boolean): Uint32Array {
+  const isCarrier = (index: number): boolean => entries.sizeOf(index) > 0 && !isPresent(index);
+  let count = 0;
+  for (let index = 0; index < entries.length; index += 1) if (isCarrier(index)) count += 1;
+  const carriers = new Uint32Array(count);
+  let slot = 0;
+  for (let index = 0; slot < count; index += 1) if (isCarrier(index)) carriers[slot++] = index;
+  return carriers;
 }
 
 interface LayoutTable {
@@ -96,43 +104,47 @@ interface LayoutTable {
 function tableLayout(manifest: Pick<Manifest, 'entries' | 'chunkSizeBytes'>, table: LayoutTable): Layout {
   const { carriers, firstChunks, chunkOffsets, chunkCount, bytesTotal } = table;
   const { chunkSizeBytes, entries } = manifest;
-  const sizeOf = (slot: number): number => entries[carriers[slot]!]!.sizeBytes;
-
-  const segmentsOf = (chunk: number): Segment[] => {
+  const sizeOf = (slot: number): number => entries.sizeOf(carriers[slot]!);
+  /** The last slot whose first chunk is not behind `chunk`. */
+  const lastSlotOf = (chunk: number): number => {
     checkChunk(chunk, chunkCount);
-    let slot = lowerBound(firstChunks, chunk);
-    if (slot === firstChunks.length || firstChunks[slot]! > chunk) {
-      slot -= 1;
-      const entryOffset = (chunk - firstChunks[slot]!) * chunkSizeBytes;
-      const lengthBytes = Math.min(chunkSizeBytes, sizeOf(slot) - entryOffset);
-      return [{ entryIndex: carriers[slot]!, entryOffset, chunkOffset: 0, lengthBytes }];
-    }
-    const segments: Segment[] = [];
-    for (; slot < firstChunks.length && firstChunks[slot] === chunk; slot++) {
-      const lengthBytes = Math.min(chunkSizeBytes, sizeOf(slot));
-      segments.push({
-        entryIndex: carriers[slot]!,
-        entryOffset: 0,
-        chunkOffset: chunkOffsets[slot]!,
-        lengthBytes,
-      });
-    }
-    return segments;
+    return lowerBound(firstChunks, chunk + 1) - 1;
   };
+  const isPacked = (slot: number): boolean => sizeOf(slot) < chunkSizeBytes;
+  const firstSlotOf = (chunk: number): number => {
+    const last = lastSlotOf(chunk);
+    return isPacked(last) ? lowerBound(firstChunks, chunk) : last;
+  };
+
+  const segmentAt = (slot: number, chunk: number): Segment => {
+    const entryOffset = (chunk - firstChunks[slot]!) * chunkSizeBytes;
+    const lengthBytes = Math.min(chunkSizeBytes, sizeOf(slot) - entryOffset);
+    return { entryIndex: carriers[slot]!, entryOffset, chunkOffset: chunkOffsets[slot]!, lengthBytes };
+  };
+
+  function* segments(first: number, last: number, chunk: number): Generator<Segment> {
+    for (let slot = first; slot <= last; slot += 1) yield segmentAt(slot, chunk);
+  }
 
   return {
     chunkCount,
     bytesTotal,
-    segmentsOf,
+    segmentsOf: (chunk) => segments(firstSlotOf(chunk), lastSlotOf(chunk), chunk),
+    carriesOnly: (chunk, isSuch) => {
+      const last = lastSlotOf(chunk);
+      for (let slot = firstSlotOf(chunk); slot <= last; slot += 1) if (!isSuch(carriers[slot]!)) return false;
+      return true;
+    },
     chunkLengthBytes: (chunk) => {
-      const last = segmentsOf(chunk).at(-1)!;
-      return last.chunkOffset + last.lengthBytes;
+      const { chunkOffset, lengthBytes } = segmentAt(lastSlotOf(chunk), chunk);
+      return chunkOffset + lengthBytes;
     },
     chunksOf: (entryIndex) => {
       const slot = lowerBound(carriers, entryIndex);
       if (carriers[slot] !== entryIndex) return { first: 0, count: 0 };
       return { first: firstChunks[slot]!, count: Math.ceil(sizeOf(slot) / chunkSizeBytes) };
     },
+    chunkOffsetOf: (entryIndex) => chunkOffsets[lowerBound(carriers, entryIndex)] ?? 0,
   };
 }
 
@@ -157,7 +169,9 @@ function streamLayout(chunkSizeBytes: number, sizeBytes: number | undefined): La
         lengthBytes: chunkLengthBytes(chunk),
       },
     ],
+    carriesOnly: (_chunk, isSuch) => isSuch(0),
     chunksOf: (entryIndex) => ({ first: 0, count: entryIndex === 0 ? chunkCount : 0 }),
+    chunkOffsetOf: () => 0,
   };
 }
 

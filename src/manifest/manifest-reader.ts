@@ -1,7 +1,7 @@
 /** Reads a manifest from a hostile byte stream, line by line, within limits. */
 import { createHash } from 'node:crypto';
 import { CairnError } from '../base/errors.ts';
-import type { Entry } from './entry.ts';
+import { EntryTable } from './entry-table.ts';
 import {
   decodeEntry,
   decodeHeader,
@@ -77,13 +77,13 @@ export interface ManifestReader {
 export function createManifestReader(limits: ManifestLimits = DEFAULT_MANIFEST_LIMITS): ManifestReader {
   const hash = createHash('sha256');
   const tree = new TreeChecker();
-  const entries: Entry[] = [];
+  const entries = new EntryTable();
   let parameters: ManifestParameters | undefined;
-  let bytes = 0;
+  let encodedBytes = 0;
   return {
     line: (text) => {
-      bytes += text.length + 1;
-      if (bytes > limits.maxBytes) throw tooLarge(`more than ${limits.maxBytes} bytes`);
+      encodedBytes += Buffer.byteLength(text) + 1;
+      if (encodedBytes > limits.maxBytes) throw tooLarge(`more than ${limits.maxBytes} bytes`);
       hash.update(`${text}\n`);
       if (parameters === undefined) {
         parameters = decodeHeader(text);
@@ -98,7 +98,7 @@ export function createManifestReader(limits: ManifestLimits = DEFAULT_MANIFEST_L
       if (parameters === undefined) throw refusal('it is empty');
       const id = hash.digest('hex');
       if (expectedId !== undefined && expectedId !== id) throw refusal('its id is not that of its content');
-      return { ...parameters, entries, id };
+      return { ...parameters, entries, encodedBytes, id };
     },
   };
 }

@@ -9,6 +9,7 @@ import { CairnError } from '../base/errors.ts';
 import { comparePaths } from '../base/safe-path.ts';
 import { isDigestAlgorithm, type DigestAlgorithm } from './digest.ts';
 import { checkEntry, type Entry } from './entry.ts';
+import { EntryTable, type EntryList } from './entry-table.ts';
 
 /** Layout parameters, part of the manifest and of its id. */
 export interface ManifestParameters {
@@ -21,7 +22,9 @@ export interface ManifestParameters {
 export interface Manifest extends ManifestParameters {
   /** SHA-256 of the canonical encoding, 64 hex digits. */
   readonly id: string;
-  readonly entries: readonly Entry[];
+  /** Bytes of the canonical encoding. */
+  readonly encodedBytes: number;
+  readonly entries: EntryList;
 }
 
 /** Version of the encoding. */
@@ -30,6 +33,8 @@ export const MANIFEST_VERSION = 1;
 export const CHUNK_SIZE_RANGE = { min: 64 * 1024, max: 64 * 1024 * 1024 } as const;
 /** Longest line of a manifest in bytes: a path, a link target and their escapes. */
 export const MAX_LINE_BYTES = 64 * 1024;
+/** Lines are encoded in batches of at least so many UTF-16 code units. */
+const BATCH_CHARACTERS = 32 * 1024;
 
 /** Whether a chunk size is a whole number of bytes within {@link CHUNK_SIZE_RANGE}. */
 export function isChunkSize(value: unknown): value is number {
@@ -62,15 +67,11 @@ export function encodeEntry(entry: Entry): string {
 }
 
 /** The canonical encoding, a batch of lines at a time (UTF-8 text, each line with its newline). */
-export function* encodeManifest(
-  manifest: ManifestParameters & { entries: readonly Entry[] },
-): Generator<string> {
-  const LINES_PER_BATCH = 512;
+export function* encodeManifest(manifest: ManifestParameters & { entries: EntryList }): Generator<string> {
   let batch = `${encodeHeader(manifest)}\n`;
-  let lines = 0;
   for (const entry of manifest.entries) {
     batch += `${encodeEntry(entry)}\n`;
-    if (++lines % LINES_PER_BATCH === 0) {
+    if (batch.length >= BATCH_CHARACTERS) {
       yield batch;
       batch = '';
     }
@@ -79,11 +80,18 @@ export function* encodeManifest(
 }
 
 /** Makes a manifest of entries that are in canonical order, and computes its id. */
-export function createManifest(parameters: ManifestParameters, entries: readonly Entry[]): Manifest {
-  const { chunkSizeBytes, digest } = parameters;
+export function createManifest(
+  { chunkSizeBytes, digest }: ManifestParameters,
+  listed: EntryList | readonly Entry[],
+): Manifest {
+  const entries = 'pathOf' in listed ? listed : EntryTable.from(listed);
   const hash = createHash('sha256');
-  for (const batch of encodeManifest({ chunkSizeBytes, digest, entries })) hash.update(batch);
-  return { chunkSizeBytes, digest, entries, id: hash.digest('hex') };
+  let encodedBytes = 0;
+  for (const batch of encodeManifest({ chunkSizeBytes, digest, entries })) {
+    encodedBytes += Buffer.byteLength(batch);
+    hash.update(batch);
+  }
+  return { chunkSizeBytes, digest, entries, encodedBytes, id: hash.digest('hex') };
 }
 
 /** Reads the first line of a manifest, in canonical form only. Throws `manifest-invalid`. */

@@ -39,8 +39,12 @@ export function encodeEnd(id: string): string {
 /** A whole tree, some hundred lines at a time. */
 export function* encodeTree(manifest: Manifest, notices: readonly Notice[] = []): Generator<string> {
   yield* encodeManifest(manifest);
-  for (const notice of notices) yield `${encodeNotice(notice)}\n`;
-  yield `${encodeEnd(manifest.id)}\n`;
+  yield encodeTail(manifest.id, notices);
+}
+
+/** The last lines of a tree: what was left out, and the end. */
+export function encodeTail(id: string, notices: readonly Notice[]): string {
+  return [...notices.map((notice) => encodeNotice(notice)), encodeEnd(id), ''].join('\n');
 }
 
 /**

@@ -16,7 +16,7 @@ export type SegmentReader = (segment: Segment) => AsyncIterable<Uint8Array>;
  * The digest is handed to `onDigest` before it is yielded.
  */
 export async function* sendChunk(
-  segments: readonly Segment[],
+  segments: Iterable<Segment>,
   read: SegmentReader,
   options: { createHasher: HasherFactory; offset: number; onDigest: (digest: Uint8Array) => void },
 ): AsyncGenerator<Uint8Array> {

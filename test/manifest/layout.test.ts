@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CairnError } from '../../src/base/errors.ts';
 import type { Entry } from '../../src/manifest/entry.ts';
+import { EntryTable } from '../../src/manifest/entry-table.ts';
 import { createLayout, isStream, MAX_CHUNKS, type Layout, type Segment } from '../../src/manifest/layout.ts';
 import { arbitraryTree, entryOf } from './arbitrary-tree.ts';
 
@@ -22,10 +23,13 @@ const files = (...sizesOfFiles: number[]): Entry[] =>
   );
 
 const layoutOf = (entries: Entry[], isPresent?: (index: number) => boolean): Layout =>
-  createLayout({ entries, chunkSizeBytes: CHUNK }, isPresent === undefined ? {} : { isPresent });
+  createLayout(
+    { entries: EntryTable.from(entries), chunkSizeBytes: CHUNK },
+    isPresent === undefined ? {} : { isPresent },
+  );
 
 const allSegments = (layout: Layout): Segment[][] =>
-  Array.from({ length: layout.chunkCount }, (_, chunk) => layout.segmentsOf(chunk));
+  Array.from({ length: layout.chunkCount }, (_, chunk) => [...layout.segmentsOf(chunk)]);
 
 function codeOf(doing: () => unknown): string {
   try {
@@ -220,7 +224,7 @@ describe('the layout of a tree', () => {
 });
 
 describe('the layout of a stream', () => {
-  const entries = [entryOf('stream', '')];
+  const entries = EntryTable.from([entryOf('stream', '')]);
   const streamOf = (streamSizeBytes?: number): Layout =>
     createLayout({ entries, chunkSizeBytes: CHUNK }, { streamSizeBytes });
 
@@ -230,7 +234,7 @@ describe('the layout of a stream', () => {
         const known = streamOf(sizeBytes);
         const unknown = streamOf();
         for (let chunk = 0; chunk < known.chunkCount - 1; chunk++) {
-          expect(unknown.segmentsOf(chunk)).toEqual(known.segmentsOf(chunk));
+          expect([...unknown.segmentsOf(chunk)]).toEqual([...known.segmentsOf(chunk)]);
         }
         const last = known.chunkCount - 1;
         expect(known.chunkLengthBytes(last)).toBe(sizeBytes - last * CHUNK);
@@ -254,8 +258,8 @@ describe('the layout of a stream', () => {
   it('says that it does not know its size while it does not', () => {
     expect(streamOf()).toMatchObject({ chunkCount: MAX_CHUNKS, bytesTotal: undefined });
     expect(isStream({ entries })).toBe(true);
-    expect(isStream({ entries: files(1) })).toBe(false);
-    expect(isStream({ entries: [] })).toBe(false);
+    expect(isStream({ entries: EntryTable.from(files(1)) })).toBe(false);
+    expect(isStream({ entries: new EntryTable() })).toBe(false);
   });
 
   it('refuses a stream that needs too many chunks', () => {

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CairnError } from '../../src/base/errors.ts';
 import type { Entry } from '../../src/manifest/entry.ts';
+import { EntryTable } from '../../src/manifest/entry-table.ts';
 import {
   createManifest,
   decodeEntry,
@@ -68,7 +69,9 @@ describe('the encoding of a manifest', () => {
   });
 
   it('is what it is, however many batches it comes in', () => {
-    const entries = Array.from({ length: 1500 }, (_, n) => entryOf('file', `f${String(n).padStart(6, '0')}`));
+    const entries = EntryTable.from(
+      Array.from({ length: 1500 }, (_, n) => entryOf('file', `f${String(n).padStart(6, '0')}`)),
+    );
     const batches = [...encodeManifest({ ...PARAMETERS, entries })];
     expect(batches.length).toBeGreaterThan(1);
     expect(batches.every((batch) => batch.endsWith('\n'))).toBe(true);

@@ -93,7 +93,12 @@ describe('manifests.json', () => {
   it.each(accepted.filter(({ chunks }) => chunks !== undefined))('lays out $name', ({ lines, chunks }) => {
     const layout = createLayout(read(lines));
     const found = Array.from({ length: layout.chunkCount }, (_, chunk) =>
-      layout.segmentsOf(chunk).map((s) => [s.entryIndex, s.entryOffset, s.chunkOffset, s.lengthBytes]),
+      Array.from(layout.segmentsOf(chunk), (s) => [
+        s.entryIndex,
+        s.entryOffset,
+        s.chunkOffset,
+        s.lengthBytes,
+      ]),
     );
     expect(found).toEqual(chunks);
   });

@@ -173,7 +173,7 @@ describe.each(KINDS)('a pull out of %s', (kind) => {
     const { scene } = await openSource(kind);
     const tree = async (query: string) => {
       const answer = await call(scene, 'GET', `/.cairn/v1/tree?${query}`, { token: ALICE });
-      return (await readTree(once(answer.body))).manifest.entries.map(({ path }) => path);
+      return Array.from((await readTree(once(answer.body))).manifest.entries, ({ path }) => path);
     };
     expect(await tree('path=%2Fout&recursive=1')).toEqual(['', 'big', 'small', 'tiny', 'z']);
     expect(await tree('path=%2F&recursive=0')).toEqual(['', 'out']);

@@ -48,8 +48,8 @@ describe('a manifest compared with its target', () => {
     const { manifest } = transferOf(store, 't', wanted);
     const plan = await compareWithTarget(store, 't', manifest);
     const names = (runs: readonly number[]): string[] =>
-      [...ChunkSet.fromRuns(runs, manifest.entries.length).values()].map(
-        (index) => manifest.entries[index]!.path,
+      [...ChunkSet.fromRuns(runs, manifest.entries.length).values()].map((index) =>
+        manifest.entries.pathOf(index),
       );
     return { have: names(plan.have), attributes: names(plan.attributes), candidates: names(plan.candidates) };
   }

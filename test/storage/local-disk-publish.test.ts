@@ -13,6 +13,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import type { Entry } from '../../src/manifest/entry.ts';
+import type { EntryList } from '../../src/manifest/entry-table.ts';
 import { expectTree } from '../suites/expected-tree.ts';
 import {
   begin,
@@ -115,10 +117,10 @@ describe.each([true, false])('publishing on a local disk (native: %s)', (useNati
     const { area, staging } = await begin(store, ID, transfer);
     await stageAll(staging, transfer);
     const folder = join(place.root, '.cairn/staging', ID);
-    transfer.manifest.entries.forEach((_entry, index) => {
+    for (let index = 0; index < transfer.manifest.entries.length; index += 1) {
       if (index % 2 === 0) writeFileSync(join(folder, `p${index}`), 'a leftover', { mode: 0o400 });
       else symlinkSync(place.outside, join(folder, `p${index}`));
-    });
+    }
     chmodSync(join(folder, 'e2'), 0);
     await staging.publish(orderOf(transfer));
     await area.discard();
@@ -249,15 +251,28 @@ describe('publishing on a local disk that is not to be trusted', () => {
 /** The same transfer, whose entries let the power go when their paths have been asked for so many times. */
 function withCrash(transfer: SampleTransfer, crashAt: number): SampleTransfer {
   let left = crashAt;
-  const entries = transfer.manifest.entries.map((entry) => ({
-    ...entry,
-    get path() {
-      left -= 1;
-      if (left === 0) throw new Error('the power went');
-      return entry.path;
+  const { entries } = transfer.manifest;
+  const pathOf = (index: number): string => {
+    left -= 1;
+    if (left === 0) throw new Error('the power went');
+    return entries.pathOf(index);
+  };
+  const at = (index: number): Entry | undefined => {
+    const entry = entries.at(index);
+    const path = (): string => pathOf(index);
+    return entry === undefined ? undefined : Object.defineProperty({ ...entry }, 'path', { get: path });
+  };
+  const crashing: EntryList = {
+    length: entries.length,
+    at,
+    pathOf,
+    sizeOf: (index) => entries.sizeOf(index),
+    typeOf: (index) => entries.typeOf(index),
+    *[Symbol.iterator]() {
+      for (let index = 0; index < entries.length; index += 1) yield at(index)!;
     },
-  }));
-  return { ...transfer, manifest: { ...transfer.manifest, entries } };
+  };
+  return { ...transfer, manifest: { ...transfer.manifest, entries: crashing } };
 }
 
 function mountTmpfs(path: string): boolean {

@@ -136,11 +136,9 @@ export function chunkCountOf({ manifest, layout, items }: SampleTransfer): numbe
 
 /** The bytes of one chunk. */
 export function chunkBytes(transfer: SampleTransfer, chunk: number): Buffer {
-  const parts = transfer.layout
-    .segmentsOf(chunk)
-    .map(({ entryIndex, entryOffset, lengthBytes }) =>
-      transfer.items[entryIndex]!.bytes.subarray(entryOffset, entryOffset + lengthBytes),
-    );
+  const parts = Array.from(transfer.layout.segmentsOf(chunk), ({ entryIndex, entryOffset, lengthBytes }) =>
+    transfer.items[entryIndex]!.bytes.subarray(entryOffset, entryOffset + lengthBytes),
+  );
   return Buffer.concat(parts);
 }
 

@@ -1,7 +1,7 @@
 /** `cairn ls`. */
 import { EXIT, type ExitCode } from '../../base/errors.ts';
 import { printable, targetPathOf } from '../../base/safe-path.ts';
-import type { Entry } from '../../manifest/entry.ts';
+import type { EntryList } from '../../manifest/entry-table.ts';
 import type { Notice } from '../../protocol/tree-stream.ts';
 import { entryLine, entryObject } from '../listing.ts';
 import { jsonLine } from '../screen/json-line.ts';
@@ -31,20 +31,20 @@ function nameIn(url: URL): string {
   return targetPathOf(url.pathname).split('/').at(-1) ?? '';
 }
 
-function printLines(entries: readonly Entry[], notices: readonly Notice[], ownName: string): ExitCode {
+function printLines(entries: EntryList, notices: readonly Notice[], ownName: string): ExitCode {
   // Written in one go: a line at a time is slow for a million of them.
-  print(entries.map((entry) => `${entryLine(entry, ownName)}\n`).join(''));
+  print(Array.from(entries, (entry) => `${entryLine(entry, ownName)}\n`).join(''));
   for (const { path, message } of notices) {
     process.stderr.write(`cairn: not listed: "${printable(path)}": ${printable(message)}\n`);
   }
   return exitCodeOf(notices);
 }
 
-function printJson(entries: readonly Entry[], notices: readonly Notice[]): ExitCode {
+function printJson(entries: EntryList, notices: readonly Notice[]): ExitCode {
   const exitCode = exitCodeOf(notices);
   const code = exitCode === EXIT.done ? 'ok' : 'partial';
   const lines = [
-    ...entries.map((entry) => jsonLine(entryObject(entry))),
+    ...Array.from(entries, (entry) => jsonLine(entryObject(entry))),
     ...notices.map((notice) => jsonLine({ type: 'warning', ...notice })),
     jsonLine({ type: 'summary', entries: entries.length, excluded: notices.length, code, exitCode }),
   ];

@@ -69,7 +69,6 @@ export async function fetchChunks(job: PullJob): Promise<void> {
 
 async function fetchOne(job: PullJob, session: SessionClient, chunk: number): Promise<void> {
   const { board, layout, group } = job;
-  const inChunk = new Set(layout.segmentsOf(chunk).map(({ entryIndex }) => entryIndex));
   for (let round = 0; ; round += 1) {
     if (isEmptied(job, chunk)) {
       board.skip(chunk);
@@ -83,8 +82,8 @@ async function fetchOne(job: PullJob, session: SessionClient, chunk: number): Pr
       return;
     } catch (error) {
       // Each entry is named once, and perhaps once more by a server that was restarted.
-      const isKnown = excludeReported(job, error, (index) => inChunk.has(index));
-      if (!isKnown || round > 2 * inChunk.size) {
+      const isKnown = excludeReported(job, error, (index) => carries(layout, chunk, index));
+      if (!isKnown || round > 2 * entriesIn(layout, chunk)) {
         board.giveBack(chunk);
         throw error;
       }
@@ -95,8 +94,19 @@ async function fetchOne(job: PullJob, session: SessionClient, chunk: number): Pr
   }
 }
 
+function carries(layout: Layout, chunk: number, entryIndex: number): boolean {
+  const { first, count } = layout.chunksOf(entryIndex);
+  return chunk >= first && chunk < first + count;
+}
+
+function entriesIn(layout: Layout, chunk: number): number {
+  let count = 0;
+  for (const _ of layout.segmentsOf(chunk)) count += 1;
+  return count;
+}
+
 function isEmptied({ excluded, layout }: PullJob, chunk: number): boolean {
-  return excluded.size > 0 && layout.segmentsOf(chunk).every(({ entryIndex }) => excluded.has(entryIndex));
+  return excluded.size > 0 && layout.carriesOnly(chunk, (entryIndex) => excluded.has(entryIndex));
 }
 
 const SOURCE_FAILURES = new Set<ErrorCode>(['source-changed', 'source-missing', 'source-unreadable']);
@@ -115,7 +125,7 @@ export function excludeReported(
   const { manifest, excluded } = job;
   let found = false;
   for (const index of Array.isArray(entries) ? (entries as unknown[]) : []) {
-    const entry = typeof index === 'number' ? manifest.entries[index] : undefined;
+    const entry = typeof index === 'number' ? manifest.entries.at(index) : undefined;
     if (entry === undefined || !mayName(index as number)) continue;
     found = true;
     if (excluded.has(index as number)) continue;

@@ -1,6 +1,7 @@
 /** The beginning of every pull: a session, and its manifest, checked. */
 import { CairnError } from '../../base/errors.ts';
 import type { DigestAlgorithm } from '../../manifest/digest.ts';
+import { isStream } from '../../manifest/layout.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
 import { PROTOCOL_VERSION } from '../../protocol/routes.ts';
 import type { Notice } from '../../protocol/tree-stream.ts';
@@ -57,14 +58,15 @@ export async function establishPull(
 
 /** What a manifest says must be what was agreed. @throws CairnError `manifest-invalid` */
 function checkManifest({ grant }: SessionClient, manifest: Manifest): void {
-  const { chunkSizeBytes, digest, entries } = manifest;
+  const { chunkSizeBytes, digest } = manifest;
   if (chunkSizeBytes !== grant.chunkSizeBytes || digest !== grant.digest) {
     throw new CairnError(
       'manifest-invalid',
       'the manifest is refused: it has other parameters than were agreed',
     );
   }
-  if (entries.some(({ type }) => type === 'stream')) {
+  // A stream is always alone: what came was checked for that.
+  if (isStream(manifest)) {
     throw new CairnError(
       'manifest-invalid',
       'the manifest is refused: what is published has a size, and no stream has one',

@@ -158,7 +158,7 @@ async function planFor(
   const checksum = options.checksum === true;
   const locate = (index: number): { store: typeof store; path: string } => ({
     store,
-    path: joinPath(landing.target, manifest.entries[index]!.path),
+    path: joinPath(landing.target, manifest.entries.pathOf(index)),
   });
   return makePlan({ context, session, manifest, comparison, checksum, locate, distrusted });
 }

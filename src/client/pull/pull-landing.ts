@@ -13,8 +13,9 @@ export interface Landing {
 }
 
 /** Whether a manifest is that of one file or symbolic link, and of no tree. */
-export function isSingle(manifest: Manifest): boolean {
-  return manifest.entries[0]?.path === '' && manifest.entries[0].type !== 'directory';
+export function isSingle({ entries }: Manifest): boolean {
+  const first = entries.at(0);
+  return first?.path === '' && first.type !== 'directory';
 }
 
 /**

@@ -8,7 +8,7 @@ import { Plan } from '../../protocol/messages.ts';
 import { encodeTree } from '../../protocol/tree-stream.ts';
 import type { ContentStore, StagingArea } from '../../storage/content-store.ts';
 import { openLocalDisk } from '../../storage/local-disk/local-disk.ts';
-import { decodeManifestBytes } from '../record/documents.ts';
+import { loadManifest } from '../record/documents.ts';
 import type { Landing } from './pull-landing.ts';
 
 const StoredPlan = v.object({ ...Plan.entries, excluded: v.array(v.pipe(v.number(), v.safeInteger())) });
@@ -53,7 +53,7 @@ export async function loadStaged({ store, stagingId }: PullDestination): Promise
   const tree = await area.load('manifest');
   const text = await area.load('plan');
   if (tree === undefined || text === undefined) return undefined;
-  const manifest = await decodeManifestBytes(tree);
+  const manifest = await loadManifest(tree);
   const plan = await parsePlan(text);
   return manifest === undefined || plan === undefined ? undefined : { manifest, plan };
 }

@@ -2,14 +2,16 @@
 import { CairnError } from '../../base/errors.ts';
 import { chunkSizeFor } from '../../manifest/chunk-size.ts';
 import { DIGEST_LENGTH_BYTES } from '../../manifest/digest.ts';
-import type { Entry } from '../../manifest/entry.ts';
+import type { EntryList } from '../../manifest/entry-table.ts';
 import { createManifest, type Manifest, type ManifestParameters } from '../../manifest/manifest.ts';
 import type { CheckpointReply, Plan } from '../../protocol/messages.ts';
 import { PROTOCOL_VERSION } from '../../protocol/routes.ts';
 import type { CheckpointLog } from '../../checkpoint/checkpoint-log.ts';
 import { agreeOnPlan, createRequestId, digestsToOffer } from '../session/agreeing.ts';
 import { makePlan } from '../transfer/comparing.ts';
-import { encodeIdentities, encodeManifestBytes, treeBody } from '../record/documents.ts';
+import { encodeStrings } from '../../manifest/string-lines.ts';
+import { encodeTree } from '../../protocol/tree-stream.ts';
+import { treeBody } from '../record/documents.ts';
 import type { TransferOptions } from '../options.ts';
 import { emptyResult, layoutOf, skippedBytes, type PassResult } from '../transfer/pass-result.ts';
 import { runPass } from './push-pass.ts';
@@ -33,11 +35,9 @@ export interface PushTask {
 }
 
 /** The parameters that the user wishes for, or that suit what is sent. */
-function wishedParameters(
-  { options }: Pick<PushTask, 'options'>,
-  entries: readonly Entry[],
-): ManifestParameters {
-  const bytesTotal = entries.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+function wishedParameters({ options }: Pick<PushTask, 'options'>, entries: EntryList): ManifestParameters {
+  let bytesTotal = 0;
+  for (let index = 0; index < entries.length; index += 1) bytesTotal += entries.sizeOf(index);
   return {
     chunkSizeBytes: options.chunkSizeBytes ?? chunkSizeFor(bytesTotal),
     digest: options.digest ?? 'xxh64',
@@ -149,8 +149,7 @@ async function agree(
       return { plan: earlier.plan, earlier };
     }
   }
-  const bytes = encodeManifestBytes(manifest, scanned.notices);
-  const comparison = await session.run((at) => putManifest(at, treeBody(bytes)));
+  const comparison = await session.run((at) => putManifest(at, treeBody(manifest, scanned.notices)));
   context.retrier.progressed();
   const plan = await makePlan({
     context,
@@ -159,8 +158,8 @@ async function agree(
     comparison,
     checksum: options.checksum === true,
     locate: (index) => ({
-      ...source.locate(manifest.entries[index]!.path),
-      identity: scanned.identities[index],
+      ...source.locate(manifest.entries.pathOf(index)),
+      identity: scanned.identities.at(index),
     }),
     distrusted,
   });
@@ -180,8 +179,8 @@ async function keep(
   const { chunkCount, bytesTotal = 0 } = layoutOf(manifest, plan);
   if (chunkCount === 0) return undefined;
   await folder.clear();
-  await folder.saveDocument('manifest', encodeManifestBytes(manifest, scanned.notices));
-  await folder.saveDocument('identities', encodeIdentities(scanned.identities));
+  await folder.saveDocument('manifest', encodeTree(manifest, scanned.notices));
+  await folder.saveDocument('identities', encodeStrings(scanned.identities));
   await folder.save(
     newRecord({
       direction: 'push',

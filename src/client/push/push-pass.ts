@@ -4,8 +4,8 @@ import { ChunkDigests } from '../../checkpoint/chunk-digests.ts';
 import type { CheckpointLog } from '../../checkpoint/checkpoint-log.ts';
 import { ChunkSet, type ReadonlyChunkSet } from '../../checkpoint/chunk-set.ts';
 import { DIGEST_LENGTH_BYTES, loadHasher, sameDigest } from '../../manifest/digest.ts';
-import type { Identity } from '../../manifest/entry.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
+import type { StringList } from '../../manifest/string-table.ts';
 import { CommitRequest, type CheckpointReply, type Plan } from '../../protocol/messages.ts';
 import { ChunkBoard } from '../transfer/chunk-board.ts';
 import { commitRequest, emptiedChunks } from '../session/commit-request.ts';
@@ -36,7 +36,7 @@ export interface PassOptions {
   readonly source: LocalSource;
   readonly folder: TransferFolder;
   readonly manifest: Manifest;
-  readonly identities: readonly Identity[];
+  readonly identities: StringList;
   readonly plan: Plan;
   /** The local checkpoint; undefined where nothing is worth keeping. */
   readonly log: CheckpointLog | undefined;

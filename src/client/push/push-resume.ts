@@ -2,9 +2,9 @@
 import type { CheckpointLog } from '../../checkpoint/checkpoint-log.ts';
 import { CairnError } from '../../base/errors.ts';
 import { DIGEST_LENGTH_BYTES } from '../../manifest/digest.ts';
-import type { Identity } from '../../manifest/entry.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
-import { decodeIdentities, decodeManifestBytes, slices } from '../record/documents.ts';
+import type { StringList } from '../../manifest/string-table.ts';
+import { loadIdentities, loadManifest } from '../record/documents.ts';
 import type { PassResult } from '../transfer/pass-result.ts';
 import { runPass } from './push-pass.ts';
 import type { PushTask } from './push-fresh.ts';
@@ -80,7 +80,7 @@ const PUBLISHED = 'another client has finished the unfinished transfer; this run
 
 interface Kept {
   readonly manifest: Manifest;
-  readonly identities: Identity[];
+  readonly identities: StringList;
   readonly log: CheckpointLog;
 }
 
@@ -88,8 +88,8 @@ async function loadKept({ folder }: PushTask, record: TransferRecord): Promise<K
   const tree = await folder.loadDocument('manifest');
   const lines = await folder.loadDocument('identities');
   if (tree === undefined || lines === undefined) return undefined;
-  const manifest = await decodeManifestBytes(asyncSlices(tree));
-  const identities = decodeIdentities(lines);
+  const manifest = await loadManifest(tree);
+  const identities = await loadIdentities(lines);
   if (manifest?.id !== record.manifestId || identities?.length !== manifest.entries.length) return undefined;
   try {
     const log = await folder.openJournal({
@@ -101,10 +101,6 @@ async function loadKept({ folder }: PushTask, record: TransferRecord): Promise<K
     if (error instanceof CairnError && error.code === 'journal-corrupt') return undefined;
     throw error;
   }
-}
-
-async function* asyncSlices(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield* slices(bytes);
 }
 
 async function startOver(

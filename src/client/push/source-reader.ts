@@ -2,9 +2,9 @@
 import { CairnError, type ErrorCode } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
 import type { ChunkSet, ReadonlyChunkSet } from '../../checkpoint/chunk-set.ts';
-import type { Identity } from '../../manifest/entry.ts';
 import type { Layout, Segment } from '../../manifest/layout.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
+import type { StringList } from '../../manifest/string-table.ts';
 import type { SegmentReader } from '../../storage/chunk-transfer.ts';
 import { sourceCodeOf, zeros } from '../../storage/excluded-entries.ts';
 import { changeOf, lookUpSources, type FoundSource } from '../../storage/source-lookup.ts';
@@ -32,7 +32,7 @@ export interface SourceReader {
 export interface SourceReaderOptions {
   readonly source: LocalSource;
   readonly manifest: Manifest;
-  readonly identities: readonly Identity[];
+  readonly identities: StringList;
   readonly layout: Layout;
   readonly excluded: ChunkSet;
   readonly report: Report;
@@ -48,7 +48,7 @@ export function isExclusion(error: unknown): boolean {
 /** Makes the reader. `excluded` is shared with the caller, and grows. */
 export function createSourceReader(options: SourceReaderOptions): SourceReader {
   const { source, manifest, identities, layout, excluded, report } = options;
-  const pathOf = (entryIndex: number): string => manifest.entries[entryIndex]!.path;
+  const pathOf = (entryIndex: number): string => manifest.entries.pathOf(entryIndex);
   const shownPath = (entryIndex: number): string => printable(pathOf(entryIndex) || (source.fileName ?? '.'));
 
   const exclude = (entryIndex: number, code: ErrorCode, message: string): void => {
@@ -61,7 +61,11 @@ export function createSourceReader(options: SourceReaderOptions): SourceReader {
     const { entryIndex, entryOffset, lengthBytes } = segment;
     const { store, path } = source.locate(pathOf(entryIndex));
     try {
-      yield* store.read(path, { from: entryOffset, to: entryOffset + lengthBytes }, identities[entryIndex]);
+      yield* store.read(
+        path,
+        { from: entryOffset, to: entryOffset + lengthBytes },
+        identities.at(entryIndex),
+      );
     } catch (error) {
       const code = sourceCodeOf(error);
       if (code === undefined) throw error;
@@ -79,14 +83,14 @@ export function createSourceReader(options: SourceReaderOptions): SourceReader {
     excluded,
     exclude,
     isEmptied: (chunk) =>
-      excluded.size > 0 && layout.segmentsOf(chunk).every(({ entryIndex }) => excluded.has(entryIndex)),
+      excluded.size > 0 && layout.carriesOnly(chunk, (entryIndex) => excluded.has(entryIndex)),
     checkIdentities: async (entries) => {
       const wanted = [...entries.values()].filter((index) => !excluded.has(index));
       for (let at = 0; at < wanted.length; at += LOOKUPS_AT_A_TIME) {
         const batch = wanted.slice(at, at + LOOKUPS_AT_A_TIME);
         const found = await lookupAll(source, batch.map(pathOf));
         for (const [position, index] of batch.entries()) {
-          const code = changeOf(found[position]!, identities[index]);
+          const code = changeOf(found[position]!, identities.at(index));
           if (code === undefined) continue;
           const how = code === 'source-missing' ? 'is no longer there' : 'changed since its bytes were sent';
           exclude(index, code, `"${shownPath(index)}" ${how}`);

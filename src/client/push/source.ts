@@ -3,7 +3,8 @@ import { lstat, stat } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import { CairnError, storageError, systemCodeOf } from '../../base/errors.ts';
 import { comparePaths, joinPath, printable } from '../../base/safe-path.ts';
-import type { Entry, Identity } from '../../manifest/entry.ts';
+import { EntryTable, type EntryList } from '../../manifest/entry-table.ts';
+import { StringTable, type StringList } from '../../manifest/string-table.ts';
 import type { Notice } from '../../protocol/tree-stream.ts';
 import type { ContentStore } from '../../storage/content-store.ts';
 import { openLocalDisk } from '../../storage/local-disk/local-disk.ts';
@@ -34,9 +35,9 @@ export interface LocalSource {
 
 /** What a scan found. */
 export interface ScannedSource {
-  readonly entries: Entry[];
+  readonly entries: EntryList;
   /** The identity of each entry, in the same order. */
-  readonly identities: Identity[];
+  readonly identities: StringList;
   /** What had to be left out. */
   readonly notices: Notice[];
 }
@@ -130,8 +131,13 @@ function refuseTwins(roots: readonly SourceRoot[]): void {
   }
 }
 
+interface Found extends ScannedSource {
+  readonly entries: EntryTable;
+  readonly identities: StringTable;
+}
+
 async function scanAll(roots: readonly SourceRoot[], signal: AbortSignal): Promise<ScannedSource> {
-  const found: ScannedSource = { entries: [], identities: [], notices: [] };
+  const found: Found = { entries: new EntryTable(), identities: new StringTable(), notices: [] };
   for (const root of roots) await scanRoot(root, found, signal);
   const [notice] = found.notices;
   // One source that cannot be read at all is no partial transfer: there is nothing else.
@@ -145,7 +151,7 @@ async function scanAll(roots: readonly SourceRoot[], signal: AbortSignal): Promi
 
 async function scanRoot(
   { store, base, prefix }: SourceRoot,
-  found: ScannedSource,
+  found: Found,
   signal: AbortSignal,
 ): Promise<void> {
   const onNotice = (notice: Notice): void =>

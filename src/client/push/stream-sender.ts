@@ -1,7 +1,6 @@
 /** Reads a stream into its window and sends the window's chunks, until all of it is durable at the server. */
 import type { HasherFactory } from '../../manifest/digest.ts';
 import { sendReliably } from './chunk-sender.ts';
-import { slices } from '../record/documents.ts';
 import { syncInEpoch } from './push-chunks.ts';
 import type { SessionClient } from '../session/session-client.ts';
 import type { StreamWindow, WindowChunk } from './stream-window.ts';
@@ -165,7 +164,8 @@ async function* readChunk(
 ): AsyncGenerator<Uint8Array> {
   const hasher = createHasher();
   let at = 0;
-  for (const piece of slices(chunk.bytes, SLICE_BYTES)) {
+  for (let from = 0; from < chunk.bytes.byteLength; from += SLICE_BYTES) {
+    const piece = chunk.bytes.subarray(from, from + SLICE_BYTES);
     hasher.update(piece);
     const skip = Math.max(0, offset - at);
     at += piece.byteLength;

@@ -1,62 +1,47 @@
-/** Manifests and identities as bytes: what is sent, and what is kept beside a transfer's record. */
+/** Manifests and identities that are kept beside a transfer's record, and manifests that are sent. */
 import { CairnError } from '../../base/errors.ts';
-import type { Identity } from '../../manifest/entry.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
-import { encodeTree, readTree, type Notice } from '../../protocol/tree-stream.ts';
+import { decodeStrings } from '../../manifest/string-lines.ts';
+import type { StringList } from '../../manifest/string-table.ts';
+import { encodeTail, encodeTree, readTree, type Notice } from '../../protocol/tree-stream.ts';
 import type { RequestBody } from '../http/connection.ts';
 
-const PIECE_BYTES = 256 * 1024;
-const LINES_PER_BATCH = 512;
-
-/** A tree as it goes over the wire and into a file. */
-export function encodeManifestBytes(manifest: Manifest, notices: readonly Notice[]): Buffer {
-  return Buffer.concat(Array.from(encodeTree(manifest, notices), (text) => Buffer.from(text)));
+/** The request body of a tree, encoded while it is sent. */
+export function treeBody(manifest: Manifest, notices: readonly Notice[]): RequestBody {
+  return {
+    type: 'application/x-ndjson',
+    lengthBytes: manifest.encodedBytes + Buffer.byteLength(encodeTail(manifest.id, notices)),
+    pieces: bytesOf(encodeTree(manifest, notices)),
+  };
 }
 
-/** The request body of an encoded tree. */
-export function treeBody(bytes: Uint8Array): RequestBody {
-  return { type: 'application/x-ndjson', lengthBytes: bytes.byteLength, pieces: slices(bytes) };
+function* bytesOf(texts: Iterable<string>): Generator<Uint8Array> {
+  for (const text of texts) yield Buffer.from(text);
 }
 
-/** Bytes in pieces that a slow line can take one by one. */
-export function* slices(bytes: Uint8Array, pieceBytes = PIECE_BYTES): Generator<Uint8Array> {
-  for (let at = 0; at < bytes.byteLength; at += pieceBytes) yield bytes.subarray(at, at + pieceBytes);
-}
-
-/** Reads what {@link encodeManifestBytes} wrote. Undefined for damage. */
-export async function decodeManifestBytes(source: AsyncIterable<Uint8Array>): Promise<Manifest | undefined> {
+/** Reads a tree that was kept. Undefined for damage. */
+export async function loadManifest(source: AsyncIterable<Uint8Array>): Promise<Manifest | undefined> {
   try {
     return (await readTree(source)).manifest;
   } catch (error) {
-    // Whoever kept it starts over without it.
-    if (
-      error instanceof CairnError &&
-      (error.code === 'manifest-invalid' || error.code === 'chunk-incomplete')
-    )
-      return undefined;
+    if (isDamage(error)) return undefined;
     throw error;
   }
 }
 
-/** Identities as lines of JSON, in the order of the manifest. */
-export function encodeIdentities(identities: readonly Identity[]): Buffer {
-  const batches: Buffer[] = [];
-  for (let at = 0; at < identities.length; at += LINES_PER_BATCH) {
-    const lines = identities
-      .slice(at, at + LINES_PER_BATCH)
-      .map((identity) => `${JSON.stringify(identity)}\n`);
-    batches.push(Buffer.from(lines.join('')));
+/** Reads identities that were kept. Undefined for damage. */
+export async function loadIdentities(source: AsyncIterable<Uint8Array>): Promise<StringList | undefined> {
+  try {
+    return await decodeStrings(source);
+  } catch (error) {
+    if (isDamage(error) || error instanceof SyntaxError) return undefined;
+    throw error;
   }
-  return Buffer.concat(batches);
 }
 
-/** Reads what {@link encodeIdentities} wrote. Undefined for damage. */
-export function decodeIdentities(bytes: Uint8Array): Identity[] | undefined {
-  const lines = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString().split('\n');
-  if (lines.pop() !== '') return undefined;
-  try {
-    return lines.map((line) => JSON.parse(line) as Identity);
-  } catch {
-    return undefined; // whoever kept it starts over without it
-  }
+/** Whoever kept what is damaged starts over without it. */
+function isDamage(error: unknown): boolean {
+  return (
+    error instanceof CairnError && (error.code === 'manifest-invalid' || error.code === 'chunk-incomplete')
+  );
 }

@@ -7,6 +7,7 @@ import { acquireProcessLock, type ProcessLock } from '../../base/process-lock.ts
 import { readIfThere } from '../../base/read-if-there.ts';
 import { openCheckpointLog, type CheckpointLog } from '../../checkpoint/checkpoint-log.ts';
 import type { CheckpointBinding } from '../../checkpoint/checkpoint-records.ts';
+import { loadDocument, saveDocument } from '../../storage/local-disk/documents.ts';
 import { parseRecord, transferKey, type TransferIdentity, type TransferRecord } from './transfer-record.ts';
 
 /** File names in the folder of a transfer. */
@@ -34,8 +35,8 @@ export interface TransferFolder {
   /** Changes members of the record that is there, durably; without a record it does nothing. */
   update(changes: Partial<TransferRecord>): Promise<void>;
   /** Replaces a document, durably. */
-  saveDocument(name: 'manifest' | 'identities', bytes: Uint8Array): Promise<void>;
-  loadDocument(name: 'manifest' | 'identities'): Promise<Uint8Array | undefined>;
+  saveDocument(name: 'manifest' | 'identities', text: Iterable<string>): Promise<void>;
+  loadDocument(name: 'manifest' | 'identities'): Promise<AsyncIterable<Uint8Array> | undefined>;
   openJournal(binding: CheckpointBinding): Promise<CheckpointLog>;
   /** Forgets what is kept, and keeps the lock. */
   clear(): Promise<void>;
@@ -131,8 +132,8 @@ function folderOf(
     save: (record) => inTurn(() => write(record)),
     update: (changes) =>
       inTurn(async () => (state.record === undefined ? undefined : write({ ...state.record, ...changes }))),
-    saveDocument: (name, bytes) => replaceFileDurably(join(path, TRANSFER_FILES[name]), bytes, 0o600),
-    loadDocument: (name) => readIfThere(join(path, TRANSFER_FILES[name])),
+    saveDocument: (name, text) => saveDocument(path, name, text),
+    loadDocument: (name) => loadDocument(path, name),
     openJournal: (binding) => openCheckpointLog(join(path, TRANSFER_FILES.journal), binding),
     clear: () =>
       inTurn(async () => {

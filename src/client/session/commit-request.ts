@@ -13,7 +13,7 @@ export function emptiedChunks(layout: Layout, excluded: ReadonlyChunkSet): Set<n
     const { first, count } = layout.chunksOf(entryIndex);
     for (let chunk = first; chunk < first + count; chunk += 1) {
       if (emptied.has(chunk)) continue;
-      if (layout.segmentsOf(chunk).every((segment) => excluded.has(segment.entryIndex))) emptied.add(chunk);
+      if (layout.carriesOnly(chunk, (carried) => excluded.has(carried))) emptied.add(chunk);
     }
   }
   return emptied;

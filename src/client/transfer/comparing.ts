@@ -40,9 +40,11 @@ export async function makePlan(options: PlanOptions): Promise<Plan> {
   const have = ChunkSet.fromRuns(comparison.have, limit);
   const attributes = ChunkSet.fromRuns(comparison.attributes, limit);
   if (options.checksum) await compareDigests(options, have, attributes);
-  for (const index of have.copy().values()) {
-    const { type, path } = manifest.entries[index]!;
-    if (type === 'file' && distrusted?.has(path) === true) have.delete(index);
+  if (distrusted !== undefined && distrusted.size > 0) {
+    const { entries } = manifest;
+    for (const index of have.copy().values()) {
+      if (entries.typeOf(index) === 'file' && distrusted.has(entries.pathOf(index))) have.delete(index);
+    }
   }
   for (const index of attributes.copy().values()) if (!have.has(index)) attributes.delete(index);
   return { have: have.runs(), attributes: attributes.runs() };
@@ -54,7 +56,7 @@ async function compareDigests(options: PlanOptions, have: ChunkSet, attributes: 
   const candidates = ChunkSet.fromRuns(comparison.candidates, manifest.entries.length);
   const files = new ChunkSet();
   for (const index of [...have.values(), ...candidates.values()]) {
-    if (manifest.entries[index]!.type === 'file') files.add(index);
+    if (manifest.entries.typeOf(index) === 'file') files.add(index);
   }
   if (files.size === 0) return;
   const [ours, theirs] = await session.keepingLease(() =>
@@ -91,7 +93,7 @@ export async function digestsOf(
   await runWorkers(fixedCount(DEFAULT_PARALLEL), context.signal, next, async (index, signal) => {
     const { store, path, identity } = locate(index);
     const digester = fileDigester(createHasher, manifest.chunkSizeBytes);
-    const { sizeBytes } = manifest.entries[index]!;
+    const sizeBytes = manifest.entries.sizeOf(index);
     try {
       for await (const piece of store.read(path, { from: 0, to: sizeBytes }, identity)) {
         signal.throwIfAborted();

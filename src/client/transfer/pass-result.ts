@@ -32,7 +32,7 @@ export function layoutOf(manifest: Manifest, plan: Pick<Plan, 'have'>): Layout {
 export function skippedBytes(manifest: Manifest, plan: Pick<Plan, 'have'>): number {
   let bytes = 0;
   for (const index of ChunkSet.fromRuns(plan.have, manifest.entries.length).values()) {
-    bytes += manifest.entries[index]!.sizeBytes;
+    bytes += manifest.entries.sizeOf(index);
   }
   return bytes;
 }
@@ -52,7 +52,7 @@ export function emptyResult(manifest: Manifest, plan: Plan, digest: string | nul
 
 /** Paths of entries by their indices. */
 export function pathsOf(manifest: Manifest, entries: { values(): Iterable<number> }): Set<string> {
-  return new Set(Array.from(entries.values(), (index) => manifest.entries[index]!.path));
+  return new Set(Array.from(entries.values(), (index) => manifest.entries.pathOf(index)));
 }
 
 /**

@@ -44,7 +44,7 @@ export function createProgress(
 
   const change = (chunk: number, doneBytes: number, resumedBytes: number): void => {
     const [segment] = layout.segmentsOf(chunk);
-    const entry = segment === undefined ? undefined : manifest.entries[segment.entryIndex];
+    const entry = segment === undefined ? undefined : manifest.entries.at(segment.entryIndex);
     if (segment === undefined || entry === undefined || entry.sizeBytes < manifest.chunkSizeBytes) return;
     const file = files.get(segment.entryIndex) ?? { doneBytes: 0, resumedBytes: 0, toldAtMs: -Infinity };
     files.set(segment.entryIndex, file);

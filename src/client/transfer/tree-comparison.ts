@@ -1,6 +1,7 @@
 /** Two lists of entries side by side. Pure. */
 import { comparePaths } from '../../base/safe-path.ts';
 import type { Entry } from '../../manifest/entry.ts';
+import type { EntryList } from '../../manifest/entry-table.ts';
 
 /** Something that is not the same on both sides. */
 export interface Differing {
@@ -25,18 +26,18 @@ export interface Pair {
 
 /** Compares two lists in canonical order by everything but contents. */
 export function compareTrees(
-  ours: readonly Entry[],
-  theirs: readonly Entry[],
+  ours: EntryList,
+  theirs: EntryList,
 ): { readonly pairs: Pair[]; readonly differing: Differing[] } {
   const pairs: Pair[] = [];
   const differing: Differing[] = [];
   let i = 0;
   let j = 0;
   while (i < ours.length || j < theirs.length) {
-    const [own, other] = [ours[i], theirs[j]];
+    const [own, other] = [ours.at(i), theirs.at(j)];
     const order = own === undefined ? 1 : other === undefined ? -1 : comparePaths(own.path, other.path);
-    if (order < 0) differing.push({ path: ours[i++]!.path, why: 'missing-remote' });
-    else if (order > 0) differing.push({ path: theirs[j++]!.path, why: 'missing-local' });
+    if (order < 0) differing.push({ path: ours.pathOf(i++), why: 'missing-remote' });
+    else if (order > 0) differing.push({ path: theirs.pathOf(j++), why: 'missing-local' });
     else {
       const found = compareEntries(own!, other!);
       differing.push(...found);

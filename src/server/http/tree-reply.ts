@@ -1,14 +1,16 @@
 /** Trees as answers: entries go out as the scan finds them. */
 import { createHash } from 'node:crypto';
 import { CairnError } from '../../base/errors.ts';
-import type { Identity, ScannedEntry, Entry } from '../../manifest/entry.ts';
+import type { ScannedEntry } from '../../manifest/entry.ts';
+import { EntryTable } from '../../manifest/entry-table.ts';
 import {
   encodeEntry,
   encodeHeader,
   type Manifest,
   type ManifestParameters,
 } from '../../manifest/manifest.ts';
-import { encodeEnd, encodeNotice, type Notice } from '../../protocol/tree-stream.ts';
+import { StringTable, type StringList } from '../../manifest/string-table.ts';
+import { encodeTail, type Notice } from '../../protocol/tree-stream.ts';
 import type { ContentStore } from '../../storage/content-store.ts';
 import type { Exchange } from './exchange.ts';
 import { end, NDJSON_TYPE, write } from './reply.ts';
@@ -25,7 +27,7 @@ export interface TreeQuery {
 /** A tree that was scanned whole. */
 export interface ScannedTree {
   readonly manifest: Manifest;
-  readonly identities: readonly Identity[];
+  readonly identities: StringList;
   readonly notices: readonly Notice[];
 }
 
@@ -33,11 +35,6 @@ export interface ScannedTree {
 export function beginTree({ response }: Exchange): void {
   response.writeHead(200, { 'Content-Type': NDJSON_TYPE });
   response.flushHeaders();
-}
-
-/** The last lines of a tree: what was left out, and the end. */
-export function encodeTail(tree: Pick<ScannedTree, 'manifest' | 'notices'>): string {
-  return [...tree.notices.map((notice) => encodeNotice(notice)), encodeEnd(tree.manifest.id), ''].join('\n');
 }
 
 /**
@@ -52,10 +49,12 @@ export async function scanTree(
   options: { keep: boolean; onLines: (lines: string) => Promise<void> },
 ): Promise<ScannedTree> {
   const hash = createHash('sha256');
-  const entries: Entry[] = [];
-  const identities: Identity[] = [];
+  const entries = new EntryTable();
+  const identities = new StringTable();
   const notices: Notice[] = [];
+  let encodedBytes = 0;
   const emit = (lines: string): Promise<void> => {
+    encodedBytes += Buffer.byteLength(lines);
     hash.update(lines);
     return options.onLines(lines);
   };
@@ -74,7 +73,7 @@ export async function scanTree(
     header = undefined;
   }
   if (header !== undefined) await emit(header);
-  const manifest = { ...query.parameters, entries, id: hash.digest('hex') };
+  const manifest = { ...query.parameters, entries, encodedBytes, id: hash.digest('hex') };
   return { manifest, identities, notices };
 }
 
@@ -85,7 +84,7 @@ export async function sendTree(exchange: Exchange, content: ContentStore, query:
     return write(exchange, lines);
   };
   const tree = await scanTree(content, query, { keep: false, onLines });
-  await end(exchange, Buffer.from(encodeTail(tree)));
+  await end(exchange, Buffer.from(encodeTail(tree.manifest.id, tree.notices)));
 }
 
 function scan(content: ContentStore, query: TreeQuery, notices: Notice[]): AsyncIterable<ScannedEntry[]> {

@@ -54,9 +54,11 @@ async function createReader(
   const find = async (
     index: number,
   ): Promise<{ sizeBytes: number; identity: Identity | undefined } | undefined> => {
-    const entry = entries[index]!;
+    const entry = entries.at(index)!;
     if (identities !== undefined) {
-      return entry.type === 'file' ? { sizeBytes: entry.sizeBytes, identity: identities[index] } : undefined;
+      return entry.type === 'file'
+        ? { sizeBytes: entry.sizeBytes, identity: identities.at(index) }
+        : undefined;
     }
     const [there] = await context.content.lookup([joinPath(target, entry.path)]);
     if (there?.entry.type !== 'file') return undefined;
@@ -69,7 +71,7 @@ async function createReader(
       if (found === undefined) return null;
       const digester = fileDigester(createHasher, chunkSizeBytes);
       const range = { from: 0, to: found.sizeBytes };
-      const path = joinPath(target, entries[index]!.path);
+      const path = joinPath(target, entries.pathOf(index));
       for await (const piece of context.content.read(path, range, found.identity)) {
         digester.update(piece);
         await tick();

@@ -7,7 +7,8 @@ import { end, tellableError, write } from '../http/reply.ts';
 import type { ServerContext } from '../server-context.ts';
 import { saveIdentities, saveManifest } from '../sessions/session-documents.ts';
 import { withSession, type SessionWork } from './session-request.ts';
-import { beginTree, encodeTail, scanTree, type ScannedTree } from '../http/tree-reply.ts';
+import { encodeTail } from '../../protocol/tree-stream.ts';
+import { beginTree, scanTree, type ScannedTree } from '../http/tree-reply.ts';
 
 /** A client that hears nothing for long takes the server for dead: the answer begins before its first line is there. */
 const BEGIN_AFTER_MS = 2000;
@@ -50,7 +51,7 @@ async function answer(
   };
   try {
     const tree = await scanAndKeep(context, work, onLines);
-    await end(exchange, Buffer.from(encodeTail(tree)));
+    await end(exchange, Buffer.from(encodeTail(tree.manifest.id, tree.notices)));
   } catch (error) {
     const isCurrent = live.record.value.epoch === work.epoch;
     if (exchange.response.headersSent && isCurrent) live.scanFailure = tellableError(error);

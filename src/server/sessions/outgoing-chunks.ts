@@ -4,8 +4,8 @@ import { joinPath } from '../../base/safe-path.ts';
 import { ChunkDigests } from '../../checkpoint/chunk-digests.ts';
 import type { ReadonlyChunkSet } from '../../checkpoint/chunk-set.ts';
 import type { HasherFactory } from '../../manifest/digest.ts';
-import type { Identity } from '../../manifest/entry.ts';
 import type { Segment } from '../../manifest/layout.ts';
+import type { StringList } from '../../manifest/string-table.ts';
 import { sendChunk } from '../../storage/chunk-transfer.ts';
 import type { ContentStore } from '../../storage/content-store.ts';
 import { sourceCodeOf, zeros, type SourceCode } from '../../storage/excluded-entries.ts';
@@ -20,7 +20,7 @@ export interface OutgoingOptions {
   /** Safe relative path of the source tree. */
   readonly target: string;
   readonly plan: TransferPlan;
-  readonly identities: readonly Identity[];
+  readonly identities: StringList;
   readonly createHasher: HasherFactory;
   readonly digests: ChunkDigests;
 }
@@ -39,7 +39,7 @@ export class OutgoingChunks {
   syncs = 0;
   readonly #content: ContentStore;
   readonly #target: string;
-  readonly #identities: readonly Identity[];
+  readonly #identities: StringList;
   /** Chunks whose digest is of zeros in place of an entry, which holds for who knows that it is left out. */
   readonly #withZeros = new Set<number>();
   /** Entries that failed in the middle of an answer, which could not say so any more. */
@@ -79,7 +79,7 @@ export class OutgoingChunks {
     const range = { from: segment.entryOffset, to: segment.entryOffset + segment.lengthBytes };
     let bytes = 0;
     try {
-      const identity = this.#identities[segment.entryIndex];
+      const identity = this.#identities.at(segment.entryIndex);
       for await (const piece of this.#content.read(this.#pathOf(segment.entryIndex), range, identity)) {
         bytes += piece.byteLength;
         yield piece;
@@ -98,8 +98,8 @@ export class OutgoingChunks {
   sent(chunk: number, digest: Uint8Array): void {
     this.digests.set(chunk, digest);
     this.dirty = true;
-    const isExcluded = ({ entryIndex }: Segment): boolean => this.excluded.has(entryIndex);
-    if (this.plan.layout.segmentsOf(chunk).some(isExcluded)) this.#withZeros.add(chunk);
+    const isWhole = (entryIndex: number): boolean => !this.excluded.has(entryIndex);
+    if (this.excluded.size > 0 && !this.plan.layout.carriesOnly(chunk, isWhole)) this.#withZeros.add(chunk);
     else this.#withZeros.delete(chunk);
   }
 
@@ -122,7 +122,7 @@ export class OutgoingChunks {
 
   /** Entries of a chunk that are known, or now found, not to be what was scanned; with the first one's code. */
   async findFailures(chunk: number): Promise<{ code: SourceCode; entries: number[] } | undefined> {
-    const indices = this.plan.layout.segmentsOf(chunk).map(({ entryIndex }) => entryIndex);
+    const indices = Array.from(this.plan.layout.segmentsOf(chunk), ({ entryIndex }) => entryIndex);
     const wanted = indices.filter((index) => !this.excluded.has(index));
     const failures = new Map<number, SourceCode>();
     for (let at = 0; at < wanted.length; at += LOOKUPS_AT_A_TIME) {
@@ -132,7 +132,7 @@ export class OutgoingChunks {
         batch.map((index) => this.#pathOf(index)),
       );
       for (const [position, index] of batch.entries()) {
-        const code = this.#unreported.get(index) ?? changeOf(there[position]!, this.#identities[index]);
+        const code = this.#unreported.get(index) ?? changeOf(there[position]!, this.#identities.at(index));
         if (code !== undefined) failures.set(index, code);
       }
     }
@@ -150,13 +150,13 @@ export class OutgoingChunks {
 
   /** The error that tells the client of entries that are not what was scanned. */
   failureOf(code: SourceCode, entries: readonly number[], cause?: unknown): CairnError {
-    const first = this.plan.manifest.entries[entries[0] ?? 0]?.path ?? '';
+    const first = this.plan.manifest.entries.at(entries[0] ?? 0)?.path ?? '';
     const message = `${MESSAGES[code]}: ${JSON.stringify(first)}${entries.length > 1 ? ` and ${entries.length - 1} more` : ''}`;
     return new CairnError(code, message, { cause, details: { entries } });
   }
 
   #pathOf(entryIndex: number): string {
-    return joinPath(this.#target, this.plan.manifest.entries[entryIndex]!.path);
+    return joinPath(this.#target, this.plan.manifest.entries.pathOf(entryIndex));
   }
 }
 

@@ -1,14 +1,13 @@
 /** The documents that a session keeps in its staging area, as values. */
 import { CairnError } from '../../base/errors.ts';
 import { ChunkDigests } from '../../checkpoint/chunk-digests.ts';
-import type { Identity } from '../../manifest/entry.ts';
-import { MAX_LINE_BYTES, type Manifest } from '../../manifest/manifest.ts';
-import { splitLines, type ManifestLimits } from '../../manifest/manifest-reader.ts';
+import type { Manifest } from '../../manifest/manifest.ts';
+import type { ManifestLimits } from '../../manifest/manifest-reader.ts';
+import type { StringList } from '../../manifest/string-table.ts';
+import { decodeStrings, encodeStrings } from '../../manifest/string-lines.ts';
 import { parseJsonMessage, Plan } from '../../protocol/messages.ts';
 import { encodeTree, readTree, type Notice } from '../../protocol/tree-stream.ts';
 import type { DocumentName, StagingArea } from '../../storage/content-store.ts';
-
-const LINES_PER_BATCH = 512;
 
 /** Saves a manifest with the notices of its sender, as the tree that it is on the wire. */
 export function saveManifest(
@@ -26,28 +25,15 @@ export async function loadManifest(area: StagingArea, limits: ManifestLimits): P
 }
 
 /** Saves the identities of the source's entries, in their order. */
-export function saveIdentities(area: StagingArea, identities: readonly Identity[]): Promise<void> {
-  return area.save('identities', encodeLines(identities));
-}
-
-function* encodeLines(values: readonly string[]): Generator<string> {
-  for (let at = 0; at < values.length; at += LINES_PER_BATCH) {
-    yield values
-      .slice(at, at + LINES_PER_BATCH)
-      .map((value) => `${JSON.stringify(value)}\n`)
-      .join('');
-  }
+export function saveIdentities(area: StagingArea, identities: StringList): Promise<void> {
+  return area.save('identities', encodeStrings(identities));
 }
 
 /** Loads the identities of the source's entries. @throws CairnError `internal` where they are not there */
-export async function loadIdentities(area: StagingArea): Promise<Identity[]> {
+export async function loadIdentities(area: StagingArea): Promise<StringList> {
   const bytes = await area.load('identities');
   if (bytes === undefined) throw new CairnError('internal', 'the identities of the source were not kept');
-  const identities: Identity[] = [];
-  for await (const lines of splitLines(bytes, MAX_LINE_BYTES)) {
-    for (const line of lines) identities.push(JSON.parse(line) as Identity);
-  }
-  return identities;
+  return decodeStrings(bytes);
 }
 
 /** Saves the plan that both sides agreed on. */

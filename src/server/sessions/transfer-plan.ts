@@ -57,7 +57,7 @@ export function chunksOfExcluded({ layout }: TransferPlan, excluded: ReadonlyChu
   for (const index of excluded.values()) {
     const { first, count } = layout.chunksOf(index);
     for (let chunk = first; chunk < first + count; chunk++) {
-      if (layout.segmentsOf(chunk).every((segment) => excluded.has(segment.entryIndex))) chunks.add(chunk);
+      if (layout.carriesOnly(chunk, (entryIndex) => excluded.has(entryIndex))) chunks.add(chunk);
     }
   }
   return chunks;

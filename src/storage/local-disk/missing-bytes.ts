@@ -10,7 +10,7 @@ import type { Entry } from '../../manifest/entry.ts';
 import type { IncomingTransfer } from '../content-store.ts';
 import type { FileTimes } from './file-times.ts';
 import { PathFinder } from './lookup.ts';
-import { chunkPlace, isLarge } from './staged-names.ts';
+import { chunkPlace, firstEntryOf, isLarge } from './staged-names.ts';
 
 /** What looking for a published file may say where something else is in its place. */
 const NOT_PUBLISHED: ReadonlySet<ErrorCode> = new Set(['symlink-refused', 'storage-unsupported']);
@@ -58,7 +58,7 @@ export function findMissing(
 
 /** One more than the last chunk that is in the same file. */
 function endOfFile(transfer: IncomingTransfer, chunk: number): number {
-  const entryIndex = transfer.layout.segmentsOf(chunk)[0]?.entryIndex ?? 0;
+  const entryIndex = firstEntryOf(transfer, chunk);
   if (!isLarge(transfer, entryIndex)) return chunk + 1;
   const { first, count } = transfer.layout.chunksOf(entryIndex);
   return first + count;
@@ -81,8 +81,8 @@ function addShort(
 
 /** Whether the file of a chunk is at its final path, as far as size and time can tell. */
 function isPublished({ root, times }: ClaimedPlace, transfer: IncomingTransfer, chunk: number): boolean {
-  const entryIndex = transfer.layout.segmentsOf(chunk)[0]?.entryIndex ?? 0;
-  const entry = transfer.manifest.entries[entryIndex];
+  const entryIndex = firstEntryOf(transfer, chunk);
+  const entry = transfer.manifest.entries.at(entryIndex);
   if (entry === undefined || !isLarge(transfer, entryIndex)) return false;
   const there = lookUp(root, joinPath(transfer.target, entry.path));
   if (there?.type !== 'file') return false;

@@ -14,8 +14,6 @@ export class PackedChunks {
   #windowEnd = 0;
   #chunk = -1;
   #fd: number | undefined;
-  /** Offsets of the entries in the current chunk. */
-  #offsets = new Map<number, number>();
 
   /** The packed chunks of what is being published. */
   constructor(publication: Pick<Publication, 'layout' | 'path'>) {
@@ -25,10 +23,11 @@ export class PackedChunks {
   /** The bytes of a small file, in pieces that are overwritten by the next. @throws CairnError `chunks-missing` */
   *segmentOf(entryIndex: number, sizeBytes: number): Generator<Uint8Array> {
     if (sizeBytes === 0) return;
-    const { first } = this.#publication.layout.chunksOf(entryIndex);
+    const { layout } = this.#publication;
+    const { first, count } = layout.chunksOf(entryIndex);
+    if (count !== 1) throw new CairnError('internal', `entry ${entryIndex} is in no packed chunk`);
     if (first !== this.#chunk) this.#open(first);
-    const start = this.#offsets.get(entryIndex);
-    if (start === undefined) throw new CairnError('internal', `entry ${entryIndex} is not in chunk ${first}`);
+    const start = layout.chunkOffsetOf(entryIndex);
     for (let at = start; at < start + sizeBytes;) {
       const piece = this.#read(at, start + sizeBytes - at);
       yield piece;
@@ -53,8 +52,6 @@ export class PackedChunks {
     this.#chunk = chunk;
     this.#windowStart = 0;
     this.#windowEnd = 0;
-    const segments = this.#publication.layout.segmentsOf(chunk);
-    this.#offsets = new Map(segments.map(({ entryIndex, chunkOffset }) => [entryIndex, chunkOffset]));
   }
 
   /** At most `length` bytes from `at` on; all of them where they fit the window. */

@@ -7,6 +7,7 @@ import { joinPath, printable } from '../../base/safe-path.ts';
 import type { CheckpointLog } from '../../checkpoint/checkpoint-log.ts';
 import type { ChunkDigests } from '../../checkpoint/chunk-digests.ts';
 import type { Entry, EntryType } from '../../manifest/entry.ts';
+import { numbered } from '../../manifest/entry-table.ts';
 import { createLayout, isStream, type Layout } from '../../manifest/layout.ts';
 import type { IncomingTransfer, PublishOrder } from '../content-store.ts';
 import { createBreather } from './breather.ts';
@@ -84,7 +85,7 @@ export function endPublication({ cursor, folder, root }: Publication): void {
 
 /** Entries in order with their index, less those to leave alone. */
 export function* publishedEntries({ transfer, order }: PublishJob): Generator<[index: number, entry: Entry]> {
-  for (const [index, entry] of transfer.manifest.entries.entries()) {
+  for (const [index, entry] of numbered(transfer.manifest.entries)) {
     if (!order.isExcluded(index)) yield [index, entry];
   }
 }

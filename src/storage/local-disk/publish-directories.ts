@@ -60,8 +60,11 @@ export async function syncTouched({ cursor, touched, breathe }: Publication): Pr
  * @throws CairnError with a storage code
  */
 export async function finishDirectories(publication: Publication): Promise<void> {
-  const directories = [...publishedEntries(publication)].filter(([, { type }]) => type === 'directory');
-  for (const [, entry] of directories.toReversed()) {
+  const { order } = publication;
+  const { entries } = publication.transfer.manifest;
+  for (let index = entries.length - 1; index >= 0; index -= 1) {
+    if (entries.typeOf(index) !== 'directory' || order.isExcluded(index)) continue;
+    const entry = entries.at(index)!;
     const path = targetOf(publication, entry);
     try {
       const directory = publication.cursor.enter(path);

@@ -60,7 +60,7 @@ function checkChunks(publication: Publication): void {
 
 /** Whether all that a chunk carries is left out. */
 function isUnneeded({ layout, order }: Publication, chunk: number): boolean {
-  return layout.segmentsOf(chunk).every(({ entryIndex }) => order.isExcluded(entryIndex));
+  return layout.carriesOnly(chunk, (entryIndex) => order.isExcluded(entryIndex));
 }
 
 /** Refuses to begin while staged bytes of an earlier opening are not those that the journal claims. */

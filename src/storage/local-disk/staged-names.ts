@@ -46,7 +46,13 @@ export function isOfUse(name: string, transfer: IncomingTransfer): boolean {
 
 /** Whether an entry has chunks, and a staged file, of its own. */
 export function isLarge({ manifest }: IncomingTransfer, entryIndex: number): boolean {
-  return isStream(manifest) || (manifest.entries[entryIndex]?.sizeBytes ?? 0) >= manifest.chunkSizeBytes;
+  return isStream(manifest) || manifest.entries.sizeOf(entryIndex) >= manifest.chunkSizeBytes;
+}
+
+/** The entry of the first byte of a chunk. @throws CairnError `chunk-out-of-range` */
+export function firstEntryOf({ layout }: Pick<IncomingTransfer, 'layout'>, chunk: number): number {
+  const [first] = layout.segmentsOf(chunk);
+  return first?.entryIndex ?? 0;
 }
 
 /** Where the bytes of a chunk go. @throws CairnError `chunk-out-of-range` */

@@ -18,7 +18,7 @@ import type { ChunkPlace } from './chunk-writer.ts';
 import { splitPath } from './lookup.ts';
 import { readPieces } from './read-pieces.ts';
 import { readStaged } from './read-staged.ts';
-import { chunkPlace, isLarge } from './staged-names.ts';
+import { chunkPlace, firstEntryOf, isLarge } from './staged-names.ts';
 
 /** Where chunks that were taken over are looked for. */
 export interface TakenOverPlace {
@@ -76,10 +76,9 @@ async function* bytesOf(place: TakenOverPlace, chunk: number): AsyncGenerator<Ui
     lengthBytes: layout.chunkLengthBytes(chunk),
     mayBeShorter: isStream(transfer.manifest) && layout.bytesTotal === undefined,
   };
-  const [segment] = layout.segmentsOf(chunk);
-  const entryIndex = segment?.entryIndex ?? 0;
+  const entryIndex = firstEntryOf({ layout }, chunk);
   if (!isLarge(transfer, entryIndex) || isStaged(join(path, at.fileName))) yield* readStaged(path, chunk, at);
-  else yield* readPublished(place, transfer.manifest.entries[entryIndex]?.path ?? '', at);
+  else yield* readPublished(place, transfer.manifest.entries.pathOf(entryIndex), at);
 }
 
 /** A run that was cut while it published may have given the file its final mode, which may lock out its owner. */

@@ -2,6 +2,7 @@
 import { CairnError } from '../../base/errors.ts';
 import { joinPath, printable } from '../../base/safe-path.ts';
 import type { Entry, ScannedEntry } from '../../manifest/entry.ts';
+import { numbered } from '../../manifest/entry-table.ts';
 import { createLayout, isStream, type Layout } from '../../manifest/layout.ts';
 import type { IncomingTransfer, PublishOrder } from '../content-store.ts';
 import type { MemoryBackend } from './memory-backend.ts';
@@ -34,7 +35,7 @@ export async function publishTree(
   await refuseConflicts(backend, transfer, order);
   checkParts(layout, order, await parts.sizes());
   await makeParents(backend, target);
-  for (const [index, entry] of manifest.entries.entries()) {
+  for (const [index, entry] of numbered(manifest.entries)) {
     await publishEntry({ backend, layout, order, parts }, index, entry, joinPath(target, entry.path));
     if ((index + 1) % PROGRESS_EVERY_ENTRIES === 0) order.onProgress?.(index + 1);
   }
@@ -63,7 +64,7 @@ async function bodyOf({ layout, parts }: Publishing, index: number): Promise<Buf
   const { first, count } = layout.chunksOf(index);
   const pieces: Buffer[] = [];
   for (let chunk = first; chunk < first + count; chunk++) {
-    const segment = layout.segmentsOf(chunk).find(({ entryIndex }) => entryIndex === index)!;
+    const segment = [...layout.segmentsOf(chunk)].find(({ entryIndex }) => entryIndex === index)!;
     const part = await parts.read(chunk);
     pieces.push(part.subarray(segment.chunkOffset, segment.chunkOffset + segment.lengthBytes));
   }
@@ -91,7 +92,7 @@ async function makeParents(backend: MemoryBackend, target: string): Promise<void
 function checkParts(layout: Layout, order: PublishOrder, sizes: ReadonlyMap<number, number>): void {
   for (let chunk = 0; chunk < layout.chunkCount; chunk++) {
     if (sizes.get(chunk) === layout.chunkLengthBytes(chunk)) continue;
-    if (layout.segmentsOf(chunk).every(({ entryIndex }) => order.isExcluded(entryIndex))) continue;
+    if (layout.carriesOnly(chunk, (index) => order.isExcluded(index))) continue;
     throw new CairnError('chunks-missing', `chunk ${chunk} is not staged, or not whole`, {
       details: { chunk },
     });
@@ -104,7 +105,7 @@ async function refuseConflicts(
   { manifest, target }: IncomingTransfer,
   order: PublishOrder,
 ): Promise<void> {
-  for (const [index, entry] of manifest.entries.entries()) {
+  for (const [index, entry] of numbered(manifest.entries)) {
     if (order.isExcluded(index)) continue;
     const path = joinPath(target, entry.path);
     const obstacle = await findObstacle(backend, path);

@@ -72,7 +72,7 @@ async function checkStaged(checkpoint: StagedCheckpoint, target: string, fresh: 
   const { layout, manifest } = transfer;
   for (const chunk of await wrongChunks(checkpoint)) {
     for (const { entryIndex } of layout.segmentsOf(chunk)) {
-      const name = manifest.entries[entryIndex]!.path;
+      const name = manifest.entries.pathOf(entryIndex);
       const wanted = readFileSync(path.join(fresh, name));
       if (contentOf(path.join(target, name))?.equals(wanted) === true) continue;
       const lengthBytes = layout.chunkLengthBytes(chunk);

@@ -115,5 +115,5 @@ export async function wrongChunks({ folder, target, transfer, state }: StagedChe
 /** Where the entry of a chunk is in the end. */
 function publishedOf({ manifest, layout }: IncomingTransfer, chunk: number, target: string): string {
   const [segment] = layout.segmentsOf(chunk);
-  return path.join(target, manifest.entries[segment?.entryIndex ?? 0]?.path ?? '');
+  return path.join(target, manifest.entries.at(segment?.entryIndex ?? 0)?.path ?? '');
 }

@@ -14,7 +14,7 @@ import { readJournal } from '../../../src/checkpoint/journal-format.ts';
 import { ChunkSet } from '../../../src/checkpoint/chunk-set.ts';
 import type { HasherFactory } from '../../../src/manifest/digest.ts';
 import { createLayout, type Layout } from '../../../src/manifest/layout.ts';
-import { decodeEntry, decodeHeader, type Manifest } from '../../../src/manifest/manifest.ts';
+import { createManifest, decodeEntry, decodeHeader, type Manifest } from '../../../src/manifest/manifest.ts';
 import type { SessionState } from '../../../src/session/state.ts';
 import type { FileNode } from '../disk/inode.ts';
 import { PLACE } from '../scenario.ts';
@@ -174,13 +174,13 @@ function stateOf(bytes: Buffer): { manifestId: string; claims: Map<number, strin
 function manifestOf(bytes: Buffer, id: string): Manifest {
   const [header = '', ...lines] = bytes.toString().split('\n');
   const entries = lines.filter((line) => /^\["[fdl]",/.test(line)).map((line) => decodeEntry(line));
-  return { ...decodeHeader(header), entries, id };
+  return { ...createManifest(decodeHeader(header), entries), id };
 }
 
 function placeOf({ manifest, layout }: Folder, chunk: number): Place {
   const lengthBytes = layout.chunkLengthBytes(chunk);
-  const { entryIndex, entryOffset } = layout.segmentsOf(chunk)[0]!;
-  if (manifest.entries[entryIndex]!.sizeBytes < manifest.chunkSizeBytes) {
+  const { entryIndex, entryOffset } = [...layout.segmentsOf(chunk)][0]!;
+  if (manifest.entries.sizeOf(entryIndex) < manifest.chunkSizeBytes) {
     return { file: `c${chunk}`, from: 0, to: lengthBytes };
   }
   return { file: `e${entryIndex}`, from: entryOffset, to: entryOffset + lengthBytes };

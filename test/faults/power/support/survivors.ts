@@ -83,7 +83,7 @@ async function isOfSource(
 ): Promise<boolean> {
   const hasher = (await loadHasher(transfer.manifest.digest))();
   for (const { entryIndex, entryOffset, lengthBytes } of transfer.layout.segmentsOf(chunk)) {
-    const file = path.join(source, transfer.manifest.entries[entryIndex]!.path);
+    const file = path.join(source, transfer.manifest.entries.pathOf(entryIndex));
     hasher.update(readRange(file, entryOffset, lengthBytes));
   }
   return sameDigest(hasher.digest(), state.digests.get(chunk)!);
@@ -91,8 +91,8 @@ async function isOfSource(
 
 /** Publishing moves the staged bytes of large files away: they are found at their final paths. */
 function isPublished({ source, target }: Receiver, { transfer }: StagedCheckpoint, chunk: number): boolean {
-  return transfer.layout.segmentsOf(chunk).every(({ entryIndex }) => {
-    const name = transfer.manifest.entries[entryIndex]!.path;
+  return transfer.layout.carriesOnly(chunk, (entryIndex) => {
+    const name = transfer.manifest.entries.pathOf(entryIndex);
     const found = contentOf(path.join(target, name));
     return found !== undefined && found.equals(contentOf(path.join(source, name))!);
   });

@@ -1,0 +1,106 @@
+/**
+ * The entries of a tree in little memory: 26 bytes each and those of the path, without an object for each. An entry is
+ * made when it is asked for, and is garbage soon after.
+ */
+import type { Entry, EntryType } from './entry.ts';
+import { StringTable } from './string-table.ts';
+
+/** Entries in an order. Asking for one part of an entry is cheaper than asking for all of it. */
+export interface EntryList extends Iterable<Entry> {
+  readonly length: number;
+  /** The entry at an index; undefined where there is none. */
+  at(index: number): Entry | undefined;
+  /** The path of the entry at an index that is there. */
+  pathOf(index: number): string;
+  /** The size in bytes of the entry at an index that is there. */
+  sizeOf(index: number): number;
+  /** The type of the entry at an index that is there. */
+  typeOf(index: number): EntryType;
+}
+
+/** Their number in the table is their place here. */
+const TYPES: readonly EntryType[] = ['file', 'directory', 'symlink', 'stream'];
+/** Growing by pages copies nothing. */
+const PAGE_ENTRIES = 4096;
+const MODE_BITS = 12;
+/** Where the parts of an entry are in its row. */
+const ROW = { sizeBytes: 0, mtimeNs: 8, typeAndMode: 16, lengthBytes: 18 } as const;
+
+/** An {@link EntryList} that grows at its end. */
+export class EntryTable implements EntryList {
+  readonly #paths = new StringTable();
+  readonly #pages: DataView[] = [];
+  /** Most trees have few symlinks or none. */
+  readonly #linkTargets = new Map<number, string>();
+
+  /** The table of what is in `entries`, in that order. */
+  static from(entries: Iterable<Entry>): EntryTable {
+    const table = new EntryTable();
+    for (const entry of entries) table.push(entry);
+    return table;
+  }
+
+  /** How many entries there are. */
+  get length(): number {
+    return this.#paths.length;
+  }
+
+  /** Adds an entry at the end. */
+  push({ type, path, sizeBytes, mode, mtimeNs, linkTarget }: Entry): void {
+    const index = this.length;
+    if (index % PAGE_ENTRIES === 0)
+      this.#pages.push(new DataView(new ArrayBuffer(PAGE_ENTRIES * ROW.lengthBytes)));
+    const page = this.#pages.at(-1)!;
+    const row = rowOf(index);
+    page.setFloat64(row + ROW.sizeBytes, sizeBytes);
+    page.setBigInt64(row + ROW.mtimeNs, mtimeNs);
+    page.setUint16(row + ROW.typeAndMode, (TYPES.indexOf(type) << MODE_BITS) | mode);
+    if (linkTarget !== '') this.#linkTargets.set(index, linkTarget);
+    this.#paths.push(path);
+  }
+
+  at(index: number): Entry | undefined {
+    const path = this.#paths.at(index);
+    if (path === undefined) return undefined;
+    const page = this.#pageOf(index);
+    const row = rowOf(index);
+    const typeAndMode = page.getUint16(row + ROW.typeAndMode);
+    return {
+      type: TYPES[typeAndMode >>> MODE_BITS]!,
+      path,
+      sizeBytes: page.getFloat64(row + ROW.sizeBytes),
+      mode: typeAndMode % (1 << MODE_BITS),
+      mtimeNs: page.getBigInt64(row + ROW.mtimeNs),
+      linkTarget: this.#linkTargets.get(index) ?? '',
+    };
+  }
+
+  pathOf(index: number): string {
+    return this.#paths.at(index)!;
+  }
+
+  sizeOf(index: number): number {
+    return this.#pageOf(index).getFloat64(rowOf(index) + ROW.sizeBytes);
+  }
+
+  typeOf(index: number): EntryType {
+    return TYPES[this.#pageOf(index).getUint16(rowOf(index) + ROW.typeAndMode) >>> MODE_BITS]!;
+  }
+
+  *[Symbol.iterator](): Generator<Entry> {
+    for (let index = 0; index < this.length; index += 1) yield this.at(index)!;
+  }
+
+  #pageOf(index: number): DataView {
+    return this.#pages[Math.floor(index / PAGE_ENTRIES)]!;
+  }
+}
+
+/** Entries with their indices. */
+export function* numbered(entries: EntryList): Generator<[index: number, entry: Entry]> {
+  for (let index = 0; index < entries.length; index += 1) yield [index, entries.at(index)!];
+}
+
+function rowOf(index: number): number {
+  return (index % PAGE_ENTRIES) * ROW.lengthBytes;
+}
