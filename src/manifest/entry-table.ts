@@ -10,6 +10,8 @@ export interface EntryList extends Iterable<Entry> {
   readonly length: number;
   /** The entry at an index; undefined where there is none. */
   at(index: number): Entry | undefined;
+  /** The entries from `from` on and before `to`. */
+  slice(from: number, to: number): Entry[];
   /** The path of the entry at an index that is there. */
   pathOf(index: number): string;
   /** The size in bytes of the entry at an index that is there. */
@@ -73,6 +75,12 @@ export class EntryTable implements EntryList {
       mtimeNs: page.getBigInt64(row + ROW.mtimeNs),
       linkTarget: this.#linkTargets.get(index) ?? '',
     };
+  }
+
+  slice(from: number, to: number): Entry[] {
+    const entries: Entry[] = [];
+    for (let index = from; index < Math.min(to, this.length); index += 1) entries.push(this.at(index)!);
+    return entries;
   }
 
   pathOf(index: number): string {

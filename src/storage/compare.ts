@@ -25,15 +25,13 @@ export async function compareWithTarget(
   const attributes = new ChunkSet();
   const candidates = new ChunkSet();
   for (let from = 0; from < manifest.entries.length; from += BATCH_ENTRIES) {
-    const paths: string[] = [];
-    for (let index = from; index < Math.min(from + BATCH_ENTRIES, manifest.entries.length); index += 1)
-      paths.push(joinPath(target, manifest.entries.pathOf(index)));
-    const there = await store.lookup(paths);
-    for (const [position, found] of there.entries()) {
+    const batch = manifest.entries.slice(from, from + BATCH_ENTRIES);
+    const there = await store.lookup(batch.map((entry) => joinPath(target, entry.path)));
+    for (const [position, entry] of batch.entries()) {
+      const found = there[position];
       if (found === undefined) continue;
       const index = from + position;
-      const entry = manifest.entries.at(index)!;
-      refuseConflict(entry, found, paths[position]!);
+      refuseConflict(entry, found, joinPath(target, entry.path));
       const same = compareEntry(entry, found.entry, store.properties.mtimeResolutionNs);
       if (same === 'candidate') candidates.add(index);
       if (same === 'same' || same === 'attributes') have.add(index);

@@ -31,6 +31,7 @@ describe('a table of entries', () => {
         const table = EntryTable.from(entries);
         expect(table.length).toBe(entries.length);
         expect([...table]).toEqual(entries);
+        expect(table.slice(1, 3)).toEqual(entries.slice(1, 3));
         expect([...numbered(table)]).toEqual([...entries.entries()]);
         for (const [index, { path, sizeBytes, type }] of entries.entries()) {
           expect(table.at(index)).toEqual(entries[index]);

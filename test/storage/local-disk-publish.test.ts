@@ -265,6 +265,7 @@ function withCrash(transfer: SampleTransfer, crashAt: number): SampleTransfer {
   const crashing: EntryList = {
     length: entries.length,
     at,
+    slice: (from, to) => entries.slice(from, to),
     pathOf,
     sizeOf: (index) => entries.sizeOf(index),
     typeOf: (index) => entries.typeOf(index),

@@ -12,7 +12,7 @@ import { commitTransfer } from '../session/committing.ts';
 import type { Report } from '../events.ts';
 import { excludeReported, fetchChunks, type PullJob } from './pull-chunks.ts';
 import { saveStagedPlan, type PullDestination, type StoredPlan } from './pull-staging.ts';
-import { layoutOf, pathsOf, skippedBytes, type PassResult } from '../transfer/pass-result.ts';
+import { aboutManifest, layoutOf, pathsOf, skippedBytes, type PassResult } from '../transfer/pass-result.ts';
 import { suspend } from '../session/session-calls.ts';
 import { FAREWELL_MS, type SessionClient } from '../session/session-client.ts';
 import type { TransferContext } from '../transfer/transfer-context.ts';
@@ -71,7 +71,7 @@ export async function runPullPass(options: PullPassOptions): Promise<PassResult>
     });
     await publish(staging, manifest, { ...plan, excluded: excluded.runs() }, context.report);
     return {
-      manifest,
+      ...aboutManifest(manifest),
       bytesTotal,
       bytesSkipped,
       bytesResumed,

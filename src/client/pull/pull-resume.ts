@@ -4,7 +4,7 @@ import { ChunkSet } from '../../checkpoint/chunk-set.ts';
 import type { TransferRecord } from '../record/transfer-record.ts';
 import type { PullTask } from './pull-fresh.ts';
 import { typeAt, type Landing } from './pull-landing.ts';
-import { layoutOf, pathsOf, skippedBytes, type PassResult } from '../transfer/pass-result.ts';
+import { aboutManifest, layoutOf, pathsOf, skippedBytes, type PassResult } from '../transfer/pass-result.ts';
 import { publish, runPullPass } from './pull-pass.ts';
 import {
   freeStaging,
@@ -93,7 +93,14 @@ export async function publishAgreed(folder: TransferFolder, report: Report): Pro
     const paths = pathsOf(manifest, ChunkSet.fromRuns(excluded, manifest.entries.length));
     const { bytesTotal = 0 } = layout;
     const bytesSkipped = skippedBytes(manifest, plan);
-    return { manifest, bytesTotal, bytesSkipped, bytesResumed: bytesTotal, digest, excluded: paths };
+    return {
+      ...aboutManifest(manifest),
+      bytesTotal,
+      bytesSkipped,
+      bytesResumed: bytesTotal,
+      digest,
+      excluded: paths,
+    };
   } finally {
     await destination.store.close();
   }

@@ -11,7 +11,7 @@ import { ChunkBoard } from '../transfer/chunk-board.ts';
 import { commitRequest, emptiedChunks } from '../session/commit-request.ts';
 import { commitTransfer, missingChunks } from '../session/committing.ts';
 import type { Report } from '../events.ts';
-import { layoutOf, pathsOf, skippedBytes, type PassResult } from '../transfer/pass-result.ts';
+import { aboutManifest, layoutOf, pathsOf, skippedBytes, type PassResult } from '../transfer/pass-result.ts';
 import { createJournalWriter } from '../record/journal-writer.ts';
 import {
   applyCheckpoint,
@@ -96,7 +96,14 @@ async function carryOut(
     });
     const leftOut = asked === undefined ? reader.excluded : excludedBy(asked, manifest);
     const excluded = pathsOf(manifest, leftOut);
-    return { manifest, bytesTotal, bytesSkipped, bytesResumed: progress.bytesResumed, digest, excluded };
+    return {
+      ...aboutManifest(manifest),
+      bytesTotal,
+      bytesSkipped,
+      bytesResumed: progress.bytesResumed,
+      digest,
+      excluded,
+    };
   } catch (error) {
     await leave(job);
     throw error;

@@ -1,6 +1,7 @@
 /** One function for each route of the protocol. They try once and answer in the protocol's own messages. */
 import { CairnError } from '../../base/errors.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
+import { FileDigests, type ReadonlyFileDigests } from '../../manifest/file-digests.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
 import { splitLines } from '../../manifest/manifest-reader.ts';
 import {
@@ -96,12 +97,12 @@ export async function getManifest(at: SessionAccess): Promise<{ manifest: Manife
 export async function getDigests(
   at: SessionAccess,
   entries: readonly number[],
-): Promise<Map<number, string | null>> {
+): Promise<ReadonlyFileDigests> {
   const path = ROUTE.digests(at.grant.session);
   const asked = ChunkSet.fromRuns(entries, Infinity);
   const request = { method: 'POST', path, json: { entries }, isSlow: true, ...withGrant(at) } as const;
   const response = await call(at.server, request);
-  const digests = new Map<number, string | null>();
+  const digests = new FileDigests();
   let end: number | undefined;
   for await (const lines of splitLines(response.body)) {
     for (const line of lines) {

@@ -3,6 +3,7 @@ import { CairnError } from '../../base/errors.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
 import { fileDigester, loadHasher } from '../../manifest/digest.ts';
 import type { Identity } from '../../manifest/entry.ts';
+import { FileDigests, type ReadonlyFileDigests } from '../../manifest/file-digests.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
 import type { Comparison, Plan } from '../../protocol/messages.ts';
 import type { ContentStore } from '../../storage/content-store.ts';
@@ -55,8 +56,8 @@ async function compareDigests(options: PlanOptions, have: ChunkSet, attributes: 
   const { context, session, manifest, comparison } = options;
   const candidates = ChunkSet.fromRuns(comparison.candidates, manifest.entries.length);
   const files = new ChunkSet();
-  for (const index of [...have.values(), ...candidates.values()]) {
-    if (manifest.entries.typeOf(index) === 'file') files.add(index);
+  for (const set of [have, candidates]) {
+    for (const index of set.values()) if (manifest.entries.typeOf(index) === 'file') files.add(index);
   }
   if (files.size === 0) return;
   const [ours, theirs] = await session.keepingLease(() =>
@@ -85,9 +86,9 @@ export async function digestsOf(
   manifest: Manifest,
   entries: ChunkSet,
   locate: (entryIndex: number) => LocalFile,
-): Promise<Map<number, string | null>> {
+): Promise<ReadonlyFileDigests> {
   const createHasher = await loadHasher(manifest.digest);
-  const digests = new Map<number, string | null>();
+  const digests = new FileDigests();
   const queue = entries.values();
   const next = (): number | undefined => queue.next().value as number | undefined;
   await runWorkers(fixedCount(DEFAULT_PARALLEL), context.signal, next, async (index, signal) => {

@@ -7,7 +7,10 @@ import type { TransferSummary } from '../events.ts';
 
 /** What a pass did. */
 export interface PassResult {
-  readonly manifest: Manifest;
+  /** Without its entries: while they are kept, those of the next pass need memory, too. */
+  readonly manifest: Omit<Manifest, 'entries'>;
+  /** How many it had. */
+  readonly entries: number;
   readonly bytesTotal: number;
   readonly bytesSkipped: number;
   readonly bytesResumed: number;
@@ -37,11 +40,16 @@ export function skippedBytes(manifest: Manifest, plan: Pick<Plan, 'have'>): numb
   return bytes;
 }
 
+/** What a result says of its manifest. */
+export function aboutManifest({ entries, ...manifest }: Manifest): Pick<PassResult, 'manifest' | 'entries'> {
+  return { manifest, entries: entries.length };
+}
+
 /** The result of a pass that carried nothing. */
 export function emptyResult(manifest: Manifest, plan: Plan, digest: string | null): PassResult {
   const { bytesTotal = 0 } = layoutOf(manifest, plan);
   return {
-    manifest,
+    ...aboutManifest(manifest),
     bytesTotal,
     bytesSkipped: skippedBytes(manifest, plan),
     bytesResumed: 0,
@@ -71,7 +79,7 @@ export function summaryOf(
   const last = results.at(-1)!;
   return {
     direction,
-    entries: last.manifest.entries.length - last.excluded.size,
+    entries: last.entries - last.excluded.size,
     bytesTotal: results.reduce((sum, { bytesTotal }) => sum + bytesTotal, 0),
     bytesSkipped: first.bytesSkipped,
     bytesResumed: results.reduce((sum, { bytesResumed }) => sum + bytesResumed, 0),

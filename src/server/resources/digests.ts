@@ -10,7 +10,6 @@ import { sourceCodeOf } from '../../storage/excluded-entries.ts';
 import { end, NDJSON_TYPE, write } from '../http/reply.ts';
 import { readJson } from '../http/request-json.ts';
 import type { ServerContext } from '../server-context.ts';
-import { loadIdentities } from '../sessions/session-documents.ts';
 import { withSession } from './session-request.ts';
 
 /** Lines go out in batches of so many characters, or after so long. */
@@ -49,7 +48,7 @@ async function createReader(
 ): Promise<DigestReader> {
   const { direction, target } = live.record.value;
   const { entries, chunkSizeBytes } = await live.content.manifest.get();
-  const identities = direction === 'pull' ? await loadIdentities(await live.content.area.get()) : undefined;
+  const identities = direction === 'pull' ? await live.content.identities.get() : undefined;
 
   const find = async (
     index: number,

@@ -75,6 +75,7 @@ async function scanAndKeep(
   // The end of the tree is sent after this: a client that has seen it can count on the manifest.
   await live.record.change('prepare', { manifestId: tree.manifest.id }, epoch);
   live.content.manifest.set(tree.manifest);
+  live.content.identities.set(tree.identities);
   const { length: entries } = tree.manifest.entries;
   context.log.info({ session: live.id, entries, notices: tree.notices.length }, 'source scanned');
   return tree;

@@ -3,6 +3,7 @@ import { CairnError, storageError } from '../../base/errors.ts';
 import { ChunkDigests } from '../../checkpoint/chunk-digests.ts';
 import { DIGEST_LENGTH_BYTES, loadHasher } from '../../manifest/digest.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
+import type { StringList } from '../../manifest/string-table.ts';
 import type { SyncStatus } from '../../protocol/messages.ts';
 import { DEFAULT_SYNC_MODE } from '../../protocol/sync-mode.ts';
 import type { StagingArea } from '../../storage/content-store.ts';
@@ -19,6 +20,8 @@ import { createPlan, type TransferPlan } from './transfer-plan.ts';
 export class SessionContent {
   readonly area: SingleFlight<StagingArea>;
   readonly manifest: SingleFlight<Manifest>;
+  /** Who the entries of a pull's source were when it was scanned. */
+  readonly identities: SingleFlight<StringList>;
   /** The agreed plan, or undefined before there is one. */
   readonly plan: SingleFlight<TransferPlan | undefined>;
   /** The chunks of a push. */
@@ -33,6 +36,7 @@ export class SessionContent {
     this.#record = record;
     this.area = new SingleFlight(() => context.content.openStaging(record.value.id));
     this.manifest = new SingleFlight(() => this.#loadManifest());
+    this.identities = new SingleFlight(async () => loadIdentities(await this.area.get()));
     this.plan = new SingleFlight(() => this.#loadPlan());
     this.incoming = new SingleFlight(() => this.#openIncoming());
     this.outgoing = new SingleFlight(() => this.#openOutgoing());
@@ -146,6 +150,7 @@ export class SessionContent {
     const area = await this.area.get();
     this.area.forget();
     this.manifest.forget();
+    this.identities.forget();
     this.plan.forget();
     await area.discard();
   }
@@ -212,7 +217,7 @@ export class SessionContent {
     const { digest, target } = this.#record.value;
     const plan = await this.agreedPlan();
     const digests = await this.#loadDigests(plan);
-    const identities = await loadIdentities(await this.area.get());
+    const identities = await this.identities.get();
     const createHasher = await loadHasher(digest);
     return new OutgoingChunks({ content, target, plan, identities, createHasher, digests });
   }

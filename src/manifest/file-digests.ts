@@ -1,0 +1,45 @@
+/** The digests of many files in little memory: 33 bytes each, by the index of the entry. */
+
+const DIGEST_BYTES = 32;
+/** A mark, then the digest. */
+const ROW_BYTES = 1 + DIGEST_BYTES;
+const PAGE_ENTRIES = 2048;
+const MARK = { absent: 0, digest: 1, none: 2 } as const;
+
+/** What may be asked of {@link FileDigests} that belong to somebody else. */
+export type ReadonlyFileDigests = Pick<FileDigests, 'get' | 'has' | 'size'>;
+
+/** File digests of 64 hex digits; null for a file that has none, since it cannot be read. */
+export class FileDigests {
+  readonly #pages = new Map<number, Buffer>();
+  #size = 0;
+
+  /** Of how many entries something is known. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Whether something is known of an entry. */
+  has(entryIndex: number): boolean {
+    return this.get(entryIndex) !== undefined;
+  }
+
+  /** The digest of an entry; null where it has none, undefined where nothing is known. */
+  get(entryIndex: number): string | null | undefined {
+    const page = this.#pages.get(Math.floor(entryIndex / PAGE_ENTRIES));
+    const row = (entryIndex % PAGE_ENTRIES) * ROW_BYTES;
+    if (page === undefined || page[row] === MARK.absent) return undefined;
+    return page[row] === MARK.digest ? page.toString('hex', row + 1, row + ROW_BYTES) : null;
+  }
+
+  /** Notes the digest of an entry. */
+  set(entryIndex: number, digest: string | null): void {
+    const number = Math.floor(entryIndex / PAGE_ENTRIES);
+    let page = this.#pages.get(number);
+    if (page === undefined) this.#pages.set(number, (page = Buffer.alloc(PAGE_ENTRIES * ROW_BYTES)));
+    const row = (entryIndex % PAGE_ENTRIES) * ROW_BYTES;
+    if (page[row] === MARK.absent) this.#size += 1;
+    page[row] = digest === null ? MARK.none : MARK.digest;
+    if (digest !== null) page.write(digest, row + 1, DIGEST_BYTES, 'hex');
+  }
+}
