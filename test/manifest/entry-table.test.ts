@@ -59,6 +59,17 @@ describe('a table of entries', () => {
     for (const n of [0, 4095, 4096, 8191, 8192, 29_999]) expect(table.at(n)).toEqual(nth(n));
     expect(table.at(30_000)).toBeUndefined();
   });
+
+  it('takes 26 bytes for an entry beside its path', () => {
+    const count = 200_000;
+    const nth = (n: number): Entry => entryOf('file', `dir/file-${String(n).padStart(11, '0')}`);
+    const before = process.memoryUsage().arrayBuffers;
+    const table = new EntryTable();
+    for (let n = 0; n < count; n += 1) table.push(nth(n));
+    const bytes = process.memoryUsage().arrayBuffers - before;
+    expect(table.pathOf(count - 1)).toHaveLength(20);
+    expect(bytes).toBeLessThan(count * (26 + 20) * 1.1);
+  });
 });
 
 describe('a table of strings', () => {
