@@ -58,7 +58,10 @@ export type DocumentName = 'manifest' | 'identities' | 'plan' | 'digests';
 export interface StagingArea {
   /** Replaces a document, durably and atomically. */
   save(name: DocumentName, text: Iterable<string>): Promise<void>;
-  /** Reads a document as UTF-8 bytes, or undefined where it was never saved. */
+  /**
+   * Reads a document as UTF-8 bytes, or undefined where it was never saved. The memory of a piece may be used again once
+   * the next one was asked for.
+   */
   load(name: DocumentName): Promise<AsyncIterable<Uint8Array> | undefined>;
   /**
    * Opens the chunks of a transfer into this store; one opening at a time. A claim for bytes that are not there is

@@ -79,6 +79,8 @@ export async function runPullPass(options: PullPassOptions): Promise<PassResult>
       excluded: pathsOf(manifest, excluded),
     };
   } finally {
+    // The session's timers live as long as the run; they would keep all entries of the pass.
+    session.setHooks({});
     await staging.close();
   }
 }

@@ -55,6 +55,8 @@ export async function runPass(options: PassOptions): Promise<PassResult> {
   try {
     return await carryOut(options, await openJob(options));
   } finally {
+    // The session's timers live as long as the run; they would keep all entries of the pass.
+    options.session.setHooks({});
     await options.log?.close();
   }
 }

@@ -8,7 +8,8 @@ import { storageError, systemCodeOf } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
 import type { DocumentName } from '../content-store.ts';
 
-const READ_BYTES = 256 * 1024;
+/** Text of more than twice as much would be a large object, which V8 frees late. */
+const READ_BYTES = 64 * 1024;
 /** Text collected before it is written together, in UTF-16 code units. */
 const WRITE_UNITS = 512 * 1024;
 
@@ -73,8 +74,9 @@ async function* readDocument(path: string): AsyncGenerator<Uint8Array> {
   let handle: FileHandle | undefined;
   try {
     handle = await openDocument(path);
+    const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
     for (;;) {
-      const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafeSlow(READ_BYTES), 0, READ_BYTES);
+      const { bytesRead } = await handle.read(buffer, 0, READ_BYTES);
       if (bytesRead === 0) return;
       yield buffer.subarray(0, bytesRead);
     }
