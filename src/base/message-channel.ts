@@ -32,8 +32,9 @@ export class MessageChannel {
   #body: Body | undefined;
   /** What came of a body with its head. */
   #rest: Uint8Array | undefined;
-  /** Buffers whose bytes somebody still looks at, the oldest first. */
-  readonly #lent: Buffer[] = [];
+  /** A buffer for each piece that somebody still looks at, the oldest first; undefined for memory of somebody else's. */
+  readonly #lent: (Buffer | undefined)[] = [];
+  /** The buffer of the next read. */
   #posted: Buffer | undefined;
   #isCut = false;
   #failure: unknown;
@@ -78,6 +79,10 @@ export class MessageChannel {
       // Each piece is in a buffer of its own, and there are two.
       maxWaitingBytes: 1,
       listen: (listener) => {
+        if (lengthBytes === 0) {
+          listener.end();
+          return;
+        }
         this.#body = { leftBytes: lengthBytes, listener };
         if (this.#isCut) listener.cut();
         else this.#takeRest();
@@ -132,7 +137,7 @@ export class MessageChannel {
   /** Destroys it for good: nobody looks at a piece of it any more. */
   close(): void {
     this.destroy();
-    for (const buffer of this.#lent.splice(0)) giveBackReadBuffer(buffer);
+    while (this.#lent.length > 0) this.#giveBack();
   }
 
   /** Reading into one's own memory has to be asked for when a socket is made; this one goes on with the same handle. */
@@ -148,8 +153,10 @@ export class MessageChannel {
     inner._handle = null;
     const onread = {
       buffer: () => (this.#posted = takeReadBuffer(this.#body?.leftBytes ?? 0)),
-      callback: (bytes: number, buffer: Uint8Array) =>
-        this.#take(buffer.subarray(0, bytes), buffer as Buffer),
+      callback: (bytes: number, buffer: Uint8Array) => {
+        this.#posted = undefined;
+        return this.#take(buffer.subarray(0, bytes), buffer as Buffer);
+      },
     };
     const adopted = new Socket({ handle, onread } as SocketConstructorOpts);
     adopted.once('close', () => socket.destroy());
@@ -164,7 +171,7 @@ export class MessageChannel {
       if (buffer !== undefined) giveBackReadBuffer(buffer);
       return true;
     }
-    if (buffer !== undefined) this.#lent.push(buffer);
+    this.#lent.push(buffer);
     return this.#takeBody(rest);
   }
 
