@@ -3,6 +3,7 @@
  * and failures; nothing of sessions, and it never tries twice.
  */
 import type { Duplex } from 'node:stream';
+import { setImmediate as immediate } from 'node:timers/promises';
 import type { Pool } from 'undici';
 import { CairnError, EXIT } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
@@ -120,6 +121,8 @@ async function send(way: Way, request: HttpRequest): Promise<HttpResponse> {
       // undici takes any iterable, which its types do not say.
       body: body === undefined ? null : (watched(body.pieces, bodyFailure, watch) as never),
       signal: watch.signal,
+      // undici would close the connection after a HEAD, and the next request pay a round trip for another one.
+      reset: false,
     });
     if (forwarder !== undefined && response.statusCode === 407) {
       await response.body.dump();
@@ -182,7 +185,10 @@ function responseOf(
     },
     body: body(),
     text: (maxBytes) => readText(body(), maxBytes, peer),
-    discard: () => response.body.dump().finally(watch.done),
+    discard: async () => {
+      await response.body.dump().finally(watch.done);
+      await immediate();
+    },
   };
 }
 
@@ -204,6 +210,8 @@ export async function readText(
     }
     pieces.push(piece);
   }
+  // Until then undici takes the connection for busy, and whoever asks next would get a new one.
+  await immediate();
   return Buffer.concat(pieces, bytes).toString('utf8');
 }
 
