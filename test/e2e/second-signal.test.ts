@@ -22,7 +22,7 @@ test('a second signal ends a process at once, also while its disk hangs', async 
   const record = JSON.parse(
     readFileSync(path.join(transfers, key, 'transfer.json'), 'utf8'),
   ) as TransferRecord;
-  hang(path.join(transfers, key, 'manifest'));
+  hang(path.join(transfers, key, 'transfer.json'));
   const run = startCairn(record.resumeCommand.slice(1), environment);
   let told = '';
   run.child.stderr!.on('data', (bytes: Buffer) => (told += bytes.toString()));

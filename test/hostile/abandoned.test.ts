@@ -52,7 +52,8 @@ async function measure({ root, scene }: Fortress): Promise<Figures> {
     rssMiB: rss / 1024 ** 2,
     descriptors: openFiles(),
     timers: process.getActiveResourcesInfo().filter((resource) => resource === 'Timeout').length,
-    records: readdirSync(path.join(root, '.cairn/sessions')).length,
+    // A record that is just being written has another name until it is whole.
+    records: readdirSync(path.join(root, '.cairn/sessions')).filter((name) => name.endsWith('.json')).length,
     stagingAreas: (await scene.stores.content.listStaging()).length,
   };
 }

@@ -124,7 +124,7 @@ function worsen(world: World): void {
   const { chance, network, scheduler } = world;
   network.trouble.cutProbability = chance.pick([0.3, 0.6, 0.9]);
   network.trouble.cutWithinBytes = chance.pick([1000, 30_000, 100_000]);
-  network.trouble.flipProbability = chance.pick([0, 0.05]);
+  network.trouble.flipProbability = chance.pick([0, 0.3]);
   network.trouble.silenceProbability = chance.pick([0, 0, 0.1]);
   scheduler.after(chance.next() * MINUTE_MS, () => {
     Object.assign(network.trouble, { ...NO_TROUBLE, isDown: network.trouble.isDown });

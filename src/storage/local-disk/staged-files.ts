@@ -1,6 +1,6 @@
 /** The files of staged chunks: opened once for all who write to them, kept open while they have unsynced bytes. */
 import { constants } from 'node:fs';
-import { type FileHandle, open, unlink } from 'node:fs/promises';
+import { type FileHandle, open, statfs, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFully, writeFullySync } from '../../base/durable-files.ts';
 import { type CairnError, storageError, systemCodeOf } from '../../base/errors.ts';
@@ -16,12 +16,29 @@ const SLOW_WRITE_MS = 25;
 /** How long after such a write others do not wait with whoever writes. */
 const WRITE_ASIDE_MS = 2000;
 
+/** Types of file systems of this machine itself (statfs(2)); one of another machine may hang with its network. */
+const LOCAL_FILE_SYSTEMS = new Set([
+  0xef53, // ext2, ext3, ext4
+  0x58465342, // xfs
+  0x9123683e, // btrfs
+  0x2fc12fc1, // zfs
+  0xf2f52010, // f2fs
+  0x794c7630, // overlayfs
+  0x01021994, // tmpfs
+]);
+
 /**
  * How the files of one folder are written: at once as long as the system takes bytes at memory speed, which costs half
- * of what the way over the thread pool does; over that as soon as a write had to wait for the disk.
+ * of what the way over the thread pool does; over that where the disk is another machine's, and as soon as a write had to
+ * wait for it.
  */
 class WritePace {
-  #asideUntilMs = 0;
+  #asideUntilMs = Infinity;
+
+  /** Looks where the folder is; until then nothing is written at once. */
+  async look(path: string): Promise<void> {
+    if (LOCAL_FILE_SYSTEMS.has((await statfs(path)).type)) this.#asideUntilMs = 0;
+  }
 
   async write(handle: FileHandle, pieces: readonly Uint8Array[], position: number): Promise<void> {
     const startMs = performance.now();
@@ -81,6 +98,7 @@ export class StagedFiles {
   readonly #path: string;
   readonly #files = new Map<string, StagedFile>();
   readonly #pace = new WritePace();
+  #looked: Promise<void> | undefined;
   readonly #onPoison: (name: string) => void;
 
   /** Files in the folder at `path`; `onPoison` is told at once when what is in one of them can no longer be trusted. */
@@ -170,6 +188,8 @@ export class StagedFiles {
 
   async #open(name: string): Promise<FileHandle> {
     const path = join(this.#path, name);
+    this.#looked ??= this.#pace.look(this.#path);
+    await this.#looked;
     try {
       return await open(path, OPEN_FLAGS);
     } catch (error) {

@@ -93,8 +93,8 @@ export class Connection {
   isSilent = false;
   /** Who sends the bytes of a chunk now. */
   #chunkSender: End | undefined;
-  /** Probability that a piece of a chunk arrives with another bit than was sent. */
-  flipProbability = 0;
+  /** Probability that a piece of a chunk arrives now with another bit than was sent. */
+  flipProbability = (): number => 0;
   readonly #scheduler: Scheduler;
   readonly #chance: Chance;
   readonly #latencyMs: number;
@@ -125,7 +125,7 @@ export class Connection {
   /** A piece of a body as it arrives: only bytes of chunks are damaged, what else is sent is not covered by a digest. */
   damaged(sender: End, frame: Frame & { type: 'body' }): Frame {
     const mayBe = sender === this.#chunkSender && frame.bytes.length >= LEAST_DAMAGED_BYTES;
-    if (!mayBe || !this.#chance.is(this.flipProbability)) return frame;
+    if (!mayBe || !this.#chance.is(this.flipProbability())) return frame;
     this.#met('flipped bit');
     const bytes = Buffer.from(frame.bytes);
     const at = this.#chance.int(0, bytes.length);

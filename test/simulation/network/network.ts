@@ -102,7 +102,7 @@ export class Network {
   #make(): Connection {
     const connection = new Connection(this.#scheduler, this.#chance, this.#latencyMs, this.#met);
     const { cutProbability, cutWithinBytes, silenceProbability } = this.trouble;
-    connection.flipProbability = this.trouble.flipProbability;
+    connection.flipProbability = () => this.trouble.flipProbability;
     if (this.#chance.is(cutProbability)) {
       this.#met('cut connection');
       const end = this.#chance.is(0.6) ? connection.client : connection.server;

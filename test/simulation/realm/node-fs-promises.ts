@@ -85,3 +85,6 @@ export async function rm(
 }
 
 export const rmdir = (path: string): Promise<void> => call(() => files().removeDirectory(path));
+
+/** A disk of the machine itself (ext4). */
+export const statfs = async (): Promise<{ type: number }> => ({ type: 0xef53 });
