@@ -69,6 +69,8 @@ export class MessageChannel {
         return;
       }
       this.#head = { maxBytes, resolve, reject };
+      // Whoever asks for the next message does not look at the last one any more, read or not.
+      if (this.#rest === undefined) this.#giveBackAll();
       this.#takeRest();
     });
   }
@@ -137,7 +139,7 @@ export class MessageChannel {
   /** Destroys it for good: nobody looks at a piece of it any more. */
   close(): void {
     this.destroy();
-    while (this.#lent.length > 0) this.#giveBack();
+    this.#giveBackAll();
   }
 
   /** Reading into one's own memory has to be asked for when a socket is made; this one goes on with the same handle. */
@@ -233,6 +235,10 @@ export class MessageChannel {
   #giveBack(): void {
     const buffer = this.#lent.shift();
     if (buffer !== undefined) giveBackReadBuffer(buffer);
+  }
+
+  #giveBackAll(): void {
+    while (this.#lent.length > 0) this.#giveBack();
   }
 
   #cut(): void {

@@ -5,6 +5,7 @@ import { watchAuthorizations } from './auth/watch.ts';
 import { createContext } from './create-context.ts';
 import { createHttpServer, listen, urlOf, type AnyServer, type RequestListener } from './http/listen.ts';
 import { serveChannels, type Channels } from './http/channels.ts';
+import { tellableError } from './http/reply.ts';
 import { serveRequest, type Arrival } from './http/serve-request.ts';
 import { openOperationsPort, type OperationsPort } from './operations/operations-port.ts';
 import { resumeCommits } from './resources/commit.ts';
@@ -57,9 +58,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const listener: RequestListener = (request, response, awaitsContinue): void =>
     void serve(request, response, { awaitsContinue });
   const server = createHttpServer(listener, { ...context, isTrustedProxy }, options.tls);
-  const channels = serveChannels(server, context.limits, (request, response, body) =>
-    serve(request, response, { awaitsContinue: false, body }),
-  );
+  const channels = serveChannels(server, context.limits, {
+    serve: (request, response, body) => serve(request, response, { awaitsContinue: false, body }),
+    onSpoiled: (request, error) => {
+      const { code, message } = tellableError(error);
+      context.log.warn({ from: context.addressOf(request), code, reason: message }, 'channel ended');
+    },
+  });
   connections = () => countConnections(server);
   const { port, operations } = await openPorts(context, server, options).catch(async (error: unknown) => {
     await context.collector.stop();

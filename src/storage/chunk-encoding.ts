@@ -54,7 +54,7 @@ export async function encodeBody(
     await keep(encoder.end());
     return lengthBytes > decodedBytes * WORTH ? undefined : { encoding, pieces: encoded, lengthBytes };
   } finally {
-    encoder.close();
+    await encoder.close();
   }
 }
 
@@ -80,7 +80,7 @@ export async function* decodeBody(
     yield* explained(decoder.end(), { encoding, chunk });
     if (decoder.bytesTaken < arrivedBytes) throw damaged(chunk, encoding, undefined);
   } finally {
-    decoder.close();
+    await decoder.close();
   }
 }
 

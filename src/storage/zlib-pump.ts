@@ -44,7 +44,7 @@ export interface ZlibPump {
   readonly bytesTaken: number;
   /** Whether the end of what is encoded has come. */
   readonly isOver: boolean;
-  close(): void;
+  close(): Promise<void>;
 }
 
 /** Opens a compressor of an encoding in {@link OWN_ENCODINGS}. */
@@ -102,6 +102,11 @@ function pumpOf(created: Transform, flushKind: number): ZlibPump {
     get isOver() {
       return stream.readableEnded;
     },
-    close: () => void stream.destroy(),
+    close: async () => {
+      if (stream.closed) return;
+      const closed = new Promise<void>((resolve) => void stream.once('close', resolve));
+      stream.destroy();
+      await closed;
+    },
   };
 }

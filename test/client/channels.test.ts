@@ -163,6 +163,18 @@ describe('a channel', () => {
     expect(await codeOf(work)).toBe(code);
   });
 
+  test('is there for one request at a time, also where an answer is given up after it was read', async () => {
+    const server = await startServer((socket, said) => {
+      if (said.endsWith('\r\n\r\n')) socket.write(said.includes('chunks/') ? answerTo('{"a":1}') : SWITCHING);
+    });
+    const channels = await openChannels(server.url);
+    const first = await channels.request(get(server.url));
+    await first.text(100);
+    await first.discard();
+    await Promise.all([1, 2].map(async () => (await channels.request(get(server.url))).text(100)));
+    expect(server.connections()).toBeGreaterThan(1);
+  });
+
   test('ends with the signal and its reason', async () => {
     const server = await startServer(
       (socket, said) => void (said.includes('chunks/') || socket.write(SWITCHING)),
@@ -189,7 +201,7 @@ describe('a channel', () => {
 });
 
 describe('without channels', () => {
-  test('requests go the usual way, and after two refusals nobody asks any more', async () => {
+  test('requests go the usual way, and after four refusals nobody asks any more', async () => {
     let asked = 0;
     const server = await startServer((socket, said) => {
       const isUpgrade = said.includes(`GET ${ROOT}channel `) && !said.includes('chunks/');
@@ -198,10 +210,10 @@ describe('without channels', () => {
       else socket.write(answerTo('{"usual":1}'));
     });
     const channels = await openChannels(server.url);
-    for (let turn = 0; turn < 5; turn += 1) {
+    for (let turn = 0; turn < 8; turn += 1) {
       const response = await channels.request(get(server.url));
       expect(await response.text(100)).toBe('{"usual":1}');
     }
-    expect(asked).toBe(2);
+    expect(asked).toBe(4);
   });
 });

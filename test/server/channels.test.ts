@@ -1,5 +1,7 @@
 /** Chunks over channels: connections that were upgraded, by hand over raw sockets. */
 import { connect, type Socket } from 'node:net';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { parseAddressRange } from '../../src/base/address-range.ts';
 import { DEFAULT_LIMITS } from '../../src/server/limits.ts';
@@ -236,11 +238,60 @@ describe('a channel', () => {
     expect(json.addresses).not.toContain('198.51.100.9');
   });
 
-  test('carries no access token', async () => {
+  test.each([
+    ['whoami', `GET ${ROOT}whoami HTTP/1.1`],
+    ['a file', 'GET /file HTTP/1.1'],
+    ['a request with a word more', `GET ${ROOT}sessions/${'a'.repeat(22)}/chunks/0 HTTP/1.1 x`],
+  ])('carries chunks and nothing else, whoever asks: not %s', async (_what, startLine) => {
     const scene = await openScene('memory');
     const line = await openChannel(scene);
-    line.socket.write(headOf(`GET ${ROOT}whoami HTTP/1.1`, [`Authorization: Bearer ${ALICE}`]));
-    await line.expect(/^HTTP\/1\.1 401 /);
+    line.socket.write(headOf(startLine, [`Authorization: Bearer ${ALICE}`]));
+    await until(async () => line.isClosed);
+    expect(line.received).toBe('');
+    expect(scene.logged.join('\n')).toContain('channel ended');
+  });
+
+  test('takes one refused chunk after the other, and keeps nothing of them', async () => {
+    const scene = await openScene('memory');
+    const line = await openChannel(scene);
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    collect();
+    const before = process.memoryUsage().arrayBuffers;
+    const request = headOf(`PUT ${ROOT}sessions/${'a'.repeat(22)}/chunks/0 HTTP/1.1`, ['Content-Length: 1']);
+    for (let turn = 0; turn < 300; turn += 1) {
+      line.socket.write(`${request}x`);
+      await line.expect(/^HTTP\/1\.1 401 [^]*?\r\n\r\n\{[^}]*\}+/);
+    }
+    collect();
+    // A buffer of 16 KiB for each would be 4.7 MiB.
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2 * 1024 * 1024);
+  });
+
+  test('with a head of blanks costs no time', async () => {
+    const scene = await openScene('memory');
+    const line = await openChannel(scene);
+    const started = performance.now();
+    line.socket.write(headOf('GET / HTTP/1.1', [`a:${' '.repeat(8000)}\x01`]));
+    await until(async () => line.isClosed);
+    expect(performance.now() - started).toBeLessThan(1000);
+  });
+
+  test('does not keep a server from ending, nor does a slow answer to another upgrade', async () => {
+    const scene = await openScene('memory');
+    const other = await dial(scene);
+    other.socket.pause();
+    other.socket.write(
+      headOf(`GET ${ROOT}probe?silentMs=60000&pieces=1&everyMs=1 HTTP/1.1`, [
+        'Connection: Upgrade',
+        'Upgrade: h2c',
+        `Authorization: Bearer ${ALICE}`,
+      ]),
+    );
+    await openChannel(scene);
+    const started = performance.now();
+    await scene.server.drain({ graceMs: 200 });
+    expect(performance.now() - started).toBeLessThan(5000);
   });
 
   test.each([

@@ -28,7 +28,7 @@ async function encoded(bytes: Uint8Array, encoding: ChunkEncoding): Promise<Buff
   const encoder = openEncoder(encoding);
   for await (const piece of encoder.write(bytes)) pieces.push(piece);
   for await (const piece of encoder.end()) pieces.push(piece);
-  encoder.close();
+  await encoder.close();
   return Buffer.concat(pieces);
 }
 

@@ -41,8 +41,8 @@ export interface ChannelOptions {
 const DEFAULT_SILENCE_MS = 30_000;
 /** A proxy that knows nothing of upgrades may as well be silent. */
 const UPGRADE_TIMEOUT_MS = 5000;
-/** So often in a row there was no channel: then nobody asks any more. */
-const MAX_REFUSALS = 2;
+/** So often in a row there was no channel, or none that carried anything: then nobody asks any more. */
+const MAX_REFUSALS = 4;
 const STATUS_LINE = /^HTTP\/1\.1 ([2-5][0-9]{2})(?: .*)?$/;
 
 interface Pool {
@@ -51,7 +51,11 @@ interface Pool {
   readonly pace: Pace & AnswerPace;
   readonly idle: MessageChannel[];
   readonly open: Set<MessageChannel>;
+  /** Channels that have carried an answer. */
+  readonly proved: WeakSet<MessageChannel>;
+  /** Channels in a row that were refused, or ended before they had carried an answer. */
   refusals: number;
+  isClosed: boolean;
 }
 
 /** Makes channels beside a connection; none is opened before it is needed. */
@@ -63,7 +67,9 @@ export function createChannels(connection: Connection, options: ChannelOptions):
     pace: { ...pace, idleMs: silenceMs },
     idle: [],
     open: new Set(),
+    proved: new WeakSet(),
     refusals: 0,
+    isClosed: false,
   };
   return {
     request: async (request) => {
@@ -72,6 +78,7 @@ export function createChannels(connection: Connection, options: ChannelOptions):
       return accepted(request, await exchange(pool, channel, request));
     },
     close: () => {
+      pool.isClosed = true;
       for (const channel of pool.open) channel.close();
     },
   };
@@ -80,20 +87,29 @@ export function createChannels(connection: Connection, options: ChannelOptions):
 async function takeChannel(pool: Pool, signal: AbortSignal | undefined): Promise<MessageChannel | undefined> {
   for (let channel = pool.idle.pop(); channel !== undefined; channel = pool.idle.pop()) {
     if (!channel.isOver) return channel;
+    channel.close();
   }
   if (pool.refusals >= MAX_REFUSALS) return undefined;
-  const limit = AbortSignal.timeout(UPGRADE_TIMEOUT_MS);
+  const limit = new AbortController();
+  const giveUp = (): void => limit.abort();
+  const timer = setTimeout(giveUp, UPGRADE_TIMEOUT_MS);
+  signal?.addEventListener('abort', giveUp, { once: true });
   try {
     const path = new URL(ROUTE.channel(), pool.root).pathname;
-    const socket = await pool.connection.upgrade(path, CHANNEL_PROTOCOL, limit);
-    pool.refusals = 0;
-    signal?.throwIfAborted();
+    const socket = await pool.connection.upgrade(path, CHANNEL_PROTOCOL, limit.signal);
+    if (signal?.aborted === true || pool.isClosed) {
+      socket.on('error', () => undefined).destroy();
+      throw closedError(pool);
+    }
     return opened(pool, new MessageChannel(socket, (socket.read() as Buffer | null) ?? Buffer.alloc(0)));
   } catch {
     signal?.throwIfAborted();
     // Whatever it was, the usual way tells.
     pool.refusals += 1;
     return undefined;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', giveUp);
   }
 }
 
@@ -134,8 +150,12 @@ async function exchange(pool: Pool, channel: MessageChannel, request: HttpReques
     const text = await answer;
     watch.begun();
     if (text === undefined) throw channel.failure ?? closedError(pool);
+    pool.refusals = 0;
+    pool.proved.add(channel);
     return responseOf(pool, channel, decodeHead(text), { isReusable: wasSent, over, signal });
   } catch (error) {
+    // A proxy may let the upgrade through, and nothing after it.
+    if (!pool.proved.has(channel) && signal?.aborted !== true) pool.refusals += 1;
     channel.close();
     over();
     if (signal?.aborted === true) throw signal.reason;
@@ -201,7 +221,11 @@ function responseOf(
   const { contentLengthBytes } = head;
   const reader =
     contentLengthBytes === 0 ? undefined : new BodyReader(channel.body(contentLengthBytes), pool.pace);
+  let isOver = false;
   const end = (): void => {
+    // Read to its end, and then given up: the channel must not be there for two.
+    if (isOver) return;
+    isOver = true;
     over();
     const goesOn = isReusable && reader?.isWhole !== false && head.fields.get('connection') !== 'close';
     if (!goesOn || channel.isOver) {

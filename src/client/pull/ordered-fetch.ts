@@ -3,7 +3,8 @@ import { CairnError } from '../../base/errors.ts';
 import type { ChunkDigests } from '../../checkpoint/chunk-digests.ts';
 import { sameDigest, type HasherFactory } from '../../manifest/digest.ts';
 import type { Layout } from '../../manifest/layout.ts';
-import { openAnswer } from './chunk-answer.ts';
+import type { HttpResponse } from '../http/connection.ts';
+import { openAnswer, type ChunkAnswer, type WantedAnswer } from './chunk-answer.ts';
 import { getChunk, type SessionAccess } from '../session/session-calls.ts';
 import type { SessionClient } from '../session/session-client.ts';
 import { crossingLine } from '../transfer/compression.ts';
@@ -76,6 +77,16 @@ function createTurns(): { until(turn: number, signal: AbortSignal): Promise<void
   };
 }
 
+/** Opens an answer; one that is refused is let go of. */
+async function opened(response: HttpResponse, wanted: WantedAnswer): Promise<ChunkAnswer> {
+  try {
+    return openAnswer(response, wanted);
+  } catch (error) {
+    await response.discard().catch(() => undefined); // the failure at hand matters more
+    throw error;
+  }
+}
+
 /** One request for the rest of a chunk; what came stays in the slot when it breaks. */
 async function receiveOnce(fetch: OrderedFetch, at: SessionAccess, chunk: number, slot: Slot): Promise<void> {
   const { layout, digests, progress, context } = fetch;
@@ -88,7 +99,7 @@ async function receiveOnce(fetch: OrderedFetch, at: SessionAccess, chunk: number
       const asked = context.compression.encodingFor(at.grant.encodings);
       const response = await getChunk(at, chunk, slot.used, asked);
       const wantedBytes = restBytes + digests.digestLengthBytes;
-      const answer = openAnswer(response, { chunk, asked, wantedBytes });
+      const answer = await opened(response, { chunk, asked, wantedBytes });
       try {
         await fill(fetch, answer.body, chunk, slot);
       } finally {

@@ -103,7 +103,8 @@ export async function sendReliably(
       return answer;
     });
     if (sent === undefined) return undefined;
-    wireBytes = lengthBytes - heldBytes - attempts.saved;
+    // What was dropped and sent again may have saved more than there is.
+    wireBytes = Math.max(0, lengthBytes - heldBytes - attempts.saved);
     return { ...sent, wireBytes };
   } catch (error) {
     // What was read is no longer what is there: whoever tries again starts from nothing.

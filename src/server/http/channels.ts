@@ -22,6 +22,13 @@ export type ServeChannelRequest = (
   body: BodyReader | undefined,
 ) => Promise<void>;
 
+/** What is done with what comes. */
+export interface Conduct {
+  readonly serve: ServeChannelRequest;
+  /** Told of a channel that was ended because of what came over it. */
+  readonly onSpoiled: (handshake: IncomingMessage, error: unknown) => void;
+}
+
 /** The channels of a server. */
 export interface Channels {
   /** Ends those on which nothing is under way; the others end with what is. */
@@ -30,7 +37,7 @@ export interface Channels {
   destroy(): void;
 }
 
-/** What of a head is believed: enough for a chunk of a session, and nothing that says who somebody is. */
+/** What of a head is looked at: enough for a chunk of a session. */
 const FIELDS = [
   'host',
   'content-type',
@@ -42,6 +49,8 @@ const FIELDS = [
   HEADER.offset,
   HEADER.decodedLength,
 ];
+/** Who authenticates by the connection itself could otherwise ask for anything here. */
+const REQUEST_LINE = /^(GET|HEAD|PUT) (\/\.cairn\/v1\/sessions\/[\w-]{1,64}\/chunks\/\d{1,9}) HTTP\/1\.1$/;
 /** What a proxy said of the connection when it was upgraded; the client cannot say so later. */
 const FIELDS_OF_PROXIES = ['x-forwarded-for', 'forwarded'];
 /** What is read on of a refused body, so that its sender gets to see the answer. */
@@ -58,12 +67,17 @@ export function wantsChannel({ method, url, headers }: IncomingMessage): boolean
   );
 }
 
-/** Takes connections that are upgraded to channels; `serve` answers what comes over them. */
-export function serveChannels(server: AnyServer, limits: ServerLimits, serve: ServeChannelRequest): Channels {
+/** Takes connections that are upgraded to channels, for chunks and nothing else. */
+export function serveChannels(server: AnyServer, limits: ServerLimits, conduct: Conduct): Channels {
+  const { serve } = conduct;
   const open = new Set<Channel>();
+  /** Node knows nothing of connections that wanted to be upgraded any more. */
+  const others = new Set<Duplex>();
   let isDraining = false;
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, early: Buffer) => {
     if (!wantsChannel(request)) {
+      others.add(socket);
+      socket.once('close', () => others.delete(socket));
       serveUpgradeless(request, socket, serve);
       return;
     }
@@ -71,7 +85,9 @@ export function serveChannels(server: AnyServer, limits: ServerLimits, serve: Se
     messages.socket.write(SWITCHING);
     const channel: Channel = { messages, handshake: request, isIdle: true };
     open.add(channel);
-    void run(channel, limits, serve, () => isDraining).finally(() => open.delete(channel));
+    void run(channel, limits, { ...conduct, isDraining: () => isDraining }).finally(() =>
+      open.delete(channel),
+    );
   });
   return {
     drain: () => {
@@ -80,6 +96,7 @@ export function serveChannels(server: AnyServer, limits: ServerLimits, serve: Se
     },
     destroy: () => {
       for (const { messages } of open) messages.destroy();
+      for (const socket of others) socket.destroy();
     },
   };
 }
@@ -94,8 +111,7 @@ interface Channel {
 async function run(
   channel: Channel,
   limits: ServerLimits,
-  serve: ServeChannelRequest,
-  isDraining: () => boolean,
+  { serve, onSpoiled, isDraining }: Conduct & { readonly isDraining: () => boolean },
 ): Promise<void> {
   const { messages } = channel;
   // A reader that takes nothing for too long is cut off by whoever answers it.
@@ -109,8 +125,9 @@ async function run(
       goesOn = await answer(channel, head, limits, serve);
       channel.isIdle = true;
     }
-  } catch {
-    // A head that is none: whoever sends such has nothing to be told.
+  } catch (error) {
+    // Whoever sends what is no message has nothing to be told.
+    onSpoiled(channel.handshake, error);
   } finally {
     messages.close();
   }
@@ -156,7 +173,9 @@ function requestOf(
   handshake: IncomingMessage,
   { socket }: MessageChannel,
 ): IncomingMessage {
-  const [method, url, version] = head.startLine.split(' ');
+  const [, method, url] = REQUEST_LINE.exec(head.startLine) ?? [];
+  if (url === undefined)
+    throw new CairnError('invalid-request', 'a channel carries nothing but chunks of sessions');
   const request = new IncomingMessage(socket);
   const headers: Record<string, string> = {};
   for (const name of FIELDS) {
@@ -168,7 +187,7 @@ function requestOf(
     if (value !== undefined) headers[name] = String(value);
   }
   return Object.assign(request, {
-    method: version === 'HTTP/1.1' ? method : '',
+    method,
     url,
     headers,
     rawHeaders: Object.entries(headers).flat(),
