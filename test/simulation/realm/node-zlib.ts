@@ -9,6 +9,7 @@ export { constants, crc32 };
 class SimulatedZlib extends EventEmitter {
   bytesWritten = 0;
   readableEnded = false;
+  closed = false;
   readonly #output: Buffer[] = [];
   readonly #take: (piece: Buffer) => Buffer | undefined;
   readonly #finish: () => Buffer | undefined;
@@ -40,7 +41,11 @@ class SimulatedZlib extends EventEmitter {
   }
 
   destroy(): void {
-    this.removeAllListeners();
+    for (const name of ['readable', 'end', 'error']) this.removeAllListeners(name);
+    realm.process.soon(() => {
+      this.closed = true;
+      this.emit('close');
+    });
   }
 
   #compute(work: () => Buffer | undefined, done: () => void): void {
