@@ -1,6 +1,7 @@
 /**
  * Bundles the CLI into `dist/`: start-up is what a user of a command line feels first, and an installed cairn has no
- * dependencies to fetch. `await import()` stays lazy: each becomes a chunk of its own.
+ * dependencies to fetch. Each bundle is one file, since finding, reading and linking sixty of them takes longer than
+ * reading over code that is not needed; what is behind `await import()` is run when it is asked for.
  */
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -20,11 +21,12 @@ const readPackage = (dir) => JSON.parse(readFileSync(path.join(dir, 'package.jso
 /**
  * Folders of the npm packages of which at least one byte is in the output.
  *
- * @param {import('esbuild').Metafile} metafile
+ * @param {readonly import('esbuild').Metafile[]} metafiles
  * @returns {string[]}
  */
-function bundledPackages(metafile) {
-  const inputs = Object.values(metafile.outputs).flatMap((output) => Object.entries(output.inputs));
+function bundledPackages(metafiles) {
+  const outputs = metafiles.flatMap((metafile) => Object.values(metafile.outputs));
+  const inputs = outputs.flatMap((output) => Object.entries(output.inputs));
   const folders = inputs
     .filter(([, { bytesInOutput }]) => bytesInOutput > 0)
     .map(([file]) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0])
@@ -43,27 +45,35 @@ function licenseOf(folder) {
   return [`${name} ${version} (${license ?? 'see below'})`, ...texts].join('\n\n');
 }
 
-/** @param {import('esbuild').Metafile} metafile */
-function writeLicenses(metafile) {
+/** @param {readonly import('esbuild').Metafile[]} metafiles */
+function writeLicenses(metafiles) {
   const heading = 'cairn contains code of these packages:';
-  const text = [heading, ...bundledPackages(metafile).map(licenseOf)].join(`\n\n${'-'.repeat(80)}\n\n`);
+  const text = [heading, ...bundledPackages(metafiles).map(licenseOf)].join(`\n\n${'-'.repeat(80)}\n\n`);
   writeFileSync(path.join(OUT, LICENSES), `${text}\n`);
 }
 
 /**
- * Deletes what an earlier build left. The folder itself stays, so that a cairn that runs meanwhile keeps its chunks'
- * home.
+ * Deletes what an earlier build left.
  *
- * @param {import('esbuild').Metafile} metafile
+ * @param {readonly import('esbuild').Metafile[]} metafiles
  */
-function removeStale(metafile) {
-  const fresh = new Set(Object.keys(metafile.outputs).map((file) => path.resolve(ROOT, file)));
+function removeStale(metafiles) {
+  const outputs = metafiles.flatMap((metafile) => Object.keys(metafile.outputs));
+  const fresh = new Set(outputs.map((file) => path.resolve(ROOT, file)));
   fresh.add(path.join(OUT, LICENSES));
   for (const entry of readdirSync(OUT, { recursive: true, withFileTypes: true })) {
     const file = path.join(entry.parentPath, entry.name);
     if (!entry.isDirectory() && !fresh.has(file)) rmSync(file);
   }
 }
+
+/** What stands in for modules of undici that are never used, by the end of their path. */
+const UNUSED_IN_UNDICI = {
+  // HTTP/2 is never spoken, and its part loads all of node:http2.
+  'client-h2.js': 'module.exports = undefined;',
+  // Bodies are bytes and iterables, never forms and web streams.
+  'web/fetch/body.js': 'module.exports = {};',
+};
 
 /**
  * The parts of undici that are used. Its own entry loads everything: fetch, caches, web sockets; half a megabyte that every
@@ -76,43 +86,78 @@ const partsOfUndici = {
   setup({ onResolve, onLoad }) {
     onResolve({ filter: /^undici$/ }, () => ({ path: 'undici', namespace: 'parts' }));
     onLoad({ filter: /^undici$/, namespace: 'parts' }, () => ({
-      contents: `import api from 'undici/lib/api/index.js';
+      contents: `import request from 'undici/lib/api/api-request.js';
+        import upgrade from 'undici/lib/api/api-upgrade.js';
         import Dispatcher from 'undici/lib/dispatcher/dispatcher.js';
-        Object.assign(Dispatcher.prototype, api);
+        Object.assign(Dispatcher.prototype, { request, upgrade });
         export { default as Pool } from 'undici/lib/dispatcher/pool.js';
         export { default as buildConnector } from 'undici/lib/core/connect.js';`,
       resolveDir: ROOT,
     }));
+    for (const [file, contents] of Object.entries(UNUSED_IN_UNDICI)) {
+      const filter = new RegExp(`[/\\\\]undici[/\\\\]lib[/\\\\].*${file.replaceAll('/', '[/\\\\]')}$`);
+      onLoad({ filter }, () => ({ contents }));
+    }
   },
 };
 
-const { metafile } = await build({
-  absWorkingDir: ROOT,
-  entryPoints: { main: 'src/cli/main.ts' },
-  outdir: OUT,
-  chunkNames: 'chunks/[name]-[hash]',
-  bundle: true,
-  splitting: true,
-  format: 'esm',
-  platform: 'node',
-  target: 'node20.19',
-  // A native module finds its binary beside itself, so it is installed with cairn and never bundled.
-  external: ['koffi'],
-  // Names stay readable in stack traces without a source map to ship and parse.
-  minifySyntax: true,
-  legalComments: 'none',
-  metafile: true,
-  logLevel: 'warning',
-  plugins: [partsOfUndici],
-  define: { __CAIRN_VERSION__: JSON.stringify(readPackage(ROOT).version) },
-  // The bundled CommonJS packages call `require` for Node's own modules, which ESM does not have.
-  banner: {
-    js: [
-      `import { createRequire as __cairnCreateRequire } from 'node:module';`,
-      `const require = __cairnCreateRequire(import.meta.url);`,
-    ].join('\n'),
+/**
+ * What only other commands need is left out of the bundle of push and pull.
+ *
+ * @type {import('esbuild').Plugin}
+ */
+const onlyTransfers = {
+  name: 'only-transfers',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^\.\/commands\// }, ({ path: file, kind }) =>
+      kind === 'dynamic-import' && !/\/(?:push|pull)\.ts$/.test(file)
+        ? { path: file, namespace: 'left-out' }
+        : undefined,
+    );
+    onLoad({ filter: /./, namespace: 'left-out' }, ({ path: file }) => ({
+      contents: `throw new Error(${JSON.stringify(`${file} is not in this bundle`)});`,
+    }));
   },
-});
+};
 
-writeLicenses(metafile);
-removeStale(metafile);
+/**
+ * @param {string} name
+ * @param {string} entry
+ * @param {import('esbuild').Plugin[]} plugins
+ */
+async function bundle(name, entry, plugins) {
+  const { metafile } = await build({
+    absWorkingDir: ROOT,
+    entryPoints: { [name]: entry },
+    outdir: OUT,
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20.19',
+    // A native module finds its binary beside itself, so it is installed with cairn and never bundled.
+    external: ['koffi'],
+    // Names stay readable in stack traces without a source map to ship and parse.
+    minifySyntax: true,
+    legalComments: 'none',
+    metafile: true,
+    logLevel: 'warning',
+    plugins,
+    define: { __CAIRN_VERSION__: JSON.stringify(readPackage(ROOT).version) },
+    // The bundled CommonJS packages call `require` for Node's own modules, which ESM does not have.
+    banner: {
+      js: [
+        `import { createRequire as __cairnCreateRequire } from 'node:module';`,
+        `const require = __cairnCreateRequire(import.meta.url);`,
+      ].join('\n'),
+    },
+  });
+  return metafile;
+}
+
+const metafiles = await Promise.all([
+  bundle('main', 'src/cli/main.ts', [partsOfUndici]),
+  bundle('transfer', 'src/cli/main.ts', [onlyTransfers, partsOfUndici]),
+  bundle('version', 'src/cli/print-version.ts', []),
+]);
+writeLicenses(metafiles);
+removeStale(metafiles);

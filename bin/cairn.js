@@ -1,13 +1,44 @@
 #!/usr/bin/env node
-import { existsSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync } from 'node:fs';
 import module from 'node:module';
+import { homedir } from 'node:os';
+import path from 'node:path';
 
-// Node 22 and later keep the compiled bundle; Node 20 has no such function.
-module.enableCompileCache?.();
+/** Parts of the program that start sooner alone; every other command is in `main`. */
+const BUNDLES = new Map([
+  ['push', 'transfer'],
+  ['pull', 'transfer'],
+  ['--version', 'version'],
+]);
 
-const main = new URL('../dist/main.js', import.meta.url);
-if (existsSync(main)) {
-  await import(main.href);
+/**
+ * Lets Node 22 and later keep compiled code, in a directory that nobody else can write: what lies there is run. Node's
+ * own choice is a name below /tmp, which anybody may have made first.
+ */
+function keepCompiledCode() {
+  if (module.enableCompileCache === undefined || process.geteuid === undefined) return;
+  const xdg = process.env.XDG_CACHE_HOME;
+  const home = xdg !== undefined && path.isAbsolute(xdg) ? xdg : path.join(homedir(), '.cache');
+  const directory = path.join(home, 'cairn', 'compiled');
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    if ([path.dirname(directory), directory].every(isPrivate)) module.enableCompileCache(directory);
+  } catch {
+    // Without a home the code is compiled at every start, as it is on Node 20.
+  }
+}
+
+/** @param {string} directory */
+function isPrivate(directory) {
+  const stats = lstatSync(directory);
+  return stats.isDirectory() && stats.uid === process.geteuid?.() && (stats.mode & 0o022) === 0;
+}
+
+const bundle = BUNDLES.get(process.argv[2]) ?? 'main';
+const file = new URL(`../dist/${bundle}.js`, import.meta.url);
+if (existsSync(file)) {
+  if (bundle !== 'version') keepCompiledCode();
+  await import(file.href);
 } else {
   process.stderr.write('cairn: not built yet: run npm run build\n');
   process.exitCode = 1;

@@ -56,6 +56,14 @@ describe('cairn', () => {
     }
   });
 
+  it('starts a push without what only servers need', () => {
+    const text = readFileSync(join(ROOT, 'dist/transfer.js'), 'utf8');
+    expect(text).toContain('node_modules/undici/');
+    for (const name of ['pino', 'prom-client', 'undici/lib/web/webidl']) {
+      expect(text.includes(`node_modules/${name}/`), name).toBe(false);
+    }
+  });
+
   it.each([[[]], [['--help']], [['help', 'push']]])('explains itself: %j', (args) => {
     const { status, stdout, stderr } = cairn(args);
     expect(stdout + stderr).toContain('Usage: cairn');

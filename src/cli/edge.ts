@@ -1,0 +1,47 @@
+/** The outer edge of every process: the only catch, and the only exit. */
+import { EXIT, type ExitCode } from '../base/errors.ts';
+import { errorObject, failureOf, type Failure } from './failure.ts';
+import { flushOutput, isOutputClosed, print, tolerateClosedPipes } from './output.ts';
+import { jsonLine } from './screen/json-line.ts';
+
+/** The words before `--`: what comes after it belongs to somebody else's command. */
+function ownWords(argv: readonly string[]): readonly string[] {
+  const end = argv.indexOf('--');
+  return argv.slice(2, end === -1 ? undefined : end);
+}
+
+/** Shows people and scripts how a command failed. */
+export function show(failure: Failure): ExitCode {
+  for (const line of failure.lines) process.stderr.write(`cairn: ${line}\n`);
+  if (ownWords(process.argv).includes('--json')) printLast(jsonLine(errorObject(failure)));
+  return failure.exitCode;
+}
+
+function printLast(line: string): void {
+  try {
+    print(line);
+  } catch {
+    // It may be this very output that failed; the exit code says so.
+  }
+}
+
+function exitCodeOf(error: unknown): ExitCode {
+  const failure = failureOf(error, process.argv[2]);
+  return isOutputClosed(error) ? failure.exitCode : show(failure);
+}
+
+/** Runs `command` as all that this process is for, and ends with its exit code, or with that of what it throws. */
+export async function runProcess(command: () => Promise<ExitCode>): Promise<never> {
+  let exitCode: ExitCode = EXIT.done;
+  tolerateClosedPipes();
+  // What nobody awaited is a bug, and is told like one. An exit handler restores the terminal.
+  process.on('uncaughtException', (error) => process.exit(exitCodeOf(error)));
+  try {
+    exitCode = await command();
+  } catch (error) {
+    exitCode = exitCodeOf(error);
+  }
+  await flushOutput();
+  // A connection that is kept alive must not keep the process.
+  process.exit(exitCode);
+}
