@@ -84,7 +84,8 @@ async function openRoot(source: string, isOneOfSeveral: boolean): Promise<Source
   try {
     const isDirectory = await isDirectoryAt(path);
     return {
-      store: await openLocalDisk(isDirectory ? path : dirname(path)),
+      // Read only: what Node lacks is only needed to write.
+      store: await openLocalDisk(isDirectory ? path : dirname(path), { useNative: false }),
       base: isDirectory ? '' : name,
       prefix,
     };
