@@ -1,12 +1,14 @@
 /**
- * The three calls of the C library that Node does not offer: times with nanoseconds, also those of a symbolic link, and
- * syncfs. They come through koffi, an optional dependency with prebuilt binaries; without it callers fall back.
+ * The calls of the C library that Node does not offer: times with nanoseconds, also those of a symbolic link, syncfs, and
+ * statx below an open directory. They come through koffi, an optional dependency with prebuilt binaries; without it callers
+ * fall back.
  */
 import { release } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import type koffi from 'koffi';
 import type { LibraryHandle } from 'koffi';
 import { storageError } from './errors.ts';
+import { bindStatAt, type StatAt } from './file-stat.ts';
 
 /** Calls of the C library. Each throws CairnError with a storage code. */
 export interface Native {
@@ -19,6 +21,8 @@ export interface Native {
    * was opened are reported; undefined on kernels that would keep them to themselves.
    */
   readonly syncFileSystem: ((fd: number) => Promise<void>) | undefined;
+  /** Looks at a child of an open directory; undefined where the C library has no statx. */
+  readonly statAt: StatAt | undefined;
 }
 
 type Koffi = typeof koffi;
@@ -70,6 +74,7 @@ function bind(module: Koffi): Native {
     syncFileSystem: reportsWriteBackErrors(release())
       ? fewAtATime((fd) => callSyncfs(module, syncfs, fd))
       : undefined,
+    statAt: bindStatAt(module, library),
   };
 }
 

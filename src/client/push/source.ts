@@ -84,8 +84,7 @@ async function openRoot(source: string, isOneOfSeveral: boolean): Promise<Source
   try {
     const isDirectory = await isDirectoryAt(path);
     return {
-      // Read only: what Node lacks is only needed to write.
-      store: await openLocalDisk(isDirectory ? path : dirname(path), { useNative: false }),
+      store: await openLocalDisk(isDirectory ? path : dirname(path), { isReadOnly: true }),
       base: isDirectory ? '' : name,
       prefix,
     };

@@ -1,6 +1,7 @@
 /** The content store on a local disk: a tree of plain files, and `.cairn/staging/` for what is on its way in. */
 import { type Directory, openDirectory } from '../../base/directory.ts';
 import { syncHandle } from '../../base/durable-files.ts';
+import type { StatAt } from '../../base/file-stat.ts';
 import { loadNative } from '../../base/native.ts';
 import { CHUNK_SIZE_RANGE } from '../../manifest/manifest.ts';
 import type { Identity, ScannedEntry } from '../../manifest/entry.ts';
@@ -24,6 +25,8 @@ export interface LocalDiskOptions {
   readonly upkeep?: Upkeep;
   /** False: does without the C library, as on a machine that cannot have it. */
   readonly useNative?: boolean;
+  /** Nothing will be staged here: the C library is loaded only when there is a lot to look at. */
+  readonly isReadOnly?: boolean;
   /** Makes one staged file durable; for tests, which let it fail. */
   readonly syncFile?: SyncFile;
 }
@@ -35,7 +38,8 @@ export interface LocalDiskOptions {
  * @throws CairnError `not-found`, `not-directory`, storage codes
  */
 export async function openLocalDisk(root: string, options: LocalDiskOptions = {}): Promise<ContentStore> {
-  const native = options.useNative === false ? undefined : await loadNative();
+  const load = options.useNative === false ? async () => undefined : loadNative;
+  const native = options.isReadOnly === true ? undefined : await load();
   const context: StagingContext = {
     root: openDirectory(root),
     native,
@@ -45,17 +49,19 @@ export async function openLocalDisk(root: string, options: LocalDiskOptions = {}
     onIncident: options.onIncident ?? (() => {}),
     open: new Map<string, LocalChunkStaging>(),
   };
-  return new LocalDisk(context);
+  return new LocalDisk(context, async () => (await load())?.statAt);
 }
 
 class LocalDisk implements ContentStore {
   readonly properties: ContentStoreProperties;
   readonly #context: StagingContext;
+  readonly #loadStatAt: () => Promise<StatAt | undefined>;
   readonly #root: Directory;
   readonly #reader: FileReader;
 
-  constructor(context: StagingContext) {
+  constructor(context: StagingContext, loadStatAt: () => Promise<StatAt | undefined>) {
     this.#context = context;
+    this.#loadStatAt = loadStatAt;
     this.#root = context.root;
     this.#reader = new FileReader(context.root);
     this.properties = {
@@ -67,11 +73,11 @@ class LocalDisk implements ContentStore {
   }
 
   scan(path: string, options: { onNotice: NoticeSink; depth?: 1 }): AsyncIterable<ScannedEntry[]> {
-    return scanTree(this.#root, path, options);
+    return scanTree(this.#root, path, { ...options, loadStatAt: this.#loadStatAt });
   }
 
   async lookup(paths: readonly string[]): Promise<(ScannedEntry | undefined)[]> {
-    const finder = new PathFinder(this.#root);
+    const finder = new PathFinder(this.#root, await this.#loadStatAt());
     const breathe = createBreather();
     try {
       const found: (ScannedEntry | undefined)[] = [];

@@ -1,11 +1,12 @@
 /** Looks up single paths, most of them neighbours. */
-import { fstatSync, lstatSync, readlinkSync } from 'node:fs';
+import { fstatSync, readlinkSync } from 'node:fs';
 import { DirectoryCursor } from '../../base/directory-walk.ts';
 import type { Directory } from '../../base/directory.ts';
 import { CairnError, storageError, systemCodeOf } from '../../base/errors.ts';
+import { kindOf, type StatAt } from '../../base/file-stat.ts';
 import { checkRelativePath, printable } from '../../base/safe-path.ts';
 import type { ScannedEntry } from '../../manifest/entry.ts';
-import { foundEntry, typeOf } from './found-entry.ts';
+import { foundEntry } from './found-entry.ts';
 
 /** The directory of a path, and its last name; '' is its own directory. */
 export function splitPath(path: string): { parent: string; name: string } {
@@ -18,13 +19,15 @@ export function splitPath(path: string): { parent: string; name: string } {
 /** Finds what is at paths below a root; quickest when they come in canonical order. Close it. */
 export class PathFinder {
   readonly #root: Directory;
+  readonly #statAt: StatAt | undefined;
   readonly #cursor: DirectoryCursor;
   /** A directory that was found missing: nothing below it needs to be looked for. */
   #missing: string | undefined;
 
   /** Borrows `root`. */
-  constructor(root: Directory) {
+  constructor(root: Directory, statAt?: StatAt) {
     this.#root = root;
+    this.#statAt = statAt;
     this.#cursor = new DirectoryCursor(root);
   }
 
@@ -39,7 +42,7 @@ export class PathFinder {
     const { parent, name } = splitPath(path);
     if (this.#isMissing(parent)) return undefined;
     try {
-      return findIn(this.#cursor.enter(parent), name, path);
+      return this.#findIn(this.#cursor.enter(parent), name, path);
     } catch (error) {
       if (!isAbsence(error)) throw storageError(error, `looking up "${printable(path)}"`);
       this.#missing = this.#firstMissing(parent);
@@ -49,6 +52,18 @@ export class PathFinder {
 
   close(): void {
     this.#cursor.close();
+  }
+
+  #findIn(directory: Directory, name: string, path: string): ScannedEntry | undefined {
+    const stat = directory.look(name, this.#statAt);
+    if (stat === undefined) return undefined;
+    const type = kindOf(stat);
+    if (type === 'FIFO' || type === 'socket' || type === 'device') {
+      throw new CairnError('storage-unsupported', `"${printable(path)}" is a ${type}; it is left alone`, {
+        details: { path },
+      });
+    }
+    return foundEntry(path, type, stat, type === 'symlink' ? readlinkSync(directory.at(name)) : '');
   }
 
   #isMissing(directory: string): boolean {
@@ -76,16 +91,4 @@ function isAbsence(error: unknown): boolean {
   return error instanceof CairnError
     ? error.code === 'not-found' || error.code === 'not-directory'
     : systemCodeOf(error) === 'ENOENT';
-}
-
-function findIn(directory: Directory, name: string, path: string): ScannedEntry | undefined {
-  const stat = lstatSync(directory.at(name), { bigint: true, throwIfNoEntry: false });
-  if (stat === undefined) return undefined;
-  const type = typeOf(stat);
-  if (type === 'FIFO' || type === 'socket' || type === 'device') {
-    throw new CairnError('storage-unsupported', `"${printable(path)}" is a ${type}; it is left alone`, {
-      details: { path },
-    });
-  }
-  return foundEntry(path, type, stat, type === 'symlink' ? readlinkSync(directory.at(name)) : '');
 }

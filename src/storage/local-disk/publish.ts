@@ -80,7 +80,7 @@ async function checkTakenOver(publication: Publication): Promise<void> {
 
 /** Refuses what would turn a directory into something else, or something else into a directory, before any change. */
 async function refuseConflicts(publication: Publication): Promise<void> {
-  const finder = new PathFinder(publication.root);
+  const finder = new PathFinder(publication.root, publication.native?.statAt);
   try {
     for (const [index, entry] of publishedEntries(publication)) {
       if (entry.type !== 'directory' && publication.order.isPresent(index)) continue;

@@ -1,0 +1,93 @@
+/**
+ * What the file system says of a file. From Linux it comes through statx(2), whose structure is the same on every machine,
+ * relative to an open directory: half the time of a path through `/proc/self/fd`, and no other way can be taken meanwhile.
+ */
+import { type BigIntStats, constants, lstatSync } from 'node:fs';
+import { getSystemErrorName } from 'node:util';
+import type koffi from 'koffi';
+import type { LibraryHandle } from 'koffi';
+
+/** The part of a BigIntStats that is looked at; times are nanoseconds since 1970. */
+export type FileStat = Pick<BigIntStats, 'dev' | 'ino' | 'mode' | 'size' | 'mtimeNs' | 'ctimeNs'>;
+
+/** What a file is. */
+export type FileKind = 'file' | 'directory' | 'symlink' | 'FIFO' | 'socket' | 'device';
+
+/**
+ * What is at `name` in the open directory `fd`, which is not followed where it is a symbolic link; undefined where nothing
+ * is. Throws system errors.
+ */
+export type StatAt = (fd: number, name: string) => FileStat | undefined;
+
+const KINDS = new Map<number, FileKind>([
+  [constants.S_IFREG, 'file'],
+  [constants.S_IFDIR, 'directory'],
+  [constants.S_IFLNK, 'symlink'],
+  [constants.S_IFIFO, 'FIFO'],
+  [constants.S_IFSOCK, 'socket'],
+]);
+
+/** What the mode says a file is; both kinds of devices are one. */
+export function kindOf({ mode }: Pick<FileStat, 'mode'>): FileKind {
+  return KINDS.get(Number(mode) & constants.S_IFMT) ?? 'device';
+}
+
+/** `struct statx`: its length, and where its fields are, in units of their own length. */
+const STATX = {
+  lengthBytes: 256,
+  mode16: 14,
+  ino64: 4,
+  size64: 5,
+  ctime: { seconds64: 12, nanoseconds32: 26 },
+  mtime: { seconds64: 14, nanoseconds32: 30 },
+  devMajor32: 34,
+  devMinor32: 35,
+} as const;
+const AT_SYMLINK_NOFOLLOW = 0x100;
+const STATX_BASIC_STATS = 0x7ff;
+const NS_PER_S = 1_000_000_000n;
+const ABSENT = new Set(['ENOENT', 'ENOTDIR']);
+
+/** Binds statx; undefined where the C library does not have it. */
+export function bindStatAt(module: typeof koffi, library: LibraryHandle): StatAt | undefined {
+  let statx: ReturnType<LibraryHandle['func']>;
+  try {
+    statx = library.func('int statx(int dirfd, const char *path, int flags, uint32_t mask, void *stat)');
+  } catch {
+    return undefined;
+  }
+  const { buffer } = new BigUint64Array(STATX.lengthBytes / 8);
+  const bytes = new Uint8Array(buffer);
+  const half = new Uint16Array(buffer);
+  const words = new Uint32Array(buffer);
+  const long = new BigInt64Array(buffer);
+  const nanoseconds = ({ seconds64, nanoseconds32 }: typeof STATX.ctime | typeof STATX.mtime): bigint =>
+    long[seconds64]! * NS_PER_S + BigInt(words[nanoseconds32]!);
+  // Device numbers as Node makes them of their two halves, which not all of its versions do in the same way.
+  const devices = new Map<number, bigint>();
+  return (fd, name) => {
+    if (statx(fd, name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, bytes) !== 0) return absent(module.errno());
+    const ino = BigInt.asUintN(64, long[STATX.ino64]!);
+    const device = words[STATX.devMajor32]! * 2 ** 32 + words[STATX.devMinor32]!;
+    const dev = devices.get(device);
+    if (dev === undefined) {
+      const stat = lstatSync(`/proc/self/fd/${fd}/${name}`, { bigint: true, throwIfNoEntry: false });
+      if (stat?.ino === ino) devices.set(device, stat.dev);
+      return stat;
+    }
+    return {
+      dev,
+      ino,
+      mode: BigInt(half[STATX.mode16]!),
+      size: long[STATX.size64]!,
+      mtimeNs: nanoseconds(STATX.mtime),
+      ctimeNs: nanoseconds(STATX.ctime),
+    };
+  };
+}
+
+/** What the error says where it says that nothing is there. */
+function absent(errno: number): undefined {
+  const code = getSystemErrorName(-errno);
+  if (!ABSENT.has(code)) throw Object.assign(new Error(`${code}: statx`), { code, errno: -errno });
+}
