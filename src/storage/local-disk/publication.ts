@@ -7,7 +7,6 @@ import { joinPath, printable } from '../../base/safe-path.ts';
 import type { CheckpointLog } from '../../checkpoint/checkpoint-log.ts';
 import type { ChunkDigests } from '../../checkpoint/chunk-digests.ts';
 import type { Entry, EntryType } from '../../manifest/entry.ts';
-import { numbered } from '../../manifest/entry-table.ts';
 import { createLayout, isStream, type Layout } from '../../manifest/layout.ts';
 import type { IncomingTransfer, PublishOrder } from '../content-store.ts';
 import { createBreather } from './breather.ts';
@@ -83,10 +82,14 @@ export function endPublication({ cursor, folder, root }: Publication): void {
   root.close();
 }
 
-/** Entries in order with their index, less those to leave alone. */
-export function* publishedEntries({ transfer, order }: PublishJob): Generator<[index: number, entry: Entry]> {
-  for (const [index, entry] of numbered(transfer.manifest.entries)) {
-    if (!order.isExcluded(index)) yield [index, entry];
+/** Entries in order with their index, less those to leave alone, and less those of another type or place than is wanted. */
+export function* publishedEntries(
+  { transfer, order }: PublishJob,
+  isWanted: (type: EntryType, index: number) => boolean,
+): Generator<[index: number, entry: Entry]> {
+  const { entries } = transfer.manifest;
+  for (let index = 0; index < entries.length; index += 1) {
+    if (isWanted(entries.typeOf(index), index) && !order.isExcluded(index)) yield [index, entries.at(index)!];
   }
 }
 

@@ -3,7 +3,7 @@ import { closeSync, constants, fchmodSync, fstatSync, fsyncSync, openSync } from
 import type { Directory } from '../../base/directory.ts';
 import { CairnError, systemCodeOf } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
-import type { Entry } from '../../manifest/entry.ts';
+import type { Entry, EntryType } from '../../manifest/entry.ts';
 import { splitPath } from './lookup.ts';
 import { type Publication, publishedEntries, publishError, targetOf } from './publication.ts';
 
@@ -12,8 +12,9 @@ const OPEN_FLAGS = constants.O_NOFOLLOW | constants.O_NONBLOCK;
 /** Sets mode and time of the files and links that the order names. @throws CairnError with a storage code */
 export async function setAttributes(publication: Publication): Promise<void> {
   const { order } = publication;
-  for (const [index, entry] of publishedEntries(publication)) {
-    if (entry.type === 'directory' || !order.isPresent(index) || !order.needsAttributes(index)) continue;
+  const isToBeSet = (type: EntryType, index: number): boolean =>
+    type !== 'directory' && order.isPresent(index) && order.needsAttributes(index);
+  for (const [, entry] of publishedEntries(publication, isToBeSet)) {
     const path = targetOf(publication, entry);
     try {
       const { parent, name } = splitPath(path);

@@ -11,8 +11,7 @@ const MODE_BITS = 0o7777;
 
 /** Makes what is missing; what is there and belongs to this user becomes writable. @throws CairnError */
 export async function makeDirectories(publication: Publication): Promise<void> {
-  for (const [, entry] of publishedEntries(publication)) {
-    if (entry.type !== 'directory') continue;
+  for (const [, entry] of publishedEntries(publication, (type) => type === 'directory')) {
     const path = targetOf(publication, entry);
     try {
       makeDirectory(publication, path);

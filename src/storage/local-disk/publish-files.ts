@@ -2,7 +2,7 @@
 import { closeSync, fsync, renameSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { storageError, systemCodeOf } from '../../base/errors.ts';
-import type { Entry } from '../../manifest/entry.ts';
+import type { Entry, EntryType } from '../../manifest/entry.ts';
 import { splitPath } from './lookup.ts';
 import { moveAcross } from './move-across.ts';
 import { PackedChunks } from './packed-chunks.ts';
@@ -24,11 +24,12 @@ const fsyncLater = promisify(fsync);
 export async function publishFiles(publication: Publication): Promise<void> {
   const packed = new PackedChunks(publication);
   const batchFiles = publication.syncFileSystem === undefined ? BATCH_OPEN_FILES : BATCH_FILES;
+  const isToBePlaced = (type: EntryType, index: number): boolean =>
+    type !== 'directory' && !publication.order.isPresent(index);
   let batch: Prepared[] = [];
   let copiedBytes = 0;
   try {
-    for (const [index, entry] of publishedEntries(publication)) {
-      if (entry.type === 'directory' || publication.order.isPresent(index)) continue;
+    for (const [index, entry] of publishedEntries(publication, isToBePlaced)) {
       const prepared = prepare(publication, packed, index, entry);
       if (prepared === undefined) touchParent(publication, entry);
       else batch.push(prepared);

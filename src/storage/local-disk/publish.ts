@@ -4,6 +4,7 @@
  */
 import { CairnError } from '../../base/errors.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
+import type { EntryType } from '../../manifest/entry.ts';
 import { PathFinder } from './lookup.ts';
 import {
   beginPublication,
@@ -82,8 +83,9 @@ async function checkTakenOver(publication: Publication): Promise<void> {
 async function refuseConflicts(publication: Publication): Promise<void> {
   const finder = new PathFinder(publication.root, publication.native?.statAt);
   try {
-    for (const [index, entry] of publishedEntries(publication)) {
-      if (entry.type !== 'directory' && publication.order.isPresent(index)) continue;
+    const isToBeMade = (type: EntryType, index: number): boolean =>
+      type === 'directory' || !publication.order.isPresent(index);
+    for (const [, entry] of publishedEntries(publication, isToBeMade)) {
       const path = targetOf(publication, entry);
       const there = finder.find(path)?.entry.type;
       if (there !== undefined && (there === 'directory') !== (entry.type === 'directory')) {
