@@ -4,11 +4,12 @@ import path from 'node:path';
 import { onTestFinished } from 'vitest';
 import type { CliRun } from '../../../support/cli.ts';
 import { startCuttingProxy } from '../../../support/cutting-proxy.ts';
+import { checkBackToStart } from '../../support/back-to-start.ts';
 import { checkSameTree, checkTreeOldOrNew } from '../../support/invariants.ts';
 import { createWorld, type World } from '../../support/world.ts';
 import { createPowerDisk, type DiskKind, type PowerDisk } from './power-disk.ts';
 import { cutPower, victimOf } from './power-cut.ts';
-import type { Trees } from './push-scene.ts';
+import { succeed, type Trees } from './push-scene.ts';
 import { checkNotSentAgain, checkSurvivors, type Survivors } from './survivors.ts';
 import { createWireTap, type WireTap } from './wire-tap.ts';
 
@@ -80,7 +81,10 @@ export async function createPullScene(options: PullSceneOptions): Promise<PullSc
       await cutPower({ disks: [disk], victims: [victimOf(run)] });
       checkSameTree(receiver.source, destination);
       for (const { durable, epoch } of atCuts) checkNotSentAgain(tap.requests, durable, epoch);
-      world.checkSurroundings();
+      // What the cut brought back of the record and the staging must not be in the way of the next run, or stay. The server
+      // keeps a session that its client lost before it could write it down, for its lease.
+      await succeed(world.start(words));
+      await checkBackToStart(world, { destination, mayForget: true });
     },
     end: async () => {
       await world.server.kill();

@@ -1,18 +1,12 @@
 /** A push to a server whose disk can lose its power, through a proxy that listens. */
-import { cpSync, existsSync, mkdirSync } from 'node:fs';
+import { cpSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { onTestFinished } from 'vitest';
 import { startCuttingProxy, type CuttingProxy } from '../../../support/cutting-proxy.ts';
 import { temporaryDirectory } from '../../../support/trees.ts';
 import { untilLine, type CliResult, type CliRun } from '../../../support/cli.ts';
-import {
-  checkDescriptors,
-  checkNothingLeft,
-  checkSameTree,
-  checkTreeOldOrNew,
-  openDescriptors,
-} from '../../support/invariants.ts';
+import { checkBackToStart } from '../../support/back-to-start.ts';
+import { checkSameTree, checkTreeOldOrNew } from '../../support/invariants.ts';
 import { createWorld, type World } from '../../support/world.ts';
 import { clientCheckpoints } from '../../support/checkpoints.ts';
 import { createPowerDisk, type DiskKind, type PowerDisk } from './power-disk.ts';
@@ -24,8 +18,7 @@ import { createWireTap, type WireTap } from './wire-tap.ts';
 const MIB = 1024 * 1024;
 /** Slow enough that a cut finds the transfer in the middle. */
 const BYTES_PER_SECOND = 6 * MIB;
-const TIDY_TRIES = 200;
-const TIDY_PAUSE_MS = 50;
+const TIDY_MS = 10_000;
 
 /** The trees of one test, shared by all of its runs. */
 export interface Trees {
@@ -97,7 +90,6 @@ export async function createPushScene(options: SceneOptions): Promise<PushScene>
     tap: tap.tap,
   });
   onTestFinished(() => proxy.close());
-  const descriptors = countBelow(world, root);
   const url = `http://127.0.0.1:${proxy.port}/tree`;
   const words = ['push', '--chunk-size', '64K', '--retry-for', '60s', ...pushArgs, trees.source, url];
   const atCuts: { readonly durable: ReadonlySet<number>; readonly epoch: number }[] = [];
@@ -128,12 +120,11 @@ export async function createPushScene(options: SceneOptions): Promise<PushScene>
       await cutPower({ disks, victims: [serverVictim(world.server)] });
       checkSameTree(trees.source, target);
       for (const { durable, epoch } of atCuts) checkNotSentAgain(tap.requests, durable, epoch);
-      world.checkSurroundings();
       await world.server.start({});
       // A cut may bring back the record of a client that had finished.
       if (clientDisk !== undefined) await succeed(world.start(words));
-      await untilTidy(world);
-      checkDescriptors(world.server.pid()!, root, descriptors);
+      // What it brought back of the staging goes soon after a start.
+      await checkBackToStart(world, { patienceMs: TIDY_MS });
     },
     end: async () => {
       await world.server.kill();
@@ -152,25 +143,6 @@ function writtenDown(clientHome: string): number[] {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []; // it is over, and being forgotten
     throw error;
   }
-}
-
-/** What a cut brought back of the staging goes soon after a start. @throws Violation where it stays */
-async function untilTidy({ root, clientHome }: World): Promise<void> {
-  for (let tries = 1; ; tries += 1) {
-    try {
-      checkNothingLeft({ serverRoot: root, clientHome });
-      return;
-    } catch (error) {
-      if (tries === TIDY_TRIES) throw error;
-      await sleep(TIDY_PAUSE_MS);
-    }
-  }
-}
-
-function countBelow({ server }: World, root: string): number {
-  const pid = server.pid();
-  if (pid === undefined || !existsSync(`/proc/${pid}`)) return 0;
-  return openDescriptors(pid).filter((target) => target.startsWith(root)).length;
 }
 
 /** Resolves when the command says that it has succeeded; rejects when it ends otherwise. */
