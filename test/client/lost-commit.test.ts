@@ -36,6 +36,38 @@ test('a push whose commit was answered to nobody ends well, whatever changed sin
   expect(await scene.fetch('/tree/large')).toHaveLength(3 * CHUNK + 5 + 4);
 });
 
+test('a push goes on for as long as its server crashes before each commit, and loses everything', async () => {
+  const scene = await openScene('disk', { sync: 'close' });
+  const source = temporaryDirectory();
+  writeTree(source);
+  let [crashes, isSent] = [0, false];
+  scene.proxy.onRequest(({ path: asked }) => {
+    if (asked.includes('/chunks/')) isSent = true;
+    if (!asked.endsWith('/commit') || !isSent || crashes === 7) return 'pass';
+    crashes += 1;
+    isSent = false;
+    void scene.kill().then(() => scene.start());
+    return 'reset';
+  });
+  await push([source], scene.options('/tree', { sync: 'close' }));
+  expect(crashes).toBe(7);
+  expect(await scene.fetch('/tree/large')).toHaveLength(3 * CHUNK + 5);
+});
+
+test('a push asks for no sync point before its commit', async () => {
+  const scene = await openScene();
+  const source = temporaryDirectory();
+  writeTree(source);
+  const asked: string[] = [];
+  scene.proxy.onRequest(({ path: wanted }) => {
+    asked.push(wanted.replace(/.*\//, ''));
+    return 'pass';
+  });
+  await push([source], scene.options('/tree'));
+  expect(asked).not.toContain('sync');
+  expect(asked.at(-1)).toBe('commit');
+});
+
 test('a push that another client has finished meanwhile looks for what is new since', async () => {
   const scene = await openScene();
   const source = temporaryDirectory();

@@ -147,7 +147,8 @@ async function hashChunk(job: PushJob, chunk: number, signal: AbortSignal): Prom
 
 /**
  * Sends every chunk that is to do, then looks into those that the server has and the local checkpoint does not know,
- * until all are durable at the server.
+ * until all are at the server. The last of them need not be durable yet: a commit begins with a sync point, and asking
+ * for one before would cost a long line another round trip.
  */
 export async function sendChunks(job: PushJob): Promise<void> {
   const { board, context, session, unverified } = job;
@@ -166,11 +167,8 @@ export async function sendChunks(job: PushJob): Promise<void> {
       // Nothing else may be on the wire while the last chunks are hashed.
       return session.keepingLease(() => verifyOne(job, own, chunk, signal));
     });
-    if (board.open > 0) continue; // a new epoch has brought some back
-    if (board.uncovered === 0) return;
-    noteStatus(job, await syncInEpoch(session));
-    // A server that forgot how it had counted: what it really has is in the checkpoint of a new epoch.
-    if (board.uncovered > 0 && board.open === 0) await session.resume(session.grant.epoch);
+    // Otherwise a new epoch has brought some back.
+    if (board.open === 0) return;
   }
 }
 

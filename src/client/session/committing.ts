@@ -34,7 +34,10 @@ export async function commitTransfer(
   context.report({ type: 'phase', phase: 'committing' });
   for (let round = 1; ; round += 1) {
     const request = await steps.request();
+    const { epoch } = session.grant;
     const outcome = await session.run((at) => tryCommit(context, at, request));
+    // What a crash costs a server that had not made it durable is no sign of that.
+    if (session.grant.epoch !== epoch) round = 0;
     if (outcome === 'done') return request.digest;
     if (round === MAX_ROUNDS || !(await steps.mend(outcome))) throw outcome;
   }
