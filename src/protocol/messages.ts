@@ -70,6 +70,8 @@ export const EstablishRequest = v.object({
   chunkSizeBytes: positive,
   /** Whether that is only the largest that is wished: whoever knows how much there is chooses. */
   isLargestChunkSize: v.optional(v.boolean()),
+  /** How many chunks there should be at least, as far as their size allows, where the server chooses that. */
+  wishedChunks: v.optional(positive),
   /** Wished number of chunks at a time. */
   parallel: positive,
   /** Id of the manifest that the client would send or has: finds an unfinished session after lost state. */

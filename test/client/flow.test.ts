@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { createFlow, type Flow } from '../../src/client/transfer/flow.ts';
 import { fixedCount, runWorkers } from '../../src/client/transfer/workers.ts';
 
@@ -52,6 +52,44 @@ describe('the width of a transfer', () => {
     const flow = createFlow({ max: MAX, isFixed: false, roundTripMs: 80, now: () => 0 });
     flow.begin(8 * CHUNK);
     expect(flow.width).toBe(4);
+    expect(flow.startWidth(8 * CHUNK)).toBe(5);
+  });
+
+  test('grows on a long line before the first answers, so that not all wait for theirs at once', () => {
+    vi.useFakeTimers();
+    try {
+      const flow = createFlow({ max: MAX, isFixed: false, roundTripMs: 80, now: () => 0 });
+      const told: number[] = [];
+      flow.onWiden(() => told.push(flow.width));
+      flow.begin(CHUNK);
+      expect([flow.width, flow.startWidth(CHUNK)]).toEqual([24, 40]);
+      vi.advanceTimersByTime(300);
+      expect([flow.width, told]).toEqual([40, [40]]);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  test('is not touched any more once it was judged', () => {
+    vi.useFakeTimers();
+    try {
+      let nowMs = 0;
+      const flow = createFlow({ max: MAX, isFixed: false, roundTripMs: 20, now: () => nowMs });
+      flow.begin(CHUNK);
+      nowMs = 60_000;
+      for (let count = 0; count < 24; count += 1) flow.finished(CHUNK);
+      const judged = flow.width;
+      vi.advanceTimersByTime(300);
+      expect(flow.width).toBe(judged);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  test('begins on a short line as it is, and waits for nothing', () => {
+    const flow = createFlow({ max: MAX, isFixed: false, roundTripMs: 5, now: () => 0 });
+    flow.begin(CHUNK);
+    expect([flow.width, flow.startWidth(CHUNK)]).toEqual([4, 4]);
   });
 
   test('follows a link that changes', () => {

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { onTestFinished } from 'vitest';
 import { encodeTree } from '../../src/protocol/tree-stream.ts';
-import type { SessionGrant } from '../../src/protocol/messages.ts';
+import type { EstablishRequest, SessionGrant } from '../../src/protocol/messages.ts';
 import type { SyncMode } from '../../src/protocol/sync-mode.ts';
 import { transferDigest } from '../../src/manifest/digest.ts';
 import type { Authenticator } from '../../src/server/auth/authorization.ts';
@@ -324,7 +324,7 @@ export async function establish(
   scene: Scene,
   transfer: SampleTransfer,
   direction: 'push' | 'pull' = 'push',
-  wishes: { sync?: SyncMode } = {},
+  wishes: Partial<EstablishRequest> = {},
 ): Promise<HandSession> {
   const target = `/${transfer.target}`;
   const body = JSON.stringify({ ...establishRequest(transfer, direction, target), ...wishes });

@@ -206,6 +206,20 @@ test('a scan that fails midway cuts the answer, and the next request says why', 
   expect(manifest.id).toBe(session.transfer.manifest.id);
 });
 
+test('the server chooses a chunk size by how much there is, and how many chunks are wished for', async () => {
+  const MIB = 1024 * 1024;
+  const scene = await openScene('local disk');
+  const items = [file('', 2 * MIB)];
+  await putTree(scene.stores.content, 'out', items);
+  const transfer = transferOf(scene.stores.content, 'out', items);
+  const sizeFor = async (wishes: object): Promise<number> => {
+    const wanted = { isLargestChunkSize: true, chunkSizeBytes: 8 * MIB, ...wishes };
+    return (await establish(scene, transfer, 'pull', wanted)).grant.chunkSizeBytes;
+  };
+  expect(await sizeFor({})).toBe(MIB);
+  expect(await sizeFor({ wishedChunks: 1 })).toBe(2 * MIB);
+});
+
 test('a source that cannot be read any more is named, and the rest goes on', async () => {
   let isBroken = false;
   const MIB = 1024 * 1024;

@@ -31,7 +31,7 @@ export async function establishPull(
     readonly digest?: DigestAlgorithm | undefined;
   },
 ): Promise<EstablishedPull> {
-  const { server, retrier, signal, parallel } = context;
+  const { server, retrier, signal, parallel, wishedChunks } = context;
   const request = {
     protocol: PROTOCOL_VERSION,
     requestId: createRequestId(),
@@ -40,6 +40,7 @@ export async function establishPull(
     digests: digestsToOffer(wished.digest),
     chunkSizeBytes: wished.chunkSizeBytes,
     isLargestChunkSize: wished.isLargestChunkSize,
+    wishedChunks,
     parallel,
     encodings: context.compression.offers,
   };

@@ -35,11 +35,14 @@ export interface PushTask {
 }
 
 /** The parameters that the user wishes for, or that suit what is sent. */
-function wishedParameters({ options }: Pick<PushTask, 'options'>, entries: EntryList): ManifestParameters {
+function wishedParameters(
+  { context, options }: Pick<PushTask, 'context' | 'options'>,
+  entries: EntryList,
+): ManifestParameters {
   let bytesTotal = 0;
   for (let index = 0; index < entries.length; index += 1) bytesTotal += entries.sizeOf(index);
   return {
-    chunkSizeBytes: options.chunkSizeBytes ?? chunkSizeFor(bytesTotal),
+    chunkSizeBytes: options.chunkSizeBytes ?? chunkSizeFor(bytesTotal, context.wishedChunks),
     digest: options.digest ?? 'xxh64',
   };
 }
@@ -163,7 +166,7 @@ async function agree(
     }),
     distrusted,
   });
-  if (options.dryRun !== true) await agreeOnPlan(session, manifest, plan);
+  if (options.dryRun !== true) await agreeOnPlan(context, session, manifest, plan);
   return { plan, earlier: undefined };
 }
 

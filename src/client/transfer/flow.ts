@@ -8,6 +8,8 @@
 export interface Flow {
   /** Chunks that may be on their way now. */
   readonly width: number;
+  /** How many there will be soon after the workers start on chunks of this size. */
+  startWidth(chunkSizeBytes: number): number;
   /** The workers start, on chunks of this size: what was before says nothing. */
   begin(chunkSizeBytes: number): void;
   /** A chunk, or what was left of it, has crossed and was answered. */
@@ -30,11 +32,14 @@ export interface FlowOptions {
 /** Where a short line begins. */
 const START_SHORT = 4;
 /** Where a long one does: each chunk waits a round trip for its answer, and most long lines give more to more connections. */
-const START_LONG = 24;
+const START_LONG = 40;
+/** So many of them at once, the others so much later: or all would wait for their answers at the same time. */
+const FIRST_SHARE = 0.6;
+const SECOND_AFTER_MS = 250;
 /** From here on a line is a long one. */
 export const LONG_ROUND_TRIP_MS = 15;
 /** As long as nobody knows how slow a line is, no more than this is begun on it, and so at risk. */
-const START_BYTES = 32 * 1024 * 1024;
+const START_BYTES = 40 * 1024 * 1024;
 /** Chunks that take longer than this hold each other up: fewer at a time get as much across, and are done sooner. */
 const SLOW_CHUNK_MS = 4000;
 /** A wider flow has to bring so much more to be kept, or one answer more or less, if that is much. */
@@ -62,15 +67,28 @@ export function createFlow({ max, isFixed, roundTripMs, now }: FlowOptions): Flo
   const round = { sinceMs: now(), bytes: 0, answers: 0 };
   const minMs = Math.max(ROUND.minMs, ROUND.roundTrips * roundTripMs);
   let hasBegun = false;
+  const tellWidened = (): void => {
+    for (const widened of listeners) widened();
+  };
+  const startWidth = (chunkSizeBytes: number): number => {
+    if (isFixed || roundTripMs < LONG_ROUND_TRIP_MS) return climb.width;
+    return Math.max(climb.width, Math.min(max, START_LONG, Math.floor(START_BYTES / chunkSizeBytes)));
+  };
+  const beginWith = (start: number): void => {
+    climb.width = climb.bestWidth = Math.max(climb.width, Math.ceil(start * FIRST_SHARE));
+    setTimeout(() => {
+      if (climb.best > 0 || climb.width >= start) return;
+      climb.width = climb.bestWidth = start;
+      tellWidened();
+    }, SECOND_AFTER_MS).unref();
+  };
   return {
     get width() {
       return climb.width;
     },
+    startWidth,
     begin: (chunkSizeBytes) => {
-      if (!hasBegun && !isFixed && roundTripMs >= LONG_ROUND_TRIP_MS) {
-        const start = Math.min(max, START_LONG, Math.floor(START_BYTES / chunkSizeBytes));
-        climb.width = climb.bestWidth = Math.max(climb.width, start);
-      }
+      if (!hasBegun && startWidth(chunkSizeBytes) > climb.width) beginWith(startWidth(chunkSizeBytes));
       hasBegun = true;
       Object.assign(round, { sinceMs: now(), bytes: 0, answers: 0 });
     },
@@ -85,7 +103,7 @@ export function createFlow({ max, isFixed, roundTripMs, now }: FlowOptions): Flo
       judge(climb, round.bytes / tookMs, { gain: 1 + Math.max(LEAST_GAIN, 1 / round.answers), max, nowMs });
       keepChunksQuick(climb, (before * tookMs) / round.answers, { before, nowMs });
       Object.assign(round, { sinceMs: nowMs, bytes: 0, answers: 0 });
-      if (climb.width > before) for (const widened of listeners) widened();
+      if (climb.width > before) tellWidened();
     },
     onWiden: (widened) => {
       listeners.add(widened);

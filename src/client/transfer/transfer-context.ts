@@ -8,6 +8,7 @@ import type { Proxy } from '../http/proxy.ts';
 import type { Report, TransferEvent, TransferSummary } from '../events.ts';
 import { MAX_ADAPTIVE_PARALLEL, type ReachOptions, type TransferOptions } from '../options.ts';
 import { createCompression, type Compression } from './compression.ts';
+import { WISHED_CHUNKS } from '../../manifest/chunk-size.ts';
 import { loadHasher } from '../../manifest/digest.ts';
 import { createFlow, LONG_ROUND_TRIP_MS, type Flow } from './flow.ts';
 import { createRetrier, type Retrier } from '../http/retry.ts';
@@ -34,6 +35,8 @@ export interface TransferContext {
   readonly counters: Counters;
   /** Chunks on their way at a time at most: what is asked of a server. */
   readonly parallel: number;
+  /** How many chunks a transfer should have at least, as far as their size allows. */
+  readonly wishedChunks: number;
   /** How many of them there are now. */
   readonly flow: Flow;
   readonly compression: Compression;
@@ -84,6 +87,7 @@ export async function openContext(
       report,
       counters: { bytesMoved: 0, bytesSaved: 0, resumes: 0 },
       parallel,
+      wishedChunks: roundTripMs < LONG_ROUND_TRIP_MS ? WISHED_CHUNKS.usual : WISHED_CHUNKS.onLongLine,
       flow: createFlow({ max: parallel, isFixed, roundTripMs, now }),
       compression: createCompression({ mode: options.compress, encodings: options.encodings, now }),
       now,

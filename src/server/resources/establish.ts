@@ -184,11 +184,12 @@ function resumingOf({ authorization, address, request }: Asking): Resuming {
 }
 
 function wishedChunkSize(
-  { chunkSizeBytes, isLargestChunkSize = false }: EstablishRequest,
+  { chunkSizeBytes, isLargestChunkSize = false, wishedChunks }: EstablishRequest,
   fileBytes: number | undefined,
 ): number {
   if (!isLargestChunkSize) return chunkSizeBytes;
-  const suitable = fileBytes === undefined ? UNKNOWN_TREE_CHUNK_SIZE_BYTES : chunkSizeFor(fileBytes);
+  const suitable =
+    fileBytes === undefined ? UNKNOWN_TREE_CHUNK_SIZE_BYTES : chunkSizeFor(fileBytes, wishedChunks);
   return Math.min(chunkSizeBytes, suitable);
 }
 
