@@ -75,7 +75,7 @@ async function carry(
   checkIsFile(manifest);
   const plan = { have: [], attributes: [] };
   const layout = layoutOf(manifest, plan);
-  await agreeOnPlan(session, manifest, plan);
+  await agreeOnPlan(context, session, manifest, plan);
   const { bytesTotal = 0 } = layout;
   context.report({ type: 'planned', entries: 1, bytesTotal, bytesSkipped: 0, bytesResumed: 0 });
   context.report({ type: 'phase', phase: 'transferring', entries: 1 });

@@ -8,6 +8,7 @@ import type { TunnelOptions } from './connection-tunnel.ts';
 import type { ClientTls } from '../options.ts';
 import { shownProxy, type Proxy } from './proxy.ts';
 import { watchReader, type ReaderPace } from '../../base/unsent.ts';
+import { keepReady, type Connect } from './ready-sockets.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 /** A proxy may itself wait for its own connection. */
@@ -28,7 +29,14 @@ export interface PoolOptions {
   readonly proxy?: Proxy | undefined;
 }
 
-type Connect = (target: Target, done: Done) => void;
+/** Sockets to one origin. */
+export interface SocketPool {
+  readonly pool: Pool;
+  /** Opens so many more that the pool will need soon. */
+  openAhead(count: number): void;
+  /** Ends all of them at once. */
+  close(): Promise<void>;
+}
 
 /**
  * A pool of at most `connections` sockets. A socket on which no byte moves for half a minute is broken: one watch over
@@ -37,39 +45,50 @@ type Connect = (target: Target, done: Done) => void;
  * Through a proxy, https has a tunnel for each socket; for http the sockets are the proxy's, and requests name the whole
  * URL.
  */
-export function openPool(origin: string, options: PoolOptions): Pool {
-  const { silenceMs = IDLE_TIMEOUT_MS } = options;
+export function openPool(origin: string, options: PoolOptions): SocketPool {
   const peer = options.proxy === undefined ? origin : `${origin} (through ${shownProxy(options.proxy)})`;
-  const connect = connectorOf(origin, peer, options);
+  const ready = keepReady(watched(connectorOf(origin, peer, options), peer, options));
   const isForwarded = options.proxy !== undefined && origin.startsWith('http:');
-  return new Pool(isForwarded ? options.proxy.url.origin : origin, {
+  const pool = new Pool(isForwarded ? options.proxy.url.origin : origin, {
     allowH2: false,
     connections: options.connections,
     pipelining: 1,
     headersTimeout: 0,
     bodyTimeout: 0,
-    connect: (target: Target, done: Done) => {
-      connect(target, (...[error, socket]) => {
-        if (error !== null) {
-          done(error, null);
-          return;
-        }
-        socket.setTimeout(silenceMs, () => {
-          socket.destroy(
-            new CairnError('timeout', `${peer} has been silent for ${silenceMs / 1000} seconds`),
-          );
-        });
-        // Nor may it take a byte now and then of what is sent, for ever.
-        const unwatch = watchReader(socket, options.pace, () => {
-          socket.destroy(
-            new CairnError('timeout', `${peer} takes less than ${options.pace.minRate} bytes a second`),
-          );
-        });
-        socket.once('close', unwatch);
-        done(null, socket);
-      });
-    },
+    connect: ready.connect,
   });
+  return {
+    pool,
+    openAhead: ready.openAhead,
+    close: () => {
+      ready.close();
+      return pool.destroy();
+    },
+  };
+}
+
+/** Sockets that are given up when they are silent for too long. */
+function watched(
+  connect: Connect,
+  peer: string,
+  { pace, silenceMs = IDLE_TIMEOUT_MS }: PoolOptions,
+): Connect {
+  return (target, done) =>
+    connect(target, (...[error, socket]) => {
+      if (error !== null) {
+        done(error, null);
+        return;
+      }
+      socket.setTimeout(silenceMs, () => {
+        socket.destroy(new CairnError('timeout', `${peer} has been silent for ${silenceMs / 1000} seconds`));
+      });
+      // Nor may it take a byte now and then of what is sent, for ever.
+      const unwatch = watchReader(socket, pace, () => {
+        socket.destroy(new CairnError('timeout', `${peer} takes less than ${pace.minRate} bytes a second`));
+      });
+      socket.once('close', unwatch);
+      done(null, socket);
+    });
 }
 
 function connectorOf(origin: string, peer: string, { tls, proxy }: PoolOptions): Connect {

@@ -55,6 +55,8 @@ export interface Connection {
   request(request: HttpRequest): Promise<HttpResponse>;
   /** A connection of its own that speaks another protocol from now on. @throws what says that it does not */
   upgrade(path: string, protocol: string, signal: AbortSignal): Promise<Duplex>;
+  /** Opens so many connections that will be needed soon. */
+  openAhead(count: number): void;
   /** Ends all connections at once. */
   close(): Promise<void>;
 }
@@ -82,7 +84,7 @@ export async function openConnection(url: URL, options: ConnectionOptions): Prom
   // A static import there and a lazy one here: a bundled CommonJS package has no named exports for `await import()`.
   const { openPool } = await import('./connection-pool.ts');
   const { pace = DEFAULT_ANSWER_PACE } = options;
-  const pool = openPool(url.origin, { ...options, pace });
+  const { pool, openAhead, close } = openPool(url.origin, { ...options, pace });
   const { origin } = url;
   const { proxy } = options;
   const peer = proxy === undefined ? origin : `${origin} (through ${shownProxy(proxy)})`;
@@ -93,7 +95,8 @@ export async function openConnection(url: URL, options: ConnectionOptions): Prom
     exchange,
     request: async (request) => accepted(request, await exchange(request)),
     upgrade: async (path, protocol, signal) => (await pool.upgrade({ path, protocol, signal })).socket,
-    close: () => pool.destroy(),
+    openAhead,
+    close,
   };
 }
 

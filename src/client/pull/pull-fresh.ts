@@ -94,7 +94,7 @@ async function compareAndCarry(
         await session.abandon();
         return emptyResult(manifest, plan, null);
       }
-      await agreeOnPlan(session, manifest, plan);
+      await agreeOnPlan(context, session, manifest, plan);
     } catch (error) {
       // Nothing was fetched yet that would be worth coming back for.
       await session.abandon();

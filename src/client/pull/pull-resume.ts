@@ -36,7 +36,8 @@ export async function resumedPull(task: PullTask): Promise<PassResult | undefine
     const session = await resumeSession(context, record);
     if (session === undefined) return undefined;
     await folder.update({ session: session.grant });
-    if (session.grant.state === 'establishing') await agreeOnPlan(session, staged.manifest, staged.plan);
+    if (session.grant.state === 'establishing')
+      await agreeOnPlan(context, session, staged.manifest, staged.plan);
     const { epoch } = session.grant;
     // Of the run that agreed with the server everything is staged; nobody else can get anything from this session any more.
     const wasAgreed = AGREED.has(session.grant.state);

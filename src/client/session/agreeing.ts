@@ -7,6 +7,7 @@ import type { Plan } from '../../protocol/messages.ts';
 import { layoutOf } from '../transfer/pass-result.ts';
 import { putPlan } from './session-calls.ts';
 import type { SessionClient } from './session-client.ts';
+import type { TransferContext } from '../transfer/transfer-context.ts';
 
 /** An id for one request for a session, the same in every try: a lost answer leaves no second session behind. */
 export function createRequestId(): string {
@@ -24,8 +25,14 @@ export function digestsToOffer(wished: DigestAlgorithm | undefined): DigestAlgor
  *
  * @throws CairnError `digest-mismatch` where they did not; network and session codes
  */
-export async function agreeOnPlan(session: SessionClient, manifest: Manifest, plan: Plan): Promise<void> {
+export async function agreeOnPlan(
+  context: TransferContext,
+  session: SessionClient,
+  manifest: Manifest,
+  plan: Plan,
+): Promise<void> {
   const { chunkCount, bytesTotal } = layoutOf(manifest, plan);
+  openForChunks(context, session, { chunkCount, chunkSizeBytes: manifest.chunkSizeBytes });
   const { have, attributes } = plan;
   const accepted = await session.run((at) => putPlan(at, { have, attributes }));
   if (accepted.chunkCount === chunkCount && accepted.bytesTotal === bytesTotal) return;
@@ -36,4 +43,19 @@ export async function agreeOnPlan(session: SessionClient, manifest: Manifest, pl
       details: { ours: chunkCount, theirs: accepted.chunkCount ?? -1 },
     },
   );
+}
+
+/** While the plan is on its way, connections are opened for the chunks that follow it; channels open their own. */
+function openForChunks(
+  { server, flow }: TransferContext,
+  { grant }: SessionClient,
+  {
+    chunkCount,
+    chunkSizeBytes,
+  }: { readonly chunkCount: number | undefined; readonly chunkSizeBytes: number },
+): void {
+  if (server.chunks !== server.connection) return;
+  const wanted = Math.min(flow.startWidth(chunkSizeBytes), grant.parallel, chunkCount ?? Infinity);
+  // The one that the plan goes over is free by then.
+  server.connection.openAhead(wanted - 1);
 }
