@@ -24,6 +24,8 @@ export const HEADER = {
   decodedLength: 'cairn-decoded-length',
   /** The code of the error that a response stands for, where it has no body to say so: an answer to HEAD. */
   error: 'cairn-error',
+  /** The greeting without its login, in an answer to a HEAD of a user's path. */
+  hello: 'cairn-hello',
 } as const;
 
 /** Paths relative to the protocol root. */

@@ -2,7 +2,7 @@
 import { CairnError } from '../base/errors.ts';
 import { SESSION_ID_PATTERN, type Hello } from '../protocol/messages.ts';
 import { CHANNEL_PROTOCOL } from '../protocol/message-head.ts';
-import { PROTOCOL_ROOT, PROTOCOL_SEGMENT, PROTOCOL_VERSION } from '../protocol/routes.ts';
+import { HEADER, PROTOCOL_ROOT, PROTOCOL_SEGMENT, PROTOCOL_VERSION } from '../protocol/routes.ts';
 import { handleListSessions, handleShowSession } from './resources/administration.ts';
 import { handleCheckpoint } from './resources/checkpoint.ts';
 import { handleCommit } from './resources/commit.ts';
@@ -79,6 +79,9 @@ export async function route(context: ServerContext, exchange: Exchange): Promise
     : undefined;
   if (operation !== undefined) return pick(operation, exchange)(context, exchange);
   if (path === `/${PROTOCOL_SEGMENT}` || path.startsWith(`/${PROTOCOL_SEGMENT}/`)) throw noRoute();
+  // Who looks for the protocol over a long line need not ask for the greeting, too.
+  if (exchange.method === 'HEAD')
+    exchange.response.setHeader(HEADER.hello, JSON.stringify(greetingOf(context)));
   return handlePublic(context, exchange);
 }
 
@@ -120,13 +123,11 @@ function noRoute(): CairnError {
 }
 
 function sayHello(context: ServerContext, exchange: Exchange): Promise<void> {
-  const { version, login } = context;
-  const hello: Hello = {
-    server: 'cairn',
-    version,
-    protocol: PROTOCOL_VERSION,
-    channels: [CHANNEL_PROTOCOL],
-    ...(login === undefined ? {} : { login }),
-  };
+  const { login } = context;
+  const hello: Hello = { ...greetingOf(context), ...(login === undefined ? {} : { login }) };
   return sendJson(exchange, 200, hello);
+}
+
+function greetingOf({ version }: ServerContext): Hello {
+  return { server: 'cairn', version, protocol: PROTOCOL_VERSION, channels: [CHANNEL_PROTOCOL] };
 }

@@ -32,6 +32,8 @@ export interface PoolOptions {
 /** Sockets to one origin. */
 export interface SocketPool {
   readonly pool: Pool;
+  /** How long the last one took to open, in milliseconds; undefined before the first. */
+  readonly connectMs: number | undefined;
   /** Opens so many more that the pool will need soon. */
   openAhead(count: number): void;
   /** Ends all of them at once. */
@@ -47,7 +49,9 @@ export interface SocketPool {
  */
 export function openPool(origin: string, options: PoolOptions): SocketPool {
   const peer = options.proxy === undefined ? origin : `${origin} (through ${shownProxy(options.proxy)})`;
-  const ready = keepReady(watched(connectorOf(origin, peer, options), peer, options));
+  let connectMs: number | undefined;
+  const timed = timing(connectorOf(origin, peer, options), (tookMs) => (connectMs = tookMs));
+  const ready = keepReady(watched(timed, peer, options));
   const isForwarded = options.proxy !== undefined && origin.startsWith('http:');
   const pool = new Pool(isForwarded ? options.proxy.url.origin : origin, {
     allowH2: false,
@@ -59,11 +63,24 @@ export function openPool(origin: string, options: PoolOptions): SocketPool {
   });
   return {
     pool,
+    get connectMs() {
+      return connectMs;
+    },
     openAhead: ready.openAhead,
     close: () => {
       ready.close();
       return pool.destroy();
     },
+  };
+}
+
+function timing(connect: Connect, onConnected: (tookMs: number) => void): Connect {
+  return (target, done) => {
+    const beganMs = performance.now();
+    connect(target, (...result) => {
+      onConnected(performance.now() - beganMs);
+      done(...result);
+    });
   };
 }
 

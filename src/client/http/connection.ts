@@ -49,6 +49,8 @@ export interface HttpResponse {
 /** Connections to one origin, kept alive between requests. */
 export interface Connection {
   readonly origin: string;
+  /** How long it last took to open one, in milliseconds; undefined before the first. */
+  readonly connectMs: number | undefined;
   /** The response, whatever its status. @throws CairnError `network`, `timeout`, `not-a-cairn-server`, what the body threw */
   exchange(request: HttpRequest): Promise<HttpResponse>;
   /** The response if its status is 2xx. @throws CairnError the one that the response stands for; `redirect-refused` */
@@ -84,7 +86,8 @@ export async function openConnection(url: URL, options: ConnectionOptions): Prom
   // A static import there and a lazy one here: a bundled CommonJS package has no named exports for `await import()`.
   const { openPool } = await import('./connection-pool.ts');
   const { pace = DEFAULT_ANSWER_PACE } = options;
-  const { pool, openAhead, close } = openPool(url.origin, { ...options, pace });
+  const sockets = openPool(url.origin, { ...options, pace });
+  const { pool, openAhead, close } = sockets;
   const { origin } = url;
   const { proxy } = options;
   const peer = proxy === undefined ? origin : `${origin} (through ${shownProxy(proxy)})`;
@@ -92,6 +95,9 @@ export async function openConnection(url: URL, options: ConnectionOptions): Prom
   const exchange = (request: HttpRequest): Promise<HttpResponse> => send(way, request);
   return {
     origin: url.origin,
+    get connectMs() {
+      return sockets.connectMs;
+    },
     exchange,
     request: async (request) => accepted(request, await exchange(request)),
     upgrade: async (path, protocol, signal) => (await pool.upgrade({ path, protocol, signal })).socket,

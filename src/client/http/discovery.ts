@@ -4,7 +4,7 @@ import { printable } from '../../base/safe-path.ts';
 import { checkProtocolMajor, Hello, parseJsonMessage } from '../../protocol/messages.ts';
 import { CHANNEL_PROTOCOL } from '../../protocol/message-head.ts';
 import { errorOfResponse } from '../../protocol/problem.ts';
-import { PROTOCOL_ROOT, PROTOCOL_VERSION, protocolRootOf } from '../../protocol/routes.ts';
+import { HEADER, PROTOCOL_ROOT, PROTOCOL_VERSION, protocolRootOf } from '../../protocol/routes.ts';
 import type { Connection } from './connection.ts';
 import { withRetryAfter } from './retry-after.ts';
 
@@ -18,7 +18,7 @@ export interface Endpoint {
 
 /** A server that was found. */
 export interface Discovery extends Endpoint {
-  /** How long a request without a body took on a connection that was there. */
+  /** How long a request without a body takes on a connection that is there. */
   readonly roundTripMs: number;
   /** Whether its connections can be upgraded to channels. */
   readonly hasChannels: boolean;
@@ -27,12 +27,23 @@ export interface Discovery extends Endpoint {
 const MAX_HELLO_BYTES = 64 * 1024;
 
 /**
- * Finds the server of a URL, as {@link greet} does.
+ * A first request that takes so long is no busy machine any more: measuring once more, on a connection that is warm, would
+ * cost another round trip.
+ */
+const SURELY_LONG_MS = 60;
+
+/**
+ * Finds the server of a URL, as {@link greet} does. Over a line that is surely long, the greeting that came with the first
+ * answer is enough.
  *
  * @throws CairnError what {@link greet} throws
  */
 export async function discover(connection: Connection, url: URL, signal: AbortSignal): Promise<Discovery> {
-  return (await greet(connection, url, signal)).endpoint;
+  const found = await find(connection, url, signal);
+  if (found.hello === undefined || found.roundTripMs < SURELY_LONG_MS)
+    return (await greetFound(connection, found, signal)).endpoint;
+  const { hello, roundTripMs, ...endpoint } = found;
+  return { ...endpoint, roundTripMs, hasChannels: hasChannels(checked(hello)) };
 }
 
 /**
@@ -47,27 +58,56 @@ export async function greet(
   url: URL,
   signal: AbortSignal,
 ): Promise<{ endpoint: Discovery; hello: Hello }> {
+  return greetFound(connection, await find(connection, url, signal), signal);
+}
+
+interface Found extends Endpoint {
+  /** How long the request took without what opening its connection did. */
+  readonly roundTripMs: number;
+  /** The greeting that came with the answer, as it came. */
+  readonly hello: string | undefined;
+}
+
+async function find(connection: Connection, url: URL, signal: AbortSignal): Promise<Found> {
   if (url.search !== '' || url.hash !== '') {
     throw new CairnError(
       'usage',
       `the URL has a query or a fragment; write a ? in a name as %3F and a # as %23`,
     );
   }
+  const askedAtMs = performance.now();
   const found = await connection.exchange({ method: 'HEAD', url, signal });
+  const tookMs = performance.now() - askedAtMs;
   await found.discard();
   const root = protocolRootOf(found.header('link'), url);
   if (root === undefined) {
     const error = notCairn(url, found.status, found.header('location'));
     throw withRetryAfter(error, found.header('retry-after'));
   }
-  const target = targetBelow(root, url);
+  const roundTripMs = Math.max(0, tookMs - (connection.connectMs ?? 0));
+  return { root, target: targetBelow(root, url), roundTripMs, hello: found.header(HEADER.hello) };
+}
+
+async function greetFound(
+  connection: Connection,
+  { root, target }: Endpoint,
+  signal: AbortSignal,
+): Promise<{ endpoint: Discovery; hello: Hello }> {
   const askedAtMs = performance.now();
   const answer = await connection.request({ method: 'GET', url: root, signal });
   const roundTripMs = performance.now() - askedAtMs;
-  const hello = parseJsonMessage(Hello, await answer.text(MAX_HELLO_BYTES), 'the greeting of the server');
+  const hello = checked(await answer.text(MAX_HELLO_BYTES));
+  return { endpoint: { root, target, roundTripMs, hasChannels: hasChannels(hello) }, hello };
+}
+
+function checked(text: string): Hello {
+  const hello = parseJsonMessage(Hello, text, 'the greeting of the server');
   checkProtocolMajor(hello.protocol.major, PROTOCOL_VERSION.major);
-  const hasChannels = hello.channels?.includes(CHANNEL_PROTOCOL) === true;
-  return { endpoint: { root, target, roundTripMs, hasChannels }, hello };
+  return hello;
+}
+
+function hasChannels({ channels }: Hello): boolean {
+  return channels?.includes(CHANNEL_PROTOCOL) === true;
 }
 
 function notCairn(url: URL, status: number, location: string | undefined): CairnError {

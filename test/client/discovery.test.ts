@@ -1,0 +1,80 @@
+import { createServer, type AddressInfo } from 'node:net';
+import { expect, onTestFinished, test } from 'vitest';
+import { openConnection } from '../../src/client/http/connection.ts';
+import { discover, greet } from '../../src/client/http/discovery.ts';
+import { codeOf } from './support/scene.ts';
+
+const HELLO = {
+  server: 'cairn',
+  version: '9',
+  protocol: { major: 1, minor: 0 },
+  channels: ['cairn-channel/1'],
+};
+const URL_PATH = '/some/where';
+
+/** What a server of these tests says to a HEAD, and how long it thinks about it. */
+interface Manner {
+  readonly hello?: object | undefined;
+  readonly delayMs: number;
+}
+
+/** A server that greets; answers what was asked of it. */
+async function openGreeter({ hello, delayMs }: Manner): Promise<{ asked: string[]; url: URL }> {
+  const asked: string[] = [];
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.on('data', (bytes: Buffer) => {
+      const [method = ''] = String(bytes).split(' ');
+      asked.push(method);
+      const body = method === 'HEAD' ? '' : JSON.stringify(HELLO);
+      const told =
+        hello === undefined || method !== 'HEAD' ? '' : `Cairn-Hello: ${JSON.stringify(hello)}\r\n`;
+      const head = `Link: <../.cairn/v1/>; rel="urn:cairn:protocol"\r\n${told}Content-Length: ${body.length}`;
+      setTimeout(() => socket.write(`HTTP/1.1 200 OK\r\n${head}\r\n\r\n${body}`), delayMs);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void server.close());
+  return { asked, url: new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}${URL_PATH}`) };
+}
+
+async function discoverOver(manner: Manner): Promise<{ asked: string[]; roundTripMs: number }> {
+  const { asked, url } = await openGreeter(manner);
+  const connection = await openConnection(url, { connections: 2 });
+  onTestFinished(() => connection.close());
+  const found = await discover(connection, url, new AbortController().signal);
+  expect(found).toMatchObject({ target: URL_PATH, hasChannels: true });
+  expect(found.root.pathname).toBe('/.cairn/v1/');
+  return { asked, roundTripMs: found.roundTripMs };
+}
+
+test('over a long line the greeting that comes with the first answer is enough', async () => {
+  const { asked, roundTripMs } = await discoverOver({ hello: HELLO, delayMs: 120 });
+  expect(asked).toEqual(['HEAD']);
+  expect(roundTripMs).toBeGreaterThanOrEqual(115);
+});
+
+test('a line that may be short is measured on a warm connection', async () => {
+  const { asked } = await discoverOver({ hello: HELLO, delayMs: 0 });
+  expect(asked).toEqual(['HEAD', 'GET']);
+});
+
+test('an older server is asked for its greeting', async () => {
+  const { asked } = await discoverOver({ delayMs: 120 });
+  expect(asked).toEqual(['HEAD', 'GET']);
+});
+
+test('another version of the protocol is refused by either greeting', async () => {
+  const { url } = await openGreeter({ hello: { ...HELLO, protocol: { major: 2, minor: 0 } }, delayMs: 120 });
+  const connection = await openConnection(url, { connections: 2 });
+  onTestFinished(() => connection.close());
+  expect(await codeOf(discover(connection, url, new AbortController().signal))).toBe('version-unsupported');
+});
+
+test('who wants all of the greeting asks for it', async () => {
+  const { asked, url } = await openGreeter({ hello: HELLO, delayMs: 120 });
+  const connection = await openConnection(url, { connections: 2 });
+  onTestFinished(() => connection.close());
+  expect((await greet(connection, url, new AbortController().signal)).hello.version).toBe('9');
+  expect(asked).toEqual(['HEAD', 'GET']);
+});
