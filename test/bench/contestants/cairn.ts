@@ -24,6 +24,8 @@ export interface CairnSeat extends Seat {
 export interface CairnOptions {
   /** This port again: a server that is started once more. */
   readonly again?: { readonly port: number };
+  /** More words for `cairn serve`. */
+  readonly serveArgs?: readonly string[];
 }
 
 /** Starts `cairn serve`. */
@@ -35,7 +37,8 @@ export async function seatCairn(ground: Ground, options: CairnOptions = {}): Pro
   const port = options.again?.port ?? (await freePort());
   const env = { CAIRN_STATE_HOME: stateHome, NODE_ENV: 'production' };
   const listen = `127.0.0.1:${port}`;
-  const words = ['serve', '--root', root, '--listen', listen, '--log-level', 'error'];
+  const usual = ['serve', '--root', root, '--listen', listen, '--log-level', 'error'];
+  const words = [...usual, ...(options.serveArgs ?? [])];
   const server = await startServer({ words: [process.execPath, CAIRN_BIN, ...words], env }, port);
   const url = `http://127.0.0.1:${await ground.via(port)}`;
   const tokenFile = path.join(root, '.cairn/token');

@@ -6,14 +6,13 @@ const [, , source = '', url = '', tokenFile = '', state = '', sessions = '', atO
 const RETRY_FOR_MS = 300_000;
 
 const token = readFileSync(tokenFile, 'utf8').trim();
-const signal = new AbortController().signal;
 
 async function one(number: number): Promise<void> {
   await push([source], {
     url: new URL(`${url}/load/${number}`),
     token: async () => token,
     retryForMs: RETRY_FOR_MS,
-    signal,
+    signal: new AbortController().signal,
     report: () => undefined,
     stateHome: state,
     resumeCommand: ['cairn'],
