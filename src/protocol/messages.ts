@@ -76,6 +76,8 @@ export const EstablishRequest = v.object({
   parallel: positive,
   /** Id of the manifest that the client would send or has: finds an unfinished session after lost state. */
   manifestId: v.optional(sha256Hex),
+  /** Ids that the same entries have with other chunk sizes, which the client may have chosen over another line. */
+  otherManifestIds: v.optional(v.pipe(v.array(sha256Hex), v.maxLength(4))),
   /** Random, and the same in every try of one request: when its answer was lost, the next try gets the same session. */
   requestId: v.optional(v.pipe(v.string(), v.regex(SESSION_ID_PATTERN))),
   /** Wished sync mode of a push; the server takes the stricter of it and its own, which it takes without a wish. */

@@ -331,6 +331,26 @@ describe.each(KINDS)('a push into %s', (kind) => {
     expect((await session.putChunk(1)).json.code).toBe('session-fenced');
   });
 
+  test('finds an unfinished session by another manifest of the same entries', async () => {
+    const scene = await openScene(kind);
+    const transfer = sample(scene);
+    const { grant } = await openPush(scene, transfer);
+    const request = (ids: readonly string[]): string =>
+      JSON.stringify({
+        ...establishRequest(transfer, 'push', '/in/there'),
+        manifestId: 'a'.repeat(64),
+        otherManifestIds: ids,
+      });
+    const ask = (ids: readonly string[]): ReturnType<typeof call> =>
+      call(scene, 'POST', '/.cairn/v1/sessions', { token: ALICE, body: request(ids) });
+    const none = await ask(['b'.repeat(64)]);
+    expect([none.status, none.json.resumed]).toEqual([201, false]);
+    const found = await ask(['b'.repeat(64), transfer.manifest.id]);
+    expect(found.json).toMatchObject({ session: grant.session, epoch: 2, resumed: true });
+    const tooMany = await ask(Array.from({ length: 5 }, () => transfer.manifest.id));
+    expect([tooMany.status, tooMany.json.code]).toEqual([400, 'invalid-request']);
+  });
+
   test('a full disk is told as such, and the session goes on when there is room', async () => {
     let isFull = true;
     const scene = await openScene(kind, {

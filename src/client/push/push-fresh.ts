@@ -1,6 +1,6 @@
 /** A pass of a push that begins with a scan. */
 import { CairnError } from '../../base/errors.ts';
-import { chunkSizeFor } from '../../manifest/chunk-size.ts';
+import { chunkSizeFor, WISHED_CHUNKS } from '../../manifest/chunk-size.ts';
 import { DIGEST_LENGTH_BYTES } from '../../manifest/digest.ts';
 import type { EntryList } from '../../manifest/entry-table.ts';
 import { createManifest, type Manifest, type ManifestParameters } from '../../manifest/manifest.ts';
@@ -34,16 +34,21 @@ export interface PushTask {
   readonly local: readonly string[];
 }
 
-/** The parameters that the user wishes for, or that suit what is sent. */
+/** The parameters that the user wishes for, or that suit what is sent over this line; and those that suit another one. */
 function wishedParameters(
   { context, options }: Pick<PushTask, 'context' | 'options'>,
   entries: EntryList,
-): ManifestParameters {
+): { readonly wished: ManifestParameters; readonly others: readonly ManifestParameters[] } {
+  const { digest = 'xxh64', chunkSizeBytes } = options;
+  if (chunkSizeBytes !== undefined) return { wished: { chunkSizeBytes, digest }, others: [] };
   let bytesTotal = 0;
   for (let index = 0; index < entries.length; index += 1) bytesTotal += entries.sizeOf(index);
+  const best = chunkSizeFor(bytesTotal, context.wishedChunks);
+  const sizes = new Set(Object.values(WISHED_CHUNKS).map((count) => chunkSizeFor(bytesTotal, count)));
+  sizes.delete(best);
   return {
-    chunkSizeBytes: options.chunkSizeBytes ?? chunkSizeFor(bytesTotal, context.wishedChunks),
-    digest: options.digest ?? 'xxh64',
+    wished: { chunkSizeBytes: best, digest },
+    others: [...sizes].map((size) => ({ chunkSizeBytes: size, digest })),
   };
 }
 
@@ -95,7 +100,8 @@ async function establishPush(
   { entries }: ScannedSource,
 ): Promise<{ session: SessionClient; manifest: Manifest }> {
   const { context, options, target } = task;
-  const wished = createManifest(wishedParameters(task, entries), entries);
+  const parameters = wishedParameters(task, entries);
+  const wished = createManifest(parameters.wished, entries);
   const request = {
     protocol: PROTOCOL_VERSION,
     requestId: createRequestId(),
@@ -110,7 +116,11 @@ async function establishPush(
   // A dry run must not take over a session that another run wants to go on with, and the plan of an unfinished one says
   // nothing of digests.
   const isNew = options.dryRun === true || options.checksum === true;
-  const wanted = isNew ? request : { ...request, manifestId: wished.id };
+  const otherManifestIds = (): string[] =>
+    parameters.others.map((other) => createManifest(other, entries).id);
+  const wanted = isNew
+    ? request
+    : { ...request, manifestId: wished.id, otherManifestIds: otherManifestIds() };
   const grant = await context.retrier.run(async () => {
     const found = await establish(context.server, wanted, context.signal);
     if (found.state !== 'committing') return found;

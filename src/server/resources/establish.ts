@@ -141,10 +141,12 @@ function chooseDigest(wished: readonly string[]): DigestAlgorithm {
 
 async function findUnfinished(context: ServerContext, asking: Asking): Promise<SessionGrant | undefined> {
   const { target, authorization } = asking;
-  const { direction, manifestId } = asking.request;
+  const { direction, manifestId, otherManifestIds = [] } = asking.request;
   const { principal } = authorization;
   if (manifestId === undefined) return undefined;
-  const found = await context.sessions.find({ principal, direction, target, manifestId });
+  const found: SessionRecord[] = [];
+  for (const id of [manifestId, ...otherManifestIds])
+    found.push(...(await context.sessions.find({ principal, direction, target, manifestId: id })));
   const record = found.find(
     (candidate) => !context.clock.isJudging() || !isLeaseOver(candidate, context.now()),
   );
