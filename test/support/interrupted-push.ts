@@ -41,7 +41,7 @@ interface Places {
 /** Pushes a file in chunks of 64 KiB and kills both sides when some of them are durable. */
 export async function interruptPush(sizeBytes = 2 * MIB, places: Places = {}): Promise<InterruptedPush> {
   const server = places.server ?? (await startDiskServer());
-  const proxy = await startCuttingProxy({ targetPort: server.port, bytesPerSecond: 4 * MIB });
+  const proxy = await startCuttingProxy({ targetPort: server.port, bytesPerSecond: MIB });
   onTestFinished(() => proxy.close());
   const source = path.join(places.sourceFolder ?? temporaryDirectory(), 'file');
   writeRandomFile(source, sizeBytes);
