@@ -96,7 +96,8 @@ test('many are ended by one command, and only those that were meant', async () =
   expect((await run('abort', '--all', '--owner', 'nobody')).last).toMatchObject({ aborted: 0 });
   const aborted = await run('abort', '--all', '--state', 'suspended', '--older-than', '10m');
   expect(aborted).toMatchObject({ exitCode: 0, last: { type: 'summary', aborted: 300, passedOver: 0 } });
-  await sleep(100);
+  for (let tries = 0; tries < 100 && existsSync(path.join(root, '.cairn/staging')); tries += 1)
+    await sleep(50);
   expect(existsSync(path.join(root, '.cairn/staging'))).toBe(false);
   expect((await run('list', '--state', 'aborted')).last).toMatchObject({ sessions: 300 });
 });

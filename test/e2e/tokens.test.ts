@@ -192,12 +192,16 @@ test('a quota says how much is used, and a larger one of the same owner gets the
 
 test('a limit for every owner is a setting of the server', async () => {
   const server = await startDiskServer({ extraArgs: ['--limit', 'sessions-per-owner=1'] });
-  const proxy = await startCuttingProxy({ targetPort: server.port, bytesPerSecond: MIB });
+  const proxy = await startCuttingProxy({ targetPort: server.port, bytesPerSecond: MIB / 4 });
   onTestFinished(() => proxy.close());
   const file = path.join(temporaryDirectory(), 'file');
   writeRandomFile(file, 8 * MIB);
   const environment = (): CliEnvironment => ({ stateHome: temporaryDirectory(), token: server.token });
-  const run = startCairn(['push', '--json', file, `http://127.0.0.1:${proxy.port}/a`], environment());
+  const small = ['--chunk-size', '64K', '--parallel', '2'];
+  const run = startCairn(
+    ['push', '--json', ...small, file, `http://127.0.0.1:${proxy.port}/a`],
+    environment(),
+  );
   await untilLine(run, (line) => Number(line['bytesDone']) > 0);
   const second = await cairn(['push', '--json', file, `${server.url}/b`], environment());
   expect(second).toMatchObject({ exitCode: 6, last: { code: 'quota-exceeded' } });

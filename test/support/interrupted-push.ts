@@ -47,8 +47,9 @@ export async function interruptPush(sizeBytes = 2 * MIB, places: Places = {}): P
   writeRandomFile(source, sizeBytes);
   const environment = places.environment ?? { stateHome: temporaryDirectory(), token: server.token };
   const url = `http://127.0.0.1:${proxy.port}/file`;
-  // Each chunk is a sync point, so that there soon are some.
-  const args = ['push', '--json', '--chunk-size', '64K', '--sync', 'always', source, url];
+  // Each chunk is a sync point, and few of them are on their way, so that there soon are some.
+  const few = ['--chunk-size', '64K', '--sync', 'always', '--parallel', '4'];
+  const args = ['push', '--json', ...few, source, url];
   const run = startCairn(args, environment);
   await untilLine(run, (line) => line['phase'] === 'transferring');
   const { root } = server;
