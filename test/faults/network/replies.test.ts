@@ -33,7 +33,6 @@ const REQUESTS = {
   'push chunk': asks('PUT', /\/chunks\/\d+$/),
   'chunk offset': asks('HEAD', /\/chunks\/\d+$/),
   'pull chunk': asks('GET', /\/chunks\/\d+$/),
-  'sync': asks('POST', /\/sync$/),
   'commit': asks('POST', /\/commit$/),
   'resume': asks('POST', /\/resume$/),
   'checkpoint': asks('GET', /\/checkpoint$/),
@@ -42,7 +41,7 @@ const REQUESTS = {
 type Kind = keyof typeof REQUESTS;
 
 const WHOLE: Record<(typeof DIRECTIONS)[number], readonly Kind[]> = {
-  push: ['establish', 'push manifest', 'plan', 'push chunk', 'chunk offset', 'sync', 'commit'],
+  push: ['establish', 'push manifest', 'plan', 'push chunk', 'chunk offset', 'commit'],
   pull: ['establish', 'pull manifest', 'plan', 'pull chunk', 'commit'],
 };
 
