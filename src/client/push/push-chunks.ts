@@ -10,7 +10,6 @@ import { CairnError } from '../../base/errors.ts';
 import type { ChunkBoard } from '../transfer/chunk-board.ts';
 import { sendReliably } from './chunk-sender.ts';
 import type { JournalWriter } from '../record/journal-writer.ts';
-import { sync } from '../session/session-calls.ts';
 import type { SessionClient } from '../session/session-client.ts';
 import { isExclusion, type SourceReader } from './source-reader.ts';
 import type { TransferContext } from '../transfer/transfer-context.ts';
@@ -170,15 +169,6 @@ export async function sendChunks(job: PushJob): Promise<void> {
     // Otherwise a new epoch has brought some back.
     if (board.open === 0) return;
   }
-}
-
-/** A sync point of the current epoch. */
-export function syncInEpoch(session: SessionClient): Promise<SyncStatus> {
-  return session.run(async (at) => {
-    const status = await sync(at);
-    if (session.grant.epoch === at.grant.epoch) return status;
-    throw new CairnError('session-suspended', 'the session went on in a new epoch meanwhile');
-  });
 }
 
 /** Writes down what the server says is durable. */

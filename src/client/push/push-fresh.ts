@@ -116,11 +116,13 @@ async function establishPush(
   // A dry run must not take over a session that another run wants to go on with, and the plan of an unfinished one says
   // nothing of digests.
   const isNew = options.dryRun === true || options.checksum === true;
-  const otherManifestIds = (): string[] =>
-    parameters.others.map((other) => createManifest(other, entries).id);
   const wanted = isNew
     ? request
-    : { ...request, manifestId: wished.id, otherManifestIds: otherManifestIds() };
+    : {
+        ...request,
+        manifestId: wished.id,
+        otherManifestIds: parameters.others.map((other) => createManifest(other, entries).id),
+      };
   const grant = await context.retrier.run(async () => {
     const found = await establish(context.server, wanted, context.signal);
     if (found.state !== 'committing') return found;

@@ -1,7 +1,9 @@
 /** Reads a stream into its window and sends the window's chunks, until all of it is durable at the server. */
 import type { HasherFactory } from '../../manifest/digest.ts';
 import { sendReliably } from './chunk-sender.ts';
-import { syncInEpoch } from './push-chunks.ts';
+import { CairnError } from '../../base/errors.ts';
+import type { SyncStatus } from '../../protocol/messages.ts';
+import { sync } from '../session/session-calls.ts';
 import type { SessionClient } from '../session/session-client.ts';
 import type { StreamWindow, WindowChunk } from './stream-window.ts';
 import { linkedController, type TransferContext } from '../transfer/transfer-context.ts';
@@ -119,6 +121,15 @@ async function cover({ session, window }: StreamJob, bell: Bell): Promise<void> 
   const status = await syncInEpoch(session);
   window.reached(status.durableSyncPoint);
   bell.ring();
+}
+
+/** A sync point of the current epoch. */
+function syncInEpoch(session: SessionClient): Promise<SyncStatus> {
+  return session.run(async (at) => {
+    const status = await sync(at);
+    if (session.grant.epoch === at.grant.epoch) return status;
+    throw new CairnError('session-suspended', 'the session went on in a new epoch meanwhile');
+  });
 }
 
 async function sendAll(job: StreamJob, bell: Bell, signal: AbortSignal): Promise<void> {

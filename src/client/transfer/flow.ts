@@ -88,7 +88,8 @@ export function createFlow({ max, isFixed, roundTripMs, now }: FlowOptions): Flo
     },
     startWidth,
     begin: (chunkSizeBytes) => {
-      if (!hasBegun && startWidth(chunkSizeBytes) > climb.width) beginWith(startWidth(chunkSizeBytes));
+      const start = startWidth(chunkSizeBytes);
+      if (!hasBegun && start > climb.width) beginWith(start);
       hasBegun = true;
       Object.assign(round, { sinceMs: now(), bytes: 0, answers: 0 });
     },

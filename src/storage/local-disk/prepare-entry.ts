@@ -6,12 +6,12 @@ import {
   fchmodSync,
   fstatSync,
   ftruncateSync,
-  lstatSync,
   openSync,
   symlinkSync,
   unlinkSync,
 } from 'node:fs';
 import { CairnError, systemCodeOf } from '../../base/errors.ts';
+import { kindOf } from '../../base/file-stat.ts';
 import { writeFullySync } from '../../base/durable-files.ts';
 import { printable } from '../../base/safe-path.ts';
 import type { Entry } from '../../manifest/entry.ts';
@@ -131,8 +131,8 @@ function openStaged(path: string): number | undefined {
 function isPublished(publication: Publication, entry: Entry, sizeBytes: number): boolean {
   const { parent, name } = splitPath(targetOf(publication, entry));
   const directory = publication.cursor.enter(parent);
-  const stat = lstatSync(directory.at(name), { bigint: true, throwIfNoEntry: false });
-  if (stat === undefined || !stat.isFile() || stat.size !== BigInt(sizeBytes)) return false;
+  const stat = directory.look(name, publication.native?.statAt);
+  if (stat === undefined || kindOf(stat) !== 'file' || stat.size !== BigInt(sizeBytes)) return false;
   const offNs = stat.mtimeNs - entry.mtimeNs;
   const { resolutionNs } = publication.times;
   return offNs < resolutionNs && offNs > -resolutionNs;
