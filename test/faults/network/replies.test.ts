@@ -14,6 +14,7 @@ import {
   movedBytes,
   proxyBefore,
   talkativeWorld,
+  type Direction,
   type Job,
 } from './scene.ts';
 
@@ -33,6 +34,7 @@ const REQUESTS = {
   'push chunk': asks('PUT', /\/chunks\/\d+$/),
   'chunk offset': asks('HEAD', /\/chunks\/\d+$/),
   'pull chunk': asks('GET', /\/chunks\/\d+$/),
+  'sync': asks('POST', /\/sync$/),
   'commit': asks('POST', /\/commit$/),
   'resume': asks('POST', /\/resume$/),
   'checkpoint': asks('GET', /\/checkpoint$/),
@@ -40,9 +42,23 @@ const REQUESTS = {
 } satisfies Record<string, Matches>;
 type Kind = keyof typeof REQUESTS;
 
-const WHOLE: Record<(typeof DIRECTIONS)[number], readonly Kind[]> = {
-  push: ['establish', 'push manifest', 'plan', 'push chunk', 'chunk offset', 'commit'],
-  pull: ['establish', 'pull manifest', 'plan', 'pull chunk', 'commit'],
+/** A transfer, and the requests that it makes. */
+interface Whole {
+  readonly direction: Direction;
+  readonly isPiped?: boolean;
+  readonly kinds: readonly Kind[];
+}
+const WHOLE: Readonly<Record<string, Whole>> = {
+  'push': {
+    direction: 'push',
+    kinds: ['establish', 'push manifest', 'plan', 'push chunk', 'chunk offset', 'commit'],
+  },
+  'push of a pipe': {
+    direction: 'push',
+    isPiped: true,
+    kinds: ['establish', 'push manifest', 'plan', 'push chunk', 'chunk offset', 'sync', 'commit'],
+  },
+  'pull': { direction: 'pull', kinds: ['establish', 'pull manifest', 'plan', 'pull chunk', 'commit'] },
 };
 
 /** Loses the first answers to requests of a kind; of chunks those to all of them, once each. */
@@ -89,37 +105,34 @@ function checkCounted(world: World, job: Job, told: number): void {
   if (told !== job.sizeBytes) throw new Violation('unclear', `${told} bytes counted of ${job.sizeBytes}`);
 }
 
-describe.each(DIRECTIONS)('a %s', (direction) => {
-  const all = `a ${direction} whose answers are lost, one kind after the other, is made once`;
+describe.each(Object.entries(WHOLE))('a %s', (what, { direction, isPiped, kinds }) => {
+  const all = `a ${what} whose answers are lost, one kind after the other, is made once`;
   test(all, () =>
-    campaign(
-      'network',
-      all,
-      { sample: WHOLE[direction].length, full: 4 * WHOLE[direction].length },
-      async (given) => {
-        const kind = WHOLE[direction][(given.seed - 1) % WHOLE[direction].length]!;
-        const world = await talkativeWorld();
-        const proxy = await proxyBefore(world);
-        const job = createJob({ world, proxy, direction, sizeBytes: 2 * MIB });
-        const losing = loseReplies(kind, kind.includes('chunk') ? 1 : 2);
-        // Where a chunk stands is only asked after its own answer was lost.
-        const first = loseReplies(
-          kind === 'chunk offset' ? 'push chunk' : kind,
-          kind === 'chunk offset' ? 1 : 0,
-        );
-        proxy.onRequest((request) =>
-          first.decide(request) === 'pass' ? losing.decide(request) : 'lose-reply',
-        );
-        const result = await job.run();
-        checkInjected(losing.lost());
-        given.injected(losing.lost() + first.lost());
-        await job.checkDone(result);
-        checkOnce(world, sessionRecords(world.root).at(0)!.target);
-        if (direction === 'push') checkCounted(world, job, movedBytes(result));
-      },
-    ),
+    campaign('network', all, { sample: kinds.length, full: 4 * kinds.length }, async (given) => {
+      const kind = kinds[(given.seed - 1) % kinds.length]!;
+      const world = await talkativeWorld();
+      const proxy = await proxyBefore(world);
+      const job = createJob({ world, proxy, direction, isPiped, sizeBytes: 2 * MIB });
+      const losing = loseReplies(kind, kind.includes('chunk') ? 1 : 2);
+      // Where a chunk stands is only asked after its own answer was lost.
+      const first = loseReplies(
+        kind === 'chunk offset' ? 'push chunk' : kind,
+        kind === 'chunk offset' ? 1 : 0,
+      );
+      proxy.onRequest((request) =>
+        first.decide(request) === 'pass' ? losing.decide(request) : 'lose-reply',
+      );
+      const result = await job.run();
+      checkInjected(losing.lost());
+      given.injected(losing.lost() + first.lost());
+      await job.checkDone(result);
+      checkOnce(world, sessionRecords(world.root).at(0)!.target);
+      if (direction === 'push') checkCounted(world, job, movedBytes(result));
+    }),
   );
+});
 
+describe.each(DIRECTIONS)('a %s', (direction) => {
   const resumed = `a ${direction} whose answers to suspend and resume are lost goes on in its session`;
   test(resumed, () =>
     campaign('network', resumed, { sample: 1, full: 8 }, async ({ random, injected }) => {

@@ -1,5 +1,5 @@
 /** What every case of the network suite has: a world, a proxy before its server, and a file that goes one way. */
-import { readFileSync } from 'node:fs';
+import { createReadStream, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { onTestFinished } from 'vitest';
 import type { CliEnvironment, CliResult, CliRun } from '../../support/cli.ts';
@@ -58,6 +58,8 @@ export interface JobOptions {
   readonly proxy: Pick<CuttingProxy, 'port'>;
   readonly direction: Direction;
   readonly sizeBytes: number;
+  /** Whether a push gets the file through its standard input. */
+  readonly isPiped?: boolean | undefined;
   /** As a word of the command line. */
   readonly chunkSize?: string;
   readonly retryFor?: string;
@@ -71,7 +73,7 @@ let jobs = 0;
 
 /** Makes a file, and the command that moves it through the proxy. */
 export function createJob(options: JobOptions): Job {
-  const { world, proxy, direction, sizeBytes, host = '127.0.0.1' } = options;
+  const { world, proxy, direction, sizeBytes, isPiped = false, host = '127.0.0.1' } = options;
   const { chunkSize = '256K', retryFor = '60s', parallel = 4, name = `file-${(jobs += 1)}` } = options;
   const isPush = direction === 'push';
   const destination = workFolder(world, `to-${name}`);
@@ -80,7 +82,8 @@ export function createJob(options: JobOptions): Job {
   writeRandomFile(source, sizeBytes);
   const url = `http://${host}:${proxy.port}/${name}`;
   const words = ['--chunk-size', chunkSize, '--retry-for', retryFor, '--parallel', String(parallel)];
-  const args = isPush ? ['push', source, url, ...words] : ['pull', url, target, ...words];
+  const args = isPush ? ['push', isPiped ? '-' : source, url, ...words] : ['pull', url, target, ...words];
+  const input = (): Partial<CliEnvironment> => (isPiped ? { stdin: createReadStream(source) } : {});
   const isThere = (): boolean => contentOf(target)?.equals(readFileSync(source)) === true;
   return {
     direction,
@@ -88,8 +91,8 @@ export function createJob(options: JobOptions): Job {
     sizeBytes,
     target,
     args,
-    start: (more) => world.start(args, more),
-    run: (more) => world.run(args, more),
+    start: (more) => world.start(args, { ...input(), ...more }),
+    run: (more) => world.run(args, { ...input(), ...more }),
     isThere,
     checkDone: async (result, patienceMs) => {
       checkArrived({ isThere }, result);
