@@ -17,8 +17,8 @@ export interface Native {
   /** The same for what is at `path`, which is not followed where it is a symbolic link. */
   setLinkTimes(path: string, mtimeNs: bigint): void;
   /**
-   * Makes everything in the file system of an open file durable, on a thread of its own. Write-back errors since `fd`
-   * was opened are reported; undefined on kernels that would keep them to themselves.
+   * Makes everything in the file system of an open file durable, on a thread of its own; koffi takes 64 such calls at a
+   * time. Write-back errors since `fd` was opened are reported; undefined on kernels that would keep them to themselves.
    */
   readonly syncFileSystem: ((fd: number) => Promise<void>) | undefined;
   /** Looks at a child of an open directory; undefined where the C library has no statx. */
@@ -52,9 +52,6 @@ async function load(): Promise<Native | undefined> {
   }
 }
 
-/** More would only wait in the pool of threads. */
-const MAX_SYNCS = 8;
-
 function bind(module: Koffi): Native {
   const library = module.load(null);
   const futimens = library.func('int futimens(int fd, const void *ts)');
@@ -71,9 +68,7 @@ function bind(module: Koffi): Native {
       const result = utimensat(AT_FDCWD, path, fill(times, mtimeNs), AT_SYMLINK_NOFOLLOW) as number;
       check(result, 'setting the modification time of a symbolic link');
     },
-    syncFileSystem: reportsWriteBackErrors(release())
-      ? fewAtATime((fd) => callSyncfs(module, syncfs, fd))
-      : undefined,
+    syncFileSystem: reportsWriteBackErrors(release()) ? (fd) => callSyncfs(module, syncfs, fd) : undefined,
     statAt: bindStatAt(module, library),
   };
 }
@@ -84,24 +79,6 @@ function fill(times: BigInt64Array, mtimeNs: bigint): BigInt64Array {
   times[2] = (mtimeNs - nanoseconds) / NS_PER_S;
   times[3] = nanoseconds;
   return times;
-}
-
-/** koffi refuses more than 64 calls at a time, and a thousand transfers may publish together. */
-function fewAtATime(call: (fd: number) => Promise<void>): (fd: number) => Promise<void> {
-  const waiting: (() => void)[] = [];
-  let running = 0;
-  return async (fd) => {
-    // Whoever ends hands his place on, so that nobody comes between.
-    if (running < MAX_SYNCS) running += 1;
-    else await new Promise<void>((go) => waiting.push(go));
-    try {
-      await call(fd);
-    } finally {
-      const next = waiting.shift();
-      if (next === undefined) running -= 1;
-      else next();
-    }
-  };
 }
 
 function callSyncfs(module: Koffi, syncfs: ReturnType<LibraryHandle['func']>, fd: number): Promise<void> {

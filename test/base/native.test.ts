@@ -65,15 +65,6 @@ describe.skipIf(native === undefined)('native calls', () => {
     await expect(calls.syncFileSystem?.(fd)).resolves.toBeUndefined();
   });
 
-  it('sync a file system for as many as want it at a time', async () => {
-    const sync = async (which: number): Promise<void> => calls.syncFileSystem?.(which);
-    const wanted = Array.from({ length: 300 }, () => sync(fd));
-    wanted.push(sync(1_000_000));
-    const outcomes = await Promise.allSettled(wanted);
-    expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(300);
-    await expect(sync(fd)).resolves.toBeUndefined();
-  });
-
   it('are loaded once', async () => {
     expect(await loadNative()).toBe(native);
   });

@@ -9,6 +9,7 @@ import type { ContentStore, ContentStoreProperties, NoticeSink, StagingArea } fr
 import type { IncidentSink, Upkeep } from '../incident.ts';
 import { createBreather } from './breather.ts';
 import type { LocalChunkStaging } from './chunk-staging.ts';
+import { withFewSyncs } from './few-syncs.ts';
 import { fileTimes } from './file-times.ts';
 import { PathFinder } from './lookup.ts';
 import { FileReader } from './read-file.ts';
@@ -39,7 +40,9 @@ export interface LocalDiskOptions {
  */
 export async function openLocalDisk(root: string, options: LocalDiskOptions = {}): Promise<ContentStore> {
   const load = options.useNative === false ? async () => undefined : loadNative;
-  const native = options.isReadOnly === true ? undefined : await load();
+  const loaded = options.isReadOnly === true ? undefined : await load();
+  // Of this store and not of the module: nothing of a store may outlive it.
+  const native = loaded && withFewSyncs(loaded);
   const context: StagingContext = {
     root: openDirectory(root),
     native,
