@@ -11,8 +11,7 @@ import type { TransferSummary } from './events.ts';
 import { fetchInOrder } from './pull/ordered-fetch.ts';
 import { DEFAULT_STREAM_CHUNK_SIZE_BYTES, type TransferOptions } from './options.ts';
 import { layoutOf } from './transfer/pass-result.ts';
-import { establishPull } from './pull/pull-establish.ts';
-import type { SessionClient } from './session/session-client.ts';
+import { establishPull, type EstablishedPull } from './pull/pull-establish.ts';
 import { countsOf, openContext, type TransferContext } from './transfer/transfer-context.ts';
 import { createProgress } from './transfer/transfer-progress.ts';
 
@@ -38,9 +37,11 @@ export async function pullStream(
       options.chunkSizeBytes ?? DEFAULT_STREAM_CHUNK_SIZE_BYTES,
       MAX_STREAM_CHUNK_SIZE_BYTES,
     );
-    const { session, manifest } = await establishPull(context, { chunkSizeBytes, digest: options.digest });
+    const wish = { chunkSizeBytes, digest: options.digest, isForEverything: true };
+    const established = await establishPull(context, wish);
+    const { session } = established;
     try {
-      return await session.keepingLease(() => carry(context, session, manifest, sink));
+      return await session.keepingLease(() => carry(context, established, sink));
     } catch (error) {
       await session.abandon();
       throw error;
@@ -68,14 +69,13 @@ function checkIsFile({ entries }: Manifest): void {
 
 async function carry(
   context: TransferContext,
-  session: SessionClient,
-  manifest: Manifest,
+  { session, manifest, isPlanAgreed }: EstablishedPull,
   sink: (bytes: Uint8Array) => Promise<void>,
 ): Promise<TransferSummary> {
   checkIsFile(manifest);
   const plan = { have: [], attributes: [] };
   const layout = layoutOf(manifest, plan);
-  await agreeOnPlan(context, session, manifest, plan);
+  if (!isPlanAgreed) await agreeOnPlan(context, session, manifest, plan);
   const { bytesTotal = 0 } = layout;
   context.report({ type: 'planned', entries: 1, bytesTotal, bytesSkipped: 0, bytesResumed: 0 });
   context.report({ type: 'phase', phase: 'transferring', entries: 1 });

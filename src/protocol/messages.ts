@@ -119,6 +119,10 @@ export const SessionGrant = v.object({
   manifestId: v.nullable(sha256Hex),
   /** Whether this session existed before this request. */
   resumed: v.boolean(),
+  /** Of a new push: whether there is nothing yet at its target. */
+  isTargetNew: v.optional(v.boolean()),
+  /** Of a new pull: the size of the file at its target. */
+  fileBytes: v.optional(count),
 });
 /** {@link SessionGrant} as a type. */
 export type SessionGrant = v.InferOutput<typeof SessionGrant>;
@@ -131,15 +135,22 @@ export const Plan = v.object({ have: runs, attributes: runs });
 /** {@link Plan} as a type. */
 export type Plan = v.InferOutput<typeof Plan>;
 
-/** Answer to a manifest: the plan that the server proposes, and files that only their digest can tell. */
-export const Comparison = v.object({ ...Plan.entries, candidates: runs });
-/** {@link Comparison} as a type. */
-export type Comparison = v.InferOutput<typeof Comparison>;
-
 /** Answer to a plan: both sides computed the same layout, or stop here. `null` while a stream's size is unknown. */
 export const PlanAccepted = v.object({ chunkCount: v.nullable(count), bytesTotal: v.nullable(count) });
 /** {@link PlanAccepted} as a type. */
 export type PlanAccepted = v.InferOutput<typeof PlanAccepted>;
+
+/**
+ * Answer to a manifest: the plan that the server proposes, and files that only their digest can tell. `accepted` where
+ * the client wanted it agreed at once, and it is.
+ */
+export const Comparison = v.object({
+  ...Plan.entries,
+  candidates: runs,
+  accepted: v.optional(PlanAccepted),
+});
+/** {@link Comparison} as a type. */
+export type Comparison = v.InferOutput<typeof Comparison>;
 
 /** `GET checkpoint`: what the receiver has made durable, and what it holds of half-sent chunks. */
 export const CheckpointReply = v.object({

@@ -24,8 +24,18 @@ export const HEADER = {
   decodedLength: 'cairn-decoded-length',
   /** The code of the error that a response stands for, where it has no body to say so: an answer to HEAD. */
   error: 'cairn-error',
+  /** What plan a client wants agreed at once with its manifest, and in an answer that it is: {@link PLAN}. */
+  plan: 'cairn-plan',
   /** The greeting without its login, in an answer to a HEAD of a user's path. */
   hello: 'cairn-hello',
+} as const;
+
+/** Plans that need no request of their own, as values of {@link HEADER.plan}. */
+export const PLAN = {
+  /** What the server would propose for the manifest of a push. */
+  proposed: 'proposed',
+  /** All that is in the manifest of a pull. */
+  everything: 'everything',
 } as const;
 
 /** Paths relative to the protocol root. */

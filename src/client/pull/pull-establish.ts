@@ -3,19 +3,24 @@ import { CairnError } from '../../base/errors.ts';
 import type { DigestAlgorithm } from '../../manifest/digest.ts';
 import { isStream } from '../../manifest/layout.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
-import { PROTOCOL_VERSION } from '../../protocol/routes.ts';
-import type { Notice } from '../../protocol/tree-stream.ts';
-import { createRequestId, digestsToOffer } from '../session/agreeing.ts';
-import { establish, getManifest } from '../session/session-calls.ts';
+import { PLAN, PROTOCOL_VERSION } from '../../protocol/routes.ts';
+import { createRequestId, digestsToOffer, openForChunks } from '../session/agreeing.ts';
+import { establish, getManifest, type PulledTree } from '../session/session-calls.ts';
 import { createSessionClient, type SessionClient } from '../session/session-client.ts';
 import type { TransferContext } from '../transfer/transfer-context.ts';
 
 /** A pull that has begun. */
-export interface EstablishedPull {
+export interface EstablishedPull extends PulledTree {
   readonly session: SessionClient;
-  readonly manifest: Manifest;
-  /** What the server had to leave out. */
-  readonly notices: readonly Notice[];
+}
+
+/** What is wished for. */
+export interface PullWish {
+  readonly chunkSizeBytes: number;
+  readonly isLargestChunkSize?: boolean;
+  readonly digest?: DigestAlgorithm | undefined;
+  /** Whether all of it is to be carried, whatever it is: that is agreed together with the manifest. */
+  readonly isForEverything?: boolean;
 }
 
 /**
@@ -23,14 +28,7 @@ export interface EstablishedPull {
  *
  * @throws CairnError `not-found`, `manifest-invalid` and path codes for what a hostile server may send, network codes
  */
-export async function establishPull(
-  context: TransferContext,
-  wished: {
-    readonly chunkSizeBytes: number;
-    readonly isLargestChunkSize?: boolean;
-    readonly digest?: DigestAlgorithm | undefined;
-  },
-): Promise<EstablishedPull> {
+export async function establishPull(context: TransferContext, wished: PullWish): Promise<EstablishedPull> {
   const { server, retrier, signal, parallel, wishedChunks } = context;
   const request = {
     protocol: PROTOCOL_VERSION,
@@ -47,7 +45,11 @@ export async function establishPull(
   const session = createSessionClient(context, await retrier.run(() => establish(server, request, signal)));
   retrier.progressed();
   try {
-    const tree = await session.run(getManifest);
+    const { fileBytes, chunkSizeBytes } = session.grant;
+    if (wished.isForEverything === true && fileBytes !== undefined)
+      openForChunks(context, session, Math.ceil(fileBytes / chunkSizeBytes));
+    const plan = wished.isForEverything === true ? PLAN.everything : undefined;
+    const tree = await session.run((at) => getManifest(at, plan));
     retrier.progressed();
     checkManifest(session, tree.manifest);
     return { session, ...tree };

@@ -11,8 +11,8 @@ import { commitRequest } from '../session/commit-request.ts';
 import { commitTransfer } from '../session/committing.ts';
 import { makePlan } from '../transfer/comparing.ts';
 import { DEFAULT_CHUNK_SIZE_BYTES, type TransferOptions } from '../options.ts';
-import { establishPull } from './pull-establish.ts';
-import { landingOf, makeLanding, typeAt, type Landing } from './pull-landing.ts';
+import { establishPull, type EstablishedPull } from './pull-establish.ts';
+import { isNothingThere, landingOf, makeLanding, typeAt, type Landing } from './pull-landing.ts';
 import { emptyResult, layoutOf, skippedBytes, type PassResult } from '../transfer/pass-result.ts';
 import { runPullPass } from './pull-pass.ts';
 import {
@@ -48,6 +48,9 @@ export interface FreshPull {
   readonly notices: number;
 }
 
+/** The plan that leaves nothing out. */
+const EVERYTHING: Plan = { have: [], attributes: [] };
+
 /**
  * Establishes a session, compares, and carries out what is missing.
  *
@@ -57,12 +60,13 @@ export interface FreshPull {
 export async function freshPull(task: PullTask, before?: PassResult): Promise<FreshPull> {
   const { context, options } = task;
   context.report({ type: 'phase', phase: 'scanning' });
-  const wished = {
+  const established = await establishPull(context, {
     chunkSizeBytes: options.chunkSizeBytes ?? DEFAULT_CHUNK_SIZE_BYTES,
     isLargestChunkSize: options.chunkSizeBytes === undefined,
     digest: options.digest,
-  };
-  const { session, manifest, notices } = await establishPull(context, wished);
+    isForEverything: options.dryRun !== true && (await isNothingThere(task.destination)),
+  });
+  const { session, manifest, notices } = established;
   for (const { code, path, message } of notices) {
     context.report({ type: 'warning', code, path: printable(path), message: printable(message) });
   }
@@ -71,15 +75,14 @@ export async function freshPull(task: PullTask, before?: PassResult): Promise<Fr
     return { result: undefined, notices: notices.length };
   }
   return {
-    result: await compareAndCarry(task, session, manifest, before?.excluded),
+    result: await compareAndCarry(task, established, before?.excluded),
     notices: notices.length,
   };
 }
 
 async function compareAndCarry(
   task: PullTask,
-  session: SessionClient,
-  manifest: Manifest,
+  { session, manifest, isPlanAgreed }: EstablishedPull,
   distrusted: ReadonlySet<string> | undefined,
 ): Promise<PassResult> {
   const { context, options, folder } = task;
@@ -89,12 +92,12 @@ async function compareAndCarry(
     try {
       const landing = await landingOf(task.destination, context.server.target, manifest);
       destination = await openForPlan(landing, folder.stagingId, options.dryRun === true);
-      plan = await planFor(task, { session, manifest, destination, distrusted });
+      plan = isPlanAgreed ? EVERYTHING : await planFor(task, { session, manifest, destination, distrusted });
       if (options.dryRun === true || destination === undefined) {
         await session.abandon();
         return emptyResult(manifest, plan, null);
       }
-      await agreeOnPlan(context, session, manifest, plan);
+      if (!isPlanAgreed) await agreeOnPlan(context, session, manifest, plan);
     } catch (error) {
       // Nothing was fetched yet that would be worth coming back for.
       await session.abandon();
@@ -151,7 +154,7 @@ async function planFor(
   },
 ): Promise<Plan> {
   const { session, manifest, destination, distrusted } = prepared;
-  if (destination === undefined) return { have: [], attributes: [] };
+  if (destination === undefined) return EVERYTHING;
   const { store, landing } = destination;
   context.report({ type: 'phase', phase: 'comparing', entries: manifest.entries.length });
   const comparison: Comparison = await compareWithTarget(store, landing.target, manifest);

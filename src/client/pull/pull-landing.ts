@@ -1,9 +1,9 @@
 /** Where a pull lands: a local directory, and a safe path in it. */
-import { stat } from 'node:fs/promises';
+import { opendir, stat } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import { makeDirectory } from '../../base/durable-files.ts';
 import { CairnError, storageError, systemCodeOf } from '../../base/errors.ts';
-import { checkRelativePath, printable, targetPathOf } from '../../base/safe-path.ts';
+import { checkRelativePath, printable, RESERVED_NAME, targetPathOf } from '../../base/safe-path.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
 
 /** A local directory, absolute, and the safe path below it at which the manifest's entries land. */
@@ -40,6 +40,25 @@ export async function landingOf(destination: string, target: string, manifest: M
     return { root: path, target: checkRelativePath(name) };
   }
   return { root: dirname(path), target: checkRelativePath(basename(path)) };
+}
+
+/**
+ * Whether nothing is where a pull would land, a file or a tree; what is cairn's own does not count.
+ *
+ * @throws CairnError storage codes
+ */
+export async function isNothingThere(destination: string): Promise<boolean> {
+  const path = resolve(destination);
+  const there = await typeAt(path);
+  if (there !== 'directory') return there === undefined;
+  try {
+    for await (const { name } of await opendir(path)) if (name !== RESERVED_NAME) return false;
+    return true;
+  } catch (error) {
+    // What cannot be listed can still be looked up, name by name.
+    if (systemCodeOf(error) === 'EACCES') return false;
+    throw storageError(error, `looking into "${printable(path)}"`);
+  }
 }
 
 /** Makes the directory of a landing, with its parents, durably. @throws CairnError `not-directory`, storage codes */

@@ -2,7 +2,7 @@
 import type { ChunkEncoding } from '../../protocol/encoding.ts';
 import { encodeBody } from '../../storage/chunk-encoding.ts';
 import { wireBody } from '../http/wire-body.ts';
-import type { ChunkBody } from '../session/session-calls.ts';
+import type { ChunkBody } from '../session/chunk-calls.ts';
 import type { Compression } from '../transfer/compression.ts';
 
 /** What a body is made of. */

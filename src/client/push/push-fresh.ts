@@ -3,11 +3,18 @@ import { CairnError } from '../../base/errors.ts';
 import { chunkSizeFor, WISHED_CHUNKS } from '../../manifest/chunk-size.ts';
 import { DIGEST_LENGTH_BYTES } from '../../manifest/digest.ts';
 import type { EntryList } from '../../manifest/entry-table.ts';
+import { createLayout } from '../../manifest/layout.ts';
 import { createManifest, type Manifest, type ManifestParameters } from '../../manifest/manifest.ts';
-import type { CheckpointReply, Plan } from '../../protocol/messages.ts';
-import { PROTOCOL_VERSION } from '../../protocol/routes.ts';
+import type { CheckpointReply, Comparison, Plan } from '../../protocol/messages.ts';
+import { PLAN, PROTOCOL_VERSION } from '../../protocol/routes.ts';
 import type { CheckpointLog } from '../../checkpoint/checkpoint-log.ts';
-import { agreeOnPlan, createRequestId, digestsToOffer } from '../session/agreeing.ts';
+import {
+  agreeOnPlan,
+  checkAccepted,
+  createRequestId,
+  digestsToOffer,
+  openForChunks,
+} from '../session/agreeing.ts';
 import { makePlan } from '../transfer/comparing.ts';
 import { encodeStrings } from '../../manifest/string-lines.ts';
 import { encodeTree } from '../../protocol/tree-stream.ts';
@@ -164,7 +171,7 @@ async function agree(
       return { plan: earlier.plan, earlier };
     }
   }
-  const comparison = await session.run((at) => putManifest(at, treeBody(manifest, scanned.notices)));
+  const comparison = await compareThere(task, session, manifest, { scanned, distrusted });
   context.retrier.progressed();
   const plan = await makePlan({
     context,
@@ -178,8 +185,24 @@ async function agree(
     }),
     distrusted,
   });
-  if (options.dryRun !== true) await agreeOnPlan(context, session, manifest, plan);
+  if (comparison.accepted !== undefined) checkAccepted(layoutOf(manifest, plan), comparison.accepted);
+  else if (options.dryRun !== true) await agreeOnPlan(context, session, manifest, plan);
   return { plan, earlier: undefined };
+}
+
+/** Has the server compare; where nothing else can come of it, the plan that it proposes is agreed with that. */
+async function compareThere(
+  { context, options }: PushTask,
+  session: SessionClient,
+  manifest: Manifest,
+  { scanned, distrusted }: { scanned: ScannedSource; distrusted: ReadonlySet<string> | undefined },
+): Promise<Comparison> {
+  const isClear = options.dryRun !== true && options.checksum !== true && (distrusted?.size ?? 0) === 0;
+  const plan = isClear ? PLAN.proposed : undefined;
+  // Where there is something already, most of it may be the same, and few connections needed.
+  if (isClear && session.grant.isTargetNew === true)
+    openForChunks(context, session, createLayout(manifest).chunkCount);
+  return session.run((at) => putManifest(at, treeBody(manifest, scanned.notices), plan));
 }
 
 /** Writes down what the next run needs to go on without a scan. Nothing, where no bytes are to be sent. */

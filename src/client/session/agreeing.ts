@@ -2,8 +2,9 @@
 import { randomBytes } from 'node:crypto';
 import { CairnError } from '../../base/errors.ts';
 import type { DigestAlgorithm } from '../../manifest/digest.ts';
+import type { Layout } from '../../manifest/layout.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
-import type { Plan } from '../../protocol/messages.ts';
+import type { Plan, PlanAccepted } from '../../protocol/messages.ts';
 import { layoutOf } from '../transfer/pass-result.ts';
 import { putPlan } from './session-calls.ts';
 import type { SessionClient } from './session-client.ts';
@@ -31,10 +32,14 @@ export async function agreeOnPlan(
   manifest: Manifest,
   plan: Plan,
 ): Promise<void> {
-  const { chunkCount, bytesTotal } = layoutOf(manifest, plan);
-  openForChunks(context, session, { chunkCount, chunkSizeBytes: manifest.chunkSizeBytes });
+  const layout = layoutOf(manifest, plan);
+  openForChunks(context, session, layout.chunkCount);
   const { have, attributes } = plan;
-  const accepted = await session.run((at) => putPlan(at, { have, attributes }));
+  checkAccepted(layout, await session.run((at) => putPlan(at, { have, attributes })));
+}
+
+/** Makes sure that both sides computed the same layout. @throws CairnError `digest-mismatch` where they did not */
+export function checkAccepted({ chunkCount, bytesTotal }: Layout, accepted: PlanAccepted): void {
   if (accepted.chunkCount === chunkCount && accepted.bytesTotal === bytesTotal) return;
   throw new CairnError(
     'digest-mismatch',
@@ -45,17 +50,17 @@ export async function agreeOnPlan(
   );
 }
 
-/** While the plan is on its way, connections are opened for the chunks that follow it; channels open their own. */
-function openForChunks(
+/**
+ * While what both sides agree on is on its way, connections are opened for the chunks that follow it; channels open their
+ * own.
+ */
+export function openForChunks(
   { server, flow }: TransferContext,
   { grant }: SessionClient,
-  {
-    chunkCount,
-    chunkSizeBytes,
-  }: { readonly chunkCount: number | undefined; readonly chunkSizeBytes: number },
+  chunkCount: number,
 ): void {
   if (server.chunks !== server.connection) return;
-  const wanted = Math.min(flow.startWidth(chunkSizeBytes), grant.parallel, chunkCount ?? Infinity);
-  // The one that the plan goes over is free by then.
+  const wanted = Math.min(flow.startWidth(grant.chunkSizeBytes), grant.parallel, chunkCount);
+  // The one over which it goes is free by then.
   server.connection.openAhead(wanted - 1);
 }

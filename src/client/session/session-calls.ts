@@ -1,4 +1,4 @@
-/** One function for each route of the protocol. They try once and answer in the protocol's own messages. */
+/** One function for each route of a session but those of chunks. They try once and answer in the protocol's own messages. */
 import { CairnError } from '../../base/errors.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
 import { FileDigests, type ReadonlyFileDigests } from '../../manifest/file-digests.ts';
@@ -18,12 +18,11 @@ import {
   type Plan,
   type ResumeRequest,
 } from '../../protocol/messages.ts';
-import type { ChunkEncoding } from '../../protocol/encoding.ts';
-import { HEADER, ROUTE } from '../../protocol/routes.ts';
+import { HEADER, ROUTE, type PLAN } from '../../protocol/routes.ts';
 import { readTree, type Notice } from '../../protocol/tree-stream.ts';
-import type { HttpResponse, RequestBody } from '../http/connection.ts';
+import type { RequestBody } from '../http/connection.ts';
 import type { AccessHeaders } from '../http/access.ts';
-import { call, callJson, type Server } from '../http/server-calls.ts';
+import { call, callJson, type Call, type Server } from '../http/server-calls.ts';
 
 /** What makes a request one of a session. */
 export interface SessionAccess {
@@ -32,13 +31,14 @@ export interface SessionAccess {
   readonly signal: AbortSignal | undefined;
 }
 
-const withGrant = ({
-  grant,
-  signal,
-}: SessionAccess): { headers: Record<string, string>; signal: AbortSignal | undefined } => ({
-  headers: { [HEADER.credential]: grant.credential, [HEADER.epoch]: String(grant.epoch) },
-  signal,
-});
+/** The part of a request that proves whose it is, and what ends it. */
+export function withGrant({ grant, signal }: SessionAccess): {
+  headers: Record<string, string>;
+  signal: AbortSignal | undefined;
+} {
+  const headers = { [HEADER.credential]: grant.credential, [HEADER.epoch]: String(grant.epoch) };
+  return { headers, signal };
+}
 
 /** Starts a session, or takes up the unfinished one with the same manifest. */
 export function establish(
@@ -80,17 +80,35 @@ export function resumeSession(
   );
 }
 
-/** Sends the manifest of a push. */
-export function putManifest(at: SessionAccess, body: RequestBody): Promise<Comparison> {
-  const path = ROUTE.manifest(at.grant.session);
-  return callJson(at.server, Comparison, 'the comparison', { method: 'PUT', path, body, ...withGrant(at) });
+/** Sends the manifest of a push. @param plan the one to be agreed at once, where there is nothing to think about */
+export function putManifest(
+  at: SessionAccess,
+  body: RequestBody,
+  plan?: typeof PLAN.proposed,
+): Promise<Comparison> {
+  const request = { method: 'PUT', path: ROUTE.manifest(at.grant.session), body, ...withGrant(at) } as const;
+  return callJson(at.server, Comparison, 'the comparison', withPlan(request, plan));
 }
 
-/** Fetches the manifest of a pull, checked. */
-export async function getManifest(at: SessionAccess): Promise<{ manifest: Manifest; notices: Notice[] }> {
-  const path = ROUTE.manifest(at.grant.session);
-  const response = await call(at.server, { method: 'GET', path, ...withGrant(at) });
-  return readTree(response.body);
+/** What a pull is about, checked. */
+export interface PulledTree {
+  readonly manifest: Manifest;
+  /** What the server had to leave out. */
+  readonly notices: readonly Notice[];
+  /** Whether the plan that was asked for with it is agreed. */
+  readonly isPlanAgreed: boolean;
+}
+
+/** Fetches the manifest of a pull. @param plan the one to be agreed at once */
+export async function getManifest(at: SessionAccess, plan?: typeof PLAN.everything): Promise<PulledTree> {
+  const request = { method: 'GET', path: ROUTE.manifest(at.grant.session), ...withGrant(at) } as const;
+  const response = await call(at.server, withPlan(request, plan));
+  const isPlanAgreed = plan !== undefined && response.header(HEADER.plan) === plan;
+  return { ...(await readTree(response.body)), isPlanAgreed };
+}
+
+function withPlan(request: Call, plan: string | undefined): Call {
+  return plan === undefined ? request : { ...request, headers: { ...request.headers, [HEADER.plan]: plan } };
 }
 
 /** Fetches the file digests of entries: by index, null where there is nothing to read. */
@@ -148,81 +166,6 @@ export function putPlan(at: SessionAccess, plan: Plan): Promise<PlanAccepted> {
 export function getCheckpoint(at: SessionAccess): Promise<CheckpointReply> {
   const path = ROUTE.checkpoint(at.grant.session);
   return callJson(at.server, CheckpointReply, 'the checkpoint', { method: 'GET', path, ...withGrant(at) });
-}
-
-/** A chunk's bytes from an offset on, and its digest. */
-export interface ChunkBody {
-  /** Bytes of the body as it is sent. */
-  readonly lengthBytes: number;
-  readonly pieces: AsyncIterable<Uint8Array>;
-  /** How it is encoded, and what it decodes to; undefined where it goes as it is. */
-  readonly encoded?: { readonly encoding: ChunkEncoding; readonly decodedBytes: number };
-}
-
-/** Sends a chunk from `offset` on. */
-export function putChunk(
-  at: SessionAccess,
-  chunk: number,
-  offset: number,
-  { lengthBytes, pieces, encoded }: ChunkBody,
-): Promise<SyncStatus> {
-  const { headers, signal } = withGrant(at);
-  const paced = at.server.bandwidth.paced(pieces, signal);
-  const coding: Record<string, string> =
-    encoded === undefined
-      ? {}
-      : {
-          'content-encoding': encoded.encoding,
-          [HEADER.decodedLength]: String(encoded.decodedBytes),
-        };
-  return callJson(at.server, SyncStatus, 'the answer to a chunk', {
-    method: 'PUT',
-    path: ROUTE.chunk(at.grant.session, chunk),
-    isChunk: true,
-    body: { type: 'application/octet-stream', lengthBytes, pieces: paced },
-    headers: { ...headers, ...offsetHeader(offset), ...coding },
-    signal,
-  });
-}
-
-const offsetHeader = (offset: number): Record<string, string> =>
-  offset === 0 ? {} : { [HEADER.offset]: String(offset) };
-
-/** How many bytes the receiver of a push holds of a chunk. */
-export async function headChunk(at: SessionAccess, chunk: number): Promise<number> {
-  const response = await call(at.server, {
-    method: 'HEAD',
-    path: ROUTE.chunk(at.grant.session, chunk),
-    ...withGrant(at),
-  });
-  await response.discard();
-  const text = response.header(HEADER.offset) ?? '';
-  return /^\d{1,15}$/.test(text) ? Number(text) : 0;
-}
-
-/**
- * Asks for a chunk of a pull from `offset` on, in an encoding where one is given and the server finds that it pays. The
- * caller reads the body: bytes, then digest.
- */
-export async function getChunk(
-  at: SessionAccess,
-  chunk: number,
-  offset: number,
-  encoding?: ChunkEncoding,
-): Promise<HttpResponse> {
-  const { headers, signal } = withGrant(at);
-  const response = await call(at.server, {
-    method: 'GET',
-    path: ROUTE.chunk(at.grant.session, chunk),
-    isChunk: true,
-    headers: {
-      ...headers,
-      ...offsetHeader(offset),
-      ...(encoding === undefined ? {} : { 'accept-encoding': encoding }),
-    },
-    signal,
-  });
-  return { ...response, body: at.server.bandwidth.paced(response.body, signal) };
 }
 
 /** Asks for a sync point, or says that there was one. */

@@ -36,12 +36,12 @@ export async function handleEstablish(context: ServerContext, exchange: Exchange
   checkProtocolMajor(request.protocol.major, PROTOCOL_VERSION.major);
   const target = targetPathOf(request.target);
   checkAllowsSession(authorization, { direction: request.direction, target });
-  const fileBytes = await checkTarget(context, request.direction, target);
+  const there = await checkTarget(context, request.direction, target);
   const digest = chooseDigest(request.digests);
   const { requestId } = request;
   const id =
     requestId === undefined ? createSessionId() : sessionIdOf(context.sessionKey, principal, requestId);
-  const asking: Asking = { authorization, address: exchange.address, target, fileBytes, request };
+  const asking: Asking = { authorization, address: exchange.address, target, there, request };
   const found = (await findUnfinished(context, asking)) ?? (await findAnswered(context, asking, id));
   if (found !== undefined) {
     await sendJson(exchange, 200, found);
@@ -58,7 +58,7 @@ export async function handleEstablish(context: ServerContext, exchange: Exchange
   const { id: by } = authorization;
   const fields = { session: id, principal, by, from: exchange.address, direction, target: printable(target) };
   context.log.info(fields, 'session established');
-  await sendJson(exchange, 201, grantOf(record, secret, { context, resumed: false }));
+  await sendJson(exchange, 201, { ...grantOf(record, secret, { context, resumed: false }), ...there });
 }
 
 /** A request for a session, and in whose name. */
@@ -66,8 +66,7 @@ interface Asking {
   readonly authorization: Authorization;
   readonly address: string;
   readonly target: string;
-  /** Size of a file that is to be pulled. */
-  readonly fileBytes: number | undefined;
+  readonly there: Pick<SessionGrant, 'isTargetNew' | 'fileBytes'>;
   readonly request: EstablishRequest;
 }
 
@@ -107,27 +106,28 @@ export async function handleResume(context: ServerContext, exchange: Exchange, i
   await sendJson(exchange, 200, grant);
 }
 
-/** Refuses early what could only fail later; answers the size of a file that is to be pulled. */
+/** Refuses early what could only fail later; answers what a client may want to know of the target before all else. */
 async function checkTarget(
   context: ServerContext,
   direction: 'push' | 'pull',
   target: string,
-): Promise<number | undefined> {
+): Promise<Asking['there']> {
   if (direction === 'pull') {
     const [there] = await context.content.lookup([target]);
     if (there === undefined) throw new CairnError('not-found', `there is nothing at "${printable(target)}"`);
-    return there.entry.type === 'file' ? there.entry.sizeBytes : undefined;
+    return there.entry.type === 'file' ? { fileBytes: there.entry.sizeBytes } : {};
   }
   const names = target.split('/').slice(0, -1);
   const parents = names.map((_, index) => names.slice(0, index + 1).join('/'));
-  const there = await context.content.lookup(parents);
-  for (const [index, found] of there.entries()) {
-    const type = found?.entry.type ?? 'directory';
+  const found = await context.content.lookup([...parents, target]);
+  const isTargetNew = found.pop() === undefined;
+  for (const [index, parent] of found.entries()) {
+    const type = parent?.entry.type ?? 'directory';
     if (type === 'directory') continue;
     const code = type === 'symlink' ? 'symlink-refused' : 'not-directory';
     throw new CairnError(code, `the target is below "${printable(parents[index]!)}", which is a ${type}`);
   }
-  return undefined;
+  return { isTargetNew };
 }
 
 function chooseDigest(wished: readonly string[]): DigestAlgorithm {
@@ -187,7 +187,7 @@ function resumingOf({ authorization, address, request }: Asking): Resuming {
 
 function wishedChunkSize(
   { chunkSizeBytes, isLargestChunkSize = false, wishedChunks }: EstablishRequest,
-  fileBytes: number | undefined,
+  { fileBytes }: Asking['there'],
 ): number {
   if (!isLargestChunkSize) return chunkSizeBytes;
   const suitable =
@@ -197,7 +197,7 @@ function wishedChunkSize(
 
 function newRecord(
   context: ServerContext,
-  { authorization, address, target, fileBytes, request }: Asking,
+  { authorization, address, target, there, request }: Asking,
   agreed: Pick<SessionRecord, 'id' | 'digest' | 'credentialHash'>,
 ): SessionRecord {
   const { limits, content, instanceId } = context;
@@ -212,7 +212,7 @@ function newRecord(
     authorization,
     target,
     direction: request.direction,
-    chunkSizeBytes: Math.max(min, Math.min(max, wishedChunkSize(request, fileBytes))),
+    chunkSizeBytes: Math.max(min, Math.min(max, wishedChunkSize(request, there))),
     parallel: Math.min(request.parallel, limits.parallelPerSession),
     ...(request.direction === 'push' ? { sync: stricterSync(request.sync, context.sync) } : {}),
     ...encodingsOf(request.encodings),

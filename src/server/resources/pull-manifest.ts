@@ -1,11 +1,13 @@
 /** `GET sessions/{id}/manifest`: scans the source of a pull once, and answers with the same manifest ever after. */
 import { CairnError } from '../../base/errors.ts';
 import type { ManifestParameters } from '../../manifest/manifest.ts';
+import { HEADER, PLAN } from '../../protocol/routes.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { LiveSession } from '../sessions/live-session.ts';
 import { end, tellableError, write } from '../http/reply.ts';
 import type { ServerContext } from '../server-context.ts';
 import { saveIdentities, saveManifest } from '../sessions/session-documents.ts';
+import { agree } from './agreeing.ts';
 import { withSession, type SessionWork } from './session-request.ts';
 import { encodeTail } from '../../protocol/tree-stream.ts';
 import { beginTree, scanTree, type ScannedTree } from '../http/tree-reply.ts';
@@ -35,7 +37,9 @@ async function answer(
   begin: () => void,
 ): Promise<void> {
   const { live } = work;
+  const agreeIfWanted = planFor(context, exchange, work);
   if (live.record.value.manifestId !== null) {
+    await agreeIfWanted();
     await sendSaved(exchange, live, begin);
     return;
   }
@@ -51,12 +55,25 @@ async function answer(
   };
   try {
     const tree = await scanAndKeep(context, work, onLines);
+    // Like the manifest: who has seen the end of the tree can count on it.
+    await agreeIfWanted();
     await end(exchange, Buffer.from(encodeTail(tree.manifest.id, tree.notices)));
   } catch (error) {
     const isCurrent = live.record.value.epoch === work.epoch;
     if (exchange.response.headersSent && isCurrent) live.scanFailure = tellableError(error);
     throw error;
   }
+}
+
+/** Agrees on a plan that carries everything, where the client wants that; the answer says so. */
+function planFor(
+  context: ServerContext,
+  { request, response }: Exchange,
+  work: SessionWork,
+): () => Promise<void> {
+  if (request.headers[HEADER.plan] !== PLAN.everything) return () => Promise.resolve();
+  if (!response.headersSent) response.setHeader(HEADER.plan, PLAN.everything);
+  return async () => void (await agree(context, work, { have: [], attributes: [] }));
 }
 
 async function scanAndKeep(

@@ -2,6 +2,8 @@
 import { CairnError } from '../../base/errors.ts';
 import { createLayout } from '../../manifest/layout.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
+import type { Comparison } from '../../protocol/messages.ts';
+import { HEADER, PLAN } from '../../protocol/routes.ts';
 import { readTree, type Notice } from '../../protocol/tree-stream.ts';
 import type { SessionRecord } from '../../session/record.ts';
 import { compareWithTarget } from '../../storage/compare.ts';
@@ -9,6 +11,8 @@ import { openBody, type Exchange } from '../http/exchange.ts';
 import { sendJson } from '../http/reply.ts';
 import type { ServerContext } from '../server-context.ts';
 import { saveManifest } from '../sessions/session-documents.ts';
+import { acceptanceOf, encodePlan } from '../sessions/transfer-plan.ts';
+import { agreeOnProposed } from './agreeing.ts';
 import { withSession, type SessionWork } from './session-request.ts';
 
 /** Takes a manifest and answers with what of it the target has. */
@@ -21,12 +25,22 @@ export function handlePutManifest(context: ServerContext, exchange: Exchange, id
     });
     const entries = manifest.entries.length;
     context.log.info({ session: id, entries, notices: notices.length }, 'manifest received');
-    await sendJson(
-      exchange,
-      200,
-      await compareWithTarget(context.content, work.live.record.value.target, manifest),
-    );
+    const { target } = work.live.record.value;
+    const comparison = await compareWithTarget(context.content, target, manifest);
+    await sendJson(exchange, 200, await agreed(context, exchange, work, comparison));
   });
+}
+
+/** The comparison; with the plan that it proposes agreed, where the client wants that. */
+async function agreed(
+  context: ServerContext,
+  { request }: Exchange,
+  work: SessionWork,
+  comparison: Comparison,
+): Promise<Comparison> {
+  if (request.headers[HEADER.plan] !== PLAN.proposed) return comparison;
+  const plan = await work.live.exclusive(() => agreeOnProposed(context, work, comparison));
+  return { ...comparison, ...encodePlan(plan), accepted: acceptanceOf(plan) };
 }
 
 async function keepManifest(

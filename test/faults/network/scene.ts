@@ -59,7 +59,9 @@ export interface JobOptions {
   readonly direction: Direction;
   readonly sizeBytes: number;
   /** Whether a push gets the file through its standard input. */
-  readonly isPiped?: boolean | undefined;
+  readonly isPiped?: boolean;
+  /** More words of the command line. */
+  readonly words?: readonly string[];
   /** As a word of the command line. */
   readonly chunkSize?: string;
   readonly retryFor?: string;
@@ -82,6 +84,7 @@ export function createJob(options: JobOptions): Job {
   writeRandomFile(source, sizeBytes);
   const url = `http://${host}:${proxy.port}/${name}`;
   const words = ['--chunk-size', chunkSize, '--retry-for', retryFor, '--parallel', String(parallel)];
+  words.push(...(options.words ?? []));
   const args = isPush ? ['push', isPiped ? '-' : source, url, ...words] : ['pull', url, target, ...words];
   const input = (): Partial<CliEnvironment> => (isPiped ? { stdin: createReadStream(source) } : {});
   const isThere = (): boolean => contentOf(target)?.equals(readFileSync(source)) === true;

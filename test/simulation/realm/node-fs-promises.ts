@@ -27,6 +27,13 @@ export const unlink = (path: string): Promise<void> => call(() => files().unlink
 export const link = (from: string, to: string): Promise<void> => call(() => files().link(from, to));
 export const readdir = (path: string): Promise<string[]> => call(() => files().names(path));
 
+/** Names of a directory, one after the other; here it is read at once. */
+async function* entriesOf(path: string): AsyncGenerator<{ readonly name: string }> {
+  for (const name of await readdir(path)) yield { name };
+}
+export const opendir = async (path: string): Promise<AsyncIterable<{ readonly name: string }>> =>
+  entriesOf(path);
+
 const statOf = (path: string, follow: boolean): Promise<SimulatedStats> =>
   call(() => {
     const stats = files().stat(path, { follow, bigint: false });

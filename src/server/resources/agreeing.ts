@@ -1,0 +1,67 @@
+/** Both sides agree on what is carried, and the session opens: by a request for it, or together with the manifest. */
+import { CairnError } from '../../base/errors.ts';
+import type { Plan } from '../../protocol/messages.ts';
+import { checkBytes, openUsage } from '../quota/quota.ts';
+import type { ServerContext } from '../server-context.ts';
+import { savePlan } from '../sessions/session-documents.ts';
+import { createPlan, encodePlan, samePlan, type TransferPlan } from '../sessions/transfer-plan.ts';
+import type { SessionWork } from './session-request.ts';
+
+/**
+ * Agrees on a plan. Called with nothing else at work on the session.
+ *
+ * @throws CairnError `session-state` where another plan was agreed; `invalid-request`, `manifest-too-large`,
+ * `quota-exceeded`, storage codes
+ */
+export async function agree(
+  { room, usage }: ServerContext,
+  { live, epoch, cause }: SessionWork,
+  wanted: Plan,
+): Promise<TransferPlan> {
+  const { content, record } = live;
+  const plan = createPlan(await content.manifest.get(), wanted);
+  const before = await content.currentPlan();
+  if (before !== undefined) {
+    if (samePlan(before, plan)) return before;
+    throw new CairnError(
+      'session-state',
+      'another plan was agreed for this session; start a new one for this',
+    );
+  }
+  const { id, direction, authorization } = record.value;
+  const { bytesTotal } = plan.layout;
+  await openUsage(usage);
+  try {
+    // First, since it asks the disk: between the check of the quota and the record nothing may come.
+    if (direction === 'push') await room.take(id, bytesTotal ?? 0);
+    record.checkEpoch(epoch);
+    if (direction === 'push' && authorization !== undefined)
+      checkBytes(usage, authorization, id, bytesTotal ?? 0);
+    await savePlan(await content.area.get(), encodePlan(plan));
+    content.plan.set(plan);
+    // Opened before the session is: what this store cannot stage is refused here.
+    if (direction === 'push') await content.incoming.get();
+    await record.change('opened', { bytesTotal, bytesDone: 0 }, epoch, cause);
+  } catch (error) {
+    usage.tally.release(id);
+    room.release(id);
+    content.plan.forget();
+    await content.closeChunks({ sync: false });
+    throw error;
+  }
+  return plan;
+}
+
+/**
+ * Agrees on the plan that the server proposes, or answers the one that was agreed before: what was proposed to an
+ * earlier try of the same request may be another one by now.
+ *
+ * @throws CairnError like {@link agree}
+ */
+export async function agreeOnProposed(
+  context: ServerContext,
+  work: SessionWork,
+  proposed: Plan,
+): Promise<TransferPlan> {
+  return (await work.live.content.currentPlan()) ?? agree(context, work, proposed);
+}

@@ -1,0 +1,121 @@
+import { describe, expect, test } from 'vitest';
+import { encodeTree, readTree } from '../../src/protocol/tree-stream.ts';
+import { expectTree } from '../suites/expected-tree.ts';
+import { directory, file, putTree, transferOf } from '../suites/staged-transfer.ts';
+import { establish, KINDS, openScene, type Answer, type HandSession, type Kind } from './by-hand.ts';
+
+const BIG = 2 * 64 * 1024 + 100;
+const ITEMS = [directory(''), file('big', BIG), file('small', 'bytes')];
+const EVERYTHING = { chunkCount: 4, bytesTotal: BIG + 5 };
+
+function sendManifest(session: HandSession, plan: string): Promise<Answer> {
+  const body = [...encodeTree(session.transfer.manifest)].join('');
+  return session.call('PUT', 'manifest', { body, headers: { 'cairn-plan': plan } });
+}
+
+async function putAll(session: HandSession): Promise<void> {
+  for (const chunk of [0, 1, 2, 3]) expect((await session.putChunk(chunk)).status).toBe(200);
+}
+
+describe.each(KINDS)('a push into %s that wants the proposed plan', (kind) => {
+  async function openPush(): Promise<HandSession> {
+    const scene = await openScene(kind);
+    return establish(scene, transferOf(scene.stores.content, 'in', ITEMS));
+  }
+
+  test('is agreed and open with the answer to its manifest', async () => {
+    const session = await openPush();
+    expect(session.grant.isTargetNew).toBe(true);
+    const answer = await sendManifest(session, 'proposed');
+    expect(answer.json).toEqual({ have: [], attributes: [], candidates: [], accepted: EVERYTHING });
+    await putAll(session);
+    expect((await session.commit()).status).toBe(200);
+    await expectTree(session.scene.stores.content, 'in', ITEMS);
+  });
+
+  test('gets the same plan again when it asks again, whatever has come to the target since', async () => {
+    const session = await openPush();
+    const first = await sendManifest(session, 'proposed');
+    await putTree(session.scene.stores.content, 'in', ITEMS);
+    const again = await sendManifest(session, 'proposed');
+    expect(again.status).toBe(200);
+    expect(again.json).toMatchObject({ have: first.json.have, attributes: [], accepted: EVERYTHING });
+    expect((await session.sendPlan()).json).toEqual(EVERYTHING);
+    await putAll(session);
+    expect((await sendManifest(session, 'proposed')).json.accepted).toEqual(EVERYTHING);
+    expect((await session.commit()).status).toBe(200);
+  });
+
+  test('agrees on what is there already', async () => {
+    const scene = await openScene(kind);
+    await putTree(scene.stores.content, 'in', ITEMS);
+    const session = await establish(scene, transferOf(scene.stores.content, 'in', ITEMS));
+    expect(session.grant.isTargetNew).toBe(false);
+    const answer = await sendManifest(session, 'proposed');
+    expect(answer.json).toMatchObject({ have: [0, 3], accepted: { chunkCount: 0, bytesTotal: 0 } });
+  });
+
+  test('agrees on nothing where it wants a plan that this server does not know', async () => {
+    const session = await openPush();
+    for (const plan of ['', 'everything', 'PROPOSED', 'x'.repeat(2000)])
+      expect((await sendManifest(session, plan)).json).not.toHaveProperty('accepted');
+    expect((await session.putChunk(0)).json.code).toBe('session-state');
+  });
+});
+
+describe.each(KINDS)('a pull out of %s that wants everything', (kind) => {
+  async function openPull(kindOfStore: Kind): Promise<HandSession> {
+    const scene = await openScene(kindOfStore);
+    await putTree(scene.stores.content, 'out', ITEMS);
+    return establish(scene, transferOf(scene.stores.content, 'out', ITEMS), 'pull');
+  }
+  const getManifest = (session: HandSession, plan = 'everything'): Promise<Answer> =>
+    session.call('GET', 'manifest', { headers: { 'cairn-plan': plan } });
+
+  test('is agreed and open at the end of its manifest', async () => {
+    const session = await openPull(kind);
+    const answer = await getManifest(session);
+    expect(answer.headers['cairn-plan']).toBe('everything');
+    const { manifest } = await readTree(once(answer.body));
+    expect(manifest.id).toBe(session.transfer.manifest.id);
+    for (const chunk of [3, 0, 1, 2]) {
+      const { body } = await session.call('GET', `chunks/${chunk}`);
+      expect(body.equals(session.chunkBody(chunk))).toBe(true);
+    }
+    expect((await session.commit()).status).toBe(200);
+  });
+
+  test('gets the same again, also where its manifest was sent before there was a plan', async () => {
+    const session = await openPull(kind);
+    expect((await session.call('GET', 'manifest')).headers).not.toHaveProperty('cairn-plan');
+    for (let time = 0; time < 2; time += 1)
+      expect((await getManifest(session)).headers['cairn-plan']).toBe('everything');
+    expect((await session.sendPlan()).json).toEqual(EVERYTHING);
+  });
+
+  test('is refused where another plan was agreed', async () => {
+    const session = await openPull(kind);
+    await session.call('GET', 'manifest');
+    await session.sendPlan({ have: [1, 1], attributes: [] });
+    const answer = await getManifest(session);
+    expect([answer.status, answer.json.code]).toEqual([409, 'session-state']);
+    expect((await session.call('GET', 'manifest')).status).toBe(200);
+  });
+
+  test('is not agreed where it wants a plan that this server does not know', async () => {
+    const session = await openPull(kind);
+    expect((await getManifest(session, 'proposed')).headers).not.toHaveProperty('cairn-plan');
+    expect((await session.call('GET', 'chunks/0')).json.code).toBe('session-state');
+  });
+
+  test('knows the size of a file before its manifest', async () => {
+    const scene = await openScene(kind);
+    await putTree(scene.stores.content, 'one', [file('', BIG)]);
+    const session = await establish(scene, transferOf(scene.stores.content, 'one', [file('', BIG)]), 'pull');
+    expect(session.grant.fileBytes).toBe(BIG);
+  });
+});
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}
