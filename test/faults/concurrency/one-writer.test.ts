@@ -34,7 +34,7 @@ test('of two clients with the same state the newer finishes a push, and the olde
   const scene = await openScene();
   const { world } = scene;
   const name = 'push: two clients resume the same session';
-  const report = await campaign('concurrency', name, { sample: 2, full: 150 }, async (given) => {
+  const report = await campaign('concurrency', name, { sample: 1, full: 150 }, async (given) => {
     const { seed, random } = given;
     const args = pushOf(scene, `t${seed}`);
     const home = workFolder(world, `home-${seed}`);
@@ -74,7 +74,7 @@ test.skipIf(!canHaveDisks)(
     const { world } = scene;
     await world.run(pushOf(scene, 'there'));
     const name = 'pull: two clients resume the same session';
-    const report = await campaign('concurrency', name, { sample: 2, full: 100 }, async (given) => {
+    const report = await campaign('concurrency', name, { sample: 1, full: 100 }, async (given) => {
       const { seed, random } = given;
       const machine = workFolder(world, `machine-${seed}`);
       const clone = workFolder(world, `clone-${seed}`);
@@ -179,7 +179,7 @@ test('a process that was killed never blocks the next one', async () => {
   const scene = await openScene({ sizeBytes: 400_000 });
   const { world } = scene;
   const name = 'push: the holder of the lock is killed';
-  await campaign('concurrency', name, { sample: 2, full: 200 }, async (given) => {
+  await campaign('concurrency', name, { sample: 1, full: 200 }, async (given) => {
     const { seed, random } = given;
     const stateHome = workFolder(world, `home-${seed}`);
     const args = pushOf(scene, `t${seed}`);
@@ -203,7 +203,7 @@ test('a second server on the same root or state is refused with 8, and the first
   const other = workFolder(world, 'other-root');
   const state = path.join(world.root, '.cairn');
   const name = 'server: a second one on the same root or state';
-  await campaign('concurrency', name, { sample: 2, full: 40 }, async (given) => {
+  await campaign('concurrency', name, { sample: 1, full: 40 }, async (given) => {
     const roots = given.seed % 2 === 0 ? ['--root', other, '--state', state] : ['--root', world.root];
     const second = await world.run(['serve', ...roots, '--listen', '127.0.0.1:0'], {
       env: { UV_THREADPOOL_SIZE: '4' },

@@ -20,10 +20,10 @@ test.skipIf(!canTrace).each(CASES)(
     const scenario = await prepareScenario(direction, { extraArgs: ['--sync', sync] });
     const steps = await recordServer(scenario);
     const name = `server killed at every step of a ${direction} (sync ${sync})`;
-    const report = await campaign('crash', name, { sample: 6, full: steps.length }, (run) =>
+    const report = await campaign('crash', name, { sample: 3, full: steps.length }, (run) =>
       killServerAt(scenario, [stepOf(steps, run.seed)], run),
     );
-    checkTotals(() => expect(report.faults).toBeGreaterThan(IS_FULL ? steps.length * 0.9 : 4));
+    checkTotals(() => expect(report.faults).toBeGreaterThan(IS_FULL ? steps.length * 0.9 : 1));
   },
 );
 
@@ -33,7 +33,7 @@ test.skipIf(!canTrace).each(['push', 'pull'] as const)(
     const scenario = await prepareScenario(direction);
     const steps = await recordServer(scenario);
     const name = `server killed twice in a ${direction}`;
-    const report = await campaign('crash', name, { sample: 2, full: 170 }, (run) =>
+    const report = await campaign('crash', name, { sample: 1, full: 170 }, (run) =>
       killServerAt(scenario, twoStepsOf(steps, run.random), run),
     );
     checkTotals(() => expect(report.faults).toBeGreaterThan(IS_FULL ? report.runs : 0));

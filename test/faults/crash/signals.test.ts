@@ -33,10 +33,10 @@ test.skipIf(!canTrace).each<Case>([
     const scenario = await prepareScenario(direction);
     const steps = await record(scenario);
     const name = `SIGTERM to the ${side} at any step of a ${direction}`;
-    const report = await campaign('crash', name, { sample: 4, full: steps.length }, (run) =>
+    const report = await campaign('crash', name, { sample: 2, full: steps.length }, (run) =>
       end(scenario, stepOf(steps, run.seed), run),
     );
-    checkTotals(() => expect(report.faults).toBeGreaterThan(IS_FULL ? steps.length * 0.8 : 1));
+    checkTotals(() => expect(report.faults).toBeGreaterThan(IS_FULL ? steps.length * 0.8 : 0));
   },
 );
 
@@ -97,7 +97,7 @@ test('a second SIGTERM ends a client at once that waits for its server, and the 
 
 test('a second SIGTERM ends a server at once that waits for its client, which finishes when it is back', async () => {
   const scenario = await prepareScenario('push');
-  const report = await campaign('crash', 'SIGTERM twice to a server', { sample: 3, full: 10 }, (run) =>
+  const report = await campaign('crash', 'SIGTERM twice to a server', { sample: 1, full: 10 }, (run) =>
     interruptInMiddle(scenario, async (scene, running, line) => {
       const { server: serving } = scene.world;
       // What is under way stays so: a server that has nothing left to wait for needs no second signal.

@@ -7,7 +7,7 @@ import { checkToldError } from '../support/invariants.ts';
 import { Violation } from '../support/violation.ts';
 import { checkFinished, startOver, stopPush, type StoppedPush } from './stopped.ts';
 
-const RUNS = { sample: 4, full: 440 };
+const RUNS = { sample: 2, full: 440 };
 
 /** A way to damage one of the journals. */
 interface Harm {
@@ -94,7 +94,7 @@ function withVersion(journal: string, version: number): Buffer {
 test('a journal or record that a newer cairn wrote is refused and stays as it is', async () => {
   const push = await stopPush();
   const name = 'push: a journal or record is of a newer version';
-  await campaign('disk', name, { sample: 3, full: 9 }, async (given) => {
+  await campaign('disk', name, { sample: 2, full: 9 }, async (given) => {
     const [file, bytes] = NEWER[given.seed % NEWER.length]!(push, 1 + given.seed);
     writeFileSync(file, bytes);
     given.injected();

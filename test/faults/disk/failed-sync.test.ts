@@ -82,7 +82,7 @@ test.skipIf(!canTrace)(
     const { faults: injected, figures } = await campaign(
       'disk',
       name,
-      { sample: 4, full: 2 * faults.length },
+      { sample: 2, full: 2 * faults.length },
       async (given) => {
         const inject = [faultAt(faults, given.seed)];
         const outcome = { exitCodes: [0, 9], given, goesOnTracing: true };

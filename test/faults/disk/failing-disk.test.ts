@@ -42,7 +42,7 @@ test.skipIf(!canTrace)(
     const scene = await openScene();
     publishSource(scene);
     const name = 'push and pull: read-only from the Nth call on';
-    const { faults } = await campaign('disk', name, { sample: 4, full: 120 }, async (given) => {
+    const { faults } = await campaign('disk', name, { sample: 2, full: 120 }, async (given) => {
       const { seed, random } = given;
       const at = 1 + Math.floor(random() * 8);
       const inject = CHANGES.map((call) => `${call}:error=EROFS:when=${at}+`);
@@ -98,7 +98,7 @@ test.skipIf(!canTrace)(
     const scene = await openScene();
     const { world, source } = scene;
     const name = 'push: a read of the source fails';
-    const report = await campaign('disk', name, { sample: 2, full: 40 }, async (given) => {
+    const report = await campaign('disk', name, { sample: 1, full: 40 }, async (given) => {
       const { seed } = given;
       const stateHome = workFolder(world, `home-${seed}`);
       const big = path.join(source, 'big');
@@ -135,7 +135,7 @@ test.skipIf(!canTrace)(
     const scene = await openScene();
     const { world, source } = scene;
     const name = 'push: a read of staged data fails at the server';
-    const report = await campaign('disk', name, { sample: 2, full: 40 }, async (given) => {
+    const report = await campaign('disk', name, { sample: 1, full: 40 }, async (given) => {
       const { seed } = given;
       const stateHome = workFolder(world, `home-${seed}`);
       const code = seed % 2 === 0 ? 'EIO' : 'EACCES';

@@ -38,7 +38,7 @@ test.skipIf(!canTrace)(
     const { faults: injected } = await campaign(
       'disk',
       name,
-      { sample: 5, full: faults.length },
+      { sample: 3, full: faults.length },
       async (given) => {
         const inject = [faultAt(faults, given.seed)];
         await pushThroughFault(scene, `t${given.seed}`, inject, { exitCodes: [0, 9], given });
@@ -59,7 +59,7 @@ test.skipIf(!canTrace)(
     const { faults: injected } = await campaign(
       'disk',
       name,
-      { sample: 4, full: faults.length },
+      { sample: 2, full: faults.length },
       async (given) => {
         const inject = [faultAt(faults, given.seed)];
         await pullThroughFault(scene, `t${given.seed}`, inject, { exitCodes: [0, 9], given });

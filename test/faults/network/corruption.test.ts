@@ -93,7 +93,7 @@ describe.each(DIRECTIONS)('a %s', (direction) => {
 
   const talk = `a ${direction} whose messages are spoiled on the way ends well or says what is wrong`;
   test(talk, async () => {
-    await campaign('network', talk, { sample: 5, full: 300 }, async ({ seed, random, injected, add }) => {
+    await campaign('network', talk, { sample: 3, full: 300 }, async ({ seed, random, injected, add }) => {
       const world = await createWorld();
       const proxy = await proxyBefore(world);
       const job = createJob({ world, proxy, direction, sizeBytes: 0.5 * MIB, retryFor: '5s', parallel: 2 });

@@ -118,7 +118,7 @@ function isInTheWay({ exitCode, last }: CliResult, { swapsType }: Change): boole
 /** Files of the source as it is now. */
 const filesOf = (scene: Scene): string[] => FILES.filter((name) => contentsOf(scene.source).has(name));
 
-const runs = { sample: 5, full: 20 * CHANGES.length };
+const runs = { sample: 3, full: 20 * CHANGES.length };
 
 /** Each case begins with other changes, so that a sample has all of them. */
 const changeOf = (seed: number, start: number): Change => CHANGES[(start + seed) % CHANGES.length]!;
