@@ -32,11 +32,6 @@ export class ChunkBoard {
     return this.#open;
   }
 
-  /** Chunks that are finished, and not known to be durable. */
-  get uncovered(): number {
-    return this.#syncPoints.size;
-  }
-
   /** Whether a chunk is known to be durable at the receiver. */
   isDurable(chunk: number): boolean {
     return this.#states[chunk] === STATE.durable;
