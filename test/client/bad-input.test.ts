@@ -10,6 +10,7 @@ import type { TransferOptions } from '../../src/client/options.ts';
 import { pull } from '../../src/client/pull.ts';
 import { push } from '../../src/client/push.ts';
 import { issueSecret } from '../../src/session/credential.ts';
+import { grant } from '../hostile/support/liar.ts';
 import { temporaryDirectory, writeRandomFile } from '../support/trees.ts';
 import { CHUNK, codeOf, openScene, TOKEN } from './support/scene.ts';
 
@@ -204,26 +205,12 @@ function liar(lines: readonly string[], chunk: (response: ServerResponse) => voi
   const header = `["cairn-manifest",1,${CHUNK},"xxh64"]`;
   const body = [header, ...lines].map((line) => `${line}\n`).join('');
   const id = createHash('sha256').update(body).digest('hex');
-  const grant = {
-    session: 'A'.repeat(22),
-    credential: 'B'.repeat(43),
-    epoch: 1,
-    state: 'establishing',
-    direction: 'pull',
-    digest: 'xxh64',
-    chunkSizeBytes: CHUNK,
-    parallel: 4,
-    leaseMs: 100_000,
-    manifestId: null,
-    resumed: false,
-    holdsPartialChunks: true,
-  };
   return (request, response) => {
     const { method, url = '' } = request;
     request.resume();
     if (method === 'HEAD') response.writeHead(200, LINK).end();
     else if (url === '/.cairn/v1/') response.writeHead(200).end(HELLO);
-    else if (url.endsWith('/sessions')) json(response, grant, 201);
+    else if (url.endsWith('/sessions')) json(response, grant(), 201);
     else if (url.endsWith('/manifest')) response.writeHead(200).end(`${body}["end","${id}"]\n`);
     else if (url.endsWith('/plan')) json(response, { chunkCount: 1, bytesTotal: 10 });
     else if (url.includes('/chunks/')) chunk(response);

@@ -1,8 +1,17 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { encodeTree, readTree } from '../../src/protocol/tree-stream.ts';
 import { expectTree } from '../suites/expected-tree.ts';
 import { directory, file, putTree, transferOf } from '../suites/staged-transfer.ts';
-import { establish, KINDS, openScene, type Answer, type HandSession, type Kind } from './by-hand.ts';
+import {
+  establish,
+  intercept,
+  KINDS,
+  openScene,
+  type Answer,
+  type HandSession,
+  type Kind,
+} from './by-hand.ts';
 
 const BIG = 2 * 64 * 1024 + 100;
 const ITEMS = [directory(''), file('big', BIG), file('small', 'bytes')];
@@ -91,6 +100,24 @@ describe.each(KINDS)('a pull out of %s that wants everything', (kind) => {
     for (let time = 0; time < 2; time += 1)
       expect((await getManifest(session)).headers['cairn-plan']).toBe('everything');
     expect((await session.sendPlan()).json).toEqual(EVERYTHING);
+  });
+
+  test('is told so by an answer, too, that had to begin before the scan for an earlier one was over', async () => {
+    const items = [directory(''), file('small', 'bytes')];
+    const scene = await openScene(kind, {
+      wrap: (content) =>
+        intercept(content, {
+          async *scan(...given) {
+            await delay(2600);
+            yield* content.scan(...given);
+          },
+        }),
+    });
+    await putTree(scene.stores.content, 'out', items);
+    const session = await establish(scene, transferOf(scene.stores.content, 'out', items), 'pull');
+    const answers = await Promise.all([getManifest(session), getManifest(session)]);
+    for (const { headers, status } of answers)
+      expect([status, headers['cairn-plan']]).toEqual([200, 'everything']);
   });
 
   test('is refused where another plan was agreed', async () => {

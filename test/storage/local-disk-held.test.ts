@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { syncHandle } from '../../src/base/durable-files.ts';
 import { CairnError } from '../../src/base/errors.ts';
 import { receiveChunk } from '../../src/storage/chunk-transfer.ts';
-import type { ChunkStaging } from '../../src/storage/content-store.ts';
+import type { ChunkStaging, ContentStore } from '../../src/storage/content-store.ts';
 import {
   begin,
   chunkBytes,
@@ -44,6 +44,25 @@ async function hold(
 /** What a process would find that started after a crash at this moment. */
 async function afterCrash(place: DiskPlace, transfer: SampleTransfer): Promise<ChunkStaging> {
   return (await begin(await place.open(), ID, transfer)).staging;
+}
+
+/** A store whose syncs wait: `syncing` resolves when the first has begun, `release` lets them go on. */
+async function openPausing(
+  place: DiskPlace,
+): Promise<{ store: ContentStore; syncing: Promise<void>; release: () => void }> {
+  let begun = (): void => {};
+  let release = (): void => {};
+  const syncing = new Promise<void>((resolve) => (begun = resolve));
+  const released = new Promise<void>((resolve) => (release = resolve));
+  const store = await place.open({
+    useNative: false,
+    syncFile: async (handle, name) => {
+      begun();
+      await released;
+      await syncHandle(handle, name);
+    },
+  });
+  return { store, syncing, release };
 }
 
 describe('first bytes of chunks on a local disk', () => {
@@ -93,18 +112,7 @@ describe('first bytes of chunks on a local disk', () => {
 
   it('are claimed as they were when the sync began, not as they are when it ends', async () => {
     const place = diskPlace();
-    let begun = (): void => {};
-    let release = (): void => {};
-    const syncing = new Promise<void>((resolve) => (begun = resolve));
-    const released = new Promise<void>((resolve) => (release = resolve));
-    const store = await place.open({
-      useNative: false,
-      syncFile: async (handle, name) => {
-        begun();
-        await released;
-        await syncHandle(handle, name);
-      },
-    });
+    const { store, syncing, release } = await openPausing(place);
     const transfer = transferOf(store, 't', [file('big', 3 * SIZE)]);
     const { staging } = await begin(store, ID, transfer);
     const writer = await staging.write(0, 0);
@@ -173,18 +181,7 @@ describe('first bytes of chunks on a local disk', () => {
 
   it('are not claimed when they are dropped in the middle of a sync', async () => {
     const place = diskPlace();
-    let begun = (): void => {};
-    let release = (): void => {};
-    const syncing = new Promise<void>((resolve) => (begun = resolve));
-    const released = new Promise<void>((resolve) => (release = resolve));
-    const store = await place.open({
-      useNative: false,
-      syncFile: async (handle, name) => {
-        begun();
-        await released;
-        await syncHandle(handle, name);
-      },
-    });
+    const { store, syncing, release } = await openPausing(place);
     const transfer = transferOf(store, 't', [file('big', 2 * SIZE)]);
     const { staging } = await begin(store, ID, transfer);
     const wrong = await staging.write(0, 0);

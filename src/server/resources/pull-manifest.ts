@@ -18,6 +18,8 @@ const BEGIN_AFTER_MS = 2000;
 /** Answers with the manifest of a pull. */
 export function handleGetManifest(context: ServerContext, exchange: Exchange, id: string): Promise<void> {
   return withSession(context, exchange, { id, event: 'prepare', direction: 'pull' }, async (work) => {
+    // Before anything can begin the answer.
+    if (wantsEverything(exchange)) exchange.response.setHeader(HEADER.plan, PLAN.everything);
     const begin = (): void => {
       if (!exchange.response.headersSent && !exchange.response.destroyed) beginTree(exchange);
     };
@@ -37,9 +39,8 @@ async function answer(
   begin: () => void,
 ): Promise<void> {
   const { live } = work;
-  const agreeIfWanted = planFor(context, exchange, work);
   if (live.record.value.manifestId !== null) {
-    await agreeIfWanted();
+    await agreeIfWanted(context, exchange, work);
     await sendSaved(exchange, live, begin);
     return;
   }
@@ -56,7 +57,7 @@ async function answer(
   try {
     const tree = await scanAndKeep(context, work, onLines);
     // Like the manifest: who has seen the end of the tree can count on it.
-    await agreeIfWanted();
+    await agreeIfWanted(context, exchange, work);
     await end(exchange, Buffer.from(encodeTail(tree.manifest.id, tree.notices)));
   } catch (error) {
     const isCurrent = live.record.value.epoch === work.epoch;
@@ -65,15 +66,13 @@ async function answer(
   }
 }
 
-/** Agrees on a plan that carries everything, where the client wants that; the answer says so. */
-function planFor(
-  context: ServerContext,
-  { request, response }: Exchange,
-  work: SessionWork,
-): () => Promise<void> {
-  if (request.headers[HEADER.plan] !== PLAN.everything) return () => Promise.resolve();
-  if (!response.headersSent) response.setHeader(HEADER.plan, PLAN.everything);
-  return async () => void (await agree(context, work, { have: [], attributes: [] }));
+function wantsEverything({ request }: Exchange): boolean {
+  return request.headers[HEADER.plan] === PLAN.everything;
+}
+
+/** Agrees on a plan that carries everything, where the client wants that. */
+async function agreeIfWanted(context: ServerContext, exchange: Exchange, work: SessionWork): Promise<void> {
+  if (wantsEverything(exchange)) await agree(context, work, { have: [], attributes: [] });
 }
 
 async function scanAndKeep(
