@@ -25,6 +25,8 @@ interface Epoch {
   readonly finished: [chunk: number, syncPoint: number][];
   /** Chunks of which the client was told that they are there: no byte of them is to come again. */
   readonly known: Set<number>;
+  /** How often the client has sent each chunk, or begun to. */
+  readonly sent: Map<number, number>;
 }
 
 /** Watches requests and answers. */
@@ -94,7 +96,9 @@ export class Answers implements TrafficObserver {
     for (const [one, syncPoint] of epoch.finished) {
       if (syncPoint > said.durableSyncPoint) continue;
       epoch.known.add(one);
-      if (claimed.has(one)) continue;
+      // Whoever sends a chunk again with other bytes, those that the source has by now, takes back what it sent before.
+      const isReplaced = this.#hasChanged() && epoch.sent.get(one)! > 1;
+      if (claimed.has(one) || isReplaced) continue;
       this.#world.break(
         'durable means durable',
         `sync point ${said.durableSyncPoint} of ${id} was said to be durable, and chunk ${one} is not in the journal`,
@@ -114,7 +118,8 @@ export class Answers implements TrafficObserver {
   /** A push: nothing of a chunk goes out that the client was told is durable. */
   #checkPut({ headers, path }: SeenRequest, call: Call): void {
     const payload = Number(headers['content-length']) - DIGEST_BYTES[this.#world.scenario.digest];
-    const { known } = this.#epochOf(call);
+    const { known, sent } = this.#epochOf(call);
+    sent.set(call.chunk, (sent.get(call.chunk) ?? 0) + 1);
     if (headers['cairn-offset'] !== undefined) this.#world.meet('half-sent chunk');
     if (headers['content-encoding'] !== undefined) this.#world.meet('compressed chunk');
     if (payload <= 0 || !known.has(call.chunk) || this.#hasChanged()) return;
@@ -151,7 +156,7 @@ export class Answers implements TrafficObserver {
     const key = `${id} ${epoch}`;
     let found = this.#epochs.get(key);
     if (found === undefined) {
-      found = { finished: [], known: new Set() };
+      found = { finished: [], known: new Set(), sent: new Map() };
       this.#epochs.set(key, found);
     }
     return found;
