@@ -1,5 +1,5 @@
 /** What holds after every fault. Each check throws a {@link Violation}. */
-import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { sameDigest } from '../../../src/manifest/digest.ts';
 import type { CliResult } from '../../support/cli.ts';
@@ -9,7 +9,7 @@ import { Violation } from './violation.ts';
 
 /** A file, or undefined where none is. */
 export function contentOf(file: string): Buffer | undefined {
-  return existsSync(file) ? readFileSync(file) : undefined;
+  return whatIsThere(() => [readFileSync(file)])[0];
 }
 
 /**
@@ -35,10 +35,22 @@ export function checkTreeOldOrNew(target: string, oldTree: string | undefined, f
   }
 }
 
-function filesBelow(root: string): string[] {
-  return readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((name) =>
-    lstatSync(path.join(root, name)).isFile(),
-  );
+/** Files of a tree, relative to it. A server may remove what it has staged meanwhile: what is gone by then is not there. */
+function filesBelow(root: string, folder = ''): string[] {
+  return whatIsThere(() => readdirSync(path.join(root, folder), { withFileTypes: true })).flatMap((entry) => {
+    const name = path.join(folder, entry.name);
+    if (entry.isDirectory()) return filesBelow(root, name);
+    return entry.isFile() ? [name] : [];
+  });
+}
+
+function whatIsThere<T>(look: () => T[]): T[] {
+  try {
+    return look();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
 }
 
 /** Two trees are the same in type, mode, mtime, link target and bytes: what exit 0 promises. */
@@ -177,8 +189,9 @@ export function checkSecrets(
     for (const directory of directories) {
       for (const file of filesBelow(directory)) {
         const full = path.join(directory, file);
-        const isPrivate = (statSync(full).mode & 0o077) === 0 || isBelowPrivate(directory, file);
-        if (!isPrivate && readFileSync(full).includes(secret))
+        const [stat] = whatIsThere(() => [statSync(full)]);
+        const isPrivate = stat === undefined || (stat.mode & 0o077) === 0 || isBelowPrivate(directory, file);
+        if (!isPrivate && contentOf(full)?.includes(secret) === true)
           throw new Violation('secret', `"${full}" is readable by others`);
       }
     }
@@ -200,7 +213,8 @@ export function checkNoCredentials(texts: readonly string[]): void {
 
 function isBelowPrivate(directory: string, file: string): boolean {
   for (let at = path.dirname(file); ; at = path.dirname(at)) {
-    if ((statSync(path.join(directory, at)).mode & 0o077) === 0) return true;
+    const stat = statSync(path.join(directory, at), { throwIfNoEntry: false });
+    if (stat === undefined || (stat.mode & 0o077) === 0) return true;
     if (at === '.') return false;
   }
 }
