@@ -1,6 +1,8 @@
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { limitBandwidth } from '../../src/client/http/bandwidth.ts';
+import type { TransferEvent } from '../../src/client/events.ts';
 import { pull } from '../../src/client/pull.ts';
 import { push } from '../../src/client/push.ts';
 import { digestOf, temporaryDirectory, writeRandomFile } from '../support/trees.ts';
@@ -56,14 +58,18 @@ describe('a limit of bandwidth', () => {
       const file = path.join(direction === 'push' ? temporaryDirectory() : scene.root, 'file');
       const arrived = path.join(direction === 'push' ? scene.root : temporaryDirectory(), 'file');
       writeRandomFile(file, 6 * MIB);
-      const since = performance.now();
-      // Two seconds of 1.5 MiB, then as fast as it can.
+      let since = Infinity;
+      // From the first byte on two seconds of 1.5 MiB, then as fast as it can.
       const bandwidth = (): number | undefined => (performance.now() - since < 2000 ? 1.5 * MIB : undefined);
-      const options = scene.options('/file', { bandwidth, parallel: 8 });
+      const report = (event: TransferEvent): void => {
+        scene.events.push(event);
+        if (event.type === 'bytes') since = Math.min(since, performance.now());
+      };
+      const options = scene.options('/file', { bandwidth, parallel: 8, report });
       const running = direction === 'push' ? push([file], options) : pull(arrived, options);
       const moved = (): number =>
         scene.events.reduce((sum, event) => sum + (event.type === 'bytes' ? event.bytes : 0), 0);
-      await new Promise((resolve) => setTimeout(resolve, 1900 - (performance.now() - since)));
+      while (performance.now() - since < 1900) await sleep(5);
       expect(moved()).toBeLessThan(1.9 * 1.5 * MIB * 1.15);
       expect(moved()).toBeGreaterThan(1.9 * 1.5 * MIB * 0.5);
       await running;
