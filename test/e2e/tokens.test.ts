@@ -273,7 +273,9 @@ test('a revoked grant stops its transfers within two seconds, and so does its to
     const asked = ['grant', '--json', '--push', '--token-file', owner, `${it.server.url}${target}`];
     const [made] = (await cairn(asked, it.stranger)).lines;
     const holder = { stateHome: temporaryDirectory(), token: String(made!['grant']) };
-    const run = startCairn(['push', '--json', '--chunk-size', '256K', large, `${through}${target}`], holder);
+    // Few chunks on their way, however slow the machine.
+    const words = ['--json', '--chunk-size', '256K', '--parallel', '4'];
+    const run = startCairn(['push', ...words, large, `${through}${target}`], holder);
     await untilLine(run, (line) => Number(line['bytesDone']) > MIB / 2);
     expect(await end(String(made!['id']))).toMatchObject({ exitCode: 0 });
     const endedAtMs = performance.now();
