@@ -42,9 +42,13 @@ async function startServer(
   };
 }
 
-async function openChannels(root: URL, silenceMs?: number): Promise<Channels> {
+async function openChannels(root: URL, silenceMs?: number, pauseMs?: number): Promise<Channels> {
   const connection = await openConnection(root, { connections: 4, pace: undefined });
-  const channels = createChannels(connection, { root, silenceMs });
+  const channels = createChannels(connection, {
+    root,
+    silenceMs,
+    ...(pauseMs === undefined ? {} : { pauseMs }),
+  });
   onTestFinished(async () => {
     channels.close();
     await connection.close();
@@ -201,7 +205,10 @@ describe('a channel', () => {
 });
 
 describe('without channels', () => {
-  test('requests go the usual way, and after four refusals nobody asks any more', async () => {
+  test.each([
+    ['a refusal nobody asks for a while', undefined, 1],
+    ['four refusals nobody asks any more', 0, 4],
+  ] as const)('requests go the usual way, and after %s', async (_what, pauseMs, most) => {
     let asked = 0;
     const server = await startServer((socket, said) => {
       const isUpgrade = said.includes(`GET ${ROOT}channel `) && !said.includes('chunks/');
@@ -209,11 +216,11 @@ describe('without channels', () => {
       if (isUpgrade) socket.end('HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n');
       else socket.write(answerTo('{"usual":1}'));
     });
-    const channels = await openChannels(server.url);
+    const channels = await openChannels(server.url, undefined, pauseMs);
     for (let turn = 0; turn < 8; turn += 1) {
       const response = await channels.request(get(server.url));
       expect(await response.text(100)).toBe('{"usual":1}');
     }
-    expect(asked).toBe(4);
+    expect(asked).toBe(most);
   });
 });

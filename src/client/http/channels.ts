@@ -36,6 +36,8 @@ export interface ChannelOptions {
   readonly pace?: AnswerPace | undefined;
   /** A channel on which no byte moves for so long is given up. */
   readonly silenceMs?: number | undefined;
+  /** How long nobody asks for a channel after one was refused. */
+  readonly pauseMs?: number;
 }
 
 const DEFAULT_SILENCE_MS = 30_000;
@@ -43,6 +45,8 @@ const DEFAULT_SILENCE_MS = 30_000;
 const UPGRADE_TIMEOUT_MS = 5000;
 /** So often in a row there was no channel, or none that carried anything: then nobody asks any more. */
 const MAX_REFUSALS = 4;
+/** Nor for so long after a refusal: a server that has too much to do may have said when to come back. */
+const DEFAULT_PAUSE_MS = 5000;
 const STATUS_LINE = /^HTTP\/1\.1 ([2-5][0-9]{2})(?: .*)?$/;
 
 interface Pool {
@@ -55,12 +59,16 @@ interface Pool {
   readonly proved: WeakSet<MessageChannel>;
   /** Channels in a row that were refused, or ended before they had carried an answer. */
   refusals: number;
+  readonly pauseMs: number;
+  /** Until then no channel is asked for. */
+  pausedUntilMs: number;
   isClosed: boolean;
 }
 
 /** Makes channels beside a connection; none is opened before it is needed. */
 export function createChannels(connection: Connection, options: ChannelOptions): Channels {
   const { root, pace = DEFAULT_ANSWER_PACE, silenceMs = DEFAULT_SILENCE_MS } = options;
+  const { pauseMs = DEFAULT_PAUSE_MS } = options;
   const pool: Pool = {
     connection,
     root,
@@ -69,6 +77,8 @@ export function createChannels(connection: Connection, options: ChannelOptions):
     open: new Set(),
     proved: new WeakSet(),
     refusals: 0,
+    pauseMs,
+    pausedUntilMs: 0,
     isClosed: false,
   };
   return {
@@ -89,7 +99,7 @@ async function takeChannel(pool: Pool, signal: AbortSignal | undefined): Promise
     if (!channel.isOver) return channel;
     channel.close();
   }
-  if (pool.refusals >= MAX_REFUSALS) return undefined;
+  if (pool.refusals >= MAX_REFUSALS || performance.now() < pool.pausedUntilMs) return undefined;
   const limit = new AbortController();
   const giveUp = (): void => limit.abort();
   const timer = setTimeout(giveUp, UPGRADE_TIMEOUT_MS);
@@ -106,6 +116,7 @@ async function takeChannel(pool: Pool, signal: AbortSignal | undefined): Promise
     signal?.throwIfAborted();
     // Whatever it was, the usual way tells.
     pool.refusals += 1;
+    pool.pausedUntilMs = performance.now() + pool.pauseMs;
     return undefined;
   } finally {
     clearTimeout(timer);

@@ -89,7 +89,7 @@ test.skipIf(!canTrace).each<Case>([
     const scenario = await prepareScenario(direction);
     const steps = afterPublishing(await record(scenario));
     const name = `${side} killed between publishing and telling`;
-    const report = await campaign('crash', name, { sample: 2, full: steps.length }, (run) =>
+    const report = await campaign('crash', name, { sample: 4, full: steps.length }, (run) =>
       kill(scenario, [stepOf(steps, run.seed)], run, watchPublished(run)),
     );
     checkTotals(() => expect(report.faults).toBeGreaterThan(2));
