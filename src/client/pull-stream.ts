@@ -4,14 +4,15 @@ import { ChunkDigests } from '../checkpoint/chunk-digests.ts';
 import { ChunkSet } from '../checkpoint/chunk-set.ts';
 import { DIGEST_LENGTH_BYTES, loadHasher } from '../manifest/digest.ts';
 import type { Manifest } from '../manifest/manifest.ts';
-import { agreeOnPlan } from './session/agreeing.ts';
+import { EVERYTHING } from '../protocol/messages.ts';
 import { commitRequest } from './session/commit-request.ts';
 import { commitTransfer } from './session/committing.ts';
 import type { TransferSummary } from './events.ts';
 import { fetchInOrder } from './pull/ordered-fetch.ts';
 import { DEFAULT_STREAM_CHUNK_SIZE_BYTES, type TransferOptions } from './options.ts';
 import { layoutOf } from './transfer/pass-result.ts';
-import { establishPull, type EstablishedPull } from './pull/pull-establish.ts';
+import { establishPull } from './pull/pull-establish.ts';
+import type { SessionClient } from './session/session-client.ts';
 import { countsOf, openContext, type TransferContext } from './transfer/transfer-context.ts';
 import { createProgress } from './transfer/transfer-progress.ts';
 
@@ -38,10 +39,9 @@ export async function pullStream(
       MAX_STREAM_CHUNK_SIZE_BYTES,
     );
     const wish = { chunkSizeBytes, digest: options.digest, isForEverything: true };
-    const established = await establishPull(context, wish);
-    const { session } = established;
+    const { session, manifest } = await establishPull(context, wish);
     try {
-      return await session.keepingLease(() => carry(context, established, sink));
+      return await session.keepingLease(() => carry(context, session, manifest, sink));
     } catch (error) {
       await session.abandon();
       throw error;
@@ -69,13 +69,12 @@ function checkIsFile({ entries }: Manifest): void {
 
 async function carry(
   context: TransferContext,
-  { session, manifest, isPlanAgreed }: EstablishedPull,
+  session: SessionClient,
+  manifest: Manifest,
   sink: (bytes: Uint8Array) => Promise<void>,
 ): Promise<TransferSummary> {
   checkIsFile(manifest);
-  const plan = { have: [], attributes: [] };
-  const layout = layoutOf(manifest, plan);
-  if (!isPlanAgreed) await agreeOnPlan(context, session, manifest, plan);
+  const layout = layoutOf(manifest, EVERYTHING);
   const { bytesTotal = 0 } = layout;
   context.report({ type: 'planned', entries: 1, bytesTotal, bytesSkipped: 0, bytesResumed: 0 });
   context.report({ type: 'phase', phase: 'transferring', entries: 1 });

@@ -4,6 +4,7 @@ import { ChunkDigests } from '../checkpoint/chunk-digests.ts';
 import { DIGEST_LENGTH_BYTES, loadHasher, transferDigest } from '../manifest/digest.ts';
 import { createManifest, type Manifest } from '../manifest/manifest.ts';
 import { createLayout, MAX_CHUNKS } from '../manifest/layout.ts';
+import { EVERYTHING } from '../protocol/messages.ts';
 import { PLAN, PROTOCOL_VERSION } from '../protocol/routes.ts';
 import { createRequestId, digestsToOffer } from './session/agreeing.ts';
 import { commitTransfer } from './session/committing.ts';
@@ -96,8 +97,7 @@ async function establishStream(
   const manifest = createManifest({ chunkSizeBytes, digest }, [entry]);
   try {
     const comparison = await session.run((at) => putManifest(at, treeBody(manifest, []), PLAN.proposed));
-    const plan = { have: [], attributes: [] };
-    const accepted = comparison.accepted ?? (await session.run((at) => putPlan(at, plan)));
+    const accepted = comparison.accepted ?? (await session.run((at) => putPlan(at, EVERYTHING)));
     if (accepted.chunkCount !== null)
       throw new CairnError('digest-mismatch', 'the server computed a size for a stream that has not begun');
   } catch (error) {

@@ -134,6 +134,8 @@ export type SessionGrant = v.InferOutput<typeof SessionGrant>;
 export const Plan = v.object({ have: runs, attributes: runs });
 /** {@link Plan} as a type. */
 export type Plan = v.InferOutput<typeof Plan>;
+/** The plan that leaves nothing out. */
+export const EVERYTHING: Plan = { have: [], attributes: [] };
 
 /** Answer to a plan: both sides computed the same layout, or stop here. `null` while a stream's size is unknown. */
 export const PlanAccepted = v.object({ chunkCount: v.nullable(count), bytesTotal: v.nullable(count) });

@@ -3,15 +3,20 @@ import { CairnError } from '../../base/errors.ts';
 import type { DigestAlgorithm } from '../../manifest/digest.ts';
 import { isStream } from '../../manifest/layout.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
+import { EVERYTHING } from '../../protocol/messages.ts';
 import { PLAN, PROTOCOL_VERSION } from '../../protocol/routes.ts';
-import { createRequestId, digestsToOffer, openForChunks } from '../session/agreeing.ts';
-import { establish, getManifest, type PulledTree } from '../session/session-calls.ts';
+import type { Notice } from '../../protocol/tree-stream.ts';
+import { agreeOnPlan, createRequestId, digestsToOffer, openForChunks } from '../session/agreeing.ts';
+import { establish, getManifest } from '../session/session-calls.ts';
 import { createSessionClient, type SessionClient } from '../session/session-client.ts';
 import type { TransferContext } from '../transfer/transfer-context.ts';
 
 /** A pull that has begun. */
-export interface EstablishedPull extends PulledTree {
+export interface EstablishedPull {
   readonly session: SessionClient;
+  readonly manifest: Manifest;
+  /** What the server had to leave out. */
+  readonly notices: readonly Notice[];
 }
 
 /** What is wished for. */
@@ -19,7 +24,7 @@ export interface PullWish {
   readonly chunkSizeBytes: number;
   readonly isLargestChunkSize?: boolean;
   readonly digest?: DigestAlgorithm | undefined;
-  /** Whether all of it is to be carried, whatever it is: that is agreed together with the manifest. */
+  /** Whether all of it is to be carried, whatever it is: that is agreed then, with the manifest where the server can. */
   readonly isForEverything?: boolean;
 }
 
@@ -45,14 +50,17 @@ export async function establishPull(context: TransferContext, wished: PullWish):
   const session = createSessionClient(context, await retrier.run(() => establish(server, request, signal)));
   retrier.progressed();
   try {
+    const { isForEverything = false } = wished;
     const { fileBytes, chunkSizeBytes } = session.grant;
-    if (wished.isForEverything === true && fileBytes !== undefined)
-      openForChunks(context, session, Math.ceil(fileBytes / chunkSizeBytes));
-    const plan = wished.isForEverything === true ? PLAN.everything : undefined;
-    const tree = await session.run((at) => getManifest(at, plan));
+    if (isForEverything && fileBytes !== undefined)
+      openForChunks(context, session, () => Math.ceil(fileBytes / chunkSizeBytes));
+    const { manifest, notices, isPlanAgreed } = await session.run((at) =>
+      getManifest(at, isForEverything ? PLAN.everything : undefined),
+    );
     retrier.progressed();
-    checkManifest(session, tree.manifest);
-    return { session, ...tree };
+    checkManifest(session, manifest);
+    if (isForEverything && !isPlanAgreed) await agreeOnPlan(context, session, manifest, EVERYTHING);
+    return { session, manifest, notices };
   } catch (error) {
     await session.abandon();
     throw error;

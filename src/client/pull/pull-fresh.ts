@@ -4,14 +4,14 @@ import { ChunkDigests } from '../../checkpoint/chunk-digests.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
 import { DIGEST_LENGTH_BYTES } from '../../manifest/digest.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
-import type { Comparison, Plan } from '../../protocol/messages.ts';
+import { EVERYTHING, type Comparison, type Plan } from '../../protocol/messages.ts';
 import { compareWithTarget } from '../../storage/compare.ts';
 import { agreeOnPlan } from '../session/agreeing.ts';
 import { commitRequest } from '../session/commit-request.ts';
 import { commitTransfer } from '../session/committing.ts';
 import { makePlan } from '../transfer/comparing.ts';
 import { DEFAULT_CHUNK_SIZE_BYTES, type TransferOptions } from '../options.ts';
-import { establishPull, type EstablishedPull } from './pull-establish.ts';
+import { establishPull } from './pull-establish.ts';
 import { isNothingThere, landingOf, makeLanding, typeAt, type Landing } from './pull-landing.ts';
 import { emptyResult, layoutOf, skippedBytes, type PassResult } from '../transfer/pass-result.ts';
 import { runPullPass } from './pull-pass.ts';
@@ -48,9 +48,6 @@ export interface FreshPull {
   readonly notices: number;
 }
 
-/** The plan that leaves nothing out. */
-const EVERYTHING: Plan = { have: [], attributes: [] };
-
 /**
  * Establishes a session, compares, and carries out what is missing.
  *
@@ -60,13 +57,13 @@ const EVERYTHING: Plan = { have: [], attributes: [] };
 export async function freshPull(task: PullTask, before?: PassResult): Promise<FreshPull> {
   const { context, options } = task;
   context.report({ type: 'phase', phase: 'scanning' });
-  const established = await establishPull(context, {
+  const isForEverything = options.dryRun !== true && (await isNothingThere(task.destination));
+  const { session, manifest, notices } = await establishPull(context, {
     chunkSizeBytes: options.chunkSizeBytes ?? DEFAULT_CHUNK_SIZE_BYTES,
     isLargestChunkSize: options.chunkSizeBytes === undefined,
     digest: options.digest,
-    isForEverything: options.dryRun !== true && (await isNothingThere(task.destination)),
+    isForEverything,
   });
-  const { session, manifest, notices } = established;
   for (const { code, path, message } of notices) {
     context.report({ type: 'warning', code, path: printable(path), message: printable(message) });
   }
@@ -75,15 +72,19 @@ export async function freshPull(task: PullTask, before?: PassResult): Promise<Fr
     return { result: undefined, notices: notices.length };
   }
   return {
-    result: await compareAndCarry(task, established, before?.excluded),
+    result: await compareAndCarry(task, session, manifest, {
+      isForEverything,
+      distrusted: before?.excluded,
+    }),
     notices: notices.length,
   };
 }
 
 async function compareAndCarry(
   task: PullTask,
-  { session, manifest, isPlanAgreed }: EstablishedPull,
-  distrusted: ReadonlySet<string> | undefined,
+  session: SessionClient,
+  manifest: Manifest,
+  { isForEverything, distrusted }: { isForEverything: boolean; distrusted: ReadonlySet<string> | undefined },
 ): Promise<PassResult> {
   const { context, options, folder } = task;
   let destination: PullDestination | undefined;
@@ -92,12 +93,14 @@ async function compareAndCarry(
     try {
       const landing = await landingOf(task.destination, context.server.target, manifest);
       destination = await openForPlan(landing, folder.stagingId, options.dryRun === true);
-      plan = isPlanAgreed ? EVERYTHING : await planFor(task, { session, manifest, destination, distrusted });
+      plan = isForEverything
+        ? EVERYTHING
+        : await planFor(task, { session, manifest, destination, distrusted });
       if (options.dryRun === true || destination === undefined) {
         await session.abandon();
         return emptyResult(manifest, plan, null);
       }
-      if (!isPlanAgreed) await agreeOnPlan(context, session, manifest, plan);
+      if (!isForEverything) await agreeOnPlan(context, session, manifest, plan);
     } catch (error) {
       // Nothing was fetched yet that would be worth coming back for.
       await session.abandon();

@@ -8,13 +8,7 @@ import { createManifest, type Manifest, type ManifestParameters } from '../../ma
 import type { CheckpointReply, Comparison, Plan } from '../../protocol/messages.ts';
 import { PLAN, PROTOCOL_VERSION } from '../../protocol/routes.ts';
 import type { CheckpointLog } from '../../checkpoint/checkpoint-log.ts';
-import {
-  agreeOnPlan,
-  checkAccepted,
-  createRequestId,
-  digestsToOffer,
-  openForChunks,
-} from '../session/agreeing.ts';
+import { agreeOnPlan, createRequestId, digestsToOffer, openForChunks } from '../session/agreeing.ts';
 import { makePlan } from '../transfer/comparing.ts';
 import { encodeStrings } from '../../manifest/string-lines.ts';
 import { encodeTree } from '../../protocol/tree-stream.ts';
@@ -185,8 +179,7 @@ async function agree(
     }),
     distrusted,
   });
-  if (comparison.accepted !== undefined) checkAccepted(layoutOf(manifest, plan), comparison.accepted);
-  else if (options.dryRun !== true) await agreeOnPlan(context, session, manifest, plan);
+  if (options.dryRun !== true) await agreeOnPlan(context, session, manifest, plan, comparison.accepted);
   return { plan, earlier: undefined };
 }
 
@@ -201,7 +194,7 @@ async function compareThere(
   const plan = isClear ? PLAN.proposed : undefined;
   // Where there is something already, most of it may be the same, and few connections needed.
   if (isClear && session.grant.isTargetNew === true)
-    openForChunks(context, session, createLayout(manifest).chunkCount);
+    openForChunks(context, session, () => createLayout(manifest).chunkCount);
   return session.run((at) => putManifest(at, treeBody(manifest, scanned.notices), plan));
 }
 

@@ -2,7 +2,6 @@
 import { randomBytes } from 'node:crypto';
 import { CairnError } from '../../base/errors.ts';
 import type { DigestAlgorithm } from '../../manifest/digest.ts';
-import type { Layout } from '../../manifest/layout.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
 import type { Plan, PlanAccepted } from '../../protocol/messages.ts';
 import { layoutOf } from '../transfer/pass-result.ts';
@@ -22,7 +21,7 @@ export function digestsToOffer(wished: DigestAlgorithm | undefined): DigestAlgor
 }
 
 /**
- * Tells the server the plan and makes sure that both sides computed the same layout.
+ * Tells the server the plan, unless it has accepted it already, and makes sure that both sides computed the same layout.
  *
  * @throws CairnError `digest-mismatch` where they did not; network and session codes
  */
@@ -31,15 +30,10 @@ export async function agreeOnPlan(
   session: SessionClient,
   manifest: Manifest,
   plan: Plan,
+  acceptedBefore?: PlanAccepted,
 ): Promise<void> {
-  const layout = layoutOf(manifest, plan);
-  openForChunks(context, session, layout.chunkCount);
-  const { have, attributes } = plan;
-  checkAccepted(layout, await session.run((at) => putPlan(at, { have, attributes })));
-}
-
-/** Makes sure that both sides computed the same layout. @throws CairnError `digest-mismatch` where they did not */
-export function checkAccepted({ chunkCount, bytesTotal }: Layout, accepted: PlanAccepted): void {
+  const { chunkCount, bytesTotal } = layoutOf(manifest, plan);
+  const accepted = acceptedBefore ?? (await tell(context, session, plan, chunkCount));
   if (accepted.chunkCount === chunkCount && accepted.bytesTotal === bytesTotal) return;
   throw new CairnError(
     'digest-mismatch',
@@ -50,6 +44,16 @@ export function checkAccepted({ chunkCount, bytesTotal }: Layout, accepted: Plan
   );
 }
 
+function tell(
+  context: TransferContext,
+  session: SessionClient,
+  { have, attributes }: Plan,
+  chunkCount: number,
+): Promise<PlanAccepted> {
+  openForChunks(context, session, () => chunkCount);
+  return session.run((at) => putPlan(at, { have, attributes }));
+}
+
 /**
  * While what both sides agree on is on its way, connections are opened for the chunks that follow it; channels open their
  * own.
@@ -57,10 +61,10 @@ export function checkAccepted({ chunkCount, bytesTotal }: Layout, accepted: Plan
 export function openForChunks(
   { server, flow }: TransferContext,
   { grant }: SessionClient,
-  chunkCount: number,
+  countChunks: () => number,
 ): void {
   if (server.chunks !== server.connection) return;
-  const wanted = Math.min(flow.startWidth(grant.chunkSizeBytes), grant.parallel, chunkCount);
+  const wanted = Math.min(flow.startWidth(grant.chunkSizeBytes), grant.parallel, countChunks());
   // The one over which it goes is free by then.
   server.connection.openAhead(wanted - 1);
 }

@@ -91,7 +91,7 @@ export function putManifest(
 }
 
 /** What a pull is about, checked. */
-export interface PulledTree {
+interface PulledTree {
   readonly manifest: Manifest;
   /** What the server had to leave out. */
   readonly notices: readonly Notice[];

@@ -1,6 +1,7 @@
 /** `GET sessions/{id}/manifest`: scans the source of a pull once, and answers with the same manifest ever after. */
 import { CairnError } from '../../base/errors.ts';
 import type { ManifestParameters } from '../../manifest/manifest.ts';
+import { EVERYTHING } from '../../protocol/messages.ts';
 import { HEADER, PLAN } from '../../protocol/routes.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { LiveSession } from '../sessions/live-session.ts';
@@ -72,7 +73,7 @@ function wantsEverything({ request }: Exchange): boolean {
 
 /** Agrees on a plan that carries everything, where the client wants that. */
 async function agreeIfWanted(context: ServerContext, exchange: Exchange, work: SessionWork): Promise<void> {
-  if (wantsEverything(exchange)) await agree(context, work, { have: [], attributes: [] });
+  if (wantsEverything(exchange)) await agree(context, work, EVERYTHING);
 }
 
 async function scanAndKeep(

@@ -44,7 +44,8 @@ function filesBelow(root: string, folder = ''): string[] {
   });
 }
 
-function whatIsThere<T>(look: () => T[]): T[] {
+/** What `look` finds; nothing where it is gone by then. */
+export function whatIsThere<T>(look: () => T[]): T[] {
   try {
     return look();
   } catch (error) {

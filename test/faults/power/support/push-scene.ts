@@ -6,7 +6,7 @@ import { startCuttingProxy, type CuttingProxy } from '../../../support/cutting-p
 import { temporaryDirectory } from '../../../support/trees.ts';
 import { untilLine, type CliResult, type CliRun } from '../../../support/cli.ts';
 import { checkBackToStart } from '../../support/back-to-start.ts';
-import { checkSameTree, checkTreeOldOrNew } from '../../support/invariants.ts';
+import { checkSameTree, checkTreeOldOrNew, whatIsThere } from '../../support/invariants.ts';
 import { createWorld, type World } from '../../support/world.ts';
 import { clientCheckpoints } from '../../support/checkpoints.ts';
 import { createPowerDisk, type DiskKind, type PowerDisk } from './power-disk.ts';
@@ -137,12 +137,10 @@ export async function createPushScene(options: SceneOptions): Promise<PushScene>
 
 /** The chunks that the client has written down as durable at the server. */
 function writtenDown(clientHome: string): number[] {
-  try {
-    return clientCheckpoints(clientHome).flatMap(({ digests }) => [...digests.chunks.copy().values()]);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []; // it is over, and being forgotten
-    throw error;
-  }
+  // When it is over, it is being forgotten.
+  return whatIsThere(() =>
+    clientCheckpoints(clientHome).flatMap(({ digests }) => [...digests.chunks.copy().values()]),
+  );
 }
 
 /** Resolves when the command says that it has succeeded; rejects when it ends otherwise. */
