@@ -18,6 +18,8 @@ const canHaveDisks = canMount && spawnSync('unshare', ['-m', 'true']).status ===
 
 /** Processes that start the same command at the same time. */
 const AT_A_TIME = 4;
+/** What a second client has time to begin with before the first one is done with it. */
+const LONG_BYTES = 8 * 1024 * 1024;
 
 /** One ends well, the other with 8; or both end well, where the second came when nothing was left to fight about. */
 function checkOneWriter(results: readonly CliResult[]): void {
@@ -31,7 +33,7 @@ function checkToldErrorUnlessDone(result: CliResult, exitCodes: readonly number[
 }
 
 test('of two clients with the same state the newer finishes a push, and the older stops with 8', async () => {
-  const scene = await openScene();
+  const scene = await openScene({ sizeBytes: LONG_BYTES });
   const { world } = scene;
   const name = 'push: two clients resume the same session';
   const report = await campaign('concurrency', name, { sample: 1, full: 150 }, async (given) => {
@@ -69,8 +71,7 @@ test('of two clients with the same state the newer finishes a push, and the olde
 test.skipIf(!canHaveDisks)(
   'of two machines, one the clone of the other, the newer finishes a pull, and the older stops with 8 (needs root and unshare)',
   async () => {
-    // Long enough for the newer one to begin before the older one is done.
-    const scene = await openScene({ sizeBytes: 8 * 1024 * 1024 });
+    const scene = await openScene({ sizeBytes: LONG_BYTES });
     const { world } = scene;
     await world.run(pushOf(scene, 'there'));
     const name = 'pull: two clients resume the same session';
