@@ -136,8 +136,10 @@ async function bundle(name, entry, plugins) {
     target: 'node20.19',
     // A native module finds its binary beside itself, so it is installed with cairn and never bundled.
     external: ['koffi'],
-    // Names stay readable in stack traces without a source map to ship and parse.
+    // Less to read at every start; names and lines stay such that a stack trace says something without a source map.
     minifySyntax: true,
+    minifyWhitespace: true,
+    lineLimit: 120,
     legalComments: 'none',
     metafile: true,
     logLevel: 'warning',
