@@ -141,14 +141,16 @@ describe.each(DIRECTIONS)('a %s', (direction) => {
   test(resumed, () =>
     campaign('network', resumed, { sample: 1, full: 8 }, async ({ random, injected }) => {
       const world = await talkativeWorld();
-      const proxy = await proxyBefore(world, { bytesPerSecond: 4 * MIB });
-      const job = createJob({ world, proxy, direction, sizeBytes: 4 * MIB });
+      // Slow enough to be stopped in the middle by whoever reads its progress.
+      const proxy = await proxyBefore(world, { bytesPerSecond: 2 * MIB });
+      const job = createJob({ world, proxy, direction, sizeBytes: 6 * MIB });
       const losing = (['suspend', 'resume', 'checkpoint'] as const).map((kind) => loseReplies(kind, 2));
       proxy.onRequest((request) =>
         losing.some(({ decide }) => decide(request) === 'lose-reply') ? 'lose-reply' : 'pass',
       );
       const first = job.start();
-      await untilLine(first, (line) => Number(line['bytesDone']) > (0.2 + 0.5 * random()) * job.sizeBytes);
+      const stopAtBytes = (0.2 + 0.5 * random()) * job.sizeBytes;
+      await untilLine(first, (line) => Number(line['bytesDone']) > stopAtBytes);
       first.child.kill('SIGINT');
       await job.checkFailed(await first.result, [130]);
       const result = await job.run();
