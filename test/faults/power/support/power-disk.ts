@@ -102,6 +102,8 @@ export function createPowerDisk(kind: DiskKind): PowerDisk {
     must('mount', ['-t', kind.type, '-o', `${kind.options}${more}`, image, mountPoint]);
   mount();
   let isMounted = true;
+  /** Whether a dead file system of the same id may still be there, whose twin xfs would refuse. */
+  let isTwin = false;
   const unmount = async (): Promise<void> => {
     for (let tries = 1; isMounted; tries += 1) {
       const { status, stderr } = spawnSync('umount', [mountPoint]);
@@ -127,10 +129,11 @@ export function createPowerDisk(kind: DiskKind): PowerDisk {
     cut: () => must('perl', ['-e', SHUT_DOWN, mountPoint]),
     remount: async () => {
       await unmount();
-      const isHeld = await isHeldElsewhere(image);
-      if (isHeld) image = copyOf(image);
-      // The dead file system of the same id is still there, and xfs would refuse its twin.
-      mount(isHeld && kind.type === 'xfs' ? ',nouuid' : '');
+      if (await isHeldElsewhere(image)) {
+        image = copyOf(image);
+        isTwin = true;
+      }
+      mount(isTwin && kind.type === 'xfs' ? ',nouuid' : '');
       isMounted = true;
     },
     remove,
