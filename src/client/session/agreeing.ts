@@ -1,6 +1,5 @@
 /** What both sides have to agree on before the first byte. */
 import { randomBytes } from 'node:crypto';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { CairnError } from '../../base/errors.ts';
 import type { DigestAlgorithm } from '../../manifest/digest.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
@@ -65,10 +64,7 @@ export function openForChunks(
   countChunks: () => number,
 ): void {
   if (server.chunks !== server.connection) return;
-  // What is asked for in this turn goes first: to open so many takes a while.
-  void nextTurn().then(() => {
-    const wanted = Math.min(flow.startWidth(grant.chunkSizeBytes), grant.parallel, countChunks());
-    // The one over which it goes is free by then.
-    server.connection.openAhead(wanted - 1);
-  });
+  const wanted = Math.min(flow.startWidth(grant.chunkSizeBytes), grant.parallel, countChunks());
+  // The one over which it goes is free by then.
+  server.connection.openAhead(wanted - 1);
 }
