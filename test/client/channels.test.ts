@@ -44,11 +44,7 @@ async function startServer(
 
 async function openChannels(root: URL, silenceMs?: number, pauseMs?: number): Promise<Channels> {
   const connection = await openConnection(root, { connections: 4, pace: undefined });
-  const channels = createChannels(connection, {
-    root,
-    silenceMs,
-    ...(pauseMs === undefined ? {} : { pauseMs }),
-  });
+  const channels = createChannels(connection, { root, silenceMs, pauseMs });
   onTestFinished(async () => {
     channels.close();
     await connection.close();

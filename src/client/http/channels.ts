@@ -37,7 +37,7 @@ export interface ChannelOptions {
   /** A channel on which no byte moves for so long is given up. */
   readonly silenceMs?: number | undefined;
   /** How long nobody asks for a channel after one was refused. */
-  readonly pauseMs?: number;
+  readonly pauseMs?: number | undefined;
 }
 
 const DEFAULT_SILENCE_MS = 30_000;
@@ -67,8 +67,12 @@ interface Pool {
 
 /** Makes channels beside a connection; none is opened before it is needed. */
 export function createChannels(connection: Connection, options: ChannelOptions): Channels {
-  const { root, pace = DEFAULT_ANSWER_PACE, silenceMs = DEFAULT_SILENCE_MS } = options;
-  const { pauseMs = DEFAULT_PAUSE_MS } = options;
+  const {
+    root,
+    pace = DEFAULT_ANSWER_PACE,
+    silenceMs = DEFAULT_SILENCE_MS,
+    pauseMs = DEFAULT_PAUSE_MS,
+  } = options;
   const pool: Pool = {
     connection,
     root,
