@@ -9,7 +9,6 @@ import type { Report, TransferEvent, TransferSummary } from '../events.ts';
 import { MAX_ADAPTIVE_PARALLEL, type ReachOptions, type TransferOptions } from '../options.ts';
 import { createCompression, type Compression } from './compression.ts';
 import { WISHED_CHUNKS } from '../../manifest/chunk-size.ts';
-import { loadHasher } from '../../manifest/digest.ts';
 import { createFlow, LONG_ROUND_TRIP_MS, type Flow } from './flow.ts';
 import { createRetrier, type Retrier } from '../http/retry.ts';
 import { createAccess } from '../http/access.ts';
@@ -61,8 +60,6 @@ export async function openContext(
   const life = linkedController(options.signal);
   const { signal } = life.controller;
   signal.throwIfAborted();
-  // The first chunk need not wait for it.
-  void loadHasher('xxh64');
   const retrier = createRetrier({ retryForMs, signal, report, now, random });
   const connection = await openConnection(url, {
     connections: parallel + 2,
