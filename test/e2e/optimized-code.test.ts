@@ -1,11 +1,9 @@
 /** What V8 optimises in a run: hashing, and not the HTTP parser, whose optimising would take longer than the run. */
-import { randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { cairn } from '../support/cli.ts';
 import { startDiskServer } from '../support/servers.ts';
-import { temporaryDirectory } from '../support/trees.ts';
+import { temporaryDirectory, writeRandomFile } from '../support/trees.ts';
 
 /** Has V8 tell what it compiles of WebAssembly. */
 const TRACED = 'import v8 from "node:v8"; v8.setFlagsFromString("--trace-wasm-compilation-times")';
@@ -15,7 +13,7 @@ const LARGE_BYTES = 20_000;
 test('hashing is optimised, the HTTP parser is not', async () => {
   const server = await startDiskServer();
   const file = path.join(temporaryDirectory(), 'file');
-  writeFileSync(file, randomBytes(64 * 1024 * 1024));
+  writeRandomFile(file, 64 * 1024 * 1024);
   const { stdout, stderr, exitCode } = await cairn(
     ['push', '--quiet', '--chunk-size', '1M', file, `${server.url}/file`],
     {
