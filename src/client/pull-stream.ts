@@ -94,7 +94,10 @@ async function carry(
     sink,
   });
   const request = commitRequest(manifest, layout, digests, new ChunkSet());
-  const digest = await commitTransfer(context, session, { request: () => request, mend: async () => false });
+  const { digest } = await commitTransfer(context, session, {
+    request: () => request,
+    mend: async () => false,
+  });
   return {
     direction: 'pull',
     entries: 1,

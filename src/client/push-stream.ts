@@ -151,6 +151,9 @@ async function carry(
   const { bytesTotal, digests } = job.window;
   const pairs = Array.from(digests.chunks.values(), (chunk) => [chunk, digests.get(chunk)!] as const);
   const request = { digest: transferDigest(manifest.id, bytesTotal, pairs), bytesTotal, excluded: [] };
-  const digest = await commitTransfer(context, session, { request: () => request, mend: async () => false });
+  const { digest } = await commitTransfer(context, session, {
+    request: () => request,
+    mend: async () => false,
+  });
   return { direction: 'push', entries: 1, bytesTotal, bytesSkipped: 0, bytesResumed: 0, digest, excluded: 0 };
 }

@@ -115,6 +115,8 @@ export const SessionGrant = v.object({
   sync: v.optional(syncMode),
   /** Encodings of chunks that both sides can do, as long as this epoch lasts; missing for none. */
   encodings: v.optional(encodings),
+  /** Of a push: whether a commit can wait for chunks. Missing where an older server grants. */
+  commitAwaitsChunks: v.optional(v.boolean()),
   /** Id of the manifest that the server holds, or null before it has one. */
   manifestId: v.nullable(sha256Hex),
   /** Whether this session existed before this request. */
@@ -171,7 +173,13 @@ export const SyncStatus = v.object({ syncPoint: count, durableSyncPoint: count }
 export type SyncStatus = v.InferOutput<typeof SyncStatus>;
 
 /** `POST commit`: what the client believes to be the whole. `excluded` are runs of entries that are left out. */
-export const CommitRequest = v.object({ digest: sha256Hex, bytesTotal: count, excluded: runs });
+export const CommitRequest = v.object({
+  digest: sha256Hex,
+  bytesTotal: count,
+  excluded: runs,
+  /** Of a push: whether chunks are on their way still, and to be waited for. */
+  awaitChunks: v.optional(v.boolean()),
+});
 /** {@link CommitRequest} as a type. */
 export type CommitRequest = v.InferOutput<typeof CommitRequest>;
 

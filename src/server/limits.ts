@@ -50,7 +50,7 @@ export interface ServerLimits {
   readonly manifest: ManifestLimits;
   /** A session that nobody asked for so long is no longer held in memory; what is of it is made durable first. */
   readonly idleSessionMs: number;
-  /** How long a commit waits for its end before it answers that it goes on. */
+  /** How long a commit waits for chunks that are to come, and for its end before it answers that it goes on. */
   readonly commitWaitMs: number;
   /** How long the record of a committed session is kept, so that a repeated commit is answered. */
   readonly keepCommittedMs: number;

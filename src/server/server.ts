@@ -1,5 +1,6 @@
 /** Starts a server over two stores, and ends it: in order, or at once. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { atMost } from '../base/at-most.ts';
 import { canonicalAddress, isInRanges } from '../base/address-range.ts';
 import { watchAuthorizations } from './auth/watch.ts';
 import { createContext } from './create-context.ts';
@@ -101,9 +102,9 @@ async function drain(parts: Parts, graceMs: number): Promise<void> {
   life.isDraining = true;
   const closed = stopListening(parts.server);
   channels.drain();
-  await settle(active, graceMs);
+  await atMost(graceMs, Promise.all(active));
   cutConnections(parts);
-  await settle(active, graceMs);
+  await atMost(graceMs, Promise.all(active));
   await stopWatching(parts);
   await beginning;
   await context.live.suspendAll();
@@ -117,7 +118,7 @@ async function kill(parts: Parts): Promise<void> {
   life.isKilled = true;
   const closed = stopListening(parts.server);
   cutConnections(parts);
-  await settle(active, DEFAULT_GRACE_MS);
+  await atMost(DEFAULT_GRACE_MS, Promise.all(active));
   await stopWatching(parts);
   await context.live.forgetAll();
   await closed;
@@ -181,13 +182,4 @@ function stopListening(server: AnyServer): Promise<void> {
     server.close(() => resolve());
     server.closeIdleConnections();
   });
-}
-
-async function settle(active: ReadonlySet<Promise<void>>, graceMs: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const enough = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, graceMs);
-  });
-  await Promise.race([Promise.all(active), enough]);
-  clearTimeout(timer);
 }

@@ -47,6 +47,7 @@ async function jobOf(session: Partial<SessionClient> = {}): Promise<PushJob> {
     held: new Map(),
     unverified: { chunks: [], there: new ChunkDigests(8) },
     durable: { bytes: 0 },
+    ahead: { chunkRead: () => undefined, around: async () => undefined },
   };
 }
 

@@ -135,6 +135,7 @@ const SAMPLES: Readonly<Record<string, Sample>> = {
       leaseMs: NO_POSITIVE,
       sync: ['never', null],
       encodings: NO_ENCODINGS,
+      commitAwaitsChunks: ['yes', 1],
       manifestId: [...NO_HEX, undefined],
       resumed: ['yes', 0, undefined],
     },
@@ -166,7 +167,7 @@ const SAMPLES: Readonly<Record<string, Sample>> = {
   'commit': {
     schema: CommitRequest,
     good: { digest: HEX, bytesTotal: 0, excluded: [] },
-    bad: { digest: [...NO_HEX, undefined], bytesTotal: NO_COUNT, excluded: NO_RUNS },
+    bad: { digest: [...NO_HEX, undefined], bytesTotal: NO_COUNT, excluded: NO_RUNS, awaitChunks: [1, null] },
   },
   'commit answer': {
     schema: CommitReply,

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { onTestFinished } from 'vitest';
 import { encodeTree } from '../../src/protocol/tree-stream.ts';
-import type { EstablishRequest, SessionGrant } from '../../src/protocol/messages.ts';
+import type { CommitRequest, EstablishRequest, SessionGrant } from '../../src/protocol/messages.ts';
 import type { SyncMode } from '../../src/protocol/sync-mode.ts';
 import { transferDigest } from '../../src/manifest/digest.ts';
 import type { Authenticator } from '../../src/server/auth/authorization.ts';
@@ -289,7 +289,7 @@ export class HandSession {
   }
 
   /** The commit that is right, all but what `changes` says. */
-  commit(changes: { digest?: string; bytesTotal?: number; excluded?: number[] } = {}): Promise<Answer> {
+  commit(changes: Partial<CommitRequest> = {}): Promise<Answer> {
     return this.post('POST', 'commit', { ...this.claim(), excluded: [], ...changes });
   }
 

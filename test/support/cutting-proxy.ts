@@ -60,6 +60,8 @@ export interface CuttingProxyOptions {
   readonly targetPort: number;
   /** Rate of each direction, all connections together; unlimited where it is missing. */
   readonly bytesPerSecond?: number;
+  /** How long every piece is held back in each direction: half a round trip. */
+  readonly delayMs?: number;
   /** Every connection is reset when it is so old. */
   readonly maxAgeMs?: number;
   /** Where to listen; any free port of 127.0.0.1 where it is missing. */
@@ -71,17 +73,20 @@ export interface CuttingProxyOptions {
 }
 
 /** A token bucket shared by all connections of one direction. */
-function createThrottle(bytesPerSecond: number | undefined): (bytes: number) => number {
-  if (bytesPerSecond === undefined) return () => 0;
+function createThrottle({
+  bytesPerSecond = Infinity,
+  delayMs = 0,
+}: Pick<CuttingProxyOptions, 'bytesPerSecond' | 'delayMs'>): (bytes: number) => number {
   let freeAtMs = 0;
   return (bytes) => {
     const now = performance.now();
     freeAtMs = Math.max(freeAtMs, now) + (bytes / bytesPerSecond) * 1000;
-    return freeAtMs - now;
+    return freeAtMs - now + delayMs;
   };
 }
 
-function createState({ targetPort, bytesPerSecond, maxAgeMs, tap }: CuttingProxyOptions): ProxyState {
+function createState(options: CuttingProxyOptions): ProxyState {
+  const { targetPort, maxAgeMs, tap } = options;
   return {
     links: new Set(),
     target: { host: '127.0.0.1', port: targetPort },
@@ -97,7 +102,7 @@ function createState({ targetPort, bytesPerSecond, maxAgeMs, tap }: CuttingProxy
     onRequest: () => 'pass',
     onPiece: () => undefined,
     tap,
-    throttles: { up: createThrottle(bytesPerSecond), down: createThrottle(bytesPerSecond) },
+    throttles: { up: createThrottle(options), down: createThrottle(options) },
     maxAgeMs,
   };
 }

@@ -184,7 +184,10 @@ async function agreeOnNothing(
   const digests = new ChunkDigests(DIGEST_LENGTH_BYTES[manifest.digest]);
   const layout = layoutOf(manifest, plan);
   const request = commitRequest(manifest, layout, digests, new ChunkSet());
-  const digest = await commitTransfer(context, session, { request: () => request, mend: async () => false });
+  const { digest } = await commitTransfer(context, session, {
+    request: () => request,
+    mend: async () => false,
+  });
   // With a record there was an earlier run, which may have been killed when it had put everything in its place.
   await (folder.record === undefined ? discardStaged(destination) : freeStaging(destination));
   await folder.clear();

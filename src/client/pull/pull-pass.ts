@@ -131,7 +131,7 @@ async function bring(job: PullJob): Promise<string> {
   for (const chunk of emptiedChunks(layout, excluded)) board.skip(chunk);
   await fetchChunks(job);
   await fetchLost(job);
-  return commitTransfer(context, session, {
+  const { digest } = await commitTransfer(context, session, {
     request: () => commitRequest(manifest, layout, board.digests, excluded),
     mend: async (refusal) => {
       const before = excluded.copy();
@@ -140,6 +140,7 @@ async function bring(job: PullJob): Promise<string> {
       return true;
     },
   });
+  return digest;
 }
 
 /**

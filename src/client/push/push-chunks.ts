@@ -8,6 +8,7 @@ import type { CheckpointReply, SessionGrant, SyncStatus } from '../../protocol/m
 import { sendChunk } from '../../storage/chunk-transfer.ts';
 import { CairnError } from '../../base/errors.ts';
 import type { ChunkBoard } from '../transfer/chunk-board.ts';
+import type { CommitAhead } from './commit-ahead.ts';
 import { sendReliably } from './chunk-sender.ts';
 import type { JournalWriter } from '../record/journal-writer.ts';
 import type { SessionClient } from '../session/session-client.ts';
@@ -37,6 +38,7 @@ export interface PushJob {
   readonly unverified: { readonly chunks: number[]; readonly there: ChunkDigests | undefined };
   /** Bytes of durable chunks. */
   readonly durable: { bytes: number };
+  readonly ahead: CommitAhead;
 }
 
 /** The digests of the chunks that the server says it has. @throws CairnError `invalid-request` */
@@ -206,6 +208,7 @@ async function sendOne(job: PushJob, session: SessionClient, chunk: number): Pro
               // Known before the answer: where that is lost, the next checkpoint still tells whether it arrived.
               board.digests.set(chunk, digest);
               onDigest(digest);
+              job.ahead.chunkRead();
             },
           }),
       });

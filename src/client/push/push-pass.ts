@@ -9,7 +9,8 @@ import type { StringList } from '../../manifest/string-table.ts';
 import { CommitRequest, type CheckpointReply, type Plan } from '../../protocol/messages.ts';
 import { ChunkBoard } from '../transfer/chunk-board.ts';
 import { commitRequest, emptiedChunks } from '../session/commit-request.ts';
-import { commitTransfer, missingChunks } from '../session/committing.ts';
+import { createCommitAhead } from './commit-ahead.ts';
+import { commitTransfer, missingChunks, type Asked } from '../session/committing.ts';
 import type { Report } from '../events.ts';
 import { aboutManifest, layoutOf, pathsOf, skippedBytes, type PassResult } from '../transfer/pass-result.ts';
 import { createJournalWriter } from '../record/journal-writer.ts';
@@ -65,11 +66,11 @@ async function carryOut(
   { context, session, manifest, plan, earlier }: PassOptions,
   job: PushJob,
 ): Promise<PassResult> {
-  const { layout, board, reader, progress } = job;
+  const { layout, board, progress } = job;
   try {
-    const asked = earlier === 'committing' ? commitBefore(job) : undefined;
-    const trusted = asked === undefined ? await takeOver(job, earlier) : new ChunkSet();
-    if (asked !== undefined) countResumed(job, asked);
+    const before = earlier === 'committing' ? commitBefore(job) : undefined;
+    const trusted = before === undefined ? await takeOver(job, earlier) : new ChunkSet();
+    if (before !== undefined) countResumed(job, before);
     const [bytesTotal, bytesSkipped] = [layout.bytesTotal ?? 0, skippedBytes(manifest, plan)];
     const { bytesResumed } = progress;
     context.report({
@@ -80,31 +81,26 @@ async function carryOut(
       bytesResumed,
     });
     context.report({ type: 'phase', phase: 'transferring', entries: manifest.entries.length });
-    if (asked === undefined) {
-      await sendChunks(job);
-      await reader.checkIdentities(trusted);
-    }
-    const digest = await commitTransfer(context, session, {
-      request: () =>
-        asked ?? keepCommit(job, commitRequest(manifest, layout, board.digests, reader.excluded)),
+    const asked = before === undefined ? await bringAll(job, trusted) : { request: before };
+    const agreed = await commitTransfer(context, session, {
+      asked,
+      request: () => keepCommit(job),
       mend: async (refusal) => {
         // Nothing was looked at in this run: the next one finds the session open and begins with that.
-        if (asked !== undefined) return false;
+        if (before !== undefined) return false;
         const missing = missingChunks(refusal, layout.chunkCount);
         board.miss(missing.values());
         await sendChunks(job);
         return missing.size > 0;
       },
     });
-    const leftOut = asked === undefined ? reader.excluded : excludedBy(asked, manifest);
-    const excluded = pathsOf(manifest, leftOut);
     return {
       ...aboutManifest(manifest),
       bytesTotal,
       bytesSkipped,
       bytesResumed: progress.bytesResumed,
-      digest,
-      excluded,
+      digest: agreed.digest,
+      excluded: pathsOf(manifest, excludedBy(agreed, manifest)),
     };
   } catch (error) {
     await leave(job);
@@ -112,6 +108,13 @@ async function carryOut(
   } finally {
     await job.checkpoint?.writer.stop();
   }
+}
+
+/** Sends all chunks, and over a long line already asks for the commit with the last of them; answers that. */
+async function bringAll(job: PushJob, trusted: ReadonlyChunkSet): Promise<Asked | undefined> {
+  const asked = await job.ahead.around(() => sendChunks(job));
+  await job.reader.checkIdentities(trusted);
+  return asked;
 }
 
 async function openJob(options: PassOptions): Promise<PushJob> {
@@ -135,6 +138,9 @@ async function openJob(options: PassOptions): Promise<PushJob> {
       there: options.earlier === 'committing' ? undefined : new ChunkDigests(digestLengthBytes),
     },
     durable: { bytes: 0 },
+    ahead: createCommitAhead(context, session, () =>
+      options.earlier === undefined && isAllRead(job) ? keepCommit(job) : undefined,
+    ),
   };
   session.setHooks({
     onGrant: (grant) => folder.update({ session: grant }),
@@ -143,12 +149,20 @@ async function openJob(options: PassOptions): Promise<PushJob> {
   return job;
 }
 
+/** Whether every chunk was read, and nothing had to be left out that could still change what is said of them. */
+function isAllRead({ board, layout, reader }: PushJob): boolean {
+  return board.digests.chunks.size === layout.chunkCount && reader.excluded.size === 0;
+}
+
 /**
  * Keeps what both sides are about to agree on. A run that does not live to hear the answer asks the same again, whatever
  * has become of the source since: what is published by then is no longer the source's business.
  */
-async function keepCommit({ checkpoint }: PushJob, request: CommitRequest): Promise<CommitRequest> {
-  await checkpoint?.log.append({ note: { commit: { ...request } } });
+async function keepCommit(job: PushJob): Promise<CommitRequest> {
+  const { manifest, layout, board, reader, checkpoint } = job;
+  const request = commitRequest(manifest, layout, board.digests, reader.excluded);
+  const { digest, bytesTotal, excluded } = request;
+  await checkpoint?.log.append({ note: { commit: { digest, bytesTotal, excluded } } });
   return request;
 }
 

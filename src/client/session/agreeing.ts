@@ -65,6 +65,6 @@ export function openForChunks(
 ): void {
   if (server.chunks !== server.connection) return;
   const wanted = Math.min(flow.startWidth(grant.chunkSizeBytes), grant.parallel, countChunks());
-  // The one over which it goes is free by then.
-  server.connection.openAhead(wanted - 1);
+  // The one over which it goes is free by then, and a commit may be sent beside the last chunks.
+  server.connection.openAhead(wanted - (grant.commitAwaitsChunks === true ? 0 : 1));
 }

@@ -12,8 +12,17 @@ const MAX_POLL_MS = 1000;
 /** Rounds of sending what the server misses; a server that misses more has lost its mind, or its disk. */
 const MAX_ROUNDS = 5;
 
+/** A commit that was asked for already. */
+export interface Asked {
+  readonly request: CommitRequest;
+  /** What the server said to it; undefined where that was lost, or where it was an earlier run that asked. */
+  readonly reply?: CommitReply | undefined;
+}
+
 /** What a commit can need. */
 export interface CommitSteps {
+  /** The commit of the first round, where one was asked for already. */
+  readonly asked?: Asked | undefined;
   /** The request, made anew for each round. */
   readonly request: () => CommitRequest | Promise<CommitRequest>;
   /** Does what a refused commit wants: sends missing chunks, leaves out entries. False where nothing can be done. */
@@ -21,7 +30,7 @@ export interface CommitSteps {
 }
 
 /**
- * Commits, and waits until the server has published. Answers the digest that both sides agree on.
+ * Commits, and waits until the server has published. Answers what both sides agree on.
  *
  * @throws CairnError `digest-mismatch`, `chunks-missing` when sending them again does not help, storage codes of the
  * server
@@ -30,15 +39,20 @@ export async function commitTransfer(
   context: TransferContext,
   session: SessionClient,
   steps: CommitSteps,
-): Promise<string> {
+): Promise<CommitRequest> {
   context.report({ type: 'phase', phase: 'committing' });
+  let { asked } = steps;
   for (let round = 1; ; round += 1) {
-    const request = await steps.request();
+    const request = asked?.request ?? (await steps.request());
+    const reply = asked?.reply;
+    asked = undefined;
     const { epoch } = session.grant;
-    const outcome = await session.run((at) => tryCommit(context, at, request));
+    const outcome = await session.run((at, attempt) =>
+      tryCommit(context, at, request, attempt === 0 ? reply : undefined),
+    );
     // What a crash costs a server that had not made it durable is no sign of that.
     if (session.grant.epoch !== epoch) round = 0;
-    if (outcome === 'done') return request.digest;
+    if (outcome === 'done') return request;
     if (round === MAX_ROUNDS || !(await steps.mend(outcome))) throw outcome;
   }
 }
@@ -50,12 +64,13 @@ async function tryCommit(
   context: TransferContext,
   at: SessionAccess,
   request: CommitRequest,
+  first: CommitReply | undefined,
 ): Promise<'done' | CairnError> {
   let pollMs = FIRST_POLL_MS;
   let entriesDone = -1;
   try {
-    for (;;) {
-      const reply = await commit(at, request);
+    for (let reply = first; ; reply = undefined) {
+      reply ??= await commit(at, request);
       checkDigest(reply, request);
       if (reply.entriesDone > entriesDone) context.retrier.progressed();
       ({ entriesDone } = reply);

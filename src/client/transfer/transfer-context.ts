@@ -34,6 +34,8 @@ export interface TransferContext {
   readonly counters: Counters;
   /** Chunks on their way at a time at most: what is asked of a server. */
   readonly parallel: number;
+  /** Whether a round trip takes long enough to spare some. */
+  readonly isLongLine: boolean;
   /** How many chunks a transfer should have at least, as far as their size allows. */
   readonly wishedChunks: number;
   /** How many of them there are now. */
@@ -77,6 +79,7 @@ export async function openContext(
       : undefined;
     const chunks = channels ?? connection;
     const isFixed = options.parallel !== undefined;
+    const isLongLine = roundTripMs >= LONG_ROUND_TRIP_MS;
     return {
       server: { ...found, connection, chunks, access: createAccess(options.token), bandwidth },
       retrier,
@@ -84,7 +87,8 @@ export async function openContext(
       report,
       counters: { bytesMoved: 0, bytesSaved: 0, resumes: 0 },
       parallel,
-      wishedChunks: roundTripMs < LONG_ROUND_TRIP_MS ? WISHED_CHUNKS.usual : WISHED_CHUNKS.onLongLine,
+      isLongLine,
+      wishedChunks: isLongLine ? WISHED_CHUNKS.onLongLine : WISHED_CHUNKS.usual,
       flow: createFlow({ max: parallel, isFixed, roundTripMs, now }),
       compression: createCompression({ mode: options.compress, encodings: options.encodings, now }),
       now,

@@ -1,4 +1,5 @@
 /** `POST sessions/{id}/commit`: both sides agree on the whole, and in a push it is published. */
+import { atMost } from '../../base/at-most.ts';
 import { CairnError } from '../../base/errors.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
 import { nextState } from '../../session/record.ts';
@@ -6,6 +7,7 @@ import { CommitRequest, type CommitReply } from '../../protocol/messages.ts';
 import { checkStands } from '../auth/authorization.ts';
 import { checkBytes, openUsage } from '../quota/quota.ts';
 import { checkAllowsSession } from '../sessions/renewal.ts';
+import { awaitChunks } from '../sessions/chunks-to-come.ts';
 import { verifyPush } from '../sessions/commit-check.ts';
 import {
   noteCommitFailure,
@@ -31,12 +33,24 @@ export function handleCommit(context: ServerContext, exchange: Exchange, id: str
     const limit = { maxBytes: context.limits.maxRunsBytes, name: 'runs' as const, what: 'the commit' };
     const request = await readJson(exchange, CommitRequest, limit);
     const { live, epoch } = work;
+    if (request.awaitChunks === true) await chunksToCome(context, work, request);
     const job = await live.exclusive(() => beginCommit(context, work, request));
-    if (job !== undefined) await waitFor(job, context.limits.commitWaitMs);
+    if (job !== undefined) await atMost(context.limits.commitWaitMs, job.done);
     live.record.checkEpoch(epoch);
     const reply = replyOf(live, job);
     await sendJson(exchange, reply.state === 'committed' ? 200 : 202, reply);
   });
+}
+
+async function chunksToCome(
+  { limits }: ServerContext,
+  { live, request }: SessionWork,
+  claim: CommitRequest,
+): Promise<void> {
+  const { direction } = live.record.value;
+  if (direction !== 'push')
+    throw new CairnError('invalid-request', 'the commit of a pull has no chunks to wait for');
+  await awaitChunks(live, request, { claim, waitMs: limits.commitWaitMs });
 }
 
 async function beginCommit(
@@ -106,18 +120,6 @@ function commitOf(live: LiveSession): CommitRecord | undefined {
   const { state, commit } = live.record.value;
   if (commit === null || (state !== 'committing' && state !== 'committed')) return undefined;
   return commit;
-}
-
-async function waitFor(job: CommitJob, waitMs: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const enough = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, waitMs);
-  });
-  try {
-    await Promise.race([job.done, enough]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 function replyOf(live: LiveSession, job: CommitJob | undefined): CommitReply {

@@ -148,14 +148,21 @@ function endExchange(exchange: Exchange, error: CairnError): void {
 
 async function inFlight(
   live: LiveSession,
-  request: Omit<SessionRequest, 'done'>,
+  request: Omit<SessionRequest, 'done' | 'ended'>,
   work: (entry: SessionRequest) => Promise<void>,
 ): Promise<void> {
-  let over = (): void => undefined;
+  let [over, tellEnded] = [(): void => undefined, (): void => undefined];
   const done = new Promise<void>((resolve) => {
     over = resolve;
   });
-  const entry: SessionRequest = { ...request, done };
+  const ended = new Promise<void>((resolve) => {
+    tellEnded = resolve;
+  });
+  const end = (error: CairnError): void => {
+    request.end(error);
+    tellEnded();
+  };
+  const entry: SessionRequest = { ...request, end, ended, done };
   const older = new Set([...live.requests].filter(({ chunk }) => chunk !== undefined));
   live.requests.add(entry);
   try {

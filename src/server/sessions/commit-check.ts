@@ -34,18 +34,19 @@ export async function verifyPush(live: LiveSession, claim: Claim): Promise<void>
   const chunks = await live.content.incoming.get();
   const { digests } = chunks.staging;
   const wanted = wantedOf(chunks.plan, claim);
-  const missing = missingRuns(wanted, digests.chunks);
-  if (missing.length > 0) {
-    throw new CairnError(
-      'chunks-missing',
-      'not all chunks are there; send the missing ones and commit again',
-      {
-        details: { runs: missing },
-      },
-    );
-  }
+  checkNoneMissing(wanted, digests.chunks);
   await checkStreamEnd(chunks, wanted.layout, claim.bytesTotal);
   compareWhole(chunks.plan, wanted, claim, (chunk) => digests.get(chunk));
+}
+
+/**
+ * Checks that all chunks of a push have come, durable or not.
+ *
+ * @throws CairnError `chunks-missing` with `details.runs`
+ */
+export async function checkArrived(live: LiveSession, claim: Claim): Promise<void> {
+  const chunks = await live.content.incoming.get();
+  checkNoneMissing(wantedOf(chunks.plan, claim), chunks.whole());
 }
 
 /**
@@ -75,6 +76,13 @@ function wantedOf(plan: TransferPlan, { bytesTotal, excluded: runs }: Claim): Wa
   }
   const streamSizeBytes = excluded.has(0) ? 0 : bytesTotal;
   return { layout: createLayout(plan.manifest, { streamSizeBytes }), skipped: new ChunkSet(), excluded };
+}
+
+function checkNoneMissing(wanted: Wanted, there: ReadonlyChunkSet): void {
+  const runs = missingRuns(wanted, there);
+  if (runs.length === 0) return;
+  const message = 'not all chunks are there; send the missing ones and commit again';
+  throw new CairnError('chunks-missing', message, { details: { runs } });
 }
 
 function missingRuns({ layout, skipped }: Wanted, there: ReadonlyChunkSet): number[] {

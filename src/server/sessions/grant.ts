@@ -37,7 +37,7 @@ export function grantOf(
     endsInMs: Math.max(1, record.createdAtMs + options.context.maxAgeMs - options.context.now()),
     ...authorizedFor(record, options.context.wallNow()),
     holdsPartialChunks: options.context.content.properties.holdsPartialChunks,
-    ...(record.direction === 'push' ? { sync: syncOf(record) } : {}),
+    ...(record.direction === 'push' ? { sync: syncOf(record), commitAwaitsChunks: true } : {}),
     ...encodingsOf(record.encodings),
     manifestId: record.manifestId,
     resumed: options.resumed,

@@ -1,5 +1,6 @@
 /** The chunks of a push as they come in: staging, sync points, and what is known of each chunk. */
 import { CairnError } from '../../base/errors.ts';
+import type { ReadonlyChunkSet } from '../../checkpoint/chunk-set.ts';
 import { ChunkDigests } from '../../checkpoint/chunk-digests.ts';
 import type { HasherFactory } from '../../manifest/digest.ts';
 import { isStream } from '../../manifest/layout.ts';
@@ -67,6 +68,13 @@ export class IncomingChunks {
   /** The digest of a chunk that is whole, durable or not. */
   digestOf(chunk: number): Uint8Array | undefined {
     return this.#finished.get(chunk) ?? this.staging.digests.get(chunk);
+  }
+
+  /** The chunks that are whole, durable or not. */
+  whole(): ReadonlyChunkSet {
+    const chunks = this.staging.digests.chunks.copy();
+    chunks.addAll(this.#finished.chunks);
+    return chunks;
   }
 
   /** Bytes of a whole chunk; of a stream's chunk the most that it can have, where its end is not known. */

@@ -2,6 +2,7 @@
  * A session that is being worked on: its record, what is open of it, and the requests in flight. What is here and
  * nowhere else may be lost at any moment; what was promised to a client is in the stores.
  */
+import { atMost } from '../../base/at-most.ts';
 import { storageError, type CairnError, type ErrorCode } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
 import type { SessionFailure, SessionRecord } from '../../session/record.ts';
@@ -19,6 +20,8 @@ export interface SessionRequest {
   readonly chunk: number | undefined;
   /** Makes it fail. */
   readonly end: (error: CairnError) => void;
+  /** Resolves when it was made to fail. */
+  readonly ended: Promise<void>;
   /** Resolves when it is over, one way or the other. */
   readonly done: Promise<void>;
 }
@@ -103,12 +106,7 @@ export class LiveSession {
     const ending = [...this.requests].filter(which);
     if (ending.length === 0) return;
     for (const request of ending) request.end(error);
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, END_REQUESTS_MS);
-    });
-    await Promise.race([Promise.all(ending.map(({ done }) => done)), late]);
-    clearTimeout(timer);
+    await atMost(END_REQUESTS_MS, Promise.all(ending.map(({ done }) => done)));
   }
 
   async #giveWay(): Promise<void> {

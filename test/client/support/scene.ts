@@ -51,7 +51,12 @@ const SILENT = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {
 /** Starts a scene; it goes with the test. */
 export async function openScene(
   kind: (typeof KINDS)[number] = 'disk',
-  settings: { bytesPerSecond?: number; sync?: SyncMode; authenticators?: readonly Authenticator[] } = {},
+  settings: {
+    bytesPerSecond?: number;
+    delayMs?: number;
+    sync?: SyncMode;
+    authenticators?: readonly Authenticator[];
+  } = {},
 ): Promise<Scene> {
   const root = temporaryDirectory();
   const openStores = await storesOf(kind, root);

@@ -1,0 +1,12 @@
+/** Waits for `work`, but no longer than `maxMs`; it goes on in any case. @throws what it fails with by then */
+export async function atMost(maxMs: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, maxMs);
+  });
+  try {
+    await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
