@@ -131,7 +131,8 @@ async function bundle(name, entry, plugins) {
     entryPoints: { [name]: entry },
     outdir: OUT,
     bundle: true,
-    format: 'esm',
+    format: 'cjs',
+    outExtension: { '.js': '.cjs' },
     platform: 'node',
     target: 'node20.19',
     // A native module finds its binary beside itself, so it is installed with cairn and never bundled.
@@ -144,13 +145,9 @@ async function bundle(name, entry, plugins) {
     metafile: true,
     logLevel: 'warning',
     plugins,
-    define: { __CAIRN_VERSION__: JSON.stringify(readPackage(ROOT).version) },
-    // The bundled CommonJS packages call `require` for Node's own modules, which ESM does not have.
-    banner: {
-      js: [
-        `import { createRequire as __cairnCreateRequire } from 'node:module';`,
-        `const require = __cairnCreateRequire(import.meta.url);`,
-      ].join('\n'),
+    define: {
+      '__CAIRN_VERSION__': JSON.stringify(readPackage(ROOT).version),
+      'import.meta.url': 'undefined',
     },
   });
   return metafile;

@@ -17,4 +17,4 @@ async function runCommand(): Promise<ExitCode> {
   return exitCode;
 }
 
-await runProcess(runCommand);
+void runProcess(runCommand);

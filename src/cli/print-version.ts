@@ -4,7 +4,7 @@ import { runProcess } from './edge.ts';
 import { print } from './output.ts';
 import { VERSION } from './version.ts';
 
-await runProcess(() => {
+void runProcess(() => {
   print(`${VERSION}\n`);
   return Promise.resolve(EXIT.done);
 });

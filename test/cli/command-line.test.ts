@@ -11,7 +11,7 @@ const BIN = join(ROOT, 'bin/cairn.js');
 let home: string;
 beforeAll(() => {
   home = mkdtempSync(join(tmpdir(), 'cairn-cli-'));
-  expect(existsSync(join(ROOT, 'dist/main.js')), 'run npm run build first').toBe(true);
+  expect(existsSync(join(ROOT, 'dist/main.cjs')), 'run npm run build first').toBe(true);
 });
 afterAll(() => rmSync(home, { recursive: true, force: true }));
 
@@ -33,31 +33,23 @@ describe('cairn', () => {
   });
 
   it('starts without what only some commands need', () => {
-    const trace = join(home, 'trace.mjs');
-    // What was read is asked of the loader itself: a chunk that is not loaded costs nothing.
-    const hook = `import { writeFileSync, readFileSync } from 'node:fs';
-      export async function load(url, context, next) {
-        if (url.startsWith('file:')) writeFileSync(${JSON.stringify(join(home, 'loaded'))}, url + '\\n', { flag: 'a' });
-        return next(url, context);
-      }`;
-    writeFileSync(
-      trace,
-      `import { register } from 'node:module'; register('data:text/javascript,' + ${JSON.stringify(encodeURIComponent(hook))});`,
-    );
-    expect(cairn(['--version'], ['--import', trace]).status).toBe(0);
-    const loaded = readFileSync(join(home, 'loaded'), 'utf8')
-      .trim()
+    const [trace, list] = [join(home, 'trace.cjs'), join(home, 'loaded')];
+    // What was read is asked of the loader itself: a bundle that is not loaded costs nothing.
+    const save = `require('node:fs').writeFileSync(${JSON.stringify(list)}, Object.keys(require.cache).join('\\n'))`;
+    writeFileSync(trace, `process.on('exit', () => ${save});`);
+    expect(cairn(['--version'], ['--require', trace]).status).toBe(0);
+    const loaded = readFileSync(list, 'utf8')
       .split('\n')
-      .filter((url) => url.includes('/dist/'));
+      .filter((file) => file.includes('/dist/'));
     expect(loaded.length).toBeGreaterThan(0);
-    const text = loaded.map((url) => readFileSync(new URL(url), 'utf8')).join('\n');
+    const text = loaded.map((file) => readFileSync(file, 'utf8')).join('\n');
     for (const name of ['undici', 'pino', 'valibot', 'cli-progress', 'xxhash-wasm']) {
       expect(text).not.toContain(`node_modules/${name}/`);
     }
   });
 
   it('starts a push without what only servers need', () => {
-    const text = readFileSync(join(ROOT, 'dist/transfer.js'), 'utf8');
+    const text = readFileSync(join(ROOT, 'dist/transfer.cjs'), 'utf8');
     expect(text).toContain('node_modules/undici/');
     for (const name of ['pino', 'prom-client', 'undici/lib/web/webidl']) {
       expect(text.includes(`node_modules/${name}/`), name).toBe(false);
