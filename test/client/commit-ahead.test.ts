@@ -87,6 +87,20 @@ test('and when the answer to the commit is lost', async () => {
   expect(await line.scene.fetch('/file')).toHaveLength(CHUNKS * CHUNK);
 });
 
+test('a server that wants time when it is asked ahead is given it', async () => {
+  const line = await openLongLine();
+  const askedAtMs: number[] = [];
+  const busy = 'HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n';
+  line.scene.proxy.onRequest(({ path: asked }) => {
+    if (!asked.endsWith('/commit')) return 'pass';
+    askedAtMs.push(performance.now());
+    return askedAtMs.length === 1 ? { answer: busy } : 'pass';
+  });
+  await push([line.file], line.scene.options('/file'));
+  expect(askedAtMs).toHaveLength(2);
+  expect(askedAtMs[1]! - askedAtMs[0]!).toBeGreaterThanOrEqual(1000);
+});
+
 test('and when all connections are cut with the last chunks', async () => {
   const line = await openLongLine();
   let cuts = 0;

@@ -40,9 +40,12 @@ export function createCommitAhead(
   const ask = async (wanted: Promise<CommitRequest>): Promise<Asked> => {
     const asked = await wanted;
     const at = { server, grant: session.grant, signal: controller.signal };
-    // Tried once, and its failure is told to nobody: the commit that follows meets with the same.
-    const reply = await commit(at, { ...asked, awaitChunks: true }).catch(() => undefined);
-    return { request: asked, reply };
+    try {
+      return { request: asked, reply: await commit(at, { ...asked, awaitChunks: true }) };
+    } catch (error) {
+      // Tried once: the commit that follows meets with the same. Only a server that wants time has to be given it.
+      return { request: asked, refusal: wantsTime(error) ? error : undefined };
+    }
   };
   return {
     chunkRead: () => {
@@ -56,7 +59,7 @@ export function createCommitAhead(
       try {
         await sendChunks();
         const asked = await sent;
-        return asked?.reply === undefined ? undefined : asked;
+        return asked?.reply === undefined && asked?.refusal === undefined ? undefined : asked;
       } catch (error) {
         if (sent !== undefined && isTooLate(error)) return await sent;
         controller.abort(error);
@@ -71,4 +74,10 @@ export function createCommitAhead(
 /** The answer to a chunk was lost, and the server commits what it has: it is refused when it is sent again. */
 function isTooLate(error: unknown): boolean {
   return error instanceof CairnError && TOO_LATE.has(error.code);
+}
+
+/** The server is to be asked the same again, and has said when. */
+function wantsTime(error: unknown): error is CairnError {
+  if (!(error instanceof CairnError) || error.traits.retry !== 'again') return false;
+  return error.details['retryAfterMs'] !== undefined;
 }

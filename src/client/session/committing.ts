@@ -17,6 +17,8 @@ export interface Asked {
   readonly request: CommitRequest;
   /** What the server said to it; undefined where that was lost, or where it was an earlier run that asked. */
   readonly reply?: CommitReply | undefined;
+  /** With what the server refused it that wants to be asked again, but not at once. */
+  readonly refusal?: CairnError | undefined;
 }
 
 /** What a commit can need. */
@@ -44,12 +46,14 @@ export async function commitTransfer(
   let { asked } = steps;
   for (let round = 1; ; round += 1) {
     const request = asked?.request ?? (await steps.request());
-    const reply = asked?.reply;
+    const before = asked;
     asked = undefined;
     const { epoch } = session.grant;
-    const outcome = await session.run((at, attempt) =>
-      tryCommit(context, at, request, attempt === 0 ? reply : undefined),
-    );
+    const outcome = await session.run(async (at, attempt) => {
+      if (attempt > 0) return tryCommit(context, at, request);
+      if (before?.refusal !== undefined) throw before.refusal;
+      return tryCommit(context, at, request, before?.reply);
+    });
     // What a crash costs a server that had not made it durable is no sign of that.
     if (session.grant.epoch !== epoch) round = 0;
     if (outcome === 'done') return request;
@@ -64,7 +68,7 @@ async function tryCommit(
   context: TransferContext,
   at: SessionAccess,
   request: CommitRequest,
-  first: CommitReply | undefined,
+  first?: CommitReply,
 ): Promise<'done' | CairnError> {
   let pollMs = FIRST_POLL_MS;
   let entriesDone = -1;
