@@ -35,11 +35,22 @@ describe('the width of a transfer', () => {
   });
 
   test('stays small where one connection gets all that there is', () => {
-    const widths = widthsOver(() => ({ each: 400_000, all: 400_000 }), 30_000, 0.5);
+    const widths = widthsOver(() => ({ each: 100_000, all: 100_000 }), 30_000, 0.5);
     expect(widths[0]).toBe(4);
     const wide = widths.filter((width) => width > 4).length / widths.length;
     expect(wide).toBeLessThan(0.1);
     expect(Math.max(...widths)).toBe(6);
+  });
+
+  test('stays small where each connection is fast, although a disk is now slower, now faster', () => {
+    let ms = 0;
+    const disk = (): Link => {
+      ms += 1;
+      return { each: 500_000, all: 300_000 + 200_000 * Math.sin(ms / 1900) };
+    };
+    const widths = widthsOver(disk, 120_000, 0.5);
+    expect(widths[0]).toBe(4);
+    expect(Math.max(...widths)).toBeLessThanOrEqual(6);
   });
 
   test('falls back where a slow line makes chunks wait for each other', () => {

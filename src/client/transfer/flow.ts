@@ -45,6 +45,11 @@ const SLOW_CHUNK_MS = 4000;
 /** A wider flow has to bring so much more to be kept, or one answer more or less, if that is much. */
 const LEAST_GAIN = 0.04;
 const STEP = 1.5;
+/**
+ * A connection that carries so many bytes a millisecond is not what holds a transfer up: no more are opened beside it. A disk
+ * that is now slower, now faster would otherwise pass for a gain each time, and every connection takes memory on both sides.
+ */
+const FAST_CONNECTION = 32_000;
 /** What is judged: at least so long, and so many answers for each of the workers. */
 const ROUND = { minMs: 300, roundTrips: 4, answersPerWorker: 1 };
 /** A link may change: after so long the next width is tried again. */
@@ -52,6 +57,8 @@ const TRY_AGAIN_MS = 8000;
 
 interface Climb {
   width: number;
+  /** Most bytes per millisecond that were ever seen. */
+  peak: number;
   /** Bytes per millisecond of the last judged width that was worth it. */
   best: number;
   bestWidth: number;
@@ -62,7 +69,7 @@ interface Climb {
 /** Makes the flow of one transfer. */
 export function createFlow({ max, isFixed, roundTripMs, now }: FlowOptions): Flow {
   const width = isFixed ? max : Math.min(max, START_SHORT);
-  const climb: Climb = { width, best: 0, bestWidth: width, tryAtMs: undefined };
+  const climb: Climb = { width, peak: 0, best: 0, bestWidth: width, tryAtMs: undefined };
   const listeners = new Set<() => void>();
   const round = { sinceMs: now(), bytes: 0, answers: 0 };
   const minMs = Math.max(ROUND.minMs, ROUND.roundTrips * roundTripMs);
@@ -119,6 +126,7 @@ function judge(
   rate: number,
   { gain, max, nowMs }: { gain: number; max: number; nowMs: number },
 ): void {
+  climb.peak = Math.max(climb.peak, rate);
   if (climb.tryAtMs === undefined) {
     if (rate > climb.best * gain) {
       Object.assign(climb, { best: rate, bestWidth: climb.width });
@@ -132,7 +140,8 @@ function judge(
 }
 
 function widen(climb: Climb, max: number, nowMs: number): void {
-  const wider = Math.min(max, Math.ceil(climb.width * STEP));
+  const isFast = climb.peak / climb.width > FAST_CONNECTION;
+  const wider = isFast ? climb.width : Math.min(max, Math.ceil(climb.width * STEP));
   climb.tryAtMs = wider === climb.width ? nowMs + TRY_AGAIN_MS : undefined;
   climb.width = wider;
 }
