@@ -147,6 +147,7 @@ async function bundle(name, entry, plugins) {
     plugins,
     define: {
       '__CAIRN_VERSION__': JSON.stringify(readPackage(ROOT).version),
+      // Read only where the version is not known.
       'import.meta.url': 'undefined',
     },
   });

@@ -36,7 +36,7 @@ function isPrivate(directory) {
   return stats.isDirectory() && stats.uid === process.geteuid?.() && (stats.mode & 0o022) === 0;
 }
 
-const bundle = BUNDLES.get(process.argv[2] ?? '') ?? 'main';
+const bundle = BUNDLES.get(process.argv[2]) ?? 'main';
 const file = path.join(__dirname, '..', 'dist', `${bundle}.cjs`);
 if (existsSync(file)) {
   if (bundle !== 'version') keepCompiledCode();

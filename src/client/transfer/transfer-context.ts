@@ -74,12 +74,12 @@ export async function openContext(
     const found = await retrier.run(() => discover(connection, url, signal));
     const { roundTripMs } = found;
     retrier.progressed();
-    const channels = usesChannels(found, proxy)
+    const isLongLine = roundTripMs >= LONG_ROUND_TRIP_MS;
+    const channels = usesChannels(found, { proxy, isLongLine })
       ? createChannels(connection, { root: found.root, pace: options.pace, silenceMs })
       : undefined;
     const chunks = channels ?? connection;
     const isFixed = options.parallel !== undefined;
-    const isLongLine = roundTripMs >= LONG_ROUND_TRIP_MS;
     return {
       server: { ...found, connection, chunks, access: createAccess(options.token), bandwidth },
       retrier,
@@ -105,8 +105,11 @@ export async function openContext(
 }
 
 /** On a long line it is the line that counts, and every channel costs a round trip more. */
-function usesChannels({ hasChannels, roundTripMs }: Discovery, proxy: Proxy | undefined): boolean {
-  return hasChannels && proxy === undefined && roundTripMs < LONG_ROUND_TRIP_MS;
+function usesChannels(
+  { hasChannels }: Discovery,
+  { proxy, isLongLine }: { proxy: Proxy | undefined; isLongLine: boolean },
+): boolean {
+  return hasChannels && proxy === undefined && !isLongLine;
 }
 
 /** A controller that is aborted with `outer`, for the same reason, until it is let go. */
