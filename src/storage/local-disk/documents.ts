@@ -10,8 +10,8 @@ import type { DocumentName } from '../content-store.ts';
 
 /** Text of more than twice as much would be a large object, which V8 frees late. */
 const READ_BYTES = 64 * 1024;
-/** Text collected before it is written together, in UTF-16 code units. */
-const WRITE_UNITS = 512 * 1024;
+/** Bytes collected before they are written together; one string of so much would be work for V8's collector. */
+const WRITE_BYTES = 512 * 1024;
 
 /** Replaces a document of the folder at `directory`, durably and atomically. @throws CairnError, storage codes */
 export async function saveDocument(
@@ -40,14 +40,18 @@ export async function saveDocument(
 
 async function writeText(handle: FileHandle, text: Iterable<string>): Promise<void> {
   let position = 0;
-  let batch = '';
+  let batch: Buffer[] = [];
+  let batchBytes = 0;
   for (const piece of text) {
-    batch += piece;
-    if (batch.length < WRITE_UNITS) continue;
-    position += await writeFully(handle, [Buffer.from(batch)], position);
-    batch = '';
+    const bytes = Buffer.from(piece);
+    batch.push(bytes);
+    batchBytes += bytes.byteLength;
+    if (batchBytes < WRITE_BYTES) continue;
+    position += await writeFully(handle, [Buffer.concat(batch)], position);
+    batch = [];
+    batchBytes = 0;
   }
-  await writeFully(handle, [Buffer.from(batch)], position);
+  await writeFully(handle, [Buffer.concat(batch)], position);
 }
 
 /** Reads a document as it was last saved, or undefined. @throws CairnError, storage codes */
