@@ -115,12 +115,12 @@ describe.each([true, false])('publishing on a local disk (native: %s)', (useNati
     const store = await place.open({ useNative });
     const transfer = transferOf(store, 't', tree());
     const { area, staging } = await begin(store, ID, transfer);
-    await stageAll(staging, transfer);
     const folder = join(place.root, '.cairn/staging', ID);
     for (let index = 0; index < transfer.manifest.entries.length; index += 1) {
       if (index % 2 === 0) writeFileSync(join(folder, `p${index}`), 'a leftover', { mode: 0o400 });
       else symlinkSync(place.outside, join(folder, `p${index}`));
     }
+    await stageAll(staging, transfer);
     chmodSync(join(folder, 'e2'), 0);
     await staging.publish(orderOf(transfer));
     await area.discard();

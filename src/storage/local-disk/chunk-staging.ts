@@ -11,6 +11,7 @@ import { LocalChunkWriter, type WriterEnds } from './chunk-writer.ts';
 import type { FileTimes } from './file-times.ts';
 import { HeldChunks } from './held-chunks.ts';
 import { withdrawMissing } from './missing-bytes.ts';
+import { PreparedAhead } from './prepare-ahead.ts';
 import { publishTree } from './publish.ts';
 import { readStaged } from './read-staged.ts';
 import { type StagedFile, StagedFiles, type SyncFile } from './staged-files.ts';
@@ -45,6 +46,7 @@ export class LocalChunkStaging implements ChunkStaging {
   readonly #writers = new Map<number, LocalChunkWriter>();
   readonly #held: HeldChunks;
   readonly #takenOver: TakenOverChunks;
+  readonly #ahead: PreparedAhead;
   /** Finished chunks that no sync point covers yet, and those that the running one is about to cover. */
   #pending = new Map<number, PendingChunk>();
   #syncing: ReadonlyMap<number, PendingChunk> = new Map();
@@ -61,6 +63,7 @@ export class LocalChunkStaging implements ChunkStaging {
     this.#transfer = transfer;
     this.#takenOver = new TakenOverChunks(place.log.digests.chunks.values());
     this.#held = new HeldChunks(place.path, place.log, transfer);
+    this.#ahead = new PreparedAhead(place, transfer);
     this.#files = new StagedFiles(place.path, (name) => this.#held.deleteIn(name));
   }
 
@@ -135,7 +138,8 @@ export class LocalChunkStaging implements ChunkStaging {
       await this.#files.close();
       const { digests } = this;
       const takenOver = this.#takenOver;
-      const job = { ...this.#place, transfer: this.#transfer, order, digests, takenOver };
+      const ahead = this.#ahead.take();
+      const job = { ...this.#place, transfer: this.#transfer, order, digests, takenOver, ahead };
       try {
         await publishTree(job);
       } catch (error) {
@@ -152,6 +156,7 @@ export class LocalChunkStaging implements ChunkStaging {
   async #close(): Promise<void> {
     await this.#cutOffAll();
     await this.#inTurn(async () => {
+      await this.#ahead.close();
       await this.#files.close();
       await this.#place.log.close();
       this.#place.folder.close();
@@ -195,8 +200,7 @@ export class LocalChunkStaging implements ChunkStaging {
       },
       finish: async (_bytes, digest) => {
         this.#held.shorten(chunk, 0);
-        this.#takenOver.delete(chunk);
-        this.#pending.set(chunk, { file, digest: Uint8Array.from(digest) });
+        this.#finished(chunk, { file, digest: Uint8Array.from(digest) });
       },
       drop: async () => {
         this.#held.shorten(chunk, 0);
@@ -217,12 +221,11 @@ export class LocalChunkStaging implements ChunkStaging {
         this.#inTurn(async () => {
           const to = chunkPlace(this.#transfer, chunk);
           const duplicate = { chunk, bytes, digest, file, to, known: this.#digestOf(chunk) };
-          const replaced = await finishDuplicate(duplicate, this.#files, this.#place.log, () =>
-            this.#pending.delete(chunk),
-          );
-          if (replaced === undefined) return;
-          this.#takenOver.delete(chunk);
-          this.#pending.set(chunk, replaced);
+          const replaced = await finishDuplicate(duplicate, this.#files, this.#place.log, () => {
+            this.#pending.delete(chunk);
+            this.#ahead.forget(chunk);
+          });
+          if (replaced !== undefined) this.#finished(chunk, replaced);
         }),
       left: async () => {
         this.#forget(chunk, writer);
@@ -230,6 +233,12 @@ export class LocalChunkStaging implements ChunkStaging {
         await this.#files.remove(file.name);
       },
     };
+  }
+
+  #finished(chunk: number, pending: PendingChunk): void {
+    this.#takenOver.delete(chunk);
+    this.#pending.set(chunk, pending);
+    this.#ahead.add(chunk);
   }
 
   /** The digest of a chunk that is whole, durable or not. */

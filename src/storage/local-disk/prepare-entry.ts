@@ -57,13 +57,37 @@ export function prepareEntry(
   if (fd === undefined) return undefined;
   let keep = false;
   try {
-    fchmodSync(fd, entry.mode);
-    publication.times.set(fd, entry.mtimeNs);
+    dress(fd, entry, publication);
     keep = publication.syncFileSystem === undefined;
   } finally {
     if (!keep) closeSync(fd);
   }
   return { entryIndex, entry, stagedName, fd: keep ? fd : undefined };
+}
+
+/**
+ * Cuts a small file out of its packed chunk, as {@link prepareEntry} does.
+ *
+ * @throws CairnError `chunks-missing` where its staged bytes are gone; system errors
+ */
+export function prepareSmall(
+  place: Pick<Publication, 'path' | 'times'>,
+  packed: PackedChunks,
+  entryIndex: number,
+  entry: Entry,
+): void {
+  const path = `${place.path}/${preparedName(entryIndex)}`;
+  const fd = writeSmall(path, packed.segmentOf(entryIndex, entry.sizeBytes));
+  try {
+    dress(fd, entry, place);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function dress(fd: number, entry: Entry, { times }: Pick<Publication, 'times'>): void {
+  fchmodSync(fd, entry.mode);
+  times.set(fd, entry.mtimeNs);
 }
 
 /** Makes something that must be new; a run that was cut may have left one. */

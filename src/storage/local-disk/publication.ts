@@ -11,6 +11,7 @@ import { createLayout, isStream, type Layout } from '../../manifest/layout.ts';
 import type { IncomingTransfer, PublishOrder } from '../content-store.ts';
 import { createBreather } from './breather.ts';
 import type { FileTimes } from './file-times.ts';
+import type { PreparedFiles } from './prepare-ahead.ts';
 import type { TakenOverChunks } from './taken-over.ts';
 
 /** A transfer whose chunks are all staged, and where it is to go. */
@@ -29,6 +30,8 @@ export interface PublishJob {
   readonly digests: ChunkDigests;
   readonly log: CheckpointLog;
   readonly takenOver: TakenOverChunks;
+  /** What was prepared while the chunks came; its folder is closed with the publication. */
+  readonly ahead: PreparedFiles | undefined;
 }
 
 /** A {@link PublishJob} under way. */
@@ -45,8 +48,8 @@ export interface Publication extends PublishJob {
 }
 
 /**
- * Begins to publish. The handles are new ones, so that syncfs reports what goes wrong from now on and nothing that went
- * wrong long ago. End it with {@link endPublication}.
+ * Begins to publish. The handles are new ones, or as old as what was prepared ahead, so that syncfs reports what goes wrong
+ * with that and nothing that went wrong long ago. End it with {@link endPublication}.
  */
 export function beginPublication(job: PublishJob): Publication {
   const { manifest, layout } = job.transfer;
@@ -55,12 +58,14 @@ export function beginPublication(job: PublishJob): Publication {
     throw new CairnError('internal', 'a stream is published without its size');
   }
   const syncFileSystem = job.native?.syncFileSystem;
-  const root = job.root.reopen();
-  let folder: Directory;
+  let root: Directory | undefined;
+  let folder = job.ahead?.folder;
   try {
-    folder = job.folder.reopen();
+    root = job.root.reopen();
+    folder ??= job.folder.reopen();
   } catch (error) {
-    root.close(); // too many files may be open
+    root?.close(); // too many files may be open
+    folder?.close();
     throw error;
   }
   return {

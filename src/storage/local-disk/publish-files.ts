@@ -8,7 +8,7 @@ import { moveAcross } from './move-across.ts';
 import { PackedChunks } from './packed-chunks.ts';
 import { type Prepared, prepareEntry } from './prepare-entry.ts';
 import { finalSizeOf, type Publication, publishedEntries, publishError, targetOf } from './publication.ts';
-import { isLarge } from './staged-names.ts';
+import { isLarge, preparedName } from './staged-names.ts';
 
 /** Files that one syncfs makes durable. */
 const BATCH_FILES = 2048;
@@ -57,6 +57,8 @@ function prepare(
   entry: Entry,
 ): Prepared | undefined {
   try {
+    if (publication.ahead?.has(index) === true)
+      return { entryIndex: index, entry, stagedName: preparedName(index), fd: undefined };
     return prepareEntry(publication, packed, index, entry);
   } catch (error) {
     throw publishError(error, targetOf(publication, entry));
