@@ -10,6 +10,7 @@ import { summaryOf, type PassResult } from './transfer/pass-result.ts';
 import { resumedPass } from './push/push-resume.ts';
 import { isSessionGone } from './session/session-gone.ts';
 import { openSource, type LocalSource, type ScannedSource } from './push/source.ts';
+import { lookAtTarget } from './push/unchanged.ts';
 import { countsOf, openContext } from './transfer/transfer-context.ts';
 import { openTransferFolder, type TransferFolder } from './record/transfer-folder.ts';
 
@@ -72,8 +73,9 @@ async function runPasses(task: PushTask): Promise<{ results: PassResult[]; notic
   const earlier =
     options.dryRun === true ? undefined : await forgettingWhatIsOver(task, () => resumedPass(task));
   if (earlier !== undefined) await folder.clear();
-  const scanned = await scan(task);
+  const { scanned, unchanged } = await scan(task, earlier === undefined);
   const { notices } = scanned;
+  if (unchanged !== undefined) return { results: [unchanged], notices: 0 };
   if (earlier !== undefined && isUpToDate(earlier, scanned))
     return { results: [earlier], notices: notices.length };
   const fresh = await forgettingWhatIsOver(task, () => freshPass(task, scanned, earlier?.excluded));
@@ -81,13 +83,26 @@ async function runPasses(task: PushTask): Promise<{ results: PassResult[]; notic
   return { results: earlier === undefined ? [fresh] : [earlier, fresh], notices: notices.length };
 }
 
-async function scan({ context, source }: PushTask): Promise<ScannedSource> {
+interface Scan {
+  readonly scanned: ScannedSource;
+  /** Where all of it is there already. */
+  readonly unchanged: PassResult | undefined;
+}
+
+async function scan({ context, options, source, target, local }: PushTask, isFirst: boolean): Promise<Scan> {
   const { report } = context;
   report({ type: 'phase', phase: 'scanning' });
-  const scanned = await source.scan(context.signal);
-  for (const { code, path, message } of scanned.notices)
-    report({ type: 'warning', code, path: printable(path), message });
-  return scanned;
+  const isPlain = options.dryRun !== true && options.checksum !== true;
+  const mayBeUnchanged = isFirst && isPlain && local.length === 1;
+  const look = mayBeUnchanged ? lookAtTarget(context, target) : undefined;
+  try {
+    const scanned = await source.scan(context.signal, look?.found);
+    for (const { code, path, message } of scanned.notices)
+      report({ type: 'warning', code, path: printable(path), message });
+    return { scanned, unchanged: await look?.unchanged(scanned) };
+  } finally {
+    look?.end();
+  }
 }
 
 /** Whether nothing has changed since the scan whose transfer was just finished. */

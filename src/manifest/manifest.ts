@@ -33,6 +33,11 @@ export const MANIFEST_VERSION = 1;
 export const CHUNK_SIZE_RANGE = { min: 64 * 1024, max: 64 * 1024 * 1024 } as const;
 /** Longest line of a manifest in bytes: a path, a link target and their escapes. */
 export const MAX_LINE_BYTES = 64 * 1024;
+/** The parameters of a tree id: that of the manifest which a tree has by itself, whoever would transfer it and how. */
+export const TREE_ID_PARAMETERS: ManifestParameters = {
+  chunkSizeBytes: CHUNK_SIZE_RANGE.min,
+  digest: 'xxh64',
+};
 /** Lines are encoded in batches of at least so many UTF-16 code units. */
 const BATCH_CHARACTERS = 32 * 1024;
 
@@ -85,13 +90,38 @@ export function createManifest(
   listed: EntryList | readonly Entry[],
 ): Manifest {
   const entries = 'pathOf' in listed ? listed : EntryTable.from(listed);
+  const hash = createManifestHash({ chunkSizeBytes, digest });
+  for (const entry of entries) hash.push(entry);
+  return { chunkSizeBytes, digest, entries, ...hash.finish() };
+}
+
+/** What becomes the id of a manifest, one entry after the other. */
+export interface ManifestHash {
+  /** Takes the next entry in canonical order. */
+  push(entry: Entry): void;
+  finish(): Pick<Manifest, 'id' | 'encodedBytes'>;
+}
+
+/** Makes a {@link ManifestHash}: for whoever needs the id alone, and not the entries. */
+export function createManifestHash(parameters: ManifestParameters): ManifestHash {
   const hash = createHash('sha256');
   let encodedBytes = 0;
-  for (const batch of encodeManifest({ chunkSizeBytes, digest, entries })) {
+  let batch = `${encodeHeader(parameters)}\n`;
+  const take = (): void => {
     encodedBytes += Buffer.byteLength(batch);
     hash.update(batch);
-  }
-  return { chunkSizeBytes, digest, entries, encodedBytes, id: hash.digest('hex') };
+    batch = '';
+  };
+  return {
+    push: (entry) => {
+      batch += `${encodeEntry(entry)}\n`;
+      if (batch.length >= BATCH_CHARACTERS) take();
+    },
+    finish: () => {
+      take();
+      return { encodedBytes, id: hash.digest('hex') };
+    },
+  };
 }
 
 /** Reads the first line of a manifest, in canonical form only. Throws `manifest-invalid`. */

@@ -54,16 +54,33 @@ export const Hello = v.object({
   login: v.optional(LoginOffer),
   /** What a connection can be upgraded to, so that chunks cost less. */
   channels: v.optional(v.pipe(v.array(v.pipe(v.string(), v.maxLength(64))), v.maxLength(16))),
+  /** Whether `POST tree-id` is answered. */
+  treeIds: v.optional(v.boolean()),
 });
 /** {@link Hello} as a type. */
 export type Hello = v.InferOutput<typeof Hello>;
+
+/** Absolute, percent-encoded path below the server's root, as in the public URL. */
+const targetPath = v.pipe(v.string(), v.startsWith('/'), v.maxLength(16_384));
+
+/** `POST tree-id`: whoever may push to the target asks whether what he has is there already. */
+export const TreeIdRequest = v.object({ target: targetPath });
+/** {@link TreeIdRequest} as a type. */
+export type TreeIdRequest = v.InferOutput<typeof TreeIdRequest>;
+
+/**
+ * Answer: the id that the manifest of what is at the target has, with chunks of 64 KiB and xxh64. Null where there is
+ * nothing, or something that no manifest can have whole.
+ */
+export const TreeIdReply = v.object({ id: v.nullable(sha256Hex) });
+/** {@link TreeIdReply} as a type. */
+export type TreeIdReply = v.InferOutput<typeof TreeIdReply>;
 
 /** `POST sessions`: what the client wants and can do. */
 export const EstablishRequest = v.object({
   protocol: version,
   direction: v.picklist(['push', 'pull']),
-  /** Absolute, percent-encoded path below the server's root, as in the public URL. */
-  target: v.pipe(v.string(), v.startsWith('/'), v.maxLength(16_384)),
+  target: targetPath,
   /** Digest algorithms in order of preference; the server takes the first that it knows. */
   digests: v.pipe(v.array(v.string()), v.minLength(1), v.maxLength(16)),
   /** Wished chunk size in bytes; the server may choose another one within its range. */

@@ -56,6 +56,7 @@ export const ROUTE = {
   grant: (id: string) => `grants/${id}`,
   whoami: () => 'whoami',
   probe: () => 'probe',
+  treeId: () => 'tree-id',
   channel: () => 'channel',
   tree: (urlPath: string, recursive: boolean) =>
     `tree?path=${encodeURIComponent(urlPath)}&recursive=${recursive ? '1' : '0'}`,

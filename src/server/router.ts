@@ -19,6 +19,7 @@ import { handlePutManifest } from './resources/push-manifest.ts';
 import { handleHeadChunk, handlePutChunk } from './resources/receive-chunk.ts';
 import { sendJson } from './http/reply.ts';
 import { handleGetChunk } from './resources/send-chunk.ts';
+import { handleTreeId } from './resources/tree-id.ts';
 import { handleWhoAmI } from './resources/whoami.ts';
 import type { ServerContext } from './server-context.ts';
 import { handleAbort, handleHeartbeat, handleSuspend, handleSync } from './resources/session-control.ts';
@@ -90,6 +91,7 @@ async function routeProtocol(context: ServerContext, exchange: Exchange, rest: s
   const [first, id = '', action = ''] = names;
   if (rest === '') return pick({ GET: sayHello, HEAD: sayHello }, exchange)(context, exchange);
   if (rest === 'tree') return pick({ GET: handleTree }, exchange)(context, exchange);
+  if (rest === 'tree-id') return pick({ POST: handleTreeId }, exchange)(context, exchange);
   if (rest === 'whoami') return pick({ GET: handleWhoAmI }, exchange)(context, exchange);
   if (rest === 'probe')
     return pick({ POST: handleUploadProbe, GET: handleDownloadProbe }, exchange)(context, exchange);
@@ -129,5 +131,11 @@ function sayHello(context: ServerContext, exchange: Exchange): Promise<void> {
 }
 
 function greetingOf({ version }: ServerContext): Hello {
-  return { server: 'cairn', version, protocol: PROTOCOL_VERSION, channels: [CHANNEL_PROTOCOL] };
+  return {
+    server: 'cairn',
+    version,
+    protocol: PROTOCOL_VERSION,
+    channels: [CHANNEL_PROTOCOL],
+    treeIds: true,
+  };
 }

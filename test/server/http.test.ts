@@ -15,7 +15,13 @@ test('tells anyone what it is', async () => {
   const answer = await call(scene, 'GET', '/.cairn/v1/');
   const protocol = { major: 1, minor: 0 };
   const channels = ['cairn-channel/1'];
-  expect(answer.json).toEqual({ server: 'cairn', version: '0.0.0-test', protocol, channels });
+  expect(answer.json).toEqual({
+    server: 'cairn',
+    version: '0.0.0-test',
+    protocol,
+    channels,
+    treeIds: true,
+  });
   const head = await call(scene, 'HEAD', '/.cairn/v1/');
   expect([head.status, head.body.length]).toEqual([200, 0]);
 });

@@ -130,6 +130,7 @@ test('labels are few, whatever is asked for', () => {
   const labels = [
     ['GET', '/.cairn/v1/', 'GET greeting'],
     ['GET', '/.cairn/v1/sessions', 'GET sessions'],
+    ['POST', '/.cairn/v1/tree-id', 'POST tree-id'],
     ['DELETE', `/.cairn/v1/sessions/${id}`, 'DELETE sessions/{id}'],
     ['PUT', `/.cairn/v1/sessions/${id}/chunks/17`, 'PUT sessions/{id}/chunks/{n}'],
     ['POST', `/.cairn/v1/sessions/${id}/nonsense-${id}`, 'POST unknown'],

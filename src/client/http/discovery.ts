@@ -22,6 +22,8 @@ export interface Discovery extends Endpoint {
   readonly roundTripMs: number;
   /** Whether its connections can be upgraded to channels. */
   readonly hasChannels: boolean;
+  /** Whether it says what id a tree has. */
+  readonly hasTreeIds: boolean;
 }
 
 const MAX_HELLO_BYTES = 64 * 1024;
@@ -43,7 +45,7 @@ export async function discover(connection: Connection, url: URL, signal: AbortSi
   if (found.hello === undefined || found.roundTripMs < SURELY_LONG_MS)
     return (await greetFound(connection, found, signal)).endpoint;
   const { hello, roundTripMs, ...endpoint } = found;
-  return { ...endpoint, roundTripMs, hasChannels: hasChannels(checked(hello)) };
+  return { ...endpoint, roundTripMs, ...abilitiesOf(checked(hello)) };
 }
 
 /**
@@ -97,7 +99,7 @@ async function greetFound(
   const answer = await connection.request({ method: 'GET', url: root, signal });
   const roundTripMs = performance.now() - askedAtMs;
   const hello = checked(await answer.text(MAX_HELLO_BYTES));
-  return { endpoint: { root, target, roundTripMs, hasChannels: hasChannels(hello) }, hello };
+  return { endpoint: { root, target, roundTripMs, ...abilitiesOf(hello) }, hello };
 }
 
 function checked(text: string): Hello {
@@ -106,8 +108,8 @@ function checked(text: string): Hello {
   return hello;
 }
 
-function hasChannels({ channels }: Hello): boolean {
-  return channels?.includes(CHANNEL_PROTOCOL) === true;
+function abilitiesOf({ channels, treeIds }: Hello): Pick<Discovery, 'hasChannels' | 'hasTreeIds'> {
+  return { hasChannels: channels?.includes(CHANNEL_PROTOCOL) === true, hasTreeIds: treeIds === true };
 }
 
 function notCairn(url: URL, status: number, location: string | undefined): CairnError {

@@ -14,6 +14,8 @@ export interface Server extends Endpoint {
   readonly chunks: Requester;
   readonly access: Access;
   readonly bandwidth: Bandwidth;
+  /** Whether it says what id a tree has. */
+  readonly hasTreeIds: boolean;
 }
 
 /** Longest JSON answer that is read: the runs of a comparison of two million entries. */

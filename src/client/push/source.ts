@@ -25,11 +25,11 @@ export interface LocalSource {
   /** Where the bytes of a path of the manifest are. */
   locate(path: string): { readonly store: ContentStore; readonly path: string };
   /**
-   * Lists everything, in canonical order.
+   * Lists everything, in canonical order; `onFound` is told now and then how many entries that are so far.
    *
    * @throws CairnError `source-missing`, `source-unreadable`, storage codes, the signal's reason
    */
-  scan(signal: AbortSignal): Promise<ScannedSource>;
+  scan(signal: AbortSignal, onFound?: (entries: number) => void): Promise<ScannedSource>;
   close(): Promise<void>;
 }
 
@@ -70,7 +70,7 @@ export async function openSource(sources: readonly string[]): Promise<LocalSourc
       if (root === undefined) throw new CairnError('internal', `no source has the path "${printable(path)}"`);
       return { store: root.store, path: joinPath(root.base, slash < 0 ? '' : path.slice(slash + 1)) };
     },
-    scan: (signal) => scanAll(roots, signal),
+    scan: (signal, onFound = () => {}) => scanAll(roots, { signal, onFound }),
     close: () => closeAll(roots),
   };
 }
@@ -136,9 +136,14 @@ interface Found extends ScannedSource {
   readonly identities: StringTable;
 }
 
-async function scanAll(roots: readonly SourceRoot[], signal: AbortSignal): Promise<ScannedSource> {
+interface ScanOptions {
+  readonly signal: AbortSignal;
+  readonly onFound: (entries: number) => void;
+}
+
+async function scanAll(roots: readonly SourceRoot[], options: ScanOptions): Promise<ScannedSource> {
   const found: Found = { entries: new EntryTable(), identities: new StringTable(), notices: [] };
-  for (const root of roots) await scanRoot(root, found, signal);
+  for (const root of roots) await scanRoot(root, found, options);
   const [notice] = found.notices;
   // One source that cannot be read at all is no partial transfer: there is nothing else.
   if (found.entries.length === 0)
@@ -152,7 +157,7 @@ async function scanAll(roots: readonly SourceRoot[], signal: AbortSignal): Promi
 async function scanRoot(
   { store, base, prefix }: SourceRoot,
   found: Found,
-  signal: AbortSignal,
+  { signal, onFound }: ScanOptions,
 ): Promise<void> {
   const onNotice = (notice: Notice): void =>
     void found.notices.push({ ...notice, path: joinPath(printable(prefix), notice.path) });
@@ -163,6 +168,7 @@ async function scanRoot(
         found.entries.push(prefix === '' ? entry : { ...entry, path: joinPath(prefix, entry.path) });
         found.identities.push(identity);
       }
+      onFound(found.entries.length);
     }
   } catch (error) {
     if (!(error instanceof CairnError) || error.code !== 'not-found') throw error;

@@ -13,6 +13,7 @@ import {
   PlanAccepted,
   SessionGrant,
   SyncStatus,
+  TreeIdReply,
   type CommitRequest,
   type EstablishRequest,
   type Plan,
@@ -55,6 +56,20 @@ export function establish(
       signal,
     }),
   );
+}
+
+/** Asks for the id of what is at the target of a push; null where that has none. */
+export async function getTreeId(server: Server, target: string, signal: AbortSignal): Promise<string | null> {
+  const { id } = await server.access.run((headers) =>
+    callJson(server, TreeIdReply, 'the tree id', {
+      method: 'POST',
+      path: ROUTE.treeId(),
+      json: { target },
+      headers,
+      signal,
+    }),
+  );
+  return id;
 }
 
 /**

@@ -2,7 +2,7 @@
 import { PROTOCOL_ROOT, PROTOCOL_SEGMENT } from '../../protocol/routes.ts';
 
 const ROOT = `/${PROTOCOL_ROOT}`;
-const ALONE = new Set(['', 'tree', 'sessions', 'whoami', 'probe', 'tokens', 'grants']);
+const ALONE = new Set(['', 'tree', 'tree-id', 'sessions', 'whoami', 'probe', 'tokens', 'grants']);
 const OF_SESSION = new Set([
   'resume',
   'manifest',

@@ -16,16 +16,15 @@ import { authenticateAnswer } from '../http/authorize.ts';
 import { contentLengthOf, openBody, type Exchange } from '../http/exchange.ts';
 import { end, sendJson, write } from '../http/reply.ts';
 import type { ServerContext } from '../server-context.ts';
+import { createFew } from './among-few.ts';
 
 /** Probes that one server answers at a time. */
-const MAX_PROBES = 32;
+const amongFew = createFew(32, 'probes');
 /** Bytes of one piece of an answer: more than a proxy that passes everything on would wait for. */
 const PIECE_BYTES = 1024;
 /** Arrivals are told apart where so much time is between them. */
 const ARRIVAL_RESOLUTION_MS = 20;
 const MAX_ARRIVALS = 256;
-
-const running = new WeakMap<ServerContext, number>();
 
 /** Takes a body and answers how many bytes of it came when. */
 export async function handleUploadProbe(context: ServerContext, exchange: Exchange): Promise<void> {
@@ -78,20 +77,6 @@ export async function handleDownloadProbe(context: ServerContext, exchange: Exch
     }
     await end(exchange);
   });
-}
-
-async function amongFew(context: ServerContext, work: () => Promise<void>): Promise<void> {
-  const others = running.get(context) ?? 0;
-  if (others >= MAX_PROBES) {
-    const message = `${MAX_PROBES} probes are running here already; try again`;
-    throw new CairnError('server-busy', message, { details: { limit: 'probes' } });
-  }
-  running.set(context, others + 1);
-  try {
-    await work();
-  } finally {
-    running.set(context, (running.get(context) ?? 1) - 1);
-  }
 }
 
 /** Waits, unless the client goes before. @throws CairnError `network` */

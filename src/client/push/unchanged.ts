@@ -1,0 +1,74 @@
+/**
+ * A push of a large tree that has not changed: both sides look at their own at the same time, and compare one id. Whatever
+ * comes between leaves it to a session, which compares entry by entry, to find out what is missing.
+ */
+import { setTimeout as wait } from 'node:timers/promises';
+import { transferDigest } from '../../manifest/digest.ts';
+import { createManifest, TREE_ID_PARAMETERS } from '../../manifest/manifest.ts';
+import { getTreeId } from '../session/session-calls.ts';
+import { aboutManifest, type PassResult } from '../transfer/pass-result.ts';
+import { linkedController, type TransferContext } from '../transfer/transfer-context.ts';
+import type { ScannedSource } from './source.ts';
+
+/** From so many entries on a session would cost more than the question. */
+const MIN_ENTRIES = 1000;
+/** How much longer than this side the server may look at its own, in milliseconds. */
+const GRACE_MS = 250;
+
+/** A look at the target beside the scan of the source. */
+export interface TargetLook {
+  /** Told how many entries the source has so far: a large one is worth the question. */
+  found(entries: number): void;
+  /** The result, where what was scanned is there already, every name, size, time and mode; else undefined. */
+  unchanged(scanned: ScannedSource): Promise<PassResult | undefined>;
+  /** Ends it, whatever has come of it. */
+  end(): void;
+}
+
+/** Prepares the look at what is at `target`; nothing is asked yet. */
+export function lookAtTarget(
+  { server, signal, report, now }: Pick<TransferContext, 'server' | 'signal' | 'report' | 'now'>,
+  target: string,
+): TargetLook {
+  const life = linkedController(signal);
+  const question = life.controller.signal;
+  let asked: { readonly answer: Promise<string | null>; readonly atMs: number } | undefined;
+  let isDenied = false;
+  const ask = async (): Promise<string | null> => {
+    // What went wrong will go wrong with the session, too, and is told then.
+    const id = await getTreeId(server, target, question).catch(() => null);
+    isDenied = id === null;
+    return id;
+  };
+  return {
+    found: (entries) => {
+      if (entries < MIN_ENTRIES || !server.hasTreeIds || asked !== undefined) return;
+      asked = { answer: ask(), atMs: now() };
+    },
+    unchanged: async ({ entries, notices }) => {
+      if (asked === undefined || isDenied || notices.length > 0) return undefined;
+      report({ type: 'phase', phase: 'comparing', entries: entries.length });
+      // While the server is still at it.
+      const manifest = createManifest(TREE_ID_PARAMETERS, entries);
+      const patienceMs = now() - asked.atMs + GRACE_MS;
+      const late = wait(patienceMs, null, { signal: question }).catch(() => null);
+      const theirs = await Promise.race([asked.answer, late]);
+      signal.throwIfAborted();
+      if (theirs !== manifest.id) return undefined;
+      let bytesSkipped = 0;
+      for (let index = 0; index < entries.length; index += 1) bytesSkipped += entries.sizeOf(index);
+      return {
+        ...aboutManifest(manifest),
+        bytesTotal: 0,
+        bytesSkipped,
+        bytesResumed: 0,
+        digest: transferDigest(manifest.id, 0, []),
+        excluded: new Set(),
+      };
+    },
+    end: () => {
+      life.letGo();
+      life.controller.abort();
+    },
+  };
+}

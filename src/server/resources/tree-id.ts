@@ -1,0 +1,55 @@
+/**
+ * `POST tree-id`: the id of what is at a target. Whoever is about to push asks for it while he scans his own tree; where
+ * both are the same, there is nothing to transfer, and no need for a session that finds that out entry by entry.
+ */
+import { CairnError } from '../../base/errors.ts';
+import { printable, targetPathOf } from '../../base/safe-path.ts';
+import { createManifestHash, TREE_ID_PARAMETERS } from '../../manifest/manifest.ts';
+import { TreeIdRequest, type TreeIdReply } from '../../protocol/messages.ts';
+import { authenticateAnswer } from '../http/authorize.ts';
+import type { Exchange } from '../http/exchange.ts';
+import { sendJson } from '../http/reply.ts';
+import { readJson } from '../http/request-json.ts';
+import type { ServerContext } from '../server-context.ts';
+import { checkAllowsSession } from '../sessions/renewal.ts';
+import { createFew } from './among-few.ts';
+
+/** Trees that one server looks at for this at a time; whoever is refused has another way. */
+const amongFew = createFew(4, 'tree-ids');
+
+/** Answers the id of a tree. What it tells is less than the comparison that a push of the same principal is told. */
+export async function handleTreeId(context: ServerContext, exchange: Exchange): Promise<void> {
+  const authorization = await authenticateAnswer(context, exchange);
+  const limit = { maxBytes: context.limits.maxJsonBytes, what: 'the request for a tree id' };
+  const request = await readJson(exchange, TreeIdRequest, limit);
+  const target = targetPathOf(request.target);
+  checkAllowsSession(authorization, { direction: 'push', target });
+  await amongFew(context, async () => {
+    const reply: TreeIdReply = { id: await treeIdOf(context, exchange, target) };
+    const { id: by, principal } = authorization;
+    const fields = { principal, by, from: exchange.address, target: printable(target), id: reply.id };
+    context.log.info(fields, 'tree looked at');
+    await sendJson(exchange, 200, reply);
+  });
+}
+
+async function treeIdOf(
+  { content }: ServerContext,
+  { response }: Exchange,
+  target: string,
+): Promise<string | null> {
+  const hash = createManifestHash(TREE_ID_PARAMETERS);
+  let isWhole = true;
+  try {
+    for await (const batch of content.scan(target, { onNotice: () => (isWhole = false) })) {
+      if (!isWhole) return null;
+      // Whoever does not wait any longer asks in another way.
+      if (response.destroyed || response.closed) throw new CairnError('network', 'the client is gone');
+      for (const { entry } of batch) hash.push(entry);
+    }
+  } catch (error) {
+    if (error instanceof CairnError && error.code === 'not-found') return null;
+    throw error;
+  }
+  return isWhole ? hash.finish().id : null;
+}
