@@ -2,7 +2,7 @@
  * What the file system says of a file. From Linux it comes through statx(2), whose structure is the same on every machine,
  * relative to an open directory: half the time of a path through `/proc/self/fd`, and no other way can be taken meanwhile.
  */
-import { type BigIntStats, constants, lstatSync } from 'node:fs';
+import { type BigIntStats, constants, fstatSync, lstatSync } from 'node:fs';
 import { getSystemErrorName } from 'node:util';
 import type koffi from 'koffi';
 import type { LibraryHandle } from 'koffi';
@@ -15,7 +15,7 @@ export type FileKind = 'file' | 'directory' | 'symlink' | 'FIFO' | 'socket' | 'd
 
 /**
  * What is at `name` in the open directory `fd`, which is not followed where it is a symbolic link; undefined where nothing
- * is. Throws system errors.
+ * is. Without a name it is what is open as `fd`. Throws system errors.
  */
 export type StatAt = (fd: number, name: string) => FileStat | undefined;
 
@@ -44,6 +44,7 @@ const STATX = {
   devMinor32: 35,
 } as const;
 const AT_SYMLINK_NOFOLLOW = 0x100;
+const AT_EMPTY_PATH = 0x1000;
 const STATX_BASIC_STATS = 0x7ff;
 const NS_PER_S = 1_000_000_000n;
 const ABSENT = new Set(['ENOENT', 'ENOTDIR']);
@@ -66,12 +67,13 @@ export function bindStatAt(module: typeof koffi, library: LibraryHandle): StatAt
   // Device numbers as Node makes them of their two halves, which not all of its versions do in the same way.
   const devices = new Map<number, bigint>();
   return (fd, name) => {
-    if (statx(fd, name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, bytes) !== 0) return absent(module.errno());
+    const flags = name === '' ? AT_EMPTY_PATH : AT_SYMLINK_NOFOLLOW;
+    if (statx(fd, name, flags, STATX_BASIC_STATS, bytes) !== 0) return absent(module.errno());
     const ino = BigInt.asUintN(64, long[STATX.ino64]!);
     const device = words[STATX.devMajor32]! * 2 ** 32 + words[STATX.devMinor32]!;
     const dev = devices.get(device);
     if (dev === undefined) {
-      const stat = lstatSync(`/proc/self/fd/${fd}/${name}`, { bigint: true, throwIfNoEntry: false });
+      const stat = statOnce(fd, name);
       if (stat?.ino === ino) devices.set(device, stat.dev);
       return stat;
     }
@@ -84,6 +86,11 @@ export function bindStatAt(module: typeof koffi, library: LibraryHandle): StatAt
       ctimeNs: nanoseconds(STATX.ctime),
     };
   };
+}
+
+function statOnce(fd: number, name: string): FileStat | undefined {
+  if (name === '') return fstatSync(fd, { bigint: true });
+  return lstatSync(`/proc/self/fd/${fd}/${name}`, { bigint: true, throwIfNoEntry: false });
 }
 
 /** What the error says where it says that nothing is there. */

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
   closeSync,
+  fstatSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -10,6 +11,7 @@ import {
   rmSync,
   symlinkSync,
   truncateSync,
+  unlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { createServer } from 'node:net';
@@ -75,6 +77,17 @@ describe.skipIf(native?.statAt === undefined)('statx below an open directory', (
       expectLikeNode('file');
     }
     other.close();
+  });
+
+  it('says the same as Node of what is open, whatever has become of its name', () => {
+    writeFileSync(join(home, 'file'), 'twelve bytes');
+    const open = openSync(join(home, 'file'), 'r');
+    for (let look = 0; look < 2; look += 1) {
+      const { dev, ino, mode, size, mtimeNs, ctimeNs } = fstatSync(open, { bigint: true });
+      expect(statAt(open, '')).toMatchObject({ dev, ino, mode, size, mtimeNs, ctimeNs });
+      if (look === 0) unlinkSync(join(home, 'file'));
+    }
+    closeSync(open);
   });
 
   it('finds nothing where nothing is, and fails where it cannot look', () => {

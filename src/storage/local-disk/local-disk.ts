@@ -52,7 +52,9 @@ export async function openLocalDisk(root: string, options: LocalDiskOptions = {}
     onIncident: options.onIncident ?? (() => {}),
     open: new Map<string, LocalChunkStaging>(),
   };
-  return new LocalDisk(context, async () => (await load())?.statAt);
+  let statAt = native?.statAt;
+  const loadStatAt = async (): Promise<StatAt | undefined> => (statAt ??= (await load())?.statAt);
+  return new LocalDisk(context, loadStatAt, () => statAt);
 }
 
 class LocalDisk implements ContentStore {
@@ -62,11 +64,15 @@ class LocalDisk implements ContentStore {
   readonly #root: Directory;
   readonly #reader: FileReader;
 
-  constructor(context: StagingContext, loadStatAt: () => Promise<StatAt | undefined>) {
+  constructor(
+    context: StagingContext,
+    loadStatAt: () => Promise<StatAt | undefined>,
+    loadedStatAt: () => StatAt | undefined,
+  ) {
     this.#context = context;
     this.#loadStatAt = loadStatAt;
     this.#root = context.root;
-    this.#reader = new FileReader(context.root);
+    this.#reader = new FileReader(context.root, loadedStatAt);
     this.properties = {
       chunkSizeBytes: CHUNK_SIZE_RANGE,
       holdsPartialChunks: true,

@@ -1,8 +1,9 @@
 /** Reads published files, bound to the version that was scanned. */
-import { type BigIntStats, closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { DirectoryCursor } from '../../base/directory-walk.ts';
 import type { Directory } from '../../base/directory.ts';
 import { CairnError, type ErrorCode, storageError, systemCodeOf } from '../../base/errors.ts';
+import { type FileStat, kindOf, type StatAt } from '../../base/file-stat.ts';
 import { checkRelativePath, printable } from '../../base/safe-path.ts';
 import type { Identity } from '../../manifest/entry.ts';
 import { identityOf } from './found-entry.ts';
@@ -12,17 +13,22 @@ import { readPieces } from './read-pieces.ts';
 const OPEN_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 /** Up to here synchronous calls cost less than a trip to the thread pool. */
 const SYNC_LIMIT_BYTES = 256 * 1024;
+/** Memory of its own costs more than a small read: what is small is cut from so many bytes. */
+const SLAB_BYTES = 256 * 1024;
 /** How long directories stay open for the neighbours of the last file, in milliseconds. */
 const CURSOR_MS = 250;
 
 /** Reads files below a root. Close it; the root stays open. */
 export class FileReader {
   readonly #cursor: DirectoryCursor;
+  readonly #statAt: () => StatAt | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #slab = Buffer.alloc(0);
 
-  /** Borrows `root`. */
-  constructor(root: Directory) {
+  /** Borrows `root`. `statAt` is the quicker way to look at a file, once there is one. */
+  constructor(root: Directory, statAt: () => StatAt | undefined = () => undefined) {
     this.#cursor = new DirectoryCursor(root);
+    this.#statAt = statAt;
   }
 
   /** See `ContentStore.read`. @throws CairnError `source-changed`, `source-missing`, `source-unreadable`, `symlink-refused` */
@@ -34,12 +40,13 @@ export class FileReader {
     checkRelativePath(path);
     const fd = this.#open(path, identity !== undefined);
     try {
-      const before = fstatSync(fd, { bigint: true });
+      const before = this.#stat(fd);
       checkBefore(path, before, to, identity);
       if (to - from <= SYNC_LIMIT_BYTES) {
-        const bytes = readSmall(fd, path, from, to - from);
+        const bytes = this.#allocate(to - from);
+        readSmall(fd, path, from, bytes);
         // The last look comes before the bytes are handed out: it is as good, and a wrong piece never leaves.
-        checkAfter(fd, path, before);
+        checkAfter(path, before, this.#stat(fd));
         if (bytes.byteLength > 0) yield bytes;
         return;
       }
@@ -49,7 +56,7 @@ export class FileReader {
         yield piece;
       }
       if (at < to) throw changed(path);
-      checkAfter(fd, path, before);
+      checkAfter(path, before, this.#stat(fd));
     } catch (error) {
       throw readError(error, path);
     } finally {
@@ -61,6 +68,18 @@ export class FileReader {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#cursor.close();
+  }
+
+  #stat(fd: number): FileStat {
+    return this.#statAt()?.(fd, '') ?? fstatSync(fd, { bigint: true });
+  }
+
+  #allocate(lengthBytes: number): Buffer {
+    if (lengthBytes > SLAB_BYTES / 4) return Buffer.allocUnsafeSlow(lengthBytes);
+    if (this.#slab.byteLength < lengthBytes) this.#slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+    const bytes = this.#slab.subarray(0, Math.max(0, lengthBytes));
+    this.#slab = this.#slab.subarray(bytes.byteLength);
+    return bytes;
   }
 
   /** Opens in one go, with no turn of the event loop in which a directory of the cursor could be closed. */
@@ -87,9 +106,9 @@ export class FileReader {
   }
 }
 
-function checkBefore(path: string, stat: BigIntStats, to: number, identity: Identity | undefined): void {
+function checkBefore(path: string, stat: FileStat, to: number, identity: Identity | undefined): void {
   if (identity !== undefined && identityOf(stat) !== identity) throw changed(path);
-  if (!stat.isFile()) {
+  if (kindOf(stat) !== 'file') {
     throw new CairnError('source-unreadable', `"${printable(path)}" is not a regular file`, {
       details: { path },
     });
@@ -97,20 +116,17 @@ function checkBefore(path: string, stat: BigIntStats, to: number, identity: Iden
   if (BigInt(to) > stat.size) throw changed(path);
 }
 
-function checkAfter(fd: number, path: string, before: BigIntStats): void {
-  const after = fstatSync(fd, { bigint: true });
+function checkAfter(path: string, before: FileStat, after: FileStat): void {
   // A link count of 0 is what a replaced file looks like from inside; its ctime has changed as well.
   if (identityOf(after) !== identityOf(before)) throw changed(path);
 }
 
-function readSmall(fd: number, path: string, from: number, length: number): Uint8Array {
-  const buffer = Buffer.allocUnsafe(Math.max(0, length));
+function readSmall(fd: number, path: string, from: number, buffer: Buffer): void {
   for (let done = 0; done < buffer.byteLength;) {
     const bytesRead = readSync(fd, buffer, done, buffer.byteLength - done, from + done);
     if (bytesRead === 0) throw changed(path);
     done += bytesRead;
   }
-  return buffer;
 }
 
 function changed(path: string): CairnError {
