@@ -75,10 +75,10 @@ async function runPasses(task: PushTask): Promise<{ results: PassResult[]; notic
   if (earlier !== undefined) await folder.clear();
   const { scanned, unchanged } = await scan(task, earlier === undefined);
   const { notices } = scanned;
-  if (unchanged !== undefined) return { results: [unchanged], notices: 0 };
   if (earlier !== undefined && isUpToDate(earlier, scanned))
     return { results: [earlier], notices: notices.length };
-  const fresh = await forgettingWhatIsOver(task, () => freshPass(task, scanned, earlier?.excluded));
+  const fresh =
+    unchanged ?? (await forgettingWhatIsOver(task, () => freshPass(task, scanned, earlier?.excluded)));
   if (options.dryRun !== true) await folder.clear();
   return { results: earlier === undefined ? [fresh] : [earlier, fresh], notices: notices.length };
 }

@@ -42,6 +42,8 @@ export interface ContentStore {
    * The buffers may be reused after the next one was asked for.
    */
   read(path: string, range: { from: number; to: number }, identity?: Identity): AsyncIterable<Uint8Array>;
+  /** Makes durable all that `scan` has seen by now, whoever brought it; false where that would take long. */
+  settle(): Promise<boolean>;
   /** Opens the staging area of a session, or makes it. */
   openStaging(id: string): Promise<StagingArea>;
   /** Ids of all staging areas, for the collector. */

@@ -36,6 +36,7 @@ export function createMemoryContentStore(
     read: (path, range, identity) => read(backend, path, range, identity),
     openStaging: (id) => openMemoryStaging(backend, id, minChunkSizeBytes),
     listStaging: () => listMemoryStaging(backend),
+    settle: async () => true,
     space: async () => undefined,
     close: async () => {},
   };

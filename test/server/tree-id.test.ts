@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import path from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
+import { CairnError } from '../../src/base/errors.ts';
 import { createManifest, TREE_ID_PARAMETERS } from '../../src/manifest/manifest.ts';
 import { createStaticToken } from '../../src/server/auth/static-token.ts';
 import type { ContentStore } from '../../src/storage/content-store.ts';
@@ -67,6 +68,41 @@ test('is null for a tree with something that no manifest can have', async () => 
   await putTree(scene.stores.content, 't', TREE);
   execFileSync('mkfifo', [path.join(root, 't/d/pipe')]);
   expect((await ask(scene, '/t')).json).toEqual({ id: null });
+});
+
+const SETTLING: readonly [string, settle: () => Promise<boolean>, id: RegExp | null | undefined][] = [
+  ['is told once what it was made of is durable', async () => true, /^[0-9a-f]{64}$/],
+  ['is null where that would take long', async () => false, null],
+  [
+    'is not told where that fails',
+    async () => {
+      throw new CairnError('storage-io', 'the disk fails');
+    },
+    undefined,
+  ],
+];
+
+test.each(SETTLING)('%s', async (_what, settle, id) => {
+  const steps: string[] = [];
+  const wrap = (content: ContentStore): ContentStore => ({
+    ...content,
+    async *scan(...given) {
+      for await (const batch of content.scan(...given)) {
+        steps.push('scan');
+        yield batch;
+      }
+    },
+    settle: () => {
+      steps.push('settle');
+      return settle();
+    },
+  });
+  const scene = await openScene('memory', { wrap });
+  await putTree(scene.stores.content, 't', TREE);
+  const { json } = await ask(scene, '/t');
+  if (id instanceof RegExp) expect(json.id).toMatch(id);
+  else expect(json.id).toBe(id);
+  expect([steps[0], steps.at(-1)]).toEqual(['scan', 'settle']);
 });
 
 test('is looked at for few at a time, and no longer than somebody waits for it', async () => {

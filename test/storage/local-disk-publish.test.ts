@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { loadNative } from '../../src/base/native.ts';
 import type { Entry } from '../../src/manifest/entry.ts';
 import type { EntryList } from '../../src/manifest/entry-table.ts';
 import { expectTree } from '../suites/expected-tree.ts';
@@ -30,6 +31,8 @@ import {
   type SampleTransfer,
 } from '../suites/staged-transfer.ts';
 import { asNobody, diskPlace, openDescriptors } from './local-disk-fixtures.ts';
+
+const hasSyncFileSystem = (await loadNative())?.syncFileSystem !== undefined;
 
 const ID = 'disk-publish';
 const SIZE = 64 * 1024;
@@ -108,6 +111,17 @@ describe.each([true, false])('publishing on a local disk (native: %s)', (useNati
       }
     }
     await expectTree(await place.open({ useNative }), 't', items);
+  });
+
+  it('says whether it can make all that is there durable at once', async () => {
+    const before = openDescriptors();
+    const store = await diskPlace().open({ useNative });
+    await putTree(store, 't', tree());
+    const opened = openDescriptors();
+    expect(await store.settle()).toBe(useNative && hasSyncFileSystem);
+    expect(openDescriptors()).toBe(opened);
+    await store.close();
+    expect(openDescriptors()).toBe(before);
   });
 
   it('takes away what a crash left where it prepares files', async () => {

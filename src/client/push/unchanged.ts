@@ -10,7 +10,7 @@ import { aboutManifest, type PassResult } from '../transfer/pass-result.ts';
 import { linkedController, type TransferContext } from '../transfer/transfer-context.ts';
 import type { ScannedSource } from './source.ts';
 
-/** From so many entries on a session would cost more than the question. */
+/** From so many entries on a session costs so much more than the question that the question may be in vain. */
 const MIN_ENTRIES = 1000;
 /** How much longer than this side the server may look at its own, in milliseconds. */
 const GRACE_MS = 250;

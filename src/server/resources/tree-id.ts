@@ -51,5 +51,7 @@ async function treeIdOf(
     if (error instanceof CairnError && error.code === 'not-found') return null;
     throw error;
   }
-  return isWhole ? hash.finish().id : null;
+  // Whoever hears that everything is there will rely on it: a push that is being published, or another program, may just
+  // have brought it.
+  return isWhole && (await content.settle()) ? hash.finish().id : null;
 }

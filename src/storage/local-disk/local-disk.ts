@@ -104,6 +104,18 @@ class LocalDisk implements ContentStore {
     return this.#reader.read(path, range, identity);
   }
 
+  async settle(): Promise<boolean> {
+    const syncFileSystem = this.#context.native?.syncFileSystem;
+    if (syncFileSystem === undefined) return false;
+    const root = this.#root.reopen();
+    try {
+      await syncFileSystem(root.fd);
+    } finally {
+      root.close();
+    }
+    return true;
+  }
+
   async openStaging(id: string): Promise<StagingArea> {
     openStagingDirectory(this.#root, checkStagingId(id), this.#context.times).close();
     return new LocalStagingArea(this.#context, id);
