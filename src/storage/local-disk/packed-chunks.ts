@@ -4,12 +4,13 @@ import { CairnError, systemCodeOf } from '../../base/errors.ts';
 import type { Publication } from './publication.ts';
 import { packedName } from './staged-names.ts';
 
-const WINDOW_BYTES = 1024 * 1024;
+/** Most bytes of a chunk that are in memory; a thousand transfers with little in them take little. */
+const MAX_WINDOW_BYTES = 1024 * 1024;
 
 /** Reads packed chunks; quickest when entries are asked for in order. Close it. */
 export class PackedChunks {
   readonly #publication: Pick<Publication, 'layout' | 'path'>;
-  readonly #window = Buffer.allocUnsafeSlow(WINDOW_BYTES);
+  #window = Buffer.alloc(0);
   #windowStart = 0;
   #windowEnd = 0;
   #chunk = -1;
@@ -49,6 +50,8 @@ export class PackedChunks {
     } catch (error) {
       throw systemCodeOf(error) === 'ENOENT' ? gone(chunk) : error;
     }
+    const windowBytes = Math.min(MAX_WINDOW_BYTES, this.#publication.layout.chunkLengthBytes(chunk));
+    if (this.#window.byteLength < windowBytes) this.#window = Buffer.allocUnsafeSlow(windowBytes);
     this.#chunk = chunk;
     this.#windowStart = 0;
     this.#windowEnd = 0;
@@ -56,7 +59,7 @@ export class PackedChunks {
 
   /** At most `length` bytes from `at` on; all of them where they fit the window. */
   #read(at: number, length: number): Uint8Array {
-    const wanted = Math.min(length, WINDOW_BYTES);
+    const wanted = Math.min(length, this.#window.byteLength);
     if (at < this.#windowStart || at + wanted > this.#windowEnd) this.#fill(at);
     const end = Math.min(at + wanted, this.#windowEnd);
     if (end <= at) throw gone(this.#chunk);
@@ -67,9 +70,10 @@ export class PackedChunks {
     if (this.#fd === undefined) throw new CairnError('internal', 'packed chunks are read after close');
     this.#windowStart = start;
     this.#windowEnd = start;
-    while (this.#windowEnd < start + WINDOW_BYTES) {
+    const size = this.#window.byteLength;
+    while (this.#windowEnd < start + size) {
       const filled = this.#windowEnd - start;
-      const bytesRead = readSync(this.#fd, this.#window, filled, WINDOW_BYTES - filled, this.#windowEnd);
+      const bytesRead = readSync(this.#fd, this.#window, filled, size - filled, this.#windowEnd);
       if (bytesRead === 0) return;
       this.#windowEnd += bytesRead;
     }
