@@ -63,7 +63,7 @@ export class LocalChunkStaging implements ChunkStaging {
     this.#transfer = transfer;
     this.#takenOver = new TakenOverChunks(place.log.digests.chunks.values());
     this.#held = new HeldChunks(place.path, place.log, transfer);
-    this.#ahead = new PreparedAhead(place, transfer);
+    this.#ahead = new PreparedAhead({ ...place, syncFileSystem: place.native?.syncFileSystem }, transfer);
     this.#files = new StagedFiles(place.path, (name) => this.#held.deleteIn(name));
   }
 

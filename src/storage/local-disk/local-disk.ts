@@ -52,27 +52,24 @@ export async function openLocalDisk(root: string, options: LocalDiskOptions = {}
     onIncident: options.onIncident ?? (() => {}),
     open: new Map<string, LocalChunkStaging>(),
   };
-  let statAt = native?.statAt;
-  const loadStatAt = async (): Promise<StatAt | undefined> => (statAt ??= (await load())?.statAt);
-  return new LocalDisk(context, loadStatAt, () => statAt);
+  return new LocalDisk(context, load);
 }
 
 class LocalDisk implements ContentStore {
   readonly properties: ContentStoreProperties;
   readonly #context: StagingContext;
-  readonly #loadStatAt: () => Promise<StatAt | undefined>;
+  readonly #load: typeof loadNative;
+  /** The quicker way to look at a file, once it is loaded. */
+  #statAt: StatAt | undefined;
   readonly #root: Directory;
   readonly #reader: FileReader;
 
-  constructor(
-    context: StagingContext,
-    loadStatAt: () => Promise<StatAt | undefined>,
-    loadedStatAt: () => StatAt | undefined,
-  ) {
+  constructor(context: StagingContext, load: typeof loadNative) {
     this.#context = context;
-    this.#loadStatAt = loadStatAt;
+    this.#load = load;
+    this.#statAt = context.native?.statAt;
     this.#root = context.root;
-    this.#reader = new FileReader(context.root, loadedStatAt);
+    this.#reader = new FileReader(context.root, () => this.#statAt);
     this.properties = {
       chunkSizeBytes: CHUNK_SIZE_RANGE,
       holdsPartialChunks: true,
@@ -82,7 +79,7 @@ class LocalDisk implements ContentStore {
   }
 
   scan(path: string, options: { onNotice: NoticeSink; depth?: 1 }): AsyncIterable<ScannedEntry[]> {
-    return scanTree(this.#root, path, { ...options, loadStatAt: this.#loadStatAt });
+    return scanTree(this.#root, path, { ...options, loadStatAt: () => this.#loadStatAt() });
   }
 
   async lookup(paths: readonly string[]): Promise<(ScannedEntry | undefined)[]> {
@@ -134,5 +131,10 @@ class LocalDisk implements ContentStore {
     this.#context.open.clear();
     this.#reader.close();
     this.#root.close();
+  }
+
+  async #loadStatAt(): Promise<StatAt | undefined> {
+    this.#statAt ??= (await this.#load())?.statAt;
+    return this.#statAt;
   }
 }

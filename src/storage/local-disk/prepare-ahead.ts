@@ -5,12 +5,10 @@
 import { unlinkSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Directory } from '../../base/directory.ts';
-import type { Native } from '../../base/native.ts';
 import type { IncomingTransfer } from '../content-store.ts';
 import { createBreather } from './breather.ts';
-import type { FileTimes } from './file-times.ts';
 import { PackedChunks } from './packed-chunks.ts';
-import { prepareSmall } from './prepare-entry.ts';
+import { type PreparePlace, prepareSmall } from './prepare-entry.ts';
 import { firstEntryOf, isLarge, preparedName } from './staged-names.ts';
 
 /** What of one transfer may lie there early: it takes room beside the chunks that it was cut out of. */
@@ -21,13 +19,9 @@ const KEEP_FREE_BYTES = 1024 ** 3;
 /** Chunks that arrive wait for it, in milliseconds. */
 const MAX_BUSY_MS = 3;
 
-/** Where files are prepared. */
-export interface AheadPlace {
-  /** The staging folder, borrowed, and its path. */
+/** Where files are prepared, and the staging folder there, borrowed. */
+export interface AheadPlace extends PreparePlace {
   readonly folder: Directory;
-  readonly path: string;
-  readonly times: FileTimes;
-  readonly native: Native | undefined;
 }
 
 /** Small files that are complete in the staging folder, though not durable. */
@@ -47,7 +41,7 @@ interface Cut {
 export class PreparedAhead {
   readonly #place: AheadPlace;
   readonly #transfer: IncomingTransfer;
-  readonly #cuts = new Map<number, Cut>();
+  #cuts = new Map<number, Cut>();
   #waiting: number[] = [];
   #running: Promise<void> | undefined;
   #folder: Directory | undefined;
@@ -59,7 +53,7 @@ export class PreparedAhead {
   constructor(place: AheadPlace, transfer: IncomingTransfer) {
     this.#place = place;
     this.#transfer = transfer;
-    this.#isOver = place.native?.syncFileSystem === undefined;
+    this.#isOver = place.syncFileSystem === undefined;
   }
 
   /** A chunk is whole, and its digest agreed. What was made of bytes that it had before counts no longer. */
@@ -82,8 +76,8 @@ export class PreparedAhead {
     const folder = this.#folder;
     this.#folder = undefined;
     if (folder === undefined) return undefined;
-    const cuts = new Map(this.#cuts);
-    this.#cuts.clear();
+    const cuts = this.#cuts;
+    this.#cuts = new Map();
     const { layout } = this.#transfer;
     return {
       folder,
@@ -110,7 +104,7 @@ export class PreparedAhead {
       this.#folder ??= this.#place.folder.reopen();
       for (let chunk = this.#waiting.shift(); chunk !== undefined; chunk = this.#waiting.shift()) {
         await this.#cutOut(packed, chunk, breathe);
-        packed.close();
+        packed.close(); // it may have other bytes the next time
       }
     } catch {
       // Publishing does it again, when the room may be there that is missing now, and tells what is in the way.

@@ -31,6 +31,9 @@ export interface Prepared {
   fd: number | undefined;
 }
 
+/** Where files are prepared, and whether all of them are synced together. */
+export type PreparePlace = Pick<Publication, 'path' | 'times' | 'syncFileSystem'>;
+
 /**
  * Prepares an entry; undefined where an earlier run has published it already.
  *
@@ -42,52 +45,51 @@ export function prepareEntry(
   entryIndex: number,
   entry: Entry,
 ): Prepared | undefined {
+  if (entry.type === 'symlink') return prepareLink(publication, entryIndex, entry);
   const sizeBytes = finalSizeOf(publication, entry);
-  const hasOwnFile = isLarge(publication.transfer, entryIndex) && sizeBytes > 0;
-  const stagedName = hasOwnFile ? entryName(entryIndex) : preparedName(entryIndex);
-  const path = `${publication.path}/${stagedName}`;
-  if (entry.type === 'symlink') {
-    makeNew(path, () => symlinkSync(entry.linkTarget, path));
-    publication.times.setLink(path, entry.mtimeNs);
-    return { entryIndex, entry, stagedName, fd: undefined };
-  }
-  const fd = hasOwnFile
-    ? openLarge(publication, path, entry, sizeBytes)
-    : writeSmall(path, packed.segmentOf(entryIndex, sizeBytes));
+  if (!isLarge(publication.transfer, entryIndex) || sizeBytes === 0)
+    return prepareSmall(publication, packed, entryIndex, entry);
+  const stagedName = entryName(entryIndex);
+  const fd = openLarge(publication, `${publication.path}/${stagedName}`, entry, sizeBytes);
   if (fd === undefined) return undefined;
-  let keep = false;
-  try {
-    dress(fd, entry, publication);
-    keep = publication.syncFileSystem === undefined;
-  } finally {
-    if (!keep) closeSync(fd);
-  }
-  return { entryIndex, entry, stagedName, fd: keep ? fd : undefined };
+  return { entryIndex, entry, stagedName, fd: dress(publication, fd, entry) };
+}
+
+function prepareLink(publication: Publication, entryIndex: number, entry: Entry): Prepared {
+  const stagedName = preparedName(entryIndex);
+  const path = `${publication.path}/${stagedName}`;
+  makeNew(path, () => symlinkSync(entry.linkTarget, path));
+  publication.times.setLink(path, entry.mtimeNs);
+  return { entryIndex, entry, stagedName, fd: undefined };
 }
 
 /**
- * Cuts a small file out of its packed chunk, as {@link prepareEntry} does.
+ * Cuts a small file out of its packed chunk, or makes an empty one.
  *
  * @throws CairnError `chunks-missing` where its staged bytes are gone; system errors
  */
 export function prepareSmall(
-  place: Pick<Publication, 'path' | 'times'>,
+  place: PreparePlace,
   packed: PackedChunks,
   entryIndex: number,
   entry: Entry,
-): void {
-  const path = `${place.path}/${preparedName(entryIndex)}`;
-  const fd = writeSmall(path, packed.segmentOf(entryIndex, entry.sizeBytes));
-  try {
-    dress(fd, entry, place);
-  } finally {
-    closeSync(fd);
-  }
+): Prepared {
+  const stagedName = preparedName(entryIndex);
+  const fd = writeSmall(`${place.path}/${stagedName}`, packed.segmentOf(entryIndex, entry.sizeBytes));
+  return { entryIndex, entry, stagedName, fd: dress(place, fd, entry) };
 }
 
-function dress(fd: number, entry: Entry, { times }: Pick<Publication, 'times'>): void {
-  fchmodSync(fd, entry.mode);
-  times.set(fd, entry.mtimeNs);
+/** Gives a file its mode and time, and closes it, unless it has to be synced by itself. */
+function dress({ times, syncFileSystem }: PreparePlace, fd: number, entry: Entry): number | undefined {
+  let keep = false;
+  try {
+    fchmodSync(fd, entry.mode);
+    times.set(fd, entry.mtimeNs);
+    keep = syncFileSystem === undefined;
+  } finally {
+    if (!keep) closeSync(fd);
+  }
+  return keep ? fd : undefined;
 }
 
 /** Makes something that must be new; a run that was cut may have left one. */
