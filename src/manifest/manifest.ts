@@ -72,9 +72,13 @@ export function encodeEntry({ type, path, sizeBytes, mode, mtimeNs, linkTarget }
 }
 
 /** The canonical encoding, a batch of lines at a time (UTF-8 text, each line with its newline). */
-export function* encodeManifest(manifest: ManifestParameters & { entries: EntryList }): Generator<string> {
-  let batch = `${encodeHeader(manifest)}\n`;
-  for (const entry of manifest.entries) {
+export function encodeManifest(manifest: ManifestParameters & { entries: EntryList }): Generator<string> {
+  return encodeLines(`${encodeHeader(manifest)}\n`, manifest.entries);
+}
+
+function* encodeLines(first: string, entries: Iterable<Entry>): Generator<string> {
+  let batch = first;
+  for (const entry of entries) {
     batch += `${encodeEntry(entry)}\n`;
     if (batch.length >= BATCH_CHARACTERS) {
       yield batch;
@@ -91,14 +95,14 @@ export function createManifest(
 ): Manifest {
   const entries = 'pathOf' in listed ? listed : EntryTable.from(listed);
   const hash = createManifestHash({ chunkSizeBytes, digest });
-  for (const entry of entries) hash.push(entry);
+  hash.add(entries);
   return { chunkSizeBytes, digest, entries, ...hash.finish() };
 }
 
-/** What becomes the id of a manifest, one entry after the other. */
+/** What becomes the id of a manifest. */
 export interface ManifestHash {
-  /** Takes the next entry in canonical order. */
-  push(entry: Entry): void;
+  /** Takes the next entries in canonical order. */
+  add(entries: Iterable<Entry>): void;
   finish(): Pick<Manifest, 'id' | 'encodedBytes'>;
 }
 
@@ -106,21 +110,16 @@ export interface ManifestHash {
 export function createManifestHash(parameters: ManifestParameters): ManifestHash {
   const hash = createHash('sha256');
   let encodedBytes = 0;
-  let batch = `${encodeHeader(parameters)}\n`;
-  const take = (): void => {
-    encodedBytes += Buffer.byteLength(batch);
-    hash.update(batch);
-    batch = '';
+  const add = (first: string, entries: Iterable<Entry>): void => {
+    for (const batch of encodeLines(first, entries)) {
+      encodedBytes += Buffer.byteLength(batch);
+      hash.update(batch);
+    }
   };
+  add(`${encodeHeader(parameters)}\n`, []);
   return {
-    push: (entry) => {
-      batch += `${encodeEntry(entry)}\n`;
-      if (batch.length >= BATCH_CHARACTERS) take();
-    },
-    finish: () => {
-      take();
-      return { encodedBytes, id: hash.digest('hex') };
-    },
+    add: (entries) => add('', entries),
+    finish: () => ({ encodedBytes, id: hash.digest('hex') }),
   };
 }
 

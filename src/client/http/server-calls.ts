@@ -5,17 +5,15 @@ import type { Access } from './access.ts';
 import type { Bandwidth } from './bandwidth.ts';
 import type { Requester } from './channels.ts';
 import type { Connection, HttpRequest, HttpResponse, RequestBody } from './connection.ts';
-import type { Endpoint } from './discovery.ts';
+import type { Discovery, Endpoint } from './discovery.ts';
 
 /** A server that was found. */
-export interface Server extends Endpoint {
+export interface Server extends Endpoint, Pick<Discovery, 'hasTreeIds'> {
   readonly connection: Connection;
   /** What chunks are moved by. */
   readonly chunks: Requester;
   readonly access: Access;
   readonly bandwidth: Bandwidth;
-  /** Whether it says what id a tree has. */
-  readonly hasTreeIds: boolean;
 }
 
 /** Longest JSON answer that is read: the runs of a comparison of two million entries. */

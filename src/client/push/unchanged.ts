@@ -6,7 +6,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { transferDigest } from '../../manifest/digest.ts';
 import { createManifest, TREE_ID_PARAMETERS } from '../../manifest/manifest.ts';
 import { getTreeId } from '../session/session-calls.ts';
-import { aboutManifest, type PassResult } from '../transfer/pass-result.ts';
+import { emptyResult, type PassResult } from '../transfer/pass-result.ts';
 import { linkedController, type TransferContext } from '../transfer/transfer-context.ts';
 import type { ScannedSource } from './source.ts';
 
@@ -55,16 +55,8 @@ export function lookAtTarget(
       const theirs = await Promise.race([asked.answer, late]);
       signal.throwIfAborted();
       if (theirs !== manifest.id) return undefined;
-      let bytesSkipped = 0;
-      for (let index = 0; index < entries.length; index += 1) bytesSkipped += entries.sizeOf(index);
-      return {
-        ...aboutManifest(manifest),
-        bytesTotal: 0,
-        bytesSkipped,
-        bytesResumed: 0,
-        digest: transferDigest(manifest.id, 0, []),
-        excluded: new Set(),
-      };
+      const plan = { have: [0, entries.length], attributes: [] };
+      return emptyResult(manifest, plan, transferDigest(manifest.id, 0, []));
     },
     end: () => {
       life.letGo();

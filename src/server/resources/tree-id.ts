@@ -45,7 +45,7 @@ async function treeIdOf(
       if (!isWhole) return null;
       // Whoever does not wait any longer asks in another way.
       if (response.destroyed || response.closed) throw new CairnError('network', 'the client is gone');
-      for (const { entry } of batch) hash.push(entry);
+      hash.add(batch.map(({ entry }) => entry));
     }
   } catch (error) {
     if (error instanceof CairnError && error.code === 'not-found') return null;
