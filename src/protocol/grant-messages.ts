@@ -1,12 +1,11 @@
 /** The JSON messages about transfer grants, with their validators. */
 import * as v from 'valibot';
-import { SESSION_ID_PATTERN } from './messages.ts';
+import { SESSION_ID_PATTERN, targetPath } from './messages.ts';
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const positive = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
 const id = v.pipe(v.string(), v.regex(SESSION_ID_PATTERN));
 const direction = v.picklist(['push', 'pull']);
-const target = v.pipe(v.string(), v.startsWith('/'), v.maxLength(16_384));
 
 /** Longest time that can be asked for: ten years. */
 export const MAX_GRANT_MS = 3650 * 86_400_000;
@@ -15,7 +14,7 @@ export const MAX_GRANT_MS = 3650 * 86_400_000;
 export const GrantRequest = v.object({
   direction,
   /** Absolute, percent-encoded path below the server's root: what is granted is this and everything below. */
-  target,
+  target: targetPath,
   expiresInMs: v.pipe(v.number(), v.safeInteger(), v.minValue(1000), v.maxValue(MAX_GRANT_MS)),
   /** Payload bytes that its pushes may bring in all. */
   maxBytes: v.optional(positive),
@@ -29,7 +28,7 @@ export type GrantRequest = v.InferOutput<typeof GrantRequest>;
 export const GrantInfo = v.object({
   id,
   direction,
-  target,
+  target: targetPath,
   state: v.picklist(['valid', 'revoked', 'ended']),
   createdAtMs: count,
   expiresAtMs: count,

@@ -61,7 +61,7 @@ export const Hello = v.object({
 export type Hello = v.InferOutput<typeof Hello>;
 
 /** Absolute, percent-encoded path below the server's root, as in the public URL. */
-const targetPath = v.pipe(v.string(), v.startsWith('/'), v.maxLength(16_384));
+export const targetPath = v.pipe(v.string(), v.startsWith('/'), v.maxLength(16_384));
 
 /** `POST tree-id`: whoever may push to the target asks whether what he has is there already. */
 export const TreeIdRequest = v.object({ target: targetPath });
