@@ -1,6 +1,7 @@
 /** The id of a tree, for whoever may push to its place. */
 import { execFileSync } from 'node:child_process';
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test, vi } from 'vitest';
 import { CairnError } from '../../src/base/errors.ts';
 import { createManifest, TREE_ID_PARAMETERS } from '../../src/manifest/manifest.ts';
@@ -116,7 +117,7 @@ test('is looked at for few at a time, and no longer than somebody waits for it',
       for (;;) {
         batches += 1;
         yield [];
-        await new Promise((done) => setTimeout(done, 5));
+        await delay(5);
       }
     },
   });
@@ -140,7 +141,7 @@ test('is looked at for few at a time, and no longer than somebody waits for it',
   let seen: number;
   do {
     seen = batches;
-    await new Promise((done) => setTimeout(done, 100));
+    await delay(100);
   } while (batches > seen);
   expect(scans).toBe(4);
 });

@@ -3,8 +3,12 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
+import { loadNative } from '../../src/base/native.ts';
 import type { ContentStore } from '../../src/storage/content-store.ts';
 import { openLocalDisk, type LocalDiskOptions } from '../../src/storage/local-disk/local-disk.ts';
+
+/** Whether this machine can make a whole file system durable at once. */
+export const hasSyncFileSystem = (await loadNative())?.syncFileSystem !== undefined;
 
 /** An empty root, and a place beside it that no store may touch. */
 export interface DiskPlace {

@@ -13,7 +13,6 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { loadNative } from '../../src/base/native.ts';
 import type { Entry } from '../../src/manifest/entry.ts';
 import type { EntryList } from '../../src/manifest/entry-table.ts';
 import { expectTree } from '../suites/expected-tree.ts';
@@ -30,9 +29,7 @@ import {
   type Item,
   type SampleTransfer,
 } from '../suites/staged-transfer.ts';
-import { asNobody, diskPlace, openDescriptors } from './local-disk-fixtures.ts';
-
-const hasSyncFileSystem = (await loadNative())?.syncFileSystem !== undefined;
+import { asNobody, diskPlace, hasSyncFileSystem, openDescriptors } from './local-disk-fixtures.ts';
 
 const ID = 'disk-publish';
 const SIZE = 64 * 1024;

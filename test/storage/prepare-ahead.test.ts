@@ -6,7 +6,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import { Directory } from '../../src/base/directory.ts';
 import { storageError } from '../../src/base/errors.ts';
 import type * as native from '../../src/base/native.ts';
-import { loadNative, type Native } from '../../src/base/native.ts';
+import type { Native } from '../../src/base/native.ts';
 import type { LocalDiskOptions } from '../../src/storage/local-disk/local-disk.ts';
 import { expectTree } from '../suites/expected-tree.ts';
 import {
@@ -22,7 +22,7 @@ import {
   type Item,
   type SampleTransfer,
 } from '../suites/staged-transfer.ts';
-import { diskPlace } from './local-disk-fixtures.ts';
+import { diskPlace, hasSyncFileSystem } from './local-disk-fixtures.ts';
 
 const ID = 'prepare-ahead';
 const BYTES_EACH = 5000;
@@ -46,8 +46,6 @@ vi.mock('../../src/base/native.ts', async (importOriginal) => {
   };
   return { ...real, loadNative: watched };
 });
-
-const hasSyncFileSystem = (await loadNative())?.syncFileSystem !== undefined;
 
 afterEach(() => {
   vi.restoreAllMocks();

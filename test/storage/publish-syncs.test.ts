@@ -5,9 +5,9 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import type * as native from '../../src/base/native.ts';
-import { loadNative, type Native } from '../../src/base/native.ts';
+import type { Native } from '../../src/base/native.ts';
 import { begin, directory, file, orderOf, stageAll, transferOf } from '../suites/staged-transfer.ts';
-import { diskPlace } from './local-disk-fixtures.ts';
+import { diskPlace, hasSyncFileSystem } from './local-disk-fixtures.ts';
 
 const FILES = 10_000;
 const FOLDERS = 20;
@@ -42,8 +42,6 @@ vi.mock('../../src/base/native.ts', async (importOriginal) => {
   };
   return { ...real, loadNative: counting };
 });
-
-const hasSyncFileSystem = (await loadNative())?.syncFileSystem !== undefined;
 
 test.skipIf(!hasSyncFileSystem)(
   '10,000 small files are published with one sync a batch, and none of their own (needs syncfs)',
