@@ -27,6 +27,7 @@ export const EXIT = {
   takenOver: 8,
   storage: 9,
   sessionGone: 10,
+  sourceCommandFailed: 11,
   interrupted: 130,
   terminated: 143,
 } as const;
@@ -74,7 +75,7 @@ export const ERROR_TABLE = {
   'source-unreadable': traits(403, EXIT.partial),
   'source-changed': traits(409, EXIT.partial),
   'source-unsupported': traits(409, EXIT.partial),
-  'source-command-failed': traits(409, EXIT.partial),
+  'source-command-failed': traits(409, EXIT.sourceCommandFailed),
   'partial': traits(409, EXIT.partial),
   // network
   'network': traits(502, EXIT.network, 'again'),

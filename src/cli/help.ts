@@ -29,7 +29,7 @@ they are in each of them; an older cairn on the other side takes all of them so.
 const EXIT_NOTE = `
 Exit codes: 0 done and verified, 2 usage, 3 partial (what was left out is named), 4 not found, 5 network (run again to
 resume), 6 not allowed, 7 integrity, 8 another client has this transfer, 9 storage, 10 the session is gone (run again to
-start over), 130/143 interrupted (run again to resume), 1 a bug in cairn.`;
+start over), 11 the command of --from-command failed, 130/143 interrupted (run again to resume), 1 a bug in cairn.`;
 
 /** After the help of `cairn` itself. */
 export const MAIN_HELP = `
@@ -95,7 +95,7 @@ Examples:
   cairn push --from-command http://127.0.0.1:7070/db.sql -- pg_dump mydb
   cairn push --sync always ledger.db http://127.0.0.1:7070/ledger.db
 
-With --from-command nothing is published unless the command exits with 0.
+With --from-command nothing is published unless the command exits with 0; otherwise cairn exits with 11.
 ${SYNC_NOTE}
 A push gets the stricter of its own mode and the server's.
 ${COMPRESS_NOTE}

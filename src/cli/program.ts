@@ -6,6 +6,7 @@ import { addServe } from './program-serve.ts';
 import { addDoctor, addSessions } from './program-sessions.ts';
 import { addTlsOptions } from './program-tls.ts';
 import { VERSION } from './version.ts';
+import { refuseEmptyWords } from './words/empty-words.ts';
 
 /** Told the exit code of the command that ran. */
 type Done = (exitCode: ExitCode) => void;
@@ -22,6 +23,7 @@ export function createProgram(done: Done): Command {
     .helpCommand('help [command]', 'print the help of a command')
     .showSuggestionAfterError()
     .exitOverride()
+    .hook('preAction', (_program, command) => refuseEmptyWords(command))
     .addHelpText('after', help.MAIN_HELP);
   addServe(program, done);
   addPush(program, done);

@@ -4,14 +4,16 @@ import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { makePrivateDirectory } from '../base/durable-files.ts';
 import { CairnError, storageError } from '../base/errors.ts';
+import { refuseEmptyVariable } from './words/empty-words.ts';
 
 /** The variables of the environment that cairn reads. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** `CAIRN_STATE_HOME`, else `$XDG_STATE_HOME/cairn`, else `~/.local/state/cairn`. */
+/** `CAIRN_STATE_HOME`, else `$XDG_STATE_HOME/cairn`, else `~/.local/state/cairn`. @throws CairnError `usage` */
 export function stateHomeOf(env: Environment, home: string = homedir()): string {
   const own = env['CAIRN_STATE_HOME'];
-  if (own !== undefined && own !== '') return resolve(own);
+  refuseEmptyVariable('CAIRN_STATE_HOME', own);
+  if (own !== undefined) return resolve(own);
   const xdg = env['XDG_STATE_HOME'];
   // The XDG specification says that a relative path is to be ignored.
   if (xdg !== undefined && isAbsolute(xdg)) return join(xdg, 'cairn');

@@ -172,7 +172,10 @@ describe('the servers of this user', () => {
 describe('the state directory', () => {
   it('is CAIRN_STATE_HOME, else below XDG_STATE_HOME, else below home', () => {
     expect(stateHomeOf({ CAIRN_STATE_HOME: '/a', XDG_STATE_HOME: '/b' }, '/home/u')).toBe('/a');
-    expect(stateHomeOf({ CAIRN_STATE_HOME: '', XDG_STATE_HOME: '/b' }, '/home/u')).toBe('/b/cairn');
+    expect(stateHomeOf({ XDG_STATE_HOME: '/b' }, '/home/u')).toBe('/b/cairn');
+    expect(() => stateHomeOf({ CAIRN_STATE_HOME: '' }, '/home/u')).toThrow(
+      /CAIRN_STATE_HOME is set and empty/,
+    );
     expect(stateHomeOf({ XDG_STATE_HOME: 'relative' }, '/home/u')).toBe('/home/u/.local/state/cairn');
     expect(stateHomeOf({}, '/home/u')).toBe('/home/u/.local/state/cairn');
   });

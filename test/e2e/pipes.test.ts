@@ -99,14 +99,14 @@ describe.each(BACKENDS)('over $name', ({ start }) => {
       ['push', '--from-command', `${server.url}/bad`, '--', 'sh', '-c', 'echo half; exit 3'],
       environment,
     );
-    expect(bad.exitCode).toBe(3);
+    expect(bad.exitCode).toBe(11);
     expect(bad.stderr).toContain('sh');
     expect(await fetchPublished(server, '/bad')).toBeUndefined();
     const missing = await cairn(
       ['push', '--from-command', `${server.url}/bad`, '--', 'no-such-command-here'],
       environment,
     );
-    expect(missing.exitCode).not.toBe(0);
+    expect(missing.exitCode).toBe(11);
     expect(await fetchPublished(server, '/bad')).toBeUndefined();
   });
 
