@@ -29,7 +29,8 @@ export function parseAddressRange(text: string): AddressRange | undefined {
 
 /** An address in its one canonical form, without a zone; undefined for what is none. */
 export function canonicalAddress(text: string): string | undefined {
-  return parseAddress(text.replace(/%.*$/, ''))?.toString();
+  const [address = ''] = text.split('%', 1);
+  return parseAddress(address)?.toString();
 }
 
 /** Whether a canonical address lies in one of some ranges. */

@@ -41,8 +41,28 @@ describe('the address of a request', () => {
     ['for=unknown, for=10.0.0.2', '10.0.0.2'],
     ['proto=https', '10.0.0.1'],
     ['for=198.51.100.1;for=203.0.113.7', '10.0.0.1'],
+    ['for=203.0.113.7, , for=10.0.0.2', '10.0.0.2'],
+    [',;for=203.0.113.7,', '203.0.113.7'],
+    [String.raw`for="203.0\.113.7"`, '203.0.113.7'],
+    [String.raw`for=198.51.100.1, for="203.0.113.7\"`, '10.0.0.1'],
+    ['for=', '10.0.0.1'],
+    [`for=${'9'.repeat(1000)}`, '10.0.0.1'],
   ])('with Forwarded: %s', (header, address) => {
     expect(read('10.0.0.1', { forwarded: header })).toBe(address);
+  });
+
+  // In quadratic time each of these would take minutes, and the test would be ended.
+  test.each([
+    ['quotes that are never closed', `"${'\\"'.repeat(500_000)}`],
+    ['blanks', `for=${' '.repeat(1_000_000)}x`],
+    ['quoted parts', `for=${'"a"'.repeat(300_000)}`],
+    ['semicolons', ';'.repeat(1_000_000)],
+    ['equals signs', 'for='.repeat(250_000)],
+    ['backslashes', `for="${'\\'.repeat(1_000_000)}`],
+    ['per cent signs', `for=${'%'.repeat(1_000_000)}\n`],
+  ])('a megabyte of %s takes no longer than its length', (_what, header) => {
+    expect(read('10.0.0.1', { forwarded: header })).toBe('10.0.0.1');
+    expect(read('10.0.0.1', { 'x-forwarded-for': header })).toBe('10.0.0.1');
   });
 
   test('is that of the proxy where two headers disagree: one of them is the word of the client', () => {

@@ -35,7 +35,10 @@ export function formatDuration(ms: number): string {
 
 /** `1,234,567`. */
 export function formatCount(count: number): string {
-  return String(count).replaceAll(/\B(?=(?:\d{3})+$)/g, ',');
+  const digits = String(count);
+  const groups = [digits.slice(0, digits.length % 3)];
+  for (let at = digits.length % 3; at < digits.length; at += 3) groups.push(digits.slice(at, at + 3));
+  return groups.filter((group) => group !== '').join(',');
 }
 
 /** `1 entry`, `2,003 entries`. */

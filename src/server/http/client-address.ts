@@ -5,8 +5,10 @@ import { canonicalAddress, isInRanges, type AddressRange } from '../../base/addr
 /** Tells the address that a request came from, in its canonical form. */
 export type AddressReader = (request: IncomingMessage) => string;
 
-/** A list of addresses that is longer than this is none that a proxy has made. */
+/** Of a longer list the end counts: no request goes through more proxies that are trusted. */
 const MAX_HOPS = 100;
+/** An address with brackets, a zone and a port is shorter. */
+const MAX_HOP_CHARACTERS = 128;
 
 /**
  * Makes a reader that believes `X-Forwarded-For` and `Forwarded` (RFC 7239) only where they come from one of the
@@ -49,19 +51,47 @@ function listOf(header: string | string[] | undefined): readonly string[] | unde
 /** The `for` parameters of a Forwarded header. */
 function forwardedOf(header: string | undefined): readonly string[] | undefined {
   if (header === undefined) return undefined;
-  const elements = header.match(/(?:[^",]|"(?:[^"\\]|\\.)*")+/g) ?? [];
+  const elements = splitUnquoted(header, ',');
   // A quote that nobody closes: what a client began to write may go over into what the proxy has appended.
-  if (elements.join().replaceAll(',', '') !== header.replaceAll(',', '')) return [''];
-  return last(elements.map(forIn));
+  if (elements === undefined) return [''];
+  return last(elements).map(forIn);
 }
 
 /** What an element says of whom it got the request from; empty where it says nothing. */
 function forIn(element: string): string {
-  const pairs = element.match(/(?:[^";]|"(?:[^"\\]|\\.)*")+/g) ?? [];
-  const found = pairs
-    .map((pair) => /^\s*for\s*=\s*(.*?)\s*$/i.exec(pair)?.[1])
-    .filter((value) => value !== undefined);
-  return found.length === 1 ? found[0]!.replace(/^"(.*)"$/, '$1').replaceAll(/\\(.)/g, '$1') : '';
+  const found: string[] = [];
+  for (const pair of splitUnquoted(element, ';') ?? []) {
+    const [name = '', ...rest] = pair.split('=');
+    if (rest.length > 0 && name.trim().toLowerCase() === 'for') found.push(unquoted(rest.join('=').trim()));
+  }
+  return found.length === 1 ? found[0]! : '';
+}
+
+/**
+ * The parts between separators that stand in no quoted string (RFC 9110, section 5.6.4), without empty ones; undefined
+ * where a quoted string has no end. One pass: an expression would go back over what a stranger wrote.
+ */
+function splitUnquoted(text: string, separator: string): string[] | undefined {
+  const parts: string[] = [];
+  let isQuoted = false;
+  let from = 0;
+  for (let at = 0; at < text.length; at++) {
+    const character = text[at];
+    if (character === '"') isQuoted = !isQuoted;
+    else if (isQuoted && character === '\\') at += 1;
+    else if (!isQuoted && character === separator) {
+      parts.push(text.slice(from, at));
+      from = at + 1;
+    }
+  }
+  if (isQuoted) return undefined;
+  parts.push(text.slice(from));
+  return parts.filter((part) => part !== '');
+}
+
+function unquoted(value: string): string {
+  const isQuoted = value.length >= 2 && value.startsWith('"') && value.endsWith('"');
+  return isQuoted ? value.slice(1, -1).replaceAll(/\\(.)/g, '$1') : value;
 }
 
 function last(hops: readonly string[]): readonly string[] {
@@ -70,6 +100,7 @@ function last(hops: readonly string[]): readonly string[] {
 
 /** The address in `192.0.2.1`, `192.0.2.1:4711`, `2001:db8::1` and `[2001:db8::1]:4711`. */
 function addressIn(hop: string): string | undefined {
+  if (hop.length > MAX_HOP_CHARACTERS) return undefined;
   const text = hop.trim();
   const [, bracketed] = /^\[([^\]]*)\](?::\d{1,5})?$/.exec(text) ?? [];
   const [, withPort] = /^(\d+(?:\.\d+){3}):\d{1,5}$/.exec(text) ?? [];
