@@ -52,6 +52,7 @@ export const ERROR_TABLE = {
   'usage': traits(400, EXIT.usage),
   'invalid-request': traits(400, EXIT.bug),
   'method-not-allowed': traits(405, EXIT.bug),
+  'media-type-refused': traits(415, EXIT.bug),
   'version-unsupported': traits(400, EXIT.usage),
   'not-a-cairn-server': traits(502, EXIT.usage),
   'config-invalid': traits(400, EXIT.usage),
@@ -88,6 +89,7 @@ export const ERROR_TABLE = {
   // who asks
   'unauthenticated': traits(401, EXIT.denied),
   'forbidden': traits(403, EXIT.denied),
+  'cross-site-refused': traits(403, EXIT.denied),
   'token-unreadable': traits(401, EXIT.denied),
   'token-expired': traits(401, EXIT.denied),
   'token-revoked': traits(401, EXIT.denied),

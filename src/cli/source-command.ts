@@ -6,6 +6,8 @@ import { printable } from '../base/safe-path.ts';
 
 /** How long a program may take to end after it was asked to. */
 const GRACE_MS = 5000;
+/** What of the environment is a secret of cairn's alone, and no business of the program. */
+const SECRET_VARIABLES: ReadonlySet<string> = new Set(['CAIRN_TOKEN']);
 
 /** A running program. */
 export interface SourceCommand {
@@ -22,10 +24,14 @@ interface Ending {
   readonly signal: NodeJS.Signals | null;
 }
 
-/** Starts the program. Its standard input is empty; what it says on standard error goes where cairn's goes. */
+/**
+ * Starts the program. Its standard input is empty; what it says on standard error goes where cairn's goes. It inherits
+ * the environment without the secrets that are meant for cairn.
+ */
 export function startSourceCommand(argv: readonly [string, ...string[]]): SourceCommand {
   const [program, ...rest] = argv;
-  const child = spawn(program, rest, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const env = withoutSecrets(process.env);
+  const child = spawn(program, rest, { stdio: ['ignore', 'pipe', 'inherit'], env });
   // Node throws away what nobody reads yet when a program exits, so somebody has to read from the first moment on.
   const output = new PassThrough();
   pipeline(child.stdout, output, () => {
@@ -43,6 +49,10 @@ export function startSourceCommand(argv: readonly [string, ...string[]]): Source
     },
     stop: () => stop(child, ended),
   };
+}
+
+function withoutSecrets(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => !SECRET_VARIABLES.has(name)));
 }
 
 async function stop(child: ChildProcess, ended: Promise<Ending>): Promise<void> {

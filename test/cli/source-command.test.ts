@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { startSourceCommand, type SourceCommand } from '../../src/cli/source-command.ts';
 
 async function textOf({ output }: SourceCommand): Promise<string> {
@@ -20,6 +20,16 @@ describe('a source command', () => {
   it('is run without a shell', async () => {
     const command = startSourceCommand(['echo', '$HOME; *', '-n']);
     expect(await textOf(command)).toBe('$HOME; * -n\n');
+  });
+
+  it('inherits the environment, without the access token', async () => {
+    vi.stubEnv('CAIRN_TOKEN', 'a-secret-of-the-user');
+    vi.stubEnv('CAIRN_TEST_VALUE', 'kept');
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const text = await textOf(startSourceCommand(['env']));
+    expect(text).toContain('CAIRN_TEST_VALUE=kept\n');
+    expect(text).not.toContain('a-secret-of-the-user');
+    expect(text).not.toContain('CAIRN_TOKEN=');
   });
 
   it('has no standard input to wait for', async () => {

@@ -64,7 +64,11 @@ function ask(
   const { body, path = '/.cairn/v1/tree?path=/', method = 'GET', ...rest } = options;
   const where = { host: '127.0.0.1', port: scene.server.port, agent: false as const, ca: own.cert };
   return new Promise((resolve, reject) => {
-    const asking = request({ ...where, method, path, ...rest }, (response) => {
+    const headers = {
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...rest.headers,
+    };
+    const asking = request({ ...where, method, path, ...rest, headers }, (response) => {
       let text = '';
       response.on('data', (piece: Buffer) => (text += piece.toString()));
       response.on('end', () => {
@@ -102,6 +106,21 @@ describe('a server with TLS', () => {
     expect(await shake(port, { ALPNProtocols: ['h2'] })).toMatch(/NO_APPLICATION_PROTOCOL|ECONNRESET/);
     const old = { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' } as const;
     expect(await shake(port, old)).toMatch(/PROTOCOL_VERSION|ECONNRESET/);
+  });
+
+  test.each([
+    'ECDHE-RSA-AES128-SHA:ECDHE-ECDSA-AES128-SHA',
+    'ECDHE-RSA-AES256-SHA384:ECDHE-ECDSA-AES256-SHA384',
+    'AES128-GCM-SHA256:AES256-GCM-SHA384:AES128-SHA',
+    'DHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-GCM-SHA384',
+    'PSK:aNULL:eNULL:@SECLEVEL=0',
+  ])('has no key exchange in common with a client that has only %s', async (ciphers) => {
+    const { scene } = await secureScene();
+    const answer = await shake(scene.server.port, { maxVersion: 'TLSv1.2', ciphers });
+    expect(answer).toMatch(/HANDSHAKE_FAILURE|NO_CIPHER|ECONNRESET|SHARED_CIPHER/i);
+    expect(await shake(scene.server.port, { maxVersion: 'TLSv1.2', ciphers: 'ECDHE+AESGCM' })).toBe(
+      'TLSv1.2 false',
+    );
   });
 
   test('tells plain HTTP that it speaks TLS, and looks at nothing of it', async () => {

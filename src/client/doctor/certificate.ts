@@ -1,6 +1,7 @@
 /** The certificate of a server that speaks TLS: who vouches for it, whose it is, and until when. */
 import { isIP } from 'node:net';
 import { connect, type PeerCertificate } from 'node:tls';
+import { TLS_FLOOR } from '../../base/tls-floor.ts';
 import { systemCodeOf } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
 import type { ClientTlsFiles } from '../options.ts';
@@ -50,6 +51,7 @@ function handshake(url: URL, { ca, cert, key }: Partial<ClientTlsFiles>): Promis
       ...(cert === undefined || key === undefined ? {} : { cert, key }),
       // It is only looked at: nothing is sent over this connection.
       rejectUnauthorized: false,
+      ...TLS_FLOOR,
     });
     const over = (outcome: Shown | string): void => {
       socket.destroy();

@@ -1,6 +1,7 @@
 /** TLS connections of a client: which authorities it trusts, which certificate it shows, and why it gave up. */
 import { createSecureContext, TLSSocket, type PeerCertificate, type SecureContext } from 'node:tls';
 import { buildConnector } from 'undici';
+import { TLS_FLOOR } from '../../base/tls-floor.ts';
 import type { ClientTls, ClientTlsFiles } from '../options.ts';
 import { certificateError } from './certificate-error.ts';
 
@@ -46,7 +47,7 @@ export function tlsConnector(options: TlsConnectorOptions): Connect {
 function connectFiles(options: TlsConnectorOptions, files: ClientTlsFiles): Connect {
   const { ca, cert, key } = files;
   const secureContext = createSecureContext({
-    minVersion: 'TLSv1.2',
+    ...TLS_FLOOR,
     ...(ca === undefined ? {} : { ca }),
     ...(cert === undefined || key === undefined ? {} : { cert, key }),
   });
@@ -61,7 +62,7 @@ function connectWith(
   const connector = buildConnector({
     timeout: timeoutMs,
     allowH2: false,
-    minVersion: 'TLSv1.2',
+    ...TLS_FLOOR,
     rejectUnauthorized: true,
     ...own,
   });

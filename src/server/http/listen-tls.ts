@@ -5,6 +5,7 @@ import type { RequestListener, ServerOptions } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { SecureContextOptions } from 'node:tls';
+import { TLS_FLOOR } from '../../base/tls-floor.ts';
 import type { KeptTls } from '../tls/kept-tls.ts';
 
 const HANDSHAKE_TIMEOUT_MS = 30_000;
@@ -31,7 +32,7 @@ function contextOf({ material }: KeptTls): SecureContextOptions {
   return {
     cert,
     key,
-    minVersion: 'TLSv1.2',
+    ...TLS_FLOOR,
     ...(clientCas === undefined
       ? {}
       : {

@@ -2,18 +2,20 @@
 import type * as v from 'valibot';
 import { CairnError } from '../../base/errors.ts';
 import { parseJsonMessage } from '../../protocol/messages.ts';
+import { requireJsonType } from './cross-site.ts';
 import { contentLengthOf, openBody, type Exchange } from './exchange.ts';
 
 /**
  * Reads and checks a message. A missing body stands for an empty object.
  *
- * @throws CairnError `invalid-request` for one that is too long or not valid; `network`, `timeout`
+ * @throws CairnError `invalid-request` for one that is too long or not valid; `media-type-refused`; `network`, `timeout`
  */
 export async function readJson<Schema extends v.GenericSchema>(
   exchange: Exchange,
   schema: Schema,
   limit: { maxBytes: number; what: string; name?: 'json' | 'runs' },
 ): Promise<v.InferOutput<Schema>> {
+  requireJsonType(exchange, limit.what);
   const tooLong = (): CairnError =>
     new CairnError('invalid-request', `${limit.what} is longer than ${limit.maxBytes} bytes`, {
       details: { limit: limit.name ?? 'json' },

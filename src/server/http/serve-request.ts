@@ -4,6 +4,7 @@ import type { BodyReader } from '../../base/body-reader.ts';
 import { CairnError } from '../../base/errors.ts';
 import { PROTOCOL_SEGMENT } from '../../protocol/routes.ts';
 import { printable } from '../../base/safe-path.ts';
+import { refuseCrossSite } from './cross-site.ts';
 import { checkRequestLine, drainBody, openExchange, type Exchange } from './exchange.ts';
 import { paceOf } from './pace.ts';
 import { sendProblem, tellableError } from './reply.ts';
@@ -41,6 +42,7 @@ export async function serveRequest(
       response.setHeader('Connection', 'close');
       throw new CairnError('server-busy', 'the server is shutting down; try again when it is back');
     }
+    refuseCrossSite(exchange);
     await route(context, exchange);
   } catch (error) {
     const told = tellableError(error);

@@ -1,0 +1,69 @@
+/**
+ * Requests that a browser makes for another site. A client certificate is shown for whatever page asks, so that alone must
+ * not be enough to act in the name of its user; a token or a session's credential, no page can add without being asked.
+ */
+import type { IncomingMessage } from 'node:http';
+import { isIP } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import { CairnError } from '../../base/errors.ts';
+import { HEADER, PROTOCOL_ROOT } from '../../protocol/routes.ts';
+import type { Exchange } from './exchange.ts';
+
+/** Methods that change nothing. */
+const SAFE = new Set(['GET', 'HEAD']);
+/** A page of this very server, or the user by hand. */
+const OWN_SITES = new Set(['same-origin', 'none']);
+const JSON_TYPE = 'application/json';
+
+/**
+ * Refuses what a browser sends because a page of another origin told it to (`Origin`, and `Sec-Fetch-Site` of Fetch
+ * Metadata): every request of the protocol, and elsewhere whatever is not `GET` or `HEAD`. Over TLS also what comes
+ * without a token under a name that the certificate is not for: a name of somebody else may lead here (DNS rebinding).
+ *
+ * @throws CairnError `cross-site-refused`
+ */
+export function refuseCrossSite({ request, method, path }: Exchange): void {
+  const { origin, 'sec-fetch-site': site, authorization } = request.headers;
+  if (origin === undefined && site === undefined) return;
+  if (authorization === undefined && !isNamedByCertificate(request))
+    throw refused('it was sent to a name that is not of this server');
+  if (SAFE.has(method) && !path.startsWith(`/${PROTOCOL_ROOT}`)) return;
+  if (site !== undefined && !OWN_SITES.has(site)) throw refused('a page of another site made it');
+  if (origin !== undefined && !isOwnOrigin(origin, request))
+    throw refused('a page of another origin made it');
+}
+
+/**
+ * Refuses a JSON message of another media type: a form, or a script that asks for no permission, can send any text as
+ * `text/plain`. Where a header proves that somebody meant it (an access token, a session's credential) it may be missing.
+ *
+ * @throws CairnError `media-type-refused`
+ */
+export function requireJsonType({ request }: Exchange, what: string): void {
+  const { 'content-type': type, authorization } = request.headers;
+  if (type === undefined && (authorization ?? request.headers[HEADER.credential]) !== undefined) return;
+  const [essence = ''] = (type ?? '').split(';', 1);
+  if (essence.trim().toLowerCase() === JSON_TYPE) return;
+  throw new CairnError('media-type-refused', `${what} has to come with Content-Type: ${JSON_TYPE}`);
+}
+
+/** A proxy may end TLS, so the scheme is not compared. */
+function isOwnOrigin(origin: string, { headers: { host = '' } }: IncomingMessage): boolean {
+  if (!URL.canParse(origin)) return false;
+  const { protocol, host: from } = new URL(origin);
+  const own = `${protocol}//${host}`;
+  return from !== '' && URL.canParse(own) && new URL(own).host === from;
+}
+
+function isNamedByCertificate({ socket, headers: { host = '' } }: IncomingMessage): boolean {
+  if (!(socket instanceof TLSSocket)) return true;
+  const own = `https://${host}`;
+  const certificate = socket.getX509Certificate();
+  if (certificate === undefined || !URL.canParse(own)) return false;
+  const name = new URL(own).hostname.replace(/^\[(.*)\]$/, '$1');
+  return (isIP(name) === 0 ? certificate.checkHost(name) : certificate.checkIP(name)) !== undefined;
+}
+
+function refused(why: string): CairnError {
+  return new CairnError('cross-site-refused', `the request is refused: ${why}`);
+}
