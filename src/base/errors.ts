@@ -71,11 +71,11 @@ export const ERROR_TABLE = {
   'manifest-invalid': traits(400, EXIT.integrity),
   'manifest-too-large': traits(413, EXIT.usage),
   'manifest-missing': traits(409, EXIT.bug),
-  // sources
+  // sources; a command that ends with one of these has done nothing else, or it would be partial
   'source-missing': traits(404, EXIT.notFound),
-  'source-unreadable': traits(403, EXIT.partial),
-  'source-changed': traits(409, EXIT.partial),
-  'source-unsupported': traits(409, EXIT.partial),
+  'source-unreadable': traits(403, EXIT.storage),
+  'source-changed': traits(409, EXIT.storage),
+  'source-unsupported': traits(409, EXIT.usage),
   'source-command-failed': traits(409, EXIT.sourceCommandFailed),
   'partial': traits(409, EXIT.partial),
   // network

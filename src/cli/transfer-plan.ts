@@ -40,7 +40,7 @@ export function planPush(
   const settings = settingsOf(options);
   const [source, urlWord] = options.fromCommand ? commandAndUrl(words) : sourceAndUrl(words);
   const url = parseServerUrl(urlWord);
-  if (source.kind !== 'paths') refuseForStreams(settings, PUSH_EXAMPLE);
+  if (source.kind !== 'paths') refuseForStreams(settings);
   const tail =
     source.kind === 'command'
       ? ['--from-command', url.href, '--', ...source.argv]
@@ -105,8 +105,8 @@ export function planPull(words: readonly string[], options: TransferWords): Pull
   return { url, destination: { kind: 'stdout' }, settings, resumeCommand: [...command, '-'] };
 }
 
-/** Options that would silently do nothing for a stream. */
-function refuseForStreams(settings: TransferSettings, example: string): void {
+/** Refuses options that would silently do nothing for a stream. @throws CairnError `usage` */
+export function refuseForStreams(settings: TransferSettings, example: string = PUSH_EXAMPLE): void {
   if (settings.dryRun) throw usage('--dry-run cannot tell anything about a stream', example);
   if (settings.checksum)
     throw usage('--checksum compares files that are there; a stream is sent whole', example);

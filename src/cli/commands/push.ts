@@ -1,8 +1,10 @@
 /** `cairn push`. */
 import type { ExitCode } from '../../base/errors.ts';
+import { printable } from '../../base/safe-path.ts';
 import type { TransferOptions } from '../../client/options.ts';
 import type { TransferSummary } from '../../client/events.ts';
-import { planPush, type PushPlan } from '../transfer-plan.ts';
+import { readDescriptor, STDIN } from '../descriptor-stream.ts';
+import { planPush, refuseForStreams, type PushPlan } from '../transfer-plan.ts';
 import { runTransfer } from '../transfer-run.ts';
 import type { TransferWords } from '../transfer-settings.ts';
 
@@ -12,23 +14,41 @@ export async function runPush(
   options: TransferWords & { fromCommand?: boolean },
 ): Promise<ExitCode> {
   const plan = planPush(words, options);
-  return runTransfer(
-    plan.source.kind === 'stdin'
-      ? { ...plan, resumeAdvice: 'cairn: standard input cannot be read twice: run the whole pipeline again' }
-      : plan,
-    (transfer) => push(plan, transfer),
-  );
+  const { source, settings } = plan;
+  if (source.kind === 'stdin') return pushDescriptor(plan, STDIN, 'standard input');
+  if (source.kind === 'command') return runTransfer(plan, (transfer) => pushOutput(source.argv, transfer));
+  const [path = ''] = source.paths;
+  const fd = source.paths.length === 1 ? await descriptorOf(path) : undefined;
+  if (fd === undefined) return runTransfer(plan, (transfer) => pushPaths(source.paths, transfer));
+  refuseForStreams(settings);
+  return pushDescriptor(plan, fd, `"${printable(path)}"`);
 }
 
-async function push({ source }: PushPlan, options: TransferOptions): Promise<TransferSummary> {
-  if (source.kind === 'paths') {
-    const client = await import('../../client/push.ts');
-    return client.push(source.paths, options);
-  }
+async function descriptorOf(path: string): Promise<number | undefined> {
+  const { streamAt } = await import('../../client/push/descriptor-path.ts');
+  return streamAt(path);
+}
+
+async function pushPaths(paths: readonly string[], options: TransferOptions): Promise<TransferSummary> {
+  const { push } = await import('../../client/push.ts');
+  return push(paths, options);
+}
+
+function pushDescriptor(plan: PushPlan, fd: number, name: string): Promise<ExitCode> {
+  const resumeAdvice = `cairn: ${name} cannot be read twice: run the whole pipeline again`;
+  return runTransfer({ ...plan, resumeAdvice }, async (options) => {
+    const { pushStream } = await import('../../client/push-stream.ts');
+    return pushStream(readDescriptor(fd, name), options);
+  });
+}
+
+async function pushOutput(
+  argv: readonly [string, ...string[]],
+  options: TransferOptions,
+): Promise<TransferSummary> {
   const { pushStream } = await import('../../client/push-stream.ts');
-  if (source.kind === 'stdin') return pushStream(process.stdin, options);
   const { startSourceCommand } = await import('../source-command.ts');
-  const command = startSourceCommand(source.argv);
+  const command = startSourceCommand(argv);
   try {
     return await pushStream(command.output, options, { beforeCommit: () => command.succeeded() });
   } finally {

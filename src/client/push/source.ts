@@ -2,12 +2,14 @@
 import { lstat, stat } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import { CairnError, storageError, systemCodeOf } from '../../base/errors.ts';
+import { kindOf, type FileKind } from '../../base/file-stat.ts';
 import { comparePaths, joinPath, printable } from '../../base/safe-path.ts';
 import { EntryTable, type EntryList } from '../../manifest/entry-table.ts';
 import { StringTable, type StringList } from '../../manifest/string-table.ts';
 import type { Notice } from '../../protocol/tree-stream.ts';
 import type { ContentStore } from '../../storage/content-store.ts';
 import { openLocalDisk } from '../../storage/local-disk/local-disk.ts';
+import { streamAt } from './descriptor-path.ts';
 
 /** One source that the user named. */
 interface SourceRoot {
@@ -81,8 +83,13 @@ async function openRoot(source: string, isOneOfSeveral: boolean): Promise<Source
   if (isOneOfSeveral && name === '')
     throw new CairnError('usage', 'the root directory cannot be one of several sources: it has no name');
   const prefix = isOneOfSeveral ? name : '';
+  if ((await streamAt(path)) !== undefined)
+    throw new CairnError(
+      'source-unsupported',
+      `"${printable(source)}" is a stream, which can only be pushed alone`,
+    );
   try {
-    const isDirectory = await isDirectoryAt(path);
+    const isDirectory = await isDirectoryAt(path, isOneOfSeveral);
     return {
       store: await openLocalDisk(isDirectory ? path : dirname(path), { isReadOnly: true }),
       base: isDirectory ? '' : name,
@@ -94,14 +101,25 @@ async function openRoot(source: string, isOneOfSeveral: boolean): Promise<Source
 }
 
 /** Whether a directory is there, links followed; a link that leads nowhere is a thing of its own. */
-async function isDirectoryAt(path: string): Promise<boolean> {
-  const own = await lstat(path);
-  if (!own.isSymbolicLink()) return own.isDirectory();
+async function isDirectoryAt(path: string, isOneOfSeveral: boolean): Promise<boolean> {
+  const own = await lstat(path, { bigint: true });
+  const kind = kindOf(own);
+  if (!isOneOfSeveral) refuseKind(path, kind);
+  if (kind !== 'symlink') return kind === 'directory';
   const target = await stat(path).catch((error: unknown) => {
     if (['ENOENT', 'ELOOP', 'ENOTDIR'].includes(systemCodeOf(error) ?? '')) return undefined;
     throw error;
   });
   return target?.isDirectory() ?? false;
+}
+
+/** Among others it is named and left out; alone there is nothing else that could be done. */
+function refuseKind(path: string, kind: FileKind): void {
+  if (kind === 'file' || kind === 'directory' || kind === 'symlink') return;
+  const advice =
+    kind === 'socket' ? '' : `; to send what can be read from it: cairn push - URL <"${printable(path)}"`;
+  const message = `the source "${printable(path)}" is a ${kind}, and no file or directory${advice}`;
+  throw new CairnError('source-unsupported', message);
 }
 
 function sourceError(error: unknown, source: string): CairnError {
@@ -146,11 +164,11 @@ async function scanAll(roots: readonly SourceRoot[], options: ScanOptions): Prom
   for (const root of roots) await scanRoot(root, found, options);
   const [notice] = found.notices;
   // One source that cannot be read at all is no partial transfer: there is nothing else.
-  if (found.entries.length === 0)
-    throw new CairnError(
-      notice?.code ?? 'source-missing',
-      notice?.message ?? 'the source is no longer there',
-    );
+  if (found.entries.length === 0) {
+    const isGone = notice === undefined || notice.code === 'source-changed';
+    const message = notice?.message ?? 'the source is no longer there';
+    throw new CairnError(isGone ? 'source-missing' : notice.code, message);
+  }
   return found;
 }
 
