@@ -5,7 +5,7 @@ import { canonicalAddress, isInRanges } from '../base/address-range.ts';
 import { watchAuthorizations } from './auth/watch.ts';
 import { createContext } from './create-context.ts';
 import { createHttpServer, listen, urlOf, type AnyServer, type RequestListener } from './http/listen.ts';
-import { serveChannels, type Channels } from './http/channels.ts';
+import { createChannels, type Channels } from './http/channels.ts';
 import { tellableError } from './http/reply.ts';
 import { serveRequest, type Arrival } from './http/serve-request.ts';
 import { openOperationsPort, type OperationsPort } from './operations/operations-port.ts';
@@ -54,18 +54,27 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     const { isDraining } = life;
     const serving = serveRequest(context, request, response, { ...how, isDraining });
     active.add(serving);
-    return serving.finally(() => active.delete(serving));
+    return serving
+      .catch((error: unknown) => {
+        request.socket.destroy();
+        context.log.error(
+          { err: error },
+          'this is a bug in cairn: answering failed, and its connection was ended',
+        );
+      })
+      .finally(() => active.delete(serving));
   };
-  const listener: RequestListener = (request, response, awaitsContinue): void =>
+  const onRequest: RequestListener = (request, response, awaitsContinue): void =>
     void serve(request, response, { awaitsContinue });
-  const server = createHttpServer(listener, { ...context, isTrustedProxy }, options.tls);
-  const channels = serveChannels(server, context.limits, {
+  const channels = createChannels(context.limits, {
     serve: (request, response, body) => serve(request, response, { awaitsContinue: false, body }),
     onSpoiled: (request, error) => {
       const { code, message } = tellableError(error);
       context.log.warn({ from: context.addressOf(request), code, reason: message }, 'channel ended');
     },
   });
+  const listeners = { onRequest, onUpgrade: channels.open };
+  const server = createHttpServer(listeners, { ...context, isTrustedProxy }, options.tls);
   connections = () => countConnections(server);
   const { port, operations } = await openPorts(context, server, options).catch(async (error: unknown) => {
     await context.collector.stop();

@@ -1,5 +1,6 @@
 /** Chunks over channels: connections that were upgraded, by hand over raw sockets. */
 import { connect, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -339,13 +340,22 @@ describe('a request to upgrade', () => {
     await until(async () => line.isClosed);
   });
 
-  test('with a body is refused', async () => {
+  test('with a body is served with its body, whatever pieces that comes in', async () => {
     const scene = await openScene('memory');
     const line = await dial(scene);
-    line.socket.write(
-      `${headOf(`POST ${ROOT}sessions HTTP/1.1`, ['Connection: Upgrade', 'Upgrade: h2c', 'Content-Length: 2'])}{}`,
-    );
-    await line.expect(/^HTTP\/1\.1 400 /);
+    const body = JSON.stringify({ target: '/nothing' });
+    const head = headOf(`POST ${ROOT}tree-id HTTP/1.1`, [
+      'Connection: Upgrade, HTTP2-Settings',
+      'Upgrade: h2c',
+      'HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA',
+      `Authorization: Bearer ${ALICE}`,
+      'Content-Type: application/json',
+      `Content-Length: ${body.length}`,
+    ]);
+    line.socket.write(head + body.slice(0, 3));
+    await delay(20);
+    line.socket.write(body.slice(3));
+    await line.expect(/^HTTP\/1\.1 200 OK\r\n[^]*Connection: close[^]*\{"id":null\}/);
     await until(async () => line.isClosed);
   });
 

@@ -12,7 +12,6 @@ import {
 } from '../../protocol/message-head.ts';
 import { HEADER, PROTOCOL_ROOT, ROUTE } from '../../protocol/routes.ts';
 import type { ServerLimits } from '../limits.ts';
-import { refuseSocket, type AnyServer } from './listen.ts';
 import { paceOf } from './pace.ts';
 
 /** Serves one request; never rejects. */
@@ -31,6 +30,11 @@ export interface Conduct {
 
 /** The channels of a server. */
 export interface Channels {
+  /**
+   * Makes a connection a channel, where its client asks for that. False for any other request, and while the server
+   * drains.
+   */
+  open(request: IncomingMessage, socket: Duplex, early: Uint8Array): boolean;
   /** Ends those on which nothing is under way; the others end with what is. */
   drain(): void;
   /** Ends all of them at once. */
@@ -58,45 +62,39 @@ const LINGER = { maxMs: 5000, maxBytes: 16 * 1024 * 1024 };
 
 const SWITCHING = `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${CHANNEL_PROTOCOL}\r\n\r\n`;
 
-/** Whether a request asks for a channel. */
-export function wantsChannel({ method, url, headers }: IncomingMessage): boolean {
+/** Whether a request asks for a channel; one with a body does not. */
+function wantsChannel({ method, url, headers }: IncomingMessage): boolean {
   return (
     method === 'GET' &&
     url === `/${PROTOCOL_ROOT}${ROUTE.channel()}` &&
-    headers.upgrade?.toLowerCase() === CHANNEL_PROTOCOL
+    headers.upgrade?.toLowerCase() === CHANNEL_PROTOCOL &&
+    (headers['content-length'] ?? '0') === '0' &&
+    headers['transfer-encoding'] === undefined
   );
 }
 
-/** Takes connections that are upgraded to channels, for chunks and nothing else. */
-export function serveChannels(server: AnyServer, limits: ServerLimits, conduct: Conduct): Channels {
-  const { serve } = conduct;
+/** Makes channels, for chunks and nothing else, of connections that Node's server has let go of. */
+export function createChannels(limits: ServerLimits, conduct: Conduct): Channels {
   const open = new Set<Channel>();
-  /** Node knows nothing of connections that wanted to be upgraded any more. */
-  const others = new Set<Duplex>();
   let isDraining = false;
-  server.on('upgrade', (request: IncomingMessage, socket: Duplex, early: Buffer) => {
-    if (!wantsChannel(request)) {
-      others.add(socket);
-      socket.once('close', () => others.delete(socket));
-      serveUpgradeless(request, socket, serve);
-      return;
-    }
-    const messages = new MessageChannel(socket, early);
-    messages.socket.write(SWITCHING);
-    const channel: Channel = { messages, handshake: request, isIdle: true };
-    open.add(channel);
-    void run(channel, limits, { ...conduct, isDraining: () => isDraining }).finally(() =>
-      open.delete(channel),
-    );
-  });
   return {
+    open: (request, socket, early) => {
+      if (isDraining || !wantsChannel(request)) return false;
+      const messages = new MessageChannel(socket, early);
+      messages.socket.write(SWITCHING);
+      const channel: Channel = { messages, handshake: request, isIdle: true };
+      open.add(channel);
+      void run(channel, limits, { ...conduct, isDraining: () => isDraining }).finally(() =>
+        open.delete(channel),
+      );
+      return true;
+    },
     drain: () => {
       isDraining = true;
       for (const { isIdle, messages } of open) if (isIdle) messages.destroy();
     },
     destroy: () => {
       for (const { messages } of open) messages.destroy();
-      for (const socket of others) socket.destroy();
     },
   };
 }
@@ -196,22 +194,4 @@ function requestOf(
     httpVersionMinor: 1,
     complete: true,
   });
-}
-
-/** Upgrades to anything else are not done, and the request is answered as it is (RFC 9110, section 7.8). */
-function serveUpgradeless(request: IncomingMessage, socket: Duplex, serve: ServeChannelRequest): void {
-  const { 'content-length': length = '0', 'transfer-encoding': coding } = request.headers;
-  if (length !== '0' || coding !== undefined) {
-    refuseSocket(
-      socket,
-      new CairnError('invalid-request', 'this server upgrades no request with a body'),
-      400,
-    );
-    return;
-  }
-  const response = new ServerResponse(request);
-  socket.on('error', () => undefined); // told to whoever writes the answer
-  response.shouldKeepAlive = false;
-  response.assignSocket(socket as IncomingMessage['socket']);
-  void serve(request, response, undefined).finally(() => socket.end());
 }

@@ -9,8 +9,6 @@ import type { Refusals } from '../refusals.ts';
 
 /** Refused connections that still get their answer at a time; what is beyond is only closed. */
 const MAX_ANSWERED = 64;
-/** How long a refused client may take to read its answer. */
-const ANSWER_MS = 1000;
 
 /** What limits connections, and who is told when they do. */
 export interface ConnectionLimits {
@@ -20,8 +18,8 @@ export interface ConnectionLimits {
   readonly isTrustedProxy: (address: string) => boolean;
 }
 
-/** Writes an answer on a bare socket, and ends it. */
-export type Refuse = (socket: Socket, error: CairnError) => void;
+/** Answers on a bare socket, and ends it. */
+type Refuse = (socket: Socket, error: CairnError) => void;
 
 /**
  * Lets only so many connections through to the server; the others are answered with 503, where `refuse` is given, and
@@ -42,19 +40,15 @@ export function limitConnections(
       return;
     }
     answered += 1;
-    const timer = setTimeout(() => socket.destroy(), ANSWER_MS);
-    socket.once('close', () => {
-      clearTimeout(timer);
-      answered -= 1;
-    });
-    // What it sends is thrown away: unread bytes would reset the connection before the answer was read.
-    socket.resume();
+    socket.once('close', () => (answered -= 1));
     refuse(socket, error);
   };
   // Node lets a server be given its connections by emitting this event; here some are not passed on.
   const serve = server.listeners('connection') as ((socket: Socket) => void)[];
   server.removeAllListeners('connection');
   server.on('connection', (socket: Socket) => {
+    // Whatever becomes of it: an error that nobody listens for would end the process.
+    socket.on('error', () => undefined);
     const address = socket.remoteAddress ?? 'unknown';
     const key = addressKey(address);
     const count = ofAddress.get(key) ?? 0;

@@ -1,7 +1,7 @@
 /** The HTTPS server: its secure context, and what speaks plain HTTP to it. */
 import { constants } from 'node:crypto';
 import { createServer, type Server } from 'node:https';
-import type { RequestListener, ServerOptions } from 'node:http';
+import type { ServerOptions } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { SecureContextOptions } from 'node:tls';
@@ -14,7 +14,7 @@ const HANDSHAKE_TIMEOUT_MS = 30_000;
  * Makes an HTTPS server. What `tls` reloads is shown to connections that are made from then on; those that are there
  * stay. Client certificates are asked for and not required: whoever has none may show a token.
  */
-export function createHttpsServer(limits: ServerOptions, tls: KeptTls, listener: RequestListener): Server {
+export function createHttpsServer(limits: ServerOptions, tls: KeptTls): Server {
   const options = {
     ...limits,
     ...contextOf(tls),
@@ -22,7 +22,7 @@ export function createHttpsServer(limits: ServerOptions, tls: KeptTls, listener:
     handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
     ...(tls.material.clientCas === undefined ? {} : { requestCert: true, rejectUnauthorized: false }),
   };
-  const server = createServer(options, listener);
+  const server = createServer(options);
   tls.onReload(() => server.setSecureContext(contextOf(tls)));
   return server;
 }

@@ -1,21 +1,18 @@
-/** The listening socket, its time limits, and what does not even become a request. */
-import {
-  createServer,
-  STATUS_CODES,
-  type IncomingMessage,
-  type Server,
-  type ServerResponse,
-} from 'node:http';
+/** The listening socket and its time limits, and what of the events of Node's server becomes a request. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Server as SecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { CairnError, systemCodeOf } from '../../base/errors.ts';
-import { problemOf, PROBLEM_TYPE } from '../../protocol/problem.ts';
 import type { KeptTls } from '../tls/kept-tls.ts';
+import { answerBroken } from './broken-request.ts';
 import { createHttpsServer, watchPlainSockets } from './listen-tls.ts';
 import type { ServerLimits } from '../limits.ts';
-import type { LimitName } from '../refusals.ts';
-import { limitConnections, type ConnectionLimits, type Refuse } from './connection-limits.ts';
+import type { Logger } from '../server-context.ts';
+import { limitConnections, type ConnectionLimits } from './connection-limits.ts';
+import { ordinaryRequest } from './ordinary-request.ts';
+import { refuseSocket } from './refuse-socket.ts';
+import { takeTurns, type Turns } from './turns.ts';
 
 /** Takes a request; `awaitsContinue` when its client waits for permission to send the body. */
 export type RequestListener = (
@@ -23,6 +20,21 @@ export type RequestListener = (
   response: ServerResponse,
   awaitsContinue: boolean,
 ) => void;
+
+/** What is done with what comes. */
+export interface Listeners {
+  readonly onRequest: RequestListener;
+  /**
+   * Takes over a connection that its client wants to upgrade, with the bytes that followed its request. False for a
+   * request that is served as if it had not asked (RFC 9110, section 7.8); where this is missing that is every one.
+   */
+  readonly onUpgrade?: (request: IncomingMessage, socket: Duplex, early: Uint8Array) => boolean;
+}
+
+/** What a listening server needs of the server that it belongs to. */
+export interface ListenContext extends ConnectionLimits {
+  readonly log: Logger;
+}
 
 /** How often connections are looked at whose headers are late: a fraction of the time that they have. */
 const LOOKS_AT_HEADERS = 4;
@@ -45,113 +57,82 @@ function nodeLimits({ headersMs, keepAliveMs, maxHeaderBytes }: ServerLimits): o
 export type AnyServer = Server | SecureServer;
 
 /** Makes the HTTP server, or with `tls` the HTTPS server, not listening yet. */
-export function createHttpServer(
-  listener: RequestListener,
-  context: ConnectionLimits,
-  tls?: KeptTls,
-): AnyServer {
-  const answer = (request: IncomingMessage, response: ServerResponse): void =>
-    listener(request, response, false);
+export function createHttpServer(listeners: Listeners, context: ListenContext, tls?: KeptTls): AnyServer {
   const limits = nodeLimits(context.limits);
   if (tls === undefined) {
-    const below = { plainSocketOf: () => undefined, refuse: refuseConnection };
-    return prepare(createServer(limits, answer), listener, context, below);
+    const server = createServer(limits);
+    const turns = takeTurns(server, 'connection', (error) => logBug(context, error));
+    limitConnections(server, context, (socket, error) => refuseSocket(socket, error, 503));
+    listenFor(server, turns, listeners, context);
+    server.on('clientError', (error: Error, socket: Duplex) =>
+      guard(context, socket, () =>
+        answerBroken({ error, socket, plain: undefined }, turns, context.refusals),
+      ),
+    );
+    return server;
   }
-  const server = createHttpsServer(limits, tls, answer);
+  const server = createHttpsServer(limits, tls);
+  const turns = takeTurns(server, 'secureConnection', (error) => logBug(context, error));
   // Nobody could read an answer that is not encrypted.
-  return prepare(server, listener, context, { plainSocketOf: watchPlainSockets(server), refuse: undefined });
-}
-
-/** What HTTP and HTTPS have not in common. */
-interface Below {
-  readonly plainSocketOf: (socket: Duplex) => Duplex | undefined;
-  readonly refuse: Refuse | undefined;
-}
-
-function prepare<Kind extends AnyServer>(
-  server: Kind,
-  listener: RequestListener,
-  context: ConnectionLimits,
-  { plainSocketOf, refuse }: Below,
-): Kind {
-  const { limits, refusals } = context;
-  // Node drops what is beyond: one more than is allowed shows that there was too much.
-  server.maxHeadersCount = limits.maxHeaders + 1;
-  limitConnections(server, context, refuse);
-  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
-    listener(request, response, true);
-  });
-  server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
-    refuseSocket(socket, new CairnError('method-not-allowed', 'this server is no proxy'), 405);
-  });
-  server.on('clientError', (error: Error, socket: Duplex) => {
-    const system = systemCodeOf(error);
-    const plain = system === 'ERR_SSL_HTTP_REQUEST' ? plainSocketOf(socket) : undefined;
-    if (plain?.writable === true) {
-      refusePlain(plain, socket);
-      return;
-    }
-    if (system === 'ECONNRESET' || !socket.writable) {
-      socket.destroy();
-      return;
-    }
-    const { limit, status, told } = brokenRequest(system);
-    if (limit !== undefined) refusals.note(limit);
-    refuseSocket(socket, told, status);
-  });
+  limitConnections(server, context, undefined);
+  listenFor(server, turns, listeners, context);
+  const plainSocketOf = watchPlainSockets(server);
+  server.on('clientError', (error: Error, socket: Duplex) =>
+    guard(context, socket, () =>
+      answerBroken({ error, socket, plain: plainSocketOf(socket) }, turns, context.refusals),
+    ),
+  );
   return server;
 }
 
-/** Answers plain HTTP on a port of TLS, as RFC 2817 has it; nothing that was sent is looked at. */
-function refusePlain(plain: Duplex, secure: Duplex): void {
-  const error = new CairnError('invalid-request', 'this port speaks TLS: write https:// instead of http://');
-  plain.once('close', () => secure.destroy());
-  refuseSocket(plain, error, 426, ['Upgrade: TLS/1.2, HTTP/1.1']);
-}
-
-function refuseConnection(socket: Duplex, error: CairnError): void {
-  refuseSocket(socket, error, 503);
-}
-
-/** What did not become a request, and what its sender is told. */
-function brokenRequest(system: string | undefined): {
-  limit?: LimitName;
-  status: number;
-  told: CairnError;
-} {
-  if (system === 'HPE_HEADER_OVERFLOW') {
-    const told = new CairnError('invalid-request', 'the headers of the request are too long');
-    return { limit: 'header-size', status: 431, told };
-  }
-  if (system === 'ERR_HTTP_REQUEST_TIMEOUT') {
-    const told = new CairnError('timeout', 'the headers of the request took too long');
-    return { limit: 'headers-time', status: 408, told };
-  }
-  return { status: 400, told: new CairnError('invalid-request', 'this is no HTTP request') };
-}
-
-/** Answers on a bare socket and closes it. */
-export function refuseSocket(
-  socket: Duplex,
-  error: CairnError,
-  status: number,
-  headers: readonly string[] = [],
-): void {
-  socket.on('error', () => undefined); // nobody is left to be told
-  const body = JSON.stringify({ ...problemOf(error), status });
-  socket.end(
-    [
-      `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
-      `Content-Type: ${PROBLEM_TYPE}`,
-      `Content-Length: ${Buffer.byteLength(body)}`,
-      ...headers,
-      ...(status === 503 ? ['Retry-After: 1'] : []),
-      'Connection: close',
-      '',
-      body,
-    ].join('\r\n'),
-    () => socket.destroy(),
+function listenFor(server: AnyServer, turns: Turns, listeners: Listeners, context: ListenContext): void {
+  // Node drops what is beyond: one more than is allowed shows that there was too much.
+  server.maxHeadersCount = context.limits.maxHeaders + 1;
+  const serve = (request: IncomingMessage, response: ServerResponse, awaitsContinue: boolean): void => {
+    // Node ends and destroys the connection with the answer.
+    if (request.headers.upgrade !== undefined) response.shouldKeepAlive = false;
+    turns.take(request, response, () =>
+      guard(context, request.socket, () => listeners.onRequest(request, response, awaitsContinue)),
+    );
+  };
+  server.on('request', (request, response) => serve(request, response, false));
+  server.on('checkContinue', (request, response) => serve(request, response, true));
+  // An expectation that nobody knows is left out of account, as RFC 9110 allows (section 10.1.1).
+  server.on('checkExpectation', (request, response) => serve(request, response, false));
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) =>
+    guard(context, socket, () => {
+      const early = turns.release(socket, head);
+      if (listeners.onUpgrade?.(request, socket, early) === true) return;
+      const ordinary = ordinaryRequest(request, context.limits.maxHeaders);
+      if (ordinary !== undefined) turns.adopt(socket, Buffer.concat([ordinary, early]));
+      else
+        refuseSocket(
+          socket,
+          new CairnError('invalid-request', 'the request has too many header fields'),
+          431,
+        );
+    }),
   );
+  server.on('connect', (_request: IncomingMessage, socket: Duplex) =>
+    guard(context, socket, () => {
+      turns.release(socket);
+      refuseSocket(socket, new CairnError('method-not-allowed', 'this server is no proxy'), 405);
+    }),
+  );
+}
+
+/** A fault in what is done for one connection ends that connection, and no other. */
+function guard(context: ListenContext, socket: Duplex, work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    socket.destroy();
+    logBug(context, error);
+  }
+}
+
+function logBug({ log }: ListenContext, error: unknown): void {
+  log.error({ err: error }, 'this is a bug in cairn: serving a connection failed, which has been ended');
 }
 
 /**

@@ -25,11 +25,11 @@ export async function openOperationsPort(
   context: ServerContext,
   where: { readonly host: string; readonly port: number },
 ): Promise<OperationsPort> {
-  const listener: RequestListener = (request, response, awaitsContinue) => {
+  const onRequest: RequestListener = (request, response, awaitsContinue) => {
     const options = { pace: paceOf(context.limits), awaitsContinue, address: context.addressOf(request) };
     void serve(context, openExchange(request, response, options));
   };
-  const server = createHttpServer(listener, { ...context, isTrustedProxy: () => false });
+  const server = createHttpServer({ onRequest }, { ...context, isTrustedProxy: () => false });
   const port = await listen(server, where);
   return {
     url: urlOf('http', where.host, port),

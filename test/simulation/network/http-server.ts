@@ -5,20 +5,15 @@ import type { End } from './connection.ts';
 import { SimulatedRequest, SimulatedResponse, SimulatedSocket } from './http-exchange.ts';
 import type { SeenRequest } from './network.ts';
 
-/** Called with each request, as Node calls it. */
-export type Handler = (request: SimulatedRequest, response: SimulatedResponse) => void;
-
 /** A server of one simulated process. */
 export class SimulatedHttpServer extends EventEmitter {
   readonly #process: SimulatedProcess;
-  readonly #handler: Handler;
   readonly #sockets = new Set<SimulatedSocket>();
   #onClosed: (() => void) | undefined;
 
-  constructor(process: SimulatedProcess, handler: Handler) {
+  constructor(process: SimulatedProcess) {
     super();
     this.#process = process;
-    this.#handler = handler;
   }
 
   listen(_where: unknown, done: () => void): this {
@@ -70,7 +65,7 @@ export class SimulatedHttpServer extends EventEmitter {
         this.#process.network.observer?.answered(seen, status, body),
       );
       socket.begin(request, response);
-      this.#handler(request, response);
+      this.emit('request', request, response);
     };
   }
 

@@ -1,9 +1,8 @@
 /** In place of `node:http`. */
-import { SimulatedHttpServer, type Handler } from '../network/http-server.ts';
+import { SimulatedHttpServer } from '../network/http-server.ts';
 import { realm } from './simulation.ts';
 
 // Only channels make requests and responses by themselves, and the network of the world knows no upgrades.
 export { IncomingMessage, request, ServerResponse, STATUS_CODES } from 'node:http';
 
-export const createServer = (_options: unknown, handler: Handler): SimulatedHttpServer =>
-  new SimulatedHttpServer(realm.process, handler);
+export const createServer = (): SimulatedHttpServer => new SimulatedHttpServer(realm.process);

@@ -1,0 +1,57 @@
+/** What did not become a request: its sender is told, where no answer is under way that this could be taken for. */
+import type { Duplex } from 'node:stream';
+import { CairnError, systemCodeOf } from '../../base/errors.ts';
+import type { LimitName, Refusals } from '../refusals.ts';
+import { refuseSocket } from './refuse-socket.ts';
+import type { Turns } from './turns.ts';
+
+/** What Node could not read, and where it came from. */
+export interface Broken {
+  readonly error: Error;
+  readonly socket: Duplex;
+  /** The socket below TLS, where its handshake is not over. */
+  readonly plain: Duplex | undefined;
+}
+
+/** Answers what is no request, and ends its connection; nothing more of it is read. */
+export function answerBroken({ error, socket, plain }: Broken, turns: Turns, refusals: Refusals): void {
+  socket.on('error', () => undefined); // it is ended in any case
+  const system = systemCodeOf(error);
+  turns.release(socket);
+  if (system === 'ERR_SSL_HTTP_REQUEST' && plain?.writable === true) {
+    refusePlain(plain, socket);
+    return;
+  }
+  // Before the end of its handshake a client of TLS can read no answer.
+  if (system === 'ECONNRESET' || !socket.writable || plain !== undefined) {
+    socket.destroy();
+    return;
+  }
+  const { limit, status, told } = kindOf(system);
+  if (limit !== undefined) refusals.note(limit);
+  const pending = turns.pending(socket);
+  if (pending === undefined) refuseSocket(socket, told, status);
+  else if (pending.request.complete) pending.response.once('close', () => refuseSocket(socket, told, status));
+  else if (pending.response.headersSent) socket.destroy();
+  else refuseSocket(socket, told, status);
+}
+
+/** Answers plain HTTP on a port of TLS, as RFC 2817 has it; nothing that was sent is looked at. */
+function refusePlain(plain: Duplex, secure: Duplex): void {
+  const error = new CairnError('invalid-request', 'this port speaks TLS: write https:// instead of http://');
+  plain.once('close', () => secure.destroy());
+  refuseSocket(plain, error, 426, ['Upgrade: TLS/1.2, HTTP/1.1']);
+}
+
+/** What its sender is told, and the limit that it ran into. */
+function kindOf(system: string | undefined): { limit?: LimitName; status: number; told: CairnError } {
+  if (system === 'HPE_HEADER_OVERFLOW') {
+    const told = new CairnError('invalid-request', 'the headers of the request are too long');
+    return { limit: 'header-size', status: 431, told };
+  }
+  if (system === 'ERR_HTTP_REQUEST_TIMEOUT') {
+    const told = new CairnError('timeout', 'the headers of the request took too long');
+    return { limit: 'headers-time', status: 408, told };
+  }
+  return { status: 400, told: new CairnError('invalid-request', 'this is no HTTP request') };
+}

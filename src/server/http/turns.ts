@@ -1,0 +1,173 @@
+/**
+ * The requests of one connection, in turn: one is worked on, and the next is not even parsed before that has its answer.
+ * Node's server parses whatever a client pipelines, thousands of requests in one read, and works on all of them at once;
+ * what it holds for answers whose socket died is never given back (Node 20), and a connection that is upgraded behind an
+ * unfinished answer would have two owners. Here the parser gets the bytes of one message at a time, the rest stays in the
+ * stream, unread.
+ */
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Server as SecureServer } from 'node:https';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { createMessageCutter, type MessageCutter } from './message-cutter.ts';
+
+/** The turns of all connections of a server. */
+export interface Turns {
+  /**
+   * Runs `start` when every earlier request of its connection has its answer; never, where the connection ends before.
+   */
+  take(request: IncomingMessage, response: ServerResponse, start: () => void): void;
+  /**
+   * Stops parsing a connection, for good. Answers what was read and not parsed, `early` first: it belongs to its new owner.
+   */
+  release(socket: Duplex, early?: Uint8Array): Buffer;
+  /** Serves a connection that was released, from `bytes` on. */
+  adopt(socket: Duplex, bytes: Uint8Array): void;
+  /** What a connection is answering, and whether its request has come whole. */
+  pending(socket: Duplex): Pending | undefined;
+}
+
+/** A request without its whole answer. */
+export interface Pending {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+}
+
+interface Line {
+  /** Gives bytes to Node's parser. */
+  readonly parse: (bytes: Uint8Array) => void;
+  readonly cutter: MessageCutter;
+  readonly stop: () => void;
+  /** Requests without their whole answer, the oldest first, and what begins each. */
+  readonly unanswered: (Pending & { readonly start: () => void })[];
+  /** What follows the bytes that the parser is looking at. */
+  rest: Uint8Array;
+  isReleased: boolean;
+}
+
+/** Told of a fault in what is done for a connection, which has been ended. */
+export type OnFault = (error: unknown) => void;
+
+const NOTHING = new Uint8Array(0);
+
+/**
+ * Takes over how the connections of a server are read. To be called before anything else listens for them.
+ *
+ * @param event what the server tells of connections that speak HTTP: `connection`, or `secureConnection` over TLS
+ */
+export function takeTurns(
+  server: Server | SecureServer,
+  event: 'connection' | 'secureConnection',
+  onFault: OnFault,
+): Turns {
+  const lines = new WeakMap<Duplex, Line>();
+  const accept = server.listeners(event) as ((socket: Socket) => void)[];
+  const attach = (socket: Socket): void => {
+    const line = attachLine(socket, onFault);
+    if (line !== undefined) lines.set(socket, line);
+  };
+  server.on(event, attach);
+  return {
+    take: (request, response, start) => {
+      const line = lines.get(request.socket);
+      if (line === undefined) start();
+      else enqueue(line, { request, response, start });
+    },
+    release: (socket, early = NOTHING) => {
+      const line = lines.get(socket);
+      if (line === undefined || line.isReleased) return Buffer.from(early);
+      return release(socket, line, early);
+    },
+    adopt: (socket, bytes) => {
+      socket.unshift(bytes);
+      for (const listener of accept) listener.call(server, socket as Socket);
+      attach(socket as Socket);
+    },
+    pending: (socket) => lines.get(socket)?.unanswered[0],
+  };
+}
+
+/** Puts itself between a socket and the parser that Node's server has attached to it. */
+function attachLine(socket: Socket, onFault: OnFault): Line | undefined {
+  // Node takes its own listener away where a connection is upgraded.
+  socket.on('error', () => undefined);
+  const [onData] = socket.listeners('data') as ((piece: Buffer) => void)[];
+  if (onData === undefined) return undefined;
+  const listener = (piece: Buffer): void => {
+    try {
+      feed(socket, line, piece);
+    } catch (error) {
+      socket.destroy();
+      onFault(error);
+    }
+  };
+  const line: Line = {
+    parse: (bytes) => onData.call(socket, bytes as Buffer),
+    cutter: createMessageCutter(),
+    stop: () => void socket.off('data', listener),
+    unanswered: [],
+    rest: NOTHING,
+    isReleased: false,
+  };
+  socket.off('data', onData);
+  // Node notices that somebody else reads, and hands what comes to listeners from then on.
+  socket.on('data', listener);
+  socket.once('close', () => (line.unanswered.length = 0));
+  return line;
+}
+
+function feed(socket: Socket, line: Line, piece: Uint8Array): void {
+  let bytes = piece;
+  while (bytes.byteLength > 0) {
+    if (mustWait(socket, line)) {
+      // Paused first: what is put back into a stream that flows comes at once.
+      socket.pause();
+      socket.unshift(bytes);
+      return;
+    }
+    const length = line.cutter.next(bytes);
+    line.rest = bytes.subarray(length);
+    line.parse(bytes.subarray(0, length));
+    if (line.isReleased || socket.destroyed) return;
+    bytes = line.rest;
+    line.rest = NOTHING;
+  }
+}
+
+/** Whether what comes next is for a later request than those that wait for their answers, or Node wants nothing now. */
+function mustWait(socket: Socket, { unanswered }: Line): boolean {
+  if (unanswered.length > 0) return unanswered.at(-1)!.request.complete || socket.isPaused();
+  return isHeldByNode(socket);
+}
+
+/** Node's own note that it has stopped a socket whose answers are not taken. */
+function isHeldByNode(socket: Socket): boolean {
+  return (socket as Socket & { readonly _paused?: boolean })._paused === true;
+}
+
+function enqueue(line: Line, entry: Line['unanswered'][number]): void {
+  const { request, response, start } = entry;
+  line.unanswered.push(entry);
+  line.cutter.began(request);
+  response.once('close', () => {
+    if (line.unanswered[0] !== entry) return;
+    line.unanswered.shift();
+    const next = line.unanswered[0];
+    if (next !== undefined) next.start();
+    else if (!line.isReleased && !isHeldByNode(request.socket)) request.socket.resume();
+  });
+  if (line.unanswered.length === 1) start();
+}
+
+function release(socket: Duplex, line: Line, early: Uint8Array): Buffer {
+  line.isReleased = true;
+  line.stop();
+  const pieces = [early, line.rest];
+  for (let piece = read(socket); piece !== null; piece = read(socket)) pieces.push(piece);
+  line.rest = NOTHING;
+  return Buffer.concat(pieces);
+}
+
+function read(socket: Duplex): Buffer | null {
+  return socket.read() as Buffer | null;
+}
