@@ -9,6 +9,7 @@ const BUNDLES = new Map([
   ['push', 'transfer'],
   ['pull', 'transfer'],
   ['--version', 'version'],
+  ['-V', 'version'],
 ]);
 
 /**

@@ -2,6 +2,7 @@
 import { EXIT, type ExitCode } from '../base/errors.ts';
 import { errorObject, failureOf, type Failure } from './failure.ts';
 import { flushOutput, isOutputClosed, print, tolerateClosedPipes } from './output.ts';
+import { isOn } from './options/switch.ts';
 import { jsonLine } from './screen/json-line.ts';
 
 /** The words before `--`: what comes after it belongs to somebody else's command. */
@@ -10,10 +11,15 @@ function ownWords(argv: readonly string[]): readonly string[] {
   return argv.slice(2, end === -1 ? undefined : end);
 }
 
+/** Also before the options are understood. */
+function wantsJson(): boolean {
+  return ownWords(process.argv).includes('--json') || isOn(process.env['CAIRN_JSON']);
+}
+
 /** Shows people and scripts how a command failed. */
 export function show(failure: Failure): ExitCode {
   for (const line of failure.lines) process.stderr.write(`cairn: ${line}\n`);
-  if (ownWords(process.argv).includes('--json')) printLast(jsonLine(errorObject(failure)));
+  if (wantsJson()) printLast(jsonLine(errorObject(failure)));
   return failure.exitCode;
 }
 

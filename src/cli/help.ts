@@ -10,9 +10,8 @@ user runs on this machine, from that server's own token file.`;
 
 /** How a client speaks https. */
 export const TLS_NOTE = `
-https trusts the authorities of Node.js and of NODE_EXTRA_CA_CERTS, or only those in --tls-ca (CAIRN_TLS_CA). For servers
-that accept client certificates: --tls-client-cert and --tls-client-key (CAIRN_TLS_CLIENT_CERT, CAIRN_TLS_CLIENT_KEY). A
-certificate that is not trusted ends the command; there is no option to trust it all the same.
+https trusts the authorities of Node.js and of NODE_EXTRA_CA_CERTS, or only those in --tls-ca. For servers that accept
+client certificates: --tls-client-cert and --tls-client-key. A certificate that is not trusted ends the command; there is no option to trust it all the same.
 HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY are honoured, also in lower case; SOCKS is not spoken. Servers on this
 machine are reached without a proxy, unless CAIRN_PROXY_LOOPBACK=1.`;
 
@@ -40,6 +39,9 @@ Examples:
   cairn demo                                        see it survive cuts and kills
 
 Running the same push or pull again resumes it.
+
+Every option can also be given by the environment: --retry-for 1h is CAIRN_RETRY_FOR=1h, or CAIRN_PUSH_RETRY_FOR=1h for
+push alone, which goes first; options without a value take 1 or 0. What stands on the command line goes before both.
 ${EXIT_NOTE}`;
 
 /** After the help of `cairn serve`. */

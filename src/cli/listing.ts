@@ -1,6 +1,7 @@
 /** Entries as `ls -l` shows them, and as objects for scripts. */
 import { printable } from '../base/safe-path.ts';
 import type { Entry, EntryType } from '../manifest/entry.ts';
+import { formatBytes } from './screen/wording.ts';
 
 const TYPE_LETTERS: Readonly<Record<EntryType, string>> = {
   file: '-',
@@ -36,12 +37,15 @@ export function timeText(mtimeNs: bigint): string {
   return `${day} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
 }
 
-/** One line of a listing; `ownName` stands for what the URL itself names. */
-export function entryLine(entry: Entry, ownName: string): string {
+/** One line of a listing; `ownName` stands for what the URL itself names. Sizes are bytes, or three digits and a unit. */
+export function entryLine(
+  entry: Entry,
+  { ownName, isHuman = false }: { ownName: string; isHuman?: boolean },
+): string {
   const isOwn = entry.path === '';
   const name = isOwn ? (entry.type === 'directory' ? '.' : printable(ownName)) : printable(entry.path);
   const target = entry.type === 'symlink' ? ` -> ${printable(entry.linkTarget)}` : '';
-  const size = String(entry.sizeBytes).padStart(13);
+  const size = isHuman ? formatBytes(entry.sizeBytes).padStart(8) : String(entry.sizeBytes).padStart(13);
   return `${modeText(entry.type, entry.mode)} ${size} ${timeText(entry.mtimeNs)} ${name}${target}`;
 }
 

@@ -1,20 +1,45 @@
 /** The command line. */
-import { CommanderError } from 'commander';
+import { CommanderError, type Command } from 'commander';
 import { EXIT, type ExitCode } from '../base/errors.ts';
 import { runProcess, show } from './edge.ts';
+import { namingVariable, readEnvironment } from './options/environment.ts';
 import { createProgram } from './program.ts';
 
 async function runCommand(): Promise<ExitCode> {
   let exitCode: ExitCode = EXIT.done;
+  let running: Command | undefined;
+  const program = createProgram((result) => (exitCode = result));
+  program.hook('preAction', (_program, command) => {
+    running = command;
+  });
+  readEnvironment(program);
   try {
-    await createProgram((result) => (exitCode = result)).parseAsync(process.argv);
+    await program.parseAsync(process.argv);
   } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    // Commander has already said what it did not understand.
+    if (!(error instanceof CommanderError)) throw namingVariable(error, running);
     if (error.exitCode === 0) return EXIT.done;
-    return show({ code: 'usage', message: error.message, exitCode: EXIT.usage, lines: [] });
+    // Help was asked for by giving no command; commander has printed it.
+    const isHelp = error.code === 'commander.help';
+    return show({
+      code: 'usage',
+      ...said(error.message, program),
+      ...(isHelp ? { lines: [] } : {}),
+      exitCode: EXIT.usage,
+    });
   }
   return exitCode;
+}
+
+/** Commander's message in the form of cairn's own: what is wrong, then what may have been meant. */
+function said(text: string, program: Command): { message: string; lines: readonly string[] } {
+  const lines = text.split('\n').map((line) => line.replace(/^error: |^\(|\)$/g, ''));
+  const command = program.commands.find((each) => each.name() === process.argv[2]);
+  const advice = [
+    'for its options and examples:',
+    'cairn help',
+    ...(command === undefined ? [] : [command.name()]),
+  ];
+  return { message: lines.join(' '), lines: [...lines, advice.join(' ')] };
 }
 
 void runProcess(runCommand);

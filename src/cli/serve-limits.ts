@@ -2,6 +2,7 @@
 import { DEFAULT_LIMITS, type ServerLimits } from '../server/limits.ts';
 import { MAX_TIMER_MS } from './words/duration.ts';
 import { parseLimits, type LimitWord } from './words/limits.ts';
+import { sizeText } from './words/size.ts';
 
 interface SettableLimit extends LimitWord {
   readonly get: (limits: ServerLimits) => number | undefined;
@@ -187,15 +188,4 @@ function defaultOf({ unit, defaultText, get }: SettableLimit): string {
   if (unit === 'size') return sizeText(value);
   if (unit === 'duration') return `${value / 1000}s`;
   return unit === 'rate' ? `${value} B/s` : String(value);
-}
-
-function sizeText(bytes: number): string {
-  for (const [unit, size] of [
-    ['G', 1024 ** 3],
-    ['M', 1024 ** 2],
-    ['K', 1024],
-  ] as const) {
-    if (bytes >= size && bytes % size === 0) return `${bytes / size}${unit}`;
-  }
-  return String(bytes);
 }

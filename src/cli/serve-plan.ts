@@ -9,6 +9,7 @@ import { limitsOf } from './serve-limits.ts';
 import { SYNC_MODES, type SyncMode } from '../protocol/sync-mode.ts';
 import { planServeTls, type ServeTlsPlan, type ServeTlsWords } from './serve-tls-plan.ts';
 import { planOidc, type OidcPlan, type OidcWords } from './serve-oidc.ts';
+import { LOG_LEVELS } from './options/choices.ts';
 import { parseChoice } from './words/count.ts';
 import { parseAddressRanges } from './words/address-ranges.ts';
 import { parseDuration } from './words/duration.ts';
@@ -35,8 +36,6 @@ export interface ServeWords extends ServeTlsWords, OidcWords {
   readonly check?: boolean;
   readonly dryRun?: boolean;
 }
-
-const LOG_LEVELS = ['error', 'warn', 'info', 'debug', 'silent'] as const;
 
 /** What `cairn serve` was told to do. Paths are absolute. */
 export interface ServePlan {

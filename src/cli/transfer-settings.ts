@@ -4,7 +4,8 @@ import type { DigestAlgorithm } from '../manifest/digest.ts';
 import { SYNC_MODES, type SyncMode } from '../protocol/sync-mode.ts';
 import { absolutePath } from './resume-command.ts';
 import { parseChoice, parseCount } from './words/count.ts';
-import { COMPRESS_MODES, type CompressMode } from '../client/transfer/compression.ts';
+import type { CompressMode } from '../client/transfer/compression.ts';
+import { COMPRESS_WORDS, DIGESTS } from './options/choices.ts';
 import type { BandwidthRate } from '../client/http/bandwidth.ts';
 import { parseBandwidth } from './words/bandwidth.ts';
 import { parseDuration } from './words/duration.ts';
@@ -53,7 +54,6 @@ export interface TransferSettings {
 export const DEFAULT_RETRY_FOR_MS = 5 * 60_000;
 
 const PARALLEL_RANGE = { min: 1, max: 64 } as const;
-const DIGESTS = ['xxh64', 'sha256'] as const satisfies readonly DigestAlgorithm[];
 
 /** Validates the options. @throws CairnError `usage` */
 export function settingsOf(words: TransferWords): TransferSettings {
@@ -69,7 +69,7 @@ export function settingsOf(words: TransferWords): TransferSettings {
     sync: sync === undefined ? undefined : parseChoice('--sync', sync, SYNC_MODES),
     bandwidth:
       bwlimit === undefined ? undefined : { word: bwlimit, rateAt: parseBandwidth('--bwlimit', bwlimit) },
-    compress: compress === undefined ? undefined : parseChoice('--compress', compress, COMPRESS_MODES),
+    compress: compress === undefined ? undefined : parseChoice('--compress', compress, COMPRESS_WORDS),
     dryRun: words.dryRun ?? false,
     tokenFile: tokenFile === undefined ? undefined : absolutePath(tokenFile),
     tls: tlsSettingsOf(words),

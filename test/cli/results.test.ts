@@ -62,15 +62,17 @@ describe('a listing', () => {
   };
 
   it('looks like that of ls -l', () => {
-    expect(entryLine(entry, 'x')).toMatch(/^-rw-r--r--\s+12 \d{4}-\d\d-\d\d \d\d:\d\d:\d\d a\\x0ab$/);
-    expect(entryLine({ ...entry, type: 'symlink', path: 'l', linkTarget: '../x' }, 'x')).toMatch(
+    expect(entryLine(entry, { ownName: 'x' })).toMatch(
+      /^-rw-r--r--\s+12 \d{4}-\d\d-\d\d \d\d:\d\d:\d\d a\\x0ab$/,
+    );
+    expect(entryLine({ ...entry, type: 'symlink', path: 'l', linkTarget: '../x' }, { ownName: 'x' })).toMatch(
       /^lrwxrwxrwx .* l -> \.\.\/x$/,
     );
-    expect(entryLine({ ...entry, type: 'directory', path: '', mode: 0o755 }, 'x')).toMatch(
+    expect(entryLine({ ...entry, type: 'directory', path: '', mode: 0o755 }, { ownName: 'x' })).toMatch(
       /^drwxr-xr-x .* \.$/,
     );
-    expect(entryLine({ ...entry, path: '' }, 'own\tname')).toMatch(/ own\\x09name$/);
-    expect(entryLine({ ...entry, mtimeNs: 2n ** 62n }, 'x')).toContain('2116');
+    expect(entryLine({ ...entry, path: '' }, { ownName: 'own\tname' })).toMatch(/ own\\x09name$/);
+    expect(entryLine({ ...entry, mtimeNs: 2n ** 62n }, { ownName: 'x' })).toContain('2116');
   });
 
   it('shows special bits as ls does', () => {

@@ -1,6 +1,7 @@
 /** `cairn ls`. */
 import { EXIT, type ExitCode } from '../../base/errors.ts';
 import { printable, targetPathOf } from '../../base/safe-path.ts';
+import type { Entry } from '../../manifest/entry.ts';
 import type { EntryList } from '../../manifest/entry-table.ts';
 import type { Notice } from '../../protocol/tree-stream.ts';
 import { entryLine, entryObject } from '../listing.ts';
@@ -13,8 +14,14 @@ import { print } from '../output.ts';
 /** A listing is asked for by somebody who waits for it. */
 const DEFAULT_RETRY_FOR = '10s';
 
+/** Options of the command. */
+interface LsWords extends TransferWords {
+  readonly recursive?: boolean;
+  readonly humanReadable?: boolean;
+}
+
 /** Lists what is at a URL. */
-export async function runLs(word: string, words: TransferWords & { recursive?: boolean }): Promise<ExitCode> {
+export async function runLs(word: string, words: LsWords): Promise<ExitCode> {
   const settings = settingsOf({ retryFor: DEFAULT_RETRY_FOR, ...words, progress: false });
   const url = parseServerUrl(word);
   const plan = { url, settings, resumeCommand: ['cairn', 'ls', url.href] };
@@ -23,7 +30,9 @@ export async function runLs(word: string, words: TransferWords & { recursive?: b
     list(options, { recursive: words.recursive ?? false }),
   );
   const { entries, notices } = result;
-  return settings.json ? printJson(entries, notices) : printLines(entries, notices, nameIn(url));
+  if (settings.json) return printJson(entries, notices);
+  const isHuman = words.humanReadable ?? false;
+  return printLines(entries, notices, (entry) => entryLine(entry, { ownName: nameIn(url), isHuman }));
 }
 
 /** The last name in a URL whose path is known to be sound. */
@@ -31,9 +40,13 @@ function nameIn(url: URL): string {
   return targetPathOf(url.pathname).split('/').at(-1) ?? '';
 }
 
-function printLines(entries: EntryList, notices: readonly Notice[], ownName: string): ExitCode {
+function printLines(
+  entries: EntryList,
+  notices: readonly Notice[],
+  lineOf: (entry: Entry) => string,
+): ExitCode {
   // Written in one go: a line at a time is slow for a million of them.
-  print(Array.from(entries, (entry) => `${entryLine(entry, ownName)}\n`).join(''));
+  print(Array.from(entries, (entry) => `${lineOf(entry)}\n`).join(''));
   for (const { path, message } of notices) {
     process.stderr.write(`cairn: not listed: "${printable(path)}": ${printable(message)}\n`);
   }

@@ -1,7 +1,7 @@
 /** Limits of bandwidth as people write them: `10M`, or by the time of day, `08:00,1M 19:00,off`. */
 import type { BandwidthRate } from '../../client/http/bandwidth.ts';
 import { parseSize } from './size.ts';
-import { usage } from './usage.ts';
+import { optionUsage } from './usage.ts';
 
 /** From a minute of the day on: bytes a second, or none. */
 interface Part {
@@ -28,7 +28,11 @@ export function parseBandwidth(option: string, text: string): BandwidthRate {
   }
   const parts = words.map((word) => parsePart(option, word)).toSorted((a, b) => a.fromMinute - b.fromMinute);
   if (new Set(parts.map(({ fromMinute }) => fromMinute)).size < parts.length)
-    throw usage(`${option} names the same time twice: "${text}"`, `${option} "08:00,1M 19:00,off"`);
+    throw optionUsage(
+      option,
+      `${option} names the same time twice: "${text}"`,
+      `${option} "08:00,1M 19:00,off"`,
+    );
   return (when) => {
     const minute = (when.getHours() * 60 + when.getMinutes()) % MINUTES_A_DAY;
     return (parts.findLast(({ fromMinute }) => fromMinute <= minute) ?? parts.at(-1))?.rate;
@@ -38,7 +42,11 @@ export function parseBandwidth(option: string, text: string): BandwidthRate {
 function parsePart(option: string, word: string): Part {
   const [, hours, minutes, rate = ''] = TIMED.exec(word) ?? [];
   if (hours === undefined || minutes === undefined)
-    throw usage(`${option}: "${word}" is no time with a rate`, `${option} 10M, or "08:00,1M 19:00,off"`);
+    throw optionUsage(
+      option,
+      `${option}: "${word}" is no time with a rate`,
+      `${option} 10M, or "08:00,1M 19:00,off"`,
+    );
   return { fromMinute: Number(hours) * 60 + Number(minutes), rate: parseRate(option, rate) };
 }
 

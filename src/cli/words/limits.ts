@@ -1,5 +1,5 @@
 /** `--limit NAME=VALUE` of `cairn serve`: what a server allows, by name. */
-import { usage } from './usage.ts';
+import { optionUsage } from './usage.ts';
 import { parseDuration } from './duration.ts';
 import { parseSize } from './size.ts';
 
@@ -35,7 +35,8 @@ function parseValue({ name, unit, range, unlimited }: LimitWord, text: string): 
   const count = COUNT.test(text) ? Number(text) : Number.NaN;
   if (count >= range.min && count <= range.max) return count;
   const kind = unit === 'rate' ? 'bytes a second' : 'a number';
-  throw usage(
+  throw optionUsage(
+    '--limit',
     `${option} takes ${kind} from ${range.min} to ${range.max}, not "${text}"`,
     `${option}=${EXAMPLES[unit]}`,
   );
@@ -51,17 +52,22 @@ export function parseLimits(
   known: readonly LimitWord[],
 ): ReadonlyMap<string, number> {
   const values = new Map<string, number>();
-  for (const word of words) {
+  for (const word of words.flatMap((each) => each.split(','))) {
     const [, name = word, text] = /^([^=]*)=(.*)$/s.exec(word) ?? [];
     const limit = known.find((candidate) => candidate.name === name);
     if (limit === undefined) {
-      throw usage(
+      throw optionUsage(
+        '--limit',
         `--limit knows no "${name}"; "cairn serve --limit help" lists what it knows`,
         '--limit connections=1000',
       );
     }
     if (text === undefined || text === '') {
-      throw usage(`--limit ${name} needs a value`, `--limit ${name}=${EXAMPLES[limit.unit]}`);
+      throw optionUsage(
+        '--limit',
+        `--limit ${name} needs a value`,
+        `--limit ${name}=${EXAMPLES[limit.unit]}`,
+      );
     }
     values.set(name, parseValue(limit, text));
   }

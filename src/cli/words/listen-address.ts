@@ -1,6 +1,6 @@
 /** Where a server listens: `HOST:PORT`, `[::1]:PORT`, and `:PORT` or `PORT` on the loopback interface. */
 import { isIPv6 } from 'node:net';
-import { usage } from './usage.ts';
+import { optionUsage } from './usage.ts';
 
 /** A host and a port, both as `net.Server.listen` takes them; port 0 lets the system choose. */
 export interface ListenAddress {
@@ -20,7 +20,8 @@ export function parseListenAddress(option: string, text: string): ListenAddress 
   const port = digits === undefined ? Number.NaN : Number(digits);
   const isAddress = bracketed === undefined || isIPv6(bracketed);
   if (Number.isNaN(port) || port > 65_535 || !isAddress) {
-    throw usage(
+    throw optionUsage(
+      option,
       `${option} takes HOST:PORT, not "${text}"`,
       `${option} 127.0.0.1:7070 (or [::1]:7070, :7070)`,
     );

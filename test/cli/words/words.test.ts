@@ -28,20 +28,38 @@ describe('a duration', () => {
     ['5m', 300_000],
     ['1h', 3_600_000],
     ['7d', 604_800_000],
+    ['1h30m', 5_400_000],
+    ['2d', 172_800_000],
+    ['1d12h', 129_600_000],
+    ['1m30.5s', 90_500],
+    ['1s500ms', 1500],
     ['0', 0],
   ])('%s is %i ms', (text, ms) => {
     expect(parseDuration('--retry-for', text)).toBe(ms);
   });
 
-  it.each(['', 'm', '5 m', '-1s', '1e3', '5min', '0x10', '٣s', '25d', '99999999999d'])(
-    'refuses "%s", naming the option',
-    (text) => {
-      const error = errorOf(() => parseDuration('--retry-for', text));
-      expect(error.code).toBe('usage');
-      expect(error.message).toContain('--retry-for');
-      expect(error.message).toContain('for example');
-    },
-  );
+  it.each([
+    '',
+    'm',
+    '5 m',
+    '30m1h',
+    '1h1h',
+    '1h30',
+    'h30m',
+    '1h 30m',
+    '-1s',
+    '1e3',
+    '5min',
+    '0x10',
+    '٣s',
+    '25d',
+    '99999999999d',
+  ])('refuses "%s", naming the option', (text) => {
+    const error = errorOf(() => parseDuration('--retry-for', text));
+    expect(error.code).toBe('usage');
+    expect(error.message).toContain('--retry-for');
+    expect(error.message).toContain('for example');
+  });
 
   it('keeps to its range', () => {
     expect(errorOf(() => parseDuration('--session-lease', '999ms', { minMs: 1000 })).code).toBe('usage');
@@ -59,14 +77,30 @@ describe('a size', () => {
     ['8m', 8_388_608],
     ['8MiB', 8_388_608],
     ['64M', 67_108_864],
+    ['1.5M', 1_572_864],
+    ['10MB', 10_000_000],
+    ['100kB', 100_000],
+    ['0.5MiB', 524_288],
+    ['65536B', 65_536],
   ])('%s is %i bytes', (text, bytes) => {
     expect(parseSize('--chunk-size', text, range)).toBe(bytes);
   });
 
-  it.each(['', '8MB', '8 M', '1.5M', '-8M', '63K', '65M', '1G', '65535', '1e6'])('refuses "%s"', (text) => {
-    const error = errorOf(() => parseSize('--chunk-size', text, range));
-    expect(error.code).toBe('usage');
-    expect(error.message).toContain('--chunk-size');
+  it.each(['', '8MX', '8 M', '1.5', '1.5B', 'M', '8MBB', '-8M', '63K', '65M', '1G', '65535', '1e6'])(
+    'refuses "%s"',
+    (text) => {
+      const error = errorOf(() => parseSize('--chunk-size', text, range));
+      expect(error.code).toBe('usage');
+      expect(error.message).toContain('--chunk-size');
+    },
+  );
+
+  it('is said in units where it is out of range', () => {
+    expect(errorOf(() => parseSize('--chunk-size', '1G', range)).message).toContain(
+      'takes 64K to 64M, not "1G"',
+    );
+    const open = { min: 1024, max: Number.MAX_SAFE_INTEGER };
+    expect(errorOf(() => parseSize('--bwlimit', '1', open)).message).toContain('takes at least 1K, not "1"');
   });
 });
 

@@ -1,0 +1,56 @@
+/** The options of push and pull; add one of both here, and its value to transfer-settings.ts. */
+import type { Command } from 'commander';
+import { SYNC_MODES } from '../../protocol/sync-mode.ts';
+import { COMPRESS_WORDS, DIGESTS } from './choices.ts';
+import { addClientOptions } from './client-options.ts';
+import { GROUPS, optionOf } from './option.ts';
+
+/** Adds what push and pull share. */
+export function addTransferOptions(command: Command): Command {
+  return addClientOptions(addHow(addWhat(command)), '5m');
+}
+
+function addWhat(command: Command): Command {
+  return command
+    .optionsGroup(GROUPS.what)
+    .option('-n, --dry-run', 'say what would be moved, and move nothing')
+    .option('--checksum', 'compare contents instead of size and modification time');
+}
+
+function addHow(command: Command): Command {
+  return command
+    .optionsGroup(GROUPS.how)
+    .option(
+      '--parallel <n>',
+      'chunks on their way at a time, 1 to 64 (default: as many as make more of the line, up to 48)',
+    )
+    .option(
+      '--chunk-size <size>',
+      'bytes of a chunk, 64K to 64M (default: 1M to 8M, by how much there is; 2M for a pipe)',
+    )
+    .addOption(
+      optionOf(
+        '--digest <name>',
+        'xxh64 (default, finds accidents) or sha256 (where a party is not trusted)',
+        DIGESTS,
+      ),
+    )
+    .addOption(
+      optionOf(
+        '--sync <mode>',
+        'when the receiver makes it durable: always (each chunk), group (every half second) or close (at the end)',
+        SYNC_MODES,
+      ),
+    )
+    .option(
+      '--bwlimit <rate>',
+      'bytes a second of all connections together: 10M, or by the time of day: "08:00,1M 19:00,off"',
+    )
+    .addOption(
+      optionOf(
+        '--compress <when>',
+        'compress what shrinks: auto (default: where the line is slow), always or never',
+        COMPRESS_WORDS,
+      ),
+    );
+}

@@ -1,0 +1,115 @@
+/** `cairn login`, `logout`, `token` and `grant`: who may do what. */
+import { Option, type Command } from 'commander';
+import { SCOPES } from '../server/auth/authorization.ts';
+import * as help from './help.ts';
+import { addJson, addRetryFor, addTlsOptions } from './options/client-options.ts';
+import { addNotes } from './options/notes.ts';
+import { GROUPS, ofThisCommand, optionOf, repeatable } from './options/option.ts';
+import type { Done } from './done.ts';
+
+/** Adds `login` and `logout`. */
+export function addLogin(program: Command, done: Done): void {
+  const login = program
+    .command('login')
+    .description('get access tokens for a server from the issuer that it names')
+    .argument('<url>')
+    .optionsGroup(GROUPS.what)
+    .option('--issuer <url>', 'the issuer that it has to be (default: the one that the server names)')
+    .option('--client-id <id>', 'what to be called there (default: what the server says)')
+    .addOption(
+      ofThisCommand(
+        new Option(
+          '--scope <scopes>',
+          'what to ask for, with blanks between (default: what the server says)',
+        ),
+      ),
+    )
+    .addOption(ofThisCommand(new Option('--status', 'say whether there is a login, and ask nobody')));
+  addNotes(addJson(addTlsOptions(login)), help.LOGIN_HELP).action(async (url, options) => {
+    const { runLogin, runLoginStatus } = await import('./commands/login.ts');
+    done(await (options.status === true ? runLoginStatus : runLogin)(url, options));
+  });
+  const logout = program
+    .command('logout')
+    .description('end a login: here, and at its issuer')
+    .argument('<url>')
+    .addOption(
+      new Option('--tls-ca <file>', 'trust the authorities in this file, too (PEM)').helpGroup(GROUPS.access),
+    );
+  addJson(logout, 'one JSON object on stdout').action(async (url, options) =>
+    done(await (await import('./commands/logout.ts')).runLogout(url, options)),
+  );
+}
+
+/** Adds `token create|list|revoke`. */
+export function addToken(program: Command, done: Done): void {
+  const token = addNotes(program.command('token'), help.TOKEN_HELP).description(
+    'the access tokens of a server, whether it runs or not',
+  );
+  addTokenCreate(addState(token.command('create')), done);
+  addState(token.command('list'))
+    .description('list them, without their secrets')
+    .action(async (options) => done(await (await import('./commands/token.ts')).runTokenList(options)));
+  addState(token.command('revoke'))
+    .description('end some, and what runs with them; what these transfers had is kept')
+    .argument('[names...]')
+    .action(async (names, options) =>
+      done(await (await import('./commands/token.ts')).runTokenRevoke(names, options)),
+    );
+}
+
+function addState(command: Command): Command {
+  const own = command
+    .optionsGroup('The server:')
+    .option('--root <dir>', 'the directory that the server serves')
+    .option('--state <dir>', 'where the server keeps its state (default: ROOT/.cairn)');
+  return addJson(own);
+}
+
+function addTokenCreate(create: Command, done: Done): void {
+  create
+    .description('make one; its secret is shown once')
+    .argument('<name>')
+    .optionsGroup('The token:')
+    .addOption(
+      ofThisCommand(new Option('--owner <owner>', 'whose transfers it goes on with (default: the name)')),
+    )
+    .addOption(
+      ofThisCommand(
+        repeatable(
+          optionOf('--scope <scopes>', 'read, write, list, admin (default: read,write,list)', SCOPES),
+        ),
+      ),
+    )
+    .option('--path <path>', 'only what is at this path and below')
+    .addOption(ofThisCommand(new Option('--expires <duration>', 'from now on: 30d, 12h (default: never)')))
+    .option('--quota-bytes <size>', 'what its pushes may bring in all')
+    .option('--quota-sessions <n>', 'how many of its transfers may be unfinished at a time')
+    .option('--token-out <file>', 'write the secret into this new file, readable only by you')
+    .action(async (name, options) =>
+      done(await (await import('./commands/token.ts')).runTokenCreate(name, options)),
+    );
+}
+
+/** Adds `grant`. */
+export function addGrant(program: Command, done: Done): void {
+  const grant = program
+    .command('grant')
+    .description('let somebody without an account push or pull one thing, for a while')
+    .usage('[options] URL --push|--pull\n       cairn grant [options] --list|--revoke ID URL')
+    .argument('<url>', 'what is granted, with everything below')
+    .optionsGroup(GROUPS.what)
+    .addOption(ofThisCommand(new Option('--push', 'grant to push')))
+    .addOption(ofThisCommand(new Option('--pull', 'grant to pull')))
+    .addOption(ofThisCommand(new Option('--list', 'what the owner of the access token has granted')))
+    .addOption(ofThisCommand(new Option('--revoke <id>', 'end a grant, and what runs with it')))
+    .optionsGroup('The grant:')
+    .addOption(ofThisCommand(new Option('--expires <duration>', 'from now on: 24h (default), 7d')))
+    .option('--max-bytes <size>', 'what may be pushed in all')
+    .option('--out <file>', 'write the grant into this new file, readable only by you')
+    .optionsGroup(GROUPS.access)
+    .option('--token-file <file>', 'file with the access token, readable only by you');
+  addNotes(addJson(addRetryFor(grant, '10s')), help.GRANT_HELP).action(async (url, options) =>
+    done(await (await import('./commands/grant.ts')).runGrant(url, options)),
+  );
+}
