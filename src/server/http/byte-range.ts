@@ -29,18 +29,3 @@ export function byteRangeOf(
   if (last !== '' && Number(last) < from) return undefined;
   return from >= sizeBytes ? 'unsatisfiable' : { from, to };
 }
-
-/** Whether an `If-None-Match` header names an entity tag; weak comparison. */
-export function matchesTag(header: string | undefined, etag: string): boolean {
-  if (header === undefined) return false;
-  if (header.trim() === '*') return true;
-  return header.split(',').some((tag) => tag.trim().replace(/^W\//, '') === etag);
-}
-
-/** Whether an `If-Range` header lets a range be served: it is missing, or it names exactly this version. */
-export function allowsRange(
-  header: string | undefined,
-  version: { etag: string; lastModified: string },
-): boolean {
-  return header === undefined || header === version.etag || header === version.lastModified;
-}

@@ -5,7 +5,8 @@ import { printable, targetPathOf } from '../../base/safe-path.ts';
 import type { ScannedEntry } from '../../manifest/entry.ts';
 import { authenticateAnswer, authorize } from '../http/authorize.ts';
 import { checkAllows } from '../auth/authorization.ts';
-import { allowsRange, byteRangeOf, matchesTag, type ByteRange } from '../http/byte-range.ts';
+import { byteRangeOf, type ByteRange } from '../http/byte-range.ts';
+import { allowsRange, failedCondition, versionHeaders } from '../http/conditions.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { end, NDJSON_TYPE, sendEmpty, write } from '../http/reply.ts';
 import type { ServerContext } from '../server-context.ts';
@@ -13,6 +14,7 @@ import { sendTree } from '../http/tree-reply.ts';
 
 /** Layout parameters of trees that nobody transfers. */
 const LISTING = { chunkSizeBytes: 8 * 1024 * 1024, digest: 'xxh64' } as const;
+const NS_PER_S = 1_000_000_000n;
 
 /** Answers with a file, or with the tree of depth one of a directory. */
 export async function handlePublic(context: ServerContext, exchange: Exchange): Promise<void> {
@@ -72,19 +74,15 @@ async function sendFile(
 ): Promise<void> {
   const { request, response, method } = exchange;
   const etag = `"${createHash('sha256').update(identity).digest('base64url').slice(0, 32)}"`;
-  const lastModified = new Date(Number(entry.mtimeNs / 1_000_000n)).toUTCString();
-  response
-    .setHeader('ETag', etag)
-    .setHeader('Last-Modified', lastModified)
-    .setHeader('Accept-Ranges', 'bytes');
-  if (matchesTag(request.headers['if-none-match'], etag)) {
-    await sendEmpty(exchange, 304);
+  const version = { etag, modifiedSeconds: secondsOf(entry.mtimeNs) };
+  for (const [name, value] of Object.entries(versionHeaders(version))) response.setHeader(name, value);
+  response.setHeader('Accept-Ranges', 'bytes');
+  const failed = failedCondition(request.headers, version);
+  if (failed !== undefined) {
+    await sendEmpty(exchange, failed);
     return;
   }
-  const ifRange = request.headers['if-range'];
-  const isAsked =
-    method === 'GET' &&
-    allowsRange(typeof ifRange === 'string' ? ifRange : undefined, { etag, lastModified });
+  const isAsked = method === 'GET' && allowsRange(request.headers, version, Date.now());
   const range = isAsked ? byteRangeOf(request.headers.range, entry.sizeBytes) : undefined;
   if (range === 'unsatisfiable') {
     await sendEmpty(exchange, 416, { 'Content-Range': `bytes */${entry.sizeBytes}` });
@@ -97,6 +95,12 @@ async function sendFile(
   await sendBytes(context, exchange, { path, identity, range, sizeBytes: entry.sizeBytes });
 }
 
+/** Rounded down, also before 1970. */
+function secondsOf(mtimeNs: bigint): number {
+  const remainder = ((mtimeNs % NS_PER_S) + NS_PER_S) % NS_PER_S;
+  return Number((mtimeNs - remainder) / NS_PER_S);
+}
+
 async function sendBytes(
   context: ServerContext,
   exchange: Exchange,
@@ -104,22 +108,42 @@ async function sendBytes(
 ): Promise<void> {
   const { response } = exchange;
   const range = file.range ?? { from: 0, to: file.sizeBytes };
+  const isHead = exchange.method === 'HEAD';
   const begin = (): void => {
     if (response.headersSent) return;
     response.writeHead(file.range === undefined ? 200 : 206, { 'Content-Length': range.to - range.from });
   };
   let sentBytes = 0;
   try {
-    if (exchange.method === 'GET') {
-      for await (const bytes of context.content.read(file.path, range, file.identity)) {
-        begin();
-        await write(exchange, bytes);
-        sentBytes += bytes.byteLength;
-      }
+    // A HEAD reads nothing, and fails as a GET would.
+    const wanted = isHead ? { from: 0, to: 0 } : range;
+    for await (const bytes of lastOneLate(context.content.read(file.path, wanted, file.identity), wanted)) {
+      begin();
+      await write(exchange, bytes);
+      sentBytes += bytes.byteLength;
     }
   } finally {
     context.metrics.sent(sentBytes);
   }
   begin();
   await end(exchange);
+}
+
+/**
+ * The pieces of a range, the last one only once the read has ended well: a file that changed meanwhile is found at its end,
+ * and the client of an answer that is cut off there knows that it is not whole.
+ */
+async function* lastOneLate(
+  pieces: AsyncIterable<Uint8Array>,
+  { from, to }: ByteRange,
+): AsyncGenerator<Uint8Array> {
+  let last: Uint8Array | undefined;
+  let at = from;
+  for await (const piece of pieces) {
+    at += piece.byteLength;
+    if (at < to) yield piece;
+    // Its memory may be used again once more is asked for.
+    else last = new Uint8Array(piece);
+  }
+  if (last !== undefined) yield last;
 }
