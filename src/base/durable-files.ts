@@ -4,7 +4,17 @@
  */
 import { randomBytes } from 'node:crypto';
 import { constants, type Stats, writeSync } from 'node:fs';
-import { type FileHandle, lstat, mkdir, open, readdir, rename, rm, unlink } from 'node:fs/promises';
+import {
+  type FileHandle,
+  lstat,
+  mkdir,
+  open,
+  readdir,
+  rename,
+  rm,
+  stat as followStat,
+  unlink,
+} from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { CairnError, storageError, systemCodeOf } from './errors.ts';
 import { printable } from './safe-path.ts';
@@ -201,6 +211,36 @@ export function makePrivateDirectory(path: string): Promise<void> {
 }
 
 /**
+ * Makes an absolute path and what is missing above it; answers the first directory that it made, undefined for none. Node's own
+ * recursive mkdir says ENOENT on a read-only file system, and never ends below /proc.
+ */
+async function makeMissing(path: string, mode: number): Promise<string | undefined> {
+  try {
+    await mkdir(path, { mode });
+    return path;
+  } catch (error) {
+    if (await isDirectory(path)) return undefined;
+    if (systemCodeOf(error) !== 'ENOENT' || dirname(path) === path) throw error;
+  }
+  const first = await makeMissing(dirname(path), mode);
+  try {
+    await mkdir(path, { mode });
+  } catch (error) {
+    // Another process may have been faster; below /proc the parent is there, and this says ENOENT again.
+    if (!(await isDirectory(path))) throw error;
+  }
+  return first ?? path;
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  try {
+    return (await followStat(path)).isDirectory();
+  } catch {
+    return false; // the error of mkdir says why
+  }
+}
+
+/**
  * Makes the directory `path` and what is missing above it, durably; `mode` is narrowed by the umask.
  *
  * @throws CairnError `not-directory`, storage codes
@@ -208,7 +248,7 @@ export function makePrivateDirectory(path: string): Promise<void> {
 export async function makeDirectory(path: string, mode = 0o777): Promise<void> {
   let first: string | undefined;
   try {
-    first = await mkdir(path, { recursive: true, mode });
+    first = await makeMissing(resolve(path), mode);
   } catch (error) {
     const shown = printable(path);
     if (systemCodeOf(error) !== 'EEXIST') throw storageError(error, `making the directory "${shown}"`);
@@ -217,7 +257,7 @@ export async function makeDirectory(path: string, mode = 0o777): Promise<void> {
     });
   }
   if (first === undefined) return;
-  const top = dirname(resolve(first));
+  const top = dirname(first);
   for (let parent = dirname(resolve(path)); ; parent = dirname(parent)) {
     await syncDirectory(parent);
     if (parent === top || parent === dirname(parent)) return;

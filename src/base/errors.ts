@@ -169,6 +169,11 @@ export function systemCodeOf(error: unknown): string | undefined {
   return typeof error.code === 'string' ? error.code : undefined;
 }
 
+/** Whether this is what a disk says that takes nothing now, being full or read-only; it can be read all the same. */
+export function takesNothing(error: unknown): error is CairnError {
+  return error instanceof CairnError && (error.code === 'storage-full' || error.code === 'storage-read-only');
+}
+
 const STORAGE_CODES: Readonly<Record<string, readonly [ErrorCode, string]>> = {
   ENOSPC: ['storage-full', 'the disk is full'],
   EDQUOT: ['storage-full', 'the disk quota is used up'],

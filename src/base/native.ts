@@ -1,9 +1,9 @@
 /**
- * The calls of the C library that Node does not offer: times with nanoseconds, also those of a symbolic link, syncfs, and
- * statx below an open directory. They come through koffi, an optional dependency with prebuilt binaries; without it callers
+ * The calls of the C library that Node does not offer: times with nanoseconds, also those of a symbolic link, syncfs, flock,
+ * and statx below an open directory. They come through koffi, an optional dependency with prebuilt binaries; without it callers
  * fall back.
  */
-import { release } from 'node:os';
+import { constants, release } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import type koffi from 'koffi';
 import type { LibraryHandle } from 'koffi';
@@ -21,6 +21,11 @@ export interface Native {
    * time. Write-back errors since `fd` was opened are reported; undefined on kernels that would keep them to themselves.
    */
   readonly syncFileSystem: ((fd: number) => Promise<void>) | undefined;
+  /**
+   * Takes the lock of an open file (flock(2), exclusive) without waiting: false where another open file has it. The kernel
+   * gives it up when the descriptor is closed, also by the death of the process; it knows nothing of pid namespaces.
+   */
+  lockFile(fd: number): boolean;
   /** Looks at a child of an open directory; undefined where the C library has no statx. */
   readonly statAt: StatAt | undefined;
 }
@@ -33,6 +38,7 @@ const UTIME_OMIT = 2n ** 30n - 2n;
 const AT_FDCWD = -100;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const NS_PER_S = 1_000_000_000n;
+const LOCK_EX_NB = 2 | 4;
 
 let loading: Promise<Native | undefined> | undefined;
 
@@ -57,6 +63,7 @@ function bind(module: Koffi): Native {
   const futimens = library.func('int futimens(int fd, const void *ts)');
   const utimensat = library.func('int utimensat(int dirfd, const char *path, const void *ts, int flags)');
   const syncfs = library.func('int syncfs(int fd)');
+  const flock = library.func('int flock(int fd, int operation)');
   const times = new BigInt64Array([0n, UTIME_OMIT, 0n, 0n]);
   const check = (result: number, doing: string): void => {
     if (result !== 0) throw systemError(module.errno(), doing);
@@ -69,6 +76,12 @@ function bind(module: Koffi): Native {
       check(result, 'setting the modification time of a symbolic link');
     },
     syncFileSystem: reportsWriteBackErrors(release()) ? (fd) => callSyncfs(module, syncfs, fd) : undefined,
+    lockFile: (fd) => {
+      if ((flock(fd, LOCK_EX_NB) as number) === 0) return true;
+      const errno = module.errno();
+      if (errno === constants.errno.EWOULDBLOCK) return false;
+      throw systemError(errno, 'locking a file');
+    },
     statAt: bindStatAt(module, library),
   };
 }

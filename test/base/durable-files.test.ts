@@ -122,3 +122,14 @@ it('removes a tree, and symbolic links without what they point to', async () => 
   expect(readdirSync(home)).toEqual(['keep']);
   expect(lstatSync(join(home, 'keep/f')).isFile()).toBe(true);
 });
+
+it('a directory that cannot be made is told by its true reason, on a read-only file system and below /proc', async () => {
+  if (process.platform === 'linux')
+    await expect(makePrivateDirectory('/proc/nope/deeper')).rejects.toMatchObject({ code: 'storage-io' });
+  writeFileSync(join(home, 'file'), '');
+  await expect(makePrivateDirectory(join(home, 'file', 'a'))).rejects.toMatchObject({
+    code: 'not-directory',
+  });
+  await makePrivateDirectory(join(home, 'a', 'b', 'c'));
+  expect(statSync(join(home, 'a', 'b', 'c')).mode & 0o777).toBe(0o700);
+});

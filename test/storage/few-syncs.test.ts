@@ -16,7 +16,13 @@ function slowNative(): { native: Native; most: () => number } {
     throw new Error('not of this test');
   };
   return {
-    native: { setTimes: unused, setLinkTimes: unused, statAt: undefined, syncFileSystem },
+    native: {
+      setTimes: unused,
+      setLinkTimes: unused,
+      lockFile: unused,
+      statAt: undefined,
+      syncFileSystem,
+    },
     most: () => most,
   };
 }
