@@ -28,6 +28,10 @@ function addContent(serve: Command): Command {
       // Not commander's required option: the plan's own error has an example.
       .option('--root <dir>', 'the directory to serve (required)')
       .option(
+        '--network-root',
+        'serve a root or a state on a network file system (NFS, SMB, …), which is refused without',
+      )
+      .option(
         '--state <dir>',
         'where sessions and tokens are kept (default: ROOT/.cairn, which is never served)',
       )

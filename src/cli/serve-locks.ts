@@ -1,9 +1,12 @@
 /** What a server takes hold of before it starts, and whoever checks its state, too. */
-import { constants } from 'node:fs';
+import { constants, existsSync } from 'node:fs';
 import { access, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CairnError, storageError, systemCodeOf } from '../base/errors.ts';
-import { acquireProcessLock, type ProcessLock } from '../base/process-lock.ts';
+import { CairnError, storageError, systemCodeOf, takesNothing } from '../base/errors.ts';
+import { takeLease } from '../base/lease-file.ts';
+import { loadNative } from '../base/native.ts';
+import { networkFileSystemOf } from '../base/network-file-system.ts';
+import { acquireProcessLock } from '../base/process-lock.ts';
 import { printable, RESERVED_NAME } from '../base/safe-path.ts';
 import type { ServePlan } from './serve-plan.ts';
 import { ensurePrivateDirectory } from './state-home.ts';
@@ -22,7 +25,11 @@ export async function usableRoot(path: string): Promise<string> {
     if (!(await stat(root)).isDirectory()) {
       throw new CairnError('not-directory', `the root ${shown} is not a directory`);
     }
-    await access(root, constants.R_OK | constants.W_OK | constants.X_OK);
+    await access(root, constants.R_OK | constants.X_OK);
+    await access(root, constants.W_OK).catch((error: unknown) => {
+      // A snapshot or a read-only export can be pulled from.
+      if (systemCodeOf(error) !== 'EROFS') throw error;
+    });
     return root;
   } catch (error) {
     if (systemCodeOf(error) === 'ENOENT') {
@@ -43,27 +50,108 @@ export async function usableRoot(path: string): Promise<string> {
 }
 
 /**
- * One server a state, and one server a root: what is staged lies in the root, also where the state does not. Both exist;
- * release what is answered.
+ * Refuses a root or a state on a network file system, unless that was asked for.
  *
- * @throws CairnError `state-locked` while somebody else has them, storage codes
+ * @throws CairnError `config-invalid`
  */
-export async function lockServed({ state, root }: Pick<ServePlan, 'state' | 'root'>): Promise<ProcessLock[]> {
-  const reserved = await ensurePrivateDirectory(join(root, RESERVED_NAME));
-  const directories = [...new Set([await realpath(state), await realpath(reserved)])];
-  const locks: ProcessLock[] = [];
+export async function refuseNetwork({
+  root,
+  state,
+  networkRoot,
+}: Pick<ServePlan, 'root' | 'state' | 'networkRoot'>): Promise<void> {
+  if (networkRoot) return;
+  for (const [what, path] of [
+    ['the root', root],
+    ['the state', state],
+  ] as const) {
+    const name = existsSync(path) ? await networkFileSystemOf(path) : undefined;
+    if (name === undefined) continue;
+    throw new CairnError(
+      'config-invalid',
+      `${what} "${printable(path)}" lies on a network file system (${name}), whose locks and syncs may not hold what cairn promises; ` +
+        'serve a local disk, or say --network-root where no other host serves it and its server is as durable as a disk',
+    );
+  }
+}
+
+/** What a server has taken hold of. */
+export interface ServedLocks {
+  /** Resolves when another server has taken over, as after this process was stopped for long: this one has to end. */
+  readonly lost: Promise<CairnError>;
+  release(): Promise<void>;
+}
+
+interface Lock {
+  release(): Promise<void>;
+}
+
+/**
+ * One server a state, and one server a root: what is staged lies in the root, also where the state does not. A disk that is
+ * full or read-only takes no lock of a file; a server that only reads starts all the same.
+ *
+ * @throws CairnError `state-locked` while another process has them, storage codes
+ */
+export async function lockServed({ state, root }: Pick<ServePlan, 'state' | 'root'>): Promise<ServedLocks> {
+  const reserved = join(root, RESERVED_NAME);
+  await ensureUnlessReadOnly(reserved);
+  const native = await loadNative();
+  const locks: Lock[] = [];
+  const release = async (): Promise<void> => {
+    await Promise.all(locks.map((lock) => lock.release()));
+  };
+  let lose: (error: CairnError) => void;
+  const lost = new Promise<CairnError>((resolve) => (lose = resolve));
   try {
-    for (const directory of directories) {
-      // oxlint-disable-next-line no-await-in-loop -- in order, so that what was taken is given back
-      locks.push(await acquireProcessLock(join(directory, 'lock'), { code: 'state-locked' }));
+    for (const directory of await distinctDirectories([state, reserved])) {
+      const onLost = (error: CairnError): void => lose(inUse(root, error));
+      // In order, so that what was taken is given back. The lease first: it also sees servers of other containers and hosts.
+      await holdWherePossible(locks, () => takeLease(directory, { native, onLost }));
+      await holdWherePossible(locks, () =>
+        acquireProcessLock(join(directory, 'lock'), { code: 'state-locked' }),
+      );
     }
   } catch (error) {
-    await Promise.all(locks.map((lock) => lock.release()));
-    if (!(error instanceof CairnError) || error.code !== 'state-locked') throw error;
-    const pid = error.details['pid'];
-    const who = pid === undefined ? 'another server' : `another server (process ${String(pid)})`;
-    const message = `${who} already serves "${printable(root)}" or uses its state; stop it, or serve another root`;
-    throw new CairnError('state-locked', message, { cause: error, details: error.details });
+    await release();
+    throw error instanceof CairnError && error.code === 'state-locked' ? inUse(root, error) : error;
   }
-  return locks;
+  return { lost, release };
+}
+
+/** A read-only root has no place for what is staged, and needs none to be read. */
+async function ensureUnlessReadOnly(directory: string): Promise<void> {
+  try {
+    await ensurePrivateDirectory(directory);
+  } catch (error) {
+    if (!takesNothing(error)) throw error;
+  }
+}
+
+async function distinctDirectories(paths: readonly string[]): Promise<string[]> {
+  const real = await Promise.all(
+    paths.map((path) =>
+      realpath(path).catch((error: unknown) => {
+        if (systemCodeOf(error) === 'ENOENT') return undefined;
+        throw storageError(error, `looking at "${printable(path)}"`);
+      }),
+    ),
+  );
+  return [...new Set(real.filter((path) => path !== undefined))];
+}
+
+async function holdWherePossible(locks: Lock[], take: () => Promise<Lock>): Promise<void> {
+  try {
+    locks.push(await take());
+  } catch (error) {
+    if (!takesNothing(error)) throw error;
+  }
+}
+
+function inUse(root: string, error: CairnError): CairnError {
+  const pid = error.details['pid'];
+  const who =
+    pid === undefined
+      ? 'another server, in another container or on another host,'
+      : `another server (process ${String(pid)})`;
+  const message = `${who} already serves "${printable(root)}" or uses its state; stop it, or serve another root`;
+  return new CairnError('state-locked', message, { cause: error, details: error.details });
 }

@@ -28,6 +28,7 @@ export interface ServeWords extends ServeTlsWords, OidcWords {
   /** `NAME=VALUE`, as often as it was given. */
   readonly limit?: readonly string[];
   readonly insecureListen?: boolean;
+  readonly networkRoot?: boolean;
   /** One for each time that the option was given. */
   readonly trustedProxy?: readonly string[];
   readonly json?: boolean;
@@ -54,6 +55,8 @@ export interface ServePlan {
   readonly maxAgeMs: number | undefined;
   /** Undefined: the server's default. */
   readonly sync: SyncMode | undefined;
+  /** Whether root and state may lie on a network file system. */
+  readonly networkRoot: boolean;
   /** Undefined: only the server's own access tokens. */
   readonly oidc: OidcPlan | undefined;
   /** What was set; the server's default for everything else. */
@@ -98,6 +101,7 @@ export function planServe(words: ServeWords): ServePlan {
         ? undefined
         : parseDuration('--session-max-age', sessionMaxAge, MAX_AGE_RANGE_MS),
     sync: sync === undefined ? undefined : parseChoice('--sync', sync, SYNC_MODES),
+    networkRoot: words.networkRoot ?? false,
     oidc: planOidc(words),
     limits: limitsOf(words.limit ?? []),
     json: words.json ?? false,

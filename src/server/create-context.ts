@@ -6,14 +6,15 @@ import { DEFAULT_LEASE_MS, DEFAULT_MAX_AGE_MS } from '../session/record.ts';
 import { createByteBudget } from '../storage/byte-budget.ts';
 import { DEFAULT_GROUP_COMMIT } from '../storage/group-commit.ts';
 import type { SessionStore } from '../storage/session-store.ts';
+import { withTransientPulls } from '../storage/transient-pulls.ts';
 import { Answering } from './auth/answering.ts';
 import { countFailedAuthentications } from './auth/failed-authentications.ts';
 import { createSteadyClock, SYSTEM_CLOCKS } from './clock.ts';
 import { addressReader } from './http/client-address.ts';
 import { NEVER_SEEN } from './last-seen.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
-import { NO_METRICS } from './metrics.ts';
-import { createReadiness } from './operations/readiness.ts';
+import { NO_METRICS, type MetricsSources } from './metrics.ts';
+import { createReadiness, type Readiness } from './operations/readiness.ts';
 import { createSessionCounts } from './operations/session-counts.ts';
 import { tallied } from './quota/tallied-store.ts';
 import { createUsageLedger } from './quota/usage-ledger.ts';
@@ -21,8 +22,9 @@ import { createRefusals } from './refusals.ts';
 import type { ServerContext, SessionContext } from './server-context.ts';
 import type { ServerOptions } from './server-options.ts';
 import { startCollector } from './sessions/collector.ts';
+import { freeLeftovers } from './sessions/leftovers.ts';
 import { LiveSessions } from './sessions/live-sessions.ts';
-import { createStagingRoom } from './sessions/staging-room.ts';
+import { createStagingRoom, type StagingRoom } from './sessions/staging-room.ts';
 
 /** Memory for compressed chunks of all pulls together; where it is used up, chunks go as they are. */
 const ENCODING_MEMORY_BYTES = 64 * 1024 * 1024;
@@ -38,20 +40,16 @@ export function createContext(
   life: { readonly isKilled: boolean; readonly isDraining: boolean },
   openConnections: () => Promise<number>,
 ): ServerContext {
-  const { content, authenticators, login, version, log, places = [], lastSeen = NEVER_SEEN } = options;
+  const { authenticators, login, version, log, places = [], lastSeen = NEVER_SEEN } = options;
   const { now, clocks = now === undefined ? SYSTEM_CLOCKS : { wall: now, elapsed: now } } = options;
   const clock = createSteadyClock(clocks, lastSeen.atMs);
+  const { content, sessions } = storesOf(options);
   const readiness = createReadiness(places, () => life.isDraining, { log, now: clock.now });
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const room = createStagingRoom(content, limits);
-  const exposed = options.metrics?.({
-    sessionsByState: createSessionCounts(options.sessions),
-    openConnections,
-    stagedBytes: () => room.bytes,
-    freeBytes: () => readiness.freeBytesByPlace(),
-  });
+  const exposed = options.metrics?.(metricsSources(options, { openConnections, room, readiness }));
   const { store, tally } = tallied(
-    mortal(options.sessions, () => life.isKilled),
+    mortal(sessions, () => life.isKilled),
     clock.now,
   );
   const shared: SessionContext = {
@@ -71,6 +69,7 @@ export function createContext(
     limits,
     encodingMemory: createByteBudget(ENCODING_MEMORY_BYTES),
     room,
+    leftovers: freeLeftovers(content, log),
     sessionKey: options.sessionKey ?? randomBytes(32),
     instanceId: randomBytes(12).toString('base64url'),
   };
@@ -92,6 +91,27 @@ export function createContext(
     readiness,
     exposed,
   };
+}
+
+function metricsSources(
+  { sessions }: ServerOptions,
+  parts: {
+    readonly openConnections: () => Promise<number>;
+    readonly room: StagingRoom;
+    readonly readiness: Readiness;
+  },
+): MetricsSources {
+  return {
+    sessionsByState: createSessionCounts(sessions),
+    openConnections: parts.openConnections,
+    stagedBytes: () => parts.room.bytes,
+    freeBytes: () => parts.readiness.freeBytesByPlace(),
+  };
+}
+
+/** Other processes would know nothing of pulls that lie in the memory of this one. */
+function storesOf(options: ServerOptions): Pick<ServerOptions, 'content' | 'sessions'> {
+  return options.sessions.properties.shared ? options : withTransientPulls(options);
 }
 
 /** A store that a killed server can no longer write to: what still runs in its name changes no record. */

@@ -18,6 +18,7 @@ import type { Usage } from './quota/quota.ts';
 import type { Refusals } from './refusals.ts';
 import type { ExposedMetrics, ServerMetrics } from './metrics.ts';
 import type { Readiness } from './operations/readiness.ts';
+import type { Leftovers } from './sessions/leftovers.ts';
 import type { LiveSessions } from './sessions/live-sessions.ts';
 import type { StagingRoom } from './sessions/staging-room.ts';
 
@@ -52,6 +53,8 @@ export interface SessionContext {
   readonly usage: Usage;
   /** What unfinished pushes may stage in all. */
   readonly room: StagingRoom;
+  /** What ended sessions could not free. */
+  readonly leftovers: Leftovers;
   /** Memory for chunks of pulls that are, or are being, compressed. */
   readonly encodingMemory: ByteBudget;
   /** Told of what is worth counting. */

@@ -141,6 +141,7 @@ function cutConnections({ server, channels }: Parts): void {
 
 async function stopWatching({ watch, context }: Parts): Promise<void> {
   await watch.stop();
+  context.leftovers.stop();
   await context.collector.stop();
 }
 

@@ -58,7 +58,7 @@ export type DocumentName = 'manifest' | 'identities' | 'plan' | 'digests';
 
 /** What a session keeps in the store until it ends. */
 export interface StagingArea {
-  /** Replaces a document, durably and atomically. */
+  /** Replaces a document, durably and atomically. `text` can be iterated again where this fails. */
   save(name: DocumentName, text: Iterable<string>): Promise<void>;
   /**
    * Reads a document as UTF-8 bytes, or undefined where it was never saved. The memory of a piece may be used again once

@@ -29,12 +29,12 @@ function check(root: string, ...more: string[]): Promise<CliResult> {
   return cairn(words, { stateHome: temporaryDirectory() });
 }
 
-/** Everything that a server keeps, byte for byte; less its lock, which a check takes, too. */
+/** Everything that a server keeps, byte for byte; less its lease and its lock, which a check takes, too. */
 function stateOf(root: string): Record<string, string> {
   const files = readdirSync(path.join(root, '.cairn'), { recursive: true, withFileTypes: true });
   return Object.fromEntries(
     files
-      .filter((file) => file.isFile() && !file.name.startsWith('lock'))
+      .filter((file) => file.isFile() && file.name !== 'lease' && !file.name.startsWith('lock'))
       .map((file) => path.join(file.parentPath, file.name))
       .toSorted()
       .map((file) => [file, readFileSync(file, 'latin1')]),

@@ -56,6 +56,8 @@ export interface Backend {
 export interface DiskServerOptions extends ServerStart {
   readonly root?: string;
   readonly extraArgs?: readonly string[];
+  /** Where the secret of its token is, where its state is not in the root. */
+  readonly tokenFile?: string;
   /** Leaves the first start to the caller. */
   readonly isStartedLater?: boolean;
 }
@@ -63,6 +65,7 @@ export interface DiskServerOptions extends ServerStart {
 /** `cairn serve` over `root`, in a process of its own. */
 export async function startDiskServer(options: DiskServerOptions = {}): Promise<DiskServer> {
   const { root = temporaryDirectory(), extraArgs = [], isStartedLater = false } = options;
+  const { tokenFile = path.join(root, '.cairn', 'token') } = options;
   const port = await freePort();
   const stateHome = temporaryDirectory();
   const args = ['serve', '--root', root, '--listen', `127.0.0.1:${port}`, '--json', ...extraArgs];
@@ -84,7 +87,7 @@ export async function startDiskServer(options: DiskServerOptions = {}): Promise<
     port,
     url: `http://127.0.0.1:${port}`,
     get token() {
-      return readFileSync(path.join(root, '.cairn/token'), 'utf8').trim();
+      return readFileSync(tokenFile, 'utf8').trim();
     },
     pid: () => run.child.pid,
     kill: async () => void (await end('SIGKILL')),

@@ -39,7 +39,7 @@ export async function runServeCheck(words: ServeWords): Promise<ExitCode> {
     );
     return exitCode;
   } finally {
-    await Promise.all(locks.map((lock) => lock.release()));
+    await locks.release();
   }
 }
 

@@ -1,12 +1,12 @@
 /** `cairn serve`. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { EXIT, type ExitCode } from '../../base/errors.ts';
+import { EXIT, type CairnError, type ExitCode } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
 import { shownCommand } from '../resume-command.ts';
 import { jsonLine } from '../screen/json-line.ts';
 import type { startServer } from '../../server/server.ts';
-import { lockServed, usableRoot } from '../serve-locks.ts';
+import { lockServed, refuseNetwork, usableRoot } from '../serve-locks.ts';
 import { planServe, type ServePlan, type ServeWords } from '../serve-plan.ts';
 import { watchedBy } from '../serve-watched.ts';
 import { registerServer } from '../server-registry.ts';
@@ -24,12 +24,13 @@ export async function runServe(words: ServeWords): Promise<ExitCode> {
   const wanted = planServe(words);
   const root = await usableRoot(wanted.root);
   const plan = { ...wanted, root };
+  await refuseNetwork(plan);
   await ensurePrivateDirectory(plan.state);
   const locks = await lockServed(plan);
   try {
-    await serve(plan, await openLog(plan));
+    await serve(plan, await openLog(plan), locks.lost);
   } finally {
-    await Promise.all(locks.map((lock) => lock.release()));
+    await locks.release();
   }
   return EXIT.done;
 }
@@ -42,7 +43,7 @@ async function openLog({ logLevel }: ServePlan) {
   return pino({ level, base: { pid: process.pid } }, pino.destination({ fd: 2, sync: true }));
 }
 
-async function serve(plan: ServePlan, log: Log): Promise<void> {
+async function serve(plan: ServePlan, log: Log, lost: Promise<CairnError>): Promise<void> {
   const { root, state, listen, leaseMs, maxAgeMs, sync, limits } = plan;
   const [
     { startServer: start },
@@ -92,8 +93,7 @@ async function serve(plan: ServePlan, log: Log): Promise<void> {
     });
     unregister = await register({ ...where, port: server.port }, tokenFile, log, false);
     announce(plan, server, tokenFile);
-    await interruption.stopped;
-    await server.drain();
+    await end(server, await Promise.race([interruption.stopped, lost]));
   } finally {
     await unregister?.();
     close();
@@ -103,10 +103,17 @@ async function serve(plan: ServePlan, log: Log): Promise<void> {
   }
 }
 
+/** Ends in order; or at once, where another server has taken over: nothing here may be written any more. */
+async function end(server: Server, takenOver: CairnError | undefined): Promise<void> {
+  if (takenOver === undefined) return server.drain();
+  await server.kill();
+  throw takenOver;
+}
+
 /** Tells of the first signal that ends the server. */
-function watchForEnd(plan: ServePlan, log: Log): { stopped: Promise<void>; dispose(): void } {
+function watchForEnd(plan: ServePlan, log: Log): { stopped: Promise<undefined>; dispose(): void } {
   let stopping: (() => void) | undefined;
-  const stopped = new Promise<void>((done) => (stopping = done));
+  const stopped = new Promise<undefined>((done) => (stopping = () => done(undefined)));
   const { dispose } = watchSignals((name) => {
     log.info({ signal: name }, 'draining');
     if (!plan.json) process.stderr.write('cairn: finishing what is under way (once more to stop at once)\n');

@@ -4,7 +4,7 @@ import { unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { removeTemporaries, replaceFileDurably, syncDirectory } from '../../base/durable-files.ts';
-import { CairnError, storageError, systemCodeOf } from '../../base/errors.ts';
+import { CairnError, storageError, systemCodeOf, takesNothing } from '../../base/errors.ts';
 import { acquireProcessLock, type ProcessLock } from '../../base/process-lock.ts';
 import { readIfThere } from '../../base/read-if-there.ts';
 import { createSessionId, hashSecret, issueSecret } from '../../session/credential.ts';
@@ -41,10 +41,18 @@ export function firstTokenPath(stateDirectory: string): string {
  *
  * @throws CairnError `config-invalid`, `state-locked`, storage codes
  */
-export function openTokens(
+export async function openTokens(
   stateDirectory: string,
 ): Promise<{ tokens: readonly KeptToken[]; created?: CreatedToken }> {
-  return locked(stateDirectory, () => ensure(stateDirectory));
+  try {
+    return await locked(stateDirectory, () => ensure(stateDirectory));
+  } catch (error) {
+    if (!takesNothing(error)) throw error;
+    // A full or read-only disk takes no lock either; nothing has to be written where there are tokens.
+    const tokens = await readTokens(stateDirectory);
+    if (tokens === undefined) throw error;
+    return { tokens };
+  }
 }
 
 /** Adds a token. @throws CairnError `usage` where the name is taken, `config-invalid`, `state-locked`, storage codes */

@@ -143,16 +143,21 @@ export class SessionContent {
     return status;
   }
 
-  /** Frees everything that the session keeps in the store. */
+  /** Frees everything that the session keeps in the store; what cannot be freed now is freed later. @throws storage codes */
   async discard(): Promise<void> {
     this.#context.room.release(this.#record.value.id);
     await this.closeChunks({ sync: false });
-    const area = await this.area.get();
-    this.area.forget();
-    this.manifest.forget();
-    this.identities.forget();
-    this.plan.forget();
-    await area.discard();
+    try {
+      const area = await this.area.get();
+      this.area.forget();
+      this.manifest.forget();
+      this.identities.forget();
+      this.plan.forget();
+      await area.discard();
+    } catch (error) {
+      this.#context.leftovers.note(this.#record.value.id);
+      throw error;
+    }
   }
 
   async #syncOutgoing(): Promise<SyncStatus> {

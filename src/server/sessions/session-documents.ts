@@ -15,7 +15,10 @@ export function saveManifest(
   manifest: Manifest,
   notices: readonly Notice[],
 ): Promise<void> {
-  return area.save('manifest', encodeTree(manifest, notices));
+  return area.save(
+    'manifest',
+    anew(() => encodeTree(manifest, notices)),
+  );
 }
 
 /** Loads the manifest; undefined where it was never saved. @throws CairnError `manifest-invalid` for damage */
@@ -26,7 +29,10 @@ export async function loadManifest(area: StagingArea, limits: ManifestLimits): P
 
 /** Saves the identities of the source's entries, in their order. */
 export function saveIdentities(area: StagingArea, identities: StringList): Promise<void> {
-  return area.save('identities', encodeStrings(identities));
+  return area.save(
+    'identities',
+    anew(() => encodeStrings(identities)),
+  );
 }
 
 /** Loads the identities of the source's entries. @throws CairnError `internal` where they are not there */
@@ -61,6 +67,11 @@ export async function loadDigests(
   const text = await loadText(area, 'digests');
   if (text === undefined) return new ChunkDigests(digestLengthBytes);
   return ChunkDigests.decode(JSON.parse(text), digestLengthBytes, chunkLimit);
+}
+
+/** A text that is made each time that it is read: a store that refused it may be followed by another one. */
+function anew(make: () => Iterator<string>): Iterable<string> {
+  return { [Symbol.iterator]: make };
 }
 
 async function loadText(area: StagingArea, name: DocumentName): Promise<string | undefined> {

@@ -1,0 +1,128 @@
+import { describe, expect, it } from 'vitest';
+import { CairnError } from '../../src/base/errors.ts';
+import type { SessionRecord } from '../../src/session/record.ts';
+import type { ContentStore } from '../../src/storage/content-store.ts';
+import { createMemoryContentStore } from '../../src/storage/memory-content-store.ts';
+import { createMemorySessionStore } from '../../src/storage/memory-session-store.ts';
+import { createMemoryBackend } from '../../src/storage/memory/memory-backend.ts';
+import type { SessionStore } from '../../src/storage/session-store.ts';
+import { type TransientBounds, withTransientPulls } from '../../src/storage/transient-pulls.ts';
+import { recordOf, sessionStoreSuite } from '../suites/session-store.ts';
+import { codeOf, transferOf } from '../suites/staged-transfer.ts';
+
+/** Two stores whose disk takes nothing while `refuses` says so. */
+function openStores(bounds?: TransientBounds) {
+  const backend = createMemoryBackend();
+  const disk: { refuses: 'storage-full' | 'storage-read-only' | 'storage-io' | undefined } = {
+    refuses: undefined,
+  };
+  const check = (): void => {
+    if (disk.refuses !== undefined) throw new CairnError(disk.refuses, 'the disk takes nothing');
+  };
+  const inner = createMemorySessionStore(backend);
+  const sessions: SessionStore = {
+    ...inner,
+    create: async (record) => (check(), inner.create(record)),
+    replace: async (next) => (check(), inner.replace(next)),
+  };
+  const store = createMemoryContentStore(backend);
+  const content: ContentStore = {
+    ...store,
+    openStaging: async (id) => {
+      check();
+      const area = await store.openStaging(id);
+      return { ...area, save: async (name, text) => (check(), area.save(name, text)) };
+    },
+  };
+  return { disk, inner, ...withTransientPulls({ sessions, content }, bounds) };
+}
+
+const pull = (name: string, changes: Partial<SessionRecord> = {}): SessionRecord =>
+  recordOf(name, { direction: 'pull', ...changes });
+
+async function textOf(source: AsyncIterable<Uint8Array> | undefined): Promise<string | undefined> {
+  if (source === undefined) return undefined;
+  let text = '';
+  for await (const piece of source) text += Buffer.from(piece).toString();
+  return text;
+}
+
+sessionStoreSuite('a session store whose pulls may lie in memory', async () => {
+  const stores = openStores();
+  return { store: stores.sessions, reopen: async () => stores.sessions, cleanup: async () => undefined };
+});
+
+describe.each(['storage-full', 'storage-read-only'] as const)('while a disk says %s', (code) => {
+  it('a pull is kept in memory, and found, changed, listed and removed like any other', async () => {
+    const { disk, sessions, inner } = openStores();
+    await sessions.create(pull('before'));
+    disk.refuses = code;
+    await sessions.create(pull('a'));
+    const next = { ...pull('a'), version: 2, epoch: 2 };
+    expect(await sessions.replace(next)).toBe(true);
+    expect(await sessions.replace(next)).toBe(false);
+    const before = { ...pull('before'), version: 2, epoch: 7 };
+    expect(await sessions.replace(before)).toBe(true);
+    expect((await sessions.get(next.id))?.epoch).toBe(2);
+    expect((await sessions.get(before.id))?.epoch).toBe(7);
+    const { principal, direction, target, manifestId } = next;
+    expect(await sessions.find({ principal, direction, target, manifestId: manifestId! })).toHaveLength(2);
+    const listed: [string, number][] = [];
+    for await (const { id, epoch } of sessions.list()) listed.push([id, epoch]);
+    expect(listed).toEqual([
+      [next.id, 2],
+      [before.id, 7],
+    ]);
+    await sessions.remove(next.id);
+    expect(await sessions.get(next.id)).toBeUndefined();
+    expect((await inner.get(before.id))?.epoch).toBe(1);
+  });
+
+  it('a push is refused as before', async () => {
+    const { disk, sessions, content } = openStores();
+    await sessions.create(recordOf('p'));
+    disk.refuses = code;
+    expect(await codeOf(() => sessions.create(recordOf('q')))).toBe(code);
+    expect(await codeOf(() => sessions.replace({ ...recordOf('p'), version: 2 }))).toBe(code);
+    expect(await codeOf(() => content.openStaging(recordOf('p').id))).toBe(code);
+  });
+
+  it('the documents of a pull are kept in memory, and on the disk again once that takes them', async () => {
+    const { disk, sessions, content } = openStores();
+    const { id } = pull('a');
+    disk.refuses = code;
+    await sessions.create(pull('a'));
+    await (await content.openStaging(id)).save('manifest', ['one', 'two']);
+    const area = await content.openStaging(id);
+    expect(await textOf(await area.load('manifest'))).toBe('onetwo');
+    expect(await area.load('plan')).toBeUndefined();
+    expect(await codeOf(async () => area.openChunks(transferOf(content, 'x', [])))).toBe(code);
+    disk.refuses = undefined;
+    const again = await content.openStaging(id);
+    await again.save('manifest', ['three']);
+    expect(await textOf(await again.load('manifest'))).toBe('three');
+    await again.discard();
+    expect(await (await content.openStaging(id)).load('manifest')).toBeUndefined();
+  });
+});
+
+it('what lies in memory is bounded in bytes and sessions, beyond which the disk has the last word', async () => {
+  const { disk, sessions, content } = openStores({ maxSessions: 2, maxBytes: 10 });
+  disk.refuses = 'storage-full';
+  await sessions.create(pull('a'));
+  await sessions.create(pull('b'));
+  expect(await codeOf(() => sessions.create(pull('c')))).toBe('storage-full');
+  const save = async (name: string, text: string): Promise<void> =>
+    (await content.openStaging(pull(name).id)).save('plan', [text]);
+  await save('a', '12345');
+  await save('a', '1234567');
+  expect(await codeOf(() => save('b', '12345'))).toBe('storage-full');
+  await sessions.remove(pull('a').id);
+  await save('b', '12345');
+});
+
+it('a disk that fails is no disk that takes nothing', async () => {
+  const { disk, sessions } = openStores();
+  disk.refuses = 'storage-io';
+  expect(await codeOf(() => sessions.create(pull('a')))).toBe('storage-io');
+});
