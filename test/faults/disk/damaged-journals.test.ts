@@ -20,7 +20,7 @@ interface Harm {
 
 /**
  * One seed after the other has each side cut and each side's bits flipped; in a full run at places spread evenly over the
- * file. Every cut and every bit are in test/storage/local-disk-journals.test.ts, without the processes.
+ * file. Every cut and every bit are in test/storage/local-disk-journals.slow.test.ts, without the processes.
  */
 function harmOf(seed: number, random: () => number): Harm {
   const index = seed - 1;
