@@ -98,6 +98,16 @@ export class Directory {
     return typeof name === 'string' ? `${base}/${name}` : Buffer.concat([Buffer.from(`${base}/`), name]);
   }
 
+  /** The path to give to `fs` for the directory itself; use it at once. @throws CairnError `symlink-refused` like {@link at} */
+  here(): string {
+    return this.#base();
+  }
+
+  /** Where the direct child `name` is, for messages and for nothing else. Not made {@link printable}. */
+  show(name: string | Buffer): string {
+    return join(this.displayPath, name.toString());
+  }
+
   /**
    * What is at the direct child `name`, which is not followed where it is a symbolic link; undefined where nothing is.
    * `statAt` is a shorter way than Node's, where this machine has it. Throws system errors, and like {@link at}.
@@ -112,7 +122,7 @@ export class Directory {
   /** Opens the child directory `name`. @throws CairnError `not-found`, `not-directory`, `symlink-refused`, storage codes */
   openChild(name: string | Buffer): Directory {
     const path = this.at(name);
-    return new Directory(open(path, this.#display(name)), this.#display(name), this.#byDescriptor);
+    return new Directory(open(path, this.show(name)), this.show(name), this.#byDescriptor);
   }
 
   /**
@@ -126,7 +136,7 @@ export class Directory {
       mkdirSync(this.at(name), { mode });
     } catch (error) {
       if (systemCodeOf(error) !== 'EEXIST') {
-        throw storageError(error, `making the directory "${printable(this.#display(name))}"`);
+        throw storageError(error, `making the directory "${printable(this.show(name))}"`);
       }
     }
     return this.openChild(name);
@@ -177,10 +187,6 @@ export class Directory {
     const fd = this.#fd;
     this.#fd = undefined;
     if (fd !== undefined) closeSync(fd);
-  }
-
-  #display(name: string | Buffer): string {
-    return join(this.displayPath, name.toString());
   }
 
   #base(): string {

@@ -16,7 +16,9 @@ import {
   unlink,
 } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
+import { openDirectory } from './directory.ts';
 import { CairnError, storageError, systemCodeOf } from './errors.ts';
+import { refuseUnclaimed } from './ownership.ts';
 import { printable } from './safe-path.ts';
 
 /** Buffers in one writev; Linux takes at most 1024 (IOV_MAX). */
@@ -201,13 +203,19 @@ export async function refuseLink(path: string): Promise<void> {
 }
 
 /**
- * Makes the directory `path` and what is missing above it, for the owner only (0700), durably. Directories that are
- * there already keep their mode.
+ * Makes the directory `path` and what is missing above it, for the owner only (0700), durably. One that is there already
+ * has to be this user's own, and loses what others may do in it.
  *
- * @throws CairnError `not-directory`, storage codes
+ * @throws CairnError `owner-untrusted` for one of somebody else; `not-directory`, storage codes
  */
-export function makePrivateDirectory(path: string): Promise<void> {
-  return makeDirectory(path, 0o700);
+export async function makePrivateDirectory(path: string): Promise<void> {
+  await makeDirectory(path, 0o700);
+  const directory = openDirectory(path);
+  try {
+    refuseUnclaimed(directory);
+  } finally {
+    directory.close();
+  }
 }
 
 /**

@@ -121,6 +121,7 @@ export const ERROR_TABLE = {
   'storage-denied': traits(403, EXIT.storage),
   'storage-io': traits(500, EXIT.storage),
   'storage-unsupported': traits(409, EXIT.storage),
+  'owner-untrusted': traits(500, EXIT.denied),
   'journal-corrupt': traits(500, EXIT.integrity),
   'journal-version': traits(500, EXIT.usage),
   // the user

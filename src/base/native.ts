@@ -1,6 +1,6 @@
 /**
  * The calls of the C library that Node does not offer: times with nanoseconds, also those of a symbolic link, syncfs, flock,
- * and statx below an open directory. They come through koffi, an optional dependency with prebuilt binaries; without it callers
+ * and statx and rename below open directories. They come through koffi, an optional dependency with prebuilt binaries; without it callers
  * fall back.
  */
 import { constants, release } from 'node:os';
@@ -10,7 +10,7 @@ import type { LibraryHandle } from 'koffi';
 import { storageError } from './errors.ts';
 import { bindStatAt, type StatAt } from './file-stat.ts';
 
-/** Calls of the C library. Each throws CairnError with a storage code. */
+/** Calls of the C library. Each throws CairnError with a storage code, where it does not say otherwise. */
 export interface Native {
   /** Sets the time of last modification of an open file or directory, in nanoseconds since 1970. */
   setTimes(fd: number, mtimeNs: bigint): void;
@@ -26,9 +26,14 @@ export interface Native {
    * gives it up when the descriptor is closed, also by the death of the process; it knows nothing of pid namespaces.
    */
   lockFile(fd: number): boolean;
+  /** Moves a child of one open directory to a name in another, in place of what is there. Throws system errors. */
+  readonly renameAt: RenameAt;
   /** Looks at a child of an open directory; undefined where the C library has no statx. */
   readonly statAt: StatAt | undefined;
 }
+
+/** rename(2) between open directories. */
+export type RenameAt = (fromFd: number, from: string, toFd: number, to: string) => void;
 
 type Koffi = typeof koffi;
 
@@ -64,6 +69,7 @@ function bind(module: Koffi): Native {
   const utimensat = library.func('int utimensat(int dirfd, const char *path, const void *ts, int flags)');
   const syncfs = library.func('int syncfs(int fd)');
   const flock = library.func('int flock(int fd, int operation)');
+  const renameat = library.func('int renameat(int fromfd, const char *from, int tofd, const char *to)');
   const times = new BigInt64Array([0n, UTIME_OMIT, 0n, 0n]);
   const check = (result: number, doing: string): void => {
     if (result !== 0) throw systemError(module.errno(), doing);
@@ -74,6 +80,9 @@ function bind(module: Koffi): Native {
     setLinkTimes: (path, mtimeNs) => {
       const result = utimensat(AT_FDCWD, path, fill(times, mtimeNs), AT_SYMLINK_NOFOLLOW) as number;
       check(result, 'setting the modification time of a symbolic link');
+    },
+    renameAt: (fromFd, from, toFd, to) => {
+      if (renameat(fromFd, from, toFd, to) !== 0) throw rawError(module.errno(), 'renameat');
     },
     syncFileSystem: reportsWriteBackErrors(release()) ? (fd) => callSyncfs(module, syncfs, fd) : undefined,
     lockFile: (fd) => {
@@ -105,8 +114,12 @@ function callSyncfs(module: Koffi, syncfs: ReturnType<LibraryHandle['func']>, fd
 }
 
 function systemError(errno: number, doing: string): Error {
+  return storageError(rawError(errno, doing), doing);
+}
+
+function rawError(errno: number, doing: string): Error {
   const code = getSystemErrorName(-errno);
-  return storageError(Object.assign(new Error(`${code}: ${doing}`), { code, errno: -errno }), doing);
+  return Object.assign(new Error(`${code}: ${doing}`), { code, errno: -errno });
 }
 
 /** Since Linux 5.8, syncfs returns the errors of earlier write-back; before, it was silent about lost data. */

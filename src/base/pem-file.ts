@@ -4,6 +4,7 @@ import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { CairnError, systemCodeOf } from './errors.ts';
 import { printable } from './safe-path.ts';
+import { shellWord } from './shell.ts';
 
 /** A file of certificates, the server's or client's own first, or any number of authorities. */
 export interface CertificateFile {
@@ -47,7 +48,7 @@ export async function readKeyFile(path: string, owner: CertificateFile): Promise
   const { text: pem, mode, uid } = await readPem(path, 'key');
   const forbidden = uid === 0 ? 0o037 : 0o077;
   if ((mode & forbidden) !== 0) {
-    throw invalid(path, `other users may read or change the key; run: chmod 600 ${shellQuoted(path)}`);
+    throw invalid(path, `other users may read or change the key; run: chmod 600 ${shellWord(path)}`);
   }
   if (ENCRYPTED.test(pem)) {
     throw invalid(
@@ -95,10 +96,6 @@ async function readPem(path: string, what: string): Promise<{ text: string; mode
 async function statOf(handle: Awaited<ReturnType<typeof open>>) {
   const stat = await handle.stat();
   return { mode: stat.mode, uid: stat.uid, size: stat.size, isFile: stat.isFile() };
-}
-
-function shellQuoted(path: string): string {
-  return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${printable(path).replaceAll("'", String.raw`'\''`)}'`;
 }
 
 function invalid(path: string, why: string, cause?: unknown): CairnError {

@@ -6,6 +6,8 @@ import { CairnError } from './errors.ts';
 
 /** Name that no entry may have: below it live the protocol (in URLs) and the server's own state (in the root). */
 export const RESERVED_NAME = '.cairn';
+/** Names of the same kind: what a user keeps in a directory where somebody else has taken {@link RESERVED_NAME}. */
+const RESERVED = /^\.cairn(?:-\d{1,10}(?:-[0-9a-f]{8})?)?$/;
 
 /** Longest name of one component, in UTF-8 bytes (NAME_MAX of Linux). */
 const MAX_COMPONENT_BYTES = 255;
@@ -14,7 +16,6 @@ const MAX_PATH_BYTES = 4096;
 
 /** An empty component (also from a leading, trailing or double '/'), '.' or '..'. */
 const UNSAFE_COMPONENT = /(?:^|\/)\.{0,2}(?:\/|$)/;
-const RESERVED_COMPONENT = /(?:^|\/)\.cairn(?:\/|$)/;
 const LONE_SURROGATE = /\p{Surrogate}/u;
 /** What may stand raw in the path of a request line: visible ASCII without the delimiters of query and fragment. */
 const RAW_URL_PATH = /^\/[!"$->@-~]*$/;
@@ -22,6 +23,11 @@ const RAW_URL_PATH = /^\/[!"$->@-~]*$/;
 const UNPRINTABLE =
   // oxlint-disable-next-line no-control-regex -- finding them is the purpose
   /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]|\p{Surrogate}/gu;
+
+/** Whether a name is kept for cairn's own: {@link RESERVED_NAME}, and `.cairn-UID` with eight hex digits more or without. */
+export function isReservedName(name: string): boolean {
+  return name.startsWith(RESERVED_NAME) && RESERVED.test(name);
+}
 
 function unsafe(path: string, why: string): CairnError {
   return new CairnError('path-unsafe', `the path "${printable(path.slice(0, 300))}" is refused: ${why}`);
@@ -47,7 +53,7 @@ function checkLength(path: string): void {
 
 /**
  * Returns `path` if it is a canonical relative path that cannot leave its root: components separated by '/', none of
- * them empty, '.', '..' or {@link RESERVED_NAME}, at most 255 bytes each and 4096 bytes in all (UTF-8).
+ * them empty, '.', '..' or {@link isReservedName}, at most 255 bytes each and 4096 bytes in all (UTF-8).
  * '' stands for the root itself. A backslash is an ordinary character, as on Linux.
  *
  * @throws CairnError `path-unsafe`, `path-too-long` or `path-reserved`
@@ -58,13 +64,14 @@ export function checkRelativePath(path: string): string {
   if (UNSAFE_COMPONENT.test(path)) throw unsafe(path, 'it has an empty, "." or ".." component');
   if (path.includes('\0')) throw unsafe(path, 'it contains a NUL character');
   if (LONE_SURROGATE.test(path)) throw unsafe(path, 'it is not well-formed Unicode');
-  if (path.includes(RESERVED_NAME) && RESERVED_COMPONENT.test(path)) {
-    throw new CairnError(
-      'path-reserved',
-      `the name "${RESERVED_NAME}" in "${printable(path)}" is reserved for cairn`,
-    );
-  }
+  if (path.includes(RESERVED_NAME)) refuseReserved(path);
   return path;
+}
+
+function refuseReserved(path: string): void {
+  const name = path.split('/').find(isReservedName);
+  if (name === undefined) return;
+  throw new CairnError('path-reserved', `the name "${name}" in "${printable(path)}" is reserved for cairn`);
 }
 
 /**

@@ -48,15 +48,20 @@ export interface CheckpointLog {
  * Opens the checkpoint log at `path` for the manifest in `binding`, made if it is missing. The caller holds the lock of
  * the transfer: opening repairs the file, which must not happen under the hands of a writer.
  *
+ * @param shownPath how messages name the file, where `path` is good for the system only
  * @throws CairnError `journal-corrupt` when the log is of another manifest or digest length, or cannot be understood;
  * `journal-version` when a newer cairn wrote it; storage codes
  */
-export async function openCheckpointLog(path: string, binding: CheckpointBinding): Promise<CheckpointLog> {
-  const journal = await openJournal(path);
+export async function openCheckpointLog(
+  path: string,
+  binding: CheckpointBinding,
+  shownPath: string = path,
+): Promise<CheckpointLog> {
+  const journal = await openJournal(path, shownPath);
   const digests = new ChunkDigests(binding.digestLengthBytes);
   const state: CheckpointState = { digests, held: new Map(), epoch: 0, note: {} };
   try {
-    await load(journal, path, binding, state);
+    await load(journal, shownPath, binding, state);
   } catch (error) {
     await journal.close();
     throw error;
@@ -82,13 +87,14 @@ export interface FoundCheckpointLog {
 export async function readCheckpointLog(
   path: string,
   binding: CheckpointBinding,
+  shownPath: string = path,
 ): Promise<FoundCheckpointLog> {
   const bytes = (await readIfThere(path)) ?? Buffer.alloc(0);
   const { records, validBytes, torn, corruptAt } = readJournal(bytes);
   const unwritten = { records, corruptAt, append: async () => undefined, close: async () => undefined };
   const digests = new ChunkDigests(binding.digestLengthBytes);
   const state: CheckpointState = { digests, held: new Map(), epoch: 0, note: {} };
-  await load(unwritten, path, binding, state);
+  await load(unwritten, shownPath, binding, state);
   const log = checkpointLog(unwritten, state);
   return { log, sizeBytes: bytes.length, tornBytes: torn ? bytes.length - validBytes : 0 };
 }

@@ -1,8 +1,9 @@
-import { constants } from 'node:fs';
+import { constants, fstatSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { syncDirectory, syncHandle, writeFully } from '../base/durable-files.ts';
 import { type CairnError, storageError, systemCodeOf } from '../base/errors.ts';
+import { refuseForeign } from '../base/ownership.ts';
 import { printable } from '../base/safe-path.ts';
 import {
   HEADER_BYTES,
@@ -109,20 +110,28 @@ function batchesOf(records: readonly Buffer[]): Buffer[][] {
  * Opens the journal at `path`, made (0600, durably) if it is missing; its directory must exist. A torn tail is cut off.
  * Damage before the tail is cut off too, with all that follows it, and reported as {@link Journal.corruptAt}.
  *
- * @throws CairnError `journal-version` when a newer cairn wrote it (the file stays as it is); storage codes
+ * @param shownPath how messages name the file, where `path` is good for the system only
+ * @throws CairnError `journal-version` when a newer cairn wrote it, `owner-untrusted` where somebody else may have (the
+ * file stays as it is); storage codes
  */
-export async function openJournal(path: string): Promise<Journal> {
+export async function openJournal(path: string, shownPath: string = path): Promise<Journal> {
   let handle: FileHandle | undefined;
   try {
     handle = await openOrCreate(path);
+    refuseForeign(fstatSync(handle.fd), shownPath);
     const bytes = await handle.readFile();
     const content = readJournal(bytes);
-    await repair(handle, path, bytes, content);
+    await repair(handle, { path, shownPath }, bytes, content);
     const end = Math.max(content.validBytes, HEADER_BYTES);
-    return new Journal(handle, { path, records: content.records, corruptAt: content.corruptAt, end });
+    return new Journal(handle, {
+      path: shownPath,
+      records: content.records,
+      corruptAt: content.corruptAt,
+      end,
+    });
   } catch (error) {
     await handle?.close();
-    throw storageError(error, `opening the journal "${printable(path)}"`);
+    throw storageError(error, `opening the journal "${printable(shownPath)}"`);
   }
 }
 
@@ -144,7 +153,7 @@ async function openOrCreate(path: string): Promise<FileHandle> {
  */
 async function repair(
   handle: FileHandle,
-  path: string,
+  { path, shownPath }: { readonly path: string; readonly shownPath: string },
   bytes: Buffer,
   content: JournalContent,
 ): Promise<void> {
@@ -155,7 +164,7 @@ async function repair(
   const unsyncedBytes = Math.max(MAX_UNSYNCED_BYTES, lastRecord === undefined ? 0 : encodedBytes(lastRecord));
   const from = Math.max(0, validBytes - unsyncedBytes);
   await writeFully(handle, [bytes.subarray(from, validBytes)], from);
-  await syncHandle(handle, path);
+  await syncHandle(handle, shownPath);
   // The run that made the file may have ended before its name was durable.
   await syncDirectory(dirname(path));
 }

@@ -8,7 +8,7 @@ import { issuerFetchIn } from './issuer-way.ts';
 import { loginToken } from './login/login-token.ts';
 import { findServer } from './server-registry.ts';
 import type { Environment } from './state-home.ts';
-import { shellWord } from './words/shell.ts';
+import { shellWord } from '../base/shell.ts';
 
 /** Where to look for a token. */
 export interface TokenSources {

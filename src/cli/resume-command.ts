@@ -1,6 +1,6 @@
 /** The command that goes on with a transfer, for people to copy and for `cairn transfers resume` to run. */
 import { basename, resolve } from 'node:path';
-import { shellCommand } from './words/shell.ts';
+import { shellCommand } from '../base/shell.ts';
 
 /** A local path that means the same from any working directory; a last `/` says "into it" and stays. */
 export function absolutePath(path: string): string {

@@ -10,7 +10,7 @@ import { acquireProcessLock } from '../base/process-lock.ts';
 import { printable, RESERVED_NAME } from '../base/safe-path.ts';
 import type { ServePlan } from './serve-plan.ts';
 import { ensurePrivateDirectory } from './state-home.ts';
-import { shellWord } from './words/shell.ts';
+import { shellWord } from '../base/shell.ts';
 
 /**
  * The real path of a directory that can be served.

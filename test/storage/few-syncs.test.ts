@@ -20,6 +20,7 @@ function slowNative(): { native: Native; most: () => number } {
       setTimes: unused,
       setLinkTimes: unused,
       lockFile: unused,
+      renameAt: unused,
       statAt: undefined,
       syncFileSystem,
     },

@@ -29,7 +29,6 @@ it('makes the name of a file durable that a run which was cut had renamed, where
   const publication = {
     root,
     folder,
-    path: staging,
     layout,
     times: fileTimes(undefined),
     transfer: { manifest, layout, target: 'target' },

@@ -26,3 +26,9 @@ export function mountTmpfs(directory: string, sizeBytes: number): void {
   if (mounted.status !== 0) throw new Error(`mount failed: ${mounted.stderr.toString()}`);
   onTestFinished(() => void spawnSync('umount', ['-l', directory]));
 }
+
+/** Whether the tests may give files to other users: a stranger's are not this user's own. */
+export const canChown = process.getuid?.() === 0;
+
+/** A user number that nobody has. */
+export const STRANGER = 20_001;

@@ -14,7 +14,7 @@ import { CairnError, storageError, systemCodeOf } from '../../base/errors.ts';
 import { acquireProcessLock, type ProcessLock } from '../../base/process-lock.ts';
 import { printable } from '../../base/safe-path.ts';
 import { ensurePrivateDirectory, type Environment } from '../state-home.ts';
-import { shellWord } from '../words/shell.ts';
+import { shellWord } from '../../base/shell.ts';
 
 /** Visible ASCII: anything else could break out of a header. Headers end at 16 KiB. */
 const token = v.pipe(v.string(), v.regex(/^[!-~]+$/), v.maxLength(15_000));

@@ -3,7 +3,7 @@ import { opendir, stat } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import { makeDirectory } from '../../base/durable-files.ts';
 import { CairnError, storageError, systemCodeOf } from '../../base/errors.ts';
-import { checkRelativePath, printable, RESERVED_NAME, targetPathOf } from '../../base/safe-path.ts';
+import { checkRelativePath, isReservedName, printable, targetPathOf } from '../../base/safe-path.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
 
 /** A local directory, absolute, and the safe path below it at which the manifest's entries land. */
@@ -52,7 +52,7 @@ export async function isNothingThere(destination: string): Promise<boolean> {
   const there = await typeAt(path);
   if (there !== 'directory') return there === undefined;
   try {
-    for await (const { name } of await opendir(path)) if (name !== RESERVED_NAME) return false;
+    for await (const { name } of await opendir(path)) if (!isReservedName(name)) return false;
     return true;
   } catch (error) {
     // What cannot be listed can still be looked up, name by name.

@@ -1,6 +1,7 @@
 /** The folder of one unfinished transfer: `<stateHome>/transfers/<key>/`, for its owner only, locked while in use. */
 import { createHash } from 'node:crypto';
 import { join, resolve } from 'node:path';
+import { type Directory, openDirectory } from '../../base/directory.ts';
 import { removeTree, replaceFileDurably } from '../../base/durable-files.ts';
 import { CairnError } from '../../base/errors.ts';
 import { acquireProcessLock, type ProcessLock } from '../../base/process-lock.ts';
@@ -74,15 +75,16 @@ export async function openFolder(
 ): Promise<TransferFolder> {
   const path = join(transfersDirectory(stateHome), key);
   const lock = await acquireProcessLock(path);
+  let directory: Directory | undefined;
   try {
+    directory = openDirectory(path);
     const text = await readIfThere(join(path, TRANSFER_FILES.record));
     const record =
       text === undefined ? undefined : readRecord(text.toString(), options.ofAnyVersion === true);
-    return folderOf({ path, key, stagingId: stagingIdOf(stateHome, key) }, lock, {
-      record,
-      wasDamaged: text !== undefined && record === undefined,
-    });
+    const place = { path, directory, key, stagingId: stagingIdOf(stateHome, key) };
+    return folderOf(place, lock, { record, wasDamaged: text !== undefined && record === undefined });
   } catch (error) {
+    directory?.close();
     await lock.release();
     throw error;
   }
@@ -104,8 +106,16 @@ function stagingIdOf(stateHome: string, key: string): string {
     .slice(0, 32);
 }
 
+interface FolderPlace {
+  readonly path: string;
+  /** Open; the folder closes it. */
+  readonly directory: Directory;
+  readonly key: string;
+  readonly stagingId: string;
+}
+
 function folderOf(
-  { path, key, stagingId }: { path: string; key: string; stagingId: string },
+  { path, directory, key, stagingId }: FolderPlace,
   lock: ProcessLock,
   state: { record: TransferRecord | undefined; readonly wasDamaged: boolean },
 ): TransferFolder {
@@ -132,8 +142,8 @@ function folderOf(
     save: (record) => inTurn(() => write(record)),
     update: (changes) =>
       inTurn(async () => (state.record === undefined ? undefined : write({ ...state.record, ...changes }))),
-    saveDocument: (name, text) => saveDocument(path, name, text),
-    loadDocument: (name) => loadDocument(path, name),
+    saveDocument: (name, text) => saveDocument(directory, name, text),
+    loadDocument: (name) => loadDocument(() => directory.reopen(), name),
     openJournal: (binding) => openCheckpointLog(join(path, TRANSFER_FILES.journal), binding),
     clear: () =>
       inTurn(async () => {
@@ -143,6 +153,7 @@ function folderOf(
       }),
     close: async () => {
       await turn;
+      directory.close();
       // What cannot be read stays to be looked at, unless the transfer was finished without it.
       const isThere = (await readIfThere(join(path, TRANSFER_FILES.record))) !== undefined;
       if (!isThere) await removeTree(path);

@@ -27,9 +27,8 @@ export interface StagingPlace {
   readonly root: Directory;
   /** Id of the staging area. */
   readonly id: string;
-  /** The staging folder, and its path. */
+  /** The staging folder. */
   readonly folder: Directory;
-  readonly path: string;
   readonly log: CheckpointLog;
   readonly native: Native | undefined;
   readonly times: FileTimes;
@@ -62,9 +61,9 @@ export class LocalChunkStaging implements ChunkStaging {
     this.#place = place;
     this.#transfer = transfer;
     this.#takenOver = new TakenOverChunks(place.log.digests.chunks.values());
-    this.#held = new HeldChunks(place.path, place.log, transfer);
+    this.#held = new HeldChunks(place.folder, place.log, transfer);
     this.#ahead = new PreparedAhead({ ...place, syncFileSystem: place.native?.syncFileSystem }, transfer);
-    this.#files = new StagedFiles(place.path, (name) => this.#held.deleteIn(name));
+    this.#files = new StagedFiles(place.folder, (name) => this.#held.deleteIn(name));
   }
 
   get digests(): ChunkDigests {
@@ -100,8 +99,8 @@ export class LocalChunkStaging implements ChunkStaging {
     const place = chunkPlace(this.#transfer, chunk);
     const lengthBytes = this.#held.bytes.get(chunk);
     if (lengthBytes !== undefined)
-      return readStaged(this.#place.path, chunk, { ...place, lengthBytes, mayBeShorter: true });
-    if (this.#digestOf(chunk) !== undefined) return readStaged(this.#place.path, chunk, place);
+      return readStaged(this.#place.folder, chunk, { ...place, lengthBytes, mayBeShorter: true });
+    if (this.#digestOf(chunk) !== undefined) return readStaged(this.#place.folder, chunk, place);
     throw new CairnError('chunks-missing', `chunk ${chunk} is not staged`, { details: { chunk } });
   }
 

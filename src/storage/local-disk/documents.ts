@@ -2,9 +2,9 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
-import { syncDirectory, writeFully } from '../../base/durable-files.ts';
-import { storageError, systemCodeOf } from '../../base/errors.ts';
+import type { Directory } from '../../base/directory.ts';
+import { writeFully } from '../../base/durable-files.ts';
+import { CairnError, storageError, systemCodeOf } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
 import type { DocumentName } from '../content-store.ts';
 
@@ -13,14 +13,14 @@ const READ_BYTES = 64 * 1024;
 /** Bytes collected before they are written together; one string of so much would be work for V8's collector. */
 const WRITE_BYTES = 512 * 1024;
 
-/** Replaces a document of the folder at `directory`, durably and atomically. @throws CairnError, storage codes */
+/** Replaces a document of an open folder, durably and atomically. @throws CairnError, storage codes */
 export async function saveDocument(
-  directory: string,
+  folder: Directory,
   name: DocumentName,
   text: Iterable<string>,
 ): Promise<void> {
-  const temporary = join(directory, `${name}-${randomBytes(6).toString('hex')}.tmp`);
-  const doing = `writing "${printable(join(directory, name))}"`;
+  const temporary = folder.at(`${name}-${randomBytes(6).toString('hex')}.tmp`);
+  const doing = `writing "${printable(folder.show(name))}"`;
   try {
     const handle = await open(temporary, 'wx', 0o600);
     try {
@@ -29,13 +29,13 @@ export async function saveDocument(
     } finally {
       await handle.close();
     }
-    await rename(temporary, join(directory, name));
+    await rename(temporary, folder.at(name));
   } catch (error) {
     // What is left of it goes with the staging area.
     await unlink(temporary).catch(() => undefined);
     throw storageError(error, doing);
   }
-  await syncDirectory(directory);
+  folder.sync();
 }
 
 async function writeText(handle: FileHandle, text: Iterable<string>): Promise<void> {
@@ -54,30 +54,43 @@ async function writeText(handle: FileHandle, text: Iterable<string>): Promise<vo
   await writeFully(handle, [Buffer.concat(batch)], position);
 }
 
-/** Reads a document as it was last saved, or undefined. @throws CairnError, storage codes */
+/**
+ * Reads a document as it was last saved, or undefined.
+ *
+ * @param openFolder opens the folder, where it is there; asked once more when somebody reads what is answered
+ * @throws CairnError, storage codes
+ */
 export async function loadDocument(
-  directory: string,
+  openFolder: () => Directory | undefined,
   name: DocumentName,
 ): Promise<AsyncIterable<Uint8Array> | undefined> {
-  const path = join(directory, name);
+  const folder = openFolder();
+  if (folder === undefined) return undefined;
   try {
     // Only a look: a descriptor would leak where nobody reads what is returned.
-    await (await openDocument(path)).close();
+    await (await openDocument(folder, name)).close();
   } catch (error) {
     if (systemCodeOf(error) === 'ENOENT') return undefined;
-    throw storageError(error, `reading "${printable(path)}"`);
+    throw storageError(error, `reading "${printable(folder.show(name))}"`);
+  } finally {
+    folder.close();
   }
-  return readDocument(path);
+  return readDocument(openFolder, name);
 }
 
-function openDocument(path: string): Promise<FileHandle> {
-  return open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+function openDocument(folder: Directory, name: DocumentName): Promise<FileHandle> {
+  return open(folder.at(name), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
 }
 
-async function* readDocument(path: string): AsyncGenerator<Uint8Array> {
+async function* readDocument(
+  openFolder: () => Directory | undefined,
+  name: DocumentName,
+): AsyncGenerator<Uint8Array> {
+  const folder = openFolder();
+  if (folder === undefined) throw new CairnError('storage-io', `the folder of "${name}" is gone`);
   let handle: FileHandle | undefined;
   try {
-    handle = await openDocument(path);
+    handle = await openDocument(folder, name);
     const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
     for (;;) {
       const { bytesRead } = await handle.read(buffer, 0, READ_BYTES);
@@ -85,8 +98,9 @@ async function* readDocument(path: string): AsyncGenerator<Uint8Array> {
       yield buffer.subarray(0, bytesRead);
     }
   } catch (error) {
-    throw storageError(error, `reading "${printable(path)}"`);
+    throw storageError(error, `reading "${printable(folder.show(name))}"`);
   } finally {
     await handle?.close();
+    folder.close();
   }
 }

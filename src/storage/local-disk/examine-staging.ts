@@ -1,6 +1,6 @@
 /** A closer look at a staging folder, for whoever checks a store: what its journal is like, and what lies beside it. */
 import { lstatSync, readdirSync, unlinkSync } from 'node:fs';
-import { join } from 'node:path';
+import type { Directory } from '../../base/directory.ts';
 import { CairnError, storageError } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
 import { type CheckpointLog, readCheckpointLog } from '../../checkpoint/checkpoint-log.ts';
@@ -13,9 +13,9 @@ import { isOfUse, JOURNAL_NAME } from './staged-names.ts';
 /** Told of what was found in one folder. */
 export type Tell = (kind: IncidentKind, problem: string, remedy: string) => void;
 
-/** The folder to look at, and what may be done about it. */
+/** The open folder to look at, and what may be done about it. */
 export interface ExaminedFolder {
-  readonly path: string;
+  readonly folder: Directory;
   readonly upkeep: Upkeep;
   readonly tell: Tell;
 }
@@ -27,16 +27,16 @@ export interface ExaminedFolder {
  * @throws CairnError `journal-version`, storage codes
  */
 export async function examineJournal(
-  { path, upkeep, tell }: ExaminedFolder,
+  { folder, upkeep, tell }: ExaminedFolder,
   binding: CheckpointBinding,
 ): Promise<CheckpointLog> {
-  const file = join(path, JOURNAL_NAME);
+  const file = folder.at(JOURNAL_NAME);
   try {
-    const { log, sizeBytes, tornBytes } = await readCheckpointLog(file, binding);
+    const { log, sizeBytes, tornBytes } = await readCheckpointLog(file, binding, folder.show(JOURNAL_NAME));
     if (tornBytes > 0) {
       tell('journal-torn', `its journal ends in a write that was cut (${tornBytes} bytes)`, 'cut off');
     }
-    if (sizeBytes === 0 && listFolder(path).some((name) => /^[ec]\d+$/.test(name))) {
+    if (sizeBytes === 0 && listFolder(folder).some((name) => /^[ec]\d+$/.test(name))) {
       tell('journal-missing', 'its journal is gone', 'begun anew; what was staged is sent again');
     }
     return log;
@@ -44,7 +44,7 @@ export async function examineJournal(
     if (!(error instanceof CairnError) || error.code !== 'journal-corrupt') throw error;
     const remedy = 'removed; what was staged is sent again';
     tell('journal-foreign', 'its journal is of another transfer, or no journal', remedy);
-    if (upkeep !== 'report') remove(file);
+    if (upkeep !== 'report') remove(folder, JOURNAL_NAME);
     return emptyLog(binding);
   }
 }
@@ -62,20 +62,20 @@ function emptyLog({ digestLengthBytes }: CheckpointBinding): CheckpointLog {
 }
 
 /** Removes what nobody will ask for: files of no chunk and no entry, and what a write left that was cut. */
-export function removeStrays({ path, upkeep, tell }: ExaminedFolder, transfer: IncomingTransfer): void {
-  for (const name of listFolder(path)) {
-    if (isOfUse(name, transfer) || !isFile(join(path, name))) continue;
+export function removeStrays({ folder, upkeep, tell }: ExaminedFolder, transfer: IncomingTransfer): void {
+  for (const name of listFolder(folder)) {
+    if (isOfUse(name, transfer) || !isFile(folder.at(name))) continue;
     tell('stray-file', `the staged file "${printable(name)}" belongs to no chunk`, 'removed');
-    if (upkeep !== 'report') remove(join(path, name));
+    if (upkeep !== 'report') remove(folder, name);
   }
 }
 
 /** The names in a staging folder. @throws CairnError with a storage code */
-export function listFolder(path: string): string[] {
+export function listFolder(folder: Directory): string[] {
   try {
-    return readdirSync(path);
+    return readdirSync(folder.here());
   } catch (error) {
-    throw storageError(error, `listing "${printable(path)}"`);
+    throw storageError(error, `listing "${printable(folder.displayPath)}"`);
   }
 }
 
@@ -84,10 +84,10 @@ function isFile(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === false;
 }
 
-function remove(file: string): void {
+function remove(folder: Directory, name: string): void {
   try {
-    unlinkSync(file);
+    unlinkSync(folder.at(name));
   } catch (error) {
-    throw storageError(error, `removing "${printable(file)}"`);
+    throw storageError(error, `removing "${printable(folder.show(name))}"`);
   }
 }

@@ -1,6 +1,6 @@
 /** The first bytes of chunks that are not whole: what is there now, and what the journal claims of it. */
 import { lstatSync } from 'node:fs';
-import { join } from 'node:path';
+import type { Directory } from '../../base/directory.ts';
 import { CairnError, storageError, systemCodeOf } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
 import type { CheckpointLog } from '../../checkpoint/checkpoint-log.ts';
@@ -24,11 +24,11 @@ export class HeldChunks {
   /** What the running sync point may claim. */
   #claiming: ReadonlyMap<number, number> = new Map();
 
-  /** Begins with what the log claims, as far as it is in the staging folder at `path`. @throws CairnError, storage codes */
-  constructor(path: string, log: CheckpointLog, transfer: IncomingTransfer) {
+  /** Begins with what the log claims, as far as it is in the open staging folder. @throws CairnError, storage codes */
+  constructor(folder: Directory, log: CheckpointLog, transfer: IncomingTransfer) {
     this.#transfer = transfer;
     this.#log = log;
-    this.#bytes = findHeld(path, log, transfer);
+    this.#bytes = findHeld(folder, log, transfer);
   }
 
   /** How many bytes are there, by chunk; changes as this does. */
@@ -103,24 +103,24 @@ export class HeldChunks {
 }
 
 /** What the log claims, less what is not there: a claim is only as good as the file that it is about. */
-function findHeld(path: string, log: CheckpointLog, transfer: IncomingTransfer): Map<number, number> {
+function findHeld(folder: Directory, log: CheckpointLog, transfer: IncomingTransfer): Map<number, number> {
   const held = new Map<number, number>();
   for (const [chunk, claimed] of log.held) {
     if (chunk >= transfer.layout.chunkCount) continue;
     const { fileName, fileOffset, lengthBytes } = chunkPlace(transfer, chunk);
-    const thereBytes = sizeOf(join(path, fileName)) - fileOffset;
+    const thereBytes = sizeOf(folder, fileName) - fileOffset;
     const bytes = Math.min(claimed, lengthBytes, thereBytes);
     if (bytes > 0) held.set(chunk, bytes);
   }
   return held;
 }
 
-function sizeOf(file: string): number {
+function sizeOf(folder: Directory, name: string): number {
   try {
-    const stat = lstatSync(file);
+    const stat = lstatSync(folder.at(name));
     return stat.isFile() ? stat.size : 0;
   } catch (error) {
     if (systemCodeOf(error) === 'ENOENT') return 0;
-    throw storageError(error, `looking at staged data "${printable(file)}"`);
+    throw storageError(error, `looking at staged data "${printable(folder.show(name))}"`);
   }
 }

@@ -1,6 +1,5 @@
 /** Chunks that the journal claims and no staged file has: the file is too short, or gone. */
 import { lstatSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Directory } from '../../base/directory.ts';
 import { CairnError, type ErrorCode, storageError } from '../../base/errors.ts';
 import { joinPath, printable } from '../../base/safe-path.ts';
@@ -19,8 +18,8 @@ const NOT_PUBLISHED: ReadonlySet<ErrorCode> = new Set(['symlink-refused', 'stora
 export interface ClaimedPlace {
   /** The root of the store; borrowed. */
   readonly root: Directory;
-  /** Path of the staging folder. */
-  readonly path: string;
+  /** The staging folder; borrowed. */
+  readonly folder: Directory;
   readonly times: Pick<FileTimes, 'resolutionNs'>;
 }
 
@@ -44,7 +43,7 @@ export function findMissing(
     const end = start + runs[index + 1]!;
     for (let chunk = start; chunk < Math.min(end, chunkCount);) {
       const last = Math.min(end, endOfFile(transfer, chunk)) - 1;
-      const sizeBytes = sizeOf(join(place.path, chunkPlace(transfer, chunk).fileName));
+      const sizeBytes = sizeOf(place.folder, chunkPlace(transfer, chunk).fileName);
       const isElsewhere = sizeBytes === undefined && orPublished && isPublished(place, transfer, chunk);
       if (!isElsewhere) addShort(missing, transfer, { from: chunk, last, sizeBytes: sizeBytes ?? 0 });
       chunk = last + 1;
@@ -104,12 +103,12 @@ function lookUp(root: Directory, path: string): Entry | undefined {
   }
 }
 
-function sizeOf(file: string): number | undefined {
+function sizeOf(folder: Directory, name: string): number | undefined {
   try {
-    const stat = lstatSync(file, { throwIfNoEntry: false });
+    const stat = lstatSync(folder.at(name), { throwIfNoEntry: false });
     return stat?.isFile() === true ? stat.size : undefined;
   } catch (error) {
-    throw storageError(error, `looking at staged data "${printable(file)}"`);
+    throw storageError(error, `looking at staged data "${printable(folder.show(name))}"`);
   }
 }
 

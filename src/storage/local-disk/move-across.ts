@@ -34,7 +34,7 @@ export async function moveAcross(
   directory: Directory,
   name: string,
 ): Promise<void> {
-  const staged = `${publication.path}/${prepared.stagedName}`;
+  const staged = publication.folder.at(prepared.stagedName);
   const copy = directory.at(`.cairn-${publication.id}-${prepared.entryIndex}.tmp`);
   removeLeftover(copy);
   try {

@@ -1,7 +1,6 @@
 /** Names in a directory, in canonical order, whatever bytes they are made of. */
 import { isUtf8 } from 'node:buffer';
 import { readdirSync } from 'node:fs';
-import { dirname } from 'node:path';
 import type { Directory } from '../../base/directory.ts';
 import { comparePaths } from '../../base/safe-path.ts';
 
@@ -17,7 +16,7 @@ const NEEDS_COMPARING = /[\ud800-\uffff]/;
 
 /** Lists an open directory. @throws system errors */
 export function listNames(directory: Directory): Names {
-  const path = pathOf(directory);
+  const path = directory.here();
   let names = readdirSync(path);
   let notUtf8: Buffer[] = [];
   // Node puts U+FFFD where bytes are no UTF-8; only the bytes tell that from a name that has this character.
@@ -30,11 +29,6 @@ export function listNames(directory: Directory): Names {
   // oxlint-disable-next-line typescript/require-array-sort-compare -- below U+D800 code units are code points
   else names.sort();
   return { names, notUtf8 };
-}
-
-/** The path by which `fs` reaches the open directory itself. */
-function pathOf(directory: Directory): string {
-  return dirname(directory.at('-'));
 }
 
 /** A name that is not UTF-8, for people: ASCII as it is, every other byte as \xNN. */

@@ -1,6 +1,6 @@
 /** Opens the staged chunks of a transfer, and withdraws what their journal claims and the files do not have. */
 import { unlinkSync } from 'node:fs';
-import { join } from 'node:path';
+import type { Directory } from '../../base/directory.ts';
 import { storageError } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
 import { type CheckpointLog, openCheckpointLog } from '../../checkpoint/checkpoint-log.ts';
@@ -30,19 +30,19 @@ export async function openLocalChunks(
   transfer: IncomingTransfer,
   { upkeep, onIncident }: OpenChunksOptions,
 ): Promise<LocalChunkStaging> {
-  const folder: ExaminedFolder = {
-    path: place.path,
+  const examined: ExaminedFolder = {
+    folder: place.folder,
     upkeep,
     tell: (kind, problem, remedy) => onIncident({ kind, session: place.id, problem, remedy }),
   };
-  const log = await openLog(folder, transfer);
+  const log = await openLog(examined, transfer);
   try {
     const staging = new LocalChunkStaging({ ...place, log }, transfer);
-    await withdrawShort(folder, place, transfer, staging);
-    if (log.corruptAt !== undefined) await withdrawWrong(folder, log.corruptAt, transfer, staging);
+    await withdrawShort(examined, place, transfer, staging);
+    if (log.corruptAt !== undefined) await withdrawWrong(examined, log.corruptAt, transfer, staging);
     // Only now: a journal of a newer cairn may speak of files that this one does not know.
-    if (upkeep === 'usual') removeDuplicates(place.path);
-    else removeStrays(folder, transfer);
+    if (upkeep === 'usual') removeDuplicates(place.folder);
+    else removeStrays(examined, transfer);
     return staging;
   } catch (error) {
     await log.close();
@@ -50,22 +50,22 @@ export async function openLocalChunks(
   }
 }
 
-async function openLog(folder: ExaminedFolder, { manifest }: IncomingTransfer): Promise<CheckpointLog> {
+async function openLog(examined: ExaminedFolder, { manifest }: IncomingTransfer): Promise<CheckpointLog> {
   const { id: manifestId, digest } = manifest;
   const binding = { manifestId, digestLengthBytes: DIGEST_LENGTH_BYTES[digest] };
-  const { path, upkeep } = folder;
-  const seen = upkeep === 'usual' ? undefined : await examineJournal(folder, binding);
+  const { folder, upkeep } = examined;
+  const seen = upkeep === 'usual' ? undefined : await examineJournal(examined, binding);
   return upkeep === 'report' && seen !== undefined
     ? seen
-    : openCheckpointLog(join(path, JOURNAL_NAME), binding);
+    : openCheckpointLog(folder.at(JOURNAL_NAME), binding, folder.show(JOURNAL_NAME));
 }
 
 /** What another run was receiving a second time is of no use. */
-function removeDuplicates(path: string): void {
+function removeDuplicates(folder: Directory): void {
   try {
-    for (const name of listFolder(path)) if (isDuplicateName(name)) unlinkSync(join(path, name));
+    for (const name of listFolder(folder)) if (isDuplicateName(name)) unlinkSync(folder.at(name));
   } catch (error) {
-    throw storageError(error, `tidying "${printable(path)}"`);
+    throw storageError(error, `tidying "${printable(folder.displayPath)}"`);
   }
 }
 

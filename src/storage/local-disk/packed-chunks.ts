@@ -9,7 +9,7 @@ const MAX_WINDOW_BYTES = 1024 * 1024;
 
 /** Reads packed chunks; quickest when entries are asked for in order. Close it. */
 export class PackedChunks {
-  readonly #publication: Pick<Publication, 'layout' | 'path'>;
+  readonly #publication: Pick<Publication, 'layout' | 'folder'>;
   #window = Buffer.alloc(0);
   #windowStart = 0;
   #windowEnd = 0;
@@ -17,7 +17,7 @@ export class PackedChunks {
   #fd: number | undefined;
 
   /** The packed chunks of what is being published. */
-  constructor(publication: Pick<Publication, 'layout' | 'path'>) {
+  constructor(publication: Pick<Publication, 'layout' | 'folder'>) {
     this.#publication = publication;
   }
 
@@ -44,7 +44,7 @@ export class PackedChunks {
 
   #open(chunk: number): void {
     this.close();
-    const path = `${this.#publication.path}/${packedName(chunk)}`;
+    const path = this.#publication.folder.at(packedName(chunk));
     try {
       this.#fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     } catch (error) {

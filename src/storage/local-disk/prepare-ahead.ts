@@ -19,11 +19,6 @@ const KEEP_FREE_BYTES = 1024 ** 3;
 /** Chunks that arrive wait for it, in milliseconds. */
 const MAX_BUSY_MS = 3;
 
-/** Where files are prepared, and the staging folder there, borrowed. */
-export interface AheadPlace extends PreparePlace {
-  readonly folder: Directory;
-}
-
 /** Small files that are complete in the staging folder, though not durable. */
 export interface PreparedFiles {
   /** Opened before the first of them was written, so that a syncfs of it tells what went wrong with any. */
@@ -39,7 +34,7 @@ interface Cut {
 
 /** The files that are prepared while one transfer comes in. */
 export class PreparedAhead {
-  readonly #place: AheadPlace;
+  readonly #place: PreparePlace;
   readonly #transfer: IncomingTransfer;
   #cuts = new Map<number, Cut>();
   #waiting: number[] = [];
@@ -50,7 +45,7 @@ export class PreparedAhead {
   #isOver: boolean;
 
   /** Borrows the folder in `place`. Without syncfs each file has to stay open until it is synced: nothing is done then. */
-  constructor(place: AheadPlace, transfer: IncomingTransfer) {
+  constructor(place: PreparePlace, transfer: IncomingTransfer) {
     this.#place = place;
     this.#transfer = transfer;
     this.#isOver = place.syncFileSystem === undefined;
@@ -147,7 +142,7 @@ export class PreparedAhead {
       for (const [chunk, { upTo }] of this.#cuts) {
         for (const { entryIndex } of layout.segmentsOf(chunk)) {
           if (entryIndex > upTo) break;
-          unlinkSync(`${this.#place.path}/${preparedName(entryIndex)}`);
+          unlinkSync(this.#place.folder.at(preparedName(entryIndex)));
           await breathe();
         }
       }

@@ -11,8 +11,9 @@ import {
   unlinkSync,
 } from 'node:fs';
 import { CairnError, systemCodeOf } from '../../base/errors.ts';
-import { kindOf } from '../../base/file-stat.ts';
+import { type FileStat, kindOf } from '../../base/file-stat.ts';
 import { writeFullySync } from '../../base/durable-files.ts';
+import { refuseStranger } from '../../base/ownership.ts';
 import { printable } from '../../base/safe-path.ts';
 import type { Entry } from '../../manifest/entry.ts';
 import { splitPath } from './lookup.ts';
@@ -29,10 +30,15 @@ export interface Prepared {
   readonly stagedName: string;
   /** Open where each file has to be synced by itself; whoever syncs it closes it. */
   fd: number | undefined;
+  /** Which file the staged bytes of a large entry are, on its descriptor. */
+  readonly inode?: Inode;
 }
 
+/** What tells a file from every other that is there. */
+export type Inode = Pick<FileStat, 'dev' | 'ino'>;
+
 /** Where files are prepared, and whether all of them are synced together. */
-export type PreparePlace = Pick<Publication, 'path' | 'times' | 'syncFileSystem'>;
+export type PreparePlace = Pick<Publication, 'folder' | 'times' | 'syncFileSystem'>;
 
 /**
  * Prepares an entry; undefined where an earlier run has published it already.
@@ -50,14 +56,15 @@ export function prepareEntry(
   if (!isLarge(publication.transfer, entryIndex) || sizeBytes === 0)
     return prepareSmall(publication, packed, entryIndex, entry);
   const stagedName = entryName(entryIndex);
-  const fd = openLarge(publication, `${publication.path}/${stagedName}`, entry, sizeBytes);
-  if (fd === undefined) return undefined;
-  return { entryIndex, entry, stagedName, fd: dress(publication, fd, entry) };
+  const large = openLarge(publication, stagedName, entry, sizeBytes);
+  if (large === undefined) return undefined;
+  const { fd, inode } = large;
+  return { entryIndex, entry, stagedName, inode, fd: dress(publication, fd, entry) };
 }
 
 function prepareLink(publication: Publication, entryIndex: number, entry: Entry): Prepared {
   const stagedName = preparedName(entryIndex);
-  const path = `${publication.path}/${stagedName}`;
+  const path = publication.folder.at(stagedName);
   makeNew(path, () => symlinkSync(entry.linkTarget, path));
   publication.times.setLink(path, entry.mtimeNs);
   return { entryIndex, entry, stagedName, fd: undefined };
@@ -75,7 +82,7 @@ export function prepareSmall(
   entry: Entry,
 ): Prepared {
   const stagedName = preparedName(entryIndex);
-  const fd = writeSmall(`${place.path}/${stagedName}`, packed.segmentOf(entryIndex, entry.sizeBytes));
+  const fd = writeSmall(place.folder.at(stagedName), packed.segmentOf(entryIndex, entry.sizeBytes));
   return { entryIndex, entry, stagedName, fd: dress(place, fd, entry) };
 }
 
@@ -119,21 +126,22 @@ function writeSmall(path: string, pieces: Iterable<Uint8Array>): number {
 /** Opens the staged bytes of a large file, cut to exactly its size. */
 function openLarge(
   publication: Publication,
-  path: string,
+  stagedName: string,
   entry: Entry,
   sizeBytes: number,
-): number | undefined {
-  const fd = openStaged(path);
+): { fd: number; inode: Inode } | undefined {
+  const fd = openStaged(publication.folder.at(stagedName));
   if (fd === undefined) {
     if (isPublished(publication, entry, sizeBytes)) return undefined;
     throw gone(publication, entry);
   }
   try {
-    const { size } = fstatSync(fd);
-    if (size < sizeBytes) throw gone(publication, entry);
+    const stat = fstatSync(fd, { bigint: true });
+    refuseStranger(stat, publication.folder.show(stagedName));
+    if (stat.size < sizeBytes) throw gone(publication, entry);
     // A stream that was begun anew may have been longer before.
-    if (size > sizeBytes) ftruncateSync(fd, sizeBytes);
-    return fd;
+    if (stat.size > sizeBytes) ftruncateSync(fd, sizeBytes);
+    return { fd, inode: stat };
   } catch (error) {
     closeSync(fd);
     throw error;

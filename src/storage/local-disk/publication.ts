@@ -19,8 +19,6 @@ export interface PublishJob {
   /** The root of the store, and the staging folder; both borrowed. */
   readonly root: Directory;
   readonly folder: Directory;
-  /** Path of the staging folder. */
-  readonly path: string;
   /** Id of the staging area. */
   readonly id: string;
   readonly native: Native | undefined;

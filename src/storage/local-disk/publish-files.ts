@@ -1,7 +1,9 @@
 /** Files and symlinks: complete and durable in the staging folder, then renamed into place, a batch at a time. */
 import { closeSync, fsync, renameSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { storageError, systemCodeOf } from '../../base/errors.ts';
+import type { Directory } from '../../base/directory.ts';
+import { CairnError, storageError, systemCodeOf } from '../../base/errors.ts';
+import { printable } from '../../base/safe-path.ts';
 import type { Entry, EntryType } from '../../manifest/entry.ts';
 import { splitPath } from './lookup.ts';
 import { moveAcross } from './move-across.ts';
@@ -91,12 +93,27 @@ async function place(publication: Publication, prepared: Prepared, path: string)
   const { parent, name } = splitPath(path);
   const directory = publication.cursor.enter(parent);
   if (publication.syncFileSystem === undefined) publication.touched.add(parent);
+  checkStaged(publication, prepared);
   try {
-    renameSync(`${publication.path}/${prepared.stagedName}`, directory.at(name));
+    rename(publication, prepared.stagedName, directory, name);
   } catch (error) {
     if (systemCodeOf(error) !== 'EXDEV') throw error;
     await moveAcross(publication, prepared, directory, name);
   }
+}
+
+/** Small files lie in a folder that is this user's alone; what was verified long before is compared once more. */
+function checkStaged({ folder, native }: Publication, { stagedName, inode, entry }: Prepared): void {
+  if (inode === undefined) return;
+  const there = folder.look(stagedName, native?.statAt);
+  if (there?.dev === inode.dev && there.ino === inode.ino) return;
+  const message = `the staged bytes of "${printable(entry.path)}" were exchanged while they were published; run it again`;
+  throw new CairnError('storage-io', message);
+}
+
+function rename({ folder, native }: Publication, stagedName: string, to: Directory, name: string): void {
+  if (native === undefined) renameSync(folder.at(stagedName), to.at(name));
+  else native.renameAt(folder.fd, stagedName, to.fd, name);
 }
 
 async function syncEach(batch: readonly Prepared[]): Promise<void> {

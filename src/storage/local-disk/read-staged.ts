@@ -1,17 +1,17 @@
 /** Reads chunks back from the staging folder. */
 import { closeSync, constants, openSync } from 'node:fs';
-import { join } from 'node:path';
+import type { Directory } from '../../base/directory.ts';
 import { CairnError, storageError, systemCodeOf } from '../../base/errors.ts';
 import type { ChunkPlace } from './chunk-writer.ts';
 import { readPieces } from './read-pieces.ts';
 
 /**
- * The first `place.lengthBytes` bytes of a chunk in the folder at `path`; fewer only where that may be.
+ * The first `place.lengthBytes` bytes of a chunk in an open staging folder; fewer only where that may be.
  *
  * @throws CairnError `chunks-missing` where they are not there, storage codes
  */
 export async function* readStaged(
-  path: string,
+  folder: Directory,
   chunk: number,
   place: ChunkPlace,
 ): AsyncGenerator<Uint8Array> {
@@ -24,7 +24,7 @@ export async function* readStaged(
   let left = place.lengthBytes;
   try {
     fd = openSync(
-      join(path, place.fileName),
+      folder.at(place.fileName),
       constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK,
     );
     for await (const piece of readPieces(fd, place.fileOffset, place.fileOffset + left)) {

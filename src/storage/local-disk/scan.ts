@@ -6,7 +6,7 @@ import { resolveParent } from '../../base/directory-walk.ts';
 import type { Directory } from '../../base/directory.ts';
 import { CairnError, type ErrorCode, storageError, systemCodeOf } from '../../base/errors.ts';
 import { type FileStat, kindOf, type StatAt } from '../../base/file-stat.ts';
-import { checkRelativePath, joinPath, printable, RESERVED_NAME } from '../../base/safe-path.ts';
+import { checkRelativePath, isReservedName, joinPath, printable } from '../../base/safe-path.ts';
 import type { ScannedEntry } from '../../manifest/entry.ts';
 import type { NoticeSink } from '../content-store.ts';
 import { foundEntry, isRepresentable } from './found-entry.ts';
@@ -119,7 +119,7 @@ class TreeScan {
     const path = joinPath(level.path, name);
     const storePath = joinPath(this.#base, path);
     // The store's own state at the top is no part of what it stores.
-    if (storePath === RESERVED_NAME) return;
+    if (isReservedName(storePath)) return;
     try {
       checkRelativePath(storePath);
     } catch (error) {

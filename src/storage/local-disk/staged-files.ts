@@ -1,9 +1,10 @@
 /** The files of staged chunks: opened once for all who write to them, kept open while they have unsynced bytes. */
-import { constants } from 'node:fs';
+import { constants, fstatSync } from 'node:fs';
 import { type FileHandle, open, statfs, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import type { Directory } from '../../base/directory.ts';
 import { writeFully, writeFullySync } from '../../base/durable-files.ts';
 import { type CairnError, storageError, systemCodeOf } from '../../base/errors.ts';
+import { refuseStranger } from '../../base/ownership.ts';
 import { printable } from '../../base/safe-path.ts';
 
 const OPEN_FLAGS = constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK;
@@ -95,15 +96,15 @@ export class StagedFile {
 export class StagedFiles {
   /** Whether a name may have been added that no sync of the folder covers; at first, by a run that was cut. */
   isFolderDirty = true;
-  readonly #path: string;
+  readonly #folder: Directory;
   readonly #files = new Map<string, StagedFile>();
   readonly #pace = new WritePace();
   #looked: Promise<void> | undefined;
   readonly #onPoison: (name: string) => void;
 
-  /** Files in the folder at `path`; `onPoison` is told at once when what is in one of them can no longer be trusted. */
-  constructor(path: string, onPoison: (name: string) => void) {
-    this.#path = path;
+  /** Files in an open folder, which is borrowed; `onPoison` is told at once when what is in one of them can no longer be trusted. */
+  constructor(folder: Directory, onPoison: (name: string) => void) {
+    this.#folder = folder;
     this.#onPoison = onPoison;
   }
 
@@ -127,7 +128,7 @@ export class StagedFiles {
       return file;
     } catch (error) {
       if (this.#files.get(name) === file) this.#files.delete(name);
-      throw storageError(error, `opening staged data "${printable(join(this.#path, name))}"`);
+      throw storageError(error, `opening staged data "${printable(this.#folder.show(name))}"`);
     }
   }
 
@@ -160,7 +161,7 @@ export class StagedFiles {
   /** Removes a scratch file that nobody uses any more. @throws CairnError with a storage code */
   async remove(name: string): Promise<void> {
     try {
-      await unlink(join(this.#path, name));
+      await unlink(this.#folder.at(name));
     } catch (error) {
       if (systemCodeOf(error) !== 'ENOENT') throw storageError(error, `removing staged data "${name}"`);
     }
@@ -187,17 +188,28 @@ export class StagedFiles {
   }
 
   async #open(name: string): Promise<FileHandle> {
-    const path = join(this.#path, name);
-    this.#looked ??= this.#pace.look(this.#path);
+    const path = this.#folder.at(name);
+    this.#looked ??= this.#pace.look(this.#folder.here());
     await this.#looked;
     try {
-      return await open(path, OPEN_FLAGS);
+      return await this.#openThere(name);
     } catch (error) {
       if (systemCodeOf(error) !== 'ENOENT') throw error;
     }
-    const handle = await open(path, OPEN_FLAGS | constants.O_CREAT, 0o600);
+    const handle = await open(path, OPEN_FLAGS | constants.O_CREAT | constants.O_EXCL, 0o600);
     this.isFolderDirty = true;
     return handle;
+  }
+
+  async #openThere(name: string): Promise<FileHandle> {
+    const handle = await open(this.#folder.at(name), OPEN_FLAGS);
+    try {
+      refuseStranger(fstatSync(handle.fd), this.#folder.show(name));
+      return handle;
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
   }
 }
 

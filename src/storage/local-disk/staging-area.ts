@@ -8,7 +8,7 @@ import { loadDocument, saveDocument } from './documents.ts';
 import type { FileTimes } from './file-times.ts';
 import { openLocalChunks } from './open-chunks.ts';
 import type { SyncFile } from './staged-files.ts';
-import { openStagingDirectory, removeStaging, stagingPath } from './staging-directory.ts';
+import { findStagingDirectory, openStagingDirectory, removeStaging } from './staging-directory.ts';
 
 /** What the staging areas of one store share. */
 export interface StagingContext {
@@ -26,22 +26,26 @@ export interface StagingContext {
 export class LocalStagingArea implements StagingArea {
   readonly #context: StagingContext;
   readonly #id: string;
-  readonly #path: string;
 
   /** The area `id`, whose folder has been made. */
   constructor(context: StagingContext, id: string) {
     this.#context = context;
     this.#id = id;
-    this.#path = stagingPath(context.root, id);
   }
 
   async save(name: DocumentName, text: Iterable<string>): Promise<void> {
-    this.#context.root.checkInPlace();
-    return saveDocument(this.#path, name, text);
+    const { root, times } = this.#context;
+    root.checkInPlace();
+    const folder = openStagingDirectory(root, this.#id, times);
+    try {
+      await saveDocument(folder, name, text);
+    } finally {
+      folder.close();
+    }
   }
 
   load(name: DocumentName): Promise<AsyncIterable<Uint8Array> | undefined> {
-    return loadDocument(this.#path, name);
+    return loadDocument(() => findStagingDirectory(this.#context.root, this.#id), name);
   }
 
   async openChunks(transfer: IncomingTransfer): Promise<LocalChunkStaging> {
@@ -55,7 +59,7 @@ export class LocalStagingArea implements StagingArea {
       if (open.get(this.#id) === chunks) open.delete(this.#id);
     };
     try {
-      const place = { root, id: this.#id, folder, path: this.#path, native, times, syncFile, onClosed };
+      const place = { root, id: this.#id, folder, native, times, syncFile, onClosed };
       chunks = await openLocalChunks(place, transfer, this.#context);
       if (open.has(this.#id)) {
         await chunks.close();

@@ -1,11 +1,20 @@
 /** The folder of one staging area: `<root>/.cairn/staging/<id>/`, for the owner of the process only. */
-import { fchmodSync, fstatSync, readdirSync, rmdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { readdirSync } from 'node:fs';
 import type { Directory } from '../../base/directory.ts';
 import { removeTree } from '../../base/durable-files.ts';
 import { CairnError, storageError, systemCodeOf } from '../../base/errors.ts';
-import { printable, RESERVED_NAME } from '../../base/safe-path.ts';
+import { refuseUnclaimed } from '../../base/ownership.ts';
+import { printable } from '../../base/safe-path.ts';
 import type { FileTimes } from './file-times.ts';
+import {
+  keepingTimes,
+  makeHome,
+  openIfThere,
+  ownHomes,
+  removeHome,
+  removeIfEmpty,
+  type StagingHome,
+} from './staging-home.ts';
 
 const STAGING = 'staging';
 const ID = /^[A-Za-z0-9_-]{1,64}$/;
@@ -19,15 +28,10 @@ export function checkStagingId(id: string): string {
   throw new CairnError('invalid-request', `"${printable(id.slice(0, 80))}" is no id of a session`);
 }
 
-/** The path of a staging area, for messages and for files in it. */
-export function stagingPath(root: Directory, id: string): string {
-  return join(root.displayPath, RESERVED_NAME, STAGING, id);
-}
-
 /**
  * Opens the folder of a staging area, made durably where it is missing. Close it.
  *
- * @throws CairnError `symlink-refused`, `not-directory`, storage codes
+ * @throws CairnError `owner-untrusted`, `symlink-refused`, `not-directory`, storage codes
  */
 export function openStagingDirectory(root: Directory, id: string, times: FileTimes): Directory {
   for (let attempt = 1; ; attempt += 1) {
@@ -40,13 +44,32 @@ export function openStagingDirectory(root: Directory, id: string, times: FileTim
   }
 }
 
+/** Opens the folder of a staging area; undefined where it is missing. Close it. @throws CairnError, storage codes */
+export function findStagingDirectory(root: Directory, id: string): Directory | undefined {
+  for (const { directory } of ownHomes(root)) {
+    const found = openArea(directory, id);
+    directory.close();
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function openArea(home: Directory, id: string): Directory | undefined {
+  const staging = openIfThere(home, STAGING);
+  try {
+    return staging && openIfThere(staging, id);
+  } finally {
+    staging?.close();
+  }
+}
+
 /** Roots below which every name on the way to a staging area is durable, as far as it was there. */
 const settledRoots = new WeakSet<Directory>();
 
 function descend(root: Directory, id: string, times: FileTimes): Directory {
   // A run that was killed may have made folders and not lived to sync their names: all that is in them would be lost.
   const isSettled = settledRoots.has(root);
-  let directory = keepingTimes(root, times, () => openOrMake(root, RESERVED_NAME, isSettled));
+  let directory = homeFor(root, id, { times, isSettled }).directory;
   for (const name of [STAGING, id]) {
     const parent = directory;
     try {
@@ -59,37 +82,77 @@ function descend(root: Directory, id: string, times: FileTimes): Directory {
   return directory;
 }
 
+/** The home in which a staging area is, else the first, else a new one. */
+function homeFor(
+  root: Directory,
+  id: string,
+  { times, isSettled }: { readonly times: FileTimes; readonly isSettled: boolean },
+): StagingHome {
+  const found = findHome(root, id);
+  if (found !== undefined && isSettled) return found;
+  const home = found ?? keepingTimes(root, times, () => makeHome(root));
+  try {
+    root.sync();
+  } catch (error) {
+    home.directory.close();
+    // Else the next one finds it there, and takes it for durable.
+    if (found === undefined) removeIfEmpty(root, home.name);
+    throw error;
+  }
+  return home;
+}
+
+function findHome(root: Directory, id: string): StagingHome | undefined {
+  let first: StagingHome | undefined;
+  for (const home of ownHomes(root)) {
+    const area = openArea(home.directory, id);
+    area?.close();
+    if (area !== undefined) {
+      first?.directory.close();
+      return home;
+    }
+    if (first === undefined) first = home;
+    else home.directory.close();
+  }
+  return first;
+}
+
 function openOrMake(parent: Directory, name: string, isSettled: boolean): Directory {
   const found = openIfThere(parent, name);
-  if (found !== undefined && isSettled) return found;
   const child = found ?? parent.makeChild(name, PRIVATE_MODE);
   try {
-    parent.sync();
+    refuseUnclaimed(child);
+    if (found === undefined || !isSettled) parent.sync();
   } catch (error) {
     child.close();
     // Else the next one finds it there, and takes it for durable.
-    if (found === undefined) removeIfEmpty(parent.at(name));
+    if (found === undefined) removeIfEmpty(parent, name);
     throw error;
   }
   return child;
 }
 
-function openIfThere(parent: Directory, name: string): Directory | undefined {
-  try {
-    return parent.openChild(name);
-  } catch (error) {
-    if (error instanceof CairnError && error.code === 'not-found') return undefined;
-    throw error;
-  }
-}
-
 /** Ids of all staging areas below `root`. @throws CairnError, storage codes */
 export function listStagingIds(root: Directory): string[] {
+  const ids = new Set<string>();
   try {
-    return readdirSync(stagingPath(root, '')).filter((name) => ID.test(name));
+    for (const { directory } of ownHomes(root)) {
+      const names = namesIn(directory);
+      directory.close();
+      for (const name of names) if (ID.test(name)) ids.add(name);
+    }
   } catch (error) {
-    if (systemCodeOf(error) === 'ENOENT') return [];
     throw storageError(error, 'listing the staging areas');
+  }
+  return [...ids];
+}
+
+function namesIn(home: Directory): string[] {
+  const staging = openIfThere(home, STAGING);
+  try {
+    return staging === undefined ? [] : readdirSync(staging.here());
+  } finally {
+    staging?.close();
   }
 }
 
@@ -100,44 +163,23 @@ export function listStagingIds(root: Directory): string[] {
  */
 export async function removeStaging(root: Directory, id: string, times: FileTimes): Promise<void> {
   root.checkInPlace();
-  await removeTree(stagingPath(root, id));
-  const removed = removeIfEmpty(join(root.displayPath, RESERVED_NAME, STAGING));
-  if (removed) keepingTimes(root, times, () => removeState(root));
+  for (const { name, directory } of ownHomes(root)) {
+    try {
+      if (await removeArea(directory, id)) removeHome(root, name, times);
+    } finally {
+      directory.close();
+    }
+  }
 }
 
-function removeState(root: Directory): void {
-  const path = root.at(RESERVED_NAME);
-  const { mode } = fstatSync(root.fd);
-  if (process.geteuid?.() === 0 || (mode & 0o200) !== 0) {
-    removeIfEmpty(path);
-    return;
-  }
-  // What was published may have made the root read-only; its owner may still tidy up.
-  fchmodSync(root.fd, (mode & 0o7777) | 0o200);
+/** Removes an area; whether nothing is staged there any more. */
+async function removeArea(home: Directory, id: string): Promise<boolean> {
+  const staging = openIfThere(home, STAGING);
+  if (staging === undefined) return true;
   try {
-    removeIfEmpty(path);
+    await removeTree(staging.at(id));
   } finally {
-    fchmodSync(root.fd, mode & 0o7777);
+    staging.close();
   }
-}
-
-function removeIfEmpty(path: string): boolean {
-  try {
-    rmdirSync(path);
-    return true;
-  } catch (error) {
-    const system = systemCodeOf(error) ?? '';
-    if (['ENOTEMPTY', 'EEXIST', 'ENOENT'].includes(system)) return system === 'ENOENT';
-    throw storageError(error, `removing "${printable(path)}"`);
-  }
-}
-
-/** The root belongs to the user: that cairn's own folder comes and goes must not show in its modification time. */
-function keepingTimes<T>(root: Directory, times: FileTimes, action: () => T): T {
-  const before = fstatSync(root.fd, { bigint: true });
-  const result = action();
-  const after = fstatSync(root.fd, { bigint: true });
-  const mayNot = process.geteuid !== undefined && ![0n, after.uid].includes(BigInt(process.geteuid()));
-  if (before.mtimeNs !== after.mtimeNs && !mayNot) times.set(root.fd, before.mtimeNs);
-  return result;
+  return removeIfEmpty(home, STAGING);
 }

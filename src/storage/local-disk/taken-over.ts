@@ -3,7 +3,6 @@
  * happen to a file, so they are hashed again before they are published: resuming costs no rescan, committing may.
  */
 import { chmodSync, closeSync, constants, lstatSync, openSync } from 'node:fs';
-import { join } from 'node:path';
 import { DirectoryCursor } from '../../base/directory-walk.ts';
 import type { Directory } from '../../base/directory.ts';
 import { CairnError, storageError, systemCodeOf } from '../../base/errors.ts';
@@ -24,8 +23,8 @@ import { chunkPlace, firstEntryOf, isLarge } from './staged-names.ts';
 export interface TakenOverPlace {
   /** The root of the store, for what an earlier run has published already; borrowed. */
   readonly root: Directory;
-  /** Path of the staging folder. */
-  readonly path: string;
+  /** The staging folder; borrowed. */
+  readonly folder: Directory;
   readonly log: CheckpointLog;
   readonly transfer: IncomingTransfer;
   /** Of a stream, too, where its size is known. */
@@ -70,14 +69,15 @@ export class TakenOverChunks {
 
 /** The staged bytes of a chunk; those at the final path where an earlier run was cut in the middle of publishing. */
 async function* bytesOf(place: TakenOverPlace, chunk: number): AsyncGenerator<Uint8Array> {
-  const { path, transfer, layout } = place;
+  const { folder, transfer, layout } = place;
   const at = {
     ...chunkPlace(transfer, chunk),
     lengthBytes: layout.chunkLengthBytes(chunk),
     mayBeShorter: isStream(transfer.manifest) && layout.bytesTotal === undefined,
   };
   const entryIndex = firstEntryOf({ layout }, chunk);
-  if (!isLarge(transfer, entryIndex) || isStaged(join(path, at.fileName))) yield* readStaged(path, chunk, at);
+  if (!isLarge(transfer, entryIndex) || isStaged(folder.at(at.fileName)))
+    yield* readStaged(folder, chunk, at);
   else yield* readPublished(place, transfer.manifest.entries.pathOf(entryIndex), at);
 }
 

@@ -6,7 +6,7 @@ import { parseDuration } from '../../../src/cli/words/duration.ts';
 import { isLoopbackHost } from '../../../src/base/loopback.ts';
 import { parseListenAddress } from '../../../src/cli/words/listen-address.ts';
 import { parseServerUrl } from '../../../src/cli/words/server-url.ts';
-import { shellCommand, shellWord } from '../../../src/cli/words/shell.ts';
+import { shellCommand, shellWord } from '../../../src/base/shell.ts';
 import { parseSize } from '../../../src/cli/words/size.ts';
 
 function errorOf(work: () => unknown): CairnError {

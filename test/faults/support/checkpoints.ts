@@ -1,6 +1,7 @@
 /** Reads checkpoints from the disk as they lie there, changing nothing, and compares their claims with the bytes. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { openDirectory } from '../../../src/base/directory.ts';
 import { ChunkDigests } from '../../../src/checkpoint/chunk-digests.ts';
 import {
   applyRecord,
@@ -102,7 +103,12 @@ export async function wrongChunks({ folder, target, transfer, state }: StagedChe
       const [from, at] = isStaged
         ? [folder, place]
         : [path.dirname(published), { ...place, fileName: path.basename(published) }];
-      for await (const piece of readStaged(from, chunk, at)) hasher.update(piece);
+      const directory = openDirectory(from);
+      try {
+        for await (const piece of readStaged(directory, chunk, at)) hasher.update(piece);
+      } finally {
+        directory.close();
+      }
     } catch {
       wrong.push(chunk); // not even there
       continue;

@@ -1,4 +1,4 @@
-/** In place of `koffi`: the three calls of the C library that cairn makes through it. */
+/** In place of `koffi`: the calls of the C library that cairn makes through it. */
 import { errnoOf } from '../disk/system-error.ts';
 import { realm } from './simulation.ts';
 
@@ -32,6 +32,14 @@ function utimensat(_directory: number, path: string, times: BigInt64Array): numb
   return result(() => realm.process.files.setModified(path, modified(times)));
 }
 
+/** Nobody else is there to hold it. */
+const flock = (): number => 0;
+
+function renameat(fromFd: number, from: string, toFd: number, to: string): number {
+  const at = (fd: number, name: string): string => `/proc/self/fd/${fd}/${name}`;
+  return result(() => realm.process.files.rename(at(fromFd, from), at(toFd, to)));
+}
+
 const SYNC_SLOWNESS = 8;
 
 function syncfs(fd: number): number {
@@ -51,7 +59,7 @@ async function syncfsLater(fd: number, done: (error: unknown, result: number) =>
 syncfs.async = (fd: number, done: (error: unknown, result: number) => void): void =>
   void syncfsLater(fd, done);
 
-const CALLS: Readonly<Record<string, unknown>> = { futimens, utimensat, syncfs };
+const CALLS: Readonly<Record<string, unknown>> = { futimens, utimensat, syncfs, flock, renameat };
 
 function func(declaration: string): Call {
   const name = /^int (\w+)\(/.exec(declaration)?.[1] ?? '';

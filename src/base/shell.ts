@@ -1,4 +1,4 @@
-import { printable } from '../../base/safe-path.ts';
+import { printable } from './safe-path.ts';
 
 const PLAIN = /^[A-Za-z0-9_@%+=:,./-]+$/;
 
