@@ -34,14 +34,14 @@ export function refuseCrossSite({ request, method, path }: Exchange): void {
 }
 
 /**
- * Refuses a JSON message of another media type: a form, or a script that asks for no permission, can send any text as
- * `text/plain`. Where a header proves that somebody meant it (an access token, a session's credential) it may be missing.
+ * Refuses a JSON message of another media type, or of none: a form, or a script that asks for no permission, can send any
+ * text as `text/plain`. What shows an access token or a session's credential in a header needs none: no form can do that.
  *
  * @throws CairnError `media-type-refused`
  */
 export function requireJsonType({ request }: Exchange, what: string): void {
   const { 'content-type': type, authorization } = request.headers;
-  if (type === undefined && (authorization ?? request.headers[HEADER.credential]) !== undefined) return;
+  if ((authorization ?? request.headers[HEADER.credential]) !== undefined) return;
   const [essence = ''] = (type ?? '').split(';', 1);
   if (essence.trim().toLowerCase() === JSON_TYPE) return;
   throw new CairnError('media-type-refused', `${what} has to come with Content-Type: ${JSON_TYPE}`);
