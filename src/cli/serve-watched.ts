@@ -9,13 +9,17 @@ export async function watchedBy({
   root,
   state,
   metricsListen,
-}: ServePlan): Promise<Pick<ServerOptions, 'places' | 'metrics' | 'metricsListen'>> {
+}: ServePlan): Promise<Pick<ServerOptions, 'places' | 'ownDirectories' | 'metrics' | 'metricsListen'>> {
   const [{ storagePlace }, { openPrometheusMetrics }] = await Promise.all([
     import('../storage/local-disk/storage-place.ts'),
     import('../server/operations/prometheus.ts'),
   ]);
   return {
     places: [storagePlace('state', state), storagePlace('root', root, join(root, RESERVED_NAME))],
+    ownDirectories: [
+      { path: root, shownAs: '' },
+      { path: state, shownAs: '(state)' },
+    ],
     metrics: openPrometheusMetrics,
     ...(metricsListen === undefined ? {} : { metricsListen }),
   };

@@ -15,6 +15,7 @@ import { NEVER_SEEN } from './last-seen.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 import { NO_METRICS, type MetricsSources } from './metrics.ts';
 import { createReadiness, type Readiness } from './operations/readiness.ts';
+import { hidingPaths } from './own-paths.ts';
 import { createSessionCounts } from './operations/session-counts.ts';
 import { tallied } from './quota/tallied-store.ts';
 import { createUsageLedger } from './quota/usage-ledger.ts';
@@ -56,6 +57,7 @@ export function createContext(
     content,
     sessions: store,
     log,
+    hidePaths: hidingPaths(options.ownDirectories ?? []),
     now: clock.now,
     clock,
     lastSeen,

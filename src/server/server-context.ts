@@ -15,6 +15,7 @@ import type { AddressReader } from './http/client-address.ts';
 import type { Collector } from './sessions/collector.ts';
 import type { ServerLimits } from './limits.ts';
 import type { Usage } from './quota/quota.ts';
+import type { HidePaths } from './own-paths.ts';
 import type { Refusals } from './refusals.ts';
 import type { ExposedMetrics, ServerMetrics } from './metrics.ts';
 import type { Readiness } from './operations/readiness.ts';
@@ -35,6 +36,8 @@ export interface SessionContext {
   readonly content: ContentStore;
   readonly sessions: SessionStore;
   readonly log: Logger;
+  /** Takes paths of this machine out of what clients are told. */
+  readonly hidePaths: HidePaths;
   /** Milliseconds since 1970 on a clock without jumps, by which sessions live. */
   readonly now: () => number;
   readonly clock: SteadyClock;

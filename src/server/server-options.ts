@@ -12,6 +12,7 @@ import type { ServerLimits } from './limits.ts';
 import type { OpenMetrics } from './metrics.ts';
 import type { StoragePlace } from './operations/readiness.ts';
 import type { UsageLedger } from './quota/usage-ledger.ts';
+import type { OwnDirectory } from './own-paths.ts';
 import type { LastSeen } from './last-seen.ts';
 import type { Logger } from './server-context.ts';
 import type { KeptTls } from './tls/kept-tls.ts';
@@ -32,6 +33,8 @@ export interface ServerOptions {
   readonly trustedProxies?: readonly AddressRange[];
   readonly version: string;
   readonly log: Logger;
+  /** Directories whose paths clients are not told. */
+  readonly ownDirectories?: readonly OwnDirectory[];
   /** The clock, in milliseconds since 1970; it does not jump. */
   readonly now?: () => number;
   /** The clocks of the system, of which one may jump; not used where there is a `now`. */

@@ -69,7 +69,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const channels = createChannels(context.limits, {
     serve: (request, response, body) => serve(request, response, { awaitsContinue: false, body }),
     onSpoiled: (request, error) => {
-      const { code, message } = tellableError(error);
+      const { code, message } = tellableError(error, context.hidePaths);
       context.log.warn({ from: context.addressOf(request), code, reason: message }, 'channel ended');
     },
   });

@@ -3,6 +3,7 @@ import { CairnError, storageError } from '../../base/errors.ts';
 import { watchReader } from '../../base/unsent.ts';
 import { problemOf, PROBLEM_TYPE } from '../../protocol/problem.ts';
 import { HEADER } from '../../protocol/routes.ts';
+import { discreetError, type HidePaths } from '../own-paths.ts';
 import type { Exchange } from './exchange.ts';
 
 /** Media type of trees and other lists of lines. */
@@ -57,10 +58,14 @@ function retryAfter({ details }: CairnError): string {
   return String(typeof retryAfterMs === 'number' ? Math.max(1, Math.ceil(retryAfterMs / 1000)) : 1);
 }
 
-/** Whatever a handler threw, as an error that may be told to the client. */
-export function tellableError(error: unknown): CairnError {
+/**
+ * Whatever a handler threw, as an error that may be told to the client. A failure that nobody foresaw may say anything, so
+ * that its text stays here.
+ */
+export function tellableError(error: unknown, hide: HidePaths): CairnError {
   const known = storageError(error, 'serving the request');
-  if (known.code !== 'internal' || error instanceof CairnError) return known;
+  const isForeseen = known.code !== 'internal' || (known === error && known.cause === undefined);
+  if (isForeseen) return discreetError(known, hide);
   return new CairnError('internal', 'the server failed; its log says why', { cause: error });
 }
 

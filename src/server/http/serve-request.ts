@@ -45,7 +45,7 @@ export async function serveRequest(
     refuseCrossSite(exchange);
     await route(context, exchange);
   } catch (error) {
-    const told = tellableError(error);
+    const told = tellableError(error, context.hidePaths);
     const limit = limitIn(told);
     if (limit !== undefined) context.refusals.note(limit, { address: exchange.address });
     if (!logFailure(context.log, exchange, told)) countFailure(context.metrics, told);

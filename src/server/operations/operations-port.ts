@@ -54,7 +54,7 @@ async function serve(context: ServerContext, exchange: Exchange): Promise<void> 
     }
     await handler(context, exchange);
   } catch (error) {
-    const told = tellableError(error);
+    const told = tellableError(error, context.hidePaths);
     if (told.code === 'internal') context.log.error({ err: error }, 'answering about the server failed');
     await sendProblem(exchange, told);
   } finally {

@@ -62,7 +62,8 @@ async function answer(
     await end(exchange, Buffer.from(encodeTail(tree.manifest.id, tree.notices)));
   } catch (error) {
     const isCurrent = live.record.value.epoch === work.epoch;
-    if (exchange.response.headersSent && isCurrent) live.scanFailure = tellableError(error);
+    if (exchange.response.headersSent && isCurrent)
+      live.scanFailure = tellableError(error, context.hidePaths);
     throw error;
   }
 }

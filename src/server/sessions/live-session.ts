@@ -87,7 +87,11 @@ export class LiveSession {
     if (ENDS_OF_REQUESTS.has(code)) return false;
     const told = code === 'internal' ? 'the server failed; its log says why' : message;
     const atMs = this.#context.now();
-    this.lastFailure = { atMs, code, message: printable(told).slice(0, MAX_MESSAGE_CHARACTERS) };
+    this.lastFailure = {
+      atMs,
+      code,
+      message: printable(this.#context.hidePaths(told)).slice(0, MAX_MESSAGE_CHARACTERS),
+    };
     return true;
   }
 

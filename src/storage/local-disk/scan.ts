@@ -174,7 +174,9 @@ class TreeScan {
 
   /** What one entry may do wrong is a notice; what is wrong with this process or machine ends the scan. */
   #noticeOf(error: unknown, path: string): void {
-    const failure = storageError(error, `reading "${printable(joinPath(this.#base, path))}"`);
+    // What opening a directory says names it by its path on this machine, which is not everybody's business.
+    const own = error instanceof CairnError ? (error.cause ?? error) : error;
+    const failure = storageError(own, `reading "${printable(joinPath(this.#base, path))}"`);
     const system = systemCodeOf(error) ?? systemCodeOf(failure.cause);
     if (['ENOENT', 'ENOTDIR', 'ELOOP', 'EINVAL'].includes(system ?? '')) {
       this.#goneNotice(path);
