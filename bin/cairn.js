@@ -4,6 +4,9 @@
 const { existsSync, lstatSync, mkdirSync } = require('node:fs');
 const path = require('node:path');
 
+// Node would open its debugger to every user of this machine.
+process.on('SIGUSR1', () => undefined);
+
 /** Parts of the program that start sooner alone; every other command is in `main`. */
 const BUNDLES = new Map([
   ['push', 'transfer'],

@@ -20,8 +20,7 @@ export interface Interruption {
 }
 
 /**
- * Starts to watch. SIGHUP is left alone: nohup(1) has it ignored, and a handler would undo that. A
- * server with TLS reads its certificate again on it, which ends nothing: see serve-tls.ts.
+ * Starts to watch. SIGHUP is left alone here; a server outlives it: see serve-steadfast.ts.
  *
  * @param announce told once, at the first signal, in a turn of the event loop of its own
  */

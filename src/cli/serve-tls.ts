@@ -13,8 +13,7 @@ export interface ServeTls {
 }
 
 /**
- * Opens what a plan says. SIGHUP is watched only where there is something to read again: without TLS it is left alone,
- * since nohup(1) has it ignored, and a handler would undo that. The handler itself ends nothing.
+ * Opens what a plan says. SIGHUP has it read again; that it ends nothing is seen to in serve-steadfast.ts.
  *
  * @throws CairnError `config-invalid`
  */

@@ -1,17 +1,17 @@
 /** Starts a server over two stores, and ends it: in order, or at once. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { atMost } from '../base/at-most.ts';
 import { canonicalAddress, isInRanges } from '../base/address-range.ts';
 import { watchAuthorizations } from './auth/watch.ts';
 import { createContext } from './create-context.ts';
 import { createHttpServer, listen, urlOf, type AnyServer, type RequestListener } from './http/listen.ts';
-import { createChannels, type Channels } from './http/channels.ts';
+import { createChannels } from './http/channels.ts';
 import { tellableError } from './http/reply.ts';
 import { serveRequest, type Arrival } from './http/serve-request.ts';
 import { openOperationsPort, type OperationsPort } from './operations/operations-port.ts';
 import { resumeCommits } from './resources/commit.ts';
 import type { ServerContext } from './server-context.ts';
 import type { ServerOptions } from './server-options.ts';
+import { drain, GRACE_MS, kill, type Parts } from './shutdown.ts';
 
 /** A server that listens. */
 export interface RunningServer {
@@ -21,15 +21,14 @@ export interface RunningServer {
   /** Where it answers about its health without a token, without a slash at its end. */
   readonly metricsUrl: string | undefined;
   /**
-   * Ends in order: takes no more connections, lets requests in flight end for at most `graceMs` (10 s), makes a sync
-   * point of every open session and suspends it.
+   * Ends in order: takes no more connections, lets requests in flight end for at most `graceMs` (4 s), makes a sync
+   * point of every open session and suspends it. What has not ended 3.5 s after that is left as it is, as a crash would
+   * leave it, for whoever starts the next server: supervisors kill what takes 10 s.
    */
   drain(options?: { graceMs?: number }): Promise<void>;
   /** Ends at once and forgets everything, as a killed process would; for tests. */
   kill(): Promise<void>;
 }
-
-const DEFAULT_GRACE_MS = 10_000;
 
 type Serve = (
   request: IncomingMessage,
@@ -88,66 +87,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     url: urlOf(options.tls === undefined ? 'http' : 'https', options.listen.host, port),
     port,
     metricsUrl: operations?.url,
-    drain: ({ graceMs = DEFAULT_GRACE_MS } = {}) => drain(parts, graceMs),
+    drain: ({ graceMs = GRACE_MS } = {}) => drain(parts, graceMs),
     kill: () => kill(parts),
   };
-}
-
-/** What a server consists of while it runs. */
-interface Parts {
-  readonly context: ServerContext;
-  readonly server: AnyServer;
-  readonly channels: Channels;
-  readonly operations: OperationsPort | undefined;
-  readonly life: { isDraining: boolean; isKilled: boolean };
-  /** Requests in flight. */
-  readonly active: ReadonlySet<Promise<void>>;
-  readonly beginning: Promise<void>;
-  readonly watch: ReturnType<typeof watchAuthorizations>;
-}
-
-async function drain(parts: Parts, graceMs: number): Promise<void> {
-  const { context, channels, life, active, beginning } = parts;
-  life.isDraining = true;
-  const closed = stopListening(parts.server);
-  channels.drain();
-  await atMost(graceMs, Promise.all(active));
-  cutConnections(parts);
-  await atMost(graceMs, Promise.all(active));
-  await stopWatching(parts);
-  await beginning;
-  await context.live.suspendAll();
-  await closed;
-  await closePorts(parts);
-}
-
-async function kill(parts: Parts): Promise<void> {
-  const { context, life, active } = parts;
-  life.isDraining = true;
-  life.isKilled = true;
-  const closed = stopListening(parts.server);
-  cutConnections(parts);
-  await atMost(DEFAULT_GRACE_MS, Promise.all(active));
-  await stopWatching(parts);
-  await context.live.forgetAll();
-  await closed;
-  await closePorts(parts);
-}
-
-function cutConnections({ server, channels }: Parts): void {
-  server.closeAllConnections();
-  channels.destroy();
-}
-
-async function stopWatching({ watch, context }: Parts): Promise<void> {
-  await watch.stop();
-  context.leftovers.stop();
-  await context.collector.stop();
-}
-
-async function closePorts({ operations, context }: Parts): Promise<void> {
-  await operations?.close();
-  context.exposed?.close();
 }
 
 /** Listens where the options say. The second port first: whoever is told of the first one may use both. */
@@ -185,11 +127,4 @@ function begin(context: ServerContext, isStopping: () => boolean): Promise<void>
   return resumeCommits(context, context.live, isStopping).catch((error: unknown) =>
     context.log.error({ err: error }, 'resuming interrupted commits failed'),
   );
-}
-
-function stopListening(server: AnyServer): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => resolve());
-    server.closeIdleConnections();
-  });
 }

@@ -12,6 +12,7 @@ import { watchedBy } from '../serve-watched.ts';
 import { registerServer } from '../server-registry.ts';
 import { ensurePrivateDirectory, openStateHome } from '../state-home.ts';
 import { watchSignals } from '../interruption.ts';
+import { standFast } from '../serve-steadfast.ts';
 import { openServeTls } from '../serve-tls.ts';
 import { VERSION } from '../version.ts';
 import { print } from '../output.ts';
@@ -68,6 +69,7 @@ async function serve(plan: ServePlan, log: Log, lost: Promise<CairnError>): Prom
   });
   const lastSeen = await openLastSeen(state);
   const interruption = watchForEnd(plan, log);
+  const yieldToFaults = standFast(log);
   // Before the first connection, or a client that waits for this server would ask without its token.
   const where = { ...listen, scheme: plan.tls === undefined ? 'http' : 'https' };
   let unregister = listen.port === 0 ? undefined : await register(where, tokenFile, log, true);
@@ -98,6 +100,7 @@ async function serve(plan: ServePlan, log: Log, lost: Promise<CairnError>): Prom
     await unregister?.();
     close();
     interruption.dispose();
+    yieldToFaults();
     secured.close();
     await content.close();
   }

@@ -1,0 +1,90 @@
+/** How a server ends: in order, within a time that supervisors wait for; or at once. */
+import { atMost } from '../base/at-most.ts';
+import type { watchAuthorizations } from './auth/watch.ts';
+import type { Channels } from './http/channels.ts';
+import type { AnyServer } from './http/listen.ts';
+import type { OperationsPort } from './operations/operations-port.ts';
+import type { ServerContext } from './server-context.ts';
+
+/** How long requests in flight may take to end. */
+export const GRACE_MS = 4000;
+/** How long they may take to notice that their connections were cut. */
+const CUT_MS = 1000;
+/** How long everything else may take: sync points, commits, the end of what the collector does. */
+const END_MS = 2500;
+
+/** What a server consists of while it runs. */
+export interface Parts {
+  readonly context: ServerContext;
+  readonly server: AnyServer;
+  readonly channels: Channels;
+  readonly operations: OperationsPort | undefined;
+  readonly life: { isDraining: boolean; isKilled: boolean };
+  /** Requests in flight. */
+  readonly active: ReadonlySet<Promise<void>>;
+  readonly beginning: Promise<void>;
+  readonly watch: ReturnType<typeof watchAuthorizations>;
+}
+
+/** Ends in order: what is under way first, then the sessions, each with a sync point. */
+export async function drain(parts: Parts, graceMs: number): Promise<void> {
+  const { context, channels, life, active } = parts;
+  life.isDraining = true;
+  const closed = stopListening(parts.server);
+  channels.drain();
+  await atMost(graceMs, Promise.all(active));
+  cutConnections(parts);
+  await atMost(CUT_MS, Promise.all(active));
+  let isOver = false;
+  const ending = endSessions(parts, closed).then(() => (isOver = true));
+  await atMost(END_MS, ending);
+  if (!isOver) {
+    // Nothing is written in the name of this server any more: the next one may begin.
+    life.isKilled = true;
+    ending.catch((error: unknown) => context.log.error({ err: error }, 'ending failed'));
+    context.log.warn({}, 'ended with work under way; the next start goes on with it');
+  }
+  await closePorts(parts);
+}
+
+async function endSessions({ context, beginning, watch }: Parts, closed: Promise<void>): Promise<void> {
+  await watch.stop();
+  context.leftovers.stop();
+  // One that publishes a large tree must not keep the others from their sync points.
+  await Promise.all([context.live.suspendAll(), context.collector.stop(), beginning]);
+  await context.live.suspendAll();
+  await closed;
+}
+
+/** Ends at once and forgets everything, as a killed process would. */
+export async function kill(parts: Parts): Promise<void> {
+  const { context, life, active, watch } = parts;
+  life.isDraining = true;
+  life.isKilled = true;
+  const closed = stopListening(parts.server);
+  cutConnections(parts);
+  await atMost(10_000, Promise.all(active));
+  await watch.stop();
+  context.leftovers.stop();
+  await context.collector.stop();
+  await context.live.forgetAll();
+  await closed;
+  await closePorts(parts);
+}
+
+function cutConnections({ server, channels }: Parts): void {
+  server.closeAllConnections();
+  channels.destroy();
+}
+
+async function closePorts({ operations, context }: Parts): Promise<void> {
+  await operations?.close();
+  context.exposed?.close();
+}
+
+function stopListening(server: AnyServer): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeIdleConnections();
+  });
+}
