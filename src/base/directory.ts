@@ -61,6 +61,11 @@ function open(path: string | Buffer, displayPath: string): number {
   }
 }
 
+/** Some network and FUSE file systems do not sync directories, and say so: their names are as durable as they can be. */
+export function isNoSyncOfDirectories(error: unknown): boolean {
+  return ['EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(systemCodeOf(error) ?? '');
+}
+
 /** An open directory, whose children are reached without following any symbolic link. Close it. */
 export class Directory {
   /** Where the directory was when it was opened: for messages, and for nothing else. Not made {@link printable}. */
@@ -163,11 +168,16 @@ export class Directory {
     );
   }
 
-  /** Makes the names in this directory durable (fsync). @throws CairnError with a storage code */
+  /**
+   * Makes the names in this directory durable (fsync), where its file system knows such a thing.
+   *
+   * @throws CairnError with a storage code
+   */
   sync(): void {
     try {
       fsyncSync(this.fd);
     } catch (error) {
+      if (isNoSyncOfDirectories(error)) return;
       throw storageError(error, `syncing the directory "${printable(this.displayPath)}"`);
     }
   }

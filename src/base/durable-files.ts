@@ -16,7 +16,7 @@ import {
   unlink,
 } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { openDirectory } from './directory.ts';
+import { isNoSyncOfDirectories, openDirectory } from './directory.ts';
 import { CairnError, storageError, systemCodeOf } from './errors.ts';
 import { refuseUnclaimed } from './ownership.ts';
 import { printable } from './safe-path.ts';
@@ -96,6 +96,7 @@ export async function syncDirectory(path: string): Promise<void> {
       await handle.close();
     }
   } catch (error) {
+    if (isNoSyncOfDirectories(error)) return;
     throw storageError(error, `syncing the directory "${printable(path)}"`);
   }
 }

@@ -164,10 +164,15 @@ export function isErrorCode(value: unknown): value is ErrorCode {
   return typeof value === 'string' && Object.hasOwn(ERROR_TABLE, value);
 }
 
+/** Numbers of errors for which libuv has no name; Linux only, other systems number them otherwise. */
+const UNNAMED: Readonly<Record<number, string>> =
+  process.platform === 'linux' ? { [-116]: 'ESTALE', [-122]: 'EDQUOT' } : {};
+
 /** The code of a system error (`ENOSPC`, `ECONNRESET`, …), or undefined for anything else. */
 export function systemCodeOf(error: unknown): string | undefined {
-  if (!(error instanceof Error) || !('code' in error)) return undefined;
-  return typeof error.code === 'string' ? error.code : undefined;
+  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return undefined;
+  const named = 'errno' in error && typeof error.errno === 'number' ? UNNAMED[error.errno] : undefined;
+  return named ?? error.code;
 }
 
 /** Whether this is what a disk says that takes nothing now, being full or read-only; it can be read all the same. */
@@ -186,6 +191,17 @@ const STORAGE_CODES: Readonly<Record<string, readonly [ErrorCode, string]>> = {
   EISDIR: ['is-directory', 'a directory is in the way'],
   ENOTDIR: ['not-directory', 'something that is no directory is in the way'],
   ELOOP: ['symlink-refused', 'a symbolic link is in the way'],
+  ENOTEMPTY: ['is-directory', 'a directory that is not empty is in the way'],
+  EBUSY: ['storage-denied', 'it is in use, or a file system is mounted there'],
+  ETXTBSY: ['storage-denied', 'it is a program that is running'],
+  EINVAL: ['storage-unsupported', 'the file system does not take this'],
+  EILSEQ: ['storage-unsupported', 'the file system does not take this name'],
+  EXDEV: ['storage-unsupported', 'another file system is mounted there'],
+  EMLINK: ['storage-unsupported', 'the file system takes no more names in this directory'],
+  ENOSYS: ['storage-unsupported', 'the file system cannot do this'],
+  ENOTSUP: ['storage-unsupported', 'the file system cannot do this'],
+  EOPNOTSUPP: ['storage-unsupported', 'the file system cannot do this'],
+  ESTALE: ['storage-io', 'the network file system no longer knows the file'],
   EMFILE: ['server-busy', 'too many files are open'],
   ENFILE: ['server-busy', 'too many files are open'],
 };

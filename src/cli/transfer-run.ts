@@ -69,7 +69,7 @@ function optionsOf(
   signal: AbortSignal,
 ): TransferOptions {
   const { parallel, chunkSizeBytes, digest, sync, bandwidth, compress } = settings;
-  const { retryForMs, checksum, dryRun, tokenFile } = settings;
+  const { retryForMs, checksum, forceReplace, dryRun, tokenFile } = settings;
   const { env } = process;
   const { tls, showsCertificate } = clientTls(settings.tls, env);
   return {
@@ -83,6 +83,7 @@ function optionsOf(
     report: screen.report,
     resumeCommand,
     checksum,
+    forceReplace,
     dryRun,
     ...(parallel === undefined ? {} : { parallel }),
     ...(chunkSizeBytes === undefined ? {} : { chunkSizeBytes }),

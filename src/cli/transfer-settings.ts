@@ -19,6 +19,7 @@ export interface TransferWords extends TlsWords {
   readonly chunkSize?: string;
   readonly retryFor?: string;
   readonly checksum?: boolean;
+  readonly forceReplace?: boolean;
   readonly digest?: string;
   readonly sync?: string;
   readonly bwlimit?: string;
@@ -37,6 +38,7 @@ export interface TransferSettings {
   readonly chunkSizeBytes: number | undefined;
   readonly retryForMs: number;
   readonly checksum: boolean;
+  readonly forceReplace: boolean;
   readonly digest: DigestAlgorithm | undefined;
   readonly sync: SyncMode | undefined;
   /** As it was written, for the command that resumes, and what it means. */
@@ -65,6 +67,7 @@ export function settingsOf(words: TransferWords): TransferSettings {
       chunkSize === undefined ? undefined : parseSize('--chunk-size', chunkSize, CHUNK_SIZE_RANGE),
     retryForMs: retryFor === undefined ? DEFAULT_RETRY_FOR_MS : parseDuration('--retry-for', retryFor),
     checksum: words.checksum ?? false,
+    forceReplace: words.forceReplace ?? false,
     digest: digest === undefined ? undefined : parseChoice('--digest', digest, DIGESTS),
     sync: sync === undefined ? undefined : parseChoice('--sync', sync, SYNC_MODES),
     bandwidth:
@@ -85,12 +88,13 @@ export function settingsOf(words: TransferWords): TransferSettings {
  */
 export function wordsOf(settings: TransferSettings): string[] {
   const { parallel, chunkSizeBytes, retryForMs, checksum, digest, sync, bandwidth, compress } = settings;
-  const { tokenFile, tls } = settings;
+  const { tokenFile, tls, forceReplace } = settings;
   return [
     ...(parallel === undefined ? [] : ['--parallel', String(parallel)]),
     ...(chunkSizeBytes === undefined ? [] : ['--chunk-size', String(chunkSizeBytes)]),
     ...(retryForMs === DEFAULT_RETRY_FOR_MS ? [] : ['--retry-for', `${retryForMs}ms`]),
     ...(checksum ? ['--checksum'] : []),
+    ...(forceReplace ? ['--force-replace'] : []),
     ...(digest === undefined ? [] : ['--digest', digest]),
     ...(sync === undefined ? [] : ['--sync', sync]),
     ...(bandwidth === undefined ? [] : ['--bwlimit', bandwidth.word]),

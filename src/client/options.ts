@@ -65,6 +65,8 @@ export interface TransferOptions extends ReachOptions {
   readonly encodings?: readonly ChunkEncoding[];
   /** Files of the same size are compared by their digests, whatever their times say. */
   readonly checksum?: boolean;
+  /** Whether a directory gives way, with all that is in it, to an entry of another type. */
+  readonly forceReplace?: boolean;
   /** Only finds out what would be moved. */
   readonly dryRun?: boolean;
 }

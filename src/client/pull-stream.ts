@@ -94,7 +94,7 @@ async function carry(
     sink,
   });
   const request = commitRequest(manifest, layout, digests, new ChunkSet());
-  const { digest } = await commitTransfer(context, session, {
+  await commitTransfer(context, session, {
     request: () => request,
     mend: async () => false,
   });
@@ -104,7 +104,7 @@ async function carry(
     bytesTotal,
     bytesSkipped: 0,
     bytesResumed: 0,
-    digest,
+    digest: request.digest,
     excluded: 0,
     ...countsOf(context),
   };

@@ -37,7 +37,7 @@ async function pullLocked(
   if (folder.wasDamaged)
     report({ type: 'notice', message: 'the record of an earlier run is damaged; this run starts over' });
   const startMs = performance.now();
-  const published = dryRun === true ? undefined : await publishAgreed(folder, report);
+  const published = dryRun === true ? undefined : await publishAgreed(folder, options);
   if (published !== undefined) {
     await folder.clear();
     report({

@@ -42,6 +42,7 @@ export async function pushStream(
   options: TransferOptions,
   hooks: StreamHooks = {},
 ): Promise<TransferSummary> {
+  const { forceReplace } = options;
   const context = await openContext(options);
   try {
     if (context.server.target.endsWith('/')) {
@@ -52,7 +53,9 @@ export async function pushStream(
     }
     const { session, manifest } = await establishStream(context, options);
     try {
-      const digest = await session.keepingLease(() => carry(source, { context, session, manifest, hooks }));
+      const digest = await session.keepingLease(() =>
+        carry(source, { context, session, manifest, hooks, forceReplace }),
+      );
       return { ...digest, ...countsOf(context) };
     } catch (error) {
       await session.abandon();
@@ -96,7 +99,10 @@ async function establishStream(
   } as const;
   const manifest = createManifest({ chunkSizeBytes, digest }, [entry]);
   try {
-    const comparison = await session.run((at) => putManifest(at, treeBody(manifest, []), PLAN.proposed));
+    const { forceReplace } = options;
+    const comparison = await session.run((at) =>
+      putManifest(at, treeBody(manifest, []), { plan: PLAN.proposed, forceReplace }),
+    );
     const accepted = comparison.accepted ?? (await session.run((at) => putPlan(at, EVERYTHING)));
     if (accepted.chunkCount !== null)
       throw new CairnError('digest-mismatch', 'the server computed a size for a stream that has not begun');
@@ -112,13 +118,14 @@ interface Carried {
   readonly session: SessionClient;
   readonly manifest: Manifest;
   readonly hooks: StreamHooks;
+  readonly forceReplace: boolean | undefined;
 }
 
 type StreamResult = Omit<TransferSummary, keyof RunCounts>;
 
 async function carry(
   source: AsyncIterable<Uint8Array>,
-  { context, session, manifest, hooks }: Carried,
+  { context, session, manifest, hooks, forceReplace }: Carried,
 ): Promise<StreamResult> {
   const { chunkSizeBytes } = manifest;
   const digestLengthBytes = DIGEST_LENGTH_BYTES[manifest.digest];
@@ -150,8 +157,9 @@ async function carry(
   context.signal.throwIfAborted();
   const { bytesTotal, digests } = job.window;
   const pairs = Array.from(digests.chunks.values(), (chunk) => [chunk, digests.get(chunk)!] as const);
-  const request = { digest: transferDigest(manifest.id, bytesTotal, pairs), bytesTotal, excluded: [] };
-  const { digest } = await commitTransfer(context, session, {
+  const digest = transferDigest(manifest.id, bytesTotal, pairs);
+  const request = { digest, bytesTotal, excluded: [], forceReplace };
+  await commitTransfer(context, session, {
     request: () => request,
     mend: async () => false,
   });

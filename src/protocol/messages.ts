@@ -196,9 +196,24 @@ export const CommitRequest = v.object({
   excluded: runs,
   /** Of a push: whether chunks are on their way still, and to be waited for. */
   awaitChunks: v.optional(v.boolean()),
+  /** Of a push: whether an entry that cannot be published is named in the answer, and the rest published all the same. */
+  leaveOut: v.optional(v.boolean()),
+  /** Of a push: whether a directory with all that is in it gives way to an entry of another type. */
+  forceReplace: v.optional(v.boolean()),
 });
 /** {@link CommitRequest} as a type. */
 export type CommitRequest = v.InferOutput<typeof CommitRequest>;
+
+/**
+ * Entries that the receiver could not put in their place, or could not give their mode and time where it has them from
+ * before: runs of indices for each code of an error. A code that is not known here stands for `storage-io`.
+ */
+export const Unpublished = v.pipe(
+  v.array(v.object({ code: v.pipe(v.string(), v.maxLength(64)), entries: runs })),
+  v.maxLength(64),
+);
+/** {@link Unpublished} as a type. */
+export type Unpublished = v.InferOutput<typeof Unpublished>;
 
 /** Answer to commit: `committing` (202) means ask again, `committed` (200) means both digests agree and it is published. */
 export const CommitReply = v.object({
@@ -206,6 +221,9 @@ export const CommitReply = v.object({
   entriesDone: count,
   entriesTotal: count,
   digest: sha256Hex,
+  /** Of a push that left something out; `unlisted` is the number of entries beside those, where they are too many. */
+  unpublished: v.optional(Unpublished),
+  unlisted: v.optional(count),
 });
 /** {@link CommitReply} as a type. */
 export type CommitReply = v.InferOutput<typeof CommitReply>;

@@ -26,9 +26,14 @@ export const HEADER = {
   error: 'cairn-error',
   /** What plan a client wants agreed at once with its manifest, and in an answer that it is: {@link PLAN}. */
   plan: 'cairn-plan',
+  /** Whether something of another type at the target itself gives way to a push: {@link REPLACE_ANY}. */
+  replace: 'cairn-replace',
   /** The greeting without its login, in an answer to a HEAD of a user's path. */
   hello: 'cairn-hello',
 } as const;
+
+/** The value of {@link HEADER.replace} with a manifest. */
+export const REPLACE_ANY = 'any';
 
 /** Plans that need no request of their own, as values of {@link HEADER.plan}. */
 export const PLAN = {

@@ -45,6 +45,13 @@ export interface SessionRecord extends CredentialHashes {
     readonly excluded: readonly number[];
     /** Entries of the manifest, which a repeated commit is told when the manifest is gone. */
     readonly entriesTotal: number;
+    /** Whether entries that cannot be published are left out, and whether directories give way with all that is in them. */
+    readonly leaveOut?: boolean | undefined;
+    readonly forceReplace?: boolean | undefined;
+    /** Of a committed push: what was left out, by code, in runs; and how many entries beside those. */
+    readonly unpublished?:
+      readonly { readonly code: string; readonly entries: readonly number[] }[] | undefined;
+    readonly unlisted?: number | undefined;
   } | null;
   /** Payload bytes of the agreed plan, and how many of them a sync point covered when that was last written down. */
   readonly bytesTotal?: number | undefined;

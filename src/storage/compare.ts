@@ -2,7 +2,7 @@
 import { CairnError } from '../base/errors.ts';
 import { joinPath, printable } from '../base/safe-path.ts';
 import { ChunkSet } from '../checkpoint/chunk-set.ts';
-import type { Entry, ScannedEntry } from '../manifest/entry.ts';
+import type { Entry } from '../manifest/entry.ts';
 import type { Manifest } from '../manifest/manifest.ts';
 import type { Comparison } from '../protocol/messages.ts';
 import type { ContentStore } from './content-store.ts';
@@ -12,26 +12,33 @@ const BATCH_ENTRIES = 1000;
 /**
  * Compares a manifest with what is at `target`: same type, size, mtime and link target means the bytes are there
  * (`--checksum` then looks closer). A mode that differs is only an attribute. `candidates` are files of the same size
- * with another mtime, which only their digest can tell.
+ * with another mtime, which only their digest can tell. What is in the way of an entry shows when that is published.
  *
- * @throws CairnError `is-directory`, `not-directory`, `symlink-refused` where something of another type is in the way
+ * @param mayReplace whether something of another type at the target itself gives way, too
+ * @throws CairnError `is-directory`, `not-directory`, `symlink-refused` where something is in the way of the target itself
  */
 export async function compareWithTarget(
   store: ContentStore,
   target: string,
   manifest: Manifest,
+  mayReplace = false,
 ): Promise<Comparison> {
+  const first = manifest.entries.at(0);
+  if (!mayReplace && first?.path === '') await refuseConflict(store, target, first);
   const have = new ChunkSet();
   const attributes = new ChunkSet();
   const candidates = new ChunkSet();
   for (let from = 0; from < manifest.entries.length; from += BATCH_ENTRIES) {
     const batch = manifest.entries.slice(from, from + BATCH_ENTRIES);
-    const there = await store.lookup(batch.map((entry) => joinPath(target, entry.path)));
+    const paths = batch.map((entry) => joinPath(target, entry.path));
+    const there = await store.lookup(paths, (position, error) => {
+      // Nothing can be put below a target that nobody can get to.
+      if (batch[position]!.path === '') throw error;
+    });
     for (const [position, entry] of batch.entries()) {
       const found = there[position];
       if (found === undefined) continue;
       const index = from + position;
-      refuseConflict(entry, found, joinPath(target, entry.path));
       const same = compareEntry(entry, found.entry, store.properties.mtimeResolutionNs);
       if (same === 'candidate') candidates.add(index);
       if (same === 'same' || same === 'attributes') have.add(index);
@@ -69,24 +76,15 @@ function absolute(value: bigint): bigint {
   return value < 0n ? -value : value;
 }
 
-function refuseConflict(wanted: Entry, found: ScannedEntry, path: string): void {
-  const there = found.entry.type;
-  if (wanted.type === 'directory' && there !== 'directory') {
-    throw new CairnError(
-      'not-directory',
-      `the transfer has a directory where the target has a ${there}: ${printable(path)}; move it away or choose another target`,
-      {
-        details: { path, wanted: wanted.type, there },
-      },
-    );
-  }
-  if (wanted.type !== 'directory' && there === 'directory') {
-    throw new CairnError(
-      'is-directory',
-      `the transfer has a ${wanted.type} where the target has a directory: ${printable(path)}; move it away or choose another target`,
-      {
-        details: { path, wanted: wanted.type, there },
-      },
-    );
-  }
+/** Whoever names a place by hand may have named a wrong one: what is there is not replaced unasked. */
+async function refuseConflict(store: ContentStore, target: string, first: Entry): Promise<void> {
+  const [found] = await store.lookup([target]);
+  const there = found?.entry.type;
+  const wanted = first.type;
+  if (there === undefined || (there === 'directory') === (wanted === 'directory')) return;
+  throw new CairnError(
+    wanted === 'directory' ? 'not-directory' : 'is-directory',
+    `the transfer has a ${wanted} where the target has a ${there}: ${printable(target)}; choose another target, move it away (cairn mv), or replace it by --force-replace`,
+    { details: { path: target, wanted, there } },
+  );
 }

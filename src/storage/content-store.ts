@@ -9,6 +9,7 @@ import type { Identity, ScannedEntry } from '../manifest/entry.ts';
 import type { Layout } from '../manifest/layout.ts';
 import type { Manifest } from '../manifest/manifest.ts';
 import type { Notice } from '../protocol/tree-stream.ts';
+import type { RefusalSink } from './refused-entries.ts';
 
 /** What a store can do; callers ask this instead of asking which store it is. */
 export interface ContentStoreProperties {
@@ -34,8 +35,11 @@ export interface ContentStore {
    * what is no file, directory or symlink, go to `onNotice`. Throws `not-found`, `symlink-refused`, `not-directory`.
    */
   scan(path: string, options: { onNotice: NoticeSink; depth?: 1 }): AsyncIterable<ScannedEntry[]>;
-  /** What is at each path now; undefined where nothing is. Never follows a symlink; throws `symlink-refused`. */
-  lookup(paths: readonly string[]): Promise<(ScannedEntry | undefined)[]>;
+  /**
+   * What is at each path now; undefined where nothing is. Never follows a symlink; throws `symlink-refused`. With
+   * `onRefused` what is in the way of one path is told, and the others are looked up all the same.
+   */
+  lookup(paths: readonly string[], onRefused?: RefusalSink): Promise<(ScannedEntry | undefined)[]>;
   /**
    * Bytes `[from, to)` of a file. Throws `source-changed` before the first byte when `identity` is given and no longer
    * that of the file, and after the last byte when it changed meanwhile; `source-missing`, `source-unreadable`.
@@ -108,7 +112,8 @@ export interface ChunkStaging {
   /** Withdraws durably what is said of these chunks: their bytes are not what they should be. For nobody who writes. */
   forget(chunks: readonly number[]): Promise<void>;
   /**
-   * Publishes the tree; may be called again after a crash and then finishes what was begun. Throws `chunks-missing`, with
+   * Publishes the tree; may be called again after a crash and then finishes what was begun. A file or link in the place of
+   * an entry of another type gives way to it, and so does an empty directory. Throws `chunks-missing`, with
    * `details.runs` where it is known which; these are forgotten.
    */
   publish(order: PublishOrder): Promise<void>;
@@ -137,6 +142,13 @@ export interface PublishOrder {
   readonly isExcluded: (entryIndex: number) => boolean;
   /** Size of the stream, where the manifest is that of one. */
   readonly streamSizeBytes?: number | undefined;
+  /** Whether a directory that is not empty gives way, too, with all that is in it. */
+  readonly forceReplace?: boolean | undefined;
+  /**
+   * Told of each entry that cannot be put in its place, those below it as well, or that cannot get its mode and time; the
+   * rest is published. Without it the first one ends the publishing; the first entry of the manifest always does.
+   */
+  readonly onRefused?: RefusalSink | undefined;
   /** Called now and then with the number of entries that are done. */
   readonly onProgress?: (entriesDone: number) => void;
 }

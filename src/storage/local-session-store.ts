@@ -65,7 +65,16 @@ const recordSchema = v.object({
   createdAtMs: count,
   leaseExpiresAtMs: count,
   commit: v.nullable(
-    v.object({ digest: v.string(), bytesTotal: count, excluded: v.array(count), entriesTotal: count }),
+    v.object({
+      digest: v.string(),
+      bytesTotal: count,
+      excluded: v.array(count),
+      entriesTotal: count,
+      leaveOut: v.optional(v.boolean()),
+      forceReplace: v.optional(v.boolean()),
+      unpublished: v.optional(v.array(v.object({ code: v.string(), entries: v.array(count) }))),
+      unlisted: v.optional(count),
+    }),
   ),
   bytesTotal: v.optional(count),
   bytesDone: v.optional(count),

@@ -8,6 +8,7 @@ import type { Identity, ScannedEntry } from '../manifest/entry.ts';
 import { CHUNK_SIZE_RANGE } from '../manifest/manifest.ts';
 import type { ContentStore } from './content-store.ts';
 import type { MemoryBackend } from './memory/memory-backend.ts';
+import { isOfOneEntry, type RefusalSink } from './refused-entries.ts';
 import { listMemoryStaging, openMemoryStaging } from './memory/memory-staging.ts';
 import { CONTENT_PREFIX, contentKey, findEntry, findObstacle, scannedEntryOf } from './memory/memory-tree.ts';
 
@@ -32,7 +33,7 @@ export function createMemoryContentStore(
       mtimeResolutionNs: 1n,
     },
     scan: (path, { depth }) => scan(backend, path, depth),
-    lookup: (paths) => lookup(backend, paths),
+    lookup: (paths, onRefused) => lookup(backend, paths, onRefused),
     read: (path, range, identity) => read(backend, path, range, identity),
     openStaging: (id) => openMemoryStaging(backend, id, minChunkSizeBytes),
     listStaging: () => listMemoryStaging(backend),
@@ -68,11 +69,18 @@ async function* scan(
 async function lookup(
   backend: MemoryBackend,
   paths: readonly string[],
+  onRefused: RefusalSink | undefined,
 ): Promise<(ScannedEntry | undefined)[]> {
   return Promise.all(
-    paths.map(async (path) =>
-      (await findObstacle(backend, path)) === undefined ? findEntry(backend, path) : undefined,
-    ),
+    paths.map(async (path, index) => {
+      try {
+        return (await findObstacle(backend, path)) === undefined ? await findEntry(backend, path) : undefined;
+      } catch (error) {
+        if (onRefused === undefined || !isOfOneEntry(error)) throw error;
+        onRefused(index, error);
+        return undefined;
+      }
+    }),
   );
 }
 

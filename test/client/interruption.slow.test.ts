@@ -276,7 +276,8 @@ test('a pull that was killed when everything was in its place leaves no folder o
   const { stateHome } = job.scene;
   const before = path.join(temporaryDirectory(), 'state');
   const report: TransferOptions['report'] = (event) => {
-    if (event.type === 'phase' && event.phase === 'committing') mkdirSync(job.arrived);
+    if (event.type === 'phase' && event.phase === 'committing')
+      mkdirSync(path.join(job.arrived, 'in the way'), { recursive: true });
   };
   expect(await codeOf(job.run({ report }))).toBe('is-directory');
   cpSync(stateHome, before, { recursive: true });

@@ -244,7 +244,10 @@ describe.each(KINDS)('a push into %s', (kind) => {
     expect(digests.at(-1)).toEqual(['end', 2]);
     expect(digests[0]).toEqual([1, expect.stringMatching(/^[0-9a-f]{64}$/)]);
     const clash = transferOf(scene.stores.content, 'in/there', [directory(''), directory('same')]);
-    const refused = await (await establish(scene, clash)).sendManifest();
+    const other = await (await establish(scene, clash)).sendManifest();
+    expect([other.status, other.json.have]).toEqual([200, [0, 1]]);
+    const onFile = transferOf(scene.stores.content, 'in/there/same', [directory('')]);
+    const refused = await (await establish(scene, onFile)).sendManifest();
     expect([refused.status, refused.json.code]).toEqual([409, 'not-directory']);
   });
 

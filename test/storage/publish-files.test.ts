@@ -8,6 +8,7 @@ import { createManifest } from '../../src/manifest/manifest.ts';
 import { fileTimes } from '../../src/storage/local-disk/file-times.ts';
 import type { Publication } from '../../src/storage/local-disk/publication.ts';
 import { publishFiles } from '../../src/storage/local-disk/publish-files.ts';
+import { RefusedEntries } from '../../src/storage/refused-entries.ts';
 import { file } from '../suites/staged-transfer.ts';
 import { temporaryDirectory } from '../support/trees.ts';
 
@@ -37,6 +38,7 @@ it('makes the name of a file durable that a run which was cut had renamed, where
     breathe: () => undefined,
     syncFileSystem: undefined,
     touched: new Set<string>(),
+    refused: new RefusedEntries(manifest.entries, undefined),
   } as Partial<Publication> as Publication;
   await publishFiles(publication);
   expect([...publication.touched]).toEqual(['target/folder']);

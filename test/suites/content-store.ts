@@ -6,12 +6,14 @@ import { replaceTests } from './content-store-replace.ts';
 import { stagingTests } from './content-store-staging.ts';
 import { streamTests } from './content-store-streams.ts';
 import type { MakeStore } from './staged-transfer.ts';
+import { typeTests } from './content-store-types.ts';
 
 /** What every content store must do, as vitest tests. */
 export function contentStoreSuite(name: string, makeStore: MakeStore): void {
   describe(`${name}: staging chunks`, () => stagingTests(makeStore));
   describe(`${name}: publishing`, () => publishTests(makeStore));
   describe(`${name}: replacing what is there`, () => replaceTests(makeStore));
+  describe(`${name}: entries of another type than what is there`, () => typeTests(makeStore));
   describe(`${name}: streams`, () => streamTests(makeStore));
   describe(`${name}: scanning and reading`, () => readingTests(makeStore));
   describe(`${name}: documents and staging areas`, () => documentTests(makeStore));

@@ -14,7 +14,8 @@ function addWhat(command: Command): Command {
   return command
     .optionsGroup(GROUPS.what)
     .option('-n, --dry-run', 'say what would be moved, and move nothing')
-    .option('--checksum', 'compare contents instead of size and modification time');
+    .option('--checksum', 'compare contents instead of size and modification time')
+    .option('--force-replace', 'replace a directory, with all that is in it, where a file or link shall be');
 }
 
 function addHow(command: Command): Command {

@@ -125,6 +125,7 @@ async function compareAndCarry(
       plan: stored,
       sync: options.sync,
       report: context.report,
+      forceReplace: options.forceReplace,
     });
   } finally {
     await destination?.store.close();
@@ -160,7 +161,12 @@ async function planFor(
   if (destination === undefined) return EVERYTHING;
   const { store, landing } = destination;
   context.report({ type: 'phase', phase: 'comparing', entries: manifest.entries.length });
-  const comparison: Comparison = await compareWithTarget(store, landing.target, manifest);
+  const comparison: Comparison = await compareWithTarget(
+    store,
+    landing.target,
+    manifest,
+    options.forceReplace,
+  );
   const checksum = options.checksum === true;
   const locate = (index: number): { store: typeof store; path: string } => ({
     store,
@@ -184,14 +190,14 @@ async function agreeOnNothing(
   const digests = new ChunkDigests(DIGEST_LENGTH_BYTES[manifest.digest]);
   const layout = layoutOf(manifest, plan);
   const request = commitRequest(manifest, layout, digests, new ChunkSet());
-  const { digest } = await commitTransfer(context, session, {
+  await commitTransfer(context, session, {
     request: () => request,
     mend: async () => false,
   });
   // With a record there was an earlier run, which may have been killed when it had put everything in its place.
   await (folder.record === undefined ? discardStaged(destination) : freeStaging(destination));
   await folder.clear();
-  return emptyResult(manifest, plan, digest);
+  return emptyResult(manifest, plan, request.digest);
 }
 
 /** Writes down what the next run needs. What a lost earlier run had staged of the very same job is taken over. */

@@ -9,6 +9,7 @@ import { createGroupCommit, policyOf } from '../../storage/group-commit.ts';
 import { ChunkBoard } from '../transfer/chunk-board.ts';
 import { commitRequest, emptiedChunks } from '../session/commit-request.ts';
 import { commitTransfer } from '../session/committing.ts';
+import { leftOutHere, reportLeftOut, type LeftOutEntry } from '../session/unpublished.ts';
 import type { Report } from '../events.ts';
 import { excludeReported, fetchChunks, type PullJob } from './pull-chunks.ts';
 import { saveStagedPlan, type PullDestination, type StoredPlan } from './pull-staging.ts';
@@ -31,6 +32,8 @@ export interface PullPassOptions {
   readonly sync: SyncMode | undefined;
   /** Told of excluded entries. */
   readonly report: Report;
+  /** Whether directories at the destination give way, with all that is in them, to entries of another type. */
+  readonly forceReplace: boolean | undefined;
 }
 
 /**
@@ -39,7 +42,7 @@ export interface PullPassOptions {
  * @throws CairnError network, session and storage codes, `digest-mismatch`, the signal's reason
  */
 export async function runPullPass(options: PullPassOptions): Promise<PassResult> {
-  const { context, session, folder, destination, manifest, plan } = options;
+  const { context, session, folder, destination, manifest, plan, forceReplace } = options;
   const layout = layoutOf(manifest, plan);
   const area = await destination.store.openStaging(destination.stagingId);
   const staging = await area.openChunks({ manifest, layout, target: destination.landing.target });
@@ -69,7 +72,8 @@ export async function runPullPass(options: PullPassOptions): Promise<PassResult>
       phase: 'agreed',
       agreed: { digest, excluded: excluded.runs() },
     });
-    await publish(staging, manifest, { ...plan, excluded: excluded.runs() }, context.report);
+    const order = { plan: { ...plan, excluded: excluded.runs() }, forceReplace };
+    const leftOut = await publish(staging, manifest, order, context.report);
     return {
       ...aboutManifest(manifest),
       bytesTotal,
@@ -77,6 +81,8 @@ export async function runPullPass(options: PullPassOptions): Promise<PassResult>
       bytesResumed,
       digest,
       excluded: pathsOf(manifest, excluded),
+      leftOut,
+      unlisted: 0,
     };
   } finally {
     // The session's timers live as long as the run; they would keep all entries of the pass.
@@ -131,7 +137,7 @@ async function bring(job: PullJob): Promise<string> {
   for (const chunk of emptiedChunks(layout, excluded)) board.skip(chunk);
   await fetchChunks(job);
   await fetchLost(job);
-  const { digest } = await commitTransfer(context, session, {
+  const { request } = await commitTransfer(context, session, {
     request: () => commitRequest(manifest, layout, board.digests, excluded),
     mend: async (refusal) => {
       const before = excluded.copy();
@@ -140,7 +146,7 @@ async function bring(job: PullJob): Promise<string> {
       return true;
     },
   });
-  return digest;
+  return request.digest;
 }
 
 /**
@@ -176,23 +182,33 @@ async function fetchLost(job: PullJob): Promise<void> {
   await fetchChunks(job);
 }
 
-/** Puts the staged tree in its place. May be called again after a crash. @throws CairnError, storage codes */
+/**
+ * Puts the staged tree in its place, names what cannot be put there, and answers its paths. May be called again after a
+ * crash.
+ *
+ * @throws CairnError, storage codes
+ */
 export async function publish(
   staging: ChunkStaging,
   manifest: Manifest,
-  plan: StoredPlan,
+  { plan, forceReplace }: { readonly plan: StoredPlan; readonly forceReplace: boolean | undefined },
   report: Report,
-): Promise<void> {
+): Promise<ReadonlySet<string>> {
   const limit = manifest.entries.length;
   const have = ChunkSet.fromRuns(plan.have, limit);
   const attributes = ChunkSet.fromRuns(plan.attributes, limit);
   const excluded = ChunkSet.fromRuns(plan.excluded, limit);
+  const leftOut = new Map<number, LeftOutEntry>();
+  const isPresent = (index: number): boolean => have.has(index);
   await staging.publish({
-    isPresent: (index) => have.has(index),
+    isPresent,
     needsAttributes: (index) => attributes.has(index),
     isExcluded: (index) => excluded.has(index),
+    forceReplace,
+    onRefused: leftOutHere(leftOut),
     onProgress: (entriesDone) => report({ type: 'publishing', entriesDone, entriesTotal: limit }),
   });
+  return reportLeftOut(leftOut, manifest, { isPresent, report });
 }
 
 /** A run that ends early makes durable what came; after a signal it also says goodbye to the server. */

@@ -18,7 +18,7 @@ import { openSession, type SessionClient } from '../session/session-client.ts';
 import { isSessionGone } from '../session/session-gone.ts';
 import { softened, type TransferContext } from '../transfer/transfer-context.ts';
 import type { TransferFolder } from '../record/transfer-folder.ts';
-import type { Report } from '../events.ts';
+import type { TransferOptions } from '../options.ts';
 import type { SessionGrant } from '../../protocol/messages.ts';
 
 /**
@@ -43,9 +43,10 @@ export async function resumedPull(task: PullTask): Promise<PassResult | undefine
     const wasAgreed = AGREED.has(session.grant.state);
     context.report({ type: 'resumed', epoch, bytesResumed: record.bytesDone });
     const report = softened(context.report);
-    const { sync } = task.options;
+    const { sync, forceReplace } = task.options;
     try {
-      return await runPullPass({ context, session, folder, destination, ...staged, sync, report });
+      const pass = { context, session, folder, destination, ...staged, sync, report, forceReplace };
+      return await runPullPass(pass);
     } catch (error) {
       const isOfAnother = wasAgreed && error instanceof CairnError && error.code === 'session-fenced';
       if (!isOfAnother) throw error;
@@ -65,7 +66,10 @@ export async function resumedPull(task: PullTask): Promise<PassResult | undefine
  *
  * @throws CairnError, storage codes
  */
-export async function publishAgreed(folder: TransferFolder, report: Report): Promise<PassResult | undefined> {
+export async function publishAgreed(
+  folder: TransferFolder,
+  { report, forceReplace }: Pick<TransferOptions, 'report' | 'forceReplace'>,
+): Promise<PassResult | undefined> {
   if (folder.record?.agreed === undefined || folder.record.agreed === null) return undefined;
   const found = await openStaged(folder);
   if (found === undefined) return undefined;
@@ -80,8 +84,9 @@ export async function publishAgreed(folder: TransferFolder, report: Report): Pro
       target: destination.landing.target,
     });
     const { digest, excluded } = record.agreed!;
+    let leftOut: ReadonlySet<string>;
     try {
-      await publish(staging, manifest, { ...plan, excluded }, report);
+      leftOut = await publish(staging, manifest, { plan: { ...plan, excluded }, forceReplace }, report);
     } catch (error) {
       if (!(error instanceof CairnError) || error.code !== 'chunks-missing') throw error;
       report({ type: 'notice', message: `${error.message}; what is missing is fetched again` });
@@ -101,6 +106,8 @@ export async function publishAgreed(folder: TransferFolder, report: Report): Pro
       bytesResumed: bytesTotal,
       digest,
       excluded: paths,
+      leftOut,
+      unlisted: 0,
     };
   } finally {
     await destination.store.close();

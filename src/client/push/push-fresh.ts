@@ -92,6 +92,7 @@ export async function freshPass(
     identities,
     log,
     report: context.report,
+    forceReplace: options.forceReplace,
     ...ready,
   });
 }
@@ -195,7 +196,8 @@ async function compareThere(
   // Where there is something already, most of it may be the same, and few connections needed.
   if (isClear && session.grant.isTargetNew === true)
     openForChunks(context, session, () => createLayout(manifest).chunkCount);
-  return session.run((at) => putManifest(at, treeBody(manifest, scanned.notices), plan));
+  const { forceReplace } = options;
+  return session.run((at) => putManifest(at, treeBody(manifest, scanned.notices), { plan, forceReplace }));
 }
 
 /** Writes down what the next run needs to go on without a scan. Nothing, where no bytes are to be sent. */

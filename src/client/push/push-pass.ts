@@ -6,11 +6,12 @@ import { ChunkSet, type ReadonlyChunkSet } from '../../checkpoint/chunk-set.ts';
 import { DIGEST_LENGTH_BYTES, loadHasher, sameDigest } from '../../manifest/digest.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
 import type { StringList } from '../../manifest/string-table.ts';
-import { CommitRequest, type CheckpointReply, type Plan } from '../../protocol/messages.ts';
+import { CommitRequest, type CheckpointReply, type CommitReply, type Plan } from '../../protocol/messages.ts';
 import { ChunkBoard } from '../transfer/chunk-board.ts';
 import { commitRequest, emptiedChunks } from '../session/commit-request.ts';
 import { createCommitAhead } from './commit-ahead.ts';
 import { commitTransfer, missingChunks, type Asked } from '../session/committing.ts';
+import { leftOutBy, reportLeftOut } from '../session/unpublished.ts';
 import type { Report } from '../events.ts';
 import { aboutManifest, layoutOf, pathsOf, skippedBytes, type PassResult } from '../transfer/pass-result.ts';
 import { createJournalWriter } from '../record/journal-writer.ts';
@@ -45,6 +46,8 @@ export interface PassOptions {
   readonly earlier: CheckpointReply | 'committing' | undefined;
   /** Told of excluded entries. */
   readonly report: Report;
+  /** Whether directories at the target give way, with all that is in them, to entries of another type. */
+  readonly forceReplace: boolean | undefined;
 }
 
 /**
@@ -62,13 +65,11 @@ export async function runPass(options: PassOptions): Promise<PassResult> {
   }
 }
 
-async function carryOut(
-  { context, session, manifest, plan, earlier }: PassOptions,
-  job: PushJob,
-): Promise<PassResult> {
+async function carryOut(options: PassOptions, job: PushJob): Promise<PassResult> {
+  const { context, session, manifest, plan, earlier } = options;
   const { layout, board, progress } = job;
   try {
-    const before = earlier === 'committing' ? commitBefore(job) : undefined;
+    const before = earlier === 'committing' ? commitBefore(job, options) : undefined;
     const trusted = before === undefined ? await takeOver(job, earlier) : new ChunkSet();
     if (before !== undefined) countResumed(job, before);
     const [bytesTotal, bytesSkipped] = [layout.bytesTotal ?? 0, skippedBytes(manifest, plan)];
@@ -82,9 +83,9 @@ async function carryOut(
     });
     context.report({ type: 'phase', phase: 'transferring', entries: manifest.entries.length });
     const asked = before === undefined ? await bringAll(job, trusted) : { request: before };
-    const agreed = await commitTransfer(context, session, {
+    const { request, reply } = await commitTransfer(context, session, {
       asked,
-      request: () => keepCommit(job),
+      request: () => keepCommit(job, options),
       mend: async (refusal) => {
         // Nothing was looked at in this run: the next one finds the session open and begins with that.
         if (before !== undefined) return false;
@@ -99,8 +100,9 @@ async function carryOut(
       bytesTotal,
       bytesSkipped,
       bytesResumed: progress.bytesResumed,
-      digest: agreed.digest,
-      excluded: pathsOf(manifest, excludedBy(agreed, manifest)),
+      digest: request.digest,
+      excluded: pathsOf(manifest, excludedBy(request, manifest)),
+      ...leftOutOf(options, reply),
     };
   } catch (error) {
     await leave(job);
@@ -139,7 +141,7 @@ async function openJob(options: PassOptions): Promise<PushJob> {
     },
     durable: { bytes: 0 },
     ahead: createCommitAhead(context, session, () =>
-      options.earlier === undefined && isAllRead(job) ? keepCommit(job) : undefined,
+      options.earlier === undefined && isAllRead(job) ? keepCommit(job, options) : undefined,
     ),
   };
   session.setHooks({
@@ -158,18 +160,35 @@ function isAllRead({ board, layout, reader }: PushJob): boolean {
  * Keeps what both sides are about to agree on. A run that does not live to hear the answer asks the same again, whatever
  * has become of the source since: what is published by then is no longer the source's business.
  */
-async function keepCommit(job: PushJob): Promise<CommitRequest> {
+async function keepCommit(
+  job: PushJob,
+  { forceReplace }: Pick<PassOptions, 'forceReplace'>,
+): Promise<CommitRequest> {
   const { manifest, layout, board, reader, checkpoint } = job;
   const request = commitRequest(manifest, layout, board.digests, reader.excluded);
   const { digest, bytesTotal, excluded } = request;
   await checkpoint?.log.append({ note: { commit: { digest, bytesTotal, excluded } } });
-  return request;
+  return { ...request, forceReplace };
 }
 
 /** What an earlier run asked to commit. */
-function commitBefore({ checkpoint }: PushJob): CommitRequest | undefined {
+function commitBefore(
+  { checkpoint }: PushJob,
+  { forceReplace }: Pick<PassOptions, 'forceReplace'>,
+): CommitRequest | undefined {
   const kept = v.safeParse(CommitRequest, checkpoint?.log.note['commit']);
-  return kept.success ? kept.output : undefined;
+  return kept.success ? { ...kept.output, forceReplace } : undefined;
+}
+
+/** Names what the server could not publish. */
+function leftOutOf(
+  { context, manifest, plan }: PassOptions,
+  reply: CommitReply,
+): Pick<PassResult, 'leftOut' | 'unlisted'> {
+  const have = ChunkSet.fromRuns(plan.have, manifest.entries.length);
+  const { unlisted = 0 } = reply;
+  const options = { isPresent: (index: number) => have.has(index), report: context.report, unlisted };
+  return { leftOut: reportLeftOut(leftOutBy(reply, manifest), manifest, options), unlisted };
 }
 
 function excludedBy({ excluded }: CommitRequest, manifest: Manifest): ChunkSet {

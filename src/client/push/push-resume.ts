@@ -58,6 +58,7 @@ export async function resumedPass(task: PushTask): Promise<PassResult | undefine
       plan,
       earlier,
       report: softened(context.report),
+      forceReplace: task.options.forceReplace,
       ...kept,
     });
   } catch (error) {

@@ -31,6 +31,12 @@ export interface CommitSteps {
   readonly mend: (refusal: CairnError) => Promise<boolean>;
 }
 
+/** What both sides agree on, and what the server said when it was done. */
+export interface Committed {
+  readonly request: CommitRequest;
+  readonly reply: CommitReply;
+}
+
 /**
  * Commits, and waits until the server has published. Answers what both sides agree on.
  *
@@ -41,7 +47,7 @@ export async function commitTransfer(
   context: TransferContext,
   session: SessionClient,
   steps: CommitSteps,
-): Promise<CommitRequest> {
+): Promise<Committed> {
   context.report({ type: 'phase', phase: 'committing' });
   let { asked } = steps;
   for (let round = 1; ; round += 1) {
@@ -56,7 +62,7 @@ export async function commitTransfer(
     });
     // What a crash costs a server that had not made it durable is no sign of that.
     if (session.grant.epoch !== epoch) round = 0;
-    if (outcome === 'done') return request;
+    if (!(outcome instanceof CairnError)) return { request, reply: outcome };
     if (round === MAX_ROUNDS || !(await steps.mend(outcome))) throw outcome;
   }
 }
@@ -69,7 +75,7 @@ async function tryCommit(
   at: SessionAccess,
   request: CommitRequest,
   first?: CommitReply,
-): Promise<'done' | CairnError> {
+): Promise<CommitReply | CairnError> {
   let pollMs = FIRST_POLL_MS;
   let entriesDone = -1;
   try {
@@ -79,7 +85,7 @@ async function tryCommit(
       if (reply.entriesDone > entriesDone) context.retrier.progressed();
       ({ entriesDone } = reply);
       context.report({ type: 'publishing', entriesDone, entriesTotal: reply.entriesTotal });
-      if (reply.state === 'committed') return 'done';
+      if (reply.state === 'committed') return reply;
       await sleep(pollMs);
       at.signal?.throwIfAborted();
       pollMs = Math.min(MAX_POLL_MS, pollMs * 2);

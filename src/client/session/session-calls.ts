@@ -19,7 +19,7 @@ import {
   type Plan,
   type ResumeRequest,
 } from '../../protocol/messages.ts';
-import { HEADER, ROUTE, type PLAN } from '../../protocol/routes.ts';
+import { HEADER, REPLACE_ANY, ROUTE, type PLAN } from '../../protocol/routes.ts';
 import { readTree, type Notice } from '../../protocol/tree-stream.ts';
 import type { RequestBody } from '../http/connection.ts';
 import type { AccessHeaders } from '../http/access.ts';
@@ -95,14 +95,21 @@ export function resumeSession(
   );
 }
 
-/** Sends the manifest of a push. @param plan the one to be agreed at once, where there is nothing to think about */
+/**
+ * Sends the manifest of a push.
+ *
+ * @param wish.plan the one to be agreed at once, where there is nothing to think about
+ * @param wish.forceReplace whether something of another type at the target itself gives way
+ */
 export function putManifest(
   at: SessionAccess,
   body: RequestBody,
-  plan?: typeof PLAN.proposed,
+  wish: { readonly plan?: typeof PLAN.proposed | undefined; readonly forceReplace?: boolean | undefined },
 ): Promise<Comparison> {
-  const request = { method: 'PUT', path: ROUTE.manifest(at.grant.session), body, ...withGrant(at) } as const;
-  return callJson(at.server, Comparison, 'the comparison', withPlan(request, plan));
+  const { headers, signal } = withGrant(at);
+  if (wish.forceReplace === true) headers[HEADER.replace] = REPLACE_ANY;
+  const request = { method: 'PUT', path: ROUTE.manifest(at.grant.session), body, headers, signal } as const;
+  return callJson(at.server, Comparison, 'the comparison', withPlan(request, wish.plan));
 }
 
 /** What a pull is about, checked. */
@@ -218,13 +225,13 @@ export async function suspend(at: SessionAccess): Promise<void> {
   });
 }
 
-/** Agrees on the whole. `committing` means: ask again. */
+/** Agrees on the whole; what the server cannot publish it names, and publishes the rest. `committing` means: ask again. */
 export function commit(at: SessionAccess, request: CommitRequest): Promise<CommitReply> {
   const path = ROUTE.commit(at.grant.session);
   return callJson(at.server, CommitReply, 'the answer to commit', {
     method: 'POST',
     path,
-    json: request,
+    json: { ...request, leaveOut: true },
     ...withGrant(at),
   });
 }

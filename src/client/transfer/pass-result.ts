@@ -15,8 +15,11 @@ export interface PassResult {
   readonly bytesSkipped: number;
   readonly bytesResumed: number;
   readonly digest: string | null;
-  /** Paths of the entries that were left out. */
+  /** Paths of the entries that the sender could not read, or not whole. */
   readonly excluded: ReadonlySet<string>;
+  /** Paths of the entries that the receiver could not put in their place, and how many there are beside those. */
+  readonly leftOut: ReadonlySet<string>;
+  readonly unlisted: number;
 }
 
 /** Numbers of the run around the passes. */
@@ -55,6 +58,8 @@ export function emptyResult(manifest: Manifest, plan: Plan, digest: string | nul
     bytesResumed: 0,
     digest,
     excluded: new Set(),
+    leftOut: new Set(),
+    unlisted: 0,
   };
 }
 
@@ -77,14 +82,15 @@ export function summaryOf(
 ): TransferSummary {
   const first = results[0]!;
   const last = results.at(-1)!;
+  const excluded = last.excluded.size + last.leftOut.size + last.unlisted;
   return {
     direction,
-    entries: last.entries - last.excluded.size,
+    entries: last.entries - excluded,
     bytesTotal: results.reduce((sum, { bytesTotal }) => sum + bytesTotal, 0),
     bytesSkipped: first.bytesSkipped,
     bytesResumed: results.reduce((sum, { bytesResumed }) => sum + bytesResumed, 0),
     digest: last.digest,
-    excluded: last.excluded.size + notices,
+    excluded: excluded + notices,
     ...counts,
   };
 }

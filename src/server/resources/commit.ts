@@ -70,7 +70,9 @@ async function beginCommit(
   }
   if (state === 'committed') return undefined;
   // The job may have ended with a failure, or with the server that it ran in.
-  return live.job?.isRunning === true ? live.job : startCommitJob(context, live, before);
+  if (live.job?.isRunning === true) return live.job;
+  const { leaveOut, forceReplace } = request;
+  return startCommitJob(context, live, { ...before, leaveOut, forceReplace });
 }
 
 /** Checks the claim where that comes first, and writes down what is to be done before anything of it is. */
@@ -82,7 +84,9 @@ async function record(
   const { manifest } = await live.content.agreedPlan();
   const { digest, bytesTotal } = request;
   const excluded = ChunkSet.fromRuns(request.excluded, manifest.entries.length).runs();
-  const commit: CommitRecord = { digest, bytesTotal, excluded, entriesTotal: manifest.entries.length };
+  const { leaveOut, forceReplace } = request;
+  const entriesTotal = manifest.entries.length;
+  const commit: CommitRecord = { digest, bytesTotal, excluded, entriesTotal, leaveOut, forceReplace };
   live.sealed = true;
   try {
     const error = new CairnError('session-state', 'the session takes no chunks while it is being committed');
@@ -128,9 +132,15 @@ function replyOf(live: LiveSession, job: CommitJob | undefined): CommitReply {
   if (commit === undefined || (state !== 'committing' && state !== 'committed')) {
     throw new CairnError('session-state', `the session is ${state}, although it was being committed`);
   }
-  const { digest, entriesTotal } = commit;
+  const { digest, entriesTotal, unpublished, unlisted } = commit;
   const entriesDone = state === 'committed' ? entriesTotal : (job?.entriesDone ?? 0);
-  return { state, entriesDone, entriesTotal, digest };
+  const leftOut = state === 'committed' && unpublished !== undefined;
+  const left = leftOut ? { unpublished: copied(unpublished), unlisted } : {};
+  return { state, entriesDone, entriesTotal, digest, ...left };
+}
+
+function copied(unpublished: NonNullable<CommitRecord['unpublished']>): CommitReply['unpublished'] {
+  return unpublished.map(({ code, entries }) => ({ code, entries: [...entries] }));
 }
 
 /**

@@ -3,7 +3,7 @@ import { CairnError } from '../../base/errors.ts';
 import { createLayout } from '../../manifest/layout.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
 import type { Comparison } from '../../protocol/messages.ts';
-import { HEADER, PLAN } from '../../protocol/routes.ts';
+import { HEADER, PLAN, REPLACE_ANY } from '../../protocol/routes.ts';
 import { readTree, type Notice } from '../../protocol/tree-stream.ts';
 import type { SessionRecord } from '../../session/record.ts';
 import { compareWithTarget } from '../../storage/compare.ts';
@@ -26,7 +26,8 @@ export function handlePutManifest(context: ServerContext, exchange: Exchange, id
     const entries = manifest.entries.length;
     context.log.info({ session: id, entries, notices: notices.length }, 'manifest received');
     const { target } = work.live.record.value;
-    const comparison = await compareWithTarget(context.content, target, manifest);
+    const mayReplace = exchange.request.headers[HEADER.replace] === REPLACE_ANY;
+    const comparison = await compareWithTarget(context.content, target, manifest, mayReplace);
     await sendJson(exchange, 200, await agreed(context, exchange, work, comparison));
   });
 }

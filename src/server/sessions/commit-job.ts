@@ -8,6 +8,7 @@ import { isTerminal } from '../../session/state.ts';
 import { verifyPull } from './commit-check.ts';
 import type { LiveSession } from './live-session.ts';
 import type { SessionContext } from '../server-context.ts';
+import { UnpublishedEntries, type LeftOut } from './unpublished.ts';
 
 /** What is kept of a commit. */
 export type CommitRecord = NonNullable<SessionRecord['commit']>;
@@ -51,12 +52,19 @@ async function run(
   const { record } = live;
   const fields = { session: live.id, digest: job.digest, entries: job.entriesTotal };
   try {
-    if (record.value.direction === 'push') await publish(live, job, commit);
-    else await verifyPull(live, commit);
+    const leftOut = record.value.direction === 'push' ? await publish(live, job, commit) : {};
+    if (record.value.direction === 'pull') await verifyPull(live, commit);
     await charge(context, live, commit);
     const leaseExpiresAtMs = context.now() + context.limits.keepCommittedMs;
     const { bytesTotal } = commit;
-    await record.change('published', { holder: null, leaseExpiresAtMs, bytesTotal, bytesDone: bytesTotal });
+    const published = { ...commit, ...leftOut };
+    await record.change('published', {
+      commit: published,
+      holder: null,
+      leaseExpiresAtMs,
+      bytesTotal,
+      bytesDone: bytesTotal,
+    });
     context.usage.ledger.settle((session) => session === live.id);
     await free(context, live);
     job.entriesDone = job.entriesTotal;
@@ -101,10 +109,11 @@ async function free(context: SessionContext, live: LiveSession): Promise<void> {
   }
 }
 
-async function publish({ content }: LiveSession, job: CommitJob, commit: CommitRecord): Promise<void> {
+async function publish({ content }: LiveSession, job: CommitJob, commit: CommitRecord): Promise<LeftOut> {
   const { manifest, have, attributes } = await content.agreedPlan();
   const incoming = await content.incoming.get();
   const excluded = ChunkSet.fromRuns(commit.excluded, manifest.entries.length);
+  const unpublished = new UnpublishedEntries();
   try {
     await incoming.staging.publish({
       isPresent: (index) => have.has(index),
@@ -114,7 +123,10 @@ async function publish({ content }: LiveSession, job: CommitJob, commit: CommitR
       onProgress: (entriesDone) => {
         job.entriesDone = entriesDone;
       },
+      forceReplace: commit.forceReplace,
+      onRefused: commit.leaveOut === true ? (index, { code }) => unpublished.add(index, code) : undefined,
     });
+    return unpublished.leftOut();
   } catch (error) {
     // What the store no longer has comes again.
     incoming.forgetLost();

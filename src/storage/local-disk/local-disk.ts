@@ -6,6 +6,7 @@ import { loadNative } from '../../base/native.ts';
 import { CHUNK_SIZE_RANGE } from '../../manifest/manifest.ts';
 import type { Identity, ScannedEntry } from '../../manifest/entry.ts';
 import type { ContentStore, ContentStoreProperties, NoticeSink, StagingArea } from '../content-store.ts';
+import { isOfOneEntry, type RefusalSink } from '../refused-entries.ts';
 import type { IncidentSink, Upkeep } from '../incident.ts';
 import { createBreather } from './breather.ts';
 import type { LocalChunkStaging } from './chunk-staging.ts';
@@ -82,13 +83,13 @@ class LocalDisk implements ContentStore {
     return scanTree(this.#root, path, { ...options, loadStatAt: () => this.#loadStatAt() });
   }
 
-  async lookup(paths: readonly string[]): Promise<(ScannedEntry | undefined)[]> {
+  async lookup(paths: readonly string[], onRefused?: RefusalSink): Promise<(ScannedEntry | undefined)[]> {
     const finder = new PathFinder(this.#root, await this.#loadStatAt());
     const breathe = createBreather();
     try {
       const found: (ScannedEntry | undefined)[] = [];
-      for (const path of paths) {
-        found.push(finder.find(path));
+      for (const [index, path] of paths.entries()) {
+        found.push(onRefused === undefined ? finder.find(path) : findOrTell(finder, path, index, onRefused));
         await breathe();
       }
       return found;
@@ -136,5 +137,20 @@ class LocalDisk implements ContentStore {
   async #loadStatAt(): Promise<StatAt | undefined> {
     this.#statAt ??= (await this.#load())?.statAt;
     return this.#statAt;
+  }
+}
+
+function findOrTell(
+  finder: PathFinder,
+  path: string,
+  index: number,
+  onRefused: RefusalSink,
+): ScannedEntry | undefined {
+  try {
+    return finder.find(path);
+  } catch (error) {
+    if (!isOfOneEntry(error)) throw error;
+    onRefused(index, error);
+    return undefined;
   }
 }

@@ -1,11 +1,12 @@
 /** Looks up single paths, most of them neighbours. */
-import { fstatSync, readlinkSync } from 'node:fs';
+import { fstatSync, readdirSync, readlinkSync } from 'node:fs';
 import { DirectoryCursor } from '../../base/directory-walk.ts';
 import type { Directory } from '../../base/directory.ts';
 import { CairnError, storageError, systemCodeOf } from '../../base/errors.ts';
 import { kindOf, type StatAt } from '../../base/file-stat.ts';
 import { checkRelativePath, printable } from '../../base/safe-path.ts';
 import type { ScannedEntry } from '../../manifest/entry.ts';
+import { isOfOneEntry } from '../refused-entries.ts';
 import { foundEntry } from './found-entry.ts';
 
 /** The directory of a path, and its last name; '' is its own directory. */
@@ -47,6 +48,16 @@ export class PathFinder {
       if (!isAbsence(error)) throw storageError(error, `looking up "${printable(path)}"`);
       this.#missing = this.#firstMissing(parent);
       return undefined;
+    }
+  }
+
+  /** Whether the directory at `path`, which is there, has nothing in it; not where it cannot be told. */
+  isEmptyDirectory(path: string): boolean {
+    try {
+      return readdirSync(this.#cursor.enter(path).here()).length === 0;
+    } catch (error) {
+      if (isOfOneEntry(storageError(error, `listing "${printable(path)}"`))) return false;
+      throw error;
     }
   }
 

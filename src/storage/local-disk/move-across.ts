@@ -7,17 +7,16 @@ import {
   fsync,
   openSync,
   readlinkSync,
-  renameSync,
   symlinkSync,
   unlinkSync,
 } from 'node:fs';
 import { promisify } from 'node:util';
-import type { Directory } from '../../base/directory.ts';
 import { writeFullySync } from '../../base/durable-files.ts';
 import { systemCodeOf } from '../../base/errors.ts';
 import type { Prepared } from './prepare-entry.ts';
 import type { Publication } from './publication.ts';
 import { readPieces } from './read-pieces.ts';
+import { type FinalPlace, renameInto } from './replace-type.ts';
 
 const GUARDS = constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const fsyncLater = promisify(fsync);
@@ -31,11 +30,12 @@ const fsyncLater = promisify(fsync);
 export async function moveAcross(
   publication: Publication,
   prepared: Prepared,
-  directory: Directory,
-  name: string,
+  to: FinalPlace,
 ): Promise<void> {
+  const { directory } = to;
   const staged = publication.folder.at(prepared.stagedName);
-  const copy = directory.at(`.cairn-${publication.id}-${prepared.entryIndex}.tmp`);
+  const copyName = `.cairn-${publication.id}-${prepared.entryIndex}.tmp`;
+  const copy = directory.at(copyName);
   removeLeftover(copy);
   try {
     if (prepared.entry.type === 'symlink') {
@@ -44,7 +44,7 @@ export async function moveAcross(
     } else {
       await copyFile(publication, prepared, staged, copy);
     }
-    renameSync(copy, directory.at(name));
+    await renameInto(publication, prepared, { directory, name: copyName }, to);
   } catch (error) {
     removeLeftover(copy);
     throw error;

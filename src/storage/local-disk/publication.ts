@@ -9,6 +9,7 @@ import type { ChunkDigests } from '../../checkpoint/chunk-digests.ts';
 import type { Entry, EntryType } from '../../manifest/entry.ts';
 import { createLayout, isStream, type Layout } from '../../manifest/layout.ts';
 import type { IncomingTransfer, PublishOrder } from '../content-store.ts';
+import { RefusedEntries } from '../refused-entries.ts';
 import { createBreather } from './breather.ts';
 import type { FileTimes } from './file-times.ts';
 import type { PreparedFiles } from './prepare-ahead.ts';
@@ -43,6 +44,8 @@ export interface Publication extends PublishJob {
   readonly syncFileSystem: ((fd: number) => Promise<void>) | undefined;
   /** Paths of directories whose names changed; only kept where they have to be synced one by one. */
   readonly touched: Set<string>;
+  /** What could not be put in its place so far. */
+  readonly refused: RefusedEntries;
 }
 
 /**
@@ -75,6 +78,7 @@ export function beginPublication(job: PublishJob): Publication {
     breathe: createBreather(),
     syncFileSystem,
     touched: new Set(),
+    refused: new RefusedEntries(manifest.entries, job.order.onRefused),
   };
 }
 
@@ -85,14 +89,15 @@ export function endPublication({ cursor, folder, root }: Publication): void {
   root.close();
 }
 
-/** Entries in order with their index, less those to leave alone, and less those of another type or place than is wanted. */
+/** Entries in order with their index, less those that are left out, and less those of another type than is wanted. */
 export function* publishedEntries(
-  { transfer, order }: PublishJob,
+  { transfer, order, refused }: Publication,
   isWanted: (type: EntryType, index: number) => boolean,
 ): Generator<[index: number, entry: Entry]> {
   const { entries } = transfer.manifest;
   for (let index = 0; index < entries.length; index += 1) {
-    if (isWanted(entries.typeOf(index), index) && !order.isExcluded(index)) yield [index, entries.at(index)!];
+    if (!isWanted(entries.typeOf(index), index) || order.isExcluded(index) || refused.has(index)) continue;
+    yield [index, entries.at(index)!];
   }
 }
 
@@ -104,15 +109,6 @@ export function targetOf({ transfer }: PublishJob, entry: Entry): string {
 /** The size that an entry has in the end; for a stream the one that it turned out to have. */
 export function finalSizeOf({ order }: PublishJob, entry: Entry): number {
   return entry.type === 'stream' ? (order.streamSizeBytes ?? 0) : entry.sizeBytes;
-}
-
-/** The error for something of another type in the way, which is for a person to solve. */
-export function conflict(wanted: EntryType, there: EntryType, path: string): CairnError {
-  return new CairnError(
-    wanted === 'directory' ? 'not-directory' : 'is-directory',
-    `the transfer has a ${wanted} where the target has a ${there}: "${printable(path)}"; move it away or choose another target`,
-    { details: { path, wanted, there } },
-  );
 }
 
 /** Says which entry was being published when something failed. */

@@ -14,7 +14,7 @@ export async function setAttributes(publication: Publication): Promise<void> {
   const { order } = publication;
   const isToBeSet = (type: EntryType, index: number): boolean =>
     type !== 'directory' && order.isPresent(index) && order.needsAttributes(index);
-  for (const [, entry] of publishedEntries(publication, isToBeSet)) {
+  for (const [index, entry] of publishedEntries(publication, isToBeSet)) {
     const path = targetOf(publication, entry);
     try {
       const { parent, name } = splitPath(path);
@@ -22,7 +22,7 @@ export async function setAttributes(publication: Publication): Promise<void> {
       if (entry.type === 'symlink') publication.times.setLink(directory.at(name), entry.mtimeNs);
       else setFile(publication, directory, name, entry);
     } catch (error) {
-      throw publishError(error, path);
+      publication.refused.refuseAttributes(index, publishError(error, path));
     }
     await publication.breathe();
   }

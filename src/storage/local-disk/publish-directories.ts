@@ -1,40 +1,54 @@
 /** Directories: first made and writable for their owner, in the end with the mode and time that they were sent with. */
 import { fchmodSync, fstatSync, mkdirSync } from 'node:fs';
 import type { Directory } from '../../base/directory.ts';
-import { systemCodeOf } from '../../base/errors.ts';
+import { CairnError, systemCodeOf } from '../../base/errors.ts';
+import { kindOf } from '../../base/file-stat.ts';
 import type { Entry } from '../../manifest/entry.ts';
 import { splitPath } from './lookup.ts';
 import { type Publication, publishedEntries, publishError, targetOf } from './publication.ts';
+import { clearForDirectory } from './replace-type.ts';
 
 const OWNER_BITS = 0o700;
 const MODE_BITS = 0o7777;
 
 /** Makes what is missing; what is there and belongs to this user becomes writable. @throws CairnError */
 export async function makeDirectories(publication: Publication): Promise<void> {
-  for (const [, entry] of publishedEntries(publication, (type) => type === 'directory')) {
+  for (const [index, entry] of publishedEntries(publication, (type) => type === 'directory')) {
     const path = targetOf(publication, entry);
     try {
       makeDirectory(publication, path);
     } catch (error) {
-      throw publishError(error, path);
+      publication.refused.refuse(index, publishError(error, path));
     }
     await publication.breathe();
   }
 }
 
-function makeDirectory({ cursor, touched, syncFileSystem }: Publication, path: string): void {
-  if (path !== '') {
-    const { parent, name } = splitPath(path);
-    const directory = cursor.enter(parent);
-    if (syncFileSystem === undefined) touched.add(parent);
-    try {
-      mkdirSync(directory.at(name), { mode: OWNER_BITS });
-      return;
-    } catch (error) {
-      if (systemCodeOf(error) !== 'EEXIST') throw error;
-    }
-  }
+function makeDirectory(publication: Publication, path: string): void {
+  const { cursor } = publication;
+  if (path !== '' && makeMissing(publication, path)) return;
   makeWritable(cursor.enter(path));
+}
+
+/** Whether the directory was missing, or something else was there that has given way to it. */
+function makeMissing({ cursor, touched, syncFileSystem, native }: Publication, path: string): boolean {
+  const { parent, name } = splitPath(path);
+  const directory = cursor.enter(parent);
+  if (syncFileSystem === undefined) touched.add(parent);
+  const make = (): void => mkdirSync(directory.at(name), { mode: OWNER_BITS });
+  try {
+    make();
+    return true;
+  } catch (error) {
+    // A file system that is read-only may say so before it looks whether the directory is there.
+    if (!['EEXIST', 'EROFS'].includes(systemCodeOf(error) ?? '')) throw error;
+    const there = directory.look(name, native?.statAt);
+    if (there === undefined) throw error;
+    if (kindOf(there) === 'directory') return false;
+  }
+  clearForDirectory({ directory, name });
+  make();
+  return true;
 }
 
 /** A directory of mode 0555 is the owner's wish for the end, and no reason not to finish. */
@@ -59,10 +73,10 @@ export async function syncTouched({ cursor, touched, breathe }: Publication): Pr
  * @throws CairnError with a storage code
  */
 export async function finishDirectories(publication: Publication): Promise<void> {
-  const { order } = publication;
+  const { order, refused } = publication;
   const { entries } = publication.transfer.manifest;
   for (let index = entries.length - 1; index >= 0; index -= 1) {
-    if (entries.typeOf(index) !== 'directory' || order.isExcluded(index)) continue;
+    if (entries.typeOf(index) !== 'directory' || order.isExcluded(index) || refused.has(index)) continue;
     const entry = entries.at(index)!;
     const path = targetOf(publication, entry);
     try {
@@ -70,7 +84,7 @@ export async function finishDirectories(publication: Publication): Promise<void>
       setDirectory(publication, directory, entry);
       if (publication.syncFileSystem === undefined) directory.sync();
     } catch (error) {
-      throw publishError(error, path);
+      refused.refuseAttributes(index, publishError(error, path));
     }
     await publication.breathe();
   }
@@ -78,7 +92,15 @@ export async function finishDirectories(publication: Publication): Promise<void>
 
 function setDirectory({ times }: Publication, { fd }: Directory, entry: Entry): void {
   const stat = fstatSync(fd, { bigint: true });
-  // Only the owner may set them; a directory of somebody else that is right already is no failure.
-  if ((Number(stat.mode) & MODE_BITS) !== entry.mode) fchmodSync(fd, entry.mode);
-  if (stat.mtimeNs !== entry.mtimeNs) times.set(fd, entry.mtimeNs);
+  try {
+    if ((Number(stat.mode) & MODE_BITS) !== entry.mode) fchmodSync(fd, entry.mode);
+    if (stat.mtimeNs !== entry.mtimeNs) times.set(fd, entry.mtimeNs);
+  } catch (error) {
+    // Only its owner may; what is in it has arrived all the same.
+    if (process.geteuid?.() === Number(stat.uid) || !isDenied(error)) throw error;
+  }
+}
+
+function isDenied(error: unknown): boolean {
+  return error instanceof CairnError ? error.code === 'storage-denied' : systemCodeOf(error) === 'EPERM';
 }

@@ -1,7 +1,6 @@
 /** Files and symlinks: complete and durable in the staging folder, then renamed into place, a batch at a time. */
-import { closeSync, fsync, renameSync } from 'node:fs';
+import { closeSync, fsync } from 'node:fs';
 import { promisify } from 'node:util';
-import type { Directory } from '../../base/directory.ts';
 import { CairnError, storageError, systemCodeOf } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
 import type { Entry, EntryType } from '../../manifest/entry.ts';
@@ -10,6 +9,7 @@ import { moveAcross } from './move-across.ts';
 import { PackedChunks } from './packed-chunks.ts';
 import { type Prepared, prepareEntry } from './prepare-entry.ts';
 import { finalSizeOf, type Publication, publishedEntries, publishError, targetOf } from './publication.ts';
+import { renameInto } from './replace-type.ts';
 import { isLarge, preparedName } from './staged-names.ts';
 
 /** Files that one syncfs makes durable. */
@@ -33,8 +33,8 @@ export async function publishFiles(publication: Publication): Promise<void> {
   try {
     for (const [index, entry] of publishedEntries(publication, isToBePlaced)) {
       const prepared = prepare(publication, packed, index, entry);
-      if (prepared === undefined) touchParent(publication, entry);
-      else batch.push(prepared);
+      if (prepared === 'published') touchParent(publication, entry);
+      else if (prepared !== 'refused') batch.push(prepared);
       if (!isLarge(publication.transfer, index)) copiedBytes += finalSizeOf(publication, entry);
       if (batch.length >= batchFiles || copiedBytes >= BATCH_BYTES) {
         await placeBatch(publication, batch);
@@ -57,13 +57,17 @@ function prepare(
   packed: PackedChunks,
   index: number,
   entry: Entry,
-): Prepared | undefined {
+): Prepared | 'published' | 'refused' {
   try {
     if (publication.ahead?.has(index) === true)
       return { entryIndex: index, entry, stagedName: preparedName(index), fd: undefined };
-    return prepareEntry(publication, packed, index, entry);
+    return prepareEntry(publication, packed, index, entry) ?? 'published';
   } catch (error) {
-    throw publishError(error, targetOf(publication, entry));
+    const failure = publishError(error, targetOf(publication, entry));
+    // A file that cannot be made in staging says nothing of its own place; a file system may do no links at all.
+    if (entry.type !== 'symlink') throw failure;
+    publication.refused.refuse(index, failure);
+    return 'refused';
   }
 }
 
@@ -83,7 +87,7 @@ async function placeBatch(publication: Publication, batch: readonly Prepared[]):
     try {
       await place(publication, prepared, path);
     } catch (error) {
-      throw publishError(error, path);
+      publication.refused.refuse(prepared.entryIndex, publishError(error, path));
     }
     await publication.breathe();
   }
@@ -91,14 +95,14 @@ async function placeBatch(publication: Publication, batch: readonly Prepared[]):
 
 async function place(publication: Publication, prepared: Prepared, path: string): Promise<void> {
   const { parent, name } = splitPath(path);
-  const directory = publication.cursor.enter(parent);
+  const to = { directory: publication.cursor.enter(parent), name };
   if (publication.syncFileSystem === undefined) publication.touched.add(parent);
   checkStaged(publication, prepared);
   try {
-    rename(publication, prepared.stagedName, directory, name);
+    await renameInto(publication, prepared, { directory: publication.folder, name: prepared.stagedName }, to);
   } catch (error) {
     if (systemCodeOf(error) !== 'EXDEV') throw error;
-    await moveAcross(publication, prepared, directory, name);
+    await moveAcross(publication, prepared, to);
   }
 }
 
@@ -109,11 +113,6 @@ function checkStaged({ folder, native }: Publication, { stagedName, inode, entry
   if (there?.dev === inode.dev && there.ino === inode.ino) return;
   const message = `the staged bytes of "${printable(entry.path)}" were exchanged while they were published; run it again`;
   throw new CairnError('storage-io', message);
-}
-
-function rename({ folder, native }: Publication, stagedName: string, to: Directory, name: string): void {
-  if (native === undefined) renameSync(folder.at(stagedName), to.at(name));
-  else native.renameAt(folder.fd, stagedName, to.fd, name);
 }
 
 async function syncEach(batch: readonly Prepared[]): Promise<void> {

@@ -4,26 +4,17 @@
  */
 import { CairnError } from '../../base/errors.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
-import type { EntryType } from '../../manifest/entry.ts';
-import { PathFinder } from './lookup.ts';
-import {
-  beginPublication,
-  conflict,
-  endPublication,
-  type Publication,
-  publishedEntries,
-  type PublishJob,
-  targetOf,
-} from './publication.ts';
+import { beginPublication, endPublication, type Publication, type PublishJob } from './publication.ts';
 import { setAttributes } from './publish-attributes.ts';
 import { finishDirectories, makeDirectories, syncTouched } from './publish-directories.ts';
 import { publishFiles } from './publish-files.ts';
+import { refuseConflicts } from './replace-type.ts';
 
 /**
  * Publishes a tree from its staged chunks.
  *
- * @throws CairnError `chunks-missing`, `is-directory`, `not-directory`, before anything is changed; `symlink-refused`,
- * storage codes
+ * @throws CairnError `chunks-missing` before anything is changed; storage codes. Of the first entry, and of any where
+ * the order wants to be told of none: `is-directory` before anything is changed, `not-directory`, `symlink-refused`
  */
 export async function publishTree(job: PublishJob): Promise<void> {
   const publication = beginPublication(job);
@@ -35,6 +26,7 @@ export async function publishTree(job: PublishJob): Promise<void> {
     await publishFiles(publication);
     await setAttributes(publication);
     await syncTouched(publication);
+    publication.refused.checkSomeLeft();
     await finishDirectories(publication);
     await publication.syncFileSystem?.(publication.root.fd);
     job.order.onProgress?.(job.transfer.manifest.entries.length);
@@ -77,23 +69,4 @@ async function checkTakenOver(publication: Publication): Promise<void> {
     `${wrong.length} staged chunks are gone or damaged, the first is ${wrong[0]}`,
     { details: { runs: set.runs() } },
   );
-}
-
-/** Refuses what would turn a directory into something else, or something else into a directory, before any change. */
-async function refuseConflicts(publication: Publication): Promise<void> {
-  const finder = new PathFinder(publication.root, publication.native?.statAt);
-  try {
-    const isToBeMade = (type: EntryType, index: number): boolean =>
-      type === 'directory' || !publication.order.isPresent(index);
-    for (const [, entry] of publishedEntries(publication, isToBeMade)) {
-      const path = targetOf(publication, entry);
-      const there = finder.find(path)?.entry.type;
-      if (there !== undefined && (there === 'directory') !== (entry.type === 'directory')) {
-        throw conflict(entry.type, there, path);
-      }
-      await publication.breathe();
-    }
-  } finally {
-    finder.close();
-  }
 }

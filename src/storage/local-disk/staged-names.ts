@@ -31,6 +31,11 @@ export function preparedName(entryIndex: number): string {
   return `p${entryIndex}`;
 }
 
+/** A directory that gave way to an entry of another type, with all that is in it. */
+export function replacedName(entryIndex: number): string {
+  return `r${entryIndex}`;
+}
+
 const DOCUMENTS: ReadonlySet<string> = new Set<DocumentName>(['manifest', 'identities', 'plan', 'digests']);
 
 /** Whether somebody will ask for a file of this name, while the transfer goes on or when it is published. */

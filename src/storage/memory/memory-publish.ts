@@ -5,6 +5,7 @@ import type { Entry, ScannedEntry } from '../../manifest/entry.ts';
 import { numbered } from '../../manifest/entry-table.ts';
 import { createLayout, isStream, type Layout } from '../../manifest/layout.ts';
 import type { IncomingTransfer, PublishOrder } from '../content-store.ts';
+import { RefusedEntries } from '../refused-entries.ts';
 import type { MemoryBackend } from './memory-backend.ts';
 import { ancestorsOf, contentKey, findEntry, findObstacle, metadataOf } from './memory-tree.ts';
 
@@ -20,7 +21,7 @@ export interface StagedParts {
 /**
  * Publishes a tree from its parts. Parts stay, so that an interrupted call can be made again.
  *
- * @throws CairnError `chunks-missing`, `is-directory`, `not-directory`, `symlink-refused`; before the first put
+ * @throws CairnError `chunks-missing`; where nothing may be left out `is-directory`, `not-directory`, `symlink-refused`
  */
 export async function publishTree(
   backend: MemoryBackend,
@@ -32,11 +33,15 @@ export async function publishTree(
   const layout = isStream(manifest)
     ? createLayout(manifest, { streamSizeBytes: order.streamSizeBytes ?? 0 })
     : transfer.layout;
-  await refuseConflicts(backend, transfer, order);
+  const refused = new RefusedEntries(manifest.entries, order.onRefused);
+  const giveWay = await findConflicts(backend, transfer, order, refused);
   checkParts(layout, order, await parts.sizes());
+  refused.checkSomeLeft();
+  for (const key of giveWay) await backend.remove(key);
   await makeParents(backend, target);
   for (const [index, entry] of numbered(manifest.entries)) {
-    await publishEntry({ backend, layout, order, parts }, index, entry, joinPath(target, entry.path));
+    if (!refused.has(index))
+      await publishEntry({ backend, layout, order, parts }, index, entry, joinPath(target, entry.path));
     if ((index + 1) % PROGRESS_EVERY_ENTRIES === 0) order.onProgress?.(index + 1);
   }
   order.onProgress?.(manifest.entries.length);
@@ -99,26 +104,46 @@ function checkParts(layout: Layout, order: PublishOrder, sizes: ReadonlyMap<numb
   }
 }
 
-/** Refuses what would turn a directory into something else, or something else into a directory. */
-async function refuseConflicts(
+/**
+ * Refuses what would lose a directory with all that is in it, and what is below something that is no directory. Answers
+ * the keys of what gives way to an entry of another type.
+ */
+async function findConflicts(
   backend: MemoryBackend,
   { manifest, target }: IncomingTransfer,
   order: PublishOrder,
-): Promise<void> {
+  refused: RefusedEntries,
+): Promise<string[]> {
+  const giveWay: string[] = [];
+  const willBe = new Set<string>();
   for (const [index, entry] of numbered(manifest.entries)) {
-    if (order.isExcluded(index)) continue;
+    if (order.isExcluded(index) || refused.has(index)) continue;
     const path = joinPath(target, entry.path);
-    const obstacle = await findObstacle(backend, path);
-    if (obstacle !== undefined) throw conflict('not-directory', 'directory', obstacle);
-    const found = await findEntry(backend, path);
-    if (found === undefined) continue;
-    if (entry.type === 'directory' && found.entry.type !== 'directory') {
-      throw conflict('not-directory', entry.type, found);
-    }
-    if (entry.type !== 'directory' && found.entry.type === 'directory') {
-      throw conflict('is-directory', entry.type, found);
+    try {
+      const obstacle = await obstacleOf(backend, path, willBe);
+      if (obstacle !== undefined) throw conflict('not-directory', 'directory', obstacle);
+      const found = await findEntry(backend, path);
+      if (entry.type === 'directory') willBe.add(path);
+      if (found === undefined || (entry.type === 'directory') === (found.entry.type === 'directory'))
+        continue;
+      const below = await backend.list(`${contentKey(path)}/`);
+      if (below.length > 0 && order.forceReplace !== true) throw conflict('is-directory', entry.type, found);
+      giveWay.push(contentKey(path), ...below.map(({ key }) => key));
+    } catch (error) {
+      refused.refuse(index, error);
     }
   }
+  return giveWay;
+}
+
+/** What is above a path and no directory, unless the transfer puts a directory in its place. */
+async function obstacleOf(
+  backend: MemoryBackend,
+  path: string,
+  willBe: ReadonlySet<string>,
+): Promise<ScannedEntry | undefined> {
+  if (ancestorsOf(path).some((ancestor) => willBe.has(ancestor))) return undefined;
+  return findObstacle(backend, path);
 }
 
 function conflict(
@@ -127,6 +152,6 @@ function conflict(
   { entry }: ScannedEntry,
 ): CairnError {
   const path = printable(entry.path);
-  const message = `the transfer has a ${wanted} where the target has a ${entry.type}: "${path}"; move it away or choose another target`;
+  const message = `the transfer has a ${wanted} where the target has a ${entry.type}: "${path}"; move it away, or replace it with all that is in it by --force-replace`;
   return new CairnError(code, message, { details: { path, wanted, there: entry.type } });
 }

@@ -21,8 +21,6 @@ export interface Change {
   readonly apply: (file: string) => Buffer[];
   /** Whether a transfer carries what is there afterwards. */
   readonly isCarried: boolean;
-  /** Whether a directory is afterwards where a file was, or the other way round. */
-  readonly swapsType: boolean;
 }
 
 /** Writes other bytes, of the same size and with the time that the file had. */
@@ -59,7 +57,6 @@ export const CHANGES: readonly Change[] = [
   {
     name: 'changes and changes back',
     isCarried: true,
-    swapsType: false,
     apply: (file) => {
       const old = readFileSync(file);
       const other = rewrite(file, randomBytes(old.length));
@@ -67,43 +64,27 @@ export const CHANGES: readonly Change[] = [
     },
   },
   gone('is removed', (file) => rmSync(file)),
-  gone(
-    'becomes a directory',
-    (file) => {
-      rmSync(file);
-      mkdirSync(file);
-    },
-    true,
-  ),
-  gone(
-    'becomes a symlink to other bytes',
-    (file) => {
-      const other = path.join(path.dirname(path.dirname(file)), 'elsewhere');
-      writeFileSync(other, randomBytes(statSync(file).size));
-      rmSync(file);
-      symlinkSync(other, file);
-    },
-    true,
-  ),
+  gone('becomes a directory', (file) => {
+    rmSync(file);
+    mkdirSync(file);
+  }),
+  gone('becomes a symlink to other bytes', (file) => {
+    const other = path.join(path.dirname(path.dirname(file)), 'elsewhere');
+    writeFileSync(other, randomBytes(statSync(file).size));
+    rmSync(file);
+    symlinkSync(other, file);
+  }),
   { ...gone('becomes a FIFO', makeFifo), isCarried: false },
-  gone(
-    'has its directory replaced by a symlink',
-    (file) => {
-      const directory = path.dirname(file);
-      renameSync(directory, `${directory}-moved`);
-      symlinkSync(`${directory}-moved`, directory);
-    },
-    true,
-  ),
-  gone(
-    'has its directory replaced by a file',
-    (file) => {
-      const directory = path.dirname(file);
-      rmSync(directory, { recursive: true });
-      writeFileSync(directory, 'a file');
-    },
-    true,
-  ),
+  gone('has its directory replaced by a symlink', (file) => {
+    const directory = path.dirname(file);
+    renameSync(directory, `${directory}-moved`);
+    symlinkSync(`${directory}-moved`, directory);
+  }),
+  gone('has its directory replaced by a file', (file) => {
+    const directory = path.dirname(file);
+    rmSync(directory, { recursive: true });
+    writeFileSync(directory, 'a file');
+  }),
   gone('has its directory removed', (file) => rmSync(path.dirname(file), { recursive: true })),
 ];
 
@@ -116,7 +97,6 @@ function change(name: string, act: (file: string) => void): Change {
   return {
     name,
     isCarried: true,
-    swapsType: false,
     apply: (file) => {
       act(file);
       return [readFileSync(file)];
@@ -124,11 +104,10 @@ function change(name: string, act: (file: string) => void): Change {
   };
 }
 
-function gone(name: string, act: (file: string) => void, swapsType = false): Change {
+function gone(name: string, act: (file: string) => void): Change {
   return {
     name,
     isCarried: true,
-    swapsType,
     apply: (file) => {
       act(file);
       return [];

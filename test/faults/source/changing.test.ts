@@ -93,26 +93,16 @@ async function checkOutcome(
   const failed = (end: CliResult): Violation =>
     new Violation('unclear', `${change.name}: ${describeRun(end)}`);
   checkNoMixture(target, versions);
-  if (!isInTheWay(result, change)) {
-    if (result.exitCode !== 0 && result.exitCode !== 3) throw failed(result);
-    checkRestDone(result, target, wanted);
-  }
+  if (result.exitCode !== 0 && result.exitCode !== 3) throw failed(result);
+  checkRestDone(result, target, wanted);
   // Same size and time are taken for the same file, unless the contents are compared.
   const again = await world.run([...args, '--checksum']);
   checkNoMixture(target, versions);
-  if (!isInTheWay(again, change)) {
-    if (again.exitCode !== (left.length > 0 ? 3 : 0)) throw failed(again);
-    checkAsSource(source, target, left);
-  }
+  if (again.exitCode !== (left.length > 0 ? 3 : 0)) throw failed(again);
+  checkAsSource(source, target, left);
   await checkClaims(world.root);
-  if (isInTheWay(again, change)) world.checkSurroundings();
-  else await checkBackToStart(world, target.startsWith(world.root) ? {} : { destination: target });
+  await checkBackToStart(world, target.startsWith(world.root) ? {} : { destination: target });
   rmSync(target, { recursive: true, force: true });
-}
-
-/** A directory does not give way to a file, nor the other way round: the user is told. */
-function isInTheWay({ exitCode, last }: CliResult, { swapsType }: Change): boolean {
-  return swapsType && exitCode === 2 && ['is-directory', 'not-directory'].includes(String(last['code']));
 }
 
 /** Files of the source as it is now. */

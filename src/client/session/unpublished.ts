@@ -1,0 +1,89 @@
+/** Entries that the receiver could not put in their place: named, one warning for each, or for all below a directory. */
+import { isErrorCode, type CairnError, type ErrorCode } from '../../base/errors.ts';
+import { printable } from '../../base/safe-path.ts';
+import { ChunkSet } from '../../checkpoint/chunk-set.ts';
+import type { Manifest } from '../../manifest/manifest.ts';
+import type { CommitReply } from '../../protocol/messages.ts';
+import type { Report } from '../events.ts';
+
+/** One entry that was left out. */
+export interface LeftOutEntry {
+  readonly code: ErrorCode;
+  /** Why, for people. */
+  readonly reason: string;
+}
+
+/** What was left out of one pass, by index. */
+export type LeftOutEntries = ReadonlyMap<number, LeftOutEntry>;
+
+const REASONS: Partial<Record<ErrorCode, string>> = {
+  'storage-denied': 'permission denied, or it is in use there',
+  'storage-read-only': 'the file system is read-only there',
+  'storage-unsupported':
+    'the file system there does not take it, or something that is no file is in its place',
+  'path-too-long': 'its name is too long for the file system there',
+  'is-directory':
+    'a directory with entries is in its place; --force-replace replaces that with all that is in it',
+  'not-directory': 'something that is no directory is in the way',
+  'symlink-refused': 'a symbolic link is in the way, and is not followed',
+};
+
+/**
+ * What the server says it has left out of a push.
+ *
+ * @throws CairnError `invalid-request` where it names entries that there are not
+ */
+export function leftOutBy({ unpublished = [] }: CommitReply, { entries }: Manifest): LeftOutEntries {
+  const leftOut = new Map<number, LeftOutEntry>();
+  for (const { code: word, entries: runs } of unpublished) {
+    const code = isErrorCode(word) ? word : 'storage-io';
+    const reason = REASONS[code] ?? 'the server could not put it there';
+    for (const index of ChunkSet.fromRuns(runs, entries.length).values())
+      leftOut.set(index, { code, reason });
+  }
+  return leftOut;
+}
+
+/** Where a pull collects what this machine refuses. */
+export function leftOutHere(into: Map<number, LeftOutEntry>): (index: number, error: CairnError) => void {
+  return (index, error) => void into.set(index, { code: error.code, reason: error.message });
+}
+
+/**
+ * Warns of what was left out, a directory together with all that is below it. Answers the paths.
+ *
+ * @param options.isPresent whether the receiver had an entry before: then only its mode and time are missing
+ * @param options.unlisted how many entries there are beside those that are named
+ */
+export function reportLeftOut(
+  leftOut: LeftOutEntries,
+  { entries }: Manifest,
+  {
+    isPresent,
+    report,
+    unlisted = 0,
+  }: {
+    readonly isPresent: (index: number) => boolean;
+    readonly report: Report;
+    readonly unlisted?: number | undefined;
+  },
+): Set<string> {
+  const paths = new Set<string>();
+  let above = '';
+  for (const index of [...leftOut.keys()].toSorted((a, b) => a - b)) {
+    const path = entries.pathOf(index);
+    paths.add(path);
+    if (above !== '' && path.startsWith(above)) continue;
+    const { code, reason } = leftOut.get(index)!;
+    const isTree = entries.typeOf(index) === 'directory' && leftOut.has(index + 1);
+    above = isTree ? `${path}/` : '';
+    const what = isPresent(index) ? 'its mode and time could not be set' : 'it was not put in its place';
+    const all = isTree ? ', with all that is in it' : '';
+    report({ type: 'warning', code, path: printable(path || '.'), message: `${what}${all}: ${reason}` });
+  }
+  if (unlisted > 0) {
+    const message = `${unlisted} more entries could not be put in their place`;
+    report({ type: 'warning', code: 'partial', path: '.', message });
+  }
+  return paths;
+}
