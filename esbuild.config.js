@@ -67,40 +67,6 @@ function removeStale(metafiles) {
   }
 }
 
-/** What stands in for modules of undici that are never used, by the end of their path. */
-const UNUSED_IN_UNDICI = {
-  // HTTP/2 is never spoken, and its part loads all of node:http2.
-  'client-h2.js': 'module.exports = undefined;',
-  // Bodies are bytes and iterables, never forms and web streams.
-  'web/fetch/body.js': 'module.exports = {};',
-};
-
-/**
- * The parts of undici that are used. Its own entry loads everything: fetch, caches, web sockets; half a megabyte that every
- * start of a client would parse.
- *
- * @type {import('esbuild').Plugin}
- */
-const partsOfUndici = {
-  name: 'parts-of-undici',
-  setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^undici$/ }, () => ({ path: 'undici', namespace: 'parts' }));
-    onLoad({ filter: /^undici$/, namespace: 'parts' }, () => ({
-      contents: `import request from 'undici/lib/api/api-request.js';
-        import upgrade from 'undici/lib/api/api-upgrade.js';
-        import Dispatcher from 'undici/lib/dispatcher/dispatcher.js';
-        Object.assign(Dispatcher.prototype, { request, upgrade });
-        export { default as Pool } from 'undici/lib/dispatcher/pool.js';
-        export { default as buildConnector } from 'undici/lib/core/connect.js';`,
-      resolveDir: ROOT,
-    }));
-    for (const [file, contents] of Object.entries(UNUSED_IN_UNDICI)) {
-      const filter = new RegExp(`[/\\\\]undici[/\\\\]lib[/\\\\].*${file.replaceAll('/', '[/\\\\]')}$`);
-      onLoad({ filter }, () => ({ contents }));
-    }
-  },
-};
-
 /**
  * What only other commands need is left out of the bundle of push and pull.
  *
@@ -155,8 +121,8 @@ async function bundle(name, entry, plugins) {
 }
 
 const metafiles = await Promise.all([
-  bundle('main', 'src/cli/main.ts', [partsOfUndici]),
-  bundle('transfer', 'src/cli/main.ts', [onlyTransfers, partsOfUndici]),
+  bundle('main', 'src/cli/main.ts', []),
+  bundle('transfer', 'src/cli/main.ts', [onlyTransfers]),
   bundle('version', 'src/cli/print-version.ts', []),
 ]);
 writeLicenses(metafiles);

@@ -75,6 +75,28 @@ export class MessageChannel {
     });
   }
 
+  /**
+   * The head that follows at once on one without a body, as the final answer does on an interim one.
+   *
+   * @throws CairnError `invalid-request` for one of more than `maxBytes`
+   */
+  readNextHead(maxBytes: number): Promise<string | undefined> {
+    const rest = this.#rest;
+    if (rest === undefined) return this.readHead(maxBytes);
+    this.#rest = undefined;
+    return new Promise((resolve, reject) => {
+      const head = { maxBytes, resolve, reject };
+      this.#head = head;
+      const left = this.#takeHead(head, rest);
+      if (left !== undefined && left.byteLength > 0) {
+        this.#rest = left;
+        return;
+      }
+      this.#giveBack();
+      if (!this.#isCut) this.socket.resume();
+    });
+  }
+
   /** The body that follows the last head. */
   body(lengthBytes: number): BodySource {
     return {

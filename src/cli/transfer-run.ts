@@ -11,7 +11,6 @@ import { shownCommand } from './resume-command.ts';
 import { openScreen, type Screen } from './screen/screen.ts';
 import { openStateHome } from './state-home.ts';
 import type { TransferSettings } from './transfer-settings.ts';
-import { prepareWebAssembly } from './web-assembly.ts';
 import { isLoopbackHost } from '../base/loopback.ts';
 
 /** What has to be known to run something that talks to a server. */
@@ -48,7 +47,7 @@ export async function runClient<Result>(
   interruptionLines: readonly string[],
   work: (options: TransferOptions) => Promise<Result>,
 ): Promise<{ result: Result; screen: Screen }> {
-  const [stateHome] = await Promise.all([openStateHome(), prepareWebAssembly()]);
+  const stateHome = await openStateHome();
   const outputs = { print, stderr: process.stderr, env: process.env };
   const screen = await openScreen(plan.settings, outputs);
   const interruption = watchSignals(() => interruptionLines.forEach(screen.say));

@@ -4,7 +4,8 @@ import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { CairnError } from '../../src/base/errors.ts';
 import { createChannels, type Channels } from '../../src/client/http/channels.ts';
-import { openConnection, type HttpRequest } from '../../src/client/http/connection.ts';
+import { openConnection } from '../../src/client/http/connection.ts';
+import type { HttpRequest } from '../../src/client/http/http-message.ts';
 import { pull } from '../../src/client/pull.ts';
 import { push } from '../../src/client/push.ts';
 import { digestOf, temporaryDirectory, writeRandomFile } from '../support/trees.ts';
@@ -137,11 +138,7 @@ describe('a channel', () => {
       (socket: Socket) => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nabc'),
       'invalid-request',
     ],
-    [
-      'is answered with what is no head',
-      (socket: Socket) => socket.write('SSH-2.0-x\r\n\r\n'),
-      'not-a-cairn-server',
-    ],
+    ['is answered with what is no head', (socket: Socket) => socket.write('SSH-2.0-x\r\n\r\n'), 'network'],
     [
       'is answered with two lengths',
       (socket: Socket) => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\na'),
@@ -200,6 +197,51 @@ describe('a channel', () => {
   });
 });
 
+describe('channels', () => {
+  test('carry the paths of the server itself, where a proxy has taken a prefix off', async () => {
+    const lines: string[] = [];
+    const server = await startServer((socket, said) => {
+      lines.push(said.slice(said.lastIndexOf('GET ')).split('\r\n')[0]!);
+      socket.write(said.includes('chunks/') ? answerTo('{"a":1}') : SWITCHING);
+    });
+    const root = new URL(`/files${ROOT}`, server.url);
+    const channels = await openChannels(root);
+    await (await channels.request(get(root))).text(100);
+    expect(lines).toEqual([`GET /files${ROOT}channel HTTP/1.1`, `GET ${ROOT}sessions/x/chunks/0 HTTP/1.1`]);
+  });
+
+  test('pass over interim answers that something on the way has put in', async () => {
+    const interim = 'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n';
+    const server = await startServer((socket, said) => {
+      socket.write(said.includes('chunks/') ? `${interim}${answerTo('{"a":1}')}` : SWITCHING);
+    });
+    const channels = await openChannels(server.url);
+    for (let turn = 0; turn < 2; turn += 1)
+      expect(await (await channels.request(get(server.url))).text(100)).toBe('{"a":1}');
+    expect(server.connections()).toBe(1);
+  });
+
+  test('are shared where the server takes no more of them', async () => {
+    const busy = '{"code":"server-busy","details":{"limit":"connections-per-address"}}';
+    const refusal = answerTo(busy, '503 No\r\nConnection: close').replace('json', 'problem+json');
+    const server = await startServer((socket, said, number) => {
+      if (number > 2) socket.end(refusal);
+      else if (said.endsWith('\r\n\r\n')) {
+        if (said.includes('chunks/')) setTimeout(() => socket.write(answerTo('{"a":1}')), 5);
+        else socket.write(SWITCHING);
+      }
+    });
+    const channels = await openChannels(server.url);
+    const answers = Array.from({ length: 12 }, async () =>
+      (await channels.request(get(server.url))).text(100),
+    );
+    expect(await Promise.all(answers)).toEqual(Array.from({ length: 12 }, () => '{"a":1}'));
+    // Whoever was refused waits for one of those that are there.
+    expect(server.connections()).toBeLessThanOrEqual(12);
+    expect(channels.closeIdle()).toBe(2);
+  });
+});
+
 describe('without channels', () => {
   test.each([
     ['a refusal nobody asks for a while', undefined, 1],
@@ -207,7 +249,7 @@ describe('without channels', () => {
   ] as const)('requests go the usual way, and after %s', async (_what, pauseMs, most) => {
     let asked = 0;
     const server = await startServer((socket, said) => {
-      const isUpgrade = said.includes(`GET ${ROOT}channel `) && !said.includes('chunks/');
+      const isUpgrade = said.lastIndexOf(`GET ${ROOT}channel `) > said.lastIndexOf('chunks/');
       asked += isUpgrade ? 1 : 0;
       if (isUpgrade) socket.end('HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n');
       else socket.write(answerTo('{"usual":1}'));

@@ -2,7 +2,8 @@ import { connect as connectTo, createServer, type AddressInfo, type Server, type
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
-import { keepReady, type Connect, type ReadySockets } from '../../src/client/http/ready-sockets.ts';
+import type { Connect } from '../../src/client/http/connecting.ts';
+import { keepReady, type ReadySockets } from '../../src/client/http/ready-sockets.ts';
 
 interface Line {
   readonly ready: ReadySockets;
@@ -22,7 +23,7 @@ async function openLine(onSocket: (socket: Socket) => void = () => undefined): P
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   const connect: Connect = (target, done) => {
-    const socket = connectTo(Number(target.port), target.hostname);
+    const socket = connectTo(target.port, target.hostname);
     socket.once('connect', () => done(null, socket)).on('error', (error) => done(error, null));
   };
   const ready = keepReady(connect);
@@ -31,7 +32,7 @@ async function openLine(onSocket: (socket: Socket) => void = () => undefined): P
     for (const socket of accepted) socket.destroy();
     server.close();
   });
-  const target = { hostname: '127.0.0.1', protocol: 'http:', port: String(port) };
+  const target = { hostname: '127.0.0.1', port };
   return {
     ready,
     accepted,

@@ -1,8 +1,8 @@
 /** Tunnels through proxies that do not do what they should. */
 import { createServer, type AddressInfo, type Socket } from 'node:net';
-import { buildConnector } from 'undici';
 import { expect, onTestFinished, test } from 'vitest';
 import { openTunnel } from '../../src/client/http/connection-tunnel.ts';
+import { plainConnector } from '../../src/client/http/http-socket.ts';
 import type { CairnError } from '../../src/base/errors.ts';
 
 /** Opens a tunnel through a proxy of ours, and answers the error. */
@@ -19,7 +19,7 @@ async function refusalOf(behave: (socket: Socket) => void): Promise<CairnError> 
   });
   const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
   const proxy = { url, authorization: 'Basic c2VjcmV0' };
-  const options = { proxy, authority: 'a.example:443', connect: buildConnector({}), timeoutMs: 300 };
+  const options = { proxy, authority: 'a.example:443', connect: plainConnector(1000), timeoutMs: 300 };
   return openTunnel(options).then(
     () => {
       throw new Error('it was opened');

@@ -37,7 +37,6 @@ const REPLACED: Readonly<Record<string, string>> = {
   'node:crypto': 'node-crypto.ts',
   'node:zlib': 'node-zlib.ts',
   'xxhash-wasm': 'xxhash-wasm.ts',
-  'undici': 'undici.ts',
   'koffi': 'koffi.ts',
 };
 
@@ -54,6 +53,11 @@ function replacing(mutation: Mutation | undefined): Plugin {
           resolveDir.startsWith(path.join(HERE))
             ? undefined
             : { path: path.join(realmFolder, REPLACED[name]!) },
+      );
+      onResolve({ filter: /\/http-socket\.ts$/ }, ({ resolveDir }) =>
+        resolveDir.endsWith(path.join('client', 'http'))
+          ? { path: path.join(realmFolder, 'http-socket.ts') }
+          : undefined,
       );
       if (mutation === undefined) return;
       const mutated = path.resolve(HERE, '../../src', mutation.file);

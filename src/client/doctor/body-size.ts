@@ -1,6 +1,6 @@
 /** How large a body may be on its way to the server. */
 import { CairnError, type ErrorCode } from '../../base/errors.ts';
-import type { RequestBody } from '../http/connection.ts';
+import type { RequestBody } from '../http/http-message.ts';
 import type { Server } from '../http/server-calls.ts';
 import { failed, ok, problem, warning, type Finding } from './finding.ts';
 import { sendProbe } from './probe.ts';

@@ -1,7 +1,7 @@
 /** Requests that only say what the way to a server does to them. */
 import { ProbeReply } from '../../protocol/administration.ts';
 import { ROUTE } from '../../protocol/routes.ts';
-import type { HttpResponse, RequestBody } from '../http/connection.ts';
+import type { HttpResponse, RequestBody } from '../http/http-message.ts';
 import { call, callJson, type Server } from '../http/server-calls.ts';
 
 const TYPE = 'application/octet-stream';

@@ -54,27 +54,3 @@ export function watchAnswer(
     },
   };
 }
-
-/** Passes the pieces of an answer on. @throws CairnError `timeout` for one that drips */
-export async function* paced(
-  pieces: AsyncIterable<Uint8Array>,
-  origin: string,
-  { minRate, overMs }: AnswerPace,
-): AsyncGenerator<Uint8Array> {
-  let waitedMs = 0;
-  let bytes = 0;
-  let sinceMs = performance.now();
-  for await (const piece of pieces) {
-    waitedMs += performance.now() - sinceMs;
-    bytes += piece.byteLength;
-    if (waitedMs >= overMs) {
-      if (bytes < (minRate * overMs) / 1000) {
-        throw new CairnError('timeout', `${origin} sends less than ${minRate} bytes a second`);
-      }
-      waitedMs = 0;
-      bytes = 0;
-    }
-    yield piece;
-    sinceMs = performance.now();
-  }
-}

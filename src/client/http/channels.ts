@@ -4,18 +4,13 @@
  */
 import { BodyReader, type Pace } from '../../base/body-reader.ts';
 import { CairnError } from '../../base/errors.ts';
-import { MessageChannel } from '../../base/message-channel.ts';
-import { watchReader } from '../../base/unsent.ts';
-import {
-  CHANNEL_PROTOCOL,
-  decodeHead,
-  encodeHead,
-  MAX_HEAD_BYTES,
-  type MessageHead,
-} from '../../protocol/message-head.ts';
-import { ROUTE } from '../../protocol/routes.ts';
+import type { MessageChannel } from '../../base/message-channel.ts';
+import { decodeHead, encodeHead, MAX_HEAD_BYTES, type MessageHead } from '../../protocol/message-head.ts';
+import { PROTOCOL_ROOT } from '../../protocol/routes.ts';
 import { DEFAULT_ANSWER_PACE, watchAnswer, type AnswerPace } from './answer-pace.ts';
-import { accepted, readText, type Connection, type HttpRequest, type HttpResponse } from './connection.ts';
+import type { Connection } from './connection.ts';
+import { accepted, readText, type HttpRequest, type HttpResponse } from './http-message.ts';
+import { createChannelPool, type ChannelPool } from './channel-pool.ts';
 import { networkError } from './connection-error.ts';
 
 /** What sends a request, and throws for a response that is not 2xx. */
@@ -26,6 +21,8 @@ export interface Requester {
 
 /** Requests over channels. Close them. */
 export interface Channels extends Requester {
+  /** Closes those that are not in use, and answers how many that were. */
+  closeIdle(): number;
   close(): void;
 }
 
@@ -41,114 +38,42 @@ export interface ChannelOptions {
 }
 
 const DEFAULT_SILENCE_MS = 30_000;
-/** A proxy that knows nothing of upgrades may as well be silent. */
-const UPGRADE_TIMEOUT_MS = 5000;
-/** So often in a row there was no channel, or none that carried anything: then nobody asks any more. */
-const MAX_REFUSALS = 4;
-/** Nor for so long after a refusal: a server that has too much to do may have said when to come back. */
+/** A server that has too much to do may have said when to come back. */
 const DEFAULT_PAUSE_MS = 5000;
-const STATUS_LINE = /^HTTP\/1\.1 ([2-5][0-9]{2})(?: .*)?$/;
+const STATUS_LINE = /^HTTP\/1\.1 ([1-5][0-9]{2})(?: .*)?$/;
 
-interface Pool {
-  readonly connection: Connection;
+/** What a request over a channel works with. */
+interface Way {
+  readonly pool: ChannelPool;
   readonly root: URL;
   readonly pace: Pace & AnswerPace;
-  readonly idle: MessageChannel[];
-  readonly open: Set<MessageChannel>;
-  /** Channels that have carried an answer. */
-  readonly proved: WeakSet<MessageChannel>;
-  /** Channels in a row that were refused, or ended before they had carried an answer. */
-  refusals: number;
-  readonly pauseMs: number;
-  /** Until then no channel is asked for. */
-  pausedUntilMs: number;
-  isClosed: boolean;
 }
 
 /** Makes channels beside a connection; none is opened before it is needed. */
 export function createChannels(connection: Connection, options: ChannelOptions): Channels {
   const {
     root,
-    pace = DEFAULT_ANSWER_PACE,
+    pace: answerPace = DEFAULT_ANSWER_PACE,
     silenceMs = DEFAULT_SILENCE_MS,
     pauseMs = DEFAULT_PAUSE_MS,
   } = options;
-  const pool: Pool = {
-    connection,
-    root,
-    pace: { ...pace, idleMs: silenceMs },
-    idle: [],
-    open: new Set(),
-    proved: new WeakSet(),
-    refusals: 0,
-    pauseMs,
-    pausedUntilMs: 0,
-    isClosed: false,
-  };
+  const pace = { ...answerPace, idleMs: silenceMs };
+  const pool = createChannelPool({ connection, root, pace, pauseMs });
   return {
     request: async (request) => {
-      const channel = await takeChannel(pool, request.signal);
+      const channel = await pool.take(request.signal);
       if (channel === undefined) return connection.request(request);
-      return accepted(request, await exchange(pool, channel, request));
+      return accepted(request, await exchange({ pool, root, pace }, channel, request));
     },
-    close: () => {
-      pool.isClosed = true;
-      for (const channel of pool.open) channel.close();
-    },
+    closeIdle: pool.closeIdle,
+    close: pool.close,
   };
 }
 
-async function takeChannel(pool: Pool, signal: AbortSignal | undefined): Promise<MessageChannel | undefined> {
-  for (let channel = pool.idle.pop(); channel !== undefined; channel = pool.idle.pop()) {
-    if (!channel.isOver) return channel;
-    channel.close();
-  }
-  if (pool.refusals >= MAX_REFUSALS || performance.now() < pool.pausedUntilMs) return undefined;
-  const limit = new AbortController();
-  const giveUp = (): void => limit.abort();
-  const timer = setTimeout(giveUp, UPGRADE_TIMEOUT_MS);
-  signal?.addEventListener('abort', giveUp, { once: true });
-  try {
-    const path = new URL(ROUTE.channel(), pool.root).pathname;
-    const socket = await pool.connection.upgrade(path, CHANNEL_PROTOCOL, limit.signal);
-    if (signal?.aborted === true || pool.isClosed) {
-      socket.on('error', () => undefined).destroy();
-      throw closedError(pool);
-    }
-    return opened(pool, new MessageChannel(socket, (socket.read() as Buffer | null) ?? Buffer.alloc(0)));
-  } catch {
-    signal?.throwIfAborted();
-    // Whatever it was, the usual way tells.
-    pool.refusals += 1;
-    pool.pausedUntilMs = performance.now() + pool.pauseMs;
-    return undefined;
-  } finally {
-    clearTimeout(timer);
-    signal?.removeEventListener('abort', giveUp);
-  }
-}
-
-function opened(pool: Pool, channel: MessageChannel): MessageChannel {
-  const { socket } = channel;
-  const { origin } = pool.root;
-  const { idleMs, minRate } = pool.pace;
-  pool.open.add(channel);
-  socket.on('timeout', () =>
-    channel.destroy(new CairnError('timeout', `${origin} has been silent for ${idleMs / 1000} seconds`)),
-  );
-  const unwatch = watchReader(socket, pool.pace, () =>
-    channel.destroy(new CairnError('timeout', `${origin} takes less than ${minRate} bytes a second`)),
-  );
-  socket.once('close', () => {
-    unwatch();
-    pool.open.delete(channel);
-  });
-  return channel;
-}
-
-async function exchange(pool: Pool, channel: MessageChannel, request: HttpRequest): Promise<HttpResponse> {
+async function exchange(way: Way, channel: MessageChannel, request: HttpRequest): Promise<HttpResponse> {
   const { signal } = request;
-  const watch = watchAnswer(pool.root.origin, pool.pace, signal);
+  const { pool, root, pace } = way;
+  const watch = watchAnswer(root.origin, pace, signal);
   const onAbort = (): void => channel.destroy(watch.signal.reason as CairnError);
   watch.signal.addEventListener('abort', onAbort, { once: true });
   const over = (): void => {
@@ -157,33 +82,52 @@ async function exchange(pool: Pool, channel: MessageChannel, request: HttpReques
   };
   try {
     signal?.throwIfAborted();
-    channel.socket.setTimeout(pool.pace.idleMs);
-    const answer = channel.readHead(MAX_HEAD_BYTES);
+    channel.socket.setTimeout(pace.idleMs);
+    const answer = finalHead(channel, root.origin);
     answer.catch(() => undefined); // told below
-    const wasSent = await send(channel, request, answer);
+    const wasSent = await send(way, channel, request, answer);
     watch.sent();
-    const text = await answer;
+    const head = await answer;
     watch.begun();
-    if (text === undefined) throw channel.failure ?? closedError(pool);
-    pool.refusals = 0;
-    pool.proved.add(channel);
-    return responseOf(pool, channel, decodeHead(text), { isReusable: wasSent, over, signal });
+    if (head === undefined) throw channel.failure ?? closedError(way);
+    pool.proved(channel, true);
+    return responseOf(way, channel, head, { isReusable: wasSent, over, signal });
   } catch (error) {
     // A proxy may let the upgrade through, and nothing after it.
-    if (!pool.proved.has(channel) && signal?.aborted !== true) pool.refusals += 1;
+    if (signal?.aborted !== true) pool.proved(channel, false);
     channel.close();
     over();
     if (signal?.aborted === true) throw signal.reason;
-    throw networkError(error, pool.root.origin);
+    throw networkError(error, root.origin);
   }
 }
 
-function closedError({ root }: Pool): CairnError {
+function closedError({ root }: Way): CairnError {
   return new CairnError('network', `no connection to ${root.origin}: the connection was closed`);
+}
+
+interface Head extends MessageHead {
+  readonly status: number;
+}
+
+/** The head of the answer, behind interim ones that something on the way has put in (RFC 9110, section 15.2). */
+async function finalHead(channel: MessageChannel, origin: string): Promise<Head | undefined> {
+  let text = await channel.readHead(MAX_HEAD_BYTES);
+  while (text !== undefined) {
+    const head = decodeHead(text);
+    const status = Number(STATUS_LINE.exec(head.startLine)?.[1]);
+    if (Number.isNaN(status))
+      throw new CairnError('network', `what came from ${origin} is no answer: it was spoiled on its way`);
+    if (status >= 200) return { ...head, status };
+    // oxlint-disable-next-line no-await-in-loop -- one comes after the other
+    text = await channel.readNextHead(MAX_HEAD_BYTES);
+  }
+  return undefined;
 }
 
 /** Sends a request; false where the answer came before all of it was sent. */
 async function send(
+  { root }: Way,
   channel: MessageChannel,
   { method, url, headers = {}, body }: HttpRequest,
   answer: Promise<unknown>,
@@ -191,7 +135,7 @@ async function send(
   const length: Record<string, string> =
     body === undefined ? {} : { 'content-type': body.type, 'content-length': String(body.lengthBytes) };
   await channel.write(
-    encodeHead(`${method} ${url.pathname}${url.search} HTTP/1.1`, { host: url.host, ...length, ...headers }),
+    encodeHead(`${method} ${pathAtServer(url, root)} HTTP/1.1`, { host: url.host, ...length, ...headers }),
   );
   if (body === undefined) return true;
   let isAnswered = false;
@@ -216,6 +160,11 @@ async function send(
   return true;
 }
 
+/** A proxy that takes a prefix off has done so for the upgrade, and does not see what comes over the channel. */
+function pathAtServer({ pathname, search }: URL, root: URL): string {
+  return `/${PROTOCOL_ROOT}${pathname.slice(root.pathname.length)}${search}`;
+}
+
 interface Ending {
   /** Whether another request may follow, once the answer has been read. */
   readonly isReusable: boolean;
@@ -224,31 +173,27 @@ interface Ending {
 }
 
 function responseOf(
-  pool: Pool,
+  { pool, root, pace }: Way,
   channel: MessageChannel,
-  head: MessageHead,
+  { status, contentLengthBytes, fields }: Head,
   { isReusable, over, signal }: Ending,
 ): HttpResponse {
-  const { origin } = pool.root;
-  const status = Number(STATUS_LINE.exec(head.startLine)?.[1]);
-  if (Number.isNaN(status))
-    throw new CairnError('not-a-cairn-server', `${origin} does not answer in HTTP/1.1`);
-  const { contentLengthBytes } = head;
+  const { origin } = root;
   const reader =
-    contentLengthBytes === 0 ? undefined : new BodyReader(channel.body(contentLengthBytes), pool.pace);
+    contentLengthBytes === 0 ? undefined : new BodyReader(channel.body(contentLengthBytes), pace);
   let isOver = false;
   const end = (): void => {
     // Read to its end, and then given up: the channel must not be there for two.
     if (isOver) return;
     isOver = true;
     over();
-    const goesOn = isReusable && reader?.isWhole !== false && head.fields.get('connection') !== 'close';
+    const goesOn = isReusable && reader?.isWhole !== false && fields.get('connection') !== 'close';
     if (!goesOn || channel.isOver) {
       channel.close();
       return;
     }
     channel.socket.setTimeout(0);
-    pool.idle.push(channel);
+    pool.giveBack(channel);
   };
   async function* body(): AsyncGenerator<Uint8Array> {
     try {
@@ -262,7 +207,7 @@ function responseOf(
   }
   return {
     status,
-    header: (name) => head.fields.get(name),
+    header: (name) => fields.get(name),
     body: body(),
     text: (maxBytes) => readText(body(), maxBytes, origin),
     discard: async () => {

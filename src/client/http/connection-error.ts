@@ -5,7 +5,7 @@ const REASONS: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'nothing listens there',
   ECONNRESET: 'the connection was reset',
   EPIPE: 'the connection was closed',
-  UND_ERR_SOCKET: 'the connection was closed',
+  ERR_STREAM_DESTROYED: 'the connection was closed',
   ENOTFOUND: 'there is no such host',
   EAI_AGAIN: 'the name of the host cannot be looked up now',
   EHOSTUNREACH: 'the host cannot be reached',
@@ -13,12 +13,7 @@ const REASONS: Readonly<Record<string, string>> = {
   ENETDOWN: 'the network is down',
 };
 
-const TIMEOUTS = new Set([
-  'UND_ERR_CONNECT_TIMEOUT',
-  'UND_ERR_HEADERS_TIMEOUT',
-  'UND_ERR_BODY_TIMEOUT',
-  'ETIMEDOUT',
-]);
+const TIMEOUTS = new Set(['ETIMEDOUT']);
 /** What listens there does not speak TLS at all. */
 const NO_TLS = new Set([
   'ERR_SSL_WRONG_VERSION_NUMBER',
@@ -31,34 +26,34 @@ const NO_COMMON_TLS =
 /** What a server says that wants a client certificate, or another one. */
 const NO_CLIENT_CERTIFICATE =
   /^ERR_SSL_(?:TLS|SSL)V\d+_(?:ALERT_)?(?:CERTIFICATE_REQUIRED|UNKNOWN_CA|BAD_CERTIFICATE|CERTIFICATE_EXPIRED|CERTIFICATE_REVOKED|CERTIFICATE_UNKNOWN|UNSUPPORTED_CERTIFICATE|ACCESS_DENIED)$/;
-/** Our own wrong use of undici. */
-const MISUSE = new Set([
-  'UND_ERR_INVALID_ARG',
-  'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH',
-  'UND_ERR_NOT_SUPPORTED',
-]);
+/** Our own wrong use of Node's client. */
+const MISUSE = /^ERR_(?:INVALID_|HTTP_|UNESCAPED_|ASSERTION)/;
 
 /**
- * Wraps what undici threw. A {@link CairnError} is passed through.
+ * Wraps what a socket, or Node's HTTP client, threw. A {@link CairnError} is passed through.
  *
  * @param peer who is at the other end: an origin, or a proxy
+ * @param hasSpokenHttp whether it has answered before: then what is no HTTP was spoiled on its way
  * @returns CairnError `network`, `timeout`; `not-a-cairn-server` for what is no HTTP; `unauthenticated` where a client
  * certificate is missing
  */
-export function networkError(error: unknown, peer: string): CairnError {
+export function networkError(error: unknown, peer: string, hasSpokenHttp = false): CairnError {
   const known = cairnErrorIn(error);
   if (known !== undefined) return known;
   const code = codeOf(error) ?? 'unknown';
   const options = { cause: error, details: { systemCode: code } };
   if (TIMEOUTS.has(code)) return new CairnError('timeout', `${peer} does not answer`, options);
-  if (MISUSE.has(code))
+  if (MISUSE.test(code))
     return new CairnError('internal', `the request to ${peer} was wrong (${code})`, options);
   if (NO_CLIENT_CERTIFICATE.test(code)) {
     const message = `${peer} wants a client certificate, or another one (${code}): see --tls-client-cert and --tls-client-key`;
     return new CairnError('unauthenticated', message, options);
   }
   // A header that is cut by the end of the connection is a broken network; one that is no HTTP is another service.
-  if (isNoHttp(error) && code !== 'HPE_INVALID_EOF_STATE') {
+  const isNoHttp = code.startsWith('HPE_') && code !== 'HPE_INVALID_EOF_STATE';
+  if (isNoHttp && hasSpokenHttp)
+    return new CairnError('network', `what came from ${peer} was spoiled on its way (${code})`, options);
+  if (isNoHttp) {
     const what = isTlsAlert(error)
       ? 'speaks TLS: write https:// instead of http://'
       : 'does not speak HTTP/1.1; if it speaks TLS, write https:// instead of http://';
@@ -91,14 +86,8 @@ export function handshakeError(error: Error, peer: string): Error {
 
 /** Alerts are records of type 21 and major version 3; the parser keeps the bytes that it did not understand. */
 function isTlsAlert(error: unknown): boolean {
-  const data = error instanceof Error && 'data' in error ? error.data : undefined;
-  return typeof data === 'string' && data.startsWith('\u0015\u0003');
-}
-
-/** undici's parser does not always set a code; the name of its error is part of its interface. Node's sets one. */
-function isNoHttp(error: unknown): boolean {
-  if (systemCodeOf(error)?.startsWith('HPE_') === true) return true;
-  return error instanceof Error && error.name === 'HTTPParserError';
+  const bytes: unknown = error instanceof Error && 'rawPacket' in error ? error.rawPacket : undefined;
+  return bytes instanceof Uint8Array && bytes[0] === 0x15 && bytes[1] === 3;
 }
 
 /** Attempts at several addresses end in one AggregateError, whose first member says why. */
@@ -108,7 +97,7 @@ function codeOf(error: unknown): string | undefined {
   return systemCodeOf(error);
 }
 
-/** A CairnError that ended a socket comes back inside of what undici makes of it. */
+/** A CairnError that ended a socket comes back inside of what Node makes of it. */
 function cairnErrorIn(error: unknown): CairnError | undefined {
   if (error instanceof CairnError) return error;
   return error instanceof Error && error.cause instanceof CairnError ? error.cause : undefined;

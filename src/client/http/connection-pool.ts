@@ -1,28 +1,28 @@
-/** The pool of sockets below {@link Connection}: how they are made, and when a silent one is given up. */
+/** The sockets below {@link Connection}: how they are made, and when a silent one is given up. */
 import type { Socket } from 'node:net';
-import { buildConnector, Pool } from 'undici';
 import { CairnError } from '../../base/errors.ts';
-import { handshakeError, networkError } from './connection-error.ts';
-import { tlsConnector, type Done, type Target } from './connection-tls.ts';
-import type { TunnelOptions } from './connection-tunnel.ts';
-import type { ClientTls } from '../options.ts';
-import { shownProxy, type Proxy } from './proxy.ts';
 import { watchReader, type ReaderPace } from '../../base/unsent.ts';
-import { keepReady, type Connect } from './ready-sockets.ts';
+import type { ClientTls } from '../options.ts';
+import { handshakeError, networkError } from './connection-error.ts';
+import { targetOf, type Connect, type Done, type Target } from './connecting.ts';
+import { tlsConnector } from './connection-tls.ts';
+import type { TunnelOptions } from './connection-tunnel.ts';
+import { plainConnector } from './http-socket.ts';
+import { shownProxy, type Proxy } from './proxy.ts';
+import { keepReady } from './ready-sockets.ts';
+import { createSocketPool, type SocketPool } from './socket-pool.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 /** A proxy may itself wait for its own connection. */
 const TUNNEL_TIMEOUT_MS = 30_000;
-/** Longest silence on a socket in both directions, unless somebody wants to see a longer one. */
-const IDLE_TIMEOUT_MS = 30_000;
 
 /** How a pool reaches its origin. */
 export interface PoolOptions {
   readonly connections: number;
   /** How slow the server may be with what is sent. */
   readonly pace: ReaderPace;
-  /** A socket on which no byte moves for so long is given up; half a minute, where undefined. */
-  readonly silenceMs?: number | undefined;
+  /** A socket on which no byte moves for so long is given up. */
+  readonly silenceMs: number;
   /** What https is spoken with; Node's own authorities and no certificate, where undefined. */
   readonly tls?: ClientTls | undefined;
   /** Whom to go through. */
@@ -30,48 +30,49 @@ export interface PoolOptions {
 }
 
 /** Sockets to one origin. */
-export interface SocketPool {
-  readonly pool: Pool;
+export interface OriginSockets extends SocketPool {
   /** How long the last one took to open, in milliseconds; undefined before the first. */
   readonly connectMs: number | undefined;
-  /** Opens so many more that the pool will need soon. */
+  /** Opens so many more that will be needed soon. */
   openAhead(count: number): void;
-  /** Ends all of them at once. */
-  close(): Promise<void>;
 }
 
 /**
- * A pool of at most `connections` sockets. A socket on which no byte moves for half a minute is broken: one watch over
- * the socket itself, since undici's own clocks look at the response only and would end a slow upload.
+ * At most `connections` sockets to an origin. A socket on which no byte moves for half a minute is broken: one watch over
+ * the socket itself, since a watch over the answer only would end a slow upload.
  *
  * Through a proxy, https has a tunnel for each socket; for http the sockets are the proxy's, and requests name the whole
  * URL.
  */
-export function openPool(origin: string, options: PoolOptions): SocketPool {
-  const peer = options.proxy === undefined ? origin : `${origin} (through ${shownProxy(options.proxy)})`;
+export function openSockets(origin: string, options: PoolOptions): OriginSockets {
+  const { proxy, connections } = options;
+  const peer = proxy === undefined ? origin : `${origin} (through ${shownProxy(proxy)})`;
   let connectMs: number | undefined;
   const timed = timing(connectorOf(origin, peer, options), (tookMs) => (connectMs = tookMs));
   const ready = keepReady(watched(timed, peer, options));
-  const isForwarded = options.proxy !== undefined && origin.startsWith('http:');
-  const pool = new Pool(isForwarded ? options.proxy.url.origin : origin, {
-    allowH2: false,
-    connections: options.connections,
-    pipelining: 1,
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    connect: ready.connect,
-  });
+  const target = targetOf(proxy !== undefined && origin.startsWith('http:') ? proxy.url : new URL(origin));
+  const pool = createSocketPool(() => opened(ready.connect, target), connections);
   return {
-    pool,
+    ...pool,
     get connectMs() {
       return connectMs;
     },
     openAhead: ready.openAhead,
+    closeIdle: () => ready.closeIdle() + pool.closeIdle(),
     close: () => {
       ready.close();
-      return pool.destroy();
+      pool.close();
     },
   };
+}
+
+function opened(connect: Connect, target: Target): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    connect(target, (...[error, socket]) => {
+      if (error === null) resolve(socket);
+      else reject(error);
+    });
+  });
 }
 
 function timing(connect: Connect, onConnected: (tookMs: number) => void): Connect {
@@ -85,19 +86,21 @@ function timing(connect: Connect, onConnected: (tookMs: number) => void): Connec
 }
 
 /** Sockets that are given up when they are silent for too long. */
-function watched(
-  connect: Connect,
-  peer: string,
-  { pace, silenceMs = IDLE_TIMEOUT_MS }: PoolOptions,
-): Connect {
+function watched(connect: Connect, peer: string, { pace, silenceMs }: PoolOptions): Connect {
   return (target, done) =>
     connect(target, (...[error, socket]) => {
       if (error !== null) {
         done(error, null);
         return;
       }
-      socket.setTimeout(silenceMs, () => {
-        socket.destroy(new CairnError('timeout', `${peer} has been silent for ${silenceMs / 1000} seconds`));
+      socket.setTimeout(silenceMs);
+      socket.on('timeout', () => {
+        // What does not read is this side, which has its own reasons.
+        if (socket.isPaused()) socket.setTimeout(silenceMs);
+        else
+          socket.destroy(
+            new CairnError('timeout', `${peer} has been silent for ${silenceMs / 1000} seconds`),
+          );
       });
       // Nor may it take a byte now and then of what is sent, for ever.
       const unwatch = watchReader(socket, pace, () => {
@@ -111,7 +114,7 @@ function watched(
 function connectorOf(origin: string, peer: string, { tls, proxy }: PoolOptions): Connect {
   const isSecure = origin.startsWith('https:');
   if (proxy === undefined) {
-    return isSecure ? secured(peer, tls) : buildConnector({ timeout: CONNECT_TIMEOUT_MS, allowH2: false });
+    return isSecure ? secured(peer, tls) : plainConnector(CONNECT_TIMEOUT_MS);
   }
   const toProxy = proxyConnector(proxy);
   if (!isSecure) return failingAs(toProxy, shownProxy(proxy));
@@ -142,7 +145,7 @@ async function connectThrough(
 function proxyConnector(proxy: Proxy): Connect {
   return proxy.url.protocol === 'https:'
     ? secured(shownProxy(proxy), undefined)
-    : buildConnector({ timeout: CONNECT_TIMEOUT_MS, allowH2: false });
+    : plainConnector(CONNECT_TIMEOUT_MS);
 }
 
 function failingAs(connect: Connect, peer: string): Connect {

@@ -1,16 +1,16 @@
 /** TLS connections of a client: which authorities it trusts, which certificate it shows, and why it gave up. */
-import { createSecureContext, TLSSocket, type PeerCertificate, type SecureContext } from 'node:tls';
-import { buildConnector } from 'undici';
+import { isIP } from 'node:net';
+import {
+  connect,
+  createSecureContext,
+  type PeerCertificate,
+  type SecureContext,
+  type TLSSocket,
+} from 'node:tls';
 import { TLS_FLOOR } from '../../base/tls-floor.ts';
 import type { ClientTls, ClientTlsFiles } from '../options.ts';
 import { certificateError } from './certificate-error.ts';
-
-/** What a connector is told about a connection. */
-export type Target = buildConnector.Options;
-/** Told the socket, or why there is none. */
-export type Done = buildConnector.Callback;
-
-type Connect = (target: Target, done: Done) => void;
+import { whenOpen, type Connect, type Done, type Target } from './connecting.ts';
 
 /** How {@link tlsConnector} connects. */
 export interface TlsConnectorOptions {
@@ -31,7 +31,7 @@ export function tlsConnector(options: TlsConnectorOptions): Connect {
   const { tls } = options;
   if (tls === undefined) return connectWith(options, {}, false);
   let last: { files: ClientTlsFiles; connect: Connect } | undefined;
-  const connect = async (target: Target, done: Done): Promise<void> => {
+  const connectWithFiles = async (target: Target, done: Done): Promise<void> => {
     try {
       const files = await tls();
       if (last?.files !== files) last = { files, connect: connectFiles(options, files) };
@@ -41,7 +41,7 @@ export function tlsConnector(options: TlsConnectorOptions): Connect {
     }
     last.connect(target, done);
   };
-  return (target, done) => void connect(target, done);
+  return (target, done) => void connectWithFiles(target, done);
 }
 
 function connectFiles(options: TlsConnectorOptions, files: ClientTlsFiles): Connect {
@@ -59,25 +59,37 @@ function connectWith(
   own: { secureContext?: SecureContext },
   hasOwnAuthority: boolean,
 ): Connect {
-  const connector = buildConnector({
-    timeout: timeoutMs,
-    allowH2: false,
-    ...TLS_FLOOR,
-    rejectUnauthorized: true,
-    ...own,
-  });
-  return (target, done) => {
+  /** A handshake with what the last one has left costs both sides less. */
+  let session: Buffer | undefined;
+  return ({ hostname, port, httpSocket }, done) => {
+    const socket = connect({
+      ...(httpSocket === undefined ? { host: hostname, port } : { socket: httpSocket }),
+      // A name is sent only where there is one (RFC 6066); the certificate is for the address otherwise.
+      ...(isIP(hostname) === 0 ? { servername: hostname } : { host: hostname }),
+      ALPNProtocols: ['http/1.1'],
+      ...TLS_FLOOR,
+      rejectUnauthorized: true,
+      session,
+      ...own,
+    });
     let shown: PeerCertificate | undefined;
-    // undici's types do not say that its connector returns the socket.
-    const socket = connector(target, (...[error, opened]) => {
-      if (error === null) done(null, opened);
-      else if (socket instanceof TLSSocket && isRefused(socket))
-        done(certificateError(error, { peer, hostname: target.hostname, shown, hasOwnAuthority }), null);
-      else done(error, null);
-    }) as unknown;
     // When the error comes the certificate is gone.
-    if (socket instanceof TLSSocket)
-      socket.prependOnceListener('secure', () => (shown = socket.getPeerCertificate()));
+    socket.prependOnceListener('secure', () => (shown = socket.getPeerCertificate(true)));
+    // Whose name was not checked may not be trusted the next time for what it has left.
+    let [isTrusted, left]: [boolean, Buffer | undefined] = [false, undefined];
+    socket.on('session', (next) => {
+      left = next;
+      if (isTrusted) session = next;
+    });
+    whenOpen(socket, 'secureConnect', timeoutMs, (...[error, opened]) => {
+      if (error === null) {
+        isTrusted = true;
+        session = left ?? session;
+        done(null, opened);
+      } else if (isRefused(socket))
+        done(certificateError(error, { peer, hostname, shown, hasOwnAuthority }), null);
+      else done(error, null);
+    });
   };
 }
 

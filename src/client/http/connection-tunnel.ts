@@ -3,7 +3,7 @@ import { request } from 'node:http';
 import type { Socket } from 'node:net';
 import { CairnError } from '../../base/errors.ts';
 import { networkError } from './connection-error.ts';
-import type { Done, Target } from './connection-tls.ts';
+import { targetOf, type Connect } from './connecting.ts';
 import { proxyWantsCredentials, shownProxy, type Proxy } from './proxy.ts';
 
 /** How {@link openTunnel} gets there. */
@@ -12,7 +12,7 @@ export interface TunnelOptions {
   /** The other end, as HOST:PORT. */
   readonly authority: string;
   /** Connects to the proxy itself. */
-  readonly connect: (target: Target, done: Done) => void;
+  readonly connect: Connect;
   readonly timeoutMs: number;
 }
 
@@ -48,15 +48,11 @@ export async function openTunnel(options: TunnelOptions): Promise<Socket> {
 }
 
 function connectToProxy({ proxy, connect }: TunnelOptions): Promise<Socket> {
-  const { hostname, host, protocol, port } = proxy.url;
   return new Promise((resolve, reject) => {
-    connect(
-      { hostname: hostname.replace(/^\[(.*)\]$/, '$1'), host, protocol, port },
-      (...[error, socket]) => {
-        if (error === null) resolve(socket);
-        else reject(networkError(error, shownProxy(proxy)));
-      },
-    );
+    connect(targetOf(proxy.url), (...[error, socket]) => {
+      if (error === null) resolve(socket);
+      else reject(networkError(error, shownProxy(proxy)));
+    });
   });
 }
 

@@ -1,50 +1,17 @@
 /**
- * HTTP to one origin: the only user of undici, which is loaded with the first connection. It knows requests, responses
- * and failures; nothing of sessions, and it never tries twice.
+ * HTTP to one origin. It knows requests, responses and failures; nothing of sessions, and it never tries twice.
  */
-import type { Duplex } from 'node:stream';
-import { setImmediate as immediate } from 'node:timers/promises';
-import type { Pool } from 'undici';
-import { CairnError, EXIT } from '../../base/errors.ts';
-import { printable } from '../../base/safe-path.ts';
-import { errorOfResponse } from '../../protocol/problem.ts';
-import { HEADER } from '../../protocol/routes.ts';
-import { DEFAULT_ANSWER_PACE, paced, watchAnswer, type AnswerPace, type AnswerWatch } from './answer-pace.ts';
+import { BodyReader } from '../../base/body-reader.ts';
+import { CairnError } from '../../base/errors.ts';
+import { DEFAULT_ANSWER_PACE, watchAnswer, type AnswerPace, type AnswerWatch } from './answer-pace.ts';
 import { networkError } from './connection-error.ts';
-import type { PoolOptions } from './connection-pool.ts';
+import { accepted, errorOf, readText, type HttpRequest, type HttpResponse } from './http-message.ts';
+import type { OriginSockets, PoolOptions } from './connection-pool.ts';
+import type { requestOver as RequestOver, SocketAnswer, SocketRequest } from './http-socket.ts';
 import { proxyWantsCredentials, shownProxy, type Proxy } from './proxy.ts';
-import { withRetryAfter } from './retry-after.ts';
 
-/** A body whose length is known before. */
-export interface RequestBody {
-  readonly type: string;
-  readonly lengthBytes: number;
-  readonly pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
-}
-
-/** One request. */
-export interface HttpRequest {
-  readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE';
-  /** A URL of the connection's origin. */
-  readonly url: URL;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: RequestBody;
-  /** Whether the server may work for long and only say now and then that it does. */
-  readonly isSlow?: boolean;
-  /** Ends the request; its reason is what the request throws. */
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** A response. Its body must be read, or discarded. */
-export interface HttpResponse {
-  readonly status: number;
-  header(name: string): string | undefined;
-  /** The body's bytes. Throws CairnError `network` or `timeout` when it is cut. */
-  readonly body: AsyncIterable<Uint8Array>;
-  /** The whole body as text. Throws `not-a-cairn-server` for one of more than `maxBytes`. */
-  text(maxBytes: number): Promise<string>;
-  discard(): Promise<void>;
-}
+/** A connection that speaks another protocol, and what came of it already. */
+export type Switched = NonNullable<SocketAnswer['switched']>;
 
 /** Connections to one origin, kept alive between requests. */
 export interface Connection {
@@ -55,104 +22,178 @@ export interface Connection {
   exchange(request: HttpRequest): Promise<HttpResponse>;
   /** The response if its status is 2xx. @throws CairnError the one that the response stands for; `redirect-refused` */
   request(request: HttpRequest): Promise<HttpResponse>;
-  /** A connection of its own that speaks another protocol from now on. @throws what says that it does not */
-  upgrade(path: string, protocol: string, signal: AbortSignal): Promise<Duplex>;
+  /**
+   * A connection of its own that speaks another protocol from now on, and what came of it already.
+   *
+   * @throws CairnError the one that the response stands for; `network` and so on
+   */
+  upgrade(request: HttpRequest, protocol: string): Promise<Switched>;
   /** Opens so many connections that will be needed soon. */
   openAhead(count: number): void;
+  /** Closes those that are not in use, and answers how many that were. */
+  closeIdle(): number;
   /** Ends all connections at once. */
   close(): Promise<void>;
 }
 
-const MAX_ERROR_BODY_BYTES = 1024 * 1024;
+/** An answer of which more is left is not read for the sake of its connection. */
+const MAX_DISCARDED_BYTES = 128 * 1024;
+/** Longest silence on a socket in both directions, unless somebody wants to see a longer one. */
+const DEFAULT_SILENCE_MS = 30_000;
+/** How long an idle connection is kept: where the server does not say how long it does, and at most. */
+const DEFAULT_KEEP_MS = 4000;
+const MAX_KEEP_MS = 600_000;
 
 /** What requests of one connection have in common. */
 interface Way {
-  readonly pool: Pool;
+  readonly sockets: OriginSockets;
+  readonly requestOver: typeof RequestOver;
   readonly origin: string;
   /** The origin, and the proxy on the way there, for people. */
   readonly peer: string;
   /** Takes plain HTTP requests in place of the origin (RFC 9110, section 7.1). */
   readonly forwarder: Proxy | undefined;
   readonly pace: AnswerPace;
+  readonly silenceMs: number;
+  /** Whether what listens there has spoken HTTP: what is none after that was spoiled on its way. */
+  hasSpokenHttp: boolean;
 }
 
 /** How connections are made, and how slow an answer may be. */
-export interface ConnectionOptions extends Omit<PoolOptions, 'pace'> {
+export interface ConnectionOptions extends Omit<PoolOptions, 'pace' | 'silenceMs'> {
   readonly pace?: AnswerPace | undefined;
+  /** A socket on which no byte moves for so long is given up; half a minute, where undefined. */
+  readonly silenceMs?: number | undefined;
 }
 
 /** Opens connections to the origin of `url`; nothing is sent yet. */
 export async function openConnection(url: URL, options: ConnectionOptions): Promise<Connection> {
-  // A static import there and a lazy one here: a bundled CommonJS package has no named exports for `await import()`.
-  const { openPool } = await import('./connection-pool.ts');
-  const { pace = DEFAULT_ANSWER_PACE } = options;
-  const sockets = openPool(url.origin, { ...options, pace });
-  const { pool, openAhead, close } = sockets;
   const { origin } = url;
-  const { proxy } = options;
+  const { pace = DEFAULT_ANSWER_PACE, proxy, silenceMs = DEFAULT_SILENCE_MS } = options;
+  // Node's HTTP client is loaded with the first connection.
+  const [{ openSockets }, { requestOver }] = await Promise.all([
+    import('./connection-pool.ts'),
+    import('./http-socket.ts'),
+  ]);
+  const sockets = openSockets(origin, { ...options, pace, silenceMs });
   const peer = proxy === undefined ? origin : `${origin} (through ${shownProxy(proxy)})`;
-  const way = { pool, origin, peer, pace, forwarder: url.protocol === 'http:' ? proxy : undefined };
+  const forwarder = url.protocol === 'http:' ? proxy : undefined;
+  const way: Way = { sockets, requestOver, origin, peer, pace, silenceMs, forwarder, hasSpokenHttp: false };
   const exchange = (request: HttpRequest): Promise<HttpResponse> => send(way, request);
   return {
-    origin: url.origin,
+    origin,
     get connectMs() {
       return sockets.connectMs;
     },
     exchange,
     request: async (request) => accepted(request, await exchange(request)),
-    upgrade: async (path, protocol, signal) => (await pool.upgrade({ path, protocol, signal })).socket,
-    openAhead,
-    close,
+    upgrade: (request, protocol) => upgrade(way, request, protocol),
+    openAhead: sockets.openAhead,
+    closeIdle: sockets.closeIdle,
+    close: async () => sockets.close(),
   };
 }
 
 async function send(way: Way, request: HttpRequest): Promise<HttpResponse> {
-  const { pool, origin, peer, forwarder } = way;
-  const { method, url, headers = {}, body, signal } = request;
-  if (url.origin !== origin)
-    throw new CairnError('internal', `a request to ${url.origin} on a connection to ${origin}`);
+  const { peer, forwarder } = way;
+  const { signal, body } = request;
   signal?.throwIfAborted();
   const bodyFailure: { error?: unknown } = {};
   const watch = watchAnswer(peer, way.pace, signal);
   if (body === undefined) watch.sent();
   try {
-    const response = await pool.request({
-      method,
-      path: `${forwarder === undefined ? '' : origin}${url.pathname}${url.search}`,
-      headers: {
-        ...(forwarder === undefined ? {} : headersFor(forwarder, url)),
-        'accept-encoding': 'identity',
-        ...(body === undefined
-          ? {}
-          : { 'content-type': body.type, 'content-length': String(body.lengthBytes) }),
-        ...headers,
-      },
-      // undici takes any iterable, which its types do not say.
-      body: body === undefined ? null : (watched(body.pieces, bodyFailure, watch) as never),
+    const answer = await ask(way, {
+      ...messageOf(way, request),
+      body: body === undefined ? undefined : { ...body, pieces: watched(body.pieces, bodyFailure, watch) },
       signal: watch.signal,
-      // undici would close the connection after a HEAD, and the next request pay a round trip for another one.
-      reset: false,
     });
-    if (forwarder !== undefined && response.statusCode === 407) {
-      await response.body.dump();
-      throw proxyWantsCredentials(forwarder);
-    }
     watch.begun();
-    return responseOf(response, way, request, watch);
+    const response = responseOf(answer, way, request, watch);
+    if (forwarder === undefined || answer.status !== 407) return response;
+    await response.discard();
+    throw proxyWantsCredentials(forwarder);
   } catch (error) {
     watch.done();
     if (signal?.aborted === true) throw signal.reason;
     if ('error' in bodyFailure) throw bodyFailure.error;
-    throw networkError(error, peer);
+    throw failureOf(way, error);
   }
 }
 
-/** What a request says to a proxy: the headers of the server's own follow them. */
-function headersFor({ authorization }: Proxy, { host }: URL): Record<string, string> {
-  return { host, ...(authorization === undefined ? {} : { 'proxy-authorization': authorization }) };
+/** Makes a request on a socket of the pool, which gets it back. */
+async function ask(way: Way, request: SocketRequest): Promise<SocketAnswer> {
+  const { sockets } = way;
+  const socket = await sockets.take(request.signal).catch((error: unknown) => {
+    throw unconnected(way, error);
+  });
+  let keepMs = 0;
+  try {
+    const answer = await way.requestOver(socket, request, () => sockets.giveBack(socket, keepMs));
+    keepMs = keepMsOf(answer.header('keep-alive'));
+    way.hasSpokenHttp = true;
+    if (answer.switched !== undefined) sockets.letGo(socket);
+    return answer;
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  }
 }
 
-/** Remembers what a body threw, which undici would dress as a failure of the network; at its end the answer is due. */
+async function upgrade(way: Way, request: HttpRequest, protocol: string): Promise<Switched> {
+  const { signal = new AbortController().signal } = request;
+  const { headers, ...message } = messageOf(way, request);
+  try {
+    const headersOfUpgrade = { ...headers, connection: 'Upgrade', upgrade: protocol };
+    const answer = await ask(way, { ...message, headers: headersOfUpgrade, signal, isUpgrade: true });
+    if (answer.switched !== undefined) return answer.switched;
+    const watch = watchAnswer(way.peer, way.pace, signal);
+    throw await errorOf(request, responseOf(answer, way, request, watch));
+  } catch (error) {
+    signal.throwIfAborted();
+    throw failureOf(way, error);
+  }
+}
+
+/** How long the other side keeps an idle connection (a hint of RFC 2068, section 19.7.1), less the way there. */
+function keepMsOf(hint: string | undefined): number {
+  const seconds = /\btimeout=(\d{1,6})\b/i.exec(hint ?? '')?.[1];
+  if (seconds === undefined) return DEFAULT_KEEP_MS;
+  return Math.max(0, Math.min(MAX_KEEP_MS, Number(seconds) * 1000 - 1000));
+}
+
+/** Nothing was sent: no connection could be opened. */
+function unconnected(way: Way, error: unknown): CairnError {
+  const { code, message, details, cause } = failureOf(way, error);
+  return new CairnError(code, message, { cause, details: { ...details, isUnconnected: true } });
+}
+
+function failureOf({ peer, hasSpokenHttp }: Way, error: unknown): CairnError {
+  return networkError(error, peer, hasSpokenHttp);
+}
+
+/** The head of a request as it is sent. */
+function messageOf(
+  { origin, forwarder }: Way,
+  { method, url, headers = {}, body }: HttpRequest,
+): Pick<SocketRequest, 'method' | 'path' | 'headers'> {
+  if (url.origin !== origin)
+    throw new CairnError('internal', `a request to ${url.origin} on a connection to ${origin}`);
+  return {
+    method,
+    path: `${forwarder === undefined ? '' : origin}${url.pathname}${url.search}`,
+    headers: {
+      'host': url.host,
+      ...(forwarder?.authorization === undefined ? {} : { 'proxy-authorization': forwarder.authorization }),
+      'accept-encoding': 'identity',
+      ...(body === undefined
+        ? {}
+        : { 'content-type': body.type, 'content-length': String(body.lengthBytes) }),
+      ...headers,
+    },
+  };
+}
+
+/** Remembers what a body threw, which is no failure of the network; at its end the answer is due. */
 async function* watched(
   pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   failure: { error?: unknown },
@@ -167,85 +208,47 @@ async function* watched(
   }
 }
 
-type UndiciResponse = Awaited<ReturnType<Pool['request']>>;
-
 function responseOf(
-  response: UndiciResponse,
-  { peer, pace }: Way,
+  answer: SocketAnswer,
+  way: Way,
   { isSlow, signal }: HttpRequest,
   watch: AnswerWatch,
 ): HttpResponse {
-  const pieces: AsyncIterable<Uint8Array> = response.body;
+  const { peer, pace, silenceMs } = way;
+  const reader = new BodyReader(answer.body, {
+    idleMs: silenceMs,
+    minRate: isSlow === true ? 0 : pace.minRate,
+    overMs: pace.overMs,
+  });
   async function* body(): AsyncGenerator<Uint8Array> {
     try {
-      yield* isSlow === true ? pieces : paced(pieces, peer, pace);
+      yield* reader;
     } catch (error) {
       if (signal?.aborted === true) throw signal.reason;
-      throw networkError(error, peer);
+      throw failureOf(way, answer.failure() ?? error);
     } finally {
+      answer.end();
       watch.done();
     }
   }
   return {
-    status: response.statusCode,
-    header: (name) => {
-      const value = response.headers[name];
-      return Array.isArray(value) ? value.join(', ') : value;
-    },
+    status: answer.status,
+    header: answer.header,
     body: body(),
     text: (maxBytes) => readText(body(), maxBytes, peer),
-    discard: async () => {
-      await response.body.dump().finally(watch.done);
-      await immediate();
-    },
+    discard: () => discard(body()),
   };
 }
 
-/** A whole body as text. @throws CairnError `not-a-cairn-server` for one of more than `maxBytes` */
-export async function readText(
-  body: AsyncIterable<Uint8Array>,
-  maxBytes: number,
-  peer: string,
-): Promise<string> {
-  const pieces: Uint8Array[] = [];
+/** Reads what is left, where that is little; a connection that breaks meanwhile is nobody's loss. */
+async function discard(body: AsyncGenerator<Uint8Array>): Promise<void> {
   let bytes = 0;
-  for await (const piece of body) {
-    bytes += piece.byteLength;
-    if (bytes > maxBytes) {
-      throw new CairnError(
-        'not-a-cairn-server',
-        `${peer} answered with more than ${maxBytes} bytes where a short message belongs`,
-      );
+  try {
+    for await (const piece of body) {
+      bytes += piece.byteLength;
+      if (bytes > MAX_DISCARDED_BYTES) return;
     }
-    pieces.push(piece);
+  } catch (error) {
+    if (!(error instanceof CairnError)) throw error;
   }
-  // Until then undici takes the connection for busy, and whoever asks next would get a new one.
-  await immediate();
-  return Buffer.concat(pieces, bytes).toString('utf8');
-}
-
-/** A response whose status is 2xx. @throws CairnError the one that another stands for */
-export async function accepted(request: HttpRequest, response: HttpResponse): Promise<HttpResponse> {
-  if (response.status >= 200 && response.status < 300) return response;
-  throw await errorOf(request, response);
-}
-
-async function errorOf(request: HttpRequest, response: HttpResponse): Promise<CairnError> {
-  const { status } = response;
-  const text = request.method === 'HEAD' ? '' : await response.text(MAX_ERROR_BODY_BYTES);
-  if (status < 400) {
-    const where = printable(response.header('location') ?? 'an unnamed place');
-    return new CairnError(
-      'redirect-refused',
-      `${request.url.origin} wants to send us to ${where.slice(0, 500)}; redirects are not followed: use that URL itself if you trust it`,
-      {
-        details: { status },
-      },
-    );
-  }
-  const error = errorOfResponse(status, response.header('content-type'), text, response.header(HEADER.error));
-  // "The disk is full" alone would send the user to the wrong machine.
-  const message = error.traits.exitCode === EXIT.storage ? `at the server: ${error.message}` : error.message;
-  const told = new CairnError(error.code, message, { details: error.details });
-  return withRetryAfter(told, response.header('retry-after'));
 }

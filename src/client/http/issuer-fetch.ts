@@ -2,7 +2,8 @@
 import * as nodeTls from 'node:tls';
 import type { IssuerFetch } from '../../base/issuer-fetch.ts';
 import type { ClientTls } from '../options.ts';
-import { openConnection, type Connection, type HttpRequest, type RequestBody } from './connection.ts';
+import { openConnection, type Connection } from './connection.ts';
+import type { HttpRequest, RequestBody } from './http-message.ts';
 import { proxyFor } from './proxy.ts';
 
 /** What {@link issuerFetchOver} goes by. */

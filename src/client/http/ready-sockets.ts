@@ -1,9 +1,6 @@
 /** Sockets that are opened before there is something to send: on a long line each one costs a round trip, or several. */
 import type { Socket } from 'node:net';
-import type { Done, Target } from './connection-tls.ts';
-
-/** Opens one socket. */
-export type Connect = (target: Target, done: Done) => void;
+import type { Connect, Done, Target } from './connecting.ts';
 
 /** A connector with sockets in stock. */
 export interface ReadySockets {
@@ -11,7 +8,9 @@ export interface ReadySockets {
   readonly connect: Connect;
   /** Opens so many to where the last one went; nothing, before there was one. */
   openAhead(count: number): void;
-  /** Closes those that nobody took. */
+  /** Closes those that nobody took, and answers how many that were. */
+  closeIdle(): number;
+  /** The same, and those that are still to come. */
   close(): void;
 }
 
@@ -27,6 +26,12 @@ export function keepReady(connect: Connect): ReadySockets {
   const stock = new Set<Ready>();
   let target: Target | undefined;
   let isClosed = false;
+  const closeIdle = (): number => {
+    const { size } = stock;
+    for (const { socket } of stock) socket?.destroy();
+    stock.clear();
+    return size;
+  };
   return {
     connect: (wanted, done) => {
       target = wanted;
@@ -34,17 +39,17 @@ export function keepReady(connect: Connect): ReadySockets {
       const socket = ready?.socket;
       if (ready === undefined) connect(wanted, done);
       else if (socket === undefined) ready.taker = done;
-      // undici does not notice what it is told before it has finished asking.
+      // Nobody is told before it has finished asking.
       else queueMicrotask(() => done(null, socket));
     },
     openAhead: (count) => {
       if (target === undefined) return;
       for (let opened = 0; opened < count; opened += 1) open(connect, target, stock, () => isClosed);
     },
+    closeIdle,
     close: () => {
       isClosed = true;
-      for (const { socket } of stock) socket?.destroy();
-      stock.clear();
+      closeIdle();
     },
   };
 }
@@ -56,7 +61,8 @@ function open(connect: Connect, target: Target, stock: Set<Ready>, isClosed: () 
     const [error, socket] = result;
     if (ready.taker !== undefined) ready.taker(...result);
     else if (error !== null) stock.delete(ready);
-    else if (isClosed()) socket.destroy();
+    // It was given up meanwhile.
+    else if (isClosed() || !stock.has(ready)) socket.destroy();
     else {
       ready.socket = socket;
       socket.once('close', () => stock.delete(ready));

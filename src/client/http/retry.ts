@@ -21,6 +21,8 @@ export interface RetryOptions {
   readonly report: Report;
   readonly now?: (() => number) | undefined;
   readonly random?: (() => number) | undefined;
+  /** Makes room for the next try where something is in its way; true where that was done, and nothing has to be waited for. */
+  readonly makeRoom?: ((error: CairnError) => boolean) | undefined;
 }
 
 /** How one operation is tried. */
@@ -48,7 +50,7 @@ export interface Retrier {
 
 /** Makes the retrier of one transfer. */
 export function createRetrier(options: RetryOptions): Retrier {
-  const { retryForMs, report, now = () => performance.now(), random = Math.random } = options;
+  const { retryForMs, report, now = () => performance.now(), random = Math.random, makeRoom } = options;
   let retries = 0;
   /** When trouble began that no progress has ended; undefined while all is well. An idle transfer is not in trouble. */
   let troubleSinceMs: number | undefined;
@@ -95,8 +97,8 @@ export function createRetrier(options: RetryOptions): Retrier {
         troubleSinceMs ??= now();
         retries += 1;
         // A session to resume is no reason to wait: the server is there and has answered.
-        if (error.traits.retry !== 'resume' || recover === undefined || failures > 1)
-          await pause(error, failures, signal);
+        const isThere = error.traits.retry === 'resume' && recover !== undefined && failures === 1;
+        if (!isThere && makeRoom?.(error) !== true) await pause(error, failures, signal);
         if (error.traits.retry === 'resume') await recover?.(error);
       };
       return pRetry((attempt) => operation(attempt - 1), {

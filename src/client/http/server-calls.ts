@@ -4,7 +4,8 @@ import { parseJsonMessage } from '../../protocol/messages.ts';
 import type { Access } from './access.ts';
 import type { Bandwidth } from './bandwidth.ts';
 import type { Requester } from './channels.ts';
-import type { Connection, HttpRequest, HttpResponse, RequestBody } from './connection.ts';
+import type { Connection } from './connection.ts';
+import type { HttpRequest, HttpResponse, RequestBody } from './http-message.ts';
 import type { Discovery, Endpoint } from './discovery.ts';
 
 /** A server that was found. */

@@ -4,7 +4,7 @@ import { printable } from '../../base/safe-path.ts';
 import type { ChunkEncoding } from '../../protocol/encoding.ts';
 import { HEADER } from '../../protocol/routes.ts';
 import { decodeBody } from '../../storage/chunk-encoding.ts';
-import type { HttpResponse } from '../http/connection.ts';
+import type { HttpResponse } from '../http/http-message.ts';
 
 /** A chunk as it arrives. */
 export interface ChunkAnswer {

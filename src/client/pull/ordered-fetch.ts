@@ -3,7 +3,7 @@ import { CairnError } from '../../base/errors.ts';
 import type { ChunkDigests } from '../../checkpoint/chunk-digests.ts';
 import { sameDigest, type HasherFactory } from '../../manifest/digest.ts';
 import type { Layout } from '../../manifest/layout.ts';
-import type { HttpResponse } from '../http/connection.ts';
+import type { HttpResponse } from '../http/http-message.ts';
 import { openAnswer, type ChunkAnswer, type WantedAnswer } from './chunk-answer.ts';
 import { getChunk } from '../session/chunk-calls.ts';
 import type { SessionAccess } from '../session/session-calls.ts';

@@ -4,7 +4,7 @@ import type { Manifest } from '../../manifest/manifest.ts';
 import { decodeStrings } from '../../manifest/string-lines.ts';
 import type { StringList } from '../../manifest/string-table.ts';
 import { encodeTail, encodeTree, readTree, type Notice } from '../../protocol/tree-stream.ts';
-import type { RequestBody } from '../http/connection.ts';
+import type { RequestBody } from '../http/http-message.ts';
 
 /** The request body of a tree, encoded while it is sent. */
 export function treeBody(manifest: Manifest, notices: readonly Notice[]): RequestBody {

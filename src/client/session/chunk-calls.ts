@@ -2,7 +2,7 @@
 import type { ChunkEncoding } from '../../protocol/encoding.ts';
 import { SyncStatus } from '../../protocol/messages.ts';
 import { HEADER, ROUTE } from '../../protocol/routes.ts';
-import type { HttpResponse } from '../http/connection.ts';
+import type { HttpResponse } from '../http/http-message.ts';
 import { call, callJson } from '../http/server-calls.ts';
 import { withGrant, type SessionAccess } from './session-calls.ts';
 

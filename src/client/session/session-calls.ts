@@ -21,7 +21,7 @@ import {
 } from '../../protocol/messages.ts';
 import { HEADER, REPLACE_ANY, ROUTE, type PLAN } from '../../protocol/routes.ts';
 import { readTree, type Notice } from '../../protocol/tree-stream.ts';
-import type { RequestBody } from '../http/connection.ts';
+import type { RequestBody } from '../http/http-message.ts';
 import type { AccessHeaders } from '../http/access.ts';
 import { call, callJson, type Call, type Server } from '../http/server-calls.ts';
 

@@ -2,7 +2,8 @@
 import { setMaxListeners } from 'node:events';
 import { CairnError } from '../../base/errors.ts';
 import { openConnection, type Connection } from '../http/connection.ts';
-import { createChannels } from '../http/channels.ts';
+import { isBeyondConnections } from '../http/beyond-connections.ts';
+import { createChannels, type Channels } from '../http/channels.ts';
 import { discover, type Discovery } from '../http/discovery.ts';
 import type { Proxy } from '../http/proxy.ts';
 import type { Report, TransferEvent, TransferSummary } from '../events.ts';
@@ -62,7 +63,11 @@ export async function openContext(
   const life = linkedController(options.signal);
   const { signal } = life.controller;
   signal.throwIfAborted();
-  const retrier = createRetrier({ retryForMs, signal, report, now, random });
+  let channels: Channels | undefined;
+  // Idle ones of our own may be all that the server gives to this address.
+  const makeRoom = (error: CairnError): boolean =>
+    isBeyondConnections(error) && (channels?.closeIdle() ?? 0) + connection.closeIdle() > 0;
+  const retrier = createRetrier({ retryForMs, signal, report, now, random, makeRoom });
   const connection = await openConnection(url, {
     connections: parallel + 2,
     tls,
@@ -75,7 +80,7 @@ export async function openContext(
     const { roundTripMs } = found;
     retrier.progressed();
     const isLongLine = roundTripMs >= LONG_ROUND_TRIP_MS;
-    const channels = usesChannels(found, { proxy, isLongLine })
+    channels = usesChannels(found, { proxy, isLongLine })
       ? createChannels(connection, { root: found.root, pace: options.pace, silenceMs })
       : undefined;
     const chunks = channels ?? connection;

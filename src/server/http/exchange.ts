@@ -2,9 +2,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { BodyReader, type Pace } from '../../base/body-reader.ts';
 import { CairnError } from '../../base/errors.ts';
+import { incomingBody } from '../../base/incoming-body.ts';
 import { PROTOCOL_SEGMENT, protocolLink } from '../../protocol/routes.ts';
 import type { ServerLimits } from '../limits.ts';
-import { requestBody } from './request-body.ts';
 
 /** One request and its answer. */
 export interface Exchange {
@@ -100,7 +100,7 @@ export function openBody(exchange: Exchange): BodyReader {
     exchange.awaitsContinue = false;
     exchange.response.writeContinue();
   }
-  exchange.body ??= new BodyReader(requestBody(exchange.request), exchange.pace);
+  exchange.body ??= new BodyReader(incomingBody(exchange.request), exchange.pace);
   return exchange.body;
 }
 

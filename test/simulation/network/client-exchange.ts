@@ -1,88 +1,67 @@
 /** One request of a client and its answer. */
+import type { BodyListener, BodySource } from '../../../src/base/body-reader.ts';
+import type { SocketAnswer, SocketRequest } from '../../../src/client/http/http-socket.ts';
 import type { SimulatedProcess } from '../system/process.ts';
-import type { ClientSocket } from './client-pool.ts';
+import type { ClientSocket } from './client-socket.ts';
 import type { Frame } from './connection.ts';
-
-/** What undici's `request` is given. */
-export interface PoolRequest {
-  readonly method: string;
-  readonly path: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: AsyncIterable<Uint8Array> | null;
-  readonly signal: AbortSignal | null;
-}
-
-/** What undici's `request` answers. */
-export interface PoolResponse {
-  readonly statusCode: number;
-  readonly headers: Readonly<Record<string, string | undefined>>;
-  readonly body: AsyncIterable<Uint8Array> & { dump(): Promise<void> };
-}
 
 /** How long the socket takes for a piece of a request's body, in milliseconds. */
 const PIECE_MS = 0.3;
 
 interface Waiter {
-  readonly resolve: () => void;
+  readonly resolve: (answer: SocketAnswer) => void;
   readonly reject: (error: Error) => void;
 }
 
 /** See the file. */
 export class ClientExchange {
   readonly #process: SimulatedProcess;
-  readonly #request: PoolRequest;
+  readonly #request: SocketRequest;
   #socket: ClientSocket | undefined;
-  #release: () => void = () => undefined;
+  #onFree: () => void = () => undefined;
   #failure: Error | undefined;
-  #head: { status: number; headers: Readonly<Record<string, string>> } | undefined;
+  /** Told the answer's head, or why there is none. */
+  #waiter: Waiter | undefined;
+  /** What came of the body before somebody listened. */
   readonly #pieces: Buffer[] = [];
+  #listener: BodyListener | undefined;
   #isAnswered = false;
   #isSent = false;
-  #waiter: Waiter | undefined;
+  #letGo: () => void = () => undefined;
 
-  constructor(process: SimulatedProcess, request: PoolRequest) {
+  constructor(process: SimulatedProcess, request: SocketRequest) {
     this.#process = process;
     this.#request = request;
   }
 
-  checkAborted(): void {
-    if (this.#request.signal?.aborted === true) throw this.#abortion();
-  }
-
-  /** Sends the request and resolves with the head of the answer. */
-  async start(socket: ClientSocket, release: () => void): Promise<PoolResponse> {
+  /** Sends the request and resolves with the head of the answer; the network of the world knows no upgrades. */
+  start(socket: ClientSocket, onFree: () => void): Promise<SocketAnswer> {
+    const { method, path, headers, signal, isUpgrade } = this.#request;
+    if (signal.aborted) return Promise.reject(signal.reason as Error);
+    if (isUpgrade === true || socket.destroyed)
+      return Promise.reject(Object.assign(new Error('simulated'), { code: 'ECONNRESET' }));
     this.#socket = socket;
-    this.#release = release;
-    if (!socket.end.isOpen) throw Object.assign(new Error('simulated'), { code: 'UND_ERR_SOCKET' });
-    const { method, path, headers, signal } = this.#request;
-    const onAbort = (): void => socket.destroy(this.#abortion());
-    if (signal?.aborted === true) onAbort();
-    else signal?.addEventListener('abort', onAbort, { once: true });
-    this.#letGo = () => signal?.removeEventListener('abort', onAbort);
-    const all = { host: 'server', ...headers };
-    this.#process.network.observer?.requestSent({ client: this.#process, method, path, headers: all });
-    socket.end.send({ type: 'request', method, path, headers: all });
-    void this.#send(socket);
-    while (this.#head === undefined) await this.#wait();
-    const { status, headers: answered } = this.#head;
-    return {
-      statusCode: status,
-      headers: answered,
-      body: { [Symbol.asyncIterator]: () => this.#body(), dump: () => this.#dump() },
-    };
+    this.#onFree = onFree;
+    socket.exchange = this;
+    const onAbort = (): void => socket.destroy(signal.reason as Error);
+    signal.addEventListener('abort', onAbort, { once: true });
+    this.#letGo = () => signal.removeEventListener('abort', onAbort);
+    this.#process.network.observer?.requestSent({ client: this.#process, method, path, headers });
+    return new Promise((resolve, reject) => {
+      this.#waiter = { resolve, reject };
+      socket.end.send({ type: 'request', method, path, headers });
+      void this.#send(socket);
+    });
   }
 
   /** Something came in. */
   take(frame: Frame): void {
-    if (frame.type === 'response') this.#head = frame;
-    if (frame.type === 'body') this.#pieces.push(frame.bytes);
-    if (frame.type === 'end' || (frame.type === 'response' && frame.isWhole)) {
-      this.#isAnswered = true;
-      // As undici does: nobody waits for the rest of a body whose answer is there.
-      if (this.#isSent) this.#over();
-      else this.#socket?.destroy();
+    if (frame.type === 'response') this.#waiter?.resolve(this.#answerOf(frame.status, frame.headers));
+    if (frame.type === 'body') {
+      if (this.#listener === undefined) this.#pieces.push(frame.bytes);
+      else this.#listener.data(frame.bytes);
     }
-    this.#wake();
+    if (frame.type === 'end' || (frame.type === 'response' && frame.isWhole)) this.#ended();
   }
 
   fail(error: Error): void {
@@ -90,32 +69,59 @@ export class ClientExchange {
     if (this.#isAnswered) return;
     this.#failure = error;
     this.#waiter?.reject(error);
-    this.#waiter = undefined;
+    this.#listener?.cut();
   }
 
-  /** Waits for `work` unless the request's signal ends first. */
-  async unlessAborted(work: Promise<void>): Promise<void> {
-    const { signal } = this.#request;
-    let onAbort = (): void => undefined;
-    const aborted = new Promise<void>((resolve) => {
-      onAbort = resolve;
-      signal?.addEventListener('abort', onAbort, { once: true });
-    });
-    await Promise.race([work, aborted]);
-    signal?.removeEventListener('abort', onAbort);
+  #ended(): void {
+    this.#isAnswered = true;
+    this.#listener?.end();
+    // Nobody waits for the rest of a body whose answer is there, and nothing may follow it.
+    if (!this.#isSent) this.#socket?.destroy();
+    else if (this.#listener !== undefined) this.#over();
   }
-
-  #letGo: () => void = () => undefined;
 
   #over(): void {
+    const socket = this.#socket!;
     this.#letGo();
-    this.#release();
+    socket.exchange = undefined;
+    this.#onFree();
+  }
+
+  #answerOf(status: number, headers: Readonly<Record<string, string>>): SocketAnswer {
+    return {
+      status,
+      header: (name) => headers[name],
+      body: this.#body(),
+      switched: undefined,
+      failure: () => this.#failure,
+      end: () => {
+        if (!this.#isAnswered) this.#socket?.destroy();
+      },
+    };
+  }
+
+  #body(): BodySource {
+    return {
+      maxWaitingBytes: Infinity,
+      listen: (listener) => {
+        this.#listener = listener;
+        for (const piece of this.#pieces.splice(0)) listener.data(piece);
+        if (this.#failure !== undefined) listener.cut();
+        if (!this.#isAnswered) return;
+        listener.end();
+        if (this.#isSent) this.#over();
+      },
+      taken: () => undefined,
+      pause: () => undefined,
+      resume: () => undefined,
+      stop: () => (this.#listener = SILENT),
+    };
   }
 
   async #send(socket: ClientSocket): Promise<void> {
     const { body } = this.#request;
     try {
-      for await (const piece of body ?? []) {
+      for await (const piece of body?.pieces ?? []) {
         if (!socket.end.isOpen || this.#isAnswered) return;
         socket.moved();
         socket.end.send({ type: 'body', bytes: Buffer.from(piece) });
@@ -127,41 +133,6 @@ export class ClientExchange {
       socket.destroy(error as Error);
     }
   }
-
-  async *#body(): AsyncGenerator<Uint8Array> {
-    let isWhole = false;
-    try {
-      for (;;) {
-        const piece = this.#pieces.shift();
-        if (piece !== undefined) yield piece;
-        else if (this.#isAnswered) break;
-        else await this.#wait();
-      }
-      isWhole = true;
-    } finally {
-      // Whoever stops early gives the connection up.
-      if (!isWhole && !this.#isAnswered) this.#socket?.destroy();
-    }
-  }
-
-  /** As undici does: reads what is left, and takes a connection that breaks for its end. */
-  async #dump(): Promise<void> {
-    while (!this.#isAnswered && this.#failure === undefined) await this.#wait().catch(() => undefined);
-  }
-
-  #wait(): Promise<void> {
-    if (this.#failure !== undefined) return Promise.reject(this.#failure);
-    return new Promise((resolve, reject) => {
-      this.#waiter = { resolve, reject };
-    });
-  }
-
-  #wake(): void {
-    this.#waiter?.resolve();
-    this.#waiter = undefined;
-  }
-
-  #abortion(): Error {
-    return new DOMException('simulated: aborted', 'AbortError');
-  }
 }
+
+const SILENT: BodyListener = { data: () => undefined, end: () => undefined, cut: () => undefined };
