@@ -41,6 +41,18 @@ test.each(['/', '/a', '/a/b/', '/a/b/c', '/.cairn/v1/x', '/.cairn/v9/'])(
   },
 );
 
+test('answers HTTP/1.0 without a Host, with one, and not with two', async () => {
+  const scene = await openScene('memory');
+  const ask = (...hosts: string[]): Promise<string> =>
+    raw(
+      scene,
+      ['GET /.cairn/healthz HTTP/1.0', ...hosts.map((host) => `Host: ${host}`), '', ''].join('\r\n'),
+    );
+  expect(await ask()).toMatch(/^HTTP\/1\.1 200 [^]*\{"status":"ok"\}$/);
+  expect(await ask('a')).toMatch(/^HTTP\/1\.1 200 /);
+  expect(await ask('a', 'b')).toMatch(/^HTTP\/1\.1 400 /);
+});
+
 test('asks for a token', async () => {
   const scene = await openScene('memory');
   for (const token of [undefined, 'wrong']) {

@@ -106,7 +106,7 @@ test.each(SETTLING)('%s', async (_what, settle, id) => {
   expect([steps[0], steps.at(-1)]).toEqual(['scan', 'settle']);
 });
 
-test('is looked at for few at a time, and no longer than somebody waits for it', async () => {
+test('is looked at for few at a time, for two of one owner, and no longer than somebody waits for it', async () => {
   let scans = 0;
   let batches = 0;
   const wrap = (content: ContentStore): ContentStore => ({
@@ -123,19 +123,20 @@ test('is looked at for few at a time, and no longer than somebody waits for it',
   });
   const scene = await openScene('memory', { wrap });
   const controller = new AbortController();
-  const waiting = Array.from({ length: 4 }, () =>
+  const waitWith = (token: string): Promise<unknown> =>
     fetch(`http://127.0.0.1:${scene.server.port}${TREE_ID}`, {
       method: 'POST',
-      headers: { authorization: `Bearer ${ALICE}` },
+      headers: { authorization: `Bearer ${token}` },
       body: '{"target":"/t"}',
       signal: controller.signal,
-    }).catch((error: unknown) => error),
-  );
+    }).catch((error: unknown) => error);
+  const busy = { code: 'server-busy', details: { limit: 'tree-ids' } };
+  const waiting = [waitWith(ALICE), waitWith(ALICE)];
+  await vi.waitFor(() => expect(scans).toBe(2));
+  expect((await ask(scene, '/t')).json).toMatchObject(busy);
+  waiting.push(waitWith(BOB), waitWith(BOB));
   await vi.waitFor(() => expect(scans).toBe(4));
-  expect((await ask(scene, '/t')).json).toMatchObject({
-    code: 'server-busy',
-    details: { limit: 'tree-ids' },
-  });
+  expect((await ask(scene, '/t', BOB)).json).toMatchObject(busy);
   controller.abort();
   await Promise.all(waiting);
   let seen: number;

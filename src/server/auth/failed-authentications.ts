@@ -1,6 +1,8 @@
 /**
- * Failed authentications by network address: who guesses has to wait. In fixed windows, which need two numbers an
- * address, and end at a time that can be told.
+ * Failed authentications by network address: who guesses is told to wait. In fixed windows, which need two numbers an
+ * address, and end at a time that can be told. What is valid is taken from every address, at any time: behind one of them
+ * there are many clients, of which one may ask with an old token for ever. Nothing is lost by that, since a secret of 256
+ * random bits is not guessed at any rate.
  */
 import { CairnError } from '../../base/errors.ts';
 import type { ServerLimits } from '../limits.ts';
@@ -11,10 +13,11 @@ const MAX_ADDRESSES = 100_000;
 
 /** Counts failed authentications. */
 export interface FailedAuthentications {
-  /** Refuses an address that has failed too often, before anything that it shows is looked at. @throws CairnError `rate-limited` */
-  check(address: string): void;
-  /** Notes that an address has shown something that is not valid. */
-  failed(address: string): void;
+  /**
+   * Notes that an address has shown something that is not valid. Beyond the limit it answers the error to tell instead,
+   * `rate-limited`: many that fail at the same time are told apart, however long they took.
+   */
+  failed(address: string): CairnError | undefined;
   /** Addresses that are remembered. */
   readonly size: number;
 }
@@ -38,26 +41,28 @@ export function countFailedAuthentications(
     get size() {
       return windows.size;
     },
-    check: (address) => {
-      const window = windows.get(addressKey(address));
-      if (window === undefined || window.failures < maxFailedAuthentications) return;
-      const retryAfterMs = Math.ceil(window.endsAtMs - now());
-      if (retryAfterMs <= 0) return;
-      const seconds = Math.ceil(retryAfterMs / 1000);
-      throw new CairnError(
-        'rate-limited',
-        `too many failed authentications from this address; the next one is looked at in ${seconds} s`,
-        { details: { limit: 'failed-authentications', retryAfterMs } },
-      );
-    },
     failed: (address) => {
       forgetEnded();
       const key = addressKey(address);
       const window = windows.get(key);
-      if (window === undefined) {
+      if (window === undefined || window.endsAtMs <= now()) {
+        windows.delete(key);
         windows.set(key, { failures: 1, endsAtMs: now() + failedAuthenticationsOverMs });
         forgetEnded();
-      } else window.failures += 1;
+        return undefined;
+      }
+      window.failures += 1;
+      return window.failures <= maxFailedAuthentications ? undefined : tooMany(window.endsAtMs - now());
     },
   };
+}
+
+function tooMany(leftMs: number): CairnError {
+  const retryAfterMs = Math.ceil(leftMs);
+  const message =
+    'the access token is not valid here, and there were too many such from this address; ' +
+    `the next one is judged in ${Math.ceil(retryAfterMs / 1000)} s`;
+  return new CairnError('rate-limited', message, {
+    details: { limit: 'failed-authentications', retryAfterMs },
+  });
 }

@@ -41,7 +41,6 @@ export async function authenticate(
   { request, address }: Exchange,
 ): Promise<Authorization> {
   const header = request.headers.authorization;
-  if (header !== undefined) failedAuthentications.check(address);
   const bearer = header === undefined ? undefined : BEARER.exec(header)?.[1];
   try {
     for (const authenticator of authenticators) {
@@ -55,8 +54,7 @@ export async function authenticate(
   } catch (error) {
     // Who guesses is slowed down: not who shows nothing, as in discovery, nor who has a token that was good once.
     const isGuess = error instanceof CairnError && error.code === 'unauthenticated' && header !== undefined;
-    if (isGuess) failedAuthentications.failed(address);
-    throw error;
+    throw (isGuess ? failedAuthentications.failed(address) : undefined) ?? error;
   }
 }
 

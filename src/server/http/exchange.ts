@@ -86,7 +86,9 @@ export function checkRequestLine(
   for (let index = 0; index < request.rawHeaders.length; index += 2) {
     if (request.rawHeaders[index]!.toLowerCase() === 'host') hosts += 1;
   }
-  if (hosts !== 1)
+  // Before HTTP/1.1 there was none: so load balancers ask about health.
+  const isOld = request.httpVersionMajor === 1 && request.httpVersionMinor === 0;
+  if (hosts !== 1 && !(isOld && hosts === 0))
     throw new CairnError('invalid-request', `a request needs one Host header, this has ${hosts}`);
   if (!path.startsWith('/')) {
     throw new CairnError('invalid-request', 'the target of a request is a path that begins with "/"');

@@ -19,7 +19,7 @@ import type { ServerContext } from '../server-context.ts';
 import { createFew } from './among-few.ts';
 
 /** Probes that one server answers at a time. */
-const amongFew = createFew(32, 'probes');
+const amongFew = createFew({ max: 32, maxOfPrincipal: 8 }, 'probes');
 /** Bytes of one piece of an answer: more than a proxy that passes everything on would wait for. */
 const PIECE_BYTES = 1024;
 /** Arrivals are told apart where so much time is between them. */
@@ -28,8 +28,8 @@ const MAX_ARRIVALS = 256;
 
 /** Takes a body and answers how many bytes of it came when. */
 export async function handleUploadProbe(context: ServerContext, exchange: Exchange): Promise<void> {
-  await authenticateAnswer(context, exchange);
-  await amongFew(context, async () => {
+  const authorization = await authenticateAnswer(context, exchange);
+  await amongFew(context, authorization, async () => {
     const tooLong = (): CairnError =>
       new CairnError('invalid-request', `the body of a probe has at most ${MAX_PROBE_BYTES} bytes`);
     if ((contentLengthOf(exchange) ?? 0) > MAX_PROBE_BYTES) throw tooLong();
@@ -60,10 +60,10 @@ const DownloadQuery = v.object({
 
 /** Says nothing for a while, then answers in pieces with pauses between them. */
 export async function handleDownloadProbe(context: ServerContext, exchange: Exchange): Promise<void> {
-  await authenticateAnswer(context, exchange);
+  const authorization = await authenticateAnswer(context, exchange);
   const query = Object.fromEntries(new URLSearchParams(exchange.query));
   const { silentMs, pieces, everyMs } = parseMessage(DownloadQuery, query, 'the query of the probe');
-  await amongFew(context, async () => {
+  await amongFew(context, authorization, async () => {
     const { response } = exchange;
     await pause(exchange, silentMs);
     response.writeHead(200, {

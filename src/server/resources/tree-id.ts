@@ -15,7 +15,7 @@ import { checkAllowsSession } from '../sessions/renewal.ts';
 import { createFew } from './among-few.ts';
 
 /** Trees that one server looks at for this at a time; whoever is refused has another way. */
-const amongFew = createFew(4, 'tree-ids');
+const amongFew = createFew({ max: 4, maxOfPrincipal: 2 }, 'tree-ids');
 
 /** Answers the id of a tree. What it tells is less than the comparison that a push of the same principal is told. */
 export async function handleTreeId(context: ServerContext, exchange: Exchange): Promise<void> {
@@ -24,7 +24,7 @@ export async function handleTreeId(context: ServerContext, exchange: Exchange): 
   const request = await readJson(exchange, TreeIdRequest, limit);
   const target = targetPathOf(request.target);
   checkAllowsSession(authorization, { direction: 'push', target });
-  await amongFew(context, async () => {
+  await amongFew(context, authorization, async () => {
     const reply: TreeIdReply = { id: await treeIdOf(context, exchange, target) };
     const { id: by, principal } = authorization;
     const fields = { principal, by, from: exchange.address, target: printable(target), id: reply.id };
