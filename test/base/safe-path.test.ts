@@ -9,6 +9,7 @@ import {
   targetPathOf,
   urlPathOf,
 } from '../../src/base/safe-path.ts';
+import { cpuNowMs } from '../support/cpu-time.ts';
 
 function codeOf(doing: () => unknown): string {
   try {
@@ -88,11 +89,11 @@ describe('checkRelativePath', () => {
     );
   });
 
-  it('checks 200,000 paths in less than a second', () => {
-    const start = performance.now();
+  it('checks 200,000 paths in less than a second of a processor', () => {
+    const start = cpuNowMs();
     for (let index = 0; index < 200_000; index += 1)
       checkRelativePath(`some/directory/of/the/tree/file-${index}.txt`);
-    expect(performance.now() - start).toBeLessThan(1000);
+    expect(cpuNowMs() - start).toBeLessThan(1000);
   });
 });
 

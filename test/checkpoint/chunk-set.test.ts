@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ChunkSet } from '../../src/checkpoint/chunk-set.ts';
+import { cpuNowMs } from '../support/cpu-time.ts';
 
 const HIGHEST = 2 ** 32 - 1;
 const chunk = fc.oneof(
@@ -103,10 +104,10 @@ describe('ChunkSet', () => {
   });
 
   it('takes a million chunks in no time and little memory', () => {
-    const start = performance.now();
+    const start = cpuNowMs();
     const set = new ChunkSet();
     for (let number = 0; number < 1_000_000; number += 1) set.add(number);
     expect(set.runs()).toEqual([0, 1_000_000]);
-    expect(performance.now() - start).toBeLessThan(2000);
+    expect(cpuNowMs() - start).toBeLessThan(2000);
   });
 });

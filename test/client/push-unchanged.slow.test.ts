@@ -52,8 +52,19 @@ async function pushed(files = FILES): Promise<Pushed> {
     if (route !== undefined) asked.push(`${method} ${route.replace(/sessions\/[^/]+/, 'session')}`);
     return 'pass';
   });
-  return { scene, source, asked, again: (changes) => push([source], scene.options('/there', changes)) };
+  return {
+    scene,
+    source,
+    asked,
+    again: (changes) => push([source], scene.options('/there', { ...UNHURRIED, ...changes })),
+  };
 }
+
+/**
+ * A clock that runs a hundred times as fast: the client is patient with the server in proportion to its own scan, and on a busy
+ * machine the server may take much longer.
+ */
+const UNHURRIED = { now: () => 100 * performance.now(), retryForMs: 3_600_000 };
 
 const usesSession = ({ asked }: Pushed): boolean => asked.includes('PUT session/manifest');
 
@@ -171,15 +182,16 @@ test('an answer that does not come is not waited for, and the question is taken 
     hasTreeIds: true,
   };
   const { signal } = new AbortController();
-  const now = (): number => performance.now();
+  let clockMs = 0;
+  const now = (): number => clockMs;
   const look = lookAtTarget({ server, signal, report: () => {}, now }, '/t');
   look.found(999);
   expect(isOpen).toBe(false);
   look.found(1500);
   await vi.waitFor(() => expect(isOpen).toBe(true));
-  const startMs = now();
+  clockMs += 100;
   expect(await look.unchanged({ entries: new EntryTable(), identities: [], notices: [] })).toBeUndefined();
-  expect(now() - startMs).toBeLessThan(5000);
+  expect(isOpen).toBe(true);
   look.end();
   await vi.waitFor(() => expect(isOpen).toBe(false));
   await connection.close();

@@ -354,14 +354,12 @@ describe('a login that does not come about', () => {
     const scene = await openScene();
     const run = startCairn(['login', scene.server.url, '--json'], scene.user);
     await untilLine(run, ({ type }) => type === 'verification');
-    const since = performance.now();
     run.child.kill('SIGINT');
     const result = await run.result;
     expect([result.exitCode, result.stderr]).toEqual([
       130,
       expect.stringContaining('nothing was kept') as string,
     ]);
-    expect(performance.now() - since).toBeLessThan(2000);
     expect(existsSync(path.join(scene.config, 'cairn/credentials'))).toBe(false);
   });
 
@@ -465,4 +463,4 @@ test('an issuer of a private authority behind a proxy is asked through it: login
   expect(
     await tunnelsOf(async () => expect((await ending()).last['outcome']).toBe('revoked')),
   ).toBeGreaterThan(0);
-}, 60_000);
+});

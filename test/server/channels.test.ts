@@ -23,6 +23,7 @@ import {
   type HandSession,
   type Scene,
 } from './by-hand.ts';
+import { cpuNowMs } from '../support/cpu-time.ts';
 
 const ROOT = '/.cairn/v1/';
 const UPGRADE = ['Connection: Upgrade', 'Upgrade: cairn-channel/1'];
@@ -201,10 +202,9 @@ describe('a channel', () => {
   test('ends at once when the server drains', async () => {
     const scene = await openScene('memory');
     const line = await openChannel(scene);
-    const started = performance.now();
-    await scene.server.drain();
+    // The test would be over before that.
+    await scene.server.drain({ graceMs: 3_600_000 });
     await until(async () => line.isClosed);
-    expect(performance.now() - started).toBeLessThan(5000);
   });
 
   test('lets a chunk end that is under way when the server drains', async () => {
@@ -274,10 +274,10 @@ describe('a channel', () => {
   test('with a head of blanks costs no time', async () => {
     const scene = await openScene('memory');
     const line = await openChannel(scene);
-    const started = performance.now();
+    const started = cpuNowMs();
     line.socket.write(headOf('GET / HTTP/1.1', [`a:${' '.repeat(8000)}\x01`]));
     await until(async () => line.isClosed);
-    expect(performance.now() - started).toBeLessThan(1000);
+    expect(cpuNowMs() - started).toBeLessThan(1000);
   });
 
   test('does not keep a server from ending, nor does a slow answer to another upgrade', async () => {
@@ -292,9 +292,10 @@ describe('a channel', () => {
       ]),
     );
     await openChannel(scene);
-    const started = performance.now();
+    let isAnswered = false;
+    other.socket.on('data', () => (isAnswered = true));
     await scene.server.drain({ graceMs: 200 });
-    expect(performance.now() - started).toBeLessThan(5000);
+    expect(isAnswered).toBe(false);
   });
 
   test.each([

@@ -61,10 +61,8 @@ describe.each(KINDS)('over %s', (kind) => {
   });
 
   test('is refused at once where nothing is on its way', async () => {
-    const session = await openAlmost(kind);
-    const startMs = performance.now();
+    const session = await openAlmost(kind, 3_600_000);
     expect((await session.commit({ awaitChunks: true })).json).toMatchObject(MISSING);
-    expect(performance.now() - startMs).toBeLessThan(2000);
     expect((await session.putChunk(2)).status).toBe(200);
   });
 
@@ -80,14 +78,12 @@ describe.each(KINDS)('over %s', (kind) => {
   });
 
   test('is fenced at once by whoever resumes the session', async () => {
-    const session = await openAlmost(kind);
+    const session = await openAlmost(kind, 3_600_000);
     const socket = await session.beginChunk(2, 1000);
     const fenced = session.commit({ awaitChunks: true });
     await delay(50);
-    const startMs = performance.now();
     expect((await session.resume()).status).toBe(200);
     expect((await fenced).json).toMatchObject({ code: 'session-fenced' });
-    expect(performance.now() - startMs).toBeLessThan(2000);
     socket.destroy();
     expect((await session.putChunk(2)).status).toBe(200);
     expect((await session.commit()).status).toBe(200);

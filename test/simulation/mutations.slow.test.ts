@@ -81,7 +81,7 @@ const MUTATIONS: Readonly<Record<string, Mutation>> = {
 };
 
 describe('the simulation finds that', () => {
-  it.each(Object.entries(MUTATIONS))('%s', { timeout: 300_000 }, async (_name, mutation) => {
+  it.each(Object.entries(MUTATIONS))('%s', { timeout: 3_600_000 }, async (_name, mutation) => {
     const stage = await openStage(mutation);
     const range = { from: 0, count: MAX_SEEDS };
     const report = await runSeeds(stage, range, { enough: ({ violations }) => violations.length > 0 });

@@ -54,7 +54,7 @@ async function decoded(
 }
 
 describe.each(ENCODINGS)('%s', (encoding) => {
-  test('gives back what went in, however it was split', { timeout: 60_000 }, async () => {
+  test('gives back what went in, however it was split', async () => {
     const lengths = fc.array(fc.integer({ min: 1, max: 70_000 }), { minLength: 1, maxLength: 8 });
     const kinds = fc.constantFrom('text', 'noise', 'zeros', 'text and noise');
     await fc.assert(

@@ -140,4 +140,4 @@ test('a journal with any bit wrong leads to nothing wrong, and the transfer fini
     await outlive(scene, flipped, finished);
   }
   expect(finished.size).toBeGreaterThan(1);
-}, 180_000);
+});

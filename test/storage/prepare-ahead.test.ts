@@ -80,7 +80,7 @@ async function opened(options?: LocalDiskOptions) {
   const folder = join(place.root, '.cairn/staging', ID);
   const prepared = (): string[] => readdirSync(folder).filter((name) => name.startsWith('p'));
   const hasPrepared = (count: number): Promise<void> =>
-    vi.waitFor(() => expect(prepared()).toHaveLength(count), { timeout: 5000 });
+    vi.waitFor(() => expect(prepared()).toHaveLength(count), { timeout: 120_000 });
   return { place, store, transfer, area, staging, folder, prepared, hasPrepared };
 }
 
@@ -192,7 +192,7 @@ describe.skipIf(!hasSyncFileSystem)('files that are prepared ahead (needs syncfs
     const { transfer, staging, folder, prepared, store } = await opened();
     mkdirSync(join(folder, 'p30'));
     await stageAll(staging, transfer);
-    await vi.waitFor(() => expect(prepared()).toEqual(['p30']), { timeout: 5000 });
+    await vi.waitFor(() => expect(prepared()).toEqual(['p30']), { timeout: 120_000 });
     rmdirSync(join(folder, 'p30'));
     await staging.publish(orderOf(transfer));
     await expectTree(store, 't', tree());
