@@ -70,12 +70,12 @@ describe('a running push', () => {
     // The killed client's requests may have been in flight still when the next one came.
     const told = lines.filter((line) => !/ fenced | unloaded /.test(line));
     expect(told).toHaveLength(4);
-    for (const [index, words] of ['established', 'opened', 'resumed', 'suspended'].entries()) {
-      expect(told[index]).toMatch(
-        new RegExp(String.raw`^\d{4}-\d\d-\d\dT[\d:.]+[+-]\d\d:\d\d +${words} +epoch \d .*127\.0\.0\.1`),
-      );
-    }
-    expect(told[3]).toContain('why client');
+    const moment = (words: string, rest: string): RegExp =>
+      new RegExp(String.raw`^\d{4}-\d\d-\d\dT[\d:.]+[+-]\d\d:\d\d +${words} +epoch \d .*${rest}`);
+    for (const [index, words] of ['established', 'opened', 'resumed'].entries())
+      expect(told[index]).toMatch(moment(words, String.raw`127\.0\.0\.1`));
+    // On a busy machine the client's goodbye, for which it takes two seconds, may not come; then the server's own end is told.
+    expect(told[3]).toMatch(moment('suspended', String.raw`(127\.0\.0\.1.*why client|why shutdown)`));
   });
 });
 
