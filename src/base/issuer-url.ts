@@ -1,6 +1,7 @@
 /** The URL of an OpenID Connect issuer, wherever it was named, and what may be asked in its name. Pure. */
 import { CairnError, type ErrorCode } from './errors.ts';
 import { isLoopbackHost } from './loopback.ts';
+import { withoutUserInfo } from './masked.ts';
 import { printable } from './safe-path.ts';
 
 const MAX_URL_LENGTH = 2048;
@@ -18,7 +19,10 @@ export function isPrivateLink(url: URL): boolean {
  */
 export function parseIssuerUrl(text: string, who: string, code: ErrorCode): URL {
   const refused = (why: string): CairnError =>
-    new CairnError(code, `the issuer "${printable(text.slice(0, 300))}" of ${who} is refused: ${why}`);
+    new CairnError(
+      code,
+      `the issuer "${printable(withoutUserInfo(text).slice(0, 300))}" of ${who} is refused: ${why}`,
+    );
   if (text.length > MAX_URL_LENGTH || !/^[!-~]+$/.test(text) || !URL.canParse(text)) {
     throw refused('it is no URL, such as https://login.example.com/realms/files');
   }

@@ -14,6 +14,12 @@ export function tolerateClosedPipes(): void {
   }
 }
 
+/** Lets a server outlive what its messages for people go to: a full disk, a terminal that was closed. */
+export function ignoreFailedMessages(): void {
+  process.stderr.removeAllListeners('error');
+  process.stderr.on('error', () => undefined);
+}
+
 /** Writes a result to standard output. @throws CairnError `storage-full`, `storage-io` where that shows at once */
 export function print(text: string): void {
   try {

@@ -1,4 +1,5 @@
 /** The words of `push` and `pull` → a plan of what to do. Pure. */
+import { withoutUserInfo } from '../base/masked.ts';
 import { absolutePath } from './resume-command.ts';
 import { settingsOf, wordsOf, type TransferSettings, type TransferWords } from './transfer-settings.ts';
 import { looksLikeUrl, parseServerUrl } from './words/server-url.ts';
@@ -65,7 +66,7 @@ function sourceAndUrl(words: readonly string[]): [PushSource, string] {
   const misplaced = paths.find(looksLikeUrl);
   if (misplaced !== undefined) {
     throw usage(
-      `the URL comes last in a push, but "${hidingUser(misplaced)}" stands before it`,
+      `the URL comes last in a push, but "${withoutUserInfo(misplaced)}" stands before it`,
       PUSH_EXAMPLE,
     );
   }
@@ -110,8 +111,4 @@ export function refuseForStreams(settings: TransferSettings, example: string = P
   if (settings.dryRun) throw usage('--dry-run cannot tell anything about a stream', example);
   if (settings.checksum)
     throw usage('--checksum compares files that are there; a stream is sent whole', example);
-}
-
-function hidingUser(word: string): string {
-  return word.replace(/^(https?:\/\/)[^/@]*@/i, '$1…@');
 }

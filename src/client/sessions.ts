@@ -8,7 +8,8 @@ import {
   type SessionSummary,
   type SESSION_STATES,
 } from '../protocol/administration.ts';
-import { Empty, parseJsonMessage, SESSION_ID_PATTERN } from '../protocol/messages.ts';
+import { Empty, SESSION_ID_PATTERN } from '../protocol/messages.ts';
+import { parseJsonMessage } from '../protocol/parse-message.ts';
 import { ROUTE } from '../protocol/routes.ts';
 import type { ReachOptions } from './options.ts';
 import { call, callJson } from './http/server-calls.ts';

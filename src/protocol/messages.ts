@@ -4,7 +4,6 @@
  */
 import * as v from 'valibot';
 import { CairnError } from '../base/errors.ts';
-import { printable } from '../base/safe-path.ts';
 import { DIGEST_ALGORITHMS } from '../manifest/digest.ts';
 import { CHUNK_SIZE_RANGE } from '../manifest/manifest.ts';
 import { MAX_CHUNKS } from '../manifest/layout.ts';
@@ -240,41 +239,6 @@ export type DigestsRequest = v.InferOutput<typeof DigestsRequest>;
 
 /** An empty JSON object, for requests and answers without content. */
 export const Empty = v.object({});
-
-/**
- * Checks a message that came from the other side.
- *
- * @throws CairnError `invalid-request` that names the first field that is wrong
- */
-export function parseMessage<Schema extends v.GenericSchema>(
-  schema: Schema,
-  value: unknown,
-  what: string,
-): v.InferOutput<Schema> {
-  const result = v.safeParse(schema, value, { abortEarly: true });
-  if (result.success) return result.output;
-  const issue = result.issues[0];
-  const at = v.getDotPath(issue);
-  throw new CairnError(
-    'invalid-request',
-    `${what} is not valid${at === null ? '' : ` at ${at}`}: ${printable(issue.message.slice(0, 300))}`,
-  );
-}
-
-/** Parses JSON text from the other side and checks it. Throws `invalid-request`. */
-export function parseJsonMessage<Schema extends v.GenericSchema>(
-  schema: Schema,
-  text: string,
-  what: string,
-): v.InferOutput<Schema> {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw new CairnError('invalid-request', `${what} is no JSON`, { cause: error });
-  }
-  return parseMessage(schema, value, what);
-}
 
 /**
  * Refuses a major version of the protocol that this side does not speak.

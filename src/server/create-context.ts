@@ -13,6 +13,7 @@ import { createSteadyClock, SYSTEM_CLOCKS } from './clock.ts';
 import { addressReader } from './http/client-address.ts';
 import { NEVER_SEEN } from './last-seen.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
+import { createLimitedLog } from './log-limiter.ts';
 import { NO_METRICS, type MetricsSources } from './metrics.ts';
 import { createReadiness, type Readiness } from './operations/readiness.ts';
 import { hidingPaths } from './own-paths.ts';
@@ -87,7 +88,7 @@ export function createContext(
     addressOf: addressReader(options.trustedProxies ?? []),
     version,
     live,
-    refusals: createRefusals(log, (limit) => shared.metrics.refusedByLimit(limit)),
+    ...createRefusalLog(shared),
     failedAuthentications: countFailedAuthentications(limits),
     collector: startCollector(shared, live),
     readiness,
@@ -114,6 +115,11 @@ function metricsSources(
 /** Other processes would know nothing of pulls that lie in the memory of this one. */
 function storesOf(options: ServerOptions): Pick<ServerOptions, 'content' | 'sessions'> {
   return options.sessions.properties.shared ? options : withTransientPulls(options);
+}
+
+function createRefusalLog({ log, metrics }: SessionContext): Pick<ServerContext, 'refusals' | 'limitedLog'> {
+  const limitedLog = createLimitedLog(log);
+  return { limitedLog, refusals: createRefusals(limitedLog, (limit) => metrics.refusedByLimit(limit)) };
 }
 
 /** A store that a killed server can no longer write to: what still runs in its name changes no record. */

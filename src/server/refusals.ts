@@ -1,6 +1,6 @@
-/** What limits have refused, counted, and logged without filling the log. */
+/** What limits have refused, counted and logged. */
 import type { CairnError } from '../base/errors.ts';
-import type { Logger } from './server-context.ts';
+import type { LimitedLog } from './log-limiter.ts';
 
 /** The limits that refuse, by the names of their settings. */
 const LIMIT_NAMES = [
@@ -30,32 +30,27 @@ export function limitIn({ details }: CairnError): LimitName | undefined {
 /** Counts what limits refuse. */
 export interface Refusals {
   /** Notes one refusal; `fields` go to the log, secrets never. */
-  note(limit: LimitName, fields?: object): void;
+  note(limit: LimitName, fields?: { readonly address?: string }): void;
   /** How often each limit has refused since the start. */
   readonly counts: ReadonlyMap<LimitName, number>;
 }
 
-/** A limit under attack refuses thousands of times a second: it is logged so often at most. */
-const LOG_EVERY_MS = 10_000;
-
 /** Makes the counter of one server; `onRefusal` is told of each. */
 export function createRefusals(
-  log: Logger,
+  log: LimitedLog,
   onRefusal: (limit: LimitName) => void = () => undefined,
-  now: () => number = () => performance.now(),
 ): Refusals {
   const counts = new Map<LimitName, number>();
-  const logged = new Map<LimitName, { atMs: number; count: number }>();
   return {
     counts,
     note: (limit, fields = {}) => {
-      const count = (counts.get(limit) ?? 0) + 1;
-      counts.set(limit, count);
+      counts.set(limit, (counts.get(limit) ?? 0) + 1);
       onRefusal(limit);
-      const last = logged.get(limit) ?? { atMs: -Infinity, count: 0 };
-      if (now() - last.atMs < LOG_EVERY_MS) return;
-      logged.set(limit, { atMs: now(), count });
-      log.warn({ ...fields, limit, refused: count - last.count }, 'a limit refused something');
+      log.note(
+        { level: 'warn', kind: limit, address: fields.address },
+        { ...fields, limit },
+        'a limit refused something',
+      );
     },
   };
 }

@@ -13,6 +13,7 @@ import type { Authenticator } from './auth/authorization.ts';
 import type { Grants } from './auth/grants.ts';
 import type { AddressReader } from './http/client-address.ts';
 import type { Collector } from './sessions/collector.ts';
+import type { LimitedLog } from './log-limiter.ts';
 import type { ServerLimits } from './limits.ts';
 import type { Usage } from './quota/quota.ts';
 import type { HidePaths } from './own-paths.ts';
@@ -82,6 +83,8 @@ export interface ServerContext extends SessionContext {
   readonly answering: Answering;
   readonly failedAuthentications: FailedAuthentications;
   readonly refusals: Refusals;
+  /** For lines that strangers can cause. */
+  readonly limitedLog: LimitedLog;
   /** The server's version, told to anyone. */
   readonly version: string;
   readonly live: LiveSessions;

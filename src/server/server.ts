@@ -1,5 +1,6 @@
 /** Starts a server over two stores, and ends it: in order, or at once. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { masked } from '../base/masked.ts';
 import { canonicalAddress, isInRanges } from '../base/address-range.ts';
 import { watchAuthorizations } from './auth/watch.ts';
 import { createContext } from './create-context.ts';
@@ -56,10 +57,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     return serving
       .catch((error: unknown) => {
         request.socket.destroy();
-        context.log.error(
-          { err: error },
-          'this is a bug in cairn: answering failed, and its connection was ended',
-        );
+        const message = 'this is a bug in cairn: answering failed, and its connection was ended';
+        context.limitedLog.note({ level: 'error', kind: 'bug' }, { err: error }, message);
       })
       .finally(() => active.delete(serving));
   };
@@ -69,7 +68,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     serve: (request, response, body) => serve(request, response, { awaitsContinue: false, body }),
     onSpoiled: (request, error) => {
       const { code, message } = tellableError(error, context.hidePaths);
-      context.log.warn({ from: context.addressOf(request), code, reason: message }, 'channel ended');
+      const address = context.addressOf(request);
+      const of = { level: 'warn', kind: `channel ${code}`, address } as const;
+      context.limitedLog.note(of, { address, code, reason: masked(message) }, 'channel ended');
     },
   });
   const listeners = { onRequest, onUpgrade: channels.open };

@@ -78,6 +78,7 @@ function cutConnections({ server, channels }: Parts): void {
 }
 
 async function closePorts({ operations, context }: Parts): Promise<void> {
+  context.limitedLog.close();
   await operations?.close();
   context.exposed?.close();
 }

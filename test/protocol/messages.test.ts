@@ -11,14 +11,13 @@ import {
   EstablishRequest,
   HeartbeatReply,
   Hello,
-  parseJsonMessage,
-  parseMessage,
   Plan,
   PlanAccepted,
   ResumeRequest,
   SessionGrant,
   SyncStatus,
 } from '../../src/protocol/messages.ts';
+import { parseJsonMessage, parseMessage } from '../../src/protocol/parse-message.ts';
 
 const HEX = 'a'.repeat(64);
 const VERSION = { major: 1, minor: 0 };

@@ -15,33 +15,47 @@ import { watchSignals } from '../interruption.ts';
 import { standFast } from '../serve-steadfast.ts';
 import { openServeTls } from '../serve-tls.ts';
 import { VERSION } from '../version.ts';
-import { print } from '../output.ts';
+import { ignoreFailedMessages, print } from '../output.ts';
+import { openLog, type Log } from '../serve-log.ts';
+import { show } from '../edge.ts';
+import { failureOf } from '../failure.ts';
 
 type Server = Awaited<ReturnType<typeof startServer>>;
-type Log = Awaited<ReturnType<typeof openLog>>;
 
 /** Serves a directory until a signal ends it. */
 export async function runServe(words: ServeWords): Promise<ExitCode> {
   const wanted = planServe(words);
+  const { log, close } = await openLog(wanted);
+  ignoreFailedMessages();
+  try {
+    await serveLocked(wanted, log);
+    return EXIT.done;
+  } catch (error) {
+    return showFailure(error, log);
+  } finally {
+    await close();
+  }
+}
+
+/** People at a terminal get sentences, anybody else a line of the log. */
+function showFailure(error: unknown, log: Log): ExitCode {
+  const failure = failureOf(error, 'serve');
+  if (process.stderr.isTTY) return show(failure);
+  const { code, message, exitCode, lines } = failure;
+  return show(failure, () => log.fatal({ code, exitCode, told: lines }, message));
+}
+
+async function serveLocked(wanted: ServePlan, log: Log): Promise<void> {
   const root = await usableRoot(wanted.root);
   const plan = { ...wanted, root };
   await refuseNetwork(plan);
   await ensurePrivateDirectory(plan.state);
   const locks = await lockServed(plan);
   try {
-    await serve(plan, await openLog(plan), locks.lost);
+    await serve(plan, log, locks.lost);
   } finally {
     await locks.release();
   }
-  return EXIT.done;
-}
-
-async function openLog({ logLevel }: ServePlan) {
-  // The default export: bundled CommonJS has no named ones for import().
-  const { default: pino } = await import('pino');
-  // On a terminal the lines for people are enough, unless more was asked for.
-  const level = logLevel ?? (process.stderr.isTTY ? 'warn' : 'info');
-  return pino({ level, base: { pid: process.pid } }, pino.destination({ fd: 2, sync: true }));
 }
 
 async function serve(plan: ServePlan, log: Log, lost: Promise<CairnError>): Promise<void> {
@@ -94,7 +108,7 @@ async function serve(plan: ServePlan, log: Log, lost: Promise<CairnError>): Prom
       ...wishes,
     });
     unregister = await register({ ...where, port: server.port }, tokenFile, log, false);
-    announce(plan, server, tokenFile);
+    announce(plan, server, tokenFile, log);
     await end(server, await Promise.race([interruption.stopped, lost]));
   } finally {
     await unregister?.();
@@ -119,7 +133,8 @@ function watchForEnd(plan: ServePlan, log: Log): { stopped: Promise<undefined>; 
   const stopped = new Promise<undefined>((done) => (stopping = () => done(undefined)));
   const { dispose } = watchSignals((name) => {
     log.info({ signal: name }, 'draining');
-    if (!plan.json) process.stderr.write('cairn: finishing what is under way (once more to stop at once)\n');
+    if (isForPeople(plan))
+      process.stderr.write('cairn: finishing what is under way (once more to stop at once)\n');
     stopping?.();
   });
   return { stopped, dispose };
@@ -141,13 +156,20 @@ async function register(
   }
 }
 
-function announce(plan: ServePlan, server: Server, tokenFile: string): void {
+/** What a terminal shows beside the log; elsewhere all lines are of the log. */
+function isForPeople({ json }: ServePlan): boolean {
+  return !json && process.stderr.isTTY;
+}
+
+function announce(plan: ServePlan, server: Server, tokenFile: string, log: Log): void {
   const { url, metricsUrl } = server;
+  log.info({ url, metricsUrl, root: plan.root, tokenFile }, 'serving');
   if (plan.json) {
     const listening = { type: 'listening', url, tokenFile };
     print(jsonLine(metricsUrl === undefined ? listening : { ...listening, metricsUrl }));
     return;
   }
+  if (!isForPeople(plan)) return;
   const target = `${url.replace(/\/$/, '')}/DIRECTORY`;
   const lines = [
     `cairn: serving ${printable(plan.root)} at ${url}`,

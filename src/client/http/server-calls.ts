@@ -1,6 +1,6 @@
 /** Requests to one server: where it is, who asks, and JSON in both directions. */
 import type * as v from 'valibot';
-import { parseJsonMessage } from '../../protocol/messages.ts';
+import { parseJsonMessage } from '../../protocol/parse-message.ts';
 import type { Access } from './access.ts';
 import type { Bandwidth } from './bandwidth.ts';
 import type { Requester } from './channels.ts';

@@ -8,7 +8,7 @@ import type { KeptTls } from '../tls/kept-tls.ts';
 import { answerBroken } from './broken-request.ts';
 import { createHttpsServer, watchPlainSockets } from './listen-tls.ts';
 import type { ServerLimits } from '../limits.ts';
-import type { Logger } from '../server-context.ts';
+import type { LimitedLog } from '../log-limiter.ts';
 import { limitConnections, type ConnectionLimits } from './connection-limits.ts';
 import { ordinaryRequest } from './ordinary-request.ts';
 import { refuseSocket } from './refuse-socket.ts';
@@ -33,7 +33,7 @@ export interface Listeners {
 
 /** What a listening server needs of the server that it belongs to. */
 export interface ListenContext extends ConnectionLimits {
-  readonly log: Logger;
+  readonly limitedLog: LimitedLog;
 }
 
 /** How often connections are looked at whose headers are late: a fraction of the time that they have. */
@@ -131,8 +131,9 @@ function guard(context: ListenContext, socket: Duplex, work: () => void): void {
   }
 }
 
-function logBug({ log }: ListenContext, error: unknown): void {
-  log.error({ err: error }, 'this is a bug in cairn: serving a connection failed, which has been ended');
+function logBug({ limitedLog }: ListenContext, error: unknown): void {
+  const message = 'this is a bug in cairn: serving a connection failed, which has been ended';
+  limitedLog.note({ level: 'error', kind: 'bug' }, { err: error }, message);
 }
 
 /**

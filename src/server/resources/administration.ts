@@ -2,7 +2,7 @@
 import * as v from 'valibot';
 import { CairnError } from '../../base/errors.ts';
 import { SESSION_STATES } from '../../protocol/administration.ts';
-import { parseMessage } from '../../protocol/messages.ts';
+import { parseMessage } from '../../protocol/parse-message.ts';
 import type { SessionRecord } from '../../session/record.ts';
 import { isWithin, type Authorization } from '../auth/authorization.ts';
 import { authenticate, authenticateAnswer } from '../http/authorize.ts';

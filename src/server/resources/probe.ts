@@ -11,7 +11,7 @@ import {
   MAX_PROBE_SILENCE_MS,
   type ProbeReply,
 } from '../../protocol/administration.ts';
-import { parseMessage } from '../../protocol/messages.ts';
+import { parseMessage } from '../../protocol/parse-message.ts';
 import { authenticateAnswer } from '../http/authorize.ts';
 import { contentLengthOf, openBody, type Exchange } from '../http/exchange.ts';
 import { end, sendJson, write } from '../http/reply.ts';

@@ -5,7 +5,8 @@ import type { Manifest } from '../../manifest/manifest.ts';
 import type { ManifestLimits } from '../../manifest/manifest-reader.ts';
 import type { StringList } from '../../manifest/string-table.ts';
 import { decodeStrings, encodeStrings } from '../../manifest/string-lines.ts';
-import { parseJsonMessage, Plan } from '../../protocol/messages.ts';
+import { Plan } from '../../protocol/messages.ts';
+import { parseJsonMessage } from '../../protocol/parse-message.ts';
 import { encodeTree, readTree, type Notice } from '../../protocol/tree-stream.ts';
 import type { DocumentName, StagingArea } from '../../storage/content-store.ts';
 

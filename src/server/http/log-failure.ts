@@ -1,0 +1,55 @@
+/** What the log says of a request that was refused, failed or lost its connection. */
+import type { CairnError } from '../../base/errors.ts';
+import { masked } from '../../base/masked.ts';
+import { printable } from '../../base/safe-path.ts';
+import { PROTOCOL_SEGMENT } from '../../protocol/routes.ts';
+import { limitIn } from '../refusals.ts';
+import type { ServerContext } from '../server-context.ts';
+import type { Exchange } from './exchange.ts';
+
+const MAX_LOGGED_CHARACTERS = 300;
+
+/**
+ * Notes why a request did not get what it asked for: at most one line in ten seconds for each reason and address. Neither
+ * headers nor query are logged, nor what looks like a secret in path and reason. True where it was no failure at all but
+ * a client that looks for the protocol.
+ */
+export function logFailure(
+  { refusals, limitedLog }: Pick<ServerContext, 'refusals' | 'limitedLog'>,
+  exchange: Exchange,
+  error: CairnError,
+): boolean {
+  const { method, path, address } = exchange;
+  const { code } = error;
+  // A target in absolute form may begin with a password, and is refused whatever it is.
+  const shownPath = path.startsWith('/') ? shown(path) : 'no path';
+  const fields = { method, path: shownPath, address, code, reason: shown(error.message) };
+  const limit = limitIn(error);
+  if (limit !== undefined) {
+    refusals.note(limit, fields);
+    return false;
+  }
+  const { httpStatus } = error.traits;
+  const isDiscovery = looksForProtocol(exchange) && httpStatus < 500;
+  const note = (level: 'debug' | 'info' | 'warn' | 'error', more: object, message: string): void =>
+    limitedLog.note({ level, kind: code, address }, { ...fields, ...more }, message);
+  if (isDiscovery) note('debug', {}, 'asked where the protocol is');
+  else if (code === 'network') note('info', {}, 'connection lost');
+  else if (httpStatus >= 500) note('error', { err: error }, 'request failed');
+  else note('warn', {}, 'request refused');
+  return isDiscovery;
+}
+
+/** A client asks so before it shows its token; nor need there be anything at its target yet. */
+function looksForProtocol({ method, path, request }: Exchange): boolean {
+  return (
+    method === 'HEAD' &&
+    !path.startsWith(`/${PROTOCOL_SEGMENT}/`) &&
+    request.headers.authorization === undefined
+  );
+}
+
+/** Masked before it is cut: half of a token could still be of use. */
+function shown(text: string): string {
+  return printable(masked(text).slice(0, MAX_LOGGED_CHARACTERS));
+}
