@@ -14,9 +14,10 @@ const HOW_TO_GIVE_A_TOKEN = [
 ];
 
 const NEW_TOKEN = [
-  'put a new access token where this one came from (--token-file, CAIRN_TOKEN, cairn login) and run the same command again:',
-  'everything that was checkpointed is kept for its owner',
+  'put a new access token where this one came from (--token-file, CAIRN_TOKEN, cairn login) and run the same command again',
 ];
+const KEPT_FOR_ITS_OWNER = 'everything that was checkpointed is kept for its owner';
+const RUN_AGAIN = ['everything that was checkpointed is kept: run the same command again to resume'];
 
 /** Whatever the command was. */
 const BY_CODE: Readonly<Partial<Record<ErrorCode, Lines>>> = {
@@ -54,7 +55,8 @@ const OF_TRANSFERS: Readonly<Partial<Record<ErrorCode, Lines>>> = {
 
 /** Of a push or a pull, by how it ends. */
 const OF_TRANSFERS_BY_EXIT: Readonly<Partial<Record<ExitCode, Lines>>> = {
-  [EXIT.storage]: ['everything that was checkpointed is kept: run the same command again to resume'],
+  [EXIT.storage]: RUN_AGAIN,
+  [EXIT.network]: RUN_AGAIN,
   [EXIT.takenOver]: [
     'what was checkpointed is kept, and the other client goes on with it',
     'run the same command again when that one has ended; while it runs, that takes the transfer over from it',
@@ -84,9 +86,12 @@ export function adviceFor(error: CairnError, command: string | undefined): Lines
   if (command === 'sessions' && code === 'session-not-found') return [];
   const byCode = isTransfer ? OF_TRANSFERS : command === 'serve' ? OF_SERVE : {};
   const known = byCode[code] ?? BY_CODE[code];
+  const isKept = isTransfer && details['isKept'] === true;
+  if (known === NEW_TOKEN && isKept) return [...known, KEPT_FOR_ITS_OWNER];
   if (known !== undefined) return known;
   if (command === 'serve') return OF_SERVE_BY_EXIT[traits.exitCode] ?? [];
   // What went to standard output cannot be taken back.
   if (!isTransfer || details['isOutput'] === true) return [];
-  return OF_TRANSFERS_BY_EXIT[traits.exitCode] ?? [];
+  const advice = OF_TRANSFERS_BY_EXIT[traits.exitCode] ?? [];
+  return advice === RUN_AGAIN && !isKept ? [] : advice;
 }

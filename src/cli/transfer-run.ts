@@ -68,7 +68,7 @@ function optionsOf(
   signal: AbortSignal,
 ): TransferOptions {
   const { parallel, chunkSizeBytes, digest, sync, bandwidth, compress } = settings;
-  const { retryForMs, checksum, forceReplace, dryRun, tokenFile } = settings;
+  const { retryForMs, isPatient, checksum, forceReplace, dryRun, tokenFile } = settings;
   const { env } = process;
   const { tls, showsCertificate } = clientTls(settings.tls, env);
   return {
@@ -78,6 +78,7 @@ function optionsOf(
     proxy: proxyFor(url, env),
     stateHome,
     retryForMs,
+    isPatient,
     signal,
     report: screen.report,
     resumeCommand,

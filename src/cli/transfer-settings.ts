@@ -37,6 +37,8 @@ export interface TransferSettings {
   readonly parallel: number | undefined;
   readonly chunkSizeBytes: number | undefined;
   readonly retryForMs: number;
+  /** Whether somebody said how long to wait. */
+  readonly isPatient: boolean;
   readonly checksum: boolean;
   readonly forceReplace: boolean;
   readonly digest: DigestAlgorithm | undefined;
@@ -57,15 +59,16 @@ export const DEFAULT_RETRY_FOR_MS = 5 * 60_000;
 
 const PARALLEL_RANGE = { min: 1, max: 64 } as const;
 
-/** Validates the options. @throws CairnError `usage` */
-export function settingsOf(words: TransferWords): TransferSettings {
+/** Validates the options; `usualRetryFor` is how long this command waits otherwise. @throws CairnError `usage` */
+export function settingsOf(words: TransferWords, usualRetryFor?: string): TransferSettings {
   const { parallel, chunkSize, retryFor, digest, sync, bwlimit, compress, tokenFile } = words;
   if (tokenFile === '') throw usage('--token-file takes a path', '--token-file ~/.config/cairn/token');
   return {
     parallel: parallel === undefined ? undefined : parseCount('--parallel', parallel, PARALLEL_RANGE),
     chunkSizeBytes:
       chunkSize === undefined ? undefined : parseSize('--chunk-size', chunkSize, CHUNK_SIZE_RANGE),
-    retryForMs: retryFor === undefined ? DEFAULT_RETRY_FOR_MS : parseDuration('--retry-for', retryFor),
+    retryForMs: retryForOf(retryFor ?? usualRetryFor),
+    isPatient: retryFor !== undefined,
     checksum: words.checksum ?? false,
     forceReplace: words.forceReplace ?? false,
     digest: digest === undefined ? undefined : parseChoice('--digest', digest, DIGESTS),
@@ -80,6 +83,10 @@ export function settingsOf(words: TransferWords): TransferSettings {
     quiet: words.quiet ?? false,
     progress: words.progress ?? true,
   };
+}
+
+function retryForOf(word: string | undefined): number {
+  return word === undefined ? DEFAULT_RETRY_FOR_MS : parseDuration('--retry-for', word);
 }
 
 /**

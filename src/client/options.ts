@@ -34,6 +34,11 @@ export interface ReachOptions {
   readonly bandwidth?: BandwidthRate | undefined;
   /** Gives up after so long without any progress, in milliseconds. */
   readonly retryForMs: number;
+  /**
+   * Waits as long also for what hardly ever comes, a host that does not exist, say: where somebody asked to wait, or
+   * something was begun that is worth it.
+   */
+  readonly isPatient?: boolean;
   /** Its reason is a CairnError `interrupted` or `terminated`. */
   readonly signal: AbortSignal;
   readonly report: Report;

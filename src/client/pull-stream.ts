@@ -7,6 +7,7 @@ import type { Manifest } from '../manifest/manifest.ts';
 import { EVERYTHING } from '../protocol/messages.ts';
 import { commitRequest } from './session/commit-request.ts';
 import { commitTransfer } from './session/committing.ts';
+import { NOTHING_IS_KEPT, tellingWhatIsKept } from './record/kept.ts';
 import type { TransferSummary } from './events.ts';
 import { fetchInOrder } from './pull/ordered-fetch.ts';
 import { DEFAULT_STREAM_CHUNK_SIZE_BYTES, type TransferOptions } from './options.ts';
@@ -32,23 +33,25 @@ export async function pullStream(
   sink: (bytes: Uint8Array) => Promise<void>,
   options: TransferOptions,
 ): Promise<TransferSummary> {
-  const context = await openContext(options);
-  try {
-    const chunkSizeBytes = Math.min(
-      options.chunkSizeBytes ?? DEFAULT_STREAM_CHUNK_SIZE_BYTES,
-      MAX_STREAM_CHUNK_SIZE_BYTES,
-    );
-    const wish = { chunkSizeBytes, digest: options.digest, isForEverything: true };
-    const { session, manifest } = await establishPull(context, wish);
+  return tellingWhatIsKept(NOTHING_IS_KEPT, async () => {
+    const context = await openContext(options);
     try {
-      return await session.keepingLease(() => carry(context, session, manifest, sink));
-    } catch (error) {
-      await session.abandon();
-      throw error;
+      const chunkSizeBytes = Math.min(
+        options.chunkSizeBytes ?? DEFAULT_STREAM_CHUNK_SIZE_BYTES,
+        MAX_STREAM_CHUNK_SIZE_BYTES,
+      );
+      const wish = { chunkSizeBytes, digest: options.digest, isForEverything: true };
+      const { session, manifest } = await establishPull(context, wish);
+      try {
+        return await session.keepingLease(() => carry(context, session, manifest, sink));
+      } catch (error) {
+        await session.abandon();
+        throw error;
+      }
+    } finally {
+      await context.close();
     }
-  } finally {
-    await context.close();
-  }
+  });
 }
 
 /** A pipe takes the bytes of one file. @throws CairnError `is-directory`, `symlink-refused` */

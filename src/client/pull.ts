@@ -8,7 +8,8 @@ import { discardLanded, publishAgreed, resumedPull } from './pull/pull-resume.ts
 import { summaryOf, type PassResult } from './transfer/pass-result.ts';
 import { isSessionGone } from './session/session-gone.ts';
 import { countsOf, openContext } from './transfer/transfer-context.ts';
-import { openTransferFolder, type TransferFolder } from './record/transfer-folder.ts';
+import { tellingWhatIsKept } from './record/kept.ts';
+import { isPatient, openTransferFolder, type TransferFolder } from './record/transfer-folder.ts';
 
 /**
  * Pulls a file or a tree. Running it again after any interruption goes on where it was.
@@ -22,7 +23,8 @@ export async function pull(destination: string, options: TransferOptions): Promi
   const local = [resolve(destination)];
   const folder = await openTransferFolder(options.stateHome, { direction: 'pull', url: options.url, local });
   try {
-    return await pullLocked(folder, { destination, local }, options);
+    const isKept = (): boolean => options.dryRun !== true && folder.record !== undefined;
+    return await tellingWhatIsKept(isKept, () => pullLocked(folder, { destination, local }, options));
   } finally {
     await folder.close();
   }
@@ -48,7 +50,7 @@ async function pullLocked(
     const counts = { bytesMoved: 0, bytesSaved: 0, retries: 0, resumes: 0, durationMs };
     return summaryOf('pull', [published], 0, counts);
   }
-  const context = await openContext(options);
+  const context = await openContext({ ...options, isPatient: isPatient(options, folder) });
   try {
     const { results, notices } = await runPasses({ context, options, folder, destination, local });
     return summaryOf('pull', results, notices, countsOf(context));

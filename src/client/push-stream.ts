@@ -9,6 +9,7 @@ import { PLAN, PROTOCOL_VERSION } from '../protocol/routes.ts';
 import { createRequestId, digestsToOffer } from './session/agreeing.ts';
 import { commitTransfer } from './session/committing.ts';
 import { treeBody } from './record/documents.ts';
+import { NOTHING_IS_KEPT, tellingWhatIsKept } from './record/kept.ts';
 import type { TransferSummary } from './events.ts';
 import { DEFAULT_STREAM_CHUNK_SIZE_BYTES, type TransferOptions } from './options.ts';
 import { establish, putManifest, putPlan } from './session/session-calls.ts';
@@ -43,27 +44,29 @@ export async function pushStream(
   hooks: StreamHooks = {},
 ): Promise<TransferSummary> {
   const { forceReplace } = options;
-  const context = await openContext(options);
-  try {
-    if (context.server.target.endsWith('/')) {
-      throw new CairnError(
-        'usage',
-        'a stream has no name of its own: the URL must be that of a file, without a slash at the end',
-      );
-    }
-    const { session, manifest } = await establishStream(context, options);
+  return tellingWhatIsKept(NOTHING_IS_KEPT, async () => {
+    const context = await openContext(options);
     try {
-      const digest = await session.keepingLease(() =>
-        carry(source, { context, session, manifest, hooks, forceReplace }),
-      );
-      return { ...digest, ...countsOf(context) };
-    } catch (error) {
-      await session.abandon();
-      throw error;
+      if (context.server.target.endsWith('/')) {
+        throw new CairnError(
+          'usage',
+          'a stream has no name of its own: the URL must be that of a file, without a slash at the end',
+        );
+      }
+      const { session, manifest } = await establishStream(context, options);
+      try {
+        const digest = await session.keepingLease(() =>
+          carry(source, { context, session, manifest, hooks, forceReplace }),
+        );
+        return { ...digest, ...countsOf(context) };
+      } catch (error) {
+        await session.abandon();
+        throw error;
+      }
+    } finally {
+      await context.close();
     }
-  } finally {
-    await context.close();
-  }
+  });
 }
 
 async function establishStream(

@@ -12,7 +12,8 @@ import { isSessionGone } from './session/session-gone.ts';
 import { openSource, type LocalSource, type ScannedSource } from './push/source.ts';
 import { lookAtTarget } from './push/unchanged.ts';
 import { countsOf, openContext } from './transfer/transfer-context.ts';
-import { openTransferFolder, type TransferFolder } from './record/transfer-folder.ts';
+import { tellingWhatIsKept } from './record/kept.ts';
+import { isPatient, openTransferFolder, type TransferFolder } from './record/transfer-folder.ts';
 
 /**
  * Pushes files and directories. Running it again after any interruption goes on where it was.
@@ -33,7 +34,8 @@ export async function push(sources: readonly string[], options: TransferOptions)
       local,
     });
     try {
-      return await pushLocked({ source, folder, local }, options);
+      const isKept = (): boolean => options.dryRun !== true && folder.record !== undefined;
+      return await tellingWhatIsKept(isKept, () => pushLocked({ source, folder, local }, options));
     } finally {
       await folder.close();
     }
@@ -51,7 +53,7 @@ async function pushLocked(
       type: 'notice',
       message: 'the record of an earlier run is damaged; this run starts over',
     });
-  const context = await openContext(options);
+  const context = await openContext({ ...options, isPatient: isPatient(options, folder) });
   try {
     const target = targetOf(context.server.target, source.fileName);
     const task: PushTask = { context, options, source, folder, target, local };

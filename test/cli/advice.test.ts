@@ -3,9 +3,9 @@ import { CairnError, ERROR_TABLE, EXIT, type ErrorCode } from '../../src/base/er
 import { adviceFor } from '../../src/cli/advice.ts';
 
 const told = (code: ErrorCode, command: string | undefined): string =>
-  adviceFor(new CairnError(code, 'what happened'), command).join('\n');
+  adviceFor(new CairnError(code, 'what happened', { details: { isKept: true } }), command).join('\n');
 
-const ends = new Set<number>([EXIT.integrity, EXIT.takenOver, EXIT.storage, EXIT.sessionGone]);
+const ends = new Set<number>([EXIT.network, EXIT.integrity, EXIT.takenOver, EXIT.storage, EXIT.sessionGone]);
 const codes = (Object.keys(ERROR_TABLE) as ErrorCode[]).filter((code) =>
   ends.has(ERROR_TABLE[code].exitCode),
 );
@@ -51,4 +51,13 @@ it('whoever moves nothing has nothing to run again', () => {
       expect(told(code, command)).toBe('');
   const output = new CairnError('storage-io', 'the pipe broke', { details: { isOutput: true } });
   expect(adviceFor(output, 'pull')).toEqual([]);
+});
+
+it('nothing is said to be kept where nothing was begun, or a pipe leaves nothing behind', () => {
+  for (const code of ['network', 'timeout', 'storage-read-only', 'token-expired'] as const) {
+    for (const details of [{ isKept: false }, {}]) {
+      const error = new CairnError(code, 'what happened', { details });
+      expect(adviceFor(error, 'push').join()).not.toMatch(/kept|resume/);
+    }
+  }
 });

@@ -137,7 +137,8 @@ describe.each(['push', 'pull'] as const)('a %s', (direction) => {
     );
     expect(failure).toBeInstanceOf(CairnError);
     expect((failure as CairnError).code).toBe('token-expired');
-    expect((failure as CairnError).message).toContain('everything is kept');
+    expect((failure as CairnError).message).toContain('given up after 1 s');
+    expect((failure as CairnError).details['isKept']).toBe(true);
     const second = authority.issue(60_000);
     const summary = await run({ token: async () => second });
     expect(summary.bytesResumed).toBeGreaterThan(0);

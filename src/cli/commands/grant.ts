@@ -24,7 +24,7 @@ const HEADINGS = ['ID', 'STATE', 'MAY', 'PATH', 'EXPIRES', 'AT MOST'];
 export async function runGrant(word: string, words: GrantWords): Promise<ExitCode> {
   const plan = planGrant(word, words);
   const { url } = plan;
-  const settings = settingsOf({ retryFor: DEFAULT_RETRY_FOR, ...words, progress: false });
+  const settings = settingsOf({ ...words, progress: false }, DEFAULT_RETRY_FOR);
   if (plan.what === 'issue' && plan.out !== undefined && existsSync(plan.out))
     throw usage(`"${plan.out}" is there already, and is not replaced; name a new file`, '--out alice.grant');
   const client = { url, settings, resumeCommand: ['cairn', 'grant', url.href] };

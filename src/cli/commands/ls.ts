@@ -22,7 +22,7 @@ interface LsWords extends TransferWords {
 
 /** Lists what is at a URL. */
 export async function runLs(word: string, words: LsWords): Promise<ExitCode> {
-  const settings = settingsOf({ retryFor: DEFAULT_RETRY_FOR, ...words, progress: false });
+  const settings = settingsOf({ ...words, progress: false }, DEFAULT_RETRY_FOR);
   const url = parseServerUrl(word);
   const plan = { url, settings, resumeCommand: ['cairn', 'ls', url.href] };
   const { list } = await import('../../client/list.ts');

@@ -133,7 +133,7 @@ async function withServer(
   words: SessionsWords,
   work: (server: SessionsAtServer, settings: TransferSettings) => Promise<ExitCode>,
 ): Promise<ExitCode> {
-  const settings = settingsOf({ retryFor: DEFAULT_RETRY_FOR, ...words, progress: false });
+  const settings = settingsOf({ ...words, progress: false }, DEFAULT_RETRY_FOR);
   const url = parseServerUrl(word);
   const { openSessions } = await import('../../client/sessions.ts');
   const plan = { url, settings, resumeCommand: ['cairn', 'sessions', 'list', url.href] };

@@ -6,7 +6,7 @@ const REASONS: Readonly<Record<string, string>> = {
   ECONNRESET: 'the connection was reset',
   EPIPE: 'the connection was closed',
   ERR_STREAM_DESTROYED: 'the connection was closed',
-  ENOTFOUND: 'there is no such host',
+  ENOTFOUND: 'there is no such host; check the name in the URL',
   EAI_AGAIN: 'the name of the host cannot be looked up now',
   EHOSTUNREACH: 'the host cannot be reached',
   ENETUNREACH: 'the network cannot be reached',
@@ -28,6 +28,16 @@ const NO_CLIENT_CERTIFICATE =
   /^ERR_SSL_(?:TLS|SSL)V\d+_(?:ALERT_)?(?:CERTIFICATE_REQUIRED|UNKNOWN_CA|BAD_CERTIFICATE|CERTIFICATE_EXPIRED|CERTIFICATE_REVOKED|CERTIFICATE_UNKNOWN|UNSUPPORTED_CERTIFICATE|ACCESS_DENIED)$/;
 /** Our own wrong use of Node's client. */
 const MISUSE = /^ERR_(?:INVALID_|HTTP_|UNESCAPED_|ASSERTION)/;
+
+const TLS_FAILURE = /^(?:EPROTO$|ERR_SSL_|ERR_TLS_)/;
+/** The name server says that there is no such host. */
+const NO_HOST = new Set<unknown>(['ENOTFOUND', 'EAI_FAIL', 'EAI_NONAME']);
+
+/** Whether a failure to connect will hardly be another one in a while: there is no such host, or TLS comes to nothing. */
+export function isHopeless({ code, details }: CairnError): boolean {
+  const { systemCode } = details;
+  return code === 'network' && (NO_HOST.has(systemCode) || TLS_FAILURE.test(String(systemCode)));
+}
 
 /**
  * Wraps what a socket, or Node's HTTP client, threw. A {@link CairnError} is passed through.
@@ -59,7 +69,8 @@ export function networkError(error: unknown, peer: string, hasSpokenHttp = false
       : 'does not speak HTTP/1.1; if it speaks TLS, write https:// instead of http://';
     return new CairnError('not-a-cairn-server', `what listens at ${peer} ${what}`, options);
   }
-  return new CairnError('network', `no connection to ${peer}: ${REASONS[code] ?? code}`, options);
+  const reason = REASONS[code] ?? (TLS_FAILURE.test(code) ? `TLS comes to nothing (${code})` : code);
+  return new CairnError('network', `no connection to ${peer}: ${reason}`, options);
 }
 
 /**

@@ -32,6 +32,8 @@ export interface RunOptions {
   readonly signal?: AbortSignal | undefined;
   /** Failures after which it is tried again here, although that is of no use elsewhere. */
   readonly alsoAgain?: (error: CairnError) => boolean;
+  /** Failures after which it is not, although that may be of use elsewhere. */
+  readonly isFinal?: (error: CairnError) => boolean;
 }
 
 /** Tries operations again while that makes sense; all of a transfer's operations share one. */
@@ -81,14 +83,15 @@ export function createRetrier(options: RetryOptions): Retrier {
     get retries() {
       return retries;
     },
-    run: (operation, { recover, signal = options.signal, alsoAgain = () => false } = {}) => {
+    run: (operation, how = {}) => {
+      const { recover, signal = options.signal, alsoAgain = () => false, isFinal = () => false } = how;
       let failures = 0;
       let mismatches = 0;
       let misunderstandings = 0;
       let progressBefore = progress;
       const afterFailure = async ({ error }: { error: Error }): Promise<void> => {
         signal.throwIfAborted();
-        if (!(error instanceof CairnError)) throw error;
+        if (!(error instanceof CairnError) || isFinal(error)) throw error;
         const isSpoiled = MISUNDERSTANDINGS.has(error.code) && ++misunderstandings < MAX_MISUNDERSTANDINGS;
         if (error.traits.retry === 'never' && !isSpoiled && !alsoAgain(error)) throw error;
         if (error.code === 'chunk-digest-mismatch' && ++mismatches >= MAX_DIGEST_MISMATCHES) throw error;
@@ -122,7 +125,7 @@ function retryAfterMs(error: CairnError): number {
 }
 
 function givenUp(error: CairnError, retryForMs: number): CairnError {
-  const after = `given up after ${Math.round(retryForMs / 1000)} s without progress; everything is kept, run the same command to go on`;
+  const after = `given up after ${Math.round(retryForMs / 1000)} s without progress`;
   const { exitCode } = error.traits;
   const code = exitCode === EXIT.network || exitCode === EXIT.denied ? error.code : 'network';
   return new CairnError(code, `${error.message} (${after})`, { cause: error, details: error.details });

@@ -4,6 +4,7 @@ import { CairnError } from '../../base/errors.ts';
 import { openConnection, type Connection } from '../http/connection.ts';
 import { isBeyondConnections } from '../http/beyond-connections.ts';
 import { createChannels, type Channels } from '../http/channels.ts';
+import { isHopeless } from '../http/connection-error.ts';
 import { discover, type Discovery } from '../http/discovery.ts';
 import type { Proxy } from '../http/proxy.ts';
 import type { Report, TransferEvent, TransferSummary } from '../events.ts';
@@ -51,7 +52,8 @@ export interface TransferContext {
 /**
  * Finds the server, waiting for it as long as the options say.
  *
- * @throws CairnError what {@link discover} throws, and `network` where the server stays away
+ * @throws CairnError what {@link discover} throws, and `network` where the server stays away; at once, unless the options
+ * are patient, where there is no such host, or TLS comes to nothing
  */
 export async function openContext(
   options: ReachOptions & Pick<TransferOptions, 'parallel' | 'compress' | 'encodings'>,
@@ -76,7 +78,8 @@ export async function openContext(
     silenceMs,
   });
   try {
-    const found = await retrier.run(() => discover(connection, url, signal));
+    const isFinal = (error: CairnError): boolean => options.isPatient !== true && isHopeless(error);
+    const found = await retrier.run(() => discover(connection, url, signal), { isFinal });
     const { roundTripMs } = found;
     retrier.progressed();
     const isLongLine = roundTripMs >= LONG_ROUND_TRIP_MS;
