@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // CommonJS, as are the bundles: Node 20 needs 12 ms to get its loader for ES modules ready.
 'use strict';
-const { existsSync, lstatSync, mkdirSync } = require('node:fs');
+const { existsSync, lstatSync, mkdirSync, realpathSync } = require('node:fs');
 const path = require('node:path');
 
 // Node would open its debugger to every user of this machine.
@@ -28,7 +28,8 @@ function keepCompiledCode() {
   const directory = path.join(home, 'cairn', 'compiled');
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
-    if ([path.dirname(directory), directory].every(isPrivate)) module.enableCompileCache(directory);
+    if ([path.dirname(directory), directory].every(isPrivate) && !isExchangeable(path.dirname(directory)))
+      module.enableCompileCache(directory);
   } catch {
     // Without a home the code is compiled at every start, as it is on Node 20.
   }
@@ -38,6 +39,19 @@ function keepCompiledCode() {
 function isPrivate(directory) {
   const stats = lstatSync(directory);
   return stats.isDirectory() && stats.uid === process.geteuid?.() && (stats.mode & 0o022) === 0;
+}
+
+/**
+ * Whether others may write above a directory, without the sticky bit: they could put one of their own in its place.
+ * @param {string} directory
+ * @returns {boolean}
+ */
+function isExchangeable(directory) {
+  const above = path.dirname(realpathSync(directory));
+  const { mode, gid } = lstatSync(above);
+  const isOfOwnGroup = (mode & 0o002) === 0 && [0, process.getegid?.()].includes(gid);
+  if ((mode & 0o1000) === 0 && (mode & 0o022) !== 0 && !isOfOwnGroup) return true;
+  return above !== path.dirname(above) && isExchangeable(above);
 }
 
 const bundle = BUNDLES.get(process.argv[2]) ?? 'main';

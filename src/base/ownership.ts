@@ -3,7 +3,17 @@
  * (`StrictModes`). What a stranger may have put there is never taken for our own.
  */
 import { randomBytes } from 'node:crypto';
-import { closeSync, constants, fchmodSync, fstatSync, openSync, unlinkSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  openSync,
+  realpathSync,
+  statSync,
+  unlinkSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
 import type { Directory } from './directory.ts';
 import { CairnError, storageError } from './errors.ts';
 import { printable } from './safe-path.ts';
@@ -24,6 +34,7 @@ interface Customs {
 }
 
 const OTHERS_WRITE = 0o022;
+const STICKY = 0o1000;
 const PRIVATE_MODE = 0o700;
 
 /** What was learnt of file systems, by their device numbers: a fact of the machine, which no process has to give back. */
@@ -75,8 +86,34 @@ export function refuseStranger(stat: Owned, path: string): void {
   throw foreignError(path, whyForeign(stat)!, remedyFor(stat, path));
 }
 
+/**
+ * Refuses a directory that others could exchange for one of their own: they may write in one above it that has no sticky
+ * bit. A group counts as others, unless it is root's or the one that this process acts with.
+ *
+ * @throws CairnError `owner-untrusted`, storage codes
+ */
+export function refuseExchangeable(path: string): void {
+  try {
+    for (let above = dirname(realpathSync(path)); ; above = dirname(above)) {
+      if (isExchangeable(statSync(above))) {
+        const why = `other users may write to "${printable(above)}", and exchange what is in it`;
+        throw foreignError(path, why, `run: chmod go-w ${shellWord(above)}`);
+      }
+      if (above === dirname(above)) return;
+    }
+  } catch (error) {
+    throw storageError(error, `looking at what is above "${printable(path)}"`);
+  }
+}
+
+function isExchangeable(stat: Owned & { readonly gid: number }): boolean {
+  if ((Number(stat.mode) & STICKY) !== 0 || !mayOthersWrite(stat)) return false;
+  const isOfGroup = (Number(stat.mode) & 0o002) === 0;
+  return !isOfGroup || ![0, process.getegid?.()].includes(stat.gid);
+}
+
 /** What to do about it: for what is our own, less permission; for what is not, another owner. */
-function remedyFor(stat: Owned, path: string): string {
+export function remedyFor(stat: Owned, path: string): string {
   const name = shellWord(path);
   if (isOwn(stat)) return `run: chmod go-w ${name}`;
   return `run cairn as that user, or make it yours once you know what it holds: chown -R ${currentUser()} ${name}`;

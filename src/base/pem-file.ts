@@ -1,8 +1,11 @@
-/** PEM files of certificates and private keys. Whatever is wrong with one is `config-invalid` and says what to do. */
+/**
+ * PEM files of certificates and private keys, which have to be this user's or root's. Whatever is wrong with one is `config-invalid` and says what to do.
+ */
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { CairnError, systemCodeOf } from './errors.ts';
+import { remedyFor, whyForeign } from './ownership.ts';
 import { printable } from './safe-path.ts';
 import { shellWord } from './shell.ts';
 
@@ -81,21 +84,18 @@ async function readPem(path: string, what: string): Promise<{ text: string; mode
     throw invalid(path, `the ${what} file cannot be opened (${systemCodeOf(error) ?? String(error)})`, error);
   });
   try {
-    const { mode, uid, size, isFile } = await statOf(handle);
-    if (!isFile) throw invalid(path, 'it is not a regular file');
-    if (size > MAX_PEM_BYTES) throw invalid(path, `it is too large for a ${what} file`);
-    return { text: await handle.readFile('utf8'), mode, uid };
+    const stat = await handle.stat();
+    if (!stat.isFile()) throw invalid(path, 'it is not a regular file');
+    if (stat.size > MAX_PEM_BYTES) throw invalid(path, `it is too large for a ${what} file`);
+    const why = whyForeign(stat);
+    if (why !== undefined) throw invalid(path, `${why}; ${remedyFor(stat, path)}`);
+    return { text: await handle.readFile('utf8'), mode: stat.mode, uid: stat.uid };
   } catch (error) {
     if (error instanceof CairnError) throw error;
     throw invalid(path, `the ${what} file cannot be read (${systemCodeOf(error) ?? String(error)})`, error);
   } finally {
     await handle.close();
   }
-}
-
-async function statOf(handle: Awaited<ReturnType<typeof open>>) {
-  const stat = await handle.stat();
-  return { mode: stat.mode, uid: stat.uid, size: stat.size, isFile: stat.isFile() };
 }
 
 function invalid(path: string, why: string, cause?: unknown): CairnError {

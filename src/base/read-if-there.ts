@@ -1,5 +1,5 @@
-/** Reading a file of this user's own that need not exist. */
-import { constants, fstatSync } from 'node:fs';
+/** Reading files of this user's own. */
+import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { storageError, systemCodeOf } from './errors.ts';
 import { refuseForeign } from './ownership.ts';
@@ -22,5 +22,20 @@ export async function readIfThere(path: string): Promise<Buffer | undefined> {
     throw storageError(error, `reading "${printable(path)}"`);
   } finally {
     await handle?.close();
+  }
+}
+
+/**
+ * The text of a file of this user's or root's, at once.
+ *
+ * @throws CairnError `owner-untrusted` for what somebody else may have written; system errors
+ */
+export function readOwnSync(path: string): string {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    refuseForeign(fstatSync(fd), path);
+    return readFileSync(fd, 'utf8');
+  } finally {
+    closeSync(fd);
   }
 }

@@ -2,6 +2,7 @@
 import { constants, existsSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { CairnError, systemCodeOf } from '../base/errors.ts';
+import { whyForeign } from '../base/ownership.ts';
 import { printable } from '../base/safe-path.ts';
 import type { ClientTls } from '../client/options.ts';
 import { issuerFetchIn } from './issuer-way.ts';
@@ -46,17 +47,16 @@ export function tokenProvider(sources: TokenSources): () => Promise<string | und
     const server = await findServer(stateHome, url);
     // It goes with the token that it is of: the server then says what it wants.
     if (server === undefined || !existsSync(server.tokenFile)) return undefined;
-    return readTokenFile(server.tokenFile, process.getuid?.());
+    return readTokenFile(server.tokenFile);
   };
 }
 
 /**
- * The token in a file that only its owner can read.
+ * The token in a file of this user's or root's that only its owner can read.
  *
- * @param owner user id that the file has to have; any, where undefined
  * @throws CairnError `token-unreadable`, saying what to do
  */
-export async function readTokenFile(path: string, owner?: number): Promise<string> {
+export async function readTokenFile(path: string): Promise<string> {
   const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((error: unknown) => {
     throw unreadable(path, `it cannot be opened (${systemCodeOf(error) ?? String(error)})`, error);
   });
@@ -66,7 +66,8 @@ export async function readTokenFile(path: string, owner?: number): Promise<strin
     if ((stat.mode & 0o077) !== 0) {
       throw unreadable(path, `other users may read it; run: chmod 600 ${shellWord(path)}`);
     }
-    if (owner !== undefined && stat.uid !== owner) throw unreadable(path, 'it belongs to another user');
+    const why = whyForeign(stat);
+    if (why !== undefined) throw unreadable(path, why);
     if (stat.size > MAX_TOKEN_BYTES) throw unreadable(path, 'it is too large to be a token');
     return checkToken((await handle.readFile('utf8')).trim(), `"${path}"`);
   } finally {

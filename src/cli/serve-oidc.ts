@@ -1,8 +1,8 @@
 /** The `--oidc-…` options of `serve`: words → a plan → an authenticator, and what the server says of it. */
-import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { CairnError, systemCodeOf } from '../base/errors.ts';
 import { parseIssuerUrl } from '../base/issuer-url.ts';
+import { readOwnSync } from '../base/read-if-there.ts';
 import { printable } from '../base/safe-path.ts';
 import { issuerFetchIn } from './issuer-way.ts';
 import type { LoginOffer } from '../protocol/messages.ts';
@@ -86,8 +86,9 @@ export async function openOidc(
 
 async function readConfig(path: string): Promise<string> {
   try {
-    return await readFile(path, 'utf8');
+    return readOwnSync(path);
   } catch (error) {
+    if (error instanceof CairnError) throw new CairnError('config-invalid', error.message, { cause: error });
     const reason = systemCodeOf(error) ?? String(error);
     throw new CairnError(
       'config-invalid',

@@ -2,7 +2,7 @@
  * The servers of this user on this machine, so that a client of the same user finds their tokens.
  * `<stateHome>/servers/HOST_PORT.json`, one file a server, readable by its owner only.
  */
-import { readFile, readdir, unlink } from 'node:fs/promises';
+import { readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makePrivateDirectory, removeTemporaries, replaceFileDurably } from '../base/durable-files.ts';
 import { storageError, systemCodeOf } from '../base/errors.ts';
@@ -13,6 +13,7 @@ import {
   type ProcessInspector,
 } from '../base/process-identity.ts';
 import { isLoopbackHost } from '../base/loopback.ts';
+import { readIfThere } from '../base/read-if-there.ts';
 
 /** What a server says of itself. */
 export interface ServerRegistration {
@@ -97,7 +98,8 @@ function isReachable(host: string): boolean {
 async function read(
   path: string,
 ): Promise<{ registration: ServerRegistration; identity: ProcessIdentity } | undefined> {
-  const text = await readFile(path, 'utf8').catch(() => undefined);
+  // What somebody else has put there names no server of this user.
+  const text = (await readIfThere(path).catch(() => undefined))?.toString();
   const identity = text === undefined ? undefined : parseIdentity(text);
   if (text === undefined || identity === undefined) return undefined;
   const { host, port, url, tokenFile } = JSON.parse(text) as Record<string, unknown>;

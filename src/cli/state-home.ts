@@ -1,8 +1,9 @@
 /** Where this user's checkpoints and server registrations live on this machine. */
-import { chmod, lstat } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { isAbsolute, join, resolve } from 'node:path';
+import { basename, isAbsolute, join, resolve } from 'node:path';
 import { makePrivateDirectory } from '../base/durable-files.ts';
+import { refuseExchangeable } from '../base/ownership.ts';
+import { RESERVED_NAME } from '../base/safe-path.ts';
 import { CairnError, storageError } from '../base/errors.ts';
 import { refuseEmptyVariable } from './words/empty-words.ts';
 
@@ -20,15 +21,15 @@ export function stateHomeOf(env: Environment, home: string = homedir()): string 
   return join(home, '.local', 'state', 'cairn');
 }
 
-/** Makes the directory at `path` for its owner only, also where it was there with wider permissions. */
+/**
+ * Makes the directory at `path` for this user only, also where it was there with wider permissions.
+ *
+ * @throws CairnError `owner-untrusted` where somebody else may have a hand in it; storage codes
+ */
 export async function ensurePrivateDirectory(path: string): Promise<string> {
   await makePrivateDirectory(path);
-  try {
-    const { mode, uid } = await lstat(path);
-    if ((mode & 0o077) !== 0 && uid === process.getuid?.()) await chmod(path, 0o700);
-  } catch (error) {
-    throw storageError(error, `making "${path}" private`);
-  }
+  // A root may be meant for many; what is read of the state in it is looked at file by file.
+  if (basename(path) !== RESERVED_NAME) refuseExchangeable(path);
   return path;
 }
 

@@ -1,5 +1,5 @@
 /** Session records of one process: a JSON file each, all of them in memory while it runs. */
-import { readdirSync, readFileSync, renameSync, unlinkSync } from 'node:fs';
+import { readdirSync, renameSync, unlinkSync } from 'node:fs';
 import { unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -11,6 +11,7 @@ import {
   syncDirectory,
 } from '../base/durable-files.ts';
 import { CairnError, isErrorCode, storageError, systemCodeOf, type ErrorCode } from '../base/errors.ts';
+import { readOwnSync } from '../base/read-if-there.ts';
 import { printable } from '../base/safe-path.ts';
 import { DIGEST_ALGORITHMS } from '../manifest/digest.ts';
 import { CHUNK_ENCODINGS } from '../protocol/encoding.ts';
@@ -100,7 +101,8 @@ const recordSchema = v.object({
  * is no record is renamed to `<id>.broken` and told to `onIncident`, so that one bad file does not end the service. With
  * `upkeep: 'report'` nothing in the directory changes, which must exist; then only read from the store.
  *
- * @throws CairnError `journal-version` for a record of a newer cairn, which stays as it is; `symlink-refused`; storage codes
+ * @throws CairnError `journal-version` for a record of a newer cairn, which stays as it is; `owner-untrusted` for what
+ * somebody else may have written; `symlink-refused`; storage codes
  */
 export async function openLocalSessionStore(
   directory: string,
@@ -143,7 +145,7 @@ function tidy(directory: string, name: string, { upkeep, onIncident }: Care): vo
 
 function loadRecord(directory: string, id: string, { upkeep, onIncident }: Care): SessionRecord | undefined {
   const path = join(directory, `${id}.json`);
-  const record = parseRecord(readFileSync(path, 'utf8'), path);
+  const record = parseRecord(readOwnSync(path), path);
   if (record?.id === id) return record;
   if (upkeep !== 'report') renameSync(path, join(directory, `${id}.broken`));
   onIncident({

@@ -54,6 +54,13 @@ describe('compiled code', () => {
     expect(readdirSync(directory)).toEqual([]);
   });
 
+  it('is not kept below a directory that others may write to', () => {
+    mkdirSync(directory, { recursive: true });
+    chmodSync(join(home, '.cache'), 0o777);
+    start();
+    expect(readdirSync(directory)).toEqual([]);
+  });
+
   it('is not kept behind a symbolic link', () => {
     mkdirSync(join(home, 'elsewhere'));
     mkdirSync(join(home, '.cache/cairn'), { recursive: true });

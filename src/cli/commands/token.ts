@@ -26,8 +26,8 @@ export async function runTokenCreate(name: string, words: TokenWords): Promise<E
   const plan = planToken(name, words);
   const state = stateDirectoryOf(words);
   if (words.root !== undefined) await usableRoot(words.root);
-  await ensurePrivateDirectory(state);
   await refuseForeign(state);
+  await ensurePrivateDirectory(state);
   const { secret, hash } = issueSecret();
   // First the secret: a token whose secret nobody has would be of no use, and its name taken.
   if (plan.tokenOut !== undefined) await createFileDurably(plan.tokenOut, `${secret}\n`);

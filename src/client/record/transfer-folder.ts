@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import { type Directory, openDirectory } from '../../base/directory.ts';
-import { removeTree, replaceFileDurably } from '../../base/durable-files.ts';
+import { makePrivateDirectory, removeTree, replaceFileDurably } from '../../base/durable-files.ts';
 import { CairnError } from '../../base/errors.ts';
 import { acquireProcessLock, type ProcessLock } from '../../base/process-lock.ts';
 import { readIfThere } from '../../base/read-if-there.ts';
@@ -79,6 +79,7 @@ export async function openFolder(
   options: { readonly ofAnyVersion?: boolean } = {},
 ): Promise<TransferFolder> {
   const path = join(transfersDirectory(stateHome), key);
+  await makePrivateDirectory(transfersDirectory(stateHome));
   const lock = await acquireProcessLock(path);
   let directory: Directory | undefined;
   try {

@@ -1,10 +1,11 @@
 /** Documents in a staging folder: written and read as streams, replaced whole. */
 import { randomBytes } from 'node:crypto';
-import { constants } from 'node:fs';
+import { constants, fstatSync } from 'node:fs';
 import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
 import type { Directory } from '../../base/directory.ts';
 import { writeFully } from '../../base/durable-files.ts';
 import { CairnError, storageError, systemCodeOf } from '../../base/errors.ts';
+import { refuseForeign } from '../../base/ownership.ts';
 import { printable } from '../../base/safe-path.ts';
 import type { DocumentName } from '../content-store.ts';
 
@@ -78,8 +79,16 @@ export async function loadDocument(
   return readDocument(openFolder, name);
 }
 
-function openDocument(folder: Directory, name: DocumentName): Promise<FileHandle> {
-  return open(folder.at(name), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+async function openDocument(folder: Directory, name: DocumentName): Promise<FileHandle> {
+  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+  const handle = await open(folder.at(name), flags);
+  try {
+    refuseForeign(fstatSync(handle.fd), folder.show(name));
+    return handle;
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
 }
 
 async function* readDocument(

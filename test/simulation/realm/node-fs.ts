@@ -117,15 +117,18 @@ export const futimesSync = (fd: number, _atime: number, mtime: number | string):
 export const lutimesSync = (path: string, _atime: number, mtime: number | string): void =>
   files().setModified(path, nanoseconds(mtime));
 
+const textOr = (bytes: Buffer, encoding: string | undefined): string | Buffer =>
+  encoding === 'utf8' ? bytes.toString() : bytes;
+
 /** Reads what the kernel tells of processes, and files. */
-export function readFileSync(path: string, encoding?: string): string | Buffer {
+export function readFileSync(path: string | number, encoding?: string): string | Buffer {
+  if (typeof path === 'number') return textOr(files().readWhole(path), encoding);
   const told = realm.process.proc(path);
   if (told !== undefined) return told;
   if (path.startsWith('/proc/')) throw systemError('ENOENT', 'open', path);
   const fd = files().open(path);
   try {
-    const bytes = files().readWhole(fd);
-    return encoding === 'utf8' ? bytes.toString() : bytes;
+    return textOr(files().readWhole(fd), encoding);
   } finally {
     files().close(fd);
   }
