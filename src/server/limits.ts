@@ -22,6 +22,8 @@ export interface ServerLimits {
   readonly headersMs: number;
   /** A connection without a request is kept for so long. */
   readonly keepAliveMs: number;
+  /** A connection, or a channel, without a request is left alone for so long where others need its place. */
+  readonly leastIdleMs: { readonly connection: number; readonly channel: number };
   /** Longest headers of a request with its request line, in bytes. */
   readonly maxHeaderBytes: number;
   /** Most header fields of a request. */
@@ -74,6 +76,8 @@ export const DEFAULT_LIMITS: ServerLimits = {
   maxConnectionsPerAddress: 256,
   headersMs: 30_000,
   keepAliveMs: 75_000,
+  // A channel is opened for chunks that are about to come.
+  leastIdleMs: { connection: 1000, channel: 3000 },
   maxHeaderBytes: 16 * 1024,
   maxHeaders: 100,
   // The longest path, each byte of it percent-encoded.

@@ -73,17 +73,19 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       context.limitedLog.note(of, { address, code, reason: masked(message) }, 'channel ended');
     },
   });
-  const listeners = { onRequest, onUpgrade: channels.open };
-  const server = createHttpServer(listeners, { ...context, isTrustedProxy }, options.tls);
-  connections = () => countConnections(server);
-  const { port, operations } = await openPorts(context, server, options).catch(async (error: unknown) => {
-    await context.collector.stop();
-    context.exposed?.close();
-    throw error;
-  });
+  const listeners = { onRequest, onUpgrade: channels.open, idleOf: channels.idle };
+  const http = createHttpServer(listeners, { ...context, isTrustedProxy }, options.tls);
+  connections = () => countConnections(http.server);
+  const { port, operations } = await openPorts(context, http.server, options).catch(
+    async (error: unknown) => {
+      await context.collector.stop();
+      context.exposed?.close();
+      throw error;
+    },
+  );
   const beginning = begin(context, () => life.isDraining);
   const watch = watchAuthorizations(context);
-  const parts: Parts = { context, server, channels, operations, life, active, beginning, watch };
+  const parts: Parts = { context, http, channels, operations, life, active, beginning, watch };
   return {
     url: urlOf(options.tls === undefined ? 'http' : 'https', options.listen.host, port),
     port,

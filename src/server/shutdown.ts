@@ -2,7 +2,7 @@
 import { atMost } from '../base/at-most.ts';
 import type { watchAuthorizations } from './auth/watch.ts';
 import type { Channels } from './http/channels.ts';
-import type { AnyServer } from './http/listen.ts';
+import type { HttpServer } from './http/listen.ts';
 import type { OperationsPort } from './operations/operations-port.ts';
 import type { ServerContext } from './server-context.ts';
 
@@ -16,7 +16,7 @@ const END_MS = 2500;
 /** What a server consists of while it runs. */
 export interface Parts {
   readonly context: ServerContext;
-  readonly server: AnyServer;
+  readonly http: HttpServer;
   readonly channels: Channels;
   readonly operations: OperationsPort | undefined;
   readonly life: { isDraining: boolean; isKilled: boolean };
@@ -30,7 +30,7 @@ export interface Parts {
 export async function drain(parts: Parts, graceMs: number): Promise<void> {
   const { context, channels, life, active } = parts;
   life.isDraining = true;
-  const closed = stopListening(parts.server);
+  const closed = stopListening(parts.http);
   channels.drain();
   await atMost(graceMs, Promise.all(active));
   cutConnections(parts);
@@ -61,7 +61,7 @@ export async function kill(parts: Parts): Promise<void> {
   const { context, life, active, watch } = parts;
   life.isDraining = true;
   life.isKilled = true;
-  const closed = stopListening(parts.server);
+  const closed = stopListening(parts.http);
   cutConnections(parts);
   await atMost(10_000, Promise.all(active));
   await watch.stop();
@@ -72,9 +72,11 @@ export async function kill(parts: Parts): Promise<void> {
   await closePorts(parts);
 }
 
-function cutConnections({ server, channels }: Parts): void {
-  server.closeAllConnections();
+function cutConnections({ http, channels }: Parts): void {
+  // Those that Node knows, those that it has let go of, and those of which it has not heard yet.
+  http.server.closeAllConnections();
   channels.destroy();
+  http.connections.destroy();
 }
 
 async function closePorts({ operations, context }: Parts): Promise<void> {
@@ -83,7 +85,7 @@ async function closePorts({ operations, context }: Parts): Promise<void> {
   context.exposed?.close();
 }
 
-function stopListening(server: AnyServer): Promise<void> {
+function stopListening({ server }: HttpServer): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => resolve());
     server.closeIdleConnections();

@@ -361,7 +361,13 @@ describe('a request to upgrade', () => {
   });
 
   test('counts as a connection of its address for as long as the channel is there', async () => {
-    const scene = await openScene('memory', { limits: { ...DEFAULT_LIMITS, maxConnectionsPerAddress: 2 } });
+    const scene = await openScene('memory', {
+      limits: {
+        ...DEFAULT_LIMITS,
+        maxConnectionsPerAddress: 2,
+        leastIdleMs: { connection: Infinity, channel: Infinity },
+      },
+    });
     const first = await openChannel(scene);
     await openChannel(scene);
     const refused = await dial(scene);

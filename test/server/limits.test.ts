@@ -129,9 +129,57 @@ function open(port: number, localAddress = '127.0.0.1'): Promise<Watched> {
 
 const ROOT_REQUEST = 'GET /.cairn/v1/ HTTP/1.1\r\nHost: a\r\n\r\n';
 
+const CHANNEL_FIELDS = 'Connection: Upgrade\r\nUpgrade: cairn-channel/1\r\n';
+/** No connection makes room for another one. */
+const NEVER = { connection: Infinity, channel: Infinity };
+const AT_ONCE = { connection: 0, channel: 0 };
+
 describe('connections', () => {
+  test('that are idle make room for new ones of their address, the one that was idle for longest first', async () => {
+    const scene = await openScene('memory', {
+      authenticators: [createStaticToken(ALICE)],
+      limits: { maxConnectionsPerAddress: 3, leastIdleMs: AT_ONCE },
+    });
+    const { port } = scene.server;
+    const other = await open(port, '127.0.0.2');
+    const [busy, early, late] = [await open(port), await open(port), await open(port)];
+    busy.socket.write(
+      `GET /.cairn/v1/probe?silentMs=60000 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${ALICE}\r\n\r\n`,
+    );
+    early.socket.write(ROOT_REQUEST);
+    await until(async () => early.answer.includes('"server":"cairn"'));
+    late.socket.write(ROOT_REQUEST);
+    await until(async () => late.answer.includes('"server":"cairn"'));
+    const fourth = await open(port);
+    await until(async () => early.isOver);
+    fourth.socket.write(`GET /.cairn/v1/channel HTTP/1.1\r\nHost: a\r\n${CHANNEL_FIELDS}\r\n`);
+    await until(async () => fourth.answer.startsWith('HTTP/1.1 101 '));
+    await open(port);
+    await until(async () => late.isOver);
+    await open(port);
+    await until(async () => fourth.isOver);
+    expect([busy.isOver, other.isOver]).toEqual([false, false]);
+  });
+
+  test('that are idle make room where there are too many in all, and a busy one never does', async () => {
+    const scene = await openScene('memory', { limits: { maxConnections: 1, leastIdleMs: AT_ONCE } });
+    const { port } = scene.server;
+    const first = await open(port);
+    const second = await open(port, '127.0.0.2');
+    await until(async () => first.isOver);
+    second.socket.write(
+      `GET /.cairn/v1/probe?silentMs=60000 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${ALICE}\r\n\r\n`,
+    );
+    await until(async () => {
+      const third = await open(port);
+      await until(async () => third.isOver || second.isOver);
+      return third.answer.startsWith('HTTP/1.1 503 ');
+    });
+    expect(second.isOver).toBe(false);
+  });
+
   test('of one address beyond its limit are answered 503 and closed; another address is served', async () => {
-    const scene = await openScene('memory', { limits: { maxConnectionsPerAddress: 3 } });
+    const scene = await openScene('memory', { limits: { maxConnectionsPerAddress: 3, leastIdleMs: NEVER } });
     const { port } = scene.server;
     const first = [await open(port), await open(port), await open(port)];
     const fourth = await open(port);
@@ -150,7 +198,7 @@ describe('connections', () => {
 
   test('of a trusted proxy are those of many clients: only their number in all is limited', async () => {
     const scene = await openScene('memory', {
-      limits: { maxConnectionsPerAddress: 1, maxConnections: 5 },
+      limits: { maxConnectionsPerAddress: 1, maxConnections: 5, leastIdleMs: NEVER },
       trustedProxies: [parseAddressRange('127.0.0.9')!],
     });
     const { port } = scene.server;
@@ -164,7 +212,7 @@ describe('connections', () => {
   });
 
   test('beyond the limit in all are answered 503 and closed, and the others go on', async () => {
-    const scene = await openScene('memory', { limits: { maxConnections: 2 } });
+    const scene = await openScene('memory', { limits: { maxConnections: 2, leastIdleMs: NEVER } });
     const { port } = scene.server;
     const [one, two] = [await open(port), await open(port, '127.0.0.2')];
     const flood = await Promise.all(Array.from({ length: 100 }, () => open(port, '127.0.0.3')));

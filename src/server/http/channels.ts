@@ -12,6 +12,7 @@ import {
 } from '../../protocol/message-head.ts';
 import { HEADER, PROTOCOL_ROOT, ROUTE } from '../../protocol/routes.ts';
 import type { ServerLimits } from '../limits.ts';
+import type { Idle } from './connection-limits.ts';
 import { paceOf } from './pace.ts';
 
 /** Serves one request; never rejects. */
@@ -35,6 +36,8 @@ export interface Channels {
    * drains.
    */
   open(request: IncomingMessage, socket: Duplex, early: Uint8Array): boolean;
+  /** Whether nothing is asked for on the channel that a connection has become; undefined also where it is none. */
+  idle(socket: Duplex): Idle | undefined;
   /** Ends those on which nothing is under way; the others end with what is. */
   drain(): void;
   /** Ends all of them at once. */
@@ -75,26 +78,33 @@ function wantsChannel({ method, url, headers }: IncomingMessage): boolean {
 
 /** Makes channels, for chunks and nothing else, of connections that Node's server has let go of. */
 export function createChannels(limits: ServerLimits, conduct: Conduct): Channels {
-  const open = new Set<Channel>();
+  /** By the sockets that they were. */
+  const open = new Map<Duplex, Channel>();
   let isDraining = false;
   return {
     open: (request, socket, early) => {
       if (isDraining || !wantsChannel(request)) return false;
       const messages = new MessageChannel(socket, early);
       messages.socket.write(SWITCHING);
-      const channel: Channel = { messages, handshake: request, isIdle: true };
-      open.add(channel);
+      const channel: Channel = { messages, handshake: request, idleSinceMs: performance.now() };
+      open.set(socket, channel);
       void run(channel, limits, { ...conduct, isDraining: () => isDraining }).finally(() =>
-        open.delete(channel),
+        open.delete(socket),
       );
       return true;
     },
+    idle: (socket) => {
+      const { idleSinceMs: sinceMs, messages } = open.get(socket) ?? {};
+      if (messages === undefined || sinceMs === undefined) return undefined;
+      return { sinceMs, leastMs: limits.leastIdleMs.channel, end: () => messages.destroy() };
+    },
     drain: () => {
       isDraining = true;
-      for (const { isIdle, messages } of open) if (isIdle) messages.destroy();
+      for (const { idleSinceMs, messages } of open.values())
+        if (idleSinceMs !== undefined) messages.destroy();
     },
     destroy: () => {
-      for (const { messages } of open) messages.destroy();
+      for (const { messages } of open.values()) messages.destroy();
     },
   };
 }
@@ -102,7 +112,8 @@ export function createChannels(limits: ServerLimits, conduct: Conduct): Channels
 interface Channel {
   readonly messages: MessageChannel;
   readonly handshake: IncomingMessage;
-  isIdle: boolean;
+  /** When its last answer had been given; undefined while something is asked for. */
+  idleSinceMs: number | undefined;
 }
 
 /** One request after the other; never rejects. */
@@ -119,9 +130,9 @@ async function run(
     while (goesOn && !isDraining()) {
       const head = await nextHead(channel, limits.keepAliveMs);
       if (head === undefined) return;
-      channel.isIdle = false;
+      channel.idleSinceMs = undefined;
       goesOn = await answer(channel, head, limits, serve);
-      channel.isIdle = true;
+      channel.idleSinceMs = performance.now();
     }
   } catch (error) {
     // Whoever sends what is no message has nothing to be told.

@@ -43,18 +43,34 @@ function contextOf({ material }: KeptTls): SecureContextOptions {
   };
 }
 
+/** Which socket is below which: Node does not tell. */
+export interface SocketsOfTls {
+  /** The socket below TLS of a connection whose handshake is not over. */
+  plainSocketOf(secure: Duplex): Socket | undefined;
+  /** The socket of TLS over one; undefined before its handshake is over. */
+  secureSocketOf(plain: Socket): Duplex | undefined;
+}
+
 /** Remembers the sockets below TLS, so that whoever speaks plain HTTP to one can be answered in it. */
-export function watchPlainSockets(server: Server): (secure: Duplex) => Socket | undefined {
-  const sockets = new Map<string, Socket>();
+export function watchSockets(server: Server): SocketsOfTls {
+  const inHandshake = new Map<string, Socket>();
+  const secured = new WeakMap<Socket, Duplex>();
   const nameOf = ({ remoteAddress, remotePort }: Partial<Socket>): string => `${remoteAddress} ${remotePort}`;
   server.on('connection', (socket: Socket) => {
     const name = nameOf(socket);
-    sockets.set(name, socket);
-    const forget = (): void => {
-      if (sockets.get(name) === socket) sockets.delete(name);
-    };
-    socket.once('close', forget);
+    inHandshake.set(name, socket);
+    socket.once('close', () => {
+      if (inHandshake.get(name) === socket) inHandshake.delete(name);
+    });
   });
-  server.on('secureConnection', (socket) => void sockets.delete(nameOf(socket)));
-  return (secure) => sockets.get(nameOf(secure as Partial<Socket>));
+  server.on('secureConnection', (secure) => {
+    const name = nameOf(secure);
+    const plain = inHandshake.get(name);
+    if (plain !== undefined) secured.set(plain, secure);
+    inHandshake.delete(name);
+  });
+  return {
+    plainSocketOf: (secure) => inHandshake.get(nameOf(secure as Partial<Socket>)),
+    secureSocketOf: (plain) => secured.get(plain),
+  };
 }

@@ -6,10 +6,10 @@ import type { Duplex } from 'node:stream';
 import { CairnError, systemCodeOf } from '../../base/errors.ts';
 import type { KeptTls } from '../tls/kept-tls.ts';
 import { answerBroken } from './broken-request.ts';
-import { createHttpsServer, watchPlainSockets } from './listen-tls.ts';
+import { createHttpsServer, watchSockets } from './listen-tls.ts';
 import type { ServerLimits } from '../limits.ts';
 import type { LimitedLog } from '../log-limiter.ts';
-import { limitConnections, type ConnectionLimits } from './connection-limits.ts';
+import { limitConnections, type ConnectionLimits, type Connections, type Idle } from './connection-limits.ts';
 import { ordinaryRequest } from './ordinary-request.ts';
 import { refuseSocket } from './refuse-socket.ts';
 import { takeTurns, type Turns } from './turns.ts';
@@ -29,6 +29,8 @@ export interface Listeners {
    * request that is served as if it had not asked (RFC 9110, section 7.8); where this is missing that is every one.
    */
   readonly onUpgrade?: (request: IncomingMessage, socket: Duplex, early: Uint8Array) => boolean;
+  /** Whether nothing is asked for on a connection that was taken over. */
+  readonly idleOf?: (socket: Duplex) => Idle | undefined;
 }
 
 /** What a listening server needs of the server that it belongs to. */
@@ -56,36 +58,49 @@ function nodeLimits({ headersMs, keepAliveMs, maxHeaderBytes }: ServerLimits): o
 /** Below the frame of requests both are alike. */
 export type AnyServer = Server | SecureServer;
 
-/** Makes the HTTP server, or with `tls` the HTTPS server, not listening yet. */
-export function createHttpServer(listeners: Listeners, context: ListenContext, tls?: KeptTls): AnyServer {
-  const limits = nodeLimits(context.limits);
-  if (tls === undefined) {
-    const server = createServer(limits);
-    const turns = takeTurns(server, 'connection', (error) => logBug(context, error));
-    limitConnections(server, context, (socket, error) => refuseSocket(socket, error, 503));
-    listenFor(server, turns, listeners, context);
-    server.on('clientError', (error: Error, socket: Duplex) =>
-      guard(context, socket, () =>
-        answerBroken({ error, socket, plain: undefined }, turns, context.refusals),
-      ),
-    );
-    return server;
-  }
-  const server = createHttpsServer(limits, tls);
-  const turns = takeTurns(server, 'secureConnection', (error) => logBug(context, error));
-  // Nobody could read an answer that is not encrypted.
-  limitConnections(server, context, undefined);
-  listenFor(server, turns, listeners, context);
-  const plainSocketOf = watchPlainSockets(server);
-  server.on('clientError', (error: Error, socket: Duplex) =>
-    guard(context, socket, () =>
-      answerBroken({ error, socket, plain: plainSocketOf(socket) }, turns, context.refusals),
-    ),
-  );
-  return server;
+/** A server that does not listen yet, and its connections. */
+export interface HttpServer {
+  readonly server: AnyServer;
+  readonly connections: Connections;
 }
 
-function listenFor(server: AnyServer, turns: Turns, listeners: Listeners, context: ListenContext): void {
+/** Makes the HTTP server, or with `tls` the HTTPS server. */
+export function createHttpServer(listeners: Listeners, context: ListenContext, tls?: KeptTls): HttpServer {
+  const limits = nodeLimits(context.limits);
+  const leastIdleMs = context.limits.leastIdleMs.connection;
+  const how = { leastIdleMs, onFault: (error: unknown) => logBug(context, error) };
+  const idleOf = (turns: Turns) => (socket: Duplex) => turns.idle(socket) ?? listeners.idleOf?.(socket);
+  if (tls === undefined) {
+    const server = createServer(limits);
+    const turns = takeTurns(server, 'connection', how);
+    const connections = limitConnections(server, context, {
+      refuse: (socket, error) => refuseSocket(socket, error, 503),
+      speakerOf: (socket) => socket,
+      idleOf: idleOf(turns),
+    });
+    listenFor(server, { turns, listeners, context, plainSocketOf: () => undefined });
+    return { server, connections };
+  }
+  const server = createHttpsServer(limits, tls);
+  const turns = takeTurns(server, 'secureConnection', how);
+  // Nobody could read an answer that is not encrypted.
+  const sockets = watchSockets(server);
+  const { secureSocketOf: speakerOf, plainSocketOf } = sockets;
+  const connections = limitConnections(server, context, { speakerOf, idleOf: idleOf(turns) });
+  listenFor(server, { turns, listeners, context, plainSocketOf });
+  return { server, connections };
+}
+
+/** What the events of a server are answered with. */
+interface Answering {
+  readonly turns: Turns;
+  readonly listeners: Listeners;
+  readonly context: ListenContext;
+  /** The socket below TLS, before the handshake is over. */
+  readonly plainSocketOf: (socket: Duplex) => Duplex | undefined;
+}
+
+function listenFor(server: AnyServer, { turns, listeners, context, plainSocketOf }: Answering): void {
   // Node drops what is beyond: one more than is allowed shows that there was too much.
   server.maxHeadersCount = context.limits.maxHeaders + 1;
   const serve = (request: IncomingMessage, response: ServerResponse, awaitsContinue: boolean): void => {
@@ -118,6 +133,11 @@ function listenFor(server: AnyServer, turns: Turns, listeners: Listeners, contex
       turns.release(socket);
       refuseSocket(socket, new CairnError('method-not-allowed', 'this server is no proxy'), 405);
     }),
+  );
+  server.on('clientError', (error: Error, socket: Duplex) =>
+    guard(context, socket, () =>
+      answerBroken({ error, socket, plain: plainSocketOf(socket) }, turns, context.refusals),
+    ),
   );
 }
 

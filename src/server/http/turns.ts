@@ -9,6 +9,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Server as SecureServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { Idle } from './connection-limits.ts';
 import { createMessageCutter, type MessageCutter } from './message-cutter.ts';
 
 /** The turns of all connections of a server. */
@@ -25,6 +26,8 @@ export interface Turns {
   adopt(socket: Duplex, bytes: Uint8Array): void;
   /** What a connection is answering, and whether its request has come whole. */
   pending(socket: Duplex): Pending | undefined;
+  /** Whether nothing is asked for on a connection; half of a head is nothing yet. */
+  idle(socket: Duplex): Idle | undefined;
 }
 
 /** A request without its whole answer. */
@@ -43,6 +46,8 @@ interface Line {
   /** What follows the bytes that the parser is looking at. */
   rest: Uint8Array;
   isReleased: boolean;
+  /** When it was made, or had its last answer. */
+  idleSinceMs: number;
 }
 
 /** Told of a fault in what is done for a connection, which has been ended. */
@@ -58,7 +63,7 @@ const NOTHING = new Uint8Array(0);
 export function takeTurns(
   server: Server | SecureServer,
   event: 'connection' | 'secureConnection',
-  onFault: OnFault,
+  { leastIdleMs, onFault }: { readonly leastIdleMs: number; readonly onFault: OnFault },
 ): Turns {
   const lines = new WeakMap<Duplex, Line>();
   const accept = server.listeners(event) as ((socket: Socket) => void)[];
@@ -84,6 +89,11 @@ export function takeTurns(
       attach(socket as Socket);
     },
     pending: (socket) => lines.get(socket)?.unanswered[0],
+    idle: (socket) => {
+      const line = lines.get(socket);
+      if (line === undefined || line.isReleased || line.unanswered.length > 0) return undefined;
+      return { sinceMs: line.idleSinceMs, leastMs: leastIdleMs, end: () => void socket.destroy() };
+    },
   };
 }
 
@@ -108,6 +118,7 @@ function attachLine(socket: Socket, onFault: OnFault): Line | undefined {
     unanswered: [],
     rest: NOTHING,
     isReleased: false,
+    idleSinceMs: performance.now(),
   };
   socket.off('data', onData);
   // Node notices that somebody else reads, and hands what comes to listeners from then on.
@@ -152,6 +163,7 @@ function enqueue(line: Line, entry: Line['unanswered'][number]): void {
   response.once('close', () => {
     if (line.unanswered[0] !== entry) return;
     line.unanswered.shift();
+    line.idleSinceMs = performance.now();
     const next = line.unanswered[0];
     if (next !== undefined) next.start();
     else if (!line.isReleased && !isHeldByNode(request.socket)) request.socket.resume();

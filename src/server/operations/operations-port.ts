@@ -29,7 +29,10 @@ export async function openOperationsPort(
     const options = { pace: paceOf(context.limits), awaitsContinue, address: context.addressOf(request) };
     void serve(context, openExchange(request, response, options));
   };
-  const server = createHttpServer({ onRequest }, { ...context, isTrustedProxy: () => false });
+  const { server, connections } = createHttpServer(
+    { onRequest },
+    { ...context, isTrustedProxy: () => false },
+  );
   const port = await listen(server, where);
   return {
     url: urlOf('http', where.host, port),
@@ -37,6 +40,7 @@ export async function openOperationsPort(
       new Promise((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();
+        connections.destroy();
       }),
   };
 }
