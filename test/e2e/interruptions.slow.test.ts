@@ -134,7 +134,8 @@ describe.each(BACKENDS)('over $name', ({ start }) => {
       const destination = path.join(temporaryDirectory(), 'arrived');
       const run = startCairn(command(direction, it, destination), it.environment);
       for (let kill = 0; kill < 2; kill++) {
-        await sleep(800);
+        await untilLine(run, (line) => Number(line['bytesDone']) > (kill * SIZE_BYTES) / 4);
+        await sleep(200);
         await it.server.kill();
         await sleep(300);
         await it.server.start();

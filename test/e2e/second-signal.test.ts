@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, constants, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import type { TransferRecord } from '../../src/client/record/transfer-record.ts';
 import { startCairn } from '../support/cli.ts';
 import { interruptPush } from '../support/interrupted-push.ts';
@@ -12,6 +12,18 @@ function hang(file: string): void {
   rmSync(file);
   const made = spawnSync('mkfifo', [file]);
   if (made.status !== 0) throw new Error(`mkfifo failed: ${made.stderr.toString()}`);
+}
+
+/** Resolves when a reader waits at a FIFO, which then waits for what is never written. */
+async function openForWriting(fifo: string): Promise<number> {
+  for (;;) {
+    try {
+      return openSync(fifo, constants.O_WRONLY | constants.O_NONBLOCK);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENXIO') throw error;
+      await sleep(20);
+    }
+  }
 }
 
 test('a second signal ends a process at once, also while its disk hangs', async () => {
@@ -26,7 +38,8 @@ test('a second signal ends a process at once, also while its disk hangs', async 
   const run = startCairn(record.resumeCommand.slice(1), environment);
   let told = '';
   run.child.stderr!.on('data', (bytes: Buffer) => (told += bytes.toString()));
-  await sleep(3000); // by then it is there
+  const writer = await openForWriting(path.join(transfers, key, 'transfer.json'));
+  onTestFinished(() => closeSync(writer));
   run.child.kill('SIGTERM');
   while (!told.includes('once more')) await sleep(20);
   run.child.kill('SIGTERM');

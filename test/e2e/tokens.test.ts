@@ -341,8 +341,11 @@ test('the first token can be revoked; the server then says how to get another on
   const secret = it.server.token;
   expect(await it.token('revoke', 'first')).toMatchObject({ exitCode: 0 });
   expect(existsSync(path.join(it.server.root, '.cairn/token'))).toBe(false);
-  await sleep(500);
   const push = ['push', '--json', it.file, `${it.server.url}/a`];
+  const ls = ['ls', '--json', `${it.server.url}/`];
+  const isKnown = async (): Promise<boolean> =>
+    (await cairn(ls, { ...it.stranger, token: secret })).exitCode !== 6;
+  while (await isKnown()) await sleep(50);
   expect(await cairn(push, { ...it.stranger, token: secret })).toMatchObject({ exitCode: 6 });
   // A client of the same user finds the server, and no token of it.
   expect(await cairn(push, { stateHome: it.server.stateHome })).toMatchObject({

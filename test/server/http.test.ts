@@ -1,6 +1,6 @@
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import type { CairnError } from '../../src/base/errors.ts';
 import { protocolRootOf } from '../../src/protocol/routes.ts';
 import { createStaticToken } from '../../src/server/auth/static-token.ts';
@@ -174,7 +174,7 @@ test('ends a client that takes nothing of its answer', async () => {
   const socket = connect(scene.server.port, '127.0.0.1');
   socket.pause();
   socket.write(`GET /x HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${ALICE}\r\n\r\n`);
-  await delay(1500);
+  await vi.waitFor(() => expect(scene.logged.join()).toContain('connection lost'), { timeout: 120_000 });
   let received = 0;
   const closed = new Promise((resolve) => socket.on('close', resolve).on('error', () => undefined));
   socket.on('data', (piece) => (received += piece.length));
