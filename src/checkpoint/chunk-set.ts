@@ -7,7 +7,10 @@ const PAGE = 65_536;
 const WORDS = PAGE / 32;
 
 /** What may be asked of a {@link ChunkSet} that belongs to somebody else. */
-export type ReadonlyChunkSet = Pick<ChunkSet, 'has' | 'size' | 'runs' | 'values' | 'firstMissing' | 'copy'>;
+export type ReadonlyChunkSet = Pick<
+  ChunkSet,
+  'has' | 'size' | 'equals' | 'runs' | 'values' | 'firstMissing' | 'copy'
+>;
 
 function popcount(word: number): number {
   let bits = word - ((word >>> 1) & 0x5555_5555);
@@ -34,18 +37,34 @@ export class ChunkSet {
    */
   static fromRuns(runs: readonly number[], limit: number): ChunkSet {
     if (!Array.isArray(runs) || runs.length % 2 !== 0) throw invalidRuns('a start or a length is missing');
+    const { set, add } = ChunkSet.building(limit);
+    for (let index = 0; index < runs.length; index += 2)
+      add(runs[index] as number, runs[index + 1] as number);
+    return set;
+  }
+
+  /**
+   * An empty set, and what adds runs to it as they come, with the checks of {@link ChunkSet.fromRuns}.
+   *
+   * @throws CairnError `invalid-request` from `add`
+   */
+  static building(limit: number): { set: ChunkSet; add: (start: number, length: number) => void } {
     const set = new ChunkSet();
-    let end = 0;
-    for (let index = 0; index < runs.length; index += 2) {
-      const start = runs[index] as number;
-      const length = runs[index + 1] as number;
+    const add = (start: number, length: number): void => {
       if (!Number.isSafeInteger(start) || !Number.isSafeInteger(length)) throw invalidRuns('not an integer');
-      if (start < end || length < 1) throw invalidRuns('not ascending');
-      end = start + length;
+      if (start < set.#end || length < 1) throw invalidRuns('not ascending');
+      const end = start + length;
       if (end > limit || end > CHUNK_LIMIT) throw invalidRuns(`chunk ${end - 1} is out of range`);
       set.addRun(start, length);
-    }
-    return set;
+    };
+    return { set, add };
+  }
+
+  /** Whether the same chunks are in both. */
+  equals(other: ReadonlyChunkSet): boolean {
+    if (this.#size !== other.size) return false;
+    for (const chunk of this.values()) if (!other.has(chunk)) return false;
+    return true;
   }
 
   /** How many chunks are in the set. */

@@ -200,6 +200,8 @@ export const CommitRequest = v.object({
   /** Of a push: whether a directory with all that is in it gives way to an entry of another type. */
   forceReplace: v.optional(v.boolean()),
 });
+/** {@link CommitRequest} without its list of runs, which is read for itself. */
+export const CommitWithoutRuns = v.omit(CommitRequest, ['excluded']);
 /** {@link CommitRequest} as a type. */
 export type CommitRequest = v.InferOutput<typeof CommitRequest>;
 

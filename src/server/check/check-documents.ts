@@ -32,7 +32,7 @@ export async function checkDocuments(
   // A plan that was saved and not answered is none.
   if (record.state === 'establishing') return { plan: undefined };
   const plan = await load(area, 'plan', async () => {
-    const agreed = await loadPlan(area);
+    const agreed = await loadPlan(area, manifest.value.entries.length);
     return agreed === undefined ? undefined : createPlan(manifest.value, agreed);
   });
   if ('fault' in plan) return plan;

@@ -1,10 +1,11 @@
 /** Both sides agree on what is carried, and the session opens: by a request for it, or together with the manifest. */
 import { CairnError } from '../../base/errors.ts';
-import type { Plan } from '../../protocol/messages.ts';
+import { ChunkSet } from '../../checkpoint/chunk-set.ts';
 import { checkBytes, openUsage } from '../quota/quota.ts';
 import type { ServerContext } from '../server-context.ts';
 import { savePlan } from '../sessions/session-documents.ts';
-import { createPlan, encodePlan, samePlan, type TransferPlan } from '../sessions/transfer-plan.ts';
+import type { PlanSets } from '../sessions/plan-text.ts';
+import { createPlan, samePlan, type TransferPlan } from '../sessions/transfer-plan.ts';
 import type { SessionWork } from './session-request.ts';
 
 /**
@@ -16,10 +17,11 @@ import type { SessionWork } from './session-request.ts';
 export async function agree(
   { room, usage }: ServerContext,
   { live, epoch, cause }: SessionWork,
-  wanted: Plan,
+  wanted: PlanSets | 'everything',
 ): Promise<TransferPlan> {
   const { content, record } = live;
-  const plan = createPlan(await content.manifest.get(), wanted);
+  const sets = wanted === 'everything' ? { have: new ChunkSet(), attributes: new ChunkSet() } : wanted;
+  const plan = createPlan(await content.manifest.get(), sets);
   const before = await content.currentPlan();
   if (before !== undefined) {
     if (samePlan(before, plan)) return before;
@@ -37,7 +39,7 @@ export async function agree(
     record.checkEpoch(epoch);
     if (direction === 'push' && authorization !== undefined)
       checkBytes(usage, authorization, id, bytesTotal ?? 0);
-    await savePlan(await content.area.get(), encodePlan(plan));
+    await savePlan(await content.area.get(), plan);
     content.plan.set(plan);
     // Opened before the session is: what this store cannot stage is refused here.
     if (direction === 'push') await content.incoming.get();
@@ -61,7 +63,7 @@ export async function agree(
 export async function agreeOnProposed(
   context: ServerContext,
   work: SessionWork,
-  proposed: Plan,
+  proposed: PlanSets,
 ): Promise<TransferPlan> {
   return (await work.live.content.currentPlan()) ?? agree(context, work, proposed);
 }

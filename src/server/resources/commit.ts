@@ -3,7 +3,7 @@ import { atMost } from '../../base/at-most.ts';
 import { CairnError } from '../../base/errors.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
 import { nextState } from '../../session/record.ts';
-import { CommitRequest, type CommitReply } from '../../protocol/messages.ts';
+import { CommitWithoutRuns, type CommitReply, type CommitRequest } from '../../protocol/messages.ts';
 import { checkStands } from '../auth/authorization.ts';
 import { checkBytes, openUsage } from '../quota/quota.ts';
 import { checkAllowsSession } from '../sessions/renewal.ts';
@@ -20,7 +20,7 @@ import type { LiveSession } from '../sessions/live-session.ts';
 import type { LiveSessions } from '../sessions/live-sessions.ts';
 import { sideBySide } from '../sessions/side-by-side.ts';
 import { sendJson } from '../http/reply.ts';
-import { readJson } from '../http/request-json.ts';
+import { readRunsMessage } from '../http/request-runs.ts';
 import type { ServerContext, SessionContext } from '../server-context.ts';
 import { withSession, type SessionWork } from './session-request.ts';
 
@@ -30,8 +30,7 @@ const RESUMED_AT_A_TIME = 4;
 /** Commits a session. The answer is 200 when it is done, 202 while it goes on. */
 export function handleCommit(context: ServerContext, exchange: Exchange, id: string): Promise<void> {
   return withSession(context, exchange, { id, event: 'commit' }, async (work) => {
-    const limit = { maxBytes: context.limits.maxRunsBytes, name: 'runs' as const, what: 'the commit' };
-    const request = await readJson(exchange, CommitRequest, limit);
+    const request = await readCommit(context, exchange);
     const { live, epoch } = work;
     if (request.awaitChunks === true) await chunksToCome(context, work, request);
     const job = await live.exclusive(() => beginCommit(context, work, request));
@@ -40,6 +39,18 @@ export function handleCommit(context: ServerContext, exchange: Exchange, id: str
     const reply = replyOf(live, job);
     await sendJson(exchange, reply.state === 'committed' ? 200 : 202, reply);
   });
+}
+
+/** The manifest of a session that was committed is gone: what is excluded is compared with it later. */
+async function readCommit({ limits }: ServerContext, exchange: Exchange): Promise<CommitRequest> {
+  const { message, sets } = await readRunsMessage(exchange, {
+    schema: CommitWithoutRuns,
+    names: ['excluded'],
+    entries: limits.manifest.maxEntries,
+    maxBytes: limits.maxRunsBytes,
+    what: 'the commit',
+  });
+  return { ...message, excluded: sets.excluded.runs() };
 }
 
 async function chunksToCome(

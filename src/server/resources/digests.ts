@@ -1,16 +1,20 @@
 /** `POST sessions/{id}/digests`: reads and hashes files, so that the client learns which are the same. */
 import { joinPath } from '../../base/safe-path.ts';
-import { ChunkSet } from '../../checkpoint/chunk-set.ts';
+import type { ReadonlyChunkSet } from '../../checkpoint/chunk-set.ts';
 import { fileDigester, loadHasher, type HasherFactory } from '../../manifest/digest.ts';
 import type { Identity } from '../../manifest/entry.ts';
-import { DigestsRequest } from '../../protocol/messages.ts';
+import { Empty } from '../../protocol/messages.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { LiveSession } from '../sessions/live-session.ts';
 import { sourceCodeOf } from '../../storage/excluded-entries.ts';
 import { end, NDJSON_TYPE, write } from '../http/reply.ts';
-import { readJson } from '../http/request-json.ts';
+import { readRunsMessage } from '../http/request-runs.ts';
 import type { ServerContext } from '../server-context.ts';
-import { withSession } from './session-request.ts';
+import { createFew } from './among-few.ts';
+import { withSession, type SessionWork } from './session-request.ts';
+
+/** Requests for digests that one server answers at a time: each reads a disk for as long as its files are. */
+const amongFew = createFew({ max: 32, maxOfPrincipal: 16, waitMs: 20_000 }, 'digests');
 
 /** Lines go out in batches of so many characters, or after so long. */
 const BATCH = { characters: 16 * 1024, afterMs: 2000 };
@@ -18,25 +22,37 @@ const BATCH = { characters: 16 * 1024, afterMs: 2000 };
 /** Answers with the digests of files as they are now. */
 export function handleDigests(context: ServerContext, exchange: Exchange, id: string): Promise<void> {
   return withSession(context, exchange, { id, event: 'prepare' }, async ({ live, epoch }) => {
-    const limit = {
-      maxBytes: context.limits.maxRunsBytes,
-      name: 'runs' as const,
-      what: 'the request for digests',
-    };
-    const request = await readJson(exchange, DigestsRequest, limit);
     const manifest = await live.content.manifest.get();
-    const wanted = ChunkSet.fromRuns(request.entries, manifest.entries.length);
-    const createHasher = await loadHasher(manifest.digest);
-    const reader = await createReader(context, live, createHasher);
-    exchange.response.writeHead(200, { 'Content-Type': NDJSON_TYPE });
-    const lines = createLineWriter(exchange);
-    for (const index of wanted.values()) {
-      const digest = await reader(index, lines.tick);
-      await lines.add(JSON.stringify([index, digest]));
-      live.record.checkEpoch(epoch);
-    }
-    await end(exchange, Buffer.from(`${lines.rest()}${JSON.stringify(['end', wanted.size])}\n`));
+    const { sets } = await readRunsMessage(exchange, {
+      schema: Empty,
+      names: ['entries'],
+      entries: manifest.entries.length,
+      maxBytes: context.limits.maxRunsBytes,
+      what: 'the request for digests',
+    });
+    const { principal } = live.record.value;
+    await amongFew(context, { principal, exchange }, async () => {
+      await answer(context, exchange, { live, epoch, wanted: sets.entries });
+    });
   });
+}
+
+async function answer(
+  context: ServerContext,
+  exchange: Exchange,
+  { live, epoch, wanted }: Pick<SessionWork, 'live' | 'epoch'> & { wanted: ReadonlyChunkSet },
+): Promise<void> {
+  const manifest = await live.content.manifest.get();
+  const createHasher = await loadHasher(manifest.digest);
+  const reader = await createReader(context, live, createHasher);
+  exchange.response.writeHead(200, { 'Content-Type': NDJSON_TYPE });
+  const lines = createLineWriter(exchange);
+  for (const index of wanted.values()) {
+    const digest = await reader(index, lines.tick);
+    await lines.add(JSON.stringify([index, digest]));
+    live.record.checkEpoch(epoch);
+  }
+  await end(exchange, Buffer.from(`${lines.rest()}${JSON.stringify(['end', wanted.size])}\n`));
 }
 
 type DigestReader = (index: number, tick: () => Promise<void>) => Promise<string | null>;

@@ -28,8 +28,8 @@ const MAX_ARRIVALS = 256;
 
 /** Takes a body and answers how many bytes of it came when. */
 export async function handleUploadProbe(context: ServerContext, exchange: Exchange): Promise<void> {
-  const authorization = await authenticateAnswer(context, exchange);
-  await amongFew(context, authorization, async () => {
+  const { principal } = await authenticateAnswer(context, exchange);
+  await amongFew(context, { principal, exchange }, async () => {
     const tooLong = (): CairnError =>
       new CairnError('invalid-request', `the body of a probe has at most ${MAX_PROBE_BYTES} bytes`);
     if ((contentLengthOf(exchange) ?? 0) > MAX_PROBE_BYTES) throw tooLong();
@@ -60,10 +60,10 @@ const DownloadQuery = v.object({
 
 /** Says nothing for a while, then answers in pieces with pauses between them. */
 export async function handleDownloadProbe(context: ServerContext, exchange: Exchange): Promise<void> {
-  const authorization = await authenticateAnswer(context, exchange);
+  const { principal } = await authenticateAnswer(context, exchange);
   const query = Object.fromEntries(new URLSearchParams(exchange.query));
   const { silentMs, pieces, everyMs } = parseMessage(DownloadQuery, query, 'the query of the probe');
-  await amongFew(context, authorization, async () => {
+  await amongFew(context, { principal, exchange }, async () => {
     const { response } = exchange;
     await pause(exchange, silentMs);
     response.writeHead(200, {

@@ -10,7 +10,8 @@ import { allowsRange, failedCondition, versionHeaders } from '../http/conditions
 import type { Exchange } from '../http/exchange.ts';
 import { end, NDJSON_TYPE, sendEmpty, write } from '../http/reply.ts';
 import type { ServerContext } from '../server-context.ts';
-import { sendTree } from '../http/tree-reply.ts';
+import { sendTree, type TreeQuery } from '../http/tree-reply.ts';
+import { amongScans } from './scans.ts';
 
 /** Layout parameters of trees that nobody transfers. */
 const LISTING = { chunkSizeBytes: 8 * 1024 * 1024, digest: 'xxh64' } as const;
@@ -32,7 +33,7 @@ export async function handlePublic(context: ServerContext, exchange: Exchange): 
   switch (found.entry.type) {
     case 'directory':
       checkAllows(authorization, 'list', path);
-      await sendDirectory(context, exchange, path);
+      await sendDirectory(context, { principal: authorization.principal, exchange }, path);
       return;
     case 'file':
       checkAllows(authorization, 'read', path);
@@ -48,22 +49,28 @@ export async function handlePublic(context: ServerContext, exchange: Exchange): 
 export async function handleTree(context: ServerContext, exchange: Exchange): Promise<void> {
   const query = new URLSearchParams(exchange.query);
   const path = targetPathOf(query.get('path') ?? '/');
-  await authorize(context, exchange, 'list', path);
+  const { principal } = await authorize(context, exchange, 'list', path);
   const recursive = query.get('recursive') ?? '0';
   if (recursive !== '0' && recursive !== '1') throw new CairnError('invalid-request', 'recursive is 0 or 1');
   const { maxEntries } = context.limits.manifest;
   const wanted = { path, parameters: LISTING, maxEntries };
-  await sendTree(exchange, context.content, recursive === '1' ? wanted : { ...wanted, depth: 1 });
+  const tree: TreeQuery = recursive === '1' ? wanted : { ...wanted, depth: 1 };
+  await amongScans(context, { principal, exchange }, () => sendTree(exchange, context.content, tree));
 }
 
-async function sendDirectory(context: ServerContext, exchange: Exchange, path: string): Promise<void> {
+async function sendDirectory(
+  context: ServerContext,
+  { principal, exchange }: { principal: string; exchange: Exchange },
+  path: string,
+): Promise<void> {
   if (exchange.method === 'HEAD') {
     exchange.response.writeHead(200, { 'Content-Type': NDJSON_TYPE });
     await end(exchange);
     return;
   }
   const { maxEntries } = context.limits.manifest;
-  await sendTree(exchange, context.content, { path, parameters: LISTING, depth: 1, maxEntries });
+  const query: TreeQuery = { path, parameters: LISTING, depth: 1, maxEntries };
+  await amongScans(context, { principal, exchange }, () => sendTree(exchange, context.content, query));
 }
 
 async function sendFile(

@@ -1,7 +1,6 @@
 /** `GET sessions/{id}/manifest`: scans the source of a pull once, and answers with the same manifest ever after. */
 import { CairnError } from '../../base/errors.ts';
 import type { ManifestParameters } from '../../manifest/manifest.ts';
-import { EVERYTHING } from '../../protocol/messages.ts';
 import { HEADER, PLAN } from '../../protocol/routes.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { LiveSession } from '../sessions/live-session.ts';
@@ -9,6 +8,7 @@ import { end, tellableError, write } from '../http/reply.ts';
 import type { ServerContext } from '../server-context.ts';
 import { saveIdentities, saveManifest } from '../sessions/session-documents.ts';
 import { agree } from './agreeing.ts';
+import { amongScans } from './scans.ts';
 import { withSession, type SessionWork } from './session-request.ts';
 import { encodeTail } from '../../protocol/tree-stream.ts';
 import { beginTree, scanTree, type ScannedTree } from '../http/tree-reply.ts';
@@ -56,7 +56,7 @@ async function answer(
     live.record.checkEpoch(work.epoch);
   };
   try {
-    const tree = await scanAndKeep(context, work, onLines);
+    const tree = await scanAndKeep(context, exchange, work, onLines);
     // Like the manifest: who has seen the end of the tree can count on it.
     await agreeIfWanted(context, exchange, work);
     await end(exchange, Buffer.from(encodeTail(tree.manifest.id, tree.notices)));
@@ -74,19 +74,22 @@ function wantsEverything({ request }: Exchange): boolean {
 
 /** Agrees on a plan that carries everything, where the client wants that. */
 async function agreeIfWanted(context: ServerContext, exchange: Exchange, work: SessionWork): Promise<void> {
-  if (wantsEverything(exchange)) await agree(context, work, EVERYTHING);
+  if (wantsEverything(exchange)) await agree(context, work, 'everything');
 }
 
 async function scanAndKeep(
   context: ServerContext,
+  exchange: Exchange,
   { live, epoch }: SessionWork,
   onLines: (lines: string) => Promise<void>,
 ): Promise<ScannedTree> {
-  const { target, chunkSizeBytes, digest } = live.record.value;
+  const { principal, target, chunkSizeBytes, digest } = live.record.value;
   const parameters: ManifestParameters = { chunkSizeBytes, digest };
   const { maxEntries } = context.limits.manifest;
   const query = { path: target, parameters, maxEntries };
-  const tree = await scanTree(context.content, query, { keep: true, onLines });
+  const tree = await amongScans(context, { principal, exchange }, () =>
+    scanTree(context.content, query, { keep: true, onLines }),
+  );
   const area = await live.content.area.get();
   await saveIdentities(area, tree.identities);
   await saveManifest(area, tree.manifest, tree.notices);

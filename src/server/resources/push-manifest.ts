@@ -10,9 +10,11 @@ import { compareWithTarget } from '../../storage/compare.ts';
 import { openBody, type Exchange } from '../http/exchange.ts';
 import { sendJson } from '../http/reply.ts';
 import type { ServerContext } from '../server-context.ts';
+import { planSetsOf } from '../sessions/plan-text.ts';
 import { saveManifest } from '../sessions/session-documents.ts';
 import { acceptanceOf, encodePlan } from '../sessions/transfer-plan.ts';
 import { agreeOnProposed } from './agreeing.ts';
+import { amongScans } from './scans.ts';
 import { withSession, type SessionWork } from './session-request.ts';
 
 /** Takes a manifest and answers with what of it the target has. */
@@ -25,9 +27,11 @@ export function handlePutManifest(context: ServerContext, exchange: Exchange, id
     });
     const entries = manifest.entries.length;
     context.log.info({ session: id, entries, notices: notices.length }, 'manifest received');
-    const { target } = work.live.record.value;
     const mayReplace = exchange.request.headers[HEADER.replace] === REPLACE_ANY;
-    const comparison = await compareWithTarget(context.content, target, manifest, mayReplace);
+    const { principal, target } = work.live.record.value;
+    const comparison = await amongScans(context, { principal, exchange }, () =>
+      compareWithTarget(context.content, target, manifest, mayReplace),
+    );
     await sendJson(exchange, 200, await agreed(context, exchange, work, comparison));
   });
 }
@@ -40,7 +44,8 @@ async function agreed(
   comparison: Comparison,
 ): Promise<Comparison> {
   if (request.headers[HEADER.plan] !== PLAN.proposed) return comparison;
-  const plan = await work.live.exclusive(() => agreeOnProposed(context, work, comparison));
+  const proposed = planSetsOf(comparison, (await work.live.content.manifest.get()).entries.length);
+  const plan = await work.live.exclusive(() => agreeOnProposed(context, work, proposed));
   return { ...comparison, ...encodePlan(plan), accepted: acceptanceOf(plan) };
 }
 

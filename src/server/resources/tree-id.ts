@@ -24,9 +24,9 @@ export async function handleTreeId(context: ServerContext, exchange: Exchange): 
   const request = await readJson(exchange, TreeIdRequest, limit);
   const target = targetPathOf(request.target);
   checkAllowsSession(authorization, { direction: 'push', target });
-  await amongFew(context, authorization, async () => {
+  const { id: by, principal } = authorization;
+  await amongFew(context, { principal, exchange }, async () => {
     const reply: TreeIdReply = { id: await treeIdOf(context, exchange, target) };
-    const { id: by, principal } = authorization;
     const fields = { principal, by, from: exchange.address, target: printable(target), id: reply.id };
     context.log.info(fields, 'tree looked at');
     await sendJson(exchange, 200, reply);

@@ -187,8 +187,9 @@ export class SessionContent {
   async #loadPlan(): Promise<TransferPlan | undefined> {
     // A plan that was saved and not answered is none: another one may still come.
     if (this.#record.value.state === 'establishing') return undefined;
-    const plan = await loadPlan(await this.area.get());
-    return plan === undefined ? undefined : createPlan(await this.manifest.get(), plan);
+    const manifest = await this.manifest.get();
+    const plan = await loadPlan(await this.area.get(), manifest.entries.length);
+    return plan === undefined ? undefined : createPlan(manifest, plan);
   }
 
   async #openIncoming(): Promise<IncomingChunks> {

@@ -5,9 +5,8 @@ import type { Manifest } from '../../manifest/manifest.ts';
 import type { ManifestLimits } from '../../manifest/manifest-reader.ts';
 import type { StringList } from '../../manifest/string-table.ts';
 import { decodeStrings, encodeStrings } from '../../manifest/string-lines.ts';
-import { Plan } from '../../protocol/messages.ts';
-import { parseJsonMessage } from '../../protocol/parse-message.ts';
 import { encodeTree, readTree, type Notice } from '../../protocol/tree-stream.ts';
+import { readPlan, runsText, type PlanSets } from './plan-text.ts';
 import type { DocumentName, StagingArea } from '../../storage/content-store.ts';
 
 /** Saves a manifest with the notices of its sender, as the tree that it is on the wire. */
@@ -44,14 +43,21 @@ export async function loadIdentities(area: StagingArea): Promise<StringList> {
 }
 
 /** Saves the plan that both sides agreed on. */
-export function savePlan(area: StagingArea, plan: Plan): Promise<void> {
-  return area.save('plan', [JSON.stringify(plan)]);
+export function savePlan(area: StagingArea, { have, attributes }: PlanSets): Promise<void> {
+  function* text(): Generator<string> {
+    yield '{"have":[';
+    yield* runsText(have);
+    yield '],"attributes":[';
+    yield* runsText(attributes);
+    yield ']}';
+  }
+  return area.save('plan', text());
 }
 
-/** Loads the plan; undefined where none was agreed. */
-export async function loadPlan(area: StagingArea): Promise<Plan | undefined> {
-  const text = await loadText(area, 'plan');
-  return text === undefined ? undefined : parseJsonMessage(Plan, text, 'the saved plan');
+/** Loads the plan of so many entries; undefined where none was agreed. @throws CairnError `invalid-request` for damage */
+export async function loadPlan(area: StagingArea, entries: number): Promise<PlanSets | undefined> {
+  const source = await area.load('plan');
+  return source === undefined ? undefined : readPlan(source, entries, 'the saved plan');
 }
 
 /** Saves the digests of chunks that were sent. */

@@ -4,14 +4,11 @@ import { ChunkSet, type ReadonlyChunkSet } from '../../checkpoint/chunk-set.ts';
 import { createLayout, isStream, type Layout } from '../../manifest/layout.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
 import type { Plan, PlanAccepted } from '../../protocol/messages.ts';
+import type { PlanSets } from './plan-text.ts';
 
 /** An agreed plan, ready for use. */
-export interface TransferPlan {
+export interface TransferPlan extends PlanSets {
   readonly manifest: Manifest;
-  /** Entries whose bytes the receiver has. */
-  readonly have: ReadonlyChunkSet;
-  /** Those among them whose mode or mtime is set at commit. */
-  readonly attributes: ReadonlyChunkSet;
   readonly layout: Layout;
 }
 
@@ -20,9 +17,7 @@ export interface TransferPlan {
  *
  * @throws CairnError `invalid-request`, `manifest-too-large`
  */
-export function createPlan(manifest: Manifest, plan: Plan): TransferPlan {
-  const have = ChunkSet.fromRuns(plan.have, manifest.entries.length);
-  const attributes = ChunkSet.fromRuns(plan.attributes, manifest.entries.length);
+export function createPlan(manifest: Manifest, { have, attributes }: PlanSets): TransferPlan {
   for (const index of attributes.values()) {
     if (!have.has(index)) {
       throw new CairnError('invalid-request', `the plan sets attributes of entry ${index}, which it carries`);
@@ -35,14 +30,14 @@ export function createPlan(manifest: Manifest, plan: Plan): TransferPlan {
   return { manifest, have, attributes, layout };
 }
 
-/** The plan as it stands on the wire and in its document. */
+/** The plan as it stands on the wire. */
 export function encodePlan(plan: TransferPlan): Plan {
   return { have: plan.have.runs(), attributes: plan.attributes.runs() };
 }
 
 /** Whether two plans say the same. */
 export function samePlan(a: TransferPlan, b: TransferPlan): boolean {
-  return JSON.stringify(encodePlan(a)) === JSON.stringify(encodePlan(b));
+  return a.have.equals(b.have) && a.attributes.equals(b.attributes);
 }
 
 /** The answer to a plan: what the client has computed too. */

@@ -13,6 +13,7 @@ import { loadHasher, sameDigest } from '../../../src/manifest/digest.ts';
 import type { Manifest } from '../../../src/manifest/manifest.ts';
 import type { Plan } from '../../../src/protocol/messages.ts';
 import { readTree } from '../../../src/protocol/tree-stream.ts';
+import { planSetsOf } from '../../../src/server/sessions/plan-text.ts';
 import { createPlan } from '../../../src/server/sessions/transfer-plan.ts';
 import { readStaged } from '../../../src/storage/local-disk/read-staged.ts';
 import { chunkPlace } from '../../../src/storage/local-disk/staged-names.ts';
@@ -72,7 +73,8 @@ async function stagedCheckpoint(root: string, id: string): Promise<StagedCheckpo
   const [manifestFile, planFile] = [path.join(folder, 'manifest'), path.join(folder, 'plan')];
   if (state === undefined || !existsSync(manifestFile) || !existsSync(planFile)) return undefined;
   const manifest: Manifest = (await readTree(once(readFileSync(manifestFile)))).manifest;
-  const { layout } = createPlan(manifest, JSON.parse(readFileSync(planFile, 'utf8')) as Plan);
+  const plan = JSON.parse(readFileSync(planFile, 'utf8')) as Plan;
+  const { layout } = createPlan(manifest, planSetsOf(plan, manifest.entries.length));
   const target = path.join(root, targetOf(path.join(root, '.cairn/sessions', `${id}.json`)));
   return { folder, target, transfer: { manifest, layout, target: '' }, state };
 }

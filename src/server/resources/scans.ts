@@ -1,0 +1,5 @@
+/** Walks through directories for one answer: each holds descriptors, and the disk. */
+import { createFew } from './among-few.ts';
+
+/** A scan of a tree, as soon as there is a place for it. */
+export const amongScans = createFew({ max: 32, maxOfPrincipal: 8, waitMs: 20_000 }, 'scans');
