@@ -1,9 +1,13 @@
 /** The outer edge of every process: the only catch, and the only exit. */
+import { atMost } from '../base/at-most.ts';
 import { EXIT, type ExitCode } from '../base/errors.ts';
 import { errorObject, failureOf, type Failure } from './failure.ts';
 import { flushOutput, isOutputClosed, print, tolerateClosedPipes } from './output.ts';
 import { isOn } from './options/switch.ts';
 import { jsonLine } from './screen/json-line.ts';
+
+/** How long standard output may take the rest of what was written when a signal ends the process. */
+const LAST_WORDS_MS = 1000;
 
 /** The words before `--`: what comes after it belongs to somebody else's command. */
 function ownWords(argv: readonly string[]): readonly string[] {
@@ -51,7 +55,9 @@ export async function runProcess(command: () => Promise<ExitCode>): Promise<neve
   } catch (error) {
     exitCode = exitCodeOf(error);
   }
-  await flushOutput();
+  // A reader that takes nothing must not keep a process that was asked to end.
+  const isAskedToEnd = exitCode === EXIT.interrupted || exitCode === EXIT.terminated;
+  await (isAskedToEnd ? atMost(LAST_WORDS_MS, flushOutput()) : flushOutput());
   // A connection that is kept alive must not keep the process.
   process.exit(exitCode);
 }

@@ -47,6 +47,22 @@ describe.each(BACKENDS)('over $name', ({ start }) => {
     },
   );
 
+  test('a pull into a pipe that nobody reads ends upon SIGTERM', async () => {
+    const server = await start();
+    const environment = { stateHome: temporaryDirectory(), token: server.token };
+    const pushed = await cairn(['push', '-', `${server.url}/stream`], {
+      ...environment,
+      stdin: stream(16 * MIB).pieces,
+    });
+    expect(pushed.exitCode, pushed.stderr).toBe(0);
+    const { child } = startCairn(['pull', `${server.url}/stream`, '-'], environment);
+    child.stdout!.pause();
+    while (child.stdout!.readableLength === 0) await sleep(10);
+    child.kill('SIGTERM');
+    const exitCode = await new Promise((resolve) => child.once('exit', (code) => resolve(code)));
+    expect(exitCode).toBe(143);
+  });
+
   test('a stream survives cuts and a restart of the server', async () => {
     const server = await start();
     const proxy = await startCuttingProxy({ targetPort: server.port, bytesPerSecond: 30 * MIB });
