@@ -3,7 +3,9 @@
  * dependencies to fetch. Each bundle is one file, since finding, reading and linking sixty of them takes longer than
  * reading over code that is not needed; what is behind `await import()` is run when it is asked for.
  */
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { build } from 'esbuild';
 
@@ -68,6 +70,27 @@ function removeStale(metafiles) {
 }
 
 /**
+ * Writes the man pages, by the definitions of the commands themselves. They lie beside the bundles, where package.json
+ * names them for npm to install.
+ */
+async function writeManPages() {
+  const workspace = mkdtempSync(path.join(tmpdir(), 'cairn-man-'));
+  try {
+    await bundle('print-pages', 'src/cli/man/print-pages.ts', [onlyTransfers], workspace);
+    const json = execFileSync(process.execPath, [path.join(workspace, 'print-pages.cjs')], {
+      encoding: 'utf8',
+    });
+    const folder = path.join(OUT, 'man');
+    mkdirSync(folder, { recursive: true });
+    /** @type {{ file: string, text: string }[]} */
+    const pages = JSON.parse(json);
+    for (const { file, text } of pages) writeFileSync(path.join(folder, file), text);
+  } finally {
+    rmSync(workspace, { recursive: true });
+  }
+}
+
+/**
  * What only other commands need is left out of the bundle of push and pull.
  *
  * @type {import('esbuild').Plugin}
@@ -90,12 +113,13 @@ const onlyTransfers = {
  * @param {string} name
  * @param {string} entry
  * @param {import('esbuild').Plugin[]} plugins
+ * @param {string} [outdir]
  */
-async function bundle(name, entry, plugins) {
+async function bundle(name, entry, plugins, outdir = OUT) {
   const { metafile } = await build({
     absWorkingDir: ROOT,
     entryPoints: { [name]: entry },
-    outdir: OUT,
+    outdir,
     bundle: true,
     format: 'cjs',
     outExtension: { '.js': '.cjs' },
@@ -127,3 +151,4 @@ const metafiles = await Promise.all([
 ]);
 writeLicenses(metafiles);
 removeStale(metafiles);
+await writeManPages();

@@ -197,6 +197,15 @@ A grant allows no more than the access token that it is asked for with: its scop
 ends with that token. What its pushes bring counts for the quota of that token, too.
 ${TOKEN_NOTE}`;
 
+/** After the help of `cairn completion`. */
+export const COMPLETION_HELP = `
+Examples:
+  source <(cairn completion bash)          in ~/.bashrc
+  source <(cairn completion zsh)           in ~/.zshrc, after compinit
+  cairn completion fish > ~/.config/fish/completions/cairn.fish
+
+Commands, options, fixed values, names of files and ids of transfers are completed.`;
+
 /** After the help of `cairn demo`. */
 export const DEMO_HELP = `
 Examples:

@@ -4,6 +4,7 @@ import type { Done } from './done.ts';
 import * as help from './help.ts';
 import { styleHelp } from './help-style.ts';
 import { addLogin, addGrant, addToken } from './program-access.ts';
+import { addCompletion, COMPLETE } from './program-completion.ts';
 import { addServe } from './program-serve.ts';
 import { addDoctor, addSessions } from './program-sessions.ts';
 import { addLs, addPull, addPush, addVerify } from './program-transfer.ts';
@@ -25,7 +26,9 @@ export function createProgram(done: Done): Command {
     .showSuggestionAfterError()
     .configureOutput({ outputError: () => undefined })
     .exitOverride()
-    .hook('preAction', (_program, command) => refuseEmptyWords(command));
+    .hook('preAction', (_program, command) => {
+      if (command.name() !== COMPLETE) refuseEmptyWords(command);
+    });
   addNotes(program, help.MAIN_HELP).commandsGroup('Move files:');
   addPush(program, done);
   addPull(program, done);
@@ -35,6 +38,7 @@ export function createProgram(done: Done): Command {
   addTransfers(program, done);
   addLogin(program, done);
   addDoctor(program, done);
+  addCompletion(program, done);
   addDemo(program, done);
   program.commandsGroup('Run a server:');
   addServe(program, done);

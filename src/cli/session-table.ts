@@ -1,28 +1,23 @@
 /** The sessions of a server as a table, as lines, and as objects. */
 import { printable } from '../base/safe-path.ts';
 import type { SessionDetails, SessionMoment, SessionSummary } from '../protocol/administration.ts';
-import { fitToWidth, formatBytes, formatDuration } from './screen/wording.ts';
+import { alignColumns } from './columns.ts';
+import { formatBytes, formatDuration } from './screen/wording.ts';
+import { shortIds } from './short-ids.ts';
 
 const HEADINGS = ['ID', 'STATE', 'EPOCH', 'DONE', 'TOUCHED', 'EXPIRES', 'OWNER', 'TARGET'];
 
 /** One line a session, columns aligned. */
 export function sessionTable(sessions: readonly SessionSummary[], nowMs: number): string[] {
   if (sessions.length === 0) return ['no sessions\n'];
-  const rows = [HEADINGS, ...sessions.map((session) => cellsOf(session, nowMs))];
-  const widths = HEADINGS.map((_heading, column) =>
-    // Not by a spread: ten thousand arguments are many for one call.
-    rows.reduce((width, row) => Math.max(width, Array.from(row[column] ?? '').length), 0),
-  );
-  return rows.map((row) => {
-    const cells = row.map((cell, column) => fitToWidth(cell, widths[column] ?? 0));
-    return `${cells.join('  ').trimEnd()}\n`;
-  });
+  const shown = shortIds(sessions.map(({ session }) => session));
+  const rows = sessions.map((session, row) => [shown[row] ?? session.session, ...cellsOf(session, nowMs)]);
+  return alignColumns([HEADINGS, ...rows], { flexible: ['OWNER', 'TARGET'] });
 }
 
 function cellsOf(session: SessionSummary, nowMs: number): string[] {
   const { state, requests, epoch, touchedAtMs, owner } = session;
   return [
-    session.session,
     requests > 0 ? `${state} (${requests} requests)` : state,
     String(epoch),
     doneText(session),
@@ -56,7 +51,8 @@ function expiryText({ state, leaseExpiresAtMs }: SessionSummary, nowMs: number):
 /** Everything about one session. */
 export function sessionLines(session: SessionDetails, nowMs: number): string[] {
   const { bytesDone, bytesTotal, chunksDone, chunksTotal, authorization, lastError } = session;
-  const bytes = `${bytesDone ?? '?'} of ${bytesTotal ?? '?'} bytes (${doneText(session)})`;
+  const exact = `${bytesDone ?? '?'} of ${bytesTotal ?? '?'} bytes`;
+  const bytes = `${doneText(session)} (${exact})`;
   const chunks = chunksDone === null ? '' : `, ${chunksDone} of ${chunksTotal ?? '?'} chunks`;
   const until = authorization?.expiresAtMs ?? undefined;
   const fields: readonly (readonly [string, string])[] = [

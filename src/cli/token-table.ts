@@ -16,7 +16,8 @@ export function tokenTable(
   nowMs: number,
 ): string[] {
   if (tokens.length === 0) return ['no access tokens\n'];
-  return alignColumns([HEADINGS, ...tokens.map((token) => cellsOf(token, useOf(token), nowMs))]);
+  const rows = tokens.map((token) => cellsOf(token, useOf(token), nowMs));
+  return alignColumns([HEADINGS, ...rows], { flexible: ['OWNER', 'PATH'] });
 }
 
 function cellsOf(token: KeptToken, use: Used, nowMs: number): string[] {

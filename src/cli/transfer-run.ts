@@ -85,6 +85,7 @@ function optionsOf(
     checksum,
     forceReplace,
     dryRun,
+    namesEntries: settings.verbose && !settings.quiet,
     ...(parallel === undefined ? {} : { parallel }),
     ...(chunkSizeBytes === undefined ? {} : { chunkSizeBytes }),
     ...(digest === undefined ? {} : { digest }),

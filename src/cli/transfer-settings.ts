@@ -28,6 +28,7 @@ export interface TransferWords extends TlsWords {
   readonly tokenFile?: string;
   readonly json?: boolean;
   readonly quiet?: boolean;
+  readonly verbose?: boolean;
   /** False after `--no-progress`. */
   readonly progress?: boolean;
 }
@@ -51,6 +52,7 @@ export interface TransferSettings {
   readonly tls: TlsSettings;
   readonly json: boolean;
   readonly quiet: boolean;
+  readonly verbose: boolean;
   readonly progress: boolean;
 }
 
@@ -81,6 +83,7 @@ export function settingsOf(words: TransferWords, usualRetryFor?: string): Transf
     tls: tlsSettingsOf(words),
     json: words.json ?? false,
     quiet: words.quiet ?? false,
+    verbose: words.verbose ?? false,
     progress: words.progress ?? true,
   };
 }

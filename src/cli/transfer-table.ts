@@ -5,6 +5,7 @@ import { alignColumns } from './columns.ts';
 import { shownCommand } from './resume-command.ts';
 import { timeText } from './listing.ts';
 import { formatBytes } from './screen/wording.ts';
+import { shortIds } from './short-ids.ts';
 
 const NS_PER_MS = 1_000_000n;
 const HEADINGS = ['ID', 'STATE', 'DONE', 'UPDATED', 'KEPT UNTIL', 'FROM', 'TO'];
@@ -12,14 +13,21 @@ const HEADINGS = ['ID', 'STATE', 'DONE', 'UPDATED', 'KEPT UNTIL', 'FROM', 'TO'];
 /** One line a transfer, columns aligned. */
 export function transferTable(transfers: readonly TransferInfo[]): string[] {
   if (transfers.length === 0) return ['no unfinished transfers on this machine\n'];
-  return alignColumns([HEADINGS, ...transfers.map(cellsOf)]);
+  const shown = shortIds(transfers.map(({ id }) => id));
+  const rows = transfers.map((info, row) => [shown[row] ?? info.id, ...cellsOf(info)]);
+  return alignColumns([HEADINGS, ...rows], { flexible: ['FROM', 'TO'] });
 }
 
 function cellsOf(info: TransferInfo): string[] {
   const ends = [printable(info.local), printable(info.url)];
   const [from = '', to = ''] = info.direction === 'push' ? ends : ends.toReversed();
-  const state = info.locked ? `${info.state} (running)` : info.state;
-  return [info.id, state, doneText(info), whenText(info.updatedAt), whenText(info.keptUntil), from, to];
+  return [stateText(info), doneText(info), whenText(info.updatedAt), whenText(info.keptUntil), from, to];
+}
+
+/** What people call it: a record says only how far the last run came. */
+function stateText({ locked, state }: TransferInfo): string {
+  if (locked) return 'running';
+  return state === 'agreed' ? 'to be published' : 'interrupted';
 }
 
 function doneText({ bytesDone, bytesTotal }: TransferInfo): string {
@@ -45,9 +53,8 @@ export function transferLines(info: TransferInfo): string[] {
     ['direction', info.direction],
     ['url', printable(info.url)],
     ['local', printable(info.local)],
-    ['state', info.state],
-    ['running', info.locked ? 'yes' : 'no'],
-    ['done', `${info.bytesDone} of ${info.bytesTotal} bytes (${doneText(info)})`],
+    ['state', stateText(info)],
+    ['done', `${doneText(info)} (${info.bytesDone} of ${info.bytesTotal} bytes)`],
     ['started', whenText(info.createdAt)],
     ['updated', whenText(info.updatedAt)],
     ['kept until', keptText(info.keptUntil)],

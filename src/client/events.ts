@@ -1,8 +1,15 @@
 /** What a transfer tells of itself while it runs: data, for whoever draws it. */
 import type { ErrorCode } from '../base/errors.ts';
+import type { EntryType } from '../manifest/entry.ts';
 
 /** What a transfer is busy with. */
 export type Phase = 'scanning' | 'comparing' | 'transferring' | 'committing';
+
+/**
+ * What would be done with an entry: it is new; its content differs; only its time does, while the size is the same; only
+ * its mode or time would be set; or it would be sent, and nobody may know what is there.
+ */
+export type Change = 'new' | 'changed' | 'same-size' | 'attributes' | 'unknown';
 
 /** Something that happened in a transfer. Byte counts are payload bytes. */
 export type TransferEvent =
@@ -11,6 +18,8 @@ export type TransferEvent =
   | {
       readonly type: 'planned';
       readonly entries: number;
+      /** Entries that carry bytes which are to cross the wire; part of `entries`. */
+      readonly carried: number;
       readonly bytesTotal: number | null;
       readonly bytesSkipped: number;
       readonly bytesResumed: number;
@@ -27,10 +36,28 @@ export type TransferEvent =
       readonly sizeBytes: number;
       readonly resumedBytes: number;
     }
+  /** So many entries that carry bytes have crossed the wire whole. */
+  | { readonly type: 'moved'; readonly entries: number }
+  /** One of them, where the caller asks for their names. */
+  | { readonly type: 'entry'; readonly path: string; readonly sizeBytes: number }
+  /** Of a dry run: what would happen to an entry. */
+  | {
+      readonly type: 'would';
+      readonly path: string;
+      readonly kind: EntryType;
+      readonly change: Change;
+      readonly sizeBytes: number;
+    }
   /** Publishing is under way. */
   | { readonly type: 'publishing'; readonly entriesDone: number; readonly entriesTotal: number }
-  /** The server is away or busy; the next try comes after `delayMs`. */
-  | { readonly type: 'waiting'; readonly code: ErrorCode; readonly message: string; readonly delayMs: number }
+  /** The server is away or busy; the next try comes after `delayMs`, and the last one after `leftMs`. */
+  | {
+      readonly type: 'waiting';
+      readonly code: ErrorCode;
+      readonly message: string;
+      readonly delayMs: number;
+      readonly leftMs: number;
+    }
   /** The conversation goes on in a new epoch. */
   | { readonly type: 'resumed'; readonly epoch: number; readonly bytesResumed: number }
   /** An entry was left out; the transfer goes on and will be partial. */
@@ -46,6 +73,8 @@ export interface TransferSummary {
   readonly direction: 'push' | 'pull';
   /** Entries of the manifest, those that were left out not counted. */
   readonly entries: number;
+  /** How many of them were not there as they are, whatever of them was; 0: all is up to date. */
+  readonly changed: number;
   readonly bytesTotal: number;
   /** Payload bytes that crossed the wire in this run, those sent twice counted twice. */
   readonly bytesMoved: number;

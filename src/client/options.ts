@@ -74,6 +74,8 @@ export interface TransferOptions extends ReachOptions {
   readonly forceReplace?: boolean;
   /** Only finds out what would be moved. */
   readonly dryRun?: boolean;
+  /** Whether each entry is to be reported by its name once it has crossed the wire. */
+  readonly namesEntries?: boolean;
 }
 
 /** Most chunks on their way at a time, unless the caller wants a number. */

@@ -79,7 +79,7 @@ async function carry(
   checkIsFile(manifest);
   const layout = layoutOf(manifest, EVERYTHING);
   const { bytesTotal = 0 } = layout;
-  context.report({ type: 'planned', entries: 1, bytesTotal, bytesSkipped: 0, bytesResumed: 0 });
+  context.report({ type: 'planned', entries: 1, carried: 1, bytesTotal, bytesSkipped: 0, bytesResumed: 0 });
   context.report({ type: 'phase', phase: 'transferring', entries: 1 });
   const digests = new ChunkDigests(DIGEST_LENGTH_BYTES[manifest.digest]);
   await fetchInOrder({
@@ -104,6 +104,7 @@ async function carry(
   return {
     direction: 'pull',
     entries: 1,
+    changed: 1,
     bytesTotal,
     bytesSkipped: 0,
     bytesResumed: 0,

@@ -136,12 +136,13 @@ async function carry(
     2,
     Math.min(session.parallel.width + 3, Math.floor(WINDOW_BYTES / chunkSizeBytes)),
   );
-  const layout = createLayout(manifest);
+  const { unconfirmedBytes } = context.server.connection;
+  const whole = { manifest, layout: createLayout(manifest), name: '-' };
   const job: StreamJob = {
     context,
     session,
     window: new StreamWindow(chunkSizeBytes, capacity, digestLengthBytes),
-    progress: createProgress(context, { manifest, layout, name: '-' }),
+    progress: createProgress(context, whole, unconfirmedBytes),
     createHasher: await loadHasher(manifest.digest),
     digestLengthBytes,
     workers: Math.max(1, Math.min(session.parallel.width, capacity - 1)),
@@ -153,7 +154,8 @@ async function carry(
       context.report({ type: 'resumed', epoch, bytesResumed: there.chunks.size * chunkSizeBytes });
     },
   });
-  context.report({ type: 'planned', entries: 1, bytesTotal: null, bytesSkipped: 0, bytesResumed: 0 });
+  const nothing = { bytesSkipped: 0, bytesResumed: 0 };
+  context.report({ type: 'planned', entries: 1, carried: 1, bytesTotal: null, ...nothing });
   context.report({ type: 'phase', phase: 'transferring', entries: 1 });
   await sendStream(job, source);
   await hooks.beforeCommit?.();
@@ -166,5 +168,13 @@ async function carry(
     request: () => request,
     mend: async () => false,
   });
-  return { direction: 'push', entries: 1, bytesTotal, bytesSkipped: 0, bytesResumed: 0, digest, excluded: 0 };
+  return {
+    direction: 'push',
+    entries: 1,
+    changed: 1,
+    bytesTotal,
+    ...nothing,
+    digest,
+    excluded: 0,
+  };
 }

@@ -104,6 +104,8 @@ function isEnd(line: v.InferOutput<typeof SessionListLine>): line is { end: numb
   return 'end' in line;
 }
 
+const MOST_NAMED = 20;
+
 function cut(how: string): CairnError {
   return new CairnError('chunk-incomplete', `the list of sessions ${how}`);
 }
@@ -115,5 +117,10 @@ function uniqueId(sessions: readonly SessionSummary[], beginning: string): strin
     throw new CairnError('session-not-found', `the server shows no session "${beginning}" to this token`);
   }
   if (second === undefined) return first.session;
-  throw new CairnError('usage', `${found.length} sessions begin with "${beginning}": write more of the id`);
+  const some = found.slice(0, MOST_NAMED).map(({ session }) => session);
+  const all = [...some, ...(found.length > MOST_NAMED ? ['…'] : [])].join(', ');
+  throw new CairnError(
+    'usage',
+    `${found.length} sessions begin with "${beginning}": ${all}; give more of it`,
+  );
 }

@@ -1,6 +1,7 @@
 /** `cairn transfers`: the unfinished transfers of this machine. */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { printable } from '../base/safe-path.ts';
 import { CairnError, storageError, systemCodeOf } from '../base/errors.ts';
 import { parseIdentity, systemInspector } from '../base/process-identity.ts';
 import { readIfThere } from '../base/read-if-there.ts';
@@ -127,8 +128,16 @@ async function keysIn(stateHome: string): Promise<string[]> {
 async function fullKey(stateHome: string, id: string): Promise<string> {
   const found = /^[0-9a-f]+$/.test(id) ? (await keysIn(stateHome)).filter((key) => key.startsWith(id)) : [];
   if (found.length === 1) return found[0]!;
-  if (found.length === 0) throw new CairnError('not-found', `there is no unfinished transfer ${id}`);
-  throw new CairnError('usage', `several transfers have ids that begin with ${id}; give more of it`);
+  if (found.length === 0)
+    throw new CairnError(
+      'not-found',
+      `there is no unfinished transfer "${printable(id)}"; "cairn transfers" lists those that there are`,
+    );
+  const all = found.join(', ');
+  throw new CairnError(
+    'usage',
+    `${found.length} transfers have ids that begin with "${id}": ${all}; give more of it`,
+  );
 }
 
 async function infoOf(stateHome: string, id: string): Promise<TransferInfo | undefined> {

@@ -105,6 +105,7 @@ async function compareContents(
   context.report({
     type: 'planned',
     entries: manifest.entries.length,
+    carried: wanted.size,
     bytesTotal: bytes,
     bytesSkipped: 0,
     bytesResumed: 0,

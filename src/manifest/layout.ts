@@ -24,6 +24,8 @@ export interface Segment {
 export interface Layout {
   /** Number of chunks; `MAX_CHUNKS` for a stream whose size is not known yet. */
   readonly chunkCount: number;
+  /** Number of entries that carry bytes. */
+  readonly carrierCount: number;
   /** Payload bytes of all chunks; undefined for a stream whose size is not known yet. */
   readonly bytesTotal: number | undefined;
   /** Bytes of a chunk; for a stream of unknown size the most that it can have. */
@@ -128,6 +130,7 @@ function tableLayout(manifest: Pick<Manifest, 'entries' | 'chunkSizeBytes'>, tab
 
   return {
     chunkCount,
+    carrierCount: carriers.length,
     bytesTotal,
     segmentsOf: (chunk) => segments(firstSlotOf(chunk), lastSlotOf(chunk), chunk),
     carriesOnly: (chunk, isSuch) => {
@@ -159,6 +162,7 @@ function streamLayout(chunkSizeBytes: number, sizeBytes: number | undefined): La
   };
   return {
     chunkCount,
+    carrierCount: 1,
     bytesTotal: sizeBytes,
     chunkLengthBytes,
     segmentsOf: (chunk) => [

@@ -45,7 +45,7 @@ describe('a table of sessions', () => {
     const [heading, line] = sessionTable([SUMMARY], NOW);
     expect(heading).toMatch(/^ID +STATE +EPOCH +DONE +TOUCHED +EXPIRES +OWNER +TARGET\n$/);
     expect(line).toMatch(
-      /^A{22} {2}suspended {2}3 +25% of 1000 B +1m00s ago +in 1d00h +alice +→ \/backups\/home\n$/,
+      /^A{8} {2}suspended {2}3 +25% of 1000 B +1m00s ago +in 1d00h +alice +→ \/backups\/home\n$/,
     );
   });
 

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { wireBody } from '../../src/client/http/wire-body.ts';
 
 test('small pieces are copied before their buffer is used again, large ones pass as they are', async () => {
@@ -40,4 +40,23 @@ test('payload counts only once the next piece is asked for', async () => {
   expect(counted).toEqual([]);
   await body.next();
   expect(counted).toEqual([70_000]);
+});
+
+test('a large piece goes in slices, small ones as long as the line takes its time', async () => {
+  vi.useFakeTimers({ toFake: ['performance'] });
+  try {
+    async function* source(): AsyncGenerator<Uint8Array> {
+      for (let piece = 0; piece < 2; piece += 1) yield Buffer.alloc(1024 * 1024 + 1000);
+    }
+    const sizes: number[] = [];
+    for await (const slice of wireBody(source(), 2 * 1024 * 1024, () => undefined)) {
+      sizes.push(slice.byteLength / 1024);
+      vi.advanceTimersByTime(sizes.length < 3 ? 1 : 100);
+    }
+    const quick = [256, 512];
+    const slow = [(1024 * 1024 + 1000) / 1024 - 768, ...Array.from({ length: 15 }, () => 64)];
+    expect(sizes).toEqual([...quick, ...slow, 64 + 1000 / 1024]);
+  } finally {
+    vi.useRealTimers();
+  }
 });

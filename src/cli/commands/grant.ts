@@ -94,7 +94,7 @@ function grantTable(grants: readonly GrantInfo[]): string[] {
     timeOf(expiresAtMs),
     maxBytes === null ? '-' : formatBytes(maxBytes),
   ]);
-  return alignColumns([HEADINGS, ...rows]);
+  return alignColumns([HEADINGS, ...rows], { flexible: ['PATH'] });
 }
 
 function timeOf(ms: number): string {

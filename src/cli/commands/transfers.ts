@@ -1,5 +1,6 @@
 /** `cairn transfers`: this machine's checkpoints. */
 import { EXIT, type ExitCode } from '../../base/errors.ts';
+import { printable } from '../../base/safe-path.ts';
 import type { ReachOptions } from '../../client/options.ts';
 import type { TransferInfo } from '../../client/transfers.ts';
 import { proxyFor } from '../../client/http/proxy.ts';
@@ -62,7 +63,7 @@ export async function runTransfersRm(ids: readonly string[], words: TransfersWor
       const reach = reachOf(info, words, stateHome, interruption.signal);
       // oxlint-disable-next-line no-await-in-loop -- the first that is refused stops the rest
       await removeTransfer(stateHome, info.id, words.abort ? { abort: reach } : {});
-      if (!words.json) print(`removed ${info.id}\n`);
+      if (!words.json) print(`removed ${info.id.slice(0, 8)} (${printable(info.url)})\n`);
     }
   } finally {
     interruption.dispose();

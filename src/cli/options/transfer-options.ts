@@ -7,7 +7,9 @@ import { GROUPS, optionOf } from './option.ts';
 
 /** Adds what push and pull share. */
 export function addTransferOptions(command: Command): Command {
-  return addClientOptions(addHow(addWhat(command)), '5m');
+  return addClientOptions(addHow(addWhat(command)), '5m')
+    .optionsGroup(GROUPS.output)
+    .option('-v, --verbose', 'name each file once it is done');
 }
 
 function addWhat(command: Command): Command {

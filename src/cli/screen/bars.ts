@@ -1,7 +1,9 @@
 /** Progress bars on a terminal: one for the whole, one for each large file that is under way. */
 import { MultiBar } from 'cli-progress';
 import { fileLine, overallLine } from './bar-lines.ts';
-import { noticeLine, warningLine } from './lines.ts';
+import { createBarTerminal } from './bar-terminal.ts';
+import { showingCursor } from './cursor.ts';
+import { entryDoneLine, noticeLine, warningLine, whyWaitingLine } from './lines.ts';
 import type { Screen } from './screen.ts';
 import { summaryLine } from './summary.ts';
 import { createTally, type FileProgress, type Progress } from './tally.ts';
@@ -11,42 +13,56 @@ const FRAMES_PER_SECOND = 10;
 const ROWS_LEFT_FREE = 2;
 const MOST_FILE_BARS = 8;
 
+/** Room for what the terminal itself writes behind the last line, such as ^C. */
+const ECHO_COLUMNS = 4;
+
+function roomIn(columns: number): number {
+  return columns > 40 ? columns - ECHO_COLUMNS : Math.max(1, columns - 1);
+}
+
 /** What one bar draws; cli-progress only places it and moves the cursor. */
 interface Payload {
   readonly draw: (columns: number) => string;
 }
 
 /** A screen of bars on `stream`, which has to be a terminal. */
-export function createBarScreen(options: {
-  stream: NodeJS.WriteStream;
-  hasColor: boolean;
-  dryRun: boolean;
-}): Screen {
-  const { stream, hasColor, dryRun } = options;
+export function createBarScreen(options: { stream: NodeJS.WriteStream; hasColor: boolean }): Screen {
+  const { stream, hasColor } = options;
   const tally = createTally();
-  const columns = (): number => Math.max(10, (stream.columns || 80) - 1);
+  // Containers have terminals of no columns.
+  const columns = (): number => stream.columns || 80;
+  const terminal = createBarTerminal(stream, columns);
   const bars = new MultiBar({
+    // The types know nothing of it.
+    ...({ terminal } as object),
     stream,
     fps: FRAMES_PER_SECOND,
     hideCursor: true,
     clearOnComplete: true,
-    linewrap: false,
+    linewrap: true,
     // The signals are cairn's: the first one only asks for a checkpoint.
     gracefulExit: false,
     forceRedraw: true,
-    format: (_options, _params, payload: Payload) => payload.draw(columns()),
+    format: (_options, _params, payload: Payload) => payload.draw(roomIn(columns())),
   });
   let running = true;
+  const cursor = showingCursor(terminal, () => stop());
+  const redraw = (): void => {
+    // What the window has folded or uncovered is of no use any more.
+    terminal.cursorRelativeReset();
+    terminal.clearBottom();
+    bars.update();
+  };
   const stop = (): void => {
     if (!running) return;
     running = false;
-    process.off('exit', stop);
+    stream.off('resize', redraw);
+    cursor.dispose();
     // Lines that were said since the last frame would be lost.
     bars.update();
     bars.stop();
   };
-  // Whatever ends the process, the cursor must not stay hidden.
-  process.once('exit', stop);
+  stream.on('resize', redraw);
   bars.create(1, 0, { draw: (width: number) => overallLine(tally.now(), width, hasColor) });
   const slots = createSlots(bars, stream, tally.now, hasColor);
   const say = (line: string): void => {
@@ -55,14 +71,17 @@ export function createBarScreen(options: {
   };
   return {
     report: (event) => {
+      const isNewTrouble = event.type === 'waiting' && tally.now().waiting === undefined;
       tally.add(event);
       if (event.type === 'warning') say(warningLine(event));
       else if (event.type === 'notice') say(noticeLine(event));
+      else if (event.type === 'entry') say(entryDoneLine(event));
       else if (event.type === 'file') slots.show(event);
+      else if (event.type === 'waiting' && isNewTrouble) say(whyWaitingLine(event));
     },
     say,
     stop,
-    summarize: (summary) => say(`cairn: ${summaryLine(summary, { dryRun })}`),
+    summarize: (summary) => say(`cairn: ${summaryLine(summary, { dryRun: false })}`),
   };
 }
 

@@ -26,7 +26,8 @@ export function createJsonScreen(options: {
         write(jsonLine({ type: 'warning', code, path, message }));
       } else if (event.type === 'notice') {
         if (showsProgress) say(noticeLine(event));
-      } else if (showsProgress && now() >= nextAt) {
+      } else if (event.type === 'entry' || event.type === 'would') write(jsonLine(event));
+      else if (showsProgress && now() >= nextAt) {
         nextAt = now() + PROGRESS_EVERY_MS;
         write(jsonLine(progressObject(tally.now())));
       }
@@ -38,11 +39,25 @@ export function createJsonScreen(options: {
 }
 
 function progressObject(progress: Progress): Record<string, unknown> {
-  const { phase, entries, bytesTotal, bytesDone, bytesResumed, bytesSkipped, waiting, publishing } = progress;
+  const {
+    phase,
+    entries,
+    carried,
+    moved,
+    bytesTotal,
+    bytesDone,
+    bytesResumed,
+    bytesSkipped,
+    waiting,
+    publishing,
+  } = progress;
   return {
     type: 'progress',
     phase: phase ?? null,
     entries,
+    filesDone: Math.min(moved, carried),
+    filesTotal: carried,
+    elapsedMs: Math.round(progress.elapsedMs),
     bytesDone,
     bytesTotal: bytesTotal ?? null,
     bytesResumed,
@@ -51,7 +66,14 @@ function progressObject(progress: Progress): Record<string, unknown> {
     etaMs: progress.etaMs === undefined ? null : Math.round(progress.etaMs),
     ...(waiting === undefined
       ? {}
-      : { waiting: { code: waiting.code, message: waiting.message, delayMs: Math.round(waiting.delayMs) } }),
+      : {
+          waiting: {
+            code: waiting.code,
+            message: waiting.message,
+            delayMs: Math.round(waiting.delayMs),
+            givesUpInMs: Math.round(waiting.leftMs),
+          },
+        }),
     ...(publishing === undefined ? {} : { publishing }),
   };
 }

@@ -1,16 +1,48 @@
 /** Events that are a line of their own, in every renderer for people. */
-import type { TransferEvent } from '../../client/events.ts';
+import type { Change, TransferEvent } from '../../client/events.ts';
 import { printable } from '../../base/safe-path.ts';
-import { formatDuration } from './wording.ts';
+import type { EntryType } from '../../manifest/entry.ts';
+import { formatBytes, formatDuration } from './wording.ts';
 
 /** `cairn: left out "a/b": permission denied`. */
 export function warningLine(event: Extract<TransferEvent, { type: 'warning' }>): string {
   return `cairn: left out "${printable(event.path)}": ${printable(event.message)}`;
 }
 
-/** `cairn: waiting for the server (connection refused), next try in 2.0 s`. */
+/** `cairn: waiting: connection refused; next try in 2.0 s, gives up in 4m58s`. */
 export function waitingLine(event: Extract<TransferEvent, { type: 'waiting' }>): string {
-  return `cairn: waiting: ${printable(event.message)}; next try in ${formatDuration(event.delayMs)}`;
+  return `cairn: waiting: ${printable(event.message)}; next try in ${formatDuration(event.delayMs)}, gives up in ${formatDuration(event.leftMs)}`;
+}
+
+/** `cairn: waiting: connection refused`, where a countdown stands beside it. */
+export function whyWaitingLine(event: Extract<TransferEvent, { type: 'waiting' }>): string {
+  return `cairn: waiting: ${printable(event.message)}`;
+}
+
+const CHANGES: Readonly<Record<Change, string>> = {
+  'new': 'new',
+  'changed': 'changed',
+  'same-size': 'other time',
+  'attributes': 'attributes',
+  'unknown': 'to send',
+};
+const KINDS: Readonly<Record<EntryType, string>> = {
+  file: 'file',
+  directory: 'dir',
+  symlink: 'link',
+  stream: 'stream',
+};
+
+/** `new         file  1.50 MiB  a/b`: what a run would do with an entry. */
+export function wouldLine(event: Extract<TransferEvent, { type: 'would' }>): string {
+  const size = event.kind === 'file' ? formatBytes(event.sizeBytes) : '';
+  const what = `${CHANGES[event.change].padEnd(10)}  ${KINDS[event.kind].padEnd(4)}`;
+  return `${what}  ${size.padStart(8)}  ${printable(event.path)}`;
+}
+
+/** `done: a/b (1.50 MiB)`: an entry that has crossed the wire. */
+export function entryDoneLine(event: Extract<TransferEvent, { type: 'entry' }>): string {
+  return `done: ${printable(event.path)} (${formatBytes(event.sizeBytes)})`;
 }
 
 /** `cairn: the connection is back, going on (epoch 3)`. */

@@ -1,28 +1,24 @@
 /** Progress off a terminal: a line for each phase, one every few seconds, and what happened. */
-import type { Phase, TransferEvent } from '../../client/events.ts';
-import { noticeLine, resumedLine, waitingLine, warningLine } from './lines.ts';
+import type { TransferEvent } from '../../client/events.ts';
+import { entryDoneLine, noticeLine, resumedLine, waitingLine, warningLine, wouldLine } from './lines.ts';
+import { PHASE_WORDS } from './phase-words.ts';
 import type { Screen } from './screen.ts';
 import { summaryLine } from './summary.ts';
 import { createTally, type Progress } from './tally.ts';
-import { formatBytes, formatDuration, formatEntries, formatRate } from './wording.ts';
+import { formatBytes, formatCount, formatDuration, formatEntries, formatRate } from './wording.ts';
 
 const LINE_EVERY_MS = 5000;
-
-const PHASE_WORDS: Readonly<Record<Phase, string>> = {
-  scanning: 'scanning',
-  comparing: 'comparing with what is there',
-  transferring: 'transferring',
-  committing: 'verifying and publishing',
-};
 
 /** A screen of plain lines. `now` gives milliseconds. */
 export function createPlainScreen(options: {
   say: (line: string) => void;
+  /** Writes to standard output, where the result of a dry run belongs. */
+  print?: (text: string) => void;
   showsProgress: boolean;
   dryRun: boolean;
   now?: () => number;
 }): Screen {
-  const { say, showsProgress, dryRun, now = () => performance.now() } = options;
+  const { say, print = say, showsProgress, dryRun, now = () => performance.now() } = options;
   const tally = createTally(now);
   let nextLineAt = now() + LINE_EVERY_MS;
   let nextWaitingAt = 0;
@@ -45,6 +41,8 @@ export function createPlainScreen(options: {
       tally.add(event);
       if (event.type === 'warning') say(warningLine(event));
       else if (event.type === 'notice') say(noticeLine(event));
+      else if (event.type === 'entry') say(entryDoneLine(event));
+      else if (event.type === 'would') print(`${wouldLine(event)}\n`);
       else if (showsProgress) onProgress(event);
     },
     say,
@@ -60,7 +58,7 @@ function phaseLine(event: Extract<TransferEvent, { type: 'phase' }>): string {
 
 /** `cairn: 12.0 MiB of 210 MiB (5%), 8.10 MiB/s, 24.4 s left`; undefined while there is nothing to tell. */
 export function progressLine(progress: Progress): string | undefined {
-  const { bytesTotal, bytesDone, bytesPerSecond, etaMs, publishing, waiting } = progress;
+  const { bytesTotal, bytesDone, bytesPerSecond, etaMs, publishing, waiting, moved, carried } = progress;
   if (publishing !== undefined) {
     return `cairn: published ${publishing.entriesDone} of ${formatEntries(publishing.entriesTotal)}`;
   }
@@ -68,6 +66,8 @@ export function progressLine(progress: Progress): string | undefined {
   const rate = bytesPerSecond > 0 ? `, ${formatRate(bytesPerSecond)}` : '';
   if (bytesTotal === null) return `cairn: ${formatBytes(bytesDone)}${rate}`;
   const percent = bytesTotal === 0 ? 100 : Math.floor((bytesDone * 100) / bytesTotal);
-  const left = etaMs === undefined ? '' : `, ${formatDuration(etaMs)} left`;
-  return `cairn: ${formatBytes(bytesDone)} of ${formatBytes(bytesTotal)} (${percent}%)${rate}${left}`;
+  const left = etaMs === undefined ? ', time left unknown' : `, ${formatDuration(etaMs)} left`;
+  const files =
+    carried > 1 ? `, ${formatCount(Math.min(moved, carried))} of ${formatCount(carried)} files` : '';
+  return `cairn: ${formatBytes(bytesDone)} of ${formatBytes(bytesTotal)} (${percent}%)${rate}${bytesDone < bytesTotal ? left : ''}${files}`;
 }

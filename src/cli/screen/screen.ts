@@ -1,5 +1,6 @@
 /** What a transfer is drawn on. Renderers are swapped, never asked. */
 import type { Report, TransferSummary } from '../../client/events.ts';
+import { hasColors } from './color.ts';
 import type { ExitCode } from '../../base/errors.ts';
 
 /** Draws the events of one transfer. */
@@ -44,11 +45,11 @@ export async function openScreen(wishes: ScreenWishes, outputs: Outputs): Promis
     return createQuietScreen(toStderr);
   }
   // Off a terminal cli-progress prints wrong bars, even when told not to print any.
-  if (wishes.progress && stderr.isTTY && env['TERM'] !== 'dumb') {
+  // What a dry run tells goes to standard output, which may be the same terminal.
+  if (wishes.progress && !wishes.dryRun && stderr.isTTY && env['TERM'] !== 'dumb') {
     const { createBarScreen } = await import('./bars.ts');
-    const hasColor = (env['NO_COLOR'] ?? '') === '';
-    return createBarScreen({ stream: stderr, hasColor, dryRun: wishes.dryRun });
+    return createBarScreen({ stream: stderr, hasColor: hasColors(stderr, env) });
   }
   const { createPlainScreen } = await import('./plain.ts');
-  return createPlainScreen({ say: toStderr, showsProgress: wishes.progress, dryRun: wishes.dryRun });
+  return createPlainScreen({ say: toStderr, print, showsProgress: wishes.progress, dryRun: wishes.dryRun });
 }

@@ -11,9 +11,11 @@ const WORDS = {
 export function summaryLine(summary: TransferSummary, options: { dryRun: boolean }): string {
   const words = WORDS[summary.direction];
   const size = `${formatEntries(summary.entries)} (${formatBytes(summary.bytesTotal)})`;
-  if (options.dryRun) return `${words.dry} ${size}${tail(summary)}`;
+  if (options.dryRun && summary.changed > 0) return `${words.dry} ${size}${tail(summary)}`;
   const seconds = summary.durationMs / 1000;
   const rate = summary.bytesMoved > 0 && seconds > 0 ? ` (${formatRate(summary.bytesMoved / seconds)})` : '';
+  if (summary.changed === 0 && summary.bytesMoved === 0)
+    return `up to date: ${formatEntries(summary.entries)}${tail(summary)}`;
   const moved = `${words.moved} ${formatBytes(summary.bytesMoved)} in ${formatDuration(summary.durationMs)}`;
   return `${words.done} ${size}: ${moved}${rate}${tail(summary)}`;
 }

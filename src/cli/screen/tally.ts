@@ -1,4 +1,5 @@
 /** What the events of a transfer add up to; every renderer reads this. */
+import type { ErrorCode } from '../../base/errors.ts';
 import type { Phase, TransferEvent } from '../../client/events.ts';
 
 /** A file of at least one chunk that is under way. */
@@ -9,10 +10,22 @@ export interface FileProgress {
   readonly resumedBytes: number;
 }
 
+/** Why nothing moves, and when that ends. */
+export interface Waiting {
+  readonly code: ErrorCode;
+  readonly message: string;
+  /** Until the next try, and until giving up, in milliseconds from now. */
+  readonly delayMs: number;
+  readonly leftMs: number;
+}
+
 /** The state of a transfer at one moment. */
 export interface Progress {
   readonly phase: Phase | undefined;
   readonly entries: number;
+  /** Of the entries that carry bytes: how many there are, and how many have crossed whole. */
+  readonly carried: number;
+  readonly moved: number;
   /** Null for a stream, whose size shows when it ends; undefined before it is planned. */
   readonly bytesTotal: number | null | undefined;
   /** What is over, this run's and earlier ones'. */
@@ -22,9 +35,11 @@ export interface Progress {
   readonly bytesPerSecond: number;
   /** Undefined while nobody can know. */
   readonly etaMs: number | undefined;
+  /** Since the tally was made, in milliseconds. */
+  readonly elapsedMs: number;
   readonly publishing: { readonly entriesDone: number; readonly entriesTotal: number } | undefined;
   /** Why nothing moves; undefined while something does. */
-  readonly waiting: Extract<TransferEvent, { type: 'waiting' }> | undefined;
+  readonly waiting: Waiting | undefined;
   /** Large files that are not done yet, the most recently touched last. */
   readonly files: readonly FileProgress[];
 }
@@ -40,13 +55,22 @@ const RATE_WINDOW_MS = 10_000;
 const SAMPLE_EVERY_MS = 250;
 /** Before that, a rate would be a guess. */
 const MIN_RATE_SPAN_MS = 400;
+/** The first bytes only fill the buffers on the way: on a slow line they would look like a fast one. */
+const WARM_UP_MS = 500;
 
 /** Bytes per second over a sliding window. */
 class RateMeter {
   readonly #samples: { at: number; bytes: number }[] = [];
   #bytes = 0;
+  #beganAt: number | undefined;
 
   add(bytes: number, at: number): void {
+    this.#beganAt ??= at;
+    if (at - this.#beganAt < WARM_UP_MS) {
+      this.#bytes += bytes;
+      this.#samples.splice(0, Infinity, { at, bytes: this.#bytes });
+      return;
+    }
     const last = this.#samples.at(-1);
     if (last === undefined || at - last.at >= SAMPLE_EVERY_MS) {
       this.#samples.push({ at, bytes: this.#bytes });
@@ -65,10 +89,14 @@ class RateMeter {
 /** A tally that has seen nothing yet. `now` gives milliseconds and never goes back. */
 export function createTally(now: () => number = () => performance.now()): Tally {
   const meter = new RateMeter();
+  const beganAt = now();
+  let waitingSince = beganAt;
   const files = new Map<string, FileProgress>();
-  let state: Omit<Progress, 'bytesPerSecond' | 'etaMs' | 'files'> = {
+  let state: Omit<Progress, 'bytesPerSecond' | 'etaMs' | 'elapsedMs' | 'files'> = {
     phase: undefined,
     entries: 0,
+    carried: 0,
+    moved: 0,
     bytesTotal: undefined,
     bytesDone: 0,
     bytesResumed: 0,
@@ -80,15 +108,29 @@ export function createTally(now: () => number = () => performance.now()): Tally 
     add: (event) => {
       if (event.type === 'bytes') meter.add(event.bytes, now());
       if (event.type === 'file') noteFile(files, event);
+      if (event.type === 'waiting') waitingSince = now();
       state = { ...state, ...changesBy(event, state) };
     },
     now: () => {
       const bytesPerSecond = meter.at(now());
       const left = typeof state.bytesTotal === 'number' ? state.bytesTotal - state.bytesDone : undefined;
       const etaMs = left === undefined || bytesPerSecond <= 0 ? undefined : (left * 1000) / bytesPerSecond;
-      return { ...state, bytesPerSecond, etaMs, files: [...files.values()] };
+      const { waiting } = state;
+      return {
+        ...state,
+        bytesPerSecond,
+        etaMs,
+        elapsedMs: now() - beganAt,
+        waiting: waiting === undefined ? undefined : countedDown(waiting, now() - waitingSince),
+        files: [...files.values()],
+      };
     },
   };
+}
+
+function countedDown({ code, message, delayMs, leftMs }: Waiting, passedMs: number): Waiting {
+  const left = (ms: number): number => Math.max(0, ms - passedMs);
+  return { code, message, delayMs: left(delayMs), leftMs: left(leftMs) };
 }
 
 function noteFile(files: Map<string, FileProgress>, event: FileProgress): void {
@@ -97,7 +139,7 @@ function noteFile(files: Map<string, FileProgress>, event: FileProgress): void {
   if (doneBytes < sizeBytes) files.set(path, { path, doneBytes, sizeBytes, resumedBytes });
 }
 
-type Counted = Pick<Progress, 'bytesDone' | 'bytesTotal'>;
+type Counted = Pick<Progress, 'bytesDone' | 'bytesTotal' | 'moved' | 'carried'>;
 
 function changesBy(event: TransferEvent, state: Counted): Partial<Progress> {
   switch (event.type) {
@@ -108,11 +150,13 @@ function changesBy(event: TransferEvent, state: Counted): Partial<Progress> {
         ...(event.entries === undefined ? {} : { entries: event.entries }),
       };
     case 'planned': {
-      const { entries, bytesTotal, bytesSkipped, bytesResumed } = event;
-      return { entries, bytesTotal, bytesSkipped, bytesResumed, bytesDone: bytesResumed };
+      const { entries, carried, bytesTotal, bytesSkipped, bytesResumed } = event;
+      return { entries, carried, bytesTotal, bytesSkipped, bytesResumed, bytesDone: bytesResumed };
     }
     case 'bytes':
       return { bytesDone: cap(state.bytesDone + event.bytes, state.bytesTotal), waiting: undefined };
+    case 'moved':
+      return { moved: Math.max(0, state.moved + event.entries) };
     case 'lost':
       return { bytesDone: Math.max(0, state.bytesDone - event.bytes) };
     case 'resumed':

@@ -1,4 +1,4 @@
-/** Numbers as people read them, and text cut to the width of a terminal. */
+/** Numbers as people read them. */
 
 const BYTE_UNITS = ['KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const;
 
@@ -14,6 +14,13 @@ export function formatBytes(bytes: number): string {
   } while (value >= 999.5 && unit < BYTE_UNITS.length - 1);
   const digits = value < 9.995 ? 2 : value < 99.95 ? 1 : 0;
   return `${value.toFixed(digits)} ${BYTE_UNITS[unit] ?? ''}`;
+}
+
+/** `12.3/210 MiB`, or `512 KiB/210 MiB` where the units differ. */
+export function formatBytesOf(bytes: number, total: number): string {
+  const [part, whole] = [formatBytes(bytes), formatBytes(total)];
+  const [digits, unit] = part.split(' ');
+  return whole.endsWith(` ${unit}`) ? `${digits}/${whole}` : `${part}/${whole}`;
 }
 
 /** `12.3 MiB/s`. */
@@ -33,6 +40,11 @@ export function formatDuration(ms: number): string {
   return `${Math.floor(minutes / 1440)}d${two(Math.floor(minutes / 60) % 24)}h`;
 }
 
+/** `8 s`, `3m20s`: as {@link formatDuration}, in whole seconds, for what is counted up or down before one's eyes. */
+export function formatClock(ms: number): string {
+  return ms < 59_500 ? `${Math.round(ms / 1000)} s` : formatDuration(ms);
+}
+
 /** `1,234,567`. */
 export function formatCount(count: number): string {
   const digits = String(count);
@@ -44,53 +56,4 @@ export function formatCount(count: number): string {
 /** `1 entry`, `2,003 entries`. */
 export function formatEntries(count: number): string {
   return count === 1 ? '1 entry' : `${formatCount(count)} entries`;
-}
-
-const ZERO_WIDTH = /^\p{Mark}|\p{Format}$/u;
-/** East Asian wide and fullwidth (UAX 11), and what is drawn as a picture. */
-const WIDE =
-  /^[\u1100-\u115F\u2E80-\u303E\u3041-\uA4CF\uAC00-\uD7A3\uF900-\uFAFF\uFE30-\uFE6F\uFF00-\uFF60\uFFE0-\uFFE6\u{1F300}-\u{1FAFF}\u{20000}-\u{3FFFD}]$/u;
-
-function widthOfCharacter(character: string): number {
-  if (ZERO_WIDTH.test(character)) return 0;
-  return WIDE.test(character) ? 2 : 1;
-}
-
-/** Columns that a text takes on a terminal. */
-export function displayWidth(text: string): number {
-  let width = 0;
-  for (const character of text) width += widthOfCharacter(character);
-  return width;
-}
-
-/** As many of the `characters` as fit beside an ellipsis. */
-function takeToWidth(characters: readonly string[], columns: number): string[] {
-  const kept: string[] = [];
-  let width = 1;
-  for (const character of characters) {
-    width += widthOfCharacter(character);
-    if (width > columns) break;
-    kept.push(character);
-  }
-  return kept;
-}
-
-/** `text` in at most `columns`; what is cut goes from the front, since names differ at their ends. */
-export function cutToWidth(text: string, columns: number): string {
-  if (displayWidth(text) <= columns) return text;
-  if (columns < 1) return '';
-  return `…${takeToWidth(Array.from(text).toReversed(), columns).toReversed().join('')}`;
-}
-
-/** `text` in at most `columns`; what is cut goes from the end. */
-export function cutEndToWidth(text: string, columns: number): string {
-  if (displayWidth(text) <= columns) return text;
-  if (columns < 1) return '';
-  return `${takeToWidth(Array.from(text), columns).join('')}…`;
-}
-
-/** `text` in exactly `columns`: cut or filled up. */
-export function fitToWidth(text: string, columns: number): string {
-  const cut = cutToWidth(text, columns);
-  return cut + ' '.repeat(Math.max(0, columns - displayWidth(cut)));
 }

@@ -11,6 +11,7 @@ import { plainConnector } from './http-socket.ts';
 import { shownProxy, type Proxy } from './proxy.ts';
 import { keepReady } from './ready-sockets.ts';
 import { createSocketPool, type SocketPool } from './socket-pool.ts';
+import { unconfirmedBytes } from './unconfirmed.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 /** A proxy may itself wait for its own connection. */
@@ -33,6 +34,8 @@ export interface PoolOptions {
 export interface OriginSockets extends SocketPool {
   /** How long the last one took to open, in milliseconds; undefined before the first. */
   readonly connectMs: number | undefined;
+  /** Bytes that its sockets were given and the other side has not confirmed; undefined where the system does not tell. */
+  unconfirmedBytes(): Promise<number | undefined>;
   /** Opens so many more that will be needed soon. */
   openAhead(count: number): void;
 }
@@ -49,7 +52,8 @@ export function openSockets(origin: string, options: PoolOptions): OriginSockets
   const peer = proxy === undefined ? origin : `${origin} (through ${shownProxy(proxy)})`;
   let connectMs: number | undefined;
   const timed = timing(connectorOf(origin, peer, options), (tookMs) => (connectMs = tookMs));
-  const ready = keepReady(watched(timed, peer, options));
+  const sockets = new Set<Socket>();
+  const ready = keepReady(watched(timed, peer, options, sockets));
   const target = targetOf(proxy !== undefined && origin.startsWith('http:') ? proxy.url : new URL(origin));
   const pool = createSocketPool(() => opened(ready.connect, target), connections);
   return {
@@ -57,6 +61,7 @@ export function openSockets(origin: string, options: PoolOptions): OriginSockets
     get connectMs() {
       return connectMs;
     },
+    unconfirmedBytes: () => unconfirmedBytes(sockets),
     openAhead: ready.openAhead,
     closeIdle: () => ready.closeIdle() + pool.closeIdle(),
     close: () => {
@@ -85,8 +90,13 @@ function timing(connect: Connect, onConnected: (tookMs: number) => void): Connec
   };
 }
 
-/** Sockets that are given up when they are silent for too long. */
-function watched(connect: Connect, peer: string, { pace, silenceMs }: PoolOptions): Connect {
+/** Sockets that are given up when they are silent for too long; `open` has those that there are. */
+function watched(
+  connect: Connect,
+  peer: string,
+  { pace, silenceMs }: PoolOptions,
+  open: Set<Socket>,
+): Connect {
   return (target, done) =>
     connect(target, (...[error, socket]) => {
       if (error !== null) {
@@ -106,7 +116,11 @@ function watched(connect: Connect, peer: string, { pace, silenceMs }: PoolOption
       const unwatch = watchReader(socket, pace, () => {
         socket.destroy(new CairnError('timeout', `${peer} takes less than ${pace.minRate} bytes a second`));
       });
-      socket.once('close', unwatch);
+      open.add(socket);
+      socket.once('close', () => {
+        open.delete(socket);
+        unwatch();
+      });
       done(null, socket);
     });
 }

@@ -28,6 +28,8 @@ export interface Connection {
    * @throws CairnError the one that the response stands for; `network` and so on
    */
   upgrade(request: HttpRequest, protocol: string): Promise<Switched>;
+  /** Bytes that were sent and are not confirmed yet by the system of the other side; undefined where nobody knows. */
+  unconfirmedBytes(): Promise<number | undefined>;
   /** Opens so many connections that will be needed soon. */
   openAhead(count: number): void;
   /** Closes those that are not in use, and answers how many that were. */
@@ -88,6 +90,7 @@ export async function openConnection(url: URL, options: ConnectionOptions): Prom
     exchange,
     request: async (request) => accepted(request, await exchange(request)),
     upgrade: (request, protocol) => upgrade(way, request, protocol),
+    unconfirmedBytes: sockets.unconfirmedBytes,
     openAhead: sockets.openAhead,
     closeIdle: sockets.closeIdle,
     close: async () => sockets.close(),

@@ -65,7 +65,9 @@ export function createRetrier(options: RetryOptions): Retrier {
     const delayMs = Math.min(leftMs, Math.max(random() * backoffMs(failures), retryAfterMs(error)));
     if (now() - lastWaitingMs >= MIN_WAITING_INTERVAL_MS) {
       lastWaitingMs = now();
-      report({ type: 'waiting', code: error.code, message: error.message, delayMs: Math.round(delayMs) });
+      const { code, message } = error;
+      const [delay, left] = [Math.round(delayMs), Math.round(leftMs)];
+      report({ type: 'waiting', code, message, delayMs: delay, leftMs: left });
     }
     try {
       await sleep(delayMs, undefined, { signal });

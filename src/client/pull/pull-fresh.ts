@@ -1,4 +1,5 @@
 /** A pass of a pull that begins with the server's manifest. */
+import { tellOutlook } from '../transfer/dry-run.ts';
 import { joinPath, printable } from '../../base/safe-path.ts';
 import { ChunkDigests } from '../../checkpoint/chunk-digests.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
@@ -97,6 +98,7 @@ async function compareAndCarry(
         ? EVERYTHING
         : await planFor(task, { session, manifest, destination, distrusted });
       if (options.dryRun === true || destination === undefined) {
+        await tellDryRun(task, manifest, destination, plan);
         await session.abandon();
         return emptyResult(manifest, plan, null);
       }
@@ -173,6 +175,26 @@ async function planFor(
     path: joinPath(landing.target, manifest.entries.pathOf(index)),
   });
   return makePlan({ context, session, manifest, comparison, checksum, locate, distrusted });
+}
+
+/** Compares once more: the plan alone does not tell what is there. */
+async function tellDryRun(
+  { context }: PullTask,
+  manifest: Manifest,
+  destination: PullDestination | undefined,
+  plan: Plan,
+): Promise<void> {
+  const there = new Set<string>();
+  let comparison: Comparison | undefined;
+  if (destination !== undefined) {
+    const { store, landing } = destination;
+    comparison = await compareWithTarget(store, landing.target, manifest);
+    const paths = Array.from(manifest.entries, ({ path }) => path);
+    const found = await store.lookup(paths.map((path) => joinPath(landing.target, path)));
+    for (const [index, path] of paths.entries()) if (found[index] !== undefined) there.add(path);
+  }
+  const name = context.server.target.split('/').at(-1) || '.';
+  tellOutlook(context.report, manifest, { plan, comparison, isThere: (path) => there.has(path), name });
 }
 
 function isNothingToDo(manifest: Manifest, plan: Plan): boolean {

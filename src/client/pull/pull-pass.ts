@@ -18,7 +18,7 @@ import { suspend } from '../session/session-calls.ts';
 import { FAREWELL_MS, type SessionClient } from '../session/session-client.ts';
 import type { TransferContext } from '../transfer/transfer-context.ts';
 import type { TransferFolder } from '../record/transfer-folder.ts';
-import { createProgress } from '../transfer/transfer-progress.ts';
+import { createProgress, nameOthers } from '../transfer/transfer-progress.ts';
 
 /** What a pass needs. */
 export interface PullPassOptions {
@@ -53,6 +53,7 @@ export async function runPullPass(options: PullPassOptions): Promise<PassResult>
     context.report({
       type: 'planned',
       entries: manifest.entries.length,
+      carried: layout.carrierCount,
       bytesTotal,
       bytesSkipped,
       bytesResumed,
@@ -74,8 +75,9 @@ export async function runPullPass(options: PullPassOptions): Promise<PassResult>
     });
     const order = { plan: { ...plan, excluded: excluded.runs() }, forceReplace };
     const leftOut = await publish(staging, manifest, order, context.report);
+    nameOthers(context, manifest, plan, (index) => excluded.has(index));
     return {
-      ...aboutManifest(manifest),
+      ...aboutManifest(manifest, plan),
       bytesTotal,
       bytesSkipped,
       bytesResumed,

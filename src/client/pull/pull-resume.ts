@@ -100,7 +100,7 @@ export async function publishAgreed(
     const { bytesTotal = 0 } = layout;
     const bytesSkipped = skippedBytes(manifest, plan);
     return {
-      ...aboutManifest(manifest),
+      ...aboutManifest(manifest, plan),
       bytesTotal,
       bytesSkipped,
       bytesResumed: bytesTotal,

@@ -92,6 +92,7 @@ export async function sendReliably(
         compression: context.compression,
       });
       const answer = await sending.catch((error: unknown) => {
+        progress.broken(chunk);
         attempts.wasWrong = error instanceof CairnError && error.code === 'chunk-digest-mismatch';
         throw error;
       });
@@ -135,6 +136,7 @@ function account(
   if (offset > attempts.reached) progress.moved(chunk, offset - attempts.reached);
   else progress.lost(chunk, attempts.reached - offset, lost);
   attempts.reached = offset;
+  progress.answered(chunk);
 }
 
 async function sendOnce(

@@ -1,4 +1,5 @@
 /** A pass of a push that begins with a scan. */
+import { lookAtServer, tellOutlook } from '../transfer/dry-run.ts';
 import { CairnError } from '../../base/errors.ts';
 import { chunkSizeFor, WISHED_CHUNKS } from '../../manifest/chunk-size.ts';
 import { DIGEST_LENGTH_BYTES } from '../../manifest/digest.ts';
@@ -73,8 +74,11 @@ export async function freshPass(
   try {
     ready = await agree(task, session, manifest, scanned, distrusted);
     if (options.dryRun === true) {
+      const { plan, comparison } = ready;
+      const [isThere, name] = [await lookAtServer(context), source.fileName ?? '.'];
+      tellOutlook(context.report, manifest, { plan, comparison, isThere, name });
       await session.abandon();
-      return emptyResult(manifest, ready.plan, null);
+      return emptyResult(manifest, plan, null);
     }
     log = await keep(task, session, manifest, scanned, ready.plan);
   } catch (error) {
@@ -93,7 +97,8 @@ export async function freshPass(
     log,
     report: context.report,
     forceReplace: options.forceReplace,
-    ...ready,
+    plan: ready.plan,
+    earlier: ready.earlier,
   });
 }
 
@@ -144,6 +149,8 @@ interface Agreed {
   readonly plan: Plan;
   /** What the server has of it already. */
   readonly earlier: CheckpointReply | undefined;
+  /** What the plan was made from. */
+  readonly comparison?: Comparison;
 }
 
 /** The plan: that of the session which the server has found again, or a new one. */
@@ -181,7 +188,7 @@ async function agree(
     distrusted,
   });
   if (options.dryRun !== true) await agreeOnPlan(context, session, manifest, plan, comparison.accepted);
-  return { plan, earlier: undefined };
+  return { plan, earlier: undefined, comparison };
 }
 
 /** Has the server compare; where nothing else can come of it, the plan that it proposes is agreed with that. */

@@ -29,7 +29,7 @@ import type { LocalSource } from './source.ts';
 import { createSourceReader } from './source-reader.ts';
 import type { TransferContext } from '../transfer/transfer-context.ts';
 import type { TransferFolder } from '../record/transfer-folder.ts';
-import { createProgress } from '../transfer/transfer-progress.ts';
+import { createProgress, nameOthers } from '../transfer/transfer-progress.ts';
 
 /** What a pass needs. */
 export interface PassOptions {
@@ -77,6 +77,7 @@ async function carryOut(options: PassOptions, job: PushJob): Promise<PassResult>
     context.report({
       type: 'planned',
       entries: manifest.entries.length,
+      carried: layout.carrierCount,
       bytesTotal,
       bytesSkipped,
       bytesResumed,
@@ -95,13 +96,15 @@ async function carryOut(options: PassOptions, job: PushJob): Promise<PassResult>
         return missing.size > 0;
       },
     });
+    const excluded = excludedBy(request, manifest);
+    nameOthers(context, manifest, plan, (index) => excluded.has(index));
     return {
-      ...aboutManifest(manifest),
+      ...aboutManifest(manifest, plan),
       bytesTotal,
       bytesSkipped,
       bytesResumed: progress.bytesResumed,
       digest: request.digest,
-      excluded: pathsOf(manifest, excludedBy(request, manifest)),
+      excluded: pathsOf(manifest, excluded),
       ...leftOutOf(options, reply),
     };
   } catch (error) {
@@ -131,7 +134,11 @@ async function openJob(options: PassOptions): Promise<PushJob> {
     layout,
     reader: createSourceReader({ source, manifest, identities, layout, excluded, report }),
     board: new ChunkBoard(layout.chunkCount, digestLengthBytes),
-    progress: createProgress(context, { manifest, layout, name: source.fileName ?? '' }),
+    progress: createProgress(
+      context,
+      { manifest, layout, name: source.fileName ?? '' },
+      context.server.connection.unconfirmedBytes,
+    ),
     createHasher: await loadHasher(manifest.digest),
     checkpoint: log === undefined ? undefined : { log, writer: createJournalWriter(log) },
     held: new Map(),

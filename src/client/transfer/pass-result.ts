@@ -11,6 +11,8 @@ export interface PassResult {
   readonly manifest: Omit<Manifest, 'entries'>;
   /** How many it had. */
   readonly entries: number;
+  /** How many of them were not there as they are. */
+  readonly changed: number;
   readonly bytesTotal: number;
   readonly bytesSkipped: number;
   readonly bytesResumed: number;
@@ -43,16 +45,21 @@ export function skippedBytes(manifest: Manifest, plan: Pick<Plan, 'have'>): numb
   return bytes;
 }
 
-/** What a result says of its manifest. */
-export function aboutManifest({ entries, ...manifest }: Manifest): Pick<PassResult, 'manifest' | 'entries'> {
-  return { manifest, entries: entries.length };
+/** What a result says of its manifest, and of what had to be done for it. */
+export function aboutManifest(
+  { entries, ...manifest }: Manifest,
+  plan: Pick<Plan, 'have' | 'attributes'>,
+): Pick<PassResult, 'manifest' | 'entries' | 'changed'> {
+  const { length } = entries;
+  const same = ChunkSet.fromRuns(plan.have, length).size - ChunkSet.fromRuns(plan.attributes, length).size;
+  return { manifest, entries: length, changed: length - same };
 }
 
 /** The result of a pass that carried nothing. */
 export function emptyResult(manifest: Manifest, plan: Plan, digest: string | null): PassResult {
   const { bytesTotal = 0 } = layoutOf(manifest, plan);
   return {
-    ...aboutManifest(manifest),
+    ...aboutManifest(manifest, plan),
     bytesTotal,
     bytesSkipped: skippedBytes(manifest, plan),
     bytesResumed: 0,
@@ -86,6 +93,7 @@ export function summaryOf(
   return {
     direction,
     entries: last.entries - excluded,
+    changed: results.reduce((sum, { changed }) => sum + changed, 0),
     bytesTotal: results.reduce((sum, { bytesTotal }) => sum + bytesTotal, 0),
     bytesSkipped: first.bytesSkipped,
     bytesResumed: results.reduce((sum, { bytesResumed }) => sum + bytesResumed, 0),

@@ -33,6 +33,8 @@ export interface TransferContext {
   /** Aborted with the caller's signal, for the same reason. */
   readonly signal: AbortSignal;
   readonly report: Report;
+  /** Whether entries are reported by their names. */
+  readonly namesEntries: boolean;
   readonly counters: Counters;
   /** Chunks on their way at a time at most: what is asked of a server. */
   readonly parallel: number;
@@ -56,7 +58,7 @@ export interface TransferContext {
  * are patient, where there is no such host, or TLS comes to nothing
  */
 export async function openContext(
-  options: ReachOptions & Pick<TransferOptions, 'parallel' | 'compress' | 'encodings'>,
+  options: ReachOptions & Pick<TransferOptions, 'parallel' | 'compress' | 'encodings' | 'namesEntries'>,
 ): Promise<TransferContext> {
   const { url, tls, proxy, report, retryForMs, random, silenceMs, now = () => performance.now() } = options;
   const startMs = now();
@@ -93,6 +95,7 @@ export async function openContext(
       retrier,
       signal,
       report,
+      namesEntries: options.namesEntries ?? false,
       counters: { bytesMoved: 0, bytesSaved: 0, resumes: 0 },
       parallel,
       isLongLine,

@@ -1,15 +1,22 @@
 /** Counts payload bytes and tells of them: all together, and for each file of at least one chunk. */
+import { createConfirming } from './confirming.ts';
 import { printable } from '../../base/safe-path.ts';
-import type { Layout } from '../../manifest/layout.ts';
+import { ChunkSet } from '../../checkpoint/chunk-set.ts';
+import { isStream, type Layout } from '../../manifest/layout.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
+import type { Plan } from '../../protocol/messages.ts';
 import type { Counters, TransferContext } from './transfer-context.ts';
 
 const MIN_FILE_INTERVAL_MS = 100;
 
 /** The progress of one pass. */
 export interface TransferProgress {
-  /** Payload bytes of a chunk crossed the wire. */
+  /** Payload bytes of a chunk crossed the wire, or were sent, where the progress has to find out when they cross. */
   moved(chunk: number, bytes: number): void;
+  /** All of a chunk that was sent has arrived. */
+  answered(chunk: number): void;
+  /** A request that carried a chunk broke. */
+  broken(chunk: number): void;
   /** Bytes of a chunk that were counted as moved will be moved again; they crossed the wire unless `crossed` is false. */
   lost(chunk: number, bytes: number, how?: { readonly crossed: boolean }): void;
   /** So many of the bytes that were counted as moved did not have to cross the wire. */
@@ -28,53 +35,109 @@ interface FileProgress {
   toldAtMs: number;
 }
 
-/**
- * Makes the progress of one pass; only what was resumed is counted for it alone.
- *
- * @param name what to call a file that is the whole transfer, and has no path in the manifest
- */
-export function createProgress(
-  context: Pick<TransferContext, 'report' | 'now' | 'counters'>,
-  { manifest, layout, name }: { manifest: Manifest; layout: Layout; name: string },
-): TransferProgress {
-  const { report, now } = context;
-  const counters: Counters = context.counters;
-  const files = new Map<number, FileProgress>();
-  let bytesResumed = 0;
+/** What bytes are told of. */
+interface Subject {
+  readonly manifest: Manifest;
+  readonly layout: Layout;
+  /** What to call a file that is the whole transfer, and has no path in the manifest. */
+  readonly name: string;
+}
 
-  const change = (chunk: number, doneBytes: number, resumedBytes: number): void => {
-    const [segment] = layout.segmentsOf(chunk);
-    const entry = segment === undefined ? undefined : manifest.entries.at(segment.entryIndex);
-    if (segment === undefined || entry === undefined || entry.sizeBytes < manifest.chunkSizeBytes) return;
-    const file = files.get(segment.entryIndex) ?? { doneBytes: 0, resumedBytes: 0, toldAtMs: -Infinity };
-    files.set(segment.entryIndex, file);
+/** Tells of the files that bytes of chunks belong to: `change(chunk, bytes, ofWhichResumed)`. */
+function createFileChanges(
+  { report, now, namesEntries }: Pick<TransferContext, 'report' | 'now' | 'namesEntries'>,
+  { manifest, layout, name }: Subject,
+): (chunk: number, doneBytes: number, resumedBytes: number) => void {
+  const files = new Map<number, FileProgress>();
+  /** Bytes of the chunks of small files that are under way. */
+  const packed = new Map<number, number>();
+  const hasNoSize = isStream(manifest);
+  const shown = (path: string): string => printable(path === '' ? name : path);
+
+  const changeFile = (entryIndex: number, doneBytes: number, resumedBytes: number): void => {
+    const file = files.get(entryIndex) ?? { doneBytes: 0, resumedBytes: 0, toldAtMs: -Infinity };
+    files.set(entryIndex, file);
+    const sizeBytes = manifest.entries.sizeOf(entryIndex);
+    const wasDone = file.doneBytes >= sizeBytes;
     file.doneBytes = Math.max(0, file.doneBytes + doneBytes);
     file.resumedBytes += resumedBytes;
-    const isDone = file.doneBytes >= entry.sizeBytes;
+    const isDone = file.doneBytes >= sizeBytes;
     if (!isDone && now() - file.toldAtMs < MIN_FILE_INTERVAL_MS) return;
     file.toldAtMs = now();
-    const { sizeBytes } = entry;
+    const path = shown(manifest.entries.pathOf(entryIndex));
     report({
       type: 'file',
-      path: printable(entry.path === '' ? name : entry.path),
+      path,
       doneBytes: Math.min(file.doneBytes, sizeBytes),
       sizeBytes,
       resumedBytes: file.resumedBytes,
     });
+    if (isDone === wasDone) return;
+    report({ type: 'moved', entries: isDone ? 1 : -1 });
+    if (isDone && namesEntries && resumedBytes === 0) report({ type: 'entry', path, sizeBytes });
   };
+
+  const changePacked = (chunk: number, bytes: number, isResumed: boolean): void => {
+    const done = (packed.get(chunk) ?? 0) + bytes;
+    packed.set(chunk, done);
+    if (done < layout.chunkLengthBytes(chunk)) return;
+    // What is lost of it later, and comes again, is not counted twice.
+    packed.set(chunk, 0);
+    let entries = 0;
+    for (const { entryIndex, lengthBytes } of layout.segmentsOf(chunk)) {
+      entries += 1;
+      if (namesEntries && !isResumed)
+        report({ type: 'entry', path: shown(manifest.entries.pathOf(entryIndex)), sizeBytes: lengthBytes });
+    }
+    report({ type: 'moved', entries });
+  };
+
+  return (chunk, doneBytes, resumedBytes) => {
+    const [segment] = layout.segmentsOf(chunk);
+    if (segment === undefined || hasNoSize) return;
+    if (manifest.entries.sizeOf(segment.entryIndex) < manifest.chunkSizeBytes)
+      changePacked(chunk, doneBytes, resumedBytes > 0);
+    else changeFile(segment.entryIndex, doneBytes, resumedBytes);
+  };
+}
+
+/**
+ * Makes the progress of one pass; only what was resumed is counted for it alone.
+ *
+ * @param unconfirmed of a push: how many bytes are on their way; see {@link createConfirming}
+ */
+export function createProgress(
+  context: Pick<TransferContext, 'report' | 'now' | 'counters' | 'namesEntries' | 'signal'>,
+  subject: Subject,
+  unconfirmed?: () => Promise<number | undefined>,
+): TransferProgress {
+  const { report } = context;
+  const counters: Counters = context.counters;
+  const change = createFileChanges(context, subject);
+  let bytesResumed = 0;
+  const crossed = (chunk: number, bytes: number): void => {
+    report({ type: 'bytes', bytes });
+    change(chunk, bytes, 0);
+  };
+  const confirming =
+    unconfirmed === undefined ? undefined : createConfirming(crossed, unconfirmed, context.signal);
 
   return {
     moved: (chunk, bytes) => {
       if (bytes === 0) return;
       counters.bytesMoved += bytes;
-      report({ type: 'bytes', bytes });
-      change(chunk, bytes, 0);
+      if (confirming === undefined) crossed(chunk, bytes);
+      else confirming.sent(chunk, bytes);
     },
-    lost: (chunk, bytes, { crossed } = { crossed: true }) => {
+    answered: (chunk) => confirming?.answered(chunk),
+    broken: (chunk) => confirming?.broken(chunk),
+    lost: (chunk, bytes, how = { crossed: true }) => {
       if (bytes === 0) return;
-      if (!crossed) counters.bytesMoved -= bytes;
-      report({ type: 'lost', bytes });
-      change(chunk, -bytes, 0);
+      if (!how.crossed) counters.bytesMoved -= bytes;
+      const told = confirming?.lost(chunk, bytes) ?? bytes;
+      if (told === 0) return;
+      report({ type: 'lost', bytes: told });
+      change(chunk, -told, 0);
     },
     saved: (bytes) => {
       counters.bytesSaved += bytes;
@@ -92,4 +155,19 @@ export function createProgress(
       return bytesResumed;
     },
   };
+}
+
+/** Names the entries that were brought and carry no bytes: directories, links, empty files. */
+export function nameOthers(
+  { report, namesEntries }: Pick<TransferContext, 'report' | 'namesEntries'>,
+  { entries }: Manifest,
+  plan: Pick<Plan, 'have'>,
+  isExcluded: (entryIndex: number) => boolean,
+): void {
+  if (!namesEntries) return;
+  const have = ChunkSet.fromRuns(plan.have, entries.length);
+  for (let index = 0; index < entries.length; index += 1) {
+    if (entries.sizeOf(index) > 0 || have.has(index) || isExcluded(index)) continue;
+    report({ type: 'entry', path: printable(entries.pathOf(index) || '.'), sizeBytes: 0 });
+  }
 }

@@ -9,18 +9,14 @@ import { createQuietScreen } from '../../../src/cli/screen/quiet.ts';
 import { openScreen } from '../../../src/cli/screen/screen.ts';
 import { summaryLine } from '../../../src/cli/screen/summary.ts';
 import { createTally, type Progress } from '../../../src/cli/screen/tally.ts';
-import {
-  cutToWidth,
-  displayWidth,
-  formatBytes,
-  formatCount,
-  formatDuration,
-} from '../../../src/cli/screen/wording.ts';
+import { cutEnd, cutMiddle, displayWidth } from '../../../src/cli/screen/width.ts';
+import { formatBytes, formatCount, formatDuration } from '../../../src/cli/screen/wording.ts';
 
 const MIB = 1024 * 1024;
 const planned = (bytesTotal: number | null, bytesResumed = 0): TransferEvent => ({
   type: 'planned',
   entries: 3,
+  carried: 3,
   bytesTotal,
   bytesSkipped: 5,
   bytesResumed,
@@ -36,10 +32,12 @@ const waiting: Extract<TransferEvent, { type: 'waiting' }> = {
   code: 'network',
   message: 'connection refused',
   delayMs: 2000,
+  leftMs: 300_000,
 };
 const summary: TransferSummary = {
   direction: 'push',
   entries: 2003,
+  changed: 2003,
   bytesTotal: 210 * MIB,
   bytesMoved: 100 * MIB,
   bytesSaved: 0,
@@ -89,10 +87,38 @@ describe('the tally', () => {
     expect(tally.now()).toMatchObject({ bytesPerSecond: 0, etaMs: undefined });
   });
 
+  it('takes what only fills the buffers at the start for no rate', () => {
+    const time = clock();
+    const tally = createTally(time.now);
+    tally.add(planned(100 * MIB));
+    for (let connection = 0; connection < 4; connection += 1) tally.add({ type: 'bytes', bytes: 2 * MIB });
+    for (let second = 0; second < 8; second += 1) {
+      time.pass(1000);
+      tally.add({ type: 'bytes', bytes: MIB / 10 });
+    }
+    expect(tally.now().bytesPerSecond / MIB).toBeCloseTo(0.1, 1);
+  });
+
+  it('counts down while it waits', () => {
+    const time = clock();
+    const tally = createTally(time.now);
+    tally.add(waiting);
+    time.pass(1500);
+    expect(tally.now().waiting).toMatchObject({ delayMs: 500, leftMs: 298_500 });
+  });
+
+  it('counts the files that have crossed', () => {
+    const tally = createTally(clock().now);
+    tally.add(planned(100));
+    tally.add({ type: 'moved', entries: 2 });
+    tally.add({ type: 'moved', entries: -1 });
+    expect(tally.now()).toMatchObject({ moved: 1, carried: 3 });
+  });
+
   it('waits until something moves again', () => {
     const tally = createTally(clock().now);
     tally.add(waiting);
-    expect(tally.now().waiting).toEqual(waiting);
+    expect(tally.now().waiting).toMatchObject({ message: 'connection refused', delayMs: 2000 });
     tally.add({ type: 'bytes', bytes: 1 });
     expect(tally.now().waiting).toBeUndefined();
   });
@@ -133,7 +159,7 @@ describe('plain lines', () => {
       'cairn: scanning',
       'cairn: transferring 1,200 entries',
       expect.stringMatching(
-        /^cairn: 12\.\d MiB of 100 MiB \(12%\), 2\.\d+ MiB\/s, \d+\.\d s left$/,
+        /^cairn: 12\.\d MiB of 100 MiB \(12%\), 2\.\d+ MiB\/s, \d+\.\d s left, 0 of 3 files$/,
       ) as string,
       expect.stringMatching(/^cairn: 2\d\.\d MiB of 100 MiB \(25%\)/) as string,
     ]);
@@ -142,7 +168,7 @@ describe('plain lines', () => {
   it('tell of waiting once, not once for each connection', () => {
     const { screen, lines, time } = screenWithLines();
     for (let connection = 0; connection < 8; connection += 1) screen.report(waiting);
-    expect(lines).toEqual(['cairn: waiting: connection refused; next try in 2.0 s']);
+    expect(lines).toEqual(['cairn: waiting: connection refused; next try in 2.0 s, gives up in 5m00s']);
     screen.report({ type: 'resumed', epoch: 2, bytesResumed: 0 });
     time.pass(10);
     screen.report(waiting);
@@ -209,6 +235,7 @@ describe('JSON lines', () => {
         type: 'summary',
         direction: 'push',
         entries: 2003,
+        changed: 2003,
         bytesTotal: 210 * MIB,
         bytesSent: 100 * MIB,
         bytesSaved: 0,
@@ -255,6 +282,9 @@ describe('bars', () => {
   const progress: Progress = {
     phase: 'transferring',
     entries: 3,
+    carried: 3,
+    moved: 1,
+    elapsedMs: 61_000,
     bytesTotal: 100 * MIB,
     bytesDone: 50 * MIB,
     bytesResumed: 25 * MIB,
@@ -274,12 +304,43 @@ describe('bars', () => {
 
   it('have bytes, rate, time left and the resumed part', () => {
     const line = overallLine(progress, 120, false);
-    for (const part of ['50%', '50.0 MiB/100 MiB', '5.00 MiB/s', '10.0 s left', '25.0 MiB resumed']) {
+    for (const part of ['50%', '50.0/100 MiB', '5.00 MiB/s', '10.0 s left', '1/3 files', '1m01s']) {
       expect(line).toContain(part);
     }
+    expect(line.indexOf('50%')).toBeLessThan(line.indexOf('█'));
   });
 
-  it.each([10, 20, 33, 40, 60, 79, 80, 200])('never are wider than %i columns', (columns) => {
+  it.each([20, 24, 30, 40, 60, 80, 120, 300])('begin with the numbers at %i columns', (columns) => {
+    const file = {
+      path: 'a/long/path/to/some/file.bin',
+      doneBytes: 5 * MIB,
+      sizeBytes: 10 * MIB,
+      resumedBytes: 0,
+    };
+    expect(overallLine(progress, columns, false)).toMatch(/^50% 50\.0\/100 MiB/);
+    expect(fileLine(file, columns, false)).toMatch(/^50% 5\.00\/10\.0 MiB/);
+    const publishing = { entriesDone: 1200, entriesTotal: 2003 };
+    const line = overallLine({ ...progress, phase: 'committing', publishing }, columns, false);
+    expect(line).toMatch(/^1,200\/2,003/);
+  });
+
+  it('say what is done when no bytes move any more', () => {
+    const line = overallLine({ ...progress, phase: 'committing', bytesDone: 100 * MIB }, 80, false);
+    expect(line).toBe('verifying and publishing  1m01s');
+  });
+
+  it('say that the time left is unknown, where nothing tells it', () => {
+    const line = overallLine({ ...progress, bytesPerSecond: 0, etaMs: undefined }, 80, false);
+    expect(line).toContain('time left unknown');
+  });
+
+  it('count down to the next try and to giving up', () => {
+    expect(overallLine({ ...progress, waiting }, 80, false)).toBe(
+      'next try in 2 s, gives up in 5m00s: connection refused',
+    );
+  });
+
+  it.each([1, 2, 10, 20, 33, 40, 60, 79, 80, 200, 300])('never are wider than %i columns', (columns) => {
     const file = {
       path: `日本語/${'long name '.repeat(20)}🪨`,
       doneBytes: 5,
@@ -309,9 +370,11 @@ describe('bars', () => {
       columns: 80,
       rows: 6,
       write: (text: string) => written.push(text) > 0,
+      on: () => undefined,
+      off: () => undefined,
     } as unknown as NodeJS.WriteStream;
     const before = process.listenerCount('exit');
-    const screen = createBarScreen({ stream, hasColor: false, dryRun: false });
+    const screen = createBarScreen({ stream, hasColor: false });
     screen.report(planned(100 * MIB));
     for (let file = 0; file < 20; file += 1) {
       screen.report({
@@ -343,6 +406,8 @@ describe('the choice of a screen', () => {
       columns: 80,
       rows: 24,
       write: (text: string) => written.push(text) > 0,
+      on: () => undefined,
+      off: () => undefined,
     }) as unknown as NodeJS.WriteStream;
   const wishes = { json: false, quiet: false, progress: true, dryRun: false };
 
@@ -375,10 +440,11 @@ describe('words for numbers', () => {
     expect([1, 1000, 1_234_567].map(formatCount)).toEqual(['1', '1,000', '1,234,567']);
   });
 
-  it('cut names at the front, by columns', () => {
-    expect(cutToWidth('abcdef', 4)).toBe('…def');
-    expect(cutToWidth('日本語', 4)).toBe('…語');
-    expect(cutToWidth('abc', 3)).toBe('abc');
+  it('cut names in the middle, by columns', () => {
+    expect(cutMiddle('abcdef', 5)).toBe('ab…ef');
+    expect(cutMiddle('日本語', 5)).toBe('日…語');
+    expect(cutMiddle('abc', 3)).toBe('abc');
+    expect(cutEnd('abcdef', 4)).toBe('abc…');
     expect(displayWidth('e\u0301日')).toBe(3);
   });
 
@@ -395,6 +461,9 @@ describe('words for numbers', () => {
     expect(summaryLine(rich, { dryRun: false })).toBe(
       'pushed 2,003 entries (210 MiB): sent 100 MiB in 10.0 s (10.0 MiB/s), 3.00 MiB less on the wire, resumed 1.00 MiB, ' +
         '2.00 MiB already there, 1 retry, 2 resumes, 1 entry left out',
+    );
+    expect(summaryLine({ ...summary, changed: 0, bytesMoved: 0, bytesTotal: 0 }, { dryRun: false })).toBe(
+      'up to date: 2,003 entries',
     );
     expect(summaryLine({ ...summary, direction: 'pull' }, { dryRun: true })).toBe(
       'would pull 2,003 entries (210 MiB)',

@@ -1,0 +1,9 @@
+import type { Phase } from '../../client/events.ts';
+
+/** What a transfer is busy with, for people. */
+export const PHASE_WORDS: Readonly<Record<Phase, string>> = {
+  scanning: 'scanning',
+  comparing: 'comparing',
+  transferring: 'transferring',
+  committing: 'verifying and publishing',
+};
