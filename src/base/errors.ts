@@ -77,6 +77,7 @@ export const ERROR_TABLE = {
   'source-changed': traits(409, EXIT.storage),
   'source-unsupported': traits(409, EXIT.usage),
   'source-command-failed': traits(409, EXIT.sourceCommandFailed),
+  'time-out-of-range': traits(409, EXIT.partial),
   'partial': traits(409, EXIT.partial),
   // network
   'network': traits(502, EXIT.network, 'again'),

@@ -56,9 +56,9 @@ async function verifyAgainst(
   try {
     context.report({ type: 'phase', phase: 'comparing', entries: manifest.entries.length });
     const { pairs, differing } = compareTrees(scanned.entries, manifest.entries);
-    const unreadable = [...scanned.notices, ...notices].map(({ path }) => ({
+    const unreadable = [...scanned.notices, ...notices].map(({ code, path }) => ({
       path: printable(path),
-      why: 'unreadable' as const,
+      why: code === 'time-out-of-range' ? ('mtime' as const) : ('unreadable' as const),
     }));
     const contents = await compareContents({ context, session, manifest, source, scanned }, pairs);
     const all = [...differing, ...contents.differing, ...unreadable];

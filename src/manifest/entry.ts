@@ -1,6 +1,7 @@
 /** One file, directory, symbolic link or stream of a tree, as both sides know it. */
 import { checkRelativePath } from '../base/safe-path.ts';
 import { CairnError } from '../base/errors.ts';
+import { carriedTime } from './entry-time.ts';
 
 /** What an entry can be; a `stream` is a file whose size is not known until it ends. */
 export type EntryType = 'file' | 'directory' | 'symlink' | 'stream';
@@ -35,7 +36,6 @@ export interface ScannedEntry {
 }
 
 const MAX_LINK_TARGET_BYTES = 4095;
-const MTIME_LIMIT_NS = 2n ** 63n;
 
 /**
  * The permission bits that cairn carries: nine of a file, twelve of a directory.
@@ -57,7 +57,7 @@ export function checkEntry(entry: Entry): Entry {
   if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 0) invalid(entry, 'its size is no count of bytes');
   if (!Number.isInteger(mode) || mode < 0 || mode !== portableMode(type, mode))
     invalid(entry, 'its mode is not portable');
-  if (mtimeNs >= MTIME_LIMIT_NS || mtimeNs < -MTIME_LIMIT_NS) invalid(entry, 'its mtime is out of range');
+  if (mtimeNs !== carriedTime(mtimeNs)) invalid(entry, 'its mtime is out of range');
   if (type === 'symlink') checkLinkTarget(entry, linkTarget);
   return entry;
 }

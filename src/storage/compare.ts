@@ -3,6 +3,7 @@ import { CairnError } from '../base/errors.ts';
 import { joinPath, printable } from '../base/safe-path.ts';
 import { ChunkSet } from '../checkpoint/chunk-set.ts';
 import type { Entry } from '../manifest/entry.ts';
+import { isKeptTime } from '../manifest/entry-time.ts';
 import type { Manifest } from '../manifest/manifest.ts';
 import type { Comparison } from '../protocol/messages.ts';
 import type { ContentStore } from './content-store.ts';
@@ -55,7 +56,7 @@ export function compareEntry(
   mtimeResolutionNs: bigint,
 ): 'same' | 'attributes' | 'candidate' | 'different' {
   if (wanted.type !== found.type) return 'different';
-  const sameTime = absolute(wanted.mtimeNs - found.mtimeNs) < mtimeResolutionNs;
+  const sameTime = isKeptTime(wanted.mtimeNs, found.mtimeNs, mtimeResolutionNs);
   const sameAttributes = wanted.mode === found.mode && sameTime;
   switch (wanted.type) {
     case 'directory':
@@ -70,10 +71,6 @@ export function compareEntry(
     default:
       return 'different';
   }
-}
-
-function absolute(value: bigint): bigint {
-  return value < 0n ? -value : value;
 }
 
 /** Whoever names a place by hand may have named a wrong one: what is there is not replaced unasked. */

@@ -47,8 +47,9 @@ function printLines(
 ): ExitCode {
   // Written in one go: a line at a time is slow for a million of them.
   print(Array.from(entries, (entry) => `${lineOf(entry)}\n`).join(''));
-  for (const { path, message } of notices) {
-    process.stderr.write(`cairn: not listed: "${printable(path)}": ${printable(message)}\n`);
+  for (const { code, path, message } of notices) {
+    const what = code === 'time-out-of-range' ? '' : 'not listed: ';
+    process.stderr.write(`cairn: ${what}"${printable(path)}": ${printable(message)}\n`);
   }
   return exitCodeOf(notices);
 }

@@ -4,9 +4,10 @@ import { printable } from '../../base/safe-path.ts';
 import type { EntryType } from '../../manifest/entry.ts';
 import { formatBytes, formatDuration } from './wording.ts';
 
-/** `cairn: left out "a/b": permission denied`. */
+/** `cairn: left out "a/b": permission denied`; what is there, and only not as it was, is not called left out. */
 export function warningLine(event: Extract<TransferEvent, { type: 'warning' }>): string {
-  return `cairn: left out "${printable(event.path)}": ${printable(event.message)}`;
+  const what = event.code === 'time-out-of-range' ? '' : 'left out ';
+  return `cairn: ${what}"${printable(event.path)}": ${printable(event.message)}`;
 }
 
 /** `cairn: waiting: connection refused; next try in 2.0 s, gives up in 4m58s`. */

@@ -6,6 +6,7 @@ import { joinPath, printable } from '../../base/safe-path.ts';
 import type { CheckpointLog } from '../../checkpoint/checkpoint-log.ts';
 import { ChunkSet, type ReadonlyChunkSet } from '../../checkpoint/chunk-set.ts';
 import type { Entry } from '../../manifest/entry.ts';
+import { isKeptTime } from '../../manifest/entry-time.ts';
 import type { IncomingTransfer } from '../content-store.ts';
 import type { FileTimes } from './file-times.ts';
 import { PathFinder } from './lookup.ts';
@@ -85,8 +86,7 @@ function isPublished({ root, times }: ClaimedPlace, transfer: IncomingTransfer, 
   if (entry === undefined || !isLarge(transfer, entryIndex)) return false;
   const there = lookUp(root, joinPath(transfer.target, entry.path));
   if (there?.type !== 'file') return false;
-  const offNs = there.mtimeNs - entry.mtimeNs;
-  const isOfItsTime = offNs < times.resolutionNs && offNs > -times.resolutionNs;
+  const isOfItsTime = isKeptTime(entry.mtimeNs, there.mtimeNs, times.resolutionNs);
   return isOfItsTime && (entry.type === 'stream' || there.sizeBytes === entry.sizeBytes);
 }
 

@@ -16,6 +16,7 @@ import { writeFullySync } from '../../base/durable-files.ts';
 import { refuseStranger } from '../../base/ownership.ts';
 import { printable } from '../../base/safe-path.ts';
 import type { Entry } from '../../manifest/entry.ts';
+import { isKeptTime } from '../../manifest/entry-time.ts';
 import { splitPath } from './lookup.ts';
 import type { PackedChunks } from './packed-chunks.ts';
 import { finalSizeOf, type Publication, targetOf } from './publication.ts';
@@ -167,9 +168,7 @@ function isPublished(publication: Publication, entry: Entry, sizeBytes: number):
   const directory = publication.cursor.enter(parent);
   const stat = directory.look(name, publication.native?.statAt);
   if (stat === undefined || kindOf(stat) !== 'file' || stat.size !== BigInt(sizeBytes)) return false;
-  const offNs = stat.mtimeNs - entry.mtimeNs;
-  const { resolutionNs } = publication.times;
-  return offNs < resolutionNs && offNs > -resolutionNs;
+  return isKeptTime(entry.mtimeNs, stat.mtimeNs, publication.times.resolutionNs);
 }
 
 function gone(publication: Publication, entry: Entry): CairnError {

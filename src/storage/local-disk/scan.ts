@@ -9,7 +9,7 @@ import { type FileStat, kindOf, type StatAt } from '../../base/file-stat.ts';
 import { checkRelativePath, isReservedName, joinPath, printable } from '../../base/safe-path.ts';
 import type { ScannedEntry } from '../../manifest/entry.ts';
 import type { NoticeSink } from '../content-store.ts';
-import { foundEntry, isRepresentable } from './found-entry.ts';
+import { foundEntry } from './found-entry.ts';
 import { listNames, showBytes } from './names.ts';
 
 /** Entries between two turns of the event loop: some milliseconds of lstat. */
@@ -75,7 +75,7 @@ class TreeScan {
   /** Finds the scanned path itself. */
   start(root: Directory): void {
     if (this.#base === '') {
-      this.#batch.push(foundEntry('', 'directory', fstatSync(root.fd, { bigint: true }), ''));
+      this.#add('', 'directory', fstatSync(root.fd, { bigint: true }), '');
       this.#descend('', () => root.reopen());
       return;
     }
@@ -148,11 +148,19 @@ class TreeScan {
     if (type === 'FIFO' || type === 'socket' || type === 'device') {
       return this.#notice('source-unsupported', path, `it is a ${type}`);
     }
-    if (!isRepresentable(stat)) {
-      return this.#notice('source-unsupported', path, 'its size or modification time is out of range');
-    }
-    this.#batch.push(foundEntry(path, type, stat, linkTarget));
+    if (stat.size > BigInt(Number.MAX_SAFE_INTEGER))
+      return this.#notice('source-unsupported', path, 'its size is out of range');
+    this.#add(path, type, stat, linkTarget);
     if (type === 'directory') this.#descend(path, () => parent.openChild(name));
+  }
+
+  #add(path: string, type: 'file' | 'directory' | 'symlink', stat: FileStat, linkTarget: string): void {
+    const found = foundEntry(path, type, stat, linkTarget);
+    this.#batch.push(found);
+    if (found.entry.mtimeNs === stat.mtimeNs) return;
+    const year = stat.mtimeNs < 0n ? 'before 1678' : 'after 2261';
+    const message = `its modification time, ${year}, is out of range, and is carried as the nearest that is not`;
+    this.#onNotice({ code: 'time-out-of-range', path: printable(path), message });
   }
 
   /** Goes into a directory; one that cannot be read stays an entry, with nothing under it. */
