@@ -26,7 +26,7 @@ import { isPatient, openTransferFolder, type TransferFolder } from './record/tra
 export async function push(sources: readonly string[], options: TransferOptions): Promise<TransferSummary> {
   options.signal.throwIfAborted();
   const local = sources.map((source) => resolve(source));
-  const source = await openSource(sources);
+  const source = await openSource(sources, options.stateHome);
   try {
     const folder = await openTransferFolder(options.stateHome, {
       direction: 'push',

@@ -28,7 +28,7 @@ export interface Verification {
  * @throws CairnError `source-missing`, `not-found`, network and session codes, the signal's reason
  */
 export async function verify(localPath: string, options: TransferOptions): Promise<Verification> {
-  const source = await openSource([localPath]);
+  const source = await openSource([localPath], options.stateHome);
   try {
     const context = await openContext(options);
     try {

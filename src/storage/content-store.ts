@@ -26,15 +26,24 @@ export interface ContentStoreProperties {
 /** Receives the entries that a scan has to leave out. */
 export type NoticeSink = (notice: Notice) => void;
 
+/** How a tree is scanned. */
+export interface ScanWishes {
+  readonly onNotice: NoticeSink;
+  readonly depth?: 1;
+  /** A directory by its device and inode, where the store has such. */
+  readonly passedOver?: { readonly dev: bigint; readonly ino: bigint } | undefined;
+}
+
 /** A place that holds published trees and the staging areas of those to come. Paths are safe relative paths. */
 export interface ContentStore {
   readonly properties: ContentStoreProperties;
   /**
    * Lists what is at `path` in canonical order, in batches; entry paths are relative to `path`, the first entry is
    * `path` itself (relative path empty). With `depth` 1 only its direct children follow. Names that are not UTF-8, and
-   * what is no file, directory or symlink, go to `onNotice`. Throws `not-found`, `symlink-refused`, `not-directory`.
+   * what is no file, directory or symlink, go to `onNotice`. A directory that is `passedOver` is no part of the tree.
+   * Throws `not-found`, `symlink-refused`, `not-directory`.
    */
-  scan(path: string, options: { onNotice: NoticeSink; depth?: 1 }): AsyncIterable<ScannedEntry[]>;
+  scan(path: string, options: ScanWishes): AsyncIterable<ScannedEntry[]>;
   /**
    * What is at each path now; undefined where nothing is. Never follows a symlink; throws `symlink-refused`. With
    * `onRefused` what is in the way of one path is told, and the others are looked up all the same.

@@ -7,7 +7,7 @@ import { comparePaths, joinPath, printable } from '../../base/safe-path.ts';
 import { EntryTable, type EntryList } from '../../manifest/entry-table.ts';
 import { StringTable, type StringList } from '../../manifest/string-table.ts';
 import type { Notice } from '../../protocol/tree-stream.ts';
-import type { ContentStore } from '../../storage/content-store.ts';
+import type { ContentStore, ScanWishes } from '../../storage/content-store.ts';
 import { openLocalDisk } from '../../storage/local-disk/local-disk.ts';
 import { streamAt } from './descriptor-path.ts';
 
@@ -46,11 +46,12 @@ export interface ScannedSource {
 
 /**
  * Opens what the user named. A directory is followed if it is a symbolic link, as `rsync DIR/` does; a link to anything
- * else is pushed as the link that it is.
+ * else is pushed as the link that it is. Where cairn keeps its own state is no part of a tree that it is in: it changes with
+ * every run.
  *
  * @throws CairnError `source-missing`, `source-unreadable`, `usage` where two sources have the same name
  */
-export async function openSource(sources: readonly string[]): Promise<LocalSource> {
+export async function openSource(sources: readonly string[], stateHome: string): Promise<LocalSource> {
   const roots: SourceRoot[] = [];
   try {
     for (const source of sources) roots.push(await openRoot(source, sources.length > 1));
@@ -72,7 +73,10 @@ export async function openSource(sources: readonly string[]): Promise<LocalSourc
       if (root === undefined) throw new CairnError('internal', `no source has the path "${printable(path)}"`);
       return { store: root.store, path: joinPath(root.base, slash < 0 ? '' : path.slice(slash + 1)) };
     },
-    scan: (signal, onFound = () => {}) => scanAll(roots, { signal, onFound }),
+    scan: async (signal, onFound = () => {}) => {
+      const passedOver = await stat(stateHome, { bigint: true }).catch(() => undefined);
+      return scanAll(roots, { signal, onFound, passedOver });
+    },
     close: () => closeAll(roots),
   };
 }
@@ -157,6 +161,7 @@ interface Found extends ScannedSource {
 interface ScanOptions {
   readonly signal: AbortSignal;
   readonly onFound: (entries: number) => void;
+  readonly passedOver: ScanWishes['passedOver'];
 }
 
 async function scanAll(roots: readonly SourceRoot[], options: ScanOptions): Promise<ScannedSource> {
@@ -175,12 +180,12 @@ async function scanAll(roots: readonly SourceRoot[], options: ScanOptions): Prom
 async function scanRoot(
   { store, base, prefix }: SourceRoot,
   found: Found,
-  { signal, onFound }: ScanOptions,
+  { signal, onFound, passedOver }: ScanOptions,
 ): Promise<void> {
   const onNotice = (notice: Notice): void =>
     void found.notices.push({ ...notice, path: joinPath(printable(prefix), notice.path) });
   try {
-    for await (const batch of store.scan(base, { onNotice })) {
+    for await (const batch of store.scan(base, { onNotice, passedOver })) {
       signal.throwIfAborted();
       for (const { entry, identity } of batch) {
         found.entries.push(prefix === '' ? entry : { ...entry, path: joinPath(prefix, entry.path) });

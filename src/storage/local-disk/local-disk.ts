@@ -5,7 +5,7 @@ import type { StatAt } from '../../base/file-stat.ts';
 import { loadNative } from '../../base/native.ts';
 import { CHUNK_SIZE_RANGE } from '../../manifest/manifest.ts';
 import type { Identity, ScannedEntry } from '../../manifest/entry.ts';
-import type { ContentStore, ContentStoreProperties, NoticeSink, StagingArea } from '../content-store.ts';
+import type { ContentStore, ContentStoreProperties, ScanWishes, StagingArea } from '../content-store.ts';
 import { isOfOneEntry, type RefusalSink } from '../refused-entries.ts';
 import type { IncidentSink, Upkeep } from '../incident.ts';
 import { createBreather } from './breather.ts';
@@ -79,7 +79,7 @@ class LocalDisk implements ContentStore {
     };
   }
 
-  scan(path: string, options: { onNotice: NoticeSink; depth?: 1 }): AsyncIterable<ScannedEntry[]> {
+  scan(path: string, options: ScanWishes): AsyncIterable<ScannedEntry[]> {
     return scanTree(this.#root, path, { ...options, loadStatAt: () => this.#loadStatAt() });
   }
 

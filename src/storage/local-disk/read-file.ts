@@ -43,8 +43,10 @@ export class FileReader {
       const before = this.#stat(fd);
       checkBefore(path, before, to, identity);
       if (to - from <= SYNC_LIMIT_BYTES) {
-        const bytes = this.#allocate(to - from);
-        readSmall(fd, path, from, bytes);
+        // One byte more than there should be: who asks for the end of a file is told where there is more behind it.
+        const isToEnd = to > from && BigInt(to) === before.size;
+        const buffer = this.#allocate(to - from + (isToEnd ? 1 : 0));
+        const bytes = readSmall(fd, path, { from, to }, buffer);
         // The last look comes before the bytes are handed out: it is as good, and a wrong piece never leaves.
         checkAfter(path, before, this.#stat(fd));
         if (bytes.byteLength > 0) yield bytes;
@@ -55,7 +57,8 @@ export class FileReader {
         at += piece.byteLength;
         yield piece;
       }
-      if (at < to) throw changed(path);
+      if (at < to) throw unsized(path, 'fewer');
+      if (BigInt(to) === before.size) checkEnd(fd, path, to);
       checkAfter(path, before, this.#stat(fd));
     } catch (error) {
       throw readError(error, path);
@@ -121,12 +124,31 @@ function checkAfter(path: string, before: FileStat, after: FileStat): void {
   if (identityOf(after) !== identityOf(before)) throw changed(path);
 }
 
-function readSmall(fd: number, path: string, from: number, buffer: Buffer): void {
-  for (let done = 0; done < buffer.byteLength;) {
+/** The range at the start of a buffer that may have room for one byte more. */
+function readSmall(
+  fd: number,
+  path: string,
+  { from, to }: { from: number; to: number },
+  buffer: Buffer,
+): Buffer {
+  const wanted = to - from;
+  let done = 0;
+  while (done < wanted) {
     const bytesRead = readSync(fd, buffer, done, buffer.byteLength - done, from + done);
-    if (bytesRead === 0) throw changed(path);
+    if (bytesRead === 0) throw unsized(path, 'fewer');
     done += bytesRead;
   }
+  if (done > wanted) throw unsized(path, 'more');
+  return buffer.subarray(0, wanted);
+}
+
+function checkEnd(fd: number, path: string, sizeBytes: number): void {
+  if (readSync(fd, new Uint8Array(1), 0, 1, sizeBytes) > 0) throw unsized(path, 'more');
+}
+
+function unsized(path: string, than: 'more' | 'fewer'): CairnError {
+  const message = `"${printable(path)}" changed while it was being read: it has ${than} bytes than it is said to have`;
+  return new CairnError('source-changed', message, { details: { path } });
 }
 
 function changed(path: string): CairnError {

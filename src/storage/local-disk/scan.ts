@@ -8,9 +8,11 @@ import { CairnError, type ErrorCode, storageError, systemCodeOf } from '../../ba
 import { type FileStat, kindOf, type StatAt } from '../../base/file-stat.ts';
 import { checkRelativePath, isReservedName, joinPath, printable } from '../../base/safe-path.ts';
 import type { ScannedEntry } from '../../manifest/entry.ts';
-import type { NoticeSink } from '../content-store.ts';
+import type { NoticeSink, ScanWishes } from '../content-store.ts';
 import { foundEntry } from './found-entry.ts';
+import { hasContent } from './unsized.ts';
 import { listNames, showBytes } from './names.ts';
+import { isOwnState } from './own-state.ts';
 
 /** Entries between two turns of the event loop: some milliseconds of lstat. */
 const BATCH_ENTRIES = 500;
@@ -24,9 +26,7 @@ interface Level {
 }
 
 /** What a scan is told. */
-export interface ScanOptions {
-  readonly onNotice: NoticeSink;
-  readonly depth?: 1;
+export interface ScanOptions extends ScanWishes {
   /** The quicker way to look at an entry, for when there is more than one batch of them. */
   readonly loadStatAt?: () => Promise<StatAt | undefined>;
 }
@@ -63,12 +63,14 @@ class TreeScan {
   readonly #base: string;
   readonly #onNotice: NoticeSink;
   readonly #maxDepth: number;
+  readonly #passedOver: ScanOptions['passedOver'];
   readonly #levels: Level[] = [];
   #batch: ScannedEntry[] = [];
 
   constructor(base: string, options: ScanOptions) {
     this.#base = base;
     this.#onNotice = options.onNotice;
+    this.#passedOver = options.passedOver;
     this.#maxDepth = options.depth ?? Number.POSITIVE_INFINITY;
   }
 
@@ -118,14 +120,13 @@ class TreeScan {
   #child(level: Level, name: string): void {
     const path = joinPath(level.path, name);
     const storePath = joinPath(this.#base, path);
-    // The store's own state at the top is no part of what it stores.
-    if (isReservedName(storePath)) return;
     try {
+      // The store's own state at the top is no part of what it stores.
+      if (isReservedName(storePath) && isOwnState(level.directory, name)) return;
       checkRelativePath(storePath);
     } catch (error) {
-      if (!(error instanceof CairnError)) throw error;
-      this.#notice(error.code, path, error.message);
-      return;
+      if (!(error instanceof CairnError)) return this.#noticeOf(error, path);
+      return this.#notice(error.code, path, error.message);
     }
     this.#visit(level.directory, name, path);
   }
@@ -148,8 +149,15 @@ class TreeScan {
     if (type === 'FIFO' || type === 'socket' || type === 'device') {
       return this.#notice('source-unsupported', path, `it is a ${type}`);
     }
+    if (stat.ino === this.#passedOver?.ino && stat.dev === this.#passedOver.dev && path !== '') return;
     if (stat.size > BigInt(Number.MAX_SAFE_INTEGER))
       return this.#notice('source-unsupported', path, 'its size is out of range');
+    if (type === 'file' && stat.size === 0n && hasContent(parent, name))
+      return this.#notice(
+        'source-unsupported',
+        path,
+        'its size is said to be 0, and yet it has content; push it from standard input',
+      );
     this.#add(path, type, stat, linkTarget);
     if (type === 'directory') this.#descend(path, () => parent.openChild(name));
   }
