@@ -2,7 +2,7 @@
 import { atMost } from '../base/at-most.ts';
 import { EXIT, type ExitCode } from '../base/errors.ts';
 import { errorObject, failureOf, type Failure } from './failure.ts';
-import { flushOutput, isOutputClosed, print, tolerateClosedPipes } from './output.ts';
+import { flushOutput, isOutputClosed, outputFailure, print, watchOutputs } from './output.ts';
 import { isOn } from './options/switch.ts';
 import { jsonLine } from './screen/json-line.ts';
 
@@ -47,7 +47,7 @@ function exitCodeOf(error: unknown): ExitCode {
 /** Runs `command` as all that this process is for, and ends with its exit code, or with that of what it throws. */
 export async function runProcess(command: () => Promise<ExitCode>): Promise<never> {
   let exitCode: ExitCode = EXIT.done;
-  tolerateClosedPipes();
+  watchOutputs();
   // What nobody awaited is a bug, and is told like one. An exit handler restores the terminal.
   process.on('uncaughtException', (error) => process.exit(exitCodeOf(error)));
   try {
@@ -58,6 +58,10 @@ export async function runProcess(command: () => Promise<ExitCode>): Promise<neve
   // A reader that takes nothing must not keep a process that was asked to end.
   const isAskedToEnd = exitCode === EXIT.interrupted || exitCode === EXIT.terminated;
   await (isAskedToEnd ? atMost(LAST_WORDS_MS, flushOutput()) : flushOutput());
+  const failure = outputFailure();
+  // A result that nobody could be told is none.
+  if (failure !== undefined && (exitCode === EXIT.done || exitCode === EXIT.partial))
+    exitCode = exitCodeOf(failure);
   // A connection that is kept alive must not keep the process.
   process.exit(exitCode);
 }

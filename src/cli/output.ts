@@ -1,17 +1,27 @@
 /** Standard output and standard error at the edges of the process. */
+import { fstatSync, writeSync } from 'node:fs';
+import { isatty } from 'node:tty';
 import { CairnError, systemCodeOf } from '../base/errors.ts';
 
+const STDOUT = 1;
+
+/** The first thing that went wrong with standard output while nobody waited for it. */
+let failure: CairnError | undefined;
+let isKnownDirect: boolean | undefined;
+
 /**
- * Lets writes to a pipe whose reader has gone (`cairn ls … | head`) end quietly instead of as a crash. Any other failure
- * ends the process as the error that it is.
+ * Lets writes to a pipe whose reader has gone (`cairn ls … | head`) end quietly instead of as a crash; anything else that
+ * goes wrong with standard output is told at the end, see {@link outputFailure}. Where standard error cannot be written,
+ * there is nobody to tell, and the exit code is that of the work.
  */
-export function tolerateClosedPipes(): void {
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', (error) => {
-      const failure = outputError(error);
-      if (!isOutputClosed(failure)) throw failure;
-    });
-  }
+export function watchOutputs(): void {
+  process.stdout.on('error', (error) => (failure ??= outputError(error)));
+  process.stderr.on('error', () => undefined);
+}
+
+/** Why standard output does not have all that was printed; undefined where it has, or nobody wants to read it. */
+export function outputFailure(): CairnError | undefined {
+  return failure === undefined || isOutputClosed(failure) ? undefined : failure;
 }
 
 /** Lets a server outlive what its messages for people go to: a full disk, a terminal that was closed. */
@@ -22,11 +32,8 @@ export function ignoreFailedMessages(): void {
 
 /** Writes a result to standard output. @throws CairnError `storage-full`, `storage-io` where that shows at once */
 export function print(text: string): void {
-  try {
-    process.stdout.write(text);
-  } catch (error) {
-    throw outputError(error);
-  }
+  if (isDirect()) writeDirectly(Buffer.from(text));
+  else process.stdout.write(text);
 }
 
 /** Resolves when everything written so far has left the process, or cannot any more. */
@@ -42,25 +49,45 @@ function flush(stream: NodeJS.WriteStream): Promise<void> {
   });
 }
 
-/** Writes to standard output and waits until the bytes may be reused. @throws CairnError `storage-io` */
-export function writeToStdout(bytes: Uint8Array): Promise<void> {
+/** Writes to standard output and waits until the bytes may be reused. @throws CairnError `storage-full`, `storage-io` */
+export async function writeToStdout(bytes: Uint8Array): Promise<void> {
+  if (isDirect()) writeDirectly(bytes);
+  else await writeToStream(bytes);
+}
+
+function writeToStream(bytes: Uint8Array): Promise<void> {
   return new Promise((done, fail) => {
-    try {
-      process.stdout.write(bytes, (error) => {
-        if (error) fail(outputError(error));
-        else done();
-      });
-    } catch (error) {
-      // What is no pipe is written at once.
-      fail(outputError(error));
-    }
+    process.stdout.write(bytes, (error) => {
+      if (error) fail(outputError(error));
+      else done();
+    });
   });
+}
+
+/**
+ * What is no pipe, socket or terminal takes bytes at once. Of those that it does not take Node's own stream says nothing, and
+ * for kinds that Node does not know it throws all of them away.
+ */
+function isDirect(): boolean {
+  if (isKnownDirect === undefined) {
+    const stat = fstatSync(STDOUT);
+    isKnownDirect = !stat.isFIFO() && !stat.isSocket() && !isatty(STDOUT);
+  }
+  return isKnownDirect;
+}
+
+function writeDirectly(bytes: Uint8Array): void {
+  try {
+    for (let at = 0; at < bytes.byteLength;) at += writeSync(STDOUT, bytes, at);
+  } catch (error) {
+    throw outputError(error);
+  }
 }
 
 function outputError(error: unknown): CairnError {
   const systemCode = systemCodeOf(error) ?? 'unknown';
   const isClosed = CLOSED.has(systemCode);
-  const code = systemCode === 'ENOSPC' ? 'storage-full' : 'storage-io';
+  const code = FULL.has(systemCode) ? 'storage-full' : 'storage-io';
   const message = isClosed
     ? 'the reader of standard output went away before the end'
     : `writing to standard output failed: ${systemCode}`;
@@ -71,6 +98,7 @@ function outputError(error: unknown): CairnError {
 }
 
 const CLOSED = new Set(['EPIPE', 'ERR_STREAM_DESTROYED', 'ERR_STREAM_WRITE_AFTER_END']);
+const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
 /** Whether an error only says that nobody reads the output any more: worth an exit code, but no words. */
 export function isOutputClosed(error: unknown): boolean {

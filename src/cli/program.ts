@@ -10,6 +10,7 @@ import { addDoctor, addSessions } from './program-sessions.ts';
 import { addLs, addPull, addPush, addVerify } from './program-transfer.ts';
 import { addTransfers } from './program-transfers.ts';
 import { addNotes } from './options/notes.ts';
+import { print } from './output.ts';
 import { VERSION } from './version.ts';
 import { refuseEmptyWords } from './words/empty-words.ts';
 
@@ -24,7 +25,7 @@ export function createProgram(done: Done): Command {
     .addHelpOption(new Option('-h, --help', 'print this help'))
     .helpCommand('help [command]', 'print the help of a command')
     .showSuggestionAfterError()
-    .configureOutput({ outputError: () => undefined })
+    .configureOutput({ outputError: () => undefined, writeOut: print })
     .exitOverride()
     .hook('preAction', (_program, command) => {
       if (command.name() !== COMPLETE) refuseEmptyWords(command);

@@ -4,22 +4,26 @@ import { CairnError } from '../base/errors.ts';
 import type { TransferSummary } from './events.ts';
 import type { TransferOptions } from './options.ts';
 import { freshPull, type PullTask } from './pull/pull-fresh.ts';
+import { checkDestination } from './pull/pull-landing.ts';
 import { discardLanded, publishAgreed, resumedPull } from './pull/pull-resume.ts';
 import { summaryOf, type PassResult } from './transfer/pass-result.ts';
 import { isSessionGone } from './session/session-gone.ts';
 import { countsOf, openContext } from './transfer/transfer-context.ts';
 import { tellingWhatIsKept } from './record/kept.ts';
 import { isPatient, openTransferFolder, type TransferFolder } from './record/transfer-folder.ts';
+import { isCloserLook, otherThanAsked } from './record/asked.ts';
+import { giveUpSession } from './session/give-up.ts';
 
 /**
  * Pulls a file or a tree. Running it again after any interruption goes on where it was.
  *
  * @param destination a directory for a tree; for a file its new path, or a directory where it lands under its name
- * @throws CairnError `not-found`, `transfer-locked`, `is-directory`, `not-directory`, network, session, storage and
+ * @throws CairnError `not-found`, `transfer-locked`, `storage-unsupported`, `is-directory`, `not-directory`, network, session, storage and
  * integrity codes, the signal's reason; what was staged stays, unless it turned out to be wrong
  */
 export async function pull(destination: string, options: TransferOptions): Promise<TransferSummary> {
   options.signal.throwIfAborted();
+  await checkDestination(destination);
   const local = [resolve(destination)];
   const folder = await openTransferFolder(options.stateHome, { direction: 'pull', url: options.url, local });
   try {
@@ -39,8 +43,10 @@ async function pullLocked(
   if (folder.wasDamaged)
     report({ type: 'notice', message: 'the record of an earlier run is damaged; this run starts over' });
   const startMs = performance.now();
-  const published = dryRun === true ? undefined : await publishAgreed(folder, options);
-  if (published !== undefined) {
+  const isAsAsked = folder.record === undefined || otherThanAsked(folder.record, options) === undefined;
+  const isToBeCompared = isCloserLook(folder.record, options);
+  const published = dryRun === true || !isAsAsked ? undefined : await publishAgreed(folder, options);
+  if (published !== undefined && !isToBeCompared) {
     await folder.clear();
     report({
       type: 'notice',
@@ -52,7 +58,10 @@ async function pullLocked(
   }
   const context = await openContext({ ...options, isPatient: isPatient(options, folder) });
   try {
-    const { results, notices } = await runPasses({ context, options, folder, destination, local });
+    const task = { context, options, folder, destination, local, isToBeCompared };
+    if (published !== undefined) await folder.clear();
+    if (!isAsAsked) await startOver(task);
+    const { results, notices } = await runPasses(task);
     return summaryOf('pull', results, notices, countsOf(context));
   } finally {
     await context.close();
@@ -68,6 +77,17 @@ async function runPasses(task: PullTask): Promise<{ results: PassResult[]; notic
   if (options.dryRun !== true && fresh.result !== undefined) await forget(task);
   const results = [earlier, fresh.result].filter((result) => result !== undefined);
   return { results, notices: fresh.notices };
+}
+
+/** What this run asks for is not what was begun. */
+async function startOver(task: PullTask): Promise<void> {
+  const { context, folder, options } = task;
+  const { record } = folder;
+  if (record === undefined || options.dryRun === true) return;
+  const message = otherThanAsked(record, options);
+  if (message !== undefined) context.report({ type: 'notice', message });
+  await giveUpSession(context, record.session);
+  await forget(task);
 }
 
 /** Removes the record, and first what was staged: a crash in between leaves a record that finds nothing. */

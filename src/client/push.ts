@@ -5,6 +5,7 @@ import { checkRelativePath, printable } from '../base/safe-path.ts';
 import { createManifest } from '../manifest/manifest.ts';
 import type { TransferSummary } from './events.ts';
 import type { TransferOptions } from './options.ts';
+import { isCloserLook } from './record/asked.ts';
 import { freshPass, type PushTask } from './push/push-fresh.ts';
 import { summaryOf, type PassResult } from './transfer/pass-result.ts';
 import { resumedPass } from './push/push-resume.ts';
@@ -72,12 +73,13 @@ function targetOf(target: string, fileName: string | undefined): string {
 
 async function runPasses(task: PushTask): Promise<{ results: PassResult[]; notices: number }> {
   const { folder, options } = task;
+  const isToBeCompared = isCloserLook(folder.record, options);
   const earlier =
     options.dryRun === true ? undefined : await forgettingWhatIsOver(task, () => resumedPass(task));
   if (earlier !== undefined) await folder.clear();
   const { scanned, unchanged } = await scan(task, earlier === undefined);
   const { notices } = scanned;
-  if (earlier !== undefined && isUpToDate(earlier, scanned))
+  if (earlier !== undefined && !isToBeCompared && isUpToDate(earlier, scanned))
     return { results: [earlier], notices: notices.length };
   const fresh =
     unchanged ?? (await forgettingWhatIsOver(task, () => freshPass(task, scanned, earlier?.excluded)));

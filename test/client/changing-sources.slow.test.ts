@@ -57,6 +57,8 @@ test('a push names what changes or vanishes while it is read, and brings the res
   const scene = await openScene('disk', { bytesPerSecond: 8 * MIB });
   const source = temporaryDirectory();
   writeTree(source);
+  // What has just been written would be sent as it was when it was found.
+  utimesSync(path.join(source, 'small-3'), 1, 1);
   const report = whenMoved(scene, MIB, () => {
     appendFileSync(path.join(source, 'b-large'), 'more');
     writeFileSync(path.join(source, 'small-3'), 'changed');

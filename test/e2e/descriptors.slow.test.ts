@@ -103,6 +103,52 @@ test('what verify compares is no stream, and it says so', async () => {
   expect(result.stderr).toContain('stream');
 });
 
+test.each([
+  ['a FIFO', 'mkfifo there'],
+  ['a link to a FIFO', 'mkfifo fifo; ln -s fifo there'],
+  ['a link to a device', 'ln -s /dev/null there'],
+  ['a link to standard output, which is a file', 'ln -s /proc/self/fd/1 there'],
+  ['a link to a link of /dev to standard output', 'ln -s /dev/stdout there'],
+  ['a link to a descriptor that is closed', 'ln -s /proc/self/fd/77 there'],
+])('a pull to %s is refused, and leaves it alone', async (_what, make) => {
+  const { server, directory } = await openScene();
+  const before = ['bash', '-c', `${make}; "$@" >out`, 'bash'];
+  const environment = { stateHome: temporaryDirectory(), token: server.token, cwd: directory, before };
+  const result = await cairn(['pull', `${server.url}/x`, 'there'], environment);
+  expect(result.exitCode, result.stderr).toBe(9);
+  expect(result.stderr).toContain('cairn pull URL -');
+  expect(lstatSync(path.join(directory, 'there')).isFile()).toBe(false);
+});
+
+test('a pull to /dev/null and to /dev/stdout by their names is refused', async () => {
+  const { server } = await openScene();
+  const environment = { stateHome: temporaryDirectory(), token: server.token };
+  for (const name of ['/dev/null', '/dev/stdout', '/dev/fd/1', '/proc/self/fd/1']) {
+    const result = await cairn(['pull', `${server.url}/x`, name], environment);
+    expect(result.exitCode, result.stderr).toBe(9);
+  }
+  expect(lstatSync('/dev/null').isCharacterDevice()).toBe(true);
+});
+
+test('a pull replaces a link to a file, and one that leads nowhere, and goes into a directory that a link leads to', async () => {
+  const { server, directory } = await openScene();
+  const environment = { stateHome: temporaryDirectory(), token: server.token, cwd: directory };
+  writeFileSync(path.join(directory, 'file'), 'old');
+  mkdirSync(path.join(directory, 'folder'));
+  for (const [name, target] of [
+    ['to-file', 'file'],
+    ['to-nothing', 'nothing'],
+    ['to-folder', 'folder'],
+  ] as const) {
+    symlinkSync(target, path.join(directory, name));
+    const result = await cairn(['pull', `${server.url}/x`, name], environment);
+    expect(result.exitCode, result.stderr).toBe(0);
+  }
+  expect(readFileSync(path.join(directory, 'file'), 'utf8')).toBe('old');
+  expect(readFileSync(path.join(directory, 'to-file'), 'utf8')).toBe('good');
+  expect(readFileSync(path.join(directory, 'folder/x'), 'utf8')).toBe('good');
+});
+
 test.skipIf(!canMount)('a block device is pushed whole (needs root)', async () => {
   const scene = await openScene();
   const image = path.join(scene.directory, 'image');

@@ -25,7 +25,7 @@ export async function runPush(
 }
 
 async function descriptorOf(path: string): Promise<number | undefined> {
-  const { streamAt } = await import('../../client/push/descriptor-path.ts');
+  const { streamAt } = await import('../../client/transfer/descriptor-path.ts');
   return streamAt(path);
 }
 

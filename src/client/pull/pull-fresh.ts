@@ -39,6 +39,8 @@ export interface PullTask {
   readonly destination: string;
   /** Absolute local paths. */
   readonly local: readonly string[];
+  /** Whether this run compares contents that the one which it goes on with took for equal. */
+  readonly isToBeCompared: boolean;
 }
 
 /** What a fresh pass did. */
@@ -68,7 +70,8 @@ export async function freshPull(task: PullTask, before?: PassResult): Promise<Fr
   for (const { code, path, message } of notices) {
     context.report({ type: 'warning', code, path: printable(path), message: printable(message) });
   }
-  if (before?.excluded.size === 0 && before.manifest.id === manifest.id) {
+  const isSame = before?.excluded.size === 0 && before.manifest.id === manifest.id;
+  if (isSame && !task.isToBeCompared) {
     await session.abandon();
     return { result: undefined, notices: notices.length };
   }

@@ -3,13 +3,43 @@ import { opendir, stat } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import { makeDirectory } from '../../base/durable-files.ts';
 import { CairnError, storageError, systemCodeOf } from '../../base/errors.ts';
+import { kindOf, type FileKind } from '../../base/file-stat.ts';
 import { checkRelativePath, isReservedName, printable, targetPathOf } from '../../base/safe-path.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
+import { leadsToDescriptor } from '../transfer/descriptor-path.ts';
 
 /** A local directory, absolute, and the safe path below it at which the manifest's entries land. */
 export interface Landing {
   readonly root: string;
   readonly target: string;
+}
+
+/**
+ * Refuses what is no place for a file or a tree: a FIFO, a socket, a device, an open descriptor, and links to these, which
+ * would be replaced.
+ *
+ * @throws CairnError `storage-unsupported`, storage codes
+ */
+export async function checkDestination(destination: string): Promise<void> {
+  const path = resolve(destination);
+  const kind = await kindAt(path);
+  if (kind === undefined || kind === 'directory') return;
+  const isFile = kind === 'file' && !(await leadsToDescriptor(path));
+  if (isFile) return;
+  const what = kind === 'file' ? 'stands for an open descriptor' : `is a ${kind}`;
+  const message = `"${printable(destination)}" ${what}, and is not replaced; to write to it: cairn pull URL - >"${printable(destination)}"`;
+  throw new CairnError('storage-unsupported', message, { details: { path } });
+}
+
+/** What a path leads to; a link that leads nowhere is replaced as a file is. */
+async function kindAt(path: string): Promise<FileKind | undefined> {
+  try {
+    return kindOf(await stat(path, { bigint: true }));
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes(systemCodeOf(error) ?? ''))
+      return (await leadsToDescriptor(path)) ? 'device' : undefined;
+    throw storageError(error, `looking at "${printable(path)}"`);
+  }
 }
 
 /** Whether a manifest is that of one file or symbolic link, and of no tree. */

@@ -35,7 +35,7 @@ export async function resumedPull(task: PullTask): Promise<PassResult | undefine
   try {
     const session = await resumeSession(context, record);
     if (session === undefined) return undefined;
-    await folder.update({ session: session.grant });
+    await folder.update({ session: session.grant, resumeCommand: [...task.options.resumeCommand] });
     if (session.grant.state === 'establishing')
       await agreeOnPlan(context, session, staged.manifest, staged.plan);
     const { epoch } = session.grant;

@@ -4,10 +4,12 @@ import { CairnError } from '../../base/errors.ts';
 import { DIGEST_LENGTH_BYTES } from '../../manifest/digest.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
 import type { StringList } from '../../manifest/string-table.ts';
+import { otherThanAsked } from '../record/asked.ts';
 import { loadIdentities, loadManifest } from '../record/documents.ts';
 import type { PassResult } from '../transfer/pass-result.ts';
 import { runPass } from './push-pass.ts';
 import type { PushTask } from './push-fresh.ts';
+import { giveUpSession } from '../session/give-up.ts';
 import { getCheckpoint } from '../session/session-calls.ts';
 import { openSession } from '../session/session-client.ts';
 import { isSessionGone } from '../session/session-gone.ts';
@@ -21,18 +23,22 @@ import type { TransferRecord } from '../record/transfer-record.ts';
  * @throws CairnError like {@link runPass}; `journal-version` for a record of a newer cairn
  */
 export async function resumedPass(task: PushTask): Promise<PassResult | undefined> {
-  const { context, folder, source } = task;
+  const { context, folder, source, options } = task;
   const { record } = folder;
   if (record === undefined) return undefined;
+  const unlike = otherThanAsked(record, options);
+  if (unlike !== undefined) {
+    await giveUpSession(context, record.session);
+    return startOver(task, unlike);
+  }
   const kept = await loadKept(task, record);
   if (kept === undefined)
     return startOver(task, 'what is kept of an earlier run is damaged; this run starts over');
   let isRunning = false;
   let isPublished = false;
   try {
-    const { sync } = task.options;
-    const session = await openSession(context, record.session, { sync });
-    await folder.update({ session: session.grant });
+    const session = await openSession(context, record.session, { sync: options.sync });
+    await folder.update({ session: session.grant, resumeCommand: [...options.resumeCommand] });
     const { state, manifestId } = session.grant;
     isPublished = state === 'committed';
     if (isPublished && kept.log.note['commit'] === undefined)

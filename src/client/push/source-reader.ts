@@ -48,6 +48,8 @@ export function isExclusion(error: unknown): boolean {
 /** Makes the reader. `excluded` is shared with the caller, and grows. */
 export function createSourceReader(options: SourceReaderOptions): SourceReader {
   const { source, manifest, identities, layout, excluded, report } = options;
+  /** Paths that are sent as they were held, since their source has changed. */
+  const changed = new Set<string>();
   const pathOf = (entryIndex: number): string => manifest.entries.pathOf(entryIndex);
   const shownPath = (entryIndex: number): string => printable(pathOf(entryIndex) || (source.fileName ?? '.'));
 
@@ -59,16 +61,17 @@ export function createSourceReader(options: SourceReaderOptions): SourceReader {
 
   async function* readWhole(segment: Segment): AsyncGenerator<Uint8Array> {
     const { entryIndex, entryOffset, lengthBytes } = segment;
-    const { store, path } = source.locate(pathOf(entryIndex));
+    const range = { from: entryOffset, to: entryOffset + lengthBytes };
     try {
-      yield* store.read(
-        path,
-        { from: entryOffset, to: entryOffset + lengthBytes },
-        identities.at(entryIndex),
+      yield* readHeld(
+        source,
+        { path: pathOf(entryIndex), identity: identities.at(entryIndex) },
+        range,
+        changed,
       );
     } catch (error) {
       const code = sourceCodeOf(error);
-      if (code === undefined) throw error;
+      if (code === undefined || isExclusion(error)) throw error;
       const { message } = error as CairnError;
       exclude(entryIndex, code, message);
       throw new CairnError(code, message, { cause: error, details: { excludedEntry: entryIndex } });
@@ -92,12 +95,55 @@ export function createSourceReader(options: SourceReaderOptions): SourceReader {
         for (const [position, index] of batch.entries()) {
           const code = changeOf(found[position]!, identities.at(index));
           if (code === undefined) continue;
+          if (await isHeld(source, pathOf(index))) continue;
           const how = code === 'source-missing' ? 'is no longer there' : 'changed since its bytes were sent';
           exclude(index, code, `"${shownPath(index)}" ${how}`);
         }
       }
     },
   };
+}
+
+/**
+ * Reads a range of a source; of one that has changed and is held, as it was held. Where that shows when a part has been read
+ * already it ends with {@link isExclusion}, and what is read next is what was held.
+ */
+async function* readHeld(
+  source: LocalSource,
+  { path, identity }: { readonly path: string; readonly identity: string | undefined },
+  range: { readonly from: number; readonly to: number },
+  changed: Set<string>,
+): AsyncGenerator<Uint8Array> {
+  if (!changed.has(path)) {
+    const { store, path: storePath } = source.locate(path);
+    let isBegun = false;
+    try {
+      for await (const piece of store.read(storePath, range, identity)) {
+        isBegun = true;
+        yield piece;
+      }
+      return;
+    } catch (error) {
+      if (sourceCodeOf(error) === undefined || !(await isHeld(source, path))) throw error;
+      changed.add(path);
+      const { code, message } = error as CairnError;
+      if (isBegun) throw new CairnError(code, message, { cause: error, details: { excludedEntry: path } });
+    }
+  }
+  yield source.held(path)!.subarray(range.from, range.to);
+}
+
+/** Whether a source was held, and is still there, only other than it was. */
+async function isHeld(source: LocalSource, path: string): Promise<boolean> {
+  if (source.held(path) === undefined) return false;
+  const { store, path: storePath } = source.locate(path);
+  try {
+    const [found] = await store.lookup([storePath]);
+    return found?.entry.type === 'file';
+  } catch (error) {
+    if (sourceCodeOf(error) === undefined) throw error;
+    return false;
+  }
 }
 
 /** What is at each path, all at once where they are in one store. */

@@ -9,7 +9,8 @@ import { StringTable, type StringList } from '../../manifest/string-table.ts';
 import type { Notice } from '../../protocol/tree-stream.ts';
 import type { ContentStore, ScanWishes } from '../../storage/content-store.ts';
 import { openLocalDisk } from '../../storage/local-disk/local-disk.ts';
-import { streamAt } from './descriptor-path.ts';
+import { createHeldFiles, type HeldFiles } from './held-files.ts';
+import { streamAt } from '../transfer/descriptor-path.ts';
 
 /** One source that the user named. */
 interface SourceRoot {
@@ -26,6 +27,8 @@ export interface LocalSource {
   readonly fileName: string | undefined;
   /** Where the bytes of a path of the manifest are. */
   locate(path: string): { readonly store: ContentStore; readonly path: string };
+  /** The bytes of a path that were read when the last scan found it; undefined for all but a few. */
+  held(path: string): Uint8Array | undefined;
   /**
    * Lists everything, in canonical order; `onFound` is told now and then how many entries that are so far.
    *
@@ -61,6 +64,7 @@ export async function openSource(sources: readonly string[], stateHome: string):
     await closeAll(roots);
     throw error;
   }
+  const held = createHeldFiles();
   const byPrefix = new Map(roots.map((root) => [root.prefix, root]));
   const [first] = roots;
   const only = roots.length === 1 ? first : undefined;
@@ -73,9 +77,11 @@ export async function openSource(sources: readonly string[], stateHome: string):
       if (root === undefined) throw new CairnError('internal', `no source has the path "${printable(path)}"`);
       return { store: root.store, path: joinPath(root.base, slash < 0 ? '' : path.slice(slash + 1)) };
     },
+    held: held.get,
     scan: async (signal, onFound = () => {}) => {
       const passedOver = await stat(stateHome, { bigint: true }).catch(() => undefined);
-      return scanAll(roots, { signal, onFound, passedOver });
+      held.clear();
+      return scanAll(roots, { signal, onFound, passedOver, held });
     },
     close: () => closeAll(roots),
   };
@@ -162,6 +168,7 @@ interface ScanOptions {
   readonly signal: AbortSignal;
   readonly onFound: (entries: number) => void;
   readonly passedOver: ScanWishes['passedOver'];
+  readonly held: HeldFiles;
 }
 
 async function scanAll(roots: readonly SourceRoot[], options: ScanOptions): Promise<ScannedSource> {
@@ -180,15 +187,20 @@ async function scanAll(roots: readonly SourceRoot[], options: ScanOptions): Prom
 async function scanRoot(
   { store, base, prefix }: SourceRoot,
   found: Found,
-  { signal, onFound, passedOver }: ScanOptions,
+  { signal, onFound, passedOver, held }: ScanOptions,
 ): Promise<void> {
   const onNotice = (notice: Notice): void =>
     void found.notices.push({ ...notice, path: joinPath(printable(prefix), notice.path) });
   try {
     for await (const batch of store.scan(base, { onNotice, passedOver })) {
       signal.throwIfAborted();
-      for (const { entry, identity } of batch) {
-        found.entries.push(prefix === '' ? entry : { ...entry, path: joinPath(prefix, entry.path) });
+      for (const scanned of batch) {
+        const path = joinPath(prefix, scanned.entry.path);
+        // oxlint-disable-next-line no-await-in-loop -- in order, and only for the few that are held
+        const { entry, identity } = held.mayHold(scanned)
+          ? await held.hold(path, scanned, store, joinPath(base, scanned.entry.path))
+          : scanned;
+        found.entries.push(prefix === '' ? entry : { ...entry, path });
         found.identities.push(identity);
       }
       onFound(found.entries.length);

@@ -5,6 +5,7 @@ import { CairnError } from '../../base/errors.ts';
 import { DIGEST_ALGORITHMS } from '../../manifest/digest.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
 import { Plan, SessionGrant } from '../../protocol/messages.ts';
+import { Asked, askedOf, type Wishes } from './asked.ts';
 
 /** Version of the record's form. */
 export const RECORD_VERSION = 1;
@@ -20,6 +21,8 @@ export const TransferRecord = v.object({
   /** Absolute local paths: the sources of a push, the destination of a pull. */
   local: v.array(v.string()),
   resumeCommand: v.array(v.string()),
+  /** What was asked for; older records do not tell. */
+  asked: v.optional(Asked),
   createdAt: v.string(),
   updatedAt: v.string(),
   session: SessionGrant,
@@ -45,7 +48,7 @@ export type TransferRecord = v.InferOutput<typeof TransferRecord>;
 /** What a new record is made of. */
 export interface NewRecord {
   readonly direction: 'push' | 'pull';
-  readonly options: { readonly url: URL; readonly resumeCommand: readonly string[] };
+  readonly options: Wishes & { readonly url: URL; readonly resumeCommand: readonly string[] };
   readonly local: readonly string[];
   readonly session: SessionGrant;
   readonly manifest: Manifest;
@@ -70,6 +73,7 @@ export function newRecord({
     url: options.url.href,
     local: [...local],
     resumeCommand: [...options.resumeCommand],
+    asked: askedOf(options),
     createdAt: new Date().toISOString(),
     session,
     manifestId,

@@ -6,7 +6,7 @@ import { printable } from '../../base/safe-path.ts';
 
 const IN_PROC = /^\/proc\/(\d+)(?:\/task\/\d+)?\/fd\/(\d+)$/;
 const IN_DEV = /^\/dev\/fd\/(\d+)$/;
-/** Links below /dev that lead to a link that leads to a descriptor; more is a circle. */
+/** Links that lead to a link that leads to a descriptor; more is a circle. */
 const MAX_LINKS = 8;
 
 /** What a path into the descriptors of a process stands for. */
@@ -33,7 +33,18 @@ export async function streamAt(path: string): Promise<number | undefined> {
   throw new CairnError('source-unsupported', message);
 }
 
-async function descriptorAt(path: string): Promise<DescriptorPath | undefined> {
+/**
+ * Whether a destination leads to an open descriptor, over whatever links: as a file it would take the place of the link, and
+ * who reads the descriptor would have nothing.
+ */
+export async function leadsToDescriptor(path: string): Promise<boolean> {
+  return (await descriptorAt(path, () => true)) !== undefined;
+}
+
+async function descriptorAt(
+  path: string,
+  isFollowed = (place: string): boolean => place.startsWith('/dev/'),
+): Promise<DescriptorPath | undefined> {
   let place = resolve(path);
   for (let links = 0; links < MAX_LINKS; links += 1) {
     place = join(await realParent(place), basename(place));
@@ -41,7 +52,7 @@ async function descriptorAt(path: string): Promise<DescriptorPath | undefined> {
     if (number !== undefined) return { fd: Number(pid) === process.pid ? Number(number) : undefined };
     const [, own] = IN_DEV.exec(place) ?? [];
     if (own !== undefined) return { fd: Number(own) };
-    const target = place.startsWith('/dev/') ? await linkTarget(place) : undefined;
+    const target = isFollowed(place) ? await linkTarget(place) : undefined;
     if (target === undefined) return undefined;
     place = resolve(dirname(place), target);
   }

@@ -1,0 +1,79 @@
+/**
+ * Small files that were written a moment ago, a log above all, are likely to be written again before they are sent, in every
+ * run. They are read when they are found, and sent as they were then, if they are still there.
+ */
+import { CairnError } from '../../base/errors.ts';
+import type { ScannedEntry } from '../../manifest/entry.ts';
+import type { ContentStore } from '../../storage/content-store.ts';
+
+/** Memory for such files, all together and each, in bytes. */
+const MAX_HELD_BYTES = 16 * 1024 * 1024;
+const MAX_FILE_BYTES = 1024 * 1024;
+const RECENT_NS = 60n * 1_000_000_000n;
+/** A file that changes while so many looks at it are taken is found changed when it is sent, and named. */
+const LOOKS = 4;
+
+/** The files of one scan that are held. */
+export interface HeldFiles {
+  /** The bytes of a path of the manifest; undefined where they are to be read from their source. */
+  get(path: string): Uint8Array | undefined;
+  /** Whether what has just been found is one of these. */
+  mayHold(found: ScannedEntry): boolean;
+  /** Holds it; answers the entry as it was when it was read. */
+  hold(path: string, found: ScannedEntry, store: ContentStore, storePath: string): Promise<ScannedEntry>;
+  clear(): void;
+}
+
+/** Makes room for such files. `nowMs` gives milliseconds since 1970. */
+export function createHeldFiles(nowMs: () => number = Date.now): HeldFiles {
+  const files = new Map<string, Uint8Array>();
+  let heldBytes = 0;
+  const isRestless = ({ type, sizeBytes, mtimeNs }: ScannedEntry['entry']): boolean =>
+    type === 'file' &&
+    sizeBytes > 0 &&
+    sizeBytes <= Math.min(MAX_FILE_BYTES, MAX_HELD_BYTES - heldBytes) &&
+    BigInt(nowMs()) * 1_000_000n - mtimeNs < RECENT_NS;
+  return {
+    get: (path) => files.get(path),
+    mayHold: ({ entry }) => isRestless(entry),
+    hold: async (path, found, store, storePath) => {
+      let latest = found;
+      for (let look = 0; look < LOOKS && isRestless(latest.entry); look += 1) {
+        const bytes = await readAsFound(store, storePath, latest);
+        if (bytes !== undefined) {
+          files.set(path, bytes);
+          heldBytes += bytes.byteLength;
+          return latest;
+        }
+        const [again] = await store.lookup([storePath]);
+        if (again?.entry.type !== 'file') return found;
+        latest = { entry: { ...again.entry, path: found.entry.path }, identity: again.identity };
+      }
+      return found;
+    },
+    clear: () => {
+      files.clear();
+      heldBytes = 0;
+    },
+  };
+}
+
+/** The bytes of a file; undefined where it has changed, or cannot be read, which is told when it is sent. */
+async function readAsFound(
+  store: ContentStore,
+  path: string,
+  { entry, identity }: ScannedEntry,
+): Promise<Uint8Array | undefined> {
+  const bytes = new Uint8Array(entry.sizeBytes);
+  let at = 0;
+  try {
+    for await (const piece of store.read(path, { from: 0, to: entry.sizeBytes }, identity)) {
+      bytes.set(piece, at);
+      at += piece.byteLength;
+    }
+  } catch (error) {
+    if (error instanceof CairnError) return undefined;
+    throw error;
+  }
+  return bytes;
+}

@@ -1,0 +1,50 @@
+/** What a run asked for that its record keeps, and whether a later run asks for something else. */
+import * as v from 'valibot';
+import { DIGEST_ALGORITHMS } from '../../manifest/digest.ts';
+import type { TransferOptions } from '../options.ts';
+
+/** What was asked for; what was left open is missing. */
+export const Asked = v.object({
+  checksum: v.boolean(),
+  digest: v.optional(v.picklist(DIGEST_ALGORITHMS)),
+  chunkSizeBytes: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(0))),
+});
+/** {@link Asked} as a type. */
+export type Asked = v.InferOutput<typeof Asked>;
+
+/** The part of a record that is compared; one of an older cairn does not know what was asked for. */
+interface Recorded {
+  readonly asked?: Asked | undefined;
+  readonly digest: string;
+  readonly chunkSizeBytes: number;
+}
+
+/** What a run asks for. */
+export type Wishes = Pick<TransferOptions, 'checksum' | 'digest' | 'chunkSizeBytes'>;
+
+/** What a record keeps of that. */
+export function askedOf({ checksum = false, digest, chunkSizeBytes }: Wishes): Asked {
+  return {
+    checksum,
+    ...(digest === undefined ? {} : { digest }),
+    ...(chunkSizeBytes === undefined ? {} : { chunkSizeBytes }),
+  };
+}
+
+/**
+ * Why this run cannot go on with what is recorded: its chunks are of another size, or have other digests, than it asks for.
+ * Undefined where it can. The server may have agreed to another size than was asked for, which asking again does not change.
+ */
+export function otherThanAsked(recorded: Recorded, { digest, chunkSizeBytes }: Wishes): string | undefined {
+  if (digest !== undefined && digest !== recorded.digest)
+    return `the unfinished transfer has ${recorded.digest} digests, and this run asks for ${digest}; it starts over`;
+  const sizes = [recorded.chunkSizeBytes, recorded.asked?.chunkSizeBytes];
+  if (chunkSizeBytes !== undefined && !sizes.includes(chunkSizeBytes))
+    return `the unfinished transfer has chunks of ${recorded.chunkSizeBytes} bytes, and this run asks for ${chunkSizeBytes}; it starts over`;
+  return undefined;
+}
+
+/** Whether contents are to be compared that the recorded run took for equal by size and time. */
+export function isCloserLook(recorded: Recorded | undefined, { checksum = false }: Wishes): boolean {
+  return checksum && recorded !== undefined && recorded.asked?.checksum !== true;
+}

@@ -1,0 +1,78 @@
+import { appendFileSync, mkdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect, test } from 'vitest';
+import { push } from '../../src/client/push.ts';
+import { temporaryDirectory, writeRandomFile } from '../support/trees.ts';
+import { openScene } from './support/scene.ts';
+
+/** Pushes a tree in which something happens after its scan, and before its files are read. */
+async function pushWhile(
+  files: Record<string, number>,
+  happens: (source: string) => void,
+): Promise<{ warned: string[]; there: string; before: Map<string, Buffer>; excluded: number }> {
+  const scene = await openScene();
+  const source = temporaryDirectory();
+  const before = new Map<string, Buffer>();
+  for (const [name, size] of Object.entries(files)) {
+    const at = path.join(source, name);
+    mkdirSync(path.dirname(at), { recursive: true });
+    writeRandomFile(at, size);
+    before.set(name, readFileSync(at));
+  }
+  const { excluded } = await push(
+    [source],
+    scene.options('/tree', {
+      report: (event) => {
+        scene.events.push(event);
+        if (event.type === 'phase' && event.phase === 'comparing') happens(source);
+      },
+    }),
+  );
+  const warned = scene.events.flatMap((event) => (event.type === 'warning' ? [event.path] : []));
+  return { warned, there: path.join(scene.root, 'tree'), before, excluded };
+}
+
+test.each([
+  ['small', 700],
+  ['of several chunks', 300_000],
+  ['of many', 900_000],
+])(
+  'a log that is written to all the time arrives as it was when it was found: one %s',
+  async (_how, size) => {
+    const { there, before, warned, excluded } = await pushWhile({ log: size, other: 10 }, (source) =>
+      appendFileSync(path.join(source, 'log'), 'one line more\n'),
+    );
+    expect([warned, excluded]).toEqual([[], 0]);
+    expect(readFileSync(path.join(there, 'log')).equals(before.get('log')!)).toBe(true);
+  },
+);
+
+test('a small file that is rewritten in place arrives as it was when it was found, and never half of each', async () => {
+  const { there, before, excluded } = await pushWhile({ file: 200_000 }, (source) =>
+    writeFileSync(path.join(source, 'file'), 'short'),
+  );
+  expect(excluded).toBe(0);
+  expect(readFileSync(path.join(there, 'file')).equals(before.get('file')!)).toBe(true);
+});
+
+test('a small file that is gone is named, and not carried from memory', async () => {
+  const { warned } = await pushWhile({ 'd/file': 700, 'other': 10 }, (source) =>
+    rmSync(path.join(source, 'd/file')),
+  );
+  expect(warned).toEqual(['d/file']);
+});
+
+test('a file that has been at rest for a minute, or is large, is not kept in memory: where it changes it is named', async () => {
+  const { warned } = await pushWhile({ large: 2 * 1024 * 1024, old: 700 }, (source) => {
+    appendFileSync(path.join(source, 'large'), 'x');
+  });
+  expect(warned).toEqual(['large']);
+  const scene = await openScene();
+  const source = temporaryDirectory();
+  writeFileSync(path.join(source, 'old'), 'old');
+  utimesSync(path.join(source, 'old'), 1, 1);
+  const report = (event: { type: string; phase?: string }): void => {
+    if (event.phase === 'comparing') appendFileSync(path.join(source, 'old'), 'x');
+  };
+  expect(await push([source], scene.options('/tree', { report }))).toMatchObject({ excluded: 1 });
+});

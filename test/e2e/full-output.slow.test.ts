@@ -1,0 +1,75 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect, test } from 'vitest';
+import { cairn } from '../support/cli.ts';
+import { canMount, mountTmpfs } from '../support/requirements.ts';
+import { startDiskServer } from '../support/servers.ts';
+import { temporaryDirectory, writeRandomFile } from '../support/trees.ts';
+
+const MIB = 1024 * 1024;
+const hasFullDevice = existsSync('/dev/full');
+
+/** Puts the standard output, or the standard error, of a command to where nothing can be written. */
+const into = (where: string): string[] => ['sh', '-c', `exec "$@" ${where}`, 'sh'];
+
+test.skipIf(!hasFullDevice)(
+  'no command ends well whose result could not be written, and each says so (needs /dev/full)',
+  async () => {
+    const server = await startDiskServer();
+    mkdirSync(path.join(server.root, 'd'));
+    writeFileSync(path.join(server.root, 'd/file'), 'content');
+    const { url, root } = server;
+    const environment = { stateHome: temporaryDirectory(), token: server.token, before: into('>/dev/full') };
+    const here = path.join(root, 'd');
+    for (const words of [
+      ['ls', `${url}/d`],
+      ['ls', '--json', `${url}/d`],
+      ['verify', here, `${url}/d`],
+      ['verify', '--json', here, `${url}/d`],
+      ['transfers'],
+      ['transfers', '--json'],
+      ['sessions', 'list', url],
+      ['token', 'list', '--root', root],
+      ['grant', '--list', url],
+      ['pull', `${url}/d/file`, '-'],
+      ['push', '--json', here, `${url}/e`],
+      ['--version'],
+      ['--help'],
+      ['push', '--help'],
+    ]) {
+      // oxlint-disable-next-line no-await-in-loop -- one after the other, as a person does
+      const result = await cairn(words, environment);
+      expect([words, result.exitCode]).toEqual([words, 9]);
+      expect(result.stderr).toContain('standard output');
+    }
+  },
+);
+
+test.skipIf(!hasFullDevice)(
+  'what cannot be said on standard error changes no result (needs /dev/full)',
+  async () => {
+    const server = await startDiskServer();
+    const environment = { stateHome: temporaryDirectory(), token: server.token, before: into('2>/dev/full') };
+    const source = temporaryDirectory();
+    writeFileSync(path.join(source, 'file'), 'content');
+    const pushed = await cairn(['push', '--json', source, `${server.url}/tree`], environment);
+    expect(pushed).toMatchObject({ exitCode: 0, last: { type: 'summary' } });
+    const verified = await cairn(['verify', source, `${server.url}/tree`], environment);
+    expect(verified).toMatchObject({ exitCode: 0 });
+  },
+);
+
+test.skipIf(!canMount)(
+  'a pull into a file on a disk that is full does not end well (needs root)',
+  async () => {
+    const server = await startDiskServer();
+    writeRandomFile(path.join(server.root, 'file'), 3 * MIB);
+    const disk = temporaryDirectory();
+    mountTmpfs(disk, 2 * MIB + 300_000);
+    const out = path.join(disk, 'out');
+    const environment = { stateHome: temporaryDirectory(), token: server.token, before: into(`>${out}`) };
+    const result = await cairn(['pull', `${server.url}/file`, '-'], environment);
+    expect(result.exitCode).toBe(9);
+    expect(readFileSync(out).byteLength).toBeLessThan(3 * MIB);
+  },
+);
