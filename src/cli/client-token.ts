@@ -4,10 +4,11 @@ import { open } from 'node:fs/promises';
 import { CairnError, systemCodeOf } from '../base/errors.ts';
 import { whyForeign } from '../base/ownership.ts';
 import { printable } from '../base/safe-path.ts';
-import type { ClientTls } from '../client/options.ts';
+import { isLoopbackHost } from '../base/loopback.ts';
+import type { ClientTls, ReachOptions } from '../client/options.ts';
 import { issuerFetchIn } from './issuer-way.ts';
 import { loginToken } from './login/login-token.ts';
-import { findServer } from './server-registry.ts';
+import { localServer } from './local-server.ts';
 import type { Environment } from './state-home.ts';
 import { shellWord } from '../base/shell.ts';
 
@@ -21,6 +22,8 @@ export interface TokenSources {
   readonly tls?: ClientTls | undefined;
   /** A certificate stands for the user: no token is looked for that was not named. */
   readonly showsCertificate?: boolean;
+  /** Whether the server is reached through a proxy: for that, this machine is another one. */
+  readonly hasProxy: boolean;
 }
 
 /** A JWT with many claims is long; the headers of a request end at 16 KiB. */
@@ -29,26 +32,29 @@ const MAX_TOKEN_BYTES = 15_000;
 const TOKEN = /^[\u0021-\u007e]+$/;
 
 /**
- * A provider that looks again each time, since tokens are rotated and servers restarted while a transfer runs.
- * Undefined means that there is none: the server then says whether it wants one.
+ * The token of a client, and the guard over the sockets on which it is shown, where it is that of a server here. The
+ * provider looks again each time, since tokens are rotated and servers restarted while a transfer runs. Undefined means
+ * that there is none: the server then says whether it wants one.
  */
-export function tokenProvider(sources: TokenSources): () => Promise<string | undefined> {
-  const { tokenFile, env, stateHome, url, showsCertificate = false } = sources;
-  if (tokenFile !== undefined) return () => readTokenFile(tokenFile);
+export function clientAccess(sources: TokenSources): Pick<ReachOptions, 'token' | 'guard'> {
+  const { tokenFile, env, stateHome, url, hasProxy, showsCertificate = false } = sources;
+  if (tokenFile !== undefined) return { token: () => readTokenFile(tokenFile) };
   const fromEnvironment = env['CAIRN_TOKEN']?.trim();
   if (fromEnvironment !== undefined && fromEnvironment !== '') {
-    return async () => checkToken(fromEnvironment, 'CAIRN_TOKEN');
+    return { token: async () => checkToken(fromEnvironment, 'CAIRN_TOKEN') };
   }
   const login = loginToken({ env, origin: url.origin, fetch: issuerFetchIn(env, sources.tls) });
-  return async () => {
+  const local = hasProxy || !isLoopbackHost(url.hostname) ? undefined : localServer(stateHome, url);
+  const token = async (): Promise<string | undefined> => {
     if (showsCertificate) return undefined;
     const secret = await login();
     if (secret !== undefined) return secret;
-    const server = await findServer(stateHome, url);
+    const server = await local?.find();
     // It goes with the token that it is of: the server then says what it wants.
     if (server === undefined || !existsSync(server.tokenFile)) return undefined;
     return readTokenFile(server.tokenFile);
   };
+  return local === undefined ? { token } : { token, guard: local.guard };
 }
 
 /**

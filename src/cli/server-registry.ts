@@ -21,6 +21,8 @@ export interface ServerRegistration {
   readonly port: number;
   readonly url: string;
   readonly tokenFile: string;
+  /** Secret that it proves itself with, see `localProof`. */
+  readonly key: string;
 }
 
 const ANY_ADDRESS = new Set(['0.0.0.0', '::']);
@@ -33,26 +35,20 @@ function fileOf(stateHome: string, { host, port }: Pick<ServerRegistration, 'hos
 
 /** How {@link registerServer} goes about it. */
 export interface RegisterOptions {
-  /** Leave the entry of another living server at the same address alone, and enter nothing. */
-  readonly yieldToLiving?: boolean;
   readonly inspect?: ProcessInspector;
 }
 
-/** Enters a server of this process; answers how to take it out again. @throws CairnError, storage codes */
+/** Enters a server of this process, which listens; answers how to take it out again. @throws CairnError, storage codes */
 export async function registerServer(
   stateHome: string,
   registration: ServerRegistration,
   options: RegisterOptions = {},
 ): Promise<() => Promise<void>> {
-  const { inspect = systemInspector, yieldToLiving = false } = options;
+  const { inspect = systemInspector } = options;
   const path = fileOf(stateHome, registration);
   const self = inspect.self();
   const isOwn = (other: ProcessIdentity): boolean =>
     other.pid === self.pid && other.startTime === self.startTime;
-  const before = yieldToLiving ? await read(path) : undefined;
-  if (before !== undefined && !isOwn(before.identity) && inspect.isAlive(before.identity)) {
-    return async () => undefined;
-  }
   await makePrivateDirectory(join(stateHome, 'servers'));
   await removeTemporaries(join(stateHome, 'servers'), ABANDONED_AFTER_MS);
   await replaceFileDurably(path, `${JSON.stringify({ ...registration, ...self })}\n`, 0o600);
@@ -67,15 +63,15 @@ export async function registerServer(
 }
 
 /**
- * The living server of this user that a loopback URL reaches; undefined for any other URL. A dead one's entry does not
- * count: somebody else may listen on its port by now, and must not be handed the token.
+ * The living servers of this user that have registered the port of a loopback URL; none for any other URL. A dead one's
+ * entry does not count: somebody else may listen on its port by now. Nor does one say who listens there: ask for proof.
  */
-export async function findServer(
+export async function findServers(
   stateHome: string,
   url: URL,
   inspect: ProcessInspector = systemInspector,
-): Promise<ServerRegistration | undefined> {
-  if (!isLoopbackHost(url.hostname)) return undefined;
+): Promise<readonly ServerRegistration[]> {
+  if (!isLoopbackHost(url.hostname)) return [];
   const port = url.port === '' ? defaultPort(url) : Number(url.port);
   const directory = join(stateHome, 'servers');
   const names = await readdir(directory).catch(() => []);
@@ -84,7 +80,8 @@ export async function findServer(
   return found
     .filter((entry) => entry !== undefined)
     .filter(({ registration }) => registration.port === port && isReachable(registration.host))
-    .find(({ identity }) => inspect.isAlive(identity))?.registration;
+    .filter(({ identity }) => inspect.isAlive(identity))
+    .map(({ registration }) => registration);
 }
 
 function defaultPort(url: URL): number {
@@ -102,8 +99,10 @@ async function read(
   const text = (await readIfThere(path).catch(() => undefined))?.toString();
   const identity = text === undefined ? undefined : parseIdentity(text);
   if (text === undefined || identity === undefined) return undefined;
-  const { host, port, url, tokenFile } = JSON.parse(text) as Record<string, unknown>;
+  const { host, port, url, tokenFile, key } = JSON.parse(text) as Record<string, unknown>;
   if (typeof host !== 'string' || typeof port !== 'number') return undefined;
   if (typeof url !== 'string' || typeof tokenFile !== 'string') return undefined;
-  return { registration: { host, port, url, tokenFile }, identity };
+  // An older server can prove nothing.
+  if (typeof key !== 'string') return undefined;
+  return { registration: { host, port, url, tokenFile, key }, identity };
 }

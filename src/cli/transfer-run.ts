@@ -4,7 +4,7 @@ import type { TransferSummary } from '../client/events.ts';
 import { proxyFor } from '../client/http/proxy.ts';
 import type { TransferOptions } from '../client/options.ts';
 import { clientTls } from './client-tls.ts';
-import { tokenProvider } from './client-token.ts';
+import { clientAccess } from './client-token.ts';
 import { watchSignals } from './interruption.ts';
 import { print } from './output.ts';
 import { shownCommand } from './resume-command.ts';
@@ -71,11 +71,13 @@ function optionsOf(
   const { retryForMs, isPatient, checksum, forceReplace, dryRun, tokenFile } = settings;
   const { env } = process;
   const { tls, showsCertificate } = clientTls(settings.tls, env);
+  const proxy = proxyFor(url, env);
+  const hasProxy = proxy !== undefined;
   return {
     url,
-    token: tokenProvider({ tokenFile, env, stateHome, url, tls, showsCertificate }),
+    ...clientAccess({ tokenFile, env, stateHome, url, tls, showsCertificate, hasProxy }),
     tls,
-    proxy: proxyFor(url, env),
+    proxy,
     stateHome,
     retryForMs,
     isPatient,

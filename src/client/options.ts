@@ -1,4 +1,5 @@
 /** What the caller of a transfer decides. */
+import type { Socket } from 'node:net';
 import type { DigestAlgorithm } from '../manifest/digest.ts';
 import type { ChunkEncoding } from '../protocol/encoding.ts';
 import type { SyncMode } from '../protocol/sync-mode.ts';
@@ -20,12 +21,20 @@ export interface ClientTlsFiles {
 export type ClientTls = () => Promise<ClientTlsFiles>;
 import type { AnswerPace } from './http/answer-pace.ts';
 
+/**
+ * Looks at each new socket before anything of this client's is sent on it; what it throws is why the socket is not used,
+ * and it leaves the socket as it was.
+ */
+export type SocketGuard = (socket: Socket) => Promise<void>;
+
 /** How to reach a server, and for how long to keep trying. */
 export interface ReachOptions {
   /** The http(s) URL as the user gave it, without credentials. */
   readonly url: URL;
   /** The access token, or undefined for none; asked again after a 401. */
   readonly token: () => Promise<string | undefined>;
+  /** Asked whether what is at the other end may be spoken to; everything may, where undefined. */
+  readonly guard?: SocketGuard | undefined;
   /** What https is spoken with; Node's authorities and no client certificate, where undefined. */
   readonly tls?: ClientTls | undefined;
   /** The proxy on the way to the server. */

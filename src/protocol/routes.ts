@@ -30,6 +30,10 @@ export const HEADER = {
   replace: 'cairn-replace',
   /** The greeting without its login, in an answer to a HEAD of a user's path. */
   hello: 'cairn-hello',
+  /** 43 characters of base64url that a server of this machine is to prove itself with, in a request for the protocol root. */
+  challenge: 'cairn-challenge',
+  /** The proof, in the answer: `localProof`. */
+  proof: 'cairn-proof',
 } as const;
 
 /** The value of {@link HEADER.replace} with a manifest. */

@@ -84,6 +84,7 @@ export function createContext(
     authenticators,
     grants: options.grants,
     login,
+    localKey: options.localKey,
     answering: new Answering(),
     addressOf: addressReader(options.trustedProxies ?? []),
     version,

@@ -1,5 +1,6 @@
 /** Which handler answers which request. */
 import { CairnError } from '../base/errors.ts';
+import { showProof } from './http/local-proof.ts';
 import { SESSION_ID_PATTERN, type Hello } from '../protocol/messages.ts';
 import { CHANNEL_PROTOCOL } from '../protocol/message-head.ts';
 import { HEADER, PROTOCOL_ROOT, PROTOCOL_SEGMENT, PROTOCOL_VERSION } from '../protocol/routes.ts';
@@ -126,6 +127,7 @@ function noRoute(): CairnError {
 
 function sayHello(context: ServerContext, exchange: Exchange): Promise<void> {
   const { login } = context;
+  showProof(context, exchange);
   const hello: Hello = { ...greetingOf(context), ...(login === undefined ? {} : { login }) };
   return sendJson(exchange, 200, hello);
 }

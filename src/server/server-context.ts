@@ -73,6 +73,8 @@ export interface SessionContext {
 export interface ServerContext extends SessionContext {
   /** Asked in this order who may do what. */
   readonly authenticators: readonly Authenticator[];
+  /** Secret that it proves itself with to clients of the same user; undefined where it proves nothing. */
+  readonly localKey: string | undefined;
   /** Issues transfer grants; undefined where this server has none. */
   readonly grants: Grants | undefined;
   /** Where a request came from. */

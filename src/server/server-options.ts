@@ -46,6 +46,10 @@ export interface ServerOptions {
    * one leaves a session that nobody uses. Made for this run, where it is missing.
    */
   readonly sessionKey?: Uint8Array;
+  /** Secret that it proves itself with to clients of the same user on this machine; without, it proves nothing. */
+  readonly localKey?: string;
+  /** Told where it listens, once it does; no request is answered before this is over. */
+  readonly onListening?: (bound: { readonly address: string; readonly port: number }) => Promise<void>;
   /** How long a session is kept that nobody touches, in milliseconds. */
   readonly leaseMs?: number;
   /** How long a session may take in all, in milliseconds. */

@@ -1,4 +1,5 @@
 /** Starts a server over two stores, and ends it: in order, or at once. */
+import type { AddressInfo } from 'node:net';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { masked } from '../base/masked.ts';
 import { canonicalAddress, isInRanges } from '../base/address-range.ts';
@@ -7,6 +8,7 @@ import { createContext } from './create-context.ts';
 import { createHttpServer, listen, urlOf, type AnyServer, type RequestListener } from './http/listen.ts';
 import { createChannels } from './http/channels.ts';
 import { tellableError } from './http/reply.ts';
+import { createGate } from './http/gate.ts';
 import { serveRequest, type Arrival } from './http/serve-request.ts';
 import { openOperationsPort, type OperationsPort } from './operations/operations-port.ts';
 import { resumeCommits } from './resources/commit.ts';
@@ -62,8 +64,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       })
       .finally(() => active.delete(serving));
   };
+  const gate = createGate();
   const onRequest: RequestListener = (request, response, awaitsContinue): void =>
-    void serve(request, response, { awaitsContinue });
+    gate.pass(() => void serve(request, response, { awaitsContinue }));
   const channels = createChannels(context.limits, {
     serve: (request, response, body) => serve(request, response, { awaitsContinue: false, body }),
     onSpoiled: (request, error) => {
@@ -83,6 +86,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       throw error;
     },
   );
+  gate.open();
   const beginning = begin(context, () => life.isDraining);
   const watch = watchAuthorizations(context);
   const parts: Parts = { context, http, channels, operations, life, active, beginning, watch };
@@ -105,11 +109,18 @@ async function openPorts(
   const operations =
     metricsListen === undefined ? undefined : await openOperationsPort(context, metricsListen);
   try {
-    return { port: await listen(server, options.listen), operations };
+    const port = await listen(server, options.listen);
+    await options.onListening?.({ address: addressOf(server), port });
+    return { port, operations };
   } catch (error) {
+    server.close();
     await operations?.close();
     throw error;
   }
+}
+
+function addressOf(server: AnyServer): string {
+  return (server.address() as AddressInfo).address;
 }
 
 function countConnections(server: AnyServer): Promise<number> {

@@ -4,12 +4,13 @@ import { join } from 'node:path';
 import { EXIT, type CairnError, type ExitCode } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
 import { shownCommand } from '../resume-command.ts';
+import { newLocalSecret } from '../../protocol/local-proof.ts';
 import { jsonLine } from '../screen/json-line.ts';
 import type { startServer } from '../../server/server.ts';
 import { lockServed, refuseNetwork, usableRoot } from '../serve-locks.ts';
 import { planServe, type ServePlan, type ServeWords } from '../serve-plan.ts';
 import { watchedBy } from '../serve-watched.ts';
-import { registerServer } from '../server-registry.ts';
+import { registerServer, type ServerRegistration } from '../server-registry.ts';
 import { ensurePrivateDirectory, openStateHome } from '../state-home.ts';
 import { watchSignals } from '../interruption.ts';
 import { standFast } from '../serve-steadfast.ts';
@@ -21,6 +22,7 @@ import { show } from '../edge.ts';
 import { failureOf } from '../failure.ts';
 
 type Server = Awaited<ReturnType<typeof startServer>>;
+type ServerOptions = Parameters<typeof startServer>[0];
 
 /** Serves a directory until a signal ends it. */
 export async function runServe(words: ServeWords): Promise<ExitCode> {
@@ -84,9 +86,7 @@ async function serve(plan: ServePlan, log: Log, lost: Promise<CairnError>): Prom
   const lastSeen = await openLastSeen(state);
   const interruption = watchForEnd(plan, log);
   const yieldToFaults = standFast(log);
-  // Before the first connection, or a client that waits for this server would ask without its token.
-  const where = { ...listen, scheme: plan.tls === undefined ? 'http' : 'https' };
-  let unregister = listen.port === 0 ? undefined : await register(where, tokenFile, log, true);
+  const local = localEntry(plan, tokenFile, log);
   try {
     const wishes = {
       ...(leaseMs === undefined ? {} : { leaseMs }),
@@ -98,6 +98,7 @@ async function serve(plan: ServePlan, log: Log, lost: Promise<CairnError>): Prom
       sessions,
       lastSeen,
       ...access,
+      ...local.options,
       listen,
       tls: secured.tls,
       trustedProxies: plan.trustedProxies,
@@ -107,11 +108,10 @@ async function serve(plan: ServePlan, log: Log, lost: Promise<CairnError>): Prom
       ...(await watchedBy(plan)),
       ...wishes,
     });
-    unregister = await register({ ...where, port: server.port }, tokenFile, log, false);
     announce(plan, server, tokenFile, log);
     await end(server, await Promise.race([interruption.stopped, lost]));
   } finally {
-    await unregister?.();
+    await local.leave();
     close();
     interruption.dispose();
     yieldToFaults();
@@ -140,16 +140,25 @@ function watchForEnd(plan: ServePlan, log: Log): { stopped: Promise<undefined>; 
   return { stopped, dispose };
 }
 
-/** A server without a registration works; its clients only have to be given the token. */
-async function register(
-  { scheme, host, port }: ServePlan['listen'] & { scheme: string },
+/** How clients of the same user find this server: it is entered before its first answer, which they may be waiting for. */
+function localEntry(
+  { listen: { host }, tls }: ServePlan,
   tokenFile: string,
   log: Log,
-  yieldToLiving: boolean,
-): Promise<() => Promise<void>> {
-  const url = `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}/`;
+): { readonly options: Pick<ServerOptions, 'localKey' | 'onListening'>; leave(): Promise<void> } {
+  const key = newLocalSecret();
+  let leave: (() => Promise<void>) | undefined;
+  const onListening: ServerOptions['onListening'] = async ({ address, port }) => {
+    const url = `${tls === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${port}/`;
+    leave = await register({ host: address, port, url, tokenFile, key }, log);
+  };
+  return { options: { localKey: key, onListening }, leave: async () => leave?.() };
+}
+
+/** A server without a registration works; its clients only have to be given the token. */
+async function register(registration: ServerRegistration, log: Log): Promise<() => Promise<void>> {
   try {
-    return await registerServer(await openStateHome(), { host, port, url, tokenFile }, { yieldToLiving });
+    return await registerServer(await openStateHome(), registration);
   } catch (error) {
     log.warn({ err: error }, 'clients of this user will not find the token by themselves');
     return async () => undefined;

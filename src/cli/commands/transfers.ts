@@ -5,7 +5,7 @@ import type { ReachOptions } from '../../client/options.ts';
 import type { TransferInfo } from '../../client/transfers.ts';
 import { proxyFor } from '../../client/http/proxy.ts';
 import { clientTls, tlsSettingsOf, type TlsWords } from '../client-tls.ts';
-import { tokenProvider } from '../client-token.ts';
+import { clientAccess } from '../client-token.ts';
 import { watchSignals } from '../interruption.ts';
 import { jsonLine } from '../screen/json-line.ts';
 import { openStateHome } from '../state-home.ts';
@@ -83,9 +83,10 @@ function reachOf(
   const { tokenFile } = words;
   const { env } = process;
   const { tls, showsCertificate } = clientTls(tlsSettingsOf(words), env);
-  const token = tokenProvider({ tokenFile, env, stateHome, url, tls, showsCertificate });
   const proxy = proxyFor(url, env);
-  return { token, tls, proxy, retryForMs: ABORT_RETRY_FOR_MS, signal, report: () => undefined };
+  const hasProxy = proxy !== undefined;
+  const access = clientAccess({ tokenFile, env, stateHome, url, tls, showsCertificate, hasProxy });
+  return { ...access, tls, proxy, retryForMs: ABORT_RETRY_FOR_MS, signal, report: () => undefined };
 }
 
 /** `cairn transfers resume`. */

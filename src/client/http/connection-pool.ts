@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net';
 import { CairnError } from '../../base/errors.ts';
 import { watchReader, type ReaderPace } from '../../base/unsent.ts';
-import type { ClientTls } from '../options.ts';
+import type { ClientTls, SocketGuard } from '../options.ts';
 import { handshakeError, networkError } from './connection-error.ts';
 import { targetOf, type Connect, type Done, type Target } from './connecting.ts';
 import { tlsConnector } from './connection-tls.ts';
@@ -24,6 +24,8 @@ export interface PoolOptions {
   readonly pace: ReaderPace;
   /** A socket on which no byte moves for so long is given up. */
   readonly silenceMs: number;
+  /** Asked of each socket whether it may be used; every one may, where undefined. */
+  readonly guard?: SocketGuard | undefined;
   /** What https is spoken with; Node's own authorities and no certificate, where undefined. */
   readonly tls?: ClientTls | undefined;
   /** Whom to go through. */
@@ -53,7 +55,7 @@ export function openSockets(origin: string, options: PoolOptions): OriginSockets
   let connectMs: number | undefined;
   const timed = timing(connectorOf(origin, peer, options), (tookMs) => (connectMs = tookMs));
   const sockets = new Set<Socket>();
-  const ready = keepReady(watched(timed, peer, options, sockets));
+  const ready = keepReady(guarded(watched(timed, peer, options, sockets), options.guard));
   const target = targetOf(proxy !== undefined && origin.startsWith('http:') ? proxy.url : new URL(origin));
   const pool = createSocketPool(() => opened(ready.connect, target), connections);
   return {
@@ -88,6 +90,26 @@ function timing(connect: Connect, onConnected: (tookMs: number) => void): Connec
       done(...result);
     });
   };
+}
+
+/** Sockets that somebody has looked at. */
+function guarded(connect: Connect, guard: SocketGuard | undefined): Connect {
+  if (guard === undefined) return connect;
+  const look = async (socket: Socket, done: Done): Promise<void> => {
+    try {
+      await guard(socket);
+    } catch (error) {
+      socket.destroy();
+      done(error as Error, null);
+      return;
+    }
+    done(null, socket);
+  };
+  return (target, done) =>
+    connect(target, (...[error, socket]) => {
+      if (error === null) void look(socket, done);
+      else done(error, null);
+    });
 }
 
 /** Sockets that are given up when they are silent for too long; `open` has those that there are. */

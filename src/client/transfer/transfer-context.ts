@@ -74,6 +74,7 @@ export async function openContext(
   const retrier = createRetrier({ retryForMs, signal, report, now, random, makeRoom });
   const connection = await openConnection(url, {
     connections: parallel + 2,
+    guard: options.guard,
     tls,
     proxy,
     pace: options.pace,

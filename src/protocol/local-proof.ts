@@ -1,0 +1,58 @@
+/**
+ * How a server proves to a client of the same user on the same machine that it is the one in that user's registry, before
+ * the client shows it anything. The proof holds for one challenge on one connection: nobody can pass on that of another.
+ */
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import type { Socket } from 'node:net';
+
+/** One end of a connection, as the system of that machine names it. */
+export interface SocketEnd {
+  readonly address: string | undefined;
+  readonly port: number | undefined;
+}
+
+const CHALLENGE = /^[A-Za-z0-9_-]{43}$/;
+const SECRET_BYTES = 32;
+
+/** A new key, or a new challenge: 256 random bits as base64url. */
+export function newLocalSecret(): string {
+  return randomBytes(SECRET_BYTES).toString('base64url');
+}
+
+/** Whether a text can be a challenge. */
+export function isChallenge(text: unknown): text is string {
+  return typeof text === 'string' && CHALLENGE.test(text);
+}
+
+/** The proof of who knows `key`, as base64url: an HMAC-SHA256 of the challenge and both ends of the connection. */
+export function localProof(
+  key: string,
+  challenge: string,
+  { client, server }: { readonly client: SocketEnd; readonly server: SocketEnd },
+): string {
+  const text = ['cairn-local-proof 1', challenge, named(server), named(client)].join('\n');
+  return createHmac('sha256', Buffer.from(key, 'base64url')).update(text).digest('base64url');
+}
+
+/** Compares in constant time. */
+export function isSameProof(a: string, b: string): boolean {
+  const [left, right] = [Buffer.from(a), Buffer.from(b)];
+  return left.byteLength === right.byteLength && timingSafeEqual(left, right);
+}
+
+/** The end of a socket on this side, and the one on the other. */
+export function endsOf(socket: Socket): { here: SocketEnd; there: SocketEnd } {
+  return {
+    here: { address: socket.localAddress, port: socket.localPort },
+    there: { address: socket.remoteAddress, port: socket.remotePort },
+  };
+}
+
+/** An IPv4 address in its IPv6 form is the same address. */
+export function plainAddress(address: string): string {
+  return address.toLowerCase().replace(/^::ffff:(?=\d+\.)/, '');
+}
+
+function named({ address = '', port = 0 }: SocketEnd): string {
+  return `${plainAddress(address)} ${port}`;
+}

@@ -1,0 +1,16 @@
+/** Proves to a client of the same user on this machine who listens here. */
+import { endsOf, isChallenge, localProof } from '../../protocol/local-proof.ts';
+import { HEADER } from '../../protocol/routes.ts';
+import type { ServerContext } from '../server-context.ts';
+import type { Exchange } from './exchange.ts';
+
+/** Answers the challenge of a request, where it has one: for this connection, and for no other. */
+export function showProof(
+  { localKey }: Pick<ServerContext, 'localKey'>,
+  { request, response }: Exchange,
+): void {
+  const challenge = request.headers[HEADER.challenge];
+  if (localKey === undefined || !isChallenge(challenge)) return;
+  const { here: server, there: client } = endsOf(request.socket);
+  response.setHeader(HEADER.proof, localProof(localKey, challenge, { client, server }));
+}
