@@ -1,6 +1,6 @@
 /**
  * Bundles the CLI into `dist/`: start-up is what a user of a command line feels first, and an installed cairn has no
- * dependencies to fetch. Each bundle is one file, since finding, reading and linking sixty of them takes longer than
+ * dependencies to fetch. Each bundle is one file (but for undici, which few commands need), since finding, reading and linking sixty of them takes longer than
  * reading over code that is not needed; what is behind `await import()` is run when it is asked for.
  */
 import { execFileSync } from 'node:child_process';
@@ -110,6 +110,20 @@ const onlyTransfers = {
 };
 
 /**
+ * What only talks to issuers of tokens lies in a file of its own: other commands need not read over it.
+ *
+ * @type {import('esbuild').Plugin}
+ */
+const undiciApart = {
+  name: 'undici-apart',
+  setup({ onResolve }) {
+    onResolve({ filter: /^undici$/ }, ({ kind }) =>
+      kind === 'dynamic-import' ? { path: './undici.cjs', external: true } : undefined,
+    );
+  },
+};
+
+/**
  * @param {string} name
  * @param {string} entry
  * @param {import('esbuild').Plugin[]} plugins
@@ -145,9 +159,10 @@ async function bundle(name, entry, plugins, outdir = OUT) {
 }
 
 const metafiles = await Promise.all([
-  bundle('main', 'src/cli/main.ts', []),
-  bundle('transfer', 'src/cli/main.ts', [onlyTransfers]),
+  bundle('main', 'src/cli/main.ts', [undiciApart]),
+  bundle('transfer', 'src/cli/main.ts', [onlyTransfers, undiciApart]),
   bundle('version', 'src/cli/print-version.ts', []),
+  bundle('undici', 'undici', []),
 ]);
 writeLicenses(metafiles);
 removeStale(metafiles);

@@ -147,7 +147,12 @@ function watched(
     });
 }
 
-function connectorOf(origin: string, peer: string, { tls, proxy }: PoolOptions): Connect {
+/** Opens sockets to an origin, through the proxy where there is one; `peer` is what errors call the other side. */
+export function connectorOf(
+  origin: string,
+  peer: string,
+  { tls, proxy }: Pick<PoolOptions, 'tls' | 'proxy'>,
+): Connect {
   const isSecure = origin.startsWith('https:');
   if (proxy === undefined) {
     return isSecure ? secured(peer, tls) : plainConnector(CONNECT_TIMEOUT_MS);

@@ -1,10 +1,14 @@
-/** How an issuer of tokens is asked: as any server is, through the proxy of the environment, with the user's authority. */
+/**
+ * How an issuer of tokens is asked: as any server is, through the proxy of the environment, with the user's authority. undici
+ * makes these requests; its reader is never paused, since a connection that ends meanwhile ends its process (undici issue 5360).
+ */
 import * as nodeTls from 'node:tls';
+import type { Client, Dispatcher } from 'undici';
 import type { IssuerFetch } from '../../base/issuer-fetch.ts';
 import type { ClientTls } from '../options.ts';
-import { openConnection, type Connection } from './connection.ts';
-import type { HttpRequest, RequestBody } from './http-message.ts';
-import { proxyFor } from './proxy.ts';
+import { targetOf } from './connecting.ts';
+import { connectorOf } from './connection-pool.ts';
+import { proxyFor, type Proxy } from './proxy.ts';
 
 /** What {@link issuerFetchOver} goes by. */
 export interface IssuerWay {
@@ -14,35 +18,99 @@ export interface IssuerWay {
   readonly tls: ClientTls | undefined;
 }
 
+/** An answer is collected whole; a longer one ends its connection. */
+const MAX_ANSWER_BYTES = 1024 * 1024;
+
 /** Makes a fetch for issuers. Each request has a connection of its own, which ends with the answer. */
 export function issuerFetchOver({ environment, tls }: IssuerWay): IssuerFetch {
   const authorities = tls === undefined ? undefined : authoritiesOf(tls);
   return async (url, { method = 'GET', headers = {}, body, signal }) => {
     const proxy = proxyFor(url, environment);
-    const connection = await openConnection(url, { connections: 1, tls: authorities, proxy });
+    const client = await openClient(url, authorities, proxy);
+    // A form is written, and called, as fetch does it.
+    const sent = new Response(body ?? null);
+    const all = new Headers(sent.headers);
+    for (const [name, value] of Object.entries(headers)) all.set(name, value);
     try {
-      const sent = body === undefined || body === null ? undefined : bodyOf(body, headers);
-      const response = await connection.exchange({
-        method: method as HttpRequest['method'],
-        url,
-        headers: withoutType(headers),
-        ...(sent === undefined ? {} : { body: sent }),
-        signal: signal ?? undefined,
+      return await dispatch(client, signal ?? undefined, {
+        method,
+        headers: { ...Object.fromEntries(all), ...forwarded(url, proxy) },
+        path: isForwarded(url, proxy) ? url.href : `${url.pathname}${url.search}`,
+        body: sent.body === null ? null : Buffer.from(await sent.arrayBuffer()),
       });
-      const { status } = response;
-      const type = response.header('content-type');
-      const told = { status, headers: type === undefined ? {} : { 'content-type': type } };
-      // A status without a body may not be given one.
-      if ([204, 205, 304].includes(status)) {
-        await connection.close();
-        return new Response(null, told);
-      }
-      return new Response(ReadableStream.from(closing(response.body, connection)), told);
-    } catch (error) {
-      await connection.close();
-      throw error;
+    } finally {
+      await client.destroy();
     }
   };
+}
+
+async function openClient(url: URL, tls: ClientTls | undefined, proxy: Proxy | undefined): Promise<Client> {
+  // Loaded when an issuer is asked, which most commands never do.
+  const { Client: UndiciClient } = await import('undici');
+  const connect = connectorOf(url.origin, url.origin, { tls, proxy });
+  const target = targetOf(isForwarded(url, proxy) ? proxy.url : url);
+  return new UndiciClient(url.origin, {
+    allowH2: false,
+    connect: (_options, done) =>
+      connect(target, (...[error, socket]) => {
+        if (error === null) done(null, socket);
+        else done(error, null);
+      }),
+  });
+}
+
+/** Plain http through a proxy: the proxy is asked for the whole URL (RFC 9112, section 3.2.2). */
+function isForwarded(url: URL, proxy: Proxy | undefined): proxy is Proxy {
+  return proxy !== undefined && url.protocol === 'http:';
+}
+
+function forwarded(url: URL, proxy: Proxy | undefined): Record<string, string> {
+  if (!isForwarded(url, proxy) || proxy.authorization === undefined) return {};
+  return { 'proxy-authorization': proxy.authorization };
+}
+
+function dispatch(
+  client: Client,
+  signal: AbortSignal | undefined,
+  request: Dispatcher.DispatchOptions,
+): Promise<Response> {
+  return new Promise((resolve, reject) => {
+    const pieces: Buffer[] = [];
+    let bytes = 0;
+    let status = 0;
+    let type: string | undefined;
+    let abort: (() => void) | undefined;
+    client.dispatch(request, {
+      onRequestStart: (controller) => {
+        abort = () => controller.abort(signal?.reason as Error);
+        if (signal?.aborted === true) abort();
+        signal?.addEventListener('abort', abort, { once: true });
+      },
+      onResponseStart: (_controller, statusCode, headers) => {
+        status = statusCode;
+        const said = headers['content-type'];
+        type = Array.isArray(said) ? said[0] : said;
+      },
+      onResponseData: (controller, piece) => {
+        bytes += piece.byteLength;
+        if (bytes > MAX_ANSWER_BYTES)
+          controller.abort(new Error(`its answer has more than ${MAX_ANSWER_BYTES} bytes`));
+        else pieces.push(piece);
+      },
+      onResponseEnd: () => {
+        if (abort !== undefined) signal?.removeEventListener('abort', abort);
+        // A status without a body may not be given one.
+        const body = [204, 205, 304].includes(status) ? null : Buffer.concat(pieces);
+        resolve(
+          new Response(body, {
+            status,
+            ...(type === undefined ? {} : { headers: { 'content-type': type } }),
+          }),
+        );
+      },
+      onResponseError: (_controller, error) => reject(error),
+    });
+  });
 }
 
 /** The user's authority may be for the server alone: that of an issuer may be one that everybody trusts. */
@@ -60,30 +128,4 @@ function usualAuthorities(): readonly string[] {
     getCACertificates?: (type: 'default') => string[];
   };
   return getCACertificates?.('default') ?? rootCertificates;
-}
-
-async function* closing(body: AsyncIterable<Uint8Array>, connection: Connection): AsyncGenerator<Uint8Array> {
-  try {
-    yield* body;
-  } finally {
-    await connection.close();
-  }
-}
-
-/** What is asked of an issuer is a form, or nothing. */
-function bodyOf(
-  body: NonNullable<RequestInit['body']>,
-  headers: Readonly<Record<string, string>>,
-): RequestBody {
-  const isForm = body instanceof URLSearchParams;
-  const bytes = Buffer.from(isForm ? body.toString() : (body as string | Uint8Array));
-  const said = Object.entries(headers).find(([name]) => name.toLowerCase() === 'content-type')?.[1];
-  const type = said ?? (isForm ? 'application/x-www-form-urlencoded;charset=UTF-8' : 'text/plain');
-  return { type, lengthBytes: bytes.byteLength, pieces: [bytes] };
-}
-
-function withoutType(headers: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(headers).filter(([name]) => name.toLowerCase() !== 'content-type'),
-  );
 }
