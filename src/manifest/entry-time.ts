@@ -16,6 +16,11 @@ export function carriedTime(mtimeNs: bigint): bigint {
   return mtimeNs > TIME_RANGE_NS.max ? TIME_RANGE_NS.max : mtimeNs;
 }
 
+/** Whether there are file systems in use that cannot keep this time. */
+export function isFarTime(mtimeNs: bigint): boolean {
+  return mtimeNs < FAT_NS.first + DAY_NS || mtimeNs > LAST_NS[0]!;
+}
+
 /**
  * Whether `foundNs` is what a file system makes of `wantedNs`: the same, as exactly as it keeps times, or the end of what it
  * can keep where the wanted time lies beyond it. FAT counts in local time, which may be a day off.

@@ -64,6 +64,11 @@ export class RefusedEntries {
     this.#tell(entryIndex, error);
   }
 
+  /** An entry is in its place, and not quite as it was; where nobody wants to be told, it is good enough. */
+  note(entryIndex: number, error: CairnError): void {
+    this.#tell?.(entryIndex, error);
+  }
+
   /** Where all is refused there is no rest that could have arrived. @throws the first refusal */
   checkSomeLeft(): void {
     if (this.#refused.size > 0 && this.#refused.size === this.#entries.length) throw this.#first;

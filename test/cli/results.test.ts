@@ -107,6 +107,20 @@ describe('a comparison', () => {
     expect([same, touched, broken].map(exitCodeOf)).toEqual([0, 0, 7]);
   });
 
+  it('is partial where all that is wrong is that something could not be read', () => {
+    const unread = { ...touched, differing: [...touched.differing, { path: 'c', why: 'unreadable' }] };
+    const both = { ...unread, differing: [...unread.differing, ...broken.differing] };
+    expect([unread, both].map(exitCodeOf)).toEqual([3, 7]);
+    expect(textLinesOf(unread).at(-1)).toContain(
+      ': 1 entry not compared, 2 entries differing in mode or time alone',
+    );
+    expect(textLinesOf(both).at(-1)).toContain(
+      ': 1 entry differing, 1 entry not compared, 1 entry differing in mode',
+    );
+    expect(jsonLinesOf(unread, 3).at(-1)).toContain('"code":"partial"');
+    expect(textLinesOf(same).at(-1)).toContain('all equal');
+  });
+
   it('names each difference', () => {
     expect(textLinesOf(broken)).toEqual([
       'differs: a: the content differs\n',

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { expect, test } from 'vitest';
 import { push } from '../../src/client/push.ts';
 import { temporaryDirectory, writeRandomFile } from '../support/trees.ts';
-import { openScene } from './support/scene.ts';
+import { codeOf, openScene } from './support/scene.ts';
 
 /** Pushes a tree in which something happens after its scan, and before its files are read. */
 async function pushWhile(
@@ -75,4 +75,16 @@ test('a file that has been at rest for a minute, or is large, is not kept in mem
     if (event.phase === 'comparing') appendFileSync(path.join(source, 'old'), 'x');
   };
   expect(await push([source], scene.options('/tree', { report }))).toMatchObject({ excluded: 1 });
+});
+
+test('a file alone of which nothing could be read whole is a failure, and not in part there', async () => {
+  const scene = await openScene();
+  const file = path.join(temporaryDirectory(), 'file');
+  writeRandomFile(file, 2 * 1024 * 1024);
+  const report = (event: { type: string; phase?: string }): void => {
+    if (event.phase === 'comparing') appendFileSync(file, 'x');
+  };
+  expect(await codeOf(push([file], scene.options('/file', { report })))).toBe('source-changed');
+  expect(await scene.fetch('/file')).toBeUndefined();
+  expect(await push([file], scene.options('/file'))).toMatchObject({ excluded: 0 });
 });

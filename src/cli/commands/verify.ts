@@ -28,6 +28,7 @@ const WHY: Readonly<Record<string, string>> = {
   'mtime': 'the modification time differs',
   'unreadable': 'it cannot be read',
 };
+const UNREADABLE = 'unreadable';
 /** Worth a line, but the content is there. */
 const ATTRIBUTES = new Set(['mode', 'mtime']);
 
@@ -48,11 +49,29 @@ export async function runVerify(local: string, word: string, words: TransferWord
   return exitCode;
 }
 
-/** Mode and modification time alone do not make two trees differ. */
+/**
+ * Mode and modification time alone do not make two trees differ. Where nothing else is wrong than that something could not be
+ * read, the rest is equal.
+ */
 export function exitCodeOf({ differing }: Comparison): ExitCode {
-  return differing.some(({ why }) => !ATTRIBUTES.has(why))
-    ? ERROR_TABLE['verify-failed'].exitCode
-    : EXIT.done;
+  const worse = differing.filter(({ why }) => !ATTRIBUTES.has(why));
+  if (worse.length === 0) return EXIT.done;
+  return worse.every(({ why }) => why === UNREADABLE) ? EXIT.partial : ERROR_TABLE['verify-failed'].exitCode;
+}
+
+/** What the exit code says, in words: entries are counted by the worst that is said of them. */
+function verdictOf({ differing }: Comparison): string {
+  const pathsOf = (isMeant: (why: string) => boolean, others: ReadonlySet<string> = new Set()): Set<string> =>
+    new Set(differing.filter(({ why, path }) => isMeant(why) && !others.has(path)).map(({ path }) => path));
+  const wrong = pathsOf((why) => why !== UNREADABLE && !ATTRIBUTES.has(why));
+  const unread = pathsOf((why) => why === UNREADABLE, wrong);
+  const attributes = pathsOf((why) => ATTRIBUTES.has(why), new Set([...wrong, ...unread]));
+  const parts = [
+    wrong.size > 0 ? `${formatEntries(wrong.size)} differing` : '',
+    unread.size > 0 ? `${formatEntries(unread.size)} not compared` : '',
+    attributes.size > 0 ? `${formatEntries(attributes.size)} differing in mode or time alone` : '',
+  ].filter((part) => part !== '');
+  return parts.length === 0 ? 'all equal' : parts.join(', ');
 }
 
 /** Entries that differ; one may do so in more than one way. */
@@ -63,18 +82,17 @@ function countOf(differing: Comparison['differing']): number {
 /** The result for people. */
 export function textLinesOf(comparison: Comparison): string[] {
   const { equal, differing, bytes } = comparison;
-  const last = differing.length === 0 ? 'all equal' : `${formatEntries(countOf(differing))} differing`;
   return [
     ...differing.map(
       ({ path, why }) => `differs: ${printable(path === '' ? '.' : path)}: ${WHY[why] ?? printable(why)}\n`,
     ),
-    `${formatEntries(equal)} equal, ${formatBytes(bytes)} compared: ${last}\n`,
+    `${formatEntries(equal)} equal, ${formatBytes(bytes)} compared: ${verdictOf(comparison)}\n`,
   ];
 }
 
 /** The result for scripts. */
 export function jsonLinesOf({ equal, differing, bytes }: Comparison, exitCode: ExitCode): string[] {
-  const code = exitCode === EXIT.done ? 'ok' : 'verify-failed';
+  const code = exitCode === EXIT.done ? 'ok' : exitCode === EXIT.partial ? 'partial' : 'verify-failed';
   return [
     ...differing.map(({ path, why }) => jsonLine({ type: 'difference', path, why })),
     jsonLine({ type: 'summary', equal, differing: countOf(differing), bytes, code, exitCode }),

@@ -28,6 +28,10 @@ const REASONS: Partial<Record<ErrorCode, string>> = {
   'symlink-refused': 'a symbolic link is in the way, and is not followed',
 };
 
+/** It is there, and so is what is below it. */
+const NEAREST_TIME =
+  'the file system cannot keep its modification time; it has the nearest one that there is';
+
 /**
  * What the server says it has left out of a push.
  *
@@ -75,6 +79,10 @@ export function reportLeftOut(
     paths.add(path);
     if (above !== '' && path.startsWith(above)) continue;
     const { code, reason } = leftOut.get(index)!;
+    if (code === 'time-out-of-range') {
+      report({ type: 'warning', code, path: printable(path || '.'), message: NEAREST_TIME });
+      continue;
+    }
     const isTree = entries.typeOf(index) === 'directory' && leftOut.has(index + 1);
     above = isTree ? `${path}/` : '';
     const what = isPresent(index) ? 'its mode and time could not be set' : 'it was not put in its place';

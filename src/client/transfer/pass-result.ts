@@ -1,4 +1,5 @@
 /** What one pass over a manifest did; a resumed transfer takes two. Pure. */
+import { CairnError } from '../../base/errors.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
 import { createLayout, type Layout } from '../../manifest/layout.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
@@ -80,6 +81,7 @@ export function pathsOf(manifest: Manifest, entries: { values(): Iterable<number
  *
  * @param results at least one; the last one saw everything as it is now
  * @param notices entries that could not even be listed
+ * @throws CairnError `source-changed` where nothing at all could be read whole: that is no partial transfer
  */
 export function summaryOf(
   direction: 'push' | 'pull',
@@ -89,6 +91,11 @@ export function summaryOf(
 ): TransferSummary {
   const first = results[0]!;
   const last = results.at(-1)!;
+  if (last.excluded.size > 0 && last.excluded.size === last.entries) {
+    const message =
+      'nothing was transferred: what there is could not be read whole, as said above; run it again';
+    throw new CairnError('source-changed', message);
+  }
   const excluded = last.excluded.size + last.leftOut.size + last.unlisted;
   return {
     direction,

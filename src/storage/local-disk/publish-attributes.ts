@@ -4,6 +4,7 @@ import type { Directory } from '../../base/directory.ts';
 import { CairnError, systemCodeOf } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
 import type { Entry, EntryType } from '../../manifest/entry.ts';
+import { checkKeptTime } from './kept-times.ts';
 import { splitPath } from './lookup.ts';
 import { type Publication, publishedEntries, publishError, targetOf } from './publication.ts';
 
@@ -21,6 +22,7 @@ export async function setAttributes(publication: Publication): Promise<void> {
       const directory = publication.cursor.enter(parent);
       if (entry.type === 'symlink') publication.times.setLink(directory.at(name), entry.mtimeNs);
       else setFile(publication, directory, name, entry);
+      checkKeptTime(publication, index, entry);
     } catch (error) {
       publication.refused.refuseAttributes(index, publishError(error, path));
     }

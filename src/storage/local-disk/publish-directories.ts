@@ -4,6 +4,7 @@ import type { Directory } from '../../base/directory.ts';
 import { CairnError, systemCodeOf } from '../../base/errors.ts';
 import { kindOf } from '../../base/file-stat.ts';
 import type { Entry } from '../../manifest/entry.ts';
+import { checkKeptTime } from './kept-times.ts';
 import { splitPath } from './lookup.ts';
 import { type Publication, publishedEntries, publishError, targetOf } from './publication.ts';
 import { clearForDirectory } from './replace-type.ts';
@@ -82,6 +83,7 @@ export async function finishDirectories(publication: Publication): Promise<void>
     try {
       const directory = publication.cursor.enter(path);
       setDirectory(publication, directory, entry);
+      checkKeptTime(publication, index, entry);
       if (publication.syncFileSystem === undefined) directory.sync();
     } catch (error) {
       refused.refuseAttributes(index, publishError(error, path));

@@ -4,6 +4,7 @@ import { promisify } from 'node:util';
 import { CairnError, storageError, systemCodeOf } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
 import type { Entry, EntryType } from '../../manifest/entry.ts';
+import { checkKeptTime } from './kept-times.ts';
 import { splitPath } from './lookup.ts';
 import { moveAcross } from './move-across.ts';
 import { PackedChunks } from './packed-chunks.ts';
@@ -86,6 +87,7 @@ async function placeBatch(publication: Publication, batch: readonly Prepared[]):
     const path = targetOf(publication, prepared.entry);
     try {
       await place(publication, prepared, path);
+      checkKeptTime(publication, prepared.entryIndex, prepared.entry);
     } catch (error) {
       publication.refused.refuse(prepared.entryIndex, publishError(error, path));
     }
