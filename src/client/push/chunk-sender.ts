@@ -2,7 +2,7 @@
 import { CairnError } from '../../base/errors.ts';
 import type { SyncStatus } from '../../protocol/messages.ts';
 import { openBody } from './chunk-body.ts';
-import { isExclusion } from './source-reader.ts';
+import { isToReadAgain } from './source-reader.ts';
 import { headChunk, putChunk } from '../session/chunk-calls.ts';
 import type { SessionAccess } from '../session/session-calls.ts';
 import type { SessionClient } from '../session/session-client.ts';
@@ -110,7 +110,7 @@ export async function sendReliably(
     return { ...sent, wireBytes };
   } catch (error) {
     // What was read is no longer what is there: whoever tries again starts from nothing.
-    if (isExclusion(error)) progress.lost(chunk, attempts.reached);
+    if (isToReadAgain(error)) progress.lost(chunk, attempts.reached);
     throw error;
   } finally {
     crossing.over(wireBytes);

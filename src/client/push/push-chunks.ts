@@ -12,7 +12,7 @@ import type { CommitAhead } from './commit-ahead.ts';
 import { sendReliably } from './chunk-sender.ts';
 import type { JournalWriter } from '../record/journal-writer.ts';
 import type { SessionClient } from '../session/session-client.ts';
-import { isExclusion, type SourceReader } from './source-reader.ts';
+import { isToReadAgain, type SourceReader } from './source-reader.ts';
 import type { TransferContext } from '../transfer/transfer-context.ts';
 import type { TransferProgress } from '../transfer/transfer-progress.ts';
 import { runWorkers } from '../transfer/workers.ts';
@@ -112,18 +112,42 @@ async function verifyOne(
   signal: AbortSignal,
 ): Promise<void> {
   const { board, layout, progress } = job;
+  const { touches } = job.reader;
   const digest = await hashChunk(job, chunk, signal);
+  if (wasTouched(job, chunk, touches)) return verifyOne(job, session, chunk, signal);
   const { there } = job.unverified;
   // Where nothing can be compared now, the digest of the whole will tell.
   const theirs = there === undefined ? digest : there.get(chunk);
   const lengthBytes = layout.chunkLengthBytes(chunk);
   if (digest === undefined || theirs === undefined || !sameDigest(digest, theirs)) {
-    progress.notResumed(chunk, lengthBytes);
+    if (board.isDoubted(chunk)) progress.lost(chunk, lengthBytes);
+    else progress.notResumed(chunk, lengthBytes);
     await sendOne(job, session, chunk);
     return;
   }
+  if (board.confirm(chunk)) return;
   board.trust(chunk, digest);
   noteDurable(job, [[chunk, digest]]);
+}
+
+/** An entry has another device, inode or ctime than before: what was read of it is read again, and sent if it differs. */
+export function doubtEntry(job: PushJob, entryIndex: number): void {
+  const { first, count } = job.layout.chunksOf(entryIndex);
+  for (let chunk = first; chunk < first + count; chunk += 1) doubt(job, chunk);
+}
+
+function doubt({ board, unverified }: PushJob, chunk: number): void {
+  if (!board.doubt(chunk)) return;
+  unverified.chunks.push(chunk);
+  unverified.there?.set(chunk, board.digests.get(chunk)!);
+}
+
+/** Whether something in a chunk was touched after there were so many touches: it may have been read before that. */
+function wasTouched({ reader, layout }: PushJob, chunk: number, touches: number): boolean {
+  if (reader.touches === touches) return false;
+  for (const { entryIndex } of layout.segmentsOf(chunk))
+    if (reader.wasTouchedAfter(entryIndex, touches)) return true;
+  return false;
 }
 
 /** The digest of the local bytes of a chunk; undefined where they are not what was scanned. */
@@ -139,7 +163,7 @@ async function hashChunk(job: PushJob, chunk: number, signal: AbortSignal): Prom
   try {
     for await (const _ of nothing) signal.throwIfAborted();
   } catch (error) {
-    if (!isExclusion(error)) throw error;
+    if (!isToReadAgain(error)) throw error;
     await keepExclusions(job);
     return undefined;
   }
@@ -193,6 +217,7 @@ async function sendOne(job: PushJob, session: SessionClient, chunk: number): Pro
     }
     const heldBytes = held.get(chunk) ?? 0;
     held.delete(chunk);
+    const { touches } = reader;
     try {
       const sent = await sendReliably(session, context, progress, {
         chunk,
@@ -216,9 +241,11 @@ async function sendOne(job: PushJob, session: SessionClient, chunk: number): Pro
       context.flow.finished(sent.wireBytes);
       board.finish(chunk, sent.digest, sent.status.syncPoint);
       noteStatus(job, sent.status);
+      // It may have been read before, and only its answer came after.
+      if (wasTouched(job, chunk, touches)) doubt(job, chunk);
       return;
     } catch (error) {
-      if (!isExclusion(error)) {
+      if (!isToReadAgain(error)) {
         board.giveBack(chunk);
         throw error;
       }

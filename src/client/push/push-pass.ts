@@ -17,6 +17,7 @@ import { aboutManifest, layoutOf, pathsOf, skippedBytes, type PassResult } from 
 import { createJournalWriter } from '../record/journal-writer.ts';
 import {
   applyCheckpoint,
+  doubtEntry,
   noteStatus,
   sendChunks,
   serverDigests,
@@ -118,7 +119,7 @@ async function carryOut(options: PassOptions, job: PushJob): Promise<PassResult>
 /** Sends all chunks, and over a long line already asks for the commit with the last of them; answers that. */
 async function bringAll(job: PushJob, trusted: ReadonlyChunkSet): Promise<Asked | undefined> {
   const asked = await job.ahead.around(() => sendChunks(job));
-  await job.reader.checkIdentities(trusted);
+  while (await job.reader.checkIdentities(trusted)) await sendChunks(job);
   return asked;
 }
 
@@ -132,7 +133,10 @@ async function openJob(options: PassOptions): Promise<PushJob> {
     session,
     manifest,
     layout,
-    reader: createSourceReader({ source, manifest, identities, layout, excluded, report }),
+    reader: createSourceReader({
+      ...{ source, manifest, identities, layout, excluded, report },
+      onTouched: (entryIndex) => doubtEntry(job, entryIndex),
+    }),
     board: new ChunkBoard(layout.chunkCount, digestLengthBytes),
     progress: createProgress(
       context,
@@ -160,7 +164,8 @@ async function openJob(options: PassOptions): Promise<PushJob> {
 
 /** Whether every chunk was read, and nothing had to be left out that could still change what is said of them. */
 function isAllRead({ board, layout, reader }: PushJob): boolean {
-  return board.digests.chunks.size === layout.chunkCount && reader.excluded.size === 0;
+  const isProved = reader.excluded.size === 0 && reader.touches === 0;
+  return isProved && board.digests.chunks.size === layout.chunkCount;
 }
 
 /**

@@ -9,13 +9,14 @@ import type { SegmentReader } from '../../storage/chunk-transfer.ts';
 import { sourceCodeOf, zeros } from '../../storage/excluded-entries.ts';
 import { changeOf, lookUpSources, type FoundSource } from '../../storage/source-lookup.ts';
 import type { Report } from '../events.ts';
+import { SourceVersions } from './source-versions.ts';
 import type { LocalSource } from './source.ts';
 
 /** The entries of a push as they are read. */
 export interface SourceReader {
   /**
    * The bytes of a segment; zeros for one that is excluded. A source that is not what was scanned is excluded, named
-   * by a warning, and ends the read with {@link isExclusion}.
+   * by a warning, and ends the read with {@link isToReadAgain}.
    */
   readonly read: SegmentReader;
   /** Entries that are left out of the commit, by index. */
@@ -24,8 +25,15 @@ export interface SourceReader {
   exclude(entryIndex: number, code: ErrorCode, message: string): void;
   /** Whether all that a chunk carries is left out. */
   isEmptied(chunk: number): boolean;
-  /** Looks at entries again, without reading them, and excludes those that are not what was scanned. */
-  checkIdentities(entries: ReadonlyChunkSet): Promise<void>;
+  /**
+   * Looks at entries again, without reading them, and excludes those that are not what was scanned. Answers whether any
+   * has to be read again.
+   */
+  checkIdentities(entries: ReadonlyChunkSet): Promise<boolean>;
+  /** How often an entry was seen with another device, inode or ctime than before. */
+  readonly touches: number;
+  /** Whether that was seen of an entry after there were so many touches in all. */
+  wasTouchedAfter(entryIndex: number, touches: number): boolean;
 }
 
 /** What a reader is made of. */
@@ -36,18 +44,21 @@ export interface SourceReaderOptions {
   readonly layout: Layout;
   readonly excluded: ChunkSet;
   readonly report: Report;
+  /** Told of an entry whose device, inode or ctime is another than before: what was read of it has to be proved again. */
+  readonly onTouched: (entryIndex: number) => void;
 }
 
 const LOOKUPS_AT_A_TIME = 1000;
 
-/** Whether an error says that an entry was excluded while a chunk was read: the chunk is to be read again. */
-export function isExclusion(error: unknown): boolean {
-  return error instanceof CairnError && error.details['excludedEntry'] !== undefined;
+/** Whether an error says that an entry turned out to be another than it was while a chunk was read: that is to be read again. */
+export function isToReadAgain(error: unknown): boolean {
+  return error instanceof CairnError && error.details['entryToReadAgain'] !== undefined;
 }
 
 /** Makes the reader. `excluded` is shared with the caller, and grows. */
 export function createSourceReader(options: SourceReaderOptions): SourceReader {
-  const { source, manifest, identities, layout, excluded, report } = options;
+  const { source, manifest, layout, excluded, report } = options;
+  const versions = new SourceVersions(options.identities, options.onTouched);
   /** Paths that are sent as they were held, since their source has changed. */
   const changed = new Set<string>();
   const pathOf = (entryIndex: number): string => manifest.entries.pathOf(entryIndex);
@@ -61,20 +72,18 @@ export function createSourceReader(options: SourceReaderOptions): SourceReader {
 
   async function* readWhole(segment: Segment): AsyncGenerator<Uint8Array> {
     const { entryIndex, entryOffset, lengthBytes } = segment;
+    const path = pathOf(entryIndex);
+    const expected = versions.of(entryIndex);
     const range = { from: entryOffset, to: entryOffset + lengthBytes };
     try {
-      yield* readHeld(
-        source,
-        { path: pathOf(entryIndex), identity: identities.at(entryIndex) },
-        range,
-        changed,
-      );
+      yield* readHeld(source, { path, identity: expected }, range, changed);
     } catch (error) {
       const code = sourceCodeOf(error);
-      if (code === undefined || isExclusion(error)) throw error;
+      if (code === undefined || isToReadAgain(error)) throw error;
       const { message } = error as CairnError;
-      exclude(entryIndex, code, message);
-      throw new CairnError(code, message, { cause: error, details: { excludedEntry: entryIndex } });
+      const [found] = code === 'source-changed' ? await lookupAll(source, [path]) : [];
+      if (!versions.accept(entryIndex, found, expected)) exclude(entryIndex, code, message);
+      throw new CairnError(code, message, { cause: error, details: { entryToReadAgain: entryIndex } });
     }
   }
 
@@ -88,25 +97,32 @@ export function createSourceReader(options: SourceReaderOptions): SourceReader {
     isEmptied: (chunk) =>
       excluded.size > 0 && layout.carriesOnly(chunk, (entryIndex) => excluded.has(entryIndex)),
     checkIdentities: async (entries) => {
+      const { touches } = versions;
       const wanted = [...entries.values()].filter((index) => !excluded.has(index));
       for (let at = 0; at < wanted.length; at += LOOKUPS_AT_A_TIME) {
         const batch = wanted.slice(at, at + LOOKUPS_AT_A_TIME);
         const found = await lookupAll(source, batch.map(pathOf));
         for (const [position, index] of batch.entries()) {
-          const code = changeOf(found[position]!, identities.at(index));
-          if (code === undefined) continue;
-          if (await isHeld(source, pathOf(index))) continue;
+          const expected = versions.of(index);
+          const code = changeOf(found[position]!, expected);
+          if (code === undefined || (await isHeld(source, pathOf(index)))) continue;
+          if (versions.accept(index, found[position], expected)) continue;
           const how = code === 'source-missing' ? 'is no longer there' : 'changed since its bytes were sent';
           exclude(index, code, `"${shownPath(index)}" ${how}`);
         }
       }
+      return versions.touches > touches;
     },
+    get touches() {
+      return versions.touches;
+    },
+    wasTouchedAfter: (entryIndex, touches) => versions.lastTouchOf(entryIndex) > touches,
   };
 }
 
 /**
  * Reads a range of a source; of one that has changed and is held, as it was held. Where that shows when a part has been read
- * already it ends with {@link isExclusion}, and what is read next is what was held.
+ * already it ends with {@link isToReadAgain}, and what is read next is what was held.
  */
 async function* readHeld(
   source: LocalSource,
@@ -127,7 +143,7 @@ async function* readHeld(
       if (sourceCodeOf(error) === undefined || !(await isHeld(source, path))) throw error;
       changed.add(path);
       const { code, message } = error as CairnError;
-      if (isBegun) throw new CairnError(code, message, { cause: error, details: { excludedEntry: path } });
+      if (isBegun) throw new CairnError(code, message, { cause: error, details: { entryToReadAgain: path } });
     }
   }
   yield source.held(path)!.subarray(range.from, range.to);

@@ -16,6 +16,8 @@ export class ChunkBoard {
   readonly #states: Uint8Array;
   /** Sync points by which finished chunks will be durable. */
   readonly #syncPoints = new Map<number, number>();
+  /** What was known of chunks before somebody began to doubt them. */
+  readonly #doubted = new Map<number, { readonly state: State; readonly syncPoint: number | undefined }>();
   #open: number;
   /** No chunk below is to do. */
   #cursor = 0;
@@ -54,6 +56,29 @@ export class ChunkBoard {
   /** Somebody looks into this chunk: it is busy without having been taken. */
   reserve(chunk: number): void {
     this.#set(chunk, STATE.busy);
+  }
+
+  /** A chunk that is at the receiver may have other bytes by now; it is busy until it is confirmed, or sent. */
+  doubt(chunk: number): boolean {
+    const state = this.#states[chunk];
+    if (state !== STATE.finished && state !== STATE.durable) return false;
+    this.#doubted.set(chunk, { state, syncPoint: this.#syncPoints.get(chunk) });
+    this.#set(chunk, STATE.busy);
+    return true;
+  }
+
+  /** The bytes of a doubted chunk are those that were sent; false where nobody doubts it. */
+  confirm(chunk: number): boolean {
+    const before = this.#doubted.get(chunk);
+    if (before === undefined) return false;
+    this.#set(chunk, before.state);
+    if (before.syncPoint !== undefined) this.#syncPoints.set(chunk, before.syncPoint);
+    return true;
+  }
+
+  /** Whether a chunk is doubted. */
+  isDoubted(chunk: number): boolean {
+    return this.#doubted.has(chunk);
   }
 
   /** A busy chunk is to do again. */
@@ -127,6 +152,7 @@ export class ChunkBoard {
     if (wasOpen !== isOpen) this.#open += isOpen ? 1 : -1;
     this.#states[chunk] = state;
     if (state !== STATE.finished) this.#syncPoints.delete(chunk);
+    if (state !== STATE.busy) this.#doubted.delete(chunk);
     if (state === STATE.todo) this.#cursor = Math.min(this.#cursor, chunk);
   }
 }
