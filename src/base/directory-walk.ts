@@ -1,5 +1,4 @@
 import type { Directory } from './directory.ts';
-import { CairnError } from './errors.ts';
 import { checkRelativePath } from './safe-path.ts';
 
 /** How missing directories are met on the way: made (mode 0777 less the umask), and their parents synced at once. */
@@ -22,40 +21,24 @@ export function stepInto(parent: Directory, name: string, options: WalkOptions):
   return child;
 }
 
-/**
- * The open parent directory of `relativePath` below `root`, and the last name. The caller closes `directory`, which is
- * never `root` itself.
- *
- * @throws CairnError `path-unsafe` (also for ''), `not-found`, `not-directory`, `symlink-refused`, storage codes
- */
-export function resolveParent(
-  root: Directory,
-  relativePath: string,
-  options: WalkOptions = {},
-): { directory: Directory; name: string } {
-  const names = checkRelativePath(relativePath).split('/');
-  const name = names.pop() ?? '';
-  if (name === '') throw new CairnError('path-unsafe', 'the root itself has no parent to work in');
-  let directory = root.reopen();
-  for (const step of names) {
-    const parent = directory;
-    try {
-      directory = stepInto(parent, step, options);
-    } finally {
-      parent.close();
-    }
-  }
-  return { directory, name };
+/** Directories that a cursor keeps open: few enough for a process that may open 256 files. */
+const MAX_OPEN = 32;
+
+interface Step {
+  readonly name: string;
+  /** Undefined where it was closed, since it is far above the last one. */
+  directory: Directory | undefined;
 }
 
 /**
  * Walks directories below a root in canonical order and keeps those on the way to the last one open, so that a hundred
- * thousand files in order cost one open per directory, and not one per component and file. Close it; the root stays open.
+ * thousand files in order cost one open per directory, and not one per component and file. Of a deep way only the last
+ * ones stay open, and the others are opened again on the way back. Close it; the root stays open.
  */
 export class DirectoryCursor {
   readonly #root: Directory;
   readonly #options: WalkOptions;
-  readonly #stack: { readonly name: string; readonly directory: Directory }[] = [];
+  readonly #stack: Step[] = [];
   #last = '';
 
   /** The cursor borrows `root`; with `create` it makes missing directories. */
@@ -84,15 +67,21 @@ export class DirectoryCursor {
     let shared = 0;
     while (shared < names.length && this.#stack[shared]?.name === names[shared]) shared += 1;
     this.#cut(shared);
-    for (const name of names.slice(shared)) {
+    // Far above the last one none is open.
+    if (this.#stack.at(-1)?.directory === undefined) this.#cut(0);
+    for (const name of names.slice(this.#stack.length)) {
       const parent = this.#stack.at(-1)?.directory ?? this.#root;
       this.#stack.push({ name, directory: stepInto(parent, name, this.#options) });
-      this.#last = this.#stack.map((step) => step.name).join('/');
+      this.#last = this.#last === '' ? name : `${this.#last}/${name}`;
+      const above = this.#stack[this.#stack.length - 1 - MAX_OPEN];
+      above?.directory?.close();
+      if (above !== undefined) above.directory = undefined;
     }
   }
 
   #cut(depth: number): void {
-    for (const step of this.#stack.splice(depth).toReversed()) step.directory.close();
+    if (depth >= this.#stack.length) return;
+    for (const step of this.#stack.splice(depth).toReversed()) step.directory?.close();
     this.#last = this.#stack.map((step) => step.name).join('/');
   }
 }

@@ -53,11 +53,34 @@ function openError(error: unknown, path: string | Buffer, displayPath: string): 
   return new CairnError('not-directory', `"${shown}" is not a directory`, { cause: error });
 }
 
+/** O_PATH, for which Node has no name: a descriptor to go on from, where a directory may be searched and not read. */
+const O_PATH = 0o10000000;
+const SEARCH_FLAGS = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+
 function open(path: string | Buffer, displayPath: string): number {
   try {
     return openSync(path, OPEN_FLAGS);
   } catch (error) {
-    throw openError(error, path, displayPath);
+    const denied = systemCodeOf(error) === 'EACCES' && HAS_DESCRIPTOR_PATHS;
+    const fd = denied ? openToSearch(path) : undefined;
+    if (fd === undefined) throw openError(error, path, displayPath);
+    return fd;
+  }
+}
+
+/** Undefined where the directory may not even be searched. */
+function openToSearch(path: string | Buffer): number | undefined {
+  try {
+    const fd = openSync(path, SEARCH_FLAGS);
+    try {
+      lstatSync(`/proc/self/fd/${fd}/.`);
+      return fd;
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
+  } catch {
+    return undefined; // why it cannot be read is what the caller tells
   }
 }
 
@@ -177,7 +200,8 @@ export class Directory {
     try {
       fsyncSync(this.fd);
     } catch (error) {
-      if (isNoSyncOfDirectories(error)) return;
+      // What may only be searched cannot be synced by itself: EBADF.
+      if (isNoSyncOfDirectories(error) || systemCodeOf(error) === 'EBADF') return;
       throw storageError(error, `syncing the directory "${printable(this.displayPath)}"`);
     }
   }

@@ -7,6 +7,7 @@ import { printable } from '../base/safe-path.ts';
 import { isLoopbackHost } from '../base/loopback.ts';
 import type { ClientTls, ReachOptions } from '../client/options.ts';
 import { issuerFetchIn } from './issuer-way.ts';
+import { mayHaveLogins } from './login/credentials.ts';
 import { loginToken } from './login/login-token.ts';
 import { localServer } from './local-server.ts';
 import type { Environment } from './state-home.ts';
@@ -43,7 +44,9 @@ export function clientAccess(sources: TokenSources): Pick<ReachOptions, 'token' 
   if (fromEnvironment !== undefined && fromEnvironment !== '') {
     return { token: async () => checkToken(fromEnvironment, 'CAIRN_TOKEN') };
   }
-  const login = loginToken({ env, origin: url.origin, fetch: issuerFetchIn(env, sources.tls) });
+  const login = mayHaveLogins(env)
+    ? loginToken({ env, origin: url.origin, fetch: issuerFetchIn(env, sources.tls) })
+    : async () => undefined;
   const local = hasProxy || !isLoopbackHost(url.hostname) ? undefined : localServer(stateHome, url);
   const token = async (): Promise<string | undefined> => {
     if (showsCertificate) return undefined;

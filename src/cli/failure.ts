@@ -23,7 +23,7 @@ export interface Failure {
 
 /** The failure that an error is; whatever is no CairnError, or says `internal`, is a bug. */
 export function failureOf(thrown: unknown, command?: string): Failure {
-  const error = withoutFiles(thrown);
+  const error = withoutFiles(withoutDirectory(thrown));
   if (!(error instanceof CairnError) || error.code === 'internal') return bugOf(error);
   const { code, message } = error;
   // The signal has told all there is to tell.
@@ -36,6 +36,15 @@ export function failureOf(thrown: unknown, command?: string): Failure {
 function withoutFiles(error: unknown): unknown {
   const isShort = ['EMFILE', 'ENFILE'].includes(systemCodeOf(error) ?? '');
   return isShort ? storageError(error, 'running this command; raise the limit (ulimit -n)') : error;
+}
+
+/** Whoever names a relative path where the working directory was removed gets this from Node, wherever it is resolved. */
+function withoutDirectory(error: unknown): unknown {
+  const isGone = error instanceof Error && 'syscall' in error && error.syscall === 'uv_cwd';
+  if (!isGone) return error;
+  const message =
+    'the working directory is no longer there; change to one that is, or give absolute paths instead of relative ones';
+  return new CairnError('not-found', message, { cause: error });
 }
 
 function bugOf(error: unknown): Failure {

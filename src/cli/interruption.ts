@@ -1,26 +1,30 @@
-/** SIGINT and SIGTERM: the first one asks for a checkpoint, the second one ends the process. */
+/** SIGINT, SIGTERM and a lost terminal: the first one asks for a checkpoint, the second one ends the process. */
+import { isatty } from 'node:tty';
 import { CairnError, EXIT, type ErrorCode } from '../base/errors.ts';
 
 /** The signals that end cairn in order, what they are called, and the exit code of a process that one ended. */
 const SIGNALS = {
   SIGINT: { code: 'interrupted', exitCode: EXIT.interrupted },
   SIGTERM: { code: 'terminated', exitCode: EXIT.terminated },
+  SIGHUP: { code: 'terminated', exitCode: EXIT.terminated },
 } as const satisfies Partial<Record<NodeJS.Signals, { code: ErrorCode; exitCode: number }>>;
 
 type EndingSignal = keyof typeof SIGNALS;
 
-const NAMES = Object.keys(SIGNALS) as EndingSignal[];
+const NAMES = ['SIGINT', 'SIGTERM'] as const satisfies readonly EndingSignal[];
 
 /** Watches the signals until it is disposed of. */
 export interface Interruption {
   /** Aborted by the first signal; its reason is a CairnError `interrupted` or `terminated`. */
   readonly signal: AbortSignal;
+  /** Does what a signal does, for a lost terminal. */
+  hangUp(): void;
   /** Gives the signals back to the system. */
   dispose(): void;
 }
 
 /**
- * Starts to watch. SIGHUP is left alone here; a server outlives it: see serve-steadfast.ts.
+ * Starts to watch SIGINT and SIGTERM. A server outlives SIGHUP: see serve-steadfast.ts.
  *
  * @param announce told once, at the first signal, in a turn of the event loop of its own
  */
@@ -35,10 +39,24 @@ export function watchSignals(announce: (name: EndingSignal) => void): Interrupti
   for (const name of NAMES) process.on(name, handler);
   return {
     signal: controller.signal,
+    hangUp: () => handler('SIGHUP'),
     dispose: () => {
       for (const name of NAMES) process.off(name, handler);
     },
   };
+}
+
+/**
+ * Lets a lost terminal end a run in order. One that has no terminal goes on: so nohup starts it, and Node undoes, before
+ * anybody could look, that SIGHUP is to be ignored. Answers how to stop watching.
+ */
+export function watchHangup({ hangUp }: Interruption): () => void {
+  const hasTerminal = [0, 1, 2].some((fd) => isatty(fd));
+  const handler = (): void => {
+    if (hasTerminal) hangUp();
+  };
+  process.on('SIGHUP', handler);
+  return () => process.off('SIGHUP', handler);
 }
 
 /**

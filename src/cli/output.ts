@@ -15,7 +15,11 @@ let isKnownDirect: boolean | undefined;
  * there is nobody to tell, and the exit code is that of the work.
  */
 export function watchOutputs(): void {
-  process.stdout.on('error', (error) => (failure ??= outputError(error)));
+  process.stdout.on('error', (error) => {
+    // A terminal that was closed reads as little as a pipe whose reader has gone.
+    if (process.stdout.isTTY && systemCodeOf(error) === 'EIO') return;
+    failure ??= outputError(error);
+  });
   process.stderr.on('error', () => undefined);
 }
 

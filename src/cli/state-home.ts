@@ -4,21 +4,39 @@ import { basename, isAbsolute, join, resolve } from 'node:path';
 import { makePrivateDirectory } from '../base/durable-files.ts';
 import { refuseExchangeable } from '../base/ownership.ts';
 import { RESERVED_NAME } from '../base/safe-path.ts';
-import { CairnError, storageError } from '../base/errors.ts';
+import { CairnError, storageError, type ErrorCode } from '../base/errors.ts';
 import { refuseEmptyVariable } from './words/empty-words.ts';
 
 /** The variables of the environment that cairn reads. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
+/** The user's home. @throws CairnError `usage` where there is none, as for a number that no user of this machine has */
+export function homeOf(remedy: string): string {
+  try {
+    return homedir();
+  } catch (error) {
+    throw new CairnError('usage', `this user has no home directory; set ${remedy}`, { cause: error });
+  }
+}
+
+/** Whether this user has a home. */
+export function hasHome(): boolean {
+  try {
+    return homedir() !== '';
+  } catch {
+    return false; // what for is told by whoever needs one
+  }
+}
+
 /** `CAIRN_STATE_HOME`, else `$XDG_STATE_HOME/cairn`, else `~/.local/state/cairn`. @throws CairnError `usage` */
-export function stateHomeOf(env: Environment, home: string = homedir()): string {
+export function stateHomeOf(env: Environment, home?: string): string {
   const own = env['CAIRN_STATE_HOME'];
   refuseEmptyVariable('CAIRN_STATE_HOME', own);
   if (own !== undefined) return resolve(own);
   const xdg = env['XDG_STATE_HOME'];
   // The XDG specification says that a relative path is to be ignored.
   if (xdg !== undefined && isAbsolute(xdg)) return join(xdg, 'cairn');
-  return join(home, '.local', 'state', 'cairn');
+  return join(home ?? homeOf('CAIRN_STATE_HOME to a directory for checkpoints'), '.local', 'state', 'cairn');
 }
 
 /**
@@ -33,13 +51,18 @@ export async function ensurePrivateDirectory(path: string): Promise<string> {
   return path;
 }
 
-/** {@link stateHomeOf} this process, made if it is missing. @throws CairnError, storage codes */
+/** Where nothing can be written much can still be done; what has to write something tells so then. */
+const UNWRITABLE: ReadonlySet<ErrorCode> = new Set(['storage-read-only', 'storage-denied', 'storage-full']);
+
+/** {@link stateHomeOf} this process, made if it is missing, and if that can be. @throws CairnError, storage codes */
 export async function openStateHome(env: Environment = process.env): Promise<string> {
   const path = stateHomeOf(env);
   try {
     return await ensurePrivateDirectory(path);
   } catch (error) {
-    const { code, message } = storageError(error, `making "${path}"`);
+    const failure = storageError(error, `making "${path}"`);
+    if (UNWRITABLE.has(failure.code)) return path;
+    const { code, message } = failure;
     throw new CairnError(code, `${message}; set CAIRN_STATE_HOME to a directory where you can write`, {
       cause: error,
     });

@@ -5,7 +5,7 @@ import { proxyFor } from '../client/http/proxy.ts';
 import type { TransferOptions } from '../client/options.ts';
 import { clientTls } from './client-tls.ts';
 import { clientAccess } from './client-token.ts';
-import { watchSignals } from './interruption.ts';
+import { watchHangup, watchSignals } from './interruption.ts';
 import { print } from './output.ts';
 import { shownCommand } from './resume-command.ts';
 import { openScreen, type Screen } from './screen/screen.ts';
@@ -51,11 +51,13 @@ export async function runClient<Result>(
   const outputs = { print, stderr: process.stderr, env: process.env };
   const screen = await openScreen(plan.settings, outputs);
   const interruption = watchSignals(() => interruptionLines.forEach(screen.say));
+  const letHangup = watchHangup(interruption);
   try {
     warnOfOpenLink(plan.url, screen);
     const result = await work(optionsOf(plan, stateHome, screen, interruption.signal));
     return { result, screen };
   } finally {
+    letHangup();
     interruption.dispose();
     screen.stop();
   }

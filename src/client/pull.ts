@@ -10,7 +10,12 @@ import { summaryOf, type PassResult } from './transfer/pass-result.ts';
 import { isSessionGone } from './session/session-gone.ts';
 import { countsOf, openContext } from './transfer/transfer-context.ts';
 import { tellingWhatIsKept } from './record/kept.ts';
-import { isPatient, openTransferFolder, type TransferFolder } from './record/transfer-folder.ts';
+import {
+  isPatient,
+  openTransferFolder,
+  unkeptFolder,
+  type TransferFolder,
+} from './record/transfer-folder.ts';
 import { isCloserLook, otherThanAsked } from './record/asked.ts';
 import { giveUpSession } from './session/give-up.ts';
 
@@ -25,7 +30,9 @@ export async function pull(destination: string, options: TransferOptions): Promi
   options.signal.throwIfAborted();
   await checkDestination(destination);
   const local = [resolve(destination)];
-  const folder = await openTransferFolder(options.stateHome, { direction: 'pull', url: options.url, local });
+  const identity = { direction: 'pull', url: options.url, local } as const;
+  const folder =
+    options.dryRun === true ? unkeptFolder(identity) : await openTransferFolder(options.stateHome, identity);
   try {
     const isKept = (): boolean => options.dryRun !== true && folder.record !== undefined;
     return await tellingWhatIsKept(isKept, () => pullLocked(folder, { destination, local }, options));

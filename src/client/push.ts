@@ -14,7 +14,12 @@ import { openSource, type LocalSource, type ScannedSource } from './push/source.
 import { lookAtTarget } from './push/unchanged.ts';
 import { countsOf, openContext } from './transfer/transfer-context.ts';
 import { tellingWhatIsKept } from './record/kept.ts';
-import { isPatient, openTransferFolder, type TransferFolder } from './record/transfer-folder.ts';
+import {
+  isPatient,
+  openTransferFolder,
+  unkeptFolder,
+  type TransferFolder,
+} from './record/transfer-folder.ts';
 
 /**
  * Pushes files and directories. Running it again after any interruption goes on where it was.
@@ -29,11 +34,11 @@ export async function push(sources: readonly string[], options: TransferOptions)
   const local = sources.map((source) => resolve(source));
   const source = await openSource(sources, options.stateHome);
   try {
-    const folder = await openTransferFolder(options.stateHome, {
-      direction: 'push',
-      url: options.url,
-      local,
-    });
+    const identity = { direction: 'push', url: options.url, local } as const;
+    const folder =
+      options.dryRun === true
+        ? unkeptFolder(identity)
+        : await openTransferFolder(options.stateHome, identity);
     try {
       const isKept = (): boolean => options.dryRun !== true && folder.record !== undefined;
       return await tellingWhatIsKept(isKept, () => pushLocked({ source, folder, local }, options));

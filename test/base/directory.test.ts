@@ -1,4 +1,5 @@
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -13,7 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { DirectoryCursor, resolveParent } from '../../src/base/directory-walk.ts';
+import { DirectoryCursor } from '../../src/base/directory-walk.ts';
 import { type Directory, openDirectory } from '../../src/base/directory.ts';
 
 let home: string;
@@ -94,24 +95,6 @@ describe.each([true, false])('directories, /proc/self/fd used: %s', (byDescripto
     expect(statSync(join(home, 'root/made')).mode & 0o777).toBe(0o700);
   });
 
-  it('resolves the parent of a path', () => {
-    const { directory, name } = resolveParent(root, 'a/b/c', { create: true, sync: true });
-    writeFileSync(directory.at(name), 'z');
-    directory.close();
-    expect(readFileSync(join(home, 'root/a/b/c'), 'utf8')).toBe('z');
-    resolveParent(root, 'top').directory.close();
-    expect(readFileSync(root.at('file'), 'utf8')).toBe('x');
-    const code =
-      (path: string): (() => unknown) =>
-      () =>
-        resolveParent(root, path);
-    expect(code('')).toThrow(expect.objectContaining({ code: 'path-unsafe' }));
-    expect(code('../x')).toThrow(expect.objectContaining({ code: 'path-unsafe' }));
-    expect(code('link/secret')).toThrow(expect.objectContaining({ code: 'symlink-refused' }));
-    expect(code('none/x')).toThrow(expect.objectContaining({ code: 'not-found' }));
-    expect(code('sub/none/x')).toThrow(expect.objectContaining({ code: 'not-found' }));
-  });
-
   it('walks with a cursor that opens each directory once', () => {
     const cursor = new DirectoryCursor(root, { create: true });
     const deep = cursor.enter('a/b/c');
@@ -129,6 +112,50 @@ describe.each([true, false])('directories, /proc/self/fd used: %s', (byDescripto
       expect(existsSync(join(home, 'root', path))).toBe(true);
     }
   });
+
+  it.skipIf(process.platform !== 'linux')('walks a deep way with a few descriptors, down and back up', () => {
+    const cursor = new DirectoryCursor(root, { create: true });
+    const pathOf = (depth: number): string =>
+      Array.from({ length: depth }, (_, level) => `d${level}`).join('/');
+    const descriptors = (): number => readdirSync('/proc/self/fd').length;
+    const atFirst = descriptors();
+    for (const depth of [200, 199, 150, 40, 1, 120]) {
+      writeFileSync(cursor.enter(pathOf(depth)).at(`at-${depth}`), 'x');
+      expect(descriptors() - atFirst).toBeLessThanOrEqual(33);
+      expect(existsSync(join(home, 'root', pathOf(depth), `at-${depth}`))).toBe(true);
+    }
+    cursor.close();
+    expect(descriptors()).toBe(atFirst);
+  });
+
+  it.skipIf(process.getuid?.() !== 0)(
+    'leads through a directory that may only be searched (needs root)',
+    () => {
+      for (const [path, mode] of [
+        ['', 0o711],
+        ['root', 0o711],
+        ['root/sub', 0o711],
+        ['root/closed', 0o700],
+      ] as const) {
+        mkdirSync(join(home, path), { recursive: true });
+        chmodSync(join(home, path), mode);
+      }
+      writeFileSync(join(home, 'root/sub/f'), 'reached', { mode: 0o644 });
+      process.seteuid?.(65_534);
+      try {
+        const way = openDirectory(join(home, 'root'));
+        const sub = way.openChild('sub');
+        expect(readFileSync(sub.at('f'), 'utf8')).toBe('reached');
+        expect(() => readdirSync(sub.here())).toThrow('EACCES');
+        sub.sync();
+        sub.close();
+        expect(() => way.openChild('closed')).toThrow(expect.objectContaining({ code: 'storage-denied' }));
+        way.close();
+      } finally {
+        process.seteuid?.(0);
+      }
+    },
+  );
 
   it('goes on after a step of the cursor failed half-way', () => {
     const cursor = new DirectoryCursor(root);

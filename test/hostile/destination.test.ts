@@ -63,10 +63,9 @@ describe('the destination', () => {
       chunks: [bytes],
     });
     symlinkSync('..', path.join(trap.destination, 'sub'));
-    await pull(trap.destination, trap.options);
+    expect(await pull(trap.destination, trap.options)).toMatchObject({ excluded: 2 });
     trap.expectNothingOutside();
-    expect(lstatSync(path.join(trap.destination, 'sub')).isDirectory()).toBe(true);
-    expect(readFileSync(path.join(trap.destination, 'sub/sentinel'))).toEqual(bytes);
+    expect(lstatSync(path.join(trap.destination, 'sub')).isSymbolicLink()).toBe(true);
     expect(readFileSync(path.join(path.dirname(trap.destination), 'sentinel'), 'utf8')).toBe('as it was');
   });
 });

@@ -97,12 +97,20 @@ export function typeTests(makeStore: MakeStore): void {
     },
   );
 
-  it('never writes through a symlink that stands where a directory should be', async () => {
+  it('neither follows nor replaces a link to a directory where a directory should be, unless asked', async () => {
     const { store } = await openPlace(makeStore);
     await putTree(store, 'there', [directory(''), directory('real'), symlink('x', 'real')]);
-    await publish(store, [directory(''), directory('x'), file('x/child', 'new')], () => ({}));
-    expect(await store.lookup(['there/real/child'])).toEqual([undefined]);
-    expect((await store.lookup(['there/x']))[0]?.entry.type).toBe('directory');
+    const after = [directory(''), directory('x'), file('x/child', 'new'), file('z', 'new')];
+    expect(await codeOf(() => publish(store, after, () => ({})))).toBe('symlink-refused');
+    expect(await refusalsOf(store, after)).toEqual({ 'x': 'symlink-refused', 'x/child': 'symlink-refused' });
+    expect(
+      (await store.lookup(['there/real/child', 'there/x', 'there/z'])).map((at) => at?.entry.type),
+    ).toEqual([undefined, 'symlink', 'file']);
+    expect(await refusalsOf(store, after, { forceReplace: true })).toEqual({});
+    expect((await store.lookup(['there/real/child', 'there/x/child'])).map((at) => at?.entry.type)).toEqual([
+      undefined,
+      'file',
+    ]);
   });
 
   it('refuses the transfer whole where its own root would replace a directory that has entries', async () => {

@@ -5,7 +5,6 @@
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { open, unlink, type FileHandle } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as v from 'valibot';
@@ -13,7 +12,7 @@ import { replaceFileDurably, syncDirectory } from '../../base/durable-files.ts';
 import { CairnError, storageError, systemCodeOf } from '../../base/errors.ts';
 import { acquireProcessLock, type ProcessLock } from '../../base/process-lock.ts';
 import { printable } from '../../base/safe-path.ts';
-import { ensurePrivateDirectory, type Environment } from '../state-home.ts';
+import { ensurePrivateDirectory, hasHome, homeOf, type Environment } from '../state-home.ts';
 import { shellWord } from '../../base/shell.ts';
 
 /** Visible ASCII: anything else could break out of a header. Headers end at 16 KiB. */
@@ -43,11 +42,17 @@ const MAX_LOCK_WAIT_MS = 60_000;
 const LOCK_PAUSE_MS = 50;
 
 /** Where the login for an origin is kept. `XDG_CONFIG_HOME` counts only as an absolute path, as its rules say. */
-export function loginFileOf(env: Environment, origin: string, home: string = homedir()): string {
+export function loginFileOf(env: Environment, origin: string, home?: string): string {
   const xdg = env['XDG_CONFIG_HOME'];
-  const config = xdg !== undefined && isAbsolute(xdg) ? xdg : join(home, '.config');
+  const config =
+    xdg !== undefined && isAbsolute(xdg) ? xdg : join(home ?? homeOf('XDG_CONFIG_HOME'), '.config');
   const name = createHash('sha256').update(origin).digest('hex').slice(0, 32);
   return join(config, 'cairn', 'credentials', `${name}.json`);
+}
+
+/** Whether there is a place where logins could be: not for a user without a home. */
+export function mayHaveLogins(env: Environment): boolean {
+  return isAbsolute(env['XDG_CONFIG_HOME'] ?? '') || hasHome();
 }
 
 /**

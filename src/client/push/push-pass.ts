@@ -134,7 +134,12 @@ async function openJob(options: PassOptions): Promise<PushJob> {
     manifest,
     layout,
     reader: createSourceReader({
-      ...{ source, manifest, identities, layout, excluded, report },
+      source,
+      manifest,
+      identities,
+      layout,
+      excluded,
+      report,
       onTouched: (entryIndex) => doubtEntry(job, entryIndex),
     }),
     board: new ChunkBoard(layout.chunkCount, digestLengthBytes),

@@ -57,7 +57,8 @@ export interface ScannedSource {
 export async function openSource(sources: readonly string[], stateHome: string): Promise<LocalSource> {
   const roots: SourceRoot[] = [];
   try {
-    for (const source of sources) roots.push(await openRoot(source, sources.length > 1));
+    const shared = new Map<string, ContentStore>();
+    for (const source of sources) roots.push(await openRoot(source, sources.length > 1, shared));
     roots.sort((a, b) => comparePaths(a.prefix, b.prefix));
     refuseTwins(roots);
   } catch (error) {
@@ -87,7 +88,12 @@ export async function openSource(sources: readonly string[], stateHome: string):
   };
 }
 
-async function openRoot(source: string, isOneOfSeveral: boolean): Promise<SourceRoot> {
+/** @param shared stores by their path: files of one directory share it, since a thousand of them may be named */
+async function openRoot(
+  source: string,
+  isOneOfSeveral: boolean,
+  shared: Map<string, ContentStore>,
+): Promise<SourceRoot> {
   const path = resolve(source);
   const name = basename(path);
   if (isOneOfSeveral && name === '')
@@ -100,11 +106,10 @@ async function openRoot(source: string, isOneOfSeveral: boolean): Promise<Source
     );
   try {
     const isDirectory = await isDirectoryAt(path, isOneOfSeveral);
-    return {
-      store: await openLocalDisk(isDirectory ? path : dirname(path), { isReadOnly: true }),
-      base: isDirectory ? '' : name,
-      prefix,
-    };
+    const place = isDirectory ? path : dirname(path);
+    const store = shared.get(place) ?? (await openLocalDisk(place, { isReadOnly: true }));
+    shared.set(place, store);
+    return { store, base: isDirectory ? '' : name, prefix };
   } catch (error) {
     throw sourceError(error, source);
   }
@@ -216,5 +221,5 @@ async function scanRoot(
 }
 
 async function closeAll(roots: readonly SourceRoot[]): Promise<void> {
-  for (const { store } of roots) await store.close();
+  for (const store of new Set(roots.map((root) => root.store))) await store.close();
 }

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import { type Directory, openDirectory } from '../../base/directory.ts';
 import { makePrivateDirectory, removeTree, replaceFileDurably } from '../../base/durable-files.ts';
-import { CairnError } from '../../base/errors.ts';
+import { CairnError, EXIT } from '../../base/errors.ts';
 import { acquireProcessLock, type ProcessLock } from '../../base/process-lock.ts';
 import { readIfThere } from '../../base/read-if-there.ts';
 import { openCheckpointLog, type CheckpointLog } from '../../checkpoint/checkpoint-log.ts';
@@ -24,7 +24,7 @@ export interface TransferFolder {
   readonly key: string;
   /**
    * Id of the staging area of a pull. Not the key alone: two state homes with the same transfer know nothing of each
-   * other's locks, and must not write into the same place.
+   * other's locks, and must not write into the same place. The record keeps it, so that a state home may be moved.
    */
   readonly stagingId: string;
   /** The record as last saved or found; undefined before there is one. */
@@ -65,7 +65,34 @@ export async function openTransferFolder(
   stateHome: string,
   identity: TransferIdentity,
 ): Promise<TransferFolder> {
-  return openFolder(stateHome, transferKey(identity));
+  try {
+    return await openFolder(stateHome, transferKey(identity));
+  } catch (error) {
+    if (!(error instanceof CairnError) || error.traits.exitCode !== EXIT.storage) throw error;
+    const message = `${error.message}; set CAIRN_STATE_HOME to a directory where you can write`;
+    throw new CairnError(error.code, message, { cause: error, details: error.details });
+  }
+}
+
+/** The folder of a run that keeps nothing, and needs no place for it: a dry one. Nothing is locked. */
+export function unkeptFolder(identity: TransferIdentity): TransferFolder {
+  const key = transferKey(identity);
+  const unkept = (): never => {
+    throw new CairnError('internal', 'a dry run keeps nothing');
+  };
+  return {
+    key,
+    stagingId: key.slice(0, 32),
+    record: undefined,
+    wasDamaged: false,
+    save: unkept,
+    update: async () => undefined,
+    saveDocument: unkept,
+    loadDocument: async () => undefined,
+    openJournal: unkept,
+    clear: async () => undefined,
+    close: async () => undefined,
+  };
 }
 
 /**
@@ -87,7 +114,8 @@ export async function openFolder(
     const text = await readIfThere(join(path, TRANSFER_FILES.record));
     const record =
       text === undefined ? undefined : readRecord(text.toString(), options.ofAnyVersion === true);
-    const place = { path, directory, key, stagingId: stagingIdOf(stateHome, key) };
+    const stagingId = record?.stagingId ?? stagingIdOf(stateHome, key);
+    const place = { path, directory, key, stagingId };
     return folderOf(place, lock, { record, wasDamaged: text !== undefined && record === undefined });
   } catch (error) {
     directory?.close();
@@ -129,7 +157,7 @@ function folderOf(
   const write = async (record: Omit<TransferRecord, 'updatedAt'>): Promise<void> => {
     const updatedAt = new Date().toISOString();
     const isSameGrant = record.session === state.record?.session;
-    const next = { ...record, updatedAt, grantedAt: isSameGrant ? record.grantedAt : updatedAt };
+    const next = { ...record, stagingId, updatedAt, grantedAt: isSameGrant ? record.grantedAt : updatedAt };
     await replaceFileDurably(join(path, TRANSFER_FILES.record), JSON.stringify(next), 0o600);
     state.record = next;
   };

@@ -38,6 +38,8 @@ export const TransferRecord = v.object({
   bytesDone: bytes,
   /** Where a pull lands: a local directory and a safe path in it. Null in a push. */
   landing: v.nullable(v.object({ root: v.string(), target: v.string() })),
+  /** Id of the staging area of a pull. Missing in older records, for which the path of the state home tells it. */
+  stagingId: v.optional(v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/))),
   /** `agreed`: both sides agreed on the digest of a pull, and only publishing is left. */
   phase: v.picklist(['transferring', 'agreed']),
   agreed: v.nullable(v.object({ digest: v.string(), excluded: v.array(bytes) })),
@@ -65,7 +67,7 @@ export function newRecord({
   session,
   manifest,
   ...rest
-}: NewRecord): Omit<TransferRecord, 'updatedAt' | 'grantedAt'> {
+}: NewRecord): Omit<TransferRecord, 'updatedAt' | 'grantedAt' | 'stagingId'> {
   const { id: manifestId, chunkSizeBytes, digest } = manifest;
   return {
     ...rest,

@@ -25,7 +25,8 @@ const REASONS: Partial<Record<ErrorCode, string>> = {
   'is-directory':
     'a directory with entries is in its place; --force-replace replaces that with all that is in it',
   'not-directory': 'something that is no directory is in the way',
-  'symlink-refused': 'a symbolic link is in the way, and is not followed',
+  'symlink-refused':
+    'a symbolic link is in the way, and is not followed; --force-replace puts a directory in its place',
 };
 
 /** It is there, and so is what is below it. */

@@ -1,5 +1,5 @@
 /** Looks up single paths, most of them neighbours. */
-import { fstatSync, readdirSync, readlinkSync } from 'node:fs';
+import { fstatSync, readdirSync, readlinkSync, statSync } from 'node:fs';
 import { DirectoryCursor } from '../../base/directory-walk.ts';
 import type { Directory } from '../../base/directory.ts';
 import { CairnError, storageError, systemCodeOf } from '../../base/errors.ts';
@@ -48,6 +48,18 @@ export class PathFinder {
       if (!isAbsence(error)) throw storageError(error, `looking up "${printable(path)}"`);
       this.#missing = this.#firstMissing(parent);
       return undefined;
+    }
+  }
+
+  /** Whether the link at `path`, which is there, leads to a directory. */
+  isLinkToDirectory(path: string): boolean {
+    const { parent, name } = splitPath(path);
+    try {
+      return statSync(this.#cursor.enter(parent).at(name)).isDirectory();
+    } catch (error) {
+      // It leads nowhere, in a circle, or to where nobody may look.
+      if (systemCodeOf(error) !== undefined) return false;
+      throw error;
     }
   }
 

@@ -1,5 +1,5 @@
 /** Directories: first made and writable for their owner, in the end with the mode and time that they were sent with. */
-import { fchmodSync, fstatSync, mkdirSync } from 'node:fs';
+import { chmodSync, fchmodSync, fstatSync, mkdirSync } from 'node:fs';
 import type { Directory } from '../../base/directory.ts';
 import { CairnError, systemCodeOf } from '../../base/errors.ts';
 import { kindOf } from '../../base/file-stat.ts';
@@ -28,7 +28,7 @@ export async function makeDirectories(publication: Publication): Promise<void> {
 function makeDirectory(publication: Publication, path: string): void {
   const { cursor } = publication;
   if (path !== '' && makeMissing(publication, path)) return;
-  makeWritable(cursor.enter(path));
+  makeWritable(publication, cursor.enter(path));
 }
 
 /** Whether the directory was missing, or something else was there that has given way to it. */
@@ -53,10 +53,12 @@ function makeMissing({ cursor, touched, syncFileSystem, native }: Publication, p
 }
 
 /** A directory of mode 0555 is the owner's wish for the end, and no reason not to finish. */
-function makeWritable(directory: Directory): void {
+function makeWritable(publication: Publication, directory: Directory): void {
   const { mode, uid } = fstatSync(directory.fd);
   if ((mode & OWNER_BITS) === OWNER_BITS || uid !== process.geteuid?.()) return;
-  fchmodSync(directory.fd, (mode & MODE_BITS) | OWNER_BITS);
+  // By path, since it may be open for searching only; this is the directory itself, whatever its name is by now.
+  chmodSync(directory.here(), (mode & MODE_BITS) | OWNER_BITS);
+  publication.cursor.close();
 }
 
 /** Where there is no syncfs: makes the new names durable. Before the final modes, which may lock this user out. */
@@ -103,6 +105,8 @@ function setDirectory({ times }: Publication, { fd }: Directory, entry: Entry): 
   }
 }
 
+/** Also where the directory could only be opened to search it. */
 function isDenied(error: unknown): boolean {
-  return error instanceof CairnError ? error.code === 'storage-denied' : systemCodeOf(error) === 'EPERM';
+  const system = systemCodeOf(error instanceof CairnError ? error.cause : error);
+  return ['EPERM', 'EACCES', 'EBADF'].includes(system ?? '');
 }

@@ -164,6 +164,7 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
   'not-found': 'source-missing',
   'storage-denied': 'source-unreadable',
   'storage-io': 'source-unreadable',
+  'storage-unsupported': 'source-unreadable',
 };
 
 function readError(error: unknown, path: string): CairnError {

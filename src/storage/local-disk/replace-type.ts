@@ -17,10 +17,10 @@ export interface FinalPlace {
 }
 
 /**
- * Refuses, before anything is changed, what would lose a directory with all that is in it, or replace a FIFO, a socket or
- * a device.
+ * Refuses, before anything is changed, what would lose a directory with all that is in it, or a link that leads to one, or
+ * replace a FIFO, a socket or a device.
  *
- * @throws CairnError `is-directory`, `storage-unsupported` where nothing may be refused; storage codes
+ * @throws CairnError `is-directory`, `symlink-refused`, `storage-unsupported` where nothing may be refused; storage codes
  */
 export async function refuseConflicts(publication: Publication): Promise<void> {
   if (publication.order.forceReplace === true) return;
@@ -51,6 +51,8 @@ function refuseConflict(finder: PathFinder, { type }: Entry, path: string): void
     if (isOfOneEntry(error)) return;
     throw error;
   }
+  // Somebody may have put it there to keep the directory in another place.
+  if (there === 'symlink' && type === 'directory' && finder.isLinkToDirectory(path)) throw linkInTheWay(path);
   if (there !== 'directory' || type === 'directory') return;
   if (!finder.isEmptyDirectory(path)) throw conflict(type, there, path);
 }
@@ -129,5 +131,14 @@ export function conflict(wanted: EntryType, there: EntryType, path: string): Cai
     wanted === 'directory' ? 'not-directory' : 'is-directory',
     `the transfer has a ${wanted} where the target has a ${there}: "${printable(path)}"; move it away, or replace it with all that is in it by --force-replace`,
     { details: { path, wanted, there } },
+  );
+}
+
+/** The error for a link to a directory where a directory shall be: it is neither followed nor replaced unasked. */
+export function linkInTheWay(path: string): CairnError {
+  return new CairnError(
+    'symlink-refused',
+    `the transfer has a directory where the target has a symbolic link to one: "${printable(path)}"; it is not followed; remove it, or replace it by --force-replace`,
+    { details: { path, wanted: 'directory', there: 'symlink' } },
   );
 }

@@ -2,7 +2,7 @@
 import { isUtf8 } from 'node:buffer';
 import { fstatSync, readlinkSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { resolveParent } from '../../base/directory-walk.ts';
+import { DirectoryCursor } from '../../base/directory-walk.ts';
 import type { Directory } from '../../base/directory.ts';
 import { CairnError, type ErrorCode, storageError, systemCodeOf } from '../../base/errors.ts';
 import { type FileStat, kindOf, type StatAt } from '../../base/file-stat.ts';
@@ -11,14 +11,18 @@ import type { ScannedEntry } from '../../manifest/entry.ts';
 import type { NoticeSink, ScanWishes } from '../content-store.ts';
 import { foundEntry } from './found-entry.ts';
 import { hasContent } from './unsized.ts';
+import { isOfOneEntry } from '../refused-entries.ts';
+import { splitPath } from './lookup.ts';
 import { listNames, showBytes } from './names.ts';
 import { isOwnState } from './own-state.ts';
 
 /** Entries between two turns of the event loop: some milliseconds of lstat. */
 const BATCH_ENTRIES = 500;
 
+/** What is wrong with a path itself. */
+const PATH_CODES: ReadonlySet<ErrorCode> = new Set(['path-unsafe', 'path-too-long', 'path-reserved']);
+
 interface Level {
-  readonly directory: Directory;
   /** Relative to the start of the scan. */
   readonly path: string;
   readonly names: readonly string[];
@@ -41,9 +45,9 @@ export async function* scanTree(
   path: string,
   options: ScanOptions,
 ): AsyncGenerator<ScannedEntry[]> {
-  const scan = new TreeScan(checkRelativePath(path), options);
+  const scan = new TreeScan(root, checkRelativePath(path), options);
   try {
-    scan.start(root);
+    scan.start();
     for (let more = true; more;) {
       more = scan.advance(BATCH_ENTRIES);
       const batch = scan.take();
@@ -59,6 +63,8 @@ export async function* scanTree(
 
 class TreeScan {
   statAt: StatAt | undefined;
+  readonly #root: Directory;
+  readonly #cursor: DirectoryCursor;
   /** The scanned path, relative to the root of the store. */
   readonly #base: string;
   readonly #onNotice: NoticeSink;
@@ -67,7 +73,9 @@ class TreeScan {
   readonly #levels: Level[] = [];
   #batch: ScannedEntry[] = [];
 
-  constructor(base: string, options: ScanOptions) {
+  constructor(root: Directory, base: string, options: ScanOptions) {
+    this.#root = root;
+    this.#cursor = new DirectoryCursor(root);
     this.#base = base;
     this.#onNotice = options.onNotice;
     this.#passedOver = options.passedOver;
@@ -75,13 +83,14 @@ class TreeScan {
   }
 
   /** Finds the scanned path itself. */
-  start(root: Directory): void {
+  start(): void {
     if (this.#base === '') {
-      this.#add('', 'directory', fstatSync(root.fd, { bigint: true }), '');
-      this.#descend('', () => root.reopen());
+      this.#add('', 'directory', fstatSync(this.#root.fd, { bigint: true }), '');
+      this.#descend('');
       return;
     }
-    const { directory, name } = resolveParent(root, this.#base);
+    const { parent, name } = splitPath(this.#base);
+    const directory = this.#cursor.enter(parent);
     try {
       if (directory.look(name, undefined) === undefined) {
         throw new CairnError('not-found', `there is nothing at "${printable(this.#base)}"`);
@@ -89,8 +98,6 @@ class TreeScan {
       this.#visit(directory, name, '');
     } catch (error) {
       throw storageError(error, `looking at "${printable(this.#base)}"`);
-    } finally {
-      directory.close();
     }
   }
 
@@ -102,7 +109,7 @@ class TreeScan {
       const name = level.names[level.next];
       level.next += 1;
       if (name !== undefined) this.#child(level, name);
-      else this.#levels.pop()?.directory.close();
+      else this.#levels.pop();
     }
     return true;
   }
@@ -114,21 +121,23 @@ class TreeScan {
   }
 
   close(): void {
-    for (const { directory } of this.#levels.splice(0)) directory.close();
+    this.#cursor.close();
   }
 
   #child(level: Level, name: string): void {
     const path = joinPath(level.path, name);
     const storePath = joinPath(this.#base, path);
+    let directory: Directory;
     try {
+      directory = this.#cursor.enter(joinPath(this.#base, level.path));
       // The store's own state at the top is no part of what it stores.
-      if (isReservedName(storePath) && isOwnState(level.directory, name)) return;
+      if (isReservedName(storePath) && isOwnState(directory, name)) return;
       checkRelativePath(storePath);
     } catch (error) {
-      if (!(error instanceof CairnError)) return this.#noticeOf(error, path);
-      return this.#notice(error.code, path, error.message);
+      const isOfPath = error instanceof CairnError && PATH_CODES.has(error.code);
+      return isOfPath ? this.#notice(error.code, path, error.message) : this.#noticeOf(error, path);
     }
-    this.#visit(level.directory, name, path);
+    this.#visit(directory, name, path);
   }
 
   #visit(parent: Directory, name: string, path: string): void {
@@ -159,7 +168,7 @@ class TreeScan {
         'its size is said to be 0, and yet it has content; push it from standard input',
       );
     this.#add(path, type, stat, linkTarget);
-    if (type === 'directory') this.#descend(path, () => parent.openChild(name));
+    if (type === 'directory') this.#descend(path);
   }
 
   #add(path: string, type: 'file' | 'directory' | 'symlink', stat: FileStat, linkTarget: string): void {
@@ -172,18 +181,15 @@ class TreeScan {
   }
 
   /** Goes into a directory; one that cannot be read stays an entry, with nothing under it. */
-  #descend(path: string, open: () => Directory): void {
+  #descend(path: string): void {
     if (this.#levels.length >= this.#maxDepth) return;
-    let directory: Directory | undefined;
     try {
-      directory = open();
-      const { names, notUtf8 } = listNames(directory);
+      const { names, notUtf8 } = listNames(this.#cursor.enter(joinPath(this.#base, path)));
       for (const name of notUtf8) {
         this.#notice('source-unsupported', joinPath(path, showBytes(name)), 'its name is not UTF-8');
       }
-      this.#levels.push({ directory, path, names, next: 0 });
+      this.#levels.push({ path, names, next: 0 });
     } catch (error) {
-      directory?.close();
       this.#noticeOf(error, path);
     }
   }
@@ -196,7 +202,7 @@ class TreeScan {
     const system = systemCodeOf(error) ?? systemCodeOf(failure.cause);
     if (['ENOENT', 'ENOTDIR', 'ELOOP', 'EINVAL'].includes(system ?? '')) {
       this.#goneNotice(path);
-    } else if (failure.code === 'storage-denied' || failure.code === 'storage-io') {
+    } else if (failure.code === 'storage-io' || isOfOneEntry(failure)) {
       this.#notice('source-unreadable', path, failure.message);
     } else {
       throw failure;

@@ -1,4 +1,5 @@
 /** Publishing in the in-memory store: every object complete before it is put, one after the other. */
+import { posix } from 'node:path';
 import { CairnError } from '../../base/errors.ts';
 import { joinPath, printable } from '../../base/safe-path.ts';
 import type { Entry, ScannedEntry } from '../../manifest/entry.ts';
@@ -123,9 +124,14 @@ async function findConflicts(
       const obstacle = await obstacleOf(backend, path, willBe);
       if (obstacle !== undefined) throw conflict('not-directory', 'directory', obstacle);
       const found = await findEntry(backend, path);
-      if (entry.type === 'directory') willBe.add(path);
-      if (found === undefined || (entry.type === 'directory') === (found.entry.type === 'directory'))
+      const isDirectory = entry.type === 'directory';
+      if (isDirectory) willBe.add(path);
+      if (found === undefined || isDirectory === (found.entry.type === 'directory')) continue;
+      if (isDirectory && (await isLinkToDirectory(backend, found.entry))) {
+        if (order.forceReplace !== true) throw linkInTheWay(path);
+        giveWay.push(contentKey(path));
         continue;
+      }
       const below = await backend.list(`${contentKey(path)}/`);
       if (below.length > 0 && order.forceReplace !== true) throw conflict('is-directory', entry.type, found);
       giveWay.push(contentKey(path), ...below.map(({ key }) => key));
@@ -134,6 +140,20 @@ async function findConflicts(
     }
   }
   return giveWay;
+}
+
+async function isLinkToDirectory(
+  backend: MemoryBackend,
+  { type, path, linkTarget }: Entry,
+): Promise<boolean> {
+  if (type !== 'symlink' || linkTarget.startsWith('/')) return false;
+  const to = posix.join(posix.dirname(path), linkTarget);
+  return (await findEntry(backend, to === '.' ? '' : to))?.entry.type === 'directory';
+}
+
+function linkInTheWay(path: string): CairnError {
+  const message = `the transfer has a directory where the target has a symlink to one: "${printable(path)}"; it is not followed`;
+  return new CairnError('symlink-refused', message, { details: { path } });
 }
 
 /** What is above a path and no directory, unless the transfer puts a directory in its place. */
