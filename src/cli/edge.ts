@@ -20,13 +20,9 @@ function wantsJson(): boolean {
   return ownWords(process.argv).includes('--json') || isOn(process.env['CAIRN_JSON']);
 }
 
-function sayToPeople({ lines }: Failure): void {
-  for (const line of lines) process.stderr.write(`cairn: ${line}\n`);
-}
-
-/** Shows people and scripts how a command failed; `say` has the words for people. */
-export function show(failure: Failure, say: (failure: Failure) => void = sayToPeople): ExitCode {
-  say(failure);
+/** Shows people and scripts how a command failed. */
+export function show(failure: Failure): ExitCode {
+  for (const line of failure.lines) process.stderr.write(`cairn: ${line}\n`);
   if (wantsJson()) printLast(jsonLine(errorObject(failure)));
   return failure.exitCode;
 }

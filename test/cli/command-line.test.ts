@@ -101,7 +101,7 @@ describe('cairn', () => {
     [['push', 'a', '--json'], 'usage', 2],
     [['push', '--json', '--bogus'], 'usage', 2],
     [['push', '--json', 'a', 'http://h/../x'], 'path-unsafe', 2],
-    [['serve', '--json', '--root', 'missing'], 'not-found', 4],
+    [['serve', '--json', '--root', '.', '--sync', 'never'], 'usage', 2],
     [['demo', 'missing'], undefined, 4],
     [['push', '--from-command', 'http://h/?', '--', 'x', '--json'], undefined, 2],
   ])('%j ends with an object for scripts, where it was asked for', (args, code, exitCode) => {
@@ -110,6 +110,12 @@ describe('cairn', () => {
     expect(stderr).not.toBe('');
     if (code === undefined) expect(stdout).toBe('');
     else expect(JSON.parse(stdout)).toMatchObject({ type: 'error', code, exitCode });
+  });
+
+  it('a server that does not start says why in its log, and nothing where it would say that it listens', () => {
+    const { status, stdout, stderr } = cairn(['serve', '--json', '--root', 'missing']);
+    expect([status, stdout]).toEqual([4, '']);
+    expect(JSON.parse(stderr)).toMatchObject({ code: 'not-found', exitCode: 4 });
   });
 
   it('serves nothing that is no writable directory', () => {

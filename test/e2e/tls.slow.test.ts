@@ -182,8 +182,9 @@ describe('a server with TLS', () => {
     const others = writeIssued(await issueServer());
     const refused = async (cert: string, key: string): Promise<string> => {
       const result = await serve(['--tls-cert', cert, '--tls-key', key]);
-      expect([result.exitCode, result.last['code']]).toEqual([2, 'config-invalid']);
-      return String(result.last['message']);
+      const told = JSON.parse(result.stderr.trim().split('\n').at(-1)!) as Record<string, unknown>;
+      expect([result.exitCode, told['code']]).toEqual([2, 'config-invalid']);
+      return String(told['msg']);
     };
     expect(await refused(files.cert, others.key)).toContain('does not belong to the first certificate');
     expect(await refused(files.key, files.key)).toContain('has no certificate in PEM form');

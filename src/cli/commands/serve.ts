@@ -39,12 +39,16 @@ export async function runServe(words: ServeWords): Promise<ExitCode> {
   }
 }
 
-/** People at a terminal get sentences, anybody else a line of the log. */
+/**
+ * People at a terminal get sentences, every other reader a line of the log. Standard output is for the line that says where the
+ * server listens, and nothing else: what waits for it must not take a failure for a start.
+ */
 function showFailure(error: unknown, log: Log): ExitCode {
   const failure = failureOf(error, 'serve');
   if (process.stderr.isTTY) return show(failure);
   const { code, message, exitCode, lines } = failure;
-  return show(failure, () => log.fatal({ code, exitCode, told: lines }, message));
+  log.fatal({ code, exitCode, told: lines }, message);
+  return exitCode;
 }
 
 async function serveLocked(wanted: ServePlan, log: Log): Promise<void> {
