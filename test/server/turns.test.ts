@@ -4,6 +4,7 @@ import { connect as connectTls } from 'node:tls';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { DEFAULT_LIMITS } from '../../src/server/limits.ts';
 import { openTls } from '../../src/server/tls/kept-tls.ts';
+import type { Authenticator } from '../../src/server/auth/authorization.ts';
 import type { ContentStore } from '../../src/storage/content-store.ts';
 import { file, transferOf } from '../suites/staged-transfer.ts';
 import { issueServer, writeIssued } from '../support/certificates.ts';
@@ -215,6 +216,28 @@ describe('of requests that are pipelined', () => {
     socket.write(head(`PUT ${target}`, `Content-Length: ${body.length}`, ...fields));
     socket.write(body);
     await until(async () => received().includes('"syncPoint"'));
+  });
+
+  test('others get their turn between them', async () => {
+    let [asked, turns, isCounting] = [0, 0, true];
+    const authenticator: Authenticator = {
+      authenticate: async () => {
+        asked += 1;
+        return undefined;
+      },
+      stands: () => undefined,
+    };
+    const { dial } = await overTcp({ authenticators: [authenticator] });
+    const { socket, statuses } = await dial();
+    const count = (): void => {
+      if (asked > 0) turns += 1;
+      if (isCounting) setImmediate(count);
+    };
+    count();
+    socket.write(head('GET /x').repeat(500));
+    await until(async () => statuses().length === 500);
+    isCounting = false;
+    expect(turns).toBeGreaterThan(400);
   });
 
   test('those that nobody reads hold up nobody else', async () => {

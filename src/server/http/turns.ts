@@ -165,10 +165,19 @@ function enqueue(line: Line, entry: Line['unanswered'][number]): void {
     line.unanswered.shift();
     line.idleSinceMs = performance.now();
     const next = line.unanswered[0];
-    if (next !== undefined) next.start();
-    else if (!line.isReleased && !isHeldByNode(request.socket)) request.socket.resume();
+    if (next !== undefined) soon(() => line.unanswered[0] === next && next.start());
+    else if (request.socket.isPaused()) soon(() => goOn(request.socket, line));
   });
   if (line.unanswered.length === 1) start();
+}
+
+/** In a turn of the event loop of its own: others are not to wait until somebody's last pipelined request is answered. */
+function soon(work: () => void): void {
+  setImmediate(work);
+}
+
+function goOn(socket: Socket, line: Line): void {
+  if (!line.isReleased && line.unanswered.length === 0 && !isHeldByNode(socket)) socket.resume();
 }
 
 function release(socket: Duplex, line: Line, early: Uint8Array): Buffer {
