@@ -17,6 +17,7 @@ type NumericLimit = {
 }[keyof ServerLimits];
 
 const COUNT = { min: 1, max: 10_000_000 };
+const ENTRIES = { min: 1, max: 1_000_000_000_000 };
 const TIME = { min: 100, max: MAX_TIMER_MS };
 const SMALL_SIZE = { min: 1024, max: 1024 ** 3 };
 const SIZE = { min: 0, max: Number.MAX_SAFE_INTEGER };
@@ -142,6 +143,16 @@ const LIMITS: readonly SettableLimit[] = [
     unit: 'count',
     range: COUNT,
     what: 'unfinished transfers with one transfer grant',
+  }),
+  limit('entries-per-owner', 'maxEntriesPerPrincipal', {
+    unit: 'count',
+    range: ENTRIES,
+    what: 'entries in unfinished transfers of one owner',
+  }),
+  limit('entries-per-grant', 'maxEntriesPerGrant', {
+    unit: 'count',
+    range: ENTRIES,
+    what: 'entries in unfinished pushes with one transfer grant',
   }),
   limit('parallel', 'parallelPerSession', {
     unit: 'count',

@@ -21,7 +21,7 @@ export async function readUse(state: string): Promise<(token: KeptToken) => Used
   if (!existsSync(sessions)) {
     return (token) => {
       const publishedBytes = ledger.publishedBytes(authorizationOf(token).id);
-      return { sessions: 0, comingBytes: 0, publishedBytes };
+      return { sessions: 0, comingBytes: 0, manifestBytes: 0, publishedBytes };
     };
   }
   const { tally } = tallied(await readRecords(sessions), Date.now);

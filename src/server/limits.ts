@@ -41,6 +41,10 @@ export interface ServerLimits {
   readonly maxGrantsPerPrincipal: number;
   /** Most sessions with one transfer grant that are not at their end. */
   readonly maxSessionsPerGrant: number;
+  /** Most entries in the unfinished transfers of one owner. */
+  readonly maxEntriesPerPrincipal: number;
+  /** Most entries in the unfinished pushes with one transfer grant. */
+  readonly maxEntriesPerGrant: number;
   /** Most bytes that all unfinished pushes together may stage. */
   readonly maxStagingBytes: number;
   /** No push is begun that would leave less of the disk free; undefined: 5 % of it, and never more than 1 GiB. */
@@ -89,6 +93,8 @@ export const DEFAULT_LIMITS: ServerLimits = {
   maxGrantsPerPrincipal: 1000,
   // Whoever tries again after losing everything finds his session again; but a leaked grant must not fill the server.
   maxSessionsPerGrant: 16,
+  maxEntriesPerPrincipal: 10_000_000,
+  maxEntriesPerGrant: 2_000_000,
   maxStagingBytes: Number.MAX_SAFE_INTEGER,
   keepFreeBytes: undefined,
   maxJsonBytes: 64 * 1024,

@@ -56,6 +56,10 @@ export interface SessionRecord extends CredentialHashes {
   /** Payload bytes of the agreed plan, and how many of them a sync point covered when that was last written down. */
   readonly bytesTotal?: number | undefined;
   readonly bytesDone?: number | undefined;
+  /** Of a push with a manifest: bytes of that, its entries, and bytes of the targets of links that are carried. */
+  readonly manifestBytes?: number | undefined;
+  readonly entries?: number | undefined;
+  readonly linkBytes?: number | undefined;
   /** What a request of it last failed with, as far as that was written down together with something else. */
   readonly lastError?: SessionFailure | undefined;
   readonly history?: readonly Moment[] | undefined;

@@ -79,6 +79,9 @@ const recordSchema = v.object({
   ),
   bytesTotal: v.optional(count),
   bytesDone: v.optional(count),
+  manifestBytes: v.optional(count),
+  entries: v.optional(count),
+  linkBytes: v.optional(count),
   lastError: v.optional(
     v.object({ atMs: count, code: v.custom<ErrorCode>(isErrorCode), message: v.string() }),
   ),

@@ -1,6 +1,7 @@
 /** What a server allows, each limit met by somebody who goes beyond it, beside others who do not. */
 import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import { encodeTree } from '../../src/protocol/tree-stream.ts';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { parseAddressRange } from '../../src/base/address-range.ts';
 import { createStaticToken } from '../../src/server/auth/static-token.ts';
@@ -372,16 +373,75 @@ describe('what is staged', () => {
     );
   });
 
+  test('are the manifests, too, of pushes that bring nothing and of pulls, and what is refused gives its room back', async () => {
+    const scene = await openScene('local disk', { limits: { maxStagingBytes: 100_000 } });
+    const wide = (target: string, count: number) =>
+      transferOf(scene.stores.content, target, [
+        directory(''),
+        ...Array.from({ length: count }, (_, at) =>
+          directory(`${String(at).padStart(9, '0')}${'d'.repeat(191)}`),
+        ),
+      ]);
+    const first = await establish(scene, wide('first', 300));
+    expect((await first.sendManifest()).status).toBe(200);
+    const second = await establish(scene, wide('second', 300));
+    const busy = await second.sendManifest();
+    expect([busy.status, busy.json.code, busy.json.details]).toEqual([
+      503,
+      'server-busy',
+      { limit: 'staging' },
+    ]);
+    const third = await establish(scene, wide('third', 600));
+    expect((await third.sendManifest()).json.code).toBe('storage-full');
+    expect((await first.sendPlan()).status).toBe(200);
+    expect((await second.sendManifest()).json.code).toBe('server-busy');
+    await first.call('DELETE', '');
+    expect((await second.sendManifest()).status).toBe(200);
+    await scene.restart();
+    const fourth = await establish(scene, wide('fourth', 300));
+    await until(async () => (await fourth.sendManifest()).status === 503);
+  });
+
+  test('by a large manifest is refused with an answer that arrives, also where the connection is to be closed', async () => {
+    const scene = await openScene('memory', { limits: { maxStagingBytes: 1000 } });
+    const session = await establish(scene, transferOf(scene.stores.content, 'x', [directory('')]));
+    const answer = await session.call('PUT', 'manifest', {
+      headers: { connection: 'close' },
+      body: Buffer.alloc(40_000_000, 'x'),
+    });
+    expect([answer.status, answer.json.code]).toEqual([507, 'storage-full']);
+  });
+
+  test('by a manifest whose length nobody said stays within the limit, too', async () => {
+    const scene = await openScene('memory', { limits: { maxStagingBytes: 1000 } });
+    const names = Array.from({ length: 100 }, (_, at) => directory(String(at).padStart(9, '0')));
+    const session = await establish(scene, transferOf(scene.stores.content, 'x', [directory(''), ...names]));
+    const body = [...encodeTree(session.transfer.manifest)].join('');
+    const answer = await raw(
+      scene,
+      [
+        `PUT /.cairn/v1/sessions/${session.grant.session}/manifest HTTP/1.1`,
+        'Host: a',
+        ...Object.entries(session.headers).map(([name, value]) => `${name}: ${value}`),
+        'Transfer-Encoding: chunked',
+        'Connection: close',
+        '',
+        `${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`,
+      ].join('\r\n'),
+    );
+    expect(answer).toContain('HTTP/1.1 507 ');
+  });
+
   test('is the sum of what the records say, whatever was counted before', async () => {
     const room = createStagingRoom(createMemoryContentStore(createMemoryBackend()), DEFAULT_LIMITS);
-    await room.take('gone', 5);
-    await room.take('kept', 7);
+    await room.take('gone', 5, 0);
+    await room.take('kept', 7, 0);
     const recount = room.recount();
     const record = { direction: 'push', state: 'open', bytesTotal: 7 } as const;
     recount.note({ ...record, id: 'kept' } as never);
     recount.note({ ...record, id: 'found', bytesTotal: 11 } as never);
     recount.note({ ...record, id: 'over', state: 'expired' } as never);
-    await room.take('new', 13);
+    await room.take('new', 13, 0);
     recount.done();
     expect(room.bytes).toBe(7 + 11 + 13);
     room.release('found');

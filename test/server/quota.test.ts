@@ -9,6 +9,7 @@ import {
   file,
   directory,
   stream,
+  symlink,
   transferOf,
   type SampleTransfer,
 } from '../suites/staged-transfer.ts';
@@ -74,6 +75,53 @@ describe.each(KINDS)('a quota over %s', (kind) => {
     expect((await ask(scene, 'f')).status).toBe(201);
     await scene.restart();
     expect((await ask(scene, 'g')).json.code).toBe('quota-exceeded');
+  });
+
+  test('of bytes counts what manifests have beyond a mebibyte, of all unfinished pushes together', async () => {
+    const scene = await openScene(kind, { authenticators: tokens({ bytes: 1 }) });
+    const wide = (target: string): SampleTransfer => {
+      const names = Array.from({ length: 2600 }, (_, at) =>
+        directory(`${String(at).padStart(9, '0')}${'d'.repeat(200)}`),
+      );
+      return transferOf(scene.stores.content, target, [directory(''), ...names]);
+    };
+    const first = await establish(scene, wide('a'));
+    expect((await first.sendManifest()).status).toBe(200);
+    const second = await establish(scene, wide('b'));
+    const refused = await second.sendManifest();
+    expect([refused.status, refused.json.code]).toEqual([403, 'quota-exceeded']);
+    await first.call('DELETE', '');
+    expect((await second.sendManifest()).status).toBe(200);
+  });
+
+  test('of bytes counts the targets of links that are carried, and charges them once', async () => {
+    const scene = await openScene(kind, { authenticators: tokens({ bytes: 100 }) });
+    const links = (target: string): SampleTransfer =>
+      transferOf(scene.stores.content, target, [directory(''), symlink('a', 't'.repeat(60))]);
+    const first = await openPush(scene, links('a'));
+    expect((await first.commit()).status).toBe(200);
+    const second = await establish(scene, links('b'));
+    await second.sendManifest();
+    expect((await second.sendPlan()).json.code).toBe('quota-exceeded');
+    // What is there already is brought by nobody.
+    expect((await second.sendPlan({ have: [1, 1], attributes: [] })).status).toBe(200);
+  });
+
+  test('of entries holds for what one owner has unfinished', async () => {
+    const scene = await openScene(kind, { limits: { maxEntriesPerPrincipal: 5 } });
+    const first = await openPush(scene, sample(scene, 'a'));
+    const second = await openPush(scene, sample(scene, 'b'));
+    const third = await establish(scene, sample(scene, 'c'));
+    const refused = await third.sendManifest();
+    expect(refused.json).toMatchObject({
+      code: 'quota-exceeded',
+      details: { quota: 'entries', limit: 5, used: 4 },
+    });
+    await first.call('DELETE', '');
+    expect((await third.sendManifest()).status).toBe(200);
+    await second.call('DELETE', '');
+    await scene.restart();
+    expect((await (await establish(scene, sample(scene, 'd'))).sendManifest()).status).toBe(200);
   });
 
   test('of bytes is refused when the plan is agreed, before a byte is sent', async () => {

@@ -41,18 +41,31 @@ test('a tally finds what was there before it, and follows what changes', async (
   await store.create(record('pull', { direction: 'pull' }));
   await store.create(record('late', { leaseExpiresAtMs: NOW_MS }));
   await store.create(record('other', { principal: 'bob', authorization: undefined }));
-  expect(tally.count({ principal: 'alice' })).toEqual({ sessions: 3, bytes: 15 });
+  expect(tally.count({ principal: 'alice' })).toMatchObject({ sessions: 3, bytes: 15 });
   expect(tally.mostSessions({ principal: 'alice' })).toBe(4);
-  expect(tally.count({ authorization: 'token:a' }, (id) => id.startsWith('two'))).toEqual({
+  expect(tally.count({ authorization: 'token:a' }, (id) => id.startsWith('two'))).toMatchObject({
     sessions: 2,
     bytes: 10,
   });
-  tally.reserve(record('two').id, 50);
+  tally.reserve(record('two').id, { bytes: 50 });
   expect(tally.count({ principal: 'alice' }).bytes).toBe(60);
   await store.replace(record('two', { version: 2, state: 'committed' }));
-  expect(tally.count({ principal: 'alice' })).toEqual({ sessions: 2, bytes: 10 });
+  expect(tally.count({ principal: 'alice' })).toMatchObject({ sessions: 2, bytes: 10 });
   await store.remove(record('one').id);
-  expect(tally.count({ principal: 'alice' })).toEqual({ sessions: 1, bytes: 0 });
+  expect(tally.count({ principal: 'alice' })).toMatchObject({ sessions: 1, bytes: 0 });
+});
+
+test('a tally counts manifests of pushes, links that they carry, and entries of all that is unfinished', async () => {
+  const { store, tally } = tallied(createMemorySessionStore(createMemoryBackend()), () => NOW_MS);
+  await store.create(record('one', { bytesTotal: 5, linkBytes: 2, manifestBytes: 100, entries: 10 }));
+  await store.create(record('pull', { direction: 'pull', manifestBytes: 50, entries: 7 }));
+  const counted = { sessions: 2, bytes: 7, manifestBytes: 100, entries: 17 };
+  expect(tally.count({ principal: 'alice' })).toEqual(counted);
+  tally.reserve(record('one').id, { manifestBytes: 300, entries: 1 });
+  tally.reserve(record('one').id, { bytes: 9 });
+  expect(tally.count({ principal: 'alice' })).toEqual({ ...counted, bytes: 9, manifestBytes: 300 });
+  tally.release(record('one').id);
+  expect(tally.count({ principal: 'alice' })).toEqual(counted);
 });
 
 test('a grant counts for itself and for what it was issued with', async () => {
@@ -66,7 +79,7 @@ test('a grant counts for itself and for what it was issued with', async () => {
   };
   await store.create(record('one', { principal: 'grant:g', authorization }));
   for (const id of ['grant:g', 'token:a'])
-    expect(tally.count({ authorization: id })).toEqual({ sessions: 1, bytes: 10 });
+    expect(tally.count({ authorization: id })).toMatchObject({ sessions: 1, bytes: 10 });
   expect(tally.count({ principal: 'alice' }).sessions).toBe(0);
 });
 

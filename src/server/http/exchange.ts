@@ -25,10 +25,16 @@ export interface Exchange {
   failure: CairnError | undefined;
 }
 
+/** How much is read of a body that nobody wants. */
+export interface DrainLimit {
+  readonly maxBytes: number;
+  readonly maxMs: number;
+}
+
 /** More components than any path that is taken; a Link header that leads out of them would only be long. */
 const MAX_LINK_DEPTH = 2100;
 /** What is read of a body that nobody wants, so that its sender gets to see the answer. */
-const DRAIN = { maxBytes: 16 * 1024 * 1024, maxMs: 5000 };
+const DRAIN: DrainLimit = { maxBytes: 16 * 1024 * 1024, maxMs: 5000 };
 
 /** Begins an exchange: the headers that every answer carries are set. */
 export function openExchange(
@@ -118,22 +124,30 @@ export function contentLengthOf({ request }: Exchange): number | undefined {
 }
 
 /**
- * After the answer: reads on for a moment what the client still sends of a refused body, so that the connection is
- * neither left hanging nor reset before the answer was read. Whoever sends more than that is cut off.
+ * After the answer, or before it: reads on for a moment what the client still sends of a refused body, so that the
+ * connection is neither left hanging nor reset before the answer was read. Whoever sends more than that is cut off.
+ * Resolves when nothing comes any more.
  */
-export function drainBody({ request, body }: Exchange): void {
+export function drainBody({ request, body }: Exchange, limit: DrainLimit = DRAIN): Promise<void> {
   body?.release();
   if (request.destroyed || request.complete) {
     request.resume();
-    return;
+    return Promise.resolve();
   }
-  let bytes = 0;
-  const cut = (): void => void request.destroy();
-  const timer = setTimeout(cut, DRAIN.maxMs).unref();
-  request.on('data', (piece: Uint8Array) => {
-    bytes += piece.byteLength;
-    if (bytes > DRAIN.maxBytes) cut();
+  return new Promise((resolve) => {
+    let bytes = 0;
+    const cut = (): void => void request.destroy();
+    const timer = setTimeout(cut, limit.maxMs).unref();
+    const count = (piece: Uint8Array): void => {
+      bytes += piece.byteLength;
+      if (bytes > limit.maxBytes) cut();
+    };
+    const over = (): void => {
+      clearTimeout(timer);
+      request.off('data', count);
+      resolve();
+    };
+    request.on('data', count).once('end', over).once('close', over);
+    request.resume();
   });
-  request.once('close', () => clearTimeout(timer));
-  request.resume();
 }

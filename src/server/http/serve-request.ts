@@ -46,7 +46,7 @@ export async function serveRequest(
     if (!logFailure(context, exchange, told)) countFailure(context.metrics, told);
     await sendProblem(exchange, told);
   } finally {
-    if (body === undefined) drainBody(exchange);
+    if (body === undefined) void drainBody(exchange);
     else body.release();
     const status = response.writableFinished ? response.statusCode : ENDED_WITHOUT_ANSWER;
     context.metrics.requestEnded(routeLabel(exchange.method, exchange.path), status);

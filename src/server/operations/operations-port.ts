@@ -62,6 +62,6 @@ async function serve(context: ServerContext, exchange: Exchange): Promise<void> 
     if (told.code === 'internal') context.log.error({ err: error }, 'answering about the server failed');
     await sendProblem(exchange, told);
   } finally {
-    drainBody(exchange);
+    void drainBody(exchange);
   }
 }

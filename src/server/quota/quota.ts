@@ -14,12 +14,17 @@ export interface Usage {
   readonly ledger: UsageLedger;
 }
 
-/** What is used of an authorization: unfinished sessions, bytes that were published, and bytes that are to come. */
+/** What is used of an authorization: unfinished sessions, bytes that were published, and what is to come. */
 export interface Used {
   readonly sessions: number;
   readonly publishedBytes: number;
   readonly comingBytes: number;
+  /** Bytes of the manifests of what is to come, as far as a quota counts them. */
+  readonly manifestBytes: number;
 }
+
+/** Manifests of the unfinished pushes of one authorization that its quota does not count: names have to be somewhere. */
+const FREE_MANIFEST_BYTES = 1024 ** 2;
 
 interface Level {
   readonly id: string;
@@ -38,8 +43,9 @@ export async function openUsage({ tally, ledger }: Usage): Promise<void> {
 export function usedOf({ tally, ledger }: Usage, authorization: string, except?: string): Used {
   const { sessions } = tally.count({ authorization }, (id) => id === except);
   const isOut = (id: string): boolean => id === except || ledger.isCounted(id);
-  const { bytes: comingBytes } = tally.count({ authorization }, isOut);
-  return { sessions, comingBytes, publishedBytes: ledger.publishedBytes(authorization) };
+  const { bytes: comingBytes, manifestBytes: all } = tally.count({ authorization }, isOut);
+  const manifestBytes = Math.max(0, all - FREE_MANIFEST_BYTES);
+  return { sessions, comingBytes, manifestBytes, publishedBytes: ledger.publishedBytes(authorization) };
 }
 
 /**
@@ -106,8 +112,8 @@ export function checkBytes(usage: Usage, authorization: Authorization, session: 
   for (const { id, quota, name } of levelsOf(authorization)) {
     const { bytes: limit } = quota;
     if (limit === undefined) continue;
-    const { publishedBytes, comingBytes } = usedOf(usage, id, session);
-    const used = publishedBytes + comingBytes;
+    const { publishedBytes, comingBytes, manifestBytes } = usedOf(usage, id, session);
+    const used = publishedBytes + comingBytes + manifestBytes;
     if (used + bytes <= limit) continue;
     throw new CairnError(
       'quota-exceeded',
@@ -117,7 +123,72 @@ export function checkBytes(usage: Usage, authorization: Authorization, session: 
       { details: { quota: 'bytes', limit, used, bytes } },
     );
   }
-  usage.tally.reserve(session, bytes);
+  usage.tally.reserve(session, { bytes });
+}
+
+type EntryLimits = Pick<ServerLimits, 'maxEntriesPerPrincipal' | 'maxEntriesPerGrant'>;
+
+/** The manifest of a transfer, as far as it is known. */
+export interface ComingManifest {
+  readonly manifestBytes: number;
+  readonly entries: number;
+}
+
+/**
+ * Refuses more entries than one owner, or one grant, may have in unfinished transfers. To be called after
+ * {@link openUsage}.
+ *
+ * @throws CairnError `quota-exceeded`
+ */
+export function checkEntries(
+  { tally }: Usage,
+  { authorization, session }: { authorization: Authorization; session: string },
+  entries: number,
+  { maxEntriesPerPrincipal, maxEntriesPerGrant }: EntryLimits,
+): void {
+  const check = (query: TallyQuery, limit: number, who: string): void => {
+    const { entries: used } = tally.count(query, (id) => id === session);
+    if (used + entries <= limit) return;
+    throw new CairnError(
+      'quota-exceeded',
+      `${who} may have ${limit} entries in unfinished transfers; ${used} are there, and this one has ${entries}; ${END_SOME}`,
+      { details: { quota: 'entries', limit, used } },
+    );
+  };
+  const { principal, id, issuer } = authorization;
+  check({ principal }, maxEntriesPerPrincipal, 'one owner');
+  if (issuer !== undefined) check({ authorization: id }, maxEntriesPerGrant, 'a transfer grant');
+}
+
+/**
+ * Refuses a manifest that is more than an authorization or its owner may have in unfinished pushes; otherwise it is
+ * reserved for it. To be called after {@link openUsage}.
+ *
+ * @throws CairnError `quota-exceeded`
+ */
+export function checkManifest(
+  usage: Usage,
+  { authorization, session }: { authorization: Authorization; session: string },
+  coming: ComingManifest,
+  limits: EntryLimits,
+): void {
+  const { tally } = usage;
+  checkEntries(usage, { authorization, session }, coming.entries, limits);
+  for (const { id: of, quota, name } of levelsOf(authorization)) {
+    const { bytes: limit } = quota;
+    if (limit === undefined) continue;
+    const { publishedBytes, comingBytes } = usedOf(usage, of, session);
+    const { manifestBytes: others } = tally.count({ authorization: of }, (id) => id === session);
+    const manifests = others + coming.manifestBytes;
+    const used = publishedBytes + comingBytes;
+    if (manifests <= FREE_MANIFEST_BYTES || used + manifests - FREE_MANIFEST_BYTES <= limit) continue;
+    throw new CairnError(
+      'quota-exceeded',
+      `${name} may push ${limit} bytes in all; ${used} are used, and the manifests of its unfinished transfers have ${manifests}; ${END_SOME}`,
+      { details: { quota: 'bytes', limit, used } },
+    );
+  }
+  tally.reserve(session, coming);
 }
 
 /**

@@ -8,17 +8,28 @@ import { isTerminal } from '../../session/state.ts';
  */
 export type TallyQuery = { readonly principal: string } | { readonly authorization: string } | 'all';
 
+/** What unfinished transfers bring and keep, each or together. */
+export interface Amounts {
+  /** Payload, and the targets of links. */
+  readonly bytes: number;
+  /** Their manifests. */
+  readonly manifestBytes: number;
+  readonly entries: number;
+}
+
+const NOTHING: Amounts = { bytes: 0, manifestBytes: 0, entries: 0 };
+
 /** Counts unfinished sessions, in memory, as far as it was told of them. */
 export interface SessionTally {
-  /** Unfinished sessions that are meant, apart from those that `isLeftOut`, and the payload bytes of their pushes. */
-  count(query: TallyQuery, isLeftOut?: (id: string) => boolean): { sessions: number; bytes: number };
+  /** Unfinished sessions that are meant, apart from those that `isLeftOut`, and what their pushes bring. */
+  count(query: TallyQuery, isLeftOut?: (id: string) => boolean): Amounts & { readonly sessions: number };
   /** What {@link count} cannot exceed, at once: an owner may have ten thousand. */
   mostSessions(query: TallyQuery): number;
   isUnfinished(id: string): boolean;
-  /** Payload bytes that a push is known to bring. */
+  /** Bytes that a push is known to bring. */
   bytesOf(id: string): number;
-  /** A push brings so many bytes, which its record does not say yet. */
-  reserve(id: string, bytes: number): void;
+  /** A push brings so much, which its record does not say yet. */
+  reserve(id: string, amounts: Partial<Amounts>): void;
   /** What was reserved for a session counts no longer. */
   release(id: string): void;
 }
@@ -38,16 +49,16 @@ interface Row {
   readonly isOver: boolean;
   /** Under which it is found while it is unfinished. */
   readonly keys: readonly string[];
-  readonly bytes: number;
+  readonly amounts: Amounts;
   readonly leaseExpiresAtMs: number;
 }
 
 /** Makes a tally of nothing. */
 export function createTally(now: () => number): WritableTally {
   const rows = new Map<string, Row>();
-  const reserved = new Map<string, number>();
+  const reserved = new Map<string, Partial<Amounts>>();
   const unfinished: Index = new Map();
-  const bytesOf = (id: string): number => Math.max(rows.get(id)?.bytes ?? 0, reserved.get(id) ?? 0);
+  const amountsOf = (id: string): Amounts => largest(rows.get(id)?.amounts ?? NOTHING, reserved.get(id));
   return {
     note: (record) => {
       const { id, version } = record;
@@ -65,26 +76,44 @@ export function createTally(now: () => number): WritableTally {
     },
     has: (id) => rows.has(id),
     ids: () => rows.keys(),
-    bytesOf,
+    bytesOf: (id) => amountsOf(id).bytes,
     isUnfinished: (id) => rows.get(id)?.isOver === false,
-    reserve: (id, bytes) => void reserved.set(id, bytes),
+    reserve: (id, amounts) => void reserved.set(id, { ...reserved.get(id), ...amounts }),
     release: (id) => void reserved.delete(id),
     mostSessions: (query) => unfinished.get(keyOf(query))?.size ?? 0,
     count: (query, isLeftOut = () => false) => {
       const nowMs = now();
-      const sum = { sessions: 0, bytes: 0 };
+      const sum = { sessions: 0, ...NOTHING };
       for (const id of unfinished.get(keyOf(query)) ?? []) {
         if ((rows.get(id)?.leaseExpiresAtMs ?? 0) <= nowMs || isLeftOut(id)) continue;
         sum.sessions += 1;
-        sum.bytes += bytesOf(id);
+        const { bytes, manifestBytes, entries } = amountsOf(id);
+        sum.bytes += bytes;
+        sum.manifestBytes += manifestBytes;
+        sum.entries += entries;
       }
       return sum;
     },
   };
 }
 
+function largest(known: Amounts, reserved: Partial<Amounts> = {}): Amounts {
+  return {
+    bytes: Math.max(known.bytes, reserved.bytes ?? 0),
+    manifestBytes: Math.max(known.manifestBytes, reserved.manifestBytes ?? 0),
+    entries: Math.max(known.entries, reserved.entries ?? 0),
+  };
+}
+
+function amountsIn({ direction, commit, ...record }: SessionRecord): Amounts {
+  const { bytesTotal = 0, linkBytes = 0, manifestBytes = 0, entries = 0 } = record;
+  // A pull brings nothing; what is kept of its source is in memory and on the disk all the same.
+  if (direction === 'pull') return { ...NOTHING, entries };
+  return { bytes: (commit?.bytesTotal ?? bytesTotal) + linkBytes, manifestBytes, entries };
+}
+
 function rowOf(record: SessionRecord): Row {
-  const { version, principal, state, authorization, leaseExpiresAtMs, direction, commit } = record;
+  const { version, principal, state, authorization, leaseExpiresAtMs } = record;
   const isOver = isTerminal(state);
   const ids = [authorization?.id, authorization?.issuer?.id].filter((id) => id !== undefined);
   const queries: TallyQuery[] = ['all', { principal }, ...ids.map((id) => ({ authorization: id }))];
@@ -92,7 +121,7 @@ function rowOf(record: SessionRecord): Row {
     version,
     isOver,
     keys: isOver ? [] : queries.map(keyOf),
-    bytes: direction === 'push' ? (commit?.bytesTotal ?? record.bytesTotal ?? 0) : 0,
+    amounts: amountsIn(record),
     leaseExpiresAtMs,
   };
 }

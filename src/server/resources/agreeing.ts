@@ -5,7 +5,7 @@ import { checkBytes, openUsage } from '../quota/quota.ts';
 import type { ServerContext } from '../server-context.ts';
 import { savePlan } from '../sessions/session-documents.ts';
 import type { PlanSets } from '../sessions/plan-text.ts';
-import { createPlan, samePlan, type TransferPlan } from '../sessions/transfer-plan.ts';
+import { createPlan, linkBytesOf, samePlan, type TransferPlan } from '../sessions/transfer-plan.ts';
 import type { SessionWork } from './session-request.ts';
 
 /**
@@ -30,23 +30,24 @@ export async function agree(
       'another plan was agreed for this session; start a new one for this',
     );
   }
-  const { id, direction, authorization } = record.value;
+  const { id, direction, authorization, manifestBytes = 0 } = record.value;
   const { bytesTotal } = plan.layout;
+  const linkBytes = direction === 'push' ? linkBytesOf(plan) : 0;
   await openUsage(usage);
   try {
     // First, since it asks the disk: between the check of the quota and the record nothing may come.
-    if (direction === 'push') await room.take(id, bytesTotal ?? 0);
+    if (direction === 'push') await room.take(id, bytesTotal ?? 0, manifestBytes);
     record.checkEpoch(epoch);
     if (direction === 'push' && authorization !== undefined)
-      checkBytes(usage, authorization, id, bytesTotal ?? 0);
+      checkBytes(usage, authorization, id, (bytesTotal ?? 0) + linkBytes);
     await savePlan(await content.area.get(), plan);
     content.plan.set(plan);
     // Opened before the session is: what this store cannot stage is refused here.
     if (direction === 'push') await content.incoming.get();
-    await record.change('opened', { bytesTotal, bytesDone: 0 }, epoch, cause);
+    await record.change('opened', { bytesTotal, bytesDone: 0, linkBytes }, epoch, cause);
   } catch (error) {
     usage.tally.release(id);
-    room.release(id);
+    room.shrink(id, manifestBytes);
     content.plan.forget();
     await content.closeChunks({ sync: false });
     throw error;

@@ -1,4 +1,4 @@
-/** Requests that cost a server more than most: few of a kind at a time, shared out by principal. */
+/** Requests that cost a server more than most: few of a kind, or so much of them, at a time, shared out by principal. */
 import { CairnError } from '../../base/errors.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { ServerContext } from '../server-context.ts';
@@ -7,6 +7,8 @@ import type { ServerContext } from '../server-context.ts';
 export interface Wanting {
   readonly principal: string;
   readonly exchange: Pick<Exchange, 'response'>;
+  /** How much of the limit it takes: 1, unless it says so. What is more than one principal may have takes that. */
+  readonly cost?: number;
 }
 
 /** Does some work as soon as there is a place for it. @throws CairnError `server-busy`, `network`; what the work throws */
@@ -24,11 +26,16 @@ export interface FewLimits {
   readonly waitMs?: number;
 }
 
+interface Place {
+  readonly principal: string;
+  readonly cost: number;
+}
+
 interface Places {
-  /** The principals of what is under way, once for each. */
-  readonly running: string[];
-  /** Who comes first gets a place first, unless others of the same principal have all that it may have. */
-  readonly waiting: Set<{ readonly principal: string; give(): void }>;
+  /** What is under way. */
+  readonly running: Set<Place>;
+  /** Who comes first gets a place first, where it is not too large for what is free. */
+  readonly waiting: Set<{ readonly place: Place; give(): void }>;
 }
 
 /** Requests that wait in all; each holds its connection, and nothing else. */
@@ -38,40 +45,50 @@ const MAX_WAITING = 1024;
 export function createFew(limits: FewLimits, what: string): Few {
   const ofServer = new WeakMap<ServerContext, Places>();
   return async (context, wanting, work) => {
-    const places = ofServer.get(context) ?? { running: [], waiting: new Set() };
+    const places = ofServer.get(context) ?? { running: new Set(), waiting: new Set() };
     ofServer.set(context, places);
-    await takePlace(places, wanting, { ...limits, what });
+    const place = { principal: wanting.principal, cost: Math.min(wanting.cost ?? 1, limits.maxOfPrincipal) };
+    await takePlace(places, place, wanting.exchange, { ...limits, what });
     try {
       return await work();
     } finally {
-      places.running.splice(places.running.indexOf(wanting.principal), 1);
+      places.running.delete(place);
       giveAway(places, limits);
     }
   };
 }
 
-function isFree({ running }: Places, principal: string, { max, maxOfPrincipal }: FewLimits): boolean {
-  return running.length < max && running.filter((other) => other === principal).length < maxOfPrincipal;
+function isFree(
+  { running }: Places,
+  { principal, cost }: Place,
+  { max, maxOfPrincipal }: FewLimits,
+): boolean {
+  let [all, own] = [cost, cost];
+  for (const other of running) {
+    all += other.cost;
+    if (other.principal === principal) own += other.cost;
+  }
+  return all <= max && own <= maxOfPrincipal;
 }
 
 function giveAway(places: Places, limits: FewLimits): void {
   for (const one of places.waiting) {
-    if (places.running.length >= limits.max) return;
-    if (!isFree(places, one.principal, limits)) continue;
+    if (!isFree(places, one.place, limits)) continue;
     places.waiting.delete(one);
-    places.running.push(one.principal);
+    places.running.add(one.place);
     one.give();
   }
 }
 
 async function takePlace(
   places: Places,
-  { principal, exchange }: Wanting,
+  place: Place,
+  { response }: Wanting['exchange'],
   limits: FewLimits & { readonly what: string },
 ): Promise<void> {
   const { what, waitMs = 0 } = limits;
-  if (isFree(places, principal, limits)) {
-    places.running.push(principal);
+  if (isFree(places, place, limits)) {
+    places.running.add(place);
     return;
   }
   const busy = new CairnError(
@@ -80,7 +97,6 @@ async function takePlace(
     { details: { limit: what } },
   );
   if (waitMs === 0 || places.waiting.size >= MAX_WAITING) throw busy;
-  const { response } = exchange;
   if (response.destroyed || response.closed) throw gone();
   await new Promise<void>((resolve, reject) => {
     const end = (error: CairnError | undefined): void => {
@@ -92,7 +108,7 @@ async function takePlace(
     };
     const onClose = (): void => end(gone());
     const timer = setTimeout(() => end(busy), waitMs);
-    const one = { principal, give: () => end(undefined) };
+    const one = { place, give: () => end(undefined) };
     places.waiting.add(one);
     response.once('close', onClose);
   });

@@ -124,11 +124,11 @@ async function checkMayCommit(
   bytesTotal: number,
 ): Promise<void> {
   await openUsage(usage);
-  const { id, authorization, direction } = live.record.value;
+  const { id, authorization, direction, linkBytes = 0 } = live.record.value;
   if (authorization === undefined) return;
   checkStands(authenticators, authorization, wallNow());
   checkAllowsSession(authorization, live.record.value);
-  if (direction === 'push') checkBytes(usage, authorization, id, bytesTotal);
+  if (direction === 'push') checkBytes(usage, authorization, id, bytesTotal + linkBytes);
 }
 
 function commitOf(live: LiveSession): CommitRecord | undefined {

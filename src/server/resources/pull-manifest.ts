@@ -5,6 +5,7 @@ import { HEADER, PLAN } from '../../protocol/routes.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { LiveSession } from '../sessions/live-session.ts';
 import { end, tellableError, write } from '../http/reply.ts';
+import { checkEntries, openUsage, type ComingManifest } from '../quota/quota.ts';
 import type { ServerContext } from '../server-context.ts';
 import { saveIdentities, saveManifest } from '../sessions/session-documents.ts';
 import { agree } from './agreeing.ts';
@@ -90,16 +91,30 @@ async function scanAndKeep(
   const tree = await amongScans(context, { principal, exchange }, () =>
     scanTree(context.content, query, { keep: true, onLines }),
   );
+  const { length: entries } = tree.manifest.entries;
+  const manifestBytes = tree.manifest.encodedBytes;
+  await checkKept(context, live, { manifestBytes, entries });
   const area = await live.content.area.get();
   await saveIdentities(area, tree.identities);
   await saveManifest(area, tree.manifest, tree.notices);
   // The end of the tree is sent after this: a client that has seen it can count on the manifest.
-  await live.record.change('prepare', { manifestId: tree.manifest.id }, epoch);
+  await live.record.change('prepare', { manifestId: tree.manifest.id, manifestBytes, entries }, epoch);
   live.content.manifest.set(tree.manifest);
   live.content.identities.set(tree.identities);
-  const { length: entries } = tree.manifest.entries;
   context.log.info({ session: live.id, entries, notices: tree.notices.length }, 'source scanned');
   return tree;
+}
+
+/** @throws CairnError `quota-exceeded`, `server-busy`, `storage-full` */
+async function checkKept(
+  { usage, room, limits }: ServerContext,
+  { id, record }: LiveSession,
+  { manifestBytes, entries }: ComingManifest,
+): Promise<void> {
+  const { authorization } = record.value;
+  await openUsage(usage);
+  if (authorization !== undefined) checkEntries(usage, { authorization, session: id }, entries, limits);
+  await room.takeDocuments(id, manifestBytes);
 }
 
 async function sendSaved(exchange: Exchange, live: LiveSession, begin: () => void): Promise<void> {

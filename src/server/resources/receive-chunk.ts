@@ -66,7 +66,7 @@ async function growStream(
   const { authorization } = record.value;
   const bytes = chunk * manifest.chunkSizeBytes + lengthBytes;
   if (!isStream(manifest)) return;
-  room.grow(id, bytes);
+  room.grow(id, bytes + (record.value.manifestBytes ?? 0));
   if (authorization === undefined || bytes <= usage.tally.bytesOf(id)) return;
   await openUsage(usage);
   checkBytes(usage, authorization, id, bytes);

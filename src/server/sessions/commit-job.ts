@@ -94,9 +94,9 @@ async function charge(
   { id, record }: LiveSession,
   { bytesTotal }: CommitRecord,
 ): Promise<void> {
-  const { authorization, direction } = record.value;
+  const { authorization, direction, linkBytes = 0 } = record.value;
   const charged = direction === 'push' ? chargedFor(authorization) : [];
-  if (charged.length > 0) await usage.ledger.charge(id, charged, bytesTotal);
+  if (charged.length > 0) await usage.ledger.charge(id, charged, bytesTotal + linkBytes);
 }
 
 /** What was staged is of no use any more. */

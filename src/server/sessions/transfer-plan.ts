@@ -40,6 +40,20 @@ export function samePlan(a: TransferPlan, b: TransferPlan): boolean {
   return a.have.equals(b.have) && a.attributes.equals(b.attributes);
 }
 
+/** Bytes of the targets of links that are carried: no part of the payload, and yet something that is brought. */
+export function linkBytesOf({
+  manifest: { entries },
+  have,
+}: Pick<TransferPlan, 'manifest' | 'have'>): number {
+  let bytes = 0;
+  for (let index = 0; index < entries.length; index++) {
+    if (entries.typeOf(index) !== 'symlink' || have.has(index)) continue;
+    const entry = entries.at(index);
+    if (entry?.type === 'symlink') bytes += Buffer.byteLength(entry.linkTarget);
+  }
+  return bytes;
+}
+
 /** The answer to a plan: what the client has computed too. */
 export function acceptanceOf({ layout }: TransferPlan): PlanAccepted {
   const known = layout.bytesTotal !== undefined;
