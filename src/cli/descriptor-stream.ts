@@ -1,13 +1,14 @@
 /** What comes out of an open descriptor: standard input, or what a path like `/dev/fd/63` stands for. */
-import { createReadStream, fstatSync, statSync, writeSync } from 'node:fs';
+import { createReadStream, fstatSync } from 'node:fs';
 import { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { isatty, ReadStream } from 'node:tty';
 import { CairnError, storageError } from '../base/errors.ts';
 import { kindOf, type FileKind } from '../base/file-stat.ts';
+import { isClosedDescriptor } from './closed-descriptor.ts';
 
 /** Standard input. */
-export const STDIN = 0;
+export const STDIN = 0 as const;
 
 /**
  * Reads a descriptor to its end. `process.stdin` is not used: for a descriptor of a kind that Node does not know it is an
@@ -35,26 +36,12 @@ function descriptorKind(fd: number, name: string): FileKind {
   const closed = (cause?: unknown): CairnError =>
     new CairnError('source-unreadable', `${name} is closed: there is nothing to read`, { cause });
   try {
-    const { mode, rdev } = fstatSync(fd, { bigint: true });
-    if (fd === STDIN && rdev === nullDevice() && isWritable(fd)) throw closed();
+    const { mode } = fstatSync(fd, { bigint: true });
+    if (fd === STDIN && isClosedDescriptor(fd)) throw closed();
     return kindOf({ mode });
   } catch (error) {
     if (error instanceof CairnError) throw error;
     throw closed(error);
-  }
-}
-
-function nullDevice(): bigint | undefined {
-  return statSync('/dev/null', { bigint: true, throwIfNoEntry: false })?.rdev;
-}
-
-/** Node puts /dev/null, open for both ways, in place of a standard input that is closed; a shell opens it for reading. */
-function isWritable(fd: number): boolean {
-  try {
-    writeSync(fd, new Uint8Array(0));
-    return true;
-  } catch {
-    return false; // which is what was asked
   }
 }
 

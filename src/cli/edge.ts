@@ -2,7 +2,7 @@
 import { atMost } from '../base/at-most.ts';
 import { EXIT, type ExitCode } from '../base/errors.ts';
 import { errorObject, failureOf, type Failure } from './failure.ts';
-import { flushOutput, isOutputClosed, outputFailure, print, watchOutputs } from './output.ts';
+import { flushOutput, isOutputClosed, outputFailure, printAside, watchOutputs } from './output.ts';
 import { isOn } from './options/switch.ts';
 import { jsonLine } from './screen/json-line.ts';
 
@@ -29,7 +29,7 @@ export function show(failure: Failure): ExitCode {
 
 function printLast(line: string): void {
   try {
-    print(line);
+    printAside(line);
   } catch {
     // It may be this very output that failed; the exit code says so.
   }

@@ -2,6 +2,7 @@
 import { fstatSync, writeSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import { CairnError, systemCodeOf } from '../base/errors.ts';
+import { isClosedDescriptor } from './closed-descriptor.ts';
 
 const STDOUT = 1;
 
@@ -34,10 +35,28 @@ export function ignoreFailedMessages(): void {
   process.stderr.on('error', () => undefined);
 }
 
-/** Writes a result to standard output. @throws CairnError `storage-full`, `storage-io` where that shows at once */
+/**
+ * Writes a result to standard output, for which a command was run.
+ *
+ * @throws CairnError `storage-full`, `storage-io` where it shows at once that it cannot be written; also where standard output
+ * is closed, which looks like a /dev/null that is open for both ways
+ */
 export function print(text: string): void {
+  refuseClosedStdout();
+  printAside(text);
+}
+
+/** Writes what a command says beside its work: who threw it away meant that. @throws CairnError like {@link print} */
+export function printAside(text: string): void {
   if (isDirect()) writeDirectly(Buffer.from(text));
   else process.stdout.write(text);
+}
+
+/** Refuses a standard output that takes nothing. @throws CairnError `storage-io` */
+export function refuseClosedStdout(): void {
+  if (!isClosedDescriptor(STDOUT)) return;
+  const message = 'standard output is closed; to throw the result away, use >/dev/null';
+  throw new CairnError('storage-io', message, { details: { isOutput: true } });
 }
 
 /** Resolves when everything written so far has left the process, or cannot any more. */

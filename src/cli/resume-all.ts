@@ -6,7 +6,7 @@ import type { TransferInfo } from '../client/transfers.ts';
 import { watchSignals } from './interruption.ts';
 import { shownCommand } from './resume-command.ts';
 import { jsonLine } from './screen/json-line.ts';
-import { print } from './output.ts';
+import { printAside } from './output.ts';
 
 /** How the processes show what they do. */
 export interface ResumeWishes {
@@ -37,7 +37,7 @@ export async function resumeAll(transfers: readonly TransferInfo[], wishes: Resu
   const exitCode = worstOf(exitCodes);
   if (wishes.json) {
     const code = exitCode === EXIT.done ? 'ok' : exitCode === EXIT.partial ? 'partial' : 'failed';
-    print(jsonLine({ type: 'summary', transfers: exitCodes.length, code, exitCode }));
+    printAside(jsonLine({ type: 'summary', transfers: exitCodes.length, code, exitCode }));
   }
   return exitCode;
 }

@@ -6,7 +6,7 @@ import type { TransferOptions } from '../client/options.ts';
 import { clientTls } from './client-tls.ts';
 import { clientAccess } from './client-token.ts';
 import { watchHangup, watchSignals } from './interruption.ts';
-import { print } from './output.ts';
+import { printAside } from './output.ts';
 import { shownCommand } from './resume-command.ts';
 import { openScreen, type Screen } from './screen/screen.ts';
 import { openStateHome } from './state-home.ts';
@@ -48,7 +48,7 @@ export async function runClient<Result>(
   work: (options: TransferOptions) => Promise<Result>,
 ): Promise<{ result: Result; screen: Screen }> {
   const stateHome = await openStateHome();
-  const outputs = { print, stderr: process.stderr, env: process.env };
+  const outputs = { print: printAside, stderr: process.stderr, env: process.env };
   const screen = await openScreen(plan.settings, outputs);
   const interruption = watchSignals(() => interruptionLines.forEach(screen.say));
   const letHangup = watchHangup(interruption);

@@ -45,6 +45,30 @@ test.skipIf(!hasFullDevice)(
   },
 );
 
+test('a result that is printed into a closed standard output is no success, and a transfer needs none', async () => {
+  const server = await startDiskServer();
+  mkdirSync(path.join(server.root, 'd'));
+  writeFileSync(path.join(server.root, 'd/file'), '');
+  const { url, root } = server;
+  const here = path.join(root, 'd');
+  const environment = { stateHome: temporaryDirectory(), token: server.token };
+  const exitOf = async (where: string, words: string[]): Promise<unknown> =>
+    (await cairn(words, { ...environment, before: into(where) })).exitCode;
+  for (const words of [
+    ['ls', `${url}/d`],
+    ['ls', '--json', `${url}/d`],
+    ['verify', here, `${url}/d`],
+    ['transfers'],
+    ['token', 'list', '--root', root],
+    ['pull', `${url}/d/file`, '-'],
+    ['--help'],
+  ]) {
+    expect([words, await exitOf('>&-', words)]).toEqual([words, 9]);
+    expect([words, await exitOf('>/dev/null', words)]).toEqual([words, 0]);
+  }
+  expect(await exitOf('>&-', ['push', here, `${url}/e`])).toBe(0);
+});
+
 test.skipIf(!hasFullDevice)(
   'what cannot be said on standard error changes no result (needs /dev/full)',
   async () => {

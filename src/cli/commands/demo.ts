@@ -10,7 +10,7 @@ import { runDemoIn } from '../demo/demo.ts';
 import { ProcessPool } from '../demo/processes.ts';
 import { reportLines, type DemoResult } from '../demo/report.ts';
 import { watchSignals } from '../interruption.ts';
-import { print } from '../output.ts';
+import { printAside } from '../output.ts';
 
 /** Signals of a terminal that goes away; without a handler nobody would clean up. */
 const HANGUP_EXIT = 129;
@@ -30,7 +30,7 @@ export async function runDemo(word: string | undefined): Promise<ExitCode> {
   const interruption = watchSignals(() => say('stopping and cleaning up'));
   try {
     const result = await runDemoIn({ path, workspace, pool, signal: interruption.signal, say });
-    print(reportLines(result).join('\n'));
+    printAside(reportLines(result).join('\n'));
     return exitCodeOf(result);
   } finally {
     await pool.stop();

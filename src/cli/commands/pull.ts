@@ -1,6 +1,6 @@
 /** `cairn pull`. */
 import type { ExitCode } from '../../base/errors.ts';
-import { writeToStdout } from '../output.ts';
+import { refuseClosedStdout, writeToStdout } from '../output.ts';
 import { planPull } from '../transfer-plan.ts';
 import { runTransfer } from '../transfer-run.ts';
 import type { TransferWords } from '../transfer-settings.ts';
@@ -20,6 +20,7 @@ export async function runPull(words: readonly string[], options: TransferWords):
       `cairn pull ${plan.url.href} - > FILE`,
     );
   }
+  refuseClosedStdout();
   const { pullStream } = await import('../../client/pull-stream.ts');
   // Off a terminal the progress of a pipe's part is only noise in the log of the whole.
   const settings = { ...plan.settings, progress: plan.settings.progress && process.stderr.isTTY };

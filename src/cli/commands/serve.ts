@@ -16,7 +16,7 @@ import { watchSignals } from '../interruption.ts';
 import { standFast } from '../serve-steadfast.ts';
 import { openServeTls } from '../serve-tls.ts';
 import { VERSION } from '../version.ts';
-import { ignoreFailedMessages, print } from '../output.ts';
+import { ignoreFailedMessages, printAside } from '../output.ts';
 import { openLog, type Log } from '../serve-log.ts';
 import { show } from '../edge.ts';
 import { failureOf } from '../failure.ts';
@@ -179,7 +179,7 @@ function announce(plan: ServePlan, server: Server, tokenFile: string, log: Log):
   log.info({ url, metricsUrl, root: plan.root, tokenFile }, 'serving');
   if (plan.json) {
     const listening = { type: 'listening', url, tokenFile };
-    print(jsonLine(metricsUrl === undefined ? listening : { ...listening, metricsUrl }));
+    printAside(jsonLine(metricsUrl === undefined ? listening : { ...listening, metricsUrl }));
     return;
   }
   if (!isForPeople(plan)) return;
