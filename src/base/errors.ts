@@ -84,6 +84,7 @@ export const ERROR_TABLE = {
   'timeout': traits(408, EXIT.network, 'again'),
   'server-busy': traits(503, EXIT.network, 'again'),
   'rate-limited': traits(429, EXIT.network, 'again'),
+  'body-too-large': traits(413, EXIT.network),
   'redirect-refused': traits(502, EXIT.usage),
   'certificate-untrusted': traits(502, EXIT.denied),
   'proxy-refused': traits(502, EXIT.denied),

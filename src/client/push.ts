@@ -10,6 +10,7 @@ import { freshPass, type PushTask } from './push/push-fresh.ts';
 import { summaryOf, type PassResult } from './transfer/pass-result.ts';
 import { resumedPass } from './push/push-resume.ts';
 import { isSessionGone } from './session/session-gone.ts';
+import { smallerThanRefused, withFittingChunks } from './push/fitting-chunks.ts';
 import { openSource, type LocalSource, type ScannedSource } from './push/source.ts';
 import { lookAtTarget } from './push/unchanged.ts';
 import { countsOf, openContext } from './transfer/transfer-context.ts';
@@ -79,17 +80,44 @@ function targetOf(target: string, fileName: string | undefined): string {
 async function runPasses(task: PushTask): Promise<{ results: PassResult[]; notices: number }> {
   const { folder, options } = task;
   const isToBeCompared = isCloserLook(folder.record, options);
-  const earlier =
-    options.dryRun === true ? undefined : await forgettingWhatIsOver(task, () => resumedPass(task));
+  const { earlier, chunkSizeBytes } = options.dryRun === true ? NOTHING_BEFORE : await finishEarlier(task);
   if (earlier !== undefined) await folder.clear();
   const { scanned, unchanged } = await scan(task, earlier === undefined);
   const { notices } = scanned;
   if (earlier !== undefined && !isToBeCompared && isUpToDate(earlier, scanned))
     return { results: [earlier], notices: notices.length };
+  const bring = (size: number | undefined): Promise<PassResult> =>
+    forgettingWhatIsOver(task, () => freshPass(withChunkSize(task, size), scanned, earlier?.excluded));
+  const around = { report: options.report, forget: () => folder.clear() };
   const fresh =
-    unchanged ?? (await forgettingWhatIsOver(task, () => freshPass(task, scanned, earlier?.excluded)));
+    unchanged ?? (await withFittingChunks(bring, chunkSizeBytes ?? options.chunkSizeBytes, around));
   if (options.dryRun !== true) await folder.clear();
   return { results: earlier === undefined ? [fresh] : [earlier, fresh], notices: notices.length };
+}
+
+/** What an earlier run has left, brought to its end. */
+interface Earlier {
+  readonly earlier: PassResult | undefined;
+  /** Of the chunks that may be tried anew; undefined for the wished or usual one. */
+  readonly chunkSizeBytes: number | undefined;
+}
+
+const NOTHING_BEFORE: Earlier = { earlier: undefined, chunkSizeBytes: undefined };
+
+async function finishEarlier(task: PushTask): Promise<Earlier> {
+  try {
+    const earlier = await forgettingWhatIsOver(task, () => resumedPass(task));
+    return { earlier, chunkSizeBytes: undefined };
+  } catch (error) {
+    const chunkSizeBytes = smallerThanRefused(error);
+    if (chunkSizeBytes === undefined) throw error;
+    await task.folder.clear();
+    return { earlier: undefined, chunkSizeBytes };
+  }
+}
+
+function withChunkSize(task: PushTask, chunkSizeBytes: number | undefined): PushTask {
+  return chunkSizeBytes === undefined ? task : { ...task, options: { ...task.options, chunkSizeBytes } };
 }
 
 interface Scan {

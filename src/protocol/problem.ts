@@ -30,9 +30,17 @@ export function problemOf(error: CairnError): Problem {
 /** Longest message taken from the other side, in characters. */
 const MAX_DETAIL_CHARACTERS = 2000;
 
+/** What a status means that something else than a cairn server has answered; below 500 it may be anything. */
+const FOREIGN_CODES: Readonly<Record<number, ErrorCode>> = {
+  408: 'timeout',
+  413: 'body-too-large',
+  429: 'rate-limited',
+  507: 'storage-full',
+};
+
 /**
- * The error that a response with an error status stands for; a response of something that is no cairn server (a proxy,
- * say) becomes one by its status.
+ * The error that a response with an error status stands for. Without a problem document it is no answer of a cairn server:
+ * a proxy whose server is away says 404 or 401 just as well as 502, and is asked again. What is too large for it stays so.
  *
  * @param errorHeader the value of the header `Cairn-Error`, which stands in for the body of an answer to HEAD
  */
@@ -46,19 +54,17 @@ export function errorOfResponse(
   if (problem !== undefined) return problem;
   if (isErrorCode(errorHeader))
     return new CairnError(errorHeader, `the server answered: ${errorHeader.replaceAll('-', ' ')}`);
-  const codes: Readonly<Record<number, ErrorCode>> = {
-    401: 'unauthenticated',
-    403: 'forbidden',
-    404: 'not-found',
-    408: 'timeout',
-    413: 'manifest-too-large',
-    429: 'rate-limited',
-    507: 'storage-full',
-  };
-  const code = codes[status] ?? (status >= 500 ? 'server-busy' : 'not-a-cairn-server');
-  return new CairnError(code, `the server or a proxy before it answered with HTTP status ${status}`, {
-    details: { status },
-  });
+  const code = FOREIGN_CODES[status] ?? (status >= 500 ? 'server-busy' : 'network');
+  if (code === 'body-too-large') return tooLargeForProxy(status);
+  const said = contentType === undefined ? '' : `, ${printable(contentType.slice(0, 100))}`;
+  const message = `something else than the cairn server has answered (HTTP status ${status}${said}): a proxy before it, or another server in its place`;
+  return new CairnError(code, message, { details: { status, isForeign: true } });
+}
+
+function tooLargeForProxy(status: number): CairnError {
+  const message =
+    'a proxy before the server takes no body of this size (HTTP status 413): lift its limit (nginx: client_max_body_size 0)';
+  return new CairnError('body-too-large', message, { details: { status, isForeign: true } });
 }
 
 function parseProblem(body: string): CairnError | undefined {

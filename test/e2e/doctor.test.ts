@@ -90,10 +90,10 @@ describe('a proxy', () => {
 
   test('that takes 1 MiB and no more is found, and what goes through it', async () => {
     const { result, bad, of } = await examine({ maxBodyBytes: 1024 * 1024 });
-    expect(apartFromSpace(bad)).toEqual([['body-size', 'problem', 'manifest-too-large']]);
+    expect(apartFromSpace(bad)).toEqual([['body-size', 'problem', 'body-too-large']]);
     expect(of('body-size')['message']).toContain('413');
     expect(of('body-size')['remedy']).toContain('--chunk-size 512K');
-    expect([result.exitCode, result.last['code']]).toEqual([2, 'manifest-too-large']);
+    expect([result.exitCode, result.last['code']]).toEqual([5, 'body-too-large']);
   });
 
   test('that cuts a connection after 5 s of silence is found', async () => {

@@ -43,22 +43,22 @@ describe('the error of a response', () => {
   });
 
   it.each([
-    [401, 'unauthenticated'],
-    [403, 'forbidden'],
-    [404, 'not-found'],
+    [401, 'network'],
+    [403, 'network'],
+    [404, 'network'],
     [408, 'timeout'],
-    [413, 'manifest-too-large'],
+    [413, 'body-too-large'],
     [429, 'rate-limited'],
     [507, 'storage-full'],
     [500, 'server-busy'],
     [502, 'server-busy'],
     [503, 'server-busy'],
     [504, 'server-busy'],
-    [400, 'not-a-cairn-server'],
-    [405, 'not-a-cairn-server'],
-    [418, 'not-a-cairn-server'],
-    [301, 'not-a-cairn-server'],
-  ])('of something that is no cairn server goes by its status: %i is %s', (status, code) => {
+    [400, 'network'],
+    [405, 'network'],
+    [418, 'network'],
+    [301, 'network'],
+  ])('of something that is no cairn server is not its word: %i is %s', (status, code) => {
     expect(errorOfResponse(status, 'text/html', '<h1>no</h1>').code).toBe(code);
     expect(errorOfResponse(status, undefined, '').code).toBe(code);
     expect(errorOfResponse(status, PROBLEM_TYPE, '{"type":"about:blank","title":"no"}').code).toBe(code);
@@ -80,7 +80,7 @@ describe('the error of a response', () => {
   });
 
   it('takes no document that does not say that it is one', () => {
-    expect(errorOfResponse(404, 'application/json', '{"code":"network"}').code).toBe('not-found');
+    expect(errorOfResponse(503, 'application/json', '{"code":"not-found"}').code).toBe('server-busy');
   });
 
   it('keeps only plain details, and none of them can reach a prototype', () => {
@@ -112,7 +112,7 @@ describe('the error of a response', () => {
 describe('an answer to HEAD', () => {
   it('names its error in a header, which a body would say better', () => {
     expect(errorOfResponse(409, undefined, '', 'session-suspended').code).toBe('session-suspended');
-    expect(errorOfResponse(409, undefined, '', 'constructor').code).toBe('not-a-cairn-server');
+    expect(errorOfResponse(409, undefined, '', 'constructor').code).toBe('network');
     const body = JSON.stringify({ code: 'session-fenced', detail: 'x' });
     expect(errorOfResponse(409, PROBLEM_TYPE, body, 'session-suspended').code).toBe('session-fenced');
   });

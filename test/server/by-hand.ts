@@ -153,7 +153,9 @@ export function call(
         path: target,
         headers: {
           ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-          ...(bytes === undefined ? {} : { 'content-length': bytes.length }),
+          ...(bytes === undefined || 'transfer-encoding' in headers
+            ? {}
+            : { 'content-length': bytes.length }),
           ...headers,
         },
       },

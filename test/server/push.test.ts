@@ -226,8 +226,19 @@ describe.each(KINDS)('a push into %s', (kind) => {
     expect(await codeOf('chunks/4', Buffer.alloc(14))).toBe('invalid-request');
     expect(await codeOf('chunks/4', Buffer.alloc(3))).toBe('invalid-request');
     expect(await codeOf('chunks/x', Buffer.alloc(13))).toBe('not-found');
-    const chunked = await session.call('PUT', 'chunks/4', { headers: { 'transfer-encoding': 'chunked' } });
-    expect(chunked.json.code).toBe('invalid-request');
+  });
+
+  test('takes a chunk whose length a proxy has taken away, and no byte more or less', async () => {
+    const scene = await openScene(kind);
+    const session = await openPush(scene, sample(scene));
+    const headers = { 'transfer-encoding': 'chunked' };
+    const whole = session.chunkBody(4, 0);
+    const put = async (body: Uint8Array): Promise<unknown> =>
+      (await session.call('PUT', 'chunks/4', { headers, body })).json.code;
+    expect(await put(whole.subarray(0, -1))).toBe('chunk-incomplete');
+    expect(await put(Buffer.concat([whole, Buffer.of(0)]))).toBe('chunk-incomplete');
+    expect(await put(Buffer.alloc(0))).toBe('chunk-incomplete');
+    expect((await session.call('PUT', 'chunks/4', { headers, body: whole })).status).toBe(200);
   });
 
   test('compares with the target and refuses what stands in the way', async () => {

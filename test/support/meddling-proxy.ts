@@ -11,6 +11,16 @@ export interface Meddling {
   readonly maxBodyBytes?: number;
   /** Cuts a connection on which the server has been silent for so long. */
   readonly patienceMs?: number;
+  /** Takes the length of bodies away, of requests and of answers: they go on in chunked coding. */
+  readonly takesLengths?: boolean;
+  /** Answers by itself, with this status and a page; undefined to pass a request on. */
+  readonly answers?: (request: IncomingMessage) => number | undefined;
+  /** Cuts a connection when so many bytes of one body have gone over it, in either direction. */
+  readonly cutsAfterBytes?: number;
+  /** Closes each connection with its answer. */
+  readonly closes?: boolean;
+  /** Passes requests to another path, as a proxy does that takes off too much of a prefix, or too little. */
+  readonly pathOf?: (path: string) => string;
   /** Adds so much to the Date header. */
   readonly dateAheadMs?: number;
 }
@@ -32,28 +42,70 @@ async function pass(
   request: IncomingMessage,
   response: ServerResponse,
   port: number,
-  { collects, maxBodyBytes = Infinity, patienceMs, dateAheadMs = 0 }: Meddling,
+  meddling: Meddling,
 ): Promise<void> {
-  if (Number(request.headers['content-length'] ?? 0) > maxBodyBytes) {
+  const { collects, maxBodyBytes = Infinity, patienceMs, answers, takesLengths, pathOf } = meddling;
+  const isTooLong = Number(request.headers['content-length'] ?? 0) > maxBodyBytes;
+  const status = isTooLong ? 413 : answers?.(request);
+  if (status !== undefined) {
     request.resume();
-    response.writeHead(413, { 'Content-Type': 'text/html' });
-    response.end('<html>413 Request Entity Too Large</html>');
+    response.writeHead(status, { 'Content-Type': 'text/html' });
+    response.end(`<html>${status}</html>`);
     return;
   }
-  const { method, url: path, headers } = request;
-  const upstream = httpRequest({ host: '127.0.0.1', port, method, path, headers, agent: false });
+  const { method, url: path = '/' } = request;
+  const headers = { ...request.headers };
+  if (takesLengths === true && headers['content-length'] !== undefined) {
+    delete headers['content-length'];
+    headers['transfer-encoding'] = 'chunked';
+  }
+  const upstream = httpRequest({
+    host: '127.0.0.1',
+    port,
+    method,
+    path: pathOf?.(path) ?? path,
+    headers,
+    agent: false,
+  });
   upstream.on('error', () => response.destroy());
   response.on('close', () => upstream.destroy());
   const impatient = patienceMs === undefined ? undefined : setTimeout(() => response.destroy(), patienceMs);
   upstream.on('response', (answer) => {
     clearTimeout(impatient);
-    const date = new Date(Date.parse(answer.headers.date!) + dateAheadMs).toUTCString();
-    response.writeHead(answer.statusCode!, { ...answer.headers, date });
+    response.writeHead(answer.statusCode!, headersOf(answer, meddling));
     if (collects === 'answers') void whole(answer).then((body) => response.end(body));
-    else answer.pipe(response);
+    else cutting(answer, response, meddling).pipe(response);
   });
   if (collects === 'requests') upstream.end(await whole(request));
-  else request.pipe(upstream);
+  else cutting(request, response, meddling).pipe(upstream);
+}
+
+function headersOf(
+  answer: IncomingMessage,
+  { dateAheadMs = 0, takesLengths, closes }: Meddling,
+): Record<string, string | string[] | undefined> {
+  const { 'content-length': length, date, ...others } = answer.headers;
+  const isBodyless = answer.headers['content-length'] === '0';
+  return {
+    ...others,
+    ...(length === undefined || (takesLengths === true && !isBodyless) ? {} : { 'content-length': length }),
+    date: new Date(Date.parse(date!) + dateAheadMs).toUTCString(),
+    ...(closes === true ? { connection: 'close' } : {}),
+  };
+}
+
+/** The same message, which ends the connection after so many bytes. */
+function cutting(
+  message: IncomingMessage,
+  response: ServerResponse,
+  { cutsAfterBytes = Infinity }: Meddling,
+): IncomingMessage {
+  let bytes = 0;
+  message.on('data', (piece: Buffer) => {
+    bytes += piece.length;
+    if (bytes > cutsAfterBytes) response.destroy();
+  });
+  return message;
 }
 
 async function whole(message: IncomingMessage): Promise<Buffer> {

@@ -12,7 +12,7 @@ const SIZES = [64, 128, 256, 512, 1024, 2048, 4096, 8192].map((size) => size * K
 const FOOTER_BYTES = 32;
 const PIECE_BYTES = 64 * KIB;
 /** What a limit on the way looks like: an answer of the proxy's own, or a connection that it cuts. */
-const REFUSALS = new Set<ErrorCode>(['manifest-too-large', 'network', 'invalid-request', 'chunk-incomplete']);
+const REFUSALS = new Set<ErrorCode>(['body-too-large', 'network', 'invalid-request', 'chunk-incomplete']);
 /** A line that needs longer for one chunk is slow. */
 const USUAL_CHUNK_MS = 20_000;
 

@@ -1,5 +1,7 @@
 /** Requests to one server: where it is, who asks, and JSON in both directions. */
 import type * as v from 'valibot';
+import { CairnError } from '../../base/errors.ts';
+import { printable } from '../../base/safe-path.ts';
 import { parseJsonMessage } from '../../protocol/parse-message.ts';
 import type { Access } from './access.ts';
 import type { Bandwidth } from './bandwidth.ts';
@@ -29,14 +31,40 @@ export interface Call extends Omit<HttpRequest, 'url' | 'body'> {
   readonly isChunk?: boolean;
 }
 
-/** Makes a request below the protocol root. The caller reads the answer's body. */
-export function call(server: Server, { path, json, body, isChunk, ...request }: Call): Promise<HttpResponse> {
+/** No answer of the protocol is of these types. */
+const FOREIGN_TYPES = /^(?:text\/(?:html|plain)|application\/xhtml)/i;
+
+/**
+ * Makes a request below the protocol root. The caller reads the answer's body.
+ *
+ * @throws CairnError what the answer stands for; `network` where something else than the server has answered
+ */
+export async function call(
+  server: Server,
+  { path, json, body, isChunk, ...request }: Call,
+): Promise<HttpResponse> {
   const sent = json === undefined ? body : jsonBody(json);
-  return (isChunk === true ? server.chunks : server.connection).request({
-    ...request,
-    url: new URL(path, server.root),
-    ...(sent === undefined ? {} : { body: sent }),
-  });
+  const url = new URL(path, server.root);
+  const asked = { ...request, url, ...(sent === undefined ? {} : { body: sent }) };
+  let response: HttpResponse;
+  try {
+    response = await (isChunk === true ? server.chunks : server.connection).request(asked);
+  } catch (error) {
+    // The server was there a moment ago, and sends nobody elsewhere.
+    if (error instanceof CairnError && error.code === 'redirect-refused') throw foreign(error.message, error);
+    if (isChunk === true && error instanceof CairnError && error.code === 'body-too-large')
+      throw new CairnError(error.code, `${error.message}, or use smaller chunks (--chunk-size 512K)`, error);
+    throw error;
+  }
+  const type = response.header('content-type') ?? '';
+  if (!FOREIGN_TYPES.test(type)) return response;
+  await response.discard();
+  const what = `something else than the cairn server has answered (HTTP status ${response.status}, ${printable(type.slice(0, 100))})`;
+  throw foreign(`${what}: a proxy before it, or another server in its place`);
+}
+
+function foreign(message: string, cause?: CairnError): CairnError {
+  return new CairnError('network', message, { cause, details: { isForeign: true } });
 }
 
 /** Makes a request whose answer is a JSON message, and checks that. `what` names the message in errors. */

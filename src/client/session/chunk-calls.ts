@@ -24,13 +24,11 @@ export function putChunk(
 ): Promise<SyncStatus> {
   const { headers, signal } = withGrant(at);
   const paced = at.server.bandwidth.paced(pieces, signal);
-  const coding: Record<string, string> =
-    encoded === undefined
-      ? {}
-      : {
-          'content-encoding': encoded.encoding,
-          [HEADER.decodedLength]: String(encoded.decodedBytes),
-        };
+  // Said twice: a proxy may take the Content-Length away.
+  const coding: Record<string, string> = {
+    [HEADER.decodedLength]: String(encoded?.decodedBytes ?? lengthBytes),
+    ...(encoded === undefined ? {} : { 'content-encoding': encoded.encoding }),
+  };
   return callJson(at.server, SyncStatus, 'the answer to a chunk', {
     method: 'PUT',
     path: ROUTE.chunk(at.grant.session, chunk),

@@ -36,11 +36,10 @@ export function encodingOf(exchange: Exchange, agreement: Agreement): EncodedReq
     throw new CairnError('session-suspended', `this server cannot decode ${encoding}; resume the session`);
   }
   const bodyBytes = contentLengthOf(exchange);
-  if (bodyBytes === undefined) throw new CairnError('invalid-request', 'a chunk needs a Content-Length');
   const text = headers[HEADER.decodedLength];
   const isCount = typeof text === 'string' && /^[1-9][0-9]{0,9}$/.test(text);
   // Nobody has a reason to send what did not shrink.
-  if (!isCount || bodyBytes >= Number(text)) {
+  if (!isCount || (bodyBytes !== undefined && bodyBytes >= Number(text))) {
     throw new CairnError(
       'invalid-request',
       'an encoded chunk needs a Cairn-Decoded-Length that is more than its Content-Length',

@@ -122,10 +122,13 @@ function expectationOf(
 ): ExpectedChunk {
   const { manifest, layout } = chunks.plan;
   const offset = offsetOf(exchange);
-  const bodyBytes = encoded?.decodedBytes ?? contentLengthOf(exchange);
-  if (bodyBytes === undefined) throw new CairnError('invalid-request', 'a chunk needs a Content-Length');
   const digestLengthBytes = DIGEST_LENGTH_BYTES[manifest.digest];
   const most = layout.chunkLengthBytes(chunk);
+  // A proxy may have taken the length away (chunked coding): then only what was announced counts, and what arrives.
+  const announced = encoded?.decodedBytes ?? contentLengthOf(exchange) ?? announcedBytes(exchange);
+  const bodyBytes = announced ?? (isStream(manifest) ? undefined : most - offset + digestLengthBytes);
+  if (bodyBytes === undefined)
+    throw new CairnError('invalid-request', 'a chunk of a stream needs a Content-Length');
   const lengthBytes = isStream(manifest) ? offset + bodyBytes - digestLengthBytes : most;
   const wanted = lengthBytes - offset + digestLengthBytes;
   if (offset > lengthBytes || bodyBytes !== wanted || lengthBytes > most || lengthBytes < 1) {
@@ -136,6 +139,12 @@ function expectationOf(
   }
   checkOffset(chunks, chunk, offset);
   return { chunk, offset, lengthBytes, digestLengthBytes, createHasher: chunks.createHasher };
+}
+
+/** How many bytes the body has, as its sender says beside the `Content-Length`. */
+function announcedBytes({ request }: Exchange): number | undefined {
+  const text = request.headers[HEADER.decodedLength];
+  return typeof text === 'string' && /^[1-9][0-9]{0,9}$/.test(text) ? Number(text) : undefined;
 }
 
 function checkOffset(chunks: IncomingChunks, chunk: number, offset: number): void {
