@@ -30,7 +30,17 @@ export function problemOf(error: CairnError): Problem {
 /** Longest message taken from the other side, in characters. */
 const MAX_DETAIL_CHARACTERS = 2000;
 
-/** What a status means that something else than a cairn server has answered; below 500 it may be anything. */
+/** What a status means beside a problem document that says nothing more, or says it in words of a newer version. */
+const CODES: Readonly<Record<number, ErrorCode>> = {
+  401: 'unauthenticated',
+  403: 'forbidden',
+  404: 'not-found',
+  408: 'timeout',
+  413: 'manifest-too-large',
+  429: 'rate-limited',
+  507: 'storage-full',
+};
+/** What it means where something else than a cairn server has answered. */
 const FOREIGN_CODES: Readonly<Record<number, ErrorCode>> = {
   408: 'timeout',
   413: 'body-too-large',
@@ -50,15 +60,25 @@ export function errorOfResponse(
   body: string,
   errorHeader?: string,
 ): CairnError {
-  const problem = contentType?.startsWith(PROBLEM_TYPE) === true ? parseProblem(body) : undefined;
+  const isProblem = contentType?.startsWith(PROBLEM_TYPE) === true;
+  const problem = isProblem ? parseProblem(body) : undefined;
   if (problem !== undefined) return problem;
   if (isErrorCode(errorHeader))
     return new CairnError(errorHeader, `the server answered: ${errorHeader.replaceAll('-', ' ')}`);
-  const code = FOREIGN_CODES[status] ?? (status >= 500 ? 'server-busy' : 'network');
+  if (isProblem) {
+    const known = CODES[status] ?? (status >= 500 ? 'server-busy' : 'not-a-cairn-server');
+    return new CairnError(known, `the server answered with HTTP status ${status}`, { details: { status } });
+  }
+  const code = FOREIGN_CODES[status] ?? foreignCodeOf(status);
   if (code === 'body-too-large') return tooLargeForProxy(status);
   const said = contentType === undefined ? '' : `, ${printable(contentType.slice(0, 100))}`;
   const message = `something else than the cairn server has answered (HTTP status ${status}${said}): a proxy before it, or another server in its place`;
   return new CairnError(code, message, { details: { status, isForeign: true } });
+}
+
+function foreignCodeOf(status: number): ErrorCode {
+  if (status < 400) return 'not-a-cairn-server';
+  return status >= 500 ? 'server-busy' : 'network';
 }
 
 function tooLargeForProxy(status: number): CairnError {

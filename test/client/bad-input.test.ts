@@ -37,6 +37,7 @@ async function fake(handler: Handler): Promise<TransferOptions & { readonly even
   };
 }
 
+const PROBLEM = { 'Content-Type': 'application/problem+json' };
 const LINK = { Link: '<../.cairn/v1/>; rel="urn:cairn:protocol"' };
 const HELLO = JSON.stringify({ server: 'cairn', version: '1', protocol: { major: 1, minor: 0 } });
 const json = (response: ServerResponse, value: unknown, status = 200): void =>
@@ -105,7 +106,7 @@ describe('discovery', () => {
       else if (request.url === '/a/.cairn/v1/') response.writeHead(200).end(HELLO);
       else {
         target.push(request.url!);
-        response.writeHead(404).end();
+        response.writeHead(404, PROBLEM).end('{"code":"not-found"}');
       }
     });
     expect(await codeOf(list(options, { recursive: true }))).toBe('not-found');
@@ -141,7 +142,7 @@ describe('a busy server', () => {
         if (refusals-- > 0) response.writeHead(status, { 'Retry-After': '1' }).end();
         else if (request.method === 'HEAD') response.writeHead(200, LINK).end();
         else if (request.url === '/.cairn/v1/') response.writeHead(200).end(HELLO);
-        else response.writeHead(404).end();
+        else response.writeHead(404, PROBLEM).end('{"code":"not-found"}');
       });
       const start = performance.now();
       expect(await codeOf(list(options, { recursive: false }))).toBe('not-found');
@@ -155,7 +156,7 @@ describe('a busy server', () => {
       if (request.method === 'HEAD') response.writeHead(200, LINK).end();
       else if (refusals-- > 0) response.writeHead(status, { 'Retry-After': '1' }).end();
       else if (request.url === '/.cairn/v1/') response.writeHead(200).end(HELLO);
-      else response.writeHead(404).end();
+      else response.writeHead(404, PROBLEM).end('{"code":"not-found"}');
     });
     const start = performance.now();
     expect(await codeOf(list(options, { recursive: false }))).toBe('not-found');

@@ -82,7 +82,7 @@ describe('a server', () => {
     },
   );
 
-  test('refuses what is not smaller for being encoded, and what has no length', async () => {
+  test('refuses what is not smaller for being encoded, and what is no encoding where its length was taken away', async () => {
     const [fortress, session] = await begin();
     const stored = gzipSync(session.chunkBody(0), { level: 0 });
     expect((await put(fortress, session, stored)).statuses).toEqual([400]);
@@ -91,7 +91,7 @@ describe('a server', () => {
     const target = `${ROOT}sessions/${session.grant.session}/chunks/0`;
     const all = { ...headers, 'Content-Encoding': 'gzip', 'Cairn-Decoded-Length': String(DECODED) };
     const { statuses } = await attack(fortress.port, request('PUT', target, all, '5\r\nhello\r\n0\r\n\r\n'));
-    expect(statuses[0]).toBe(400);
+    expect(statuses[0]).toBe(422);
     await expectUsable(fortress, session);
   });
 

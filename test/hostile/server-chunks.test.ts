@@ -53,7 +53,7 @@ describe('chunks', () => {
       { lines: file(10), chunks: [Buffer.alloc(10)] },
     );
     expect(await endOf(pull(path.join(trap.destination, 'x'), trap.options), 20_000)).toMatch(
-      /chunk-out-of-range|chunk-digest-mismatch|network|not-a-cairn-server/,
+      /chunk-out-of-range|chunk-incomplete|chunk-digest-mismatch|network|not-a-cairn-server/,
     );
     expect(existsSync(path.join(trap.destination, 'x'))).toBe(false);
   });

@@ -57,10 +57,20 @@ describe('the error of a response', () => {
     [400, 'network'],
     [405, 'network'],
     [418, 'network'],
-    [301, 'network'],
+    [301, 'not-a-cairn-server'],
   ])('of something that is no cairn server is not its word: %i is %s', (status, code) => {
     expect(errorOfResponse(status, 'text/html', '<h1>no</h1>').code).toBe(code);
     expect(errorOfResponse(status, undefined, '').code).toBe(code);
+  });
+
+  it.each([
+    [401, 'unauthenticated'],
+    [403, 'forbidden'],
+    [404, 'not-found'],
+    [413, 'manifest-too-large'],
+    [503, 'server-busy'],
+    [409, 'not-a-cairn-server'],
+  ])('goes by its status where its document says no more: %i is %s', (status, code) => {
     expect(errorOfResponse(status, PROBLEM_TYPE, '{"type":"about:blank","title":"no"}').code).toBe(code);
   });
 

@@ -50,8 +50,6 @@ export async function call(
   try {
     response = await (isChunk === true ? server.chunks : server.connection).request(asked);
   } catch (error) {
-    // The server was there a moment ago, and sends nobody elsewhere.
-    if (error instanceof CairnError && error.code === 'redirect-refused') throw foreign(error.message, error);
     if (isChunk === true && error instanceof CairnError && error.code === 'body-too-large')
       throw new CairnError(error.code, `${error.message}, or use smaller chunks (--chunk-size 512K)`, error);
     throw error;
@@ -60,11 +58,8 @@ export async function call(
   if (!FOREIGN_TYPES.test(type)) return response;
   await response.discard();
   const what = `something else than the cairn server has answered (HTTP status ${response.status}, ${printable(type.slice(0, 100))})`;
-  throw foreign(`${what}: a proxy before it, or another server in its place`);
-}
-
-function foreign(message: string, cause?: CairnError): CairnError {
-  return new CairnError('network', message, { cause, details: { isForeign: true } });
+  const message = `${what}: a proxy before it, or another server in its place`;
+  throw new CairnError('network', message, { details: { isForeign: true } });
 }
 
 /** Makes a request whose answer is a JSON message, and checks that. `what` names the message in errors. */

@@ -26,7 +26,7 @@ import {
 } from './push-chunks.ts';
 import { suspend, sync } from '../session/session-calls.ts';
 import { FAREWELL_MS, type SessionClient } from '../session/session-client.ts';
-import { hasSmaller, isTooLarge, tooLargeFor } from './fitting-chunks.ts';
+import { hasBrought, hasSmaller, isTooLarge, tooLargeFor } from './fitting-chunks.ts';
 import type { LocalSource } from './source.ts';
 import { createSourceReader } from './source-reader.ts';
 import type { TransferContext } from '../transfer/transfer-context.ts';
@@ -119,12 +119,6 @@ async function carryOut(options: PassOptions, job: PushJob): Promise<PassResult>
   } finally {
     await job.checkpoint?.writer.stop();
   }
-}
-
-/** Whether an earlier run has brought something, which is not given up. */
-function hasBrought(job: PushJob, earlier: PassOptions['earlier']): boolean {
-  if (earlier === undefined) return false;
-  return earlier === 'committing' || earlier.held.length > 0 || serverDigests(job, earlier).chunks.size > 0;
 }
 
 /** Sends all chunks, and over a long line already asks for the commit with the last of them; answers that. */
