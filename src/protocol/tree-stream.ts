@@ -4,6 +4,7 @@
  *
  * `["w",code,path,message]` is a notice: an entry that the sender had to leave out. `["end",id]` is the end.
  */
+import { createBreather } from '../base/breather.ts';
 import { CairnError, isErrorCode, type ErrorCode } from '../base/errors.ts';
 import { printable } from '../base/safe-path.ts';
 import { encodeManifest, type Manifest } from '../manifest/manifest.ts';
@@ -60,7 +61,10 @@ export async function readTree(
   const notices: Notice[] = [];
   let noticeCharacters = 0;
   let end: string | undefined;
+  const breathe = createBreather();
   for await (const lines of splitLines(source)) {
+    // What has arrived already comes without a turn of the event loop.
+    await breathe();
     for (const line of lines) {
       if (end !== undefined) throw new CairnError('manifest-invalid', 'the tree goes on after its end');
       if (line.startsWith('["end",')) {

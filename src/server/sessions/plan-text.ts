@@ -1,4 +1,5 @@
 /** Plans and other lists of runs as text: read and written in pieces, since they may have millions of runs. */
+import { createBreather } from '../../base/breather.ts';
 import type { CairnError } from '../../base/errors.ts';
 import { ChunkSet, type ReadonlyChunkSet } from '../../checkpoint/chunk-set.ts';
 import type { Plan } from '../../protocol/messages.ts';
@@ -36,7 +37,11 @@ export async function readRuns<Name extends string>(
 ): Promise<{ sets: Record<Name, ChunkSet>; others: Record<string, unknown> }> {
   const building = names.map((name) => [name, ChunkSet.building(entries)] as const);
   const reader = createRunsReader(new Map(building.map(([name, { add }]) => [name, add])), what);
-  for await (const piece of source) reader.push(piece);
+  const breathe = createBreather();
+  for await (const piece of source) {
+    reader.push(piece);
+    await breathe();
+  }
   const others = reader.finish();
   const sets = Object.fromEntries(building.map(([name, { set }]) => [name, set])) as Record<Name, ChunkSet>;
   return { sets, others };

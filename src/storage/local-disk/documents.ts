@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { constants, fstatSync } from 'node:fs';
 import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
+import { createBreather } from '../../base/breather.ts';
 import type { Directory } from '../../base/directory.ts';
 import { writeFully } from '../../base/durable-files.ts';
 import { CairnError, storageError, systemCodeOf } from '../../base/errors.ts';
@@ -43,7 +44,10 @@ async function writeText(handle: FileHandle, text: Iterable<string>): Promise<vo
   let position = 0;
   let batch: Buffer[] = [];
   let batchBytes = 0;
+  const breathe = createBreather();
   for (const piece of text) {
+    // oxlint-disable-next-line no-await-in-loop -- most of the time there is nothing to wait for
+    await breathe();
     const bytes = Buffer.from(piece);
     batch.push(bytes);
     batchBytes += bytes.byteLength;

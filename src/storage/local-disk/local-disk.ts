@@ -8,7 +8,7 @@ import type { Identity, ScannedEntry } from '../../manifest/entry.ts';
 import type { ContentStore, ContentStoreProperties, ScanWishes, StagingArea } from '../content-store.ts';
 import { isOfOneEntry, type RefusalSink } from '../refused-entries.ts';
 import type { IncidentSink, Upkeep } from '../incident.ts';
-import { createBreather } from './breather.ts';
+import { createBreather } from '../../base/breather.ts';
 import type { LocalChunkStaging } from './chunk-staging.ts';
 import { withFewSyncs } from './few-syncs.ts';
 import { fileTimes } from './file-times.ts';

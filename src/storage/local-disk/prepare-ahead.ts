@@ -6,7 +6,7 @@ import { unlinkSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Directory } from '../../base/directory.ts';
 import type { IncomingTransfer } from '../content-store.ts';
-import { createBreather } from './breather.ts';
+import { createBreather } from '../../base/breather.ts';
 import { PackedChunks } from './packed-chunks.ts';
 import { type PreparePlace, prepareSmall } from './prepare-entry.ts';
 import { firstEntryOf, isLarge, preparedName } from './staged-names.ts';

@@ -10,7 +10,7 @@ import type { Entry, EntryType } from '../../manifest/entry.ts';
 import { createLayout, isStream, type Layout } from '../../manifest/layout.ts';
 import type { IncomingTransfer, PublishOrder } from '../content-store.ts';
 import { RefusedEntries } from '../refused-entries.ts';
-import { createBreather } from './breather.ts';
+import { createBreather } from '../../base/breather.ts';
 import type { FileTimes } from './file-times.ts';
 import type { PreparedFiles } from './prepare-ahead.ts';
 import type { TakenOverChunks } from './taken-over.ts';

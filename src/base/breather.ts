@@ -1,3 +1,4 @@
+/** Long synchronous work in steps, between which others have the event loop. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
 /** How long synchronous calls may keep the event loop where nobody says otherwise, in milliseconds. */
