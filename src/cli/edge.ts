@@ -46,6 +46,9 @@ export async function runProcess(command: () => Promise<ExitCode>): Promise<neve
   watchOutputs();
   // What nobody awaited is a bug, and is told like one. An exit handler restores the terminal.
   process.on('uncaughtException', (error) => process.exit(exitCodeOf(error)));
+  // Where nothing is left that could go on, Node would end with 0 in the middle of the work.
+  const onNothingLeft = (): never => process.exit(exitCodeOf(new Error('nothing is left to wait for')));
+  process.once('beforeExit', onNothingLeft);
   try {
     exitCode = await command();
   } catch (error) {
