@@ -14,13 +14,15 @@ import {
   lstatSync,
   mkdirSync,
   openSync,
+  readdirSync,
   realpathSync,
   statfsSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { CairnError, storageError, systemCodeOf } from './errors.ts';
 import type { FileStat, StatAt } from './file-stat.ts';
-import { printable } from './safe-path.ts';
+import { type Inode, type Reserved, reservedError } from './reserved-places.ts';
+import { mayBeReservedName, printable, RESERVED_NAME } from './safe-path.ts';
 
 const HAS_DESCRIPTOR_PATHS = process.platform === 'linux' && existsSync('/proc/self/fd');
 const OPEN_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
@@ -89,18 +91,33 @@ export function isNoSyncOfDirectories(error: unknown): boolean {
   return ['EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(systemCodeOf(error) ?? '');
 }
 
+/** How {@link openDirectory} goes about it. */
+export interface DirectoryOptions {
+  /** False forces what is done on systems without `/proc/self/fd`. */
+  readonly byDescriptor?: boolean;
+  /** What no way down from this directory leads to; what is opened below it inherits that. */
+  readonly reserved?: Reserved | undefined;
+}
+
+/** For the owner of what is reserved. */
+export interface ChildOptions {
+  readonly isReserved?: boolean;
+}
+
 /** An open directory, whose children are reached without following any symbolic link. Close it. */
 export class Directory {
   /** Where the directory was when it was opened: for messages, and for nothing else. Not made {@link printable}. */
   readonly displayPath: string;
+  readonly reserved: Reserved | undefined;
   readonly #byDescriptor: boolean;
   #fd: number | undefined;
 
   /** Takes ownership of `fd`; use {@link openDirectory}. `byDescriptor`: whether `/proc/self/fd` may be used. */
-  constructor(fd: number, displayPath: string, byDescriptor: boolean) {
+  constructor(fd: number, displayPath: string, byDescriptor: boolean, reserved: Reserved | undefined) {
     this.#fd = fd;
     this.displayPath = displayPath;
     this.#byDescriptor = byDescriptor;
+    this.reserved = reserved;
   }
 
   /** The descriptor. @throws CairnError `internal` after {@link close}: its number may belong to another file by now */
@@ -147,10 +164,31 @@ export class Directory {
     return statAt(this.fd, name);
   }
 
-  /** Opens the child directory `name`. @throws CairnError `not-found`, `not-directory`, `symlink-refused`, storage codes */
-  openChild(name: string | Buffer): Directory {
-    const path = this.at(name);
-    return new Directory(open(path, this.show(name)), this.show(name), this.#byDescriptor);
+  /**
+   * Opens the child directory `name`.
+   *
+   * @throws CairnError `not-found`, `not-directory`, `symlink-refused`; `path-reserved` for what is {@link Reserved};
+   * storage codes
+   */
+  openChild(name: string | Buffer, { isReserved = false }: ChildOptions = {}): Directory {
+    const shown = this.show(name);
+    const child = new Directory(open(this.at(name), shown), shown, this.#byDescriptor, this.reserved);
+    try {
+      const { reserved } = this;
+      if (isReserved || reserved === undefined || reserved.isEmpty) return child;
+      if (reserved.has(fstatSync(child.fd, { bigint: true })) || this.#isAlias(name))
+        throw reservedError(shown);
+      return child;
+    } catch (error) {
+      child.close();
+      throw error;
+    }
+  }
+
+  /** Refuses the child `name`, which is the file `inode`, where it is {@link Reserved}. @throws CairnError `path-reserved` */
+  refuseReserved(name: string, inode: Inode | undefined): void {
+    if (this.reserved === undefined || this.reserved.isEmpty || inode === undefined) return;
+    if (this.reserved.has(inode) || this.#isAlias(name)) throw reservedError(this.show(name));
   }
 
   /**
@@ -159,7 +197,7 @@ export class Directory {
    *
    * @throws CairnError like {@link openChild}
    */
-  makeChild(name: string | Buffer, mode = 0o777): Directory {
+  makeChild(name: string | Buffer, mode = 0o777, options: ChildOptions = {}): Directory {
     try {
       mkdirSync(this.at(name), { mode });
     } catch (error) {
@@ -167,13 +205,14 @@ export class Directory {
         throw storageError(error, `making the directory "${printable(this.show(name))}"`);
       }
     }
-    return this.openChild(name);
+    return this.openChild(name, options);
   }
 
   /** A second handle on the same directory, with a life of its own. */
   reopen(): Directory {
     // The last component must not be the magic link itself, which O_NOFOLLOW would refuse.
-    return new Directory(open(`${this.#base()}/.`, this.displayPath), this.displayPath, this.#byDescriptor);
+    const fd = open(`${this.#base()}/.`, this.displayPath);
+    return new Directory(fd, this.displayPath, this.#byDescriptor, this.reserved);
   }
 
   /**
@@ -223,6 +262,17 @@ export class Directory {
     if (fd !== undefined) closeSync(fd);
   }
 
+  /**
+   * Whether a name is only another spelling of the reserved one: some file systems make up other numbers for it. Where both
+   * are listed they are two.
+   */
+  #isAlias(name: string | Buffer): boolean {
+    if (typeof name !== 'string' || !mayBeReservedName(name)) return false;
+    const names = new Set(readdirSync(this.here()));
+    const isThere = lstatSync(this.at(RESERVED_NAME), { throwIfNoEntry: false }) !== undefined;
+    return !names.has(name) || (isThere && !names.has(RESERVED_NAME));
+  }
+
   #base(): string {
     if (this.#byDescriptor) return `/proc/self/fd/${this.fd}`;
     // Without /proc: any swapped component on the way leads to another inode than the one that is held open.
@@ -233,16 +283,16 @@ export class Directory {
 
 /**
  * Opens the directory at `path`, the user's own root: symbolic links on the way to it are followed, none below it is.
- * `byDescriptor: false` forces what is done on systems without `/proc/self/fd`.
  *
  * @throws CairnError `not-found`, `not-directory`, storage codes
  */
-export function openDirectory(path: string, options: { byDescriptor?: boolean } = {}): Directory {
+export function openDirectory(path: string, options: DirectoryOptions = {}): Directory {
   let real: string;
   try {
     real = realpathSync(path);
   } catch (error) {
     throw openError(error, path, path);
   }
-  return new Directory(open(real, path), real, HAS_DESCRIPTOR_PATHS && options.byDescriptor !== false);
+  const byDescriptor = HAS_DESCRIPTOR_PATHS && options.byDescriptor !== false;
+  return new Directory(open(real, path), real, byDescriptor, options.reserved);
 }

@@ -29,6 +29,20 @@ export function isReservedName(name: string): boolean {
   return name.startsWith(RESERVED_NAME) && RESERVED.test(name);
 }
 
+/** How a file system may read another spelling of the reserved name: folded, with what it ignores, or as its short name. */
+const ALIAS = /^(?:\.cairn(?:-\d{1,10}(?:-[0-9a-f]{8})?)?|cairn[-\d]{0,5}~\d{1,6})$/;
+const MAX_ALIAS_UNITS = 64;
+
+/** Whether a name is another spelling of a reserved one, on some file system. */
+export function mayBeReservedName(name: string): boolean {
+  if (name.length > MAX_ALIAS_UNITS || isReservedName(name)) return false;
+  const folded = name
+    .normalize('NFKC')
+    .replace(/\p{Default_Ignorable_Code_Point}/gu, '')
+    .toLowerCase();
+  return ALIAS.test(folded.split(':', 1)[0]!.replace(/[. ]+$/, ''));
+}
+
 function unsafe(path: string, why: string): CairnError {
   return new CairnError('path-unsafe', `the path "${printable(path.slice(0, 300))}" is refused: ${why}`);
 }

@@ -1,14 +1,14 @@
 /** What a server takes hold of before it starts, and whoever checks its state, too. */
 import { constants, existsSync } from 'node:fs';
 import { access, realpath, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { CairnError, storageError, systemCodeOf, takesNothing } from '../base/errors.ts';
 import { takeLease } from '../base/lease-file.ts';
 import { loadNative } from '../base/native.ts';
 import { networkFileSystemOf } from '../base/network-file-system.ts';
 import { acquireProcessLock } from '../base/process-lock.ts';
 import { printable, RESERVED_NAME } from '../base/safe-path.ts';
-import type { ServePlan } from './serve-plan.ts';
+import { stateInside, type ServePlan } from './serve-plan.ts';
 import { ensurePrivateDirectory } from './state-home.ts';
 import { shellWord } from '../base/shell.ts';
 
@@ -94,6 +94,7 @@ interface Lock {
 export async function lockServed({ state, root }: Pick<ServePlan, 'state' | 'root'>): Promise<ServedLocks> {
   const reserved = join(root, RESERVED_NAME);
   await ensureUnlessReadOnly(reserved);
+  await refuseServedState(root, state);
   const native = await loadNative();
   const locks: Lock[] = [];
   const release = async (): Promise<void> => {
@@ -115,6 +116,32 @@ export async function lockServed({ state, root }: Pick<ServePlan, 'state' | 'roo
     throw error instanceof CairnError && error.code === 'state-locked' ? inUse(root, error) : error;
   }
   return { lost, release };
+}
+
+/**
+ * Refuses a state that lies inside of the root by any way, as a link or a mount may lead there; except in the reserved
+ * directory, which is never served.
+ */
+async function refuseServedState(root: string, state: string): Promise<void> {
+  const [top, reserved] = await Promise.all([inodeAt(root), inodeAt(join(root, RESERVED_NAME))]);
+  const [start] = await distinctDirectories([state]);
+  if (start === undefined) return;
+  for (let path = start; ; path = dirname(path)) {
+    const here = await inodeAt(path);
+    if (here === undefined || here === reserved) return;
+    if (here === top) throw stateInside(root, state);
+    if (path === dirname(path)) return;
+  }
+}
+
+async function inodeAt(path: string): Promise<string | undefined> {
+  try {
+    const { dev, ino } = await stat(path, { bigint: true });
+    return `${dev}:${ino}`;
+  } catch (error) {
+    if (systemCodeOf(error) === 'ENOENT') return undefined;
+    throw storageError(error, `looking at "${printable(path)}"`);
+  }
 }
 
 /** A read-only root has no place for what is staged, and needs none to be read. */

@@ -131,10 +131,15 @@ export function stateOf(root: string, word: string | undefined): string {
   const state = resolve(word);
   const [first] = relative(root, state).split(sep);
   if (first === '..' || first === RESERVED_NAME) return state;
-  throw new CairnError(
+  throw stateInside(root, state);
+}
+
+/** The error for a state that would be served. */
+export function stateInside(root: string, state: string): CairnError {
+  return new CairnError(
     'config-invalid',
     `--state "${printable(state)}" lies inside the root, where it would be served; ` +
-      `leave it out (then it is "${printable(reserved)}") or choose a directory outside of the root`,
+      `leave it out (then it is "${printable(join(root, RESERVED_NAME))}") or choose a directory outside of the root`,
   );
 }
 

@@ -10,6 +10,7 @@ const OF_ONE_ENTRY: ReadonlySet<ErrorCode> = new Set([
   'storage-unsupported',
   'path-too-long',
   'path-unsafe',
+  'path-reserved',
   'is-directory',
   'not-directory',
   'not-found',

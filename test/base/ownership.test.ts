@@ -1,14 +1,13 @@
 /** What somebody else may have made is told from this user's own. */
-import { spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { openDirectory } from '../../src/base/directory.ts';
 import { makePrivateDirectory } from '../../src/base/durable-files.ts';
 import { claimDirectory, refuseExchangeable, whyForeign } from '../../src/base/ownership.ts';
 import { readIfThere, readOwnSync } from '../../src/base/read-if-there.ts';
 import { codeOf } from '../suites/staged-transfer.ts';
-import { canChown, canMount, STRANGER } from '../support/requirements.ts';
+import { canChown, canMount, mountVfat, STRANGER } from '../support/requirements.ts';
 import { temporaryDirectory } from '../support/trees.ts';
 
 function fileWith(mode: number, owner?: number): string {
@@ -105,15 +104,8 @@ describe('a directory', () => {
   it.skipIf(!canMount)(
     'of a file system that keeps no owners counts as own (needs root and vfat)',
     (context) => {
-      const home = temporaryDirectory();
-      const [image, disk] = [path.join(home, 'image'), path.join(home, 'disk')];
-      mkdirSync(disk);
-      writeFileSync(image, Buffer.alloc(2 * 1024 * 1024));
-      const mounted =
-        spawnSync('mkfs.vfat', [image]).status === 0 &&
-        spawnSync('mount', ['-o', `loop,uid=${STRANGER},umask=000`, image, disk]).status === 0;
-      if (!mounted) context.skip('no vfat here');
-      onTestFinished(() => void spawnSync('umount', [disk]));
+      const disk = path.join(temporaryDirectory(), 'disk');
+      if (!mountVfat(disk, `uid=${STRANGER}`, 'umask=000')) context.skip('no vfat here');
       const directory = path.join(disk, 'd');
       mkdirSync(directory);
       expect(statSync(directory)).toMatchObject({ uid: STRANGER });

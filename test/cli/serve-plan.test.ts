@@ -10,6 +10,7 @@ describe('serve', () => {
       listen: { host: '127.0.0.1', port: 7070 },
       tls: undefined,
       trustedProxies: [],
+      networkRoot: false,
       leaseMs: undefined,
       sync: undefined,
       limits: {},

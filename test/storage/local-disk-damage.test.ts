@@ -120,6 +120,8 @@ test.skipIf(process.platform !== 'linux')(
     const place = diskPlace();
     const store = await place.open();
     const transfer = transferOf(store, 'there', ITEMS);
+    // From now on the store holds open what is reserved.
+    await store.openStaging('session');
     const before = openDescriptors();
     const { staging } = await begin(store, 'session', transfer);
     for (let chunk = 0; chunk < 6; chunk += 1) await stageChunk(staging, transfer, chunk);

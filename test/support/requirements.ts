@@ -1,6 +1,6 @@
 /** What a test needs of its machine; where it is missing the test is skipped, and its name says why. */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { onTestFinished } from 'vitest';
 
 /** Whether the tests may mount file systems. */
@@ -32,3 +32,23 @@ export const canChown = process.getuid?.() === 0;
 
 /** A user number that nobody has. */
 export const STRANGER = 20_001;
+
+/** Mounts what is at one path at another, too, until the test ends. */
+export function mountBind(directory: string, at: string): void {
+  mkdirSync(at, { recursive: true });
+  const mounted = spawnSync('mount', ['--bind', directory, at]);
+  if (mounted.status !== 0) throw new Error(`mount failed: ${mounted.stderr.toString()}`);
+  onTestFinished(() => void spawnSync('umount', ['-l', at]));
+}
+
+/** Mounts a new vfat of 4 MiB, which folds case and has short names, until the test ends; whether that was possible. */
+export function mountVfat(directory: string, ...options: string[]): boolean {
+  const image = `${directory}.image`;
+  mkdirSync(directory, { recursive: true });
+  writeFileSync(image, Buffer.alloc(4 * 1024 * 1024));
+  const isMounted =
+    spawnSync('mkfs.vfat', [image]).status === 0 &&
+    spawnSync('mount', ['-o', ['loop', ...options].join(','), image, directory]).status === 0;
+  onTestFinished(() => void spawnSync('umount', ['-l', directory]));
+  return isMounted;
+}

@@ -82,6 +82,7 @@ async function serve(plan: ServePlan, log: Log, lost: Promise<CairnError>): Prom
   const secured = await openServeTls(plan.tls, log);
   const { tokenFile, close, ...access } = await openAccess(plan, secured.authenticators, log);
   const content = await openLocalDisk(root, {
+    keepOut: [state, join(state, 'sessions')],
     onIncident: (incident) => log.warn(incident, 'repaired'),
   });
   const sessions = await openLocalSessionStore(join(state, 'sessions'), {

@@ -96,7 +96,7 @@ async function compareAndCarry(
     let plan: Plan;
     try {
       const landing = await landingOf(task.destination, context.server.target, manifest);
-      destination = await openForPlan(landing, folder.stagingId, options.dryRun === true);
+      destination = await openForPlan(landing, folder, options.dryRun === true);
       plan = isForEverything
         ? EVERYTHING
         : await planFor(task, { session, manifest, destination, distrusted });
@@ -140,12 +140,12 @@ async function compareAndCarry(
 /** The destination; undefined in a dry run where there is none yet, and none is made. */
 async function openForPlan(
   landing: Landing,
-  stagingId: string,
+  folder: TransferFolder,
   dryRun: boolean,
 ): Promise<PullDestination | undefined> {
   if (dryRun && (await typeAt(landing.root)) !== 'directory') return undefined;
   await makeLanding(landing);
-  return openDestination(landing, stagingId);
+  return openDestination(landing, folder);
 }
 
 interface Prepared {

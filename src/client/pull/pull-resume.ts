@@ -117,7 +117,7 @@ export async function publishAgreed(
 /** Removes what the record's transfer staged. */
 export async function discardLanded(landing: Landing, stagingId: string): Promise<void> {
   if ((await typeAt(landing.root)) !== 'directory') return;
-  const destination = await openDestination(landing, stagingId);
+  const destination = await openDestination(landing, { stagingId });
   try {
     await freeStaging(destination);
   } finally {
@@ -133,10 +133,11 @@ interface Found {
   readonly record: TransferRecord;
 }
 
-async function openStaged({ stagingId, record }: TransferFolder): Promise<Found | undefined> {
+async function openStaged(folder: TransferFolder): Promise<Found | undefined> {
+  const { record } = folder;
   if (record === undefined || record.landing === null) return undefined;
   if ((await typeAt(record.landing.root)) !== 'directory') return undefined;
-  const destination = await openDestination(record.landing, stagingId);
+  const destination = await openDestination(record.landing, folder);
   const staged = await loadStaged(destination);
   if (staged?.manifest.id === record.manifestId) return { destination, staged, record };
   await destination.store.close();

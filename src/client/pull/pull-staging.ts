@@ -29,9 +29,16 @@ export interface StagedPull {
   readonly plan: StoredPlan;
 }
 
-/** Opens the destination; its directory must exist. Nothing is written yet. @throws CairnError, storage codes */
-export async function openDestination(landing: Landing, stagingId: string): Promise<PullDestination> {
-  return { store: await openLocalDisk(landing.root), landing, stagingId };
+/** Opens the destination; its directory must exist. Nothing is written yet, nor ever into the state home, where one is named. @throws CairnError, storage codes */
+export async function openDestination(
+  landing: Landing,
+  { stagingId, stateHome }: { readonly stagingId: string; readonly stateHome?: string },
+): Promise<PullDestination> {
+  return {
+    store: await openLocalDisk(landing.root, { keepOut: stateHome === undefined ? [] : [stateHome] }),
+    landing,
+    stagingId,
+  };
 }
 
 /** Keeps the manifest and the plan, durably, before the first chunk comes. */

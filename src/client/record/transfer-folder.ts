@@ -27,6 +27,8 @@ export interface TransferFolder {
    * other's locks, and must not write into the same place. The record keeps it, so that a state home may be moved.
    */
   readonly stagingId: string;
+  /** Where this and all other transfers of the user keep what they know; none where nothing is kept. */
+  readonly stateHome?: string;
   /** The record as last saved or found; undefined before there is one. */
   readonly record: TransferRecord | undefined;
   /** Whether a record was found that cannot be read. */
@@ -115,7 +117,7 @@ export async function openFolder(
     const record =
       text === undefined ? undefined : readRecord(text.toString(), options.ofAnyVersion === true);
     const stagingId = record?.stagingId ?? stagingIdOf(stateHome, key);
-    const place = { path, directory, key, stagingId };
+    const place = { path, directory, key, stateHome, stagingId };
     return folderOf(place, lock, { record, wasDamaged: text !== undefined && record === undefined });
   } catch (error) {
     directory?.close();
@@ -146,10 +148,11 @@ interface FolderPlace {
   readonly directory: Directory;
   readonly key: string;
   readonly stagingId: string;
+  readonly stateHome: string;
 }
 
 function folderOf(
-  { path, directory, key, stagingId }: FolderPlace,
+  { path, directory, key, stagingId, stateHome }: FolderPlace,
   lock: ProcessLock,
   state: { record: TransferRecord | undefined; readonly wasDamaged: boolean },
 ): TransferFolder {
@@ -169,6 +172,7 @@ function folderOf(
   return {
     key,
     stagingId,
+    stateHome,
     get record() {
       return state.record;
     },

@@ -1,8 +1,12 @@
 /** The content store on a local disk: a tree of plain files, and `.cairn/staging/` for what is on its way in. */
+import { join } from 'node:path';
 import { type Directory, openDirectory } from '../../base/directory.ts';
 import { syncHandle } from '../../base/durable-files.ts';
+import { storageError } from '../../base/errors.ts';
 import type { StatAt } from '../../base/file-stat.ts';
 import { loadNative } from '../../base/native.ts';
+import { createReservedPlaces, type ReservedPlaces } from '../../base/reserved-places.ts';
+import { printable, RESERVED_NAME } from '../../base/safe-path.ts';
 import { CHUNK_SIZE_RANGE } from '../../manifest/manifest.ts';
 import type { Identity, ScannedEntry } from '../../manifest/entry.ts';
 import type { ContentStore, ContentStoreProperties, ScanWishes, StagingArea } from '../content-store.ts';
@@ -29,6 +33,8 @@ export interface LocalDiskOptions {
   readonly useNative?: boolean;
   /** Nothing will be staged here: the C library is loaded only when there is a lot to look at. */
   readonly isReadOnly?: boolean;
+  /** Directories that no path of the store may lead to, whatever it is called, where they are there. */
+  readonly keepOut?: readonly string[];
   /** Makes one staged file durable; for tests, which let it fail. */
   readonly syncFile?: SyncFile;
 }
@@ -44,8 +50,19 @@ export async function openLocalDisk(root: string, options: LocalDiskOptions = {}
   const loaded = options.isReadOnly === true ? undefined : await load();
   // Of this store and not of the module: nothing of a store may outlive it.
   const native = loaded && withFewSyncs(loaded);
+  const reserved = createReservedPlaces();
+  const opened = openDirectory(root, { reserved });
+  try {
+    const own = options.isReadOnly === true ? [] : [join(opened.displayPath, RESERVED_NAME)];
+    for (const path of [...own, ...(options.keepOut ?? [])]) reserveAt(reserved, path);
+  } catch (error) {
+    reserved.close();
+    opened.close();
+    throw error;
+  }
   const context: StagingContext = {
-    root: openDirectory(root),
+    root: opened,
+    reserved,
     native,
     times: fileTimes(native),
     syncFile: options.syncFile ?? syncHandle,
@@ -54,6 +71,19 @@ export async function openLocalDisk(root: string, options: LocalDiskOptions = {}
     open: new Map<string, LocalChunkStaging>(),
   };
   return new LocalDisk(context, load);
+}
+
+function reserveAt(reserved: ReservedPlaces, path: string): void {
+  let directory: Directory;
+  try {
+    directory = openDirectory(path);
+  } catch (error) {
+    // Nothing, no directory, or one that nobody can look into.
+    if (isOfOneEntry(storageError(error, `opening "${printable(path)}"`))) return;
+    throw error;
+  }
+  reserved.reserve(directory);
+  directory.close();
 }
 
 class LocalDisk implements ContentStore {
@@ -131,6 +161,7 @@ class LocalDisk implements ContentStore {
     for (const chunks of this.#context.open.values()) await chunks.close();
     this.#context.open.clear();
     this.#reader.close();
+    this.#context.reserved.close();
     this.#root.close();
   }
 

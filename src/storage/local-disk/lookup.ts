@@ -86,6 +86,7 @@ export class PathFinder {
         details: { path },
       });
     }
+    if (type === 'directory') directory.refuseReserved(name, stat);
     return foundEntry(path, type, stat, type === 'symlink' ? readlinkSync(directory.at(name)) : '');
   }
 

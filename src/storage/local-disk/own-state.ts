@@ -2,6 +2,7 @@
 import type { Directory } from '../../base/directory.ts';
 import { kindOf } from '../../base/file-stat.ts';
 import { CairnError } from '../../base/errors.ts';
+import { RESERVED_NAME } from '../../base/safe-path.ts';
 import { listNames } from './names.ts';
 
 /** One of these is in every folder that cairn made: staged bytes, the lock and the records of a server. */
@@ -19,11 +20,12 @@ export function isOwnState(parent: Directory, name: string): boolean {
   if (kindOf(stat) !== 'directory') return false;
   let directory: Directory | undefined;
   try {
-    directory = parent.openChild(name);
+    directory = parent.openChild(name, { isReserved: true });
     const { names, notUtf8 } = listNames(directory);
     return names.length + notUtf8.length === 0 || names.some((own) => isMark(own));
   } catch (error) {
-    if (error instanceof CairnError && error.code === 'storage-denied') return false;
+    // Names with a user's number are only made by cairn.
+    if (error instanceof CairnError && error.code === 'storage-denied') return name !== RESERVED_NAME;
     throw error;
   } finally {
     directory?.close();

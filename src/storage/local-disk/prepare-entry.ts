@@ -11,9 +11,10 @@ import {
   unlinkSync,
 } from 'node:fs';
 import { CairnError, systemCodeOf } from '../../base/errors.ts';
-import { type FileStat, kindOf } from '../../base/file-stat.ts';
+import { kindOf } from '../../base/file-stat.ts';
 import { writeFullySync } from '../../base/durable-files.ts';
 import { refuseStranger } from '../../base/ownership.ts';
+import type { Inode } from '../../base/reserved-places.ts';
 import { printable } from '../../base/safe-path.ts';
 import type { Entry } from '../../manifest/entry.ts';
 import { isKeptTime } from '../../manifest/entry-time.ts';
@@ -34,9 +35,6 @@ export interface Prepared {
   /** Which file the staged bytes of a large entry are, on its descriptor. */
   readonly inode?: Inode;
 }
-
-/** What tells a file from every other that is there. */
-export type Inode = Pick<FileStat, 'dev' | 'ino'>;
 
 /** Where files are prepared, and whether all of them are synced together. */
 export type PreparePlace = Pick<Publication, 'folder' | 'times' | 'syncFileSystem'>;

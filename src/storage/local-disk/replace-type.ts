@@ -82,6 +82,7 @@ export async function renameInto(
   } catch (error) {
     if (systemCodeOf(error) !== 'EISDIR') throw error;
   }
+  to.directory.refuseReserved(to.name, to.directory.look(to.name, publication.native?.statAt));
   if (removeIfEmpty(to.directory.at(to.name))) {
     rename();
     return;

@@ -92,9 +92,11 @@ class TreeScan {
     const { parent, name } = splitPath(this.#base);
     const directory = this.#cursor.enter(parent);
     try {
-      if (directory.look(name, undefined) === undefined) {
+      const there = directory.look(name, undefined);
+      if (there === undefined) {
         throw new CairnError('not-found', `there is nothing at "${printable(this.#base)}"`);
       }
+      directory.refuseReserved(name, there);
       this.#visit(directory, name, '');
     } catch (error) {
       throw storageError(error, `looking at "${printable(this.#base)}"`);
@@ -158,6 +160,7 @@ class TreeScan {
     if (type === 'FIFO' || type === 'socket' || type === 'device') {
       return this.#notice('source-unsupported', path, `it is a ${type}`);
     }
+    if (type === 'directory' && parent.reserved?.has(stat) === true) return;
     if (stat.ino === this.#passedOver?.ino && stat.dev === this.#passedOver.dev && path !== '') return;
     if (stat.size > BigInt(Number.MAX_SAFE_INTEGER))
       return this.#notice('source-unsupported', path, 'its size is out of range');

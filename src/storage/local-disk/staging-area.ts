@@ -1,6 +1,7 @@
 import { CairnError, storageError } from '../../base/errors.ts';
 import type { Directory } from '../../base/directory.ts';
 import type { Native } from '../../base/native.ts';
+import type { ReservedPlaces } from '../../base/reserved-places.ts';
 import type { DocumentName, IncomingTransfer, StagingArea } from '../content-store.ts';
 import type { IncidentSink, Upkeep } from '../incident.ts';
 import type { LocalChunkStaging } from './chunk-staging.ts';
@@ -13,6 +14,7 @@ import { findStagingDirectory, openStagingDirectory, removeStaging } from './sta
 /** What the staging areas of one store share. */
 export interface StagingContext {
   readonly root: Directory;
+  readonly reserved: ReservedPlaces;
   readonly native: Native | undefined;
   readonly times: FileTimes;
   readonly syncFile: SyncFile;

@@ -73,6 +73,7 @@ function descend(root: Directory, id: string, times: FileTimes): Directory {
   for (const name of [STAGING, id]) {
     const parent = directory;
     try {
+      root.reserved?.reserve(parent);
       directory = openOrMake(parent, name, isSettled);
     } finally {
       parent.close();
@@ -119,7 +120,7 @@ function findHome(root: Directory, id: string): StagingHome | undefined {
 
 function openOrMake(parent: Directory, name: string, isSettled: boolean): Directory {
   const found = openIfThere(parent, name);
-  const child = found ?? parent.makeChild(name, PRIVATE_MODE);
+  const child = found ?? parent.makeChild(name, PRIVATE_MODE, { isReserved: true });
   try {
     refuseUnclaimed(child);
     if (found === undefined || !isSettled) parent.sync();
@@ -165,7 +166,7 @@ export async function removeStaging(root: Directory, id: string, times: FileTime
   root.checkInPlace();
   for (const { name, directory } of ownHomes(root)) {
     try {
-      if (await removeArea(directory, id)) removeHome(root, name, times);
+      if ((await removeArea(directory, id)) && removeHome(root, name, times)) root.reserved?.free(directory);
     } finally {
       directory.close();
     }
@@ -178,8 +179,10 @@ async function removeArea(home: Directory, id: string): Promise<boolean> {
   if (staging === undefined) return true;
   try {
     await removeTree(staging.at(id));
+    if (!removeIfEmpty(home, STAGING)) return false;
+    home.reserved?.free(staging);
+    return true;
   } finally {
     staging.close();
   }
-  return removeIfEmpty(home, STAGING);
 }

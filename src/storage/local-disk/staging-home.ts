@@ -39,7 +39,7 @@ export function makeHome(root: Directory): StagingHome {
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
     const name = names[attempt] ?? `${names.at(-1)!}-${randomBytes(4).toString('hex')}`;
     if (isTaken(root, name)) continue;
-    root.makeChild(name, PRIVATE_MODE).close();
+    root.makeChild(name, PRIVATE_MODE, { isReserved: true }).close();
     const directory = openOwn(root, name);
     if (directory !== undefined) return { name, directory };
   }
@@ -88,7 +88,7 @@ export function keepingTimes<T>(root: Directory, times: FileTimes, action: () =>
 /** Opens a child directory; undefined where nothing is. @throws CairnError like {@link Directory.openChild} */
 export function openIfThere(parent: Directory, name: string): Directory | undefined {
   try {
-    return parent.openChild(name);
+    return parent.openChild(name, { isReserved: true });
   } catch (error) {
     if (error instanceof CairnError && error.code === 'not-found') return undefined;
     throw error;

@@ -43,6 +43,9 @@ const statOf = (path: string, follow: boolean): Promise<SimulatedStats> =>
 export const lstat = (path: string): Promise<SimulatedStats> => statOf(path, false);
 export const stat = (path: string): Promise<SimulatedStats> => statOf(path, true);
 
+export const realpath = (path: string): Promise<string> => call(() => files().realPath(path));
+export const readlink = (path: string): Promise<string> => call(() => files().linkTarget(path));
+
 export async function readFile(path: string, encoding?: string): Promise<Buffer | string> {
   const handle = await open(path);
   try {
