@@ -66,6 +66,7 @@ export const ERROR_TABLE = {
   'not-found': traits(404, EXIT.notFound),
   'is-directory': traits(409, EXIT.usage),
   'not-directory': traits(409, EXIT.usage),
+  'already-exists': traits(409, EXIT.usage),
   'symlink-refused': traits(409, EXIT.usage),
   // manifests
   'manifest-invalid': traits(400, EXIT.integrity),

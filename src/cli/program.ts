@@ -8,6 +8,7 @@ import { addCompletion, COMPLETE } from './program-completion.ts';
 import { addServe } from './program-serve.ts';
 import { addDoctor, addSessions } from './program-sessions.ts';
 import { addLs, addPull, addPush, addVerify } from './program-transfer.ts';
+import { addMkdir, addMv, addRm } from './program-tree.ts';
 import { addTransfers } from './program-transfers.ts';
 import { addNotes } from './options/notes.ts';
 import { print } from './output.ts';
@@ -35,6 +36,9 @@ export function createProgram(done: Done): Command {
   addPull(program, done);
   addLs(program, done);
   addVerify(program, done);
+  addRm(program, done);
+  addMv(program, done);
+  addMkdir(program, done);
   program.commandsGroup('On this machine:');
   addTransfers(program, done);
   addLogin(program, done);

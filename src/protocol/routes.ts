@@ -67,6 +67,7 @@ export const ROUTE = {
   probe: () => 'probe',
   treeId: () => 'tree-id',
   channel: () => 'channel',
+  changes: () => 'tree',
   tree: (urlPath: string, recursive: boolean) =>
     `tree?path=${encodeURIComponent(urlPath)}&recursive=${recursive ? '1' : '0'}`,
 } as const;

@@ -20,6 +20,7 @@ import { handlePutManifest } from './resources/push-manifest.ts';
 import { handleHeadChunk, handlePutChunk } from './resources/receive-chunk.ts';
 import { sendJson } from './http/reply.ts';
 import { handleGetChunk } from './resources/send-chunk.ts';
+import { handleTreeChange } from './resources/tree-changes.ts';
 import { handleTreeId } from './resources/tree-id.ts';
 import { handleWhoAmI } from './resources/whoami.ts';
 import type { ServerContext } from './server-context.ts';
@@ -91,7 +92,7 @@ async function routeProtocol(context: ServerContext, exchange: Exchange, rest: s
   const names = rest.split('/');
   const [first, id = '', action = ''] = names;
   if (rest === '') return pick({ GET: sayHello, HEAD: sayHello }, exchange)(context, exchange);
-  if (rest === 'tree') return pick({ GET: handleTree }, exchange)(context, exchange);
+  if (rest === 'tree') return pick({ GET: handleTree, POST: handleTreeChange }, exchange)(context, exchange);
   if (rest === 'tree-id') return pick({ POST: handleTreeId }, exchange)(context, exchange);
   if (rest === 'whoami') return pick({ GET: handleWhoAmI }, exchange)(context, exchange);
   if (rest === 'probe')

@@ -57,6 +57,15 @@ export interface ContentStore {
   read(path: string, range: { from: number; to: number }, identity?: Identity): AsyncIterable<Uint8Array>;
   /** Makes durable all that `scan` has seen by now, whoever brought it; false where that would take long. */
   settle(): Promise<boolean>;
+  /**
+   * Makes a directory, durably; with `parents` also what is missing above, and nothing where it is there. Throws
+   * `already-exists`, `not-found`, `not-directory`, `symlink-refused`; `path-reserved` for the root.
+   */
+  makeDirectory(path: string, options: { readonly parents: boolean }): Promise<void>;
+  /** Removes a file, link or directory, durably. Throws `not-found`, `is-directory` for one that is not empty. */
+  remove(path: string, options: { readonly recursive: boolean }): Promise<void>;
+  /** Moves what is at a path, durably and at once. Throws `not-found`, `already-exists`, `usage` for into itself. */
+  move(from: string, to: string, options: { readonly replace: boolean }): Promise<void>;
   /** Opens the staging area of a session, or makes it. */
   openStaging(id: string): Promise<StagingArea>;
   /** Ids of all staging areas, for the collector. */

@@ -9,6 +9,7 @@ import { CHUNK_SIZE_RANGE } from '../manifest/manifest.ts';
 import type { ContentStore } from './content-store.ts';
 import type { MemoryBackend } from './memory/memory-backend.ts';
 import { isOfOneEntry, type RefusalSink } from './refused-entries.ts';
+import { makeMemoryDirectory, moveInMemory, removeFromMemory } from './memory/memory-changes.ts';
 import { listMemoryStaging, openMemoryStaging } from './memory/memory-staging.ts';
 import { CONTENT_PREFIX, contentKey, findEntry, findObstacle, scannedEntryOf } from './memory/memory-tree.ts';
 
@@ -35,6 +36,9 @@ export function createMemoryContentStore(
     scan: (path, { depth }) => scan(backend, path, depth),
     lookup: (paths, onRefused) => lookup(backend, paths, onRefused),
     read: (path, range, identity) => read(backend, path, range, identity),
+    makeDirectory: (path, how) => makeMemoryDirectory(backend, path, how),
+    remove: (path, how) => removeFromMemory(backend, path, how),
+    move: (from, to, how) => moveInMemory(backend, from, to, how),
     openStaging: (id) => openMemoryStaging(backend, id, minChunkSizeBytes),
     listStaging: () => listMemoryStaging(backend),
     settle: async () => true,

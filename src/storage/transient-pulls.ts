@@ -35,7 +35,10 @@ export function withTransientPulls({ sessions, content }: Stores, bounds: Transi
     content: {
       properties: content.properties,
       scan: (path, options) => content.scan(path, options),
-      lookup: (paths) => content.lookup(paths),
+      lookup: (paths, onRefused) => content.lookup(paths, onRefused),
+      makeDirectory: (path, options) => content.makeDirectory(path, options),
+      remove: (path, options) => content.remove(path, options),
+      move: (from, to, options) => content.move(from, to, options),
       read: (path, range, identity) => content.read(path, range, identity),
       settle: () => content.settle(),
       listStaging: () => content.listStaging(),

@@ -19,6 +19,7 @@ import { fileTimes } from './file-times.ts';
 import { PathFinder } from './lookup.ts';
 import { FileReader } from './read-file.ts';
 import { scanTree } from './scan.ts';
+import { makeDirectoryAt, moveTo, removeAt } from './tree-changes.ts';
 import type { SyncFile } from './staged-files.ts';
 import { LocalStagingArea, type StagingContext } from './staging-area.ts';
 import { checkStagingId, listStagingIds, openStagingDirectory } from './staging-directory.ts';
@@ -142,6 +143,18 @@ class LocalDisk implements ContentStore {
       root.close();
     }
     return true;
+  }
+
+  async makeDirectory(path: string, options: { parents: boolean }): Promise<void> {
+    makeDirectoryAt(this.#root, path, options);
+  }
+
+  remove(path: string, options: { recursive: boolean }): Promise<void> {
+    return removeAt(this.#root, path, options);
+  }
+
+  async move(from: string, to: string, options: { replace: boolean }): Promise<void> {
+    moveTo(this.#root, from, to, options);
   }
 
   async openStaging(id: string): Promise<StagingArea> {

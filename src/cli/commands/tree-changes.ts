@@ -1,0 +1,98 @@
+/** `cairn rm`, `cairn mv` and `cairn mkdir`. */
+import { CairnError, EXIT, type ExitCode } from '../../base/errors.ts';
+import { printable } from '../../base/safe-path.ts';
+import type { ReachOptions } from '../../client/options.ts';
+import { errorObject, failureOf } from '../failure.ts';
+import { print } from '../output.ts';
+import { jsonLine } from '../screen/json-line.ts';
+import { runClient } from '../transfer-run.ts';
+import { settingsOf, type TransferWords } from '../transfer-settings.ts';
+import { parseServerUrl } from '../words/server-url.ts';
+import { usage } from '../words/usage.ts';
+
+/** Somebody waits for it. */
+const DEFAULT_RETRY_FOR = '10s';
+
+/** Options of `cairn rm`. */
+interface RmWords extends TransferWords {
+  readonly recursive?: boolean;
+  readonly force?: boolean;
+}
+
+/** Options of `cairn mv`. */
+interface MvWords extends TransferWords {
+  readonly force?: boolean;
+}
+
+/** Options of `cairn mkdir`. */
+interface MkdirWords extends TransferWords {
+  readonly parents?: boolean;
+}
+
+/** Removes what is at each URL; one that cannot be removed keeps none of the others. */
+export async function runRm(words: readonly string[], options: RmWords): Promise<ExitCode> {
+  const { remove } = await import('../../client/tree-changes.ts');
+  return forEach('rm', words, options, async (reach) => {
+    try {
+      await remove(reach, { recursive: options.recursive ?? false });
+      return true;
+    } catch (error) {
+      if (options.force === true && error instanceof CairnError && error.code === 'not-found') return false;
+      throw error;
+    }
+  });
+}
+
+/** Makes a directory at each URL. */
+export async function runMkdir(words: readonly string[], options: MkdirWords): Promise<ExitCode> {
+  const { makeDirectory } = await import('../../client/tree-changes.ts');
+  return forEach('mkdir', words, options, async (reach) => {
+    await makeDirectory(reach, { parents: options.parents ?? false });
+    return true;
+  });
+}
+
+/** Moves what is at one URL to another. */
+export async function runMv(from: string, to: string, options: MvWords): Promise<ExitCode> {
+  const target = parseServerUrl(to);
+  const { move } = await import('../../client/tree-changes.ts');
+  return forEach('mv', [from], options, async (reach) => {
+    await move(reach, target, { replace: options.force ?? false });
+    return true;
+  });
+}
+
+/** Does one thing after the other; answers the exit code of the first that failed. */
+async function forEach(
+  command: string,
+  words: readonly string[],
+  options: TransferWords,
+  act: (reach: ReachOptions) => Promise<boolean>,
+): Promise<ExitCode> {
+  if (words.length === 0)
+    throw usage(`cairn ${command} takes at least one URL`, `cairn ${command} http://127.0.0.1:7070/old`);
+  const settings = settingsOf({ ...options, progress: false }, DEFAULT_RETRY_FOR);
+  const urls = words.map((word) => parseServerUrl(word));
+  let exitCode: ExitCode = EXIT.done;
+  let changed = 0;
+  for (const url of urls) {
+    const plan = { url, settings, resumeCommand: ['cairn', command, url.href] };
+    try {
+      const { result } = await runClient(plan, [], act);
+      if (result) changed += 1;
+    } catch (error) {
+      // The last one is told by the edge of the process, as for any command.
+      if (urls.length === 1) throw error;
+      const failure = failureOf(error, command);
+      if (failure.exitCode === EXIT.interrupted || failure.exitCode === EXIT.terminated) throw error;
+      if (exitCode === EXIT.done) exitCode = failure.exitCode;
+      for (const line of failure.lines) process.stderr.write(`cairn: ${printable(url.pathname)}: ${line}\n`);
+      if (settings.json) print(jsonLine({ ...errorObject(failure), type: 'warning', path: url.pathname }));
+    }
+  }
+  if (settings.json) {
+    const code = exitCode === EXIT.done ? 'ok' : 'partial';
+    print(jsonLine({ type: 'summary', changed, failed: urls.length - changed, code, exitCode }));
+  }
+  return exitCode;
+}

@@ -1,0 +1,121 @@
+/** `rm`, `mv` and `mkdir` of what is on a server, over both kinds of stores. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { push } from '../../src/client/push.ts';
+import { makeDirectory, move, remove } from '../../src/client/tree-changes.ts';
+import { createStaticToken } from '../../src/server/auth/static-token.ts';
+import { temporaryDirectory } from '../support/trees.ts';
+import { codeOf, KINDS, openScene, TOKEN, type Scene } from './support/scene.ts';
+
+async function sceneWithTree(kind: (typeof KINDS)[number]): Promise<Scene> {
+  const scene = await openScene(kind);
+  const source = temporaryDirectory();
+  mkdirSync(path.join(source, 'd/deep'), { recursive: true });
+  mkdirSync(path.join(source, 'empty'));
+  for (const name of ['a', 'b', 'd/f', 'd/deep/g']) writeFileSync(path.join(source, name), name);
+  await push([source], scene.options('/t'));
+  return scene;
+}
+
+const text = async (scene: Scene, url: string): Promise<string | undefined> =>
+  (await scene.fetch(url))?.toString();
+
+describe.each(KINDS)('at a %s server', (kind) => {
+  test('rm removes a file and an empty directory, and a full one only recursively', async () => {
+    const scene = await sceneWithTree(kind);
+    const rm = (url: string, recursive = false): Promise<void> => remove(scene.options(url), { recursive });
+    await rm('/t/a');
+    await rm('/t/empty');
+    expect(await text(scene, '/t/a')).toBeUndefined();
+    expect(await codeOf(rm('/t/d'))).toBe('is-directory');
+    expect(await text(scene, '/t/d/deep/g')).toBe('d/deep/g');
+    await rm('/t/d', true);
+    expect(await text(scene, '/t/d/f')).toBeUndefined();
+    for (const url of ['/t/a', '/t/d', '/t/none/x']) expect(await codeOf(rm(url))).toBe('not-found');
+    expect(await text(scene, '/t/b')).toBe('b');
+  });
+
+  test('mv renames, moves into a directory, and replaces only a file, and only where that is asked', async () => {
+    const scene = await sceneWithTree(kind);
+    const mv = (from: string, to: string, replace = false): Promise<string> =>
+      move(scene.options(from), scene.url(to), { replace });
+    await mv('/t/a', '/t/c');
+    expect([await text(scene, '/t/a'), await text(scene, '/t/c')]).toEqual([undefined, 'a']);
+    await mv('/t/c', '/t/d');
+    expect(await text(scene, '/t/d/c')).toBe('a');
+    expect(await codeOf(mv('/t/d/c', '/t/b'))).toBe('already-exists');
+    await mv('/t/d/c', '/t/b', true);
+    expect(await text(scene, '/t/b')).toBe('a');
+    await mv('/t/d', '/t/empty/');
+    expect(await text(scene, '/t/empty/d/deep/g')).toBe('d/deep/g');
+    expect(await codeOf(mv('/t/none', '/t/x'))).toBe('not-found');
+    expect(await codeOf(mv('/t/b', '/t/none/x'))).toBe('not-found');
+    expect(await codeOf(mv('/t/empty', '/t/empty/d/x'))).toBe('usage');
+    expect(await codeOf(move(scene.options('/t/b'), new URL('http://other/x'), { replace: false }))).toBe(
+      'usage',
+    );
+  });
+
+  test('mkdir makes one directory, and with parents what is missing above', async () => {
+    const scene = await sceneWithTree(kind);
+    const mkdir = (url: string, parents = false): Promise<void> =>
+      makeDirectory(scene.options(url), { parents });
+    await mkdir('/t/new');
+    expect(await codeOf(mkdir('/t/new'))).toBe('already-exists');
+    expect(await codeOf(mkdir('/t/x/y'))).toBe('not-found');
+    await mkdir('/t/x/y', true);
+    await mkdir('/t/x/y', true);
+    expect(await codeOf(mkdir('/t/a', true))).toBe('already-exists');
+    expect(await codeOf(mkdir('/t/a/b', true))).toBe('not-directory');
+    await move(scene.options('/t/b'), scene.url('/t/x/y'), { replace: false });
+    expect(await text(scene, '/t/x/y/b')).toBe('b');
+  });
+});
+
+test('neither the root nor what is reserved is changed, and nothing outside of the path of a token', async () => {
+  const token = createStaticToken(TOKEN);
+  const confined = {
+    ...token,
+    authenticate: async (evidence: Parameters<typeof token.authenticate>[0]) => {
+      const all = await token.authenticate(evidence);
+      return all && { ...all, pathPrefix: 'mine' };
+    },
+  };
+  const scene = await openScene('disk', { authenticators: [confined] });
+  for (const name of ['mine/a', 'other', '.cairn/x']) {
+    mkdirSync(path.dirname(path.join(scene.root, name)), { recursive: true });
+    writeFileSync(path.join(scene.root, name), name);
+  }
+  const recursive = true;
+  expect(await codeOf(remove(scene.options('/'), { recursive }))).toBe('forbidden');
+  expect(await codeOf(remove(scene.options('/other'), { recursive }))).toBe('forbidden');
+  expect(await codeOf(remove(scene.options('/mine'), { recursive }))).toBe('path-reserved');
+  expect(await codeOf(move(scene.options('/mine/a'), scene.url('/other'), { replace: true }))).toBe(
+    'forbidden',
+  );
+  expect(await codeOf(move(scene.options('/other'), scene.url('/mine/b'), { replace: true }))).toBe(
+    'forbidden',
+  );
+  expect(await codeOf(makeDirectory(scene.options('/made'), { parents: true }))).toBe('forbidden');
+  const free = await openScene();
+  expect(await codeOf(remove(free.options('/'), { recursive }))).toBe('path-reserved');
+  expect(await codeOf(remove(free.options('/.cairn/sessions'), { recursive }))).toBe('path-reserved');
+  expect(await text(scene, '/mine/a')).toBe('mine/a');
+});
+
+test('a transfer grant to push removes nothing', async () => {
+  const token = createStaticToken(TOKEN);
+  const granted = {
+    ...token,
+    authenticate: async (evidence: Parameters<typeof token.authenticate>[0]) => {
+      const all = await token.authenticate(evidence);
+      return all && { ...all, id: 'grant:abc', scopes: ['write' as const] };
+    },
+    stands: () => true,
+  };
+  const scene = await openScene('disk', { authenticators: [granted] });
+  writeFileSync(path.join(scene.root, 'a'), 'kept');
+  expect(await codeOf(remove(scene.options('/a'), { recursive: true }))).toBe('forbidden');
+  expect(await codeOf(makeDirectory(scene.options('/b'), { parents: true }))).toBe('forbidden');
+});
