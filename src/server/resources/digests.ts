@@ -95,7 +95,10 @@ async function createReader(
     } catch (error) {
       // The client learns that there is no digest; only what says nothing of the file is a failure of the request.
       if (sourceCodeOf(error) === undefined) throw error;
-      context.log.warn({ session: live.id, entry: index, err: error }, 'a file could not be hashed');
+      // Whoever asks may name as many of them as often as they like.
+      const of = { level: 'warn', kind: 'digest', address: live.record.value.principal } as const;
+      const fields = { session: live.id, entry: index, err: error };
+      context.limitedLog.note(of, fields, 'a file could not be hashed');
       return null;
     }
   };
