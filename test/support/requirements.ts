@@ -19,6 +19,12 @@ function withoutCapabilities(): readonly string[] | undefined {
   return spawnSync(words[0]!, [...words.slice(1), 'true']).status === 0 ? words : undefined;
 }
 
+/** Whether there is a program of this name. */
+export function hasProgram(name: string): boolean {
+  const PATH = `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`;
+  return spawnSync(name, ['-v'], { env: { ...process.env, PATH } }).error === undefined;
+}
+
 /** Mounts a memory file system of a given size until the test ends. */
 export function mountTmpfs(directory: string, sizeBytes: number): void {
   mkdirSync(directory, { recursive: true });

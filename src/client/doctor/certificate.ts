@@ -4,6 +4,7 @@ import { connect, type PeerCertificate } from 'node:tls';
 import { TLS_FLOOR } from '../../base/tls-floor.ts';
 import { systemCodeOf } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
+import { INCOMPLETE_CHAIN } from '../http/certificate-error.ts';
 import type { ClientTlsFiles } from '../options.ts';
 import { endpointOf } from './address.ts';
 import { ok, problem, warning, type Finding } from './finding.ts';
@@ -75,6 +76,11 @@ function reasonOf(error: unknown): string {
   return error instanceof Error ? (systemCodeOf(error) ?? error.message) : String(error);
 }
 
+const OTHER_CERTIFICATE =
+  'use a certificate for this name by an authority that is trusted here, or name its authority: --tls-ca FILE (or CAIRN_TLS_CA)';
+const WHOLE_CHAIN =
+  'give the server its whole chain (fullchain.pem: its certificate, then the intermediate ones), or name its authority: --tls-ca FILE (or CAIRN_TLS_CA)';
+
 function judge({ certificate, protocol, distrust }: Shown, nowMs: number): Finding {
   const check = 'certificate';
   const endMs = Date.parse(certificate.valid_to);
@@ -90,14 +96,10 @@ function judge({ certificate, protocol, distrust }: Shown, nowMs: number): Findi
     );
   }
   if (distrust !== undefined) {
-    const remedy =
-      'use a certificate for this name by an authority that is trusted here, or name its authority: --tls-ca FILE (or CAIRN_TLS_CA)';
-    return problem(
-      check,
-      'certificate-untrusted',
-      `the certificate is not trusted: ${printable(distrust)}`,
-      remedy,
-    );
+    const isIncomplete = distrust === INCOMPLETE_CHAIN;
+    const why = isIncomplete ? ': the server shows it without the certificate of its issuer' : '';
+    const message = `the certificate is not trusted: ${printable(distrust)}${why}`;
+    return problem(check, 'certificate-untrusted', message, isIncomplete ? WHOLE_CHAIN : OTHER_CERTIFICATE);
   }
   if (days < SOON_DAYS) {
     const remedy = 'renew it before; a cairn server takes the new one at SIGHUP';

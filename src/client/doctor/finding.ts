@@ -48,6 +48,7 @@ const REMEDIES: Readonly<Partial<Record<ErrorCode, string>>> = {
   'network': CHECK_THE_SERVER,
   'timeout': CHECK_THE_SERVER,
   'server-busy': 'try again later; the log of the server, or of the proxy before it, says why',
+  'body-too-large': 'lift the limit of the proxy (nginx: client_max_body_size 0)',
   'rate-limited': 'wait a little and try again',
   'not-a-cairn-server': 'check the host, the port and, behind a reverse proxy, the prefix of the URL',
   'redirect-refused': 'use the URL that it names, if you trust it',
@@ -63,8 +64,13 @@ const REMEDIES: Readonly<Partial<Record<ErrorCode, string>>> = {
   'storage-denied': 'set CAIRN_STATE_HOME to a directory where you can write',
 };
 
+const CHECK_THE_PROXY =
+  'have the proxy pass everything below the prefix on, whatever the method, and keep its own pages to itself (nginx: no error_page, no proxy_intercept_errors, no limit_except)';
+
 /** The problem that an error is, whatever was wrapped around it by who gave up. */
 export function failed(check: CheckName, error: CairnError): Finding {
-  const { code, message } = error.cause instanceof CairnError ? error.cause : error;
+  const { code, message, details } = error.cause instanceof CairnError ? error.cause : error;
+  if (details['isForeign'] === true && code === 'network')
+    return problem(check, code, message, CHECK_THE_PROXY);
   return problem(check, code, message, REMEDIES[code] ?? 'run the command that fails, and see what it says');
 }

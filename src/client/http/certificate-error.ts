@@ -19,8 +19,9 @@ const UNKNOWN_ISSUER = new Set([
   'SELF_SIGNED_CERT_IN_CHAIN',
   'UNABLE_TO_GET_ISSUER_CERT',
   'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
-  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
 ]);
+/** It shows one certificate only, whose issuer is not trusted: mostly the intermediate certificates are missing. */
+export const INCOMPLETE_CHAIN = 'UNABLE_TO_VERIFY_LEAF_SIGNATURE';
 const MAX_SHOWN = 300;
 
 /** The error of a TLS connection whose peer has shown a certificate that is not trusted. */
@@ -45,6 +46,14 @@ function reasonOf(code: string, { hostname, shown, hasOwnAuthority }: RefusedCer
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
     const names = (shown?.subjectaltname ?? '').replaceAll(/\b(?:DNS|IP Address):/g, '').slice(0, MAX_SHOWN);
     return `it is not for ${hostname}, but for ${names === '' ? 'no host at all' : printable(names)}; use that name in the URL`;
+  }
+  if (code === INCOMPLETE_CHAIN) {
+    const remedy =
+      'the server has to show its chain (fullchain.pem), that is, its certificate and the intermediate ones';
+    const other = hasOwnAuthority
+      ? ''
+      : '; or, if the authority is your own, pass --tls-ca FILE with its certificate';
+    return `the certificate of its issuer${issuerOf(shown)} is not among those that it shows, nor is it trusted here: ${remedy}${other}`;
   }
   if (UNKNOWN_ISSUER.has(code)) {
     const remedy = hasOwnAuthority

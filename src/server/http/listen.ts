@@ -184,7 +184,11 @@ function listenError(error: Error, host: string, port: number): CairnError {
   return new CairnError('address-unavailable', message, { cause: error, details });
 }
 
-/** The URL at which a server is reached, without a slash at its end. */
+/** What listens on all addresses is reached here at the one of this machine itself. */
+const LOOPBACK_OF: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
+
+/** A URL at which a server is reached from its own machine, without a slash at its end. */
 export function urlOf(scheme: 'http' | 'https', host: string, port: number): string {
-  return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  const name = LOOPBACK_OF[host] ?? host;
+  return `${scheme}://${name.includes(':') ? `[${name}]` : name}:${port}`;
 }
