@@ -1,7 +1,8 @@
 /** What `cairn serve --check` says: lines for people, objects for scripts. */
 import { printable } from '../base/safe-path.ts';
 import type { CheckTotals, Finding, FindingOutcome } from '../server/check/findings.ts';
-import { formatBytes, formatCount } from './screen/wording.ts';
+import { formatBytes } from '../base/byte-text.ts';
+import { formatCount } from './screen/wording.ts';
 
 const DONE: Readonly<Record<FindingOutcome, string>> = {
   repaired: 'repaired',

@@ -2,10 +2,15 @@
 import { atMost } from '../base/at-most.ts';
 import { EXIT, type ExitCode } from '../base/errors.ts';
 import { errorObject, failureOf, type Failure } from './failure.ts';
+import { outliveTerminal } from './interruption.ts';
 import { flushOutput, isOutputClosed, outputFailure, printAside, watchOutputs } from './output.ts';
 import { isOn } from './options/switch.ts';
+import { hasColors } from './screen/color.ts';
 import { jsonLine } from './screen/json-line.ts';
 
+const RED = '\u001B[31m';
+const BOLD = '\u001B[1m';
+const PLAIN = '\u001B[0m';
 /** How long standard output may take the rest of what was written when a signal ends the process. */
 const LAST_WORDS_MS = 1000;
 
@@ -20,9 +25,16 @@ function wantsJson(): boolean {
   return ownWords(process.argv).includes('--json') || isOn(process.env['CAIRN_JSON']);
 }
 
+/** What happened stands out; what is kept and what to do follow it. */
+export function failureText(lines: readonly string[], isColored: boolean): string {
+  const name = isColored ? `${RED}cairn:${PLAIN}` : 'cairn:';
+  const shown = lines.map((line, index) => (isColored && index === 0 ? `${BOLD}${line}${PLAIN}` : line));
+  return shown.map((line) => `${name} ${line}\n`).join('');
+}
+
 /** Shows people and scripts how a command failed. */
 export function show(failure: Failure): ExitCode {
-  for (const line of failure.lines) process.stderr.write(`cairn: ${line}\n`);
+  process.stderr.write(failureText(failure.lines, hasColors(process.stderr, process.env)));
   if (wantsJson()) printLast(jsonLine(errorObject(failure)));
   return failure.exitCode;
 }
@@ -44,6 +56,7 @@ function exitCodeOf(error: unknown): ExitCode {
 export async function runProcess(command: () => Promise<ExitCode>): Promise<never> {
   let exitCode: ExitCode = EXIT.done;
   watchOutputs();
+  outliveTerminal();
   // What nobody awaited is a bug, and is told like one. An exit handler restores the terminal.
   process.on('uncaughtException', (error) => process.exit(exitCodeOf(error)));
   // Where nothing is left that could go on, Node would end with 0 in the middle of the work.

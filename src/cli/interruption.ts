@@ -51,12 +51,23 @@ export function watchSignals(announce: (name: EndingSignal) => void): Interrupti
  * anybody could look, that SIGHUP is to be ignored. Answers how to stop watching.
  */
 export function watchHangup({ hangUp }: Interruption): () => void {
-  const hasTerminal = [0, 1, 2].some((fd) => isatty(fd));
+  // Asked before it is gone.
+  const hadTerminal = hasTerminal();
   const handler = (): void => {
-    if (hasTerminal) hangUp();
+    if (hadTerminal) hangUp();
   };
   process.on('SIGHUP', handler);
   return () => process.off('SIGHUP', handler);
+}
+
+/** Whether a standard stream is a terminal. */
+function hasTerminal(): boolean {
+  return [0, 1, 2].some((fd) => isatty(fd));
+}
+
+/** Lets a process without a terminal outlive SIGHUP from its start on, also one that only waits for others. */
+export function outliveTerminal(): void {
+  if (!hasTerminal()) process.on('SIGHUP', () => undefined);
 }
 
 /**

@@ -1,7 +1,7 @@
 /** Entries as `ls -l` shows them, and as objects for scripts. */
 import { printable } from '../base/safe-path.ts';
 import type { Entry, EntryType } from '../manifest/entry.ts';
-import { formatBytes } from './screen/wording.ts';
+import { formatBytes } from '../base/byte-text.ts';
 
 const TYPE_LETTERS: Readonly<Record<EntryType, string>> = {
   file: '-',

@@ -2,7 +2,8 @@
 import { printable } from '../base/safe-path.ts';
 import type { SessionDetails, SessionMoment, SessionSummary } from '../protocol/administration.ts';
 import { alignColumns } from './columns.ts';
-import { formatBytes, formatDuration } from './screen/wording.ts';
+import { formatBytes } from '../base/byte-text.ts';
+import { formatDuration } from './screen/wording.ts';
 import { shortIds } from './short-ids.ts';
 
 const HEADINGS = ['ID', 'STATE', 'EPOCH', 'DONE', 'TOUCHED', 'EXPIRES', 'OWNER', 'TARGET'];

@@ -4,7 +4,7 @@ import type { KeptToken } from '../server/auth/token-file.ts';
 import type { Used } from '../server/quota/quota.ts';
 import { alignColumns } from './columns.ts';
 import { timeText } from './listing.ts';
-import { formatBytes } from './screen/wording.ts';
+import { formatBytes } from '../base/byte-text.ts';
 
 const NS_PER_MS = 1_000_000n;
 const HEADINGS = ['NAME', 'OWNER', 'SCOPES', 'PATH', 'EXPIRES', 'UNFINISHED', 'PUSHED'];

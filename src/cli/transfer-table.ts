@@ -4,7 +4,7 @@ import type { TransferInfo } from '../client/transfers.ts';
 import { alignColumns } from './columns.ts';
 import { shownCommand } from './resume-command.ts';
 import { timeText } from './listing.ts';
-import { formatBytes } from './screen/wording.ts';
+import { formatBytes } from '../base/byte-text.ts';
 import { shortIds } from './short-ids.ts';
 
 const NS_PER_MS = 1_000_000n;

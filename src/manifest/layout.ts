@@ -5,6 +5,7 @@
  * Smaller ones are packed together, whole: one that no longer fits starts the next chunk, and so does one after a large
  * file. Directories, symlinks, empty files, and entries whose bytes the receiver already has take no room.
  */
+import { formatBytes } from '../base/byte-text.ts';
 import { CairnError } from '../base/errors.ts';
 import type { EntryList } from './entry-table.ts';
 import type { Manifest } from './manifest.ts';
@@ -199,6 +200,6 @@ function checkChunk(chunk: number, chunkCount: number): void {
 function tooManyChunks(chunkSizeBytes: number): CairnError {
   return new CairnError(
     'manifest-too-large',
-    `the transfer needs more than ${MAX_CHUNKS} chunks of ${chunkSizeBytes} bytes; choose a larger --chunk-size`,
+    `the transfer needs more than ${MAX_CHUNKS} chunks of ${formatBytes(chunkSizeBytes)}; choose a larger --chunk-size`,
   );
 }

@@ -1,3 +1,4 @@
+import { formatBytes } from '../../src/base/byte-text.ts';
 import path from 'node:path';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
@@ -131,7 +132,7 @@ describe.each(KINDS)('a quota over %s', (kind) => {
     await second.sendManifest();
     const refused = await second.sendPlan();
     expect([refused.status, refused.json.code]).toEqual([403, 'quota-exceeded']);
-    expect(refused.json.detail).toContain(`may push ${3 * CHUNK} bytes in all: 0 were published`);
+    expect(refused.json.detail).toContain(`may push ${formatBytes(3 * CHUNK)} in all: 0 B were published`);
     await first.call('DELETE', '');
     expect((await second.sendPlan()).status).toBe(200);
   });

@@ -58,3 +58,6 @@ export function mountVfat(directory: string, ...options: string[]): boolean {
   onTestFinished(() => void spawnSync('umount', ['-l', directory]));
   return isMounted;
 }
+
+/** Whether script(1) is there, which runs a command at a terminal of its own. */
+export const hasTerminals = spawnSync('script', ['--version']).status === 0;

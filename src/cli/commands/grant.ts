@@ -9,7 +9,7 @@ import { alignColumns } from '../columns.ts';
 import { planGrant, type GrantPlan, type GrantWords } from '../grant-words.ts';
 import { timeText } from '../listing.ts';
 import { print } from '../output.ts';
-import { formatBytes } from '../screen/wording.ts';
+import { formatBytes } from '../../base/byte-text.ts';
 import { jsonLine } from '../screen/json-line.ts';
 import { runClient } from '../transfer-run.ts';
 import { settingsOf } from '../transfer-settings.ts';

@@ -2,7 +2,8 @@
 import { mkdir, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CairnError } from '../../base/errors.ts';
-import { formatBytes, formatEntries } from '../screen/wording.ts';
+import { formatBytes } from '../../base/byte-text.ts';
+import { formatEntries } from '../screen/wording.ts';
 import { compareTrees, measureTree } from './compare-trees.ts';
 import { createDemoServer } from './demo-server.ts';
 import type { ProcessPool } from './processes.ts';

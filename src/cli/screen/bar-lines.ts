@@ -3,14 +3,8 @@ import { printable } from '../../base/safe-path.ts';
 import { PHASE_WORDS } from './phase-words.ts';
 import type { FileProgress, Progress } from './tally.ts';
 import { cutEnd, cutMiddle, displayWidth } from './width.ts';
-import {
-  formatBytes,
-  formatBytesOf,
-  formatClock,
-  formatCount,
-  formatDuration,
-  formatRate,
-} from './wording.ts';
+import { formatBytes } from '../../base/byte-text.ts';
+import { formatBytesOf, formatClock, formatCount, formatDuration, formatRate } from './wording.ts';
 
 const GAP = '  ';
 const MIN_BAR_COLUMNS = 8;

@@ -2,7 +2,8 @@
 import type { Change, TransferEvent } from '../../client/events.ts';
 import { printable } from '../../base/safe-path.ts';
 import type { EntryType } from '../../manifest/entry.ts';
-import { formatBytes, formatDuration } from './wording.ts';
+import { formatBytes } from '../../base/byte-text.ts';
+import { formatDuration } from './wording.ts';
 
 /** `cairn: left out "a/b": permission denied`; what is there, and only not as it was, is not called left out. */
 export function warningLine(event: Extract<TransferEvent, { type: 'warning' }>): string {

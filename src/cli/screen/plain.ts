@@ -5,7 +5,8 @@ import { PHASE_WORDS } from './phase-words.ts';
 import type { Screen } from './screen.ts';
 import { summaryLine } from './summary.ts';
 import { createTally, type Progress } from './tally.ts';
-import { formatBytes, formatCount, formatDuration, formatEntries, formatRate } from './wording.ts';
+import { formatBytes } from '../../base/byte-text.ts';
+import { formatCount, formatDuration, formatEntries, formatRate } from './wording.ts';
 
 const LINE_EVERY_MS = 5000;
 

@@ -1,6 +1,7 @@
 /** The result of a transfer in one line. */
 import type { TransferSummary } from '../../client/events.ts';
-import { formatBytes, formatDuration, formatEntries, formatRate } from './wording.ts';
+import { formatBytes } from '../../base/byte-text.ts';
+import { formatDuration, formatEntries, formatRate } from './wording.ts';
 
 const WORDS = {
   push: { done: 'pushed', dry: 'would push', moved: 'sent' },

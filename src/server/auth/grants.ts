@@ -2,6 +2,7 @@
  * Transfer grants: somebody without an account may push or pull one thing, for a while. They are checked by their
  * signature; what is kept of them is who issued which, so that they can be listed and revoked.
  */
+import { formatBytes } from '../../base/byte-text.ts';
 import { CairnError } from '../../base/errors.ts';
 import { DEFAULT_LIMITS, type ServerLimits } from '../limits.ts';
 import { createSessionId, sessionIdOf } from '../../session/credential.ts';
@@ -185,7 +186,7 @@ function termsOf(
   if (maxBytes !== undefined && direction === 'pull')
     throw new CairnError('invalid-request', 'only what is pushed can be limited in bytes');
   if (maxBytes !== undefined && maxBytes > (quota.bytes ?? Infinity)) {
-    const message = `the access token itself may push ${quota.bytes} bytes in all, and cannot grant more`;
+    const message = `the access token itself may push ${formatBytes(quota.bytes ?? 0)} in all, and cannot grant more`;
     throw new CairnError('quota-exceeded', message, { details: { quota: 'bytes', limit: quota.bytes ?? 0 } });
   }
   const alsoLists = direction === 'pull' && asking.scopes.includes('list');

@@ -1,4 +1,5 @@
 /** What an authorization may bring, and how much of that is used. */
+import { formatBytes } from '../../base/byte-text.ts';
 import { CairnError } from '../../base/errors.ts';
 import type { SessionRecord } from '../../session/record.ts';
 import { isTerminal } from '../../session/state.ts';
@@ -117,8 +118,8 @@ export function checkBytes(usage: Usage, authorization: Authorization, session: 
     if (used + bytes <= limit) continue;
     throw new CairnError(
       'quota-exceeded',
-      `${name} may push ${limit} bytes in all: ${publishedBytes} were published, ${comingBytes} are of unfinished ` +
-        `transfers, and this one has ${bytes}; ask for a token of the same owner with a larger quota, and run the ` +
+      `${name} may push ${formatBytes(limit)} in all: ${formatBytes(publishedBytes)} were published, ` +
+        `${formatBytes(comingBytes)} are of unfinished transfers, and this one has ${formatBytes(bytes)}; ask for a token of the same owner with a larger quota, and run the ` +
         'command again with it',
       { details: { quota: 'bytes', limit, used, bytes } },
     );

@@ -2,6 +2,7 @@
  * What all unfinished transfers together may stage: each takes room for its manifest when that comes, and for what its
  * plan needs when that is agreed.
  */
+import { formatBytes } from '../../base/byte-text.ts';
 import { CairnError } from '../../base/errors.ts';
 import type { SessionRecord } from '../../session/record.ts';
 import { isTerminal } from '../../session/state.ts';
@@ -120,7 +121,7 @@ function createHoldings() {
 function neverFits(bytes: number, most: number): CairnError {
   return new CairnError(
     'storage-full',
-    `this needs room for ${bytes} bytes, and the server stages at most ${most} of all transfers together`,
+    `this needs room for ${formatBytes(bytes)}, and the server stages at most ${formatBytes(most)} of all transfers together`,
     { details: { limit: 'staging' } },
   );
 }
@@ -128,7 +129,7 @@ function neverFits(bytes: number, most: number): CairnError {
 function noRoomNow(bytes: number, most: number): CairnError {
   return new CairnError(
     'server-busy',
-    `this needs room for ${bytes} bytes; the server stages at most ${most}, and other transfers have to end first`,
+    `this needs room for ${formatBytes(bytes)}; the server stages at most ${formatBytes(most)}, and other transfers have to end first`,
     { details: { limit: 'staging' } },
   );
 }
@@ -146,7 +147,7 @@ async function checkDisk(
   if (freeBytes - bytes >= keepFreeBytes) return;
   throw new CairnError(
     'storage-full',
-    `this needs ${bytes} bytes; ${freeBytes} are free on the disk, of which ${keepFreeBytes} have to stay free`,
+    `this needs ${formatBytes(bytes)}; ${formatBytes(freeBytes)} are free on the disk, of which ${formatBytes(keepFreeBytes)} have to stay free`,
     { details: { limit: 'free-disk' } },
   );
 }

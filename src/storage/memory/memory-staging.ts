@@ -1,4 +1,5 @@
 /** The staging areas of the in-memory store: documents, and chunks as immutable parts, all of them objects. */
+import { formatBytes } from '../../base/byte-text.ts';
 import { CairnError } from '../../base/errors.ts';
 import { ChunkDigests } from '../../checkpoint/chunk-digests.ts';
 import { DIGEST_LENGTH_BYTES, sameDigest } from '../../manifest/digest.ts';
@@ -59,7 +60,7 @@ async function* once(body: Buffer): AsyncGenerator<Uint8Array> {
 function tooSmall(minChunkSizeBytes: number): CairnError {
   return new CairnError(
     'storage-unsupported',
-    `this store takes no chunks below ${minChunkSizeBytes} bytes; choose a larger --chunk-size`,
+    `this store takes no chunks below ${formatBytes(minChunkSizeBytes)}; choose a larger --chunk-size`,
     { details: { minChunkSizeBytes } },
   );
 }

@@ -10,7 +10,8 @@ import { openScreen } from '../../../src/cli/screen/screen.ts';
 import { summaryLine } from '../../../src/cli/screen/summary.ts';
 import { createTally, type Progress } from '../../../src/cli/screen/tally.ts';
 import { cutEnd, cutMiddle, displayWidth } from '../../../src/cli/screen/width.ts';
-import { formatBytes, formatCount, formatDuration } from '../../../src/cli/screen/wording.ts';
+import { formatBytes } from '../../../src/base/byte-text.ts';
+import { formatCount, formatDuration } from '../../../src/cli/screen/wording.ts';
 
 const MIB = 1024 * 1024;
 const planned = (bytesTotal: number | null, bytesResumed = 0): TransferEvent => ({
