@@ -76,7 +76,12 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       context.limitedLog.note(of, { address, code, reason: masked(message) }, 'channel ended');
     },
   });
-  const listeners = { onRequest, onUpgrade: channels.open, idleOf: channels.idle };
+  const listeners = {
+    onRequest,
+    onUpgrade: channels.open,
+    wantsUpgrade: channels.wants,
+    idleOf: channels.idle,
+  };
   const http = createHttpServer(listeners, { ...context, isTrustedProxy }, options.tls);
   connections = () => countConnections(http.server);
   const { port, operations } = await openPorts(context, http.server, options).catch(

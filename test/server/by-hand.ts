@@ -188,7 +188,7 @@ function jsonOf(body: Buffer): unknown {
 }
 
 /** Sends bytes as they are and returns all that comes back until the server closes or `untilMs` is over. */
-export function raw(scene: Scene, bytes: string | Uint8Array, untilMs = 1500): Promise<string> {
+export function raw(scene: Scene, bytes: string | Uint8Array, untilMs = 120_000): Promise<string> {
   return new Promise((resolve) => {
     let received = '';
     const socket = connect(scene.server.port, '127.0.0.1', () => socket.write(bytes));
@@ -377,9 +377,9 @@ export function interceptChunks(
   });
 }
 
-/** Waits until `check` holds, for at most ten seconds. */
+/** Waits until `check` holds, for minutes on a machine that is busy. */
 export async function until(check: () => Promise<boolean>): Promise<void> {
-  for (let attempt = 0; attempt < 500; attempt++) {
+  for (let attempt = 0; attempt < 10_000; attempt++) {
     if (await check()) return;
     await delay(20);
   }

@@ -31,6 +31,8 @@ export interface Conduct {
 
 /** The channels of a server. */
 export interface Channels {
+  /** Whether a request asks for a channel. */
+  wants(request: IncomingMessage): boolean;
   /**
    * Makes a connection a channel, where its client asks for that. False for any other request, and while the server
    * drains.
@@ -82,6 +84,7 @@ export function createChannels(limits: ServerLimits, conduct: Conduct): Channels
   const open = new Map<Duplex, Channel>();
   let isDraining = false;
   return {
+    wants: wantsChannel,
     open: (request, socket, early) => {
       if (isDraining || !wantsChannel(request)) return false;
       const messages = new MessageChannel(socket, early);

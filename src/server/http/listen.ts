@@ -29,6 +29,8 @@ export interface Listeners {
    * request that is served as if it had not asked (RFC 9110, section 7.8); where this is missing that is every one.
    */
   readonly onUpgrade?: (request: IncomingMessage, socket: Duplex, early: Uint8Array) => boolean;
+  /** Whether `onUpgrade` would take a request over. Node 24 and later ask before they let go of a connection. */
+  readonly wantsUpgrade?: (request: IncomingMessage) => boolean;
   /** Whether nothing is asked for on a connection that was taken over. */
   readonly idleOf?: (socket: Duplex) => Idle | undefined;
 }
@@ -41,9 +43,14 @@ export interface ListenContext extends ConnectionLimits {
 /** How often connections are looked at whose headers are late: a fraction of the time that they have. */
 const LOOKS_AT_HEADERS = 4;
 
-/** Node's own names for the limits that it keeps. */
-function nodeLimits({ headersMs, keepAliveMs, maxHeaderBytes }: ServerLimits): object {
+/** Node's own names for the limits that it keeps, and what it asks. */
+function nodeOptions(
+  { headersMs, keepAliveMs, maxHeaderBytes }: ServerLimits,
+  { wantsUpgrade = () => false }: Listeners,
+): object {
   return {
+    // Unknown to Node 20, where every request that asks for an upgrade comes as one.
+    shouldUpgradeCallback: wantsUpgrade,
     // A whole request may take as long as it takes; what does not move at all is ended by its reader.
     requestTimeout: 0,
     headersTimeout: headersMs,
@@ -66,12 +73,12 @@ export interface HttpServer {
 
 /** Makes the HTTP server, or with `tls` the HTTPS server. */
 export function createHttpServer(listeners: Listeners, context: ListenContext, tls?: KeptTls): HttpServer {
-  const limits = nodeLimits(context.limits);
+  const options = nodeOptions(context.limits, listeners);
   const leastIdleMs = context.limits.leastIdleMs.connection;
   const how = { leastIdleMs, onFault: (error: unknown) => logBug(context, error) };
   const idleOf = (turns: Turns) => (socket: Duplex) => turns.idle(socket) ?? listeners.idleOf?.(socket);
   if (tls === undefined) {
-    const server = createServer(limits);
+    const server = createServer(options);
     const turns = takeTurns(server, 'connection', how);
     const connections = limitConnections(server, context, {
       refuse: (socket, error) => refuseSocket(socket, error, 503),
@@ -81,7 +88,7 @@ export function createHttpServer(listeners: Listeners, context: ListenContext, t
     listenFor(server, { turns, listeners, context, plainSocketOf: () => undefined });
     return { server, connections };
   }
-  const server = createHttpsServer(limits, tls);
+  const server = createHttpsServer(options, tls);
   const turns = takeTurns(server, 'secureConnection', how);
   // Nobody could read an answer that is not encrypted.
   const sockets = watchSockets(server);
