@@ -59,6 +59,7 @@ export const ERROR_TABLE = {
   'address-in-use': traits(500, EXIT.usage),
   'address-unavailable': traits(500, EXIT.usage),
   'insecure-listen': traits(400, EXIT.usage),
+  'insecure-connection': traits(400, EXIT.usage),
   // paths and targets
   'path-unsafe': traits(400, EXIT.usage),
   'path-reserved': traits(403, EXIT.denied),
@@ -68,6 +69,7 @@ export const ERROR_TABLE = {
   'not-directory': traits(409, EXIT.usage),
   'already-exists': traits(409, EXIT.usage),
   'symlink-refused': traits(409, EXIT.usage),
+  'destination-exists': traits(409, EXIT.denied),
   // manifests
   'manifest-invalid': traits(400, EXIT.integrity),
   'manifest-too-large': traits(413, EXIT.usage),

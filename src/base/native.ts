@@ -28,6 +28,10 @@ export interface Native {
   lockFile(fd: number): boolean;
   /** Moves a child of one open directory to a name in another, in place of what is there. Throws system errors. */
   readonly renameAt: RenameAt;
+  /**
+   * The same where nothing has that name, else false; undefined where the C library cannot. Throws system errors.
+   */
+  readonly renameNewAt: ((...to: Parameters<RenameAt>) => boolean) | undefined;
   /** Looks at a child of an open directory; undefined where the C library has no statx. */
   readonly statAt: StatAt | undefined;
 }
@@ -44,6 +48,7 @@ const AT_FDCWD = -100;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const NS_PER_S = 1_000_000_000n;
 const LOCK_EX_NB = 2 | 4;
+const RENAME_NOREPLACE = 1;
 
 let loading: Promise<Native | undefined> | undefined;
 
@@ -84,6 +89,7 @@ function bind(module: Koffi): Native {
     renameAt: (fromFd, from, toFd, to) => {
       if (renameat(fromFd, from, toFd, to) !== 0) throw rawError(module.errno(), 'renameat');
     },
+    renameNewAt: bindRenameNew(module, library),
     syncFileSystem: reportsWriteBackErrors(release()) ? (fd) => callSyncfs(module, syncfs, fd) : undefined,
     lockFile: (fd) => {
       if ((flock(fd, LOCK_EX_NB) as number) === 0) return true;
@@ -92,6 +98,24 @@ function bind(module: Koffi): Native {
       throw systemError(errno, 'locking a file');
     },
     statAt: bindStatAt(module, library),
+  };
+}
+
+/** glibc has it from 2.28 on, musl does not. */
+function bindRenameNew(module: Koffi, library: LibraryHandle): Native['renameNewAt'] {
+  let renameat2: ReturnType<LibraryHandle['func']>;
+  try {
+    renameat2 = library.func(
+      'int renameat2(int fromfd, const char *from, int tofd, const char *to, unsigned int flags)',
+    );
+  } catch {
+    return undefined; // the caller says what it means there
+  }
+  return (fromFd, from, toFd, to) => {
+    if ((renameat2(fromFd, from, toFd, to, RENAME_NOREPLACE) as number) === 0) return true;
+    const errno = module.errno();
+    if (errno === constants.errno.EEXIST) return false;
+    throw rawError(errno, 'renameat2');
   };
 }
 

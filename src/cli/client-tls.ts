@@ -10,6 +10,7 @@ export interface TlsWords {
   readonly tlsCa?: string;
   readonly tlsClientCert?: string;
   readonly tlsClientKey?: string;
+  readonly insecureHttp?: boolean;
 }
 
 /** Absolute paths of PEM files; undefined for what was not given. */
@@ -17,6 +18,8 @@ export interface TlsSettings {
   readonly ca: string | undefined;
   readonly cert: string | undefined;
   readonly key: string | undefined;
+  /** Whether a token may be shown without TLS beyond this machine. */
+  readonly insecureHttp?: boolean;
 }
 
 /** What {@link clientTls} found. */
@@ -33,19 +36,22 @@ export interface OpenedClientTls {
 const EXAMPLE = '--tls-client-cert me.crt --tls-client-key me.key';
 
 /** Validates the options. @throws CairnError `usage` */
-export function tlsSettingsOf({ tlsCa, tlsClientCert, tlsClientKey }: TlsWords): TlsSettings {
+export function tlsSettingsOf(words: TlsWords): TlsSettings {
+  const { tlsCa, tlsClientCert, tlsClientKey, insecureHttp = false } = words;
   if (tlsCa === '') throw usage('--tls-ca takes the path of a PEM file', '--tls-ca ca.crt');
-  const settings = { ca: pathOf(tlsCa), cert: pathOf(tlsClientCert), key: pathOf(tlsClientKey) };
+  const [cert, key] = [pathOf(tlsClientCert), pathOf(tlsClientKey)];
+  const settings = { ca: pathOf(tlsCa), cert, key, insecureHttp };
   checkPair(settings, '--tls-client-cert and --tls-client-key');
   return settings;
 }
 
 /** The words that give the same settings again. */
-export function tlsWordsOf({ ca, cert, key }: TlsSettings): string[] {
+export function tlsWordsOf({ ca, cert, key, insecureHttp = false }: TlsSettings): string[] {
   return [
     ...(ca === undefined ? [] : ['--tls-ca', ca]),
     ...(cert === undefined ? [] : ['--tls-client-cert', cert]),
     ...(key === undefined ? [] : ['--tls-client-key', key]),
+    ...(insecureHttp ? ['--insecure-http'] : []),
   ];
 }
 

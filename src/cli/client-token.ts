@@ -2,9 +2,10 @@
 import { constants, existsSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { CairnError, systemCodeOf } from '../base/errors.ts';
+import { isLoopbackHost } from '../base/loopback.ts';
 import { whyForeign } from '../base/ownership.ts';
 import { printable } from '../base/safe-path.ts';
-import { isLoopbackHost } from '../base/loopback.ts';
+import type { Proxy } from '../client/http/proxy.ts';
 import type { ClientTls, ReachOptions } from '../client/options.ts';
 import { issuerFetchIn } from './issuer-way.ts';
 import { mayHaveLogins } from './login/credentials.ts';
@@ -23,8 +24,10 @@ export interface TokenSources {
   readonly tls?: ClientTls | undefined;
   /** A certificate stands for the user: no token is looked for that was not named. */
   readonly showsCertificate?: boolean;
-  /** Whether the server is reached through a proxy: for that, this machine is another one. */
-  readonly hasProxy: boolean;
+  /** The proxy on the way there: for that, this machine is another one. */
+  readonly proxy: Proxy | undefined;
+  /** Whether a token may go over a line that is not encrypted. */
+  readonly insecureHttp?: boolean | undefined;
 }
 
 /** A JWT with many claims is long; the headers of a request end at 16 KiB. */
@@ -33,12 +36,37 @@ const MAX_TOKEN_BYTES = 15_000;
 const TOKEN = /^[\u0021-\u007e]+$/;
 
 /**
+/**
  * The token of a client, and the guard over the sockets on which it is shown, where it is that of a server here. The
  * provider looks again each time, since tokens are rotated and servers restarted while a transfer runs. Undefined means
- * that there is none: the server then says whether it wants one.
+ * that there is none: the server then says whether it wants one. It throws CairnError `insecure-connection` rather than
+ * have a token read on the way.
  */
 export function clientAccess(sources: TokenSources): Pick<ReachOptions, 'token' | 'guard'> {
-  const { tokenFile, env, stateHome, url, hasProxy, showsCertificate = false } = sources;
+  const access = findToken(sources);
+  if (sources.insecureHttp === true || isPrivateLine(sources)) return access;
+  const token = async (): Promise<string | undefined> => {
+    if ((await access.token()) === undefined) return undefined;
+    throw tooOpen(sources.url);
+  };
+  return { ...access, token };
+}
+
+/** Whether nobody on a network can read what is sent: because of TLS, or because it does not leave this machine. */
+function isPrivateLine({ url, proxy }: Pick<TokenSources, 'url' | 'proxy'>): boolean {
+  if (url.protocol === 'https:') return true;
+  return isLoopbackHost(url.hostname) && (proxy === undefined || isLoopbackHost(proxy.url.hostname));
+}
+
+function tooOpen({ origin, host }: URL): CairnError {
+  const message =
+    `the access token is not sent to ${origin}: the line is not encrypted, and who is on the way could read it; ` +
+    `use https://${host}, or say --insecure-http where the network itself is trusted`;
+  return new CairnError('insecure-connection', message);
+}
+
+function findToken(sources: TokenSources): Pick<ReachOptions, 'token' | 'guard'> {
+  const { tokenFile, env, stateHome, url, proxy, showsCertificate = false } = sources;
   if (tokenFile !== undefined) return { token: () => readTokenFile(tokenFile) };
   const fromEnvironment = env['CAIRN_TOKEN']?.trim();
   if (fromEnvironment !== undefined && fromEnvironment !== '') {
@@ -47,7 +75,8 @@ export function clientAccess(sources: TokenSources): Pick<ReachOptions, 'token' 
   const login = mayHaveLogins(env)
     ? loginToken({ env, origin: url.origin, fetch: issuerFetchIn(env, sources.tls) })
     : async () => undefined;
-  const local = hasProxy || !isLoopbackHost(url.hostname) ? undefined : localServer(stateHome, url);
+  const local =
+    proxy !== undefined || !isLoopbackHost(url.hostname) ? undefined : localServer(stateHome, url);
   const token = async (): Promise<string | undefined> => {
     if (showsCertificate) return undefined;
     const secret = await login();

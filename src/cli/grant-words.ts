@@ -1,6 +1,7 @@
 /** The words of `cairn grant` → a plan. Pure. */
 import { MAX_GRANT_MS } from '../protocol/grant-messages.ts';
 import { SESSION_ID_PATTERN } from '../protocol/messages.ts';
+import type { PushScope } from '../session/scopes.ts';
 import { absolutePath } from './resume-command.ts';
 import type { TransferWords } from './transfer-settings.ts';
 import { parseDuration } from './words/duration.ts';
@@ -11,6 +12,8 @@ import { usage } from './words/usage.ts';
 /** The options as commander hands them over. */
 export interface GrantWords extends TransferWords {
   readonly push?: boolean;
+  readonly append?: boolean;
+  readonly drop?: boolean;
   readonly pull?: boolean;
   readonly expires?: string;
   readonly maxBytes?: string;
@@ -24,6 +27,8 @@ export type GrantPlan = { readonly url: URL } & (
   | {
       readonly what: 'issue';
       readonly direction: 'push' | 'pull';
+      /** Of a push. */
+      readonly scope: PushScope | undefined;
       readonly expiresInMs: number;
       readonly maxBytes: number | undefined;
       /** Absolute path of a new file for the grant; undefined: to standard output. */
@@ -39,25 +44,29 @@ const DEFAULT_EXPIRY = '24h';
 /** Validates the words. @throws CairnError `usage`, what a URL that cannot be a target throws */
 export function planGrant(word: string, words: GrantWords): GrantPlan {
   const url = parseServerUrl(word);
-  const { push = false, pull = false, list = false, revoke } = words;
+  const { append = false, drop = false, pull = false, list = false, revoke } = words;
+  // Each says that it is about a push, with or without the word.
+  const push = words.push === true || append || drop;
   const asked = [push, pull, list, revoke !== undefined].filter(Boolean).length;
-  if (asked !== 1) throw usage('grant takes one of --push, --pull, --list and --revoke', EXAMPLE);
+  if (asked !== 1 || (append && drop))
+    throw usage('grant takes one of --push, --append, --drop, --pull, --list and --revoke', EXAMPLE);
+  const scope = append ? 'append' : drop ? 'drop' : undefined;
   if (!push && !pull) {
     const surplus = (['expires', 'maxBytes', 'out'] as const).find((name) => words[name] !== undefined);
     if (surplus !== undefined)
-      throw usage('--expires, --max-bytes and --out belong to --push or --pull', EXAMPLE);
+      throw usage('--expires, --max-bytes and --out belong to --push, --append, --drop or --pull', EXAMPLE);
   }
   if (list) return { url, what: 'list' };
   if (revoke !== undefined) {
     if (SESSION_ID_PATTERN.test(revoke)) return { url, what: 'revoke', id: revoke };
     throw usage(`--revoke takes the id of a grant, not "${revoke}"`, `cairn grant --list ${url.origin}`);
   }
-  return { url, what: 'issue', direction: push ? 'push' : 'pull', ...issueOf(words, push) };
+  return { url, what: 'issue', direction: push ? 'push' : 'pull', scope, ...issueOf(words, push) };
 }
 
 function issueOf({ expires = DEFAULT_EXPIRY, maxBytes, out }: GrantWords, push: boolean) {
   if (maxBytes !== undefined && !push)
-    throw usage('--max-bytes belongs to --push', `${EXAMPLE} --max-bytes 10G`);
+    throw usage('--max-bytes belongs to --push, --append and --drop', `${EXAMPLE} --max-bytes 10G`);
   if (out === '') throw usage('--out takes a file', `${EXAMPLE} --out alice.grant`);
   const bytesRange = { min: 1, max: Number.MAX_SAFE_INTEGER };
   return {

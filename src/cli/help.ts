@@ -1,4 +1,5 @@
 /** Examples and notes that follow the options in the help texts. */
+import { SCOPES, SCOPE_TABLE } from '../session/scopes.ts';
 
 const URL_NOTE = `
 A URL is http(s)://HOST[:PORT]/PATH. Special characters in a name are percent-encoded (a blank is %20).`;
@@ -165,16 +166,27 @@ Examples:
 
 The beginning of an ID is enough.`;
 
+/** The table of scopes, a line for each. */
+function scopeLines(): string {
+  return SCOPES.map((scope) => `  ${scope.padEnd(8)} ${SCOPE_TABLE[scope].says}`).join('\n');
+}
+
 /** After the help of `cairn token`. */
 export const TOKEN_HELP = `
 Examples:
   cairn token create backup --root /srv/files --scope write --path /backups --expires 30d --token-out backup.token
   cairn token create auditor --root /srv/files --scope read,list --quota-sessions 2
+  cairn token create camera --root /srv/files --scope append --path /camera
   cairn token list --root /srv/files
   cairn token revoke backup --root /srv/files
 
 Run it on the server's machine, as the server's user, with the server's --root or --state. A server that runs knows of
 each change within half a second. Only a hash of a secret is kept: one that is lost is replaced, not found again.
+
+Scopes:
+${scopeLines()}
+
+Without list or read a push does not learn what is there, and sends everything; without read no contents are compared.
 
 list shows how many transfers of a token are unfinished, and, where it has a quota of bytes, how much of that is pushed or
 on its way.
@@ -186,6 +198,7 @@ what an older one, expired or revoked, has begun.`;
 export const GRANT_HELP = `
 Examples:
   cairn grant https://files.example.org/inbox/alice --push --expires 7d --max-bytes 10G --out alice.grant
+  cairn grant https://files.example.org/inbox/all --drop --expires 30d --max-bytes 1G --out drop.grant
   cairn grant https://files.example.org/photos --pull --expires 24h > photos.grant
   cairn grant --list https://files.example.org/
   cairn grant --revoke ID https://files.example.org/
@@ -195,6 +208,10 @@ Whoever has a grant uses it as an access token, resumes and all:
 
 A grant allows no more than the access token that it is asked for with: its scopes, its path, its quota, and no longer. It
 ends with that token. What its pushes bring counts for the quota of that token, too.
+
+With --push whoever has it sends everything, since it says nothing of what is there, and replaces what has the same name.
+With --append a name that is there is named, left out, and stays as it is (exit 3). With --drop it stays as well, and what
+comes gets a name of its own: "report.pdf" becomes "report (2).pdf", which the sender does not learn.
 ${TOKEN_NOTE}`;
 
 /** After the help of `cairn completion`. */

@@ -1,6 +1,6 @@
 /** `cairn login`, `logout`, `token` and `grant`: who may do what. */
 import { Option, type Command } from 'commander';
-import { SCOPES } from '../server/auth/authorization.ts';
+import { SCOPES } from '../session/scopes.ts';
 import * as help from './help.ts';
 import { addJson, addRetryFor, addTlsOptions } from './options/client-options.ts';
 import { addNotes } from './options/notes.ts';
@@ -77,7 +77,11 @@ function addTokenCreate(create: Command, done: Done): void {
     .addOption(
       ofThisCommand(
         repeatable(
-          optionOf('--scope <scopes>', 'read, write, list, admin (default: read,write,list)', SCOPES),
+          optionOf(
+            '--scope <scopes>',
+            'read, write, append, drop, list, admin (default: read,write,list)',
+            SCOPES,
+          ),
         ),
       ),
     )
@@ -96,10 +100,16 @@ export function addGrant(program: Command, done: Done): void {
   const grant = program
     .command('grant')
     .description('let somebody without an account push or pull one thing, for a while')
-    .usage('[options] URL --push|--pull\n       cairn grant [options] --list|--revoke ID URL')
+    .usage('[options] URL --push|--append|--drop|--pull\n       cairn grant [options] --list|--revoke ID URL')
     .argument('<url>', 'what is granted, with everything below')
     .optionsGroup(GROUPS.what)
-    .addOption(ofThisCommand(new Option('--push', 'grant to push')))
+    .addOption(ofThisCommand(new Option('--push', 'grant to push, and to replace what is there')))
+    .addOption(ofThisCommand(new Option('--append', 'grant to push what is new, and to replace nothing')))
+    .addOption(
+      ofThisCommand(
+        new Option('--drop', 'grant a drop box: whoever pushes learns nothing, and replaces nothing'),
+      ),
+    )
     .addOption(ofThisCommand(new Option('--pull', 'grant to pull')))
     .addOption(ofThisCommand(new Option('--list', 'what the owner of the access token has granted')))
     .addOption(ofThisCommand(new Option('--revoke <id>', 'end a grant, and what runs with it')))
@@ -109,7 +119,7 @@ export function addGrant(program: Command, done: Done): void {
     .option('--out <file>', 'write the grant into this new file, readable only by you')
     .optionsGroup(GROUPS.access)
     .option('--token-file <file>', 'file with the access token, readable only by you');
-  addNotes(addJson(addRetryFor(grant, '10s')), help.GRANT_HELP).action(async (url, options) =>
+  addNotes(addJson(addRetryFor(addTlsOptions(grant), '10s')), help.GRANT_HELP).action(async (url, options) =>
     done(await (await import('./commands/grant.ts')).runGrant(url, options)),
   );
 }

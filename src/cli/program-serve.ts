@@ -1,7 +1,7 @@
 /** `cairn serve` with its options. */
 import { Option, type Command } from 'commander';
 import { SYNC_MODES } from '../protocol/sync-mode.ts';
-import { SCOPES } from '../server/auth/authorization.ts';
+import { SCOPES } from '../session/scopes.ts';
 import { SERVE_HELP } from './help.ts';
 import { LOG_LEVELS } from './options/choices.ts';
 import { addJson } from './options/client-options.ts';
@@ -103,7 +103,7 @@ function addAccess(serve: Command): Command {
     .addOption(
       optionOf(
         '--tls-client-scope <scopes>',
-        'what they allow, of read,write,list,admin (default: read,write,list)',
+        'what they allow, of read, write, append, drop, list, admin (default: read,write,list)',
         SCOPES,
       ),
     )

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { CairnError } from '../base/errors.ts';
 import { checkRelativePath, printable } from '../base/safe-path.ts';
 import type { CertificateRules } from '../server/auth/certificates.ts';
-import { SCOPES, type Scope } from '../server/auth/authorization.ts';
+import { SCOPES, type Scope } from '../session/scopes.ts';
 import type { TlsFiles } from '../server/tls/tls-files.ts';
 import { usage } from './words/usage.ts';
 

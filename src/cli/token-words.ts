@@ -2,7 +2,8 @@
 import { resolve } from 'node:path';
 import { CairnError } from '../base/errors.ts';
 import { checkRelativePath } from '../base/safe-path.ts';
-import { SCOPES, type Authorization, type Scope } from '../server/auth/authorization.ts';
+import type { Authorization } from '../server/auth/authorization.ts';
+import { SCOPES, type Scope } from '../session/scopes.ts';
 import { OWNER_NAME, TOKEN_NAME } from '../server/auth/token-file.ts';
 import { absolutePath } from './resume-command.ts';
 import { stateOf } from './serve-plan.ts';

@@ -70,14 +70,15 @@ function optionsOf(
   signal: AbortSignal,
 ): TransferOptions {
   const { parallel, chunkSizeBytes, digest, sync, bandwidth, compress } = settings;
-  const { retryForMs, isPatient, checksum, forceReplace, dryRun, tokenFile } = settings;
+  const { retryForMs, isPatient, checksum, preserveModes, chmod, forceReplace } = settings;
+  const { dryRun, tokenFile } = settings;
   const { env } = process;
   const { tls, showsCertificate } = clientTls(settings.tls, env);
+  const { insecureHttp } = settings.tls;
   const proxy = proxyFor(url, env);
-  const hasProxy = proxy !== undefined;
   return {
     url,
-    ...clientAccess({ tokenFile, env, stateHome, url, tls, showsCertificate, hasProxy }),
+    ...clientAccess({ tokenFile, env, stateHome, url, tls, showsCertificate, proxy, insecureHttp }),
     tls,
     proxy,
     stateHome,
@@ -87,6 +88,8 @@ function optionsOf(
     report: screen.report,
     resumeCommand,
     checksum,
+    preserveModes,
+    ...(chmod === undefined ? {} : { chmod }),
     forceReplace,
     dryRun,
     namesEntries: settings.verbose && !settings.quiet,

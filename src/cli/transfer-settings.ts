@@ -6,10 +6,12 @@ import { absolutePath } from './resume-command.ts';
 import { parseChoice, parseCount } from './words/count.ts';
 import type { CompressMode } from '../client/transfer/compression.ts';
 import { COMPRESS_WORDS, DIGESTS } from './options/choices.ts';
+import type { TransferOptions } from '../client/options.ts';
 import type { BandwidthRate } from '../client/http/bandwidth.ts';
 import { parseBandwidth } from './words/bandwidth.ts';
 import { parseDuration } from './words/duration.ts';
 import { tlsWordsOf, type TlsSettings, type TlsWords, tlsSettingsOf } from './client-tls.ts';
+import { parseModeChange } from './words/mode-change.ts';
 import { parseSize } from './words/size.ts';
 import { usage } from './words/usage.ts';
 
@@ -19,6 +21,9 @@ export interface TransferWords extends TlsWords {
   readonly chunkSize?: string;
   readonly retryFor?: string;
   readonly checksum?: boolean;
+  readonly preserveModes?: boolean;
+  /** One for each time that the option was given. */
+  readonly chmod?: readonly string[];
   readonly forceReplace?: boolean;
   readonly digest?: string;
   readonly sync?: string;
@@ -41,6 +46,8 @@ export interface TransferSettings {
   /** Whether somebody said how long to wait. */
   readonly isPatient: boolean;
   readonly checksum: boolean;
+  readonly preserveModes: boolean;
+  readonly chmod: TransferOptions['chmod'];
   readonly forceReplace: boolean;
   readonly digest: DigestAlgorithm | undefined;
   readonly sync: SyncMode | undefined;
@@ -72,6 +79,8 @@ export function settingsOf(words: TransferWords, usualRetryFor?: string): Transf
     retryForMs: retryForOf(retryFor ?? usualRetryFor),
     isPatient: retryFor !== undefined,
     checksum: words.checksum ?? false,
+    preserveModes: words.preserveModes ?? false,
+    chmod: chmodOf(words.chmod),
     forceReplace: words.forceReplace ?? false,
     digest: digest === undefined ? undefined : parseChoice('--digest', digest, DIGESTS),
     sync: sync === undefined ? undefined : parseChoice('--sync', sync, SYNC_MODES),
@@ -92,18 +101,25 @@ function retryForOf(word: string | undefined): number {
   return word === undefined ? DEFAULT_RETRY_FOR_MS : parseDuration('--retry-for', word);
 }
 
+function chmodOf(words: readonly string[] | undefined): TransferSettings['chmod'] {
+  if (words === undefined) return undefined;
+  return { words, change: parseModeChange('--chmod', words, process.umask()) };
+}
+
 /**
  * The words that give the same transfer again, whatever the working directory. How it is shown is not among them: that
  * is for whoever resumes it.
  */
 export function wordsOf(settings: TransferSettings): string[] {
   const { parallel, chunkSizeBytes, retryForMs, checksum, digest, sync, bandwidth, compress } = settings;
-  const { tokenFile, tls, forceReplace } = settings;
+  const { tokenFile, tls, forceReplace, preserveModes, chmod } = settings;
   return [
     ...(parallel === undefined ? [] : ['--parallel', String(parallel)]),
     ...(chunkSizeBytes === undefined ? [] : ['--chunk-size', String(chunkSizeBytes)]),
     ...(retryForMs === DEFAULT_RETRY_FOR_MS ? [] : ['--retry-for', `${retryForMs}ms`]),
     ...(checksum ? ['--checksum'] : []),
+    ...(preserveModes ? ['--preserve-modes'] : []),
+    ...(chmod?.words ?? []).flatMap((word) => ['--chmod', word]),
     ...(forceReplace ? ['--force-replace'] : []),
     ...(digest === undefined ? [] : ['--digest', digest]),
     ...(sync === undefined ? [] : ['--sync', sync]),

@@ -1,6 +1,7 @@
 /** Transfer grants, as whoever issues them sees them. */
 import { randomBytes } from 'node:crypto';
 import type * as v from 'valibot';
+import { CairnError } from '../base/errors.ts';
 import { Empty } from '../protocol/messages.ts';
 import { GrantList, GrantReply, type GrantInfo, type GrantRequest } from '../protocol/grant-messages.ts';
 import { ROUTE } from '../protocol/routes.ts';
@@ -9,20 +10,26 @@ import type { ReachOptions } from './options.ts';
 import { openContext } from './transfer/transfer-context.ts';
 
 /** What is to be granted for the URL, and for everything below it. */
-export type GrantWish = Pick<GrantRequest, 'direction' | 'expiresInMs' | 'maxBytes'>;
+export type GrantWish = Pick<GrantRequest, 'direction' | 'scope' | 'expiresInMs' | 'maxBytes'>;
 
 /**
  * Asks the server for a grant. The `grant` in the answer is a secret.
  *
- * @throws CairnError `forbidden`, `quota-exceeded`, `unauthenticated`, network codes, the signal's reason
+ * @throws CairnError `forbidden`, `quota-exceeded`, `unauthenticated`, network codes, the signal's reason;
+ * `version-unsupported` where the server knows of no such scope
  */
-export function issueGrant(options: ReachOptions, wish: GrantWish): Promise<GrantReply> {
+export async function issueGrant(options: ReachOptions, wish: GrantWish): Promise<GrantReply> {
   const requestId = randomBytes(16).toString('base64url');
-  return ask(options, GrantReply, 'the transfer grant', ({ target }) => ({
+  const reply = await ask(options, GrantReply, 'the transfer grant', ({ target }) => ({
     method: 'POST',
     path: ROUTE.grants(),
     json: { ...wish, target, requestId } satisfies GrantRequest,
   }));
+  if (wish.scope === undefined || reply.scopes?.includes(wish.scope) === true) return reply;
+  // It does not know the word, and has granted more than was meant.
+  await revokeGrant(options, reply.id);
+  const message = `the server is too old for grants of the scope "${wish.scope}"; nothing was granted`;
+  throw new CairnError('version-unsupported', message);
 }
 
 /** Lists the grants that the owner of the access token has issued. @throws CairnError like {@link issueGrant} */

@@ -19,6 +19,7 @@ export interface ClientTlsFiles {
 
 /** Asked before each connection; answers the same object until something has changed. */
 export type ClientTls = () => Promise<ClientTlsFiles>;
+import type { ModeChange } from '../manifest/modes.ts';
 import type { AnswerPace } from './http/answer-pace.ts';
 
 /**
@@ -79,6 +80,10 @@ export interface TransferOptions extends ReachOptions {
   readonly encodings?: readonly ChunkEncoding[];
   /** Files of the same size are compared by their digests, whatever their times say. */
   readonly checksum?: boolean;
+  /** Modes are taken over whatever the umask of the receiver says. */
+  readonly preserveModes?: boolean;
+  /** What is made of modes on their way: the change, and the words for it. */
+  readonly chmod?: { readonly words: readonly string[]; readonly change: ModeChange };
   /** Whether a directory gives way, with all that is in it, to an entry of another type. */
   readonly forceReplace?: boolean;
   /** Only finds out what would be moved. */

@@ -2,6 +2,7 @@
 import { CairnError } from '../base/errors.ts';
 import { ChunkDigests } from '../checkpoint/chunk-digests.ts';
 import { DIGEST_LENGTH_BYTES, loadHasher, transferDigest } from '../manifest/digest.ts';
+import { portableMode } from '../manifest/entry.ts';
 import { createManifest, type Manifest } from '../manifest/manifest.ts';
 import { createLayout, MAX_CHUNKS } from '../manifest/layout.ts';
 import { EVERYTHING } from '../protocol/messages.ts';
@@ -86,6 +87,7 @@ async function establishStream(
     chunkSizeBytes: wished,
     parallel: context.parallel,
     sync: options.sync,
+    ...(options.preserveModes === true ? { preserveModes: true } : {}),
     encodings: context.compression.offers,
   };
   const grant = await context.retrier.run(() => establish(context.server, request, context.signal));
@@ -96,7 +98,10 @@ async function establishStream(
     type: 'stream',
     path: '',
     sizeBytes: 0,
-    mode: STREAM_MODE,
+    mode:
+      options.chmod === undefined
+        ? STREAM_MODE
+        : portableMode('stream', options.chmod.change('stream', STREAM_MODE)),
     mtimeNs,
     linkTarget: '',
   } as const;

@@ -33,7 +33,7 @@ import {
 export async function push(sources: readonly string[], options: TransferOptions): Promise<TransferSummary> {
   options.signal.throwIfAborted();
   const local = sources.map((source) => resolve(source));
-  const source = await openSource(sources, options.stateHome);
+  const source = await openSource(sources, options.stateHome, options.chmod?.change);
   try {
     const identity = { direction: 'push', url: options.url, local } as const;
     const folder =
@@ -86,6 +86,7 @@ async function runPasses(task: PushTask): Promise<{ results: PassResult[]; notic
   const { notices } = scanned;
   if (earlier !== undefined && !isToBeCompared && isUpToDate(earlier, scanned))
     return { results: [earlier], notices: notices.length };
+  if (earlier?.isUnrepeatable === true) return endWith(task, earlier, notices.length);
   const bring = (size: number | undefined): Promise<PassResult> =>
     forgettingWhatIsOver(task, () => freshPass(withChunkSize(task, size), scanned, earlier?.excluded));
   const around = { report: options.report, forget: () => folder.clear() };
@@ -118,6 +119,18 @@ async function finishEarlier(task: PushTask): Promise<Earlier> {
 
 function withChunkSize(task: PushTask, chunkSizeBytes: number | undefined): PushTask {
   return chunkSizeBytes === undefined ? task : { ...task, options: { ...task.options, chunkSizeBytes } };
+}
+
+/** Sent once more, what is there already would be there twice, or be refused. */
+function endWith(
+  { context }: PushTask,
+  earlier: PassResult,
+  notices: number,
+): { results: PassResult[]; notices: number } {
+  const message =
+    'some files have changed since the interrupted run began; the access token only adds, so they were not sent again: push them by themselves';
+  context.report({ type: 'warning', code: 'source-changed', path: '', message });
+  return { results: [earlier], notices: notices + 1 };
 }
 
 interface Scan {

@@ -16,6 +16,8 @@ export const GrantRequest = v.object({
   /** Absolute, percent-encoded path below the server's root: what is granted is this and everything below. */
   target: targetPath,
   expiresInMs: v.pipe(v.number(), v.safeInteger(), v.minValue(1000), v.maxValue(MAX_GRANT_MS)),
+  /** Of a push: what it may do with what is there; `write` where it is missing. */
+  scope: v.optional(v.picklist(['write', 'append', 'drop'])),
   /** Payload bytes that its pushes may bring in all. */
   maxBytes: v.optional(positive),
   /** Random, and the same in every try of one request: when its answer was lost, the next try gets the same grant. */
@@ -29,6 +31,8 @@ export const GrantInfo = v.object({
   id,
   direction,
   target: targetPath,
+  /** Missing where an older server tells. */
+  scopes: v.optional(v.array(v.pipe(v.string(), v.maxLength(64)))),
   state: v.picklist(['valid', 'revoked', 'ended']),
   createdAtMs: count,
   expiresAtMs: count,

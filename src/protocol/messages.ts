@@ -62,19 +62,6 @@ export type Hello = v.InferOutput<typeof Hello>;
 /** Absolute, percent-encoded path below the server's root, as in the public URL. */
 export const targetPath = v.pipe(v.string(), v.startsWith('/'), v.maxLength(16_384));
 
-/** `POST tree-id`: whoever may push to the target asks whether what he has is there already. */
-export const TreeIdRequest = v.object({ target: targetPath });
-/** {@link TreeIdRequest} as a type. */
-export type TreeIdRequest = v.InferOutput<typeof TreeIdRequest>;
-
-/**
- * Answer: the id that the manifest of what is at the target has, with chunks of 64 KiB and xxh64. Null where there is
- * nothing, or something that no manifest can have whole.
- */
-export const TreeIdReply = v.object({ id: v.nullable(sha256Hex) });
-/** {@link TreeIdReply} as a type. */
-export type TreeIdReply = v.InferOutput<typeof TreeIdReply>;
-
 /** `POST sessions`: what the client wants and can do. */
 export const EstablishRequest = v.object({
   protocol: version,
@@ -98,6 +85,8 @@ export const EstablishRequest = v.object({
   requestId: v.optional(v.pipe(v.string(), v.regex(SESSION_ID_PATTERN))),
   /** Wished sync mode of a push; the server takes the stricter of it and its own, which it takes without a wish. */
   sync: v.optional(syncMode),
+  /** Of a push: whether modes are taken over whatever the server's umask says. */
+  preserveModes: v.optional(v.boolean()),
   /** Encodings of chunks that the client can do, in order of preference; missing for none. */
   encodings: v.optional(encodings),
 });
@@ -137,6 +126,14 @@ export const SessionGrant = v.object({
   manifestId: v.nullable(sha256Hex),
   /** Whether this session existed before this request. */
   resumed: v.boolean(),
+  /**
+   * Of a push: what becomes of what is there, and whether the client may learn what that is. Missing for `replaced`, and for
+   * a client that may.
+   */
+  existing: v.optional(v.picklist(['replaced', 'kept', 'renamed'])),
+  isBlind: v.optional(v.boolean()),
+  /** Of a push: whether modes are taken over whatever the server's umask says. Missing where they are not. */
+  preservesModes: v.optional(v.boolean()),
   /** Of a new push: whether there is nothing yet at its target. */
   isTargetNew: v.optional(v.boolean()),
   /** Of a new pull: the size of the file at its target. */

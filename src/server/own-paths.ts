@@ -14,22 +14,30 @@ export interface OwnDirectory {
 export type HidePaths = (text: string) => string;
 
 /** What may follow a path that has come to its end. */
-const END = String.raw`(?=[/"'\s,;:)]|$)`;
+const ENDS: ReadonlySet<string> = new Set(['/', '"', "'", ' ', '\n', ',', ';', ':', ')', '']);
 
 /** Hides these directories, by every name that they have now. */
 export function hidingPaths(directories: readonly OwnDirectory[]): HidePaths {
   const shownAs = new Map<string, string>();
   for (const { path, shownAs: shown } of directories)
     for (const name of namesOf(path)) if (name !== '/') shownAs.set(name, shown);
-  if (shownAs.size === 0) return (text) => text;
   // The longest first: one may lie in another.
-  const names = [...shownAs.keys()].toSorted((a, b) => b.length - a.length);
-  const pattern = new RegExp(`(${names.map(escaped).join('|')})${END}(/?)`, 'g');
-  return (text) =>
-    text.replace(pattern, (_, name: string, slash: string) => {
-      const shown = shownAs.get(name)!;
-      return shown === '' ? '/' : `${shown}${slash}`;
-    });
+  const names = [...shownAs].toSorted(([a], [b]) => b.length - a.length);
+  return (text) => names.reduce((rest, [name, shown]) => without(rest, name, shown), text);
+}
+
+function without(text: string, name: string, shown: string): string {
+  let kept = '';
+  let from = 0;
+  for (let at = text.indexOf(name); at >= 0; at = text.indexOf(name, at + name.length)) {
+    const end = at + name.length;
+    if (!ENDS.has(text.charAt(end))) continue;
+    // The root of a client's paths is a slash itself.
+    const isSlash = shown === '' && text.charAt(end) !== '/';
+    kept += text.slice(from, at) + (isSlash ? '/' : shown);
+    from = end;
+  }
+  return kept + text.slice(from);
 }
 
 /** An error without the server's own paths, in its message and its details. Its cause, for the log alone, is the error itself. */
@@ -56,8 +64,4 @@ function realpathOf(path: string): string {
   } catch {
     return path; // it is made later, and then its name is the real one
   }
-}
-
-function escaped(text: string): string {
-  return text.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, String.raw`\$&`);
 }

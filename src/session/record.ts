@@ -6,6 +6,7 @@ import type { SyncMode } from '../protocol/sync-mode.ts';
 import { isSecret } from './credential.ts';
 import type { CredentialHashes } from './credential-rotation.ts';
 import type { Moment } from './history.ts';
+import type { Scope } from './scopes.ts';
 import { transition, type SessionEvent, type SessionState } from './state.ts';
 
 /** The durable record of one session. Plain JSON; replaced as a whole by compare-and-set on `version`. */
@@ -25,6 +26,10 @@ export interface SessionRecord extends CredentialHashes {
   readonly parallel: number;
   /** When the server makes sync points of a push. Missing in a pull, and in old records, where it means `group`. */
   readonly sync?: SyncMode | undefined;
+  /** Of a push: whether modes are taken over whatever the umask says. */
+  readonly preserveModes?: boolean | undefined;
+  /** Of a push: whether something was at the target when it was established, which keeps its mode. */
+  readonly keepsTarget?: boolean | undefined;
   /** In what encodings chunks may come and go in this epoch, besides as they are. */
   readonly encodings?: readonly ChunkEncoding[] | undefined;
   /** The last sync point before the session was let go of in memory; its numbers go on in the same epoch. */
@@ -77,7 +82,7 @@ export interface SessionFailure {
 export interface RecordedAuthorization {
   readonly id: string;
   readonly principal: string;
-  readonly scopes: readonly ('read' | 'write' | 'list' | 'admin')[];
+  readonly scopes: readonly Scope[];
   readonly pathPrefix: string;
   readonly expiresAtMs?: number | undefined;
   readonly quota?:

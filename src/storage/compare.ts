@@ -5,6 +5,7 @@ import { ChunkSet } from '../checkpoint/chunk-set.ts';
 import type { Entry } from '../manifest/entry.ts';
 import { isKeptTime } from '../manifest/entry-time.ts';
 import type { Manifest } from '../manifest/manifest.ts';
+import { modeFor, type ModeWishes } from '../manifest/modes.ts';
 import type { Comparison } from '../protocol/messages.ts';
 import type { ContentStore } from './content-store.ts';
 
@@ -15,15 +16,17 @@ const BATCH_ENTRIES = 1000;
  * (`--checksum` then looks closer). A mode that differs is only an attribute. `candidates` are files of the same size
  * with another mtime, which only their digest can tell. What is in the way of an entry shows when that is published.
  *
- * @param mayReplace whether something of another type at the target itself gives way, too
+ * @param how.mayReplace whether something of another type at the target itself gives way, too
+ * @param how.modes what the transfer wants with modes: an entry is compared with what it would get
  * @throws CairnError `is-directory`, `not-directory`, `symlink-refused` where something is in the way of the target itself
  */
 export async function compareWithTarget(
   store: ContentStore,
   target: string,
   manifest: Manifest,
-  mayReplace = false,
+  { mayReplace = false, modes = {} }: { mayReplace?: boolean; modes?: ModeWishes | undefined } = {},
 ): Promise<Comparison> {
+  const { mtimeResolutionNs, modes: receiver } = store.properties;
   const first = manifest.entries.at(0);
   if (!mayReplace && first?.path === '') await refuseConflict(store, target, first);
   const have = new ChunkSet();
@@ -40,7 +43,9 @@ export async function compareWithTarget(
       const found = there[position];
       if (found === undefined) continue;
       const index = from + position;
-      const same = compareEntry(entry, found.entry, store.properties.mtimeResolutionNs);
+      const mode = modeFor(entry, found.entry.mode, receiver, modes);
+      const wanted = mode === entry.mode ? entry : { ...entry, mode };
+      const same = compareEntry(wanted, found.entry, mtimeResolutionNs);
       if (same === 'candidate') candidates.add(index);
       if (same === 'same' || same === 'attributes') have.add(index);
       if (same === 'attributes') attributes.add(index);

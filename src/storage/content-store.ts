@@ -8,6 +8,8 @@ import type { ChunkDigests } from '../checkpoint/chunk-digests.ts';
 import type { Identity, ScannedEntry } from '../manifest/entry.ts';
 import type { Layout } from '../manifest/layout.ts';
 import type { Manifest } from '../manifest/manifest.ts';
+import type { ModeWishes, ReceiverModes } from '../manifest/modes.ts';
+import type { Existing } from '../session/scopes.ts';
 import type { Notice } from '../protocol/tree-stream.ts';
 import type { RefusalSink } from './refused-entries.ts';
 
@@ -21,6 +23,8 @@ export interface ContentStoreProperties {
   readonly durability: 'grouped' | 'immediate';
   /** Granularity of the modification times it can keep, in nanoseconds. */
   readonly mtimeResolutionNs: bigint;
+  /** Which modes it gives to entries. */
+  readonly modes: ReceiverModes;
 }
 
 /** Receives the entries that a scan has to leave out. */
@@ -102,6 +106,8 @@ export interface IncomingTransfer {
   readonly layout: Layout;
   /** Safe relative path at which the tree lands. */
   readonly target: string;
+  /** What it wants with modes; what is usual, where undefined. */
+  readonly modes?: ModeWishes | undefined;
 }
 
 /** The staged chunks of one transfer. */
@@ -167,6 +173,8 @@ export interface PublishOrder {
    * rest is published. Without it the first one ends the publishing; the first entry of the manifest always does.
    */
   readonly onRefused?: RefusalSink | undefined;
+  /** What becomes of a file or link that is there already; `replaced`, where it is not said. */
+  readonly existing?: Existing | undefined;
   /** Called now and then with the number of entries that are done. */
   readonly onProgress?: (entriesDone: number) => void;
 }

@@ -18,6 +18,7 @@ import { CHUNK_ENCODINGS } from '../protocol/encoding.ts';
 import { SYNC_MODES } from '../protocol/sync-mode.ts';
 import { isMomentReason, MOMENT_KINDS, type MomentReason } from '../session/history.ts';
 import type { SessionRecord } from '../session/record.ts';
+import { SCOPES } from '../session/scopes.ts';
 import { isTerminal } from '../session/state.ts';
 import type { IncidentSink, Upkeep } from './incident.ts';
 import type { SessionQuery, SessionStore, SessionStoreProperties } from './session-store.ts';
@@ -38,7 +39,7 @@ const recordSchema = v.object({
     v.object({
       id: v.string(),
       principal: v.string(),
-      scopes: v.array(v.picklist(['read', 'write', 'list', 'admin'])),
+      scopes: v.array(v.picklist(SCOPES)),
       pathPrefix: v.string(),
       expiresAtMs: v.optional(count),
       quota: v.optional(quota),
@@ -51,6 +52,8 @@ const recordSchema = v.object({
   chunkSizeBytes: count,
   parallel: count,
   sync: v.optional(v.picklist(SYNC_MODES)),
+  preserveModes: v.optional(v.boolean()),
+  keepsTarget: v.optional(v.boolean()),
   encodings: v.optional(v.array(v.picklist(CHUNK_ENCODINGS))),
   durableSyncPoint: v.optional(count),
   state: v.picklist(['establishing', 'open', 'suspended', 'committing', 'committed', 'aborted', 'expired']),

@@ -6,6 +6,7 @@ import { CairnError } from '../base/errors.ts';
 import { comparePaths, printable } from '../base/safe-path.ts';
 import type { Identity, ScannedEntry } from '../manifest/entry.ts';
 import { CHUNK_SIZE_RANGE } from '../manifest/manifest.ts';
+import { AS_SENT } from '../manifest/modes.ts';
 import type { ContentStore } from './content-store.ts';
 import type { MemoryBackend } from './memory/memory-backend.ts';
 import { isOfOneEntry, type RefusalSink } from './refused-entries.ts';
@@ -32,6 +33,7 @@ export function createMemoryContentStore(
       holdsPartialChunks: false,
       durability: 'immediate',
       mtimeResolutionNs: 1n,
+      modes: AS_SENT,
     },
     scan: (path, { depth }) => scan(backend, path, depth),
     lookup: (paths, onRefused) => lookup(backend, paths, onRefused),

@@ -15,6 +15,7 @@ const OF_ONE_ENTRY: ReadonlySet<ErrorCode> = new Set([
   'not-directory',
   'not-found',
   'symlink-refused',
+  'destination-exists',
 ]);
 
 /** Whether a failure says something of one entry alone, so that the others can still be published. */

@@ -14,7 +14,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ProcessIdentity, ProcessInspector } from '../../src/base/process-identity.ts';
-import { clientAccess, readTokenFile } from '../../src/cli/client-token.ts';
+import { clientAccess, readTokenFile, type TokenSources } from '../../src/cli/client-token.ts';
+import type { Proxy } from '../../src/client/http/proxy.ts';
 import { findServers, registerServer } from '../../src/cli/server-registry.ts';
 import { ensurePrivateDirectory, stateHomeOf } from '../../src/cli/state-home.ts';
 import { canChown, STRANGER } from '../support/requirements.ts';
@@ -81,7 +82,7 @@ it.skipIf(!canChown)('a token file of another user is not used, not even by root
 
 describe('the token of a client', () => {
   const url = new URL('http://localhost:7070/x');
-  const sources = { stateHome: '', url, hasProxy: false, tokenFile: undefined };
+  const sources = { stateHome: '', url, proxy: undefined, tokenFile: undefined };
 
   it('comes from the file, else from the environment', async () => {
     const tokenFile = fileWith('from-file');
@@ -93,8 +94,9 @@ describe('the token of a client', () => {
   it('is not that of a server here for one that nobody has reached, nor through a proxy', async () => {
     fileWith('from-file');
     const unregister = await registerServer(home, here(7070));
-    for (const hasProxy of [true, false]) {
-      const { token } = clientAccess({ ...sources, stateHome: home, env: {}, hasProxy });
+    const proxy = { url: new URL('http://127.0.0.1:1'), authorization: undefined };
+    for (const way of [proxy, undefined]) {
+      const { token } = clientAccess({ ...sources, stateHome: home, env: {}, proxy: way });
       await expect(token()).resolves.toBeUndefined();
     }
     await unregister();
@@ -182,5 +184,52 @@ describe('the state directory', () => {
     chmodSync(path, 0o755);
     await ensurePrivateDirectory(path);
     expect(statSync(path).mode & 0o777).toBe(0o700);
+  });
+});
+
+describe('a token on a line that others can read', () => {
+  const sources = (url: string, more: Partial<TokenSources> = {}): TokenSources => ({
+    tokenFile: undefined,
+    env: { CAIRN_TOKEN: 'secret', XDG_CONFIG_HOME: home },
+    stateHome: home,
+    url: new URL(url),
+    proxy: undefined,
+    ...more,
+  });
+  const proxyAt = (url: string): Proxy => ({ url: new URL(url), authorization: undefined });
+
+  it.each([
+    ['http://files.example/x', undefined],
+    ['http://192.0.2.1:7070/x', undefined],
+    ['http://[2001:db8::1]/x', undefined],
+    ['http://0.0.0.0/x', undefined],
+    ['http://localhost.evil.example/x', undefined],
+    ['http://127.0.0.1.evil.example/x', undefined],
+    ['http://files.example/x', 'http://127.0.0.1:3128'],
+    ['http://127.0.0.1:7070/x', 'http://proxy.example:3128'],
+  ])('is not shown to %s (proxy: %s), unless that is asked', async (url, proxy) => {
+    const way = proxy === undefined ? {} : { proxy: proxyAt(proxy) };
+    await expect(clientAccess(sources(url, way)).token()).rejects.toMatchObject({
+      code: 'insecure-connection',
+      message: expect.stringMatching(/https:\/\/.*--insecure-http/) as string,
+    });
+    await expect(clientAccess(sources(url, { ...way, insecureHttp: true })).token()).resolves.toBe('secret');
+  });
+
+  it.each([
+    ['https://files.example/x', undefined],
+    ['https://files.example/x', 'http://proxy.example:3128'],
+    ['http://127.0.0.1:7070/x', undefined],
+    ['http://127.9.9.9/x', undefined],
+    ['http://[::1]:7070/x', undefined],
+    ['http://localhost/x', 'http://localhost:3128'],
+  ])('is shown to %s (proxy: %s)', async (url, proxy) => {
+    const way = proxy === undefined ? {} : { proxy: proxyAt(proxy) };
+    await expect(clientAccess(sources(url, way)).token()).resolves.toBe('secret');
+  });
+
+  it('is no reason to refuse where there is none', async () => {
+    const none = { env: { XDG_CONFIG_HOME: home } };
+    await expect(clientAccess(sources('http://files.example/x', none)).token()).resolves.toBeUndefined();
   });
 });

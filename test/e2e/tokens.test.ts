@@ -224,8 +224,8 @@ test('a grant lets a client without an account push one thing, until it is revok
   // Whoever has it needs nothing else, and its transfers are resumed as any.
   expect(await it.push(grantFile, '/inbox/bob/a')).toMatchObject({ exitCode: 0 });
   expect(await it.push(grantFile, '/inbox/bob')).toMatchObject({
-    exitCode: 2,
-    last: { code: 'is-directory' },
+    exitCode: 6,
+    last: { code: 'destination-exists' },
   });
   for (const target of ['/inbox/alice', '/inbox', '/inbox/bobby', '/'])
     expect(await it.push(grantFile, target)).toMatchObject({ exitCode: 6, last: { code: 'forbidden' } });

@@ -2,7 +2,7 @@
 import { request } from 'node:https';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createCertificateAuthenticator } from '../../src/server/auth/certificates.ts';
-import { SCOPES } from '../../src/server/auth/authorization.ts';
+import { SCOPES } from '../../src/session/scopes.ts';
 import { createStaticToken } from '../../src/server/auth/static-token.ts';
 import { openTls } from '../../src/server/tls/kept-tls.ts';
 import {

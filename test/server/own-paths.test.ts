@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { CairnError, storageError } from '../../src/base/errors.ts';
 import { discreetError, hidingPaths } from '../../src/server/own-paths.ts';
 import { tellableError } from '../../src/server/http/reply.ts';
-import { ALICE, call, establish, intercept, openPush, openScene } from './by-hand.ts';
+import { ALICE, call, establish, intercept, openScene } from './by-hand.ts';
 import { directory, file, transferOf } from '../suites/staged-transfer.ts';
 import { temporaryDirectory } from '../support/trees.ts';
 
@@ -71,8 +71,10 @@ test('no answer of a server names its root, whatever is in the way', async () =>
   }
   const { content } = scene.stores;
   const tree = transferOf(content, '', [directory(''), directory('link'), file('link/a', 10)]);
-  const session = await openPush(scene, tree);
-  await session.putChunk(0);
+  const session = await establish(scene, tree);
+  answers.push((await session.sendManifest()).body.toString());
+  answers.push((await session.sendPlan()).body.toString());
+  answers.push((await session.putChunk(0)).body.toString());
   answers.push((await session.commit()).body.toString());
   full.on = true;
   const later = await establish(scene, transferOf(content, 'x', [file('', 10)]));

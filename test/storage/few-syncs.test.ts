@@ -21,6 +21,7 @@ function slowNative(): { native: Native; most: () => number } {
       setLinkTimes: unused,
       lockFile: unused,
       renameAt: unused,
+      renameNewAt: undefined,
       statAt: undefined,
       syncFileSystem,
     },

@@ -58,6 +58,7 @@ describe('the memory content store', () => {
       holdsPartialChunks: false,
       durability: 'immediate',
       mtimeResolutionNs: 1n,
+      modes: { umask: 0, ownerReads: false },
     });
   });
 

@@ -1,4 +1,5 @@
 import { describe } from 'vitest';
+import { addingTests } from './content-store-adding.ts';
 import { documentTests } from './content-store-documents.ts';
 import { publishTests } from './content-store-publish.ts';
 import { readingTests } from './content-store-reading.ts';
@@ -14,6 +15,7 @@ export function contentStoreSuite(name: string, makeStore: MakeStore): void {
   describe(`${name}: publishing`, () => publishTests(makeStore));
   describe(`${name}: replacing what is there`, () => replaceTests(makeStore));
   describe(`${name}: entries of another type than what is there`, () => typeTests(makeStore));
+  describe(`${name}: adding to what is there`, () => addingTests(makeStore));
   describe(`${name}: streams`, () => streamTests(makeStore));
   describe(`${name}: scanning and reading`, () => readingTests(makeStore));
   describe(`${name}: documents and staging areas`, () => documentTests(makeStore));

@@ -59,8 +59,6 @@ export function writeAwkwardTree(root: string, chunkSizeBytes = 64 * 1024): void
   write('large', randomBytes(5 * chunkSizeBytes + 12_345));
   for (let i = 0; i < 60; i++) write(`many/${i % 7}/${i}.bin`, randomBytes(i * 131));
   mkdirSync(path.join(root, 'empty-directory/deeper'), { recursive: true });
-  mkdirSync(path.join(root, 'setgid'));
-  chmodSync(path.join(root, 'setgid'), 0o2775);
   symlinkSync('plain.txt', path.join(root, 'link'));
   symlinkSync('/nowhere/at all', path.join(root, 'dangling'));
   symlinkSync('..', path.join(root, 'many/up'));

@@ -15,6 +15,13 @@ import { runClient } from '../transfer-run.ts';
 import { settingsOf } from '../transfer-settings.ts';
 import { usage } from '../words/usage.ts';
 
+/** What whoever has a grant may do, by its word in lists. */
+const MAY = {
+  push: 'push to',
+  append: 'push what is new to',
+  drop: 'drop something into',
+  pull: 'pull from',
+} as const;
 /** A grant is asked for by somebody who waits for it. */
 const DEFAULT_RETRY_FOR = '10s';
 const NS_PER_MS = 1_000_000n;
@@ -46,13 +53,18 @@ async function carryOut(plan: GrantPlan, options: ReachOptions, isJson: boolean)
 }
 
 async function issue(
-  { url, direction, expiresInMs, maxBytes, out }: Extract<GrantPlan, { what: 'issue' }>,
+  { url, direction, scope, expiresInMs, maxBytes, out }: Extract<GrantPlan, { what: 'issue' }>,
   options: ReachOptions,
   isJson: boolean,
 ): Promise<readonly string[]> {
   const { issueGrant, revokeGrant } = await import('../../client/grants.ts');
   const limit = maxBytes === undefined ? {} : { maxBytes };
-  const reply = await issueGrant(options, { direction, expiresInMs, ...limit });
+  const reply = await issueGrant(options, {
+    direction,
+    ...(scope === undefined ? {} : { scope }),
+    expiresInMs,
+    ...limit,
+  });
   try {
     if (out !== undefined) await createFileDurably(out, `${reply.grant}\n`);
   } catch (error) {
@@ -70,7 +82,7 @@ function issued(url: URL, reply: GrantReply, out: string | undefined, isJson: bo
     return [jsonLine({ ...objectOf(info), url: url.href, ...where }), summaryLine(1)];
   }
   const most = info.maxBytes === null ? '' : `, at most ${formatBytes(info.maxBytes)}`;
-  const what = info.direction === 'push' ? 'push to' : 'pull from';
+  const what = MAY[mayOf(info)];
   const where =
     out === undefined
       ? 'it follows, and is shown only now'
@@ -86,15 +98,20 @@ function issued(url: URL, reply: GrantReply, out: string | undefined, isJson: bo
 
 function grantTable(grants: readonly GrantInfo[]): string[] {
   if (grants.length === 0) return ['no transfer grants\n'];
-  const rows = grants.map(({ id, state, direction, target, expiresAtMs, maxBytes }) => [
+  const rows = grants.map(({ id, state, target, expiresAtMs, maxBytes, ...info }) => [
     id,
     state,
-    direction,
+    mayOf(info),
     printable(target),
     timeOf(expiresAtMs),
     maxBytes === null ? '-' : formatBytes(maxBytes),
   ]);
   return alignColumns([HEADINGS, ...rows], { flexible: ['PATH'] });
+}
+
+function mayOf({ direction, scopes = [] }: Pick<GrantInfo, 'direction' | 'scopes'>): keyof typeof MAY {
+  if (direction === 'pull') return 'pull';
+  return scopes.includes('append') ? 'append' : scopes.includes('drop') ? 'drop' : 'push';
 }
 
 function timeOf(ms: number): string {

@@ -81,13 +81,10 @@ async function serve(plan: ServePlan, log: Log, lost: Promise<CairnError>): Prom
   ]);
   const secured = await openServeTls(plan.tls, log);
   const { tokenFile, close, ...access } = await openAccess(plan, secured.authenticators, log);
-  const content = await openLocalDisk(root, {
-    keepOut: [state, join(state, 'sessions')],
-    onIncident: (incident) => log.warn(incident, 'repaired'),
-  });
-  const sessions = await openLocalSessionStore(join(state, 'sessions'), {
-    onIncident: (incident) => log.warn(incident, 'repaired'),
-  });
+  const onIncident = (incident: object): void => log.warn(incident, 'repaired');
+  const keepOut = [state, join(state, 'sessions')];
+  const content = await openLocalDisk(root, { staysReadable: true, keepOut, onIncident });
+  const sessions = await openLocalSessionStore(join(state, 'sessions'), { onIncident });
   const lastSeen = await openLastSeen(state);
   const interruption = watchForEnd(plan, log);
   const yieldToFaults = standFast(log);

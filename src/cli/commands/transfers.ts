@@ -82,10 +82,11 @@ function reachOf(
   const url = new URL(info.url);
   const { tokenFile } = words;
   const { env } = process;
-  const { tls, showsCertificate } = clientTls(tlsSettingsOf(words), env);
+  const settings = tlsSettingsOf(words);
+  const { insecureHttp } = settings;
+  const { tls, showsCertificate } = clientTls(settings, env);
   const proxy = proxyFor(url, env);
-  const hasProxy = proxy !== undefined;
-  const access = clientAccess({ tokenFile, env, stateHome, url, tls, showsCertificate, hasProxy });
+  const access = clientAccess({ tokenFile, env, stateHome, url, tls, showsCertificate, proxy, insecureHttp });
   return { ...access, tls, proxy, retryForMs: ABORT_RETRY_FOR_MS, signal, report: () => undefined };
 }
 

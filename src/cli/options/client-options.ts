@@ -8,7 +8,8 @@ export function addTlsOptions(command: Command): Command {
     .optionsGroup(GROUPS.access)
     .option('--tls-ca <file>', 'trust only the authorities in this file (PEM); default: those of the system')
     .option('--tls-client-cert <file>', 'show this certificate to servers that ask for one (PEM)')
-    .option('--tls-client-key <file>', 'its private key (PEM, not encrypted, readable only by you)');
+    .option('--tls-client-key <file>', 'its private key (PEM, not encrypted, readable only by you)')
+    .option('--insecure-http', 'send the access token over plain http beyond this machine, too');
 }
 
 /** Adds how a server is reached: certificates, and `--token-file`. */

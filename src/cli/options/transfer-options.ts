@@ -1,9 +1,9 @@
 /** The options of push and pull; add one of both here, and its value to transfer-settings.ts. */
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { SYNC_MODES } from '../../protocol/sync-mode.ts';
 import { COMPRESS_WORDS, DIGESTS } from './choices.ts';
 import { addClientOptions } from './client-options.ts';
-import { GROUPS, optionOf } from './option.ts';
+import { GROUPS, optionOf, repeatable } from './option.ts';
 
 /** Adds what push and pull share. */
 export function addTransferOptions(command: Command): Command {
@@ -17,7 +17,19 @@ function addWhat(command: Command): Command {
     .optionsGroup(GROUPS.what)
     .option('-n, --dry-run', 'say what would be moved, and move nothing')
     .option('--checksum', 'compare contents instead of size and modification time')
-    .option('--force-replace', 'replace a directory, with all that is in it, where a file or link shall be');
+    .option('--force-replace', 'replace a directory, with all that is in it, where a file or link shall be')
+    .option(
+      '--preserve-modes',
+      'keep the bits, too, that the umask there denies to others (write), and set-group-id of directories',
+    )
+    .addOption(
+      repeatable(
+        new Option(
+          '--chmod <changes>',
+          'change modes on the way, as chmod and rsync do: D755,F644 or go-w,a+X',
+        ),
+      ),
+    );
 }
 
 function addHow(command: Command): Command {

@@ -3,6 +3,7 @@ import { CairnError } from '../../base/errors.ts';
 import { printable, targetPathOf } from '../../base/safe-path.ts';
 import { WhoAmI } from '../../protocol/administration.ts';
 import { ROUTE } from '../../protocol/routes.ts';
+import { PUSH_SCOPES } from '../../session/scopes.ts';
 import { callJson, type Server } from '../http/server-calls.ts';
 import { ok, problem, warning, type Finding } from './finding.ts';
 
@@ -43,7 +44,7 @@ export function judgeToken(who: WhoAmI, target: string, isRenewed = false): Find
     return problem(check, 'forbidden', message, 'use a URL below that, or another token');
   }
   const allows = scopes.length === 0 ? 'nothing' : scopes.map(printable).join(', ');
-  if (!scopes.includes('read') && !scopes.includes('write')) {
+  if (!scopes.includes('read') && !mayPush(scopes)) {
     const message = `the token ${name} is for neither push nor pull; it allows: ${allows}`;
     return warning(check, message, 'ask an administrator for a token with the scope read or write');
   }
@@ -58,6 +59,11 @@ export function judgeToken(who: WhoAmI, target: string, isRenewed = false): Find
   return ok(check, `${name}, for ${allows}, ${path === '' ? 'everywhere' : `below /${path}`}, ${until}`);
 }
 
+/** A newer server may know of more scopes. */
+function mayPush(scopes: readonly string[]): boolean {
+  return PUSH_SCOPES.some((scope) => scopes.includes(scope));
+}
+
 /** Both are printable; a path that is not has been changed by that, and then nothing can be said. */
 function isWithin(target: string, path: string): boolean {
   if (path === '' || path.includes('\\')) return true;
@@ -66,7 +72,7 @@ function isWithin(target: string, path: string): boolean {
 
 /** Whether the server has room for what may be pushed. */
 export function judgeSpace({ freeBytes, scopes }: WhoAmI): readonly Finding[] {
-  if (freeBytes === null || !scopes.includes('write')) return [];
+  if (freeBytes === null || !mayPush(scopes)) return [];
   const mib = Math.floor(freeBytes / MIB);
   const remedy = 'make room at the server; cairn sessions shows what unfinished transfers hold';
   if (freeBytes < LEAST_FREE_BYTES) {

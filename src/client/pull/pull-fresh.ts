@@ -96,7 +96,7 @@ async function compareAndCarry(
     let plan: Plan;
     try {
       const landing = await landingOf(task.destination, context.server.target, manifest);
-      destination = await openForPlan(landing, folder, options.dryRun === true);
+      destination = await openForPlan(task, landing);
       plan = isForEverything
         ? EVERYTHING
         : await planFor(task, { session, manifest, destination, distrusted });
@@ -139,13 +139,12 @@ async function compareAndCarry(
 
 /** The destination; undefined in a dry run where there is none yet, and none is made. */
 async function openForPlan(
+  { folder, options }: PullTask,
   landing: Landing,
-  folder: TransferFolder,
-  dryRun: boolean,
 ): Promise<PullDestination | undefined> {
-  if (dryRun && (await typeAt(landing.root)) !== 'directory') return undefined;
+  if (options.dryRun === true && (await typeAt(landing.root)) !== 'directory') return undefined;
   await makeLanding(landing);
-  return openDestination(landing, folder);
+  return openDestination(landing, folder, options);
 }
 
 interface Prepared {
@@ -166,12 +165,9 @@ async function planFor(
   if (destination === undefined) return EVERYTHING;
   const { store, landing } = destination;
   context.report({ type: 'phase', phase: 'comparing', entries: manifest.entries.length });
-  const comparison: Comparison = await compareWithTarget(
-    store,
-    landing.target,
-    manifest,
-    options.forceReplace,
-  );
+  const { forceReplace: mayReplace = false } = options;
+  const how = { mayReplace, modes: destination.modes };
+  const comparison: Comparison = await compareWithTarget(store, landing.target, manifest, how);
   const checksum = options.checksum === true;
   const locate = (index: number): { store: typeof store; path: string } => ({
     store,

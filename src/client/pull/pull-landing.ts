@@ -12,6 +12,8 @@ import { leadsToDescriptor } from '../transfer/descriptor-path.ts';
 export interface Landing {
   readonly root: string;
   readonly target: string;
+  /** Whether nothing was there before: the root gets the mode of the tree that lands in it. */
+  readonly isNew?: boolean | undefined;
 }
 
 /**
@@ -63,7 +65,7 @@ export async function landingOf(destination: string, target: string, manifest: M
         'not-directory',
         `"${printable(destination)}" is no directory, and a tree is to land there`,
       );
-    return { root: path, target: '' };
+    return { root: path, target: '', isNew: there === undefined };
   }
   if (there === 'directory' || destination.endsWith('/')) {
     const name = targetPathOf(target).split('/').at(-1) ?? '';

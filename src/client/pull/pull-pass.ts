@@ -45,7 +45,12 @@ export async function runPullPass(options: PullPassOptions): Promise<PassResult>
   const { context, session, folder, destination, manifest, plan, forceReplace } = options;
   const layout = layoutOf(manifest, plan);
   const area = await destination.store.openStaging(destination.stagingId);
-  const staging = await area.openChunks({ manifest, layout, target: destination.landing.target });
+  const staging = await area.openChunks({
+    manifest,
+    layout,
+    target: destination.landing.target,
+    modes: destination.modes,
+  });
   try {
     const job = await openJob(options, { layout, staging, area });
     const [bytesTotal, bytesSkipped] = [layout.bytesTotal ?? 0, skippedBytes(manifest, plan)];

@@ -28,8 +28,8 @@ import type { SessionGrant } from '../../protocol/messages.ts';
  * @throws CairnError like {@link runPullPass}
  */
 export async function resumedPull(task: PullTask): Promise<PassResult | undefined> {
-  const { context, folder } = task;
-  const found = await openStaged(folder);
+  const { context, folder, options } = task;
+  const found = await openStaged(folder, options);
   if (found === undefined) return undefined;
   const { destination, staged, record } = found;
   try {
@@ -68,10 +68,11 @@ export async function resumedPull(task: PullTask): Promise<PassResult | undefine
  */
 export async function publishAgreed(
   folder: TransferFolder,
-  { report, forceReplace }: Pick<TransferOptions, 'report' | 'forceReplace'>,
+  options: Pick<TransferOptions, 'report' | 'forceReplace' | 'preserveModes' | 'chmod'>,
 ): Promise<PassResult | undefined> {
+  const { report, forceReplace } = options;
   if (folder.record?.agreed === undefined || folder.record.agreed === null) return undefined;
-  const found = await openStaged(folder);
+  const found = await openStaged(folder, options);
   if (found === undefined) return undefined;
   const { destination, staged, record } = found;
   const { manifest, plan } = staged;
@@ -82,6 +83,7 @@ export async function publishAgreed(
       manifest,
       layout,
       target: destination.landing.target,
+      modes: destination.modes,
     });
     const { digest, excluded } = record.agreed!;
     let leftOut: ReadonlySet<string>;
@@ -133,11 +135,14 @@ interface Found {
   readonly record: TransferRecord;
 }
 
-async function openStaged(folder: TransferFolder): Promise<Found | undefined> {
+async function openStaged(
+  folder: TransferFolder,
+  options: Pick<TransferOptions, 'preserveModes' | 'chmod'>,
+): Promise<Found | undefined> {
   const { record } = folder;
   if (record === undefined || record.landing === null) return undefined;
   if ((await typeAt(record.landing.root)) !== 'directory') return undefined;
-  const destination = await openDestination(record.landing, folder);
+  const destination = await openDestination(record.landing, folder, options);
   const staged = await loadStaged(destination);
   if (staged?.manifest.id === record.manifestId) return { destination, staged, record };
   await destination.store.close();

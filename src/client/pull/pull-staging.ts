@@ -4,10 +4,12 @@
  */
 import * as v from 'valibot';
 import type { Manifest } from '../../manifest/manifest.ts';
+import type { ModeWishes } from '../../manifest/modes.ts';
 import { Plan } from '../../protocol/messages.ts';
 import { encodeTree } from '../../protocol/tree-stream.ts';
 import type { ContentStore, StagingArea } from '../../storage/content-store.ts';
 import { openLocalDisk } from '../../storage/local-disk/local-disk.ts';
+import type { TransferOptions } from '../options.ts';
 import { loadManifest } from '../record/documents.ts';
 import type { Landing } from './pull-landing.ts';
 
@@ -21,6 +23,8 @@ export interface PullDestination {
   readonly store: ContentStore;
   readonly landing: Landing;
   readonly stagingId: string;
+  /** Which modes what lands there gets. */
+  readonly modes: ModeWishes;
 }
 
 /** What was found in a staging area. */
@@ -29,16 +33,21 @@ export interface StagedPull {
   readonly plan: StoredPlan;
 }
 
-/** Opens the destination; its directory must exist. Nothing is written yet, nor ever into the state home, where one is named. @throws CairnError, storage codes */
+/**
+ * Opens the destination; its directory must exist. Nothing is written yet, nor ever into the state home, where one is
+ * named.
+ *
+ * @throws CairnError, storage codes
+ */
 export async function openDestination(
   landing: Landing,
   { stagingId, stateHome }: { readonly stagingId: string; readonly stateHome?: string },
+  { preserveModes: preserve, chmod }: Pick<TransferOptions, 'preserveModes' | 'chmod'> = {},
 ): Promise<PullDestination> {
-  return {
-    store: await openLocalDisk(landing.root, { keepOut: stateHome === undefined ? [] : [stateHome] }),
-    landing,
-    stagingId,
-  };
+  const keepsTarget = landing.isNew !== true && preserve !== true;
+  const modes: ModeWishes = { preserve, change: chmod?.change, keepsTarget };
+  const keepOut = stateHome === undefined ? [] : [stateHome];
+  return { store: await openLocalDisk(landing.root, { keepOut }), landing, stagingId, modes };
 }
 
 /** Keeps the manifest and the plan, durably, before the first chunk comes. */

@@ -118,6 +118,7 @@ async function establishPush(
     chunkSizeBytes: wished.chunkSizeBytes,
     parallel: context.parallel,
     sync: options.sync,
+    ...(options.preserveModes === true ? { preserveModes: true } : {}),
     encodings: context.compression.offers,
   };
   // A dry run must not take over a session that another run wants to go on with, and the plan of an unfinished one says

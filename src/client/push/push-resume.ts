@@ -6,7 +6,7 @@ import type { Manifest } from '../../manifest/manifest.ts';
 import type { StringList } from '../../manifest/string-table.ts';
 import { otherThanAsked } from '../record/asked.ts';
 import { loadIdentities, loadManifest } from '../record/documents.ts';
-import type { PassResult } from '../transfer/pass-result.ts';
+import { isUnrepeatable, type PassResult } from '../transfer/pass-result.ts';
 import { runPass } from './push-pass.ts';
 import type { PushTask } from './push-fresh.ts';
 import { giveUpSession } from '../session/give-up.ts';
@@ -56,7 +56,7 @@ export async function resumedPass(task: PushTask): Promise<PassResult | undefine
     isRunning = true;
     context.report({ type: 'resumed', epoch, bytesResumed: 0 });
     const { plan } = record;
-    return await runPass({
+    const result = await runPass({
       context,
       session,
       source,
@@ -67,6 +67,7 @@ export async function resumedPass(task: PushTask): Promise<PassResult | undefine
       forceReplace: task.options.forceReplace,
       ...kept,
     });
+    return { ...result, isUnrepeatable: isUnrepeatable(session.grant) };
   } catch (error) {
     // Another client had the last word on what was left out.
     if (isPublished && error instanceof CairnError && error.code === 'digest-mismatch')

@@ -8,6 +8,8 @@ import { EntryTable, type EntryList } from '../../manifest/entry-table.ts';
 import { StringTable, type StringList } from '../../manifest/string-table.ts';
 import type { Notice } from '../../protocol/tree-stream.ts';
 import type { ContentStore, ScanWishes } from '../../storage/content-store.ts';
+import { portableMode, type Entry } from '../../manifest/entry.ts';
+import type { ModeChange } from '../../manifest/modes.ts';
 import { openLocalDisk } from '../../storage/local-disk/local-disk.ts';
 import { createHeldFiles, type HeldFiles } from './held-files.ts';
 import { streamAt } from '../transfer/descriptor-path.ts';
@@ -52,9 +54,14 @@ export interface ScannedSource {
  * else is pushed as the link that it is. Where cairn keeps its own state is no part of a tree that it is in: it changes with
  * every run.
  *
+ * @param change made to the modes of all that is found
  * @throws CairnError `source-missing`, `source-unreadable`, `usage` where two sources have the same name
  */
-export async function openSource(sources: readonly string[], stateHome: string): Promise<LocalSource> {
+export async function openSource(
+  sources: readonly string[],
+  stateHome: string,
+  change?: ModeChange,
+): Promise<LocalSource> {
   const roots: SourceRoot[] = [];
   try {
     const shared = new Map<string, ContentStore>();
@@ -82,7 +89,7 @@ export async function openSource(sources: readonly string[], stateHome: string):
     scan: async (signal, onFound = () => {}) => {
       const passedOver = await stat(stateHome, { bigint: true }).catch(() => undefined);
       held.clear();
-      return scanAll(roots, { signal, onFound, passedOver, held });
+      return scanAll(roots, { signal, onFound, passedOver, held, change });
     },
     close: () => closeAll(roots),
   };
@@ -174,6 +181,7 @@ interface ScanOptions {
   readonly onFound: (entries: number) => void;
   readonly passedOver: ScanWishes['passedOver'];
   readonly held: HeldFiles;
+  readonly change: ModeChange | undefined;
 }
 
 async function scanAll(roots: readonly SourceRoot[], options: ScanOptions): Promise<ScannedSource> {
@@ -192,7 +200,7 @@ async function scanAll(roots: readonly SourceRoot[], options: ScanOptions): Prom
 async function scanRoot(
   { store, base, prefix }: SourceRoot,
   found: Found,
-  { signal, onFound, passedOver, held }: ScanOptions,
+  { signal, onFound, passedOver, held, change }: ScanOptions,
 ): Promise<void> {
   const onNotice = (notice: Notice): void =>
     void found.notices.push({ ...notice, path: joinPath(printable(prefix), notice.path) });
@@ -205,7 +213,8 @@ async function scanRoot(
         const { entry, identity } = held.mayHold(scanned)
           ? await held.hold(path, scanned, store, joinPath(base, scanned.entry.path))
           : scanned;
-        found.entries.push(prefix === '' ? entry : { ...entry, path });
+        const changed = change === undefined ? entry : withMode(entry, change);
+        found.entries.push(prefix === '' ? changed : { ...changed, path });
         found.identities.push(identity);
       }
       onFound(found.entries.length);
@@ -218,6 +227,11 @@ async function scanRoot(
       { cause: error },
     );
   }
+}
+
+function withMode(entry: Entry, change: ModeChange): Entry {
+  const { type, mode } = entry;
+  return { ...entry, mode: portableMode(type, change(type, mode)) };
 }
 
 async function closeAll(roots: readonly SourceRoot[]): Promise<void> {

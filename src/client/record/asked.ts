@@ -8,6 +8,8 @@ export const Asked = v.object({
   checksum: v.boolean(),
   digest: v.optional(v.picklist(DIGEST_ALGORITHMS)),
   chunkSizeBytes: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(0))),
+  /** What was asked of modes, see {@link modesWord}. */
+  modes: v.optional(v.string()),
 });
 /** {@link Asked} as a type. */
 export type Asked = v.InferOutput<typeof Asked>;
@@ -20,15 +22,27 @@ interface Recorded {
 }
 
 /** What a run asks for. */
-export type Wishes = Pick<TransferOptions, 'checksum' | 'digest' | 'chunkSizeBytes'>;
+export type Wishes = Pick<
+  TransferOptions,
+  'checksum' | 'digest' | 'chunkSizeBytes' | 'preserveModes' | 'chmod'
+>;
 
 /** What a record keeps of that. */
-export function askedOf({ checksum = false, digest, chunkSizeBytes }: Wishes): Asked {
+export function askedOf(wishes: Wishes): Asked {
+  const { checksum = false, digest, chunkSizeBytes } = wishes;
+  const modes = modesWord(wishes);
   return {
     checksum,
     ...(digest === undefined ? {} : { digest }),
     ...(chunkSizeBytes === undefined ? {} : { chunkSizeBytes }),
+    ...(modes === undefined ? {} : { modes }),
   };
+}
+
+/** What is asked of modes in one word, to be compared; undefined for nothing. */
+function modesWord({ preserveModes = false, chmod }: Wishes): string | undefined {
+  const words = [...(preserveModes ? ['preserve'] : []), ...(chmod?.words ?? [])];
+  return words.length === 0 ? undefined : words.join(' ');
 }
 
 /**
@@ -44,7 +58,12 @@ export function otherThanAsked(recorded: Recorded, { digest, chunkSizeBytes }: W
   return undefined;
 }
 
-/** Whether contents are to be compared that the recorded run took for equal by size and time. */
-export function isCloserLook(recorded: Recorded | undefined, { checksum = false }: Wishes): boolean {
-  return checksum && recorded !== undefined && recorded.asked?.checksum !== true;
+/**
+ * Whether what the recorded run took for right is to be looked at again: contents that it took for equal by size and time,
+ * or modes of which it was asked something else.
+ */
+export function isCloserLook(recorded: Recorded | undefined, wishes: Wishes): boolean {
+  if (recorded === undefined) return false;
+  const { checksum = false, modes } = recorded.asked ?? {};
+  return (wishes.checksum === true && !checksum) || modes !== modesWord(wishes);
 }

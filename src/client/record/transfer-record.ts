@@ -37,7 +37,7 @@ export const TransferRecord = v.object({
   /** Durable bytes of a pull, as far as they were written down; a push keeps them in its journal. */
   bytesDone: bytes,
   /** Where a pull lands: a local directory and a safe path in it. Null in a push. */
-  landing: v.nullable(v.object({ root: v.string(), target: v.string() })),
+  landing: v.nullable(v.object({ root: v.string(), target: v.string(), isNew: v.optional(v.boolean()) })),
   /** Id of the staging area of a pull. Missing in older records, for which the path of the state home tells it. */
   stagingId: v.optional(v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/))),
   /** `agreed`: both sides agreed on the digest of a pull, and only publishing is left. */

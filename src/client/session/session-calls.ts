@@ -13,12 +13,12 @@ import {
   PlanAccepted,
   SessionGrant,
   SyncStatus,
-  TreeIdReply,
   type CommitRequest,
   type EstablishRequest,
   type Plan,
   type ResumeRequest,
 } from '../../protocol/messages.ts';
+import { TreeIdReply } from '../../protocol/tree-id-messages.ts';
 import { HEADER, REPLACE_ANY, ROUTE, type PLAN } from '../../protocol/routes.ts';
 import { readTree, type Notice } from '../../protocol/tree-stream.ts';
 import type { RequestBody } from '../http/http-message.ts';

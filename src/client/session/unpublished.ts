@@ -25,6 +25,7 @@ const REASONS: Partial<Record<ErrorCode, string>> = {
   'is-directory':
     'a directory with entries is in its place; --force-replace replaces that with all that is in it',
   'not-directory': 'something that is no directory is in the way',
+  'destination-exists': 'something is there already, or in the way, which this access token does not replace',
   'symlink-refused':
     'a symbolic link is in the way, and is not followed; --force-replace puts a directory in its place',
 };

@@ -64,7 +64,7 @@ async function compareDigests(options: PlanOptions, have: ChunkSet, attributes: 
     Promise.all([
       digestsOf(context, manifest, files, options.locate),
       session.run(async (at) => {
-        const digests = await getDigests(at, files.runs());
+        const digests = await getDigests(at, files.runs()).catch((error: unknown) => unknown(context, error));
         context.retrier.progressed();
         return digests;
       }),
@@ -78,6 +78,15 @@ async function compareDigests(options: PlanOptions, have: ChunkSet, attributes: 
     if (isSame) have.add(index);
     else have.delete(index);
   }
+}
+
+/** What a token that may not read is not told is sent. */
+function unknown({ report }: TransferContext, error: unknown): ReadonlyFileDigests {
+  if (!(error instanceof CairnError) || error.code !== 'forbidden') throw error;
+  const message =
+    'the access token may not read, so contents cannot be compared: files that are there are sent again';
+  report({ type: 'notice', message });
+  return new FileDigests();
 }
 
 /** The file digests of local files, by entry; null where a file cannot be read. */

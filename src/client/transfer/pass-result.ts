@@ -3,7 +3,7 @@ import { CairnError } from '../../base/errors.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
 import { createLayout, type Layout } from '../../manifest/layout.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
-import type { Plan } from '../../protocol/messages.ts';
+import type { Plan, SessionGrant } from '../../protocol/messages.ts';
 import type { TransferSummary } from '../events.ts';
 
 /** What a pass did. */
@@ -23,6 +23,8 @@ export interface PassResult {
   /** Paths of the entries that the receiver could not put in their place, and how many there are beside those. */
   readonly leftOut: ReadonlySet<string>;
   readonly unlisted: number;
+  /** Whether the server would take what is the same for something new, if it came again. */
+  readonly isUnrepeatable?: boolean;
 }
 
 /** Numbers of the run around the passes. */
@@ -54,6 +56,11 @@ export function aboutManifest(
   const { length } = entries;
   const same = ChunkSet.fromRuns(plan.have, length).size - ChunkSet.fromRuns(plan.attributes, length).size;
   return { manifest, entries: length, changed: length - same };
+}
+
+/** Whether a push compares nothing, and does not replace what is there: what comes again is taken for something new. */
+export function isUnrepeatable({ isBlind = false, existing = 'replaced' }: SessionGrant): boolean {
+  return isBlind && existing !== 'replaced';
 }
 
 /** The result of a pass that carried nothing. */

@@ -1,6 +1,7 @@
 /** Two lists of entries side by side. Pure. */
 import { comparePaths } from '../../base/safe-path.ts';
 import type { Entry } from '../../manifest/entry.ts';
+import { modesAgree } from '../../manifest/modes.ts';
 import type { EntryList } from '../../manifest/entry-table.ts';
 
 /** Something that is not the same on both sides. */
@@ -56,7 +57,7 @@ function compareEntries(own: Entry, other: Entry): Differing[] {
   const differing: Differing[] = [];
   if (own.sizeBytes !== other.sizeBytes) differing.push({ path, why: 'size' });
   if (own.linkTarget !== other.linkTarget) differing.push({ path, why: 'link' });
-  if (own.mode !== other.mode) differing.push({ path, why: 'mode' });
+  if (!modesAgree(own, other.mode)) differing.push({ path, why: 'mode' });
   if (own.mtimeNs !== other.mtimeNs) differing.push({ path, why: 'mtime' });
   return differing;
 }

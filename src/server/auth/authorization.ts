@@ -3,11 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { CairnError } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
 import type { RecordedAuthorization } from '../../session/record.ts';
-
-/** What an authorization can allow: to pull and `GET`, to push, to list, and to look after the sessions of others. */
-export const SCOPES = ['read', 'write', 'list', 'admin'] as const;
-/** One of {@link SCOPES}. */
-export type Scope = (typeof SCOPES)[number];
+import type { Scope } from '../../session/scopes.ts';
 
 /**
  * What a request was allowed by. `id` names it for as long as it exists, `token:…`, `jwt:…`, `grant:…` or

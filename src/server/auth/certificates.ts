@@ -5,7 +5,8 @@ import { CairnError } from '../../base/errors.ts';
 import { checkRelativePath, printable } from '../../base/safe-path.ts';
 import type { KeptTls } from '../tls/kept-tls.ts';
 import { endOf, type TlsMaterial } from '../tls/tls-files.ts';
-import type { Authenticator, Authorization, Scope } from './authorization.ts';
+import type { Scope } from '../../session/scopes.ts';
+import type { Authenticator, Authorization } from './authorization.ts';
 
 /** What client certificates allow. */
 export interface CertificateRules {

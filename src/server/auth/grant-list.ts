@@ -5,7 +5,7 @@ import { replaceFileDurably } from '../../base/durable-files.ts';
 import { CairnError } from '../../base/errors.ts';
 import { readIfThere } from '../../base/read-if-there.ts';
 import { printable } from '../../base/safe-path.ts';
-import { SCOPES } from './authorization.ts';
+import { SCOPES } from '../../session/scopes.ts';
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const quota = v.object({ bytes: v.optional(count), sessions: v.optional(count) });

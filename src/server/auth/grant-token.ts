@@ -29,7 +29,7 @@ const Claims = v.object({
   jti: v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{22}$/)),
   sub: v.string(),
   exp: count,
-  scope: v.picklist(['write', 'read', 'read list']),
+  scope: v.picklist(['write', 'append', 'drop', 'read', 'read list']),
   path: v.string(),
   max_bytes: v.optional(count),
   by: v.object({ id: v.string(), bytes: v.optional(count), sessions: v.optional(count) }),

@@ -6,13 +6,8 @@ import { formatBytes } from '../../base/byte-text.ts';
 import { CairnError } from '../../base/errors.ts';
 import { DEFAULT_LIMITS, type ServerLimits } from '../limits.ts';
 import { createSessionId, sessionIdOf } from '../../session/credential.ts';
-import {
-  checkAllows,
-  isWithin,
-  type Authenticator,
-  type Authorization,
-  type Scope,
-} from './authorization.ts';
+import { PUSH_SCOPES, type PushScope, type Scope } from '../../session/scopes.ts';
+import { checkAllows, isWithin, type Authenticator, type Authorization } from './authorization.ts';
 import { openGrantKey, type KeptKey } from './kept-key.ts';
 import { openGrantList, type GrantList, type IssuedGrant } from './grant-list.ts';
 import { grantPrincipal, looksLikeGrant, signGrant, verifyGrant } from './grant-token.ts';
@@ -22,6 +17,8 @@ export interface GrantWish {
   readonly direction: 'push' | 'pull';
   /** Safe relative path. */
   readonly path: string;
+  /** Of a push; `write`, where undefined. */
+  readonly scope?: PushScope | undefined;
   readonly expiresInMs: number;
   readonly maxBytes: number | undefined;
   /** The same in every try of one request. */
@@ -162,16 +159,24 @@ async function issue(
   return { issued, grant };
 }
 
+/** The scope of who asks by which another one can be granted: a stronger one allows the weaker, too. */
+function allowing({ scopes }: Authorization, granted: Scope): Scope {
+  const stronger = PUSH_SCOPES.slice(0, PUSH_SCOPES.findIndex((scope) => scope === granted) + 1);
+  return stronger.find((scope) => scopes.includes(scope)) ?? granted;
+}
+
 /** What is granted, where the asking authorization allows that itself. */
 function termsOf(
   asking: Authorization,
-  { direction, path, expiresInMs, maxBytes }: GrantWish,
+  { direction, path, scope, expiresInMs, maxBytes }: GrantWish,
   nowMs: number,
 ): Omit<IssuedGrant, 'id' | 'owner'> {
   if (asking.id.startsWith(PREFIX))
     throw new CairnError('forbidden', 'a transfer grant cannot be passed on as another one');
-  const needed: Scope = direction === 'push' ? 'write' : 'read';
-  checkAllows(asking, needed, path);
+  if (scope !== undefined && direction === 'pull')
+    throw new CairnError('invalid-request', 'a scope is for what is pushed; to pull needs "read"');
+  const granted: Scope = direction === 'push' ? (scope ?? 'write') : 'read';
+  checkAllows(asking, allowing(asking, granted), path);
   const createdAtMs = Math.floor(nowMs / 1000) * 1000;
   const expiresAtMs = Math.ceil((nowMs + expiresInMs) / 1000) * 1000;
   const { expiresAtMs: ownEndMs = Infinity, quota = {} } = asking;
@@ -193,7 +198,7 @@ function termsOf(
   return {
     direction,
     path,
-    scopes: alsoLists ? [needed, 'list'] : [needed],
+    scopes: alsoLists ? [granted, 'list'] : [granted],
     createdAtMs,
     expiresAtMs,
     ...(maxBytes === undefined ? {} : { maxBytes }),

@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto';
 import type { JWTPayload } from 'jose';
 import { CairnError } from '../../base/errors.ts';
 import { checkRelativePath, printable } from '../../base/safe-path.ts';
-import type { Authorization, Scope } from './authorization.ts';
+import type { Scope } from '../../session/scopes.ts';
+import type { Authorization } from './authorization.ts';
 import { fillTemplate, type OidcConfig } from './oidc-config.ts';
 
 /** Longest name of who asks, in characters: OpenID Connect allows 255 for `sub`. */

@@ -2,7 +2,7 @@
 import * as v from 'valibot';
 import { CairnError } from '../../base/errors.ts';
 import { checkRelativePath, printable } from '../../base/safe-path.ts';
-import { SCOPES } from './authorization.ts';
+import { SCOPES, type Scope } from '../../session/scopes.ts';
 
 /** Signatures whose keys the issuer publishes. None that a published key could make: no `none`, no HS256. */
 const ALGORITHMS = [
@@ -19,6 +19,8 @@ const ALGORITHMS = [
   'Ed25519',
 ] as const;
 
+/** What `write` allows, too. */
+const WEAKER: ReadonlySet<Scope> = new Set(['append', 'drop']);
 /** A claim in braces, in a template of a path. */
 const PLACEHOLDER = /\{([^{}]*)\}/g;
 
@@ -95,11 +97,13 @@ export function parseOidcConfig(text: string, name: string): OidcConfig {
   return result.output;
 }
 
-/** The scopes that `cairn login` asks for: of the mapped ones those that are scopes, and to stay logged in. */
+/** The scopes that `cairn login` asks for: of the mapped ones those that are scopes, less the weaker ones, and to stay logged in. */
 export function loginScopesOf({ loginScopes, scopeClaim, scopes }: OidcConfig): string[] {
   if (loginScopes !== undefined) return loginScopes;
   const isScopes = scopeClaim === 'scope' || scopeClaim === 'scp';
-  return ['openid', 'offline_access', ...(isScopes ? scopes.keys() : [])];
+  // An issuer refuses what it does not know, and who may write needs no weaker scope.
+  const asked = [...scopes].filter(([, allowed]) => !allowed.every((name) => WEAKER.has(name)));
+  return ['openid', 'offline_access', ...(isScopes ? asked.map(([name]) => name) : [])];
 }
 
 /**

@@ -1,13 +1,14 @@
 /** One access token that is given and not kept: for tests, and for servers inside other programs. */
 import { hashSecret, isSecret } from '../../session/credential.ts';
-import { SCOPES, type Authenticator, type Authorization } from './authorization.ts';
+import { FULL_SCOPES } from '../../session/scopes.ts';
+import type { Authenticator, Authorization } from './authorization.ts';
 
 /** An authenticator that knows one secret, which may do everything unless `changes` say otherwise. */
 export function createStaticToken(secret: string, changes: Partial<Authorization> = {}): Authenticator {
   const authorization = {
     id: 'token:static',
     principal: 'static',
-    scopes: SCOPES,
+    scopes: FULL_SCOPES,
     pathPrefix: '',
     ...changes,
   };

@@ -8,7 +8,8 @@ import { CairnError, storageError, systemCodeOf, takesNothing } from '../../base
 import { acquireProcessLock, type ProcessLock } from '../../base/process-lock.ts';
 import { readIfThere } from '../../base/read-if-there.ts';
 import { createSessionId, hashSecret, issueSecret } from '../../session/credential.ts';
-import { SCOPES, type Authorization } from './authorization.ts';
+import { FULL_SCOPES, SCOPES } from '../../session/scopes.ts';
+import type { Authorization } from './authorization.ts';
 import { readTokens, writeTokens, type KeptToken } from './token-file.ts';
 
 /** What somebody wants a new token to be. */
@@ -115,7 +116,7 @@ async function ensure(
   if (tokens !== undefined) return { tokens };
   const { secret, hash } = issueSecret();
   const created = { name: 'first', principal: createSessionId(), createdAt: new Date().toISOString() };
-  const first: KeptToken = { id: createSessionId(), ...created, hash, scopes: [...SCOPES], path: '' };
+  const first: KeptToken = { id: createSessionId(), ...created, hash, scopes: [...FULL_SCOPES], path: '' };
   // The secret first: after a crash in between, the next start makes both anew.
   await replaceFileDurably(firstTokenPath(stateDirectory), secret, 0o600);
   await writeTokens(stateDirectory, [first]);

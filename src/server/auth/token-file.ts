@@ -5,7 +5,8 @@ import { replaceFileDurably } from '../../base/durable-files.ts';
 import { CairnError } from '../../base/errors.ts';
 import { readIfThere } from '../../base/read-if-there.ts';
 import { checkRelativePath, printable } from '../../base/safe-path.ts';
-import { SCOPES, type Authorization } from './authorization.ts';
+import { FULL_SCOPES, SCOPES } from '../../session/scopes.ts';
+import type { Authorization } from './authorization.ts';
 
 /** What a token may be called: it stands in messages, logs and command lines. */
 export const TOKEN_NAME = /^[A-Za-z0-9._-]{1,64}$/;
@@ -101,7 +102,7 @@ function parse(value: unknown): readonly KeptToken[] {
   return v.parse(FirstFormat, value).tokens.map((token) => ({
     id: token.name,
     ...token,
-    scopes: [...SCOPES],
+    scopes: [...FULL_SCOPES],
     path: '',
   }));
 }

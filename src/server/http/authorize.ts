@@ -1,7 +1,8 @@
 /** Who asks, and may they: access tokens and session credentials out of request headers. */
 import { CairnError } from '../../base/errors.ts';
 import { HEADER } from '../../protocol/routes.ts';
-import { checkAllows, checkStands, type Authorization, type Scope } from '../auth/authorization.ts';
+import type { Scope } from '../../session/scopes.ts';
+import { checkAllows, checkStands, type Authorization } from '../auth/authorization.ts';
 import type { ServerContext } from '../server-context.ts';
 import type { Exchange } from './exchange.ts';
 

@@ -1,6 +1,8 @@
 /** Both sides agree on what is carried, and the session opens: by a request for it, or together with the manifest. */
 import { CairnError } from '../../base/errors.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
+import { mayCompare } from '../../session/scopes.ts';
+import type { Authorization } from '../auth/authorization.ts';
 import { checkBytes, openUsage } from '../quota/quota.ts';
 import type { ServerContext } from '../server-context.ts';
 import { savePlan } from '../sessions/session-documents.ts';
@@ -12,7 +14,7 @@ import type { SessionWork } from './session-request.ts';
  * Agrees on a plan. Called with nothing else at work on the session.
  *
  * @throws CairnError `session-state` where another plan was agreed; `invalid-request`, `manifest-too-large`,
- * `quota-exceeded`, storage codes
+ * `quota-exceeded`, `forbidden`, storage codes
  */
 export async function agree(
   { room, usage }: ServerContext,
@@ -33,6 +35,7 @@ export async function agree(
   const { id, direction, authorization, manifestBytes = 0 } = record.value;
   const { bytesTotal } = plan.layout;
   const linkBytes = direction === 'push' ? linkBytesOf(plan) : 0;
+  if (direction === 'push') refuseGuesses(plan, authorization);
   await openUsage(usage);
   try {
     // First, since it asks the disk: between the check of the quota and the record nothing may come.
@@ -53,6 +56,20 @@ export async function agree(
     throw error;
   }
   return plan;
+}
+
+/**
+ * What a plan says is there, its client was told; one that may not know has guessed, and would learn at the commit whether
+ * that was right.
+ *
+ * @throws CairnError `forbidden`
+ */
+function refuseGuesses({ have }: TransferPlan, authorization: Authorization | undefined): void {
+  if (have.size === 0 || authorization === undefined || mayCompare(authorization.scopes)) return;
+  throw new CairnError(
+    'forbidden',
+    'the access token may not know what is there already (scope list or read); send everything',
+  );
 }
 
 /**

@@ -1,9 +1,12 @@
 /** `POST sessions/{id}/digests`: reads and hashes files, so that the client learns which are the same. */
+import { CairnError } from '../../base/errors.ts';
 import { joinPath } from '../../base/safe-path.ts';
 import type { ReadonlyChunkSet } from '../../checkpoint/chunk-set.ts';
 import { fileDigester, loadHasher, type HasherFactory } from '../../manifest/digest.ts';
 import type { Identity } from '../../manifest/entry.ts';
 import { Empty } from '../../protocol/messages.ts';
+import type { SessionRecord } from '../../session/record.ts';
+import { mayHash } from '../../session/scopes.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { LiveSession } from '../sessions/live-session.ts';
 import { sourceCodeOf } from '../../storage/excluded-entries.ts';
@@ -22,6 +25,7 @@ const BATCH = { characters: 16 * 1024, afterMs: 2000 };
 /** Answers with the digests of files as they are now. */
 export function handleDigests(context: ServerContext, exchange: Exchange, id: string): Promise<void> {
   return withSession(context, exchange, { id, event: 'prepare' }, async ({ live, epoch }) => {
+    checkMayHash(live.record.value);
     const manifest = await live.content.manifest.get();
     const { sets } = await readRunsMessage(exchange, {
       schema: Empty,
@@ -53,6 +57,12 @@ async function answer(
     live.record.checkEpoch(epoch);
   }
   await end(exchange, Buffer.from(`${lines.rest()}${JSON.stringify(['end', wanted.size])}\n`));
+}
+
+/** Of little content the digest tells the content. @throws CairnError `forbidden` */
+function checkMayHash({ direction, authorization }: SessionRecord): void {
+  if (direction === 'pull' || mayHash(authorization?.scopes ?? [])) return;
+  throw new CairnError('forbidden', 'digests of what is at the target need the scope "read" beside "write"');
 }
 
 type DigestReader = (index: number, tick: () => Promise<void>) => Promise<string | null>;

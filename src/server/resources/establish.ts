@@ -14,6 +14,7 @@ import { PROTOCOL_VERSION } from '../../protocol/routes.ts';
 import { stricterSync } from '../../protocol/sync-mode.ts';
 import { createSessionId, issueSecret, sessionIdOf } from '../../session/credential.ts';
 import { isLeaseOver, leaseEnd, type SessionRecord } from '../../session/record.ts';
+import { mayCompare } from '../../session/scopes.ts';
 import { isTerminal } from '../../session/state.ts';
 import type { Authorization } from '../auth/authorization.ts';
 import { authenticate, credentialOf } from '../http/authorize.ts';
@@ -36,15 +37,15 @@ export async function handleEstablish(context: ServerContext, exchange: Exchange
   checkProtocolMajor(request.protocol.major, PROTOCOL_VERSION.major);
   const target = targetPathOf(request.target);
   checkAllowsSession(authorization, { direction: request.direction, target });
-  const there = await checkTarget(context, request.direction, target);
+  const found = await lookAtTarget(context, request.direction, target, authorization);
   const digest = chooseDigest(request.digests);
   const { requestId } = request;
   const id =
     requestId === undefined ? createSessionId() : sessionIdOf(context.sessionKey, principal, requestId);
-  const asking: Asking = { authorization, address: exchange.address, target, there, request };
-  const found = (await findUnfinished(context, asking)) ?? (await findAnswered(context, asking, id));
-  if (found !== undefined) {
-    await sendJson(exchange, 200, found);
+  const asking: Asking = { authorization, address: exchange.address, target, ...found, request };
+  const earlier = (await findUnfinished(context, asking)) ?? (await findAnswered(context, asking, id));
+  if (earlier !== undefined) {
+    await sendJson(exchange, 200, earlier);
     return;
   }
   const { secret, hash } = issueSecret();
@@ -58,7 +59,7 @@ export async function handleEstablish(context: ServerContext, exchange: Exchange
   const { id: by } = authorization;
   const fields = { session: id, principal, by, from: exchange.address, direction, target: printable(target) };
   context.log.info(fields, 'session established');
-  await sendJson(exchange, 201, { ...grantOf(record, secret, { context, resumed: false }), ...there });
+  await sendJson(exchange, 201, { ...grantOf(record, secret, { context, resumed: false }), ...found.there });
 }
 
 /** A request for a session, and in whose name. */
@@ -66,7 +67,10 @@ interface Asking {
   readonly authorization: Authorization;
   readonly address: string;
   readonly target: string;
+  /** What the client may know of the target. */
   readonly there: Pick<SessionGrant, 'isTargetNew' | 'fileBytes'>;
+  /** Whether something is at the target of a push. */
+  readonly keepsTarget: boolean;
   readonly request: EstablishRequest;
 }
 
@@ -107,27 +111,33 @@ export async function handleResume(context: ServerContext, exchange: Exchange, i
 }
 
 /** Refuses early what could only fail later; answers what a client may want to know of the target before all else. */
-async function checkTarget(
+async function lookAtTarget(
   context: ServerContext,
   direction: 'push' | 'pull',
   target: string,
-): Promise<Asking['there']> {
+  { scopes }: Authorization,
+): Promise<Pick<Asking, 'there' | 'keepsTarget'>> {
   if (direction === 'pull') {
     const [there] = await context.content.lookup([target]);
     if (there === undefined) throw new CairnError('not-found', `there is nothing at "${printable(target)}"`);
-    return there.entry.type === 'file' ? { fileBytes: there.entry.sizeBytes } : {};
+    const { type, sizeBytes } = there.entry;
+    return { there: type === 'file' ? { fileBytes: sizeBytes } : {}, keepsTarget: false };
   }
   const names = target.split('/').slice(0, -1);
   const parents = names.map((_, index) => names.slice(0, index + 1).join('/'));
-  const found = await context.content.lookup([...parents, target]);
+  const isBlind = !mayCompare(scopes);
+  // Who may not know what is there learns of it neither here nor by what fails.
+  const pass = isBlind ? (): void => undefined : undefined;
+  const found = await context.content.lookup([...parents, target], pass);
   const isTargetNew = found.pop() === undefined;
+  if (isBlind) return { there: {}, keepsTarget: !isTargetNew };
   for (const [index, parent] of found.entries()) {
     const type = parent?.entry.type ?? 'directory';
     if (type === 'directory') continue;
     const code = type === 'symlink' ? 'symlink-refused' : 'not-directory';
     throw new CairnError(code, `the target is below "${printable(parents[index]!)}", which is a ${type}`);
   }
-  return { isTargetNew };
+  return { there: { isTargetNew }, keepsTarget: !isTargetNew };
 }
 
 function chooseDigest(wished: readonly string[]): DigestAlgorithm {
@@ -141,14 +151,16 @@ function chooseDigest(wished: readonly string[]): DigestAlgorithm {
 
 async function findUnfinished(context: ServerContext, asking: Asking): Promise<SessionGrant | undefined> {
   const { target, authorization } = asking;
-  const { direction, manifestId, otherManifestIds = [] } = asking.request;
+  const { direction, manifestId, otherManifestIds = [], preserveModes } = asking.request;
   const { principal } = authorization;
   if (manifestId === undefined) return undefined;
   const found: SessionRecord[] = [];
   for (const id of [manifestId, ...otherManifestIds])
     found.push(...(await context.sessions.find({ principal, direction, target, manifestId: id })));
   const record = found.find(
-    (candidate) => !context.clock.isJudging() || !isLeaseOver(candidate, context.now()),
+    (candidate) =>
+      (candidate.preserveModes ?? false) === (preserveModes ?? false) &&
+      (!context.clock.isJudging() || !isLeaseOver(candidate, context.now())),
   );
   if (record === undefined) return undefined;
   return context.live.use(record.id, async (live) => {
@@ -197,7 +209,7 @@ function wishedChunkSize(
 
 function newRecord(
   context: ServerContext,
-  { authorization, address, target, there, request }: Asking,
+  { authorization, address, target, there, keepsTarget, request }: Asking,
   agreed: Pick<SessionRecord, 'id' | 'digest' | 'credentialHash'>,
 ): SessionRecord {
   const { limits, content, instanceId } = context;
@@ -214,7 +226,9 @@ function newRecord(
     direction: request.direction,
     chunkSizeBytes: Math.max(min, Math.min(max, wishedChunkSize(request, there))),
     parallel: Math.min(request.parallel, limits.parallelPerSession),
-    ...(request.direction === 'push' ? { sync: stricterSync(request.sync, context.sync) } : {}),
+    ...(request.direction === 'push'
+      ? { sync: stricterSync(request.sync, context.sync), preserveModes: request.preserveModes, keepsTarget }
+      : {}),
     ...encodingsOf(request.encodings),
     state: 'establishing',
     epoch: 1,

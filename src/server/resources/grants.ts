@@ -15,13 +15,13 @@ export async function handleIssueGrant(context: ServerContext, exchange: Exchang
   const asking = await authenticate(context, exchange);
   const grants = grantsOf(context);
   const limit = { maxBytes: context.limits.maxJsonBytes, what: 'the request for a grant' };
-  const { target, direction, expiresInMs, maxBytes, requestId } = await readJson(
+  const { target, direction, scope, expiresInMs, maxBytes, requestId } = await readJson(
     exchange,
     GrantRequest,
     limit,
   );
   const path = targetPathOf(target);
-  const wish = { direction, path, expiresInMs, maxBytes, requestId };
+  const wish = { direction, path, scope, expiresInMs, maxBytes, requestId };
   const { issued, grant } = await grants.issue(asking, wish);
   const fields = {
     grant: issued.id,
@@ -61,7 +61,7 @@ function grantsOf({ grants }: ServerContext): Grants {
 }
 
 function infoOf(grants: Grants, grant: IssuedGrant): GrantInfo {
-  const { id, direction, path, createdAtMs, expiresAtMs, maxBytes = null } = grant;
+  const { id, direction, path, scopes, createdAtMs, expiresAtMs, maxBytes = null } = grant;
   const state = grants.stateOf(grant);
-  return { id, direction, target: urlPathOf(path), state, createdAtMs, expiresAtMs, maxBytes };
+  return { id, direction, target: urlPathOf(path), scopes, state, createdAtMs, expiresAtMs, maxBytes };
 }

@@ -6,7 +6,6 @@ import type { Comparison } from '../../protocol/messages.ts';
 import { HEADER, PLAN, REPLACE_ANY } from '../../protocol/routes.ts';
 import { readTree, type Notice } from '../../protocol/tree-stream.ts';
 import type { SessionRecord } from '../../session/record.ts';
-import { compareWithTarget } from '../../storage/compare.ts';
 import { contentLengthOf, drainBody, openBody, type Exchange } from '../http/exchange.ts';
 import { sendJson } from '../http/reply.ts';
 import { checkManifest, openUsage } from '../quota/quota.ts';
@@ -15,6 +14,7 @@ import { planSetsOf } from '../sessions/plan-text.ts';
 import { saveManifest } from '../sessions/session-documents.ts';
 import { acceptanceOf, encodePlan } from '../sessions/transfer-plan.ts';
 import { agreeOnProposed } from './agreeing.ts';
+import { compareTarget } from './compare-target.ts';
 import { amongManifests, amongScans } from './scans.ts';
 import { withSession, type SessionWork } from './session-request.ts';
 
@@ -31,9 +31,9 @@ export function handlePutManifest(context: ServerContext, exchange: Exchange, id
     const entries = manifest.entries.length;
     context.log.info({ session: id, entries, notices: notices.length }, 'manifest received');
     const mayReplace = exchange.request.headers[HEADER.replace] === REPLACE_ANY;
-    const { principal, target } = work.live.record.value;
+    const { principal } = work.live.record.value;
     const comparison = await amongScans(context, { principal, exchange }, () =>
-      compareWithTarget(context.content, target, manifest, mayReplace),
+      compareTarget(context.content, work.live.record.value, manifest, mayReplace),
     );
     await sendJson(exchange, 200, await agreed(context, exchange, work, comparison));
   });

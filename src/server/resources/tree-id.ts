@@ -5,7 +5,8 @@
 import { CairnError } from '../../base/errors.ts';
 import { printable, targetPathOf } from '../../base/safe-path.ts';
 import { createManifestHash, TREE_ID_PARAMETERS } from '../../manifest/manifest.ts';
-import { TreeIdRequest, type TreeIdReply } from '../../protocol/messages.ts';
+import { TreeIdRequest, type TreeIdReply } from '../../protocol/tree-id-messages.ts';
+import { mayCompare } from '../../session/scopes.ts';
 import { authenticateAnswer } from '../http/authorize.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { sendJson } from '../http/reply.ts';
@@ -26,7 +27,8 @@ export async function handleTreeId(context: ServerContext, exchange: Exchange): 
   checkAllowsSession(authorization, { direction: 'push', target });
   const { id: by, principal } = authorization;
   await amongFew(context, { principal, exchange }, async () => {
-    const reply: TreeIdReply = { id: await treeIdOf(context, exchange, target) };
+    const mayKnow = mayCompare(authorization.scopes);
+    const reply: TreeIdReply = { id: mayKnow ? await treeIdOf(context, exchange, target) : null };
     const fields = { principal, by, from: exchange.address, target: printable(target), id: reply.id };
     context.log.info(fields, 'tree looked at');
     await sendJson(exchange, 200, reply);

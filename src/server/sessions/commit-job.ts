@@ -3,6 +3,9 @@ import { CairnError, storageError, type ErrorCode } from '../../base/errors.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
 import { isStream } from '../../manifest/layout.ts';
 import type { SessionRecord } from '../../session/record.ts';
+import { existingOf, mayCompare } from '../../session/scopes.ts';
+import { destinationExists } from '../../storage/destination-exists.ts';
+import { isOfOneEntry } from '../../storage/refused-entries.ts';
 import { chargedFor } from '../quota/quota.ts';
 import { isTerminal } from '../../session/state.ts';
 import { verifyPull } from './commit-check.ts';
@@ -109,7 +112,11 @@ async function free(context: SessionContext, live: LiveSession): Promise<void> {
   }
 }
 
-async function publish({ content }: LiveSession, job: CommitJob, commit: CommitRecord): Promise<LeftOut> {
+async function publish(live: LiveSession, job: CommitJob, commit: CommitRecord): Promise<LeftOut> {
+  const { content, record } = live;
+  const { scopes = [] } = record.value.authorization ?? {};
+  const existing = existingOf(scopes);
+  const tellable = mayCompare(scopes) ? (error: unknown): unknown => error : withoutReason;
   const { manifest, have, attributes } = await content.agreedPlan();
   const incoming = await content.incoming.get();
   const excluded = ChunkSet.fromRuns(commit.excluded, manifest.entries.length);
@@ -123,13 +130,24 @@ async function publish({ content }: LiveSession, job: CommitJob, commit: CommitR
       onProgress: (entriesDone) => {
         job.entriesDone = entriesDone;
       },
-      forceReplace: commit.forceReplace,
-      onRefused: commit.leaveOut === true ? (index, { code }) => unpublished.add(index, code) : undefined,
+      existing,
+      forceReplace: commit.forceReplace === true && existing === 'replaced',
+      onRefused:
+        commit.leaveOut === true
+          ? (index, error) => unpublished.add(index, storageError(tellable(error), 'publishing').code)
+          : undefined,
     });
     return unpublished.leftOut();
   } catch (error) {
     // What the store no longer has comes again.
     incoming.forgetLost();
-    throw error;
+    throw tellable(error);
   }
+}
+
+/** Why one entry cannot be put in its place says what is there, which not everybody may know who may push. */
+function withoutReason(error: unknown): unknown {
+  if (!isOfOneEntry(error)) return error;
+  const { path } = error.details;
+  return destinationExists(typeof path === 'string' ? path : '', error);
 }

@@ -6,6 +6,7 @@ import { agreedEncodings, type ChunkEncoding } from '../../protocol/encoding.ts'
 import { issueSecret } from '../../session/credential.ts';
 import { mayResumeWith, rotate } from '../../session/credential-rotation.ts';
 import { leaseEnd, type SessionRecord } from '../../session/record.ts';
+import { existingOf, mayCompare } from '../../session/scopes.ts';
 import { OWN_ENCODINGS } from '../../storage/zlib-pump.ts';
 import type { Authorization } from '../auth/authorization.ts';
 import type { ServerContext } from '../server-context.ts';
@@ -37,10 +38,26 @@ export function grantOf(
     endsInMs: Math.max(1, record.createdAtMs + options.context.maxAgeMs - options.context.now()),
     ...authorizedFor(record, options.context.wallNow()),
     holdsPartialChunks: options.context.content.properties.holdsPartialChunks,
-    ...(record.direction === 'push' ? { sync: syncOf(record), commitAwaitsChunks: true } : {}),
+    ...(record.direction === 'push'
+      ? { sync: syncOf(record), commitAwaitsChunks: true, ...placingOf(record), ...preservingOf(record) }
+      : {}),
     ...encodingsOf(record.encodings),
     manifestId: record.manifestId,
     resumed: options.resumed,
+  };
+}
+
+function preservingOf({ preserveModes }: SessionRecord): Pick<SessionGrant, 'preservesModes'> {
+  return preserveModes === true ? { preservesModes: true } : {};
+}
+
+/** What a push does to what is there, where that is not to know and to replace it. */
+function placingOf({ authorization }: SessionRecord): Pick<SessionGrant, 'existing' | 'isBlind'> {
+  const { scopes = [] } = authorization ?? {};
+  const existing = existingOf(scopes);
+  return {
+    ...(existing === undefined || existing === 'replaced' ? {} : { existing }),
+    ...(mayCompare(scopes) ? {} : { isBlind: true }),
   };
 }
 

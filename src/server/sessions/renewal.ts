@@ -1,17 +1,16 @@
 /** What a session is authorized by, kept up to date: tokens come and go, progress stays. */
 import type { SessionRecord } from '../../session/record.ts';
-import { checkAllows, type Authorization, type Scope } from '../auth/authorization.ts';
+import { pushScopeOf } from '../../session/scopes.ts';
+import { checkAllows, type Authorization } from '../auth/authorization.ts';
 import type { LiveSession } from './live-session.ts';
-
-/** What an authorization must allow for transfers of a direction. */
-export const SCOPE_OF = { push: 'write', pull: 'read' } as const satisfies Record<'push' | 'pull', Scope>;
 
 /** Refuses to go on with a session in the name of what does not allow it. @throws CairnError `forbidden` */
 export function checkAllowsSession(
   authorization: Authorization,
   { direction, target }: Pick<SessionRecord, 'direction' | 'target'>,
 ): void {
-  checkAllows(authorization, SCOPE_OF[direction], target);
+  const needed = direction === 'pull' ? 'read' : (pushScopeOf(authorization.scopes) ?? 'write');
+  checkAllows(authorization, needed, target);
 }
 
 /** Goes on in the name of a newer authorization of the same principal. @throws CairnError `forbidden` */

@@ -9,12 +9,22 @@ import { DEFAULT_SYNC_MODE } from '../../protocol/sync-mode.ts';
 import type { StagingArea } from '../../storage/content-store.ts';
 import { policyOf } from '../../storage/group-commit.ts';
 import { IncomingChunks } from './incoming-chunks.ts';
+import type { ModeWishes } from '../../manifest/modes.ts';
+import type { SessionRecord } from '../../session/record.ts';
 import type { LiveRecord } from './live-record.ts';
 import { OutgoingChunks } from './outgoing-chunks.ts';
 import type { SessionContext } from '../server-context.ts';
 import { loadDigests, loadIdentities, loadManifest, loadPlan, saveDigests } from './session-documents.ts';
 import { SingleFlight } from './single-flight.ts';
 import { createPlan, type TransferPlan } from './transfer-plan.ts';
+
+/** What a push wants with modes. The served root is never the target that a client has made. */
+export function modesOf({ preserveModes, keepsTarget, target }: SessionRecord): ModeWishes {
+  return {
+    preserve: preserveModes,
+    keepsTarget: target === '' || (keepsTarget === true && preserveModes !== true),
+  };
+}
 
 /** The content of one session; each part is loaded when it is first needed. */
 export class SessionContent {
@@ -204,6 +214,7 @@ export class SessionContent {
       manifest,
       layout,
       target,
+      modes: modesOf(this.#record.value),
     });
     const { durability } = content.properties;
     const chunks: IncomingChunks = await IncomingChunks.open(staging, {

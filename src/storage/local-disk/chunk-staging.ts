@@ -4,6 +4,7 @@ import { CairnError } from '../../base/errors.ts';
 import type { Native } from '../../base/native.ts';
 import type { CheckpointLog } from '../../checkpoint/checkpoint-log.ts';
 import type { ChunkDigests } from '../../checkpoint/chunk-digests.ts';
+import type { ModeOf } from '../../manifest/modes.ts';
 import type { ChunkStaging, ChunkWriter, IncomingTransfer, PublishOrder } from '../content-store.ts';
 import { finishDuplicate } from './chunk-duplicate.ts';
 import { type PendingChunk, syncChunks } from './chunk-sync.ts';
@@ -32,6 +33,7 @@ export interface StagingPlace {
   readonly log: CheckpointLog;
   readonly native: Native | undefined;
   readonly times: FileTimes;
+  readonly modeOf: ModeOf;
   readonly syncFile: SyncFile;
   /** Told when the chunks are closed. */
   readonly onClosed: () => void;

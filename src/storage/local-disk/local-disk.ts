@@ -5,6 +5,7 @@ import { syncHandle } from '../../base/durable-files.ts';
 import { storageError } from '../../base/errors.ts';
 import type { StatAt } from '../../base/file-stat.ts';
 import { loadNative } from '../../base/native.ts';
+import { readsEverything } from '../../base/process-rights.ts';
 import { createReservedPlaces, type ReservedPlaces } from '../../base/reserved-places.ts';
 import { printable, RESERVED_NAME } from '../../base/safe-path.ts';
 import { CHUNK_SIZE_RANGE } from '../../manifest/manifest.ts';
@@ -36,6 +37,8 @@ export interface LocalDiskOptions {
   readonly isReadOnly?: boolean;
   /** Directories that no path of the store may lead to, whatever it is called, where they are there. */
   readonly keepOut?: readonly string[];
+  /** Whether whoever owns what is published must stay able to read it, whatever mode it was sent with. */
+  readonly staysReadable?: boolean;
   /** Makes one staged file durable; for tests, which let it fail. */
   readonly syncFile?: SyncFile;
 }
@@ -66,6 +69,7 @@ export async function openLocalDisk(root: string, options: LocalDiskOptions = {}
     reserved,
     native,
     times: fileTimes(native),
+    modes: { umask: process.umask(), ownerReads: options.staysReadable === true && !readsEverything() },
     syncFile: options.syncFile ?? syncHandle,
     upkeep: options.upkeep ?? 'usual',
     onIncident: options.onIncident ?? (() => {}),
@@ -107,6 +111,7 @@ class LocalDisk implements ContentStore {
       holdsPartialChunks: true,
       durability: 'grouped',
       mtimeResolutionNs: context.times.resolutionNs,
+      modes: context.modes,
     };
   }
 

@@ -16,7 +16,8 @@ import { systemCodeOf } from '../../base/errors.ts';
 import type { Prepared } from './prepare-entry.ts';
 import type { Publication } from './publication.ts';
 import { readPieces } from './read-pieces.ts';
-import { type FinalPlace, renameInto } from './replace-type.ts';
+import { isAdding, putInto, wasAdded } from './put-into.ts';
+import type { FinalPlace } from './replace-type.ts';
 
 const GUARDS = constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const fsyncLater = promisify(fsync);
@@ -36,7 +37,9 @@ export async function moveAcross(
   const staged = publication.folder.at(prepared.stagedName);
   const copyName = `.cairn-${publication.id}-${prepared.entryIndex}.tmp`;
   const copy = directory.at(copyName);
+  const isThere = isAdding(publication) && wasAdded({ directory, name: copyName });
   removeLeftover(copy);
+  if (isThere) return;
   try {
     if (prepared.entry.type === 'symlink') {
       symlinkSync(readlinkSync(staged), copy);
@@ -44,7 +47,8 @@ export async function moveAcross(
     } else {
       await copyFile(publication, prepared, staged, copy);
     }
-    await renameInto(publication, prepared, { directory, name: copyName }, to);
+    await putInto(publication, prepared, { directory, name: copyName }, to);
+    if (isAdding(publication)) removeLeftover(copy);
   } catch (error) {
     removeLeftover(copy);
     throw error;
@@ -69,7 +73,7 @@ async function copyFile(
       let at = 0;
       for await (const piece of readPieces(from, 0, Number.MAX_SAFE_INTEGER))
         at += writeFullySync(to, piece, at);
-      fchmodSync(to, entry.mode);
+      fchmodSync(to, publication.modeOf(entry, undefined));
       publication.times.set(to, entry.mtimeNs);
       await fsyncLater(to);
     } finally {

@@ -37,7 +37,7 @@ export interface Prepared {
 }
 
 /** Where files are prepared, and whether all of them are synced together. */
-export type PreparePlace = Pick<Publication, 'folder' | 'times' | 'syncFileSystem'>;
+export type PreparePlace = Pick<Publication, 'folder' | 'times' | 'modeOf' | 'syncFileSystem'>;
 
 /**
  * Prepares an entry; undefined where an earlier run has published it already.
@@ -86,10 +86,14 @@ export function prepareSmall(
 }
 
 /** Gives a file its mode and time, and closes it, unless it has to be synced by itself. */
-function dress({ times, syncFileSystem }: PreparePlace, fd: number, entry: Entry): number | undefined {
+function dress(
+  { times, modeOf, syncFileSystem }: PreparePlace,
+  fd: number,
+  entry: Entry,
+): number | undefined {
   let keep = false;
   try {
-    fchmodSync(fd, entry.mode);
+    fchmodSync(fd, modeOf(entry, undefined));
     times.set(fd, entry.mtimeNs);
     keep = syncFileSystem === undefined;
   } finally {

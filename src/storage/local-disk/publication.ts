@@ -8,6 +8,7 @@ import type { CheckpointLog } from '../../checkpoint/checkpoint-log.ts';
 import type { ChunkDigests } from '../../checkpoint/chunk-digests.ts';
 import type { Entry, EntryType } from '../../manifest/entry.ts';
 import { createLayout, isStream, type Layout } from '../../manifest/layout.ts';
+import type { ModeOf } from '../../manifest/modes.ts';
 import type { IncomingTransfer, PublishOrder } from '../content-store.ts';
 import { RefusedEntries } from '../refused-entries.ts';
 import { createBreather } from '../../base/breather.ts';
@@ -24,6 +25,7 @@ export interface PublishJob {
   readonly id: string;
   readonly native: Native | undefined;
   readonly times: FileTimes;
+  readonly modeOf: ModeOf;
   readonly transfer: IncomingTransfer;
   readonly order: PublishOrder;
   readonly digests: ChunkDigests;
@@ -44,6 +46,10 @@ export interface Publication extends PublishJob {
   readonly syncFileSystem: ((fd: number) => Promise<void>) | undefined;
   /** Paths of directories whose names changed; only kept where they have to be synced one by one. */
   readonly touched: Set<string>;
+  /** Directories of the manifest that were missing, where what is there stays as it is. */
+  readonly made: Set<number>;
+  /** Directories of the manifest that were made writable for now, with the modes that they had. */
+  readonly opened: Map<number, number>;
   /** What could not be put in its place so far. */
   readonly refused: RefusedEntries;
 }
@@ -78,6 +84,8 @@ export function beginPublication(job: PublishJob): Publication {
     breathe: createBreather(),
     syncFileSystem,
     touched: new Set(),
+    made: new Set(),
+    opened: new Map(),
     refused: new RefusedEntries(manifest.entries, job.order.onRefused),
   };
 }

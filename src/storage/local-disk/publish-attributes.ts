@@ -6,13 +6,16 @@ import { printable } from '../../base/safe-path.ts';
 import type { Entry, EntryType } from '../../manifest/entry.ts';
 import { checkKeptTime } from './kept-times.ts';
 import { splitPath } from './lookup.ts';
+import { isAdding } from './put-into.ts';
 import { type Publication, publishedEntries, publishError, targetOf } from './publication.ts';
 
+const MODE_BITS = 0o7777;
 const OPEN_FLAGS = constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /** Sets mode and time of the files and links that the order names. @throws CairnError with a storage code */
 export async function setAttributes(publication: Publication): Promise<void> {
   const { order } = publication;
+  if (isAdding(publication)) return;
   const isToBeSet = (type: EntryType, index: number): boolean =>
     type !== 'directory' && order.isPresent(index) && order.needsAttributes(index);
   for (const [index, entry] of publishedEntries(publication, isToBeSet)) {
@@ -33,10 +36,11 @@ export async function setAttributes(publication: Publication): Promise<void> {
 function setFile(publication: Publication, directory: Directory, name: string, entry: Entry): void {
   const fd = openAnyhow(directory.at(name));
   try {
-    if (!fstatSync(fd).isFile()) {
+    const stat = fstatSync(fd);
+    if (!stat.isFile()) {
       throw new CairnError('source-changed', `"${printable(name)}" is no regular file any more`);
     }
-    fchmodSync(fd, entry.mode);
+    fchmodSync(fd, publication.modeOf(entry, stat.mode & MODE_BITS));
     publication.times.set(fd, entry.mtimeNs);
     if (publication.syncFileSystem === undefined) fsyncSync(fd);
   } finally {

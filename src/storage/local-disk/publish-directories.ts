@@ -4,8 +4,11 @@ import type { Directory } from '../../base/directory.ts';
 import { CairnError, systemCodeOf } from '../../base/errors.ts';
 import { kindOf } from '../../base/file-stat.ts';
 import type { Entry } from '../../manifest/entry.ts';
+import { destinationExists } from '../destination-exists.ts';
+import { isOfOneEntry } from '../refused-entries.ts';
 import { checkKeptTime } from './kept-times.ts';
 import { splitPath } from './lookup.ts';
+import { isAdding } from './put-into.ts';
 import { type Publication, publishedEntries, publishError, targetOf } from './publication.ts';
 import { clearForDirectory } from './replace-type.ts';
 
@@ -17,7 +20,7 @@ export async function makeDirectories(publication: Publication): Promise<void> {
   for (const [index, entry] of publishedEntries(publication, (type) => type === 'directory')) {
     const path = targetOf(publication, entry);
     try {
-      makeDirectory(publication, path);
+      makeDirectory(publication, index, entry, path);
     } catch (error) {
       publication.refused.refuse(index, publishError(error, path));
     }
@@ -25,18 +28,24 @@ export async function makeDirectories(publication: Publication): Promise<void> {
   }
 }
 
-function makeDirectory(publication: Publication, path: string): void {
-  const { cursor } = publication;
-  if (path !== '' && makeMissing(publication, path)) return;
-  makeWritable(publication, cursor.enter(path));
+function makeDirectory(publication: Publication, index: number, entry: Entry, path: string): void {
+  const { cursor, made, opened, modeOf } = publication;
+  // With its mode from the beginning: a run that is cut cannot tell later that it has made the directory.
+  const mode = modeOf(entry, undefined) | OWNER_BITS;
+  if (path !== '' && makeMissing(publication, path, mode)) made.add(index);
+  else if (!isAdding(publication)) {
+    const before = makeWritable(publication, cursor.enter(path));
+    if (before !== undefined) opened.set(index, before);
+  }
 }
 
 /** Whether the directory was missing, or something else was there that has given way to it. */
-function makeMissing({ cursor, touched, syncFileSystem, native }: Publication, path: string): boolean {
+function makeMissing(publication: Publication, path: string, mode: number): boolean {
+  const { cursor, touched, syncFileSystem, native } = publication;
   const { parent, name } = splitPath(path);
   const directory = cursor.enter(parent);
   if (syncFileSystem === undefined) touched.add(parent);
-  const make = (): void => mkdirSync(directory.at(name), { mode: OWNER_BITS });
+  const make = (): void => mkdirSync(directory.at(name), { mode });
   try {
     make();
     return true;
@@ -46,19 +55,48 @@ function makeMissing({ cursor, touched, syncFileSystem, native }: Publication, p
     const there = directory.look(name, native?.statAt);
     if (there === undefined) throw error;
     if (kindOf(there) === 'directory') return false;
+    if (isAdding(publication)) throw destinationExists(path);
   }
   clearForDirectory({ directory, name });
   make();
   return true;
 }
 
-/** A directory of mode 0555 is the owner's wish for the end, and no reason not to finish. */
-function makeWritable(publication: Publication, directory: Directory): void {
+/**
+ * Makes those directories above the target writable for now that belong to this user: one that an earlier transfer has
+ * closed (0555) must not keep out what comes later. Answers how to close them again.
+ */
+export function openParents(publication: Publication): () => void {
+  const { cursor, transfer } = publication;
+  const opened: { readonly path: string; readonly mode: number }[] = [];
+  const names = transfer.target.split('/').slice(0, -1);
+  for (let count = 1; count <= names.length; count += 1) {
+    const path = names.slice(0, count).join('/');
+    try {
+      const mode = makeWritable(publication, cursor.enter(path));
+      if (mode !== undefined) opened.push({ path, mode });
+    } catch (error) {
+      // What is in the way shows when an entry is put there.
+      if (!isOfOneEntry(error)) throw error;
+      break;
+    }
+  }
+  return () => {
+    for (const { path, mode } of opened.toReversed()) chmodSync(cursor.enter(path).here(), mode);
+  };
+}
+
+/**
+ * A directory of mode 0555 is the owner's wish for the end, and no reason not to finish. Answers the mode that it had;
+ * undefined where nothing was to be done, or nothing can.
+ */
+function makeWritable(publication: Publication, directory: Directory): number | undefined {
   const { mode, uid } = fstatSync(directory.fd);
-  if ((mode & OWNER_BITS) === OWNER_BITS || uid !== process.geteuid?.()) return;
+  if ((mode & OWNER_BITS) === OWNER_BITS || uid !== process.geteuid?.()) return undefined;
   // By path, since it may be open for searching only; this is the directory itself, whatever its name is by now.
   chmodSync(directory.here(), (mode & MODE_BITS) | OWNER_BITS);
   publication.cursor.close();
+  return mode & MODE_BITS;
 }
 
 /** Where there is no syncfs: makes the new names durable. Before the final modes, which may lock this user out. */
@@ -80,11 +118,12 @@ export async function finishDirectories(publication: Publication): Promise<void>
   const { entries } = publication.transfer.manifest;
   for (let index = entries.length - 1; index >= 0; index -= 1) {
     if (entries.typeOf(index) !== 'directory' || order.isExcluded(index) || refused.has(index)) continue;
+    if (isAdding(publication) && !publication.made.has(index)) continue;
     const entry = entries.at(index)!;
     const path = targetOf(publication, entry);
     try {
       const directory = publication.cursor.enter(path);
-      setDirectory(publication, directory, entry);
+      setDirectory(publication, directory, entry, publication.opened.get(index));
       checkKeptTime(publication, index, entry);
       if (publication.syncFileSystem === undefined) directory.sync();
     } catch (error) {
@@ -94,10 +133,18 @@ export async function finishDirectories(publication: Publication): Promise<void>
   }
 }
 
-function setDirectory({ times }: Publication, { fd }: Directory, entry: Entry): void {
+/** @param before the mode that it had, where it was made writable since */
+function setDirectory(
+  { times, modeOf }: Publication,
+  { fd }: Directory,
+  entry: Entry,
+  before: number | undefined,
+): void {
   const stat = fstatSync(fd, { bigint: true });
   try {
-    if ((Number(stat.mode) & MODE_BITS) !== entry.mode) fchmodSync(fd, entry.mode);
+    const found = Number(stat.mode) & MODE_BITS;
+    const mode = modeOf(entry, before ?? found);
+    if (found !== mode) fchmodSync(fd, mode);
     if (stat.mtimeNs !== entry.mtimeNs) times.set(fd, entry.mtimeNs);
   } catch (error) {
     // Only its owner may; what is in it has arrived all the same.

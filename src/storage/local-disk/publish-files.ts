@@ -10,8 +10,9 @@ import { moveAcross } from './move-across.ts';
 import { PackedChunks } from './packed-chunks.ts';
 import { type Prepared, prepareEntry } from './prepare-entry.ts';
 import { finalSizeOf, type Publication, publishedEntries, publishError, targetOf } from './publication.ts';
-import { renameInto } from './replace-type.ts';
-import { isLarge, preparedName } from './staged-names.ts';
+import type { FinalPlace } from './replace-type.ts';
+import { isAdding, putInto, wasAdded } from './put-into.ts';
+import { entryName, isLarge, preparedName } from './staged-names.ts';
 
 /** Files that one syncfs makes durable. */
 const BATCH_FILES = 2048;
@@ -60,6 +61,7 @@ function prepare(
   entry: Entry,
 ): Prepared | 'published' | 'refused' {
   try {
+    if (isAdding(publication) && wasAdded(stagedAt(publication, index))) return 'published';
     if (publication.ahead?.has(index) === true)
       return { entryIndex: index, entry, stagedName: preparedName(index), fd: undefined };
     return prepareEntry(publication, packed, index, entry) ?? 'published';
@@ -70,6 +72,10 @@ function prepare(
     publication.refused.refuse(index, failure);
     return 'refused';
   }
+}
+
+function stagedAt({ folder, transfer }: Publication, index: number): FinalPlace {
+  return { directory: folder, name: isLarge(transfer, index) ? entryName(index) : preparedName(index) };
 }
 
 /** The run that renamed an entry into place may have ended before the new name was durable. */
@@ -101,7 +107,7 @@ async function place(publication: Publication, prepared: Prepared, path: string)
   if (publication.syncFileSystem === undefined) publication.touched.add(parent);
   checkStaged(publication, prepared);
   try {
-    await renameInto(publication, prepared, { directory: publication.folder, name: prepared.stagedName }, to);
+    await putInto(publication, prepared, { directory: publication.folder, name: prepared.stagedName }, to);
   } catch (error) {
     if (systemCodeOf(error) !== 'EXDEV') throw error;
     await moveAcross(publication, prepared, to);

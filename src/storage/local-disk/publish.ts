@@ -6,7 +6,7 @@ import { CairnError } from '../../base/errors.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
 import { beginPublication, endPublication, type Publication, type PublishJob } from './publication.ts';
 import { setAttributes } from './publish-attributes.ts';
-import { finishDirectories, makeDirectories, syncTouched } from './publish-directories.ts';
+import { finishDirectories, makeDirectories, openParents, syncTouched } from './publish-directories.ts';
 import { publishFiles } from './publish-files.ts';
 import { refuseConflicts } from './replace-type.ts';
 
@@ -22,12 +22,17 @@ export async function publishTree(job: PublishJob): Promise<void> {
     checkChunks(publication);
     await checkTakenOver(publication);
     await refuseConflicts(publication);
-    await makeDirectories(publication);
-    await publishFiles(publication);
-    await setAttributes(publication);
-    await syncTouched(publication);
-    publication.refused.checkSomeLeft();
-    await finishDirectories(publication);
+    const closeParents = openParents(publication);
+    try {
+      await makeDirectories(publication);
+      await publishFiles(publication);
+      await setAttributes(publication);
+      await syncTouched(publication);
+      publication.refused.checkSomeLeft();
+      await finishDirectories(publication);
+    } finally {
+      closeParents();
+    }
     await publication.syncFileSystem?.(publication.root.fd);
     job.order.onProgress?.(job.transfer.manifest.entries.length);
   } finally {

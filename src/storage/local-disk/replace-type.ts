@@ -23,7 +23,9 @@ export interface FinalPlace {
  * @throws CairnError `is-directory`, `symlink-refused`, `storage-unsupported` where nothing may be refused; storage codes
  */
 export async function refuseConflicts(publication: Publication): Promise<void> {
-  if (publication.order.forceReplace === true) return;
+  // Where nothing is replaced, it shows when an entry is put in its place.
+  const { existing = 'replaced', forceReplace } = publication.order;
+  if (forceReplace === true || existing !== 'replaced') return;
   const finder = new PathFinder(publication.root, publication.native?.statAt);
   const isToBeMade = (type: EntryType, index: number): boolean =>
     type === 'directory' || !publication.order.isPresent(index);

@@ -2,6 +2,7 @@ import { CairnError, storageError } from '../../base/errors.ts';
 import type { Directory } from '../../base/directory.ts';
 import type { Native } from '../../base/native.ts';
 import type { ReservedPlaces } from '../../base/reserved-places.ts';
+import { modeFor, type ModeOf, type ReceiverModes } from '../../manifest/modes.ts';
 import type { DocumentName, IncomingTransfer, StagingArea } from '../content-store.ts';
 import type { IncidentSink, Upkeep } from '../incident.ts';
 import type { LocalChunkStaging } from './chunk-staging.ts';
@@ -17,6 +18,8 @@ export interface StagingContext {
   readonly reserved: ReservedPlaces;
   readonly native: Native | undefined;
   readonly times: FileTimes;
+  /** What the user of this process is like. */
+  readonly modes: ReceiverModes;
   readonly syncFile: SyncFile;
   readonly upkeep: Upkeep;
   readonly onIncident: IncidentSink;
@@ -51,7 +54,8 @@ export class LocalStagingArea implements StagingArea {
   }
 
   async openChunks(transfer: IncomingTransfer): Promise<LocalChunkStaging> {
-    const { root, native, times, syncFile, open } = this.#context;
+    const { root, native, times, syncFile, open, modes } = this.#context;
+    const modeOf: ModeOf = (entry, foundMode) => modeFor(entry, foundMode, modes, transfer.modes);
     // One opening at a time, and the newer one counts: the older belongs to a client that has been replaced.
     await this.#closeChunks();
     const folder = openStagingDirectory(root, this.#id, times);
@@ -61,7 +65,7 @@ export class LocalStagingArea implements StagingArea {
       if (open.get(this.#id) === chunks) open.delete(this.#id);
     };
     try {
-      const place = { root, id: this.#id, folder, native, times, syncFile, onClosed };
+      const place = { root, id: this.#id, folder, native, times, modeOf, syncFile, onClosed };
       chunks = await openLocalChunks(place, transfer, this.#context);
       if (open.has(this.#id)) {
         await chunks.close();

@@ -5,7 +5,10 @@ import { joinPath, printable } from '../../base/safe-path.ts';
 import type { Entry, ScannedEntry } from '../../manifest/entry.ts';
 import { numbered } from '../../manifest/entry-table.ts';
 import { createLayout, isStream, type Layout } from '../../manifest/layout.ts';
+import { AS_SENT, modeFor, type ModeWishes } from '../../manifest/modes.ts';
 import type { IncomingTransfer, PublishOrder } from '../content-store.ts';
+import { destinationExists } from '../destination-exists.ts';
+import { freshNames } from '../fresh-names.ts';
 import { RefusedEntries } from '../refused-entries.ts';
 import type { MemoryBackend } from './memory-backend.ts';
 import { ancestorsOf, contentKey, findEntry, findObstacle, metadataOf } from './memory-tree.ts';
@@ -30,7 +33,7 @@ export async function publishTree(
   order: PublishOrder,
   parts: StagedParts,
 ): Promise<void> {
-  const { manifest, target } = transfer;
+  const { manifest, target, modes } = transfer;
   const layout = isStream(manifest)
     ? createLayout(manifest, { streamSizeBytes: order.streamSizeBytes ?? 0 })
     : transfer.layout;
@@ -41,8 +44,13 @@ export async function publishTree(
   for (const key of giveWay) await backend.remove(key);
   await makeParents(backend, target);
   for (const [index, entry] of numbered(manifest.entries)) {
-    if (!refused.has(index))
-      await publishEntry({ backend, layout, order, parts }, index, entry, joinPath(target, entry.path));
+    if (refused.has(index)) continue;
+    const to = { backend, layout, order, parts, modes };
+    try {
+      await publishEntry(to, index, entry, joinPath(target, entry.path));
+    } catch (error) {
+      refused.refuse(index, error);
+    }
     if ((index + 1) % PROGRESS_EVERY_ENTRIES === 0) order.onProgress?.(index + 1);
   }
   order.onProgress?.(manifest.entries.length);
@@ -53,16 +61,41 @@ interface Publishing {
   readonly layout: Layout;
   readonly order: PublishOrder;
   readonly parts: StagedParts;
+  readonly modes: ModeWishes | undefined;
 }
 
 async function publishEntry(to: Publishing, index: number, entry: Entry, path: string): Promise<void> {
   const { backend, order } = to;
   if (order.isExcluded(index)) return;
   if (order.isPresent(index)) {
-    if (order.needsAttributes(index)) await setAttributes(backend, entry, path);
+    const isReplacing = (order.existing ?? 'replaced') === 'replaced';
+    if (order.needsAttributes(index) && isReplacing) await setAttributes(to, entry, path);
     return;
   }
-  await backend.put(contentKey(path), await bodyOf(to, index), metadataOf(entry));
+  const body = await bodyOf(to, index);
+  if ((order.existing ?? 'replaced') !== 'replaced') return addEntry(to, entry, path, body);
+  const found = entry.type === 'directory' ? await findEntry(backend, path) : undefined;
+  const mode = modeFor(entry, found?.entry.mode, AS_SENT, to.modes);
+  await backend.put(contentKey(path), body, metadataOf({ ...entry, mode }));
+}
+
+/** Puts an entry where nothing is, whatever happens there at this moment. @throws CairnError `destination-exists` */
+async function addEntry(
+  { backend, order }: Publishing,
+  entry: Entry,
+  path: string,
+  body: Buffer,
+): Promise<void> {
+  const isRenamed = order.existing === 'renamed' && entry.type !== 'directory';
+  const slash = path.lastIndexOf('/') + 1;
+  const names = isRenamed ? freshNames(path.slice(slash)) : [path.slice(slash)];
+  for (const name of names) {
+    const key = contentKey(path.slice(0, slash) + name);
+    if ((await backend.put(key, body, metadataOf(entry), { ifMatch: null })) !== undefined) return;
+    if (await isSame(backend, key, entry, body)) return;
+  }
+  const found = await findEntry(backend, path);
+  if (entry.type !== 'directory' || found?.entry.type !== 'directory') throw destinationExists(path);
 }
 
 /** The whole file: its own parts one after the other, or its piece of a packed one. */
@@ -78,12 +111,21 @@ async function bodyOf({ layout, parts }: Publishing, index: number): Promise<Buf
 }
 
 /** Objects have no metadata that could be changed alone: the same bytes are put again. */
-async function setAttributes(backend: MemoryBackend, entry: Entry, path: string): Promise<void> {
+async function setAttributes({ backend, modes }: Publishing, entry: Entry, path: string): Promise<void> {
   const object = await backend.get(contentKey(path));
   if (object === undefined && entry.type !== 'directory') {
     throw new CairnError('source-missing', `"${printable(path)}" is no longer there`);
   }
-  await backend.put(contentKey(path), object?.body ?? Buffer.alloc(0), metadataOf(entry));
+  const found = await findEntry(backend, path);
+  const mode = modeFor(entry, found?.entry.mode, AS_SENT, modes);
+  await backend.put(contentKey(path), object?.body ?? Buffer.alloc(0), metadataOf({ ...entry, mode }));
+}
+
+/** An interrupted call that is made again finds what it has put there. */
+async function isSame(backend: MemoryBackend, key: string, entry: Entry, body: Buffer): Promise<boolean> {
+  const there = await backend.get(key);
+  const isOfEntry = JSON.stringify(there?.metadata) === JSON.stringify(metadataOf(entry));
+  return there !== undefined && isOfEntry && body.equals(there.body);
 }
 
 async function makeParents(backend: MemoryBackend, target: string): Promise<void> {
@@ -127,6 +169,8 @@ async function findConflicts(
       const isDirectory = entry.type === 'directory';
       if (isDirectory) willBe.add(path);
       if (found === undefined || isDirectory === (found.entry.type === 'directory')) continue;
+      // What is there stays, and shows when the entry is put there.
+      if ((order.existing ?? 'replaced') !== 'replaced') continue;
       if (isDirectory && (await isLinkToDirectory(backend, found.entry))) {
         if (order.forceReplace !== true) throw linkInTheWay(path);
         giveWay.push(contentKey(path));

@@ -100,6 +100,7 @@ export function readdirSync(path: string, options: { readonly encoding?: string 
 export const renameSync = (from: string, to: string): void => files().rename(from, to);
 export const unlinkSync = (path: string): void => files().unlink(path);
 export const rmdirSync = (path: string): void => files().removeDirectory(path);
+export const linkSync = (from: string, to: string): void => files().link(from, to);
 export const symlinkSync = (target: string, path: string): void => files().makeLink(target, path);
 
 export function readlinkSync(path: string, encoding?: string): string | Buffer {

@@ -1,0 +1,44 @@
+/** Names for what comes to a place that is taken, as browsers and drop boxes give them. Pure but for chance. */
+import { randomBytes } from 'node:crypto';
+
+/** So many are tried in their order: `report (2).pdf`, `report (3).pdf`; then chance finds one sooner. */
+const MAX_NUMBER = 99;
+const MAX_NAME_BYTES = 255;
+const MAX_SUFFIX_CHARACTERS = 17;
+
+/** The name itself, and then others that are much like it, without end. */
+export function* freshNames(name: string): Generator<string> {
+  yield name;
+  for (let number = 2; number <= MAX_NUMBER; number += 1) yield withMark(name, String(number));
+  for (;;) yield withMark(name, randomBytes(6).toString('hex'));
+}
+
+function withMark(name: string, mark: string): string {
+  const suffix = suffixOf(name);
+  const stem = name.slice(0, name.length - suffix.length);
+  const tail = ` (${mark})${suffix}`;
+  return `${cut(stem, MAX_NAME_BYTES - Buffer.byteLength(tail))}${tail}`;
+}
+
+/** What follows the name proper: the last dot and what is behind it, two of them for archives that are compressed. */
+function suffixOf(name: string): string {
+  const dot = name.lastIndexOf('.');
+  const suffix = name.slice(dot);
+  if (dot <= 0 || suffix === '.' || suffix.length > MAX_SUFFIX_CHARACTERS || suffix.includes(' ')) return '';
+  return name.slice(0, dot).endsWith('.tar') && dot > '.tar'.length
+    ? name.slice(dot - '.tar'.length)
+    : suffix;
+}
+
+/** The beginning of a text, of at most so many bytes and whole characters. */
+function cut(text: string, maxBytes: number): string {
+  if (Buffer.byteLength(text) <= maxBytes) return text;
+  let bytes = 0;
+  let kept = '';
+  for (const character of text) {
+    bytes += Buffer.byteLength(character);
+    if (bytes > maxBytes) break;
+    kept += character;
+  }
+  return kept;
+}
