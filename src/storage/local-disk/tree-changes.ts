@@ -1,5 +1,6 @@
 /** Changes of what is published without a transfer: a directory made, an entry removed or moved. Durable on return. */
-import { mkdirSync, renameSync, rmdirSync, rmSync, unlinkSync } from 'node:fs';
+import { mkdirSync, renameSync, rmdirSync, unlinkSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { DirectoryCursor } from '../../base/directory-walk.ts';
 import type { Directory } from '../../base/directory.ts';
 import { CairnError, storageError, systemCodeOf } from '../../base/errors.ts';
@@ -122,7 +123,7 @@ async function emptyDirectory(root: Directory, path: string): Promise<void> {
   const cursor = new DirectoryCursor(root);
   const breathe = createBreather();
   try {
-    const levels: Level[] = [open(cursor, path)];
+    const levels: Level[] = [await open(cursor, path)];
     for (let level = levels.at(-1); level !== undefined; level = levels.at(-1)) {
       const name = level.names.pop();
       const directory = cursor.enter(level.path);
@@ -133,7 +134,7 @@ async function emptyDirectory(root: Directory, path: string): Promise<void> {
       } else {
         const there = directory.look(name, undefined);
         if (there !== undefined && kindOf(there) === 'directory')
-          levels.push(open(cursor, `${level.path}/${name}`));
+          levels.push(await open(cursor, `${level.path}/${name}`));
         else if (there !== undefined) unlinkSync(directory.at(name));
       }
       await breathe();
@@ -145,10 +146,10 @@ async function emptyDirectory(root: Directory, path: string): Promise<void> {
   }
 }
 
-function open(cursor: DirectoryCursor, path: string): Level {
+async function open(cursor: DirectoryCursor, path: string): Promise<Level> {
   const directory = cursor.enter(path);
   const { names, notUtf8 } = listNames(directory);
   // Such names are no part of any manifest; what is below them is not, either.
-  for (const name of notUtf8) rmSync(directory.at(name), { recursive: true, force: true });
+  for (const name of notUtf8) await rm(directory.at(name), { recursive: true, force: true });
   return { path, names };
 }
