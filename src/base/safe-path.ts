@@ -40,7 +40,10 @@ export function mayBeReservedName(name: string): boolean {
     .normalize('NFKC')
     .replace(/\p{Default_Ignorable_Code_Point}/gu, '')
     .toLowerCase();
-  return ALIAS.test(folded.split(':', 1)[0]!.replace(/[. ]+$/, ''));
+  const [base = ''] = folded.split(':', 1);
+  let end = base.length;
+  while (base[end - 1] === '.' || base[end - 1] === ' ') end -= 1;
+  return ALIAS.test(base.slice(0, end));
 }
 
 function unsafe(path: string, why: string): CairnError {

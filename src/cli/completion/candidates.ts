@@ -97,7 +97,7 @@ function subcommandsOf(command: Command): Candidate[] {
 
 function forValue(option: Option, last: string, prefix: string): Offer {
   const values = valuesOf(option);
-  const kind = /<([^>]*)>/.exec(option.flags)?.[1] ?? '';
+  const kind = /<([^<>]*)>/.exec(option.flags)?.[1] ?? '';
   if (values === undefined) return LOCAL_PATH.test(kind) && prefix === '' ? FILES : NOTHING;
   // A list is completed at its last word.
   const done = kind.endsWith('s') ? last.slice(0, last.lastIndexOf(',') + 1) : '';
