@@ -1,0 +1,112 @@
+/**
+ * Mutated manifests, journals and heads of channel messages, tens of thousands of each: what is read is whole and safe, or refused
+ * by an error of cairn's own. `CAIRN_FUZZ_ROUNDS` runs more, `CAIRN_FUZZ_SEED` others.
+ */
+import { expect, test } from 'vitest';
+import { readJournal } from '../../src/checkpoint/journal-format.ts';
+import { CairnError } from '../../src/base/errors.ts';
+import { checkRelativePath } from '../../src/base/safe-path.ts';
+import { createManifest } from '../../src/manifest/manifest.ts';
+import { decodeHead, encodeHead } from '../../src/protocol/message-head.ts';
+import { encodeTree, readTree } from '../../src/protocol/tree-stream.ts';
+import { journalFixtures } from '../checkpoint/journal-fixtures.ts';
+import { entryOf } from '../manifest/arbitrary-tree.ts';
+import { createRandom } from '../support/random.ts';
+import { mutateBytes } from './mutate.ts';
+
+const ROUNDS = Number(process.env['CAIRN_FUZZ_ROUNDS'] ?? 20_000);
+const SEED = Number(process.env['CAIRN_FUZZ_SEED'] ?? 1);
+
+const MANIFEST = createManifest({ chunkSizeBytes: 65_536, digest: 'xxh64' }, [
+  entryOf('directory', ''),
+  entryOf('directory', 'a'),
+  entryOf('file', 'a/b ünï 😀', { sizeBytes: 70_000, mtimeNs: 1_700_000_000_123_456_789n }),
+  entryOf('symlink', 'a/link', { linkTarget: '../outside' }),
+  entryOf('file', 'z', { sizeBytes: 1 }),
+]);
+const FIXTURES = journalFixtures();
+const JOURNALS = [FIXTURES['whole.journal']!, FIXTURES['held.journal']!];
+const NOTICES = [{ code: 'source-unreadable', path: 'secret', message: 'permission denied' }] as const;
+
+/** One to three changes, each of one to twenty bytes. */
+function mutated(bytes: Buffer, random: () => number): Buffer {
+  let changed = bytes;
+  while (changed.equals(bytes))
+    for (let left = 3; left > 0; left -= 1) changed = mutateBytes(changed, random);
+  return changed;
+}
+
+/** What `read` answers, or undefined where it refuses. */
+async function unlessRefused<T>(read: () => T | Promise<T>, input: Buffer): Promise<T | undefined> {
+  try {
+    return await read();
+  } catch (error) {
+    if (error instanceof CairnError && error.code !== 'internal') return undefined;
+    throw new Error(`not refused as it should be: ${JSON.stringify(input.toString('latin1'))}`, {
+      cause: error,
+    });
+  }
+}
+
+async function* inPieces(bytes: Buffer, random: () => number): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length;) {
+    const length = 1 + Math.floor(random() * 60);
+    yield bytes.subarray(at, at + length);
+    at += length;
+  }
+}
+
+test('a mutated manifest is refused, or is one that encodes to itself and has nothing but safe paths', async () => {
+  const random = createRandom(SEED);
+  const whole = Buffer.from([...encodeTree(MANIFEST, NOTICES)].join(''));
+  let accepted = 0;
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const bytes = mutated(whole, random);
+    const read = await unlessRefused(() => readTree(inPieces(bytes, random)), bytes);
+    if (read === undefined) continue;
+    accepted += 1;
+    for (let index = 1; index < read.manifest.entries.length; index += 1)
+      checkRelativePath(read.manifest.entries.pathOf(index));
+    const again = Buffer.from([...encodeTree(read.manifest, read.notices)].join(''));
+    expect((await readTree(inPieces(again, random))).manifest.id).toBe(read.manifest.id);
+  }
+  // Its id is in its last line, so that only what was said beside the entries can have changed.
+  expect(accepted).toBeLessThan(ROUNDS / 10);
+});
+
+function recordsOf(journal: Buffer): string[] {
+  return readJournal(journal).records.map(
+    ({ kind, payload }) => `${kind} ${Buffer.from(payload).toString('hex')}`,
+  );
+}
+
+test('of a mutated journal no record is read that was not written, nor one behind a bad one', async () => {
+  const random = createRandom(SEED);
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const whole = JOURNALS[round % JOURNALS.length]!;
+    const bytes = mutated(whole, random);
+    const written = recordsOf(whole);
+    const read = await unlessRefused(() => readJournal(bytes), bytes);
+    if (read === undefined) continue;
+    const found = recordsOf(bytes);
+    expect(found).toEqual(written.slice(0, found.length));
+    expect(read.validBytes).toBeLessThanOrEqual(bytes.length);
+  }
+});
+
+test('a mutated head of a message is refused, or is read by the next reader in the same way', async () => {
+  const random = createRandom(SEED);
+  const fields = { 'host': 'a', 'content-length': '5', 'cairn-epoch': '3', 'cairn-offset': '0' };
+  const whole = Buffer.from(
+    encodeHead('PUT /.cairn/v1/sessions/x/chunks/7 HTTP/1.1', fields).slice(0, -4),
+    'latin1',
+  );
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const bytes = mutated(whole, random);
+    const head = await unlessRefused(() => decodeHead(bytes.toString('latin1')), bytes);
+    if (head === undefined) continue;
+    expect(Number.isSafeInteger(head.contentLengthBytes) && head.contentLengthBytes >= 0).toBe(true);
+    const again = encodeHead(head.startLine, Object.fromEntries(head.fields)).slice(0, -4);
+    expect(decodeHead(again)).toEqual(head);
+  }
+});
