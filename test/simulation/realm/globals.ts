@@ -66,6 +66,7 @@ export const process = {
     return realm.process.pid;
   },
   geteuid: (): number => 0,
+  umask: (): number => 0o022,
   kill: (pid: number): true => realm.process.signal(pid),
 };
 
