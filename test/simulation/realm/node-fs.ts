@@ -101,6 +101,13 @@ export const renameSync = (from: string, to: string): void => files().rename(fro
 export const unlinkSync = (path: string): void => files().unlink(path);
 export const rmdirSync = (path: string): void => files().removeDirectory(path);
 export const linkSync = (from: string, to: string): void => files().link(from, to);
+
+/** Only names that are no UTF-8 are removed so, and the disk of the world has none: nothing is there to be removed. */
+export function rmSync(path: string): void {
+  if (lstatSync(path, { throwIfNoEntry: false }) !== undefined)
+    throw new Error(`the simulation does not know how to remove "${path}" so`);
+}
+
 export const symlinkSync = (target: string, path: string): void => files().makeLink(target, path);
 
 export function readlinkSync(path: string, encoding?: string): string | Buffer {
