@@ -19,7 +19,7 @@ import {
   statfsSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { CairnError, storageError, systemCodeOf } from './errors.ts';
+import { CairnError, isNoSyncOfDirectories, storageError, systemCodeOf } from './errors.ts';
 import type { FileStat, StatAt } from './file-stat.ts';
 import { type Inode, type Reserved, reservedError } from './reserved-places.ts';
 import { mayBeReservedName, printable, RESERVED_NAME } from './safe-path.ts';
@@ -55,40 +55,34 @@ function openError(error: unknown, path: string | Buffer, displayPath: string): 
   return new CairnError('not-directory', `"${shown}" is not a directory`, { cause: error });
 }
 
-/** O_PATH, for which Node has no name: a descriptor to go on from, where a directory may be searched and not read. */
-const O_PATH = 0o10000000;
-const SEARCH_FLAGS = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+/** With O_PATH, for which Node has no name: to go on from, where a directory may be searched and not read. */
+const SEARCH_FLAGS = 0o10000000 | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
-function open(path: string | Buffer, displayPath: string): number {
+/** A descriptor, and whether it is good for more than to go on from. */
+type Opened = { readonly fd: number; readonly isReadable: boolean };
+
+function open(path: string | Buffer, displayPath: string): Opened {
   try {
-    return openSync(path, OPEN_FLAGS);
+    return { fd: openSync(path, OPEN_FLAGS), isReadable: true };
   } catch (error) {
     const denied = systemCodeOf(error) === 'EACCES' && HAS_DESCRIPTOR_PATHS;
     const fd = denied ? openToSearch(path) : undefined;
     if (fd === undefined) throw openError(error, path, displayPath);
-    return fd;
+    return { fd, isReadable: false };
   }
 }
 
-/** Undefined where the directory may not even be searched. */
+/** Undefined where the directory may not even be searched; why it cannot be read is what the caller tells. */
 function openToSearch(path: string | Buffer): number | undefined {
+  let fd: number | undefined;
   try {
-    const fd = openSync(path, SEARCH_FLAGS);
-    try {
-      lstatSync(`/proc/self/fd/${fd}/.`);
-      return fd;
-    } catch (error) {
-      closeSync(fd);
-      throw error;
-    }
+    fd = openSync(path, SEARCH_FLAGS);
+    lstatSync(`/proc/self/fd/${fd}/.`);
+    return fd;
   } catch {
-    return undefined; // why it cannot be read is what the caller tells
+    if (fd !== undefined) closeSync(fd);
+    return undefined;
   }
-}
-
-/** Some network and FUSE file systems do not sync directories, and say so: their names are as durable as they can be. */
-export function isNoSyncOfDirectories(error: unknown): boolean {
-  return ['EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(systemCodeOf(error) ?? '');
 }
 
 /** How {@link openDirectory} goes about it. */
@@ -110,10 +104,17 @@ export class Directory {
   readonly displayPath: string;
   readonly reserved: Reserved | undefined;
   readonly #byDescriptor: boolean;
+  readonly #isReadable: boolean;
   #fd: number | undefined;
 
   /** Takes ownership of `fd`; use {@link openDirectory}. `byDescriptor`: whether `/proc/self/fd` may be used. */
-  constructor(fd: number, displayPath: string, byDescriptor: boolean, reserved: Reserved | undefined) {
+  constructor(
+    { fd, isReadable }: Opened,
+    displayPath: string,
+    byDescriptor: boolean,
+    reserved: Reserved | undefined,
+  ) {
+    this.#isReadable = isReadable;
     this.#fd = fd;
     this.displayPath = displayPath;
     this.#byDescriptor = byDescriptor;
@@ -211,8 +212,8 @@ export class Directory {
   /** A second handle on the same directory, with a life of its own. */
   reopen(): Directory {
     // The last component must not be the magic link itself, which O_NOFOLLOW would refuse.
-    const fd = open(`${this.#base()}/.`, this.displayPath);
-    return new Directory(fd, this.displayPath, this.#byDescriptor, this.reserved);
+    const opened = open(`${this.#base()}/.`, this.displayPath);
+    return new Directory(opened, this.displayPath, this.#byDescriptor, this.reserved);
   }
 
   /**
@@ -236,11 +237,12 @@ export class Directory {
    * @throws CairnError with a storage code
    */
   sync(): void {
+    // What may only be searched cannot be synced by itself.
+    if (!this.#isReadable) return;
     try {
       fsyncSync(this.fd);
     } catch (error) {
-      // What may only be searched cannot be synced by itself: EBADF.
-      if (isNoSyncOfDirectories(error) || systemCodeOf(error) === 'EBADF') return;
+      if (isNoSyncOfDirectories(error)) return;
       throw storageError(error, `syncing the directory "${printable(this.displayPath)}"`);
     }
   }

@@ -16,8 +16,8 @@ import {
   unlink,
 } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { isNoSyncOfDirectories, openDirectory } from './directory.ts';
-import { CairnError, storageError, systemCodeOf } from './errors.ts';
+import { openDirectory } from './directory.ts';
+import { CairnError, isNoSyncOfDirectories, storageError, systemCodeOf } from './errors.ts';
 import { refuseUnclaimed } from './ownership.ts';
 import { printable } from './safe-path.ts';
 

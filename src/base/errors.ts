@@ -185,6 +185,11 @@ export function takesNothing(error: unknown): error is CairnError {
   return error instanceof CairnError && (error.code === 'storage-full' || error.code === 'storage-read-only');
 }
 
+/** Some network and FUSE file systems do not sync directories, and say so: their names are as durable as they can be. */
+export function isNoSyncOfDirectories(error: unknown): boolean {
+  return ['EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(systemCodeOf(error) ?? '');
+}
+
 const STORAGE_CODES: Readonly<Record<string, readonly [ErrorCode, string]>> = {
   ENOSPC: ['storage-full', 'the disk is full'],
   EDQUOT: ['storage-full', 'the disk quota is used up'],
