@@ -1,8 +1,9 @@
 /** Where this user's checkpoints and server registrations live on this machine. */
+import { statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, isAbsolute, join, resolve } from 'node:path';
 import { makePrivateDirectory } from '../base/durable-files.ts';
-import { refuseExchangeable } from '../base/ownership.ts';
+import { isOwn, refuseExchangeable } from '../base/ownership.ts';
 import { RESERVED_NAME } from '../base/safe-path.ts';
 import { CairnError, storageError, type ErrorCode } from '../base/errors.ts';
 import { refuseEmptyVariable } from './words/empty-words.ts';
@@ -54,9 +55,20 @@ export async function ensurePrivateDirectory(path: string): Promise<string> {
 /** Where nothing can be written much can still be done; what has to write something tells so then. */
 const UNWRITABLE: ReadonlySet<ErrorCode> = new Set(['storage-read-only', 'storage-denied', 'storage-full']);
 
-/** {@link stateHomeOf} this process, made if it is missing, and if that can be. @throws CairnError, storage codes */
-export async function openStateHome(env: Environment = process.env): Promise<string> {
+/**
+ * {@link stateHomeOf}, or a directory below it that is root's own: root may write in the state home of another user, as with
+ * `sudo -E`, and takes nothing that lies there for its own.
+ */
+export function ownStateHomeOf(env: Environment): string {
   const path = stateHomeOf(env);
+  if (process.geteuid?.() !== 0) return path;
+  const there = statSync(path, { throwIfNoEntry: false });
+  return there === undefined || isOwn(there) ? path : join(path, 'user-0');
+}
+
+/** {@link ownStateHomeOf} this process, made if it is missing, and if that can be. @throws CairnError, storage codes */
+export async function openStateHome(env: Environment = process.env): Promise<string> {
+  const path = ownStateHomeOf(env);
   try {
     return await ensurePrivateDirectory(path);
   } catch (error) {

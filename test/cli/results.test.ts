@@ -35,7 +35,7 @@ describe('a failure', () => {
   it('says how to give a token, and that a transfer can be resumed', () => {
     const advice = failureOf(new CairnError('unauthenticated', 'no'), 'ls').lines.join('\n');
     for (const way of ['--token-file', 'CAIRN_TOKEN', 'same user']) expect(advice).toContain(way);
-    const full = new CairnError('storage-full', 'the disk is full');
+    const full = new CairnError('storage-full', 'the disk is full', { details: { isKept: true } });
     expect(failureOf(full, 'push').lines.at(-1)).toContain('resume');
     expect(failureOf(full, 'ls').lines).toEqual(['the disk is full']);
   });

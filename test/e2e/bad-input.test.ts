@@ -160,24 +160,26 @@ describe('targets', () => {
     const destination = temporaryDirectory();
     symlinkSync(outside, path.join(destination, 'sub'));
     const result = await cairn(['pull', `${server.url}/tree`, destination], environment);
-    expect(result.exitCode).toBe(2);
+    expect(result.exitCode).toBe(3);
+    expect(result.stderr).toContain('sub');
     expect(readdirSync(outside)).toEqual([]);
+    expect(readFileSync(path.join(destination, 'file'), 'utf8')).toBe('content');
   });
 
-  test('a file where a directory should be, and the reverse, are errors that name both', async () => {
+  test('a directory with entries where a file should be, and a file where a target is, are named', async () => {
     const { server, root, source, file, environment } = await scene();
-    mkdirSync(path.join(root, 'directory/file'), { recursive: true });
+    mkdirSync(path.join(root, 'directory/file/mine'), { recursive: true });
     writeFileSync(path.join(root, 'plain'), '');
     const onto = await cairn(['push', file, `${server.url}/directory`], environment);
     expect(onto.exitCode).toBe(2);
     expect(onto.stderr).toMatch(/directory/);
     const inside = await cairn(['push', source, `${server.url}/directory`], environment);
-    expect(inside.exitCode).toBe(2);
-    expect(inside.stderr).toContain('directory/file');
+    expect(inside.exitCode).toBe(3);
+    expect(inside.stderr).toContain('file');
     const below = await cairn(['push', source, `${server.url}/plain`], environment);
     expect(below.exitCode).toBe(2);
     expect(below.stderr).toContain('plain');
-    expect(existsSync(path.join(root, 'directory/file'))).toBe(true);
+    expect(existsSync(path.join(root, 'directory/file/mine'))).toBe(true);
   });
 
   test('what is not there cannot be pulled', async () => {

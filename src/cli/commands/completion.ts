@@ -5,7 +5,7 @@ import { printable } from '../../base/safe-path.ts';
 import { offerFor, type Candidate } from '../completion/candidates.ts';
 import { FILES_MARK, SCRIPTS, SHELLS } from '../completion/scripts.ts';
 import { print } from '../output.ts';
-import { stateHomeOf } from '../state-home.ts';
+import { ownStateHomeOf } from '../state-home.ts';
 import { parseChoice } from '../words/count.ts';
 
 /** Prints the script for a shell. */
@@ -24,6 +24,6 @@ export async function runComplete(program: Command, words: readonly string[]): P
 
 async function transferIds(): Promise<Candidate[]> {
   const { listTransfers } = await import('../../client/transfers.ts');
-  const transfers = await listTransfers(stateHomeOf(process.env));
+  const transfers = await listTransfers(ownStateHomeOf(process.env));
   return transfers.map(({ id, direction, url }) => ({ word: id, description: `${direction} ${url}` }));
 }

@@ -8,7 +8,7 @@ import { watchSignals } from '../interruption.ts';
 import { loginFileOf, readLogin } from '../login/credentials.ts';
 import { print } from '../output.ts';
 import { jsonLine } from '../screen/json-line.ts';
-import { stateHomeOf } from '../state-home.ts';
+import { ownStateHomeOf } from '../state-home.ts';
 import { runClient } from '../transfer-run.ts';
 import { settingsOf, type TransferWords } from '../transfer-settings.ts';
 import { parseServerUrl } from '../words/server-url.ts';
@@ -38,7 +38,7 @@ export async function runDoctor(word: string, words: DoctorWords): Promise<ExitC
   const { checkStateHome } = await import('../../client/doctor/state-home.ts');
   const interruption = watchSignals(() => undefined);
   try {
-    for (const finding of await checkStateHome(stateHomeOf(process.env), interruption.signal))
+    for (const finding of await checkStateHome(ownStateHomeOf(process.env), interruption.signal))
       onFinding(finding);
   } finally {
     interruption.dispose();
