@@ -68,9 +68,13 @@ describe.each(KINDS)('files of %s', (kind) => {
       const lines = linesOf(await call(scene, 'GET', target, { token: ALICE })).slice(1, -1);
       return lines.map((line) => (line as string[]).slice(0, 2).join(':'));
     };
-    expect(await names('/d')).toEqual(['d:', 'f:digits', 'f:empty', 'f:ü b']);
+    expect(await names('/d/')).toEqual(['d:', 'f:digits', 'f:empty', 'f:ü b']);
     expect(await names('/')).toEqual(['d:', 'd:d']);
     expect((await call(scene, 'HEAD', '/d/', { token: ALICE })).status).toBe(200);
+    for (const method of ['GET', 'HEAD'] as const) {
+      const { status, headers, body } = await call(scene, method, '/d?a=b', { token: ALICE });
+      expect([status, headers['location'], body.length]).toEqual([301, './d/?a=b', 0]);
+    }
     expect((await call(scene, 'GET', '/d/missing', { token: ALICE })).json.code).toBe('not-found');
   });
 });

@@ -33,6 +33,10 @@ export async function handlePublic(context: ServerContext, exchange: Exchange): 
   switch (found.entry.type) {
     case 'directory':
       checkAllows(authorization, 'list', path);
+      if (!exchange.path.endsWith('/')) {
+        await sendEmpty(exchange, 301, { 'Location': asDirectory(exchange), 'Cache-Control': 'no-cache' });
+        return;
+      }
       await sendDirectory(context, { principal: authorization.principal, exchange }, path);
       return;
     case 'file':
@@ -43,6 +47,14 @@ export async function handlePublic(context: ServerContext, exchange: Exchange): 
     case 'stream':
       throw new CairnError('symlink-refused', `"${printable(path)}" is a symbolic link and is not followed`);
   }
+}
+
+/**
+ * The same URL with a slash at its end, relative to itself, so that it holds below the prefix of a proxy, too. A client that
+ * knows nothing of cairn would take the list of a directory for a file of its name.
+ */
+function asDirectory({ path, query }: Exchange): string {
+  return `./${path.slice(path.lastIndexOf('/') + 1)}/${query === '' ? '' : `?${query}`}`;
 }
 
 /** `GET tree?path=P&recursive=0|1`: what is at a path, as a tree. */
