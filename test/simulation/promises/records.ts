@@ -1,12 +1,14 @@
 /**
  * Promise: an epoch never goes back, and a session changes as the table of its states says, on the disk as well; what
- * was told of it survives a power cut.
+ * was told of it survives a power cut. A pull on a disk that has no room for its record is kept in memory instead, which
+ * is known until the server's process ends; nothing else is.
  */
 import { transition, type SessionEvent, type SessionState } from '../../../src/session/state.ts';
 import type { SessionRecord } from '../../../src/session/record.ts';
 import type { Node } from '../disk/inode.ts';
 import { PLACE } from '../scenario.ts';
 import type { Machine } from '../system/machine.ts';
+import type { SimulatedProcess } from '../system/process.ts';
 import type { World } from '../world.ts';
 
 const EVENTS: readonly SessionEvent[] = [
@@ -23,12 +25,22 @@ const EVENTS: readonly SessionEvent[] = [
 ];
 const RECORD = /^\/srv\/state\/sessions\/([A-Za-z0-9_-]+)\.json$/;
 
+/** What clients were told of a session. */
+interface Told {
+  readonly epoch: number;
+  readonly state: SessionState | undefined;
+}
+
+const NOTHING: Told = { epoch: 0, state: undefined };
+
 /** Watches the records of all sessions. */
 export class Records {
   readonly #world: World;
   readonly #last = new Map<string, SessionRecord>();
-  /** What clients were told, by session. */
-  readonly #told = new Map<string, { epoch: number; state: SessionState | undefined }>();
+  /** What clients were told that is durable, by session. */
+  readonly #told = new Map<string, Told>();
+  /** What they were told of a pull since there was no room for its record; forgotten with the process that told it. */
+  readonly #inMemory = new Map<string, { readonly by: SimulatedProcess; told: Told }>();
 
   constructor(world: World) {
     this.#world = world;
@@ -36,7 +48,15 @@ export class Records {
 
   /** The newest epoch that a client was granted. */
   grantedEpoch(id: string): number {
-    return this.#told.get(id)?.epoch ?? 0;
+    return (this.#keptInMemory(id)?.told ?? this.#told.get(id) ?? NOTHING).epoch;
+  }
+
+  /** There was no room for a file of these bytes on the disk of a process. */
+  refused(by: SimulatedProcess, bytes: Buffer): void {
+    const record = by.machine === this.#world.server ? pullOf(bytes) : undefined;
+    if (record === undefined || this.#keptInMemory(record.id) !== undefined) return;
+    this.#world.meet('pull kept in memory');
+    this.#inMemory.set(record.id, { by, told: this.#told.get(record.id) ?? NOTHING });
   }
 
   /** A name came to be. */
@@ -67,10 +87,14 @@ export class Records {
 
   /** A client was granted an epoch: it must be newer than all before, and survive. */
   granted(id: string, epoch: number): void {
-    const told = this.#told.get(id) ?? { epoch: 0, state: undefined };
-    if (epoch <= told.epoch)
-      this.#world.break('epochs', `epoch ${epoch} of ${id} was granted after ${told.epoch}`);
-    this.#told.set(id, { ...told, epoch });
+    const newest = this.grantedEpoch(id);
+    if (epoch <= newest) this.#world.break('epochs', `epoch ${epoch} of ${id} was granted after ${newest}`);
+    const kept = this.#keptInMemory(id);
+    if (kept !== undefined) {
+      kept.told = { ...kept.told, epoch };
+      return;
+    }
+    this.#told.set(id, { ...(this.#told.get(id) ?? NOTHING), epoch });
     const durable = this.#durable(id);
     if (durable === undefined || durable.epoch < epoch) {
       this.#world.break('epochs', `epoch ${epoch} of ${id} was granted before it was durable`);
@@ -79,6 +103,11 @@ export class Records {
 
   /** A client was told that a session is at this end. */
   ended(id: string, state: SessionState): void {
+    const kept = this.#keptInMemory(id);
+    if (kept !== undefined) {
+      kept.told = { ...kept.told, state };
+      return;
+    }
     const durable = this.#durable(id);
     // What is over and needs the disk that it kept may be gone.
     const isGone = durable === undefined && state === 'aborted';
@@ -114,9 +143,24 @@ export class Records {
     }
   }
 
+  #keptInMemory(id: string): { told: Told } | undefined {
+    const kept = this.#inMemory.get(id);
+    return kept?.by.isAlive === true ? kept : undefined;
+  }
+
   #durable(id: string): SessionRecord | undefined {
     const node = this.#world.server.disk.find(`${PLACE.serverState}/${id}.json`, 'durable');
     if (node?.type !== 'file') return undefined;
     return JSON.parse(node.durableBytes.toString()) as SessionRecord;
+  }
+}
+
+/** The record of a pull, where that is what a file was to hold. */
+function pullOf(bytes: Buffer): SessionRecord | undefined {
+  try {
+    const record = JSON.parse(bytes.toString()) as Partial<SessionRecord> | null;
+    return record?.direction === 'pull' && record.id !== undefined ? (record as SessionRecord) : undefined;
+  } catch {
+    return undefined; // a chunk, a manifest, or a journal
   }
 }

@@ -31,6 +31,7 @@ export function watchPromises(world: World, hashers: Hashers): Watch {
       },
     };
   }
+  world.onNoRoom = (process, bytes) => records.refused(process, bytes);
   return {
     published,
     powerCut: (machine) => {

@@ -26,6 +26,8 @@ export interface WorldParts {
   readonly onExit: (process: SimulatedProcess, how: 'killed' | 'power') => void;
   /** Called when a machine has lost its power, and its disk is what is left. */
   readonly onPowerCut: (machine: Machine) => void;
+  /** Called when a disk has no room for what a process writes; `bytes` is what the file would hold up to their end. */
+  readonly onNoRoom: (process: SimulatedProcess, bytes: Buffer) => void;
   /** Counts what a run has met. */
   readonly met: (what: string) => void;
 }

@@ -76,6 +76,7 @@ export class SystemFiles {
     const { trouble, world } = this.#process.machine;
     if (trouble.isFull && position + bytes.byteLength > file.size) {
       world.met('full disk');
+      world.onNoRoom(this.#process, Buffer.concat([file.bytes.subarray(0, position), bytes]));
       throw systemError('ENOSPC', 'write', file.path);
     }
     const isShort = bytes.byteLength > 1 && world.chance.is(SHORT_WRITE);
