@@ -1,7 +1,7 @@
 /** The commands of people who look after a server: `cairn sessions` and `cairn doctor`, with their options. */
 import { Option, type Command } from 'commander';
 import { DOCTOR_HELP, SESSIONS_HELP } from './help-sessions.ts';
-import { STATES } from './options/choices.ts';
+import { SESSION_STATES } from '../protocol/session-states.ts';
 import { addAccessToServer, addJson, addRetryFor } from './options/client-options.ts';
 import { addNotes } from './options/notes.ts';
 import { GROUPS, ofThisCommand, optionOf } from './options/option.ts';
@@ -72,7 +72,7 @@ function addChoice(command: Command): Command {
         optionOf(
           '--state <state>',
           'only those that are so: establishing, open, suspended, committing, …',
-          STATES,
+          SESSION_STATES,
         ),
       ),
     )

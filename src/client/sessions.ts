@@ -1,13 +1,9 @@
 /** `cairn sessions`: what a server keeps of unfinished and ended transfers, and the end of those that nobody wants. */
+import type { SESSION_STATES } from '../protocol/session-states.ts';
 import type * as v from 'valibot';
 import { CairnError } from '../base/errors.ts';
 import { splitLines } from '../manifest/manifest-reader.ts';
-import {
-  SessionDetails,
-  SessionListLine,
-  type SessionSummary,
-  type SESSION_STATES,
-} from '../protocol/administration.ts';
+import { SessionDetails, SessionListLine, type SessionSummary } from '../protocol/administration.ts';
 import { Empty, SESSION_ID_PATTERN } from '../protocol/messages.ts';
 import { parseJsonMessage } from '../protocol/parse-message.ts';
 import { ROUTE } from '../protocol/routes.ts';

@@ -1,6 +1,7 @@
 /** The messages about sessions, tokens and the way to a server: for people who look after them, and for their tools. */
 import * as v from 'valibot';
 import { SESSION_ID_PATTERN } from './messages.ts';
+import { SESSION_STATES } from './session-states.ts';
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 /** A moment, in milliseconds since 1970. */
@@ -8,17 +9,6 @@ const time = count;
 /** A word of a list that may grow with newer servers. */
 const word = v.pipe(v.string(), v.regex(/^[a-z0-9-]{1,64}$/));
 const text = v.pipe(v.string(), v.maxLength(20_000));
-
-/** The states by which sessions can be chosen. */
-export const SESSION_STATES = [
-  'establishing',
-  'open',
-  'suspended',
-  'committing',
-  'committed',
-  'aborted',
-  'expired',
-] as const;
 
 /** One session, as its server shows it. Null stands for what is not known. Nothing in it is secret. */
 export const SessionSummary = v.object({

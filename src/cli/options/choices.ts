@@ -1,5 +1,4 @@
 /** The words of options that take one of a few: for their help, completion and man pages, and their parsers. */
-import type { SessionState } from '../../session/state.ts';
 import type { CompressMode } from '../../client/transfer/compression.ts';
 import type { DigestAlgorithm } from '../../manifest/digest.ts';
 
@@ -11,14 +10,3 @@ export const COMPRESS_WORDS = ['auto', 'always', 'never'] as const satisfies rea
 
 /** Of `--log-level`. */
 export const LOG_LEVELS = ['error', 'warn', 'info', 'debug', 'silent'] as const;
-
-/** Of `sessions --state`. */
-export const STATES = [
-  'establishing',
-  'open',
-  'suspended',
-  'committing',
-  'committed',
-  'aborted',
-  'expired',
-] as const satisfies readonly SessionState[];

@@ -1,7 +1,7 @@
 /** `GET sessions`, `GET sessions/{id}` and `DELETE sessions/{id}` without a session's credential. */
 import * as v from 'valibot';
 import { CairnError } from '../../base/errors.ts';
-import { SESSION_STATES } from '../../protocol/administration.ts';
+import { SESSION_STATES } from '../../protocol/session-states.ts';
 import { parseMessage } from '../../protocol/parse-message.ts';
 import type { SessionRecord } from '../../session/record.ts';
 import { isWithin, type Authorization } from '../auth/authorization.ts';
