@@ -198,21 +198,24 @@ function copyOfState(stateHome: string): string {
   return copy;
 }
 
-test('a push that another client takes over stops, and the newer one finishes', async () => {
-  const job = await openJob('push', 'disk');
-  const older = codeOf(job.run());
-  await job.moved(3 * MIB);
-  const newer = job.run({ stateHome: copyOfState(job.scene.stateHome) });
-  expect(await older).toBe('session-fenced');
-  await newer;
-  await job.expectArrived();
-});
+test.each(['push', 'pull'] as const)(
+  'a %s that a client with a copy of its state home takes over stops, and the newer one finishes',
+  async (direction) => {
+    const job = await openJob(direction, 'disk');
+    const older = codeOf(job.run());
+    await job.moved(3 * MIB);
+    const newer = job.run({ stateHome: copyOfState(job.scene.stateHome) });
+    expect(await older).toBe('session-fenced');
+    await newer;
+    await job.expectArrived();
+  },
+);
 
 test('two pulls to the same place that know nothing of each other both end well', async () => {
   const job = await openJob('pull', 'disk');
   const first = job.run();
   await job.moved(3 * MIB);
-  const second = job.run({ stateHome: copyOfState(job.scene.stateHome) });
+  const second = job.run({ stateHome: temporaryDirectory() });
   await Promise.all([first, second]);
   await job.expectArrived();
   expect(readdirSync(path.dirname(job.arrived)).toSorted()).toEqual(['arrived', 'file']);
