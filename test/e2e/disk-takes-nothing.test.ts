@@ -19,7 +19,7 @@ function writeTree(root: string): void {
 
 async function reads(server: DiskServer, root: string): Promise<void> {
   const here = { stateHome: temporaryDirectory(), token: server.token };
-  const place = temporaryDirectory();
+  const place = path.join(temporaryDirectory(), 'tree');
   const url = `${server.url}/tree`;
   expect(await cairn(['pull', '-q', url, place], here)).toMatchObject({ exitCode: 0 });
   expect(pictureOf(place)).toEqual(pictureOf(path.join(root, 'tree')));
