@@ -1,6 +1,7 @@
 /**
  * Pulls from a disk that takes nothing, because it is full or read-only: what a server keeps of them lies in memory instead,
- * bounded, until they end. A restart forgets it, and their clients begin a new session with what they have.
+ * bounded, until they end. A restart forgets it, and their clients begin a new session with what they have: what the disk has
+ * of them from before goes, as far as it lets go of anything, or a restart would take it for the truth.
  */
 import { CairnError, takesNothing } from '../base/errors.ts';
 import type { SessionRecord } from '../session/record.ts';
@@ -74,6 +75,15 @@ function keepRecords(
     if (!records.has(record.id) && records.size >= maxSessions) throw refused;
     records.set(record.id, structuredClone(record));
   };
+  /** A full disk takes nothing, but lets go of a name; one that is read-only does not. */
+  const letGo = async (id: string): Promise<void> => {
+    try {
+      await refusalOf(() => store.remove(id));
+    } catch (error) {
+      records.delete(id);
+      throw error;
+    }
+  };
   return {
     properties: store.properties,
     create: async (record) => {
@@ -96,6 +106,7 @@ function keepRecords(
       if (next.direction === 'push') throw refused;
       if ((records.get(next.id) ?? (await store.get(next.id)))?.version !== next.version - 1) return false;
       keep(next, refused);
+      await letGo(next.id);
       return true;
     },
     find: async (query) => {

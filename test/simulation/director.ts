@@ -31,6 +31,9 @@ const HONEST = new Set([
   'chunk-digest-mismatch',
 ]);
 
+/** What says that another client has the transfer now. */
+const TAKEN_OVER = new Set(['session-fenced', 'session-credential']);
+
 /** More steps than any seed needs: what is not done by then will never be. */
 const MAX_STEPS = 40_000;
 /** Runs of one command after the last fault. */
@@ -113,6 +116,12 @@ export class Director {
     const { world } = this.#cast;
     if (outcome.type === 'failed' && !HONEST.has(outcome.code)) {
       world.break('no bugs', `${client.name} ended with ${outcome.code}: ${outcome.message}`);
+    }
+    if (outcome.type === 'failed' && TAKEN_OVER.has(outcome.code) && this.#cast.clients[1].runs === 0) {
+      world.break(
+        'honest',
+        `${client.name} was told of another client, and there is none: ${outcome.message}`,
+      );
     }
     if (outcome.type === 'done') this.#checkDone(client, outcome.summary);
     if (this.#done.has(client)) return this.#goOn();

@@ -51,7 +51,7 @@ const FAULTS: Readonly<Record<string, readonly [weight: number, happen: (cast: C
   'outage': [2, ({ world }) => outage(world)],
   'bad network': [3, ({ world }) => worsen(world)],
   'full disk': [
-    1,
+    3,
     ({ world, clients }) => fill(world, world.chance.is(0.7) ? world.server : clients[0].machine),
   ],
   'failing sync': [

@@ -16,6 +16,7 @@ function openStores(bounds?: TransientBounds) {
   const disk: { refuses: 'storage-full' | 'storage-read-only' | 'storage-io' | undefined } = {
     refuses: undefined,
   };
+  const broken = { removal: false };
   const check = (): void => {
     if (disk.refuses !== undefined) throw new CairnError(disk.refuses, 'the disk takes nothing');
   };
@@ -24,6 +25,12 @@ function openStores(bounds?: TransientBounds) {
     ...inner,
     create: async (record) => (check(), inner.create(record)),
     replace: async (next) => (check(), inner.replace(next)),
+    remove: async (id) => {
+      // A name needs no room to go.
+      if (disk.refuses !== 'storage-full') check();
+      if (broken.removal) throw new CairnError('storage-io', 'the disk fails');
+      await inner.remove(id);
+    },
   };
   const store = createMemoryContentStore(backend);
   const content: ContentStore = {
@@ -34,7 +41,7 @@ function openStores(bounds?: TransientBounds) {
       return { ...area, save: async (name, text) => (check(), area.save(name, text)) };
     },
   };
-  return { disk, inner, ...withTransientPulls({ sessions, content }, bounds) };
+  return { disk, inner, broken, ...withTransientPulls({ sessions, content }, bounds) };
 }
 
 const pull = (name: string, changes: Partial<SessionRecord> = {}): SessionRecord =>
@@ -73,9 +80,12 @@ describe.each(['storage-full', 'storage-read-only'] as const)('while a disk says
       [next.id, 2],
       [before.id, 7],
     ]);
+    // What a restart would find is of before, and goes where the disk lets go of it.
+    expect((await inner.get(before.id))?.epoch).toBe(code === 'storage-full' ? undefined : 1);
+    disk.refuses = undefined;
     await sessions.remove(next.id);
     expect(await sessions.get(next.id)).toBeUndefined();
-    expect((await inner.get(before.id))?.epoch).toBe(1);
+    expect((await sessions.get(before.id))?.epoch).toBe(7);
   });
 
   it('a push is refused as before', async () => {
@@ -125,4 +135,15 @@ it('a disk that fails is no disk that takes nothing', async () => {
   const { disk, sessions } = openStores();
   disk.refuses = 'storage-io';
   expect(await codeOf(() => sessions.create(pull('a')))).toBe('storage-io');
+});
+
+it('a pull of before, which a full disk fails to let go of, is not changed in memory either', async () => {
+  const { disk, sessions, broken } = openStores();
+  await sessions.create(pull('a'));
+  disk.refuses = 'storage-full';
+  broken.removal = true;
+  expect(await codeOf(() => sessions.replace({ ...pull('a'), version: 2, epoch: 2 }))).toBe('storage-io');
+  expect((await sessions.get(pull('a').id))?.epoch).toBe(1);
+  broken.removal = false;
+  expect(await sessions.replace({ ...pull('a'), version: 2, epoch: 2 })).toBe(true);
 });
