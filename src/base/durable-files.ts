@@ -207,7 +207,7 @@ export async function refuseLink(path: string): Promise<void> {
  * Makes the directory `path` and what is missing above it, for the owner only (0700), durably. One that is there already
  * has to be this user's own, and loses what others may do in it.
  *
- * @throws CairnError `owner-untrusted` for one of somebody else; `not-directory`, storage codes
+ * @throws CairnError `owner-untrusted` for one of another user; `not-directory`, storage codes
  */
 export async function makePrivateDirectory(path: string): Promise<void> {
   await makeDirectory(path, 0o700);

@@ -59,7 +59,7 @@ export function mayOthersWrite({ dev, mode }: Owned): boolean {
 }
 
 /**
- * Why a file or directory may be the work of somebody else than this user and root, as the end of a sentence; undefined
+ * Why a file or directory may be the work of other users than this one and root, as the end of a sentence; undefined
  * where it is not.
  */
 export function whyForeign(stat: Owned): string | undefined {
@@ -80,7 +80,7 @@ export function refuseForeign(stat: Owned, path: string): void {
   if (why !== undefined) throw foreignError(path, why, remedyFor(stat, path));
 }
 
-/** Refuses what somebody else has made, whatever its mode: one that is about to be published has that of its entry. */
+/** Refuses what another user has made, whatever its mode: one that is about to be published has that of its entry. */
 export function refuseStranger(stat: Owned, path: string): void {
   if (isOwn(stat) || Number(stat.uid) === 0) return;
   throw foreignError(path, whyForeign(stat)!, remedyFor(stat, path));

@@ -8,7 +8,7 @@ import { printable } from './safe-path.ts';
 /**
  * The bytes of a file of this user's or root's, or undefined where there is none.
  *
- * @throws CairnError `owner-untrusted` for what somebody else may have written; storage codes
+ * @throws CairnError `owner-untrusted` for what another user may have written; storage codes
  */
 export async function readIfThere(path: string): Promise<Buffer | undefined> {
   let handle: FileHandle | undefined;
@@ -28,7 +28,7 @@ export async function readIfThere(path: string): Promise<Buffer | undefined> {
 /**
  * The text of a file of this user's or root's, at once.
  *
- * @throws CairnError `owner-untrusted` for what somebody else may have written; system errors
+ * @throws CairnError `owner-untrusted` for what another user may have written; system errors
  */
 export function readOwnSync(path: string): string {
   const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);

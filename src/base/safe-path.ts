@@ -6,7 +6,7 @@ import { CairnError } from './errors.ts';
 
 /** Name that no entry may have: below it live the protocol (in URLs) and the server's own state (in the root). */
 export const RESERVED_NAME = '.cairn';
-/** Names of the same kind: what a user keeps in a directory where somebody else has taken {@link RESERVED_NAME}. */
+/** Names of the same kind: what a user keeps in a directory where another user has taken {@link RESERVED_NAME}. */
 const RESERVED = /^\.cairn(?:-\d{1,10}(?:-[0-9a-f]{8})?)?$/;
 
 /** Longest name of one component, in UTF-8 bytes (NAME_MAX of Linux). */

@@ -111,7 +111,7 @@ function batchesOf(records: readonly Buffer[]): Buffer[][] {
  * Damage before the tail is cut off too, with all that follows it, and reported as {@link Journal.corruptAt}.
  *
  * @param shownPath how messages name the file, where `path` is good for the system only
- * @throws CairnError `journal-version` when a newer cairn wrote it, `owner-untrusted` where somebody else may have (the
+ * @throws CairnError `journal-version` when a newer cairn wrote it, `owner-untrusted` where another user may have (the
  * file stays as it is); storage codes
  */
 export async function openJournal(path: string, shownPath: string = path): Promise<Journal> {

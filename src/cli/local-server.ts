@@ -1,6 +1,6 @@
 /**
  * The server of this user on this machine that a URL reaches, and proof that it does. A registry says where it listens; who
- * really does is another question: the port may belong to somebody else by now, or on another loopback address.
+ * really does is another question: the port may belong to another user by now, or on another loopback address.
  */
 import type { Socket } from 'node:net';
 import { CairnError } from '../base/errors.ts';

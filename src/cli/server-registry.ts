@@ -64,7 +64,7 @@ export async function registerServer(
 
 /**
  * The living servers of this user that have registered the port of a loopback URL; none for any other URL. A dead one's
- * entry does not count: somebody else may listen on its port by now. Nor does one say who listens there: ask for proof.
+ * entry does not count: another user may listen on its port by now. Nor does one say who listens there: ask for proof.
  */
 export async function findServers(
   stateHome: string,
@@ -95,7 +95,7 @@ function isReachable(host: string): boolean {
 async function read(
   path: string,
 ): Promise<{ registration: ServerRegistration; identity: ProcessIdentity } | undefined> {
-  // What somebody else has put there names no server of this user.
+  // What another user has put there names no server of this user.
   const text = (await readIfThere(path).catch(() => undefined))?.toString();
   const identity = text === undefined ? undefined : parseIdentity(text);
   if (text === undefined || identity === undefined) return undefined;

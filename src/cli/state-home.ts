@@ -25,7 +25,7 @@ export function hasHome(): boolean {
   try {
     return homedir() !== '';
   } catch {
-    return false; // what for is told by whoever needs one
+    return false; // the caller that needs one says what for
   }
 }
 
@@ -43,7 +43,7 @@ export function stateHomeOf(env: Environment, home?: string): string {
 /**
  * Makes the directory at `path` for this user only, also where it was there with wider permissions.
  *
- * @throws CairnError `owner-untrusted` where somebody else may have a hand in it; storage codes
+ * @throws CairnError `owner-untrusted` where another user may have a hand in it; storage codes
  */
 export async function ensurePrivateDirectory(path: string): Promise<string> {
   await makePrivateDirectory(path);

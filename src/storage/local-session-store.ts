@@ -108,7 +108,7 @@ const recordSchema = v.object({
  * `upkeep: 'report'` nothing in the directory changes, which must exist; then only read from the store.
  *
  * @throws CairnError `journal-version` for a record of a newer cairn, which stays as it is; `owner-untrusted` for what
- * somebody else may have written; `symlink-refused`; storage codes
+ * another user may have written; `symlink-refused`; storage codes
  */
 export async function openLocalSessionStore(
   directory: string,

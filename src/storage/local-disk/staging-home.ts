@@ -124,7 +124,7 @@ function openOwn(root: Directory, name: string): Directory | undefined {
   return undefined;
 }
 
-/** Whether what cannot be opened as a directory was made by somebody else: a link, a file, or a directory of his own. */
+/** Whether what cannot be opened as a directory was made by another user: a link, a file, or a directory of its own. */
 function isForeign(root: Directory, name: string): boolean {
   const stat = lstatSync(root.at(name), { throwIfNoEntry: false });
   return stat !== undefined && !isOwn(stat);
