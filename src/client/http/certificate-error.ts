@@ -51,7 +51,7 @@ function reasonOf(code: string, { hostname, shown, hasOwnAuthority }: RefusedCer
     const remedy =
       'the server has to show its chain (fullchain.pem), that is, its certificate and the intermediate ones';
     const other = hasOwnAuthority
-      ? ''
+      ? '; or the authority in --tls-ca (or CAIRN_TLS_CA) has not issued it'
       : '; or, if the authority is your own, pass --tls-ca FILE with its certificate';
     return `the certificate of its issuer${issuerOf(shown)} is not among those that it shows, nor is it trusted here: ${remedy}${other}`;
   }

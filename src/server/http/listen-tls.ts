@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:https';
 import type { ServerOptions } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { SecureContextOptions } from 'node:tls';
+import type { SecureContextOptions, TLSSocket } from 'node:tls';
 import { TLS_FLOOR } from '../../base/tls-floor.ts';
 import type { KeptTls } from '../tls/kept-tls.ts';
 
@@ -23,8 +23,17 @@ export function createHttpsServer(limits: ServerOptions, tls: KeptTls): Server {
     ...(tls.material.clientCas === undefined ? {} : { requestCert: true, rejectUnauthorized: false }),
   };
   const server = createServer(options);
+  server.prependListener('secureConnection', forgetFailedVerification);
   tls.onReload(() => server.setSecureContext(contextOf(tls)));
   return server;
+}
+
+/**
+ * A client certificate that is not accepted leaves an error in OpenSSL's queue, which the next read of the connection would take
+ * for its own: its client would be told that it sent no HTTP, and not why it is refused. To ask for a certificate empties the queue.
+ */
+function forgetFailedVerification(socket: TLSSocket): void {
+  if (!socket.authorized) socket.getPeerX509Certificate();
 }
 
 function contextOf({ material }: KeptTls): SecureContextOptions {
