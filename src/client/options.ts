@@ -45,8 +45,8 @@ export interface ReachOptions {
   /** Gives up after so long without any progress, in milliseconds. */
   readonly retryForMs: number;
   /**
-   * Waits as long also for what hardly ever comes, a host that does not exist, say: where somebody asked to wait, or
-   * something was begun that is worth it.
+   * Waits as long also for what hardly ever comes, because somebody asked to wait: a host that does not exist, say, or a
+   * server in place of another.
    */
   readonly isPatient?: boolean;
   /** Its reason is a CairnError `interrupted` or `terminated`. */

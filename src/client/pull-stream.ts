@@ -33,8 +33,10 @@ export async function pullStream(
   sink: (bytes: Uint8Array) => Promise<void>,
   options: TransferOptions,
 ): Promise<TransferSummary> {
+  let isOpen = false;
+  const hasBegun = (): boolean => isOpen;
   return tellingWhatIsKept(NOTHING_IS_KEPT, async () => {
-    const context = await openContext(options);
+    const context = await openContext({ ...options, hasBegun });
     try {
       const chunkSizeBytes = Math.min(
         options.chunkSizeBytes ?? DEFAULT_STREAM_CHUNK_SIZE_BYTES,
@@ -42,6 +44,7 @@ export async function pullStream(
       );
       const wish = { chunkSizeBytes, digest: options.digest, isForEverything: true };
       const { session, manifest } = await establishPull(context, wish);
+      isOpen = true;
       try {
         return await session.keepingLease(() => carry(context, session, manifest, sink));
       } catch (error) {

@@ -10,12 +10,7 @@ import { summaryOf, type PassResult } from './transfer/pass-result.ts';
 import { isSessionGone } from './session/session-gone.ts';
 import { countsOf, openContext } from './transfer/transfer-context.ts';
 import { tellingWhatIsKept } from './record/kept.ts';
-import {
-  isPatient,
-  openTransferFolder,
-  unkeptFolder,
-  type TransferFolder,
-} from './record/transfer-folder.ts';
+import { openTransferFolder, unkeptFolder, type TransferFolder } from './record/transfer-folder.ts';
 import { isCloserLook, otherThanAsked } from './record/asked.ts';
 import { giveUpSession } from './session/give-up.ts';
 
@@ -63,7 +58,7 @@ async function pullLocked(
     const counts = { bytesMoved: 0, bytesSaved: 0, retries: 0, resumes: 0, durationMs };
     return summaryOf('pull', [published], 0, counts);
   }
-  const context = await openContext({ ...options, isPatient: isPatient(options, folder) });
+  const context = await openContext({ ...options, hasBegun: () => folder.record !== undefined });
   try {
     const task = { context, options, folder, destination, local, isToBeCompared };
     if (published !== undefined) await folder.clear();

@@ -45,8 +45,10 @@ export async function pushStream(
   hooks: StreamHooks = {},
 ): Promise<TransferSummary> {
   const { forceReplace } = options;
+  let isOpen = false;
+  const hasBegun = (): boolean => isOpen;
   return tellingWhatIsKept(NOTHING_IS_KEPT, async () => {
-    const context = await openContext(options);
+    const context = await openContext({ ...options, hasBegun });
     try {
       if (context.server.target.endsWith('/')) {
         throw new CairnError(
@@ -55,6 +57,7 @@ export async function pushStream(
         );
       }
       const { session, manifest } = await establishStream(context, options);
+      isOpen = true;
       try {
         const digest = await session.keepingLease(() =>
           carry(source, { context, session, manifest, hooks, forceReplace }),

@@ -15,12 +15,7 @@ import { openSource, type LocalSource, type ScannedSource } from './push/source.
 import { lookAtTarget } from './push/unchanged.ts';
 import { countsOf, openContext } from './transfer/transfer-context.ts';
 import { tellingWhatIsKept } from './record/kept.ts';
-import {
-  isPatient,
-  openTransferFolder,
-  unkeptFolder,
-  type TransferFolder,
-} from './record/transfer-folder.ts';
+import { openTransferFolder, unkeptFolder, type TransferFolder } from './record/transfer-folder.ts';
 
 /**
  * Pushes files and directories. Running it again after any interruption goes on where it was.
@@ -60,7 +55,7 @@ async function pushLocked(
       type: 'notice',
       message: 'the record of an earlier run is damaged; this run starts over',
     });
-  const context = await openContext({ ...options, isPatient: isPatient(options, folder) });
+  const context = await openContext({ ...options, hasBegun: () => folder.record !== undefined });
   try {
     const target = targetOf(context.server.target, source.fileName);
     const task: PushTask = { context, options, source, folder, target, local };

@@ -1,13 +1,17 @@
-/** What a client does not wait for: a host that does not exist, and TLS that comes to nothing. */
+/** What a client hardly waits for: a host that does not exist, TLS that comes to nothing, another server in place of its own. */
+import type { IncomingMessage } from 'node:http';
 import { createServer, type AddressInfo } from 'node:net';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import type { CairnError } from '../../src/base/errors.ts';
 import { isHopeless, networkError } from '../../src/client/http/connection-error.ts';
 import type { TransferOptions } from '../../src/client/options.ts';
 import { push } from '../../src/client/push.ts';
+import { pushStream } from '../../src/client/push-stream.ts';
+import { startMeddlingProxy } from '../support/meddling-proxy.ts';
 import { temporaryDirectory } from '../support/trees.ts';
+import { openScene, TOKEN } from './support/scene.ts';
 
 const ofSystem = (code: string): CairnError =>
   networkError(Object.assign(new Error(code), { code }), 'http://host.example');
@@ -65,4 +69,47 @@ test('a refused handshake is waited for where somebody said how long to wait', a
   const error = await pushTo(url, { isPatient: true, retryForMs: 1500 });
   expect((error as CairnError).message).toContain('given up after 2 s');
   expect(asked()).toBeGreaterThan(1);
+});
+
+/** A clock that goes on by so much at each look: nothing is waited for. */
+function fastClock(stepMs: number): () => number {
+  let ms = 0;
+  return () => (ms += stepMs);
+}
+
+/** A server behind which another one has taken its place, except for its greeting. */
+async function replacedServer(): Promise<URL> {
+  const scene = await openScene('memory');
+  const answers = ({ url }: IncomingMessage): number | undefined =>
+    /sessions|trees?/.test(url ?? '') ? 404 : undefined;
+  const port = await startMeddlingProxy(scene.proxy.port, { answers });
+  return new URL(`http://127.0.0.1:${port}/file`);
+}
+
+describe('another web server in place of the one that was found', () => {
+  const wish = { token: async () => TOKEN, random: () => 0, now: fastClock(100) };
+
+  test('is given up after five seconds where nothing was begun', async () => {
+    const error = await pushTo(await replacedServer(), wish);
+    expect(error).toMatchObject({ code: 'network', details: { isKept: false } });
+    expect((error as CairnError).message).toMatch(/something else.*given up after 5 s/);
+  });
+
+  test('is waited for where somebody said how long to wait', async () => {
+    const error = await pushTo(await replacedServer(), { ...wish, isPatient: true, retryForMs: 20_000 });
+    expect((error as CairnError).message).toContain('given up after 20 s');
+  });
+
+  test('is waited for where a pipe has begun, which cannot be read twice', async () => {
+    const scene = await openScene('memory');
+    const answers = ({ url }: IncomingMessage): number | undefined =>
+      /chunks/.test(url ?? '') ? 404 : undefined;
+    const port = await startMeddlingProxy(scene.proxy.port, { answers });
+    const url = new URL(`http://127.0.0.1:${port}/file`);
+    const source = (async function* pieces() {
+      yield Buffer.from('x');
+    })();
+    const running = pushStream(source, scene.options('/file', { ...wish, url, retryForMs: 20_000 }));
+    await expect(running).rejects.toThrow(/given up after 20 s/);
+  });
 });

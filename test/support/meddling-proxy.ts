@@ -54,7 +54,8 @@ async function pass(
     return;
   }
   const { method, url: path = '/' } = request;
-  const headers = { ...request.headers };
+  // Those of a hop are not for the next one (RFC 9110, section 7.6.1): an upgrade ends here.
+  const { upgrade: _upgrade, connection: _connection, ...headers } = request.headers;
   if (takesLengths === true && headers['content-length'] !== undefined) {
     delete headers['content-length'];
     headers['transfer-encoding'] = 'chunked';

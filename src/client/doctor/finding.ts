@@ -1,5 +1,6 @@
 /** What a check of `cairn doctor` has found. */
 import { CairnError, type ErrorCode } from '../../base/errors.ts';
+import { isForeign } from '../http/connection-error.ts';
 
 /** What is looked at, in the order in which it is told. */
 export type CheckName =
@@ -69,8 +70,8 @@ const CHECK_THE_PROXY =
 
 /** The problem that an error is, whatever was wrapped around it by who gave up. */
 export function failed(check: CheckName, error: CairnError): Finding {
-  const { code, message, details } = error.cause instanceof CairnError ? error.cause : error;
-  if (details['isForeign'] === true && code === 'network')
-    return problem(check, code, message, CHECK_THE_PROXY);
+  const first = error.cause instanceof CairnError ? error.cause : error;
+  const { code, message } = first;
+  if (isForeign(first)) return problem(check, code, message, CHECK_THE_PROXY);
   return problem(check, code, message, REMEDIES[code] ?? 'run the command that fails, and see what it says');
 }

@@ -40,6 +40,14 @@ export function isHopeless({ code, details }: CairnError): boolean {
 }
 
 /**
+ * Whether something else than the cairn server has answered, and not that the server is away (5xx): another server has
+ * taken its place, for good unless it is being started anew.
+ */
+export function isForeign({ code, details }: CairnError): boolean {
+  return code === 'network' && details['isForeign'] === true;
+}
+
+/**
  * Wraps what a socket, or Node's HTTP client, threw. A {@link CairnError} is passed through.
  *
  * @param peer who is at the other end: an origin, or a proxy

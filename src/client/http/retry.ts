@@ -12,6 +12,8 @@ const MAX_DIGEST_MISMATCHES = 5;
 const MAX_MISUNDERSTANDINGS = 3;
 const MISUNDERSTANDINGS = new Set<ErrorCode>(['invalid-request', 'method-not-allowed']);
 const MIN_WAITING_INTERVAL_MS = 1000;
+/** A server that is started anew is back within this time; more is not given to what is hardly ever over. */
+const SOON_MS = 5000;
 
 /** What a {@link Retrier} is made of. */
 export interface RetryOptions {
@@ -23,6 +25,8 @@ export interface RetryOptions {
   readonly random?: (() => number) | undefined;
   /** Makes room for the next try where something is in its way; true where that was done, and nothing has to be waited for. */
   readonly makeRoom?: ((error: CairnError) => boolean) | undefined;
+  /** Failures that are given up after {@link SOON_MS}, however long others are waited for. */
+  readonly isGivenUpSoon?: ((error: CairnError) => boolean) | undefined;
 }
 
 /** How one operation is tried. */
@@ -52,30 +56,12 @@ export interface Retrier {
 
 /** Makes the retrier of one transfer. */
 export function createRetrier(options: RetryOptions): Retrier {
-  const { retryForMs, report, now = () => performance.now(), random = Math.random, makeRoom } = options;
+  const { now = () => performance.now(), makeRoom } = options;
+  const pause = createPause(options, now);
   let retries = 0;
   /** When trouble began that no progress has ended; undefined while all is well. An idle transfer is not in trouble. */
   let troubleSinceMs: number | undefined;
   let progress = 0;
-  let lastWaitingMs = -Infinity;
-
-  const pause = async (error: CairnError, failures: number, signal: AbortSignal): Promise<void> => {
-    const leftMs = retryForMs - (now() - troubleSinceMs!);
-    if (leftMs <= 0) throw givenUp(error, retryForMs);
-    const delayMs = Math.min(leftMs, Math.max(random() * backoffMs(failures), retryAfterMs(error)));
-    if (now() - lastWaitingMs >= MIN_WAITING_INTERVAL_MS) {
-      lastWaitingMs = now();
-      const { code, message } = error;
-      const [delay, left] = [Math.round(delayMs), Math.round(leftMs)];
-      report({ type: 'waiting', code, message, delayMs: delay, leftMs: left });
-    }
-    try {
-      await sleep(delayMs, undefined, { signal });
-    } catch (failure) {
-      signal.throwIfAborted();
-      throw failure;
-    }
-  };
 
   return {
     progressed: () => {
@@ -103,7 +89,8 @@ export function createRetrier(options: RetryOptions): Retrier {
         retries += 1;
         // A session to resume is no reason to wait: the server is there and has answered.
         const isThere = error.traits.retry === 'resume' && recover !== undefined && failures === 1;
-        if (!isThere && makeRoom?.(error) !== true) await pause(error, failures, signal);
+        if (!isThere && makeRoom?.(error) !== true)
+          await pause(error, { failures, sinceMs: troubleSinceMs, signal });
         if (error.traits.retry === 'resume') await recover?.(error);
       };
       return pRetry((attempt) => operation(attempt - 1), {
@@ -113,6 +100,42 @@ export function createRetrier(options: RetryOptions): Retrier {
         onFailedAttempt: afterFailure,
       });
     },
+  };
+}
+
+/** For how long, and how often, it has not worked. */
+interface Trouble {
+  /** In a row. */
+  readonly failures: number;
+  readonly sinceMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** What waits before the next try, or throws where there is to be none. */
+function createPause(
+  options: RetryOptions,
+  now: () => number,
+): (error: CairnError, trouble: Trouble) => Promise<void> {
+  const { report, random = Math.random, isGivenUpSoon } = options;
+  let lastWaitingMs = -Infinity;
+  return async (error, { failures, sinceMs, signal }) => {
+    const patienceMs = isGivenUpSoon?.(error) === true ? SOON_MS : Infinity;
+    const retryForMs = Math.min(options.retryForMs, patienceMs);
+    const leftMs = retryForMs - (now() - sinceMs);
+    if (leftMs <= 0) throw givenUp(error, retryForMs);
+    const delayMs = Math.min(leftMs, Math.max(random() * backoffMs(failures), retryAfterMs(error)));
+    if (now() - lastWaitingMs >= MIN_WAITING_INTERVAL_MS) {
+      lastWaitingMs = now();
+      const { code, message } = error;
+      const [delay, left] = [Math.round(delayMs), Math.round(leftMs)];
+      report({ type: 'waiting', code, message, delayMs: delay, leftMs: left });
+    }
+    try {
+      await sleep(delayMs, undefined, { signal });
+    } catch (failure) {
+      signal.throwIfAborted();
+      throw failure;
+    }
   };
 }
 

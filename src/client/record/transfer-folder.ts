@@ -52,11 +52,6 @@ export function transfersDirectory(stateHome: string): string {
   return join(stateHome, 'transfers');
 }
 
-/** Whether to wait also for what hardly ever comes: somebody wants it, or an earlier run has begun something. */
-export function isPatient(options: { readonly isPatient?: boolean }, { record }: TransferFolder): boolean {
-  return options.isPatient === true || record !== undefined;
-}
-
 /**
  * Opens and locks the folder of a transfer; made if missing.
  *

@@ -4,7 +4,7 @@ import { CairnError } from '../../base/errors.ts';
 import { openConnection, type Connection } from '../http/connection.ts';
 import { isBeyondConnections } from '../http/beyond-connections.ts';
 import { createChannels, type Channels } from '../http/channels.ts';
-import { isHopeless } from '../http/connection-error.ts';
+import { isForeign, isHopeless } from '../http/connection-error.ts';
 import { discover, type Discovery } from '../http/discovery.ts';
 import type { Proxy } from '../http/proxy.ts';
 import type { Report, TransferEvent, TransferSummary } from '../events.ts';
@@ -51,16 +51,22 @@ export interface TransferContext {
   close(): Promise<void>;
 }
 
+/** What has to be known to open them. */
+export interface ContextOptions
+  extends ReachOptions, Pick<TransferOptions, 'parallel' | 'compress' | 'encodings' | 'namesEntries'> {
+  /** Whether something was begun, now or by an earlier run, that is worth waiting for what hardly ever comes. */
+  readonly hasBegun?: () => boolean;
+}
+
 /**
  * Finds the server, waiting for it as long as the options say.
  *
- * @throws CairnError what {@link discover} throws, and `network` where the server stays away; at once, unless the options
- * are patient, where there is no such host, or TLS comes to nothing
+ * @throws CairnError what {@link discover} throws, and `network` where the server stays away; at once, unless the run is
+ * patient, where there is no such host, or TLS comes to nothing
  */
-export async function openContext(
-  options: ReachOptions & Pick<TransferOptions, 'parallel' | 'compress' | 'encodings' | 'namesEntries'>,
-): Promise<TransferContext> {
+export async function openContext(options: ContextOptions): Promise<TransferContext> {
   const { url, tls, proxy, report, retryForMs, random, silenceMs, now = () => performance.now() } = options;
+  const isPatient = (): boolean => options.isPatient === true || options.hasBegun?.() === true;
   const startMs = now();
   const bandwidth = options.bandwidth === undefined ? UNLIMITED : limitBandwidth(options.bandwidth);
   const parallel = options.parallel ?? MAX_ADAPTIVE_PARALLEL;
@@ -71,7 +77,8 @@ export async function openContext(
   // Idle ones of our own may be all that the server gives to this address.
   const makeRoom = (error: CairnError): boolean =>
     isBeyondConnections(error) && (channels?.closeIdle() ?? 0) + connection.closeIdle() > 0;
-  const retrier = createRetrier({ retryForMs, signal, report, now, random, makeRoom });
+  const isGivenUpSoon = (error: CairnError): boolean => isForeign(error) && !isPatient();
+  const retrier = createRetrier({ retryForMs, signal, report, now, random, makeRoom, isGivenUpSoon });
   const connection = await openConnection(url, {
     connections: parallel + 2,
     guard: options.guard,
@@ -81,7 +88,7 @@ export async function openContext(
     silenceMs,
   });
   try {
-    const isFinal = (error: CairnError): boolean => options.isPatient !== true && isHopeless(error);
+    const isFinal = (error: CairnError): boolean => isHopeless(error) && !isPatient();
     const found = await retrier.run(() => discover(connection, url, signal), { isFinal });
     const { roundTripMs } = found;
     retrier.progressed();
