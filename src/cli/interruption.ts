@@ -1,6 +1,7 @@
 /** SIGINT, SIGTERM and a lost terminal: the first one asks for a checkpoint, the second one ends the process. */
 import { isatty } from 'node:tty';
 import { CairnError, EXIT, type ErrorCode } from '../base/errors.ts';
+import { shownCommand } from './resume-command.ts';
 
 /** The signals that end cairn in order, what they are called, and the exit code of a process that one ended. */
 const SIGNALS = {
@@ -44,6 +45,26 @@ export function watchSignals(announce: (name: EndingSignal) => void): Interrupti
       for (const name of NAMES) process.off(name, handler);
     },
   };
+}
+
+/** What says how a transfer goes on. */
+interface Continuation {
+  readonly resumeCommand: readonly string[];
+  /** What to do instead, where nothing is kept to resume from. */
+  readonly restartAdvice?: string;
+}
+
+/** What a transfer says at the first signal; where nothing was begun, nothing is kept, and there is nothing to resume. */
+export function interruptionLines(
+  { resumeCommand, restartAdvice }: Continuation,
+  hasBegun: boolean,
+): readonly string[] {
+  if (!hasBegun) return ['cairn: interrupted'];
+  if (restartAdvice !== undefined) return ['cairn: stopping (once more to stop at once)', restartAdvice];
+  return [
+    'cairn: stopping: writing a checkpoint (once more to stop at once)',
+    `cairn: to resume, run: ${shownCommand(resumeCommand)}`,
+  ];
 }
 
 /**

@@ -5,9 +5,8 @@ import { proxyFor } from '../client/http/proxy.ts';
 import type { TransferOptions } from '../client/options.ts';
 import { clientTls } from './client-tls.ts';
 import { clientAccess } from './client-token.ts';
-import { watchHangup, watchSignals } from './interruption.ts';
+import { interruptionLines, watchHangup, watchSignals } from './interruption.ts';
 import { printAside } from './output.ts';
-import { shownCommand } from './resume-command.ts';
 import { openScreen, type Screen } from './screen/screen.ts';
 import { openStateHome } from './state-home.ts';
 import type { TransferSettings } from './transfer-settings.ts';
@@ -22,8 +21,8 @@ export interface ClientPlan {
 
 /** What has to be known of a transfer to run it. */
 export interface TransferPlan extends ClientPlan {
-  /** What to do to go on after an interruption; the resume command, where undefined. */
-  readonly resumeAdvice?: string;
+  /** What to do after an interruption, where nothing is kept to resume from. */
+  readonly restartAdvice?: string;
 }
 
 /** Runs a push or a pull, shows it and its result, and answers the exit code. */
@@ -31,26 +30,30 @@ export async function runTransfer(
   plan: TransferPlan,
   work: (options: TransferOptions) => Promise<TransferSummary>,
 ): Promise<ExitCode> {
-  const interruptionLines = [
-    'cairn: stopping: writing a checkpoint (once more to stop at once)',
-    plan.resumeAdvice ?? `cairn: to resume, run: ${shownCommand(plan.resumeCommand)}`,
-  ];
-  const { result: summary, screen } = await runClient(plan, interruptionLines, work);
+  let hasBegun = (): boolean => false;
+  const onStart = (ask: () => boolean): void => void (hasBegun = ask);
+  const linesAtSignal = (): readonly string[] => interruptionLines(plan, hasBegun());
+  const { result: summary, screen } = await runClient(plan, linesAtSignal, (options) =>
+    work({ ...options, onStart }),
+  );
   const exitCode = summary.excluded > 0 ? EXIT.partial : EXIT.done;
   screen.summarize(summary, exitCode);
   return exitCode;
 }
 
+/** Of a command that leaves nothing half done. */
+export const NO_LINES = (): readonly string[] => [];
+
 /** Runs `work` with a screen, which is stopped whatever happens, and with the signals watched. */
 export async function runClient<Result>(
   plan: ClientPlan,
-  interruptionLines: readonly string[],
+  linesAtSignal: () => readonly string[],
   work: (options: TransferOptions) => Promise<Result>,
 ): Promise<{ result: Result; screen: Screen }> {
   const stateHome = await openStateHome();
   const outputs = { print: printAside, stderr: process.stderr, env: process.env };
   const screen = await openScreen(plan.settings, outputs);
-  const interruption = watchSignals(() => interruptionLines.forEach(screen.say));
+  const interruption = watchSignals(() => linesAtSignal().forEach(screen.say));
   const letHangup = watchHangup(interruption);
   try {
     warnOfOpenLink(plan.url, screen);

@@ -66,6 +66,8 @@ export interface ReachOptions {
 export interface TransferOptions extends ReachOptions {
   /** Directory for checkpoints. */
   readonly stateHome: string;
+  /** Given, once at the start, how to ask whether something was begun: of a pipe, a session; of files, a checkpoint. */
+  readonly onStart?: (hasBegun: () => boolean) => void;
   /** Arguments of the command that resumes this transfer; stored in its record. */
   readonly resumeCommand: readonly string[];
   /** Chunks on their way at a time; without it, as many as make more of the link. */

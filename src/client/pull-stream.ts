@@ -35,6 +35,7 @@ export async function pullStream(
 ): Promise<TransferSummary> {
   let isOpen = false;
   const hasBegun = (): boolean => isOpen;
+  options.onStart?.(hasBegun);
   return tellingWhatIsKept(NOTHING_IS_KEPT, async () => {
     const context = await openContext({ ...options, hasBegun });
     try {

@@ -30,6 +30,7 @@ export async function pull(destination: string, options: TransferOptions): Promi
     options.dryRun === true ? unkeptFolder(identity) : await openTransferFolder(options.stateHome, identity);
   try {
     const isKept = (): boolean => options.dryRun !== true && folder.record !== undefined;
+    options.onStart?.(isKept);
     return await tellingWhatIsKept(isKept, () => pullLocked(folder, { destination, local }, options));
   } finally {
     await folder.close();

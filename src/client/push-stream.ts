@@ -47,6 +47,7 @@ export async function pushStream(
   const { forceReplace } = options;
   let isOpen = false;
   const hasBegun = (): boolean => isOpen;
+  options.onStart?.(hasBegun);
   return tellingWhatIsKept(NOTHING_IS_KEPT, async () => {
     const context = await openContext({ ...options, hasBegun });
     try {

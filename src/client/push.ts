@@ -37,6 +37,7 @@ export async function push(sources: readonly string[], options: TransferOptions)
         : await openTransferFolder(options.stateHome, identity);
     try {
       const isKept = (): boolean => options.dryRun !== true && folder.record !== undefined;
+      options.onStart?.(isKept);
       return await tellingWhatIsKept(isKept, () => pushLocked({ source, folder, local }, options));
     } finally {
       await folder.close();

@@ -9,7 +9,7 @@ import { loginFileOf, readLogin } from '../login/credentials.ts';
 import { print } from '../output.ts';
 import { jsonLine } from '../screen/json-line.ts';
 import { ownStateHomeOf } from '../state-home.ts';
-import { runClient } from '../transfer-run.ts';
+import { NO_LINES, runClient } from '../transfer-run.ts';
 import { settingsOf, type TransferWords } from '../transfer-settings.ts';
 import { parseServerUrl } from '../words/server-url.ts';
 
@@ -48,7 +48,7 @@ export async function runDoctor(word: string, words: DoctorWords): Promise<ExitC
     const { diagnose } = await import('../../client/doctor/doctor.ts');
     const plan = { url, settings, resumeCommand: ['cairn', 'doctor', url.href] };
     const isRenewed = await isRenewedLogin(url, settings.tokenFile);
-    await runClient(plan, [], (options) => diagnose({ ...options, silentMs, isRenewed, onFinding }));
+    await runClient(plan, NO_LINES, (options) => diagnose({ ...options, silentMs, isRenewed, onFinding }));
   }
   return summarize(findings, settings.json);
 }

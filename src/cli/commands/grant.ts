@@ -11,7 +11,7 @@ import { timeText } from '../listing.ts';
 import { print } from '../output.ts';
 import { formatBytes } from '../../base/byte-text.ts';
 import { jsonLine } from '../screen/json-line.ts';
-import { runClient } from '../transfer-run.ts';
+import { NO_LINES, runClient } from '../transfer-run.ts';
 import { settingsOf } from '../transfer-settings.ts';
 import { usage } from '../words/usage.ts';
 
@@ -35,7 +35,7 @@ export async function runGrant(word: string, words: GrantWords): Promise<ExitCod
   if (plan.what === 'issue' && plan.out !== undefined && existsSync(plan.out))
     throw usage(`"${plan.out}" is there already, and is not replaced; name a new file`, '--out alice.grant');
   const client = { url, settings, resumeCommand: ['cairn', 'grant', url.href] };
-  const { result } = await runClient(client, [], (options) => carryOut(plan, options, settings.json));
+  const { result } = await runClient(client, NO_LINES, (options) => carryOut(plan, options, settings.json));
   print(result.join(''));
   return EXIT.done;
 }

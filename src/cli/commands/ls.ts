@@ -6,7 +6,7 @@ import type { EntryList } from '../../manifest/entry-table.ts';
 import type { Notice } from '../../protocol/tree-stream.ts';
 import { entryLine, entryObject } from '../listing.ts';
 import { jsonLine } from '../screen/json-line.ts';
-import { runClient } from '../transfer-run.ts';
+import { NO_LINES, runClient } from '../transfer-run.ts';
 import { settingsOf, type TransferWords } from '../transfer-settings.ts';
 import { parseServerUrl } from '../words/server-url.ts';
 import { print } from '../output.ts';
@@ -26,7 +26,7 @@ export async function runLs(word: string, words: LsWords): Promise<ExitCode> {
   const url = parseServerUrl(word);
   const plan = { url, settings, resumeCommand: ['cairn', 'ls', url.href] };
   const { list } = await import('../../client/list.ts');
-  const { result } = await runClient(plan, [], (options) =>
+  const { result } = await runClient(plan, NO_LINES, (options) =>
     list(options, { recursive: words.recursive ?? false }),
   );
   const { entries, notices } = result;

@@ -24,6 +24,6 @@ export async function runPull(words: readonly string[], options: TransferWords):
   const { pullStream } = await import('../../client/pull-stream.ts');
   // Off a terminal the progress of a pipe's part is only noise in the log of the whole.
   const settings = { ...plan.settings, progress: plan.settings.progress && process.stderr.isTTY };
-  const resumeAdvice = 'cairn: what was written cannot be taken back: run the whole pipeline again';
-  return runTransfer({ ...plan, settings, resumeAdvice }, (transfer) => pullStream(writeToStdout, transfer));
+  const restartAdvice = 'cairn: what was written cannot be taken back: run the whole pipeline again';
+  return runTransfer({ ...plan, settings, restartAdvice }, (transfer) => pullStream(writeToStdout, transfer));
 }

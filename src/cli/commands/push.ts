@@ -4,6 +4,7 @@ import { printable } from '../../base/safe-path.ts';
 import type { TransferOptions } from '../../client/options.ts';
 import type { TransferSummary } from '../../client/events.ts';
 import { readDescriptor, STDIN } from '../descriptor-stream.ts';
+import { shownCommand } from '../resume-command.ts';
 import { planPush, refuseForStreams, type PushPlan } from '../transfer-plan.ts';
 import { runTransfer } from '../transfer-run.ts';
 import type { TransferWords } from '../transfer-settings.ts';
@@ -16,7 +17,10 @@ export async function runPush(
   const plan = planPush(words, options);
   const { source, settings } = plan;
   if (source.kind === 'stdin') return pushDescriptor(plan, STDIN, 'standard input');
-  if (source.kind === 'command') return runTransfer(plan, (transfer) => pushOutput(source.argv, transfer));
+  if (source.kind === 'command') {
+    const restartAdvice = `cairn: to start over, run: ${shownCommand(plan.resumeCommand)}`;
+    return runTransfer({ ...plan, restartAdvice }, (transfer) => pushOutput(source.argv, transfer));
+  }
   const [path = ''] = source.paths;
   const fd = source.paths.length === 1 ? await descriptorOf(path) : undefined;
   if (fd === undefined) return runTransfer(plan, (transfer) => pushPaths(source.paths, transfer));
@@ -35,8 +39,8 @@ async function pushPaths(paths: readonly string[], options: TransferOptions): Pr
 }
 
 function pushDescriptor(plan: PushPlan, fd: number, name: string): Promise<ExitCode> {
-  const resumeAdvice = `cairn: ${name} cannot be read twice: run the whole pipeline again`;
-  return runTransfer({ ...plan, resumeAdvice }, async (options) => {
+  const restartAdvice = `cairn: ${name} cannot be read twice: run the whole pipeline again`;
+  return runTransfer({ ...plan, restartAdvice }, async (options) => {
     const { pushStream } = await import('../../client/push-stream.ts');
     return pushStream(readDescriptor(fd, name), options);
   });

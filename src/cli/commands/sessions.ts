@@ -5,7 +5,7 @@ import { SESSION_STATES } from '../../protocol/session-states.ts';
 import { print } from '../output.ts';
 import { jsonLine } from '../screen/json-line.ts';
 import { sessionLines, sessionObject, sessionTable, traceLines } from '../session-table.ts';
-import { runClient } from '../transfer-run.ts';
+import { NO_LINES, runClient } from '../transfer-run.ts';
 import { settingsOf, type TransferSettings, type TransferWords } from '../transfer-settings.ts';
 import { parseChoice } from '../words/count.ts';
 import { parseDuration } from '../words/duration.ts';
@@ -137,7 +137,7 @@ async function withServer(
   const url = parseServerUrl(word);
   const { openSessions } = await import('../../client/sessions.ts');
   const plan = { url, settings, resumeCommand: ['cairn', 'sessions', 'list', url.href] };
-  const { result } = await runClient(plan, [], async (options) => {
+  const { result } = await runClient(plan, NO_LINES, async (options) => {
     const server = await openSessions(options);
     try {
       return await work(server, settings);

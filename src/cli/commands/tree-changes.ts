@@ -5,7 +5,7 @@ import type { ReachOptions } from '../../client/options.ts';
 import { errorObject, failureOf } from '../failure.ts';
 import { print } from '../output.ts';
 import { jsonLine } from '../screen/json-line.ts';
-import { runClient } from '../transfer-run.ts';
+import { NO_LINES, runClient } from '../transfer-run.ts';
 import { settingsOf, type TransferWords } from '../transfer-settings.ts';
 import { parseServerUrl } from '../words/server-url.ts';
 import { usage } from '../words/usage.ts';
@@ -78,7 +78,7 @@ async function forEach(
   for (const url of urls) {
     const plan = { url, settings, resumeCommand: ['cairn', command, url.href] };
     try {
-      const { result } = await runClient(plan, [], act);
+      const { result } = await runClient(plan, NO_LINES, act);
       if (result) changed += 1;
     } catch (error) {
       // The last one is told by the edge of the process, as for any command.

@@ -5,7 +5,7 @@ import { absolutePath } from '../resume-command.ts';
 import { jsonLine } from '../screen/json-line.ts';
 import { formatBytes } from '../../base/byte-text.ts';
 import { formatEntries } from '../screen/wording.ts';
-import { runClient } from '../transfer-run.ts';
+import { NO_LINES, runClient } from '../transfer-run.ts';
 import { settingsOf, wordsOf, type TransferWords } from '../transfer-settings.ts';
 import { looksLikeUrl, parseServerUrl } from '../words/server-url.ts';
 import { usage } from '../words/usage.ts';
@@ -41,7 +41,7 @@ export async function runVerify(local: string, word: string, words: TransferWord
   const url = parseServerUrl(word);
   const command = ['cairn', 'verify', ...wordsOf(settings), absolutePath(local), url.href];
   const { verify } = await import('../../client/verify.ts');
-  const { result } = await runClient({ url, settings, resumeCommand: command }, [], (options) =>
+  const { result } = await runClient({ url, settings, resumeCommand: command }, NO_LINES, (options) =>
     verify(local, options),
   );
   const exitCode = exitCodeOf(result);
