@@ -187,13 +187,18 @@ function jsonOf(body: Buffer): unknown {
   }
 }
 
-/** Sends bytes as they are and returns all that comes back until the server closes or `untilMs` is over. */
-export function raw(scene: Scene, bytes: string | Uint8Array, untilMs = 120_000): Promise<string> {
+/** Sends bytes as they are and returns all that comes back, until the server closes or has been quiet for `quietMs`. */
+export function raw(scene: Scene, bytes: string | Uint8Array, quietMs = 1500): Promise<string> {
   return new Promise((resolve) => {
     let received = '';
+    let timer: NodeJS.Timeout | undefined;
     const socket = connect(scene.server.port, '127.0.0.1', () => socket.write(bytes));
-    const timer = setTimeout(() => socket.destroy(), untilMs);
-    socket.on('data', (piece) => (received += piece.toString('latin1')));
+    socket.on('data', (piece) => {
+      received += piece.toString('latin1');
+      // From the first byte on: however long a busy machine takes until then.
+      clearTimeout(timer);
+      timer = setTimeout(() => socket.destroy(), quietMs);
+    });
     socket.on('error', () => undefined);
     socket.on('close', () => {
       clearTimeout(timer);
