@@ -5,8 +5,8 @@ import { unfinishedSessions } from './sessions.ts';
 import { Violation } from './violation.ts';
 import type { World } from './world.ts';
 
-/** Descriptors below its root that a server with nothing to do has open: the root, its lease and its lock. */
-const IDLE_DESCRIPTORS = 3;
+/** Descriptors below its root that a server with nothing to do has open: the root, its state, its lease and its lock. */
+const IDLE_DESCRIPTORS = 4;
 const LOOK_MS = 50;
 const USUAL_PATIENCE_MS = 3000;
 
