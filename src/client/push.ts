@@ -11,11 +11,12 @@ import { summaryOf, type PassResult } from './transfer/pass-result.ts';
 import { resumedPass } from './push/push-resume.ts';
 import { isSessionGone } from './session/session-gone.ts';
 import { smallerThanRefused, withFittingChunks } from './push/fitting-chunks.ts';
-import { openSource, type LocalSource, type ScannedSource } from './push/source.ts';
+import { openSource, type ScannedSource } from './push/source.ts';
+import { NO_EARLIER_RUNS, openEarlierRuns, type EarlierRuns, type OwnRun } from './push/take-over.ts';
 import { lookAtTarget } from './push/unchanged.ts';
 import { countsOf, openContext } from './transfer/transfer-context.ts';
 import { tellingWhatIsKept } from './record/kept.ts';
-import { openTransferFolder, unkeptFolder, type TransferFolder } from './record/transfer-folder.ts';
+import { openTransferFolder, unkeptFolder } from './record/transfer-folder.ts';
 
 /**
  * Pushes files and directories. Running it again after any interruption goes on where it was.
@@ -36,9 +37,7 @@ export async function push(sources: readonly string[], options: TransferOptions)
         ? unkeptFolder(identity)
         : await openTransferFolder(options.stateHome, identity);
     try {
-      const isKept = (): boolean => options.dryRun !== true && folder.record !== undefined;
-      options.onStart?.(isKept);
-      return await tellingWhatIsKept(isKept, () => pushLocked({ source, folder, local }, options));
+      return await pushLocked({ source, folder, local }, options);
     } finally {
       await folder.close();
     }
@@ -47,20 +46,39 @@ export async function push(sources: readonly string[], options: TransferOptions)
   }
 }
 
-async function pushLocked(
-  { source, folder, local }: { source: LocalSource; folder: TransferFolder; local: readonly string[] },
+/** With what earlier runs have left of it, locked as well. */
+async function pushLocked(own: OwnRun, options: TransferOptions): Promise<TransferSummary> {
+  const earlier = options.dryRun === true ? NO_EARLIER_RUNS : await openEarlierRuns(own, options);
+  try {
+    const isKept = (): boolean => options.dryRun !== true && isBegun([own, ...earlier.taken]);
+    options.onStart?.(isKept);
+    return await tellingWhatIsKept(isKept, () => pushAfter(earlier, own, options));
+  } finally {
+    await earlier.close();
+  }
+}
+
+/** Whether anything of them outlives this process. */
+function isBegun(runs: readonly OwnRun[]): boolean {
+  return runs.some(({ folder }) => folder.record !== undefined);
+}
+
+async function pushAfter(
+  { taken, notices: lines }: EarlierRuns,
+  own: OwnRun,
   options: TransferOptions,
 ): Promise<TransferSummary> {
-  if (folder.wasDamaged)
-    options.report({
-      type: 'notice',
-      message: 'the record of an earlier run is damaged; this run starts over',
-    });
-  const context = await openContext({ ...options, hasBegun: () => folder.record !== undefined });
+  const notify = (message: string): void => options.report({ type: 'notice', message });
+  if (own.folder.wasDamaged) notify('the record of an earlier run is damaged; this run starts over');
+  lines.forEach(notify);
+  const runs = [own, ...taken];
+  const context = await openContext({ ...options, hasBegun: () => isBegun(runs) });
   try {
-    const target = targetOf(context.server.target, source.fileName);
-    const task: PushTask = { context, options, source, folder, target, local };
-    const { results, notices } = await runPasses(task);
+    const [task, ...before] = runs.map((run): PushTask => {
+      const target = targetOf(context.server.target, run.source.fileName);
+      return { context, options, target, ...run };
+    });
+    const { results, notices } = await runPasses(task!, before);
     return summaryOf('push', results, notices, countsOf(context));
   } finally {
     await context.close();
@@ -73,44 +91,56 @@ function targetOf(target: string, fileName: string | undefined): string {
   return `${target}${encodeURIComponent(checkRelativePath(fileName))}`;
 }
 
-async function runPasses(task: PushTask): Promise<{ results: PassResult[]; notices: number }> {
-  const { folder, options } = task;
-  const isToBeCompared = isCloserLook(folder.record, options);
-  const { earlier, chunkSizeBytes } = options.dryRun === true ? NOTHING_BEFORE : await finishEarlier(task);
-  if (earlier !== undefined) await folder.clear();
-  const { scanned, unchanged } = await scan(task, earlier === undefined);
+/** @param before unfinished ones that this run takes over */
+async function runPasses(
+  task: PushTask,
+  before: readonly PushTask[],
+): Promise<{ results: PassResult[]; notices: number }> {
+  const { options } = task;
+  const isToBeCompared = [task, ...before].some(({ folder }) => isCloserLook(folder.record, options));
+  const { results, chunkSizeBytes } =
+    options.dryRun === true ? NOTHING_BEFORE : await finishEarlier([task, ...before]);
+  const last = results.at(-1);
+  const { scanned, unchanged } = await scan(task, last === undefined);
   const { notices } = scanned;
-  if (earlier !== undefined && !isToBeCompared && isUpToDate(earlier, scanned))
-    return { results: [earlier], notices: notices.length };
-  if (earlier?.isUnrepeatable === true) return endWith(task, earlier, notices.length);
+  if (last !== undefined && !isToBeCompared && isUpToDate(last, scanned))
+    return { results, notices: notices.length };
+  if (last?.isUnrepeatable === true) return endWith(task, results, notices.length);
+  const distrusted = new Set(results.flatMap(({ excluded }) => [...excluded]));
   const bring = (size: number | undefined): Promise<PassResult> =>
-    forgettingWhatIsOver(task, () => freshPass(withChunkSize(task, size), scanned, earlier?.excluded));
-  const around = { report: options.report, forget: () => folder.clear() };
+    forgettingWhatIsOver(task, () => freshPass(withChunkSize(task, size), scanned, distrusted));
+  const around = { report: options.report, forget: () => task.folder.clear() };
   const fresh =
     unchanged ?? (await withFittingChunks(bring, chunkSizeBytes ?? options.chunkSizeBytes, around));
-  if (options.dryRun !== true) await folder.clear();
-  return { results: earlier === undefined ? [fresh] : [earlier, fresh], notices: notices.length };
+  if (options.dryRun !== true) await task.folder.clear();
+  return { results: [...results, fresh], notices: notices.length };
 }
 
-/** What an earlier run has left, brought to its end. */
+/** What earlier runs have left, brought to its end. */
 interface Earlier {
-  readonly earlier: PassResult | undefined;
+  readonly results: PassResult[];
   /** Of the chunks that may be tried anew; undefined for the wished or usual one. */
   readonly chunkSizeBytes: number | undefined;
 }
 
-const NOTHING_BEFORE: Earlier = { earlier: undefined, chunkSizeBytes: undefined };
+const NOTHING_BEFORE: Earlier = { results: [], chunkSizeBytes: undefined };
 
-async function finishEarlier(task: PushTask): Promise<Earlier> {
-  try {
-    const earlier = await forgettingWhatIsOver(task, () => resumedPass(task));
-    return { earlier, chunkSizeBytes: undefined };
-  } catch (error) {
-    const chunkSizeBytes = smallerThanRefused(error);
-    if (chunkSizeBytes === undefined) throw error;
+/** One after the other, so that each is published, and forgotten, before the next. */
+async function finishEarlier(tasks: readonly PushTask[]): Promise<Earlier> {
+  const results: PassResult[] = [];
+  let chunkSizeBytes: number | undefined;
+  for (const task of tasks) {
+    try {
+      const result = await forgettingWhatIsOver(task, () => resumedPass(task));
+      if (result === undefined) continue;
+      results.push(result);
+    } catch (error) {
+      chunkSizeBytes = smallerThanRefused(error);
+      if (chunkSizeBytes === undefined) throw error;
+    }
     await task.folder.clear();
-    return { earlier: undefined, chunkSizeBytes };
   }
+  return { results, chunkSizeBytes };
 }
 
 function withChunkSize(task: PushTask, chunkSizeBytes: number | undefined): PushTask {
@@ -120,13 +150,13 @@ function withChunkSize(task: PushTask, chunkSizeBytes: number | undefined): Push
 /** Sent once more, what is there already would be there twice, or be refused. */
 function endWith(
   { context }: PushTask,
-  earlier: PassResult,
+  results: PassResult[],
   notices: number,
 ): { results: PassResult[]; notices: number } {
   const message =
     'some files have changed since the interrupted run began; the access token only adds, so they were not sent again: push them by themselves';
   context.report({ type: 'warning', code: 'source-changed', path: '', message });
-  return { results: [earlier], notices: notices + 1 };
+  return { results, notices: notices + 1 };
 }
 
 interface Scan {

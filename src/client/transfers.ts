@@ -1,9 +1,7 @@
 /** `cairn transfers`: the unfinished transfers of this machine. */
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { printable } from '../base/safe-path.ts';
-import { CairnError, storageError, systemCodeOf } from '../base/errors.ts';
-import { parseIdentity, systemInspector } from '../base/process-identity.ts';
+import { CairnError } from '../base/errors.ts';
 import { readIfThere } from '../base/read-if-there.ts';
 import { ChunkDigests } from '../checkpoint/chunk-digests.ts';
 import { applyRecord, decodeBinding, type CheckpointState } from '../checkpoint/checkpoint-records.ts';
@@ -15,7 +13,8 @@ import { isSessionGone } from './session/session-gone.ts';
 import { abortSession } from './session/session-calls.ts';
 import { openContext } from './transfer/transfer-context.ts';
 import { openFolder, transfersDirectory, TRANSFER_FILES } from './record/transfer-folder.ts';
-import { parseRecord, type TransferRecord } from './record/transfer-record.ts';
+import { isLocked, recordIn, transferKeys } from './record/records.ts';
+import type { TransferRecord } from './record/transfer-record.ts';
 
 /** An unfinished transfer, for people and scripts. */
 export interface TransferInfo {
@@ -46,17 +45,15 @@ export interface RemoveOptions {
   readonly abort?: Omit<ReachOptions, 'url'>;
 }
 
-const KEY = /^[0-9a-f]{32}$/;
 /** What is wrong with one record, and must not hide the others. */
 const UNREADABLE: ReadonlySet<string> = new Set(['journal-version', 'journal-corrupt']);
 /** The last moment that ISO 8601 can write with four digits. */
 const MAX_DATE_MS = Date.UTC(9999, 11, 31);
-const LOCK_NAME = /^lock\.[1-9]\d*$/;
 
 /** All unfinished transfers, the one touched last first. Records that cannot be read are left out. */
 export async function listTransfers(stateHome: string): Promise<TransferInfo[]> {
   const infos: TransferInfo[] = [];
-  for (const id of await keysIn(stateHome)) {
+  for (const id of await transferKeys(stateHome)) {
     try {
       const info = await infoOf(stateHome, id);
       if (info !== undefined) infos.push(info);
@@ -116,17 +113,10 @@ async function abortAtServer(record: TransferRecord, reach: Omit<ReachOptions, '
   }
 }
 
-async function keysIn(stateHome: string): Promise<string[]> {
-  try {
-    return (await readdir(transfersDirectory(stateHome))).filter((name) => KEY.test(name));
-  } catch (error) {
-    if (systemCodeOf(error) === 'ENOENT') return [];
-    throw storageError(error, 'listing the unfinished transfers');
-  }
-}
-
 async function fullKey(stateHome: string, id: string): Promise<string> {
-  const found = /^[0-9a-f]+$/.test(id) ? (await keysIn(stateHome)).filter((key) => key.startsWith(id)) : [];
+  const found = /^[0-9a-f]+$/.test(id)
+    ? (await transferKeys(stateHome)).filter((key) => key.startsWith(id))
+    : [];
   if (found.length === 1) return found[0]!;
   if (found.length === 0)
     throw new CairnError(
@@ -142,8 +132,7 @@ async function fullKey(stateHome: string, id: string): Promise<string> {
 
 async function infoOf(stateHome: string, id: string): Promise<TransferInfo | undefined> {
   const directory = join(transfersDirectory(stateHome), id);
-  const text = await readIfThere(join(directory, TRANSFER_FILES.record));
-  const record = text === undefined ? undefined : parseRecord(text.toString());
+  const record = await recordIn(directory);
   if (record === undefined) return undefined;
   const { direction, url, createdAt, updatedAt, bytesTotal, resumeCommand, phase } = record;
   const local = record.local.join(', ');
@@ -186,18 +175,4 @@ async function journaledBytes(directory: string): Promise<number> {
   for (const record of records) applyRecord(state, record);
   const done = state.note['bytesDone'];
   return typeof done === 'number' ? done : 0;
-}
-
-async function isLocked(directory: string): Promise<boolean> {
-  // A transfer may end while it is being looked at, and takes its directory with it.
-  const names = await readdir(directory).catch((error: unknown) => {
-    if (systemCodeOf(error) === 'ENOENT') return [];
-    throw storageError(error, `looking at "${directory}"`);
-  });
-  for (const name of names) {
-    if (!LOCK_NAME.test(name)) continue;
-    const identity = parseIdentity((await readIfThere(join(directory, name)))?.toString() ?? '');
-    if (identity !== undefined && systemInspector.isAlive(identity)) return true;
-  }
-  return false;
 }

@@ -1,8 +1,6 @@
 /** The local side of a push: one directory, one file, or several of both side by side. */
-import { lstat, stat } from 'node:fs/promises';
-import { basename, dirname, resolve } from 'node:path';
-import { CairnError, storageError, systemCodeOf } from '../../base/errors.ts';
-import { kindOf, type FileKind } from '../../base/file-stat.ts';
+import { stat } from 'node:fs/promises';
+import { CairnError } from '../../base/errors.ts';
 import { comparePaths, joinPath, printable } from '../../base/safe-path.ts';
 import { EntryTable, type EntryList } from '../../manifest/entry-table.ts';
 import { StringTable, type StringList } from '../../manifest/string-table.ts';
@@ -10,18 +8,8 @@ import type { Notice } from '../../protocol/tree-stream.ts';
 import type { ContentStore, ScanWishes } from '../../storage/content-store.ts';
 import { portableMode, type Entry } from '../../manifest/entry.ts';
 import type { ModeChange } from '../../manifest/modes.ts';
-import { openLocalDisk } from '../../storage/local-disk/local-disk.ts';
 import { createHeldFiles, type HeldFiles } from './held-files.ts';
-import { streamAt } from '../transfer/descriptor-path.ts';
-
-/** One source that the user named. */
-interface SourceRoot {
-  readonly store: ContentStore;
-  /** Safe path of the source in its store; empty where the store is the source. */
-  readonly base: string;
-  /** Path of the source in the manifest. */
-  readonly prefix: string;
-}
+import { isGone, openRoot, refuseTwins, type SourceRoot } from './source-roots.ts';
 
 /** Sources that are open. Close them. */
 export interface LocalSource {
@@ -37,6 +25,13 @@ export interface LocalSource {
    * @throws CairnError `source-missing`, `source-unreadable`, storage codes, the signal's reason
    */
   scan(signal: AbortSignal, onFound?: (entries: number) => void): Promise<ScannedSource>;
+  /**
+   * Opens the sources of an earlier run, to be read and not scanned, and closed before these. What both have is opened
+   * once; what {@link isGone} is missing when it is read.
+   *
+   * @throws CairnError like {@link openSource}
+   */
+  ofEarlierRun(sources: readonly string[]): Promise<LocalSource>;
   close(): Promise<void>;
 }
 
@@ -62,14 +57,36 @@ export async function openSource(
   stateHome: string,
   change?: ModeChange,
 ): Promise<LocalSource> {
+  return openBeside(sources, { stateHome, change, opened: new Map(), mayBeGone: false });
+}
+
+interface Opening {
+  readonly stateHome: string;
+  readonly change: ModeChange | undefined;
+  /** Stores that are open already, by their path, and stay so. */
+  readonly opened: ReadonlyMap<string, ContentStore>;
+  readonly mayBeGone: boolean;
+}
+
+async function openBeside(
+  sources: readonly string[],
+  { stateHome, change, opened, mayBeGone }: Opening,
+): Promise<LocalSource> {
   const roots: SourceRoot[] = [];
+  const shared = new Map(opened);
+  const closeOwn = async (): Promise<void> => {
+    const borrowed = new Set(opened.values());
+    for (const store of new Set(shared.values())) if (!borrowed.has(store)) await store.close();
+  };
   try {
-    const shared = new Map<string, ContentStore>();
-    for (const source of sources) roots.push(await openRoot(source, sources.length > 1, shared));
+    for (const source of sources) {
+      const isMissing = mayBeGone && (await isGone(source));
+      roots.push(await openRoot(source, { isOneOfSeveral: sources.length > 1, isMissing, shared }));
+    }
     roots.sort((a, b) => comparePaths(a.prefix, b.prefix));
     refuseTwins(roots);
   } catch (error) {
-    await closeAll(roots);
+    await closeOwn();
     throw error;
   }
   const held = createHeldFiles();
@@ -91,84 +108,9 @@ export async function openSource(
       held.clear();
       return scanAll(roots, { signal, onFound, passedOver, held, change });
     },
-    close: () => closeAll(roots),
+    ofEarlierRun: (others) => openBeside(others, { stateHome, change, opened: shared, mayBeGone: true }),
+    close: closeOwn,
   };
-}
-
-/** @param shared stores by their path: files of one directory share it, since a thousand of them may be named */
-async function openRoot(
-  source: string,
-  isOneOfSeveral: boolean,
-  shared: Map<string, ContentStore>,
-): Promise<SourceRoot> {
-  const path = resolve(source);
-  const name = basename(path);
-  if (isOneOfSeveral && name === '')
-    throw new CairnError('usage', 'the root directory cannot be one of several sources: it has no name');
-  const prefix = isOneOfSeveral ? name : '';
-  if ((await streamAt(path)) !== undefined)
-    throw new CairnError(
-      'source-unsupported',
-      `"${printable(source)}" is a stream, which can only be pushed alone`,
-    );
-  try {
-    const isDirectory = await isDirectoryAt(path, isOneOfSeveral);
-    const place = isDirectory ? path : dirname(path);
-    const store = shared.get(place) ?? (await openLocalDisk(place, { isReadOnly: true }));
-    shared.set(place, store);
-    return { store, base: isDirectory ? '' : name, prefix };
-  } catch (error) {
-    throw sourceError(error, source);
-  }
-}
-
-/** Whether a directory is there, links followed; a link that leads nowhere is a thing of its own. */
-async function isDirectoryAt(path: string, isOneOfSeveral: boolean): Promise<boolean> {
-  const own = await lstat(path, { bigint: true });
-  const kind = kindOf(own);
-  if (!isOneOfSeveral) refuseKind(path, kind);
-  if (kind !== 'symlink') return kind === 'directory';
-  const target = await stat(path).catch((error: unknown) => {
-    if (['ENOENT', 'ELOOP', 'ENOTDIR'].includes(systemCodeOf(error) ?? '')) return undefined;
-    throw error;
-  });
-  return target?.isDirectory() ?? false;
-}
-
-/** Among others it is named and left out; alone there is nothing else that could be done. */
-function refuseKind(path: string, kind: FileKind): void {
-  if (kind === 'file' || kind === 'directory' || kind === 'symlink') return;
-  const advice =
-    kind === 'socket' ? '' : `; to send what can be read from it: cairn push - URL <"${printable(path)}"`;
-  const message = `the source "${printable(path)}" is a ${kind}, and no file or directory${advice}`;
-  throw new CairnError('source-unsupported', message);
-}
-
-function sourceError(error: unknown, source: string): CairnError {
-  const shown = printable(source);
-  const failure = storageError(error, `looking at "${shown}"`);
-  const system = systemCodeOf(error) ?? '';
-  if (system === 'ENOENT' || system === 'ENOTDIR' || failure.code === 'not-found') {
-    return new CairnError('source-missing', `the source "${shown}" does not exist`, {
-      cause: error,
-      details: { path: source },
-    });
-  }
-  if (failure.code !== 'storage-denied') return failure;
-  return new CairnError('source-unreadable', `the source "${shown}" cannot be read: permission denied`, {
-    cause: error,
-    details: { path: source },
-  });
-}
-
-function refuseTwins(roots: readonly SourceRoot[]): void {
-  for (const [index, root] of roots.entries()) {
-    if (root.prefix !== roots[index + 1]?.prefix) continue;
-    throw new CairnError(
-      'usage',
-      `two sources have the name "${printable(root.prefix)}"; they would land in the same place`,
-    );
-  }
 }
 
 interface Found extends ScannedSource {
@@ -190,9 +132,9 @@ async function scanAll(roots: readonly SourceRoot[], options: ScanOptions): Prom
   const [notice] = found.notices;
   // One source that cannot be read at all is no partial transfer: there is nothing else.
   if (found.entries.length === 0) {
-    const isGone = notice === undefined || notice.code === 'source-changed';
+    const code = notice === undefined || notice.code === 'source-changed' ? 'source-missing' : notice.code;
     const message = notice?.message ?? 'the source is no longer there';
-    throw new CairnError(isGone ? 'source-missing' : notice.code, message);
+    throw new CairnError(code, message);
   }
   return found;
 }
@@ -232,8 +174,4 @@ async function scanRoot(
 function withMode(entry: Entry, change: ModeChange): Entry {
   const { type, mode } = entry;
   return { ...entry, mode: portableMode(type, change(type, mode)) };
-}
-
-async function closeAll(roots: readonly SourceRoot[]): Promise<void> {
-  for (const store of new Set(roots.map((root) => root.store))) await store.close();
 }

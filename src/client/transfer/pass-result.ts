@@ -103,13 +103,15 @@ export function summaryOf(
       'nothing was transferred: what there is could not be read whole, as said above; run it again';
     throw new CairnError('source-changed', message);
   }
+  // The last pass skips what those before it have brought.
+  const brought = results.slice(0, -1).reduce((sum, { bytesTotal }) => sum + bytesTotal, 0);
   const excluded = last.excluded.size + last.leftOut.size + last.unlisted;
   return {
     direction,
     entries: last.entries - excluded,
     changed: results.reduce((sum, { changed }) => sum + changed, 0),
     bytesTotal: results.reduce((sum, { bytesTotal }) => sum + bytesTotal, 0),
-    bytesSkipped: first.bytesSkipped,
+    bytesSkipped: Math.max(first.bytesSkipped, last.bytesSkipped - brought),
     bytesResumed: results.reduce((sum, { bytesResumed }) => sum + bytesResumed, 0),
     digest: last.digest,
     excluded: excluded + notices,
