@@ -45,6 +45,8 @@ export class MessageChannel {
     this.socket.on('error', (error) => (this.#failure ??= error));
     this.socket.on('end', () => this.#cut()).on('close', () => this.#cut());
     if (early.byteLength > 0) this.#take(early, undefined);
+    // What has ended before does not say so again.
+    if (this.socket.destroyed || this.socket.readableEnded) this.#cut();
   }
 
   /** What ended the connection, where something did. */
@@ -94,6 +96,10 @@ export class MessageChannel {
       }
       this.#giveBack();
       if (!this.#isCut) this.socket.resume();
+      else if (this.#head !== undefined) {
+        this.#head = undefined;
+        resolve(undefined);
+      }
     });
   }
 

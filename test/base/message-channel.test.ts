@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -121,5 +122,30 @@ describe('a message channel', () => {
     const { value } = await reader.next();
     expect(Buffer.from(value ?? []).toString()).toBe('abc');
     expect(await codeOf(reader.next())).toBe('network');
+  });
+});
+
+describe('a channel that has ended before anybody listened', () => {
+  test('has no message, whatever is asked of it', async () => {
+    const server = createServer();
+    await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+    const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+    onTestFinished(() => void server.close());
+    await once(socket, 'connect');
+    socket.destroy();
+    await once(socket, 'close');
+    const channel = new MessageChannel(socket, Buffer.alloc(0));
+    expect(channel.isOver).toBe(true);
+    expect(await channel.readHead(1000)).toBeUndefined();
+    expect(await codeOf(new BodyReader(channel.body(5), PACE).next())).toBe('network');
+  });
+
+  test('does not wait for the rest of the head that follows an interim one', async () => {
+    const { peer, channel } = await openPair();
+    const interim = channel.readHead(1000);
+    peer.write('HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 O');
+    expect(await interim).toBe('HTTP/1.1 103 Early Hints');
+    channel.destroy();
+    expect(await channel.readNextHead(1000)).toBeUndefined();
   });
 });

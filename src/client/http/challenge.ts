@@ -36,6 +36,8 @@ export function askForProof(socket: Socket, host: string, challenge: string): Pr
       settle(() => resolve(proofIn(head)));
     };
     socket.on('readable', onReadable).once('close', onClose).once('end', onClose);
+    // One that has ended says so only once.
+    if (socket.destroyed || socket.readableEnded) return onClose();
     socket.write(
       `HEAD /${PROTOCOL_ROOT} HTTP/1.1\r\nHost: ${host}\r\n${HEADER.challenge}: ${challenge}\r\n\r\n`,
     );

@@ -89,6 +89,7 @@ export function createChannelPool(options: ChannelPoolOptions): ChannelPool {
     close: () => {
       state.isClosed = true;
       for (const channel of state.open) channel.close();
+      wakeAll(state);
     },
   };
 }
@@ -99,6 +100,7 @@ function first<Item>(items: ReadonlySet<Item>): Item | undefined {
 }
 
 async function take(state: State, signal: AbortSignal | undefined): Promise<MessageChannel | undefined> {
+  signal?.throwIfAborted();
   for (let channel = state.idle.pop(); channel !== undefined; channel = state.idle.pop()) {
     if (!channel.isOver) return channel;
     channel.close();
@@ -125,13 +127,18 @@ async function take(state: State, signal: AbortSignal | undefined): Promise<Mess
     return undefined;
   } finally {
     state.asking -= 1;
-    // Who counted on this one, and on no other, goes the usual way.
-    if (!hasSome(state)) for (const taker of state.takers) taker(undefined);
+    // Those that counted on this one, and on no other, go the usual way.
+    if (!hasSome(state)) wakeAll(state);
   }
 }
 
 function hasSome({ open, asking }: State): boolean {
   return open.size + asking > 0;
+}
+
+/** Nothing is left that those who wait could be given. */
+function wakeAll({ takers }: State): void {
+  for (const taker of takers) taker(undefined);
 }
 
 async function askForOne(state: State, signal: AbortSignal | undefined): Promise<Switched> {
@@ -169,9 +176,14 @@ function waitForOne({ takers }: State, signal: AbortSignal | undefined): Promise
   });
 }
 
+/** @throws CairnError `network` for one that ended before anybody listened to it: nothing would tell that a second time */
 function opened(state: State, channel: MessageChannel): MessageChannel {
   const { socket } = channel;
   const { origin } = state.root;
+  if (channel.isOver) {
+    channel.close();
+    throw new CairnError('network', `${origin} has closed a channel as it was opened`);
+  }
   const { idleMs, minRate } = state.pace;
   state.open.add(channel);
   socket.on('timeout', () =>
@@ -183,8 +195,10 @@ function opened(state: State, channel: MessageChannel): MessageChannel {
   socket.once('close', () => {
     unwatch();
     state.open.delete(channel);
-    // One less is open: one of those that wait may ask for another, by the usual way or as a channel.
-    first(state.takers)?.(undefined);
+    // One less is open: one of those that wait may ask for another, by the usual way or as a channel. After the last one
+    // nothing is to come for any of them.
+    if (hasSome(state)) first(state.takers)?.(undefined);
+    else wakeAll(state);
   });
   return channel;
 }

@@ -29,8 +29,9 @@ export function targetOf(url: URL): Target {
 }
 
 /**
- * Tells when a socket that is being opened is open (`event`), when that failed, or when it took longer than `timeoutMs`
- * (`ETIMEDOUT`). Later errors of the socket are for the one that uses it.
+ * Tells when a socket that is being opened is open (`event`), when that failed, when it closed without a word
+ * (`ECONNRESET`), or when it took longer than `timeoutMs` (`ETIMEDOUT`). Later errors of the socket are for the one that
+ * uses it.
  */
 export function whenOpen(
   socket: Socket,
@@ -43,12 +44,23 @@ export function whenOpen(
     if (isSettled) return;
     isSettled = true;
     clearTimeout(timer);
+    socket.off('close', onClose);
     done(...result);
   };
+  const onClose = (): void => settle(closedSilently(), null);
   const timer = setTimeout(() => {
-    socket.destroy(Object.assign(new Error('no connection in time'), { code: 'ETIMEDOUT' }));
+    const late = Object.assign(new Error('no connection in time'), { code: 'ETIMEDOUT' });
+    socket.destroy(late);
+    // One that is destroyed already says nothing more.
+    settle(late, null);
   }, timeoutMs);
   socket.setNoDelay(true).setKeepAlive(true, PROBE_AFTER_MS);
   socket.once(event, () => settle(null, socket));
-  socket.on('error', (error) => settle(error, null));
+  socket.on('error', (error) => settle(error, null)).once('close', onClose);
+  if (socket.closed) onClose();
+}
+
+/** What a socket is told to have failed with that ended without an error. */
+export function closedSilently(): NodeJS.ErrnoException {
+  return Object.assign(new Error('the connection was closed'), { code: 'ECONNRESET' });
 }

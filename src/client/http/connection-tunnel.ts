@@ -3,7 +3,7 @@ import { request } from 'node:http';
 import type { Socket } from 'node:net';
 import { CairnError } from '../../base/errors.ts';
 import { networkError } from './connection-error.ts';
-import { targetOf, type Connect } from './connecting.ts';
+import { closedSilently, targetOf, type Connect } from './connecting.ts';
 import { proxyWantsCredentials, shownProxy, type Proxy } from './proxy.ts';
 
 /** How {@link openTunnel} gets there. */
@@ -26,23 +26,29 @@ export async function openTunnel(options: TunnelOptions): Promise<Socket> {
   };
   return new Promise((resolve, reject) => {
     const asking = request({ method: 'CONNECT', path: authority, headers, createConnection: () => socket });
+    let isSettled = false;
     const fail = (error: Error): void => {
+      if (isSettled) return;
+      isSettled = true;
       clearTimeout(timer);
       socket.on('error', () => undefined).destroy();
       reject(error);
     };
     const timer = setTimeout(() => fail(silent(proxy, timeoutMs)), timeoutMs);
-    asking.once('error', (error) => fail(networkError(error, shownProxy(proxy))));
+    asking.on('error', (error) => fail(networkError(error, shownProxy(proxy))));
     asking.once('response', ({ statusCode = 0 }) => fail(refusal(proxy, statusCode, authority)));
     asking.once('connect', ({ statusCode = 0 }, tunnel, head) => {
       if (statusCode < 200 || statusCode > 299) {
         fail(refusal(proxy, statusCode, authority));
         return;
       }
+      isSettled = true;
       clearTimeout(timer);
       if (head.length > 0) tunnel.unshift(head);
       resolve(tunnel);
     });
+    // Also after an answer that none of these is.
+    asking.once('close', () => fail(networkError(closedSilently(), shownProxy(proxy))));
     asking.end();
   });
 }

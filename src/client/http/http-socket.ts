@@ -6,7 +6,7 @@ import { request as startRequest, type ClientRequest, type IncomingMessage } fro
 import { connect, type Socket } from 'node:net';
 import type { BodySource } from '../../base/body-reader.ts';
 import { incomingBody } from '../../base/incoming-body.ts';
-import { whenOpen, type Connect } from './connecting.ts';
+import { closedSilently, whenOpen, type Connect } from './connecting.ts';
 
 /** One request. */
 export interface SocketRequest {
@@ -65,23 +65,29 @@ export function requestOver(
       createConnection: () => socket,
     });
     const state: State = { socket, outgoing, failure: undefined, isAnswered: false, isSent: false };
-    const abort = (): void => void outgoing.destroy(asError(signal.reason));
+    const abort = (): void => end(state, asError(signal.reason));
     signal.addEventListener('abort', abort, { once: true });
     // Node says so to its own pools when both the request and its answer are over.
     socket.once('free', onFree);
-    outgoing.once('close', () => signal.removeEventListener('abort', abort));
-    outgoing.on('error', (error) => {
+    const fail = (error: unknown): void => {
       state.failure ??= error;
       reject(error);
+    };
+    outgoing.on('error', fail);
+    // Node says nothing else of an answer that switches to a protocol without having been asked to.
+    outgoing.once('close', () => {
+      signal.removeEventListener('abort', abort);
+      if (!state.isAnswered) fail(closedSilently());
     });
     outgoing.once('response', (incoming) => {
       state.isAnswered = true;
       resolve(answerOf(state, incoming));
     });
     if (isUpgrade)
-      outgoing.once('upgrade', (incoming, _socket, early) =>
-        resolve(answerOf(state, incoming, { socket, early })),
-      );
+      outgoing.once('upgrade', (incoming, _socket, early) => {
+        state.isAnswered = true;
+        resolve(answerOf(state, incoming, { socket, early }));
+      });
     if (signal.aborted) abort();
     if (body === undefined) {
       state.isSent = true;
@@ -127,8 +133,14 @@ async function send(
     state.isSent = true;
     outgoing.end();
   } catch (error) {
-    outgoing.destroy(error as Error);
+    end(state, error as Error);
   }
+}
+
+/** Node throws away what it has of an answer whose request is destroyed, and then calls it whole. */
+function end({ socket, outgoing, isAnswered }: State, error: Error): void {
+  if (isAnswered) socket.destroy(error);
+  else outgoing.destroy(error);
 }
 
 function answerOf(

@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net';
 import { setImmediate as immediate } from 'node:timers/promises';
 import { CairnError } from '../../base/errors.ts';
+import { closedSilently } from './connecting.ts';
 
 /** Such sockets. */
 export interface SocketPool {
@@ -88,13 +89,13 @@ async function take(state: State, signal: AbortSignal): Promise<Socket> {
   if (kept !== undefined) return kept;
   if (state.all.size + state.opening >= state.max) return waitFor(state.waiters, signal);
   try {
-    return await openOne(state);
+    return await openFor(state, signal);
   } catch (error) {
+    signal.throwIfAborted();
     // There may be no more of them now: one of those that are there will do.
     const other = await takeIdle(state);
     if (other !== undefined) return other;
     if (state.all.size > 0 && !state.isClosed) return waitFor(state.waiters, signal);
-    serveWaiter(state);
     throw error;
   }
 }
@@ -111,6 +112,21 @@ async function takeIdle({ idle }: State): Promise<Socket | undefined> {
   return undefined;
 }
 
+/** Opens one, unless the signal is aborted: then it is closed as soon as it is there. */
+function openFor(state: State, signal: AbortSignal): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const waiter = waiterOf(signal, resolve, reject);
+    openTo(state, waiter);
+  });
+}
+
+function openTo(state: State, waiter: Waiter): void {
+  openOne(state).then(waiter.resolve, (error: unknown) => {
+    waiter.reject(error);
+    if (state.all.size === 0) serveWaiter(state);
+  });
+}
+
 async function openOne(state: State): Promise<Socket> {
   state.opening += 1;
   let socket: Socket;
@@ -123,6 +139,8 @@ async function openOne(state: State): Promise<Socket> {
     socket.destroy();
     throw closedError();
   }
+  // It may have ended while somebody looked at it, and would never say so again: it would count for ever.
+  if (socket.destroyed) throw closedSilently();
   state.all.add(socket);
   socket.once('close', () => lost(state, socket));
   return socket;
@@ -131,11 +149,7 @@ async function openOne(state: State): Promise<Socket> {
 /** There is room for a socket more. */
 function serveWaiter(state: State): void {
   const waiter = state.waiters.shift();
-  if (waiter === undefined) return;
-  openOne(state).then(waiter.resolve, (error: unknown) => {
-    waiter.reject(error);
-    if (state.all.size === 0) serveWaiter(state);
-  });
+  if (waiter !== undefined) openTo(state, waiter);
 }
 
 function lost(state: State, socket: Socket): void {
@@ -162,25 +176,48 @@ function keep(socket: Socket, keepMs: number): Idle {
 
 function waitFor(waiters: Waiter[], signal: AbortSignal): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const stop = (): void => signal.removeEventListener('abort', onAbort);
-    const waiter: Waiter = {
-      resolve: (socket) => {
-        stop();
-        resolve(socket);
-      },
-      reject: (error) => {
-        stop();
-        reject(error);
-      },
-    };
-    const onAbort = (): void => {
+    const waiter = waiterOf(signal, resolve, (error) => {
       const at = waiters.indexOf(waiter);
       if (at >= 0) waiters.splice(at, 1);
-      reject(signal.reason);
-    };
-    signal.addEventListener('abort', onAbort, { once: true });
-    waiters.push(waiter);
+      reject(error);
+    });
+    if (!signal.aborted) waiters.push(waiter);
   });
+}
+
+/** Waits until it is given a socket, or an error, or the signal is aborted. What it is given later is closed. */
+function waiterOf(
+  signal: AbortSignal,
+  resolve: (socket: Socket) => void,
+  reject: (error: unknown) => void,
+): Waiter {
+  let isOver = false;
+  const over = (): void => {
+    isOver = true;
+    signal.removeEventListener('abort', onAbort);
+  };
+  const onAbort = (): void => {
+    over();
+    reject(signal.reason);
+  };
+  signal.addEventListener('abort', onAbort, { once: true });
+  if (signal.aborted) queueMicrotask(onAbort);
+  return {
+    resolve: (socket) => {
+      if (isOver) {
+        // Room for the next one that waits.
+        socket.destroy();
+        return;
+      }
+      over();
+      resolve(socket);
+    },
+    reject: (error) => {
+      if (isOver) return;
+      over();
+      reject(error);
+    },
+  };
 }
 
 function closedError(): CairnError {
