@@ -21,14 +21,22 @@ import { diskPlace } from './local-disk-fixtures.ts';
 
 /** What a store says to every way of getting at the token of its server by another path. */
 async function tryAll(store: ContentStore, alias: string): Promise<Record<string, string>> {
-  return {
+  await store.makeDirectory('other', { parents: false });
+  const said = {
     lookup: await codeOf(() => store.lookup([alias])),
     below: await codeOf(() => store.lookup([`${alias}/token`])),
     read: await codeOf(() => collect(store.read(`${alias}/token`, { from: 0, to: 6 }))),
     scan: await codeOf(() => scanAll(store, alias)),
     publish: await publish(store, [directory(''), directory(alias), file(`${alias}/token`, 'forged')]),
     replace: await publish(store, [directory(''), file(alias, 'a file')]),
+    remove: await codeOf(() => store.remove(alias, { recursive: true })),
+    removeBelow: await codeOf(() => store.remove(`${alias}/token`, { recursive: false })),
+    move: await codeOf(() => store.move(alias, 'elsewhere', { replace: true })),
+    moveOver: await codeOf(() => store.move('other', alias, { replace: true })),
+    make: await codeOf(() => store.makeDirectory(`${alias}/made`, { parents: true })),
   };
+  await store.remove('other', { recursive: false });
+  return said;
 }
 
 async function publish(store: ContentStore, items: readonly Item[]): Promise<string> {
@@ -48,6 +56,11 @@ const REFUSED = {
   scan: 'path-reserved',
   publish: 'path-reserved',
   replace: 'path-reserved',
+  remove: 'path-reserved',
+  removeBelow: 'path-reserved',
+  move: 'path-reserved',
+  moveOver: 'path-reserved',
+  make: 'path-reserved',
 };
 
 function writeState(state: string): void {

@@ -36,6 +36,7 @@ export async function removeAt(
   const isDirectory = inParent(root, path, {}, (directory, name) => {
     const there = directory.look(name, undefined);
     if (there === undefined) throw missing(path);
+    directory.refuseReserved(name, there);
     if (kindOf(there) === 'directory') return true;
     unlinkSync(directory.at(name));
     directory.sync();
@@ -58,10 +59,14 @@ export async function removeAt(
 /** See `ContentStore.move`. */
 export function moveTo(root: Directory, from: string, to: string, { replace }: { replace: boolean }): void {
   inParent(root, from, {}, (source, name) => {
-    if (source.look(name, undefined) === undefined) throw missing(from);
+    const moved = source.look(name, undefined);
+    if (moved === undefined) throw missing(from);
+    source.refuseReserved(name, moved);
     inParent(root, to, {}, (target, newName) => {
       // Somebody may put something there meanwhile, which the rename replaces as a push would: Node has no other rename.
-      if (!replace && target.look(newName, undefined) !== undefined) throw exists(to);
+      const inTheWay = target.look(newName, undefined);
+      target.refuseReserved(newName, inTheWay);
+      if (!replace && inTheWay !== undefined) throw exists(to);
       try {
         renameSync(source.at(name), target.at(newName));
       } catch (error) {
