@@ -1,4 +1,5 @@
 /** Entries as `ls -l` shows them, and as objects for scripts. */
+import { momentText } from '../base/moment-text.ts';
 import { printable } from '../base/safe-path.ts';
 import type { Entry, EntryType } from '../manifest/entry.ts';
 import { formatBytes } from '../base/byte-text.ts';
@@ -11,7 +12,6 @@ const TYPE_LETTERS: Readonly<Record<EntryType, string>> = {
 };
 const NS_PER_MS = 1_000_000n;
 /** What a Date can hold, in milliseconds. */
-const MAX_DATE_MS = 8.64e15;
 
 /** `-rw-r--r--`; setuid, setgid and sticky as `ls` writes them. */
 export function modeText(type: EntryType, mode: number): string {
@@ -27,16 +27,6 @@ export function modeText(type: EntryType, mode: number): string {
   return TYPE_LETTERS[type] + owner + triple(3, setgid ?? false, 's') + triple(0, sticky ?? false, 't');
 }
 
-/** `2025-11-23 05:27:11` in the local time zone. */
-export function timeText(mtimeNs: bigint): string {
-  const ms = Number(mtimeNs / NS_PER_MS);
-  if (Math.abs(ms) > MAX_DATE_MS) return '?'.padEnd(19);
-  const date = new Date(ms);
-  const two = (value: number): string => String(value).padStart(2, '0');
-  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
-  return `${day} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
-}
-
 /** One line of a listing; `ownName` stands for what the URL itself names. Sizes are bytes, or three digits and a unit. */
 export function entryLine(
   entry: Entry,
@@ -46,7 +36,7 @@ export function entryLine(
   const name = isOwn ? (entry.type === 'directory' ? '.' : printable(ownName)) : printable(entry.path);
   const target = entry.type === 'symlink' ? ` -> ${printable(entry.linkTarget)}` : '';
   const size = isHuman ? formatBytes(entry.sizeBytes).padStart(8) : String(entry.sizeBytes).padStart(13);
-  return `${modeText(entry.type, entry.mode)} ${size} ${timeText(entry.mtimeNs)} ${name}${target}`;
+  return `${modeText(entry.type, entry.mode)} ${size} ${momentText(Number(entry.mtimeNs / NS_PER_MS))} ${name}${target}`;
 }
 
 /** One line of `ls --json`; `mode` is octal, `mtimeNs` a string since it does not fit a JSON number. */

@@ -1,4 +1,5 @@
 /** The sessions of a server as a table, as lines, and as objects. */
+import { credentialName } from '../base/access-text.ts';
 import { printable } from '../base/safe-path.ts';
 import type { SessionDetails, SessionMoment, SessionSummary } from '../protocol/administration.ts';
 import { alignColumns } from './columns.ts';
@@ -66,7 +67,7 @@ export function sessionLines(session: SessionDetails, nowMs: number): string[] {
     ['created', isoText(session.createdAtMs)],
     ['touched', `${isoText(session.touchedAtMs)} (${formatDuration(nowMs - session.touchedAtMs)} ago)`],
     ['expires', `${isoText(session.leaseExpiresAtMs)} (${expiryText(session, nowMs)})`],
-    ['allowed by', authorization === null ? 'not known' : printable(authorization.id)],
+    ['allowed by', authorization === null ? 'not known' : credentialName(authorization.id)],
     ['allowed until', until === undefined ? 'no end' : isoText(until)],
     ['addresses', session.addresses.map(printable).join(', ') || 'none'],
     ['last error', lastError === null ? 'none' : errorText(lastError)],
@@ -84,7 +85,7 @@ export function traceLines(history: readonly SessionMoment[]): string[] {
   return history.map(({ atMs, what, epoch, why, by, from }) => {
     const rest = [
       ...(why === undefined ? [] : [`why ${why}`]),
-      ...(by === undefined ? [] : [`by ${printable(by)}`]),
+      ...(by === undefined ? [] : [`by ${credentialName(by)}`]),
       ...(from === undefined ? [] : [`from ${printable(from)}`]),
     ];
     return `${isoText(atMs)}  ${what.padEnd(width)}  epoch ${epoch}  ${rest.join('  ')}`.trimEnd() + '\n';

@@ -1,12 +1,12 @@
 /** Access tokens as a table, as sentences, and as objects. Never their secrets, nor the hashes of these. */
+import { accessSentence } from '../base/access-text.ts';
+import { momentText } from '../base/moment-text.ts';
 import { printable } from '../base/safe-path.ts';
 import type { KeptToken } from '../server/auth/token-file.ts';
 import type { Used } from '../server/quota/quota.ts';
 import { alignColumns } from './columns.ts';
-import { timeText } from './listing.ts';
 import { formatBytes } from '../base/byte-text.ts';
 
-const NS_PER_MS = 1_000_000n;
 const HEADINGS = ['NAME', 'OWNER', 'SCOPES', 'PATH', 'EXPIRES', 'UNFINISHED', 'PUSHED'];
 
 /** One line a token, columns aligned. */
@@ -41,18 +41,13 @@ function isExpired({ expiresAt }: KeptToken, nowMs: number): boolean {
 
 function expiryText(token: KeptToken, nowMs: number): string {
   if (token.expiresAt === undefined) return 'never';
-  return isExpired(token, nowMs) ? 'expired' : momentText(token.expiresAt);
+  return isExpired(token, nowMs) ? 'expired' : momentText(Date.parse(token.expiresAt));
 }
 
-function momentText(moment: string): string {
-  return timeText(BigInt(Date.parse(moment)) * NS_PER_MS);
-}
-
-/** `token "backup" of owner backup: write, list below /backups, until 2026-01-01 00:00:00`. */
-export function tokenSentence({ name, principal, scopes, path, expiresAt }: KeptToken): string {
-  const where = path === '' ? 'everywhere' : `at /${path} and below`;
-  const until = expiresAt === undefined ? 'until it is revoked' : `until ${momentText(expiresAt)}`;
-  return printable(`token "${name}" of owner ${principal}: ${scopes.join(', ')} ${where}, ${until}`);
+/** The sentence of {@link accessSentence} for a token that is kept. */
+export function tokenSentence({ id, principal, scopes, path, expiresAt }: KeptToken): string {
+  const expiresAtMs = expiresAt === undefined ? null : Date.parse(expiresAt);
+  return accessSentence({ id: `token:${id}`, owner: principal, scopes, path, expiresAtMs });
 }
 
 function useObject(use: Used, isCounted: boolean): Record<string, unknown> {

@@ -3,11 +3,10 @@ import { printable } from '../base/safe-path.ts';
 import type { TransferInfo } from '../client/transfers.ts';
 import { alignColumns } from './columns.ts';
 import { shownCommand } from './resume-command.ts';
-import { timeText } from './listing.ts';
+import { momentText } from '../base/moment-text.ts';
 import { formatBytes } from '../base/byte-text.ts';
 import { shortIds } from './short-ids.ts';
 
-const NS_PER_MS = 1_000_000n;
 const HEADINGS = ['ID', 'STATE', 'DONE', 'UPDATED', 'KEPT UNTIL', 'FROM', 'TO'];
 
 /** One line a transfer, columns aligned. */
@@ -36,7 +35,7 @@ function doneText({ bytesDone, bytesTotal }: TransferInfo): string {
 }
 
 function whenText(when: TransferInfo['updatedAt']): string {
-  return timeText(BigInt(new Date(when).getTime()) * NS_PER_MS);
+  return momentText(new Date(when).getTime());
 }
 
 function keptText(keptUntil: string): string {

@@ -93,7 +93,7 @@ test('the life of a session is a line for each moment', () => {
     { atMs: NOW, what: 'established', epoch: 1, by: 'token:a', from: '192.0.2.7' },
     { atMs: NOW + 5, what: 'aborted', epoch: 1, why: 'administrator' },
   ]);
-  expect(lines[0]).toBe(`${isoText(NOW)}  established  epoch 1  by token:a  from 192.0.2.7\n`);
+  expect(lines[0]).toBe(`${isoText(NOW)}  established  epoch 1  by token "a"  from 192.0.2.7\n`);
   expect(lines[1]).toBe(`${isoText(NOW + 5)}  aborted      epoch 1  why administrator\n`);
 });
 

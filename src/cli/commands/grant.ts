@@ -7,7 +7,7 @@ import type { ReachOptions } from '../../client/options.ts';
 import type { GrantInfo, GrantReply } from '../../protocol/grant-messages.ts';
 import { alignColumns } from '../columns.ts';
 import { planGrant, type GrantPlan, type GrantWords } from '../grant-words.ts';
-import { timeText } from '../listing.ts';
+import { momentText } from '../../base/moment-text.ts';
 import { print } from '../output.ts';
 import { formatBytes } from '../../base/byte-text.ts';
 import { jsonLine } from '../screen/json-line.ts';
@@ -24,7 +24,6 @@ const MAY = {
 } as const;
 /** A grant is asked for by somebody who waits for it. */
 const DEFAULT_RETRY_FOR = '10s';
-const NS_PER_MS = 1_000_000n;
 const HEADINGS = ['ID', 'STATE', 'MAY', 'PATH', 'EXPIRES', 'AT MOST'];
 
 /** Issues a grant, lists those of the token's owner, or ends one. */
@@ -88,7 +87,7 @@ function issued(url: URL, reply: GrantReply, out: string | undefined, isJson: bo
       ? 'it follows, and is shown only now'
       : `it is in ${printable(out)}; give it to whoever shall use it`;
   const lines = [
-    `cairn: whoever has the grant may ${what} ${printable(url.href)} until ${timeOf(info.expiresAtMs)}${most}`,
+    `cairn: whoever has the grant may ${what} ${printable(url.href)} until ${momentText(info.expiresAtMs)}${most}`,
     `cairn: ${where}; it is used as CAIRN_TOKEN or --token-file`,
     `cairn: to end it before: cairn grant --revoke ${info.id} ${printable(url.href)}`,
   ];
@@ -103,7 +102,7 @@ function grantTable(grants: readonly GrantInfo[]): string[] {
     state,
     mayOf(info),
     printable(target),
-    timeOf(expiresAtMs),
+    momentText(expiresAtMs),
     maxBytes === null ? '-' : formatBytes(maxBytes),
   ]);
   return alignColumns([HEADINGS, ...rows], { flexible: ['PATH'] });
@@ -112,10 +111,6 @@ function grantTable(grants: readonly GrantInfo[]): string[] {
 function mayOf({ direction, scopes = [] }: Pick<GrantInfo, 'direction' | 'scopes'>): keyof typeof MAY {
   if (direction === 'pull') return 'pull';
   return scopes.includes('append') ? 'append' : scopes.includes('drop') ? 'drop' : 'push';
-}
-
-function timeOf(ms: number): string {
-  return timeText(BigInt(ms) * NS_PER_MS);
 }
 
 function objectOf(info: GrantInfo): Record<string, unknown> {

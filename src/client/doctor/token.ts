@@ -1,4 +1,5 @@
 /** What the access token is good for at a server, and whether that is what the URL needs. */
+import { accessName, accessPath, accessSentence } from '../../base/access-text.ts';
 import { CairnError } from '../../base/errors.ts';
 import { printable, targetPathOf } from '../../base/safe-path.ts';
 import { WhoAmI } from '../../protocol/administration.ts';
@@ -37,26 +38,23 @@ export async function fetchWhoAmI(server: Server, signal: AbortSignal): Promise<
 export function judgeToken(who: WhoAmI, target: string, isRenewed = false): Finding {
   const check = 'token';
   const { scopes, expiresAtMs, nowMs } = who;
-  const path = printable(who.path);
-  const name = `"${printable(who.id)}" of ${printable(who.principal)}`;
+  const access = { ...who, owner: who.principal };
+  const name = accessName(access);
   if (!isWithin(targetPathOf(target), who.path)) {
-    const message = `the token ${name} is only for "/${path}" and what is below`;
+    const message = `the ${name} is good only ${accessPath(who.path)}`;
     return problem(check, 'forbidden', message, 'use a URL below that, or another token');
   }
   const allows = scopes.length === 0 ? 'nothing' : scopes.map(printable).join(', ');
   if (!scopes.includes('read') && !mayPush(scopes)) {
-    const message = `the token ${name} is for neither push nor pull; it allows: ${allows}`;
+    const message = `the ${name} is for neither push nor pull; it allows: ${allows}`;
     return warning(check, message, 'ask an administrator for a token with the scope read or write');
   }
   const leftMs = expiresAtMs === null ? Infinity : expiresAtMs - nowMs;
   if (leftMs < HOUR_MS && !isRenewed) {
-    const message = `the token ${name} expires in ${Math.max(0, Math.round(leftMs / 60_000))} minutes`;
+    const message = `the ${name} expires in ${Math.max(0, Math.round(leftMs / 60_000))} minutes`;
     return warning(check, message, 'get a new one in time, or log in, so that it is refreshed by itself');
   }
-  const renewed = isRenewed ? ', and renewed by itself' : '';
-  const until =
-    expiresAtMs === null ? 'without end' : `until ${new Date(expiresAtMs).toISOString()}${renewed}`;
-  return ok(check, `${name}, for ${allows}, ${path === '' ? 'everywhere' : `below /${path}`}, ${until}`);
+  return ok(check, `${accessSentence(access)}${isRenewed ? ', and renewed by itself' : ''}`);
 }
 
 /** A newer server may know of more scopes. */
