@@ -105,6 +105,10 @@ export const ProbeReply = v.object({
   bytes: count,
   /** `[milliseconds, bytes by then]`, not for every piece. */
   arrivals: v.pipe(v.array(v.tuple([count, count])), v.maxLength(256)),
+  /** Whether the length of the body came before it, or it was cut into chunks on its way; older servers do not say. */
+  coding: v.optional(v.picklist(['length', 'chunked'])),
+  /** Whether who passed the request on ends the connection to the server with it; older servers do not say. */
+  closes: v.optional(v.boolean()),
 });
 /** {@link ProbeReply} as a type. */
 export type ProbeReply = v.InferOutput<typeof ProbeReply>;

@@ -179,6 +179,8 @@ test('an answer that does not come is not waited for, and the question is taken 
     chunks: connection,
     access: createAccess(async () => 'token'),
     bandwidth: UNLIMITED,
+    roundTripMs: 0,
+    hasChannels: false,
     hasTreeIds: true,
   };
   const { signal } = new AbortController();

@@ -69,6 +69,8 @@ describe('a way that is as it should be', () => {
       'upload',
       'body-size',
       'download',
+      'connections',
+      'channels',
       'silence',
     ]);
   });
@@ -86,6 +88,46 @@ describe('a proxy', () => {
     const { bad, of } = await examine({ collects: 'answers' });
     expect(apartFromSpace(bad)).toEqual([['download', 'warning', undefined]]);
     expect(of('download')['remedy']).toContain('proxy_buffering off');
+  });
+
+  test('that takes the length of bodies away is found, in both directions', async () => {
+    const { bad, of } = await examine({ takesLengths: true });
+    expect(apartFromSpace(bad)).toEqual([
+      ['upload', 'warning', undefined],
+      ['download', 'warning', undefined],
+    ]);
+    expect(of('body-size')['level']).toBe('ok');
+  });
+
+  test('that closes connections is found on both of its sides, with what each needs', async () => {
+    const { result, bad } = await examine({ closes: true, closesUpstream: true });
+    expect(apartFromSpace(bad)).toEqual([
+      ['connections', 'warning', undefined],
+      ['connections', 'warning', undefined],
+    ]);
+    const remedies = result.lines.filter(({ check }) => check === 'connections').map(({ remedy }) => remedy);
+    expect(remedies[0]).toContain('keepalive_timeout');
+    expect(remedies[1]).toContain('proxy_http_version 1.1; proxy_set_header Connection ""');
+  });
+
+  test('that passes no upgrade on is named, and no warning', async () => {
+    const { of } = await examine({});
+    expect(of('channels')).toMatchObject({ level: 'ok' });
+    expect(of('channels')['message']).toContain('proxy_set_header Upgrade');
+  });
+
+  test('that passes only what is below a prefix on is found, and the prefix told', async () => {
+    const server = await startDiskServer();
+    const isBelow = (asked: string): boolean => asked.startsWith('/files/.cairn/');
+    const port = await startMeddlingProxy(server.port, {
+      answers: ({ url = '' }) => (isBelow(url) ? undefined : 404),
+      pathOf: (asked) => asked.replace('/files', ''),
+    });
+    const { result, bad, of } = await examineAt(`http://127.0.0.1:${port}/files/a/b`, server, {});
+    expect(apartFromSpace(bad)).toEqual([['server', 'problem', 'not-a-cairn-server']]);
+    expect(of('server')['message']).toContain('below "/files/"');
+    expect(of('server')['remedy']).toContain('location /files/');
+    expect(result.exitCode).toBe(2);
   });
 
   test('that takes 1 MiB and no more is found, and what goes through it', async () => {

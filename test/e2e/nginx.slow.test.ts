@@ -47,18 +47,33 @@ describe.skipIf(!hasProgram('nginx'))('through nginx (skipped where there is non
     expect(ends.map(({ last }) => last['retries'])).toEqual([0, 0]);
   });
 
-  test('pages of its own are found by the doctor, and the remedy is told', async () => {
+  async function examine(lines: (server: string) => string): Promise<CliResult> {
     const server = await startDiskServer();
-    const lines = `location / { limit_except GET HEAD { deny all; } proxy_pass ${server.url}; }`;
-    const url = await startNginx(lines);
+    const url = await startNginx(lines(server.url));
     const environment = { stateHome: path.join(temporaryDirectory(), 'home'), token: server.token };
-    const { lines: said, exitCode } = await cairn(
-      ['doctor', '--json', '--silence', '1s', `${url}/`],
-      environment,
+    return cairn(['doctor', '--json', '--silence', '1s', `${url}/`], environment);
+  }
+
+  test('pages of its own are found by the doctor, and the remedy is told', async () => {
+    const { lines: said, exitCode } = await examine(
+      (server) => `location / { limit_except GET HEAD { deny all; } proxy_pass ${server}; }`,
     );
     const upload = said.find(({ check }) => check === 'upload');
     expect(upload).toMatchObject({ level: 'problem', code: 'network' });
     expect(upload!['remedy']).toContain('limit_except');
     expect(exitCode).toBe(5);
+  });
+
+  test('what it does as it is installed is found by the doctor, and all remedies together help', async () => {
+    const bad = ({ lines: said }: CliResult): unknown[] =>
+      said
+        .filter(({ level, check }) => level !== undefined && level !== 'ok' && check !== 'space')
+        .map(({ check }) => check)
+        .filter((check) => check !== 'state-home');
+    const found = bad(await examine((server) => `location / { proxy_pass ${server}; }`));
+    expect(found).toEqual(['upload', 'body-size', 'download', 'connections']);
+    const remedied =
+      'client_max_body_size 0; proxy_request_buffering off; proxy_buffering off; proxy_http_version 1.1; proxy_set_header Connection "";';
+    expect(bad(await examine((server) => `location / { ${remedied} proxy_pass ${server}; }`))).toEqual([]);
   });
 });

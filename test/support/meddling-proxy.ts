@@ -19,6 +19,8 @@ export interface Meddling {
   readonly cutsAfterBytes?: number;
   /** Closes each connection with its answer. */
   readonly closes?: boolean;
+  /** Opens a connection to the server for each request, and says so. */
+  readonly closesUpstream?: boolean;
   /** Passes requests to another path, as a proxy does that takes off too much of a prefix, or too little. */
   readonly pathOf?: (path: string) => string;
   /** Adds so much to the Date header. */
@@ -44,7 +46,15 @@ async function pass(
   port: number,
   meddling: Meddling,
 ): Promise<void> {
-  const { collects, maxBodyBytes = Infinity, patienceMs, answers, takesLengths, pathOf } = meddling;
+  const {
+    collects,
+    maxBodyBytes = Infinity,
+    patienceMs,
+    answers,
+    takesLengths,
+    pathOf,
+    closesUpstream,
+  } = meddling;
   const isTooLong = Number(request.headers['content-length'] ?? 0) > maxBodyBytes;
   const status = isTooLong ? 413 : answers?.(request);
   if (status !== undefined) {
@@ -65,7 +75,7 @@ async function pass(
     port,
     method,
     path: pathOf?.(path) ?? path,
-    headers,
+    headers: { ...headers, connection: closesUpstream === true ? 'close' : 'keep-alive' },
     agent: false,
   });
   upstream.on('error', () => response.destroy());

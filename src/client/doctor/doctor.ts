@@ -8,6 +8,8 @@ import { checkAddress } from './address.ts';
 import { checkBodySize } from './body-size.ts';
 import { checkCertificate } from './certificate.ts';
 import { ok, warning, type Finding } from './finding.ts';
+import { checkChannels, checkConnections } from './connections.ts';
+import { lookElsewhere } from './prefix.ts';
 import { checkGreeting } from './greeting.ts';
 import { checkDownload, checkUpload } from './pace.ts';
 import { checkSilence } from './silence.ts';
@@ -51,11 +53,19 @@ export async function diagnose(options: DoctorOptions): Promise<void> {
     return [];
   };
   try {
-    const isFound = tell(await withinLimit('server', LIMIT_MS.usual, signal, find));
+    const found = await withinLimit('server', LIMIT_MS.usual, signal, find);
+    const isFound = tell(found.length === 0 ? found : await lookFurther(options, found));
     if (isFound && context !== undefined) await lookAtServer(context, options, tell);
   } finally {
     await context?.close();
   }
+}
+
+function lookFurther(options: DoctorOptions, found: readonly Finding[]): Promise<readonly Finding[]> {
+  const all = { ...options, ...ONE_TRY };
+  return withinLimit('server', LIMIT_MS.usual, options.signal, (signal) =>
+    lookElsewhere({ ...all, signal }, found),
+  );
 }
 
 /** A check says what is wrong now: nothing is tried again. */
@@ -99,6 +109,9 @@ async function lookAtServer({ server }: TransferContext, options: DoctorOptions,
   tell(await withinLimit('upload', usual, signal, (limit) => checkUpload(server, limit)));
   tell(await withinLimit('body-size', LIMIT_MS.body, signal, (limit) => checkBodySize(server, limit)));
   tell(await withinLimit('download', usual, signal, (limit) => checkDownload(server, limit)));
+  tell(await withinLimit('connections', usual, signal, (limit) => checkConnections(server, limit)));
+  if (options.proxy === undefined)
+    tell(await withinLimit('channels', usual, signal, (limit) => checkChannels(server, limit)));
   tell(await silence);
 }
 

@@ -14,6 +14,8 @@ export type CheckName =
   | 'upload'
   | 'body-size'
   | 'download'
+  | 'connections'
+  | 'channels'
   | 'silence';
 
 /** One thing that was found. */

@@ -1,5 +1,6 @@
 /** Whether pieces arrive as they are sent, both ways, or all at once after a proxy has collected them. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ProbeReply } from '../../protocol/administration.ts';
 import type { Server } from '../http/server-calls.ts';
 import { ok, problem, warning, type Finding } from './finding.ts';
 import { fetchProbe, sendProbe } from './probe.ts';
@@ -18,10 +19,23 @@ export async function checkUpload(server: Server, signal: AbortSignal): Promise<
     const message = `of a body of ${lengthBytes} bytes ${reply.bytes} arrived: something on the way changes bodies`;
     return [problem('upload', 'chunk-incomplete', message, 'take the proxy that does so out of the way')];
   }
+  return [judgeUploadPace(reply), ...judgeCoding(reply)];
+}
+
+function judgeUploadPace(reply: ProbeReply): Finding {
   const [first, last] = [reply.arrivals.at(0)?.[0] ?? 0, reply.arrivals.at(-1)?.[0] ?? 0];
-  if (last - first >= SPREAD_MS / 2) return [ok('upload', 'bodies arrive as they are sent')];
+  if (last - first >= SPREAD_MS / 2) return ok('upload', 'bodies arrive as they are sent');
   const message = 'a proxy collects whole bodies before it passes them on: what a cut leaves is lost';
-  return [warning('upload', message, 'turn that off (nginx: proxy_request_buffering off)')];
+  return warning('upload', message, 'turn that off (nginx: proxy_request_buffering off)');
+}
+
+function judgeCoding({ coding }: ProbeReply): readonly Finding[] {
+  if (coding !== 'chunked') return [];
+  const message =
+    'a proxy takes the length of bodies away (chunked coding): transfers work, and nobody on the way sees when one is too long';
+  const remedy =
+    'have it leave Content-Length as it is (nginx: no module that changes bodies; Apache: no proxy-sendchunked)';
+  return [warning('upload', message, remedy)];
 }
 
 async function* slowPieces(signal: AbortSignal): AsyncGenerator<Uint8Array> {
@@ -40,9 +54,19 @@ export async function checkDownload(server: Server, signal: AbortSignal): Promis
     lastMs = performance.now();
     firstMs ??= lastMs;
   }
-  if (lastMs - (firstMs ?? lastMs) >= SPREAD_MS / 2)
-    return [ok('download', 'answers arrive as they are sent')];
-  const message =
-    'a proxy collects answers before it passes them on: long ones may look dead until they are whole';
-  return [warning('download', message, 'turn that off (nginx: proxy_buffering off)')];
+  const isSpread = lastMs - (firstMs ?? lastMs) >= SPREAD_MS / 2;
+  const pace = isSpread ? ok('download', 'answers arrive as they are sent') : COLLECTED_ANSWERS;
+  // The server always says it.
+  return response.header('content-length') === undefined ? [pace, ANSWERS_WITHOUT_LENGTH] : [pace];
 }
+
+const COLLECTED_ANSWERS = warning(
+  'download',
+  'a proxy collects answers before it passes them on: long ones may look dead until they are whole',
+  'turn that off (nginx: proxy_buffering off)',
+);
+const ANSWERS_WITHOUT_LENGTH = warning(
+  'download',
+  'a proxy takes the length of answers away (chunked coding): transfers work, and a cut answer is noticed later',
+  'have it leave answers as they are: nothing that compresses or changes bodies (nginx: gzip off, no sub_filter)',
+);

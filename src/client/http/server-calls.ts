@@ -11,7 +11,7 @@ import type { HttpRequest, HttpResponse, RequestBody } from './http-message.ts';
 import type { Discovery, Endpoint } from './discovery.ts';
 
 /** A server that was found. */
-export interface Server extends Endpoint, Pick<Discovery, 'hasTreeIds'> {
+export interface Server extends Endpoint, Omit<Discovery, keyof Endpoint> {
   readonly connection: Connection;
   /** What chunks are moved by. */
   readonly chunks: Requester;

@@ -45,9 +45,19 @@ export async function handleUploadProbe(context: ServerContext, exchange: Exchan
       if (isNew && arrivals.length < MAX_ARRIVALS) arrivals.push([atMs, bytes]);
       else last![1] = bytes;
     }
-    const reply: ProbeReply = { bytes, arrivals };
+    const reply: ProbeReply = { bytes, arrivals, ...hopOf(exchange) };
     await sendJson(exchange, 200, reply);
   });
+}
+
+/** What the last hop on the way here made of the request. */
+function hopOf({ request }: Exchange): Pick<ProbeReply, 'coding' | 'closes'> {
+  const { httpVersionMinor: minor, headers } = request;
+  const connection = (headers.connection ?? '').toLowerCase();
+  return {
+    coding: headers['transfer-encoding'] === undefined ? 'length' : 'chunked',
+    closes: connection.includes('close') || (minor === 0 && !connection.includes('keep-alive')),
+  };
 }
 
 const whole = (max: number) =>
