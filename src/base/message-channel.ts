@@ -5,11 +5,12 @@
  * Node's and undici's parsers copy every body into new memory, 64 KiB at a time; here the kernel fills large buffers that
  * are used again (measured: a third of the CPU time of receiving).
  */
-import { Socket, type SocketConstructorOpts } from 'node:net';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { BodyListener, BodySource } from './body-reader.ts';
 import { CairnError } from './errors.ts';
 import { giveBackReadBuffer, takeReadBuffer } from './read-buffers.ts';
+import { readingInto } from './reading-memory.ts';
 
 const HEAD_END = '\r\n\r\n';
 
@@ -170,17 +171,7 @@ export class MessageChannel {
     this.#giveBackAll();
   }
 
-  /** Reading into one's own memory has to be asked for when a socket is made; this one goes on with the same handle. */
   #adopt(socket: Socket): Socket {
-    const inner = socket as unknown as { _handle?: { useUserBuffer?: unknown } | null };
-    const handle = inner._handle;
-    socket.setTimeout(0);
-    // TLS has streams of its own around the handle.
-    if (Object.getPrototypeOf(socket) !== Socket.prototype || typeof handle?.useUserBuffer !== 'function') {
-      socket.on('data', (piece: Uint8Array) => this.#take(piece, undefined));
-      return socket;
-    }
-    inner._handle = null;
     const onread = {
       buffer: () => (this.#posted = takeReadBuffer(this.#body?.leftBytes ?? 0)),
       callback: (bytes: number, buffer: Uint8Array) => {
@@ -188,9 +179,11 @@ export class MessageChannel {
         return this.#take(buffer.subarray(0, bytes), buffer as Buffer);
       },
     };
-    const adopted = new Socket({ handle, onread } as SocketConstructorOpts);
-    adopted.once('close', () => socket.destroy());
-    return adopted;
+    socket.setTimeout(0);
+    const adopted = readingInto(socket, onread);
+    if (adopted !== undefined) return adopted;
+    socket.on('data', (piece: Uint8Array) => this.#take(piece, undefined));
+    return socket;
   }
 
   /** Takes what came. False where nothing more shall come for now. */

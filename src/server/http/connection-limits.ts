@@ -32,6 +32,8 @@ export interface Idle {
 
 /** What is asked, and told, about connections. */
 export interface ConnectionHooks {
+  /** The socket to be used in place of one that has just come. */
+  readonly accept?: (socket: Socket) => Socket;
   /** How to answer on a bare socket, and end it; undefined where nobody could read that. */
   readonly refuse?: (socket: Socket, error: CairnError) => void;
   /** The socket that speaks HTTP over another one: a TLS socket, or the same. Undefined before the handshake is over. */
@@ -81,7 +83,9 @@ export function limitConnections(
   // Node lets a server be given its connections by emitting this event; here some are not passed on.
   const serve = server.listeners('connection') as ((socket: Socket) => void)[];
   server.removeAllListeners('connection');
-  server.on('connection', (socket: Socket) => {
+  const { accept = (socket) => socket } = hooks;
+  server.on('connection', (accepted: Socket) => {
+    const socket = accept(accepted);
     // Whatever becomes of it: an error that nobody listens for would end the process.
     socket.on('error', () => undefined);
     const address = socket.remoteAddress ?? 'unknown';

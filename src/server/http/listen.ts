@@ -12,6 +12,7 @@ import type { LimitedLog } from '../log-limiter.ts';
 import { limitConnections, type ConnectionLimits, type Connections, type Idle } from './connection-limits.ts';
 import { ordinaryRequest } from './ordinary-request.ts';
 import { refuseSocket } from './refuse-socket.ts';
+import { readShared } from './shared-reads.ts';
 import { takeTurns, type Turns } from './turns.ts';
 
 /** Takes a request; `awaitsContinue` when its client waits for permission to send the body. */
@@ -81,6 +82,7 @@ export function createHttpServer(listeners: Listeners, context: ListenContext, t
     const server = createServer(options);
     const turns = takeTurns(server, 'connection', how);
     const connections = limitConnections(server, context, {
+      accept: readShared,
       refuse: (socket, error) => refuseSocket(socket, error, 503),
       speakerOf: (socket) => socket,
       idleOf: idleOf(turns),

@@ -11,6 +11,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Idle } from './connection-limits.ts';
 import { createMessageCutter, type MessageCutter } from './message-cutter.ts';
+import { takeReads } from './shared-reads.ts';
 
 /** The turns of all connections of a server. */
 export interface Turns {
@@ -103,18 +104,22 @@ function attachLine(socket: Socket, onFault: OnFault): Line | undefined {
   socket.on('error', () => undefined);
   const [onData] = socket.listeners('data') as ((piece: Buffer) => void)[];
   if (onData === undefined) return undefined;
-  const listener = (piece: Buffer): void => {
+  const guarded = (piece: Buffer, isLent: boolean): void => {
     try {
-      feed(socket, line, piece);
+      feed(socket, line, piece, isLent);
     } catch (error) {
       socket.destroy();
       onFault(error);
     }
   };
+  const listener = (piece: Buffer): void => guarded(piece, false);
   const line: Line = {
     parse: (bytes) => onData.call(socket, bytes as Buffer),
     cutter: createMessageCutter(),
-    stop: () => void socket.off('data', listener),
+    stop: () => {
+      socket.off('data', listener);
+      takeReads(socket, undefined);
+    },
     unanswered: [],
     rest: NOTHING,
     isReleased: false,
@@ -123,26 +128,34 @@ function attachLine(socket: Socket, onFault: OnFault): Line | undefined {
   socket.off('data', onData);
   // Node notices that somebody else reads, and hands what comes to listeners from then on.
   socket.on('data', listener);
+  takeReads(socket, (piece) => guarded(piece, true));
   socket.once('close', () => (line.unanswered.length = 0));
   return line;
 }
 
-function feed(socket: Socket, line: Line, piece: Uint8Array): void {
+/** @param isLent whether the memory of the piece is somebody else's when this returns */
+function feed(socket: Socket, line: Line, piece: Uint8Array, isLent: boolean): void {
   let bytes = piece;
   while (bytes.byteLength > 0) {
     if (mustWait(socket, line)) {
       // Paused first: what is put back into a stream that flows comes at once.
       socket.pause();
-      socket.unshift(bytes);
+      socket.unshift(isLent ? Buffer.from(bytes) : bytes);
+      noticeClose(socket);
       return;
     }
     const length = line.cutter.next(bytes);
     line.rest = bytes.subarray(length);
-    line.parse(bytes.subarray(0, length));
+    line.parse(length === bytes.byteLength ? bytes : bytes.subarray(0, length));
     if (line.isReleased || socket.destroyed) return;
     bytes = line.rest;
     line.rest = NOTHING;
   }
+}
+
+/** Has a paused socket read on as far as its stream may hold: otherwise its end would be seen after the answer. */
+function noticeClose(socket: Socket): void {
+  if (socket.readableLength < socket.readableHighWaterMark) socket.read(0);
 }
 
 /** Whether what comes next is for a later request than those that wait for their answers, or Node wants nothing now. */
