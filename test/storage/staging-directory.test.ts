@@ -1,5 +1,5 @@
 /** The names on the way to a staging area are as durable as what is in it. */
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, it, onTestFinished, vi } from 'vitest';
 import { Directory } from '../../src/base/directory.ts';
@@ -44,4 +44,21 @@ it('leaves no folder behind whose name could not be made durable', async () => {
   });
   expect(await codeOf(() => store.openStaging('a'))).toBe('storage-io');
   expect(existsSync(path.join(root, '.cairn/staging/a'))).toBe(false);
+});
+
+it('keeps no directory open where what is in it cannot be opened', async () => {
+  const root = temporaryDirectory();
+  const store = await openLocalDisk(root);
+  onTestFinished(() => store.close());
+  mkdirSync(path.join(root, '.cairn'), { mode: 0o700 });
+  writeFileSync(path.join(root, '.cairn/staging'), 'in the way');
+  const opened = vi.spyOn(Directory.prototype, 'openChild');
+  onTestFinished(() => {
+    opened.mockRestore();
+  });
+  expect(await codeOf(() => store.openStaging('a'))).toBe('not-directory');
+  expect(await codeOf(() => store.listStaging())).toBe('not-directory');
+  const directories = opened.mock.results.flatMap(({ type, value }) => (type === 'return' ? [value] : []));
+  expect(directories.length).toBeGreaterThan(1);
+  for (const directory of directories) expect(() => directory.fd).toThrow('used after close');
 });

@@ -47,9 +47,12 @@ export function openStagingDirectory(root: Directory, id: string, times: FileTim
 /** Opens the folder of a staging area; undefined where it is missing. Close it. @throws CairnError, storage codes */
 export function findStagingDirectory(root: Directory, id: string): Directory | undefined {
   for (const { directory } of ownHomes(root)) {
-    const found = openArea(directory, id);
-    directory.close();
-    if (found !== undefined) return found;
+    try {
+      const found = openArea(directory, id);
+      if (found !== undefined) return found;
+    } finally {
+      directory.close();
+    }
   }
   return undefined;
 }
@@ -91,31 +94,36 @@ function homeFor(
 ): StagingHome {
   const found = findHome(root, id);
   if (found !== undefined && isSettled) return found;
-  const home = found ?? keepingTimes(root, times, () => makeHome(root));
+  let made: StagingHome | undefined;
   try {
+    const home = found ?? keepingTimes(root, times, () => (made = makeHome(root)));
     root.sync();
+    return home;
   } catch (error) {
-    home.directory.close();
+    (found ?? made)?.directory.close();
     // Else the next one finds it there, and takes it for durable.
-    if (found === undefined) removeIfEmpty(root, home.name);
+    if (made !== undefined) removeIfEmpty(root, made.name);
     throw error;
   }
-  return home;
 }
 
 function findHome(root: Directory, id: string): StagingHome | undefined {
-  let first: StagingHome | undefined;
-  for (const home of ownHomes(root)) {
-    const area = openArea(home.directory, id);
-    area?.close();
-    if (area !== undefined) {
-      first?.directory.close();
-      return home;
+  const homes: StagingHome[] = [];
+  let chosen: StagingHome | undefined;
+  try {
+    for (const home of ownHomes(root)) {
+      homes.push(home);
+      const area = openArea(home.directory, id);
+      area?.close();
+      if (area === undefined) continue;
+      chosen = home;
+      break;
     }
-    if (first === undefined) first = home;
-    else home.directory.close();
+    chosen ??= homes[0];
+  } finally {
+    for (const home of homes) if (home !== chosen) home.directory.close();
   }
-  return first;
+  return chosen;
 }
 
 function openOrMake(parent: Directory, name: string, isSettled: boolean): Directory {
@@ -138,9 +146,11 @@ export function listStagingIds(root: Directory): string[] {
   const ids = new Set<string>();
   try {
     for (const { directory } of ownHomes(root)) {
-      const names = namesIn(directory);
-      directory.close();
-      for (const name of names) if (ID.test(name)) ids.add(name);
+      try {
+        for (const name of namesIn(directory)) if (ID.test(name)) ids.add(name);
+      } finally {
+        directory.close();
+      }
     }
   } catch (error) {
     throw storageError(error, 'listing the staging areas');

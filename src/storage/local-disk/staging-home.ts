@@ -119,9 +119,14 @@ function openOwn(root: Directory, name: string): Directory | undefined {
     if (isForeign(root, name)) return undefined;
     throw error;
   }
-  if (directory === undefined || claimDirectory(directory) === undefined) return directory;
-  directory.close();
-  return undefined;
+  if (directory === undefined) return undefined;
+  let isOurs = false;
+  try {
+    isOurs = claimDirectory(directory) === undefined;
+  } finally {
+    if (!isOurs) directory.close();
+  }
+  return isOurs ? directory : undefined;
 }
 
 /** Whether what cannot be opened as a directory was made by another user: a link, a file, or a directory of its own. */
