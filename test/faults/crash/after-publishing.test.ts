@@ -68,7 +68,7 @@ function watchPublished(run: FaultRun): KillHooks {
 
 /** From the last file in its place to the end. */
 function afterPublishing(steps: readonly Step[]): Step[] {
-  const last = steps.findLastIndex(({ name }) => /^rename staging\/\S+ → …/.test(name));
+  const last = steps.findLastIndex(({ name }) => /^renameat staging\/\S+ → (root|arrived)\//.test(name));
   return steps.slice(last + 1);
 }
 

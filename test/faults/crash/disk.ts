@@ -86,7 +86,7 @@ async function checkStaged(checkpoint: StagedCheckpoint, target: string, fresh: 
 
 /** What a server has below `.cairn` while nothing is under way. */
 const SERVER_NAMES =
-  /^(token|tokens\.json|session-key|last-seen|(tokens\.)?lock|(tokens\.)?lock\/lock\.\d+|sessions|sessions\/[\w-]+\.json|staging)$/;
+  /^(token|tokens\.json|session-key|last-seen|lease|(tokens\.)?lock|(tokens\.)?lock\/lock\.\d+|sessions|sessions\/[\w-]+\.json|staging)$/;
 
 /** Files that a server with nothing under way has no use for, below its root and in its state home. */
 export function strangersOfServer({ root, stateHome }: { root: string; stateHome: string }): string[] {

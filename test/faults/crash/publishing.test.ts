@@ -27,7 +27,7 @@ function writeManyFiles(root: string, age: 'fresh' | 'old'): void {
 /** Somewhere in the publishing of all the files, and while that is gone on with: as it prepares one, or renames it. */
 function somewhere({ random }: FaultRun): Step[] {
   return Array.from({ length: random() < 0.5 ? 1 : 2 }, () => {
-    const call = random() < 0.7 ? 'rename' : 'utimensat';
+    const call = random() < 0.7 ? 'renameat' : 'utimensat';
     const nth = 1 + Math.floor(random() * FILES);
     return { call, nth, thread: 'main', name: `${call} of file ${nth}` };
   });

@@ -101,7 +101,7 @@ export async function endClientAt(scenario: Scenario, step: Step, run: FaultRun)
   let durableBytes = 0;
   await explained([hit], async () => {
     durableBytes = await whileFrozen(serverOf(scene), () => checkDisk(scene));
-    const command = commandAfter(scene, ended, timesAsked > 1, run);
+    const command = commandAfter(scene, ended, { isTwice: timesAsked > 1, durableBytes, run });
     const again = await (command === undefined ? world.run(scene.args) : runCommand(scene, command).result);
     if (again.exitCode !== 0) throw new Violation('unclear', `"${command}" failed:\n${again.stderr}`);
     run.add('sessions left to their lease', await outliveForgotten(scene, remembered));
@@ -113,7 +113,11 @@ export async function endClientAt(scenario: Scenario, step: Step, run: FaultRun)
 }
 
 /** The command that a client said resumes, where it was interrupted; the same one as before is as good. */
-function commandAfter(scene: Scene, ended: CliResult, isTwice: boolean, run: FaultRun): string | undefined {
+function commandAfter(
+  scene: Scene,
+  ended: CliResult,
+  { isTwice, durableBytes, run }: { isTwice: boolean; durableBytes: number; run: FaultRun },
+): string | undefined {
   const command = /to resume, run: (.+)/.exec(ended.stderr)?.[1];
   if (ended.signal === 'SIGTERM' && command === undefined) {
     run.add('ended before or after all of its work', 1);
@@ -125,6 +129,10 @@ function commandAfter(scene: Scene, ended: CliResult, isTwice: boolean, run: Fau
     return undefined;
   }
   if (!endedAtOnce(ended, isTwice, run)) checkToldError(ended, [TERMINATED]);
+  if (command === undefined && durableBytes === 0) {
+    run.add('had nothing to resume from', 1);
+    return undefined;
+  }
   if (command === undefined) throw new Violation('unclear', `no command to resume:\n${ended.stderr}`);
   run.add('resumed as told', 1);
   return command;

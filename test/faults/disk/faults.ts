@@ -21,7 +21,18 @@ export function faultAt(faults: readonly Injection[], seed: number): Injection {
 }
 
 /** What asks the disk for space, beside an open that makes a file: see {@link creatingFaults}. */
-export const SPACE_CALLS = ['pwrite64', 'pwritev', 'fdatasync', 'fsync', 'syncfs', 'mkdir', 'rename', 'link'];
+export const SPACE_CALLS = [
+  'pwrite64',
+  'pwritev',
+  'fdatasync',
+  'fsync',
+  'syncfs',
+  'mkdir',
+  'rename',
+  'renameat',
+  'renameat2',
+  'link',
+];
 
 /** A full disk stays full: the fault begins at one call and lasts. */
 export function noSpace(call: string, at: number): Injection {

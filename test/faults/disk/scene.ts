@@ -16,6 +16,7 @@ import {
   checkSameTree,
   checkToldError,
   checkTreeOldOrNew,
+  type Told,
 } from '../support/invariants.ts';
 import { traced, type Injection } from '../support/strace.ts';
 import { Violation } from '../support/violation.ts';
@@ -265,15 +266,11 @@ function isSame(source: string, target: string): boolean {
 }
 
 /** The exit code is one of these; a failure tells what happened, where, and what to do next. */
-export function checkFailure(
-  result: CliResult,
-  exitCodes: readonly number[],
-  where: string | undefined,
-): void {
+export function checkFailure(result: Told, exitCodes: readonly number[], where: string | undefined): void {
   if (result.exitCode === 0 && exitCodes.includes(0)) return;
   checkToldError(result, exitCodes);
   const isComplete =
-    result.stderr.includes('run the same command again') &&
+    (result.hasRecord === false || result.stderr.includes('run the same command again')) &&
     (where === undefined || String(result.last['message']).includes(where));
   if (result.exitCode === 9 && !isComplete)
     throw new Violation('unclear', `exit 9 without saying where, or what to do next:\n${result.stderr}`);

@@ -14,7 +14,8 @@ const SYSTEM_CALLS = [
   { name: 'fdatasync', atMost: 20 },
   { name: 'fsync', atMost: 10 },
   { name: 'pwrite64', atMost: 30 },
-  { name: 'rename', atMost: 60 },
+  { name: 'rename', atMost: 6 },
+  { name: 'renameat', atMost: 60 },
   { name: 'unlink', atMost: 8 },
   { name: 'rmdir', atMost: 2 },
 ] as const;

@@ -80,7 +80,7 @@ describe.skipIf(missingForPowerCuts !== '').each(sampledKinds('xfs'))(
             const scene = await createPushScene({ kind, trees, bytesPerSecond: 64 * 1024 * 1024 });
             await scene.world.server.stop();
             await scene.world.server.start(
-              traced({ inject: [`rename:signal=SIGKILL:when=${when}`], mainThread: true }),
+              traced({ inject: [`renameat:signal=SIGKILL:when=${when}`], mainThread: true }),
             );
             const moment = async (): Promise<void> => {
               await scene.world.server.ended();

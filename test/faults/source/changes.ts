@@ -21,6 +21,8 @@ export interface Change {
   readonly apply: (file: string) => Buffer[];
   /** Whether a transfer carries what is there afterwards. */
   readonly isCarried: boolean;
+  /** What the next run has to ask for in words of its own. */
+  readonly words?: readonly string[];
 }
 
 /** Writes other bytes, of the same size and with the time that the file had. */
@@ -80,11 +82,15 @@ export const CHANGES: readonly Change[] = [
     renameSync(directory, `${directory}-moved`);
     symlinkSync(`${directory}-moved`, directory);
   }),
-  gone('has its directory replaced by a file', (file) => {
-    const directory = path.dirname(file);
-    rmSync(directory, { recursive: true });
-    writeFileSync(directory, 'a file');
-  }),
+  {
+    ...gone('has its directory replaced by a file', (file) => {
+      const directory = path.dirname(file);
+      rmSync(directory, { recursive: true });
+      writeFileSync(directory, 'a file');
+    }),
+    // Where the target has the directory already, with files in it, it gives way only when that is asked.
+    words: ['--force-replace'],
+  },
   gone('has its directory removed', (file) => rmSync(path.dirname(file), { recursive: true })),
 ];
 

@@ -80,8 +80,11 @@ function changeOne({ source, versions }: Scene, change: Change, { random, inject
   return change.isCarried ? [] : [name];
 }
 
-const describeRun = ({ exitCode, signal, stderr, last }: CliResult): string =>
-  `exit ${exitCode ?? signal} ${JSON.stringify(last)}\n${stderr}`;
+/** How it ended, what it named, and what it said. */
+const describeRun = ({ exitCode, signal, stderr, lines, last }: CliResult): string => {
+  const named = lines.filter(({ type }) => type === 'warning');
+  return `exit ${exitCode ?? signal} ${[...named, last].map((line) => JSON.stringify(line)).join('\n')}\n${stderr}`;
+};
 
 /** Exit 0 or 3, no mixture, and the rest is done; run again, the target is what the source is now. */
 async function checkOutcome(
@@ -96,7 +99,7 @@ async function checkOutcome(
   if (result.exitCode !== 0 && result.exitCode !== 3) throw failed(result);
   checkRestDone(result, target, wanted);
   // Same size and time are taken for the same file, unless the contents are compared.
-  const again = await world.run([...args, '--checksum']);
+  const again = await world.run([...args, '--checksum', ...(change.words ?? [])]);
   checkNoMixture(target, versions);
   if (again.exitCode !== (left.length > 0 ? 3 : 0)) throw failed(again);
   checkAsSource(source, target, left);

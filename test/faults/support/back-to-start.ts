@@ -5,8 +5,6 @@ import { unfinishedSessions } from './sessions.ts';
 import { Violation } from './violation.ts';
 import type { World } from './world.ts';
 
-/** Descriptors below its root that a server with nothing to do has open: the root, its state, its lease and its lock. */
-const IDLE_DESCRIPTORS = 4;
 const LOOK_MS = 50;
 const USUAL_PATIENCE_MS = 3000;
 
@@ -36,7 +34,7 @@ export async function checkBackToStart(
   }: StartingPoint = {},
 ): Promise<void> {
   const { root, server } = world;
-  await eventually(() => checkDescriptors(server.pid()!, root, IDLE_DESCRIPTORS), patienceMs);
+  await eventually(() => checkDescriptors(server.pid()!, root), patienceMs);
   await eventually(() => {
     if (!mayForget) checkNoSession(root);
     for (const clientHome of clientHomes)

@@ -66,6 +66,9 @@ export function checkSameTree(source: string, target: string): void {
   }
 }
 
+/** How a client ended, and whether it left a record of a transfer; undefined of what is no transfer. */
+export type Told = CliResult & { readonly hasRecord?: boolean | undefined };
+
 /** Exit 0 says that the bytes are there; anything else must not say so. */
 export function checkExit(result: CliResult, isThere: () => boolean): void {
   if (result.exitCode === 0 && !isThere())
@@ -73,7 +76,7 @@ export function checkExit(result: CliResult, isThere: () => boolean): void {
 }
 
 /** A failed command names what happened, in its last JSON line as well, what is kept, and what to do next. */
-export function checkToldError(result: CliResult, exitCodes: readonly number[]): void {
+export function checkToldError(result: Told, exitCodes: readonly number[]): void {
   const { exitCode, signal, stderr, last } = result;
   const isWanted = exitCode !== null && exitCodes.includes(exitCode);
   const isTold =
@@ -89,7 +92,9 @@ export function checkToldError(result: CliResult, exitCodes: readonly number[]):
 }
 
 /** Integrity, taken over, storage, session gone, and what only a newer cairn can read. */
-function needsAdvice({ exitCode, last }: CliResult): boolean {
+function needsAdvice({ exitCode, last, hasRecord }: Told): boolean {
+  // Where nothing was begun nothing is kept, and the message says all.
+  if (exitCode === 9 && hasRecord === false) return false;
   return [7, 8, 9, 10].includes(exitCode ?? 0) || last['code'] === 'journal-version';
 }
 
@@ -172,10 +177,16 @@ export function openDescriptors(pid: number): string[] {
   });
 }
 
+/** What a server with nothing to do has open below its root, once each: what it reserves, its lease and its lock. */
+const IDLE = /^(\/\.cairn(\/(sessions|staging|lease|lock(\/lock)?[\w.-]*( \(deleted\))?))?)?$/;
+
 /** Descriptors for files below `root` are closed again; connections may stay for a while. */
-export function checkDescriptors(pid: number, root: string, before: number): void {
-  const open = openDescriptors(pid).filter((target) => target.startsWith(root));
-  if (open.length > before) throw new Violation('leak', `open descriptors: ${open.join(', ')}`);
+export function checkDescriptors(pid: number, root: string): void {
+  const open = openDescriptors(pid).filter((target) => target === root || target.startsWith(`${root}/`));
+  const left = open.filter(
+    (target, at) => open.indexOf(target) !== at || !IDLE.test(target.slice(root.length)),
+  );
+  if (left.length > 0) throw new Violation('leak', `open descriptors: ${left.join(', ')}`);
 }
 
 /** None of the texts names a secret, and no file below the directories that has one is readable by others. */

@@ -1,12 +1,12 @@
 /** A place for one fault: a server over a root, a client's state, a source, and sentinels around the root. */
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { startCairn, type CliEnvironment, type CliResult, type CliRun } from '../../support/cli.ts';
 import { startDiskServer, type DiskServer, type DiskServerOptions } from '../../support/servers.ts';
 import { temporaryDirectory } from '../../support/trees.ts';
-import { checkNoCredentials, checkSecrets } from './invariants.ts';
+import { checkNoCredentials, checkSecrets, type Told, whatIsThere } from './invariants.ts';
 import { Violation } from './violation.ts';
 
 /** Everything that a case works on. Directories go when the test ends. */
@@ -21,9 +21,9 @@ export interface World {
   /** Environment of the client, with the server's token. */
   readonly environment: CliEnvironment;
   /** Runs `cairn ARGS` with `--json` to its end; what it says is kept for the check of secrets. */
-  run(args: readonly string[], more?: Partial<CliEnvironment>): Promise<CliResult>;
+  run(args: readonly string[], more?: Partial<CliEnvironment>): Promise<Told>;
   /** Starts `cairn ARGS --json`. */
-  start(args: readonly string[], more?: Partial<CliEnvironment>): CliRun;
+  start(args: readonly string[], more?: Partial<CliEnvironment>): CliRun & { readonly result: Promise<Told> };
   /** Nothing lies outside of the root that did not before, and no secret, of anybody, is in a log or a readable file. */
   checkSurroundings(): void;
   /** Removes all of it now, for cases that make hundreds of worlds in one test. Nothing of it may run any more. */
@@ -51,9 +51,13 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   const environment: CliEnvironment = { stateHome: clientHome, token: server.token };
   const texts: string[] = [];
   const start: World['start'] = (args, more = {}) => {
-    const run = startCairn([...args, '--json'], { ...environment, ...more });
-    void run.result.then(({ stdout, stderr }) => texts.push(stdout.toString(), stderr));
-    return run;
+    const used = { ...environment, ...more };
+    const { child, result } = startCairn([...args, '--json'], used);
+    const told = result.then((ended) => {
+      texts.push(ended.stdout.toString(), ended.stderr);
+      return { ...ended, hasRecord: args[0] === 'serve' ? undefined : hasRecord(used.stateHome, ended) };
+    });
+    return { child, result: told };
   };
   return {
     directory,
@@ -74,6 +78,15 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
         rmSync(place, { recursive: true, force: true });
     },
   };
+}
+
+/** Whether a client has written down any transfer that it did not finish. What could not be synced counts as not written. */
+function hasRecord(stateHome: string, { last }: CliResult): boolean {
+  const transfers = path.join(stateHome, 'transfers');
+  const folders = whatIsThere(() => readdirSync(transfers)).map((key) => path.join(transfers, key));
+  const isUnsynced = (folder: string): boolean =>
+    String(last['message']).includes(`syncing the directory "${folder}"`);
+  return folders.some((folder) => existsSync(path.join(folder, 'transfer.json')) && !isUnsynced(folder));
 }
 
 /** Copies a tree with all times to the nanosecond, into a directory that is there. */
