@@ -52,7 +52,7 @@ describe.each(DIRECTIONS)('a %s', (direction) => {
     campaign('network', many, { sample: 1, full: 1 }, async ({ random, injected, add }) => {
       const world = await createWorld();
       // Slow enough that a busy server reads what arrives: a reset throws away what it has not read.
-      const proxy = await proxyBefore(world, { bytesPerSecond: 20 * MIB });
+      const proxy = await proxyBefore(world, { bytesPerSecond: 8 * MIB });
       const sizeBytes = sizeMib * MIB;
       const job = createJob({ world, proxy, direction, sizeBytes, chunkSize: IS_FULL ? '8M' : '4M' });
       const cuts = cutOften(proxy, job, wanted, random);
