@@ -1,10 +1,11 @@
-/** What a push makes of the checkpoint of a new epoch: found by the simulation. */
+/** What a transfer makes of a new epoch: found by the simulation. */
 import { expect, test } from 'vitest';
 import { ChunkDigests } from '../../src/checkpoint/chunk-digests.ts';
 import { loadHasher } from '../../src/manifest/digest.ts';
 import { createLayout } from '../../src/manifest/layout.ts';
 import { createManifest } from '../../src/manifest/manifest.ts';
 import type { CheckpointReply, SessionGrant } from '../../src/protocol/messages.ts';
+import { refuseForgotten } from '../../src/client/pull/pull-pass.ts';
 import { applyCheckpoint, sendChunks, type PushJob } from '../../src/client/push/push-chunks.ts';
 import type { SessionClient } from '../../src/client/session/session-client.ts';
 import { ChunkBoard } from '../../src/client/transfer/chunk-board.ts';
@@ -69,6 +70,12 @@ test('a chunk that another client has brought is looked into, and not sent', asy
 test('a session whose plan is gone is gone', async () => {
   const job = await jobOf();
   expect(await codeOf(applyCheckpoint(job, { ...replyOf(), plan: null }, GRANT))).toBe('session-not-found');
+});
+
+test('a pull of which the server forgot the plan is gone, and one that it knows goes on', async () => {
+  const forgotten = { ...GRANT, state: 'establishing' } as SessionGrant;
+  expect(await codeOf((async () => refuseForgotten(forgotten))())).toBe('session-not-found');
+  expect(() => refuseForgotten({ ...GRANT, state: 'open' })).not.toThrow();
 });
 
 test('a push that has sent everything asks for no sync point: the commit makes it', async () => {

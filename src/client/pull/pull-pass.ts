@@ -1,9 +1,11 @@
 /** One pass of a pull, from the agreed plan to the published tree. */
+import { CairnError } from '../../base/errors.ts';
 import { ChunkSet, type ReadonlyChunkSet } from '../../checkpoint/chunk-set.ts';
 import { DIGEST_LENGTH_BYTES, loadHasher } from '../../manifest/digest.ts';
 import type { Layout } from '../../manifest/layout.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
 import type { ChunkStaging, StagingArea } from '../../storage/content-store.ts';
+import type { SessionGrant } from '../../protocol/messages.ts';
 import { DEFAULT_SYNC_MODE, type SyncMode } from '../../protocol/sync-mode.ts';
 import { createGroupCommit, policyOf } from '../../storage/group-commit.ts';
 import { ChunkBoard } from '../transfer/chunk-board.ts';
@@ -110,7 +112,12 @@ async function openJob(
     progress.resumed(chunk, layout.chunkLengthBytes(chunk));
   }
   for (const [chunk, bytes] of staging.held()) progress.resumed(chunk, bytes);
-  session.setHooks({ onGrant: (grant) => folder.update({ session: grant }) });
+  session.setHooks({
+    onGrant: async (grant) => {
+      refuseForgotten(grant);
+      await folder.update({ session: grant });
+    },
+  });
   return {
     context,
     session,
@@ -129,6 +136,16 @@ async function openJob(
     onDurable: () => folder.update({ bytesDone: stagedBytes(staging, layout) }),
     fromStart: new Set(),
   };
+}
+
+/**
+ * Refuses a new epoch of a pull whose plan was agreed and is not known any more: a server that was restarted on a read-only
+ * disk may know no more than that there was a session. @throws CairnError `session-not-found`
+ */
+export function refuseForgotten({ session, state }: SessionGrant): void {
+  if (state !== 'establishing') return;
+  const message = `the server no longer knows what was agreed in the session "${session}"; run the command again: what came is taken over`;
+  throw new CairnError('session-not-found', message);
 }
 
 function stagedBytes(staging: ChunkStaging, layout: Layout): number {
