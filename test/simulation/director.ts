@@ -24,6 +24,7 @@ const HONEST = new Set([
   'session-suspended',
   'storage-full',
   'storage-io',
+  'storage-read-only',
   'source-changed',
   'source-missing',
   'chunks-missing',
@@ -99,7 +100,7 @@ export class Director {
       silenceProbability > 0 ||
       isDown ||
       [world.server, ...clients.map(({ machine }) => machine)].some(
-        ({ trouble, isUp }) => trouble.isFull || !isUp,
+        ({ trouble, isUp }) => trouble.isFull || trouble.isReadOnly || !isUp,
       )
     );
   }

@@ -54,6 +54,10 @@ const FAULTS: Readonly<Record<string, readonly [weight: number, happen: (cast: C
     3,
     ({ world, clients }) => fill(world, world.chance.is(0.7) ? world.server : clients[0].machine),
   ],
+  'read-only disk': [
+    2,
+    ({ world, clients }) => lock(world, world.chance.is(0.7) ? world.server : clients[0].machine),
+  ],
   'failing sync': [
     2,
     ({ world, clients }) => failSyncs(world.chance.is(0.7) ? world.server : clients[0].machine),
@@ -91,7 +95,7 @@ export function endTroubles({ world, clients }: Cast): void {
   world.ambush = undefined;
   Object.assign(world.network.trouble, NO_TROUBLE);
   for (const machine of [world.server, ...clients.map((client) => client.machine)]) {
-    Object.assign(machine.trouble, { isFull: false, failingSyncs: 0 });
+    Object.assign(machine.trouble, { isFull: false, isReadOnly: false, failingSyncs: 0 });
   }
 }
 
@@ -134,6 +138,11 @@ function worsen(world: World): void {
 function fill(world: World, { trouble }: Machine): void {
   trouble.isFull = true;
   world.scheduler.after(world.chance.next() * MINUTE_MS, () => (trouble.isFull = false));
+}
+
+function lock(world: World, { trouble }: Machine): void {
+  trouble.isReadOnly = true;
+  world.scheduler.after(world.chance.next() * MINUTE_MS, () => (trouble.isReadOnly = false));
 }
 
 function failSyncs({ trouble }: Machine): void {

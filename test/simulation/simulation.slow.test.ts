@@ -22,6 +22,8 @@ const MUST_MEET = [
   'half-sent chunk',
   'flipped bit',
   'full disk',
+  'read-only disk',
+  'pull kept in memory',
   'clock jump',
   'changed source',
   'compressed chunk',

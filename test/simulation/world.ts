@@ -48,8 +48,8 @@ export class World {
   diedInCallAtStep: number | undefined;
   /** Told when a machine has lost its power. */
   onPowerCut: (machine: Machine) => void = () => undefined;
-  /** Told when a disk has no room for what a process writes. */
-  onNoRoom: (process: SimulatedProcess, bytes: Buffer) => void = () => undefined;
+  /** Told when the disk of a process takes nothing. */
+  onRefused: WorldParts['onRefused'] = () => undefined;
   /** The first violation. */
   violation: Violation | undefined;
   readonly #processes: SimulatedProcess[] = [];
@@ -70,7 +70,7 @@ export class World {
         this.exits.delete(process);
       },
       onPowerCut: (machine) => this.onPowerCut(machine),
-      onNoRoom: (process, bytes) => this.onNoRoom(process, bytes),
+      onRefused: (...what) => this.onRefused(...what),
       met: (what) => this.meet(what),
     };
     this.server = new Machine(parts, 'server');

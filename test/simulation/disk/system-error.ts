@@ -10,6 +10,7 @@ const ERRNO: Readonly<Record<string, number>> = {
   EISDIR: 21,
   EINVAL: 22,
   ENOSPC: 28,
+  EROFS: 30,
   ESRCH: 3,
   ENOTEMPTY: 39,
   ELOOP: 40,

@@ -1,7 +1,7 @@
 /**
  * Promise: an epoch never goes back, and a session changes as the table of its states says, on the disk as well; what
- * was told of it survives a power cut. A pull on a disk that has no room for its record is kept in memory instead, which
- * is known until the server's process ends; nothing else is.
+ * was told of it survives a power cut. A pull on a disk that takes nothing, being full or read-only, is kept in memory
+ * instead, which is known until the server's process ends; nothing else is.
  */
 import { transition, type SessionEvent, type SessionState } from '../../../src/session/state.ts';
 import type { SessionRecord } from '../../../src/session/record.ts';
@@ -42,6 +42,9 @@ export class Records {
   /** What they were told of a pull since there was no room for its record; forgotten with the process that told it. */
   readonly #inMemory = new Map<string, { readonly by: SimulatedProcess; told: Told }>();
 
+  /** The process that was refused records, nobody sees whose. */
+  #refusedSome: SimulatedProcess | undefined;
+
   constructor(world: World) {
     this.#world = world;
   }
@@ -51,12 +54,15 @@ export class Records {
     return (this.#keptInMemory(id)?.told ?? this.#told.get(id) ?? NOTHING).epoch;
   }
 
-  /** There was no room for a file of these bytes on the disk of a process. */
-  refused(by: SimulatedProcess, bytes: Buffer): void {
-    const record = by.machine === this.#world.server ? pullOf(bytes) : undefined;
-    if (record === undefined || this.#keptInMemory(record.id) !== undefined) return;
-    this.#world.meet('pull kept in memory');
-    this.#inMemory.set(record.id, { by, told: this.#told.get(record.id) ?? NOTHING });
+  /** The disk of a process takes nothing; `bytes` is what would have been in the file, where it came to writing. */
+  refused(by: SimulatedProcess, path: string, bytes: Buffer | undefined): void {
+    if (by.machine !== this.#world.server || !path.startsWith(`${PLACE.serverState}/`)) return;
+    if (bytes === undefined) {
+      this.#refusedSome = by;
+      return;
+    }
+    const record = pullOf(bytes);
+    if (record !== undefined && this.#keptInMemory(record.id) === undefined) this.#keep(record.id, by);
   }
 
   /** A name came to be. */
@@ -89,26 +95,27 @@ export class Records {
   granted(id: string, epoch: number): void {
     const newest = this.grantedEpoch(id);
     if (epoch <= newest) this.#world.break('epochs', `epoch ${epoch} of ${id} was granted after ${newest}`);
-    const kept = this.#keptInMemory(id);
+    const durable = this.#durable(id);
+    const isDurable = durable !== undefined && durable.epoch >= epoch;
+    const kept = this.#keptInMemory(id) ?? (isDurable ? undefined : this.#keptUnseen(id));
     if (kept !== undefined) {
       kept.told = { ...kept.told, epoch };
       return;
     }
     this.#told.set(id, { ...(this.#told.get(id) ?? NOTHING), epoch });
-    const durable = this.#durable(id);
-    if (durable === undefined || durable.epoch < epoch) {
+    if (!isDurable) {
       this.#world.break('epochs', `epoch ${epoch} of ${id} was granted before it was durable`);
     }
   }
 
   /** A client was told that a session is at this end. */
   ended(id: string, state: SessionState): void {
-    const kept = this.#keptInMemory(id);
+    const durable = this.#durable(id);
+    const kept = this.#keptInMemory(id) ?? (durable?.state === state ? undefined : this.#keptUnseen(id));
     if (kept !== undefined) {
       kept.told = { ...kept.told, state };
       return;
     }
-    const durable = this.#durable(id);
     // What is over and needs the disk that it kept may be gone.
     const isGone = durable === undefined && state === 'aborted';
     const isExpired = durable?.state === 'expired' && state === 'aborted';
@@ -141,6 +148,19 @@ export class Records {
       }
       if (now.version <= before.version) this.#last.set(id, now);
     }
+  }
+
+  #keep(id: string, by: SimulatedProcess): { told: Told } {
+    this.#world.meet('pull kept in memory');
+    const kept = { by, told: this.#told.get(id) ?? NOTHING };
+    this.#inMemory.set(id, kept);
+    return kept;
+  }
+
+  /** What a process may keep of a pull since a read-only disk refused it records; undefined for all else. */
+  #keptUnseen(id: string): { told: Told } | undefined {
+    const by = this.#refusedSome;
+    return this.#world.scenario.direction === 'pull' && by?.isAlive === true ? this.#keep(id, by) : undefined;
   }
 
   #keptInMemory(id: string): { told: Told } | undefined {

@@ -31,7 +31,7 @@ export function watchPromises(world: World, hashers: Hashers): Watch {
       },
     };
   }
-  world.onNoRoom = (process, bytes) => records.refused(process, bytes);
+  world.onRefused = (...what) => records.refused(...what);
   return {
     published,
     powerCut: (machine) => {

@@ -10,6 +10,8 @@ import { SimulatedProcess } from './process.ts';
 export interface DiskTrouble {
   /** Nothing more fits on it. */
   isFull: boolean;
+  /** Nothing on it can be changed, as after a failure that made its file system give up. */
+  isReadOnly: boolean;
   /** So many syncs to come fail, once each. */
   failingSyncs: number;
 }
@@ -26,8 +28,11 @@ export interface WorldParts {
   readonly onExit: (process: SimulatedProcess, how: 'killed' | 'power') => void;
   /** Called when a machine has lost its power, and its disk is what is left. */
   readonly onPowerCut: (machine: Machine) => void;
-  /** Called when a disk has no room for what a process writes; `bytes` is what the file would hold up to their end. */
-  readonly onNoRoom: (process: SimulatedProcess, bytes: Buffer) => void;
+  /**
+   * Called when a disk takes nothing. `bytes` is what a file would hold up to the end of those that there is no room for;
+   * undefined where the disk is read-only, and the call fails before anything is written.
+   */
+  readonly onRefused: (process: SimulatedProcess, path: string, bytes: Buffer | undefined) => void;
   /** Counts what a run has met. */
   readonly met: (what: string) => void;
 }
@@ -39,7 +44,7 @@ export class Machine {
   readonly name: string;
   readonly world: WorldParts;
   readonly disk: Disk;
-  readonly trouble: DiskTrouble = { isFull: false, failingSyncs: 0 };
+  readonly trouble: DiskTrouble = { isFull: false, isReadOnly: false, failingSyncs: 0 };
   readonly processes = new Map<number, SimulatedProcess>();
   /** How far the clock on the wall is off. */
   clockOffsetMs = 0;

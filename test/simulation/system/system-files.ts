@@ -35,13 +35,14 @@ export class SystemFiles {
     if (bits === undefined) throw new Error(`the simulation knows no open flags ${flags}`);
     const follow = (bits & (constants.O_NOFOLLOW | constants.O_EXCL)) === 0;
     const found = this.#find(path, 'open', follow);
+    const isWriting = (bits & (constants.O_WRONLY | constants.O_RDWR)) !== 0;
+    if (isWriting && found.node?.type === 'file') this.#checkWritable('open', path);
     const node = found.node ?? this.#create(found, bits, mode, path);
     if (found.node !== undefined && (bits & constants.O_EXCL) !== 0)
       throw systemError('EEXIST', 'open', path);
     if (node.type === 'symlink') throw systemError('ELOOP', 'open', path);
     if (node.type === 'file' && (bits & constants.O_DIRECTORY) !== 0)
       throw systemError('ENOTDIR', 'open', path);
-    const isWriting = (bits & (constants.O_WRONLY | constants.O_RDWR)) !== 0;
     if (node.type === 'directory' && isWriting) throw systemError('EISDIR', 'open', path);
     this.#descriptors += 1;
     this.#open.set(this.#descriptors, { node });
@@ -74,9 +75,10 @@ export class SystemFiles {
     this.#process.enterCall();
     const file = this.#file(fd, 'write');
     const { trouble, world } = this.#process.machine;
+    this.#checkWritable('write', file.path);
     if (trouble.isFull && position + bytes.byteLength > file.size) {
       world.met('full disk');
-      world.onNoRoom(this.#process, Buffer.concat([file.bytes.subarray(0, position), bytes]));
+      world.onRefused(this.#process, file.path, Buffer.concat([file.bytes.subarray(0, position), bytes]));
       throw systemError('ENOSPC', 'write', file.path);
     }
     const isShort = bytes.byteLength > 1 && world.chance.is(SHORT_WRITE);
@@ -88,7 +90,9 @@ export class SystemFiles {
 
   truncate(fd: number, size: number): void {
     this.#process.enterCall();
-    this.#disk.truncate(this.#file(fd, 'ftruncate'), size);
+    const file = this.#file(fd, 'ftruncate');
+    this.#checkWritable('ftruncate', file.path);
+    this.#disk.truncate(file, size);
   }
 
   sync(fd: number, how: 'data' | 'all'): void {
@@ -151,6 +155,7 @@ export class SystemFiles {
     this.#process.enterCall();
     const { parent, name, node } = this.#find(path, 'mkdir', false);
     if (node !== undefined) throw systemError('EEXIST', 'mkdir', path);
+    this.#checkWritable('mkdir', path);
     this.#disk.makeDirectory(parent, name, mode);
   }
 
@@ -159,6 +164,7 @@ export class SystemFiles {
     const { parent, name, node } = this.#find(path, 'rmdir', false);
     if (node === undefined) throw systemError('ENOENT', 'rmdir', path);
     if (node.type !== 'directory') throw systemError('ENOTDIR', 'rmdir', path);
+    this.#checkWritable('rmdir', path);
     if (node.entries.size > 0) throw systemError('ENOTEMPTY', 'rmdir', path);
     node.isGone = true;
     this.#disk.setNames([{ directory: parent, name, node: undefined }]);
@@ -168,6 +174,7 @@ export class SystemFiles {
     this.#process.enterCall();
     const { parent, name, node } = this.#find(path, 'unlink', false);
     if (node === undefined) throw systemError('ENOENT', 'unlink', path);
+    this.#checkWritable('unlink', path);
     if (node.type === 'directory') throw systemError('EISDIR', 'unlink', path);
     this.#disk.setNames([{ directory: parent, name, node: undefined }]);
   }
@@ -178,6 +185,7 @@ export class SystemFiles {
     if (source === undefined) throw systemError('ENOENT', 'link', from);
     const { parent, name, node } = this.#find(to, 'link', false);
     if (node !== undefined) throw systemError('EEXIST', 'link', to);
+    this.#checkWritable('link', to);
     this.#disk.setNames([{ directory: parent, name, node: source }]);
   }
 
@@ -185,6 +193,7 @@ export class SystemFiles {
     this.#process.enterCall();
     const { parent, name, node } = this.#find(path, 'symlink', false);
     if (node !== undefined) throw systemError('EEXIST', 'symlink', path);
+    this.#checkWritable('symlink', path);
     this.#disk.makeLink(parent, name, target);
   }
 
@@ -193,6 +202,7 @@ export class SystemFiles {
     const source = this.#find(from, 'rename', false);
     const target = this.#find(to, 'rename', false);
     if (source.node === undefined) throw systemError('ENOENT', 'rename', from);
+    this.#checkWritable('rename', to);
     // Two names of one file stay.
     if (source.node === target.node) return;
     if (target.node?.type === 'directory' && source.node.type !== 'directory')
@@ -206,19 +216,30 @@ export class SystemFiles {
   }
 
   setMode(at: string | number, mode: number): void {
-    const { attributes } = this.#nodeAt(at, 'chmod');
+    const { attributes, path } = this.#nodeAt(at, 'chmod');
+    this.#checkWritable('chmod', path);
     attributes.mode = mode & 0o7777;
     this.#disk.touch(attributes, 'attributes');
   }
 
   setModified(at: string | number, mtimeNs: bigint): void {
-    const { attributes } = this.#nodeAt(at, 'utimensat');
+    const { attributes, path } = this.#nodeAt(at, 'utimensat');
+    this.#checkWritable('utimensat', path);
     this.#disk.touch(attributes, 'attributes');
     attributes.mtimeNs = mtimeNs;
   }
 
   get #disk(): Disk {
     return this.#process.machine.disk;
+  }
+
+  /** To be called where a call would change something. @throws EROFS */
+  #checkWritable(call: string, path: string): void {
+    const { trouble, world } = this.#process.machine;
+    if (!trouble.isReadOnly) return;
+    world.met('read-only disk');
+    world.onRefused(this.#process, path, undefined);
+    throw systemError('EROFS', call, path);
   }
 
   #failsNow(): boolean {
@@ -252,6 +273,7 @@ export class SystemFiles {
 
   #create({ parent, name }: Resolved, bits: number, mode: number, path: string): FileNode {
     if ((bits & constants.O_CREAT) === 0 || parent.isGone) throw systemError('ENOENT', 'open', path);
+    this.#checkWritable('open', path);
     return this.#disk.makeFile(parent, name, mode);
   }
 
