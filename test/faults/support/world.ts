@@ -80,13 +80,21 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   };
 }
 
-/** Whether a client has written down any transfer that it did not finish. What could not be synced counts as not written. */
-function hasRecord(stateHome: string, { last }: CliResult): boolean {
+/**
+ * Whether a client has written down any transfer that it did not finish; undefined where its disk has lost its power. What
+ * could not be synced counts as not written.
+ */
+function hasRecord(stateHome: string, { last }: CliResult): boolean | undefined {
   const transfers = path.join(stateHome, 'transfers');
-  const folders = whatIsThere(() => readdirSync(transfers)).map((key) => path.join(transfers, key));
   const isUnsynced = (folder: string): boolean =>
     String(last['message']).includes(`syncing the directory "${folder}"`);
-  return folders.some((folder) => existsSync(path.join(folder, 'transfer.json')) && !isUnsynced(folder));
+  try {
+    const folders = whatIsThere(() => readdirSync(transfers)).map((key) => path.join(transfers, key));
+    return folders.some((folder) => existsSync(path.join(folder, 'transfer.json')) && !isUnsynced(folder));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EIO') return undefined;
+    throw error;
+  }
 }
 
 /** Copies a tree with all times to the nanosecond, into a directory that is there. */
