@@ -143,7 +143,13 @@ interface Care {
 
 /** What a write left that was cut: no change of a record that anybody was told of. */
 function tidy(directory: string, name: string, { upkeep, onIncident }: Care): void {
-  if (upkeep !== 'report') unlinkSync(join(directory, name));
+  try {
+    if (upkeep !== 'report') unlinkSync(join(directory, name));
+  } catch (error) {
+    // On a read-only disk it stays, and does no harm: pulls need no more than what can be read.
+    if (systemCodeOf(error) === 'EROFS') return;
+    throw error;
+  }
   const problem = `"${printable(join(directory, name))}" was left by a write that was cut`;
   if (upkeep !== 'usual')
     onIncident({ kind: 'temporary-file', session: undefined, problem, remedy: 'removed' });
