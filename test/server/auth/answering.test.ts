@@ -65,7 +65,7 @@ test('a file whose token expires may be read for the grace time, and no longer',
   await until(async () => seen.isOver);
 });
 
-test.each(['/.cairn/v1/tree?path=/&recursive=1', '/d'])(
+test.each(['/.cairn/v1/tree?path=/&recursive=1', '/d/'])(
   'a tree that has not begun (%s) is ended too',
   async (target) => {
     const token = revocable();
