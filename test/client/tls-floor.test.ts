@@ -3,6 +3,7 @@ import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { SecureContextOptions } from 'node:tls';
 import { expect, onTestFinished, test } from 'vitest';
+import { handshakeError, networkError } from '../../src/client/http/connection-error.ts';
 import { openConnection } from '../../src/client/http/connection.ts';
 import { issueServer } from '../support/certificates.ts';
 
@@ -36,3 +37,17 @@ test.each([
   await expect(statusOver(offer)).rejects.toMatchObject({ code: 'not-a-cairn-server' });
   await expect(statusOver(offer, false)).rejects.toMatchObject({ code: 'not-a-cairn-server' });
 });
+
+const alert = (code: string): Error => Object.assign(new Error(code), { code });
+
+test.each(['ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE', 'ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE'])(
+  'a client takes %s for a server that has nothing in common with it, whatever OpenSSL calls it',
+  (code) =>
+    expect(handshakeError(alert(code), 'https://host.example')).toMatchObject({ code: 'not-a-cairn-server' }),
+);
+
+test.each(['ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE', 'ERR_SSL_SSL/TLS_ALERT_BAD_CERTIFICATE'])(
+  'a client takes %s for a server that wants another certificate, whatever OpenSSL calls it',
+  (code) =>
+    expect(networkError(alert(code), 'https://host.example')).toMatchObject({ code: 'unauthenticated' }),
+);
