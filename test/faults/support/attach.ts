@@ -10,6 +10,8 @@ import type { Injection } from './strace.ts';
 export interface Attached {
   /** Lets the process go on without faults; answers the trace. */
   detach(): Promise<string>;
+  /** Ends strace, which waits for the end of a delay even where the process has ended. */
+  kill(): Promise<void>;
 }
 
 /** What is traced, and what is done to it. */
@@ -54,6 +56,10 @@ export async function attach(
       child.kill('SIGINT');
       await ended;
       return existsSync(log) ? readFileSync(log, 'utf8') : '';
+    },
+    kill: async () => {
+      child.kill('SIGKILL');
+      await ended;
     },
   };
 }
