@@ -57,7 +57,8 @@ test('a pull under which a push publishes never ends with 0 and a mixture', asyn
   const old = path.join(workFolder(world, 'old'), 'file');
   writeRandomFile(old, 2 * MIB);
   const name = 'pull: a push publishes over what is being pulled';
-  const report = await campaign('concurrency', name, { sample: 1, full: 100 }, async (given) => {
+  const scale = { sample: 1, full: 100, until: 'exit 9' };
+  const report = await campaign('concurrency', name, scale, async (given) => {
     const { seed, random } = given;
     const there = path.join(world.root, 'there');
     rmSync(there, { force: true });

@@ -36,7 +36,8 @@ test('of two clients with the same state the newer finishes a push, and the olde
   const scene = await openScene({ sizeBytes: LONG_BYTES });
   const { world } = scene;
   const name = 'push: two clients resume the same session';
-  const report = await campaign('concurrency', name, { sample: 1, full: 150 }, async (given) => {
+  const scale = { sample: 1, full: 150, until: 'stopped with 8' };
+  const report = await campaign('concurrency', name, scale, async (given) => {
     const { seed, random } = given;
     const args = pushOf(scene, `t${seed}`);
     const home = workFolder(world, `home-${seed}`);
@@ -75,7 +76,8 @@ test.skipIf(!canHaveDisks)(
     const { world } = scene;
     await world.run(pushOf(scene, 'there'));
     const name = 'pull: two clients resume the same session';
-    const report = await campaign('concurrency', name, { sample: 1, full: 100 }, async (given) => {
+    const scale = { sample: 1, full: 100, until: 'stopped with 8' };
+    const report = await campaign('concurrency', name, scale, async (given) => {
       const { seed, random } = given;
       const machine = workFolder(world, `machine-${seed}`);
       const clone = workFolder(world, `clone-${seed}`);

@@ -50,7 +50,8 @@ test('the same chunk with different bytes is never published as a mixture', asyn
   const scene = await openScene('local disk');
   const wanted = ITEMS[1]!.bytes;
   const name = 'requests: the same chunk twice with different bytes';
-  const report = await campaign('concurrency', name, { sample: 25, full: 2000 }, async (given) => {
+  const scale = { sample: 25, full: 2000, until: 'refused at the commit' };
+  const report = await campaign('concurrency', name, scale, async (given) => {
     const { seed, random } = given;
     const session = await openPush(scene, transferOf(scene.stores.content, `same-${seed}`, ITEMS));
     const count = chunkCountOf(session.transfer);
@@ -135,19 +136,20 @@ test('chunks, syncs, commits, resumes and aborts at the same time end the sessio
 });
 
 test('a session whose lease ends while its client comes back either goes on or is gone, never both', async () => {
-  const scene = await openScene('local disk', { leaseMs: 1000, limits: { collectEveryMs: 10 } });
+  const scene = await openScene('local disk', { leaseMs: 60_000, limits: { collectEveryMs: 10 } });
   const name = 'requests: the lease ends as the session is resumed';
-  const report = await campaign('concurrency', name, { sample: 25, full: 1500 }, async (given) => {
+  const scale = { sample: 25, full: 1500, until: 'went on' };
+  const report = await campaign('concurrency', name, scale, async (given) => {
     const { seed, random } = given;
     const target = `lease-${seed}`;
     const session = await openPush(scene, transferOf(scene.stores.content, target, ITEMS));
     const count = chunkCountOf(session.transfer);
     for (let chunk = 0; chunk < count; chunk += 1) await session.putChunk(chunk);
-    // Most of the lease goes by; the rest of it while the client is on its way.
-    scene.clock.aheadMs += 900;
+    // Half of the lease goes by, and more than the rest of it while the client is on its way.
+    scene.clock.aheadMs += 30_000;
     const jump = async (): Promise<void> => {
       await delay(random() * 8);
-      scene.clock.aheadMs += 100;
+      scene.clock.aheadMs += 31_000;
     };
     const resume = async (): Promise<Answer> => {
       await delay(random() * 8);

@@ -7,7 +7,7 @@ import { checkToldError } from '../support/invariants.ts';
 import { Violation } from '../support/violation.ts';
 import { checkFinished, startOver, stopPush, type StoppedPush } from './stopped.ts';
 
-const RUNS = { sample: 2, full: 440 };
+const RUNS = { sample: 2, full: 440, until: 'resumed KiB' };
 
 /** A way to damage one of the journals. */
 interface Harm {

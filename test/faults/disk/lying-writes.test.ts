@@ -54,7 +54,8 @@ test.skipIf(!canTrace)(
     writeRandomFile(source, 2 * MIB);
     const content = readFileSync(source);
     const name = 'push: the Nth write of data never happened';
-    const report = await campaign('disk', name, { sample: 2, full: 20 }, async (given) => {
+    const scale = { sample: 2, full: 20, until: 'found at the commit' };
+    const report = await campaign('disk', name, scale, async (given) => {
       const { seed } = given;
       const stateHome = workFolder(world, `home-${seed}`);
       const url = `http://127.0.0.1:${proxy.port}/t${seed}`;

@@ -16,7 +16,7 @@ describe.skipIf(missingForPowerCuts !== '').each(sampledKinds('ext4'))(
       const report = await campaign(
         'power',
         `both sides on ${kind.name}: cut together, and again while they recover`,
-        { sample: 1, full: 12 },
+        { sample: 1, full: 12, until: 'acknowledged MiB' },
         async (run) => {
           const { add, injected, random } = run;
           const scene = await createPushScene({ kind, trees, clientKind: kind });

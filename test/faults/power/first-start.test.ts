@@ -117,7 +117,7 @@ describe.skipIf(missingForPowerCuts !== '').each(DISK_KINDS)(
       const report = await campaign(
         'power',
         `first start on ${kind.name}: cut right after the token was announced`,
-        { sample: 1, full: 10 },
+        { sample: 1, full: 10, until: 'cut after the token was announced' },
         (run) =>
           startThroughCut(kind, run, {
             moment: (_, announced) => announced,
@@ -135,7 +135,7 @@ describe.skipIf(missingForPowerCuts !== '').each(DISK_KINDS)(
         const report = await campaign(
           'power',
           `first start on ${kind.name}: cut right before the Nth sync, write, link or rename`,
-          { sample: 2, full: calls.length },
+          { sample: 2, full: calls.length, until: 'at the call' },
           async (run) => {
             const { name, when } = calls[(run.seed * 5) % calls.length]!;
             const { before, env } = traced({ inject: [`${name}:signal=SIGKILL:when=${when}`] });

@@ -22,7 +22,7 @@ describe.skipIf(missingForPowerCuts !== '').each(sampledKinds('xfs'))(
       const report = await campaign(
         'power',
         `Ctrl-C of a push to ${kind.name}, then a cut`,
-        { sample: 1, full: 8 },
+        { sample: 1, full: 8, until: 'kept MiB' },
         async (run) => {
           const scene = await createPushScene({ kind, trees, pushArgs: SYNC, serveArgs: SYNC });
           const push = scene.push();
@@ -55,7 +55,7 @@ describe.skipIf(missingForPowerCuts !== '').each(sampledKinds('xfs'))(
       const report = await campaign(
         'power',
         `Ctrl-C of a pull to ${kind.name}, then a cut`,
-        { sample: 1, full: 8 },
+        { sample: 1, full: 8, until: 'kept MiB' },
         async (run) => {
           const scene = await createPullScene({ kind, trees, pullArgs: [...SYNC, ...WIDTH] });
           const pull = scene.pull();

@@ -47,7 +47,7 @@ describe.skipIf(missingForPowerCuts !== '').each(DISK_KINDS)(
       const report = await campaign(
         'power',
         `pull to ${kind.name}: cuts at random moments, and right after exit 0`,
-        { sample: 1, full: 12 },
+        { sample: 1, full: 12, until: 'checkpointed MiB' },
         async (run) => {
           const scene = await createPullScene({ kind, trees });
           const moment = (): Promise<void> => scene.tap.moreRequests(55 + Math.floor(run.random() * 45));
@@ -73,7 +73,7 @@ describe.skipIf(missingForPowerCuts !== '').each(sampledKinds('ext4'))(
         const report = await campaign(
           'power',
           `pull to ${kind.name}: cut right before the Nth sync, journal write, rename or removal`,
-          { sample: 1, full: 30 },
+          { sample: 1, full: 30, until: 'at the call' },
           async (run) => {
             const { name, atMost } = SYSTEM_CALLS[(run.seed + 2) % SYSTEM_CALLS.length]!;
             const when = 1 + Math.floor(run.random() * atMost);

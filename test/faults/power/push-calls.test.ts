@@ -29,7 +29,7 @@ describe.skipIf(missingForPowerCuts !== '').each(sampledKinds('xfs'))(
         const report = await campaign(
           'power',
           `push to ${kind.name}: cut right before the Nth sync, journal write, rename or removal`,
-          { sample: 2, full: 42 },
+          { sample: 2, full: 42, until: 'at the call' },
           async (run) => {
             const { name, atMost } = SYSTEM_CALLS[run.seed % SYSTEM_CALLS.length]!;
             const when = 1 + Math.floor(run.random() * atMost);

@@ -24,7 +24,7 @@ describe.skipIf(missingForPowerCuts !== '').each([...DISK_KINDS, WRITEBACK])(
       const report = await campaign(
         'power',
         `push to ${kind.name}: cuts at random moments, and right after exit 0`,
-        { sample: 1, full: 12 },
+        { sample: 1, full: 12, until: 'acknowledged MiB' },
         async (run) => {
           const scene = await createPushScene({ kind, trees });
           let cuts = 0;
@@ -54,7 +54,7 @@ describe.skipIf(missingForPowerCuts !== '').each(DISK_KINDS)(
       const report = await campaign(
         'power',
         `push to ${kind.name}: cuts right after an acknowledgement`,
-        { sample: 1, full: 12 },
+        { sample: 1, full: 12, until: 'acknowledged MiB' },
         async (run) => {
           const scene = await createPushScene({ kind, trees });
           const moment = (): Promise<void> => scene.tap.nextAcknowledgement();

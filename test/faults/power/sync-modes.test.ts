@@ -41,7 +41,7 @@ describe.skipIf(missingForPowerCuts !== '').each(SYNC_MODES)(
       const report = await campaign(
         'power',
         `push with --sync ${mode} to ${kind.name}`,
-        { sample: 1, full: 6 },
+        { sample: 1, full: 6, until: 'answered chunks' },
         async (run) => {
           const sync = ['--sync', mode];
           const scene = await createPushScene({ kind, trees, pushArgs: sync, serveArgs: sync });
