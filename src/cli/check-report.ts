@@ -1,6 +1,6 @@
 /** What `cairn serve --check` says: lines for people, objects for scripts. */
 import { printable } from '../base/safe-path.ts';
-import type { CheckTotals, Finding, FindingOutcome } from '../server/check/findings.ts';
+import type { CheckTotals, Finding, FindingOutcome } from '../server/core/check/findings.ts';
 import { formatBytes } from '../base/byte-text.ts';
 import { formatCount } from './screen/wording.ts';
 

@@ -1,6 +1,6 @@
 /** The words of `cairn grant` → a plan. Pure. */
-import { MAX_GRANT_MS } from '../protocol/grant-messages.ts';
-import { SESSION_ID_PATTERN } from '../protocol/messages.ts';
+import { MAX_GRANT_MS } from '../wire/grant-messages.ts';
+import { SESSION_ID_PATTERN } from '../wire/messages.ts';
 import type { PushScope } from '../session/scopes.ts';
 import { absolutePath } from './resume-command.ts';
 import type { TransferWords } from './transfer-settings.ts';

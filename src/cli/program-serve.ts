@@ -1,6 +1,6 @@
 /** `cairn serve` with its options. */
 import { Option, type Command } from 'commander';
-import { SYNC_MODES } from '../protocol/sync-mode.ts';
+import { SYNC_MODES } from '../session/sync-mode.ts';
 import { SCOPES } from '../session/scopes.ts';
 import { SERVE_HELP } from './help.ts';
 import { LOG_LEVELS } from './options/choices.ts';

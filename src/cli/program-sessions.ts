@@ -1,7 +1,7 @@
 /** The commands of people who look after a server: `cairn sessions` and `cairn doctor`, with their options. */
 import { Option, type Command } from 'commander';
 import { DOCTOR_HELP, SESSIONS_HELP } from './help-sessions.ts';
-import { SESSION_STATES } from '../protocol/session-states.ts';
+import { SESSION_STATES } from '../session/session-states.ts';
 import { addAccessToServer, addJson, addRetryFor } from './options/client-options.ts';
 import { addNotes } from './options/notes.ts';
 import { GROUPS, ofThisCommand, optionOf } from './options/option.ts';

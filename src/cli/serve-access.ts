@@ -1,10 +1,10 @@
 /** Who may use a server: its own tokens, an issuer's, certificates, transfer grants; and what is used of quotas. */
-import type { LoginOffer } from '../protocol/messages.ts';
-import { openAccessTokens } from '../server/auth/access-tokens.ts';
-import type { Authenticator } from '../server/auth/authorization.ts';
-import { openGrants, type Grants } from '../server/auth/grants.ts';
-import { openSessionKey } from '../server/auth/kept-key.ts';
-import { openUsageLedger, type UsageLedger } from '../server/quota/usage-ledger.ts';
+import type { LoginOffer } from '../wire/messages.ts';
+import { openAccessTokens } from '../server/access/access-tokens.ts';
+import type { Authenticator } from '../server/access/authorization.ts';
+import { openGrants, type Grants } from '../server/access/grants.ts';
+import { openSessionKey } from '../server/access/kept-key.ts';
+import { openUsageLedger, type UsageLedger } from '../server/core/quota/usage-ledger.ts';
 import type { Logger } from '../server/server-context.ts';
 import { openOidc } from './serve-oidc.ts';
 import type { ServePlan } from './serve-plan.ts';

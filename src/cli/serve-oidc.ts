@@ -5,8 +5,8 @@ import { parseIssuerUrl } from '../base/issuer-url.ts';
 import { readOwnSync } from '../base/read-if-there.ts';
 import { printable } from '../base/safe-path.ts';
 import { issuerFetchIn } from './issuer-way.ts';
-import type { LoginOffer } from '../protocol/messages.ts';
-import type { Authenticator } from '../server/auth/authorization.ts';
+import type { LoginOffer } from '../wire/messages.ts';
+import type { Authenticator } from '../server/access/authorization.ts';
 import type { Logger } from '../server/server-context.ts';
 import { usage } from './words/usage.ts';
 
@@ -67,12 +67,12 @@ export async function openOidc(
 ): Promise<{ authenticator: Authenticator; login: LoginOffer }> {
   const { issuer, audience, clientId, configFile } = plan;
   const { DEFAULT_OIDC_CONFIG, loginScopesOf, parseOidcConfig } =
-    await import('../server/auth/oidc-config.ts');
+    await import('../server/access/oidc-config.ts');
   const config =
     configFile === undefined
       ? DEFAULT_OIDC_CONFIG
       : parseOidcConfig(await readConfig(configFile), configFile);
-  const { createOidc } = await import('../server/auth/oidc.ts');
+  const { createOidc } = await import('../server/access/oidc.ts');
   return {
     authenticator: createOidc({ issuer, audience, config, log, fetch: issuerFetchIn(process.env) }),
     login: {

@@ -6,7 +6,7 @@ import { isLoopbackHost } from '../base/loopback.ts';
 import { printable, RESERVED_NAME } from '../base/safe-path.ts';
 import type { ServerLimits } from '../server/limits.ts';
 import { limitsOf } from './serve-limits.ts';
-import { SYNC_MODES, type SyncMode } from '../protocol/sync-mode.ts';
+import { SYNC_MODES, type SyncMode } from '../session/sync-mode.ts';
 import { planServeTls, type ServeTlsPlan, type ServeTlsWords } from './serve-tls-plan.ts';
 import { planOidc, type OidcPlan, type OidcWords } from './serve-oidc.ts';
 import { LOG_LEVELS } from './options/choices.ts';

@@ -2,9 +2,9 @@
 import { resolve } from 'node:path';
 import { CairnError } from '../base/errors.ts';
 import { checkRelativePath, printable } from '../base/safe-path.ts';
-import type { CertificateRules } from '../server/auth/certificates.ts';
+import type { CertificateRules } from '../server/access/certificates.ts';
 import { SCOPES, type Scope } from '../session/scopes.ts';
-import type { TlsFiles } from '../server/tls/tls-files.ts';
+import type { TlsFiles } from '../server/http/tls-files.ts';
 import { usage } from './words/usage.ts';
 
 /** The options as commander hands them over. */

@@ -1,7 +1,7 @@
 /** TLS of `cairn serve`: opened once, read again on SIGHUP. */
-import type { Authenticator } from '../server/auth/authorization.ts';
+import type { Authenticator } from '../server/access/authorization.ts';
 import type { Logger } from '../server/server-context.ts';
-import type { KeptTls } from '../server/tls/kept-tls.ts';
+import type { KeptTls } from '../server/http/kept-tls.ts';
 import type { ServeTlsPlan } from './serve-tls-plan.ts';
 
 /** What a server is given of it. */
@@ -19,7 +19,7 @@ export interface ServeTls {
  */
 export async function openServeTls(plan: ServeTlsPlan | undefined, log: Logger): Promise<ServeTls> {
   if (plan === undefined) return { tls: undefined, authenticators: [], close: () => undefined };
-  const { openTls } = await import('../server/tls/kept-tls.ts');
+  const { openTls } = await import('../server/http/kept-tls.ts');
   const tls = await openTls(plan, log);
   const authenticators = await authenticatorsOf(plan, tls);
   const onSignal = (): void => void tls.reload();
@@ -36,6 +36,6 @@ export async function openServeTls(plan: ServeTlsPlan | undefined, log: Logger):
 
 async function authenticatorsOf({ clients }: ServeTlsPlan, tls: KeptTls): Promise<Authenticator[]> {
   if (clients === undefined) return [];
-  const { createCertificateAuthenticator } = await import('../server/auth/certificates.ts');
+  const { createCertificateAuthenticator } = await import('../server/access/certificates.ts');
   return [createCertificateAuthenticator(tls, clients)];
 }

@@ -11,7 +11,7 @@ export async function watchedBy({
   metricsListen,
 }: ServePlan): Promise<Pick<ServerOptions, 'places' | 'ownDirectories' | 'metrics' | 'metricsListen'>> {
   const [{ storagePlace }, { openPrometheusMetrics }] = await Promise.all([
-    import('../storage/local-disk/storage-place.ts'),
+    import('../storage/disk/tree/storage-place.ts'),
     import('../server/operations/prometheus.ts'),
   ]);
   return {

@@ -2,8 +2,8 @@
 import { accessSentence } from '../base/access-text.ts';
 import { momentText } from '../base/moment-text.ts';
 import { printable } from '../base/safe-path.ts';
-import type { KeptToken } from '../server/auth/token-file.ts';
-import type { Used } from '../server/quota/quota.ts';
+import type { KeptToken } from '../server/access/token-file.ts';
+import type { Used } from '../server/core/quota/quota.ts';
 import { alignColumns } from './columns.ts';
 import { formatBytes } from '../base/byte-text.ts';
 

@@ -2,12 +2,12 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { authorizationOf, type KeptToken } from '../server/auth/token-file.ts';
-import { openUsage, usedOf, type Used } from '../server/quota/quota.ts';
-import { tallied } from '../server/quota/tallied-store.ts';
-import { openUsageLedger } from '../server/quota/usage-ledger.ts';
-import { openLocalSessionStore } from '../storage/local-session-store.ts';
-import type { SessionStore } from '../storage/session-store.ts';
+import { authorizationOf, type KeptToken } from '../server/access/token-file.ts';
+import { openUsage, usedOf, type Used } from '../server/core/quota/quota.ts';
+import { tallied } from '../server/core/quota/tallied-store.ts';
+import { openUsageLedger } from '../server/core/quota/usage-ledger.ts';
+import { openLocalSessionStore } from '../storage/state/local-session-store.ts';
+import type { SessionStore } from '../storage/state/session-store.ts';
 
 /** Tries, since a server removes records while they are read. */
 const TRIES = 5;

@@ -1,7 +1,7 @@
 /** The options that push and pull share: words → validated settings → the words again, for resuming. */
 import { CHUNK_SIZE_RANGE } from '../manifest/manifest.ts';
 import type { DigestAlgorithm } from '../manifest/digest.ts';
-import { SYNC_MODES, type SyncMode } from '../protocol/sync-mode.ts';
+import { SYNC_MODES, type SyncMode } from '../session/sync-mode.ts';
 import { absolutePath } from './resume-command.ts';
 import { parseChoice, parseCount } from './words/count.ts';
 import type { CompressMode } from '../client/transfer/compression.ts';

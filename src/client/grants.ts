@@ -2,9 +2,9 @@
 import { randomBytes } from 'node:crypto';
 import type * as v from 'valibot';
 import { CairnError } from '../base/errors.ts';
-import { Empty } from '../protocol/messages.ts';
-import { GrantList, GrantReply, type GrantInfo, type GrantRequest } from '../protocol/grant-messages.ts';
-import { ROUTE } from '../protocol/routes.ts';
+import { Empty } from '../wire/messages.ts';
+import { GrantList, GrantReply, type GrantInfo, type GrantRequest } from '../wire/grant-messages.ts';
+import { ROUTE } from '../wire/routes.ts';
 import { callJson, type Call, type Server } from './http/server-calls.ts';
 import type { ReachOptions } from './options.ts';
 import { openContext } from './transfer/transfer-context.ts';

@@ -1,7 +1,7 @@
 /** `cairn ls URL`: what is there. */
 import type { EntryList } from '../manifest/entry-table.ts';
-import { ROUTE } from '../protocol/routes.ts';
-import { readTree, type Notice } from '../protocol/tree-stream.ts';
+import { ROUTE } from '../wire/routes.ts';
+import { readTree, type Notice } from '../wire/tree-stream.ts';
 import type { ReachOptions } from './options.ts';
 import { call } from './http/server-calls.ts';
 import { openContext } from './transfer/transfer-context.ts';

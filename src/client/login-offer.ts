@@ -1,5 +1,5 @@
 /** Asks a server where its access tokens come from. */
-import type { LoginOffer } from '../protocol/messages.ts';
+import type { LoginOffer } from '../wire/messages.ts';
 import { openConnection } from './http/connection.ts';
 import { greet } from './http/discovery.ts';
 import type { ReachOptions } from './options.ts';

@@ -1,8 +1,8 @@
 /** What the caller of a transfer decides. */
 import type { Socket } from 'node:net';
 import type { DigestAlgorithm } from '../manifest/digest.ts';
-import type { ChunkEncoding } from '../protocol/encoding.ts';
-import type { SyncMode } from '../protocol/sync-mode.ts';
+import type { ChunkEncoding } from '../session/encoding.ts';
+import type { SyncMode } from '../session/sync-mode.ts';
 import type { Report } from './events.ts';
 import type { BandwidthRate } from './http/bandwidth.ts';
 import type { Proxy } from './http/proxy.ts';

@@ -9,9 +9,9 @@ import { discardLanded, publishAgreed, resumedPull } from './pull/pull-resume.ts
 import { summaryOf, type PassResult } from './transfer/pass-result.ts';
 import { isSessionGone } from './session/session-gone.ts';
 import { countsOf, openContext } from './transfer/transfer-context.ts';
-import { tellingWhatIsKept } from './record/kept.ts';
-import { openTransferFolder, unkeptFolder, type TransferFolder } from './record/transfer-folder.ts';
-import { isCloserLook, otherThanAsked } from './record/asked.ts';
+import { tellingWhatIsKept } from './state/kept.ts';
+import { openTransferFolder, unkeptFolder, type TransferFolder } from './state/transfer-folder.ts';
+import { isCloserLook, otherThanAsked } from './state/asked.ts';
 import { giveUpSession } from './session/give-up.ts';
 
 /**

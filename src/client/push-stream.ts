@@ -5,12 +5,12 @@ import { DIGEST_LENGTH_BYTES, loadHasher, transferDigest } from '../manifest/dig
 import { portableMode } from '../manifest/entry.ts';
 import { createManifest, type Manifest } from '../manifest/manifest.ts';
 import { createLayout, MAX_CHUNKS } from '../manifest/layout.ts';
-import { EVERYTHING } from '../protocol/messages.ts';
-import { PLAN, PROTOCOL_VERSION } from '../protocol/routes.ts';
+import { EVERYTHING } from '../wire/messages.ts';
+import { PLAN, PROTOCOL_VERSION } from '../wire/routes.ts';
 import { createRequestId, digestsToOffer } from './session/agreeing.ts';
 import { commitTransfer } from './session/committing.ts';
-import { treeBody } from './record/documents.ts';
-import { NOTHING_IS_KEPT, tellingWhatIsKept } from './record/kept.ts';
+import { treeBody } from './state/documents.ts';
+import { NOTHING_IS_KEPT, tellingWhatIsKept } from './state/kept.ts';
 import type { TransferSummary } from './events.ts';
 import { DEFAULT_STREAM_CHUNK_SIZE_BYTES, type TransferOptions } from './options.ts';
 import { establish, putManifest, putPlan } from './session/session-calls.ts';

@@ -5,7 +5,7 @@ import { checkRelativePath, printable } from '../base/safe-path.ts';
 import { createManifest } from '../manifest/manifest.ts';
 import type { TransferSummary } from './events.ts';
 import type { TransferOptions } from './options.ts';
-import { isCloserLook } from './record/asked.ts';
+import { isCloserLook } from './state/asked.ts';
 import { freshPass, type PushTask } from './push/push-fresh.ts';
 import { summaryOf, type PassResult } from './transfer/pass-result.ts';
 import { resumedPass } from './push/push-resume.ts';
@@ -15,8 +15,8 @@ import { openSource, type ScannedSource } from './push/source.ts';
 import { NO_EARLIER_RUNS, openEarlierRuns, type EarlierRuns, type OwnRun } from './push/take-over.ts';
 import { lookAtTarget } from './push/unchanged.ts';
 import { countsOf, openContext } from './transfer/transfer-context.ts';
-import { tellingWhatIsKept } from './record/kept.ts';
-import { openTransferFolder, unkeptFolder } from './record/transfer-folder.ts';
+import { tellingWhatIsKept } from './state/kept.ts';
+import { openTransferFolder, unkeptFolder } from './state/transfer-folder.ts';
 
 /**
  * Pushes files and directories. Running it again after any interruption goes on where it was.

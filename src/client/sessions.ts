@@ -1,12 +1,12 @@
 /** `cairn sessions`: what a server keeps of unfinished and ended transfers, and the end of those that nobody wants. */
-import type { SESSION_STATES } from '../protocol/session-states.ts';
+import type { SESSION_STATES } from '../session/session-states.ts';
 import type * as v from 'valibot';
 import { CairnError } from '../base/errors.ts';
 import { splitLines } from '../manifest/manifest-reader.ts';
-import { SessionDetails, SessionListLine, type SessionSummary } from '../protocol/administration.ts';
-import { Empty, SESSION_ID_PATTERN } from '../protocol/messages.ts';
-import { parseJsonMessage } from '../protocol/parse-message.ts';
-import { ROUTE } from '../protocol/routes.ts';
+import { SessionDetails, SessionListLine, type SessionSummary } from '../wire/administration.ts';
+import { Empty, SESSION_ID_PATTERN } from '../wire/messages.ts';
+import { parseJsonMessage } from '../wire/parse-message.ts';
+import { ROUTE } from '../wire/routes.ts';
 import type { ReachOptions } from './options.ts';
 import { call, callJson } from './http/server-calls.ts';
 import { openContext, type TransferContext } from './transfer/transfer-context.ts';

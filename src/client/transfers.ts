@@ -12,9 +12,9 @@ import { openSession } from './session/session-client.ts';
 import { isSessionGone } from './session/session-gone.ts';
 import { abortSession } from './session/session-calls.ts';
 import { openContext } from './transfer/transfer-context.ts';
-import { openFolder, transfersDirectory, TRANSFER_FILES } from './record/transfer-folder.ts';
-import { isLocked, recordIn, transferKeys } from './record/records.ts';
-import type { TransferRecord } from './record/transfer-record.ts';
+import { openFolder, transfersDirectory, TRANSFER_FILES } from './state/transfer-folder.ts';
+import { isLocked, recordIn, transferKeys } from './state/records.ts';
+import type { TransferRecord } from './state/transfer-record.ts';
 
 /** An unfinished transfer, for people and scripts. */
 export interface TransferInfo {

@@ -1,9 +1,9 @@
 /** `cairn rm`, `mv` and `mkdir`: changes of what is published, without a transfer. */
 import { CairnError } from '../base/errors.ts';
 import { targetPathOf } from '../base/safe-path.ts';
-import { Empty } from '../protocol/messages.ts';
-import { ROUTE } from '../protocol/routes.ts';
-import type { TreeChange } from '../protocol/tree-change.ts';
+import { Empty } from '../wire/messages.ts';
+import { ROUTE } from '../wire/routes.ts';
+import type { TreeChange } from '../wire/tree-change.ts';
 import { callJson, type Server } from './http/server-calls.ts';
 import { list } from './list.ts';
 import type { ReachOptions } from './options.ts';

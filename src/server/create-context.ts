@@ -1,14 +1,14 @@
 /** Everything that the handlers of one server share, made out of its options. */
 import { randomBytes } from 'node:crypto';
 import { CairnError } from '../base/errors.ts';
-import { DEFAULT_SYNC_MODE } from '../protocol/sync-mode.ts';
+import { DEFAULT_SYNC_MODE } from '../session/sync-mode.ts';
 import { DEFAULT_LEASE_MS, DEFAULT_MAX_AGE_MS } from '../session/record.ts';
-import { createByteBudget } from '../storage/byte-budget.ts';
-import { DEFAULT_GROUP_COMMIT } from '../storage/group-commit.ts';
-import type { SessionStore } from '../storage/session-store.ts';
-import { withTransientPulls } from '../storage/transient-pulls.ts';
-import { Answering } from './auth/answering.ts';
-import { countFailedAuthentications } from './auth/failed-authentications.ts';
+import { createByteBudget } from '../transfer/byte-budget.ts';
+import { DEFAULT_GROUP_COMMIT } from '../transfer/group-commit.ts';
+import type { SessionStore } from '../storage/state/session-store.ts';
+import { withTransientPulls } from '../storage/state/transient-pulls.ts';
+import { Answering } from './access/answering.ts';
+import { countFailedAuthentications } from './access/failed-authentications.ts';
 import { createSteadyClock, SYSTEM_CLOCKS } from './clock.ts';
 import { addressReader } from './http/client-address.ts';
 import { NEVER_SEEN } from './last-seen.ts';
@@ -18,15 +18,15 @@ import { NO_METRICS, type MetricsSources } from './metrics.ts';
 import { createReadiness, type Readiness } from './operations/readiness.ts';
 import { hidingPaths } from './own-paths.ts';
 import { createSessionCounts } from './operations/session-counts.ts';
-import { tallied } from './quota/tallied-store.ts';
-import { createUsageLedger } from './quota/usage-ledger.ts';
+import { tallied } from './core/quota/tallied-store.ts';
+import { createUsageLedger } from './core/quota/usage-ledger.ts';
 import { createRefusals } from './refusals.ts';
 import type { ServerContext, SessionContext } from './server-context.ts';
 import type { ServerOptions } from './server-options.ts';
-import { startCollector } from './sessions/collector.ts';
-import { freeLeftovers } from './sessions/leftovers.ts';
-import { LiveSessions } from './sessions/live-sessions.ts';
-import { createStagingRoom, type StagingRoom } from './sessions/staging-room.ts';
+import { startCollector } from './core/sessions/collector.ts';
+import { freeLeftovers } from './core/sessions/leftovers.ts';
+import { LiveSessions } from './core/sessions/live-sessions.ts';
+import { createStagingRoom, type StagingRoom } from './core/sessions/staging-room.ts';
 
 /** Memory for compressed chunks of all pulls together; where it is used up, chunks go as they are. */
 const ENCODING_MEMORY_BYTES = 64 * 1024 * 1024;

@@ -1,5 +1,5 @@
 /** Lines that strangers can cause: one in ten seconds of each kind and address, and how many were left out. */
-import { addressKey } from './auth/address-key.ts';
+import { addressKey } from './access/address-key.ts';
 import type { Logger } from './server-context.ts';
 
 /** What a line is about: lines of the same kind and address stand for each other. */

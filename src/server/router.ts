@@ -1,9 +1,9 @@
 /** Which handler answers which request. */
 import { CairnError } from '../base/errors.ts';
 import { showProof } from './http/local-proof.ts';
-import { SESSION_ID_PATTERN, type Hello } from '../protocol/messages.ts';
-import { CHANNEL_PROTOCOL } from '../protocol/message-head.ts';
-import { HEADER, PROTOCOL_ROOT, PROTOCOL_SEGMENT, PROTOCOL_VERSION } from '../protocol/routes.ts';
+import { SESSION_ID_PATTERN, type Hello } from '../wire/messages.ts';
+import { CHANNEL_PROTOCOL } from '../wire/message-head.ts';
+import { HEADER, PROTOCOL_ROOT, PROTOCOL_SEGMENT, PROTOCOL_VERSION } from '../wire/routes.ts';
 import { handleListSessions, handleShowSession } from './resources/administration.ts';
 import { handleCheckpoint } from './resources/checkpoint.ts';
 import { handleCommit } from './resources/commit.ts';

@@ -1,21 +1,21 @@
 /** What a server is made of, and what may be chosen of it. */
 import type { AddressRange } from '../base/address-range.ts';
-import type { LoginOffer } from '../protocol/messages.ts';
-import type { SyncMode } from '../protocol/sync-mode.ts';
+import type { LoginOffer } from '../wire/messages.ts';
+import type { SyncMode } from '../session/sync-mode.ts';
 import type { ContentStore } from '../storage/content-store.ts';
-import type { GroupLimits } from '../storage/group-commit.ts';
-import type { SessionStore } from '../storage/session-store.ts';
-import type { Authenticator } from './auth/authorization.ts';
-import type { Grants } from './auth/grants.ts';
+import type { GroupLimits } from '../transfer/group-commit.ts';
+import type { SessionStore } from '../storage/state/session-store.ts';
+import type { Authenticator } from './access/authorization.ts';
+import type { Grants } from './access/grants.ts';
 import type { ClockSources } from './clock.ts';
 import type { ServerLimits } from './limits.ts';
 import type { OpenMetrics } from './metrics.ts';
 import type { StoragePlace } from './operations/readiness.ts';
-import type { UsageLedger } from './quota/usage-ledger.ts';
+import type { UsageLedger } from './core/quota/usage-ledger.ts';
 import type { OwnDirectory } from './own-paths.ts';
 import type { LastSeen } from './last-seen.ts';
 import type { Logger } from './server-context.ts';
-import type { KeptTls } from './tls/kept-tls.ts';
+import type { KeptTls } from './http/kept-tls.ts';
 
 /** What a server is made of. It borrows the stores: whoever opened them closes them after it. */
 export interface ServerOptions {

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { masked } from '../base/masked.ts';
 import { canonicalAddress, isInRanges } from '../base/address-range.ts';
-import { watchAuthorizations } from './auth/watch.ts';
+import { watchAuthorizations } from './access/watch.ts';
 import { createContext } from './create-context.ts';
 import { createHttpServer, listen, urlOf, type AnyServer, type RequestListener } from './http/listen.ts';
 import { createChannels } from './http/channels.ts';

@@ -1,8 +1,8 @@
 /** What is known of a session, wherever it is kept, and the rules by which it changes. */
 import { CairnError, type ErrorCode } from '../base/errors.ts';
 import type { DigestAlgorithm } from '../manifest/digest.ts';
-import type { ChunkEncoding } from '../protocol/encoding.ts';
-import type { SyncMode } from '../protocol/sync-mode.ts';
+import type { ChunkEncoding } from './encoding.ts';
+import type { SyncMode } from './sync-mode.ts';
 import { isSecret } from './credential.ts';
 import type { CredentialHashes } from './credential-rotation.ts';
 import type { Moment } from './history.ts';

@@ -8,23 +8,21 @@ import type { ChunkDigests } from '../checkpoint/chunk-digests.ts';
 import type { Identity, ScannedEntry } from '../manifest/entry.ts';
 import type { Layout } from '../manifest/layout.ts';
 import type { Manifest } from '../manifest/manifest.ts';
-import type { ModeWishes, ReceiverModes } from '../manifest/modes.ts';
+import type { ModeWishes } from '../manifest/modes.ts';
 import type { Existing } from '../session/scopes.ts';
-import type { Notice } from '../protocol/tree-stream.ts';
-import type { RefusalSink } from './refused-entries.ts';
+import type { Notice } from '../wire/tree-stream.ts';
+import type { ChunkStore } from '../transfer/chunk-store.ts';
+import type { ComparedProperties, EntryLookup } from '../transfer/entry-lookup.ts';
+import type { RefusalSink } from '../transfer/refused-entries.ts';
 
 /** What a store can do; callers ask this instead of asking which store it is. */
-export interface ContentStoreProperties {
+export interface ContentStoreProperties extends ComparedProperties {
   /** Smallest and largest chunk that can be staged, in bytes; the last chunk of a file may be smaller. */
   readonly chunkSizeBytes: { readonly min: number; readonly max: number };
   /** Whether bytes of a chunk that was cut stay and can be continued, after a `sync` by every process. */
   readonly holdsPartialChunks: boolean;
   /** `grouped`: staged chunks are durable after `sync`; `immediate`: once `finish` returns, seen by every process. */
   readonly durability: 'grouped' | 'immediate';
-  /** Granularity of the modification times it can keep, in nanoseconds. */
-  readonly mtimeResolutionNs: bigint;
-  /** Which modes it gives to entries. */
-  readonly modes: ReceiverModes;
 }
 
 /** Receives the entries that a scan has to leave out. */
@@ -39,7 +37,7 @@ export interface ScanWishes {
 }
 
 /** A place that holds published trees and the staging areas of those to come. Paths are safe relative paths. */
-export interface ContentStore {
+export interface ContentStore extends EntryLookup {
   readonly properties: ContentStoreProperties;
   /**
    * Lists what is at `path` in canonical order, in batches; entry paths are relative to `path`, the first entry is
@@ -48,11 +46,6 @@ export interface ContentStore {
    * Throws `not-found`, `symlink-refused`, `not-directory`.
    */
   scan(path: string, options: ScanWishes): AsyncIterable<ScannedEntry[]>;
-  /**
-   * What is at each path now; undefined where nothing is. Never follows a symlink; throws `symlink-refused`. With
-   * `onRefused` what is in the way of one path is told, and the others are looked up all the same.
-   */
-  lookup(paths: readonly string[], onRefused?: RefusalSink): Promise<(ScannedEntry | undefined)[]>;
   /**
    * Bytes `[from, to)` of a file. Throws `source-changed` before the first byte when `identity` is given and no longer
    * that of the file, and after the last byte when it changed meanwhile; `source-missing`, `source-unreadable`.
@@ -111,18 +104,9 @@ export interface IncomingTransfer {
 }
 
 /** The staged chunks of one transfer. */
-export interface ChunkStaging {
+export interface ChunkStaging extends ChunkStore {
   /** The checkpoint: durable chunks and their digests. Read only. */
   readonly digests: ChunkDigests;
-  /** Chunks that are not whole, and how many of their first bytes are there. */
-  held(): ReadonlyMap<number, number>;
-  /**
-   * Starts to write a chunk at `offset`: 0, or what `held` says of it. Only one writer a chunk at a time: an older
-   * writer of the same chunk is cut off and its later calls throw `chunk-conflict`.
-   */
-  write(chunk: number, offset: number): Promise<ChunkWriter>;
-  /** The staged bytes of a chunk from its start, held or whole. */
-  read(chunk: number): AsyncIterable<Uint8Array>;
   /**
    * Sync point: when it resolves, every chunk finished before the call is durable and in `digests`, and the bytes held
    * before it are there for whoever opens the chunks anew.
@@ -142,18 +126,6 @@ export interface ChunkStaging {
    */
   publish(order: PublishOrder): Promise<void>;
   close(): Promise<void>;
-}
-
-/** Writes one chunk in order. Ends by `finish`, `hold` or `drop`. */
-export interface ChunkWriter {
-  /** Takes pieces; resolves when their memory may be used again, and more may come. */
-  write(pieces: Uint8Array[]): Promise<void>;
-  /** The chunk is whole and its digest agreed: it will be part of the next sync point. */
-  finish(digest: Uint8Array): Promise<void>;
-  /** The sender is gone: keeps what came, where the store holds partial chunks. */
-  hold(): Promise<void>;
-  /** What came is wrong: forgets it, durably. */
-  drop(): Promise<void>;
 }
 
 /** What to publish, once every digest agreed. */

@@ -7,7 +7,7 @@ import type { TransferSummary } from '../../src/client/events.ts';
 import type { TransferOptions } from '../../src/client/options.ts';
 import { pull } from '../../src/client/pull.ts';
 import { push } from '../../src/client/push.ts';
-import type { SyncMode } from '../../src/protocol/sync-mode.ts';
+import type { SyncMode } from '../../src/session/sync-mode.ts';
 import { digestOf, temporaryDirectory, writeRandomFile } from '../support/trees.ts';
 import { codeOf, openScene, type Scene } from './support/scene.ts';
 

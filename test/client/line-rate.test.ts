@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { createCompression, type Compression } from '../../src/client/transfer/compression.ts';
-import type { ChunkEncoding } from '../../src/protocol/encoding.ts';
+import type { ChunkEncoding } from '../../src/session/encoding.ts';
 
 const CHUNK = 2 ** 20;
 const BOTH = ['zstd', 'gzip'] as const;

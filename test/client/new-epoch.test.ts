@@ -4,7 +4,7 @@ import { ChunkDigests } from '../../src/checkpoint/chunk-digests.ts';
 import { loadHasher } from '../../src/manifest/digest.ts';
 import { createLayout } from '../../src/manifest/layout.ts';
 import { createManifest } from '../../src/manifest/manifest.ts';
-import type { CheckpointReply, SessionGrant } from '../../src/protocol/messages.ts';
+import type { CheckpointReply, SessionGrant } from '../../src/wire/messages.ts';
 import { refuseForgotten } from '../../src/client/pull/pull-pass.ts';
 import { applyCheckpoint, sendChunks, type PushJob } from '../../src/client/push/push-chunks.ts';
 import type { SessionClient } from '../../src/client/session/session-client.ts';

@@ -5,7 +5,7 @@ import { CairnError } from '../../src/base/errors.ts';
 import type { TransferSummary } from '../../src/client/events.ts';
 import type { TransferOptions } from '../../src/client/options.ts';
 import { push } from '../../src/client/push.ts';
-import { openTransferFolder } from '../../src/client/record/transfer-folder.ts';
+import { openTransferFolder } from '../../src/client/state/transfer-folder.ts';
 import { listTransfers } from '../../src/client/transfers.ts';
 import { digestOf, temporaryDirectory, writeRandomFile } from '../support/trees.ts';
 import { CHUNK, codeOf, openScene, type Scene } from './support/scene.ts';

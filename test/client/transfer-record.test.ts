@@ -2,8 +2,8 @@ import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'n
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { push } from '../../src/client/push.ts';
-import { openTransferFolder, transfersDirectory } from '../../src/client/record/transfer-folder.ts';
-import { parseRecord, transferKey } from '../../src/client/record/transfer-record.ts';
+import { openTransferFolder, transfersDirectory } from '../../src/client/state/transfer-folder.ts';
+import { parseRecord, transferKey } from '../../src/client/state/transfer-record.ts';
 import { listTransfers, removeTransfer, showTransfer } from '../../src/client/transfers.ts';
 import { temporaryDirectory, writeRandomFile } from '../support/trees.ts';
 import { CHUNK, codeOf, openScene } from './support/scene.ts';

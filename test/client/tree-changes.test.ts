@@ -4,7 +4,7 @@ import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { push } from '../../src/client/push.ts';
 import { makeDirectory, move, remove } from '../../src/client/tree-changes.ts';
-import { createStaticToken } from '../../src/server/auth/static-token.ts';
+import { createStaticToken } from '../../src/server/access/static-token.ts';
 import { temporaryDirectory } from '../support/trees.ts';
 import { codeOf, KINDS, openScene, TOKEN, type Scene } from './support/scene.ts';
 

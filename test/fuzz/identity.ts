@@ -1,8 +1,8 @@
 /** In whose name messages are sent: a stranger's, or that of somebody with the smallest grant. */
 import { DIGEST_LENGTH_BYTES, loadHasher, transferDigest } from '../../src/manifest/digest.ts';
 import { createManifest } from '../../src/manifest/manifest.ts';
-import type { SessionGrant } from '../../src/protocol/messages.ts';
-import { encodeTree } from '../../src/protocol/tree-stream.ts';
+import type { SessionGrant } from '../../src/wire/messages.ts';
+import { encodeTree } from '../../src/wire/tree-stream.ts';
 import { ask } from './caller.ts';
 import type { Victim } from './victim.ts';
 

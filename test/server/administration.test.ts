@@ -2,8 +2,8 @@ import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import * as v from 'valibot';
 import { describe, expect, test } from 'vitest';
-import { SessionDetails, SessionSummary, WhoAmI } from '../../src/protocol/administration.ts';
-import { createStaticToken } from '../../src/server/auth/static-token.ts';
+import { SessionDetails, SessionSummary, WhoAmI } from '../../src/wire/administration.ts';
+import { createStaticToken } from '../../src/server/access/static-token.ts';
 import { file, transferOf, type SampleTransfer } from '../suites/staged-transfer.ts';
 import {
   ALICE,

@@ -1,10 +1,10 @@
 /** What a browser sends for a page of another site, to a server that takes the user's client certificate. */
 import { request } from 'node:https';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { createCertificateAuthenticator } from '../../src/server/auth/certificates.ts';
+import { createCertificateAuthenticator } from '../../src/server/access/certificates.ts';
 import { SCOPES } from '../../src/session/scopes.ts';
-import { createStaticToken } from '../../src/server/auth/static-token.ts';
-import { openTls } from '../../src/server/tls/kept-tls.ts';
+import { createStaticToken } from '../../src/server/access/static-token.ts';
+import { openTls } from '../../src/server/http/kept-tls.ts';
 import {
   issue,
   issueAuthority,

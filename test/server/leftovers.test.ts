@@ -1,8 +1,8 @@
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { CairnError } from '../../src/base/errors.ts';
-import { freeLeftovers } from '../../src/server/sessions/leftovers.ts';
-import { createMemoryContentStore } from '../../src/storage/memory-content-store.ts';
-import { createMemoryBackend } from '../../src/storage/memory/memory-backend.ts';
+import { freeLeftovers } from '../../src/server/core/sessions/leftovers.ts';
+import { createMemoryContentStore } from '../support/memory-stores/memory-content-store.ts';
+import { createMemoryBackend } from '../support/memory-stores/memory-backend.ts';
 
 const ID = 'a'.repeat(22);
 

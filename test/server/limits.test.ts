@@ -1,18 +1,18 @@
 /** What a server allows, each limit met by somebody who goes beyond it, beside others who do not. */
 import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { encodeTree } from '../../src/protocol/tree-stream.ts';
+import { encodeTree } from '../../src/wire/tree-stream.ts';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { parseAddressRange } from '../../src/base/address-range.ts';
-import { createStaticToken } from '../../src/server/auth/static-token.ts';
-import { addressKey } from '../../src/server/auth/address-key.ts';
-import { countFailedAuthentications } from '../../src/server/auth/failed-authentications.ts';
+import { createStaticToken } from '../../src/server/access/static-token.ts';
+import { addressKey } from '../../src/server/access/address-key.ts';
+import { countFailedAuthentications } from '../../src/server/access/failed-authentications.ts';
 import { DEFAULT_LIMITS } from '../../src/server/limits.ts';
 import { CairnError } from '../../src/base/errors.ts';
-import type { Authenticator } from '../../src/server/auth/authorization.ts';
-import { createStagingRoom } from '../../src/server/sessions/staging-room.ts';
-import { createMemoryBackend } from '../../src/storage/memory/memory-backend.ts';
-import { createMemoryContentStore } from '../../src/storage/memory-content-store.ts';
+import type { Authenticator } from '../../src/server/access/authorization.ts';
+import { createStagingRoom } from '../../src/server/core/sessions/staging-room.ts';
+import { createMemoryBackend } from '../support/memory-stores/memory-backend.ts';
+import { createMemoryContentStore } from '../support/memory-stores/memory-content-store.ts';
 import { directory, file, stream, transferOf } from '../suites/staged-transfer.ts';
 import {
   ALICE,

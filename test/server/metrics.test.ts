@@ -1,12 +1,12 @@
 import { chmodSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { createStaticToken } from '../../src/server/auth/static-token.ts';
+import { createStaticToken } from '../../src/server/access/static-token.ts';
 import { openPrometheusMetrics } from '../../src/server/operations/prometheus.ts';
 import type { StoragePlace } from '../../src/server/operations/readiness.ts';
 import { routeLabel } from '../../src/server/operations/route-label.ts';
 import { CairnError } from '../../src/base/errors.ts';
-import { storagePlace } from '../../src/storage/local-disk/storage-place.ts';
+import { storagePlace } from '../../src/storage/disk/tree/storage-place.ts';
 import { file, transferOf, type SampleTransfer } from '../suites/staged-transfer.ts';
 import { asNobody } from '../storage/local-disk-fixtures.ts';
 import { temporaryDirectory } from '../support/trees.ts';

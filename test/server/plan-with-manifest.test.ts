@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { encodeTree, readTree } from '../../src/protocol/tree-stream.ts';
+import { encodeTree, readTree } from '../../src/wire/tree-stream.ts';
 import { expectTree } from '../suites/expected-tree.ts';
 import { directory, file, putTree, transferOf } from '../suites/staged-transfer.ts';
 import {

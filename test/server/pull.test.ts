@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { CairnError } from '../../src/base/errors.ts';
 import { sameDigest, transferDigest } from '../../src/manifest/digest.ts';
-import { readTree } from '../../src/protocol/tree-stream.ts';
+import { readTree } from '../../src/wire/tree-stream.ts';
 import type { ContentStore } from '../../src/storage/content-store.ts';
 import {
   collect,

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { CairnError } from '../../src/base/errors.ts';
 import { transferDigest } from '../../src/manifest/digest.ts';
-import { encodeTree } from '../../src/protocol/tree-stream.ts';
+import { encodeTree } from '../../src/wire/tree-stream.ts';
 import type { ContentStore } from '../../src/storage/content-store.ts';
 import { expectTree, readFile } from '../suites/expected-tree.ts';
 import {

@@ -2,9 +2,9 @@ import { formatBytes } from '../../src/base/byte-text.ts';
 import path from 'node:path';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import type { Authenticator, Authorization } from '../../src/server/auth/authorization.ts';
-import { createStaticToken } from '../../src/server/auth/static-token.ts';
-import { createUsageLedger, openUsageLedger } from '../../src/server/quota/usage-ledger.ts';
+import type { Authenticator, Authorization } from '../../src/server/access/authorization.ts';
+import { createStaticToken } from '../../src/server/access/static-token.ts';
+import { createUsageLedger, openUsageLedger } from '../../src/server/core/quota/usage-ledger.ts';
 import {
   codeOf,
   file,

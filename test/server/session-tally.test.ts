@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { tallied } from '../../src/server/quota/tallied-store.ts';
+import { tallied } from '../../src/server/core/quota/tallied-store.ts';
 import type { SessionRecord } from '../../src/session/record.ts';
-import { createMemorySessionStore } from '../../src/storage/memory-session-store.ts';
-import { createMemoryBackend } from '../../src/storage/memory/memory-backend.ts';
+import { createMemorySessionStore } from '../support/memory-stores/memory-session-store.ts';
+import { createMemoryBackend } from '../support/memory-stores/memory-backend.ts';
 
 const NOW_MS = 1e12;
 

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { CairnError } from '../../src/base/errors.ts';
 import type { ContentStore } from '../../src/storage/content-store.ts';
-import { openLocalSessionStore } from '../../src/storage/local-session-store.ts';
+import { openLocalSessionStore } from '../../src/storage/state/local-session-store.ts';
 import { directory, file, transferOf, type SampleTransfer } from '../suites/staged-transfer.ts';
 import { temporaryDirectory } from '../support/trees.ts';
 import {

@@ -5,10 +5,10 @@ import { connect as connectPlain } from 'node:net';
 import { connect, type ConnectionOptions } from 'node:tls';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { systemCodeOf } from '../../src/base/errors.ts';
-import { createCertificateAuthenticator } from '../../src/server/auth/certificates.ts';
+import { createCertificateAuthenticator } from '../../src/server/access/certificates.ts';
 import { SCOPES } from '../../src/session/scopes.ts';
-import { createStaticToken } from '../../src/server/auth/static-token.ts';
-import { openTls, type KeptTls } from '../../src/server/tls/kept-tls.ts';
+import { createStaticToken } from '../../src/server/access/static-token.ts';
+import { openTls, type KeptTls } from '../../src/server/http/kept-tls.ts';
 import {
   issue,
   issueAuthority,

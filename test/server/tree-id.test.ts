@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test, vi } from 'vitest';
 import { CairnError } from '../../src/base/errors.ts';
 import { createManifest, TREE_ID_PARAMETERS } from '../../src/manifest/manifest.ts';
-import { createStaticToken } from '../../src/server/auth/static-token.ts';
+import { createStaticToken } from '../../src/server/access/static-token.ts';
 import type { ContentStore } from '../../src/storage/content-store.ts';
 import { directory, file, putTree, symlink } from '../suites/staged-transfer.ts';
 import { temporaryDirectory } from '../support/trees.ts';

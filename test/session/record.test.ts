@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { CairnError } from '../../src/base/errors.ts';
 import { createSessionId, hashSecret, issueSecret, isSecret } from '../../src/session/credential.ts';
 import { advance, checkFence, isLeaseOver, nextState } from '../../src/session/record.ts';
-import { SESSION_ID_PATTERN } from '../../src/protocol/messages.ts';
+import { SESSION_ID_PATTERN } from '../../src/wire/messages.ts';
 import { recordOf } from '../suites/session-store.ts';
 
 function codeOf(doing: () => unknown): string {

@@ -9,7 +9,7 @@ const MAX_SEEDS = 3000;
 
 const MUTATIONS: Readonly<Record<string, Mutation>> = {
   'the journal is written before the data is durable': {
-    file: 'storage/local-disk/chunk-sync.ts',
+    file: 'storage/disk/staging/chunk-sync.ts',
     find: 'await syncFiles(place, dirty);',
     replace: 'void syncFiles(place, dirty);',
   },
@@ -19,7 +19,7 @@ const MUTATIONS: Readonly<Record<string, Mutation>> = {
     replace: '',
   },
   'the names of staged files are not synced': {
-    file: 'storage/local-disk/chunk-sync.ts',
+    file: 'storage/disk/staging/chunk-sync.ts',
     find: 'place.folder.sync();',
     replace: '',
   },
@@ -29,12 +29,12 @@ const MUTATIONS: Readonly<Record<string, Mutation>> = {
     replace: '  // The run',
   },
   'a sync point is reported before it has come': {
-    file: 'storage/group-commit.ts',
+    file: 'transfer/group-commit.ts',
     find: '      await this.#sync();\n      this.#durable = covered;',
     replace: '      this.#durable = covered;\n      await this.#sync();',
   },
   'a failed sync is taken for one that came late': {
-    file: 'storage/local-disk/chunk-sync.ts',
+    file: 'storage/disk/staging/chunk-sync.ts',
     find: 'files.poison(file, storageError(error, `syncing staged data "${file.name}"`));',
     replace: 'void error; await syncFile(await file.opening, file.name).catch(() => undefined);',
   },
@@ -44,7 +44,7 @@ const MUTATIONS: Readonly<Record<string, Mutation>> = {
     replace: 'if (epoch < record.epoch) return;\n  if (epoch !== record.epoch) {',
   },
   'the epoch is not raised by a resume': {
-    file: 'server/sessions/grant.ts',
+    file: 'server/core/sessions/grant.ts',
     find: 'epoch: current.epoch + 1,',
     replace: 'epoch: current.epoch,',
   },
@@ -54,12 +54,12 @@ const MUTATIONS: Readonly<Record<string, Mutation>> = {
     replace: '    await writeFully(handle, [bytes], 0);',
   },
   'files are published before they are synced': {
-    file: 'storage/local-disk/publish-files.ts',
+    file: 'storage/disk/publish/publish-files.ts',
     find: 'else await publication.syncFileSystem(publication.folder.fd);',
     replace: '',
   },
   'the digest of a chunk is not compared': {
-    file: 'storage/chunk-transfer.ts',
+    file: 'transfer/chunk-transfer.ts',
     find: '  if (!sameDigest(digest, footer)) {',
     replace: '  if (false) {',
   },
@@ -69,7 +69,7 @@ const MUTATIONS: Readonly<Record<string, Mutation>> = {
     replace: '      void own;',
   },
   'a push is kept in memory where the disk is full': {
-    file: 'storage/transient-pulls.ts',
+    file: 'storage/state/transient-pulls.ts',
     find: "if (next.direction === 'push') throw refused;",
     replace: '',
   },
@@ -79,7 +79,7 @@ const MUTATIONS: Readonly<Record<string, Mutation>> = {
     replace: "expired: { ...ended('session-expired'), resume: to('open'),",
   },
   'an ended session keeps its staging': {
-    file: 'storage/local-disk/staging-area.ts',
+    file: 'storage/disk/staging-area.ts',
     find: '    await removeStaging(this.#context.root, this.#id, this.#context.times);',
     replace: '',
   },

@@ -1,6 +1,6 @@
 /** What a seed is about: which way, which files, which parameters. */
 import type { CompressMode } from '../../src/client/transfer/compression.ts';
-import type { SyncMode } from '../../src/protocol/sync-mode.ts';
+import type { SyncMode } from '../../src/session/sync-mode.ts';
 import type { Disk } from './disk/disk.ts';
 import { createChance, type Chance } from './random.ts';
 

@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { createByteBudget } from '../../src/storage/byte-budget.ts';
+import { createByteBudget } from '../../src/transfer/byte-budget.ts';
 
 describe('a budget', () => {
   test('gives no more than there is, in the order of asking, and takes back what is not needed', async () => {

@@ -4,9 +4,9 @@ import * as zlib from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { CairnError } from '../../src/base/errors.ts';
-import type { ChunkEncoding } from '../../src/protocol/encoding.ts';
-import { decodeBody, encodeBody } from '../../src/storage/chunk-encoding.ts';
-import { openEncoder } from '../../src/storage/zlib-pump.ts';
+import type { ChunkEncoding } from '../../src/session/encoding.ts';
+import { decodeBody, encodeBody } from '../../src/transfer/chunk-encoding.ts';
+import { openEncoder } from '../../src/transfer/zlib-pump.ts';
 import { ENCODINGS, textOf } from '../support/encodings.ts';
 
 const MIB = 2 ** 20;

@@ -4,8 +4,9 @@ import { CairnError } from '../../src/base/errors.ts';
 import { ChunkDigests } from '../../src/checkpoint/chunk-digests.ts';
 import { loadHasher } from '../../src/manifest/digest.ts';
 import type { Segment } from '../../src/manifest/layout.ts';
-import { receiveChunk, sendChunk } from '../../src/storage/chunk-transfer.ts';
-import type { ChunkStaging, ChunkWriter } from '../../src/storage/content-store.ts';
+import { receiveChunk, sendChunk } from '../../src/transfer/chunk-transfer.ts';
+import type { ChunkStaging } from '../../src/storage/content-store.ts';
+import type { ChunkWriter } from '../../src/transfer/chunk-store.ts';
 import { codeOf, collect, inPieces, noise } from '../suites/staged-transfer.ts';
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => void setTimeout(resolve, ms));

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { ChunkSet } from '../../src/checkpoint/chunk-set.ts';
 import type { Entry } from '../../src/manifest/entry.ts';
-import { compareEntry, compareWithTarget } from '../../src/storage/compare.ts';
-import { createMemoryContentStore } from '../../src/storage/memory-content-store.ts';
-import { createMemoryBackend } from '../../src/storage/memory/memory-backend.ts';
+import { compareEntry, compareWithTarget } from '../../src/transfer/compare.ts';
+import { createMemoryContentStore } from '../support/memory-stores/memory-content-store.ts';
+import { createMemoryBackend } from '../support/memory-stores/memory-backend.ts';
 import { entryOf } from '../manifest/arbitrary-tree.ts';
 import {
   codeOf,

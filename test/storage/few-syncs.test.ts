@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Native } from '../../src/base/native.ts';
-import { withFewSyncs } from '../../src/storage/local-disk/few-syncs.ts';
+import { withFewSyncs } from '../../src/storage/disk/tree/few-syncs.ts';
 
 /** Calls of which those that sync take a while, and fail for one descriptor. */
 function slowNative(): { native: Native; most: () => number } {

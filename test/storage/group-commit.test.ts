@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { SyncStatus } from '../../src/protocol/messages.ts';
-import { createGroupCommit, policyOf, type GroupCommit } from '../../src/storage/group-commit.ts';
+import type { SyncStatus } from '../../src/wire/messages.ts';
+import { createGroupCommit, policyOf, type GroupCommit } from '../../src/transfer/group-commit.ts';
 
 const POLICY = { maxBytes: 1000, maxDelayMs: 500, waitsForEachChunk: false };
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { loadNative } from '../../src/base/native.ts';
 import type { ContentStore } from '../../src/storage/content-store.ts';
-import { openLocalDisk, type LocalDiskOptions } from '../../src/storage/local-disk/local-disk.ts';
+import { openLocalDisk, type LocalDiskOptions } from '../../src/storage/disk/local-disk.ts';
 
 /** Whether this machine can make a whole file system durable at once. */
 export const hasSyncFileSystem = (await loadNative())?.syncFileSystem !== undefined;

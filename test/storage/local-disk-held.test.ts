@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { syncHandle } from '../../src/base/durable-files.ts';
 import { CairnError } from '../../src/base/errors.ts';
-import { receiveChunk } from '../../src/storage/chunk-transfer.ts';
+import { receiveChunk } from '../../src/transfer/chunk-transfer.ts';
 import type { ChunkStaging, ContentStore } from '../../src/storage/content-store.ts';
 import {
   begin,

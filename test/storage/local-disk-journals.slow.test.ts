@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { CairnError } from '../../src/base/errors.ts';
 import type { ChunkStaging, StagingArea } from '../../src/storage/content-store.ts';
-import { receiveChunk } from '../../src/storage/chunk-transfer.ts';
+import { receiveChunk } from '../../src/transfer/chunk-transfer.ts';
 import {
   begin,
   chunkBytes,

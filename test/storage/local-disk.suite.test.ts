@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { openLocalDisk } from '../../src/storage/local-disk/local-disk.ts';
+import { openLocalDisk } from '../../src/storage/disk/local-disk.ts';
 import { contentStoreSuite } from '../suites/content-store.ts';
 
 contentStoreSuite('local disk', async () => {

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { openLocalSessionStore } from '../../src/storage/local-session-store.ts';
+import { openLocalSessionStore } from '../../src/storage/state/local-session-store.ts';
 import { sessionStoreSuite } from '../suites/session-store.ts';
 
 sessionStoreSuite('local session store', async () => {

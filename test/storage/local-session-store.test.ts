@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect, it, onTestFinished, vi } from 'vitest';
 import type { StoreIncident } from '../../src/storage/incident.ts';
-import { openLocalSessionStore } from '../../src/storage/local-session-store.ts';
+import { openLocalSessionStore } from '../../src/storage/state/local-session-store.ts';
 import { recordOf } from '../suites/session-store.ts';
 import { codeOf } from '../suites/staged-transfer.ts';
 import { cpuNowMs } from '../support/cpu-time.ts';

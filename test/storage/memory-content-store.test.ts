@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { createMemoryContentStore } from '../../src/storage/memory-content-store.ts';
-import { createMemoryBackend, type MemoryBackend } from '../../src/storage/memory/memory-backend.ts';
+import { createMemoryContentStore } from '../support/memory-stores/memory-content-store.ts';
+import { createMemoryBackend, type MemoryBackend } from '../support/memory-stores/memory-backend.ts';
 import { contentStoreSuite } from '../suites/content-store.ts';
 import { expectTree } from '../suites/expected-tree.ts';
 import {

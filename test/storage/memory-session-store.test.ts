@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { createMemorySessionStore } from '../../src/storage/memory-session-store.ts';
-import { createMemoryBackend } from '../../src/storage/memory/memory-backend.ts';
+import { createMemorySessionStore } from '../support/memory-stores/memory-session-store.ts';
+import { createMemoryBackend } from '../support/memory-stores/memory-backend.ts';
 import { recordOf, sessionStoreSuite } from '../suites/session-store.ts';
 
 sessionStoreSuite('memory session store', async () => {

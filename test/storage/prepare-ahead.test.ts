@@ -7,7 +7,7 @@ import { Directory } from '../../src/base/directory.ts';
 import { storageError } from '../../src/base/errors.ts';
 import type * as native from '../../src/base/native.ts';
 import type { Native } from '../../src/base/native.ts';
-import type { LocalDiskOptions } from '../../src/storage/local-disk/local-disk.ts';
+import type { LocalDiskOptions } from '../../src/storage/disk/local-disk.ts';
 import { expectTree } from '../suites/expected-tree.ts';
 import {
   begin,

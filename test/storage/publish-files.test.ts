@@ -5,10 +5,10 @@ import { DirectoryCursor } from '../../src/base/directory-walk.ts';
 import { openDirectory } from '../../src/base/directory.ts';
 import { createLayout } from '../../src/manifest/layout.ts';
 import { createManifest } from '../../src/manifest/manifest.ts';
-import { fileTimes } from '../../src/storage/local-disk/file-times.ts';
-import type { Publication } from '../../src/storage/local-disk/publication.ts';
-import { publishFiles } from '../../src/storage/local-disk/publish-files.ts';
-import { RefusedEntries } from '../../src/storage/refused-entries.ts';
+import { fileTimes } from '../../src/storage/disk/tree/file-times.ts';
+import type { Publication } from '../../src/storage/disk/publish/publication.ts';
+import { publishFiles } from '../../src/storage/disk/publish/publish-files.ts';
+import { RefusedEntries } from '../../src/transfer/refused-entries.ts';
 import { file } from '../suites/staged-transfer.ts';
 import { temporaryDirectory } from '../support/trees.ts';
 

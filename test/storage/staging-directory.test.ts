@@ -4,7 +4,7 @@ import path from 'node:path';
 import { expect, it, onTestFinished, vi } from 'vitest';
 import { Directory } from '../../src/base/directory.ts';
 import { CairnError } from '../../src/base/errors.ts';
-import { openLocalDisk } from '../../src/storage/local-disk/local-disk.ts';
+import { openLocalDisk } from '../../src/storage/disk/local-disk.ts';
 import { codeOf } from '../suites/staged-transfer.ts';
 import { temporaryDirectory } from '../support/trees.ts';
 

@@ -2,11 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { CairnError } from '../../src/base/errors.ts';
 import type { SessionRecord } from '../../src/session/record.ts';
 import type { ContentStore } from '../../src/storage/content-store.ts';
-import { createMemoryContentStore } from '../../src/storage/memory-content-store.ts';
-import { createMemorySessionStore } from '../../src/storage/memory-session-store.ts';
-import { createMemoryBackend } from '../../src/storage/memory/memory-backend.ts';
-import type { SessionStore } from '../../src/storage/session-store.ts';
-import { type TransientBounds, withTransientPulls } from '../../src/storage/transient-pulls.ts';
+import { createMemoryContentStore } from '../support/memory-stores/memory-content-store.ts';
+import { createMemorySessionStore } from '../support/memory-stores/memory-session-store.ts';
+import { createMemoryBackend } from '../support/memory-stores/memory-backend.ts';
+import type { SessionStore } from '../../src/storage/state/session-store.ts';
+import { type TransientBounds, withTransientPulls } from '../../src/storage/state/transient-pulls.ts';
 import { recordOf, sessionStoreSuite } from '../suites/session-store.ts';
 import { codeOf, transferOf } from '../suites/staged-transfer.ts';
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { receiveChunk } from '../../src/storage/chunk-transfer.ts';
+import { receiveChunk } from '../../src/transfer/chunk-transfer.ts';
 import type { ChunkStaging } from '../../src/storage/content-store.ts';
 import {
   begin,

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { expect } from 'vitest';
 import { comparePaths, joinPath } from '../../src/base/safe-path.ts';
 import type { Entry, ScannedEntry } from '../../src/manifest/entry.ts';
-import type { Notice } from '../../src/protocol/tree-stream.ts';
+import type { Notice } from '../../src/wire/tree-stream.ts';
 import type { ContentStore } from '../../src/storage/content-store.ts';
 import { collect, type Item } from './staged-transfer.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { SessionRecord } from '../../src/session/record.ts';
 import type { SessionState } from '../../src/session/state.ts';
-import type { SessionStore } from '../../src/storage/session-store.ts';
+import type { SessionStore } from '../../src/storage/state/session-store.ts';
 import { codeOf } from './staged-transfer.ts';
 
 /** A session store under test; `reopen` gives what a restarted process would see. */

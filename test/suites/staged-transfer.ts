@@ -7,7 +7,7 @@ import { DIGEST_LENGTH_BYTES, loadHasher, type HasherFactory } from '../../src/m
 import type { Entry } from '../../src/manifest/entry.ts';
 import { createLayout, isStream, type Layout } from '../../src/manifest/layout.ts';
 import { createManifest, type Manifest } from '../../src/manifest/manifest.ts';
-import { receiveChunk, sendChunk } from '../../src/storage/chunk-transfer.ts';
+import { receiveChunk, sendChunk } from '../../src/transfer/chunk-transfer.ts';
 import type {
   ChunkStaging,
   ContentStore,

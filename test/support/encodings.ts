@@ -1,7 +1,7 @@
 /** Encodings that this runtime has, for tests of each; what it lacks is skipped aloud. */
 import { test } from 'vitest';
-import { CHUNK_ENCODINGS, type ChunkEncoding } from '../../src/protocol/encoding.ts';
-import { OWN_ENCODINGS } from '../../src/storage/zlib-pump.ts';
+import { CHUNK_ENCODINGS, type ChunkEncoding } from '../../src/session/encoding.ts';
+import { OWN_ENCODINGS } from '../../src/transfer/zlib-pump.ts';
 
 for (const encoding of CHUNK_ENCODINGS) {
   const isThere = OWN_ENCODINGS.includes(encoding);

@@ -5,11 +5,11 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { onTestFinished } from 'vitest';
-import { createStaticToken } from '../../src/server/auth/static-token.ts';
+import { createStaticToken } from '../../src/server/access/static-token.ts';
 import { startServer, type RunningServer } from '../../src/server/server.ts';
-import { createMemoryContentStore } from '../../src/storage/memory-content-store.ts';
-import { createMemorySessionStore } from '../../src/storage/memory-session-store.ts';
-import { createMemoryBackend } from '../../src/storage/memory/memory-backend.ts';
+import { createMemoryContentStore } from './memory-stores/memory-content-store.ts';
+import { createMemorySessionStore } from './memory-stores/memory-session-store.ts';
+import { createMemoryBackend } from './memory-stores/memory-backend.ts';
 import { startCairn, untilLine, type CliResult, type CliRun } from './cli.ts';
 import { temporaryDirectory } from './trees.ts';
 import { freePort } from './free-port.ts';

@@ -2,7 +2,7 @@
 import { ERROR_TABLE, EXIT, type ExitCode } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
 import type { Finding } from '../../client/doctor/finding.ts';
-import { MAX_PROBE_SILENCE_MS } from '../../protocol/administration.ts';
+import { MAX_PROBE_SILENCE_MS } from '../../wire/administration.ts';
 import { parseDuration } from '../words/duration.ts';
 import { watchSignals } from '../interruption.ts';
 import { loginFileOf, readLogin } from '../login/credentials.ts';

@@ -4,7 +4,7 @@ import { createFileDurably } from '../../base/durable-files.ts';
 import { EXIT, type ExitCode } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
 import type { ReachOptions } from '../../client/options.ts';
-import type { GrantInfo, GrantReply } from '../../protocol/grant-messages.ts';
+import type { GrantInfo, GrantReply } from '../../wire/grant-messages.ts';
 import { alignColumns } from '../columns.ts';
 import { planGrant, type GrantPlan, type GrantWords } from '../grant-words.ts';
 import { momentText } from '../../base/moment-text.ts';

@@ -4,7 +4,7 @@ import { parseIssuerUrl } from '../../base/issuer-url.ts';
 import { printable } from '../../base/safe-path.ts';
 import { isLoopbackHost } from '../../base/loopback.ts';
 import { proxyFor } from '../../client/http/proxy.ts';
-import type { LoginOffer } from '../../protocol/messages.ts';
+import type { LoginOffer } from '../../wire/messages.ts';
 import { clientTls, tlsSettingsOf, type TlsWords } from '../client-tls.ts';
 import { issuerFetchIn } from '../issuer-way.ts';
 import { watchSignals } from '../interruption.ts';

@@ -3,7 +3,7 @@ import { EXIT, type ExitCode } from '../../base/errors.ts';
 import { printable, targetPathOf } from '../../base/safe-path.ts';
 import type { Entry } from '../../manifest/entry.ts';
 import type { EntryList } from '../../manifest/entry-table.ts';
-import type { Notice } from '../../protocol/tree-stream.ts';
+import type { Notice } from '../../wire/tree-stream.ts';
 import { entryLine, entryObject } from '../listing.ts';
 import { jsonLine } from '../screen/json-line.ts';
 import { NO_LINES, runClient } from '../transfer-run.ts';

@@ -11,7 +11,7 @@ import {
   type ExitCode,
 } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
-import type { CheckTotals, Finding } from '../../server/check/findings.ts';
+import type { CheckTotals, Finding } from '../../server/core/check/findings.ts';
 import type { StoreIncident, Upkeep } from '../../storage/incident.ts';
 import { checkingLine, findingLine, findingObject, totalsLine, totalsObject } from '../check-report.ts';
 import { print } from '../output.ts';
@@ -71,10 +71,10 @@ interface Outcome {
 async function check({ root, state, json }: ServePlan, isDryRun: boolean): Promise<Outcome> {
   const [{ checkSessions }, { DEFAULT_LIMITS }, { openLocalDisk }, { openLocalSessionStore }] =
     await Promise.all([
-      import('../../server/check/check-sessions.ts'),
+      import('../../server/core/check/check-sessions.ts'),
       import('../../server/limits.ts'),
-      import('../../storage/local-disk/local-disk.ts'),
-      import('../../storage/local-session-store.ts'),
+      import('../../storage/disk/local-disk.ts'),
+      import('../../storage/state/local-session-store.ts'),
     ]);
   const incidents: StoreIncident[] = [];
   const upkeep: Upkeep = isDryRun ? 'report' : 'thorough';

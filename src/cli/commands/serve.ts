@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { EXIT, type CairnError, type ExitCode } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
 import { shownCommand } from '../resume-command.ts';
-import { newLocalSecret } from '../../protocol/local-proof.ts';
+import { newLocalSecret } from '../../wire/local-proof.ts';
 import { jsonLine } from '../screen/json-line.ts';
 import type { startServer } from '../../server/server.ts';
 import { lockServed, refuseNetwork, usableRoot } from '../serve-locks.ts';
@@ -75,8 +75,8 @@ async function serve(plan: ServePlan, log: Log, lost: Promise<CairnError>): Prom
   ] = await Promise.all([
     import('../../server/server.ts'),
     import('../serve-access.ts'),
-    import('../../storage/local-disk/local-disk.ts'),
-    import('../../storage/local-session-store.ts'),
+    import('../../storage/disk/local-disk.ts'),
+    import('../../storage/state/local-session-store.ts'),
     import('../../server/last-seen.ts'),
   ]);
   const secured = await openServeTls(plan.tls, log);

@@ -1,7 +1,7 @@
 /** `cairn sessions`: the sessions of a server. */
 import { CairnError, EXIT, type ExitCode } from '../../base/errors.ts';
 import type { SessionFilter, SessionsAtServer } from '../../client/sessions.ts';
-import { SESSION_STATES } from '../../protocol/session-states.ts';
+import { SESSION_STATES } from '../../session/session-states.ts';
 import { print } from '../output.ts';
 import { jsonLine } from '../screen/json-line.ts';
 import { sessionLines, sessionObject, sessionTable, traceLines } from '../session-table.ts';

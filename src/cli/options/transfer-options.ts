@@ -1,6 +1,6 @@
 /** The options of push and pull; add one of both here, and its value to transfer-settings.ts. */
 import { Option, type Command } from 'commander';
-import { SYNC_MODES } from '../../protocol/sync-mode.ts';
+import { SYNC_MODES } from '../../session/sync-mode.ts';
 import { COMPRESS_WORDS, DIGESTS } from './choices.ts';
 import { addClientOptions } from './client-options.ts';
 import { GROUPS, optionOf, repeatable } from './option.ts';

@@ -1,7 +1,7 @@
 /** Whether connections are kept between requests on both sides of a proxy, and whether they may become channels. */
 import { CairnError } from '../../base/errors.ts';
-import { CHANNEL_PROTOCOL } from '../../protocol/message-head.ts';
-import { ROUTE } from '../../protocol/routes.ts';
+import { CHANNEL_PROTOCOL } from '../../wire/message-head.ts';
+import { ROUTE } from '../../wire/routes.ts';
 import { call, type Server } from '../http/server-calls.ts';
 import { ok, warning, type Finding } from './finding.ts';
 import { sendProbe } from './probe.ts';

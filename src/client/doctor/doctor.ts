@@ -1,5 +1,5 @@
 /** `cairn doctor`: looks at everything that goes wrong in practice between this machine and a server. */
-import type { WhoAmI } from '../../protocol/administration.ts';
+import type { WhoAmI } from '../../wire/administration.ts';
 import { DEFAULT_ANSWER_PACE } from '../http/answer-pace.ts';
 import { shownProxy } from '../http/proxy.ts';
 import type { ReachOptions } from '../options.ts';

@@ -1,6 +1,6 @@
 /** Who answers at a URL, and what its clock says. */
-import { Hello } from '../../protocol/messages.ts';
-import { parseJsonMessage } from '../../protocol/parse-message.ts';
+import { Hello } from '../../wire/messages.ts';
+import { parseJsonMessage } from '../../wire/parse-message.ts';
 import { printable } from '../../base/safe-path.ts';
 import { call, type Server } from '../http/server-calls.ts';
 import { ok, warning, type Finding } from './finding.ts';

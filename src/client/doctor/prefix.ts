@@ -1,8 +1,8 @@
 /** Where a server is behind a proxy that passes the URL itself on to somebody else, or changes its path. */
 import { CairnError, type ErrorCode } from '../../base/errors.ts';
-import { checkProtocolMajor, Hello } from '../../protocol/messages.ts';
-import { parseJsonMessage } from '../../protocol/parse-message.ts';
-import { PROTOCOL_ROOT, PROTOCOL_VERSION } from '../../protocol/routes.ts';
+import { checkProtocolMajor, Hello } from '../../wire/messages.ts';
+import { parseJsonMessage } from '../../wire/parse-message.ts';
+import { PROTOCOL_ROOT, PROTOCOL_VERSION } from '../../wire/routes.ts';
 import { openConnection, type Connection } from '../http/connection.ts';
 import type { ReachOptions } from '../options.ts';
 import { problem, type Finding } from './finding.ts';

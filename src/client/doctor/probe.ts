@@ -1,6 +1,6 @@
 /** Requests that only say what the way to a server does to them. */
-import { ProbeReply } from '../../protocol/administration.ts';
-import { ROUTE } from '../../protocol/routes.ts';
+import { ProbeReply } from '../../wire/administration.ts';
+import { ROUTE } from '../../wire/routes.ts';
 import type { HttpResponse, RequestBody } from '../http/http-message.ts';
 import { call, callJson, type Server } from '../http/server-calls.ts';
 

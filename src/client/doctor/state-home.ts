@@ -2,7 +2,7 @@
 import { makePrivateDirectory } from '../../base/durable-files.ts';
 import { CairnError } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
-import { checkWritable, freeBytesAt, isInMemory } from '../../storage/local-disk/storage-place.ts';
+import { checkWritable, freeBytesAt, isInMemory } from '../../storage/disk/tree/storage-place.ts';
 import { failed, ok, problem, warning, type Finding } from './finding.ts';
 import { withinLimit } from './time-limit.ts';
 

@@ -2,8 +2,8 @@
 import { accessName, accessPath, accessSentence } from '../../base/access-text.ts';
 import { CairnError } from '../../base/errors.ts';
 import { printable, targetPathOf } from '../../base/safe-path.ts';
-import { WhoAmI } from '../../protocol/administration.ts';
-import { ROUTE } from '../../protocol/routes.ts';
+import { WhoAmI } from '../../wire/administration.ts';
+import { ROUTE } from '../../wire/routes.ts';
 import { PUSH_SCOPES } from '../../session/scopes.ts';
 import { callJson, type Server } from '../http/server-calls.ts';
 import { ok, problem, warning, type Finding } from './finding.ts';

@@ -1,7 +1,7 @@
 /** Asks who is at the other end of a new socket, before anything of this client's is sent on it. */
 import type { Socket } from 'node:net';
 import { CairnError } from '../../base/errors.ts';
-import { HEADER, PROTOCOL_ROOT } from '../../protocol/routes.ts';
+import { HEADER, PROTOCOL_ROOT } from '../../wire/routes.ts';
 
 const MAX_HEAD_BYTES = 16 * 1024;
 const HEAD_END = '\r\n\r\n';

@@ -5,8 +5,8 @@
 import { BodyReader, type Pace } from '../../base/body-reader.ts';
 import { CairnError } from '../../base/errors.ts';
 import type { MessageChannel } from '../../base/message-channel.ts';
-import { decodeHead, encodeHead, MAX_HEAD_BYTES, type MessageHead } from '../../protocol/message-head.ts';
-import { PROTOCOL_ROOT } from '../../protocol/routes.ts';
+import { decodeHead, encodeHead, MAX_HEAD_BYTES, type MessageHead } from '../../wire/message-head.ts';
+import { PROTOCOL_ROOT } from '../../wire/routes.ts';
 import { DEFAULT_ANSWER_PACE, watchAnswer, type AnswerPace } from './answer-pace.ts';
 import type { Connection } from './connection.ts';
 import { accepted, readText, type HttpRequest, type HttpResponse } from './http-message.ts';

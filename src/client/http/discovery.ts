@@ -1,11 +1,11 @@
 /** From the URL that the user gave to the protocol root of its server, and to the target below it. */
 import { CairnError } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
-import { checkProtocolMajor, Hello } from '../../protocol/messages.ts';
-import { parseJsonMessage } from '../../protocol/parse-message.ts';
-import { CHANNEL_PROTOCOL } from '../../protocol/message-head.ts';
-import { errorOfResponse } from '../../protocol/problem.ts';
-import { HEADER, PROTOCOL_ROOT, PROTOCOL_VERSION, protocolRootOf } from '../../protocol/routes.ts';
+import { checkProtocolMajor, Hello } from '../../wire/messages.ts';
+import { parseJsonMessage } from '../../wire/parse-message.ts';
+import { CHANNEL_PROTOCOL } from '../../wire/message-head.ts';
+import { errorOfResponse } from '../../wire/problem.ts';
+import { HEADER, PROTOCOL_ROOT, PROTOCOL_VERSION, protocolRootOf } from '../../wire/routes.ts';
 import type { Connection } from './connection.ts';
 import { withRetryAfter } from './retry-after.ts';
 

@@ -1,8 +1,8 @@
 /** Requests and responses, whatever carries them, and what a response means that is none of 2xx. */
 import { CairnError, EXIT } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
-import { errorOfResponse } from '../../protocol/problem.ts';
-import { HEADER } from '../../protocol/routes.ts';
+import { errorOfResponse } from '../../wire/problem.ts';
+import { HEADER } from '../../wire/routes.ts';
 import { withRetryAfter } from './retry-after.ts';
 
 /** A body whose length is known before. */

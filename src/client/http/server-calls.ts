@@ -2,7 +2,7 @@
 import type * as v from 'valibot';
 import { CairnError } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
-import { parseJsonMessage } from '../../protocol/parse-message.ts';
+import { parseJsonMessage } from '../../wire/parse-message.ts';
 import type { Access } from './access.ts';
 import type { Bandwidth } from './bandwidth.ts';
 import type { Requester } from './channels.ts';

@@ -1,9 +1,9 @@
 /** The body of an answer that brings a chunk, decompressed where it comes so. */
 import { CairnError } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
-import type { ChunkEncoding } from '../../protocol/encoding.ts';
-import { HEADER } from '../../protocol/routes.ts';
-import { decodeBody } from '../../storage/chunk-encoding.ts';
+import type { ChunkEncoding } from '../../session/encoding.ts';
+import { HEADER } from '../../wire/routes.ts';
+import { decodeBody } from '../../transfer/chunk-encoding.ts';
 import type { HttpResponse } from '../http/http-message.ts';
 
 /** A chunk as it arrives. */

@@ -5,8 +5,8 @@ import { ChunkDigests } from '../../checkpoint/chunk-digests.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
 import { DIGEST_LENGTH_BYTES } from '../../manifest/digest.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
-import { EVERYTHING, type Comparison, type Plan } from '../../protocol/messages.ts';
-import { compareWithTarget } from '../../storage/compare.ts';
+import { EVERYTHING, type Comparison, type Plan } from '../../wire/messages.ts';
+import { compareWithTarget } from '../../transfer/compare.ts';
 import { agreeOnPlan } from '../session/agreeing.ts';
 import { commitRequest } from '../session/commit-request.ts';
 import { commitTransfer } from '../session/committing.ts';
@@ -27,8 +27,8 @@ import {
 } from './pull-staging.ts';
 import type { SessionClient } from '../session/session-client.ts';
 import type { TransferContext } from '../transfer/transfer-context.ts';
-import type { TransferFolder } from '../record/transfer-folder.ts';
-import { newRecord } from '../record/transfer-record.ts';
+import type { TransferFolder } from '../state/transfer-folder.ts';
+import { newRecord } from '../state/transfer-record.ts';
 
 /** A pull from a target to a destination. */
 export interface PullTask {

@@ -5,9 +5,9 @@ import { DIGEST_LENGTH_BYTES, loadHasher } from '../../manifest/digest.ts';
 import type { Layout } from '../../manifest/layout.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
 import type { ChunkStaging, StagingArea } from '../../storage/content-store.ts';
-import type { SessionGrant } from '../../protocol/messages.ts';
-import { DEFAULT_SYNC_MODE, type SyncMode } from '../../protocol/sync-mode.ts';
-import { createGroupCommit, policyOf } from '../../storage/group-commit.ts';
+import type { SessionGrant } from '../../wire/messages.ts';
+import { DEFAULT_SYNC_MODE, type SyncMode } from '../../session/sync-mode.ts';
+import { createGroupCommit, policyOf } from '../../transfer/group-commit.ts';
 import { ChunkBoard } from '../transfer/chunk-board.ts';
 import { commitRequest, emptiedChunks } from '../session/commit-request.ts';
 import { commitTransfer } from '../session/committing.ts';
@@ -19,7 +19,7 @@ import { aboutManifest, layoutOf, pathsOf, skippedBytes, type PassResult } from 
 import { suspend } from '../session/session-calls.ts';
 import { FAREWELL_MS, type SessionClient } from '../session/session-client.ts';
 import type { TransferContext } from '../transfer/transfer-context.ts';
-import type { TransferFolder } from '../record/transfer-folder.ts';
+import type { TransferFolder } from '../state/transfer-folder.ts';
 import { createProgress, nameOthers } from '../transfer/transfer-progress.ts';
 
 /** What a pass needs. */

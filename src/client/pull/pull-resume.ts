@@ -1,7 +1,7 @@
 /** A pull that goes on from its record: what is staged is the truth, and nothing of it is read again. */
 import { CairnError } from '../../base/errors.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
-import type { TransferRecord } from '../record/transfer-record.ts';
+import type { TransferRecord } from '../state/transfer-record.ts';
 import type { PullTask } from './pull-fresh.ts';
 import { typeAt, type Landing } from './pull-landing.ts';
 import { aboutManifest, layoutOf, pathsOf, skippedBytes, type PassResult } from '../transfer/pass-result.ts';
@@ -17,9 +17,9 @@ import { agreeOnPlan } from '../session/agreeing.ts';
 import { openSession, type SessionClient } from '../session/session-client.ts';
 import { isSessionGone } from '../session/session-gone.ts';
 import { softened, type TransferContext } from '../transfer/transfer-context.ts';
-import type { TransferFolder } from '../record/transfer-folder.ts';
+import type { TransferFolder } from '../state/transfer-folder.ts';
 import type { TransferOptions } from '../options.ts';
-import type { SessionGrant } from '../../protocol/messages.ts';
+import type { SessionGrant } from '../../wire/messages.ts';
 
 /**
  * Finishes the transfer in the folder's record. Undefined where it cannot be gone on with: then a fresh pass starts

@@ -5,12 +5,12 @@
 import * as v from 'valibot';
 import type { Manifest } from '../../manifest/manifest.ts';
 import type { ModeWishes } from '../../manifest/modes.ts';
-import { Plan } from '../../protocol/messages.ts';
-import { encodeTree } from '../../protocol/tree-stream.ts';
+import { Plan } from '../../wire/messages.ts';
+import { encodeTree } from '../../wire/tree-stream.ts';
 import type { ContentStore, StagingArea } from '../../storage/content-store.ts';
-import { openLocalDisk } from '../../storage/local-disk/local-disk.ts';
+import { openLocalDisk } from '../../storage/disk/local-disk.ts';
 import type { TransferOptions } from '../options.ts';
-import { loadManifest } from '../record/documents.ts';
+import { loadManifest } from '../state/documents.ts';
 import type { Landing } from './pull-landing.ts';
 
 const StoredPlan = v.object({ ...Plan.entries, excluded: v.array(v.pipe(v.number(), v.safeInteger())) });

@@ -1,6 +1,6 @@
 /** One chunk to the server, as often as it takes, going on where the last try was cut. */
 import { CairnError } from '../../base/errors.ts';
-import type { SyncStatus } from '../../protocol/messages.ts';
+import type { SyncStatus } from '../../wire/messages.ts';
 import { openBody } from './chunk-body.ts';
 import { isToReadAgain } from './source-reader.ts';
 import { headChunk, putChunk } from '../session/chunk-calls.ts';

@@ -4,7 +4,7 @@
  * commit that follows asks again.
  */
 import { CairnError } from '../../base/errors.ts';
-import type { CommitRequest } from '../../protocol/messages.ts';
+import type { CommitRequest } from '../../wire/messages.ts';
 import type { Asked } from '../session/committing.ts';
 import { commit } from '../session/session-calls.ts';
 import type { SessionClient } from '../session/session-client.ts';

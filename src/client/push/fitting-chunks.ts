@@ -1,6 +1,6 @@
 /** Chunks that a proxy lets through: where it takes no body of their size, a push begins anew with smaller ones. */
 import { CairnError } from '../../base/errors.ts';
-import type { CheckpointReply } from '../../protocol/messages.ts';
+import type { CheckpointReply } from '../../wire/messages.ts';
 import type { Report } from '../events.ts';
 import { serverDigests, type PushJob } from './push-chunks.ts';
 

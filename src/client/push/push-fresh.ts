@@ -6,14 +6,14 @@ import { DIGEST_LENGTH_BYTES } from '../../manifest/digest.ts';
 import type { EntryList } from '../../manifest/entry-table.ts';
 import { createLayout } from '../../manifest/layout.ts';
 import { createManifest, type Manifest, type ManifestParameters } from '../../manifest/manifest.ts';
-import type { CheckpointReply, Comparison, Plan } from '../../protocol/messages.ts';
-import { PLAN, PROTOCOL_VERSION } from '../../protocol/routes.ts';
+import type { CheckpointReply, Comparison, Plan } from '../../wire/messages.ts';
+import { PLAN, PROTOCOL_VERSION } from '../../wire/routes.ts';
 import type { CheckpointLog } from '../../checkpoint/checkpoint-log.ts';
 import { agreeOnPlan, createRequestId, digestsToOffer, openForChunks } from '../session/agreeing.ts';
 import { makePlan } from '../transfer/comparing.ts';
 import { encodeStrings } from '../../manifest/string-lines.ts';
-import { encodeTree } from '../../protocol/tree-stream.ts';
-import { treeBody } from '../record/documents.ts';
+import { encodeTree } from '../../wire/tree-stream.ts';
+import { treeBody } from '../state/documents.ts';
 import type { TransferOptions } from '../options.ts';
 import { emptyResult, layoutOf, skippedBytes, type PassResult } from '../transfer/pass-result.ts';
 import { runPass } from './push-pass.ts';
@@ -21,8 +21,8 @@ import { establish, getCheckpoint, putManifest } from '../session/session-calls.
 import { createSessionClient, type SessionClient } from '../session/session-client.ts';
 import type { LocalSource, ScannedSource } from './source.ts';
 import type { TransferContext } from '../transfer/transfer-context.ts';
-import type { TransferFolder } from '../record/transfer-folder.ts';
-import { newRecord } from '../record/transfer-record.ts';
+import type { TransferFolder } from '../state/transfer-folder.ts';
+import { newRecord } from '../state/transfer-record.ts';
 
 /** A push from its sources to a target. */
 export interface PushTask {

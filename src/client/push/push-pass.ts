@@ -6,7 +6,7 @@ import { ChunkSet, type ReadonlyChunkSet } from '../../checkpoint/chunk-set.ts';
 import { DIGEST_LENGTH_BYTES, loadHasher, sameDigest } from '../../manifest/digest.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
 import type { StringList } from '../../manifest/string-table.ts';
-import { CommitRequest, type CheckpointReply, type CommitReply, type Plan } from '../../protocol/messages.ts';
+import { CommitRequest, type CheckpointReply, type CommitReply, type Plan } from '../../wire/messages.ts';
 import { ChunkBoard } from '../transfer/chunk-board.ts';
 import { commitRequest, emptiedChunks } from '../session/commit-request.ts';
 import { createCommitAhead } from './commit-ahead.ts';
@@ -14,7 +14,7 @@ import { commitTransfer, missingChunks, type Asked } from '../session/committing
 import { leftOutBy, reportLeftOut } from '../session/unpublished.ts';
 import type { Report } from '../events.ts';
 import { aboutManifest, layoutOf, pathsOf, skippedBytes, type PassResult } from '../transfer/pass-result.ts';
-import { createJournalWriter } from '../record/journal-writer.ts';
+import { createJournalWriter } from '../state/journal-writer.ts';
 import {
   applyCheckpoint,
   doubtEntry,
@@ -30,7 +30,7 @@ import { hasBrought, hasSmaller, isTooLarge, tooLargeFor } from './fitting-chunk
 import type { LocalSource } from './source.ts';
 import { createSourceReader } from './source-reader.ts';
 import type { TransferContext } from '../transfer/transfer-context.ts';
-import type { TransferFolder } from '../record/transfer-folder.ts';
+import type { TransferFolder } from '../state/transfer-folder.ts';
 import { createProgress, nameOthers } from '../transfer/transfer-progress.ts';
 
 /** What a pass needs. */

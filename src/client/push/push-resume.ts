@@ -4,8 +4,8 @@ import { CairnError } from '../../base/errors.ts';
 import { DIGEST_LENGTH_BYTES } from '../../manifest/digest.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
 import type { StringList } from '../../manifest/string-table.ts';
-import { otherThanAsked } from '../record/asked.ts';
-import { loadIdentities, loadManifest } from '../record/documents.ts';
+import { otherThanAsked } from '../state/asked.ts';
+import { loadIdentities, loadManifest } from '../state/documents.ts';
 import { isUnrepeatable, type PassResult } from '../transfer/pass-result.ts';
 import { runPass } from './push-pass.ts';
 import type { PushTask } from './push-fresh.ts';
@@ -14,7 +14,7 @@ import { getCheckpoint } from '../session/session-calls.ts';
 import { openSession } from '../session/session-client.ts';
 import { isSessionGone } from '../session/session-gone.ts';
 import { softened } from '../transfer/transfer-context.ts';
-import type { TransferRecord } from '../record/transfer-record.ts';
+import type { TransferRecord } from '../state/transfer-record.ts';
 
 /**
  * Finishes the transfer in the folder's record. Undefined where there is none, or none that can be gone on with: then

@@ -5,7 +5,7 @@ import { CairnError, storageError, systemCodeOf } from '../../base/errors.ts';
 import { kindOf, type FileKind } from '../../base/file-stat.ts';
 import { printable } from '../../base/safe-path.ts';
 import type { ContentStore } from '../../storage/content-store.ts';
-import { openLocalDisk } from '../../storage/local-disk/local-disk.ts';
+import { openLocalDisk } from '../../storage/disk/local-disk.ts';
 import { streamAt } from '../transfer/descriptor-path.ts';
 
 /** One source that the user named. */

@@ -2,7 +2,7 @@
 import type { Identity } from '../../manifest/entry.ts';
 import { mayHaveSameBytes } from '../../manifest/identity.ts';
 import type { StringList } from '../../manifest/string-table.ts';
-import type { FoundSource } from '../../storage/source-lookup.ts';
+import type { FoundSource } from '../../transfer/source-lookup.ts';
 
 /** A source that is touched more often than this in one pass is one that changes. */
 const MAX_TOUCHES = 16;

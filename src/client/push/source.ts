@@ -4,7 +4,7 @@ import { CairnError } from '../../base/errors.ts';
 import { comparePaths, joinPath, printable } from '../../base/safe-path.ts';
 import { EntryTable, type EntryList } from '../../manifest/entry-table.ts';
 import { StringTable, type StringList } from '../../manifest/string-table.ts';
-import type { Notice } from '../../protocol/tree-stream.ts';
+import type { Notice } from '../../wire/tree-stream.ts';
 import type { ContentStore, ScanWishes } from '../../storage/content-store.ts';
 import { portableMode, type Entry } from '../../manifest/entry.ts';
 import type { ModeChange } from '../../manifest/modes.ts';

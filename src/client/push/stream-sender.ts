@@ -2,7 +2,7 @@
 import type { HasherFactory } from '../../manifest/digest.ts';
 import { sendReliably } from './chunk-sender.ts';
 import { CairnError } from '../../base/errors.ts';
-import type { SyncStatus } from '../../protocol/messages.ts';
+import type { SyncStatus } from '../../wire/messages.ts';
 import { sync } from '../session/session-calls.ts';
 import type { SessionClient } from '../session/session-client.ts';
 import type { StreamWindow, WindowChunk } from './stream-window.ts';

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { CairnError } from '../../base/errors.ts';
 import type { DigestAlgorithm } from '../../manifest/digest.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
-import type { Plan, PlanAccepted } from '../../protocol/messages.ts';
+import type { Plan, PlanAccepted } from '../../wire/messages.ts';
 import { layoutOf } from '../transfer/pass-result.ts';
 import { putPlan } from './session-calls.ts';
 import type { SessionClient } from './session-client.ts';

@@ -1,7 +1,7 @@
 /** The requests that move chunks. */
-import type { ChunkEncoding } from '../../protocol/encoding.ts';
-import { SyncStatus } from '../../protocol/messages.ts';
-import { HEADER, ROUTE } from '../../protocol/routes.ts';
+import type { ChunkEncoding } from '../../session/encoding.ts';
+import { SyncStatus } from '../../wire/messages.ts';
+import { HEADER, ROUTE } from '../../wire/routes.ts';
 import type { HttpResponse } from '../http/http-message.ts';
 import { call, callJson } from '../http/server-calls.ts';
 import { withGrant, type SessionAccess } from './session-calls.ts';

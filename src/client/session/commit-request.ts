@@ -4,7 +4,7 @@ import type { ReadonlyChunkSet } from '../../checkpoint/chunk-set.ts';
 import { transferDigest } from '../../manifest/digest.ts';
 import type { Layout } from '../../manifest/layout.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
-import type { CommitRequest } from '../../protocol/messages.ts';
+import type { CommitRequest } from '../../wire/messages.ts';
 
 /** Chunks that carry bytes of excluded entries only, and therefore need not be there. */
 export function emptiedChunks(layout: Layout, excluded: ReadonlyChunkSet): Set<number> {

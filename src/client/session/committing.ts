@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CairnError } from '../../base/errors.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
-import type { CommitReply, CommitRequest } from '../../protocol/messages.ts';
+import type { CommitReply, CommitRequest } from '../../wire/messages.ts';
 import { commit, type SessionAccess } from './session-calls.ts';
 import type { SessionClient } from './session-client.ts';
 import type { TransferContext } from '../transfer/transfer-context.ts';

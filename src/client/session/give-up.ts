@@ -1,5 +1,5 @@
 /** Ends the session of an earlier run that nobody will go on with. */
-import type { SessionGrant } from '../../protocol/messages.ts';
+import type { SessionGrant } from '../../wire/messages.ts';
 import type { TransferContext } from '../transfer/transfer-context.ts';
 import { abortSession, resumeSession } from './session-calls.ts';
 import { FAREWELL_MS } from './session-client.ts';

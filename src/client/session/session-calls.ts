@@ -17,10 +17,10 @@ import {
   type EstablishRequest,
   type Plan,
   type ResumeRequest,
-} from '../../protocol/messages.ts';
-import { TreeIdReply } from '../../protocol/tree-id-messages.ts';
-import { HEADER, REPLACE_ANY, ROUTE, type PLAN } from '../../protocol/routes.ts';
-import { readTree, type Notice } from '../../protocol/tree-stream.ts';
+} from '../../wire/messages.ts';
+import { TreeIdReply } from '../../wire/tree-id-messages.ts';
+import { HEADER, REPLACE_ANY, ROUTE, type PLAN } from '../../wire/routes.ts';
+import { readTree, type Notice } from '../../wire/tree-stream.ts';
 import type { RequestBody } from '../http/http-message.ts';
 import type { AccessHeaders } from '../http/access.ts';
 import { call, callJson, type Call, type Server } from '../http/server-calls.ts';

@@ -2,7 +2,7 @@
 import { CairnError } from '../../base/errors.ts';
 import { isTokenRefused } from '../http/access.ts';
 import { keepAuthorized, type AuthorizationKeeper } from './keep-authorized.ts';
-import type { CheckpointReply, ResumeRequest, SessionGrant } from '../../protocol/messages.ts';
+import type { CheckpointReply, ResumeRequest, SessionGrant } from '../../wire/messages.ts';
 import {
   abortSession,
   getCheckpoint,

@@ -3,7 +3,7 @@ import { isErrorCode, type CairnError, type ErrorCode } from '../../base/errors.
 import { printable } from '../../base/safe-path.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
-import type { CommitReply } from '../../protocol/messages.ts';
+import type { CommitReply } from '../../wire/messages.ts';
 import type { Report } from '../events.ts';
 
 /** One entry that was left out. */

@@ -5,7 +5,7 @@ import { fileDigester, loadHasher } from '../../manifest/digest.ts';
 import type { Identity } from '../../manifest/entry.ts';
 import { FileDigests, type ReadonlyFileDigests } from '../../manifest/file-digests.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
-import type { Comparison, Plan } from '../../protocol/messages.ts';
+import type { Comparison, Plan } from '../../wire/messages.ts';
 import type { ContentStore } from '../../storage/content-store.ts';
 import { getDigests } from '../session/session-calls.ts';
 import type { SessionClient } from '../session/session-client.ts';

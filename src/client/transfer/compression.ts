@@ -1,7 +1,7 @@
 /** Whether the chunks of a transfer are compressed: always, never, or while the line is so slow that it pays. */
-import type { ChunkEncoding } from '../../protocol/encoding.ts';
-import { createByteBudget, type ByteBudget } from '../../storage/byte-budget.ts';
-import { OWN_ENCODINGS } from '../../storage/zlib-pump.ts';
+import type { ChunkEncoding } from '../../session/encoding.ts';
+import { createByteBudget, type ByteBudget } from '../../transfer/byte-budget.ts';
+import { OWN_ENCODINGS } from '../../transfer/zlib-pump.ts';
 import { watchLine, type Crossing } from './line-rate.ts';
 
 /** When chunks are compressed; what does not shrink never is. */

@@ -3,7 +3,7 @@ import { CairnError } from '../../base/errors.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
 import { createLayout, type Layout } from '../../manifest/layout.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
-import type { Plan, SessionGrant } from '../../protocol/messages.ts';
+import type { Plan, SessionGrant } from '../../wire/messages.ts';
 import type { TransferSummary } from '../events.ts';
 
 /** What a pass did. */

@@ -4,7 +4,7 @@ import { printable } from '../../base/safe-path.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
 import { isStream, type Layout } from '../../manifest/layout.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
-import type { Plan } from '../../protocol/messages.ts';
+import type { Plan } from '../../wire/messages.ts';
 import type { Counters, TransferContext } from './transfer-context.ts';
 
 const MIN_FILE_INTERVAL_MS = 100;

@@ -1,8 +1,8 @@
 /** Who asks, and may they: access tokens and session credentials out of request headers. */
 import { CairnError } from '../../base/errors.ts';
-import { HEADER } from '../../protocol/routes.ts';
+import { HEADER } from '../../wire/routes.ts';
 import type { Scope } from '../../session/scopes.ts';
-import { checkAllows, checkStands, type Authorization } from '../auth/authorization.ts';
+import { checkAllows, checkStands, type Authorization } from '../access/authorization.ts';
 import type { ServerContext } from '../server-context.ts';
 import type { Exchange } from './exchange.ts';
 

@@ -9,8 +9,8 @@ import {
   decodeHead,
   MAX_HEAD_BYTES,
   type MessageHead,
-} from '../../protocol/message-head.ts';
-import { HEADER, PROTOCOL_ROOT, ROUTE } from '../../protocol/routes.ts';
+} from '../../wire/message-head.ts';
+import { HEADER, PROTOCOL_ROOT, ROUTE } from '../../wire/routes.ts';
 import type { ServerLimits } from '../limits.ts';
 import type { Idle } from './connection-limits.ts';
 import { paceOf } from './pace.ts';

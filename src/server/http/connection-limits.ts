@@ -4,7 +4,7 @@ import type { Server as SecureServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { CairnError } from '../../base/errors.ts';
-import { addressKey } from '../auth/address-key.ts';
+import { addressKey } from '../access/address-key.ts';
 import type { ServerLimits } from '../limits.ts';
 import type { Refusals } from '../refusals.ts';
 

@@ -6,7 +6,7 @@ import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { CairnError } from '../../base/errors.ts';
-import { HEADER, PROTOCOL_ROOT } from '../../protocol/routes.ts';
+import { HEADER, PROTOCOL_ROOT } from '../../wire/routes.ts';
 import type { Exchange } from './exchange.ts';
 
 /** Methods that change nothing. */

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { BodyReader, type Pace } from '../../base/body-reader.ts';
 import { CairnError } from '../../base/errors.ts';
 import { incomingBody } from '../../base/incoming-body.ts';
-import { PROTOCOL_SEGMENT, protocolLink } from '../../protocol/routes.ts';
+import { PROTOCOL_SEGMENT, protocolLink } from '../../wire/routes.ts';
 import type { ServerLimits } from '../limits.ts';
 
 /** One request and its answer. */

@@ -4,7 +4,7 @@ import type { Server as SecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { CairnError, systemCodeOf } from '../../base/errors.ts';
-import type { KeptTls } from '../tls/kept-tls.ts';
+import type { KeptTls } from './kept-tls.ts';
 import { answerBroken } from './broken-request.ts';
 import { createHttpsServer, watchSockets } from './listen-tls.ts';
 import type { ServerLimits } from '../limits.ts';

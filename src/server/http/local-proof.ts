@@ -1,6 +1,6 @@
 /** Proves to a client of the same user on this machine who listens here. */
-import { endsOf, isChallenge, localProof } from '../../protocol/local-proof.ts';
-import { HEADER } from '../../protocol/routes.ts';
+import { endsOf, isChallenge, localProof } from '../../wire/local-proof.ts';
+import { HEADER } from '../../wire/routes.ts';
 import type { ServerContext } from '../server-context.ts';
 import type { Exchange } from './exchange.ts';
 

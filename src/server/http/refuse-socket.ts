@@ -2,7 +2,7 @@
 import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { CairnError } from '../../base/errors.ts';
-import { problemOf, PROBLEM_TYPE } from '../../protocol/problem.ts';
+import { problemOf, PROBLEM_TYPE } from '../../wire/problem.ts';
 
 /** How long the other side may take to read its answer. */
 const ANSWER_MS = 1000;

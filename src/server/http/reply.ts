@@ -1,8 +1,8 @@
 /** Answers: JSON, problem documents, and streams that keep to the pace of the client. */
 import { CairnError, storageError } from '../../base/errors.ts';
 import { watchReader } from '../../base/unsent.ts';
-import { problemOf, PROBLEM_TYPE } from '../../protocol/problem.ts';
-import { HEADER } from '../../protocol/routes.ts';
+import { problemOf, PROBLEM_TYPE } from '../../wire/problem.ts';
+import { HEADER } from '../../wire/routes.ts';
 import { discreetError, type HidePaths } from '../own-paths.ts';
 import type { Exchange } from './exchange.ts';
 

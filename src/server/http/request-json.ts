@@ -1,7 +1,7 @@
 /** JSON messages out of request bodies, within limits. */
 import type * as v from 'valibot';
 import { CairnError } from '../../base/errors.ts';
-import { parseJsonMessage } from '../../protocol/parse-message.ts';
+import { parseJsonMessage } from '../../wire/parse-message.ts';
 import { requireJsonType } from './cross-site.ts';
 import { contentLengthOf, openBody, type Exchange } from './exchange.ts';
 

@@ -2,8 +2,8 @@
 import type * as v from 'valibot';
 import { CairnError } from '../../base/errors.ts';
 import type { ChunkSet } from '../../checkpoint/chunk-set.ts';
-import { parseMessage } from '../../protocol/parse-message.ts';
-import { atMostBytes, readRuns } from '../sessions/plan-text.ts';
+import { parseMessage } from '../../wire/parse-message.ts';
+import { atMostBytes, readRuns } from '../core/sessions/plan-text.ts';
 import { contentLengthOf, openBody, type Exchange } from './exchange.ts';
 
 /** What is expected. */

@@ -10,7 +10,7 @@ import {
   type ManifestParameters,
 } from '../../manifest/manifest.ts';
 import { StringTable, type StringList } from '../../manifest/string-table.ts';
-import { encodeTail, type Notice } from '../../protocol/tree-stream.ts';
+import { encodeTail, type Notice } from '../../wire/tree-stream.ts';
 import type { ContentStore } from '../../storage/content-store.ts';
 import type { Exchange } from './exchange.ts';
 import { end, NDJSON_TYPE, write } from './reply.ts';

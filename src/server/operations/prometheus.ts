@@ -1,6 +1,6 @@
 /** The metrics of a server for Prometheus. The only user of prom-client; loaded only by a server. */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
-import { SESSION_STATES } from '../../protocol/session-states.ts';
+import { SESSION_STATES } from '../../session/session-states.ts';
 import type { ExposedMetrics, MetricsSources } from '../metrics.ts';
 
 /** A sync of some MiB takes milliseconds on a good disk, and seconds on a bad one. */

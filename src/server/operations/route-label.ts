@@ -1,5 +1,5 @@
 /** Names of routes for metrics: few, so that neither ids nor the names of files become labels. */
-import { PROTOCOL_ROOT, PROTOCOL_SEGMENT } from '../../protocol/routes.ts';
+import { PROTOCOL_ROOT, PROTOCOL_SEGMENT } from '../../wire/routes.ts';
 
 const ROOT = `/${PROTOCOL_ROOT}`;
 const ALONE = new Set(['', 'tree', 'tree-id', 'sessions', 'whoami', 'probe', 'tokens', 'grants']);

@@ -1,6 +1,6 @@
 /** How many sessions are in which state, counted when somebody asks. */
 import type { SessionState } from '../../session/state.ts';
-import type { SessionStore } from '../../storage/session-store.ts';
+import type { SessionStore } from '../../storage/state/session-store.ts';
 
 /** Counting takes at most one part in so many of the time, however often somebody asks. */
 const COST_FACTOR = 20;

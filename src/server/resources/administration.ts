@@ -1,17 +1,17 @@
 /** `GET sessions`, `GET sessions/{id}` and `DELETE sessions/{id}` without a session's credential. */
 import * as v from 'valibot';
 import { CairnError } from '../../base/errors.ts';
-import { SESSION_STATES } from '../../protocol/session-states.ts';
-import { parseMessage } from '../../protocol/parse-message.ts';
+import { SESSION_STATES } from '../../session/session-states.ts';
+import { parseMessage } from '../../wire/parse-message.ts';
 import type { SessionRecord } from '../../session/record.ts';
-import { isWithin, type Authorization } from '../auth/authorization.ts';
+import { isWithin, type Authorization } from '../access/authorization.ts';
 import { authenticate, authenticateAnswer } from '../http/authorize.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { end, NDJSON_TYPE, sendJson, write } from '../http/reply.ts';
 import type { ServerContext } from '../server-context.ts';
-import { abortSession } from '../sessions/abort.ts';
-import { checkAllowsSession } from '../sessions/renewal.ts';
-import { detailsOf, summaryOf } from '../sessions/summary.ts';
+import { abortSession } from '../core/sessions/abort.ts';
+import { checkAllowsSession } from '../core/sessions/renewal.ts';
+import { detailsOf, summaryOf } from '../core/sessions/summary.ts';
 
 /** Lines that go out together. */
 const LINES_PER_WRITE = 64;

@@ -2,12 +2,12 @@
 import { CairnError } from '../../base/errors.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
 import { mayCompare } from '../../session/scopes.ts';
-import type { Authorization } from '../auth/authorization.ts';
-import { checkBytes, openUsage } from '../quota/quota.ts';
+import type { Authorization } from '../access/authorization.ts';
+import { checkBytes, openUsage } from '../core/quota/quota.ts';
 import type { ServerContext } from '../server-context.ts';
-import { savePlan } from '../sessions/session-documents.ts';
-import type { PlanSets } from '../sessions/plan-text.ts';
-import { createPlan, linkBytesOf, samePlan, type TransferPlan } from '../sessions/transfer-plan.ts';
+import { savePlan } from '../core/sessions/session-documents.ts';
+import type { PlanSets } from '../core/sessions/plan-text.ts';
+import { createPlan, linkBytesOf, samePlan, type TransferPlan } from '../core/sessions/transfer-plan.ts';
 import type { SessionWork } from './session-request.ts';
 
 /**

@@ -1,11 +1,11 @@
 /** `GET sessions/{id}/checkpoint`: what the receiver has, as far as it is the server. */
-import type { CheckpointReply } from '../../protocol/messages.ts';
+import type { CheckpointReply } from '../../wire/messages.ts';
 import type { Exchange } from '../http/exchange.ts';
-import type { LiveSession } from '../sessions/live-session.ts';
+import type { LiveSession } from '../core/sessions/live-session.ts';
 import { sendJson } from '../http/reply.ts';
 import type { ServerContext } from '../server-context.ts';
 import { withSession } from './session-request.ts';
-import { encodePlan } from '../sessions/transfer-plan.ts';
+import { encodePlan } from '../core/sessions/transfer-plan.ts';
 
 /** Answers with the plan and, in a push, with what is durable and what is held. */
 export function handleCheckpoint(context: ServerContext, exchange: Exchange, id: string): Promise<void> {

@@ -1,10 +1,10 @@
 /** What the headers of a request for a chunk say of encodings. */
 import { CairnError } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
-import type { ChunkEncoding } from '../../protocol/encoding.ts';
-import { HEADER } from '../../protocol/routes.ts';
+import type { ChunkEncoding } from '../../session/encoding.ts';
+import { HEADER } from '../../wire/routes.ts';
 import type { SessionRecord } from '../../session/record.ts';
-import { OWN_ENCODINGS } from '../../storage/zlib-pump.ts';
+import { OWN_ENCODINGS } from '../../transfer/zlib-pump.ts';
 import { contentLengthOf, type Exchange } from '../http/exchange.ts';
 
 /** The body of a chunk that comes in an encoding. */

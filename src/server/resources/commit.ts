@@ -3,22 +3,22 @@ import { atMost } from '../../base/at-most.ts';
 import { CairnError } from '../../base/errors.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
 import { nextState } from '../../session/record.ts';
-import { CommitWithoutRuns, type CommitReply, type CommitRequest } from '../../protocol/messages.ts';
-import { checkStands } from '../auth/authorization.ts';
-import { checkBytes, openUsage } from '../quota/quota.ts';
-import { checkAllowsSession } from '../sessions/renewal.ts';
-import { awaitChunks } from '../sessions/chunks-to-come.ts';
-import { verifyPush } from '../sessions/commit-check.ts';
+import { CommitWithoutRuns, type CommitReply, type CommitRequest } from '../../wire/messages.ts';
+import { checkStands } from '../access/authorization.ts';
+import { checkBytes, openUsage } from '../core/quota/quota.ts';
+import { checkAllowsSession } from '../core/sessions/renewal.ts';
+import { awaitChunks } from '../core/sessions/chunks-to-come.ts';
+import { verifyPush } from '../core/sessions/commit-check.ts';
 import {
   noteCommitFailure,
   startCommitJob,
   type CommitJob,
   type CommitRecord,
-} from '../sessions/commit-job.ts';
+} from '../core/sessions/commit-job.ts';
 import type { Exchange } from '../http/exchange.ts';
-import type { LiveSession } from '../sessions/live-session.ts';
-import type { LiveSessions } from '../sessions/live-sessions.ts';
-import { sideBySide } from '../sessions/side-by-side.ts';
+import type { LiveSession } from '../core/sessions/live-session.ts';
+import type { LiveSessions } from '../core/sessions/live-sessions.ts';
+import { sideBySide } from '../core/sessions/side-by-side.ts';
 import { sendJson } from '../http/reply.ts';
 import { readRunsMessage } from '../http/request-runs.ts';
 import type { ServerContext, SessionContext } from '../server-context.ts';

@@ -1,12 +1,12 @@
 /** What a push may learn of its target before it sends anything. */
 import type { Manifest } from '../../manifest/manifest.ts';
-import type { Comparison } from '../../protocol/messages.ts';
+import type { Comparison } from '../../wire/messages.ts';
 import type { SessionRecord } from '../../session/record.ts';
 import { existingOf, mayCompare, mayHash, type Existing } from '../../session/scopes.ts';
-import { compareWithTarget } from '../../storage/compare.ts';
+import { compareWithTarget } from '../../transfer/compare.ts';
 import type { ContentStore } from '../../storage/content-store.ts';
-import { destinationExists } from '../../storage/destination-exists.ts';
-import { modesOf } from '../sessions/session-content.ts';
+import { destinationExists } from '../../transfer/destination-exists.ts';
+import { modesOf } from '../core/sessions/session-content.ts';
 
 /**
  * What there is of a manifest, as far as the session's token may know: else everything comes.

@@ -9,20 +9,20 @@ import {
   EstablishRequest,
   ResumeRequest,
   type SessionGrant,
-} from '../../protocol/messages.ts';
-import { PROTOCOL_VERSION } from '../../protocol/routes.ts';
-import { stricterSync } from '../../protocol/sync-mode.ts';
+} from '../../wire/messages.ts';
+import { PROTOCOL_VERSION } from '../../wire/routes.ts';
+import { stricterSync } from '../../session/sync-mode.ts';
 import { createSessionId, issueSecret, sessionIdOf } from '../../session/credential.ts';
 import { isLeaseOver, leaseEnd, type SessionRecord } from '../../session/record.ts';
 import { mayCompare } from '../../session/scopes.ts';
 import { isTerminal } from '../../session/state.ts';
-import type { Authorization } from '../auth/authorization.ts';
+import type { Authorization } from '../access/authorization.ts';
 import { authenticate, credentialOf } from '../http/authorize.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { resumeCommit } from './commit.ts';
-import { encodingsOf, grantOf, resumeSession, type Resuming } from '../sessions/grant.ts';
-import { checkAllowsSession } from '../sessions/renewal.ts';
-import { checkNewSession, openUsage } from '../quota/quota.ts';
+import { encodingsOf, grantOf, resumeSession, type Resuming } from '../core/sessions/grant.ts';
+import { checkAllowsSession } from '../core/sessions/renewal.ts';
+import { checkNewSession, openUsage } from '../core/quota/quota.ts';
 import { sendJson } from '../http/reply.ts';
 import { readJson } from '../http/request-json.ts';
 import type { ServerContext } from '../server-context.ts';

@@ -1,9 +1,9 @@
 /** `POST` and `GET grants`, and `DELETE grants/{id}`. */
 import { CairnError } from '../../base/errors.ts';
 import { printable, targetPathOf, urlPathOf } from '../../base/safe-path.ts';
-import { GrantRequest, type GrantInfo, type GrantReply } from '../../protocol/grant-messages.ts';
-import type { IssuedGrant } from '../auth/grant-list.ts';
-import type { Grants } from '../auth/grants.ts';
+import { GrantRequest, type GrantInfo, type GrantReply } from '../../wire/grant-messages.ts';
+import type { IssuedGrant } from '../access/grant-list.ts';
+import type { Grants } from '../access/grants.ts';
 import { authenticate } from '../http/authorize.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { sendJson } from '../http/reply.ts';

@@ -1,10 +1,10 @@
 /** `PUT sessions/{id}/plan`: both sides agree on what is carried, and the session opens. */
-import { Empty } from '../../protocol/messages.ts';
+import { Empty } from '../../wire/messages.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { sendJson } from '../http/reply.ts';
 import { readRunsMessage } from '../http/request-runs.ts';
 import type { ServerContext } from '../server-context.ts';
-import { acceptanceOf } from '../sessions/transfer-plan.ts';
+import { acceptanceOf } from '../core/sessions/transfer-plan.ts';
 import { agree } from './agreeing.ts';
 import { withSession } from './session-request.ts';
 

@@ -10,8 +10,8 @@ import {
   MAX_PROBE_PIECES,
   MAX_PROBE_SILENCE_MS,
   type ProbeReply,
-} from '../../protocol/administration.ts';
-import { parseMessage } from '../../protocol/parse-message.ts';
+} from '../../wire/administration.ts';
+import { parseMessage } from '../../wire/parse-message.ts';
 import { authenticateAnswer } from '../http/authorize.ts';
 import { contentLengthOf, openBody, type Exchange } from '../http/exchange.ts';
 import { end, sendJson, write } from '../http/reply.ts';

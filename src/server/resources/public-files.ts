@@ -4,7 +4,7 @@ import { CairnError } from '../../base/errors.ts';
 import { printable, targetPathOf } from '../../base/safe-path.ts';
 import type { ScannedEntry } from '../../manifest/entry.ts';
 import { authenticateAnswer, authorize } from '../http/authorize.ts';
-import { checkAllows } from '../auth/authorization.ts';
+import { checkAllows } from '../access/authorization.ts';
 import { byteRangeOf, type ByteRange } from '../http/byte-range.ts';
 import { allowsRange, failedCondition, versionHeaders } from '../http/conditions.ts';
 import type { Exchange } from '../http/exchange.ts';

@@ -1,17 +1,17 @@
 /** `GET sessions/{id}/manifest`: scans the source of a pull once, and answers with the same manifest ever after. */
 import { CairnError } from '../../base/errors.ts';
 import type { ManifestParameters } from '../../manifest/manifest.ts';
-import { HEADER, PLAN } from '../../protocol/routes.ts';
+import { HEADER, PLAN } from '../../wire/routes.ts';
 import type { Exchange } from '../http/exchange.ts';
-import type { LiveSession } from '../sessions/live-session.ts';
+import type { LiveSession } from '../core/sessions/live-session.ts';
 import { end, tellableError, write } from '../http/reply.ts';
-import { checkEntries, openUsage, type ComingManifest } from '../quota/quota.ts';
+import { checkEntries, openUsage, type ComingManifest } from '../core/quota/quota.ts';
 import type { ServerContext } from '../server-context.ts';
-import { saveIdentities, saveManifest } from '../sessions/session-documents.ts';
+import { saveIdentities, saveManifest } from '../core/sessions/session-documents.ts';
 import { agree } from './agreeing.ts';
 import { amongScans } from './scans.ts';
 import { withSession, type SessionWork } from './session-request.ts';
-import { encodeTail } from '../../protocol/tree-stream.ts';
+import { encodeTail } from '../../wire/tree-stream.ts';
 import { beginTree, scanTree, type ScannedTree } from '../http/tree-reply.ts';
 
 /** A client that hears nothing for long takes the server for dead: the answer begins before its first line is there. */

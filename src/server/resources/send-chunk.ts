@@ -1,11 +1,11 @@
 /** `GET sessions/{id}/chunks/{n}`: a chunk of a pull goes out. */
 import { CairnError } from '../../base/errors.ts';
 import type { Exchange } from '../http/exchange.ts';
-import type { ChunkEncoding } from '../../protocol/encoding.ts';
-import { HEADER } from '../../protocol/routes.ts';
-import { encodeBody, type EncodedBody } from '../../storage/chunk-encoding.ts';
-import { sourceCodeOf } from '../../storage/excluded-entries.ts';
-import type { OutgoingChunks } from '../sessions/outgoing-chunks.ts';
+import type { ChunkEncoding } from '../../session/encoding.ts';
+import { HEADER } from '../../wire/routes.ts';
+import { encodeBody, type EncodedBody } from '../../transfer/chunk-encoding.ts';
+import { sourceCodeOf } from '../../transfer/excluded-entries.ts';
+import type { OutgoingChunks } from '../core/sessions/outgoing-chunks.ts';
 import { wantedEncoding } from './chunk-encoding.ts';
 import { offsetOf } from './receive-chunk.ts';
 import { end, write } from '../http/reply.ts';

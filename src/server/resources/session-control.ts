@@ -1,14 +1,14 @@
 /** `POST sync`, `heartbeat` and `suspend`, and `DELETE` of a session. */
 import { CairnError } from '../../base/errors.ts';
-import { Empty, type HeartbeatReply } from '../../protocol/messages.ts';
+import { Empty, type HeartbeatReply } from '../../wire/messages.ts';
 import { credentialOf } from '../http/authorize.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { sendJson } from '../http/reply.ts';
 import { readJson } from '../http/request-json.ts';
 import type { ServerContext } from '../server-context.ts';
-import { abortSession } from '../sessions/abort.ts';
-import { authorizedFor } from '../sessions/grant.ts';
-import { lastingChanges } from '../sessions/progress.ts';
+import { abortSession } from '../core/sessions/abort.ts';
+import { authorizedFor } from '../core/sessions/grant.ts';
+import { lastingChanges } from '../core/sessions/progress.ts';
 import { handleAdministrativeAbort } from './administration.ts';
 import { withSession } from './session-request.ts';
 

@@ -3,15 +3,15 @@ import { CairnError } from '../../base/errors.ts';
 import type { MomentCause } from '../../session/history.ts';
 import type { SessionEvent } from '../../session/state.ts';
 import { isTerminal } from '../../session/state.ts';
-import { checkStands, EXPIRY_GRACE_MS } from '../auth/authorization.ts';
+import { checkStands, EXPIRY_GRACE_MS } from '../access/authorization.ts';
 import { authenticate, sessionProofOf, type SessionProof } from '../http/authorize.ts';
-import { checkTakeover } from '../quota/quota.ts';
-import { noticeReuse } from '../sessions/credential-reuse.ts';
-import { renewAuthorization } from '../sessions/renewal.ts';
+import { checkTakeover } from '../core/quota/quota.ts';
+import { noticeReuse } from '../core/sessions/credential-reuse.ts';
+import { renewAuthorization } from '../core/sessions/renewal.ts';
 import { isOfSession, retirePrevious } from '../../session/credential-rotation.ts';
-import { expireSession } from '../sessions/expiry.ts';
+import { expireSession } from '../core/sessions/expiry.ts';
 import type { Exchange } from '../http/exchange.ts';
-import type { LiveSession, SessionRequest } from '../sessions/live-session.ts';
+import type { LiveSession, SessionRequest } from '../core/sessions/live-session.ts';
 import type { ServerContext } from '../server-context.ts';
 
 /** What a handler of a session's request is given. */

@@ -1,8 +1,8 @@
 /** `POST tree`: a directory is made, or what is published is removed or moved, without a transfer. */
 import { CairnError } from '../../base/errors.ts';
 import { isReservedName, printable, targetPathOf } from '../../base/safe-path.ts';
-import { TreeChange } from '../../protocol/tree-change.ts';
-import { checkAllows } from '../auth/authorization.ts';
+import { TreeChange } from '../../wire/tree-change.ts';
+import { checkAllows } from '../access/authorization.ts';
 import { authenticate } from '../http/authorize.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { sendJson } from '../http/reply.ts';

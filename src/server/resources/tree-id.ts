@@ -5,14 +5,14 @@
 import { CairnError } from '../../base/errors.ts';
 import { printable, targetPathOf } from '../../base/safe-path.ts';
 import { createManifestHash, TREE_ID_PARAMETERS } from '../../manifest/manifest.ts';
-import { TreeIdRequest, type TreeIdReply } from '../../protocol/tree-id-messages.ts';
+import { TreeIdRequest, type TreeIdReply } from '../../wire/tree-id-messages.ts';
 import { mayCompare } from '../../session/scopes.ts';
 import { authenticateAnswer } from '../http/authorize.ts';
 import type { Exchange } from '../http/exchange.ts';
 import { sendJson } from '../http/reply.ts';
 import { readJson } from '../http/request-json.ts';
 import type { ServerContext } from '../server-context.ts';
-import { checkAllowsSession } from '../sessions/renewal.ts';
+import { checkAllowsSession } from '../core/sessions/renewal.ts';
 import { createFew } from './among-few.ts';
 
 /** Trees that one server looks at for this at a time; whoever is refused has another way. */

@@ -1,6 +1,6 @@
 /** `GET whoami`: what a request's access token, or whatever else it shows, is good for. */
 import { printable } from '../../base/safe-path.ts';
-import type { WhoAmI } from '../../protocol/administration.ts';
+import type { WhoAmI } from '../../wire/administration.ts';
 import { pushScopeOf } from '../../session/scopes.ts';
 import { authenticate } from '../http/authorize.ts';
 import type { Exchange } from '../http/exchange.ts';

@@ -4,7 +4,7 @@ import { failed, ok } from '../../../src/client/doctor/finding.ts';
 import { compareClocks } from '../../../src/client/doctor/greeting.ts';
 import { withinLimit } from '../../../src/client/doctor/time-limit.ts';
 import { judgeSpace, judgeToken } from '../../../src/client/doctor/token.ts';
-import type { WhoAmI } from '../../../src/protocol/administration.ts';
+import type { WhoAmI } from '../../../src/wire/administration.ts';
 
 const NOW = 1_763_963_520_000;
 const WHO: WhoAmI = {

@@ -1,7 +1,7 @@
 /** What has to hold of the disk at the very moment of a crash, and what may lie there when all is over. */
 import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import type { TransferRecord } from '../../../src/client/record/transfer-record.ts';
+import type { TransferRecord } from '../../../src/client/state/transfer-record.ts';
 import type { SessionRecord } from '../../../src/session/record.ts';
 import { stagedCheckpoints, wrongChunks, type StagedCheckpoint } from '../support/checkpoints.ts';
 import {

@@ -1,6 +1,6 @@
 /** What each sync mode promises, through power cuts of the receiver. */
 import { describe, expect, test } from 'vitest';
-import { SYNC_MODES, type SyncMode } from '../../../src/protocol/sync-mode.ts';
+import { SYNC_MODES, type SyncMode } from '../../../src/session/sync-mode.ts';
 import { campaign } from '../support/campaign.ts';
 import { checkTotals } from '../support/replay.ts';
 import { Violation } from '../support/violation.ts';

@@ -11,12 +11,12 @@ import {
 import { readJournal } from '../../../src/checkpoint/journal-format.ts';
 import { loadHasher, sameDigest } from '../../../src/manifest/digest.ts';
 import type { Manifest } from '../../../src/manifest/manifest.ts';
-import type { Plan } from '../../../src/protocol/messages.ts';
-import { readTree } from '../../../src/protocol/tree-stream.ts';
-import { planSetsOf } from '../../../src/server/sessions/plan-text.ts';
-import { createPlan } from '../../../src/server/sessions/transfer-plan.ts';
-import { readStaged } from '../../../src/storage/local-disk/read-staged.ts';
-import { chunkPlace } from '../../../src/storage/local-disk/staged-names.ts';
+import type { Plan } from '../../../src/wire/messages.ts';
+import { readTree } from '../../../src/wire/tree-stream.ts';
+import { planSetsOf } from '../../../src/server/core/sessions/plan-text.ts';
+import { createPlan } from '../../../src/server/core/sessions/transfer-plan.ts';
+import { readStaged } from '../../../src/storage/disk/staging/read-staged.ts';
+import { chunkPlace } from '../../../src/storage/disk/staging/staged-names.ts';
 import type { IncomingTransfer } from '../../../src/storage/content-store.ts';
 
 /** What a journal says, and of which manifest. */

@@ -9,7 +9,7 @@ import { CairnError } from '../../../src/base/errors.ts';
 import type { TransferEvent } from '../../../src/client/events.ts';
 import type { TransferOptions } from '../../../src/client/options.ts';
 import { loadHasher } from '../../../src/manifest/digest.ts';
-import { PROBLEM_TYPE } from '../../../src/protocol/problem.ts';
+import { PROBLEM_TYPE } from '../../../src/wire/problem.ts';
 import { temporaryDirectory } from '../../support/trees.ts';
 
 /** Bytes of a chunk of every transfer here. */

@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import type { Evidence } from '../../../src/server/auth/authorization.ts';
-import { openAccessTokens } from '../../../src/server/auth/access-tokens.ts';
-import { createStaticToken } from '../../../src/server/auth/static-token.ts';
+import type { Evidence } from '../../../src/server/access/authorization.ts';
+import { openAccessTokens } from '../../../src/server/access/access-tokens.ts';
+import { createStaticToken } from '../../../src/server/access/static-token.ts';
 import { codeOf } from '../../suites/staged-transfer.ts';
 import { temporaryDirectory } from '../../support/trees.ts';
 

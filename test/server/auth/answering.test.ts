@@ -1,8 +1,8 @@
 /** Answers of no session end with what they were allowed by. */
 import { connect } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import type { Authenticator } from '../../../src/server/auth/authorization.ts';
-import { createStaticToken } from '../../../src/server/auth/static-token.ts';
+import type { Authenticator } from '../../../src/server/access/authorization.ts';
+import { createStaticToken } from '../../../src/server/access/static-token.ts';
 import { directory, file, putTree } from '../../suites/staged-transfer.ts';
 import { ALICE, call, intercept, openScene, until, type Scene } from '../by-hand.ts';
 

@@ -4,10 +4,10 @@ import type { AddressInfo } from 'node:net';
 import { exportJWK, generateKeyPair, type JWTPayload } from 'jose';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { CairnError } from '../../../src/base/errors.ts';
-import type { Authenticator, Authorization, Evidence } from '../../../src/server/auth/authorization.ts';
-import { createOidc } from '../../../src/server/auth/oidc.ts';
-import { parseOidcConfig } from '../../../src/server/auth/oidc-config.ts';
-import { COOLDOWN_MS, createIssuerKeys } from '../../../src/server/auth/oidc-keys.ts';
+import type { Authenticator, Authorization, Evidence } from '../../../src/server/access/authorization.ts';
+import { createOidc } from '../../../src/server/access/oidc.ts';
+import { parseOidcConfig } from '../../../src/server/access/oidc-config.ts';
+import { COOLDOWN_MS, createIssuerKeys } from '../../../src/server/access/oidc-keys.ts';
 import { AUDIENCE, claimsOf, sign, startIssuer, type TestIssuer } from '../../support/oidc-issuer.ts';
 
 const LOG: string[] = [];

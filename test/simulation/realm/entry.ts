@@ -2,8 +2,8 @@
 export { CairnError } from '../../../src/base/errors.ts';
 export { pull } from '../../../src/client/pull.ts';
 export { push } from '../../../src/client/push.ts';
-export { createStaticToken } from '../../../src/server/auth/static-token.ts';
+export { createStaticToken } from '../../../src/server/access/static-token.ts';
 export { startServer } from '../../../src/server/server.ts';
-export { openLocalDisk } from '../../../src/storage/local-disk/local-disk.ts';
-export { openLocalSessionStore } from '../../../src/storage/local-session-store.ts';
+export { openLocalDisk } from '../../../src/storage/disk/local-disk.ts';
+export { openLocalSessionStore } from '../../../src/storage/state/local-session-store.ts';
 export { preloadHash } from './xxhash-wasm.ts';

@@ -1,8 +1,8 @@
 /** The calls of a push's beginning by hand, so that a cut can come right after any answer. */
 import type { Entry } from '../../../../src/manifest/entry.ts';
 import { createManifest, type Manifest } from '../../../../src/manifest/manifest.ts';
-import type { SessionGrant } from '../../../../src/protocol/messages.ts';
-import { encodeTree } from '../../../../src/protocol/tree-stream.ts';
+import type { SessionGrant } from '../../../../src/wire/messages.ts';
+import { encodeTree } from '../../../../src/wire/tree-stream.ts';
 import type { DiskServer } from '../../../support/servers.ts';
 
 const CHUNK_SIZE_BYTES = 64 * 1024;

@@ -1,0 +1,47 @@
+/** Manifests and identities that are kept beside a transfer's record, and manifests that are sent. */
+import { CairnError } from '../../base/errors.ts';
+import type { Manifest } from '../../manifest/manifest.ts';
+import { decodeStrings } from '../../manifest/string-lines.ts';
+import type { StringList } from '../../manifest/string-table.ts';
+import { encodeTail, encodeTree, readTree, type Notice } from '../../wire/tree-stream.ts';
+import type { RequestBody } from '../http/http-message.ts';
+
+/** The request body of a tree, encoded while it is sent. */
+export function treeBody(manifest: Manifest, notices: readonly Notice[]): RequestBody {
+  return {
+    type: 'application/x-ndjson',
+    lengthBytes: manifest.encodedBytes + Buffer.byteLength(encodeTail(manifest.id, notices)),
+    pieces: bytesOf(encodeTree(manifest, notices)),
+  };
+}
+
+function* bytesOf(texts: Iterable<string>): Generator<Uint8Array> {
+  for (const text of texts) yield Buffer.from(text);
+}
+
+/** Reads a tree that was kept. Undefined for damage. */
+export async function loadManifest(source: AsyncIterable<Uint8Array>): Promise<Manifest | undefined> {
+  try {
+    return (await readTree(source)).manifest;
+  } catch (error) {
+    if (isDamage(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Reads identities that were kept. Undefined for damage. */
+export async function loadIdentities(source: AsyncIterable<Uint8Array>): Promise<StringList | undefined> {
+  try {
+    return await decodeStrings(source);
+  } catch (error) {
+    if (isDamage(error) || error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+/** Whoever kept what is damaged starts over without it. */
+function isDamage(error: unknown): boolean {
+  return (
+    error instanceof CairnError && (error.code === 'manifest-invalid' || error.code === 'chunk-incomplete')
+  );
+}

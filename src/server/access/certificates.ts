@@ -1,0 +1,160 @@
+/** Client certificates as a way to authenticate: who shows one of an authority that is loaded now needs no token. */
+import type { X509Certificate } from 'node:crypto';
+import { TLSSocket } from 'node:tls';
+import { CairnError } from '../../base/errors.ts';
+import { checkRelativePath, printable } from '../../base/safe-path.ts';
+import type { KeptTls } from '../http/kept-tls.ts';
+import { endOf, type TlsMaterial } from '../http/tls-files.ts';
+import type { Scope } from '../../session/scopes.ts';
+import type { Authenticator, Authorization } from './authorization.ts';
+
+/** What client certificates allow. */
+export interface CertificateRules {
+  readonly scopes: readonly Scope[];
+  /** Components of the path that each is confined to; `{cn}` stands for the subject's common name. */
+  readonly path: readonly string[];
+}
+
+/** The component of {@link CertificateRules} that stands for the common name. */
+const COMMON_NAME = '{cn}';
+/** Longer chains than any that is in use. */
+const MAX_CHAIN = 10;
+const MAX_SUBJECT_CHARACTERS = 200;
+const PREFIX = 'certificate:';
+
+/**
+ * An authenticator for the client certificates that `tls` accepts. Its principals are `certificate:cn=NAME`, or
+ * `certificate:uri=URI` where the subject has no common name, so that a renewed certificate goes on with the sessions
+ * of the one before. Its ids are `certificate:FINGERPRINT.AUTHORITY`: they stand as long as the authority is loaded.
+ * OpenSSL has checked the chain at the handshake; here it is asked who is loaded now. Only direct issuers are found, for
+ * Node 24 does not tell a server the rest of the chain that a client has sent.
+ * A request with an Authorization header is none of its business, whether that header is valid or not.
+ */
+export function createCertificateAuthenticator(
+  tls: Pick<KeptTls, 'material'>,
+  rules: CertificateRules,
+): Authenticator {
+  /** What the certificate of a connection allows, for as long as the same authorities are loaded. */
+  const known = new WeakMap<TLSSocket, { material: TlsMaterial; authorization: Authorization }>();
+  return {
+    authenticate: async ({ request: { headers, socket } }) => {
+      if (headers.authorization !== undefined || !(socket instanceof TLSSocket)) return undefined;
+      const before = known.get(socket);
+      if (before?.material === tls.material) return before.authorization;
+      const certificate = socket.getPeerX509Certificate();
+      if (certificate === undefined) return undefined;
+      if (!socket.authorized) throw notAccepted(String(socket.authorizationError));
+      const { material } = tls;
+      const authorization = authorizationOf(certificate, material, rules);
+      known.set(socket, { material, authorization });
+      return authorization;
+    },
+    stands: ({ id }) => {
+      if (!id.startsWith(PREFIX)) return undefined;
+      const issuer = id.slice(id.indexOf('.') + 1);
+      return authoritiesOf(tls.material).has(issuer);
+    },
+  };
+}
+
+function authorizationOf(
+  certificate: X509Certificate,
+  material: TlsMaterial,
+  rules: CertificateRules,
+): Authorization {
+  const found = [...authoritiesOf(material)].find(([, ca]) => isIssuedBy(certificate, ca));
+  if (found === undefined) {
+    throw notAccepted(
+      'its issuer is not among the authorities that are accepted now; one that is not a root itself has to be in ' +
+        '--tls-client-ca beside its root',
+    );
+  }
+  const [authority] = found;
+  const { principal, commonName } = subjectOf(certificate);
+  return {
+    id: `${PREFIX}${hexOf(certificate)}.${authority}`,
+    principal,
+    scopes: rules.scopes,
+    pathPrefix: pathOf(rules, commonName),
+    expiresAtMs: endOf(certificate),
+  };
+}
+
+/** By their fingerprints; worked out once, since every session asks for them all the time. */
+const AUTHORITIES = new WeakMap<TlsMaterial, ReadonlyMap<string, X509Certificate>>();
+
+/** The loaded authorities that lead to a root. */
+function authoritiesOf(material: TlsMaterial): ReadonlyMap<string, X509Certificate> {
+  const known = AUTHORITIES.get(material);
+  if (known !== undefined) return known;
+  const { clientCas = [] } = material;
+  const anchored = clientCas.filter((ca) => isAnchored(ca, clientCas));
+  const authorities = new Map(anchored.map((ca) => [hexOf(ca), ca]));
+  AUTHORITIES.set(material, authorities);
+  return authorities;
+}
+
+/** Whether an authority is a root, or the other authorities lead from it to one. */
+function isAnchored(authority: X509Certificate, loaded: readonly X509Certificate[]): boolean {
+  let link = authority;
+  for (let depth = 0; depth < MAX_CHAIN; depth += 1) {
+    if (isIssuedBy(link, link)) return true;
+    const issuer = loaded.find((ca) => isIssuedBy(link, ca));
+    if (issuer === undefined) return false;
+    link = issuer;
+  }
+  return false;
+}
+
+function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
+  return issuer.ca && certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
+}
+
+/** @throws CairnError `unauthenticated` for a subject that names nobody, or more than one */
+function subjectOf(certificate: X509Certificate): { principal: string; commonName: string | undefined } {
+  const legacy = certificate.toLegacyObject();
+  // An array where there are several, whatever the types say.
+  const commonName: unknown = legacy.subject?.CN;
+  if (commonName !== undefined) {
+    return { principal: `${PREFIX}cn=${safeName(commonName)}`, commonName: safeName(commonName) };
+  }
+  const uris = (legacy.subjectaltname ?? '').split(', ').filter((name) => name.startsWith('URI:'));
+  if (uris.length !== 1) throw notAccepted('its subject has no common name and not exactly one URI');
+  return { principal: `${PREFIX}uri=${safeName(uris[0]!.slice('URI:'.length))}`, commonName: undefined };
+}
+
+function safeName(name: unknown): string {
+  const isSafe =
+    typeof name === 'string' &&
+    name !== '' &&
+    name.length <= MAX_SUBJECT_CHARACTERS &&
+    printable(name) === name;
+  if (isSafe) return name;
+  throw notAccepted('the name in its subject is empty, too long, not printable, or not the only one');
+}
+
+/** @throws CairnError `unauthenticated` where the common name is no name of one directory */
+function pathOf({ path }: CertificateRules, commonName: string | undefined): string {
+  const names = path.map((name) => {
+    if (name !== COMMON_NAME) return name;
+    if (commonName === undefined)
+      throw notAccepted('its subject has no common name, which its path is made of');
+    if (commonName.includes('/')) throw notAccepted('its common name has a "/" and cannot be a directory');
+    return commonName;
+  });
+  try {
+    return checkRelativePath(names.join('/'));
+  } catch (error) {
+    throw error instanceof CairnError
+      ? notAccepted(`its common name is no directory: ${error.message}`)
+      : error;
+  }
+}
+
+function hexOf({ fingerprint256 }: X509Certificate): string {
+  return fingerprint256.replaceAll(':', '').toLowerCase();
+}
+
+function notAccepted(why: string): CairnError {
+  return new CairnError('unauthenticated', `the client certificate is not accepted: ${printable(why)}`);
+}

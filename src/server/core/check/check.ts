@@ -1,0 +1,77 @@
+/** What all parts of a check share. */
+import { CairnError, ERROR_TABLE, EXIT } from '../../../base/errors.ts';
+import type { SessionRecord } from '../../../session/record.ts';
+import type { ContentStore } from '../../../storage/content-store.ts';
+import type { StoreIncident } from '../../../storage/incident.ts';
+import type { SessionStore } from '../../../storage/state/session-store.ts';
+import type { ServerLimits } from '../../limits.ts';
+import type { CheckTotals, Finding, FindingKind, FindingOutcome } from './findings.ts';
+
+/** What is checked, and how. The stores are borrowed, and nobody else uses them meanwhile. */
+export interface CheckOptions {
+  readonly content: ContentStore;
+  readonly sessions: SessionStore;
+  /** Nothing that is kept changes; the stores are to be opened with `upkeep: 'report'` where they have that. */
+  readonly isDryRun: boolean;
+  /** What the stores have told so far; emptied by the check as it reports it. */
+  readonly incidents: StoreIncident[];
+  /** Told of each finding. */
+  readonly report: (finding: Finding) => void;
+  /** Told now and then how far it is; the same object each time. */
+  readonly onProgress?: (totals: Readonly<CheckTotals>) => void;
+  /** The clock, in milliseconds since 1970. */
+  readonly now: () => number;
+  readonly limits: Pick<ServerLimits, 'manifest' | 'keepEndedMs'>;
+}
+
+/** A check under way. */
+export interface Check extends CheckOptions {
+  readonly totals: CheckTotals;
+}
+
+/** Something that a document or a journal can be that makes its session useless. */
+export interface Fault {
+  readonly kind: FindingKind;
+  readonly problem: string;
+  /** `untouched` for what a newer version may still read. */
+  readonly outcome: 'lost' | 'untouched';
+}
+
+/** Reports a finding about a session, or about none. */
+export function find(
+  { report, totals }: Check,
+  record: { readonly id: string; readonly target?: string } | undefined,
+  finding: Omit<Finding, 'session' | 'target'>,
+): void {
+  totals.found[finding.outcome] += 1;
+  report({ ...finding, session: record?.id, target: record?.target });
+}
+
+/** Reports what the stores have told since the last call. */
+export function findIncidents(check: Check, record?: SessionRecord): void {
+  const { incidents, totals, report } = check;
+  for (const { kind, session, problem, remedy } of incidents.splice(0)) {
+    totals.found.repaired += 1;
+    report({ kind, outcome: 'repaired', session, target: record?.target, problem, remedy });
+  }
+}
+
+/** Reports that something could not be looked at. @throws whatever is no error of the storage or of what it holds */
+export function findFailure(
+  check: Check,
+  record: { readonly id: string; readonly target?: string },
+  error: unknown,
+): void {
+  if (!(error instanceof CairnError) || error.traits.exitCode === EXIT.bug) throw error;
+  const { code, message } = error;
+  const isNewer = code === 'journal-version';
+  const isStorage = ERROR_TABLE[code].exitCode === EXIT.storage || code === 'server-busy';
+  const outcome: FindingOutcome = isStorage ? 'failed' : 'untouched';
+  find(check, record, {
+    kind: isNewer ? 'journal-newer' : 'not-checked',
+    outcome,
+    problem: isNewer ? 'its journal was written by a newer cairn' : message,
+    remedy: isNewer ? 'left as it is: use a newer cairn' : 'left as it is',
+    ...(isStorage ? { code } : {}),
+  });
+}

@@ -1,0 +1,231 @@
+/** What an authorization may bring, and how much of that is used. */
+import { formatBytes } from '../../../base/byte-text.ts';
+import { CairnError } from '../../../base/errors.ts';
+import type { SessionRecord } from '../../../session/record.ts';
+import { isTerminal } from '../../../session/state.ts';
+import type { Authorization } from '../../access/authorization.ts';
+import type { ServerLimits } from '../../limits.ts';
+import type { TallyQuery } from './session-tally.ts';
+import type { StoreTally } from './tallied-store.ts';
+import type { Charged, UsageLedger } from './usage-ledger.ts';
+
+/** Where it is counted. */
+export interface Usage {
+  readonly tally: StoreTally;
+  readonly ledger: UsageLedger;
+}
+
+/** What is used of an authorization: unfinished sessions, bytes that were published, and what is to come. */
+export interface Used {
+  readonly sessions: number;
+  readonly publishedBytes: number;
+  readonly comingBytes: number;
+  /** Bytes of the manifests of what is to come, as far as a quota counts them. */
+  readonly manifestBytes: number;
+}
+
+/** Manifests of the unfinished pushes of one authorization that its quota does not count: names have to be somewhere. */
+const FREE_MANIFEST_BYTES = 1024 ** 2;
+
+interface Level {
+  readonly id: string;
+  readonly quota: NonNullable<Authorization['quota']>;
+  /** How messages call it. */
+  readonly name: string;
+}
+
+/** Makes both counters true, so that what follows can be checked without waiting. @throws CairnError, storage codes */
+export async function openUsage({ tally, ledger }: Usage): Promise<void> {
+  await tally.ready();
+  ledger.settle((session) => !tally.isUnfinished(session));
+}
+
+/** What is used of an authorization, by itself and through its grants, apart from one session. */
+export function usedOf({ tally, ledger }: Usage, authorization: string, except?: string): Used {
+  const { sessions } = tally.count({ authorization }, (id) => id === except);
+  const isOut = (id: string): boolean => id === except || ledger.isCounted(id);
+  const { bytes: comingBytes, manifestBytes: all } = tally.count({ authorization }, isOut);
+  const manifestBytes = Math.max(0, all - FREE_MANIFEST_BYTES);
+  return { sessions, comingBytes, manifestBytes, publishedBytes: ledger.publishedBytes(authorization) };
+}
+
+/**
+ * Refuses one unfinished session more than the server may have, or an authorization, or its owner. To be called, after
+ * {@link openUsage}, in the same turn as what makes the session.
+ *
+ * @throws CairnError `server-busy`, `quota-exceeded`
+ */
+export function checkNewSession(
+  usage: Usage,
+  { authorization, session }: { authorization: Authorization; session: string },
+  {
+    maxSessions,
+    maxSessionsPerPrincipal: limit,
+  }: Pick<ServerLimits, 'maxSessions' | 'maxSessionsPerPrincipal'>,
+): void {
+  if (unfinishedOf(usage, 'all', { except: session, limit: maxSessions }) >= maxSessions) {
+    const message = `the server holds ${maxSessions} unfinished transfers and takes no more; try again when some have ended`;
+    throw new CairnError('server-busy', message, { details: { limit: 'sessions' } });
+  }
+  checkSessions(usage, authorization, session);
+  const { principal } = authorization;
+  const used = unfinishedOf(usage, { principal }, { except: session, limit });
+  if (used < limit) return;
+  throw new CairnError(
+    'quota-exceeded',
+    `one owner may have ${limit} unfinished transfers on this server, and this one has ${used}; ${END_SOME}`,
+    { details: { quota: 'owner-sessions', limit, used } },
+  );
+}
+
+/** How many sessions are unfinished; only an upper bound of it where that is within a limit. */
+function unfinishedOf(
+  { tally }: Usage,
+  query: TallyQuery,
+  { except, limit }: { except: string; limit: number },
+): number {
+  const most = tally.mostSessions(query);
+  return most < limit ? most : tally.count(query, (id) => id === except).sessions;
+}
+
+const END_SOME = 'finish some, or abort them: cairn transfers rm --abort';
+
+function checkSessions(usage: Usage, authorization: Authorization, except: string): void {
+  for (const { id, quota, name } of levelsOf(authorization)) {
+    const { sessions: limit } = quota;
+    if (limit === undefined) continue;
+    const { sessions: used } = usedOf(usage, id, except);
+    if (used < limit) continue;
+    throw new CairnError(
+      'quota-exceeded',
+      `${name} may have ${limit} unfinished transfers at a time, and has ${used}; ${END_SOME}`,
+      { details: { quota: 'sessions', limit, used } },
+    );
+  }
+}
+
+/**
+ * Refuses a push of more bytes than an authorization may still bring; otherwise they are reserved for it.
+ *
+ * @throws CairnError `quota-exceeded`
+ */
+export function checkBytes(usage: Usage, authorization: Authorization, session: string, bytes: number): void {
+  for (const { id, quota, name } of levelsOf(authorization)) {
+    const { bytes: limit } = quota;
+    if (limit === undefined) continue;
+    const { publishedBytes, comingBytes, manifestBytes } = usedOf(usage, id, session);
+    const used = publishedBytes + comingBytes + manifestBytes;
+    if (used + bytes <= limit) continue;
+    throw new CairnError(
+      'quota-exceeded',
+      `${name} may push ${formatBytes(limit)} in all: ${formatBytes(publishedBytes)} were published, ` +
+        `${formatBytes(comingBytes)} are of unfinished transfers, and this one has ${formatBytes(bytes)}; ask for a token of the same owner with a larger quota, and run the ` +
+        'command again with it',
+      { details: { quota: 'bytes', limit, used, bytes } },
+    );
+  }
+  usage.tally.reserve(session, { bytes });
+}
+
+type EntryLimits = Pick<ServerLimits, 'maxEntriesPerPrincipal' | 'maxEntriesPerGrant'>;
+
+/** The manifest of a transfer, as far as it is known. */
+export interface ComingManifest {
+  readonly manifestBytes: number;
+  readonly entries: number;
+}
+
+/**
+ * Refuses more entries than one owner, or one grant, may have in unfinished transfers. To be called after
+ * {@link openUsage}.
+ *
+ * @throws CairnError `quota-exceeded`
+ */
+export function checkEntries(
+  { tally }: Usage,
+  { authorization, session }: { authorization: Authorization; session: string },
+  entries: number,
+  { maxEntriesPerPrincipal, maxEntriesPerGrant }: EntryLimits,
+): void {
+  const check = (query: TallyQuery, limit: number, who: string): void => {
+    const { entries: used } = tally.count(query, (id) => id === session);
+    if (used + entries <= limit) return;
+    throw new CairnError(
+      'quota-exceeded',
+      `${who} may have ${limit} entries in unfinished transfers; ${used} are there, and this one has ${entries}; ${END_SOME}`,
+      { details: { quota: 'entries', limit, used } },
+    );
+  };
+  const { principal, id, issuer } = authorization;
+  check({ principal }, maxEntriesPerPrincipal, 'one owner');
+  if (issuer !== undefined) check({ authorization: id }, maxEntriesPerGrant, 'a transfer grant');
+}
+
+/**
+ * Refuses a manifest that is more than an authorization or its owner may have in unfinished pushes; otherwise it is
+ * reserved for it. To be called after {@link openUsage}.
+ *
+ * @throws CairnError `quota-exceeded`
+ */
+export function checkManifest(
+  usage: Usage,
+  { authorization, session }: { authorization: Authorization; session: string },
+  coming: ComingManifest,
+  limits: EntryLimits,
+): void {
+  const { tally } = usage;
+  checkEntries(usage, { authorization, session }, coming.entries, limits);
+  for (const { id: of, quota, name } of levelsOf(authorization)) {
+    const { bytes: limit } = quota;
+    if (limit === undefined) continue;
+    const { publishedBytes, comingBytes } = usedOf(usage, of, session);
+    const { manifestBytes: others } = tally.count({ authorization: of }, (id) => id === session);
+    const manifests = others + coming.manifestBytes;
+    const used = publishedBytes + comingBytes;
+    if (manifests <= FREE_MANIFEST_BYTES || used + manifests - FREE_MANIFEST_BYTES <= limit) continue;
+    throw new CairnError(
+      'quota-exceeded',
+      `${name} may push ${limit} bytes in all; ${used} are used, and the manifests of its unfinished transfers have ${manifests}; ${END_SOME}`,
+      { details: { quota: 'bytes', limit, used } },
+    );
+  }
+  tally.reserve(session, coming);
+}
+
+/**
+ * Refuses to go on with a session in the name of another authorization than before whose quota it does not fit.
+ *
+ * @throws CairnError `quota-exceeded`, storage codes
+ */
+export async function checkTakeover(
+  usage: Usage,
+  authorization: Authorization,
+  { id, authorization: before, direction, state }: SessionRecord,
+): Promise<void> {
+  if (before?.id === authorization.id || levelsOf(authorization).length === 0) return;
+  // Whatever it brings was charged, or is about to be: only the answer is wanted.
+  if (isTerminal(state) || state === 'committing') return;
+  await openUsage(usage);
+  checkSessions(usage, authorization, id);
+  if (direction === 'push') checkBytes(usage, authorization, id, usage.tally.bytesOf(id));
+}
+
+/** Who is charged for what a session publishes. */
+export function chargedFor(authorization: Authorization | undefined): readonly Charged[] {
+  if (authorization === undefined) return [];
+  const { expiresAtMs } = authorization;
+  return levelsOf(authorization)
+    .filter(({ quota }) => quota.bytes !== undefined)
+    .map(({ id }) => (id === authorization.id ? { id, expiresAtMs } : { id }));
+}
+
+/** A grant counts for whoever issued it, too: or a quota could be had any number of times. */
+function levelsOf({ id, quota, issuer }: Authorization): readonly Level[] {
+  const name = issuer === undefined ? 'the access token' : 'the transfer grant';
+  const own = quota === undefined ? [] : [{ id, quota, name }];
+  const above =
+    issuer?.quota === undefined
+      ? []
+      : [{ id: issuer.id, quota: issuer.quota, name: 'the access token that granted this' }];
+  return [...own, ...above];
+}

@@ -1,0 +1,63 @@
+/** Moves the lives of all sessions along with a wall clock that jumped, so that none of them becomes longer or shorter. */
+import type { SessionRecord } from '../../../session/record.ts';
+import { isTerminal } from '../../../session/state.ts';
+import type { SessionContext } from '../../server-context.ts';
+import type { LiveSessions } from './live-sessions.ts';
+import { sideBySide } from './side-by-side.ts';
+
+/** Less than this is no jump: clocks are adjusted all the time. */
+const MIN_JUMP_MS = 60_000;
+const MOVED_AT_A_TIME = 8;
+/** A server that was killed has been there for at most so long after it was last seen. */
+const NOTED_EVERY_MS = 60_000;
+
+/** Looks whether the wall clock has jumped, and follows it. */
+export async function followWallClock(context: SessionContext, live: LiveSessions): Promise<void> {
+  const { clock, log, sessions } = context;
+  if (Math.abs(clock.driftMs()) < MIN_JUMP_MS) return;
+  await clock.follow(async (jumpMs) => {
+    log.warn({ jumpMs }, 'the clock of this machine jumped; the lives of all sessions are moved along');
+    await sideBySide(sessions.list(), MOVED_AT_A_TIME, async (record) => {
+      if (!isToMove(context, record, jumpMs)) return;
+      const { id } = record;
+      try {
+        await live.use(id, (session) => session.record.moveInTime(jumpMs));
+      } catch (error) {
+        log.error({ session: id, err: error }, 'a session could not be moved along with the clock');
+      }
+    });
+  });
+}
+
+/** An ended session is only kept a while: that is cut, where its clock ran ahead, and never moved. */
+function isToMove(
+  { now, limits, leaseMs }: SessionContext,
+  { state, createdAtMs, leaseExpiresAtMs }: SessionRecord,
+  jumpMs: number,
+): boolean {
+  const isOver = isTerminal(state);
+  if (isOver) return leaseExpiresAtMs > now() + Math.max(limits.keepEndedMs, limits.keepCommittedMs);
+  return jumpMs !== 0 || createdAtMs > now() || leaseExpiresAtMs > now() + leaseMs;
+}
+
+/** Notes now and then, for the next start, that the server is there. */
+export function noteLastSeen({
+  clock,
+  lastSeen,
+  usage,
+  log,
+}: SessionContext): (isLast?: boolean) => Promise<void> {
+  let notedMs: number | undefined;
+  return async (isLast = false) => {
+    // A clock that may run ahead is not written down, nor is anything for a server that has nothing to lose.
+    if (!clock.isJudging() || usage.tally.mostSessions('all') === 0) return;
+    const nowMs = clock.now();
+    if (!isLast && notedMs !== undefined && Math.abs(nowMs - notedMs) < NOTED_EVERY_MS) return;
+    notedMs = nowMs;
+    try {
+      await lastSeen.save(nowMs);
+    } catch (error) {
+      log.warn({ err: error }, 'when this server was last there could not be written down');
+    }
+  };
+}

@@ -1,0 +1,166 @@
+/** Whether both sides have moved the same: all chunks there, the same sizes, the same digest of the whole. */
+import { CairnError } from '../../../base/errors.ts';
+import { ChunkSet, type ReadonlyChunkSet } from '../../../checkpoint/chunk-set.ts';
+import { transferDigest } from '../../../manifest/digest.ts';
+import { createLayout, isStream, type Layout } from '../../../manifest/layout.ts';
+import type { IncomingChunks } from './incoming-chunks.ts';
+import type { LiveSession } from './live-session.ts';
+import type { OutgoingChunks } from './outgoing-chunks.ts';
+import { chunksOfExcluded, type TransferPlan } from './transfer-plan.ts';
+
+/** A claim about the whole transfer, as it came with the commit. */
+interface Claim {
+  readonly digest: string;
+  readonly bytesTotal: number;
+  /** Runs of entries. */
+  readonly excluded: readonly number[];
+}
+
+/** What of a layout has to be there. */
+interface Wanted {
+  readonly layout: Layout;
+  /** Chunks that carry nothing but excluded entries. */
+  readonly skipped: ReadonlyChunkSet;
+  readonly excluded: ReadonlyChunkSet;
+}
+
+/**
+ * Checks what was received in a push, after a sync point.
+ *
+ * @throws CairnError `chunks-missing` with `details.runs`, `digest-mismatch`, `invalid-request`
+ */
+export async function verifyPush(live: LiveSession, claim: Claim): Promise<void> {
+  await live.content.sync();
+  const chunks = await live.content.incoming.get();
+  const { digests } = chunks.staging;
+  const wanted = wantedOf(chunks.plan, claim);
+  checkNoneMissing(wanted, digests.chunks);
+  await checkStreamEnd(chunks, wanted.layout, claim.bytesTotal);
+  compareWhole(chunks.plan, wanted, claim, (chunk) => digests.get(chunk));
+}
+
+/**
+ * Checks that all chunks of a push have come, durable or not.
+ *
+ * @throws CairnError `chunks-missing` with `details.runs`
+ */
+export async function checkArrived(live: LiveSession, claim: Claim): Promise<void> {
+  const chunks = await live.content.incoming.get();
+  checkNoneMissing(wantedOf(chunks.plan, claim), chunks.whole());
+}
+
+/**
+ * Checks what was sent in a pull. What a restart has forgotten is read and hashed again.
+ *
+ * @throws CairnError `digest-mismatch`, `invalid-request`, `source-changed`, `source-missing`, `source-unreadable`
+ */
+export async function verifyPull(live: LiveSession, claim: Claim): Promise<void> {
+  const chunks = await live.content.outgoing.get();
+  const wanted = wantedOf(chunks.plan, claim);
+  // Zeros that the client takes for a file must never be agreed on.
+  const untold = chunks.untold(wanted.excluded);
+  if (untold.length > 0) throw chunks.failureOf('source-changed', untold);
+  for (const entry of wanted.excluded.values()) chunks.excluded.add(entry);
+  const { chunkCount } = wanted.layout;
+  for (let chunk = 0; chunk < chunkCount; chunk++) {
+    if (!wanted.skipped.has(chunk) && !chunks.digests.has(chunk))
+      await hashAgain(chunks, chunk, wanted.excluded);
+  }
+  compareWhole(chunks.plan, wanted, claim, (chunk) => chunks.digests.get(chunk));
+}
+
+function wantedOf(plan: TransferPlan, { bytesTotal, excluded: runs }: Claim): Wanted {
+  const excluded = ChunkSet.fromRuns(runs, plan.manifest.entries.length);
+  if (!isStream(plan.manifest)) {
+    return { layout: plan.layout, skipped: chunksOfExcluded(plan, excluded), excluded };
+  }
+  const streamSizeBytes = excluded.has(0) ? 0 : bytesTotal;
+  return { layout: createLayout(plan.manifest, { streamSizeBytes }), skipped: new ChunkSet(), excluded };
+}
+
+function checkNoneMissing(wanted: Wanted, there: ReadonlyChunkSet): void {
+  const runs = missingRuns(wanted, there);
+  if (runs.length === 0) return;
+  const message = 'not all chunks are there; send the missing ones and commit again';
+  throw new CairnError('chunks-missing', message, { details: { runs } });
+}
+
+function missingRuns({ layout, skipped }: Wanted, there: ReadonlyChunkSet): number[] {
+  const covered = there.copy();
+  covered.addAll(skipped);
+  const runs: number[] = [];
+  for (let at = covered.firstMissing(0, layout.chunkCount); at < layout.chunkCount;) {
+    let end = at + 1;
+    while (end < layout.chunkCount && !covered.has(end)) end += 1;
+    runs.push(at, end - at);
+    at = covered.firstMissing(end, layout.chunkCount);
+  }
+  return runs;
+}
+
+/** A stream's size comes with the commit: the last chunk must be there to its last byte, and none behind it. */
+async function checkStreamEnd(chunks: IncomingChunks, layout: Layout, bytesTotal: number): Promise<void> {
+  if (!isStream(chunks.plan.manifest)) return;
+  const count = layout.chunkCount;
+  const last = chunks.staging.digests.chunks.runs().slice(-2);
+  const highest = last.length === 2 ? last[0]! + last[1]! - 1 : -1;
+  if (highest >= count && layout.bytesTotal === bytesTotal) {
+    throw new CairnError(
+      'digest-mismatch',
+      `the stream goes on after the ${bytesTotal} bytes that it is said to have`,
+    );
+  }
+  if (count === 0) return;
+  const staged = await chunks.stagedBytesOf(count - 1);
+  if (staged !== layout.chunkLengthBytes(count - 1)) {
+    throw new CairnError(
+      'digest-mismatch',
+      `the stream does not have the ${bytesTotal} bytes that it is said to have`,
+    );
+  }
+}
+
+async function hashAgain(chunks: OutgoingChunks, chunk: number, excluded: ReadonlyChunkSet): Promise<void> {
+  const onDigest = (digest: Uint8Array): void => chunks.sent(chunk, digest);
+  const alsoExcluded = (entry: number): boolean => excluded.has(entry);
+  for await (const _ of chunks.read(chunk, { offset: 0, onDigest, alsoExcluded })) {
+    // Only the digest is wanted.
+  }
+}
+
+function compareWhole(
+  plan: TransferPlan,
+  { layout, skipped }: Wanted,
+  claim: Claim,
+  digestOf: (chunk: number) => Uint8Array | undefined,
+): void {
+  let bytesTotal = layout.bytesTotal ?? 0;
+  for (const chunk of skipped.values()) bytesTotal -= layout.chunkLengthBytes(chunk);
+  if (bytesTotal !== claim.bytesTotal) {
+    throw new CairnError(
+      'digest-mismatch',
+      `the transfer has ${bytesTotal} bytes here, and ${claim.bytesTotal} there`,
+      {
+        details: { bytesTotal },
+      },
+    );
+  }
+  const digest = transferDigest(plan.manifest.id, bytesTotal, carried(layout, skipped, digestOf));
+  if (digest === claim.digest) return;
+  throw new CairnError('digest-mismatch', 'the digest of the whole transfer is not the same on both sides', {
+    details: { digest },
+  });
+}
+
+function* carried(
+  layout: Layout,
+  skipped: ReadonlyChunkSet,
+  digestOf: (chunk: number) => Uint8Array | undefined,
+): Generator<readonly [number, Uint8Array]> {
+  for (let chunk = 0; chunk < layout.chunkCount; chunk++) {
+    if (skipped.has(chunk)) continue;
+    const digest = digestOf(chunk);
+    if (digest === undefined) throw new CairnError('internal', `the digest of chunk ${chunk} is not known`);
+    yield [chunk, digest];
+  }
+}

@@ -1,0 +1,153 @@
+/** The end of a session: publishing a push, or checking what was sent in a pull. Runs on while clients come and go. */
+import { CairnError, storageError, type ErrorCode } from '../../../base/errors.ts';
+import { ChunkSet } from '../../../checkpoint/chunk-set.ts';
+import { isStream } from '../../../manifest/layout.ts';
+import type { SessionRecord } from '../../../session/record.ts';
+import { existingOf, mayCompare } from '../../../session/scopes.ts';
+import { destinationExists } from '../../../transfer/destination-exists.ts';
+import { isOfOneEntry } from '../../../transfer/refused-entries.ts';
+import { chargedFor } from '../quota/quota.ts';
+import { isTerminal } from '../../../session/state.ts';
+import { verifyPull } from './commit-check.ts';
+import type { LiveSession } from './live-session.ts';
+import type { SessionContext } from '../../server-context.ts';
+import { UnpublishedEntries, type LeftOut } from './unpublished.ts';
+
+/** What is kept of a commit. */
+export type CommitRecord = NonNullable<SessionRecord['commit']>;
+
+/** A commit that is running, or that has run. */
+export interface CommitJob {
+  readonly digest: string;
+  readonly entriesTotal: number;
+  entriesDone: number;
+  isRunning: boolean;
+  /** Resolves when the session is committed; rejects with why it could not be. */
+  readonly done: Promise<void>;
+}
+
+/** After these the session is open again: something has to be sent once more. */
+const REOPENING: ReadonlySet<ErrorCode> = new Set([
+  'chunks-missing',
+  'chunk-incomplete',
+  'digest-mismatch',
+  'source-changed',
+  'source-missing',
+  'source-unreadable',
+]);
+
+/** Runs the commit that stands in the session's record; there is one at a time. */
+export function startCommitJob(context: SessionContext, live: LiveSession, commit: CommitRecord): CommitJob {
+  const { digest, entriesTotal } = commit;
+  const job = { digest, entriesTotal, entriesDone: 0, isRunning: true, done: Promise.resolve() };
+  job.done = run(context, live, job, commit);
+  job.done.catch(() => undefined); // told to whoever asks for the commit, and logged
+  live.job = job;
+  return job;
+}
+
+async function run(
+  context: SessionContext,
+  live: LiveSession,
+  job: CommitJob,
+  commit: CommitRecord,
+): Promise<void> {
+  const { record } = live;
+  const fields = { session: live.id, digest: job.digest, entries: job.entriesTotal };
+  try {
+    const leftOut = record.value.direction === 'push' ? await publish(live, job, commit) : {};
+    if (record.value.direction === 'pull') await verifyPull(live, commit);
+    await charge(context, live, commit);
+    const leaseExpiresAtMs = context.now() + context.limits.keepCommittedMs;
+    const { bytesTotal } = commit;
+    const published = { ...commit, ...leftOut };
+    await record.change('published', {
+      commit: published,
+      holder: null,
+      leaseExpiresAtMs,
+      bytesTotal,
+      bytesDone: bytesTotal,
+    });
+    context.usage.ledger.settle((session) => session === live.id);
+    await free(context, live);
+    job.entriesDone = job.entriesTotal;
+    context.log.info(fields, 'session committed');
+  } catch (error) {
+    context.log.warn({ ...fields, err: error }, 'commit failed');
+    const reopens = error instanceof CairnError && REOPENING.has(error.code);
+    if (!reopens) await noteCommitFailure(live, error);
+    else if (live.noteFailure(error) && record.value.state === 'committing')
+      await record.change('incomplete', { commit: null }, undefined, { why: error.code });
+    throw error;
+  } finally {
+    job.isRunning = false;
+  }
+}
+
+/** Remembers why a commit failed, in the history at most once in each epoch. */
+export async function noteCommitFailure(live: LiveSession, error: unknown): Promise<void> {
+  if (!live.noteFailure(error) || isTerminal(live.record.value.state)) return;
+  const { code: why } = storageError(error, 'committing');
+  await live.record.noteOnce('commit-failed', { why });
+}
+
+/** Before the record says that it is committed: after a crash in between this comes again, and counts once. */
+async function charge(
+  { usage }: SessionContext,
+  { id, record }: LiveSession,
+  { bytesTotal }: CommitRecord,
+): Promise<void> {
+  const { authorization, direction, linkBytes = 0 } = record.value;
+  const charged = direction === 'push' ? chargedFor(authorization) : [];
+  if (charged.length > 0) await usage.ledger.charge(id, charged, bytesTotal + linkBytes);
+}
+
+/** What was staged is of no use any more. */
+async function free(context: SessionContext, live: LiveSession): Promise<void> {
+  try {
+    await live.content.discard();
+  } catch (error) {
+    const fields = { session: live.id, err: error };
+    context.log.warn(fields, 'freeing a committed session failed; the collector does it again');
+  }
+}
+
+async function publish(live: LiveSession, job: CommitJob, commit: CommitRecord): Promise<LeftOut> {
+  const { content, record } = live;
+  const { scopes = [] } = record.value.authorization ?? {};
+  const existing = existingOf(scopes);
+  const tellable = mayCompare(scopes) ? (error: unknown): unknown => error : withoutReason;
+  const { manifest, have, attributes } = await content.agreedPlan();
+  const incoming = await content.incoming.get();
+  const excluded = ChunkSet.fromRuns(commit.excluded, manifest.entries.length);
+  const unpublished = new UnpublishedEntries();
+  try {
+    await incoming.staging.publish({
+      isPresent: (index) => have.has(index),
+      needsAttributes: (index) => attributes.has(index),
+      isExcluded: (index) => excluded.has(index),
+      streamSizeBytes: isStream(manifest) ? commit.bytesTotal : undefined,
+      onProgress: (entriesDone) => {
+        job.entriesDone = entriesDone;
+      },
+      existing,
+      forceReplace: commit.forceReplace === true && existing === 'replaced',
+      onRefused:
+        commit.leaveOut === true
+          ? (index, error) => unpublished.add(index, storageError(tellable(error), 'publishing').code)
+          : undefined,
+    });
+    return unpublished.leftOut();
+  } catch (error) {
+    // What the store no longer has comes again.
+    incoming.forgetLost();
+    throw tellable(error);
+  }
+}
+
+/** Why one entry cannot be put in its place says what is there, which not everybody may know who may push. */
+function withoutReason(error: unknown): unknown {
+  if (!isOfOneEntry(error)) return error;
+  const { path } = error.details;
+  return destinationExists(typeof path === 'string' ? path : '', error);
+}

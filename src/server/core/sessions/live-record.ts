@@ -1,0 +1,214 @@
+/** The record of a session as this server last knew it, and the one way to change it: compare-and-set. */
+import { CairnError } from '../../../base/errors.ts';
+import {
+  advance,
+  checkFence,
+  isLeaseOver,
+  leaseEnd,
+  nextState,
+  type SessionRecord,
+} from '../../../session/record.ts';
+import { kindOf, remember, type Moment, type MomentCause, type MomentKind } from '../../../session/history.ts';
+import { isTerminal, type SessionEvent } from '../../../session/state.ts';
+import type { SessionContext } from '../../server-context.ts';
+
+/** Changes to a record, or what computes them from the newest one. */
+export type RecordChanges = Partial<SessionRecord> | ((record: SessionRecord) => Partial<SessionRecord>);
+
+const MAX_ATTEMPTS = 20;
+
+/** A session's record. */
+export class LiveRecord {
+  readonly #context: SessionContext;
+  readonly #onTaken: () => void;
+  #value: SessionRecord;
+  #touchedAtMs = Number.NEGATIVE_INFINITY;
+  /** What {@link noteOnce} has noted in the epoch that it names. */
+  readonly #noted = { epoch: 0, moments: new Set<string>() };
+
+  /** @param onTaken told when a newer record shows that the epoch was raised by another process */
+  constructor(context: SessionContext, value: SessionRecord, onTaken: () => void) {
+    this.#context = context;
+    this.#value = value;
+    this.#onTaken = onTaken;
+  }
+
+  /** The record as last known. */
+  get value(): SessionRecord {
+    return this.#value;
+  }
+
+  /** Takes over a newer record, which another process may have written. */
+  adopt(fresh: SessionRecord): void {
+    if (fresh.version <= this.#value.version) return;
+    const taken = fresh.epoch !== this.#value.epoch;
+    this.#value = fresh;
+    if (taken) this.#onTaken();
+  }
+
+  /**
+   * Refuses a request that may not do what it wants to.
+   *
+   * @throws CairnError `session-fenced`, `session-credential`, `session-suspended`, or what the state table gives
+   */
+  admit(proof: { epoch: number; credential: string }, event: SessionEvent): void {
+    const record = this.#value;
+    checkFence(record, proof.epoch, proof.credential);
+    if (!isTerminal(record.state) && !this.isHeldHere()) {
+      throw new CairnError('session-suspended', 'the session was suspended; resume it first');
+    }
+    nextState(record, event);
+  }
+
+  /** Whether what is not durable of this session lives in this server, or is always durable. */
+  isHeldHere(): boolean {
+    const { content, instanceId } = this.#context;
+    return content.properties.durability === 'immediate' || this.#value.holder === instanceId;
+  }
+
+  /**
+   * What this server held of the session is lost: until it is resumed none of its requests is taken, whether that can be
+   * written down or not.
+   */
+  disown(): void {
+    this.#value = { ...this.#value, holder: null };
+  }
+
+  /** Refuses an epoch that is no longer the current one. @throws CairnError `session-fenced` */
+  checkEpoch(epoch: number): void {
+    if (epoch !== this.#value.epoch) throw fencedBy(this.#value.epoch);
+  }
+
+  /** When a request last touched the session, as far as it did while it was in memory here. */
+  get touchedAtMs(): number | undefined {
+    return this.#touchedAtMs === Number.NEGATIVE_INFINITY ? undefined : this.#touchedAtMs;
+  }
+
+  /** Whether nobody has touched the session for its lease. */
+  isLeaseOver(): boolean {
+    const { now, clock } = this.#context;
+    if (!clock.isJudging()) return false;
+    const end = leaseEnd(this.#value, this.#touchedAtMs, this.#context);
+    return isLeaseOver(this.#value, now()) && now() >= end;
+  }
+
+  /** Keeps the lease; written down only when an eighth of it has gone by, since a record costs a sync. */
+  async touch(): Promise<void> {
+    const { now, leaseMs } = this.#context;
+    this.#touchedAtMs = now();
+    if (this.#value.leaseExpiresAtMs - this.#touchedAtMs < (leaseMs * 7) / 8) await this.saveLease();
+  }
+
+  /**
+   * Moves the session's life with a clock that jumped. Whatever was measured by which clock: nothing is later than now,
+   * and no lease is longer than a new one.
+   */
+  async moveInTime(jumpMs: number): Promise<void> {
+    const { leaseMs, limits, now } = this.#context;
+    const nowMs = now();
+    const within = (ms: number, latestMs: number): number => Math.max(0, Math.min(ms + jumpMs, latestMs));
+    this.#touchedAtMs = Math.min(this.#touchedAtMs + jumpMs, nowMs);
+    await this.change(undefined, ({ state, createdAtMs, leaseExpiresAtMs, rotatedAtMs }) => {
+      const keptMs = isTerminal(state) ? Math.max(limits.keepEndedMs, limits.keepCommittedMs) : leaseMs;
+      return {
+        createdAtMs: within(createdAtMs, nowMs),
+        leaseExpiresAtMs: within(leaseExpiresAtMs, nowMs + keptMs),
+        ...(rotatedAtMs === undefined ? {} : { rotatedAtMs: within(rotatedAtMs, nowMs) }),
+      };
+    });
+  }
+
+  /** Writes the lease down as it stands. */
+  async saveLease(): Promise<void> {
+    const leaseExpiresAtMs = leaseEnd(this.#value, this.#touchedAtMs, this.#context);
+    if (isTerminal(this.#value.state) || leaseExpiresAtMs <= this.#value.leaseExpiresAtMs) return;
+    await this.change(undefined, { leaseExpiresAtMs });
+  }
+
+  /**
+   * Changes the record, from whatever it is by then. Without an event the state stays.
+   *
+   * @param epoch the epoch in whose name the change is made; refused once there is a newer one
+   * @param cause who brought it about, for the session's history
+   * @throws CairnError `session-not-found`, `session-fenced`, or what the state table gives
+   */
+  change(
+    event: SessionEvent | undefined,
+    changes: RecordChanges = {},
+    epoch?: number,
+    cause: MomentCause = {},
+  ): Promise<SessionRecord> {
+    return this.#replace((current) => {
+      const next = nextRecord(current, event, changes);
+      const what = kindOf(event);
+      return what === undefined ? next : this.#with(next, what, cause);
+    }, epoch);
+  }
+
+  /** Changes the record, and its history by a moment that no event of the state table stands for. */
+  note(what: MomentKind, cause: MomentCause, changes: RecordChanges = {}): Promise<SessionRecord> {
+    return this.#replace((current) => this.#with(nextRecord(current, undefined, changes), what, cause));
+  }
+
+  /**
+   * {@link note}, at most once in each epoch for the same reason: what others can bring about at will must not cost a
+   * sync each time. One that cannot be written down is logged, and no failure of whatever it is about.
+   */
+  async noteOnce(what: MomentKind, cause: MomentCause): Promise<void> {
+    const { epoch, history = [] } = this.#value;
+    const key = `${what} ${cause.why ?? ''}`;
+    if (this.#noted.epoch !== epoch) this.#noted.moments.clear();
+    this.#noted.epoch = epoch;
+    if (this.#noted.moments.has(key)) return;
+    this.#noted.moments.add(key);
+    const isSame = (moment: Moment): boolean =>
+      moment.what === what && moment.epoch === epoch && moment.why === cause.why;
+    if (history.some(isSame)) return;
+    try {
+      await this.note(what, cause);
+    } catch (error) {
+      const { id } = this.#value;
+      this.#context.log.warn(
+        { session: id, what, err: error },
+        'a moment of a session is not in its history',
+      );
+    }
+  }
+
+  #with(record: SessionRecord, what: MomentKind, cause: MomentCause): SessionRecord {
+    const moment = { atMs: this.#context.now(), what, epoch: record.epoch, ...cause };
+    return { ...record, history: remember(record.history, moment) };
+  }
+
+  async #replace(make: (current: SessionRecord) => SessionRecord, epoch?: number): Promise<SessionRecord> {
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+      if (epoch !== undefined) this.checkEpoch(epoch);
+      const next = make(this.#value);
+      if (await this.#context.sessions.replace(next)) {
+        if (next.version > this.#value.version) this.#value = next;
+        return next;
+      }
+      const fresh = await this.#context.sessions.get(next.id);
+      if (fresh === undefined) throw new CairnError('session-not-found', 'the session is no longer there');
+      this.adopt(fresh);
+    }
+    throw new CairnError('server-busy', 'the session is being changed by others all the time');
+  }
+}
+
+function nextRecord(
+  current: SessionRecord,
+  event: SessionEvent | undefined,
+  changes: RecordChanges,
+): SessionRecord {
+  const changed = typeof changes === 'function' ? changes(current) : changes;
+  if (event !== undefined) return advance(current, event, changed);
+  return { ...current, ...changed, version: current.version + 1 };
+}
+
+/** The refusal of a request whose epoch is over. */
+export function fencedBy(currentEpoch: number): CairnError {
+  return new CairnError('session-fenced', 'another client took over this transfer; this one stops', {
+    details: { currentEpoch },
+  });
+}

@@ -1,0 +1,121 @@
+/**
+ * A session that is being worked on: its record, what is open of it, and the requests in flight. What is here and
+ * nowhere else may be lost at any moment; what was promised to a client is in the stores.
+ */
+import { atMost } from '../../../base/at-most.ts';
+import { storageError, type CairnError, type ErrorCode } from '../../../base/errors.ts';
+import { printable } from '../../../base/safe-path.ts';
+import type { SessionFailure, SessionRecord } from '../../../session/record.ts';
+import type { CommitJob } from './commit-job.ts';
+import { fencedBy, LiveRecord } from './live-record.ts';
+import type { SessionContext } from '../../server-context.ts';
+import { SessionContent } from './session-content.ts';
+
+/** A request of a session that is not answered yet. */
+export interface SessionRequest {
+  readonly epoch: number;
+  /** Network address that it came from. */
+  readonly address: string;
+  /** The chunk that it is about, where it brings or asks for one. */
+  readonly chunk: number | undefined;
+  /** Makes it fail. */
+  readonly end: (error: CairnError) => void;
+  /** Resolves when it was made to fail. */
+  readonly ended: Promise<void>;
+  /** Resolves when it is over, one way or the other. */
+  readonly done: Promise<void>;
+}
+
+/** How long the end of older requests is waited for; the store cuts off a writer that hangs longer. */
+const END_REQUESTS_MS = 10_000;
+
+/** What requests end with because of something else that happened to their session. */
+const ENDS_OF_REQUESTS: ReadonlySet<ErrorCode> = new Set([
+  'chunk-conflict',
+  'session-aborted',
+  'session-expired',
+  'session-fenced',
+  'session-suspended',
+]);
+const MAX_MESSAGE_CHARACTERS = 300;
+
+/** One session in memory. */
+export class LiveSession {
+  readonly record: LiveRecord;
+  readonly content: SessionContent;
+  readonly requests = new Set<SessionRequest>();
+  /** The commit that is running, or that ended well. */
+  job: CommitJob | undefined;
+  /** Set while a commit looks at the chunks: none may change under it. */
+  sealed = false;
+  /** Why the last scan of a pull's source failed in the middle of its answer; told to the next one who asks. */
+  scanFailure: CairnError | undefined;
+  /** What a request, or the commit, last failed with; it is written down when the record is written anyway. */
+  lastFailure: SessionFailure | undefined;
+  /** Resolves when what belonged to an epoch that another process ended is closed. */
+  takeover: Promise<void> = Promise.resolve();
+  readonly #context: SessionContext;
+  #lastTurn: Promise<unknown> = Promise.resolve();
+
+  constructor(context: SessionContext, record: SessionRecord) {
+    this.#context = context;
+    this.record = new LiveRecord(context, record, () => {
+      this.takeover = this.#giveWay().catch((error: unknown) => {
+        context.log.error({ session: this.id, err: error }, 'closing what an older epoch left failed');
+      });
+    });
+    this.content = new SessionContent(context, this.record);
+  }
+
+  get id(): string {
+    return this.record.value.id;
+  }
+
+  /** Runs `work` when nothing runs any more that was given here before. */
+  exclusive<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#lastTurn.then(work);
+    this.#lastTurn = turn.catch(() => undefined); // told to whoever waits for that turn
+    return turn;
+  }
+
+  /**
+   * Remembers what a request or the commit failed with. False where that was only the end that something else had set to
+   * it, which is remembered itself.
+   */
+  noteFailure(error: unknown): boolean {
+    const { code, message } = storageError(error, 'serving the request');
+    if (ENDS_OF_REQUESTS.has(code)) return false;
+    const told = code === 'internal' ? 'the server failed; its log says why' : message;
+    const atMs = this.#context.now();
+    this.lastFailure = {
+      atMs,
+      code,
+      message: printable(this.#context.hidePaths(told)).slice(0, MAX_MESSAGE_CHARACTERS),
+    };
+    return true;
+  }
+
+  /** Ends the requests of every epoch but the current one and waits until they are over. */
+  async endOlderRequests(): Promise<void> {
+    const { epoch } = this.record.value;
+    const isOlder = (request: SessionRequest): boolean => request.epoch !== epoch;
+    const [first] = [...this.requests].filter(isOlder);
+    if (first === undefined) return;
+    await this.endRequests(isOlder, fencedBy(epoch));
+    await this.record.noteOnce('fenced', { from: first.address });
+  }
+
+  /** Makes the requests fail that `which` picks, and waits until they are over. */
+  async endRequests(which: (request: SessionRequest) => boolean, error: CairnError): Promise<void> {
+    const ending = [...this.requests].filter(which);
+    if (ending.length === 0) return;
+    for (const request of ending) request.end(error);
+    await atMost(END_REQUESTS_MS, Promise.all(ending.map(({ done }) => done)));
+  }
+
+  async #giveWay(): Promise<void> {
+    await this.endOlderRequests();
+    await this.content.closeChunks({ sync: false });
+    this.content.plan.forget();
+  }
+}

@@ -1,0 +1,169 @@
+/** The sessions that this server holds in memory: loaded when a request needs one, let go when nobody does any more. */
+import { CairnError } from '../../../base/errors.ts';
+import type { SessionRecord } from '../../../session/record.ts';
+import { LiveSession } from './live-session.ts';
+import { lastingChanges } from './progress.ts';
+import type { SessionContext } from '../../server-context.ts';
+
+interface Slot {
+  readonly live: Promise<LiveSession>;
+  users: number;
+  usedAtMs: number;
+  /** Set while the session is being let go; who wants it waits and loads it anew. */
+  closing: Promise<void> | undefined;
+}
+
+/** All sessions in memory. */
+export class LiveSessions {
+  readonly #context: SessionContext;
+  #onUse: () => void = () => undefined;
+  readonly #slots = new Map<string, Slot>();
+
+  constructor(context: SessionContext) {
+    this.#context = context;
+  }
+
+  /** `told` is called from now on whenever a session is wanted. */
+  onUse(told: () => void): void {
+    this.#onUse = told;
+  }
+
+  /**
+   * Runs `work` with a session, which stays in memory meanwhile.
+   *
+   * @throws CairnError `session-not-found`
+   */
+  async use<T>(id: string, work: (live: LiveSession) => Promise<T>): Promise<T> {
+    const slot = await this.#acquire(id);
+    this.#onUse();
+    try {
+      const live = await slot.live;
+      await this.#refresh(live);
+      return await work(live);
+    } finally {
+      slot.users -= 1;
+      slot.usedAtMs = this.#context.now();
+    }
+  }
+
+  /** Sessions in memory with a running commit or a request in flight. */
+  async isBusy(id: string): Promise<boolean> {
+    const slot = this.#slots.get(id);
+    if (slot === undefined) return false;
+    if (slot.users > 0) return true;
+    return (await slot.live).job?.isRunning === true;
+  }
+
+  /** A session, if it is in memory: to look at only, since it may be on its way out. */
+  async peek(id: string): Promise<LiveSession | undefined> {
+    return this.#slots.get(id)?.live.catch(() => undefined); // told to whoever asked for the session
+  }
+
+  /** Sessions in memory that have a request in flight. */
+  async atWork(): Promise<LiveSession[]> {
+    const loading = [...this.#slots.values()].filter(
+      ({ users, closing }) => users > 0 && closing === undefined,
+    );
+    const loaded = await Promise.allSettled(loading.map(({ live }) => live));
+    return loaded.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+  }
+
+  /** Lets go of sessions that nobody used for a while. */
+  async closeIdle(): Promise<void> {
+    const { now, limits } = this.#context;
+    for (const [id, slot] of this.#slots) {
+      const idleMs = now() - slot.usedAtMs;
+      if (idleMs < limits.idleSessionMs || (await this.isBusy(id))) continue;
+      // Nobody may have come for it meanwhile.
+      if (slot.users === 0) await this.#close(id, slot, 'idle');
+    }
+  }
+
+  /** Suspends every open session after a sync point, and lets go of all. */
+  async suspendAll(): Promise<void> {
+    await Promise.all([...this.#slots].map(([id, slot]) => this.#close(id, slot, 'suspend')));
+  }
+
+  /** Lets go of a session that has nothing more to lose. */
+  async forget(id: string): Promise<void> {
+    const slot = this.#slots.get(id);
+    if (slot !== undefined) await this.#close(id, slot, 'forget');
+  }
+
+  /** {@link forget}, unless somebody uses it just now. */
+  async forgetUnused(id: string): Promise<void> {
+    if (!(await this.isBusy(id))) await this.forget(id);
+  }
+
+  /** Lets go of everything without a sync point, as if the process had been killed. */
+  async forgetAll(): Promise<void> {
+    await Promise.all([...this.#slots].map(([id, slot]) => this.#close(id, slot, 'forget')));
+  }
+
+  async #acquire(id: string): Promise<Slot> {
+    for (;;) {
+      const slot = this.#slots.get(id) ?? this.#load(id);
+      if (slot.closing === undefined) {
+        slot.users += 1;
+        return slot;
+      }
+      await slot.closing;
+    }
+  }
+
+  #load(id: string): Slot {
+    const live = this.#context.sessions
+      .get(id)
+      .then((record) => new LiveSession(this.#context, found(record)));
+    const slot: Slot = { live, users: 0, usedAtMs: this.#context.now(), closing: undefined };
+    this.#slots.set(id, slot);
+    live.catch(() => this.#slots.delete(id)); // told to whoever asked for the session
+    return slot;
+  }
+
+  /** Where other processes change records too, what was known of one may be old. */
+  async #refresh(live: LiveSession): Promise<void> {
+    if (this.#context.sessions.properties.shared) {
+      live.record.adopt(found(await this.#context.sessions.get(live.id)));
+    }
+    await live.takeover;
+  }
+
+  #close(id: string, slot: Slot, how: 'idle' | 'suspend' | 'forget'): Promise<void> {
+    slot.closing ??= this.#letGo(slot, how)
+      .catch((error: unknown) => {
+        this.#context.log.error({ session: id, err: error }, 'closing a session failed');
+      })
+      .finally(() => {
+        if (this.#slots.get(id) === slot) this.#slots.delete(id);
+      });
+    return slot.closing;
+  }
+
+  async #letGo(slot: Slot, how: 'idle' | 'suspend' | 'forget'): Promise<void> {
+    const live = await slot.live;
+    // Publishing cannot be stopped half-way; why it failed was told to whoever asked for it.
+    if (how === 'suspend') await live.job?.done.catch(() => undefined);
+    const isSynced = how !== 'forget' && live.record.value.state === 'open';
+    if (isSynced) await live.content.syncOpened();
+    const lasting = how === 'forget' ? {} : await lastingChanges(live);
+    const synced = await live.content.closeChunks({ sync: isSynced });
+    if (how === 'forget') return;
+    await live.record.saveLease();
+    const { durableSyncPoint = 0 } = live.record.value;
+    if (how === 'idle' && synced !== undefined && synced.durableSyncPoint > durableSyncPoint) {
+      // The client goes on in the same epoch: what it was told of sync points must stay true.
+      const changes = { ...lasting, durableSyncPoint: synced.durableSyncPoint };
+      await live.record.note('unloaded', { why: 'idle' }, changes);
+    }
+    const { state } = live.record.value;
+    if (how !== 'suspend' || (state !== 'open' && state !== 'establishing')) return;
+    await live.record.change('suspend', { ...lasting, holder: null }, undefined, { why: 'shutdown' });
+    this.#context.log.info({ session: live.id }, 'session suspended');
+  }
+}
+
+function found(record: SessionRecord | undefined): SessionRecord {
+  if (record !== undefined) return record;
+  throw new CairnError('session-not-found', 'there is no such session; run the command again to start over');
+}

@@ -1,0 +1,72 @@
+/** How far a session is, and what of that is written down when its record is written anyway. */
+import type { ReadonlyChunkSet } from '../../../checkpoint/chunk-set.ts';
+import { isStream } from '../../../manifest/layout.ts';
+import type { SessionRecord } from '../../../session/record.ts';
+import type { LiveSession } from './live-session.ts';
+import type { TransferPlan } from './transfer-plan.ts';
+
+/** How far a session is. Null stands for what is not known: the size of a stream, or chunks of what nobody has open. */
+export interface SessionProgress {
+  readonly bytesTotal: number | null;
+  /** Bytes of the chunks that a sync point covers; of a pull those that were sent. */
+  readonly bytesDone: number | null;
+  readonly chunksTotal: number | null;
+  readonly chunksDone: number | null;
+}
+
+/** What is counted of chunks that are open, of a push or a pull. */
+interface CountedChunks {
+  readonly plan: TransferPlan;
+  readonly done: ReadonlyChunkSet;
+  readonly lengthOf: (chunk: number) => number;
+}
+
+/** The progress of a session: counted where its chunks are open, otherwise as it was last written down. */
+export async function progressOf(
+  record: SessionRecord,
+  live: LiveSession | undefined,
+): Promise<SessionProgress> {
+  const chunks = live === undefined ? undefined : await openChunksOf(live);
+  const { bytesTotal = null, bytesDone = null } = record;
+  if (chunks === undefined) return { bytesTotal, bytesDone, chunksTotal: null, chunksDone: null };
+  const { manifest, layout } = chunks.plan;
+  return {
+    bytesTotal: layout.bytesTotal ?? null,
+    bytesDone: bytesOf(chunks),
+    chunksTotal: isStream(manifest) ? null : layout.chunkCount,
+    chunksDone: chunks.done.size,
+  };
+}
+
+/** What a session's record should say by now, to be written together with something that has to be. */
+export async function lastingChanges(live: LiveSession): Promise<Partial<SessionRecord>> {
+  const { value } = live.record;
+  const { bytesTotal, bytesDone } = await progressOf(value, live);
+  const { lastFailure: lastError } = live;
+  return {
+    ...(bytesTotal === null ? {} : { bytesTotal }),
+    ...(bytesDone === null ? {} : { bytesDone }),
+    ...(lastError === undefined ? {} : { lastError }),
+  };
+}
+
+/** Nothing is opened for this: whoever only looks must not take descriptors. */
+async function openChunksOf({ content, record }: LiveSession): Promise<CountedChunks | undefined> {
+  if (record.value.direction === 'push') {
+    // Whoever opened them was told why that failed.
+    const incoming = await content.incoming.peek()?.catch(() => undefined);
+    if (incoming === undefined || incoming.failed) return undefined;
+    const { plan, staging } = incoming;
+    return { plan, done: staging.digests.chunks, lengthOf: (chunk) => incoming.lengthOf(chunk) };
+  }
+  const outgoing = await content.outgoing.peek()?.catch(() => undefined);
+  if (outgoing === undefined) return undefined;
+  const { plan, digests } = outgoing;
+  return { plan, done: digests.chunks, lengthOf: (chunk) => plan.layout.chunkLengthBytes(chunk) };
+}
+
+function bytesOf({ done, lengthOf }: CountedChunks): number {
+  let bytes = 0;
+  for (const chunk of done.values()) bytes += lengthOf(chunk);
+  return bytes;
+}

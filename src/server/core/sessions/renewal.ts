@@ -1,0 +1,26 @@
+/** What a session is authorized by, kept up to date: tokens come and go, progress stays. */
+import type { SessionRecord } from '../../../session/record.ts';
+import { pushScopeOf } from '../../../session/scopes.ts';
+import { checkAllows, type Authorization } from '../../access/authorization.ts';
+import type { LiveSession } from './live-session.ts';
+
+/** Refuses to go on with a session in the name of what does not allow it. @throws CairnError `forbidden` */
+export function checkAllowsSession(
+  authorization: Authorization,
+  { direction, target }: Pick<SessionRecord, 'direction' | 'target'>,
+): void {
+  const needed = direction === 'pull' ? 'read' : (pushScopeOf(authorization.scopes) ?? 'write');
+  checkAllows(authorization, needed, target);
+}
+
+/** Goes on in the name of a newer authorization of the same principal. @throws CairnError `forbidden` */
+export async function renewAuthorization(
+  { record }: LiveSession,
+  asking: Authorization,
+  address: string,
+): Promise<void> {
+  const { authorization } = record.value;
+  checkAllowsSession(asking, record.value);
+  if (authorization?.id === asking.id && authorization.expiresAtMs === asking.expiresAtMs) return;
+  await record.note('renewed', { by: asking.id, from: address }, { authorization: asking });
+}

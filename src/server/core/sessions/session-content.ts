@@ -1,0 +1,252 @@
+/** What is loaded and open of a session in the content store: documents, plan, chunks. */
+import { CairnError, storageError } from '../../../base/errors.ts';
+import { ChunkDigests } from '../../../checkpoint/chunk-digests.ts';
+import { DIGEST_LENGTH_BYTES, loadHasher } from '../../../manifest/digest.ts';
+import type { Manifest } from '../../../manifest/manifest.ts';
+import type { StringList } from '../../../manifest/string-table.ts';
+import type { SyncStatus } from '../../../wire/messages.ts';
+import { DEFAULT_SYNC_MODE } from '../../../session/sync-mode.ts';
+import type { StagingArea } from '../../../storage/content-store.ts';
+import { policyOf } from '../../../transfer/group-commit.ts';
+import { IncomingChunks } from './incoming-chunks.ts';
+import type { ModeWishes } from '../../../manifest/modes.ts';
+import type { SessionRecord } from '../../../session/record.ts';
+import type { LiveRecord } from './live-record.ts';
+import { OutgoingChunks } from './outgoing-chunks.ts';
+import type { SessionContext } from '../../server-context.ts';
+import { loadDigests, loadIdentities, loadManifest, loadPlan, saveDigests } from './session-documents.ts';
+import { SingleFlight } from './single-flight.ts';
+import { createPlan, type TransferPlan } from './transfer-plan.ts';
+
+/** What a push wants with modes. The served root is never the target that a client has made. */
+export function modesOf({ preserveModes, keepsTarget, target }: SessionRecord): ModeWishes {
+  return {
+    preserve: preserveModes,
+    keepsTarget: target === '' || (keepsTarget === true && preserveModes !== true),
+  };
+}
+
+/** The content of one session; each part is loaded when it is first needed. */
+export class SessionContent {
+  readonly area: SingleFlight<StagingArea>;
+  readonly manifest: SingleFlight<Manifest>;
+  /** Who the entries of a pull's source were when it was scanned. */
+  readonly identities: SingleFlight<StringList>;
+  /** The agreed plan, or undefined before there is one. */
+  readonly plan: SingleFlight<TransferPlan | undefined>;
+  /** The chunks of a push. */
+  readonly incoming: SingleFlight<IncomingChunks>;
+  /** The chunks of a pull. */
+  readonly outgoing: SingleFlight<OutgoingChunks>;
+  readonly #context: SessionContext;
+  readonly #record: LiveRecord;
+
+  constructor(context: SessionContext, record: LiveRecord) {
+    this.#context = context;
+    this.#record = record;
+    this.area = new SingleFlight(() => context.content.openStaging(record.value.id));
+    this.manifest = new SingleFlight(() => this.#loadManifest());
+    this.identities = new SingleFlight(async () => loadIdentities(await this.area.get()));
+    this.plan = new SingleFlight(() => this.#loadPlan());
+    this.incoming = new SingleFlight(() => this.#openIncoming());
+    this.outgoing = new SingleFlight(() => this.#openOutgoing());
+  }
+
+  /** The agreed plan, if there is one by now. */
+  async currentPlan(): Promise<TransferPlan | undefined> {
+    const plan = await this.plan.get();
+    // Another process may be the one that takes it.
+    if (plan === undefined) this.plan.forget();
+    return plan;
+  }
+
+  /** The agreed plan. @throws CairnError `session-state` before there is one */
+  async agreedPlan(): Promise<TransferPlan> {
+    const plan = await this.currentPlan();
+    if (plan === undefined) throw new CairnError('session-state', 'no plan was agreed yet');
+    return plan;
+  }
+
+  /** A sync point. @throws CairnError a storage code; the session is then suspended */
+  async sync(): Promise<SyncStatus> {
+    if (this.#record.value.direction === 'pull') return this.#syncOutgoing();
+    return this.#syncIncoming(await this.incoming.get());
+  }
+
+  /** A sync point of what is open of a push; nothing where nothing is. @throws CairnError as {@link sync} does */
+  async syncOpened(): Promise<void> {
+    // Where opening failed there is nothing to sync, and whoever opened it was told.
+    const chunks = await this.incoming.peek()?.catch(() => undefined);
+    if (chunks !== undefined && !chunks.failed) await this.#syncIncoming(chunks);
+  }
+
+  /**
+   * Notes a whole chunk of a push.
+   *
+   * @throws CairnError a storage code where the sync failed that was to cover it; the session is then suspended
+   */
+  async finishChunk(
+    chunks: IncomingChunks,
+    chunk: number,
+    { digest, lengthBytes }: { readonly digest: Uint8Array; readonly lengthBytes: number },
+  ): Promise<SyncStatus> {
+    try {
+      return await chunks.finished(chunk, digest, lengthBytes);
+    } catch (error) {
+      await this.giveUp(chunks, error);
+      throw error;
+    }
+  }
+
+  async #syncIncoming(chunks: IncomingChunks): Promise<SyncStatus> {
+    try {
+      return await chunks.sync();
+    } catch (error) {
+      await this.giveUp(chunks, error);
+      throw error;
+    }
+  }
+
+  /**
+   * A sync failed: what is staged and not durable is lost, and asking the same descriptor again proves nothing. The
+   * session is suspended; who resumes it starts from what is durable.
+   */
+  async giveUp(chunks: IncomingChunks, error: unknown): Promise<void> {
+    if (chunks.failed) return;
+    chunks.failed = true;
+    const { id, state } = this.#record.value;
+    this.#context.log.error({ session: id, err: error }, 'a sync point failed; the session is suspended');
+    // First of all, and also where the disk is so full that it cannot be written down: the next request of this epoch
+    // would open the chunks anew, number their sync points from the beginning, and call durable what is lost.
+    this.#record.disown();
+    this.incoming.forget();
+    await chunks.close();
+    const { code: why } = storageError(error, 'making a sync point');
+    if (state === 'open') await this.#record.change('suspend', { holder: null }, undefined, { why });
+  }
+
+  /** {@link giveUp} where nobody waits for it. */
+  async #giveUpAlone(chunks: IncomingChunks, error: unknown): Promise<void> {
+    try {
+      await this.giveUp(chunks, error);
+    } catch (failure) {
+      const { id } = this.#record.value;
+      this.#context.log.error({ session: id, err: failure }, 'suspending a session failed');
+    }
+  }
+
+  /**
+   * Gives back what is open of the chunks; with a sync point first, if that is wanted. Answers what is durable of a push
+   * by then, where there was something open of it.
+   */
+  async closeChunks({ sync }: { sync: boolean }): Promise<SyncStatus | undefined> {
+    // Where opening failed there is nothing to close, and whoever opened it was told.
+    const chunks = await this.incoming.peek()?.catch(() => undefined);
+    let status: SyncStatus | undefined;
+    if (chunks !== undefined && !chunks.failed) {
+      if (sync) status = await this.#syncIncoming(chunks);
+      this.incoming.forget();
+      await chunks.close();
+    }
+    const outgoing = await this.outgoing.take();
+    if (outgoing !== undefined && sync) await this.#saveDigests(outgoing);
+    return status;
+  }
+
+  /** Frees everything that the session keeps in the store; what cannot be freed now is freed later. @throws storage codes */
+  async discard(): Promise<void> {
+    this.#context.room.release(this.#record.value.id);
+    await this.closeChunks({ sync: false });
+    try {
+      const area = await this.area.get();
+      this.area.forget();
+      this.manifest.forget();
+      this.identities.forget();
+      this.plan.forget();
+      await area.discard();
+    } catch (error) {
+      this.#context.leftovers.note(this.#record.value.id);
+      throw error;
+    }
+  }
+
+  async #syncOutgoing(): Promise<SyncStatus> {
+    const chunks = await this.outgoing.get();
+    const { now, limits } = this.#context;
+    if (now() - chunks.savedAtMs >= limits.saveDigestsEveryMs) await this.#saveDigests(chunks);
+    chunks.syncs += 1;
+    return { syncPoint: chunks.syncs, durableSyncPoint: chunks.syncs };
+  }
+
+  /** Saves the digests of what was sent, so that a restart does not cost reading it again. */
+  async #saveDigests(chunks: OutgoingChunks): Promise<void> {
+    if (!chunks.dirty) return;
+    chunks.dirty = false;
+    chunks.savedAtMs = this.#context.now();
+    await saveDigests(await this.area.get(), chunks.lastingDigests());
+  }
+
+  async #loadManifest(): Promise<Manifest> {
+    if (this.#record.value.manifestId !== null) {
+      const manifest = await loadManifest(await this.area.get(), this.#context.limits.manifest);
+      if (manifest !== undefined) return manifest;
+    }
+    throw new CairnError('manifest-missing', 'the session has no manifest yet');
+  }
+
+  async #loadPlan(): Promise<TransferPlan | undefined> {
+    // A plan that was saved and not answered is none: another one may still come.
+    if (this.#record.value.state === 'establishing') return undefined;
+    const manifest = await this.manifest.get();
+    const plan = await loadPlan(await this.area.get(), manifest.entries.length);
+    return plan === undefined ? undefined : createPlan(manifest, plan);
+  }
+
+  async #openIncoming(): Promise<IncomingChunks> {
+    const { content, groupCommit, metrics } = this.#context;
+    const { target, digest, sync = DEFAULT_SYNC_MODE, durableSyncPoint = 0 } = this.#record.value;
+    const plan = await this.agreedPlan();
+    const createHasher = await loadHasher(digest);
+    const { manifest, layout } = plan;
+    const staging = await (
+      await this.area.get()
+    ).openChunks({
+      manifest,
+      layout,
+      target,
+      modes: modesOf(this.#record.value),
+    });
+    const { durability } = content.properties;
+    const chunks: IncomingChunks = await IncomingChunks.open(staging, {
+      plan,
+      createHasher,
+      durability,
+      policy: policyOf(sync, groupCommit),
+      durableSyncPoint,
+      onSynced: (durationMs) => metrics.synced(durationMs),
+      onFailure: (error) => void this.#giveUpAlone(chunks, error),
+    });
+    return chunks;
+  }
+
+  async #openOutgoing(): Promise<OutgoingChunks> {
+    const { content } = this.#context;
+    const { digest, target } = this.#record.value;
+    const plan = await this.agreedPlan();
+    const digests = await this.#loadDigests(plan);
+    const identities = await this.identities.get();
+    const createHasher = await loadHasher(digest);
+    return new OutgoingChunks({ content, target, plan, identities, createHasher, digests });
+  }
+
+  async #loadDigests({ layout }: TransferPlan): Promise<ChunkDigests> {
+    const { id, digest } = this.#record.value;
+    const length = DIGEST_LENGTH_BYTES[digest];
+    try {
+      return await loadDigests(await this.area.get(), length, layout.chunkCount);
+    } catch (error) {
+      this.#context.log.warn({ session: id, err: error }, 'the digests that were sent are read anew');
+      return new ChunkDigests(length);
+    }
+  }
+}

@@ -1,0 +1,90 @@
+/** The documents that a session keeps in its staging area, as values. */
+import { CairnError } from '../../../base/errors.ts';
+import { ChunkDigests } from '../../../checkpoint/chunk-digests.ts';
+import type { Manifest } from '../../../manifest/manifest.ts';
+import type { ManifestLimits } from '../../../manifest/manifest-reader.ts';
+import type { StringList } from '../../../manifest/string-table.ts';
+import { decodeStrings, encodeStrings } from '../../../manifest/string-lines.ts';
+import { encodeTree, readTree, type Notice } from '../../../wire/tree-stream.ts';
+import { readPlan, runsText, type PlanSets } from './plan-text.ts';
+import type { DocumentName, StagingArea } from '../../../storage/content-store.ts';
+
+/** Saves a manifest with the notices of its sender, as the tree that it is on the wire. */
+export function saveManifest(
+  area: StagingArea,
+  manifest: Manifest,
+  notices: readonly Notice[],
+): Promise<void> {
+  return area.save(
+    'manifest',
+    anew(() => encodeTree(manifest, notices)),
+  );
+}
+
+/** Loads the manifest; undefined where it was never saved. @throws CairnError `manifest-invalid` for damage */
+export async function loadManifest(area: StagingArea, limits: ManifestLimits): Promise<Manifest | undefined> {
+  const bytes = await area.load('manifest');
+  return bytes === undefined ? undefined : (await readTree(bytes, limits)).manifest;
+}
+
+/** Saves the identities of the source's entries, in their order. */
+export function saveIdentities(area: StagingArea, identities: StringList): Promise<void> {
+  return area.save(
+    'identities',
+    anew(() => encodeStrings(identities)),
+  );
+}
+
+/** Loads the identities of the source's entries. @throws CairnError `internal` where they are not there */
+export async function loadIdentities(area: StagingArea): Promise<StringList> {
+  const bytes = await area.load('identities');
+  if (bytes === undefined) throw new CairnError('internal', 'the identities of the source were not kept');
+  return decodeStrings(bytes);
+}
+
+/** Saves the plan that both sides agreed on. */
+export function savePlan(area: StagingArea, { have, attributes }: PlanSets): Promise<void> {
+  function* text(): Generator<string> {
+    yield '{"have":[';
+    yield* runsText(have);
+    yield '],"attributes":[';
+    yield* runsText(attributes);
+    yield ']}';
+  }
+  return area.save('plan', text());
+}
+
+/** Loads the plan of so many entries; undefined where none was agreed. @throws CairnError `invalid-request` for damage */
+export async function loadPlan(area: StagingArea, entries: number): Promise<PlanSets | undefined> {
+  const source = await area.load('plan');
+  return source === undefined ? undefined : readPlan(source, entries, 'the saved plan');
+}
+
+/** Saves the digests of chunks that were sent. */
+export function saveDigests(area: StagingArea, digests: ChunkDigests): Promise<void> {
+  return area.save('digests', [JSON.stringify(digests.encode())]);
+}
+
+/** Loads the digests of chunks that were sent; none where they were not saved. @throws CairnError `invalid-request` */
+export async function loadDigests(
+  area: StagingArea,
+  digestLengthBytes: number,
+  chunkLimit: number,
+): Promise<ChunkDigests> {
+  const text = await loadText(area, 'digests');
+  if (text === undefined) return new ChunkDigests(digestLengthBytes);
+  return ChunkDigests.decode(JSON.parse(text), digestLengthBytes, chunkLimit);
+}
+
+/** A text that is made each time that it is read: a store that refused it may be followed by another one. */
+function anew(make: () => Iterator<string>): Iterable<string> {
+  return { [Symbol.iterator]: make };
+}
+
+async function loadText(area: StagingArea, name: DocumentName): Promise<string | undefined> {
+  const source = await area.load(name);
+  if (source === undefined) return undefined;
+  const pieces: Uint8Array[] = [];
+  for await (const piece of source) pieces.push(Buffer.from(piece));
+  return Buffer.concat(pieces).toString('utf8');
+}

@@ -1,0 +1,153 @@
+/**
+ * What all unfinished transfers together may stage: each takes room for its manifest when that comes, and for what its
+ * plan needs when that is agreed.
+ */
+import { formatBytes } from '../../../base/byte-text.ts';
+import { CairnError } from '../../../base/errors.ts';
+import type { SessionRecord } from '../../../session/record.ts';
+import { isTerminal } from '../../../session/state.ts';
+import type { ContentStore } from '../../../storage/content-store.ts';
+import type { ServerLimits } from '../../limits.ts';
+
+/** The room for staged bytes. Numbers in memory, which every run of the collector makes true. */
+export interface StagingRoom {
+  /**
+   * Takes room for a session: for payload that comes, and for documents that are there.
+   *
+   * @throws CairnError `server-busy` where others have to end first, `storage-full` where it can never fit
+   */
+  take(id: string, payloadBytes: number, documentBytes: number): Promise<void>;
+  /**
+   * Takes room for documents that come, unless the session has as much.
+   *
+   * @throws CairnError like {@link take}
+   */
+  takeDocuments(id: string, bytes: number): Promise<void>;
+  /** The session needs no more than that. */
+  shrink(id: string, bytes: number): void;
+  /** What a session has taken, in bytes. */
+  of(id: string): number;
+  /** A stream has become so long: nobody knew before. @throws CairnError `storage-full` */
+  grow(id: string, bytes: number): void;
+  /** The session has ended. */
+  release(id: string): void;
+  /** Begins to count anew: `note` takes every record, `done` puts an end to what had none. */
+  recount(): { note(record: SessionRecord): void; done(): void };
+  readonly bytes: number;
+}
+
+const GIB = 1024 ** 3;
+/** Documents that are taken on the fullest of disks. */
+const SMALL_DOCUMENTS_BYTES = 1024 ** 2;
+/** What stays free unless something else was set: a part of the disk, and no more than is good for a large one. */
+const KEEP_FREE = { part: 0.05, maxBytes: GIB };
+
+/** Makes the room of one server. */
+export function createStagingRoom(
+  content: ContentStore,
+  limits: Pick<ServerLimits, 'maxStagingBytes' | 'keepFreeBytes'>,
+): StagingRoom {
+  const { maxStagingBytes: most } = limits;
+  const held = createHoldings();
+  const { of, set } = held;
+  const fits = (id: string, bytes: number): boolean => held.total() - of(id) + bytes <= most;
+  const check = (id: string, bytes: number): void => {
+    if (bytes > most) throw neverFits(bytes, most);
+    if (!fits(id, bytes)) throw noRoomNow(bytes, most);
+  };
+  return {
+    get bytes() {
+      return held.total();
+    },
+    take: async (id, payloadBytes, documentBytes) => {
+      const bytes = payloadBytes + documentBytes;
+      check(id, bytes);
+      // Who only brings names and times needs no room, on the fullest of disks.
+      if (payloadBytes > 0) await checkDisk(content, payloadBytes, limits.keepFreeBytes);
+      set(id, bytes);
+    },
+    takeDocuments: async (id, bytes) => {
+      if (bytes <= of(id)) return;
+      check(id, bytes);
+      if (bytes > SMALL_DOCUMENTS_BYTES) await checkDisk(content, bytes, limits.keepFreeBytes);
+      set(id, Math.max(bytes, of(id)));
+    },
+    shrink: (id, bytes) => {
+      if (of(id) > bytes) set(id, bytes);
+    },
+    of,
+    grow: (id, bytes) => {
+      if (bytes <= of(id)) return;
+      if (!fits(id, bytes)) throw neverFits(bytes, most);
+      set(id, bytes);
+    },
+    release: (id) => set(id, undefined),
+    recount: held.recount,
+  };
+}
+
+/** What each session has taken, and the sum of it. */
+function createHoldings() {
+  const held = new Map<string, number>();
+  let total = 0;
+  let changed: Set<string> | undefined;
+  const of = (id: string): number => held.get(id) ?? 0;
+  const set = (id: string, bytes: number | undefined): void => {
+    total += (bytes ?? 0) - of(id);
+    changed?.add(id);
+    if (bytes === undefined) held.delete(id);
+    else held.set(id, bytes);
+  };
+  const recount: StagingRoom['recount'] = () => {
+    const seen = new Set<string>();
+    const since = new Set<string>();
+    changed = since;
+    return {
+      note: ({ id, direction, state, bytesTotal = 0, manifestBytes = 0 }) => {
+        if (isTerminal(state)) return;
+        seen.add(id);
+        const bytes = manifestBytes + (direction === 'push' ? bytesTotal : 0);
+        if (!since.has(id) && bytes > of(id)) set(id, bytes);
+      },
+      done: () => {
+        changed = undefined;
+        for (const id of held.keys()) if (!seen.has(id) && !since.has(id)) set(id, undefined);
+      },
+    };
+  };
+  return { total: () => total, of, set, recount };
+}
+
+function neverFits(bytes: number, most: number): CairnError {
+  return new CairnError(
+    'storage-full',
+    `this needs room for ${formatBytes(bytes)}, and the server stages at most ${formatBytes(most)} of all transfers together`,
+    { details: { limit: 'staging' } },
+  );
+}
+
+function noRoomNow(bytes: number, most: number): CairnError {
+  return new CairnError(
+    'server-busy',
+    `this needs room for ${formatBytes(bytes)}; the server stages at most ${formatBytes(most)}, and other transfers have to end first`,
+    { details: { limit: 'staging' } },
+  );
+}
+
+async function checkDisk(
+  content: ContentStore,
+  bytes: number,
+  wantedFreeBytes: number | undefined,
+): Promise<void> {
+  const space = await content.space();
+  if (space === undefined || wantedFreeBytes === 0) return;
+  const { freeBytes, totalBytes } = space;
+  const keepFreeBytes =
+    wantedFreeBytes ?? Math.min(KEEP_FREE.maxBytes, Math.floor(totalBytes * KEEP_FREE.part));
+  if (freeBytes - bytes >= keepFreeBytes) return;
+  throw new CairnError(
+    'storage-full',
+    `this needs ${formatBytes(bytes)}; ${formatBytes(freeBytes)} are free on the disk, of which ${formatBytes(keepFreeBytes)} have to stay free`,
+    { details: { limit: 'free-disk' } },
+  );
+}

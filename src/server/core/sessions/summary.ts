@@ -1,0 +1,101 @@
+/** Sessions as they are shown to who looks after them: from memory where they are, else from their records. */
+import { printable } from '../../../base/safe-path.ts';
+import type { SessionDetails, SessionSummary } from '../../../wire/administration.ts';
+import { leaseEnd, type SessionFailure, type SessionRecord } from '../../../session/record.ts';
+import { isTerminal } from '../../../session/state.ts';
+import type { SessionContext } from '../../server-context.ts';
+import type { LiveSession } from './live-session.ts';
+import type { LiveSessions } from './live-sessions.ts';
+import { progressOf } from './progress.ts';
+
+/** Addresses that are shown of one session: the last that were used. */
+const MAX_ADDRESSES = 16;
+
+/** What is needed to show a session. */
+export type SummaryContext = SessionContext & { readonly live: LiveSessions };
+
+/** One line about a session. Nothing is loaded or opened for it. */
+export async function summaryOf(context: SummaryContext, kept: SessionRecord): Promise<SessionSummary> {
+  const live = await context.live.peek(kept.id);
+  const record = live === undefined ? kept : newerOf(kept, live.record.value);
+  const { authorization } = record;
+  return {
+    session: record.id,
+    owner: printable(record.principal),
+    direction: record.direction,
+    target: printable(record.target),
+    state: record.state,
+    epoch: record.epoch,
+    resumes: record.epoch - 1,
+    createdAtMs: record.createdAtMs,
+    touchedAtMs: touchedAtMs(context, record, live),
+    leaseExpiresAtMs: leaseExpiresAtMs(context, record, live),
+    ...(await progressOf(record, live)),
+    addresses: addressesOf(record, live),
+    lastError: lastErrorOf(record, live),
+    authorization:
+      authorization === undefined
+        ? null
+        : { id: printable(authorization.id), expiresAtMs: authorization.expiresAtMs ?? null },
+    inMemory: live !== undefined,
+    requests: live?.requests.size ?? 0,
+  };
+}
+
+/** Everything about a session that is not secret. */
+export async function detailsOf(context: SummaryContext, kept: SessionRecord): Promise<SessionDetails> {
+  const live = await context.live.peek(kept.id);
+  const record = live === undefined ? kept : newerOf(kept, live.record.value);
+  const { chunkSizeBytes, parallel, digest, sync = null, history = [] } = record;
+  const moments = history.map(({ atMs, what, epoch, by, from, why }) => ({
+    atMs,
+    what,
+    epoch,
+    ...(by === undefined ? {} : { by: printable(by) }),
+    ...(from === undefined ? {} : { from: printable(from) }),
+    ...(why === undefined ? {} : { why }),
+  }));
+  const summary = await summaryOf(context, record);
+  return { ...summary, chunkSizeBytes, parallel, digest, sync, history: moments };
+}
+
+function newerOf(a: SessionRecord, b: SessionRecord): SessionRecord {
+  return a.version > b.version ? a : b;
+}
+
+function leaseExpiresAtMs(context: SessionContext, record: SessionRecord, live?: LiveSession): number {
+  const touched = live?.record.touchedAtMs;
+  // Touching an ended one keeps it no longer.
+  if (touched === undefined || isTerminal(record.state)) return record.leaseExpiresAtMs;
+  return Math.max(record.leaseExpiresAtMs, leaseEnd(record, touched, context));
+}
+
+/** A lease is written down now and then only; what happened to the session is written down at once. */
+function touchedAtMs({ leaseMs, now }: SessionContext, record: SessionRecord, live?: LiveSession): number {
+  const { createdAtMs, state, history = [] } = record;
+  const byLease = isTerminal(state) ? 0 : record.leaseExpiresAtMs - leaseMs;
+  const times = [createdAtMs, byLease, history.at(-1)?.atMs ?? 0, live?.record.touchedAtMs ?? 0];
+  // A lease that was longer or shorter at another start of the server must not lead into the future.
+  return Math.min(Math.max(...times), Math.max(now(), createdAtMs));
+}
+
+function addressesOf({ history = [] }: SessionRecord, live: LiveSession | undefined): string[] {
+  const seen = new Set<string>();
+  const add = (address: string | undefined): void => {
+    if (address === undefined) return;
+    // Once more at the end: the order is that of their last use.
+    seen.delete(address);
+    seen.add(address);
+  };
+  for (const { from } of history) add(from);
+  for (const { address } of live?.requests ?? []) add(address);
+  return [...seen].slice(-MAX_ADDRESSES).map(printable);
+}
+
+function lastErrorOf(
+  { lastError }: SessionRecord,
+  live: LiveSession | undefined,
+): SessionSummary['lastError'] {
+  const newest: SessionFailure | undefined = live?.lastFailure ?? lastError;
+  return newest === undefined ? null : { ...newest, message: printable(newest.message) };
+}

@@ -1,0 +1,73 @@
+/** What both sides agreed to carry: the manifest, what is not carried, and the layout that follows. */
+import { CairnError } from '../../../base/errors.ts';
+import { ChunkSet, type ReadonlyChunkSet } from '../../../checkpoint/chunk-set.ts';
+import { createLayout, isStream, type Layout } from '../../../manifest/layout.ts';
+import type { Manifest } from '../../../manifest/manifest.ts';
+import type { Plan, PlanAccepted } from '../../../wire/messages.ts';
+import type { PlanSets } from './plan-text.ts';
+
+/** An agreed plan, ready for use. */
+export interface TransferPlan extends PlanSets {
+  readonly manifest: Manifest;
+  readonly layout: Layout;
+}
+
+/**
+ * Checks a plan against its manifest and computes the layout.
+ *
+ * @throws CairnError `invalid-request`, `manifest-too-large`
+ */
+export function createPlan(manifest: Manifest, { have, attributes }: PlanSets): TransferPlan {
+  for (const index of attributes.values()) {
+    if (!have.has(index)) {
+      throw new CairnError('invalid-request', `the plan sets attributes of entry ${index}, which it carries`);
+    }
+  }
+  if (isStream(manifest) && have.size > 0) {
+    throw new CairnError('invalid-request', 'a stream is never there already');
+  }
+  const layout = createLayout(manifest, { isPresent: (index) => have.has(index) });
+  return { manifest, have, attributes, layout };
+}
+
+/** The plan as it stands on the wire. */
+export function encodePlan(plan: TransferPlan): Plan {
+  return { have: plan.have.runs(), attributes: plan.attributes.runs() };
+}
+
+/** Whether two plans say the same. */
+export function samePlan(a: TransferPlan, b: TransferPlan): boolean {
+  return a.have.equals(b.have) && a.attributes.equals(b.attributes);
+}
+
+/** Bytes of the targets of links that are carried: no part of the payload, and yet something that is brought. */
+export function linkBytesOf({
+  manifest: { entries },
+  have,
+}: Pick<TransferPlan, 'manifest' | 'have'>): number {
+  let bytes = 0;
+  for (let index = 0; index < entries.length; index++) {
+    if (entries.typeOf(index) !== 'symlink' || have.has(index)) continue;
+    const entry = entries.at(index);
+    if (entry?.type === 'symlink') bytes += Buffer.byteLength(entry.linkTarget);
+  }
+  return bytes;
+}
+
+/** The answer to a plan: what the client has computed too. */
+export function acceptanceOf({ layout }: TransferPlan): PlanAccepted {
+  const known = layout.bytesTotal !== undefined;
+  return { chunkCount: known ? layout.chunkCount : null, bytesTotal: layout.bytesTotal ?? null };
+}
+
+/** Chunks all of whose bytes are of `excluded` entries: they need not be there. */
+export function chunksOfExcluded({ layout }: TransferPlan, excluded: ReadonlyChunkSet): ChunkSet {
+  const chunks = new ChunkSet();
+  for (const index of excluded.values()) {
+    const { first, count } = layout.chunksOf(index);
+    for (let chunk = first; chunk < first + count; chunk++) {
+      if (layout.carriesOnly(chunk, (entryIndex) => excluded.has(entryIndex))) chunks.add(chunk);
+    }
+  }
+  return chunks;
+}

@@ -1,0 +1,205 @@
+/** The content store on a local disk: a tree of plain files, and `.cairn/staging/` for what is on its way in. */
+import { join } from 'node:path';
+import { type Directory, openDirectory } from '../../base/directory.ts';
+import { syncHandle } from '../../base/durable-files.ts';
+import { storageError } from '../../base/errors.ts';
+import type { StatAt } from '../../base/file-stat.ts';
+import { loadNative } from '../../base/native.ts';
+import { readsEverything } from '../../base/process-rights.ts';
+import { createReservedPlaces, type ReservedPlaces } from '../../base/reserved-places.ts';
+import { printable, RESERVED_NAME } from '../../base/safe-path.ts';
+import { CHUNK_SIZE_RANGE } from '../../manifest/manifest.ts';
+import type { Identity, ScannedEntry } from '../../manifest/entry.ts';
+import type { ContentStore, ContentStoreProperties, ScanWishes, StagingArea } from '../content-store.ts';
+import { isOfOneEntry, type RefusalSink } from '../../transfer/refused-entries.ts';
+import type { IncidentSink, Upkeep } from '../incident.ts';
+import { createBreather } from '../../base/breather.ts';
+import type { LocalChunkStaging } from './chunk-staging.ts';
+import { withFewSyncs } from './tree/few-syncs.ts';
+import { fileTimes } from './tree/file-times.ts';
+import { PathFinder } from './tree/lookup.ts';
+import { FileReader } from './tree/read-file.ts';
+import { scanTree } from './tree/scan.ts';
+import { makeDirectoryAt, moveTo, removeAt } from './tree/tree-changes.ts';
+import type { SyncFile } from './staging/staged-files.ts';
+import { LocalStagingArea, type StagingContext } from './staging-area.ts';
+import { checkStagingId, listStagingIds, openStagingDirectory } from './staging/staging-directory.ts';
+
+/** How {@link openLocalDisk} does its work. */
+export interface LocalDiskOptions {
+  /** Told of what was repaired and should not pass in silence, such as a damaged journal. */
+  readonly onIncident?: IncidentSink;
+  /** What is done about what is wrong (default: `usual`). With `report` only look at staged chunks: never write any. */
+  readonly upkeep?: Upkeep;
+  /** False: does without the C library, as on a machine that cannot have it. */
+  readonly useNative?: boolean;
+  /** Nothing will be staged here: the C library is loaded only when there is a lot to look at. */
+  readonly isReadOnly?: boolean;
+  /** Directories that no path of the store may lead to, whatever it is called, where they are there. */
+  readonly keepOut?: readonly string[];
+  /** Whether whoever owns what is published must stay able to read it, whatever mode it was sent with. */
+  readonly staysReadable?: boolean;
+  /** Makes one staged file durable; for tests, which let it fail. */
+  readonly syncFile?: SyncFile;
+}
+
+/**
+ * Opens the store at `root`, a directory that exists. Symbolic links on the way to it are followed once, now; below it
+ * none is.
+ *
+ * @throws CairnError `not-found`, `not-directory`, storage codes
+ */
+export async function openLocalDisk(root: string, options: LocalDiskOptions = {}): Promise<ContentStore> {
+  const load = options.useNative === false ? async () => undefined : loadNative;
+  const loaded = options.isReadOnly === true ? undefined : await load();
+  // Of this store and not of the module: nothing of a store may outlive it.
+  const native = loaded && withFewSyncs(loaded);
+  const reserved = createReservedPlaces();
+  const opened = openDirectory(root, { reserved });
+  try {
+    const own = options.isReadOnly === true ? [] : [join(opened.displayPath, RESERVED_NAME)];
+    for (const path of [...own, ...(options.keepOut ?? [])]) reserveAt(reserved, path);
+  } catch (error) {
+    reserved.close();
+    opened.close();
+    throw error;
+  }
+  const context: StagingContext = {
+    root: opened,
+    reserved,
+    native,
+    times: fileTimes(native),
+    modes: { umask: process.umask(), ownerReads: options.staysReadable === true && !readsEverything() },
+    syncFile: options.syncFile ?? syncHandle,
+    upkeep: options.upkeep ?? 'usual',
+    onIncident: options.onIncident ?? (() => {}),
+    open: new Map<string, LocalChunkStaging>(),
+  };
+  return new LocalDisk(context, load);
+}
+
+function reserveAt(reserved: ReservedPlaces, path: string): void {
+  let directory: Directory;
+  try {
+    directory = openDirectory(path);
+  } catch (error) {
+    // Nothing, no directory, or one that nobody can look into.
+    if (isOfOneEntry(storageError(error, `opening "${printable(path)}"`))) return;
+    throw error;
+  }
+  reserved.reserve(directory);
+  directory.close();
+}
+
+class LocalDisk implements ContentStore {
+  readonly properties: ContentStoreProperties;
+  readonly #context: StagingContext;
+  readonly #load: typeof loadNative;
+  /** The quicker way to look at a file, once it is loaded. */
+  #statAt: StatAt | undefined;
+  readonly #root: Directory;
+  readonly #reader: FileReader;
+
+  constructor(context: StagingContext, load: typeof loadNative) {
+    this.#context = context;
+    this.#load = load;
+    this.#statAt = context.native?.statAt;
+    this.#root = context.root;
+    this.#reader = new FileReader(context.root, () => this.#statAt);
+    this.properties = {
+      chunkSizeBytes: CHUNK_SIZE_RANGE,
+      holdsPartialChunks: true,
+      durability: 'grouped',
+      mtimeResolutionNs: context.times.resolutionNs,
+      modes: context.modes,
+    };
+  }
+
+  scan(path: string, options: ScanWishes): AsyncIterable<ScannedEntry[]> {
+    return scanTree(this.#root, path, { ...options, loadStatAt: () => this.#loadStatAt() });
+  }
+
+  async lookup(paths: readonly string[], onRefused?: RefusalSink): Promise<(ScannedEntry | undefined)[]> {
+    const finder = new PathFinder(this.#root, await this.#loadStatAt());
+    const breathe = createBreather();
+    try {
+      const found: (ScannedEntry | undefined)[] = [];
+      for (const [index, path] of paths.entries()) {
+        found.push(onRefused === undefined ? finder.find(path) : findOrTell(finder, path, index, onRefused));
+        await breathe();
+      }
+      return found;
+    } finally {
+      finder.close();
+    }
+  }
+
+  read(path: string, range: { from: number; to: number }, identity?: Identity): AsyncIterable<Uint8Array> {
+    return this.#reader.read(path, range, identity);
+  }
+
+  async settle(): Promise<boolean> {
+    const syncFileSystem = this.#context.native?.syncFileSystem;
+    if (syncFileSystem === undefined) return false;
+    const root = this.#root.reopen();
+    try {
+      await syncFileSystem(root.fd);
+    } finally {
+      root.close();
+    }
+    return true;
+  }
+
+  async makeDirectory(path: string, options: { parents: boolean }): Promise<void> {
+    makeDirectoryAt(this.#root, path, options);
+  }
+
+  remove(path: string, options: { recursive: boolean }): Promise<void> {
+    return removeAt(this.#root, path, options);
+  }
+
+  async move(from: string, to: string, options: { replace: boolean }): Promise<void> {
+    moveTo(this.#root, from, to, options);
+  }
+
+  async openStaging(id: string): Promise<StagingArea> {
+    openStagingDirectory(this.#root, checkStagingId(id), this.#context.times).close();
+    return new LocalStagingArea(this.#context, id);
+  }
+
+  async listStaging(): Promise<string[]> {
+    return listStagingIds(this.#root);
+  }
+
+  async space(): Promise<{ freeBytes: number; totalBytes: number }> {
+    return this.#root.space();
+  }
+
+  async close(): Promise<void> {
+    for (const chunks of this.#context.open.values()) await chunks.close();
+    this.#context.open.clear();
+    this.#reader.close();
+    this.#context.reserved.close();
+    this.#root.close();
+  }
+
+  async #loadStatAt(): Promise<StatAt | undefined> {
+    this.#statAt ??= (await this.#load())?.statAt;
+    return this.#statAt;
+  }
+}
+
+function findOrTell(
+  finder: PathFinder,
+  path: string,
+  index: number,
+  onRefused: RefusalSink,
+): ScannedEntry | undefined {
+  try {
+    return finder.find(path);
+  } catch (error) {
+    if (!isOfOneEntry(error)) throw error;
+    onRefused(index, error);
+    return undefined;
+  }
+}

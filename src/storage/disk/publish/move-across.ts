@@ -1,0 +1,93 @@
+/** A target on another file system than the staging folder, which no rename can reach. */
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  fchmodSync,
+  fsync,
+  openSync,
+  readlinkSync,
+  symlinkSync,
+  unlinkSync,
+} from 'node:fs';
+import { promisify } from 'node:util';
+import { writeFullySync } from '../../../base/durable-files.ts';
+import { systemCodeOf } from '../../../base/errors.ts';
+import type { Prepared } from './prepare-entry.ts';
+import type { Publication } from './publication.ts';
+import { readPieces } from '../tree/read-pieces.ts';
+import { isAdding, putInto, wasAdded } from './put-into.ts';
+import type { FinalPlace } from './replace-type.ts';
+
+const GUARDS = constants.O_NOFOLLOW | constants.O_NONBLOCK;
+const fsyncLater = promisify(fsync);
+
+/**
+ * Copies what was prepared beside its final path, makes the copy durable and renames it. The copy's name is always the
+ * same, so that a run that was cut leaves nothing that the next one does not take away.
+ *
+ * @throws system errors; CairnError with a storage code
+ */
+export async function moveAcross(
+  publication: Publication,
+  prepared: Prepared,
+  to: FinalPlace,
+): Promise<void> {
+  const { directory } = to;
+  const staged = publication.folder.at(prepared.stagedName);
+  const copyName = `.cairn-${publication.id}-${prepared.entryIndex}.tmp`;
+  const copy = directory.at(copyName);
+  const isThere = isAdding(publication) && wasAdded({ directory, name: copyName });
+  removeLeftover(copy);
+  if (isThere) return;
+  try {
+    if (prepared.entry.type === 'symlink') {
+      symlinkSync(readlinkSync(staged), copy);
+      publication.times.setLink(copy, prepared.entry.mtimeNs);
+    } else {
+      await copyFile(publication, prepared, staged, copy);
+    }
+    await putInto(publication, prepared, { directory, name: copyName }, to);
+    if (isAdding(publication)) removeLeftover(copy);
+  } catch (error) {
+    removeLeftover(copy);
+    throw error;
+  }
+  // The sync of the store's own file system does not reach this one.
+  directory.sync();
+  unlinkSync(staged);
+}
+
+async function copyFile(
+  publication: Publication,
+  { entry }: Prepared,
+  staged: string,
+  copy: string,
+): Promise<void> {
+  // It has its final mode, which may lock out its owner; the copy gets it below.
+  chmodSync(staged, 0o600);
+  const from = openSync(staged, constants.O_RDONLY | GUARDS);
+  try {
+    const to = openSync(copy, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | GUARDS, 0o600);
+    try {
+      let at = 0;
+      for await (const piece of readPieces(from, 0, Number.MAX_SAFE_INTEGER))
+        at += writeFullySync(to, piece, at);
+      fchmodSync(to, publication.modeOf(entry, undefined));
+      publication.times.set(to, entry.mtimeNs);
+      await fsyncLater(to);
+    } finally {
+      closeSync(to);
+    }
+  } finally {
+    closeSync(from);
+  }
+}
+
+function removeLeftover(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if (systemCodeOf(error) !== 'ENOENT') throw error;
+  }
+}

@@ -1,0 +1,181 @@
+/** One file or symlink, complete in the staging folder with its mode and time. */
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  symlinkSync,
+  unlinkSync,
+} from 'node:fs';
+import { CairnError, systemCodeOf } from '../../../base/errors.ts';
+import { kindOf } from '../../../base/file-stat.ts';
+import { writeFullySync } from '../../../base/durable-files.ts';
+import { refuseStranger } from '../../../base/ownership.ts';
+import type { Inode } from '../../../base/reserved-places.ts';
+import { printable } from '../../../base/safe-path.ts';
+import type { Entry } from '../../../manifest/entry.ts';
+import { isKeptTime } from '../../../manifest/entry-time.ts';
+import { splitPath } from '../tree/lookup.ts';
+import type { PackedChunks } from './packed-chunks.ts';
+import { finalSizeOf, type Publication, targetOf } from './publication.ts';
+import { entryName, isLarge, preparedName } from '../staging/staged-names.ts';
+
+const GUARDS = constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
+/** What is ready to be renamed into place, once it is durable. */
+export interface Prepared {
+  readonly entryIndex: number;
+  readonly entry: Entry;
+  readonly stagedName: string;
+  /** Open where each file has to be synced by itself; whoever syncs it closes it. */
+  fd: number | undefined;
+  /** Which file the staged bytes of a large entry are, on its descriptor. */
+  readonly inode?: Inode;
+}
+
+/** Where files are prepared, and whether all of them are synced together. */
+export type PreparePlace = Pick<Publication, 'folder' | 'times' | 'modeOf' | 'syncFileSystem'>;
+
+/**
+ * Prepares an entry; undefined where an earlier run has published it already.
+ *
+ * @throws CairnError `chunks-missing` where its staged bytes are gone; system errors
+ */
+export function prepareEntry(
+  publication: Publication,
+  packed: PackedChunks,
+  entryIndex: number,
+  entry: Entry,
+): Prepared | undefined {
+  if (entry.type === 'symlink') return prepareLink(publication, entryIndex, entry);
+  const sizeBytes = finalSizeOf(publication, entry);
+  if (!isLarge(publication.transfer, entryIndex) || sizeBytes === 0)
+    return prepareSmall(publication, packed, entryIndex, entry);
+  const stagedName = entryName(entryIndex);
+  const large = openLarge(publication, stagedName, entry, sizeBytes);
+  if (large === undefined) return undefined;
+  const { fd, inode } = large;
+  return { entryIndex, entry, stagedName, inode, fd: dress(publication, fd, entry) };
+}
+
+function prepareLink(publication: Publication, entryIndex: number, entry: Entry): Prepared {
+  const stagedName = preparedName(entryIndex);
+  const path = publication.folder.at(stagedName);
+  makeNew(path, () => symlinkSync(entry.linkTarget, path));
+  publication.times.setLink(path, entry.mtimeNs);
+  return { entryIndex, entry, stagedName, fd: undefined };
+}
+
+/**
+ * Cuts a small file out of its packed chunk, or makes an empty one.
+ *
+ * @throws CairnError `chunks-missing` where its staged bytes are gone; system errors
+ */
+export function prepareSmall(
+  place: PreparePlace,
+  packed: PackedChunks,
+  entryIndex: number,
+  entry: Entry,
+): Prepared {
+  const stagedName = preparedName(entryIndex);
+  const fd = writeSmall(place.folder.at(stagedName), packed.segmentOf(entryIndex, entry.sizeBytes));
+  return { entryIndex, entry, stagedName, fd: dress(place, fd, entry) };
+}
+
+/** Gives a file its mode and time, and closes it, unless it has to be synced by itself. */
+function dress(
+  { times, modeOf, syncFileSystem }: PreparePlace,
+  fd: number,
+  entry: Entry,
+): number | undefined {
+  let keep = false;
+  try {
+    fchmodSync(fd, modeOf(entry, undefined));
+    times.set(fd, entry.mtimeNs);
+    keep = syncFileSystem === undefined;
+  } finally {
+    if (!keep) closeSync(fd);
+  }
+  return keep ? fd : undefined;
+}
+
+/** Makes something that must be new; a run that was cut may have left one. */
+function makeNew<T>(path: string, make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    if (systemCodeOf(error) !== 'EEXIST') throw error;
+  }
+  unlinkSync(path);
+  return make();
+}
+
+function writeSmall(path: string, pieces: Iterable<Uint8Array>): number {
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | GUARDS;
+  const fd = makeNew(path, () => openSync(path, flags, 0o600));
+  try {
+    let at = 0;
+    for (const piece of pieces) at += writeFullySync(fd, piece, at);
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+/** Opens the staged bytes of a large file, cut to exactly its size. */
+function openLarge(
+  publication: Publication,
+  stagedName: string,
+  entry: Entry,
+  sizeBytes: number,
+): { fd: number; inode: Inode } | undefined {
+  const fd = openStaged(publication.folder.at(stagedName));
+  if (fd === undefined) {
+    if (isPublished(publication, entry, sizeBytes)) return undefined;
+    throw gone(publication, entry);
+  }
+  try {
+    const stat = fstatSync(fd, { bigint: true });
+    refuseStranger(stat, publication.folder.show(stagedName));
+    if (stat.size < sizeBytes) throw gone(publication, entry);
+    // A stream that was begun anew may have been longer before.
+    if (stat.size > sizeBytes) ftruncateSync(fd, sizeBytes);
+    return { fd, inode: stat };
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+function openStaged(path: string): number | undefined {
+  try {
+    return openSync(path, constants.O_RDWR | GUARDS);
+  } catch (error) {
+    const system = systemCodeOf(error);
+    if (system === 'ENOENT') return undefined;
+    if (system !== 'EACCES') throw error;
+  }
+  // A run that was cut has given it its final mode, which may lock out its owner.
+  chmodSync(path, 0o600);
+  return openSync(path, constants.O_RDWR | GUARDS);
+}
+
+/** Whether what is at the final path is what a run that was cut has renamed there. */
+function isPublished(publication: Publication, entry: Entry, sizeBytes: number): boolean {
+  const { parent, name } = splitPath(targetOf(publication, entry));
+  const directory = publication.cursor.enter(parent);
+  const stat = directory.look(name, publication.native?.statAt);
+  if (stat === undefined || kindOf(stat) !== 'file' || stat.size !== BigInt(sizeBytes)) return false;
+  return isKeptTime(entry.mtimeNs, stat.mtimeNs, publication.times.resolutionNs);
+}
+
+function gone(publication: Publication, entry: Entry): CairnError {
+  const path = targetOf(publication, entry);
+  return new CairnError('chunks-missing', `the staged bytes of "${printable(path)}" are gone`, {
+    details: { path },
+  });
+}

@@ -1,0 +1,77 @@
+/**
+ * Publishing: directories, then files, complete and durable before they are renamed into place, then what only directories
+ * know, deepest first. Every step can be done again, so a call after a crash finishes what was begun.
+ */
+import { CairnError } from '../../../base/errors.ts';
+import { ChunkSet } from '../../../checkpoint/chunk-set.ts';
+import { beginPublication, endPublication, type Publication, type PublishJob } from './publication.ts';
+import { setAttributes } from './publish-attributes.ts';
+import { finishDirectories, makeDirectories, openParents, syncTouched } from './publish-directories.ts';
+import { publishFiles } from './publish-files.ts';
+import { refuseConflicts } from './replace-type.ts';
+
+/**
+ * Publishes a tree from its staged chunks.
+ *
+ * @throws CairnError `chunks-missing` before anything is changed; storage codes. Of the first entry, and of any where
+ * the order wants to be told of none: `is-directory` before anything is changed, `not-directory`, `symlink-refused`
+ */
+export async function publishTree(job: PublishJob): Promise<void> {
+  const publication = beginPublication(job);
+  try {
+    checkChunks(publication);
+    await checkTakenOver(publication);
+    await refuseConflicts(publication);
+    const closeParents = openParents(publication);
+    try {
+      await makeDirectories(publication);
+      await publishFiles(publication);
+      await setAttributes(publication);
+      await syncTouched(publication);
+      publication.refused.checkSomeLeft();
+      await finishDirectories(publication);
+    } finally {
+      closeParents();
+    }
+    await publication.syncFileSystem?.(publication.root.fd);
+    job.order.onProgress?.(job.transfer.manifest.entries.length);
+  } finally {
+    endPublication(publication);
+  }
+}
+
+/** Refuses to begin while a chunk is missing, unless all that it carries is left out. */
+function checkChunks(publication: Publication): void {
+  const { layout, digests } = publication;
+  const missing = new ChunkSet();
+  for (let from = 0; ; from += 1) {
+    from = digests.chunks.firstMissing(from, layout.chunkCount);
+    if (from >= layout.chunkCount) break;
+    if (!isUnneeded(publication, from)) missing.add(from);
+  }
+  if (missing.size === 0) return;
+  const runs = missing.runs();
+  throw new CairnError('chunks-missing', `chunk ${runs[0]} is not staged, or not durable`, {
+    details: { chunk: runs[0]!, runs },
+  });
+}
+
+/** Whether all that a chunk carries is left out. */
+function isUnneeded({ layout, order }: Publication, chunk: number): boolean {
+  return layout.carriesOnly(chunk, (entryIndex) => order.isExcluded(entryIndex));
+}
+
+/** Refuses to begin while staged bytes of an earlier opening are not those that the journal claims. */
+async function checkTakenOver(publication: Publication): Promise<void> {
+  const wrong = await publication.takenOver.forgetWrong(publication, (chunk) =>
+    isUnneeded(publication, chunk),
+  );
+  if (wrong.length === 0) return;
+  const set = new ChunkSet();
+  for (const chunk of wrong) set.add(chunk);
+  throw new CairnError(
+    'chunks-missing',
+    `${wrong.length} staged chunks are gone or damaged, the first is ${wrong[0]}`,
+    { details: { runs: set.runs() } },
+  );
+}

@@ -1,0 +1,147 @@
+/** What of another type stands in the place of an entry: it gives way where nothing is lost, or where that is asked. */
+import { renameSync, rmdirSync, unlinkSync } from 'node:fs';
+import type { Directory } from '../../../base/directory.ts';
+import { removeTree } from '../../../base/durable-files.ts';
+import { CairnError, systemCodeOf } from '../../../base/errors.ts';
+import { printable } from '../../../base/safe-path.ts';
+import type { Entry, EntryType } from '../../../manifest/entry.ts';
+import { isOfOneEntry } from '../../../transfer/refused-entries.ts';
+import { PathFinder } from '../tree/lookup.ts';
+import { type Publication, publishedEntries, targetOf } from './publication.ts';
+import { replacedName } from '../staging/staged-names.ts';
+
+/** Where an entry goes: a name in an open directory. */
+export interface FinalPlace {
+  readonly directory: Directory;
+  readonly name: string;
+}
+
+/**
+ * Refuses, before anything is changed, what would lose a directory with all that is in it, or a link that leads to one, or
+ * replace a FIFO, a socket or a device.
+ *
+ * @throws CairnError `is-directory`, `symlink-refused`, `storage-unsupported` where nothing may be refused; storage codes
+ */
+export async function refuseConflicts(publication: Publication): Promise<void> {
+  // Where nothing is replaced, it shows when an entry is put in its place.
+  const { existing = 'replaced', forceReplace } = publication.order;
+  if (forceReplace === true || existing !== 'replaced') return;
+  const finder = new PathFinder(publication.root, publication.native?.statAt);
+  const isToBeMade = (type: EntryType, index: number): boolean =>
+    type === 'directory' || !publication.order.isPresent(index);
+  try {
+    for (const [index, entry] of publishedEntries(publication, isToBeMade)) {
+      try {
+        refuseConflict(finder, entry, targetOf(publication, entry));
+      } catch (error) {
+        publication.refused.refuse(index, error);
+      }
+      await publication.breathe();
+    }
+  } finally {
+    finder.close();
+  }
+}
+
+function refuseConflict(finder: PathFinder, { type }: Entry, path: string): void {
+  let there: EntryType | undefined;
+  try {
+    there = finder.find(path)?.entry.type;
+  } catch (error) {
+    if (error instanceof CairnError && error.code === 'storage-unsupported') throw error;
+    // Below what gives way, or what cannot be looked into: it shows when the entry is put there.
+    if (isOfOneEntry(error)) return;
+    throw error;
+  }
+  // Somebody may have put it there to keep the directory in another place.
+  if (there === 'symlink' && type === 'directory' && finder.isLinkToDirectory(path)) throw linkInTheWay(path);
+  if (there !== 'directory' || type === 'directory') return;
+  if (!finder.isEmptyDirectory(path)) throw conflict(type, there, path);
+}
+
+/** Removes what is no directory from the place of one. @throws system errors */
+export function clearForDirectory({ directory, name }: FinalPlace): void {
+  unlinkSync(directory.at(name));
+}
+
+/**
+ * Renames a file or link into its place. A directory there gives way, if it is empty or the order says so: it is moved
+ * aside, and what is in it is removed when the new one is there.
+ *
+ * @param from what is complete and durable
+ * @throws system errors; CairnError `is-directory`, storage codes
+ */
+export async function renameInto(
+  publication: Publication,
+  { entryIndex, entry }: { readonly entryIndex: number; readonly entry: Entry },
+  from: FinalPlace,
+  to: FinalPlace,
+): Promise<void> {
+  const rename = (): void => renameBetween(publication, from, to);
+  try {
+    rename();
+    return;
+  } catch (error) {
+    if (systemCodeOf(error) !== 'EISDIR') throw error;
+  }
+  to.directory.refuseReserved(to.name, to.directory.look(to.name, publication.native?.statAt));
+  if (removeIfEmpty(to.directory.at(to.name))) {
+    rename();
+    return;
+  }
+  if (publication.order.forceReplace !== true)
+    throw conflict(entry.type, 'directory', targetOf(publication, entry));
+  const aside = await moveAside(publication, entryIndex, to);
+  rename();
+  await removeTree(aside.directory.at(aside.name));
+}
+
+function renameBetween({ native }: Publication, from: FinalPlace, to: FinalPlace): void {
+  if (native === undefined) renameSync(from.directory.at(from.name), to.directory.at(to.name));
+  else native.renameAt(from.directory.fd, from.name, to.directory.fd, to.name);
+}
+
+function removeIfEmpty(path: string): boolean {
+  try {
+    rmdirSync(path);
+    return true;
+  } catch (error) {
+    if (['ENOTEMPTY', 'EEXIST'].includes(systemCodeOf(error) ?? '')) return false;
+    throw error;
+  }
+}
+
+/** Into the staging folder, which goes with all that is in it; beside its place where a rename does not get so far. */
+async function moveAside(publication: Publication, entryIndex: number, to: FinalPlace): Promise<FinalPlace> {
+  const staged = { directory: publication.folder, name: replacedName(entryIndex) };
+  await removeTree(staged.directory.at(staged.name));
+  try {
+    renameBetween(publication, to, staged);
+    return staged;
+  } catch (error) {
+    // Another file system, or a directory of another owner, which may be renamed but not get another parent.
+    if (!['EXDEV', 'EACCES', 'EPERM'].includes(systemCodeOf(error) ?? '')) throw error;
+  }
+  const beside = { directory: to.directory, name: `.cairn-${publication.id}-${entryIndex}.old` };
+  await removeTree(beside.directory.at(beside.name));
+  renameBetween(publication, to, beside);
+  return beside;
+}
+
+/** The error for something of another type in the way, which is for a person to solve. */
+export function conflict(wanted: EntryType, there: EntryType, path: string): CairnError {
+  return new CairnError(
+    wanted === 'directory' ? 'not-directory' : 'is-directory',
+    `the transfer has a ${wanted} where the target has a ${there}: "${printable(path)}"; move it away, or replace it with all that is in it by --force-replace`,
+    { details: { path, wanted, there } },
+  );
+}
+
+/** The error for a link to a directory where a directory shall be: it is neither followed nor replaced unasked. */
+export function linkInTheWay(path: string): CairnError {
+  return new CairnError(
+    'symlink-refused',
+    `the transfer has a directory where the target has a symbolic link to one: "${printable(path)}"; it is not followed; remove it, or replace it by --force-replace`,
+    { details: { path, wanted: 'directory', there: 'symlink' } },
+  );
+}

@@ -1,0 +1,93 @@
+/** A closer look at a staging folder, for whoever checks a store: what its journal is like, and what lies beside it. */
+import { lstatSync, readdirSync, unlinkSync } from 'node:fs';
+import type { Directory } from '../../../base/directory.ts';
+import { CairnError, storageError } from '../../../base/errors.ts';
+import { printable } from '../../../base/safe-path.ts';
+import { type CheckpointLog, readCheckpointLog } from '../../../checkpoint/checkpoint-log.ts';
+import type { CheckpointBinding } from '../../../checkpoint/checkpoint-records.ts';
+import { ChunkDigests } from '../../../checkpoint/chunk-digests.ts';
+import type { IncomingTransfer } from '../../content-store.ts';
+import type { IncidentKind, Upkeep } from '../../incident.ts';
+import { isOfUse, JOURNAL_NAME } from './staged-names.ts';
+
+/** Told of what was found in one folder. */
+export type Tell = (kind: IncidentKind, problem: string, remedy: string) => void;
+
+/** The open folder to look at, and what may be done about it. */
+export interface ExaminedFolder {
+  readonly folder: Directory;
+  readonly upkeep: Upkeep;
+  readonly tell: Tell;
+}
+
+/**
+ * Looks at the journal before it is opened and repaired. Answers it as it would be then, for reading only; a journal
+ * that cannot be of this transfer is removed, where that may be.
+ *
+ * @throws CairnError `journal-version`, storage codes
+ */
+export async function examineJournal(
+  { folder, upkeep, tell }: ExaminedFolder,
+  binding: CheckpointBinding,
+): Promise<CheckpointLog> {
+  const file = folder.at(JOURNAL_NAME);
+  try {
+    const { log, sizeBytes, tornBytes } = await readCheckpointLog(file, binding, folder.show(JOURNAL_NAME));
+    if (tornBytes > 0) {
+      tell('journal-torn', `its journal ends in a write that was cut (${tornBytes} bytes)`, 'cut off');
+    }
+    if (sizeBytes === 0 && listFolder(folder).some((name) => /^[ec]\d+$/.test(name))) {
+      tell('journal-missing', 'its journal is gone', 'begun anew; what was staged is sent again');
+    }
+    return log;
+  } catch (error) {
+    if (!(error instanceof CairnError) || error.code !== 'journal-corrupt') throw error;
+    const remedy = 'removed; what was staged is sent again';
+    tell('journal-foreign', 'its journal is of another transfer, or no journal', remedy);
+    if (upkeep !== 'report') remove(folder, JOURNAL_NAME);
+    return emptyLog(binding);
+  }
+}
+
+function emptyLog({ digestLengthBytes }: CheckpointBinding): CheckpointLog {
+  return {
+    digests: new ChunkDigests(digestLengthBytes),
+    held: new Map(),
+    epoch: 0,
+    note: {},
+    corruptAt: undefined,
+    append: async () => undefined,
+    close: async () => undefined,
+  };
+}
+
+/** Removes what nobody will ask for: files of no chunk and no entry, and what a write left that was cut. */
+export function removeStrays({ folder, upkeep, tell }: ExaminedFolder, transfer: IncomingTransfer): void {
+  for (const name of listFolder(folder)) {
+    if (isOfUse(name, transfer) || !isFile(folder.at(name))) continue;
+    tell('stray-file', `the staged file "${printable(name)}" belongs to no chunk`, 'removed');
+    if (upkeep !== 'report') remove(folder, name);
+  }
+}
+
+/** The names in a staging folder. @throws CairnError with a storage code */
+export function listFolder(folder: Directory): string[] {
+  try {
+    return readdirSync(folder.here());
+  } catch (error) {
+    throw storageError(error, `listing "${printable(folder.displayPath)}"`);
+  }
+}
+
+/** A folder is nothing that cairn makes here; it goes with the whole area. */
+function isFile(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === false;
+}
+
+function remove(folder: Directory, name: string): void {
+  try {
+    unlinkSync(folder.at(name));
+  } catch (error) {
+    throw storageError(error, `removing "${printable(folder.show(name))}"`);
+  }
+}

@@ -1,0 +1,219 @@
+/** The files of staged chunks: opened once for all who write to them, kept open while they have unsynced bytes. */
+import { constants, fstatSync } from 'node:fs';
+import { type FileHandle, open, statfs, unlink } from 'node:fs/promises';
+import type { Directory } from '../../../base/directory.ts';
+import { writeFully, writeFullySync } from '../../../base/durable-files.ts';
+import { type CairnError, storageError, systemCodeOf } from '../../../base/errors.ts';
+import { refuseStranger } from '../../../base/ownership.ts';
+import { printable } from '../../../base/safe-path.ts';
+
+const OPEN_FLAGS = constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
+/** Syncs one open file; `name` is for the message. Throws CairnError. */
+export type SyncFile = (handle: FileHandle, name: string) => Promise<void>;
+
+/** A write that took longer than this waited for the disk, and everybody else in this process with it. */
+const SLOW_WRITE_MS = 25;
+/** How long after such a write others do not wait with whoever writes. */
+const WRITE_ASIDE_MS = 2000;
+
+/** Types of file systems of this machine itself (statfs(2)); one of another machine may hang with its network. */
+const LOCAL_FILE_SYSTEMS = new Set([
+  0xef53, // ext2, ext3, ext4
+  0x58465342, // xfs
+  0x9123683e, // btrfs
+  0x2fc12fc1, // zfs
+  0xf2f52010, // f2fs
+  0x794c7630, // overlayfs
+  0x01021994, // tmpfs
+]);
+
+/**
+ * How the files of one folder are written: at once as long as the system takes bytes at memory speed, which costs half
+ * of what the way over the thread pool does; over that where the disk is another machine's, and as soon as a write had to
+ * wait for it.
+ */
+class WritePace {
+  #asideUntilMs = Infinity;
+
+  /** Looks where the folder is; until then nothing is written at once. */
+  async look(path: string): Promise<void> {
+    if (LOCAL_FILE_SYSTEMS.has((await statfs(path)).type)) this.#asideUntilMs = 0;
+  }
+
+  async write(handle: FileHandle, pieces: readonly Uint8Array[], position: number): Promise<void> {
+    const startMs = performance.now();
+    if (startMs < this.#asideUntilMs) {
+      await writeFully(handle, pieces, position);
+      return;
+    }
+    let at = position;
+    for (const piece of pieces) at += writeFullySync(handle.fd, piece, at);
+    const endMs = performance.now();
+    if (endMs - startMs > SLOW_WRITE_MS) this.#asideUntilMs = endMs + WRITE_ASIDE_MS;
+  }
+}
+
+/** One file that is being written. Only {@link StagedFiles} makes it. */
+export class StagedFile {
+  readonly name: string;
+  readonly opening: Promise<FileHandle>;
+  /** Whether it is thrown away in the end, so that it need not be durable. */
+  readonly isScratch: boolean;
+  users = 0;
+  /** Whether bytes were written that no sync began to cover. */
+  isDirty = false;
+  /** Why nothing that was written since the last sync can be trusted. */
+  failure: CairnError | undefined;
+  readonly #pace: WritePace;
+
+  /** Takes ownership of the handle to come. */
+  constructor(name: string, opening: Promise<FileHandle>, pace: WritePace, isScratch: boolean) {
+    this.name = name;
+    this.opening = opening;
+    this.isScratch = isScratch;
+    this.#pace = pace;
+  }
+
+  /** Writes all `pieces` at `position`. @throws CairnError with a storage code */
+  async write(pieces: readonly Uint8Array[], position: number): Promise<void> {
+    if (this.failure !== undefined) throw this.failure;
+    const handle = await this.opening;
+    this.isDirty = !this.isScratch;
+    try {
+      await this.#pace.write(handle, pieces, position);
+    } catch (error) {
+      throw storageError(error, `writing staged data to "${printable(this.name)}"`);
+    } finally {
+      // A sync that began meanwhile may have come too early for these bytes.
+      this.isDirty = !this.isScratch && this.failure === undefined;
+    }
+    if (this.failure !== undefined) throw this.failure;
+  }
+}
+
+/** The open files of one staging folder. Close it. */
+export class StagedFiles {
+  /** Whether a name may have been added that no sync of the folder covers; at first, by a run that was cut. */
+  isFolderDirty = true;
+  readonly #folder: Directory;
+  readonly #files = new Map<string, StagedFile>();
+  readonly #pace = new WritePace();
+  #looked: Promise<void> | undefined;
+  readonly #onPoison: (name: string) => void;
+
+  /** Files in an open folder, which is borrowed; `onPoison` is told at once when what is in one of them can no longer be trusted. */
+  constructor(folder: Directory, onPoison: (name: string) => void) {
+    this.#folder = folder;
+    this.#onPoison = onPoison;
+  }
+
+  /** Number of files that only wait for a sync. */
+  countWaiting(): number {
+    let count = 0;
+    for (const file of this.#files.values()) if (file.isDirty && file.users === 0) count += 1;
+    return count;
+  }
+
+  /** Opens or makes a file, or shares it; {@link release} it. @throws CairnError with a storage code */
+  async acquire(name: string, isScratch = false): Promise<StagedFile> {
+    let file = this.#files.get(name);
+    if (file === undefined) {
+      file = new StagedFile(name, this.#open(name), this.#pace, isScratch);
+      this.#files.set(name, file);
+    }
+    file.users += 1;
+    try {
+      await file.opening;
+      return file;
+    } catch (error) {
+      if (this.#files.get(name) === file) this.#files.delete(name);
+      throw storageError(error, `opening staged data "${printable(this.#folder.show(name))}"`);
+    }
+  }
+
+  /** Gives a file back; it stays open while it is dirty. */
+  async release(file: StagedFile): Promise<void> {
+    file.users -= 1;
+    await this.#closeIfIdle(file);
+  }
+
+  /** Files with bytes that no sync covers; the caller syncs them, and they count as clean from now on. */
+  takeDirty(): StagedFile[] {
+    const dirty = [...this.#files.values()].filter((file) => file.isDirty);
+    for (const file of dirty) file.isDirty = false;
+    return dirty;
+  }
+
+  /** A sync failed: whoever comes next gets a new descriptor, whoever has the old one gets the error. */
+  poison(file: StagedFile, error: CairnError): void {
+    file.failure = error;
+    file.isDirty = false;
+    if (this.#files.get(file.name) === file) this.#files.delete(file.name);
+    this.#onPoison(file.name);
+  }
+
+  /** Closes files that nobody writes to and that have nothing to sync. */
+  async closeIdle(files: readonly StagedFile[]): Promise<void> {
+    for (const file of files) await this.#closeIfIdle(file);
+  }
+
+  /** Removes a scratch file that nobody uses any more. @throws CairnError with a storage code */
+  async remove(name: string): Promise<void> {
+    try {
+      await unlink(this.#folder.at(name));
+    } catch (error) {
+      if (systemCodeOf(error) !== 'ENOENT') throw storageError(error, `removing staged data "${name}"`);
+    }
+  }
+
+  /** Closes everything, whoever uses it. */
+  async close(): Promise<void> {
+    const files = [...this.#files.values()];
+    this.#files.clear();
+    for (const file of files) {
+      file.users = 0;
+      await closeHandle(file);
+    }
+  }
+
+  async #closeIfIdle(file: StagedFile): Promise<void> {
+    if (file.users > 0 || file.isDirty) return;
+    if (this.#files.get(file.name) === file) this.#files.delete(file.name);
+    // Closing answers to the count having reached 0 once; a poisoned file is in no map any more.
+    if (file.users === 0) {
+      file.users = -1;
+      await closeHandle(file);
+    }
+  }
+
+  async #open(name: string): Promise<FileHandle> {
+    const path = this.#folder.at(name);
+    this.#looked ??= this.#pace.look(this.#folder.here());
+    await this.#looked;
+    try {
+      return await this.#openThere(name);
+    } catch (error) {
+      if (systemCodeOf(error) !== 'ENOENT') throw error;
+    }
+    const handle = await open(path, OPEN_FLAGS | constants.O_CREAT | constants.O_EXCL, 0o600);
+    this.isFolderDirty = true;
+    return handle;
+  }
+
+  async #openThere(name: string): Promise<FileHandle> {
+    const handle = await open(this.#folder.at(name), OPEN_FLAGS);
+    try {
+      refuseStranger(fstatSync(handle.fd), this.#folder.show(name));
+      return handle;
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+  }
+}
+
+async function closeHandle(file: StagedFile): Promise<void> {
+  const handle = await file.opening.catch(() => undefined); // whoever opened it has been told
+  await handle?.close();
+}

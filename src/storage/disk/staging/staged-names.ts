@@ -1,0 +1,75 @@
+/** Which file of a staging folder holds what. */
+import { isStream } from '../../../manifest/layout.ts';
+import type { DocumentName, IncomingTransfer } from '../../content-store.ts';
+import type { ChunkPlace } from './chunk-writer.ts';
+
+/** The checkpoint log. */
+export const JOURNAL_NAME = 'journal';
+
+/** All bytes of a large entry or stream. */
+export function entryName(entryIndex: number): string {
+  return `e${entryIndex}`;
+}
+
+/** A chunk of packed small files. */
+export function packedName(chunk: number): string {
+  return `c${chunk}`;
+}
+
+/** A chunk that is sent again while it is there already. */
+export function duplicateName(chunk: number): string {
+  return `d${chunk}`;
+}
+
+/** Whether a file is what {@link duplicateName} gives: no use to anyone after a restart. */
+export function isDuplicateName(name: string): boolean {
+  return /^d\d+$/.test(name);
+}
+
+/** A small file, empty file or symlink, complete, before it is renamed into place. */
+export function preparedName(entryIndex: number): string {
+  return `p${entryIndex}`;
+}
+
+/** A directory that gave way to an entry of another type, with all that is in it. */
+export function replacedName(entryIndex: number): string {
+  return `r${entryIndex}`;
+}
+
+const DOCUMENTS: ReadonlySet<string> = new Set<DocumentName>(['manifest', 'identities', 'plan', 'digests']);
+
+/** Whether somebody will ask for a file of this name, while the transfer goes on or when it is published. */
+export function isOfUse(name: string, transfer: IncomingTransfer): boolean {
+  if (name === JOURNAL_NAME || DOCUMENTS.has(name)) return true;
+  const [, kind, digits] = /^([ecp])(0|[1-9]\d{0,9})$/.exec(name) ?? [];
+  const number = Number(digits);
+  const { layout, manifest } = transfer;
+  if (kind === 'c') return number < layout.chunkCount && chunkPlace(transfer, number).fileName === name;
+  if (kind === undefined || number >= manifest.entries.length) return false;
+  return kind === 'p' || (isLarge(transfer, number) && layout.chunksOf(number).count > 0);
+}
+
+/** Whether an entry has chunks, and a staged file, of its own. */
+export function isLarge({ manifest }: IncomingTransfer, entryIndex: number): boolean {
+  return isStream(manifest) || manifest.entries.sizeOf(entryIndex) >= manifest.chunkSizeBytes;
+}
+
+/** The entry of the first byte of a chunk. @throws CairnError `chunk-out-of-range` */
+export function firstEntryOf({ layout }: Pick<IncomingTransfer, 'layout'>, chunk: number): number {
+  const [first] = layout.segmentsOf(chunk);
+  return first?.entryIndex ?? 0;
+}
+
+/** Where the bytes of a chunk go. @throws CairnError `chunk-out-of-range` */
+export function chunkPlace(transfer: IncomingTransfer, chunk: number): ChunkPlace {
+  const { layout, manifest } = transfer;
+  const [first] = layout.segmentsOf(chunk);
+  const entryIndex = first?.entryIndex ?? 0;
+  const large = isLarge(transfer, entryIndex);
+  return {
+    fileName: large ? entryName(entryIndex) : packedName(chunk),
+    fileOffset: large ? (first?.entryOffset ?? 0) : 0,
+    lengthBytes: layout.chunkLengthBytes(chunk),
+    mayBeShorter: isStream(manifest) && layout.bytesTotal === undefined,
+  };
+}

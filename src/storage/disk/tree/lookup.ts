@@ -1,0 +1,118 @@
+/** Looks up single paths, most of them neighbours. */
+import { fstatSync, readdirSync, readlinkSync, statSync } from 'node:fs';
+import { DirectoryCursor } from '../../../base/directory-walk.ts';
+import type { Directory } from '../../../base/directory.ts';
+import { CairnError, storageError, systemCodeOf } from '../../../base/errors.ts';
+import { kindOf, type StatAt } from '../../../base/file-stat.ts';
+import { checkRelativePath, printable } from '../../../base/safe-path.ts';
+import type { ScannedEntry } from '../../../manifest/entry.ts';
+import { isOfOneEntry } from '../../../transfer/refused-entries.ts';
+import { foundEntry } from './found-entry.ts';
+
+/** The directory of a path, and its last name; '' is its own directory. */
+export function splitPath(path: string): { parent: string; name: string } {
+  const slash = path.lastIndexOf('/');
+  return slash < 0
+    ? { parent: '', name: path }
+    : { parent: path.slice(0, slash), name: path.slice(slash + 1) };
+}
+
+/** Finds what is at paths below a root; quickest when they come in canonical order. Close it. */
+export class PathFinder {
+  readonly #root: Directory;
+  readonly #statAt: StatAt | undefined;
+  readonly #cursor: DirectoryCursor;
+  /** A directory that was found missing: nothing below it needs to be looked for. */
+  #missing: string | undefined;
+
+  /** Borrows `root`. */
+  constructor(root: Directory, statAt?: StatAt) {
+    this.#root = root;
+    this.#statAt = statAt;
+    this.#cursor = new DirectoryCursor(root);
+  }
+
+  /**
+   * What is at `path`; undefined where nothing is, also below something that is no directory.
+   *
+   * @throws CairnError `symlink-refused`; `storage-unsupported` for a FIFO, socket or device; path and storage codes
+   */
+  find(path: string): ScannedEntry | undefined {
+    checkRelativePath(path);
+    if (path === '') return foundEntry('', 'directory', fstatSync(this.#root.fd, { bigint: true }), '');
+    const { parent, name } = splitPath(path);
+    if (this.#isMissing(parent)) return undefined;
+    try {
+      return this.#findIn(this.#cursor.enter(parent), name, path);
+    } catch (error) {
+      if (!isAbsence(error)) throw storageError(error, `looking up "${printable(path)}"`);
+      this.#missing = this.#firstMissing(parent);
+      return undefined;
+    }
+  }
+
+  /** Whether the link at `path`, which is there, leads to a directory. */
+  isLinkToDirectory(path: string): boolean {
+    const { parent, name } = splitPath(path);
+    try {
+      return statSync(this.#cursor.enter(parent).at(name)).isDirectory();
+    } catch (error) {
+      // It leads nowhere, in a circle, or to where nobody may look.
+      if (systemCodeOf(error) !== undefined) return false;
+      throw error;
+    }
+  }
+
+  /** Whether the directory at `path`, which is there, has nothing in it; not where it cannot be told. */
+  isEmptyDirectory(path: string): boolean {
+    try {
+      return readdirSync(this.#cursor.enter(path).here()).length === 0;
+    } catch (error) {
+      if (isOfOneEntry(storageError(error, `listing "${printable(path)}"`))) return false;
+      throw error;
+    }
+  }
+
+  close(): void {
+    this.#cursor.close();
+  }
+
+  #findIn(directory: Directory, name: string, path: string): ScannedEntry | undefined {
+    const stat = directory.look(name, this.#statAt);
+    if (stat === undefined) return undefined;
+    const type = kindOf(stat);
+    if (type === 'FIFO' || type === 'socket' || type === 'device') {
+      throw new CairnError('storage-unsupported', `"${printable(path)}" is a ${type}; it is left alone`, {
+        details: { path },
+      });
+    }
+    if (type === 'directory') directory.refuseReserved(name, stat);
+    return foundEntry(path, type, stat, type === 'symlink' ? readlinkSync(directory.at(name)) : '');
+  }
+
+  #isMissing(directory: string): boolean {
+    const missing = this.#missing;
+    return missing !== undefined && (directory === missing || directory.startsWith(`${missing}/`));
+  }
+
+  /** A whole new tree is asked for file by file: one failed open has to answer for all that is below. */
+  #firstMissing(directory: string): string | undefined {
+    const names = directory.split('/');
+    for (let count = 1; count <= names.length; count += 1) {
+      const ancestor = names.slice(0, count).join('/');
+      try {
+        this.#cursor.enter(ancestor);
+      } catch (error) {
+        if (isAbsence(error)) return ancestor;
+        throw error;
+      }
+    }
+    return undefined;
+  }
+}
+
+function isAbsence(error: unknown): boolean {
+  return error instanceof CairnError
+    ? error.code === 'not-found' || error.code === 'not-directory'
+    : systemCodeOf(error) === 'ENOENT';
+}

@@ -1,0 +1,176 @@
+/** Reads published files, bound to the version that was scanned. */
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { DirectoryCursor } from '../../../base/directory-walk.ts';
+import type { Directory } from '../../../base/directory.ts';
+import { CairnError, type ErrorCode, storageError, systemCodeOf } from '../../../base/errors.ts';
+import { type FileStat, kindOf, type StatAt } from '../../../base/file-stat.ts';
+import { checkRelativePath, printable } from '../../../base/safe-path.ts';
+import type { Identity } from '../../../manifest/entry.ts';
+import { identityOf } from './found-entry.ts';
+import { splitPath } from './lookup.ts';
+import { readPieces } from './read-pieces.ts';
+
+const OPEN_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+/** Up to here synchronous calls cost less than a trip to the thread pool. */
+const SYNC_LIMIT_BYTES = 256 * 1024;
+/** Memory of its own costs more than a small read: what is small is cut from so many bytes. */
+const SLAB_BYTES = 256 * 1024;
+/** How long directories stay open for the neighbours of the last file, in milliseconds. */
+const CURSOR_MS = 250;
+
+/** Reads files below a root. Close it; the root stays open. */
+export class FileReader {
+  readonly #cursor: DirectoryCursor;
+  readonly #statAt: () => StatAt | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #slab = Buffer.alloc(0);
+
+  /** Borrows `root`. `statAt` is the quicker way to look at a file, once there is one. */
+  constructor(root: Directory, statAt: () => StatAt | undefined = () => undefined) {
+    this.#cursor = new DirectoryCursor(root);
+    this.#statAt = statAt;
+  }
+
+  /** See `ContentStore.read`. @throws CairnError `source-changed`, `source-missing`, `source-unreadable`, `symlink-refused` */
+  async *read(
+    path: string,
+    { from, to }: { from: number; to: number },
+    identity: Identity | undefined,
+  ): AsyncGenerator<Uint8Array> {
+    checkRelativePath(path);
+    const fd = this.#open(path, identity !== undefined);
+    try {
+      const before = this.#stat(fd);
+      checkBefore(path, before, to, identity);
+      if (to - from <= SYNC_LIMIT_BYTES) {
+        // One byte more than there should be: who asks for the end of a file is told where there is more behind it.
+        const isToEnd = to > from && BigInt(to) === before.size;
+        const buffer = this.#allocate(to - from + (isToEnd ? 1 : 0));
+        const bytes = readSmall(fd, path, { from, to }, buffer);
+        // The last look comes before the bytes are handed out: it is as good, and a wrong piece never leaves.
+        checkAfter(path, before, this.#stat(fd));
+        if (bytes.byteLength > 0) yield bytes;
+        return;
+      }
+      let at = from;
+      for await (const piece of readPieces(fd, from, to)) {
+        at += piece.byteLength;
+        yield piece;
+      }
+      if (at < to) throw unsized(path, 'fewer');
+      if (BigInt(to) === before.size) checkEnd(fd, path, to);
+      checkAfter(path, before, this.#stat(fd));
+    } catch (error) {
+      throw readError(error, path);
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#cursor.close();
+  }
+
+  #stat(fd: number): FileStat {
+    return this.#statAt()?.(fd, '') ?? fstatSync(fd, { bigint: true });
+  }
+
+  #allocate(lengthBytes: number): Buffer {
+    if (lengthBytes > SLAB_BYTES / 4) return Buffer.allocUnsafeSlow(lengthBytes);
+    if (this.#slab.byteLength < lengthBytes) this.#slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+    const bytes = this.#slab.subarray(0, Math.max(0, lengthBytes));
+    this.#slab = this.#slab.subarray(bytes.byteLength);
+    return bytes;
+  }
+
+  /** Opens in one go, with no turn of the event loop in which a directory of the cursor could be closed. */
+  #open(path: string, bound: boolean): number {
+    // A directory that is kept open may have been moved away; whoever names no version means what is there now.
+    const reuse = bound && this.#timer !== undefined;
+    if (!reuse) this.close();
+    this.#timer ??= setTimeout(() => this.close(), CURSOR_MS).unref();
+    try {
+      return this.#openOnce(path);
+    } catch (error) {
+      // The file that was scanned was no symbolic link.
+      if (bound && systemCodeOf(error) === 'ELOOP') throw changed(path);
+      if (!reuse) throw readError(error, path);
+    }
+    this.close();
+    return this.#open(path, bound);
+  }
+
+  #openOnce(path: string): number {
+    const { parent, name } = splitPath(path);
+    if (name === '') throw new CairnError('source-unreadable', 'the root is a directory, not a file');
+    return openSync(this.#cursor.enter(parent).at(name), OPEN_FLAGS);
+  }
+}
+
+function checkBefore(path: string, stat: FileStat, to: number, identity: Identity | undefined): void {
+  if (identity !== undefined && identityOf(stat) !== identity) throw changed(path);
+  if (kindOf(stat) !== 'file') {
+    throw new CairnError('source-unreadable', `"${printable(path)}" is not a regular file`, {
+      details: { path },
+    });
+  }
+  if (BigInt(to) > stat.size) throw changed(path);
+}
+
+function checkAfter(path: string, before: FileStat, after: FileStat): void {
+  // A link count of 0 is what a replaced file looks like from inside; its ctime has changed as well.
+  if (identityOf(after) !== identityOf(before)) throw changed(path);
+}
+
+/** The range at the start of a buffer that may have room for one byte more. */
+function readSmall(
+  fd: number,
+  path: string,
+  { from, to }: { from: number; to: number },
+  buffer: Buffer,
+): Buffer {
+  const wanted = to - from;
+  let done = 0;
+  while (done < wanted) {
+    const bytesRead = readSync(fd, buffer, done, buffer.byteLength - done, from + done);
+    if (bytesRead === 0) throw unsized(path, 'fewer');
+    done += bytesRead;
+  }
+  if (done > wanted) throw unsized(path, 'more');
+  return buffer.subarray(0, wanted);
+}
+
+function checkEnd(fd: number, path: string, sizeBytes: number): void {
+  if (readSync(fd, new Uint8Array(1), 0, 1, sizeBytes) > 0) throw unsized(path, 'more');
+}
+
+function unsized(path: string, than: 'more' | 'fewer'): CairnError {
+  const message = `"${printable(path)}" changed while it was being read: it has ${than} bytes than it is said to have`;
+  return new CairnError('source-changed', message, { details: { path } });
+}
+
+function changed(path: string): CairnError {
+  return new CairnError('source-changed', `"${printable(path)}" changed while it was being read`, {
+    details: { path },
+  });
+}
+
+const CODES: Readonly<Record<string, ErrorCode>> = {
+  'ENOENT': 'source-missing',
+  'ELOOP': 'symlink-refused',
+  'ENXIO': 'source-unreadable',
+  'not-found': 'source-missing',
+  'storage-denied': 'source-unreadable',
+  'storage-io': 'source-unreadable',
+  'storage-unsupported': 'source-unreadable',
+};
+
+function readError(error: unknown, path: string): CairnError {
+  const failure = storageError(error, `reading "${printable(path)}"`);
+  const code = CODES[systemCodeOf(error) ?? ''] ?? CODES[failure.code];
+  if (code === undefined) return failure;
+  const message = code === 'source-missing' ? `"${printable(path)}" is no longer there` : failure.message;
+  return new CairnError(code, message, { cause: error, details: { path } });
+}

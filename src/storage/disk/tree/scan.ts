@@ -1,0 +1,224 @@
+/** Lists a tree in canonical order: depth first, so that a directory is directly followed by all that is under it. */
+import { isUtf8 } from 'node:buffer';
+import { fstatSync, readlinkSync } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { DirectoryCursor } from '../../../base/directory-walk.ts';
+import type { Directory } from '../../../base/directory.ts';
+import { CairnError, type ErrorCode, storageError, systemCodeOf } from '../../../base/errors.ts';
+import { type FileStat, kindOf, type StatAt } from '../../../base/file-stat.ts';
+import { checkRelativePath, isReservedName, joinPath, printable } from '../../../base/safe-path.ts';
+import type { ScannedEntry } from '../../../manifest/entry.ts';
+import type { NoticeSink, ScanWishes } from '../../content-store.ts';
+import { foundEntry } from './found-entry.ts';
+import { hasContent } from './unsized.ts';
+import { isOfOneEntry } from '../../../transfer/refused-entries.ts';
+import { splitPath } from './lookup.ts';
+import { listNames, showBytes } from './names.ts';
+import { isOwnState } from './own-state.ts';
+
+/** Entries between two turns of the event loop: some milliseconds of lstat. */
+const BATCH_ENTRIES = 500;
+
+/** What is wrong with a path itself. */
+const PATH_CODES: ReadonlySet<ErrorCode> = new Set(['path-unsafe', 'path-too-long', 'path-reserved']);
+
+interface Level {
+  /** Relative to the start of the scan. */
+  readonly path: string;
+  readonly names: readonly string[];
+  next: number;
+}
+
+/** What a scan is told. */
+export interface ScanOptions extends ScanWishes {
+  /** The quicker way to look at an entry, for when there is more than one batch of them. */
+  readonly loadStatAt?: () => Promise<StatAt | undefined>;
+}
+
+/**
+ * Scans what is at `path` below `root`; see `ContentStore.scan`.
+ *
+ * @throws CairnError `not-found`, `not-directory`, `symlink-refused`, `path-unsafe` and the like, storage codes
+ */
+export async function* scanTree(
+  root: Directory,
+  path: string,
+  options: ScanOptions,
+): AsyncGenerator<ScannedEntry[]> {
+  const scan = new TreeScan(root, checkRelativePath(path), options);
+  try {
+    scan.start();
+    for (let more = true; more;) {
+      more = scan.advance(BATCH_ENTRIES);
+      const batch = scan.take();
+      if (batch.length > 0) yield batch;
+      if (!more) return;
+      scan.statAt ??= await options.loadStatAt?.();
+      await nextTurn();
+    }
+  } finally {
+    scan.close();
+  }
+}
+
+class TreeScan {
+  statAt: StatAt | undefined;
+  readonly #root: Directory;
+  readonly #cursor: DirectoryCursor;
+  /** The scanned path, relative to the root of the store. */
+  readonly #base: string;
+  readonly #onNotice: NoticeSink;
+  readonly #maxDepth: number;
+  readonly #passedOver: ScanOptions['passedOver'];
+  readonly #levels: Level[] = [];
+  #batch: ScannedEntry[] = [];
+
+  constructor(root: Directory, base: string, options: ScanOptions) {
+    this.#root = root;
+    this.#cursor = new DirectoryCursor(root);
+    this.#base = base;
+    this.#onNotice = options.onNotice;
+    this.#passedOver = options.passedOver;
+    this.#maxDepth = options.depth ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** Finds the scanned path itself. */
+  start(): void {
+    if (this.#base === '') {
+      this.#add('', 'directory', fstatSync(this.#root.fd, { bigint: true }), '');
+      this.#descend('');
+      return;
+    }
+    const { parent, name } = splitPath(this.#base);
+    const directory = this.#cursor.enter(parent);
+    try {
+      const there = directory.look(name, undefined);
+      if (there === undefined) {
+        throw new CairnError('not-found', `there is nothing at "${printable(this.#base)}"`);
+      }
+      directory.refuseReserved(name, there);
+      this.#visit(directory, name, '');
+    } catch (error) {
+      throw storageError(error, `looking at "${printable(this.#base)}"`);
+    }
+  }
+
+  /** Looks at about `count` more entries; false when there are no more. */
+  advance(count: number): boolean {
+    for (let left = count; left > 0; left -= 1) {
+      const level = this.#levels.at(-1);
+      if (level === undefined) return false;
+      const name = level.names[level.next];
+      level.next += 1;
+      if (name !== undefined) this.#child(level, name);
+      else this.#levels.pop();
+    }
+    return true;
+  }
+
+  take(): ScannedEntry[] {
+    const batch = this.#batch;
+    this.#batch = [];
+    return batch;
+  }
+
+  close(): void {
+    this.#cursor.close();
+  }
+
+  #child(level: Level, name: string): void {
+    const path = joinPath(level.path, name);
+    const storePath = joinPath(this.#base, path);
+    let directory: Directory;
+    try {
+      directory = this.#cursor.enter(joinPath(this.#base, level.path));
+      // The store's own state at the top is no part of what it stores.
+      if (isReservedName(storePath) && isOwnState(directory, name)) return;
+      checkRelativePath(storePath);
+    } catch (error) {
+      const isOfPath = error instanceof CairnError && PATH_CODES.has(error.code);
+      return isOfPath ? this.#notice(error.code, path, error.message) : this.#noticeOf(error, path);
+    }
+    this.#visit(directory, name, path);
+  }
+
+  #visit(parent: Directory, name: string, path: string): void {
+    let stat: FileStat | undefined;
+    let linkTarget = '';
+    try {
+      stat = parent.look(name, this.statAt);
+      if (stat === undefined) return this.#goneNotice(path);
+      if (kindOf(stat) === 'symlink') {
+        const target = readlinkSync(parent.at(name), 'buffer');
+        if (!isUtf8(target)) return this.#notice('source-unsupported', path, 'its link target is not UTF-8');
+        linkTarget = target.toString();
+      }
+    } catch (error) {
+      return this.#noticeOf(error, path);
+    }
+    const type = kindOf(stat);
+    if (type === 'FIFO' || type === 'socket' || type === 'device') {
+      return this.#notice('source-unsupported', path, `it is a ${type}`);
+    }
+    if (type === 'directory' && parent.reserved?.has(stat) === true) return;
+    if (stat.ino === this.#passedOver?.ino && stat.dev === this.#passedOver.dev && path !== '') return;
+    if (stat.size > BigInt(Number.MAX_SAFE_INTEGER))
+      return this.#notice('source-unsupported', path, 'its size is out of range');
+    if (type === 'file' && stat.size === 0n && hasContent(parent, name))
+      return this.#notice(
+        'source-unsupported',
+        path,
+        'its size is said to be 0, and yet it has content; push it from standard input',
+      );
+    this.#add(path, type, stat, linkTarget);
+    if (type === 'directory') this.#descend(path);
+  }
+
+  #add(path: string, type: 'file' | 'directory' | 'symlink', stat: FileStat, linkTarget: string): void {
+    const found = foundEntry(path, type, stat, linkTarget);
+    this.#batch.push(found);
+    if (found.entry.mtimeNs === stat.mtimeNs) return;
+    const year = stat.mtimeNs < 0n ? 'before 1678' : 'after 2261';
+    const message = `its modification time, ${year}, is out of range, and is carried as the nearest that is not`;
+    this.#onNotice({ code: 'time-out-of-range', path: printable(path), message });
+  }
+
+  /** Goes into a directory; one that cannot be read stays an entry, with nothing under it. */
+  #descend(path: string): void {
+    if (this.#levels.length >= this.#maxDepth) return;
+    try {
+      const { names, notUtf8 } = listNames(this.#cursor.enter(joinPath(this.#base, path)));
+      for (const name of notUtf8) {
+        this.#notice('source-unsupported', joinPath(path, showBytes(name)), 'its name is not UTF-8');
+      }
+      this.#levels.push({ path, names, next: 0 });
+    } catch (error) {
+      this.#noticeOf(error, path);
+    }
+  }
+
+  /** What one entry may do wrong is a notice; what is wrong with this process or machine ends the scan. */
+  #noticeOf(error: unknown, path: string): void {
+    // What opening a directory says names it by its path on this machine, which is not everybody's business.
+    const own = error instanceof CairnError ? (error.cause ?? error) : error;
+    const failure = storageError(own, `reading "${printable(joinPath(this.#base, path))}"`);
+    const system = systemCodeOf(error) ?? systemCodeOf(failure.cause);
+    if (['ENOENT', 'ENOTDIR', 'ELOOP', 'EINVAL'].includes(system ?? '')) {
+      this.#goneNotice(path);
+    } else if (failure.code === 'storage-io' || isOfOneEntry(failure)) {
+      this.#notice('source-unreadable', path, failure.message);
+    } else {
+      throw failure;
+    }
+  }
+
+  #goneNotice(path: string): void {
+    this.#notice('source-changed', path, 'it went away while it was looked at');
+  }
+
+  #notice(code: ErrorCode, path: string, why: string): void {
+    const shown = printable(path);
+    const name = shown === '' ? printable(this.#base) : shown;
+    this.#onNotice({ code, path: shown, message: `"${name}" is left out: ${why}` });
+  }
+}

@@ -1,0 +1,160 @@
+/** Changes of what is published without a transfer: a directory made, an entry removed or moved. Durable on return. */
+import { mkdirSync, renameSync, rmdirSync, unlinkSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { DirectoryCursor } from '../../../base/directory-walk.ts';
+import type { Directory } from '../../../base/directory.ts';
+import { CairnError, storageError, systemCodeOf } from '../../../base/errors.ts';
+import { kindOf } from '../../../base/file-stat.ts';
+import { checkRelativePath, printable } from '../../../base/safe-path.ts';
+import { createBreather } from '../../../base/breather.ts';
+import { splitPath } from './lookup.ts';
+import { listNames } from './names.ts';
+
+const exists = (path: string): CairnError =>
+  new CairnError('already-exists', `"${printable(path)}" is there already`, { details: { path } });
+
+/** See `ContentStore.makeDirectory`. */
+export function makeDirectoryAt(root: Directory, path: string, { parents }: { parents: boolean }): void {
+  inParent(root, path, { create: parents, sync: true }, (directory, name) => {
+    try {
+      mkdirSync(directory.at(name));
+    } catch (error) {
+      if (systemCodeOf(error) !== 'EEXIST') throw error;
+      const there = directory.look(name, undefined);
+      if (!parents || there === undefined || kindOf(there) !== 'directory') throw exists(path);
+    }
+    directory.sync();
+  });
+}
+
+/** See `ContentStore.remove`. */
+export async function removeAt(
+  root: Directory,
+  path: string,
+  { recursive }: { recursive: boolean },
+): Promise<void> {
+  const isDirectory = inParent(root, path, {}, (directory, name) => {
+    const there = directory.look(name, undefined);
+    if (there === undefined) throw missing(path);
+    directory.refuseReserved(name, there);
+    if (kindOf(there) === 'directory') return true;
+    unlinkSync(directory.at(name));
+    directory.sync();
+    return false;
+  });
+  if (!isDirectory) return;
+  if (recursive) await emptyDirectory(root, path);
+  inParent(root, path, {}, (directory, name) => {
+    try {
+      rmdirSync(directory.at(name));
+    } catch (error) {
+      if (!['ENOTEMPTY', 'EEXIST'].includes(systemCodeOf(error) ?? '')) throw error;
+      const message = `"${printable(path)}" is a directory that is not empty; --recursive removes it with all that is in it`;
+      throw new CairnError('is-directory', message, { cause: error, details: { path } });
+    }
+    directory.sync();
+  });
+}
+
+/** See `ContentStore.move`. */
+export function moveTo(root: Directory, from: string, to: string, { replace }: { replace: boolean }): void {
+  inParent(root, from, {}, (source, name) => {
+    const moved = source.look(name, undefined);
+    if (moved === undefined) throw missing(from);
+    source.refuseReserved(name, moved);
+    inParent(root, to, {}, (target, newName) => {
+      // Somebody may put something there meanwhile, which the rename replaces as a push would: Node has no other rename.
+      const inTheWay = target.look(newName, undefined);
+      target.refuseReserved(newName, inTheWay);
+      if (!replace && inTheWay !== undefined) throw exists(to);
+      try {
+        renameSync(source.at(name), target.at(newName));
+      } catch (error) {
+        throw moveError(error, from, to);
+      }
+      target.sync();
+    });
+    source.sync();
+  });
+}
+
+function moveError(error: unknown, from: string, to: string): unknown {
+  switch (systemCodeOf(error)) {
+    case 'EINVAL':
+      return new CairnError('usage', `"${printable(from)}" cannot be moved into itself`, { cause: error });
+    case 'EXDEV': {
+      const message = `"${printable(to)}" is on another file system than "${printable(from)}"; copy it with pull and push`;
+      return new CairnError('storage-unsupported', message, { cause: error });
+    }
+    case 'ENOTEMPTY':
+    case 'EEXIST':
+    case 'EISDIR':
+    case 'ENOTDIR':
+      return exists(to);
+    default:
+      return error;
+  }
+}
+
+function missing(path: string): CairnError {
+  return new CairnError('not-found', `there is nothing at "${printable(path)}"`, { details: { path } });
+}
+
+function inParent<T>(
+  root: Directory,
+  path: string,
+  options: { create?: boolean; sync?: boolean },
+  act: (directory: Directory, name: string) => T,
+): T {
+  const { parent, name } = splitPath(checkRelativePath(path));
+  if (name === '') throw new CairnError('path-reserved', 'the root itself stays as it is');
+  const cursor = new DirectoryCursor(root, options);
+  try {
+    return act(cursor.enter(parent), name);
+  } catch (error) {
+    throw storageError(error, `changing "${printable(path)}"`);
+  } finally {
+    cursor.close();
+  }
+}
+
+interface Level {
+  readonly path: string;
+  readonly names: string[];
+}
+
+/** Removes all that is in a directory, the deepest first, following no link and with a few descriptors. */
+async function emptyDirectory(root: Directory, path: string): Promise<void> {
+  const cursor = new DirectoryCursor(root);
+  const breathe = createBreather();
+  try {
+    const levels: Level[] = [await open(cursor, path)];
+    for (let level = levels.at(-1); level !== undefined; level = levels.at(-1)) {
+      const name = level.names.pop();
+      const directory = cursor.enter(level.path);
+      if (name === undefined) {
+        levels.pop();
+        const above = levels.at(-1);
+        if (above !== undefined) rmdirSync(cursor.enter(above.path).at(splitPath(level.path).name));
+      } else {
+        const there = directory.look(name, undefined);
+        if (there !== undefined && kindOf(there) === 'directory')
+          levels.push(await open(cursor, `${level.path}/${name}`));
+        else if (there !== undefined) unlinkSync(directory.at(name));
+      }
+      await breathe();
+    }
+  } catch (error) {
+    throw storageError(error, `removing "${printable(path)}"`);
+  } finally {
+    cursor.close();
+  }
+}
+
+async function open(cursor: DirectoryCursor, path: string): Promise<Level> {
+  const directory = cursor.enter(path);
+  const { names, notUtf8 } = listNames(directory);
+  // Such names are no part of any manifest; what is below them is not, either.
+  for (const name of notUtf8) await rm(directory.at(name), { recursive: true, force: true });
+  return { path, names };
+}

@@ -1,0 +1,34 @@
+/** Where session records live: one process's files, or a store that many processes share. */
+import type { SessionRecord } from '../../session/record.ts';
+
+/** Which unfinished session a client means that has lost its id. */
+export interface SessionQuery {
+  readonly principal: string;
+  readonly direction: 'push' | 'pull';
+  readonly target: string;
+  readonly manifestId: string;
+}
+
+/** What a session store can do. */
+export interface SessionStoreProperties {
+  /** Whether other processes see and change the same records. */
+  readonly shared: boolean;
+}
+
+/** Keeps session records; every change is durable when it resolves. */
+export interface SessionStore {
+  readonly properties: SessionStoreProperties;
+  /** Adds a record with a new id. Throws `internal` if the id is taken. */
+  create(record: SessionRecord): Promise<void>;
+  get(id: string): Promise<SessionRecord | undefined>;
+  /**
+   * Compare-and-set: replaces the record whose version is `next.version - 1`. Returns false, changing nothing, where
+   * another one is there or none.
+   */
+  replace(next: SessionRecord): Promise<boolean>;
+  /** Unfinished sessions (not committed, aborted or expired) that match, the most recently created first. */
+  find(query: SessionQuery): Promise<SessionRecord[]>;
+  /** Every record, in no order. */
+  list(): AsyncIterable<SessionRecord>;
+  remove(id: string): Promise<void>;
+}

@@ -1,0 +1,176 @@
+/**
+ * One chunk on its way, from the sender's files to the receiver's staging: read → hash → send, receive → hash → write.
+ * Both sides use both halves; on the wire a chunk is its bytes followed by the digest of the whole chunk.
+ */
+import { CairnError } from '../base/errors.ts';
+import { sameDigest, type HasherFactory } from '../manifest/digest.ts';
+import type { Segment } from '../manifest/layout.ts';
+import type { ChunkStore, ChunkWriter } from './chunk-store.ts';
+import { WriteBatch } from './write-batch.ts';
+
+/** Reads the bytes of one segment; throws `source-changed` and the like. */
+export type SegmentReader = (segment: Segment) => AsyncIterable<Uint8Array>;
+
+/**
+ * Reads the segments of a chunk, hashes all of it, and yields what lies at and after `offset`, then the digest.
+ * The digest is handed to `onDigest` before it is yielded.
+ */
+export async function* sendChunk(
+  segments: Iterable<Segment>,
+  read: SegmentReader,
+  options: { createHasher: HasherFactory; offset: number; onDigest: (digest: Uint8Array) => void },
+): AsyncGenerator<Uint8Array> {
+  const hasher = options.createHasher();
+  let at = 0;
+  for (const segment of segments) {
+    for await (const bytes of read(segment)) {
+      hasher.update(bytes);
+      const skip = Math.max(0, options.offset - at);
+      at += bytes.byteLength;
+      if (skip < bytes.byteLength) yield skip === 0 ? bytes : bytes.subarray(skip);
+    }
+  }
+  const digest = hasher.digest();
+  options.onDigest(digest);
+  yield digest;
+}
+
+/** What the receiver expects of one chunk. */
+export interface ExpectedChunk {
+  readonly chunk: number;
+  /** Where the incoming bytes start in the chunk. */
+  readonly offset: number;
+  /** Bytes of the whole chunk. */
+  readonly lengthBytes: number;
+  readonly digestLengthBytes: number;
+  readonly createHasher: HasherFactory;
+}
+
+/** What a receiver may want to know and decide while a chunk comes in. */
+export interface ReceiveOptions {
+  /** Called before the chunk is finished; throws when its writer has lost the session meanwhile. */
+  readonly fence?: () => void;
+  /** Told of payload bytes as they arrive. */
+  readonly onBytes?: (bytes: number) => void;
+  /** Told of payload bytes once the staging has them: the next sync point covers them. */
+  readonly onWritten?: (bytes: number) => void;
+}
+
+/**
+ * Receives one chunk into staging and checks its digest. Resolves with the digest once the chunk is finished; it is
+ * durable after the next sync point. When the source breaks, what came is held, unless it is damaged, and the source's
+ * error is thrown.
+ *
+ * @param source it may reuse a piece's memory once the next piece was asked for
+ * @throws CairnError `chunk-digest-mismatch`, `chunk-incomplete`, `chunk-offset-mismatch`, or a storage code
+ */
+export async function receiveChunk(
+  source: AsyncIterable<Uint8Array>,
+  staging: ChunkStore,
+  expected: ExpectedChunk,
+  options: ReceiveOptions = {},
+): Promise<Uint8Array> {
+  const hasher = expected.createHasher();
+  if (expected.offset > 0) await rehash(staging, expected, hasher);
+  const writer = await staging.write(expected.chunk, expected.offset);
+  let footer: Uint8Array;
+  try {
+    footer = await pump(source, writer, hasher, expected, options);
+  } catch (error) {
+    // What was encoded and is damaged may have been wrong before anybody could see it.
+    const isDamaged = error instanceof CairnError && error.code === 'chunk-digest-mismatch';
+    await (isDamaged ? writer.drop() : writer.hold());
+    throw error;
+  }
+  const digest = hasher.digest();
+  if (!sameDigest(digest, footer)) {
+    await writer.drop();
+    throw new CairnError(
+      'chunk-digest-mismatch',
+      `chunk ${expected.chunk} arrived with other bytes than were sent`,
+      {
+        details: { chunk: expected.chunk },
+      },
+    );
+  }
+  try {
+    options.fence?.();
+  } catch (error) {
+    await writer.drop();
+    throw error;
+  }
+  await writer.finish(digest);
+  return digest;
+}
+
+/** Hashes the bytes that are there of a half-sent chunk. */
+async function rehash(
+  staging: ChunkStore,
+  expected: ExpectedChunk,
+  hasher: { update(bytes: Uint8Array): void },
+): Promise<void> {
+  const heldBytes = staging.held().get(expected.chunk) ?? 0;
+  if (heldBytes !== expected.offset) {
+    throw new CairnError('chunk-offset-mismatch', `chunk ${expected.chunk} goes on at byte ${heldBytes}`, {
+      details: { chunk: expected.chunk, heldBytes },
+    });
+  }
+  let at = 0;
+  for await (const bytes of staging.read(expected.chunk)) {
+    const take = Math.min(bytes.byteLength, expected.offset - at);
+    hasher.update(bytes.subarray(0, take));
+    at += take;
+  }
+  if (at !== expected.offset) {
+    // Or whoever asks again would be sent back to these bytes for ever.
+    await (await staging.write(expected.chunk, 0)).drop();
+    throw new CairnError('chunk-offset-mismatch', `chunk ${expected.chunk} has lost its first bytes`, {
+      details: { chunk: expected.chunk, heldBytes: 0 },
+    });
+  }
+}
+
+/** Passes payload to the writer in batches; returns the footer that follows it. */
+async function pump(
+  source: AsyncIterable<Uint8Array>,
+  writer: ChunkWriter,
+  hasher: { update(bytes: Uint8Array): void },
+  expected: ExpectedChunk,
+  { onBytes, onWritten = () => {} }: ReceiveOptions,
+): Promise<Uint8Array> {
+  let payloadLeft = expected.lengthBytes - expected.offset;
+  const footer = Buffer.alloc(expected.digestLengthBytes);
+  let footerBytes = 0;
+  const batch = new WriteBatch(writer, onWritten);
+  try {
+    for await (const piece of source) {
+      const payload = payloadLeft >= piece.byteLength ? piece : piece.subarray(0, payloadLeft);
+      if (payload.byteLength > 0) {
+        hasher.update(payload);
+        payloadLeft -= payload.byteLength;
+        onBytes?.(payload.byteLength);
+        const writing = batch.add(payload);
+        if (writing !== undefined) await writing;
+      }
+      const rest = piece.subarray(payload.byteLength);
+      if (rest.byteLength > footer.byteLength - footerBytes)
+        throw incomplete(expected, 'more bytes than it has');
+      footer.set(rest, footerBytes);
+      footerBytes += rest.byteLength;
+    }
+  } finally {
+    await batch.flush();
+  }
+  if (footerBytes < footer.byteLength) throw incomplete(expected, 'only a part of its bytes');
+  return footer;
+}
+
+function incomplete(expected: ExpectedChunk, what: string): CairnError {
+  return new CairnError(
+    'chunk-incomplete',
+    `chunk ${expected.chunk} arrived with ${what}; it is sent again`,
+    {
+      details: { chunk: expected.chunk },
+    },
+  );
+}

@@ -1,0 +1,129 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { CairnError, ERROR_TABLE, type ErrorCode } from '../../src/base/errors.ts';
+import { errorOfResponse, PROBLEM_TYPE, problemOf } from '../../src/wire/problem.ts';
+
+const CODES = Object.keys(ERROR_TABLE) as ErrorCode[];
+
+describe('a problem document', () => {
+  it.each(CODES)('carries %s to the other side and back', (code) => {
+    const details = { path: 'a/ünï', chunk: 7, exact: true, numbers: [1, 2], names: ['x', 'y'] };
+    const error = new CairnError(code, `what happened with ${code}`, { details, cause: new Error('secret') });
+    const problem = problemOf(error);
+    expect(problem).toMatchObject({ status: ERROR_TABLE[code].httpStatus, type: `urn:cairn:error:${code}` });
+    const text = JSON.stringify(problem);
+    expect(text).not.toContain('secret');
+    const back = errorOfResponse(problem.status, `${PROBLEM_TYPE}; charset=utf-8`, text);
+    expect([back.code, back.message, back.details]).toEqual([code, error.message, details]);
+    expect(back.traits).toEqual(error.traits);
+  });
+
+  it('has no details where the error has none', () => {
+    expect(Object.keys(problemOf(new CairnError('network', 'x')))).not.toContain('details');
+  });
+});
+
+describe('the error of a response', () => {
+  it('is a CairnError, whatever the body is', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 400, max: 599 }),
+        fc.oneof(
+          fc.string({ unit: 'binary' }),
+          fc.json(),
+          fc.json().map((json) => `{"code":"network","details":${json}}`),
+        ),
+        (status, body) => {
+          const error = errorOfResponse(status, PROBLEM_TYPE, body);
+          expect(error).toBeInstanceOf(CairnError);
+          expect(CODES).toContain(error.code);
+        },
+      ),
+    );
+  });
+
+  it.each([
+    [401, 'network'],
+    [403, 'network'],
+    [404, 'network'],
+    [408, 'timeout'],
+    [413, 'body-too-large'],
+    [429, 'rate-limited'],
+    [507, 'storage-full'],
+    [500, 'server-busy'],
+    [502, 'server-busy'],
+    [503, 'server-busy'],
+    [504, 'server-busy'],
+    [400, 'network'],
+    [405, 'network'],
+    [418, 'network'],
+    [301, 'not-a-cairn-server'],
+  ])('of something that is no cairn server is not its word: %i is %s', (status, code) => {
+    expect(errorOfResponse(status, 'text/html', '<h1>no</h1>').code).toBe(code);
+    expect(errorOfResponse(status, undefined, '').code).toBe(code);
+  });
+
+  it.each([
+    [401, 'unauthenticated'],
+    [403, 'forbidden'],
+    [404, 'not-found'],
+    [413, 'manifest-too-large'],
+    [503, 'server-busy'],
+    [409, 'not-a-cairn-server'],
+  ])('goes by its status where its document says no more: %i is %s', (status, code) => {
+    expect(errorOfResponse(status, PROBLEM_TYPE, '{"type":"about:blank","title":"no"}').code).toBe(code);
+  });
+
+  it.each([
+    ['is cut', '{"code":"network","det'],
+    ['is null', 'null'],
+    ['is an array', '["network"]'],
+    ['is text', '"network"'],
+    ['has no code', '{}'],
+    ['has a code that is no text', '{"code":{"toString":"network"}}'],
+    ['has an inherited name as code', '{"code":"toString"}'],
+    ['has __proto__ as code', '{"code":"__proto__"}'],
+    ['has a code of a newer version', '{"code":"code-of-tomorrow"}'],
+    ['hides its code in a prototype', '{"__proto__":{"code":"network"}}'],
+  ])('goes by its status when the document %s', (_what, body) => {
+    expect(errorOfResponse(503, PROBLEM_TYPE, body).code).toBe('server-busy');
+  });
+
+  it('takes no document that does not say that it is one', () => {
+    expect(errorOfResponse(503, 'application/json', '{"code":"not-found"}').code).toBe('server-busy');
+  });
+
+  it('keeps only plain details, and none of them can reach a prototype', () => {
+    const body = `{"code":"network","detail":"x","details":{"__proto__":["polluted"],"constructor":"c","a":{"b":1},"n":null,"mixed":[1,"x"],"deep":[[1]],"ok":1,"list":[1,2]}}`;
+    const { details } = errorOfResponse(502, PROBLEM_TYPE, body);
+    expect(Object.entries(details)).toEqual([
+      ['constructor', 'c'],
+      ['ok', 1],
+      ['list', [1, 2]],
+    ]);
+    expect(Object.getPrototypeOf(details)).toBe(Object.prototype);
+    expect(({} as { polluted?: unknown }).polluted).toBeUndefined();
+  });
+
+  it.each(['[1]', '"x"', 'null', '7'])('has no details where they are %s', (details) => {
+    const error = errorOfResponse(502, PROBLEM_TYPE, `{"code":"network","detail":5,"details":${details}}`);
+    expect([error.message, error.details]).toEqual(['network', {}]);
+  });
+
+  it('cuts a long message, and lets none of it move the cursor', () => {
+    const detail = `\u001b[2J\r\u202e${'😀'.repeat(5000)}`;
+    const { message } = errorOfResponse(502, PROBLEM_TYPE, JSON.stringify({ code: 'network', detail }));
+    expect(message.length).toBeLessThan(2100);
+    expect(message.isWellFormed()).toBe(true);
+    expect(message).toMatch(/^\\x1b\[2J\\x0d\\u\{202e\}😀/u);
+  });
+});
+
+describe('an answer to HEAD', () => {
+  it('names its error in a header, which a body would say better', () => {
+    expect(errorOfResponse(409, undefined, '', 'session-suspended').code).toBe('session-suspended');
+    expect(errorOfResponse(409, undefined, '', 'constructor').code).toBe('network');
+    const body = JSON.stringify({ code: 'session-fenced', detail: 'x' });
+    expect(errorOfResponse(409, PROBLEM_TYPE, body, 'session-suspended').code).toBe('session-fenced');
+  });
+});

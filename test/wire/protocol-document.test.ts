@@ -1,0 +1,59 @@
+/** PROTOCOL.md says what the code does. `CAIRN_WRITE_FIXTURES=1` rewrites its generated part. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect, test } from 'vitest';
+import { ERROR_TABLE, type ErrorTraits } from '../../src/base/errors.ts';
+import { ROUTE } from '../../src/wire/routes.ts';
+
+const DOCUMENT = path.resolve(import.meta.dirname, '../../src/protocol/PROTOCOL.md');
+const GENERATED = /(<!-- errors:begin[^>]*-->\n)([\s\S]*)(<!-- errors:end -->)/;
+
+function errorTable(): string {
+  const rows = Object.entries(ERROR_TABLE).map(
+    ([code, { httpStatus, exitCode, retry }]: [string, ErrorTraits]) => [
+      `\`${code}\``,
+      String(httpStatus),
+      String(exitCode),
+      retry,
+    ],
+  );
+  const table = [['code', 'HTTP status', 'exit code', 'retry'], ...rows];
+  const widths = [0, 1, 2, 3].map((column) => Math.max(...table.map((row) => row[column]!.length)));
+  const line = (row: string[]): string =>
+    `| ${row.map((cell, column) => cell.padEnd(widths[column]!)).join(' | ')} |`;
+  const rule = `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`;
+  return `\n${[line(table[0]!), rule, ...table.slice(1).map(line)].join('\n')}\n\n`;
+}
+
+test('the table of errors in PROTOCOL.md is the one in the code', () => {
+  const text = readFileSync(DOCUMENT, 'utf8');
+  if (process.env['CAIRN_WRITE_FIXTURES'] === '1') {
+    writeFileSync(
+      DOCUMENT,
+      text.replace(GENERATED, (_, begin: string, __, end: string) => begin + errorTable() + end),
+    );
+    return;
+  }
+  expect(GENERATED.exec(text)?.[2]).toBe(errorTable());
+});
+
+test('every route of the code is described in PROTOCOL.md', () => {
+  const text = readFileSync(DOCUMENT, 'utf8');
+  const paths = [
+    ROUTE.sessions(),
+    ROUTE.session('{id}'),
+    ROUTE.resume('{id}'),
+    ROUTE.manifest('{id}'),
+    ROUTE.plan('{id}'),
+    ROUTE.checkpoint('{id}'),
+    ROUTE.chunk('{id}', 0).replace(/0$/, '{n}'),
+    ROUTE.sync('{id}'),
+    ROUTE.heartbeat('{id}'),
+    ROUTE.suspend('{id}'),
+    ROUTE.commit('{id}'),
+    ROUTE.digests('{id}'),
+    ROUTE.whoami(),
+    ROUTE.probe(),
+  ];
+  for (const route of paths) expect(text).toContain(`${route}\``);
+});
