@@ -1,11 +1,11 @@
 /** Who may use a server: its own tokens, an issuer's, certificates, transfer grants; and what is used of quotas. */
 import type { LoginOffer } from '../wire/messages.ts';
 import { openAccessTokens } from '../server/access/access-tokens.ts';
-import type { Authenticator } from '../server/access/authorization.ts';
+import type { Authenticator } from '../server/access/authenticator.ts';
 import { openGrants, type Grants } from '../server/access/grants.ts';
 import { openSessionKey } from '../server/access/kept-key.ts';
 import { openUsageLedger, type UsageLedger } from '../server/core/quota/usage-ledger.ts';
-import type { Logger } from '../server/server-context.ts';
+import type { Logger } from '../base/logger.ts';
 import { openOidc } from './serve-oidc.ts';
 import type { ServePlan } from './serve-plan.ts';
 

@@ -1,6 +1,6 @@
 /** The log of `cairn serve`: one JSON object a line on standard error. */
 import { constants, fstatSync, openSync } from 'node:fs';
-import { createLimitedLog } from '../server/log-limiter.ts';
+import { createLimitedLog } from '../server/http/log-limiter.ts';
 import { createLogSink, descriptorOf, type LogSink } from './log-sink.ts';
 import type { ServePlan } from './serve-plan.ts';
 

@@ -6,8 +6,8 @@ import { readOwnSync } from '../base/read-if-there.ts';
 import { printable } from '../base/safe-path.ts';
 import { issuerFetchIn } from './issuer-way.ts';
 import type { LoginOffer } from '../wire/messages.ts';
-import type { Authenticator } from '../server/access/authorization.ts';
-import type { Logger } from '../server/server-context.ts';
+import type { Authenticator } from '../server/access/authenticator.ts';
+import type { Logger } from '../base/logger.ts';
 import { usage } from './words/usage.ts';
 
 /** The options as commander hands them over. */

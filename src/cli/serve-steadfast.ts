@@ -1,5 +1,5 @@
 /** What does not end `cairn serve`: signals that mean nothing to it, and faults in its own code. */
-import type { Logger } from '../server/server-context.ts';
+import type { Logger } from '../base/logger.ts';
 
 /** Signals that end a process unless it says otherwise, and with which nobody wants to end a server. */
 const HARMLESS = [

@@ -4,7 +4,7 @@ import { CairnError } from '../base/errors.ts';
 import { checkRelativePath, printable } from '../base/safe-path.ts';
 import type { CertificateRules } from '../server/access/certificates.ts';
 import { SCOPES, type Scope } from '../session/scopes.ts';
-import type { TlsFiles } from '../server/http/tls-files.ts';
+import type { TlsFiles } from '../server/access/tls-files.ts';
 import { usage } from './words/usage.ts';
 
 /** The options as commander hands them over. */

@@ -1,7 +1,7 @@
 /** TLS of `cairn serve`: opened once, read again on SIGHUP. */
-import type { Authenticator } from '../server/access/authorization.ts';
-import type { Logger } from '../server/server-context.ts';
-import type { KeptTls } from '../server/http/kept-tls.ts';
+import type { Authenticator } from '../server/access/authenticator.ts';
+import type { Logger } from '../base/logger.ts';
+import type { KeptTls } from '../server/access/kept-tls.ts';
 import type { ServeTlsPlan } from './serve-tls-plan.ts';
 
 /** What a server is given of it. */
@@ -19,7 +19,7 @@ export interface ServeTls {
  */
 export async function openServeTls(plan: ServeTlsPlan | undefined, log: Logger): Promise<ServeTls> {
   if (plan === undefined) return { tls: undefined, authenticators: [], close: () => undefined };
-  const { openTls } = await import('../server/http/kept-tls.ts');
+  const { openTls } = await import('../server/access/kept-tls.ts');
   const tls = await openTls(plan, log);
   const authenticators = await authenticatorsOf(plan, tls);
   const onSignal = (): void => void tls.reload();

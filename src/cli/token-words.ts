@@ -2,7 +2,7 @@
 import { resolve } from 'node:path';
 import { CairnError } from '../base/errors.ts';
 import { checkRelativePath } from '../base/safe-path.ts';
-import type { Authorization } from '../server/access/authorization.ts';
+import type { Authorization } from '../session/authorization.ts';
 import { SCOPES, type Scope } from '../session/scopes.ts';
 import { OWNER_NAME, TOKEN_NAME } from '../server/access/token-file.ts';
 import { absolutePath } from './resume-command.ts';

@@ -1,36 +1,29 @@
 /** What the handlers of one server share. */
+import type { Logger } from '../base/logger.ts';
 import type { LoginOffer } from '../wire/messages.ts';
 import type { SyncMode } from '../session/sync-mode.ts';
 import type { ContentStore } from '../storage/content-store.ts';
 import type { ByteBudget } from '../transfer/byte-budget.ts';
 import type { GroupLimits } from '../transfer/group-commit.ts';
 import type { SessionStore } from '../storage/state/session-store.ts';
-import type { SteadyClock } from './clock.ts';
-import type { LastSeen } from './last-seen.ts';
-import type { Answering } from './access/answering.ts';
+import type { SteadyClock } from './core/clock.ts';
+import type { LastSeen } from './core/last-seen.ts';
+import type { Answering } from './http/answering.ts';
 import type { FailedAuthentications } from './access/failed-authentications.ts';
-import type { Authenticator } from './access/authorization.ts';
+import type { Authenticator } from './access/authenticator.ts';
 import type { Grants } from './access/grants.ts';
 import type { AddressReader } from './http/client-address.ts';
 import type { Collector } from './core/sessions/collector.ts';
-import type { LimitedLog } from './log-limiter.ts';
-import type { ServerLimits } from './limits.ts';
+import type { LimitedLog } from './http/log-limiter.ts';
+import type { ServerLimits } from './core/limits.ts';
 import type { Usage } from './core/quota/quota.ts';
-import type { HidePaths } from './own-paths.ts';
-import type { Refusals } from './refusals.ts';
-import type { ExposedMetrics, ServerMetrics } from './metrics.ts';
+import type { HidePaths } from './core/own-paths.ts';
+import type { Refusals } from './http/refusals.ts';
+import type { ExposedMetrics, ServerMetrics } from './core/metrics.ts';
 import type { Readiness } from './operations/readiness.ts';
 import type { Leftovers } from './core/sessions/leftovers.ts';
 import type { LiveSessions } from './core/sessions/live-sessions.ts';
 import type { StagingRoom } from './core/sessions/staging-room.ts';
-
-/** Where a server writes its structured log; pino fits. Secrets are never given to it. */
-export interface Logger {
-  debug(fields: object, message: string): void;
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
-}
 
 /** What a session in memory needs of its server. */
 export interface SessionContext {

@@ -5,17 +5,17 @@ import type { SyncMode } from '../session/sync-mode.ts';
 import type { ContentStore } from '../storage/content-store.ts';
 import type { GroupLimits } from '../transfer/group-commit.ts';
 import type { SessionStore } from '../storage/state/session-store.ts';
-import type { Authenticator } from './access/authorization.ts';
+import type { Authenticator } from './access/authenticator.ts';
 import type { Grants } from './access/grants.ts';
-import type { ClockSources } from './clock.ts';
-import type { ServerLimits } from './limits.ts';
-import type { OpenMetrics } from './metrics.ts';
+import type { ClockSources } from './core/clock.ts';
+import type { ServerLimits } from './core/limits.ts';
+import type { OpenMetrics } from './core/metrics.ts';
 import type { StoragePlace } from './operations/readiness.ts';
 import type { UsageLedger } from './core/quota/usage-ledger.ts';
-import type { OwnDirectory } from './own-paths.ts';
-import type { LastSeen } from './last-seen.ts';
-import type { Logger } from './server-context.ts';
-import type { KeptTls } from './http/kept-tls.ts';
+import type { OwnDirectory } from './core/own-paths.ts';
+import type { LastSeen } from './core/last-seen.ts';
+import type { Logger } from '../base/logger.ts';
+import type { KeptTls } from './access/kept-tls.ts';
 
 /** What a server is made of. It borrows the stores: whoever opened them closes them after it. */
 export interface ServerOptions {

@@ -1,6 +1,6 @@
 /** How a server ends: in order, within a time that supervisors wait for; or at once. */
 import { atMost } from '../base/at-most.ts';
-import type { watchAuthorizations } from './access/watch.ts';
+import type { watchAuthorizations } from './access-watch.ts';
 import type { Channels } from './http/channels.ts';
 import type { HttpServer } from './http/listen.ts';
 import type { OperationsPort } from './operations/operations-port.ts';

@@ -6,7 +6,7 @@ import { pull } from '../../src/client/pull.ts';
 import { push } from '../../src/client/push.ts';
 import type { TransferSummary } from '../../src/client/events.ts';
 import type { TransferOptions } from '../../src/client/options.ts';
-import type { Authenticator } from '../../src/server/access/authorization.ts';
+import type { Authenticator } from '../../src/server/access/authenticator.ts';
 import { digestOf, temporaryDirectory, writeRandomFile } from '../support/trees.ts';
 import { codeOf, openScene, type Scene } from './support/scene.ts';
 

@@ -8,7 +8,7 @@ import { encodeTree } from '../../src/wire/tree-stream.ts';
 import type { CommitRequest, EstablishRequest, SessionGrant } from '../../src/wire/messages.ts';
 import type { SyncMode } from '../../src/session/sync-mode.ts';
 import { transferDigest } from '../../src/manifest/digest.ts';
-import type { Authenticator } from '../../src/server/access/authorization.ts';
+import type { Authenticator } from '../../src/server/access/authenticator.ts';
 import { createStaticToken } from '../../src/server/access/static-token.ts';
 import { startServer, type RunningServer } from '../../src/server/server.ts';
 import type { ServerOptions } from '../../src/server/server-options.ts';

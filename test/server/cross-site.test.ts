@@ -4,7 +4,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { createCertificateAuthenticator } from '../../src/server/access/certificates.ts';
 import { SCOPES } from '../../src/session/scopes.ts';
 import { createStaticToken } from '../../src/server/access/static-token.ts';
-import { openTls } from '../../src/server/http/kept-tls.ts';
+import { openTls } from '../../src/server/access/kept-tls.ts';
 import {
   issue,
   issueAuthority,

@@ -1,6 +1,6 @@
 /** Chunks that were on their way when the token of their push expired. */
 import { expect, test } from 'vitest';
-import type { Authenticator } from '../../src/server/access/authorization.ts';
+import type { Authenticator } from '../../src/server/access/authenticator.ts';
 import { createStaticToken } from '../../src/server/access/static-token.ts';
 import { directory, file, transferOf } from '../suites/staged-transfer.ts';
 import { ALICE, BOB, KINDS, openPush, openScene } from './by-hand.ts';

@@ -1,7 +1,7 @@
 /** How many lines strangers can cause, and what they say. */
 import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { createLimitedLog } from '../../src/server/log-limiter.ts';
+import { createLimitedLog } from '../../src/server/http/log-limiter.ts';
 import { ALICE, call, openScene, raw, type Scene } from './by-hand.ts';
 
 interface Line {

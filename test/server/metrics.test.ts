@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { createStaticToken } from '../../src/server/access/static-token.ts';
 import { openPrometheusMetrics } from '../../src/server/operations/prometheus.ts';
 import type { StoragePlace } from '../../src/server/operations/readiness.ts';
-import { routeLabel } from '../../src/server/operations/route-label.ts';
+import { routeLabel } from '../../src/server/http/route-label.ts';
 import { CairnError } from '../../src/base/errors.ts';
 import { storagePlace } from '../../src/storage/disk/tree/storage-place.ts';
 import { file, transferOf, type SampleTransfer } from '../suites/staged-transfer.ts';

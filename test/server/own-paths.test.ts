@@ -2,7 +2,7 @@ import { mkdirSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { CairnError, storageError } from '../../src/base/errors.ts';
-import { discreetError, hidingPaths } from '../../src/server/own-paths.ts';
+import { discreetError, hidingPaths } from '../../src/server/core/own-paths.ts';
 import { tellableError } from '../../src/server/http/reply.ts';
 import { ALICE, call, establish, intercept, openScene } from './by-hand.ts';
 import { directory, file, transferOf } from '../suites/staged-transfer.ts';

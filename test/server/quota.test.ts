@@ -2,7 +2,8 @@ import { formatBytes } from '../../src/base/byte-text.ts';
 import path from 'node:path';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import type { Authenticator, Authorization } from '../../src/server/access/authorization.ts';
+import type { Authorization } from '../../src/session/authorization.ts';
+import type { Authenticator } from '../../src/server/access/authenticator.ts';
 import { createStaticToken } from '../../src/server/access/static-token.ts';
 import { createUsageLedger, openUsageLedger } from '../../src/server/core/quota/usage-ledger.ts';
 import {

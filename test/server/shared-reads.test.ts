@@ -3,9 +3,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { connect, type AddressInfo, type Socket } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { createHttpServer } from '../../src/server/http/listen.ts';
-import { DEFAULT_LIMITS } from '../../src/server/limits.ts';
-import { createLimitedLog } from '../../src/server/log-limiter.ts';
-import { createRefusals } from '../../src/server/refusals.ts';
+import { DEFAULT_LIMITS } from '../../src/server/core/limits.ts';
+import { createLimitedLog } from '../../src/server/http/log-limiter.ts';
+import { createRefusals } from '../../src/server/http/refusals.ts';
 import { until } from './by-hand.ts';
 
 type OnRequest = (request: IncomingMessage, response: ServerResponse) => void;

@@ -8,7 +8,7 @@ import { systemCodeOf } from '../../src/base/errors.ts';
 import { createCertificateAuthenticator } from '../../src/server/access/certificates.ts';
 import { SCOPES } from '../../src/session/scopes.ts';
 import { createStaticToken } from '../../src/server/access/static-token.ts';
-import { openTls, type KeptTls } from '../../src/server/http/kept-tls.ts';
+import { openTls, type KeptTls } from '../../src/server/access/kept-tls.ts';
 import {
   issue,
   issueAuthority,

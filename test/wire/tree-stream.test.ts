@@ -2,13 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CairnError } from '../../src/base/errors.ts';
 import { createManifest } from '../../src/manifest/manifest.ts';
-import {
-  encodeEnd,
-  encodeNotice,
-  encodeTree,
-  readTree,
-  type Notice,
-} from '../../src/wire/tree-stream.ts';
+import { encodeEnd, encodeNotice, encodeTree, readTree, type Notice } from '../../src/wire/tree-stream.ts';
 import { arbitraryTree, entryOf } from '../manifest/arbitrary-tree.ts';
 
 const PARAMETERS = { chunkSizeBytes: 65_536, digest: 'xxh64' } as const;

@@ -77,7 +77,7 @@ async function serve(plan: ServePlan, log: Log, lost: Promise<CairnError>): Prom
     import('../serve-access.ts'),
     import('../../storage/disk/local-disk.ts'),
     import('../../storage/state/local-session-store.ts'),
-    import('../../server/last-seen.ts'),
+    import('../../server/core/last-seen.ts'),
   ]);
   const secured = await openServeTls(plan.tls, log);
   const { tokenFile, close, ...access } = await openAccess(plan, secured.authenticators, log);

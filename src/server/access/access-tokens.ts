@@ -6,8 +6,8 @@
 import { makePrivateDirectory } from '../../base/durable-files.ts';
 import { CairnError } from '../../base/errors.ts';
 import { hashSecret } from '../../session/credential.ts';
-import type { Logger } from '../server-context.ts';
-import type { Authenticator } from './authorization.ts';
+import type { Logger } from '../../base/logger.ts';
+import type { Authenticator } from './authenticator.ts';
 import { watchFile } from './file-watch.ts';
 import { firstTokenPath, openTokens, type CreatedToken } from './token-changes.ts';
 import { readTokens, tokensPath } from './token-file.ts';

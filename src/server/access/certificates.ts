@@ -1,12 +1,13 @@
 /** Client certificates as a way to authenticate: who shows one of an authority that is loaded now needs no token. */
 import type { X509Certificate } from 'node:crypto';
-import { TLSSocket } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import { CairnError } from '../../base/errors.ts';
 import { checkRelativePath, printable } from '../../base/safe-path.ts';
-import type { KeptTls } from '../http/kept-tls.ts';
-import { endOf, type TlsMaterial } from '../http/tls-files.ts';
+import type { KeptTls } from './kept-tls.ts';
+import { endOf, type TlsMaterial } from './tls-files.ts';
 import type { Scope } from '../../session/scopes.ts';
-import type { Authenticator, Authorization } from './authorization.ts';
+import type { Authorization } from '../../session/authorization.ts';
+import type { Authenticator } from './authenticator.ts';
 
 /** What client certificates allow. */
 export interface CertificateRules {
@@ -28,7 +29,6 @@ const PREFIX = 'certificate:';
  * of the one before. Its ids are `certificate:FINGERPRINT.AUTHORITY`: they stand as long as the authority is loaded.
  * OpenSSL has checked the chain at the handshake; here it is asked who is loaded now. Only direct issuers are found, for
  * Node 24 does not tell a server the rest of the chain that a client has sent.
- * A request with an Authorization header is none of its business, whether that header is valid or not.
  */
 export function createCertificateAuthenticator(
   tls: Pick<KeptTls, 'material'>,
@@ -37,16 +37,16 @@ export function createCertificateAuthenticator(
   /** What the certificate of a connection allows, for as long as the same authorities are loaded. */
   const known = new WeakMap<TLSSocket, { material: TlsMaterial; authorization: Authorization }>();
   return {
-    authenticate: async ({ request: { headers, socket } }) => {
-      if (headers.authorization !== undefined || !(socket instanceof TLSSocket)) return undefined;
-      const before = known.get(socket);
+    authenticate: async ({ connection }) => {
+      if (connection === undefined) return undefined;
+      const before = known.get(connection);
       if (before?.material === tls.material) return before.authorization;
-      const certificate = socket.getPeerX509Certificate();
+      const certificate = connection.getPeerX509Certificate();
       if (certificate === undefined) return undefined;
-      if (!socket.authorized) throw notAccepted(String(socket.authorizationError));
+      if (!connection.authorized) throw notAccepted(String(connection.authorizationError));
       const { material } = tls;
       const authorization = authorizationOf(certificate, material, rules);
-      known.set(socket, { material, authorization });
+      known.set(connection, { material, authorization });
       return authorization;
     },
     stands: ({ id }) => {

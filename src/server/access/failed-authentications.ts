@@ -5,8 +5,8 @@
  * random bits is not guessed at any rate.
  */
 import { CairnError } from '../../base/errors.ts';
-import type { ServerLimits } from '../limits.ts';
-import { addressKey } from './address-key.ts';
+import type { ServerLimits } from '../core/limits.ts';
+import { addressKey } from '../../base/address-key.ts';
 
 /** Addresses that are remembered; beyond, the one whose window ends first is forgotten. */
 const MAX_ADDRESSES = 100_000;

@@ -3,7 +3,7 @@ import { decodeProtectedHeader, errors, jwtVerify, SignJWT } from 'jose';
 import * as v from 'valibot';
 import { CairnError } from '../../base/errors.ts';
 import { checkRelativePath } from '../../base/safe-path.ts';
-import type { Authorization } from './authorization.ts';
+import type { Authorization } from '../../session/authorization.ts';
 
 /** What a grant says. */
 export interface GrantTerms {

@@ -4,10 +4,11 @@
  */
 import { formatBytes } from '../../base/byte-text.ts';
 import { CairnError } from '../../base/errors.ts';
-import { DEFAULT_LIMITS, type ServerLimits } from '../limits.ts';
+import { DEFAULT_LIMITS, type ServerLimits } from '../core/limits.ts';
 import { createSessionId, sessionIdOf } from '../../session/credential.ts';
 import { PUSH_SCOPES, type PushScope, type Scope } from '../../session/scopes.ts';
-import { checkAllows, isWithin, type Authenticator, type Authorization } from './authorization.ts';
+import { checkAllows, isWithin, type Authorization } from '../../session/authorization.ts';
+import type { Authenticator } from './authenticator.ts';
 import { openGrantKey, type KeptKey } from './kept-key.ts';
 import { openGrantList, type GrantList, type IssuedGrant } from './grant-list.ts';
 import { grantPrincipal, looksLikeGrant, signGrant, verifyGrant } from './grant-token.ts';

@@ -4,7 +4,7 @@ import type { JWTPayload } from 'jose';
 import { CairnError } from '../../base/errors.ts';
 import { checkRelativePath, printable } from '../../base/safe-path.ts';
 import type { Scope } from '../../session/scopes.ts';
-import type { Authorization } from './authorization.ts';
+import type { Authorization } from '../../session/authorization.ts';
 import { fillTemplate, type OidcConfig } from './oidc-config.ts';
 
 /** Longest name of who asks, in characters: OpenID Connect allows 255 for `sub`. */

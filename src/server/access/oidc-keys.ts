@@ -10,7 +10,7 @@ import * as v from 'valibot';
 import { CairnError } from '../../base/errors.ts';
 import { fetchFromIssuer, unavailable, type IssuerFetch } from '../../base/issuer-fetch.ts';
 import { printable } from '../../base/safe-path.ts';
-import type { Logger } from '../server-context.ts';
+import type { Logger } from '../../base/logger.ts';
 
 /** The keys of one issuer. */
 export interface IssuerKeys {

@@ -9,7 +9,7 @@ import { acquireProcessLock, type ProcessLock } from '../../base/process-lock.ts
 import { readIfThere } from '../../base/read-if-there.ts';
 import { createSessionId, hashSecret, issueSecret } from '../../session/credential.ts';
 import { FULL_SCOPES, SCOPES } from '../../session/scopes.ts';
-import type { Authorization } from './authorization.ts';
+import type { Authorization } from '../../session/authorization.ts';
 import { readTokens, writeTokens, type KeptToken } from './token-file.ts';
 
 /** What somebody wants a new token to be. */

@@ -6,7 +6,7 @@ import { CairnError } from '../../base/errors.ts';
 import { readIfThere } from '../../base/read-if-there.ts';
 import { checkRelativePath, printable } from '../../base/safe-path.ts';
 import { FULL_SCOPES, SCOPES } from '../../session/scopes.ts';
-import type { Authorization } from './authorization.ts';
+import type { Authorization } from '../../session/authorization.ts';
 
 /** What a token may be called: it stands in messages, logs and command lines. */
 export const TOKEN_NAME = /^[A-Za-z0-9._-]{1,64}$/;

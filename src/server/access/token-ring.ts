@@ -1,7 +1,7 @@
 /** The access tokens that a running server knows, found by the hash of their secret. */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { CairnError } from '../../base/errors.ts';
-import type { Authorization } from './authorization.ts';
+import type { Authorization } from '../../session/authorization.ts';
 import { authorizationOf, type KeptToken } from './token-file.ts';
 
 /** Tokens in memory. */

@@ -1,8 +1,10 @@
 /** Who asks, and may they: access tokens and session credentials out of request headers. */
+import { TLSSocket } from 'node:tls';
 import { CairnError } from '../../base/errors.ts';
 import { HEADER } from '../../wire/routes.ts';
 import type { Scope } from '../../session/scopes.ts';
-import { checkAllows, checkStands, type Authorization } from '../access/authorization.ts';
+import { checkAllows, type Authorization } from '../../session/authorization.ts';
+import { checkStands } from '../access/authenticator.ts';
 import type { ServerContext } from '../server-context.ts';
 import type { Exchange } from './exchange.ts';
 
@@ -43,10 +45,12 @@ export async function authenticate(
 ): Promise<Authorization> {
   const header = request.headers.authorization;
   const bearer = header === undefined ? undefined : BEARER.exec(header)?.[1];
+  // A request with an Authorization header does not fall back on its certificate, whether that header is valid or not.
+  const connection = header === undefined && request.socket instanceof TLSSocket ? request.socket : undefined;
   try {
     for (const authenticator of authenticators) {
       // oxlint-disable-next-line no-await-in-loop -- the first that knows the evidence decides
-      const authorization = await authenticator.authenticate({ bearer, request });
+      const authorization = await authenticator.authenticate({ bearer, connection });
       if (authorization === undefined) continue;
       checkStands([authenticator], authorization, wallNow());
       return authorization;

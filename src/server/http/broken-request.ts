@@ -1,7 +1,7 @@
 /** What did not become a request: its sender is told, where no answer is under way that this could be taken for. */
 import type { Duplex } from 'node:stream';
 import { CairnError, systemCodeOf } from '../../base/errors.ts';
-import type { LimitName, Refusals } from '../refusals.ts';
+import type { LimitName, Refusals } from './refusals.ts';
 import { refuseSocket } from './refuse-socket.ts';
 import type { Turns } from './turns.ts';
 

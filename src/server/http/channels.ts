@@ -4,14 +4,9 @@ import type { Duplex } from 'node:stream';
 import { BodyReader } from '../../base/body-reader.ts';
 import { CairnError } from '../../base/errors.ts';
 import { MessageChannel } from '../../base/message-channel.ts';
-import {
-  CHANNEL_PROTOCOL,
-  decodeHead,
-  MAX_HEAD_BYTES,
-  type MessageHead,
-} from '../../wire/message-head.ts';
+import { CHANNEL_PROTOCOL, decodeHead, MAX_HEAD_BYTES, type MessageHead } from '../../wire/message-head.ts';
 import { HEADER, PROTOCOL_ROOT, ROUTE } from '../../wire/routes.ts';
-import type { ServerLimits } from '../limits.ts';
+import type { ServerLimits } from '../core/limits.ts';
 import type { Idle } from './connection-limits.ts';
 import { paceOf } from './pace.ts';
 

@@ -4,9 +4,9 @@ import type { Server as SecureServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { CairnError } from '../../base/errors.ts';
-import { addressKey } from '../access/address-key.ts';
-import type { ServerLimits } from '../limits.ts';
-import type { Refusals } from '../refusals.ts';
+import { addressKey } from '../../base/address-key.ts';
+import type { ServerLimits } from '../core/limits.ts';
+import type { Refusals } from './refusals.ts';
 
 /** Refused connections that still get their answer at a time; what is beyond is only closed. */
 const MAX_ANSWERED = 64;

@@ -6,7 +6,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { SecureContextOptions, TLSSocket } from 'node:tls';
 import { TLS_FLOOR } from '../../base/tls-floor.ts';
-import type { KeptTls } from './kept-tls.ts';
+import type { KeptTls } from '../access/kept-tls.ts';
 
 const HANDSHAKE_TIMEOUT_MS = 30_000;
 

@@ -3,7 +3,7 @@ import type { CairnError } from '../../base/errors.ts';
 import { masked } from '../../base/masked.ts';
 import { printable } from '../../base/safe-path.ts';
 import { PROTOCOL_SEGMENT } from '../../wire/routes.ts';
-import { limitIn } from '../refusals.ts';
+import { limitIn } from './refusals.ts';
 import type { ServerContext } from '../server-context.ts';
 import type { Exchange } from './exchange.ts';
 

@@ -1,6 +1,6 @@
 /** How slow the other side of a body may be. */
 import type { Pace } from '../../base/body-reader.ts';
-import type { ServerLimits } from '../limits.ts';
+import type { ServerLimits } from '../core/limits.ts';
 
 /** The pace that a server asks for. */
 export function paceOf({ idleBodyMs, minBodyRate, bodyRateOverMs }: ServerLimits): Pace {

@@ -3,7 +3,7 @@ import { CairnError, storageError } from '../../base/errors.ts';
 import { watchReader } from '../../base/unsent.ts';
 import { problemOf, PROBLEM_TYPE } from '../../wire/problem.ts';
 import { HEADER } from '../../wire/routes.ts';
-import { discreetError, type HidePaths } from '../own-paths.ts';
+import { discreetError, type HidePaths } from '../core/own-paths.ts';
 import type { Exchange } from './exchange.ts';
 
 /** Media type of trees and other lists of lines. */

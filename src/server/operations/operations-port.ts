@@ -4,7 +4,7 @@ import { drainBody, openExchange, type Exchange } from '../http/exchange.ts';
 import { createHttpServer, listen, urlOf, type RequestListener } from '../http/listen.ts';
 import { paceOf } from '../http/pace.ts';
 import { sendProblem, tellableError } from '../http/reply.ts';
-import { handleHealth, handleReadiness, sendMetrics } from '../resources/operations.ts';
+import { handleHealth, handleReadiness, sendMetrics } from './operations.ts';
 import type { ServerContext } from '../server-context.ts';
 
 /** A port that listens. */

@@ -1,6 +1,6 @@
 /** Whether a server can take what is sent to it: looked at when somebody asks, and not at every question. */
 import { storageError, type ErrorCode } from '../../base/errors.ts';
-import type { Logger } from '../server-context.ts';
+import type { Logger } from '../../base/logger.ts';
 
 /** A directory that a server has to write to. */
 export interface StoragePlace {

@@ -4,7 +4,7 @@ import { onTestFinished } from 'vitest';
 import { CairnError, isErrorCode } from '../../../src/base/errors.ts';
 import type { TransferEvent } from '../../../src/client/events.ts';
 import type { TransferOptions } from '../../../src/client/options.ts';
-import type { Authenticator } from '../../../src/server/access/authorization.ts';
+import type { Authenticator } from '../../../src/server/access/authenticator.ts';
 import { createStaticToken } from '../../../src/server/access/static-token.ts';
 import { startServer, type RunningServer } from '../../../src/server/server.ts';
 import type { SyncMode } from '../../../src/session/sync-mode.ts';

@@ -4,7 +4,12 @@ import { CairnError } from '../../../src/base/errors.ts';
 import { ChunkDigests } from '../../../src/checkpoint/chunk-digests.ts';
 import { DIGEST_LENGTH_BYTES, sameDigest } from '../../../src/manifest/digest.ts';
 import { isStream } from '../../../src/manifest/layout.ts';
-import type { ChunkStaging, IncomingTransfer, PublishOrder, StagingArea } from '../../../src/storage/content-store.ts';
+import type {
+  ChunkStaging,
+  IncomingTransfer,
+  PublishOrder,
+  StagingArea,
+} from '../../../src/storage/content-store.ts';
 import type { ChunkWriter } from '../../../src/transfer/chunk-store.ts';
 import type { MemoryBackend } from './memory-backend.ts';
 import { publishTree } from './memory-publish.ts';

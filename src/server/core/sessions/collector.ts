@@ -1,7 +1,7 @@
 /** Frees what nobody needs: expired sessions, records of ended ones, staging areas that belong to nobody. */
 import { isLeaseOver, type SessionRecord } from '../../../session/record.ts';
 import { isTerminal } from '../../../session/state.ts';
-import type { Collected } from '../../metrics.ts';
+import type { Collected } from '../metrics.ts';
 import { followWallClock, noteLastSeen } from './clock-jump.ts';
 import { expireSession } from './expiry.ts';
 import type { LiveSessions } from './live-sessions.ts';

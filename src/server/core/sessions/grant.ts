@@ -8,7 +8,7 @@ import { mayResumeWith, rotate } from '../../../session/credential-rotation.ts';
 import { leaseEnd, type SessionRecord } from '../../../session/record.ts';
 import { existingOf, mayCompare } from '../../../session/scopes.ts';
 import { OWN_ENCODINGS } from '../../../transfer/zlib-pump.ts';
-import type { Authorization } from '../../access/authorization.ts';
+import type { Authorization } from '../../../session/authorization.ts';
 import type { ServerContext } from '../../server-context.ts';
 import { checkTakeover } from '../quota/quota.ts';
 import { noticeReuse } from './credential-reuse.ts';

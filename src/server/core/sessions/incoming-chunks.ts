@@ -6,7 +6,11 @@ import type { HasherFactory } from '../../../manifest/digest.ts';
 import { isStream } from '../../../manifest/layout.ts';
 import type { SyncStatus } from '../../../wire/messages.ts';
 import type { ChunkStaging } from '../../../storage/content-store.ts';
-import { createGroupCommit, type GroupCommit, type GroupCommitPolicy } from '../../../transfer/group-commit.ts';
+import {
+  createGroupCommit,
+  type GroupCommit,
+  type GroupCommitPolicy,
+} from '../../../transfer/group-commit.ts';
 import type { TransferPlan } from './transfer-plan.ts';
 
 /** What a store with durability `immediate` answers: there is nothing to wait for. */

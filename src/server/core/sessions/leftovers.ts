@@ -1,6 +1,6 @@
 /** Staging areas that the end of a session could not free, as on a disk that failed for a moment. */
 import type { ContentStore } from '../../../storage/content-store.ts';
-import type { Logger } from '../../server-context.ts';
+import type { Logger } from '../../../base/logger.ts';
 
 const FIRST_WAIT_MS = 1000;
 const LONGEST_WAIT_MS = 60_000;

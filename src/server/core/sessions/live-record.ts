@@ -8,7 +8,13 @@ import {
   nextState,
   type SessionRecord,
 } from '../../../session/record.ts';
-import { kindOf, remember, type Moment, type MomentCause, type MomentKind } from '../../../session/history.ts';
+import {
+  kindOf,
+  remember,
+  type Moment,
+  type MomentCause,
+  type MomentKind,
+} from '../../../session/history.ts';
 import { isTerminal, type SessionEvent } from '../../../session/state.ts';
 import type { SessionContext } from '../../server-context.ts';
 

@@ -1,7 +1,7 @@
 /** What a session is authorized by, kept up to date: tokens come and go, progress stays. */
 import type { SessionRecord } from '../../../session/record.ts';
 import { pushScopeOf } from '../../../session/scopes.ts';
-import { checkAllows, type Authorization } from '../../access/authorization.ts';
+import { checkAllows, type Authorization } from '../../../session/authorization.ts';
 import type { LiveSession } from './live-session.ts';
 
 /** Refuses to go on with a session in the name of what does not allow it. @throws CairnError `forbidden` */

@@ -1,0 +1,168 @@
+/** `GET` and `HEAD` of everything that is not the protocol: the user's files and directories. */
+import { createHash } from 'node:crypto';
+import { CairnError } from '../../../base/errors.ts';
+import { printable, targetPathOf } from '../../../base/safe-path.ts';
+import type { ScannedEntry } from '../../../manifest/entry.ts';
+import { authenticateAnswer, authorize } from '../../http/authorize.ts';
+import { checkAllows } from '../../../session/authorization.ts';
+import { byteRangeOf, type ByteRange } from '../../http/byte-range.ts';
+import { allowsRange, failedCondition, versionHeaders } from '../../http/conditions.ts';
+import type { Exchange } from '../../http/exchange.ts';
+import { end, NDJSON_TYPE, sendEmpty, write } from '../../http/reply.ts';
+import type { ServerContext } from '../../server-context.ts';
+import { sendTree, type TreeQuery } from '../../http/tree-reply.ts';
+import { amongScans } from '../native/scans.ts';
+
+/** Layout parameters of trees that nobody transfers. */
+const LISTING = { chunkSizeBytes: 8 * 1024 * 1024, digest: 'xxh64' } as const;
+const NS_PER_S = 1_000_000_000n;
+
+/** Answers with a file, or with the tree of depth one of a directory. */
+export async function handlePublic(context: ServerContext, exchange: Exchange): Promise<void> {
+  const authorization = await authenticateAnswer(context, exchange);
+  if (exchange.method !== 'GET' && exchange.method !== 'HEAD') {
+    throw new CairnError('method-not-allowed', `${exchange.method} does nothing to a file here; push it`, {
+      details: { allow: 'GET, HEAD' },
+    });
+  }
+  const path = targetPathOf(exchange.path);
+  // Before anything is looked up: whoever may do neither must not learn what is there.
+  checkAllows(authorization, authorization.scopes.includes('list') ? 'list' : 'read', path);
+  const [found] = await context.content.lookup([path]);
+  if (found === undefined) throw new CairnError('not-found', `there is nothing at "${printable(path)}"`);
+  switch (found.entry.type) {
+    case 'directory':
+      checkAllows(authorization, 'list', path);
+      if (!exchange.path.endsWith('/')) {
+        await sendEmpty(exchange, 301, { 'Location': asDirectory(exchange), 'Cache-Control': 'no-cache' });
+        return;
+      }
+      await sendDirectory(context, { principal: authorization.principal, exchange }, path);
+      return;
+    case 'file':
+      checkAllows(authorization, 'read', path);
+      await sendFile(context, exchange, path, found);
+      return;
+    case 'symlink':
+    case 'stream':
+      throw new CairnError('symlink-refused', `"${printable(path)}" is a symbolic link and is not followed`);
+  }
+}
+
+/**
+ * The same URL with a slash at its end, relative to itself, so that it holds below the prefix of a proxy, too. A client that
+ * knows nothing of cairn would take the list of a directory for a file of its name.
+ */
+function asDirectory({ path, query }: Exchange): string {
+  return `./${path.slice(path.lastIndexOf('/') + 1)}/${query === '' ? '' : `?${query}`}`;
+}
+
+/** `GET tree?path=P&recursive=0|1`: what is at a path, as a tree. */
+export async function handleTree(context: ServerContext, exchange: Exchange): Promise<void> {
+  const query = new URLSearchParams(exchange.query);
+  const path = targetPathOf(query.get('path') ?? '/');
+  const { principal } = await authorize(context, exchange, 'list', path);
+  const recursive = query.get('recursive') ?? '0';
+  if (recursive !== '0' && recursive !== '1') throw new CairnError('invalid-request', 'recursive is 0 or 1');
+  const { maxEntries } = context.limits.manifest;
+  const wanted = { path, parameters: LISTING, maxEntries };
+  const tree: TreeQuery = recursive === '1' ? wanted : { ...wanted, depth: 1 };
+  await amongScans(context, { principal, exchange }, () => sendTree(exchange, context.content, tree));
+}
+
+async function sendDirectory(
+  context: ServerContext,
+  { principal, exchange }: { principal: string; exchange: Exchange },
+  path: string,
+): Promise<void> {
+  if (exchange.method === 'HEAD') {
+    exchange.response.writeHead(200, { 'Content-Type': NDJSON_TYPE });
+    await end(exchange);
+    return;
+  }
+  const { maxEntries } = context.limits.manifest;
+  const query: TreeQuery = { path, parameters: LISTING, depth: 1, maxEntries };
+  await amongScans(context, { principal, exchange }, () => sendTree(exchange, context.content, query));
+}
+
+async function sendFile(
+  context: ServerContext,
+  exchange: Exchange,
+  path: string,
+  { entry, identity }: ScannedEntry,
+): Promise<void> {
+  const { request, response, method } = exchange;
+  const etag = `"${createHash('sha256').update(identity).digest('base64url').slice(0, 32)}"`;
+  const version = { etag, modifiedSeconds: secondsOf(entry.mtimeNs) };
+  for (const [name, value] of Object.entries(versionHeaders(version))) response.setHeader(name, value);
+  response.setHeader('Accept-Ranges', 'bytes');
+  const failed = failedCondition(request.headers, version);
+  if (failed !== undefined) {
+    await sendEmpty(exchange, failed);
+    return;
+  }
+  const isAsked = method === 'GET' && allowsRange(request.headers, version, Date.now());
+  const range = isAsked ? byteRangeOf(request.headers.range, entry.sizeBytes) : undefined;
+  if (range === 'unsatisfiable') {
+    await sendEmpty(exchange, 416, { 'Content-Range': `bytes */${entry.sizeBytes}` });
+    return;
+  }
+  response.setHeader('Content-Type', 'application/octet-stream');
+  if (range !== undefined) {
+    response.setHeader('Content-Range', `bytes ${range.from}-${range.to - 1}/${entry.sizeBytes}`);
+  }
+  await sendBytes(context, exchange, { path, identity, range, sizeBytes: entry.sizeBytes });
+}
+
+/** Rounded down, also before 1970. */
+function secondsOf(mtimeNs: bigint): number {
+  const remainder = ((mtimeNs % NS_PER_S) + NS_PER_S) % NS_PER_S;
+  return Number((mtimeNs - remainder) / NS_PER_S);
+}
+
+async function sendBytes(
+  context: ServerContext,
+  exchange: Exchange,
+  file: { path: string; identity: string; range: ByteRange | undefined; sizeBytes: number },
+): Promise<void> {
+  const { response } = exchange;
+  const range = file.range ?? { from: 0, to: file.sizeBytes };
+  const isHead = exchange.method === 'HEAD';
+  const begin = (): void => {
+    if (response.headersSent) return;
+    response.writeHead(file.range === undefined ? 200 : 206, { 'Content-Length': range.to - range.from });
+  };
+  let sentBytes = 0;
+  try {
+    // A HEAD reads nothing, and fails as a GET would.
+    const wanted = isHead ? { from: 0, to: 0 } : range;
+    for await (const bytes of lastOneLate(context.content.read(file.path, wanted, file.identity), wanted)) {
+      begin();
+      await write(exchange, bytes);
+      sentBytes += bytes.byteLength;
+    }
+  } finally {
+    context.metrics.sent(sentBytes);
+  }
+  begin();
+  await end(exchange);
+}
+
+/**
+ * The pieces of a range, the last one only once the read has ended well: a file that changed meanwhile is found at its end,
+ * and the client of an answer that is cut off there knows that it is not whole.
+ */
+async function* lastOneLate(
+  pieces: AsyncIterable<Uint8Array>,
+  { from, to }: ByteRange,
+): AsyncGenerator<Uint8Array> {
+  let last: Uint8Array | undefined;
+  let at = from;
+  for await (const piece of pieces) {
+    at += piece.byteLength;
+    if (at < to) yield piece;
+    // Its memory may be used again once more is asked for.
+    else last = new Uint8Array(piece);
+  }
+  if (last !== undefined) yield last;
+}

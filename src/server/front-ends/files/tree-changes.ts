@@ -1,0 +1,49 @@
+/** `POST tree`: a directory is made, or what is published is removed or moved, without a transfer. */
+import { CairnError } from '../../../base/errors.ts';
+import { isReservedName, printable, targetPathOf } from '../../../base/safe-path.ts';
+import { TreeChange } from '../../../wire/tree-change.ts';
+import { checkAllows } from '../../../session/authorization.ts';
+import { authenticate } from '../../http/authorize.ts';
+import type { Exchange } from '../../http/exchange.ts';
+import { sendJson } from '../../http/reply.ts';
+import { readJson } from '../../http/request-json.ts';
+import type { ServerContext } from '../../server-context.ts';
+
+/** Makes one change; it is durable when it is answered. */
+export async function handleTreeChange(context: ServerContext, exchange: Exchange): Promise<void> {
+  const authorization = await authenticate(context, exchange);
+  const limit = { maxBytes: context.limits.maxJsonBytes, what: 'the change' };
+  const change = await readJson(exchange, TreeChange, limit);
+  // Whoever was given one may bring something, and need not be trusted with what is there.
+  if (authorization.id.startsWith('grant:'))
+    throw new CairnError('forbidden', 'a transfer grant allows transfers only; this needs an access token');
+  const path = targetPathOf(change.path);
+  const to = change.action === 'move' ? targetPathOf(change.to) : undefined;
+  for (const each of to === undefined ? [path] : [path, to]) {
+    checkAllows(authorization, 'write', each);
+    refuseOwn(each, authorization.pathPrefix);
+  }
+  await carryOut(context, change, path, to);
+  const { id: by, principal } = authorization;
+  const { action } = change;
+  const fields = { principal, by, from: exchange.address, action, target: printable(path) };
+  context.log.info({ ...fields, ...(to === undefined ? {} : { to: printable(to) }) }, 'tree changed');
+  await sendJson(exchange, 200, {});
+}
+
+/** The root, that of an access token, and what is cairn's own stay as they are. */
+function refuseOwn(path: string, pathPrefix: string): void {
+  if (path === '' || path === pathPrefix || isReservedName(path))
+    throw new CairnError('path-reserved', `"/${printable(path)}" itself stays as it is`);
+}
+
+async function carryOut(
+  { content }: ServerContext,
+  change: TreeChange,
+  path: string,
+  to: string | undefined,
+): Promise<void> {
+  if (change.action === 'mkdir') await content.makeDirectory(path, { parents: change.parents ?? false });
+  else if (change.action === 'remove') await content.remove(path, { recursive: change.recursive ?? false });
+  else await content.move(path, to!, { replace: change.replace ?? false });
+}

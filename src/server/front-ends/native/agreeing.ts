@@ -1,0 +1,87 @@
+/** Both sides agree on what is carried, and the session opens: by a request for it, or together with the manifest. */
+import { CairnError } from '../../../base/errors.ts';
+import { ChunkSet } from '../../../checkpoint/chunk-set.ts';
+import { mayCompare } from '../../../session/scopes.ts';
+import type { Authorization } from '../../../session/authorization.ts';
+import { checkBytes, openUsage } from '../../core/quota/quota.ts';
+import type { ServerContext } from '../../server-context.ts';
+import { savePlan } from '../../core/sessions/session-documents.ts';
+import type { PlanSets } from '../../core/sessions/plan-text.ts';
+import { createPlan, linkBytesOf, samePlan, type TransferPlan } from '../../core/sessions/transfer-plan.ts';
+import type { SessionWork } from './session-request.ts';
+
+/**
+ * Agrees on a plan. Called with nothing else at work on the session.
+ *
+ * @throws CairnError `session-state` where another plan was agreed; `invalid-request`, `manifest-too-large`,
+ * `quota-exceeded`, `forbidden`, storage codes
+ */
+export async function agree(
+  { room, usage }: ServerContext,
+  { live, epoch, cause }: SessionWork,
+  wanted: PlanSets | 'everything',
+): Promise<TransferPlan> {
+  const { content, record } = live;
+  const sets = wanted === 'everything' ? { have: new ChunkSet(), attributes: new ChunkSet() } : wanted;
+  const plan = createPlan(await content.manifest.get(), sets);
+  const before = await content.currentPlan();
+  if (before !== undefined) {
+    if (samePlan(before, plan)) return before;
+    throw new CairnError(
+      'session-state',
+      'another plan was agreed for this session; start a new one for this',
+    );
+  }
+  const { id, direction, authorization, manifestBytes = 0 } = record.value;
+  const { bytesTotal } = plan.layout;
+  const linkBytes = direction === 'push' ? linkBytesOf(plan) : 0;
+  if (direction === 'push') refuseGuesses(plan, authorization);
+  await openUsage(usage);
+  try {
+    // First, since it asks the disk: between the check of the quota and the record nothing may come.
+    if (direction === 'push') await room.take(id, bytesTotal ?? 0, manifestBytes);
+    record.checkEpoch(epoch);
+    if (direction === 'push' && authorization !== undefined)
+      checkBytes(usage, authorization, id, (bytesTotal ?? 0) + linkBytes);
+    await savePlan(await content.area.get(), plan);
+    content.plan.set(plan);
+    // Opened before the session is: what this store cannot stage is refused here.
+    if (direction === 'push') await content.incoming.get();
+    await record.change('opened', { bytesTotal, bytesDone: 0, linkBytes }, epoch, cause);
+  } catch (error) {
+    usage.tally.release(id);
+    room.shrink(id, manifestBytes);
+    content.plan.forget();
+    await content.closeChunks({ sync: false });
+    throw error;
+  }
+  return plan;
+}
+
+/**
+ * What a plan says is there, its client was told; one that may not know has guessed, and would learn at the commit whether
+ * that was right.
+ *
+ * @throws CairnError `forbidden`
+ */
+function refuseGuesses({ have }: TransferPlan, authorization: Authorization | undefined): void {
+  if (have.size === 0 || authorization === undefined || mayCompare(authorization.scopes)) return;
+  throw new CairnError(
+    'forbidden',
+    'the access token may not know what is there already (scope list or read); send everything',
+  );
+}
+
+/**
+ * Agrees on the plan that the server proposes, or answers the one that was agreed before: what was proposed to an
+ * earlier try of the same request may be another one by now.
+ *
+ * @throws CairnError like {@link agree}
+ */
+export async function agreeOnProposed(
+  context: ServerContext,
+  work: SessionWork,
+  proposed: PlanSets,
+): Promise<TransferPlan> {
+  return (await work.live.content.currentPlan()) ?? agree(context, work, proposed);
+}

@@ -1,0 +1,107 @@
+/**
+ * `POST` and `GET probe`: what the way between a client and this server does to bodies. The bytes go nowhere; whoever
+ * asks has to authenticate, and few may do so at a time, since a probe holds its connection for a while.
+ */
+import * as v from 'valibot';
+import { CairnError } from '../../../base/errors.ts';
+import {
+  MAX_PROBE_BYTES,
+  MAX_PROBE_INTERVAL_MS,
+  MAX_PROBE_PIECES,
+  MAX_PROBE_SILENCE_MS,
+  type ProbeReply,
+} from '../../../wire/administration.ts';
+import { parseMessage } from '../../../wire/parse-message.ts';
+import { authenticateAnswer } from '../../http/authorize.ts';
+import { contentLengthOf, openBody, type Exchange } from '../../http/exchange.ts';
+import { end, sendJson, write } from '../../http/reply.ts';
+import type { ServerContext } from '../../server-context.ts';
+import { createFew } from './among-few.ts';
+
+/** Probes that one server answers at a time. */
+const amongFew = createFew({ max: 32, maxOfPrincipal: 8 }, 'probes');
+/** Bytes of one piece of an answer: more than a proxy that passes everything on would wait for. */
+const PIECE_BYTES = 1024;
+/** Arrivals are told apart where so much time is between them. */
+const ARRIVAL_RESOLUTION_MS = 20;
+const MAX_ARRIVALS = 256;
+
+/** Takes a body and answers how many bytes of it came when. */
+export async function handleUploadProbe(context: ServerContext, exchange: Exchange): Promise<void> {
+  const { principal } = await authenticateAnswer(context, exchange);
+  await amongFew(context, { principal, exchange }, async () => {
+    const tooLong = (): CairnError =>
+      new CairnError('invalid-request', `the body of a probe has at most ${MAX_PROBE_BYTES} bytes`);
+    if ((contentLengthOf(exchange) ?? 0) > MAX_PROBE_BYTES) throw tooLong();
+    const startMs = performance.now();
+    const arrivals: [number, number][] = [];
+    let bytes = 0;
+    for await (const piece of openBody(exchange)) {
+      bytes += piece.byteLength;
+      if (bytes > MAX_PROBE_BYTES) throw tooLong();
+      const atMs = Math.round(performance.now() - startMs);
+      const last = arrivals.at(-1);
+      const isNew = last === undefined || atMs - last[0] >= ARRIVAL_RESOLUTION_MS;
+      if (isNew && arrivals.length < MAX_ARRIVALS) arrivals.push([atMs, bytes]);
+      else last![1] = bytes;
+    }
+    const reply: ProbeReply = { bytes, arrivals, ...hopOf(exchange) };
+    await sendJson(exchange, 200, reply);
+  });
+}
+
+/** What the last hop on the way here made of the request. */
+function hopOf({ request }: Exchange): Pick<ProbeReply, 'coding' | 'closes'> {
+  const { httpVersionMinor: minor, headers } = request;
+  const connection = (headers.connection ?? '').toLowerCase();
+  return {
+    coding: headers['transfer-encoding'] === undefined ? 'length' : 'chunked',
+    closes: connection.includes('close') || (minor === 0 && !connection.includes('keep-alive')),
+  };
+}
+
+const whole = (max: number) =>
+  v.optional(v.pipe(v.string(), v.regex(/^\d{1,9}$/), v.transform(Number), v.maxValue(max)), '0');
+const DownloadQuery = v.object({
+  silentMs: whole(MAX_PROBE_SILENCE_MS),
+  pieces: whole(MAX_PROBE_PIECES),
+  everyMs: whole(MAX_PROBE_INTERVAL_MS),
+});
+
+/** Says nothing for a while, then answers in pieces with pauses between them. */
+export async function handleDownloadProbe(context: ServerContext, exchange: Exchange): Promise<void> {
+  const { principal } = await authenticateAnswer(context, exchange);
+  const query = Object.fromEntries(new URLSearchParams(exchange.query));
+  const { silentMs, pieces, everyMs } = parseMessage(DownloadQuery, query, 'the query of the probe');
+  await amongFew(context, { principal, exchange }, async () => {
+    const { response } = exchange;
+    await pause(exchange, silentMs);
+    response.writeHead(200, {
+      'Content-Type': 'application/octet-stream',
+      'Content-Length': pieces * PIECE_BYTES,
+    });
+    response.flushHeaders();
+    for (let piece = 0; piece < pieces; piece++) {
+      if (piece > 0) await pause(exchange, everyMs);
+      await write(exchange, new Uint8Array(PIECE_BYTES));
+    }
+    await end(exchange);
+  });
+}
+
+/** Waits, unless the client goes before. @throws CairnError `network` */
+function pause({ response }: Exchange, ms: number): Promise<void> {
+  if (ms === 0) return Promise.resolve();
+  return new Promise((resolve, reject) => {
+    const gone = (): void => {
+      clearTimeout(timer);
+      reject(new CairnError('network', 'the client is gone'));
+    };
+    const timer = setTimeout(() => {
+      response.off('close', gone);
+      resolve();
+    }, ms);
+    if (response.destroyed || response.closed) gone();
+    else response.once('close', gone);
+  });
+}

@@ -1,0 +1,167 @@
+/** `GET sessions/{id}/chunks/{n}`: a chunk of a pull goes out. */
+import { CairnError } from '../../../base/errors.ts';
+import type { Exchange } from '../../http/exchange.ts';
+import type { ChunkEncoding } from '../../../session/encoding.ts';
+import { HEADER } from '../../../wire/routes.ts';
+import { encodeBody, type EncodedBody } from '../../../transfer/chunk-encoding.ts';
+import { sourceCodeOf } from '../../../transfer/excluded-entries.ts';
+import type { OutgoingChunks } from '../../core/sessions/outgoing-chunks.ts';
+import { wantedEncoding } from './chunk-encoding.ts';
+import { offsetOf } from './receive-chunk.ts';
+import { end, write } from '../../http/reply.ts';
+import type { ServerContext } from '../../server-context.ts';
+import { withSession } from './session-request.ts';
+
+/** Small pieces, as of a packed chunk, are sent so many bytes at a time: a write each would cost more than the files. */
+const GATHER_BYTES = 256 * 1024;
+
+/** Sends the bytes of a chunk from the wanted offset on, then its digest. */
+export function handleGetChunk(
+  context: ServerContext,
+  exchange: Exchange,
+  id: string,
+  chunk: number,
+): Promise<void> {
+  const call = { id, event: 'transfer', direction: 'pull', chunk } as const;
+  return withSession(context, exchange, call, async ({ live, epoch }) => {
+    const chunks = await live.content.outgoing.get();
+    const lengthBytes = chunks.plan.layout.chunkLengthBytes(chunk);
+    const offset = offsetOf(exchange);
+    if (offset > lengthBytes) {
+      throw new CairnError(
+        'invalid-request',
+        `chunk ${chunk} has ${lengthBytes} bytes; there is none at ${offset}`,
+      );
+    }
+    await refuseFailures(chunks, chunk);
+    live.record.checkEpoch(epoch);
+    // A proxy that compresses by itself would take the length away.
+    exchange.response.setHeader('Cache-Control', 'no-store, no-transform');
+    const bodyBytes = lengthBytes - offset + chunks.digests.digestLengthBytes;
+    const part = { chunk, offset, bodyBytes };
+    const encoding = wantedEncoding(exchange, live.record.value);
+    const isSent =
+      encoding !== undefined && (await sendEncoded(context, exchange, chunks, { ...part, encoding }));
+    if (!isSent) await send(context, exchange, chunks, part);
+    context.log.debug({ session: id, chunk, offset, lengthBytes }, 'chunk sent');
+  });
+}
+
+/** Says which entries are no longer what was scanned, while there is still an answer to say it in. */
+async function refuseFailures(chunks: OutgoingChunks, chunk: number): Promise<void> {
+  const failures = await chunks.findFailures(chunk);
+  if (failures === undefined) return;
+  chunks.report(failures.entries);
+  throw chunks.failureOf(failures.code, failures.entries);
+}
+
+/** The part of a chunk that is wanted. */
+interface Part {
+  readonly chunk: number;
+  readonly offset: number;
+  /** Bytes of the part and the digest. */
+  readonly bodyBytes: number;
+}
+
+/** Sends the part compressed. False where it does not shrink, or too much memory is in use: nothing was sent then. */
+async function sendEncoded(
+  { metrics, encodingMemory }: ServerContext,
+  exchange: Exchange,
+  chunks: OutgoingChunks,
+  { chunk, offset, bodyBytes, encoding }: Part & { readonly encoding: ChunkEncoding },
+): Promise<boolean> {
+  const share = encodingMemory.tryTake(bodyBytes);
+  if (share === undefined) return false;
+  try {
+    const body = await encode(chunks, chunk, { offset, encoding, decodedBytes: bodyBytes });
+    if (body === undefined) return false;
+    share.shrink(body.lengthBytes);
+    exchange.response.writeHead(200, {
+      'Content-Type': 'application/octet-stream',
+      'Content-Encoding': encoding,
+      'Content-Length': body.lengthBytes,
+      [HEADER.decodedLength]: String(bodyBytes),
+    });
+    let sentBytes = 0;
+    try {
+      for (const piece of body.pieces) {
+        await write(exchange, piece);
+        sentBytes += piece.byteLength;
+      }
+    } finally {
+      const payloadBytes = bodyBytes - chunks.digests.digestLengthBytes;
+      metrics.sent(Math.floor((payloadBytes * sentBytes) / body.lengthBytes));
+    }
+    await end(exchange);
+    return true;
+  } finally {
+    share.release();
+  }
+}
+
+/** Undefined where it does not shrink. Throws what tells the client of a source that is not what it was. */
+async function encode(
+  chunks: OutgoingChunks,
+  chunk: number,
+  { offset, ...how }: { offset: number; encoding: ChunkEncoding; decodedBytes: number },
+): Promise<EncodedBody | undefined> {
+  const onDigest = (digest: Uint8Array): void => chunks.sent(chunk, digest);
+  try {
+    return await encodeBody(chunks.read(chunk, { offset, onDigest }), how);
+  } catch (error) {
+    if (sourceCodeOf(error) !== undefined) await refuseFailures(chunks, chunk);
+    throw error;
+  }
+}
+
+async function send(
+  { metrics }: ServerContext,
+  exchange: Exchange,
+  chunks: OutgoingChunks,
+  { chunk, offset, bodyBytes }: Part,
+): Promise<void> {
+  const { response } = exchange;
+  const onDigest = (digest: Uint8Array): void => chunks.sent(chunk, digest);
+  let sentBytes = 0;
+  try {
+    for await (const bytes of gather(chunks.read(chunk, { offset, onDigest }))) {
+      if (!response.headersSent) {
+        response.writeHead(200, {
+          'Content-Type': 'application/octet-stream',
+          'Content-Length': bodyBytes,
+        });
+      }
+      await write(exchange, bytes);
+      sentBytes += bytes.byteLength;
+    }
+  } catch (error) {
+    // Before the first byte there is still an answer to say it in.
+    if (!response.headersSent && sourceCodeOf(error) !== undefined) await refuseFailures(chunks, chunk);
+    throw error;
+  } finally {
+    // The digest at the end is no payload.
+    metrics.sent(Math.min(sentBytes, bodyBytes - chunks.digests.digestLengthBytes));
+  }
+  await end(exchange);
+}
+
+/** Joins small pieces; what it yields may be reused after the next one was asked for. */
+async function* gather(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let joined: Buffer | undefined;
+  let bytes = 0;
+  for await (const piece of source) {
+    const isLarge = piece.byteLength > GATHER_BYTES / 2;
+    if (joined !== undefined && bytes > 0 && (isLarge || bytes + piece.byteLength > GATHER_BYTES)) {
+      yield joined.subarray(0, bytes);
+      bytes = 0;
+    }
+    if (isLarge) {
+      yield piece;
+      continue;
+    }
+    joined ??= Buffer.allocUnsafe(GATHER_BYTES);
+    joined.set(piece, bytes);
+    bytes += piece.byteLength;
+  }
+  if (joined !== undefined && bytes > 0) yield joined.subarray(0, bytes);
+}

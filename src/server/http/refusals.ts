@@ -1,0 +1,56 @@
+/** What limits have refused, counted and logged. */
+import type { CairnError } from '../../base/errors.ts';
+import type { LimitedLog } from './log-limiter.ts';
+
+/** The limits that refuse, by the names of their settings. */
+const LIMIT_NAMES = [
+  'failed-authentications',
+  'connections',
+  'connections-per-address',
+  'headers-time',
+  'header-size',
+  'headers',
+  'request-line',
+  'body-idle',
+  'body-rate',
+  'json',
+  'runs',
+  'sessions',
+  'staging',
+  'free-disk',
+] as const;
+/** One of the limits that refuse. */
+export type LimitName = (typeof LIMIT_NAMES)[number];
+
+/** The limit that an error of this side says it ran into; undefined for any other error. */
+export function limitIn({ details }: CairnError): LimitName | undefined {
+  return LIMIT_NAMES.find((name) => name === details['limit']);
+}
+
+/** Counts what limits refuse. */
+export interface Refusals {
+  /** Notes one refusal; `fields` go to the log, secrets never. */
+  note(limit: LimitName, fields?: { readonly address?: string }): void;
+  /** How often each limit has refused since the start. */
+  readonly counts: ReadonlyMap<LimitName, number>;
+}
+
+/** Makes the counter of one server; `onRefusal` is told of each. */
+export function createRefusals(
+  log: LimitedLog,
+  onRefusal: (limit: LimitName) => void = () => undefined,
+): Refusals {
+  const counts = new Map<LimitName, number>();
+  return {
+    counts,
+    note: (limit, fields = {}) => {
+      counts.set(limit, (counts.get(limit) ?? 0) + 1);
+      onRefusal(limit);
+      log.note(
+        { level: 'warn', kind: limit, address: fields.address },
+        { ...fields, limit },
+        'a limit refused something',
+      );
+    },
+  };
+}

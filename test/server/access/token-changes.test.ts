@@ -1,0 +1,192 @@
+import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, onTestFinished, test } from 'vitest';
+import type { Authorization } from '../../../src/session/authorization.ts';
+import type { Evidence } from '../../../src/server/access/authenticator.ts';
+import { openAccessTokens, type OpenedAccessTokens } from '../../../src/server/access/access-tokens.ts';
+import { watchFile } from '../../../src/server/access/file-watch.ts';
+import { addToken, removeTokens, type TokenWish } from '../../../src/server/access/token-changes.ts';
+import { readTokens } from '../../../src/server/access/token-file.ts';
+import { hashSecret, issueSecret } from '../../../src/session/credential.ts';
+import { codeOf } from '../../suites/staged-transfer.ts';
+import { temporaryDirectory } from '../../support/trees.ts';
+
+/** How soon a server has to notice what the command line does. */
+const SOON_MS = 500;
+
+const bearer = (secret: string): Evidence => ({ bearer: secret });
+
+function wishFor(name: string, changes: Partial<TokenWish> = {}): TokenWish & { secret: string } {
+  const base = { name, principal: name, scopes: ['read' as const], path: '', expiresAtMs: undefined };
+  return { ...base, quota: undefined, ...issueSecret(), ...changes };
+}
+
+/** Tokens as a running server has them. */
+async function running(state: string): Promise<OpenedAccessTokens & { logged: string[] }> {
+  const logged: string[] = [];
+  const note = (fields: object, message: string): void =>
+    void logged.push(`${message} ${JSON.stringify(fields)}`);
+  const tokens = await openAccessTokens(state, { log: { info: note, error: note } });
+  onTestFinished(() => tokens.close());
+  return { ...tokens, logged };
+}
+
+async function add(state: string, wish: TokenWish & { secret: string }): Promise<string> {
+  const { secret, ...rest } = wish;
+  await addToken(state, rest);
+  return secret;
+}
+
+test('a token allows what it was made for, and its secret is kept nowhere', async () => {
+  const state = temporaryDirectory();
+  const tokens = await running(state);
+  const expiresAtMs = Date.now() + 3_600_000;
+  const quota = { bytes: 10, sessions: 2 };
+  const secret = await add(
+    state,
+    wishFor('backup', { principal: 'alice', scopes: ['list', 'write'], path: 'in/box', expiresAtMs, quota }),
+  );
+  const allowed = await tokens.authenticate(bearer(secret));
+  expect(allowed).toMatchObject({ principal: 'alice', pathPrefix: 'in/box', expiresAtMs, quota });
+  expect(allowed!.scopes).toEqual(['write', 'list']);
+  const text = readFileSync(path.join(state, 'tokens.json'), 'utf8');
+  expect(text).toContain(hashSecret(secret));
+  expect(text).not.toContain(secret);
+  expect(statSync(path.join(state, 'tokens.json')).mode & 0o777).toBe(0o600);
+});
+
+test('the file of an older cairn goes on working, with everything allowed', async () => {
+  const state = temporaryDirectory();
+  const { secret, hash } = issueSecret();
+  const old = { name: 'first', principal: 'somebody', hash, createdAt: '2024-01-01T00:00:00.000Z' };
+  writeFileSync(path.join(state, 'tokens.json'), JSON.stringify({ version: 1, tokens: [old] }));
+  const tokens = await running(state);
+  const before = await tokens.authenticate(bearer(secret));
+  // Sessions of that time were authorized by this id.
+  expect(before).toMatchObject({ id: 'token:first', principal: 'somebody', pathPrefix: '' });
+  expect(before!.scopes).toEqual(['read', 'write', 'list', 'admin']);
+  await add(state, wishFor('second'));
+  await sleep(SOON_MS);
+  expect(await tokens.authenticate(bearer(secret))).toEqual(before);
+});
+
+test('a running server notices within half a second that a token was revoked, and says so to whoever shows it', async () => {
+  const state = temporaryDirectory();
+  const tokens = await running(state);
+  const secret = await add(state, wishFor('short'));
+  const authorization = (await tokens.authenticate(bearer(secret)))!;
+  expect(tokens.stands(authorization)).toBe(true);
+  await removeTokens(state, ['short']);
+  await sleep(SOON_MS);
+  expect(tokens.stands(authorization)).toBe(false);
+  expect(await codeOf(() => tokens.authenticate(bearer(secret)))).toBe('token-revoked');
+});
+
+test('a name that is used again is another token: what the first one had authorized stays revoked', async () => {
+  const state = temporaryDirectory();
+  const tokens = await running(state);
+  const first = (await tokens.authenticate(bearer(await add(state, wishFor('ci')))))!;
+  await removeTokens(state, ['ci']);
+  const second = (await tokens.authenticate(bearer(await add(state, wishFor('ci')))))!;
+  expect(second.id).not.toBe(first.id);
+  expect(second.principal).toBe(first.principal);
+  expect([tokens.stands(first), tokens.stands(second)]).toEqual([false, true]);
+  expect(tokens.stands({ ...first, id: 'grant:x' } satisfies Authorization)).toBeUndefined();
+});
+
+test('a file that is torn while the server runs changes nothing, and is told once', async () => {
+  const state = temporaryDirectory();
+  const tokens = await running(state);
+  const secret = await add(state, wishFor('kept'));
+  expect(await tokens.authenticate(bearer(secret))).toBeDefined();
+  const file = path.join(state, 'tokens.json');
+  const good = readFileSync(file);
+  const complaints = (): number => tokens.logged.filter((line) => line.includes('cannot be read')).length;
+  writeFileSync(file, '{"version":2,"tokens":[{}]}');
+  await sleep(2 * SOON_MS);
+  expect(await tokens.authenticate(bearer(secret))).toBeDefined();
+  expect(complaints()).toBe(1);
+  renameSync(file, `${file}.away`);
+  await sleep(SOON_MS);
+  expect(await tokens.authenticate(bearer(secret))).toBeDefined();
+  expect(complaints()).toBe(1);
+  writeFileSync(file, good);
+  const another = await add(state, wishFor('another'));
+  expect(await tokens.authenticate(bearer(another))).toBeDefined();
+});
+
+test('however often wrong secrets are shown, there is a pause between two looks at the file', async () => {
+  const file = path.join(temporaryDirectory(), 'file');
+  writeFileSync(file, '');
+  let looks = 0;
+  const watch = watchFile(file, {
+    everyMs: 3_600_000,
+    onChange: async () => {
+      looks += 1;
+      throw new Error('so that every look tells');
+    },
+    onError: () => undefined,
+  });
+  onTestFinished(() => watch.stop());
+  const untilMs = performance.now() + 300;
+  while (performance.now() < untilMs) await Promise.all(Array.from({ length: 100 }, () => watch.look()));
+  expect(looks).toBeGreaterThan(1);
+  expect(looks).toBeLessThan(10);
+});
+
+test('whoever adds tokens at the same time loses none of them', async () => {
+  const state = temporaryDirectory();
+  const names = Array.from({ length: 12 }, (_, index) => `t${index}`);
+  await Promise.all(names.map((name) => add(state, wishFor(name))));
+  const kept = (await readTokens(state))!.map(({ name }) => name).toSorted();
+  expect(kept).toEqual([...names, 'first'].toSorted());
+});
+
+test.each([
+  ['a scope that nobody knows', { scopes: ['everything'] }],
+  ['a path that leads out', { path: '../etc' }],
+  ['a time that is none', { expiresAt: 'soon' }],
+  ['a negative quota', { quota: { bytes: -1 } }],
+  ['a hash that is none', { hash: 'abc' }],
+])('%s makes the whole file unreadable, not the token mightier', async (_what, changes) => {
+  const state = temporaryDirectory();
+  const good = {
+    id: 'a',
+    name: 'a',
+    principal: 'p',
+    hash: hashSecret('x'),
+    createdAt: '2024-01-01T00:00:00.000Z',
+    scopes: ['read'],
+    path: '',
+  };
+  const write = (token: object): void =>
+    writeFileSync(path.join(state, 'tokens.json'), JSON.stringify({ version: 2, tokens: [token] }));
+  write(good);
+  expect(await readTokens(state)).toHaveLength(1);
+  write({ ...good, ...changes });
+  expect(await codeOf(() => readTokens(state))).toBe('config-invalid');
+});
+
+test('a name that is taken, and one that nobody has, change nothing', async () => {
+  const state = temporaryDirectory();
+  await add(state, wishFor('one'));
+  const before = readFileSync(path.join(state, 'tokens.json'), 'utf8');
+  expect(await codeOf(() => add(state, wishFor('one')))).toBe('usage');
+  expect(await codeOf(() => removeTokens(state, ['one', 'two']))).toBe('not-found');
+  expect(readFileSync(path.join(state, 'tokens.json'), 'utf8')).toBe(before);
+});
+
+test('the file with the first secret goes with the first token, and with no other', async () => {
+  const state = temporaryDirectory();
+  await add(state, wishFor('one'));
+  const file = path.join(state, 'token');
+  expect(statSync(file).mode & 0o777).toBe(0o600);
+  await removeTokens(state, ['one']);
+  expect(readFileSync(file, 'utf8')).toMatch(/^[\w-]{43}$/);
+  await removeTokens(state, ['first']);
+  expect(() => statSync(file)).toThrow('ENOENT');
+  // It is not made again: somebody has decided against it.
+  await running(state);
+  expect(() => statSync(file)).toThrow('ENOENT');
+});
