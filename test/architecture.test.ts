@@ -2,19 +2,42 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 
-/** A folder imports only from folders on lower floors. */
+/**
+ * A room imports only from rooms on lower floors. Each folder belongs to the longest name that it begins with, so that a
+ * folder can have rooms of its own.
+ */
 const FLOORS: Readonly<Record<string, number>> = {
-  base: 0,
-  manifest: 1,
-  protocol: 2,
-  checkpoint: 2,
-  session: 3,
-  storage: 4,
-  server: 5,
-  client: 5,
-  cli: 6,
+  'base': 0,
+  'manifest': 10,
+  'session': 20,
+  'checkpoint': 20,
+  'wire': 30,
+  'transfer': 40,
+  'storage': 50,
+  'storage/disk/tree': 51,
+  'storage/disk/staging': 52,
+  'storage/disk/publish': 53,
+  'storage/disk': 54,
+  'storage/state': 54,
+  'server': 60,
+  'client': 60,
+  'cli': 70,
 };
-const WITHOUT_EMITTERS = new Set(['base', 'manifest', 'protocol', 'checkpoint', 'session', 'storage']);
+/** What speaks HTTP; a type of a message is enough to be found. */
+const HTTP_ROOMS = ['base/incoming-body.ts', 'server/', 'client/', 'cli/'];
+const WITHOUT_HTTP = ['server/core/', 'server/access/'];
+/** Implementations of stores, and who chooses one; everything else sees the interface. */
+const IMPLEMENTATIONS = /^storage\/(?:disk|state\/local-session-store)/;
+const CHOOSERS = /^(?:storage|cli|client\/push\/source-roots\.ts|client\/pull\/pull-staging\.ts)/;
+const WITHOUT_EMITTERS = new Set([
+  'base',
+  'manifest',
+  'session',
+  'checkpoint',
+  'wire',
+  'transfer',
+  'storage',
+]);
 const MAX_LINES = 300;
 const SRC = path.resolve(import.meta.dirname, '../src');
 
@@ -46,15 +69,24 @@ function importsOf(text: string): Import[] {
 
 const folderOf = (file: string): string => (file.includes('/') ? file.slice(0, file.indexOf('/')) : '');
 
+/** The room that a file is in; empty where it is in none. */
+function roomOf(file: string): string {
+  let folder = path.posix.dirname(file);
+  while (folder !== '.' && FLOORS[folder] === undefined) folder = path.posix.dirname(folder);
+  return folder === '.' ? '' : folder;
+}
+
 const isPackage = (specifier: string, name: string): boolean =>
   specifier === name || specifier.startsWith(`${name}/`);
 
 function faultOfRelative(file: string, specifier: string): string | undefined {
   const target = path.posix.normalize(path.posix.join(path.posix.dirname(file), specifier));
-  const from = folderOf(file);
-  const to = folderOf(target);
+  const from = roomOf(file);
+  const to = roomOf(target);
   if (target.startsWith('../')) return `leaves src/ by ${specifier}`;
   if (!specifier.endsWith('.ts')) return `imports ${specifier} without its .ts extension`;
+  if (IMPLEMENTATIONS.test(target) && !CHOOSERS.test(file))
+    return `imports ${specifier}, which implements a store`;
   if (from === to) return undefined;
   const floor = FLOORS[from];
   const below = FLOORS[to];
@@ -66,6 +98,10 @@ function faultOfPackage(file: string, { specifier, clause }: Import): string | u
   const folder = folderOf(file);
   // Its parser ends the process where a connection is closed while it is paused (undici issue 5360): no bodies of unknown length.
   if (isPackage(specifier, 'undici') && file !== 'client/http/issuer-fetch.ts') return 'imports undici';
+  const isHttp = /^(?:node:)?https?2?$/.test(specifier);
+  const isHttpRoom =
+    HTTP_ROOMS.some((room) => file.startsWith(room)) && !WITHOUT_HTTP.some((room) => file.startsWith(room));
+  if (isHttp && !isHttpRoom) return `imports ${specifier}`;
   if (isPackage(specifier, 'p-retry') && folder !== 'client') return 'imports p-retry outside src/client';
   const takesOnlyOthers =
     clause.includes('{') && !/\bEventEmitter\b|\bdefault\b|^(?:type\s+)?\w+\s*,/.test(clause);
@@ -78,7 +114,7 @@ function faultOfPackage(file: string, { specifier, clause }: Import): string | u
 function faultsOfFile({ file, text }: Source): string[] {
   const faults: string[] = [];
   const lines = text.split('\n').length - (text.endsWith('\n') ? 1 : 0);
-  if (FLOORS[folderOf(file)] === undefined) faults.push('is in no folder of the house');
+  if (roomOf(file) === '') faults.push('is in no folder of the house');
   if (path.posix.basename(file) === 'index.ts') faults.push('is a barrel');
   if (/(?:^|\/)utils?(?:\/|\.)/.test(file)) faults.push('is named utils');
   if (lines > MAX_LINES) faults.push(`has ${lines} lines, more than ${MAX_LINES}`);
@@ -96,6 +132,39 @@ function faultsOf(sources: readonly Source[]): string[] {
     const faults = [...faultsOfFile(source), ...ofImports.filter((fault) => fault !== undefined)];
     return faults.map((fault) => `${source.file} ${fault}`);
   });
+}
+
+/** Files that import each other in a circle, of types either, one line a circle. */
+function circlesIn(sources: readonly Source[]): string[] {
+  const files = new Set(sources.map(({ file }) => file));
+  const imports = new Map(
+    sources.map(({ file, text }) => {
+      const targets = importsOf(text).map(({ specifier }) =>
+        path.posix.normalize(path.posix.join(path.posix.dirname(file), specifier)),
+      );
+      return [file, targets.filter((target) => files.has(target))];
+    }),
+  );
+  const reachable = new Map([...files].map((file) => [file, reachableFrom(file, imports)]));
+  const circles = [...files].map((file) =>
+    [...files]
+      .filter((other) => reachable.get(file)!.has(other) && reachable.get(other)!.has(file))
+      .toSorted(),
+  );
+  return [...new Set(circles.filter((circle) => circle.length > 0).map((circle) => circle.join(' ')))];
+}
+
+function reachableFrom(start: string, imports: ReadonlyMap<string, readonly string[]>): ReadonlySet<string> {
+  const reached = new Set<string>();
+  const open = [start];
+  for (let file = open.pop(); file !== undefined; file = open.pop()) {
+    for (const target of imports.get(file) ?? []) {
+      if (reached.has(target)) continue;
+      reached.add(target);
+      open.push(target);
+    }
+  }
+  return reached;
 }
 
 function readSources(): Source[] {
@@ -128,10 +197,24 @@ describe('the checker', () => {
     ],
     [
       'folders of one floor',
-      'protocol/a.ts',
+      'session/a.ts',
       `import { x } from '../checkpoint/x.ts';`,
       'imports checkpoint/',
     ],
+    [
+      'a room of a folder that sees a higher one',
+      'storage/disk/tree/a.ts',
+      `import { x } from '../publish/x.ts';`,
+      'imports storage/disk/publish/',
+    ],
+    [
+      'an implementation where an interface is meant',
+      'server/core/a.ts',
+      `import { x } from '../../storage/disk/local-disk.ts';`,
+      'imports ../../storage/disk/local-disk.ts, which implements a store',
+    ],
+    ['HTTP in the core', 'server/core/a.ts', `import type { X } from 'node:http';`, 'imports node:http'],
+    ['HTTP in the engine', 'transfer/a.ts', `import http from 'node:https';`, 'imports node:https'],
     [
       'a server that sees the client',
       'server/a.ts',
@@ -173,6 +256,16 @@ describe('the checker', () => {
     expect(faultsOf([{ file, text }])).toEqual([expect.stringContaining(`${file} ${fault}`)]);
   });
 
+  it('finds files that import each other in a circle, of types either', () => {
+    const circle: Source[] = [
+      { file: 'base/a.ts', text: `import { b } from './b.ts';` },
+      { file: 'base/b.ts', text: `import type { C } from './c.ts';` },
+      { file: 'base/c.ts', text: `import type { A } from './a.ts';` },
+      { file: 'base/d.ts', text: `import { a } from './a.ts';` },
+    ];
+    expect(circlesIn(circle)).toEqual(['base/a.ts base/b.ts base/c.ts']);
+  });
+
   it('passes what the rules allow', () => {
     const good: Source[] = [
       { file: 'base/a.ts', text: `import { once } from 'node:events';\n// import '../cli/main.ts';\n` },
@@ -196,5 +289,9 @@ describe('src/', () => {
 
   it('keeps the rules of the house: lower floors only, no barrels, no utils, short files, one owner per package', () => {
     expect(faultsOf(sources)).toEqual([]);
+  });
+
+  it('has no files outside of the server that import each other in a circle', () => {
+    expect(circlesIn(sources.filter(({ file }) => !file.startsWith('server/')))).toEqual([]);
   });
 });

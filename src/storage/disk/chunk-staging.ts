@@ -5,8 +5,8 @@ import type { Native } from '../../base/native.ts';
 import type { CheckpointLog } from '../../checkpoint/checkpoint-log.ts';
 import type { ChunkDigests } from '../../checkpoint/chunk-digests.ts';
 import type { ModeOf } from '../../manifest/modes.ts';
-import type { ChunkStaging, IncomingTransfer, PublishOrder } from '../content-store.ts';
 import type { ChunkWriter } from '../../transfer/chunk-store.ts';
+import type { ChunkStaging, IncomingTransfer, PublishOrder } from '../content-store.ts';
 import { finishDuplicate } from './staging/chunk-duplicate.ts';
 import { type PendingChunk, syncChunks } from './staging/chunk-sync.ts';
 import { LocalChunkWriter, type WriterEnds } from './staging/chunk-writer.ts';
@@ -82,10 +82,8 @@ export class LocalChunkStaging implements ChunkStaging {
     chunkPlace(this.#transfer, chunk);
     const older = this.#writers.get(chunk);
     const settled = older?.cutOff() ?? Promise.resolve();
-    const writer = new LocalChunkWriter(
-      chunk,
-      settled.catch(() => undefined), // told below
-    );
+    const isCutOff = settled.catch(() => undefined); // told below
+    const writer = new LocalChunkWriter(chunk, isCutOff);
     this.#writers.set(chunk, writer);
     try {
       await settled;

@@ -7,7 +7,7 @@ import { type CheckpointLog, openCheckpointLog } from '../../checkpoint/checkpoi
 import { DIGEST_LENGTH_BYTES, loadHasher } from '../../manifest/digest.ts';
 import type { IncomingTransfer } from '../content-store.ts';
 import type { IncidentSink, Upkeep } from '../incident.ts';
-import { chunkAgrees } from './staging/chunk-agrees.ts';
+import { chunkAgrees } from '../../transfer/chunk-agrees.ts';
 import { LocalChunkStaging, type StagingPlace } from './chunk-staging.ts';
 import { examineJournal, type ExaminedFolder, listFolder, removeStrays } from './staging/examine-staging.ts';
 import { type ClaimedPlace, findMissing } from './staging/missing-bytes.ts';

@@ -4,7 +4,7 @@ import { ChunkSet } from '../../../checkpoint/chunk-set.ts';
 import { loadHasher } from '../../../manifest/digest.ts';
 import type { SessionRecord } from '../../../session/record.ts';
 import type { ChunkStaging, StagingArea } from '../../../storage/content-store.ts';
-import { chunkAgrees } from '../../../storage/disk/staging/chunk-agrees.ts';
+import { chunkAgrees } from '../../../transfer/chunk-agrees.ts';
 import type { TransferPlan } from '../sessions/transfer-plan.ts';
 import { find, findIncidents, type Check } from './check.ts';
 

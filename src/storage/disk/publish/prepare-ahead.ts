@@ -7,6 +7,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Directory } from '../../../base/directory.ts';
 import type { IncomingTransfer } from '../../content-store.ts';
 import { createBreather } from '../../../base/breather.ts';
+import type { PreparedFiles } from './publication.ts';
 import { PackedChunks } from './packed-chunks.ts';
 import { type PreparePlace, prepareSmall } from './prepare-entry.ts';
 import { firstEntryOf, isLarge, preparedName } from '../staging/staged-names.ts';
@@ -18,14 +19,6 @@ const MAX_BYTES = 256 * 1024 * 1024;
 const KEEP_FREE_BYTES = 1024 ** 3;
 /** Chunks that arrive wait for it, in milliseconds. */
 const MAX_BUSY_MS = 3;
-
-/** Small files that are complete in the staging folder, though not durable. */
-export interface PreparedFiles {
-  /** Opened before the first of them was written, so that a syncfs of it tells what went wrong with any. */
-  readonly folder: Directory;
-  /** Whether an entry is among them. */
-  has(entryIndex: number): boolean;
-}
 
 /** What was cut out of a chunk: its entries in order, up to this one. */
 interface Cut {

@@ -13,8 +13,15 @@ import type { IncomingTransfer, PublishOrder } from '../../content-store.ts';
 import { RefusedEntries } from '../../../transfer/refused-entries.ts';
 import { createBreather } from '../../../base/breather.ts';
 import type { FileTimes } from '../tree/file-times.ts';
-import type { PreparedFiles } from './prepare-ahead.ts';
 import type { TakenOverChunks } from '../staging/taken-over.ts';
+
+/** Small files that are complete in the staging folder, though not durable. */
+export interface PreparedFiles {
+  /** Opened before the first of them was written, so that a syncfs of it tells what went wrong with any. */
+  readonly folder: Directory;
+  /** Whether an entry is among them. */
+  has(entryIndex: number): boolean;
+}
 
 /** A transfer whose chunks are all staged, and where it is to go. */
 export interface PublishJob {

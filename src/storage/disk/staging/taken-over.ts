@@ -12,7 +12,7 @@ import { ChunkSet } from '../../../checkpoint/chunk-set.ts';
 import { loadHasher } from '../../../manifest/digest.ts';
 import { isStream, type Layout } from '../../../manifest/layout.ts';
 import type { IncomingTransfer } from '../../content-store.ts';
-import { chunkAgrees } from './chunk-agrees.ts';
+import { chunkAgrees } from '../../../transfer/chunk-agrees.ts';
 import type { ChunkPlace } from './chunk-writer.ts';
 import { splitPath } from '../tree/lookup.ts';
 import { readPieces } from '../tree/read-pieces.ts';

@@ -1,6 +1,6 @@
 /** Whether staged bytes are those that a digest was made of. */
-import { CairnError } from '../../../base/errors.ts';
-import { sameDigest, type HasherFactory } from '../../../manifest/digest.ts';
+import { CairnError } from '../base/errors.ts';
+import { sameDigest, type HasherFactory } from '../manifest/digest.ts';
 
 /** Bytes that are not there, and bytes that the disk does not give back: both have to come again. */
 const LOST = new Set(['chunks-missing', 'storage-io']);
