@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { ERROR_TABLE, type ErrorTraits } from '../../src/base/errors.ts';
 import { ROUTE } from '../../src/wire/routes.ts';
 
-const DOCUMENT = path.resolve(import.meta.dirname, '../../src/protocol/PROTOCOL.md');
+const DOCUMENT = path.resolve(import.meta.dirname, '../../src/wire/PROTOCOL.md');
 const GENERATED = /(<!-- errors:begin[^>]*-->\n)([\s\S]*)(<!-- errors:end -->)/;
 
 function errorTable(): string {
