@@ -1,5 +1,12 @@
 /** Errors on the wire: RFC 9457 problem documents whose `code` is in the error table. */
-import { CairnError, ERROR_TABLE, isErrorCode, type ErrorCode, type ErrorDetails } from '../base/errors.ts';
+import {
+  CairnError,
+  ERROR_TABLE,
+  EXIT,
+  isErrorCode,
+  type ErrorCode,
+  type ErrorDetails,
+} from '../base/errors.ts';
 import { printable } from '../base/safe-path.ts';
 
 /** Media type of a problem document. */
@@ -63,7 +70,7 @@ export function errorOfResponse(
   const isProblem = contentType?.startsWith(PROBLEM_TYPE) === true;
   const problem = isProblem ? parseProblem(body) : undefined;
   if (problem !== undefined) return problem;
-  if (isErrorCode(errorHeader))
+  if (isCodeOfPeer(errorHeader))
     return new CairnError(errorHeader, `the server answered: ${errorHeader.replaceAll('-', ' ')}`);
   if (isProblem) {
     const known = CODES[status] ?? (status >= 500 ? 'server-busy' : 'not-a-cairn-server');
@@ -96,16 +103,27 @@ function parseProblem(body: string): CairnError | undefined {
   }
   if (typeof value !== 'object' || value === null) return undefined;
   const { code, detail, details } = value as { code?: unknown; detail?: unknown; details?: unknown };
-  if (!isErrorCode(code)) return undefined;
+  if (!isCodeOfPeer(code)) return undefined;
   const message = typeof detail === 'string' ? printable(detail.slice(0, MAX_DETAIL_CHARACTERS)) : code;
   return new CairnError(code, message, { details: detailsOf(details) });
 }
+
+/** How a command ends that its user, or what it has found on this machine, has ended: no other side decides that. */
+const OWN_ENDS = new Set<number>([EXIT.partial, EXIT.sourceCommandFailed, EXIT.interrupted, EXIT.terminated]);
+
+/** Whether the other side may say so: an answer that says `partial` would pass for a transfer that has brought the rest. */
+function isCodeOfPeer(value: unknown): value is ErrorCode {
+  return isErrorCode(value) && !OWN_ENDS.has(ERROR_TABLE[value].exitCode);
+}
+
+/** Such details are what a process has found out itself (`isUnconnected`, `isKept`): no other side may say so of it. */
+const OWN_JUDGEMENT = /^is[A-Z]/;
 
 function detailsOf(value: unknown): ErrorDetails {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return {};
   const kept: Record<string, string | number | boolean | number[] | string[]> = {};
   for (const [key, detail] of Object.entries(value)) {
-    if (key === '__proto__') continue;
+    if (key === '__proto__' || OWN_JUDGEMENT.test(key)) continue;
     if (typeof detail === 'string' || typeof detail === 'number' || typeof detail === 'boolean')
       kept[key] = detail;
     else if (isArrayOf(detail, 'number')) kept[key] = detail;

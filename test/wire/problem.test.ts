@@ -4,9 +4,18 @@ import { CairnError, ERROR_TABLE, type ErrorCode } from '../../src/base/errors.t
 import { errorOfResponse, PROBLEM_TYPE, problemOf } from '../../src/wire/problem.ts';
 
 const CODES = Object.keys(ERROR_TABLE) as ErrorCode[];
+/** What a command finds out itself, and nobody can tell it. */
+const OWN_CODES: readonly ErrorCode[] = [
+  'partial',
+  'time-out-of-range',
+  'source-command-failed',
+  'interrupted',
+  'terminated',
+];
+const CODES_OF_PEERS = CODES.filter((code) => !OWN_CODES.includes(code));
 
 describe('a problem document', () => {
-  it.each(CODES)('carries %s to the other side and back', (code) => {
+  it.each(CODES_OF_PEERS)('carries %s to the other side and back', (code) => {
     const details = { path: 'a/ünï', chunk: 7, exact: true, numbers: [1, 2], names: ['x', 'y'] };
     const error = new CairnError(code, `what happened with ${code}`, { details, cause: new Error('secret') });
     const problem = problemOf(error);
@@ -16,6 +25,18 @@ describe('a problem document', () => {
     const back = errorOfResponse(problem.status, `${PROBLEM_TYPE}; charset=utf-8`, text);
     expect([back.code, back.message, back.details]).toEqual([code, error.message, details]);
     expect(back.traits).toEqual(error.traits);
+  });
+
+  it.each(OWN_CODES)('does not make the other side end with %s', (code) => {
+    const said = errorOfResponse(409, PROBLEM_TYPE, JSON.stringify({ code, detail: 'x' }));
+    expect(said.code).toBe('not-a-cairn-server');
+    expect(errorOfResponse(409, undefined, '', code).code).toBe('network');
+  });
+
+  it('says nothing of what only the other side can know of itself', () => {
+    const details = { isKept: true, isToReadAgain: true, isOutputClosed: true, isolated: true, limit: 'x' };
+    const said = errorOfResponse(409, PROBLEM_TYPE, JSON.stringify({ code: 'network', details }));
+    expect(said.details).toEqual({ isolated: true, limit: 'x' });
   });
 
   it('has no details where the error has none', () => {

@@ -12,7 +12,7 @@ export function tooLargeFor(error: CairnError, chunkSizeBytes: number): CairnErr
   const { code, message, details } = error;
   return new CairnError(code, message, {
     cause: error,
-    details: { ...details, refusedChunkSizeBytes: chunkSizeBytes },
+    details: { ...details, isGivenUp: true, chunkSizeBytes },
   });
 }
 
@@ -52,8 +52,10 @@ export async function withFittingChunks<Result>(
 /** The next chunk size to try; undefined where the failure is another one, or nothing smaller is left. */
 export function smallerThanRefused(error: unknown): number | undefined {
   if (!isTooLarge(error)) return undefined;
-  const refused = error.details['refusedChunkSizeBytes'];
-  return typeof refused === 'number' ? FALLBACKS.find((size) => size < refused) : undefined;
+  const { isGivenUp, chunkSizeBytes: refused } = error.details;
+  return isGivenUp === true && typeof refused === 'number'
+    ? FALLBACKS.find((size) => size < refused)
+    : undefined;
 }
 
 /** Whether an earlier run has brought something, which is not given up; `earlier` is what the server says of it. */

@@ -52,7 +52,7 @@ const LOOKUPS_AT_A_TIME = 1000;
 
 /** Whether an error says that an entry turned out to be another than it was while a chunk was read: that is to be read again. */
 export function isToReadAgain(error: unknown): boolean {
-  return error instanceof CairnError && error.details['entryToReadAgain'] !== undefined;
+  return error instanceof CairnError && error.details['isToReadAgain'] === true;
 }
 
 /** Makes the reader. `excluded` is shared with the caller, and grows. */
@@ -83,7 +83,7 @@ export function createSourceReader(options: SourceReaderOptions): SourceReader {
       const { message } = error as CairnError;
       const [found] = code === 'source-changed' ? await lookupAll(source, [path]) : [];
       if (!versions.accept(entryIndex, found, expected)) exclude(entryIndex, code, message);
-      throw new CairnError(code, message, { cause: error, details: { entryToReadAgain: entryIndex } });
+      throw new CairnError(code, message, { cause: error, details: { isToReadAgain: true } });
     }
   }
 
@@ -143,7 +143,7 @@ async function* readHeld(
       if (sourceCodeOf(error) === undefined || !(await isHeld(source, path))) throw error;
       changed.add(path);
       const { code, message } = error as CairnError;
-      if (isBegun) throw new CairnError(code, message, { cause: error, details: { entryToReadAgain: path } });
+      if (isBegun) throw new CairnError(code, message, { cause: error, details: { isToReadAgain: true } });
     }
   }
   yield source.held(path)!.subarray(range.from, range.to);
