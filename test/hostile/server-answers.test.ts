@@ -209,6 +209,65 @@ describe('an answer', () => {
     expect(await endOf(push([file], trap.options))).toBe(code);
   });
 
+  test.each(['source-changed', 'body-too-large'])(
+    'that says %s of a chunk, and what only the client could know of it, ends the push',
+    async (code) => {
+      const details = { isToReadAgain: true, isGivenUp: true, chunkSizeBytes: 2 ** 40 };
+      let chunks = 0;
+      const trap = await setTrap(
+        ({ route, response, method }) => {
+          if (route === 'sessions') json(response, grant({ direction: 'push' }), 201);
+          else if (route?.endsWith('/manifest') === true)
+            json(response, { have: [], attributes: [], candidates: [] });
+          else if (method === 'PUT' && route?.includes('/chunks/') === true) {
+            chunks += 1;
+            problem(response, 409, { code: chunks > 100 ? 'internal' : code, detail: 'no', details });
+          } else return false;
+          return true;
+        },
+        { chunks: [Buffer.alloc(10)] },
+      );
+      const file = path.join(temporaryDirectory(), 'file');
+      writeFileSync(file, '0123456789');
+      expect(await endOf(push([file], trap.options))).toBe(code);
+    },
+  );
+
+  test('to a commit that always begins anew, and then ends its connection, is waited for no longer than was said', async () => {
+    let commits = 0;
+    const chunk = chunkOf(Buffer.alloc(10)).subarray(10);
+    const lines = ['["f","",10,420,"0"]'];
+    const digest = transferDigest(tree(lines).id, 10, [[0, chunk]]);
+    const trap = await setTrap(
+      ({ route, response }) => {
+        if (route?.endsWith('/commit') !== true) return false;
+        commits += 1;
+        if (commits % 2 === 0) response.destroy();
+        else json(response, { state: 'committing', entriesDone: 0, entriesTotal: 1, digest });
+        return true;
+      },
+      { lines, chunks: [Buffer.alloc(10)] },
+    );
+    expect(await endOf(pull(path.join(trap.destination, 'x'), trap.options))).toBe('network');
+  });
+
+  test.each(['partial', 'interrupted', 'source-command-failed'])(
+    'to a commit that says %s is none that ends a pull so',
+    async (code) => {
+      const trap = await setTrap(
+        ({ route, response }) => {
+          if (route?.endsWith('/commit') !== true) return false;
+          problem(response, 409, { code, detail: 'all is well' });
+          return true;
+        },
+        { lines: ['["f","",10,420,"0"]'], chunks: [Buffer.alloc(10)] },
+      );
+      const destination = path.join(trap.destination, 'x');
+      expect(await endOf(pull(destination, trap.options))).toBe('not-a-cairn-server');
+      expect(existsSync(destination)).toBe(false);
+    },
+  );
+
   test.each(['1000000000', '999999999', '-5', '1e9', 'Fri, 31 Dec 9999 23:59:59 GMT', 'soon'])(
     'with Retry-After: %s makes nobody wait longer than he said',
     async (retryAfter) => {

@@ -50,15 +50,16 @@ export async function commitTransfer(
 ): Promise<Committed> {
   context.report({ type: 'phase', phase: 'committing' });
   let { asked } = steps;
+  const most = { entriesDone: -1 };
   for (let round = 1; ; round += 1) {
     const request = asked?.request ?? (await steps.request());
     const before = asked;
     asked = undefined;
     const { epoch } = session.grant;
     const outcome = await session.run(async (at, attempt) => {
-      if (attempt > 0) return tryCommit(context, at, request);
+      if (attempt > 0) return tryCommit(context, at, request, most);
       if (before?.refusal !== undefined) throw before.refusal;
-      return tryCommit(context, at, request, before?.reply);
+      return tryCommit(context, at, request, most, before?.reply);
     });
     // What a crash costs a server that had not made it durable is no sign of that.
     if (session.grant.epoch !== epoch) round = 0;
@@ -74,17 +75,19 @@ async function tryCommit(
   context: TransferContext,
   at: SessionAccess,
   request: CommitRequest,
+  most: { entriesDone: number },
   first?: CommitReply,
 ): Promise<CommitReply | CairnError> {
   let pollMs = FIRST_POLL_MS;
-  let entriesDone = -1;
   try {
     for (let reply = first; ; reply = undefined) {
       reply ??= await commit(at, request);
       checkDigest(reply, request);
-      if (reply.entriesDone > entriesDone) context.retrier.progressed();
-      ({ entriesDone } = reply);
-      context.report({ type: 'publishing', entriesDone, entriesTotal: reply.entriesTotal });
+      const { entriesDone, entriesTotal } = reply;
+      // More than in any try before: a server that begins anew each time, and ends, gets on no more than one that is away.
+      if (entriesDone > most.entriesDone) context.retrier.progressed();
+      most.entriesDone = Math.max(most.entriesDone, entriesDone);
+      context.report({ type: 'publishing', entriesDone, entriesTotal });
       if (reply.state === 'committed') return reply;
       await sleep(pollMs);
       at.signal?.throwIfAborted();
