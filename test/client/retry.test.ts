@@ -5,7 +5,9 @@ import { createRetrier } from '../../src/client/http/retry.ts';
 import { codeOf } from './support/scene.ts';
 
 /** Half a jitter, and everything that is told. */
-function retrier(changes: { retryForMs?: number; signal?: AbortSignal; now?: () => number } = {}) {
+function retrier(
+  changes: { retryForMs?: number; signal?: AbortSignal; now?: () => number; makeRoom?: () => boolean } = {},
+) {
   const events: TransferEvent[] = [];
   const made = createRetrier({
     retryForMs: 10_000,
@@ -85,6 +87,25 @@ test('it gives up after so long without progress, with an error that means netwo
   expect(await codeOf(made.run(async () => Promise.reject(network)))).toBe('network');
   expect(events).toHaveLength(1);
   expect(events[0]).toMatchObject({ type: 'waiting', code: 'network' });
+});
+
+test('room that is made again and again, and is of no use, is neither hurried for nor for ever', async () => {
+  const { made, events } = retrier({ retryForMs: 60, makeRoom: () => true });
+  let tries = 0;
+  const running = made.run(async () => {
+    if (++tries > 1000) throw new CairnError('internal', 'tried without a pause');
+    throw network;
+  });
+  expect(await codeOf(running)).toBe('network');
+  expect(events).toHaveLength(1);
+});
+
+test('the first try after room was made does not wait', async () => {
+  const { made, events } = retrier({ makeRoom: () => true });
+  await made.run(async (attempt) => {
+    if (attempt === 0) throw network;
+  });
+  expect(events).toEqual([]);
 });
 
 test('progress anywhere starts the time anew', async () => {

@@ -23,7 +23,7 @@ export interface RetryOptions {
   readonly report: Report;
   readonly now?: (() => number) | undefined;
   readonly random?: (() => number) | undefined;
-  /** Makes room for the next try where something is in its way; true where that was done, and nothing has to be waited for. */
+  /** Makes room for the next try where something is in its way; true where that was done: the first try after it does not wait. */
   readonly makeRoom?: ((error: CairnError) => boolean) | undefined;
   /** Failures that are given up after {@link SOON_MS}, however long others are waited for. */
   readonly isGivenUpSoon?: ((error: CairnError) => boolean) | undefined;
@@ -89,8 +89,9 @@ export function createRetrier(options: RetryOptions): Retrier {
         retries += 1;
         // A session to resume is no reason to wait: the server is there and has answered.
         const isThere = error.traits.retry === 'resume' && recover !== undefined && failures === 1;
-        if (!isThere && makeRoom?.(error) !== true)
-          await pause(error, { failures, sinceMs: troubleSinceMs, signal });
+        // Room that was of no use is no reason not to wait: a server may refuse whatever there is.
+        const hasRoom = !isThere && makeRoom?.(error) === true && failures === 1;
+        if (!isThere && !hasRoom) await pause(error, { failures, sinceMs: troubleSinceMs, signal });
         if (error.traits.retry === 'resume') await recover?.(error);
       };
       return pRetry((attempt) => operation(attempt - 1), {
