@@ -14,7 +14,7 @@ export interface SocketPool {
   take(signal: AbortSignal): Promise<Socket>;
   /** It is free again; the other side closes it when nothing comes for `keepMs`. */
   giveBack(socket: Socket, keepMs: number): void;
-  /** It is somebody's own from now on, and does not count any more. */
+  /** It belongs to the caller from now on, and does not count any more. */
   letGo(socket: Socket): void;
   /** Closes those that nobody uses, and answers how many that were. */
   closeIdle(): number;
@@ -87,7 +87,7 @@ async function take(state: State, signal: AbortSignal): Promise<Socket> {
   if (state.isClosed) throw closedError();
   const kept = await takeIdle(state);
   if (kept !== undefined) return kept;
-  if (state.all.size + state.opening >= state.max) return waitFor(state.waiters, signal);
+  if (state.all.size + state.opening >= state.max) return nextFree(state, signal);
   try {
     return await openFor(state, signal);
   } catch (error) {
@@ -95,7 +95,7 @@ async function take(state: State, signal: AbortSignal): Promise<Socket> {
     // There may be no more of them now: one of those that are there will do.
     const other = await takeIdle(state);
     if (other !== undefined) return other;
-    if (state.all.size > 0 && !state.isClosed) return waitFor(state.waiters, signal);
+    if (state.all.size > 0 && !state.isClosed) return nextFree(state, signal);
     throw error;
   }
 }
@@ -139,7 +139,7 @@ async function openOne(state: State): Promise<Socket> {
     socket.destroy();
     throw closedError();
   }
-  // It may have ended while somebody looked at it, and would never say so again: it would count for ever.
+  // It may have ended while it was looked at, and would never say so again: it would count for ever.
   if (socket.destroyed) throw closedSilently();
   state.all.add(socket);
   socket.once('close', () => lost(state, socket));
@@ -172,6 +172,11 @@ function keep(socket: Socket, keepMs: number): Idle {
   };
   socket.on('data', destroy).once('close', leave);
   return { socket, sinceMs: performance.now(), leave };
+}
+
+/** The next that is free. One that was given back since the last look at those that are has told nobody. */
+function nextFree(state: State, signal: AbortSignal): Promise<Socket> {
+  return state.idle.length > 0 ? take(state, signal) : waitFor(state.waiters, signal);
 }
 
 function waitFor(waiters: Waiter[], signal: AbortSignal): Promise<Socket> {
