@@ -1,6 +1,7 @@
 /** Chunks over channels, as a client moves them, and what it does where there are none. */
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { CairnError } from '../../src/base/errors.ts';
 import { createChannels, type Channels } from '../../src/client/http/channels.ts';
@@ -158,6 +159,22 @@ describe('a channel', () => {
     const channels = await openChannels(server.url, 300);
     const work = channels.request(get(server.url)).then((response) => response.text(100));
     expect(await codeOf(work)).toBe(code);
+  });
+
+  test('that is held back by its own reader for longer than a silence may last is not given up', async () => {
+    const bytes = 3 * 1024 * 1024;
+    const server = await startServer((socket, said) => {
+      if (!said.includes('chunks/')) socket.write(SWITCHING);
+      else socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${bytes}\r\n\r\n${'x'.repeat(bytes)}`);
+    });
+    const channels = await openChannels(server.url, 1000);
+    const { body } = await channels.request(get(server.url));
+    let taken = 0;
+    for await (const piece of body) {
+      if (taken === 0) await sleep(2500);
+      taken += piece.byteLength;
+    }
+    expect(taken).toBe(bytes);
   });
 
   test('is there for one request at a time, also where an answer is given up after it was read', async () => {

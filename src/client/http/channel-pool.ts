@@ -176,7 +176,7 @@ function waitForOne({ takers }: State, signal: AbortSignal | undefined): Promise
   });
 }
 
-/** @throws CairnError `network` for one that ended before anybody listened to it: nothing would tell that a second time */
+/** @throws CairnError `network` for one that ended before it was listened to: nothing would tell that a second time */
 function opened(state: State, channel: MessageChannel): MessageChannel {
   const { socket } = channel;
   const { origin } = state.root;
@@ -186,9 +186,11 @@ function opened(state: State, channel: MessageChannel): MessageChannel {
   }
   const { idleMs, minRate } = state.pace;
   state.open.add(channel);
-  socket.on('timeout', () =>
-    channel.destroy(new CairnError('timeout', `${origin} has been silent for ${idleMs / 1000} seconds`)),
-  );
+  socket.on('timeout', () => {
+    // What does not read is this side, which has its own reasons.
+    if (socket.isPaused()) socket.setTimeout(idleMs);
+    else channel.destroy(new CairnError('timeout', `${origin} has been silent for ${idleMs / 1000} seconds`));
+  });
   const unwatch = watchReader(socket, state.pace, () =>
     channel.destroy(new CairnError('timeout', `${origin} takes less than ${minRate} bytes a second`)),
   );
