@@ -1,6 +1,6 @@
 /** `cairn rm`, `mv` and `mkdir`: changes of what is published, without a transfer. */
 import { CairnError } from '../base/errors.ts';
-import { targetPathOf } from '../base/safe-path.ts';
+import { printable, targetPathOf } from '../base/safe-path.ts';
 import { Empty } from '../wire/messages.ts';
 import { ROUTE } from '../wire/routes.ts';
 import type { TreeChange } from '../wire/tree-change.ts';
@@ -57,21 +57,37 @@ async function landingOf(options: ReachOptions, to: URL): Promise<string> {
     const { entries } = await list({ ...options, url: to }, { recursive: false });
     return entries.at(0)?.type === 'directory' ? below : to.pathname;
   } catch (error) {
-    // Whoever may not look there says exactly where it goes.
+    // A user who may not look there has to say exactly where it goes.
     if (error instanceof CairnError && ['not-found', 'forbidden'].includes(error.code)) return to.pathname;
     throw error;
   }
 }
 
-/** A path of a URL as the server knows it, which may be served below a prefix: as much is cut off as of the other one. */
+/**
+ * A path of a URL as the server knows it, which may be served below a prefix: as much is cut off as of the other one.
+ *
+ * @throws CairnError `usage` for a path outside of the prefix, path codes
+ */
 function within(url: URL, target: string, path: string): string {
-  const prefix = url.pathname.slice(0, url.pathname.length - target.length);
-  const inner = path.startsWith(prefix) ? path.slice(prefix.length) : path;
+  const { pathname } = url;
+  // The root itself may have been named without the slash at its end.
+  const prefix = pathname.endsWith(target) ? pathname.slice(0, -target.length) : pathname;
+  if (!path.startsWith(`${prefix}/`)) {
+    const message = `"${printable(path)}" is outside of the server's own space, which is everything below "${prefix}/"`;
+    throw new CairnError('usage', message);
+  }
+  const inner = path.slice(prefix.length);
   targetPathOf(inner);
   return inner;
 }
 
-/** @param done what a try that is made again is told where the one before it has arrived, and only its answer was lost */
+/** What a request that may have arrived fails with: its answer was lost, or something on the way has answered in its place. */
+function mayHaveArrived({ code, details }: CairnError): boolean {
+  const isLost = code === 'network' || code === 'timeout' || details['isForeign'] === true;
+  return isLost && details['isUnconnected'] !== true;
+}
+
+/** @param done what a try that is made again is told where one before it has arrived, and only its answer was lost */
 async function change(
   options: ReachOptions,
   changeOf: (server: Server) => TreeChange,
@@ -79,7 +95,8 @@ async function change(
 ): Promise<void> {
   const { server, retrier, signal, close } = await openContext({ ...options, parallel: 1 });
   try {
-    await retrier.run(async (attempt) => {
+    let isPerhapsDone = false;
+    await retrier.run(async () => {
       try {
         await server.access.run((headers) =>
           callJson(server, Empty, 'the answer to the change', {
@@ -91,7 +108,10 @@ async function change(
           }),
         );
       } catch (error) {
-        if (attempt === 0 || !(error instanceof CairnError) || error.code !== done) throw error;
+        if (!(error instanceof CairnError)) throw error;
+        if (isPerhapsDone && error.code === done) return;
+        isPerhapsDone ||= mayHaveArrived(error);
+        throw error;
       }
     });
   } finally {

@@ -1,10 +1,12 @@
 /** `rm`, `mv` and `mkdir` of what is on a server, over both kinds of stores. */
 import { mkdirSync, writeFileSync } from 'node:fs';
+import type { ServerResponse } from 'node:http';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { push } from '../../src/client/push.ts';
 import { makeDirectory, move, remove } from '../../src/client/tree-changes.ts';
 import { createStaticToken } from '../../src/server/access/static-token.ts';
+import { json, problem, setTrap, type Trap } from '../hostile/support/liar.ts';
 import { temporaryDirectory } from '../support/trees.ts';
 import { codeOf, KINDS, openScene, TOKEN, type Scene } from './support/scene.ts';
 
@@ -118,4 +120,55 @@ test('a transfer grant to push removes nothing', async () => {
   writeFileSync(path.join(scene.root, 'a'), 'kept');
   expect(await codeOf(remove(scene.options('/a'), { recursive: true }))).toBe('forbidden');
   expect(await codeOf(makeDirectory(scene.options('/b'), { parents: true }))).toBe('forbidden');
+});
+
+describe('a change that is asked for again', () => {
+  /** A server that does so with the first request for a change, and then knows of nothing at its path. */
+  const afterwardsNothing = (first: (response: ServerResponse) => void): Promise<Trap> => {
+    let asked = 0;
+    return setTrap(({ route, method, response }) => {
+      if (route !== 'tree' || method !== 'POST') return false;
+      asked += 1;
+      if (asked === 1) first(response);
+      else problem(response, 404, { code: 'not-found', detail: 'there is nothing' });
+      return true;
+    });
+  };
+  const to = (trap: Trap): URL => new URL('/elsewhere/', trap.url);
+
+  test('was done by the first request, where the answer to that was lost', async () => {
+    for (const work of [
+      (trap: Trap) => move(trap.options, to(trap), { replace: false }),
+      (trap: Trap) => remove(trap.options, { recursive: false }),
+    ])
+      await work(await afterwardsNothing((response) => response.destroy()));
+  });
+
+  test('was not done where the first request was refused', async () => {
+    const busy = { code: 'server-busy', detail: 'too much to do' };
+    for (const work of [
+      (trap: Trap) => move(trap.options, to(trap), { replace: false }),
+      (trap: Trap) => remove(trap.options, { recursive: false }),
+    ])
+      expect(await codeOf(work(await afterwardsNothing((response) => problem(response, 503, busy))))).toBe(
+        'not-found',
+      );
+  });
+});
+
+test('mv to a URL outside of the prefix that the server is served below is refused', async () => {
+  const asked: string[] = [];
+  const trap = await setTrap(({ route, method, response, body }) => {
+    if (route !== 'tree' || method !== 'POST') return false;
+    asked.push(body);
+    json(response, {});
+    return true;
+  });
+  const options = { ...trap.options, url: new URL('/pre/a', trap.url) };
+  const mv = (place: string): Promise<string> => move(options, new URL(place, trap.url), { replace: false });
+  for (const place of ['/other/', '/prefix/', '/'])
+    expect([place, await codeOf(mv(place))]).toEqual([place, 'usage']);
+  expect(asked).toEqual([]);
+  await mv('/pre/b/');
+  expect(JSON.parse(asked[0]!)).toMatchObject({ path: '/a', to: '/b/a' });
 });
