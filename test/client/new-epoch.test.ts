@@ -12,6 +12,7 @@ import { ChunkBoard } from '../../src/client/transfer/chunk-board.ts';
 import { createFlow } from '../../src/client/transfer/flow.ts';
 import { createProgress } from '../../src/client/transfer/transfer-progress.ts';
 import { fixedCount } from '../../src/client/transfer/workers.ts';
+import { zeros } from '../../src/transfer/excluded-entries.ts';
 import { CHUNK, codeOf } from './support/scene.ts';
 
 const GRANT = { epoch: 2 } as SessionGrant;
@@ -37,7 +38,12 @@ async function jobOf(session: Partial<SessionClient> = {}): Promise<PushJob> {
   } as unknown as PushJob['context'];
   return {
     context,
-    session: { parallel: fixedCount(1), grant: GRANT, ...session } as SessionClient,
+    session: {
+      parallel: fixedCount(1),
+      grant: GRANT,
+      keepingLease: (work: () => Promise<unknown>) => work(),
+      ...session,
+    } as SessionClient,
     manifest,
     layout,
     reader: {} as PushJob['reader'],
@@ -92,4 +98,34 @@ test('a push that has sent everything asks for no sync point: the commit makes i
   }
   await sendChunks(job);
   expect([job.board.open, asked]).toEqual([0, []]);
+});
+
+test('one timer keeps the lease while all chunks are hashed: that of one alone would never be due', async () => {
+  const keepers: string[] = [];
+  const session: Partial<SessionClient> = {
+    withSignal: () => session as SessionClient,
+    keepingLease: async (work) => {
+      keepers.push('begins');
+      const result = await work();
+      keepers.push('ends');
+      return result;
+    },
+  };
+  const job = await jobOf(session);
+  const read = (): AsyncIterable<Uint8Array> => {
+    keepers.push('hashes');
+    return zeros(CHUNK);
+  };
+  Object.assign(job.reader, { touches: 0, read });
+  const hasher = job.createHasher();
+  hasher.update(Buffer.alloc(CHUNK));
+  const same = hasher.digest();
+  for (const chunk of [0, 1, 2]) {
+    job.board.reserve(chunk);
+    job.unverified.chunks.push(chunk);
+    job.unverified.there?.set(chunk, same);
+  }
+  await sendChunks(job);
+  expect(job.board.open).toBe(0);
+  expect(keepers).toEqual(['begins', 'hashes', 'hashes', 'hashes', 'ends']);
 });

@@ -196,8 +196,8 @@ async function fetchShared(job: PullJob, before: ReadonlyChunkSet): Promise<void
 
 /** What an earlier run staged may have been damaged since: once the server has let go of the session it is too late. */
 async function fetchLost(job: PullJob): Promise<void> {
-  const { staging, board, progress, layout, report } = job;
-  const lost = await staging.verify();
+  const { staging, board, progress, layout, report, session } = job;
+  const lost = await session.keepingLease(() => staging.verify());
   if (lost.length === 0) return;
   const message = `${lost.length} chunks that an earlier run had staged are gone or damaged; they are fetched again`;
   report({ type: 'notice', message });

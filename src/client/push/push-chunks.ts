@@ -170,6 +170,12 @@ async function hashChunk(job: PushJob, chunk: number, signal: AbortSignal): Prom
   return digest;
 }
 
+/** A chunk to send, or one to look into that the server has. */
+interface Todo {
+  readonly chunk: number;
+  readonly isThere: boolean;
+}
+
 /**
  * Sends every chunk that is to do, then looks into those that the server has and the local checkpoint does not know,
  * until all are at the server. The last of them need not be durable yet: a commit begins with a sync point, and asking
@@ -178,7 +184,7 @@ async function hashChunk(job: PushJob, chunk: number, signal: AbortSignal): Prom
 export async function sendChunks(job: PushJob): Promise<void> {
   const { board, context, session, unverified } = job;
   // What is new goes first: the time to the first new byte must not grow with what is there.
-  const next = (): { chunk: number; isThere: boolean } | undefined => {
+  const next = (): Todo | undefined => {
     const todo = board.take();
     if (todo !== undefined) return { chunk: todo, isThere: false };
     const there = unverified.chunks.pop();
@@ -186,12 +192,12 @@ export async function sendChunks(job: PushJob): Promise<void> {
   };
   for (;;) {
     context.flow.begin(job.manifest.chunkSizeBytes);
-    await runWorkers(session.parallel, context.signal, next, async ({ chunk, isThere }, signal) => {
+    const work = ({ chunk, isThere }: Todo, signal: AbortSignal): Promise<void> => {
       const own = session.withSignal(signal);
-      if (!isThere) return sendOne(job, own, chunk);
-      // Nothing else may be on the wire while the last chunks are hashed.
-      return session.keepingLease(() => verifyOne(job, own, chunk, signal));
-    });
+      return isThere ? verifyOne(job, own, chunk, signal) : sendOne(job, own, chunk);
+    };
+    // Nothing else may be on the wire while chunks are hashed: each of them takes no time, and all may take hours.
+    await session.keepingLease(() => runWorkers(session.parallel, context.signal, next, work));
     // Otherwise a new epoch has brought some back.
     if (board.open === 0) return;
   }

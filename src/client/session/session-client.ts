@@ -49,7 +49,8 @@ export interface SessionClient {
 const FENCED = new Set(['session-fenced', 'session-credential']);
 /** In these a session takes nothing but the commit that brought it there. */
 const ENDING = new Set<SessionGrant['state']>(['committing', 'committed']);
-const MAX_HEARTBEAT_INTERVAL_MS = 60_000;
+/** Between two heartbeats, whatever the server says of its lease. */
+const HEARTBEAT_INTERVAL_MS = { min: 250, max: 60_000 } as const;
 /** How long a run that ends waits for the server, in milliseconds. */
 export const FAREWELL_MS = 2_000;
 
@@ -166,7 +167,7 @@ async function ofOwnMaking(failure: unknown, sentEpoch: number, state: State): P
   if (isTokenRefused(failure)) return unauthorized(failure);
   if (failure.code === 'session-state' && ENDING.has(state.grant.state)) return finishedByAnother(failure);
   if (!FENCED.has(failure.code)) return failure;
-  // A resume that is under way may have raised the epoch already; its own failure is told to whoever asked for it.
+  // A resume that is under way may have raised the epoch already; its own failure is told to its caller.
   await Promise.allSettled([state.resuming]);
   if (state.grant.epoch === sentEpoch) return failure;
   return new CairnError('session-suspended', 'the session went on in a new epoch meanwhile', {
@@ -206,7 +207,7 @@ function renewal(
   return retrier.run(renew, { alsoAgain: isToCome });
 }
 
-/** It was good a moment ago: somebody, or a job, is about to put a new one in its place. */
+/** It was good a moment ago: a user, or a job, is about to put a new one in its place. */
 function isToCome({ code }: CairnError): boolean {
   return code === 'token-expired';
 }
@@ -229,7 +230,8 @@ async function nextEpoch(context: TransferContext, state: State): Promise<void> 
 }
 
 async function keepingLease<T>(access: () => SessionAccess, work: () => Promise<T>): Promise<T> {
-  const intervalMs = Math.min(MAX_HEARTBEAT_INTERVAL_MS, Math.ceil(access().grant.leaseMs / 4));
+  const { min, max } = HEARTBEAT_INTERVAL_MS;
+  const intervalMs = Math.max(min, Math.min(max, Math.ceil(access().grant.leaseMs / 4)));
   let beating = false;
   const timer = setInterval(() => {
     if (beating) return;
