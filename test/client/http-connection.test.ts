@@ -1,9 +1,10 @@
 /** What servers and proxies do to single connections, and what a client's connection makes of it. */
-import { once } from 'node:events';
+import { getEventListeners, once } from 'node:events';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { CairnError } from '../../src/base/errors.ts';
+import { MessageChannel } from '../../src/base/message-channel.ts';
 import { openConnection, type Connection } from '../../src/client/http/connection.ts';
 import type { HttpRequest } from '../../src/client/http/http-message.ts';
 
@@ -241,4 +242,32 @@ describe('connections', () => {
     stop.abort(new CairnError('interrupted', 'enough'));
     expect(await Promise.all(asked)).toEqual(['interrupted', 'interrupted', 'interrupted']);
   });
+});
+
+test.each([
+  ['fewer', 'ab'],
+  ['more', 'abcd'],
+])('a body with %s bytes than it was said to have is a bug, and is told as one', async (_how, text) => {
+  const scene = await openScene(() => undefined);
+  const body = { type: 'text/plain', lengthBytes: 3, pieces: [Buffer.from(text)] };
+  expect(await codeOf(textOf(scene, { method: 'POST', body }))).toBe('internal');
+});
+
+test('a refusal without a body leaves nothing behind that listens to the signal', async () => {
+  const scene = await openScene((socket) => socket.write('HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n'));
+  const { signal } = new AbortController();
+  expect(await codeOf(scene.connection.request({ method: 'HEAD', url: scene.url, signal }))).toBe('network');
+  expect(getEventListeners(signal, 'abort')).toEqual([]);
+});
+
+test('bytes that wait in the system are counted for a channel, too', async () => {
+  const scene = await openScene((socket) => {
+    socket.pause();
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other/1\r\n\r\n');
+  });
+  const { socket, early } = await scene.connection.upgrade({ method: 'GET', url: scene.url }, 'other/1');
+  const channel = new MessageChannel(socket, early);
+  onTestFinished(() => channel.close());
+  channel.write(Buffer.alloc(64 * 1024 * 1024)).catch(() => undefined); // nobody reads it
+  await vi.waitUntil(async () => (await scene.connection.unconfirmedBytes())! > 0, { timeout: 5000 });
 });

@@ -11,7 +11,7 @@ import { plainConnector } from './http-socket.ts';
 import { shownProxy, type Proxy } from './proxy.ts';
 import { keepReady } from './ready-sockets.ts';
 import { createSocketPool, type SocketPool } from './socket-pool.ts';
-import { unconfirmedBytes } from './unconfirmed.ts';
+import { endsOf, unconfirmedBytes, type SocketEnds } from './unconfirmed.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 /** A proxy may itself wait for its own connection. */
@@ -54,8 +54,8 @@ export function openSockets(origin: string, options: PoolOptions): OriginSockets
   const peer = proxy === undefined ? origin : `${origin} (through ${shownProxy(proxy)})`;
   let connectMs: number | undefined;
   const timed = timing(connectorOf(origin, peer, options), (tookMs) => (connectMs = tookMs));
-  const sockets = new Set<Socket>();
-  const ready = keepReady(guarded(watched(timed, peer, options, sockets), options.guard));
+  const connected = new Set<SocketEnds>();
+  const ready = keepReady(guarded(watched(timed, peer, options, connected), options.guard));
   const target = targetOf(proxy !== undefined && origin.startsWith('http:') ? proxy.url : new URL(origin));
   const pool = createSocketPool(() => opened(ready.connect, target), connections);
   return {
@@ -63,7 +63,7 @@ export function openSockets(origin: string, options: PoolOptions): OriginSockets
     get connectMs() {
       return connectMs;
     },
-    unconfirmedBytes: () => unconfirmedBytes(sockets),
+    unconfirmedBytes: () => unconfirmedBytes(connected),
     openAhead: ready.openAhead,
     closeIdle: () => ready.closeIdle() + pool.closeIdle(),
     close: () => {
@@ -92,7 +92,7 @@ function timing(connect: Connect, onConnected: (tookMs: number) => void): Connec
   };
 }
 
-/** Sockets that somebody has looked at. */
+/** Sockets that the guard has let pass. */
 function guarded(connect: Connect, guard: SocketGuard | undefined): Connect {
   if (guard === undefined) return connect;
   const look = async (socket: Socket, done: Done): Promise<void> => {
@@ -112,12 +112,12 @@ function guarded(connect: Connect, guard: SocketGuard | undefined): Connect {
     });
 }
 
-/** Sockets that are given up when they are silent for too long; `open` has those that there are. */
+/** Sockets that are given up when they are silent for too long; `connected` has those that there are. */
 function watched(
   connect: Connect,
   peer: string,
   { pace, silenceMs }: PoolOptions,
-  open: Set<Socket>,
+  connected: Set<SocketEnds>,
 ): Connect {
   return (target, done) =>
     connect(target, (...[error, socket]) => {
@@ -138,9 +138,10 @@ function watched(
       const unwatch = watchReader(socket, pace, () => {
         socket.destroy(new CairnError('timeout', `${peer} takes less than ${pace.minRate} bytes a second`));
       });
-      open.add(socket);
+      const ends = endsOf(socket);
+      connected.add(ends);
       socket.once('close', () => {
-        open.delete(socket);
+        connected.delete(ends);
         unwatch();
       });
       done(null, socket);

@@ -68,7 +68,7 @@ export async function accepted(request: HttpRequest, response: HttpResponse): Pr
 /** The error that a response stands for. Reads its body. */
 export async function errorOf(request: HttpRequest, response: HttpResponse): Promise<CairnError> {
   const { status } = response;
-  const text = request.method === 'HEAD' ? '' : await response.text(MAX_ERROR_BODY_BYTES);
+  const text = await response.text(MAX_ERROR_BODY_BYTES);
   if (status < 400) {
     const where = printable(response.header('location') ?? 'an unnamed place');
     return new CairnError(

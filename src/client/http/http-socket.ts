@@ -5,6 +5,7 @@
 import { request as startRequest, type ClientRequest, type IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import type { BodySource } from '../../base/body-reader.ts';
+import { CairnError } from '../../base/errors.ts';
 import { incomingBody } from '../../base/incoming-body.ts';
 import { closedSilently, whenOpen, type Connect } from './connecting.ts';
 
@@ -124,17 +125,24 @@ async function send(
       // The other side has said what it thinks of it: the rest is not wanted.
       if (outgoing.destroyed || (state.isAnswered && leftBytes > 0)) return;
       leftBytes -= piece.byteLength;
+      // It would be read as the beginning of the next request.
+      if (leftBytes < 0) throw unlike('more');
       if (leftBytes === 0) state.isSent = true;
       await new Promise<void>((resolve) => {
         wake = resolve;
         outgoing.write(piece, () => resolve());
       });
     }
+    if (leftBytes > 0) throw unlike('fewer');
     state.isSent = true;
     outgoing.end();
   } catch (error) {
     end(state, error as Error);
   }
+}
+
+function unlike(than: 'more' | 'fewer'): CairnError {
+  return new CairnError('internal', `a body has ${than} bytes than it was said to have`);
 }
 
 /** Node throws away what it has of an answer whose request is destroyed, and then calls it whole. */

@@ -5,13 +5,25 @@
 import { readFile } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 
+/** Which connection a socket is: a channel reads through another socket on the same connection. */
+export interface SocketEnds {
+  readonly localPort: number | undefined;
+  readonly remotePort: number | undefined;
+  readonly remoteFamily: string | undefined;
+}
+
+/** The ends of a socket that is open. */
+export function endsOf({ localPort, remotePort, remoteFamily }: Socket): SocketEnds {
+  return { localPort, remotePort, remoteFamily };
+}
+
 /** Local port, remote port, and the bytes in the queue, all hexadecimal. */
 const LINE = /^ *\d+: [0-9A-F]+:([0-9A-F]{4}) [0-9A-F]+:([0-9A-F]{4}) [0-9A-F]{2} ([0-9A-F]{8}):/gm;
 
-/** The sum for these sockets; undefined where the system does not tell. */
-export async function unconfirmedBytes(sockets: Iterable<Socket>): Promise<number | undefined> {
+/** The sum for these connections; undefined where the system does not tell. */
+export async function unconfirmedBytes(connections: Iterable<SocketEnds>): Promise<number | undefined> {
   const wanted = { IPv4: new Set<string>(), IPv6: new Set<string>() };
-  for (const { localPort, remotePort, remoteFamily } of sockets) {
+  for (const { localPort, remotePort, remoteFamily } of connections) {
     if (localPort === undefined || remotePort === undefined) continue;
     wanted[remoteFamily === 'IPv6' ? 'IPv6' : 'IPv4'].add(`${hex(localPort)} ${hex(remotePort)}`);
   }
