@@ -13,6 +13,9 @@ const HOW_TO_GIVE_A_TOKEN = [
   'the server says at its start where it keeps its token',
 ];
 
+/** The other one brings some of these sources, and is not the same transfer. */
+const LEFT_TO_ANOTHER = ['that push goes on, and nothing was changed'];
+
 const NEW_TOKEN = [
   'put a new access token where this one came from (--token-file, CAIRN_TOKEN, cairn login) and run the same command again',
 ];
@@ -84,6 +87,7 @@ export function adviceFor(error: CairnError, command: string | undefined): Lines
   const isTransfer = command !== undefined && TRANSFERS.has(command);
   // Who looks after the sessions of others has nothing to start over.
   if (command === 'sessions' && code === 'session-not-found') return [];
+  if (code === 'transfer-locked' && details['isOfOtherSources'] === true) return LEFT_TO_ANOTHER;
   const byCode = isTransfer ? OF_TRANSFERS : command === 'serve' ? OF_SERVE : {};
   const known = byCode[code] ?? BY_CODE[code];
   const isKept = isTransfer && details['isKept'] === true;

@@ -27,6 +27,13 @@ it('what another process holds goes on, unchanged', () => {
     for (const command of ['push', 'serve']) expect(told(code, command)).toContain('nothing was changed');
 });
 
+it('a push of other sources that is running is not called the same transfer', () => {
+  const details = { pid: 1, isOfOtherSources: true };
+  const advice = adviceFor(new CairnError('transfer-locked', 'process 1 pushes', { details }), 'push').join();
+  expect(advice).toContain('nothing was changed');
+  expect(advice).not.toContain('same transfer');
+});
+
 it('each end of a session has its own way on', () => {
   for (const code of ['session-fenced', 'session-credential'] as const)
     expect(told(code, 'push')).toContain('takes the transfer over');

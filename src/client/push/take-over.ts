@@ -137,7 +137,8 @@ async function lockedFolder(stateHome: string, key: string): Promise<TransferFol
     const { pid } = error.details;
     const who = typeof pid === 'number' ? `process ${pid}` : 'another process';
     const message = `${who} pushes some of these sources to the same URL; wait for it to end, or stop it`;
-    throw new CairnError('transfer-locked', message, { cause: error, details: error.details });
+    const details = { ...error.details, isOfOtherSources: true };
+    throw new CairnError('transfer-locked', message, { cause: error, details });
   }
 }
 
