@@ -72,6 +72,9 @@ export interface ContentStore extends EntryLookup {
   close(): Promise<void>;
 }
 
+/** What is asked of a store by one that only reads. */
+export type ReadableStore = Pick<ContentStore, 'scan' | 'lookup' | 'read'>;
+
 /** Documents that are kept with a session. */
 export type DocumentName = 'manifest' | 'identities' | 'plan' | 'digests';
 

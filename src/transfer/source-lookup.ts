@@ -11,7 +11,10 @@ export type FoundSource = { readonly identity: Identity } | { readonly code: Sou
  *
  * @throws CairnError what says something of the whole store
  */
-export async function lookUpSources(store: EntryLookup, paths: readonly string[]): Promise<FoundSource[]> {
+export async function lookUpSources(
+  store: Pick<EntryLookup, 'lookup'>,
+  paths: readonly string[],
+): Promise<FoundSource[]> {
   try {
     return (await store.lookup(paths)).map((found) =>
       found === undefined ? { code: 'source-missing' } : { identity: found.identity },

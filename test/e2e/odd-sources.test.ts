@@ -119,3 +119,24 @@ function writeIn(directory: string, name: string): void {
   mkdirSync(path.dirname(at), { recursive: true });
   writeFileSync(at, 'x');
 }
+
+test('more directories and links to directories than may be open at a time are pushed together', async () => {
+  const { server, source, environment } = await openScene();
+  const words: string[] = [];
+  for (let number = 0; number < 300; number += 1) {
+    const directory = path.join(source, 'of', `${number}`);
+    mkdirSync(directory, { recursive: true });
+    writeFileSync(path.join(directory, 'file'), `${number}`);
+    const link = path.join(source, `link-${number}`);
+    symlinkSync(directory, link);
+    words.push(number % 2 === 0 ? directory : link);
+  }
+  // Fewer than there are sources, and enough for Node itself.
+  const before = ['bash', '-c', 'ulimit -n 200; exec "$@"', 'bash'];
+  const result = await cairn(['push', '--json', ...words, `${server.url}/many/`], { ...environment, before });
+  expect(result, result.stderr).toMatchObject({ exitCode: 0, last: { entries: 600, excluded: 0 } });
+  expect(readFileSync(path.join(server.root, 'many/298/file'), 'utf8')).toBe('298');
+  expect(readFileSync(path.join(server.root, 'many/link-299/file'), 'utf8')).toBe('299');
+  const again = await cairn(['push', '--json', ...words, `${server.url}/many/`], { ...environment, before });
+  expect(again, again.stderr).toMatchObject({ exitCode: 0, last: { bytesSent: 0, changed: 0 } });
+});

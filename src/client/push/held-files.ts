@@ -4,7 +4,7 @@
  */
 import { CairnError } from '../../base/errors.ts';
 import type { ScannedEntry } from '../../manifest/entry.ts';
-import type { ContentStore } from '../../storage/content-store.ts';
+import type { ReadableStore } from '../../storage/content-store.ts';
 
 /** Memory for such files, all together and each, in bytes. */
 const MAX_HELD_BYTES = 16 * 1024 * 1024;
@@ -20,7 +20,7 @@ export interface HeldFiles {
   /** Whether what has just been found is one of these. */
   mayHold(found: ScannedEntry): boolean;
   /** Holds it; answers the entry as it was when it was read. */
-  hold(path: string, found: ScannedEntry, store: ContentStore, storePath: string): Promise<ScannedEntry>;
+  hold(path: string, found: ScannedEntry, store: ReadableStore, storePath: string): Promise<ScannedEntry>;
   clear(): void;
 }
 
@@ -60,7 +60,7 @@ export function createHeldFiles(nowMs: () => number = Date.now): HeldFiles {
 
 /** The bytes of a file; undefined where it has changed, or cannot be read, which is told when it is sent. */
 async function readAsFound(
-  store: ContentStore,
+  store: ReadableStore,
   path: string,
   { entry, identity }: ScannedEntry,
 ): Promise<Uint8Array | undefined> {

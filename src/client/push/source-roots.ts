@@ -4,13 +4,19 @@ import { basename, dirname, resolve } from 'node:path';
 import { CairnError, storageError, systemCodeOf } from '../../base/errors.ts';
 import { kindOf, type FileKind } from '../../base/file-stat.ts';
 import { printable } from '../../base/safe-path.ts';
-import type { ContentStore } from '../../storage/content-store.ts';
+import type { ReadableStore } from '../../storage/content-store.ts';
 import { openLocalDisk } from '../../storage/disk/local-disk.ts';
 import { streamAt } from '../transfer/descriptor-path.ts';
+import { createRestingStore } from './resting-store.ts';
+
+/** A place that sources are read from. Close it. */
+export interface SourceStore extends ReadableStore {
+  close(): Promise<void>;
+}
 
 /** One source that the user named. */
 export interface SourceRoot {
-  readonly store: ContentStore;
+  readonly store: SourceStore;
   /** Safe path of the source in its store; empty where the store is the source. */
   readonly base: string;
   /** Path of the source in the manifest. */
@@ -38,8 +44,11 @@ export interface RootWishes {
   /** It {@link isGone}: whatever it was, it is taken for a file. */
   readonly isMissing: boolean;
   /** Stores by their path: files of one directory share it, since a thousand of them may be named. */
-  readonly shared: Map<string, ContentStore>;
+  readonly shared: Map<string, SourceStore>;
 }
+
+/** So many stay open: a process may have 256 descriptors, and needs some for its connections. */
+const MAX_OPEN_STORES = 64;
 
 /**
  * Opens one source.
@@ -63,12 +72,21 @@ export async function openRoot(
   try {
     const isDirectory = !isMissing && (await isDirectoryAt(path, isOneOfSeveral));
     const place = isDirectory ? path : dirname(path);
-    const store = shared.get(place) ?? (await openLocalDisk(place, { isReadOnly: true }));
+    const store = shared.get(place) ?? (await openStore(place, shared.size < MAX_OPEN_STORES));
     shared.set(place, store);
     return { store, base: isDirectory ? '' : name, prefix };
   } catch (error) {
     throw sourceError(error, source);
   }
+}
+
+/** Opens what is at a place; beside many others it is closed again, until something is asked of it. */
+async function openStore(place: string, staysOpen: boolean): Promise<SourceStore> {
+  const open = (): ReturnType<typeof openLocalDisk> => openLocalDisk(place, { isReadOnly: true });
+  const store = await open();
+  if (staysOpen) return store;
+  await store.close();
+  return { ...createRestingStore(open), close: async () => undefined };
 }
 
 /** Whether a directory is there, links followed; a link that leads nowhere is a thing of its own. */

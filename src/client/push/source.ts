@@ -5,18 +5,18 @@ import { comparePaths, joinPath, printable } from '../../base/safe-path.ts';
 import { EntryTable, type EntryList } from '../../manifest/entry-table.ts';
 import { StringTable, type StringList } from '../../manifest/string-table.ts';
 import type { Notice } from '../../wire/tree-stream.ts';
-import type { ContentStore, ScanWishes } from '../../storage/content-store.ts';
+import type { ReadableStore, ScanWishes } from '../../storage/content-store.ts';
 import { portableMode, type Entry } from '../../manifest/entry.ts';
 import type { ModeChange } from '../../manifest/modes.ts';
 import { createHeldFiles, type HeldFiles } from './held-files.ts';
-import { isGone, openRoot, refuseTwins, type SourceRoot } from './source-roots.ts';
+import { isGone, openRoot, refuseTwins, type SourceRoot, type SourceStore } from './source-roots.ts';
 
 /** Sources that are open. Close them. */
 export interface LocalSource {
   /** Name of a source that is one file or symbolic link; undefined for anything else. */
   readonly fileName: string | undefined;
   /** Where the bytes of a path of the manifest are. */
-  locate(path: string): { readonly store: ContentStore; readonly path: string };
+  locate(path: string): { readonly store: ReadableStore; readonly path: string };
   /** The bytes of a path that were read when the last scan found it; undefined for all but a few. */
   held(path: string): Uint8Array | undefined;
   /**
@@ -64,7 +64,7 @@ interface Opening {
   readonly stateHome: string;
   readonly change: ModeChange | undefined;
   /** Stores that are open already, by their path, and stay so. */
-  readonly opened: ReadonlyMap<string, ContentStore>;
+  readonly opened: ReadonlyMap<string, SourceStore>;
   readonly mayBeGone: boolean;
 }
 

@@ -6,7 +6,7 @@ import type { Identity } from '../../manifest/entry.ts';
 import { FileDigests, type ReadonlyFileDigests } from '../../manifest/file-digests.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
 import type { Comparison, Plan } from '../../wire/messages.ts';
-import type { ContentStore } from '../../storage/content-store.ts';
+import type { ReadableStore } from '../../storage/content-store.ts';
 import { getDigests } from '../session/session-calls.ts';
 import type { SessionClient } from '../session/session-client.ts';
 import type { TransferContext } from './transfer-context.ts';
@@ -15,7 +15,7 @@ import { fixedCount, runWorkers } from './workers.ts';
 
 /** Where the local bytes of an entry are, and the identity that they are bound to, where that is known. */
 export interface LocalFile {
-  readonly store: ContentStore;
+  readonly store: ReadableStore;
   readonly path: string;
   readonly identity?: Identity | undefined;
 }
