@@ -1,4 +1,4 @@
-/** What a transfer tells of itself while it runs: data, for whoever draws it. */
+/** What a transfer tells of itself while it runs, as data that can be drawn. */
 import type { ErrorCode } from '../base/errors.ts';
 import type { EntryType } from '../manifest/entry.ts';
 

@@ -1,4 +1,4 @@
-/** Transfer grants, as whoever issues them sees them. */
+/** Transfer grants, as their issuer sees them. */
 import { randomBytes } from 'node:crypto';
 import type * as v from 'valibot';
 import { CairnError } from '../base/errors.ts';

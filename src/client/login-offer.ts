@@ -6,7 +6,7 @@ import type { ReachOptions } from './options.ts';
 
 /**
  * What the server of a URL says of where to log in; undefined where it says nothing. It proves nothing of itself, so
- * all of it has to be shown to the user before anybody is asked.
+ * all of it has to be shown to the user before the issuer is asked.
  *
  * @throws CairnError what discovery throws, network codes, the signal's reason
  */

@@ -1,9 +1,11 @@
 /** What the caller of a transfer decides. */
 import type { Socket } from 'node:net';
 import type { DigestAlgorithm } from '../manifest/digest.ts';
+import type { ModeChange } from '../manifest/modes.ts';
 import type { ChunkEncoding } from '../session/encoding.ts';
 import type { SyncMode } from '../session/sync-mode.ts';
 import type { Report } from './events.ts';
+import type { AnswerPace } from './http/answer-pace.ts';
 import type { BandwidthRate } from './http/bandwidth.ts';
 import type { Proxy } from './http/proxy.ts';
 import type { CompressMode } from './transfer/compression.ts';
@@ -19,8 +21,6 @@ export interface ClientTlsFiles {
 
 /** Asked before each connection; answers the same object until something has changed. */
 export type ClientTls = () => Promise<ClientTlsFiles>;
-import type { ModeChange } from '../manifest/modes.ts';
-import type { AnswerPace } from './http/answer-pace.ts';
 
 /**
  * Looks at each new socket before anything of this client's is sent on it; what it throws is why the socket is not used,
@@ -45,7 +45,7 @@ export interface ReachOptions {
   /** Gives up after so long without any progress, in milliseconds. */
   readonly retryForMs: number;
   /**
-   * Waits as long also for what hardly ever comes, because somebody asked to wait: a host that does not exist, say, or a
+   * Waits as long also for what hardly ever comes, because the user asked to wait: a host that does not exist, say, or a
    * server in place of another.
    */
   readonly isPatient?: boolean;

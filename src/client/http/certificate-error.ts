@@ -1,4 +1,4 @@
-/** Why the certificate of a server is not trusted, told so that somebody can do something about it. */
+/** Why the certificate of a server is not trusted, and what can be done about it. */
 import type { PeerCertificate } from 'node:tls';
 import { CairnError, systemCodeOf } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';

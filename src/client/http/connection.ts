@@ -40,7 +40,7 @@ export interface Connection {
 
 /** An answer of which more is left is not read for the sake of its connection. */
 const MAX_DISCARDED_BYTES = 128 * 1024;
-/** Longest silence on a socket in both directions, unless somebody wants to see a longer one. */
+/** Longest silence on a socket in both directions, unless the caller allows a longer one. */
 const DEFAULT_SILENCE_MS = 30_000;
 /** How long an idle connection is kept: where the server does not say how long it does, and at most. */
 const DEFAULT_KEEP_MS = 4000;

@@ -3,7 +3,7 @@
 /** Below this a piece is copied into a batch; Node's sockets take at least this much before they ask to wait. */
 const SMALL_BYTES = 64 * 1024;
 const BATCH_BYTES = 256 * 1024;
-/** A piece is cut such that a slow line takes a part of it soon: only then can anybody see that it moves. */
+/** A piece is cut such that a slow line takes a part of it soon: only then can it be seen to move. */
 const FIRST_SLICE_BYTES = 256 * 1024;
 const LEAST_SLICE_BYTES = 64 * 1024;
 const QUICK_MS = 20;

@@ -109,7 +109,7 @@ export async function sendReliably(
     wireBytes = Math.max(0, lengthBytes - heldBytes - attempts.saved);
     return { ...sent, wireBytes };
   } catch (error) {
-    // What was read is no longer what is there: whoever tries again starts from nothing.
+    // The source has other bytes by now: another try starts from nothing.
     if (isToReadAgain(error)) progress.lost(chunk, attempts.reached);
     throw error;
   } finally {

@@ -24,7 +24,7 @@ export interface StreamJob {
 
 const SLICE_BYTES = 1024 * 1024;
 
-/** Wakes whoever waits for the window to change. */
+/** Wakes those that wait for the window to change. */
 interface Bell {
   ring(): void;
   heard(): Promise<void>;

@@ -39,7 +39,7 @@ export async function loadIdentities(source: AsyncIterable<Uint8Array>): Promise
   }
 }
 
-/** Whoever kept what is damaged starts over without it. */
+/** Damage of a kept document: the transfer starts over without it. */
 function isDamage(error: unknown): boolean {
   return (
     error instanceof CairnError && (error.code === 'manifest-invalid' || error.code === 'chunk-incomplete')

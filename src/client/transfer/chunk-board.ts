@@ -16,7 +16,7 @@ export class ChunkBoard {
   readonly #states: Uint8Array;
   /** Sync points by which finished chunks will be durable. */
   readonly #syncPoints = new Map<number, number>();
-  /** What was known of chunks before somebody began to doubt them. */
+  /** What was known of chunks before they were doubted. */
   readonly #doubted = new Map<number, { readonly state: State; readonly syncPoint: number | undefined }>();
   #open: number;
   /** No chunk below is to do. */
@@ -53,7 +53,7 @@ export class ChunkBoard {
     return chunk;
   }
 
-  /** Somebody looks into this chunk: it is busy without having been taken. */
+  /** This chunk is looked into: it is busy without having been taken. */
   reserve(chunk: number): void {
     this.#set(chunk, STATE.busy);
   }

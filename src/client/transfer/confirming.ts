@@ -12,7 +12,7 @@ export interface Confirming {
   sent(chunk: number, bytes: number): void;
   /** The other side has all of a chunk that was sent. */
   answered(chunk: number): void;
-  /** The request that carried a chunk broke: what it had sent is told when somebody knows what arrived. */
+  /** The request that carried a chunk broke: what it had sent is told once it is known what arrived. */
   broken(chunk: number): void;
   /** Bytes of a chunk are to be sent again; answers how many of them had been told. */
   lost(chunk: number, bytes: number): number;

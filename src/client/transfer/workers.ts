@@ -37,7 +37,7 @@ export async function runWorkers<Job>(
         await work(job, stop.signal);
       }
     } catch (error) {
-      // The first reason stays; whoever fails by it later fails the same.
+      // The first reason stays; workers that fail by it later fail the same.
       hasFailed = true;
       stop.abort(error);
     }
