@@ -57,7 +57,10 @@ export function addDoctor(program: Command, done: Done): void {
     .description('look for what goes wrong between this machine and a server')
     .argument('<url>')
     .optionsGroup(GROUPS.what)
-    .option('--thorough', 'try a silence that is longer than the usual patience of proxies: 65s')
+    .option(
+      '--thorough',
+      'try a silence that is longer than the usual patience of proxies (65s), and 64 MiB over one connection',
+    )
     .option('--silence <duration>', 'how long a silence to try (default: 15s)');
   addNotes(addJson(addAccessToServer(doctor)), DOCTOR_HELP).action(async (url, options) =>
     done(await (await import('./commands/doctor.ts')).runDoctor(url, options)),

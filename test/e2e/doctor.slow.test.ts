@@ -32,7 +32,7 @@ function read(result: CliResult): Examination {
 /** Has a server examined through a proxy. */
 async function examine(
   meddling: Meddling,
-  changes: { token?: string; silence?: string } = {},
+  changes: { token?: string; silence?: string; isThorough?: boolean } = {},
 ): Promise<Examination> {
   const server = await startDiskServer();
   const port = await startMeddlingProxy(server.port, meddling);
@@ -42,10 +42,15 @@ async function examine(
 async function examineAt(
   url: string,
   server: DiskServer,
-  { token = server.token, silence = '1s' }: { token?: string; silence?: string },
+  {
+    token = server.token,
+    silence = '1s',
+    isThorough = false,
+  }: { token?: string; silence?: string; isThorough?: boolean },
 ): Promise<Examination> {
   const environment = { stateHome: path.join(temporaryDirectory(), 'home'), token };
-  return read(await cairn(['doctor', '--json', '--silence', silence, url], environment));
+  const thorough = isThorough ? ['--thorough'] : [];
+  return read(await cairn(['doctor', '--json', ...thorough, '--silence', silence, url], environment));
 }
 
 /** Whatever the machine's disk is like. */
@@ -108,6 +113,21 @@ describe('a proxy', () => {
     const remedies = result.lines.filter(({ check }) => check === 'connections').map(({ remedy }) => remedy);
     expect(remedies[0]).toContain('keepalive_timeout');
     expect(remedies[1]).toContain('proxy_http_version 1.1; proxy_set_header Connection ""');
+  });
+
+  test('that cuts a connection after some chunks is found, where more than one is to be sent', async () => {
+    const meddling = { cutsConnectionAfterBytes: 20 * 1024 * 1024 };
+    const { bad: quick } = await examine(meddling);
+    expect(apartFromSpace(quick)).toEqual([]);
+    const { result, bad } = await examine(meddling, { isThorough: true });
+    expect(apartFromSpace(bad)).toEqual([['connections', 'warning', undefined]]);
+    const { message } = result.lines.find(
+      ({ level, check }) => level === 'warning' && check === 'connections',
+    )!;
+    expect(message).toContain('cut before it has carried 24 MiB');
+    const whole = await examine({}, { isThorough: true });
+    expect(apartFromSpace(whole.bad)).toEqual([]);
+    expect(whole.result.stdout.toString()).toContain('64 MiB arrive over one connection');
   });
 
   test('that passes no upgrade on is named, and no warning', async () => {

@@ -17,6 +17,8 @@ export interface Meddling {
   readonly answers?: (request: IncomingMessage) => number | undefined;
   /** Cuts a connection when so many bytes of one body have gone over it, in either direction. */
   readonly cutsAfterBytes?: number;
+  /** Cuts a connection when so many bytes of requests have gone over it. */
+  readonly cutsConnectionAfterBytes?: number;
   /** Closes each connection with its answer. */
   readonly closes?: boolean;
   /** Opens a connection to the server for each request, and says so. */
@@ -105,16 +107,17 @@ function headersOf(
   };
 }
 
-/** The same message, which ends the connection after so many bytes. */
+/** The same message, which ends the connection after so many bytes of its own, or of the connection. */
 function cutting(
   message: IncomingMessage,
   response: ServerResponse,
-  { cutsAfterBytes = Infinity }: Meddling,
+  { cutsAfterBytes = Infinity, cutsConnectionAfterBytes = Infinity }: Meddling,
 ): IncomingMessage {
   let bytes = 0;
   message.on('data', (piece: Buffer) => {
     bytes += piece.length;
-    if (bytes > cutsAfterBytes) response.destroy();
+    const connectionBytes = response.req.socket.bytesRead;
+    if (bytes > cutsAfterBytes || connectionBytes > cutsConnectionAfterBytes) response.destroy();
   });
   return message;
 }

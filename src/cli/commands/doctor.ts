@@ -48,7 +48,8 @@ export async function runDoctor(word: string, words: DoctorWords): Promise<ExitC
     const { diagnose } = await import('../../client/doctor/doctor.ts');
     const plan = { url, settings, resumeCommand: ['cairn', 'doctor', url.href] };
     const isRenewed = await isRenewedLogin(url, settings.tokenFile);
-    await runClient(plan, NO_LINES, (options) => diagnose({ ...options, silentMs, isRenewed, onFinding }));
+    const how = { silentMs, isThorough: words.thorough === true, isRenewed, onFinding };
+    await runClient(plan, NO_LINES, (options) => diagnose({ ...options, ...how }));
   }
   return summarize(findings, settings.json);
 }

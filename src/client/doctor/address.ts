@@ -2,22 +2,16 @@
 import { lookup } from 'node:dns/promises';
 import { connect, isIP } from 'node:net';
 import { CairnError, systemCodeOf } from '../../base/errors.ts';
+import { targetOf } from '../http/connecting.ts';
 import { ok, problem, warning, type Finding } from './finding.ts';
 
 const CONNECT_MS = 5000;
 /** More addresses than this are not tried. */
 const MAX_ADDRESSES = 16;
 
-/** Host and port of a URL as sockets take them. */
-export function endpointOf(url: URL): { readonly host: string; readonly port: number } {
-  const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
-  const usual = url.protocol === 'https:' ? 443 : 80;
-  return { host, port: url.port === '' ? usual : Number(url.port) };
-}
-
 /** Looks the name up and connects to each address. */
 export async function checkAddress(url: URL): Promise<readonly Finding[]> {
-  const { host, port } = endpointOf(url);
+  const { hostname: host, port } = targetOf(url);
   const found = await lookUp(host);
   if (found instanceof CairnError) {
     const remedy = 'check the name in the URL, and the name server of this machine';

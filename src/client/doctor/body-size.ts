@@ -1,16 +1,14 @@
 /** How large a body may be on its way to the server. */
 import { CairnError, type ErrorCode } from '../../base/errors.ts';
-import type { RequestBody } from '../http/http-message.ts';
 import type { Server } from '../http/server-calls.ts';
 import { failed, ok, problem, warning, type Finding } from './finding.ts';
-import { sendProbe } from './probe.ts';
+import { sendProbe, zeros } from './probe.ts';
 
 const KIB = 1024;
 /** Chunk sizes, the last of them the usual one. */
 const SIZES = [64, 128, 256, 512, 1024, 2048, 4096, 8192].map((size) => size * KIB);
 /** What follows a chunk: its digest. */
 const FOOTER_BYTES = 32;
-const PIECE_BYTES = 64 * KIB;
 /** What a limit on the way looks like: an answer of the proxy's own, or a connection that it cuts. */
 const REFUSALS = new Set<ErrorCode>(['body-too-large', 'network', 'invalid-request', 'chunk-incomplete']);
 /** A line that needs longer for one chunk is slow. */
@@ -67,7 +65,7 @@ async function largestSize(
 async function trySize(server: Server, size: number, signal: AbortSignal): Promise<CairnError | undefined> {
   try {
     const lengthBytes = size + FOOTER_BYTES;
-    const { bytes } = await sendProbe(server, () => bodyOf(lengthBytes), signal);
+    const { bytes } = await sendProbe(server, () => zeros(lengthBytes), signal);
     if (bytes === lengthBytes) return undefined;
     return new CairnError('chunk-incomplete', `of ${lengthBytes} bytes ${bytes} arrived`);
   } catch (error) {
@@ -75,14 +73,4 @@ async function trySize(server: Server, size: number, signal: AbortSignal): Promi
     if (error instanceof CairnError) return error;
     throw error;
   }
-}
-
-function bodyOf(lengthBytes: number): Omit<RequestBody, 'type'> {
-  function* pieces(): Generator<Uint8Array> {
-    const piece = new Uint8Array(PIECE_BYTES);
-    for (let left = lengthBytes; left > 0; left -= PIECE_BYTES) {
-      yield left >= PIECE_BYTES ? piece : piece.subarray(0, left);
-    }
-  }
-  return { lengthBytes, pieces: pieces() };
 }

@@ -5,12 +5,12 @@ import { TLS_FLOOR } from '../../base/tls-floor.ts';
 import { systemCodeOf } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
 import { INCOMPLETE_CHAIN } from '../http/certificate-error.ts';
+import { targetOf } from '../http/connecting.ts';
 import type { ClientTlsFiles } from '../options.ts';
-import { endpointOf } from './address.ts';
 import { ok, problem, warning, type Finding } from './finding.ts';
 
 const DAY_MS = 86_400_000;
-/** Whoever renews certificates by a program does so earlier. */
+/** Programs that renew certificates do so earlier. */
 const SOON_DAYS = 14;
 const CONNECT_MS = 10_000;
 
@@ -41,7 +41,7 @@ export async function checkCertificate(
 }
 
 function handshake(url: URL, { ca, cert, key }: Partial<ClientTlsFiles>): Promise<Shown | string> {
-  const { host, port } = endpointOf(url);
+  const { hostname: host, port } = targetOf(url);
   return new Promise((resolve) => {
     const socket = connect({
       host,

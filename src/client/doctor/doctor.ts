@@ -3,6 +3,7 @@ import type { WhoAmI } from '../../wire/administration.ts';
 import { DEFAULT_ANSWER_PACE } from '../http/answer-pace.ts';
 import { shownProxy } from '../http/proxy.ts';
 import type { ReachOptions } from '../options.ts';
+import type { Server } from '../http/server-calls.ts';
 import { openContext, type TransferContext } from '../transfer/transfer-context.ts';
 import { checkAddress } from './address.ts';
 import { checkBodySize } from './body-size.ts';
@@ -15,11 +16,14 @@ import { checkDownload, checkUpload } from './pace.ts';
 import { checkSilence } from './silence.ts';
 import { fetchWhoAmI, judgeSpace, judgeToken } from './token.ts';
 import { withinLimit } from './time-limit.ts';
+import { checkVolume } from './volume.ts';
 
 /** What to look at. */
 export interface DoctorOptions extends Omit<ReachOptions, 'retryForMs' | 'report'> {
   /** How long the server is silent to see whether that cuts the connection, in milliseconds. */
   readonly silentMs: number;
+  /** Whether 64 MiB may be sent to see whether one connection carries them. */
+  readonly isThorough: boolean;
   /** Whether the token is of a login that gets a new one by itself. */
   readonly isRenewed: boolean;
   /** Told each finding as soon as it is there. */
@@ -30,7 +34,7 @@ export interface DoctorOptions extends Omit<ReachOptions, 'retryForMs' | 'report
 type Tell = (findings: readonly Finding[]) => boolean;
 
 /** Within these times, in milliseconds, each check says something. */
-const LIMIT_MS = { usual: 15_000, body: 60_000, beyondSilence: 15_000 } as const;
+const LIMIT_MS = { usual: 15_000, body: 60_000, volume: 90_000, beyondSilence: 15_000 } as const;
 
 /**
  * Runs the checks that make sense one after another; where one fails that others stand on, those are left out.
@@ -100,7 +104,7 @@ async function lookAtServer({ server }: TransferContext, options: DoctorOptions,
       : [judgeToken(who, server.target, options.isRenewed), ...judgeSpace(who)];
   };
   tell(await withinLimit('token', usual, signal, ask));
-  // Whoever is not let in, or asks a server without these routes, learns no more by probes.
+  // A client that is not let in learns no more by probes, nor does one of a server without these routes.
   if (who === undefined) return;
   const silence = withinLimit('silence', silenceOf(options), signal, (limit) =>
     checkSilence(server, silentMs, limit),
@@ -109,10 +113,25 @@ async function lookAtServer({ server }: TransferContext, options: DoctorOptions,
   tell(await withinLimit('upload', usual, signal, (limit) => checkUpload(server, limit)));
   tell(await withinLimit('body-size', LIMIT_MS.body, signal, (limit) => checkBodySize(server, limit)));
   tell(await withinLimit('download', usual, signal, (limit) => checkDownload(server, limit)));
-  tell(await withinLimit('connections', usual, signal, (limit) => checkConnections(server, limit)));
+  await lookAtConnections(server, options, tell);
   if (options.proxy === undefined)
     tell(await withinLimit('channels', usual, signal, (limit) => checkChannels(server, limit)));
   tell(await silence);
+}
+
+async function lookAtConnections(
+  server: Server,
+  { signal, isThorough }: DoctorOptions,
+  tell: Tell,
+): Promise<void> {
+  const found = await withinLimit('connections', LIMIT_MS.usual, signal, (limit) =>
+    checkConnections(server, limit),
+  );
+  tell(found);
+  // What closes each connection tells nothing of how much one carries.
+  const isKept = found.every(({ level }) => level === 'ok');
+  if (!isThorough || !isKept) return;
+  tell(await withinLimit('connections', LIMIT_MS.volume, signal, (limit) => checkVolume(server, limit)));
 }
 
 const TOO_OLD: Finding = warning(

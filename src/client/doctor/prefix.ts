@@ -1,4 +1,4 @@
-/** Where a server is behind a proxy that passes the URL itself on to somebody else, or changes its path. */
+/** Where a server is behind a proxy that passes the URL itself to another server, or changes its path. */
 import { CairnError, type ErrorCode } from '../../base/errors.ts';
 import { checkProtocolMajor, Hello } from '../../wire/messages.ts';
 import { parseJsonMessage } from '../../wire/parse-message.ts';

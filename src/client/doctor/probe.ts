@@ -5,6 +5,7 @@ import type { HttpResponse, RequestBody } from '../http/http-message.ts';
 import { call, callJson, type Server } from '../http/server-calls.ts';
 
 const TYPE = 'application/octet-stream';
+const PIECE_BYTES = 64 * 1024;
 
 /** Sends a body that nobody keeps. @throws CairnError what became of it */
 export function sendProbe(
@@ -33,4 +34,15 @@ export function fetchProbe(
   const { silentMs = 0, pieces, everyMs = 0 } = wanted;
   const path = `${ROUTE.probe()}?silentMs=${silentMs}&pieces=${pieces}&everyMs=${everyMs}`;
   return server.access.run((headers) => call(server, { method: 'GET', path, headers, signal }));
+}
+
+/** A body of so many bytes that nobody keeps. */
+export function zeros(lengthBytes: number): Omit<RequestBody, 'type'> {
+  function* pieces(): Generator<Uint8Array> {
+    const piece = new Uint8Array(PIECE_BYTES);
+    for (let left = lengthBytes; left > 0; left -= PIECE_BYTES) {
+      yield left >= PIECE_BYTES ? piece : piece.subarray(0, left);
+    }
+  }
+  return { lengthBytes, pieces: pieces() };
 }

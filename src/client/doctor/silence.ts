@@ -27,7 +27,7 @@ export async function checkSilence(
     signal.throwIfAborted();
     if (!(error instanceof CairnError)) throw error;
     const tookMs = performance.now() - startMs;
-    // Too early for anybody to have lost patience: the request itself was refused.
+    // Too early for a timeout: the request itself was refused.
     if (tookMs < 1000) return [failed('silence', error)];
     const message = `a connection is cut after ${Math.round(tookMs / 1000)} s of silence`;
     if (tookMs < NEEDED_MS) return [problem('silence', 'timeout', message, REMEDY)];
