@@ -64,6 +64,11 @@ export interface CuttingProxyOptions {
   readonly delayMs?: number;
   /** Every connection is reset when it is so old. */
   readonly maxAgeMs?: number;
+  /**
+   * What went this way before a cut still arrives. A reset throws away what its receiver has not read yet, and how much
+   * that is depends on how busy the machine is.
+   */
+  readonly drains?: Way;
   /** Where to listen; any free port of 127.0.0.1 where it is missing. */
   readonly listen?: { readonly host: string; readonly port: number };
   /** Sees everything that goes through, in order on each connection. */
@@ -86,7 +91,7 @@ function createThrottle({
 }
 
 function createState(options: CuttingProxyOptions): ProxyState {
-  const { targetPort, maxAgeMs, tap } = options;
+  const { targetPort, maxAgeMs, tap, drains } = options;
   return {
     links: new Set(),
     target: { host: '127.0.0.1', port: targetPort },
@@ -104,6 +109,7 @@ function createState(options: CuttingProxyOptions): ProxyState {
     tap,
     throttles: { up: createThrottle(options), down: createThrottle(options) },
     maxAgeMs,
+    drains,
   };
 }
 

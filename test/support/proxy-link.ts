@@ -55,6 +55,8 @@ export interface ProxyState {
   readonly throttles: Record<Way, (bytes: number) => number>;
   /** How long a connection may live, in milliseconds. */
   readonly maxAgeMs: number | undefined;
+  /** What went this way before a cut still arrives: that side is ended, where the other one is reset. */
+  readonly drains: Way | undefined;
 }
 
 /** One connection. */
@@ -106,7 +108,7 @@ export function openLink(client: Socket, state: ProxyState): void {
   });
   client.on('error', () => undefined);
   client.on('close', () => {
-    if (!link.holes.up) server.destroy();
+    if (!link.holes.up && state.drains !== 'up') server.destroy();
     forget();
   });
   if (state.maxAgeMs !== undefined) setTimeout(() => resetLink(link, state), state.maxAgeMs).unref();
@@ -114,11 +116,16 @@ export function openLink(client: Socket, state: ProxyState): void {
   pipe(link, 'down', state);
 }
 
-/** Resets both sides. */
+/** Resets both sides, or all but the one that drains. */
 export function resetLink(link: Link, state: ProxyState): void {
   state.links.delete(link);
-  link.client.resetAndDestroy();
-  link.server.resetAndDestroy();
+  for (const [way, socket] of [
+    ['up', link.server],
+    ['down', link.client],
+  ] as const) {
+    if (state.drains !== way) socket.resetAndDestroy();
+    else socket.resume().end();
+  }
 }
 
 function pipe(link: Link, way: Way, state: ProxyState): void {

@@ -12,6 +12,7 @@ import {
   MIB,
   movedBytes,
   proxyBefore,
+  wayOf,
   type Job,
 } from './scene.ts';
 
@@ -51,8 +52,7 @@ describe.each(DIRECTIONS)('a %s', (direction) => {
   test(many, () =>
     campaign('network', many, { sample: 1, full: 1 }, async ({ random, injected, add }) => {
       const world = await createWorld();
-      // Slow enough that a busy server reads what arrives: a reset throws away what it has not read.
-      const proxy = await proxyBefore(world, { bytesPerSecond: 8 * MIB });
+      const proxy = await proxyBefore(world, { bytesPerSecond: 8 * MIB, drains: wayOf(direction) });
       const sizeBytes = sizeMib * MIB;
       const job = createJob({ world, proxy, direction, sizeBytes, chunkSize: IS_FULL ? '8M' : '4M' });
       const cuts = cutOften(proxy, job, wanted, random);
@@ -88,7 +88,7 @@ describe('connections that never live long enough for one chunk', () => {
     { injected, add }: { injected: (count: number) => void; add: (figure: string, value: number) => void },
   ): Promise<void> {
     const world = await createWorld();
-    const proxy = await proxyBefore(world, LINK);
+    const proxy = await proxyBefore(world, { ...LINK, drains: wayOf(direction) });
     const job = createJob({ world, proxy, direction, sizeBytes, chunkSize: IS_FULL ? '4M' : '1M' });
     const talkBytes = countTalk(proxy, job.way);
     const run = job.start();

@@ -22,6 +22,9 @@ export const DIRECTIONS = ['push', 'pull'] as const;
 /** One of {@link DIRECTIONS}. */
 export type Direction = (typeof DIRECTIONS)[number];
 
+/** The way its bytes go through a proxy. */
+export const wayOf = (direction: Direction): 'up' | 'down' => (direction === 'push' ? 'up' : 'down');
+
 /** Starts a proxy before the world's server; it goes with the test. */
 export async function proxyBefore(
   world: World,
@@ -92,7 +95,7 @@ export function createJob(options: JobOptions): Job {
   const isThere = (): boolean => contentOf(target)?.equals(readFileSync(source)) === true;
   return {
     direction,
-    way: isPush ? 'up' : 'down',
+    way: wayOf(direction),
     sizeBytes,
     target,
     args,
