@@ -158,6 +158,17 @@ export class ChunkSet {
     return this.#find(from, limit, false);
   }
 
+  /** The longest runs of neighbours below `limit` that are not in the set, as {@link runs} has them. */
+  gaps(limit: number): number[] {
+    const gaps: number[] = [];
+    for (let start = this.#find(0, limit, false); start < limit;) {
+      const end = this.#find(start, limit, true);
+      gaps.push(start, end - start);
+      start = this.#find(end, limit, false);
+    }
+    return gaps;
+  }
+
   #pageAt(chunk: number): Uint32Array {
     const number = Math.floor(chunk / PAGE);
     let page = this.#pages.get(number);

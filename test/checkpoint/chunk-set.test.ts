@@ -85,6 +85,26 @@ describe('ChunkSet', () => {
     }
   });
 
+  it('has its gaps between its runs', () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(200)), fc.nat(220), (members, limit) => {
+        const set = new ChunkSet();
+        for (const member of members) set.add(member);
+        const missing = Array.from({ length: limit }, (_, number) => number).filter(
+          (number) => !set.has(number),
+        );
+        expect(set.gaps(limit)).toEqual(runsOf(new Set(missing)));
+      }),
+    );
+    expect(new ChunkSet().gaps(2 ** 24)).toEqual([0, 2 ** 24]);
+    expect(ChunkSet.fromRuns([70_000, 1], 2 ** 24).gaps(2 ** 24)).toEqual([
+      0,
+      70_000,
+      70_001,
+      2 ** 24 - 70_001,
+    ]);
+  });
+
   it.each([
     [[0]],
     [[1.5, 1]],

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { ChunkSet } from '../../src/checkpoint/chunk-set.ts';
 import { CairnError } from '../../src/base/errors.ts';
 import { transferDigest } from '../../src/manifest/digest.ts';
 import { encodeTree } from '../../src/wire/tree-stream.ts';
@@ -128,6 +129,34 @@ describe.each(KINDS)('a push into %s', (kind) => {
     const answer = await session.commit({ digest, bytesTotal: 5, excluded: [1, 1] });
     expect(answer.status).toBe(200);
     await expectTree(scene.stores.content, 'in/there', alone.items);
+  });
+
+  test('refuses to leave out entries that its manifest does not have, also when it is committed again', async () => {
+    const scene = await openScene(kind);
+    const session = await openPush(scene, transferOf(scene.stores.content, 'x', [file('', 9)]));
+    await session.putChunk(0);
+    for (const excluded of [
+      [1, 1],
+      [0, 2_000_000],
+    ])
+      expect((await session.commit({ excluded })).json.code).toBe('invalid-request');
+    expect((await session.commit()).status).toBe(200);
+    expect((await session.commit({ excluded: [1, 1] })).json.code).toBe('invalid-request');
+    expect((await session.commit()).status).toBe(200);
+  });
+
+  test('names the sixteen million chunks that a stream is said to have without looking at each', async () => {
+    const scene = await openScene(kind);
+    const session = await openPush(scene, transferOf(scene.stores.content, 'x', [stream(Buffer.alloc(9))]));
+    const looks = vi.spyOn(ChunkSet.prototype, 'has');
+    onTestFinished(() => looks.mockRestore());
+    const answer = await session.post('POST', 'commit', {
+      digest: '0'.repeat(64),
+      bytesTotal: 2 ** 24 * session.transfer.manifest.chunkSizeBytes,
+      excluded: [],
+    });
+    expect(answer.json).toMatchObject({ code: 'chunks-missing', details: { runs: [0, 2 ** 24] } });
+    expect(looks.mock.calls.length).toBeLessThan(1000);
   });
 
   test('refuses a chunk with a wrong digest and keeps nothing of it', async () => {

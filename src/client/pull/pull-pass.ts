@@ -1,6 +1,7 @@
 /** One pass of a pull, from the agreed plan to the published tree. */
 import { CairnError } from '../../base/errors.ts';
 import { ChunkSet, type ReadonlyChunkSet } from '../../checkpoint/chunk-set.ts';
+import { emptiedChunks } from '../../checkpoint/emptied-chunks.ts';
 import { DIGEST_LENGTH_BYTES, loadHasher } from '../../manifest/digest.ts';
 import type { Layout } from '../../manifest/layout.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
@@ -9,7 +10,7 @@ import type { SessionGrant } from '../../wire/messages.ts';
 import { DEFAULT_SYNC_MODE, type SyncMode } from '../../session/sync-mode.ts';
 import { createGroupCommit, policyOf } from '../../transfer/group-commit.ts';
 import { ChunkBoard } from '../transfer/chunk-board.ts';
-import { commitRequest, emptiedChunks } from '../session/commit-request.ts';
+import { commitRequest } from '../session/commit-request.ts';
 import { commitTransfer } from '../session/committing.ts';
 import { leftOutHere, reportLeftOut, type LeftOutEntry } from '../session/unpublished.ts';
 import type { Report } from '../events.ts';
@@ -158,7 +159,7 @@ function stagedBytes(staging: ChunkStaging, layout: Layout): number {
 async function bring(job: PullJob): Promise<string> {
   const { context, session, manifest, layout, board, excluded } = job;
   context.report({ type: 'phase', phase: 'transferring', entries: manifest.entries.length });
-  for (const chunk of emptiedChunks(layout, excluded)) board.skip(chunk);
+  for (const chunk of emptiedChunks(manifest.entries, layout, excluded).chunks.values()) board.skip(chunk);
   await fetchChunks(job);
   await fetchLost(job);
   const { request } = await commitTransfer(context, session, {
@@ -178,8 +179,8 @@ async function bring(job: PullJob): Promise<string> {
  * with the bytes that it had before, which a server that was restarted cannot know any more: they come again.
  */
 async function fetchShared(job: PullJob, before: ReadonlyChunkSet): Promise<void> {
-  const { layout, excluded, staging, board, progress } = job;
-  const emptied = emptiedChunks(layout, excluded);
+  const { manifest, layout, excluded, staging, board, progress } = job;
+  const emptied = emptiedChunks(manifest.entries, layout, excluded).chunks;
   const shared = new Set<number>();
   for (const entryIndex of excluded.values()) {
     if (before.has(entryIndex)) continue;

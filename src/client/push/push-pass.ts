@@ -3,12 +3,13 @@ import * as v from 'valibot';
 import { ChunkDigests } from '../../checkpoint/chunk-digests.ts';
 import type { CheckpointLog } from '../../checkpoint/checkpoint-log.ts';
 import { ChunkSet, type ReadonlyChunkSet } from '../../checkpoint/chunk-set.ts';
+import { emptiedChunks } from '../../checkpoint/emptied-chunks.ts';
 import { DIGEST_LENGTH_BYTES, loadHasher, sameDigest } from '../../manifest/digest.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
 import type { StringList } from '../../manifest/string-table.ts';
 import { CommitRequest, type CheckpointReply, type CommitReply, type Plan } from '../../wire/messages.ts';
 import { ChunkBoard } from '../transfer/chunk-board.ts';
-import { commitRequest, emptiedChunks } from '../session/commit-request.ts';
+import { commitRequest } from '../session/commit-request.ts';
 import { createCommitAhead } from './commit-ahead.ts';
 import { commitTransfer, missingChunks, type Asked } from '../session/committing.ts';
 import { leftOutBy, reportLeftOut } from '../session/unpublished.ts';
@@ -219,7 +220,7 @@ function excludedBy({ excluded }: CommitRequest, manifest: Manifest): ChunkSet {
 
 /** Everything is at the server. */
 function countResumed({ layout, manifest, progress }: PushJob, asked: CommitRequest): void {
-  const emptied = emptiedChunks(layout, excludedBy(asked, manifest));
+  const emptied = emptiedChunks(manifest.entries, layout, excludedBy(asked, manifest)).chunks;
   for (const chunk of range(layout.chunkCount)) {
     if (!emptied.has(chunk)) progress.resumed(chunk, layout.chunkLengthBytes(chunk));
   }

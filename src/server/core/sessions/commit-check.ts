@@ -1,12 +1,13 @@
 /** Whether both sides have moved the same: all chunks there, the same sizes, the same digest of the whole. */
 import { CairnError } from '../../../base/errors.ts';
 import { ChunkSet, type ReadonlyChunkSet } from '../../../checkpoint/chunk-set.ts';
+import { emptiedChunks } from '../../../checkpoint/emptied-chunks.ts';
 import { transferDigest } from '../../../manifest/digest.ts';
 import { createLayout, isStream, type Layout } from '../../../manifest/layout.ts';
 import type { IncomingChunks } from './incoming-chunks.ts';
 import type { LiveSession } from './live-session.ts';
 import type { OutgoingChunks } from './outgoing-chunks.ts';
-import { chunksOfExcluded, type TransferPlan } from './transfer-plan.ts';
+import type { TransferPlan } from './transfer-plan.ts';
 
 /** A claim about the whole transfer, as it came with the commit. */
 interface Claim {
@@ -21,6 +22,8 @@ interface Wanted {
   readonly layout: Layout;
   /** Chunks that carry nothing but excluded entries. */
   readonly skipped: ReadonlyChunkSet;
+  /** Bytes of all other chunks. */
+  readonly bytesTotal: number;
   readonly excluded: ReadonlyChunkSet;
 }
 
@@ -71,11 +74,15 @@ export async function verifyPull(live: LiveSession, claim: Claim): Promise<void>
 
 function wantedOf(plan: TransferPlan, { bytesTotal, excluded: runs }: Claim): Wanted {
   const excluded = ChunkSet.fromRuns(runs, plan.manifest.entries.length);
-  if (!isStream(plan.manifest)) {
-    return { layout: plan.layout, skipped: chunksOfExcluded(plan, excluded), excluded };
+  const { manifest, layout } = plan;
+  if (isStream(manifest)) {
+    const streamSizeBytes = excluded.has(0) ? 0 : bytesTotal;
+    const ended = createLayout(manifest, { streamSizeBytes });
+    return { layout: ended, skipped: new ChunkSet(), bytesTotal: streamSizeBytes, excluded };
   }
-  const streamSizeBytes = excluded.has(0) ? 0 : bytesTotal;
-  return { layout: createLayout(plan.manifest, { streamSizeBytes }), skipped: new ChunkSet(), excluded };
+  const emptied = emptiedChunks(manifest.entries, layout, excluded);
+  const leftBytes = (layout.bytesTotal ?? 0) - emptied.bytes;
+  return { layout, skipped: emptied.chunks, bytesTotal: leftBytes, excluded };
 }
 
 function checkNoneMissing(wanted: Wanted, there: ReadonlyChunkSet): void {
@@ -88,14 +95,7 @@ function checkNoneMissing(wanted: Wanted, there: ReadonlyChunkSet): void {
 function missingRuns({ layout, skipped }: Wanted, there: ReadonlyChunkSet): number[] {
   const covered = there.copy();
   covered.addAll(skipped);
-  const runs: number[] = [];
-  for (let at = covered.firstMissing(0, layout.chunkCount); at < layout.chunkCount;) {
-    let end = at + 1;
-    while (end < layout.chunkCount && !covered.has(end)) end += 1;
-    runs.push(at, end - at);
-    at = covered.firstMissing(end, layout.chunkCount);
-  }
-  return runs;
+  return covered.gaps(layout.chunkCount);
 }
 
 /** A stream's size comes with the commit: the last chunk must be there to its last byte, and none behind it. */
@@ -130,12 +130,10 @@ async function hashAgain(chunks: OutgoingChunks, chunk: number, excluded: Readon
 
 function compareWhole(
   plan: TransferPlan,
-  { layout, skipped }: Wanted,
+  { layout, skipped, bytesTotal }: Wanted,
   claim: Claim,
   digestOf: (chunk: number) => Uint8Array | undefined,
 ): void {
-  let bytesTotal = layout.bytesTotal ?? 0;
-  for (const chunk of skipped.values()) bytesTotal -= layout.chunkLengthBytes(chunk);
   if (bytesTotal !== claim.bytesTotal) {
     throw new CairnError(
       'digest-mismatch',
@@ -157,8 +155,8 @@ function* carried(
   skipped: ReadonlyChunkSet,
   digestOf: (chunk: number) => Uint8Array | undefined,
 ): Generator<readonly [number, Uint8Array]> {
-  for (let chunk = 0; chunk < layout.chunkCount; chunk++) {
-    if (skipped.has(chunk)) continue;
+  const next = (from: number): number => skipped.firstMissing(from, layout.chunkCount);
+  for (let chunk = next(0); chunk < layout.chunkCount; chunk = next(chunk + 1)) {
     const digest = digestOf(chunk);
     if (digest === undefined) throw new CairnError('internal', `the digest of chunk ${chunk} is not known`);
     yield [chunk, digest];

@@ -1,6 +1,5 @@
 /** What both sides agreed to carry: the manifest, what is not carried, and the layout that follows. */
 import { CairnError } from '../../../base/errors.ts';
-import { ChunkSet, type ReadonlyChunkSet } from '../../../checkpoint/chunk-set.ts';
 import { createLayout, isStream, type Layout } from '../../../manifest/layout.ts';
 import type { Manifest } from '../../../manifest/manifest.ts';
 import type { Plan, PlanAccepted } from '../../../wire/messages.ts';
@@ -58,16 +57,4 @@ export function linkBytesOf({
 export function acceptanceOf({ layout }: TransferPlan): PlanAccepted {
   const known = layout.bytesTotal !== undefined;
   return { chunkCount: known ? layout.chunkCount : null, bytesTotal: layout.bytesTotal ?? null };
-}
-
-/** Chunks all of whose bytes are of `excluded` entries: they need not be there. */
-export function chunksOfExcluded({ layout }: TransferPlan, excluded: ReadonlyChunkSet): ChunkSet {
-  const chunks = new ChunkSet();
-  for (const index of excluded.values()) {
-    const { first, count } = layout.chunksOf(index);
-    for (let chunk = first; chunk < first + count; chunk++) {
-      if (layout.carriesOnly(chunk, (entryIndex) => excluded.has(entryIndex))) chunks.add(chunk);
-    }
-  }
-  return chunks;
 }

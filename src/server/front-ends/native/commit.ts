@@ -2,7 +2,7 @@
 import { atMost } from '../../../base/at-most.ts';
 import { CairnError } from '../../../base/errors.ts';
 import { ChunkSet } from '../../../checkpoint/chunk-set.ts';
-import { nextState } from '../../../session/record.ts';
+import { nextState, type SessionRecord } from '../../../session/record.ts';
 import { CommitWithoutRuns, type CommitReply, type CommitRequest } from '../../../wire/messages.ts';
 import { checkStands } from '../../access/authenticator.ts';
 import { checkBytes, openUsage } from '../../core/quota/quota.ts';
@@ -30,8 +30,8 @@ const RESUMED_AT_A_TIME = 4;
 /** Commits a session. The answer is 200 when it is done, 202 while it goes on. */
 export function handleCommit(context: ServerContext, exchange: Exchange, id: string): Promise<void> {
   return withSession(context, exchange, { id, event: 'commit' }, async (work) => {
-    const request = await readCommit(context, exchange);
     const { live, epoch } = work;
+    const request = await readCommit(context, exchange, live.record.value);
     if (request.awaitChunks === true) await chunksToCome(context, work, request);
     const job = await live.exclusive(() => beginCommit(context, work, request));
     if (job !== undefined) await atMost(context.limits.commitWaitMs, job.done);
@@ -41,12 +41,16 @@ export function handleCommit(context: ServerContext, exchange: Exchange, id: str
   });
 }
 
-/** The manifest of a session that was committed is gone: what is excluded is compared with it later. */
-async function readCommit({ limits }: ServerContext, exchange: Exchange): Promise<CommitRequest> {
+/** The manifest of a session that was committed is gone, and records of older servers do not say how long it was. */
+async function readCommit(
+  { limits }: ServerContext,
+  exchange: Exchange,
+  { entries = limits.manifest.maxEntries }: SessionRecord,
+): Promise<CommitRequest> {
   const { message, sets } = await readRunsMessage(exchange, {
     schema: CommitWithoutRuns,
     names: ['excluded'],
-    entries: limits.manifest.maxEntries,
+    entries,
     maxBytes: limits.maxRunsBytes,
     what: 'the commit',
   });
