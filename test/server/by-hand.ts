@@ -331,11 +331,11 @@ export async function establish(
   scene: Scene,
   transfer: SampleTransfer,
   direction: 'push' | 'pull' = 'push',
-  wishes: Partial<EstablishRequest> = {},
+  { token = ALICE, ...wishes }: Partial<EstablishRequest> & { token?: string } = {},
 ): Promise<HandSession> {
   const target = `/${transfer.target}`;
   const body = JSON.stringify({ ...establishRequest(transfer, direction, target), ...wishes });
-  const answer = await call(scene, 'POST', `${ROOT}sessions`, { token: ALICE, body });
+  const answer = await call(scene, 'POST', `${ROOT}sessions`, { token, body });
   if (answer.status !== 201) throw new Error(`HTTP ${answer.status}: ${answer.body.toString()}`);
   return new HandSession(scene, transfer, answer.json as SessionGrant);
 }
@@ -344,7 +344,7 @@ export async function establish(
 export async function openPush(
   scene: Scene,
   transfer: SampleTransfer,
-  wishes: { sync?: SyncMode } = {},
+  wishes: { sync?: SyncMode; token?: string } = {},
 ): Promise<HandSession> {
   const session = await establish(scene, transfer, 'push', wishes);
   const steps = [() => session.sendManifest(), () => session.sendPlan()];

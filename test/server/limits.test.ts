@@ -1,5 +1,7 @@
 /** What a server allows, each limit met by somebody who goes beyond it, beside others who do not. */
+import { mkdirSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
+import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { encodeTree } from '../../src/wire/tree-stream.ts';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -14,6 +16,7 @@ import { createStagingRoom } from '../../src/server/core/sessions/staging-room.t
 import { createMemoryBackend } from '../support/memory-stores/memory-backend.ts';
 import { createMemoryContentStore } from '../support/memory-stores/memory-content-store.ts';
 import { directory, file, stream, transferOf } from '../suites/staged-transfer.ts';
+import { temporaryDirectory } from '../support/trees.ts';
 import {
   ALICE,
   BOB,
@@ -352,6 +355,73 @@ describe('what is staged', () => {
     expect((await session.putChunk(0)).status).toBe(200);
     expect((await session.putChunk(1)).status).toBe(200);
     expect((await session.putChunk(2)).json.code).toBe('storage-full');
+  });
+
+  test('by a stream takes no room for a chunk far behind the others that a quota or the disk does not let through', async () => {
+    const space = { freeBytes: 10_000_000, totalBytes: 100_000_000 };
+    const scene = await openScene('local disk', {
+      authenticators: [
+        createStaticToken(ALICE, { id: 'token:a', principal: 'a', quota: { bytes: 1000 } }),
+        createStaticToken(BOB, { id: 'token:b', principal: 'b' }),
+      ],
+      limits: { maxStagingBytes: 30_000_000 },
+      wrap: (content) => intercept(content, { space: async () => space }),
+    });
+    const streamOf = (name: string) => transferOf(scene.stores.content, name, [stream(Buffer.alloc(9))]);
+    const far = { body: Buffer.alloc(65_536 + 8) };
+    const first = await openPush(scene, streamOf('first'));
+    const refused = await first.call('PUT', 'chunks/400', far);
+    expect(refused.json.details).toMatchObject({ quota: 'bytes', limit: 1000 });
+    const second = await openPush(scene, streamOf('second'), { token: BOB });
+    const full = await second.call('PUT', 'chunks/400', far);
+    expect([full.status, full.json.details]).toEqual([507, { limit: 'free-disk' }]);
+    const other = transferOf(scene.stores.content, 'other', [file('', 5_000_000)]);
+    expect((await openPush(scene, other, { token: BOB })).grant.epoch).toBe(1);
+  });
+
+  test('by a stream that has no room counts for no quota', async () => {
+    const scene = await openScene('memory', {
+      authenticators: [createStaticToken(ALICE, { quota: { bytes: 400_000 } })],
+      limits: { maxStagingBytes: 150_000 },
+    });
+    const session = await openPush(scene, transferOf(scene.stores.content, 'x', [stream(Buffer.alloc(9))]));
+    const far = await session.call('PUT', 'chunks/5', { body: Buffer.alloc(65_536 + 8) });
+    expect(far.json.code).toBe('storage-full');
+    expect(
+      (await openPush(scene, transferOf(scene.stores.content, 'y', [file('', 100_000)]))).grant.epoch,
+    ).toBe(1);
+  });
+
+  test('by pushes that ask for it at the same time stays within the limit', async () => {
+    const waiting: (() => void)[] = [];
+    const content = intercept(createMemoryContentStore(createMemoryBackend()), {
+      space: () => new Promise((resolve) => waiting.push(() => resolve(undefined))),
+    });
+    const room = createStagingRoom(content, { maxStagingBytes: 10_000_000, keepFreeBytes: undefined });
+    const asking = Promise.allSettled([
+      room.take('a', 6_000_000, 0),
+      room.take('b', 6_000_000, 0),
+      room.takeDocuments('c', 6_000_000, 'push'),
+    ]);
+    await until(async () => waiting.length === 3);
+    for (const answer of waiting) answer();
+    expect((await asking).map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected']);
+    expect(room.bytes).toBe(6_000_000);
+  });
+
+  test('of a pull needs no room on the disk, however large its manifest is', async () => {
+    const root = temporaryDirectory();
+    const deep = path.join(root, 'tree', ...Array.from({ length: 12 }, () => 'd'.repeat(250)));
+    for (let at = 0; at < 400; at += 1)
+      mkdirSync(path.join(deep, `${at}`.padStart(250, 'd')), { recursive: true });
+    const scene = await openScene('local disk', {
+      root,
+      wrap: (content) =>
+        intercept(content, { space: async () => ({ freeBytes: 0, totalBytes: 100_000_000 }) }),
+    });
+    const session = await establish(scene, transferOf(scene.stores.content, 'tree', [directory('')]), 'pull');
+    const { status, body } = await session.call('GET', 'manifest');
+    expect([status, body.byteLength > 1024 ** 2]).toEqual([200, true]);
   });
 
   test('leaves the disk the room that it needs', async () => {

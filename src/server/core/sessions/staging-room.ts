@@ -18,17 +18,20 @@ export interface StagingRoom {
    */
   take(id: string, payloadBytes: number, documentBytes: number): Promise<void>;
   /**
-   * Takes room for documents that come, unless the session has as much.
+   * Takes room for documents that come, unless the session has as much. Those of a pull may come on a full disk, too:
+   * memory takes them there.
    *
    * @throws CairnError like {@link take}
    */
-  takeDocuments(id: string, bytes: number): Promise<void>;
+  takeDocuments(id: string, bytes: number, direction: SessionRecord['direction']): Promise<void>;
   /** The session needs no more than that. */
   shrink(id: string, bytes: number): void;
   /** What a session has taken, in bytes. */
   of(id: string): number;
-  /** A stream has become so long: nobody knew before. @throws CairnError `storage-full` */
+  /** More documents come than were announced. @throws CairnError like {@link take} */
   grow(id: string, bytes: number): void;
+  /** A stream becomes so long, which nobody knew before: one chunk may lie far behind all others. @throws CairnError like {@link take} */
+  growStream(id: string, bytes: number): Promise<void>;
   /** The session has ended. */
   release(id: string): void;
   /** Begins to count anew: `note` takes every record, `done` puts an end to what had none. */
@@ -55,6 +58,11 @@ export function createStagingRoom(
     if (bytes > most) throw neverFits(bytes, most);
     if (!fits(id, bytes)) throw noRoomNow(bytes, most);
   };
+  const grow = (id: string, bytes: number): void => {
+    if (bytes <= of(id)) return;
+    check(id, bytes);
+    set(id, bytes);
+  };
   return {
     get bytes() {
       return held.total();
@@ -64,22 +72,27 @@ export function createStagingRoom(
       check(id, bytes);
       // Who only brings names and times needs no room, on the fullest of disks.
       if (payloadBytes > 0) await checkDisk(content, payloadBytes, limits.keepFreeBytes);
+      // Another session may have taken it while the disk was asked.
+      check(id, bytes);
       set(id, bytes);
     },
-    takeDocuments: async (id, bytes) => {
+    takeDocuments: async (id, bytes, direction) => {
       if (bytes <= of(id)) return;
       check(id, bytes);
-      if (bytes > SMALL_DOCUMENTS_BYTES) await checkDisk(content, bytes, limits.keepFreeBytes);
-      set(id, Math.max(bytes, of(id)));
+      const needsDisk = direction === 'push' && bytes > SMALL_DOCUMENTS_BYTES;
+      if (needsDisk) await checkDisk(content, bytes, limits.keepFreeBytes);
+      grow(id, bytes);
     },
     shrink: (id, bytes) => {
       if (of(id) > bytes) set(id, bytes);
     },
     of,
-    grow: (id, bytes) => {
+    grow,
+    growStream: async (id, bytes) => {
       if (bytes <= of(id)) return;
-      if (!fits(id, bytes)) throw neverFits(bytes, most);
-      set(id, bytes);
+      check(id, bytes);
+      await checkDisk(content, bytes - of(id), limits.keepFreeBytes);
+      grow(id, bytes);
     },
     release: (id) => set(id, undefined),
     recount: held.recount,

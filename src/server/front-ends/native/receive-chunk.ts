@@ -57,7 +57,7 @@ export function handlePutChunk(
   });
 }
 
-/** The size of a stream was not known when its plan was agreed. @throws CairnError `quota-exceeded`, `storage-full` */
+/** The size of a stream was not known when its plan was agreed. @throws CairnError `quota-exceeded`, `server-busy`, `storage-full` */
 async function growStream(
   { room, usage }: ServerContext,
   { id, record }: LiveSession,
@@ -67,10 +67,16 @@ async function growStream(
   const { authorization } = record.value;
   const bytes = chunk * manifest.chunkSizeBytes + lengthBytes;
   if (!isStream(manifest)) return;
-  room.grow(id, bytes + (record.value.manifestBytes ?? 0));
-  if (authorization === undefined || bytes <= usage.tally.bytesOf(id)) return;
   await openUsage(usage);
-  checkBytes(usage, authorization, id, bytes);
+  const beforeBytes = usage.tally.bytesOf(id);
+  // First: a chunk that the quota does not let through takes no room from others.
+  if (authorization !== undefined && bytes > beforeBytes) checkBytes(usage, authorization, id, bytes);
+  try {
+    await room.growStream(id, bytes + (record.value.manifestBytes ?? 0));
+  } catch (error) {
+    if (usage.tally.bytesOf(id) === bytes) usage.tally.reserve(id, { bytes: beforeBytes });
+    throw error;
+  }
 }
 
 /** What a writer that was cut off means to its client, which knows nothing of writers. */
