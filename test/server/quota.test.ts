@@ -2,6 +2,7 @@ import { formatBytes } from '../../src/base/byte-text.ts';
 import path from 'node:path';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { encodeTree } from '../../src/wire/tree-stream.ts';
 import type { Authorization } from '../../src/session/authorization.ts';
 import type { Authenticator } from '../../src/server/access/authenticator.ts';
 import { createStaticToken } from '../../src/server/access/static-token.ts';
@@ -26,6 +27,7 @@ import {
   KINDS,
   openPush,
   openScene,
+  raw,
   type Answer,
   type Scene,
 } from './by-hand.ts';
@@ -94,6 +96,24 @@ describe.each(KINDS)('a quota over %s', (kind) => {
     expect([refused.status, refused.json.code]).toEqual([403, 'quota-exceeded']);
     await first.call('DELETE', '');
     expect((await second.sendManifest()).status).toBe(200);
+  });
+
+  test('of bytes ends a manifest whose length nobody said before all of it has come', async () => {
+    const scene = await openScene(kind, { authenticators: tokens({ bytes: 1 }) });
+    const session = await establish(scene, sample(scene, 'x'));
+    const entries = Array.from({ length: 8000 }, (_, at) => directory(`${at}`.padStart(250, 'd')));
+    const { manifest } = transferOf(scene.stores.content, 'x', [directory(''), ...entries]);
+    const text = [...encodeTree(manifest)].join('');
+    const begun = text.slice(0, text.lastIndexOf('\n', text.length - 1000) + 1);
+    const head = [
+      `PUT /.cairn/v1/sessions/${session.grant.session}/manifest HTTP/1.1`,
+      'Host: a',
+      ...Object.entries(session.headers).map(([name, value]) => `${name}: ${value}`),
+      'Transfer-Encoding: chunked',
+      '',
+      `${begun.length.toString(16)}\r\n${begun}\r\n`,
+    ];
+    expect(await raw(scene, head.join('\r\n'))).toContain('"code":"quota-exceeded"');
   });
 
   test('of bytes counts the targets of links that are carried, and charges them once', async () => {

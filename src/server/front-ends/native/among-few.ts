@@ -11,11 +11,14 @@ export interface Wanting {
   readonly cost?: number;
 }
 
+/** Takes so much of the limit in all, as soon as that is free. @throws CairnError `server-busy`, `network` */
+export type Grow = (cost: number) => Promise<void>;
+
 /** Does some work as soon as there is a place for it. @throws CairnError `server-busy`, `network`; what the work throws */
 export type Few = <Result>(
   context: ServerContext,
   wanting: Wanting,
-  work: () => Promise<Result>,
+  work: (grow: Grow) => Promise<Result>,
 ) => Promise<Result>;
 
 /** How many at a time: in all, and of one principal, so that nobody takes the places of everybody else. */
@@ -28,7 +31,7 @@ export interface FewLimits {
 
 interface Place {
   readonly principal: string;
-  readonly cost: number;
+  cost: number;
 }
 
 interface Places {
@@ -47,10 +50,19 @@ export function createFew(limits: FewLimits, what: string): Few {
   return async (context, wanting, work) => {
     const places = ofServer.get(context) ?? { running: new Set(), waiting: new Set() };
     ofServer.set(context, places);
-    const place = { principal: wanting.principal, cost: Math.min(wanting.cost ?? 1, limits.maxOfPrincipal) };
-    await takePlace(places, place, wanting.exchange, { ...limits, what });
+    const { principal, exchange, cost = 1 } = wanting;
+    const named = { ...limits, what };
+    const place: Place = { principal, cost: Math.min(cost, limits.maxOfPrincipal) };
+    await takePlace(places, place, exchange, named);
+    const grow: Grow = async (to) => {
+      const more: Place = { principal, cost: Math.min(to, limits.maxOfPrincipal) - place.cost };
+      if (more.cost <= 0) return;
+      await takePlace(places, more, exchange, named);
+      places.running.delete(more);
+      place.cost += more.cost;
+    };
     try {
-      return await work();
+      return await work(grow);
     } finally {
       places.running.delete(place);
       giveAway(places, limits);

@@ -18,6 +18,8 @@ import { compareTarget } from './compare-target.ts';
 import { amongManifests, amongScans } from './scans.ts';
 import { withSession, type SessionWork } from './session-request.ts';
 
+/** A manifest takes so much memory when it begins to come, and twice as much each time that this is used up. */
+const FIRST_BYTES = 64 * 1024;
 /** How long the rest of a manifest that was refused is read. */
 const DRAIN_MS = 60_000;
 const REFUSED_FOR_SIZE: ReadonlySet<ErrorCode> = new Set(['quota-exceeded', 'server-busy', 'storage-full']);
@@ -70,12 +72,21 @@ async function takeManifest(
     if (authorization === undefined) return;
     checkManifest(usage, { authorization, session: id }, { manifestBytes, entries }, limits);
   };
-  return amongManifests(context, { principal, exchange, cost: lengthBytes ?? Infinity }, async () => {
+  const cost = Math.min(lengthBytes ?? Infinity, FIRST_BYTES);
+  return amongManifests(context, { principal, exchange, cost }, async (grow) => {
     await openUsage(usage);
     try {
       check(lengthBytes ?? 0, 0);
-      await room.takeDocuments(id, lengthBytes ?? 0);
-      const body = counted(openBody(exchange), (bytes) => room.grow(id, bytes));
+      await room.takeDocuments(id, lengthBytes ?? 0, 'push');
+      let mayHoldBytes = cost;
+      const body = counted(openBody(exchange), async (bytes) => {
+        room.grow(id, bytes);
+        if (bytes <= mayHoldBytes) return;
+        mayHoldBytes = Math.max(bytes, 2 * mayHoldBytes);
+        // Its sender may not have said how long it is.
+        check(Math.max(bytes, lengthBytes ?? 0), 0);
+        await grow(mayHoldBytes);
+      });
       const tree = await readTree(body, limits.manifest);
       const { encodedBytes, entries } = tree.manifest;
       check(Math.max(lengthBytes ?? 0, encodedBytes), entries.length);
@@ -96,12 +107,12 @@ function tooLong(maxBytes: number): CairnError {
 
 async function* counted(
   source: AsyncIterable<Uint8Array>,
-  onBytes: (sum: number) => void,
+  onBytes: (sum: number) => Promise<void>,
 ): AsyncGenerator<Uint8Array> {
   let sum = 0;
   for await (const piece of source) {
     sum += piece.byteLength;
-    onBytes(sum);
+    await onBytes(sum);
     yield piece;
   }
 }
