@@ -1,9 +1,14 @@
 /** Walks through directories are shared out by owner, whatever asks for them. */
+import { EventEmitter, once } from 'node:events';
 import { request, type ClientRequest } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import { expect, onTestFinished, test, vi } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
+import type { Exchange } from '../../src/server/http/exchange.ts';
+import { createFew } from '../../src/server/front-ends/native/among-few.ts';
+import type { ServerContext } from '../../src/server/server-context.ts';
 import type { ContentStore } from '../../src/storage/content-store.ts';
-import { ALICE, BOB, call, openScene, type Scene } from './by-hand.ts';
+import { directory, transferOf } from '../suites/staged-transfer.ts';
+import { ALICE, BOB, call, establish, openScene, until, type Scene } from './by-hand.ts';
 
 const TREE = '/.cairn/v1/tree?path=/&recursive=1';
 
@@ -47,17 +52,136 @@ test('one owner who scans as much as may be does not keep another one from it', 
   const { state, wrap } = endlessScans();
   const scene = await openScene('memory', { wrap });
   for (let count = 0; count < 50; count++) ask(scene, ALICE);
-  await vi.waitFor(() => expect(state.running).toBe(8));
+  await until(async () => state.running === 8);
   ask(scene, BOB);
-  await vi.waitFor(() => expect(state.running).toBe(9));
+  await until(async () => state.running === 9);
   expect((await call(scene, 'GET', '/.cairn/healthz')).status).toBe(200);
+});
+
+test('one owner who removes as much as may be does not keep another one from it', async () => {
+  let removing = 0;
+  let letGo = (): void => undefined;
+  const held = new Promise<void>((resolve) => (letGo = resolve));
+  const scene = await openScene('memory', {
+    wrap: (content) => ({
+      ...content,
+      remove: () => {
+        removing += 1;
+        return held;
+      },
+    }),
+  });
+  onTestFinished(() => letGo());
+  const remove = (token: string): ClientRequest => {
+    const asking = request({
+      host: '127.0.0.1',
+      port: scene.server.port,
+      method: 'POST',
+      path: '/.cairn/v1/tree',
+      headers: { authorization: `Bearer ${token}` },
+      agent: false,
+    });
+    asking.on('error', () => undefined);
+    asking.end(JSON.stringify({ action: 'remove', path: '/tree', recursive: true }));
+    onTestFinished(() => void asking.destroy());
+    return asking;
+  };
+  for (let count = 0; count < 20; count++) remove(ALICE);
+  await until(async () => removing === 8);
+  remove(BOB);
+  await until(async () => removing === 9);
+});
+
+test('the manifest of a pull whose client went away while it waited for a scan is given to the next', async () => {
+  const { state, wrap } = endlessScans();
+  const scene = await openScene('memory', { wrap });
+  const session = await establish(scene, transferOf(scene.stores.content, '', [directory('')]), 'pull');
+  for (let count = 0; count < 8; count++) ask(scene, ALICE);
+  await until(async () => state.running === 8);
+  const leaving = request({
+    host: '127.0.0.1',
+    port: scene.server.port,
+    path: `/.cairn/v1/sessions/${session.grant.session}/manifest`,
+    headers: session.headers,
+    agent: false,
+  });
+  leaving.on('error', () => undefined).end();
+  await once(leaving, 'response');
+  leaving.destroy();
+  await until(async () => scene.logged.join().includes('connection lost'));
+  state.isEnding = true;
+  expect((await session.call('GET', 'manifest')).status).toBe(200);
+});
+
+test('a pull that is aborted while its source is scanned ends, and so does the scan', async () => {
+  const { state, wrap } = endlessScans();
+  const scene = await openScene('memory', { wrap });
+  const session = await establish(scene, transferOf(scene.stores.content, '', [directory('')]), 'pull');
+  const scanning = session.call('GET', 'manifest').catch((error: unknown) => error);
+  await until(async () => state.running === 1);
+  expect((await session.call('DELETE', '')).status).toBe(200);
+  expect(state.running).toBe(0);
+  await scanning;
+});
+
+test('manifests of owners that send them drop by drop hold up no other', async () => {
+  const scene = await openScene('memory', { limits: { idleBodyMs: 3_600_000 } });
+  const begin = (token: string) =>
+    establish(scene, transferOf(scene.stores.content, 'x', [directory('')]), 'push', { token });
+  for (const token of [ALICE, BOB]) {
+    // oxlint-disable-next-line no-await-in-loop -- one after the other
+    const { grant, headers } = await begin(token);
+    const sending = request({
+      host: '127.0.0.1',
+      port: scene.server.port,
+      method: 'PUT',
+      path: `/.cairn/v1/sessions/${grant.session}/manifest`,
+      headers,
+      agent: false,
+    });
+    sending.on('error', () => undefined).write('{');
+    onTestFinished(() => void sending.destroy());
+    // oxlint-disable-next-line no-await-in-loop -- one after the other
+    await until(async () => {
+      const answer = await call(scene, 'GET', `/.cairn/v1/sessions/${grant.session}`, { token });
+      return answer.json.requests === 1;
+    });
+  }
+  for (const token of [ALICE, BOB]) {
+    // oxlint-disable-next-line no-await-in-loop -- one after the other
+    expect((await (await begin(token)).sendManifest()).status).toBe(200);
+  }
+});
+
+test('who grows beyond the part of one owner waits for the others of that owner, and not for more than there is', async () => {
+  const few = createFew({ max: 10, maxOfPrincipal: 6, waitMs: 60_000 }, 'things');
+  const context = {} as ServerContext;
+  const exchange = { response: new EventEmitter() } as unknown as Exchange;
+  const done: string[] = [];
+  let letGo = (): void => undefined;
+  const held = new Promise<void>((resolve) => (letGo = resolve));
+  const first = few(context, { principal: 'a', exchange, cost: 3 }, async () => held);
+  const second = few(context, { principal: 'a', exchange, cost: 2 }, async (grow) => {
+    await grow(3);
+    done.push('grown to three');
+    // Of more than an owner may have it takes all that an owner may have.
+    await grow(100);
+    done.push('grown to six');
+  });
+  await few(context, { principal: 'b', exchange, cost: 4 }, async () => void done.push('another owner'));
+  await until(async () => done.length === 2);
+  expect(done.toSorted()).toEqual(['another owner', 'grown to three']);
+  letGo();
+  await Promise.all([first, second]);
+  expect(done).toHaveLength(3);
+  expect(done.at(-1)).toBe('grown to six');
 });
 
 test('who waits for a scan gets it when another one ends, and nothing is done for who went away', async () => {
   const { state, wrap } = endlessScans();
   const scene = await openScene('memory', { wrap });
   const asking = Array.from({ length: 8 }, () => ask(scene, ALICE));
-  await vi.waitFor(() => expect(state.running).toBe(8));
+  await until(async () => state.running === 8);
   const leaving = ask(scene, ALICE);
   const staying = ask(scene, ALICE);
   const answered = new Promise<number | undefined>((resolve) =>
@@ -69,7 +193,7 @@ test('who waits for a scan gets it when another one ends, and nothing is done fo
   expect(state.begun).toBe(8);
   state.isEnding = true;
   expect(await answered).toBe(200);
-  await vi.waitFor(() => expect(state.running).toBe(0));
+  await until(async () => state.running === 0);
   expect(state.begun).toBe(9);
   for (const one of asking) one.destroy();
 });

@@ -8,6 +8,10 @@ import type { Exchange } from '../../http/exchange.ts';
 import { sendJson } from '../../http/reply.ts';
 import { readJson } from '../../http/request-json.ts';
 import type { ServerContext } from '../../server-context.ts';
+import { createFew } from '../native/among-few.ts';
+
+/** Changes that one server makes at a time: to remove a tree takes descriptors, and the disk, for as long as a scan. */
+const amongFew = createFew({ max: 32, maxOfPrincipal: 8, waitMs: 20_000 }, 'changes');
 
 /** Makes one change; it is durable when it is answered. */
 export async function handleTreeChange(context: ServerContext, exchange: Exchange): Promise<void> {
@@ -23,8 +27,8 @@ export async function handleTreeChange(context: ServerContext, exchange: Exchang
     checkAllows(authorization, 'write', each);
     refuseOwn(each, authorization.pathPrefix);
   }
-  await carryOut(context, change, path, to);
   const { id: by, principal } = authorization;
+  await amongFew(context, { principal, exchange }, () => carryOut(context, change, path, to));
   const { action } = change;
   const fields = { principal, by, from: exchange.address, action, target: printable(path) };
   context.log.info({ ...fields, ...(to === undefined ? {} : { to: printable(to) }) }, 'tree changed');

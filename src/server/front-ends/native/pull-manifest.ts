@@ -54,6 +54,7 @@ async function answer(
     begin();
     // A client that was cut off comes back for the manifest: the scan goes on for it.
     if (isClientThere) await write(exchange, lines).catch(() => (isClientThere = false));
+    if (exchange.failure !== undefined) throw exchange.failure;
     live.record.checkEpoch(work.epoch);
   };
   try {
@@ -62,9 +63,10 @@ async function answer(
     await agreeIfWanted(context, exchange, work);
     await end(exchange, Buffer.from(encodeTail(tree.manifest.id, tree.notices)));
   } catch (error) {
-    const isCurrent = live.record.value.epoch === work.epoch;
-    if (exchange.response.headersSent && isCurrent)
-      live.scanFailure = tellableError(error, context.hidePaths);
+    const isCurrent = live.record.value.epoch === work.epoch && exchange.failure === undefined;
+    const told = tellableError(error, context.hidePaths);
+    // That this client has gone is nothing to tell the next one.
+    if (exchange.response.headersSent && isCurrent && told.code !== 'network') live.scanFailure = told;
     throw error;
   }
 }
@@ -114,7 +116,7 @@ async function checkKept(
   const { authorization } = record.value;
   await openUsage(usage);
   if (authorization !== undefined) checkEntries(usage, { authorization, session: id }, entries, limits);
-  await room.takeDocuments(id, manifestBytes);
+  await room.takeDocuments(id, manifestBytes, 'pull');
 }
 
 async function sendSaved(exchange: Exchange, live: LiveSession, begin: () => void): Promise<void> {
