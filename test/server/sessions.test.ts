@@ -12,6 +12,7 @@ import {
   KINDS,
   openPush,
   openScene,
+  raw,
   until,
   type Scene,
 } from './by-hand.ts';
@@ -149,6 +150,24 @@ describe.each(KINDS)('a session over %s', (kind) => {
     const answer = await session.putChunk(1);
     expect([answer.status, answer.json.code]).toEqual([410, 'session-aborted']);
     expect((await session.resume()).json.code).toBe('session-aborted');
+  });
+
+  test('that is aborted while its manifest comes does not wait for the rest of that', async () => {
+    const scene = await openScene(kind, { limits: { idleBodyMs: 3_600_000 } });
+    const session = await establish(scene, sample(scene));
+    const head = [
+      `PUT /.cairn/v1/sessions/${session.grant.session}/manifest HTTP/1.1`,
+      'Host: test',
+      'Content-Length: 1000',
+      ...Object.entries(session.headers).map(([name, value]) => `${name}: ${value}`),
+    ];
+    const sending = raw(scene, `${head.join('\r\n')}\r\n\r\n{`);
+    await until(async () => {
+      const target = `/.cairn/v1/sessions/${session.grant.session}`;
+      return (await call(scene, 'GET', target, { token: ALICE })).json.requests === 1;
+    });
+    expect((await session.call('DELETE', '')).status).toBe(200);
+    expect(await sending).toContain('"code":"session-aborted"');
   });
 
   test('that a crash ended before its staging was freed gives it back with the next start', async () => {

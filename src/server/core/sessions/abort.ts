@@ -25,6 +25,9 @@ export async function abortSession(
   live: LiveSession,
   { cause, epoch, request }: Aborting,
 ): Promise<void> {
+  const error = new CairnError('session-aborted', 'the session was aborted');
+  // A manifest that comes, or is made, has the session's turn for as long as its sender, or the tree, takes.
+  if (live.record.value.state === 'establishing') await live.endRequests((other) => other !== request, error);
   // In turn with commits: one that began a moment ago publishes, whatever is written down after it.
   await live.exclusive(async () => {
     if (live.job?.isRunning === true) {
@@ -36,7 +39,6 @@ export async function abortSession(
     await recordEnd(context, live, 'abort', cause, epoch);
   });
   context.log.info({ session: live.id, ...cause }, 'session aborted');
-  const error = new CairnError('session-aborted', 'the session was aborted');
   await live.endRequests((other) => other !== request, error);
   await live.exclusive(() => live.content.discard());
 }
