@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { CairnError } from '../../src/base/errors.ts';
+import { ChunkSet } from '../../src/checkpoint/chunk-set.ts';
+import { loadPlan, savePlan } from '../../src/server/core/sessions/session-documents.ts';
 import type { SessionRecord } from '../../src/session/record.ts';
 import type { ContentStore } from '../../src/storage/content-store.ts';
 import { createMemoryContentStore } from '../support/memory-stores/memory-content-store.ts';
@@ -57,6 +59,27 @@ async function textOf(source: AsyncIterable<Uint8Array> | undefined): Promise<st
 sessionStoreSuite('a session store whose pulls may lie in memory', async () => {
   const stores = openStores();
   return { store: stores.sessions, reopen: async () => stores.sessions, cleanup: async () => undefined };
+});
+
+it('the plan of a pull is kept whole where the disk gets full in the middle of it', async () => {
+  const backend = createMemoryBackend();
+  const store = createMemoryContentStore(backend);
+  const content: ContentStore = {
+    ...store,
+    openStaging: async (id) => ({
+      ...(await store.openStaging(id)),
+      save: async (_name, text) => {
+        expect([...text]).not.toEqual([]);
+        throw new CairnError('storage-full', 'the disk takes nothing');
+      },
+    }),
+  };
+  const stores = withTransientPulls({ sessions: createMemorySessionStore(backend), content });
+  const { id } = pull('a');
+  await stores.sessions.create(pull('a'));
+  const area = await stores.content.openStaging(id);
+  await savePlan(area, { have: ChunkSet.fromRuns([1, 2], 9), attributes: new ChunkSet() });
+  expect((await loadPlan(area, 9))?.have.runs()).toEqual([1, 2]);
 });
 
 describe.each(['storage-full', 'storage-read-only'] as const)('while a disk says %s', (code) => {

@@ -51,7 +51,7 @@ export function savePlan(area: StagingArea, { have, attributes }: PlanSets): Pro
     yield* runsText(attributes);
     yield ']}';
   }
-  return area.save('plan', text());
+  return area.save('plan', anew(text));
 }
 
 /** Loads the plan of so many entries; undefined where none was agreed. @throws CairnError `invalid-request` for damage */
