@@ -72,7 +72,7 @@ export function createContext(
     limits,
     encodingMemory: createByteBudget(ENCODING_MEMORY_BYTES),
     room,
-    leftovers: freeLeftovers(content, log),
+    leftovers: freeLeftovers(content, store, log),
     sessionKey: options.sessionKey ?? randomBytes(32),
     instanceId: randomBytes(12).toString('base64url'),
   };

@@ -156,8 +156,8 @@ export class SessionContent {
   /** Frees everything that the session keeps in the store; what cannot be freed now is freed later. @throws storage codes */
   async discard(): Promise<void> {
     this.#context.room.release(this.#record.value.id);
-    await this.closeChunks({ sync: false });
     try {
+      await this.closeChunks({ sync: false });
       const area = await this.area.get();
       this.area.forget();
       this.manifest.forget();
