@@ -1,6 +1,7 @@
 /** How many lines strangers can cause, and what they say. */
 import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { CairnError } from '../../src/base/errors.ts';
 import { createLimitedLog } from '../../src/server/http/log-limiter.ts';
 import { ALICE, call, openScene, raw, type Scene } from './by-hand.ts';
 
@@ -45,6 +46,18 @@ describe('the limited log', () => {
     expect(vi.getTimerCount()).toBe(0);
     limited.note({ level: 'info', kind: 'network', address: '192.0.2.1' }, {}, 'lost');
     expect(lines).toHaveLength(2);
+  });
+
+  test('tells of each kind when its own ten seconds are over', () => {
+    const { lines, limited } = openLog();
+    const note = (kind: string) => limited.note({ level: 'warn', kind }, { kind }, 'refused');
+    for (const kind of ['a', 'a']) note(kind);
+    vi.advanceTimersByTime(1000);
+    for (const kind of ['b', 'b']) note(kind);
+    vi.advanceTimersByTime(9000);
+    expect(lines.map(({ fields }) => fields['kind'])).toEqual(['a', 'b', 'a']);
+    vi.advanceTimersByTime(1000);
+    expect(lines.map(({ fields }) => fields['kind'])).toEqual(['a', 'b', 'a', 'b']);
   });
 
   test('takes the addresses of one IPv6 network for one', () => {
@@ -98,6 +111,31 @@ describe('a server', () => {
     for (let request = 0; request < 100; request++) await call(scene, 'GET', `/x${request}`, { token });
     expect(about(scene.logged, `"code":"${code}"`)).toHaveLength(count);
     expect(scene.logged.length).toBeLessThan(4);
+  });
+
+  test('logs a failure of its own with one stack, and that it is busy with none', async () => {
+    const lines: { level: string; fields: { code?: string; err?: unknown } }[] = [];
+    const at = (level: string) => (fields: object) => void lines.push({ level, fields });
+    const log = { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+    const broken = new CairnError('storage-io', 'the disk says EIO');
+    const failures = [broken, new CairnError('server-busy', 'try again')];
+    const scene = await openScene('memory', {
+      log,
+      wrap: (content) => ({
+        ...content,
+        lookup: async () => {
+          throw failures.shift()!;
+        },
+      }),
+    });
+    for (const code of ['storage-io', 'server-busy'])
+      expect((await call(scene, 'GET', '/x', { token: ALICE })).json.code).toBe(code);
+    const told = lines.filter(({ fields }) => fields.code !== undefined);
+    expect(told.map(({ level, fields }) => [level, fields.code, fields.err])).toEqual([
+      ['error', 'storage-io', broken],
+      ['warn', 'server-busy', undefined],
+    ]);
+    expect(told[0]!.fields.err).toBe(broken);
   });
 
   test('logs a channel that breaks its rules once, however often that happens', async () => {

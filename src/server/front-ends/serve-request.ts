@@ -43,7 +43,7 @@ export async function serveRequest(
     await route(context, exchange);
   } catch (error) {
     const told = tellableError(error, context.hidePaths);
-    if (!logFailure(context, exchange, told)) countFailure(context.metrics, told);
+    if (!logFailure(context, exchange, { told, thrown: error })) countFailure(context.metrics, told);
     await sendProblem(exchange, told);
   } finally {
     if (body === undefined) void drainBody(exchange);

@@ -11,31 +11,32 @@ const MAX_LOGGED_CHARACTERS = 300;
 
 /**
  * Notes why a request did not get what it asked for: at most one line in ten seconds for each reason and address. Neither
- * headers nor query are logged, nor what looks like a secret in path and reason. True where it was no failure at all but
- * a client that looks for the protocol.
+ * headers nor query are logged, nor what looks like a secret in path and reason; of a failure of the server itself also
+ * `thrown`, whose stack says where it came from. True where it was no failure at all but a client that looks for the
+ * protocol.
  */
 export function logFailure(
   { refusals, limitedLog }: Pick<ServerContext, 'refusals' | 'limitedLog'>,
   exchange: Exchange,
-  error: CairnError,
+  { told, thrown }: { readonly told: CairnError; readonly thrown: unknown },
 ): boolean {
   const { method, path, address } = exchange;
-  const { code } = error;
+  const { code } = told;
   // A target in absolute form may begin with a password, and is refused whatever it is.
   const shownPath = path.startsWith('/') ? shown(path) : 'no path';
-  const fields = { method, path: shownPath, address, code, reason: shown(error.message) };
-  const limit = limitIn(error);
+  const fields = { method, path: shownPath, address, code, reason: shown(told.message) };
+  const limit = limitIn(told);
   if (limit !== undefined) {
     refusals.note(limit, fields);
     return false;
   }
-  const { httpStatus } = error.traits;
+  const { httpStatus } = told.traits;
   const isDiscovery = looksForProtocol(exchange) && httpStatus < 500;
   const note = (level: 'debug' | 'info' | 'warn' | 'error', more: object, message: string): void =>
     limitedLog.note({ level, kind: code, address }, { ...fields, ...more }, message);
   if (isDiscovery) note('debug', {}, 'asked where the protocol is');
   else if (code === 'network') note('info', {}, 'connection lost');
-  else if (httpStatus >= 500) note('error', { err: error }, 'request failed');
+  else if (httpStatus >= 500 && code !== 'server-busy') note('error', { err: thrown }, 'request failed');
   else note('warn', {}, 'request refused');
   return isDiscovery;
 }

@@ -42,7 +42,6 @@ export function createLimitedLog(log: Logger, now: () => number = () => performa
   const tell = ({ level, kind, address, message, leftOut }: Window): void =>
     log[level]({ kind, address, leftOut, of: message }, 'more of the same was left out');
   const sweep = (): void => {
-    timer = undefined;
     for (const [key, window] of windows) {
       if (window.endsAtMs > now()) break;
       windows.delete(key);
@@ -51,7 +50,7 @@ export function createLimitedLog(log: Logger, now: () => number = () => performa
       open(key, window, window.message);
     }
     const [first] = windows.values();
-    if (first !== undefined) timer ??= setTimeout(sweep, Math.max(1, first.endsAtMs - now())).unref();
+    timer = first === undefined ? undefined : setTimeout(sweep, Math.max(1, first.endsAtMs - now())).unref();
   };
   return {
     note: (of, fields, message) => {
