@@ -73,6 +73,7 @@ const AUTHORIZED = `Authorization: Bearer ${ALICE}`;
 const SLOW = head(`GET ${ROOT}probe?silentMs=150&pieces=2&everyMs=50`, AUTHORIZED);
 const CHANNEL = head(`GET ${ROOT}channel`, 'Connection: Upgrade', 'Upgrade: cairn-channel/1');
 const FOREIGN = head(`GET ${ROOT}`, 'Connection: Upgrade', 'Upgrade: h2c');
+const CHUNKED = 'Transfer-Encoding: chunked';
 const EXPECTS = (what: string): string =>
   head(`POST ${ROOT}tree-id`, `Expect: ${what}`, 'Content-Length: 2', 'Connection: close');
 
@@ -98,6 +99,7 @@ const FIRST: readonly [string, string, number][] = [
   ['an answer that is made at once', HELLO, 200],
   ['an answer that takes its time', SLOW, 200],
   ['a refusal', head('GET /no-token'), 401],
+  ['a body that ends with its packet', `${head(`POST ${ROOT}tree-id`, AUTHORIZED, CHUNKED)}0\r\n\r\n`, 400],
 ];
 
 describe.each([
@@ -118,6 +120,15 @@ describe.each([
       expect(place.scene.logged.filter((line) => line.includes('bug'))).toEqual([]);
     },
   );
+
+  test('what is no request waits for all answers that are under way', async () => {
+    const { dial } = await open();
+    const { socket, statuses, ended } = await dial();
+    const small = `${head(`POST ${ROOT}tree-id`, AUTHORIZED, CHUNKED)}0\r\n\r\n`;
+    socket.write(`${small}${head('GET /x')}nonsense\r\n\r\n`);
+    await ended;
+    expect(statuses()).toEqual([400, 401, 400]);
+  });
 
   test('three hundred requests in one packet are answered in order', async () => {
     const { dial } = await open();

@@ -29,10 +29,9 @@ export function answerBroken({ error, socket, plain }: Broken, turns: Turns, ref
   }
   const { limit, status, told } = kindOf(system);
   if (limit !== undefined) refusals.note(limit);
-  const pending = turns.pending(socket);
-  if (pending === undefined) refuseSocket(socket, told, status);
-  else if (pending.request.complete) pending.response.once('close', () => refuseSocket(socket, told, status));
-  else if (pending.response.headersSent) socket.destroy();
+  const { whole, partial } = turns.pending(socket);
+  if (whole !== undefined) whole.response.once('close', () => refuseSocket(socket, told, status));
+  else if (partial?.response.headersSent === true) socket.destroy();
   else refuseSocket(socket, told, status);
 }
 

@@ -124,30 +124,31 @@ function listenFor(server: AnyServer, { turns, listeners, context, plainSocketOf
   // An expectation that nobody knows is left out of account, as RFC 9110 allows (section 10.1.1).
   server.on('checkExpectation', (request, response) => serve(request, response, false));
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) =>
-    guard(context, socket, () => {
-      const early = turns.release(socket, head);
-      if (listeners.onUpgrade?.(request, socket, early) === true) return;
-      const ordinary = ordinaryRequest(request, context.limits.maxHeaders);
-      if (ordinary !== undefined) turns.adopt(socket, Buffer.concat([ordinary, early]));
-      else
-        refuseSocket(
-          socket,
-          new CairnError('invalid-request', 'the request has too many header fields'),
-          431,
-        );
-    }),
+    turns.handOver(socket, head, (early) =>
+      guard(context, socket, () => {
+        if (listeners.onUpgrade?.(request, socket, early) === true) return;
+        const ordinary = ordinaryRequest(request, context.limits.maxHeaders);
+        if (ordinary !== undefined) turns.adopt(socket, Buffer.concat([ordinary, early]));
+        else refuseSocket(socket, tooManyFields(), 431);
+      }),
+    ),
   );
-  server.on('connect', (_request: IncomingMessage, socket: Duplex) =>
-    guard(context, socket, () => {
-      turns.release(socket);
-      refuseSocket(socket, new CairnError('method-not-allowed', 'this server is no proxy'), 405);
-    }),
+  server.on('connect', (_request: IncomingMessage, socket: Duplex, head: Buffer) =>
+    turns.handOver(socket, head, () => guard(context, socket, () => refuseSocket(socket, noProxy(), 405))),
   );
   server.on('clientError', (error: Error, socket: Duplex) =>
     guard(context, socket, () =>
       answerBroken({ error, socket, plain: plainSocketOf(socket) }, turns, context.refusals),
     ),
   );
+}
+
+function tooManyFields(): CairnError {
+  return new CairnError('invalid-request', 'the request has too many header fields');
+}
+
+function noProxy(): CairnError {
+  return new CairnError('method-not-allowed', 'this server is no proxy');
 }
 
 /** A fault in what is done for one connection ends that connection, and no other. */

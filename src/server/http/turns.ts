@@ -19,14 +19,17 @@ export interface Turns {
    * Runs `start` when every earlier request of its connection has its answer; never, where the connection ends before.
    */
   take(request: IncomingMessage, response: ServerResponse, start: () => void): void;
+  /** Stops parsing a connection, for good; nothing more of it is read. */
+  release(socket: Duplex): void;
   /**
-   * Stops parsing a connection, for good. Answers what was read and not parsed, `early` first: it belongs to its new owner.
+   * Releases a connection to a new owner, who gets what was read and not parsed, `early` first; once all its requests have
+   * their answers, and never where it ends before.
    */
-  release(socket: Duplex, early?: Uint8Array): Buffer;
+  handOver(socket: Duplex, early: Uint8Array, takeOver: (unparsed: Buffer) => void): void;
   /** Serves a connection that was released, from `bytes` on. */
   adopt(socket: Duplex, bytes: Uint8Array): void;
-  /** What a connection is answering, and whether its request has come whole. */
-  pending(socket: Duplex): Pending | undefined;
+  /** The last request of a connection that came whole and has no whole answer, and the one that was coming. */
+  pending(socket: Duplex): { readonly whole: Pending | undefined; readonly partial: Pending | undefined };
   /** Whether nothing is asked for on a connection; half of a head is nothing yet. */
   idle(socket: Duplex): Idle | undefined;
 }
@@ -79,17 +82,39 @@ export function takeTurns(
       if (line === undefined) start();
       else enqueue(line, { request, response, start });
     },
-    release: (socket, early = NOTHING) => {
+    release: (socket) => {
       const line = lines.get(socket);
-      if (line === undefined || line.isReleased) return Buffer.from(early);
-      return release(socket, line, early);
+      if (line !== undefined) release(line);
+    },
+    handOver: (socket, early, takeOver) => {
+      const line = lines.get(socket);
+      const unparsed = Buffer.concat([early, line === undefined ? NOTHING : release(line)]);
+      const last = line?.unanswered.at(-1);
+      const hand = (): void => takeOver(Buffer.concat([unparsed, ...readAll(socket)]));
+      if (last === undefined) {
+        hand();
+        return;
+      }
+      // It came in one piece with the end of a body without a length, whose request is not answered yet.
+      socket.pause();
+      last.response.once('close', () => {
+        if (!socket.destroyed) hand();
+      });
     },
     adopt: (socket, bytes) => {
       socket.unshift(bytes);
       for (const listener of accept) listener.call(server, socket as Socket);
       attach(socket as Socket);
+      // It may have waited for answers that were under way.
+      socket.resume();
     },
-    pending: (socket) => lines.get(socket)?.unanswered[0],
+    pending: (socket) => {
+      const { unanswered = [] } = lines.get(socket) ?? {};
+      return {
+        whole: unanswered.findLast(({ request }) => request.complete),
+        partial: unanswered.find(({ request }) => !request.complete),
+      };
+    },
     idle: (socket) => {
       const line = lines.get(socket);
       if (line === undefined || line.isReleased || line.unanswered.length > 0) return undefined;
@@ -193,15 +218,19 @@ function goOn(socket: Socket, line: Line): void {
   if (!line.isReleased && line.unanswered.length === 0 && !isHeldByNode(socket)) socket.resume();
 }
 
-function release(socket: Duplex, line: Line, early: Uint8Array): Buffer {
+/** Answers what followed the bytes that the parser is looking at; its memory may be lent. */
+function release(line: Line): Uint8Array {
   line.isReleased = true;
   line.stop();
-  const pieces = [early, line.rest];
-  for (let piece = read(socket); piece !== null; piece = read(socket)) pieces.push(piece);
+  const { rest } = line;
   line.rest = NOTHING;
-  return Buffer.concat(pieces);
+  return rest;
 }
 
-function read(socket: Duplex): Buffer | null {
-  return socket.read() as Buffer | null;
+/** What waits in a stream. */
+function readAll(socket: Duplex): Buffer[] {
+  const read = (): Buffer | null => socket.read() as Buffer | null;
+  const pieces: Buffer[] = [];
+  for (let piece = read(); piece !== null; piece = read()) pieces.push(piece);
+  return pieces;
 }
