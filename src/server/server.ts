@@ -5,7 +5,14 @@ import { masked } from '../base/masked.ts';
 import { canonicalAddress, isInRanges } from '../base/address-range.ts';
 import { watchAuthorizations } from './access-watch.ts';
 import { createContext } from './create-context.ts';
-import { createHttpServer, listen, urlOf, type AnyServer, type RequestListener } from './http/listen.ts';
+import {
+  createHttpServer,
+  listen,
+  urlOf,
+  type AnyServer,
+  type HttpServer,
+  type RequestListener,
+} from './http/listen.ts';
 import { createChannels } from './http/channels.ts';
 import { tellableError } from './http/reply.ts';
 import { createGate } from './http/gate.ts';
@@ -59,16 +66,19 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     return serving
       .catch((error: unknown) => {
         request.socket.destroy();
-        const message = 'this is a bug in cairn: answering failed, and its connection was ended';
-        context.limitedLog.note({ level: 'error', kind: 'bug' }, { err: error }, message);
+        logBug(context, error);
       })
       .finally(() => active.delete(serving));
   };
   const gate = createGate();
+  const isReady = new Promise<void>((resolve) => gate.pass(resolve));
   const onRequest: RequestListener = (request, response, awaitsContinue): void =>
     gate.pass(() => void serve(request, response, { awaitsContinue }));
   const channels = createChannels(context.limits, {
-    serve: (request, response, body) => serve(request, response, { awaitsContinue: false, body }),
+    serve: async (request, response, body) => {
+      await isReady;
+      await serve(request, response, { awaitsContinue: false, body });
+    },
     onSpoiled: (request, error) => {
       const { code, message } = tellableError(error, context.hidePaths);
       const address = context.addressOf(request);
@@ -86,8 +96,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   connections = () => countConnections(http.server);
   const { port, operations } = await openPorts(context, http.server, options).catch(
     async (error: unknown) => {
-      await context.collector.stop();
-      context.exposed?.close();
+      await giveUp(context, http);
       throw error;
     },
   );
@@ -122,6 +131,19 @@ async function openPorts(
     await operations?.close();
     throw error;
   }
+}
+
+function logBug({ limitedLog }: ServerContext, error: unknown): void {
+  const message = 'this is a bug in cairn: answering failed, and its connection was ended';
+  limitedLog.note({ level: 'error', kind: 'bug' }, { err: error }, message);
+}
+
+/** Ends what has begun of a server that cannot start; a client that came meanwhile waits at the gate. */
+async function giveUp(context: ServerContext, { connections }: HttpServer): Promise<void> {
+  connections.destroy();
+  context.limitedLog.close();
+  await context.collector.stop();
+  context.exposed?.close();
 }
 
 function addressOf(server: AnyServer): string {

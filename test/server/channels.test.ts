@@ -105,6 +105,21 @@ const underWay = ({ scene, grant }: HandSession): Promise<void> =>
     return json.requests === 1;
   });
 
+test('a channel that comes before its server is ready waits for an answer like any request', async () => {
+  let line: Line | undefined;
+  let early = '';
+  await openScene('memory', {
+    onListening: async ({ port }) => {
+      line = await openChannel({ server: { port } } as Scene);
+      line.socket.write(headOf(`HEAD ${ROOT}sessions/${'a'.repeat(22)}/chunks/0 HTTP/1.1`, []));
+      await delay(200);
+      early = line.received;
+    },
+  });
+  expect(early).toBe('');
+  await line!.expect(/^HTTP\/1\.1 401 /);
+});
+
 const OK = /^HTTP\/1\.1 200 OK\r\n[^]*?\r\n\r\n/;
 
 const BYTES = 6 * 64 * 1024 + 100;

@@ -1,5 +1,10 @@
 /** The end of a server under which something does not end. */
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
+import { CairnError } from '../../src/base/errors.ts';
+import { createStaticToken } from '../../src/server/access/static-token.ts';
+import { startServer } from '../../src/server/server.ts';
 import { file, transferOf, chunkCountOf } from '../suites/staged-transfer.ts';
 import { ALICE, call, interceptChunks, openPush, openScene, until } from './by-hand.ts';
 
@@ -28,4 +33,30 @@ test('a server ends though a tree that is being published does not, after a sync
   expect(kept?.state).toBe('suspended');
   expect(scene.logged.join('\n')).toContain('ended with work under way');
   expect(await call(scene, 'GET', '/', { token: ALICE }).catch(() => 'gone')).toBe('gone');
+});
+
+test('a server that cannot start lets go of the clients that came meanwhile', async () => {
+  const scene = await openScene('memory');
+  let client: Socket | undefined;
+  const starting = startServer({
+    ...scene.stores,
+    authenticators: [createStaticToken('x')],
+    listen: { host: '127.0.0.1', port: 0 },
+    version: '0.0.0-test',
+    log: { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },
+    onListening: async ({ port }) => {
+      client = connect(port, '127.0.0.1');
+      client.on('error', () => undefined).resume();
+      client.write('GET /.cairn/v1/ HTTP/1.1\r\nHost: x\r\n\r\n');
+      await once(client, 'connect');
+      // As long as another connection takes, which came after it.
+      const second = connect(port, '127.0.0.1').on('error', () => undefined);
+      await once(second, 'connect');
+      second.destroy();
+      await once(second, 'close');
+      throw new CairnError('state-locked', 'another server has this state');
+    },
+  });
+  await expect(starting).rejects.toMatchObject({ code: 'state-locked' });
+  if (!client!.closed) await once(client!, 'close');
 });
