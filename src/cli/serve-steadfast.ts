@@ -37,10 +37,18 @@ export function standFast(log: Pick<Logger, 'debug' | 'error'>): () => void {
 
 function hearSignals(log: Pick<Logger, 'debug'>): () => void {
   const onSignal = (name: NodeJS.Signals): void => log.debug({ signal: name }, 'the signal ends nothing');
-  for (const name of HARMLESS) process.on(name, onSignal);
+  // The profiler of V8 has a handler of its own there, which takes the samples.
+  const heard = isProfiled() ? HARMLESS.filter((name) => name !== 'SIGPROF') : HARMLESS;
+  for (const name of heard) process.on(name, onSignal);
   return () => {
-    for (const name of HARMLESS) process.off(name, onSignal);
+    for (const name of heard) process.off(name, onSignal);
   };
+}
+
+/** Whether Node was told to profile this process (`--cpu-prof`, `--prof`). */
+function isProfiled(): boolean {
+  const { NODE_OPTIONS = '' } = process.env;
+  return [...process.execArgv, ...NODE_OPTIONS.split(/\s/)].some((word) => /^--(cpu-)?prof\b/.test(word));
 }
 
 /** A rejection that nobody handled comes here, too. */
