@@ -1,0 +1,72 @@
+/** Objects in the memory of this process, for as long as somebody holds the store. */
+import { checkKey, checkPrefix } from '../object-key.ts';
+import { checkedBody } from '../object-body.ts';
+import type { ObjectHead, ObjectStore, OpenObject } from '../object-store.ts';
+
+/** So much fits into one buffer on every system. */
+const MAX_OBJECT_BYTES = 2 ** 30;
+
+interface Kept extends ObjectHead {
+  readonly body: Buffer;
+}
+
+/**
+ * Makes an empty store; every server of this process that is given it shares it, as processes share a service. It ends
+ * with the process.
+ */
+export function createMemoryObjects(): ObjectStore {
+  const objects = new Map<string, Kept>();
+  let puts = 0;
+  return {
+    capabilities: { shared: true, maxObjectBytes: MAX_OBJECT_BYTES },
+    put: async (key, body, { sha256, ifMatch } = {}) => {
+      checkKey(key);
+      const pieces: Uint8Array[] = [];
+      for await (const piece of checkedBody(body, { sha256, maxBytes: MAX_OBJECT_BYTES })) {
+        pieces.push(Uint8Array.from(piece));
+      }
+      const whole = Buffer.concat(pieces);
+      // Nothing waits between this look and the change, so that nobody comes in between.
+      if (ifMatch !== undefined && (objects.get(key)?.etag ?? null) !== ifMatch) return undefined;
+      puts += 1;
+      const etag = String(puts);
+      objects.set(key, { key, etag, sizeBytes: whole.byteLength, modifiedAtMs: Date.now(), body: whole });
+      return etag;
+    },
+    get: async (key, { from = 0, to = Infinity, unless } = {}) => {
+      checkKey(key);
+      const found = objects.get(key);
+      if (found === undefined) return undefined;
+      return found.etag === unless
+        ? 'unchanged'
+        : opened(found, found.body.subarray(from, Math.max(from, to)));
+    },
+    list: (prefix, after = '') => list(objects, prefix, after),
+    remove: async (keys) => {
+      for (const key of keys) checkKey(key);
+      for (const key of keys) objects.delete(key);
+    },
+    now: async () => Date.now(),
+  };
+}
+
+function headOf({ key, etag, sizeBytes, modifiedAtMs }: Kept): ObjectHead {
+  return { key, etag, sizeBytes, modifiedAtMs };
+}
+
+function opened(kept: Kept, part: Buffer): OpenObject {
+  return { ...headOf(kept), bytes: once(part), close: async () => {} };
+}
+
+async function* once(part: Buffer): AsyncGenerator<Uint8Array> {
+  if (part.byteLength > 0) yield part;
+}
+
+async function* list(objects: Map<string, Kept>, prefix: string, after: string): AsyncGenerator<ObjectHead> {
+  checkPrefix(prefix);
+  const keys = [...objects.keys()].filter((key) => key.startsWith(prefix) && key > after);
+  for (const key of keys.toSorted()) {
+    const found = objects.get(key);
+    if (found !== undefined) yield headOf(found);
+  }
+}

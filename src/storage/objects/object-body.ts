@@ -1,0 +1,45 @@
+/** The bytes of a put, checked on their way into a store. */
+import { createHash } from 'node:crypto';
+import { CairnError } from '../../base/errors.ts';
+import type { ObjectBody } from './object-store.ts';
+
+/** Number of bytes of a body. */
+export function sizeOf(body: ObjectBody): number {
+  return body instanceof Uint8Array ? body.byteLength : body.sizeBytes;
+}
+
+/**
+ * Yields a body piece by piece, and ends well only where it is what it says.
+ *
+ * @throws CairnError `storage-unsupported`, `digest-mismatch`, `internal` as `ObjectStore.put`; what the body throws
+ */
+export async function* checkedBody(
+  body: ObjectBody,
+  { sha256, maxBytes }: { sha256: string | undefined; maxBytes: number },
+): AsyncGenerator<Uint8Array> {
+  const sizeBytes = sizeOf(body);
+  if (sizeBytes > maxBytes) {
+    const message = `an object of ${sizeBytes} bytes is larger than the store takes, which is ${maxBytes}`;
+    throw new CairnError('storage-unsupported', message, { details: { sizeBytes, maxBytes } });
+  }
+  const hash = sha256 === undefined ? undefined : createHash('sha256');
+  let bytes = 0;
+  for await (const piece of body instanceof Uint8Array ? [body] : body.open()) {
+    bytes += piece.byteLength;
+    if (bytes > sizeBytes) break;
+    hash?.update(piece);
+    yield piece;
+  }
+  if (bytes !== sizeBytes) {
+    throw new CairnError(
+      'internal',
+      `a body of ${sizeBytes} bytes had ${bytes > sizeBytes ? 'more' : bytes}`,
+    );
+  }
+  if (hash !== undefined && hash.digest('hex') !== sha256) {
+    throw new CairnError(
+      'digest-mismatch',
+      'the bytes of an object are not those of its SHA-256; nothing was stored',
+    );
+  }
+}

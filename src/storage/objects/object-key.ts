@@ -1,0 +1,39 @@
+/** Which keys every object store takes: names that no service, file system or URL changes on the way. */
+import { CairnError } from '../../base/errors.ts';
+import { printable } from '../../base/safe-path.ts';
+
+/** Longest key and longest part between two slashes, in characters, which are bytes. */
+export const MAX_KEY_LENGTH = 500;
+export const MAX_KEY_PART_LENGTH = 100;
+
+const KEY = /^[A-Za-z0-9._/-]*$/;
+
+/**
+ * Refuses a text that is no key: 1 to 500 characters out of letters, digits, `.`, `_` and `-` of ASCII, in parts of 1 to 100
+ * that slashes divide, none of which is `.` or `..`. Order by characters is order by bytes.
+ *
+ * @throws CairnError `path-unsafe`, `path-too-long`
+ */
+export function checkKey(key: string): void {
+  checkLength(key);
+  const parts = key.split('/');
+  if (KEY.test(key) && parts.every((part) => part !== '' && part !== '.' && part !== '..')) return;
+  throw new CairnError('path-unsafe', `"${printable(key)}" is no key of an object`);
+}
+
+/** Refuses what no key begins with; the empty text is where all keys begin. @throws CairnError as {@link checkKey} */
+export function checkPrefix(prefix: string): void {
+  checkLength(prefix);
+  const whole = prefix.split('/').slice(0, -1);
+  if (KEY.test(prefix) && whole.every((part) => part !== '' && part !== '.' && part !== '..')) return;
+  throw new CairnError('path-unsafe', `no key of an object begins with "${printable(prefix)}"`);
+}
+
+function checkLength(key: string): void {
+  if (key.length <= MAX_KEY_LENGTH && key.split('/').every((part) => part.length <= MAX_KEY_PART_LENGTH))
+    return;
+  throw new CairnError(
+    'path-too-long',
+    `a key of an object has at most ${MAX_KEY_LENGTH} characters, ${MAX_KEY_PART_LENGTH} between slashes`,
+  );
+}
