@@ -14,6 +14,9 @@ const FLOORS: Readonly<Record<string, number>> = {
   'wire': 30,
   'transfer': 40,
   'storage': 50,
+  'storage/objects': 51,
+  'storage/objects/memory': 52,
+  'storage/objects/directory': 52,
   'storage/disk/tree': 51,
   'storage/disk/staging': 52,
   'storage/disk/publish': 53,
@@ -27,7 +30,7 @@ const FLOORS: Readonly<Record<string, number>> = {
 const HTTP_ROOMS = ['base/incoming-body.ts', 'server/', 'client/', 'cli/'];
 const WITHOUT_HTTP = ['server/core/', 'server/access/'];
 /** Implementations of stores, and who chooses one; everything else sees the interface. */
-const IMPLEMENTATIONS = /^storage\/(?:disk|state\/local-session-store)/;
+const IMPLEMENTATIONS = /^storage\/(?:disk|objects\/(?:memory|directory)\/|state\/local-session-store)/;
 const CHOOSERS = /^(?:storage|cli|client\/push\/source-roots\.ts|client\/pull\/pull-staging\.ts)/;
 const WITHOUT_EMITTERS = new Set([
   'base',

@@ -1,0 +1,45 @@
+/**
+ * Keys as names of files. Each part of a key is a directory: `part+` where further parts follow, `part=` for the object
+ * itself, so that `a` and `a/b` both fit. Names have no capitals and end in no dot, so that file systems that fold either keep
+ * keys apart.
+ */
+import { join } from 'node:path';
+
+/** Stands before what a file system could change: a capital, written small, or a dot. */
+const ESCAPE = '^';
+const PREFIX_MARK = '+';
+const OBJECT_MARK = '=';
+
+/** A name in a directory of keys: an object, or the beginning of further keys, which then ends in a slash. */
+export interface KeyName {
+  /** What keys of it begin with; the key itself, of an object. */
+  readonly key: string;
+  readonly name: string;
+  readonly isObject: boolean;
+}
+
+/** The directory of the object under a checked key, below that of all keys. */
+export function objectPath(keys: string, key: string): string {
+  const parts = key.split('/');
+  const last = parts.pop() ?? '';
+  return join(keys, ...parts.map((part) => escaped(part) + PREFIX_MARK), escaped(last) + OBJECT_MARK);
+}
+
+/** The directory of all keys that begin with `prefix`, which is empty or ends in a slash. */
+export function prefixPath(keys: string, prefix: string): string {
+  const parts = prefix.split('/').slice(0, -1);
+  return join(keys, ...parts.map((part) => escaped(part) + PREFIX_MARK));
+}
+
+/** What a name in the directory of `prefix` stands for; undefined for one that is none of ours. */
+export function parseKeyName(prefix: string, name: string): KeyName | undefined {
+  const part = name.slice(0, -1).replaceAll(/\^(.)/g, (_, character: string) => character.toUpperCase());
+  const mark = name.slice(-1);
+  if (escaped(part) + mark !== name) return undefined;
+  if (mark === OBJECT_MARK) return { key: prefix + part, name, isObject: true };
+  return mark === PREFIX_MARK ? { key: `${prefix}${part}/`, name, isObject: false } : undefined;
+}
+
+function escaped(part: string): string {
+  return part.replaceAll(/[A-Z.]/g, (character) => ESCAPE + character.toLowerCase());
+}

@@ -1,0 +1,88 @@
+/** The folders of a directory of objects. */
+import { constants } from 'node:fs';
+import { open, readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  makeDirectory,
+  makePrivateDirectory,
+  refuseLink,
+  removeTree,
+  replaceFileDurably,
+  writeFully,
+} from '../../../base/durable-files.ts';
+import { CairnError, storageError } from '../../../base/errors.ts';
+import { readIfThere } from '../../../base/read-if-there.ts';
+import { printable } from '../../../base/safe-path.ts';
+
+const FORMAT_VERSION = 1;
+const FORMAT = JSON.stringify({ format: 'cairn-objects', version: FORMAT_VERSION });
+/** What a put or removal of a killed process left is removed after so long; one that goes on then fails, and harms nothing. */
+const LEFTOVER_AFTER_MS = 24 * 3600 * 1000;
+
+/** Paths below the root of a directory of objects. */
+export interface ObjectsPlace {
+  /** One directory a part of a key; what is listed. */
+  readonly keys: string;
+  /** What is being put or removed, in a directory of its own each. */
+  readonly drafts: string;
+  /** A file that is written to know the file system's time. */
+  readonly clock: string;
+}
+
+/**
+ * Makes what is missing below `root`, and removes what processes that are long dead left.
+ *
+ * @throws CairnError `journal-version` for the directory of a newer cairn; `symlink-refused`, `owner-untrusted`; storage codes
+ */
+export async function openObjectsPlace(root: string): Promise<ObjectsPlace> {
+  await refuseLink(root);
+  await makePrivateDirectory(root);
+  await checkFormat(join(root, 'format'));
+  const place = { keys: join(root, 'keys'), drafts: join(root, 'drafts'), clock: join(root, 'clock') };
+  await makeDirectory(place.keys, 0o700);
+  await makeDirectory(place.drafts, 0o700);
+  await removeLeftovers(place);
+  return place;
+}
+
+async function checkFormat(path: string): Promise<void> {
+  const text = (await readIfThere(path))?.toString();
+  if (text === FORMAT) return;
+  if (text === undefined) return replaceFileDurably(path, FORMAT);
+  const message = `"${printable(path)}" is not that of objects which this cairn knows; use the cairn that wrote it`;
+  throw new CairnError('journal-version', message);
+}
+
+async function removeLeftovers(place: ObjectsPlace): Promise<void> {
+  try {
+    const names = await readdir(place.drafts);
+    if (names.length === 0) return;
+    const nowMs = await fileSystemTime(place);
+    for (const name of names) {
+      const path = join(place.drafts, name);
+      const changedAtMs = await stat(path).then(
+        ({ mtimeMs }) => mtimeMs,
+        () => nowMs,
+      ); // removed meanwhile
+      if (nowMs - changedAtMs > LEFTOVER_AFTER_MS) await removeTree(path);
+    }
+  } catch (error) {
+    throw storageError(error, `tidying "${printable(place.drafts)}"`);
+  }
+}
+
+/** The time that the file system gives to a file that is written now, in milliseconds. @throws CairnError storage codes */
+export async function fileSystemTime({ clock }: ObjectsPlace): Promise<number> {
+  try {
+    const handle = await open(clock, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
+    try {
+      // A byte in its old place needs no room on a full disk.
+      await writeFully(handle, [Buffer.from('.')], 0);
+      return Math.floor((await handle.stat()).mtimeMs);
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    throw storageError(error, 'asking the file system for its time');
+  }
+}
