@@ -1,6 +1,6 @@
 /**
  * The calls of the C library that Node does not offer: times with nanoseconds, also those of a symbolic link, syncfs, flock,
- * and statx and rename below open directories. They come through koffi, an optional dependency with prebuilt binaries; without it callers
+ * statx and rename below open directories, and datagrams to Unix sockets. They come through koffi, an optional dependency with prebuilt binaries; without it callers
  * fall back.
  */
 import { constants, release } from 'node:os';
@@ -9,6 +9,7 @@ import type koffi from 'koffi';
 import type { LibraryHandle } from 'koffi';
 import { storageError } from './errors.ts';
 import { bindStatAt, type StatAt } from './file-stat.ts';
+import { bindSendDatagram, type SendDatagram } from './unix-datagram.ts';
 
 /** Calls of the C library. Each throws CairnError with a storage code, where it does not say otherwise. */
 export interface Native {
@@ -34,6 +35,8 @@ export interface Native {
   readonly renameNewAt: ((...to: Parameters<RenameAt>) => boolean) | undefined;
   /** Looks at a child of an open directory; undefined where the C library has no statx. */
   readonly statAt: StatAt | undefined;
+  /** Sends a datagram to a Unix socket. Throws system errors. */
+  readonly sendDatagram: SendDatagram;
 }
 
 /** rename(2) between open directories. */
@@ -98,6 +101,7 @@ function bind(module: Koffi): Native {
       throw systemError(errno, 'locking a file');
     },
     statAt: bindStatAt(module, library),
+    sendDatagram: bindSendDatagram(module, library),
   };
 }
 

@@ -22,7 +22,7 @@ const LOG_EVERY_MS = 10_000;
  * Stands until the returned function is called.
  *
  * - The signals in the list above end nothing: log rotation sends SIGUSR1, upon which Node would open its debugger to every user of the
- *   machine, and a terminal that is closed sends SIGHUP (with TLS that also has the certificate read again: serve-tls.ts).
+ *   machine, and a terminal that is closed sends SIGHUP (with TLS that also has the certificate read again: commands/serve.ts).
  * - What nobody caught is logged as a bug. The request that it was about is lost; nothing durable rests on what it left, and
  *   to end would end the transfers of everybody else, as often as somebody can bring it about.
  */

@@ -23,6 +23,7 @@ function slowNative(): { native: Native; most: () => number } {
       renameAt: unused,
       renameNewAt: undefined,
       statAt: undefined,
+      sendDatagram: unused,
       syncFileSystem,
     },
     most: () => most,

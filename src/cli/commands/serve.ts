@@ -15,6 +15,7 @@ import { ensurePrivateDirectory, openStateHome } from '../state-home.ts';
 import { watchSignals } from '../interruption.ts';
 import { standFast } from '../serve-steadfast.ts';
 import { openServeTls } from '../serve-tls.ts';
+import { openServiceManager, type ServiceManager } from '../service-manager.ts';
 import { VERSION } from '../version.ts';
 import { ignoreFailedMessages, printAside } from '../output.ts';
 import { openLog, type Log } from '../serve-log.ts';
@@ -65,7 +66,7 @@ async function serveLocked(wanted: ServePlan, log: Log): Promise<void> {
 }
 
 async function serve(plan: ServePlan, log: Log, lost: Promise<CairnError>): Promise<void> {
-  const { root, state, listen, leaseMs, maxAgeMs, sync, limits } = plan;
+  const { root, state, listen, limits } = plan;
   const [
     { startServer: start },
     { openAccess },
@@ -79,7 +80,9 @@ async function serve(plan: ServePlan, log: Log, lost: Promise<CairnError>): Prom
     import('../../storage/state/local-session-store.ts'),
     import('../../server/core/last-seen.ts'),
   ]);
+  const manager = await openServiceManager(process.env, log);
   const secured = await openServeTls(plan.tls, log);
+  const stopReloading = reloadOnSignal(manager, secured.reload);
   const { tokenFile, close, ...access } = await openAccess(plan, secured.authenticators, log);
   const onIncident = (incident: object): void => log.warn(incident, 'repaired');
   const keepOut = [state, join(state, 'sessions')];
@@ -90,11 +93,6 @@ async function serve(plan: ServePlan, log: Log, lost: Promise<CairnError>): Prom
   const yieldToFaults = standFast(log);
   const local = localEntry(plan, tokenFile, log);
   try {
-    const wishes = {
-      ...(leaseMs === undefined ? {} : { leaseMs }),
-      ...(maxAgeMs === undefined ? {} : { maxAgeMs }),
-      ...(sync === undefined ? {} : { sync }),
-    };
     const server = await start({
       content,
       sessions,
@@ -108,18 +106,43 @@ async function serve(plan: ServePlan, log: Log, lost: Promise<CairnError>): Prom
       log,
       limits,
       ...(await watchedBy(plan)),
-      ...wishes,
+      ...wishesOf(plan),
     });
     announce(plan, server, tokenFile, log);
-    await end(server, await Promise.race([interruption.stopped, lost]));
+    manager.ready(`serving ${printable(root)} at ${server.url}`);
+    const takenOver = await Promise.race([interruption.stopped, lost]);
+    manager.stopping();
+    await end(server, takenOver);
   } finally {
     await local.leave();
     close();
     interruption.dispose();
     yieldToFaults();
+    stopReloading();
     secured.close();
     await content.close();
+    manager.close();
   }
+}
+
+/** What was said about sessions; the server has defaults for the rest. */
+function wishesOf({
+  leaseMs,
+  maxAgeMs,
+  sync,
+}: ServePlan): Pick<ServerOptions, 'leaseMs' | 'maxAgeMs' | 'sync'> {
+  return {
+    ...(leaseMs === undefined ? {} : { leaseMs }),
+    ...(maxAgeMs === undefined ? {} : { maxAgeMs }),
+    ...(sync === undefined ? {} : { sync }),
+  };
+}
+
+/** Has files read again on SIGHUP; that the signal ends nothing is seen to in serve-steadfast.ts. */
+function reloadOnSignal(manager: ServiceManager, reload: () => Promise<void>): () => void {
+  const onSignal = (): void => void manager.reload(reload);
+  process.on('SIGHUP', onSignal);
+  return () => process.off('SIGHUP', onSignal);
 }
 
 /** Ends in order; or at once, where another server has taken over: nothing here may be written any more. */

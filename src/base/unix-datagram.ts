@@ -1,0 +1,65 @@
+/** Datagrams to Unix sockets, by calls of the C library: Node has only Unix sockets that are streams. */
+import { closeSync } from 'node:fs';
+import { getSystemErrorName } from 'node:util';
+import type koffi from 'koffi';
+import type { LibraryHandle } from 'koffi';
+
+/**
+ * Sends one datagram and does not wait: where the receiver has no room now it is EAGAIN.
+ *
+ * @param address an absolute path, or `@` and the name of an abstract socket; {@link isUnixAddress} holds for it
+ * Throws system errors.
+ */
+export type SendDatagram = (address: string, bytes: Uint8Array) => void;
+
+/** Linux has the same numbers on every machine with 64 bits that koffi knows. */
+const AF_UNIX = 1;
+const SOCK_DGRAM = 2;
+const SOCK_CLOEXEC = 0o2000000;
+const MSG_DONTWAIT = 0x40;
+const MSG_NOSIGNAL = 0x4000;
+/** `sun_path` of `struct sockaddr_un`, which follows two bytes of the family. */
+const MAX_ADDRESS_BYTES = 108;
+const FAMILY_BYTES = 2;
+
+/** Whether text can be the address of a Unix socket. */
+export function isUnixAddress(text: string): boolean {
+  const lengthBytes = Buffer.byteLength(text);
+  // A path has a zero at its end, the name of an abstract socket one in place of its `@`.
+  if (text.startsWith('/')) return lengthBytes < MAX_ADDRESS_BYTES;
+  return text.startsWith('@') && lengthBytes > 1 && lengthBytes <= MAX_ADDRESS_BYTES;
+}
+
+/** Binds socket and sendto. */
+export function bindSendDatagram(module: typeof koffi, library: LibraryHandle): SendDatagram {
+  const socket = library.func('int socket(int domain, int type, int protocol)');
+  const sendto = library.func(
+    'int64_t sendto(int fd, const void *bytes, size_t length, int flags, const void *address, uint32_t addressLength)',
+  );
+  const failed = (call: string): Error => {
+    const errno = module.errno();
+    const code = getSystemErrorName(-errno);
+    return Object.assign(new Error(`${code}: ${call}`), { code, errno: -errno });
+  };
+  return (address, bytes) => {
+    const name = socketAddress(address);
+    const fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0) as number;
+    if (fd < 0) throw failed('socket');
+    try {
+      const flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+      if (Number(sendto(fd, bytes, bytes.length, flags, name, name.length)) < 0) throw failed('sendto');
+    } finally {
+      closeSync(fd);
+    }
+  };
+}
+
+/** `struct sockaddr_un` with what belongs to the address: the rest of the name would count for an abstract socket. */
+function socketAddress(address: string): Buffer {
+  const isAbstract = address.startsWith('@');
+  const path = Buffer.from(isAbstract ? `\0${address.slice(1)}` : `${address}\0`);
+  const bytes = Buffer.alloc(FAMILY_BYTES + path.length);
+  new Uint16Array(bytes.buffer, bytes.byteOffset, 1)[0] = AF_UNIX;
+  path.copy(bytes, FAMILY_BYTES);
+  return bytes;
+}
