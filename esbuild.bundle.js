@@ -1,0 +1,126 @@
+/** How cairn is bundled: one file for each entry, for the Node that is the oldest one supported. */
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { build } from 'esbuild';
+
+/** The folder of this repository. */
+export const ROOT = import.meta.dirname;
+
+/**
+ * What is read of a package.json.
+ *
+ * @typedef {object} PackageJson
+ * @property {string} name
+ * @property {string} version
+ * @property {string} [license] an SPDX expression
+ * @property {string} [description]
+ */
+
+/**
+ * Reads the package.json of a folder.
+ *
+ * @param {string} dir
+ * @returns {PackageJson}
+ */
+export const readPackage = (dir) => JSON.parse(readFileSync(path.join(dir, 'package.json'), 'utf8'));
+
+/**
+ * What only other commands need is left out of the bundle of push and pull.
+ *
+ * @type {import('esbuild').Plugin}
+ */
+export const onlyTransfers = {
+  name: 'only-transfers',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^\.\/commands\// }, ({ path: file, kind }) =>
+      kind === 'dynamic-import' && !/\/(?:push|pull)\.ts$/.test(file)
+        ? { path: file, namespace: 'left-out' }
+        : undefined,
+    );
+    onLoad({ filter: /./, namespace: 'left-out' }, ({ path: file }) => ({
+      contents: `throw new Error(${JSON.stringify(`${file} is not in this bundle`)});`,
+    }));
+  },
+};
+
+/**
+ * What only talks to issuers of tokens lies in a file of its own: other commands need not read over it.
+ *
+ * @type {import('esbuild').Plugin}
+ */
+export const undiciApart = {
+  name: 'undici-apart',
+  setup({ onResolve }) {
+    onResolve({ filter: /^undici$/ }, ({ kind }) =>
+      kind === 'dynamic-import' ? { path: './undici.cjs', external: true } : undefined,
+    );
+  },
+};
+
+/**
+ * Bundles `entry` into `outdir/name.cjs`; answers what is in it.
+ *
+ * @param {string} name
+ * @param {string} entry relative to the repository, or a package
+ * @param {object} how
+ * @param {string} how.outdir
+ * @param {import('esbuild').Plugin[]} [how.plugins]
+ * @param {Record<string, string>} [how.define] identifiers and the expressions that stand for them
+ * @param {boolean} [how.write] whether the file is written (default), or only looked at
+ * @returns {Promise<import('esbuild').Metafile>}
+ */
+export async function bundle(name, entry, { outdir, plugins = [], define = {}, write = true }) {
+  const { metafile } = await build({
+    absWorkingDir: ROOT,
+    entryPoints: { [name]: entry },
+    outdir,
+    write,
+    bundle: true,
+    format: 'cjs',
+    outExtension: { '.js': '.cjs' },
+    platform: 'node',
+    target: 'node20.19',
+    // A native module finds its binary beside itself, so it is installed with cairn and never bundled.
+    external: ['koffi'],
+    // Less to read at every start; names and lines stay such that a stack trace says something without a source map.
+    minifySyntax: true,
+    minifyWhitespace: true,
+    lineLimit: 120,
+    legalComments: 'none',
+    metafile: true,
+    logLevel: 'warning',
+    plugins,
+    define: {
+      '__CAIRN_VERSION__': JSON.stringify(readPackage(ROOT).version),
+      // Read only where the version is not known.
+      'import.meta.url': 'undefined',
+      ...define,
+    },
+  });
+  return metafile;
+}
+
+/**
+ * The bundles of the package, by name.
+ *
+ * @type {readonly (readonly [name: string, entry: string, plugins: import('esbuild').Plugin[]])[]}
+ */
+const BUNDLES = [
+  ['main', 'src/cli/main.ts', [undiciApart]],
+  ['transfer', 'src/cli/main.ts', [onlyTransfers, undiciApart]],
+  ['version', 'src/cli/print-version.ts', []],
+  ['undici', 'undici', []],
+];
+
+/**
+ * Bundles everything that the package has; answers what is in it.
+ *
+ * @param {string} outdir
+ * @param {{ write?: boolean }} [how]
+ * @returns {Promise<import('esbuild').Metafile[]>}
+ */
+export function bundleAll(outdir, { write = true } = {}) {
+  return Promise.all(
+    BUNDLES.map(([name, entry, plugins]) => bundle(name, entry, { outdir, plugins, write })),
+  );
+}
