@@ -1,14 +1,15 @@
 /**
  * A lock between processes of one machine, made of files, since Node has no flock. A dead holder never blocks.
  *
- * The highest `lock.N` in the directory is the lock. It is made by link(2), so it appears whole, and by one process
- * only. Numbers never go back: a holder empties its file when it is done instead of removing it, and a file is removed
- * only while a higher one is there. So whoever comes late with an old view of the directory (between two looks the lock
- * may have been taken, released and taken again) finds a higher number or a living lock after it linked its own, steps
- * back and looks again. The looks are atomic on Linux: a small directory is read in one getdents(2) under its lock.
+ * The highest `lock.N` in the directory is the lock. One process only can make it (O_EXCL), on every file system; hard links
+ * are not needed. Who has made one writes into it who it is, and only then looks at all others: of two that do so together,
+ * the one that looks last sees the other, and steps back. Numbers never go back: a holder empties its file when it is done
+ * instead of removing it, and a file is removed only while a higher one is there. So a process that comes late with an old
+ * view of the directory (between two looks the lock may have been taken, released and taken again) finds a higher number, or
+ * a living lock, or its own file gone, after it has made its own; it steps back and looks again. The looks are atomic on
+ * Linux: a small directory is read in one getdents(2) under its lock.
  */
-import { randomBytes } from 'node:crypto';
-import { type FileHandle, link, open, readFile, readdir, unlink } from 'node:fs/promises';
+import { type FileHandle, open, readFile, readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makePrivateDirectory, refuseLink, writeFully } from './durable-files.ts';
@@ -22,10 +23,9 @@ import {
 import { printable } from './safe-path.ts';
 
 const MAX_ATTEMPTS = 100;
-/** Longest random pause after stepping back, in milliseconds, so that two who met do not meet again. */
+/** Longest random pause after stepping back, in milliseconds, so that two processes that met do not meet again. */
 const MAX_PAUSE_MS = 10;
 const LOCK_NAME = /^lock\.([1-9]\d{0,14})$/;
-const TEMPORARY_NAME = /^lock-[0-9a-f]+\.tmp$/;
 
 /** A lock that this process holds until {@link ProcessLock.release} or its death. */
 export interface ProcessLock {
@@ -47,7 +47,7 @@ interface Found {
 }
 
 /**
- * Takes the lock of `directory` (made if missing, 0700), or says at once who has it. The same process cannot take it
+ * Takes the lock of `directory` (made if missing, 0700), or says at once which process has it. The same process cannot take it
  * twice.
  *
  * @throws CairnError `transfer-locked` (or `options.code`) with details `pid` while a living process has it;
@@ -100,7 +100,7 @@ async function holderOf(
   name: string,
   inspect: ProcessInspector,
 ): Promise<Found['holder']> {
-  // Empty once it was released, and anything else that is no identity after the machine went down: nobody holds it.
+  // Empty once it was released, and anything else that is no identity after the machine went down: no process holds it.
   const identity = parseIdentity(await ignoring('ENOENT', readFile(join(directory, name), 'utf8'), ''));
   return identity !== undefined && inspect.isAlive(identity) ? identity : undefined;
 }
@@ -111,67 +111,52 @@ async function tryToTake(
   number: number,
   inspect: ProcessInspector,
 ): Promise<ProcessLock | undefined> {
-  const nonce = randomBytes(12).toString('hex');
-  const temporary = join(directory, `lock-${nonce}.tmp`);
-  const handle = await ignoring('ENOENT', open(temporary, 'wx', 0o600), undefined);
+  const path = lockPath(directory, number);
+  const handle = await openNew(path);
   if (handle === undefined) return undefined;
   try {
-    await writeFully(handle, [Buffer.from(JSON.stringify({ ...inspect.self(), nonce }))], 0);
-    const taken = await linkAndCheck(directory, temporary, number, handle, inspect);
-    await ignoring(undefined, unlink(temporary), undefined);
-    if (taken) {
+    await writeFully(handle, [Buffer.from(JSON.stringify(inspect.self()))], 0);
+    const found = await look(directory, inspect);
+    const others = found.filter((lock) => lock.number !== number);
+    const isThere = others.length < found.length;
+    const isHighest = others.every((lock) => lock.number < number);
+    if (isThere && isHighest && others.every((lock) => lock.holder === undefined)) {
       // What cannot be swept now will be swept by the next holder.
       await ignoring(undefined, sweep(directory, number, inspect), undefined);
       return held(handle);
     }
+    // The highest number has to stay, emptied; the handle reaches this very file, whatever became of the directory.
+    await handle.truncate(0);
+    if (!isHighest) await ignoring('ENOENT', unlink(path), undefined);
   } catch (error) {
     await ignoring(undefined, held(handle).release(), undefined);
-    await ignoring(undefined, unlink(temporary), undefined);
+    // A full disk may refuse each try: only the last of them leaves its number.
+    await ignoring(undefined, sweep(directory, number, inspect), undefined);
     throw error;
   }
   await handle.close();
+  await sleep(Math.random() * MAX_PAUSE_MS);
   return undefined;
 }
 
-async function linkAndCheck(
-  directory: string,
-  temporary: string,
-  number: number,
-  handle: FileHandle,
-  inspect: ProcessInspector,
-): Promise<boolean> {
-  const own = join(directory, `lock.${number}`);
-  try {
-    await link(temporary, own);
-  } catch (error) {
-    // Somebody was faster, or removed the directory.
-    if (['EEXIST', 'ENOENT'].includes(systemCodeOf(error) ?? '')) return false;
-    throw error;
-  }
-  const found = await look(directory, inspect);
-  const others = found.filter((lock) => lock.number !== number);
-  const isHighest = others.every((lock) => lock.number < number);
-  if (others.length < found.length && isHighest && others.every((lock) => lock.holder === undefined))
-    return true;
-  // The highest number has to stay, emptied; the handle reaches this very file, whatever became of the directory.
-  await handle.truncate(0);
-  if (!isHighest) await ignoring('ENOENT', unlink(own), undefined);
-  await sleep(Math.random() * MAX_PAUSE_MS);
-  return false;
+function lockPath(directory: string, number: number): string {
+  return join(directory, `lock.${number}`);
 }
 
-/** Removes what the dead left: lower locks, and temporary files of those who died before they linked them. */
+/** Undefined where another process was faster, or has removed the directory. */
+async function openNew(path: string): Promise<FileHandle | undefined> {
+  return ignoring('ENOENT', ignoring('EEXIST', open(path, 'wx', 0o600), undefined), undefined);
+}
+
+/** Removes lower locks that nobody holds. */
 async function sweep(directory: string, number: number, inspect: ProcessInspector): Promise<void> {
-  for (const name of await ignoring('ENOENT', readdir(directory), [])) {
-    const digits = LOCK_NAME.exec(name)?.[1];
-    const isLeftover = digits === undefined ? TEMPORARY_NAME.test(name) : Number(digits) < number;
-    if (isLeftover && (await holderOf(directory, name, inspect)) === undefined) {
-      await ignoring('ENOENT', unlink(join(directory, name)), undefined);
-    }
+  for (const lock of await look(directory, inspect)) {
+    if (lock.number >= number || lock.holder !== undefined) continue;
+    await ignoring('ENOENT', unlink(lockPath(directory, lock.number)), undefined);
   }
 }
 
-/** What is held stays open until it is released, and not until the garbage collector finds that nobody looks at it. */
+/** A held file stays open until it is released, and not until the garbage collector finds that nothing refers to it. */
 const heldHandles = new Set<FileHandle>();
 
 function held(handle: FileHandle): ProcessLock {
