@@ -126,7 +126,8 @@ export async function replaceFileDurably(
 }
 
 /**
- * Makes a new file at `path`, durable on return and `mode` regardless of the umask; nothing is left where that fails.
+ * Makes a new file at `path`, durable on return and `mode` regardless of the umask. Where its bytes cannot be written nothing
+ * is left; what was there is never touched.
  *
  * @throws CairnError `usage` where something is there already; storage codes
  */
@@ -135,22 +136,23 @@ export async function createFileDurably(path: string, bytes: string, mode = 0o60
   try {
     await writeNewFile(path, Buffer.from(bytes), mode);
   } catch (error) {
-    if (systemCodeOf(error) === 'EEXIST') {
-      const message = `"${shown}" is there already, and is not replaced; name a file that is not there`;
-      throw new CairnError('usage', message, { cause: error });
-    }
-    await unlink(path).catch(() => undefined);
-    throw storageError(error, `writing "${shown}"`);
+    if (systemCodeOf(error) !== 'EEXIST') throw storageError(error, `writing "${shown}"`);
+    const message = `"${shown}" is there already, and is not replaced; name a file that is not there`;
+    throw new CairnError('usage', message, { cause: error });
   }
   await syncDirectory(dirname(path));
 }
 
+/** Makes a new file, its bytes durable; removes it where that fails, and never one that it has not made. */
 async function writeNewFile(path: string, bytes: Uint8Array, mode: number): Promise<void> {
   const handle = await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, mode);
   try {
     await handle.chmod(mode);
     await writeFully(handle, [bytes], 0);
     await handle.datasync();
+  } catch (error) {
+    await unlink(path).catch(() => undefined);
+    throw error;
   } finally {
     await handle.close();
   }
@@ -207,7 +209,7 @@ export async function refuseLink(path: string): Promise<void> {
  * Makes the directory `path` and what is missing above it, for the owner only (0700), durably. One that is there already
  * has to be this user's own, and loses what others may do in it.
  *
- * @throws CairnError `owner-untrusted` for one of another user; `not-directory`, storage codes
+ * @throws CairnError `owner-untrusted` for one of another user, or that all users share; `not-directory`, storage codes
  */
 export async function makePrivateDirectory(path: string): Promise<void> {
   await makeDirectory(path, 0o700);

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import {
   lstatSync,
   mkdirSync,
@@ -13,8 +14,10 @@ import {
 import { type FileHandle, open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { build } from 'esbuild';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import {
+  createFileDurably,
   makePrivateDirectory,
   removeTemporaries,
   removeTree,
@@ -132,4 +135,40 @@ it('a directory that cannot be made is told by its true reason, on a read-only f
   });
   await makePrivateDirectory(join(home, 'a', 'b', 'c'));
   expect(statSync(join(home, 'a', 'b', 'c')).mode & 0o777).toBe(0o700);
+});
+
+it('makes a new file, and leaves alone what is there', async () => {
+  const file = join(home, 'secret');
+  await createFileDurably(file, 'new');
+  expect([readFileSync(file, 'utf8'), statSync(file).mode & 0o777]).toEqual(['new', 0o600]);
+  await expect(createFileDurably(file, 'other')).rejects.toMatchObject({ code: 'usage' });
+  expect(readFileSync(file, 'utf8')).toBe('new');
+});
+
+/** Tries to make a file where no descriptor is left for it, and tells how that ends. */
+const WITHOUT_DESCRIPTORS = `
+import { openSync } from 'node:fs';
+import { createFileDurably } from ${JSON.stringify(join(import.meta.dirname, '../../src/base/durable-files.ts'))};
+try {
+  for (;;) openSync('/dev/null');
+} catch {}
+const ended = await createFileDurably(process.argv[2], 'other').then(() => 'made', (error) => error.code);
+process.stdout.write(ended);
+`;
+
+it('leaves a file alone of which it cannot tell that it is there', async () => {
+  const program = join(home, 'program.mjs');
+  await build({
+    stdin: { contents: WITHOUT_DESCRIPTORS, resolveDir: home, loader: 'ts' },
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    outfile: program,
+  });
+  const file = join(home, 'secret');
+  writeFileSync(file, 'precious');
+  const script = 'ulimit -n 64; exec "$@"';
+  const ended = spawnSync('sh', ['-c', script, 'sh', process.execPath, program, file], { encoding: 'utf8' });
+  expect(ended.stdout).toBe('server-busy');
+  expect(readFileSync(file, 'utf8')).toBe('precious');
 });
