@@ -80,6 +80,7 @@ export async function takeLease(directory: string, options: LeaseOptions): Promi
       const failure = await write(handle, own, 0).catch((error: unknown) => error);
       // On a disk that takes nothing now the kernel's lock has to do.
       if (failure !== undefined && hasKernelLock !== true) throw failure;
+      if (hasKernelLock !== true) await refuseOther(directory, own, timing);
       return hold({ path, handle, own, timing, onLost: options.onLost });
     } catch (error) {
       await handle.close();
@@ -88,6 +89,13 @@ export async function takeLease(directory: string, options: LeaseOptions): Promi
   } catch (error) {
     throw storageError(error, `taking the lease "${printable(path)}"`);
   }
+}
+
+/** Without a lock two processes that begin together may both find the file free: it is the last writer's. @throws CairnError `state-locked` */
+async function refuseOther(directory: string, own: Holder, { watchForMs }: LeaseTiming): Promise<void> {
+  await sleep(watchForMs / LOOKS);
+  const there = await holderOf(join(directory, FILE_NAME));
+  if (there?.nonce !== own.nonce) throw heldError(directory, there, own);
 }
 
 function identityOfThis(): ProcessIdentity & { pidNamespace: string } {

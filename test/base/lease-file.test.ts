@@ -88,6 +88,15 @@ describe('a lease without the lock of the kernel', () => {
     expect([lost?.code, times]).toEqual(['state-locked', 1]);
   });
 
+  it('goes to one of two hosts that begin together', async () => {
+    const directory = temporaryDirectory();
+    const both = [HERE, OTHER_HOST].map((self) => take(directory, { ...alone, self, timing: BRISK }));
+    const outcomes = await Promise.allSettled(both);
+    expect(outcomes.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected']);
+    const refused = outcomes.find((outcome) => outcome.status === 'rejected');
+    expect(refused?.reason).toEqual(isLocked({}));
+  });
+
   it('that was given up in order is free at once, also for another host', async () => {
     const directory = temporaryDirectory();
     await (await take(directory, { ...alone, self: OTHER_HOST })).release();
