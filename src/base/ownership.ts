@@ -112,11 +112,17 @@ function isExchangeable(stat: Owned & { readonly gid: number }): boolean {
   return !isOfGroup || ![0, process.getegid?.()].includes(stat.gid);
 }
 
-/** What to do about it: for what is our own, less permission; for what is not, another owner. */
+/** What to do about it: for a file of this user less permission; for one of another user, another owner. */
 export function remedyFor(stat: Owned, path: string): string {
+  if (isShared(stat)) return 'all users share it; name a directory of your own';
   const name = shellWord(path);
   if (isOwn(stat)) return `run: chmod go-w ${name}`;
   return `run cairn as that user, or make it yours once you know what it holds: chown -R ${currentUser()} ${name}`;
+}
+
+/** Whether a directory is meant for many users, as `/tmp` is: to take it from the others would break their work. */
+function isShared(stat: Owned): boolean {
+  return (Number(stat.mode) & STICKY) !== 0 && mayOthersWrite(stat);
 }
 
 /** The error for what a stranger may have made. */
@@ -127,8 +133,8 @@ export function foreignError(path: string, why: string, remedy: string): CairnEr
 }
 
 /**
- * Makes sure that an open directory is this user's own and for nobody else (0700), and makes it so where only its mode is
- * in the way. Where it shows another owner a new file in it tells whether its file system does that to everything.
+ * Makes sure that an open directory is this user's own and for no other user (0700), and makes it so where only its mode is
+ * in the way, and where it is not meant for many users. Where it shows another owner a new file in it tells whether its file system does that to everything.
  *
  * @returns why it is not; undefined where it is
  * @throws CairnError, storage codes
@@ -138,7 +144,7 @@ export function claimDirectory(directory: Directory): string | undefined {
   try {
     let stat = fstatSync(fd);
     if (!isOwn(stat)) learn(directory);
-    if (isOwn(stat) && (stat.mode & 0o077) !== 0) {
+    if (isOwn(stat) && !isShared(stat) && (stat.mode & 0o077) !== 0) {
       tighten(fd);
       stat = fstatSync(fd);
       if (mayOthersWrite(stat)) learn(directory);

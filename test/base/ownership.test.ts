@@ -67,6 +67,16 @@ describe('a directory', () => {
     expect(statSync(directory).mode & 0o777).toBe(0o700);
   });
 
+  it('that all users share is refused and stays as it is, though it is this user’s own', async () => {
+    const directory = temporaryDirectory();
+    chmodSync(directory, 0o1777);
+    await expect(makePrivateDirectory(directory)).rejects.toMatchObject({
+      code: 'owner-untrusted',
+      message: expect.stringContaining('name a directory of your own'),
+    });
+    expect(statSync(directory).mode & 0o7777).toBe(0o1777);
+  });
+
   it.skipIf(!canChown)('of another user is refused and stays as it is (needs root)', async () => {
     const directory = temporaryDirectory();
     chmodSync(directory, 0o777);
