@@ -1,14 +1,19 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, linkSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, linkSync, mkdirSync, renameSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { openDirectory } from '../../src/base/directory.ts';
+import type { StatAt } from '../../src/base/file-stat.ts';
+import { loadNative } from '../../src/base/native.ts';
 import { comparePaths } from '../../src/base/safe-path.ts';
+import { scanTree } from '../../src/storage/disk/tree/scan.ts';
 import { scanAll } from '../suites/expected-tree.ts';
 import { codeOf, collect } from '../suites/staged-transfer.ts';
 import { asNobody, diskPlace, openDescriptors } from './local-disk-fixtures.ts';
 
 const linux = process.platform === 'linux';
+const native = await loadNative();
 
 describe('scanning a local disk', () => {
   it.runIf(linux)('reports names that are not UTF-8, and keeps one that has U+FFFD itself', async () => {
@@ -58,6 +63,28 @@ describe('scanning a local disk', () => {
     expect(found.map(({ entry }) => entry.path)).toEqual(['', 'closed', 'last']);
     expect(notices.map(({ code, path }) => [code, path])).toEqual([['source-unreadable', 'closed']]);
   });
+
+  it.runIf(native?.statAt !== undefined)(
+    'goes on where an empty file goes away while it is looked at',
+    async () => {
+      const place = diskPlace();
+      for (let n = 0; n < 600; n += 1) writeFileSync(join(place.root, `f${n}`), '');
+      const root = openDirectory(place.root);
+      const statAt: StatAt = (fd, name) => {
+        const found = native!.statAt!(fd, name);
+        if (name === 'f98') unlinkSync(join(place.root, name));
+        return found;
+      };
+      const notices: [string, string][] = [];
+      const onNotice = ({ code, path }: { code: string; path: string }): void =>
+        void notices.push([code, path]);
+      let entries = 0;
+      for await (const batch of scanTree(root, '', { onNotice, loadStatAt: async () => statAt }))
+        entries += batch.length;
+      root.close();
+      expect([entries, notices]).toEqual([600, [['source-changed', 'f98']]]);
+    },
+  );
 
   it('shows a symbolic link at the scanned path as that one entry', async () => {
     const place = diskPlace();

@@ -22,6 +22,9 @@ const BATCH_ENTRIES = 500;
 /** What is wrong with a path itself. */
 const PATH_CODES: ReadonlySet<ErrorCode> = new Set(['path-unsafe', 'path-too-long', 'path-reserved']);
 
+/** What is wrong with a file that has content and no size. */
+const UNSIZED = 'its size is said to be 0, and yet it has content; push it from standard input';
+
 interface Level {
   /** Relative to the start of the scan. */
   readonly path: string;
@@ -153,6 +156,8 @@ class TreeScan {
         if (!isUtf8(target)) return this.#notice('source-unsupported', path, 'its link target is not UTF-8');
         linkTarget = target.toString();
       }
+      if (kindOf(stat) === 'file' && stat.size === 0n && hasContent(parent, name))
+        return this.#notice('source-unsupported', path, UNSIZED);
     } catch (error) {
       return this.#noticeOf(error, path);
     }
@@ -164,12 +169,6 @@ class TreeScan {
     if (stat.ino === this.#passedOver?.ino && stat.dev === this.#passedOver.dev && path !== '') return;
     if (stat.size > BigInt(Number.MAX_SAFE_INTEGER))
       return this.#notice('source-unsupported', path, 'its size is out of range');
-    if (type === 'file' && stat.size === 0n && hasContent(parent, name))
-      return this.#notice(
-        'source-unsupported',
-        path,
-        'its size is said to be 0, and yet it has content; push it from standard input',
-      );
     this.#add(path, type, stat, linkTarget);
     if (type === 'directory') this.#descend(path);
   }
