@@ -49,7 +49,8 @@ export interface ContentStore extends EntryLookup {
   /**
    * Bytes `[from, to)` of a file. Throws `source-changed` before the first byte when `identity` is given and no longer
    * that of the file, and after the last byte when it changed meanwhile; `source-missing`, `source-unreadable`.
-   * The buffers may be reused after the next one was asked for.
+   * The buffers may be reused after the next one was asked for. A file that has just been changed is left alone until its
+   * identity would tell of another change, so that no two reads with one identity have bytes of two versions.
    */
   read(path: string, range: { from: number; to: number }, identity?: Identity): AsyncIterable<Uint8Array>;
   /** Makes durable all that `scan` has seen by now, whoever brought it; false where that would take long. */

@@ -1,6 +1,13 @@
-/** Small files share memory; what is handed out is nobody else's. */
+/** What is read of files: memory of its own, and the bytes of one version. */
+import { closeSync, fstatSync, openSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { directory, file, putTree } from '../suites/staged-transfer.ts';
+import { openDirectory } from '../../src/base/directory.ts';
+import type { FileStat, StatAt } from '../../src/base/file-stat.ts';
+import { identityOf, unsettledMs } from '../../src/storage/disk/tree/found-entry.ts';
+import { FileReader } from '../../src/storage/disk/tree/read-file.ts';
+import { codeOf, collect, directory, file, putTree } from '../suites/staged-transfer.ts';
+import { temporaryDirectory } from '../support/trees.ts';
 import { diskPlace } from './local-disk-fixtures.ts';
 
 /** More bytes than several slabs have, of all small sizes and some larger ones. */
@@ -23,3 +30,58 @@ test.each([true, false])(
       expect(Buffer.concat(kept[index]!).equals(bytes)).toBe(true);
   },
 );
+
+const TWO_SECONDS_NS = 2_000_000_000n;
+
+/** Times as FAT keeps them. */
+const coarse: StatAt = (fd) => {
+  const { dev, ino, mode, size, mtimeNs, ctimeNs } = fstatSync(fd, { bigint: true });
+  const even = (ns: bigint): bigint => ns - (ns % TWO_SECONDS_NS);
+  return { dev, ino, mode, size, mtimeNs: even(mtimeNs), ctimeNs: even(ctimeNs) };
+};
+
+/** As the kernel may stamp two writes that are a hundredth of a second apart. */
+const inSteps: StatAt = (fd) => {
+  const { dev, ino, mode, size, mtimeNs, ctimeNs } = fstatSync(fd, { bigint: true });
+  const step = (ns: bigint): bigint => ns - (ns % 10_000_000n) + 1n;
+  return { dev, ino, mode, size, mtimeNs: step(mtimeNs), ctimeNs: step(ctimeNs) };
+};
+
+test.each([
+  ['keeps every other second', coarse],
+  ['counts hundredths of a second', inSteps],
+])('no two reads have bytes of two versions, also on a file system that %s', async (_how, statAt) => {
+  const home = temporaryDirectory();
+  const place = join(home, 'f');
+  const root = openDirectory(home);
+  const reader = new FileReader(root, () => statAt);
+  const identityNow = (): string => {
+    const fd = openSync(place, 'r');
+    const found = statAt(fd, '');
+    closeSync(fd);
+    return identityOf(found!);
+  };
+  for (let round = 0; round < 3; round += 1) {
+    writeFileSync(place, 'old'.repeat(10));
+    const identity = identityNow();
+    const halves: string[] = [];
+    const ended = await codeOf(async () => {
+      for (const from of [0, 15]) {
+        halves.push((await collect(reader.read('f', { from, to: from + 15 }, identity))).toString());
+        writeFileSync(place, 'new'.repeat(10));
+      }
+    });
+    expect([ended, halves]).toEqual(['source-changed', ['old'.repeat(5)]]);
+  }
+  reader.close();
+  root.close();
+});
+
+test('a file is read at once where its time is over, or lies in the future', () => {
+  const at = (ctimeMs: number): Pick<FileStat, 'ctimeNs'> => ({ ctimeNs: BigInt(ctimeMs) * 1_000_000n });
+  expect(unsettledMs(at(1_000_001), 1_000_031)).toBe(0);
+  expect(unsettledMs(at(1_000_001), 1_000_006)).toBe(15);
+  expect(unsettledMs(at(1_000_000), 1_001_000)).toBe(1020);
+  expect(unsettledMs(at(1_000_000), 1_002_020)).toBe(0);
+  expect(unsettledMs(at(9_000_000), 1_000_000)).toBe(0);
+});

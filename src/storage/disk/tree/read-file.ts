@@ -1,12 +1,13 @@
 /** Reads published files, bound to the version that was scanned. */
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { DirectoryCursor } from '../../../base/directory-walk.ts';
 import type { Directory } from '../../../base/directory.ts';
 import { CairnError, type ErrorCode, storageError, systemCodeOf } from '../../../base/errors.ts';
 import { type FileStat, kindOf, type StatAt } from '../../../base/file-stat.ts';
 import { checkRelativePath, printable } from '../../../base/safe-path.ts';
 import type { Identity } from '../../../manifest/entry.ts';
-import { identityOf } from './found-entry.ts';
+import { identityOf, unsettledMs } from './found-entry.ts';
 import { splitPath } from './lookup.ts';
 import { readPieces } from './read-pieces.ts';
 
@@ -40,8 +41,7 @@ export class FileReader {
     checkRelativePath(path);
     const fd = this.#open(path, identity !== undefined);
     try {
-      const before = this.#stat(fd);
-      checkBefore(path, before, to, identity);
+      const before = await this.#settled(fd, path, { from, to }, identity);
       if (to - from <= SYNC_LIMIT_BYTES) {
         // One byte more than there should be: who asks for the end of a file is told where there is more behind it.
         const isToEnd = to > from && BigInt(to) === before.size;
@@ -71,6 +71,23 @@ export class FileReader {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#cursor.close();
+  }
+
+  /** What is to be read, once any change of it shows in its times. */
+  async #settled(
+    fd: number,
+    path: string,
+    { from, to }: { from: number; to: number },
+    identity: Identity | undefined,
+  ): Promise<FileStat> {
+    const found = this.#stat(fd);
+    checkBefore(path, found, to, identity);
+    const waitMs = to > from ? unsettledMs(found, Date.now()) : 0;
+    if (waitMs === 0) return found;
+    await sleep(waitMs);
+    const settled = this.#stat(fd);
+    checkBefore(path, settled, to, identity);
+    return settled;
   }
 
   #stat(fd: number): FileStat {
