@@ -28,6 +28,8 @@ import {
 } from './by-hand.ts';
 
 const BIG = 2 * 64 * 1024 + 100;
+/** The time of what was changed after it was listed. */
+const LATER = { mtimeNs: 1_700_000_000_000_000_000n };
 const ITEMS = [
   directory(''),
   file('big', BIG),
@@ -112,7 +114,7 @@ describe.each(KINDS)('a pull out of %s', (kind) => {
     'is not committed %s with zeros that its client was never told of',
     async (when) => {
       const { scene, session } = await openPull(kind);
-      await putTree(scene.stores.content, 'out', [directory(''), file('small', 'OTHER')]);
+      await putTree(scene.stores.content, 'out', [directory(''), file('small', 'OTHER', LATER)]);
       // The answer that names the entry is lost on its way; whoever asks again gets zeros.
       await session.call('GET', 'chunks/3');
       const zeros = (await session.call('GET', 'chunks/3')).body.subarray(6);
@@ -131,7 +133,7 @@ describe.each(KINDS)('a pull out of %s', (kind) => {
 
   test('names entries that changed, then sends them as zeros', async () => {
     const { scene, session } = await openPull(kind);
-    await putTree(scene.stores.content, 'out', [directory(''), file('small', 'OTHER')]);
+    await putTree(scene.stores.content, 'out', [directory(''), file('small', 'OTHER', LATER)]);
     const refused = await session.call('GET', 'chunks/3');
     expect([refused.status, refused.json.code, refused.json.details.entries]).toEqual([
       409,

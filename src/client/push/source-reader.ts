@@ -8,8 +8,8 @@ import type { StringList } from '../../manifest/string-table.ts';
 import type { SegmentReader } from '../../transfer/chunk-transfer.ts';
 import { sourceCodeOf, zeros } from '../../transfer/excluded-entries.ts';
 import { changeOf, lookUpSources, type FoundSource } from '../../transfer/source-lookup.ts';
+import { SourceVersions } from '../../transfer/source-versions.ts';
 import type { Report } from '../events.ts';
-import { SourceVersions } from './source-versions.ts';
 import type { LocalSource } from './source.ts';
 
 /** The entries of a push as they are read. */

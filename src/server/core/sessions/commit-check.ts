@@ -53,7 +53,7 @@ export async function checkArrived(live: LiveSession, claim: Claim): Promise<voi
 }
 
 /**
- * Checks what was sent in a pull. What a restart has forgotten is read and hashed again.
+ * Checks what was sent in a pull. What a restart has forgotten, and what was touched since, is read and hashed again.
  *
  * @throws CairnError `digest-mismatch`, `invalid-request`, `source-changed`, `source-missing`, `source-unreadable`
  */
@@ -63,12 +63,9 @@ export async function verifyPull(live: LiveSession, claim: Claim): Promise<void>
   // Zeros that the client takes for a file must never be agreed on.
   const untold = chunks.untold(wanted.excluded);
   if (untold.length > 0) throw chunks.failureOf('source-changed', untold);
-  for (const entry of wanted.excluded.values()) chunks.excluded.add(entry);
-  const { chunkCount } = wanted.layout;
-  for (let chunk = 0; chunk < chunkCount; chunk++) {
-    if (!wanted.skipped.has(chunk) && !chunks.digests.has(chunk))
-      await hashAgain(chunks, chunk, wanted.excluded);
-  }
+  chunks.exclude(wanted.excluded.values());
+  // A source that turns out to have been touched has to be read from its beginning.
+  for (let isOver = false; !isOver;) isOver = !(await hashUnknown(chunks, wanted));
   compareWhole(chunks.plan, wanted, claim, (chunk) => chunks.digests.get(chunk));
 }
 
@@ -118,6 +115,17 @@ async function checkStreamEnd(chunks: IncomingChunks, layout: Layout, bytesTotal
       `the stream does not have the ${bytesTotal} bytes that it is said to have`,
     );
   }
+}
+
+/** Hashes the chunks whose digests are not known; whether there were any. */
+async function hashUnknown(chunks: OutgoingChunks, { layout, skipped, excluded }: Wanted): Promise<boolean> {
+  let wereAny = false;
+  for (let chunk = 0; chunk < layout.chunkCount; chunk++) {
+    if (skipped.has(chunk) || chunks.digests.has(chunk)) continue;
+    wereAny = true;
+    await hashAgain(chunks, chunk, excluded);
+  }
+  return wereAny;
 }
 
 async function hashAgain(chunks: OutgoingChunks, chunk: number, excluded: ReadonlyChunkSet): Promise<void> {

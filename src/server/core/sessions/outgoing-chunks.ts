@@ -1,15 +1,21 @@
-/** The chunks of a pull as they go out: what the source was, what of it is lost, and the digests that were sent. */
+/**
+ * The chunks of a pull as they go out: what the source was, what of it is lost, and the digests that were sent. A source of
+ * which only device, inode or ctime have changed is read again: its chunks that went out before are hashed once more at the
+ * commit, so that what arrives is never of two versions.
+ */
 import { CairnError } from '../../../base/errors.ts';
 import { joinPath } from '../../../base/safe-path.ts';
 import { ChunkDigests } from '../../../checkpoint/chunk-digests.ts';
 import type { ReadonlyChunkSet } from '../../../checkpoint/chunk-set.ts';
-import type { HasherFactory } from '../../../manifest/digest.ts';
+import { sameDigest, type HasherFactory } from '../../../manifest/digest.ts';
+import type { Identity } from '../../../manifest/entry.ts';
 import type { Segment } from '../../../manifest/layout.ts';
 import type { StringList } from '../../../manifest/string-table.ts';
 import { sendChunk } from '../../../transfer/chunk-transfer.ts';
 import type { ContentStore } from '../../../storage/content-store.ts';
 import { sourceCodeOf, zeros, type SourceCode } from '../../../transfer/excluded-entries.ts';
-import { changeOf, lookUpSources } from '../../../transfer/source-lookup.ts';
+import { changeOf, lookUpSources, type FoundSource } from '../../../transfer/source-lookup.ts';
+import { SourceVersions } from '../../../transfer/source-versions.ts';
 import type { TransferPlan } from './transfer-plan.ts';
 
 const LOOKUPS_AT_A_TIME = 1000;
@@ -39,7 +45,9 @@ export class OutgoingChunks {
   syncs = 0;
   readonly #content: ContentStore;
   readonly #target: string;
-  readonly #identities: StringList;
+  readonly #versions: SourceVersions;
+  /** Digests that went out before an entry of their chunk was touched: what is read next has to give the same. */
+  readonly #toProve = new Map<number, Uint8Array>();
   /** Chunks whose digest is of zeros in place of an entry, which holds for who knows that it is left out. */
   readonly #withZeros = new Set<number>();
   /** Entries that failed in the middle of an answer, which could not say so any more. */
@@ -51,7 +59,7 @@ export class OutgoingChunks {
     this.digests = options.digests;
     this.#content = options.content;
     this.#target = options.target;
-    this.#identities = options.identities;
+    this.#versions = new SourceVersions(options.identities, (entry) => this.#touched(entry));
   }
 
   /**
@@ -68,34 +76,75 @@ export class OutgoingChunks {
   ): AsyncGenerator<Uint8Array> {
     const isZeros = (entry: number): boolean =>
       this.excluded.has(entry) || options.alsoExcluded?.(entry) === true;
+    /** What was read, with the number of its last touch. */
+    const read = new Map<number, number>();
     const readSegment = (segment: Segment): AsyncIterable<Uint8Array> =>
-      isZeros(segment.entryIndex) ? zeros(segment.lengthBytes) : this.#readSegment(segment);
-    const { offset, onDigest } = options;
+      isZeros(segment.entryIndex) ? zeros(segment.lengthBytes) : this.#readSegment(segment, read);
+    const { offset } = options;
     const { createHasher } = this;
+    const onDigest = (digest: Uint8Array): void => {
+      for (const [entry, touch] of read)
+        if (this.#versions.lastTouchOf(entry) !== touch) throw touchedError();
+      options.onDigest(digest);
+    };
     return sendChunk(this.plan.layout.segmentsOf(chunk), readSegment, { createHasher, offset, onDigest });
   }
 
-  async *#readSegment(segment: Segment): AsyncGenerator<Uint8Array> {
-    const range = { from: segment.entryOffset, to: segment.entryOffset + segment.lengthBytes };
-    let bytes = 0;
-    try {
-      const identity = this.#identities.at(segment.entryIndex);
-      for await (const piece of this.#content.read(this.#pathOf(segment.entryIndex), range, identity)) {
-        bytes += piece.byteLength;
-        yield piece;
-      }
-      if (bytes !== segment.lengthBytes)
+  async *#readSegment(segment: Segment, read: Map<number, number>): AsyncGenerator<Uint8Array> {
+    const { entryIndex, entryOffset, lengthBytes } = segment;
+    const range = { from: entryOffset, to: entryOffset + lengthBytes };
+    for (;;) {
+      const identity = this.#versions.of(entryIndex);
+      read.set(entryIndex, this.#versions.lastTouchOf(entryIndex));
+      let bytes = 0;
+      try {
+        for await (const piece of this.#content.read(this.#pathOf(entryIndex), range, identity)) {
+          bytes += piece.byteLength;
+          yield piece;
+        }
+        if (bytes === lengthBytes) return;
         throw new CairnError('source-changed', 'the source has fewer bytes than before');
-    } catch (error) {
-      const code = sourceCodeOf(error);
-      if (code === undefined) throw error;
-      this.#unreported.set(segment.entryIndex, code);
-      throw this.failureOf(code, [segment.entryIndex], error);
+      } catch (error) {
+        const code = sourceCodeOf(error);
+        if (code === undefined) throw error;
+        if (code !== 'source-changed' || !(await this.#isTouched(entryIndex, identity))) {
+          this.#unreported.set(entryIndex, code);
+          throw this.failureOf(code, [entryIndex], error);
+        }
+        if (bytes > 0) throw touchedError(error);
+      }
     }
   }
 
-  /** Notes the digest of a chunk as it went out. */
+  /** Whether an entry may still have its bytes, only under another identity; what is read next is that. */
+  async #isTouched(entryIndex: number, expected: Identity | undefined): Promise<boolean> {
+    const [found] = await lookUpSources(this.#content, [this.#pathOf(entryIndex)]);
+    return this.#versions.accept(entryIndex, found, expected);
+  }
+
+  #touched(entryIndex: number): void {
+    for (const chunk of this.#chunksOf(entryIndex)) {
+      const digest = this.digests.get(chunk);
+      if (digest === undefined) continue;
+      if (!this.#withZeros.has(chunk)) this.#toProve.set(chunk, digest);
+      this.digests.delete(chunk);
+      this.dirty = true;
+    }
+  }
+
+  /**
+   * Notes the digest of a chunk as it went out.
+   *
+   * @throws CairnError `source-changed` where it went out before with other bytes, of entries that were touched since
+   */
   sent(chunk: number, digest: Uint8Array): void {
+    const before = this.#toProve.get(chunk);
+    if (before !== undefined && !sameDigest(before, digest)) {
+      const changed = this.#entriesOf(chunk).filter((entry) => this.#versions.lastTouchOf(entry) > 0);
+      for (const entry of changed) this.#unreported.set(entry, 'source-changed');
+      throw this.failureOf('source-changed', changed);
+    }
+    this.#toProve.delete(chunk);
     this.digests.set(chunk, digest);
     this.dirty = true;
     const isWhole = (entryIndex: number): boolean => !this.excluded.has(entryIndex);
@@ -122,8 +171,7 @@ export class OutgoingChunks {
 
   /** Entries of a chunk that are known, or now found, not to be what was scanned; with the first one's code. */
   async findFailures(chunk: number): Promise<{ code: SourceCode; entries: number[] } | undefined> {
-    const indices = Array.from(this.plan.layout.segmentsOf(chunk), ({ entryIndex }) => entryIndex);
-    const wanted = indices.filter((index) => !this.excluded.has(index));
+    const wanted = this.#entriesOf(chunk).filter((index) => !this.excluded.has(index));
     const failures = new Map<number, SourceCode>();
     for (let at = 0; at < wanted.length; at += LOOKUPS_AT_A_TIME) {
       const batch = wanted.slice(at, at + LOOKUPS_AT_A_TIME);
@@ -132,7 +180,7 @@ export class OutgoingChunks {
         batch.map((index) => this.#pathOf(index)),
       );
       for (const [position, index] of batch.entries()) {
-        const code = this.#unreported.get(index) ?? changeOf(there[position]!, this.#identities.at(index));
+        const code = this.#unreported.get(index) ?? this.#failureIn(there[position]!, index);
         if (code !== undefined) failures.set(index, code);
       }
     }
@@ -140,11 +188,20 @@ export class OutgoingChunks {
     return first === undefined ? undefined : { code: first, entries: [...failures.keys()] };
   }
 
-  /** The client is told of these entries now: from here on they are excluded. */
-  report(entries: readonly number[]): void {
+  #failureIn(found: FoundSource, entryIndex: number): SourceCode | undefined {
+    const expected = this.#versions.of(entryIndex);
+    const code = changeOf(found, expected);
+    return code === 'source-changed' && this.#versions.accept(entryIndex, found, expected) ? undefined : code;
+  }
+
+  /** The client knows of these entries, or is told of them now: from here on they are zeros. */
+  exclude(entries: Iterable<number>): void {
     for (const index of entries) {
+      if (this.excluded.has(index)) continue;
       this.excluded.add(index);
       this.#unreported.delete(index);
+      // It comes again, with zeros.
+      for (const chunk of this.#chunksOf(index)) this.#toProve.delete(chunk);
     }
   }
 
@@ -155,9 +212,24 @@ export class OutgoingChunks {
     return new CairnError(code, message, { cause, details: { entries } });
   }
 
+  #entriesOf(chunk: number): number[] {
+    return Array.from(this.plan.layout.segmentsOf(chunk), ({ entryIndex }) => entryIndex);
+  }
+
+  #chunksOf(entryIndex: number): number[] {
+    const { first, count } = this.plan.layout.chunksOf(entryIndex);
+    return Array.from({ length: count }, (_, index) => first + index);
+  }
+
   #pathOf(entryIndex: number): string {
     return joinPath(this.#target, this.plan.manifest.entries.pathOf(entryIndex));
   }
+}
+
+/** Ends a read in which one entry is of two versions, as far as anybody knows; the next one is of one. */
+function touchedError(cause?: unknown): CairnError {
+  const message = 'a source was touched while it was read; ask for the chunk again';
+  return new CairnError('chunk-incomplete', message, { cause });
 }
 
 const MESSAGES: Readonly<Record<SourceCode, string>> = {

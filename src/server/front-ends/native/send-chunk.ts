@@ -51,7 +51,7 @@ export function handleGetChunk(
 async function refuseFailures(chunks: OutgoingChunks, chunk: number): Promise<void> {
   const failures = await chunks.findFailures(chunk);
   if (failures === undefined) return;
-  chunks.report(failures.entries);
+  chunks.exclude(failures.entries);
   throw chunks.failureOf(failures.code, failures.entries);
 }
 

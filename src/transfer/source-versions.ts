@@ -1,10 +1,10 @@
 /** The identities that sources are read with; they may move on while the bytes stay. */
-import type { Identity } from '../../manifest/entry.ts';
-import { mayHaveSameBytes } from '../../manifest/identity.ts';
-import type { StringList } from '../../manifest/string-table.ts';
-import type { FoundSource } from '../../transfer/source-lookup.ts';
+import type { Identity } from '../manifest/entry.ts';
+import { mayHaveSameBytes } from '../manifest/identity.ts';
+import type { StringList } from '../manifest/string-table.ts';
+import type { FoundSource } from './source-lookup.ts';
 
-/** A source that is touched more often than this in one pass is one that changes. */
+/** A source that is touched more often than this in one pass of a push, or while a pull is open, is one that changes. */
 const MAX_TOUCHES = 16;
 
 interface Touched {
@@ -14,7 +14,7 @@ interface Touched {
   readonly last: number;
 }
 
-/** What is expected of each entry of one pass. */
+/** The identities that are expected of the entries of one transfer. */
 export class SourceVersions {
   readonly #scanned: StringList;
   readonly #onTouched: (entryIndex: number) => void;
