@@ -159,7 +159,7 @@ class LocalDisk implements ContentStore {
   }
 
   async move(from: string, to: string, options: { replace: boolean }): Promise<void> {
-    moveTo(this.#root, from, to, options);
+    moveTo(this.#root, from, to, { ...options, native: this.#context.native });
   }
 
   async openStaging(id: string): Promise<StagingArea> {

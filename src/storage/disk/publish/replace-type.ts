@@ -53,7 +53,7 @@ function refuseConflict(finder: PathFinder, { type }: Entry, path: string): void
     if (isOfOneEntry(error)) return;
     throw error;
   }
-  // Somebody may have put it there to keep the directory in another place.
+  // A user may have put it there to keep the directory in another place.
   if (there === 'symlink' && type === 'directory' && finder.isLinkToDirectory(path)) throw linkInTheWay(path);
   if (there !== 'directory' || type === 'directory') return;
   if (!finder.isEmptyDirectory(path)) throw conflict(type, there, path);
@@ -92,7 +92,13 @@ export async function renameInto(
   if (publication.order.forceReplace !== true)
     throw conflict(entry.type, 'directory', targetOf(publication, entry));
   const aside = await moveAside(publication, entryIndex, to);
-  rename();
+  try {
+    rename();
+  } catch (error) {
+    // Nothing took its place: it would go with the staging folder.
+    renameBetween(publication, aside, to);
+    throw error;
+  }
   await removeTree(aside.directory.at(aside.name));
 }
 

@@ -3,7 +3,7 @@ import { constants, fstatSync } from 'node:fs';
 import { type FileHandle, open, statfs, unlink } from 'node:fs/promises';
 import type { Directory } from '../../../base/directory.ts';
 import { writeFully, writeFullySync } from '../../../base/durable-files.ts';
-import { type CairnError, storageError, systemCodeOf } from '../../../base/errors.ts';
+import { CairnError, storageError, systemCodeOf } from '../../../base/errors.ts';
 import { refuseStranger } from '../../../base/ownership.ts';
 import { printable } from '../../../base/safe-path.ts';
 
@@ -204,7 +204,10 @@ export class StagedFiles {
   async #openThere(name: string): Promise<FileHandle> {
     const handle = await open(this.#folder.at(name), OPEN_FLAGS);
     try {
-      refuseStranger(fstatSync(handle.fd), this.#folder.show(name));
+      const stat = fstatSync(handle.fd);
+      refuseStranger(stat, this.#folder.show(name));
+      // A commit that was cut may have added it at its final path, where a whole file stays as it is.
+      if (stat.nlink > 1) throw new CairnError('chunk-conflict', `"${printable(name)}" is published already`);
       return handle;
     } catch (error) {
       await handle.close();

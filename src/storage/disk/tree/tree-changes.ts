@@ -5,6 +5,7 @@ import { DirectoryCursor } from '../../../base/directory-walk.ts';
 import type { Directory } from '../../../base/directory.ts';
 import { CairnError, storageError, systemCodeOf } from '../../../base/errors.ts';
 import { kindOf } from '../../../base/file-stat.ts';
+import type { Native } from '../../../base/native.ts';
 import { checkRelativePath, printable } from '../../../base/safe-path.ts';
 import { createBreather } from '../../../base/breather.ts';
 import { splitPath } from './lookup.ts';
@@ -56,19 +57,32 @@ export async function removeAt(
   });
 }
 
+/** How {@link moveTo} goes about it. */
+export interface MoveOptions {
+  readonly replace: boolean;
+  /** Without it nothing keeps a file from being replaced that is made while the move is under way. */
+  readonly native: Pick<Native, 'renameNewAt'> | undefined;
+}
+
+/** A name in an open directory. */
+interface Place {
+  readonly directory: Directory;
+  readonly name: string;
+}
+
 /** See `ContentStore.move`. */
-export function moveTo(root: Directory, from: string, to: string, { replace }: { replace: boolean }): void {
+export function moveTo(root: Directory, from: string, to: string, { replace, native }: MoveOptions): void {
   inParent(root, from, {}, (source, name) => {
     const moved = source.look(name, undefined);
     if (moved === undefined) throw missing(from);
     source.refuseReserved(name, moved);
     inParent(root, to, {}, (target, newName) => {
-      // Somebody may put something there meanwhile, which the rename replaces as a push would: Node has no other rename.
       const inTheWay = target.look(newName, undefined);
       target.refuseReserved(newName, inTheWay);
       if (!replace && inTheWay !== undefined) throw exists(to);
       try {
-        renameSync(source.at(name), target.at(newName));
+        const place = { directory: target, name: newName };
+        if (!rename({ directory: source, name }, place, { replace, native })) throw exists(to);
       } catch (error) {
         throw moveError(error, from, to);
       }
@@ -76,6 +90,20 @@ export function moveTo(root: Directory, from: string, to: string, { replace }: {
     });
     source.sync();
   });
+}
+
+/** Whether it could be renamed: false where something has the name by now, and shall keep it. Throws system errors. */
+function rename(from: Place, to: Place, { replace, native }: MoveOptions): boolean {
+  if (!replace && native?.renameNewAt !== undefined) {
+    try {
+      return native.renameNewAt(from.directory.fd, from.name, to.directory.fd, to.name);
+    } catch (error) {
+      // The file system knows no such rename; or it is a move into itself, of which the other one says the same.
+      if (systemCodeOf(error) !== 'EINVAL') throw error;
+    }
+  }
+  renameSync(from.directory.at(from.name), to.directory.at(to.name));
+  return true;
 }
 
 function moveError(error: unknown, from: string, to: string): unknown {
