@@ -103,8 +103,9 @@ export class Directory {
   /** Where the directory was when it was opened: for messages, and for nothing else. Not made {@link printable}. */
   readonly displayPath: string;
   readonly reserved: Reserved | undefined;
+  /** Whether it can be listed and synced; otherwise its descriptor is good to go on from, and for nothing else. */
+  readonly isReadable: boolean;
   readonly #byDescriptor: boolean;
-  readonly #isReadable: boolean;
   #fd: number | undefined;
 
   /** Takes ownership of `fd`; use {@link openDirectory}. `byDescriptor`: whether `/proc/self/fd` may be used. */
@@ -114,7 +115,7 @@ export class Directory {
     byDescriptor: boolean,
     reserved: Reserved | undefined,
   ) {
-    this.#isReadable = isReadable;
+    this.isReadable = isReadable;
     this.#fd = fd;
     this.displayPath = displayPath;
     this.#byDescriptor = byDescriptor;
@@ -193,8 +194,7 @@ export class Directory {
   }
 
   /**
-   * Opens the child directory `name`, made with `mode` (less the umask) where it is missing. What was made is durable
-   * only after {@link sync} of this directory.
+   * Opens the child directory `name`, made with `mode` (less the umask) where it is missing, durably after {@link sync}.
    *
    * @throws CairnError like {@link openChild}
    */
@@ -238,7 +238,7 @@ export class Directory {
    */
   sync(): void {
     // What may only be searched cannot be synced by itself.
-    if (!this.#isReadable) return;
+    if (!this.isReadable) return;
     try {
       fsyncSync(this.fd);
     } catch (error) {

@@ -96,7 +96,8 @@ export async function syncDirectory(path: string): Promise<void> {
       await handle.close();
     }
   } catch (error) {
-    if (isNoSyncOfDirectories(error)) return;
+    // Nor can one be synced that may be searched and not read.
+    if (isNoSyncOfDirectories(error) || systemCodeOf(error) === 'EACCES') return;
     throw storageError(error, `syncing the directory "${printable(path)}"`);
   }
 }

@@ -1,9 +1,12 @@
 /** What was there stays as it was where a change of it ends in the middle. */
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
+  statSync,
+  unlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -34,6 +37,43 @@ import { diskPlace } from './local-disk-fixtures.ts';
 const native = await loadNative();
 const ID = 'unfinished-of-these-tests';
 const LARGE = 200_000;
+
+const modeOf = (path: string): number => statSync(path).mode & 0o7777;
+
+it.each([true, false])(
+  'directories that were made writable are closed again where publishing fails (native: %s)',
+  async (useNative) => {
+    const place = diskPlace();
+    const closed = ['above', 'above/there', 'above/there/d'].map((path) => join(place.root, path));
+    for (const path of closed) mkdirSync(path);
+    for (const path of closed) chmodSync(path, 0o555);
+    const store = await place.open({ useNative });
+    const items = [
+      directory(''),
+      directory('d', { mode: 0o750 }),
+      file('d/small', 'new'),
+      file('large', LARGE),
+    ];
+    const transfer = transferOf(store, 'above/there', items);
+    const { area, staging } = await begin(store, ID, transfer);
+    await stageAll(staging, transfer);
+    const staged = join(place.root, '.cairn/staging', ID);
+    unlinkSync(
+      join(
+        staged,
+        readdirSync(staged).find((name) => /^e\d+$/.test(name))!,
+      ),
+    );
+    expect(await codeOf(() => staging.publish(orderOf(transfer)))).toBe('chunks-missing');
+    expect(closed.map(modeOf)).toEqual([0o555, 0o555, 0o555]);
+    await stageAll(staging, transfer);
+    await staging.publish(orderOf(transfer));
+    expect(closed.map(modeOf)).toEqual([0o555, 0o755, 0o750]);
+    await staging.close();
+    await area.discard();
+    for (const path of closed) chmodSync(path, 0o755);
+  },
+);
 
 it.skipIf(native === undefined)(
   'a directory that was moved aside is put back where the new entry cannot take its place',

@@ -4,6 +4,7 @@ import {
   closeSync,
   constants,
   fchmodSync,
+  fstatSync,
   fsync,
   openSync,
   readlinkSync,
@@ -14,7 +15,7 @@ import { promisify } from 'node:util';
 import { writeFullySync } from '../../../base/durable-files.ts';
 import { systemCodeOf } from '../../../base/errors.ts';
 import type { Prepared } from './prepare-entry.ts';
-import type { Publication } from './publication.ts';
+import { noteDevice, type Publication } from './publication.ts';
 import { readPieces } from '../tree/read-pieces.ts';
 import { isAdding, putInto, wasAdded } from './put-into.ts';
 import type { FinalPlace } from './replace-type.ts';
@@ -34,6 +35,7 @@ export async function moveAcross(
   to: FinalPlace,
 ): Promise<void> {
   const { directory } = to;
+  noteDevice(publication, directory, fstatSync(directory.fd, { bigint: true }).dev);
   const staged = publication.folder.at(prepared.stagedName);
   const copyName = `.cairn-${publication.id}-${prepared.entryIndex}.tmp`;
   const copy = directory.at(copyName);

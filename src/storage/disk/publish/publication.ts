@@ -1,4 +1,5 @@
 /** What all steps of publishing share. */
+import { fstatSync } from 'node:fs';
 import { DirectoryCursor } from '../../../base/directory-walk.ts';
 import type { Directory } from '../../../base/directory.ts';
 import { CairnError, storageError } from '../../../base/errors.ts';
@@ -51,12 +52,15 @@ export interface Publication extends PublishJob {
   readonly breathe: () => Promise<void> | undefined;
   /** Makes a whole file system durable; undefined where each file and directory has to be synced by itself. */
   readonly syncFileSystem: ((fd: number) => Promise<void>) | undefined;
+  /** The device of the root, and a directory on each other one that something was published to. */
+  readonly device: bigint;
+  readonly elsewhere: Map<bigint, Directory>;
   /** Paths of directories whose names changed; only kept where they have to be synced one by one. */
   readonly touched: Set<string>;
   /** Directories of the manifest that were missing, where what is there stays as it is. */
   readonly made: Set<number>;
-  /** Directories of the manifest that were made writable for now, with the modes that they had. */
-  readonly opened: Map<number, number>;
+  /** Paths of directories that were made writable for now, those above first, with the modes that they had. */
+  readonly opened: Map<string, number>;
   /** What could not be put in its place so far. */
   readonly refused: RefusedEntries;
 }
@@ -90,6 +94,8 @@ export function beginPublication(job: PublishJob): Publication {
     cursor: new DirectoryCursor(root, { create: true, sync: syncFileSystem === undefined }),
     breathe: createBreather(),
     syncFileSystem,
+    device: fstatSync(root.fd, { bigint: true }).dev,
+    elsewhere: new Map(),
     touched: new Set(),
     made: new Set(),
     opened: new Map(),
@@ -98,10 +104,30 @@ export function beginPublication(job: PublishJob): Publication {
 }
 
 /** Closes what {@link beginPublication} opened. */
-export function endPublication({ cursor, folder, root }: Publication): void {
+export function endPublication({ cursor, folder, root, elsewhere }: Publication): void {
   cursor.close();
+  for (const directory of elsewhere.values()) directory.close();
   folder.close();
   root.close();
+}
+
+/**
+ * Notes where something was published: a sync of the root's file system does not reach what is mounted below it. Before the
+ * directory gets its final mode, which may keep its owner from syncing it.
+ */
+export function noteDevice(publication: Publication, directory: Directory, device: bigint): void {
+  const { elsewhere, syncFileSystem } = publication;
+  if (syncFileSystem === undefined || device === publication.device || elsewhere.has(device)) return;
+  if (directory.isReadable) elsewhere.set(device, directory.reopen());
+}
+
+/** Makes all that was published durable, where whole file systems can be. @throws CairnError with a storage code */
+export async function syncPublished(publication: Publication): Promise<void> {
+  const { root, folder, elsewhere, syncFileSystem } = publication;
+  if (syncFileSystem === undefined) return;
+  // A root that may only be searched cannot be synced; what is staged lies in the same file system.
+  const first = root.isReadable ? root : folder;
+  for (const { fd } of [first, ...elsewhere.values()]) await syncFileSystem(fd);
 }
 
 /** Entries in order with their index, less those that are left out, and less those of another type than is wanted. */

@@ -9,7 +9,7 @@ import { isOfOneEntry } from '../../../transfer/refused-entries.ts';
 import { checkKeptTime } from './kept-times.ts';
 import { splitPath } from '../tree/lookup.ts';
 import { isAdding } from './put-into.ts';
-import { type Publication, publishedEntries, publishError, targetOf } from './publication.ts';
+import { noteDevice, type Publication, publishedEntries, publishError, targetOf } from './publication.ts';
 import { clearForDirectory } from './replace-type.ts';
 
 const OWNER_BITS = 0o700;
@@ -35,7 +35,7 @@ function makeDirectory(publication: Publication, index: number, entry: Entry, pa
   if (path !== '' && makeMissing(publication, path, mode)) made.add(index);
   else if (!isAdding(publication)) {
     const before = makeWritable(publication, cursor.enter(path));
-    if (before !== undefined) opened.set(index, before);
+    if (before !== undefined) opened.set(path, before);
   }
 }
 
@@ -64,26 +64,41 @@ function makeMissing(publication: Publication, path: string, mode: number): bool
 
 /**
  * Makes those directories above the target writable for now that belong to this user: one that an earlier transfer has
- * closed (0555) must not keep out what comes later. Answers how to close them again.
+ * closed (0555) must not keep out what comes later. {@link restoreModes} closes them again.
  */
-export function openParents(publication: Publication): () => void {
-  const { cursor, transfer } = publication;
-  const opened: { readonly path: string; readonly mode: number }[] = [];
+export function openParents(publication: Publication): void {
+  const { cursor, transfer, opened } = publication;
   const names = transfer.target.split('/').slice(0, -1);
   for (let count = 1; count <= names.length; count += 1) {
     const path = names.slice(0, count).join('/');
     try {
       const mode = makeWritable(publication, cursor.enter(path));
-      if (mode !== undefined) opened.push({ path, mode });
+      if (mode !== undefined) opened.set(path, mode);
     } catch (error) {
       // What is in the way shows when an entry is put there.
       if (!isOfOneEntry(error)) throw error;
       break;
     }
   }
-  return () => {
-    for (const { path, mode } of opened.toReversed()) chmodSync(cursor.enter(path).here(), mode);
-  };
+}
+
+/**
+ * Gives the modes back that directories had before they were made writable, and that they have not got another one since:
+ * all of them where the publishing ended early.
+ *
+ * @throws the first failure, after all were tried
+ */
+export function restoreModes({ cursor, opened }: Publication): void {
+  const failures: unknown[] = [];
+  for (const [path, mode] of [...opened].toReversed()) {
+    try {
+      chmodSync(cursor.enter(path).here(), mode);
+    } catch (error) {
+      failures.push(publishError(error, path));
+    }
+  }
+  opened.clear();
+  if (failures.length > 0) throw failures[0];
 }
 
 /**
@@ -123,7 +138,8 @@ export async function finishDirectories(publication: Publication): Promise<void>
     const path = targetOf(publication, entry);
     try {
       const directory = publication.cursor.enter(path);
-      setDirectory(publication, directory, entry, publication.opened.get(index));
+      setDirectory(publication, directory, entry, publication.opened.get(path));
+      publication.opened.delete(path);
       checkKeptTime(publication, index, entry);
       if (publication.syncFileSystem === undefined) directory.sync();
     } catch (error) {
@@ -135,17 +151,26 @@ export async function finishDirectories(publication: Publication): Promise<void>
 
 /** @param before the mode that it had, where it was made writable since */
 function setDirectory(
-  { times, modeOf }: Publication,
-  { fd }: Directory,
+  publication: Publication,
+  directory: Directory,
   entry: Entry,
   before: number | undefined,
 ): void {
+  const { times, modeOf } = publication;
+  const { fd, isReadable } = directory;
   const stat = fstatSync(fd, { bigint: true });
+  noteDevice(publication, directory, stat.dev);
   try {
     const found = Number(stat.mode) & MODE_BITS;
     const mode = modeOf(entry, before ?? found);
-    if (found !== mode) fchmodSync(fd, mode);
-    if (stat.mtimeNs !== entry.mtimeNs) times.set(fd, entry.mtimeNs);
+    if (isReadable) {
+      if (found !== mode) fchmodSync(fd, mode);
+      if (stat.mtimeNs !== entry.mtimeNs) times.set(fd, entry.mtimeNs);
+      return;
+    }
+    // By path, and the mode last: it may keep its owner from coming this way again.
+    if (stat.mtimeNs !== entry.mtimeNs) times.setLink(`${directory.here()}/.`, entry.mtimeNs);
+    if (found !== mode) chmodSync(directory.here(), mode);
   } catch (error) {
     // Only its owner may; what is in it has arrived all the same.
     if (process.geteuid?.() === Number(stat.uid) || !isDenied(error)) throw error;

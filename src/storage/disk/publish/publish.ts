@@ -4,9 +4,21 @@
  */
 import { CairnError } from '../../../base/errors.ts';
 import { ChunkSet } from '../../../checkpoint/chunk-set.ts';
-import { beginPublication, endPublication, type Publication, type PublishJob } from './publication.ts';
+import {
+  beginPublication,
+  endPublication,
+  syncPublished,
+  type Publication,
+  type PublishJob,
+} from './publication.ts';
 import { setAttributes } from './publish-attributes.ts';
-import { finishDirectories, makeDirectories, openParents, syncTouched } from './publish-directories.ts';
+import {
+  finishDirectories,
+  makeDirectories,
+  openParents,
+  restoreModes,
+  syncTouched,
+} from './publish-directories.ts';
 import { publishFiles } from './publish-files.ts';
 import { refuseConflicts } from './replace-type.ts';
 
@@ -22,22 +34,37 @@ export async function publishTree(job: PublishJob): Promise<void> {
     checkChunks(publication);
     await checkTakenOver(publication);
     await refuseConflicts(publication);
-    const closeParents = openParents(publication);
     try {
-      await makeDirectories(publication);
-      await publishFiles(publication);
-      await setAttributes(publication);
-      await syncTouched(publication);
-      publication.refused.checkSomeLeft();
-      await finishDirectories(publication);
-    } finally {
-      closeParents();
+      await placeEntries(publication);
+    } catch (error) {
+      throw afterRestoring(publication, error);
     }
-    await publication.syncFileSystem?.(publication.root.fd);
+    restoreModes(publication);
+    await syncPublished(publication);
     job.order.onProgress?.(job.transfer.manifest.entries.length);
   } finally {
     endPublication(publication);
   }
+}
+
+async function placeEntries(publication: Publication): Promise<void> {
+  openParents(publication);
+  await makeDirectories(publication);
+  await publishFiles(publication);
+  await setAttributes(publication);
+  await syncTouched(publication);
+  publication.refused.checkSomeLeft();
+  await finishDirectories(publication);
+}
+
+/** Leaves directories that were there as they were; what ended the publishing matters more than what ends that. */
+function afterRestoring(publication: Publication, failure: unknown): unknown {
+  try {
+    restoreModes(publication);
+  } catch {
+    return failure;
+  }
+  return failure;
 }
 
 /** Refuses to begin while a chunk is missing, unless all that it carries is left out. */

@@ -3,7 +3,7 @@
  * are this user's and nobody else's; what a stranger has put under these names is left alone.
  */
 import { randomBytes } from 'node:crypto';
-import { fchmodSync, fstatSync, lstatSync, readdirSync, rmdirSync } from 'node:fs';
+import { chmodSync, fstatSync, lstatSync, readdirSync, rmdirSync } from 'node:fs';
 import type { Directory } from '../../../base/directory.ts';
 import { CairnError, storageError, systemCodeOf } from '../../../base/errors.ts';
 import { claimDirectory, foreignError, isOwn } from '../../../base/ownership.ts';
@@ -54,11 +54,11 @@ export function removeHome(root: Directory, name: string, times: FileTimes): boo
     if (process.geteuid?.() === 0 || (mode & 0o200) !== 0 || !isOwn(fstatSync(root.fd)))
       return removeIfEmpty(root, name);
     // What was published may have made the root read-only; its owner may still tidy up.
-    fchmodSync(root.fd, (mode & 0o7777) | 0o200);
+    chmodSync(root.here(), (mode & 0o7777) | 0o200);
     try {
       return removeIfEmpty(root, name);
     } finally {
-      fchmodSync(root.fd, mode & 0o7777);
+      chmodSync(root.here(), mode & 0o7777);
     }
   });
 }
@@ -81,7 +81,8 @@ export function keepingTimes<T>(root: Directory, times: FileTimes, action: () =>
   const result = action();
   const after = fstatSync(root.fd, { bigint: true });
   const mayNot = process.geteuid !== undefined && ![0n, after.uid].includes(BigInt(process.geteuid()));
-  if (before.mtimeNs !== after.mtimeNs && !mayNot) times.set(root.fd, before.mtimeNs);
+  // By path, since it may be open for searching only.
+  if (before.mtimeNs !== after.mtimeNs && !mayNot) times.setLink(`${root.here()}/.`, before.mtimeNs);
   return result;
 }
 
