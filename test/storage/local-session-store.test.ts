@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import {
   mkdirSync,
   mkdtempSync,
@@ -17,6 +18,8 @@ import { openLocalSessionStore } from '../../src/storage/state/local-session-sto
 import { recordOf } from '../suites/session-store.ts';
 import { codeOf } from '../suites/staged-transfer.ts';
 import { cpuNowMs } from '../support/cpu-time.ts';
+import { canMount, mountTmpfs } from '../support/requirements.ts';
+import { temporaryDirectory } from '../support/trees.ts';
 
 function place(): string {
   const home = mkdtempSync(join(tmpdir(), 'cairn-sessions-'));
@@ -67,6 +70,25 @@ it('sets broken records aside, says so, and serves the others', async () => {
   expect(readdirSync(directory).filter((name) => name.endsWith('.broken'))).toHaveLength(3);
   expect(readdirSync(directory)).not.toContain('.cairn-00ff.tmp');
 });
+
+it.skipIf(!canMount)(
+  'passes over broken records on a read-only disk, and serves the others (needs to mount)',
+  async () => {
+    const disk = join(temporaryDirectory(), 'disk');
+    mountTmpfs(disk, 1024 * 1024);
+    const directory = join(disk, 'sessions');
+    const store = await openLocalSessionStore(directory);
+    await store.create(recordOf('fine'));
+    writeFileSync(join(directory, `${recordOf('torn').id}.json`), '{');
+    expect(spawnSync('mount', ['-o', 'remount,ro', disk]).status).toBe(0);
+    const incidents: StoreIncident[] = [];
+    const again = await openLocalSessionStore(directory, {
+      onIncident: (incident) => incidents.push(incident),
+    });
+    expect((await again.get(recordOf('fine').id))?.id).toBe(recordOf('fine').id);
+    expect(incidents.map(({ remedy }) => remedy)).toEqual([expect.stringContaining('left where it is')]);
+  },
+);
 
 it('refuses an id that would leave the directory', async () => {
   const store = await openLocalSessionStore(place());

@@ -170,3 +170,11 @@ it('a pull of before, which a full disk fails to let go of, is not changed in me
   broken.removal = false;
   expect(await sessions.replace({ ...pull('a'), version: 2, epoch: 2 })).toBe(true);
 });
+
+it('of two changes of one version that a full disk refuses at the same time one counts', async () => {
+  const { disk, sessions } = openStores();
+  await sessions.create(pull('a'));
+  disk.refuses = 'storage-full';
+  const changes = [2, 3].map((epoch) => sessions.replace({ ...pull('a'), version: 2, epoch }));
+  expect((await Promise.all(changes)).filter((isReplaced) => isReplaced)).toHaveLength(1);
+});

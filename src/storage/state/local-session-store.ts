@@ -19,9 +19,8 @@ import { SYNC_MODES } from '../../session/sync-mode.ts';
 import { isMomentReason, MOMENT_KINDS, type MomentReason } from '../../session/history.ts';
 import type { SessionRecord } from '../../session/record.ts';
 import { SCOPES } from '../../session/scopes.ts';
-import { isTerminal } from '../../session/state.ts';
 import type { IncidentSink, Upkeep } from '../incident.ts';
-import type { SessionQuery, SessionStore, SessionStoreProperties } from './session-store.ts';
+import { isMeant, type SessionQuery, type SessionStore } from './session-store.ts';
 
 const RECORD_NAME = /^([A-Za-z0-9_-]{1,64})\.json$/;
 const TEMPORARY_NAME = /^\.cairn-[0-9a-f]+\.tmp$/;
@@ -143,28 +142,34 @@ interface Care {
 
 /** What a write left that was cut: no change of a record that anybody was told of. */
 function tidy(directory: string, name: string, { upkeep, onIncident }: Care): void {
-  try {
-    if (upkeep !== 'report') unlinkSync(join(directory, name));
-  } catch (error) {
-    // On a read-only disk it stays, and does no harm: pulls need no more than what can be read.
-    if (systemCodeOf(error) === 'EROFS') return;
-    throw error;
-  }
+  if (upkeep !== 'report' && !isDone(() => unlinkSync(join(directory, name)))) return;
   const problem = `"${printable(join(directory, name))}" was left by a write that was cut`;
   if (upkeep !== 'usual')
     onIncident({ kind: 'temporary-file', session: undefined, problem, remedy: 'removed' });
+}
+
+/** False on a read-only disk: the file stays, and does no harm to pulls, which only need to read. */
+function isDone(change: () => void): boolean {
+  try {
+    change();
+    return true;
+  } catch (error) {
+    if (systemCodeOf(error) === 'EROFS') return false;
+    throw error;
+  }
 }
 
 function loadRecord(directory: string, id: string, { upkeep, onIncident }: Care): SessionRecord | undefined {
   const path = join(directory, `${id}.json`);
   const record = parseRecord(readOwnSync(path), path);
   if (record?.id === id) return record;
-  if (upkeep !== 'report') renameSync(path, join(directory, `${id}.broken`));
+  const isMoved = upkeep === 'report' || isDone(() => renameSync(path, join(directory, `${id}.broken`)));
+  const what = isMoved ? `renamed to "${id}.broken"` : 'left where it is on a read-only disk';
   onIncident({
     kind: 'record-unreadable',
     session: id,
     problem: `"${printable(path)}" is no session record`,
-    remedy: `renamed to "${id}.broken"; its session is gone, and its client starts over`,
+    remedy: `${what}; its session is gone, and its client starts over`,
   });
   return undefined;
 }
@@ -201,7 +206,7 @@ function frozen<T>(value: T): T {
 }
 
 class LocalSessionStore implements SessionStore {
-  readonly properties: SessionStoreProperties = { shared: false };
+  readonly properties = { shared: false };
   readonly #directory: string;
   /** Frozen, so that a list of thousands needs no copies; whoever gets a single one gets a copy of its own. */
   readonly #records: Map<string, SessionRecord>;
@@ -243,14 +248,7 @@ class LocalSessionStore implements SessionStore {
   }
 
   async find(query: SessionQuery): Promise<SessionRecord[]> {
-    const found = [...this.#records.values()].filter(
-      (record) =>
-        record.principal === query.principal &&
-        record.direction === query.direction &&
-        record.target === query.target &&
-        record.manifestId === query.manifestId &&
-        !isTerminal(record.state),
-    );
+    const found = [...this.#records.values()].filter((record) => isMeant(record, query));
     return found.toSorted((a, b) => b.createdAtMs - a.createdAtMs).map((record) => structuredClone(record));
   }
 

@@ -1,5 +1,6 @@
 /** Where session records live: one process's files, or a store that many processes share. */
 import type { SessionRecord } from '../../session/record.ts';
+import { isTerminal } from '../../session/state.ts';
 
 /** Which unfinished session a client means that has lost its id. */
 export interface SessionQuery {
@@ -31,4 +32,15 @@ export interface SessionStore {
   /** Every record, in no order. */
   list(): AsyncIterable<SessionRecord>;
   remove(id: string): Promise<void>;
+}
+
+/** Whether a record is an unfinished session that a query asks for. */
+export function isMeant(record: SessionRecord, query: SessionQuery): boolean {
+  return (
+    record.principal === query.principal &&
+    record.direction === query.direction &&
+    record.target === query.target &&
+    record.manifestId === query.manifestId &&
+    !isTerminal(record.state)
+  );
 }

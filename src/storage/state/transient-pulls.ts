@@ -5,9 +5,8 @@
  */
 import { CairnError, takesNothing } from '../../base/errors.ts';
 import type { SessionRecord } from '../../session/record.ts';
-import { isTerminal } from '../../session/state.ts';
 import type { ContentStore, DocumentName, StagingArea } from '../content-store.ts';
-import type { SessionQuery, SessionStore } from './session-store.ts';
+import { isMeant, type SessionStore } from './session-store.ts';
 
 /** How much may lie in memory. */
 export interface TransientBounds {
@@ -76,9 +75,10 @@ function keepRecords(
     records.set(record.id, structuredClone(record));
   };
   /** A full disk takes nothing, but lets go of a name; one that is read-only does not. */
-  const letGo = async (id: string): Promise<void> => {
+  const letGo = async (id: string): Promise<true> => {
     try {
       await refusalOf(() => store.remove(id));
+      return true;
     } catch (error) {
       records.delete(id);
       throw error;
@@ -104,17 +104,15 @@ function keepRecords(
       const refused = await refusalOf(async () => void (isReplaced = await store.replace(next)));
       if (refused === undefined) return isReplaced;
       if (next.direction === 'push') throw refused;
-      if ((records.get(next.id) ?? (await store.get(next.id)))?.version !== next.version - 1) return false;
+      const stored = await store.get(next.id); // before the look, which is of one turn with the change
+      if ((records.get(next.id) ?? stored)?.version !== next.version - 1) return false;
       keep(next, refused);
-      await letGo(next.id);
-      return true;
+      return letGo(next.id);
     },
     find: async (query) => {
       const there = (await store.find(query)).filter(({ id }) => !records.has(id));
-      const own = [...records.values()].filter((record) => isMeant(record, query));
-      return [...own.map((record) => structuredClone(record)), ...there].toSorted(
-        (a, b) => b.createdAtMs - a.createdAtMs,
-      );
+      const own = structuredClone([...records.values()].filter((record) => isMeant(record, query)));
+      return [...own, ...there].toSorted((a, b) => b.createdAtMs - a.createdAtMs);
     },
     list: async function* () {
       yield* Array.from(records.values());
@@ -126,16 +124,6 @@ function keepRecords(
       await store.remove(id);
     },
   };
-}
-
-function isMeant(record: SessionRecord, query: SessionQuery): boolean {
-  return (
-    record.principal === query.principal &&
-    record.direction === query.direction &&
-    record.target === query.target &&
-    record.manifestId === query.manifestId &&
-    !isTerminal(record.state)
-  );
 }
 
 /** Documents of sessions in memory. */

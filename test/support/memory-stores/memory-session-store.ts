@@ -1,9 +1,8 @@
 /** A session store in memory that behaves like a shared one: records are copied in and out, changes are conditional. */
 import { CairnError } from '../../../src/base/errors.ts';
 import type { SessionRecord } from '../../../src/session/record.ts';
-import { isTerminal } from '../../../src/session/state.ts';
 import type { MemoryBackend, StoredObject } from './memory-backend.ts';
-import type { SessionStore } from '../../../src/storage/state/session-store.ts';
+import { isMeant, type SessionStore } from '../../../src/storage/state/session-store.ts';
 
 const PREFIX = 'sessions/';
 
@@ -34,17 +33,7 @@ export function createMemorySessionStore(backend: MemoryBackend): SessionStore {
     },
     find: async (query) => {
       const found: SessionRecord[] = [];
-      for await (const record of list()) {
-        if (
-          record.principal === query.principal &&
-          record.direction === query.direction &&
-          record.target === query.target &&
-          record.manifestId === query.manifestId &&
-          !isTerminal(record.state)
-        ) {
-          found.push(record);
-        }
-      }
+      for await (const record of list()) if (isMeant(record, query)) found.push(record);
       return found.toSorted((a, b) => b.createdAtMs - a.createdAtMs);
     },
     list,
