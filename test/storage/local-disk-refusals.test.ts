@@ -12,29 +12,20 @@ import {
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import type { PublishOrder } from '../../src/storage/content-store.ts';
-import { directory, file, publishOver, symlink, transferOf, type Item } from '../suites/staged-transfer.ts';
+import { refusalsOf as refusalsOver } from '../suites/publish-over.ts';
+import { directory, file, symlink, type Item } from '../suites/staged-transfer.ts';
 import { canMount } from '../support/requirements.ts';
 import { asNobody, diskPlace, type DiskPlace } from './local-disk-fixtures.ts';
 
 const isRoot = process.getuid?.() === 0;
-const publish = publishOver('refusals-of-these-tests');
 
-/** Publishes as whoever this is; answers what was refused. */
+/** Publishes as the user of this process; answers what was refused. */
 async function refusalsOf(
   place: DiskPlace,
   items: readonly Item[],
   { useNative = true, ...order }: Partial<PublishOrder> & { useNative?: boolean } = {},
 ): Promise<Record<string, string>> {
-  const store = await place.open({ useNative });
-  const sorted = transferOf(store, 'there', items).items;
-  const refused: Record<string, string> = {};
-  await publish(store, items, () => ({
-    ...order,
-    onRefused: (index, { code }) => {
-      refused[sorted[index]!.entry.path] = code;
-    },
-  }));
-  return refused;
+  return refusalsOver(await place.open({ useNative }), items, order);
 }
 
 const read = (place: DiskPlace, name: string): string =>

@@ -1,15 +1,11 @@
 import { expect, it } from 'vitest';
-import type { ContentStore, PublishOrder } from '../../src/storage/content-store.ts';
-import { expectTree } from './expected-tree.ts';
+import type { ContentStore } from '../../src/storage/content-store.ts';
+import { expectThere, publishOver, refusalsOf, storeWith, typesAt } from './publish-over.ts';
 import {
-  begin,
   codeOf,
   directory,
   file,
-  openPlace,
   orderOf,
-  publishOver,
-  putTree,
   stageAll,
   symlink,
   transferOf,
@@ -17,7 +13,6 @@ import {
   type MakeStore,
 } from './staged-transfer.ts';
 
-const publish = publishOver('adding-of-these-tests1');
 const LARGE = 200_000;
 
 /** What was there, of every kind, and what comes with the same names. */
@@ -40,37 +35,21 @@ const COMING = [
   file('sub/new', 'new'),
 ];
 
-/** Publishes and answers what was refused, by path. */
-async function refusalsOf(
+/** What is at a path below `there` is what `items` have there, by whatever name. */
+async function expectOf(
   store: ContentStore,
+  path: string,
   items: readonly Item[],
-  order: Partial<PublishOrder>,
-): Promise<Record<string, string>> {
-  const sorted = transferOf(store, 'there', items).items;
-  const refused: Record<string, string> = {};
-  await publish(store, items, () => ({
-    onRefused: (index, { code }) => {
-      refused[sorted[index]!.entry.path] = code;
-    },
-    ...order,
-  }));
-  return refused;
-}
-
-const byPath = (items: readonly Item[], path: string): Item =>
-  items.find(({ entry }) => entry.path === path)!;
-const named = (item: Item, path: string): Item => ({ ...item, entry: { ...item.entry, path } });
-
-/** What a store has at a path below `there`; undefined where nothing is. */
-async function typeAt(store: ContentStore, path: string): Promise<string | undefined> {
-  return (await store.lookup([`there/${path}`]))[0]?.entry.type;
+  name = path,
+): Promise<void> {
+  const item = items.find(({ entry }) => entry.path === name)!;
+  await expectThere(store, [{ ...item, entry: { ...item.entry, path: '' } }], path);
 }
 
 /** Registers the tests of publishing that replaces nothing. */
 export function addingTests(makeStore: MakeStore): void {
   it('keeps what is there, names what it has not put beside it, and adds the rest', async () => {
-    const { store } = await openPlace(makeStore);
-    await putTree(store, 'there', THERE);
+    const store = await storeWith(makeStore, THERE);
     const exists = 'destination-exists';
     const expected = { 'f.txt': exists, 'large': exists, 'link': exists, 'sub/in': exists };
     expect(await refusalsOf(store, COMING, { existing: 'kept' })).toEqual(expected);
@@ -78,96 +57,75 @@ export function addingTests(makeStore: MakeStore): void {
       const [found] = await store.lookup([entry.path === '' ? 'there' : `there/${entry.path}`]);
       expect(found?.entry.mode, entry.path).toBe(entry.mode);
     }
-    await expectTree(store, 'there/f.txt', [named(byPath(THERE, 'f.txt'), '')]);
-    await expectTree(store, 'there/sub/in', [named(byPath(THERE, 'sub/in'), '')]);
-    await expectTree(store, 'there/new', [named(byPath(COMING, 'new'), '')]);
-    await expectTree(store, 'there/sub/new', [named(byPath(COMING, 'sub/new'), '')]);
+    await expectOf(store, 'f.txt', THERE);
+    await expectOf(store, 'sub/in', THERE);
+    await expectOf(store, 'new', COMING);
+    await expectOf(store, 'sub/new', COMING);
   });
 
   it('puts what comes beside what is there, under a name of its own', async () => {
-    const { store } = await openPlace(makeStore);
-    await putTree(store, 'there', THERE);
+    const store = await storeWith(makeStore, THERE);
     expect(await refusalsOf(store, COMING, { existing: 'renamed' })).toEqual({});
-    for (const path of ['f.txt', 'large', 'sub/in'])
-      await expectTree(store, `there/${path}`, [named(byPath(THERE, path), '')]);
-    await expectTree(store, 'there/f (2).txt', [named(byPath(COMING, 'f.txt'), '')]);
-    await expectTree(store, 'there/large (2)', [named(byPath(COMING, 'large'), '')]);
-    await expectTree(store, 'there/sub/in (2)', [named(byPath(COMING, 'sub/in'), '')]);
+    for (const path of ['f.txt', 'large', 'sub/in']) await expectOf(store, path, THERE);
+    await expectOf(store, 'f (2).txt', COMING, 'f.txt');
+    await expectOf(store, 'large (2)', COMING, 'large');
+    await expectOf(store, 'sub/in (2)', COMING, 'sub/in');
     expect((await store.lookup(['there/link (2)']))[0]?.entry.linkTarget).toBe('new');
     await refusalsOf(store, [directory(''), file('f.txt', 'third')], { existing: 'renamed' });
-    expect(await typeAt(store, 'f (3).txt')).toBe('file');
+    expect(await typesAt(store, 'f (3).txt')).toEqual(['file']);
   });
 
   it.each(['kept', 'renamed'] as const)(
     'says nothing of the type of what is there, which is %s',
     async (existing) => {
-      const { store } = await openPlace(makeStore);
-      await putTree(store, 'there', [directory(''), file('a', 'old'), directory('b'), file('b/in', 'old')]);
+      const store = await storeWith(makeStore, [
+        directory(''),
+        file('a', 'old'),
+        directory('b'),
+        file('b/in', 'old'),
+      ]);
       const coming = [directory(''), directory('a'), file('a/in', 'new'), file('b', 'new'), file('c', 'new')];
       const refused = await refusalsOf(store, coming, { existing, forceReplace: true });
       const code = 'destination-exists';
       expect(refused).toEqual(
         existing === 'kept' ? { 'a': code, 'a/in': code, 'b': code } : { 'a': code, 'a/in': code },
       );
-      expect([await typeAt(store, 'a'), await typeAt(store, 'b'), await typeAt(store, 'c')]).toEqual([
-        'file',
-        'directory',
-        'file',
-      ]);
-      expect(await typeAt(store, 'b (2)')).toBe(existing === 'kept' ? undefined : 'file');
+      expect(await typesAt(store, 'a', 'b', 'c')).toEqual(['file', 'directory', 'file']);
+      expect(await typesAt(store, 'b (2)')).toEqual([existing === 'kept' ? undefined : 'file']);
     },
   );
 
   it('refuses the transfer whole where the one file of it is there', async () => {
-    const { store } = await openPlace(makeStore);
-    await putTree(store, 'there', [file('', 'old')]);
+    const store = await storeWith(makeStore, [file('', 'old')]);
     const order = { existing: 'kept' } as const;
     expect(await codeOf(() => refusalsOf(store, [file('', 'new')], order))).toBe('destination-exists');
-    await expectTree(store, 'there', [file('', 'old')]);
+    await expectThere(store, [file('', 'old')]);
   });
 
   it.each(['kept', 'renamed'] as const)(
     'adds everything once, also when it is done again (%s)',
     async (existing) => {
-      const { store } = await openPlace(makeStore);
-      await putTree(store, 'there', THERE);
-      const transfer = transferOf(store, 'there', COMING);
-      const { area, staging } = await begin(store, 'adding-of-these-tests2', transfer);
-      await stageAll(staging, transfer);
-      const refused: number[][] = [];
-      for (let time = 0; time < 2; time += 1) {
-        const indices: number[] = [];
-        await staging.publish(
-          orderOf(transfer, { existing, onRefused: (index) => void indices.push(index) }),
-        );
-        refused.push(indices);
-      }
-      expect(refused[1]).toEqual(refused[0]);
-      await staging.close();
-      await area.discard();
-      expect(await typeAt(store, 'new')).toBe('file');
-      expect(await typeAt(store, 'new (2)')).toBe(undefined);
-      expect(await typeAt(store, 'f (2).txt')).toBe(existing === 'renamed' ? 'file' : undefined);
-      expect(await typeAt(store, 'f (3).txt')).toBe(undefined);
+      const store = await storeWith(makeStore, THERE);
+      await refusalsOf(store, COMING, { existing }, 2);
+      const added = existing === 'renamed' ? 'file' : undefined;
+      const types = await typesAt(store, 'new', 'new (2)', 'f (2).txt', 'f (3).txt');
+      expect(types).toEqual(['file', undefined, added, undefined]);
     },
   );
 
   it('sets no mode and no time of what is there', async () => {
-    const { store } = await openPlace(makeStore);
-    await putTree(store, 'there', THERE);
+    const store = await storeWith(makeStore, THERE);
     const touched = THERE.map((item) => ({ ...item, entry: { ...item.entry, mtimeNs: 5n * 10n ** 17n } }));
-    await publish(store, touched, () => ({
+    await publishOver(store, touched, {
       existing: 'kept',
       isPresent: () => true,
       needsAttributes: () => true,
-      onRefused: () => expect.fail(),
-    }));
-    await expectTree(store, 'there/f.txt', [named(byPath(THERE, 'f.txt'), '')]);
+    });
+    await expectOf(store, 'f.txt', THERE);
   });
 
   it('leaves the mode of a target alone that was there, where the transfer says so', async () => {
-    const { store } = await openPlace(makeStore);
-    await putTree(store, 'there', [directory('', { mode: 0o750 })]);
+    const store = await storeWith(makeStore, [directory('', { mode: 0o750 })]);
     for (const [keepsTarget, mode] of [
       [true, 0o750],
       [false, 0o711],

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
-import { expectTree, readFile } from './expected-tree.ts';
+import { readFile } from './expected-tree.ts';
+import { expectThere, publishOver, storeWith } from './publish-over.ts';
 import {
   begin,
   chunkSizeOf,
@@ -8,7 +9,6 @@ import {
   file,
   openPlace,
   orderOf,
-  publishOver,
   putTree,
   stageAll,
   symlink,
@@ -17,7 +17,6 @@ import {
 } from './staged-transfer.ts';
 
 const ID = 'replace-of-these-tests';
-const publish = publishOver(ID);
 
 /** Registers the tests of publishing over what is there. */
 export function replaceTests(makeStore: MakeStore): void {
@@ -38,27 +37,25 @@ export function replaceTests(makeStore: MakeStore): void {
     expect((await readFile(store, 'there/packed')).toString()).toBe('old too');
     await staging.publish(orderOf(transfer));
     await staging.close();
-    await expectTree(store, 'there', [...items, file('other', 'stays')]);
+    await expectThere(store, [...items, file('other', 'stays')]);
   });
 
   it('replaces a symlink itself, not what it points to', async () => {
-    const { store } = await openPlace(makeStore);
-    await putTree(store, 'there', [
+    const store = await storeWith(makeStore, [
       directory(''),
       file('aim', 'untouched'),
       symlink('a', 'aim'),
       symlink('b', 'aim'),
     ]);
     const items = [directory(''), file('a', 'a file now'), symlink('b', 'elsewhere')];
-    await publish(store, items, () => ({}));
-    await expectTree(store, 'there', [...items, file('aim', 'untouched')]);
+    await publishOver(store, items);
+    await expectThere(store, [...items, file('aim', 'untouched')]);
   });
 
   it('replaces a file by a symlink', async () => {
-    const { store } = await openPlace(makeStore);
-    await putTree(store, 'there', [directory(''), file('a', 'a file')]);
-    await publish(store, [directory(''), symlink('a', 'b')], () => ({}));
-    await expectTree(store, 'there', [directory(''), symlink('a', 'b')]);
+    const store = await storeWith(makeStore, [directory(''), file('a', 'a file')]);
+    await publishOver(store, [directory(''), symlink('a', 'b')]);
+    await expectThere(store, [directory(''), symlink('a', 'b')]);
   });
 
   it('publishes into directories that nobody may write to, the first time and again', async () => {
@@ -70,21 +67,20 @@ export function replaceTests(makeStore: MakeStore): void {
     ];
     for (const content of ['old', 'new']) {
       const items = [...closed, file('closed/f', content), file('closed/in/f', content, { mode: 0o400 })];
-      await publish(store, items, () => ({}));
-      await expectTree(store, 'there', items);
+      await publishOver(store, items);
+      await expectThere(store, items);
     }
     const open = [directory(''), directory('closed'), directory('closed/in')]; // or the test could not clean up
-    await publish(store, open, () => ({ isPresent: () => true, needsAttributes: () => true }));
+    await publishOver(store, open, { isPresent: () => true, needsAttributes: () => true });
   });
 
   it('leaves excluded entries alone, old and new', async () => {
-    const { store } = await openPlace(makeStore);
-    await putTree(store, 'there', [directory(''), file('broken', 'old'), file('fine', 'old')]);
+    const store = await storeWith(makeStore, [directory(''), file('broken', 'old'), file('fine', 'old')]);
     const items = [directory(''), file('broken', 'new'), file('broken too', 'new'), file('fine', 'new')];
-    await publish(store, items, (indexOf) => ({
+    await publishOver(store, items, (indexOf) => ({
       isExcluded: (index) => index === indexOf('broken') || index === indexOf('broken too'),
     }));
-    await expectTree(store, 'there', [directory(''), file('broken', 'old'), file('fine', 'new')]);
+    await expectThere(store, [directory(''), file('broken', 'old'), file('fine', 'new')]);
   });
 
   it('needs no chunks of what is present, and sets attributes where that is asked', async () => {
@@ -104,12 +100,12 @@ export function replaceTests(makeStore: MakeStore): void {
       file('same', size + 1, old),
       file('touched', size + 2, { mode: 0o640 }),
     ];
-    await publish(store, items, (indexOf) => {
+    await publishOver(store, items, (indexOf) => {
       const needsAttributes = (index: number): boolean =>
         index !== indexOf('same') && index !== indexOf('new');
       return { isPresent: (index) => index !== indexOf('new'), needsAttributes };
     });
-    await expectTree(store, 'there', items);
+    await expectThere(store, items);
   });
 
   it('refuses a target below a file, and below a symlink', async () => {

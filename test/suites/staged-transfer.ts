@@ -221,28 +221,6 @@ export async function putTree(store: ContentStore, target: string, items: readon
   await area.discard();
 }
 
-/** Publishes items at `there`, over what is there; the changes of the order are told by the index of a path. */
-export function publishOver(id: string) {
-  return async (
-    store: ContentStore,
-    items: readonly Item[],
-    changes: (indexOf: (path: string) => number) => Partial<PublishOrder>,
-  ): Promise<void> => {
-    const sorted = transferOf(store, 'there', items).items;
-    const order = changes((path) => sorted.findIndex((item) => item.entry.path === path));
-    const { isPresent } = order;
-    const transfer = transferOf(store, 'there', items, isPresent === undefined ? {} : { isPresent });
-    const { area, staging } = await begin(store, id, transfer);
-    try {
-      await stageAll(staging, transfer);
-      await staging.publish(orderOf(transfer, order));
-    } finally {
-      await staging.close();
-      await area.discard();
-    }
-  };
-}
-
 /** The code of the error that `doing` ends with; 'done' where it ends well. */
 export async function codeOf(doing: () => unknown): Promise<string> {
   try {
