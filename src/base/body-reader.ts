@@ -112,7 +112,7 @@ export class BodyReader implements AsyncIterableIterator<Uint8Array> {
     this.release();
   }
 
-  /** Stops listening; what is left belongs to whoever has the source. */
+  /** Stops listening; the rest belongs to the owner of the source. */
   release(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;

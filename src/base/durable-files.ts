@@ -163,7 +163,7 @@ const TEMPORARY_NAME = /^\.cairn-[0-9a-f]+\.tmp$/;
 
 /**
  * Removes what killed processes left of {@link replaceFileDurably} in `directory`, if it is there. Only files older
- * than `olderThanMs`: another process may be writing its own just now; 0 is for who has the directory to himself.
+ * than `olderThanMs`: another process may be writing its own just now; 0 is for the one process that uses the directory.
  *
  * @throws CairnError with a storage code
  */
@@ -176,7 +176,7 @@ export async function removeTemporaries(directory: string, olderThanMs: number):
       if (!isYoung) await unlink(path);
     }
   } catch (error) {
-    // Nothing there, or whoever wrote it has finished meanwhile.
+    // Nothing is there, or the process that wrote it has finished meanwhile.
     if (systemCodeOf(error) !== 'ENOENT') throw storageError(error, `tidying "${printable(directory)}"`);
   }
 }

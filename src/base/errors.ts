@@ -4,7 +4,7 @@
  * A code is a promise to scripts and to other implementations of the protocol: codes are added, never renamed.
  */
 
-/** What an error code means to HTTP, to the shell, and to whoever thinks of trying again. */
+/** What an error code means to HTTP, to the shell, and to a caller that may try again. */
 export interface ErrorTraits {
   /** Status of the problem document (RFC 9457) that carries this code. */
   readonly httpStatus: number;
@@ -217,7 +217,7 @@ const STORAGE_CODES: Readonly<Record<string, readonly [ErrorCode, string]>> = {
 };
 
 /**
- * Wraps whatever a file system threw while `doing` something ("writing /a/b") into a {@link CairnError}.
+ * Wraps an error that a file system threw while `doing` something ("writing /a/b") into a {@link CairnError}.
  * A CairnError is passed through; a system error gets its storage code; a failure that carries no system code
  * is a bug and becomes `internal`.
  */

@@ -31,7 +31,7 @@ export function parseIssuerUrl(text: string, who: string, code: ErrorCode): URL 
     throw refused('it has to be https (http only for an issuer on this machine): it decides who may do what');
   }
   if (/[?#]/.test(text)) throw refused('the URL of an issuer has no query and no fragment');
-  // The password could be shown by whoever prints the URL.
+  // A message that names the URL would show the password.
   if (url.username !== '' || url.password !== '') {
     throw new CairnError(code, `the issuer of ${who} is refused: no user or password belongs into its URL`);
   }

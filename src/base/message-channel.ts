@@ -33,7 +33,7 @@ export class MessageChannel {
   #body: Body | undefined;
   /** What came of a body with its head. */
   #rest: Uint8Array | undefined;
-  /** A buffer for each piece that somebody still looks at, the oldest first; undefined for memory of somebody else's. */
+  /** A buffer for each piece that is still in use, the oldest first; undefined for memory that another owner has. */
   readonly #lent: (Buffer | undefined)[] = [];
   /** The buffer of the next read. */
   #posted: Buffer | undefined;
@@ -72,7 +72,7 @@ export class MessageChannel {
         return;
       }
       this.#head = { maxBytes, resolve, reject };
-      // Whoever asks for the next message does not look at the last one any more, read or not.
+      // A caller that asks for the next message is done with the last one, read or not.
       if (this.#rest === undefined) this.#giveBackAll();
       this.#takeRest();
     });
@@ -135,7 +135,7 @@ export class MessageChannel {
     });
   }
 
-  /** Ends the connection at once; whoever waits for something is told that it was cut. */
+  /** Ends the connection at once; all that wait for something are told that it was cut. */
   destroy(error?: CairnError): void {
     this.#failure ??= error;
     this.socket.destroy();

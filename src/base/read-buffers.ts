@@ -3,7 +3,7 @@
 /** What one read can bring. */
 const LARGE_BYTES = 256 * 1024;
 const SMALL_BYTES = 16 * 1024;
-/** Large buffers of this process, in use or not; whoever gets none reads into small ones. */
+/** Large buffers of this process, in use or not; a socket that gets none reads into a small one. */
 const MAX_LARGE = 64;
 
 const free: Buffer[] = [];

@@ -20,7 +20,7 @@ export interface CheckpointLog {
   /** The durable chunks and their digests. Only {@link append} changes them; do not change them yourself. */
   readonly digests: ChunkDigests;
   /**
-   * How many first bytes of chunks that are not whole are durable. A hint: whoever goes on from them hashes them again.
+   * How many first bytes of chunks that are not whole are durable. A hint: a writer that goes on from them hashes them again.
    * Only {@link append} changes it.
    */
   readonly held: ReadonlyMap<number, number>;

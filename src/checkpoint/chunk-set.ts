@@ -6,7 +6,7 @@ const CHUNK_LIMIT = 2 ** 32;
 const PAGE = 65_536;
 const WORDS = PAGE / 32;
 
-/** What may be asked of a {@link ChunkSet} that belongs to somebody else. */
+/** What may be asked of a {@link ChunkSet} that another owner has. */
 export type ReadonlyChunkSet = Pick<
   ChunkSet,
   'has' | 'size' | 'equals' | 'runs' | 'values' | 'firstMissing' | 'copy'

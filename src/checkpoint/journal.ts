@@ -145,7 +145,7 @@ async function openOrCreate(path: string): Promise<FileHandle> {
 }
 
 /**
- * Cuts off what is not valid, begins a file that has no whole header, and makes what is there durable: whoever is told of
+ * Cuts off what is not valid, begins a file that has no whole header, and makes the rest durable: a reader that is told of
  * a record takes it for that.
  *
  * The last records may not be so. A process may have been killed before it synced them, or their sync failed, after which

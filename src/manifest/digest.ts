@@ -36,7 +36,7 @@ const SLICE_BYTES = 256 * 1024;
 let xxh64: Promise<HasherFactory> | undefined;
 
 /**
- * Loads an algorithm; the returned factory is synchronous. What is loaded is shared, and whoever will need it can ask for
+ * Loads an algorithm; the returned factory is synchronous. The loaded code is shared, and a caller that will need it can ask for
  * it early: WebAssembly is compiled aside.
  */
 export function loadHasher(algorithm: DigestAlgorithm): Promise<HasherFactory> {

@@ -6,7 +6,7 @@ const ROW_BYTES = 1 + DIGEST_BYTES;
 const PAGE_ENTRIES = 2048;
 const MARK = { absent: 0, digest: 1, none: 2 } as const;
 
-/** What may be asked of {@link FileDigests} that belong to somebody else. */
+/** What may be asked of {@link FileDigests} that another owner has. */
 export type ReadonlyFileDigests = Pick<FileDigests, 'get' | 'has' | 'size'>;
 
 /** File digests of 64 hex digits; null for a file that has none, since it cannot be read. */

@@ -33,7 +33,7 @@ export const MANIFEST_VERSION = 1;
 export const CHUNK_SIZE_RANGE = { min: 64 * 1024, max: 64 * 1024 * 1024 } as const;
 /** Longest line of a manifest in bytes: a path, a link target and their escapes. */
 export const MAX_LINE_BYTES = 64 * 1024;
-/** The parameters of a tree id: that of the manifest which a tree has by itself, whoever would transfer it and how. */
+/** The parameters of a tree id: that of the manifest which a tree has by itself, in whatever way it would be transferred. */
 export const TREE_ID_PARAMETERS: ManifestParameters = {
   chunkSizeBytes: CHUNK_SIZE_RANGE.min,
   digest: 'xxh64',
@@ -106,7 +106,7 @@ export interface ManifestHash {
   finish(): Pick<Manifest, 'id' | 'encodedBytes'>;
 }
 
-/** Makes a {@link ManifestHash}: for whoever needs the id alone, and not the entries. */
+/** Makes a {@link ManifestHash}: for callers that need the id alone, and not the entries. */
 export function createManifestHash(parameters: ManifestParameters): ManifestHash {
   const hash = createHash('sha256');
   let encodedBytes = 0;
@@ -143,7 +143,7 @@ export function decodeEntry(line: string): Entry {
 }
 
 function unknownVersion(version: unknown): CairnError {
-  // For whoever has to tell a newer manifest from a broken one.
+  // For callers that have to tell a newer manifest from a broken one.
   const details = Number.isSafeInteger(version) ? { version: version as number } : {};
   return new CairnError(
     'manifest-invalid',

@@ -1,6 +1,6 @@
 /**
  * How the credential of a session changes hands. Every resume makes a new one; the one before is good for another resume
- * until the new one is used, since its answer may be lost. Whoever shows an older one has a copy (OAuth 2.0 refresh token
+ * until the new one is used, since its answer may be lost. A client that shows an older one has a copy (OAuth 2.0 refresh token
  * rotation, RFC 9700 section 4.14.2, is the model).
  */
 import { hashSecret, isSecret } from './credential.ts';
@@ -15,7 +15,7 @@ export interface CredentialHashes {
   readonly retiredCredentialHashes?: readonly string[] | undefined;
   /** Retired ones that were used again, which is noticed once. */
   readonly noticedCredentialHashes?: readonly string[] | undefined;
-  /** Set after an old one was used: none is good any more, until somebody authenticates and resumes. */
+  /** Set after an old one was used: none is good any more, until a client authenticates and resumes. */
   readonly credentialsRevoked?: boolean | undefined;
   readonly rotatedAtMs?: number | undefined;
 }
@@ -62,7 +62,7 @@ export function mayResumeWith(hashes: CredentialHashes, shown: string): boolean 
   return hash === hashes.credentialHash || hash === hashes.previousCredentialHash;
 }
 
-/** Whether a credential is one that had been retired: a copy is in somebody's hands. */
+/** Whether a credential is one that had been retired: a copy is in other hands. */
 export function isRetired({ retiredCredentialHashes = [] }: CredentialHashes, shown: string): boolean {
   return retiredCredentialHashes.includes(hashSecret(shown));
 }
@@ -72,7 +72,7 @@ export function wasReplaced(hashes: CredentialHashes, shown: string): boolean {
   return isRetired(hashes, shown) || hashes.previousCredentialHash === hashSecret(shown);
 }
 
-/** Whether a credential is, or was, one of the session's: whoever shows another one is a stranger. */
+/** Whether a credential is, or was, one of the session's: a client that shows another one is a stranger. */
 export function isOfSession(hashes: CredentialHashes, shown: string): boolean {
   const { credentialHash, noticedCredentialHashes = [] } = hashes;
   return (

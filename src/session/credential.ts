@@ -34,7 +34,7 @@ export function createSessionId(random: (bytes: number) => Buffer = randomBytes)
 }
 
 /**
- * The session id that belongs to one request of one principal, whichever try of it arrives. Only who has the key of the
+ * The session id that belongs to one request of one principal, whichever try of it arrives. Only the owner of the key of the
  * server can tell it before.
  */
 export function sessionIdOf(key: Uint8Array, principal: string, requestId: string): string {

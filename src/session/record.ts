@@ -152,7 +152,7 @@ export function checkFence(record: SessionRecord, epoch: number, credential: str
 export interface Lifetimes {
   /** Since anybody touched it. */
   readonly leaseMs: number;
-  /** Since it was established, whoever touches it. */
+  /** Since it was established, however often it is touched. */
   readonly maxAgeMs: number;
 }
 

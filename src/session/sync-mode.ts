@@ -1,6 +1,6 @@
 /** When a receiver makes sync points: the modes, and which of two is stricter. Pure. */
 
-/** From the strictest to the loosest: with every chunk, by bytes and time, only where somebody asks. */
+/** From the strictest to the loosest: with every chunk, by bytes and time, only on request. */
 export const SYNC_MODES = ['always', 'group', 'close'] as const;
 /** One of {@link SYNC_MODES}. */
 export type SyncMode = (typeof SYNC_MODES)[number];

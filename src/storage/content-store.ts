@@ -53,7 +53,7 @@ export interface ContentStore extends EntryLookup {
    * identity would tell of another change, so that no two reads with one identity have bytes of two versions.
    */
   read(path: string, range: { from: number; to: number }, identity?: Identity): AsyncIterable<Uint8Array>;
-  /** Makes durable all that `scan` has seen by now, whoever brought it; false where that would take long. */
+  /** Makes durable all that `scan` has seen by now, however it came there; false where that would take long. */
   settle(): Promise<boolean>;
   /**
    * Makes a directory, durably; with `parents` also what is missing above, and nothing where it is there. Throws
@@ -113,7 +113,7 @@ export interface ChunkStaging extends ChunkStore {
   readonly digests: ChunkDigests;
   /**
    * Sync point: when it resolves, every chunk finished before the call is durable and in `digests`, and the bytes held
-   * before it are there for whoever opens the chunks anew.
+   * before it are there for the next opening of the chunks.
    */
   sync(): Promise<void>;
   /**

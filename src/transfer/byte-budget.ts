@@ -59,7 +59,7 @@ export function createByteBudget(totalBytes: number): ByteBudget {
         const onAbort = (): void => {
           waiting.splice(waiting.indexOf(entry), 1);
           reject(signal?.reason as Error);
-          // Whoever waits behind it may want less.
+          // The one that waits behind it may want less.
           giveBack(0);
         };
         signal?.addEventListener('abort', onAbort, { once: true });

@@ -8,7 +8,7 @@ const LOST = new Set(['chunks-missing', 'storage-io']);
 /**
  * Hashes `pieces` and compares. Bytes that cannot be read for good are wrong ones, too.
  *
- * @throws CairnError where somebody has to act before anything can be said: no permission, too many open files
+ * @throws CairnError where a person has to act before anything can be said: no permission, too many open files
  */
 export async function chunkAgrees(
   pieces: AsyncIterable<Uint8Array>,

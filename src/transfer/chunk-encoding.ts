@@ -60,7 +60,7 @@ export async function encodeBody(
 
 /**
  * Decompresses the body of a chunk as it arrives. What came before `source` broke has come out when its error does. No
- * more is decompressed than is asked for, so that whoever knows how much belongs there can stop at the first byte too many.
+ * more is decompressed than is asked for, so that a reader that knows how much belongs there can stop at the first byte too many.
  *
  * @throws CairnError `chunk-digest-mismatch` for what is not of this encoding, or has something behind its end;
  * `chunk-incomplete` for what ends early; what `source` throws

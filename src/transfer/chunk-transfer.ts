@@ -122,7 +122,7 @@ async function rehash(
     at += take;
   }
   if (at !== expected.offset) {
-    // Or whoever asks again would be sent back to these bytes for ever.
+    // Or a sender that asks again would be sent back to these bytes for ever.
     await (await staging.write(expected.chunk, 0)).drop();
     throw new CairnError('chunk-offset-mismatch', `chunk ${expected.chunk} has lost its first bytes`, {
       details: { chunk: expected.chunk, heldBytes: 0 },

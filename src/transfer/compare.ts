@@ -78,7 +78,7 @@ export function compareEntry(
   }
 }
 
-/** Whoever names a place by hand may have named a wrong one: what is there is not replaced unasked. */
+/** A user who names a place by hand may have named a wrong one: nothing there is replaced unasked. */
 async function refuseConflict(store: EntryLookup, target: string, first: Entry): Promise<void> {
   const [found] = await store.lookup([target]);
   const there = found?.entry.type;

@@ -63,7 +63,7 @@ export class WriteBatch {
   #write(bytes: Uint8Array): Promise<void> {
     const before = this.#writing;
     this.#writing = this.#writeAfter(before, bytes);
-    // Whoever adds the next piece, or flushes, is told of a failure.
+    // The next piece, or the flush, is told of a failure.
     this.#writing.catch(() => undefined);
     return this.#writing;
   }

@@ -167,7 +167,7 @@ export class LocalChunkStaging implements ChunkStaging {
   async #begin(writer: LocalChunkWriter, chunk: number, offset: number, tookOver: boolean): Promise<void> {
     const isDuplicate = this.#digestOf(chunk) !== undefined;
     const chunkAt = chunkPlace(this.#transfer, chunk);
-    // A whole chunk is only replaced by another whole one: what is in a checkpoint outlives whoever sends it again.
+    // A whole chunk is only replaced by another whole one: a chunk in a checkpoint outlives a client that sends it again.
     const place = isDuplicate ? { ...chunkAt, fileName: duplicateName(chunk), fileOffset: 0 } : chunkAt;
     this.#place.root.checkInPlace();
     const file = await this.#files.acquire(place.fileName, isDuplicate);
@@ -287,7 +287,7 @@ export class LocalChunkStaging implements ChunkStaging {
   /** Sync points, replacements and publishing come one after the other. */
   #inTurn(action: () => Promise<void>): Promise<void> {
     const turn = this.#lastTurn.then(action);
-    this.#lastTurn = turn.catch(() => undefined); // told to whoever waits for that turn
+    this.#lastTurn = turn.catch(() => undefined); // the caller of that turn is told
     return turn;
   }
 }

@@ -37,7 +37,7 @@ export interface LocalDiskOptions {
   readonly isReadOnly?: boolean;
   /** Directories that no path of the store may lead to, whatever it is called, where they are there. */
   readonly keepOut?: readonly string[];
-  /** Whether whoever owns what is published must stay able to read it, whatever mode it was sent with. */
+  /** Whether the owner of published files must stay able to read them, whatever mode they were sent with. */
   readonly staysReadable?: boolean;
   /** Makes one staged file durable; for tests, which let it fail. */
   readonly syncFile?: SyncFile;

@@ -208,7 +208,7 @@ function frozen<T>(value: T): T {
 class LocalSessionStore implements SessionStore {
   readonly properties = { shared: false };
   readonly #directory: string;
-  /** Frozen, so that a list of thousands needs no copies; whoever gets a single one gets a copy of its own. */
+  /** Frozen, so that a list of thousands needs no copies; a caller that gets a single one gets a copy of its own. */
   readonly #records: Map<string, SessionRecord>;
   /** The last change of each id that is under way. */
   readonly #turns = new Map<string, Promise<unknown>>();
@@ -253,7 +253,7 @@ class LocalSessionStore implements SessionStore {
   }
 
   async *list(): AsyncGenerator<SessionRecord> {
-    // Whoever reads this may change the store meanwhile.
+    // The reader may change the store meanwhile.
     const records = Array.from(this.#records.values());
     for (const [index, record] of records.entries()) {
       yield record;
@@ -288,7 +288,7 @@ class LocalSessionStore implements SessionStore {
   #inTurn<T>(id: string, action: () => Promise<T>): Promise<T> {
     const turn = (this.#turns.get(id) ?? Promise.resolve()).then(action);
     const settled = turn
-      .catch(() => undefined) // told to whoever waits for that turn
+      .catch(() => undefined) // the caller of that turn is told
       .finally(() => {
         if (this.#turns.get(id) === settled) this.#turns.delete(id);
       });

@@ -39,7 +39,7 @@ export interface MemoryBackend {
   remove(key: string): Promise<void>;
 }
 
-/** Makes an empty bucket; it lives as long as somebody holds it. */
+/** Makes an empty bucket; it lives as long as there is a reference to it. */
 export function createMemoryBackend(): MemoryBackend {
   const objects = new Map<string, StoredObject>();
   let puts = 0;

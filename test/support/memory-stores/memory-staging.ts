@@ -176,7 +176,7 @@ class MemoryParts implements ChunkStaging {
   /** What the bucket said and what `digests` says must not be of two moments: one after the other. */
   #inTurn(action: () => Promise<void>): Promise<void> {
     const turn = this.#lastTurn.then(action);
-    this.#lastTurn = turn.catch(() => {}); // told to whoever waits for that turn
+    this.#lastTurn = turn.catch(() => {}); // the caller of that turn is told
     return turn;
   }
 

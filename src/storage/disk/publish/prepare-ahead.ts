@@ -1,6 +1,6 @@
 /**
  * Cuts small files out of their packed chunks while more chunks come, which publishing would otherwise do at the end. What
- * lies there early is nothing that anybody relies on: it is not durable, and whoever opens the chunks anew makes it again.
+ * lies there early is nothing that anybody relies on: it is not durable, and the next opening of the chunks makes it again.
  */
 import { unlinkSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -87,7 +87,7 @@ export class PreparedAhead {
     const packed = new PackedChunks({ ...this.#place, ...this.#transfer });
     const breathe = createBreather(MAX_BUSY_MS);
     try {
-      // Whoever sent the chunk gets his answer first.
+      // The sender of the chunk gets its answer first.
       await nextTurn();
       this.#folder ??= this.#place.folder.reopen();
       for (let chunk = this.#waiting.shift(); chunk !== undefined; chunk = this.#waiting.shift()) {

@@ -30,7 +30,7 @@ export interface Prepared {
   readonly entryIndex: number;
   readonly entry: Entry;
   readonly stagedName: string;
-  /** Open where each file has to be synced by itself; whoever syncs it closes it. */
+  /** Open where each file has to be synced by itself; the sync closes it. */
   fd: number | undefined;
   /** Which file the staged bytes of a large entry are, on its descriptor. */
   readonly inode?: Inode;

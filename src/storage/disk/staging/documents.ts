@@ -62,7 +62,7 @@ async function writeText(handle: FileHandle, text: Iterable<string>): Promise<vo
 /**
  * Reads a document as it was last saved, or undefined.
  *
- * @param openFolder opens the folder, where it is there; asked once more when somebody reads what is answered
+ * @param openFolder opens the folder, where it is there; asked once more when the answer is read
  * @throws CairnError, storage codes
  */
 export async function loadDocument(

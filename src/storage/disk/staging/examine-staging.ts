@@ -1,4 +1,4 @@
-/** A closer look at a staging folder, for whoever checks a store: what its journal is like, and what lies beside it. */
+/** A closer look at a staging folder, for the check of a store: what its journal is like, and what lies beside it. */
 import { lstatSync, readdirSync, unlinkSync } from 'node:fs';
 import type { Directory } from '../../../base/directory.ts';
 import { CairnError, storageError } from '../../../base/errors.ts';

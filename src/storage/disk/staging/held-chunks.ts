@@ -57,7 +57,7 @@ export class HeldChunks {
 
   /** What a sync point that begins now may claim: all of it was written before. Tell {@link endClaiming} its end. */
   beginClaiming(): HeldChunk[] {
-    // More than a sender has on its way is his own caprice: he sends again what is lost of it.
+    // A sender that begins more than it has on its way sends again the part of it that is lost.
     const claims = [...this.#bytes].filter(([, bytes]) => bytes > 0).slice(0, MAX_HELD_CHUNKS);
     this.#claiming = new Map(claims);
     return claims.map(([chunk, bytes]) => {

@@ -114,7 +114,7 @@ function sizeOf(folder: Directory, name: string): number | undefined {
 
 /**
  * What to throw where publishing failed. For `chunks-missing` the journal claims no longer what is not staged, and
- * `details.runs` name it, so that it is sent again. That goes for what was moved to its final path, too: whoever sends
+ * `details.runs` name it, so that it is sent again. That goes for files that were moved to their final paths, too: a client that sends
  * again may send other bytes, and these must not meet a file that is whole only in the journal.
  *
  * @throws CairnError, storage codes

@@ -12,9 +12,9 @@ const OPEN_FLAGS = constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOC
 /** Syncs one open file; `name` is for the message. Throws CairnError. */
 export type SyncFile = (handle: FileHandle, name: string) => Promise<void>;
 
-/** A write that took longer than this waited for the disk, and everybody else in this process with it. */
+/** A write that took longer than this waited for the disk, and all others in this process with it. */
 const SLOW_WRITE_MS = 25;
-/** How long after such a write others do not wait with whoever writes. */
+/** How long after such a write others do not wait with the writer. */
 const WRITE_ASIDE_MS = 2000;
 
 /** Types of file systems of this machine itself (statfs(2)); one of another machine may hang with its network. */
@@ -145,7 +145,7 @@ export class StagedFiles {
     return dirty;
   }
 
-  /** A sync failed: whoever comes next gets a new descriptor, whoever has the old one gets the error. */
+  /** A sync failed: the next writer gets a new descriptor, those that have the old one get the error. */
   poison(file: StagedFile, error: CairnError): void {
     file.failure = error;
     file.isDirty = false;
@@ -167,7 +167,7 @@ export class StagedFiles {
     }
   }
 
-  /** Closes everything, whoever uses it. */
+  /** Closes everything, also while it is in use. */
   async close(): Promise<void> {
     const files = [...this.#files.values()];
     this.#files.clear();
@@ -217,6 +217,6 @@ export class StagedFiles {
 }
 
 async function closeHandle(file: StagedFile): Promise<void> {
-  const handle = await file.opening.catch(() => undefined); // whoever opened it has been told
+  const handle = await file.opening.catch(() => undefined); // its opener has been told
   await handle?.close();
 }

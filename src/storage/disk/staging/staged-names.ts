@@ -38,7 +38,7 @@ export function replacedName(entryIndex: number): string {
 
 const DOCUMENTS: ReadonlySet<string> = new Set<DocumentName>(['manifest', 'identities', 'plan', 'digests']);
 
-/** Whether somebody will ask for a file of this name, while the transfer goes on or when it is published. */
+/** Whether a file of this name will be needed, while the transfer goes on or when it is published. */
 export function isOfUse(name: string, transfer: IncomingTransfer): boolean {
   if (name === JOURNAL_NAME || DOCUMENTS.has(name)) return true;
   const [, kind, digits] = /^([ecp])(0|[1-9]\d{0,9})$/.exec(name) ?? [];

@@ -13,7 +13,7 @@ export function withFewSyncs(native: Native): Native {
   return {
     ...native,
     syncFileSystem: async (fd) => {
-      // Whoever ends hands his place on, so that nobody comes between.
+      // A sync that ends hands its place on, so that no other comes between.
       if (running < MAX_SYNCS) running += 1;
       else await new Promise<void>((go) => waiting.push(go));
       try {

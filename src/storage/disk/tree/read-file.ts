@@ -43,7 +43,7 @@ export class FileReader {
     try {
       const before = await this.#settled(fd, path, { from, to }, identity);
       if (to - from <= SYNC_LIMIT_BYTES) {
-        // One byte more than there should be: who asks for the end of a file is told where there is more behind it.
+        // One byte more than there should be: a reader of the end of a file is told where there is more behind it.
         const isToEnd = to > from && BigInt(to) === before.size;
         const buffer = this.#allocate(to - from + (isToEnd ? 1 : 0));
         const bytes = readSmall(fd, path, { from, to }, buffer);
@@ -104,7 +104,7 @@ export class FileReader {
 
   /** Opens in one go, with no turn of the event loop in which a directory of the cursor could be closed. */
   #open(path: string, bound: boolean): number {
-    // A directory that is kept open may have been moved away; whoever names no version means what is there now.
+    // A directory that is kept open may have been moved away; a reader that names no version means the file that is there now.
     const reuse = bound && this.#timer !== undefined;
     if (!reuse) this.close();
     this.#timer ??= setTimeout(() => this.close(), CURSOR_MS).unref();

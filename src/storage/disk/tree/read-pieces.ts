@@ -39,7 +39,7 @@ export async function* readPieces(fd: number, from: number, to: number): AsyncGe
     }
     isReadWhole = true;
   } finally {
-    // Whoever stops early closes the descriptor next, whose number may then belong to another file.
+    // A reader that stops early closes the descriptor next, whose number may then belong to another file.
     await ahead;
     // And may have left a piece on its way.
     if (isReadWhole) for (const buffer of buffers) giveBack(buffer);

@@ -1,4 +1,4 @@
-/** A directory on a local disk as whoever watches over a server sees it: can it be written, and is there room? */
+/** A directory on a local disk as a monitor of a server sees it: can it be written, and is there room? */
 import { randomBytes } from 'node:crypto';
 import { access, constants, open, statfs, unlink } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -15,7 +15,7 @@ export function hasContent(parent: Directory, name: string): boolean {
     return readSync(fd, new Uint8Array(1), 0, 1, 0) > 0;
   } catch (error) {
     const system = systemCodeOf(error) ?? '';
-    // Somebody waits for more of it.
+    // It will have more to read later.
     if (system === 'EAGAIN') return true;
     if (UNKNOWN.has(system)) return false;
     throw error;
