@@ -18,6 +18,8 @@ export interface EntryList extends Iterable<Entry> {
   sizeOf(index: number): number;
   /** The type of the entry at an index that is there. */
   typeOf(index: number): EntryType;
+  /** What a symlink leads to; empty for other entries. */
+  linkTargetOf(index: number): string;
 }
 
 /** Their number in the table is their place here. */
@@ -73,7 +75,7 @@ export class EntryTable implements EntryList {
       sizeBytes: page.getFloat64(row + ROW.sizeBytes),
       mode: typeAndMode % (1 << MODE_BITS),
       mtimeNs: page.getBigInt64(row + ROW.mtimeNs),
-      linkTarget: this.#linkTargets.get(index) ?? '',
+      linkTarget: this.linkTargetOf(index),
     };
   }
 
@@ -93,6 +95,10 @@ export class EntryTable implements EntryList {
 
   typeOf(index: number): EntryType {
     return TYPES[this.#pageOf(index).getUint16(rowOf(index) + ROW.typeAndMode) >>> MODE_BITS]!;
+  }
+
+  linkTargetOf(index: number): string {
+    return this.#linkTargets.get(index) ?? '';
   }
 
   *[Symbol.iterator](): Generator<Entry> {

@@ -281,6 +281,7 @@ function withCrash(transfer: SampleTransfer, crashAt: number): SampleTransfer {
     pathOf,
     sizeOf: (index) => entries.sizeOf(index),
     typeOf: (index) => entries.typeOf(index),
+    linkTargetOf: (index) => entries.linkTargetOf(index),
     *[Symbol.iterator]() {
       for (let index = 0; index < entries.length; index += 1) yield at(index)!;
     },

@@ -1,9 +1,13 @@
 /** What both sides agreed to carry: the manifest, what is not carried, and the layout that follows. */
+import { createBreather } from '../../../base/breather.ts';
 import { CairnError } from '../../../base/errors.ts';
 import { createLayout, isStream, type Layout } from '../../../manifest/layout.ts';
 import type { Manifest } from '../../../manifest/manifest.ts';
 import type { Plan, PlanAccepted } from '../../../wire/messages.ts';
 import type { PlanSets } from './plan-text.ts';
+
+/** Entries that are looked at before the time is. */
+const LINKS_AT_A_TIME = 1024;
 
 /** An agreed plan, ready for use. */
 export interface TransferPlan extends PlanSets {
@@ -39,16 +43,19 @@ export function samePlan(a: TransferPlan, b: TransferPlan): boolean {
   return a.have.equals(b.have) && a.attributes.equals(b.attributes);
 }
 
-/** Bytes of the targets of links that are carried: no part of the payload, and yet something that is brought. */
-export function linkBytesOf({
+/**
+ * Bytes of the targets of links that are carried: no part of the payload, and yet something that is brought. Others have
+ * the event loop meanwhile, since there may be millions.
+ */
+export async function linkBytesOf({
   manifest: { entries },
   have,
-}: Pick<TransferPlan, 'manifest' | 'have'>): number {
+}: Pick<TransferPlan, 'manifest' | 'have'>): Promise<number> {
+  const breathe = createBreather();
   let bytes = 0;
   for (let index = 0; index < entries.length; index++) {
-    if (entries.typeOf(index) !== 'symlink' || have.has(index)) continue;
-    const entry = entries.at(index);
-    if (entry?.type === 'symlink') bytes += Buffer.byteLength(entry.linkTarget);
+    if (index % LINKS_AT_A_TIME === 0) await breathe();
+    if (!have.has(index)) bytes += Buffer.byteLength(entries.linkTargetOf(index));
   }
   return bytes;
 }

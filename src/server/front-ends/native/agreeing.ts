@@ -34,7 +34,7 @@ export async function agree(
   }
   const { id, direction, authorization, manifestBytes = 0 } = record.value;
   const { bytesTotal } = plan.layout;
-  const linkBytes = direction === 'push' ? linkBytesOf(plan) : 0;
+  const linkBytes = direction === 'push' ? await linkBytesOf(plan) : 0;
   if (direction === 'push') refuseGuesses(plan, authorization);
   await openUsage(usage);
   try {
