@@ -120,6 +120,16 @@ describe('the documents', () => {
     expect(missing).toEqual([]);
   });
 
+  it('number each decision once, and name it in the index', () => {
+    const pages = readdirSync(path.join(ROOT, 'docs/decisions')).filter((file) => /^\d/.test(file));
+    const numbers = pages.map((file) => file.slice(0, 3));
+    const named = linksOf(documents.find(({ file }) => file === 'docs/decisions/README.md')!).map(({ to }) =>
+      path.posix.basename(to),
+    );
+    expect(numbers).toEqual([...new Set(numbers)]);
+    expect(pages.filter((file) => !named.includes(file))).toEqual([]);
+  });
+
   it('name source files that exist, by name or by path', () => {
     const sources = ['src', 'test', 'bin'].flatMap((folder) => filesBelow(folder));
     const stale = documents.flatMap(({ file, text }) =>
