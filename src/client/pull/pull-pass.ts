@@ -11,17 +11,17 @@ import { DEFAULT_SYNC_MODE, type SyncMode } from '../../session/sync-mode.ts';
 import { createGroupCommit, policyOf } from '../../transfer/group-commit.ts';
 import { ChunkBoard } from '../transfer/chunk-board.ts';
 import { commitRequest } from '../session/commit-request.ts';
-import { commitTransfer } from '../session/committing.ts';
 import { leftOutHere, reportLeftOut, type LeftOutEntry } from '../session/unpublished.ts';
 import type { Report } from '../events.ts';
 import { excludeReported, fetchChunks, type PullJob } from './pull-chunks.ts';
 import { saveStagedPlan, type PullDestination, type StoredPlan } from './pull-staging.ts';
-import { aboutManifest, layoutOf, pathsOf, skippedBytes, type PassResult } from '../transfer/pass-result.ts';
+import { layoutOf, type PassResult } from '../transfer/pass-result.ts';
+import { runPass } from '../transfer/run-pass.ts';
 import { suspend } from '../session/session-calls.ts';
 import { FAREWELL_MS, type SessionClient } from '../session/session-client.ts';
 import type { TransferContext } from '../transfer/transfer-context.ts';
 import type { TransferFolder } from '../state/transfer-folder.ts';
-import { createProgress, nameOthers } from '../transfer/transfer-progress.ts';
+import { createProgress } from '../transfer/transfer-progress.ts';
 
 /** What a pass needs. */
 export interface PullPassOptions {
@@ -56,46 +56,26 @@ export async function runPullPass(options: PullPassOptions): Promise<PassResult>
   });
   try {
     const job = await openJob(options, { layout, staging, area });
-    const [bytesTotal, bytesSkipped] = [layout.bytesTotal ?? 0, skippedBytes(manifest, plan)];
-    const { bytesResumed } = job.progress;
-    context.report({
-      type: 'planned',
-      entries: manifest.entries.length,
-      carried: layout.carrierCount,
-      bytesTotal,
-      bytesSkipped,
-      bytesResumed,
+    const { progress } = job;
+    const subject = { context, session, manifest, plan, layout, progress };
+    return await runPass(subject, {
+      moveAll: () => moveAll(job),
+      claim: () => commitRequest(manifest, layout, job.board.digests, job.excluded),
+      mend: async (refusal) => {
+        const before = job.excluded.copy();
+        if (!excludeReported(job, refusal, () => true)) return false;
+        await fetchShared(job, before);
+        return true;
+      },
+      leave: () => leave(job),
+      conclude: async ({ request: { digest, excluded } }) => {
+        await job.group.close();
+        await folder.update({ session: session.grant, phase: 'agreed', agreed: { digest, excluded } });
+        const order = { plan: { ...plan, excluded }, forceReplace };
+        return { leftOut: await publish(staging, manifest, order, context.report), unlisted: 0 };
+      },
     });
-    let digest: string;
-    try {
-      digest = await bring(job);
-    } catch (error) {
-      await leave(job);
-      throw error;
-    } finally {
-      await job.group.close();
-    }
-    const excluded = job.excluded;
-    await folder.update({
-      session: session.grant,
-      phase: 'agreed',
-      agreed: { digest, excluded: excluded.runs() },
-    });
-    const order = { plan: { ...plan, excluded: excluded.runs() }, forceReplace };
-    const leftOut = await publish(staging, manifest, order, context.report);
-    nameOthers(context, manifest, plan, (index) => excluded.has(index));
-    return {
-      ...aboutManifest(manifest, plan),
-      bytesTotal,
-      bytesSkipped,
-      bytesResumed,
-      digest,
-      excluded: pathsOf(manifest, excluded),
-      leftOut,
-      unlisted: 0,
-    };
   } finally {
-    // The session's timers live as long as the run; they would keep all entries of the pass.
     session.setHooks({});
     await staging.close();
   }
@@ -155,23 +135,12 @@ function stagedBytes(staging: ChunkStaging, layout: Layout): number {
   return bytes;
 }
 
-/** Fetches and commits. Answers the digest that both sides agree on. */
-async function bring(job: PullJob): Promise<string> {
-  const { context, session, manifest, layout, board, excluded } = job;
-  context.report({ type: 'phase', phase: 'transferring', entries: manifest.entries.length });
+/** Fetches all chunks, also those that an earlier run had staged and that were lost since. */
+async function moveAll(job: PullJob): Promise<undefined> {
+  const { manifest, layout, board, excluded } = job;
   for (const chunk of emptiedChunks(manifest.entries, layout, excluded).chunks.values()) board.skip(chunk);
   await fetchChunks(job);
   await fetchLost(job);
-  const { request } = await commitTransfer(context, session, {
-    request: () => commitRequest(manifest, layout, board.digests, excluded),
-    mend: async (refusal) => {
-      const before = excluded.copy();
-      if (!excludeReported(job, refusal, () => true)) return false;
-      await fetchShared(job, before);
-      return true;
-    },
-  });
-  return request.digest;
 }
 
 /**
@@ -246,5 +215,7 @@ async function leave(job: PullJob): Promise<void> {
     await suspend({ server: context.server, grant: session.grant, signal: AbortSignal.timeout(FAREWELL_MS) });
   } catch {
     // The reason why the run ends is thrown by the caller, and matters more.
+  } finally {
+    await job.group.close();
   }
 }

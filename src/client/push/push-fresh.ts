@@ -16,7 +16,7 @@ import { encodeTree } from '../../wire/tree-stream.ts';
 import { treeBody } from '../state/documents.ts';
 import type { TransferOptions } from '../options.ts';
 import { emptyResult, layoutOf, skippedBytes, type PassResult } from '../transfer/pass-result.ts';
-import { runPass } from './push-pass.ts';
+import { runPushPass } from './push-pass.ts';
 import { establish, getCheckpoint, putManifest } from '../session/session-calls.ts';
 import { createSessionClient, type SessionClient } from '../session/session-client.ts';
 import type { LocalSource, ScannedSource } from './source.ts';
@@ -58,7 +58,7 @@ function wishedParameters(
  * Establishes a session for what was scanned, agrees on the plan, and carries it out.
  *
  * @param distrusted paths that are sent whatever their size and time say
- * @throws CairnError like {@link runPass}; `is-directory`, `not-directory` where something is in the way
+ * @throws CairnError like {@link runPushPass}; `is-directory`, `not-directory` where something is in the way
  */
 export async function freshPass(
   task: PushTask,
@@ -87,7 +87,7 @@ export async function freshPass(
     throw error;
   }
   const { identities } = scanned;
-  return runPass({
+  return runPushPass({
     context,
     session,
     source,

@@ -11,10 +11,11 @@ import { CommitRequest, type CheckpointReply, type CommitReply, type Plan } from
 import { ChunkBoard } from '../transfer/chunk-board.ts';
 import { commitRequest } from '../session/commit-request.ts';
 import { createCommitAhead } from './commit-ahead.ts';
-import { commitTransfer, missingChunks, type Asked } from '../session/committing.ts';
+import { missingChunks, type Asked } from '../session/committing.ts';
 import { leftOutBy, reportLeftOut } from '../session/unpublished.ts';
 import type { Report } from '../events.ts';
-import { aboutManifest, layoutOf, pathsOf, skippedBytes, type PassResult } from '../transfer/pass-result.ts';
+import { layoutOf, type PassResult } from '../transfer/pass-result.ts';
+import { runPass } from '../transfer/run-pass.ts';
 import { createJournalWriter } from '../state/journal-writer.ts';
 import {
   applyCheckpoint,
@@ -32,7 +33,7 @@ import type { LocalSource } from './source.ts';
 import { createSourceReader } from './source-reader.ts';
 import type { TransferContext } from '../transfer/transfer-context.ts';
 import type { TransferFolder } from '../state/transfer-folder.ts';
-import { createProgress, nameOthers } from '../transfer/transfer-progress.ts';
+import { createProgress } from '../transfer/transfer-progress.ts';
 
 /** What a pass needs. */
 export interface PassOptions {
@@ -58,11 +59,15 @@ export interface PassOptions {
  *
  * @throws CairnError network codes, session codes, storage codes, `digest-mismatch`, the signal's reason
  */
-export async function runPass(options: PassOptions): Promise<PassResult> {
+export async function runPushPass(options: PassOptions): Promise<PassResult> {
   try {
-    return await carryOut(options, await openJob(options));
+    const job = await openJob(options);
+    try {
+      return await carryOut(options, job);
+    } finally {
+      await job.checkpoint?.writer.stop();
+    }
   } finally {
-    // The session's timers live as long as the run; they would keep all entries of the pass.
     options.session.setHooks({});
     await options.log?.close();
   }
@@ -71,55 +76,30 @@ export async function runPass(options: PassOptions): Promise<PassResult> {
 async function carryOut(options: PassOptions, job: PushJob): Promise<PassResult> {
   const { context, session, manifest, plan, earlier } = options;
   const { layout, board, progress } = job;
-  try {
-    const before = earlier === 'committing' ? commitBefore(job, options) : undefined;
-    const trusted = before === undefined ? await takeOver(job, earlier) : new ChunkSet();
-    if (before !== undefined) countResumed(job, before);
-    const [bytesTotal, bytesSkipped] = [layout.bytesTotal ?? 0, skippedBytes(manifest, plan)];
-    const { bytesResumed } = progress;
-    context.report({
-      type: 'planned',
-      entries: manifest.entries.length,
-      carried: layout.carrierCount,
-      bytesTotal,
-      bytesSkipped,
-      bytesResumed,
-    });
-    context.report({ type: 'phase', phase: 'transferring', entries: manifest.entries.length });
-    const asked = before === undefined ? await bringAll(job, trusted) : { request: before };
-    const { request, reply } = await commitTransfer(context, session, {
-      asked,
-      request: () => keepCommit(job, options),
-      mend: async (refusal) => {
-        // Nothing was looked at in this run: the next one finds the session open and begins with that.
-        if (before !== undefined) return false;
-        const missing = missingChunks(refusal, layout.chunkCount);
-        board.miss(missing.values());
-        await sendChunks(job);
-        return missing.size > 0;
-      },
-    });
-    const excluded = excludedBy(request, manifest);
-    nameOthers(context, manifest, plan, (index) => excluded.has(index));
-    return {
-      ...aboutManifest(manifest, plan),
-      bytesTotal,
-      bytesSkipped,
-      bytesResumed: progress.bytesResumed,
-      digest: request.digest,
-      excluded: pathsOf(manifest, excluded),
-      ...leftOutOf(options, reply),
-    };
-  } catch (error) {
-    if (isTooLarge(error) && hasSmaller(manifest.chunkSizeBytes) && !hasBrought(job, earlier)) {
-      await session.abandon();
-      throw tooLargeFor(error, manifest.chunkSizeBytes);
-    }
-    await leave(job);
-    throw error;
-  } finally {
-    await job.checkpoint?.writer.stop();
-  }
+  const before = earlier === 'committing' ? commitBefore(job, options) : undefined;
+  const trusted = before === undefined ? await takeOver(job, earlier) : new ChunkSet();
+  if (before !== undefined) countResumed(job, before);
+  const subject = { context, session, manifest, plan, layout, progress };
+  return runPass(subject, {
+    moveAll: async () => (before === undefined ? bringAll(job, trusted) : { request: before }),
+    claim: () => keepCommit(job, options),
+    mend: async (refusal) => {
+      // Nothing was looked at in this run: the next one finds the session open and begins with that.
+      if (before !== undefined) return false;
+      const missing = missingChunks(refusal, layout.chunkCount);
+      board.miss(missing.values());
+      await sendChunks(job);
+      return missing.size > 0;
+    },
+    leave: async (error) => {
+      if (isTooLarge(error) && hasSmaller(manifest.chunkSizeBytes) && !hasBrought(job, earlier)) {
+        await session.abandon();
+        throw tooLargeFor(error, manifest.chunkSizeBytes);
+      }
+      await leave(job);
+    },
+    conclude: async ({ reply }) => leftOutOf(options, reply),
+  });
 }
 
 /** Sends all chunks, and over a long line already asks for the commit with the last of them; answers that. */

@@ -7,7 +7,7 @@ import type { StringList } from '../../manifest/string-table.ts';
 import { otherThanAsked } from '../state/asked.ts';
 import { loadIdentities, loadManifest } from '../state/documents.ts';
 import { isUnrepeatable, type PassResult } from '../transfer/pass-result.ts';
-import { runPass } from './push-pass.ts';
+import { runPushPass } from './push-pass.ts';
 import type { PushTask } from './push-fresh.ts';
 import { giveUpSession } from '../session/give-up.ts';
 import { getCheckpoint } from '../session/session-calls.ts';
@@ -20,7 +20,7 @@ import type { TransferRecord } from '../state/transfer-record.ts';
  * Finishes the transfer in the folder's record. Undefined where there is none, or none that can be gone on with: then
  * a fresh pass starts over.
  *
- * @throws CairnError like {@link runPass}; `journal-version` for a record of a newer cairn
+ * @throws CairnError like {@link runPushPass}; `journal-version` for a record of a newer cairn
  */
 export async function resumedPass(task: PushTask): Promise<PassResult | undefined> {
   const { context, folder, source, options } = task;
@@ -56,7 +56,7 @@ export async function resumedPass(task: PushTask): Promise<PassResult | undefine
     isRunning = true;
     context.report({ type: 'resumed', epoch, bytesResumed: 0 });
     const { plan } = record;
-    const result = await runPass({
+    const result = await runPushPass({
       context,
       session,
       source,
