@@ -1,4 +1,4 @@
-/** The states of sessions by which they can be chosen: a file of its own, since the command line names them at every start. */
+/** Every state of a session, once: a file of its own, since the command line names them at every start. */
 export const SESSION_STATES = [
   'establishing',
   'open',

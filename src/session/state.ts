@@ -3,10 +3,10 @@
  * synchronise, terminate). Both sides use it.
  */
 import type { ErrorCode } from '../base/errors.ts';
+import type { SESSION_STATES } from './session-states.ts';
 
 /** Where a session is in its life. */
-export type SessionState =
-  'establishing' | 'open' | 'suspended' | 'committing' | 'committed' | 'aborted' | 'expired';
+export type SessionState = (typeof SESSION_STATES)[number];
 
 /**
  * What can happen to a session: `prepare` (manifest, plan, digests before it is open), `opened` (plan agreed), `transfer`
