@@ -46,13 +46,15 @@ describe.each(DIRECTIONS)('a %s', (direction) => {
     }),
   );
 
-  const sizeMib = IS_FULL ? 1024 : 64;
-  const wanted = IS_FULL ? 200 : 20;
+  const sizeMib = IS_FULL ? 1024 : 32;
+  const wanted = IS_FULL ? 200 : 10;
   const many = `a ${direction} of ${sizeMib} MiB through ${wanted} cuts moves at most 1.01 times its bytes`;
   test(many, () =>
     campaign('network', many, { sample: 1, full: 1 }, async ({ random, injected, add }) => {
       const world = await createWorld();
-      const proxy = await proxyBefore(world, { bytesPerSecond: 8 * MIB, drains: wayOf(direction) });
+      // What a busy server has not read yet when its client comes back is sent again: a slow line leaves little of that.
+      const bytesPerSecond = (IS_FULL ? 8 : 2) * MIB;
+      const proxy = await proxyBefore(world, { bytesPerSecond, drains: wayOf(direction) });
       const sizeBytes = sizeMib * MIB;
       const job = createJob({ world, proxy, direction, sizeBytes, chunkSize: IS_FULL ? '8M' : '4M' });
       const cuts = cutOften(proxy, job, wanted, random);
