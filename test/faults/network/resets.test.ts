@@ -20,8 +20,12 @@ import {
 function cutOften(proxy: CuttingProxy, job: Job, count: number, random: () => number): () => number {
   const distance = job.sizeBytes / (count + 1);
   let cuts = 0;
+  let lastAt = 0;
   const arm = (): void => {
-    proxy.cutAfter(job.way, distance * (0.5 + random()), () => {
+    const at = distance * (cuts + 0.5 + random());
+    const more = at - lastAt;
+    lastAt = at;
+    proxy.cutAfter(job.way, more, () => {
       cuts += 1;
       if (cuts < count) arm();
     });
