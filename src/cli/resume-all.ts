@@ -4,6 +4,7 @@ import { EXIT, type ExitCode } from '../base/errors.ts';
 import { printable } from '../base/safe-path.ts';
 import type { TransferInfo } from '../client/transfers.ts';
 import { watchSignals } from './interruption.ts';
+import { ownProgram } from './own-program.ts';
 import { shownCommand } from './resume-command.ts';
 import { jsonLine } from './screen/json-line.ts';
 import { printAside } from './output.ts';
@@ -55,8 +56,8 @@ export function argumentsOf(command: readonly string[], wishes: ResumeWishes): s
 }
 
 async function runAgain(command: readonly string[], wishes: ResumeWishes): Promise<ExitCode> {
-  const script = process.argv[1] ?? '';
-  const child = spawn(process.execPath, [script, ...argumentsOf(command, wishes)], { stdio: 'inherit' });
+  const [program, ...script] = ownProgram();
+  const child = spawn(program, [...script, ...argumentsOf(command, wishes)], { stdio: 'inherit' });
   // A terminal sends its signals to the child too; a second one would end it at once, so only kill(1)'s is passed on.
   const interruption = watchSignals((name) => {
     if (name === 'SIGTERM') child.kill(name);

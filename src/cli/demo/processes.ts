@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { CairnError } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
+import { ownProgram } from '../own-program.ts';
 
 /** How a process ended. */
 export interface Ending {
@@ -55,7 +56,8 @@ export class ProcessPool {
 function startCli(args: readonly string[], env: Readonly<Record<string, string>>): CliProcess {
   // A token of the user's own environment belongs to another server.
   const { CAIRN_TOKEN: _token, ...inherited } = process.env;
-  const child = spawn(process.execPath, [process.argv[1] ?? '', ...args], {
+  const [program, ...script] = ownProgram();
+  const child = spawn(program, [...script, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...inherited, ...env },
     // Ctrl-C is for the demo, which ends its processes itself.
