@@ -3,103 +3,24 @@ import { readdirSync, renameSync, unlinkSync } from 'node:fs';
 import { unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import * as v from 'valibot';
 import {
   makePrivateDirectory,
   refuseLink,
   replaceFileDurably,
   syncDirectory,
 } from '../../base/durable-files.ts';
-import { CairnError, isErrorCode, storageError, systemCodeOf, type ErrorCode } from '../../base/errors.ts';
+import { CairnError, storageError, systemCodeOf } from '../../base/errors.ts';
 import { readOwnSync } from '../../base/read-if-there.ts';
 import { printable } from '../../base/safe-path.ts';
-import { DIGEST_ALGORITHMS } from '../../manifest/digest.ts';
-import { CHUNK_ENCODINGS } from '../../session/encoding.ts';
-import { SYNC_MODES } from '../../session/sync-mode.ts';
-import { isMomentReason, MOMENT_KINDS, type MomentReason } from '../../session/history.ts';
+import { isSessionId, parseRecord } from '../../session/record-schema.ts';
 import type { SessionRecord } from '../../session/record.ts';
-import { SCOPES } from '../../session/scopes.ts';
 import type { IncidentSink, Upkeep } from '../incident.ts';
 import { isMeant, type SessionQuery, type SessionStore } from './session-store.ts';
 
 const RECORD_NAME = /^([A-Za-z0-9_-]{1,64})\.json$/;
 const TEMPORARY_NAME = /^\.cairn-[0-9a-f]+\.tmp$/;
-const ID = /^[A-Za-z0-9_-]{1,64}$/;
 /** Records read, or listed, between two turns of the event loop. */
 const BATCH_RECORDS = 200;
-
-const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
-const quota = v.object({ bytes: v.optional(count), sessions: v.optional(count) });
-const recordSchema = v.object({
-  id: v.pipe(v.string(), v.regex(ID)),
-  version: count,
-  principal: v.string(),
-  authorization: v.optional(
-    v.object({
-      id: v.string(),
-      principal: v.string(),
-      scopes: v.array(v.picklist(SCOPES)),
-      pathPrefix: v.string(),
-      expiresAtMs: v.optional(count),
-      quota: v.optional(quota),
-      issuer: v.optional(v.object({ id: v.string(), quota: v.optional(quota) })),
-    }),
-  ),
-  direction: v.picklist(['push', 'pull']),
-  target: v.string(),
-  digest: v.picklist(DIGEST_ALGORITHMS),
-  chunkSizeBytes: count,
-  parallel: count,
-  sync: v.optional(v.picklist(SYNC_MODES)),
-  preserveModes: v.optional(v.boolean()),
-  keepsTarget: v.optional(v.boolean()),
-  encodings: v.optional(v.array(v.picklist(CHUNK_ENCODINGS))),
-  durableSyncPoint: v.optional(count),
-  state: v.picklist(['establishing', 'open', 'suspended', 'committing', 'committed', 'aborted', 'expired']),
-  epoch: count,
-  credentialHash: v.string(),
-  previousCredentialHash: v.optional(v.string()),
-  retiredCredentialHashes: v.optional(v.array(v.string())),
-  noticedCredentialHashes: v.optional(v.array(v.string())),
-  credentialsRevoked: v.optional(v.boolean()),
-  rotatedAtMs: v.optional(count),
-  manifestId: v.nullable(v.string()),
-  holder: v.nullable(v.string()),
-  createdAtMs: count,
-  leaseExpiresAtMs: count,
-  commit: v.nullable(
-    v.object({
-      digest: v.string(),
-      bytesTotal: count,
-      excluded: v.array(count),
-      entriesTotal: count,
-      leaveOut: v.optional(v.boolean()),
-      forceReplace: v.optional(v.boolean()),
-      unpublished: v.optional(v.array(v.object({ code: v.string(), entries: v.array(count) }))),
-      unlisted: v.optional(count),
-    }),
-  ),
-  bytesTotal: v.optional(count),
-  bytesDone: v.optional(count),
-  manifestBytes: v.optional(count),
-  entries: v.optional(count),
-  linkBytes: v.optional(count),
-  lastError: v.optional(
-    v.object({ atMs: count, code: v.custom<ErrorCode>(isErrorCode), message: v.string() }),
-  ),
-  history: v.optional(
-    v.array(
-      v.object({
-        atMs: count,
-        what: v.picklist(MOMENT_KINDS),
-        epoch: count,
-        by: v.optional(v.string()),
-        from: v.optional(v.string()),
-        why: v.optional(v.custom<MomentReason>(isMomentReason)),
-      }),
-    ),
-  ),
-});
 
 /**
  * Opens the store in `directory`, made (0700) where it is missing. One process at a time may have it open. A file that
@@ -161,7 +82,7 @@ function isDone(change: () => void): boolean {
 
 function loadRecord(directory: string, id: string, { upkeep, onIncident }: Care): SessionRecord | undefined {
   const path = join(directory, `${id}.json`);
-  const record = parseRecord(readOwnSync(path), path);
+  const record = parseRecord(readOwnSync(path), `"${printable(path)}"`);
   if (record?.id === id) return record;
   const isMoved = upkeep === 'report' || isDone(() => renameSync(path, join(directory, `${id}.broken`)));
   const what = isMoved ? `renamed to "${id}.broken"` : 'left where it is on a read-only disk';
@@ -172,30 +93,6 @@ function loadRecord(directory: string, id: string, { upkeep, onIncident }: Care)
     remedy: `${what}; its session is gone, and its client starts over`,
   });
   return undefined;
-}
-
-function parseRecord(text: string, path: string): SessionRecord | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return undefined; // as broken as any other text that is no record
-  }
-  refuseNewer(value, path);
-  const result = v.safeParse(recordSchema, value);
-  // Objects that were built member by member take more than twice the memory of those that the parser makes.
-  return result.success ? (JSON.parse(JSON.stringify(result.output)) as SessionRecord) : undefined;
-}
-
-/** Records have no `format` so far, which is the first one. */
-const RECORD_FORMAT = 1;
-
-/** What a newer cairn wrote is not broken: nobody may rename it, or start its session over. */
-function refuseNewer(value: unknown, path: string): void {
-  const format = typeof value === 'object' && value !== null && 'format' in value ? value.format : undefined;
-  if (typeof format !== 'number' || format <= RECORD_FORMAT) return;
-  const message = `"${printable(path)}" is a session of a newer cairn (format ${format}): serve with that one, or move it away`;
-  throw new CairnError('journal-version', message, { details: { format } });
 }
 
 /** Freezes a record with all that is in it. */
@@ -221,7 +118,7 @@ class LocalSessionStore implements SessionStore {
   create(record: SessionRecord): Promise<void> {
     const own = structuredClone(record);
     return this.#inTurn(own.id, async () => {
-      if (!ID.test(own.id) || this.#records.has(own.id)) {
+      if (!isSessionId(own.id) || this.#records.has(own.id)) {
         throw new CairnError('internal', `the session id "${printable(own.id)}" is taken or no id`);
       }
       try {
