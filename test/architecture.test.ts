@@ -22,6 +22,7 @@ const FLOORS: Readonly<Record<string, number>> = {
   'storage/disk/publish': 53,
   'storage/disk': 54,
   'storage/state': 54,
+  'storage/state/objects': 55,
   'server': 60,
   'client': 60,
   'cli': 70,
@@ -30,7 +31,8 @@ const FLOORS: Readonly<Record<string, number>> = {
 const HTTP_ROOMS = ['base/incoming-body.ts', 'server/', 'client/', 'cli/'];
 const WITHOUT_HTTP = ['server/core/', 'server/access/'];
 /** Implementations of stores, and who chooses one; everything else sees the interface. */
-const IMPLEMENTATIONS = /^storage\/(?:disk|objects\/(?:memory|directory)\/|state\/local-session-store)/;
+const IMPLEMENTATIONS =
+  /^storage\/(?:disk|objects\/(?:memory|directory)\/|state\/(?:objects\/|local-session-store))/;
 const CHOOSERS = /^(?:storage|cli|client\/push\/source-roots\.ts|client\/pull\/pull-staging\.ts)/;
 const WITHOUT_EMITTERS = new Set([
   'base',

@@ -15,6 +15,7 @@ import type { ServerOptions } from '../../src/server/server-options.ts';
 import type { ChunkStaging, ContentStore, IncomingTransfer } from '../../src/storage/content-store.ts';
 import { openLocalDisk } from '../../src/storage/disk/local-disk.ts';
 import { openLocalSessionStore } from '../../src/storage/state/local-session-store.ts';
+import { createMemoryObjects } from '../../src/storage/objects/memory/memory-objects.ts';
 import { createMemoryBackend } from '../support/memory-stores/memory-backend.ts';
 import { createMemoryContentStore } from '../support/memory-stores/memory-content-store.ts';
 import { createMemorySessionStore } from '../support/memory-stores/memory-session-store.ts';
@@ -106,9 +107,10 @@ export async function openScene(kind: Kind, changes: Changes = {}): Promise<Scen
 
 function memoryStores(): () => Promise<Stores> {
   const backend = createMemoryBackend();
+  const records = createMemoryObjects();
   return async () => ({
     content: createMemoryContentStore(backend),
-    sessions: createMemorySessionStore(backend),
+    sessions: createMemorySessionStore(records),
   });
 }
 

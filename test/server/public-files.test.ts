@@ -3,7 +3,6 @@ import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { byteRangeOf } from '../../src/server/http/byte-range.ts';
 import { openLocalDisk } from '../../src/storage/disk/local-disk.ts';
-import { createMemoryBackend } from '../support/memory-stores/memory-backend.ts';
 import { createMemorySessionStore } from '../support/memory-stores/memory-session-store.ts';
 import { startServer } from '../../src/server/server.ts';
 import { createStaticToken } from '../../src/server/access/static-token.ts';
@@ -85,7 +84,7 @@ test('symlinks are not followed', async () => {
   const content = await openLocalDisk(root);
   const server = await startServer({
     content,
-    sessions: createMemorySessionStore(createMemoryBackend()),
+    sessions: createMemorySessionStore(),
     authenticators: [createStaticToken('secret')],
     listen: { host: '127.0.0.1', port: 0 },
     version: '0',

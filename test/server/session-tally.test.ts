@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { tallied } from '../../src/server/core/quota/tallied-store.ts';
 import type { SessionRecord } from '../../src/session/record.ts';
 import { createMemorySessionStore } from '../support/memory-stores/memory-session-store.ts';
-import { createMemoryBackend } from '../support/memory-stores/memory-backend.ts';
+import { createMemoryObjects } from '../../src/storage/objects/memory/memory-objects.ts';
 
 const NOW_MS = 1e12;
 
@@ -31,10 +31,10 @@ function record(id: string, changes: Partial<SessionRecord> = {}): SessionRecord
 }
 
 test('a tally finds what was there before it, and follows what changes', async () => {
-  const backend = createMemoryBackend();
-  const bare = createMemorySessionStore(backend);
+  const objects = createMemoryObjects();
+  const bare = createMemorySessionStore(objects);
   await bare.create(record('one'));
-  const { store, tally } = tallied(createMemorySessionStore(backend), () => NOW_MS);
+  const { store, tally } = tallied(createMemorySessionStore(objects), () => NOW_MS);
   expect(tally.count({ principal: 'alice' }).sessions).toBe(0);
   await tally.ready();
   await store.create(record('two', { bytesTotal: 5 }));
@@ -56,7 +56,7 @@ test('a tally finds what was there before it, and follows what changes', async (
 });
 
 test('a tally counts manifests of pushes, links that they carry, and entries of all that is unfinished', async () => {
-  const { store, tally } = tallied(createMemorySessionStore(createMemoryBackend()), () => NOW_MS);
+  const { store, tally } = tallied(createMemorySessionStore(), () => NOW_MS);
   await store.create(record('one', { bytesTotal: 5, linkBytes: 2, manifestBytes: 100, entries: 10 }));
   await store.create(record('pull', { direction: 'pull', manifestBytes: 50, entries: 7 }));
   const counted = { sessions: 2, bytes: 7, manifestBytes: 100, entries: 17 };
@@ -69,7 +69,7 @@ test('a tally counts manifests of pushes, links that they carry, and entries of 
 });
 
 test('a grant counts for itself and for what it was issued with', async () => {
-  const { store, tally } = tallied(createMemorySessionStore(createMemoryBackend()), () => NOW_MS);
+  const { store, tally } = tallied(createMemorySessionStore(), () => NOW_MS);
   const authorization = {
     id: 'grant:g',
     principal: 'grant:g',
@@ -84,8 +84,8 @@ test('a grant counts for itself and for what it was issued with', async () => {
 });
 
 test('what another process removed is forgotten with the next list, and what arrives meanwhile is not', async () => {
-  const backend = createMemoryBackend();
-  const inner = createMemorySessionStore(backend);
+  const objects = createMemoryObjects();
+  const inner = createMemorySessionStore(objects);
   let arrive = (): void => undefined;
   const gate = new Promise<void>((resolve) => (arrive = resolve));
   const slow = {
@@ -107,7 +107,7 @@ test('what another process removed is forgotten with the next list, and what arr
 });
 
 test('a record that could not be made does not count', async () => {
-  const { store, tally } = tallied(createMemorySessionStore(createMemoryBackend()), () => NOW_MS);
+  const { store, tally } = tallied(createMemorySessionStore(), () => NOW_MS);
   await store.create(record('one'));
   await expect(store.create(record('one'))).rejects.toThrow('taken');
   expect(tally.count({ principal: 'alice' }).sessions).toBe(1);

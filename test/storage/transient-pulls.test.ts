@@ -22,7 +22,7 @@ function openStores(bounds?: TransientBounds) {
   const check = (): void => {
     if (disk.refuses !== undefined) throw new CairnError(disk.refuses, 'the disk takes nothing');
   };
-  const inner = createMemorySessionStore(backend);
+  const inner = createMemorySessionStore();
   const sessions: SessionStore = {
     ...inner,
     create: async (record) => (check(), inner.create(record)),
@@ -74,7 +74,7 @@ it('the plan of a pull is kept whole where the disk gets full in the middle of i
       },
     }),
   };
-  const stores = withTransientPulls({ sessions: createMemorySessionStore(backend), content });
+  const stores = withTransientPulls({ sessions: createMemorySessionStore(), content });
   const { id } = pull('a');
   await stores.sessions.create(pull('a'));
   const area = await stores.content.openStaging(id);

@@ -7,6 +7,7 @@ import path from 'node:path';
 import { onTestFinished } from 'vitest';
 import { createStaticToken } from '../../src/server/access/static-token.ts';
 import { startServer, type RunningServer } from '../../src/server/server.ts';
+import { createMemoryObjects } from '../../src/storage/objects/memory/memory-objects.ts';
 import { createMemoryContentStore } from './memory-stores/memory-content-store.ts';
 import { createMemorySessionStore } from './memory-stores/memory-session-store.ts';
 import { createMemoryBackend } from './memory-stores/memory-backend.ts';
@@ -102,12 +103,13 @@ async function startObjectStoreServer(): Promise<TestServer> {
   const TOKEN = 'test-token-of-the-object-store-server-0000';
   const port = await freePort();
   const bucket = createMemoryBackend();
+  const records = createMemoryObjects();
   let server: RunningServer | undefined;
   const start = async (): Promise<void> => {
     const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
     server = await startServer({
       content: createMemoryContentStore(bucket, { minChunkSizeBytes: 64 * 1024 }),
-      sessions: createMemorySessionStore(bucket),
+      sessions: createMemorySessionStore(records),
       authenticators: [createStaticToken(TOKEN)],
       listen: { host: '127.0.0.1', port },
       version: '0.0.0-test',

@@ -11,6 +11,7 @@ import type { SyncMode } from '../../../src/session/sync-mode.ts';
 import type { ContentStore } from '../../../src/storage/content-store.ts';
 import { openLocalDisk } from '../../../src/storage/disk/local-disk.ts';
 import { openLocalSessionStore } from '../../../src/storage/state/local-session-store.ts';
+import { createMemoryObjects } from '../../../src/storage/objects/memory/memory-objects.ts';
 import { createMemoryContentStore } from '../../support/memory-stores/memory-content-store.ts';
 import { createMemorySessionStore } from '../../support/memory-stores/memory-session-store.ts';
 import { createMemoryBackend } from '../../support/memory-stores/memory-backend.ts';
@@ -122,7 +123,7 @@ async function storesOf(
 ): Promise<() => Promise<{ content: ContentStore; sessions: SessionStore }>> {
   if (kind === 'memory') {
     const contents = createMemoryBackend();
-    const records = createMemoryBackend();
+    const records = createMemoryObjects();
     return async () => ({
       content: createMemoryContentStore(contents, { minChunkSizeBytes: CHUNK }),
       sessions: createMemorySessionStore(records),

@@ -1,0 +1,69 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { openDirectoryObjects } from '../../../src/storage/objects/directory/directory-objects.ts';
+import { createMemoryObjects } from '../../../src/storage/objects/memory/memory-objects.ts';
+import type { StoreIncident } from '../../../src/storage/incident.ts';
+import { createDocumentSessions } from '../../../src/storage/state/document-sessions.ts';
+import { createObjectState } from '../../../src/storage/state/objects/object-state.ts';
+import { keysOf } from '../../suites/objects-at-hand.ts';
+import { recordOf, sessionStoreSuite } from '../../suites/session-store.ts';
+import { codeOf } from '../../suites/staged-transfer.ts';
+
+sessionStoreSuite('sessions as documents in memory', async () => {
+  const objects = createMemoryObjects();
+  const reopen = async () => createDocumentSessions(createObjectState(objects));
+  return { store: await reopen(), reopen, cleanup: async () => {} };
+});
+
+sessionStoreSuite('sessions as documents in a directory of objects', async () => {
+  const home = await mkdtemp(join(tmpdir(), 'cairn-sessions-'));
+  const reopen = async () =>
+    createDocumentSessions(createObjectState(await openDirectoryObjects(join(home, 'objects'))));
+  return { store: await reopen(), reopen, cleanup: () => rm(home, { recursive: true, force: true }) };
+});
+
+it('a session that gets its manifest, or another one, is found by that, and leaves nothing when it goes', async () => {
+  const objects = createMemoryObjects();
+  const store = createDocumentSessions(createObjectState(objects));
+  const first = recordOf('a', { manifestId: null });
+  await store.create(first);
+  const { principal, direction, target, id } = first;
+  const find = async (manifestId: string) =>
+    (await store.find({ principal, direction, target, manifestId })).map((record) => record.id);
+  expect(await store.replace({ ...first, version: 2, manifestId: 'b'.repeat(64) })).toBe(true);
+  expect(await find('b'.repeat(64))).toEqual([id]);
+  expect(await store.replace({ ...first, version: 3, manifestId: 'c'.repeat(64) })).toBe(true);
+  expect([await find('b'.repeat(64)), await find('c'.repeat(64))]).toEqual([[], [id]]);
+  expect(await keysOf(objects)).toHaveLength(2);
+  await store.remove(id);
+  expect(await keysOf(objects)).toEqual([]);
+});
+
+it('a document that is no session record is told of, and holds up no other', async () => {
+  const objects = createMemoryObjects();
+  const incidents: StoreIncident[] = [];
+  const store = createDocumentSessions(createObjectState(objects), (incident) => incidents.push(incident));
+  await store.create(recordOf('good'));
+  await objects.put('s/bad', Buffer.from('{"id":"bad"}'));
+  await objects.put('s/other', Buffer.from(JSON.stringify(recordOf('good'))));
+  const ids: string[] = [];
+  for await (const { id } of store.list()) ids.push(id);
+  expect(ids).toEqual([recordOf('good').id]);
+  expect(incidents.map(({ kind, session }) => [kind, session])).toEqual([
+    ['record-unreadable', 'bad'],
+    ['record-unreadable', 'other'],
+  ]);
+  expect(await store.get('bad')).toBeUndefined();
+  expect(await keysOf(objects, 's/bad')).toEqual(['s/bad']);
+});
+
+it('a session record of a newer cairn is refused, and left as it is', async () => {
+  const objects = createMemoryObjects();
+  const store = createDocumentSessions(createObjectState(objects));
+  const record = recordOf('newer');
+  await objects.put(`s/${record.id}`, Buffer.from(JSON.stringify({ ...record, format: 2, state: 'asleep' })));
+  expect(await codeOf(() => store.get(record.id))).toBe('journal-version');
+  expect(await codeOf(() => store.replace({ ...record, version: 2 }))).toBe('journal-version');
+});
