@@ -4,6 +4,7 @@ import { openAccessTokens } from '../server/access/access-tokens.ts';
 import type { Authenticator } from '../server/access/authenticator.ts';
 import { openGrants, type Grants } from '../server/access/grants.ts';
 import { openSessionKey } from '../server/access/kept-key.ts';
+import { DEFAULT_LIMITS } from '../server/core/limits.ts';
 import { openUsageLedger, type UsageLedger } from '../server/core/quota/usage-ledger.ts';
 import type { Logger } from '../base/logger.ts';
 import { openOidc } from './serve-oidc.ts';
@@ -37,7 +38,7 @@ export async function openAccess(
   const issuer = oidc === undefined ? undefined : await openOidc(oidc, log);
   const others = [...(issuer === undefined ? [] : [issuer.authenticator]), ...certificates];
   const tokens = await openAccessTokens(state, { log });
-  const grants = await openGrants(state, { limits });
+  const grants = await openGrants(state, { ...DEFAULT_LIMITS, ...limits });
   const usage = await openUsageLedger(state);
   const sessionKey = await openSessionKey(state).make();
   return {

@@ -1,25 +1,22 @@
 /** Starts a server over two stores, and ends it: in order, or at once. */
 import type { AddressInfo } from 'node:net';
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { masked } from '../base/masked.ts';
-import { canonicalAddress, isInRanges } from '../base/address-range.ts';
 import { watchAuthorizations } from './access-watch.ts';
-import { createContext } from './create-context.ts';
+import { checkStands as checkStandsBy, EXPIRY_GRACE_MS } from './access/authenticator.ts';
+import { createCore } from './compose-core.ts';
+import { createFoundation } from './compose-foundation.ts';
+import { createServing } from './compose-serving.ts';
+import type { CheckStands } from './core/sessions/admission.ts';
+import { Answering } from './http/answering.ts';
+import { createGate } from './http/gate.ts';
 import {
   createHttpServer,
   listen,
   urlOf,
   type AnyServer,
-  type HttpServer,
+  type ListenContext,
   type RequestListener,
 } from './http/listen.ts';
-import { createChannels } from './http/channels.ts';
-import { tellableError } from './http/reply.ts';
-import { createGate } from './http/gate.ts';
-import { serveRequest, type Arrival } from './front-ends/serve-request.ts';
-import { openOperationsPort, type OperationsPort } from './operations/operations-port.ts';
-import { resumeCommits } from './front-ends/native/commit.ts';
-import type { ServerContext } from './server-context.ts';
+import { openOperationsPort, type Answers, type OperationsPort } from './operations/operations-port.ts';
 import type { ServerOptions } from './server-options.ts';
 import { drain, GRACE_MS, kill, type Parts } from './shutdown.ts';
 
@@ -40,11 +37,11 @@ export interface RunningServer {
   kill(): Promise<void>;
 }
 
-type Serve = (
-  request: IncomingMessage,
-  response: ServerResponse,
-  how: Omit<Arrival, 'isDraining'>,
-) => Promise<void>;
+/** What has become of a server. */
+interface Life {
+  isDraining: boolean;
+  isKilled: boolean;
+}
 
 /**
  * Starts a server.
@@ -52,58 +49,59 @@ type Serve = (
  * @throws CairnError `address-in-use`, `address-unavailable`
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
-  const life = { isDraining: false, isKilled: false };
-  const active = new Set<Promise<void>>();
-  // The context comes first, and asks for this only when somebody asks it.
+  const life: Life = { isDraining: false, isKilled: false };
+  // The foundation comes first, and asks for this only when somebody asks it.
   let connections = async (): Promise<number> => 0;
-  const context = createContext(options, life, () => connections());
-  const isTrustedProxy = (address: string): boolean =>
-    isInRanges(canonicalAddress(address) ?? '', options.trustedProxies ?? []);
-  const serve: Serve = (request, response, how) => {
-    const { isDraining } = life;
-    const serving = serveRequest(context, request, response, { ...how, isDraining });
-    active.add(serving);
-    return serving
-      .catch((error: unknown) => {
-        request.socket.destroy();
-        logBug(context, error);
-      })
-      .finally(() => active.delete(serving));
-  };
+  const foundation = createFoundation(options, life, () => connections());
+  const { log, exposed, wallNow } = foundation;
+  const checkStands: CheckStands = (authorization, isLate = false) =>
+    checkStandsBy(options.authenticators, authorization, wallNow() - (isLate ? EXPIRY_GRACE_MS : 0));
+  // Whoever may ask for a grant is known only here.
+  options.grants?.askAboutIssuers(options.authenticators);
+  const core = createCore(options, foundation, checkStands);
+  const { live, collector, leftovers } = core;
+  const answering = new Answering();
   const gate = createGate();
-  const isReady = new Promise<void>((resolve) => gate.pass(resolve));
-  const onRequest: RequestListener = (request, response, awaitsContinue): void =>
-    gate.pass(() => void serve(request, response, { awaitsContinue }));
-  const channels = createChannels(context.limits, {
-    serve: async (request, response, body) => {
-      await isReady;
-      await serve(request, response, { awaitsContinue: false, body });
-    },
-    onSpoiled: (request, error) => {
-      const { code, message } = tellableError(error, context.hidePaths);
-      const address = context.addressOf(request);
-      const of = { level: 'warn', kind: `channel ${code}`, address } as const;
-      context.limitedLog.note(of, { address, code, reason: masked(message) }, 'channel ended');
-    },
+  const serving = createServing({
+    options,
+    foundation,
+    core,
+    answering,
+    isDraining: () => life.isDraining,
+    isReady: new Promise((resolve) => gate.pass(resolve)),
   });
+  const { channels, active, listening, limitedLog } = serving;
+  const close = (): void => {
+    limitedLog.close();
+    exposed?.close();
+  };
+  const onRequest: RequestListener = (request, response, awaitsContinue): void =>
+    gate.pass(() => void serving.serve(request, response, { awaitsContinue }));
   const listeners = {
     onRequest,
     onUpgrade: channels.open,
     wantsUpgrade: channels.wants,
     idleOf: channels.idle,
   };
-  const http = createHttpServer(listeners, { ...context, isTrustedProxy }, options.tls);
+  const http = createHttpServer(listeners, listening, options.tls);
   connections = () => countConnections(http.server);
-  const { port, operations } = await openPorts(context, http.server, options).catch(
+  const { port, operations } = await openPorts(serving.forOperators, listening, http.server, options).catch(
     async (error: unknown) => {
-      await giveUp(context, http);
+      // A client that came meanwhile waits at the gate.
+      http.connections.destroy();
+      await collector.stop();
+      close();
       throw error;
     },
   );
   gate.open();
-  const beginning = begin(context, () => life.isDraining);
-  const watch = watchAuthorizations(context);
-  const parts: Parts = { context, http, channels, operations, life, active, beginning, watch };
+  void collector.collect();
+  const beginning = core
+    .resumeCommits(() => life.isDraining)
+    .catch((error: unknown) => log.error({ err: error }, 'resuming interrupted commits failed'));
+  const watch = watchAuthorizations({ live, answering, checkStands, log });
+  const sessions = { live, collector, leftovers };
+  const parts: Parts = { sessions, log, http, channels, operations, life, active, beginning, watch, close };
   return {
     url: urlOf(options.tls === undefined ? 'http' : 'https', options.listen.host, port),
     port,
@@ -115,13 +113,14 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 
 /** Listens where the options say. The second port first: whoever is told of the first one may use both. */
 async function openPorts(
-  context: ServerContext,
+  answers: Answers,
+  listening: ListenContext,
   server: AnyServer,
   options: ServerOptions,
 ): Promise<{ port: number; operations: OperationsPort | undefined }> {
   const { metricsListen } = options;
   const operations =
-    metricsListen === undefined ? undefined : await openOperationsPort(context, metricsListen);
+    metricsListen === undefined ? undefined : await openOperationsPort(answers, listening, metricsListen);
   try {
     const port = await listen(server, options.listen);
     await options.onListening?.({ address: addressOf(server), port });
@@ -131,19 +130,6 @@ async function openPorts(
     await operations?.close();
     throw error;
   }
-}
-
-function logBug({ limitedLog }: ServerContext, error: unknown): void {
-  const message = 'this is a bug in cairn: answering failed, and its connection was ended';
-  limitedLog.note({ level: 'error', kind: 'bug' }, { err: error }, message);
-}
-
-/** Ends what has begun of a server that cannot start; a client that came meanwhile waits at the gate. */
-async function giveUp(context: ServerContext, { connections }: HttpServer): Promise<void> {
-  connections.destroy();
-  context.limitedLog.close();
-  await context.collector.stop();
-  context.exposed?.close();
 }
 
 function addressOf(server: AnyServer): string {
@@ -157,15 +143,4 @@ function countConnections(server: AnyServer): Promise<number> {
       else reject(error);
     });
   });
-}
-
-/**
- * What a server does by itself once it listens: free what nobody needs, and finish what was interrupted; resolves when
- * the latter is over.
- */
-function begin(context: ServerContext, isStopping: () => boolean): Promise<void> {
-  void context.collector.collect();
-  return resumeCommits(context, context.live, isStopping).catch((error: unknown) =>
-    context.log.error({ err: error }, 'resuming interrupted commits failed'),
-  );
 }

@@ -1,10 +1,13 @@
 /** How a server ends: in order, within a time that supervisors wait for; or at once. */
 import { atMost } from '../base/at-most.ts';
-import type { watchAuthorizations } from './access-watch.ts';
+import type { Logger } from '../base/logger.ts';
+import type { Watch } from './access-watch.ts';
+import type { Collector } from './core/sessions/collector.ts';
+import type { Leftovers } from './core/sessions/leftovers.ts';
+import type { LiveSessions } from './core/sessions/live-sessions.ts';
 import type { Channels } from './http/channels.ts';
 import type { HttpServer } from './http/listen.ts';
 import type { OperationsPort } from './operations/operations-port.ts';
-import type { ServerContext } from './server-context.ts';
 
 /** How long requests in flight may take to end. */
 export const GRACE_MS = 4000;
@@ -13,22 +16,32 @@ const CUT_MS = 1000;
 /** How long everything else may take: sync points, commits, the end of what the collector does. */
 const END_MS = 2500;
 
+/** What there is of sessions. */
+export interface Sessions {
+  readonly live: LiveSessions;
+  readonly collector: Collector;
+  readonly leftovers: Leftovers;
+}
+
 /** What a server consists of while it runs. */
 export interface Parts {
-  readonly context: ServerContext;
+  readonly sessions: Sessions;
+  readonly log: Logger;
   readonly http: HttpServer;
   readonly channels: Channels;
   readonly operations: OperationsPort | undefined;
+  /** Gives back what watches over the process, and tells what logs have left out. */
+  readonly close: () => void;
   readonly life: { isDraining: boolean; isKilled: boolean };
   /** Requests in flight. */
   readonly active: ReadonlySet<Promise<void>>;
   readonly beginning: Promise<void>;
-  readonly watch: ReturnType<typeof watchAuthorizations>;
+  readonly watch: Watch;
 }
 
 /** Ends in order: what is under way first, then the sessions, each with a sync point. */
 export async function drain(parts: Parts, graceMs: number): Promise<void> {
-  const { context, channels, life, active } = parts;
+  const { log, channels, life, active } = parts;
   life.isDraining = true;
   const closed = stopListening(parts.http);
   channels.drain();
@@ -41,33 +54,33 @@ export async function drain(parts: Parts, graceMs: number): Promise<void> {
   if (!isOver) {
     // Nothing is written in the name of this server any more: the next one may begin.
     life.isKilled = true;
-    ending.catch((error: unknown) => context.log.error({ err: error }, 'ending failed'));
-    context.log.warn({}, 'ended with work under way; the next start goes on with it');
+    ending.catch((error: unknown) => log.error({ err: error }, 'ending failed'));
+    log.warn({}, 'ended with work under way; the next start goes on with it');
   }
   await closePorts(parts);
 }
 
-async function endSessions({ context, beginning, watch }: Parts, closed: Promise<void>): Promise<void> {
+async function endSessions({ sessions, beginning, watch }: Parts, closed: Promise<void>): Promise<void> {
   await watch.stop();
-  context.leftovers.stop();
+  sessions.leftovers.stop();
   // One that publishes a large tree must not keep the others from their sync points.
-  await Promise.all([context.live.suspendAll(), context.collector.stop(), beginning]);
-  await context.live.suspendAll();
+  await Promise.all([sessions.live.suspendAll(), sessions.collector.stop(), beginning]);
+  await sessions.live.suspendAll();
   await closed;
 }
 
 /** Ends at once and forgets everything, as a killed process would. */
 export async function kill(parts: Parts): Promise<void> {
-  const { context, life, active, watch } = parts;
+  const { sessions, life, active, watch } = parts;
   life.isDraining = true;
   life.isKilled = true;
   const closed = stopListening(parts.http);
   cutConnections(parts);
   await atMost(10_000, Promise.all(active));
   await watch.stop();
-  context.leftovers.stop();
-  await context.collector.stop();
-  await context.live.forgetAll();
+  sessions.leftovers.stop();
+  await sessions.collector.stop();
+  await sessions.live.forgetAll();
   await closed;
   await closePorts(parts);
 }
@@ -79,10 +92,9 @@ function cutConnections({ http, channels }: Parts): void {
   http.connections.destroy();
 }
 
-async function closePorts({ operations, context }: Parts): Promise<void> {
-  context.limitedLog.close();
+async function closePorts({ operations, close }: Parts): Promise<void> {
   await operations?.close();
-  context.exposed?.close();
+  close();
 }
 
 function stopListening({ server }: HttpServer): Promise<void> {

@@ -1,11 +1,9 @@
 /** Walks through directories are shared out by owner, whatever asks for them. */
-import { EventEmitter, once } from 'node:events';
+import { once } from 'node:events';
 import { request, type ClientRequest } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
-import type { Exchange } from '../../src/server/http/exchange.ts';
-import { createFew } from '../../src/server/front-ends/native/among-few.ts';
-import type { ServerContext } from '../../src/server/server-context.ts';
+import { createFew } from '../../src/server/core/among-few.ts';
 import type { ContentStore } from '../../src/storage/content-store.ts';
 import { directory, transferOf } from '../suites/staged-transfer.ts';
 import { ALICE, BOB, call, establish, openScene, until, type Scene } from './by-hand.ts';
@@ -155,20 +153,19 @@ test('manifests of owners that send them drop by drop hold up no other', async (
 
 test('who grows beyond the part of one owner waits for the others of that owner, and not for more than there is', async () => {
   const few = createFew({ max: 10, maxOfPrincipal: 6, waitMs: 60_000 }, 'things');
-  const context = {} as ServerContext;
-  const exchange = { response: new EventEmitter() } as unknown as Exchange;
+  const { signal } = new AbortController();
   const done: string[] = [];
   let letGo = (): void => undefined;
   const held = new Promise<void>((resolve) => (letGo = resolve));
-  const first = few(context, { principal: 'a', exchange, cost: 3 }, async () => held);
-  const second = few(context, { principal: 'a', exchange, cost: 2 }, async (grow) => {
+  const first = few({ principal: 'a', signal, cost: 3 }, async () => held);
+  const second = few({ principal: 'a', signal, cost: 2 }, async (grow) => {
     await grow(3);
     done.push('grown to three');
     // Of more than an owner may have it takes all that an owner may have.
     await grow(100);
     done.push('grown to six');
   });
-  await few(context, { principal: 'b', exchange, cost: 4 }, async () => void done.push('another owner'));
+  await few({ principal: 'b', signal, cost: 4 }, async () => void done.push('another owner'));
   await until(async () => done.length === 2);
   expect(done.toSorted()).toEqual(['another owner', 'grown to three']);
   letGo();

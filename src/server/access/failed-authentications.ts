@@ -5,7 +5,6 @@
  * random bits is not guessed at any rate.
  */
 import { CairnError } from '../../base/errors.ts';
-import type { ServerLimits } from '../core/limits.ts';
 import { addressKey } from '../../base/address-key.ts';
 
 /** Addresses that are remembered; beyond, the one whose window ends first is forgotten. */
@@ -22,11 +21,16 @@ export interface FailedAuthentications {
   readonly size: number;
 }
 
-type Limits = Pick<ServerLimits, 'maxFailedAuthentications' | 'failedAuthenticationsOverMs'>;
+/** How many failures are borne. */
+interface FailureLimits {
+  /** Of one network address within `failedAuthenticationsOverMs`; then it has to wait. */
+  readonly maxFailedAuthentications: number;
+  readonly failedAuthenticationsOverMs: number;
+}
 
 /** Makes the counter of one server. `now` never goes back. */
 export function countFailedAuthentications(
-  { maxFailedAuthentications, failedAuthenticationsOverMs }: Limits,
+  { maxFailedAuthentications, failedAuthenticationsOverMs }: FailureLimits,
   { now = () => performance.now(), maxAddresses = MAX_ADDRESSES } = {},
 ): FailedAuthentications {
   // In the order in which the windows end, since all are equally long.

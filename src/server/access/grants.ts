@@ -4,7 +4,6 @@
  */
 import { formatBytes } from '../../base/byte-text.ts';
 import { CairnError } from '../../base/errors.ts';
-import { DEFAULT_LIMITS, type ServerLimits } from '../core/limits.ts';
 import { createSessionId, sessionIdOf } from '../../session/credential.ts';
 import { PUSH_SCOPES, type PushScope, type Scope } from '../../session/scopes.ts';
 import { checkAllows, isWithin, type Authorization } from '../../session/authorization.ts';
@@ -60,8 +59,13 @@ interface GrantStore {
   readonly limits: GrantLimits;
 }
 
-/** What of the limits of a server is about grants. */
-type GrantLimits = Pick<ServerLimits, 'maxGrantsPerPrincipal' | 'maxSessionsPerGrant'>;
+/** How many grants there may be. */
+export interface GrantLimits {
+  /** Most grants that one owner may have at a time; they count until they expire. */
+  readonly maxGrantsPerPrincipal: number;
+  /** Most sessions with one grant that are not at their end. */
+  readonly maxSessionsPerGrant: number;
+}
 
 /**
  * Opens the grants of a state directory, which exists.
@@ -70,11 +74,12 @@ type GrantLimits = Pick<ServerLimits, 'maxGrantsPerPrincipal' | 'maxSessionsPerG
  */
 export async function openGrants(
   stateDirectory: string,
-  { now = Date.now, limits = {} }: { now?: () => number; limits?: Partial<GrantLimits> } = {},
+  limits: GrantLimits,
+  now: () => number = Date.now,
 ): Promise<Grants> {
   const list = await openGrantList(stateDirectory, now);
   const key = openGrantKey(stateDirectory);
-  const store: GrantStore = { list, key, issuers: [], now, limits: { ...DEFAULT_LIMITS, ...limits } };
+  const store: GrantStore = { list, key, issuers: [], now, limits };
   const isVisible = (asking: Authorization, grant: IssuedGrant): boolean =>
     isWithin(grant.path, asking.pathPrefix) &&
     (grant.owner === asking.principal || asking.scopes.includes('admin'));

@@ -2,15 +2,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { BodyReader } from '../../base/body-reader.ts';
 import { CairnError } from '../../base/errors.ts';
+import type { ServerLimits } from '../core/limits.ts';
+import type { ServerMetrics } from '../core/metrics.ts';
+import type { HidePaths } from '../core/own-paths.ts';
+import type { AddressReader } from '../http/client-address.ts';
 import { refuseCrossSite } from '../http/cross-site.ts';
 import { checkRequestLine, drainBody, openExchange } from '../http/exchange.ts';
-import { logFailure } from '../http/log-failure.ts';
+import type { Handler } from '../http/handler.ts';
+import { logFailure, type RefusalLog } from '../http/log-failure.ts';
 import { paceOf } from '../http/pace.ts';
 import { sendProblem, tellableError } from '../http/reply.ts';
 import { countFailure } from '../http/count-failure.ts';
 import { routeLabel } from '../http/route-label.ts';
-import { route } from './router.ts';
-import type { ServerContext } from '../server-context.ts';
 
 /** As nginx logs it: the client did not get its answer. */
 const ENDED_WITHOUT_ANSWER = 499;
@@ -23,32 +26,45 @@ export interface Arrival {
   readonly body?: BodyReader | undefined;
 }
 
+/** How the requests of one server are answered, and who is told of what fails. */
+export interface Serving {
+  readonly route: Handler;
+  readonly addressOf: AddressReader;
+  readonly limits: Pick<
+    ServerLimits,
+    'idleBodyMs' | 'minBodyRate' | 'bodyRateOverMs' | 'maxTargetBytes' | 'maxHeaders'
+  >;
+  readonly hidePaths: HidePaths;
+  readonly refusalLog: RefusalLog;
+  readonly metrics: ServerMetrics;
+}
+
 /** Answers one request; never rejects. */
-export async function serveRequest(
-  context: ServerContext,
-  request: IncomingMessage,
-  response: ServerResponse,
-  { awaitsContinue, isDraining, body }: Arrival,
-): Promise<void> {
-  const address = context.addressOf(request);
-  const pace = paceOf(context.limits);
-  const exchange = openExchange(request, response, { pace, awaitsContinue, address, body });
-  try {
-    checkRequestLine(exchange, context.limits);
-    if (isDraining) {
-      response.setHeader('Connection', 'close');
-      throw new CairnError('server-busy', 'the server is shutting down; try again when it is back');
+export type Serve = (request: IncomingMessage, response: ServerResponse, arrival: Arrival) => Promise<void>;
+
+/** Makes what answers the requests of one server. */
+export function createServe({ route, addressOf, limits, hidePaths, refusalLog, metrics }: Serving): Serve {
+  const pace = paceOf(limits);
+  return async (request, response, { awaitsContinue, isDraining, body }) => {
+    const address = addressOf(request);
+    const exchange = openExchange(request, response, { pace, awaitsContinue, address, body });
+    try {
+      checkRequestLine(exchange, limits);
+      if (isDraining) {
+        response.setHeader('Connection', 'close');
+        throw new CairnError('server-busy', 'the server is shutting down; try again when it is back');
+      }
+      refuseCrossSite(exchange);
+      await route(exchange);
+    } catch (error) {
+      const told = tellableError(error, hidePaths);
+      if (!logFailure(refusalLog, exchange, { told, thrown: error })) countFailure(metrics, told);
+      await sendProblem(exchange, told);
+    } finally {
+      if (body === undefined) void drainBody(exchange);
+      else body.release();
+      const status = response.writableFinished ? response.statusCode : ENDED_WITHOUT_ANSWER;
+      metrics.requestEnded(routeLabel(exchange.method, exchange.path), status);
     }
-    refuseCrossSite(exchange);
-    await route(context, exchange);
-  } catch (error) {
-    const told = tellableError(error, context.hidePaths);
-    if (!logFailure(context, exchange, { told, thrown: error })) countFailure(context.metrics, told);
-    await sendProblem(exchange, told);
-  } finally {
-    if (body === undefined) void drainBody(exchange);
-    else body.release();
-    const status = response.writableFinished ? response.statusCode : ENDED_WITHOUT_ANSWER;
-    context.metrics.requestEnded(routeLabel(exchange.method, exchange.path), status);
-  }
+  };
 }

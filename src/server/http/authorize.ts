@@ -1,46 +1,69 @@
 /** Who asks, and may they: access tokens and session credentials out of request headers. */
 import { TLSSocket } from 'node:tls';
 import { CairnError } from '../../base/errors.ts';
-import { HEADER } from '../../wire/routes.ts';
-import type { Scope } from '../../session/scopes.ts';
 import { checkAllows, type Authorization } from '../../session/authorization.ts';
-import { checkStands } from '../access/authenticator.ts';
-import type { ServerContext } from '../server-context.ts';
+import type { Scope } from '../../session/scopes.ts';
+import { HEADER } from '../../wire/routes.ts';
+import { checkStands, type Authenticator } from '../access/authenticator.ts';
+import type { FailedAuthentications } from '../access/failed-authentications.ts';
+import type { SessionProof } from '../core/sessions/admission.ts';
+import type { Answering } from './answering.ts';
 import type { Exchange } from './exchange.ts';
-
-/** What a request of a session proves itself with. */
-export interface SessionProof {
-  readonly epoch: number;
-  readonly credential: string;
-}
 
 const BEARER = /^Bearer +([A-Za-z0-9\-._~+/]+=*)$/i;
 
-/**
- * What the access token or the certificate of a request of no session allows, where that covers a scope and a path.
- *
- * @param path safe relative path that the request is about; undefined where it is about none
- * @throws CairnError `unauthenticated`, `rate-limited`, `token-expired`, `token-revoked`, `forbidden`,
- * `issuer-unavailable`
- */
-export async function authorize(
-  context: ServerContext,
-  exchange: Exchange,
-  scope: Scope,
-  path: string | undefined,
-): Promise<Authorization> {
-  const authorization = await authenticateAnswer(context, exchange);
-  checkAllows(authorization, scope, path);
-  return authorization;
+/** Finds out who asks. */
+export interface Access {
+  /**
+   * Who asks, whatever they may do.
+   *
+   * @throws CairnError `unauthenticated`, `rate-limited`, `token-expired`, `token-revoked`, `issuer-unavailable`
+   */
+  authenticate(exchange: Exchange): Promise<Authorization>;
+  /**
+   * {@link authenticate} for a request of no session whose answer may take long: it is cut off when what it is allowed
+   * by ends.
+   */
+  authenticateAnswer(exchange: Exchange): Promise<Authorization>;
+  /**
+   * What the access token or the certificate of a request of no session allows, where that covers a scope and a path.
+   *
+   * @param path safe relative path that the request is about; undefined where it is about none
+   * @throws CairnError like {@link authenticate}, and `forbidden`
+   */
+  authorize(exchange: Exchange, scope: Scope, path: string | undefined): Promise<Authorization>;
 }
 
-/**
- * Who asks, whatever they may do.
- *
- * @throws CairnError `unauthenticated`, `rate-limited`, `token-expired`, `token-revoked`, `issuer-unavailable`
- */
-export async function authenticate(
-  { authenticators, failedAuthentications, wallNow }: ServerContext,
+/** What those who ask of one server are found out with. */
+export interface AccessOptions {
+  /** Asked in this order. */
+  readonly authenticators: readonly Authenticator[];
+  readonly failedAuthentications: FailedAuthentications;
+  readonly answering: Answering;
+  /** Milliseconds since 1970 as the world counts them. */
+  readonly wallNow: () => number;
+}
+
+/** Makes what finds out who asks of one server. */
+export function createAccess(options: AccessOptions): Access {
+  const authenticateAnswer: Access['authenticateAnswer'] = async (exchange) => {
+    const authorization = await authenticate(options, exchange);
+    options.answering.note(exchange, authorization);
+    return authorization;
+  };
+  return {
+    authenticate: (exchange) => authenticate(options, exchange),
+    authenticateAnswer,
+    authorize: async (exchange, scope, path) => {
+      const authorization = await authenticateAnswer(exchange);
+      checkAllows(authorization, scope, path);
+      return authorization;
+    },
+  };
+}
+
+async function authenticate(
+  { authenticators, failedAuthentications, wallNow }: AccessOptions,
   { request, address }: Exchange,
 ): Promise<Authorization> {
   const header = request.headers.authorization;
@@ -61,16 +84,6 @@ export async function authenticate(
     const isGuess = error instanceof CairnError && error.code === 'unauthenticated' && header !== undefined;
     throw (isGuess ? failedAuthentications.failed(address) : undefined) ?? error;
   }
-}
-
-/**
- * {@link authenticate} for a request of no session whose answer may take long: it is cut off when what it is allowed by
- * ends.
- */
-export async function authenticateAnswer(context: ServerContext, exchange: Exchange): Promise<Authorization> {
-  const authorization = await authenticate(context, exchange);
-  context.answering.note(exchange, authorization);
-  return authorization;
 }
 
 function unauthenticated(hasToken: boolean): CairnError {

@@ -1,14 +1,14 @@
 /** Proves to a client of the same user on this machine who listens here. */
 import { endsOf, isChallenge, localProof } from '../../wire/local-proof.ts';
 import { HEADER } from '../../wire/routes.ts';
-import type { ServerContext } from '../server-context.ts';
 import type { Exchange } from './exchange.ts';
 
-/** Answers the challenge of a request, where it has one: for this connection, and for no other. */
-export function showProof(
-  { localKey }: Pick<ServerContext, 'localKey'>,
-  { request, response }: Exchange,
-): void {
+/**
+ * Answers the challenge of a request, where it has one: for this connection, and for no other.
+ *
+ * @param localKey secret that it is proved with; undefined where nothing is proved
+ */
+export function showProof(localKey: string | undefined, { request, response }: Exchange): void {
   const challenge = request.headers[HEADER.challenge];
   if (localKey === undefined || !isChallenge(challenge)) return;
   const { here: server, there: client } = endsOf(request.socket);

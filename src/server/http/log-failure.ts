@@ -3,9 +3,16 @@ import type { CairnError } from '../../base/errors.ts';
 import { masked } from '../../base/masked.ts';
 import { printable } from '../../base/safe-path.ts';
 import { PROTOCOL_SEGMENT } from '../../wire/routes.ts';
-import { limitIn } from './refusals.ts';
-import type { ServerContext } from '../server-context.ts';
+import type { LimitedLog } from './log-limiter.ts';
+import { limitIn, type Refusals } from './refusals.ts';
 import type { Exchange } from './exchange.ts';
+
+/** Where refusals are noted, those by limits and all others. */
+export interface RefusalLog {
+  readonly refusals: Refusals;
+  /** For lines that strangers can cause. */
+  readonly limitedLog: LimitedLog;
+}
 
 const MAX_LOGGED_CHARACTERS = 300;
 
@@ -16,7 +23,7 @@ const MAX_LOGGED_CHARACTERS = 300;
  * protocol.
  */
 export function logFailure(
-  { refusals, limitedLog }: Pick<ServerContext, 'refusals' | 'limitedLog'>,
+  { refusals, limitedLog }: RefusalLog,
   exchange: Exchange,
   { told, thrown }: { readonly told: CairnError; readonly thrown: unknown },
 ): boolean {

@@ -2,7 +2,9 @@
 import type { Pace } from '../../base/body-reader.ts';
 import type { ServerLimits } from '../core/limits.ts';
 
+type PaceLimits = Pick<ServerLimits, 'idleBodyMs' | 'minBodyRate' | 'bodyRateOverMs'>;
+
 /** The pace that a server asks for. */
-export function paceOf({ idleBodyMs, minBodyRate, bodyRateOverMs }: ServerLimits): Pace {
+export function paceOf({ idleBodyMs, minBodyRate, bodyRateOverMs }: PaceLimits): Pace {
   return { idleMs: idleBodyMs, minRate: minBodyRate, overMs: bodyRateOverMs };
 }

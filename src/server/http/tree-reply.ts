@@ -1,80 +1,14 @@
 /** Trees as answers: entries go out as the scan finds them. */
-import { createHash } from 'node:crypto';
-import { CairnError } from '../../base/errors.ts';
-import type { ScannedEntry } from '../../manifest/entry.ts';
-import { EntryTable } from '../../manifest/entry-table.ts';
-import {
-  encodeEntry,
-  encodeHeader,
-  type Manifest,
-  type ManifestParameters,
-} from '../../manifest/manifest.ts';
-import { StringTable, type StringList } from '../../manifest/string-table.ts';
-import { encodeTail, type Notice } from '../../wire/tree-stream.ts';
 import type { ContentStore } from '../../storage/content-store.ts';
+import { encodeTail } from '../../wire/tree-stream.ts';
+import { scanTree, type TreeQuery } from '../core/scan-tree.ts';
 import type { Exchange } from './exchange.ts';
 import { end, NDJSON_TYPE, write } from './reply.ts';
-
-/** What is scanned, and how it is described. */
-export interface TreeQuery {
-  /** Safe relative path. */
-  readonly path: string;
-  readonly parameters: ManifestParameters;
-  readonly depth?: 1;
-  readonly maxEntries: number;
-}
-
-/** A tree that was scanned whole. */
-export interface ScannedTree {
-  readonly manifest: Manifest;
-  readonly identities: StringList;
-  readonly notices: readonly Notice[];
-}
 
 /** Starts the answer that a tree goes into. */
 export function beginTree({ response }: Exchange): void {
   response.writeHead(200, { 'Content-Type': NDJSON_TYPE });
   response.flushHeaders();
-}
-
-/**
- * Scans a tree and hands its lines to `onLines` as they come, all but the last ones (see {@link encodeTail}).
- *
- * @param keep whether the entries are wanted afterwards; without, the tree takes no memory and its manifest is empty
- * @throws CairnError `manifest-too-large`, what the store's scan throws, and what `onLines` throws
- */
-export async function scanTree(
-  content: ContentStore,
-  query: TreeQuery,
-  options: { keep: boolean; onLines: (lines: string) => Promise<void> },
-): Promise<ScannedTree> {
-  const hash = createHash('sha256');
-  const entries = new EntryTable();
-  const identities = new StringTable();
-  const notices: Notice[] = [];
-  let encodedBytes = 0;
-  const emit = (lines: string): Promise<void> => {
-    encodedBytes += Buffer.byteLength(lines);
-    hash.update(lines);
-    return options.onLines(lines);
-  };
-  let header: string | undefined = `${encodeHeader(query.parameters)}\n`;
-  let count = 0;
-  for await (const batch of scan(content, query, notices)) {
-    count += batch.length;
-    if (count > query.maxEntries) throw tooLarge(query.maxEntries);
-    if (options.keep) {
-      for (const { entry, identity } of batch) {
-        entries.push(entry);
-        identities.push(identity);
-      }
-    }
-    await emit((header ?? '') + batch.map(({ entry }) => `${encodeEntry(entry)}\n`).join(''));
-    header = undefined;
-  }
-  if (header !== undefined) await emit(header);
-  const manifest = { ...query.parameters, entries, encodedBytes, id: hash.digest('hex') };
-  return { manifest, identities, notices };
 }
 
 /** Scans a tree into an answer. What fails before the first entry is thrown; later failures cut the answer off. */
@@ -85,14 +19,4 @@ export async function sendTree(exchange: Exchange, content: ContentStore, query:
   };
   const tree = await scanTree(content, query, { keep: false, onLines });
   await end(exchange, Buffer.from(encodeTail(tree.manifest.id, tree.notices)));
-}
-
-function scan(content: ContentStore, query: TreeQuery, notices: Notice[]): AsyncIterable<ScannedEntry[]> {
-  const onNotice = (notice: Notice): void => void notices.push(notice);
-  const { path, depth } = query;
-  return content.scan(path, depth === undefined ? { onNotice } : { onNotice, depth });
-}
-
-function tooLarge(maxEntries: number): CairnError {
-  return new CairnError('manifest-too-large', `the tree has more than ${maxEntries} entries; pull its parts`);
 }

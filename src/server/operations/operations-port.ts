@@ -1,11 +1,13 @@
 /** `/healthz`, `/readyz` and `/metrics` on a port of their own, for those who watch over a server and have no token. */
 import { CairnError } from '../../base/errors.ts';
+import type { Logger } from '../../base/logger.ts';
+import type { HidePaths } from '../core/own-paths.ts';
+import type { AddressReader } from '../http/client-address.ts';
+import type { Handler } from '../http/handler.ts';
 import { drainBody, openExchange, type Exchange } from '../http/exchange.ts';
-import { createHttpServer, listen, urlOf, type RequestListener } from '../http/listen.ts';
+import { createHttpServer, listen, urlOf, type ListenContext, type RequestListener } from '../http/listen.ts';
 import { paceOf } from '../http/pace.ts';
 import { sendProblem, tellableError } from '../http/reply.ts';
-import { handleHealth, handleReadiness, sendMetrics } from './operations.ts';
-import type { ServerContext } from '../server-context.ts';
 
 /** A port that listens. */
 export interface OperationsPort {
@@ -14,24 +16,28 @@ export interface OperationsPort {
   close(): Promise<void>;
 }
 
-const HANDLERS = new Map([
-  ['/healthz', handleHealth],
-  ['/readyz', handleReadiness],
-  ['/metrics', sendMetrics],
-]);
+/** What answers on the port, and how what fails there is told. */
+export interface Answers {
+  /** By path. */
+  readonly handlers: ReadonlyMap<string, Handler>;
+  readonly addressOf: AddressReader;
+  readonly hidePaths: HidePaths;
+  readonly log: Logger;
+}
 
 /** Starts to listen. @throws CairnError `address-in-use`, `address-unavailable` */
 export async function openOperationsPort(
-  context: ServerContext,
+  answers: Answers,
+  listening: Omit<ListenContext, 'isTrustedProxy'>,
   where: { readonly host: string; readonly port: number },
 ): Promise<OperationsPort> {
   const onRequest: RequestListener = (request, response, awaitsContinue) => {
-    const options = { pace: paceOf(context.limits), awaitsContinue, address: context.addressOf(request) };
-    void serve(context, openExchange(request, response, options));
+    const options = { pace: paceOf(listening.limits), awaitsContinue, address: answers.addressOf(request) };
+    void serve(answers, openExchange(request, response, options));
   };
   const { server, connections } = createHttpServer(
     { onRequest },
-    { ...context, isTrustedProxy: () => false },
+    { ...listening, isTrustedProxy: () => false },
   );
   const port = await listen(server, where);
   return {
@@ -46,20 +52,20 @@ export async function openOperationsPort(
 }
 
 /** Answers one request; never rejects. */
-async function serve(context: ServerContext, exchange: Exchange): Promise<void> {
+async function serve({ handlers, hidePaths, log }: Answers, exchange: Exchange): Promise<void> {
   // No protocol is here that a client could look for.
   exchange.response.removeHeader('Link');
   try {
-    const handler = HANDLERS.get(exchange.path);
+    const handler = handlers.get(exchange.path);
     if (handler === undefined) throw new CairnError('not-found', 'here are /healthz, /readyz and /metrics');
     if (exchange.method !== 'GET' && exchange.method !== 'HEAD') {
       const details = { allow: 'GET, HEAD' };
       throw new CairnError('method-not-allowed', `${exchange.method} is not possible here`, { details });
     }
-    await handler(context, exchange);
+    await handler(exchange);
   } catch (error) {
-    const told = tellableError(error, context.hidePaths);
-    if (told.code === 'internal') context.log.error({ err: error }, 'answering about the server failed');
+    const told = tellableError(error, hidePaths);
+    if (told.code === 'internal') log.error({ err: error }, 'answering about the server failed');
     await sendProblem(exchange, told);
   } finally {
     void drainBody(exchange);

@@ -6,6 +6,7 @@ import type { Authorization } from '../../../src/session/authorization.ts';
 import type { Evidence } from '../../../src/server/access/authenticator.ts';
 import { createStaticToken } from '../../../src/server/access/static-token.ts';
 import { openGrants, type Grants, type GrantWish } from '../../../src/server/access/grants.ts';
+import { DEFAULT_LIMITS } from '../../../src/server/core/limits.ts';
 import { createUsageLedger } from '../../../src/server/core/quota/usage-ledger.ts';
 import { ALICE, call, establishRequest, openScene, type Answer, type Scene } from '../by-hand.ts';
 import { codeOf, directory, file, transferOf } from '../../suites/staged-transfer.ts';
@@ -51,7 +52,7 @@ function place(): Place {
         authenticate: async () => undefined,
         stands: ({ id }: Authorization) => (id === 'token:alice' ? !it.isRevoked : undefined),
       };
-      const grants = await openGrants(state, { now: () => clock.nowMs });
+      const grants = await openGrants(state, DEFAULT_LIMITS, () => clock.nowMs);
       grants.askAboutIssuers([grants, issuer]);
       return grants;
     },
@@ -133,7 +134,7 @@ describe('a grant', () => {
   test('has limits that are settings', async () => {
     const it = place();
     const limits = { maxGrantsPerPrincipal: 2, maxSessionsPerGrant: 3 };
-    const grants = await openGrants(it.state, { now: () => it.clock.nowMs, limits });
+    const grants = await openGrants(it.state, { ...DEFAULT_LIMITS, ...limits }, () => it.clock.nowMs);
     grants.askAboutIssuers([{ authenticate: async () => undefined, stands: () => true }]);
     const { grant } = await grants.issue(alice, push());
     expect((await grants.authenticate(bearer(grant)))?.quota).toEqual({ sessions: 3 });
@@ -310,7 +311,7 @@ describe('over HTTP', () => {
       principal: 'alice',
       ...(quota === undefined ? {} : { quota }),
     });
-    const grants = await openGrants(temporaryDirectory());
+    const grants = await openGrants(temporaryDirectory(), DEFAULT_LIMITS);
     return openScene('local disk', { authenticators: [token, grants], grants, usage: createUsageLedger() });
   }
 
@@ -367,7 +368,7 @@ describe('over HTTP', () => {
       ...createStaticToken(ALICE, { id: 'certificate:alice', principal: 'alice' }),
       stands: ({ id }: Authorization) => (id === 'certificate:alice' ? stands : undefined),
     };
-    const grants = await openGrants(temporaryDirectory());
+    const grants = await openGrants(temporaryDirectory(), DEFAULT_LIMITS);
     const it = await openScene('local disk', { authenticators: [grants, certificate], grants });
     const { json } = await ask(it, { direction: 'push', target: '/in', expiresInMs: HOUR_MS });
     expect(json.state).toBe('valid');

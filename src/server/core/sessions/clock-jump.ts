@@ -1,8 +1,13 @@
 /** Moves the lives of all sessions along with a wall clock that jumped, so that none of them becomes longer or shorter. */
 import type { SessionRecord } from '../../../session/record.ts';
 import { isTerminal } from '../../../session/state.ts';
-import type { SessionContext } from '../../server-context.ts';
+import type { Logger } from '../../../base/logger.ts';
+import type { SessionStore } from '../../../storage/state/session-store.ts';
+import type { SteadyClock } from '../clock.ts';
+import type { LastSeen } from '../last-seen.ts';
+import type { SessionTally } from '../quota/session-tally.ts';
 import type { LiveSessions } from './live-sessions.ts';
+import type { SessionTimes } from './session-times.ts';
 import { sideBySide } from './side-by-side.ts';
 
 /** Less than this is no jump: clocks are adjusted all the time. */
@@ -11,14 +16,22 @@ const MOVED_AT_A_TIME = 8;
 /** A server that was killed has been there for at most so long after it was last seen. */
 const NOTED_EVERY_MS = 60_000;
 
+/** What is moved along with a clock. */
+interface Movable {
+  readonly clock: SteadyClock;
+  readonly times: SessionTimes;
+  readonly sessions: Pick<SessionStore, 'list'>;
+  readonly live: LiveSessions;
+  readonly log: Logger;
+}
+
 /** Looks whether the wall clock has jumped, and follows it. */
-export async function followWallClock(context: SessionContext, live: LiveSessions): Promise<void> {
-  const { clock, log, sessions } = context;
+export async function followWallClock({ clock, times, sessions, live, log }: Movable): Promise<void> {
   if (Math.abs(clock.driftMs()) < MIN_JUMP_MS) return;
   await clock.follow(async (jumpMs) => {
     log.warn({ jumpMs }, 'the clock of this machine jumped; the lives of all sessions are moved along');
     await sideBySide(sessions.list(), MOVED_AT_A_TIME, async (record) => {
-      if (!isToMove(context, record, jumpMs)) return;
+      if (!isToMove(times, record, jumpMs)) return;
       const { id } = record;
       try {
         await live.use(id, (session) => session.record.moveInTime(jumpMs));
@@ -31,12 +44,12 @@ export async function followWallClock(context: SessionContext, live: LiveSession
 
 /** An ended session is only kept a while: that is cut, where its clock ran ahead, and never moved. */
 function isToMove(
-  { now, limits, leaseMs }: SessionContext,
+  { now, keepEndedMs, keepCommittedMs, leaseMs }: SessionTimes,
   { state, createdAtMs, leaseExpiresAtMs }: SessionRecord,
   jumpMs: number,
 ): boolean {
   const isOver = isTerminal(state);
-  if (isOver) return leaseExpiresAtMs > now() + Math.max(limits.keepEndedMs, limits.keepCommittedMs);
+  if (isOver) return leaseExpiresAtMs > now() + Math.max(keepEndedMs, keepCommittedMs);
   return jumpMs !== 0 || createdAtMs > now() || leaseExpiresAtMs > now() + leaseMs;
 }
 
@@ -44,13 +57,18 @@ function isToMove(
 export function noteLastSeen({
   clock,
   lastSeen,
-  usage,
+  tally,
   log,
-}: SessionContext): (isLast?: boolean) => Promise<void> {
+}: {
+  readonly clock: SteadyClock;
+  readonly lastSeen: LastSeen;
+  readonly tally: Pick<SessionTally, 'mostSessions'>;
+  readonly log: Logger;
+}): (isLast?: boolean) => Promise<void> {
   let notedMs: number | undefined;
   return async (isLast = false) => {
     // A clock that may run ahead is not written down, nor is anything for a server that has nothing to lose.
-    if (!clock.isJudging() || usage.tally.mostSessions('all') === 0) return;
+    if (!clock.isJudging() || tally.mostSessions('all') === 0) return;
     const nowMs = clock.now();
     if (!isLast && notedMs !== undefined && Math.abs(nowMs - notedMs) < NOTED_EVERY_MS) return;
     notedMs = nowMs;

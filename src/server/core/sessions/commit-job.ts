@@ -1,5 +1,6 @@
 /** The end of a session: publishing a push, or checking what was sent in a pull. Runs on while clients come and go. */
 import { CairnError, storageError, type ErrorCode } from '../../../base/errors.ts';
+import type { Logger } from '../../../base/logger.ts';
 import { ChunkSet } from '../../../checkpoint/chunk-set.ts';
 import { isStream } from '../../../manifest/layout.ts';
 import type { SessionRecord } from '../../../session/record.ts';
@@ -7,23 +8,21 @@ import { existingOf, mayCompare } from '../../../session/scopes.ts';
 import { destinationExists } from '../../../transfer/destination-exists.ts';
 import { isOfOneEntry } from '../../../transfer/refused-entries.ts';
 import { chargedFor } from '../quota/quota.ts';
+import type { UsageLedger } from '../quota/usage-ledger.ts';
 import { isTerminal } from '../../../session/state.ts';
 import { verifyPull } from './commit-check.ts';
-import type { LiveSession } from './live-session.ts';
-import type { SessionContext } from '../../server-context.ts';
+import type { CommitJob, LiveSession } from './live-session.ts';
+import type { SessionTimes } from './session-times.ts';
 import { UnpublishedEntries, type LeftOut } from './unpublished.ts';
 
 /** What is kept of a commit. */
 export type CommitRecord = NonNullable<SessionRecord['commit']>;
 
-/** A commit that is running, or that has run. */
-export interface CommitJob {
-  readonly digest: string;
-  readonly entriesTotal: number;
-  entriesDone: number;
-  isRunning: boolean;
-  /** Resolves when the session is committed; rejects with why it could not be. */
-  readonly done: Promise<void>;
+/** What the commits of one server are run with. */
+export interface CommitRunning {
+  readonly ledger: Pick<UsageLedger, 'charge' | 'settle'>;
+  readonly times: Pick<SessionTimes, 'now' | 'keepCommittedMs'>;
+  readonly log: Logger;
 }
 
 /** After these the session is open again: something has to be sent once more. */
@@ -37,17 +36,17 @@ const REOPENING: ReadonlySet<ErrorCode> = new Set([
 ]);
 
 /** Runs the commit that stands in the session's record; there is one at a time. */
-export function startCommitJob(context: SessionContext, live: LiveSession, commit: CommitRecord): CommitJob {
+export function startCommitJob(running: CommitRunning, live: LiveSession, commit: CommitRecord): CommitJob {
   const { digest, entriesTotal } = commit;
   const job = { digest, entriesTotal, entriesDone: 0, isRunning: true, done: Promise.resolve() };
-  job.done = run(context, live, job, commit);
+  job.done = run(running, live, job, commit);
   job.done.catch(() => undefined); // told to whoever asks for the commit, and logged
   live.job = job;
   return job;
 }
 
 async function run(
-  context: SessionContext,
+  { ledger, times, log }: CommitRunning,
   live: LiveSession,
   job: CommitJob,
   commit: CommitRecord,
@@ -57,8 +56,8 @@ async function run(
   try {
     const leftOut = record.value.direction === 'push' ? await publish(live, job, commit) : {};
     if (record.value.direction === 'pull') await verifyPull(live, commit);
-    await charge(context, live, commit);
-    const leaseExpiresAtMs = context.now() + context.limits.keepCommittedMs;
+    await charge(ledger, live, commit);
+    const leaseExpiresAtMs = times.now() + times.keepCommittedMs;
     const { bytesTotal } = commit;
     const published = { ...commit, ...leftOut };
     await record.change('published', {
@@ -68,12 +67,12 @@ async function run(
       bytesTotal,
       bytesDone: bytesTotal,
     });
-    context.usage.ledger.settle((session) => session === live.id);
-    await free(context, live);
+    ledger.settle((session) => session === live.id);
+    await free(live, log);
     job.entriesDone = job.entriesTotal;
-    context.log.info(fields, 'session committed');
+    log.info(fields, 'session committed');
   } catch (error) {
-    context.log.warn({ ...fields, err: error }, 'commit failed');
+    log.warn({ ...fields, err: error }, 'commit failed');
     const reopens = error instanceof CairnError && REOPENING.has(error.code);
     if (!reopens) await noteCommitFailure(live, error);
     else if (live.noteFailure(error) && record.value.state === 'committing')
@@ -93,22 +92,22 @@ export async function noteCommitFailure(live: LiveSession, error: unknown): Prom
 
 /** Before the record says that it is committed: after a crash in between this comes again, and counts once. */
 async function charge(
-  { usage }: SessionContext,
+  ledger: CommitRunning['ledger'],
   { id, record }: LiveSession,
   { bytesTotal }: CommitRecord,
 ): Promise<void> {
   const { authorization, direction, linkBytes = 0 } = record.value;
   const charged = direction === 'push' ? chargedFor(authorization) : [];
-  if (charged.length > 0) await usage.ledger.charge(id, charged, bytesTotal + linkBytes);
+  if (charged.length > 0) await ledger.charge(id, charged, bytesTotal + linkBytes);
 }
 
 /** What was staged is of no use any more. */
-async function free(context: SessionContext, live: LiveSession): Promise<void> {
+async function free(live: LiveSession, log: Logger): Promise<void> {
   try {
     await live.content.discard();
   } catch (error) {
     const fields = { session: live.id, err: error };
-    context.log.warn(fields, 'freeing a committed session failed; the collector does it again');
+    log.warn(fields, 'freeing a committed session failed; the collector does it again');
   }
 }
 

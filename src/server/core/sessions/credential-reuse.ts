@@ -1,7 +1,7 @@
 /** A credential that was replaced is shown again: somebody has a copy, and nobody can say who is the owner. */
+import type { Logger } from '../../../base/logger.ts';
 import { isRetired, revoke, STRAGGLER_MS, wasReplaced } from '../../../session/credential-rotation.ts';
 import { isTerminal } from '../../../session/state.ts';
-import type { SessionContext } from '../../server-context.ts';
 import type { LiveSession } from './live-session.ts';
 
 /** A credential that was refused, and with what. */
@@ -18,7 +18,7 @@ export interface RefusedCredential {
  * resumed are of the epoch before and come soon after; those are only refused.
  */
 export async function noticeReuse(
-  { log, now }: SessionContext,
+  { log, now }: { readonly log: Logger; readonly now: () => number },
   { id, record }: LiveSession,
   { credential, epoch, address }: RefusedCredential,
 ): Promise<void> {

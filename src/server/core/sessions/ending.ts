@@ -1,9 +1,95 @@
-/** The last record of a session that ends before it is committed. */
+/** The end of sessions before they are committed: their client, an administrator or the lease ends them. */
 import { CairnError, EXIT } from '../../../base/errors.ts';
+import type { Logger } from '../../../base/logger.ts';
 import type { MomentCause } from '../../../session/history.ts';
 import { advance } from '../../../session/record.ts';
-import type { SessionContext } from '../../server-context.ts';
-import type { LiveSession } from './live-session.ts';
+import { isTerminal } from '../../../session/state.ts';
+import type { SessionStore } from '../../../storage/state/session-store.ts';
+import type { LiveSession, SessionRequest } from './live-session.ts';
+import type { SessionTimes } from './session-times.ts';
+
+/** Who ends a session, and how. */
+export interface Aborting {
+  readonly cause: MomentCause;
+  /** The epoch in whose name it ends; undefined for who has none. */
+  readonly epoch?: number;
+  /** The request that asks for it, where it is one of the session's. */
+  readonly request?: SessionRequest;
+}
+
+/** Ends sessions. */
+export interface Ending {
+  /**
+   * Ends a session and frees its staging, its descriptors and its timers. Its requests in flight fail with
+   * `session-aborted`, and so does whatever its client asks later: the record stays a while, to tell it.
+   *
+   * @throws CairnError `session-state` while it is being committed, `session-fenced`, what the state table gives
+   */
+  abort(live: LiveSession, aborting: Aborting): Promise<void>;
+  /**
+   * Ends a session whose lease is over and frees what it holds; its record stays a while, to tell its client. Whoever
+   * touched or committed it a moment ago comes first: then nothing happens.
+   */
+  expire(live: LiveSession): Promise<void>;
+  /** A session whose lease is over has expired, whether the collector was here or not. @throws CairnError `session-expired` */
+  refuseExpired(live: LiveSession): Promise<void>;
+}
+
+/** What the ends of sessions are written down with. */
+interface EndRecords {
+  readonly sessions: Pick<SessionStore, 'remove'>;
+  readonly times: Pick<SessionTimes, 'now' | 'keepEndedMs'>;
+  readonly log: Logger;
+}
+
+/** Makes what ends the sessions of one server. */
+export function createEnding(records: EndRecords): Ending {
+  const { log } = records;
+  const abort: Ending['abort'] = async (live, { cause, epoch, request }) => {
+    const error = new CairnError('session-aborted', 'the session was aborted');
+    const isOther = (other: SessionRequest): boolean => other !== request;
+    // A manifest that comes, or is made, has the session's turn for as long as its sender, or the tree, takes.
+    if (live.record.value.state === 'establishing') await live.endRequests(isOther, error);
+    // In turn with commits: one that began a moment ago publishes, whatever is written down after it.
+    await live.exclusive(async () => {
+      if (live.job?.isRunning === true) {
+        throw new CairnError('session-state', 'the session is being committed; it can no longer be aborted');
+      }
+      const { state } = live.record.value;
+      // Whoever asks for that again must not cost a sync each time.
+      if (epoch === undefined && (state === 'aborted' || state === 'expired')) return;
+      await recordEnd(records, live, 'abort', cause, epoch);
+    });
+    log.info({ session: live.id, ...cause }, 'session aborted');
+    await live.endRequests(isOther, error);
+    await live.exclusive(() => live.content.discard());
+  };
+  const expire: Ending['expire'] = async (live) => {
+    const isOver = await live.exclusive(async () => {
+      if (!mayExpire(live)) return false;
+      await recordEnd(records, live, 'expire', { why: 'lease-over' });
+      return true;
+    });
+    if (!isOver) return;
+    log.info({ session: live.id }, 'session expired');
+    await live.endRequests(() => true, expired());
+    await live.content.discard();
+  };
+  const refuseExpired: Ending['refuseExpired'] = async (live) => {
+    if (!mayExpire(live)) return;
+    await expire(live);
+    if (live.record.value.state === 'expired') throw expired();
+  };
+  return { abort, expire, refuseExpired };
+}
+
+function mayExpire({ job, record }: LiveSession): boolean {
+  return !isTerminal(record.value.state) && job?.isRunning !== true && record.isLeaseOver();
+}
+
+function expired(): CairnError {
+  return new CairnError('session-expired', 'the session has expired; run the command again to start over');
+}
 
 /**
  * Writes down that a session has ended; the record stays a while, to tell its client. A full disk, or
@@ -12,15 +98,14 @@ import type { LiveSession } from './live-session.ts';
  *
  * @throws CairnError `session-fenced` for an epoch that is over, what the state table gives
  */
-export async function recordEnd(
-  context: SessionContext,
+async function recordEnd(
+  { sessions, times, log }: EndRecords,
   { id, record }: LiveSession,
   event: 'abort' | 'expire',
   cause: MomentCause,
   epoch?: number,
 ): Promise<void> {
-  const { limits, log, now, sessions } = context;
-  const ended = { leaseExpiresAtMs: now() + limits.keepEndedMs, holder: null };
+  const ended = { leaseExpiresAtMs: times.now() + times.keepEndedMs, holder: null };
   try {
     await record.change(event, ended, epoch, cause);
   } catch (error) {

@@ -16,16 +16,27 @@ import {
   type MomentKind,
 } from '../../../session/history.ts';
 import { isTerminal, type SessionEvent } from '../../../session/state.ts';
-import type { SessionContext } from '../../server-context.ts';
+import type { Logger } from '../../../base/logger.ts';
+import type { SessionStore } from '../../../storage/state/session-store.ts';
+import type { SessionTimes } from './session-times.ts';
 
 /** Changes to a record, or what computes them from the newest one. */
 export type RecordChanges = Partial<SessionRecord> | ((record: SessionRecord) => Partial<SessionRecord>);
+
+/** What the records of one server's sessions are kept with. */
+export interface RecordKeeping {
+  readonly sessions: Pick<SessionStore, 'get' | 'replace'>;
+  readonly times: SessionTimes;
+  /** Whether what is not durable of a session of this holder lives in this server, or is always durable. */
+  readonly isHeldHere: (holder: SessionRecord['holder']) => boolean;
+  readonly log: Logger;
+}
 
 const MAX_ATTEMPTS = 20;
 
 /** A session's record. */
 export class LiveRecord {
-  readonly #context: SessionContext;
+  readonly #keeping: RecordKeeping;
   readonly #onTaken: () => void;
   #value: SessionRecord;
   #touchedAtMs = Number.NEGATIVE_INFINITY;
@@ -33,8 +44,8 @@ export class LiveRecord {
   readonly #noted = { epoch: 0, moments: new Set<string>() };
 
   /** @param onTaken told when a newer record shows that the epoch was raised by another process */
-  constructor(context: SessionContext, value: SessionRecord, onTaken: () => void) {
-    this.#context = context;
+  constructor(keeping: RecordKeeping, value: SessionRecord, onTaken: () => void) {
+    this.#keeping = keeping;
     this.#value = value;
     this.#onTaken = onTaken;
   }
@@ -68,8 +79,7 @@ export class LiveRecord {
 
   /** Whether what is not durable of this session lives in this server, or is always durable. */
   isHeldHere(): boolean {
-    const { content, instanceId } = this.#context;
-    return content.properties.durability === 'immediate' || this.#value.holder === instanceId;
+    return this.#keeping.isHeldHere(this.#value.holder);
   }
 
   /**
@@ -92,15 +102,15 @@ export class LiveRecord {
 
   /** Whether nobody has touched the session for its lease. */
   isLeaseOver(): boolean {
-    const { now, clock } = this.#context;
-    if (!clock.isJudging()) return false;
-    const end = leaseEnd(this.#value, this.#touchedAtMs, this.#context);
-    return isLeaseOver(this.#value, now()) && now() >= end;
+    const { times } = this.#keeping;
+    if (!times.isJudging()) return false;
+    const end = leaseEnd(this.#value, this.#touchedAtMs, times);
+    return isLeaseOver(this.#value, times.now()) && times.now() >= end;
   }
 
   /** Keeps the lease; written down only when an eighth of it has gone by, since a record costs a sync. */
   async touch(): Promise<void> {
-    const { now, leaseMs } = this.#context;
+    const { now, leaseMs } = this.#keeping.times;
     this.#touchedAtMs = now();
     if (this.#value.leaseExpiresAtMs - this.#touchedAtMs < (leaseMs * 7) / 8) await this.saveLease();
   }
@@ -110,12 +120,12 @@ export class LiveRecord {
    * and no lease is longer than a new one.
    */
   async moveInTime(jumpMs: number): Promise<void> {
-    const { leaseMs, limits, now } = this.#context;
+    const { leaseMs, keepEndedMs, keepCommittedMs, now } = this.#keeping.times;
     const nowMs = now();
     const within = (ms: number, latestMs: number): number => Math.max(0, Math.min(ms + jumpMs, latestMs));
     this.#touchedAtMs = Math.min(this.#touchedAtMs + jumpMs, nowMs);
     await this.change(undefined, ({ state, createdAtMs, leaseExpiresAtMs, rotatedAtMs }) => {
-      const keptMs = isTerminal(state) ? Math.max(limits.keepEndedMs, limits.keepCommittedMs) : leaseMs;
+      const keptMs = isTerminal(state) ? Math.max(keepEndedMs, keepCommittedMs) : leaseMs;
       return {
         createdAtMs: within(createdAtMs, nowMs),
         leaseExpiresAtMs: within(leaseExpiresAtMs, nowMs + keptMs),
@@ -126,7 +136,7 @@ export class LiveRecord {
 
   /** Writes the lease down as it stands. */
   async saveLease(): Promise<void> {
-    const leaseExpiresAtMs = leaseEnd(this.#value, this.#touchedAtMs, this.#context);
+    const leaseExpiresAtMs = leaseEnd(this.#value, this.#touchedAtMs, this.#keeping.times);
     if (isTerminal(this.#value.state) || leaseExpiresAtMs <= this.#value.leaseExpiresAtMs) return;
     await this.change(undefined, { leaseExpiresAtMs });
   }
@@ -174,7 +184,7 @@ export class LiveRecord {
       await this.note(what, cause);
     } catch (error) {
       const { id } = this.#value;
-      this.#context.log.warn(
+      this.#keeping.log.warn(
         { session: id, what, err: error },
         'a moment of a session is not in its history',
       );
@@ -182,7 +192,7 @@ export class LiveRecord {
   }
 
   #with(record: SessionRecord, what: MomentKind, cause: MomentCause): SessionRecord {
-    const moment = { atMs: this.#context.now(), what, epoch: record.epoch, ...cause };
+    const moment = { atMs: this.#keeping.times.now(), what, epoch: record.epoch, ...cause };
     return { ...record, history: remember(record.history, moment) };
   }
 
@@ -190,11 +200,11 @@ export class LiveRecord {
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       if (epoch !== undefined) this.checkEpoch(epoch);
       const next = make(this.#value);
-      if (await this.#context.sessions.replace(next)) {
+      if (await this.#keeping.sessions.replace(next)) {
         if (next.version > this.#value.version) this.#value = next;
         return next;
       }
-      const fresh = await this.#context.sessions.get(next.id);
+      const fresh = await this.#keeping.sessions.get(next.id);
       if (fresh === undefined) throw new CairnError('session-not-found', 'the session is no longer there');
       this.adopt(fresh);
     }

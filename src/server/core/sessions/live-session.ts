@@ -4,12 +4,11 @@
  */
 import { atMost } from '../../../base/at-most.ts';
 import { storageError, type CairnError, type ErrorCode } from '../../../base/errors.ts';
+import type { Logger } from '../../../base/logger.ts';
 import { printable } from '../../../base/safe-path.ts';
 import type { SessionFailure, SessionRecord } from '../../../session/record.ts';
-import type { CommitJob } from './commit-job.ts';
-import { fencedBy, LiveRecord } from './live-record.ts';
-import type { SessionContext } from '../../server-context.ts';
-import { SessionContent } from './session-content.ts';
+import { fencedBy, type LiveRecord } from './live-record.ts';
+import type { SessionContent } from './session-content.ts';
 
 /** A request of a session that is not answered yet. */
 export interface SessionRequest {
@@ -24,6 +23,27 @@ export interface SessionRequest {
   readonly ended: Promise<void>;
   /** Resolves when it is over, one way or the other. */
   readonly done: Promise<void>;
+}
+
+/** A commit that is running, or that has run. */
+export interface CommitJob {
+  readonly digest: string;
+  readonly entriesTotal: number;
+  entriesDone: number;
+  isRunning: boolean;
+  /** Resolves when the session is committed; rejects with why it could not be. */
+  readonly done: Promise<void>;
+}
+
+/** What a session in memory is made with. */
+export interface SessionParts {
+  /** @param onTaken told when another process has raised the epoch */
+  readonly openRecord: (value: SessionRecord, onTaken: () => void) => LiveRecord;
+  readonly openContent: (record: LiveRecord) => SessionContent;
+  readonly now: () => number;
+  /** Takes paths of this machine out of what clients are told. */
+  readonly hidePaths: (text: string) => string;
+  readonly log: Logger;
 }
 
 /** How long the end of older requests is waited for; the store cuts off a writer that hangs longer. */
@@ -54,17 +74,17 @@ export class LiveSession {
   lastFailure: SessionFailure | undefined;
   /** Resolves when what belonged to an epoch that another process ended is closed. */
   takeover: Promise<void> = Promise.resolve();
-  readonly #context: SessionContext;
+  readonly #parts: Pick<SessionParts, 'now' | 'hidePaths'>;
   #lastTurn: Promise<unknown> = Promise.resolve();
 
-  constructor(context: SessionContext, record: SessionRecord) {
-    this.#context = context;
-    this.record = new LiveRecord(context, record, () => {
+  constructor(parts: SessionParts, record: SessionRecord) {
+    this.#parts = parts;
+    this.record = parts.openRecord(record, () => {
       this.takeover = this.#giveWay().catch((error: unknown) => {
-        context.log.error({ session: this.id, err: error }, 'closing what an older epoch left failed');
+        parts.log.error({ session: this.id, err: error }, 'closing what an older epoch left failed');
       });
     });
-    this.content = new SessionContent(context, this.record);
+    this.content = parts.openContent(this.record);
   }
 
   get id(): string {
@@ -86,11 +106,11 @@ export class LiveSession {
     const { code, message } = storageError(error, 'serving the request');
     if (ENDS_OF_REQUESTS.has(code)) return false;
     const told = code === 'internal' ? 'the server failed; its log says why' : message;
-    const atMs = this.#context.now();
+    const atMs = this.#parts.now();
     this.lastFailure = {
       atMs,
       code,
-      message: printable(this.#context.hidePaths(told)).slice(0, MAX_MESSAGE_CHARACTERS),
+      message: printable(this.#parts.hidePaths(told)).slice(0, MAX_MESSAGE_CHARACTERS),
     };
     return true;
   }

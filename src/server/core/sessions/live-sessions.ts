@@ -1,9 +1,10 @@
 /** The sessions that this server holds in memory: loaded when a request needs one, let go when nobody does any more. */
 import { CairnError } from '../../../base/errors.ts';
 import type { SessionRecord } from '../../../session/record.ts';
-import { LiveSession } from './live-session.ts';
+import type { LiveSession } from './live-session.ts';
 import { lastingChanges } from './progress.ts';
-import type { SessionContext } from '../../server-context.ts';
+import type { Logger } from '../../../base/logger.ts';
+import type { SessionStore } from '../../../storage/state/session-store.ts';
 
 interface Slot {
   readonly live: Promise<LiveSession>;
@@ -13,14 +14,24 @@ interface Slot {
   closing: Promise<void> | undefined;
 }
 
+/** What sessions are loaded with, and when they are let go. */
+export interface LiveSessionsOptions {
+  readonly sessions: Pick<SessionStore, 'get' | 'properties'>;
+  readonly open: (record: SessionRecord) => LiveSession;
+  readonly now: () => number;
+  /** A session that nobody asked for so long, in milliseconds, is let go. */
+  readonly idleMs: number;
+  readonly log: Logger;
+}
+
 /** All sessions in memory. */
 export class LiveSessions {
-  readonly #context: SessionContext;
+  readonly #options: LiveSessionsOptions;
   #onUse: () => void = () => undefined;
   readonly #slots = new Map<string, Slot>();
 
-  constructor(context: SessionContext) {
-    this.#context = context;
+  constructor(options: LiveSessionsOptions) {
+    this.#options = options;
   }
 
   /** `told` is called from now on whenever a session is wanted. */
@@ -42,7 +53,7 @@ export class LiveSessions {
       return await work(live);
     } finally {
       slot.users -= 1;
-      slot.usedAtMs = this.#context.now();
+      slot.usedAtMs = this.#options.now();
     }
   }
 
@@ -70,10 +81,9 @@ export class LiveSessions {
 
   /** Lets go of sessions that nobody used for a while. */
   async closeIdle(): Promise<void> {
-    const { now, limits } = this.#context;
+    const { now, idleMs } = this.#options;
     for (const [id, slot] of this.#slots) {
-      const idleMs = now() - slot.usedAtMs;
-      if (idleMs < limits.idleSessionMs || (await this.isBusy(id))) continue;
+      if (now() - slot.usedAtMs < idleMs || (await this.isBusy(id))) continue;
       // Nobody may have come for it meanwhile.
       if (slot.users === 0) await this.#close(id, slot, 'idle');
     }
@@ -112,10 +122,9 @@ export class LiveSessions {
   }
 
   #load(id: string): Slot {
-    const live = this.#context.sessions
-      .get(id)
-      .then((record) => new LiveSession(this.#context, found(record)));
-    const slot: Slot = { live, users: 0, usedAtMs: this.#context.now(), closing: undefined };
+    const { sessions, open } = this.#options;
+    const live = sessions.get(id).then((record) => open(found(record)));
+    const slot: Slot = { live, users: 0, usedAtMs: this.#options.now(), closing: undefined };
     this.#slots.set(id, slot);
     live.catch(() => this.#slots.delete(id)); // told to whoever asked for the session
     return slot;
@@ -123,8 +132,8 @@ export class LiveSessions {
 
   /** Where other processes change records too, what was known of one may be old. */
   async #refresh(live: LiveSession): Promise<void> {
-    if (this.#context.sessions.properties.shared) {
-      live.record.adopt(found(await this.#context.sessions.get(live.id)));
+    if (this.#options.sessions.properties.shared) {
+      live.record.adopt(found(await this.#options.sessions.get(live.id)));
     }
     await live.takeover;
   }
@@ -132,7 +141,7 @@ export class LiveSessions {
   #close(id: string, slot: Slot, how: 'idle' | 'suspend' | 'forget'): Promise<void> {
     slot.closing ??= this.#letGo(slot, how)
       .catch((error: unknown) => {
-        this.#context.log.error({ session: id, err: error }, 'closing a session failed');
+        this.#options.log.error({ session: id, err: error }, 'closing a session failed');
       })
       .finally(() => {
         if (this.#slots.get(id) === slot) this.#slots.delete(id);
@@ -159,7 +168,7 @@ export class LiveSessions {
     const { state } = live.record.value;
     if (how !== 'suspend' || (state !== 'open' && state !== 'establishing')) return;
     await live.record.change('suspend', { ...lasting, holder: null }, undefined, { why: 'shutdown' });
-    this.#context.log.info({ session: live.id }, 'session suspended');
+    this.#options.log.info({ session: live.id }, 'session suspended');
   }
 }
 

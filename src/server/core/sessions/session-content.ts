@@ -6,14 +6,15 @@ import type { Manifest } from '../../../manifest/manifest.ts';
 import type { StringList } from '../../../manifest/string-table.ts';
 import type { SyncStatus } from '../../../wire/messages.ts';
 import { DEFAULT_SYNC_MODE } from '../../../session/sync-mode.ts';
-import type { StagingArea } from '../../../storage/content-store.ts';
-import { policyOf } from '../../../transfer/group-commit.ts';
+import type { ContentStore, StagingArea } from '../../../storage/content-store.ts';
+import { policyOf, type GroupLimits } from '../../../transfer/group-commit.ts';
 import { IncomingChunks } from './incoming-chunks.ts';
 import type { ModeWishes } from '../../../manifest/modes.ts';
 import type { SessionRecord } from '../../../session/record.ts';
 import type { LiveRecord } from './live-record.ts';
 import { OutgoingChunks } from './outgoing-chunks.ts';
-import type { SessionContext } from '../../server-context.ts';
+import type { Logger } from '../../../base/logger.ts';
+import type { ManifestLimits } from '../../../manifest/manifest-reader.ts';
 import { loadDigests, loadIdentities, loadManifest, loadPlan, saveDigests } from './session-documents.ts';
 import { SingleFlight } from './single-flight.ts';
 import { createPlan, type TransferPlan } from './transfer-plan.ts';
@@ -24,6 +25,23 @@ export function modesOf({ preserveModes, keepsTarget, target }: SessionRecord): 
     preserve: preserveModes,
     keepsTarget: target === '' || (keepsTarget === true && preserveModes !== true),
   };
+}
+
+/** What the contents of one server's sessions are opened with. */
+export interface ContentOptions {
+  readonly content: ContentStore;
+  readonly manifestLimits: ManifestLimits;
+  readonly groupCommit: GroupLimits;
+  /** The digests of a pull are saved at most so often. */
+  readonly saveDigestsEveryMs: number;
+  readonly now: () => number;
+  /** Told how long, in milliseconds, a sync of the store took. */
+  readonly onSynced: (durationMs: number) => void;
+  /** Told when what a session holds is about to be freed. */
+  readonly onDiscard: (id: string) => void;
+  /** Told of a session whose staging area could not be freed. */
+  readonly onLeftover: (id: string) => void;
+  readonly log: Logger;
 }
 
 /** The content of one session; each part is loaded when it is first needed. */
@@ -38,13 +56,13 @@ export class SessionContent {
   readonly incoming: SingleFlight<IncomingChunks>;
   /** The chunks of a pull. */
   readonly outgoing: SingleFlight<OutgoingChunks>;
-  readonly #context: SessionContext;
+  readonly #options: ContentOptions;
   readonly #record: LiveRecord;
 
-  constructor(context: SessionContext, record: LiveRecord) {
-    this.#context = context;
+  constructor(options: ContentOptions, record: LiveRecord) {
+    this.#options = options;
     this.#record = record;
-    this.area = new SingleFlight(() => context.content.openStaging(record.value.id));
+    this.area = new SingleFlight(() => options.content.openStaging(record.value.id));
     this.manifest = new SingleFlight(() => this.#loadManifest());
     this.identities = new SingleFlight(async () => loadIdentities(await this.area.get()));
     this.plan = new SingleFlight(() => this.#loadPlan());
@@ -115,7 +133,7 @@ export class SessionContent {
     if (chunks.failed) return;
     chunks.failed = true;
     const { id, state } = this.#record.value;
-    this.#context.log.error({ session: id, err: error }, 'a sync point failed; the session is suspended');
+    this.#options.log.error({ session: id, err: error }, 'a sync point failed; the session is suspended');
     // First of all, and also where the disk is so full that it cannot be written down: the next request of this epoch
     // would open the chunks anew, number their sync points from the beginning, and call durable what is lost.
     this.#record.disown();
@@ -131,7 +149,7 @@ export class SessionContent {
       await this.giveUp(chunks, error);
     } catch (failure) {
       const { id } = this.#record.value;
-      this.#context.log.error({ session: id, err: failure }, 'suspending a session failed');
+      this.#options.log.error({ session: id, err: failure }, 'suspending a session failed');
     }
   }
 
@@ -155,7 +173,7 @@ export class SessionContent {
 
   /** Frees everything that the session keeps in the store; what cannot be freed now is freed later. @throws storage codes */
   async discard(): Promise<void> {
-    this.#context.room.release(this.#record.value.id);
+    this.#options.onDiscard(this.#record.value.id);
     try {
       await this.closeChunks({ sync: false });
       const area = await this.area.get();
@@ -165,15 +183,15 @@ export class SessionContent {
       this.plan.forget();
       await area.discard();
     } catch (error) {
-      this.#context.leftovers.note(this.#record.value.id);
+      this.#options.onLeftover(this.#record.value.id);
       throw error;
     }
   }
 
   async #syncOutgoing(): Promise<SyncStatus> {
     const chunks = await this.outgoing.get();
-    const { now, limits } = this.#context;
-    if (now() - chunks.savedAtMs >= limits.saveDigestsEveryMs) await this.#saveDigests(chunks);
+    const { now, saveDigestsEveryMs } = this.#options;
+    if (now() - chunks.savedAtMs >= saveDigestsEveryMs) await this.#saveDigests(chunks);
     chunks.syncs += 1;
     return { syncPoint: chunks.syncs, durableSyncPoint: chunks.syncs };
   }
@@ -182,13 +200,13 @@ export class SessionContent {
   async #saveDigests(chunks: OutgoingChunks): Promise<void> {
     if (!chunks.dirty) return;
     chunks.dirty = false;
-    chunks.savedAtMs = this.#context.now();
+    chunks.savedAtMs = this.#options.now();
     await saveDigests(await this.area.get(), chunks.lastingDigests());
   }
 
   async #loadManifest(): Promise<Manifest> {
     if (this.#record.value.manifestId !== null) {
-      const manifest = await loadManifest(await this.area.get(), this.#context.limits.manifest);
+      const manifest = await loadManifest(await this.area.get(), this.#options.manifestLimits);
       if (manifest !== undefined) return manifest;
     }
     throw new CairnError('manifest-missing', 'the session has no manifest yet');
@@ -203,7 +221,7 @@ export class SessionContent {
   }
 
   async #openIncoming(): Promise<IncomingChunks> {
-    const { content, groupCommit, metrics } = this.#context;
+    const { content, groupCommit, onSynced } = this.#options;
     const { target, digest, sync = DEFAULT_SYNC_MODE, durableSyncPoint = 0 } = this.#record.value;
     const plan = await this.agreedPlan();
     const createHasher = await loadHasher(digest);
@@ -223,14 +241,14 @@ export class SessionContent {
       durability,
       policy: policyOf(sync, groupCommit),
       durableSyncPoint,
-      onSynced: (durationMs) => metrics.synced(durationMs),
+      onSynced,
       onFailure: (error) => void this.#giveUpAlone(chunks, error),
     });
     return chunks;
   }
 
   async #openOutgoing(): Promise<OutgoingChunks> {
-    const { content } = this.#context;
+    const { content } = this.#options;
     const { digest, target } = this.#record.value;
     const plan = await this.agreedPlan();
     const digests = await this.#loadDigests(plan);
@@ -245,7 +263,7 @@ export class SessionContent {
     try {
       return await loadDigests(await this.area.get(), length, layout.chunkCount);
     } catch (error) {
-      this.#context.log.warn({ session: id, err: error }, 'the digests that were sent are read anew');
+      this.#options.log.warn({ session: id, err: error }, 'the digests that were sent are read anew');
       return new ChunkDigests(length);
     }
   }

@@ -3,20 +3,26 @@ import { printable } from '../../../base/safe-path.ts';
 import type { SessionDetails, SessionSummary } from '../../../wire/administration.ts';
 import { leaseEnd, type SessionFailure, type SessionRecord } from '../../../session/record.ts';
 import { isTerminal } from '../../../session/state.ts';
-import type { SessionContext } from '../../server-context.ts';
 import type { LiveSession } from './live-session.ts';
 import type { LiveSessions } from './live-sessions.ts';
+import type { SessionTimes } from './session-times.ts';
 import { progressOf } from './progress.ts';
 
 /** Addresses that are shown of one session: the last that were used. */
 const MAX_ADDRESSES = 16;
 
 /** What is needed to show a session. */
-export type SummaryContext = SessionContext & { readonly live: LiveSessions };
+export interface Shown {
+  readonly live: Pick<LiveSessions, 'peek'>;
+  readonly times: SessionTimes;
+}
 
 /** One line about a session. Nothing is loaded or opened for it. */
-export async function summaryOf(context: SummaryContext, kept: SessionRecord): Promise<SessionSummary> {
-  const live = await context.live.peek(kept.id);
+export async function summaryOf(
+  { live: sessions, times }: Shown,
+  kept: SessionRecord,
+): Promise<SessionSummary> {
+  const live = await sessions.peek(kept.id);
   const record = live === undefined ? kept : newerOf(kept, live.record.value);
   const { authorization } = record;
   return {
@@ -28,8 +34,8 @@ export async function summaryOf(context: SummaryContext, kept: SessionRecord): P
     epoch: record.epoch,
     resumes: record.epoch - 1,
     createdAtMs: record.createdAtMs,
-    touchedAtMs: touchedAtMs(context, record, live),
-    leaseExpiresAtMs: leaseExpiresAtMs(context, record, live),
+    touchedAtMs: touchedAtMs(times, record, live),
+    leaseExpiresAtMs: leaseExpiresAtMs(times, record, live),
     ...(await progressOf(record, live)),
     addresses: addressesOf(record, live),
     lastError: lastErrorOf(record, live),
@@ -43,8 +49,8 @@ export async function summaryOf(context: SummaryContext, kept: SessionRecord): P
 }
 
 /** Everything about a session that is not secret. */
-export async function detailsOf(context: SummaryContext, kept: SessionRecord): Promise<SessionDetails> {
-  const live = await context.live.peek(kept.id);
+export async function detailsOf(shown: Shown, kept: SessionRecord): Promise<SessionDetails> {
+  const live = await shown.live.peek(kept.id);
   const record = live === undefined ? kept : newerOf(kept, live.record.value);
   const { chunkSizeBytes, parallel, digest, sync = null, history = [] } = record;
   const moments = history.map(({ atMs, what, epoch, by, from, why }) => ({
@@ -55,7 +61,7 @@ export async function detailsOf(context: SummaryContext, kept: SessionRecord): P
     ...(from === undefined ? {} : { from: printable(from) }),
     ...(why === undefined ? {} : { why }),
   }));
-  const summary = await summaryOf(context, record);
+  const summary = await summaryOf(shown, record);
   return { ...summary, chunkSizeBytes, parallel, digest, sync, history: moments };
 }
 
@@ -63,15 +69,15 @@ function newerOf(a: SessionRecord, b: SessionRecord): SessionRecord {
   return a.version > b.version ? a : b;
 }
 
-function leaseExpiresAtMs(context: SessionContext, record: SessionRecord, live?: LiveSession): number {
+function leaseExpiresAtMs(times: SessionTimes, record: SessionRecord, live?: LiveSession): number {
   const touched = live?.record.touchedAtMs;
   // Touching an ended one keeps it no longer.
   if (touched === undefined || isTerminal(record.state)) return record.leaseExpiresAtMs;
-  return Math.max(record.leaseExpiresAtMs, leaseEnd(record, touched, context));
+  return Math.max(record.leaseExpiresAtMs, leaseEnd(record, touched, times));
 }
 
 /** A lease is written down now and then only; what happened to the session is written down at once. */
-function touchedAtMs({ leaseMs, now }: SessionContext, record: SessionRecord, live?: LiveSession): number {
+function touchedAtMs({ leaseMs, now }: SessionTimes, record: SessionRecord, live?: LiveSession): number {
   const { createdAtMs, state, history = [] } = record;
   const byLease = isTerminal(state) ? 0 : record.leaseExpiresAtMs - leaseMs;
   const times = [createdAtMs, byLease, history.at(-1)?.atMs ?? 0, live?.record.touchedAtMs ?? 0];

@@ -1,61 +1,63 @@
 /** `POST` and `GET grants`, and `DELETE grants/{id}`. */
 import { CairnError } from '../../../base/errors.ts';
+import type { Logger } from '../../../base/logger.ts';
 import { printable, targetPathOf, urlPathOf } from '../../../base/safe-path.ts';
 import { GrantRequest, type GrantInfo, type GrantReply } from '../../../wire/grant-messages.ts';
 import type { IssuedGrant } from '../../access/grant-list.ts';
 import type { Grants } from '../../access/grants.ts';
-import { authenticate } from '../../http/authorize.ts';
-import type { Exchange } from '../../http/exchange.ts';
+import type { Access } from '../../http/authorize.ts';
+import type { Handler, IdHandler } from '../../http/handler.ts';
 import { sendJson } from '../../http/reply.ts';
 import { readJson } from '../../http/request-json.ts';
-import type { ServerContext } from '../../server-context.ts';
 
-/** Issues a grant of what the asking token allows itself. */
-export async function handleIssueGrant(context: ServerContext, exchange: Exchange): Promise<void> {
-  const asking = await authenticate(context, exchange);
-  const grants = grantsOf(context);
-  const limit = { maxBytes: context.limits.maxJsonBytes, what: 'the request for a grant' };
-  const { target, direction, scope, expiresInMs, maxBytes, requestId } = await readJson(
-    exchange,
-    GrantRequest,
-    limit,
-  );
-  const path = targetPathOf(target);
-  const wish = { direction, path, scope, expiresInMs, maxBytes, requestId };
-  const { issued, grant } = await grants.issue(asking, wish);
-  const fields = {
-    grant: issued.id,
-    by: asking.id,
-    from: exchange.address,
-    direction,
-    target: printable(path),
+/** What issues grants, and how much of a wish is read. */
+export interface Granting {
+  /** Undefined where this server has none. */
+  readonly grants: Grants | undefined;
+  /** Longest request, in bytes. */
+  readonly maxJsonBytes: number;
+  readonly log: Logger;
+}
+
+/** Makes what answers about grants. */
+export function createGrantHandlers(
+  { authenticate }: Pick<Access, 'authenticate'>,
+  { grants: own, maxJsonBytes, log }: Granting,
+): { readonly issue: Handler; readonly list: Handler; readonly revoke: IdHandler } {
+  const limit = { maxBytes: maxJsonBytes, what: 'the request for a grant' };
+  // Issues a grant of what the asking token allows itself.
+  const issue: Handler = async (exchange) => {
+    const asking = await authenticate(exchange);
+    const grants = present(own);
+    const request = await readJson(exchange, GrantRequest, limit);
+    const { target, direction, scope, expiresInMs, maxBytes, requestId } = request;
+    const path = targetPathOf(target);
+    const wish = { direction, path, scope, expiresInMs, maxBytes, requestId };
+    const { issued, grant } = await grants.issue(asking, wish);
+    const { id, expiresAtMs } = issued;
+    const fields = { grant: id, by: asking.id, from: exchange.address, direction, target: printable(path) };
+    log.info({ ...fields, expiresAtMs }, 'transfer grant issued');
+    const reply: GrantReply = { ...infoOf(grants, issued), grant };
+    await sendJson(exchange, 201, reply);
   };
-  context.log.info({ ...fields, expiresAtMs: issued.expiresAtMs }, 'transfer grant issued');
-  const reply: GrantReply = { ...infoOf(grants, issued), grant };
-  await sendJson(exchange, 201, reply);
+  // Lists the grants of the asking token's owner, without what makes them one.
+  const list: Handler = async (exchange) => {
+    const asking = await authenticate(exchange);
+    const grants = present(own);
+    const infos = grants.list(asking).map((grant) => infoOf(grants, grant));
+    await sendJson(exchange, 200, { grants: infos.toSorted((a, b) => a.createdAtMs - b.createdAtMs) });
+  };
+  // Ends a grant, and within two seconds what runs with it.
+  const revoke: IdHandler = async (exchange, id) => {
+    const asking = await authenticate(exchange);
+    await present(own).revoke(asking, id);
+    log.info({ grant: id, by: asking.id, from: exchange.address }, 'transfer grant revoked');
+    await sendJson(exchange, 200, {});
+  };
+  return { issue, list, revoke };
 }
 
-/** Lists the grants of the asking token's owner, without what makes them one. */
-export async function handleListGrants(context: ServerContext, exchange: Exchange): Promise<void> {
-  const asking = await authenticate(context, exchange);
-  const grants = grantsOf(context);
-  const infos = grants.list(asking).map((grant) => infoOf(grants, grant));
-  await sendJson(exchange, 200, { grants: infos.toSorted((a, b) => a.createdAtMs - b.createdAtMs) });
-}
-
-/** Ends a grant, and within two seconds what runs with it. */
-export async function handleRevokeGrant(
-  context: ServerContext,
-  exchange: Exchange,
-  id: string,
-): Promise<void> {
-  const asking = await authenticate(context, exchange);
-  await grantsOf(context).revoke(asking, id);
-  context.log.info({ grant: id, by: asking.id, from: exchange.address }, 'transfer grant revoked');
-  await sendJson(exchange, 200, {});
-}
-
-function grantsOf({ grants }: ServerContext): Grants {
+function present(grants: Grants | undefined): Grants {
   if (grants !== undefined) return grants;
   throw new CairnError('forbidden', 'this server issues no transfer grants');
 }

@@ -3,50 +3,71 @@ import { createHash } from 'node:crypto';
 import { CairnError } from '../../../base/errors.ts';
 import { printable, targetPathOf } from '../../../base/safe-path.ts';
 import type { ScannedEntry } from '../../../manifest/entry.ts';
-import { authenticateAnswer, authorize } from '../../http/authorize.ts';
 import { checkAllows } from '../../../session/authorization.ts';
+import type { ContentStore } from '../../../storage/content-store.ts';
+import type { Few } from '../../core/among-few.ts';
+import type { TreeQuery } from '../../core/scan-tree.ts';
+import type { Access } from '../../http/authorize.ts';
 import { byteRangeOf, type ByteRange } from '../../http/byte-range.ts';
+import { clientSignal } from '../../http/client-signal.ts';
 import { allowsRange, failedCondition, versionHeaders } from '../../http/conditions.ts';
 import type { Exchange } from '../../http/exchange.ts';
+import type { Handler } from '../../http/handler.ts';
 import { end, NDJSON_TYPE, sendEmpty, write } from '../../http/reply.ts';
-import type { ServerContext } from '../../server-context.ts';
-import { sendTree, type TreeQuery } from '../../http/tree-reply.ts';
-import { amongScans } from '../native/scans.ts';
+import { sendTree } from '../../http/tree-reply.ts';
 
 /** Layout parameters of trees that nobody transfers. */
 const LISTING = { chunkSizeBytes: 8 * 1024 * 1024, digest: 'xxh64' } as const;
 const NS_PER_S = 1_000_000_000n;
 
-/** Answers with a file, or with the tree of depth one of a directory. */
-export async function handlePublic(context: ServerContext, exchange: Exchange): Promise<void> {
-  const authorization = await authenticateAnswer(context, exchange);
-  if (exchange.method !== 'GET' && exchange.method !== 'HEAD') {
-    throw new CairnError('method-not-allowed', `${exchange.method} does nothing to a file here; push it`, {
-      details: { allow: 'GET, HEAD' },
-    });
-  }
-  const path = targetPathOf(exchange.path);
-  // Before anything is looked up: whoever may do neither must not learn what is there.
-  checkAllows(authorization, authorization.scopes.includes('list') ? 'list' : 'read', path);
-  const [found] = await context.content.lookup([path]);
-  if (found === undefined) throw new CairnError('not-found', `there is nothing at "${printable(path)}"`);
-  switch (found.entry.type) {
-    case 'directory':
-      checkAllows(authorization, 'list', path);
-      if (!exchange.path.endsWith('/')) {
-        await sendEmpty(exchange, 301, { 'Location': asDirectory(exchange), 'Cache-Control': 'no-cache' });
+/** What is published, and how it is shown. */
+export interface Published {
+  readonly content: ContentStore;
+  readonly amongScans: Few;
+  /** Most entries of a tree that is shown. */
+  readonly maxEntries: number;
+  /** Told of payload bytes of files that went out. */
+  readonly onSent: (bytes: number) => void;
+}
+
+/** Makes what answers with a file, or with the tree of depth one of a directory. */
+export function createPublicHandler(
+  { authenticateAnswer }: Pick<Access, 'authenticateAnswer'>,
+  published: Published,
+): Handler {
+  return async (exchange) => {
+    const authorization = await authenticateAnswer(exchange);
+    if (exchange.method !== 'GET' && exchange.method !== 'HEAD') {
+      throw new CairnError('method-not-allowed', `${exchange.method} does nothing to a file here; push it`, {
+        details: { allow: 'GET, HEAD' },
+      });
+    }
+    const path = targetPathOf(exchange.path);
+    // Before anything is looked up: whoever may do neither must not learn what is there.
+    checkAllows(authorization, authorization.scopes.includes('list') ? 'list' : 'read', path);
+    const [found] = await published.content.lookup([path]);
+    if (found === undefined) throw new CairnError('not-found', `there is nothing at "${printable(path)}"`);
+    switch (found.entry.type) {
+      case 'directory':
+        checkAllows(authorization, 'list', path);
+        if (!exchange.path.endsWith('/')) {
+          await sendEmpty(exchange, 301, { 'Location': asDirectory(exchange), 'Cache-Control': 'no-cache' });
+          return;
+        }
+        await sendDirectory(published, exchange, authorization.principal, path);
         return;
-      }
-      await sendDirectory(context, { principal: authorization.principal, exchange }, path);
-      return;
-    case 'file':
-      checkAllows(authorization, 'read', path);
-      await sendFile(context, exchange, path, found);
-      return;
-    case 'symlink':
-    case 'stream':
-      throw new CairnError('symlink-refused', `"${printable(path)}" is a symbolic link and is not followed`);
-  }
+      case 'file':
+        checkAllows(authorization, 'read', path);
+        await sendFile(published, exchange, path, found);
+        return;
+      case 'symlink':
+      case 'stream':
+        throw new CairnError(
+          'symlink-refused',
+          `"${printable(path)}" is a symbolic link and is not followed`,
+        );
+    }
+  };
 }
 
 /**
@@ -57,36 +78,44 @@ function asDirectory({ path, query }: Exchange): string {
   return `./${path.slice(path.lastIndexOf('/') + 1)}/${query === '' ? '' : `?${query}`}`;
 }
 
-/** `GET tree?path=P&recursive=0|1`: what is at a path, as a tree. */
-export async function handleTree(context: ServerContext, exchange: Exchange): Promise<void> {
-  const query = new URLSearchParams(exchange.query);
-  const path = targetPathOf(query.get('path') ?? '/');
-  const { principal } = await authorize(context, exchange, 'list', path);
-  const recursive = query.get('recursive') ?? '0';
-  if (recursive !== '0' && recursive !== '1') throw new CairnError('invalid-request', 'recursive is 0 or 1');
-  const { maxEntries } = context.limits.manifest;
-  const wanted = { path, parameters: LISTING, maxEntries };
-  const tree: TreeQuery = recursive === '1' ? wanted : { ...wanted, depth: 1 };
-  await amongScans(context, { principal, exchange }, () => sendTree(exchange, context.content, tree));
+/** Makes what answers `GET tree?path=P&recursive=0|1`: what is at a path, as a tree. */
+export function createTreeHandler({ authorize }: Pick<Access, 'authorize'>, published: Published): Handler {
+  return async (exchange) => {
+    const query = new URLSearchParams(exchange.query);
+    const path = targetPathOf(query.get('path') ?? '/');
+    const { principal } = await authorize(exchange, 'list', path);
+    const recursive = query.get('recursive') ?? '0';
+    if (recursive !== '0' && recursive !== '1')
+      throw new CairnError('invalid-request', 'recursive is 0 or 1');
+    const depth = recursive === '1' ? undefined : 1;
+    await sendTreeOf(published, exchange, principal, { path, depth });
+  };
 }
 
 async function sendDirectory(
-  context: ServerContext,
-  { principal, exchange }: { principal: string; exchange: Exchange },
+  published: Published,
+  exchange: Exchange,
+  principal: string,
   path: string,
 ): Promise<void> {
-  if (exchange.method === 'HEAD') {
-    exchange.response.writeHead(200, { 'Content-Type': NDJSON_TYPE });
-    await end(exchange);
-    return;
-  }
-  const { maxEntries } = context.limits.manifest;
-  const query: TreeQuery = { path, parameters: LISTING, depth: 1, maxEntries };
-  await amongScans(context, { principal, exchange }, () => sendTree(exchange, context.content, query));
+  if (exchange.method !== 'HEAD') return sendTreeOf(published, exchange, principal, { path, depth: 1 });
+  exchange.response.writeHead(200, { 'Content-Type': NDJSON_TYPE });
+  await end(exchange);
+}
+
+async function sendTreeOf(
+  { content, amongScans, maxEntries }: Published,
+  exchange: Exchange,
+  principal: string,
+  { path, depth }: { readonly path: string; readonly depth: 1 | undefined },
+): Promise<void> {
+  const wanted = { path, parameters: LISTING, maxEntries };
+  const query: TreeQuery = depth === undefined ? wanted : { ...wanted, depth };
+  await amongScans({ principal, signal: clientSignal(exchange) }, () => sendTree(exchange, content, query));
 }
 
 async function sendFile(
-  context: ServerContext,
+  published: Published,
   exchange: Exchange,
   path: string,
   { entry, identity }: ScannedEntry,
@@ -111,7 +140,7 @@ async function sendFile(
   if (range !== undefined) {
     response.setHeader('Content-Range', `bytes ${range.from}-${range.to - 1}/${entry.sizeBytes}`);
   }
-  await sendBytes(context, exchange, { path, identity, range, sizeBytes: entry.sizeBytes });
+  await sendBytes(published, exchange, { path, identity, range, sizeBytes: entry.sizeBytes });
 }
 
 /** Rounded down, also before 1970. */
@@ -121,7 +150,7 @@ function secondsOf(mtimeNs: bigint): number {
 }
 
 async function sendBytes(
-  context: ServerContext,
+  { content, onSent }: Published,
   exchange: Exchange,
   file: { path: string; identity: string; range: ByteRange | undefined; sizeBytes: number },
 ): Promise<void> {
@@ -136,13 +165,13 @@ async function sendBytes(
   try {
     // A HEAD reads nothing, and fails as a GET would.
     const wanted = isHead ? { from: 0, to: 0 } : range;
-    for await (const bytes of lastOneLate(context.content.read(file.path, wanted, file.identity), wanted)) {
+    for await (const bytes of lastOneLate(content.read(file.path, wanted, file.identity), wanted)) {
       begin();
       await write(exchange, bytes);
       sentBytes += bytes.byteLength;
     }
   } finally {
-    context.metrics.sent(sentBytes);
+    onSent(sentBytes);
   }
   begin();
   await end(exchange);

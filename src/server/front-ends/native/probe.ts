@@ -12,24 +12,39 @@ import {
   type ProbeReply,
 } from '../../../wire/administration.ts';
 import { parseMessage } from '../../../wire/parse-message.ts';
-import { authenticateAnswer } from '../../http/authorize.ts';
+import { createFew, type Few } from '../../core/among-few.ts';
+import type { Access } from '../../http/authorize.ts';
+import { clientSignal } from '../../http/client-signal.ts';
 import { contentLengthOf, openBody, type Exchange } from '../../http/exchange.ts';
+import type { Handler } from '../../http/handler.ts';
 import { end, sendJson, write } from '../../http/reply.ts';
-import type { ServerContext } from '../../server-context.ts';
-import { createFew } from './among-few.ts';
 
 /** Probes that one server answers at a time. */
-const amongFew = createFew({ max: 32, maxOfPrincipal: 8 }, 'probes');
+const AT_A_TIME = { max: 32, maxOfPrincipal: 8 };
 /** Bytes of one piece of an answer: more than a proxy that passes everything on would wait for. */
 const PIECE_BYTES = 1024;
 /** Arrivals are told apart where so much time is between them. */
 const ARRIVAL_RESOLUTION_MS = 20;
 const MAX_ARRIVALS = 256;
 
+/** Makes what answers probes of both directions. */
+export function createProbeHandlers({ authenticateAnswer }: Pick<Access, 'authenticateAnswer'>): {
+  readonly upload: Handler;
+  readonly download: Handler;
+} {
+  const amongFew = createFew(AT_A_TIME, 'probes');
+  const probing =
+    (probe: typeof upload): Handler =>
+    async (exchange) => {
+      const { principal } = await authenticateAnswer(exchange);
+      await probe(amongFew, exchange, principal);
+    };
+  return { upload: probing(upload), download: probing(download) };
+}
+
 /** Takes a body and answers how many bytes of it came when. */
-export async function handleUploadProbe(context: ServerContext, exchange: Exchange): Promise<void> {
-  const { principal } = await authenticateAnswer(context, exchange);
-  await amongFew(context, { principal, exchange }, async () => {
+async function upload(amongFew: Few, exchange: Exchange, principal: string): Promise<void> {
+  await amongFew({ principal, signal: clientSignal(exchange) }, async () => {
     const tooLong = (): CairnError =>
       new CairnError('invalid-request', `the body of a probe has at most ${MAX_PROBE_BYTES} bytes`);
     if ((contentLengthOf(exchange) ?? 0) > MAX_PROBE_BYTES) throw tooLong();
@@ -69,11 +84,10 @@ const DownloadQuery = v.object({
 });
 
 /** Says nothing for a while, then answers in pieces with pauses between them. */
-export async function handleDownloadProbe(context: ServerContext, exchange: Exchange): Promise<void> {
-  const { principal } = await authenticateAnswer(context, exchange);
+async function download(amongFew: Few, exchange: Exchange, principal: string): Promise<void> {
   const query = Object.fromEntries(new URLSearchParams(exchange.query));
   const { silentMs, pieces, everyMs } = parseMessage(DownloadQuery, query, 'the query of the probe');
-  await amongFew(context, { principal, exchange }, async () => {
+  await amongFew({ principal, signal: clientSignal(exchange) }, async () => {
     const { response } = exchange;
     await pause(exchange, silentMs);
     response.writeHead(200, {

@@ -1,48 +1,59 @@
 /** `GET sessions/{id}/manifest`: scans the source of a pull once, and answers with the same manifest ever after. */
 import { CairnError } from '../../../base/errors.ts';
-import type { ManifestParameters } from '../../../manifest/manifest.ts';
 import { HEADER, PLAN } from '../../../wire/routes.ts';
-import type { Exchange } from '../../http/exchange.ts';
-import type { LiveSession } from '../../core/sessions/live-session.ts';
-import { end, tellableError, write } from '../../http/reply.ts';
-import { checkEntries, openUsage, type ComingManifest } from '../../core/quota/quota.ts';
-import type { ServerContext } from '../../server-context.ts';
-import { saveIdentities, saveManifest } from '../../core/sessions/session-documents.ts';
-import { agree } from './agreeing.ts';
-import { amongScans } from './scans.ts';
-import { withSession, type SessionWork } from './session-request.ts';
 import { encodeTail } from '../../../wire/tree-stream.ts';
-import { beginTree, scanTree, type ScannedTree } from '../../http/tree-reply.ts';
+import type { SessionWork } from '../../core/sessions/admission.ts';
+import type { Agree } from '../../core/sessions/agreeing.ts';
+import type { LiveSession } from '../../core/sessions/live-session.ts';
+import type { ScanSource } from '../../core/sessions/source-scan.ts';
+import { clientSignal } from '../../http/client-signal.ts';
+import type { Exchange } from '../../http/exchange.ts';
+import type { IdHandler } from '../../http/handler.ts';
+import { end, tellableError, write } from '../../http/reply.ts';
+import { beginTree } from '../../http/tree-reply.ts';
+import type { WithSession } from './session-request.ts';
 
 /** A client that hears nothing for long takes the server for dead: the answer begins before its first line is there. */
 const BEGIN_AFTER_MS = 2000;
 
-/** Answers with the manifest of a pull. */
-export function handleGetManifest(context: ServerContext, exchange: Exchange, id: string): Promise<void> {
-  return withSession(context, exchange, { id, event: 'prepare', direction: 'pull' }, async (work) => {
-    // Before anything can begin the answer.
-    if (wantsEverything(exchange)) exchange.response.setHeader(HEADER.plan, PLAN.everything);
-    const begin = (): void => {
-      if (!exchange.response.headersSent && !exchange.response.destroyed) beginTree(exchange);
-    };
-    const early = setTimeout(begin, BEGIN_AFTER_MS);
-    try {
-      await work.live.exclusive(() => answer(context, exchange, work, begin));
-    } finally {
-      clearTimeout(early);
-    }
-  });
+/** What a manifest is made with. */
+export interface PullManifest {
+  readonly scanSource: ScanSource;
+  readonly agree: Agree;
+  /** Takes paths of this machine out of what clients are told. */
+  readonly hidePaths: (text: string) => string;
+}
+
+/** Makes what answers with the manifest of a pull. */
+export function createGetManifestHandler(withSession: WithSession, making: PullManifest): IdHandler {
+  return (exchange, id) =>
+    withSession(exchange, { id, event: 'prepare', direction: 'pull' }, async (work) => {
+      // Before anything can begin the answer.
+      if (wantsEverything(exchange)) exchange.response.setHeader(HEADER.plan, PLAN.everything);
+      const begin = (): void => {
+        if (!exchange.response.headersSent && !exchange.response.destroyed) beginTree(exchange);
+      };
+      const early = setTimeout(begin, BEGIN_AFTER_MS);
+      try {
+        await work.live.exclusive(() => answer(making, exchange, work, begin));
+      } finally {
+        clearTimeout(early);
+      }
+    });
 }
 
 async function answer(
-  context: ServerContext,
+  { scanSource, agree, hidePaths }: PullManifest,
   exchange: Exchange,
   work: SessionWork,
   begin: () => void,
 ): Promise<void> {
   const { live } = work;
+  const agreeIfWanted = async (): Promise<void> => {
+    if (wantsEverything(exchange)) await agree(work, 'everything');
+  };
   if (live.record.value.manifestId !== null) {
-    await agreeIfWanted(context, exchange, work);
+    await agreeIfWanted();
     await sendSaved(exchange, live, begin);
     return;
   }
@@ -58,13 +69,13 @@ async function answer(
     live.record.checkEpoch(work.epoch);
   };
   try {
-    const tree = await scanAndKeep(context, exchange, work, onLines);
+    const tree = await scanSource(work, { signal: clientSignal(exchange), onLines });
     // Like the manifest: who has seen the end of the tree can count on it.
-    await agreeIfWanted(context, exchange, work);
+    await agreeIfWanted();
     await end(exchange, Buffer.from(encodeTail(tree.manifest.id, tree.notices)));
   } catch (error) {
     const isCurrent = live.record.value.epoch === work.epoch && exchange.failure === undefined;
-    const told = tellableError(error, context.hidePaths);
+    const told = tellableError(error, hidePaths);
     // That this client has gone is nothing to tell the next one.
     if (exchange.response.headersSent && isCurrent && told.code !== 'network') live.scanFailure = told;
     throw error;
@@ -73,50 +84,6 @@ async function answer(
 
 function wantsEverything({ request }: Exchange): boolean {
   return request.headers[HEADER.plan] === PLAN.everything;
-}
-
-/** Agrees on a plan that carries everything, where the client wants that. */
-async function agreeIfWanted(context: ServerContext, exchange: Exchange, work: SessionWork): Promise<void> {
-  if (wantsEverything(exchange)) await agree(context, work, 'everything');
-}
-
-async function scanAndKeep(
-  context: ServerContext,
-  exchange: Exchange,
-  { live, epoch }: SessionWork,
-  onLines: (lines: string) => Promise<void>,
-): Promise<ScannedTree> {
-  const { principal, target, chunkSizeBytes, digest } = live.record.value;
-  const parameters: ManifestParameters = { chunkSizeBytes, digest };
-  const { maxEntries } = context.limits.manifest;
-  const query = { path: target, parameters, maxEntries };
-  const tree = await amongScans(context, { principal, exchange }, () =>
-    scanTree(context.content, query, { keep: true, onLines }),
-  );
-  const { length: entries } = tree.manifest.entries;
-  const manifestBytes = tree.manifest.encodedBytes;
-  await checkKept(context, live, { manifestBytes, entries });
-  const area = await live.content.area.get();
-  await saveIdentities(area, tree.identities);
-  await saveManifest(area, tree.manifest, tree.notices);
-  // The end of the tree is sent after this: a client that has seen it can count on the manifest.
-  await live.record.change('prepare', { manifestId: tree.manifest.id, manifestBytes, entries }, epoch);
-  live.content.manifest.set(tree.manifest);
-  live.content.identities.set(tree.identities);
-  context.log.info({ session: live.id, entries, notices: tree.notices.length }, 'source scanned');
-  return tree;
-}
-
-/** @throws CairnError `quota-exceeded`, `server-busy`, `storage-full` */
-async function checkKept(
-  { usage, room, limits }: ServerContext,
-  { id, record }: LiveSession,
-  { manifestBytes, entries }: ComingManifest,
-): Promise<void> {
-  const { authorization } = record.value;
-  await openUsage(usage);
-  if (authorization !== undefined) checkEntries(usage, { authorization, session: id }, entries, limits);
-  await room.takeDocuments(id, manifestBytes, 'pull');
 }
 
 async function sendSaved(exchange: Exchange, live: LiveSession, begin: () => void): Promise<void> {

@@ -1,50 +1,58 @@
 /** `GET sessions/{id}/chunks/{n}`: a chunk of a pull goes out. */
 import { CairnError } from '../../../base/errors.ts';
+import type { Logger } from '../../../base/logger.ts';
+import type { ByteBudget } from '../../../transfer/byte-budget.ts';
 import type { Exchange } from '../../http/exchange.ts';
+import type { ChunkHandler } from '../../http/handler.ts';
 import type { ChunkEncoding } from '../../../session/encoding.ts';
 import { HEADER } from '../../../wire/routes.ts';
 import { encodeBody, type EncodedBody } from '../../../transfer/chunk-encoding.ts';
 import { sourceCodeOf } from '../../../transfer/excluded-entries.ts';
 import type { OutgoingChunks } from '../../core/sessions/outgoing-chunks.ts';
 import { wantedEncoding } from './chunk-encoding.ts';
-import { offsetOf } from './receive-chunk.ts';
+import { offsetOf } from './chunk-offset.ts';
 import { end, write } from '../../http/reply.ts';
-import type { ServerContext } from '../../server-context.ts';
-import { withSession } from './session-request.ts';
+import type { WithSession } from './session-request.ts';
 
 /** Small pieces, as of a packed chunk, are sent so many bytes at a time: a write each would cost more than the files. */
 const GATHER_BYTES = 256 * 1024;
 
-/** Sends the bytes of a chunk from the wanted offset on, then its digest. */
-export function handleGetChunk(
-  context: ServerContext,
-  exchange: Exchange,
-  id: string,
-  chunk: number,
-): Promise<void> {
-  const call = { id, event: 'transfer', direction: 'pull', chunk } as const;
-  return withSession(context, exchange, call, async ({ live, epoch }) => {
-    const chunks = await live.content.outgoing.get();
-    const lengthBytes = chunks.plan.layout.chunkLengthBytes(chunk);
-    const offset = offsetOf(exchange);
-    if (offset > lengthBytes) {
-      throw new CairnError(
-        'invalid-request',
-        `chunk ${chunk} has ${lengthBytes} bytes; there is none at ${offset}`,
-      );
-    }
-    await refuseFailures(chunks, chunk);
-    live.record.checkEpoch(epoch);
-    // A proxy that compresses by itself would take the length away.
-    exchange.response.setHeader('Cache-Control', 'no-store, no-transform');
-    const bodyBytes = lengthBytes - offset + chunks.digests.digestLengthBytes;
-    const part = { chunk, offset, bodyBytes };
-    const encoding = wantedEncoding(exchange, live.record.value);
-    const isSent =
-      encoding !== undefined && (await sendEncoded(context, exchange, chunks, { ...part, encoding }));
-    if (!isSent) await send(context, exchange, chunks, part);
-    context.log.debug({ session: id, chunk, offset, lengthBytes }, 'chunk sent');
-  });
+/** What chunks are sent with. */
+export interface Sending {
+  /** Memory for chunks that are, or are being, compressed. */
+  readonly encodingMemory: ByteBudget;
+  /** Told of payload bytes that went out. */
+  readonly onSent: (bytes: number) => void;
+  readonly log: Logger;
+}
+
+/** Makes what sends the bytes of a chunk from the wanted offset on, then its digest. */
+export function createGetChunkHandler(withSession: WithSession, sending: Sending): ChunkHandler {
+  return (exchange, id, chunk) => {
+    const call = { id, event: 'transfer', direction: 'pull', chunk } as const;
+    return withSession(exchange, call, async ({ live, epoch }) => {
+      const chunks = await live.content.outgoing.get();
+      const lengthBytes = chunks.plan.layout.chunkLengthBytes(chunk);
+      const offset = offsetOf(exchange);
+      if (offset > lengthBytes) {
+        throw new CairnError(
+          'invalid-request',
+          `chunk ${chunk} has ${lengthBytes} bytes; there is none at ${offset}`,
+        );
+      }
+      await refuseFailures(chunks, chunk);
+      live.record.checkEpoch(epoch);
+      // A proxy that compresses by itself would take the length away.
+      exchange.response.setHeader('Cache-Control', 'no-store, no-transform');
+      const bodyBytes = lengthBytes - offset + chunks.digests.digestLengthBytes;
+      const part = { chunk, offset, bodyBytes };
+      const encoding = wantedEncoding(exchange, live.record.value);
+      const isSent =
+        encoding !== undefined && (await sendEncoded(sending, exchange, chunks, { ...part, encoding }));
+      if (!isSent) await send(sending, exchange, chunks, part);
+      sending.log.debug({ session: id, chunk, offset, lengthBytes }, 'chunk sent');
+    });
+  };
 }
 
 /** Says which entries are no longer what was scanned, while there is still an answer to say it in. */
@@ -65,7 +73,7 @@ interface Part {
 
 /** Sends the part compressed. False where it does not shrink, or too much memory is in use: nothing was sent then. */
 async function sendEncoded(
-  { metrics, encodingMemory }: ServerContext,
+  { encodingMemory, onSent }: Sending,
   exchange: Exchange,
   chunks: OutgoingChunks,
   { chunk, offset, bodyBytes, encoding }: Part & { readonly encoding: ChunkEncoding },
@@ -90,7 +98,7 @@ async function sendEncoded(
       }
     } finally {
       const payloadBytes = bodyBytes - chunks.digests.digestLengthBytes;
-      metrics.sent(Math.floor((payloadBytes * sentBytes) / body.lengthBytes));
+      onSent(Math.floor((payloadBytes * sentBytes) / body.lengthBytes));
     }
     await end(exchange);
     return true;
@@ -115,7 +123,7 @@ async function encode(
 }
 
 async function send(
-  { metrics }: ServerContext,
+  { onSent }: Sending,
   exchange: Exchange,
   chunks: OutgoingChunks,
   { chunk, offset, bodyBytes }: Part,
@@ -140,7 +148,7 @@ async function send(
     throw error;
   } finally {
     // The digest at the end is no payload.
-    metrics.sent(Math.min(sentBytes, bodyBytes - chunks.digests.digestLengthBytes));
+    onSent(Math.min(sentBytes, bodyBytes - chunks.digests.digestLengthBytes));
   }
   await end(exchange);
 }

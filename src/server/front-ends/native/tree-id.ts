@@ -3,42 +3,62 @@
  * both are the same, there is nothing to transfer, and no need for a session that finds that out entry by entry.
  */
 import { CairnError } from '../../../base/errors.ts';
+import type { Logger } from '../../../base/logger.ts';
 import { printable, targetPathOf } from '../../../base/safe-path.ts';
 import { createManifestHash, TREE_ID_PARAMETERS } from '../../../manifest/manifest.ts';
 import { TreeIdRequest, type TreeIdReply } from '../../../wire/tree-id-messages.ts';
 import { mayCompare } from '../../../session/scopes.ts';
-import { authenticateAnswer } from '../../http/authorize.ts';
-import type { Exchange } from '../../http/exchange.ts';
+import type { ContentStore } from '../../../storage/content-store.ts';
+import { createFew } from '../../core/among-few.ts';
+import { checkAllowsSession } from '../../core/sessions/renewal.ts';
+import type { Access } from '../../http/authorize.ts';
+import { clientSignal } from '../../http/client-signal.ts';
+import type { Handler } from '../../http/handler.ts';
 import { sendJson } from '../../http/reply.ts';
 import { readJson } from '../../http/request-json.ts';
-import type { ServerContext } from '../../server-context.ts';
-import { checkAllowsSession } from '../../core/sessions/renewal.ts';
-import { createFew } from './among-few.ts';
 
 /** Trees that one server looks at for this at a time; whoever is refused has another way. */
-const amongFew = createFew({ max: 4, maxOfPrincipal: 2 }, 'tree-ids');
+const AT_A_TIME = { max: 4, maxOfPrincipal: 2 };
 
-/** Answers the id of a tree. What it tells is less than the comparison that a push of the same principal is told. */
-export async function handleTreeId(context: ServerContext, exchange: Exchange): Promise<void> {
-  const authorization = await authenticateAnswer(context, exchange);
-  const limit = { maxBytes: context.limits.maxJsonBytes, what: 'the request for a tree id' };
-  const request = await readJson(exchange, TreeIdRequest, limit);
-  const target = targetPathOf(request.target);
-  checkAllowsSession(authorization, { direction: 'push', target });
-  const { id: by, principal } = authorization;
-  await amongFew(context, { principal, exchange }, async () => {
-    const mayKnow = mayCompare(authorization.scopes);
-    const reply: TreeIdReply = { id: mayKnow ? await treeIdOf(context, exchange, target) : null };
-    const fields = { principal, by, from: exchange.address, target: printable(target), id: reply.id };
-    context.log.info(fields, 'tree looked at');
-    await sendJson(exchange, 200, reply);
-  });
+/** What trees are looked at in. */
+export interface TreeIds {
+  readonly content: Pick<ContentStore, 'scan' | 'settle'>;
+  /** Longest request, in bytes. */
+  readonly maxJsonBytes: number;
+  readonly log: Logger;
+}
+
+/**
+ * Makes what answers the id of a tree. What it tells is less than the comparison that a push of the same principal is
+ * told.
+ */
+export function createTreeIdHandler(
+  { authenticateAnswer }: Pick<Access, 'authenticateAnswer'>,
+  { content, maxJsonBytes, log }: TreeIds,
+): Handler {
+  const amongFew = createFew(AT_A_TIME, 'tree-ids');
+  const limit = { maxBytes: maxJsonBytes, what: 'the request for a tree id' };
+  return async (exchange) => {
+    const authorization = await authenticateAnswer(exchange);
+    const request = await readJson(exchange, TreeIdRequest, limit);
+    const target = targetPathOf(request.target);
+    checkAllowsSession(authorization, { direction: 'push', target });
+    const { id: by, principal } = authorization;
+    const signal = clientSignal(exchange);
+    await amongFew({ principal, signal }, async () => {
+      const mayKnow = mayCompare(authorization.scopes);
+      const reply: TreeIdReply = { id: mayKnow ? await treeIdOf(content, target, signal) : null };
+      const fields = { principal, by, from: exchange.address, target: printable(target), id: reply.id };
+      log.info(fields, 'tree looked at');
+      await sendJson(exchange, 200, reply);
+    });
+  };
 }
 
 async function treeIdOf(
-  { content }: ServerContext,
-  { response }: Exchange,
+  content: TreeIds['content'],
   target: string,
+  signal: AbortSignal,
 ): Promise<string | null> {
   const hash = createManifestHash(TREE_ID_PARAMETERS);
   let isWhole = true;
@@ -46,7 +66,7 @@ async function treeIdOf(
     for await (const batch of content.scan(target, { onNotice: () => (isWhole = false) })) {
       if (!isWhole) return null;
       // Whoever does not wait any longer asks in another way.
-      if (response.destroyed || response.closed) throw new CairnError('network', 'the client is gone');
+      if (signal.aborted) throw new CairnError('network', 'the client is gone');
       hash.add(batch.map(({ entry }) => entry));
     }
   } catch (error) {

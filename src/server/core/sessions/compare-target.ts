@@ -6,7 +6,7 @@ import { existingOf, mayCompare, mayHash, type Existing } from '../../../session
 import { compareWithTarget } from '../../../transfer/compare.ts';
 import type { ContentStore } from '../../../storage/content-store.ts';
 import { destinationExists } from '../../../transfer/destination-exists.ts';
-import { modesOf } from '../../core/sessions/session-content.ts';
+import { modesOf } from './session-content.ts';
 
 /**
  * What there is of a manifest, as far as the session's token may know: else everything comes.

@@ -3,12 +3,18 @@ import { CairnError } from '../../../base/errors.ts';
 import { ChunkSet } from '../../../checkpoint/chunk-set.ts';
 import { mayCompare } from '../../../session/scopes.ts';
 import type { Authorization } from '../../../session/authorization.ts';
-import { checkBytes, openUsage } from '../../core/quota/quota.ts';
-import type { ServerContext } from '../../server-context.ts';
-import { savePlan } from '../../core/sessions/session-documents.ts';
-import type { PlanSets } from '../../core/sessions/plan-text.ts';
-import { createPlan, linkBytesOf, samePlan, type TransferPlan } from '../../core/sessions/transfer-plan.ts';
-import type { SessionWork } from './session-request.ts';
+import { checkBytes, openUsage, type Usage } from '../quota/quota.ts';
+import type { SessionWork } from './admission.ts';
+import type { PlanSets } from './plan-text.ts';
+import { savePlan } from './session-documents.ts';
+import type { StagingRoom } from './staging-room.ts';
+import { createPlan, linkBytesOf, samePlan, type TransferPlan } from './transfer-plan.ts';
+
+/** What is taken for what a plan brings. */
+interface Reserving {
+  readonly room: StagingRoom;
+  readonly usage: Usage;
+}
 
 /**
  * Agrees on a plan. Called with nothing else at work on the session.
@@ -16,8 +22,15 @@ import type { SessionWork } from './session-request.ts';
  * @throws CairnError `session-state` where another plan was agreed; `invalid-request`, `manifest-too-large`,
  * `quota-exceeded`, `forbidden`, storage codes
  */
-export async function agree(
-  { room, usage }: ServerContext,
+export type Agree = (work: SessionWork, wanted: PlanSets | 'everything') => Promise<TransferPlan>;
+
+/** Makes what agrees on the plans of one server. */
+export function createAgree(reserving: Reserving): Agree {
+  return (work, wanted) => agree(reserving, work, wanted);
+}
+
+async function agree(
+  { room, usage }: Reserving,
   { live, epoch, cause }: SessionWork,
   wanted: PlanSets | 'everything',
 ): Promise<TransferPlan> {
@@ -76,12 +89,12 @@ function refuseGuesses({ have }: TransferPlan, authorization: Authorization | un
  * Agrees on the plan that the server proposes, or answers the one that was agreed before: what was proposed to an
  * earlier try of the same request may be another one by now.
  *
- * @throws CairnError like {@link agree}
+ * @throws CairnError like {@link Agree}
  */
 export async function agreeOnProposed(
-  context: ServerContext,
+  agreeOn: Agree,
   work: SessionWork,
   proposed: PlanSets,
 ): Promise<TransferPlan> {
-  return (await work.live.content.currentPlan()) ?? agree(context, work, proposed);
+  return (await work.live.content.currentPlan()) ?? agreeOn(work, proposed);
 }

@@ -1,12 +1,11 @@
 /** Requests that cost a server more than most: few of a kind, or so much of them, at a time, shared out by principal. */
-import { CairnError } from '../../../base/errors.ts';
-import type { Exchange } from '../../http/exchange.ts';
-import type { ServerContext } from '../../server-context.ts';
+import { CairnError } from '../../base/errors.ts';
 
 /** Who wants a place, and whom it is for: who goes away waits no longer. */
 export interface Wanting {
   readonly principal: string;
-  readonly exchange: Pick<Exchange, 'response'>;
+  /** Aborted once nobody waits for the answer any more. */
+  readonly signal: AbortSignal;
   /** How much of the limit it takes: 1, unless it says so. What is more than one principal may have takes that. */
   readonly cost?: number;
 }
@@ -15,11 +14,7 @@ export interface Wanting {
 export type Grow = (cost: number) => Promise<void>;
 
 /** Does some work as soon as there is a place for it. @throws CairnError `server-busy`, `network`; what the work throws */
-export type Few = <Result>(
-  context: ServerContext,
-  wanting: Wanting,
-  work: (grow: Grow) => Promise<Result>,
-) => Promise<Result>;
+export type Few = <Result>(wanting: Wanting, work: (grow: Grow) => Promise<Result>) => Promise<Result>;
 
 /** How many at a time: in all, and of one principal, so that nobody takes the places of everybody else. */
 export interface FewLimits {
@@ -44,20 +39,17 @@ interface Places {
 /** Requests that wait in all; each holds its connection, and nothing else. */
 const MAX_WAITING = 1024;
 
-/** Makes a limit for each server; `what` names it. */
+/** Makes a limit of one server; `what` names it. */
 export function createFew(limits: FewLimits, what: string): Few {
-  const ofServer = new WeakMap<ServerContext, Places>();
-  return async (context, wanting, work) => {
-    const places = ofServer.get(context) ?? { running: new Set(), waiting: new Set() };
-    ofServer.set(context, places);
-    const { principal, exchange, cost = 1 } = wanting;
-    const named = { ...limits, what };
+  const places: Places = { running: new Set(), waiting: new Set() };
+  const named = { ...limits, what };
+  return async ({ principal, signal, cost = 1 }, work) => {
     const place: Place = { principal, cost: Math.min(cost, limits.maxOfPrincipal) };
-    await takePlace(places, place, exchange, named);
+    await takePlace(places, place, signal, named);
     const grow: Grow = async (to) => {
       const more: Place = { principal, cost: Math.min(to, limits.maxOfPrincipal) - place.cost };
       if (more.cost <= 0) return;
-      await takePlace(places, more, exchange, named);
+      await takePlace(places, more, signal, named);
       places.running.delete(more);
       place.cost += more.cost;
     };
@@ -95,7 +87,7 @@ function giveAway(places: Places, limits: FewLimits): void {
 async function takePlace(
   places: Places,
   place: Place,
-  { response }: Wanting['exchange'],
+  signal: AbortSignal,
   limits: FewLimits & { readonly what: string },
 ): Promise<void> {
   const { what, waitMs = 0 } = limits;
@@ -109,23 +101,40 @@ async function takePlace(
     { details: { limit: what } },
   );
   if (waitMs === 0 || places.waiting.size >= MAX_WAITING) throw busy;
-  if (response.destroyed || response.closed) throw gone();
+  if (signal.aborted) throw gone();
   await new Promise<void>((resolve, reject) => {
     const end = (error: CairnError | undefined): void => {
       clearTimeout(timer);
-      response.off('close', onClose);
+      signal.removeEventListener('abort', onGone);
       places.waiting.delete(one);
       if (error === undefined) resolve();
       else reject(error);
     };
-    const onClose = (): void => end(gone());
+    const onGone = (): void => end(gone());
     const timer = setTimeout(() => end(busy), waitMs);
     const one = { place, give: () => end(undefined) };
     places.waiting.add(one);
-    response.once('close', onClose);
+    signal.addEventListener('abort', onGone, { once: true });
   });
 }
 
 function gone(): CairnError {
   return new CairnError('network', 'the client is gone');
+}
+
+/** Walks through directories, and reading of manifests: each holds descriptors, the disk, or memory, for one answer. */
+export interface ScanLimits {
+  /** A scan of a tree, as soon as there is a place for it. */
+  readonly amongScans: Few;
+  /** Bytes that were read of manifests that are coming: these are in memory. The largest are read one by one. */
+  readonly amongManifests: Few;
+}
+
+/** Makes these limits of one server. */
+export function createScanLimits(): ScanLimits {
+  const MIB = 1024 ** 2;
+  return {
+    amongScans: createFew({ max: 32, maxOfPrincipal: 8, waitMs: 20_000 }, 'scans'),
+    amongManifests: createFew({ max: 256 * MIB, maxOfPrincipal: 128 * MIB, waitMs: 20_000 }, 'manifests'),
+  };
 }

@@ -1,0 +1,183 @@
+/** The core of a server: its sessions, and what may be done with them. */
+import { randomBytes } from 'node:crypto';
+import { DEFAULT_SYNC_MODE } from '../session/sync-mode.ts';
+import { DEFAULT_GROUP_COMMIT } from '../transfer/group-commit.ts';
+import type { Foundation } from './compose-foundation.ts';
+import { createScanLimits } from './core/among-few.ts';
+import { createAdmission, type CheckStands } from './core/sessions/admission.ts';
+import { createAgree } from './core/sessions/agreeing.ts';
+import { followWallClock, noteLastSeen } from './core/sessions/clock-jump.ts';
+import { createCollecting } from './core/sessions/collecting.ts';
+import { startCollector } from './core/sessions/collector.ts';
+import { createCommits } from './core/sessions/commits.ts';
+import { createEarlierSessions } from './core/sessions/earlier-sessions.ts';
+import { createEnding } from './core/sessions/ending.ts';
+import { createEstablish, createKeepRecord } from './core/sessions/establishing.ts';
+import { createGrantOf } from './core/sessions/grant.ts';
+import { publishingCheck, resumeCommits } from './core/sessions/interrupted-commits.ts';
+import { freeLeftovers } from './core/sessions/leftovers.ts';
+import { LiveRecord } from './core/sessions/live-record.ts';
+import { LiveSession, type SessionParts } from './core/sessions/live-session.ts';
+import { LiveSessions } from './core/sessions/live-sessions.ts';
+import { createTakeManifest } from './core/sessions/manifest-taking.ts';
+import { createNewRecord } from './core/sessions/new-record.ts';
+import { createOrphanage } from './core/sessions/orphans.ts';
+import { createReceive } from './core/sessions/receiving.ts';
+import { createResume } from './core/sessions/resuming.ts';
+import { SessionContent } from './core/sessions/session-content.ts';
+import { createScanSource } from './core/sessions/source-scan.ts';
+import type { ServerOptions } from './server-options.ts';
+
+/** The core of one server; only what composes it sees all of it. */
+export type Core = ReturnType<typeof createCore>;
+
+/** What is composed here out of the foundation. */
+type Base = Foundation & {
+  /** Random id of this server: names the holder of what is not durable yet. */
+  readonly instanceId: string;
+};
+
+/** Makes the core of a server; its collector runs from then on. */
+export function createCore(options: ServerOptions, foundation: Foundation, checkStands: CheckStands) {
+  const { log, times, sessions, content, usage, room, limits, metrics } = foundation;
+  const base: Base = { ...foundation, instanceId: randomBytes(12).toString('base64url') };
+  const { instanceId } = base;
+  const leftovers = freeLeftovers(content, sessions, log);
+  const live = createLive(options, base, leftovers.note);
+  const ending = createEnding({ sessions, times, log });
+  const commits = createCommits({
+    running: { ledger: usage.ledger, times, log },
+    usage,
+    checkStands,
+    instanceId,
+  });
+  const awaitsPublishing = publishingCheck(sessions, instanceId);
+  const { amongScans, amongManifests } = createScanLimits();
+  return {
+    leftovers,
+    live,
+    ending,
+    commits,
+    amongScans,
+    admit: createAdmission({
+      live,
+      refuseExpired: ending.refuseExpired,
+      usage,
+      checkStands,
+      now: times.now,
+      onStranger: () => metrics.authenticationFailed('session-credential'),
+      log,
+    }),
+    agree: createAgree({ room, usage }),
+    receive: createReceive({ room, usage, onReceived: metrics.received, log }),
+    takeManifest: createTakeManifest({ amongManifests, room, usage, limits, log }),
+    scanSource: createScanSource({ content, amongScans, usage, room, limits, log }),
+    ...createDoors(options, base, { live, refuseExpired: ending.refuseExpired, commits }),
+    collector: createCollector(base, { live, expire: ending.expire, awaitsPublishing }),
+    resumeCommits: (isStopping: () => boolean) =>
+      resumeCommits({ sessions, live, resume: commits.resume, awaitsPublishing, log }, isStopping),
+  };
+}
+
+function createLive(options: ServerOptions, base: Base, onLeftover: (id: string) => void): LiveSessions {
+  const { log, limits, times, content, sessions, room, metrics, hidePaths, instanceId } = base;
+  const isAlwaysDurable = content.properties.durability === 'immediate';
+  const keeping = {
+    sessions,
+    times,
+    isHeldHere: (holder: string | null) => isAlwaysDurable || holder === instanceId,
+    log,
+  };
+  const contentOptions = {
+    content,
+    manifestLimits: limits.manifest,
+    groupCommit: options.groupCommit ?? DEFAULT_GROUP_COMMIT,
+    saveDigestsEveryMs: limits.saveDigestsEveryMs,
+    now: times.now,
+    onSynced: metrics.synced,
+    onDiscard: room.release,
+    onLeftover,
+    log,
+  };
+  const parts: SessionParts = {
+    openRecord: (value, onTaken) => new LiveRecord(keeping, value, onTaken),
+    openContent: (record) => new SessionContent(contentOptions, record),
+    now: times.now,
+    hidePaths,
+    log,
+  };
+  return new LiveSessions({
+    sessions,
+    open: (record) => new LiveSession(parts, record),
+    now: times.now,
+    idleMs: limits.idleSessionMs,
+    log,
+  });
+}
+
+/** How sessions begin, and how they are taken up again. */
+function createDoors(
+  options: ServerOptions,
+  { log, limits, times, wallNow, content, sessions, usage, metrics, instanceId }: Base,
+  core: Pick<Parameters<typeof createEarlierSessions>[0], 'live' | 'refuseExpired'> & {
+    readonly commits: ReturnType<typeof createCommits>;
+  },
+) {
+  const { holdsPartialChunks, chunkSizeBytes } = content.properties;
+  const grantOf = createGrantOf({ times, wallNow, holdsPartialChunks });
+  const resume = createResume({ usage, times, instanceId, grantOf, onResumed: metrics.resumed, log });
+  const { live, refuseExpired, commits } = core;
+  const earlier = createEarlierSessions({
+    sessions,
+    live,
+    times,
+    refuseExpired,
+    resume,
+    resumeCommit: commits.resume,
+  });
+  const newRecord = createNewRecord({
+    chunkSizes: [limits.chunkSizeBytes, chunkSizeBytes],
+    parallelPerSession: limits.parallelPerSession,
+    sync: options.sync ?? DEFAULT_SYNC_MODE,
+    instanceId,
+    times,
+  });
+  const establish = createEstablish({
+    content,
+    sessionKey: options.sessionKey ?? randomBytes(32),
+    earlier,
+    newRecord,
+    keepRecord: createKeepRecord(sessions, usage, limits),
+    grantOf,
+    log,
+  });
+  return { earlier, establish };
+}
+
+function createCollector(
+  { log, limits, clock, times, lastSeen, content, sessions, usage, room, metrics }: Base,
+  from: Pick<Parameters<typeof createCollecting>[0], 'live' | 'expire' | 'awaitsPublishing'>,
+) {
+  const { live } = from;
+  const noteSeen = noteLastSeen({ clock, lastSeen, tally: usage.tally, log });
+  const { orphanStagingMs, collectEveryMs } = limits;
+  const collectOnce = createCollecting(
+    { content, sessions, times, ...from },
+    {
+      recount: room.recount,
+      onSeen: () => noteSeen(),
+      freeOrphans: createOrphanage({ content, now: times.now, orphanStagingMs, log }),
+      onFreed: metrics.collected,
+      log,
+    },
+  );
+  return startCollector({
+    run: async (isStopped) => {
+      await followWallClock({ clock, times, sessions, live, log });
+      await collectOnce(isStopped);
+    },
+    onStop: () => noteSeen(true),
+    everyMs: collectEveryMs,
+    log,
+  });
+}

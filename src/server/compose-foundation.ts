@@ -1,0 +1,105 @@
+/** What everything else of a server stands on: limits, clocks, stores, room, and who counts. */
+import { CairnError } from '../base/errors.ts';
+import { DEFAULT_LEASE_MS, DEFAULT_MAX_AGE_MS } from '../session/record.ts';
+import type { SessionStore } from '../storage/state/session-store.ts';
+import { withTransientPulls } from '../storage/state/transient-pulls.ts';
+import { createSteadyClock, SYSTEM_CLOCKS } from './core/clock.ts';
+import { NEVER_SEEN } from './core/last-seen.ts';
+import { DEFAULT_LIMITS } from './core/limits.ts';
+import { NO_METRICS } from './core/metrics.ts';
+import { hidingPaths } from './core/own-paths.ts';
+import { tallied } from './core/quota/tallied-store.ts';
+import { createUsageLedger } from './core/quota/usage-ledger.ts';
+import type { SessionTimes } from './core/sessions/session-times.ts';
+import { createStagingRoom } from './core/sessions/staging-room.ts';
+import { createReadiness } from './operations/readiness.ts';
+import { createSessionCounts } from './operations/session-counts.ts';
+import type { ServerOptions } from './server-options.ts';
+
+/** What has become of a server, for whoever acts in its name. */
+export interface Life {
+  readonly isKilled: boolean;
+  readonly isDraining: boolean;
+}
+
+/** The foundation of one server; only what composes it sees all of it. */
+export type Foundation = ReturnType<typeof createFoundation>;
+
+/**
+ * Makes the foundation of a server out of its options.
+ *
+ * @param openConnections counts the connections of its port, which is not open yet
+ */
+export function createFoundation(options: ServerOptions, life: Life, openConnections: () => Promise<number>) {
+  const { log, places = [], lastSeen = NEVER_SEEN } = options;
+  const { now, clocks = now === undefined ? SYSTEM_CLOCKS : { wall: now, elapsed: now } } = options;
+  const clock = createSteadyClock(clocks, lastSeen.atMs);
+  const { content, sessions } = storesOf(options);
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const readiness = createReadiness(places, () => life.isDraining, { log, now: clock.now });
+  const room = createStagingRoom(content, limits);
+  const exposed = options.metrics?.({
+    sessionsByState: createSessionCounts(options.sessions),
+    openConnections,
+    stagedBytes: () => room.bytes,
+    freeBytes: () => readiness.freeBytesByPlace(),
+  });
+  const { store, tally } = tallied(
+    mortal(sessions, () => life.isKilled),
+    clock.now,
+  );
+  const times: SessionTimes = {
+    now: clock.now,
+    isJudging: clock.isJudging,
+    leaseMs: options.leaseMs ?? DEFAULT_LEASE_MS,
+    maxAgeMs: options.maxAgeMs ?? DEFAULT_MAX_AGE_MS,
+    keepEndedMs: limits.keepEndedMs,
+    keepCommittedMs: limits.keepCommittedMs,
+  };
+  return {
+    log,
+    limits,
+    clock,
+    times,
+    lastSeen,
+    wallNow: clocks.wall,
+    content,
+    sessions: store,
+    usage: { tally, ledger: options.usage ?? createUsageLedger() },
+    room,
+    readiness,
+    exposed,
+    metrics: exposed ?? NO_METRICS,
+    hidePaths: hidingPaths(options.ownDirectories ?? []),
+  };
+}
+
+/** Other processes would know nothing of pulls that lie in the memory of this one. */
+function storesOf(options: ServerOptions): Pick<ServerOptions, 'content' | 'sessions'> {
+  return options.sessions.properties.shared ? options : withTransientPulls(options);
+}
+
+/** A store that a killed server can no longer write to: what still runs in its name changes no record. */
+function mortal(store: SessionStore, isKilled: () => boolean): SessionStore {
+  const alive = (): void => {
+    if (isKilled()) throw new CairnError('server-busy', 'the server was killed');
+  };
+  return {
+    properties: store.properties,
+    create: async (record) => {
+      alive();
+      await store.create(record);
+    },
+    get: (id) => store.get(id),
+    replace: async (next) => {
+      alive();
+      return store.replace(next);
+    },
+    find: (query) => store.find(query),
+    list: () => store.list(),
+    remove: async (id) => {
+      alive();
+      await store.remove(id);
+    },
+  };
+}

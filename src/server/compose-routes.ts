@@ -1,0 +1,133 @@
+/** What answers the requests of a server: each handler gets the few things that it uses. */
+import { createByteBudget } from '../transfer/byte-budget.ts';
+import type { Core } from './compose-core.ts';
+import type { Foundation } from './compose-foundation.ts';
+import { createGrantHandlers } from './front-ends/admin/grants.ts';
+import {
+  createAdministrativeAbort,
+  createListSessionsHandler,
+  createShowSessionHandler,
+} from './front-ends/admin/administration.ts';
+import { createPublicHandler, createTreeHandler } from './front-ends/files/public-files.ts';
+import { createTreeChangeHandler } from './front-ends/files/tree-changes.ts';
+import { createCheckpointHandler } from './front-ends/native/checkpoint.ts';
+import { createCommitHandler } from './front-ends/native/commit.ts';
+import { createDigestsHandler } from './front-ends/native/digests.ts';
+import { createEstablishHandler, createResumeHandler } from './front-ends/native/establish.ts';
+import { createGreetingHandler, withGreeting } from './front-ends/native/greeting.ts';
+import { createPlanHandler } from './front-ends/native/plan.ts';
+import { createProbeHandlers } from './front-ends/native/probe.ts';
+import { createGetManifestHandler } from './front-ends/native/pull-manifest.ts';
+import { createPutManifestHandler } from './front-ends/native/push-manifest.ts';
+import { createHeadChunkHandler, createPutChunkHandler } from './front-ends/native/receive-chunk.ts';
+import { createGetChunkHandler } from './front-ends/native/send-chunk.ts';
+import {
+  createAbortHandler,
+  createHeartbeatHandler,
+  createSuspendHandler,
+  createSyncHandler,
+} from './front-ends/native/session-control.ts';
+import { createWithSession, type WithSession } from './front-ends/native/session-request.ts';
+import { createTreeIdHandler } from './front-ends/native/tree-id.ts';
+import { createWhoAmIHandler } from './front-ends/native/whoami.ts';
+import type { Routes } from './front-ends/router.ts';
+import type { Access } from './http/authorize.ts';
+import type { LimitedLog } from './http/log-limiter.ts';
+import type { ServerOptions } from './server-options.ts';
+
+/** Memory for compressed chunks of all pulls together; where it is used up, chunks go as they are. */
+const ENCODING_MEMORY_BYTES = 64 * 1024 * 1024;
+
+/** What routes are composed of. */
+interface Composed {
+  readonly options: Pick<ServerOptions, 'version' | 'login' | 'localKey' | 'grants'>;
+  readonly foundation: Foundation;
+  readonly core: Core;
+  readonly access: Access;
+  readonly limitedLog: LimitedLog;
+}
+
+/** Makes the routes of one server, but for those of its operators. */
+export function composeRoutes(composed: Composed): Omit<Routes, 'operations'> {
+  const { options, foundation, core, access } = composed;
+  const { content, log, limits, metrics } = foundation;
+  const { version, login, localKey, grants } = options;
+  const { maxJsonBytes } = limits;
+  const { maxEntries } = limits.manifest;
+  const published = { content, amongScans: core.amongScans, maxEntries, onSent: metrics.sent };
+  const probes = createProbeHandlers(access);
+  const granting = createGrantHandlers(access, { grants, maxJsonBytes, log });
+  const greet = createGreetingHandler({ version, login, localKey });
+  const { wallNow, readiness, sessions, times } = foundation;
+  return {
+    protocol: new Map([
+      ['', { GET: greet, HEAD: greet }],
+      [
+        'tree',
+        {
+          GET: createTreeHandler(access, published),
+          POST: createTreeChangeHandler(access, { content, maxJsonBytes, log }),
+        },
+      ],
+      ['tree-id', { POST: createTreeIdHandler(access, { content, maxJsonBytes, log }) }],
+      ['whoami', { GET: createWhoAmIHandler(access, { wallNow, freeBytes: readiness.freeBytes }) }],
+      ['probe', { POST: probes.upload, GET: probes.download }],
+      [
+        'sessions',
+        {
+          POST: createEstablishHandler({ access, maxJsonBytes }, core.establish),
+          GET: createListSessionsHandler(access, { sessions, live: core.live, times }),
+        },
+      ],
+      ['grants', { POST: granting.issue, GET: granting.list }],
+    ]),
+    grant: { DELETE: granting.revoke },
+    ...sessionRoutes(composed, createWithSession(access, core.admit)),
+    files: withGreeting(version, createPublicHandler(access, published)),
+  };
+}
+
+function sessionRoutes(
+  { foundation, core, access, limitedLog }: Composed,
+  withSession: WithSession,
+): Pick<Routes, 'session' | 'chunk'> {
+  const { content, log, limits, metrics, sessions, times, wallNow, hidePaths } = foundation;
+  const { live, ending, agree, amongScans, takeManifest, scanSource } = core;
+  const { maxJsonBytes, maxRunsBytes } = limits;
+  const controlled = { withSession, maxJsonBytes };
+  const byToken = createAdministrativeAbort(access, { sessions, live }, ending.abort);
+  const { maxBytes } = limits.manifest;
+  const { leaseMs } = times;
+  const encodingMemory = createByteBudget(ENCODING_MEMORY_BYTES);
+  return {
+    session: new Map([
+      [
+        '',
+        {
+          DELETE: createAbortHandler(withSession, { abort: ending.abort, live }, byToken),
+          GET: createShowSessionHandler(access, { sessions, live, times }),
+        },
+      ],
+      ['resume', { POST: createResumeHandler({ access, maxJsonBytes }, core.earlier) }],
+      [
+        'manifest',
+        {
+          PUT: createPutManifestHandler(withSession, { takeManifest, content, amongScans, agree, maxBytes }),
+          GET: createGetManifestHandler(withSession, { scanSource, agree, hidePaths }),
+        },
+      ],
+      ['digests', { POST: createDigestsHandler(withSession, { content, limitedLog, maxRunsBytes }) }],
+      ['plan', { PUT: createPlanHandler(withSession, agree, maxRunsBytes) }],
+      ['checkpoint', { GET: createCheckpointHandler(withSession) }],
+      ['sync', { POST: createSyncHandler(controlled) }],
+      ['heartbeat', { POST: createHeartbeatHandler(controlled, { leaseMs, wallNow }) }],
+      ['suspend', { POST: createSuspendHandler(controlled, log) }],
+      ['commit', { POST: createCommitHandler(withSession, core.commits, limits) }],
+    ]),
+    chunk: {
+      PUT: createPutChunkHandler(withSession, core.receive),
+      HEAD: createHeadChunkHandler(withSession),
+      GET: createGetChunkHandler(withSession, { encodingMemory, onSent: metrics.sent, log }),
+    },
+  };
+}

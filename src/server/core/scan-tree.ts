@@ -1,0 +1,80 @@
+/** A tree of the store as the lines that the wire carries, as the scan finds them. */
+import { createHash } from 'node:crypto';
+import { CairnError } from '../../base/errors.ts';
+import type { ScannedEntry } from '../../manifest/entry.ts';
+import { EntryTable } from '../../manifest/entry-table.ts';
+import {
+  encodeEntry,
+  encodeHeader,
+  type Manifest,
+  type ManifestParameters,
+} from '../../manifest/manifest.ts';
+import { StringTable, type StringList } from '../../manifest/string-table.ts';
+import type { ContentStore } from '../../storage/content-store.ts';
+import type { Notice } from '../../wire/tree-stream.ts';
+
+/** What is scanned, and how it is described. */
+export interface TreeQuery {
+  /** Safe relative path. */
+  readonly path: string;
+  readonly parameters: ManifestParameters;
+  readonly depth?: 1;
+  readonly maxEntries: number;
+}
+
+/** A tree that was scanned whole. */
+export interface ScannedTree {
+  readonly manifest: Manifest;
+  readonly identities: StringList;
+  readonly notices: readonly Notice[];
+}
+
+/**
+ * Scans a tree and hands its lines to `onLines` as they come, all but the last ones (see `encodeTail`).
+ *
+ * @param keep whether the entries are wanted afterwards; without, the tree takes no memory and its manifest is empty
+ * @throws CairnError `manifest-too-large`, what the store's scan throws, and what `onLines` throws
+ */
+export async function scanTree(
+  content: ContentStore,
+  query: TreeQuery,
+  options: { keep: boolean; onLines: (lines: string) => Promise<void> },
+): Promise<ScannedTree> {
+  const hash = createHash('sha256');
+  const entries = new EntryTable();
+  const identities = new StringTable();
+  const notices: Notice[] = [];
+  let encodedBytes = 0;
+  const emit = (lines: string): Promise<void> => {
+    encodedBytes += Buffer.byteLength(lines);
+    hash.update(lines);
+    return options.onLines(lines);
+  };
+  let header: string | undefined = `${encodeHeader(query.parameters)}\n`;
+  let count = 0;
+  for await (const batch of scan(content, query, notices)) {
+    count += batch.length;
+    if (count > query.maxEntries) throw tooLarge(query.maxEntries);
+    if (options.keep) {
+      for (const { entry, identity } of batch) {
+        entries.push(entry);
+        identities.push(identity);
+      }
+    }
+    await emit((header ?? '') + batch.map(({ entry }) => `${encodeEntry(entry)}\n`).join(''));
+    header = undefined;
+  }
+  if (header !== undefined) await emit(header);
+  const manifest = { ...query.parameters, entries, encodedBytes, id: hash.digest('hex') };
+  return { manifest, identities, notices };
+}
+
+function scan(content: ContentStore, query: TreeQuery, notices: Notice[]): AsyncIterable<ScannedEntry[]> {
+  const onNotice = (notice: Notice): void => void notices.push(notice);
+  const { path, depth } = query;
+  return content.scan(path, depth === undefined ? { onNotice } : { onNotice, depth });
+}
+
+function tooLarge(maxEntries: number): CairnError {
+  return new CairnError('manifest-too-large', `the tree has more than ${maxEntries} entries; pull its parts`);
+}

@@ -1,0 +1,27 @@
+/** What the receiver has, as far as it is the server. */
+import type { CheckpointReply } from '../../../wire/messages.ts';
+import type { LiveSession } from './live-session.ts';
+import { encodePlan } from './transfer-plan.ts';
+
+/**
+ * The plan and, in a push, what is durable and what is held; a sync point is made for it.
+ *
+ * @throws CairnError a storage code; the session is then suspended
+ */
+export async function checkpointOf({ content, record }: LiveSession): Promise<CheckpointReply> {
+  const plan = await content.currentPlan();
+  const nothing = { runs: [], digests: '' };
+  if (plan === undefined) return { plan: null, chunks: nothing, held: [] };
+  if (record.value.direction === 'pull') return { plan: encodePlan(plan), chunks: nothing, held: [] };
+  const { staging } = await content.incoming.get();
+  const written = new Map(staging.held());
+  // It becomes durable now, so that none of it is sent again; what comes meanwhile does not.
+  await content.sync();
+  const { runs, digests } = staging.digests.encode();
+  const held: CheckpointReply['held'] = [];
+  for (const [chunk, bytes] of staging.held()) {
+    const durableBytes = Math.min(bytes, written.get(chunk) ?? 0);
+    if (durableBytes > 0) held.push([chunk, durableBytes]);
+  }
+  return { plan: encodePlan(plan), chunks: { runs: [...runs], digests }, held };
+}

@@ -1,0 +1,141 @@
+/** How a commit begins: the claim is checked and written down; and how it goes on where it was interrupted. */
+import { CairnError } from '../../../base/errors.ts';
+import { ChunkSet } from '../../../checkpoint/chunk-set.ts';
+import { nextState } from '../../../session/record.ts';
+import type { CommitReply, CommitRequest } from '../../../wire/messages.ts';
+import { checkBytes, openUsage, type Usage } from '../quota/quota.ts';
+import type { CheckStands, SessionWork } from './admission.ts';
+import { verifyPush } from './commit-check.ts';
+import { noteCommitFailure, startCommitJob, type CommitRecord, type CommitRunning } from './commit-job.ts';
+import type { CommitJob, LiveSession } from './live-session.ts';
+import { checkAllowsSession } from './renewal.ts';
+
+/** Commits of one server. Both are called in the session's turn. */
+export interface Commits {
+  /**
+   * Begins a commit, or finds the one that has begun; undefined for a session that is committed.
+   *
+   * @throws CairnError `chunks-missing`, `digest-mismatch`, `session-state`, `session-fenced`, `quota-exceeded`,
+   * `forbidden`, `token-expired`, `token-revoked`, storage codes
+   */
+  begin(work: SessionWork, request: CommitRequest): Promise<CommitJob | undefined>;
+  /**
+   * Goes on with a commit that is written down and that nobody works on: it was interrupted, or it failed. Undefined
+   * where there is nothing to do.
+   */
+  resume(live: LiveSession): Promise<CommitJob | undefined>;
+}
+
+/** What commits begin with. */
+export interface CommitsOptions {
+  readonly running: CommitRunning;
+  readonly usage: Usage;
+  readonly checkStands: CheckStands;
+  /** Names the holder of what is not durable yet. */
+  readonly instanceId: string;
+}
+
+/** Makes the commits of one server. */
+export function createCommits(options: CommitsOptions): Commits {
+  const { running, instanceId } = options;
+  return {
+    begin: async (work, request) => {
+      const { live } = work;
+      // An abort may have had its turn since the request was admitted.
+      nextState(live.record.value, 'commit');
+      const { state } = live.record.value;
+      const before = commitOf(live);
+      if (before === undefined) return startCommitJob(running, live, await record(options, work, request));
+      if (before.digest !== request.digest) {
+        const code = state === 'committed' ? 'digest-mismatch' : 'session-state';
+        throw new CairnError(code, `the session is ${state} with another digest`);
+      }
+      if (state === 'committed') return undefined;
+      // The job may have ended with a failure, or with the server that it ran in.
+      if (live.job?.isRunning === true) return live.job;
+      const { leaveOut, forceReplace } = request;
+      return startCommitJob(running, live, { ...before, leaveOut, forceReplace });
+    },
+    resume: async (live) => {
+      const commit = commitOf(live);
+      const { state } = live.record.value;
+      if (commit === undefined || state !== 'committing' || live.job?.isRunning === true) return undefined;
+      await live.record.change(undefined, { holder: instanceId });
+      running.log.info({ session: live.id }, 'publishing goes on where it was interrupted');
+      return startCommitJob(running, live, commit);
+    },
+  };
+}
+
+/** Checks the claim where that comes first, and writes down what is to be done before anything of it is. */
+async function record(
+  options: CommitsOptions,
+  { live, epoch, cause }: SessionWork,
+  request: CommitRequest,
+): Promise<CommitRecord> {
+  const { manifest } = await live.content.agreedPlan();
+  const { digest, bytesTotal } = request;
+  const excluded = ChunkSet.fromRuns(request.excluded, manifest.entries.length).runs();
+  const { leaveOut, forceReplace } = request;
+  const entriesTotal = manifest.entries.length;
+  const commit: CommitRecord = { digest, bytesTotal, excluded, entriesTotal, leaveOut, forceReplace };
+  live.sealed = true;
+  try {
+    const error = new CairnError('session-state', 'the session takes no chunks while it is being committed');
+    await live.endRequests((other) => other.chunk !== undefined, error);
+    if (live.record.value.direction === 'push') await verifyPush(live, commit);
+    await checkMayCommit(options, live, bytesTotal);
+    await live.record.change('commit', { commit, holder: options.instanceId }, epoch, cause);
+  } catch (failure) {
+    await noteCommitFailure(live, failure);
+    throw failure;
+  } finally {
+    live.sealed = false;
+  }
+  return commit;
+}
+
+/**
+ * Whoever opened the session may have lost the right to since. It then stays open, with all that has come, for whoever
+ * resumes it with a better token.
+ */
+async function checkMayCommit(
+  { usage, checkStands }: CommitsOptions,
+  live: LiveSession,
+  bytesTotal: number,
+): Promise<void> {
+  await openUsage(usage);
+  const { id, authorization, direction, linkBytes = 0 } = live.record.value;
+  if (authorization === undefined) return;
+  checkStands(authorization);
+  checkAllowsSession(authorization, live.record.value);
+  if (direction === 'push') checkBytes(usage, authorization, id, bytesTotal + linkBytes);
+}
+
+function commitOf(live: LiveSession): CommitRecord | undefined {
+  const { state, commit } = live.record.value;
+  if (commit === null || (state !== 'committing' && state !== 'committed')) return undefined;
+  return commit;
+}
+
+/**
+ * How far a commit is, as its client is told.
+ *
+ * @throws CairnError `session-state` where there is none any more
+ */
+export function commitReplyOf(live: LiveSession, job: CommitJob | undefined): CommitReply {
+  const { state } = live.record.value;
+  const commit = commitOf(live);
+  if (commit === undefined || (state !== 'committing' && state !== 'committed')) {
+    throw new CairnError('session-state', `the session is ${state}, although it was being committed`);
+  }
+  const { digest, entriesTotal, unpublished, unlisted } = commit;
+  const entriesDone = state === 'committed' ? entriesTotal : (job?.entriesDone ?? 0);
+  const leftOut = state === 'committed' && unpublished !== undefined;
+  const left = leftOut ? { unpublished: copied(unpublished), unlisted } : {};
+  return { state, entriesDone, entriesTotal, digest, ...left };
+}
+
+function copied(unpublished: NonNullable<CommitRecord['unpublished']>): CommitReply['unpublished'] {
+  return unpublished.map(({ code, entries }) => ({ code, entries: [...entries] }));
+}

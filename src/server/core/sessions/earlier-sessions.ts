@@ -1,0 +1,90 @@
+/** Sessions that are there already, for whoever asks for one: by its id, by what it is about, or by the same request. */
+import { CairnError } from '../../../base/errors.ts';
+import { isLeaseOver, type SessionRecord } from '../../../session/record.ts';
+import { isTerminal } from '../../../session/state.ts';
+import type { SessionStore } from '../../../storage/state/session-store.ts';
+import type { SessionGrant } from '../../../wire/messages.ts';
+import { checkPrincipal } from './admission.ts';
+import type { Commits } from './commits.ts';
+import type { Ending } from './ending.ts';
+import type { LiveSessions } from './live-sessions.ts';
+import type { Resume, Resuming } from './resuming.ts';
+import type { SessionTimes } from './session-times.ts';
+import { resumingOf, type SessionWish } from './session-wish.ts';
+
+/** What earlier sessions are found in, and what goes on with them. */
+export interface EarlierOptions {
+  readonly sessions: Pick<SessionStore, 'get' | 'find'>;
+  readonly live: Pick<LiveSessions, 'use'>;
+  readonly times: Pick<SessionTimes, 'now' | 'isJudging'>;
+  readonly refuseExpired: Ending['refuseExpired'];
+  readonly resume: Resume;
+  readonly resumeCommit: Commits['resume'];
+}
+
+/** Finds earlier sessions, and resumes them. */
+export interface EarlierSessions {
+  /** Resumes a session by its id. @throws CairnError `session-not-found`, `session-expired`; like {@link Resume} */
+  byId(id: string, resuming: Resuming): Promise<SessionGrant>;
+  /** Resumes the unfinished session that a wish is about, where there is one. @throws CairnError like {@link Resume} */
+  unfinished(wish: SessionWish): Promise<SessionGrant | undefined>;
+  /**
+   * The session of an earlier try of the same request, whose answer was lost: it is as new as it would be without.
+   *
+   * @throws CairnError `invalid-request` where the id was used for another transfer; like {@link Resume}
+   */
+  answered(wish: SessionWish, id: string): Promise<SessionGrant | undefined>;
+}
+
+/** Makes what finds the earlier sessions of one server. */
+export function createEarlierSessions(options: EarlierOptions): EarlierSessions {
+  const { sessions, live, refuseExpired, resume, resumeCommit } = options;
+  return {
+    byId: (id, resuming) =>
+      live.use(id, async (session) => {
+        checkPrincipal(session, resuming.authorization.principal);
+        await refuseExpired(session);
+        return resume(session, resuming);
+      }),
+    unfinished: async (wish) => {
+      const record = await findUnfinished(options, wish);
+      if (record === undefined) return undefined;
+      return live.use(record.id, async (session) => {
+        // It may have ended since it was found, or while it was resumed.
+        if (isTerminal(session.record.value.state)) return undefined;
+        const grant = await resume(session, resumingOf(wish));
+        // Whoever asks so has lost what it would repeat the commit with, and can only wait for its end.
+        if (grant.state === 'committing') await session.exclusive(() => resumeCommit(session));
+        return grant.state === 'committed' ? undefined : grant;
+      });
+    },
+    answered: async (wish, id) => {
+      const record = await sessions.get(id);
+      if (record === undefined) return undefined;
+      if (record.direction !== wish.request.direction || record.target !== wish.target) {
+        throw new CairnError('invalid-request', 'the request id was used for another transfer');
+      }
+      return live.use(id, async (session) => {
+        await refuseExpired(session);
+        return { ...(await resume(session, resumingOf(wish))), resumed: false };
+      });
+    },
+  };
+}
+
+async function findUnfinished(
+  { sessions, times }: Pick<EarlierOptions, 'sessions' | 'times'>,
+  { target, authorization, request }: SessionWish,
+): Promise<SessionRecord | undefined> {
+  const { direction, manifestId, otherManifestIds = [], preserveModes = false } = request;
+  const { principal } = authorization;
+  if (manifestId === undefined) return undefined;
+  const found: SessionRecord[] = [];
+  for (const id of [manifestId, ...otherManifestIds])
+    found.push(...(await sessions.find({ principal, direction, target, manifestId: id })));
+  return found.find(
+    (candidate) =>
+      (candidate.preserveModes ?? false) === preserveModes &&
+      (!times.isJudging() || !isLeaseOver(candidate, times.now())),
+  );
+}

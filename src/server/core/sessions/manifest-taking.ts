@@ -1,0 +1,134 @@
+/** The manifest of a push is read, checked and kept, within the room and the quotas that it has. */
+import { CairnError } from '../../../base/errors.ts';
+import type { Logger } from '../../../base/logger.ts';
+import { createLayout } from '../../../manifest/layout.ts';
+import type { Manifest } from '../../../manifest/manifest.ts';
+import type { SessionRecord } from '../../../session/record.ts';
+import { readTree, type Notice } from '../../../wire/tree-stream.ts';
+import type { Few } from '../among-few.ts';
+import type { ServerLimits } from '../limits.ts';
+import { checkManifest, openUsage, type Usage } from '../quota/quota.ts';
+import type { SessionWork } from './admission.ts';
+import { saveManifest } from './session-documents.ts';
+import type { StagingRoom } from './staging-room.ts';
+
+/** A manifest takes so much memory when it begins to come, and twice as much each time that this is used up. */
+const FIRST_BYTES = 64 * 1024;
+
+/** A manifest that comes. */
+export interface ComingTree {
+  /** How long it is, where its sender says so. */
+  readonly lengthBytes: number | undefined;
+  /** Begins to read it. */
+  readonly open: () => AsyncIterable<Uint8Array>;
+  /** Aborted once its sender is gone. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Reads a manifest and keeps it: room for it, and its part of quotas, are taken before anything is read, and given back
+ * where nothing is kept. Called with nothing else at work on the session.
+ *
+ * @throws CairnError `manifest-too-large`, `manifest-invalid`, `quota-exceeded`, `server-busy`, `storage-full`,
+ * `session-state`, `session-fenced`, storage codes
+ */
+export type TakeManifest = (work: SessionWork, coming: ComingTree) => Promise<Manifest>;
+
+/** What manifests are taken with. */
+export interface ManifestTakingOptions {
+  readonly amongManifests: Few;
+  readonly room: StagingRoom;
+  readonly usage: Usage;
+  readonly limits: Pick<ServerLimits, 'manifest' | 'maxEntriesPerPrincipal' | 'maxEntriesPerGrant'>;
+  readonly log: Logger;
+}
+
+/** Makes what takes the manifests of one server. */
+export function createTakeManifest(options: ManifestTakingOptions): TakeManifest {
+  const { amongManifests, room, usage, limits, log } = options;
+  return async (work, { lengthBytes, open, signal }) => {
+    const { id, principal, authorization } = work.live.record.value;
+    // As long again may be what its sender had to leave out.
+    if ((lengthBytes ?? 0) > 2 * limits.manifest.maxBytes) throw tooLong(limits.manifest.maxBytes);
+    const roomBefore = room.of(id);
+    const check = (manifestBytes: number, entries: number): void => {
+      if (authorization === undefined) return;
+      checkManifest(usage, { authorization, session: id }, { manifestBytes, entries }, limits);
+    };
+    const cost = Math.min(lengthBytes ?? Infinity, FIRST_BYTES);
+    return amongManifests({ principal, signal, cost }, async (grow) => {
+      await openUsage(usage);
+      try {
+        check(lengthBytes ?? 0, 0);
+        await room.takeDocuments(id, lengthBytes ?? 0, 'push');
+        let mayHoldBytes = cost;
+        const body = counted(open(), async (bytes) => {
+          room.grow(id, bytes);
+          if (bytes <= mayHoldBytes) return;
+          mayHoldBytes = Math.max(bytes, 2 * mayHoldBytes);
+          // Its sender may not have said how long it is.
+          check(Math.max(bytes, lengthBytes ?? 0), 0);
+          await grow(mayHoldBytes);
+        });
+        const tree = await readTree(body, limits.manifest);
+        const { encodedBytes, entries } = tree.manifest;
+        check(Math.max(lengthBytes ?? 0, encodedBytes), entries.length);
+        await keepManifest(work, tree, room.of(id));
+        log.info({ session: id, entries: entries.length, notices: tree.notices.length }, 'manifest received');
+        return tree.manifest;
+      } catch (error) {
+        usage.tally.release(id);
+        room.shrink(id, roomBefore);
+        throw error;
+      }
+    });
+  };
+}
+
+function tooLong(maxBytes: number): CairnError {
+  const message = `the tree has a manifest of more than ${maxBytes} bytes; split it into several transfers`;
+  return new CairnError('manifest-too-large', message);
+}
+
+async function* counted(
+  source: AsyncIterable<Uint8Array>,
+  onBytes: (sum: number) => Promise<void>,
+): AsyncGenerator<Uint8Array> {
+  let sum = 0;
+  for await (const piece of source) {
+    sum += piece.byteLength;
+    await onBytes(sum);
+    yield piece;
+  }
+}
+
+async function keepManifest(
+  { live, epoch }: SessionWork,
+  { manifest, notices }: { manifest: Manifest; notices: Notice[] },
+  manifestBytes: number,
+): Promise<void> {
+  const { manifestId } = live.record.value;
+  const area = await live.content.area.get();
+  if (manifestId === manifest.id && (await area.load('manifest')) !== undefined) return;
+  if (manifestId !== null && manifestId !== manifest.id) {
+    throw new CairnError('session-state', 'the session has another manifest; start a new one for this');
+  }
+  checkAgreed(live.record.value, manifest);
+  createLayout(manifest); // refuses sizes that no transfer can have
+  live.record.checkEpoch(epoch);
+  await saveManifest(area, manifest, notices);
+  await live.record.change(
+    'prepare',
+    { manifestId: manifest.id, manifestBytes, entries: manifest.entries.length },
+    epoch,
+  );
+  live.content.manifest.set(manifest);
+}
+
+function checkAgreed(record: SessionRecord, manifest: Manifest): void {
+  if (manifest.chunkSizeBytes === record.chunkSizeBytes && manifest.digest === record.digest) return;
+  throw new CairnError(
+    'manifest-invalid',
+    `the manifest has chunks of ${manifest.chunkSizeBytes} bytes with ${manifest.digest}, but ${record.chunkSizeBytes} bytes with ${record.digest} were agreed`,
+  );
+}

@@ -1,0 +1,80 @@
+/** The first record of a session: what its client wishes, within what the server and the store allow. */
+import { chunkSizeFor, UNKNOWN_TREE_CHUNK_SIZE_BYTES } from '../../../manifest/chunk-size.ts';
+import { CHUNK_SIZE_RANGE } from '../../../manifest/manifest.ts';
+import { leaseEnd, type SessionRecord } from '../../../session/record.ts';
+import { stricterSync, type SyncMode } from '../../../session/sync-mode.ts';
+import type { EstablishRequest } from '../../../wire/messages.ts';
+import { encodingsOf } from './grant.ts';
+import type { SessionTimes } from './session-times.ts';
+import type { SessionWish } from './session-wish.ts';
+import type { TargetLook } from './target-look.ts';
+
+/** Smallest and largest, in bytes. */
+interface SizeRange {
+  readonly min: number;
+  readonly max: number;
+}
+
+/** What the sessions of one server begin with. */
+export interface NewRecordTerms {
+  /** Chunk sizes that the server agrees to, and those that its store can hold. */
+  readonly chunkSizes: readonly SizeRange[];
+  readonly parallelPerSession: number;
+  /** The loosest mode of sync points. */
+  readonly sync: SyncMode;
+  readonly instanceId: string;
+  readonly times: Pick<SessionTimes, 'now' | 'leaseMs' | 'maxAgeMs'>;
+}
+
+/** Makes a record out of a wish. */
+export type NewRecord = (
+  wish: SessionWish,
+  look: TargetLook,
+  agreed: Pick<SessionRecord, 'id' | 'digest' | 'credentialHash'>,
+) => SessionRecord;
+
+/** Makes what makes the first records of one server. */
+export function createNewRecord({
+  chunkSizes,
+  parallelPerSession,
+  sync,
+  instanceId,
+  times,
+}: NewRecordTerms): NewRecord {
+  const min = Math.max(CHUNK_SIZE_RANGE.min, ...chunkSizes.map((range) => range.min));
+  const max = Math.min(CHUNK_SIZE_RANGE.max, ...chunkSizes.map((range) => range.max));
+  return ({ authorization, address, target, request }, { there, keepsTarget }, agreed) => {
+    const now = times.now();
+    const { direction, preserveModes } = request;
+    return {
+      ...agreed,
+      version: 1,
+      principal: authorization.principal,
+      authorization,
+      target,
+      direction,
+      chunkSizeBytes: Math.max(min, Math.min(max, wishedChunkSize(request, there))),
+      parallel: Math.min(request.parallel, parallelPerSession),
+      ...(direction === 'push' ? { sync: stricterSync(request.sync, sync), preserveModes, keepsTarget } : {}),
+      ...encodingsOf(request.encodings),
+      state: 'establishing',
+      epoch: 1,
+      manifestId: null,
+      holder: instanceId,
+      createdAtMs: now,
+      leaseExpiresAtMs: leaseEnd({ createdAtMs: now }, now, times),
+      commit: null,
+      history: [{ atMs: now, what: 'established', epoch: 1, by: authorization.id, from: address }],
+    };
+  };
+}
+
+function wishedChunkSize(
+  { chunkSizeBytes, isLargestChunkSize = false, wishedChunks }: EstablishRequest,
+  { fileBytes }: TargetLook['there'],
+): number {
+  if (!isLargestChunkSize) return chunkSizeBytes;
+  const suitable =
+    fileBytes === undefined ? UNKNOWN_TREE_CHUNK_SIZE_BYTES : chunkSizeFor(fileBytes, wishedChunks);
+  return Math.min(chunkSizeBytes, suitable);
+}

@@ -1,0 +1,199 @@
+/** A chunk of a push is taken: what may come, from where on, what it grows, and what of it was there already. */
+import { CairnError } from '../../../base/errors.ts';
+import type { Logger } from '../../../base/logger.ts';
+import { DIGEST_LENGTH_BYTES, type HasherFactory } from '../../../manifest/digest.ts';
+import { isStream } from '../../../manifest/layout.ts';
+import type { ChunkStaging } from '../../../storage/content-store.ts';
+import type { ChunkWriter } from '../../../transfer/chunk-store.ts';
+import { receiveChunk, type ExpectedChunk } from '../../../transfer/chunk-transfer.ts';
+import type { SyncStatus } from '../../../wire/messages.ts';
+import { checkBytes, openUsage, type Usage } from '../quota/quota.ts';
+import type { SessionWork } from './admission.ts';
+import type { IncomingChunks } from './incoming-chunks.ts';
+import type { LiveSession } from './live-session.ts';
+import type { StagingRoom } from './staging-room.ts';
+
+/** The part of a chunk that comes. */
+export interface ComingPart {
+  readonly chunk: number;
+  /** Where in the chunk it begins. */
+  readonly offset: number;
+  /** Bytes of the part and the digest, as far as they are known. */
+  readonly bodyBytes: number | undefined;
+  /** Opens what comes. Called only when nothing is left to refuse. */
+  readonly open: () => AsyncIterable<Uint8Array>;
+}
+
+/**
+ * Takes the bytes of a chunk and answers which sync point covers it. Everything that can be refused is refused before the
+ * bytes are asked for.
+ *
+ * @throws CairnError `invalid-request`, `chunk-out-of-range`, `chunk-offset-mismatch`, `session-state`,
+ * `session-suspended`, `session-fenced`, `quota-exceeded`, `chunk-digest-mismatch`, storage codes
+ */
+export type Receive = (work: SessionWork, part: ComingPart) => Promise<SyncStatus>;
+
+/** What chunks are received with. */
+export interface ReceivingOptions {
+  readonly room: Pick<StagingRoom, 'growStream'>;
+  readonly usage: Usage;
+  /** Told how many bytes of a chunk came, and how many of them were there before. */
+  readonly onReceived: (bytes: number, twiceBytes: number) => void;
+  readonly log: Logger;
+}
+
+/** Makes what receives the chunks of one server. */
+export function createReceive({ room, usage, onReceived, log }: ReceivingOptions): Receive {
+  return async (work, part) => {
+    const { live } = work;
+    const { chunk } = part;
+    const chunks = await live.content.incoming.get();
+    const expected = expectationOf(chunks, part);
+    chunks.checkStreamOrder(chunk, expected.lengthBytes);
+    await growStream({ room, usage }, live, chunks, expected);
+    const fence = (): void => {
+      checkUnsealed(work);
+      chunks.checkStreamOrder(chunk, expected.lengthBytes);
+    };
+    checkUnsealed(work);
+    const { lengthBytes, offset } = expected;
+    const thereBytes = bytesThere(chunks, chunk);
+    let receivedBytes = 0;
+    const onWritten = (bytes: number): void => {
+      receivedBytes += bytes;
+      chunks.written(bytes);
+    };
+    let digest: Uint8Array;
+    try {
+      digest = await receive(part.open(), chunks, expected, { fence, onWritten });
+    } catch (error) {
+      throw tellable(chunks, chunk, error);
+    } finally {
+      onReceived(receivedBytes, Math.max(0, Math.min(offset + receivedBytes, thereBytes) - offset));
+    }
+    const status = await live.content.finishChunk(chunks, chunk, { digest, lengthBytes });
+    log.debug({ session: live.id, chunk, offset, lengthBytes }, 'chunk received');
+    return status;
+  };
+}
+
+/** The size of a stream was not known when its plan was agreed. @throws CairnError `quota-exceeded`, `server-busy`, `storage-full` */
+async function growStream(
+  { room, usage }: Pick<ReceivingOptions, 'room' | 'usage'>,
+  { id, record }: LiveSession,
+  { plan: { manifest } }: IncomingChunks,
+  { chunk, lengthBytes }: ExpectedChunk,
+): Promise<void> {
+  const { authorization } = record.value;
+  const bytes = chunk * manifest.chunkSizeBytes + lengthBytes;
+  if (!isStream(manifest)) return;
+  await openUsage(usage);
+  const beforeBytes = usage.tally.bytesOf(id);
+  // First: a chunk that the quota does not let through takes no room from others.
+  if (authorization !== undefined && bytes > beforeBytes) checkBytes(usage, authorization, id, bytes);
+  try {
+    await room.growStream(id, bytes + (record.value.manifestBytes ?? 0));
+  } catch (error) {
+    if (usage.tally.bytesOf(id) === bytes) usage.tally.reserve(id, { bytes: beforeBytes });
+    throw error;
+  }
+}
+
+/** What a writer that was cut off means to its client, which knows nothing of writers. */
+function tellable({ failed }: IncomingChunks, chunk: number, error: unknown): unknown {
+  // The end of the staging cut the writer off, as another one would have; its client has to resume.
+  if (failed) return new CairnError('session-suspended', 'a sync point failed', { cause: error });
+  if (!(error instanceof CairnError) || error.code !== 'chunk-conflict') return error;
+  // Who is of this epoch has asked twice, and what was sent first may come last: it has to ask where the chunk goes on.
+  const message = `another request for chunk ${chunk} took over before this one was whole`;
+  return new CairnError('chunk-offset-mismatch', message, { cause: error, details: { chunk } });
+}
+
+function isThere(chunks: IncomingChunks, chunk: number): boolean {
+  return chunks.digestOf(chunk) !== undefined && !chunks.staging.held().has(chunk);
+}
+
+/** How many of a chunk's first bytes are there, whole or held. @throws CairnError `chunk-out-of-range` */
+export function bytesThere(chunks: IncomingChunks, chunk: number): number {
+  const lengthBytes = chunks.lengthOf(chunk);
+  return isThere(chunks, chunk) ? lengthBytes : (chunks.staging.held().get(chunk) ?? 0);
+}
+
+function expectationOf(chunks: IncomingChunks, { chunk, offset, bodyBytes }: ComingPart): ExpectedChunk {
+  const { manifest, layout } = chunks.plan;
+  const digestLengthBytes = DIGEST_LENGTH_BYTES[manifest.digest];
+  const most = layout.chunkLengthBytes(chunk);
+  const bytes = bodyBytes ?? (isStream(manifest) ? undefined : most - offset + digestLengthBytes);
+  if (bytes === undefined)
+    throw new CairnError('invalid-request', 'a chunk of a stream needs a Content-Length');
+  const lengthBytes = isStream(manifest) ? offset + bytes - digestLengthBytes : most;
+  const wanted = lengthBytes - offset + digestLengthBytes;
+  if (offset > lengthBytes || bytes !== wanted || lengthBytes > most || lengthBytes < 1) {
+    throw new CairnError(
+      'invalid-request',
+      `chunk ${chunk} has ${most} bytes and a digest of ${digestLengthBytes}; a body of ${bytes} bytes from ${offset} on does not fit`,
+    );
+  }
+  checkOffset(chunks, chunk, offset);
+  return { chunk, offset, lengthBytes, digestLengthBytes, createHasher: chunks.createHasher };
+}
+
+function checkOffset(chunks: IncomingChunks, chunk: number, offset: number): void {
+  if (offset === 0) return;
+  const heldBytes = bytesThere(chunks, chunk);
+  if (offset === heldBytes) return;
+  throw new CairnError('chunk-offset-mismatch', `chunk ${chunk} goes on at byte ${heldBytes}`, {
+    details: { chunk, heldBytes },
+  });
+}
+
+function receive(
+  body: AsyncIterable<Uint8Array>,
+  chunks: IncomingChunks,
+  expected: ExpectedChunk,
+  { fence, onWritten }: { fence: () => void; onWritten: (bytes: number) => void },
+): Promise<Uint8Array> {
+  const { chunk, offset } = expected;
+  const known = offset > 0 && isThere(chunks, chunk) ? chunks.digestOf(chunk) : undefined;
+  if (known === undefined) {
+    return receiveChunk(body, chunks.staging, expected, { fence, onWritten });
+  }
+  // All bytes are there and were checked: the reply to them was lost. Only the digest comes again.
+  const nothing = { ...expected, offset: 0, lengthBytes: 0, createHasher: digestIs(known) };
+  return receiveChunk(body, untouched(chunks.staging), nothing, { fence });
+}
+
+function digestIs(known: Uint8Array): HasherFactory {
+  return () => ({ update: () => undefined, digest: () => known });
+}
+
+/** A staging that takes nothing: what is there stays as it is. */
+function untouched(staging: ChunkStaging): ChunkStaging {
+  const writer: ChunkWriter = {
+    write: async () => undefined,
+    finish: async () => undefined,
+    hold: async () => undefined,
+    drop: async () => undefined,
+  };
+  return {
+    digests: staging.digests,
+    held: () => new Map(),
+    write: async () => writer,
+    read: (chunk) => staging.read(chunk),
+    sync: () => staging.sync(),
+    verify: () => staging.verify(),
+    forget: (chunks) => staging.forget(chunks),
+    publish: (order) => staging.publish(order),
+    close: () => staging.close(),
+  };
+}
+
+/** At the write, not only at the door: a newer epoch, or a commit that looks at the chunks, comes first. */
+function checkUnsealed({ live, epoch }: SessionWork): void {
+  live.record.checkEpoch(epoch);
+  const { state } = live.record.value;
+  if (!live.sealed && state === 'open') return;
+  throw new CairnError('session-state', 'the session takes no chunks while it is being committed', {
+    details: { state },
+  });
+}

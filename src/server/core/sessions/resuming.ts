@@ -1,0 +1,82 @@
+/** A session goes on for whoever asks now: a new epoch, a new credential. */
+import { CairnError } from '../../../base/errors.ts';
+import type { Logger } from '../../../base/logger.ts';
+import type { Authorization } from '../../../session/authorization.ts';
+import { issueSecret } from '../../../session/credential.ts';
+import { mayResumeWith, rotate } from '../../../session/credential-rotation.ts';
+import { leaseEnd, type SessionRecord } from '../../../session/record.ts';
+import { stricterSync, type SyncMode } from '../../../session/sync-mode.ts';
+import type { SessionGrant } from '../../../wire/messages.ts';
+import { checkTakeover, type Usage } from '../quota/quota.ts';
+import { noticeReuse } from './credential-reuse.ts';
+import { encodingsOf, syncOf, type GrantOf } from './grant.ts';
+import type { LiveSession } from './live-session.ts';
+import { checkAllowsSession } from './renewal.ts';
+import type { SessionTimes } from './session-times.ts';
+
+/** Who resumes a session, and how. */
+export interface Resuming {
+  readonly authorization: Authorization;
+  readonly address: string;
+  /** The credential that the request shows; undefined for a client that has none. */
+  readonly credential: string | undefined;
+  /** A wish that makes the sync mode stricter, never looser. */
+  readonly sync: SyncMode | undefined;
+  /** Encodings that the client can do. */
+  readonly encodings: readonly string[] | undefined;
+}
+
+/** What sessions of one server are resumed with. */
+export interface ResumingOptions {
+  readonly usage: Usage;
+  readonly times: Pick<SessionTimes, 'now' | 'leaseMs' | 'maxAgeMs'>;
+  /** Names the holder of what is not durable yet. */
+  readonly instanceId: string;
+  readonly grantOf: GrantOf;
+  /** Told of a session that goes on. */
+  readonly onResumed: () => void;
+  readonly log: Logger;
+}
+
+/**
+ * Opens a session for whoever asks now: a new epoch, a new credential. Requests of older epochs end, and what they
+ * brought is settled, before this resolves.
+ *
+ * @throws CairnError `forbidden`, `quota-exceeded`, `session-aborted`, `session-expired`, `session-credential` for one
+ * that was replaced
+ */
+export type Resume = (live: LiveSession, resuming: Resuming) => Promise<SessionGrant>;
+
+/** Makes what resumes the sessions of one server. */
+export function createResume({ usage, times, instanceId, grantOf, onResumed, log }: ResumingOptions): Resume {
+  const { now } = times;
+  return async (live, { authorization, address, credential, sync, encodings }) => {
+    checkAllowsSession(authorization, live.record.value);
+    if (credential !== undefined && !mayResumeWith(live.record.value, credential)) {
+      await noticeReuse({ log, now }, live, { credential, epoch: undefined, address });
+      throw new CairnError('session-credential', 'another client took over this transfer; this one stops');
+    }
+    await checkTakeover(usage, authorization, live.record.value);
+    const { secret, hash } = issueSecret();
+    const before = syncOf(live.record.value);
+    const changes = (current: SessionRecord): Partial<SessionRecord> => ({
+      ...rotate(current, hash, credential, now()),
+      epoch: current.epoch + 1,
+      ...(current.direction === 'push' ? { sync: stricterSync(sync, syncOf(current)) } : {}),
+      encodings: undefined,
+      ...encodingsOf(encodings),
+      authorization,
+      holder: instanceId,
+      leaseExpiresAtMs: Math.max(current.leaseExpiresAtMs, leaseEnd(current, now(), times)),
+    });
+    const cause = { by: authorization.id, from: address };
+    const record = await live.record.change('resume', changes, undefined, cause);
+    onResumed();
+    await live.endOlderRequests();
+    // They are opened again in the new mode.
+    if (syncOf(record) !== before && record.state === 'open') await live.content.closeChunks({ sync: true });
+    const { id, epoch, direction, state } = record;
+    log.info({ session: id, epoch, direction, state, ...cause }, 'session resumed');
+    return grantOf(record, secret, true);
+  };
+}

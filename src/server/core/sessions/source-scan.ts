@@ -1,0 +1,65 @@
+/** The source of a pull is scanned once, and its manifest kept. */
+import type { Logger } from '../../../base/logger.ts';
+import type { ManifestParameters } from '../../../manifest/manifest.ts';
+import type { ContentStore } from '../../../storage/content-store.ts';
+import type { Few } from '../among-few.ts';
+import type { ServerLimits } from '../limits.ts';
+import { checkEntries, openUsage, type Usage } from '../quota/quota.ts';
+import { scanTree, type ScannedTree } from '../scan-tree.ts';
+import type { SessionWork } from './admission.ts';
+import { saveIdentities, saveManifest } from './session-documents.ts';
+import type { StagingRoom } from './staging-room.ts';
+
+/** Who is told of a scan while it runs. */
+export interface ScanListener {
+  /** Aborted once nobody waits for the scan any more that has not begun. */
+  readonly signal: AbortSignal;
+  /** Takes the lines of the tree as they come, all but the last ones. */
+  readonly onLines: (lines: string) => Promise<void>;
+}
+
+/**
+ * Scans the source of a session and keeps its manifest. Called with nothing else at work on the session.
+ *
+ * @throws CairnError `server-busy`, `manifest-too-large`, `quota-exceeded`, `storage-full`, `session-fenced`; what the
+ * scan and `onLines` throw
+ */
+export type ScanSource = (work: SessionWork, listener: ScanListener) => Promise<ScannedTree>;
+
+/** What sources are scanned with. */
+export interface SourceScanOptions {
+  readonly content: ContentStore;
+  readonly amongScans: Few;
+  readonly usage: Usage;
+  readonly room: Pick<StagingRoom, 'takeDocuments'>;
+  readonly limits: Pick<ServerLimits, 'manifest' | 'maxEntriesPerPrincipal' | 'maxEntriesPerGrant'>;
+  readonly log: Logger;
+}
+
+/** Makes what scans the sources of one server. */
+export function createScanSource(options: SourceScanOptions): ScanSource {
+  const { content, amongScans, usage, room, limits, log } = options;
+  return async ({ live, epoch }, { signal, onLines }) => {
+    const { id, principal, target, chunkSizeBytes, digest, authorization } = live.record.value;
+    const parameters: ManifestParameters = { chunkSizeBytes, digest };
+    const query = { path: target, parameters, maxEntries: limits.manifest.maxEntries };
+    const tree = await amongScans({ principal, signal }, () =>
+      scanTree(content, query, { keep: true, onLines }),
+    );
+    const { manifest } = tree;
+    const { length: entries } = manifest.entries;
+    const manifestBytes = manifest.encodedBytes;
+    await openUsage(usage);
+    if (authorization !== undefined) checkEntries(usage, { authorization, session: id }, entries, limits);
+    await room.takeDocuments(id, manifestBytes, 'pull');
+    const area = await live.content.area.get();
+    await saveIdentities(area, tree.identities);
+    await saveManifest(area, manifest, tree.notices);
+    // The end of the tree is sent after this: a client that has seen it can count on the manifest.
+    await live.record.change('prepare', { manifestId: manifest.id, manifestBytes, entries }, epoch);
+    live.content.manifest.set(manifest);
+    live.content.identities.set(tree.identities);
+    log.info({ session: id, entries, notices: tree.notices.length }, 'source scanned');
+    return tree;
+  };
+}
