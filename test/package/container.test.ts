@@ -72,7 +72,9 @@ describe('the Dockerfile', () => {
       'package-lock.json',
       '.npmrc',
     ];
-    expect(allowed).toEqual(expect.arrayContaining(needed));
+    const isAllowed = (file: string): boolean =>
+      allowed.some((name) => file === name || file.startsWith(`${name}/`));
+    expect(needed.filter((file) => !isAllowed(file))).toEqual([]);
     for (const file of allowed.filter((name) => !name.includes('*'))) {
       expect([file, existsSync(path.join(ROOT, file))]).toEqual([file, true]);
     }
@@ -102,8 +104,13 @@ describe('compose.yaml', () => {
   const service = compose.services['cairn']!;
 
   test('is what the specification of Compose allows', () => {
-    // Its own name and that of its draft are written in ways that the validator does not know.
-    const { id: _id, $schema: _draft, ...schema } = composeSchema;
+    // Names of schemas, and of their draft, are written in ways that the validator does not know.
+    const isName = (key: string, value: unknown): boolean =>
+      ['id', '$schema'].includes(key) && typeof value === 'string';
+    const nameless = JSON.stringify(composeSchema, (key, value: unknown) =>
+      isName(key, value) ? undefined : value,
+    );
+    const schema = JSON.parse(nameless) as object;
     const fits = new Ajv2019({ strict: false, validateFormats: false }).compile(schema);
     expect([fits(compose), fits.errors]).toEqual([true, null]);
     expect(fits({ services: { cairn: { ...service, read_onyl: true } } })).toBe(false);
