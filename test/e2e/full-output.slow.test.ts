@@ -45,6 +45,21 @@ test.skipIf(!hasFullDevice)(
   },
 );
 
+test.skipIf(!hasFullDevice)(
+  'a secret that could not be printed opens nothing (needs /dev/full)',
+  async () => {
+    const { url, root, token } = await startDiskServer();
+    const environment = { stateHome: temporaryDirectory(), token };
+    const full = { ...environment, before: into('>/dev/full') };
+    expect(await cairn(['token', 'create', 'lost', '--root', root], full)).toMatchObject({ exitCode: 9 });
+    const tokens = await cairn(['token', 'list', '--json', '--root', root], environment);
+    expect(tokens.lines.map(({ name }) => name)).not.toContain('lost');
+    expect(await cairn(['grant', '--pull', `${url}/`], full)).toMatchObject({ exitCode: 9 });
+    const grants = await cairn(['grant', '--list', '--json', url], environment);
+    expect(grants.lines).toMatchObject([{ type: 'grant', state: 'revoked' }, { type: 'summary' }]);
+  },
+);
+
 test('a result that is printed into a closed standard output is no success, and a transfer needs none', async () => {
   const server = await startDiskServer();
   mkdirSync(path.join(server.root, 'd'));

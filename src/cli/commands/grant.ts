@@ -15,14 +15,14 @@ import { NO_LINES, runClient } from '../transfer-run.ts';
 import { settingsOf } from '../transfer-settings.ts';
 import { usage } from '../words/usage.ts';
 
-/** What whoever has a grant may do, by its word in lists. */
+/** What the holder of a grant may do, by its word in lists. */
 const MAY = {
   push: 'push to',
   append: 'push what is new to',
   drop: 'drop something into',
   pull: 'pull from',
 } as const;
-/** A grant is asked for by somebody who waits for it. */
+/** A person waits for the answer. */
 const DEFAULT_RETRY_FOR = '10s';
 const HEADINGS = ['ID', 'STATE', 'MAY', 'PATH', 'EXPIRES', 'AT MOST'];
 
@@ -32,30 +32,35 @@ export async function runGrant(word: string, words: GrantWords): Promise<ExitCod
   const { url } = plan;
   const settings = settingsOf({ ...words, progress: false }, DEFAULT_RETRY_FOR);
   if (plan.what === 'issue' && plan.out !== undefined && existsSync(plan.out))
-    throw usage(`"${plan.out}" is there already, and is not replaced; name a new file`, '--out alice.grant');
+    throw usage(`the file "${plan.out}" exists and is not replaced; name a new file`, '--out alice.grant');
   const client = { url, settings, resumeCommand: ['cairn', 'grant', url.href] };
-  const { result } = await runClient(client, NO_LINES, (options) => carryOut(plan, options, settings.json));
-  print(result.join(''));
+  await runClient(client, NO_LINES, (options) => carryOut(plan, options, settings.json));
   return EXIT.done;
 }
 
-/** Answers what goes to standard output. */
-async function carryOut(plan: GrantPlan, options: ReachOptions, isJson: boolean): Promise<readonly string[]> {
+async function carryOut(plan: GrantPlan, options: ReachOptions, isJson: boolean): Promise<void> {
   const { listGrants, revokeGrant } = await import('../../client/grants.ts');
   if (plan.what === 'issue') return issue(plan, options, isJson);
   if (plan.what === 'revoke') {
     await revokeGrant(options, plan.id);
-    return isJson ? [jsonLine({ type: 'revoked', id: plan.id }), summaryLine(1)] : [`revoked ${plan.id}\n`];
+    return printLines(
+      isJson ? [jsonLine({ type: 'revoked', id: plan.id }), summaryLine(1)] : [`revoked ${plan.id}\n`],
+    );
   }
   const grants = await listGrants(options);
-  return isJson ? [...grants.map(grantLine), summaryLine(grants.length)] : grantTable(grants);
+  printLines(isJson ? [...grants.map(grantLine), summaryLine(grants.length)] : grantTable(grants));
+}
+
+/** None at all needs no standard output. */
+function printLines(lines: readonly string[]): void {
+  if (lines.length > 0) print(lines.join(''));
 }
 
 async function issue(
   { url, direction, scope, expiresInMs, maxBytes, out }: Extract<GrantPlan, { what: 'issue' }>,
   options: ReachOptions,
   isJson: boolean,
-): Promise<readonly string[]> {
+): Promise<void> {
   const { issueGrant, revokeGrant } = await import('../../client/grants.ts');
   const limit = maxBytes === undefined ? {} : { maxBytes };
   const reply = await issueGrant(options, {
@@ -66,12 +71,12 @@ async function issue(
   });
   try {
     if (out !== undefined) await createFileDurably(out, `${reply.grant}\n`);
+    printLines(issued(url, reply, out, isJson));
   } catch (error) {
-    // Nobody will ever have it.
-    await revokeGrant(options, reply.id);
+    // Nobody will ever have it; what went wrong first is told.
+    await revokeGrant(options, reply.id).catch(() => undefined);
     throw error;
   }
-  return issued(url, reply, out, isJson);
 }
 
 function issued(url: URL, reply: GrantReply, out: string | undefined, isJson: boolean): readonly string[] {
@@ -84,19 +89,19 @@ function issued(url: URL, reply: GrantReply, out: string | undefined, isJson: bo
   const what = MAY[mayOf(info)];
   const where =
     out === undefined
-      ? 'it follows, and is shown only now'
-      : `it is in ${printable(out)}; give it to whoever shall use it`;
+      ? 'it follows, and is shown only this once'
+      : `it is in the file ${printable(out)}; give that to the person who is to use it`;
   const lines = [
-    `cairn: whoever has the grant may ${what} ${printable(url.href)} until ${momentText(info.expiresAtMs)}${most}`,
-    `cairn: ${where}; it is used as CAIRN_TOKEN or --token-file`,
-    `cairn: to end it before: cairn grant --revoke ${info.id} ${printable(url.href)}`,
+    `cairn: a client with this grant may ${what} ${printable(url.href)} until ${momentText(info.expiresAtMs)}${most}`,
+    `cairn: ${where}; the client takes it as CAIRN_TOKEN or --token-file`,
+    `cairn: to end it earlier: cairn grant --revoke ${info.id} ${printable(url.href)}`,
   ];
   process.stderr.write(lines.map((line) => `${line}\n`).join(''));
   return out === undefined ? [`${grant}\n`] : [];
 }
 
 function grantTable(grants: readonly GrantInfo[]): string[] {
-  if (grants.length === 0) return ['no transfer grants\n'];
+  if (grants.length === 0) return ['no grants\n'];
   const rows = grants.map(({ id, state, target, expiresAtMs, maxBytes, ...info }) => [
     id,
     state,

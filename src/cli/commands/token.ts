@@ -38,7 +38,7 @@ export async function runTokenCreate(name: string, words: TokenWords): Promise<E
       hash,
       expiresAtMs: expiryOf(plan),
     });
-    announce(token, plan, secret);
+    await announceOrRemove(state, token, () => announce(token, plan, secret));
   } catch (error) {
     // What could not be removed opens nothing.
     if (plan.tokenOut !== undefined) await unlink(plan.tokenOut).catch(() => undefined);
@@ -51,6 +51,16 @@ function expiryOf({ expiresInMs }: TokenPlan): number | undefined {
   return expiresInMs === undefined ? undefined : Date.now() + expiresInMs;
 }
 
+/** A token whose secret could not be shown is of no use, and would keep its name taken. */
+async function announceOrRemove(state: string, { name }: KeptToken, tell: () => void): Promise<void> {
+  try {
+    tell();
+  } catch (error) {
+    await removeTokens(state, [name]).catch(() => undefined);
+    throw error;
+  }
+}
+
 function announce(token: KeptToken, { json, tokenOut }: TokenPlan, secret: string): void {
   if (json) {
     const where = tokenOut === undefined ? { secret } : { tokenFile: tokenOut };
@@ -60,7 +70,7 @@ function announce(token: KeptToken, { json, tokenOut }: TokenPlan, secret: strin
   }
   const where =
     tokenOut === undefined
-      ? 'its secret follows; it is shown only now, and kept nowhere'
+      ? 'its secret follows; it is shown only this once, and kept nowhere'
       : `its secret is in ${printable(tokenOut)}, and nowhere else`;
   process.stderr.write(`cairn: ${tokenSentence(token)}\ncairn: ${where}\n`);
   if (tokenOut === undefined) print(`${secret}\n`);
@@ -104,8 +114,8 @@ export async function runTokenRevoke(
   for (const { name } of gone) print(`revoked ${printable(name)}\n`);
   const owners = [...new Set(gone.map(({ principal }) => printable(principal)))].join(', ');
   process.stderr.write(
-    'cairn: transfers that run with it are suspended within two seconds; what they had is kept, and any token of the ' +
-      `same owner (${owners}) goes on with it\n`,
+    'cairn: transfers that run with it are suspended within two seconds; the bytes that arrived are kept, and a token of ' +
+      `the same owner (${owners}) resumes them\n`,
   );
   return EXIT.done;
 }
@@ -115,17 +125,17 @@ async function existing(state: string): Promise<readonly KeptToken[]> {
   if (tokens !== undefined) return tokens;
   throw new CairnError(
     'not-found',
-    `no access tokens are kept in "${printable(state)}"; give the same --root and --state as to the server`,
+    `there are no access tokens in "${printable(state)}"; give the same --root and --state as to the server`,
   );
 }
 
-/** A file that this user replaces would be his: a server of another user could read it no longer. */
+/** A file that this user replaces becomes this user's: a server of another user could not read it any more. */
 async function refuseForeign(state: string): Promise<void> {
   const own = process.getuid?.();
   try {
     const { uid } = await stat(state);
     if (own === undefined || uid === own) return;
-    const message = `the state "${printable(state)}" belongs to user ${uid}, and only that one changes its tokens; run this command as that user: sudo -u '#${uid}' …`;
+    const message = `the state "${printable(state)}" belongs to user ${uid}, and only that user may change its tokens; run this command as that user: sudo -u '#${uid}' …`;
     throw new CairnError('storage-denied', message);
   } catch (error) {
     if (systemCodeOf(error) !== 'ENOENT') throw storageError(error, `looking at "${printable(state)}"`);
