@@ -1,8 +1,8 @@
 /** Runs the resume command of every unfinished transfer, one after the other, each in a process of its own. */
 import { spawn } from 'node:child_process';
-import { EXIT, type ExitCode } from '../base/errors.ts';
+import { ERROR_TABLE, EXIT, type ExitCode } from '../base/errors.ts';
 import { printable } from '../base/safe-path.ts';
-import type { TransferInfo } from '../client/transfers.ts';
+import type { TransferInfo, UnreadableTransfer } from '../client/transfers.ts';
 import { watchSignals } from './interruption.ts';
 import { ownProgram } from './own-program.ts';
 import { shownCommand } from './resume-command.ts';
@@ -16,9 +16,24 @@ export interface ResumeWishes {
 }
 
 const EXIT_CODES = new Set<number>(Object.values(EXIT));
+/** How a process ended that one of these signals has ended. */
+const BY_SIGNAL: Readonly<Partial<Record<NodeJS.Signals, ExitCode>>> = {
+  SIGINT: EXIT.interrupted,
+  SIGTERM: EXIT.terminated,
+  SIGHUP: EXIT.terminated,
+};
 
-/** Resumes what is unfinished and not running; answers the worst exit code. */
-export async function resumeAll(transfers: readonly TransferInfo[], wishes: ResumeWishes): Promise<ExitCode> {
+/** The unfinished transfers of this machine. */
+interface Unfinished {
+  readonly transfers: readonly TransferInfo[];
+  readonly unreadable: readonly UnreadableTransfer[];
+}
+
+/** Resumes each transfer that does not run; answers the worst exit code, also of those that cannot be resumed. */
+export async function resumeAll(
+  { transfers, unreadable }: Unfinished,
+  wishes: ResumeWishes,
+): Promise<ExitCode> {
   const say = (line: string): void => {
     if (!wishes.quiet) process.stderr.write(`${line}\n`);
   };
@@ -34,11 +49,18 @@ export async function resumeAll(transfers: readonly TransferInfo[], wishes: Resu
     exitCodes.push(exitCode);
     if (exitCode === EXIT.interrupted || exitCode === EXIT.terminated) break;
   }
+  for (const { id, code, message } of unreadable) {
+    process.stderr.write(
+      `cairn: ${id.slice(0, 8)} is not resumed: ${message}; to remove it: cairn transfers rm ${id.slice(0, 8)}\n`,
+    );
+    exitCodes.push(ERROR_TABLE[code].exitCode);
+  }
   if (exitCodes.length === 0) say('cairn: nothing to resume');
   const exitCode = worstOf(exitCodes);
   if (wishes.json) {
     const code = exitCode === EXIT.done ? 'ok' : exitCode === EXIT.partial ? 'partial' : 'failed';
-    printAside(jsonLine({ type: 'summary', transfers: exitCodes.length, code, exitCode }));
+    const resumed = exitCodes.length - unreadable.length;
+    printAside(jsonLine({ type: 'summary', transfers: resumed, code, exitCode }));
   }
   return exitCode;
 }
@@ -65,11 +87,15 @@ async function runAgain(command: readonly string[], wishes: ResumeWishes): Promi
   try {
     return await new Promise<ExitCode>((done, fail) => {
       child.once('error', fail);
-      child.once('close', (status) => {
-        done(status !== null && EXIT_CODES.has(status) ? (status as ExitCode) : EXIT.bug);
-      });
+      child.once('close', (status, signal) => done(childExitCode(status, signal)));
     });
   } finally {
     interruption.dispose();
   }
+}
+
+/** The exit code of a process; a second signal has it end by that signal instead. */
+export function childExitCode(status: number | null, signal: NodeJS.Signals | null): ExitCode {
+  if (status !== null && EXIT_CODES.has(status)) return status as ExitCode;
+  return (signal === null ? undefined : BY_SIGNAL[signal]) ?? EXIT.bug;
 }

@@ -1,26 +1,45 @@
 /** The checkpoints of this machine as a table, as lines, and as objects. */
 import { printable } from '../base/safe-path.ts';
-import type { TransferInfo } from '../client/transfers.ts';
+import type { TransferInfo, UnreadableTransfer } from '../client/transfers.ts';
 import { alignColumns } from './columns.ts';
 import { shownCommand } from './resume-command.ts';
 import { momentText } from '../base/moment-text.ts';
 import { formatBytes } from '../base/byte-text.ts';
+import { formatCount } from './screen/wording.ts';
 import { shortIds } from './short-ids.ts';
 
 const HEADINGS = ['ID', 'STATE', 'DONE', 'UPDATED', 'KEPT UNTIL', 'FROM', 'TO'];
 
 /** One line a transfer, columns aligned. */
-export function transferTable(transfers: readonly TransferInfo[]): string[] {
-  if (transfers.length === 0) return ['no unfinished transfers on this machine\n'];
-  const shown = shortIds(transfers.map(({ id }) => id));
-  const rows = transfers.map((info, row) => [shown[row] ?? info.id, ...cellsOf(info)]);
+export function transferTable(
+  transfers: readonly TransferInfo[],
+  unreadable: readonly UnreadableTransfer[] = [],
+): string[] {
+  const all = [...transfers, ...unreadable];
+  if (all.length === 0) return ['no unfinished transfers on this machine\n'];
+  const shown = shortIds(all.map(({ id }) => id));
+  const rows = all.map((each, row) => [
+    shown[row] ?? each.id,
+    ...('code' in each ? unreadableCells(each) : cellsOf(each)),
+  ]);
   return alignColumns([HEADINGS, ...rows], { flexible: ['FROM', 'TO'] });
 }
 
+/** What can be said of it; `transfers show` says the rest. */
+function unreadableCells({ code }: UnreadableTransfer): string[] {
+  const state = code === 'journal-version' ? 'of a newer cairn' : 'damaged';
+  return [state, ...HEADINGS.slice(2).map(() => '-')];
+}
+
 function cellsOf(info: TransferInfo): string[] {
-  const ends = [printable(info.local), printable(info.url)];
+  const ends = [localText(info), printable(info.url)];
   const [from = '', to = ''] = info.direction === 'push' ? ends : ends.toReversed();
   return [stateText(info), doneText(info), whenText(info.updatedAt), whenText(info.keptUntil), from, to];
+}
+
+/** The first path and how many more there are: a hundred of them have no room in a cell. */
+function localText({ localPaths: [first = '', ...more] }: TransferInfo): string {
+  return more.length === 0 ? printable(first) : `${printable(first)} and ${formatCount(more.length)} more`;
 }
 
 /** What people call it: a record says only how far the last run came. */
@@ -40,9 +59,7 @@ function whenText(when: TransferInfo['updatedAt']): string {
 
 function keptText(keptUntil: string): string {
   const isOver = Date.parse(keptUntil) < Date.now();
-  return isOver
-    ? `${whenText(keptUntil)}: the server may have given it up`
-    : `${whenText(keptUntil)} at least`;
+  return isOver ? `${whenText(keptUntil)}: the server may have freed it` : `${whenText(keptUntil)} at least`;
 }
 
 /** Everything about one transfer. */
@@ -51,7 +68,7 @@ export function transferLines(info: TransferInfo): string[] {
     ['id', info.id],
     ['direction', info.direction],
     ['url', printable(info.url)],
-    ['local', printable(info.local)],
+    ...info.localPaths.map((path, index) => [index === 0 ? 'local' : '', printable(path)] as const),
     ['state', stateText(info)],
     ['done', `${doneText(info)} (${info.bytesDone} of ${info.bytesTotal} bytes)`],
     ['started', whenText(info.createdAt)],
@@ -59,10 +76,15 @@ export function transferLines(info: TransferInfo): string[] {
     ['kept until', keptText(info.keptUntil)],
     ['resume', shownCommand(info.resumeCommand)],
   ];
-  return fields.map(([name, value]) => `${`${name}:`.padEnd(12)}${value}\n`);
+  return fields.map(([name, value]) => `${(name === '' ? '' : `${name}:`).padEnd(12)}${value}\n`);
 }
 
-/** The line of `--json`. */
+/** The line of `--json` for one that cannot be read. */
+export function unreadableObject({ id, code, message, locked }: UnreadableTransfer): Record<string, unknown> {
+  return { type: 'unreadable', id, code, message, locked };
+}
+
+/** The line of `--json`; `local` is one text, as it was before there was `localPaths`. */
 export function transferObject(info: TransferInfo): Record<string, unknown> {
-  return { type: 'transfer', ...info };
+  return { type: 'transfer', ...info, local: info.localPaths.join(', ') };
 }

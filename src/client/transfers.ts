@@ -22,8 +22,8 @@ export interface TransferInfo {
   readonly id: string;
   readonly direction: 'push' | 'pull';
   readonly url: string;
-  /** Absolute local path; several are separated by commas. */
-  readonly local: string;
+  /** Absolute local paths: the sources of a push, the destination of a pull. */
+  readonly localPaths: readonly string[];
   /** ISO 8601. */
   readonly createdAt: string;
   readonly updatedAt: string;
@@ -39,29 +39,83 @@ export interface TransferInfo {
   readonly locked: boolean;
 }
 
+/** A transfer that a command has begun, and whose record cannot be read. */
+export interface UnreadableTransfer {
+  /** As {@link TransferInfo.id}. */
+  readonly id: string;
+  /** Why: `journal-version` for a record of a newer cairn, `journal-corrupt` for a damaged one. */
+  readonly code: 'journal-version' | 'journal-corrupt';
+  readonly message: string;
+  readonly locked: boolean;
+}
+
 /** Whom to tell that a transfer is removed. */
 export interface RemoveOptions {
   /** Also aborts the session at the server, reached with these options for the transfer's URL. */
   readonly abort?: Omit<ReachOptions, 'url'>;
 }
 
-/** What is wrong with one record, and must not hide the others. */
-const UNREADABLE: ReadonlySet<string> = new Set(['journal-version', 'journal-corrupt']);
 /** The last moment that ISO 8601 can write with four digits. */
 const MAX_DATE_MS = Date.UTC(9999, 11, 31);
 
-/** All unfinished transfers, the one touched last first. Records that cannot be read are left out. */
-export async function listTransfers(stateHome: string): Promise<TransferInfo[]> {
-  const infos: TransferInfo[] = [];
+/** All unfinished transfers, the one touched last first; one record that cannot be read hides no other. */
+export async function surveyTransfers(
+  stateHome: string,
+): Promise<{ transfers: TransferInfo[]; unreadable: UnreadableTransfer[] }> {
+  const transfers: TransferInfo[] = [];
+  const unreadable: UnreadableTransfer[] = [];
   for (const id of await transferKeys(stateHome)) {
-    try {
-      const info = await infoOf(stateHome, id);
-      if (info !== undefined) infos.push(info);
-    } catch (error) {
-      if (!(error instanceof CairnError) || !UNREADABLE.has(error.code)) throw error;
-    }
+    const found = await readableOrNot(stateHome, id);
+    if (found === undefined) continue;
+    if ('code' in found) unreadable.push(found);
+    else transfers.push(found);
   }
-  return infos.toSorted((a, b) => b.updatedAt.localeCompare(a.updatedAt));
+  return {
+    transfers: transfers.toSorted((a, b) => b.updatedAt.localeCompare(a.updatedAt)),
+    unreadable: unreadable.toSorted((a, b) => a.id.localeCompare(b.id)),
+  };
+}
+
+/** {@link surveyTransfers} without those that cannot be read. */
+export async function listTransfers(stateHome: string): Promise<TransferInfo[]> {
+  return (await surveyTransfers(stateHome)).transfers;
+}
+
+/**
+ * One unfinished transfer as {@link showTransfer} finds it, also where its record cannot be read.
+ *
+ * @throws CairnError `not-found`; `usage` where several ids begin so
+ */
+export async function findTransfer(
+  stateHome: string,
+  id: string,
+): Promise<TransferInfo | UnreadableTransfer> {
+  const key = await fullKey(stateHome, id);
+  return (await readableOrNot(stateHome, key)) ?? (await damaged(stateHome, key));
+}
+
+/** Undefined where there is no record: nothing was begun yet, or it ends at this moment. */
+async function readableOrNot(
+  stateHome: string,
+  id: string,
+): Promise<TransferInfo | UnreadableTransfer | undefined> {
+  const directory = join(transfersDirectory(stateHome), id);
+  try {
+    const info = await infoOf(stateHome, id);
+    if (info !== undefined) return info;
+    const hasRecord = (await readIfThere(join(directory, TRANSFER_FILES.record))) !== undefined;
+    return hasRecord ? await damaged(stateHome, id) : undefined;
+  } catch (error) {
+    if (!(error instanceof CairnError)) throw error;
+    const { code, message } = error;
+    if (code !== 'journal-version' && code !== 'journal-corrupt') throw error;
+    return { id, code, message, locked: await isLocked(directory) };
+  }
+}
+
+async function damaged(stateHome: string, id: string): Promise<UnreadableTransfer> {
+  const locked = await isLocked(join(transfersDirectory(stateHome), id));
+  return { id, code: 'journal-corrupt', message: 'the record of this transfer is damaged', locked };
 }
 
 /**
@@ -135,7 +189,6 @@ async function infoOf(stateHome: string, id: string): Promise<TransferInfo | und
   const record = await recordIn(directory);
   if (record === undefined) return undefined;
   const { direction, url, createdAt, updatedAt, bytesTotal, resumeCommand, phase } = record;
-  const local = record.local.join(', ');
   const bytesDone = direction === 'push' ? await journaledBytes(directory) : record.bytesDone;
   const locked = await isLocked(directory);
   const done = Math.min(phase === 'agreed' ? bytesTotal : bytesDone, bytesTotal);
@@ -143,7 +196,7 @@ async function infoOf(stateHome: string, id: string): Promise<TransferInfo | und
     id,
     direction,
     url,
-    local,
+    localPaths: record.local,
     createdAt,
     updatedAt,
     keptUntil: keptUntil(record),

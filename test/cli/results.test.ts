@@ -3,7 +3,7 @@ import { CairnError, ERROR_TABLE, type ErrorCode } from '../../src/base/errors.t
 import { exitCodeOf, jsonLinesOf, textLinesOf } from '../../src/cli/commands/verify.ts';
 import { errorObject, failureOf } from '../../src/cli/failure.ts';
 import { entryLine, entryObject, modeText } from '../../src/cli/listing.ts';
-import { argumentsOf, worstOf } from '../../src/cli/resume-all.ts';
+import { argumentsOf, childExitCode, worstOf } from '../../src/cli/resume-all.ts';
 import { absolutePath, shownCommand } from '../../src/cli/resume-command.ts';
 import type { Entry } from '../../src/manifest/entry.ts';
 
@@ -145,6 +145,13 @@ describe('resuming everything', () => {
     expect(worstOf([3, 1])).toBe(1);
     expect(worstOf([3, 5, 9, 0])).toBe(9);
     expect(worstOf([9, 130])).toBe(130);
+  });
+
+  it('takes a client that a signal ended for interrupted, and only what has no other reason for a bug', () => {
+    expect([childExitCode(5, null), childExitCode(0, null)]).toEqual([5, 0]);
+    expect([childExitCode(null, 'SIGINT'), childExitCode(null, 'SIGTERM')]).toEqual([130, 143]);
+    expect([childExitCode(null, 'SIGHUP'), childExitCode(null, 'SIGSEGV')]).toEqual([143, 1]);
+    expect(childExitCode(77, null)).toBe(1);
   });
 
   it('repeats the command, shown as this run wants it', () => {

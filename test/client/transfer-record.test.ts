@@ -4,7 +4,13 @@ import { expect, test } from 'vitest';
 import { push } from '../../src/client/push.ts';
 import { openTransferFolder, transfersDirectory } from '../../src/client/state/transfer-folder.ts';
 import { parseRecord, transferKey } from '../../src/client/state/transfer-record.ts';
-import { listTransfers, removeTransfer, showTransfer } from '../../src/client/transfers.ts';
+import {
+  findTransfer,
+  listTransfers,
+  removeTransfer,
+  showTransfer,
+  surveyTransfers,
+} from '../../src/client/transfers.ts';
 import { temporaryDirectory, writeRandomFile } from '../support/trees.ts';
 import { CHUNK, codeOf, openScene } from './support/scene.ts';
 
@@ -150,7 +156,7 @@ test('when a grant came is kept with it, and stays while only progress is writte
   expect(kept['grantedAt']).toBe(kept['updatedAt']);
 });
 
-test('a record of a newer cairn hides no other, and can be removed', async () => {
+test('a record of a newer cairn hides no other, is listed as what it is, and can be removed', async () => {
   const stateHome = temporaryDirectory();
   const id = '0123456789abcdef'.repeat(2);
   const folder = path.join(transfersDirectory(stateHome), id);
@@ -158,6 +164,9 @@ test('a record of a newer cairn hides no other, and can be removed', async () =>
   writeFileSync(path.join(folder, 'transfer.json'), '{"version":2}');
   expect(await listTransfers(stateHome)).toEqual([]);
   expect(await codeOf(showTransfer(stateHome, id))).toBe('journal-version');
+  const unreadable = { id, code: 'journal-version', locked: false };
+  expect(await surveyTransfers(stateHome)).toMatchObject({ transfers: [], unreadable: [unreadable] });
+  expect(await findTransfer(stateHome, id.slice(0, 4))).toMatchObject(unreadable);
   await removeTransfer(stateHome, id);
   expect(readdirSync(transfersDirectory(stateHome))).toEqual([]);
 });

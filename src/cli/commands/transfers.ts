@@ -2,14 +2,14 @@
 import { EXIT, type ExitCode } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
 import type { ReachOptions } from '../../client/options.ts';
-import type { TransferInfo } from '../../client/transfers.ts';
+import type { TransferInfo, UnreadableTransfer } from '../../client/transfers.ts';
 import { proxyFor } from '../../client/http/proxy.ts';
 import { clientTls, tlsSettingsOf, type TlsWords } from '../client-tls.ts';
 import { clientAccess } from '../client-token.ts';
 import { watchSignals } from '../interruption.ts';
 import { jsonLine } from '../screen/json-line.ts';
 import { openStateHome } from '../state-home.ts';
-import { transferObject, transferLines, transferTable } from '../transfer-table.ts';
+import { transferObject, transferLines, transferTable, unreadableObject } from '../transfer-table.ts';
 import { usage } from '../words/usage.ts';
 import { print } from '../output.ts';
 
@@ -23,16 +23,20 @@ export interface TransfersWords extends TlsWords {
   readonly tokenFile?: string;
 }
 
-/** Whoever throws a transfer away does not wait for its server. */
+/** What can be removed. */
+type Found = TransferInfo | UnreadableTransfer;
+
+/** The user who forgets a transfer does not wait long for its server. */
 const ABORT_RETRY_FOR_MS = 5000;
 
 /** `cairn transfers [list]`. */
 export async function runTransfersList({ json }: TransfersWords): Promise<ExitCode> {
-  const { listTransfers } = await import('../../client/transfers.ts');
-  const transfers = await listTransfers(await openStateHome());
+  const { surveyTransfers } = await import('../../client/transfers.ts');
+  const { transfers, unreadable } = await surveyTransfers(await openStateHome());
+  const objects = [...transfers.map(transferObject), ...unreadable.map(unreadableObject)];
   const lines = json
-    ? [...transfers.map((info) => jsonLine(transferObject(info))), jsonLine(summary(transfers.length))]
-    : transferTable(transfers);
+    ? [...objects, summary(transfers.length)].map(jsonLine)
+    : transferTable(transfers, unreadable);
   print(lines.join(''));
   return EXIT.done;
 }
@@ -48,22 +52,25 @@ export async function runTransfersShow(id: string, { json }: TransfersWords): Pr
 
 /** `cairn transfers rm ID... | --all`. */
 export async function runTransfersRm(ids: readonly string[], words: TransfersWords): Promise<ExitCode> {
-  const { listTransfers, removeTransfer, showTransfer } = await import('../../client/transfers.ts');
+  const { findTransfer, removeTransfer, surveyTransfers } = await import('../../client/transfers.ts');
   if (words.all ? ids.length > 0 : ids.length === 0) {
     throw usage('transfers rm takes the ids of transfers, or --all', 'cairn transfers rm --all');
   }
   const stateHome = await openStateHome();
-  // One that is running is none to throw away; by its id it is refused, by --all it is passed over.
-  const chosen = words.all
-    ? (await listTransfers(stateHome)).filter((info) => !info.locked)
-    : await Promise.all(ids.map((id) => showTransfer(stateHome, id)));
+  // One that is running is not removed: its id is refused, and --all passes over it.
+  const all = async (): Promise<Found[]> => {
+    const { transfers, unreadable } = await surveyTransfers(stateHome);
+    return [...transfers, ...unreadable].filter(({ locked }) => !locked);
+  };
+  const chosen = words.all ? await all() : await Promise.all(ids.map((id) => findTransfer(stateHome, id)));
   const interruption = watchSignals(() => undefined);
   try {
-    for (const info of chosen) {
-      const reach = reachOf(info, words, stateHome, interruption.signal);
+    for (const found of chosen) {
+      interruption.signal.throwIfAborted();
+      const abort = words.abort ? reachOf(found, words, stateHome, interruption.signal) : undefined;
       // oxlint-disable-next-line no-await-in-loop -- the first that is refused stops the rest
-      await removeTransfer(stateHome, info.id, words.abort ? { abort: reach } : {});
-      if (!words.json) print(`removed ${info.id.slice(0, 8)} (${printable(info.url)})\n`);
+      await removeTransfer(stateHome, found.id, abort === undefined ? {} : { abort });
+      print(words.json ? jsonLine({ type: 'removed', id: found.id }) : removedLine(found));
     }
   } finally {
     interruption.dispose();
@@ -72,14 +79,22 @@ export async function runTransfersRm(ids: readonly string[], words: TransfersWor
   return EXIT.done;
 }
 
-/** How to reach the server of a transfer that is to be forgotten. */
+function removedLine(found: Found): string {
+  return `removed ${found.id.slice(0, 8)} (${'url' in found ? printable(found.url) : found.message})\n`;
+}
+
+/** How to reach the server of a transfer that is removed; undefined where nothing says which it is. */
 function reachOf(
-  info: TransferInfo,
+  found: Found,
   words: TransfersWords,
   stateHome: string,
   signal: AbortSignal,
-): Omit<ReachOptions, 'url'> {
-  const url = new URL(info.url);
+): Omit<ReachOptions, 'url'> | undefined {
+  if (!('url' in found)) {
+    process.stderr.write(`cairn: the server of ${found.id.slice(0, 8)} was not told: ${found.message}\n`);
+    return undefined;
+  }
+  const url = new URL(found.url);
   const { tokenFile } = words;
   const { env } = process;
   const settings = tlsSettingsOf(words);
@@ -92,10 +107,10 @@ function reachOf(
 
 /** `cairn transfers resume`. */
 export async function runTransfersResume(words: TransfersWords): Promise<ExitCode> {
-  const { listTransfers } = await import('../../client/transfers.ts');
+  const { surveyTransfers } = await import('../../client/transfers.ts');
   const { resumeAll } = await import('../resume-all.ts');
-  const transfers = await listTransfers(await openStateHome());
-  return resumeAll(transfers, { json: words.json ?? false, quiet: words.quiet ?? false });
+  const found = await surveyTransfers(await openStateHome());
+  return resumeAll(found, { json: words.json ?? false, quiet: words.quiet ?? false });
 }
 
 function summary(transfers: number): Record<string, unknown> {
