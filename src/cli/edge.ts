@@ -4,7 +4,7 @@ import { EXIT, type ExitCode } from '../base/errors.ts';
 import { errorObject, failureOf, type Failure } from './failure.ts';
 import { outliveTerminal } from './interruption.ts';
 import { flushOutput, isOutputClosed, outputFailure, printAside, watchOutputs } from './output.ts';
-import { isOn } from './options/switch.ts';
+import { wantsJson } from './json-wish.ts';
 import { hasColors } from './screen/color.ts';
 import { jsonLine } from './screen/json-line.ts';
 
@@ -14,17 +14,6 @@ const PLAIN = '\u001B[0m';
 /** How long standard output may take the rest of what was written when a signal ends the process. */
 const LAST_WORDS_MS = 1000;
 
-/** The words before `--`: what comes after it belongs to somebody else's command. */
-function ownWords(argv: readonly string[]): readonly string[] {
-  const end = argv.indexOf('--');
-  return argv.slice(2, end === -1 ? undefined : end);
-}
-
-/** Also before the options are understood. */
-function wantsJson(): boolean {
-  return ownWords(process.argv).includes('--json') || isOn(process.env['CAIRN_JSON']);
-}
-
 /** What happened stands out; what is kept and what to do follow it. */
 export function failureText(lines: readonly string[], isColored: boolean): string {
   const name = isColored ? `${RED}cairn:${PLAIN}` : 'cairn:';
@@ -32,10 +21,15 @@ export function failureText(lines: readonly string[], isColored: boolean): strin
   return shown.map((line) => `${name} ${line}\n`).join('');
 }
 
+/** Shows people how a command failed. */
+export function tell({ lines }: Failure): void {
+  process.stderr.write(failureText(lines, hasColors(process.stderr, process.env)));
+}
+
 /** Shows people and scripts how a command failed. */
 export function show(failure: Failure): ExitCode {
-  process.stderr.write(failureText(failure.lines, hasColors(process.stderr, process.env)));
-  if (wantsJson()) printLast(jsonLine(errorObject(failure)));
+  tell(failure);
+  if (wantsJson(process.argv, process.env)) printLast(jsonLine(errorObject(failure)));
   return failure.exitCode;
 }
 

@@ -36,7 +36,8 @@ export function standFast(log: Pick<Logger, 'debug' | 'error'>): () => void {
 }
 
 function hearSignals(log: Pick<Logger, 'debug'>): () => void {
-  const onSignal = (name: NodeJS.Signals): void => log.debug({ signal: name }, 'the signal ends nothing');
+  const onSignal = (name: NodeJS.Signals): void =>
+    log.debug({ signal: name }, 'the signal does not end the server');
   // The profiler of V8 has a handler of its own there, which takes the samples.
   const heard = isProfiled() ? HARMLESS.filter((name) => name !== 'SIGPROF') : HARMLESS;
   for (const name of heard) process.on(name, onSignal);

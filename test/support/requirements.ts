@@ -33,6 +33,12 @@ export function mountTmpfs(directory: string, sizeBytes: number): void {
   onTestFinished(() => void spawnSync('umount', ['-l', directory]));
 }
 
+/** Lets nothing be written any more to what {@link mountTmpfs} has mounted. */
+export function remountReadOnly(directory: string): void {
+  const mounted = spawnSync('mount', ['-o', 'remount,ro', directory]);
+  if (mounted.status !== 0) throw new Error(`mount failed: ${mounted.stderr.toString()}`);
+}
+
 /** Whether the tests may give files to other users: a stranger's are not this user's own. */
 export const canChown = process.getuid?.() === 0;
 

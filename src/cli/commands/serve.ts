@@ -19,7 +19,7 @@ import { openServiceManager, type ServiceManager } from '../service-manager.ts';
 import { VERSION } from '../version.ts';
 import { ignoreFailedMessages, printAside } from '../output.ts';
 import { openLog, type Log } from '../serve-log.ts';
-import { show } from '../edge.ts';
+import { tell } from '../edge.ts';
 import { failureOf } from '../failure.ts';
 
 type Server = Awaited<ReturnType<typeof startServer>>;
@@ -30,12 +30,17 @@ export async function runServe(words: ServeWords): Promise<ExitCode> {
   const wanted = planServe(words);
   const { log, close } = await openLog(wanted);
   ignoreFailedMessages();
+  // From now on, since a start may take seconds, and the first process of a container ignores what it does not handle.
+  const ending = watchForEnd(wanted, log);
+  const yieldToFaults = standFast(log);
   try {
-    await serveLocked(wanted, log);
+    await serveLocked(wanted, log, ending);
     return EXIT.done;
   } catch (error) {
     return showFailure(error, log);
   } finally {
+    ending.dispose();
+    yieldToFaults();
     await close();
   }
 }
@@ -46,26 +51,26 @@ export async function runServe(words: ServeWords): Promise<ExitCode> {
  */
 function showFailure(error: unknown, log: Log): ExitCode {
   const failure = failureOf(error, 'serve');
-  if (process.stderr.isTTY) return show(failure);
   const { code, message, exitCode, lines } = failure;
-  log.fatal({ code, exitCode, told: lines }, message);
+  if (process.stderr.isTTY) tell(failure);
+  else log.fatal({ code, exitCode, told: lines }, message);
   return exitCode;
 }
 
-async function serveLocked(wanted: ServePlan, log: Log): Promise<void> {
+async function serveLocked(wanted: ServePlan, log: Log, ending: Ending): Promise<void> {
   const root = await usableRoot(wanted.root);
   const plan = { ...wanted, root };
   await refuseNetwork(plan);
   await ensurePrivateDirectory(plan.state);
   const locks = await lockServed(plan);
   try {
-    await serve(plan, log, locks.lost);
+    if (!ending.hasBegun()) await serve(plan, log, { stopped: ending.stopped, lost: locks.lost });
   } finally {
     await locks.release();
   }
 }
 
-async function serve(plan: ServePlan, log: Log, lost: Promise<CairnError>): Promise<void> {
+async function serve(plan: ServePlan, log: Log, ends: Ends): Promise<void> {
   const { root, state, listen, limits } = plan;
   const [
     { startServer: start },
@@ -89,8 +94,6 @@ async function serve(plan: ServePlan, log: Log, lost: Promise<CairnError>): Prom
   const content = await openLocalDisk(root, { staysReadable: true, keepOut, onIncident });
   const sessions = await openLocalSessionStore(join(state, 'sessions'), { onIncident });
   const lastSeen = await openLastSeen(state);
-  const interruption = watchForEnd(plan, log);
-  const yieldToFaults = standFast(log);
   const local = localEntry(plan, tokenFile, log);
   try {
     const server = await start({
@@ -110,14 +113,11 @@ async function serve(plan: ServePlan, log: Log, lost: Promise<CairnError>): Prom
     });
     announce(plan, server, tokenFile, log);
     manager.ready(`serving ${printable(root)} at ${server.url}`);
-    const takenOver = await Promise.race([interruption.stopped, lost]);
-    manager.stopping();
-    await end(server, takenOver);
+    const stopped = ends.stopped.then(() => manager.stopping());
+    await end(server, { ...ends, stopped });
   } finally {
     await local.leave();
     close();
-    interruption.dispose();
-    yieldToFaults();
     stopReloading();
     secured.close();
     await content.close();
@@ -145,24 +145,43 @@ function reloadOnSignal(manager: ServiceManager, reload: () => Promise<void>): (
   return () => process.off('SIGHUP', onSignal);
 }
 
-/** Ends in order; or at once, where another server has taken over: nothing here may be written any more. */
-async function end(server: Server, takenOver: CairnError | undefined): Promise<void> {
-  if (takenOver === undefined) return server.drain();
+/** What ends a server. */
+interface Ends {
+  /** Resolves upon the first signal. */
+  readonly stopped: Promise<void>;
+  /** Resolves when another server has taken over. */
+  readonly lost: Promise<CairnError>;
+}
+
+/**
+ * Waits for an end, and ends in order; or at once, where another server has taken over, also in the middle of an end in order:
+ * nothing here may be written any more.
+ */
+async function end(server: Server, { stopped, lost }: Ends): Promise<void> {
+  const takenOver = await Promise.race([stopped.then(() => server.drain()), lost]);
+  if (takenOver === undefined) return;
   await server.kill();
   throw takenOver;
 }
 
-/** Tells of the first signal that ends the server. */
-function watchForEnd(plan: ServePlan, log: Log): { stopped: Promise<undefined>; dispose(): void } {
+/** The first signal that ends the server. */
+interface Ending {
+  readonly stopped: Promise<void>;
+  hasBegun(): boolean;
+  dispose(): void;
+}
+
+/** Watches for it. */
+function watchForEnd(plan: ServePlan, log: Log): Ending {
   let stopping: (() => void) | undefined;
-  const stopped = new Promise<undefined>((done) => (stopping = () => done(undefined)));
-  const { dispose } = watchSignals((name) => {
+  const stopped = new Promise<void>((done) => (stopping = done));
+  const { signal, dispose } = watchSignals((name) => {
     log.info({ signal: name }, 'draining');
     if (isForPeople(plan))
-      process.stderr.write('cairn: finishing what is under way (once more to stop at once)\n');
+      process.stderr.write('cairn: finishing the requests that run (once more to stop at once)\n');
     stopping?.();
   });
-  return { stopped, dispose };
+  return { stopped, hasBegun: () => signal.aborted, dispose };
 }
 
 /** How clients of the same user find this server: it is entered before its first answer, which they may be waiting for. */
@@ -180,12 +199,16 @@ function localEntry(
   return { options: { localKey: key, onListening }, leave: async () => leave?.() };
 }
 
-/** A server without a registration works; its clients only have to be given the token. */
+/** A server without a registration works; its clients only have to be given the token. One that is left over names a dead process. */
 async function register(registration: ServerRegistration, log: Log): Promise<() => Promise<void>> {
   try {
-    return await registerServer(await openStateHome(), registration);
+    const leave = await registerServer(await openStateHome(), registration);
+    return () => leave().catch((err: unknown) => log.warn({ err }, 'the registration of this server stays'));
   } catch (error) {
-    log.warn({ err: error }, 'clients of this user will not find the token by themselves');
+    log.warn(
+      { err: error },
+      'the server could not be registered: clients of this user have to be given the token',
+    );
     return async () => undefined;
   }
 }
@@ -209,12 +232,12 @@ function announce(plan: ServePlan, server: Server, tokenFile: string, log: Log):
     `cairn: serving ${printable(plan.root)} at ${url}`,
     existsSync(tokenFile)
       ? `cairn: the access token is in ${printable(tokenFile)}`
-      : 'cairn: the first access token was revoked; cairn token create makes another one',
-    ...(metricsUrl === undefined ? [] : [`cairn: health and metrics are at ${metricsUrl}/metrics`]),
-    `cairn: as this user on this machine, try: ${shownCommand(['cairn', 'push', 'DIRECTORY', target])}`,
-    ...(plan.tls === undefined
+      : 'cairn: the first access token was revoked; make another one with cairn token create',
+    ...(metricsUrl === undefined
       ? []
-      : ['cairn: an authority of your own is named to clients by --tls-ca FILE']),
+      : [`cairn: metrics are at ${metricsUrl}/metrics, health at ${metricsUrl}/healthz`]),
+    `cairn: to push to it, as this user on this machine: ${shownCommand(['cairn', 'push', 'DIRECTORY', target])}`,
+    ...(plan.tls === undefined ? [] : ['cairn: clients trust an authority of your own with --tls-ca FILE']),
   ];
   process.stderr.write(lines.map((line) => `${line}\n`).join(''));
 }

@@ -15,7 +15,8 @@ export function pathOf(command: Command): readonly string[] {
   return command.parent === null ? [] : [...pathOf(command.parent), command.name()];
 }
 
-function variable(words: readonly string[]): string {
+/** The variable of an option, by the names of its command and its own: `CAIRN_PUSH_RETRY_FOR`. */
+export function variable(words: readonly string[]): string {
   return [PREFIX, ...words].join('_').replaceAll('-', '_').toUpperCase();
 }
 
