@@ -1,6 +1,7 @@
 /** The command line. */
 import { CommanderError, type Command } from 'commander';
 import { EXIT, type ExitCode } from '../base/errors.ts';
+import { printable } from '../base/safe-path.ts';
 import { runProcess, show } from './edge.ts';
 import { namingVariable, readEnvironment } from './options/environment.ts';
 import { createProgram } from './program.ts';
@@ -30,9 +31,9 @@ async function runCommand(): Promise<ExitCode> {
   return exitCode;
 }
 
-/** Commander's message in the form of cairn's own: what is wrong, then what may have been meant. */
+/** Commander's message in the form of cairn's own: what is wrong, then what may have been meant. It quotes words as they are. */
 function said(text: string, program: Command): { message: string; lines: readonly string[] } {
-  const lines = text.split('\n').map((line) => line.replace(/^error: |^\(|\)$/g, ''));
+  const lines = text.split('\n').map((line) => printable(line.replace(/^error: |^\(|\)$/g, '')));
   const command = program.commands.find((each) => each.name() === process.argv[2]);
   const advice = [
     'for its options and examples:',

@@ -1,6 +1,6 @@
 /** The built CLI as real processes: what needs no server. */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -15,8 +15,12 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(home, { recursive: true, force: true }));
 
-function cairn(args: readonly string[], nodeArgs: readonly string[] = []) {
-  const env = { ...process.env, CAIRN_STATE_HOME: join(home, 'state'), NODE_COMPILE_CACHE: '' };
+function cairn(
+  args: readonly string[],
+  nodeArgs: readonly string[] = [],
+  more: Readonly<Record<string, string>> = {},
+) {
+  const env = { ...process.env, CAIRN_STATE_HOME: join(home, 'state'), NODE_COMPILE_CACHE: '', ...more };
   const { status, stdout, stderr } = spawnSync(process.execPath, [...nodeArgs, BIN, ...args], {
     env,
     cwd: home,
@@ -112,6 +116,25 @@ describe('cairn', () => {
     else expect(JSON.parse(stdout)).toMatchObject({ type: 'error', code, exitCode });
   });
 
+  it.each([
+    [['x\u001b[2Jy']],
+    [['push', '--x\u001b]0;y\u0007']],
+    [['push', '-\u009b2J']],
+    [['transfers', 'list', 'more\u202e']],
+    [['completion', 'zsh\u001b[1A']],
+  ])('no word in %j moves the cursor when it is quoted', (args) => {
+    const { status, stderr } = cairn(args);
+    expect(status).toBe(2);
+    // oxlint-disable-next-line no-control-regex -- they are what must not be there
+    expect(stderr).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/);
+  });
+
+  it('a failure is an object for scripts where the variable of the command asks for it', () => {
+    const { stdout } = cairn(['push', 'a'], [], { CAIRN_PUSH_JSON: '1' });
+    expect(JSON.parse(stdout)).toMatchObject({ type: 'error', code: 'usage', exitCode: 2 });
+    expect(cairn(['push', 'a'], [], { CAIRN_PUSH_JSON: '0', CAIRN_JSON: '1' }).stdout).toBe('');
+  });
+
   it('a server that does not start says why in its log, and nothing where it would say that it listens', () => {
     const { status, stdout, stderr } = cairn(['serve', '--json', '--root', 'missing']);
     expect([status, stdout]).toEqual([4, '']);
@@ -122,6 +145,32 @@ describe('cairn', () => {
     writeFileSync(join(home, 'file'), '');
     expect(cairn(['serve', '--root', 'file'])).toMatchObject({ status: 2, stdout: '' });
     expect(cairn(['serve', '--root', 'missing']).stderr).toContain('mkdir -p');
+  });
+
+  it('lists transfers whose records cannot be read, resumes none of them with success, and removes them', () => {
+    const [newer, broken] = ['a1'.repeat(16), 'b2'.repeat(16)];
+    for (const [id, text] of [
+      [newer, '{"version":2}'],
+      [broken, '{"version":1,'],
+    ]) {
+      const folder = join(home, 'state/transfers', id!);
+      mkdirSync(folder, { recursive: true, mode: 0o700 });
+      writeFileSync(join(folder, 'transfer.json'), text!, { mode: 0o600 });
+    }
+    const { stdout } = cairn(['transfers']);
+    expect(stdout).toMatch(/^a1a1a1a1 {2}of a newer cairn /m);
+    expect(stdout).toMatch(/^b2b2b2b2 {2}damaged /m);
+    const lines = cairn(['transfers', '--json']).stdout.trim().split('\n');
+    expect(lines.map((line) => JSON.parse(line) as unknown)).toMatchObject([
+      { type: 'unreadable', id: newer, code: 'journal-version' },
+      { type: 'unreadable', id: broken, code: 'journal-corrupt' },
+      { type: 'summary', transfers: 0 },
+    ]);
+    const resumed = cairn(['transfers', 'resume']);
+    expect(resumed.status).not.toBe(0);
+    expect(resumed.stderr).toContain('cairn transfers rm a1a1a1a1');
+    expect(cairn(['transfers', 'rm', 'a1', 'b2'])).toMatchObject({ status: 0 });
+    expect(cairn(['transfers']).stdout).toBe('no unfinished transfers on this machine\n');
   });
 
   it('lists no transfers where there are none', () => {

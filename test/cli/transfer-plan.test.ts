@@ -96,6 +96,7 @@ describe('a push', () => {
 
   it('does not repeat a password that stands in the wrong place', () => {
     expect(messageOf(() => planPush(['http://u:geheim@h/', URL_WORD], {}))).not.toContain('geheim');
+    expect(messageOf(() => planPush(['a', 'sftp://u:geheim@h/'], {}))).not.toContain('geheim');
   });
 });
 

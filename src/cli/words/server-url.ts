@@ -1,5 +1,6 @@
 /** The URL of a thing on a server, as it stands on the command line. */
 import { CairnError } from '../../base/errors.ts';
+import { withoutUserInfo } from '../../base/masked.ts';
 import { targetPathOf } from '../../base/safe-path.ts';
 import { usage } from './usage.ts';
 
@@ -21,15 +22,18 @@ export function looksLikeUrl(word: string): boolean {
  */
 export function parseServerUrl(word: string): URL {
   const [, authority = '', path = '', delimiter] = PARTS.exec(word) ?? [];
-  if (!looksLikeUrl(word)) throw usage(`"${word}" is not the URL of a server`, EXAMPLE);
+  if (!looksLikeUrl(word)) throw usage(`"${withoutUserInfo(word)}" is not the URL of a server`, EXAMPLE);
   // Before anything shows the word: it may hold a password.
   if (authority.includes('@')) throw userInUrl();
   if (delimiter !== undefined) {
     const escape = delimiter === '?' ? '%3F' : '%23';
-    throw usage(`"${word}": a URL of cairn has no "${delimiter}"; write it as ${escape} in a name`, EXAMPLE);
+    throw usage(
+      `"${word}" has a "${delimiter}", which no URL of cairn has; in a name, write ${escape} for it`,
+      EXAMPLE,
+    );
   }
   if (NOT_IN_URL.test(word)) {
-    throw usage(`"${word}" has a character that no URL has; write it percent-encoded`, 'a%20b, a%5Cb');
+    throw usage(`"${word}" has a character that a URL cannot have; percent-encode it`, 'a%20b, a%5Cb');
   }
   if (authority === '' || !URL.canParse(word)) throw usage(`"${word}" is not a valid URL`, EXAMPLE);
   refuseDots(word, path);
@@ -41,8 +45,8 @@ export function parseServerUrl(word: string): URL {
 function userInUrl(): CairnError {
   return new CairnError(
     'usage',
-    'no user or password belongs in the URL, where every process of the machine can read it; ' +
-      'put the token into a file that only you can read and pass --token-file FILE, or set CAIRN_TOKEN',
+    'a URL must not have a user or password, which every process of this machine could read; ' +
+      'put the token into a file that only you can read and give --token-file FILE, or set CAIRN_TOKEN',
   );
 }
 
