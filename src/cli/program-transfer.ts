@@ -37,12 +37,12 @@ export function addPull(program: Command, done: Done): void {
 export function addLs(program: Command, done: Done): void {
   const command = program
     .command('ls')
-    .description('list what is on a server')
+    .description('list files and directories on a server')
     .argument('<url>')
     .addHelpOption(new Option('--help', 'print this help'))
     .optionsGroup(GROUPS.what)
-    .option('-R, --recursive', 'everything below, too')
-    .option('-h, --human-readable', 'sizes like 1.5 KiB and 210 MiB (help is --help)');
+    .addOption(ofThisCommand(new Option('-R, --recursive', 'also list everything below')))
+    .option('-h, --human-readable', 'print sizes like 1.5 KiB and 210 MiB (for help: --help)');
   addNotes(addClientOptions(command, '10s'), help.LS_HELP).action(async (url, options) =>
     done(await (await import('./commands/ls.ts')).runLs(url, options)),
   );

@@ -95,6 +95,24 @@ describe('an option', () => {
   });
 });
 
+describe('an option that removes, replaces or goes below', () => {
+  it('has no variable that reaches other commands', () => {
+    const flags = new Set(['--recursive', '--force', '--parents']);
+    const names = everyCommand(createProgram(() => undefined)).flatMap((command) =>
+      command.options
+        .filter(({ long }) => flags.has(long ?? ''))
+        .flatMap((option) => variablesOf(command, option)),
+    );
+    expect(names).toEqual([
+      'CAIRN_LS_RECURSIVE',
+      'CAIRN_RM_RECURSIVE',
+      'CAIRN_RM_FORCE',
+      'CAIRN_MV_FORCE',
+      'CAIRN_MKDIR_PARENTS',
+    ]);
+  });
+});
+
 describe('the variables of all options', () => {
   const program = createProgram(() => undefined);
   const all = everyCommand(program).flatMap((command) =>

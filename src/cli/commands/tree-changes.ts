@@ -1,5 +1,5 @@
 /** `cairn rm`, `cairn mv` and `cairn mkdir`. */
-import { CairnError, EXIT, type ExitCode } from '../../base/errors.ts';
+import { CairnError, EXIT, type ErrorCode, type ExitCode } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
 import type { ReachOptions } from '../../client/options.ts';
 import { errorObject, failureOf } from '../failure.ts';
@@ -10,7 +10,7 @@ import { settingsOf, type TransferWords } from '../transfer-settings.ts';
 import { parseServerUrl } from '../words/server-url.ts';
 import { usage } from '../words/usage.ts';
 
-/** Somebody waits for it. */
+/** A person waits for the answer. */
 const DEFAULT_RETRY_FOR = '10s';
 
 /** Options of `cairn rm`. */
@@ -29,7 +29,7 @@ interface MkdirWords extends TransferWords {
   readonly parents?: boolean;
 }
 
-/** Removes what is at each URL; one that cannot be removed keeps none of the others. */
+/** Removes the file or tree at each URL; one that cannot be removed does not stop the others. */
 export async function runRm(words: readonly string[], options: RmWords): Promise<ExitCode> {
   const { remove } = await import('../../client/tree-changes.ts');
   return forEach('rm', words, options, async (reach) => {
@@ -52,7 +52,7 @@ export async function runMkdir(words: readonly string[], options: MkdirWords): P
   });
 }
 
-/** Moves what is at one URL to another. */
+/** Moves the file or directory at one URL to another. */
 export async function runMv(from: string, to: string, options: MvWords): Promise<ExitCode> {
   const target = parseServerUrl(to);
   const { move } = await import('../../client/tree-changes.ts');
@@ -62,7 +62,11 @@ export async function runMv(from: string, to: string, options: MvWords): Promise
   });
 }
 
-/** Does one thing after the other; answers the exit code of the first that failed. */
+/**
+ * Changes one URL after the other; answers the exit code of the first that failed.
+ *
+ * @param act answers whether something was changed
+ */
 async function forEach(
   command: string,
   words: readonly string[],
@@ -73,26 +77,25 @@ async function forEach(
     throw usage(`cairn ${command} takes at least one URL`, `cairn ${command} http://127.0.0.1:7070/old`);
   const settings = settingsOf({ ...options, progress: false }, DEFAULT_RETRY_FOR);
   const urls = words.map((word) => parseServerUrl(word));
-  let exitCode: ExitCode = EXIT.done;
-  let changed = 0;
+  let first: { readonly code: ErrorCode; readonly exitCode: ExitCode } | undefined;
+  let [changed, failed] = [0, 0];
   for (const url of urls) {
     const plan = { url, settings, resumeCommand: ['cairn', command, url.href] };
     try {
       const { result } = await runClient(plan, NO_LINES, act);
       if (result) changed += 1;
     } catch (error) {
-      // The last one is told by the edge of the process, as for any command.
+      // The edge of the process shows the only one, as for any command.
       if (urls.length === 1) throw error;
       const failure = failureOf(error, command);
       if (failure.exitCode === EXIT.interrupted || failure.exitCode === EXIT.terminated) throw error;
-      if (exitCode === EXIT.done) exitCode = failure.exitCode;
+      first ??= failure;
+      failed += 1;
       for (const line of failure.lines) process.stderr.write(`cairn: ${printable(url.pathname)}: ${line}\n`);
       if (settings.json) print(jsonLine({ ...errorObject(failure), type: 'warning', path: url.pathname }));
     }
   }
-  if (settings.json) {
-    const code = exitCode === EXIT.done ? 'ok' : 'partial';
-    print(jsonLine({ type: 'summary', changed, failed: urls.length - changed, code, exitCode }));
-  }
+  const { code, exitCode } = first ?? { code: 'ok', exitCode: EXIT.done };
+  if (settings.json) print(jsonLine({ type: 'summary', changed, failed, code, exitCode }));
   return exitCode;
 }
