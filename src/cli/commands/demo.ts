@@ -9,11 +9,8 @@ import { printable } from '../../base/safe-path.ts';
 import { runDemoIn } from '../demo/demo.ts';
 import { ProcessPool } from '../demo/processes.ts';
 import { reportLines, type DemoResult } from '../demo/report.ts';
-import { watchSignals } from '../interruption.ts';
+import { watchHangup, watchSignals } from '../interruption.ts';
 import { printAside } from '../output.ts';
-
-/** Signals of a terminal that goes away; without a handler nobody would clean up. */
-const HANGUP_EXIT = 129;
 
 /** Runs the demo, prints its report, and leaves nothing behind. */
 export async function runDemo(word: string | undefined): Promise<ExitCode> {
@@ -24,10 +21,9 @@ export async function runDemo(word: string | undefined): Promise<ExitCode> {
     pool.kill();
     rmSync(workspace, { recursive: true, force: true, maxRetries: 5 });
   };
-  const hangUp = (): void => process.exit(HANGUP_EXIT);
   process.on('exit', sweep);
-  process.on('SIGHUP', hangUp);
   const interruption = watchSignals(() => say('stopping and cleaning up'));
+  const letHangup = watchHangup(interruption);
   try {
     const result = await runDemoIn({ path, workspace, pool, signal: interruption.signal, say });
     printAside(reportLines(result).join('\n'));
@@ -36,7 +32,7 @@ export async function runDemo(word: string | undefined): Promise<ExitCode> {
     await pool.stop();
     await removeTree(workspace);
     interruption.dispose();
-    process.off('SIGHUP', hangUp);
+    letHangup();
     process.off('exit', sweep);
   }
 }

@@ -54,12 +54,10 @@ export class ProcessPool {
 }
 
 function startCli(args: readonly string[], env: Readonly<Record<string, string>>): CliProcess {
-  // A token of the user's own environment belongs to another server.
-  const { CAIRN_TOKEN: _token, ...inherited } = process.env;
   const [program, ...script] = ownProgram();
   const child = spawn(program, [...script, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...inherited, ...env },
+    env: { ...withoutOwnVariables(process.env), ...env },
     // Ctrl-C is for the demo, which ends its processes itself.
     detached: true,
   });
@@ -92,6 +90,11 @@ function startCli(args: readonly string[], env: Readonly<Record<string, string>>
     complaint: () => complaint,
     kill: (signal) => void child.kill(signal),
   };
+}
+
+/** The user's tokens and options are for the user's own servers. */
+function withoutOwnVariables(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => !name.startsWith('CAIRN_')));
 }
 
 function parse(text: string): JsonObject {
