@@ -8,14 +8,15 @@ import { createTally, type Progress } from './tally.ts';
 
 const PROGRESS_EVERY_MS = 500;
 
-/** A screen of JSON lines; what has no place among them goes to `say`. */
+/** A screen of JSON lines; notices, for which there is no type of line, go to `say` unless they are unwanted. */
 export function createJsonScreen(options: {
   write: (text: string) => void;
   say: (line: string) => void;
   showsProgress: boolean;
+  showsNotices: boolean;
   now?: () => number;
 }): Screen {
-  const { write, say, showsProgress, now = () => performance.now() } = options;
+  const { write, say, showsProgress, showsNotices, now = () => performance.now() } = options;
   const tally = createTally(now);
   let nextAt = now();
   return {
@@ -25,7 +26,7 @@ export function createJsonScreen(options: {
         const { code, path, message } = event;
         write(jsonLine({ type: 'warning', code, path, message }));
       } else if (event.type === 'notice') {
-        if (showsProgress) say(noticeLine(event));
+        if (showsNotices) say(noticeLine(event));
       } else if (event.type === 'entry' || event.type === 'would') write(jsonLine(event));
       else if (showsProgress && now() >= nextAt) {
         nextAt = now() + PROGRESS_EVERY_MS;

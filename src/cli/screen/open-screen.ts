@@ -24,8 +24,9 @@ export async function openScreen(wishes: ScreenWishes, outputs: Outputs): Promis
   const toStderr = (line: string): void => void stderr.write(`${line}\n`);
   if (wishes.json) {
     const { createJsonScreen } = await import('./json.ts');
-    const showsProgress = wishes.progress && !wishes.quiet;
-    return createJsonScreen({ write: print, say: toStderr, showsProgress });
+    const showsNotices = !wishes.quiet;
+    const showsProgress = wishes.progress && showsNotices;
+    return createJsonScreen({ write: print, say: toStderr, showsProgress, showsNotices });
   }
   if (wishes.quiet) {
     const { createQuietScreen } = await import('./quiet.ts');

@@ -201,7 +201,7 @@ describe('the quiet screen', () => {
 });
 
 describe('JSON lines', () => {
-  function screenWithObjects(showsProgress = true) {
+  function screenWithObjects(showsProgress = true, showsNotices = true) {
     const objects: Record<string, unknown>[] = [];
     const said: string[] = [];
     const time = clock();
@@ -212,6 +212,7 @@ describe('JSON lines', () => {
       },
       say: (line) => said.push(line),
       showsProgress,
+      showsNotices,
       now: time.now,
     });
     return { screen, objects, said, time };
@@ -264,11 +265,16 @@ describe('JSON lines', () => {
     expect(objects).toEqual([{ ...warning }]);
   });
 
-  it('send notices elsewhere', () => {
-    const { screen, objects, said } = screenWithObjects();
+  it('send notices elsewhere, without progress too, and not where they are unwanted', () => {
+    for (const showsProgress of [true, false]) {
+      const { screen, objects, said } = screenWithObjects(showsProgress);
+      screen.report({ type: 'notice', message: 'by the way' });
+      expect(objects).toEqual([]);
+      expect(said).toEqual(['cairn: by the way']);
+    }
+    const { screen, said } = screenWithObjects(false, false);
     screen.report({ type: 'notice', message: 'by the way' });
-    expect(objects).toEqual([]);
-    expect(said).toEqual(['cairn: by the way']);
+    expect(said).toEqual([]);
   });
 
   it('hold nothing that moves a cursor, and lose nothing', () => {
