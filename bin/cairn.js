@@ -23,10 +23,10 @@ function keepCompiledCode() {
   const module = require('node:module');
   if (module.enableCompileCache === undefined || process.geteuid === undefined) return;
   const xdg = process.env.XDG_CACHE_HOME;
-  const home =
-    xdg !== undefined && path.isAbsolute(xdg) ? xdg : path.join(require('node:os').homedir(), '.cache');
-  const directory = path.join(home, 'cairn', 'compiled');
   try {
+    const home =
+      xdg !== undefined && path.isAbsolute(xdg) ? xdg : path.join(require('node:os').homedir(), '.cache');
+    const directory = path.join(home, 'cairn', 'compiled');
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     if ([path.dirname(directory), directory].every(isPrivate) && !isExchangeable(path.dirname(directory)))
       module.enableCompileCache(directory);

@@ -72,4 +72,14 @@ describe('compiled code', () => {
   it('is not needed', () => {
     start({ HOME: '/dev/null/no-home' });
   });
+
+  it.skipIf(process.getuid?.() !== 0)('is not kept for a user without a home (needs root)', () => {
+    const { NODE_COMPILE_CACHE: _, XDG_CACHE_HOME: __, HOME: ___, ...env } = process.env;
+    const { status, stderr } = spawnSync(process.execPath, [BIN, 'help', 'ls'], {
+      env,
+      uid: 54_321,
+      encoding: 'utf8',
+    });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  });
 });

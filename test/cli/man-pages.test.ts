@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { manPages } from '../../src/cli/man/pages.ts';
+import { escaped } from '../../src/cli/man/roff.ts';
 import { createProgram } from '../../src/cli/program.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -56,4 +57,9 @@ describe('the man pages', () => {
       String.raw`--oidc-audience https://files.example.com \ --oidc`,
     );
   });
+});
+
+it('text in a man page stays what a shell understands', () => {
+  expect(escaped("cp ~/a-b 'c' `d` e^f")).toBe(String.raw`cp \(ti/a\-b \(aqc\(aq \(gad\(ga e\(haf`);
+  expect(escaped('.TH')).toBe(String.raw`\&.TH`);
 });

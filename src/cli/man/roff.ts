@@ -1,12 +1,21 @@
 /** Text as groff(1) and mandoc(1) read it, with the macros of man(7). */
 
-/** Plain text: nothing in it is a request, and hyphens can be copied. */
+/** What groff would turn into a typographic sign, and a shell would not understand then. */
+const TYPOGRAPHIC: Readonly<Record<string, string>> = {
+  '-': String.raw`\-`,
+  '~': String.raw`\(ti`,
+  '^': String.raw`\(ha`,
+  "'": String.raw`\(aq`,
+  '`': String.raw`\(ga`,
+};
+
+/** Plain text: nothing in it is a request, and what is an example can be copied. */
 export function escaped(text: string): string {
   const body = text
     .replaceAll('\\', String.raw`\e`)
-    .replaceAll('-', String.raw`\-`)
+    .replaceAll(/[-~^'`]/g, (sign) => TYPOGRAPHIC[sign] ?? sign)
     .replaceAll('…', '...');
-  return /^[.']/.test(body) ? String.raw`\&${body}` : body;
+  return body.startsWith('.') ? String.raw`\&${body}` : body;
 }
 
 /** A word of a macro's line. */
