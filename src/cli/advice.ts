@@ -4,39 +4,37 @@ import { EXIT, type CairnError, type ErrorCode, type ExitCode } from '../base/er
 type Lines = readonly string[];
 
 const HOW_TO_GIVE_A_TOKEN = [
-  'the server wants an access token; these are the ways to give one:',
+  'the server wants an access token; give one in one of these ways:',
   '  --token-file FILE     a file that only you can read (chmod 600)',
   '  CAIRN_TOKEN=…         in the environment',
-  '  cairn login URL       where the server takes the tokens of an issuer that you have an account with',
-  '  --tls-client-cert …   a certificate of yours instead, where the server accepts them',
+  '  cairn login URL       where the server accepts tokens of an issuer at which you have an account',
+  '  --tls-client-cert …   your certificate in place of a token, where the server accepts certificates',
   '  nothing at all        where the server runs on this machine, as the same user with the same state directory',
-  'the server says at its start where it keeps its token',
+  'the server says at its start in which file its own token is',
 ];
 
 /** The other one brings some of these sources, and is not the same transfer. */
 const LEFT_TO_ANOTHER = ['that push goes on, and nothing was changed'];
 
 const NEW_TOKEN = [
-  'put a new access token where this one came from (--token-file, CAIRN_TOKEN, cairn login) and run the same command again',
+  'put a new access token in the place of this one (--token-file, CAIRN_TOKEN, cairn login) and run the same command again',
 ];
-const KEPT_FOR_ITS_OWNER = 'everything that was checkpointed is kept for its owner';
-const RUN_AGAIN = ['everything that was checkpointed is kept: run the same command again to resume'];
+const KEPT_FOR_ITS_OWNER = 'every checkpointed byte is kept for its owner';
+const RUN_AGAIN = ['every checkpointed byte is kept: run the same command again to resume'];
 
 /** Whatever the command was. */
 const BY_CODE: Readonly<Partial<Record<ErrorCode, Lines>>> = {
   'unauthenticated': HOW_TO_GIVE_A_TOKEN,
   'token-expired': NEW_TOKEN,
   'token-revoked': NEW_TOKEN,
-  'transfer-locked': [
-    'the same transfer is already running on this machine; it goes on, and nothing was changed',
-  ],
+  'transfer-locked': ['the same transfer runs on this machine already; it goes on, and nothing was changed'],
   'state-locked': ['nothing was changed'],
   'session-not-found': ['run the same command again to start over'],
   'not-a-cairn-server': ['check the host, the port and, behind a reverse proxy, the prefix of the URL'],
 };
 
 const START_OVER = [
-  'what is at the target stays as it was; what had been moved so far may be freed',
+  'every file at the target stays as it was; the bytes of this transfer may have been freed',
   'run the same command again to start over',
 ];
 
@@ -46,13 +44,13 @@ const OF_TRANSFERS: Readonly<Partial<Record<ErrorCode, Lines>>> = {
   'session-expired': START_OVER,
   'session-aborted': START_OVER,
   'journal-version': [
-    'it is kept as it was: go on with the newer cairn, where the message names a file of the server there',
-    'or give up what is unfinished ("cairn transfers list", then "cairn transfers rm ID") and run the same command again',
+    'the file is kept as it was: resume with the newer cairn, on the machine that has the file',
+    'or give the unfinished transfer up ("cairn transfers list", then "cairn transfers rm ID") and run the same command again',
   ],
   'journal-corrupt': [
     'nothing was published; the damaged checkpoint is kept',
-    'run the same command again; if it fails again, forget the transfer ("cairn transfers rm ID") to start over, or have',
-    'the server examined, while it is stopped ("cairn serve --check")',
+    'run the same command again; if it fails again, remove the transfer ("cairn transfers rm ID") to start over, or have the',
+    'server examined while it is stopped ("cairn serve --check")',
   ],
 };
 
@@ -61,21 +59,21 @@ const OF_TRANSFERS_BY_EXIT: Readonly<Partial<Record<ExitCode, Lines>>> = {
   [EXIT.storage]: RUN_AGAIN,
   [EXIT.network]: RUN_AGAIN,
   [EXIT.takenOver]: [
-    'what was checkpointed is kept, and the other client goes on with it',
-    'run the same command again when that one has ended; while it runs, that takes the transfer over from it',
+    'every checkpointed byte is kept, and the other client goes on with the transfer',
+    'run the same command again when that client has ended; while it runs, this takes the transfer over from it',
   ],
   [EXIT.integrity]: [
-    'nothing that does not agree was published: what is at the target stays as it was',
-    'run the same command again: what is wrong is moved again; if it fails again, something between the two disks changes',
-    'bytes (memory, a disk, a proxy): "cairn doctor URL" looks at the way',
+    'no wrong byte was published: every file at the target stays as it was',
+    'run the same command again, which moves the wrong chunks again; if it fails again, something between the two disks',
+    'changes bytes (memory, a disk, a proxy): "cairn doctor URL" looks for it',
   ],
 };
 
 const OF_SERVE: Readonly<Partial<Record<ErrorCode, Lines>>> = {
-  'journal-version': ['it is kept as it was; start it again with the newer cairn'],
+  'journal-version': ['the file is kept as it was; start the server again with the newer cairn'],
 };
 const OF_SERVE_BY_EXIT: Readonly<Partial<Record<ExitCode, Lines>>> = {
-  [EXIT.storage]: ['everything that was checkpointed is kept; start it again when that is mended'],
+  [EXIT.storage]: ['every checkpointed byte is kept; mend the storage and start the server again'],
 };
 
 /** Commands whose work is checkpointed. */

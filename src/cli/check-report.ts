@@ -53,7 +53,7 @@ export function checkingLine({ sessions, chunks, bytes }: Readonly<CheckTotals>)
 export function totalsLine({ sessions, chunks, bytes, found }: CheckTotals, isDryRun: boolean): string {
   const { repaired, lost, untouched, failed } = found;
   const looked = `${sessionsText(sessions)}, ${chunksText(chunks, bytes)} verified`;
-  if (repaired + lost + untouched + failed === 0) return `${looked}: all well`;
+  if (repaired + lost + untouched + failed === 0) return `${looked}: everything is right`;
   const errors = failed === 0 ? '' : `, ${formatCount(failed)} storage errors`;
   const word = isDryRun ? 'repairable' : 'repaired';
   return `${looked}: ${formatCount(repaired)} ${word}, ${formatCount(lost + untouched)} not repairable${errors}`;

@@ -102,7 +102,7 @@ async function readFiles({ ca, cert, key }: TlsSettings): Promise<ClientTlsFiles
 }
 
 function checkPair({ cert, key }: TlsSettings, names: string): void {
-  if ((cert === undefined) !== (key === undefined)) throw usage(`${names} belong together`, EXAMPLE);
+  if ((cert === undefined) !== (key === undefined)) throw usage(`${names} need each other`, EXAMPLE);
 }
 
 function pathOf(word: string | undefined): string | undefined {

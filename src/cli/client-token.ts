@@ -36,7 +36,6 @@ const MAX_TOKEN_BYTES = 15_000;
 const TOKEN = /^[\u0021-\u007e]+$/;
 
 /**
-/**
  * The token of a client, and the guard over the sockets on which it is shown, where it is that of a server here. The
  * provider looks again each time, since tokens are rotated and servers restarted while a transfer runs. Undefined means
  * that there is none: the server then says whether it wants one. It throws CairnError `insecure-connection` rather than
@@ -60,8 +59,8 @@ function isPrivateLine({ url, proxy }: Pick<TokenSources, 'url' | 'proxy'>): boo
 
 function tooOpen({ origin, host }: URL): CairnError {
   const message =
-    `the access token is not sent to ${origin}: the line is not encrypted, and who is on the way could read it; ` +
-    `use https://${host}, or say --insecure-http where the network itself is trusted`;
+    `the access token was not sent to ${origin}: the connection is not encrypted, and others on the network could read it; ` +
+    `use https://${host}, or give --insecure-http on a network that you trust`;
   return new CairnError('insecure-connection', message);
 }
 

@@ -2,7 +2,7 @@
 import { cutMiddle, displayWidth, padTo } from './screen/width.ts';
 
 const GAP = '  ';
-/** Less of a name tells nothing. */
+/** Fewer columns of a name tell nothing. */
 const LEAST_COLUMNS = 12;
 
 /** How a table is laid out. */

@@ -28,7 +28,9 @@ export function readDescriptor(fd: number, name: string): AsyncIterable<Uint8Arr
     stream.on('error', () => undefined);
     return readAll(stream, name);
   } catch (error) {
-    throw new CairnError('source-unsupported', `${name} is nothing that can be read`, { cause: error });
+    throw new CairnError('source-unsupported', `${name} cannot be read: it is of no kind that has bytes`, {
+      cause: error,
+    });
   }
 }
 

@@ -43,7 +43,7 @@ function withoutDirectory(error: unknown): unknown {
   const isGone = error instanceof Error && 'syscall' in error && error.syscall === 'uv_cwd';
   if (!isGone) return error;
   const message =
-    'the working directory is no longer there; change to one that is, or give absolute paths instead of relative ones';
+    'the working directory was removed; change to another one, or give absolute paths instead of relative ones';
   return new CairnError('not-found', message, { cause: error });
 }
 
@@ -55,7 +55,7 @@ function bugOf(error: unknown): Failure {
     message,
     exitCode: EXIT.bug,
     lines: [
-      'this is a bug in cairn; please report it with the lines below and the command that you ran',
+      'this is a bug in cairn; please report it, with the lines below and the command that you ran',
       `cairn ${VERSION}, Node.js ${process.version}, ${process.platform} ${process.arch}`,
       ...trace.flatMap(printableLines),
     ],

@@ -54,7 +54,7 @@ export function planGrant(word: string, words: GrantWords): GrantPlan {
   if (!push && !pull) {
     const surplus = (['expires', 'maxBytes', 'out'] as const).find((name) => words[name] !== undefined);
     if (surplus !== undefined)
-      throw usage('--expires, --max-bytes and --out belong to --push, --append, --drop or --pull', EXAMPLE);
+      throw usage('--expires, --max-bytes and --out need --push, --append, --drop or --pull', EXAMPLE);
   }
   if (list) return { url, what: 'list' };
   if (revoke !== undefined) {
@@ -66,7 +66,7 @@ export function planGrant(word: string, words: GrantWords): GrantPlan {
 
 function issueOf({ expires = DEFAULT_EXPIRY, maxBytes, out }: GrantWords, push: boolean) {
   if (maxBytes !== undefined && !push)
-    throw usage('--max-bytes belongs to --push, --append and --drop', `${EXAMPLE} --max-bytes 10G`);
+    throw usage('--max-bytes needs --push, --append or --drop', `${EXAMPLE} --max-bytes 10G`);
   if (out === '') throw usage('--out takes a file', `${EXAMPLE} --out alice.grant`);
   const bytesRange = { min: 1, max: Number.MAX_SAFE_INTEGER };
   return {

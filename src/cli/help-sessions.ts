@@ -1,4 +1,4 @@
-/** Examples and notes of the commands for whoever looks after a server. */
+/** Examples and notes of the commands for the administrator of a server. */
 import { TLS_NOTE, TOKEN_NOTE } from './help.ts';
 
 /** After the help of `cairn sessions`. */
@@ -10,8 +10,8 @@ Examples:
   cairn sessions abort http://127.0.0.1:7070/ ID ID
   cairn sessions abort --all --state suspended --older-than 7d http://127.0.0.1:7070/
 
-A token with the scope admin sees and ends every session, any other one those of its owner. The beginning of an ID is
-enough; put -- before one that begins with a dash. What was sent of an aborted transfer is gone; its client starts over.
+A token with the scope admin sees and ends every session, any other token those of its owner. The beginning of an ID is
+enough; put -- before one that begins with a dash. Aborting a session frees the bytes that arrived; its client starts over.
 ${TOKEN_NOTE}
 ${TLS_NOTE}`;
 
@@ -21,8 +21,8 @@ Examples:
   cairn doctor http://127.0.0.1:7070/photos
   cairn doctor --thorough --json https://files.example/
 
-Looks at the place for checkpoints, the addresses of the host, the certificate, the greeting of the server, the clocks,
-the token, the room at the server, and at what proxies do to bodies, answers and silence. Nothing is kept of what it sends.
-Exit 0: no problem was found. Otherwise the code that a transfer would end with.
+Looks at the directory for checkpoints, the addresses of the host, the certificate, the greeting of the server, the clocks,
+the token, the free space of the server, and at the way in which proxies treat bodies, answers and silence. The server keeps
+nothing of it. Exit 0: no problem was found. Otherwise the exit code is the one that a transfer would end with.
 ${TOKEN_NOTE}
 ${TLS_NOTE}`;

@@ -1,8 +1,8 @@
-/** What stands after the help of the commands that change a tree. */
+/** Examples and notes of the commands that change a tree. */
 
 const NEEDS = `
-The access token needs the scope "write". Nothing can be got back, and the root of the server, that of the token, and what
-is cairn's own stay as they are.`;
+The access token needs the scope "write". There is no way to undo it. The root of the server, the path of the token and the
+files of cairn itself cannot be changed.`;
 
 /** After the help of `cairn rm`. */
 export const RM_HELP = `
@@ -10,7 +10,7 @@ Examples:
   cairn rm http://127.0.0.1:7070/photos/old.jpg
   cairn rm -r http://127.0.0.1:7070/photos/2019
 
-A directory that is not empty is removed only with -r.
+A directory that is not empty needs -r.
 ${NEEDS}`;
 
 /** After the help of `cairn mv`. */
@@ -19,7 +19,7 @@ Examples:
   cairn mv http://127.0.0.1:7070/report.pdf http://127.0.0.1:7070/report-2025.pdf
   cairn mv http://127.0.0.1:7070/report.pdf http://127.0.0.1:7070/archive/
 
-Both URLs are of the same server. What goes to a directory, or to a URL with a slash at its end, keeps its name there.
+Both URLs are of the same server. A move to a directory, or to a URL with a slash at its end, keeps the name.
 ${NEEDS}`;
 
 /** After the help of `cairn mkdir`. */

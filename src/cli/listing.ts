@@ -11,7 +11,6 @@ const TYPE_LETTERS: Readonly<Record<EntryType, string>> = {
   stream: '-',
 };
 const NS_PER_MS = 1_000_000n;
-/** What a Date can hold, in milliseconds. */
 
 /** `-rw-r--r--`; setuid, setgid and sticky as `ls` writes them. */
 export function modeText(type: EntryType, mode: number): string {

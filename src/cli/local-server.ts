@@ -74,6 +74,6 @@ function listensAt({ host, port }: ServerRegistration, socket: Socket): boolean 
 function stranger({ origin }: URL): CairnError {
   return new CairnError(
     'network',
-    `what listens at ${origin} now has not proved to be the server of this user: no token and no file is sent there`,
+    `the process that listens at ${origin} now has not proved to be the server of this user: no token and no file was sent there`,
   );
 }

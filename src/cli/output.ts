@@ -55,7 +55,7 @@ export function printAside(text: string): void {
 /** Refuses a standard output that takes nothing. @throws CairnError `storage-io` */
 export function refuseClosedStdout(): void {
   if (!isClosedDescriptor(STDOUT)) return;
-  const message = 'standard output is closed; to throw the result away, use >/dev/null';
+  const message = 'standard output is closed; to discard the result, use >/dev/null';
   throw new CairnError('storage-io', message, { details: { isOutput: true } });
 }
 
@@ -112,7 +112,7 @@ function outputError(error: unknown): CairnError {
   const isClosed = CLOSED.has(systemCode);
   const code = FULL.has(systemCode) ? 'storage-full' : 'storage-io';
   const message = isClosed
-    ? 'the reader of standard output went away before the end'
+    ? 'the reader of standard output closed it before the end'
     : `writing to standard output failed: ${systemCode}`;
   return new CairnError(code, message, {
     cause: error,

@@ -14,17 +14,17 @@ export function addLogin(program: Command, done: Done): void {
     .description('get access tokens for a server from the issuer that it names')
     .argument('<url>')
     .optionsGroup(GROUPS.what)
-    .option('--issuer <url>', 'the issuer that it has to be (default: the one that the server names)')
-    .option('--client-id <id>', 'what to be called there (default: what the server says)')
+    .option('--issuer <url>', 'refuse any other issuer (default: the one that the server names)')
+    .option('--client-id <id>', 'id of this client at the issuer (default: the one that the server names)')
     .addOption(
       ofThisCommand(
         new Option(
           '--scope <scopes>',
-          'what to ask for, with blanks between (default: what the server says)',
+          'scopes to ask for, with blanks between (default: those that the server names)',
         ),
       ),
     )
-    .addOption(ofThisCommand(new Option('--status', 'say whether there is a login, and ask nobody')));
+    .addOption(ofThisCommand(new Option('--status', 'only say whether there is a login; send nothing')));
   addNotes(addJson(addTlsOptions(login)), help.LOGIN_HELP).action(async (url, options) => {
     const { runLogin, runLoginStatus } = await import('./commands/login.ts');
     done(await (options.status === true ? runLoginStatus : runLogin)(url, options));
@@ -34,7 +34,7 @@ export function addLogin(program: Command, done: Done): void {
     .description('end a login: here, and at its issuer')
     .argument('<url>')
     .addOption(
-      new Option('--tls-ca <file>', 'trust the authorities in this file, too (PEM)').helpGroup(GROUPS.access),
+      new Option('--tls-ca <file>', 'also trust the authorities in this file (PEM)').helpGroup(GROUPS.access),
     );
   addJson(logout, 'one JSON object on stdout').action(async (url, options) =>
     done(await (await import('./commands/logout.ts')).runLogout(url, options)),
@@ -44,14 +44,14 @@ export function addLogin(program: Command, done: Done): void {
 /** Adds `token create|list|revoke`. */
 export function addToken(program: Command, done: Done): void {
   const token = addNotes(program.command('token'), help.TOKEN_HELP).description(
-    'the access tokens of a server, whether it runs or not',
+    'make, list and revoke access tokens of a server, whether it runs or not',
   );
   addTokenCreate(addState(token.command('create')), done);
   addState(token.command('list'))
-    .description('list them, without their secrets')
+    .description('list the access tokens, without their secrets')
     .action(async (options) => done(await (await import('./commands/token.ts')).runTokenList(options)));
   addState(token.command('revoke'))
-    .description('end some, and what runs with them; what these transfers had is kept')
+    .description('revoke access tokens and stop their transfers; the bytes that arrived are kept')
     .argument('[names...]')
     .action(async (names, options) =>
       done(await (await import('./commands/token.ts')).runTokenRevoke(names, options)),
@@ -68,12 +68,10 @@ function addState(command: Command): Command {
 
 function addTokenCreate(create: Command, done: Done): void {
   create
-    .description('make one; its secret is shown once')
+    .description('make an access token; its secret is shown once')
     .argument('<name>')
     .optionsGroup('The token:')
-    .addOption(
-      ofThisCommand(new Option('--owner <owner>', 'whose transfers it goes on with (default: the name)')),
-    )
+    .addOption(ofThisCommand(new Option('--owner <owner>', 'owner of its transfers (default: the name)')))
     .addOption(
       ofThisCommand(
         repeatable(
@@ -85,10 +83,14 @@ function addTokenCreate(create: Command, done: Done): void {
         ),
       ),
     )
-    .option('--path <path>', 'only what is at this path and below')
-    .addOption(ofThisCommand(new Option('--expires <duration>', 'from now on: 30d, 12h (default: never)')))
-    .option('--quota-bytes <size>', 'what its pushes may bring in all')
-    .option('--quota-sessions <n>', 'how many of its transfers may be unfinished at a time')
+    .option('--path <path>', 'confine it to this path and everything below')
+    .addOption(
+      ofThisCommand(
+        new Option('--expires <duration>', 'when it expires, from now on: 30d, 12h (default: never)'),
+      ),
+    )
+    .option('--quota-bytes <size>', 'most bytes that its pushes may bring in all')
+    .option('--quota-sessions <n>', 'most unfinished transfers at a time')
     .option('--token-out <file>', 'write the secret into this new file, readable only by you')
     .action(async (name, options) =>
       done(await (await import('./commands/token.ts')).runTokenCreate(name, options)),
@@ -99,23 +101,25 @@ function addTokenCreate(create: Command, done: Done): void {
 export function addGrant(program: Command, done: Done): void {
   const grant = program
     .command('grant')
-    .description('let somebody without an account push or pull one thing, for a while')
+    .description('let a person without an account push or pull one file or tree, for a while')
     .usage('[options] URL --push|--append|--drop|--pull\n       cairn grant [options] --list|--revoke ID URL')
-    .argument('<url>', 'what is granted, with everything below')
+    .argument('<url>', 'the file or tree that is granted')
     .optionsGroup(GROUPS.what)
-    .addOption(ofThisCommand(new Option('--push', 'grant to push, and to replace what is there')))
-    .addOption(ofThisCommand(new Option('--append', 'grant to push what is new, and to replace nothing')))
+    .addOption(ofThisCommand(new Option('--push', 'grant to push, and to replace files')))
+    .addOption(ofThisCommand(new Option('--append', 'grant to push new files, and to replace nothing')))
     .addOption(
       ofThisCommand(
-        new Option('--drop', 'grant a drop box: whoever pushes learns nothing, and replaces nothing'),
+        new Option('--drop', 'grant a drop box: the client learns nothing, and replaces nothing'),
       ),
     )
     .addOption(ofThisCommand(new Option('--pull', 'grant to pull')))
-    .addOption(ofThisCommand(new Option('--list', 'what the owner of the access token has granted')))
-    .addOption(ofThisCommand(new Option('--revoke <id>', 'end a grant, and what runs with it')))
+    .addOption(ofThisCommand(new Option('--list', 'list the grants of the owner of the access token')))
+    .addOption(ofThisCommand(new Option('--revoke <id>', 'end a grant, and stop its transfers')))
     .optionsGroup('The grant:')
-    .addOption(ofThisCommand(new Option('--expires <duration>', 'from now on: 24h (default), 7d')))
-    .option('--max-bytes <size>', 'what may be pushed in all')
+    .addOption(
+      ofThisCommand(new Option('--expires <duration>', 'when it expires, from now on: 24h (default), 7d')),
+    )
+    .option('--max-bytes <size>', 'most bytes that may be pushed in all')
     .option('--out <file>', 'write the grant into this new file, readable only by you')
     .optionsGroup(GROUPS.access)
     .option('--token-file <file>', 'file with the access token, readable only by you');

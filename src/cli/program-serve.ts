@@ -29,26 +29,26 @@ function addContent(serve: Command): Command {
       .option('--root <dir>', 'the directory to serve (required)')
       .option(
         '--network-root',
-        'serve a root or a state on a network file system (NFS, SMB, …), which is refused without',
+        'allow a root or a state on a network file system (NFS, SMB, …), which is refused otherwise',
       )
       .option(
         '--state <dir>',
-        'where sessions and tokens are kept (default: ROOT/.cairn, which is never served)',
+        'where the server keeps sessions and tokens (default: ROOT/.cairn, which is never served)',
       )
       .addOption(
         optionOf(
           '--sync <mode>',
-          'when what comes in is made durable: always, group (default) or close',
+          'when pushed bytes are made durable: always, group (default) or close',
           SYNC_MODES,
         ),
       )
   );
 }
 
-/** Over what line, and who says how it is. */
+/** Where it listens, and how it is reached. */
 function addLine(serve: Command): Command {
   return serve
-    .optionsGroup('The line:')
+    .optionsGroup('Where to listen:')
     .option('--listen <host:port>', 'where to listen (default: 127.0.0.1:7070; port 0: any free one)')
     .option('--insecure-listen', 'listen beyond this machine without TLS')
     .option(
@@ -60,13 +60,13 @@ function addLine(serve: Command): Command {
       repeatable(
         new Option(
           '--trusted-proxy <cidr>',
-          'believe this reverse proxy whom it forwards for; may be repeated, or a list with commas',
+          'believe the client addresses that this reverse proxy names; may be repeated, or a list with commas',
         ),
       ),
     )
     .option(
       '--metrics-listen <host:port>',
-      'also answer /healthz, /readyz and /metrics there, without a token (default: only below /.cairn/)',
+      'also answer /healthz, /readyz and /metrics on this port, without a token (default: only below /.cairn/)',
     );
 }
 
@@ -77,24 +77,24 @@ function addLimits(serve: Command): Command {
       repeatable(
         new Option(
           '--limit <name=value>',
-          'what the server allows, as often as needed, or a list with commas; "--limit help" lists all of it',
+          'change a limit; may be repeated, or a list with commas; "--limit help" lists all limits',
         ),
       ),
     )
     .option(
       '--session-lease <duration>',
-      'how long an unfinished transfer that nobody touches is kept (default: 7d)',
+      'how long an unfinished transfer is kept after the last request of its client (default: 7d)',
     )
-    .option('--session-max-age <duration>', 'how long an unfinished transfer may take in all (default: 90d)');
+    .option('--session-max-age <duration>', 'how long a transfer may take in all (default: 90d)');
 }
 
-/** Who may use it besides the owners of its own tokens. */
+/** Who may use it, besides the holders of its own tokens. */
 function addAccess(serve: Command): Command {
   return serve
     .optionsGroup('Who may use it:')
-    .option('--oidc-issuer <url>', 'also take access tokens of this OpenID Connect issuer')
-    .option('--oidc-audience <name>', 'whom its tokens have to be for')
-    .option('--oidc-client-id <id>', 'what `cairn login` calls itself there')
+    .option('--oidc-issuer <url>', 'also accept access tokens of this OpenID Connect issuer')
+    .option('--oidc-audience <name>', 'the audience that its tokens must name')
+    .option('--oidc-client-id <id>', 'id of cairn login at the issuer')
     .option('--oidc-config <file>', 'JSON: which claims mean which scopes and paths')
     .option(
       '--tls-client-ca <file>',
@@ -103,13 +103,13 @@ function addAccess(serve: Command): Command {
     .addOption(
       optionOf(
         '--tls-client-scope <scopes>',
-        'what they allow, of read, write, append, drop, list, admin (default: read,write,list)',
+        'scopes of a certificate: read, write, append, drop, list, admin (default: read,write,list)',
         SCOPES,
       ),
     )
     .option(
       '--tls-client-path <path>',
-      'what they are confined to; {cn} is the name in the certificate (default: /)',
+      'path that a certificate is confined to; {cn} is the name in it (default: /)',
     );
 }
 
@@ -118,16 +118,11 @@ function addOperation(serve: Command): Command {
     .optionsGroup('Instead of serving:')
     .addOption(
       ofThisCommand(
-        new Option(
-          '--check',
-          'serve nothing: examine what a server that was stopped has kept, and repair it',
-        ),
+        new Option('--check', 'serve nothing: examine and repair the state of a server that was stopped'),
       ),
     )
     .addOption(
-      ofThisCommand(
-        new Option('-n, --dry-run', 'with --check: say what would be repaired, and change nothing'),
-      ),
+      ofThisCommand(new Option('-n, --dry-run', 'with --check: report everything, and change nothing')),
     )
     .optionsGroup(GROUPS.output)
     .addOption(

@@ -1,4 +1,4 @@
-/** The commands of people who look after a server: `cairn sessions` and `cairn doctor`, with their options. */
+/** The commands of an administrator: `cairn sessions` and `cairn doctor`, with their options. */
 import { Option, type Command } from 'commander';
 import { DOCTOR_HELP, SESSIONS_HELP } from './help-sessions.ts';
 import { SESSION_STATES } from '../session/session-states.ts';
@@ -10,10 +10,10 @@ import type { Done } from './done.ts';
 /** Adds `sessions list|show|abort`. */
 export function addSessions(program: Command, done: Done): void {
   const sessions = addNotes(program.command('sessions'), SESSIONS_HELP).description(
-    "a server's sessions: who transfers what, and how far it is",
+    "list, show and abort a server's sessions: who transfers what, and how much of it is done",
   );
   addReach(addChoice(sessions.command('list')))
-    .description('list them')
+    .description('list the sessions')
     .argument('<url>')
     .action(async (url, options) =>
       done(await (await import('./commands/sessions.ts')).runSessionsList(url, options)),
@@ -23,11 +23,11 @@ export function addSessions(program: Command, done: Done): void {
     .optionsGroup(GROUPS.what)
     .addOption(
       ofThisCommand(
-        new Option('--trace', 'the life of it: what happened, when, why, by whom and from where'),
+        new Option('--trace', 'print its history: what happened, when, why, by whom and from where'),
       ),
     );
   addReach(show)
-    .description('everything about one')
+    .description('print everything about one session')
     .argument('<url>')
     .argument('<id>')
     .action(async (url, id, options) =>
@@ -38,13 +38,13 @@ export function addSessions(program: Command, done: Done): void {
 
 function addAbort(sessions: Command, done: Done): void {
   const abort = addChoice(sessions.command('abort')).addOption(
-    ofThisCommand(new Option('--all', 'every unfinished one that the other options choose')),
+    ofThisCommand(new Option('--all', 'abort every unfinished session that the other options choose')),
   );
   addReach(abort)
-    .description('end some, and free what they hold')
+    .description('end sessions, and free the bytes that arrived')
     .argument('<url>')
     .argument('[ids...]')
-    .addOption(new Option('-q, --quiet', 'say nothing but errors').helpGroup(GROUPS.output))
+    .addOption(new Option('-q, --quiet', 'print nothing but errors').helpGroup(GROUPS.output))
     .action(async (url, ids, options) =>
       done(await (await import('./commands/sessions.ts')).runSessionsAbort(url, ids, options)),
     );
@@ -54,12 +54,12 @@ function addAbort(sessions: Command, done: Done): void {
 export function addDoctor(program: Command, done: Done): void {
   const doctor = program
     .command('doctor')
-    .description('look for what goes wrong between this machine and a server')
+    .description('find out what goes wrong between this machine and a server, and the remedy')
     .argument('<url>')
     .optionsGroup(GROUPS.what)
     .option(
       '--thorough',
-      'try a silence that is longer than the usual patience of proxies (65s), and 64 MiB over one connection',
+      'try a silence of 65s, which is longer than many proxies wait, and 64 MiB over one connection',
     )
     .option('--silence <duration>', 'how long a silence to try (default: 15s)');
   addNotes(addJson(addAccessToServer(doctor)), DOCTOR_HELP).action(async (url, options) =>
@@ -74,14 +74,14 @@ function addChoice(command: Command): Command {
       ofThisCommand(
         optionOf(
           '--state <state>',
-          'only those that are so: establishing, open, suspended, committing, …',
+          'only sessions in this state: establishing, open, suspended, committing, …',
           SESSION_STATES,
         ),
       ),
     )
-    .addOption(ofThisCommand(new Option('--owner <principal>', 'only those of one owner')))
+    .addOption(ofThisCommand(new Option('--owner <owner>', 'only sessions of this owner')))
     .addOption(
-      ofThisCommand(new Option('--older-than <duration>', 'only those that nobody has touched for so long')),
+      ofThisCommand(new Option('--older-than <duration>', 'only sessions without a request for so long')),
     );
 }
 

@@ -9,22 +9,22 @@ import type { Done } from './done.ts';
 /** Adds `transfers list|show|resume|rm`. */
 export function addTransfers(program: Command, done: Done): void {
   const transfers = addNotes(program.command('transfers'), TRANSFERS_HELP).description(
-    "this machine's unfinished transfers",
+    'list, show, resume and remove the unfinished transfers of this machine',
   );
   addJson(transfers.command('list', { isDefault: true }))
-    .description('list them')
+    .description('list the unfinished transfers')
     .action(async (options) =>
       done(await (await import('./commands/transfers.ts')).runTransfersList(options)),
     );
   addJson(transfers.command('show'))
-    .description('everything about one')
+    .description('print everything about one transfer')
     .argument('<id>')
     .action(async (id, options) =>
       done(await (await import('./commands/transfers.ts')).runTransfersShow(id, options)),
     );
   addJson(transfers.command('resume'))
-    .description('go on with everything that is unfinished')
-    .addOption(new Option('-q, --quiet', 'say nothing but errors').helpGroup(GROUPS.output))
+    .description('resume every unfinished transfer')
+    .addOption(new Option('-q, --quiet', 'print nothing but errors').helpGroup(GROUPS.output))
     .action(async (options) =>
       done(await (await import('./commands/transfers.ts')).runTransfersResume(options)),
     );
@@ -34,17 +34,12 @@ export function addTransfers(program: Command, done: Done): void {
 function addRemoval(transfers: Command, done: Done): void {
   const command = transfers
     .command('rm')
-    .description('forget some: running their commands again starts over')
+    .description('remove transfers: running their commands again starts over')
     .argument('[ids...]')
     .optionsGroup(GROUPS.what)
-    .addOption(ofThisCommand(new Option('--all', 'every one that is not running')))
+    .addOption(ofThisCommand(new Option('--all', 'remove every transfer that does not run')))
     .addOption(
-      ofThisCommand(
-        new Option(
-          '--abort',
-          'also free at once what the server holds of it; otherwise its lease does, in time',
-        ),
-      ),
+      ofThisCommand(new Option('--abort', 'also free the bytes at the server now, not when the lease ends')),
     );
   addJson(addAccessToServer(command)).action(async (ids, options) =>
     done(await (await import('./commands/transfers.ts')).runTransfersRm(ids, options)),

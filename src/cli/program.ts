@@ -55,7 +55,7 @@ export function createProgram(done: Done): Command {
 
 function addDemo(program: Command, done: Done): void {
   addNotes(program.command('demo'), help.DEMO_HELP)
-    .description('the quick start: a transfer with cuts and kills, and the proof that nothing was lost')
-    .argument('[path]', 'a file or directory of yours; it is only read')
+    .description('quick start: run a transfer with cuts and kills, and prove that nothing was lost')
+    .argument('[path]', 'your own file or directory, which is only read')
     .action(async (path) => done(await (await import('./commands/demo.ts')).runDemo(path)));
 }

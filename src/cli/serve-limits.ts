@@ -65,17 +65,17 @@ const LIMITS: readonly SettableLimit[] = [
   limit('failed-authentications', 'maxFailedAuthentications', {
     unit: 'count',
     range: COUNT,
-    what: 'wrong access tokens of one address, until its time is over',
+    what: 'wrong access tokens of one address before it has to wait',
   }),
   limit('failed-authentications-time', 'failedAuthenticationsOverMs', {
     unit: 'duration',
     range: TIME,
-    what: 'how long an address has to wait after that, from the first one on',
+    what: 'how long it then has to wait, counted from the first wrong token',
   }),
   limit('headers-time', 'headersMs', {
     unit: 'duration',
     range: TIME,
-    what: 'until the headers of a request have come',
+    what: 'how long the headers of a request may take',
   }),
   limit('keep-alive', 'keepAliveMs', {
     unit: 'duration',
@@ -85,7 +85,7 @@ const LIMITS: readonly SettableLimit[] = [
   limit('header-size', 'maxHeaderBytes', {
     unit: 'size',
     range: { min: 4096, max: 1024 ** 2 },
-    what: 'the headers of a request, with its request line',
+    what: 'size of the headers of a request, with its request line',
   }),
   limit('headers', 'maxHeaders', {
     unit: 'count',
@@ -95,7 +95,7 @@ const LIMITS: readonly SettableLimit[] = [
   limit('request-line', 'maxTargetBytes', {
     unit: 'size',
     range: { min: 1024, max: 1024 ** 2 },
-    what: 'the target in the request line',
+    what: 'size of the target in the request line',
   }),
   limit('body-idle', 'idleBodyMs', {
     unit: 'duration',
@@ -105,18 +105,18 @@ const LIMITS: readonly SettableLimit[] = [
   limit('body-rate', 'minBodyRate', {
     unit: 'rate',
     range: { min: 0, max: 1024 ** 3 },
-    what: 'bytes a second that a body or an answer must move at least',
+    what: 'least bytes a second of a body or an answer',
   }),
   limit('body-rate-time', 'bodyRateOverMs', {
     unit: 'duration',
     range: TIME,
-    what: 'on average over this time of waiting for the other side',
+    what: 'time over which body-rate is averaged',
   }),
-  limit('json', 'maxJsonBytes', { unit: 'size', range: SMALL_SIZE, what: 'a JSON message' }),
+  limit('json', 'maxJsonBytes', { unit: 'size', range: SMALL_SIZE, what: 'size of a JSON message' }),
   limit('runs', 'maxRunsBytes', {
     unit: 'size',
     range: SMALL_SIZE,
-    what: 'a JSON message that lists entries or chunks (plan, digests, commit)',
+    what: 'size of a JSON message that lists entries or chunks (plan, digests, commit)',
   }),
   manifestLimit('manifest-entries', 'maxEntries', {
     unit: 'count',
@@ -126,7 +126,7 @@ const LIMITS: readonly SettableLimit[] = [
   manifestLimit('manifest-size', 'maxBytes', {
     unit: 'size',
     range: { min: 1024, max: 1024 ** 4 },
-    what: 'the manifest of a tree',
+    what: 'size of the manifest of a tree',
   }),
   limit('sessions', 'maxSessions', { unit: 'count', range: COUNT, what: 'unfinished transfers' }),
   limit('sessions-per-owner', 'maxSessionsPerPrincipal', {
@@ -170,7 +170,7 @@ const LIMITS: readonly SettableLimit[] = [
     unit: 'size',
     range: SIZE,
     defaultText: '5% or 1G',
-    what: 'what a push has to leave free on the disk (default: the lesser; 0: none)',
+    what: 'bytes that a push has to leave free on the disk (default: the lesser; 0: none)',
   }),
 ];
 
@@ -190,7 +190,7 @@ export function limitsHelp(): string {
   const lines = LIMITS.map(
     (known) => `  ${known.name.padEnd(28)}${defaultOf(known).padEnd(11)}${known.what}\n`,
   );
-  return `Limits of cairn serve: --limit NAME=VALUE, as often as needed\n\n${lines.join('')}`;
+  return `Limits of cairn serve, with their defaults; change them with --limit NAME=VALUE\n\n${lines.join('')}`;
 }
 
 function defaultOf({ unit, defaultText, get }: SettableLimit): string {

@@ -1,4 +1,4 @@
-/** What a server takes hold of before it starts, and whoever checks its state, too. */
+/** The locks that a server takes before it starts, and the check of its state, too. */
 import { constants, existsSync } from 'node:fs';
 import { access, realpath, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -43,7 +43,7 @@ export async function usableRoot(path: string): Promise<string> {
     }
     const wrapped = storageError(error, doing);
     if (wrapped.code !== 'storage-denied') throw wrapped;
-    throw new CairnError('storage-denied', `the root ${shown} is not writable for this user`, {
+    throw new CairnError('storage-denied', `this user cannot read and write the root ${shown}`, {
       cause: error,
     });
   }
@@ -68,8 +68,8 @@ export async function refuseNetwork({
     if (name === undefined) continue;
     throw new CairnError(
       'config-invalid',
-      `${what} "${printable(path)}" lies on a network file system (${name}), whose locks and syncs may not hold what cairn promises; ` +
-        'serve a local disk, or say --network-root where no other host serves it and its server is as durable as a disk',
+      `${what} "${printable(path)}" lies on a network file system (${name}), whose locks and syncs may be too weak for what cairn promises; ` +
+        'use a local disk, or give --network-root where no other host serves it and its server is as durable as a disk',
     );
   }
 }

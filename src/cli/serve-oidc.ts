@@ -37,14 +37,11 @@ export function planOidc(words: OidcWords): OidcPlan | undefined {
     const [alone] = Object.entries({ audience, 'client-id': clientId, 'config': oidcConfig })
       .filter(([, word]) => word !== undefined)
       .map(([name]) => `--oidc-${name}`);
-    if (alone !== undefined) throw usage(`${alone} needs --oidc-issuer, whose tokens are taken`, EXAMPLE);
+    if (alone !== undefined) throw usage(`${alone} needs --oidc-issuer, whose tokens are accepted`, EXAMPLE);
     return undefined;
   }
   if (audience === undefined || audience === '') {
-    throw usage(
-      '--oidc-issuer needs --oidc-audience: whom the tokens that are taken have to be for',
-      EXAMPLE,
-    );
+    throw usage('--oidc-issuer needs --oidc-audience, which accepted tokens have to name', EXAMPLE);
   }
   if (clientId === '') throw usage('--oidc-client-id takes the id of a client of the issuer', EXAMPLE);
   parseIssuerUrl(issuer, '--oidc-issuer', 'config-invalid');

@@ -77,7 +77,7 @@ export function planServe(words: ServeWords): ServePlan {
     throw usage('serve needs --root, the directory to serve', 'cairn serve --root /srv/files');
   }
   if (words.dryRun === true && words.check !== true) {
-    throw usage('--dry-run of serve belongs to --check', 'cairn serve --check --dry-run --root /srv/files');
+    throw usage('serve takes --dry-run only with --check', 'cairn serve --check --dry-run --root /srv/files');
   }
   const root = resolve(words.root);
   const listen = parseListenAddress('--listen', words.listen ?? DEFAULT_LISTEN);
@@ -116,7 +116,7 @@ function planMetrics(text: string, { insecureListen }: ServeWords): ListenAddres
   throw new CairnError(
     'insecure-listen',
     `--metrics-listen ${printable(listen.host)} is reachable from other machines, and this port asks for no token: ` +
-      `listen on 127.0.0.1:${listen.port}, or say --insecure-listen where the network itself is trusted`,
+      `listen on 127.0.0.1:${listen.port}, or give --insecure-listen on a network that you trust`,
   );
 }
 
@@ -139,15 +139,15 @@ export function stateInside(root: string, state: string): CairnError {
   return new CairnError(
     'config-invalid',
     `--state "${printable(state)}" lies inside the root, where it would be served; ` +
-      `leave it out (then it is "${printable(join(root, RESERVED_NAME))}") or choose a directory outside of the root`,
+      `leave the option out (for "${printable(join(root, RESERVED_NAME))}"), or name a directory outside of the root`,
   );
 }
 
 function insecure({ host, port }: ListenAddress): CairnError {
   return new CairnError(
     'insecure-listen',
-    `--listen ${printable(host)} is reachable from other machines, and without TLS tokens and files could be read on ` +
-      `the way. Give --tls-cert and --tls-key, or listen on 127.0.0.1:${port} behind a reverse proxy that speaks TLS ` +
-      '(nginx, Caddy), or say --insecure-listen where the network itself is trusted',
+    `--listen ${printable(host)} is reachable from other machines, and without TLS others on the network could read tokens ` +
+      `and files; give --tls-cert and --tls-key, or listen on 127.0.0.1:${port} behind a reverse proxy with TLS ` +
+      '(nginx, Caddy), or give --insecure-listen on a network that you trust',
   );
 }

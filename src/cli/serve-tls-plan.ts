@@ -33,7 +33,7 @@ export function planServeTls(words: ServeTlsWords): ServeTlsPlan | undefined {
     if (value === '') throw usage(`--${kebab(option)} takes the path of a PEM file`, EXAMPLE);
   }
   if (tlsClientCa === undefined && (tlsClientScope ?? tlsClientPath) !== undefined) {
-    throw usage('--tls-client-scope and --tls-client-path belong to --tls-client-ca', CLIENT_EXAMPLE);
+    throw usage('--tls-client-scope and --tls-client-path need --tls-client-ca', CLIENT_EXAMPLE);
   }
   if (tlsCert === undefined && tlsKey === undefined && tlsClientCa === undefined) return undefined;
   if (tlsCert === undefined || tlsKey === undefined) {
@@ -72,7 +72,7 @@ function pathOf(word: string | undefined): readonly string[] {
   if (!word.startsWith('/')) throw usage('--tls-client-path takes a path that begins with "/"', example);
   const names = word.replace(/\/$/, '').slice(1).split('/');
   if (names.some((name) => name !== '{cn}' && /[{}]/.test(name))) {
-    throw usage('{cn} stands for a whole name in --tls-client-path, and for nothing else', example);
+    throw usage('in --tls-client-path {cn} has to be a whole name between slashes', example);
   }
   try {
     checkRelativePath(names.join('/'));

@@ -57,7 +57,7 @@ export function stateDirectoryOf({ root, state }: StateWords): string {
   if (root !== undefined && root !== '') return stateOf(resolve(root), state);
   if (state !== undefined && state !== '') return resolve(state);
   throw usage(
-    'token needs --root, the directory that the server serves, or --state, where that keeps its state',
+    'token needs --root, the directory that the server serves, or --state, the directory of its state',
     'cairn token list --root /srv/files',
   );
 }
@@ -67,7 +67,7 @@ export function planToken(name: string, words: TokenWords): TokenPlan {
   const { owner = name, expires, tokenOut } = words;
   const example = 'cairn token create backup --root /srv/files';
   if (!TOKEN_NAME.test(name))
-    throw usage(`a token is called by 1 to 64 of A-Z, a-z, 0-9, ".", "_" and "-", not "${name}"`, example);
+    throw usage(`the name of a token is 1 to 64 of A-Z, a-z, 0-9, ".", "_" and "-", not "${name}"`, example);
   if (!OWNER_NAME.test(owner))
     throw usage(`--owner takes 1 to 256 visible characters without blanks, not "${owner}"`, '--owner alice');
   if (tokenOut === '') throw usage('--token-out takes a file', '--token-out ~/backup.token');
@@ -92,7 +92,8 @@ function scopesOf(words: readonly string[] | undefined): Scope[] {
 /** As in the URL after its host, but not percent-encoded. */
 function pathOf(word: string | undefined): string {
   if (word === undefined) return '';
-  if (!word.startsWith('/')) throw usage(`--path begins with "/", unlike "${word}"`, '--path /backups');
+  if (!word.startsWith('/'))
+    throw usage(`--path takes a path that begins with "/", not "${word}"`, '--path /backups');
   try {
     return checkRelativePath(word.slice(1).replace(/\/$/, ''));
   } catch (error) {

@@ -73,7 +73,7 @@ function sourceAndUrl(words: readonly string[]): [PushSource, string] {
   if (!paths.includes('-')) return [{ kind: 'paths', paths }, url];
   if (paths.length > 1)
     throw usage(
-      '"-" (standard input) stands alone',
+      '"-" (standard input) stands alone, without other sources',
       `tar c a b | cairn push - ${PUSH_EXAMPLE.split(' ').at(-1)}`,
     );
   return [{ kind: 'stdin' }, url];
@@ -101,14 +101,15 @@ export function planPull(words: readonly string[], options: TransferWords): Pull
   }
   refuseForStreams(settings, PULL_EXAMPLE);
   if (settings.sync !== undefined)
-    throw usage('--sync is about what is kept here, and of a pull to "-" nothing is', PULL_EXAMPLE);
-  if (settings.json) throw usage('--json and "-" both want standard output; leave one out', PULL_EXAMPLE);
+    throw usage('a pull to "-" keeps nothing on this machine, so --sync does nothing', PULL_EXAMPLE);
+  if (settings.json)
+    throw usage('--json and "-" both need standard output; leave one of them out', PULL_EXAMPLE);
   return { url, destination: { kind: 'stdout' }, settings, resumeCommand: [...command, '-'] };
 }
 
 /** Refuses options that would silently do nothing for a stream. @throws CairnError `usage` */
 export function refuseForStreams(settings: TransferSettings, example: string = PUSH_EXAMPLE): void {
-  if (settings.dryRun) throw usage('--dry-run cannot tell anything about a stream', example);
+  if (settings.dryRun) throw usage('--dry-run does not work for a stream: leave it out', example);
   if (settings.checksum)
-    throw usage('--checksum compares files that are there; a stream is sent whole', example);
+    throw usage('--checksum does not work for a stream, which is always sent whole: leave it out', example);
 }

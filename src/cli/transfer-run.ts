@@ -108,6 +108,6 @@ function optionsOf(
 
 function warnOfOpenLink(url: URL, screen: Screen): void {
   if (url.protocol === 'https:' || isLoopbackHost(url.hostname)) return;
-  const message = `${url.origin} is not encrypted: the token and the files can be read on the way`;
+  const message = `the connection to ${url.origin} is not encrypted: others on the network can read the token and the files`;
   screen.report({ type: 'notice', message });
 }

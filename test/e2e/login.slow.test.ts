@@ -385,7 +385,7 @@ describe('a login that does not come about', () => {
     );
     expect([other.exitCode, other.stderr]).toEqual([
       6,
-      expect.stringContaining('nobody was asked') as string,
+      expect.stringContaining('no issuer was asked') as string,
     ]);
     expect(scene.issuer.asked.length).toBe(before);
   });

@@ -40,7 +40,7 @@ export async function runLogin(word: string, words: LoginWords): Promise<ExitCod
   const url = parseServerUrl(word);
   checkWords(words);
   const { tls } = clientTls(tlsSettingsOf(words), process.env);
-  const interruption = watchSignals(() => say('no longer waiting; nothing was kept of this login'));
+  const interruption = watchSignals(() => say('stopping; nothing was kept of this login'));
   const { signal } = interruption;
   try {
     const { askForLogin } = await import('../../client/login-offer.ts');
@@ -60,7 +60,7 @@ export async function runLogin(word: string, words: LoginWords): Promise<ExitCod
     const { origin, issuer, clientId, audience } = plan;
     const tokens = await prompt.approved();
     await keep({ origin, issuer, clientId, ...(audience === undefined ? {} : { audience }), ...tokens });
-    say(`logged in; cairn logout ${origin} ends it`);
+    say(`logged in; to end the login: cairn logout ${origin}`);
     if (words.json === true) print(summary({ ...plan, ...tokens }));
     return EXIT.done;
   } finally {
@@ -78,10 +78,10 @@ export async function runLoginStatus(word: string, { json }: LoginWords): Promis
   const { issuer, clientId, expiresAtMs, refreshToken } = login;
   if (json === true) print(summary(login));
   else {
-    const until = expiresAtMs === undefined ? 'its issuer ends it' : new Date(expiresAtMs).toISOString();
-    const renewal = refreshToken === undefined ? 'is not renewed' : 'is renewed by itself';
+    const until = expiresAtMs === undefined ? 'the issuer ends it' : new Date(expiresAtMs).toISOString();
+    const renewal = refreshToken === undefined ? 'cairn cannot renew it' : 'cairn renews it';
     print(`${origin}: logged in at ${printable(issuer)} as ${printable(clientId)}\n`);
-    print(`the access token is good until ${until}, and ${renewal}\n`);
+    print(`the access token is valid until ${until}; ${renewal}\n`);
   }
   return EXIT.done;
 }
@@ -100,18 +100,18 @@ function checkWords({ issuer, clientId, scope }: LoginWords): void {
 function planLogin({ origin }: URL, words: LoginWords, offer: LoginOffer | undefined): LoginPlan {
   const issuer = words.issuer ?? offer?.issuer;
   if (issuer === undefined) {
-    const message = `${origin} names no issuer to log in at; it takes its own access tokens: --token-file, or CAIRN_TOKEN`;
+    const message = `${origin} names no issuer to log in at; it accepts its own access tokens: --token-file, or CAIRN_TOKEN`;
     throw new CairnError('login-failed', message);
   }
   parseIssuerUrl(issuer, words.issuer === undefined ? `the server ${origin}` : '--issuer', 'login-failed');
   if (offer !== undefined && offer.issuer !== issuer) {
-    const message = `${origin} takes tokens of ${printable(offer.issuer)}, not of ${printable(issuer)}: nobody was asked`;
+    const message = `${origin} accepts tokens of ${printable(offer.issuer)}, not of ${printable(issuer)}: no issuer was asked`;
     throw new CairnError('login-failed', message);
   }
   const clientId = words.clientId ?? offer?.clientId;
   if (clientId === undefined) {
     throw usage(
-      `${origin} does not say as which client to log in at ${printable(issuer)}`,
+      `${origin} does not name the client id for a login at ${printable(issuer)}`,
       '--client-id cairn-cli',
     );
   }
@@ -123,18 +123,19 @@ function isScope(name: string): boolean {
   return SCOPE.test(name);
 }
 
-/** Before anybody is asked: what the user is about to approve was chosen by whoever runs the server. */
+/** Before the issuer is asked: the owner of the server chose what the user is about to approve. */
 function announce(url: URL, { origin, issuer, clientId, audience }: LoginPlan): void {
   if (url.protocol !== 'https:' && !isLoopbackHost(url.hostname)) {
-    say(`${origin} is not encrypted: what it says can be changed, and tokens can be read, on the way`);
+    say(
+      `the connection to ${origin} is not encrypted: others on the network can change its answers and read tokens`,
+    );
   }
   say(`${origin} names the issuer ${printable(issuer)}; asking it, as ${printable(clientId)}`);
   if (audience === undefined) return;
-  say(`the tokens are for ${printable(audience)}, and will be shown to ${origin} only`);
+  say(`the tokens are for ${printable(audience)}; cairn shows them to ${origin} only`);
   const isElsewhere =
     /^https?:/.test(audience) && URL.canParse(audience) && new URL(audience).origin !== origin;
-  if (isElsewhere)
-    say('which is another name than that of this server: approve only if you know that it is meant');
+  if (isElsewhere) say('that is not the name of this server: approve only if you know that it is meant');
 }
 
 function show({ url, urlWithCode, code, expiresInMs }: DevicePrompt, { json }: LoginWords): void {
@@ -142,7 +143,7 @@ function show({ url, urlWithCode, code, expiresInMs }: DevicePrompt, { json }: L
   say(`open ${url}`);
   say(`and enter the code ${code}`);
   if (urlWithCode !== undefined) say(`or open ${urlWithCode}`);
-  say(`waiting for at most ${Math.ceil(expiresInMs / 60_000)} min`);
+  say(`waiting at most ${Math.ceil(expiresInMs / 60_000)} min for your approval`);
 }
 
 async function keep(login: Login): Promise<void> {

@@ -1,6 +1,7 @@
 /** `cairn logout`. */
 import { CairnError, EXIT, type ExitCode } from '../../base/errors.ts';
 import type { IssuerFetch } from '../../base/issuer-fetch.ts';
+import { printable } from '../../base/safe-path.ts';
 import { clientTls, tlsSettingsOf } from '../client-tls.ts';
 import { issuerFetchIn } from '../issuer-way.ts';
 import { watchSignals } from '../interruption.ts';
@@ -49,7 +50,7 @@ async function endLogin(path: string, origin: string, way: Way): Promise<Outcome
     const login = await readUsable(path, origin);
     const isRevoked = typeof login === 'object' && (await revoke(login, way));
     await removeLogin(path);
-    say(isRevoked ? `logged out of ${origin}` : `forgot the login for ${origin}`);
+    say(isRevoked ? `logged out of ${origin}` : `removed the login for ${origin}`);
     if (typeof login === 'object') tellRest(login);
     return isRevoked ? 'revoked' : 'forgotten';
   } finally {
@@ -74,21 +75,21 @@ async function revoke(login: Login, { signal, fetch }: Way): Promise<boolean> {
   try {
     const opened = await openIssuer({ issuer, clientId, audience, signal, fetch });
     const isRevoked = await revokeToken(opened, refreshToken ?? accessToken);
-    if (!isRevoked) say('its issuer has no way to end tokens: they end when their time is over');
+    if (!isRevoked) say('the issuer has no way to end tokens: they are valid until they expire');
     return isRevoked;
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof CairnError)) throw error;
-    say(`the tokens were not ended at their issuer, where they may be good for a while: ${error.message}`);
+    say(`the issuer has not ended the tokens, which may be valid for a while: ${printable(error.message)}`);
     return false;
   }
 }
 
 /** A server that checks access tokens by itself does not learn that one was ended. */
 function tellRest({ expiresAtMs }: Login): void {
-  const until = expiresAtMs === undefined ? 'its time is over' : new Date(expiresAtMs).toISOString();
+  const until = expiresAtMs === undefined ? 'it expires' : new Date(expiresAtMs).toISOString();
   if (expiresAtMs === undefined || expiresAtMs > Date.now()) {
-    say(`whoever has a copy of the last access token can use it until ${until}`);
+    say(`a copy of the last access token is valid until ${until}`);
   }
 }
 

@@ -24,6 +24,7 @@ export async function runPull(words: readonly string[], options: TransferWords):
   const { pullStream } = await import('../../client/pull-stream.ts');
   // Off a terminal the progress of a pipe's part is only noise in the log of the whole.
   const settings = { ...plan.settings, progress: plan.settings.progress && process.stderr.isTTY };
-  const restartAdvice = 'cairn: what was written cannot be taken back: run the whole pipeline again';
+  const restartAdvice =
+    'cairn: the bytes that were written cannot be taken back; run the whole pipeline again';
   return runTransfer({ ...plan, settings, restartAdvice }, (transfer) => pullStream(writeToStdout, transfer));
 }

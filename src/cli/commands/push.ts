@@ -39,7 +39,7 @@ async function pushPaths(paths: readonly string[], options: TransferOptions): Pr
 }
 
 function pushDescriptor(plan: PushPlan, fd: number, name: string): Promise<ExitCode> {
-  const restartAdvice = `cairn: ${name} cannot be read twice: run the whole pipeline again`;
+  const restartAdvice = `cairn: ${name} cannot be read twice; run the whole pipeline again`;
   return runTransfer({ ...plan, restartAdvice }, async (options) => {
     const { pushStream } = await import('../../client/push-stream.ts');
     return pushStream(readDescriptor(fd, name), options);

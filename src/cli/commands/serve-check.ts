@@ -43,7 +43,7 @@ export async function runServeCheck(words: ServeWords): Promise<ExitCode> {
   }
 }
 
-/** Without its records every staging area would look like nobody's, and be freed: a wrong `--state` must not do that. */
+/** Without its records every staging area would seem to have no owner, and be freed: a wrong `--state` must not do that. */
 async function checkServed({ root, state }: ServePlan): Promise<void> {
   const records = recordsOf(state);
   try {
@@ -53,7 +53,7 @@ async function checkServed({ root, state }: ServePlan): Promise<void> {
   }
   throw new CairnError(
     'config-invalid',
-    `no server has kept sessions in "${printable(state)}"; give the same --root (here "${printable(root)}") and ` +
+    `there are no sessions of a server in "${printable(state)}"; give the same --root (here "${printable(root)}") and ` +
       '--state as to the server',
   );
 }

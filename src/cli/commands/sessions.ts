@@ -1,6 +1,7 @@
 /** `cairn sessions`: the sessions of a server. */
 import { CairnError, EXIT, type ExitCode } from '../../base/errors.ts';
 import type { SessionFilter, SessionsAtServer } from '../../client/sessions.ts';
+import { printable } from '../../base/safe-path.ts';
 import { SESSION_STATES } from '../../session/session-states.ts';
 import { print } from '../output.ts';
 import { jsonLine } from '../screen/json-line.ts';
@@ -66,7 +67,7 @@ export async function runSessionsAbort(
   const isChosen = state !== undefined || owner !== undefined || olderThan !== undefined;
   if (words.all === true ? ids.length > 0 : ids.length === 0 || isChosen) {
     throw usage(
-      'sessions abort takes the ids of sessions, or --all, which --state, --owner and --older-than narrow',
+      'sessions abort takes the ids of sessions, or --all; --state, --owner and --older-than choose among all',
       'cairn sessions abort --all --state suspended --older-than 7d URL',
     );
   }
@@ -106,7 +107,7 @@ async function abortEach(
       await server.abort(id);
     } catch (error) {
       if (!tolerant || !(error instanceof CairnError) || !PASSED_OVER.has(error.code)) throw error;
-      if (!json && !quiet) process.stderr.write(`cairn: passed over ${id}: ${error.message}\n`);
+      if (!json && !quiet) process.stderr.write(`cairn: passed over ${id}: ${printable(error.message)}\n`);
       continue;
     }
     aborted += 1;

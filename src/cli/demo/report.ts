@@ -46,9 +46,9 @@ export function reportLines(result: DemoResult): string[] {
 function verdict({ comparison, push, pull }: DemoResult): string {
   if (comparison.differences.length > 0) return 'THE TREES DIFFER. This must not happen: please report it.';
   if (push.leftOut.length + pull.leftOut.length > 0) {
-    return 'Everything but what is named above came back as it was sent.';
+    return 'Every entry came back as it was sent, but for those that are named above.';
   }
-  return 'Nothing was lost, nothing was mixed up: what came back is what was sent.';
+  return 'Nothing was lost, and nothing was mixed up: the copy is equal to the source.';
 }
 
 function transferRows(direction: 'push' | 'pull', outcome: TransferOutcome, bytes: number): string[] {
@@ -56,12 +56,12 @@ function transferRows(direction: 'push' | 'pull', outcome: TransferOutcome, byte
   const extra = Math.max(0, bytesOnWire - bytes);
   const percent = bytes < LEAST_FOR_PERCENT ? '' : ` (${((extra * 100) / bytes).toFixed(1)}%)`;
   const word = direction === 'push' ? 'sent' : 'received';
-  const total = `${word} ${formatBytes(bytesOnWire)} in all: sent twice, with all of the protocol: ${formatBytes(extra)}${percent}`;
+  const total = `${word} ${formatBytes(bytesOnWire)} in all, of which repeated bytes and the protocol took ${formatBytes(extra)}${percent}`;
   const resumed = Number(summary['bytesResumed']);
   const wasKilled = incidents.some(({ trouble }) => trouble === 'kill-client');
   return [
     total,
-    ...(wasKilled ? [`its last process found ${formatBytes(resumed)} there already`] : []),
+    ...(wasKilled ? [`the last client resumed ${formatBytes(resumed)}`] : []),
     ...incidents.map(incidentText),
   ];
 }
@@ -69,7 +69,7 @@ function transferRows(direction: 'push' | 'pull', outcome: TransferOutcome, byte
 function incidentText({ trouble, atPercent, resumedAfterMs }: Incident): string {
   const [what, since] = TROUBLE_WORDS[trouble];
   const where = `${what} at ${atPercent}%`.padEnd(24);
-  if (resumedAfterMs === undefined) return `${where}  nothing was left to send`;
+  if (resumedAfterMs === undefined) return `${where}  no byte was left to move`;
   return `${where}  first new byte ${formatDuration(resumedAfterMs)} ${since}`;
 }
 

@@ -107,7 +107,7 @@ export async function lockLogin(path: string, signal?: AbortSignal): Promise<Pro
     } catch (error) {
       if (!(error instanceof CairnError) || error.code !== 'transfer-locked') throw error;
       if (performance.now() > giveUpAtMs) {
-        throw new CairnError('timeout', `another process keeps the login busy: ${error.message}`, {
+        throw new CairnError('timeout', `another process still uses the login: ${error.message}`, {
           cause: error,
         });
       }
@@ -128,7 +128,7 @@ async function readOwn(path: string): Promise<string | undefined> {
   }
   try {
     const stat = await handle.stat();
-    if (!stat.isFile() || stat.size > MAX_FILE_BYTES) throw unusable(path, 'it is no login');
+    if (!stat.isFile() || stat.size > MAX_FILE_BYTES) throw unusable(path, 'it is not the file of a login');
     if ((stat.mode & 0o077) !== 0) {
       throw unusable(path, `other users may read it; run: chmod 600 ${shellWord(path)}`);
     }

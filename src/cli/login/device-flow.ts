@@ -92,10 +92,10 @@ function shownUrl(text: string, issuer: URL): string {
 }
 
 function unshowable(issuer: URL): CairnError {
-  const message = `the issuer ${issuer.href} sends its users to something that is no page with https, or with a code that is none`;
+  const message = `the issuer ${issuer.href} names a page without https, or a code that cannot be shown`;
   return new CairnError('login-failed', message);
 }
 
 function tooLate(): CairnError {
-  return new CairnError('login-failed', 'nobody approved the login in time; run cairn login again');
+  return new CairnError('login-failed', 'the login was not approved in time; run cairn login again');
 }

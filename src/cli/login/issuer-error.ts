@@ -23,7 +23,7 @@ export function issuerError(error: unknown, issuer: URL): unknown {
   if (error.code === 'OAUTH_TIMEOUT') return unavailable(issuer, 'it did not answer in time');
   if (status === 429 || status >= 500) return unavailable(issuer, `HTTP status ${status}`);
   const code = error.code === undefined ? '' : ` (${error.code})`;
-  const message = `what the issuer ${issuer.href} answers is not understood: ${printable(error.message)}${code}`;
+  const message = `the answer of the issuer ${issuer.href} cannot be understood: ${printable(error.message)}${code}`;
   return new CairnError('login-failed', message);
 }
 

@@ -46,7 +46,7 @@ export function loginToken(options: LoginTokenOptions): () => Promise<string | u
   async function renew(login: Login): Promise<Login> {
     if (login.refreshToken === undefined) {
       if (!isOver(login, now())) return login;
-      throw loginOver(origin, 'has expired, and the issuer gave nothing to renew it with');
+      throw loginOver(origin, 'has expired, and the issuer gave no refresh token for it');
     }
     const lock = await lockLogin(path);
     try {
@@ -73,7 +73,7 @@ export function loginToken(options: LoginTokenOptions): () => Promise<string | u
       if (!(error instanceof CairnError)) throw error;
       if (error.code === 'issuer-unavailable' && !isOver(login, now())) return login;
       if (error.details['oauthError'] !== 'invalid_grant') throw error;
-      throw loginOver(origin, 'is over: its issuer does not renew it any more', error);
+      throw loginOver(origin, 'has ended: the issuer does not renew it any more', error);
     }
   }
 }

@@ -6,10 +6,10 @@ import { GROUPS } from './option.ts';
 export function addTlsOptions(command: Command): Command {
   return command
     .optionsGroup(GROUPS.access)
-    .option('--tls-ca <file>', 'trust only the authorities in this file (PEM); default: those of the system')
+    .option('--tls-ca <file>', 'trust only the authorities in this file (PEM; default: those of Node.js)')
     .option('--tls-client-cert <file>', 'show this certificate to servers that ask for one (PEM)')
     .option('--tls-client-key <file>', 'its private key (PEM, not encrypted, readable only by you)')
-    .option('--insecure-http', 'send the access token over plain http beyond this machine, too');
+    .option('--insecure-http', 'also send the access token over plain http beyond this machine');
 }
 
 /** Adds how a server is reached: certificates, and `--token-file`. */
@@ -36,8 +36,8 @@ export function addJson(command: Command, description = 'one JSON object per lin
 export function addOutputOptions(command: Command): Command {
   return addJson(command)
     .optionsGroup(GROUPS.output)
-    .option('-q, --quiet', 'say nothing but errors and what was left out')
-    .option('--no-progress', 'no progress, only the result');
+    .option('-q, --quiet', 'print nothing but errors and the entries that were left out')
+    .option('--no-progress', 'print no progress, only the result');
 }
 
 /** Adds what every command has that asks a server for something. */

@@ -47,7 +47,7 @@ export function entryDoneLine(event: Extract<TransferEvent, { type: 'entry' }>):
   return `done: ${printable(event.path)} (${formatBytes(event.sizeBytes)})`;
 }
 
-/** `cairn: the connection is back, going on (epoch 3)`. */
+/** `cairn: going on where it stopped (epoch 3)`. */
 export function resumedLine(event: Extract<TransferEvent, { type: 'resumed' }>): string {
   return `cairn: going on where it stopped (epoch ${event.epoch})`;
 }

@@ -15,7 +15,8 @@ export function parseAddressRanges(option: string, words: readonly string[]): Ad
           `${option} takes an address or a network like 10.0.0.0/8, not "${text}"`,
           example,
         );
-      if (range.bits === 0) throw optionUsage(option, `${option} ${text} would believe everybody`, example);
+      if (range.bits === 0)
+        throw optionUsage(option, `${option} ${text} would believe every client`, example);
       return range;
     });
 }

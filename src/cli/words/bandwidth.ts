@@ -44,7 +44,7 @@ function parsePart(option: string, word: string): Part {
   if (hours === undefined || minutes === undefined)
     throw optionUsage(
       option,
-      `${option}: "${word}" is no time with a rate`,
+      `${option} takes a time and a rate in each part, not "${word}"`,
       `${option} 10M, or "08:00,1M 19:00,off"`,
     );
   return { fromMinute: Number(hours) * 60 + Number(minutes), rate: parseRate(option, rate) };

@@ -22,7 +22,7 @@ export function refuseEmptyWords(command: GivenWords): void {
     if (given.includes('')) throw empty(`the value of ${option.long ?? option.attributeName()} is empty`);
   }
   const own = values['fromCommand'] === true ? command.args.slice(0, 2) : command.args;
-  if (own.includes('')) throw empty('one of the words is empty');
+  if (own.includes('')) throw empty('one of the arguments is empty');
 }
 
 /** Refuses a variable of the environment that is set to nothing, where a path has to be. @throws CairnError `usage` */

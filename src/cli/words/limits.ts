@@ -58,7 +58,7 @@ export function parseLimits(
     if (limit === undefined) {
       throw optionUsage(
         '--limit',
-        `--limit knows no "${name}"; "cairn serve --limit help" lists what it knows`,
+        `there is no limit "${name}"; "cairn serve --limit help" lists all limits`,
         '--limit connections=1000',
       );
     }

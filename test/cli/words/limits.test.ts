@@ -32,7 +32,7 @@ describe('--limit', () => {
   });
 
   it.each([
-    ['nothing=1', 'knows no "nothing"'],
+    ['nothing=1', 'there is no limit "nothing"'],
     ['connections', 'needs a value'],
     ['connections=', 'needs a value'],
     ['connections=0', 'from 1 to'],
@@ -41,8 +41,8 @@ describe('--limit', () => {
     ['connections=unlimited', 'from 1 to'],
     ['headers-time=1ms', 'takes 100ms to'],
     ['staging=many', 'takes a size'],
-    ['__proto__=1', 'knows no "__proto__"'],
-    ['\u001B[2J=1', 'knows no "\\x1b[2J"'],
+    ['__proto__=1', 'there is no limit "__proto__"'],
+    ['\u001B[2J=1', 'there is no limit "\\x1b[2J"'],
   ])('refuses %j', (word, message) => {
     expect(() => limitsOf([word])).toThrow(
       expect.objectContaining({ code: 'usage', message: expect.stringContaining(message) }),

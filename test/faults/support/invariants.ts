@@ -100,7 +100,7 @@ function needsAdvice({ exitCode, last, hasRecord }: Told): boolean {
 
 const KEPT = /\bkept\b|stays as it was|nothing was changed/;
 const NEXT =
-  /run the same command (again|to go on)|wait for it to end|stop it, or serve|serve with that one|start it again/;
+  /run the same command (again|to go on)|wait for it to end|stop it, or serve|serve with that one|start the server again/;
 
 /**
  * Every chunk that a checkpoint claims is there with the right bytes: in the receiver's staging, below `root`.
