@@ -4,7 +4,7 @@ import { openAccessTokens } from '../server/access/access-tokens.ts';
 import type { Authenticator } from '../server/access/authenticator.ts';
 import { openGrants, type Grants } from '../server/access/grants.ts';
 import { openSessionKey } from '../server/access/kept-key.ts';
-import { DEFAULT_LIMITS } from '../server/core/limits.ts';
+import { DEFAULT_LIMITS } from '../server/server-limits.ts';
 import { openUsageLedger, type UsageLedger } from '../server/core/quota/usage-ledger.ts';
 import type { Logger } from '../base/logger.ts';
 import { openOidc } from './serve-oidc.ts';

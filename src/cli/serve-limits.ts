@@ -1,5 +1,5 @@
 /** The limits of `cairn serve`: their names on the command line, and what of the server they set. */
-import { DEFAULT_LIMITS, type ServerLimits } from '../server/core/limits.ts';
+import { DEFAULT_LIMITS, type ServerLimits } from '../server/server-limits.ts';
 import { MAX_TIMER_MS } from './words/duration.ts';
 import { parseLimits, type LimitWord } from './words/limits.ts';
 import { sizeText } from './words/size.ts';

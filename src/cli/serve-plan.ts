@@ -4,7 +4,7 @@ import type { AddressRange } from '../base/address-range.ts';
 import { CairnError } from '../base/errors.ts';
 import { isLoopbackHost } from '../base/loopback.ts';
 import { printable, RESERVED_NAME } from '../base/safe-path.ts';
-import type { ServerLimits } from '../server/core/limits.ts';
+import type { ServerLimits } from '../server/server-limits.ts';
 import { limitsOf } from './serve-limits.ts';
 import { SYNC_MODES, type SyncMode } from '../session/sync-mode.ts';
 import { planServeTls, type ServeTlsPlan, type ServeTlsWords } from './serve-tls-plan.ts';

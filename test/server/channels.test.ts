@@ -5,7 +5,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { parseAddressRange } from '../../src/base/address-range.ts';
-import { DEFAULT_LIMITS } from '../../src/server/core/limits.ts';
+import { DEFAULT_LIMITS } from '../../src/server/server-limits.ts';
 import {
   chunkBytes,
   chunkCountOf,

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { CairnError } from '../../src/base/errors.ts';
 import { checkSessions } from '../../src/server/core/check/check-sessions.ts';
 import type { CheckTotals, Finding } from '../../src/server/core/check/findings.ts';
-import { DEFAULT_LIMITS } from '../../src/server/core/limits.ts';
+import { DEFAULT_LIMITS } from '../../src/server/server-limits.ts';
 import type { SessionRecord } from '../../src/session/record.ts';
 import type { ContentStore } from '../../src/storage/content-store.ts';
 import { directory, file, putTree, transferOf, type SampleTransfer } from '../suites/staged-transfer.ts';

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { DEFAULT_LIMITS } from '../../src/server/core/limits.ts';
+import { DEFAULT_LIMITS } from '../../src/server/server-limits.ts';
 import { file, transferOf } from '../suites/staged-transfer.ts';
 import {
   ALICE,

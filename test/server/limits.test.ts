@@ -9,7 +9,7 @@ import { parseAddressRange } from '../../src/base/address-range.ts';
 import { createStaticToken } from '../../src/server/access/static-token.ts';
 import { addressKey } from '../../src/base/address-key.ts';
 import { countFailedAuthentications } from '../../src/server/access/failed-authentications.ts';
-import { DEFAULT_LIMITS } from '../../src/server/core/limits.ts';
+import { DEFAULT_LIMITS } from '../../src/server/server-limits.ts';
 import { CairnError } from '../../src/base/errors.ts';
 import type { Authenticator } from '../../src/server/access/authenticator.ts';
 import { createStagingRoom } from '../../src/server/core/sessions/staging-room.ts';

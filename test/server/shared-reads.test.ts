@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { connect, type AddressInfo, type Socket } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { createHttpServer } from '../../src/server/http/listen.ts';
-import { DEFAULT_LIMITS } from '../../src/server/core/limits.ts';
+import { DEFAULT_LIMITS } from '../../src/server/server-limits.ts';
 import { createLimitedLog } from '../../src/server/http/log-limiter.ts';
 import { createRefusals } from '../../src/server/http/refusals.ts';
 import { until } from './by-hand.ts';

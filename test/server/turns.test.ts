@@ -2,7 +2,7 @@
 import { connect as connectPlain, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { DEFAULT_LIMITS } from '../../src/server/core/limits.ts';
+import { DEFAULT_LIMITS } from '../../src/server/server-limits.ts';
 import { openTls } from '../../src/server/access/kept-tls.ts';
 import type { Authenticator } from '../../src/server/access/authenticator.ts';
 import type { ContentStore } from '../../src/storage/content-store.ts';

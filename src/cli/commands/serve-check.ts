@@ -69,7 +69,7 @@ interface Outcome {
 }
 
 async function check({ root, state, json }: ServePlan, isDryRun: boolean): Promise<Outcome> {
-  const [{ checkSessions }, { DEFAULT_LIMITS }, { openLocalDisk }, { openLocalSessionStore }] =
+  const [{ checkSessions }, { DEFAULT_CORE_LIMITS }, { openLocalDisk }, { openLocalSessionStore }] =
     await Promise.all([
       import('../../server/core/check/check-sessions.ts'),
       import('../../server/core/limits.ts'),
@@ -95,7 +95,7 @@ async function check({ root, state, json }: ServePlan, isDryRun: boolean): Promi
       report,
       onProgress: progressLines(),
       now: Date.now,
-      limits: DEFAULT_LIMITS,
+      limits: DEFAULT_CORE_LIMITS,
     });
     return { totals, failure };
   } finally {

@@ -5,6 +5,7 @@
  * random bits is not guessed at any rate.
  */
 import { CairnError } from '../../base/errors.ts';
+import type { AccessLimits } from './limits.ts';
 import { addressKey } from '../../base/address-key.ts';
 
 /** Addresses that are remembered; beyond, the one whose window ends first is forgotten. */
@@ -21,12 +22,7 @@ export interface FailedAuthentications {
   readonly size: number;
 }
 
-/** How many failures are borne. */
-interface FailureLimits {
-  /** Of one network address within `failedAuthenticationsOverMs`; then it has to wait. */
-  readonly maxFailedAuthentications: number;
-  readonly failedAuthenticationsOverMs: number;
-}
+type FailureLimits = Pick<AccessLimits, 'maxFailedAuthentications' | 'failedAuthenticationsOverMs'>;
 
 /** Makes the counter of one server. `now` never goes back. */
 export function countFailedAuthentications(

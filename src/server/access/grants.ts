@@ -10,6 +10,7 @@ import { checkAllows, isWithin, type Authorization } from '../../session/authori
 import type { Authenticator } from './authenticator.ts';
 import { openGrantKey, type KeptKey } from './kept-key.ts';
 import { openGrantList, type GrantList, type IssuedGrant } from './grant-list.ts';
+import type { AccessLimits } from './limits.ts';
 import { grantPrincipal, looksLikeGrant, signGrant, verifyGrant } from './grant-token.ts';
 
 /** What somebody wants to grant. */
@@ -59,13 +60,7 @@ interface GrantStore {
   readonly limits: GrantLimits;
 }
 
-/** How many grants there may be. */
-export interface GrantLimits {
-  /** Most grants that one owner may have at a time; they count until they expire. */
-  readonly maxGrantsPerPrincipal: number;
-  /** Most sessions with one grant that are not at their end. */
-  readonly maxSessionsPerGrant: number;
-}
+type GrantLimits = Pick<AccessLimits, 'maxGrantsPerPrincipal' | 'maxSessionsPerGrant'>;
 
 /**
  * Opens the grants of a state directory, which exists.

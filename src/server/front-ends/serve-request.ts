@@ -2,8 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { BodyReader } from '../../base/body-reader.ts';
 import { CairnError } from '../../base/errors.ts';
-import type { ServerLimits } from '../core/limits.ts';
-import type { ServerMetrics } from '../core/metrics.ts';
+import type { HttpLimits } from '../http/limits.ts';
 import type { HidePaths } from '../core/own-paths.ts';
 import type { AddressReader } from '../http/client-address.ts';
 import { refuseCrossSite } from '../http/cross-site.ts';
@@ -12,7 +11,7 @@ import type { Handler } from '../http/handler.ts';
 import { logFailure, type RefusalLog } from '../http/log-failure.ts';
 import { paceOf } from '../http/pace.ts';
 import { sendProblem, tellableError } from '../http/reply.ts';
-import { countFailure } from '../http/count-failure.ts';
+import { countFailure, type RequestMetrics } from '../http/count-failure.ts';
 import { routeLabel } from '../http/route-label.ts';
 
 /** As nginx logs it: the client did not get its answer. */
@@ -31,12 +30,12 @@ export interface Serving {
   readonly route: Handler;
   readonly addressOf: AddressReader;
   readonly limits: Pick<
-    ServerLimits,
+    HttpLimits,
     'idleBodyMs' | 'minBodyRate' | 'bodyRateOverMs' | 'maxTargetBytes' | 'maxHeaders'
   >;
   readonly hidePaths: HidePaths;
   readonly refusalLog: RefusalLog;
-  readonly metrics: ServerMetrics;
+  readonly metrics: RequestMetrics;
 }
 
 /** Answers one request; never rejects. */

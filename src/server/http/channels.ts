@@ -6,7 +6,7 @@ import { CairnError } from '../../base/errors.ts';
 import { MessageChannel } from '../../base/message-channel.ts';
 import { CHANNEL_PROTOCOL, decodeHead, MAX_HEAD_BYTES, type MessageHead } from '../../wire/message-head.ts';
 import { HEADER, PROTOCOL_ROOT, ROUTE } from '../../wire/routes.ts';
-import type { ServerLimits } from '../core/limits.ts';
+import type { HttpLimits } from './limits.ts';
 import type { Idle } from './connection-limits.ts';
 import { paceOf } from './pace.ts';
 
@@ -74,7 +74,7 @@ function wantsChannel({ method, url, headers }: IncomingMessage): boolean {
 }
 
 /** Makes channels, for chunks and nothing else, of connections that Node's server has let go of. */
-export function createChannels(limits: ServerLimits, conduct: Conduct): Channels {
+export function createChannels(limits: HttpLimits, conduct: Conduct): Channels {
   /** By the sockets that they were. */
   const open = new Map<Duplex, Channel>();
   let isDraining = false;
@@ -117,7 +117,7 @@ interface Channel {
 /** One request after the other; never rejects. */
 async function run(
   channel: Channel,
-  limits: ServerLimits,
+  limits: HttpLimits,
   { serve, onSpoiled, isDraining }: Conduct & { readonly isDraining: () => boolean },
 ): Promise<void> {
   const { messages } = channel;
@@ -155,7 +155,7 @@ async function nextHead({ messages }: Channel, maxMs: number): Promise<MessageHe
 async function answer(
   { messages, handshake }: Channel,
   head: MessageHead,
-  limits: ServerLimits,
+  limits: HttpLimits,
   serve: ServeChannelRequest,
 ): Promise<boolean> {
   const { socket } = messages;

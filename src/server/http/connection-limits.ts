@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { CairnError } from '../../base/errors.ts';
 import { addressKey } from '../../base/address-key.ts';
-import type { ServerLimits } from '../core/limits.ts';
+import type { HttpLimits } from './limits.ts';
 import type { Refusals } from './refusals.ts';
 
 /** Refused connections that still get their answer at a time; what is beyond is only closed. */
@@ -15,7 +15,7 @@ const HANDSHAKE_MS = 5000;
 
 /** What limits connections, and who is told when they do. */
 export interface ConnectionLimits {
-  readonly limits: ServerLimits;
+  readonly limits: HttpLimits;
   readonly refusals: Refusals;
   /** Behind one address of these there are many clients. */
   readonly isTrustedProxy: (address: string) => boolean;

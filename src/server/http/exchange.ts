@@ -4,7 +4,7 @@ import { BodyReader, type Pace } from '../../base/body-reader.ts';
 import { CairnError } from '../../base/errors.ts';
 import { incomingBody } from '../../base/incoming-body.ts';
 import { PROTOCOL_SEGMENT, protocolLink } from '../../wire/routes.ts';
-import type { ServerLimits } from '../core/limits.ts';
+import type { HttpLimits } from './limits.ts';
 
 /** One request and its answer. */
 export interface Exchange {
@@ -77,7 +77,7 @@ export function openExchange(
  */
 export function checkRequestLine(
   { request, path }: Exchange,
-  limits: Pick<ServerLimits, 'maxTargetBytes' | 'maxHeaders'>,
+  limits: Pick<HttpLimits, 'maxTargetBytes' | 'maxHeaders'>,
 ): void {
   const { maxTargetBytes, maxHeaders } = limits;
   if ((request.url ?? '').length > maxTargetBytes) {

@@ -7,7 +7,7 @@ import { CairnError, systemCodeOf } from '../../base/errors.ts';
 import type { KeptTls } from '../access/kept-tls.ts';
 import { answerBroken } from './broken-request.ts';
 import { createHttpsServer, watchSockets } from './listen-tls.ts';
-import type { ServerLimits } from '../core/limits.ts';
+import type { HttpLimits } from './limits.ts';
 import type { LimitedLog } from './log-limiter.ts';
 import { limitConnections, type ConnectionLimits, type Connections, type Idle } from './connection-limits.ts';
 import { ordinaryRequest } from './ordinary-request.ts';
@@ -46,7 +46,7 @@ const LOOKS_AT_HEADERS = 4;
 
 /** Node's own names for the limits that it keeps, and what it asks. */
 function nodeOptions(
-  { headersMs, keepAliveMs, maxHeaderBytes }: ServerLimits,
+  { headersMs, keepAliveMs, maxHeaderBytes }: HttpLimits,
   { wantsUpgrade = () => false }: Listeners,
 ): object {
   return {

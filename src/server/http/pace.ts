@@ -1,8 +1,8 @@
 /** How slow the other side of a body may be. */
 import type { Pace } from '../../base/body-reader.ts';
-import type { ServerLimits } from '../core/limits.ts';
+import type { HttpLimits } from './limits.ts';
 
-type PaceLimits = Pick<ServerLimits, 'idleBodyMs' | 'minBodyRate' | 'bodyRateOverMs'>;
+type PaceLimits = Pick<HttpLimits, 'idleBodyMs' | 'minBodyRate' | 'bodyRateOverMs'>;
 
 /** The pace that a server asks for. */
 export function paceOf({ idleBodyMs, minBodyRate, bodyRateOverMs }: PaceLimits): Pace {

@@ -1,6 +1,6 @@
 /** `/.cairn/healthz`, `/.cairn/readyz` and `/.cairn/metrics`: for whoever watches over the server. */
 import { CairnError } from '../../base/errors.ts';
-import type { ExposedMetrics } from '../core/metrics.ts';
+import type { ExposedMetrics } from './metrics.ts';
 import type { Access } from '../http/authorize.ts';
 import type { Handler } from '../http/handler.ts';
 import { sendJson, sendText } from '../http/reply.ts';

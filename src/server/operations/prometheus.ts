@@ -1,7 +1,7 @@
 /** The metrics of a server for Prometheus. The only user of prom-client; loaded only by a server. */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { SESSION_STATES } from '../../session/session-states.ts';
-import type { ExposedMetrics, MetricsSources } from '../core/metrics.ts';
+import type { ExposedMetrics, MetricsSources } from './metrics.ts';
 
 /** A sync of some MiB takes milliseconds on a good disk, and seconds on a bad one. */
 const SYNC_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { limitsHelp, limitsOf } from '../../../src/cli/serve-limits.ts';
-import { DEFAULT_LIMITS } from '../../../src/server/core/limits.ts';
+import { DEFAULT_LIMITS } from '../../../src/server/server-limits.ts';
 
 describe('--limit', () => {
   it('sets what it names, in the unit of each', () => {

@@ -6,7 +6,7 @@ import type { Authorization } from '../../../src/session/authorization.ts';
 import type { Evidence } from '../../../src/server/access/authenticator.ts';
 import { createStaticToken } from '../../../src/server/access/static-token.ts';
 import { openGrants, type Grants, type GrantWish } from '../../../src/server/access/grants.ts';
-import { DEFAULT_LIMITS } from '../../../src/server/core/limits.ts';
+import { DEFAULT_LIMITS } from '../../../src/server/server-limits.ts';
 import { createUsageLedger } from '../../../src/server/core/quota/usage-ledger.ts';
 import { ALICE, call, establishRequest, openScene, type Answer, type Scene } from '../by-hand.ts';
 import { codeOf, directory, file, transferOf } from '../../suites/staged-transfer.ts';

@@ -4,7 +4,7 @@ import type { SessionRecord } from '../../../session/record.ts';
 import type { ContentStore } from '../../../storage/content-store.ts';
 import type { StoreIncident } from '../../../storage/incident.ts';
 import type { SessionStore } from '../../../storage/state/session-store.ts';
-import type { ServerLimits } from '../limits.ts';
+import type { CoreLimits } from '../limits.ts';
 import type { CheckTotals, Finding, FindingKind, FindingOutcome } from './findings.ts';
 
 /** What is checked, and how. The stores are borrowed, and nobody else uses them meanwhile. */
@@ -21,7 +21,7 @@ export interface CheckOptions {
   readonly onProgress?: (totals: Readonly<CheckTotals>) => void;
   /** The clock, in milliseconds since 1970. */
   readonly now: () => number;
-  readonly limits: Pick<ServerLimits, 'manifest' | 'keepEndedMs'>;
+  readonly limits: Pick<CoreLimits, 'manifest' | 'keepEndedMs'>;
 }
 
 /** A check under way. */

@@ -4,7 +4,7 @@ import { CairnError } from '../../../base/errors.ts';
 import type { SessionRecord } from '../../../session/record.ts';
 import { isTerminal } from '../../../session/state.ts';
 import type { Authorization } from '../../../session/authorization.ts';
-import type { ServerLimits } from '../limits.ts';
+import type { CoreLimits } from '../limits.ts';
 import type { TallyQuery } from './session-tally.ts';
 import type { StoreTally } from './tallied-store.ts';
 import type { Charged, UsageLedger } from './usage-ledger.ts';
@@ -61,7 +61,7 @@ export function checkNewSession(
   {
     maxSessions,
     maxSessionsPerPrincipal: limit,
-  }: Pick<ServerLimits, 'maxSessions' | 'maxSessionsPerPrincipal'>,
+  }: Pick<CoreLimits, 'maxSessions' | 'maxSessionsPerPrincipal'>,
 ): void {
   if (unfinishedOf(usage, 'all', { except: session, limit: maxSessions }) >= maxSessions) {
     const message = `the server holds ${maxSessions} unfinished transfers and takes no more; try again when some have ended`;
@@ -127,7 +127,7 @@ export function checkBytes(usage: Usage, authorization: Authorization, session: 
   usage.tally.reserve(session, { bytes });
 }
 
-type EntryLimits = Pick<ServerLimits, 'maxEntriesPerPrincipal' | 'maxEntriesPerGrant'>;
+type EntryLimits = Pick<CoreLimits, 'maxEntriesPerPrincipal' | 'maxEntriesPerGrant'>;
 
 /** The manifest of a transfer, as far as it is known. */
 export interface ComingManifest {

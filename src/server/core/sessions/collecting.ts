@@ -4,7 +4,6 @@ import { isLeaseOver, type SessionRecord } from '../../../session/record.ts';
 import { isTerminal } from '../../../session/state.ts';
 import type { ContentStore } from '../../../storage/content-store.ts';
 import type { SessionStore } from '../../../storage/state/session-store.ts';
-import type { Collected } from '../metrics.ts';
 import type { Ending } from './ending.ts';
 import type { LiveSessions } from './live-sessions.ts';
 import { sessionAreas } from './session-areas.ts';
@@ -14,6 +13,9 @@ import type { StagingRoom } from './staging-room.ts';
 
 /** Sessions that are freed at a time: enough for their syncs to share one, few enough to leave the disk to others. */
 const FREED_AT_A_TIME = 8;
+
+/** What the collector frees: unfinished sessions that expired, records of ended ones, and staging areas left behind. */
+export type Collected = 'expired' | 'records' | 'areas';
 
 /** What one run has freed. */
 type Freed = Record<Collected, number>;

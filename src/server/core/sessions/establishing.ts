@@ -9,7 +9,7 @@ import type { SessionRecord } from '../../../session/record.ts';
 import type { ContentStore } from '../../../storage/content-store.ts';
 import type { SessionStore } from '../../../storage/state/session-store.ts';
 import type { SessionGrant } from '../../../wire/messages.ts';
-import type { ServerLimits } from '../limits.ts';
+import type { CoreLimits } from '../limits.ts';
 import { checkNewSession, openUsage, type Usage } from '../quota/quota.ts';
 import type { EarlierSessions } from './earlier-sessions.ts';
 import type { GrantOf } from './grant.ts';
@@ -80,7 +80,7 @@ export type KeepRecord = (record: SessionRecord, authorization: Authorization) =
 export function createKeepRecord(
   sessions: Pick<SessionStore, 'create' | 'get'>,
   usage: Usage,
-  limits: Pick<ServerLimits, 'maxSessions' | 'maxSessionsPerPrincipal'>,
+  limits: Pick<CoreLimits, 'maxSessions' | 'maxSessionsPerPrincipal'>,
 ): KeepRecord {
   return async (record, authorization) => {
     await openUsage(usage);

@@ -3,7 +3,7 @@ import type { Logger } from '../../../base/logger.ts';
 import type { ManifestParameters } from '../../../manifest/manifest.ts';
 import type { ContentStore } from '../../../storage/content-store.ts';
 import type { Few } from '../among-few.ts';
-import type { ServerLimits } from '../limits.ts';
+import type { CoreLimits } from '../limits.ts';
 import { checkEntries, openUsage, type Usage } from '../quota/quota.ts';
 import { scanTree, type ScannedTree } from '../scan-tree.ts';
 import type { SessionWork } from './admission.ts';
@@ -32,7 +32,7 @@ export interface SourceScanOptions {
   readonly amongScans: Few;
   readonly usage: Usage;
   readonly room: Pick<StagingRoom, 'takeDocuments'>;
-  readonly limits: Pick<ServerLimits, 'manifest' | 'maxEntriesPerPrincipal' | 'maxEntriesPerGrant'>;
+  readonly limits: Pick<CoreLimits, 'manifest' | 'maxEntriesPerPrincipal' | 'maxEntriesPerGrant'>;
   readonly log: Logger;
 }
 

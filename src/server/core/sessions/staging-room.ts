@@ -7,7 +7,7 @@ import { CairnError } from '../../../base/errors.ts';
 import type { SessionRecord } from '../../../session/record.ts';
 import { isTerminal } from '../../../session/state.ts';
 import type { ContentStore } from '../../../storage/content-store.ts';
-import type { ServerLimits } from '../limits.ts';
+import type { CoreLimits } from '../limits.ts';
 
 /** The room for staged bytes. Numbers in memory, which every run of the collector makes true. */
 export interface StagingRoom {
@@ -48,7 +48,7 @@ const KEEP_FREE = { part: 0.05, maxBytes: GIB };
 /** Makes the room of one server. */
 export function createStagingRoom(
   content: ContentStore,
-  limits: Pick<ServerLimits, 'maxStagingBytes' | 'keepFreeBytes'>,
+  limits: Pick<CoreLimits, 'maxStagingBytes' | 'keepFreeBytes'>,
 ): StagingRoom {
   const { maxStagingBytes: most } = limits;
   const held = createHoldings();

@@ -3,17 +3,18 @@ import { atMost } from '../../../base/at-most.ts';
 import { CairnError } from '../../../base/errors.ts';
 import type { SessionRecord } from '../../../session/record.ts';
 import { CommitWithoutRuns, type CommitRequest } from '../../../wire/messages.ts';
-import type { ServerLimits } from '../../core/limits.ts';
+import type { CoreLimits } from '../../core/limits.ts';
 import type { SessionWork } from '../../core/sessions/admission.ts';
 import { awaitChunks } from '../../core/sessions/chunks-to-come.ts';
 import { commitReplyOf, type Commits } from '../../core/sessions/commits.ts';
 import type { Exchange } from '../../http/exchange.ts';
+import type { HttpLimits } from '../../http/limits.ts';
 import type { IdHandler } from '../../http/handler.ts';
 import { sendJson } from '../../http/reply.ts';
 import { readRunsMessage } from '../../http/request-runs.ts';
 import type { WithSession } from './session-request.ts';
 
-type CommitLimits = Pick<ServerLimits, 'commitWaitMs' | 'manifest' | 'maxRunsBytes'>;
+type CommitLimits = Pick<CoreLimits, 'commitWaitMs' | 'manifest'> & Pick<HttpLimits, 'maxRunsBytes'>;
 
 /** Makes what commits a session. The answer is 200 when it is done, 202 while it goes on. */
 export function createCommitHandler(

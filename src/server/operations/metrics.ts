@@ -1,17 +1,10 @@
-/** What a server counts, whoever shows it: so that sessions and storage know of no metrics library. */
+/** What a server counts, whoever shows it. Who is told of what happens knows nothing of it: a callback is enough there. */
 import type { SessionState } from '../../session/state.ts';
-
-/** What the collector frees: unfinished sessions that expired, records of ended ones, and staging areas left behind. */
-export type Collected = 'expired' | 'records' | 'areas';
+import type { Collected } from '../core/sessions/collecting.ts';
+import type { RequestMetrics } from '../http/count-failure.ts';
 
 /** Told of what happens, at most once a chunk. None of it throws. */
-export interface ServerMetrics {
-  /** A request was answered, or could not be: then the status is 499. `route` is one of few: no id is in it. */
-  requestEnded(route: string, status: number): void;
-  /** Somebody showed a token, credential or certificate that is not good; `reason` is an error's code. */
-  authenticationFailed(reason: string): void;
-  /** Something was refused because of a limit, which is named. */
-  refusedByLimit(limit: string): void;
+export interface ServerMetrics extends RequestMetrics {
   /** Payload bytes of a request for a chunk came in. `twiceBytes` of them were held or durable before. */
   received(bytes: number, twiceBytes: number): void;
   /** Payload bytes of a chunk, or of a file, went out. */

@@ -1,0 +1,14 @@
+/** What one server allows, and how long it keeps things. */
+import { DEFAULT_ACCESS_LIMITS, type AccessLimits } from './access/limits.ts';
+import { DEFAULT_CORE_LIMITS, type CoreLimits } from './core/limits.ts';
+import { DEFAULT_HTTP_LIMITS, type HttpLimits } from './http/limits.ts';
+
+/** Limits of a server; times are in milliseconds. */
+export interface ServerLimits extends CoreLimits, AccessLimits, HttpLimits {}
+
+/** What a server allows unless told otherwise. */
+export const DEFAULT_LIMITS: ServerLimits = {
+  ...DEFAULT_CORE_LIMITS,
+  ...DEFAULT_ACCESS_LIMITS,
+  ...DEFAULT_HTTP_LIMITS,
+};
