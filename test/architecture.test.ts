@@ -37,6 +37,8 @@ const SIDES = new Set(['server', 'client']);
 /** What speaks HTTP; a type of a message is enough to be found. */
 const HTTP_ROOMS = ['base/incoming-body.ts', 'server/', 'client/', 'cli/'];
 const WITHOUT_HTTP = ['server/core/', 'server/access/'];
+/** Headers, statuses and heads of messages. */
+const WIRE_OF_HTTP = /^wire\/(?:routes|problem|message-head|local-proof)\.ts$/;
 /** Implementations of stores, and who chooses one; everything else sees the interface. */
 const IMPLEMENTATIONS =
   /^storage\/(?:disk|objects\/(?:memory|directory)\/|state\/(?:objects\/|local-session-store))/;
@@ -102,6 +104,8 @@ function faultOfRelative(file: string, specifier: string): string | undefined {
   const [side, otherSide] = [folderOf(file), folderOf(target)];
   if (SIDES.has(side) && SIDES.has(otherSide) && side !== otherSide)
     return `imports ${otherSide}/, which is the other side of the wire`;
+  if (WIRE_OF_HTTP.test(target) && WITHOUT_HTTP.some((room) => file.startsWith(room)))
+    return `imports ${specifier}, which is about HTTP`;
   if (from === to) return undefined;
   const floor = FLOORS[from];
   const below = FLOORS[to];
@@ -239,6 +243,12 @@ describe('the checker', () => {
       'server/front-ends/a.ts',
       `import { x } from '../operations/x.ts';`,
       'imports server/operations/',
+    ],
+    [
+      'headers in the core',
+      'server/core/a.ts',
+      `import { HEADER } from '../../wire/routes.ts';`,
+      'imports ../../wire/routes.ts, which is about HTTP',
     ],
     ['HTTP in the core', 'server/core/a.ts', `import type { X } from 'node:http';`, 'imports node:http'],
     ['HTTP in the engine', 'transfer/a.ts', `import http from 'node:https';`, 'imports node:https'],
