@@ -44,7 +44,12 @@ export type Serve = (request: IncomingMessage, response: ServerResponse, arrival
 /** Makes what answers the requests of one server. */
 export function createServe({ route, addressOf, limits, hidePaths, refusalLog, metrics }: Serving): Serve {
   const pace = paceOf(limits);
-  return async (request, response, { awaitsContinue, isDraining, body }) => {
+  // By this name profiles show it, which a bundle takes from an arrow function.
+  async function serveRequest(
+    request: IncomingMessage,
+    response: ServerResponse,
+    { awaitsContinue, isDraining, body }: Arrival,
+  ): Promise<void> {
     const address = addressOf(request);
     const exchange = openExchange(request, response, { pace, awaitsContinue, address, body });
     try {
@@ -65,5 +70,6 @@ export function createServe({ route, addressOf, limits, hidePaths, refusalLog, m
       const status = response.writableFinished ? response.statusCode : ENDED_WITHOUT_ANSWER;
       metrics.requestEnded(routeLabel(exchange.method, exchange.path), status);
     }
-  };
+  }
+  return serveRequest;
 }
