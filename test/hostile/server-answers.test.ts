@@ -4,6 +4,7 @@ import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { list } from '../../src/client/list.ts';
 import { pull } from '../../src/client/pull.ts';
+import { pullStream } from '../../src/client/pull-stream.ts';
 import { push } from '../../src/client/push.ts';
 import { transferDigest } from '../../src/manifest/digest.ts';
 import { temporaryDirectory, writeRandomFile } from '../support/trees.ts';
@@ -232,6 +233,42 @@ describe('an answer', () => {
       expect(await endOf(push([file], trap.options))).toBe(code);
     },
   );
+
+  test('to a chunk whose last byte is always missing is asked for no longer than was said', async () => {
+    const bytes = Buffer.alloc(10);
+    const trap = await setTrap(
+      ({ route, response, request }) => {
+        if (route?.includes('/chunks/') !== true) return false;
+        const whole = chunkOf(bytes).subarray(Number(request.headers['cairn-offset'] ?? 0));
+        response.writeHead(200, { 'Content-Length': whole.length });
+        response.write(whole.subarray(0, -1), () => response.destroy());
+        return true;
+      },
+      { lines: ['["f","",10,420,"0"]'], chunks: [bytes] },
+    );
+    expect(await endOf(pullStream(async () => undefined, trap.options))).toBe('network');
+  });
+
+  test('that says now more, now less of what it holds of a chunk is asked for no longer than was said', async () => {
+    let looks = 0;
+    const trap = await setTrap(
+      ({ route, response, method }) => {
+        if (route === 'sessions') json(response, grant({ direction: 'push' }), 201);
+        else if (route?.endsWith('/manifest') === true)
+          json(response, { have: [], attributes: [], candidates: [] });
+        else if (route?.includes('/chunks/') !== true) return false;
+        else if (method === 'HEAD') {
+          looks += 1;
+          response.writeHead(200, { 'Cairn-Offset': looks % 2 === 0 ? 0 : 5 }).end();
+        } else response.destroy();
+        return true;
+      },
+      { chunks: [Buffer.alloc(10)] },
+    );
+    const file = path.join(temporaryDirectory(), 'file');
+    writeFileSync(file, '0123456789');
+    expect(await endOf(push([file], trap.options))).toBe('network');
+  });
 
   test('to a commit that always begins anew, and then ends its connection, is waited for no longer than was said', async () => {
     let commits = 0;

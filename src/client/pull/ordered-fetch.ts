@@ -138,8 +138,10 @@ async function fill(
     const before = Math.min(slot.used, lengthBytes);
     slot.buffer.set(piece, slot.used);
     slot.used += piece.byteLength;
-    progress.moved(chunk, Math.min(slot.used, lengthBytes) - before);
-    context.retrier.progressed();
+    const payloadBytes = Math.min(slot.used, lengthBytes) - before;
+    progress.moved(chunk, payloadBytes);
+    // A digest that is cut comes again, as often as it is cut.
+    if (payloadBytes > 0) context.retrier.progressed();
   }
   if (slot.used < wholeBytes) {
     throw new CairnError('chunk-incomplete', `chunk ${chunk} arrived only in part`, { details: { chunk } });

@@ -37,6 +37,8 @@ interface Attempts {
   reached: number;
   /** Bytes of it that the receiver was last seen to hold. */
   held: number;
+  /** The most that it was ever seen to hold: more than that is progress. */
+  most: number;
   /** Bytes on the wire for each byte of the chunk in the try before. */
   share: number;
   /** Bytes that needed not cross the wire. */
@@ -59,14 +61,7 @@ export async function sendReliably(
   outgoing: OutgoingChunk,
 ): Promise<SentChunk | undefined> {
   const { chunk, lengthBytes, heldBytes } = outgoing;
-  const attempts: Attempts = {
-    reached: heldBytes,
-    held: heldBytes,
-    share: 1,
-    saved: 0,
-    epoch: 0,
-    wasWrong: false,
-  };
+  const attempts = attemptsFrom(heldBytes);
   const crossing = context.compression.started(lengthBytes - heldBytes);
   let wireBytes = 0;
   try {
@@ -80,7 +75,8 @@ export async function sendReliably(
         const isKept = at.grant.holdsPartialChunks && at.grant.epoch === attempts.epoch;
         const crossed = attempts.wasWrong || !isKept;
         account(chunk, offset, attempts, progress, { crossed });
-        if (offset > attempts.held) context.retrier.progressed();
+        if (offset > attempts.most) context.retrier.progressed();
+        attempts.most = Math.max(attempts.most, offset);
         arrived(offset, attempts, progress);
       }
       attempts.epoch = at.grant.epoch;
@@ -115,6 +111,19 @@ export async function sendReliably(
   } finally {
     crossing.over(wireBytes);
   }
+}
+
+/** Before the first try. */
+function attemptsFrom(heldBytes: number): Attempts {
+  return {
+    reached: heldBytes,
+    held: heldBytes,
+    most: heldBytes,
+    share: 1,
+    saved: 0,
+    epoch: 0,
+    wasWrong: false,
+  };
 }
 
 /** The receiver has the chunk up to `offset`: what it got of it since the try before did not cross at full length. */
