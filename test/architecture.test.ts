@@ -17,6 +17,7 @@ const FLOORS: Readonly<Record<string, number>> = {
   'storage/objects': 51,
   'storage/objects/memory': 52,
   'storage/objects/directory': 52,
+  'storage/object-content': 53,
   'storage/disk/tree': 51,
   'storage/disk/staging': 52,
   'storage/disk/publish': 53,
@@ -41,7 +42,7 @@ const WITHOUT_HTTP = ['server/core/', 'server/access/'];
 const WIRE_OF_HTTP = /^wire\/(?:routes|problem|message-head|local-proof)\.ts$/;
 /** Implementations of stores, and who chooses one; everything else sees the interface. */
 const IMPLEMENTATIONS =
-  /^storage\/(?:disk|objects\/(?:memory|directory)\/|state\/(?:objects\/|local-session-store))/;
+  /^storage\/(?:disk|object-content|objects\/(?:memory|directory)\/|state\/(?:objects\/|local-session-store))/;
 const CHOOSERS = /^(?:storage|cli|client\/push\/source-roots\.ts|client\/pull\/pull-staging\.ts)/;
 const WITHOUT_EMITTERS = new Set([
   'base',

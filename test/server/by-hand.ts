@@ -16,7 +16,6 @@ import type { ChunkStaging, ContentStore, IncomingTransfer } from '../../src/sto
 import { openLocalDisk } from '../../src/storage/disk/local-disk.ts';
 import { openLocalSessionStore } from '../../src/storage/state/local-session-store.ts';
 import { createMemoryObjects } from '../../src/storage/objects/memory/memory-objects.ts';
-import { createMemoryBackend } from '../support/memory-stores/memory-backend.ts';
 import { createMemoryContentStore } from '../support/memory-stores/memory-content-store.ts';
 import { createMemorySessionStore } from '../support/memory-stores/memory-session-store.ts';
 import type { SessionStore } from '../../src/storage/state/session-store.ts';
@@ -106,11 +105,10 @@ export async function openScene(kind: Kind, changes: Changes = {}): Promise<Scen
 }
 
 function memoryStores(): () => Promise<Stores> {
-  const backend = createMemoryBackend();
-  const records = createMemoryObjects();
+  const objects = createMemoryObjects();
   return async () => ({
-    content: createMemoryContentStore(backend),
-    sessions: createMemorySessionStore(records),
+    content: createMemoryContentStore(objects),
+    sessions: createMemorySessionStore(objects),
   });
 }
 

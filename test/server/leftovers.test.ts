@@ -2,7 +2,6 @@ import { expect, onTestFinished, test, vi } from 'vitest';
 import { CairnError } from '../../src/base/errors.ts';
 import { freeLeftovers } from '../../src/server/core/sessions/leftovers.ts';
 import { createMemoryContentStore } from '../support/memory-stores/memory-content-store.ts';
-import { createMemoryBackend } from '../support/memory-stores/memory-backend.ts';
 import type { SessionRecord } from '../../src/session/record.ts';
 import { recordOf } from '../suites/session-store.ts';
 import { file, transferOf } from '../suites/staged-transfer.ts';
@@ -13,7 +12,7 @@ const ID = 'a'.repeat(22);
 test('a staging area that could not be freed is tried again until it is, ever more seldom', async () => {
   vi.useFakeTimers();
   onTestFinished(() => void vi.useRealTimers());
-  const store = createMemoryContentStore(createMemoryBackend());
+  const store = createMemoryContentStore();
   await (await store.openStaging(ID)).save('plan', ['{}']);
   let tries = 0;
   const content = {
@@ -46,7 +45,7 @@ test('a staging area that could not be freed is tried again until it is, ever mo
 test('what a new session of the same id has staged is no leftover', async () => {
   vi.useFakeTimers();
   onTestFinished(() => void vi.useRealTimers());
-  const store = createMemoryContentStore(createMemoryBackend());
+  const store = createMemoryContentStore();
   await (await store.openStaging(ID)).save('plan', ['{}']);
   const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
   let state: SessionRecord['state'] = 'open';

@@ -13,7 +13,6 @@ import { DEFAULT_LIMITS } from '../../src/server/server-limits.ts';
 import { CairnError } from '../../src/base/errors.ts';
 import type { Authenticator } from '../../src/server/access/authenticator.ts';
 import { createStagingRoom } from '../../src/server/core/sessions/staging-room.ts';
-import { createMemoryBackend } from '../support/memory-stores/memory-backend.ts';
 import { createMemoryContentStore } from '../support/memory-stores/memory-content-store.ts';
 import { directory, file, stream, transferOf } from '../suites/staged-transfer.ts';
 import { temporaryDirectory } from '../support/trees.ts';
@@ -394,7 +393,7 @@ describe('what is staged', () => {
 
   test('by pushes that ask for it at the same time stays within the limit', async () => {
     const waiting: (() => void)[] = [];
-    const content = intercept(createMemoryContentStore(createMemoryBackend()), {
+    const content = intercept(createMemoryContentStore(), {
       space: () => new Promise((resolve) => waiting.push(() => resolve(undefined))),
     });
     const room = createStagingRoom(content, { maxStagingBytes: 10_000_000, keepFreeBytes: undefined });
@@ -503,7 +502,7 @@ describe('what is staged', () => {
   });
 
   test('is the sum of what the records say, whatever was counted before', async () => {
-    const room = createStagingRoom(createMemoryContentStore(createMemoryBackend()), DEFAULT_LIMITS);
+    const room = createStagingRoom(createMemoryContentStore(), DEFAULT_LIMITS);
     await room.take('gone', 5, 0);
     await room.take('kept', 7, 0);
     const recount = room.recount();

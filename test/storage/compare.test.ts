@@ -3,7 +3,6 @@ import { ChunkSet } from '../../src/checkpoint/chunk-set.ts';
 import type { Entry } from '../../src/manifest/entry.ts';
 import { compareEntry, compareWithTarget } from '../../src/transfer/compare.ts';
 import { createMemoryContentStore } from '../support/memory-stores/memory-content-store.ts';
-import { createMemoryBackend } from '../support/memory-stores/memory-backend.ts';
 import { entryOf } from '../manifest/arbitrary-tree.ts';
 import {
   codeOf,
@@ -43,7 +42,7 @@ describe('an entry compared with what is there', () => {
 
 describe('a manifest compared with its target', () => {
   async function compare(before: readonly Item[], wanted: readonly Item[]) {
-    const store = createMemoryContentStore(createMemoryBackend());
+    const store = createMemoryContentStore();
     if (before.length > 0) await putTree(store, 't', before);
     const { manifest } = transferOf(store, 't', wanted);
     const plan = await compareWithTarget(store, 't', manifest);

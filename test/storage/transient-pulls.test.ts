@@ -6,7 +6,6 @@ import type { SessionRecord } from '../../src/session/record.ts';
 import type { ContentStore } from '../../src/storage/content-store.ts';
 import { createMemoryContentStore } from '../support/memory-stores/memory-content-store.ts';
 import { createMemorySessionStore } from '../support/memory-stores/memory-session-store.ts';
-import { createMemoryBackend } from '../support/memory-stores/memory-backend.ts';
 import type { SessionStore } from '../../src/storage/state/session-store.ts';
 import { type TransientBounds, withTransientPulls } from '../../src/storage/state/transient-pulls.ts';
 import { recordOf, sessionStoreSuite } from '../suites/session-store.ts';
@@ -14,7 +13,6 @@ import { codeOf, transferOf } from '../suites/staged-transfer.ts';
 
 /** Two stores whose disk takes nothing while `refuses` says so. */
 function openStores(bounds?: TransientBounds) {
-  const backend = createMemoryBackend();
   const disk: { refuses: 'storage-full' | 'storage-read-only' | 'storage-io' | undefined } = {
     refuses: undefined,
   };
@@ -34,7 +32,7 @@ function openStores(bounds?: TransientBounds) {
       await inner.remove(id);
     },
   };
-  const store = createMemoryContentStore(backend);
+  const store = createMemoryContentStore();
   const content: ContentStore = {
     ...store,
     openStaging: async (id) => {
@@ -62,8 +60,7 @@ sessionStoreSuite('a session store whose pulls may lie in memory', async () => {
 });
 
 it('the plan of a pull is kept whole where the disk gets full in the middle of it', async () => {
-  const backend = createMemoryBackend();
-  const store = createMemoryContentStore(backend);
+  const store = createMemoryContentStore();
   const content: ContentStore = {
     ...store,
     openStaging: async (id) => ({

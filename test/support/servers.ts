@@ -1,16 +1,18 @@
 /**
- * Two servers with one face: `cairn serve` as a process over a local disk, and a server in this process over stores
- * that behave as networked ones do. Killing the second throws away everything but its stores.
+ * Servers with one face: `cairn serve` as a process over a local disk, and a server in this process over objects,
+ * in memory or in a directory. Killing the second throws away everything but its stores.
  */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { onTestFinished } from 'vitest';
 import { createStaticToken } from '../../src/server/access/static-token.ts';
 import { startServer, type RunningServer } from '../../src/server/server.ts';
+import { createObjectContent } from '../../src/storage/object-content/object-content.ts';
+import { openDirectoryObjects } from '../../src/storage/objects/directory/directory-objects.ts';
 import { createMemoryObjects } from '../../src/storage/objects/memory/memory-objects.ts';
-import { createMemoryContentStore } from './memory-stores/memory-content-store.ts';
-import { createMemorySessionStore } from './memory-stores/memory-session-store.ts';
-import { createMemoryBackend } from './memory-stores/memory-backend.ts';
+import type { ObjectStore } from '../../src/storage/objects/object-store.ts';
+import { createDocumentSessions } from '../../src/storage/state/document-sessions.ts';
+import { createObjectState } from '../../src/storage/state/objects/object-state.ts';
 import { startCairn, untilLine, type CliResult, type CliRun } from './cli.ts';
 import { temporaryDirectory } from './trees.ts';
 import { freePort } from './free-port.ts';
@@ -99,17 +101,17 @@ export async function startDiskServer(options: DiskServerOptions = {}): Promise<
   };
 }
 
-async function startObjectStoreServer(): Promise<TestServer> {
+/** A server over objects; it opens them anew with each start. */
+async function startObjectStoreServer(openObjects: () => Promise<ObjectStore>): Promise<TestServer> {
   const TOKEN = 'test-token-of-the-object-store-server-0000';
   const port = await freePort();
-  const bucket = createMemoryBackend();
-  const records = createMemoryObjects();
   let server: RunningServer | undefined;
   const start = async (): Promise<void> => {
     const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+    const objects = await openObjects();
     server = await startServer({
-      content: createMemoryContentStore(bucket, { minChunkSizeBytes: 64 * 1024 }),
-      sessions: createMemorySessionStore(records),
+      content: createObjectContent(objects, { minChunkSizeBytes: 64 * 1024 }),
+      sessions: createDocumentSessions(createObjectState(objects)),
       authenticators: [createStaticToken(TOKEN)],
       listen: { host: '127.0.0.1', port },
       version: '0.0.0-test',
@@ -134,7 +136,20 @@ async function startObjectStoreServer(): Promise<TestServer> {
 /** Every kind of server. */
 export const BACKENDS: readonly Backend[] = [
   { name: 'a local disk', start: () => startDiskServer() },
-  { name: 'an object store', start: startObjectStoreServer },
+  {
+    name: 'an object store',
+    start: () => {
+      const objects = createMemoryObjects();
+      return startObjectStoreServer(async () => objects);
+    },
+  },
+  {
+    name: 'a directory of objects',
+    start: () => {
+      const root = path.join(temporaryDirectory(), 'objects');
+      return startObjectStoreServer(() => openDirectoryObjects(root));
+    },
+  },
 ];
 
 /** What is published at a path, or undefined where nothing is. */

@@ -14,7 +14,6 @@ import { openLocalSessionStore } from '../../../src/storage/state/local-session-
 import { createMemoryObjects } from '../../../src/storage/objects/memory/memory-objects.ts';
 import { createMemoryContentStore } from '../../support/memory-stores/memory-content-store.ts';
 import { createMemorySessionStore } from '../../support/memory-stores/memory-session-store.ts';
-import { createMemoryBackend } from '../../support/memory-stores/memory-backend.ts';
 import type { SessionStore } from '../../../src/storage/state/session-store.ts';
 import { startCuttingProxy, type CuttingProxy } from '../../support/cutting-proxy.ts';
 import { temporaryDirectory } from '../../support/trees.ts';
@@ -122,7 +121,7 @@ async function storesOf(
   root: string,
 ): Promise<() => Promise<{ content: ContentStore; sessions: SessionStore }>> {
   if (kind === 'memory') {
-    const contents = createMemoryBackend();
+    const contents = createMemoryObjects();
     const records = createMemoryObjects();
     return async () => ({
       content: createMemoryContentStore(contents, { minChunkSizeBytes: CHUNK }),

@@ -1,8 +1,14 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { createMemoryContentStore } from '../support/memory-stores/memory-content-store.ts';
-import { createMemoryBackend, type MemoryBackend } from '../support/memory-stores/memory-backend.ts';
-import { contentStoreSuite } from '../suites/content-store.ts';
-import { expectTree } from '../suites/expected-tree.ts';
+import { createObjectContent } from '../../../src/storage/object-content/object-content.ts';
+import { openDirectoryObjects } from '../../../src/storage/objects/directory/directory-objects.ts';
+import { createMemoryObjects } from '../../../src/storage/objects/memory/memory-objects.ts';
+import type { ObjectStore } from '../../../src/storage/objects/object-store.ts';
+import { contentStoreSuite } from '../../suites/content-store.ts';
+import { keysOf } from '../../suites/objects-at-hand.ts';
+import { expectTree } from '../../suites/expected-tree.ts';
 import {
   begin,
   chunkBytes,
@@ -17,42 +23,48 @@ import {
   stageChunk,
   stream,
   transferOf,
-} from '../suites/staged-transfer.ts';
+} from '../../suites/staged-transfer.ts';
 
 const ID = 'memory-store-own-tests';
 
-contentStoreSuite('memory content store', async () => {
-  const backend = createMemoryBackend();
-  const store = createMemoryContentStore(backend);
-  return { store, reopen: async () => createMemoryContentStore(backend), cleanup: () => store.close() };
+contentStoreSuite('content as objects in memory', async () => {
+  const objects = createMemoryObjects();
+  const store = createObjectContent(objects);
+  return { store, reopen: async () => createObjectContent(objects), cleanup: () => store.close() };
 });
 
-contentStoreSuite('memory content store with large parts', async () => {
-  const backend = createMemoryBackend();
+contentStoreSuite('content as objects in a directory', async () => {
+  const home = await mkdtemp(join(tmpdir(), 'cairn-content-'));
+  const reopen = async () => createObjectContent(await openDirectoryObjects(join(home, 'objects')));
+  return { store: await reopen(), reopen, cleanup: () => rm(home, { recursive: true, force: true }) };
+});
+
+contentStoreSuite('content as objects in memory, with large chunks', async () => {
+  const objects = createMemoryObjects();
   const options = { minChunkSizeBytes: 256 * 1024 };
-  const store = createMemoryContentStore(backend, options);
+  const store = createObjectContent(objects, options);
   return {
     store,
-    reopen: async () => createMemoryContentStore(backend, options),
+    reopen: async () => createObjectContent(objects, options),
     cleanup: () => store.close(),
   };
 });
 
 /** A bucket that tells of every put. */
-function watched(): { backend: MemoryBackend; puts: string[] } {
-  const inner = createMemoryBackend();
+function watched(): { objects: ObjectStore; puts: string[] } {
+  const inner = createMemoryObjects();
   const puts: string[] = [];
-  const put: MemoryBackend['put'] = (key, ...rest) => {
+  const put: ObjectStore['put'] = (key, ...rest) => {
     puts.push(key);
     return inner.put(key, ...rest);
   };
-  return { backend: { ...inner, put }, puts };
+  return { objects: { ...inner, put }, puts };
 }
 
-describe('the memory content store', () => {
+describe('content as objects', () => {
   it('says what an object store would say of itself', () => {
     expect(
-      createMemoryContentStore(createMemoryBackend(), { minChunkSizeBytes: 1 << 20 }).properties,
+      createObjectContent(createMemoryObjects(), { minChunkSizeBytes: 1 << 20 }).properties,
     ).toMatchObject({
       chunkSizeBytes: { min: 1 << 20 },
       holdsPartialChunks: false,
@@ -63,15 +75,15 @@ describe('the memory content store', () => {
   });
 
   it('refuses a chunk size below its smallest part', async () => {
-    const backend = createMemoryBackend();
-    const transfer = transferOf(createMemoryContentStore(backend), '', [file('f', 100)]);
-    const area = await createMemoryContentStore(backend, { minChunkSizeBytes: 1 << 20 }).openStaging(ID);
+    const objects = createMemoryObjects();
+    const transfer = transferOf(createObjectContent(objects), '', [file('f', 100)]);
+    const area = await createObjectContent(objects, { minChunkSizeBytes: 1 << 20 }).openStaging(ID);
     expect(await codeOf(() => area.openChunks(transfer))).toBe('storage-unsupported');
   });
 
   it('shows a chunk to another process as soon as it is finished', async () => {
-    const backend = createMemoryBackend();
-    const [here, there] = [createMemoryContentStore(backend), createMemoryContentStore(backend)];
+    const objects = createMemoryObjects();
+    const [here, there] = [createObjectContent(objects), createObjectContent(objects)];
     const transfer = transferOf(here, '', [file('f', 200_000)]);
     const ours = (await begin(here, ID, transfer)).staging;
     const theirs = (await begin(there, ID, transfer)).staging;
@@ -83,8 +95,8 @@ describe('the memory content store', () => {
   });
 
   it('lets two processes stage one transfer and a third publish it', async () => {
-    const backend = createMemoryBackend();
-    const stores = [0, 1, 2].map(() => createMemoryContentStore(backend));
+    const objects = createMemoryObjects();
+    const stores = [0, 1, 2].map(() => createObjectContent(objects));
     const items = [directory(''), file('f', 500_000), file('g', 5), file('h', 100_000)];
     const transfer = transferOf(stores[0]!, 'shared', items);
     const stagings = await Promise.all(
@@ -98,8 +110,8 @@ describe('the memory content store', () => {
   });
 
   it('puts the same chunk again without another part, and other bytes as a new one', async () => {
-    const { backend, puts } = watched();
-    const store = createMemoryContentStore(backend);
+    const { objects, puts } = watched();
+    const store = createObjectContent(objects);
     const transfer = transferOf(store, '', [stream(Buffer.alloc(65_536))]);
     const { staging } = await begin(store, ID, transfer);
     await stageChunk(staging, transfer, 0);
@@ -115,8 +127,8 @@ describe('the memory content store', () => {
   });
 
   it('puts nothing before a chunk is finished', async () => {
-    const { backend, puts } = watched();
-    const store = createMemoryContentStore(backend);
+    const { objects, puts } = watched();
+    const store = createObjectContent(objects);
     const transfer = transferOf(store, '', [file('f', 65_536)]);
     const { staging } = await begin(store, ID, transfer);
     const before = puts.length;
@@ -129,7 +141,7 @@ describe('the memory content store', () => {
   });
 
   it('refuses a chunk that is finished too short', async () => {
-    const store = createMemoryContentStore(createMemoryBackend());
+    const store = createObjectContent(createMemoryObjects());
     const transfer = transferOf(store, '', [file('f', 65_536)]);
     const { staging } = await begin(store, ID, transfer);
     const writer = await staging.write(0, 0);
@@ -141,7 +153,7 @@ describe('the memory content store', () => {
   });
 
   it('publishes nothing while a chunk is missing', async () => {
-    const store = createMemoryContentStore(createMemoryBackend());
+    const store = createObjectContent(createMemoryObjects());
     await putTree(store, 'x', [directory(''), file('a', 'old')]);
     const transfer = transferOf(store, 'x', [directory(''), file('a', 'new'), file('b', 200_000)]);
     const { staging } = await begin(store, ID, transfer);
@@ -154,9 +166,10 @@ describe('the memory content store', () => {
   });
 
   it('leaves nothing of a session in the bucket', async () => {
-    const backend = createMemoryBackend();
-    await putTree(createMemoryContentStore(backend), 'x', [directory(''), file('a', 200_000)]);
-    const keys = (await backend.list('')).map(({ key }) => key).toSorted();
-    expect(keys).toEqual(['content/x', 'content/x/a']);
+    const objects = createMemoryObjects();
+    await putTree(createObjectContent(objects), 'x', [directory(''), file('a', 200_000)]);
+    const keys = await keysOf(objects);
+    expect(keys.filter((key) => key.startsWith('t/'))).toHaveLength(2);
+    expect(keys.filter((key) => !key.startsWith('t/'))).toEqual([]);
   });
 });

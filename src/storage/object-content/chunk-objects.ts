@@ -1,0 +1,150 @@
+/**
+ * The chunks of one transfer as objects: `NUMBER-DIGEST`, so that the list of keys is the checkpoint. A chunk is durable, and
+ * seen by every node, once it is put; what other nodes put shows after the next `sync`.
+ */
+import { CairnError } from '../../base/errors.ts';
+import { ChunkDigests } from '../../checkpoint/chunk-digests.ts';
+import { DIGEST_LENGTH_BYTES, sameDigest } from '../../manifest/digest.ts';
+import { isStream } from '../../manifest/layout.ts';
+import type { ChunkWriter } from '../../transfer/chunk-store.ts';
+import type { ChunkStaging, IncomingTransfer, PublishOrder } from '../content-store.ts';
+import type { ObjectStore } from '../objects/object-store.ts';
+import { publishTree } from './publish-tree.ts';
+import { chunkKey, listChunks, readStaged, type StagedChunk, stagedChunk } from './staged-chunk.ts';
+
+/** Opens the chunks that are staged under `prefix`. */
+export async function openChunkObjects(
+  objects: ObjectStore,
+  prefix: string,
+  transfer: IncomingTransfer,
+): Promise<ChunkStaging> {
+  const chunks = new ChunkObjects(objects, prefix, transfer);
+  await chunks.sync();
+  return chunks;
+}
+
+class ChunkObjects implements ChunkStaging {
+  readonly digests: ChunkDigests;
+  readonly #objects: ObjectStore;
+  readonly #prefix: string;
+  readonly #transfer: IncomingTransfer;
+  readonly #writers = new Map<number, symbol>();
+  #staged = new Map<number, StagedChunk>();
+  #lastTurn: Promise<void> = Promise.resolve();
+
+  constructor(objects: ObjectStore, prefix: string, transfer: IncomingTransfer) {
+    this.#objects = objects;
+    this.#prefix = prefix;
+    this.#transfer = transfer;
+    this.digests = new ChunkDigests(DIGEST_LENGTH_BYTES[transfer.manifest.digest]);
+  }
+
+  held(): ReadonlyMap<number, number> {
+    return new Map();
+  }
+
+  async write(chunk: number, offset: number): Promise<ChunkWriter> {
+    if (offset !== 0) {
+      const message = `chunk ${chunk} starts again at byte 0`;
+      throw new CairnError('chunk-offset-mismatch', message, { details: { chunk, heldBytes: 0 } });
+    }
+    const lengthBytes = this.#transfer.layout.chunkLengthBytes(chunk);
+    const token = Symbol(`writer of chunk ${chunk}`);
+    this.#writers.set(chunk, token);
+    const pieces: Uint8Array[] = [];
+    let bytes = 0;
+    const check = (): void => {
+      if (this.#writers.get(chunk) === token) return;
+      const message = `another writer of chunk ${chunk} has taken over`;
+      throw new CairnError('chunk-conflict', message, { details: { chunk } });
+    };
+    const forget = async (): Promise<void> => {
+      if (this.#writers.get(chunk) === token) this.#writers.delete(chunk);
+      pieces.length = 0;
+    };
+    return {
+      write: async (more) => {
+        check();
+        for (const piece of more) bytes += piece.byteLength;
+        if (bytes > lengthBytes) {
+          throw new CairnError('internal', `chunk ${chunk} got ${bytes} bytes, more than ${lengthBytes}`);
+        }
+        pieces.push(...more.map((piece) => Uint8Array.from(piece)));
+      },
+      finish: async (digest) => {
+        check();
+        await this.#inTurn(() => this.#put(chunk, pieces, digest));
+        await forget();
+      },
+      hold: forget,
+      drop: forget,
+    };
+  }
+
+  async *read(chunk: number): AsyncGenerator<Uint8Array> {
+    yield* readStaged(this.#objects, this.#staged.get(chunk), chunk, {});
+  }
+
+  sync(): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#staged = await listChunks(this.#objects, this.#prefix);
+      for (const [chunk, { digest }] of this.#staged) this.digests.set(chunk, digest);
+      for (const chunk of this.digests.chunks.copy().values()) {
+        if (!this.#staged.has(chunk)) this.digests.delete(chunk);
+      }
+    });
+  }
+
+  /** The store answers for what it has taken. */
+  async verify(): Promise<number[]> {
+    return [];
+  }
+
+  forget(chunks: readonly number[]): Promise<void> {
+    return this.#inTurn(async () => {
+      for (const chunk of chunks) {
+        const keys: string[] = [];
+        for await (const { key } of this.#objects.list(`${this.#prefix}${chunk}-`)) keys.push(key);
+        await this.#objects.remove(keys);
+        this.#staged.delete(chunk);
+        this.digests.delete(chunk);
+      }
+    });
+  }
+
+  async publish(order: PublishOrder): Promise<void> {
+    const staged = await listChunks(this.#objects, this.#prefix);
+    await publishTree(this.#objects, this.#transfer, order, staged);
+  }
+
+  async close(): Promise<void> {
+    this.#writers.clear();
+  }
+
+  async #put(chunk: number, pieces: readonly Uint8Array[], digest: Uint8Array): Promise<void> {
+    const { manifest, layout } = this.#transfer;
+    const lengthBytes = layout.chunkLengthBytes(chunk);
+    const sizeBytes = pieces.reduce((sum, piece) => sum + piece.byteLength, 0);
+    if (isStream(manifest) ? sizeBytes === 0 : sizeBytes !== lengthBytes) {
+      throw new CairnError('chunk-incomplete', `chunk ${chunk} has ${sizeBytes} of ${lengthBytes} bytes`);
+    }
+    const there = this.#staged.get(chunk);
+    if (there === undefined || !sameDigest(there.digest, digest)) {
+      const key = chunkKey(this.#prefix, chunk, digest);
+      // Another digest of this chunk stays: two nodes that removed each other's would leave none.
+      const open = async function* (): AsyncGenerator<Uint8Array> {
+        yield* pieces;
+      };
+      await this.#objects.put(key, { sizeBytes, open });
+      this.#staged.set(chunk, stagedChunk({ key, sizeBytes }));
+    }
+    this.digests.set(chunk, digest);
+  }
+
+  /** What the store said and what `digests` says must not be of two moments. */
+  #inTurn(action: () => Promise<void>): Promise<void> {
+    const turn = this.#lastTurn.then(action);
+    this.#lastTurn = turn.catch(() => {}); // the caller of that turn is told
+    return turn;
+  }
+}

@@ -1,0 +1,44 @@
+/** One chunk of a transfer as an object, which never changes: its key has its number and its digest. */
+import { CairnError } from '../../base/errors.ts';
+import type { GetOptions, ObjectHead, ObjectStore } from '../objects/object-store.ts';
+
+/** A chunk that is staged. */
+export interface StagedChunk {
+  readonly key: string;
+  readonly digest: Uint8Array;
+  readonly sizeBytes: number;
+}
+
+/** The key of a chunk below the prefix of its transfer. */
+export function chunkKey(prefix: string, chunk: number, digest: Uint8Array): string {
+  return `${prefix}${chunk}-${Buffer.from(digest).toString('hex')}`;
+}
+
+/** The chunk that an object is. */
+export function stagedChunk({ key, sizeBytes }: Pick<ObjectHead, 'key' | 'sizeBytes'>): StagedChunk {
+  return { key, sizeBytes, digest: Buffer.from(key.slice(key.lastIndexOf('-') + 1), 'hex') };
+}
+
+/** What is staged under a prefix, by chunk; of two of one number the one that came later. @throws CairnError storage codes */
+export async function listChunks(objects: ObjectStore, prefix: string): Promise<Map<number, StagedChunk>> {
+  const heads = new Map<number, ObjectHead>();
+  for await (const head of objects.list(prefix)) {
+    const chunk = Number(head.key.slice(prefix.length).split('-')[0]);
+    if ((heads.get(chunk)?.modifiedAtMs ?? -Infinity) <= head.modifiedAtMs) heads.set(chunk, head);
+  }
+  return new Map(Array.from(heads, ([chunk, head]) => [chunk, stagedChunk(head)]));
+}
+
+/** Bytes of a staged chunk. @throws CairnError `chunks-missing` where it is not there */
+export async function* readStaged(
+  objects: ObjectStore,
+  staged: StagedChunk | undefined,
+  chunk: number,
+  range: GetOptions,
+): AsyncGenerator<Uint8Array> {
+  const found = staged === undefined ? undefined : await objects.get(staged.key, range);
+  if (found === undefined || found === 'unchanged') {
+    throw new CairnError('chunks-missing', `chunk ${chunk} is not staged`, { details: { runs: [chunk, 1] } });
+  }
+  yield* found.bytes;
+}
