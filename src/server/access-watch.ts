@@ -35,13 +35,9 @@ export function watchAuthorizations({ live: sessions, answering, checkStands, lo
   const look = async (): Promise<void> => {
     answering.endWhere((authorization) => whyOver(checkStands, authorization));
     const atWork = await sessions.atWork();
-    for (const live of atWork) {
-      const { authorization, state } = live.record.value;
-      if (authorization === undefined || (state !== 'open' && state !== 'establishing')) continue;
-      const ended = whyOver(checkStands, authorization);
+    for (const live of atWork)
       // oxlint-disable-next-line no-await-in-loop -- few end at a time, and each of them syncs
-      if (ended !== undefined) await suspendUnauthorized(live, ended, log);
-    }
+      await suspendUnauthorized(live, (authorization) => whyOver(checkStands, authorization), log);
     timer = undefined;
     if (atWork.length > 0 || answering.size > 0) wake();
   };

@@ -1,6 +1,7 @@
 /** A session stops in order: a sync point of what came, and it waits for whoever resumes it. */
 import { CairnError } from '../../../base/errors.ts';
 import type { Logger } from '../../../base/logger.ts';
+import type { Authorization } from '../../../session/authorization.ts';
 import type { SessionWork } from './admission.ts';
 import type { LiveSession } from './live-session.ts';
 import { lastingChanges } from './progress.ts';
@@ -18,19 +19,34 @@ export async function suspendForClient({ live, epoch, cause }: SessionWork, log:
 }
 
 /**
- * What it is authorized by has ended, which `error` says to its requests.
+ * What it is authorized by has ended, which its requests are told.
  *
+ * @param whyOver asked again once it is this session's turn: its client may have come back with another token meanwhile
  * @throws CairnError storage codes
  */
-export async function suspendUnauthorized(live: LiveSession, error: CairnError, log: Logger): Promise<void> {
+export async function suspendUnauthorized(
+  live: LiveSession,
+  whyOver: (authorization: Authorization) => CairnError | undefined,
+  log: Logger,
+): Promise<void> {
   const { id, record } = live;
-  await live.endRequests(() => true, error);
-  await live.exclusive(async () => {
+  const endedNow = (): CairnError | undefined => {
     const { state, authorization } = record.value;
-    if (state !== 'open' && state !== 'establishing') return;
-    if (state === 'open') await live.content.sync();
+    if (authorization === undefined || (state !== 'open' && state !== 'establishing')) return undefined;
+    return whyOver(authorization);
+  };
+  const error = endedNow();
+  if (error === undefined) return;
+  await live.endRequests(() => true, error);
+  const isSuspended = await live.exclusive(async () => {
+    if (endedNow() === undefined) return false;
+    if (record.value.state === 'open') await live.content.sync();
     const changes = { ...(await lastingChanges(live)), holder: null };
+    if (endedNow() === undefined) return false;
+    const { authorization } = record.value;
     await record.change('suspend', changes, undefined, { by: authorization?.id, why: error.code });
+    return true;
   });
-  log.info({ session: id, code: error.code }, 'session suspended: its authorization has ended');
+  if (isSuspended)
+    log.info({ session: id, code: error.code }, 'session suspended: its authorization has ended');
 }
