@@ -23,6 +23,8 @@ export interface LeaseTiming {
 const TIMING: LeaseTiming = { renewEveryMs: 2000, watchForMs: 5000 };
 /** Looks during one watch. */
 const LOOKS = 20;
+/** Two processes that begin together have both written within this time, in milliseconds. */
+const SETTLE_MS = 250;
 /** Each record has this length, so that one write replaces it whole. */
 const RECORD_BYTES = 512;
 const BLANK = Buffer.from(`${' '.repeat(RECORD_BYTES - 1)}\n`);
@@ -80,7 +82,7 @@ export async function takeLease(directory: string, options: LeaseOptions): Promi
       const failure = await write(handle, own, 0).catch((error: unknown) => error);
       // On a disk that takes nothing now the kernel's lock has to do.
       if (failure !== undefined && hasKernelLock !== true) throw failure;
-      if (hasKernelLock !== true) await refuseOther(directory, own, timing);
+      if (hasKernelLock !== true) await refuseOther(directory, own);
       return hold({ path, handle, own, timing, onLost: options.onLost });
     } catch (error) {
       await handle.close();
@@ -92,8 +94,8 @@ export async function takeLease(directory: string, options: LeaseOptions): Promi
 }
 
 /** Without a lock two processes that begin together may both find the file free: it is the last writer's. @throws CairnError `state-locked` */
-async function refuseOther(directory: string, own: Holder, { watchForMs }: LeaseTiming): Promise<void> {
-  await sleep(watchForMs / LOOKS);
+async function refuseOther(directory: string, own: Holder): Promise<void> {
+  await sleep(SETTLE_MS);
   const there = await holderOf(join(directory, FILE_NAME));
   if (there?.nonce !== own.nonce) throw heldError(directory, there, own);
 }
