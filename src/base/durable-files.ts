@@ -227,21 +227,31 @@ export async function makePrivateDirectory(path: string): Promise<void> {
  * recursive mkdir says ENOENT on a read-only file system, and never ends below /proc.
  */
 async function makeMissing(path: string, mode: number): Promise<string | undefined> {
-  try {
-    await mkdir(path, { mode });
-    return path;
-  } catch (error) {
-    if (await isDirectory(path)) return undefined;
-    if (systemCodeOf(error) !== 'ENOENT' || dirname(path) === path) throw error;
-  }
+  if (await makeOne(path, mode)) return path;
+  if (await isDirectory(path)) return undefined;
   const first = await makeMissing(dirname(path), mode);
-  try {
-    await mkdir(path, { mode });
-  } catch (error) {
-    // Another process may have been faster; below /proc the parent is there, and this says ENOENT again.
-    if (!(await isDirectory(path))) throw error;
-  }
+  // Another process may have been faster.
+  const isMade = await makeOne(path, mode);
+  // Below /proc the parent is there, and nothing can be made in it.
+  if (!isMade && !(await isDirectory(path))) await mkdir(path, { mode });
   return first ?? path;
+}
+
+/** Makes a directory; false where it is there, or what is above it is missing. @throws what mkdir throws otherwise */
+async function makeOne(path: string, mode: number): Promise<boolean> {
+  for (;;) {
+    try {
+      await mkdir(path, { mode });
+      return true;
+    } catch (error) {
+      // One look: another process may make and remove it all the time.
+      const there = await lstat(path).catch(() => undefined);
+      if (there?.isDirectory() === true || (there !== undefined && (await isDirectory(path)))) return false;
+      const code = systemCodeOf(error);
+      if (code === 'ENOENT' && dirname(path) !== path) return false;
+      if (code !== 'EEXIST' || there !== undefined) throw error;
+    }
+  }
 }
 
 async function isDirectory(path: string): Promise<boolean> {

@@ -11,12 +11,13 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import {
+  makeDirectory,
   createFileDurably,
   makePrivateDirectory,
   removeTemporaries,
@@ -135,6 +136,20 @@ it('a directory that cannot be made is told by its true reason, on a read-only f
   });
   await makePrivateDirectory(join(home, 'a', 'b', 'c'));
   expect(statSync(join(home, 'a', 'b', 'c')).mode & 0o777).toBe(0o700);
+});
+
+it('makes a directory while others remove it', async () => {
+  const path = join(home, 'a', 'b');
+  const others = new AbortController();
+  const removing = (async () => {
+    while (!others.signal.aborted) await rmdir(path).catch(() => undefined);
+  })();
+  for (let round = 0; round < 500; round += 1) {
+    const outcome = await Promise.allSettled([makeDirectory(path), makeDirectory(path), makeDirectory(path)]);
+    expect(outcome.filter(({ status }) => status === 'rejected')).toEqual([]);
+  }
+  others.abort();
+  await removing;
 });
 
 it('makes a new file, and leaves alone what is there', async () => {
