@@ -44,7 +44,7 @@ const MUTATIONS: Readonly<Record<string, Mutation>> = {
     replace: 'if (epoch < record.epoch) return;\n  if (epoch !== record.epoch) {',
   },
   'the epoch is not raised by a resume': {
-    file: 'server/core/sessions/grant.ts',
+    file: 'server/core/sessions/resuming.ts',
     find: 'epoch: current.epoch + 1,',
     replace: 'epoch: current.epoch,',
   },
