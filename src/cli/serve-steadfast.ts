@@ -46,7 +46,7 @@ function hearSignals(log: Pick<Logger, 'debug'>): () => void {
   };
 }
 
-/** Whether Node was told to profile this process (`--cpu-prof`, `--prof`). */
+/** Whether the user asked Node to profile this process (`--cpu-prof`, `--prof`). */
 function isProfiled(): boolean {
   const { NODE_OPTIONS = '' } = process.env;
   return [...process.execArgv, ...NODE_OPTIONS.split(/\s/)].some((word) => /^--(cpu-)?prof\b/.test(word));

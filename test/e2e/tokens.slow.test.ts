@@ -221,7 +221,7 @@ test('a grant lets a client without an account push one thing, until it is revok
   expect(statSync(grantFile).mode & 0o777).toBe(0o600);
   expect(await grant(url, '--push', '--out', grantFile)).toMatchObject({ exitCode: 2 });
   expect(await grant(`${it.server.url}/other`, '--push')).toMatchObject({ exitCode: 6 });
-  // Whoever has it needs nothing else, and its transfers are resumed as any.
+  // The holder of a grant needs nothing else, and can resume its transfers.
   expect(await it.push(grantFile, '/inbox/bob/a')).toMatchObject({ exitCode: 0 });
   expect(await it.push(grantFile, '/inbox/bob')).toMatchObject({
     exitCode: 6,

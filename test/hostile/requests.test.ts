@@ -152,7 +152,7 @@ test.each([
   ['HTTP/2 over plain text', `PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n`, 400],
   ['HTTP/0.9', `GET /\r\n\r\n`, 400],
   ['HTTP/1.0 without a Host, as any other request without a token,', `GET / HTTP/1.0\r\n\r\n`, 401],
-  ['a method that is none', `HACK / HTTP/1.1\r\nHost: a\r\n\r\n`, 400],
+  ['an unknown method', `HACK / HTTP/1.1\r\nHost: a\r\n\r\n`, 400],
   ['a method on what every object has', `GET /.cairn/v1/constructor HTTP/1.1\r\nHost: a\r\n\r\n`, 404],
   ['TLS where there is none', '\u0016\u0003\u0001\u0000\u00a5\u0001\u0000\u0000\u00a1\u0003\u0003', 400],
 ] as const)('%s is refused', async (_, bytes, status) => {

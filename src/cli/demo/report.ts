@@ -56,7 +56,7 @@ function transferRows(direction: 'push' | 'pull', outcome: TransferOutcome, byte
   const extra = Math.max(0, bytesOnWire - bytes);
   const percent = bytes < LEAST_FOR_PERCENT ? '' : ` (${((extra * 100) / bytes).toFixed(1)}%)`;
   const word = direction === 'push' ? 'sent' : 'received';
-  const total = `${word} ${formatBytes(bytesOnWire)} in all, of which repeated bytes and the protocol took ${formatBytes(extra)}${percent}`;
+  const total = `${word} ${formatBytes(bytesOnWire)} in all; repeated bytes and the protocol took ${formatBytes(extra)}${percent} of that`;
   const resumed = Number(summary['bytesResumed']);
   const wasKilled = incidents.some(({ trouble }) => trouble === 'kill-client');
   return [

@@ -17,7 +17,7 @@ const shared = Buffer.allocUnsafeSlow(READ_BYTES);
 /** Who looks at the reads of a socket before they go into its stream. */
 const takers = new WeakMap<Duplex, TakeRead>();
 
-/** A socket in place of `accepted`, which reads into the memory that all have together. To all others it is as any. */
+/** A socket in place of `accepted`, which reads into the memory that all sockets share. Its users see an ordinary socket. */
 export function readShared(accepted: Socket): Socket {
   const callback = (bytes: number): boolean => {
     const piece = shared.subarray(0, bytes);
