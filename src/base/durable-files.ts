@@ -227,17 +227,18 @@ export async function makePrivateDirectory(path: string): Promise<void> {
  * recursive mkdir says ENOENT on a read-only file system, and never ends below /proc.
  */
 async function makeMissing(path: string, mode: number): Promise<string | undefined> {
-  if (await makeOne(path, mode)) return path;
-  if (await isDirectory(path)) return undefined;
+  try {
+    return (await makeOne(path, mode)) ? path : undefined;
+  } catch (error) {
+    if (systemCodeOf(error) !== 'ENOENT' || dirname(path) === path) throw error;
+  }
   const first = await makeMissing(dirname(path), mode);
-  // Another process may have been faster.
-  const isMade = await makeOne(path, mode);
-  // Below /proc the parent is there, and nothing can be made in it.
-  if (!isMade && !(await isDirectory(path))) await mkdir(path, { mode });
+  // Another process may have been faster; below /proc the parent is there, and this throws ENOENT again.
+  await makeOne(path, mode);
   return first ?? path;
 }
 
-/** Makes a directory; false where it is there, or what is above it is missing. @throws what mkdir throws otherwise */
+/** Makes a directory; false where it is there. @throws what mkdir throws otherwise */
 async function makeOne(path: string, mode: number): Promise<boolean> {
   for (;;) {
     try {
@@ -247,9 +248,7 @@ async function makeOne(path: string, mode: number): Promise<boolean> {
       // One look: another process may make and remove it all the time.
       const there = await lstat(path).catch(() => undefined);
       if (there?.isDirectory() === true || (there !== undefined && (await isDirectory(path)))) return false;
-      const code = systemCodeOf(error);
-      if (code === 'ENOENT' && dirname(path) !== path) return false;
-      if (code !== 'EEXIST' || there !== undefined) throw error;
+      if (systemCodeOf(error) !== 'EEXIST' || there !== undefined) throw error;
     }
   }
 }

@@ -136,6 +136,12 @@ export function joinPath(base: string, relative: string): string {
   return relative === '' ? base : `${base}/${relative}`;
 }
 
+/** The paths above a safe relative path, without the root, the highest first. */
+export function ancestorsOf(path: string): string[] {
+  const names = path.split('/').slice(0, -1);
+  return names.map((_, index) => names.slice(0, index + 1).join('/'));
+}
+
 /**
  * Rank of a UTF-16 code unit in the canonical order. '/' comes first. Surrogates stand for code points above U+FFFF
  * but have lower numbers than U+E000..U+FFFF, so the two ranges trade places.

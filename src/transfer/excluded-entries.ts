@@ -25,7 +25,7 @@ export function sourceCodeOf(error: unknown): SourceCode | undefined {
 
 const ZEROS = new Uint8Array(256 * 1024);
 
-/** Zero bytes in place of an excluded entry, so that the other entries of its chunk can be had. */
+/** Zero bytes, as they stand in place of an excluded entry, so that the other entries of its chunk can be had. */
 export async function* zeros(lengthBytes: number): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < lengthBytes; at += ZEROS.byteLength) {
     yield ZEROS.subarray(0, Math.min(ZEROS.byteLength, lengthBytes - at));

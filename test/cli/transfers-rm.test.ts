@@ -4,6 +4,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { runTransfersRm } from '../../src/cli/commands/transfers.ts';
 import { transfersDirectory } from '../../src/client/state/transfer-folder.ts';
+import { keptPush } from '../support/kept-push.ts';
 import { temporaryDirectory } from '../support/trees.ts';
 
 const output = vi.hoisted(() => ({ printed: [] as string[], onPrint: (): void => undefined }));
@@ -14,41 +15,8 @@ vi.mock('../../src/cli/output.ts', () => ({
   },
 }));
 
-const SESSION = {
-  session: 'S'.repeat(22),
-  credential: 'C'.repeat(43),
-  epoch: 1,
-  state: 'open',
-  direction: 'push',
-  digest: 'xxh64',
-  chunkSizeBytes: 65_536,
-  parallel: 1,
-  holdsPartialChunks: true,
-  manifestId: null,
-  resumed: false,
-  leaseMs: 1000,
-  endsInMs: 1000,
-};
-const RECORD = {
-  version: 1,
-  direction: 'push',
-  url: 'http://host/a',
-  local: ['/a'],
-  resumeCommand: ['cairn'],
-  createdAt: '2025-11-23T05:27:11.042Z',
-  updatedAt: '2025-11-23T05:27:11.042Z',
-  session: SESSION,
-  manifestId: 'm',
-  chunkSizeBytes: 65_536,
-  digest: 'xxh64',
-  plan: { have: [], attributes: [] },
-  bytesTotal: 1,
-  bytesSkipped: 0,
-  bytesDone: 0,
-  landing: null,
-  phase: 'transferring',
-  agreed: null,
-};
+const AT = '2025-11-23T05:27:11.042Z';
+const RECORD = { ...keptPush({ leaseMs: 1000, endsInMs: 1000 }), createdAt: AT, updatedAt: AT };
 const IDS = ['a', 'b', 'c'].map((letter) => letter.repeat(32));
 
 let directory: string;

@@ -11,46 +11,11 @@ import {
   showTransfer,
   surveyTransfers,
 } from '../../src/client/transfers.ts';
+import { keptPush } from '../support/kept-push.ts';
 import { temporaryDirectory, writeRandomFile } from '../support/trees.ts';
 import { CHUNK, codeOf, openScene } from './support/scene.ts';
 
 const DAY_MS = 24 * 3600 * 1000;
-
-/** What is kept of a push, all but its times. */
-function recordOf(times: { leaseMs: number; endsInMs: number }): object {
-  const session = {
-    session: 'S'.repeat(22),
-    credential: 'C'.repeat(43),
-    epoch: 1,
-    state: 'open',
-    direction: 'push',
-    digest: 'xxh64',
-    chunkSizeBytes: CHUNK,
-    parallel: 1,
-    holdsPartialChunks: true,
-    manifestId: null,
-    resumed: false,
-    ...times,
-  };
-  return {
-    version: 1,
-    direction: 'push',
-    url: 'http://host/a',
-    local: ['/a'],
-    resumeCommand: ['cairn'],
-    session,
-    manifestId: 'm',
-    chunkSizeBytes: CHUNK,
-    digest: 'xxh64',
-    plan: { have: [], attributes: [] },
-    bytesTotal: 1,
-    bytesSkipped: 0,
-    bytesDone: 0,
-    landing: null,
-    phase: 'transferring',
-    agreed: null,
-  };
-}
 
 const identity = { direction: 'push', url: new URL('http://host/a'), local: ['/a', '/b'] } as const;
 
@@ -126,7 +91,7 @@ test('how long the server keeps a transfer is counted from its grant, and from t
   mkdirSync(folder, { recursive: true });
   const [grantedAt, updatedAt] = ['2026-01-01T00:00:00.000Z', '2026-01-05T00:00:00.000Z'];
   const until = async (leaseDays: number, endsInDays: number, changes: object): Promise<unknown> => {
-    const record = recordOf({ leaseMs: leaseDays * DAY_MS, endsInMs: endsInDays * DAY_MS });
+    const record = keptPush({ leaseMs: leaseDays * DAY_MS, endsInMs: endsInDays * DAY_MS });
     writeFileSync(
       path.join(folder, 'transfer.json'),
       JSON.stringify({ ...record, createdAt: grantedAt, updatedAt, ...changes }),

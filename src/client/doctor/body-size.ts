@@ -2,7 +2,7 @@
 import { CairnError, type ErrorCode } from '../../base/errors.ts';
 import type { Server } from '../http/server-calls.ts';
 import { failed, ok, problem, warning, type Finding } from './finding.ts';
-import { sendProbe, zeros } from './probe.ts';
+import { sendProbe, emptyBody } from './probe.ts';
 
 const KIB = 1024;
 /** Chunk sizes, the last of them the usual one. */
@@ -65,7 +65,7 @@ async function largestSize(
 async function trySize(server: Server, size: number, signal: AbortSignal): Promise<CairnError | undefined> {
   try {
     const lengthBytes = size + FOOTER_BYTES;
-    const { bytes } = await sendProbe(server, () => zeros(lengthBytes), signal);
+    const { bytes } = await sendProbe(server, () => emptyBody(lengthBytes), signal);
     if (bytes === lengthBytes) return undefined;
     return new CairnError('chunk-incomplete', `of ${lengthBytes} bytes ${bytes} arrived`);
   } catch (error) {

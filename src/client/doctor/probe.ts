@@ -1,11 +1,11 @@
 /** Requests that only say what the way to a server does to them. */
 import { ProbeReply } from '../../wire/administration.ts';
+import { zeros } from '../../transfer/excluded-entries.ts';
 import { ROUTE } from '../../wire/routes.ts';
 import type { HttpResponse, RequestBody } from '../http/http-message.ts';
 import { call, callJson, type Server } from '../http/server-calls.ts';
 
 const TYPE = 'application/octet-stream';
-const PIECE_BYTES = 64 * 1024;
 
 /** Sends a body that nobody keeps. @throws CairnError what became of it */
 export function sendProbe(
@@ -36,13 +36,7 @@ export function fetchProbe(
   return server.access.run((headers) => call(server, { method: 'GET', path, headers, signal }));
 }
 
-/** A body of so many bytes that nobody keeps. */
-export function zeros(lengthBytes: number): Omit<RequestBody, 'type'> {
-  function* pieces(): Generator<Uint8Array> {
-    const piece = new Uint8Array(PIECE_BYTES);
-    for (let left = lengthBytes; left > 0; left -= PIECE_BYTES) {
-      yield left >= PIECE_BYTES ? piece : piece.subarray(0, left);
-    }
-  }
-  return { lengthBytes, pieces: pieces() };
+/** A body of so many zero bytes, which the server does not keep. */
+export function emptyBody(lengthBytes: number): Omit<RequestBody, 'type'> {
+  return { lengthBytes, pieces: zeros(lengthBytes) };
 }

@@ -2,7 +2,7 @@
 import { CairnError } from '../../base/errors.ts';
 import type { Server } from '../http/server-calls.ts';
 import { ok, warning, type Finding } from './finding.ts';
-import { sendProbe, zeros } from './probe.ts';
+import { sendProbe, emptyBody } from './probe.ts';
 
 const MIB = 1024 * 1024;
 const BODY_BYTES = 8 * MIB;
@@ -44,7 +44,7 @@ async function sendUntilCut(server: Server, signal: AbortSignal): Promise<Sent> 
     if (isEnough) break;
     try {
       // oxlint-disable-next-line no-await-in-loop -- all go over the same connection
-      await sendProbe(server, () => zeros(BODY_BYTES), signal);
+      await sendProbe(server, () => emptyBody(BODY_BYTES), signal);
       bytes += BODY_BYTES;
     } catch (error) {
       signal.throwIfAborted();

@@ -76,6 +76,7 @@ export async function runPullPass(options: PullPassOptions): Promise<PassResult>
       },
     });
   } finally {
+    // The session's timers live as long as the run; they would keep all entries of the pass.
     session.setHooks({});
     await staging.close();
   }

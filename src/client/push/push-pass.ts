@@ -68,6 +68,7 @@ export async function runPushPass(options: PassOptions): Promise<PassResult> {
       await job.checkpoint?.writer.stop();
     }
   } finally {
+    // The session's timers live as long as the run; they would keep all entries of the pass.
     options.session.setHooks({});
     await options.log?.close();
   }

@@ -44,32 +44,27 @@ export interface PassSteps {
  * @throws CairnError network, session and storage codes, `digest-mismatch`, the signal's reason
  */
 export async function runPass(subject: PassSubject, steps: PassSteps): Promise<PassResult> {
-  const { context, session, manifest, plan, layout, progress } = subject;
+  const { context, manifest, plan, layout, progress } = subject;
   const [bytesTotal, bytesSkipped] = [layout.bytesTotal ?? 0, skippedBytes(manifest, plan)];
-  try {
-    const entries = manifest.entries.length;
-    const { bytesResumed } = progress;
-    const carried = layout.carrierCount;
-    context.report({ type: 'planned', entries, carried, bytesTotal, bytesSkipped, bytesResumed });
-    context.report({ type: 'phase', phase: 'transferring', entries });
-    const committed = await moveAndCommit(subject, steps);
-    const { leftOut, unlisted } = await steps.conclude(committed);
-    const excluded = ChunkSet.fromRuns(committed.request.excluded, entries);
-    nameOthers(context, manifest, plan, (index) => excluded.has(index));
-    return {
-      ...aboutManifest(manifest, plan),
-      bytesTotal,
-      bytesSkipped,
-      bytesResumed: progress.bytesResumed,
-      digest: committed.request.digest,
-      excluded: pathsOf(manifest, excluded),
-      leftOut,
-      unlisted,
-    };
-  } finally {
-    // The session's timers live as long as the run; they would keep all entries of the pass.
-    session.setHooks({});
-  }
+  const entries = manifest.entries.length;
+  const { bytesResumed } = progress;
+  const carried = layout.carrierCount;
+  context.report({ type: 'planned', entries, carried, bytesTotal, bytesSkipped, bytesResumed });
+  context.report({ type: 'phase', phase: 'transferring', entries });
+  const committed = await moveAndCommit(subject, steps);
+  const { leftOut, unlisted } = await steps.conclude(committed);
+  const excluded = ChunkSet.fromRuns(committed.request.excluded, entries);
+  nameOthers(context, manifest, plan, (index) => excluded.has(index));
+  return {
+    ...aboutManifest(manifest, plan),
+    bytesTotal,
+    bytesSkipped,
+    bytesResumed: progress.bytesResumed,
+    digest: committed.request.digest,
+    excluded: pathsOf(manifest, excluded),
+    leftOut,
+    unlisted,
+  };
 }
 
 async function moveAndCommit({ context, session }: PassSubject, steps: PassSteps): Promise<Committed> {

@@ -1,13 +1,13 @@
 /** What of the place a tree is to be published at has to give way, and what does not. */
 import { posix } from 'node:path';
 import { CairnError } from '../../base/errors.ts';
-import { joinPath, printable } from '../../base/safe-path.ts';
+import { ancestorsOf, joinPath, printable } from '../../base/safe-path.ts';
 import type { Entry, ScannedEntry } from '../../manifest/entry.ts';
 import { numbered } from '../../manifest/entry-table.ts';
 import type { RefusedEntries } from '../../transfer/refused-entries.ts';
 import type { IncomingTransfer, PublishOrder } from '../content-store.ts';
 import type { ObjectStore } from '../objects/object-store.ts';
-import { ancestorsOf, findEntry, findObstacle, hasChildren } from './entry-objects.ts';
+import { findEntry, findObstacle, hasChildren } from './entry-objects.ts';
 
 /**
  * Paths of what gives way to an entry of another type. Refused is what would lose a directory with all that is in it, and what

@@ -1,17 +1,16 @@
 /** Changes of what is published as objects without a transfer: entry by entry, each at once. */
 import { CairnError } from '../../base/errors.ts';
-import { checkRelativePath, printable } from '../../base/safe-path.ts';
+import { ancestorsOf, checkRelativePath, printable } from '../../base/safe-path.ts';
 import type { ObjectSource, ObjectStore } from '../objects/object-store.ts';
 import {
-  ancestorsOf,
   entriesBelow,
   entryBody,
   entryKey,
   findEntry,
-  findObstacle,
   hasChildren,
   type KeptEntry,
   putDirectory,
+  refuseObstacle,
 } from './entry-objects.ts';
 
 /** See `ContentStore.makeDirectory`. */
@@ -108,9 +107,7 @@ const changed = (path: string): CairnError =>
 
 async function checkPlace(objects: ObjectStore, path: string): Promise<void> {
   if (checkRelativePath(path) === '') throw new CairnError('path-reserved', 'the root itself stays as it is');
-  const obstacle = await findObstacle(objects, path);
-  if (obstacle === undefined) return;
-  throw new CairnError('not-directory', `"${printable(obstacle.entry.path)}" is not a directory`);
+  await refuseObstacle(objects, path);
 }
 
 const exists = (path: string): CairnError =>

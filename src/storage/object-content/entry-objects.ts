@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { CairnError } from '../../base/errors.ts';
-import { joinPath, printable } from '../../base/safe-path.ts';
+import { ancestorsOf, printable } from '../../base/safe-path.ts';
 import type { Entry, ScannedEntry } from '../../manifest/entry.ts';
 import type { ObjectHead, ObjectSource, ObjectStore } from '../objects/object-store.ts';
 
@@ -136,12 +136,6 @@ export async function putDirectory(objects: ObjectStore, path: string): Promise<
   await objects.put(entryKey(path), entryBody(entry, NO_BYTES), { ifMatch: null });
 }
 
-/** The paths above `path`, without the root, the highest first. */
-export function ancestorsOf(path: string): string[] {
-  const names = path.split('/').slice(0, -1);
-  return names.map((_, index) => names.slice(0, index + 1).reduce(joinPath, ''));
-}
-
 /**
  * The first thing above `path` that is no directory, or undefined.
  *
@@ -157,4 +151,11 @@ export async function findObstacle(objects: ObjectStore, path: string): Promise<
     if (found.entry.type !== 'directory') return found;
   }
   return undefined;
+}
+
+/** Refuses what is below something that is no directory. @throws CairnError `not-directory`, `symlink-refused` */
+export async function refuseObstacle(objects: ObjectStore, path: string): Promise<void> {
+  const obstacle = await findObstacle(objects, path);
+  if (obstacle === undefined) return;
+  throw new CairnError('not-directory', `"${printable(obstacle.entry.path)}" is not a directory`);
 }

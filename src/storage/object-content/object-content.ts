@@ -11,7 +11,14 @@ import { isOfOneEntry, type RefusalSink } from '../../transfer/refused-entries.t
 import type { ContentStore } from '../content-store.ts';
 import type { ObjectStore } from '../objects/object-store.ts';
 import { makeDirectoryObject, moveEntries, removeEntries } from './content-changes.ts';
-import { childrenOf, entriesBelow, findEntry, findObstacle, type KeptEntry } from './entry-objects.ts';
+import {
+  childrenOf,
+  entriesBelow,
+  findEntry,
+  findObstacle,
+  refuseObstacle,
+  type KeptEntry,
+} from './entry-objects.ts';
 import { listStagingAreas, openStagingArea } from './staging-area.ts';
 
 const SCAN_BATCH_ENTRIES = 1000;
@@ -54,10 +61,7 @@ async function* scan(
   path: string,
   depth: 1 | undefined,
 ): AsyncGenerator<ScannedEntry[]> {
-  const obstacle = await findObstacle(objects, path);
-  if (obstacle !== undefined) {
-    throw new CairnError('not-directory', `"${printable(obstacle.entry.path)}" is not a directory`);
-  }
+  await refuseObstacle(objects, path);
   const top = await findEntry(objects, path);
   if (top === undefined) throw new CairnError('not-found', `there is nothing at "${printable(path)}"`);
   const below = path === '' ? 0 : path.length + 1;

@@ -1,6 +1,6 @@
 /** Publishing: every entry becomes one object, complete at once, out of the chunks that carried it. */
 import { CairnError } from '../../base/errors.ts';
-import { joinPath, printable } from '../../base/safe-path.ts';
+import { ancestorsOf, joinPath, printable } from '../../base/safe-path.ts';
 import type { Entry } from '../../manifest/entry.ts';
 import { numbered } from '../../manifest/entry-table.ts';
 import { createLayout, isStream, type Layout } from '../../manifest/layout.ts';
@@ -12,7 +12,7 @@ import { freshNames } from '../fresh-names.ts';
 import type { ObjectSource, ObjectStore } from '../objects/object-store.ts';
 import { findConflicts } from './conflicts.ts';
 import { contentOf, removeWithAllBelow } from './content-changes.ts';
-import { ancestorsOf, entryBody, entryKey, findEntry, NO_BYTES, putDirectory } from './entry-objects.ts';
+import { entryBody, entryKey, findEntry, NO_BYTES, putDirectory } from './entry-objects.ts';
 import { readStaged, type StagedChunk } from './staged-chunk.ts';
 
 const PROGRESS_EVERY_ENTRIES = 100;

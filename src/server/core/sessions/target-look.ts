@@ -1,6 +1,6 @@
 /** What is at the target of a session that is wanted, before there is one. */
 import { CairnError } from '../../../base/errors.ts';
-import { printable } from '../../../base/safe-path.ts';
+import { ancestorsOf, printable } from '../../../base/safe-path.ts';
 import { mayCompare } from '../../../session/scopes.ts';
 import type { ContentStore } from '../../../storage/content-store.ts';
 import type { SessionGrant } from '../../../wire/messages.ts';
@@ -29,8 +29,7 @@ export async function lookAtTarget(
     const { type, sizeBytes } = there.entry;
     return { there: type === 'file' ? { fileBytes: sizeBytes } : {}, keepsTarget: false };
   }
-  const names = target.split('/').slice(0, -1);
-  const parents = names.map((_, index) => names.slice(0, index + 1).join('/'));
+  const parents = ancestorsOf(target);
   const isBlind = !mayCompare(scopes);
   // Who may not know what is there learns of it neither here nor by what fails.
   const pass = isBlind ? (): void => undefined : undefined;

@@ -37,7 +37,8 @@ export async function publishTree(job: PublishJob): Promise<void> {
     try {
       await placeEntries(publication);
     } catch (error) {
-      throw afterRestoring(publication, error);
+      restoreAfter(publication);
+      throw error;
     }
     restoreModes(publication);
     await syncPublished(publication);
@@ -57,14 +58,13 @@ async function placeEntries(publication: Publication): Promise<void> {
   await finishDirectories(publication);
 }
 
-/** Leaves directories that were there as they were; what ended the publishing matters more than what ends that. */
-function afterRestoring(publication: Publication, failure: unknown): unknown {
+/** Leaves directories that were there as they were, where publishing has failed. */
+function restoreAfter(publication: Publication): void {
   try {
     restoreModes(publication);
   } catch {
-    return failure;
+    // What ended the publishing is thrown, and matters more.
   }
-  return failure;
 }
 
 /** Refuses to begin while a chunk is missing, unless all that it carries is left out. */
