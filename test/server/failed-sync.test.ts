@@ -2,22 +2,49 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { CairnError } from '../../src/base/errors.ts';
-import { directory, file, transferOf } from '../suites/staged-transfer.ts';
-import { interceptChunks, openPush, openScene, type HandSession, type Scene } from './by-hand.ts';
+import type { ContentStore } from '../../src/storage/content-store.ts';
+import { directory, file, stream, transferOf, type Item } from '../suites/staged-transfer.ts';
+import {
+  intercept,
+  interceptChunks,
+  openPush,
+  openScene,
+  until,
+  type HandSession,
+  type Scene,
+} from './by-hand.ts';
+
+/** A disk as the test wants it, and how often somebody was let wait. */
+interface Disk {
+  isBroken: boolean;
+  /** Whether it takes for ever to tell how full it is. */
+  isSlow: boolean;
+  waiting: number;
+}
+
+const THREE_CHUNKS = file('a', 3 * 65_536);
+const STREAM = stream(Buffer.alloc(2 * 65_536, 'x'));
 
 /** A server whose disk fails from a moment on that the test chooses. */
-async function openFailing(): Promise<{ scene: Scene; session: HandSession; disk: { isBroken: boolean } }> {
-  const disk = { isBroken: false };
+async function openFailing(
+  items: readonly Item[] = [directory(''), THREE_CHUNKS],
+): Promise<{ scene: Scene; session: HandSession; disk: Disk }> {
+  const disk: Disk = { isBroken: false, isSlow: false, waiting: 0 };
+  const space: ContentStore['space'] = async () => {
+    if (disk.isSlow) disk.waiting += 1;
+    while (disk.isSlow) await delay(5);
+    return undefined;
+  };
   const scene = await openScene('local disk', {
     wrap: (content) =>
-      interceptChunks(content, (chunks) => ({
+      interceptChunks(intercept(content, { space }), (chunks) => ({
         sync: async () => {
           if (disk.isBroken) throw new CairnError('storage-io', 'the disk says EIO');
           await chunks.sync();
         },
       })),
   });
-  const transfer = transferOf(scene.stores.content, 'in', [directory(''), file('a', 3 * 65_536)]);
+  const transfer = transferOf(scene.stores.content, 'in', items);
   return { scene, session: await openPush(scene, transfer), disk };
 }
 
@@ -50,6 +77,18 @@ test('a session whose sync point failed takes nothing, although that cannot be w
   scene.stores.sessions.replace = replace;
   await session.resume();
   expect((await session.call('GET', 'checkpoint')).json.chunks.runs).toEqual([]);
+});
+
+test('a chunk of a stream that waits for room when a sync point fails is to be sent again, in a new epoch', async () => {
+  const { session, disk } = await openFailing([STREAM]);
+  await session.putChunk(0);
+  disk.isSlow = true;
+  const chunk = session.putChunk(1);
+  await until(async () => disk.waiting > 0);
+  disk.isBroken = true;
+  expect((await session.post('POST', 'sync')).status).toBe(500);
+  disk.isSlow = false;
+  expect((await chunk).json.code).toBe('session-suspended');
 });
 
 test('an older request for a chunk that comes last takes it, and the other is told to send it again', async () => {

@@ -6,6 +6,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { compileFunction } from 'node:vm';
 import { build, type Plugin } from 'esbuild';
+import { loadNative } from '../../src/base/native.ts';
 import type * as Code from './realm/entry.ts';
 import type { SimulatedProcess } from './system/process.ts';
 
@@ -39,6 +40,9 @@ const REPLACED: Readonly<Record<string, string>> = {
   'xxhash-wasm': 'xxhash-wasm.ts',
   'koffi': 'koffi.ts',
 };
+
+/** Where the code under test would have the calls of the C library, and takes other ways without them. */
+const HAS_NATIVE = (await loadNative()) !== undefined;
 
 const requireHere = createRequire(import.meta.url);
 
@@ -98,5 +102,7 @@ export async function loadRealm(text: string): Promise<LoadedRealm> {
   });
   run(requireHere, module, module.exports, realm);
   await module.exports.preloadHash();
+  if (HAS_NATIVE && (await module.exports.loadNative()) === undefined)
+    throw new Error('the code under test binds a call of the C library that the simulation does not have');
   return { realm, code: module.exports };
 }

@@ -1,4 +1,5 @@
 /** In place of `koffi`: the calls of the C library that cairn makes through it. */
+import { constants } from 'node:os';
 import { errnoOf } from '../disk/system-error.ts';
 import { realm } from './simulation.ts';
 
@@ -59,10 +60,24 @@ async function syncfsLater(fd: number, done: (error: unknown, result: number) =>
 syncfs.async = (fd: number, done: (error: unknown, result: number) => void): void =>
   void syncfsLater(fd, done);
 
-const CALLS: Readonly<Record<string, unknown>> = { futimens, utimensat, syncfs, flock, renameat };
+/** No service manager listens in the simulation. */
+const noSockets = (): number => {
+  lastErrno = constants.errno.EAFNOSUPPORT;
+  return -1;
+};
+
+const CALLS: Readonly<Record<string, unknown>> = {
+  futimens,
+  utimensat,
+  syncfs,
+  flock,
+  renameat,
+  socket: noSockets,
+  sendto: noSockets,
+};
 
 function func(declaration: string): Call {
-  const name = /^int (\w+)\(/.exec(declaration)?.[1] ?? '';
+  const name = /^\w+ (\w+)\(/.exec(declaration)?.[1] ?? '';
   const call = CALLS[name];
   if (call === undefined) throw new Error(`the simulation has no ${declaration}`);
   return call as Call;

@@ -3,6 +3,7 @@ import { CairnError } from '../../../base/errors.ts';
 import type { Logger } from '../../../base/logger.ts';
 import { DIGEST_LENGTH_BYTES, type HasherFactory } from '../../../manifest/digest.ts';
 import { isStream } from '../../../manifest/layout.ts';
+import { nextState } from '../../../session/record.ts';
 import type { ChunkStaging } from '../../../storage/content-store.ts';
 import type { ChunkWriter } from '../../../transfer/chunk-store.ts';
 import { receiveChunk, type ExpectedChunk } from '../../../transfer/chunk-transfer.ts';
@@ -188,12 +189,13 @@ function untouched(staging: ChunkStaging): ChunkStaging {
   };
 }
 
-/** At the write, not only at the door: a newer epoch, or a commit that looks at the chunks, comes first. */
+/** At the write, not only at the door: a newer epoch, a commit that looks at the chunks or a sync point that fails comes first. */
 function checkUnsealed({ live, epoch }: SessionWork): void {
   live.record.checkEpoch(epoch);
   const { state } = live.record.value;
-  if (!live.sealed && state === 'open') return;
-  throw new CairnError('session-state', 'the session takes no chunks while it is being committed', {
-    details: { state },
-  });
+  if (live.sealed) {
+    const message = 'the session takes no chunks while it is being committed';
+    throw new CairnError('session-state', message, { details: { state } });
+  }
+  nextState(live.record.value, 'transfer');
 }
