@@ -74,9 +74,13 @@ export async function openContext(options: ContextOptions): Promise<TransferCont
   const { signal } = life.controller;
   signal.throwIfAborted();
   let channels: Channels | undefined;
-  // Idle ones of our own may be all that the server gives to this address.
-  const makeRoom = (error: CairnError): boolean =>
-    isBeyondConnections(error) && (channels?.closeIdle() ?? 0) + connection.closeIdle() > 0;
+  const closeIdle = (): number => (channels?.closeIdle() ?? 0) + connection.closeIdle();
+  const makeRoom = (error: CairnError): boolean => {
+    // Where one connection fell silent, the idle ones are as dead: each would be waited for once more.
+    if (error.code === 'timeout') closeIdle();
+    // Idle ones of our own may be all that the server gives to this address.
+    return isBeyondConnections(error) && closeIdle() > 0;
+  };
   const isGivenUpSoon = (error: CairnError): boolean => isForeign(error) && !isPatient();
   const retrier = createRetrier({ retryForMs, signal, report, now, random, makeRoom, isGivenUpSoon });
   const connection = await openConnection(url, {
