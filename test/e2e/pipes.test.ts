@@ -1,31 +1,13 @@
-import { createHash, randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { cairn, startCairn } from '../support/cli.ts';
-import { startCuttingProxy } from '../support/cutting-proxy.ts';
 import { BACKENDS, fetchPublished } from '../support/servers.ts';
+import { sha256, stream } from '../support/stream-source.ts';
 import { temporaryDirectory } from '../support/trees.ts';
 
 const MIB = 1024 * 1024;
-
-/** A stream whose content repeats in no chunk, with its digest. */
-function stream(sizeBytes: number): { pieces: Iterable<Uint8Array>; digest: () => string } {
-  const hash = createHash('sha256');
-  const block = randomBytes(MIB);
-  function* pieces(): Generator<Uint8Array> {
-    for (let at = 0; at < sizeBytes; at += MIB) {
-      const piece = Buffer.from(block.subarray(0, Math.min(MIB, sizeBytes - at)));
-      piece.writeUInt32BE((at / MIB) >>> 0, 0);
-      hash.update(piece);
-      yield piece;
-    }
-  }
-  return { pieces: pieces(), digest: () => hash.digest('hex') };
-}
-
-const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
 describe.each(BACKENDS)('over $name', ({ start }) => {
   test.each([0, 5, 4 * MIB, 8 * MIB, 9 * MIB + 7])(
@@ -61,45 +43,6 @@ describe.each(BACKENDS)('over $name', ({ start }) => {
     child.kill('SIGTERM');
     const exitCode = await new Promise((resolve) => child.once('exit', (code) => resolve(code)));
     expect(exitCode).toBe(143);
-  });
-
-  test('a stream survives cuts and a restart of the server', async () => {
-    const server = await start();
-    const proxy = await startCuttingProxy({ targetPort: server.port, bytesPerSecond: 30 * MIB });
-    onTestFinished(() => proxy.close());
-    const environment = { stateHome: temporaryDirectory(), token: server.token };
-    const source = stream(96 * MIB);
-    const run = startCairn(
-      ['push', '--json', '--retry-for', '20s', '-', `http://127.0.0.1:${proxy.port}/stream`],
-      {
-        ...environment,
-        stdin: source.pieces,
-      },
-    );
-    for (let cut = 0; cut < 6; cut++) {
-      await sleep(300);
-      proxy.cutAll();
-      if (cut !== 3) continue;
-      await server.kill();
-      await sleep(300);
-      await server.start();
-    }
-    const result = await run.result;
-    expect(result, result.stderr).toMatchObject({ exitCode: 0, last: { bytesTotal: 96 * MIB } });
-    const published = await fetchPublished(server, '/stream');
-    expect(sha256(published!)).toBe(source.digest());
-
-    const pull = startCairn(
-      ['pull', '--retry-for', '20s', `http://127.0.0.1:${proxy.port}/stream`, '-'],
-      environment,
-    );
-    for (let cut = 0; cut < 5; cut++) {
-      await sleep(300);
-      proxy.cutAll();
-    }
-    const pulled = await pull.result;
-    expect(pulled.exitCode, pulled.stderr).toBe(0);
-    expect(sha256(pulled.stdout)).toBe(sha256(published!));
   });
 
   test('--from-command publishes what the command wrote, and nothing when it fails', async () => {
