@@ -30,7 +30,15 @@ const FLOORS: Readonly<Record<string, number>> = {
   'server/front-ends': 63,
   'server/operations': 63,
   'server': 64,
-  'client': 60,
+  'client/api': 60,
+  'client/http': 61,
+  'client/session': 62,
+  'client/state': 62,
+  'client/transfer': 63,
+  'client/push': 64,
+  'client/pull': 64,
+  'client/doctor': 64,
+  'client': 65,
   'cli': 70,
 };
 /** Both sides of the wire: neither sees the other, whatever the floors of its rooms are. */
@@ -244,6 +252,18 @@ describe('the checker', () => {
       'server/front-ends/a.ts',
       `import { x } from '../operations/x.ts';`,
       'imports server/operations/',
+    ],
+    [
+      'a room of the client that sees a higher one, by a type',
+      'client/http/a.ts',
+      `import type { X } from '../session/x.ts';`,
+      'imports client/session/',
+    ],
+    [
+      'one direction of the client that sees the other',
+      'client/push/a.ts',
+      `import { x } from '../pull/x.ts';`,
+      'imports client/pull/',
     ],
     [
       'headers in the core',

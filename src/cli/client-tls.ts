@@ -1,6 +1,6 @@
 /** Which authorities a client trusts and which certificate it shows: options, else the environment. */
+import type { ClientTls, ClientTlsFiles } from '../client/api/reach.ts';
 import { CairnError } from '../base/errors.ts';
-import type { ClientTls, ClientTlsFiles } from '../client/options.ts';
 import { absolutePath } from './resume-command.ts';
 import type { Environment } from './state-home.ts';
 import { usage } from './words/usage.ts';

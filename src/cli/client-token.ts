@@ -1,12 +1,11 @@
 /** Where a client's access token comes from: `--token-file`, `CAIRN_TOKEN`, a login, or a server of the same user here. */
 import { constants, existsSync } from 'node:fs';
 import { open } from 'node:fs/promises';
+import type { Proxy, ClientTls, ReachOptions } from '../client/api/reach.ts';
 import { CairnError, systemCodeOf } from '../base/errors.ts';
 import { isLoopbackHost } from '../base/loopback.ts';
 import { whyForeign } from '../base/ownership.ts';
 import { printable } from '../base/safe-path.ts';
-import type { Proxy } from '../client/http/proxy.ts';
-import type { ClientTls, ReachOptions } from '../client/options.ts';
 import { issuerFetchIn } from './issuer-way.ts';
 import { mayHaveLogins } from './login/credentials.ts';
 import { loginToken } from './login/login-token.ts';

@@ -1,7 +1,7 @@
 /** How this machine reaches an issuer of tokens: what the options and the environment say of proxies and authorities. */
+import type { ClientTls } from '../client/api/reach.ts';
 import type { IssuerFetch } from '../base/issuer-fetch.ts';
 import { issuerFetchOver } from '../client/http/issuer-fetch.ts';
-import type { ClientTls } from '../client/options.ts';
 import { clientTls } from './client-tls.ts';
 import type { Environment } from './state-home.ts';
 

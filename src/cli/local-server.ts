@@ -3,8 +3,8 @@
  * really does is another question: the port may belong to another user by now, or on another loopback address.
  */
 import type { Socket } from 'node:net';
+import type { SocketGuard } from '../client/api/reach.ts';
 import { CairnError } from '../base/errors.ts';
-import type { SocketGuard } from '../client/options.ts';
 import { askForProof } from '../client/http/challenge.ts';
 import { endsOf, isSameProof, localProof, newLocalSecret, plainAddress } from '../wire/local-proof.ts';
 import { findServers, type ServerRegistration } from './server-registry.ts';

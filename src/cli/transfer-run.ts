@@ -1,8 +1,8 @@
 /** Runs the client's part of a command: screen, signals, token; for push and pull also the result. */
 import { EXIT, type ExitCode } from '../base/errors.ts';
-import type { TransferSummary } from '../client/events.ts';
+import type { TransferSummary } from '../client/api/events.ts';
 import { proxyFor } from '../client/http/proxy.ts';
-import type { TransferOptions } from '../client/options.ts';
+import type { TransferOptions } from '../client/api/options.ts';
 import { clientTls } from './client-tls.ts';
 import { clientAccess } from './client-token.ts';
 import { interruptionLines, watchHangup, watchSignals } from './interruption.ts';

@@ -1,13 +1,12 @@
 /** The options that push and pull share: words → validated settings → the words again, for resuming. */
+import type { BandwidthRate } from '../client/api/reach.ts';
 import { CHUNK_SIZE_RANGE } from '../manifest/manifest.ts';
 import type { DigestAlgorithm } from '../manifest/digest.ts';
 import { SYNC_MODES, type SyncMode } from '../session/sync-mode.ts';
 import { absolutePath } from './resume-command.ts';
 import { parseChoice, parseCount } from './words/count.ts';
-import type { CompressMode } from '../client/transfer/compression.ts';
 import { COMPRESS_WORDS, DIGESTS } from './options/choices.ts';
-import type { TransferOptions } from '../client/options.ts';
-import type { BandwidthRate } from '../client/http/bandwidth.ts';
+import type { TransferOptions, CompressMode } from '../client/api/options.ts';
 import { parseBandwidth } from './words/bandwidth.ts';
 import { parseDuration } from './words/duration.ts';
 import { tlsWordsOf, type TlsSettings, type TlsWords, tlsSettingsOf } from './client-tls.ts';

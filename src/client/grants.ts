@@ -1,12 +1,12 @@
 /** Transfer grants, as their issuer sees them. */
 import { randomBytes } from 'node:crypto';
+import type { ReachOptions } from './api/reach.ts';
 import type * as v from 'valibot';
 import { CairnError } from '../base/errors.ts';
 import { Empty } from '../wire/messages.ts';
 import { GrantList, GrantReply, type GrantInfo, type GrantRequest } from '../wire/grant-messages.ts';
 import { ROUTE } from '../wire/routes.ts';
 import { callJson, type Call, type Server } from './http/server-calls.ts';
-import type { ReachOptions } from './options.ts';
 import { openContext } from './transfer/transfer-context.ts';
 
 /** What is to be granted for the URL, and for everything below it. */

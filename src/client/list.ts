@@ -1,8 +1,8 @@
 /** `cairn ls URL`: what is there. */
+import type { ReachOptions } from './api/reach.ts';
 import type { EntryList } from '../manifest/entry-table.ts';
 import { ROUTE } from '../wire/routes.ts';
 import { readTree, type Notice } from '../wire/tree-stream.ts';
-import type { ReachOptions } from './options.ts';
 import { call } from './http/server-calls.ts';
 import { openContext } from './transfer/transfer-context.ts';
 

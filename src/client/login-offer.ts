@@ -1,8 +1,8 @@
 /** Asks a server where its access tokens come from. */
+import type { ReachOptions } from './api/reach.ts';
 import type { LoginOffer } from '../wire/messages.ts';
 import { openConnection } from './http/connection.ts';
 import { greet } from './http/discovery.ts';
-import type { ReachOptions } from './options.ts';
 
 /**
  * What the server of a URL says of where to log in; undefined where it says nothing. It proves nothing of itself, so

@@ -1,8 +1,8 @@
 /** `cairn pull URL DEST`: finishes what an earlier run began, then brings what is new. */
 import { resolve } from 'node:path';
 import { CairnError } from '../base/errors.ts';
-import type { TransferSummary } from './events.ts';
-import type { TransferOptions } from './options.ts';
+import type { TransferSummary } from './api/events.ts';
+import type { TransferOptions } from './api/options.ts';
 import { freshPull, type PullTask } from './pull/pull-fresh.ts';
 import { checkDestination } from './pull/pull-landing.ts';
 import { discardLanded, publishAgreed, resumedPull } from './pull/pull-resume.ts';

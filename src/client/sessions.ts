@@ -1,4 +1,5 @@
 /** `cairn sessions`: what a server keeps of unfinished and ended transfers, and the end of those that nobody wants. */
+import type { ReachOptions } from './api/reach.ts';
 import type { SESSION_STATES } from '../session/session-states.ts';
 import type * as v from 'valibot';
 import { CairnError } from '../base/errors.ts';
@@ -7,7 +8,6 @@ import { SessionDetails, SessionListLine, type SessionSummary } from '../wire/ad
 import { Empty, SESSION_ID_PATTERN } from '../wire/messages.ts';
 import { parseJsonMessage } from '../wire/parse-message.ts';
 import { ROUTE } from '../wire/routes.ts';
-import type { ReachOptions } from './options.ts';
 import { call, callJson } from './http/server-calls.ts';
 import { openContext, type TransferContext } from './transfer/transfer-context.ts';
 

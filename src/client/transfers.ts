@@ -1,12 +1,12 @@
 /** `cairn transfers`: the unfinished transfers of this machine. */
 import { join } from 'node:path';
+import type { ReachOptions } from './api/reach.ts';
 import { printable } from '../base/safe-path.ts';
 import { CairnError } from '../base/errors.ts';
 import { readIfThere } from '../base/read-if-there.ts';
 import { ChunkDigests } from '../checkpoint/chunk-digests.ts';
 import { applyRecord, decodeBinding, type CheckpointState } from '../checkpoint/checkpoint-records.ts';
 import { readJournal } from '../checkpoint/journal-format.ts';
-import type { ReachOptions } from './options.ts';
 import { discardLanded } from './pull/pull-resume.ts';
 import { openSession } from './session/session-client.ts';
 import { isSessionGone } from './session/session-gone.ts';

@@ -1,4 +1,5 @@
 /** `cairn rm`, `mv` and `mkdir`: changes of what is published, without a transfer. */
+import type { ReachOptions } from './api/reach.ts';
 import { CairnError } from '../base/errors.ts';
 import { printable, targetPathOf } from '../base/safe-path.ts';
 import { Empty } from '../wire/messages.ts';
@@ -6,7 +7,6 @@ import { ROUTE } from '../wire/routes.ts';
 import type { TreeChange } from '../wire/tree-change.ts';
 import { callJson, type Server } from './http/server-calls.ts';
 import { list } from './list.ts';
-import type { ReachOptions } from './options.ts';
 import { openContext } from './transfer/transfer-context.ts';
 
 /**

@@ -4,7 +4,7 @@ import { ChunkSet } from '../checkpoint/chunk-set.ts';
 import type { EntryList } from '../manifest/entry-table.ts';
 import type { Manifest } from '../manifest/manifest.ts';
 import { digestsOf } from './transfer/comparing.ts';
-import { DEFAULT_CHUNK_SIZE_BYTES, type TransferOptions } from './options.ts';
+import { DEFAULT_CHUNK_SIZE_BYTES, type TransferOptions } from './api/options.ts';
 import { establishPull } from './pull/pull-establish.ts';
 import { getDigests } from './session/session-calls.ts';
 import type { SessionClient } from './session/session-client.ts';

@@ -1,3 +1,6 @@
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Proxy } from '../../src/client/api/reach.ts';
 import {
   chmodSync,
   chownSync,
@@ -10,12 +13,9 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ProcessIdentity, ProcessInspector } from '../../src/base/process-identity.ts';
 import { clientAccess, readTokenFile, type TokenSources } from '../../src/cli/client-token.ts';
-import type { Proxy } from '../../src/client/http/proxy.ts';
 import { findServers, registerServer } from '../../src/cli/server-registry.ts';
 import { ensurePrivateDirectory, stateHomeOf } from '../../src/cli/state-home.ts';
 import { canChown, STRANGER } from '../support/requirements.ts';

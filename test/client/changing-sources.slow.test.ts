@@ -14,7 +14,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { CairnError } from '../../src/base/errors.ts';
-import type { TransferEvent } from '../../src/client/events.ts';
+import type { TransferEvent } from '../../src/client/api/events.ts';
 import { pull } from '../../src/client/pull.ts';
 import { push } from '../../src/client/push.ts';
 import { pictureOf, temporaryDirectory, writeRandomFile } from '../support/trees.ts';

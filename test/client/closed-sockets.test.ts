@@ -2,12 +2,12 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { SocketGuard } from '../../src/client/api/reach.ts';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { CairnError } from '../../src/base/errors.ts';
 import { whenOpen } from '../../src/client/http/connecting.ts';
 import { openConnection, type Connection } from '../../src/client/http/connection.ts';
 import type { HttpRequest } from '../../src/client/http/http-message.ts';
-import type { SocketGuard } from '../../src/client/options.ts';
 
 interface Scene {
   readonly connection: Connection;

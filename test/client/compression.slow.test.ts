@@ -11,7 +11,7 @@ import { push } from '../../src/client/push.ts';
 import { ENCODINGS, textOf } from '../support/encodings.ts';
 import { temporaryDirectory } from '../support/trees.ts';
 import { CHUNK, codeOf, KINDS, openScene } from './support/scene.ts';
-import type { TransferOptions } from '../../src/client/options.ts';
+import type { TransferOptions } from '../../src/client/api/options.ts';
 import { cpuNowMs } from '../support/cpu-time.ts';
 
 const MIB = 1024 * 1024;

@@ -1,6 +1,6 @@
 import { describe, expect, test, vi } from 'vitest';
 import { createFlow, type Flow } from '../../src/client/transfer/flow.ts';
-import { fixedCount, runWorkers } from '../../src/client/transfer/workers.ts';
+import { fixedCount, runWorkers } from '../../src/base/workers.ts';
 
 const MAX = 48;
 const CHUNK = 2 ** 20;

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { CairnError } from '../../src/base/errors.ts';
 import { isHopeless, networkError } from '../../src/client/http/connection-error.ts';
-import type { TransferOptions } from '../../src/client/options.ts';
+import type { TransferOptions } from '../../src/client/api/options.ts';
 import { push } from '../../src/client/push.ts';
 import { pushStream } from '../../src/client/push-stream.ts';
 import { startMeddlingProxy } from '../support/meddling-proxy.ts';

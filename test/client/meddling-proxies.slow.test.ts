@@ -2,9 +2,9 @@
 import type { IncomingMessage } from 'node:http';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { TransferSummary } from '../../src/client/events.ts';
+import type { TransferSummary } from '../../src/client/api/events.ts';
 import { list } from '../../src/client/list.ts';
-import type { TransferOptions } from '../../src/client/options.ts';
+import type { TransferOptions } from '../../src/client/api/options.ts';
 import { pull } from '../../src/client/pull.ts';
 import { pushStream } from '../../src/client/push-stream.ts';
 import { push } from '../../src/client/push.ts';

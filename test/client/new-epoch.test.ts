@@ -11,7 +11,7 @@ import type { SessionClient } from '../../src/client/session/session-client.ts';
 import { ChunkBoard } from '../../src/client/transfer/chunk-board.ts';
 import { createFlow } from '../../src/client/transfer/flow.ts';
 import { createProgress } from '../../src/client/transfer/transfer-progress.ts';
-import { fixedCount } from '../../src/client/transfer/workers.ts';
+import { fixedCount } from '../../src/base/workers.ts';
 import { zeros } from '../../src/transfer/excluded-entries.ts';
 import { CHUNK, codeOf } from './support/scene.ts';
 

@@ -19,7 +19,7 @@ import { expect, test, vi } from 'vitest';
 import { createAccess } from '../../src/client/http/access.ts';
 import { UNLIMITED } from '../../src/client/http/bandwidth.ts';
 import { openConnection } from '../../src/client/http/connection.ts';
-import type { TransferOptions } from '../../src/client/options.ts';
+import type { TransferOptions } from '../../src/client/api/options.ts';
 import { push } from '../../src/client/push.ts';
 import { lookAtTarget } from '../../src/client/push/unchanged.ts';
 import { EntryTable } from '../../src/manifest/entry-table.ts';

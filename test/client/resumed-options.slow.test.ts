@@ -2,8 +2,8 @@ import { cpSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { CairnError } from '../../src/base/errors.ts';
-import type { TransferSummary } from '../../src/client/events.ts';
-import type { TransferOptions } from '../../src/client/options.ts';
+import type { TransferSummary } from '../../src/client/api/events.ts';
+import type { TransferOptions } from '../../src/client/api/options.ts';
 import { pull } from '../../src/client/pull.ts';
 import { push } from '../../src/client/push.ts';
 import { listTransfers } from '../../src/client/transfers.ts';

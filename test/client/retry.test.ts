@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { CairnError } from '../../src/base/errors.ts';
-import type { TransferEvent } from '../../src/client/events.ts';
+import type { TransferEvent } from '../../src/client/api/events.ts';
 import { createRetrier } from '../../src/client/http/retry.ts';
 import { codeOf } from './support/scene.ts';
 

@@ -13,7 +13,7 @@ import path from 'node:path';
 import { expect, test } from 'vitest';
 import { CairnError } from '../../src/base/errors.ts';
 import { push } from '../../src/client/push.ts';
-import type { TransferEvent } from '../../src/client/events.ts';
+import type { TransferEvent } from '../../src/client/api/events.ts';
 import { mayHaveSameBytes } from '../../src/manifest/identity.ts';
 import { temporaryDirectory, writeRandomFile } from '../support/trees.ts';
 import { CHUNK, codeOf, openScene, type Scene } from './support/scene.ts';

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { expect, test } from 'vitest';
 import { pull } from '../../src/client/pull.ts';
 import { push } from '../../src/client/push.ts';
-import type { TransferOptions } from '../../src/client/options.ts';
+import type { TransferOptions } from '../../src/client/api/options.ts';
 import { addToken } from '../../src/server/access/token-changes.ts';
 import { hashSecret, issueSecret } from '../../src/session/credential.ts';
 import { startDiskServer, type DiskServer } from '../support/servers.ts';

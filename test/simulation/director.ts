@@ -2,7 +2,7 @@
  * What happens in a world, from the outside: faults strike, who died is started again, and when all faults are over
  * every command that was begun has to come to its end, with nothing left behind.
  */
-import type { TransferSummary } from '../../src/client/events.ts';
+import type { TransferSummary } from '../../src/client/api/events.ts';
 import type { ClientActor, Outcome } from './actors/client-actor.ts';
 import { drawFaults, endTroubles, MAX_JUMP_MS, type Cast, type Fault } from './faults.ts';
 import { checkResidue } from './promises/residue.ts';

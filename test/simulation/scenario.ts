@@ -1,5 +1,5 @@
 /** What a seed is about: which way, which files, which parameters. */
-import type { CompressMode } from '../../src/client/transfer/compression.ts';
+import type { CompressMode } from '../../src/client/api/options.ts';
 import type { SyncMode } from '../../src/session/sync-mode.ts';
 import type { Disk } from './disk/disk.ts';
 import { createChance, type Chance } from './random.ts';

@@ -1,9 +1,9 @@
 /** `cairn grant`: lets somebody without an account push or pull one thing. */
 import { existsSync } from 'node:fs';
+import type { ReachOptions } from '../../client/api/reach.ts';
 import { createFileDurably } from '../../base/durable-files.ts';
 import { EXIT, type ExitCode } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
-import type { ReachOptions } from '../../client/options.ts';
 import type { GrantInfo, GrantReply } from '../../wire/grant-messages.ts';
 import { alignColumns } from '../columns.ts';
 import { planGrant, type GrantPlan, type GrantWords } from '../grant-words.ts';

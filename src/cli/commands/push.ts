@@ -1,8 +1,8 @@
 /** `cairn push`. */
 import type { ExitCode } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
-import type { TransferOptions } from '../../client/options.ts';
-import type { TransferSummary } from '../../client/events.ts';
+import type { TransferOptions } from '../../client/api/options.ts';
+import type { TransferSummary } from '../../client/api/events.ts';
 import { readDescriptor, STDIN } from '../descriptor-stream.ts';
 import { shownCommand } from '../resume-command.ts';
 import { planPush, refuseForStreams, type PushPlan } from '../transfer-plan.ts';

@@ -1,7 +1,7 @@
 /** `cairn transfers`: this machine's checkpoints. */
+import type { ReachOptions } from '../../client/api/reach.ts';
 import { EXIT, type ExitCode } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
-import type { ReachOptions } from '../../client/options.ts';
 import type { TransferInfo, UnreadableTransfer } from '../../client/transfers.ts';
 import { proxyFor } from '../../client/http/proxy.ts';
 import { clientTls, tlsSettingsOf, type TlsWords } from '../client-tls.ts';

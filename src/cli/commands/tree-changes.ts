@@ -1,7 +1,7 @@
 /** `cairn rm`, `cairn mv` and `cairn mkdir`. */
+import type { ReachOptions } from '../../client/api/reach.ts';
 import { CairnError, EXIT, type ErrorCode, type ExitCode } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
-import type { ReachOptions } from '../../client/options.ts';
 import { errorObject, failureOf } from '../failure.ts';
 import { print } from '../output.ts';
 import { jsonLine } from '../screen/json-line.ts';

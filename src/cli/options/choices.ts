@@ -1,5 +1,5 @@
 /** The words of options that take one of a few: for their help, completion and man pages, and their parsers. */
-import type { CompressMode } from '../../client/transfer/compression.ts';
+import type { CompressMode } from '../../client/api/options.ts';
 import type { DigestAlgorithm } from '../../manifest/digest.ts';
 
 /** Of `--digest`. */

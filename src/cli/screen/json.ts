@@ -1,6 +1,6 @@
 /** `--json`: one object per line on stdout; `progress`, `warning`, and a last `summary`. */
 import type { ExitCode } from '../../base/errors.ts';
-import type { TransferSummary } from '../../client/events.ts';
+import type { TransferSummary } from '../../client/api/events.ts';
 import { jsonLine } from './json-line.ts';
 import { noticeLine } from './lines.ts';
 import type { Screen } from './screen.ts';

@@ -1,5 +1,5 @@
 /** Events that are a line of their own, in every renderer for people. */
-import type { Change, TransferEvent } from '../../client/events.ts';
+import type { Change, TransferEvent } from '../../client/api/events.ts';
 import { printable } from '../../base/safe-path.ts';
 import type { EntryType } from '../../manifest/entry.ts';
 import { formatBytes } from '../../base/byte-text.ts';

@@ -1,4 +1,4 @@
-import type { Phase } from '../../client/events.ts';
+import type { Phase } from '../../client/api/events.ts';
 
 /** What a transfer is busy with, for people. */
 export const PHASE_WORDS: Readonly<Record<Phase, string>> = {

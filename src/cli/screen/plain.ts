@@ -1,5 +1,5 @@
 /** Progress off a terminal: a line for each phase, one every few seconds, and what happened. */
-import type { TransferEvent } from '../../client/events.ts';
+import type { TransferEvent } from '../../client/api/events.ts';
 import { entryDoneLine, noticeLine, resumedLine, waitingLine, warningLine, wouldLine } from './lines.ts';
 import { PHASE_WORDS } from './phase-words.ts';
 import type { Screen } from './screen.ts';

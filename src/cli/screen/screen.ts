@@ -1,5 +1,5 @@
 /** What a transfer is drawn on. Renderers are swapped, never asked. */
-import type { Report, TransferSummary } from '../../client/events.ts';
+import type { Report, TransferSummary } from '../../client/api/events.ts';
 import type { ExitCode } from '../../base/errors.ts';
 
 /** Draws the events of one transfer. */

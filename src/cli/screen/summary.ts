@@ -1,5 +1,5 @@
 /** The result of a transfer in one line. */
-import type { TransferSummary } from '../../client/events.ts';
+import type { TransferSummary } from '../../client/api/events.ts';
 import { formatBytes } from '../../base/byte-text.ts';
 import { formatDuration, formatEntries, formatRate } from './wording.ts';
 

@@ -1,6 +1,6 @@
 /** What the events of a transfer add up to; every renderer reads this. */
 import type { ErrorCode } from '../../base/errors.ts';
-import type { Phase, TransferEvent } from '../../client/events.ts';
+import type { Phase, TransferEvent } from '../../client/api/events.ts';
 
 /** A file of at least one chunk that is under way. */
 export interface FileProgress {

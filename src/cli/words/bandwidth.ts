@@ -1,5 +1,5 @@
 /** Limits of bandwidth as people write them: `10M`, or by the time of day, `08:00,1M 19:00,off`. */
-import type { BandwidthRate } from '../../client/http/bandwidth.ts';
+import type { BandwidthRate } from '../../client/api/reach.ts';
 import { parseSize } from './size.ts';
 import { optionUsage } from './usage.ts';
 

@@ -1,12 +1,12 @@
 /** The certificate of a server that speaks TLS: who vouches for it, whose it is, and until when. */
 import { isIP } from 'node:net';
 import { connect, type PeerCertificate } from 'node:tls';
+import type { ClientTlsFiles } from '../api/reach.ts';
 import { TLS_FLOOR } from '../../base/tls-floor.ts';
 import { systemCodeOf } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
 import { INCOMPLETE_CHAIN } from '../http/certificate-error.ts';
 import { targetOf } from '../http/connecting.ts';
-import type { ClientTlsFiles } from '../options.ts';
 import { ok, problem, warning, type Finding } from './finding.ts';
 
 const DAY_MS = 86_400_000;

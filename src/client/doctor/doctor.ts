@@ -1,8 +1,8 @@
 /** `cairn doctor`: looks at everything that goes wrong in practice between this machine and a server. */
+import type { ReachOptions } from '../api/reach.ts';
 import type { WhoAmI } from '../../wire/administration.ts';
 import { DEFAULT_ANSWER_PACE } from '../http/answer-pace.ts';
 import { shownProxy } from '../http/proxy.ts';
-import type { ReachOptions } from '../options.ts';
 import type { Server } from '../http/server-calls.ts';
 import { openContext, type TransferContext } from '../transfer/transfer-context.ts';
 import { checkAddress } from './address.ts';

@@ -1,10 +1,10 @@
 /** Where a server is behind a proxy that passes the URL itself to another server, or changes its path. */
+import type { ReachOptions } from '../api/reach.ts';
 import { CairnError, type ErrorCode } from '../../base/errors.ts';
 import { checkProtocolMajor, Hello } from '../../wire/messages.ts';
 import { parseJsonMessage } from '../../wire/parse-message.ts';
 import { PROTOCOL_ROOT, PROTOCOL_VERSION } from '../../wire/routes.ts';
 import { openConnection, type Connection } from '../http/connection.ts';
-import type { ReachOptions } from '../options.ts';
 import { problem, type Finding } from './finding.ts';
 
 /** What a wrong prefix looks like. */

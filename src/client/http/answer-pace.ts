@@ -2,16 +2,8 @@
  * How slow an answer may be. The watch over the socket ends a connection on which nothing moves; a server that sends a
  * byte now and then would keep a client busy for ever.
  */
+import type { AnswerPace } from '../api/reach.ts';
 import { CairnError } from '../../base/errors.ts';
-
-/** The least pace of answers. */
-export interface AnswerPace {
-  /** The headers have come so long after the request was sent. */
-  readonly headersMs: number;
-  /** Bytes a second, on average over `overMs` of waiting for them. */
-  readonly minRate: number;
-  readonly overMs: number;
-}
 
 /** Slower is no link that a transfer could end on. */
 export const DEFAULT_ANSWER_PACE: AnswerPace = { headersMs: 60_000, minRate: 64, overMs: 60_000 };

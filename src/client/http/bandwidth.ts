@@ -1,8 +1,6 @@
 /** A limit on the bytes of chunks, shared by all connections of a transfer, that may change with the time of day. */
 import { setTimeout as sleep } from 'node:timers/promises';
-
-/** Bytes a second at a time of this machine; undefined for as many as there are. */
-export type BandwidthRate = (when: Date) => number | undefined;
+import type { BandwidthRate } from '../api/reach.ts';
 
 /** Lets chunks through at the pace that was wished for. */
 export interface Bandwidth {

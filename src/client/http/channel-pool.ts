@@ -1,4 +1,5 @@
 /** Channels to one server: when one is opened, how many there may be, and when nobody asks for one any more. */
+import type { AnswerPace } from '../api/reach.ts';
 import type { Pace } from '../../base/body-reader.ts';
 import { CairnError } from '../../base/errors.ts';
 import { MessageChannel } from '../../base/message-channel.ts';
@@ -6,7 +7,6 @@ import { watchReader } from '../../base/unsent.ts';
 import { CHANNEL_PROTOCOL } from '../../wire/message-head.ts';
 import { ROUTE } from '../../wire/routes.ts';
 import { isBeyondConnections } from './beyond-connections.ts';
-import type { AnswerPace } from './answer-pace.ts';
 import type { Connection, Switched } from './connection.ts';
 
 /** Channels, each used for one request at a time. */

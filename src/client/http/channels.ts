@@ -2,12 +2,13 @@
  * Requests over channels: connections that the server has upgraded, because a chunk costs both sides less there than
  * through the parsers of HTTP. Where there are none (an older server, a proxy between), the same requests go the usual way.
  */
+import type { AnswerPace } from '../api/reach.ts';
 import { BodyReader, type Pace } from '../../base/body-reader.ts';
 import { CairnError } from '../../base/errors.ts';
 import type { MessageChannel } from '../../base/message-channel.ts';
 import { decodeHead, encodeHead, MAX_HEAD_BYTES, type MessageHead } from '../../wire/message-head.ts';
 import { PROTOCOL_ROOT } from '../../wire/routes.ts';
-import { DEFAULT_ANSWER_PACE, watchAnswer, type AnswerPace } from './answer-pace.ts';
+import { DEFAULT_ANSWER_PACE, watchAnswer } from './answer-pace.ts';
 import type { Connection } from './connection.ts';
 import { accepted, readText, type HttpRequest, type HttpResponse } from './http-message.ts';
 import { createChannelPool, type ChannelPool } from './channel-pool.ts';

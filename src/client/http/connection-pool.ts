@@ -1,14 +1,14 @@
 /** The sockets below {@link Connection}: how they are made, and when a silent one is given up. */
 import type { Socket } from 'node:net';
+import type { ClientTls, SocketGuard, Proxy } from '../api/reach.ts';
 import { CairnError } from '../../base/errors.ts';
 import { watchReader, type ReaderPace } from '../../base/unsent.ts';
-import type { ClientTls, SocketGuard } from '../options.ts';
 import { handshakeError, networkError } from './connection-error.ts';
 import { targetOf, type Connect, type Done, type Target } from './connecting.ts';
 import { tlsConnector } from './connection-tls.ts';
 import type { TunnelOptions } from './connection-tunnel.ts';
 import { plainConnector } from './http-socket.ts';
-import { shownProxy, type Proxy } from './proxy.ts';
+import { shownProxy } from './proxy.ts';
 import { keepReady } from './ready-sockets.ts';
 import { createSocketPool, type SocketPool } from './socket-pool.ts';
 import { endsOf, unconfirmedBytes, type SocketEnds } from './unconfirmed.ts';

@@ -1,5 +1,6 @@
 /** TLS connections of a client: which authorities it trusts, which certificate it shows, and why it gave up. */
 import { isIP } from 'node:net';
+import type { ClientTls, ClientTlsFiles } from '../api/reach.ts';
 import {
   connect,
   createSecureContext,
@@ -8,7 +9,6 @@ import {
   type TLSSocket,
 } from 'node:tls';
 import { TLS_FLOOR } from '../../base/tls-floor.ts';
-import type { ClientTls, ClientTlsFiles } from '../options.ts';
 import { certificateError } from './certificate-error.ts';
 import { whenOpen, type Connect, type Done, type Target } from './connecting.ts';
 

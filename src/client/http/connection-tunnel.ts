@@ -1,10 +1,11 @@
 /** Tunnels through an HTTP proxy (RFC 9110, section 9.3.6), by which a client speaks TLS with its server itself. */
 import { request } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Proxy } from '../api/reach.ts';
 import { CairnError } from '../../base/errors.ts';
 import { networkError } from './connection-error.ts';
 import { closedSilently, targetOf, type Connect } from './connecting.ts';
-import { proxyWantsCredentials, shownProxy, type Proxy } from './proxy.ts';
+import { proxyWantsCredentials, shownProxy } from './proxy.ts';
 
 /** How {@link openTunnel} gets there. */
 export interface TunnelOptions {

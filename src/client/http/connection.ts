@@ -1,14 +1,15 @@
 /**
  * HTTP to one origin. It knows requests, responses and failures; nothing of sessions, and it never tries twice.
  */
+import type { AnswerPace, Proxy } from '../api/reach.ts';
 import { BodyReader } from '../../base/body-reader.ts';
 import { CairnError } from '../../base/errors.ts';
-import { DEFAULT_ANSWER_PACE, watchAnswer, type AnswerPace, type AnswerWatch } from './answer-pace.ts';
+import { DEFAULT_ANSWER_PACE, watchAnswer, type AnswerWatch } from './answer-pace.ts';
 import { networkError } from './connection-error.ts';
 import { accepted, errorOf, readText, type HttpRequest, type HttpResponse } from './http-message.ts';
 import type { OriginSockets, PoolOptions } from './connection-pool.ts';
 import type { requestOver as RequestOver, SocketAnswer, SocketRequest } from './http-socket.ts';
-import { proxyWantsCredentials, shownProxy, type Proxy } from './proxy.ts';
+import { proxyWantsCredentials, shownProxy } from './proxy.ts';
 
 /** A connection that speaks another protocol, and what came of it already. */
 export type Switched = NonNullable<SocketAnswer['switched']>;

@@ -3,12 +3,12 @@
  * makes these requests; its reader is never paused, since a connection that ends meanwhile ends its process (undici issue 5360).
  */
 import * as nodeTls from 'node:tls';
+import type { ClientTls, Proxy } from '../api/reach.ts';
 import type { Client, Dispatcher } from 'undici';
 import type { IssuerFetch } from '../../base/issuer-fetch.ts';
-import type { ClientTls } from '../options.ts';
 import { targetOf } from './connecting.ts';
 import { connectorOf } from './connection-pool.ts';
-import { proxyFor, type Proxy } from './proxy.ts';
+import { proxyFor } from './proxy.ts';
 
 /** What {@link issuerFetchOver} goes by. */
 export interface IssuerWay {

@@ -1,15 +1,8 @@
 /** The HTTP proxy between a client and its server: which one the environment names, and for whom it is not. */
+import type { Proxy } from '../api/reach.ts';
 import { canonicalAddress, isInRanges, parseAddressRange } from '../../base/address-range.ts';
 import { CairnError } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
-
-/** A proxy to go through. */
-export interface Proxy {
-  /** `http:` or `https:` is how the proxy itself is spoken to; without credentials and path. */
-  readonly url: URL;
-  /** Value of the `Proxy-Authorization` header, a secret. */
-  readonly authorization: string | undefined;
-}
 
 /** Environment variables. */
 type Environment = Readonly<Record<string, string | undefined>>;

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pRetry from 'p-retry';
 import { CairnError, EXIT, type ErrorCode } from '../../base/errors.ts';
-import type { Report } from '../events.ts';
+import type { Report } from '../api/events.ts';
 
 const BASE_DELAY_MS = 250;
 const MAX_DELAY_MS = 15_000;

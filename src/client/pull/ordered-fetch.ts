@@ -11,7 +11,8 @@ import type { SessionClient } from '../session/session-client.ts';
 import { crossingLine } from '../transfer/compression.ts';
 import type { TransferContext } from '../transfer/transfer-context.ts';
 import type { TransferProgress } from '../transfer/transfer-progress.ts';
-import { fixedCount, runWorkers, unlessAborted } from '../transfer/workers.ts';
+import { unlessAborted } from '../../base/abort-signals.ts';
+import { fixedCount, runWorkers } from '../../base/workers.ts';
 
 /** What is fetched, and where it goes. */
 export interface OrderedFetch {

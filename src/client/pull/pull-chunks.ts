@@ -9,7 +9,7 @@ import { receiveChunk } from '../../transfer/chunk-transfer.ts';
 import type { ChunkStaging } from '../../storage/content-store.ts';
 import type { GroupCommit } from '../../transfer/group-commit.ts';
 import type { ChunkBoard } from '../transfer/chunk-board.ts';
-import type { Report } from '../events.ts';
+import type { Report } from '../api/events.ts';
 import { openAnswer, type ChunkAnswer } from './chunk-answer.ts';
 import { getChunk } from '../session/chunk-calls.ts';
 import { sync, type SessionAccess } from '../session/session-calls.ts';
@@ -17,7 +17,7 @@ import type { SessionClient } from '../session/session-client.ts';
 import { crossingLine } from '../transfer/compression.ts';
 import type { TransferContext } from '../transfer/transfer-context.ts';
 import type { TransferProgress } from '../transfer/transfer-progress.ts';
-import { runWorkers } from '../transfer/workers.ts';
+import { runWorkers } from '../../base/workers.ts';
 
 /** Everything that the chunks of one pass need. */
 export interface PullJob {

@@ -11,10 +11,11 @@ import { agreeOnPlan } from '../session/agreeing.ts';
 import { commitRequest } from '../session/commit-request.ts';
 import { commitTransfer } from '../session/committing.ts';
 import { makePlan } from '../transfer/comparing.ts';
-import { DEFAULT_CHUNK_SIZE_BYTES, type TransferOptions } from '../options.ts';
+import { DEFAULT_CHUNK_SIZE_BYTES, type TransferOptions } from '../api/options.ts';
 import { establishPull } from './pull-establish.ts';
 import { isNothingThere, landingOf, makeLanding, typeAt, type Landing } from './pull-landing.ts';
-import { emptyResult, layoutOf, skippedBytes, type PassResult } from '../transfer/pass-result.ts';
+import { layoutOf } from '../session/plan-layout.ts';
+import { emptyResult, skippedBytes, type PassResult } from '../transfer/pass-result.ts';
 import { runPullPass } from './pull-pass.ts';
 import {
   discardStaged,

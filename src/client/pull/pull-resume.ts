@@ -4,7 +4,8 @@ import { ChunkSet } from '../../checkpoint/chunk-set.ts';
 import type { TransferRecord } from '../state/transfer-record.ts';
 import type { PullTask } from './pull-fresh.ts';
 import { typeAt, type Landing } from './pull-landing.ts';
-import { aboutManifest, layoutOf, pathsOf, skippedBytes, type PassResult } from '../transfer/pass-result.ts';
+import { layoutOf } from '../session/plan-layout.ts';
+import { aboutManifest, pathsOf, skippedBytes, type PassResult } from '../transfer/pass-result.ts';
 import { publish, runPullPass } from './pull-pass.ts';
 import {
   freeStaging,
@@ -18,7 +19,7 @@ import { openSession, type SessionClient } from '../session/session-client.ts';
 import { isSessionGone } from '../session/session-gone.ts';
 import { softened, type TransferContext } from '../transfer/transfer-context.ts';
 import type { TransferFolder } from '../state/transfer-folder.ts';
-import type { TransferOptions } from '../options.ts';
+import type { TransferOptions } from '../api/options.ts';
 import type { SessionGrant } from '../../wire/messages.ts';
 
 /**

@@ -9,7 +9,7 @@ import { Plan } from '../../wire/messages.ts';
 import { encodeTree } from '../../wire/tree-stream.ts';
 import type { ContentStore, StagingArea } from '../../storage/content-store.ts';
 import { openLocalDisk } from '../../storage/disk/local-disk.ts';
-import type { TransferOptions } from '../options.ts';
+import type { TransferOptions } from '../api/options.ts';
 import { loadManifest } from '../state/documents.ts';
 import type { Landing } from './pull-landing.ts';
 

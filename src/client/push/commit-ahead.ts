@@ -8,7 +8,8 @@ import type { CommitRequest } from '../../wire/messages.ts';
 import type { Asked } from '../session/committing.ts';
 import { commit } from '../session/session-calls.ts';
 import type { SessionClient } from '../session/session-client.ts';
-import { linkedController, type TransferContext } from '../transfer/transfer-context.ts';
+import { linkedController } from '../../base/abort-signals.ts';
+import type { TransferContext } from '../transfer/transfer-context.ts';
 
 /** The commit that one pass may send ahead. */
 export interface CommitAhead {

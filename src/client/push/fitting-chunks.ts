@@ -1,7 +1,7 @@
 /** Chunks that a proxy lets through: where it takes no body of their size, a push begins anew with smaller ones. */
 import { CairnError } from '../../base/errors.ts';
 import type { CheckpointReply } from '../../wire/messages.ts';
-import type { Report } from '../events.ts';
+import type { Report } from '../api/events.ts';
 import { serverDigests, type PushJob } from './push-chunks.ts';
 
 /** Sizes to fall back to, in bytes: below the usual limit of nginx (1 MiB), and the least there is. */

@@ -15,7 +15,7 @@ import type { SessionClient } from '../session/session-client.ts';
 import { isToReadAgain, type SourceReader } from './source-reader.ts';
 import type { TransferContext } from '../transfer/transfer-context.ts';
 import type { TransferProgress } from '../transfer/transfer-progress.ts';
-import { runWorkers } from '../transfer/workers.ts';
+import { runWorkers } from '../../base/workers.ts';
 
 /** Everything that the chunks of one pass need. */
 export interface PushJob {

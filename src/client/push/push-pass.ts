@@ -13,8 +13,9 @@ import { commitRequest } from '../session/commit-request.ts';
 import { createCommitAhead } from './commit-ahead.ts';
 import { missingChunks, type Asked } from '../session/committing.ts';
 import { leftOutBy, reportLeftOut } from '../session/unpublished.ts';
-import type { Report } from '../events.ts';
-import { layoutOf, type PassResult } from '../transfer/pass-result.ts';
+import type { Report } from '../api/events.ts';
+import { layoutOf } from '../session/plan-layout.ts';
+import type { PassResult } from '../transfer/pass-result.ts';
 import { runPass } from '../transfer/run-pass.ts';
 import { createJournalWriter } from '../state/journal-writer.ts';
 import {

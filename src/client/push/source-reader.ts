@@ -9,7 +9,7 @@ import type { SegmentReader } from '../../transfer/chunk-transfer.ts';
 import { sourceCodeOf, zeros } from '../../transfer/excluded-entries.ts';
 import { changeOf, lookUpSources, type FoundSource } from '../../transfer/source-lookup.ts';
 import { SourceVersions } from '../../transfer/source-versions.ts';
-import type { Report } from '../events.ts';
+import type { Report } from '../api/events.ts';
 import type { LocalSource } from './source.ts';
 
 /** The entries of a push as they are read. */

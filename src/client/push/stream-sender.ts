@@ -6,9 +6,9 @@ import type { SyncStatus } from '../../wire/messages.ts';
 import { sync } from '../session/session-calls.ts';
 import type { SessionClient } from '../session/session-client.ts';
 import type { StreamWindow, WindowChunk } from './stream-window.ts';
-import { linkedController, type TransferContext } from '../transfer/transfer-context.ts';
+import type { TransferContext } from '../transfer/transfer-context.ts';
 import type { TransferProgress } from '../transfer/transfer-progress.ts';
-import { unlessAborted } from '../transfer/workers.ts';
+import { linkedController, unlessAborted } from '../../base/abort-signals.ts';
 
 /** Everything that a stream under way needs. */
 export interface StreamJob {

@@ -6,7 +6,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CairnError } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
-import type { TransferOptions } from '../options.ts';
+import type { TransferOptions } from '../api/options.ts';
 import { otherThanAsked } from '../state/asked.ts';
 import { isLocked, recordsBeside, type OtherRecord } from '../state/records.ts';
 import { openFolder, transfersDirectory, type TransferFolder } from '../state/transfer-folder.ts';

@@ -7,7 +7,8 @@ import { transferDigest } from '../../manifest/digest.ts';
 import { createManifest, TREE_ID_PARAMETERS } from '../../manifest/manifest.ts';
 import { getTreeId } from '../session/session-calls.ts';
 import { emptyResult, type PassResult } from '../transfer/pass-result.ts';
-import { linkedController, type TransferContext } from '../transfer/transfer-context.ts';
+import { linkedController } from '../../base/abort-signals.ts';
+import type { TransferContext } from '../transfer/transfer-context.ts';
 import type { ScannedSource } from './source.ts';
 
 /** From so many entries on a session costs so much more than the question that the question may be in vain. */

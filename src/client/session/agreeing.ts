@@ -4,10 +4,16 @@ import { CairnError } from '../../base/errors.ts';
 import type { DigestAlgorithm } from '../../manifest/digest.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
 import type { Plan, PlanAccepted } from '../../wire/messages.ts';
-import { layoutOf } from '../transfer/pass-result.ts';
+import { layoutOf } from './plan-layout.ts';
 import { putPlan } from './session-calls.ts';
 import type { SessionClient } from './session-client.ts';
-import type { TransferContext } from '../transfer/transfer-context.ts';
+import type { Server } from '../http/server-calls.ts';
+
+/** The way to the server, and how many chunks there will be on it at first. */
+interface Line {
+  readonly server: Server;
+  readonly flow: { startWidth(chunkSizeBytes: number): number };
+}
 
 /** An id for one request for a session, the same in every try: a lost answer leaves no second session behind. */
 export function createRequestId(): string {
@@ -26,14 +32,14 @@ export function digestsToOffer(wished: DigestAlgorithm | undefined): DigestAlgor
  * @throws CairnError `digest-mismatch` where they did not; network and session codes
  */
 export async function agreeOnPlan(
-  context: TransferContext,
+  line: Line,
   session: SessionClient,
   manifest: Manifest,
   plan: Plan,
   acceptedBefore?: PlanAccepted,
 ): Promise<void> {
   const { chunkCount, bytesTotal } = layoutOf(manifest, plan);
-  const accepted = acceptedBefore ?? (await tell(context, session, plan, chunkCount));
+  const accepted = acceptedBefore ?? (await tell(line, session, plan, chunkCount));
   if (accepted.chunkCount === chunkCount && accepted.bytesTotal === bytesTotal) return;
   throw new CairnError(
     'digest-mismatch',
@@ -45,12 +51,12 @@ export async function agreeOnPlan(
 }
 
 function tell(
-  context: TransferContext,
+  line: Line,
   session: SessionClient,
   { have, attributes }: Plan,
   chunkCount: number,
 ): Promise<PlanAccepted> {
-  openForChunks(context, session, () => chunkCount);
+  openForChunks(line, session, () => chunkCount);
   return session.run((at) => putPlan(at, { have, attributes }));
 }
 
@@ -59,7 +65,7 @@ function tell(
  * own.
  */
 export function openForChunks(
-  { server, flow }: TransferContext,
+  { server, flow }: Line,
   { grant }: SessionClient,
   countChunks: () => number,
 ): void {

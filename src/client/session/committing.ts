@@ -3,14 +3,21 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CairnError } from '../../base/errors.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
 import type { CommitReply, CommitRequest } from '../../wire/messages.ts';
+import type { Report } from '../api/events.ts';
+import type { Retrier } from '../http/retry.ts';
 import { commit, type SessionAccess } from './session-calls.ts';
 import type { SessionClient } from './session-client.ts';
-import type { TransferContext } from '../transfer/transfer-context.ts';
 
 const FIRST_POLL_MS = 20;
 const MAX_POLL_MS = 1000;
 /** Rounds of sending what the server misses; a server that misses more has lost its mind, or its disk. */
 const MAX_ROUNDS = 5;
+
+/** Who is told of a commit, and who waits for it. */
+interface Around {
+  readonly retrier: Retrier;
+  readonly report: Report;
+}
 
 /** A commit that was asked for already. */
 export interface Asked {
@@ -44,11 +51,11 @@ export interface Committed {
  * server
  */
 export async function commitTransfer(
-  context: TransferContext,
+  { retrier, report }: Around,
   session: SessionClient,
   steps: CommitSteps,
 ): Promise<Committed> {
-  context.report({ type: 'phase', phase: 'committing' });
+  report({ type: 'phase', phase: 'committing' });
   let { asked } = steps;
   const most = { entriesDone: -1 };
   for (let round = 1; ; round += 1) {
@@ -57,9 +64,9 @@ export async function commitTransfer(
     asked = undefined;
     const { epoch } = session.grant;
     const outcome = await session.run(async (at, attempt) => {
-      if (attempt > 0) return tryCommit(context, at, request, most);
+      if (attempt > 0) return tryCommit({ retrier, report }, at, request, most);
       if (before?.refusal !== undefined) throw before.refusal;
-      return tryCommit(context, at, request, most, before?.reply);
+      return tryCommit({ retrier, report }, at, request, most, before?.reply);
     });
     // What a crash costs a server that had not made it durable is no sign of that.
     if (session.grant.epoch !== epoch) round = 0;
@@ -72,7 +79,7 @@ export async function commitTransfer(
 const MENDABLE = new Set(['chunks-missing', 'source-changed', 'source-missing', 'source-unreadable']);
 
 async function tryCommit(
-  context: TransferContext,
+  { retrier, report }: Around,
   at: SessionAccess,
   request: CommitRequest,
   most: { entriesDone: number },
@@ -85,9 +92,9 @@ async function tryCommit(
       checkDigest(reply, request);
       const { entriesDone, entriesTotal } = reply;
       // More than in any try before: a server that begins anew each time, and ends, gets on no more than one that is away.
-      if (entriesDone > most.entriesDone) context.retrier.progressed();
+      if (entriesDone > most.entriesDone) retrier.progressed();
       most.entriesDone = Math.max(most.entriesDone, entriesDone);
-      context.report({ type: 'publishing', entriesDone, entriesTotal });
+      report({ type: 'publishing', entriesDone, entriesTotal });
       if (reply.state === 'committed') return reply;
       await sleep(pollMs);
       at.signal?.throwIfAborted();

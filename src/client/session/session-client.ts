@@ -1,6 +1,9 @@
 /** A session as its client holds it: the grant of the current epoch, and one way to get the next. */
 import { CairnError } from '../../base/errors.ts';
+import type { ChunkEncoding } from '../../session/encoding.ts';
 import { isTokenRefused } from '../http/access.ts';
+import type { Retrier } from '../http/retry.ts';
+import type { Server } from '../http/server-calls.ts';
 import { keepAuthorized, type AuthorizationKeeper } from './keep-authorized.ts';
 import type { CheckpointReply, ResumeRequest, SessionGrant } from '../../wire/messages.ts';
 import {
@@ -10,8 +13,8 @@ import {
   resumeSession,
   type SessionAccess,
 } from './session-calls.ts';
-import type { TransferContext } from '../transfer/transfer-context.ts';
-import { unlessAborted, type WorkerCount } from '../transfer/workers.ts';
+import { unlessAborted } from '../../base/abort-signals.ts';
+import type { WorkerCount } from '../../base/workers.ts';
 
 /** What happens with every new epoch, before anything else is asked in it. */
 export interface EpochHooks {
@@ -19,6 +22,18 @@ export interface EpochHooks {
   readonly onGrant?: (grant: SessionGrant) => Promise<void>;
   /** Takes in what the receiver has. Without it nobody asks for the checkpoint. */
   readonly onCheckpoint?: (checkpoint: CheckpointReply, grant: SessionGrant) => Promise<void>;
+}
+
+/** What a session uses of the run that it is in. */
+export interface SessionSurroundings {
+  readonly server: Server;
+  readonly retrier: Retrier;
+  readonly signal: AbortSignal;
+  /** Chunks on their way at a time, as far as the link goes. */
+  readonly flow: WorkerCount;
+  /** What is offered with every new epoch. */
+  readonly compression: { readonly offers: ChunkEncoding[] | undefined };
+  readonly counters: { resumes: number };
 }
 
 /** One session. */
@@ -64,7 +79,7 @@ interface State {
 }
 
 /** Makes the client of a session that was established or resumed; it keeps the session authorized. */
-export function createSessionClient(context: TransferContext, grant: SessionGrant): SessionClient {
+export function createSessionClient(context: SessionSurroundings, grant: SessionGrant): SessionClient {
   const { server, signal } = context;
   const keeper = keepAuthorized(server.access, () => ({ server, grant: state.grant, signal }), signal);
   const state: State = { grant, hooks: {}, resuming: undefined, renewing: undefined, keeper };
@@ -79,7 +94,7 @@ export function createSessionClient(context: TransferContext, grant: SessionGran
  * @throws CairnError `session-not-found`, `session-expired`, `session-aborted`, `forbidden`, network codes
  */
 export async function openSession(
-  context: TransferContext,
+  context: SessionSurroundings,
   { session, credential }: SessionGrant,
   wish: ResumeRequest = {},
 ): Promise<SessionClient> {
@@ -97,7 +112,7 @@ export async function openSession(
   return createSessionClient(context, grant);
 }
 
-function clientOf(context: TransferContext, state: State, signal: AbortSignal): SessionClient {
+function clientOf(context: SessionSurroundings, state: State, signal: AbortSignal): SessionClient {
   const access = (): SessionAccess => ({ server: context.server, grant: state.grant, signal });
   const resume = (seenEpoch: number): Promise<void> => {
     if (state.grant.epoch > seenEpoch) return Promise.resolve();
@@ -190,7 +205,7 @@ function finishedByAnother(cause: CairnError): CairnError {
 
 /** Waits for a token that is good, and shows it; false where the session was suspended meanwhile. */
 function renewal(
-  { retrier, server }: TransferContext,
+  { retrier, server }: SessionSurroundings,
   access: () => SessionAccess,
   { keeper }: State,
 ): Promise<boolean> {
@@ -213,7 +228,7 @@ function isToCome({ code }: CairnError): boolean {
 }
 
 /** Resumes until one epoch lasts long enough to fetch its checkpoint. */
-async function nextEpoch(context: TransferContext, state: State): Promise<void> {
+async function nextEpoch(context: SessionSurroundings, state: State): Promise<void> {
   const { retrier, server, signal, compression } = context;
   const next = async (): Promise<void> => {
     const grant = await resumeSession(server, state.grant, { encodings: compression.offers }, signal);

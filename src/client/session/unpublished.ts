@@ -4,7 +4,7 @@ import { printable } from '../../base/safe-path.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
 import type { CommitReply } from '../../wire/messages.ts';
-import type { Report } from '../events.ts';
+import type { Report } from '../api/events.ts';
 
 /** One entry that was left out. */
 export interface LeftOutEntry {

@@ -1,7 +1,7 @@
 /** What a run asked for that its record keeps, and whether a later run asks for something else. */
 import * as v from 'valibot';
 import { DIGEST_ALGORITHMS } from '../../manifest/digest.ts';
-import type { TransferOptions } from '../options.ts';
+import type { TransferOptions } from '../api/options.ts';
 
 /** What was asked for; what was left open is missing. */
 export const Asked = v.object({

@@ -10,8 +10,8 @@ import type { ReadableStore } from '../../storage/content-store.ts';
 import { getDigests } from '../session/session-calls.ts';
 import type { SessionClient } from '../session/session-client.ts';
 import type { TransferContext } from './transfer-context.ts';
-import { DEFAULT_PARALLEL } from '../options.ts';
-import { fixedCount, runWorkers } from './workers.ts';
+import { DEFAULT_PARALLEL } from '../api/options.ts';
+import { fixedCount, runWorkers } from '../../base/workers.ts';
 
 /** Where the local bytes of an entry are, and the identity that they are bound to, where that is known. */
 export interface LocalFile {

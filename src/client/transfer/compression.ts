@@ -1,13 +1,9 @@
 /** Whether the chunks of a transfer are compressed: always, never, or while the line is so slow that it pays. */
+import type { CompressMode } from '../api/options.ts';
 import type { ChunkEncoding } from '../../session/encoding.ts';
 import { createByteBudget, type ByteBudget } from '../../transfer/byte-budget.ts';
 import { OWN_ENCODINGS } from '../../transfer/zlib-pump.ts';
 import { watchLine, type Crossing } from './line-rate.ts';
-
-/** When chunks are compressed; what does not shrink never is. */
-export const COMPRESS_MODES = ['auto', 'always', 'never'] as const;
-/** One of {@link COMPRESS_MODES}. */
-export type CompressMode = (typeof COMPRESS_MODES)[number];
 
 /** Compression, as the chunks of one transfer see it. */
 export interface Compression {

@@ -6,7 +6,7 @@ import type { Manifest } from '../../manifest/manifest.ts';
 import type { Comparison, Plan } from '../../wire/messages.ts';
 import { ROUTE } from '../../wire/routes.ts';
 import { readTree } from '../../wire/tree-stream.ts';
-import type { Change, Report } from '../events.ts';
+import type { Change, Report } from '../api/events.ts';
 import { call } from '../http/server-calls.ts';
 import type { TransferContext } from './transfer-context.ts';
 

@@ -1,10 +1,10 @@
 /** What one pass over a manifest did; a resumed transfer takes two. Pure. */
 import { CairnError } from '../../base/errors.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
-import { createLayout, type Layout } from '../../manifest/layout.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
 import type { Plan, SessionGrant } from '../../wire/messages.ts';
-import type { TransferSummary } from '../events.ts';
+import type { TransferSummary } from '../api/events.ts';
+import { layoutOf } from '../session/plan-layout.ts';
 
 /** What a pass did. */
 export interface PassResult {
@@ -32,12 +32,6 @@ export type RunCounts = Pick<
   TransferSummary,
   'bytesMoved' | 'bytesSaved' | 'retries' | 'resumes' | 'durationMs'
 >;
-
-/** The layout that a plan leads to. */
-export function layoutOf(manifest: Manifest, plan: Pick<Plan, 'have'>): Layout {
-  const have = ChunkSet.fromRuns(plan.have, manifest.entries.length);
-  return createLayout(manifest, { isPresent: (index) => have.has(index) });
-}
 
 /** Bytes of the entries in a plan's `have`. */
 export function skippedBytes(manifest: Manifest, plan: Pick<Plan, 'have'>): number {

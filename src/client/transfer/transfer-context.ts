@@ -1,14 +1,14 @@
 /** What all parts of one run share: the server, the retrier, the signal, the counters. */
-import { setMaxListeners } from 'node:events';
+import type { Proxy, ReachOptions } from '../api/reach.ts';
+import { linkedController } from '../../base/abort-signals.ts';
 import { CairnError } from '../../base/errors.ts';
 import { openConnection, type Connection } from '../http/connection.ts';
 import { isBeyondConnections } from '../http/beyond-connections.ts';
 import { createChannels, type Channels } from '../http/channels.ts';
 import { isForeign, isHopeless } from '../http/connection-error.ts';
 import { discover, type Discovery } from '../http/discovery.ts';
-import type { Proxy } from '../http/proxy.ts';
-import type { Report, TransferEvent, TransferSummary } from '../events.ts';
-import { MAX_ADAPTIVE_PARALLEL, type ReachOptions, type TransferOptions } from '../options.ts';
+import type { Report, TransferEvent, TransferSummary } from '../api/events.ts';
+import { MAX_ADAPTIVE_PARALLEL, type TransferOptions } from '../api/options.ts';
 import { createCompression, type Compression } from './compression.ts';
 import { WISHED_CHUNKS } from '../../manifest/chunk-size.ts';
 import { createFlow, LONG_ROUND_TRIP_MS, type Flow } from './flow.ts';
@@ -133,20 +133,6 @@ function usesChannels(
   { proxy, isLongLine }: { proxy: Proxy | undefined; isLongLine: boolean },
 ): boolean {
   return hasChannels && proxy === undefined && !isLongLine;
-}
-
-/** A controller that is aborted with `outer`, for the same reason, until it is let go. */
-export function linkedController(outer: AbortSignal): {
-  readonly controller: AbortController;
-  letGo(): void;
-} {
-  const controller = new AbortController();
-  // Every request under way listens to the signal.
-  setMaxListeners(0, controller.signal);
-  const onAbort = (): void => controller.abort(outer.reason);
-  if (outer.aborted) onAbort();
-  else outer.addEventListener('abort', onAbort, { once: true });
-  return { controller, letGo: () => outer.removeEventListener('abort', onAbort) };
 }
 
 async function close(life: ReturnType<typeof linkedController>, connection: Connection): Promise<void> {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { TransferEvent, TransferSummary } from '../../../src/client/events.ts';
+import type { TransferEvent, TransferSummary } from '../../../src/client/api/events.ts';
 import { barOf, fileLine, overallLine } from '../../../src/cli/screen/bar-lines.ts';
 import { createBarScreen } from '../../../src/cli/screen/bars.ts';
 import { jsonLine } from '../../../src/cli/screen/json-line.ts';

@@ -2,8 +2,8 @@
 import path from 'node:path';
 import { onTestFinished } from 'vitest';
 import { CairnError, isErrorCode } from '../../../src/base/errors.ts';
-import type { TransferEvent } from '../../../src/client/events.ts';
-import type { TransferOptions } from '../../../src/client/options.ts';
+import type { TransferEvent } from '../../../src/client/api/events.ts';
+import type { TransferOptions } from '../../../src/client/api/options.ts';
 import type { Authenticator } from '../../../src/server/access/authenticator.ts';
 import { createStaticToken } from '../../../src/server/access/static-token.ts';
 import { startServer, type RunningServer } from '../../../src/server/server.ts';

@@ -6,8 +6,8 @@ import { createServer as createTcpServer, type AddressInfo, type Socket } from '
 import path from 'node:path';
 import { expect, onTestFinished } from 'vitest';
 import { CairnError } from '../../../src/base/errors.ts';
-import type { TransferEvent } from '../../../src/client/events.ts';
-import type { TransferOptions } from '../../../src/client/options.ts';
+import type { TransferEvent } from '../../../src/client/api/events.ts';
+import type { TransferOptions } from '../../../src/client/api/options.ts';
 import { loadHasher } from '../../../src/manifest/digest.ts';
 import { PROBLEM_TYPE } from '../../../src/wire/problem.ts';
 import { temporaryDirectory } from '../../support/trees.ts';

@@ -1,5 +1,5 @@
 /** A client of a world: a command that is run again until it succeeds. */
-import type { TransferSummary } from '../../../src/client/events.ts';
+import type { TransferSummary } from '../../../src/client/api/events.ts';
 import type { LoadedRealm } from '../realm.ts';
 import { PLACE } from '../scenario.ts';
 import type { Machine } from '../system/machine.ts';

@@ -1,6 +1,6 @@
 /** What a transfer tells of itself while it runs, as data that can be drawn. */
-import type { ErrorCode } from '../base/errors.ts';
-import type { EntryType } from '../manifest/entry.ts';
+import type { ErrorCode } from '../../base/errors.ts';
+import type { EntryType } from '../../manifest/entry.ts';
 
 /** What a transfer is busy with. */
 export type Phase = 'scanning' | 'comparing' | 'transferring' | 'committing';

@@ -1,5 +1,5 @@
 /** Some workers on one list of jobs. */
-import { linkedController } from './transfer-context.ts';
+import { linkedController } from './abort-signals.ts';
 
 /** How many workers there are, where that changes while they run. */
 export interface WorkerCount {
@@ -60,20 +60,5 @@ export async function runWorkers<Job>(
   } finally {
     stopWidening();
     letGo();
-  }
-}
-
-/** Waits for `work`, which goes on in any case, or until the signal is aborted. @throws the signal's reason */
-export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  let onAbort = (): void => {};
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(signal.reason as Error);
-    signal.addEventListener('abort', onAbort, { once: true });
-  });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
   }
 }

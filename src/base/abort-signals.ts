@@ -1,0 +1,31 @@
+/** Signals that follow others, and waiting that a signal ends. */
+import { setMaxListeners } from 'node:events';
+
+/** A controller that is aborted with `outer`, for the same reason, until it is let go. */
+export function linkedController(outer: AbortSignal): {
+  readonly controller: AbortController;
+  letGo(): void;
+} {
+  const controller = new AbortController();
+  // Every request under way listens to the signal.
+  setMaxListeners(0, controller.signal);
+  const onAbort = (): void => controller.abort(outer.reason);
+  if (outer.aborted) onAbort();
+  else outer.addEventListener('abort', onAbort, { once: true });
+  return { controller, letGo: () => outer.removeEventListener('abort', onAbort) };
+}
+
+/** Waits for `work`, which goes on in any case, or until the signal is aborted. @throws the signal's reason */
+export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  let onAbort = (): void => {};
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(signal.reason as Error);
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
