@@ -24,6 +24,11 @@ export const ROOT = import.meta.dirname;
  */
 export const readPackage = (dir) => JSON.parse(readFileSync(path.join(dir, 'package.json'), 'utf8'));
 
+/** A file of a command, by the name of its folder. */
+const COMMAND = /\/src\/cli\/commands\/([^/]+)\//;
+/** The commands of the bundle that starts sooner alone. */
+const TRANSFERS = new Set(['push', 'pull']);
+
 /**
  * What only other commands need is left out of the bundle of push and pull.
  *
@@ -32,11 +37,11 @@ export const readPackage = (dir) => JSON.parse(readFileSync(path.join(dir, 'pack
 export const onlyTransfers = {
   name: 'only-transfers',
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^\.\/commands\// }, ({ path: file, kind }) =>
-      kind === 'dynamic-import' && !/\/(?:push|pull)\.ts$/.test(file)
-        ? { path: file, namespace: 'left-out' }
-        : undefined,
-    );
+    onResolve({ filter: /^\.\.?\// }, ({ path: file, kind, resolveDir }) => {
+      const [, command] = COMMAND.exec(path.resolve(resolveDir, file)) ?? [];
+      const isLeftOut = kind === 'dynamic-import' && command !== undefined && !TRANSFERS.has(command);
+      return isLeftOut ? { path: file, namespace: 'left-out' } : undefined;
+    });
     onLoad({ filter: /./, namespace: 'left-out' }, ({ path: file }) => ({
       contents: `throw new Error(${JSON.stringify(`${file} is not in this bundle`)});`,
     }));

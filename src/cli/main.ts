@@ -2,7 +2,7 @@
 import { CommanderError, type Command } from 'commander';
 import { EXIT, type ExitCode } from '../base/errors.ts';
 import { printable } from '../base/safe-path.ts';
-import { runProcess, show } from './edge.ts';
+import { runProcess, show } from './process/edge.ts';
 import { namingVariable, readEnvironment } from './options/environment.ts';
 import { createProgram } from './program.ts';
 

@@ -1,19 +1,19 @@
 /** The commands of the command line. Each command's code is loaded when it runs. */
 import { Command, Option } from 'commander';
-import type { Done } from './done.ts';
-import * as help from './help.ts';
-import { styleHelp } from './help-style.ts';
-import { addLogin, addGrant, addToken } from './program-access.ts';
-import { addCompletion, COMPLETE } from './program-completion.ts';
-import { addServe } from './program-serve.ts';
-import { addDoctor, addSessions } from './program-sessions.ts';
-import { addLs, addPull, addPush, addVerify } from './program-transfer.ts';
-import { addMkdir, addMv, addRm } from './program-tree.ts';
-import { addTransfers } from './program-transfers.ts';
-import { addNotes } from './options/notes.ts';
-import { print } from './output.ts';
-import { VERSION } from './version.ts';
-import { refuseEmptyWords } from './words/empty-words.ts';
+import type { Done } from './options/done.ts';
+import * as help from './help/shared-notes.ts';
+import { styleHelp } from './help/help-style.ts';
+import { addLogin, addGrant, addToken } from './commands/login/login-commands.ts';
+import { addCompletion, COMPLETE } from './commands/completion/completion-command.ts';
+import { addServe } from './commands/serve/serve-command.ts';
+import { addDoctor, addSessions } from './commands/sessions/sessions-command.ts';
+import { addLs, addPull, addPush, addVerify } from './commands/push/push-command.ts';
+import { addMkdir, addMv, addRm } from './commands/tree/tree-commands.ts';
+import { addTransfers } from './commands/transfers/transfers-command.ts';
+import { addNotes } from './help/notes.ts';
+import { print } from './process/output.ts';
+import { VERSION } from './process/cairn-version.ts';
+import { refuseEmptyWords } from './options/empty-words.ts';
 
 /**
  * The command line. Parsing throws commander's error for what it does not know, and CairnError for what the commands
@@ -57,5 +57,5 @@ function addDemo(program: Command, done: Done): void {
   addNotes(program.command('demo'), help.DEMO_HELP)
     .description('quick start: run a transfer with cuts and kills, and prove that nothing was lost')
     .argument('[path]', 'your own file or directory, which is only read')
-    .action(async (path) => done(await (await import('./commands/demo.ts')).runDemo(path)));
+    .action(async (path) => done(await (await import('./commands/demo/run-demo.ts')).runDemo(path)));
 }

@@ -2,7 +2,7 @@
 import path from 'node:path';
 import tls from 'node:tls';
 import { describe, expect, test } from 'vitest';
-import { openServiceManager } from '../../src/cli/service-manager.ts';
+import { openServiceManager } from '../../src/cli/commands/serve/service-manager.ts';
 import { issueServer, rewriteIssued, writeIssued } from '../support/certificates.ts';
 import { cairn } from '../support/cli.ts';
 import { canReceiveDatagrams, openNotifySocket } from '../support/notify-socket.ts';

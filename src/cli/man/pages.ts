@@ -1,8 +1,8 @@
 /** The man pages, from the same definitions as the help: one for cairn, one for each of its commands. */
 import type { Command, Option } from 'commander';
 import { pathOf, variablesOf } from '../options/environment.ts';
-import { notesOf } from '../options/notes.ts';
-import { partsOf } from '../options/reflow.ts';
+import { notesOf } from '../help/notes.ts';
+import { partsOf } from '../help/reflow.ts';
 import { example, escaped, item, paragraph, section, titleLines } from './roff.ts';
 
 /** A page: its file name, and its text. */

@@ -1,6 +1,6 @@
 /** Run by the build: prints the man pages as JSON. */
 import { createProgram } from '../program.ts';
-import { VERSION } from '../version.ts';
+import { VERSION } from '../process/cairn-version.ts';
 import { manPages } from './pages.ts';
 
 process.stdout.write(

@@ -4,7 +4,7 @@
  */
 import type { Command, Option } from 'commander';
 import { CairnError } from '../../base/errors.ts';
-import { optionUsage } from '../words/usage.ts';
+import { optionUsage } from './usage.ts';
 import { isOfThisCommand } from './option.ts';
 import { switchOf } from './switch.ts';
 

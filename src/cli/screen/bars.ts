@@ -5,7 +5,7 @@ import { createBarTerminal } from './bar-terminal.ts';
 import { showingCursor } from './cursor.ts';
 import { entryDoneLine, noticeLine, warningLine, whyWaitingLine } from './lines.ts';
 import type { Screen } from './screen.ts';
-import { summaryLine } from './summary.ts';
+import { summaryLine } from './summary-line.ts';
 import { createTally, type FileProgress, type Progress } from './tally.ts';
 
 const FRAMES_PER_SECOND = 10;

@@ -3,7 +3,7 @@ import type { TransferEvent } from '../../client/api/events.ts';
 import { entryDoneLine, noticeLine, resumedLine, waitingLine, warningLine, wouldLine } from './lines.ts';
 import { PHASE_WORDS } from './phase-words.ts';
 import type { Screen } from './screen.ts';
-import { summaryLine } from './summary.ts';
+import { summaryLine } from './summary-line.ts';
 import { createTally, type Progress } from './tally.ts';
 import { formatBytes } from '../../base/byte-text.ts';
 import { formatCount, formatDuration, formatEntries, formatRate } from './wording.ts';

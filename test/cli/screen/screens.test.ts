@@ -7,7 +7,7 @@ import { createJsonScreen } from '../../../src/cli/screen/json.ts';
 import { createPlainScreen } from '../../../src/cli/screen/plain.ts';
 import { createQuietScreen } from '../../../src/cli/screen/quiet.ts';
 import { openScreen } from '../../../src/cli/screen/open-screen.ts';
-import { summaryLine } from '../../../src/cli/screen/summary.ts';
+import { summaryLine } from '../../../src/cli/screen/summary-line.ts';
 import { createTally, type Progress } from '../../../src/cli/screen/tally.ts';
 import { cutEnd, cutMiddle, displayWidth } from '../../../src/cli/screen/width.ts';
 import { formatBytes } from '../../../src/base/byte-text.ts';

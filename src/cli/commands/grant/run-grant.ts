@@ -1,0 +1,133 @@
+/** `cairn grant`: lets somebody without an account push or pull one thing. */
+import { existsSync } from 'node:fs';
+import type { ReachOptions } from '../../../client/api/reach.ts';
+import { createFileDurably } from '../../../base/durable-files.ts';
+import { EXIT, type ExitCode } from '../../../base/errors.ts';
+import { printable } from '../../../base/safe-path.ts';
+import type { GrantInfo, GrantReply } from '../../../wire/grant-messages.ts';
+import { alignColumns } from '../../report/columns.ts';
+import { planGrant, type GrantPlan, type GrantWords } from './grant-plan.ts';
+import { momentText } from '../../../base/moment-text.ts';
+import { print } from '../../process/output.ts';
+import { formatBytes } from '../../../base/byte-text.ts';
+import { jsonLine } from '../../screen/json-line.ts';
+import { NO_LINES, runClient } from '../../access/run-client.ts';
+import { settingsOf } from '../../options/transfer-settings.ts';
+import { usage } from '../../options/usage.ts';
+
+/** What the holder of a grant may do, by its word in lists. */
+const MAY = {
+  push: 'push to',
+  append: 'push what is new to',
+  drop: 'drop something into',
+  pull: 'pull from',
+} as const;
+/** A person waits for the answer. */
+const DEFAULT_RETRY_FOR = '10s';
+const HEADINGS = ['ID', 'STATE', 'MAY', 'PATH', 'EXPIRES', 'AT MOST'];
+
+/** Issues a grant, lists those of the token's owner, or ends one. */
+export async function runGrant(word: string, words: GrantWords): Promise<ExitCode> {
+  const plan = planGrant(word, words);
+  const { url } = plan;
+  const settings = settingsOf({ ...words, progress: false }, DEFAULT_RETRY_FOR);
+  if (plan.what === 'issue' && plan.out !== undefined && existsSync(plan.out))
+    throw usage(`the file "${plan.out}" exists and is not replaced; name a new file`, '--out alice.grant');
+  const client = { url, settings, resumeCommand: ['cairn', 'grant', url.href] };
+  await runClient(client, NO_LINES, (options) => carryOut(plan, options, settings.json));
+  return EXIT.done;
+}
+
+async function carryOut(plan: GrantPlan, options: ReachOptions, isJson: boolean): Promise<void> {
+  const { listGrants, revokeGrant } = await import('../../../client/grants.ts');
+  if (plan.what === 'issue') return issue(plan, options, isJson);
+  if (plan.what === 'revoke') {
+    await revokeGrant(options, plan.id);
+    return printLines(
+      isJson ? [jsonLine({ type: 'revoked', id: plan.id }), summaryLine(1)] : [`revoked ${plan.id}\n`],
+    );
+  }
+  const grants = await listGrants(options);
+  printLines(isJson ? [...grants.map(grantLine), summaryLine(grants.length)] : grantTable(grants));
+}
+
+/** None at all needs no standard output. */
+function printLines(lines: readonly string[]): void {
+  if (lines.length > 0) print(lines.join(''));
+}
+
+async function issue(
+  { url, direction, scope, expiresInMs, maxBytes, out }: Extract<GrantPlan, { what: 'issue' }>,
+  options: ReachOptions,
+  isJson: boolean,
+): Promise<void> {
+  const { issueGrant, revokeGrant } = await import('../../../client/grants.ts');
+  const limit = maxBytes === undefined ? {} : { maxBytes };
+  const reply = await issueGrant(options, {
+    direction,
+    ...(scope === undefined ? {} : { scope }),
+    expiresInMs,
+    ...limit,
+  });
+  try {
+    if (out !== undefined) await createFileDurably(out, `${reply.grant}\n`);
+    printLines(issued(url, reply, out, isJson));
+  } catch (error) {
+    // Nobody will ever have it; what went wrong first is told.
+    await revokeGrant(options, reply.id).catch(() => undefined);
+    throw error;
+  }
+}
+
+function issued(url: URL, reply: GrantReply, out: string | undefined, isJson: boolean): readonly string[] {
+  const { grant, ...info } = reply;
+  if (isJson) {
+    const where = out === undefined ? { grant } : { grantFile: out };
+    return [jsonLine({ ...objectOf(info), url: url.href, ...where }), summaryLine(1)];
+  }
+  const most = info.maxBytes === null ? '' : `, at most ${formatBytes(info.maxBytes)}`;
+  const what = MAY[mayOf(info)];
+  const where =
+    out === undefined
+      ? 'it follows, and is shown only this once'
+      : `it is in the file ${printable(out)}; give that to the person who is to use it`;
+  const lines = [
+    `cairn: a client with this grant may ${what} ${printable(url.href)} until ${momentText(info.expiresAtMs)}${most}`,
+    `cairn: ${where}; the client takes it as CAIRN_TOKEN or --token-file`,
+    `cairn: to end it earlier: cairn grant --revoke ${info.id} ${printable(url.href)}`,
+  ];
+  process.stderr.write(lines.map((line) => `${line}\n`).join(''));
+  return out === undefined ? [`${grant}\n`] : [];
+}
+
+function grantTable(grants: readonly GrantInfo[]): string[] {
+  if (grants.length === 0) return ['no grants\n'];
+  const rows = grants.map(({ id, state, target, expiresAtMs, maxBytes, ...info }) => [
+    id,
+    state,
+    mayOf(info),
+    printable(target),
+    momentText(expiresAtMs),
+    maxBytes === null ? '-' : formatBytes(maxBytes),
+  ]);
+  return alignColumns([HEADINGS, ...rows], { flexible: ['PATH'] });
+}
+
+function mayOf({ direction, scopes = [] }: Pick<GrantInfo, 'direction' | 'scopes'>): keyof typeof MAY {
+  if (direction === 'pull') return 'pull';
+  return scopes.includes('append') ? 'append' : scopes.includes('drop') ? 'drop' : 'push';
+}
+
+function objectOf(info: GrantInfo): Record<string, unknown> {
+  const { createdAtMs, expiresAtMs, ...rest } = info;
+  const iso = (ms: number): string => new Date(ms).toISOString();
+  return { type: 'grant', ...rest, createdAt: iso(createdAtMs), expiresAt: iso(expiresAtMs) };
+}
+
+function grantLine(info: GrantInfo): string {
+  return jsonLine(objectOf(info));
+}
+
+function summaryLine(grants: number): string {
+  return jsonLine({ type: 'summary', grants, code: 'ok', exitCode: EXIT.done });
+}

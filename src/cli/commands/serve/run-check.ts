@@ -1,0 +1,123 @@
+/** `cairn serve --check`: examines and repairs what a server keeps, while none runs. */
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  CairnError,
+  ERROR_TABLE,
+  EXIT,
+  storageError,
+  systemCodeOf,
+  type ErrorCode,
+  type ExitCode,
+} from '../../../base/errors.ts';
+import { printable } from '../../../base/safe-path.ts';
+import type { CheckTotals, Finding } from '../../../server/core/check/findings.ts';
+import type { StoreIncident, Upkeep } from '../../../storage/incident.ts';
+import { checkingLine, findingLine, findingObject, totalsLine, totalsObject } from './check-report.ts';
+import { print } from '../../process/output.ts';
+import { jsonLine } from '../../screen/json-line.ts';
+import { lockServed, usableRoot } from './serve-locks.ts';
+import { planServe, type ServePlan, type ServeWords } from './serve-plan.ts';
+
+const LINE_EVERY_MS = 5000;
+
+/** Checks the state of a server that does not run; answers what could not be repaired by its exit code. */
+export async function runServeCheck(words: ServeWords): Promise<ExitCode> {
+  const wanted = planServe(words);
+  const plan = { ...wanted, root: await usableRoot(wanted.root) };
+  const isDryRun = words.dryRun === true;
+  await checkServed(plan);
+  const locks = await lockServed(plan);
+  try {
+    const { totals, failure } = await check(plan, isDryRun);
+    const code = codeOf(totals, failure);
+    const exitCode = code === 'ok' ? EXIT.done : ERROR_TABLE[code].exitCode;
+    print(
+      plan.json
+        ? jsonLine({ ...totalsObject(totals, isDryRun), code, exitCode })
+        : `${totalsLine(totals, isDryRun)}\n`,
+    );
+    return exitCode;
+  } finally {
+    await locks.release();
+  }
+}
+
+/** Without its records every staging area would seem to have no owner, and be freed: a wrong `--state` must not do that. */
+async function checkServed({ root, state }: ServePlan): Promise<void> {
+  const records = recordsOf(state);
+  try {
+    if ((await stat(records)).isDirectory()) return;
+  } catch (error) {
+    if (systemCodeOf(error) !== 'ENOENT') throw storageError(error, `looking at "${printable(records)}"`);
+  }
+  throw new CairnError(
+    'config-invalid',
+    `there are no sessions of a server in "${printable(state)}"; give the same --root (here "${printable(root)}") and ` +
+      '--state as to the server',
+  );
+}
+
+function recordsOf(state: string): string {
+  return join(state, 'sessions');
+}
+
+interface Outcome {
+  readonly totals: CheckTotals;
+  /** What the storage said, where it did not let something be looked at. */
+  readonly failure: ErrorCode | undefined;
+}
+
+async function check({ root, state, json }: ServePlan, isDryRun: boolean): Promise<Outcome> {
+  const [{ checkSessions }, { DEFAULT_CORE_LIMITS }, { openLocalDisk }, { openLocalSessionStore }] =
+    await Promise.all([
+      import('../../../server/core/check/check-sessions.ts'),
+      import('../../../server/core/limits.ts'),
+      import('../../../storage/disk/local-disk.ts'),
+      import('../../../storage/state/local-session-store.ts'),
+    ]);
+  const incidents: StoreIncident[] = [];
+  const upkeep: Upkeep = isDryRun ? 'report' : 'thorough';
+  const care = { upkeep, onIncident: (incident: StoreIncident) => void incidents.push(incident) };
+  const sessions = await openLocalSessionStore(recordsOf(state), care);
+  const content = await openLocalDisk(root, care);
+  let failure: ErrorCode | undefined;
+  const report = (finding: Finding): void => {
+    failure ??= finding.code;
+    print(json ? jsonLine(findingObject(finding, isDryRun)) : `${findingLine(finding, isDryRun)}\n`);
+  };
+  try {
+    const totals = await checkSessions({
+      content,
+      sessions,
+      isDryRun,
+      incidents,
+      report,
+      onProgress: progressLines(),
+      now: Date.now,
+      limits: DEFAULT_CORE_LIMITS,
+    });
+    return { totals, failure };
+  } finally {
+    await content.close();
+  }
+}
+
+/** A line every few seconds: a check reads every staged byte, which may take long. */
+function progressLines(): (totals: Readonly<CheckTotals>) => void {
+  let nextAt = performance.now() + LINE_EVERY_MS;
+  return (totals) => {
+    if (performance.now() < nextAt) return;
+    nextAt = performance.now() + LINE_EVERY_MS;
+    process.stderr.write(`${checkingLine(totals)}\n`);
+  };
+}
+
+function codeOf({ found }: CheckTotals, failure: ErrorCode | undefined): ErrorCode | 'ok' {
+  if (found.failed > 0) return failure === undefined || !isStorage(failure) ? 'storage-io' : failure;
+  return found.lost + found.untouched > 0 ? 'verify-failed' : 'ok';
+}
+
+function isStorage(code: ErrorCode): boolean {
+  return ERROR_TABLE[code].exitCode === EXIT.storage;
+}

@@ -1,0 +1,243 @@
+/** `cairn serve`. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { EXIT, type CairnError, type ExitCode } from '../../../base/errors.ts';
+import { printable } from '../../../base/safe-path.ts';
+import { shownCommand } from '../../process/shown-command.ts';
+import { newLocalSecret } from '../../../wire/local-proof.ts';
+import { jsonLine } from '../../screen/json-line.ts';
+import type { startServer } from '../../../server/server.ts';
+import { lockServed, refuseNetwork, usableRoot } from './serve-locks.ts';
+import { planServe, type ServePlan, type ServeWords } from './serve-plan.ts';
+import { watchedBy } from './serve-watched.ts';
+import { registerServer, type ServerRegistration } from '../../access/server-registry.ts';
+import { ensurePrivateDirectory, openStateHome } from '../../access/user-directories.ts';
+import { watchSignals } from '../../process/interruption.ts';
+import { standFast } from './steadfast.ts';
+import { openServeTls } from './serve-tls.ts';
+import { openServiceManager, type ServiceManager } from './service-manager.ts';
+import { VERSION } from '../../process/cairn-version.ts';
+import { ignoreFailedMessages, printAside } from '../../process/output.ts';
+import { openLog, type Log } from './serve-log.ts';
+import { tell } from '../../process/edge.ts';
+import { failureOf } from '../../process/failure.ts';
+
+type Server = Awaited<ReturnType<typeof startServer>>;
+type ServerOptions = Parameters<typeof startServer>[0];
+
+/** Serves a directory until a signal ends it. */
+export async function runServe(words: ServeWords): Promise<ExitCode> {
+  const wanted = planServe(words);
+  const { log, close } = await openLog(wanted);
+  ignoreFailedMessages();
+  // From now on, since a start may take seconds, and the first process of a container ignores what it does not handle.
+  const ending = watchForEnd(wanted, log);
+  const yieldToFaults = standFast(log);
+  try {
+    await serveLocked(wanted, log, ending);
+    return EXIT.done;
+  } catch (error) {
+    return showFailure(error, log);
+  } finally {
+    ending.dispose();
+    yieldToFaults();
+    await close();
+  }
+}
+
+/**
+ * People at a terminal get sentences, every other reader a line of the log. Standard output is for the line that says where the
+ * server listens, and nothing else: what waits for it must not take a failure for a start.
+ */
+function showFailure(error: unknown, log: Log): ExitCode {
+  const failure = failureOf(error, 'serve');
+  const { code, message, exitCode, lines } = failure;
+  if (process.stderr.isTTY) tell(failure);
+  else log.fatal({ code, exitCode, told: lines }, message);
+  return exitCode;
+}
+
+async function serveLocked(wanted: ServePlan, log: Log, ending: Ending): Promise<void> {
+  const root = await usableRoot(wanted.root);
+  const plan = { ...wanted, root };
+  await refuseNetwork(plan);
+  await ensurePrivateDirectory(plan.state);
+  const locks = await lockServed(plan);
+  try {
+    if (!ending.hasBegun()) await serve(plan, log, { stopped: ending.stopped, lost: locks.lost });
+  } finally {
+    await locks.release();
+  }
+}
+
+async function serve(plan: ServePlan, log: Log, ends: Ends): Promise<void> {
+  const { root, state, listen, limits } = plan;
+  const [
+    { startServer: start },
+    { openAccess },
+    { openLocalDisk },
+    { openLocalSessionStore },
+    { openLastSeen },
+  ] = await Promise.all([
+    import('../../../server/server.ts'),
+    import('./serve-access.ts'),
+    import('../../../storage/disk/local-disk.ts'),
+    import('../../../storage/state/local-session-store.ts'),
+    import('../../../server/core/last-seen.ts'),
+  ]);
+  const manager = await openServiceManager(process.env, log);
+  const secured = await openServeTls(plan.tls, log);
+  const stopReloading = reloadOnSignal(manager, secured.reload);
+  const { tokenFile, close, ...access } = await openAccess(plan, secured.authenticators, log);
+  const onIncident = (incident: object): void => log.warn(incident, 'repaired');
+  const keepOut = [state, join(state, 'sessions')];
+  const content = await openLocalDisk(root, { staysReadable: true, keepOut, onIncident });
+  const sessions = await openLocalSessionStore(join(state, 'sessions'), { onIncident });
+  const lastSeen = await openLastSeen(state);
+  const local = localEntry(plan, tokenFile, log);
+  try {
+    const server = await start({
+      content,
+      sessions,
+      lastSeen,
+      ...access,
+      ...local.options,
+      listen,
+      tls: secured.tls,
+      trustedProxies: plan.trustedProxies,
+      version: VERSION,
+      log,
+      limits,
+      ...(await watchedBy(plan)),
+      ...wishesOf(plan),
+    });
+    announce(plan, server, tokenFile, log);
+    manager.ready(`serving ${printable(root)} at ${server.url}`);
+    const stopped = ends.stopped.then(() => manager.stopping());
+    await end(server, { ...ends, stopped });
+  } finally {
+    await local.leave();
+    close();
+    stopReloading();
+    secured.close();
+    await content.close();
+    manager.close();
+  }
+}
+
+/** What was said about sessions; the server has defaults for the rest. */
+function wishesOf({
+  leaseMs,
+  maxAgeMs,
+  sync,
+}: ServePlan): Pick<ServerOptions, 'leaseMs' | 'maxAgeMs' | 'sync'> {
+  return {
+    ...(leaseMs === undefined ? {} : { leaseMs }),
+    ...(maxAgeMs === undefined ? {} : { maxAgeMs }),
+    ...(sync === undefined ? {} : { sync }),
+  };
+}
+
+/** Has files read again on SIGHUP; that the signal ends nothing is seen to in steadfast.ts. */
+function reloadOnSignal(manager: ServiceManager, reload: () => Promise<void>): () => void {
+  const onSignal = (): void => void manager.reload(reload);
+  process.on('SIGHUP', onSignal);
+  return () => process.off('SIGHUP', onSignal);
+}
+
+/** What ends a server. */
+interface Ends {
+  /** Resolves upon the first signal. */
+  readonly stopped: Promise<void>;
+  /** Resolves when another server has taken over. */
+  readonly lost: Promise<CairnError>;
+}
+
+/**
+ * Waits for an end, and ends in order; or at once, where another server has taken over, also in the middle of an end in order:
+ * nothing here may be written any more.
+ */
+async function end(server: Server, { stopped, lost }: Ends): Promise<void> {
+  const takenOver = await Promise.race([stopped.then(() => server.drain()), lost]);
+  if (takenOver === undefined) return;
+  await server.kill();
+  throw takenOver;
+}
+
+/** The first signal that ends the server. */
+interface Ending {
+  readonly stopped: Promise<void>;
+  hasBegun(): boolean;
+  dispose(): void;
+}
+
+/** Watches for it. */
+function watchForEnd(plan: ServePlan, log: Log): Ending {
+  let stopping: (() => void) | undefined;
+  const stopped = new Promise<void>((done) => (stopping = done));
+  const { signal, dispose } = watchSignals((name) => {
+    log.info({ signal: name }, 'draining');
+    if (isForPeople(plan))
+      process.stderr.write('cairn: finishing the requests that run (once more to stop at once)\n');
+    stopping?.();
+  });
+  return { stopped, hasBegun: () => signal.aborted, dispose };
+}
+
+/** How clients of the same user find this server: it is entered before its first answer, which they may be waiting for. */
+function localEntry(
+  { listen: { host }, tls }: ServePlan,
+  tokenFile: string,
+  log: Log,
+): { readonly options: Pick<ServerOptions, 'localKey' | 'onListening'>; leave(): Promise<void> } {
+  const key = newLocalSecret();
+  let leave: (() => Promise<void>) | undefined;
+  const onListening: ServerOptions['onListening'] = async ({ address, port }) => {
+    const url = `${tls === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${port}/`;
+    leave = await register({ host: address, port, url, tokenFile, key }, log);
+  };
+  return { options: { localKey: key, onListening }, leave: async () => leave?.() };
+}
+
+/** A server without a registration works; its clients only have to be given the token. One that is left over names a dead process. */
+async function register(registration: ServerRegistration, log: Log): Promise<() => Promise<void>> {
+  try {
+    const leave = await registerServer(await openStateHome(), registration);
+    return () => leave().catch((err: unknown) => log.warn({ err }, 'the registration of this server stays'));
+  } catch (error) {
+    log.warn(
+      { err: error },
+      'the server could not be registered: clients of this user have to be given the token',
+    );
+    return async () => undefined;
+  }
+}
+
+/** What a terminal shows beside the log; elsewhere all lines are of the log. */
+function isForPeople({ json }: ServePlan): boolean {
+  return !json && process.stderr.isTTY;
+}
+
+function announce(plan: ServePlan, server: Server, tokenFile: string, log: Log): void {
+  const { url, metricsUrl } = server;
+  log.info({ url, metricsUrl, root: plan.root, tokenFile }, 'serving');
+  if (plan.json) {
+    const listening = { type: 'listening', url, tokenFile };
+    printAside(jsonLine(metricsUrl === undefined ? listening : { ...listening, metricsUrl }));
+    return;
+  }
+  if (!isForPeople(plan)) return;
+  const target = `${url.replace(/\/$/, '')}/DIRECTORY`;
+  const lines = [
+    `cairn: serving ${printable(plan.root)} at ${url}`,
+    existsSync(tokenFile)
+      ? `cairn: the access token is in ${printable(tokenFile)}`
+      : 'cairn: the first access token was revoked; make another one with cairn token create',
+    ...(metricsUrl === undefined
+      ? []
+      : [`cairn: metrics are at ${metricsUrl}/metrics, health at ${metricsUrl}/healthz`]),
+    `cairn: to push to it, as this user on this machine: ${shownCommand(['cairn', 'push', 'DIRECTORY', target])}`,
+    ...(plan.tls === undefined ? [] : ['cairn: clients trust an authority of your own with --tls-ca FILE']),
+  ];
+  process.stderr.write(lines.map((line) => `${line}\n`).join(''));
+}

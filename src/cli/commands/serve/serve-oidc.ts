@@ -1,0 +1,96 @@
+/** The `--oidc-…` options of `serve`: words → a plan → an authenticator, and what the server says of it. */
+import { resolve } from 'node:path';
+import { CairnError, systemCodeOf } from '../../../base/errors.ts';
+import { parseIssuerUrl } from '../../../base/issuer-url.ts';
+import { readOwnSync } from '../../../base/read-if-there.ts';
+import { printable } from '../../../base/safe-path.ts';
+import { issuerFetchIn } from '../../access/issuer-way.ts';
+import type { LoginOffer } from '../../../wire/messages.ts';
+import type { Authenticator } from '../../../server/access/authenticator.ts';
+import type { Logger } from '../../../base/logger.ts';
+import { usage } from '../../options/usage.ts';
+
+/** The options as commander hands them over. */
+export interface OidcWords {
+  readonly oidcIssuer?: string;
+  readonly oidcAudience?: string;
+  readonly oidcClientId?: string;
+  readonly oidcConfig?: string;
+}
+
+/** Whose access tokens a server takes besides its own. */
+export interface OidcPlan {
+  readonly issuer: string;
+  readonly audience: string;
+  /** What `cairn login` calls itself there; without it users have to know. */
+  readonly clientId: string | undefined;
+  /** Absolute path of the file that says what claims mean. */
+  readonly configFile: string | undefined;
+}
+
+const EXAMPLE = '--oidc-issuer https://login.example.com --oidc-audience https://files.example.com';
+
+/** Validates the options; undefined where there is none. @throws CairnError `usage`, `config-invalid` */
+export function planOidc(words: OidcWords): OidcPlan | undefined {
+  const { oidcIssuer: issuer, oidcAudience: audience, oidcClientId: clientId, oidcConfig } = words;
+  if (issuer === undefined) {
+    const [alone] = Object.entries({ audience, 'client-id': clientId, 'config': oidcConfig })
+      .filter(([, word]) => word !== undefined)
+      .map(([name]) => `--oidc-${name}`);
+    if (alone !== undefined) throw usage(`${alone} needs --oidc-issuer, whose tokens are accepted`, EXAMPLE);
+    return undefined;
+  }
+  if (audience === undefined || audience === '') {
+    throw usage('--oidc-issuer needs --oidc-audience, which accepted tokens have to name', EXAMPLE);
+  }
+  if (clientId === '') throw usage('--oidc-client-id takes the id of a client of the issuer', EXAMPLE);
+  parseIssuerUrl(issuer, '--oidc-issuer', 'config-invalid');
+  return {
+    issuer,
+    audience,
+    clientId,
+    configFile: oidcConfig === undefined ? undefined : resolve(oidcConfig),
+  };
+}
+
+/**
+ * Begins to take the issuer's tokens.
+ *
+ * @throws CairnError `config-invalid` for a configuration that cannot be read or understood
+ */
+export async function openOidc(
+  plan: OidcPlan,
+  log: Logger,
+): Promise<{ authenticator: Authenticator; login: LoginOffer }> {
+  const { issuer, audience, clientId, configFile } = plan;
+  const { DEFAULT_OIDC_CONFIG, loginScopesOf, parseOidcConfig } =
+    await import('../../../server/access/oidc-config.ts');
+  const config =
+    configFile === undefined
+      ? DEFAULT_OIDC_CONFIG
+      : parseOidcConfig(await readConfig(configFile), configFile);
+  const { createOidc } = await import('../../../server/access/oidc.ts');
+  return {
+    authenticator: createOidc({ issuer, audience, config, log, fetch: issuerFetchIn(process.env) }),
+    login: {
+      issuer,
+      audience,
+      scopes: loginScopesOf(config),
+      ...(clientId === undefined ? {} : { clientId }),
+    },
+  };
+}
+
+async function readConfig(path: string): Promise<string> {
+  try {
+    return readOwnSync(path);
+  } catch (error) {
+    if (error instanceof CairnError) throw new CairnError('config-invalid', error.message, { cause: error });
+    const reason = systemCodeOf(error) ?? String(error);
+    throw new CairnError(
+      'config-invalid',
+      `the OIDC configuration "${printable(path)}" cannot be read (${reason})`,
+      { cause: error },
+    );
+  }
+}

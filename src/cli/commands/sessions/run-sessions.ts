@@ -1,0 +1,164 @@
+/** `cairn sessions`: the sessions of a server. */
+import { CairnError, EXIT, type ExitCode } from '../../../base/errors.ts';
+import type { SessionFilter, SessionsAtServer } from '../../../client/sessions.ts';
+import { printable } from '../../../base/safe-path.ts';
+import { SESSION_STATES } from '../../../session/session-states.ts';
+import { print } from '../../process/output.ts';
+import { jsonLine } from '../../screen/json-line.ts';
+import { sessionLines, sessionObject, sessionTable, traceLines } from './session-table.ts';
+import { NO_LINES, runClient } from '../../access/run-client.ts';
+import { settingsOf, type TransferSettings, type TransferWords } from '../../options/transfer-settings.ts';
+import { parseChoice } from '../../options/count.ts';
+import { parseDuration } from '../../options/duration.ts';
+import { parseServerUrl } from '../../options/server-url.ts';
+import { usage } from '../../options/usage.ts';
+
+/** Options of the subcommands. */
+export interface SessionsWords extends TransferWords {
+  readonly state?: string;
+  readonly owner?: string;
+  readonly olderThan?: string;
+  readonly all?: boolean;
+  readonly trace?: boolean;
+}
+
+/** Whoever asks waits for it. */
+const DEFAULT_RETRY_FOR = '10s';
+const YEAR_MS = 365 * 86_400_000;
+const LINES_PER_PRINT = 1000;
+
+/** `cairn sessions list URL`. */
+export async function runSessionsList(word: string, words: SessionsWords): Promise<ExitCode> {
+  const filter = filterOf(words);
+  return withServer(word, words, async (server, { json }) => {
+    const sessions = await server.list(filter);
+    if (json) {
+      printJson(sessions.map(sessionObject));
+      print(jsonLine(summary({ sessions: sessions.length })));
+    } else printAll(sessionTable(sessions, Date.now()));
+    return EXIT.done;
+  });
+}
+
+/** `cairn sessions show URL ID`. */
+export async function runSessionsShow(word: string, id: string, words: SessionsWords): Promise<ExitCode> {
+  return withServer(word, words, async (server, { json }) => {
+    const { history, ...session } = await server.show(await server.fullId(id));
+    const isTraced = words.trace ?? false;
+    if (json) {
+      printJson([sessionObject(session)]);
+      if (isTraced) printJson(history.map((moment) => ({ type: 'moment', ...moment })));
+      print(jsonLine(summary({ sessions: 1 })));
+    } else {
+      // Whoever wants its life wants that: it is also part of the rest.
+      printAll(isTraced ? traceLines(history) : sessionLines({ ...session, history }, Date.now()));
+    }
+    return EXIT.done;
+  });
+}
+
+/** `cairn sessions abort URL ID... | --all`. */
+export async function runSessionsAbort(
+  word: string,
+  ids: readonly string[],
+  words: SessionsWords,
+): Promise<ExitCode> {
+  const { state, owner, olderThan } = words;
+  const isChosen = state !== undefined || owner !== undefined || olderThan !== undefined;
+  if (words.all === true ? ids.length > 0 : ids.length === 0 || isChosen) {
+    throw usage(
+      'sessions abort takes the ids of sessions, or --all; --state, --owner and --older-than choose among all',
+      'cairn sessions abort --all --state suspended --older-than 7d URL',
+    );
+  }
+  const filter = filterOf(words);
+  return withServer(word, words, async (server, settings) => {
+    const chosen = words.all === true ? await unfinished(server, filter) : await fullIds(server, ids);
+    return abortEach(server, chosen, { ...settings, tolerant: words.all === true });
+  });
+}
+
+/** Those that still hold something; the ended ones hold nothing but their records. */
+async function unfinished(server: SessionsAtServer, filter: SessionFilter): Promise<string[]> {
+  const holding = new Set(['establishing', 'open', 'suspended', 'committing']);
+  const sessions = await server.list(filter);
+  return sessions.filter(({ state }) => holding.has(state)).map(({ session }) => session);
+}
+
+async function fullIds(server: SessionsAtServer, ids: readonly string[]): Promise<string[]> {
+  const found: string[] = [];
+  // oxlint-disable-next-line no-await-in-loop -- the first that is wrong stops the rest, before anything is ended
+  for (const id of ids) found.push(await server.fullId(id));
+  return found;
+}
+
+/** One that has ended by itself since it was listed, or can no longer be stopped, is no failure where all were meant. */
+const PASSED_OVER = new Set(['session-not-found', 'session-state']);
+
+async function abortEach(
+  server: SessionsAtServer,
+  ids: readonly string[],
+  { json, quiet, tolerant }: TransferSettings & { tolerant: boolean },
+): Promise<ExitCode> {
+  let aborted = 0;
+  for (const id of ids) {
+    try {
+      // oxlint-disable-next-line no-await-in-loop -- each of them costs the server a sync
+      await server.abort(id);
+    } catch (error) {
+      if (!tolerant || !(error instanceof CairnError) || !PASSED_OVER.has(error.code)) throw error;
+      if (!json && !quiet) process.stderr.write(`cairn: passed over ${id}: ${printable(error.message)}\n`);
+      continue;
+    }
+    aborted += 1;
+    if (json) print(jsonLine({ type: 'aborted', session: id }));
+    else if (!quiet) print(`aborted ${id}\n`);
+  }
+  if (json) print(jsonLine(summary({ aborted, passedOver: ids.length - aborted })));
+  else if (!quiet && ids.length === 0) print('no sessions to abort\n');
+  return EXIT.done;
+}
+
+function filterOf({ state, owner, olderThan }: SessionsWords): SessionFilter {
+  if (owner === '') throw usage('--owner takes the name of an owner', '--owner alice');
+  return {
+    state: state === undefined ? undefined : parseChoice('--state', state, SESSION_STATES),
+    owner,
+    untouchedForMs:
+      olderThan === undefined ? undefined : parseDuration('--older-than', olderThan, { maxMs: YEAR_MS }),
+  };
+}
+
+async function withServer(
+  word: string,
+  words: SessionsWords,
+  work: (server: SessionsAtServer, settings: TransferSettings) => Promise<ExitCode>,
+): Promise<ExitCode> {
+  const settings = settingsOf({ ...words, progress: false }, DEFAULT_RETRY_FOR);
+  const url = parseServerUrl(word);
+  const { openSessions } = await import('../../../client/sessions.ts');
+  const plan = { url, settings, resumeCommand: ['cairn', 'sessions', 'list', url.href] };
+  const { result } = await runClient(plan, NO_LINES, async (options) => {
+    const server = await openSessions(options);
+    try {
+      return await work(server, settings);
+    } finally {
+      await server.close();
+    }
+  });
+  return result;
+}
+
+function printAll(lines: readonly string[]): void {
+  for (let from = 0; from < lines.length; from += LINES_PER_PRINT) {
+    print(lines.slice(from, from + LINES_PER_PRINT).join(''));
+  }
+}
+
+function printJson(objects: readonly Record<string, unknown>[]): void {
+  printAll(objects.map(jsonLine));
+}
+
+function summary(counts: Record<string, number>): Record<string, unknown> {
+  return { type: 'summary', ...counts, code: 'ok', exitCode: EXIT.done };
+}

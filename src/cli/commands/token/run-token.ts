@@ -1,0 +1,147 @@
+/** `cairn token`: the access tokens of a server, whether it runs or not. */
+import { stat, unlink } from 'node:fs/promises';
+import { createFileDurably } from '../../../base/durable-files.ts';
+import { CairnError, EXIT, storageError, systemCodeOf, type ExitCode } from '../../../base/errors.ts';
+import { printable } from '../../../base/safe-path.ts';
+import { addToken, removeTokens } from '../../../server/access/token-changes.ts';
+import { readTokens, type KeptToken } from '../../../server/access/token-file.ts';
+import { issueSecret } from '../../../session/credential.ts';
+import { print } from '../../process/output.ts';
+import { jsonLine } from '../../screen/json-line.ts';
+import { usableRoot } from '../serve/serve-locks.ts';
+import { ensurePrivateDirectory } from '../../access/user-directories.ts';
+import { readUse } from './token-use.ts';
+import { tokenObject, tokenSentence, tokenTable } from './token-table.ts';
+import {
+  planToken,
+  stateDirectoryOf,
+  type StateWords,
+  type TokenPlan,
+  type TokenWords,
+} from './token-plan.ts';
+import { usage } from '../../options/usage.ts';
+
+/** `cairn token create NAME`. The secret is shown once, or written into a file of its own. */
+export async function runTokenCreate(name: string, words: TokenWords): Promise<ExitCode> {
+  const plan = planToken(name, words);
+  const state = stateDirectoryOf(words);
+  if (words.root !== undefined) await usableRoot(words.root);
+  await refuseForeign(state);
+  await ensurePrivateDirectory(state);
+  const { secret, hash } = issueSecret();
+  // First the secret: a token whose secret nobody has would be of no use, and its name taken.
+  if (plan.tokenOut !== undefined) await createFileDurably(plan.tokenOut, `${secret}\n`);
+  try {
+    const token = await addToken(state, {
+      ...plan,
+      principal: plan.owner,
+      hash,
+      expiresAtMs: expiryOf(plan),
+    });
+    await announceOrRemove(state, token, () => announce(token, plan, secret));
+  } catch (error) {
+    // What could not be removed opens nothing.
+    if (plan.tokenOut !== undefined) await unlink(plan.tokenOut).catch(() => undefined);
+    throw error;
+  }
+  return EXIT.done;
+}
+
+function expiryOf({ expiresInMs }: TokenPlan): number | undefined {
+  return expiresInMs === undefined ? undefined : Date.now() + expiresInMs;
+}
+
+/** A token whose secret could not be shown is of no use, and would keep its name taken. */
+async function announceOrRemove(state: string, { name }: KeptToken, tell: () => void): Promise<void> {
+  try {
+    tell();
+  } catch (error) {
+    await removeTokens(state, [name]).catch(() => undefined);
+    throw error;
+  }
+}
+
+function announce(token: KeptToken, { json, tokenOut }: TokenPlan, secret: string): void {
+  if (json) {
+    const where = tokenOut === undefined ? { secret } : { tokenFile: tokenOut };
+    print(jsonLine({ ...tokenObject(token, undefined, Date.now()), ...where }));
+    print(jsonLine(summary(1)));
+    return;
+  }
+  const where =
+    tokenOut === undefined
+      ? 'its secret follows; it is shown only this once, and kept nowhere'
+      : `its secret is in ${printable(tokenOut)}, and nowhere else`;
+  process.stderr.write(`cairn: ${tokenSentence(token)}\ncairn: ${where}\n`);
+  if (tokenOut === undefined) print(`${secret}\n`);
+}
+
+/** `cairn token list`. */
+export async function runTokenList(words: StateWords & { json?: boolean }): Promise<ExitCode> {
+  const state = stateDirectoryOf(words);
+  const tokens = await existing(state);
+  const useOf = await readUse(state);
+  const nowMs = Date.now();
+  const lines = words.json
+    ? [
+        ...tokens.map((token) => jsonLine(tokenObject(token, useOf(token), nowMs))),
+        jsonLine(summary(tokens.length)),
+      ]
+    : tokenTable(tokens, useOf, nowMs);
+  print(lines.join(''));
+  return EXIT.done;
+}
+
+/** `cairn token revoke NAME...`. */
+export async function runTokenRevoke(
+  names: readonly string[],
+  words: StateWords & { json?: boolean },
+): Promise<ExitCode> {
+  if (names.length === 0)
+    throw usage('token revoke takes the names of tokens', 'cairn token revoke backup --root /srv/files');
+  const state = stateDirectoryOf(words);
+  await existing(state);
+  await refuseForeign(state);
+  const gone = await removeTokens(state, names);
+  if (words.json) {
+    print(
+      [...gone.map(({ name }) => jsonLine({ type: 'revoked', name })), jsonLine(summary(gone.length))].join(
+        '',
+      ),
+    );
+    return EXIT.done;
+  }
+  for (const { name } of gone) print(`revoked ${printable(name)}\n`);
+  const owners = [...new Set(gone.map(({ principal }) => printable(principal)))].join(', ');
+  process.stderr.write(
+    'cairn: transfers that run with it are suspended within two seconds; the bytes that arrived are kept, and a token of ' +
+      `the same owner (${owners}) resumes them\n`,
+  );
+  return EXIT.done;
+}
+
+async function existing(state: string): Promise<readonly KeptToken[]> {
+  const tokens = await readTokens(state);
+  if (tokens !== undefined) return tokens;
+  throw new CairnError(
+    'not-found',
+    `there are no access tokens in "${printable(state)}"; give the same --root and --state as to the server`,
+  );
+}
+
+/** A file that this user replaces becomes this user's: a server of another user could not read it any more. */
+async function refuseForeign(state: string): Promise<void> {
+  const own = process.getuid?.();
+  try {
+    const { uid } = await stat(state);
+    if (own === undefined || uid === own) return;
+    const message = `the state "${printable(state)}" belongs to user ${uid}, and only that user may change its tokens; run this command as that user: sudo -u '#${uid}' …`;
+    throw new CairnError('storage-denied', message);
+  } catch (error) {
+    if (systemCodeOf(error) !== 'ENOENT') throw storageError(error, `looking at "${printable(state)}"`);
+  }
+}
+
+function summary(tokens: number): Record<string, unknown> {
+  return { type: 'summary', tokens, code: 'ok', exitCode: EXIT.done };
+}

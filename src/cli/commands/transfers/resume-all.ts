@@ -1,0 +1,101 @@
+/** Runs the resume command of every unfinished transfer, one after the other, each in a process of its own. */
+import { spawn } from 'node:child_process';
+import { ERROR_TABLE, EXIT, type ExitCode } from '../../../base/errors.ts';
+import { printable } from '../../../base/safe-path.ts';
+import type { TransferInfo, UnreadableTransfer } from '../../../client/transfers.ts';
+import { watchSignals } from '../../process/interruption.ts';
+import { ownProgram } from '../../process/own-program.ts';
+import { shownCommand } from '../../process/shown-command.ts';
+import { jsonLine } from '../../screen/json-line.ts';
+import { printAside } from '../../process/output.ts';
+
+/** How the processes show what they do. */
+export interface ResumeWishes {
+  readonly json: boolean;
+  readonly quiet: boolean;
+}
+
+const EXIT_CODES = new Set<number>(Object.values(EXIT));
+/** How a process ended that one of these signals has ended. */
+const BY_SIGNAL: Readonly<Partial<Record<NodeJS.Signals, ExitCode>>> = {
+  SIGINT: EXIT.interrupted,
+  SIGTERM: EXIT.terminated,
+  SIGHUP: EXIT.terminated,
+};
+
+/** The unfinished transfers of this machine. */
+interface Unfinished {
+  readonly transfers: readonly TransferInfo[];
+  readonly unreadable: readonly UnreadableTransfer[];
+}
+
+/** Resumes each transfer that does not run; answers the worst exit code, also of those that cannot be resumed. */
+export async function resumeAll(
+  { transfers, unreadable }: Unfinished,
+  wishes: ResumeWishes,
+): Promise<ExitCode> {
+  const say = (line: string): void => {
+    if (!wishes.quiet) process.stderr.write(`${line}\n`);
+  };
+  const exitCodes: ExitCode[] = [];
+  for (const info of transfers) {
+    if (info.locked) {
+      say(`cairn: already running: ${printable(info.url)}`);
+      continue;
+    }
+    say(`cairn: ${shownCommand(info.resumeCommand)}`);
+    // oxlint-disable-next-line no-await-in-loop -- one after the other, or they would share the link
+    const exitCode = await runAgain(info.resumeCommand, wishes);
+    exitCodes.push(exitCode);
+    if (exitCode === EXIT.interrupted || exitCode === EXIT.terminated) break;
+  }
+  for (const { id, code, message } of unreadable) {
+    process.stderr.write(
+      `cairn: ${id.slice(0, 8)} is not resumed: ${message}; to remove it: cairn transfers rm ${id.slice(0, 8)}\n`,
+    );
+    exitCodes.push(ERROR_TABLE[code].exitCode);
+  }
+  if (exitCodes.length === 0) say('cairn: nothing to resume');
+  const exitCode = worstOf(exitCodes);
+  if (wishes.json) {
+    const code = exitCode === EXIT.done ? 'ok' : exitCode === EXIT.partial ? 'partial' : 'failed';
+    const resumed = exitCodes.length - unreadable.length;
+    printAside(jsonLine({ type: 'summary', transfers: resumed, code, exitCode }));
+  }
+  return exitCode;
+}
+
+/** Partial is the mildest failure; beyond it, the larger number wins. */
+export function worstOf(exitCodes: readonly ExitCode[]): ExitCode {
+  const rank = (exitCode: ExitCode): number => (exitCode === EXIT.partial ? 0.5 : exitCode);
+  return exitCodes.reduce<ExitCode>((worst, next) => (rank(next) > rank(worst) ? next : worst), EXIT.done);
+}
+
+/** The arguments for the stored command, with this run's way of showing it. */
+export function argumentsOf(command: readonly string[], wishes: ResumeWishes): string[] {
+  const [, subcommand = '', ...rest] = command;
+  return [subcommand, ...(wishes.json ? ['--json'] : []), ...(wishes.quiet ? ['--quiet'] : []), ...rest];
+}
+
+async function runAgain(command: readonly string[], wishes: ResumeWishes): Promise<ExitCode> {
+  const [program, ...script] = ownProgram();
+  const child = spawn(program, [...script, ...argumentsOf(command, wishes)], { stdio: 'inherit' });
+  // A terminal sends its signals to the child too; a second one would end it at once, so only kill(1)'s is passed on.
+  const interruption = watchSignals((name) => {
+    if (name === 'SIGTERM') child.kill(name);
+  });
+  try {
+    return await new Promise<ExitCode>((done, fail) => {
+      child.once('error', fail);
+      child.once('close', (status, signal) => done(childExitCode(status, signal)));
+    });
+  } finally {
+    interruption.dispose();
+  }
+}
+
+/** The exit code of a process; a second signal has it end by that signal instead. */
+export function childExitCode(status: number | null, signal: NodeJS.Signals | null): ExitCode {
+  if (status !== null && EXIT_CODES.has(status)) return status as ExitCode;
+  return (signal === null ? undefined : BY_SIGNAL[signal]) ?? EXIT.bug;
+}

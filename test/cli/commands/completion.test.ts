@@ -1,0 +1,105 @@
+/** What the shells are offered, and the scripts that ask for it, in the shells themselves. */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { offerFor } from '../../../src/cli/commands/completion/candidates.ts';
+import { createProgram } from '../../../src/cli/program.ts';
+
+const known = { transferIds: async () => [{ word: 'abcdef', description: 'push http://h/' }] };
+
+async function offered(...words: string[]): Promise<string[]> {
+  const { candidates, files } = await offerFor(
+    createProgram(() => undefined),
+    words,
+    known,
+  );
+  return [...candidates.map(({ word }) => word), ...(files ? [':files'] : [])];
+}
+
+describe('the offer', () => {
+  it.each([
+    [['pus'], ['push']],
+    [['push', '--chec'], ['--checksum']],
+    [
+      ['push', '--digest', ''],
+      ['xxh64', 'sha256'],
+    ],
+    [['push', '--digest=s'], ['--digest=sha256']],
+    [['push', '--digest', '=', 's'], ['sha256']],
+    [['push', 'a', '--parallel', ''], []],
+    [['push', '--token-file', ''], [':files']],
+    [['push', '--quiet', 'a', ''], [':files']],
+    [['push', '--from-command', 'http://h/', '--', '--q'], [':files']],
+    [['serve', '--log-level', 'de'], ['debug']],
+    [['token', 're'], ['revoke']],
+    [['token', 'create', '--scope', 'read,wri'], ['read,write']],
+    [['sessions', 'list', '--state', 'sus'], ['suspended']],
+    [['transfers', 'rm', 'x', ''], ['abcdef']],
+    [['transfers', 'show', 'abc'], ['abcdef']],
+    [
+      ['completion', ''],
+      ['bash', 'zsh', 'fish'],
+    ],
+    [['help', 'verif'], ['verify']],
+    [['ls', 'http'], []],
+    [['bogus', 'x', ''], []],
+  ])('after %j is %j', async (words, expected) => {
+    expect(await offered(...words)).toEqual(expected);
+  });
+
+  it('has every visible command, and none that is hidden', async () => {
+    const all = await offered('');
+    expect(all).toEqual(expect.arrayContaining(['push', 'serve', 'completion', 'help']));
+    expect(all).not.toContain('complete');
+  });
+
+  it('has the long and the short form of each option', async () => {
+    expect(await offered('push', '-')).toEqual(expect.arrayContaining(['--verbose', '-v', '--help', '-h']));
+  });
+});
+
+const has = (shell: string): boolean => spawnSync(shell, ['-c', 'true']).status === 0;
+
+/** Runs a script in a shell in which `cairn` is this one. */
+function inShell(shell: string, args: readonly string[]) {
+  const home = mkdtempSync(join(tmpdir(), 'cairn-completion-'));
+  try {
+    symlinkSync(resolve(import.meta.dirname, '../../../bin/cairn.js'), join(home, 'cairn'));
+    const env = {
+      ...process.env,
+      PATH: `${home}:${process.env['PATH']}`,
+      HOME: home,
+      CAIRN_STATE_HOME: join(home, 's'),
+    };
+    const { stdout, stderr } = spawnSync(shell, args, { env, cwd: home, encoding: 'utf8' });
+    return { stdout, stderr, wasRun: existsSync(join(home, 'pwned')) };
+  } finally {
+    rmSync(home, { recursive: true });
+  }
+}
+
+describe('the script', () => {
+  it.skipIf(!has('bash'))('for bash offers words, may be read twice, and runs nothing that was typed', () => {
+    const script = `source <(cairn completion bash); source <(cairn completion bash)
+      ask() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _cairn; echo "\${COMPREPLY[@]}"; }
+      ask cairn push --dig; ask cairn push '$(touch pwned)' --compress al; complete -p cairn`;
+    expect(inShell('bash', ['--norc', '-c', script])).toMatchObject({
+      stdout: '--digest\nalways\ncomplete -F _cairn cairn\n',
+      wasRun: false,
+    });
+  });
+
+  it.skipIf(!has('fish'))('for fish offers words, and runs nothing that was typed', () => {
+    const script = `cairn completion fish | source; complete -C 'cairn push --dig'; complete -C 'cairn push "(touch pwned)" --compress al'`;
+    const { stdout, wasRun } = inShell('fish', ['--no-config', '-c', script]);
+    expect(stdout).toMatch(/^--digest\t.*\nalways\n$/);
+    expect(wasRun).toBe(false);
+  });
+
+  it.skipIf(!has('zsh'))('for zsh can be read', () => {
+    const script = 'autoload -U compinit; compinit -u; source <(cairn completion zsh); print $_comps[cairn]';
+    expect(inShell('zsh', ['-f', '-c', script]).stdout).toBe('_cairn\n');
+  });
+});

@@ -1,0 +1,127 @@
+import { resolve } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { CairnError } from '../../../../src/base/errors.ts';
+import { planPull, planPush } from '../../../../src/cli/commands/push/push-plan.ts';
+
+const URL_WORD = 'http://127.0.0.1:7070/x';
+
+function messageOf(work: () => unknown): string {
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof CairnError && error.code === 'usage') return error.message;
+    throw error;
+  }
+  throw new Error('nothing was thrown');
+}
+
+describe('a push', () => {
+  it('takes sources and, last, a URL', () => {
+    const plan = planPush(['a', 'b/', URL_WORD], {});
+    expect(plan.source).toEqual({ kind: 'paths', paths: ['a', 'b/'] });
+    expect(plan.url.href).toBe(URL_WORD);
+    expect(plan.settings).toMatchObject({
+      retryForMs: 300_000,
+      checksum: false,
+      parallel: undefined,
+      progress: true,
+    });
+  });
+
+  it('resumes from any directory, by the same settings, whatever it was shown like', () => {
+    const options = { parallel: '8', chunkSize: '1M', retryFor: '1h', checksum: true, digest: 'sha256' };
+    const shown = { tokenFile: 't', json: true, quiet: true };
+    const plan = planPush(['a', 'b/', URL_WORD], {
+      ...options,
+      sync: 'always',
+      compress: 'never',
+      ...shown,
+    });
+    const shared = '--parallel 8 --chunk-size 1048576 --retry-for 3600000ms --checksum --digest sha256'.split(
+      ' ',
+    );
+    const rest = [
+      '--sync',
+      'always',
+      '--compress',
+      'never',
+      '--token-file',
+      resolve('t'),
+      resolve('a'),
+      `${resolve('b')}/`,
+      URL_WORD,
+    ];
+    expect(plan.resumeCommand).toEqual(['cairn', 'push', ...shared, ...rest]);
+    const { settings } = planPush(['a', URL_WORD], { retryFor: '3600000ms', chunkSize: '1048576' });
+    expect(settings).toMatchObject({ retryForMs: 3_600_000, chunkSizeBytes: 1_048_576 });
+  });
+
+  it('takes standard input, alone', () => {
+    expect(planPush(['-', URL_WORD], {}).source).toEqual({ kind: 'stdin' });
+    expect(messageOf(() => planPush(['-', 'a', URL_WORD], {}))).toContain('stands alone');
+  });
+
+  it('takes a command with its own options', () => {
+    const plan = planPush([URL_WORD, 'tar', 'c', '-C', '/', '--json'], { fromCommand: true });
+    expect(plan.source).toEqual({ kind: 'command', argv: ['tar', 'c', '-C', '/', '--json'] });
+    expect(plan.resumeCommand.slice(2)).toEqual([
+      '--from-command',
+      URL_WORD,
+      '--',
+      'tar',
+      'c',
+      '-C',
+      '/',
+      '--json',
+    ]);
+  });
+
+  it.each([
+    ['no words', [], {}],
+    ['no source', [URL_WORD], {}],
+    ['no URL', ['a', 'b'], {}],
+    ['the URL first', [URL_WORD, 'a'], {}],
+    ['no command', [URL_WORD], { fromCommand: true }],
+    ['too many chunks', ['a', URL_WORD], { parallel: '65' }],
+    ['chunks too small', ['a', URL_WORD], { chunkSize: '1K' }],
+    ['an unknown digest', ['a', URL_WORD], { digest: 'md5' }],
+    ['an unknown sync mode', ['a', URL_WORD], { sync: 'never' }],
+    ['an unknown word for compression', ['a', URL_WORD], { compress: 'gzip' }],
+    ['an empty token file', ['a', URL_WORD], { tokenFile: '' }],
+    ['a dry run of a stream', ['-', URL_WORD], { dryRun: true }],
+    ['comparing a stream', [URL_WORD, 'true'], { fromCommand: true, checksum: true }],
+  ])('refuses %s, with an example', (_what, words, options) => {
+    expect(messageOf(() => planPush(words, options))).toContain('for example');
+  });
+
+  it('does not repeat a password that stands in the wrong place', () => {
+    expect(messageOf(() => planPush(['http://u:geheim@h/', URL_WORD], {}))).not.toContain('geheim');
+    expect(messageOf(() => planPush(['a', 'sftp://u:geheim@h/'], {}))).not.toContain('geheim');
+  });
+});
+
+describe('a pull', () => {
+  it('takes a URL and a destination', () => {
+    const plan = planPull([URL_WORD, 'dir/'], {});
+    expect(plan.destination).toEqual({ kind: 'path', path: 'dir/' });
+    expect(plan.resumeCommand).toEqual(['cairn', 'pull', URL_WORD, `${resolve('dir')}/`]);
+    expect(planPull([URL_WORD, '-'], {}).destination).toEqual({ kind: 'stdout' });
+    const { settings, resumeCommand } = planPull([URL_WORD, 'dir/'], { sync: 'close' });
+    expect(settings.sync).toBe('close');
+    expect(resumeCommand).toContain('--sync');
+  });
+
+  it.each([
+    ['one word', [URL_WORD], {}],
+    ['three words', [URL_WORD, 'a', 'b'], {}],
+    ['the URL last', ['a', URL_WORD], {}],
+    ['an empty destination', [URL_WORD, ''], {}],
+    ['JSON and bytes on one output', [URL_WORD, '-'], { json: true }],
+    ['a dry run of a stream', [URL_WORD, '-'], { dryRun: true }],
+    ['a sync mode where nothing is kept', [URL_WORD, '-'], { sync: 'close' }],
+    ['an unknown sync mode', [URL_WORD, 'a'], { sync: '' }],
+    ['an unknown word for compression', [URL_WORD, '-'], { compress: '' }],
+  ])('refuses %s, with an example', (_what, words, options) => {
+    expect(messageOf(() => planPull(words, options))).toContain('for example');
+  });
+});

@@ -1,0 +1,59 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { openOidc, planOidc, type OidcWords } from '../../../../src/cli/commands/serve/serve-oidc.ts';
+import { codeOf } from '../../../suites/staged-transfer.ts';
+import { temporaryDirectory } from '../../../support/trees.ts';
+
+const issuer = 'https://login.example.com';
+const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+
+test('a server takes no tokens of others unless it is told to', () => {
+  expect(planOidc({})).toBeUndefined();
+});
+
+test('an issuer and an audience are enough', () => {
+  expect(planOidc({ oidcIssuer: issuer, oidcAudience: 'files' })).toEqual({
+    issuer,
+    audience: 'files',
+    clientId: undefined,
+    configFile: undefined,
+  });
+});
+
+test.each<[OidcWords, string, string]>([
+  [{ oidcIssuer: issuer }, 'usage', '--oidc-audience'],
+  [{ oidcIssuer: issuer, oidcAudience: '' }, 'usage', '--oidc-audience'],
+  [{ oidcIssuer: issuer, oidcAudience: 'a', oidcClientId: '' }, 'usage', '--oidc-client-id'],
+  [{ oidcAudience: 'a' }, 'usage', '--oidc-issuer'],
+  [{ oidcClientId: 'a' }, 'usage', '--oidc-client-id needs --oidc-issuer'],
+  [{ oidcConfig: 'a' }, 'usage', '--oidc-config needs --oidc-issuer'],
+  [{ oidcIssuer: 'http://login.example.com', oidcAudience: 'a' }, 'config-invalid', 'https'],
+  [{ oidcIssuer: 'https://u:secret@x', oidcAudience: 'a' }, 'config-invalid', 'password'],
+  [{ oidcIssuer: 'login', oidcAudience: 'a' }, 'config-invalid', 'no URL'],
+])('%j is refused and says why', (words, code, why) => {
+  expect(() => planOidc(words)).toThrow(
+    expect.objectContaining({ code, message: expect.stringContaining(why) as string }),
+  );
+  expect(() => planOidc(words)).not.toThrow(/secret/);
+});
+
+test('the server tells where to log in, and asks only for scopes that are scopes', async () => {
+  // Nobody listens there: a server starts all the same.
+  const plan = { issuer: 'http://127.0.0.1:9', audience: 'a', clientId: 'c', configFile: undefined };
+  const { login } = await openOidc(plan, log);
+  const scopes = ['openid', 'offline_access', 'cairn:read', 'cairn:write', 'cairn:list', 'cairn:admin'];
+  expect(login).toEqual({ issuer: plan.issuer, audience: 'a', clientId: 'c', scopes });
+  const configFile = join(temporaryDirectory(), 'oidc.json');
+  writeFileSync(configFile, '{"scopeClaim":"roles","scopes":{"uploader":["write"]}}');
+  const roles = await openOidc({ ...plan, clientId: undefined, configFile }, log);
+  expect(roles.login).toEqual({ issuer: plan.issuer, audience: 'a', scopes: ['openid', 'offline_access'] });
+});
+
+test('a configuration that is missing or wrong ends the start', async () => {
+  const configFile = join(temporaryDirectory(), 'oidc.json');
+  const plan = { issuer, audience: 'a', clientId: undefined, configFile };
+  expect(await codeOf(() => openOidc(plan, log))).toBe('config-invalid');
+  writeFileSync(configFile, '{"algorithms":["none"]}');
+  expect(await codeOf(() => openOidc(plan, log))).toBe('config-invalid');
+});

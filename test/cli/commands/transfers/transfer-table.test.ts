@@ -1,0 +1,52 @@
+import { describe, expect, it } from 'vitest';
+import type { TransferInfo } from '../../../../src/client/transfers.ts';
+import {
+  transferLines,
+  transferObject,
+  transferTable,
+} from '../../../../src/cli/commands/transfers/transfer-table.ts';
+
+const PATHS = ['/data/a', '/data/b\u001b[2J', '/data/c'];
+const INFO: TransferInfo = {
+  id: 'a'.repeat(32),
+  direction: 'push',
+  url: 'http://host/x',
+  localPaths: PATHS,
+  createdAt: '2025-11-23T05:27:11.042Z',
+  updatedAt: '2025-11-23T05:28:11.042Z',
+  keptUntil: '2025-11-30T05:28:11.042Z',
+  bytesTotal: 100,
+  bytesDone: 50,
+  state: 'transferring',
+  resumeCommand: ['cairn', 'push', ...PATHS, 'http://host/x'],
+  locked: false,
+};
+
+describe('a transfer of several sources', () => {
+  it('has the first of them in its row, and how many more there are', () => {
+    const many = Array.from({ length: 1501 }, (_none, index) => `/data/${index}`);
+    expect(transferTable([INFO])[1]).toMatch(/ {2}\/data\/a and 2 more {2}http:\/\/host\/x\n$/);
+    expect(transferTable([{ ...INFO, localPaths: many }])[1]).toContain('/data/0 and 1,500 more');
+    expect(transferTable([{ ...INFO, localPaths: ['/data/a'] }])[1]).toMatch(/ {2}\/data\/a {2}http/);
+  });
+
+  it('shows each of them on a line of its own, without what moves a cursor', () => {
+    const lines = transferLines(INFO);
+    const at = lines.indexOf('local:      /data/a\n');
+    expect(lines.slice(at, at + 4)).toEqual([
+      'local:      /data/a\n',
+      '            /data/b\\x1b[2J\n',
+      '            /data/c\n',
+      'state:      interrupted\n',
+    ]);
+  });
+
+  it('has all of them for scripts', () => {
+    expect(transferObject(INFO)).toMatchObject({ localPaths: PATHS, local: PATHS.join(', ') });
+  });
+});
+
+it('a pull shows where it comes from and where it goes', () => {
+  const pull: TransferInfo = { ...INFO, direction: 'pull', localPaths: ['/data/copy'] };
+  expect(transferTable([pull])[1]).toMatch(/ {2}http:\/\/host\/x {2}\/data\/copy\n$/);
+});
