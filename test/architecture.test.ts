@@ -23,6 +23,7 @@ const FLOORS: Readonly<Record<string, number>> = {
   'storage/disk/publish': 53,
   'storage/disk': 54,
   'storage/state': 54,
+  'storage/state/files': 55,
   'storage/state/objects': 55,
   'server/core': 61,
   'server/access': 61,
@@ -50,7 +51,7 @@ const WITHOUT_HTTP = ['server/core/', 'server/access/'];
 const WIRE_OF_HTTP = /^wire\/(?:routes|problem|message-head|local-proof)\.ts$/;
 /** Implementations of stores, and who chooses one; everything else sees the interface. */
 const IMPLEMENTATIONS =
-  /^storage\/(?:disk|object-content|objects\/(?:memory|directory)\/|state\/(?:objects\/|local-session-store))/;
+  /^storage\/(?:disk|object-content|objects\/(?:memory|directory)\/|state\/(?:files\/|objects\/|local-session-store))/;
 const CHOOSERS = /^(?:storage|cli|client\/push\/source-roots\.ts|client\/pull\/pull-staging\.ts)/;
 const WITHOUT_EMITTERS = new Set([
   'base',

@@ -5,6 +5,8 @@
  * Other nodes change the same documents at any time, where the store is shared; a document changes by compare-and-set only.
  */
 
+import { CairnError } from '../../base/errors.ts';
+
 /** A document as it was at one moment. */
 export interface StateDocument {
   /** As an object's key: letters, digits, `.`, `_`, `-`, in parts that slashes divide. */
@@ -16,12 +18,12 @@ export interface StateDocument {
 
 /** What a state store can do. */
 export interface StateStoreProperties {
-  /** Whether other processes see and change the same documents. */
+  /** Whether several servers see and change the same documents. Commands of one machine may do so beside a single server, too. */
   readonly shared: boolean;
 }
 
 /** Longest text of a document, in UTF-8 bytes. */
-export const MAX_DOCUMENT_BYTES = 4 * 1024 * 1024;
+export const MAX_DOCUMENT_BYTES = 64 * 1024 * 1024;
 
 /**
  * A store of documents. Functions throw `path-unsafe` and `path-too-long` for what is no key, and storage codes where the
@@ -48,7 +50,15 @@ export interface StateStore {
   remove(key: string): Promise<void>;
   /**
    * Tells which documents came, changed or went, by whoever it was: first an empty list, once it is watching, and then the keys,
-   * some changes together as one. It says nothing of a document that has become again what it was. Ends with the signal.
+   * some changes together as one. It may say nothing of a document that has become again what it was. Ends with the signal.
    */
   watch(prefix: string, signal: AbortSignal): AsyncIterable<readonly string[]>;
+  /** Where a document lies, as messages to people name it. */
+  where(key: string): string;
+}
+
+/** The error for a text that is no small document. */
+export function documentTooLarge(bytes: number): CairnError {
+  const message = `a document of ${bytes} bytes is larger than the ${MAX_DOCUMENT_BYTES} that are kept`;
+  return new CairnError('storage-unsupported', message, { details: { bytes } });
 }
