@@ -24,3 +24,8 @@ export function emptiedChunks(
   }
   return { chunks, bytes };
 }
+
+/** Whether all that a chunk carries is left out. */
+export function isEmptied(layout: Layout, chunk: number, excluded: ReadonlyChunkSet): boolean {
+  return excluded.size > 0 && layout.carriesOnly(chunk, (entryIndex) => excluded.has(entryIndex));
+}

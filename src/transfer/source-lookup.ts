@@ -30,6 +30,20 @@ export async function lookUpSources(
   return found;
 }
 
+const LOOKUPS_AT_A_TIME = 1000;
+
+/** Looks up entries by their indices, so many at a time; each comes with what was found of it. */
+export async function* lookUpInTurn(
+  entries: readonly number[],
+  lookUp: (batch: readonly number[]) => Promise<readonly FoundSource[]>,
+): AsyncGenerator<readonly [entryIndex: number, found: FoundSource]> {
+  for (let at = 0; at < entries.length; at += LOOKUPS_AT_A_TIME) {
+    const batch = entries.slice(at, at + LOOKUPS_AT_A_TIME);
+    const found = await lookUp(batch);
+    for (const [position, index] of batch.entries()) yield [index, found[position]!];
+  }
+}
+
 /** Why what was found is not the source that was scanned; undefined where it is. */
 export function changeOf(found: FoundSource, scanned: Identity | undefined): SourceCode | undefined {
   if ('code' in found) return found.code;

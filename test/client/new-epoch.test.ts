@@ -1,12 +1,15 @@
 /** What a transfer makes of a new epoch: found by the simulation. */
 import { expect, test } from 'vitest';
 import { ChunkDigests } from '../../src/checkpoint/chunk-digests.ts';
+import { ChunkSet } from '../../src/checkpoint/chunk-set.ts';
 import { loadHasher } from '../../src/manifest/digest.ts';
 import { createLayout } from '../../src/manifest/layout.ts';
 import { createManifest } from '../../src/manifest/manifest.ts';
 import type { CheckpointReply, SessionGrant } from '../../src/wire/messages.ts';
 import { refuseForgotten } from '../../src/client/pull/pull-pass.ts';
-import { applyCheckpoint, sendChunks, type PushJob } from '../../src/client/push/push-chunks.ts';
+import { sendChunks } from '../../src/client/push/push-chunks.ts';
+import type { PushJob } from '../../src/client/push/push-job.ts';
+import { applyCheckpoint } from '../../src/client/push/server-chunks.ts';
 import type { SessionClient } from '../../src/client/session/session-client.ts';
 import { ChunkBoard } from '../../src/client/transfer/chunk-board.ts';
 import { createFlow } from '../../src/client/transfer/flow.ts';
@@ -44,14 +47,19 @@ async function jobOf(session: Partial<SessionClient> = {}): Promise<PushJob> {
       keepingLease: (work: () => Promise<unknown>) => work(),
       ...session,
     } as SessionClient,
+    folder: { update: async () => undefined },
     manifest,
+    plan: { have: [], attributes: [] },
+    report: () => undefined,
     layout,
+    excluded: new ChunkSet(),
+    name: '',
     reader: {} as PushJob['reader'],
     board: new ChunkBoard(3, 8),
     progress: createProgress(context, { manifest, layout, name: '' }),
     createHasher: await loadHasher('xxh64'),
     checkpoint: undefined,
-    held: new Map(),
+    partial: new Map(),
     unverified: { chunks: [], there: new ChunkDigests(8) },
     durable: { bytes: 0 },
     ahead: { chunkRead: () => undefined, around: async () => undefined },

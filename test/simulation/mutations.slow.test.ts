@@ -64,7 +64,7 @@ const MUTATIONS: Readonly<Record<string, Mutation>> = {
     replace: '  if (false) {',
   },
   'what is in the checkpoint is sent again': {
-    file: 'client/push/push-pass.ts',
+    file: 'client/push/server-chunks.ts',
     find: '      board.trust(chunk, own);',
     replace: '      void own;',
   },

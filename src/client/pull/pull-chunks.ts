@@ -1,46 +1,26 @@
 /** The chunks of a pull: fetched by several workers, staged beside the destination, made durable together. */
 import { CairnError, type ErrorCode } from '../../base/errors.ts';
-import { printable } from '../../base/safe-path.ts';
-import type { ChunkSet } from '../../checkpoint/chunk-set.ts';
-import { DIGEST_LENGTH_BYTES, type HasherFactory } from '../../manifest/digest.ts';
+import { DIGEST_LENGTH_BYTES } from '../../manifest/digest.ts';
 import type { Layout } from '../../manifest/layout.ts';
-import type { Manifest } from '../../manifest/manifest.ts';
 import { receiveChunk } from '../../transfer/chunk-transfer.ts';
 import type { ChunkStaging } from '../../storage/content-store.ts';
 import type { GroupCommit } from '../../transfer/group-commit.ts';
-import type { ChunkBoard } from '../transfer/chunk-board.ts';
-import type { Report } from '../api/events.ts';
 import { openAnswer, type ChunkAnswer } from './chunk-answer.ts';
 import { getChunk } from '../session/chunk-calls.ts';
 import { sync, type SessionAccess } from '../session/session-calls.ts';
-import type { SessionClient } from '../session/session-client.ts';
 import { crossingLine } from '../transfer/compression.ts';
-import type { TransferContext } from '../transfer/transfer-context.ts';
-import type { TransferProgress } from '../transfer/transfer-progress.ts';
-import { runWorkers } from '../../base/workers.ts';
+import { moveChunk, runChunkWorkers, type ChunkMover } from '../transfer/move-chunk.ts';
+import { leaveOut, type Pass } from '../transfer/pass.ts';
 
 /** Everything that the chunks of one pass need. */
-export interface PullJob {
-  readonly context: TransferContext;
-  readonly session: SessionClient;
-  readonly manifest: Manifest;
-  readonly layout: Layout;
+export interface PullJob extends Pass {
   readonly staging: ChunkStaging;
   readonly group: GroupCommit;
-  readonly board: ChunkBoard;
-  readonly progress: TransferProgress;
-  readonly createHasher: HasherFactory;
-  /** What to call a file that is the whole transfer. */
-  readonly name: string;
-  /** Entries that the server could not read. */
-  readonly excluded: ChunkSet;
   /** Keeps `excluded`, durably. */
   readonly keepExclusions: () => Promise<void>;
-  /** Told of excluded entries. */
-  readonly report: Report;
   /** Called now and then, when more is durable. */
   readonly onDurable: () => Promise<void>;
-  /** Chunks whose held bytes are no longer what the server would send. */
+  /** Chunks whose partial bytes are no longer those that the server would send. */
   readonly fromStart: Set<number>;
 }
 
@@ -49,16 +29,14 @@ const TELL_EVERY_MS = 10_000;
 
 /** Fetches every chunk that is to do, until all are durable here. */
 export async function fetchChunks(job: PullJob): Promise<void> {
-  const { board, context, session, group } = job;
+  const { board, context, group } = job;
+  const mover = moverOf(job);
   let toldAtMs = context.now();
-  context.flow.begin(job.manifest.chunkSizeBytes);
-  await runWorkers(
-    session.parallel,
-    context.signal,
+  await runChunkWorkers(
+    job,
     () => board.take(),
-    async (chunk, signal) => {
-      const own = session.withSignal(signal);
-      await fetchOne(job, own, chunk);
+    async (chunk, own) => {
+      await moveChunk(job, mover, own, chunk);
       if (context.now() - toldAtMs < TELL_EVERY_MS) return;
       toldAtMs = context.now();
       await job.onDurable();
@@ -68,31 +46,23 @@ export async function fetchChunks(job: PullJob): Promise<void> {
   board.reached((await group.request()).durableSyncPoint);
 }
 
-async function fetchOne(job: PullJob, session: SessionClient, chunk: number): Promise<void> {
-  const { board, layout, group } = job;
-  for (let round = 0; ; round += 1) {
-    if (isEmptied(job, chunk)) {
-      board.skip(chunk);
-      return;
-    }
-    try {
+function moverOf(job: PullJob): ChunkMover {
+  const { layout, group } = job;
+  return {
+    move: async (chunk, session) => {
       const digest = await session.run((at) => receiveOnce(job, at, chunk));
-      const status = await group.finished();
-      board.finish(chunk, digest, status.syncPoint);
-      board.reached(status.durableSyncPoint);
-      return;
-    } catch (error) {
+      return { digest, status: await group.finished() };
+    },
+    leavesOut: async (error, chunk, round) => {
       // Each entry is named once, and perhaps once more by a server that was restarted.
       const isKnown = excludeReported(job, error, (index) => carries(layout, chunk, index));
-      if (!isKnown || round > 2 * entriesIn(layout, chunk)) {
-        board.giveBack(chunk);
-        throw error;
-      }
-      // What is held of it may be bytes of an entry that comes as zeros from now on.
+      if (!isKnown || round > 2 * entriesIn(layout, chunk)) return false;
+      // The part that is here may be bytes of an entry that comes as zeros from now on.
       job.fromStart.add(chunk);
       await job.keepExclusions();
-    }
-  }
+      return true;
+    },
+  };
 }
 
 function carries(layout: Layout, chunk: number, entryIndex: number): boolean {
@@ -104,10 +74,6 @@ function entriesIn(layout: Layout, chunk: number): number {
   let count = 0;
   for (const _ of layout.segmentsOf(chunk)) count += 1;
   return count;
-}
-
-function isEmptied({ excluded, layout }: PullJob, chunk: number): boolean {
-  return excluded.size > 0 && layout.carriesOnly(chunk, (entryIndex) => excluded.has(entryIndex));
 }
 
 const SOURCE_FAILURES = new Set<ErrorCode>(['source-changed', 'source-missing', 'source-unreadable']);
@@ -122,22 +88,13 @@ export function excludeReported(
   mayName: (entryIndex: number) => boolean,
 ): boolean {
   if (!(error instanceof CairnError) || !SOURCE_FAILURES.has(error.code)) return false;
-  const { entries } = error.details;
-  const { manifest, excluded } = job;
+  const { code, message, details } = error;
   let found = false;
-  for (const index of Array.isArray(entries) ? (entries as unknown[]) : []) {
-    const entry = typeof index === 'number' ? manifest.entries.at(index) : undefined;
-    if (entry === undefined || !mayName(index as number)) continue;
+  for (const index of Array.isArray(details['entries']) ? (details['entries'] as unknown[]) : []) {
+    const isEntry = typeof index === 'number' && job.manifest.entries.at(index) !== undefined;
+    if (!isEntry || !mayName(index)) continue;
     found = true;
-    if (excluded.has(index as number)) continue;
-    excluded.add(index as number);
-    const path = printable(entry.path === '' ? job.name : entry.path);
-    job.report({
-      type: 'warning',
-      code: error.code,
-      path,
-      message: `"${path}" is left out: ${REASONS[error.code] ?? error.message}`,
-    });
+    leaveOut(job, index, code, (path) => `"${path}" is left out: ${REASONS[code] ?? message}`);
   }
   return found;
 }
@@ -152,8 +109,8 @@ const REASONS: Partial<Record<ErrorCode, string>> = {
 function receiveOnce(job: PullJob, at: SessionAccess, chunk: number): Promise<Uint8Array> {
   const { staging, layout, context, fromStart } = job;
   const lengthBytes = layout.chunkLengthBytes(chunk);
-  const heldBytes = fromStart.has(chunk) ? 0 : (staging.held().get(chunk) ?? 0);
-  const offset = heldBytes <= lengthBytes ? heldBytes : 0;
+  const partialBytes = fromStart.has(chunk) ? 0 : (staging.held().get(chunk) ?? 0);
+  const offset = partialBytes <= lengthBytes ? partialBytes : 0;
   return crossingLine(context, lengthBytes - offset, (arrived) =>
     receiveRest(job, at, { chunk, offset, arrived }),
   );
@@ -192,7 +149,7 @@ async function receiveRest(
     const kept = staging.held().get(chunk) ?? 0;
     progress.lost(chunk, Math.max(0, offset + received - kept));
     if (kept > offset) context.retrier.progressed();
-    // From here on what is held is of this very source.
+    // From here on the part that is here is of this very source.
     if (kept > 0) fromStart.delete(chunk);
     throw error;
   } finally {

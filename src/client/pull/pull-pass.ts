@@ -2,40 +2,26 @@
 import { CairnError } from '../../base/errors.ts';
 import { ChunkSet, type ReadonlyChunkSet } from '../../checkpoint/chunk-set.ts';
 import { emptiedChunks } from '../../checkpoint/emptied-chunks.ts';
-import { DIGEST_LENGTH_BYTES, loadHasher } from '../../manifest/digest.ts';
 import type { Layout } from '../../manifest/layout.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
-import type { ChunkStaging, StagingArea } from '../../storage/content-store.ts';
-import type { SessionGrant } from '../../wire/messages.ts';
 import { DEFAULT_SYNC_MODE, type SyncMode } from '../../session/sync-mode.ts';
+import type { ChunkStaging, StagingArea } from '../../storage/content-store.ts';
 import { createGroupCommit, policyOf } from '../../transfer/group-commit.ts';
-import { ChunkBoard } from '../transfer/chunk-board.ts';
-import { commitRequest } from '../session/commit-request.ts';
-import { leftOutHere, reportLeftOut, type LeftOutEntry } from '../session/unpublished.ts';
+import type { SessionGrant } from '../../wire/messages.ts';
 import type { Report } from '../api/events.ts';
+import { leftOutHere, reportLeftOut, type LeftOutEntry } from '../session/unpublished.ts';
+import type { PassResult } from '../transfer/pass-result.ts';
+import { openPass, type Pass, type PassSubject } from '../transfer/pass.ts';
+import { runPass } from '../transfer/run-pass.ts';
 import { excludeReported, fetchChunks, type PullJob } from './pull-chunks.ts';
 import { saveStagedPlan, type PullDestination, type StoredPlan } from './pull-staging.ts';
-import { layoutOf } from '../session/plan-layout.ts';
-import type { PassResult } from '../transfer/pass-result.ts';
-import { runPass } from '../transfer/run-pass.ts';
-import { suspend } from '../session/session-calls.ts';
-import { FAREWELL_MS, type SessionClient } from '../session/session-client.ts';
-import type { TransferContext } from '../transfer/transfer-context.ts';
-import type { TransferFolder } from '../state/transfer-folder.ts';
-import { createProgress } from '../transfer/transfer-progress.ts';
 
 /** What a pass needs. */
-export interface PullPassOptions {
-  readonly context: TransferContext;
-  readonly session: SessionClient;
-  readonly folder: TransferFolder;
+export interface PullPassOptions extends PassSubject {
   readonly destination: PullDestination;
-  readonly manifest: Manifest;
   readonly plan: StoredPlan;
   /** When sync points come; undefined: as usual. */
   readonly sync: SyncMode | undefined;
-  /** Told of excluded entries. */
-  readonly report: Report;
   /** Whether directories at the destination give way, with all that is in them, to entries of another type. */
   readonly forceReplace: boolean | undefined;
 }
@@ -47,78 +33,72 @@ export interface PullPassOptions {
  */
 export async function runPullPass(options: PullPassOptions): Promise<PassResult> {
   const { context, session, folder, destination, manifest, plan, forceReplace } = options;
-  const layout = layoutOf(manifest, plan);
-  const area = await destination.store.openStaging(destination.stagingId);
-  const staging = await area.openChunks({
-    manifest,
-    layout,
-    target: destination.landing.target,
-    modes: destination.modes,
-  });
+  const { store, stagingId, landing, modes } = destination;
+  const { target } = landing;
+  const excluded = ChunkSet.fromRuns(plan.excluded, manifest.entries.length);
+  const pass = await openPass(options, { excluded, name: target });
+  const area = await store.openStaging(stagingId);
+  const staging = await area.openChunks({ manifest, layout: pass.layout, target, modes });
+  const job = jobOf(pass, { staging, area, options });
   try {
-    const job = await openJob(options, { layout, staging, area });
-    const { progress } = job;
-    const subject = { context, session, manifest, plan, layout, progress };
-    return await runPass(subject, {
-      moveAll: () => moveAll(job),
-      claim: () => commitRequest(manifest, layout, job.board.digests, job.excluded),
+    takeOver(job);
+    return await runPass(job, {
+      checkGrant: refuseForgotten,
+      moveAll: async () => {
+        await fetchChunks(job);
+        await fetchLost(job);
+        return undefined;
+      },
       mend: async (refusal) => {
-        const before = job.excluded.copy();
+        const before = excluded.copy();
         if (!excludeReported(job, refusal, () => true)) return false;
         await fetchShared(job, before);
         return true;
       },
-      leave: () => leave(job),
-      conclude: async ({ request: { digest, excluded } }) => {
+      save: async () => {
+        await job.group.request();
+        await job.onDurable();
+      },
+      conclude: async ({ request }) => {
         await job.group.close();
-        await folder.update({ session: session.grant, phase: 'agreed', agreed: { digest, excluded } });
-        const order = { plan: { ...plan, excluded }, forceReplace };
+        const agreed = { digest: request.digest, excluded: request.excluded };
+        await folder.update({ session: session.grant, phase: 'agreed', agreed });
+        const order = { plan: { ...plan, excluded: agreed.excluded }, forceReplace };
         return { leftOut: await publish(staging, manifest, order, context.report), unlisted: 0 };
       },
     });
   } finally {
-    // The session's timers live as long as the run; they would keep all entries of the pass.
-    session.setHooks({});
+    await job.group.close();
     await staging.close();
   }
 }
 
-async function openJob(
-  { context, session, folder, destination, manifest, plan, sync, report }: PullPassOptions,
-  { layout, staging, area }: { layout: Layout; staging: ChunkStaging; area: StagingArea },
-): Promise<PullJob> {
-  const board = new ChunkBoard(layout.chunkCount, DIGEST_LENGTH_BYTES[manifest.digest]);
-  const progress = createProgress(context, { manifest, layout, name: destination.landing.target });
-  const excluded = ChunkSet.fromRuns(plan.excluded, manifest.entries.length);
+function jobOf(
+  pass: Pass,
+  {
+    staging,
+    area,
+    options: { plan, sync = DEFAULT_SYNC_MODE },
+  }: { staging: ChunkStaging; area: StagingArea; options: PullPassOptions },
+): PullJob {
+  return {
+    ...pass,
+    staging,
+    // A failure that nothing waits for comes back with the next chunk.
+    group: createGroupCommit(() => staging.sync(), policyOf(sync)),
+    keepExclusions: () => saveStagedPlan(area, { ...plan, excluded: pass.excluded.runs() }),
+    onDurable: () => pass.folder.update({ bytesDone: stagedBytes(staging, pass.layout) }),
+    fromStart: new Set(),
+  };
+}
+
+/** Takes over what an earlier run staged: chunks, and parts of others. */
+function takeOver({ staging, board, progress, layout }: PullJob): void {
   for (const chunk of staging.digests.chunks.values()) {
     board.trust(chunk, staging.digests.get(chunk)!);
     progress.resumed(chunk, layout.chunkLengthBytes(chunk));
   }
   for (const [chunk, bytes] of staging.held()) progress.resumed(chunk, bytes);
-  session.setHooks({
-    onGrant: async (grant) => {
-      refuseForgotten(grant);
-      await folder.update({ session: grant });
-    },
-  });
-  return {
-    context,
-    session,
-    manifest,
-    layout,
-    staging,
-    // A failure that nobody waits for comes back with the next chunk.
-    group: createGroupCommit(() => staging.sync(), policyOf(sync ?? DEFAULT_SYNC_MODE)),
-    board,
-    progress,
-    createHasher: await loadHasher(manifest.digest),
-    name: destination.landing.target,
-    excluded,
-    keepExclusions: () => saveStagedPlan(area, { ...plan, excluded: excluded.runs() }),
-    report,
-    onDurable: () => folder.update({ bytesDone: stagedBytes(staging, layout) }),
-    fromStart: new Set(),
-  };
 }
 
 /**
@@ -135,14 +115,6 @@ function stagedBytes(staging: ChunkStaging, layout: Layout): number {
   let bytes = 0;
   for (const chunk of staging.digests.chunks.values()) bytes += layout.chunkLengthBytes(chunk);
   return bytes;
-}
-
-/** Fetches all chunks, also those that an earlier run had staged and that were lost since. */
-async function moveAll(job: PullJob): Promise<undefined> {
-  const { manifest, layout, board, excluded } = job;
-  for (const chunk of emptiedChunks(manifest.entries, layout, excluded).chunks.values()) board.skip(chunk);
-  await fetchChunks(job);
-  await fetchLost(job);
 }
 
 /**
@@ -205,19 +177,4 @@ export async function publish(
     onProgress: (entriesDone) => report({ type: 'publishing', entriesDone, entriesTotal: limit }),
   });
   return reportLeftOut(leftOut, manifest, { isPresent, report });
-}
-
-/** A run that ends early makes durable what came; after a signal it also says goodbye to the server. */
-async function leave(job: PullJob): Promise<void> {
-  const { context, session } = job;
-  try {
-    await job.group.request();
-    await job.onDurable();
-    if (!context.signal.aborted) return;
-    await suspend({ server: context.server, grant: session.grant, signal: AbortSignal.timeout(FAREWELL_MS) });
-  } catch {
-    // The reason why the run ends is thrown by the caller, and matters more.
-  } finally {
-    await job.group.close();
-  }
 }

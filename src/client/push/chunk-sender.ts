@@ -17,8 +17,8 @@ export interface OutgoingChunk {
   readonly digestLengthBytes: number;
   /** The bytes from `offset` on, then the digest, which is also handed to `onDigest`. */
   read(offset: number, onDigest: (digest: Uint8Array) => void): AsyncIterable<Uint8Array>;
-  /** Where the receiver's bytes of it end, as far as is known. */
-  readonly heldBytes: number;
+  /** Where the receiver's part of it ends, as far as is known. */
+  readonly partialBytes: number;
   /** Whether the receiver turned out to have it after all. */
   isSettled(): boolean;
 }
@@ -33,11 +33,11 @@ export interface SentChunk {
 
 /** What one try has to know of those before it. */
 interface Attempts {
-  /** Bytes of the chunk that the receiver holds or was sent. */
+  /** Bytes of the chunk that the receiver has or was sent. */
   reached: number;
-  /** Bytes of it that the receiver was last seen to hold. */
-  held: number;
-  /** The most that it was ever seen to hold: more than that is progress. */
+  /** Bytes of it that the receiver was last seen to have. */
+  partial: number;
+  /** The most that it was ever seen to have: more than that is progress. */
   most: number;
   /** Bytes on the wire for each byte of the chunk in the try before. */
   share: number;
@@ -60,18 +60,18 @@ export async function sendReliably(
   progress: TransferProgress,
   outgoing: OutgoingChunk,
 ): Promise<SentChunk | undefined> {
-  const { chunk, lengthBytes, heldBytes } = outgoing;
-  const attempts = attemptsFrom(heldBytes);
-  const crossing = context.compression.started(lengthBytes - heldBytes);
+  const { chunk, lengthBytes, partialBytes } = outgoing;
+  const attempts = attemptsFrom(partialBytes);
+  const crossing = context.compression.started(lengthBytes - partialBytes);
   let wireBytes = 0;
   try {
     const sent = await session.run(async (at, attempt) => {
       if (outgoing.isSettled()) return undefined;
-      let offset = attempts.held;
+      let offset = attempts.partial;
       if (attempt > 0) {
         offset = await headChunk(at, chunk);
         if (offset > lengthBytes) offset = 0;
-        // What a receiver that keeps everything does not hold was still in the buffers of a socket, and never crossed.
+        // What a receiver that keeps everything does not have was still in the buffers of a socket, and never crossed.
         const isKept = at.grant.holdsPartialChunks && at.grant.epoch === attempts.epoch;
         const crossed = attempts.wasWrong || !isKept;
         account(chunk, offset, attempts, progress, { crossed });
@@ -102,7 +102,7 @@ export async function sendReliably(
     });
     if (sent === undefined) return undefined;
     // What was dropped and sent again may have saved more than there is.
-    wireBytes = Math.max(0, lengthBytes - heldBytes - attempts.saved);
+    wireBytes = Math.max(0, lengthBytes - partialBytes - attempts.saved);
     return { ...sent, wireBytes };
   } catch (error) {
     // The source has other bytes by now: another try starts from nothing.
@@ -114,11 +114,11 @@ export async function sendReliably(
 }
 
 /** Before the first try. */
-function attemptsFrom(heldBytes: number): Attempts {
+function attemptsFrom(partialBytes: number): Attempts {
   return {
-    reached: heldBytes,
-    held: heldBytes,
-    most: heldBytes,
+    reached: partialBytes,
+    partial: partialBytes,
+    most: partialBytes,
     share: 1,
     saved: 0,
     epoch: 0,
@@ -128,13 +128,13 @@ function attemptsFrom(heldBytes: number): Attempts {
 
 /** The receiver has the chunk up to `offset`: what it got of it since the try before did not cross at full length. */
 function arrived(offset: number, attempts: Attempts, progress: TransferProgress): void {
-  const saved = Math.floor(Math.max(0, offset - attempts.held) * (1 - attempts.share));
+  const saved = Math.floor(Math.max(0, offset - attempts.partial) * (1 - attempts.share));
   if (saved > 0) progress.saved(saved);
   attempts.saved += saved;
-  attempts.held = offset;
+  attempts.partial = offset;
 }
 
-/** After a break: what was sent and is not held has to cross again, what arrived unnoticed has crossed. */
+/** After a break: what was sent and is not there has to cross again, what arrived unnoticed has crossed. */
 function account(
   chunk: number,
   offset: number,

@@ -1,8 +1,6 @@
 /** Chunks that a proxy lets through: where it takes no body of their size, a push begins anew with smaller ones. */
 import { CairnError } from '../../base/errors.ts';
-import type { CheckpointReply } from '../../wire/messages.ts';
 import type { Report } from '../api/events.ts';
-import { serverDigests, type PushJob } from './push-chunks.ts';
 
 /** Sizes to fall back to, in bytes: below the usual limit of nginx (1 MiB), and the least there is. */
 const FALLBACKS = [512 * 1024, 64 * 1024];
@@ -56,13 +54,4 @@ export function smallerThanRefused(error: unknown): number | undefined {
   return isGivenUp === true && typeof refused === 'number'
     ? FALLBACKS.find((size) => size < refused)
     : undefined;
-}
-
-/** Whether an earlier run has brought something, which is not given up; `earlier` is what the server says of it. */
-export function hasBrought(
-  job: Pick<PushJob, 'manifest' | 'layout'>,
-  earlier: CheckpointReply | 'committing' | undefined,
-): boolean {
-  if (earlier === undefined) return false;
-  return earlier === 'committing' || earlier.held.length > 0 || serverDigests(job, earlier).chunks.size > 0;
 }

@@ -1,15 +1,13 @@
 /** Reads what a manifest says is there, and knows which entries are no longer what was scanned. */
-import { CairnError, type ErrorCode } from '../../base/errors.ts';
-import { printable } from '../../base/safe-path.ts';
-import type { ChunkSet, ReadonlyChunkSet } from '../../checkpoint/chunk-set.ts';
-import type { Layout, Segment } from '../../manifest/layout.ts';
-import type { Manifest } from '../../manifest/manifest.ts';
+import { CairnError } from '../../base/errors.ts';
+import type { ReadonlyChunkSet } from '../../checkpoint/chunk-set.ts';
+import type { Segment } from '../../manifest/layout.ts';
 import type { StringList } from '../../manifest/string-table.ts';
 import type { SegmentReader } from '../../transfer/chunk-transfer.ts';
 import { sourceCodeOf, zeros } from '../../transfer/excluded-entries.ts';
-import { changeOf, lookUpSources, type FoundSource } from '../../transfer/source-lookup.ts';
+import { changeOf, lookUpInTurn, lookUpSources, type FoundSource } from '../../transfer/source-lookup.ts';
 import { SourceVersions } from '../../transfer/source-versions.ts';
-import type { Report } from '../api/events.ts';
+import { leaveOut, type Pass } from '../transfer/pass.ts';
 import type { LocalSource } from './source.ts';
 
 /** The entries of a push as they are read. */
@@ -19,12 +17,6 @@ export interface SourceReader {
    * by a warning, and ends the read with {@link isToReadAgain}.
    */
   readonly read: SegmentReader;
-  /** Entries that are left out of the commit, by index. */
-  readonly excluded: ReadonlyChunkSet;
-  /** Leaves out an entry that is not what was scanned. */
-  exclude(entryIndex: number, code: ErrorCode, message: string): void;
-  /** Whether all that a chunk carries is left out. */
-  isEmptied(chunk: number): boolean;
   /**
    * Looks at entries again, without reading them, and excludes those that are not what was scanned. Answers whether any
    * has to be read again.
@@ -38,37 +30,26 @@ export interface SourceReader {
 
 /** What a reader is made of. */
 export interface SourceReaderOptions {
+  readonly pass: Pick<Pass, 'manifest' | 'excluded' | 'name' | 'report'>;
   readonly source: LocalSource;
-  readonly manifest: Manifest;
   readonly identities: StringList;
-  readonly layout: Layout;
-  readonly excluded: ChunkSet;
-  readonly report: Report;
   /** Told of an entry whose device, inode or ctime is another than before: what was read of it has to be proved again. */
   readonly onTouched: (entryIndex: number) => void;
 }
-
-const LOOKUPS_AT_A_TIME = 1000;
 
 /** Whether an error says that an entry turned out to be another than it was while a chunk was read: that is to be read again. */
 export function isToReadAgain(error: unknown): boolean {
   return error instanceof CairnError && error.details['isToReadAgain'] === true;
 }
 
-/** Makes the reader. `excluded` is shared with the caller, and grows. */
+/** Makes the reader; what it excludes is left out of the pass. */
 export function createSourceReader(options: SourceReaderOptions): SourceReader {
-  const { source, manifest, layout, excluded, report } = options;
+  const { source, pass } = options;
+  const { manifest, excluded } = pass;
   const versions = new SourceVersions(options.identities, options.onTouched);
   /** Paths that are sent as they were held, since their source has changed. */
   const changed = new Set<string>();
   const pathOf = (entryIndex: number): string => manifest.entries.pathOf(entryIndex);
-  const shownPath = (entryIndex: number): string => printable(pathOf(entryIndex) || (source.fileName ?? '.'));
-
-  const exclude = (entryIndex: number, code: ErrorCode, message: string): void => {
-    if (excluded.has(entryIndex)) return;
-    excluded.add(entryIndex);
-    report({ type: 'warning', code, path: shownPath(entryIndex), message });
-  };
 
   async function* readWhole(segment: Segment): AsyncGenerator<Uint8Array> {
     const { entryIndex, entryOffset, lengthBytes } = segment;
@@ -82,7 +63,7 @@ export function createSourceReader(options: SourceReaderOptions): SourceReader {
       if (code === undefined || isToReadAgain(error)) throw error;
       const { message } = error as CairnError;
       const [found] = code === 'source-changed' ? await lookupAll(source, [path]) : [];
-      if (!versions.accept(entryIndex, found, expected)) exclude(entryIndex, code, message);
+      if (!versions.accept(entryIndex, found, expected)) leaveOut(pass, entryIndex, code, () => message);
       throw new CairnError(code, message, { cause: error, details: { isToReadAgain: true } });
     }
   }
@@ -92,24 +73,18 @@ export function createSourceReader(options: SourceReaderOptions): SourceReader {
 
   return {
     read,
-    excluded,
-    exclude,
-    isEmptied: (chunk) =>
-      excluded.size > 0 && layout.carriesOnly(chunk, (entryIndex) => excluded.has(entryIndex)),
     checkIdentities: async (entries) => {
       const { touches } = versions;
       const wanted = [...entries.values()].filter((index) => !excluded.has(index));
-      for (let at = 0; at < wanted.length; at += LOOKUPS_AT_A_TIME) {
-        const batch = wanted.slice(at, at + LOOKUPS_AT_A_TIME);
-        const found = await lookupAll(source, batch.map(pathOf));
-        for (const [position, index] of batch.entries()) {
-          const expected = versions.of(index);
-          const code = changeOf(found[position]!, expected);
-          if (code === undefined || (await isHeld(source, pathOf(index)))) continue;
-          if (versions.accept(index, found[position], expected)) continue;
-          const how = code === 'source-missing' ? 'is no longer there' : 'changed since its bytes were sent';
-          exclude(index, code, `"${shownPath(index)}" ${how}`);
-        }
+      const lookUp = (batch: readonly number[]): Promise<FoundSource[]> =>
+        lookupAll(source, batch.map(pathOf));
+      for await (const [index, found] of lookUpInTurn(wanted, lookUp)) {
+        const expected = versions.of(index);
+        const code = changeOf(found, expected);
+        if (code === undefined || (await isHeld(source, pathOf(index)))) continue;
+        if (versions.accept(index, found, expected)) continue;
+        const how = code === 'source-missing' ? 'is no longer there' : 'changed since its bytes were sent';
+        leaveOut(pass, index, code, (path) => `"${path}" ${how}`);
       }
       return versions.touches > touches;
     },

@@ -155,7 +155,7 @@ async function sendOne(
     chunk: chunk.chunk,
     lengthBytes: chunk.bytes.byteLength,
     digestLengthBytes,
-    heldBytes: 0,
+    partialBytes: 0,
     isSettled: () => chunk.isSettled,
     read: (offset, onDigest) => readChunk(job, chunk, offset, onDigest),
   });

@@ -21,7 +21,7 @@ export interface EpochHooks {
   /** Keeps the new grant, durably. */
   readonly onGrant?: (grant: SessionGrant) => Promise<void>;
   /** Takes in what the receiver has. Without it nobody asks for the checkpoint. */
-  readonly onCheckpoint?: (checkpoint: CheckpointReply, grant: SessionGrant) => Promise<void>;
+  readonly onCheckpoint?: ((checkpoint: CheckpointReply, grant: SessionGrant) => Promise<void>) | undefined;
 }
 
 /** What a session uses of the run that it is in. */

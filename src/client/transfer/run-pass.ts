@@ -4,54 +4,62 @@
  */
 import type { CairnError } from '../../base/errors.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
-import type { Layout } from '../../manifest/layout.ts';
-import type { Manifest } from '../../manifest/manifest.ts';
-import type { CommitRequest, Plan } from '../../wire/messages.ts';
+import type { CommitRequest, SessionGrant } from '../../wire/messages.ts';
+import { commitRequest } from '../session/commit-request.ts';
 import { commitTransfer, type Asked, type Committed } from '../session/committing.ts';
-import type { SessionClient } from '../session/session-client.ts';
+import { suspend, type SessionAccess } from '../session/session-calls.ts';
+import { FAREWELL_MS, type EpochHooks } from '../session/session-client.ts';
+import type { Pass } from './pass.ts';
 import { aboutManifest, pathsOf, skippedBytes, type PassResult } from './pass-result.ts';
-import type { TransferContext } from './transfer-context.ts';
-import { nameOthers, type TransferProgress } from './transfer-progress.ts';
-
-/** What a pass is about: both sides have agreed on it. */
-export interface PassSubject {
-  readonly context: TransferContext;
-  readonly session: SessionClient;
-  readonly manifest: Manifest;
-  readonly plan: Pick<Plan, 'have' | 'attributes'>;
-  readonly layout: Layout;
-  /** Knows already what earlier runs have brought. */
-  readonly progress: TransferProgress;
-}
+import { nameOthers } from './transfer-progress.ts';
 
 /** What a direction adds to a pass. */
 export interface PassSteps {
+  /** Refuses a new epoch that the pass cannot go on in, by throwing. */
+  checkGrant?(grant: SessionGrant): void;
+  /** Takes in what the receiver has in a new epoch; without it the server is not asked. */
+  readonly onCheckpoint?: EpochHooks['onCheckpoint'];
   /** Moves every chunk that is to be moved. Answers a commit that was asked for already, ahead or by an earlier run. */
   moveAll(): Promise<Asked | undefined>;
-  /** What both sides are to agree on, as things stand. */
-  claim(): CommitRequest | Promise<CommitRequest>;
+  /** Keeps what both sides are about to agree on, and adds what the user asked for. */
+  keepClaim?(claim: CommitRequest): Promise<CommitRequest>;
   /** Does what a refused commit wants: moves missing chunks, leaves out entries. False where nothing can be done. */
   mend(refusal: CairnError): Promise<boolean>;
-  /** Writes down what is durable of a pass that ends early. What it throws is a better reason than `error`. */
-  leave(error: unknown): Promise<void>;
+  /** Writes down what is durable of a pass that ends early, by a signal or a failure. */
+  save(isInterrupted: boolean): Promise<void>;
   /** Both sides agree: puts the tree in its place, or learns what the other side could not put there. */
   conclude(committed: Committed): Promise<Pick<PassResult, 'leftOut' | 'unlisted'>>;
 }
 
 /**
- * Carries out a pass.
+ * Carries out a pass; its progress knows already what earlier runs have brought.
  *
  * @throws CairnError network, session and storage codes, `digest-mismatch`, the signal's reason
  */
-export async function runPass(subject: PassSubject, steps: PassSteps): Promise<PassResult> {
-  const { context, manifest, plan, layout, progress } = subject;
+export async function runPass(pass: Pass, steps: PassSteps): Promise<PassResult> {
+  const { session, folder } = pass;
+  const onGrant = async (grant: SessionGrant): Promise<void> => {
+    steps.checkGrant?.(grant);
+    await folder.update({ session: grant });
+  };
+  session.setHooks({ onGrant, onCheckpoint: steps.onCheckpoint });
+  try {
+    return await carryOut(pass, steps);
+  } finally {
+    // The session's timers live as long as the run; they would keep all entries of the pass.
+    session.setHooks({});
+  }
+}
+
+async function carryOut(pass: Pass, steps: PassSteps): Promise<PassResult> {
+  const { context, manifest, plan, layout, progress } = pass;
   const [bytesTotal, bytesSkipped] = [layout.bytesTotal ?? 0, skippedBytes(manifest, plan)];
   const entries = manifest.entries.length;
   const { bytesResumed } = progress;
   const carried = layout.carrierCount;
   context.report({ type: 'planned', entries, carried, bytesTotal, bytesSkipped, bytesResumed });
   context.report({ type: 'phase', phase: 'transferring', entries });
-  const committed = await moveAndCommit(subject, steps);
+  const committed = await moveAndCommit(pass, steps);
   const { leftOut, unlisted } = await steps.conclude(committed);
   const excluded = ChunkSet.fromRuns(committed.request.excluded, entries);
   nameOthers(context, manifest, plan, (index) => excluded.has(index));
@@ -67,16 +75,45 @@ export async function runPass(subject: PassSubject, steps: PassSteps): Promise<P
   };
 }
 
-async function moveAndCommit({ context, session }: PassSubject, steps: PassSteps): Promise<Committed> {
+async function moveAndCommit(pass: Pass, steps: PassSteps): Promise<Committed> {
+  const { context, session } = pass;
   try {
     const asked = await steps.moveAll();
     return await commitTransfer(context, session, {
       asked,
-      request: () => steps.claim(),
+      request: () => claimOf(pass, steps),
       mend: (refusal) => steps.mend(refusal),
     });
   } catch (error) {
-    await steps.leave(error);
+    await leave(pass, steps);
     throw error;
   }
+}
+
+/** What both sides are to agree on, as things stand, kept. */
+export async function claimOf(
+  { manifest, layout, board, excluded }: Pass,
+  { keepClaim }: Pick<PassSteps, 'keepClaim'>,
+): Promise<CommitRequest> {
+  const claim = commitRequest(manifest, layout, board.digests, excluded);
+  return keepClaim === undefined ? claim : keepClaim(claim);
+}
+
+/** A run that ends early makes durable what came; after a signal it also says goodbye to the server. */
+async function leave(pass: Pass, steps: PassSteps): Promise<void> {
+  const isInterrupted = pass.context.signal.aborted;
+  try {
+    await steps.save(isInterrupted);
+    if (isInterrupted) await suspend(farewell(pass));
+  } catch {
+    // The reason why the run ends is thrown by the caller, and matters more.
+  }
+}
+
+/** The session for the short time that a run which was interrupted still waits for the server. */
+export function farewell({
+  context: { server },
+  session: { grant },
+}: Pick<Pass, 'context' | 'session'>): SessionAccess {
+  return { server, grant, signal: AbortSignal.timeout(FAREWELL_MS) };
 }
