@@ -9,12 +9,13 @@ import { createAgree } from './core/sessions/agreeing.ts';
 import { followWallClock, noteLastSeen } from './core/sessions/clock-jump.ts';
 import { createCollecting } from './core/sessions/collecting.ts';
 import { startCollector } from './core/sessions/collector.ts';
+import { createAskForCommit } from './core/sessions/commit-waiting.ts';
 import { createCommits } from './core/sessions/commits.ts';
 import { createEarlierSessions } from './core/sessions/earlier-sessions.ts';
 import { createEnding } from './core/sessions/ending.ts';
 import { createEstablish, createKeepRecord } from './core/sessions/establishing.ts';
 import { createGrantOf } from './core/sessions/grant.ts';
-import { publishingCheck, resumeCommits } from './core/sessions/interrupted-commits.ts';
+import { resumeCommits } from './core/sessions/interrupted-commits.ts';
 import { freeLeftovers } from './core/sessions/leftovers.ts';
 import { LiveRecord } from './core/sessions/live-record.ts';
 import { LiveSession, type SessionParts } from './core/sessions/live-session.ts';
@@ -22,6 +23,7 @@ import { LiveSessions } from './core/sessions/live-sessions.ts';
 import { createTakeManifest } from './core/sessions/manifest-taking.ts';
 import { createNewRecord } from './core/sessions/new-record.ts';
 import { createOrphanage } from './core/sessions/orphans.ts';
+import { createPublishers } from './core/sessions/publishers.ts';
 import { createReceive } from './core/sessions/receiving.ts';
 import { createResume } from './core/sessions/resuming.ts';
 import { SessionContent } from './core/sessions/session-content.ts';
@@ -44,20 +46,24 @@ export function createCore(options: ServerOptions, foundation: Foundation, check
   const { instanceId } = base;
   const leftovers = freeLeftovers(content, sessions, log);
   const live = createLive(options, base, leftovers.note);
-  const ending = createEnding({ sessions, times, log });
-  const commits = createCommits({
-    running: { ledger: usage.ledger, times, log },
-    usage,
-    checkStands,
+  const publishers = createPublishers({
+    isShared: sessions.properties.shared,
     instanceId,
+    now: times.now,
+    publisherLeaseMs: limits.publisherLeaseMs,
+    log,
   });
-  const awaitsPublishing = publishingCheck(sessions, instanceId);
+  const running = { ledger: usage.ledger, times, publishers, log };
+  const commits = createCommits({ running, usage, checkStands, publishers });
+  const ending = createEnding({ sessions, times, publishers, resumeCommit: commits.resume, log });
+  const { begin, resume } = commits;
+  const { isAbandoned } = publishers;
   const { amongScans, amongManifests } = createScanLimits();
   return {
     leftovers,
     live,
     ending,
-    commits,
+    askForCommit: createAskForCommit({ begin, publishers, commitWaitMs: limits.commitWaitMs }),
     amongScans,
     admit: createAdmission({
       live,
@@ -73,9 +79,9 @@ export function createCore(options: ServerOptions, foundation: Foundation, check
     takeManifest: createTakeManifest({ amongManifests, room, usage, limits, log }),
     scanSource: createScanSource({ content, amongScans, usage, room, limits, log }),
     ...createDoors(options, base, { live, refuseExpired: ending.refuseExpired, commits }),
-    collector: createCollector(base, { live, expire: ending.expire, awaitsPublishing }),
+    collector: createCollector(base, { live, expire: ending.expire, publishers }),
     resumeCommits: (isStopping: () => boolean) =>
-      resumeCommits({ sessions, live, resume: commits.resume, awaitsPublishing, log }, isStopping),
+      resumeCommits({ sessions, live, resume, isAbandoned, log }, isStopping),
   };
 }
 
@@ -156,7 +162,7 @@ function createDoors(
 
 function createCollector(
   { log, limits, clock, times, lastSeen, content, sessions, usage, room, metrics }: Base,
-  from: Pick<Parameters<typeof createCollecting>[0], 'live' | 'expire' | 'awaitsPublishing'>,
+  from: Pick<Parameters<typeof createCollecting>[0], 'live' | 'expire' | 'publishers'>,
 ) {
   const { live } = from;
   const noteSeen = noteLastSeen({ clock, lastSeen, tally: usage.tally, log });

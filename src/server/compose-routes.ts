@@ -122,7 +122,7 @@ function sessionRoutes(
       ['sync', { POST: createSyncHandler(controlled) }],
       ['heartbeat', { POST: createHeartbeatHandler(controlled, { leaseMs, wallNow }) }],
       ['suspend', { POST: createSuspendHandler(controlled, log) }],
-      ['commit', { POST: createCommitHandler(withSession, core.commits, limits) }],
+      ['commit', { POST: createCommitHandler(withSession, core.askForCommit, limits) }],
     ]),
     chunk: {
       PUT: createPutChunkHandler(withSession, core.receive),

@@ -69,6 +69,15 @@ const recordSchema = v.object({
       unlisted: v.optional(count),
     }),
   ),
+  publisher: v.optional(
+    v.object({
+      node: v.string(),
+      term: count,
+      untilMs: count,
+      entriesDone: v.optional(count),
+      begun: v.optional(v.boolean()),
+    }),
+  ),
   bytesTotal: v.optional(count),
   bytesDone: v.optional(count),
   manifestBytes: v.optional(count),

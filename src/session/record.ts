@@ -6,6 +6,7 @@ import type { SyncMode } from './sync-mode.ts';
 import { isSecret } from './credential.ts';
 import type { CredentialHashes } from './credential-rotation.ts';
 import type { Moment } from './history.ts';
+import type { Publisher } from './publisher.ts';
 import type { Scope } from './scopes.ts';
 import { transition, type SessionEvent, type SessionState } from './state.ts';
 
@@ -58,6 +59,8 @@ export interface SessionRecord extends CredentialHashes {
       readonly { readonly code: string; readonly entries: readonly number[] }[] | undefined;
     readonly unlisted?: number | undefined;
   } | null;
+  /** Where many nodes see the record: which one carries out the commit, or did. */
+  readonly publisher?: Publisher | undefined;
   /** Payload bytes of the agreed plan, and how many of them a sync point covered when that was last written down. */
   readonly bytesTotal?: number | undefined;
   readonly bytesDone?: number | undefined;

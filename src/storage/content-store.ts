@@ -145,6 +145,12 @@ export interface PublishOrder {
   /** Whether a directory that is not empty gives way, too, with all that is in it. */
   readonly forceReplace?: boolean | undefined;
   /**
+   * Asked before each few changes of what is published, once the store has seen what they change, by a store that other
+   * processes change, too. Where it rejects, another process publishes, and nothing more may be changed by this call: not
+   * even by a change that was under way and comes late.
+   */
+  readonly confirm?: (() => Promise<void>) | undefined;
+  /**
    * Told of each entry that cannot be put in its place, those below it as well, or that cannot get its mode and time; the
    * rest is published. Without it the first one ends the publishing; the first entry of the manifest always does.
    */

@@ -25,6 +25,8 @@ export interface CoreLimits {
   readonly idleSessionMs: number;
   /** How long a commit waits for chunks that are to come, and for its end before it answers that it goes on. */
   readonly commitWaitMs: number;
+  /** Where nodes share a store: how long a commit is left to a node that is not heard of before another one takes over. */
+  readonly publisherLeaseMs: number;
   /** How long the record of a committed session is kept, so that a repeated commit is answered. */
   readonly keepCommittedMs: number;
   /** How long the record of an aborted or expired session is kept, so that its client learns of it. */
@@ -49,6 +51,7 @@ export const DEFAULT_CORE_LIMITS: CoreLimits = {
   manifest: DEFAULT_MANIFEST_LIMITS,
   idleSessionMs: 60_000,
   commitWaitMs: 5000,
+  publisherLeaseMs: 15_000,
   keepCommittedMs: 3_600_000,
   keepEndedMs: 600_000,
   orphanStagingMs: 3_600_000,

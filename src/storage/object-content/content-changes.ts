@@ -45,9 +45,14 @@ export async function removeEntries(
   await removeWithAllBelow(objects, path);
 }
 
-/** Removes an entry and what is below it, the lowest first, so that what a crash leaves is still found. */
-export async function removeWithAllBelow(objects: ObjectStore, path: string): Promise<void> {
-  const keys = [entryKey(path)];
+async function removeWithAllBelow(objects: ObjectStore, path: string): Promise<void> {
+  await removeAllBelow(objects, path);
+  await objects.remove([entryKey(path)]);
+}
+
+/** Removes what is below an entry, the lowest first, so that what a crash leaves is still found. */
+export async function removeAllBelow(objects: ObjectStore, path: string): Promise<void> {
+  const keys: string[] = [];
   for await (const { key } of entriesBelow(objects, path)) keys.push(key);
   await objects.remove(keys.toReversed());
 }

@@ -72,6 +72,11 @@ export async function findEntry(objects: ObjectStore, path: string): Promise<Kep
   return (await readEntry(objects, entryKey(path))) ?? (path === '' ? EMPTY_ROOT : undefined);
 }
 
+/** The tag of the object of an entry; null where there is none. */
+export function tagOf(found: KeptEntry | undefined): string | null {
+  return found === undefined || found === EMPTY_ROOT ? null : found.identity;
+}
+
 async function readEntry(objects: ObjectStore, key: string): Promise<KeptEntry | undefined> {
   const first = await bytesOf(objects, key, FIRST_BYTES);
   if (first === undefined) return undefined;

@@ -11,11 +11,23 @@ import type { IncomingTransfer, PublishOrder } from '../content-store.ts';
 import { freshNames } from '../fresh-names.ts';
 import type { ObjectSource, ObjectStore } from '../objects/object-store.ts';
 import { findConflicts } from './conflicts.ts';
-import { contentOf, removeWithAllBelow } from './content-changes.ts';
-import { entryBody, entryKey, findEntry, NO_BYTES, putDirectory } from './entry-objects.ts';
+import { contentOf, removeAllBelow } from './content-changes.ts';
+import {
+  entryBody,
+  entryKey,
+  findEntry,
+  type KeptEntry,
+  NO_BYTES,
+  putDirectory,
+  tagOf,
+} from './entry-objects.ts';
 import { readStaged, type StagedChunk } from './staged-chunk.ts';
 
 const PROGRESS_EVERY_ENTRIES = 100;
+/** Entries that are looked at before it is confirmed once that they may be changed. */
+const CONFIRMED_AT_A_TIME = 16;
+/** Others may replace an entry again and again while it is being put. */
+const MAX_TURNS = 100;
 
 /** Staged chunks by their number. */
 type Staged = ReadonlyMap<number, StagedChunk>;
@@ -27,6 +39,13 @@ interface Publishing {
   readonly order: PublishOrder;
   readonly staged: Staged;
   readonly modes: ModeWishes | undefined;
+}
+
+/** An entry that is about to be published at a path; its mode depends on its path in the manifest. */
+interface Waiting {
+  readonly index: number;
+  readonly entry: Entry;
+  readonly path: string;
 }
 
 /**
@@ -48,19 +67,42 @@ export async function publishTree(
   const giveWay = await findConflicts(objects, transfer, order, refused);
   checkChunks(layout, order, staged);
   refused.checkSomeLeft();
-  for (const path of giveWay) await removeWithAllBelow(objects, path);
+  await order.confirm?.();
+  // What gives way itself is put over, so that nothing is ever removed that belongs to the tree.
+  for (const path of giveWay) await removeAllBelow(objects, path);
   for (const path of ancestorsOf(target)) await putDirectory(objects, path);
   const publishing = { objects, layout, order, staged, modes };
-  for (const [index, entry] of numbered(manifest.entries)) {
-    if (refused.has(index)) continue;
-    try {
-      await publishEntry(publishing, index, entry, joinPath(target, entry.path));
-    } catch (error) {
-      refused.refuse(index, error);
+  let batch: Waiting[] = [];
+  const publishBatch = async (): Promise<void> => {
+    const waiting = batch;
+    batch = [];
+    if (waiting.length === 0) return;
+    const found = await Promise.all(waiting.map(({ path }) => findEntry(objects, path)));
+    await order.confirm?.();
+    for (const [at, each] of waiting.entries()) {
+      if (refused.has(each.index)) continue;
+      try {
+        await publishEntry(publishing, each, found[at]);
+      } catch (error) {
+        refused.refuse(each.index, error);
+      }
     }
+  };
+  for (const [index, entry] of numbered(manifest.entries)) {
+    if (isToChange(order, index) && !refused.has(index)) {
+      batch.push({ index, entry, path: joinPath(target, entry.path) });
+    }
+    if (batch.length === CONFIRMED_AT_A_TIME) await publishBatch();
     if ((index + 1) % PROGRESS_EVERY_ENTRIES === 0) order.onProgress?.(index + 1);
   }
+  await publishBatch();
   order.onProgress?.(manifest.entries.length);
+}
+
+function isToChange(order: PublishOrder, index: number): boolean {
+  if (order.isExcluded(index)) return false;
+  const isReplacing = (order.existing ?? 'replaced') === 'replaced';
+  return !order.isPresent(index) || (order.needsAttributes(index) && isReplacing);
 }
 
 /** Refuses to begin while a chunk is missing or short, unless all that it carries is left out. */
@@ -73,26 +115,41 @@ function checkChunks(layout: Layout, order: PublishOrder, staged: Staged): void 
   }
 }
 
-/** `path` is that at which the entry is published; the mode depends on its path in the manifest. */
+/** `found` is what was seen at its path. */
 async function publishEntry(
   publishing: Publishing,
-  index: number,
-  entry: Entry,
-  path: string,
+  waiting: Waiting,
+  found: KeptEntry | undefined,
 ): Promise<void> {
-  const { objects, order, modes } = publishing;
-  if (order.isExcluded(index)) return;
-  const isReplacing = (order.existing ?? 'replaced') === 'replaced';
-  if (order.isPresent(index)) {
-    if (order.needsAttributes(index) && isReplacing) await setAttributes(publishing, entry, path);
-    return;
-  }
+  const { order } = publishing;
+  const { index, entry, path } = waiting;
+  if (order.isPresent(index)) return putOver(publishing, waiting, found, withAttributes(publishing));
   const sizeBytes = entry.type === 'stream' ? (order.streamSizeBytes ?? 0) : entry.sizeBytes;
   const bytes = bytesOf(publishing, index, sizeBytes);
-  if (!isReplacing) return addEntry(publishing, { ...entry, path }, bytes);
-  const found = entry.type === 'directory' ? await findEntry(objects, path) : undefined;
-  const mode = modeFor(entry, found?.entry.mode, AS_SENT, modes);
-  await objects.put(entryKey(path), entryBody({ ...entry, path, mode }, bytes));
+  if ((order.existing ?? 'replaced') !== 'replaced') return addEntry(publishing, { ...entry, path }, bytes);
+  return putOver(publishing, waiting, found, () => bytes);
+}
+
+/**
+ * Puts an entry in the place of what was seen there. Where something else is there by now, it is seen and confirmed again: a
+ * put that comes late never undoes what the publisher after this one has put.
+ */
+async function putOver(
+  { objects, order, modes }: Publishing,
+  { entry, path }: Waiting,
+  seen: KeptEntry | undefined,
+  bytesFor: (found: KeptEntry | undefined, path: string) => ObjectSource,
+): Promise<void> {
+  let found = seen;
+  for (let turn = 0; turn < MAX_TURNS; turn += 1) {
+    const keepsMode = entry.type !== 'directory' || found?.entry.type === 'directory';
+    const mode = modeFor(entry, keepsMode ? found?.entry.mode : undefined, AS_SENT, modes);
+    const body = entryBody({ ...entry, path, mode }, bytesFor(found, path));
+    if ((await objects.put(entryKey(path), body, { ifMatch: tagOf(found) })) !== undefined) return;
+    found = await findEntry(objects, path);
+    await order.confirm?.();
+  }
+  throw new CairnError('server-busy', `"${printable(path)}" is replaced again and again; try later`);
 }
 
 /** The bytes of an entry: chunks of its own one after the other, or its piece of a packed one. */
@@ -145,9 +202,11 @@ async function isSame(objects: ObjectStore, key: string, body: ObjectSource): Pr
 }
 
 /** An object has nothing that could be changed alone: the same bytes are put again. */
-async function setAttributes({ objects, modes }: Publishing, entry: Entry, path: string): Promise<void> {
-  const found = await findEntry(objects, path);
-  if (found === undefined) throw new CairnError('source-missing', `"${printable(path)}" is no longer there`);
-  const mode = modeFor(entry, found.entry.mode, AS_SENT, modes);
-  await objects.put(entryKey(path), entryBody({ ...entry, path, mode }, contentOf(objects, found)));
+function withAttributes({
+  objects,
+}: Publishing): (found: KeptEntry | undefined, path: string) => ObjectSource {
+  return (found, path) => {
+    if (found !== undefined) return contentOf(objects, found);
+    throw new CairnError('source-missing', `"${printable(path)}" is no longer there`);
+  };
 }

@@ -6,6 +6,7 @@ import type { ContentStore } from '../../../storage/content-store.ts';
 import type { SessionStore } from '../../../storage/state/session-store.ts';
 import type { Ending } from './ending.ts';
 import type { LiveSessions } from './live-sessions.ts';
+import type { Publishers } from './publishers.ts';
 import { sessionAreas } from './session-areas.ts';
 import type { SessionTimes } from './session-times.ts';
 import { sideBySide } from './side-by-side.ts';
@@ -27,8 +28,8 @@ export interface Collecting {
   readonly live: LiveSessions;
   readonly times: Pick<SessionTimes, 'now' | 'isJudging'>;
   readonly expire: Ending['expire'];
-  /** Whether a session has everything, and its commit is about to go on after a restart: too late to expire. */
-  readonly awaitsPublishing: (record: SessionRecord) => boolean;
+  /** Tells of what has everything, and whose commit is about to go on: too late to expire. */
+  readonly publishers: Pick<Publishers, 'isAbandoned'>;
 }
 
 /** What is done besides, and who is told. */
@@ -84,7 +85,7 @@ async function tend(
   record: SessionRecord,
   { hasArea, freed }: { hasArea: boolean; freed: Freed },
 ): Promise<void> {
-  const { sessions, live, expire, awaitsPublishing } = from;
+  const { sessions, live, expire, publishers } = from;
   // Who still asks for an ended session must not keep it: it only gets an answer, and will get another one.
   if (isTerminal(record.state)) {
     // In this order: who asks between the two would have it loaded again, and kept as long as he goes on asking.
@@ -94,7 +95,7 @@ async function tend(
     if (hasArea) await freeArea(from, record.id, freed);
     return;
   }
-  if (awaitsPublishing(record) || (await live.isBusy(record.id))) return;
+  if (publishers.isAbandoned(record) || (await live.isBusy(record.id))) return;
   const hasEnded = await live.use(record.id, async (session) => {
     // In memory it may have been touched since its lease was last written down.
     const { state } = session.record.value;

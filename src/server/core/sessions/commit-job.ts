@@ -12,6 +12,8 @@ import type { UsageLedger } from '../quota/usage-ledger.ts';
 import { isTerminal } from '../../../session/state.ts';
 import { verifyPull } from './commit-check.ts';
 import type { CommitJob, LiveSession } from './live-session.ts';
+import type { Claim } from './publisher-claim.ts';
+import type { Publishers } from './publishers.ts';
 import type { SessionTimes } from './session-times.ts';
 import { UnpublishedEntries, type LeftOut } from './unpublished.ts';
 
@@ -22,7 +24,14 @@ export type CommitRecord = NonNullable<SessionRecord['commit']>;
 export interface CommitRunning {
   readonly ledger: Pick<UsageLedger, 'charge' | 'settle'>;
   readonly times: Pick<SessionTimes, 'now' | 'keepCommittedMs'>;
+  readonly publishers: Pick<Publishers, 'claimOf'>;
   readonly log: Logger;
+}
+
+/** A commit, and the claim in whose name it is carried out. */
+interface Claimed {
+  readonly commit: CommitRecord;
+  readonly claim: Claim;
 }
 
 /** After these the session is open again: something has to be sent once more. */
@@ -35,11 +44,11 @@ const REOPENING: ReadonlySet<ErrorCode> = new Set([
   'source-unreadable',
 ]);
 
-/** Runs the commit that stands in the session's record; there is one at a time. */
+/** Runs the commit that stands in the session's record, which this node has claimed; there is one at a time. */
 export function startCommitJob(running: CommitRunning, live: LiveSession, commit: CommitRecord): CommitJob {
   const { digest, entriesTotal } = commit;
   const job = { digest, entriesTotal, entriesDone: 0, isRunning: true, done: Promise.resolve() };
-  job.done = run(running, live, job, commit);
+  job.done = run(running, live, job, { commit, claim: running.publishers.claimOf(live.record) });
   job.done.catch(() => undefined); // told to whoever asks for the commit, and logged
   live.job = job;
   return job;
@@ -49,38 +58,58 @@ async function run(
   { ledger, times, log }: CommitRunning,
   live: LiveSession,
   job: CommitJob,
-  commit: CommitRecord,
+  { commit, claim }: Claimed,
 ): Promise<void> {
   const { record } = live;
   const fields = { session: live.id, digest: job.digest, entries: job.entriesTotal };
+  const letGo = claim.keep(() => job.entriesDone);
   try {
-    const leftOut = record.value.direction === 'push' ? await publish(live, job, commit) : {};
+    const leftOut = record.value.direction === 'push' ? await publish(live, job, { commit, claim }) : {};
     if (record.value.direction === 'pull') await verifyPull(live, commit);
     await charge(ledger, live, commit);
     const leaseExpiresAtMs = times.now() + times.keepCommittedMs;
     const { bytesTotal } = commit;
     const published = { ...commit, ...leftOut };
-    await record.change('published', {
+    await record.change('published', (current) => ({
+      ...claim.endWith(current),
       commit: published,
       holder: null,
       leaseExpiresAtMs,
       bytesTotal,
       bytesDone: bytesTotal,
-    });
+    }));
     ledger.settle((session) => session === live.id);
     await free(live, log);
     job.entriesDone = job.entriesTotal;
     log.info(fields, 'session committed');
   } catch (error) {
+    if (await claim.isLost()) {
+      log.warn({ ...fields, err: error }, 'another node has taken over a commit');
+      return;
+    }
     log.warn({ ...fields, err: error }, 'commit failed');
-    const reopens = error instanceof CairnError && REOPENING.has(error.code);
-    if (!reopens) await noteCommitFailure(live, error);
-    else if (live.noteFailure(error) && record.value.state === 'committing')
-      await record.change('incomplete', { commit: null }, undefined, { why: error.code });
+    await noteEnd(live, claim, error);
     throw error;
   } finally {
+    letGo();
     job.isRunning = false;
   }
+}
+
+/** Writes down what a commit failed with, and that its node works on it no longer. */
+async function noteEnd(live: LiveSession, claim: Claim, error: unknown): Promise<void> {
+  const { record } = live;
+  if (error instanceof CairnError && REOPENING.has(error.code)) {
+    if (!live.noteFailure(error) || record.value.state !== 'committing') return;
+    const reopened = (current: SessionRecord): Partial<SessionRecord> => ({
+      ...claim.endWith(current, error),
+      commit: null,
+    });
+    await record.change('incomplete', reopened, undefined, { why: error.code });
+    return;
+  }
+  await noteCommitFailure(live, error);
+  if (claim.confirm !== undefined) await record.change(undefined, (current) => claim.endWith(current, error));
 }
 
 /** Remembers why a commit failed, in the history at most once in each epoch. */
@@ -111,7 +140,11 @@ async function free(live: LiveSession, log: Logger): Promise<void> {
   }
 }
 
-async function publish(live: LiveSession, job: CommitJob, commit: CommitRecord): Promise<LeftOut> {
+async function publish(
+  live: LiveSession,
+  job: CommitJob,
+  { commit, claim: { confirm } }: Claimed,
+): Promise<LeftOut> {
   const { content, record } = live;
   const { scopes = [] } = record.value.authorization ?? {};
   const existing = existingOf(scopes);
@@ -126,6 +159,7 @@ async function publish(live: LiveSession, job: CommitJob, commit: CommitRecord):
       needsAttributes: (index) => attributes.has(index),
       isExcluded: (index) => excluded.has(index),
       streamSizeBytes: isStream(manifest) ? commit.bytesTotal : undefined,
+      confirm,
       onProgress: (entriesDone) => {
         job.entriesDone = entriesDone;
       },

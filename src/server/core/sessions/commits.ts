@@ -1,14 +1,18 @@
 /** How a commit begins: the claim is checked and written down; and how it goes on where it was interrupted. */
 import { CairnError } from '../../../base/errors.ts';
 import { ChunkSet } from '../../../checkpoint/chunk-set.ts';
-import { nextState } from '../../../session/record.ts';
+import { nextState, type SessionRecord } from '../../../session/record.ts';
 import type { CommitReply, CommitRequest } from '../../../wire/messages.ts';
 import { checkBytes, openUsage, type Usage } from '../quota/quota.ts';
 import type { CheckStands, SessionWork } from './admission.ts';
 import { verifyPush } from './commit-check.ts';
 import { noteCommitFailure, startCommitJob, type CommitRecord, type CommitRunning } from './commit-job.ts';
 import type { CommitJob, LiveSession } from './live-session.ts';
+import type { Publishers } from './publishers.ts';
 import { checkAllowsSession } from './renewal.ts';
+
+/** How far a commit is after somebody has asked for it: this node works on it, another one does, or it is over. */
+export type BegunCommit = CommitJob | 'elsewhere' | undefined;
 
 /** Commits of one server. Both are called in the session's turn. */
 export interface Commits {
@@ -18,7 +22,7 @@ export interface Commits {
    * @throws CairnError `chunks-missing`, `digest-mismatch`, `session-state`, `session-fenced`, `quota-exceeded`,
    * `forbidden`, `token-expired`, `token-revoked`, storage codes
    */
-  begin(work: SessionWork, request: CommitRequest): Promise<CommitJob | undefined>;
+  begin(work: SessionWork, request: CommitRequest): Promise<BegunCommit>;
   /**
    * Goes on with a commit that is written down and that nobody works on: it was interrupted, or it failed. Undefined
    * where there is nothing to do.
@@ -31,40 +35,66 @@ export interface CommitsOptions {
   readonly running: CommitRunning;
   readonly usage: Usage;
   readonly checkStands: CheckStands;
-  /** Names the holder of what is not durable yet. */
-  readonly instanceId: string;
+  readonly publishers: Pick<Publishers, 'isShared' | 'isElsewhere' | 'claim'>;
 }
 
 /** Makes the commits of one server. */
 export function createCommits(options: CommitsOptions): Commits {
-  const { running, instanceId } = options;
-  return {
-    begin: async (work, request) => {
-      const { live } = work;
-      // An abort may have had its turn since the request was admitted.
-      nextState(live.record.value, 'commit');
-      const { state } = live.record.value;
-      const before = commitOf(live);
-      if (before === undefined) return startCommitJob(running, live, await record(options, work, request));
-      if (before.digest !== request.digest) {
-        const code = state === 'committed' ? 'digest-mismatch' : 'session-state';
-        throw new CairnError(code, `the session is ${state} with another digest`);
+  const { running, publishers } = options;
+  const begin: Commits['begin'] = async (work, request) => {
+    const { live } = work;
+    // An abort may have had its turn since the request was admitted.
+    nextState(live.record.value, 'commit');
+    const { state } = live.record.value;
+    const before = commitOf(live);
+    if (before === undefined) {
+      try {
+        return startCommitJob(running, live, await record(options, work, request));
+      } catch (failure) {
+        // Another node may have been asked for the same at the same moment, and be done with it.
+        if (publishers.isShared) await live.record.refresh();
+        if (commitOf(live) !== undefined) return begin(work, request);
+        await noteCommitFailure(live, failure);
+        throw failure;
       }
-      if (state === 'committed') return undefined;
-      // The job may have ended with a failure, or with the server that it ran in.
-      if (live.job?.isRunning === true) return live.job;
-      const { leaveOut, forceReplace } = request;
-      return startCommitJob(running, live, { ...before, leaveOut, forceReplace });
-    },
+    }
+    if (before.digest !== request.digest) {
+      const code = state === 'committed' ? 'digest-mismatch' : 'session-state';
+      throw new CairnError(code, `the session is ${state} with another digest`);
+    }
+    if (state === 'committed') return undefined;
+    // The job may have ended with a failure, or with the server that it ran in.
+    if (live.job?.isRunning === true) return live.job;
+    const { leaveOut, forceReplace } = request;
+    const isMine = await claim(publishers, live);
+    return isMine ? startCommitJob(running, live, { ...before, leaveOut, forceReplace }) : 'elsewhere';
+  };
+  return {
+    begin,
     resume: async (live) => {
       const commit = commitOf(live);
       const { state } = live.record.value;
       if (commit === undefined || state !== 'committing' || live.job?.isRunning === true) return undefined;
-      await live.record.change(undefined, { holder: instanceId });
+      if (!(await claim(publishers, live))) return undefined;
       running.log.info({ session: live.id }, 'publishing goes on where it was interrupted');
       return startCommitJob(running, live, commit);
     },
   };
+}
+
+/** Makes this node the one that works on a commit; false where another one is, or the commit is over by now. */
+async function claim(publishers: CommitsOptions['publishers'], live: LiveSession): Promise<boolean> {
+  const refusal = new CairnError('server-busy', 'another node works on the commit');
+  try {
+    await live.record.change(undefined, (current) => {
+      if (current.state !== 'committing' || publishers.isElsewhere(current)) throw refusal;
+      return publishers.claim(current);
+    });
+    return true;
+  } catch (error) {
+    if (error === refusal) return false;
+    throw error;
+  }
 }
 
 /** Checks the claim where that comes first, and writes down what is to be done before anything of it is. */
@@ -79,16 +109,18 @@ async function record(
   const { leaveOut, forceReplace } = request;
   const entriesTotal = manifest.entries.length;
   const commit: CommitRecord = { digest, bytesTotal, excluded, entriesTotal, leaveOut, forceReplace };
+  const refusal = new CairnError('server-busy', 'another node has begun the commit');
   live.sealed = true;
   try {
     const error = new CairnError('session-state', 'the session takes no chunks while it is being committed');
     await live.endRequests((other) => other.chunk !== undefined, error);
     if (live.record.value.direction === 'push') await verifyPush(live, commit);
     await checkMayCommit(options, live, bytesTotal);
-    await live.record.change('commit', { commit, holder: options.instanceId }, epoch, cause);
-  } catch (failure) {
-    await noteCommitFailure(live, failure);
-    throw failure;
+    const committing = (current: SessionRecord): Partial<SessionRecord> => {
+      if (current.state === 'committing' || current.state === 'committed') throw refusal;
+      return { ...options.publishers.claim(current), commit };
+    };
+    await live.record.change('commit', committing, epoch, cause);
   } finally {
     live.sealed = false;
   }
@@ -123,14 +155,15 @@ function commitOf(live: LiveSession): CommitRecord | undefined {
  *
  * @throws CairnError `session-state` where there is none any more
  */
-export function commitReplyOf(live: LiveSession, job: CommitJob | undefined): CommitReply {
-  const { state } = live.record.value;
+export function commitReplyOf(live: LiveSession, job: BegunCommit): CommitReply {
+  const { state, publisher } = live.record.value;
   const commit = commitOf(live);
   if (commit === undefined || (state !== 'committing' && state !== 'committed')) {
     throw new CairnError('session-state', `the session is ${state}, although it was being committed`);
   }
   const { digest, entriesTotal, unpublished, unlisted } = commit;
-  const entriesDone = state === 'committed' ? entriesTotal : (job?.entriesDone ?? 0);
+  const toldDone = typeof job === 'object' ? job.entriesDone : publisher?.entriesDone;
+  const entriesDone = state === 'committed' ? entriesTotal : (toldDone ?? 0);
   const leftOut = state === 'committed' && unpublished !== undefined;
   const left = leftOut ? { unpublished: copied(unpublished), unlisted } : {};
   return { state, entriesDone, entriesTotal, digest, ...left };

@@ -2,10 +2,11 @@
 import { CairnError, EXIT } from '../../../base/errors.ts';
 import type { Logger } from '../../../base/logger.ts';
 import type { MomentCause } from '../../../session/history.ts';
-import { advance } from '../../../session/record.ts';
+import { advance, type SessionRecord } from '../../../session/record.ts';
 import { isTerminal } from '../../../session/state.ts';
 import type { SessionStore } from '../../../storage/state/session-store.ts';
 import type { LiveSession, SessionRequest } from './live-session.ts';
+import type { Publishers } from './publishers.ts';
 import type { SessionTimes } from './session-times.ts';
 
 /** Who ends a session, and how. */
@@ -39,12 +40,15 @@ export interface Ending {
 interface EndRecords {
   readonly sessions: Pick<SessionStore, 'remove'>;
   readonly times: Pick<SessionTimes, 'now' | 'keepEndedMs'>;
+  readonly publishers: Pick<Publishers, 'isElsewhere' | 'isBegun'>;
+  /** Goes on with a commit that no node works on. */
+  readonly resumeCommit: (live: LiveSession) => Promise<unknown>;
   readonly log: Logger;
 }
 
 /** Makes what ends the sessions of one server. */
 export function createEnding(records: EndRecords): Ending {
-  const { log } = records;
+  const { publishers, resumeCommit, log } = records;
   const abort: Ending['abort'] = async (live, { cause, epoch, request }) => {
     const error = new CairnError('session-aborted', 'the session was aborted');
     const isOther = (other: SessionRequest): boolean => other !== request;
@@ -52,10 +56,13 @@ export function createEnding(records: EndRecords): Ending {
     if (live.record.value.state === 'establishing') await live.endRequests(isOther, error);
     // In turn with commits: one that began a moment ago publishes, whatever is written down after it.
     await live.exclusive(async () => {
-      if (live.job?.isRunning === true) {
-        throw new CairnError('session-state', 'the session is being committed; it can no longer be aborted');
-      }
+      if (live.job?.isRunning === true) throw beingCommitted();
       const { state } = live.record.value;
+      // What other nodes have begun is finished: half of a tree is of use to nobody.
+      if (publishers.isBegun(live.record.value)) {
+        await resumeCommit(live);
+        throw beingCommitted();
+      }
       // Whoever asks for that again must not cost a sync each time.
       if (epoch === undefined && (state === 'aborted' || state === 'expired')) return;
       await recordEnd(records, live, 'abort', cause, epoch);
@@ -66,8 +73,13 @@ export function createEnding(records: EndRecords): Ending {
   };
   const expire: Ending['expire'] = async (live) => {
     const isOver = await live.exclusive(async () => {
-      if (!mayExpire(live)) return false;
-      await recordEnd(records, live, 'expire', { why: 'lease-over' });
+      if (!mayExpire(publishers, live)) return false;
+      try {
+        await recordEnd(records, live, 'expire', { why: 'lease-over' });
+      } catch (error) {
+        if (isPublished(publishers, live.record.value)) return false;
+        throw error;
+      }
       return true;
     });
     if (!isOver) return;
@@ -76,15 +88,25 @@ export function createEnding(records: EndRecords): Ending {
     await live.content.discard();
   };
   const refuseExpired: Ending['refuseExpired'] = async (live) => {
-    if (!mayExpire(live)) return;
+    if (!mayExpire(publishers, live)) return;
     await expire(live);
     if (live.record.value.state === 'expired') throw expired();
   };
   return { abort, expire, refuseExpired };
 }
 
-function mayExpire({ job, record }: LiveSession): boolean {
-  return !isTerminal(record.value.state) && job?.isRunning !== true && record.isLeaseOver();
+function mayExpire(publishers: EndRecords['publishers'], { job, record }: LiveSession): boolean {
+  if (isTerminal(record.value.state) || job?.isRunning === true || !record.isLeaseOver()) return false;
+  return !isPublished(publishers, record.value);
+}
+
+/** Whether another node publishes a session, or has begun to, so that it can no longer be given up. */
+function isPublished({ isElsewhere, isBegun }: EndRecords['publishers'], record: SessionRecord): boolean {
+  return isElsewhere(record) || isBegun(record);
+}
+
+function beingCommitted(): CairnError {
+  return new CairnError('session-state', 'the session is being committed; it can no longer be aborted');
 }
 
 function expired(): CairnError {
@@ -96,18 +118,23 @@ function expired(): CairnError {
  * one that fails, must not keep what would make room on it: where it takes no record the old one is removed, and the
  * client learns that there is none.
  *
- * @throws CairnError `session-fenced` for an epoch that is over, what the state table gives
+ * @throws CairnError `session-fenced` for an epoch that is over, `session-state` where another node publishes it by now,
+ * what the state table gives
  */
 async function recordEnd(
-  { sessions, times, log }: EndRecords,
+  { sessions, times, publishers, log }: EndRecords,
   { id, record }: LiveSession,
   event: 'abort' | 'expire',
   cause: MomentCause,
   epoch?: number,
 ): Promise<void> {
   const ended = { leaseExpiresAtMs: times.now() + times.keepEndedMs, holder: null };
+  const endNow = (current: SessionRecord): Partial<SessionRecord> => {
+    if (isPublished(publishers, current)) throw beingCommitted();
+    return ended;
+  };
   try {
-    await record.change(event, ended, epoch, cause);
+    await record.change(event, endNow, epoch, cause);
   } catch (error) {
     if (!(error instanceof CairnError) || error.traits.exitCode !== EXIT.storage) throw error;
     log.warn(

@@ -1,9 +1,9 @@
-/** Publishing that another run of this server left in the middle. */
+/** Publishing that another run of this server, or another node, left in the middle. */
 import type { Logger } from '../../../base/logger.ts';
-import type { SessionRecord } from '../../../session/record.ts';
 import type { SessionStore } from '../../../storage/state/session-store.ts';
 import type { Commits } from './commits.ts';
 import type { LiveSessions } from './live-sessions.ts';
+import type { Publishers } from './publishers.ts';
 import { sideBySide } from './side-by-side.ts';
 
 /** Interrupted commits that go on at a time after a start: each opens files, and all write to one disk. */
@@ -11,23 +11,11 @@ const RESUMED_AT_A_TIME = 4;
 
 /** Where interrupted commits are found, and what goes on with them. */
 interface Interrupted {
-  readonly sessions: Pick<SessionStore, 'list' | 'properties'>;
+  readonly sessions: Pick<SessionStore, 'list'>;
   readonly live: Pick<LiveSessions, 'use'>;
   readonly resume: Commits['resume'];
-  readonly awaitsPublishing: (record: SessionRecord) => boolean;
+  readonly isAbandoned: Publishers['isAbandoned'];
   readonly log: Logger;
-}
-
-/**
- * Makes what tells whether a session has everything, and its publishing was left in the middle by another run of this
- * server. Where others see the same sessions, the one that holds it may be alive: its client asks again.
- */
-export function publishingCheck(
-  { properties }: Pick<SessionStore, 'properties'>,
-  instanceId: string,
-): (record: SessionRecord) => boolean {
-  return ({ state, direction, holder }) =>
-    !properties.shared && state === 'committing' && direction === 'push' && holder !== instanceId;
 }
 
 /**
@@ -35,12 +23,11 @@ export function publishingCheck(
  * `isStopping` says so.
  */
 export async function resumeCommits(
-  { sessions, live, resume, awaitsPublishing, log }: Interrupted,
+  { sessions, live, resume, isAbandoned, log }: Interrupted,
   isStopping: () => boolean,
 ): Promise<void> {
-  if (sessions.properties.shared) return;
   await sideBySide(sessions.list(), RESUMED_AT_A_TIME, async (record) => {
-    if (!awaitsPublishing(record) || isStopping()) return;
+    if (!isAbandoned(record) || isStopping()) return;
     const { id } = record;
     try {
       const job = await live.use(id, (session) => session.exclusive(() => resume(session)));

@@ -63,6 +63,12 @@ export class LiveRecord {
     if (taken) this.#onTaken();
   }
 
+  /** The record as it is now, where other processes may have changed it. @throws CairnError `session-not-found` */
+  async refresh(): Promise<SessionRecord> {
+    this.adopt(found(await this.#keeping.sessions.get(this.#value.id)));
+    return this.#value;
+  }
+
   /**
    * Refuses a request that may not do what it wants to.
    *
@@ -204,12 +210,15 @@ export class LiveRecord {
         if (next.version > this.#value.version) this.#value = next;
         return next;
       }
-      const fresh = await this.#keeping.sessions.get(next.id);
-      if (fresh === undefined) throw new CairnError('session-not-found', 'the session is no longer there');
-      this.adopt(fresh);
+      await this.refresh();
     }
     throw new CairnError('server-busy', 'the session is being changed by others all the time');
   }
+}
+
+function found(record: SessionRecord | undefined): SessionRecord {
+  if (record !== undefined) return record;
+  throw new CairnError('session-not-found', 'the session is no longer there');
 }
 
 function nextRecord(

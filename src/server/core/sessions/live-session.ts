@@ -31,7 +31,7 @@ export interface CommitJob {
   readonly entriesTotal: number;
   entriesDone: number;
   isRunning: boolean;
-  /** Resolves when the session is committed; rejects with why it could not be. */
+  /** Resolves when the session is committed, or another node has taken over; rejects with why it could not be. */
   readonly done: Promise<void>;
 }
 

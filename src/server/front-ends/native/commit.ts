@@ -1,12 +1,11 @@
 /** `POST sessions/{id}/commit`: both sides agree on the whole, and in a push it is published. */
-import { atMost } from '../../../base/at-most.ts';
 import { CairnError } from '../../../base/errors.ts';
 import type { SessionRecord } from '../../../session/record.ts';
 import { CommitWithoutRuns, type CommitRequest } from '../../../wire/messages.ts';
 import type { CoreLimits } from '../../core/limits.ts';
 import type { SessionWork } from '../../core/sessions/admission.ts';
 import { awaitChunks } from '../../core/sessions/chunks-to-come.ts';
-import { commitReplyOf, type Commits } from '../../core/sessions/commits.ts';
+import type { AskForCommit } from '../../core/sessions/commit-waiting.ts';
 import type { Exchange } from '../../http/exchange.ts';
 import type { HttpLimits } from '../../http/limits.ts';
 import type { IdHandler } from '../../http/handler.ts';
@@ -19,18 +18,14 @@ type CommitLimits = Pick<CoreLimits, 'commitWaitMs' | 'manifest'> & Pick<HttpLim
 /** Makes what commits a session. The answer is 200 when it is done, 202 while it goes on. */
 export function createCommitHandler(
   withSession: WithSession,
-  { begin }: Pick<Commits, 'begin'>,
+  askForCommit: AskForCommit,
   limits: CommitLimits,
 ): IdHandler {
   return (exchange, id) =>
     withSession(exchange, { id, event: 'commit' }, async (work) => {
-      const { live, epoch } = work;
-      const request = await readCommit(exchange, limits, live.record.value);
+      const request = await readCommit(exchange, limits, work.live.record.value);
       if (request.awaitChunks === true) await chunksToCome(work, request, limits.commitWaitMs);
-      const job = await live.exclusive(() => begin(work, request));
-      if (job !== undefined) await atMost(limits.commitWaitMs, job.done);
-      live.record.checkEpoch(epoch);
-      const reply = commitReplyOf(live, job);
+      const reply = await askForCommit(work, request);
       await sendJson(exchange, reply.state === 'committed' ? 200 : 202, reply);
     });
 }

@@ -1,0 +1,32 @@
+/**
+ * Which node carries out the commit of a session, where many nodes see the same records: a lease in the record, and a term that
+ * fences off a node whose lease was taken over. What rests on it rests on the term; the time only says when to take over.
+ */
+
+/** The publisher of a session. Only the node that holds it publishes. */
+export interface Publisher {
+  /** Random id of the server process. */
+  readonly node: string;
+  /** Raised by one with every claim. */
+  readonly term: number;
+  /** When the lease ends unless it is renewed, in milliseconds since 1970; 0 where it was given back. */
+  readonly untilMs: number;
+  /** Entries that are done, when that was last written down. */
+  readonly entriesDone?: number | undefined;
+  /** Whether entries may be in their places already, and publishing can still be finished. */
+  readonly begun?: boolean | undefined;
+}
+
+/** The publisher after a node has claimed the session. */
+export function claimedBy(
+  node: string,
+  { before, untilMs }: { readonly before: Publisher | undefined; readonly untilMs: number },
+): Publisher {
+  const { term = 0, entriesDone, begun } = before ?? {};
+  return { node, term: term + 1, untilMs, entriesDone, begun };
+}
+
+/** The publisher after its node has given it back; `begun` stays where publishing is to be finished. */
+export function givenBack(publisher: Publisher, isToBeFinished: boolean): Publisher {
+  return { ...publisher, untilMs: 0, begun: isToBeFinished ? publisher.begun : undefined };
+}

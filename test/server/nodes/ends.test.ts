@@ -1,0 +1,104 @@
+/** Sessions that are aborted, or whose lease ends, at one node while another one publishes them: wholly there, or not at all. */
+import { expect, test } from 'vitest';
+import { directory, file, transferOf } from '../../suites/staged-transfer.ts';
+import { ALICE, call, until } from '../by-hand.ts';
+import {
+  at,
+  openNodes,
+  publishedEntries,
+  PUBLISHER_LEASE_MS,
+  pushed,
+  treeOf,
+  type Nodes,
+} from './nodes-scene.ts';
+import type { HandSession } from '../by-hand.ts';
+
+/** A push whose node dies when so many entries are in their places, or before the first. */
+async function leftInTheMiddle(scene: Nodes, entries: number): Promise<HandSession> {
+  const [a] = scene.nodes;
+  const session = await pushed(a, treeOf(a, 'tree'));
+  const { reached } = a.holdPut(entries);
+  session.commit().catch(() => undefined);
+  await reached;
+  await a.server.kill();
+  return session;
+}
+
+test('an abort is refused while another node publishes, and the tree is published whole', async () => {
+  const { nodes } = await openNodes();
+  const [a, b] = nodes;
+  const session = await pushed(a, treeOf(a, 'tree'));
+  const { reached, goOn } = a.holdPut(5);
+  const committing = session.commit();
+  await reached;
+  const refused = await at(b, session).call('DELETE', '');
+  expect([refused.status, refused.json.code]).toEqual([409, 'session-state']);
+  const target = `/.cairn/v1/sessions/${session.grant.session}`;
+  const refusedByToken = await call(b, 'DELETE', target, { token: ALICE });
+  expect([refusedByToken.status, refusedByToken.json.code]).toEqual([409, 'session-state']);
+  goOn();
+  await committing;
+  expect((await at(b, session).commit()).status).toBe(200);
+  expect(await publishedEntries(b, session.transfer)).toBe(41);
+});
+
+test('an abort of what a dead node has published in part finishes it in place of leaving a part', async () => {
+  const scene = await openNodes();
+  const [, b] = scene.nodes;
+  const session = await leftInTheMiddle(scene, 5);
+  scene.clock.aheadMs += PUBLISHER_LEASE_MS;
+  expect(await publishedEntries(b, session.transfer)).toBeLessThan(41);
+  expect((await at(b, session).call('DELETE', '')).json.code).toBe('session-state');
+  await until(async () => (await scene.record(session.grant.session))?.state === 'committed');
+  expect(await publishedEntries(b, session.transfer)).toBe(41);
+  await until(async () => (await b.stores.content.listStaging()).length === 0);
+});
+
+test('what failed before anything was in its place can be aborted at any node', async () => {
+  const { nodes } = await openNodes();
+  const [a, b] = nodes;
+  await (await pushed(a, treeOf(a, 'in/the-way', 1))).commit();
+  const items = [directory(''), file('a', 'another'), file('the-way', 'a file')];
+  const session = await pushed(a, transferOf(a.stores.content, 'in', items));
+  expect((await session.commit()).json.code).toBe('is-directory');
+  expect((await at(b, session).call('DELETE', '')).status).toBe(200);
+  expect(await b.stores.content.lookup(['in/a'])).toEqual([undefined]);
+  expect(await b.stores.content.listStaging()).toEqual([]);
+});
+
+test('aborts and commits at different nodes end one way, and not both', async () => {
+  const scene = await openNodes();
+  const [a, b, c] = scene.nodes;
+  const outcomes = new Set<string>();
+  for (let round = 0; round < 40; round += 1) {
+    const session = await pushed(a, treeOf(a, `tree-${round}`, 3));
+    const first = round % 2 === 0 ? at(b, session).call('DELETE', '') : undefined;
+    const committing = at(c, session).commit();
+    for (let turn = 0; turn < round; turn += 1) await new Promise(setImmediate);
+    const [aborted, committed] = await Promise.all([first ?? at(b, session).call('DELETE', ''), committing]);
+    const wasAborted = aborted.status === 200;
+    expect([committed.status, committed.json.code]).toEqual(
+      wasAborted ? [410, 'session-aborted'] : [200, undefined],
+    );
+    expect(await publishedEntries(a, session.transfer)).toBe(wasAborted ? 0 : 4);
+    outcomes.add(wasAborted ? 'aborted' : 'committed');
+  }
+  expect(await a.stores.content.listStaging()).toEqual([]);
+  expect([...outcomes].toSorted()).toEqual(['aborted', 'committed']);
+});
+
+test('a session whose lease ends while another node publishes it does not expire', async () => {
+  const leaseMs = PUBLISHER_LEASE_MS / 2;
+  const scene = await openNodes({ leaseMs });
+  const [a, b] = scene.nodes;
+  const session = await pushed(a, treeOf(a, 'tree'));
+  const { reached, goOn } = a.holdPut(5);
+  const committing = session.commit();
+  await reached;
+  scene.clock.aheadMs += leaseMs;
+  expect((await at(b, session).commit()).json.state).toBe('committing');
+  goOn();
+  await committing;
+  expect((await at(b, session).commit()).status).toBe(200);
+  expect(await publishedEntries(b, session.transfer)).toBe(41);
+});

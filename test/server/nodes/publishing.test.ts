@@ -1,0 +1,101 @@
+/** One node publishes a session at a time, whichever nodes are asked: by the lease in its record, and by its term. */
+import { expect, test } from 'vitest';
+import { establish, until } from '../by-hand.ts';
+import { directory, file, transferOf } from '../../suites/staged-transfer.ts';
+import { at, openNodes, publishedEntries, PUBLISHER_LEASE_MS, pushed, treeOf } from './nodes-scene.ts';
+
+test('a commit that is asked for at another node waits for the node that publishes it, and publishes nothing itself', async () => {
+  const { nodes, record } = await openNodes();
+  const [a, b, c] = nodes;
+  const session = await pushed(a, treeOf(a, 'tree'));
+  const { reached, goOn } = a.holdPut(3);
+  const first = session.commit();
+  await reached;
+  const polled = await at(b, session).commit();
+  expect([polled.status, polled.json.state]).toEqual([202, 'committing']);
+  expect((await record(session.grant.session))?.publisher).toMatchObject({ term: 1, begun: true });
+  goOn();
+  expect((await at(c, session).commit()).status).toBe(200);
+  expect([200, 202]).toContain((await first).status);
+  expect([b.published, c.published]).toEqual([[], []]);
+  expect(await publishedEntries(c, session.transfer)).toBe(41);
+});
+
+test('a commit that is asked for at three nodes at once is published by one of them, and answered by all', async () => {
+  const { nodes } = await openNodes();
+  const [a] = nodes;
+  for (let round = 0; round < 10; round += 1) {
+    const session = await pushed(a, treeOf(a, `tree-${round}`, 3));
+    const answers = await Promise.all(nodes.map((node) => at(node, session).commit()));
+    expect(answers.map(({ status, json }) => [status, json.state])).toEqual(
+      Array.from({ length: 3 }, () => [200, 'committed']),
+    );
+    expect(nodes.map(({ published }) => published.length).toSorted((x, y) => x - y)).toEqual([0, 0, 4]);
+    for (const { published } of nodes) published.length = 0;
+  }
+});
+
+test('a pull that is committed at three nodes at once is committed for all of them', async () => {
+  const { nodes } = await openNodes();
+  const [a] = nodes;
+  const transfer = treeOf(a, 'tree', 3);
+  await (await pushed(a, transfer)).commit();
+  const session = await establish(a, transfer, 'pull');
+  await session.call('GET', 'manifest');
+  await session.sendPlan();
+  const answers = await Promise.all(nodes.map((node) => at(node, session).commit()));
+  expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
+});
+
+test('a commit whose node has died is published by the next one that is asked once the lease is over', async () => {
+  const { nodes, clock, record } = await openNodes();
+  const [a, b] = nodes;
+  const session = await pushed(a, treeOf(a, 'tree'));
+  const { reached } = a.holdPut(7);
+  void session.commit().catch(() => undefined);
+  await reached;
+  await a.server.kill();
+  expect((await at(b, session).commit()).status).toBe(202);
+  expect(b.published).toEqual([]);
+  clock.aheadMs += PUBLISHER_LEASE_MS;
+  expect((await at(b, session).commit()).status).toBe(200);
+  expect(await publishedEntries(b, session.transfer)).toBe(41);
+  expect((await record(session.grant.session))?.publisher).toMatchObject({ term: 2, untilMs: 0 });
+});
+
+test('a node whose publishing was taken over changes nothing more, not even with a put that was under way', async () => {
+  const { nodes, clock } = await openNodes();
+  const [a, b, c] = nodes;
+  const session = await pushed(a, treeOf(a, 'tree'));
+  const { reached, goOn } = a.holdPut(7);
+  const first = session.commit();
+  await reached;
+  const before = a.published.length;
+  clock.aheadMs += PUBLISHER_LEASE_MS;
+  expect((await at(b, session).commit()).status).toBe(200);
+  const newer = transferOf(c.stores.content, 'tree', [
+    directory(''),
+    ...Array.from({ length: 40 }, (_, index) => file(`file-${index}`, `a later version of ${index}`)),
+  ]);
+  expect((await (await pushed(c, newer)).commit()).status).toBe(200);
+  goOn();
+  expect([200, 202]).toContain((await first).status);
+  await until(async () => a.logged.some((line) => line.startsWith('another node has taken over a commit')));
+  expect(a.published.length).toBe(before);
+  expect(await publishedEntries(a, newer)).toBe(41);
+});
+
+test('a commit that failed at one node fails for the same reason at the next one, and is told so', async () => {
+  const { nodes } = await openNodes();
+  const [a, b] = nodes;
+  await (await pushed(a, treeOf(a, 'in/the-way', 1))).commit();
+  const session = await pushed(
+    a,
+    transferOf(a.stores.content, 'in', [directory(''), file('the-way', 'a file')]),
+  );
+  for (const node of [a, b, a]) {
+    const answer = await at(node, session).commit();
+    expect([answer.status, answer.json.code]).toEqual([409, 'is-directory']);
+  }
+  expect((await at(b, session).commit({ forceReplace: true })).status).toBe(200);
+});
