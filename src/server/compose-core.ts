@@ -2,13 +2,11 @@
 import { randomBytes } from 'node:crypto';
 import { DEFAULT_SYNC_MODE } from '../session/sync-mode.ts';
 import { DEFAULT_GROUP_COMMIT } from '../transfer/group-commit.ts';
+import { createCollector } from './compose-collector.ts';
 import type { Foundation } from './compose-foundation.ts';
 import { createScanLimits } from './core/among-few.ts';
 import { createAdmission, type CheckStands } from './core/sessions/admission.ts';
 import { createAgree } from './core/sessions/agreeing.ts';
-import { followWallClock, noteLastSeen } from './core/sessions/clock-jump.ts';
-import { createCollecting } from './core/sessions/collecting.ts';
-import { startCollector } from './core/sessions/collector.ts';
 import { createAskForCommit } from './core/sessions/commit-waiting.ts';
 import { createCommits } from './core/sessions/commits.ts';
 import { createEarlierSessions } from './core/sessions/earlier-sessions.ts';
@@ -22,7 +20,6 @@ import { LiveSession, type SessionParts } from './core/sessions/live-session.ts'
 import { LiveSessions } from './core/sessions/live-sessions.ts';
 import { createTakeManifest } from './core/sessions/manifest-taking.ts';
 import { createNewRecord } from './core/sessions/new-record.ts';
-import { createOrphanage } from './core/sessions/orphans.ts';
 import { createPublishers } from './core/sessions/publishers.ts';
 import { createReceive } from './core/sessions/receiving.ts';
 import { createResume } from './core/sessions/resuming.ts';
@@ -35,7 +32,7 @@ export type Core = ReturnType<typeof createCore>;
 
 /** What is composed here out of the foundation. */
 type Base = Foundation & {
-  /** Random id of this server: names the holder of what is not durable yet. */
+  /** Random id of this server: names the holder of what is not durable yet, and the node among others. */
   readonly instanceId: string;
 };
 
@@ -57,7 +54,9 @@ export function createCore(options: ServerOptions, foundation: Foundation, check
   const commits = createCommits({ running, usage, checkStands, publishers });
   const ending = createEnding({ sessions, times, publishers, resumeCommit: commits.resume, log });
   const { begin, resume } = commits;
-  const { isAbandoned } = publishers;
+  const interrupted = { sessions, live, resume, isAbandoned: publishers.isAbandoned, log };
+  const resumeAbandoned = (isStopping: () => boolean): Promise<void> =>
+    resumeCommits(interrupted, isStopping);
   const { amongScans, amongManifests } = createScanLimits();
   return {
     leftovers,
@@ -79,9 +78,9 @@ export function createCore(options: ServerOptions, foundation: Foundation, check
     takeManifest: createTakeManifest({ amongManifests, room, usage, limits, log }),
     scanSource: createScanSource({ content, amongScans, usage, room, limits, log }),
     ...createDoors(options, base, { live, refuseExpired: ending.refuseExpired, commits }),
-    collector: createCollector(base, { live, expire: ending.expire, publishers }),
-    resumeCommits: (isStopping: () => boolean) =>
-      resumeCommits({ sessions, live, resume, isAbandoned, log }, isStopping),
+    collector: createCollector(base, { live, expire: ending.expire, publishers, resumeAbandoned }),
+    /** What an earlier run of a server that is alone has left; of many nodes the one that collects does so. */
+    resumeCommits: publishers.isShared ? async () => undefined : resumeAbandoned,
   };
 }
 
@@ -158,32 +157,4 @@ function createDoors(
     log,
   });
   return { earlier, establish };
-}
-
-function createCollector(
-  { log, limits, clock, times, lastSeen, content, sessions, usage, room, metrics }: Base,
-  from: Pick<Parameters<typeof createCollecting>[0], 'live' | 'expire' | 'publishers'>,
-) {
-  const { live } = from;
-  const noteSeen = noteLastSeen({ clock, lastSeen, tally: usage.tally, log });
-  const { orphanStagingMs, collectEveryMs } = limits;
-  const collectOnce = createCollecting(
-    { content, sessions, times, ...from },
-    {
-      recount: room.recount,
-      onSeen: () => noteSeen(),
-      freeOrphans: createOrphanage({ content, now: times.now, orphanStagingMs, log }),
-      onFreed: metrics.collected,
-      log,
-    },
-  );
-  return startCollector({
-    run: async (isStopped) => {
-      await followWallClock({ clock, times, sessions, live, log });
-      await collectOnce(isStopped);
-    },
-    onStop: () => noteSeen(true),
-    everyMs: collectEveryMs,
-    log,
-  });
 }

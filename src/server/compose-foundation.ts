@@ -1,9 +1,11 @@
 /** What everything else of a server stands on: limits, clocks, stores, room, and who counts. */
 import { CairnError } from '../base/errors.ts';
 import { DEFAULT_LEASE_MS, DEFAULT_MAX_AGE_MS } from '../session/record.ts';
+import type { StateStore } from '../storage/state/state-store.ts';
 import type { SessionStore } from '../storage/state/session-store.ts';
 import { withTransientPulls } from '../storage/state/transient-pulls.ts';
 import { createSteadyClock, SYSTEM_CLOCKS } from './core/clock.ts';
+import { openStoreClock, type StoreClock } from './core/store-clock.ts';
 import { NEVER_SEEN } from './core/last-seen.ts';
 import { DEFAULT_LIMITS } from './server-limits.ts';
 import { NO_METRICS } from './operations/metrics.ts';
@@ -15,6 +17,16 @@ import { createStagingRoom } from './core/sessions/staging-room.ts';
 import { createReadiness } from './operations/readiness.ts';
 import { createSessionCounts } from './operations/session-counts.ts';
 import type { ServerOptions } from './server-options.ts';
+
+/** The clock of the state that nodes share; undefined for a server that is alone. @throws CairnError storage codes */
+export async function openSharedClock({
+  state,
+  now,
+  clocks = SYSTEM_CLOCKS,
+}: Pick<ServerOptions, 'state' | 'now' | 'clocks'>): Promise<StoreClock | undefined> {
+  if (state?.properties.shared !== true || now !== undefined) return undefined;
+  return openStoreClock(() => state.now(), clocks.elapsed);
+}
 
 /** What has become of a server, for whoever acts in its name. */
 export interface Life {
@@ -28,12 +40,18 @@ export type Foundation = ReturnType<typeof createFoundation>;
 /**
  * Makes the foundation of a server out of its options.
  *
+ * @param sharedClock see {@link openSharedClock}
  * @param openConnections counts the connections of its port, which is not open yet
  */
-export function createFoundation(options: ServerOptions, life: Life, openConnections: () => Promise<number>) {
+export function createFoundation(
+  options: ServerOptions,
+  life: Life,
+  sharedClock: StoreClock | undefined,
+  openConnections: () => Promise<number>,
+) {
   const { log, places = [], lastSeen = NEVER_SEEN } = options;
   const { now, clocks = now === undefined ? SYSTEM_CLOCKS : { wall: now, elapsed: now } } = options;
-  const clock = createSteadyClock(clocks, lastSeen.atMs);
+  const clock = sharedClock ?? createSteadyClock(clocks, lastSeen.atMs);
   const { content, sessions } = storesOf(options);
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const readiness = createReadiness(places, () => life.isDraining, { log, now: clock.now });
@@ -44,10 +62,7 @@ export function createFoundation(options: ServerOptions, life: Life, openConnect
     stagedBytes: () => room.bytes,
     freeBytes: () => readiness.freeBytesByPlace(),
   });
-  const { store, tally } = tallied(
-    mortal(sessions, () => life.isKilled),
-    clock.now,
-  );
+  const { store, tally } = tallied(mortal(sessions, life), clock.now);
   const times: SessionTimes = {
     now: clock.now,
     isJudging: clock.isJudging,
@@ -60,6 +75,8 @@ export function createFoundation(options: ServerOptions, life: Life, openConnect
     log,
     limits,
     clock,
+    sharedClock,
+    state: sharedStateOf(options, life),
     times,
     lastSeen,
     wallNow: clocks.wall,
@@ -79,11 +96,28 @@ function storesOf(options: ServerOptions): Pick<ServerOptions, 'content' | 'sess
   return options.sessions.properties.shared ? options : withTransientPulls(options);
 }
 
-/** A store that a killed server can no longer write to: what still runs in its name changes no record. */
-function mortal(store: SessionStore, isKilled: () => boolean): SessionStore {
-  const alive = (): void => {
-    if (isKilled()) throw new CairnError('server-busy', 'the server was killed');
+/** The documents that nodes share, which a killed server can no longer write to. */
+function sharedStateOf(
+  { state }: Pick<ServerOptions, 'state'>,
+  life: Life,
+): Pick<StateStore, 'get' | 'compareAndSet'> | undefined {
+  if (state?.properties.shared !== true) return undefined;
+  return {
+    get: (key) => state.get(key),
+    compareAndSet: async (key, version, text) => {
+      checkAlive(life);
+      return state.compareAndSet(key, version, text);
+    },
   };
+}
+
+function checkAlive({ isKilled }: Life): void {
+  if (isKilled) throw new CairnError('server-busy', 'the server was killed');
+}
+
+/** A store that a killed server can no longer write to: what still runs in its name changes no record. */
+function mortal(store: SessionStore, life: Life): SessionStore {
+  const alive = (): void => checkAlive(life);
   return {
     properties: store.properties,
     create: async (record) => {

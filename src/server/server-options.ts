@@ -4,6 +4,7 @@ import type { LoginOffer } from '../wire/messages.ts';
 import type { SyncMode } from '../session/sync-mode.ts';
 import type { ContentStore } from '../storage/content-store.ts';
 import type { GroupLimits } from '../transfer/group-commit.ts';
+import type { StateStore } from '../storage/state/state-store.ts';
 import type { SessionStore } from '../storage/state/session-store.ts';
 import type { Authenticator } from './access/authenticator.ts';
 import type { Grants } from './access/grants.ts';
@@ -21,6 +22,11 @@ import type { KeptTls } from './access/kept-tls.ts';
 export interface ServerOptions {
   readonly content: ContentStore;
   readonly sessions: SessionStore;
+  /**
+   * The documents that all nodes share, where several servers serve the same stores: by its clock ages are judged, and in it the
+   * node is elected that collects. Without, this server takes itself for the only one.
+   */
+  readonly state?: StateStore | undefined;
   /** Asked in this order who may do what. */
   readonly authenticators: readonly Authenticator[];
   /** Where a client gets access tokens; told to anyone. */
@@ -35,7 +41,7 @@ export interface ServerOptions {
   readonly log: Logger;
   /** Directories whose paths clients are not told. */
   readonly ownDirectories?: readonly OwnDirectory[];
-  /** The clock, in milliseconds since 1970; it does not jump. */
+  /** The clock, in milliseconds since 1970; it does not jump. Used in place of that of `state`, too. */
   readonly now?: () => number;
   /** The clocks of the system, of which one may jump; not used where there is a `now`. */
   readonly clocks?: ClockSources;

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { watchAuthorizations } from './access-watch.ts';
 import { checkStands as checkStandsBy, EXPIRY_GRACE_MS } from './access/authenticator.ts';
 import { createCore } from './compose-core.ts';
-import { createFoundation } from './compose-foundation.ts';
+import { createFoundation, openSharedClock } from './compose-foundation.ts';
 import { createServing } from './compose-serving.ts';
 import type { CheckStands } from './core/sessions/admission.ts';
 import { Answering } from './http/answering.ts';
@@ -46,13 +46,13 @@ interface Life {
 /**
  * Starts a server.
  *
- * @throws CairnError `address-in-use`, `address-unavailable`
+ * @throws CairnError `address-in-use`, `address-unavailable`; storage codes where the clock of `state` cannot be read
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const life: Life = { isDraining: false, isKilled: false };
   // The foundation comes first, and asks for this only when somebody asks it.
   let connections = async (): Promise<number> => 0;
-  const foundation = createFoundation(options, life, () => connections());
+  const foundation = createFoundation(options, life, await openSharedClock(options), () => connections());
   const { log, exposed, wallNow } = foundation;
   const checkStands: CheckStands = (authorization, isLate = false) =>
     checkStandsBy(options.authenticators, authorization, wallNow() - (isLate ? EXPIRY_GRACE_MS : 0));

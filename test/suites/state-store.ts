@@ -40,6 +40,14 @@ function documentTests(makeStore: MakeState): void {
     }
   });
 
+  it('tells the same time to every process', async () => {
+    const { store, reopen } = await open(makeStore);
+    const other = await reopen();
+    const times = [await store.now(), await other.now(), await store.now()];
+    expect(Math.max(...times) - Math.min(...times)).toBeLessThan(60_000);
+    expect(Math.abs(times[0]! - Date.now())).toBeLessThan(3_600_000);
+  });
+
   it('knows nothing of a document that was never set', async () => {
     const { store } = await open(makeStore);
     expect(await store.get('none')).toBeUndefined();

@@ -109,9 +109,11 @@ async function startObjectStoreServer(openObjects: () => Promise<ObjectStore>): 
   const start = async (): Promise<void> => {
     const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
     const objects = await openObjects();
+    const state = createObjectState(objects);
     server = await startServer({
       content: createObjectContent(objects, { minChunkSizeBytes: 64 * 1024 }),
-      sessions: createDocumentSessions(createObjectState(objects)),
+      sessions: createDocumentSessions(state),
+      state,
       authenticators: [createStaticToken(TOKEN)],
       listen: { host: '127.0.0.1', port },
       version: '0.0.0-test',

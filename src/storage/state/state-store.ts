@@ -53,6 +53,8 @@ export interface StateStore {
    * some changes together as one. It may say nothing of a document that has become again what it was. Ends with the signal.
    */
   watch(prefix: string, signal: AbortSignal): AsyncIterable<readonly string[]>;
+  /** The store's clock, in milliseconds since 1970; all nodes read the same one. It may step back, and be coarse. */
+  now(): Promise<number>;
   /** Where a document lies, as messages to people name it. */
   where(key: string): string;
 }

@@ -102,3 +102,16 @@ test('a session whose lease ends while another node publishes it does not expire
   expect((await at(b, session).commit()).status).toBe(200);
   expect(await publishedEntries(b, session.transfer)).toBe(41);
 });
+
+test.each([0, 5])(
+  'the tree of a session whose node has died after %i entries is finished by another one in place of expiring',
+  async (entries) => {
+    const limits = { collectEveryMs: 20 };
+    const scene = await openNodes({ leaseMs: PUBLISHER_LEASE_MS, limits });
+    const [, b] = scene.nodes;
+    const session = await leftInTheMiddle(scene, entries);
+    scene.clock.aheadMs += PUBLISHER_LEASE_MS;
+    await until(async () => (await scene.record(session.grant.session))?.state === 'committed');
+    expect(await publishedEntries(b, session.transfer)).toBe(41);
+  },
+);

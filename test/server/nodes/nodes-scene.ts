@@ -5,6 +5,8 @@ import { createStaticToken } from '../../../src/server/access/static-token.ts';
 import { startServer } from '../../../src/server/server.ts';
 import type { ServerOptions } from '../../../src/server/server-options.ts';
 import { createMemoryObjects } from '../../../src/storage/objects/memory/memory-objects.ts';
+import { createDocumentSessions } from '../../../src/storage/state/document-sessions.ts';
+import { createObjectState } from '../../../src/storage/state/objects/object-state.ts';
 import type { ObjectStore } from '../../../src/storage/objects/object-store.ts';
 import { createMemoryContentStore } from '../../support/memory-stores/memory-content-store.ts';
 import { createMemorySessionStore } from '../../support/memory-stores/memory-session-store.ts';
@@ -30,6 +32,7 @@ export interface TestNode extends Scene {
 export interface Nodes {
   readonly nodes: readonly [TestNode, TestNode, TestNode];
   readonly clock: { aheadMs: number };
+  readonly objects: ObjectStore;
   record(id: string): Promise<SessionRecord | undefined>;
 }
 
@@ -37,12 +40,14 @@ export interface Nodes {
 export const PUBLISHER_LEASE_MS = 60_000;
 
 /** Starts three servers that go with the test. */
-export async function openNodes(changes: Partial<ServerOptions> = {}): Promise<Nodes> {
-  const objects = createMemoryObjects();
+export async function openNodes(
+  changes: Partial<ServerOptions> = {},
+  objects: ObjectStore = createMemoryObjects(),
+): Promise<Nodes> {
   const clock = { aheadMs: 0 };
   const start = (): Promise<TestNode> => startNode(objects, clock, changes);
   const nodes = [await start(), await start(), await start()] as const;
-  return { nodes, clock, record: (id) => createMemorySessionStore(objects).get(id) };
+  return { nodes, clock, objects, record: (id) => createMemorySessionStore(objects).get(id) };
 }
 
 async function startNode(
@@ -56,7 +61,8 @@ async function startNode(
       `${message} ${JSON.stringify(fields, (_, value: unknown) => (value instanceof Error ? value.message : value))}`,
     );
   const { store, published, holdPut } = held(objects);
-  const stores = { content: createMemoryContentStore(store), sessions: createMemorySessionStore(store) };
+  const state = createObjectState(store);
+  const stores = { content: createMemoryContentStore(store), sessions: createDocumentSessions(state) };
   const server = await startServer({
     authenticators: [createStaticToken(ALICE, { id: 'token:alice', principal: 'alice' })],
     listen: { host: '127.0.0.1', port: 0 },
@@ -67,6 +73,7 @@ async function startNode(
     ...changes,
     limits: { commitWaitMs: 300, publisherLeaseMs: PUBLISHER_LEASE_MS, ...changes.limits },
     ...stores,
+    state,
   });
   onTestFinished(() => server.kill());
   const restart = (): never => {

@@ -1,4 +1,7 @@
-/** Frees what nobody needs: expired sessions, records of ended ones, staging areas that belong to nobody. */
+/**
+ * Frees what nobody needs: expired sessions, records of ended ones, staging areas that belong to nobody. Of many nodes over
+ * the same stores one does so; the others only count what there is, and let go of what they hold in memory.
+ */
 import type { Logger } from '../../../base/logger.ts';
 import { isLeaseOver, type SessionRecord } from '../../../session/record.ts';
 import { isTerminal } from '../../../session/state.ts';
@@ -32,6 +35,14 @@ export interface Collecting {
   readonly publishers: Pick<Publishers, 'isAbandoned'>;
 }
 
+/** Asked again and again while the collector runs. */
+export interface CollectingTurn {
+  /** The server is about to end. */
+  readonly isStopped: () => boolean;
+  /** Whether it is this node that frees what nobody needs. */
+  readonly isElected: () => boolean;
+}
+
 /** What is done besides, and who is told. */
 export interface CollectingSteps {
   readonly recount: StagingRoom['recount'];
@@ -39,6 +50,8 @@ export interface CollectingSteps {
   readonly onSeen: () => Promise<void>;
   /** Frees areas without a record, and answers how many. */
   readonly freeOrphans: (areas: ReadonlySet<string>) => Promise<number>;
+  /** Told of commits that another node has left in the middle. */
+  readonly onAbandoned: () => void;
   readonly onFreed: (what: Collected, count: number) => void;
   readonly log: Logger;
 }
@@ -46,9 +59,9 @@ export interface CollectingSteps {
 /** Makes one run of the collector; see {@link CollectingSteps} for what comes with it. */
 export function createCollecting(
   from: Collecting,
-  { recount, onSeen, freeOrphans, onFreed, log }: CollectingSteps,
-): (isStopped: () => boolean) => Promise<void> {
-  const { content, sessions, live, times } = from;
+  { recount, onSeen, freeOrphans, onAbandoned, onFreed, log }: CollectingSteps,
+): (turn: CollectingTurn) => Promise<void> {
+  const { content, sessions, live, times, publishers } = from;
   // One line a run that freed something: that it was done can be seen, and what it was is in the lines of each.
   const tell = (freed: Freed): void => {
     if (freed.expired + freed.records + freed.areas === 0) return;
@@ -56,25 +69,28 @@ export function createCollecting(
     for (const what of ['expired', 'records', 'areas'] as const)
       if (freed[what] > 0) onFreed(what, freed[what]);
   };
-  return async (isStopped) => {
+  return async ({ isStopped, isElected }) => {
     await live.closeIdle();
-    const areas = await sessionAreas(content);
+    const areas = isElected() ? await sessionAreas(content) : new Set<string>();
+    let isLeftInTheMiddle = false;
     const counting = recount();
     const freed: Freed = { expired: 0, records: 0, areas: 0 };
     await sideBySide(sessions.list(), FREED_AT_A_TIME, async (record) => {
       const hasArea = areas.delete(record.id);
       counting.note(record);
       // Ten thousand may be due at once: whoever ends the server does not wait for them.
-      if (isStopped()) return;
-      if (isLeaseOver(record, times.now())) {
+      if (isStopped() || !isElected()) return;
+      if (publishers.isAbandoned(record)) isLeftInTheMiddle = true;
+      else if (isLeaseOver(record, times.now())) {
         if (times.isJudging()) await tend(from, record, { hasArea, freed });
       } else if (isTerminal(record.state) && hasArea) await freeArea(from, record.id, freed);
     });
     if (!isStopped()) {
       counting.done();
       await onSeen();
-      freed.areas += await freeOrphans(areas);
+      if (isElected()) freed.areas += await freeOrphans(areas);
     }
+    if (isLeftInTheMiddle) onAbandoned();
     tell(freed);
   };
 }
@@ -85,7 +101,7 @@ async function tend(
   record: SessionRecord,
   { hasArea, freed }: { hasArea: boolean; freed: Freed },
 ): Promise<void> {
-  const { sessions, live, expire, publishers } = from;
+  const { sessions, live, expire } = from;
   // Who still asks for an ended session must not keep it: it only gets an answer, and will get another one.
   if (isTerminal(record.state)) {
     // In this order: who asks between the two would have it loaded again, and kept as long as he goes on asking.
@@ -95,7 +111,7 @@ async function tend(
     if (hasArea) await freeArea(from, record.id, freed);
     return;
   }
-  if (publishers.isAbandoned(record) || (await live.isBusy(record.id))) return;
+  if (await live.isBusy(record.id)) return;
   const hasEnded = await live.use(record.id, async (session) => {
     // In memory it may have been touched since its lease was last written down.
     const { state } = session.record.value;

@@ -1,6 +1,7 @@
 /** The claim of one node on a session whose commit it carries out: renewed while it works, asked before each few changes. */
 import { CairnError } from '../../../base/errors.ts';
 import type { Logger } from '../../../base/logger.ts';
+import { repeatedly } from '../../../base/repeatedly.ts';
 import { givenBack, type Publisher } from '../../../session/publisher.ts';
 import type { SessionRecord } from '../../../session/record.ts';
 import { isOfOneEntry } from '../../../transfer/refused-entries.ts';
@@ -104,20 +105,4 @@ function holding(
     throw new CairnError('server-busy', 'another node has taken over the publishing of this session');
   };
   return { check, isLost: () => isLost };
-}
-
-/** Does `work` again and again, until what it answers is called. What it fails with is found again where it matters. */
-function repeatedly(
-  work: () => Promise<void>,
-  everyMs: number,
-  onFailure: (error: unknown) => void,
-): () => void {
-  let isStopped = false;
-  const timer = setInterval(() => {
-    if (!isStopped) work().catch(onFailure);
-  }, everyMs).unref();
-  return () => {
-    isStopped = true;
-    clearInterval(timer);
-  };
 }

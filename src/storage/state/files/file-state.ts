@@ -91,6 +91,7 @@ export function createFileState(directory: string, { lookEveryMs = 250 }: FileSt
       checkKey(key);
       await alone(key, () => remove(filePath(directory, key)));
     },
+    now: async () => Date.now(),
     watch: (prefix, signal) =>
       watchByLooking(() => signaturesBelow(directory, prefix), { signal, lookEveryMs }),
     where: (key) => printable(filePath(directory, key)),

@@ -27,6 +27,7 @@ export function createObjectState(
     },
     list: (prefix) => list(objects, prefix),
     remove: (key) => objects.remove([key]),
+    now: () => objects.now(),
     watch: (prefix, signal) => watchByLooking(() => tagsBelow(objects, prefix), { signal, lookEveryMs }),
     where: (key) => key,
   };

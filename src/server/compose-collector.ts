@@ -1,0 +1,75 @@
+/** The collector of a server, and, where many nodes share its stores, the election of the one that collects. */
+import type { Foundation } from './compose-foundation.ts';
+import { ALWAYS_ELECTED, createElection, type Election } from './core/election.ts';
+import { followWallClock, noteLastSeen } from './core/sessions/clock-jump.ts';
+import { createCollecting, type Collecting } from './core/sessions/collecting.ts';
+import { startCollector, type Collector } from './core/sessions/collector.ts';
+import { createOrphanage } from './core/sessions/orphans.ts';
+import type { Publishers } from './core/sessions/publishers.ts';
+
+/** The key of the document that says which node collects. */
+const COLLECTOR = 'l/collector';
+/** A node stays elected from one of its runs to the next one, also where that comes late. */
+const RUNS_OF_A_LEASE = 2.5;
+
+type Base = Foundation & { readonly instanceId: string };
+
+/** What is collected from, and what goes on with commits that were left in the middle. */
+type From = Pick<Collecting, 'live' | 'expire'> & {
+  readonly publishers: Pick<Publishers, 'isAbandoned' | 'isShared'>;
+  readonly resumeAbandoned: (isStopping: () => boolean) => Promise<void>;
+};
+
+/** Starts the collector of a server. */
+export function createCollector(base: Base, from: From): Collector {
+  const { log, limits, times, content, sessions, room, metrics, clock, sharedClock } = base;
+  const { live, publishers, resumeAbandoned } = from;
+  const { orphanStagingMs, collectEveryMs } = limits;
+  const election = createElectionOf(base);
+  const noteSeen =
+    sharedClock === undefined ? noteLastSeen({ ...base, tally: base.usage.tally }) : async () => {};
+  let isEnding = false;
+  let finishing: Promise<void> | undefined;
+  const finishAbandoned = (): void => {
+    finishing ??= resumeAbandoned(() => isEnding)
+      .catch((error: unknown) => log.error({ err: error }, 'finishing the commits of other nodes failed'))
+      .finally(() => (finishing = undefined));
+  };
+  const collectOnce = createCollecting(
+    { content, sessions, times, ...from },
+    {
+      recount: room.recount,
+      onSeen: () => noteSeen(),
+      freeOrphans: createOrphanage({ content, now: times.now, orphanStagingMs, log }),
+      onAbandoned: publishers.isShared ? finishAbandoned : () => undefined,
+      onFreed: metrics.collected,
+      log,
+    },
+  );
+  return startCollector({
+    run: async (isStopped) => {
+      if (sharedClock === undefined) await followWallClock({ clock, times, sessions, live, log });
+      else await sharedClock.ask();
+      await election.hold();
+      const letGo = election.keep();
+      try {
+        await collectOnce({ isStopped, isElected: election.isHeld });
+      } finally {
+        letGo();
+      }
+    },
+    onStop: async () => {
+      isEnding = true;
+      await noteSeen(true);
+      await election.resign();
+    },
+    everyMs: collectEveryMs,
+    log,
+  });
+}
+
+function createElectionOf({ state, times, limits, log, instanceId }: Base): Election {
+  if (state === undefined) return ALWAYS_ELECTED;
+  const leaseMs = RUNS_OF_A_LEASE * limits.collectEveryMs;
+  return createElection({ state, key: COLLECTOR, instanceId, leaseMs, now: times.now, log });
+}
