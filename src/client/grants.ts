@@ -7,7 +7,7 @@ import { Empty } from '../wire/messages.ts';
 import { GrantList, GrantReply, type GrantInfo, type GrantRequest } from '../wire/grant-messages.ts';
 import { ROUTE } from '../wire/routes.ts';
 import { callJson, type Call, type Server } from './http/server-calls.ts';
-import { openContext } from './transfer/transfer-context.ts';
+import { inContext } from './transfer/transfer-context.ts';
 
 /** What is to be granted for the URL, and for everything below it. */
 export type GrantWish = Pick<GrantRequest, 'direction' | 'scope' | 'expiresInMs' | 'maxBytes'>;
@@ -47,20 +47,17 @@ export async function revokeGrant(options: ReachOptions, id: string): Promise<vo
   }));
 }
 
-async function ask<Schema extends v.GenericSchema>(
+function ask<Schema extends v.GenericSchema>(
   options: ReachOptions,
   schema: Schema,
   what: string,
   requestTo: (server: Server) => Call,
 ): Promise<v.InferOutput<Schema>> {
-  const { server, retrier, signal, close } = await openContext({ ...options, parallel: 1 });
-  try {
-    return await retrier.run(() =>
+  return inContext({ ...options, parallel: 1 }, ({ server, retrier, signal }) =>
+    retrier.run(() =>
       server.access.run((headers) =>
         callJson(server, schema, what, { ...requestTo(server), headers, signal }),
       ),
-    );
-  } finally {
-    await close();
-  }
+    ),
+  );
 }

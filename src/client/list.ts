@@ -4,7 +4,7 @@ import type { EntryList } from '../manifest/entry-table.ts';
 import { ROUTE } from '../wire/routes.ts';
 import { readTree, type Notice } from '../wire/tree-stream.ts';
 import { call } from './http/server-calls.ts';
-import { openContext } from './transfer/transfer-context.ts';
+import { inContext } from './transfer/transfer-context.ts';
 
 /** What a listing found, paths relative to the URL. */
 export interface Listing {
@@ -18,11 +18,9 @@ export interface Listing {
  *
  * @throws CairnError `not-found`, `unauthenticated`, `manifest-invalid`, network codes, the signal's reason
  */
-export async function list(options: ReachOptions, { recursive }: { recursive: boolean }): Promise<Listing> {
-  const context = await openContext({ ...options, parallel: 1 });
-  const { server, signal } = context;
-  try {
-    const { manifest, notices } = await context.retrier.run(() =>
+export function list(options: ReachOptions, { recursive }: { recursive: boolean }): Promise<Listing> {
+  return inContext({ ...options, parallel: 1 }, async ({ server, retrier, signal }) => {
+    const { manifest, notices } = await retrier.run(() =>
       server.access.run(async (headers) => {
         const path = ROUTE.tree(server.target, recursive);
         const response = await call(server, { method: 'GET', path, headers, signal });
@@ -30,7 +28,5 @@ export async function list(options: ReachOptions, { recursive }: { recursive: bo
       }),
     );
     return { entries: manifest.entries, notices };
-  } finally {
-    await context.close();
-  }
+  });
 }

@@ -1,29 +1,26 @@
-/** `cairn push - URL`: a stream whose length nobody knows before it ends. */
+/** `cairn push - URL`: a stream whose length is not known before it ends. */
 import { CairnError } from '../base/errors.ts';
 import { ChunkDigests } from '../checkpoint/chunk-digests.ts';
 import { DIGEST_LENGTH_BYTES, loadHasher, transferDigest } from '../manifest/digest.ts';
 import { portableMode } from '../manifest/entry.ts';
-import { createManifest, type Manifest } from '../manifest/manifest.ts';
 import { createLayout, MAX_CHUNKS } from '../manifest/layout.ts';
+import { createManifest, type Manifest } from '../manifest/manifest.ts';
 import { EVERYTHING } from '../wire/messages.ts';
-import { PLAN, PROTOCOL_VERSION } from '../wire/routes.ts';
-import { createRequestId, digestsToOffer } from './session/agreeing.ts';
-import { commitTransfer } from './session/committing.ts';
-import { treeBody } from './state/documents.ts';
-import { NOTHING_IS_KEPT, tellingWhatIsKept } from './state/kept.ts';
+import { PLAN } from '../wire/routes.ts';
 import type { TransferSummary } from './api/events.ts';
-import { DEFAULT_STREAM_CHUNK_SIZE_BYTES, type TransferOptions } from './api/options.ts';
-import { establish, putManifest, putPlan } from './session/session-calls.ts';
-import { createSessionClient, type SessionClient } from './session/session-client.ts';
+import type { TransferOptions } from './api/options.ts';
 import { sendStream, type StreamJob } from './push/stream-sender.ts';
 import { StreamWindow } from './push/stream-window.ts';
-import type { RunCounts } from './transfer/pass-result.ts';
-import { countsOf, openContext, type TransferContext } from './transfer/transfer-context.ts';
+import { establishRequest } from './session/agreeing.ts';
+import { commitTransfer } from './session/committing.ts';
+import { orAbandon } from './session/give-up.ts';
+import { establish, putManifest, putPlan } from './session/session-calls.ts';
+import { createSessionClient, type SessionClient } from './session/session-client.ts';
+import { treeBody } from './state/documents.ts';
+import { runStream, tellStream, windowOf, type Stream } from './transfer/stream-run.ts';
+import type { TransferContext } from './transfer/transfer-context.ts';
 import { createProgress } from './transfer/transfer-progress.ts';
 
-/** Memory for chunks that no sync point covers, in bytes. */
-const WINDOW_BYTES = 16 * 1024 * 1024;
-const MAX_STREAM_CHUNK_SIZE_BYTES = 8 * 1024 * 1024;
 const STREAM_MODE = 0o644;
 
 /** What a caller may do around a stream. */
@@ -39,61 +36,37 @@ export interface StreamHooks {
  * @throws CairnError `usage` for a URL that ends with a slash, network, session and storage codes, what the source and
  * the hook throw, the signal's reason
  */
-export async function pushStream(
+export function pushStream(
   source: AsyncIterable<Uint8Array>,
   options: TransferOptions,
   hooks: StreamHooks = {},
 ): Promise<TransferSummary> {
   const { forceReplace } = options;
-  let isOpen = false;
-  const hasBegun = (): boolean => isOpen;
-  options.onStart?.(hasBegun);
-  return tellingWhatIsKept(NOTHING_IS_KEPT, async () => {
-    const context = await openContext({ ...options, hasBegun });
-    try {
-      if (context.server.target.endsWith('/')) {
-        throw new CairnError(
-          'usage',
-          'a stream has no name of its own: the URL must be that of a file, without a slash at the end',
-        );
-      }
-      const { session, manifest } = await establishStream(context, options);
-      isOpen = true;
-      try {
-        const digest = await session.keepingLease(() =>
-          carry(source, { context, session, manifest, hooks, forceReplace }),
-        );
-        return { ...digest, ...countsOf(context) };
-      } catch (error) {
-        await session.abandon();
-        throw error;
-      }
-    } finally {
-      await context.close();
-    }
+  return runStream('push', options, {
+    establish: (context, chunkSizeBytes) => establishStream(context, options, chunkSizeBytes),
+    carry: (stream) => carry(source, { ...stream, hooks, forceReplace }),
   });
 }
 
 async function establishStream(
   context: TransferContext,
   options: TransferOptions,
+  wishedBytes: number,
 ): Promise<{ session: SessionClient; manifest: Manifest }> {
-  const wished = Math.min(
-    options.chunkSizeBytes ?? DEFAULT_STREAM_CHUNK_SIZE_BYTES,
-    MAX_STREAM_CHUNK_SIZE_BYTES,
-  );
-  const request = {
-    protocol: PROTOCOL_VERSION,
-    requestId: createRequestId(),
-    direction: 'push' as const,
-    target: context.server.target,
-    digests: digestsToOffer(options.digest),
-    chunkSizeBytes: wished,
-    parallel: context.parallel,
+  const { target } = context.server;
+  if (target.endsWith('/')) {
+    const message =
+      'a stream has no name of its own: the URL must be that of a file, without a slash at the end';
+    throw new CairnError('usage', message);
+  }
+  const request = establishRequest(context, {
+    direction: 'push',
+    target,
+    digest: options.digest,
+    chunkSizeBytes: wishedBytes,
     sync: options.sync,
     ...(options.preserveModes === true ? { preserveModes: true } : {}),
-    encodings: context.compression.offers,
-  };
+  });
   const grant = await context.retrier.run(() => establish(context.server, request, context.signal));
   const session = createSessionClient(context, grant);
   const { chunkSizeBytes, digest } = grant;
@@ -110,7 +83,7 @@ async function establishStream(
     linkTarget: '',
   } as const;
   const manifest = createManifest({ chunkSizeBytes, digest }, [entry]);
-  try {
+  await orAbandon(session, async () => {
     const { forceReplace } = options;
     const comparison = await session.run((at) =>
       putManifest(at, treeBody(manifest, []), { plan: PLAN.proposed, forceReplace }),
@@ -118,33 +91,22 @@ async function establishStream(
     const accepted = comparison.accepted ?? (await session.run((at) => putPlan(at, EVERYTHING)));
     if (accepted.chunkCount !== null)
       throw new CairnError('digest-mismatch', 'the server computed a size for a stream that has not begun');
-  } catch (error) {
-    await session.abandon();
-    throw error;
-  }
+  });
   return { session, manifest };
 }
 
-interface Carried {
-  readonly context: TransferContext;
-  readonly session: SessionClient;
-  readonly manifest: Manifest;
+interface Carried extends Stream {
   readonly hooks: StreamHooks;
   readonly forceReplace: boolean | undefined;
 }
 
-type StreamResult = Omit<TransferSummary, keyof RunCounts>;
-
 async function carry(
   source: AsyncIterable<Uint8Array>,
   { context, session, manifest, hooks, forceReplace }: Carried,
-): Promise<StreamResult> {
+): Promise<{ bytesTotal: number; digest: string }> {
   const { chunkSizeBytes } = manifest;
   const digestLengthBytes = DIGEST_LENGTH_BYTES[manifest.digest];
-  const capacity = Math.max(
-    2,
-    Math.min(session.parallel.width + 3, Math.floor(WINDOW_BYTES / chunkSizeBytes)),
-  );
+  const capacity = windowOf(manifest, session.parallel.width + 3);
   const { unconfirmedBytes } = context.server.connection;
   const whole = { manifest, layout: createLayout(manifest), name: '-' };
   const job: StreamJob = {
@@ -163,9 +125,7 @@ async function carry(
       context.report({ type: 'resumed', epoch, bytesResumed: there.chunks.size * chunkSizeBytes });
     },
   });
-  const nothing = { bytesSkipped: 0, bytesResumed: 0 };
-  context.report({ type: 'planned', entries: 1, carried: 1, bytesTotal: null, ...nothing });
-  context.report({ type: 'phase', phase: 'transferring', entries: 1 });
+  tellStream(context, null);
   await sendStream(job, source);
   await hooks.beforeCommit?.();
   context.signal.throwIfAborted();
@@ -173,17 +133,6 @@ async function carry(
   const pairs = Array.from(digests.chunks.values(), (chunk) => [chunk, digests.get(chunk)!] as const);
   const digest = transferDigest(manifest.id, bytesTotal, pairs);
   const request = { digest, bytesTotal, excluded: [], forceReplace };
-  await commitTransfer(context, session, {
-    request: () => request,
-    mend: async () => false,
-  });
-  return {
-    direction: 'push',
-    entries: 1,
-    changed: 1,
-    bytesTotal,
-    ...nothing,
-    digest,
-    excluded: 0,
-  };
+  await commitTransfer(context, session, { request: () => request, mend: async () => false });
+  return { bytesTotal, digest };
 }

@@ -1,22 +1,20 @@
 /** `cairn push SOURCE... URL`: finishes what an earlier run began, then brings what is new. */
 import { resolve } from 'node:path';
-import { CairnError } from '../base/errors.ts';
-import { checkRelativePath, printable } from '../base/safe-path.ts';
+import { checkRelativePath } from '../base/safe-path.ts';
 import { createManifest } from '../manifest/manifest.ts';
 import type { TransferSummary } from './api/events.ts';
 import type { TransferOptions } from './api/options.ts';
-import { isCloserLook } from './state/asked.ts';
-import { freshPass, type PushTask } from './push/push-fresh.ts';
-import { summaryOf, type PassResult } from './transfer/pass-result.ts';
-import { resumedPass } from './push/push-resume.ts';
-import { isSessionGone } from './session/session-gone.ts';
 import { smallerThanRefused, withFittingChunks } from './push/fitting-chunks.ts';
+import { freshPass, type PushTask } from './push/push-fresh.ts';
+import { resumedPass } from './push/push-resume.ts';
 import { openSource, type ScannedSource } from './push/source.ts';
 import { NO_EARLIER_RUNS, openEarlierRuns, type EarlierRuns, type OwnRun } from './push/take-over.ts';
 import { lookAtTarget } from './push/unchanged.ts';
-import { countsOf, openContext } from './transfer/transfer-context.ts';
-import { tellingWhatIsKept } from './state/kept.ts';
-import { openTransferFolder, unkeptFolder } from './state/transfer-folder.ts';
+import { isCloserLook } from './state/asked.ts';
+import { forgettingWhatIsOver } from './transfer/earlier-run.ts';
+import { summaryOf, tellNotices, type PassResult } from './transfer/pass-result.ts';
+import { countsOf, inContext } from './transfer/transfer-context.ts';
+import { inFolder, tellingOfCheckpoint } from './transfer/transfer-task.ts';
 
 /**
  * Pushes files and directories. Running it again after any interruption goes on where it was.
@@ -31,16 +29,9 @@ export async function push(sources: readonly string[], options: TransferOptions)
   const local = sources.map((source) => resolve(source));
   const source = await openSource(sources, options.stateHome, options.chmod?.change);
   try {
-    const identity = { direction: 'push', url: options.url, local } as const;
-    const folder =
-      options.dryRun === true
-        ? unkeptFolder(identity)
-        : await openTransferFolder(options.stateHome, identity);
-    try {
-      return await pushLocked({ source, folder, local }, options);
-    } finally {
-      await folder.close();
-    }
+    return await inFolder(options, { direction: 'push', local }, (folder) =>
+      pushLocked({ source, folder, local }, options),
+    );
   } finally {
     await source.close();
   }
@@ -50,9 +41,8 @@ export async function push(sources: readonly string[], options: TransferOptions)
 async function pushLocked(own: OwnRun, options: TransferOptions): Promise<TransferSummary> {
   const earlier = options.dryRun === true ? NO_EARLIER_RUNS : await openEarlierRuns(own, options);
   try {
-    const isKept = (): boolean => options.dryRun !== true && isBegun([own, ...earlier.taken]);
-    options.onStart?.(isKept);
-    return await tellingWhatIsKept(isKept, () => pushAfter(earlier, own, options));
+    const isAnyBegun = (): boolean => isBegun([own, ...earlier.taken]);
+    return await tellingOfCheckpoint(options, isAnyBegun, () => pushAfter(earlier, own, options));
   } finally {
     await earlier.close();
   }
@@ -72,17 +62,14 @@ async function pushAfter(
   if (own.folder.wasDamaged) notify('the record of an earlier run is damaged; this run starts over');
   lines.forEach(notify);
   const runs = [own, ...taken];
-  const context = await openContext({ ...options, hasBegun: () => isBegun(runs) });
-  try {
+  return inContext({ ...options, hasBegun: () => isBegun(runs) }, async (context) => {
     const [task, ...before] = runs.map((run): PushTask => {
       const target = targetOf(context.server.target, run.source.fileName);
       return { context, options, target, ...run };
     });
     const { results, notices } = await runPasses(task!, before);
     return summaryOf('push', results, notices, countsOf(context));
-  } finally {
-    await context.close();
-  }
+  });
 }
 
 /** The target of a file that goes below a URL with a slash is there under its own name. */
@@ -108,7 +95,7 @@ async function runPasses(
   if (last?.isUnrepeatable === true) return endWith(task, results, notices.length);
   const distrusted = new Set(results.flatMap(({ excluded }) => [...excluded]));
   const bring = (size: number | undefined): Promise<PassResult> =>
-    forgettingWhatIsOver(task, () => freshPass(withChunkSize(task, size), scanned, distrusted));
+    unlessOver(task, () => freshPass(withChunkSize(task, size), scanned, distrusted));
   const around = { report: options.report, forget: () => task.folder.clear() };
   const fresh =
     unchanged ?? (await withFittingChunks(bring, chunkSizeBytes ?? options.chunkSizeBytes, around));
@@ -131,7 +118,7 @@ async function finishEarlier(tasks: readonly PushTask[]): Promise<Earlier> {
   let chunkSizeBytes: number | undefined;
   for (const task of tasks) {
     try {
-      const result = await forgettingWhatIsOver(task, () => resumedPass(task));
+      const result = await unlessOver(task, () => resumedPass(task));
       if (result === undefined) continue;
       results.push(result);
     } catch (error) {
@@ -173,8 +160,7 @@ async function scan({ context, options, source, target, local }: PushTask, isFir
   const look = mayBeUnchanged ? lookAtTarget(context, target) : undefined;
   try {
     const scanned = await source.scan(context.signal, look?.found);
-    for (const { code, path, message } of scanned.notices)
-      report({ type: 'warning', code, path: printable(path), message });
+    tellNotices(report, scanned.notices);
     return { scanned, unchanged: await look?.unchanged(scanned) };
   } finally {
     look?.end();
@@ -187,13 +173,7 @@ function isUpToDate(earlier: PassResult, scanned: ScannedSource): boolean {
   return earlier.excluded.size === 0 && createManifest({ chunkSizeBytes, digest }, scanned.entries).id === id;
 }
 
-/** A record of what cannot be gone on with would only be in the way of the next run. */
-async function forgettingWhatIsOver<T>({ folder }: PushTask, pass: () => Promise<T>): Promise<T> {
-  try {
-    return await pass();
-  } catch (error) {
-    const isOver = isSessionGone(error) || (error instanceof CairnError && error.code === 'digest-mismatch');
-    if (isOver) await folder.clear();
-    throw error;
-  }
+/** A pass; the record of one that cannot be gone on with goes away. */
+function unlessOver<Result>({ folder }: PushTask, pass: () => Promise<Result>): Promise<Result> {
+  return forgettingWhatIsOver(folder, () => folder.clear(), pass);
 }

@@ -9,9 +9,9 @@ import { applyRecord, decodeBinding, type CheckpointState } from '../checkpoint/
 import { readJournal } from '../checkpoint/journal-format.ts';
 import { discardLanded } from './pull/pull-resume.ts';
 import { openSession } from './session/session-client.ts';
-import { isSessionGone } from './session/session-gone.ts';
+import { unlessGone } from './session/session-gone.ts';
 import { abortSession } from './session/session-calls.ts';
-import { openContext } from './transfer/transfer-context.ts';
+import { inContext } from './transfer/transfer-context.ts';
 import { openFolder, transfersDirectory, TRANSFER_FILES } from './state/transfer-folder.ts';
 import { isLocked, recordIn, transferKeys } from './state/records.ts';
 import type { TransferRecord } from './state/transfer-record.ts';
@@ -156,15 +156,9 @@ export async function removeTransfer(
 }
 
 async function abortAtServer(record: TransferRecord, reach: Omit<ReachOptions, 'url'>): Promise<void> {
-  const context = await openContext({ ...reach, url: new URL(record.url), parallel: 1 });
-  try {
-    const session = await openSession(context, record.session);
-    await session.run(abortSession);
-  } catch (error) {
-    if (!isSessionGone(error)) throw error;
-  } finally {
-    await context.close();
-  }
+  await inContext({ ...reach, url: new URL(record.url), parallel: 1 }, (context) =>
+    unlessGone(async () => (await openSession(context, record.session)).run(abortSession)),
+  );
 }
 
 async function fullKey(stateHome: string, id: string): Promise<string> {

@@ -9,7 +9,7 @@ import { establishPull } from './pull/pull-establish.ts';
 import { getDigests } from './session/session-calls.ts';
 import type { SessionClient } from './session/session-client.ts';
 import { openSource, type LocalSource, type ScannedSource } from './push/source.ts';
-import { openContext, type TransferContext } from './transfer/transfer-context.ts';
+import { inContext, type TransferContext } from './transfer/transfer-context.ts';
 import { compareTrees, type Differing, type Pair } from './transfer/tree-comparison.ts';
 
 /** The result of a comparison. */
@@ -30,12 +30,7 @@ export interface Verification {
 export async function verify(localPath: string, options: TransferOptions): Promise<Verification> {
   const source = await openSource([localPath], options.stateHome);
   try {
-    const context = await openContext(options);
-    try {
-      return await verifyAgainst(source, context, options);
-    } finally {
-      await context.close();
-    }
+    return await inContext(options, (context) => verifyAgainst(source, context, options));
   } finally {
     await source.close();
   }

@@ -50,3 +50,5 @@ export const DEFAULT_PARALLEL = 4;
 export const DEFAULT_CHUNK_SIZE_BYTES = 8 * 1024 * 1024;
 /** Chunk size of streams, in bytes: what no sync point covers is kept in memory. */
 export const DEFAULT_STREAM_CHUNK_SIZE_BYTES = 2 * 1024 * 1024;
+/** The largest one: some of them have to fit into memory. */
+export const MAX_STREAM_CHUNK_SIZE_BYTES = 8 * 1024 * 1024;

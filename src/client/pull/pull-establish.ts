@@ -4,9 +4,10 @@ import type { DigestAlgorithm } from '../../manifest/digest.ts';
 import { isStream } from '../../manifest/layout.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
 import { EVERYTHING } from '../../wire/messages.ts';
-import { PLAN, PROTOCOL_VERSION } from '../../wire/routes.ts';
+import { PLAN } from '../../wire/routes.ts';
 import type { Notice } from '../../wire/tree-stream.ts';
-import { agreeOnPlan, createRequestId, digestsToOffer, openForChunks } from '../session/agreeing.ts';
+import { agreeOnPlan, establishRequest, openForChunks } from '../session/agreeing.ts';
+import { orAbandon } from '../session/give-up.ts';
 import { establish, getManifest } from '../session/session-calls.ts';
 import { createSessionClient, type SessionClient } from '../session/session-client.ts';
 import type { TransferContext } from '../transfer/transfer-context.ts';
@@ -23,7 +24,7 @@ export interface EstablishedPull {
 export interface PullWish {
   readonly chunkSizeBytes: number;
   readonly isLargestChunkSize?: boolean;
-  readonly digest?: DigestAlgorithm | undefined;
+  readonly digest: DigestAlgorithm | undefined;
   /** Whether all of it is to be carried, whatever it is: that is agreed then, with the manifest where the server can. */
   readonly isForEverything?: boolean;
 }
@@ -33,24 +34,16 @@ export interface PullWish {
  *
  * @throws CairnError `not-found`, `manifest-invalid` and path codes for what a hostile server may send, network codes
  */
-export async function establishPull(context: TransferContext, wished: PullWish): Promise<EstablishedPull> {
-  const { server, retrier, signal, parallel, wishedChunks } = context;
-  const request = {
-    protocol: PROTOCOL_VERSION,
-    requestId: createRequestId(),
-    direction: 'pull' as const,
-    target: server.target,
-    digests: digestsToOffer(wished.digest),
-    chunkSizeBytes: wished.chunkSizeBytes,
-    isLargestChunkSize: wished.isLargestChunkSize,
-    wishedChunks,
-    parallel,
-    encodings: context.compression.offers,
-  };
+export async function establishPull(
+  context: TransferContext,
+  { isForEverything = false, ...wished }: PullWish,
+): Promise<EstablishedPull> {
+  const { server, retrier, signal, wishedChunks } = context;
+  const wish = { ...wished, direction: 'pull' as const, target: server.target, wishedChunks };
+  const request = establishRequest(context, wish);
   const session = createSessionClient(context, await retrier.run(() => establish(server, request, signal)));
   retrier.progressed();
-  try {
-    const { isForEverything = false } = wished;
+  return orAbandon(session, async () => {
     const { fileBytes, chunkSizeBytes } = session.grant;
     if (isForEverything && fileBytes !== undefined)
       openForChunks(context, session, () => Math.ceil(fileBytes / chunkSizeBytes));
@@ -61,10 +54,7 @@ export async function establishPull(context: TransferContext, wished: PullWish):
     checkManifest(session, manifest);
     if (isForEverything && !isPlanAgreed) await agreeOnPlan(context, session, manifest, EVERYTHING);
     return { session, manifest, notices };
-  } catch (error) {
-    await session.abandon();
-    throw error;
-  }
+  });
 }
 
 /** What a manifest says must be what was agreed. @throws CairnError `manifest-invalid` */

@@ -1,21 +1,24 @@
 /** A pass of a pull that begins with the server's manifest. */
-import { tellOutlook } from '../transfer/dry-run.ts';
-import { joinPath, printable } from '../../base/safe-path.ts';
+import { joinPath } from '../../base/safe-path.ts';
 import { ChunkDigests } from '../../checkpoint/chunk-digests.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
 import { DIGEST_LENGTH_BYTES } from '../../manifest/digest.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
-import { EVERYTHING, type Comparison, type Plan } from '../../wire/messages.ts';
 import { compareWithTarget } from '../../transfer/compare.ts';
+import { EVERYTHING, type Comparison, type Plan } from '../../wire/messages.ts';
+import { DEFAULT_CHUNK_SIZE_BYTES } from '../api/options.ts';
 import { agreeOnPlan } from '../session/agreeing.ts';
 import { commitRequest } from '../session/commit-request.ts';
 import { commitTransfer } from '../session/committing.ts';
+import { orAbandon } from '../session/give-up.ts';
+import { layoutOf } from '../session/plan-layout.ts';
+import type { SessionClient } from '../session/session-client.ts';
 import { makePlan } from '../transfer/comparing.ts';
-import { DEFAULT_CHUNK_SIZE_BYTES, type TransferOptions } from '../api/options.ts';
+import { endDryRun } from '../transfer/dry-run.ts';
+import { emptyResult, tellNotices, type PassResult } from '../transfer/pass-result.ts';
+import { saveRecord, type TransferTask } from '../transfer/transfer-task.ts';
 import { establishPull } from './pull-establish.ts';
 import { isNothingThere, landingOf, makeLanding, typeAt, type Landing } from './pull-landing.ts';
-import { layoutOf } from '../session/plan-layout.ts';
-import { emptyResult, skippedBytes, type PassResult } from '../transfer/pass-result.ts';
 import { runPullPass } from './pull-pass.ts';
 import {
   discardStaged,
@@ -26,20 +29,11 @@ import {
   type PullDestination,
   type StoredPlan,
 } from './pull-staging.ts';
-import type { SessionClient } from '../session/session-client.ts';
-import type { TransferContext } from '../transfer/transfer-context.ts';
-import type { TransferFolder } from '../state/transfer-folder.ts';
-import { newRecord } from '../state/transfer-record.ts';
 
 /** A pull from a target to a destination. */
-export interface PullTask {
-  readonly context: TransferContext;
-  readonly options: TransferOptions;
-  readonly folder: TransferFolder;
+export interface PullTask extends TransferTask {
   /** DEST as the user gave it. */
   readonly destination: string;
-  /** Absolute local paths. */
-  readonly local: readonly string[];
   /** Whether this run compares contents that the one which it goes on with took for equal. */
   readonly isToBeCompared: boolean;
 }
@@ -68,9 +62,7 @@ export async function freshPull(task: PullTask, before?: PassResult): Promise<Fr
     digest: options.digest,
     isForEverything,
   });
-  for (const { code, path, message } of notices) {
-    context.report({ type: 'warning', code, path: printable(path), message: printable(message) });
-  }
+  tellNotices(context.report, notices);
   const isSame = before?.excluded.size === 0 && before.manifest.id === manifest.id;
   if (isSame && !task.isToBeCompared) {
     await session.abandon();
@@ -92,47 +84,30 @@ async function compareAndCarry(
   { isForEverything, distrusted }: { isForEverything: boolean; distrusted: ReadonlySet<string> | undefined },
 ): Promise<PassResult> {
   const { context, options, folder } = task;
+  const { report } = context;
+  const { sync, forceReplace } = options;
   let destination: PullDestination | undefined;
   try {
-    let plan: Plan;
-    try {
-      const landing = await landingOf(task.destination, context.server.target, manifest);
-      destination = await openForPlan(task, landing);
-      plan = isForEverything
+    const plan = await orAbandon(session, async () => {
+      destination = await openForPlan(
+        task,
+        await landingOf(task.destination, context.server.target, manifest),
+      );
+      const made = isForEverything
         ? EVERYTHING
         : await planFor(task, { session, manifest, destination, distrusted });
-      if (options.dryRun === true || destination === undefined) {
-        await tellDryRun(task, manifest, destination, plan);
-        await session.abandon();
-        return emptyResult(manifest, plan, null);
-      }
-      if (!isForEverything) await agreeOnPlan(context, session, manifest, plan);
-    } catch (error) {
-      // Nothing was fetched yet that would be worth coming back for.
-      await session.abandon();
-      throw error;
-    }
-    if (isNothingToDo(manifest, plan))
-      return await agreeOnNothing(task, { session, manifest, destination, plan });
-    let stored: StoredPlan;
-    try {
-      stored = await keep(task, { session, manifest, destination, plan });
-    } catch (error) {
-      // Nobody would ever come back for a session that is written down nowhere.
-      await session.abandon();
-      throw error;
-    }
-    return await runPullPass({
-      context,
-      session,
-      folder,
-      destination,
-      manifest,
-      plan: stored,
-      sync: options.sync,
-      report: context.report,
-      forceReplace: options.forceReplace,
+      const isReal = options.dryRun !== true && !isForEverything;
+      if (isReal) await agreeOnPlan(context, session, manifest, made);
+      return made;
     });
+    if (options.dryRun === true || destination === undefined)
+      return await orAbandon(session, () => tellDryRun(task, { session, manifest, plan }, destination));
+    const prepared = { session, manifest, destination, plan };
+    if (isNothingToDo(manifest, plan)) return await agreeOnNothing(task, prepared);
+    // A session that is written down nowhere would never be gone on with.
+    const stored = await orAbandon(session, () => keep(task, prepared));
+    const agreed = { context, session, folder, destination, manifest, plan: stored, report };
+    return await runPullPass({ ...agreed, sync, forceReplace });
   } finally {
     await destination?.store.close();
   }
@@ -180,10 +155,9 @@ async function planFor(
 /** Compares once more: the plan alone does not tell what is there. */
 async function tellDryRun(
   { context }: PullTask,
-  manifest: Manifest,
+  { session, manifest, plan }: Omit<Prepared, 'destination'>,
   destination: PullDestination | undefined,
-  plan: Plan,
-): Promise<void> {
+): Promise<PassResult> {
   const there = new Set<string>();
   let comparison: Comparison | undefined;
   if (destination !== undefined) {
@@ -194,7 +168,8 @@ async function tellDryRun(
     for (const [index, path] of paths.entries()) if (found[index] !== undefined) there.add(path);
   }
   const name = context.server.target.split('/').at(-1) || '.';
-  tellOutlook(context.report, manifest, { plan, comparison, isThere: (path) => there.has(path), name });
+  const isThere = (path: string): boolean => there.has(path);
+  return endDryRun(context, session, manifest, { plan, comparison, isThere, name });
 }
 
 function isNothingToDo(manifest: Manifest, plan: Plan): boolean {
@@ -224,7 +199,7 @@ async function agreeOnNothing(
 
 /** Writes down what the next run needs. What a lost earlier run had staged of the very same job is taken over. */
 async function keep(task: PullTask, { session, manifest, destination, plan }: Prepared): Promise<StoredPlan> {
-  const { folder, options, local, context } = task;
+  const { folder, context } = task;
   const staged = await loadStaged(destination);
   const isSame =
     staged?.manifest.id === manifest.id &&
@@ -241,18 +216,6 @@ async function keep(task: PullTask, { session, manifest, destination, plan }: Pr
     await saveStaged(await destination.store.openStaging(destination.stagingId), manifest, stored);
   }
   await folder.clear();
-  await folder.save(
-    newRecord({
-      direction: 'pull',
-      options,
-      local,
-      session: session.grant,
-      manifest,
-      plan,
-      bytesTotal: layoutOf(manifest, plan).bytesTotal ?? 0,
-      bytesSkipped: skippedBytes(manifest, plan),
-      landing: destination.landing,
-    }),
-  );
+  await saveRecord(task, session, { direction: 'pull', manifest, plan, landing: destination.landing });
   return stored;
 }

@@ -1,11 +1,19 @@
 /** A pull that goes on from its record: what is staged is the truth, and nothing of it is read again. */
 import { CairnError } from '../../base/errors.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
+import type { SessionGrant } from '../../wire/messages.ts';
+import type { TransferOptions } from '../api/options.ts';
+import { agreeOnPlan } from '../session/agreeing.ts';
+import { layoutOf } from '../session/plan-layout.ts';
+import type { SessionClient } from '../session/session-client.ts';
+import { unlessGone } from '../session/session-gone.ts';
+import type { TransferFolder } from '../state/transfer-folder.ts';
 import type { TransferRecord } from '../state/transfer-record.ts';
+import { resumeRecorded } from '../transfer/earlier-run.ts';
+import { aboutManifest, pathsOf, skippedBytes, type PassResult } from '../transfer/pass-result.ts';
+import { softened } from '../transfer/transfer-context.ts';
 import type { PullTask } from './pull-fresh.ts';
 import { typeAt, type Landing } from './pull-landing.ts';
-import { layoutOf } from '../session/plan-layout.ts';
-import { aboutManifest, pathsOf, skippedBytes, type PassResult } from '../transfer/pass-result.ts';
 import { publish, runPullPass } from './pull-pass.ts';
 import {
   freeStaging,
@@ -14,13 +22,6 @@ import {
   type PullDestination,
   type StagedPull,
 } from './pull-staging.ts';
-import { agreeOnPlan } from '../session/agreeing.ts';
-import { openSession, type SessionClient } from '../session/session-client.ts';
-import { isSessionGone } from '../session/session-gone.ts';
-import { softened, type TransferContext } from '../transfer/transfer-context.ts';
-import type { TransferFolder } from '../state/transfer-folder.ts';
-import type { TransferOptions } from '../api/options.ts';
-import type { SessionGrant } from '../../wire/messages.ts';
 
 /**
  * Finishes the transfer in the folder's record. Undefined where it cannot be gone on with: then a fresh pass starts
@@ -34,17 +35,16 @@ export async function resumedPull(task: PullTask): Promise<PassResult | undefine
   if (found === undefined) return undefined;
   const { destination, staged, record } = found;
   try {
-    const session = await resumeSession(context, record);
+    const session = await resume(task, record);
     if (session === undefined) return undefined;
-    await folder.update({ session: session.grant, resumeCommand: [...task.options.resumeCommand] });
     if (session.grant.state === 'establishing')
       await agreeOnPlan(context, session, staged.manifest, staged.plan);
     const { epoch } = session.grant;
-    // Of the run that agreed with the server everything is staged; nobody else can get anything from this session any more.
+    // Of the run that agreed with the server everything is staged; no other client can get anything from this session any more.
     const wasAgreed = AGREED.has(session.grant.state);
     context.report({ type: 'resumed', epoch, bytesResumed: record.bytesDone });
     const report = softened(context.report);
-    const { sync, forceReplace } = task.options;
+    const { sync, forceReplace } = options;
     try {
       const pass = { context, session, folder, destination, ...staged, sync, report, forceReplace };
       return await runPullPass(pass);
@@ -151,20 +151,14 @@ async function openStaged(
 }
 
 /** The session in a new epoch; undefined where it is no more, or no longer what it was. */
-async function resumeSession(
-  context: TransferContext,
-  record: TransferRecord,
-): Promise<SessionClient | undefined> {
-  try {
-    const session = await openSession(context, record.session);
-    const { manifestId } = session.grant;
-    if (manifestId === record.manifestId) return session;
+async function resume(task: PullTask, record: TransferRecord): Promise<SessionClient | undefined> {
+  const session = await unlessGone(() => resumeRecorded(task, record));
+  if (session !== undefined) {
+    if (session.grant.manifestId === record.manifestId) return session;
     await session.abandon();
-  } catch (error) {
-    if (!isSessionGone(error)) throw error;
   }
   const message =
     'the server no longer has the unfinished transfer; what was staged is used if it is still the same';
-  context.report({ type: 'notice', message });
+  task.context.report({ type: 'notice', message });
   return undefined;
 }

@@ -1,40 +1,33 @@
 /** A pass of a push that begins with a scan. */
-import { lookAtServer, tellOutlook } from '../transfer/dry-run.ts';
 import { CairnError } from '../../base/errors.ts';
+import type { CheckpointLog } from '../../checkpoint/checkpoint-log.ts';
 import { chunkSizeFor, WISHED_CHUNKS } from '../../manifest/chunk-size.ts';
 import { DIGEST_LENGTH_BYTES } from '../../manifest/digest.ts';
 import type { EntryList } from '../../manifest/entry-table.ts';
 import { createLayout } from '../../manifest/layout.ts';
 import { createManifest, type Manifest, type ManifestParameters } from '../../manifest/manifest.ts';
-import type { CheckpointReply, Comparison, Plan } from '../../wire/messages.ts';
-import { PLAN, PROTOCOL_VERSION } from '../../wire/routes.ts';
-import type { CheckpointLog } from '../../checkpoint/checkpoint-log.ts';
-import { agreeOnPlan, createRequestId, digestsToOffer, openForChunks } from '../session/agreeing.ts';
-import { makePlan } from '../transfer/comparing.ts';
 import { encodeStrings } from '../../manifest/string-lines.ts';
+import type { CheckpointReply, Comparison, Plan } from '../../wire/messages.ts';
+import { PLAN } from '../../wire/routes.ts';
 import { encodeTree } from '../../wire/tree-stream.ts';
-import { treeBody } from '../state/documents.ts';
-import type { TransferOptions } from '../api/options.ts';
+import { agreeOnPlan, establishRequest, openForChunks } from '../session/agreeing.ts';
 import { layoutOf } from '../session/plan-layout.ts';
-import { emptyResult, skippedBytes, type PassResult } from '../transfer/pass-result.ts';
-import { runPushPass } from './push-pass.ts';
 import { establish, getCheckpoint, putManifest } from '../session/session-calls.ts';
 import { createSessionClient, type SessionClient } from '../session/session-client.ts';
-import type { LocalSource, ScannedSource } from './source.ts';
-import type { TransferContext } from '../transfer/transfer-context.ts';
+import { treeBody } from '../state/documents.ts';
 import type { TransferFolder } from '../state/transfer-folder.ts';
-import { newRecord } from '../state/transfer-record.ts';
+import { makePlan } from '../transfer/comparing.ts';
+import { endDryRun, lookAtServer } from '../transfer/dry-run.ts';
+import type { PassResult } from '../transfer/pass-result.ts';
+import { saveRecord, type TransferTask } from '../transfer/transfer-task.ts';
+import { runPushPass } from './push-pass.ts';
+import type { LocalSource, ScannedSource } from './source.ts';
 
 /** A push from its sources to a target. */
-export interface PushTask {
-  readonly context: TransferContext;
-  readonly options: TransferOptions;
+export interface PushTask extends TransferTask {
   readonly source: LocalSource;
-  readonly folder: TransferFolder;
   /** Target of the transfer: that of the URL, and the name of a file that goes below it. */
   readonly target: string;
-  /** Absolute local paths. */
-  readonly local: readonly string[];
 }
 
 /** The parameters that the user wishes for, or that suit what is sent over this line; and those that suit another one. */
@@ -77,9 +70,7 @@ export async function freshPass(
     if (options.dryRun === true) {
       const { plan, comparison } = ready;
       const [isThere, name] = [await lookAtServer(context), source.fileName ?? '.'];
-      tellOutlook(context.report, manifest, { plan, comparison, isThere, name });
-      await session.abandon();
-      return emptyResult(manifest, plan, null);
+      return await endDryRun(context, session, manifest, { plan, comparison, isThere, name });
     }
     log = await keep(task, session, manifest, scanned, ready.plan);
   } catch (error) {
@@ -110,18 +101,15 @@ async function establishPush(
   const { context, options, target } = task;
   const parameters = wishedParameters(task, entries);
   const wished = createManifest(parameters.wished, entries);
-  const request = {
-    protocol: PROTOCOL_VERSION,
-    requestId: createRequestId(),
-    direction: 'push' as const,
+  const { chunkSizeBytes: wishedBytes, digest: wishedDigest } = wished;
+  const request = establishRequest(context, {
+    direction: 'push',
     target,
-    digests: digestsToOffer(wished.digest),
-    chunkSizeBytes: wished.chunkSizeBytes,
-    parallel: context.parallel,
+    digest: wishedDigest,
+    chunkSizeBytes: wishedBytes,
     sync: options.sync,
     ...(options.preserveModes === true ? { preserveModes: true } : {}),
-    encodings: context.compression.offers,
-  };
+  });
   // A dry run must not take over a session that another run wants to go on with, and the plan of an unfinished one says
   // nothing of digests.
   const isNew = options.dryRun === true || options.checksum === true;
@@ -217,25 +205,19 @@ async function keep(
   scanned: ScannedSource,
   plan: Plan,
 ): Promise<CheckpointLog | undefined> {
-  const { folder, options, local } = task;
-  const { chunkCount, bytesTotal = 0 } = layoutOf(manifest, plan);
-  if (chunkCount === 0) return undefined;
+  const { folder } = task;
+  if (layoutOf(manifest, plan).chunkCount === 0) return undefined;
   await folder.clear();
   await folder.saveDocument('manifest', encodeTree(manifest, scanned.notices));
   await folder.saveDocument('identities', encodeStrings(scanned.identities));
-  await folder.save(
-    newRecord({
-      direction: 'push',
-      options,
-      local,
-      session: session.grant,
-      manifest,
-      plan,
-      bytesTotal,
-      bytesSkipped: skippedBytes(manifest, plan),
-      landing: null,
-    }),
-  );
-  const digestLengthBytes = DIGEST_LENGTH_BYTES[manifest.digest];
-  return folder.openJournal({ manifestId: manifest.id, digestLengthBytes });
+  await saveRecord(task, session, { direction: 'push', manifest, plan, landing: null });
+  return openPushJournal(folder, manifest);
+}
+
+/** Opens the journal of a push in its folder. @throws CairnError `journal-corrupt`, storage codes */
+export function openPushJournal(
+  folder: TransferFolder,
+  { id, digest }: Pick<Manifest, 'id' | 'digest'>,
+): Promise<CheckpointLog> {
+  return folder.openJournal({ manifestId: id, digestLengthBytes: DIGEST_LENGTH_BYTES[digest] });
 }

@@ -1,20 +1,19 @@
 /** A pass of a push that goes on from its record, without a scan. */
-import type { CheckpointLog } from '../../checkpoint/checkpoint-log.ts';
 import { CairnError } from '../../base/errors.ts';
-import { DIGEST_LENGTH_BYTES } from '../../manifest/digest.ts';
+import type { CheckpointLog } from '../../checkpoint/checkpoint-log.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
 import type { StringList } from '../../manifest/string-table.ts';
-import { otherThanAsked } from '../state/asked.ts';
-import { loadIdentities, loadManifest } from '../state/documents.ts';
-import { isUnrepeatable, type PassResult } from '../transfer/pass-result.ts';
-import { runPushPass } from './push-pass.ts';
-import type { PushTask } from './push-fresh.ts';
-import { giveUpSession } from '../session/give-up.ts';
 import { getCheckpoint } from '../session/session-calls.ts';
-import { openSession } from '../session/session-client.ts';
-import { isSessionGone } from '../session/session-gone.ts';
-import { softened } from '../transfer/transfer-context.ts';
+import type { SessionClient } from '../session/session-client.ts';
+import { unlessGone } from '../session/session-gone.ts';
+import { loadIdentities, loadManifest } from '../state/documents.ts';
 import type { TransferRecord } from '../state/transfer-record.ts';
+import { giveUpIfUnlike, resumeRecorded } from '../transfer/earlier-run.ts';
+import { isUnrepeatable, type PassResult } from '../transfer/pass-result.ts';
+import { softened } from '../transfer/transfer-context.ts';
+import { openPushJournal, type PushTask } from './push-fresh.ts';
+import { runPushPass, type PushPassOptions } from './push-pass.ts';
+import type { EarlierState } from './server-chunks.ts';
 
 /**
  * Finishes the transfer in the folder's record. Undefined where there is none, or none that can be gone on with: then
@@ -23,68 +22,59 @@ import type { TransferRecord } from '../state/transfer-record.ts';
  * @throws CairnError like {@link runPushPass}; `journal-version` for a record of a newer cairn
  */
 export async function resumedPass(task: PushTask): Promise<PassResult | undefined> {
-  const { context, folder, source, options } = task;
+  const { folder } = task;
   const { record } = folder;
-  if (record === undefined) return undefined;
-  const unlike = otherThanAsked(record, options);
-  if (unlike !== undefined) {
-    await giveUpSession(context, record.session);
-    return startOver(task, unlike);
-  }
+  if (record === undefined || (await giveUpIfUnlike(task, () => folder.clear()))) return undefined;
   const kept = await loadKept(task, record);
   if (kept === undefined)
     return startOver(task, 'what is kept of an earlier run is damaged; this run starts over');
-  let isRunning = false;
-  let isPublished = false;
+  const { log } = kept;
+  const resumed = await closingOnFailure(log, () => unlessGone(() => resume(task, record)));
+  if (resumed === undefined) return startOver(task, GONE, log);
+  const { session, earlier, isPublished } = resumed;
+  if (isPublished && log.note['commit'] === undefined) return startOver(task, PUBLISHED, log);
+  const isPlanLost = earlier !== 'committing' && earlier.plan === null;
+  if (isPlanLost || session.grant.manifestId !== record.manifestId) return startOver(task, PLAN_LOST, log);
   try {
-    const session = await openSession(context, record.session, { sync: options.sync });
-    await folder.update({ session: session.grant, resumeCommand: [...options.resumeCommand] });
-    const { state, manifestId } = session.grant;
-    isPublished = state === 'committed';
-    if (isPublished && kept.log.note['commit'] === undefined)
-      return await startOver(task, PUBLISHED, kept.log);
-    const isCommitting = isPublished || state === 'committing';
-    const earlier = isCommitting ? 'committing' : await session.run(getCheckpoint);
-    if ((earlier !== 'committing' && earlier.plan === null) || manifestId !== record.manifestId) {
-      return await startOver(
-        task,
-        'the server has lost the plan of the unfinished transfer; this run starts over',
-        kept.log,
-      );
-    }
-    const { epoch } = session.grant;
-    isRunning = true;
-    context.report({ type: 'resumed', epoch, bytesResumed: 0 });
-    const { plan } = record;
-    const result = await runPushPass({
-      context,
-      session,
-      source,
-      folder,
-      plan,
-      earlier,
-      report: softened(context.report),
-      forceReplace: task.options.forceReplace,
-      ...kept,
-    });
-    return { ...result, isUnrepeatable: isUnrepeatable(session.grant) };
+    return await passOf(task, { ...kept, session, earlier, plan: record.plan });
   } catch (error) {
     // Another client had the last word on what was left out.
     if (isPublished && error instanceof CairnError && error.code === 'digest-mismatch')
-      return startOver(task, PUBLISHED, kept.log);
-    if (isRunning || !isSessionGone(error)) {
-      await kept.log.close();
-      throw error;
-    }
-    return startOver(
-      task,
-      'the server no longer has the unfinished transfer; this run starts over',
-      kept.log,
-    );
+      return startOver(task, PUBLISHED);
+    throw error;
   }
 }
 
+const GONE = 'the server no longer has the unfinished transfer; this run starts over';
+const PLAN_LOST = 'the server has lost the plan of the unfinished transfer; this run starts over';
 const PUBLISHED = 'another client has finished the unfinished transfer; this run looks for what is new since';
+
+/** What the server says of an earlier run. */
+interface Resumed {
+  readonly session: SessionClient;
+  readonly earlier: Exclude<EarlierState, undefined>;
+  readonly isPublished: boolean;
+}
+
+async function resume(task: PushTask, record: TransferRecord): Promise<Resumed> {
+  const session = await resumeRecorded(task, record, { sync: task.options.sync });
+  const { state } = session.grant;
+  const isPublished = state === 'committed';
+  const isCommitting = isPublished || state === 'committing';
+  return { session, isPublished, earlier: isCommitting ? 'committing' : await session.run(getCheckpoint) };
+}
+
+async function passOf(
+  { context, folder, source, options }: PushTask,
+  begun: Pick<PushPassOptions, keyof Kept | 'session' | 'earlier' | 'plan'>,
+): Promise<PassResult> {
+  const { grant } = begun.session;
+  context.report({ type: 'resumed', epoch: grant.epoch, bytesResumed: 0 });
+  const { forceReplace } = options;
+  const report = softened(context.report);
+  const result = await runPushPass({ ...begun, context, folder, source, report, forceReplace });
+  return { ...result, isUnrepeatable: isUnrepeatable(grant) };
+}
 
 interface Kept {
   readonly manifest: Manifest;
@@ -100,13 +90,18 @@ async function loadKept({ folder }: PushTask, record: TransferRecord): Promise<K
   const identities = await loadIdentities(lines);
   if (manifest?.id !== record.manifestId || identities?.length !== manifest.entries.length) return undefined;
   try {
-    const log = await folder.openJournal({
-      manifestId: manifest.id,
-      digestLengthBytes: DIGEST_LENGTH_BYTES[manifest.digest],
-    });
-    return { manifest, identities, log };
+    return { manifest, identities, log: await openPushJournal(folder, manifest) };
   } catch (error) {
     if (error instanceof CairnError && error.code === 'journal-corrupt') return undefined;
+    throw error;
+  }
+}
+
+async function closingOnFailure<Result>(log: CheckpointLog, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    await log.close();
     throw error;
   }
 }

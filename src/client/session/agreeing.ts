@@ -3,10 +3,11 @@ import { randomBytes } from 'node:crypto';
 import { CairnError } from '../../base/errors.ts';
 import type { DigestAlgorithm } from '../../manifest/digest.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
-import type { Plan, PlanAccepted } from '../../wire/messages.ts';
+import type { EstablishRequest, Plan, PlanAccepted } from '../../wire/messages.ts';
+import { PROTOCOL_VERSION } from '../../wire/routes.ts';
 import { layoutOf } from './plan-layout.ts';
 import { putPlan } from './session-calls.ts';
-import type { SessionClient } from './session-client.ts';
+import type { Offers, SessionClient } from './session-client.ts';
 import type { Server } from '../http/server-calls.ts';
 
 /** The way to the server, and how many chunks there will be on it at first. */
@@ -15,15 +16,29 @@ interface Line {
   readonly flow: { startWidth(chunkSizeBytes: number): number };
 }
 
-/** An id for one request for a session, the same in every try: a lost answer leaves no second session behind. */
-export function createRequestId(): string {
-  return randomBytes(16).toString('base64url');
-}
+/** What is wished for of a session. */
+export type SessionWish = Omit<
+  EstablishRequest,
+  'protocol' | 'requestId' | 'digests' | 'parallel' | 'encodings'
+> & {
+  /** Undefined: the server chooses. */
+  readonly digest: DigestAlgorithm | undefined;
+};
 
-/** The digests to offer to a server, by what the user wishes. */
-export function digestsToOffer(wished: DigestAlgorithm | undefined): DigestAlgorithm[] {
-  // SHA-256 is asked for where the other side is not trusted: then nothing less will do.
-  return wished === 'sha256' ? ['sha256'] : ['xxh64', 'sha256'];
+/** The request for a session, the same in every try: a lost answer leaves no second session behind. */
+export function establishRequest(
+  { parallel, compression }: { readonly parallel: number; readonly compression: Offers },
+  { digest, ...wish }: SessionWish,
+): EstablishRequest {
+  return {
+    ...wish,
+    protocol: PROTOCOL_VERSION,
+    requestId: randomBytes(16).toString('base64url'),
+    // SHA-256 is asked for where the other side is not trusted: then nothing less will do.
+    digests: digest === 'sha256' ? ['sha256'] : ['xxh64', 'sha256'],
+    parallel,
+    encodings: compression.offers,
+  };
 }
 
 /**

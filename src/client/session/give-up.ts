@@ -1,8 +1,8 @@
-/** Ends the session of an earlier run that nobody will go on with. */
-import type { SessionGrant } from '../../wire/messages.ts';
+/** Ends sessions that nothing will go on with. */
 import type { Server } from '../http/server-calls.ts';
+import type { SessionGrant } from '../../wire/messages.ts';
 import { abortSession, resumeSession } from './session-calls.ts';
-import { FAREWELL_MS } from './session-client.ts';
+import { FAREWELL_MS, type SessionClient } from './session-client.ts';
 
 /** One try, within a short time: what fails here is freed when its lease ends. */
 export async function giveUpSession(
@@ -15,5 +15,18 @@ export async function giveUpSession(
     await abortSession({ server, grant, signal });
   } catch {
     // A courtesy: the server frees it in the end.
+  }
+}
+
+/** Does work before which nothing was moved that is worth coming back for: where it fails, the session is freed at once. */
+export async function orAbandon<Result>(
+  session: SessionClient,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    await session.abandon();
+    throw error;
   }
 }

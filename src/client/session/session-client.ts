@@ -24,6 +24,11 @@ export interface EpochHooks {
   readonly onCheckpoint?: ((checkpoint: CheckpointReply, grant: SessionGrant) => Promise<void>) | undefined;
 }
 
+/** Encodings that are offered to a server; undefined for none. */
+export interface Offers {
+  readonly offers: ChunkEncoding[] | undefined;
+}
+
 /** What a session uses of the run that it is in. */
 export interface SessionSurroundings {
   readonly server: Server;
@@ -32,7 +37,7 @@ export interface SessionSurroundings {
   /** Chunks on their way at a time, as far as the link goes. */
   readonly flow: WorkerCount;
   /** What is offered with every new epoch. */
-  readonly compression: { readonly offers: ChunkEncoding[] | undefined };
+  readonly compression: Offers;
   readonly counters: { resumes: number };
 }
 

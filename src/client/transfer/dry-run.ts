@@ -8,6 +8,8 @@ import { ROUTE } from '../../wire/routes.ts';
 import { readTree } from '../../wire/tree-stream.ts';
 import type { Change, Report } from '../api/events.ts';
 import { call } from '../http/server-calls.ts';
+import type { SessionClient } from '../session/session-client.ts';
+import { emptyResult, type PassResult } from './pass-result.ts';
 import type { TransferContext } from './transfer-context.ts';
 
 /** Tells whether there is something at a path of the manifest; undefined where nobody may know. */
@@ -23,8 +25,19 @@ export interface Outlook {
   readonly name: string;
 }
 
-/** Reports every entry with which something would happen. */
-export function tellOutlook(report: Report, { entries }: Manifest, outlook: Outlook): void {
+/** Ends a dry run: reports every entry with which something would happen, and lets go of the session. */
+export async function endDryRun(
+  { report }: Pick<TransferContext, 'report'>,
+  session: SessionClient,
+  manifest: Manifest,
+  outlook: Outlook,
+): Promise<PassResult> {
+  tellOutlook(report, manifest, outlook);
+  await session.abandon();
+  return emptyResult(manifest, outlook.plan, null);
+}
+
+function tellOutlook(report: Report, { entries }: Manifest, outlook: Outlook): void {
   const { plan, comparison, isThere, name } = outlook;
   const set = (runs: readonly number[]): ChunkSet => ChunkSet.fromRuns(runs, entries.length);
   const [have, attributes] = [set(plan.have), set(plan.attributes)];

@@ -1,9 +1,11 @@
 /** What one pass over a manifest did; a resumed transfer takes two. Pure. */
 import { CairnError } from '../../base/errors.ts';
+import { printable } from '../../base/safe-path.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
 import type { Plan, SessionGrant } from '../../wire/messages.ts';
-import type { TransferSummary } from '../api/events.ts';
+import type { Notice } from '../../wire/tree-stream.ts';
+import type { Report, TransferSummary } from '../api/events.ts';
 import { layoutOf } from '../session/plan-layout.ts';
 
 /** What a pass did. */
@@ -111,4 +113,10 @@ export function summaryOf(
     excluded: excluded + notices,
     ...counts,
   };
+}
+
+/** Warns of what could not even be listed. */
+export function tellNotices(report: Report, notices: readonly Notice[]): void {
+  for (const { code, path, message } of notices)
+    report({ type: 'warning', code, path: printable(path), message: printable(message) });
 }

@@ -127,6 +127,19 @@ export async function openContext(options: ContextOptions): Promise<TransferCont
   }
 }
 
+/** Finds the server, and works with it. @throws CairnError like {@link openContext} */
+export async function inContext<Result>(
+  options: ContextOptions,
+  work: (context: TransferContext) => Promise<Result>,
+): Promise<Result> {
+  const context = await openContext(options);
+  try {
+    return await work(context);
+  } finally {
+    await context.close();
+  }
+}
+
 /** On a long line it is the line that counts, and every channel costs a round trip more. */
 function usesChannels(
   { hasChannels }: Discovery,
