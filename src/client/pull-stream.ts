@@ -9,7 +9,7 @@ import type { TransferSummary } from './api/events.ts';
 import type { TransferOptions } from './api/options.ts';
 import { fetchInOrder } from './pull/ordered-fetch.ts';
 import { establishPull } from './pull/pull-establish.ts';
-import { commitRequest } from './session/commit-request.ts';
+import { makeClaim } from '../transfer/claim.ts';
 import { commitTransfer } from './session/committing.ts';
 import { layoutOf } from './session/plan-layout.ts';
 import { runStream, tellStream, windowOf, type Stream } from './transfer/stream-run.ts';
@@ -70,7 +70,7 @@ async function carry(
     slotBytes: Math.min(manifest.chunkSizeBytes, bytesTotal),
     sink,
   });
-  const request = commitRequest(manifest, layout, digests, new ChunkSet());
+  const request = makeClaim(manifest, layout, digests, new ChunkSet());
   await commitTransfer(context, session, { request: () => request, mend: async () => false });
   return { bytesTotal, digest: request.digest };
 }

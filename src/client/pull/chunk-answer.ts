@@ -5,16 +5,21 @@ import type { ChunkEncoding } from '../../session/encoding.ts';
 import { HEADER } from '../../wire/routes.ts';
 import { decodeBody } from '../../transfer/chunk-encoding.ts';
 import type { HttpResponse } from '../http/http-message.ts';
+import { getChunk } from '../session/chunk-calls.ts';
+import type { SessionAccess } from '../session/session-calls.ts';
+import type { TransferContext } from '../transfer/transfer-context.ts';
 
 /** A chunk as it arrives. */
 export interface ChunkAnswer {
   readonly body: AsyncIterable<Uint8Array>;
   /** How many bytes brought so many payload bytes over the wire: as many, unless they were compressed. */
   wireBytes(payloadBytes: number): number;
+  /** Lets go of it unread. */
+  discard(): Promise<void>;
 }
 
 /** What was asked for, and what belongs into the answer. */
-export interface WantedAnswer {
+interface WantedAnswer {
   readonly chunk: number;
   /** The encoding that the server may use. */
   readonly asked: ChunkEncoding | undefined;
@@ -23,18 +28,36 @@ export interface WantedAnswer {
 }
 
 /**
- * Reads what an answer says of its encoding and length.
+ * Asks for a chunk from an offset on. An answer that is refused is let go of.
  *
- * @throws CairnError `invalid-request` for an encoding that nobody asked for, `chunk-out-of-range` for other lengths
+ * @throws CairnError `invalid-request` for an encoding that was not asked for, `chunk-out-of-range` for other lengths,
+ * what the request throws
  */
-export function openAnswer(response: HttpResponse, wanted: WantedAnswer): ChunkAnswer {
+export async function askForChunk(
+  { compression }: Pick<TransferContext, 'compression'>,
+  at: SessionAccess,
+  { chunk, offset, wantedBytes }: Omit<WantedAnswer, 'asked'> & { readonly offset: number },
+): Promise<ChunkAnswer> {
+  const asked = compression.encodingFor(at.grant.encodings);
+  const response = await getChunk(at, chunk, offset, asked);
+  try {
+    return openAnswer(response, { chunk, asked, wantedBytes });
+  } catch (error) {
+    await response.discard().catch(() => undefined); // the failure at hand matters more
+    throw error;
+  }
+}
+
+/** Reads what an answer says of its encoding and length. */
+function openAnswer(response: HttpResponse, wanted: WantedAnswer): ChunkAnswer {
   const { chunk, asked, wantedBytes } = wanted;
+  const discard = (): Promise<void> => response.discard();
   const name = response.header('content-encoding');
   const length = response.header('content-length');
   if (name === undefined) {
     // A proxy may have taken the length away; what arrives is counted all the same.
     if (length !== undefined && length !== String(wantedBytes)) throw outOfRange(chunk, length, wantedBytes);
-    return { body: response.body, wireBytes: (payloadBytes) => payloadBytes };
+    return { body: response.body, wireBytes: (payloadBytes) => payloadBytes, discard };
   }
   if (name !== asked) {
     const message = `the server sends chunk ${chunk} as ${printable(name.slice(0, 64))}, which nobody asked for`;
@@ -54,6 +77,7 @@ export function openAnswer(response: HttpResponse, wanted: WantedAnswer): ChunkA
   return {
     body: decodeBody(counted(), { encoding: asked, chunk }),
     wireBytes: (payloadBytes) => Math.min(payloadBytes, wireBytes),
+    discard,
   };
 }
 

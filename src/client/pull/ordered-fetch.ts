@@ -3,9 +3,7 @@ import { CairnError } from '../../base/errors.ts';
 import type { ChunkDigests } from '../../checkpoint/chunk-digests.ts';
 import { sameDigest, type HasherFactory } from '../../manifest/digest.ts';
 import type { Layout } from '../../manifest/layout.ts';
-import type { HttpResponse } from '../http/http-message.ts';
-import { openAnswer, type ChunkAnswer, type WantedAnswer } from './chunk-answer.ts';
-import { getChunk } from '../session/chunk-calls.ts';
+import { askForChunk } from './chunk-answer.ts';
 import type { SessionAccess } from '../session/session-calls.ts';
 import type { SessionClient } from '../session/session-client.ts';
 import { crossingLine } from '../transfer/compression.ts';
@@ -79,16 +77,6 @@ function createTurns(): { until(turn: number, signal: AbortSignal): Promise<void
   };
 }
 
-/** Opens an answer; one that is refused is let go of. */
-async function opened(response: HttpResponse, wanted: WantedAnswer): Promise<ChunkAnswer> {
-  try {
-    return openAnswer(response, wanted);
-  } catch (error) {
-    await response.discard().catch(() => undefined); // the failure at hand matters more
-    throw error;
-  }
-}
-
 /** One request for the rest of a chunk; what came stays in the slot when it breaks. */
 async function receiveOnce(fetch: OrderedFetch, at: SessionAccess, chunk: number, slot: Slot): Promise<void> {
   const { layout, digests, progress, context } = fetch;
@@ -98,10 +86,8 @@ async function receiveOnce(fetch: OrderedFetch, at: SessionAccess, chunk: number
   const restBytes = lengthBytes - slot.used;
   try {
     const digest = await crossingLine(context, restBytes, async (arrived) => {
-      const asked = context.compression.encodingFor(at.grant.encodings);
-      const response = await getChunk(at, chunk, slot.used, asked);
       const wantedBytes = restBytes + digests.digestLengthBytes;
-      const answer = await opened(response, { chunk, asked, wantedBytes });
+      const answer = await askForChunk(context, at, { chunk, offset: slot.used, wantedBytes });
       try {
         await fill(fetch, answer.body, chunk, slot);
       } finally {

@@ -5,8 +5,7 @@ import type { Layout } from '../../manifest/layout.ts';
 import { receiveChunk } from '../../transfer/chunk-transfer.ts';
 import type { ChunkStaging } from '../../storage/content-store.ts';
 import type { GroupCommit } from '../../transfer/group-commit.ts';
-import { openAnswer, type ChunkAnswer } from './chunk-answer.ts';
-import { getChunk } from '../session/chunk-calls.ts';
+import { askForChunk } from './chunk-answer.ts';
 import { sync, type SessionAccess } from '../session/session-calls.ts';
 import { crossingLine } from '../transfer/compression.ts';
 import { moveChunk, runChunkWorkers, type ChunkMover } from '../transfer/move-chunk.ts';
@@ -124,12 +123,10 @@ async function receiveRest(
   const { staging, layout, manifest, createHasher, progress, context, fromStart, group } = job;
   const lengthBytes = layout.chunkLengthBytes(chunk);
   const digestLengthBytes = DIGEST_LENGTH_BYTES[manifest.digest];
-  const asked = context.compression.encodingFor(at.grant.encodings);
-  const response = await getChunk(at, chunk, offset, asked);
+  const wantedBytes = lengthBytes - offset + digestLengthBytes;
+  const answer = await askForChunk(context, at, { chunk, offset, wantedBytes });
   let received = 0;
-  let answer: ChunkAnswer | undefined;
   try {
-    answer = openAnswer(response, { chunk, asked, wantedBytes: lengthBytes - offset + digestLengthBytes });
     const expected = { chunk, offset, lengthBytes, digestLengthBytes, createHasher };
     const digest = await receiveChunk(answer.body, staging, expected, {
       onBytes: (bytes) => {
@@ -144,8 +141,8 @@ async function receiveRest(
     fromStart.delete(chunk);
     return digest;
   } catch (error) {
-    // Frees the connection where nobody began to read; the failure at hand matters more than that of this.
-    if (received === 0) await response.discard().catch(() => undefined);
+    // Frees the connection where nothing was read yet; the failure at hand matters more than that of this.
+    if (received === 0) await answer.discard().catch(() => undefined);
     const kept = staging.held().get(chunk) ?? 0;
     progress.lost(chunk, Math.max(0, offset + received - kept));
     if (kept > offset) context.retrier.progressed();
@@ -153,6 +150,6 @@ async function receiveRest(
     if (kept > 0) fromStart.delete(chunk);
     throw error;
   } finally {
-    progress.saved(received - (answer?.wireBytes(received) ?? received));
+    progress.saved(received - answer.wireBytes(received));
   }
 }

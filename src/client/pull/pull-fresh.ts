@@ -8,7 +8,7 @@ import { compareWithTarget } from '../../transfer/compare.ts';
 import { EVERYTHING, type Comparison, type Plan } from '../../wire/messages.ts';
 import { DEFAULT_CHUNK_SIZE_BYTES } from '../api/options.ts';
 import { agreeOnPlan } from '../session/agreeing.ts';
-import { commitRequest } from '../session/commit-request.ts';
+import { makeClaim } from '../../transfer/claim.ts';
 import { commitTransfer } from '../session/committing.ts';
 import { orAbandon } from '../session/give-up.ts';
 import { layoutOf } from '../session/plan-layout.ts';
@@ -186,7 +186,7 @@ async function agreeOnNothing(
 ): Promise<PassResult> {
   const digests = new ChunkDigests(DIGEST_LENGTH_BYTES[manifest.digest]);
   const layout = layoutOf(manifest, plan);
-  const request = commitRequest(manifest, layout, digests, new ChunkSet());
+  const request = makeClaim(manifest, layout, digests, new ChunkSet());
   await commitTransfer(context, session, {
     request: () => request,
     mend: async () => false,

@@ -1,7 +1,7 @@
 /** One pass of a pull, from the agreed plan to the published tree. */
 import { CairnError } from '../../base/errors.ts';
 import { ChunkSet, type ReadonlyChunkSet } from '../../checkpoint/chunk-set.ts';
-import { emptiedChunks } from '../../checkpoint/emptied-chunks.ts';
+import { emptiedChunks } from '../../transfer/emptied-chunks.ts';
 import type { Layout } from '../../manifest/layout.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
 import { DEFAULT_SYNC_MODE, type SyncMode } from '../../session/sync-mode.ts';

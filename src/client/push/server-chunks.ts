@@ -2,7 +2,7 @@
 import { CairnError } from '../../base/errors.ts';
 import { ChunkDigests } from '../../checkpoint/chunk-digests.ts';
 import { ChunkSet, type ReadonlyChunkSet } from '../../checkpoint/chunk-set.ts';
-import { emptiedChunks } from '../../checkpoint/emptied-chunks.ts';
+import { emptiedChunks } from '../../transfer/emptied-chunks.ts';
 import { DIGEST_LENGTH_BYTES, sameDigest } from '../../manifest/digest.ts';
 import type { CheckpointReply, CommitRequest, SessionGrant } from '../../wire/messages.ts';
 import type { Pass } from '../transfer/pass.ts';

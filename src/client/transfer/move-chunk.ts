@@ -1,5 +1,5 @@
 /** The chunks of a pass, moved by several workers: tried again where an entry had to be left out, noted once they are there. */
-import { isEmptied } from '../../checkpoint/emptied-chunks.ts';
+import { isEmptied } from '../../transfer/emptied-chunks.ts';
 import { runWorkers } from '../../base/workers.ts';
 import type { SyncStatus } from '../../wire/messages.ts';
 import type { SessionClient } from '../session/session-client.ts';

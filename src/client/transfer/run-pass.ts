@@ -5,7 +5,7 @@
 import type { CairnError } from '../../base/errors.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
 import type { CommitRequest, SessionGrant } from '../../wire/messages.ts';
-import { commitRequest } from '../session/commit-request.ts';
+import { makeClaim } from '../../transfer/claim.ts';
 import { commitTransfer, type Asked, type Committed } from '../session/committing.ts';
 import { suspend, type SessionAccess } from '../session/session-calls.ts';
 import { FAREWELL_MS, type EpochHooks } from '../session/session-client.ts';
@@ -95,7 +95,7 @@ export async function claimOf(
   { manifest, layout, board, excluded }: Pass,
   { keepClaim }: Pick<PassSteps, 'keepClaim'>,
 ): Promise<CommitRequest> {
-  const claim = commitRequest(manifest, layout, board.digests, excluded);
+  const claim = makeClaim(manifest, layout, board.digests, excluded);
   return keepClaim === undefined ? claim : keepClaim(claim);
 }
 

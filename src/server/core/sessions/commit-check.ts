@@ -1,9 +1,8 @@
 /** Whether both sides have moved the same: all chunks there, the same sizes, the same digest of the whole. */
 import { CairnError } from '../../../base/errors.ts';
 import { ChunkSet, type ReadonlyChunkSet } from '../../../checkpoint/chunk-set.ts';
-import { emptiedChunks } from '../../../checkpoint/emptied-chunks.ts';
-import { transferDigest } from '../../../manifest/digest.ts';
 import { createLayout, isStream, type Layout } from '../../../manifest/layout.ts';
+import { digestOfWhole, wholeOf, type Whole } from '../../../transfer/claim.ts';
 import type { IncomingChunks } from './incoming-chunks.ts';
 import type { LiveSession } from './live-session.ts';
 import type { OutgoingChunks } from './outgoing-chunks.ts';
@@ -17,13 +16,8 @@ interface Claim {
   readonly excluded: readonly number[];
 }
 
-/** What of a layout has to be there. */
-interface Wanted {
-  readonly layout: Layout;
-  /** Chunks that carry nothing but excluded entries. */
-  readonly skipped: ReadonlyChunkSet;
-  /** Bytes of all other chunks. */
-  readonly bytesTotal: number;
+/** What of a layout has to be there, without the excluded entries. */
+interface Wanted extends Whole {
   readonly excluded: ReadonlyChunkSet;
 }
 
@@ -77,9 +71,7 @@ function wantedOf(plan: TransferPlan, { bytesTotal, excluded: runs }: Claim): Wa
     const ended = createLayout(manifest, { streamSizeBytes });
     return { layout: ended, skipped: new ChunkSet(), bytesTotal: streamSizeBytes, excluded };
   }
-  const emptied = emptiedChunks(manifest.entries, layout, excluded);
-  const leftBytes = (layout.bytesTotal ?? 0) - emptied.bytes;
-  return { layout, skipped: emptied.chunks, bytesTotal: leftBytes, excluded };
+  return { ...wholeOf(manifest, layout, excluded), excluded };
 }
 
 function checkNoneMissing(wanted: Wanted, there: ReadonlyChunkSet): void {
@@ -138,10 +130,11 @@ async function hashAgain(chunks: OutgoingChunks, chunk: number, excluded: Readon
 
 function compareWhole(
   plan: TransferPlan,
-  { layout, skipped, bytesTotal }: Wanted,
+  wanted: Wanted,
   claim: Claim,
   digestOf: (chunk: number) => Uint8Array | undefined,
 ): void {
+  const { bytesTotal } = wanted;
   if (bytesTotal !== claim.bytesTotal) {
     throw new CairnError(
       'digest-mismatch',
@@ -151,22 +144,9 @@ function compareWhole(
       },
     );
   }
-  const digest = transferDigest(plan.manifest.id, bytesTotal, carried(layout, skipped, digestOf));
+  const digest = digestOfWhole(plan.manifest, wanted, digestOf);
   if (digest === claim.digest) return;
   throw new CairnError('digest-mismatch', 'the digest of the whole transfer is not the same on both sides', {
     details: { digest },
   });
-}
-
-function* carried(
-  layout: Layout,
-  skipped: ReadonlyChunkSet,
-  digestOf: (chunk: number) => Uint8Array | undefined,
-): Generator<readonly [number, Uint8Array]> {
-  const next = (from: number): number => skipped.firstMissing(from, layout.chunkCount);
-  for (let chunk = next(0); chunk < layout.chunkCount; chunk = next(chunk + 1)) {
-    const digest = digestOf(chunk);
-    if (digest === undefined) throw new CairnError('internal', `the digest of chunk ${chunk} is not known`);
-    yield [chunk, digest];
-  }
 }

@@ -14,11 +14,9 @@ import type { StringList } from '../../../manifest/string-table.ts';
 import { sendChunk } from '../../../transfer/chunk-transfer.ts';
 import type { ContentStore } from '../../../storage/content-store.ts';
 import { sourceCodeOf, zeros, type SourceCode } from '../../../transfer/excluded-entries.ts';
-import { changeOf, lookUpSources, type FoundSource } from '../../../transfer/source-lookup.ts';
+import { changeOf, lookUpInTurn, lookUpSources, type FoundSource } from '../../../transfer/source-lookup.ts';
 import { SourceVersions } from '../../../transfer/source-versions.ts';
 import type { TransferPlan } from './transfer-plan.ts';
-
-const LOOKUPS_AT_A_TIME = 1000;
 
 /** What outgoing chunks are read from. */
 export interface OutgoingOptions {
@@ -173,16 +171,14 @@ export class OutgoingChunks {
   async findFailures(chunk: number): Promise<{ code: SourceCode; entries: number[] } | undefined> {
     const wanted = this.#entriesOf(chunk).filter((index) => !this.excluded.has(index));
     const failures = new Map<number, SourceCode>();
-    for (let at = 0; at < wanted.length; at += LOOKUPS_AT_A_TIME) {
-      const batch = wanted.slice(at, at + LOOKUPS_AT_A_TIME);
-      const there = await lookUpSources(
+    const lookUp = (batch: readonly number[]): Promise<FoundSource[]> =>
+      lookUpSources(
         this.#content,
         batch.map((index) => this.#pathOf(index)),
       );
-      for (const [position, index] of batch.entries()) {
-        const code = this.#unreported.get(index) ?? this.#failureIn(there[position]!, index);
-        if (code !== undefined) failures.set(index, code);
-      }
+    for await (const [index, found] of lookUpInTurn(wanted, lookUp)) {
+      const code = this.#unreported.get(index) ?? this.#failureIn(found, index);
+      if (code !== undefined) failures.set(index, code);
     }
     const first = failures.values().next().value;
     return first === undefined ? undefined : { code: first, entries: [...failures.keys()] };

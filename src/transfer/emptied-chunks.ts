@@ -1,7 +1,7 @@
 /** Which chunks need not come, because all that they carry is left out. */
 import type { EntryList } from '../manifest/entry-table.ts';
 import type { Layout } from '../manifest/layout.ts';
-import { ChunkSet, type ReadonlyChunkSet } from './chunk-set.ts';
+import { ChunkSet, type ReadonlyChunkSet } from '../checkpoint/chunk-set.ts';
 
 /** The chunks that carry bytes of `excluded` entries only, and how many bytes they have together. */
 export function emptiedChunks(

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { ChunkSet } from '../../src/checkpoint/chunk-set.ts';
-import { emptiedChunks } from '../../src/checkpoint/emptied-chunks.ts';
+import { emptiedChunks } from '../../src/transfer/emptied-chunks.ts';
 import { EntryTable } from '../../src/manifest/entry-table.ts';
 import { createLayout, type Layout } from '../../src/manifest/layout.ts';
 
