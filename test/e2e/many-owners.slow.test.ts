@@ -6,8 +6,10 @@ import { expect, test } from 'vitest';
 import { pull } from '../../src/client/pull.ts';
 import { push } from '../../src/client/push.ts';
 import type { TransferOptions } from '../../src/client/api/options.ts';
+import { firstTokenPath } from '../../src/server/access/first-token.ts';
 import { addToken } from '../../src/server/access/token-changes.ts';
 import { hashSecret, issueSecret } from '../../src/session/credential.ts';
+import { createFileState } from '../../src/storage/state/files/file-state.ts';
 import { startDiskServer, type DiskServer } from '../support/servers.ts';
 import { temporaryDirectory } from '../support/trees.ts';
 
@@ -30,7 +32,9 @@ function bytesOf(name: string): Buffer {
 
 async function makeOwner(server: DiskServer, name: string): Promise<Owner> {
   const { secret } = issueSecret();
-  await addToken(path.join(server.root, '.cairn'), {
+  const state = path.join(server.root, '.cairn');
+  const store = { state: createFileState(state), secretFile: firstTokenPath(state) };
+  await addToken(store, {
     name,
     principal: name,
     hash: hashSecret(secret),

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { createSteadyClock } from '../../src/server/core/clock.ts';
 import { openLastSeen, type LastSeen } from '../../src/server/core/last-seen.ts';
+import { createFileState } from '../../src/storage/state/files/file-state.ts';
 import { temporaryDirectory } from '../support/trees.ts';
 import { directory, file, transferOf, type SampleTransfer } from '../suites/staged-transfer.ts';
 import { KINDS, openPush, openScene, until, type Scene } from './by-hand.ts';
@@ -73,11 +74,11 @@ test('a steady clock that starts late judges nothing at first, and believes a ju
 
 test('when a server was last there is kept for its owner, and a damaged note says nothing', async () => {
   const state = temporaryDirectory();
-  await (await openLastSeen(state)).save(NOON_MS);
-  expect((await openLastSeen(state)).atMs).toBe(NOON_MS);
+  await (await openLastSeen(createFileState(state))).save(NOON_MS);
+  expect((await openLastSeen(createFileState(state))).atMs).toBe(NOON_MS);
   expect(statSync(path.join(state, 'last-seen')).mode & 0o777).toBe(0o600);
   writeFileSync(path.join(state, 'last-seen'), 'noon');
-  expect((await openLastSeen(state)).atMs).toBeUndefined();
+  expect((await openLastSeen(createFileState(state))).atMs).toBeUndefined();
 });
 
 /** Keeps when a server was last seen, over its restarts. */

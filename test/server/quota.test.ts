@@ -6,6 +6,9 @@ import { encodeTree } from '../../src/wire/tree-stream.ts';
 import type { Authorization } from '../../src/session/authorization.ts';
 import type { Authenticator } from '../../src/server/access/authenticator.ts';
 import { createStaticToken } from '../../src/server/access/static-token.ts';
+import { createFileState } from '../../src/storage/state/files/file-state.ts';
+import { createMemoryObjects } from '../../src/storage/objects/memory/memory-objects.ts';
+import { createObjectState } from '../../src/storage/state/objects/object-state.ts';
 import { createUsageLedger, openUsageLedger } from '../../src/server/core/quota/usage-ledger.ts';
 import {
   codeOf,
@@ -269,10 +272,10 @@ describe('a token that ends while its push is committed, after the check at the 
 describe('the ledger', () => {
   test('is durable, private, and counts a commit that is done again after a crash once', async () => {
     const state = temporaryDirectory();
-    const ledger = await openUsageLedger(state);
+    const ledger = await openUsageLedger(createFileState(state));
     await ledger.charge('s1', [{ id: 'token:a' }, { id: 'grant:b', expiresAtMs: Date.now() + 1e6 }], 10);
     expect(statSync(path.join(state, 'usage.json')).mode & 0o777).toBe(0o600);
-    const again = await openUsageLedger(state);
+    const again = await openUsageLedger(createFileState(state));
     expect(again.isCounted('s1')).toBe(true);
     await again.charge('s1', [{ id: 'token:a' }], 10);
     await again.charge('s2', [{ id: 'token:a' }], 5);
@@ -284,21 +287,26 @@ describe('the ledger', () => {
 
   test('tries again what could not be written, and counts it once', async () => {
     let isFull = true;
-    let saved: unknown;
-    const ledger = createUsageLedger(undefined, async (kept) => {
-      if (isFull) throw new Error('the disk is full');
-      saved = structuredClone(kept);
+    const state = createObjectState(createMemoryObjects());
+    const ledger = await openUsageLedger({
+      ...state,
+      compareAndSet: (key, version, text) => {
+        if (isFull) throw new Error('the disk is full');
+        return state.compareAndSet(key, version, text);
+      },
     });
     await expect(ledger.charge('s1', [{ id: 'a' }], 10)).rejects.toThrow('full');
     isFull = false;
     await ledger.charge('s1', [{ id: 'a' }], 10);
-    expect(saved).toEqual({ version: 1, published: [{ id: 'a', bytes: 10 }], counted: ['s1'] });
+    await ledger.charge('s1', [{ id: 'a' }], 10);
+    const { text } = (await state.get('a/usage'))!;
+    expect(JSON.parse(text)).toEqual({ version: 1, published: [{ id: 'a', bytes: 10 }], counted: ['s1'] });
   });
 
   test('forgets what has been over for long, and refuses a file that it does not understand', async () => {
     const state = temporaryDirectory();
     let nowMs = 1e12;
-    const ledger = await openUsageLedger(state, () => nowMs);
+    const ledger = await openUsageLedger(createFileState(state), { now: () => nowMs });
     await ledger.charge('s1', [{ id: 'grant:old', expiresAtMs: nowMs + 1000 }], 10);
     nowMs += 31 * 86_400_000;
     await ledger.charge('s2', [{ id: 'token:a' }], 1);
@@ -307,6 +315,6 @@ describe('the ledger', () => {
       path.join(state, 'usage.json'),
       '{"version":1,"published":[{"id":"a","bytes":-1}],"counted":[]}',
     );
-    expect(await codeOf(() => openUsageLedger(state))).toBe('config-invalid');
+    expect(await codeOf(() => openUsageLedger(createFileState(state)))).toBe('config-invalid');
   });
 });

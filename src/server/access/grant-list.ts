@@ -1,11 +1,13 @@
-/** `grants.json` of the state directory: which transfer grants were issued, by whom, and which are revoked. */
-import { join } from 'node:path';
+/** Which transfer grants were issued, by whom, and which are revoked: a document of the state. */
 import * as v from 'valibot';
-import { replaceFileDurably } from '../../base/durable-files.ts';
-import { CairnError } from '../../base/errors.ts';
-import { readIfThere } from '../../base/read-if-there.ts';
-import { printable } from '../../base/safe-path.ts';
 import { SCOPES } from '../../session/scopes.ts';
+import type { StateStore } from '../../storage/state/state-store.ts';
+import {
+  openDocument,
+  type DocumentKind,
+  type Following,
+  type TypedDocument,
+} from '../../storage/state/typed-document.ts';
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const quota = v.object({ bytes: v.optional(count), sessions: v.optional(count) });
@@ -27,10 +29,26 @@ const Format = v.object({ version: v.literal(1), grants: v.array(Issued) });
 /** A grant that was issued, without its secret, which is a signature. */
 export type IssuedGrant = v.InferOutput<typeof Issued>;
 
-/** The grants of a server. What is changed is durable when it resolves; what was asked for holds at once. */
+type Grants = readonly IssuedGrant[];
+
+const GRANTS: DocumentKind<Grants> = {
+  key: 'a/grants',
+  schema: v.pipe(
+    v.string(),
+    v.parseJson(),
+    Format,
+    v.transform(({ grants }) => grants),
+  ),
+  format: (grants) => JSON.stringify({ version: 1, grants }),
+  unreadable: (where) =>
+    `the transfer grants in "${where}" cannot be understood; put back a copy of the file, or move it away together with "grant-key": all grants then end`,
+};
+
+/** The grants of a server. What is changed is durable when it resolves; what is asked for holds at once. */
 export interface GrantList {
   get(id: string): IssuedGrant | undefined;
-  all(): IterableIterator<IssuedGrant>;
+  all(): Iterable<IssuedGrant>;
+  /** Adds a grant, or revokes one: what is revoked stays so. @throws CairnError, storage codes */
   put(grant: IssuedGrant): Promise<void>;
 }
 
@@ -38,37 +56,69 @@ export interface GrantList {
 const KEEP_EXPIRED_MS = 7 * 86_400_000;
 
 /**
- * Opens the list of a state directory; one process at a time may do so.
+ * Opens the list of a state.
  *
- * @throws CairnError `config-invalid` for a file that cannot be understood: it may have revoked something; storage codes
+ * @param following where other servers issue and revoke grants of the same list
+ * @throws CairnError `config-invalid` for a document that cannot be understood: it may have revoked something; storage codes
  */
-export async function openGrantList(stateDirectory: string, now: () => number): Promise<GrantList> {
-  const path = join(stateDirectory, 'grants.json');
-  const grants = new Map((await load(path)).map((grant) => [grant.id, grant]));
-  let last: Promise<unknown> = Promise.resolve();
-  const save = (): Promise<void> => {
-    for (const [id, { expiresAtMs }] of grants) if (expiresAtMs + KEEP_EXPIRED_MS < now()) grants.delete(id);
-    return replaceFileDurably(path, JSON.stringify({ version: 1, grants: [...grants.values()] }), 0o600);
-  };
+export async function openGrantList(
+  state: StateStore,
+  now: () => number,
+  following?: Following,
+): Promise<GrantList> {
+  const document = await openDocument(state, GRANTS);
+  if (following !== undefined) document.follow(following);
+  const known = byId(document);
+  /** What is not durable yet. A revocation that could not be written stays here, and is written with the next change. */
+  const asked = new Map<string, IssuedGrant>();
+  const get = (id: string): IssuedGrant | undefined => merged(known().get(id), asked.get(id));
+  const isKept = ({ expiresAtMs }: IssuedGrant): boolean => expiresAtMs + KEEP_EXPIRED_MS >= now();
   return {
-    get: (id) => grants.get(id),
-    all: () => grants.values(),
-    put: (grant) => {
-      grants.set(grant.id, grant);
-      const saving = last.then(save);
-      last = saving.catch(() => undefined); // told to whoever put it there
-      return saving;
+    get,
+    all: () => [...merge(known(), asked.values()).values()],
+    put: async (grant) => {
+      asked.set(grant.id, merged(asked.get(grant.id), grant) ?? grant);
+      let written: Grants = [];
+      try {
+        await document.change((kept = []) => {
+          written = [...asked.values()];
+          return [...merge(mapOf(kept), written).values()].filter(isKept);
+        });
+      } catch (error) {
+        if (grant.isRevoked !== true) asked.delete(grant.id);
+        throw error;
+      }
+      for (const each of written) if (asked.get(each.id) === each) asked.delete(each.id);
     },
   };
 }
 
-async function load(path: string): Promise<IssuedGrant[]> {
-  const bytes = await readIfThere(path);
-  if (bytes === undefined) return [];
-  try {
-    return v.parse(Format, JSON.parse(bytes.toString('utf8'))).grants;
-  } catch (error) {
-    const message = `the transfer grants in "${printable(path)}" cannot be understood; put back a copy of the file, or move it away together with "grant-key": all grants then end`;
-    throw new CairnError('config-invalid', message, { cause: error });
-  }
+/** One grant out of what is known of it: it is revoked where either says so. */
+function merged(before: IssuedGrant | undefined, after: IssuedGrant | undefined): IssuedGrant | undefined {
+  return before?.isRevoked === true ? before : (after ?? before);
+}
+
+function merge(
+  before: ReadonlyMap<string, IssuedGrant>,
+  after: Iterable<IssuedGrant>,
+): Map<string, IssuedGrant> {
+  const grants = new Map(before);
+  for (const grant of after) grants.set(grant.id, merged(before.get(grant.id), grant) ?? grant);
+  return grants;
+}
+
+function mapOf(grants: Grants): Map<string, IssuedGrant> {
+  return new Map(grants.map((grant) => [grant.id, grant]));
+}
+
+/** What a document says, to be found by id. */
+function byId(document: Pick<TypedDocument<Grants>, 'value'>): () => ReadonlyMap<string, IssuedGrant> {
+  let grants: Grants | undefined;
+  let index = mapOf([]);
+  return () => {
+    if (document.value === grants) return index;
+    grants = document.value;
+    index = mapOf(grants ?? []);
+    return index;
+  };
 }

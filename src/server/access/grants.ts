@@ -7,6 +7,8 @@ import { CairnError } from '../../base/errors.ts';
 import { createSessionId, sessionIdOf } from '../../session/credential.ts';
 import { PUSH_SCOPES, type PushScope, type Scope } from '../../session/scopes.ts';
 import { checkAllows, isWithin, type Authorization } from '../../session/authorization.ts';
+import type { StateStore } from '../../storage/state/state-store.ts';
+import type { Following } from '../../storage/state/typed-document.ts';
 import type { Authenticator } from './authenticator.ts';
 import { openGrantKey, type KeptKey } from './kept-key.ts';
 import { openGrantList, type GrantList, type IssuedGrant } from './grant-list.ts';
@@ -63,17 +65,18 @@ interface GrantStore {
 type GrantLimits = Pick<AccessLimits, 'maxGrantsPerPrincipal' | 'maxSessionsPerGrant'>;
 
 /**
- * Opens the grants of a state directory, which exists.
+ * Opens the grants of a state.
  *
+ * @param options.following where other servers issue and revoke grants over the same state
  * @throws CairnError `config-invalid`, storage codes
  */
 export async function openGrants(
-  stateDirectory: string,
+  state: StateStore,
   limits: GrantLimits,
-  now: () => number = Date.now,
+  { now = Date.now, following }: { readonly now?: () => number; readonly following?: Following } = {},
 ): Promise<Grants> {
-  const list = await openGrantList(stateDirectory, now);
-  const key = openGrantKey(stateDirectory);
+  const list = await openGrantList(state, now, following);
+  const key = openGrantKey(state);
   const store: GrantStore = { list, key, issuers: [], now, limits };
   const isVisible = (asking: Authorization, grant: IssuedGrant): boolean =>
     isWithin(grant.path, asking.pathPrefix) &&

@@ -1,10 +1,8 @@
-/** Keys of a server, each in a file of its state directory that only its owner may read, made when it is first needed. */
+/** Keys of a server, which no other user may read, made when they are first needed; all servers over one state have the same. */
 import { randomBytes } from 'node:crypto';
-import { join } from 'node:path';
-import { replaceFileDurably } from '../../base/durable-files.ts';
-import { CairnError } from '../../base/errors.ts';
-import { readIfThere } from '../../base/read-if-there.ts';
-import { printable } from '../../base/safe-path.ts';
+import * as v from 'valibot';
+import type { StateStore } from '../../storage/state/state-store.ts';
+import { openDocument, type DocumentKind, type TypedDocument } from '../../storage/state/typed-document.ts';
 
 /** A secret key that never leaves the server. */
 export interface KeptKey {
@@ -15,46 +13,52 @@ export interface KeptKey {
 }
 
 const KEY_BYTES = 32;
-const TEXT = /^[A-Za-z0-9_-]{43}$/;
 
-/** What signs transfer grants: only the server that signs also checks, so that one secret does both (HS256). */
-export function openGrantKey(stateDirectory: string): KeptKey {
-  return openKey(join(stateDirectory, 'grant-key'), 'all transfer grants then end');
+/** 32 random bytes in base64url, on a line. */
+const kindOf = (key: string, withoutIt: string): DocumentKind<Uint8Array> => ({
+  key,
+  schema: v.pipe(
+    v.string(),
+    v.trim(),
+    v.regex(/^[A-Za-z0-9_-]{43}$/),
+    v.transform((text) => Buffer.from(text, 'base64url')),
+  ),
+  format: (bytes) => `${Buffer.from(bytes).toString('base64url')}\n`,
+  unreadable: (where) => `"${where}" holds no key; put back a copy of the file, or remove it: ${withoutIt}`,
+  isSecret: true,
+});
+
+/** What signs transfer grants: only servers that sign also check, so that one secret does both (HS256). */
+export function openGrantKey(state: StateStore): KeptKey {
+  return openKey(state, kindOf('a/keys/grant', 'all transfer grants then end'));
 }
 
 /** What the ids of sessions are made with, see `sessionIdOf`. */
-export function openSessionKey(stateDirectory: string): KeptKey {
-  return openKey(join(stateDirectory, 'session-key'), 'a new one is made');
+export function openSessionKey(state: StateStore): KeptKey {
+  return openKey(state, kindOf('a/keys/session', 'a new one is made'));
 }
 
-/** A key of a state directory, which exists. It is read once. */
-function openKey(path: string, withoutIt: string): KeptKey {
-  let known: Promise<Uint8Array | undefined> | undefined;
-  let making: Promise<Uint8Array> | undefined;
-  const find = (): Promise<Uint8Array | undefined> => {
-    known ??= read(path, withoutIt).catch((error: unknown) => {
-      known = undefined; // the next one who asks may have more luck
+/** A key of a state. It is read when it is first asked for. */
+function openKey(state: StateStore, kind: DocumentKind<Uint8Array>): KeptKey {
+  let opening: Promise<TypedDocument<Uint8Array>> | undefined;
+  const open = (): Promise<TypedDocument<Uint8Array>> => {
+    opening ??= openDocument(state, kind).catch((error: unknown) => {
+      opening = undefined; // the next one who asks may have more luck
       throw error;
     });
-    return known;
+    return opening;
   };
-  const makeOnce = async (): Promise<Uint8Array> => {
-    const there = await find();
-    if (there !== undefined) return there;
-    const key = randomBytes(KEY_BYTES);
-    await replaceFileDurably(path, `${key.toString('base64url')}\n`, 0o600);
-    known = Promise.resolve(key);
-    return key;
+  return {
+    find: async () => {
+      const document = await open();
+      // Another server may have made it.
+      if (document.value === undefined) await document.look();
+      return document.value;
+    },
+    make: async () => {
+      const document = await open();
+      if (document.value === undefined) await document.change((now) => now ?? randomBytes(KEY_BYTES));
+      return document.value!;
+    },
   };
-  return { find, make: () => (making ??= makeOnce().finally(() => (making = undefined))) };
-}
-
-async function read(path: string, withoutIt: string): Promise<Uint8Array | undefined> {
-  const text = (await readIfThere(path))?.toString('utf8').trim();
-  if (text === undefined) return undefined;
-  if (TEXT.test(text)) return Buffer.from(text, 'base64url');
-  throw new CairnError(
-    'config-invalid',
-    `"${printable(path)}" holds no key; put back a copy of the file, or remove it: ${withoutIt}`,
-  );
 }

@@ -2,7 +2,7 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { CairnError } from '../../base/errors.ts';
 import type { Authorization } from '../../session/authorization.ts';
-import { authorizationOf, type KeptToken } from './token-file.ts';
+import { authorizationOf, type KeptToken } from './kept-token.ts';
 
 /** Tokens in memory. */
 export interface TokenRing {

@@ -1,11 +1,11 @@
-/** The latest time that a server has lived by, `last-seen` of its state directory: what its next start is held against. */
-import { join } from 'node:path';
-import { replaceFileDurably } from '../../base/durable-files.ts';
-import { readIfThere } from '../../base/read-if-there.ts';
+/** The latest time that a server has lived by: what its next start is held against. */
+import * as v from 'valibot';
+import type { StateStore } from '../../storage/state/state-store.ts';
+import { openDocument, type DocumentKind } from '../../storage/state/typed-document.ts';
 
 /** Remembers until when a server was there. */
 export interface LastSeen {
-  /** When the server before this one was last seen, in milliseconds since 1970; undefined where nobody knows. */
+  /** When the server before this one was last seen, in milliseconds since 1970; undefined where that is not known. */
   readonly atMs: number | undefined;
   /** Durable when it resolves. @throws CairnError, storage codes */
   save(nowMs: number): Promise<void>;
@@ -14,10 +14,19 @@ export interface LastSeen {
 /** Remembers nothing. */
 export const NEVER_SEEN: LastSeen = { atMs: undefined, save: async () => undefined };
 
-/** Opens what a state directory, which exists, remembers; a file that cannot be understood says nothing. @throws storage codes */
-export async function openLastSeen(stateDirectory: string): Promise<LastSeen> {
-  const path = join(stateDirectory, 'last-seen');
-  const text = (await readIfThere(path))?.toString('utf8').trim();
-  const atMs = text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
-  return { atMs, save: (nowMs) => replaceFileDurably(path, `${nowMs}\n`, 0o600) };
+/** Milliseconds since 1970 as digits; null for a text that says nothing. */
+const LAST_SEEN: DocumentKind<number | null> = {
+  key: 'a/last-seen',
+  schema: v.pipe(
+    v.string(),
+    v.transform((text) => (/^\d{1,15}$/.test(text.trim()) ? Number(text) : null)),
+  ),
+  format: (atMs) => `${atMs ?? ''}\n`,
+  unreadable: (where) => `"${where}" says no time`,
+};
+
+/** Opens what a state remembers; a document that cannot be understood says nothing. @throws storage codes */
+export async function openLastSeen(state: StateStore): Promise<LastSeen> {
+  const document = await openDocument(state, LAST_SEEN);
+  return { atMs: document.value ?? undefined, save: (nowMs) => document.change(() => nowMs) };
 }

@@ -1,31 +1,40 @@
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import type { Evidence } from '../../../src/server/access/authenticator.ts';
-import { openAccessTokens } from '../../../src/server/access/access-tokens.ts';
+import { openAccessTokens, type OpenedAccessTokens } from '../../../src/server/access/access-tokens.ts';
+import { firstTokenPath } from '../../../src/server/access/first-token.ts';
 import { createStaticToken } from '../../../src/server/access/static-token.ts';
+import { openFileState } from '../../../src/storage/state/files/file-state.ts';
 import { codeOf } from '../../suites/staged-transfer.ts';
 import { temporaryDirectory } from '../../support/trees.ts';
+
+/** What a server opens in a state directory. */
+async function openAt(directory: string): Promise<OpenedAccessTokens> {
+  const secretFile = firstTokenPath(directory);
+  const tokens = await openAccessTokens({ state: await openFileState(directory), secretFile });
+  onTestFinished(() => tokens.close());
+  return tokens;
+}
 
 const bearer = (secret: string): Evidence => ({ bearer: secret });
 
 test('the first start makes a token and keeps only its hash beside the secret file', async () => {
   const state = path.join(temporaryDirectory(), 'state');
-  const tokens = await openAccessTokens(state);
-  expect(tokens.tokenFile).toBe(path.join(state, 'token'));
-  const secret = readFileSync(tokens.tokenFile, 'utf8');
+  const tokens = await openAt(state);
+  const secret = readFileSync(path.join(state, 'token'), 'utf8');
   expect(secret).toMatch(/^[\w-]{43}$/);
   expect(await tokens.authenticate(bearer(secret))).toMatchObject({ principal: tokens.created?.principal });
   const kept = path.join(state, 'tokens.json');
   expect(readFileSync(kept, 'utf8')).not.toContain(secret);
-  for (const name of [tokens.tokenFile, kept]) expect(statSync(name).mode & 0o777).toBe(0o600);
+  for (const name of [path.join(state, 'token'), kept]) expect(statSync(name).mode & 0o777).toBe(0o600);
 });
 
 test('later starts know the same token', async () => {
   const state = temporaryDirectory();
-  const first = await openAccessTokens(state);
-  const secret = readFileSync(first.tokenFile, 'utf8');
-  const second = await openAccessTokens(state);
+  const first = await openAt(state);
+  const secret = readFileSync(path.join(state, 'token'), 'utf8');
+  const second = await openAt(state);
   expect(second.created).toBeUndefined();
   expect(await second.authenticate(bearer(secret))).toMatchObject({ principal: first.created?.principal });
   expect(await second.authenticate(bearer(''))).toBeUndefined();
@@ -36,16 +45,16 @@ test('a start that was killed while it made the token leaves no secret behind', 
   const state = temporaryDirectory();
   writeFileSync(path.join(state, '.cairn-00ff.tmp'), 'the secret of a token that was never made');
   writeFileSync(path.join(state, 'token'), 'another one, without its hash');
-  const tokens = await openAccessTokens(state);
+  const tokens = await openAt(state);
   expect(readdirSync(state).toSorted()).toEqual(['token', 'tokens.json', 'tokens.lock']);
-  const secret = readFileSync(tokens.tokenFile, 'utf8');
+  const secret = readFileSync(path.join(state, 'token'), 'utf8');
   expect(await tokens.authenticate(bearer(secret))).toMatchObject({ principal: tokens.created?.principal });
 });
 
 test('tokens that cannot be understood are not replaced', async () => {
   const state = temporaryDirectory();
   writeFileSync(path.join(state, 'tokens.json'), '{"version":2}');
-  expect(await codeOf(() => openAccessTokens(state))).toBe('config-invalid');
+  expect(await codeOf(() => openAt(state))).toBe('config-invalid');
 });
 
 test('a static token is one that tests and embedders bring', async () => {

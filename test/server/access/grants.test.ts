@@ -7,6 +7,7 @@ import type { Evidence } from '../../../src/server/access/authenticator.ts';
 import { createStaticToken } from '../../../src/server/access/static-token.ts';
 import { openGrants, type Grants, type GrantWish } from '../../../src/server/access/grants.ts';
 import { DEFAULT_LIMITS } from '../../../src/server/server-limits.ts';
+import { createFileState } from '../../../src/storage/state/files/file-state.ts';
 import { createUsageLedger } from '../../../src/server/core/quota/usage-ledger.ts';
 import { ALICE, call, establishRequest, openScene, type Answer, type Scene } from '../by-hand.ts';
 import { codeOf, directory, file, transferOf } from '../../suites/staged-transfer.ts';
@@ -52,7 +53,7 @@ function place(): Place {
         authenticate: async () => undefined,
         stands: ({ id }: Authorization) => (id === 'token:alice' ? !it.isRevoked : undefined),
       };
-      const grants = await openGrants(state, DEFAULT_LIMITS, () => clock.nowMs);
+      const grants = await openGrants(createFileState(state), DEFAULT_LIMITS, { now: () => clock.nowMs });
       grants.askAboutIssuers([grants, issuer]);
       return grants;
     },
@@ -134,7 +135,11 @@ describe('a grant', () => {
   test('has limits that are settings', async () => {
     const it = place();
     const limits = { maxGrantsPerPrincipal: 2, maxSessionsPerGrant: 3 };
-    const grants = await openGrants(it.state, { ...DEFAULT_LIMITS, ...limits }, () => it.clock.nowMs);
+    const grants = await openGrants(
+      createFileState(it.state),
+      { ...DEFAULT_LIMITS, ...limits },
+      { now: () => it.clock.nowMs },
+    );
     grants.askAboutIssuers([{ authenticate: async () => undefined, stands: () => true }]);
     const { grant } = await grants.issue(alice, push());
     expect((await grants.authenticate(bearer(grant)))?.quota).toEqual({ sessions: 3 });
@@ -311,7 +316,7 @@ describe('over HTTP', () => {
       principal: 'alice',
       ...(quota === undefined ? {} : { quota }),
     });
-    const grants = await openGrants(temporaryDirectory(), DEFAULT_LIMITS);
+    const grants = await openGrants(createFileState(temporaryDirectory()), DEFAULT_LIMITS);
     return openScene('local disk', { authenticators: [token, grants], grants, usage: createUsageLedger() });
   }
 
@@ -368,7 +373,7 @@ describe('over HTTP', () => {
       ...createStaticToken(ALICE, { id: 'certificate:alice', principal: 'alice' }),
       stands: ({ id }: Authorization) => (id === 'certificate:alice' ? stands : undefined),
     };
-    const grants = await openGrants(temporaryDirectory(), DEFAULT_LIMITS);
+    const grants = await openGrants(createFileState(temporaryDirectory()), DEFAULT_LIMITS);
     const it = await openScene('local disk', { authenticators: [grants, certificate], grants });
     const { json } = await ask(it, { direction: 'push', target: '/in', expiresInMs: HOUR_MS });
     expect(json.state).toBe('valid');

@@ -5,10 +5,15 @@ import { expect, onTestFinished, test } from 'vitest';
 import type { Authorization } from '../../../src/session/authorization.ts';
 import type { Evidence } from '../../../src/server/access/authenticator.ts';
 import { openAccessTokens, type OpenedAccessTokens } from '../../../src/server/access/access-tokens.ts';
-import { watchFile } from '../../../src/server/access/file-watch.ts';
-import { addToken, removeTokens, type TokenWish } from '../../../src/server/access/token-changes.ts';
-import { readTokens } from '../../../src/server/access/token-file.ts';
+import { firstTokenPath, type TokenStore } from '../../../src/server/access/first-token.ts';
+import {
+  addToken,
+  readTokens,
+  removeTokens,
+  type TokenWish,
+} from '../../../src/server/access/token-changes.ts';
 import { hashSecret, issueSecret } from '../../../src/session/credential.ts';
+import { createFileState } from '../../../src/storage/state/files/file-state.ts';
 import { codeOf } from '../../suites/staged-transfer.ts';
 import { temporaryDirectory } from '../../support/trees.ts';
 
@@ -22,19 +27,23 @@ function wishFor(name: string, changes: Partial<TokenWish> = {}): TokenWish & { 
   return { ...base, quota: undefined, ...issueSecret(), ...changes };
 }
 
+function storeOf(directory: string): TokenStore {
+  return { state: createFileState(directory), secretFile: firstTokenPath(directory) };
+}
+
 /** Tokens as a running server has them. */
 async function running(state: string): Promise<OpenedAccessTokens & { logged: string[] }> {
   const logged: string[] = [];
   const note = (fields: object, message: string): void =>
     void logged.push(`${message} ${JSON.stringify(fields)}`);
-  const tokens = await openAccessTokens(state, { log: { info: note, error: note } });
+  const tokens = await openAccessTokens(storeOf(state), { log: { info: note, error: note } });
   onTestFinished(() => tokens.close());
   return { ...tokens, logged };
 }
 
 async function add(state: string, wish: TokenWish & { secret: string }): Promise<string> {
   const { secret, ...rest } = wish;
-  await addToken(state, rest);
+  await addToken(storeOf(state), rest);
   return secret;
 }
 
@@ -77,7 +86,7 @@ test('a running server notices within half a second that a token was revoked, an
   const secret = await add(state, wishFor('short'));
   const authorization = (await tokens.authenticate(bearer(secret)))!;
   expect(tokens.stands(authorization)).toBe(true);
-  await removeTokens(state, ['short']);
+  await removeTokens(storeOf(state), ['short']);
   await sleep(SOON_MS);
   expect(tokens.stands(authorization)).toBe(false);
   expect(await codeOf(() => tokens.authenticate(bearer(secret)))).toBe('token-revoked');
@@ -87,7 +96,7 @@ test('a name that is used again is another token: what the first one had authori
   const state = temporaryDirectory();
   const tokens = await running(state);
   const first = (await tokens.authenticate(bearer(await add(state, wishFor('ci')))))!;
-  await removeTokens(state, ['ci']);
+  await removeTokens(storeOf(state), ['ci']);
   const second = (await tokens.authenticate(bearer(await add(state, wishFor('ci')))))!;
   expect(second.id).not.toBe(first.id);
   expect(second.principal).toBe(first.principal);
@@ -116,30 +125,11 @@ test('a file that is torn while the server runs changes nothing, and is told onc
   expect(await tokens.authenticate(bearer(another))).toBeDefined();
 });
 
-test('however often wrong secrets are shown, there is a pause between two looks at the file', async () => {
-  const file = path.join(temporaryDirectory(), 'file');
-  writeFileSync(file, '');
-  let looks = 0;
-  const watch = watchFile(file, {
-    everyMs: 3_600_000,
-    onChange: async () => {
-      looks += 1;
-      throw new Error('so that every look tells');
-    },
-    onError: () => undefined,
-  });
-  onTestFinished(() => watch.stop());
-  const untilMs = performance.now() + 300;
-  while (performance.now() < untilMs) await Promise.all(Array.from({ length: 100 }, () => watch.look()));
-  expect(looks).toBeGreaterThan(1);
-  expect(looks).toBeLessThan(10);
-});
-
 test('whoever adds tokens at the same time loses none of them', async () => {
   const state = temporaryDirectory();
   const names = Array.from({ length: 12 }, (_, index) => `t${index}`);
   await Promise.all(names.map((name) => add(state, wishFor(name))));
-  const kept = (await readTokens(state))!.map(({ name }) => name).toSorted();
+  const kept = (await readTokens(createFileState(state)))!.map(({ name }) => name).toSorted();
   expect(kept).toEqual([...names, 'first'].toSorted());
 });
 
@@ -163,9 +153,9 @@ test.each([
   const write = (token: object): void =>
     writeFileSync(path.join(state, 'tokens.json'), JSON.stringify({ version: 2, tokens: [token] }));
   write(good);
-  expect(await readTokens(state)).toHaveLength(1);
+  expect(await readTokens(createFileState(state))).toHaveLength(1);
   write({ ...good, ...changes });
-  expect(await codeOf(() => readTokens(state))).toBe('config-invalid');
+  expect(await codeOf(() => readTokens(createFileState(state)))).toBe('config-invalid');
 });
 
 test('a name that is taken, and one that nobody has, change nothing', async () => {
@@ -173,7 +163,7 @@ test('a name that is taken, and one that nobody has, change nothing', async () =
   await add(state, wishFor('one'));
   const before = readFileSync(path.join(state, 'tokens.json'), 'utf8');
   expect(await codeOf(() => add(state, wishFor('one')))).toBe('usage');
-  expect(await codeOf(() => removeTokens(state, ['one', 'two']))).toBe('not-found');
+  expect(await codeOf(() => removeTokens(storeOf(state), ['one', 'two']))).toBe('not-found');
   expect(readFileSync(path.join(state, 'tokens.json'), 'utf8')).toBe(before);
 });
 
@@ -182,9 +172,9 @@ test('the file with the first secret goes with the first token, and with no othe
   await add(state, wishFor('one'));
   const file = path.join(state, 'token');
   expect(statSync(file).mode & 0o777).toBe(0o600);
-  await removeTokens(state, ['one']);
+  await removeTokens(storeOf(state), ['one']);
   expect(readFileSync(file, 'utf8')).toMatch(/^[\w-]{43}$/);
-  await removeTokens(state, ['first']);
+  await removeTokens(storeOf(state), ['first']);
   expect(() => statSync(file)).toThrow('ENOENT');
   // It is not made again: somebody has decided against it.
   await running(state);

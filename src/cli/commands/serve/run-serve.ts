@@ -72,35 +72,27 @@ async function serveLocked(wanted: ServePlan, log: Log, ending: Ending): Promise
 
 async function serve(plan: ServePlan, log: Log, ends: Ends): Promise<void> {
   const { root, state, listen, limits } = plan;
-  const [
-    { startServer: start },
-    { openAccess },
-    { openLocalDisk },
-    { openLocalSessionStore },
-    { openLastSeen },
-  ] = await Promise.all([
-    import('../../../server/server.ts'),
-    import('./serve-access.ts'),
-    import('../../../storage/disk/local-disk.ts'),
-    import('../../../storage/state/local-session-store.ts'),
-    import('../../../server/core/last-seen.ts'),
-  ]);
+  const [{ startServer: start }, { openState }, { openLocalDisk }, { openLocalSessionStore }] =
+    await Promise.all([
+      import('../../../server/server.ts'),
+      import('./serve-access.ts'),
+      import('../../../storage/disk/local-disk.ts'),
+      import('../../../storage/state/local-session-store.ts'),
+    ]);
   const manager = await openServiceManager(process.env, log);
   const secured = await openServeTls(plan.tls, log);
   const stopReloading = reloadOnSignal(manager, secured.reload);
-  const { tokenFile, close, ...access } = await openAccess(plan, secured.authenticators, log);
+  const { tokenFile, close, ...kept } = await openState(plan, secured.authenticators, log);
   const onIncident = (incident: object): void => log.warn(incident, 'repaired');
   const keepOut = [state, join(state, 'sessions')];
   const content = await openLocalDisk(root, { staysReadable: true, keepOut, onIncident });
   const sessions = await openLocalSessionStore(join(state, 'sessions'), { onIncident });
-  const lastSeen = await openLastSeen(state);
   const local = localEntry(plan, tokenFile, log);
   try {
     const server = await start({
       content,
       sessions,
-      lastSeen,
-      ...access,
+      ...kept,
       ...local.options,
       listen,
       tls: secured.tls,

@@ -1,12 +1,17 @@
 /** Who may use a server: its own tokens, an issuer's, certificates, transfer grants; and what is used of quotas. */
 import type { LoginOffer } from '../../../wire/messages.ts';
 import { openAccessTokens } from '../../../server/access/access-tokens.ts';
+import { firstTokenPath, type TokenStore } from '../../../server/access/first-token.ts';
 import type { Authenticator } from '../../../server/access/authenticator.ts';
 import { openGrants, type Grants } from '../../../server/access/grants.ts';
 import { openSessionKey } from '../../../server/access/kept-key.ts';
 import { DEFAULT_LIMITS } from '../../../server/server-limits.ts';
 import { openUsageLedger, type UsageLedger } from '../../../server/core/quota/usage-ledger.ts';
 import type { Logger } from '../../../base/logger.ts';
+import { openLastSeen, type LastSeen } from '../../../server/core/last-seen.ts';
+import { openFileState } from '../../../storage/state/files/file-state.ts';
+import type { StateStore } from '../../../storage/state/state-store.ts';
+import type { Following } from '../../../storage/state/typed-document.ts';
 import { openOidc } from './serve-oidc.ts';
 import type { ServePlan } from './serve-plan.ts';
 
@@ -19,27 +24,49 @@ export interface ServeAccess {
   readonly usage: UsageLedger;
   /** Secret that the ids of sessions are made with. */
   readonly sessionKey: Uint8Array;
-  /** Where the secret of the server's own token is. */
-  readonly tokenFile: string;
   close(): void;
 }
 
+/** What a server keeps in its state directory, apart from its sessions. */
+export interface ServeState extends ServeAccess {
+  /** Where the secret of the server's own token is. */
+  readonly tokenFile: string;
+  readonly lastSeen: LastSeen;
+}
+
+/** Opens a state directory, and begins to ask the issuer for its keys. @throws CairnError as {@link openAccess} */
+export async function openState(
+  plan: Pick<ServePlan, 'state' | 'oidc' | 'limits'>,
+  certificates: readonly Authenticator[],
+  log: Logger,
+): Promise<ServeState> {
+  const state = await openFileState(plan.state);
+  const tokenFile = firstTokenPath(plan.state);
+  const access = await openAccess({ state, secretFile: tokenFile }, plan, certificates, log);
+  return { ...access, tokenFile, lastSeen: await openLastSeen(state) };
+}
+
 /**
- * Opens what is kept in a state directory, and begins to ask the issuer for its keys.
+ * Opens what is kept in a state, and begins to ask the issuer for its keys. Where several servers share the state it is
+ * followed what the others change.
  *
  * @param certificates speak for who shows no token, so they are asked last
  * @throws CairnError `config-invalid`, storage codes
  */
 export async function openAccess(
-  { state, oidc, limits }: Pick<ServePlan, 'state' | 'oidc' | 'limits'>,
+  store: TokenStore,
+  { oidc, limits }: Pick<ServePlan, 'oidc' | 'limits'>,
   certificates: readonly Authenticator[],
   log: Logger,
 ): Promise<ServeAccess> {
+  const { state } = store;
   const issuer = oidc === undefined ? undefined : await openOidc(oidc, log);
   const others = [...(issuer === undefined ? [] : [issuer.authenticator]), ...certificates];
-  const tokens = await openAccessTokens(state, { log });
-  const grants = await openGrants(state, { ...DEFAULT_LIMITS, ...limits });
-  const usage = await openUsageLedger(state);
+  const stop = new AbortController();
+  const tokens = await openAccessTokens(store, { log });
+  const follow = followingOf(state, stop.signal, log);
+  const grants = await openGrants(state, { ...DEFAULT_LIMITS, ...limits }, follow('transfer grants'));
+  const usage = await openUsageLedger(state, follow('numbers of the quotas'));
   const sessionKey = await openSessionKey(state).make();
   return {
     authenticators: [tokens, grants, ...others],
@@ -47,7 +74,23 @@ export async function openAccess(
     grants,
     usage,
     sessionKey,
-    tokenFile: tokens.tokenFile,
-    close: () => tokens.close(),
+    close: () => {
+      tokens.close();
+      stop.abort();
+    },
+  };
+}
+
+/** How documents are followed that only servers change: not at all by the only one. */
+function followingOf(
+  state: StateStore,
+  signal: AbortSignal,
+  log: Logger,
+): (what: string) => { readonly following?: Following } {
+  if (!state.properties.shared) return () => ({});
+  return (what) => {
+    const onError = (err: unknown): void =>
+      log.error({ err }, `the ${what} cannot be read; those known before stay valid`);
+    return { following: { signal, onError } };
   };
 }

@@ -3,9 +3,11 @@ import { stat, unlink } from 'node:fs/promises';
 import { createFileDurably } from '../../../base/durable-files.ts';
 import { CairnError, EXIT, storageError, systemCodeOf, type ExitCode } from '../../../base/errors.ts';
 import { printable } from '../../../base/safe-path.ts';
-import { addToken, removeTokens } from '../../../server/access/token-changes.ts';
-import { readTokens, type KeptToken } from '../../../server/access/token-file.ts';
+import { firstTokenPath, type TokenStore } from '../../../server/access/first-token.ts';
+import type { KeptToken } from '../../../server/access/kept-token.ts';
+import { addToken, readTokens, removeTokens } from '../../../server/access/token-changes.ts';
 import { issueSecret } from '../../../session/credential.ts';
+import { createFileState } from '../../../storage/state/files/file-state.ts';
 import { print } from '../../process/output.ts';
 import { jsonLine } from '../../screen/json-line.ts';
 import { usableRoot } from '../serve/serve-locks.ts';
@@ -21,6 +23,11 @@ import {
 } from './token-plan.ts';
 import { usage } from '../../options/usage.ts';
 
+/** The tokens in a state directory, beside a server that may be running. */
+function storeOf(state: string): TokenStore {
+  return { state: createFileState(state), secretFile: firstTokenPath(state) };
+}
+
 /** `cairn token create NAME`. The secret is shown once, or written into a file of its own. */
 export async function runTokenCreate(name: string, words: TokenWords): Promise<ExitCode> {
   const plan = planToken(name, words);
@@ -32,7 +39,7 @@ export async function runTokenCreate(name: string, words: TokenWords): Promise<E
   // First the secret: a token whose secret nobody has would be of no use, and its name taken.
   if (plan.tokenOut !== undefined) await createFileDurably(plan.tokenOut, `${secret}\n`);
   try {
-    const token = await addToken(state, {
+    const token = await addToken(storeOf(state), {
       ...plan,
       principal: plan.owner,
       hash,
@@ -56,7 +63,7 @@ async function announceOrRemove(state: string, { name }: KeptToken, tell: () => 
   try {
     tell();
   } catch (error) {
-    await removeTokens(state, [name]).catch(() => undefined);
+    await removeTokens(storeOf(state), [name]).catch(() => undefined);
     throw error;
   }
 }
@@ -102,7 +109,7 @@ export async function runTokenRevoke(
   const state = stateDirectoryOf(words);
   await existing(state);
   await refuseForeign(state);
-  const gone = await removeTokens(state, names);
+  const gone = await removeTokens(storeOf(state), names);
   if (words.json) {
     print(
       [...gone.map(({ name }) => jsonLine({ type: 'revoked', name })), jsonLine(summary(gone.length))].join(
@@ -121,7 +128,7 @@ export async function runTokenRevoke(
 }
 
 async function existing(state: string): Promise<readonly KeptToken[]> {
-  const tokens = await readTokens(state);
+  const tokens = await readTokens(createFileState(state));
   if (tokens !== undefined) return tokens;
   throw new CairnError(
     'not-found',

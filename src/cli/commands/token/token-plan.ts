@@ -4,7 +4,7 @@ import { CairnError } from '../../../base/errors.ts';
 import { checkRelativePath } from '../../../base/safe-path.ts';
 import type { Authorization } from '../../../session/authorization.ts';
 import { SCOPES, type Scope } from '../../../session/scopes.ts';
-import { OWNER_NAME, TOKEN_NAME } from '../../../server/access/token-file.ts';
+import { OWNER_NAME, TOKEN_NAME } from '../../../server/access/kept-token.ts';
 import { absolutePath } from '../../process/shown-command.ts';
 import { stateOf } from '../serve/serve-plan.ts';
 import { parseChoice, parseCount } from '../../options/count.ts';

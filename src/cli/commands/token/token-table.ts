@@ -2,7 +2,7 @@
 import { accessSentence } from '../../../base/access-text.ts';
 import { momentText } from '../../../base/moment-text.ts';
 import { printable } from '../../../base/safe-path.ts';
-import type { KeptToken } from '../../../server/access/token-file.ts';
+import type { KeptToken } from '../../../server/access/kept-token.ts';
 import type { Used } from '../../../server/core/quota/quota.ts';
 import { alignColumns } from '../../report/columns.ts';
 import { formatBytes } from '../../../base/byte-text.ts';

@@ -2,10 +2,11 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { authorizationOf, type KeptToken } from '../../../server/access/token-file.ts';
+import { authorizationOf, type KeptToken } from '../../../server/access/kept-token.ts';
 import { openUsage, usedOf, type Used } from '../../../server/core/quota/quota.ts';
 import { tallied } from '../../../server/core/quota/tallied-store.ts';
 import { openUsageLedger } from '../../../server/core/quota/usage-ledger.ts';
+import { createFileState } from '../../../storage/state/files/file-state.ts';
 import { openLocalSessionStore } from '../../../storage/state/local-session-store.ts';
 import type { SessionStore } from '../../../storage/state/session-store.ts';
 
@@ -16,7 +17,7 @@ const PAUSE_MS = 20;
 /** Says what is used of a token. @throws CairnError `config-invalid`, storage codes */
 export async function readUse(state: string): Promise<(token: KeptToken) => Used> {
   const sessions = join(state, 'sessions');
-  const ledger = await openUsageLedger(state);
+  const ledger = await openUsageLedger(createFileState(state));
   // A server that never ran has none.
   if (!existsSync(sessions)) {
     return (token) => {

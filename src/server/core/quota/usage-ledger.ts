@@ -1,13 +1,15 @@
 /**
- * What was published in the name of authorizations that have a quota of bytes: `usage.json` of the state directory.
+ * What was published in the name of authorizations that have a quota of bytes, as a document of the state.
  * Written before the session's record says that it is committed; a commit that is done again is not counted again.
  */
-import { join } from 'node:path';
 import * as v from 'valibot';
-import { replaceFileDurably } from '../../../base/durable-files.ts';
-import { CairnError } from '../../../base/errors.ts';
-import { printable } from '../../../base/safe-path.ts';
-import { readIfThere } from '../../../base/read-if-there.ts';
+import type { StateStore } from '../../../storage/state/state-store.ts';
+import {
+  openDocument,
+  type DocumentKind,
+  type Following,
+  type TypedDocument,
+} from '../../../storage/state/typed-document.ts';
 
 /** Who is charged: the id of an authorization, which is never used again, and when it ends, if it does. */
 export interface Charged {
@@ -23,7 +25,7 @@ export interface UsageLedger {
   isCounted(session: string): boolean;
   /** Charges what a session publishes, once. Durable when it resolves. @throws CairnError, storage codes */
   charge(session: string, charged: readonly Charged[], bytes: number): Promise<void>;
-  /** Sessions whose records tell by now that they are over need not be remembered. */
+  /** Sessions of this server whose records tell by now that they are over need not be remembered. */
   settle(isOver: (session: string) => boolean): void;
 }
 
@@ -36,83 +38,107 @@ const Format = v.object({
 });
 type Kept = v.InferOutput<typeof Format>;
 
+const USAGE: DocumentKind<Kept> = {
+  key: 'a/usage',
+  schema: v.pipe(v.string(), v.parseJson(), Format),
+  format: (kept) => JSON.stringify(kept),
+  unreadable: (where) =>
+    `what was pushed so far in the name of each token, in "${where}", cannot be understood; put back a copy of the file, or move it away: all quotas then begin anew`,
+};
+
 /** An expired authorization publishes nothing more; a clock that was set wrong must not make it forgotten. */
 const KEEP_EXPIRED_MS = 30 * 86_400_000;
 
 /**
- * Opens the ledger of a state directory; nothing is written before something is charged.
+ * Opens the ledger of a state; nothing is written before something is charged.
  *
- * @throws CairnError `config-invalid` for a file that cannot be understood; storage codes
+ * @param following where other servers charge to the same one
+ * @throws CairnError `config-invalid` for a document that cannot be understood; storage codes
  */
 export async function openUsageLedger(
-  stateDirectory: string,
-  now: () => number = Date.now,
+  state: StateStore,
+  { now, following }: { readonly now?: () => number; readonly following?: Following } = {},
 ): Promise<UsageLedger> {
-  const path = join(stateDirectory, 'usage.json');
-  const save = (kept: Kept): Promise<void> => replaceFileDurably(path, JSON.stringify(kept), 0o600);
-  return createUsageLedger(await load(path), save, now);
+  const document = await openDocument(state, USAGE);
+  if (following !== undefined) document.follow(following);
+  return createUsageLedger(document, now);
 }
 
-/** A ledger that is forgotten with its process, unless `save` keeps what it is given. */
+/** A ledger that is forgotten with its process, unless `document` keeps it. */
 export function createUsageLedger(
-  kept: Kept = { version: 1, published: [], counted: [] },
-  save: (kept: Kept) => Promise<void> = async () => undefined,
+  document: Pick<TypedDocument<Kept>, 'value' | 'change'> = inMemory(),
   now: () => number = Date.now,
 ): UsageLedger {
-  const published = new Map(kept.published.map((entry) => [entry.id, entry]));
-  const counted = new Set(kept.counted);
-  const write = async (): Promise<void> => {
-    for (const [id, { expiresAtMs = Infinity }] of published)
-      if (expiresAtMs + KEEP_EXPIRED_MS < now()) published.delete(id);
-    await save({ version: 1, published: [...published.values()], counted: [...counted] });
-  };
-  const saveAll = oneAtATime(write);
-  let isDirty = false;
+  const known = indexed(document);
+  /** Sessions that are this server's to settle: those that were there when it began, and its own. */
+  const own = new Set(known().counted);
+  /** Those that the next change leaves out. */
+  const settled = new Set<string>();
   return {
-    publishedBytes: (id) => published.get(id)?.bytes ?? 0,
-    isCounted: (session) => counted.has(session),
+    publishedBytes: (id) => known().bytes.get(id) ?? 0,
+    isCounted: (session) => known().counted.has(session) && !settled.has(session),
     settle: (isOver) => {
-      for (const session of counted) if (isOver(session)) counted.delete(session);
+      const { counted } = known();
+      for (const session of settled) if (!counted.has(session)) settled.delete(session);
+      for (const session of own) {
+        if (!isOver(session)) continue;
+        own.delete(session);
+        settled.add(session);
+      }
     },
     charge: async (session, charged, bytes) => {
-      if (!counted.has(session)) {
-        counted.add(session);
-        for (const { id, expiresAtMs } of charged) {
-          const sum = (published.get(id)?.bytes ?? 0) + bytes;
-          published.set(id, { id, bytes: sum, ...(expiresAtMs === undefined ? {} : { expiresAtMs }) });
-        }
-        isDirty = true;
-      }
-      // Also where an earlier try could not write it down.
-      if (!isDirty) return;
-      await saveAll();
-      isDirty = false;
+      await document.change((kept = NOTHING) => {
+        if (kept.counted.includes(session)) return kept;
+        const counted = [...kept.counted.filter((id) => !settled.has(id)), session];
+        return { version: 1, published: added(kept.published, charged, { bytes, nowMs: now() }), counted };
+      });
+      own.add(session);
     },
   };
 }
 
-/** Runs `work` so that whoever asks gets a run that began after that; those who wait together share one. */
-function oneAtATime(work: () => Promise<void>): () => Promise<void> {
-  let running: Promise<unknown> = Promise.resolve();
-  let next: Promise<void> | undefined;
+const NOTHING: Kept = { version: 1, published: [], counted: [] };
+
+/** What was published, with what comes to it now, and without what has been over for long. */
+function added(
+  published: Kept['published'],
+  charged: readonly Charged[],
+  { bytes, nowMs }: { readonly bytes: number; readonly nowMs: number },
+): Kept['published'] {
+  const sums = new Map(published.map((entry) => [entry.id, entry]));
+  for (const { id, expiresAtMs } of charged) {
+    const sum = (sums.get(id)?.bytes ?? 0) + bytes;
+    sums.set(id, { id, bytes: sum, ...(expiresAtMs === undefined ? {} : { expiresAtMs }) });
+  }
+  return [...sums.values()].filter(({ expiresAtMs = Infinity }) => expiresAtMs + KEEP_EXPIRED_MS >= nowMs);
+}
+
+/** What a document says, to be found by id. */
+function indexed(document: Pick<TypedDocument<Kept>, 'value'>): () => {
+  readonly bytes: ReadonlyMap<string, number>;
+  readonly counted: ReadonlySet<string>;
+} {
+  const indexOf = ({ published, counted }: Kept) => ({
+    bytes: new Map(published.map(({ id, bytes }) => [id, bytes])),
+    counted: new Set(counted),
+  });
+  let kept = NOTHING;
+  let index = indexOf(kept);
   return () => {
-    next ??= running.then(() => {
-      next = undefined;
-      const run = work();
-      running = run.catch(() => undefined); // told to whoever asked for it
-      return run;
-    });
-    return next;
+    const { value = NOTHING } = document;
+    if (value === kept) return index;
+    kept = value;
+    index = indexOf(kept);
+    return index;
   };
 }
 
-async function load(path: string): Promise<Kept | undefined> {
-  const bytes = await readIfThere(path);
-  if (bytes === undefined) return undefined;
-  try {
-    return v.parse(Format, JSON.parse(bytes.toString('utf8')));
-  } catch (error) {
-    const message = `what was pushed so far in the name of each token, in "${printable(path)}", cannot be understood; put back a copy of the file, or move it away: all quotas then begin anew`;
-    throw new CairnError('config-invalid', message, { cause: error });
-  }
+function inMemory(): Pick<TypedDocument<Kept>, 'value' | 'change'> {
+  let value: Kept | undefined;
+  return {
+    get value() {
+      return value;
+    },
+    change: async (update) => void (value = update(value) ?? value),
+  };
 }

@@ -1,12 +1,9 @@
-/** `tokens.json` of a state directory: what is kept of access tokens. Of their secrets it has only hashes. */
-import { join } from 'node:path';
+/** What is kept of access tokens: a document of the state, which has only hashes of their secrets. */
 import * as v from 'valibot';
-import { replaceFileDurably } from '../../base/durable-files.ts';
-import { CairnError } from '../../base/errors.ts';
-import { readIfThere } from '../../base/read-if-there.ts';
-import { checkRelativePath, printable } from '../../base/safe-path.ts';
+import { checkRelativePath } from '../../base/safe-path.ts';
 import { FULL_SCOPES, SCOPES } from '../../session/scopes.ts';
 import type { Authorization } from '../../session/authorization.ts';
+import type { DocumentKind } from '../../storage/state/typed-document.ts';
 
 /** What a token may be called: it stands in messages, logs and command lines. */
 export const TOKEN_NAME = /^[A-Za-z0-9._-]{1,64}$/;
@@ -54,33 +51,22 @@ const Format = v.object({
  */
 export type KeptToken = v.InferOutput<typeof Format>['tokens'][number];
 
-/** Where the tokens of a state directory are. */
-export function tokensPath(stateDirectory: string): string {
-  return join(stateDirectory, 'tokens.json');
-}
-
-/**
- * The tokens of a state directory; undefined where none were ever kept.
- *
- * @throws CairnError `config-invalid` for a file that cannot be understood; storage codes
- */
-export async function readTokens(stateDirectory: string): Promise<readonly KeptToken[] | undefined> {
-  const path = tokensPath(stateDirectory);
-  const bytes = await readIfThere(path);
-  if (bytes === undefined) return undefined;
-  try {
-    return unique(parse(JSON.parse(bytes.toString('utf8'))));
-  } catch (error) {
-    const message = `the access tokens in "${printable(path)}" cannot be understood; put back a copy of the file, or move it away together with "token" to start with a new one`;
-    throw new CairnError('config-invalid', message, { cause: error });
-  }
-}
-
-/** Keeps tokens in place of those before. Only under the lock of the file. @throws CairnError, storage codes */
-export function writeTokens(stateDirectory: string, tokens: readonly KeptToken[]): Promise<void> {
-  const text = `${JSON.stringify({ version: 2, tokens }, undefined, 2)}\n`;
-  return replaceFileDurably(tokensPath(stateDirectory), text, 0o600);
-}
+/** The access tokens of a state. */
+export const TOKENS: DocumentKind<readonly KeptToken[]> = {
+  key: 'a/tokens',
+  schema: v.pipe(
+    v.string(),
+    v.parseJson(),
+    v.variant('version', [FirstFormat, Format]),
+    v.transform((kept) => (kept.version === 1 ? kept.tokens.map(ofFirstFormat) : kept.tokens)),
+    v.check((tokens) => isUnique(tokens, 'id'), 'two tokens have the same id'),
+    v.check((tokens) => isUnique(tokens, 'name'), 'two tokens have the same name'),
+    v.check((tokens) => isUnique(tokens, 'hash'), 'two tokens have the same hash'),
+  ),
+  format: (tokens) => `${JSON.stringify({ version: 2, tokens }, undefined, 2)}\n`,
+  unreadable: (where) =>
+    `the access tokens in "${where}" cannot be understood; put back a copy of the file, or move it away together with "token" to start with a new one`,
+};
 
 /** What a kept token allows. */
 export function authorizationOf(token: KeptToken): Authorization {
@@ -95,24 +81,13 @@ export function authorizationOf(token: KeptToken): Authorization {
   };
 }
 
-function parse(value: unknown): readonly KeptToken[] {
-  const isFirst = v.is(v.object({ version: v.literal(1) }), value);
-  if (!isFirst) return v.parse(Format, value).tokens;
-  // Names were never used again then, and sessions remember what they were authorized by.
-  return v.parse(FirstFormat, value).tokens.map((token) => ({
-    id: token.name,
-    ...token,
-    scopes: [...FULL_SCOPES],
-    path: '',
-  }));
+/** Names were never used again then, and sessions remember what they were authorized by. */
+function ofFirstFormat(token: v.InferOutput<typeof FirstFormat>['tokens'][number]): KeptToken {
+  return { id: token.name, ...token, scopes: [...FULL_SCOPES], path: '' };
 }
 
-function unique(tokens: readonly KeptToken[]): readonly KeptToken[] {
-  for (const key of ['id', 'name', 'hash'] as const) {
-    if (new Set(tokens.map((token) => token[key])).size < tokens.length)
-      throw new Error(`two tokens have the same ${key}`);
-  }
-  return tokens;
+function isUnique(tokens: readonly KeptToken[], key: 'id' | 'name' | 'hash'): boolean {
+  return new Set(tokens.map((token) => token[key])).size === tokens.length;
 }
 
 function isSafe(path: string): boolean {

@@ -1,0 +1,109 @@
+/**
+ * The token that a server makes at its first start. Its secret lies in a file of its own, readable by its owner only, so that
+ * a client of the same user finds it; it is in no document, and on no other machine.
+ *
+ * The secret comes first, under a name that is made of its hash, and gets its own name once the token is kept: of several
+ * processes that begin together one keeps its token, and a crash in between loses nothing.
+ */
+import { readdir, unlink } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { createFileDurably, replaceFileDurably, syncDirectory } from '../../base/durable-files.ts';
+import { storageError, systemCodeOf } from '../../base/errors.ts';
+import { readIfThere } from '../../base/read-if-there.ts';
+import { printable } from '../../base/safe-path.ts';
+import { createSessionId, hashSecret, issueSecret } from '../../session/credential.ts';
+import { FULL_SCOPES } from '../../session/scopes.ts';
+import type { StateStore } from '../../storage/state/state-store.ts';
+import { openDocument, type TypedDocument } from '../../storage/state/typed-document.ts';
+import { TOKENS, type KeptToken } from './kept-token.ts';
+
+/** Where the tokens of a server are. */
+export interface TokenStore {
+  readonly state: StateStore;
+  /** The file with the secret of the first token, on this machine; its directory exists. */
+  readonly secretFile: string;
+}
+
+/** Where the secret of the first token lies in a state directory. */
+export function firstTokenPath(stateDirectory: string): string {
+  return join(stateDirectory, 'token');
+}
+
+/** A first token that was made now; without its secret, which is in its file. */
+export type CreatedToken = Pick<KeptToken, 'name' | 'principal' | 'createdAt'>;
+
+/** The tokens of a state, among which the first one is. */
+export interface OpenedTokens {
+  readonly document: TypedDocument<readonly KeptToken[]>;
+  readonly created?: CreatedToken;
+}
+
+/**
+ * Opens the tokens of a state; where none were ever kept the first one is made. Nothing is written where there are some.
+ *
+ * @throws CairnError `config-invalid`, `state-locked`, storage codes
+ */
+export async function openTokens(
+  { state, secretFile }: TokenStore,
+  onChange?: (tokens: readonly KeptToken[]) => void,
+): Promise<OpenedTokens> {
+  const document = await openDocument(state, TOKENS, onChange);
+  const created = document.value === undefined ? await makeFirst(document, secretFile) : undefined;
+  await nameSecret(document.value ?? [], secretFile);
+  return { document, ...(created === undefined ? {} : { created }) };
+}
+
+/** Removes the file with the secret of the first token where that is among those that are gone. @throws storage codes */
+export async function forgetSecret(secretFile: string, gone: readonly KeptToken[]): Promise<void> {
+  const secret = (await readIfThere(secretFile))?.toString('utf8').trim();
+  if (secret !== undefined && gone.some(({ hash }) => hash === hashSecret(secret))) await remove(secretFile);
+}
+
+/** Undefined where another process was faster. */
+async function makeFirst(
+  document: TypedDocument<readonly KeptToken[]>,
+  secretFile: string,
+): Promise<CreatedToken | undefined> {
+  const { secret, hash } = issueSecret();
+  const created = { name: 'first', principal: createSessionId(), createdAt: new Date().toISOString() };
+  const first: KeptToken = { id: createSessionId(), ...created, hash, scopes: [...FULL_SCOPES], path: '' };
+  await createFileDurably(`${unnamed(secretFile)}${hash}`, secret);
+  await document.change((now) => now ?? [first]);
+  return document.value?.some((token) => token.hash === hash) === true ? created : undefined;
+}
+
+/** What a secret file is called with the hash behind it, until its token is kept. */
+function unnamed(secretFile: string): string {
+  return `${secretFile}.of-`;
+}
+
+/** Gives the secret of a token that is kept its name, and removes those of tokens that will never be kept. */
+async function nameSecret(tokens: readonly KeptToken[], secretFile: string): Promise<void> {
+  const directory = dirname(secretFile);
+  const begin = basename(unnamed(secretFile));
+  for (const name of await namesIn(directory)) {
+    if (!name.startsWith(begin)) continue;
+    const path = join(directory, name);
+    const secret = (await readIfThere(path))?.toString('utf8');
+    if (secret !== undefined && tokens.some(({ hash }) => hash === hashSecret(secret)))
+      await replaceFileDurably(secretFile, secret, 0o600);
+    await remove(path);
+  }
+}
+
+async function namesIn(directory: string): Promise<string[]> {
+  try {
+    return await readdir(directory);
+  } catch (error) {
+    throw storageError(error, `reading "${printable(directory)}"`);
+  }
+}
+
+async function remove(path: string): Promise<void> {
+  try {
+    await unlink(path);
+  } catch (error) {
+    if (systemCodeOf(error) !== 'ENOENT') throw storageError(error, `removing "${printable(path)}"`);
+  }
+  await syncDirectory(dirname(path));
+}

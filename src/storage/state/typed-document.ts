@@ -1,0 +1,230 @@
+/**
+ * One document of a state store as a value of its type. It changes by compare-and-set: what another process has changed
+ * meanwhile is read, and the change is applied to that.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import * as v from 'valibot';
+import { CairnError } from '../../base/errors.ts';
+import { waitFor } from './looking.ts';
+import type { StateStore } from './state-store.ts';
+
+/** What a document is; it stands beside the type of its value. */
+export interface DocumentKind<T> {
+  readonly key: string;
+  /** From the text to the value. */
+  readonly schema: v.GenericSchema<string, T>;
+  format(value: T): string;
+  /** What to tell of a text that the schema refuses; `where` names the document. */
+  unreadable(where: string): string;
+  /** Whether the text is a secret, which no error may quote. */
+  readonly isSecret?: boolean;
+}
+
+/** What becomes of a value; the same value, or undefined, where it stays. May be called more than once. */
+export type Update<T> = (now: T | undefined) => T | undefined;
+
+/** A document that is open; there is nothing to close. */
+export interface TypedDocument<T> {
+  /** As it was last seen; undefined where none was ever made. */
+  readonly value: T | undefined;
+  /**
+   * Reads what is there by now. However often it is asked there is a pause between two looks: clients that can make a server
+   * ask must not make it read without end.
+   *
+   * @throws CairnError `config-invalid` for what cannot be understood, or is gone: the value then stays; storage codes
+   */
+  look(): Promise<void>;
+  /**
+   * Changes the document, durably; changes that wait together are written as one. What an update throws ends only its own change.
+   *
+   * @throws CairnError `config-invalid`, `server-busy` where other processes change it without a pause; storage codes
+   */
+  change(update: Update<T>): Promise<void>;
+  /** Looks whenever another process has changed the document, until the signal comes. */
+  follow(following: Following): void;
+}
+
+/** For how long a document is followed, and what is told of looks that fail; they are tried again until one succeeds. */
+export interface Following {
+  readonly signal: AbortSignal;
+  readonly onError: (error: unknown) => void;
+}
+
+/** Between two looks that were asked for. */
+const PAUSE_MS = 50;
+/** After a look that failed while the document was followed. */
+const FOLLOW_AGAIN_MS = 250;
+/** Other processes may be faster so often. */
+const MAX_TRIES = 200;
+const MAX_STEP_BACK_MS = 20;
+
+/** A change that waits for its turn. */
+interface Waiting<T> {
+  readonly update: Update<T>;
+  readonly done: () => void;
+  readonly failed: (error: unknown) => void;
+}
+
+/** What is known of a document: its version is null where none is there. */
+interface Known<T> {
+  readonly version: string | null;
+  readonly value: T | undefined;
+}
+
+/** An open document. */
+interface Held<T> {
+  readonly state: StateStore;
+  readonly kind: DocumentKind<T>;
+  readonly onChange: (value: T) => void;
+  known: Known<T>;
+}
+
+/**
+ * Reads a document. `onChange` is told of each value that another process has made, from then on.
+ *
+ * @throws CairnError `config-invalid` for what cannot be understood; storage codes
+ */
+export async function openDocument<T>(
+  state: StateStore,
+  kind: DocumentKind<T>,
+  onChange: (value: T) => void = () => {},
+): Promise<TypedDocument<T>> {
+  const known = (await read(state, kind)) ?? { version: null, value: undefined };
+  const held: Held<T> = { state, kind, onChange, known };
+  let waiting: Waiting<T>[] = [];
+  let turns: Promise<unknown> = Promise.resolve();
+  const inTurn = (action: () => Promise<void>): Promise<void> => {
+    const turn = turns.then(action);
+    turns = turn.catch(() => undefined); // the caller of that turn is told
+    return turn;
+  };
+  const writeWaiting = async (): Promise<void> => {
+    const changes = waiting;
+    waiting = [];
+    try {
+      await write(held, changes);
+    } catch (error) {
+      for (const { failed } of changes) failed(error);
+    }
+  };
+  const look = paced(() =>
+    inTurn(async () => {
+      if ((await takeOver(held)) || held.known.version === null) return;
+      throw new CairnError('config-invalid', `"${state.where(kind.key)}" is gone`);
+    }),
+  );
+  return {
+    get value() {
+      return held.known.value;
+    },
+    look,
+    change: (update) =>
+      new Promise((done, failed) => {
+        waiting.push({ update, done, failed });
+        if (waiting.length === 1) void inTurn(writeWaiting);
+      }),
+    follow: (following) => void follow(() => state.watch(kind.key, following.signal), look, following),
+  };
+}
+
+/** Writes changes as one, and settles them. @throws CairnError as `TypedDocument.change` */
+async function write<T>(held: Held<T>, changes: readonly Waiting<T>[]): Promise<void> {
+  const { state, kind } = held;
+  for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+    const { version, value: before } = held.known;
+    const { value, refused } = applied(changes, before);
+    const text = value === undefined || value === before ? undefined : kind.format(value);
+    // oxlint-disable-next-line no-await-in-loop -- one try after the other
+    const written = text === undefined ? version : await state.compareAndSet(kind.key, version, text);
+    if (text === undefined || written !== undefined) {
+      held.known = { version: written ?? null, value };
+      for (const change of changes) settle(change, refused);
+      return;
+    }
+    // oxlint-disable-next-line no-await-in-loop -- as above
+    if (!(await takeOver(held))) held.known = { version: null, value: before };
+    // oxlint-disable-next-line no-await-in-loop -- so that two that met do not meet again
+    await sleep(Math.random() * MAX_STEP_BACK_MS);
+  }
+  const message = `"${state.where(kind.key)}" is changed by others again and again; try later`;
+  throw new CairnError('server-busy', message);
+}
+
+/** Takes over what is there; false where nothing is, or nothing any more. */
+async function takeOver<T>(held: Held<T>): Promise<boolean> {
+  const there = await read(held.state, held.kind, held.known);
+  if (there === undefined) return false;
+  if (there === held.known) return true;
+  held.known = there;
+  if (there.value !== undefined) held.onChange(there.value);
+  return true;
+}
+
+/** What is there; `known` itself where that is still the same; undefined where nothing is. */
+async function read<T>(
+  state: StateStore,
+  { key, schema, unreadable, isSecret = false }: DocumentKind<T>,
+  known?: Known<T>,
+): Promise<Known<T> | undefined> {
+  const found = await state.get(key);
+  if (found === undefined) return undefined;
+  if (found.version === known?.version) return known;
+  try {
+    return { version: found.version, value: v.parse(schema, found.text) };
+  } catch (error) {
+    throw new CairnError('config-invalid', unreadable(state.where(key)), isSecret ? {} : { cause: error });
+  }
+}
+
+/** Applies all changes to a value, one after the other; `refused`: what some of them threw. */
+function applied<T>(
+  changes: readonly Waiting<T>[],
+  before: T | undefined,
+): { readonly value: T | undefined; readonly refused: ReadonlyMap<Waiting<T>, unknown> } {
+  const refused = new Map<Waiting<T>, unknown>();
+  let value = before;
+  for (const change of changes) {
+    try {
+      value = change.update(value) ?? value;
+    } catch (error) {
+      refused.set(change, error);
+    }
+  }
+  return { value, refused };
+}
+
+function settle<T>(change: Waiting<T>, refused: ReadonlyMap<Waiting<T>, unknown>): void {
+  if (refused.has(change)) change.failed(refused.get(change));
+  else change.done();
+}
+
+/** The same work with a pause before each run; those that ask while one is to come share it. */
+function paced(work: () => Promise<void>): () => Promise<void> {
+  let beganAtMs = -Infinity;
+  let next: Promise<void> | undefined;
+  const soon = async (): Promise<void> => {
+    const pauseMs = PAUSE_MS - (performance.now() - beganAtMs);
+    // Always in a later turn: "next" is set by then.
+    await sleep(Math.max(0, pauseMs), undefined, { ref: false });
+    next = undefined;
+    beganAtMs = performance.now();
+    await work();
+  };
+  // A run that is under way may have come too early for what is asked for now.
+  return () => (next ??= soon());
+}
+
+async function follow(
+  watch: () => AsyncIterable<unknown>,
+  look: () => Promise<void>,
+  { signal, onError }: Following,
+): Promise<void> {
+  do {
+    try {
+      // The first word is that it watches: what came before is looked at, too.
+      for await (const _ of watch()) await look();
+    } catch (error) {
+      onError(error);
+    }
+  } while (await waitFor(FOLLOW_AGAIN_MS, signal));
+}
