@@ -131,8 +131,8 @@ export function resetLink(link: Link, state: ProxyState): void {
 function pipe(link: Link, way: Way, state: ProxyState): void {
   const [from, to] = way === 'up' ? [link.client, link.server] : [link.server, link.client];
   const pass = (bytes: Buffer): void => {
-    // What would go to a server that has ended reaches nobody, and is not counted.
-    if (link.holes[way] || to.destroyed || to.readableEnded) {
+    // Bytes for a side that has ended, or that was told of the end, reach nobody, and are not counted.
+    if (link.holes[way] || to.destroyed || to.writableEnded || to.readableEnded) {
       from.resume();
       return;
     }
