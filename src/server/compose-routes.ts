@@ -2,21 +2,21 @@
 import { createByteBudget } from '../transfer/byte-budget.ts';
 import type { Core } from './compose-core.ts';
 import type { Foundation } from './compose-foundation.ts';
-import { createGrantHandlers } from './front-ends/admin/grants.ts';
+import { createGrantHandlers } from './front-ends/admin/grant-requests.ts';
 import {
   createAdministrativeAbort,
   createListSessionsHandler,
   createShowSessionHandler,
-} from './front-ends/admin/administration.ts';
+} from './front-ends/admin/session-requests.ts';
 import { createPublicHandler, createTreeHandler } from './front-ends/files/public-files.ts';
-import { createTreeChangeHandler } from './front-ends/files/tree-changes.ts';
-import { createCheckpointHandler } from './front-ends/native/checkpoint.ts';
+import { createTreeChangeHandler } from './front-ends/files/change-requests.ts';
+import { createCheckpointHandler } from './front-ends/native/checkpoint-request.ts';
 import { createCommitHandler } from './front-ends/native/commit.ts';
 import { createDigestsHandler } from './front-ends/native/digests.ts';
 import { createEstablishHandler, createResumeHandler } from './front-ends/native/establish.ts';
-import { createGreetingHandler, withGreeting } from './front-ends/native/greeting.ts';
+import { createGreetingHandler, withGreeting } from './front-ends/native/greet.ts';
 import { createPlanHandler } from './front-ends/native/plan.ts';
-import { createProbeHandlers } from './front-ends/native/probe.ts';
+import { createProbeHandlers } from './front-ends/native/answer-probe.ts';
 import { createGetManifestHandler } from './front-ends/native/pull-manifest.ts';
 import { createPutManifestHandler } from './front-ends/native/push-manifest.ts';
 import { createHeadChunkHandler, createPutChunkHandler } from './front-ends/native/receive-chunk.ts';

@@ -10,7 +10,7 @@ import { createRouter } from './front-ends/router.ts';
 import { createServe, type Arrival, type Serve } from './front-ends/serve-request.ts';
 import type { Answering } from './http/answering.ts';
 import { createAccess } from './http/authorize.ts';
-import { createChannels } from './http/channels.ts';
+import { createChannels } from './http/channel-upgrades.ts';
 import { addressReader } from './http/client-address.ts';
 import type { Handler } from './http/handler.ts';
 import type { ListenContext } from './http/listen.ts';

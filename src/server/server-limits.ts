@@ -1,7 +1,7 @@
 /** What one server allows, and how long it keeps things. */
-import { DEFAULT_ACCESS_LIMITS, type AccessLimits } from './access/limits.ts';
-import { DEFAULT_CORE_LIMITS, type CoreLimits } from './core/limits.ts';
-import { DEFAULT_HTTP_LIMITS, type HttpLimits } from './http/limits.ts';
+import { DEFAULT_ACCESS_LIMITS, type AccessLimits } from './access/access-limits.ts';
+import { DEFAULT_CORE_LIMITS, type CoreLimits } from './core/core-limits.ts';
+import { DEFAULT_HTTP_LIMITS, type HttpLimits } from './http/http-limits.ts';
 
 /** Limits of a server; times are in milliseconds. */
 export interface ServerLimits extends CoreLimits, AccessLimits, HttpLimits {}

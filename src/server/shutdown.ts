@@ -5,7 +5,7 @@ import type { Watch } from './access-watch.ts';
 import type { Collector } from './core/sessions/collector.ts';
 import type { Leftovers } from './core/sessions/leftovers.ts';
 import type { LiveSessions } from './core/sessions/live-sessions.ts';
-import type { Channels } from './http/channels.ts';
+import type { Channels } from './http/channel-upgrades.ts';
 import type { HttpServer } from './http/listen.ts';
 import type { OperationsPort } from './operations/operations-port.ts';
 

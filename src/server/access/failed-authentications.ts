@@ -5,7 +5,7 @@
  * random bits is not guessed at any rate.
  */
 import { CairnError } from '../../base/errors.ts';
-import type { AccessLimits } from './limits.ts';
+import type { AccessLimits } from './access-limits.ts';
 import { addressKey } from '../../base/address-key.ts';
 
 /** Addresses that are remembered; beyond, the one whose window ends first is forgotten. */

@@ -12,7 +12,7 @@ import type { Following } from '../../storage/state/typed-document.ts';
 import type { Authenticator } from './authenticator.ts';
 import { openGrantKey, type KeptKey } from './kept-key.ts';
 import { openGrantList, type GrantList, type IssuedGrant } from './grant-list.ts';
-import type { AccessLimits } from './limits.ts';
+import type { AccessLimits } from './access-limits.ts';
 import { grantPrincipal, looksLikeGrant, signGrant, verifyGrant } from './grant-token.ts';
 
 /** What somebody wants to grant. */

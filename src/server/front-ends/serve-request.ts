@@ -2,14 +2,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { BodyReader } from '../../base/body-reader.ts';
 import { CairnError } from '../../base/errors.ts';
-import type { HttpLimits } from '../http/limits.ts';
+import type { HttpLimits } from '../http/http-limits.ts';
 import type { HidePaths } from '../core/own-paths.ts';
 import type { AddressReader } from '../http/client-address.ts';
 import { refuseCrossSite } from '../http/cross-site.ts';
 import { checkRequestLine, drainBody, openExchange } from '../http/exchange.ts';
 import type { Handler } from '../http/handler.ts';
 import { logFailure, type RefusalLog } from '../http/log-failure.ts';
-import { paceOf } from '../http/pace.ts';
+import { paceOf } from '../http/body-pace.ts';
 import { sendProblem, tellableError } from '../http/reply.ts';
 import { countFailure, type RequestMetrics } from '../http/count-failure.ts';
 import { routeLabel } from '../http/route-label.ts';

@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { CairnError } from '../../base/errors.ts';
 import { addressKey } from '../../base/address-key.ts';
-import type { HttpLimits } from './limits.ts';
+import type { HttpLimits } from './http-limits.ts';
 import type { Refusals } from './refusals.ts';
 
 /** Refused connections that still get their answer at a time; what is beyond is only closed. */

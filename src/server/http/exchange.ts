@@ -4,7 +4,7 @@ import { BodyReader, type Pace } from '../../base/body-reader.ts';
 import { CairnError } from '../../base/errors.ts';
 import { incomingBody } from '../../base/incoming-body.ts';
 import { PROTOCOL_SEGMENT, protocolLink } from '../../wire/routes.ts';
-import type { HttpLimits } from './limits.ts';
+import type { HttpLimits } from './http-limits.ts';
 
 /** One request and its answer. */
 export interface Exchange {

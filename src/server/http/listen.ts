@@ -7,7 +7,7 @@ import { CairnError, systemCodeOf } from '../../base/errors.ts';
 import type { KeptTls } from '../access/kept-tls.ts';
 import { answerBroken } from './broken-request.ts';
 import { createHttpsServer, watchSockets } from './listen-tls.ts';
-import type { HttpLimits } from './limits.ts';
+import type { HttpLimits } from './http-limits.ts';
 import type { LimitedLog } from './log-limiter.ts';
 import { limitConnections, type ConnectionLimits, type Connections, type Idle } from './connection-limits.ts';
 import { ordinaryRequest } from './ordinary-request.ts';

@@ -6,7 +6,7 @@ import type { AddressReader } from '../http/client-address.ts';
 import type { Handler } from '../http/handler.ts';
 import { drainBody, openExchange, type Exchange } from '../http/exchange.ts';
 import { createHttpServer, listen, urlOf, type ListenContext, type RequestListener } from '../http/listen.ts';
-import { paceOf } from '../http/pace.ts';
+import { paceOf } from '../http/body-pace.ts';
 import { sendProblem, tellableError } from '../http/reply.ts';
 
 /** A port that listens. */

@@ -19,7 +19,7 @@ import {
   refuseObstacle,
   type KeptEntry,
 } from './entry-objects.ts';
-import { listStagingAreas, openStagingArea } from './staging-area.ts';
+import { listStagingAreas, openStagingArea } from './object-staging.ts';
 
 const SCAN_BATCH_ENTRIES = 1000;
 

@@ -72,7 +72,7 @@ async function check({ root, state, json }: ServePlan, isDryRun: boolean): Promi
   const [{ checkSessions }, { DEFAULT_CORE_LIMITS }, { openLocalDisk }, { openLocalSessionStore }] =
     await Promise.all([
       import('../../../server/core/check/check-sessions.ts'),
-      import('../../../server/core/limits.ts'),
+      import('../../../server/core/core-limits.ts'),
       import('../../../storage/disk/local-disk.ts'),
       import('../../../storage/state/local-session-store.ts'),
     ]);

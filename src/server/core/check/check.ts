@@ -4,7 +4,7 @@ import type { SessionRecord } from '../../../session/record.ts';
 import type { ContentStore } from '../../../storage/content-store.ts';
 import type { StoreIncident } from '../../../storage/incident.ts';
 import type { SessionStore } from '../../../storage/state/session-store.ts';
-import type { CoreLimits } from '../limits.ts';
+import type { CoreLimits } from '../core-limits.ts';
 import type { CheckTotals, Finding, FindingKind, FindingOutcome } from './findings.ts';
 
 /** What is checked, and how. The stores are borrowed, and nobody else uses them meanwhile. */

@@ -4,7 +4,7 @@ import { CairnError } from '../../../base/errors.ts';
 import type { SessionRecord } from '../../../session/record.ts';
 import { isTerminal } from '../../../session/state.ts';
 import type { Authorization } from '../../../session/authorization.ts';
-import type { CoreLimits } from '../limits.ts';
+import type { CoreLimits } from '../core-limits.ts';
 import type { TallyQuery } from './session-tally.ts';
 import type { StoreTally } from './tallied-store.ts';
 import type { Charged, UsageLedger } from './usage-ledger.ts';

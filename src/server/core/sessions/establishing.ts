@@ -9,7 +9,7 @@ import type { SessionRecord } from '../../../session/record.ts';
 import type { ContentStore } from '../../../storage/content-store.ts';
 import type { SessionStore } from '../../../storage/state/session-store.ts';
 import type { SessionGrant } from '../../../wire/messages.ts';
-import type { CoreLimits } from '../limits.ts';
+import type { CoreLimits } from '../core-limits.ts';
 import { checkNewSession, openUsage, type Usage } from '../quota/quota.ts';
 import type { EarlierSessions } from './earlier-sessions.ts';
 import type { GrantOf } from './grant.ts';

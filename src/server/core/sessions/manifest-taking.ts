@@ -6,7 +6,7 @@ import type { Manifest } from '../../../manifest/manifest.ts';
 import type { SessionRecord } from '../../../session/record.ts';
 import { readTree, type Notice } from '../../../wire/tree-stream.ts';
 import type { Few } from '../among-few.ts';
-import type { CoreLimits } from '../limits.ts';
+import type { CoreLimits } from '../core-limits.ts';
 import { checkManifest, openUsage, type Usage } from '../quota/quota.ts';
 import type { SessionWork } from './admission.ts';
 import { saveManifest } from './session-documents.ts';

@@ -3,7 +3,7 @@ import type { Logger } from '../../../base/logger.ts';
 import type { ManifestParameters } from '../../../manifest/manifest.ts';
 import type { ContentStore } from '../../../storage/content-store.ts';
 import type { Few } from '../among-few.ts';
-import type { CoreLimits } from '../limits.ts';
+import type { CoreLimits } from '../core-limits.ts';
 import { checkEntries, openUsage, type Usage } from '../quota/quota.ts';
 import { scanTree, type ScannedTree } from '../scan-tree.ts';
 import type { SessionWork } from './admission.ts';

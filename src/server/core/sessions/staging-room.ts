@@ -7,7 +7,7 @@ import { CairnError } from '../../../base/errors.ts';
 import type { SessionRecord } from '../../../session/record.ts';
 import { isTerminal } from '../../../session/state.ts';
 import type { ContentStore } from '../../../storage/content-store.ts';
-import type { CoreLimits } from '../limits.ts';
+import type { CoreLimits } from '../core-limits.ts';
 
 /** The room for staged bytes. Numbers in memory, which every run of the collector makes true. */
 export interface StagingRoom {

@@ -2,12 +2,12 @@
 import { CairnError } from '../../../base/errors.ts';
 import type { SessionRecord } from '../../../session/record.ts';
 import { CommitWithoutRuns, type CommitRequest } from '../../../wire/messages.ts';
-import type { CoreLimits } from '../../core/limits.ts';
+import type { CoreLimits } from '../../core/core-limits.ts';
 import type { SessionWork } from '../../core/sessions/admission.ts';
 import { awaitChunks } from '../../core/sessions/chunks-to-come.ts';
 import type { AskForCommit } from '../../core/sessions/commit-waiting.ts';
 import type { Exchange } from '../../http/exchange.ts';
-import type { HttpLimits } from '../../http/limits.ts';
+import type { HttpLimits } from '../../http/http-limits.ts';
 import type { IdHandler } from '../../http/handler.ts';
 import { sendJson } from '../../http/reply.ts';
 import { readRunsMessage } from '../../http/request-runs.ts';

@@ -5,7 +5,7 @@ import { bytesThere, type Receive } from '../../core/sessions/receiving.ts';
 import { contentLengthOf, openBody, type Exchange } from '../../http/exchange.ts';
 import type { ChunkHandler } from '../../http/handler.ts';
 import { sendEmpty, sendJson } from '../../http/reply.ts';
-import { encodingOf, type EncodedRequest } from './chunk-encoding.ts';
+import { encodingOf, type EncodedRequest } from './content-encoding.ts';
 import { offsetOf } from './chunk-offset.ts';
 import type { WithSession } from './session-request.ts';
 

@@ -9,7 +9,7 @@ import { HEADER } from '../../../wire/routes.ts';
 import { encodeBody, type EncodedBody } from '../../../transfer/chunk-encoding.ts';
 import { sourceCodeOf } from '../../../transfer/excluded-entries.ts';
 import type { OutgoingChunks } from '../../core/sessions/outgoing-chunks.ts';
-import { wantedEncoding } from './chunk-encoding.ts';
+import { wantedEncoding } from './content-encoding.ts';
 import { offsetOf } from './chunk-offset.ts';
 import { end, write } from '../../http/reply.ts';
 import type { WithSession } from './session-request.ts';

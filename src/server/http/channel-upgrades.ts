@@ -6,9 +6,9 @@ import { CairnError } from '../../base/errors.ts';
 import { MessageChannel } from '../../base/message-channel.ts';
 import { CHANNEL_PROTOCOL, decodeHead, MAX_HEAD_BYTES, type MessageHead } from '../../wire/message-head.ts';
 import { HEADER, PROTOCOL_ROOT, ROUTE } from '../../wire/routes.ts';
-import type { HttpLimits } from './limits.ts';
+import type { HttpLimits } from './http-limits.ts';
 import type { Idle } from './connection-limits.ts';
-import { paceOf } from './pace.ts';
+import { paceOf } from './body-pace.ts';
 
 /** Serves one request; never rejects. */
 export type ServeChannelRequest = (

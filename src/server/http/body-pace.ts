@@ -1,6 +1,6 @@
 /** How slow the other side of a body may be. */
 import type { Pace } from '../../base/body-reader.ts';
-import type { HttpLimits } from './limits.ts';
+import type { HttpLimits } from './http-limits.ts';
 
 type PaceLimits = Pick<HttpLimits, 'idleBodyMs' | 'minBodyRate' | 'bodyRateOverMs'>;
 

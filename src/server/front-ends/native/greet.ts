@@ -3,7 +3,7 @@ import { CHANNEL_PROTOCOL } from '../../../wire/message-head.ts';
 import type { Hello, LoginOffer } from '../../../wire/messages.ts';
 import { HEADER, PROTOCOL_VERSION } from '../../../wire/routes.ts';
 import type { Handler } from '../../http/handler.ts';
-import { showProof } from '../../http/local-proof.ts';
+import { showProof } from '../../http/prove-local.ts';
 import { sendJson } from '../../http/reply.ts';
 
 /** What a server says of itself, to anyone. */
