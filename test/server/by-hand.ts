@@ -16,6 +16,7 @@ import type { ChunkStaging, ContentStore, IncomingTransfer } from '../../src/sto
 import { openLocalDisk } from '../../src/storage/disk/local-disk.ts';
 import { openLocalSessionStore } from '../../src/storage/state/local-session-store.ts';
 import { createMemoryObjects } from '../../src/storage/objects/memory/memory-objects.ts';
+import type { ObjectStore } from '../../src/storage/objects/object-store.ts';
 import { createMemoryContentStore } from '../support/memory-stores/memory-content-store.ts';
 import { createMemorySessionStore } from '../support/memory-stores/memory-session-store.ts';
 import type { SessionStore } from '../../src/storage/state/session-store.ts';
@@ -56,6 +57,8 @@ type Changes = Partial<Omit<ServerOptions, 'content' | 'sessions'>> & {
   wrap?: (content: ContentStore) => ContentStore;
   /** Where a local disk lies; a temporary directory, unless the test wants another. */
   root?: string;
+  /** What a memory store lies over; its own, unless servers of the test share it. */
+  objects?: ObjectStore;
 };
 
 /** Starts a server that goes with the test. */
@@ -69,8 +72,13 @@ export async function openScene(kind: Kind, changes: Changes = {}): Promise<Scen
   };
   const log = { debug: note, info: note, warn: note, error: note };
   const clock = { aheadMs: 0 };
-  const { wrap = (content: ContentStore) => content, root = temporaryDirectory(), ...rest } = changes;
-  const openStores = kind === 'memory' ? memoryStores() : diskStores(root);
+  const {
+    wrap = (content: ContentStore) => content,
+    root = temporaryDirectory(),
+    objects,
+    ...rest
+  } = changes;
+  const openStores = kind === 'memory' ? memoryStores(objects) : diskStores(root);
   const start = async (): Promise<Pick<Scene, 'server' | 'stores'>> => {
     const stores = await openStores();
     const server = await startServer({
@@ -104,8 +112,7 @@ export async function openScene(kind: Kind, changes: Changes = {}): Promise<Scen
   return scene;
 }
 
-function memoryStores(): () => Promise<Stores> {
-  const objects = createMemoryObjects();
+function memoryStores(objects = createMemoryObjects()): () => Promise<Stores> {
   return async () => ({
     content: createMemoryContentStore(objects),
     sessions: createMemorySessionStore(objects),

@@ -45,6 +45,7 @@ export async function openAccessTokens(
   known.replace(document.value ?? []);
   const stop = new AbortController();
   document.follow({ signal: stop.signal, onError: complain });
+  const look = (): Promise<void> => document.look().catch(complain);
   return {
     ...(created === undefined ? {} : { created }),
     close: () => stop.abort(),
@@ -54,9 +55,10 @@ export async function openAccessTokens(
       const found = known.find(hash);
       if (found !== undefined || !SECRET.test(bearer)) return found;
       // It may be of a token that was made a moment ago.
-      await document.look().catch(complain);
+      await look();
       return known.find(hash);
     },
     stands: ({ id }) => (id.startsWith('token:') ? known.has(id) : undefined),
+    look,
   };
 }

@@ -25,6 +25,8 @@ export interface Authenticator {
    * another kind. Asked about every session at work, every second.
    */
   stands(authorization: Authorization): boolean | undefined;
+  /** Learns what other processes have changed a moment ago, where they can; what cannot be read is no error here. */
+  look?(): Promise<void>;
 }
 
 /**

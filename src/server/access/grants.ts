@@ -88,6 +88,9 @@ export async function openGrants(
         nowMs: now(),
         maxSessions: store.limits.maxSessionsPerGrant,
       });
+      // What it was issued with may have been made at another server a moment ago.
+      if (whyEnded(store, authorization) !== undefined)
+        await Promise.all(store.issuers.map(async (issuer) => issuer.look?.()));
       const why = whyEnded(store, authorization);
       if (why !== undefined) throw new CairnError('token-revoked', why);
       return authorization;
