@@ -30,21 +30,23 @@ const COMMAND = /\/src\/cli\/commands\/([^/]+)\//;
 const TRANSFERS = new Set(['push', 'pull']);
 
 /**
- * What only other commands need is left out of the bundle of push and pull.
+ * Other commands are left out of the bundle of push and pull, their options too: what declares a command then does nothing.
  *
  * @type {import('esbuild').Plugin}
  */
-export const onlyTransfers = {
+const onlyTransfers = {
   name: 'only-transfers',
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^\.\.?\// }, ({ path: file, kind, resolveDir }) => {
-      const [, command] = COMMAND.exec(path.resolve(resolveDir, file)) ?? [];
-      const isLeftOut = kind === 'dynamic-import' && command !== undefined && !TRANSFERS.has(command);
-      return isLeftOut ? { path: file, namespace: 'left-out' } : undefined;
+    onResolve({ filter: /^\.\.?\// }, ({ path: file, resolveDir }) => {
+      const resolved = path.resolve(resolveDir, file);
+      const [, command] = COMMAND.exec(resolved) ?? [];
+      const isLeftOut = command !== undefined && !TRANSFERS.has(command);
+      return isLeftOut ? { path: resolved, namespace: 'left-out' } : undefined;
     });
-    onLoad({ filter: /./, namespace: 'left-out' }, ({ path: file }) => ({
-      contents: `throw new Error(${JSON.stringify(`${file} is not in this bundle`)});`,
-    }));
+    onLoad({ filter: /./, namespace: 'left-out' }, ({ path: file }) => {
+      const names = readFileSync(file, 'utf8').matchAll(/^export (?:async )?(?:function|const) (\w+)/gm);
+      return { contents: Array.from(names, ([, name]) => `export function ${name}() {}`).join('\n') };
+    });
   },
 };
 

@@ -7,7 +7,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { bundle, bundleAll, onlyTransfers, ROOT } from './esbuild.bundle.js';
+import { bundle, bundleAll, ROOT, undiciApart } from './esbuild.bundle.js';
 import { billOfMaterials, bundledFolders, licensesOf } from './esbuild.contents.js';
 
 const OUT = path.join(ROOT, 'dist');
@@ -35,7 +35,7 @@ function removeStale(metafiles) {
 async function writeManPages() {
   const workspace = mkdtempSync(path.join(tmpdir(), 'cairn-man-'));
   try {
-    const how = { outdir: workspace, plugins: [onlyTransfers] };
+    const how = { outdir: workspace, plugins: [undiciApart] };
     await bundle('print-pages', 'src/cli/man/print-pages.ts', how);
     const json = execFileSync(process.execPath, [path.join(workspace, 'print-pages.cjs')], {
       encoding: 'utf8',

@@ -3,21 +3,17 @@ import { CommanderError, type Command } from 'commander';
 import { EXIT, type ExitCode } from '../base/errors.ts';
 import { printable } from '../base/safe-path.ts';
 import { runProcess, show } from './process/edge.ts';
-import { namingVariable, readEnvironment } from './options/environment.ts';
+import { readEnvironment } from './options/environment.ts';
 import { createProgram } from './program.ts';
 
 async function runCommand(): Promise<ExitCode> {
   let exitCode: ExitCode = EXIT.done;
-  let running: Command | undefined;
   const program = createProgram((result) => (exitCode = result));
-  program.hook('preAction', (_program, command) => {
-    running = command;
-  });
   readEnvironment(program);
   try {
     await program.parseAsync(process.argv);
   } catch (error) {
-    if (!(error instanceof CommanderError)) throw namingVariable(error, running);
+    if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return EXIT.done;
     // Help was asked for by giving no command; commander has printed it.
     const isHelp = error.code === 'commander.help';

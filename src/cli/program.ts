@@ -1,25 +1,58 @@
-/** The commands of the command line. Each command's code is loaded when it runs. */
+/** The commands of the command line, and what runs each: that is loaded when it runs. */
 import { Command, Option } from 'commander';
-import type { Done } from './options/done.ts';
-import * as help from './help/shared-notes.ts';
+import type { ExitCode } from '../base/errors.ts';
+import { EXIT_NOTE } from './help/shared-notes.ts';
 import { styleHelp } from './help/help-style.ts';
-import { addLogin, addGrant, addToken } from './commands/login/login-commands.ts';
 import { addCompletion, COMPLETE } from './commands/completion/completion-command.ts';
+import { addDemo } from './commands/demo/demo-command.ts';
+import { addDoctor } from './commands/doctor/doctor-command.ts';
+import { addGrant } from './commands/grant/grant-command.ts';
+import { addLogin } from './commands/login/login-commands.ts';
+import { addLs } from './commands/ls/ls-command.ts';
+import { addPull } from './commands/pull/pull-command.ts';
+import { addPush } from './commands/push/push-command.ts';
 import { addServe } from './commands/serve/serve-command.ts';
-import { addDoctor, addSessions } from './commands/sessions/sessions-command.ts';
-import { addLs, addPull, addPush, addVerify } from './commands/push/push-command.ts';
-import { addMkdir, addMv, addRm } from './commands/tree/tree-commands.ts';
+import { addSessions } from './commands/sessions/sessions-command.ts';
+import { addToken } from './commands/token/token-command.ts';
 import { addTransfers } from './commands/transfers/transfers-command.ts';
+import { addTreeChanges } from './commands/tree/tree-commands.ts';
+import { addVerify } from './commands/verify/verify-command.ts';
 import { addNotes } from './help/notes.ts';
 import { print } from './process/output.ts';
 import { VERSION } from './process/cairn-version.ts';
 import { refuseEmptyWords } from './options/empty-words.ts';
+import { readValues } from './options/option.ts';
+import type { Run } from './options/run.ts';
+
+const NOTES = `
+Examples:
+  cairn serve --root /srv/files                     serve a directory on http://127.0.0.1:7070/
+  cairn push ~/photos http://127.0.0.1:7070/photos  the entries of ~/photos appear under /photos
+  cairn pull http://127.0.0.1:7070/photos ~/copy    fetch them again
+  cairn demo                                        watch it survive cuts and kills
+
+Running the same push or pull again resumes it.
+
+The environment can give every option, too: --retry-for 1h is CAIRN_RETRY_FOR=1h, or CAIRN_PUSH_RETRY_FOR=1h for push
+alone, which counts first; an option without a value takes 1 or 0. The command line counts before both.
+${EXIT_NOTE}`;
+
+/** Loads what runs a command, which answers its exit code. */
+type Load<Args extends unknown[]> = () => Promise<(...args: Args) => ExitCode | Promise<ExitCode>>;
+/** Makes a command of what is loaded when it runs. */
+type Lazily = <Args extends unknown[]>(load: Load<Args>) => Run<Args>;
 
 /**
- * The command line. Parsing throws commander's error for what it does not know, and CairnError for what the commands
- * throw; nothing is said of either here.
+ * The command line; `done` is told the exit code of the command that ran. Parsing throws commander's error for what it does not
+ * know, and CairnError for what the commands throw; nothing is said of either here.
  */
-export function createProgram(done: Done): Command {
+export function createProgram(done: (exitCode: ExitCode) => void): Command {
+  const lazily: Lazily =
+    (load) =>
+    async (...args) => {
+      const run = await load();
+      done(await run(...args));
+    };
   const program = styleHelp(new Command('cairn'))
     .description('Moves files and directory trees to and from a server, and never loses its place.')
     .version(VERSION, '-V, --version', 'print the version')
@@ -28,34 +61,81 @@ export function createProgram(done: Done): Command {
     .showSuggestionAfterError()
     .configureOutput({ outputError: () => undefined, writeOut: print })
     .exitOverride()
-    .hook('preAction', (_program, command) => {
+    .hook('preAction', async (_program, command) => {
       if (command.name() !== COMPLETE) refuseEmptyWords(command);
+      await readValues(command);
     });
-  addNotes(program, help.MAIN_HELP).commandsGroup('Move files:');
-  addPush(program, done);
-  addPull(program, done);
-  addLs(program, done);
-  addVerify(program, done);
-  addRm(program, done);
-  addMv(program, done);
-  addMkdir(program, done);
-  program.commandsGroup('On this machine:');
-  addTransfers(program, done);
-  addLogin(program, done);
-  addDoctor(program, done);
-  addCompletion(program, done);
-  addDemo(program, done);
-  program.commandsGroup('Run a server:');
-  addServe(program, done);
-  addToken(program, done);
-  addGrant(program, done);
-  addSessions(program, done);
+  addNotes(program, NOTES);
+  addMoves(program.commandsGroup('Move files:'), lazily);
+  addOfThisMachine(program.commandsGroup('On this machine:'), lazily);
+  addOfServer(program.commandsGroup('Run a server:'), lazily);
   return program;
 }
 
-function addDemo(program: Command, done: Done): void {
-  addNotes(program.command('demo'), help.DEMO_HELP)
-    .description('quick start: run a transfer with cuts and kills, and prove that nothing was lost')
-    .argument('[path]', 'your own file or directory, which is only read')
-    .action(async (path) => done(await (await import('./commands/demo/run-demo.ts')).runDemo(path)));
+function addMoves(program: Command, lazily: Lazily): void {
+  const changes = () => import('./commands/tree/change-tree.ts');
+  const [push, pull, ls, verify] = [
+    lazily(async () => (await import('./commands/push/run-push.ts')).runPush),
+    lazily(async () => (await import('./commands/pull/run-pull.ts')).runPull),
+    lazily(async () => (await import('./commands/ls/run-ls.ts')).runLs),
+    lazily(async () => (await import('./commands/verify/run-verify.ts')).runVerify),
+  ];
+  addPush(program, push);
+  addPull(program, pull);
+  addLs(program, ls);
+  addVerify(program, verify);
+  addTreeChanges(program, {
+    rm: lazily(async () => (await changes()).runRm),
+    mv: lazily(async () => (await changes()).runMv),
+    mkdir: lazily(async () => (await changes()).runMkdir),
+  });
+}
+
+function addOfThisMachine(program: Command, lazily: Lazily): void {
+  const transfers = () => import('./commands/transfers/run-transfers.ts');
+  const login = () => import('./commands/login/run-login.ts');
+  const completion = () => import('./commands/completion/run-completion.ts');
+  const [doctor, demo] = [
+    lazily(async () => (await import('./commands/doctor/run-doctor.ts')).runDoctor),
+    lazily(async () => (await import('./commands/demo/run-demo.ts')).runDemo),
+  ];
+  addTransfers(program, {
+    list: lazily(async () => (await transfers()).runTransfersList),
+    show: lazily(async () => (await transfers()).runTransfersShow),
+    resume: lazily(async () => (await transfers()).runTransfersResume),
+    rm: lazily(async () => (await transfers()).runTransfersRm),
+  });
+  addLogin(program, {
+    login: lazily(async () => (await login()).runLogin),
+    status: lazily(async () => (await login()).runLoginStatus),
+    logout: lazily(async () => (await import('./commands/login/run-logout.ts')).runLogout),
+  });
+  addDoctor(program, doctor);
+  addCompletion(program, {
+    script: lazily(async () => (await completion()).runCompletion),
+    complete: lazily(async () => (await completion()).completeIn(program)),
+  });
+  addDemo(program, demo);
+}
+
+function addOfServer(program: Command, lazily: Lazily): void {
+  const token = () => import('./commands/token/run-token.ts');
+  const sessions = () => import('./commands/sessions/run-sessions.ts');
+  const grant = lazily(async () => (await import('./commands/grant/run-grant.ts')).runGrant);
+  addServe(program, {
+    serve: lazily(async () => (await import('./commands/serve/run-serve.ts')).runServe),
+    check: lazily(async () => (await import('./commands/serve/run-check.ts')).runServeCheck),
+    limitsHelp: lazily(async () => (await import('./commands/serve/serve-limits.ts')).runLimitsHelp),
+  });
+  addToken(program, {
+    create: lazily(async () => (await token()).runTokenCreate),
+    list: lazily(async () => (await token()).runTokenList),
+    revoke: lazily(async () => (await token()).runTokenRevoke),
+  });
+  addGrant(program, grant);
+  addSessions(program, {
+    list: lazily(async () => (await sessions()).runSessionsList),
+    show: lazily(async () => (await sessions()).runSessionsShow),
+    abort: lazily(async () => (await sessions()).runSessionsAbort),
+  });
 }

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { notesOf } from '../../src/cli/help/notes.ts';
-import { valuesOf } from '../../src/cli/options/option.ts';
+import { choicesOf } from '../../src/cli/options/option.ts';
 import { fill, reflow } from '../../src/cli/help/reflow.ts';
 import { createProgram } from '../../src/cli/program.ts';
 
@@ -39,7 +39,7 @@ describe('what help says', () => {
 
   it('of an option that takes one of a few words names the first of them', () => {
     const options = all.flatMap(({ options: each }) => each);
-    const silent = options.filter((option) => !option.description.includes(valuesOf(option)?.[0] ?? ''));
+    const silent = options.filter((option) => !option.description.includes(choicesOf(option)?.[0] ?? ''));
     expect(silent.map(({ flags }) => flags)).toEqual([]);
   });
 

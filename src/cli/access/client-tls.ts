@@ -1,26 +1,12 @@
 /** Which authorities a client trusts and which certificate it shows: options, else the environment. */
 import type { ClientTls, ClientTlsFiles } from '../../client/api/reach.ts';
 import { CairnError } from '../../base/errors.ts';
+import type { IssuerFetch } from '../../base/issuer-fetch.ts';
+import { issuerFetchOver } from '../../client/http/issuer-fetch.ts';
+import type { TlsValues } from '../options/client-options.ts';
 import { absolutePath } from '../process/shown-command.ts';
 import type { Environment } from './user-directories.ts';
 import { usage } from '../options/usage.ts';
-
-/** The options as commander hands them over. */
-export interface TlsWords {
-  readonly tlsCa?: string;
-  readonly tlsClientCert?: string;
-  readonly tlsClientKey?: string;
-  readonly insecureHttp?: boolean;
-}
-
-/** Absolute paths of PEM files; undefined for what was not given. */
-export interface TlsSettings {
-  readonly ca: string | undefined;
-  readonly cert: string | undefined;
-  readonly key: string | undefined;
-  /** Whether a token may be shown without TLS beyond this machine. */
-  readonly insecureHttp?: boolean;
-}
 
 /** What {@link clientTls} found. */
 export interface OpenedClientTls {
@@ -33,26 +19,18 @@ export interface OpenedClientTls {
   readonly showsCertificate: boolean;
 }
 
-const EXAMPLE = '--tls-client-cert me.crt --tls-client-key me.key';
-
-/** Validates the options. @throws CairnError `usage` */
-export function tlsSettingsOf(words: TlsWords): TlsSettings {
-  const { tlsCa, tlsClientCert, tlsClientKey, insecureHttp = false } = words;
-  if (tlsCa === '') throw usage('--tls-ca takes the path of a PEM file', '--tls-ca ca.crt');
-  const [cert, key] = [pathOf(tlsClientCert), pathOf(tlsClientKey)];
-  const settings = { ca: pathOf(tlsCa), cert, key, insecureHttp };
-  checkPair(settings, '--tls-client-cert and --tls-client-key');
-  return settings;
+/** Absolute paths of PEM files. */
+interface PemPaths {
+  readonly ca: string | undefined;
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
 }
 
-/** The words that give the same settings again. */
-export function tlsWordsOf({ ca, cert, key, insecureHttp = false }: TlsSettings): string[] {
-  return [
-    ...(ca === undefined ? [] : ['--tls-ca', ca]),
-    ...(cert === undefined ? [] : ['--tls-client-cert', cert]),
-    ...(key === undefined ? [] : ['--tls-client-key', key]),
-    ...(insecureHttp ? ['--insecure-http'] : []),
-  ];
+const EXAMPLE = '--tls-client-cert me.crt --tls-client-key me.key';
+
+/** Refuses a certificate without its key, and a key without its certificate. @throws CairnError `usage` */
+export function checkTls({ tlsClientCert, tlsClientKey }: Partial<TlsValues>): void {
+  checkPair(tlsClientCert, tlsClientKey, '--tls-client-cert and --tls-client-key');
 }
 
 /**
@@ -61,14 +39,16 @@ export function tlsWordsOf({ ca, cert, key, insecureHttp = false }: TlsSettings)
  *
  * @throws CairnError `usage`
  */
-export function clientTls(settings: TlsSettings, environment: Environment): OpenedClientTls {
-  const has = settings.cert !== undefined || settings.key !== undefined;
+export function clientTls(values: Partial<TlsValues>, environment: Environment): OpenedClientTls {
+  checkTls(values);
+  const { tlsCa, tlsClientCert, tlsClientKey } = values;
+  const has = tlsClientCert !== undefined;
   const paths = {
-    ca: settings.ca ?? fromEnvironment(environment, 'CAIRN_TLS_CA'),
-    cert: has ? settings.cert : fromEnvironment(environment, 'CAIRN_TLS_CLIENT_CERT'),
-    key: has ? settings.key : fromEnvironment(environment, 'CAIRN_TLS_CLIENT_KEY'),
+    ca: tlsCa ?? fromEnvironment(environment, 'CAIRN_TLS_CA'),
+    cert: has ? tlsClientCert : fromEnvironment(environment, 'CAIRN_TLS_CLIENT_CERT'),
+    key: has ? tlsClientKey : fromEnvironment(environment, 'CAIRN_TLS_CLIENT_KEY'),
   };
-  checkPair(paths, 'CAIRN_TLS_CLIENT_CERT and CAIRN_TLS_CLIENT_KEY');
+  checkPair(paths.cert, paths.key, 'CAIRN_TLS_CLIENT_CERT and CAIRN_TLS_CLIENT_KEY');
   const showsCertificate = paths.cert !== undefined;
   if (paths.ca === undefined && !showsCertificate) return { tls: undefined, showsCertificate };
   let last: ClientTlsFiles | undefined;
@@ -79,8 +59,16 @@ export function clientTls(settings: TlsSettings, environment: Environment): Open
   return { tls, showsCertificate };
 }
 
+/** The fetch for issuers of tokens: what the options or, without any, the environment say of proxies and authorities. */
+export function issuerFetchIn(
+  environment: Environment,
+  tls: ClientTls | undefined = clientTls({}, environment).tls,
+): IssuerFetch {
+  return issuerFetchOver({ environment, tls });
+}
+
 /** Certificate and key are exchanged one after the other: what was good before is used until both are. */
-async function readAgain(paths: TlsSettings, last: ClientTlsFiles | undefined): Promise<ClientTlsFiles> {
+async function readAgain(paths: PemPaths, last: ClientTlsFiles | undefined): Promise<ClientTlsFiles> {
   try {
     const next = await readFiles(paths);
     const isSame = last?.ca === next.ca && last?.cert === next.cert && last?.key === next.key;
@@ -91,7 +79,7 @@ async function readAgain(paths: TlsSettings, last: ClientTlsFiles | undefined): 
   }
 }
 
-async function readFiles({ ca, cert, key }: TlsSettings): Promise<ClientTlsFiles> {
+async function readFiles({ ca, cert, key }: PemPaths): Promise<ClientTlsFiles> {
   const { readCertificateFile, readKeyFile } = await import('../../base/pem-file.ts');
   const authorities = ca === undefined ? undefined : await readCertificateFile(ca);
   if (cert === undefined || key === undefined)
@@ -101,13 +89,8 @@ async function readFiles({ ca, cert, key }: TlsSettings): Promise<ClientTlsFiles
   return { ca: authorities?.pem, cert: own.pem, key: pem };
 }
 
-function checkPair({ cert, key }: TlsSettings, names: string): void {
+function checkPair(cert: string | undefined, key: string | undefined, names: string): void {
   if ((cert === undefined) !== (key === undefined)) throw usage(`${names} need each other`, EXAMPLE);
-}
-
-function pathOf(word: string | undefined): string | undefined {
-  if (word === '') throw usage('--tls-client-cert and --tls-client-key take paths of PEM files', EXAMPLE);
-  return word === undefined ? undefined : absolutePath(word);
 }
 
 function fromEnvironment(environment: Environment, name: string): string | undefined {

@@ -6,7 +6,7 @@ import { CairnError, systemCodeOf } from '../../base/errors.ts';
 import { isLoopbackHost } from '../../base/loopback.ts';
 import { whyForeign } from '../../base/ownership.ts';
 import { printable } from '../../base/safe-path.ts';
-import { issuerFetchIn } from './issuer-way.ts';
+import { issuerFetchIn } from './client-tls.ts';
 import { mayHaveLogins } from './credentials.ts';
 import { loginToken } from './login-token.ts';
 import { localServer } from './local-server.ts';

@@ -1,30 +1,36 @@
 /** Runs the client's part of a command: screen, signals, token; for push and pull also the result. */
 import { EXIT, type ExitCode } from '../../base/errors.ts';
+import { isLoopbackHost } from '../../base/loopback.ts';
 import type { TransferSummary } from '../../client/api/events.ts';
-import { proxyFor } from '../../client/http/proxy.ts';
 import type { TransferOptions } from '../../client/api/options.ts';
-import { clientTls } from './client-tls.ts';
-import { clientAccess } from './client-token.ts';
+import type { ReachOptions } from '../../client/api/reach.ts';
+import { proxyFor } from '../../client/http/proxy.ts';
+import { USUAL_RETRY_FOR_MS, type AccessValues, type RetryFor } from '../options/client-options.ts';
+import { transferOptionsOf, type TransferValues } from '../options/transfer-options.ts';
 import { interruptionLines, watchHangup, watchSignals } from '../process/interruption.ts';
 import { printAside } from '../process/output.ts';
+import { openScreen, type ScreenWishes } from '../screen/open-screen.ts';
 import type { Screen } from '../screen/screen.ts';
-import { openScreen } from '../screen/open-screen.ts';
+import { checkTls, clientTls } from './client-tls.ts';
+import { clientAccess } from './client-token.ts';
 import { openStateHome } from './user-directories.ts';
-import type { TransferSettings } from '../options/transfer-settings.ts';
-import { isLoopbackHost } from '../../base/loopback.ts';
 
 /** What has to be known to run something that talks to a server. */
 export interface ClientPlan {
   readonly url: URL;
-  readonly settings: TransferSettings;
+  readonly values: AccessValues & Partial<ScreenWishes> & { readonly retryFor?: RetryFor };
   readonly resumeCommand: readonly string[];
 }
 
 /** What has to be known of a transfer to run it. */
 export interface TransferPlan extends ClientPlan {
+  readonly values: TransferValues;
   /** What to do after an interruption, where nothing is kept to resume from. */
   readonly restartAdvice?: string;
 }
+
+/** What each client needs to know. */
+export type ClientOptions = ReachOptions & Pick<TransferOptions, 'stateHome' | 'resumeCommand'>;
 
 /** Runs a push or a pull, shows it and its result, and answers the exit code. */
 export async function runTransfer(
@@ -35,7 +41,7 @@ export async function runTransfer(
   const onStart = (ask: () => boolean): void => void (hasBegun = ask);
   const linesAtSignal = (): readonly string[] => interruptionLines(plan, hasBegun());
   const { result: summary, screen } = await runClient(plan, linesAtSignal, (options) =>
-    work({ ...options, onStart }),
+    work({ ...options, ...transferOptionsOf(plan.values), onStart }),
   );
   const exitCode = summary.excluded > 0 ? EXIT.partial : EXIT.done;
   screen.summarize(summary, exitCode);
@@ -49,16 +55,27 @@ export const NO_LINES = (): readonly string[] => [];
 export async function runClient<Result>(
   plan: ClientPlan,
   linesAtSignal: () => readonly string[],
-  work: (options: TransferOptions) => Promise<Result>,
+  work: (options: ClientOptions) => Promise<Result>,
 ): Promise<{ result: Result; screen: Screen }> {
+  checkTls(plan.values);
   const stateHome = await openStateHome();
+  const { json = false, quiet = false, progress = false, dryRun = false } = plan.values;
   const outputs = { print: printAside, stderr: process.stderr, env: process.env };
-  const screen = await openScreen(plan.settings, outputs);
+  const screen = await openScreen({ json, quiet, progress, dryRun }, outputs);
   const interruption = watchSignals(() => linesAtSignal().forEach(screen.say));
   const letHangup = watchHangup(interruption);
   try {
     warnOfOpenLink(plan.url, screen);
-    const result = await work(optionsOf(plan, stateHome, screen, interruption.signal));
+    const { retryFor = { ms: USUAL_RETRY_FOR_MS, isGiven: false }, ...access } = plan.values;
+    const result = await work({
+      ...reachOf(plan.url, access, stateHome),
+      stateHome,
+      retryForMs: retryFor.ms,
+      isPatient: retryFor.isGiven,
+      signal: interruption.signal,
+      report: screen.report,
+      resumeCommand: plan.resumeCommand,
+    });
     return { result, screen };
   } finally {
     letHangup();
@@ -67,43 +84,18 @@ export async function runClient<Result>(
   }
 }
 
-function optionsOf(
-  { url, settings, resumeCommand }: ClientPlan,
+/** How a server is reached, and with which token. @throws CairnError `usage` */
+export function reachOf(
+  url: URL,
+  values: AccessValues,
   stateHome: string,
-  screen: Screen,
-  signal: AbortSignal,
-): TransferOptions {
-  const { parallel, chunkSizeBytes, digest, sync, bandwidth, compress } = settings;
-  const { retryForMs, isPatient, checksum, preserveModes, chmod, forceReplace } = settings;
-  const { dryRun, tokenFile } = settings;
+): Pick<ReachOptions, 'url' | 'token' | 'guard' | 'tls' | 'proxy'> {
   const { env } = process;
-  const { tls, showsCertificate } = clientTls(settings.tls, env);
-  const { insecureHttp } = settings.tls;
+  const { tokenFile, insecureHttp } = values;
+  const { tls, showsCertificate } = clientTls(values, env);
   const proxy = proxyFor(url, env);
-  return {
-    url,
-    ...clientAccess({ tokenFile, env, stateHome, url, tls, showsCertificate, proxy, insecureHttp }),
-    tls,
-    proxy,
-    stateHome,
-    retryForMs,
-    isPatient,
-    signal,
-    report: screen.report,
-    resumeCommand,
-    checksum,
-    preserveModes,
-    ...(chmod === undefined ? {} : { chmod }),
-    forceReplace,
-    dryRun,
-    namesEntries: settings.verbose && !settings.quiet,
-    ...(parallel === undefined ? {} : { parallel }),
-    ...(chunkSizeBytes === undefined ? {} : { chunkSizeBytes }),
-    ...(digest === undefined ? {} : { digest }),
-    ...(sync === undefined ? {} : { sync }),
-    ...(compress === undefined ? {} : { compress }),
-    ...(bandwidth === undefined ? {} : { bandwidth: bandwidth.rateAt }),
-  };
+  const access = clientAccess({ tokenFile, env, stateHome, url, tls, showsCertificate, proxy, insecureHttp });
+  return { url, ...access, tls, proxy };
 }
 
 function warnOfOpenLink(url: URL, screen: Screen): void {

@@ -1,7 +1,7 @@
 /** Limits of bandwidth as people write them: `10M`, or by the time of day, `08:00,1M 19:00,off`. */
 import type { BandwidthRate } from '../../client/api/reach.ts';
 import { parseSize } from './size.ts';
-import { optionUsage } from './usage.ts';
+import { usage } from './usage.ts';
 
 /** From a minute of the day on: bytes a second, or none. */
 interface Part {
@@ -28,11 +28,7 @@ export function parseBandwidth(option: string, text: string): BandwidthRate {
   }
   const parts = words.map((word) => parsePart(option, word)).toSorted((a, b) => a.fromMinute - b.fromMinute);
   if (new Set(parts.map(({ fromMinute }) => fromMinute)).size < parts.length)
-    throw optionUsage(
-      option,
-      `${option} names the same time twice: "${text}"`,
-      `${option} "08:00,1M 19:00,off"`,
-    );
+    throw usage(`${option} names the same time twice: "${text}"`, `${option} "08:00,1M 19:00,off"`);
   return (when) => {
     const minute = (when.getHours() * 60 + when.getMinutes()) % MINUTES_A_DAY;
     return (parts.findLast(({ fromMinute }) => fromMinute <= minute) ?? parts.at(-1))?.rate;
@@ -42,8 +38,7 @@ export function parseBandwidth(option: string, text: string): BandwidthRate {
 function parsePart(option: string, word: string): Part {
   const [, hours, minutes, rate = ''] = TIMED.exec(word) ?? [];
   if (hours === undefined || minutes === undefined)
-    throw optionUsage(
-      option,
+    throw usage(
       `${option} takes a time and a rate in each part, not "${word}"`,
       `${option} 10M, or "08:00,1M 19:00,off"`,
     );

@@ -1,46 +1,96 @@
-/** Options that several commands of a client share. */
-import { Option, type Command } from 'commander';
-import { GROUPS } from './option.ts';
+/** Options that several commands of a client share; the paths in their values are absolute. */
+import type { Command } from 'commander';
+import { parseDuration } from './duration.ts';
+import { addOptions, file, flag, GROUPS, value, withFallback, type ValuesOf } from './option.ts';
+
+/** How long a client waits for a server that is away, without any progress, where its command says nothing else. */
+export const USUAL_RETRY_FOR = '5m';
+/** {@link USUAL_RETRY_FOR} in milliseconds. */
+export const USUAL_RETRY_FOR_MS = 5 * 60_000;
+
+const TLS = {
+  tlsCa: file('--tls-ca <file>', 'trust only the authorities in this file (PEM; default: those of Node.js)'),
+  tlsClientCert: file('--tls-client-cert <file>', 'show this certificate to servers that ask for one (PEM)'),
+  tlsClientKey: file('--tls-client-key <file>', 'its private key (PEM, not encrypted, readable only by you)'),
+  insecureHttp: flag('--insecure-http', 'also send the access token over plain http beyond this machine'),
+};
+const TOKEN_FILE = {
+  tokenFile: file('--token-file <file>', 'file with the access token, readable only by you'),
+};
+const OUTPUT = {
+  json: flag('--json', 'one JSON object per line on stdout'),
+  quiet: flag('-q, --quiet', 'print nothing but errors and the entries that were left out'),
+  progress: flag('--no-progress', 'print no progress, only the result'),
+};
+
+/** How long to wait for a server that is away. */
+export interface RetryFor {
+  readonly ms: number;
+  /** Whether the user said so. */
+  readonly isGiven: boolean;
+}
+
+/** What a client trusts, and what it shows of itself. */
+export type TlsValues = ValuesOf<typeof TLS>;
+/** How a server is reached. */
+export type AccessValues = ValuesOf<typeof TLS & typeof TOKEN_FILE>;
+/** The values of {@link addClientOptions}. */
+export type ClientValues = AccessValues & ValuesOf<typeof OUTPUT> & { readonly retryFor: RetryFor };
 
 /** Adds what a client trusts, and what it shows of itself. */
-export function addTlsOptions(command: Command): Command {
-  return command
-    .optionsGroup(GROUPS.access)
-    .option('--tls-ca <file>', 'trust only the authorities in this file (PEM; default: those of Node.js)')
-    .option('--tls-client-cert <file>', 'show this certificate to servers that ask for one (PEM)')
-    .option('--tls-client-key <file>', 'its private key (PEM, not encrypted, readable only by you)')
-    .option('--insecure-http', 'also send the access token over plain http beyond this machine');
+export function addTls(command: Command): Command {
+  return addOptions(command, GROUPS.access, TLS);
 }
 
-/** Adds how a server is reached: certificates, and `--token-file`. */
-export function addAccessToServer(command: Command): Command {
-  return addTlsOptions(command).option(
-    '--token-file <file>',
-    'file with the access token, readable only by you',
-  );
+/** Adds `--token-file`. */
+export function addTokenFile(command: Command): Command {
+  return addOptions(command, GROUPS.access, TOKEN_FILE);
 }
 
-/** Adds `--retry-for`. */
-export function addRetryFor(command: Command, retryFor: string): Command {
-  return command
-    .optionsGroup(GROUPS.access)
-    .option('--retry-for <duration>', `how long to wait for a server that is away (default: ${retryFor})`);
+/** Adds how a server is reached. */
+export function addAccess(command: Command): Command {
+  return addTokenFile(addTls(command));
+}
+
+/** Adds `--retry-for`, which is `usual` where it is not given. */
+export function addRetryFor(command: Command, usual: string): Command {
+  const description = `how long to wait for a server that is away (default: ${usual})`;
+  const read = (option: string, word: string): RetryFor => ({
+    ms: parseDuration(option, word),
+    isGiven: true,
+  });
+  const fallback = { ...read('--retry-for', usual), isGiven: false };
+  const retryFor = withFallback(value('--retry-for <duration>', description, read), fallback);
+  return addOptions(command, GROUPS.access, { retryFor });
 }
 
 /** Adds `--json`. */
-export function addJson(command: Command, description = 'one JSON object per line on stdout'): Command {
-  return command.addOption(new Option('--json', description).helpGroup(GROUPS.output));
+export function addJson(command: Command, description = OUTPUT.json.description): Command {
+  return addOptions(command, GROUPS.output, { json: { ...OUTPUT.json, description } });
 }
 
-/** Adds everything about the output of a command with progress. */
-export function addOutputOptions(command: Command): Command {
-  return addJson(command)
-    .optionsGroup(GROUPS.output)
-    .option('-q, --quiet', 'print nothing but errors and the entries that were left out')
-    .option('--no-progress', 'print no progress, only the result');
+/** Adds all that a command has which asks a server for something and shows its progress. */
+export function addClientOptions(command: Command, usualRetryFor: string): Command {
+  return addOptions(addRetryFor(addAccess(command), usualRetryFor), GROUPS.output, OUTPUT);
 }
 
-/** Adds what every command has that asks a server for something. */
-export function addClientOptions(command: Command, retryFor: string): Command {
-  return addOutputOptions(addRetryFor(addAccessToServer(command), retryFor));
+/** An option and its value as words; none where it was not given. */
+export function wordsFor(option: string, given: string | number | undefined): string[] {
+  return given === undefined ? [] : [option, String(given)];
+}
+
+/** The words that have a client wait as long again. */
+export function retryWordsOf({ retryFor: { ms } }: Pick<ClientValues, 'retryFor'>): string[] {
+  return ms === USUAL_RETRY_FOR_MS ? [] : ['--retry-for', `${ms}ms`];
+}
+
+/** The words that reach a server in the same way again. */
+export function accessWordsOf(values: AccessValues): string[] {
+  return [
+    ...wordsFor('--token-file', values.tokenFile),
+    ...wordsFor('--tls-ca', values.tlsCa),
+    ...wordsFor('--tls-client-cert', values.tlsClientCert),
+    ...wordsFor('--tls-client-key', values.tlsClientKey),
+    ...(values.insecureHttp ? ['--insecure-http'] : []),
+  ];
 }

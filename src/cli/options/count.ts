@@ -1,4 +1,4 @@
-import { optionUsage } from './usage.ts';
+import { usage } from './usage.ts';
 
 /**
  * A whole number within `range`, inclusive.
@@ -8,11 +8,7 @@ import { optionUsage } from './usage.ts';
 export function parseCount(option: string, text: string, range: { min: number; max: number }): number {
   const count = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
   if (count >= range.min && count <= range.max) return count;
-  throw optionUsage(
-    option,
-    `${option} takes a number from ${range.min} to ${range.max}, not "${text}"`,
-    `${option} 4`,
-  );
+  throw usage(`${option} takes a number from ${range.min} to ${range.max}, not "${text}"`, `${option} 4`);
 }
 
 /**
@@ -27,9 +23,5 @@ export function parseChoice<Choice extends string>(
 ): Choice {
   const found = choices.find((choice) => choice === text);
   if (found !== undefined) return found;
-  throw optionUsage(
-    option,
-    `${option} takes one of ${choices.join(', ')}, not "${text}"`,
-    `${option} ${choices[0] ?? ''}`,
-  );
+  throw usage(`${option} takes one of ${choices.join(', ')}, not "${text}"`, `${option} ${choices[0] ?? ''}`);
 }

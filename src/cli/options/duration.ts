@@ -1,5 +1,5 @@
 /** Durations as people write them: `250ms`, `30s`, `5m`, `1h30m`, `7d`; a bare number means seconds. */
-import { optionUsage } from './usage.ts';
+import { usage } from './usage.ts';
 
 /** The longest first, as they follow each other in a duration. */
 const UNITS = [
@@ -28,12 +28,12 @@ export function parseDuration(
   const ms = SECONDS.test(text) ? Number(text) * 1000 : sumOfParts(text);
   if (ms === undefined) {
     const example = `${option} 5m (or 250ms, 30s, 1h30m, 7d)`;
-    throw optionUsage(option, `${option} takes a duration, not "${text}"`, example);
+    throw usage(`${option} takes a duration, not "${text}"`, example);
   }
   const { minMs = 0, maxMs = MAX_TIMER_MS } = range;
   if (ms < minMs || ms > maxMs) {
     const limits = `${durationText(minMs)} to ${durationText(maxMs)}`;
-    throw optionUsage(option, `${option} takes ${limits}, not "${text}"`, `${option} 5m`);
+    throw usage(`${option} takes ${limits}, not "${text}"`, `${option} 5m`);
   }
   return Math.round(ms);
 }

@@ -1,5 +1,11 @@
-/** Makers of options, and what commander does not keep of them: help, completion and man pages read it here. */
-import { Option } from 'commander';
+/**
+ * Options as tables: an entry declares an option, describes it, types it and reads it. Help, completion, man pages and the
+ * environment follow from the table.
+ */
+import { Option, type Command } from 'commander';
+import { CairnError } from '../../base/errors.ts';
+import { absolutePath } from '../process/shown-command.ts';
+import { parseChoice } from './count.ts';
 
 /** Headings of the options in the help of every command that has them. */
 export const GROUPS = {
@@ -9,39 +15,137 @@ export const GROUPS = {
   output: 'Output:',
 } as const;
 
-const chosen = new WeakMap<Option, readonly string[]>();
-const ownWords = new WeakSet<Option>();
-
-/** An option of which one value is one of `values`, or a list of them; the plan checks that, with an example. */
-export function optionOf(flags: string, description: string, values: readonly string[]): Option {
-  const option = new Option(flags, description);
-  chosen.set(option, values);
-  return option;
+/** One option, and the type of the value that its command is given. */
+export interface Declared<Value> {
+  readonly flags: string;
+  readonly description: string;
+  /** The value where the option was not given; without a fallback it is undefined. */
+  readonly fallback?: Value;
+  /** The words that it takes, where they are a fixed few. */
+  readonly choices?: readonly string[];
+  readonly isRepeatable?: boolean;
+  readonly isOfThisCommand?: boolean;
+  /** Makes the value of what was given, a word each time. @throws CairnError `usage` that begins with `option`, `--name` */
+  readonly read?: (option: string, words: readonly string[]) => Value | Promise<Value>;
 }
 
-/** The words that an option takes; undefined where they are not a fixed few. */
-export function valuesOf(option: Option): readonly string[] | undefined {
-  return option.argChoices ?? chosen.get(option);
+type Table = Readonly<Record<string, Declared<unknown>>>;
+
+/** The values that a command is given, by the table of its options. */
+export type ValuesOf<Options> = {
+  readonly [Name in keyof Options]: Options[Name] extends Declared<infer Value> ? Value : never;
+};
+
+/** A switch: true where it was given; one that begins with `--no-` is false then, and true otherwise. */
+export function flag(flags: string, description: string): Declared<boolean> {
+  return { flags, description, fallback: /--no-/.test(flags) };
 }
 
-/** Lets an option be given more than once; its value is the list of what was given. */
-export function repeatable(option: Option): Option {
-  return option.argParser((word: string, before: readonly string[] | undefined): readonly string[] => [
-    ...(before ?? []),
-    word,
-  ]);
+/** An option whose value is taken as it was written. */
+export function text(flags: string, description: string): Declared<string | undefined> {
+  return { flags, description };
+}
+
+/** An option whose value `read` makes of one word. */
+export function value<Value>(
+  flags: string,
+  description: string,
+  read: (option: string, word: string) => Value | Promise<Value>,
+): Declared<Value | undefined> {
+  return { flags, description, read: (option, [word = '']) => read(option, word) };
+}
+
+/** An option that takes the path of a file; its value is absolute. */
+export function file(flags: string, description: string): Declared<string | undefined> {
+  return value(flags, description, (_option, word) => absolutePath(word));
+}
+
+/** An option that takes one of a few words. */
+export function choice<const Choice extends string>(
+  flags: string,
+  description: string,
+  choices: readonly Choice[],
+): Declared<Choice | undefined> {
+  return { ...value(flags, description, (option, word) => parseChoice(option, word, choices)), choices };
+}
+
+/** An option that may be given more than once; `read` makes its value of all words that were given. */
+export function list<Value>(
+  flags: string,
+  description: string,
+  read: (option: string, words: readonly string[]) => Value | Promise<Value>,
+): Declared<Value | undefined> {
+  return { flags, description, read, isRepeatable: true };
 }
 
 /**
- * An option that says what a command does, or means something else in another command: it has only the variable that
- * names its command, see environment.ts.
+ * An option that says what a command does, or means something else in another command: only the variable of the environment
+ * that names its command stands for it, see environment.ts.
  */
-export function ofThisCommand(option: Option): Option {
-  ownWords.add(option);
-  return option;
+export function ofThisCommand<Value>(option: Declared<Value>): Declared<Value> {
+  return { ...option, isOfThisCommand: true };
+}
+
+/** An option with a value where it was not given. */
+export function withFallback<Value>(option: Declared<Value | undefined>, fallback: Value): Declared<Value> {
+  return { ...(option as Declared<Value>), fallback };
+}
+
+const declarations = new WeakMap<Option, Declared<unknown>>();
+
+/** Adds the options of a table to a command, below the heading `group` of its help. */
+export function addOptions(command: Command, group: string, table: Table): Command {
+  for (const [name, declared] of Object.entries(table)) {
+    const option = new Option(declared.flags, declared.description).helpGroup(group);
+    if (option.attributeName() !== name)
+      throw new Error(`${declared.flags} is called ${name} in its table of options`);
+    if (declared.fallback !== undefined) option.default(declared.fallback);
+    if (declared.isRepeatable === true) option.argParser(collect);
+    declarations.set(option, declared);
+    command.addOption(option);
+  }
+  return command;
+}
+
+function collect(word: string, before: readonly string[] | undefined): readonly string[] {
+  return [...(before ?? []), word];
+}
+
+/**
+ * Puts values in the place of the words that were given. Not by commander's own parsers of values: those run before help is
+ * printed and before a word is known to be empty.
+ *
+ * @throws CairnError `usage`, which names the variable where a word came from the environment
+ */
+export async function readValues(command: Command): Promise<void> {
+  for (const option of command.options) {
+    const name = option.attributeName();
+    const read = declarations.get(option)?.read;
+    const source = command.getOptionValueSource(name);
+    if (read === undefined || source === undefined || source === 'default') continue;
+    const given = command.getOptionValue(name) as string | readonly string[];
+    const words = typeof given === 'string' ? [given] : given;
+    try {
+      // oxlint-disable-next-line no-await-in-loop -- the first that is wrong is told
+      command.setOptionValueWithSource(name, await read(option.long ?? name, words), source);
+    } catch (error) {
+      throw source === 'env' ? namingVariable(error, option.envVar) : error;
+    }
+  }
+}
+
+function namingVariable(error: unknown, variable: string | undefined): unknown {
+  if (!(error instanceof CairnError) || variable === undefined) return error;
+  const { code, message, details } = error;
+  return new CairnError(code, `${variable} in the environment: ${message}`, { cause: error, details });
+}
+
+/** The words that an option takes; undefined where they are not a fixed few. */
+export function choicesOf(option: Option): readonly string[] | undefined {
+  return option.argChoices ?? declarations.get(option)?.choices;
 }
 
 /** Whether {@link ofThisCommand} was said of it. */
 export function isOfThisCommand(option: Option): boolean {
-  return ownWords.has(option);
+  return declarations.get(option)?.isOfThisCommand === true;
 }

@@ -2,7 +2,7 @@
  * Sizes in bytes as people write them: `65536`, `64K`, `1.5G`, `8MiB` in powers of 1024, and `10MB` in powers of 1000, as
  * coreutils read them.
  */
-import { optionUsage } from './usage.ts';
+import { usage } from './usage.ts';
 
 const SIZE = /^(\d{1,15}(?:\.\d{1,6})?)(?:([KMGT])(iB|B)?|B)?$/i;
 const UNITS = 'KMGT';
@@ -15,12 +15,12 @@ const UNITS = 'KMGT';
 export function parseSize(option: string, text: string, range: { min: number; max: number }): number {
   const [, digits, unit, suffix] = SIZE.exec(text) ?? [];
   if (digits === undefined || (unit === undefined && digits.includes('.')))
-    throw optionUsage(option, `${option} takes a size, not "${text}"`, `${option} 8M (or 64K, 1.5GiB, 10MB)`);
+    throw usage(`${option} takes a size, not "${text}"`, `${option} 8M (or 64K, 1.5GiB, 10MB)`);
   const base = suffix?.toUpperCase() === 'B' ? 1000 : 1024;
   const power = unit === undefined ? 0 : UNITS.indexOf(unit.toUpperCase()) + 1;
   const bytes = Math.floor(Number(digits) * base ** power);
   if (bytes < range.min || bytes > range.max)
-    throw optionUsage(option, `${option} takes ${rangeText(range)}, not "${text}"`, `${option} 8M`);
+    throw usage(`${option} takes ${rangeText(range)}, not "${text}"`, `${option} 8M`);
   return bytes;
 }
 

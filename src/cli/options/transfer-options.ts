@@ -1,71 +1,143 @@
-/** The options of push and pull; add one of both here, and its value to transfer-settings.ts. */
-import { Option, type Command } from 'commander';
+/** The options of push and pull: what they say, and the words that say it again for a run that resumes. */
+import type { Command } from 'commander';
+import type { BandwidthRate } from '../../client/api/reach.ts';
+import type { CompressMode, TransferOptions } from '../../client/api/options.ts';
+import type { DigestAlgorithm } from '../../manifest/digest.ts';
 import { SYNC_MODES } from '../../session/sync-mode.ts';
-import { COMPRESS_WORDS, DIGESTS } from './choices.ts';
-import { addClientOptions } from './client-options.ts';
-import { GROUPS, optionOf, repeatable } from './option.ts';
+import { parseBandwidth } from './bandwidth-rate.ts';
+import {
+  accessWordsOf,
+  addClientOptions,
+  retryWordsOf,
+  USUAL_RETRY_FOR,
+  wordsFor,
+  type ClientValues,
+} from './client-options.ts';
+import { parseCount } from './count.ts';
+import { parseModeChange } from './mode-change.ts';
+import { addOptions, choice, flag, GROUPS, list, value, type ValuesOf } from './option.ts';
+import { parseSize } from './size.ts';
+import { usage } from './usage.ts';
+
+const PARALLEL_RANGE = { min: 1, max: 64 } as const;
+/** Not the client's own lists, whose modules load what hashes and compresses. */
+const DIGESTS = ['xxh64', 'sha256'] as const satisfies readonly DigestAlgorithm[];
+const COMPRESS_WORDS = ['auto', 'always', 'never'] as const satisfies readonly CompressMode[];
+
+const WHAT = {
+  dryRun: flag('-n, --dry-run', 'print what would happen to each entry, and change nothing'),
+  checksum: flag('--checksum', 'compare contents instead of size and modification time'),
+  forceReplace: flag('--force-replace', 'replace a directory with everything in it by a file or link'),
+  preserveModes: flag(
+    '--preserve-modes',
+    'also keep write bits that the umask of the receiver denies, and set-group-id of directories',
+  ),
+  chmod: list(
+    '--chmod <changes>',
+    'change modes on the way, as chmod and rsync do: D755,F644 or go-w,a+X',
+    (option, words): NonNullable<TransferOptions['chmod']> => ({
+      words,
+      change: parseModeChange(option, words, process.umask()),
+    }),
+  ),
+};
+const HOW = {
+  parallel: value(
+    '--parallel <n>',
+    'chunks on their way at a time, 1 to 64 (default: as many as the connection can use, up to 48)',
+    (option, word) => parseCount(option, word, PARALLEL_RANGE),
+  ),
+  chunkSize: value(
+    '--chunk-size <size>',
+    'bytes of a chunk, 64K to 64M (default: 1M to 8M, by the size of the transfer; 2M for a pipe)',
+    parseChunkSize,
+  ),
+  digest: choice(
+    '--digest <name>',
+    'xxh64 (default, finds accidents) or sha256 (where the other side is not trusted)',
+    DIGESTS,
+  ),
+  sync: choice(
+    '--sync <mode>',
+    'when the receiver makes bytes durable: always (each chunk), group (every half second) or close (at the end)',
+    SYNC_MODES,
+  ),
+  bwlimit: value(
+    '--bwlimit <rate>',
+    'most bytes a second, of all connections together: 10M, or by the time of day: "08:00,1M 19:00,off"',
+    (option, word): { readonly word: string; readonly rateAt: BandwidthRate } => ({
+      word,
+      rateAt: parseBandwidth(option, word),
+    }),
+  ),
+  compress: choice(
+    '--compress <when>',
+    'compress chunks that shrink: auto (default: where the connection is slow), always or never',
+    COMPRESS_WORDS,
+  ),
+};
+const VERBOSE = { verbose: flag('-v, --verbose', 'print the name of each file once it is done') };
+
+/** What a user says of a transfer. What was not said stays undefined: the client has its own defaults. */
+export type TransferValues = ClientValues & ValuesOf<typeof WHAT & typeof HOW & typeof VERBOSE>;
 
 /** Adds what push and pull share. */
 export function addTransferOptions(command: Command): Command {
-  return addClientOptions(addHow(addWhat(command)), '5m')
-    .optionsGroup(GROUPS.output)
-    .option('-v, --verbose', 'print the name of each file once it is done');
+  const transfer = addOptions(addOptions(command, GROUPS.what, WHAT), GROUPS.how, HOW);
+  return addOptions(addClientOptions(transfer, USUAL_RETRY_FOR), GROUPS.output, VERBOSE);
 }
 
-function addWhat(command: Command): Command {
-  return command
-    .optionsGroup(GROUPS.what)
-    .option('-n, --dry-run', 'print what would happen to each entry, and change nothing')
-    .option('--checksum', 'compare contents instead of size and modification time')
-    .option('--force-replace', 'replace a directory with everything in it by a file or link')
-    .option(
-      '--preserve-modes',
-      'also keep write bits that the umask of the receiver denies, and set-group-id of directories',
-    )
-    .addOption(
-      repeatable(
-        new Option(
-          '--chmod <changes>',
-          'change modes on the way, as chmod and rsync do: D755,F644 or go-w,a+X',
-        ),
-      ),
-    );
+async function parseChunkSize(option: string, word: string): Promise<number> {
+  const { CHUNK_SIZE_RANGE } = await import('../../manifest/manifest.ts');
+  return parseSize(option, word, CHUNK_SIZE_RANGE);
 }
 
-function addHow(command: Command): Command {
-  return command
-    .optionsGroup(GROUPS.how)
-    .option(
-      '--parallel <n>',
-      'chunks on their way at a time, 1 to 64 (default: as many as the connection can use, up to 48)',
-    )
-    .option(
-      '--chunk-size <size>',
-      'bytes of a chunk, 64K to 64M (default: 1M to 8M, by the size of the transfer; 2M for a pipe)',
-    )
-    .addOption(
-      optionOf(
-        '--digest <name>',
-        'xxh64 (default, finds accidents) or sha256 (where the other side is not trusted)',
-        DIGESTS,
-      ),
-    )
-    .addOption(
-      optionOf(
-        '--sync <mode>',
-        'when the receiver makes bytes durable: always (each chunk), group (every half second) or close (at the end)',
-        SYNC_MODES,
-      ),
-    )
-    .option(
-      '--bwlimit <rate>',
-      'most bytes a second, of all connections together: 10M, or by the time of day: "08:00,1M 19:00,off"',
-    )
-    .addOption(
-      optionOf(
-        '--compress <when>',
-        'compress chunks that shrink: auto (default: where the connection is slow), always or never',
-        COMPRESS_WORDS,
-      ),
-    );
+/** What of a client's options the values of {@link TransferValues} set. */
+export function transferOptionsOf(values: TransferValues): Partial<TransferOptions> {
+  const { checksum, preserveModes, forceReplace, dryRun } = values;
+  const { chmod, parallel, chunkSize, digest, sync, compress, bwlimit } = values;
+  return {
+    checksum,
+    preserveModes,
+    forceReplace,
+    dryRun,
+    namesEntries: values.verbose && !values.quiet,
+    ...(chmod === undefined ? {} : { chmod }),
+    ...(parallel === undefined ? {} : { parallel }),
+    ...(chunkSize === undefined ? {} : { chunkSizeBytes: chunkSize }),
+    ...(digest === undefined ? {} : { digest }),
+    ...(sync === undefined ? {} : { sync }),
+    ...(compress === undefined ? {} : { compress }),
+    ...(bwlimit === undefined ? {} : { bandwidth: bwlimit.rateAt }),
+  };
+}
+
+/**
+ * The words that give the same transfer again, whatever the working directory. How it is shown is not among them: the user
+ * who resumes it decides that.
+ */
+export function wordsOf(values: TransferValues): string[] {
+  const { parallel, chunkSize, checksum, digest, sync, bwlimit, compress } = values;
+  const { preserveModes, chmod, forceReplace } = values;
+  return [
+    ...wordsFor('--parallel', parallel),
+    ...wordsFor('--chunk-size', chunkSize),
+    ...retryWordsOf(values),
+    ...(checksum ? ['--checksum'] : []),
+    ...(preserveModes ? ['--preserve-modes'] : []),
+    ...(chmod?.words ?? []).flatMap((each) => ['--chmod', each]),
+    ...(forceReplace ? ['--force-replace'] : []),
+    ...wordsFor('--digest', digest),
+    ...wordsFor('--sync', sync),
+    ...wordsFor('--bwlimit', bwlimit?.word),
+    ...wordsFor('--compress', compress),
+    ...accessWordsOf(values),
+  ];
+}
+
+/** Refuses options that would silently do nothing for a stream. @throws CairnError `usage` */
+export function refuseForStreams(values: TransferValues, example: string): void {
+  if (values.dryRun) throw usage('--dry-run does not work for a stream: leave it out', example);
+  if (values.checksum)
+    throw usage('--checksum does not work for a stream, which is always sent whole: leave it out', example);
 }

@@ -1,6 +1,5 @@
 /** Whether a script reads what this process prints: also known before, and where, the options cannot be understood. */
-import { variable } from '../options/environment.ts';
-import { isOn } from '../options/switch.ts';
+import { switchOf, variable } from '../options/variable.ts';
 
 /** A command has a name, and some have a subcommand. */
 const MOST_NAMES = 2;
@@ -30,5 +29,5 @@ export function wantsJson(
   const given = paths
     .map((path) => env[variable([...path, 'json'])])
     .find((text) => (text ?? '').trim() !== '');
-  return isOn(given);
+  return switchOf(given ?? '') === true;
 }

@@ -4,7 +4,7 @@ import { CairnError } from '../../../src/base/errors.ts';
 import { parseChoice, parseCount } from '../../../src/cli/options/count.ts';
 import { parseDuration } from '../../../src/cli/options/duration.ts';
 import { isLoopbackHost } from '../../../src/base/loopback.ts';
-import { parseListenAddress } from '../../../src/cli/options/listen-address.ts';
+import { parseListenAddress } from '../../../src/cli/options/addresses.ts';
 import { parseServerUrl } from '../../../src/cli/options/server-url.ts';
 import { shellCommand, shellWord } from '../../../src/base/shell.ts';
 import { parseSize } from '../../../src/cli/options/size.ts';

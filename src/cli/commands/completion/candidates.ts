@@ -1,6 +1,6 @@
 /** What may stand where the cursor is on a command line, from the definitions of the commands. */
 import type { Argument, Command, Option } from 'commander';
-import { valuesOf } from '../../options/option.ts';
+import { choicesOf } from '../../options/option.ts';
 
 /** Something to choose. */
 export interface Candidate {
@@ -96,7 +96,7 @@ function subcommandsOf(command: Command): Candidate[] {
 }
 
 function forValue(option: Option, last: string, prefix: string): Offer {
-  const values = valuesOf(option);
+  const values = choicesOf(option);
   const kind = /<([^<>]*)>/.exec(option.flags)?.[1] ?? '';
   if (values === undefined) return LOCAL_PATH.test(kind) && prefix === '' ? FILES : NOTHING;
   // A list is completed at its last word.

@@ -1,22 +1,32 @@
 /** `cairn completion`, with what its scripts ask. */
 import type { Command } from 'commander';
 import { Argument } from 'commander';
-import type { Done } from '../../options/done.ts';
-import { COMPLETION_HELP } from '../../help/shared-notes.ts';
+import type { Run } from '../../options/run.ts';
 import { addNotes } from '../../help/notes.ts';
 import { SHELLS } from './scripts.ts';
 
 /** The hidden command that answers the shells; any of its words may be empty. */
 export const COMPLETE = 'complete';
 
+/** What runs each of them. */
+interface CompletionRuns {
+  readonly script: Run<[shell: string]>;
+  readonly complete: Run<[words: readonly string[]]>;
+}
+
+const NOTES = `
+Examples:
+  source <(cairn completion bash)          in ~/.bashrc
+  source <(cairn completion zsh)           in ~/.zshrc, after compinit
+  cairn completion fish > ~/.config/fish/completions/cairn.fish
+
+The shell then completes commands, options, fixed values, names of files and ids of transfers.`;
+
 /** Adds both. */
-export function addCompletion(program: Command, done: Done): void {
-  addNotes(program.command('completion'), COMPLETION_HELP)
+export function addCompletion(program: Command, runs: CompletionRuns): void {
+  addNotes(program.command('completion'), NOTES)
     .description('print the script that lets a shell complete commands, options and their values')
     .addArgument(new Argument('<shell>', SHELLS.join(', ')).choices(SHELLS))
-    .action(async (shell) => done(await (await import('./run-completion.ts')).runCompletion(shell)));
-  program
-    .command(COMPLETE, { hidden: true })
-    .argument('[words...]')
-    .action(async (words) => done(await (await import('./run-completion.ts')).runComplete(program, words)));
+    .action(runs.script);
+  program.command(COMPLETE, { hidden: true }).argument('[words...]').action(runs.complete);
 }

@@ -15,11 +15,15 @@ export async function runCompletion(shell: string): Promise<ExitCode> {
 }
 
 /** Prints what may stand in the place of the last word, a line each: the word, a tab, and what it is. */
-export async function runComplete(program: Command, words: readonly string[]): Promise<ExitCode> {
-  const { candidates, files } = await offerFor(program, words, { transferIds });
-  const lines = candidates.map(({ word, description }) => `${printable(word)}\t${printable(description)}\n`);
-  print([...lines, ...(files ? [`${FILES_MARK}\n`] : [])].join(''));
-  return EXIT.done;
+export function completeIn(program: Command): (words: readonly string[]) => Promise<ExitCode> {
+  return async (words) => {
+    const { candidates, files } = await offerFor(program, words, { transferIds });
+    const lines = candidates.map(
+      ({ word, description }) => `${printable(word)}\t${printable(description)}\n`,
+    );
+    print([...lines, ...(files ? [`${FILES_MARK}\n`] : [])].join(''));
+    return EXIT.done;
+  };
 }
 
 async function transferIds(): Promise<Candidate[]> {

@@ -6,13 +6,13 @@ import { EXIT, type ExitCode } from '../../../base/errors.ts';
 import { printable } from '../../../base/safe-path.ts';
 import type { GrantInfo, GrantReply } from '../../../wire/grant-messages.ts';
 import { alignColumns } from '../../report/columns.ts';
-import { planGrant, type GrantPlan, type GrantWords } from './grant-plan.ts';
+import type { GrantValues } from './grant-command.ts';
+import { planGrant, type GrantPlan } from './grant-plan.ts';
 import { momentText } from '../../../base/moment-text.ts';
 import { print } from '../../process/output.ts';
 import { formatBytes } from '../../../base/byte-text.ts';
 import { jsonLine } from '../../screen/json-line.ts';
 import { NO_LINES, runClient } from '../../access/run-client.ts';
-import { settingsOf } from '../../options/transfer-settings.ts';
 import { usage } from '../../options/usage.ts';
 
 /** What the holder of a grant may do, by its word in lists. */
@@ -22,19 +22,16 @@ const MAY = {
   drop: 'drop something into',
   pull: 'pull from',
 } as const;
-/** A person waits for the answer. */
-const DEFAULT_RETRY_FOR = '10s';
 const HEADINGS = ['ID', 'STATE', 'MAY', 'PATH', 'EXPIRES', 'AT MOST'];
 
 /** Issues a grant, lists those of the token's owner, or ends one. */
-export async function runGrant(word: string, words: GrantWords): Promise<ExitCode> {
-  const plan = planGrant(word, words);
+export async function runGrant(word: string, values: GrantValues): Promise<ExitCode> {
+  const plan = planGrant(word, values);
   const { url } = plan;
-  const settings = settingsOf({ ...words, progress: false }, DEFAULT_RETRY_FOR);
   if (plan.what === 'issue' && plan.out !== undefined && existsSync(plan.out))
     throw usage(`the file "${plan.out}" exists and is not replaced; name a new file`, '--out alice.grant');
-  const client = { url, settings, resumeCommand: ['cairn', 'grant', url.href] };
-  await runClient(client, NO_LINES, (options) => carryOut(plan, options, settings.json));
+  const client = { url, values, resumeCommand: ['cairn', 'grant', url.href] };
+  await runClient(client, NO_LINES, (options) => carryOut(plan, options, values.json));
   return EXIT.done;
 }
 

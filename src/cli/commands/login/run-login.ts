@@ -5,8 +5,7 @@ import { printable } from '../../../base/safe-path.ts';
 import { isLoopbackHost } from '../../../base/loopback.ts';
 import { proxyFor } from '../../../client/http/proxy.ts';
 import type { LoginOffer } from '../../../wire/messages.ts';
-import { clientTls, tlsSettingsOf, type TlsWords } from '../../access/client-tls.ts';
-import { issuerFetchIn } from '../../access/issuer-way.ts';
+import { clientTls, issuerFetchIn } from '../../access/client-tls.ts';
 import { watchSignals } from '../../process/interruption.ts';
 import { lockLogin, loginFileOf, readLogin, writeLogin, type Login } from '../../access/credentials.ts';
 import type { DevicePrompt } from './device-flow.ts';
@@ -14,14 +13,7 @@ import { print } from '../../process/output.ts';
 import { jsonLine } from '../../screen/json-line.ts';
 import { parseServerUrl } from '../../options/server-url.ts';
 import { usage } from '../../options/usage.ts';
-
-/** The options as commander hands them over. */
-export interface LoginWords extends TlsWords {
-  readonly issuer?: string;
-  readonly clientId?: string;
-  readonly scope?: string;
-  readonly json?: boolean;
-}
+import { isScope, type LoginValues } from './login-commands.ts';
 
 /** Whom to ask, and for what. */
 interface LoginPlan {
@@ -33,22 +25,17 @@ interface LoginPlan {
 }
 
 const DEFAULT_SCOPES = ['openid', 'offline_access'];
-const SCOPE = /^[!#-[\]-~]+$/;
 
 /** Logs in at the issuer of a server, and keeps the tokens for it. */
-export async function runLogin(word: string, words: LoginWords): Promise<ExitCode> {
+export async function runLogin(word: string, values: LoginValues): Promise<ExitCode> {
   const url = parseServerUrl(word);
-  checkWords(words);
-  const { tls } = clientTls(tlsSettingsOf(words), process.env);
+  const { tls } = clientTls(values, process.env);
   const interruption = watchSignals(() => say('stopping; nothing was kept of this login'));
   const { signal } = interruption;
   try {
     const { askForLogin } = await import('../../../client/login-offer.ts');
-    const plan = planLogin(
-      url,
-      words,
-      await askForLogin({ url, signal, tls, proxy: proxyFor(url, process.env) }),
-    );
+    const offer = await askForLogin({ url, signal, tls, proxy: proxyFor(url, process.env) });
+    const plan = planLogin(url, values, offer);
     announce(url, plan);
     const fetch = issuerFetchIn(process.env, tls);
     const [{ openIssuer }, { beginDeviceFlow }] = await Promise.all([
@@ -56,12 +43,12 @@ export async function runLogin(word: string, words: LoginWords): Promise<ExitCod
       import('./device-flow.ts'),
     ]);
     const prompt = await beginDeviceFlow(await openIssuer({ ...plan, fetch, signal }), plan.scopes);
-    show(prompt, words);
+    show(prompt, values);
     const { origin, issuer, clientId, audience } = plan;
     const tokens = await prompt.approved();
     await keep({ origin, issuer, clientId, ...(audience === undefined ? {} : { audience }), ...tokens });
     say(`logged in; to end the login: cairn logout ${origin}`);
-    if (words.json === true) print(summary({ ...plan, ...tokens }));
+    if (values.json) print(summary({ ...plan, ...tokens }));
     return EXIT.done;
   } finally {
     interruption.dispose();
@@ -69,14 +56,14 @@ export async function runLogin(word: string, words: LoginWords): Promise<ExitCod
 }
 
 /** Says whether there is a login, and until when its access token is good; asks nobody. */
-export async function runLoginStatus(word: string, { json }: LoginWords): Promise<ExitCode> {
+export async function runLoginStatus(word: string, { json }: LoginValues): Promise<ExitCode> {
   const { origin } = parseServerUrl(word);
   const login = await readLogin(loginFileOf(process.env, origin), origin);
   if (login === undefined) {
     throw new CairnError('login-failed', `there is no login for ${origin}; run: cairn login ${origin}`);
   }
   const { issuer, clientId, expiresAtMs, refreshToken } = login;
-  if (json === true) print(summary(login));
+  if (json) print(summary(login));
   else {
     const until = expiresAtMs === undefined ? 'the issuer ends it' : new Date(expiresAtMs).toISOString();
     const renewal = refreshToken === undefined ? 'cairn cannot renew it' : 'cairn renews it';
@@ -86,41 +73,27 @@ export async function runLoginStatus(word: string, { json }: LoginWords): Promis
   return EXIT.done;
 }
 
-function checkWords({ issuer, clientId, scope }: LoginWords): void {
-  if (issuer !== undefined) parseIssuerUrl(issuer, '--issuer', 'usage');
-  if (clientId === '')
-    throw usage('--client-id takes the id of a client of the issuer', '--client-id cairn-cli');
-  const names = scope?.split(' ').filter((name) => name !== '');
-  if (names?.every((name) => SCOPE.test(name)) === false) {
-    throw usage('--scope takes names with blanks between', '--scope "openid offline_access cairn:read"');
-  }
-}
-
 /** What the user wants, with what the server says in place of what was not said. */
-function planLogin({ origin }: URL, words: LoginWords, offer: LoginOffer | undefined): LoginPlan {
-  const issuer = words.issuer ?? offer?.issuer;
+function planLogin({ origin }: URL, values: LoginValues, offer: LoginOffer | undefined): LoginPlan {
+  const issuer = values.issuer ?? offer?.issuer;
   if (issuer === undefined) {
     const message = `${origin} names no issuer to log in at; it accepts its own access tokens: --token-file, or CAIRN_TOKEN`;
     throw new CairnError('login-failed', message);
   }
-  parseIssuerUrl(issuer, words.issuer === undefined ? `the server ${origin}` : '--issuer', 'login-failed');
+  parseIssuerUrl(issuer, values.issuer === undefined ? `the server ${origin}` : '--issuer', 'login-failed');
   if (offer !== undefined && offer.issuer !== issuer) {
     const message = `${origin} accepts tokens of ${printable(offer.issuer)}, not of ${printable(issuer)}: no issuer was asked`;
     throw new CairnError('login-failed', message);
   }
-  const clientId = words.clientId ?? offer?.clientId;
+  const clientId = values.clientId ?? offer?.clientId;
   if (clientId === undefined) {
     throw usage(
       `${origin} does not name the client id for a login at ${printable(issuer)}`,
       '--client-id cairn-cli',
     );
   }
-  const scopes = words.scope?.split(' ').filter((name) => name !== '') ?? offer?.scopes?.filter(isScope);
+  const scopes = values.scope ?? offer?.scopes?.filter(isScope);
   return { origin, issuer, clientId, audience: offer?.audience, scopes: scopes ?? DEFAULT_SCOPES };
-}
-
-function isScope(name: string): boolean {
-  return SCOPE.test(name);
 }
 
 /** Before the issuer is asked: the owner of the server chose what the user is about to approve. */
@@ -138,8 +111,8 @@ function announce(url: URL, { origin, issuer, clientId, audience }: LoginPlan): 
   if (isElsewhere) say('that is not the name of this server: approve only if you know that it is meant');
 }
 
-function show({ url, urlWithCode, code, expiresInMs }: DevicePrompt, { json }: LoginWords): void {
-  if (json === true) print(jsonLine({ type: 'verification', url, urlWithCode, code, expiresInMs }));
+function show({ url, urlWithCode, code, expiresInMs }: DevicePrompt, { json }: LoginValues): void {
+  if (json) print(jsonLine({ type: 'verification', url, urlWithCode, code, expiresInMs }));
   say(`open ${url}`);
   say(`and enter the code ${code}`);
   if (urlWithCode !== undefined) say(`or open ${urlWithCode}`);

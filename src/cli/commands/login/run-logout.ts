@@ -2,12 +2,12 @@
 import { CairnError, EXIT, type ExitCode } from '../../../base/errors.ts';
 import type { IssuerFetch } from '../../../base/issuer-fetch.ts';
 import { printable } from '../../../base/safe-path.ts';
-import { clientTls, tlsSettingsOf } from '../../access/client-tls.ts';
-import { issuerFetchIn } from '../../access/issuer-way.ts';
+import { clientTls, issuerFetchIn } from '../../access/client-tls.ts';
 import { watchSignals } from '../../process/interruption.ts';
 import { lockLogin, loginFileOf, readLogin, removeLogin, type Login } from '../../access/credentials.ts';
 import { print } from '../../process/output.ts';
 import { jsonLine } from '../../screen/json-line.ts';
+import type { LogoutValues } from './login-commands.ts';
 import { parseServerUrl } from '../../options/server-url.ts';
 
 /** What became of a login. */
@@ -20,18 +20,15 @@ interface Way {
 }
 
 /** Ends the login for a server. It is forgotten here whatever its issuer answers. */
-export async function runLogout(
-  word: string,
-  { json, tlsCa }: { json?: boolean; tlsCa?: string },
-): Promise<ExitCode> {
+export async function runLogout(word: string, { json, tlsCa }: LogoutValues): Promise<ExitCode> {
   const { origin } = parseServerUrl(word);
-  const settings = tlsSettingsOf(tlsCa === undefined ? {} : { tlsCa });
-  const fetch = issuerFetchIn(process.env, clientTls(settings, process.env).tls);
+  const { tls } = clientTls({ tlsCa }, process.env);
+  const fetch = issuerFetchIn(process.env, tls);
   const path = loginFileOf(process.env, origin);
   const interruption = watchSignals(() => undefined);
   try {
     const outcome = await endLogin(path, origin, { signal: interruption.signal, fetch });
-    if (json === true) {
+    if (json) {
       print(jsonLine({ type: 'summary', origin, outcome, code: 'ok', exitCode: EXIT.done }));
     }
   } finally {

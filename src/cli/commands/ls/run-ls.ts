@@ -5,33 +5,24 @@ import type { Entry } from '../../../manifest/entry.ts';
 import type { EntryList } from '../../../manifest/entry-table.ts';
 import type { Notice } from '../../../wire/tree-stream.ts';
 import { entryLine, entryObject } from './listing.ts';
+import type { LsValues } from './ls-command.ts';
 import { jsonLine } from '../../screen/json-line.ts';
 import { NO_LINES, runClient } from '../../access/run-client.ts';
-import { settingsOf, type TransferWords } from '../../options/transfer-settings.ts';
 import { parseServerUrl } from '../../options/server-url.ts';
 import { print } from '../../process/output.ts';
 
-/** A listing is asked for by somebody who waits for it. */
-const DEFAULT_RETRY_FOR = '10s';
-
-/** Options of the command. */
-interface LsWords extends TransferWords {
-  readonly recursive?: boolean;
-  readonly humanReadable?: boolean;
-}
-
 /** Lists what is at a URL. */
-export async function runLs(word: string, words: LsWords): Promise<ExitCode> {
-  const settings = settingsOf({ ...words, progress: false }, DEFAULT_RETRY_FOR);
+export async function runLs(word: string, values: LsValues): Promise<ExitCode> {
   const url = parseServerUrl(word);
-  const plan = { url, settings, resumeCommand: ['cairn', 'ls', url.href] };
+  const resumeCommand = ['cairn', 'ls', url.href];
+  const plan = { url, values: { ...values, progress: false }, resumeCommand };
   const { list } = await import('../../../client/list.ts');
   const { result } = await runClient(plan, NO_LINES, (options) =>
-    list(options, { recursive: words.recursive ?? false }),
+    list(options, { recursive: values.recursive }),
   );
   const { entries, notices } = result;
-  if (settings.json) return printJson(entries, notices);
-  const isHuman = words.humanReadable ?? false;
+  if (values.json) return printJson(entries, notices);
+  const isHuman = values.humanReadable;
   return printLines(entries, notices, (entry) => entryLine(entry, { ownName: nameIn(url), isHuman }));
 }
 

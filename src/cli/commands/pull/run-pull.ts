@@ -1,14 +1,22 @@
-/** `cairn pull`. */
+/** `cairn pull`: what its words say, and the run. */
 import type { ExitCode } from '../../../base/errors.ts';
-import { refuseClosedStdout, writeToStdout } from '../../process/output.ts';
-import { planPull } from '../push/push-plan.ts';
-import { runTransfer } from '../../access/run-client.ts';
-import type { TransferWords } from '../../options/transfer-settings.ts';
+import { runTransfer, type TransferPlan } from '../../access/run-client.ts';
+import { looksLikeUrl, parseServerUrl } from '../../options/server-url.ts';
+import { refuseForStreams, wordsOf, type TransferValues } from '../../options/transfer-options.ts';
 import { usage } from '../../options/usage.ts';
+import { refuseClosedStdout, writeToStdout } from '../../process/output.ts';
+import { absolutePath } from '../../process/shown-command.ts';
+
+/** What `cairn pull` was told to do. */
+interface PullPlan extends TransferPlan {
+  readonly destination: { readonly kind: 'path'; readonly path: string } | { readonly kind: 'stdout' };
+}
+
+const EXAMPLE = 'cairn pull http://127.0.0.1:7070/photos ~/photos';
 
 /** Fetches a file or a tree from a server, to a path or to standard output. */
-export async function runPull(words: readonly string[], options: TransferWords): Promise<ExitCode> {
-  const plan = planPull(words, options);
+export async function runPull(words: readonly string[], values: TransferValues): Promise<ExitCode> {
+  const plan = planPull(words, values);
   const { destination } = plan;
   if (destination.kind === 'path') {
     const { pull } = await import('../../../client/pull.ts');
@@ -23,8 +31,30 @@ export async function runPull(words: readonly string[], options: TransferWords):
   refuseClosedStdout();
   const { pullStream } = await import('../../../client/pull-stream.ts');
   // Off a terminal the progress of a pipe's part is only noise in the log of the whole.
-  const settings = { ...plan.settings, progress: plan.settings.progress && process.stderr.isTTY };
+  const shown = { ...values, progress: values.progress && process.stderr.isTTY };
   const restartAdvice =
     'cairn: the bytes that were written cannot be taken back; run the whole pipeline again';
-  return runTransfer({ ...plan, settings, restartAdvice }, (transfer) => pullStream(writeToStdout, transfer));
+  return runTransfer({ ...plan, values: shown, restartAdvice }, (transfer) =>
+    pullStream(writeToStdout, transfer),
+  );
+}
+
+/** Validates the words of a pull. @throws CairnError `usage`, `path-unsafe`, … */
+export function planPull(words: readonly string[], values: TransferValues): PullPlan {
+  const [urlWord, path, ...more] = words;
+  if (urlWord === undefined || path === undefined || more.length > 0) {
+    throw usage('pull takes a URL and a destination', EXAMPLE);
+  }
+  if (!looksLikeUrl(urlWord) && looksLikeUrl(path)) throw usage('the URL comes first in a pull', EXAMPLE);
+  const url = parseServerUrl(urlWord);
+  const command = ['cairn', 'pull', ...wordsOf(values), url.href];
+  if (path !== '-') {
+    const destination = { kind: 'path', path } as const;
+    return { url, destination, values, resumeCommand: [...command, absolutePath(path)] };
+  }
+  refuseForStreams(values, EXAMPLE);
+  if (values.sync !== undefined)
+    throw usage('a pull to "-" keeps nothing on this machine, so --sync does nothing', EXAMPLE);
+  if (values.json) throw usage('--json and "-" both need standard output; leave one of them out', EXAMPLE);
+  return { url, destination: { kind: 'stdout' }, values, resumeCommand: [...command, '-'] };
 }

@@ -1,61 +1,50 @@
-/** `cairn push`, `pull`, `ls` and `verify`. */
-import { Option, type Command } from 'commander';
-import * as help from '../../help/shared-notes.ts';
-import { addClientOptions } from '../../options/client-options.ts';
+/** `cairn push` with its options. */
+import type { Command } from 'commander';
 import { addNotes } from '../../help/notes.ts';
-import { GROUPS, ofThisCommand } from '../../options/option.ts';
-import { addTransferOptions } from '../../options/transfer-options.ts';
-import type { Done } from '../../options/done.ts';
+import {
+  COMPRESS_NOTE,
+  EXIT_NOTE,
+  SYNC_NOTE,
+  TLS_NOTE,
+  TOKEN_NOTE,
+  URL_NOTE,
+} from '../../help/shared-notes.ts';
+import type { Run } from '../../options/run.ts';
+import { addOptions, flag, GROUPS, ofThisCommand, type ValuesOf } from '../../options/option.ts';
+import { addTransferOptions, type TransferValues } from '../../options/transfer-options.ts';
+
+const OPTIONS = {
+  fromCommand: ofThisCommand(flag('--from-command', 'run the command after -- and send its output')),
+};
+
+/** What a user says of a push. */
+export type PushValues = TransferValues & ValuesOf<typeof OPTIONS>;
+
+const NOTES = `
+Examples:
+  cairn push ~/photos http://127.0.0.1:7070/photos     the entries of ~/photos appear under /photos
+  cairn push report.pdf http://127.0.0.1:7070/inbox/   as /inbox/report.pdf
+  cairn push report.pdf http://127.0.0.1:7070/r.pdf    exactly there
+  tar c ~/src | cairn push - http://127.0.0.1:7070/src.tar
+  cairn push --from-command http://127.0.0.1:7070/db.sql -- pg_dump mydb
+  cairn push --sync always ledger.db http://127.0.0.1:7070/ledger.db
+
+With --from-command cairn publishes nothing unless the command exits with 0; otherwise cairn exits with 11.
+${SYNC_NOTE}
+A push gets the stricter of its own mode and the server's.
+${COMPRESS_NOTE}
+${URL_NOTE}
+${TOKEN_NOTE}
+${TLS_NOTE}
+${EXIT_NOTE}`;
 
 /** Adds `push`. */
-export function addPush(program: Command, done: Done): void {
+export function addPush(program: Command, run: Run<[words: readonly string[], values: PushValues]>): void {
   const command = program
     .command('push')
     .description('send files, trees, standard input or the output of a command')
     .usage('[options] SOURCE... URL\n       cairn push [options] --from-command URL -- COMMAND [ARG...]')
-    .argument('[words...]', 'SOURCE: file, directory, or - for standard input')
-    .optionsGroup(GROUPS.what)
-    .addOption(ofThisCommand(new Option('--from-command', 'run the command after -- and send its output')));
-  addNotes(addTransferOptions(command), help.PUSH_HELP).action(async (words, options) =>
-    done(await (await import('./run-push.ts')).runPush(words, options)),
-  );
-}
-
-/** Adds `pull`. */
-export function addPull(program: Command, done: Done): void {
-  const command = program
-    .command('pull')
-    .description('fetch a file or a tree')
-    .usage('[options] URL DEST')
-    .argument('[words...]', 'DEST: file, directory, or - for standard output');
-  addNotes(addTransferOptions(command), help.PULL_HELP).action(async (words, options) =>
-    done(await (await import('../pull/run-pull.ts')).runPull(words, options)),
-  );
-}
-
-/** Adds `ls`, in which -h is about sizes, as in ls(1). */
-export function addLs(program: Command, done: Done): void {
-  const command = program
-    .command('ls')
-    .description('list files and directories on a server')
-    .argument('<url>')
-    .addHelpOption(new Option('--help', 'print this help'))
-    .optionsGroup(GROUPS.what)
-    .addOption(ofThisCommand(new Option('-R, --recursive', 'also list everything below')))
-    .option('-h, --human-readable', 'print sizes like 1.5 KiB and 210 MiB (for help: --help)');
-  addNotes(addClientOptions(command, '10s'), help.LS_HELP).action(async (url, options) =>
-    done(await (await import('../ls/run-ls.ts')).runLs(url, options)),
-  );
-}
-
-/** Adds `verify`. */
-export function addVerify(program: Command, done: Done): void {
-  const command = program
-    .command('verify')
-    .description('read both sides again and compare them')
-    .argument('<local>')
-    .argument('<url>');
-  addNotes(addClientOptions(command, '5m'), help.VERIFY_HELP).action(async (local, url, options) =>
-    done(await (await import('../verify/run-verify.ts')).runVerify(local, url, options)),
-  );
+    .argument('[words...]', 'SOURCE: file, directory, or - for standard input');
+  addTransferOptions(addOptions(command, GROUPS.what, OPTIONS));
+  addNotes(command, NOTES).action(run);
 }

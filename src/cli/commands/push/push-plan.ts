@@ -1,12 +1,8 @@
-/** The words of `push` and `pull` → a plan of what to do. Pure. */
+/** The words of `push` → a plan of what to do. Pure. */
 import { withoutUserInfo } from '../../../base/masked.ts';
 import { absolutePath } from '../../process/shown-command.ts';
-import {
-  settingsOf,
-  wordsOf,
-  type TransferSettings,
-  type TransferWords,
-} from '../../options/transfer-settings.ts';
+import { refuseForStreams, wordsOf, type TransferValues } from '../../options/transfer-options.ts';
+import type { PushValues } from './push-command.ts';
 import { looksLikeUrl, parseServerUrl } from '../../options/server-url.ts';
 import { usage } from '../../options/usage.ts';
 
@@ -20,38 +16,25 @@ export type PushSource =
 export interface PushPlan {
   readonly source: PushSource;
   readonly url: URL;
-  readonly settings: TransferSettings;
+  readonly values: TransferValues;
   /** The command line that does the same again, from any directory. */
   readonly resumeCommand: readonly string[];
 }
 
-/** What `cairn pull` was told to do. */
-export interface PullPlan {
-  readonly url: URL;
-  readonly destination: { readonly kind: 'path'; readonly path: string } | { readonly kind: 'stdout' };
-  readonly settings: TransferSettings;
-  /** The command line that does the same again, from any directory. */
-  readonly resumeCommand: readonly string[];
-}
-
-const PUSH_EXAMPLE = 'cairn push ~/photos http://127.0.0.1:7070/photos';
-const PULL_EXAMPLE = 'cairn pull http://127.0.0.1:7070/photos ~/photos';
+/** A push that is right. */
+export const PUSH_EXAMPLE = 'cairn push ~/photos http://127.0.0.1:7070/photos';
 const COMMAND_EXAMPLE = 'cairn push --from-command http://127.0.0.1:7070/home.tar -- tar c -C /home .';
 
 /** Validates the words of a push. @throws CairnError `usage`, `path-unsafe`, … */
-export function planPush(
-  words: readonly string[],
-  options: TransferWords & { fromCommand?: boolean },
-): PushPlan {
-  const settings = settingsOf(options);
-  const [source, urlWord] = options.fromCommand ? commandAndUrl(words) : sourceAndUrl(words);
+export function planPush(words: readonly string[], values: PushValues): PushPlan {
+  const [source, urlWord] = values.fromCommand ? commandAndUrl(words) : sourceAndUrl(words);
   const url = parseServerUrl(urlWord);
-  if (source.kind !== 'paths') refuseForStreams(settings);
+  if (source.kind !== 'paths') refuseForStreams(values, PUSH_EXAMPLE);
   const tail =
     source.kind === 'command'
       ? ['--from-command', url.href, '--', ...source.argv]
       : [...(source.kind === 'stdin' ? ['-'] : source.paths.map(absolutePath)), url.href];
-  return { source, url, settings, resumeCommand: ['cairn', 'push', ...wordsOf(settings), ...tail] };
+  return { source, url, values, resumeCommand: ['cairn', 'push', ...wordsOf(values), ...tail] };
 }
 
 function commandAndUrl(words: readonly string[]): [PushSource, string] {
@@ -82,39 +65,4 @@ function sourceAndUrl(words: readonly string[]): [PushSource, string] {
       `tar c a b | cairn push - ${PUSH_EXAMPLE.split(' ').at(-1)}`,
     );
   return [{ kind: 'stdin' }, url];
-}
-
-/** Validates the words of a pull. @throws CairnError `usage`, `path-unsafe`, … */
-export function planPull(words: readonly string[], options: TransferWords): PullPlan {
-  const settings = settingsOf(options);
-  const [urlWord, path, ...more] = words;
-  if (urlWord === undefined || path === undefined || more.length > 0) {
-    throw usage('pull takes a URL and a destination', PULL_EXAMPLE);
-  }
-  if (!looksLikeUrl(urlWord) && looksLikeUrl(path))
-    throw usage('the URL comes first in a pull', PULL_EXAMPLE);
-  const url = parseServerUrl(urlWord);
-  const command = ['cairn', 'pull', ...wordsOf(settings), url.href];
-  if (path !== '-') {
-    if (path === '') throw usage('the destination is empty', PULL_EXAMPLE);
-    return {
-      url,
-      destination: { kind: 'path', path },
-      settings,
-      resumeCommand: [...command, absolutePath(path)],
-    };
-  }
-  refuseForStreams(settings, PULL_EXAMPLE);
-  if (settings.sync !== undefined)
-    throw usage('a pull to "-" keeps nothing on this machine, so --sync does nothing', PULL_EXAMPLE);
-  if (settings.json)
-    throw usage('--json and "-" both need standard output; leave one of them out', PULL_EXAMPLE);
-  return { url, destination: { kind: 'stdout' }, settings, resumeCommand: [...command, '-'] };
-}
-
-/** Refuses options that would silently do nothing for a stream. @throws CairnError `usage` */
-export function refuseForStreams(settings: TransferSettings, example: string = PUSH_EXAMPLE): void {
-  if (settings.dryRun) throw usage('--dry-run does not work for a stream: leave it out', example);
-  if (settings.checksum)
-    throw usage('--checksum does not work for a stream, which is always sent whole: leave it out', example);
 }

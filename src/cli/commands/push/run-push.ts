@@ -5,17 +5,15 @@ import type { TransferOptions } from '../../../client/api/options.ts';
 import type { TransferSummary } from '../../../client/api/events.ts';
 import { readDescriptor, STDIN } from './descriptor-stream.ts';
 import { shownCommand } from '../../process/shown-command.ts';
-import { planPush, refuseForStreams, type PushPlan } from './push-plan.ts';
+import { refuseForStreams } from '../../options/transfer-options.ts';
+import type { PushValues } from './push-command.ts';
+import { planPush, PUSH_EXAMPLE, type PushPlan } from './push-plan.ts';
 import { runTransfer } from '../../access/run-client.ts';
-import type { TransferWords } from '../../options/transfer-settings.ts';
 
 /** Sends files, trees, standard input or a program's output to a server. */
-export async function runPush(
-  words: readonly string[],
-  options: TransferWords & { fromCommand?: boolean },
-): Promise<ExitCode> {
-  const plan = planPush(words, options);
-  const { source, settings } = plan;
+export async function runPush(words: readonly string[], values: PushValues): Promise<ExitCode> {
+  const plan = planPush(words, values);
+  const { source } = plan;
   if (source.kind === 'stdin') return pushDescriptor(plan, STDIN, 'standard input');
   if (source.kind === 'command') {
     const restartAdvice = `cairn: to start over, run: ${shownCommand(plan.resumeCommand)}`;
@@ -24,7 +22,7 @@ export async function runPush(
   const [path = ''] = source.paths;
   const fd = source.paths.length === 1 ? await descriptorOf(path) : undefined;
   if (fd === undefined) return runTransfer(plan, (transfer) => pushPaths(source.paths, transfer));
-  refuseForStreams(settings);
+  refuseForStreams(values, PUSH_EXAMPLE);
   return pushDescriptor(plan, fd, `"${printable(path)}"`);
 }
 

@@ -16,16 +16,18 @@ import type { StoreIncident, Upkeep } from '../../../storage/incident.ts';
 import { checkingLine, findingLine, findingObject, totalsLine, totalsObject } from './check-report.ts';
 import { print } from '../../process/output.ts';
 import { jsonLine } from '../../screen/json-line.ts';
-import { lockServed, usableRoot } from './serve-locks.ts';
-import { planServe, type ServePlan, type ServeWords } from './serve-plan.ts';
+import { usableRoot } from '../../access/served-directories.ts';
+import type { ServeValues } from './serve-command.ts';
+import { lockServed } from './serve-locks.ts';
+import { planServe, type ServePlan } from './serve-plan.ts';
 
 const LINE_EVERY_MS = 5000;
 
 /** Checks the state of a server that does not run; answers what could not be repaired by its exit code. */
-export async function runServeCheck(words: ServeWords): Promise<ExitCode> {
-  const wanted = planServe(words);
+export async function runServeCheck(values: ServeValues): Promise<ExitCode> {
+  const wanted = planServe(values);
   const plan = { ...wanted, root: await usableRoot(wanted.root) };
-  const isDryRun = words.dryRun === true;
+  const isDryRun = values.dryRun;
   await checkServed(plan);
   const locks = await lockServed(plan);
   try {

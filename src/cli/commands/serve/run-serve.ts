@@ -2,14 +2,15 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { EXIT, type CairnError, type ExitCode } from '../../../base/errors.ts';
-import { printable } from '../../../base/safe-path.ts';
+import { printable, RESERVED_NAME } from '../../../base/safe-path.ts';
 import { shownCommand } from '../../process/shown-command.ts';
 import { newLocalSecret } from '../../../wire/local-proof.ts';
 import { jsonLine } from '../../screen/json-line.ts';
 import type { startServer } from '../../../server/server.ts';
-import { lockServed, refuseNetwork, usableRoot } from './serve-locks.ts';
-import { planServe, type ServePlan, type ServeWords } from './serve-plan.ts';
-import { watchedBy } from './serve-watched.ts';
+import { usableRoot } from '../../access/served-directories.ts';
+import { lockServed, refuseNetwork } from './serve-locks.ts';
+import type { ServeValues } from './serve-command.ts';
+import { planServe, type ServePlan } from './serve-plan.ts';
 import { registerServer, type ServerRegistration } from '../../access/server-registry.ts';
 import { ensurePrivateDirectory, openStateHome } from '../../access/user-directories.ts';
 import { watchSignals } from '../../process/interruption.ts';
@@ -26,8 +27,8 @@ type Server = Awaited<ReturnType<typeof startServer>>;
 type ServerOptions = Parameters<typeof startServer>[0];
 
 /** Serves a directory until a signal ends it. */
-export async function runServe(words: ServeWords): Promise<ExitCode> {
-  const wanted = planServe(words);
+export async function runServe(values: ServeValues): Promise<ExitCode> {
+  const wanted = planServe(values);
   const { log, close } = await openLog(wanted);
   ignoreFailedMessages();
   // From now on, since a start may take seconds, and the first process of a container ignores what it does not handle.
@@ -96,7 +97,7 @@ async function serve(plan: ServePlan, log: Log, ends: Ends): Promise<void> {
       ...local.options,
       listen,
       tls: secured.tls,
-      trustedProxies: plan.trustedProxies,
+      trustedProxies: plan.trustedProxy,
       version: VERSION,
       log,
       limits,
@@ -117,10 +118,31 @@ async function serve(plan: ServePlan, log: Log, ends: Ends): Promise<void> {
   }
 }
 
+/** What makes a server one that can be watched: the places that it writes to, its metrics, and the port for them. */
+async function watchedBy({
+  root,
+  state,
+  metricsListen,
+}: ServePlan): Promise<Pick<ServerOptions, 'places' | 'ownDirectories' | 'metrics' | 'metricsListen'>> {
+  const [{ storagePlace }, { openPrometheusMetrics }] = await Promise.all([
+    import('../../../storage/disk/tree/storage-place.ts'),
+    import('../../../server/operations/prometheus.ts'),
+  ]);
+  return {
+    places: [storagePlace('state', state), storagePlace('root', root, join(root, RESERVED_NAME))],
+    ownDirectories: [
+      { path: root, shownAs: '' },
+      { path: state, shownAs: '(state)' },
+    ],
+    metrics: openPrometheusMetrics,
+    ...(metricsListen === undefined ? {} : { metricsListen }),
+  };
+}
+
 /** What was said about sessions; the server has defaults for the rest. */
 function wishesOf({
-  leaseMs,
-  maxAgeMs,
+  sessionLease: leaseMs,
+  sessionMaxAge: maxAgeMs,
   sync,
 }: ServePlan): Pick<ServerOptions, 'leaseMs' | 'maxAgeMs' | 'sync'> {
   return {

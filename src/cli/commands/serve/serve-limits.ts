@@ -1,16 +1,39 @@
-/** The limits of `cairn serve`: their names on the command line, and what of the server they set. */
+/** The limits of `cairn serve`, `--limit NAME=VALUE`: their names, and what of the server they set. */
+import { EXIT, type ExitCode } from '../../../base/errors.ts';
 import { DEFAULT_LIMITS, type ServerLimits } from '../../../server/server-limits.ts';
-import { MAX_TIMER_MS } from '../../options/duration.ts';
-import { parseLimits, type LimitWord } from './limit-words.ts';
-import { sizeText } from '../../options/size.ts';
+import { MAX_TIMER_MS, parseDuration } from '../../options/duration.ts';
+import { parseSize, sizeText } from '../../options/size.ts';
+import { usage } from '../../options/usage.ts';
+import { print } from '../../process/output.ts';
 
-interface SettableLimit extends LimitWord {
+/** What a limit counts, and how its value is written. */
+type LimitUnit = 'count' | 'size' | 'duration' | 'rate';
+
+interface SettableLimit {
+  readonly name: string;
+  readonly unit: LimitUnit;
+  /** Smallest and largest value: a count, bytes, milliseconds, or bytes a second. */
+  readonly range: { readonly min: number; readonly max: number };
+  /** Value of the word `unlimited`, where a limit can be none. */
+  readonly unlimited?: number;
+  /** One line for the list of limits. */
+  readonly what: string;
+  /** What stands in the list where the server has no number. */
+  readonly defaultText?: string;
   readonly get: (limits: ServerLimits) => number | undefined;
   /** What was set so far, with this one. */
   readonly set: (limits: Partial<ServerLimits>, value: number) => Partial<ServerLimits>;
-  /** What stands in the list where the server has no number. */
-  readonly defaultText?: string;
 }
+
+type LimitWord = Omit<SettableLimit, 'name' | 'get' | 'set'>;
+
+const EXAMPLES: Readonly<Record<LimitUnit, string>> = {
+  count: '100',
+  size: '64K',
+  duration: '30s',
+  rate: '64',
+};
+const WHOLE_NUMBER = /^\d{1,15}$/;
 
 type NumericLimit = {
   [Key in keyof ServerLimits]: ServerLimits[Key] extends number | undefined ? Key : never;
@@ -22,11 +45,7 @@ const TIME = { min: 100, max: MAX_TIMER_MS };
 const SMALL_SIZE = { min: 1024, max: 1024 ** 3 };
 const SIZE = { min: 0, max: Number.MAX_SAFE_INTEGER };
 
-function limit(
-  name: string,
-  key: NumericLimit,
-  word: Pick<LimitWord, 'unit' | 'range' | 'what' | 'unlimited'> & { readonly defaultText?: string },
-): SettableLimit {
+function limit(name: string, key: NumericLimit, word: LimitWord): SettableLimit {
   return {
     ...word,
     name,
@@ -35,11 +54,7 @@ function limit(
   };
 }
 
-function manifestLimit(
-  name: string,
-  key: keyof ServerLimits['manifest'],
-  word: Pick<LimitWord, 'unit' | 'range' | 'what'>,
-): SettableLimit {
+function manifestLimit(name: string, key: keyof ServerLimits['manifest'], word: LimitWord): SettableLimit {
   return {
     ...word,
     name,
@@ -174,15 +189,40 @@ const LIMITS: readonly SettableLimit[] = [
   }),
 ];
 
-/** The limits that `--limit` words set. @throws CairnError `usage` */
+/** The limits that `NAME=VALUE,…` words set; the last one of a name counts. @throws CairnError `usage` */
 export function limitsOf(words: readonly string[]): Partial<ServerLimits> {
-  const values = parseLimits(words, LIMITS);
   let limits: Partial<ServerLimits> = {};
-  for (const { name, set } of LIMITS) {
-    const value = values.get(name);
-    if (value !== undefined) limits = set(limits, value);
+  for (const word of words.flatMap((each) => each.split(','))) {
+    const [, name = word, text] = /^([^=]*)=(.*)$/s.exec(word) ?? [];
+    const known = LIMITS.find((candidate) => candidate.name === name);
+    if (known === undefined) {
+      const what = `there is no limit "${name}"; "cairn serve --limit help" lists all limits`;
+      throw usage(what, '--limit connections=1000');
+    }
+    if (text === undefined || text === '')
+      throw usage(`--limit ${name} needs a value`, `--limit ${name}=${EXAMPLES[known.unit]}`);
+    limits = known.set(limits, parseValue(known, text));
   }
   return limits;
+}
+
+/** The value of one limit: a count, bytes, milliseconds, or bytes a second. @throws CairnError `usage` */
+function parseValue({ name, unit, range, unlimited }: SettableLimit, text: string): number {
+  const option = `--limit ${name}`;
+  if (text === 'unlimited' && unlimited !== undefined) return unlimited;
+  if (unit === 'size') return parseSize(option, text, range);
+  if (unit === 'duration') return parseDuration(option, text, { minMs: range.min, maxMs: range.max });
+  const count = WHOLE_NUMBER.test(text) ? Number(text) : Number.NaN;
+  if (count >= range.min && count <= range.max) return count;
+  const kind = unit === 'rate' ? 'bytes a second' : 'a number';
+  const what = `${option} takes ${kind} from ${range.min} to ${range.max}, not "${text}"`;
+  throw usage(what, `${option}=${EXAMPLES[unit]}`);
+}
+
+/** `cairn serve --limit help`. */
+export function runLimitsHelp(): ExitCode {
+  print(limitsHelp());
+  return EXIT.done;
 }
 
 /** Every limit with its default and what it is about, a line each. */

@@ -1,6 +1,6 @@
 /** The locks that a server takes before it starts, and the check of its state, too. */
-import { constants, existsSync } from 'node:fs';
-import { access, realpath, stat } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { realpath, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { CairnError, storageError, systemCodeOf, takesNothing } from '../../../base/errors.ts';
 import { takeLease } from '../../../base/lease-file.ts';
@@ -8,46 +8,9 @@ import { loadNative } from '../../../base/native.ts';
 import { networkFileSystemOf } from '../../../base/network-file-system.ts';
 import { acquireProcessLock } from '../../../base/process-lock.ts';
 import { printable, RESERVED_NAME } from '../../../base/safe-path.ts';
-import { stateInside, type ServePlan } from './serve-plan.ts';
+import { stateInside } from '../../access/served-directories.ts';
+import type { ServePlan } from './serve-plan.ts';
 import { ensurePrivateDirectory } from '../../access/user-directories.ts';
-import { shellWord } from '../../../base/shell.ts';
-
-/**
- * The real path of a directory that can be served.
- *
- * @throws CairnError `not-found`, `not-directory`, storage codes
- */
-export async function usableRoot(path: string): Promise<string> {
-  const shown = `"${printable(path)}"`;
-  const doing = `looking at the root ${shown}`;
-  try {
-    const root = await realpath(path);
-    if (!(await stat(root)).isDirectory()) {
-      throw new CairnError('not-directory', `the root ${shown} is not a directory`);
-    }
-    await access(root, constants.R_OK | constants.X_OK);
-    await access(root, constants.W_OK).catch((error: unknown) => {
-      // A snapshot or a read-only export can be pulled from.
-      if (systemCodeOf(error) !== 'EROFS') throw error;
-    });
-    return root;
-  } catch (error) {
-    if (systemCodeOf(error) === 'ENOENT') {
-      throw new CairnError(
-        'not-found',
-        `the root ${shown} does not exist; make it first: mkdir -p ${shellWord(path)}`,
-        {
-          cause: error,
-        },
-      );
-    }
-    const wrapped = storageError(error, doing);
-    if (wrapped.code !== 'storage-denied') throw wrapped;
-    throw new CairnError('storage-denied', `this user cannot read and write the root ${shown}`, {
-      cause: error,
-    });
-  }
-}
 
 /**
  * Refuses a root or a state on a network file system, unless that was asked for.

@@ -1,22 +1,13 @@
-/** The `--oidc-…` options of `serve`: words → a plan → an authenticator, and what the server says of it. */
-import { resolve } from 'node:path';
+/** The `--oidc-…` options of `serve`: a plan → an authenticator, and what the server says of it. */
 import { CairnError, systemCodeOf } from '../../../base/errors.ts';
-import { parseIssuerUrl } from '../../../base/issuer-url.ts';
 import { readOwnSync } from '../../../base/read-if-there.ts';
 import { printable } from '../../../base/safe-path.ts';
-import { issuerFetchIn } from '../../access/issuer-way.ts';
+import { issuerFetchIn } from '../../access/client-tls.ts';
 import type { LoginOffer } from '../../../wire/messages.ts';
 import type { Authenticator } from '../../../server/access/authenticator.ts';
 import type { Logger } from '../../../base/logger.ts';
 import { usage } from '../../options/usage.ts';
-
-/** The options as commander hands them over. */
-export interface OidcWords {
-  readonly oidcIssuer?: string;
-  readonly oidcAudience?: string;
-  readonly oidcClientId?: string;
-  readonly oidcConfig?: string;
-}
+import type { ServeValues } from './serve-command.ts';
 
 /** Whose access tokens a server takes besides its own. */
 export interface OidcPlan {
@@ -28,11 +19,13 @@ export interface OidcPlan {
   readonly configFile: string | undefined;
 }
 
+type OidcValues = Pick<ServeValues, 'oidcIssuer' | 'oidcAudience' | 'oidcClientId' | 'oidcConfig'>;
+
 const EXAMPLE = '--oidc-issuer https://login.example.com --oidc-audience https://files.example.com';
 
-/** Validates the options; undefined where there is none. @throws CairnError `usage`, `config-invalid` */
-export function planOidc(words: OidcWords): OidcPlan | undefined {
-  const { oidcIssuer: issuer, oidcAudience: audience, oidcClientId: clientId, oidcConfig } = words;
+/** The plan; undefined where the options name no issuer. @throws CairnError `usage` */
+export function planOidc(values: OidcValues): OidcPlan | undefined {
+  const { oidcIssuer: issuer, oidcAudience: audience, oidcClientId: clientId, oidcConfig } = values;
   if (issuer === undefined) {
     const [alone] = Object.entries({ audience, 'client-id': clientId, 'config': oidcConfig })
       .filter(([, word]) => word !== undefined)
@@ -40,17 +33,9 @@ export function planOidc(words: OidcWords): OidcPlan | undefined {
     if (alone !== undefined) throw usage(`${alone} needs --oidc-issuer, whose tokens are accepted`, EXAMPLE);
     return undefined;
   }
-  if (audience === undefined || audience === '') {
+  if (audience === undefined)
     throw usage('--oidc-issuer needs --oidc-audience, which accepted tokens have to name', EXAMPLE);
-  }
-  if (clientId === '') throw usage('--oidc-client-id takes the id of a client of the issuer', EXAMPLE);
-  parseIssuerUrl(issuer, '--oidc-issuer', 'config-invalid');
-  return {
-    issuer,
-    audience,
-    clientId,
-    configFile: oidcConfig === undefined ? undefined : resolve(oidcConfig),
-  };
+  return { issuer, audience, clientId, configFile: oidcConfig };
 }
 
 /**

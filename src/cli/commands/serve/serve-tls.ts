@@ -1,8 +1,17 @@
-/** TLS of `cairn serve`: opened once, read again on demand. */
-import type { Authenticator } from '../../../server/access/authenticator.ts';
+/** TLS of `cairn serve`: planned, opened once, read again on demand. */
 import type { Logger } from '../../../base/logger.ts';
+import type { Authenticator } from '../../../server/access/authenticator.ts';
+import type { CertificateRules } from '../../../server/access/certificates.ts';
 import type { KeptTls } from '../../../server/access/kept-tls.ts';
-import type { ServeTlsPlan } from './serve-tls-plan.ts';
+import type { TlsFiles } from '../../../server/access/tls-files.ts';
+import { usage } from '../../options/usage.ts';
+import type { ServeValues } from './serve-command.ts';
+
+/** With which files a server speaks TLS. */
+export interface ServeTlsPlan extends TlsFiles {
+  /** What client certificates allow, where they are asked for. */
+  readonly clients: CertificateRules | undefined;
+}
 
 /** What a server is given of it. */
 export interface ServeTls {
@@ -12,6 +21,28 @@ export interface ServeTls {
   /** Reads the files again; what is wrong with them is logged. */
   reload(): Promise<void>;
   close(): void;
+}
+
+type TlsValues = Pick<ServeValues, 'tlsCert' | 'tlsKey' | 'tlsClientCa' | 'tlsClientScope' | 'tlsClientPath'>;
+
+const EXAMPLE = 'cairn serve --root /srv/files --tls-cert server.crt --tls-key server.key';
+const CLIENT_EXAMPLE = `${EXAMPLE} --tls-client-ca clients.crt`;
+
+/** The plan; undefined where the options ask for no TLS. @throws CairnError `usage` */
+export function planServeTls(values: TlsValues): ServeTlsPlan | undefined {
+  const { tlsCert, tlsKey, tlsClientCa, tlsClientScope, tlsClientPath } = values;
+  if (tlsClientCa === undefined && (tlsClientScope ?? tlsClientPath) !== undefined)
+    throw usage('--tls-client-scope and --tls-client-path need --tls-client-ca', CLIENT_EXAMPLE);
+  if (tlsCert === undefined && tlsKey === undefined && tlsClientCa === undefined) return undefined;
+  if (tlsCert === undefined || tlsKey === undefined)
+    throw usage('TLS needs both --tls-cert and --tls-key', EXAMPLE);
+  const rules = { scopes: tlsClientScope ?? (['read', 'write', 'list'] as const), path: tlsClientPath ?? [] };
+  return {
+    certFile: tlsCert,
+    keyFile: tlsKey,
+    clientCaFile: tlsClientCa,
+    clients: tlsClientCa === undefined ? undefined : rules,
+  };
 }
 
 /** Opens what a plan says. @throws CairnError `config-invalid` */

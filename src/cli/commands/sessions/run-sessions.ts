@@ -2,37 +2,22 @@
 import { CairnError, EXIT, type ExitCode } from '../../../base/errors.ts';
 import type { SessionFilter, SessionsAtServer } from '../../../client/sessions.ts';
 import { printable } from '../../../base/safe-path.ts';
-import { SESSION_STATES } from '../../../session/session-states.ts';
 import { print } from '../../process/output.ts';
 import { jsonLine } from '../../screen/json-line.ts';
 import { sessionLines, sessionObject, sessionTable, traceLines } from './session-table.ts';
 import { NO_LINES, runClient } from '../../access/run-client.ts';
-import { settingsOf, type TransferSettings, type TransferWords } from '../../options/transfer-settings.ts';
-import { parseChoice } from '../../options/count.ts';
-import { parseDuration } from '../../options/duration.ts';
 import { parseServerUrl } from '../../options/server-url.ts';
 import { usage } from '../../options/usage.ts';
+import type { AbortValues, ChoiceValues, ListValues, ReachValues, ShowValues } from './sessions-command.ts';
 
-/** Options of the subcommands. */
-export interface SessionsWords extends TransferWords {
-  readonly state?: string;
-  readonly owner?: string;
-  readonly olderThan?: string;
-  readonly all?: boolean;
-  readonly trace?: boolean;
-}
-
-/** Whoever asks waits for it. */
-const DEFAULT_RETRY_FOR = '10s';
-const YEAR_MS = 365 * 86_400_000;
 const LINES_PER_PRINT = 1000;
 
 /** `cairn sessions list URL`. */
-export async function runSessionsList(word: string, words: SessionsWords): Promise<ExitCode> {
-  const filter = filterOf(words);
-  return withServer(word, words, async (server, { json }) => {
+export async function runSessionsList(word: string, values: ListValues): Promise<ExitCode> {
+  const filter = filterOf(values);
+  return withServer(word, values, async (server) => {
     const sessions = await server.list(filter);
-    if (json) {
+    if (values.json) {
       printJson(sessions.map(sessionObject));
       print(jsonLine(summary({ sessions: sessions.length })));
     } else printAll(sessionTable(sessions, Date.now()));
@@ -41,11 +26,11 @@ export async function runSessionsList(word: string, words: SessionsWords): Promi
 }
 
 /** `cairn sessions show URL ID`. */
-export async function runSessionsShow(word: string, id: string, words: SessionsWords): Promise<ExitCode> {
-  return withServer(word, words, async (server, { json }) => {
+export async function runSessionsShow(word: string, id: string, values: ShowValues): Promise<ExitCode> {
+  return withServer(word, values, async (server) => {
     const { history, ...session } = await server.show(await server.fullId(id));
-    const isTraced = words.trace ?? false;
-    if (json) {
+    const isTraced = values.trace;
+    if (values.json) {
       printJson([sessionObject(session)]);
       if (isTraced) printJson(history.map((moment) => ({ type: 'moment', ...moment })));
       print(jsonLine(summary({ sessions: 1 })));
@@ -61,20 +46,20 @@ export async function runSessionsShow(word: string, id: string, words: SessionsW
 export async function runSessionsAbort(
   word: string,
   ids: readonly string[],
-  words: SessionsWords,
+  values: AbortValues,
 ): Promise<ExitCode> {
-  const { state, owner, olderThan } = words;
+  const { state, owner, olderThan, all } = values;
   const isChosen = state !== undefined || owner !== undefined || olderThan !== undefined;
-  if (words.all === true ? ids.length > 0 : ids.length === 0 || isChosen) {
+  if (all ? ids.length > 0 : ids.length === 0 || isChosen) {
     throw usage(
       'sessions abort takes the ids of sessions, or --all; --state, --owner and --older-than choose among all',
       'cairn sessions abort --all --state suspended --older-than 7d URL',
     );
   }
-  const filter = filterOf(words);
-  return withServer(word, words, async (server, settings) => {
-    const chosen = words.all === true ? await unfinished(server, filter) : await fullIds(server, ids);
-    return abortEach(server, chosen, { ...settings, tolerant: words.all === true });
+  const filter = filterOf(values);
+  return withServer(word, values, async (server) => {
+    const chosen = all ? await unfinished(server, filter) : await fullIds(server, ids);
+    return abortEach(server, chosen, values);
   });
 }
 
@@ -98,7 +83,7 @@ const PASSED_OVER = new Set(['session-not-found', 'session-state']);
 async function abortEach(
   server: SessionsAtServer,
   ids: readonly string[],
-  { json, quiet, tolerant }: TransferSettings & { tolerant: boolean },
+  { json, quiet, all }: AbortValues,
 ): Promise<ExitCode> {
   let aborted = 0;
   for (const id of ids) {
@@ -106,7 +91,7 @@ async function abortEach(
       // oxlint-disable-next-line no-await-in-loop -- each of them costs the server a sync
       await server.abort(id);
     } catch (error) {
-      if (!tolerant || !(error instanceof CairnError) || !PASSED_OVER.has(error.code)) throw error;
+      if (!all || !(error instanceof CairnError) || !PASSED_OVER.has(error.code)) throw error;
       if (!json && !quiet) process.stderr.write(`cairn: passed over ${id}: ${printable(error.message)}\n`);
       continue;
     }
@@ -119,29 +104,22 @@ async function abortEach(
   return EXIT.done;
 }
 
-function filterOf({ state, owner, olderThan }: SessionsWords): SessionFilter {
-  if (owner === '') throw usage('--owner takes the name of an owner', '--owner alice');
-  return {
-    state: state === undefined ? undefined : parseChoice('--state', state, SESSION_STATES),
-    owner,
-    untouchedForMs:
-      olderThan === undefined ? undefined : parseDuration('--older-than', olderThan, { maxMs: YEAR_MS }),
-  };
+function filterOf({ state, owner, olderThan }: ChoiceValues): SessionFilter {
+  return { state, owner, untouchedForMs: olderThan };
 }
 
 async function withServer(
   word: string,
-  words: SessionsWords,
-  work: (server: SessionsAtServer, settings: TransferSettings) => Promise<ExitCode>,
+  values: ReachValues,
+  work: (server: SessionsAtServer) => Promise<ExitCode>,
 ): Promise<ExitCode> {
-  const settings = settingsOf({ ...words, progress: false }, DEFAULT_RETRY_FOR);
   const url = parseServerUrl(word);
   const { openSessions } = await import('../../../client/sessions.ts');
-  const plan = { url, settings, resumeCommand: ['cairn', 'sessions', 'list', url.href] };
+  const plan = { url, values, resumeCommand: ['cairn', 'sessions', 'list', url.href] };
   const { result } = await runClient(plan, NO_LINES, async (options) => {
     const server = await openSessions(options);
     try {
-      return await work(server, settings);
+      return await work(server);
     } finally {
       await server.close();
     }

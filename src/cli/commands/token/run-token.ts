@@ -10,17 +10,12 @@ import { issueSecret } from '../../../session/credential.ts';
 import { createFileState } from '../../../storage/state/files/file-state.ts';
 import { print } from '../../process/output.ts';
 import { jsonLine } from '../../screen/json-line.ts';
-import { usableRoot } from '../serve/serve-locks.ts';
+import { usableRoot } from '../../access/served-directories.ts';
 import { ensurePrivateDirectory } from '../../access/user-directories.ts';
 import { readUse } from './token-use.ts';
 import { tokenObject, tokenSentence, tokenTable } from './token-table.ts';
-import {
-  planToken,
-  stateDirectoryOf,
-  type StateWords,
-  type TokenPlan,
-  type TokenWords,
-} from './token-plan.ts';
+import type { StateValues, TokenValues } from './token-command.ts';
+import { planToken, stateDirectoryOf, type TokenPlan } from './token-plan.ts';
 import { usage } from '../../options/usage.ts';
 
 /** The tokens in a state directory, beside a server that may be running. */
@@ -29,15 +24,15 @@ function storeOf(state: string): TokenStore {
 }
 
 /** `cairn token create NAME`. The secret is shown once, or written into a file of its own. */
-export async function runTokenCreate(name: string, words: TokenWords): Promise<ExitCode> {
-  const plan = planToken(name, words);
-  const state = stateDirectoryOf(words);
-  if (words.root !== undefined) await usableRoot(words.root);
+export async function runTokenCreate(name: string, values: TokenValues): Promise<ExitCode> {
+  const plan = planToken(name, values);
+  const state = stateDirectoryOf(values);
+  if (values.root !== undefined) await usableRoot(values.root);
   await refuseForeign(state);
   await ensurePrivateDirectory(state);
   const { secret, hash } = issueSecret();
   // First the secret: a token whose secret nobody has would be of no use, and its name taken.
-  if (plan.tokenOut !== undefined) await createFileDurably(plan.tokenOut, `${secret}\n`);
+  if (values.tokenOut !== undefined) await createFileDurably(values.tokenOut, `${secret}\n`);
   try {
     const token = await addToken(storeOf(state), {
       ...plan,
@@ -45,10 +40,10 @@ export async function runTokenCreate(name: string, words: TokenWords): Promise<E
       hash,
       expiresAtMs: expiryOf(plan),
     });
-    await announceOrRemove(state, token, () => announce(token, plan, secret));
+    await announceOrRemove(state, token, () => announce(token, values, secret));
   } catch (error) {
     // What could not be removed opens nothing.
-    if (plan.tokenOut !== undefined) await unlink(plan.tokenOut).catch(() => undefined);
+    if (values.tokenOut !== undefined) await unlink(values.tokenOut).catch(() => undefined);
     throw error;
   }
   return EXIT.done;
@@ -68,7 +63,7 @@ async function announceOrRemove(state: string, { name }: KeptToken, tell: () => 
   }
 }
 
-function announce(token: KeptToken, { json, tokenOut }: TokenPlan, secret: string): void {
+function announce(token: KeptToken, { json, tokenOut }: TokenValues, secret: string): void {
   if (json) {
     const where = tokenOut === undefined ? { secret } : { tokenFile: tokenOut };
     print(jsonLine({ ...tokenObject(token, undefined, Date.now()), ...where }));
@@ -84,12 +79,12 @@ function announce(token: KeptToken, { json, tokenOut }: TokenPlan, secret: strin
 }
 
 /** `cairn token list`. */
-export async function runTokenList(words: StateWords & { json?: boolean }): Promise<ExitCode> {
-  const state = stateDirectoryOf(words);
+export async function runTokenList(values: StateValues): Promise<ExitCode> {
+  const state = stateDirectoryOf(values);
   const tokens = await existing(state);
   const useOf = await readUse(state);
   const nowMs = Date.now();
-  const lines = words.json
+  const lines = values.json
     ? [
         ...tokens.map((token) => jsonLine(tokenObject(token, useOf(token), nowMs))),
         jsonLine(summary(tokens.length)),
@@ -100,17 +95,14 @@ export async function runTokenList(words: StateWords & { json?: boolean }): Prom
 }
 
 /** `cairn token revoke NAME...`. */
-export async function runTokenRevoke(
-  names: readonly string[],
-  words: StateWords & { json?: boolean },
-): Promise<ExitCode> {
+export async function runTokenRevoke(names: readonly string[], values: StateValues): Promise<ExitCode> {
   if (names.length === 0)
     throw usage('token revoke takes the names of tokens', 'cairn token revoke backup --root /srv/files');
-  const state = stateDirectoryOf(words);
+  const state = stateDirectoryOf(values);
   await existing(state);
   await refuseForeign(state);
   const gone = await removeTokens(storeOf(state), names);
-  if (words.json) {
+  if (values.json) {
     print(
       [...gone.map(({ name }) => jsonLine({ type: 'revoked', name })), jsonLine(summary(gone.length))].join(
         '',

@@ -1,43 +1,59 @@
-/** `cairn transfers` with its subcommands. */
-import { Option, type Command } from 'commander';
-import { TRANSFERS_HELP } from '../../help/shared-notes.ts';
-import { addAccessToServer, addJson } from '../../options/client-options.ts';
+/** `cairn transfers` with its subcommands and their options. */
+import type { Command } from 'commander';
 import { addNotes } from '../../help/notes.ts';
-import { GROUPS, ofThisCommand } from '../../options/option.ts';
-import type { Done } from '../../options/done.ts';
+import { addAccess, addJson, type AccessValues } from '../../options/client-options.ts';
+import type { Run } from '../../options/run.ts';
+import { addOptions, flag, GROUPS, ofThisCommand, type ValuesOf } from '../../options/option.ts';
+
+const RESUME = { quiet: flag('-q, --quiet', 'print nothing but errors') };
+const RM = {
+  all: ofThisCommand(flag('--all', 'remove every transfer that does not run')),
+  abort: ofThisCommand(flag('--abort', 'also free the bytes at the server now, not when the lease ends')),
+};
+
+/** What a user says of each subcommand. */
+export interface TransfersValues {
+  readonly json: boolean;
+}
+/** What a user says of `transfers resume`. */
+export type ResumeValues = TransfersValues & ValuesOf<typeof RESUME>;
+/** What a user says of `transfers rm`. */
+export type RmValues = TransfersValues & AccessValues & ValuesOf<typeof RM>;
+
+/** What runs each subcommand. */
+interface TransfersRuns {
+  readonly list: Run<[values: TransfersValues]>;
+  readonly show: Run<[id: string, values: TransfersValues]>;
+  readonly resume: Run<[values: ResumeValues]>;
+  readonly rm: Run<[ids: readonly string[], values: RmValues]>;
+}
+
+const NOTES = `
+Examples:
+  cairn transfers                    list the unfinished transfers of this machine
+  cairn transfers resume             resume all of them, one after the other
+  cairn transfers show ID
+  cairn transfers rm ID              remove one; running its command again starts over
+
+The beginning of an ID is enough.`;
 
 /** Adds `transfers list|show|resume|rm`. */
-export function addTransfers(program: Command, done: Done): void {
-  const transfers = addNotes(program.command('transfers'), TRANSFERS_HELP).description(
+export function addTransfers(program: Command, runs: TransfersRuns): void {
+  const transfers = addNotes(program.command('transfers'), NOTES).description(
     'list, show, resume and remove the unfinished transfers of this machine',
   );
   addJson(transfers.command('list', { isDefault: true }))
     .description('list the unfinished transfers')
-    .action(async (options) => done(await (await import('./run-transfers.ts')).runTransfersList(options)));
+    .action(runs.list);
   addJson(transfers.command('show'))
     .description('print everything about one transfer')
     .argument('<id>')
-    .action(async (id, options) =>
-      done(await (await import('./run-transfers.ts')).runTransfersShow(id, options)),
-    );
-  addJson(transfers.command('resume'))
+    .action(runs.show);
+  addOptions(addJson(transfers.command('resume')), GROUPS.output, RESUME)
     .description('resume every unfinished transfer')
-    .addOption(new Option('-q, --quiet', 'print nothing but errors').helpGroup(GROUPS.output))
-    .action(async (options) => done(await (await import('./run-transfers.ts')).runTransfersResume(options)));
-  addRemoval(transfers, done);
-}
-
-function addRemoval(transfers: Command, done: Done): void {
-  const command = transfers
-    .command('rm')
+    .action(runs.resume);
+  addJson(addAccess(addOptions(transfers.command('rm'), GROUPS.what, RM)))
     .description('remove transfers: running their commands again starts over')
     .argument('[ids...]')
-    .optionsGroup(GROUPS.what)
-    .addOption(ofThisCommand(new Option('--all', 'remove every transfer that does not run')))
-    .addOption(
-      ofThisCommand(new Option('--abort', 'also free the bytes at the server now, not when the lease ends')),
-    );
-  addJson(addAccessToServer(command)).action(async (ids, options) =>
-    done(await (await import('./run-transfers.ts')).runTransfersRm(ids, options)),
-  );
+    .action(runs.rm);
 }

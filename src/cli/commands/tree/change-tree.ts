@@ -6,58 +6,40 @@ import { errorObject, failureOf } from '../../process/failure.ts';
 import { print } from '../../process/output.ts';
 import { jsonLine } from '../../screen/json-line.ts';
 import { NO_LINES, runClient } from '../../access/run-client.ts';
-import { settingsOf, type TransferWords } from '../../options/transfer-settings.ts';
+import type { ClientValues } from '../../options/client-options.ts';
 import { parseServerUrl } from '../../options/server-url.ts';
 import { usage } from '../../options/usage.ts';
-
-/** A person waits for the answer. */
-const DEFAULT_RETRY_FOR = '10s';
-
-/** Options of `cairn rm`. */
-interface RmWords extends TransferWords {
-  readonly recursive?: boolean;
-  readonly force?: boolean;
-}
-
-/** Options of `cairn mv`. */
-interface MvWords extends TransferWords {
-  readonly force?: boolean;
-}
-
-/** Options of `cairn mkdir`. */
-interface MkdirWords extends TransferWords {
-  readonly parents?: boolean;
-}
+import type { MkdirValues, MvValues, RmValues } from './tree-commands.ts';
 
 /** Removes the file or tree at each URL; one that cannot be removed does not stop the others. */
-export async function runRm(words: readonly string[], options: RmWords): Promise<ExitCode> {
+export async function runRm(words: readonly string[], values: RmValues): Promise<ExitCode> {
   const { remove } = await import('../../../client/tree-changes.ts');
-  return forEach('rm', words, options, async (reach) => {
+  return forEach('rm', words, values, async (reach) => {
     try {
-      await remove(reach, { recursive: options.recursive ?? false });
+      await remove(reach, { recursive: values.recursive });
       return true;
     } catch (error) {
-      if (options.force === true && error instanceof CairnError && error.code === 'not-found') return false;
+      if (values.force && error instanceof CairnError && error.code === 'not-found') return false;
       throw error;
     }
   });
 }
 
 /** Makes a directory at each URL. */
-export async function runMkdir(words: readonly string[], options: MkdirWords): Promise<ExitCode> {
+export async function runMkdir(words: readonly string[], values: MkdirValues): Promise<ExitCode> {
   const { makeDirectory } = await import('../../../client/tree-changes.ts');
-  return forEach('mkdir', words, options, async (reach) => {
-    await makeDirectory(reach, { parents: options.parents ?? false });
+  return forEach('mkdir', words, values, async (reach) => {
+    await makeDirectory(reach, { parents: values.parents });
     return true;
   });
 }
 
 /** Moves the file or directory at one URL to another. */
-export async function runMv(from: string, to: string, options: MvWords): Promise<ExitCode> {
+export async function runMv(from: string, to: string, values: MvValues): Promise<ExitCode> {
   const target = parseServerUrl(to);
   const { move } = await import('../../../client/tree-changes.ts');
-  return forEach('mv', [from], options, async (reach) => {
-    await move(reach, target, { replace: options.force ?? false });
+  return forEach('mv', [from], values, async (reach) => {
+    await move(reach, target, { replace: values.force });
     return true;
   });
 }
@@ -70,17 +52,17 @@ export async function runMv(from: string, to: string, options: MvWords): Promise
 async function forEach(
   command: string,
   words: readonly string[],
-  options: TransferWords,
+  values: ClientValues,
   act: (reach: ReachOptions) => Promise<boolean>,
 ): Promise<ExitCode> {
   if (words.length === 0)
     throw usage(`cairn ${command} takes at least one URL`, `cairn ${command} http://127.0.0.1:7070/old`);
-  const settings = settingsOf({ ...options, progress: false }, DEFAULT_RETRY_FOR);
   const urls = words.map((word) => parseServerUrl(word));
   let first: { readonly code: ErrorCode; readonly exitCode: ExitCode } | undefined;
   let [changed, failed] = [0, 0];
   for (const url of urls) {
-    const plan = { url, settings, resumeCommand: ['cairn', command, url.href] };
+    const resumeCommand = ['cairn', command, url.href];
+    const plan = { url, values: { ...values, progress: false }, resumeCommand };
     try {
       const { result } = await runClient(plan, NO_LINES, act);
       if (result) changed += 1;
@@ -92,10 +74,10 @@ async function forEach(
       first ??= failure;
       failed += 1;
       for (const line of failure.lines) process.stderr.write(`cairn: ${printable(url.pathname)}: ${line}\n`);
-      if (settings.json) print(jsonLine({ ...errorObject(failure), type: 'warning', path: url.pathname }));
+      if (values.json) print(jsonLine({ ...errorObject(failure), type: 'warning', path: url.pathname }));
     }
   }
   const { code, exitCode } = first ?? { code: 'ok', exitCode: EXIT.done };
-  if (settings.json) print(jsonLine({ type: 'summary', changed, failed, code, exitCode }));
+  if (values.json) print(jsonLine({ type: 'summary', changed, failed, code, exitCode }));
   return exitCode;
 }

@@ -1,52 +1,69 @@
-/** `cairn rm`, `mv` and `mkdir`. */
-import { Option, type Command } from 'commander';
-import * as help from '../../help/help-tree.ts';
-import { addClientOptions } from '../../options/client-options.ts';
+/** `cairn rm`, `mv` and `mkdir` with their options. */
+import type { Command } from 'commander';
 import { addNotes } from '../../help/notes.ts';
-import { GROUPS, ofThisCommand } from '../../options/option.ts';
-import type { Done } from '../../options/done.ts';
+import { addClientOptions, type ClientValues } from '../../options/client-options.ts';
+import type { Run } from '../../options/run.ts';
+import { addOptions, flag, GROUPS, ofThisCommand, type ValuesOf } from '../../options/option.ts';
 
-/** Adds `rm`. */
-export function addRm(program: Command, done: Done): void {
-  const command = program
-    .command('rm')
-    .description('remove files and directories on a server')
-    .argument('<urls...>')
-    .optionsGroup(GROUPS.what)
-    .addOption(ofThisCommand(new Option('-r, --recursive', 'remove directories with everything in them')))
-    .addOption(ofThisCommand(new Option('-f, --force', 'count nothing at a URL as success')));
-  addNotes(addClientOptions(command, '10s'), help.RM_HELP).action(async (urls, options) =>
-    done(await (await import('./change-tree.ts')).runRm(urls, options)),
-  );
+const RM = {
+  recursive: ofThisCommand(flag('-r, --recursive', 'remove directories with everything in them')),
+  force: ofThisCommand(flag('-f, --force', 'count nothing at a URL as success')),
+};
+const MV = { force: ofThisCommand(flag('-f, --force', 'replace a file at the new URL')) };
+const MKDIR = {
+  parents: ofThisCommand(
+    flag('-p, --parents', 'also make missing parents; a directory at a URL is no error'),
+  ),
+};
+
+/** What a user says of `cairn rm`. */
+export type RmValues = ClientValues & ValuesOf<typeof RM>;
+/** What a user says of `cairn mv`. */
+export type MvValues = ClientValues & ValuesOf<typeof MV>;
+/** What a user says of `cairn mkdir`. */
+export type MkdirValues = ClientValues & ValuesOf<typeof MKDIR>;
+
+/** What runs each of them. */
+interface TreeRuns {
+  readonly rm: Run<[urls: readonly string[], values: RmValues]>;
+  readonly mv: Run<[from: string, to: string, values: MvValues]>;
+  readonly mkdir: Run<[urls: readonly string[], values: MkdirValues]>;
 }
 
-/** Adds `mv`. */
-export function addMv(program: Command, done: Done): void {
-  const command = program
-    .command('mv')
-    .description('move or rename a file or directory on a server')
-    .argument('<from>')
-    .argument('<to>')
-    .optionsGroup(GROUPS.what)
-    .addOption(ofThisCommand(new Option('-f, --force', 'replace a file at the new URL')));
-  addNotes(addClientOptions(command, '10s'), help.MV_HELP).action(async (from, to, options) =>
-    done(await (await import('./change-tree.ts')).runMv(from, to, options)),
-  );
-}
+const NEEDS = `
+The access token needs the scope "write". There is no way to undo it. The root of the server, the path of the token and the
+files of cairn itself cannot be changed.`;
 
-/** Adds `mkdir`. */
-export function addMkdir(program: Command, done: Done): void {
-  const command = program
-    .command('mkdir')
-    .description('make directories on a server')
-    .argument('<urls...>')
-    .optionsGroup(GROUPS.what)
-    .addOption(
-      ofThisCommand(
-        new Option('-p, --parents', 'also make missing parents; a directory at a URL is no error'),
-      ),
-    );
-  addNotes(addClientOptions(command, '10s'), help.MKDIR_HELP).action(async (urls, options) =>
-    done(await (await import('./change-tree.ts')).runMkdir(urls, options)),
-  );
+const RM_NOTES = `
+Examples:
+  cairn rm http://127.0.0.1:7070/photos/old.jpg
+  cairn rm -r http://127.0.0.1:7070/photos/2019
+
+A directory that is not empty needs -r.
+${NEEDS}`;
+
+const MV_NOTES = `
+Examples:
+  cairn mv http://127.0.0.1:7070/report.pdf http://127.0.0.1:7070/report-2025.pdf
+  cairn mv http://127.0.0.1:7070/report.pdf http://127.0.0.1:7070/archive/
+
+Both URLs are of the same server. A move to a directory, or to a URL with a slash at its end, keeps the name.
+${NEEDS}`;
+
+const MKDIR_NOTES = `
+Examples:
+  cairn mkdir -p http://127.0.0.1:7070/backups/laptop
+${NEEDS}`;
+
+/** Adds `rm`, `mv` and `mkdir`. */
+export function addTreeChanges(program: Command, runs: TreeRuns): void {
+  const rm = program.command('rm').description('remove files and directories on a server');
+  addClientOptions(addOptions(rm, GROUPS.what, RM), '10s');
+  addNotes(rm, RM_NOTES).argument('<urls...>').action(runs.rm);
+  const mv = program.command('mv').description('move or rename a file or directory on a server');
+  addClientOptions(addOptions(mv, GROUPS.what, MV), '10s');
+  addNotes(mv, MV_NOTES).argument('<from>').argument('<to>').action(runs.mv);
+  const mkdir = program.command('mkdir').description('make directories on a server');
+  addClientOptions(addOptions(mkdir, GROUPS.what, MKDIR), '10s');
+  addNotes(mkdir, MKDIR_NOTES).argument('<urls...>').action(runs.mkdir);
 }

@@ -6,7 +6,7 @@ import { jsonLine } from '../../screen/json-line.ts';
 import { formatBytes } from '../../../base/byte-text.ts';
 import { formatEntries } from '../../screen/wording.ts';
 import { NO_LINES, runClient } from '../../access/run-client.ts';
-import { settingsOf, wordsOf, type TransferWords } from '../../options/transfer-settings.ts';
+import { accessWordsOf, retryWordsOf, type ClientValues } from '../../options/client-options.ts';
 import { looksLikeUrl, parseServerUrl } from '../../options/server-url.ts';
 import { usage } from '../../options/usage.ts';
 import { print } from '../../process/output.ts';
@@ -34,19 +34,19 @@ const UNREADABLE = 'unreadable';
 const ATTRIBUTES = new Set(['mode', 'mtime']);
 
 /** Re-reads both sides and says what differs. */
-export async function runVerify(local: string, word: string, words: TransferWords): Promise<ExitCode> {
-  const settings = settingsOf(words);
+export async function runVerify(local: string, word: string, values: ClientValues): Promise<ExitCode> {
   const example = 'cairn verify ~/photos http://127.0.0.1:7070/photos';
   if (looksLikeUrl(local)) throw usage('verify takes the local path first, then the URL', example);
   const url = parseServerUrl(word);
-  const command = ['cairn', 'verify', ...wordsOf(settings), absolutePath(local), url.href];
+  const words = [...retryWordsOf(values), ...accessWordsOf(values)];
+  const resumeCommand = ['cairn', 'verify', ...words, absolutePath(local), url.href];
   const { verify } = await import('../../../client/verify.ts');
-  const { result } = await runClient({ url, settings, resumeCommand: command }, NO_LINES, (options) =>
+  const { result } = await runClient({ url, values, resumeCommand }, NO_LINES, (options) =>
     verify(local, options),
   );
   const exitCode = exitCodeOf(result);
-  const lines = settings.json ? jsonLinesOf(result, exitCode) : textLinesOf(result);
-  if (settings.json || !settings.quiet) print(lines.join(''));
+  const lines = values.json ? jsonLinesOf(result, exitCode) : textLinesOf(result);
+  if (values.json || !values.quiet) print(lines.join(''));
   return exitCode;
 }
 

@@ -1,13 +1,24 @@
 import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { CairnError } from '../../../../src/base/errors.ts';
-import { planPull, planPush } from '../../../../src/cli/commands/push/push-plan.ts';
+import { planPull } from '../../../../src/cli/commands/pull/run-pull.ts';
+import type { PushValues } from '../../../../src/cli/commands/push/push-command.ts';
+import { planPush, type PushPlan } from '../../../../src/cli/commands/push/push-plan.ts';
+import type { TransferValues } from '../../../../src/cli/options/transfer-options.ts';
+import { given } from '../../support/given.ts';
 
 const URL_WORD = 'http://127.0.0.1:7070/x';
 
-function messageOf(work: () => unknown): string {
+type Options = Parameters<typeof given>[1];
+
+const push = async (words: readonly string[], options: Options = {}): Promise<PushPlan> =>
+  planPush(words, await given<PushValues>('push', options));
+const pull = async (words: readonly string[], options: Options = {}): Promise<ReturnType<typeof planPull>> =>
+  planPull(words, await given<TransferValues>('pull', options));
+
+async function messageOf(work: Promise<unknown>): Promise<string> {
   try {
-    work();
+    await work;
   } catch (error) {
     if (error instanceof CairnError && error.code === 'usage') return error.message;
     throw error;
@@ -16,22 +27,21 @@ function messageOf(work: () => unknown): string {
 }
 
 describe('a push', () => {
-  it('takes sources and, last, a URL', () => {
-    const plan = planPush(['a', 'b/', URL_WORD], {});
+  it('takes sources and, last, a URL', async () => {
+    const plan = await push(['a', 'b/', URL_WORD]);
     expect(plan.source).toEqual({ kind: 'paths', paths: ['a', 'b/'] });
     expect(plan.url.href).toBe(URL_WORD);
-    expect(plan.settings).toMatchObject({
-      retryForMs: 300_000,
+    expect(plan.values).toMatchObject({
+      retryFor: { ms: 300_000, isGiven: false },
       checksum: false,
-      parallel: undefined,
       progress: true,
     });
   });
 
-  it('resumes from any directory, by the same settings, whatever it was shown like', () => {
+  it('resumes from any directory, by the same settings, whatever it was shown like', async () => {
     const options = { parallel: '8', chunkSize: '1M', retryFor: '1h', checksum: true, digest: 'sha256' };
     const shown = { tokenFile: 't', json: true, quiet: true };
-    const plan = planPush(['a', 'b/', URL_WORD], {
+    const plan = await push(['a', 'b/', URL_WORD], {
       ...options,
       sync: 'always',
       compress: 'never',
@@ -52,17 +62,17 @@ describe('a push', () => {
       URL_WORD,
     ];
     expect(plan.resumeCommand).toEqual(['cairn', 'push', ...shared, ...rest]);
-    const { settings } = planPush(['a', URL_WORD], { retryFor: '3600000ms', chunkSize: '1048576' });
-    expect(settings).toMatchObject({ retryForMs: 3_600_000, chunkSizeBytes: 1_048_576 });
+    const { values } = await push(['a', URL_WORD], { retryFor: '3600000ms', chunkSize: '1048576' });
+    expect(values).toMatchObject({ retryFor: { ms: 3_600_000, isGiven: true }, chunkSize: 1_048_576 });
   });
 
-  it('takes standard input, alone', () => {
-    expect(planPush(['-', URL_WORD], {}).source).toEqual({ kind: 'stdin' });
-    expect(messageOf(() => planPush(['-', 'a', URL_WORD], {}))).toContain('stands alone');
+  it('takes standard input, alone', async () => {
+    expect((await push(['-', URL_WORD])).source).toEqual({ kind: 'stdin' });
+    expect(await messageOf(push(['-', 'a', URL_WORD]))).toContain('stands alone');
   });
 
-  it('takes a command with its own options', () => {
-    const plan = planPush([URL_WORD, 'tar', 'c', '-C', '/', '--json'], { fromCommand: true });
+  it('takes a command with its own options', async () => {
+    const plan = await push([URL_WORD, 'tar', 'c', '-C', '/', '--json'], { fromCommand: true });
     expect(plan.source).toEqual({ kind: 'command', argv: ['tar', 'c', '-C', '/', '--json'] });
     expect(plan.resumeCommand.slice(2)).toEqual([
       '--from-command',
@@ -87,27 +97,26 @@ describe('a push', () => {
     ['an unknown digest', ['a', URL_WORD], { digest: 'md5' }],
     ['an unknown sync mode', ['a', URL_WORD], { sync: 'never' }],
     ['an unknown word for compression', ['a', URL_WORD], { compress: 'gzip' }],
-    ['an empty token file', ['a', URL_WORD], { tokenFile: '' }],
     ['a dry run of a stream', ['-', URL_WORD], { dryRun: true }],
     ['comparing a stream', [URL_WORD, 'true'], { fromCommand: true, checksum: true }],
-  ])('refuses %s, with an example', (_what, words, options) => {
-    expect(messageOf(() => planPush(words, options))).toContain('for example');
+  ])('refuses %s, with an example', async (_what, words, options) => {
+    expect(await messageOf(push(words, options))).toContain('for example');
   });
 
-  it('does not repeat a password that stands in the wrong place', () => {
-    expect(messageOf(() => planPush(['http://u:geheim@h/', URL_WORD], {}))).not.toContain('geheim');
-    expect(messageOf(() => planPush(['a', 'sftp://u:geheim@h/'], {}))).not.toContain('geheim');
+  it('does not repeat a password that stands in the wrong place', async () => {
+    expect(await messageOf(push(['http://u:geheim@h/', URL_WORD]))).not.toContain('geheim');
+    expect(await messageOf(push(['a', 'sftp://u:geheim@h/']))).not.toContain('geheim');
   });
 });
 
 describe('a pull', () => {
-  it('takes a URL and a destination', () => {
-    const plan = planPull([URL_WORD, 'dir/'], {});
+  it('takes a URL and a destination', async () => {
+    const plan = await pull([URL_WORD, 'dir/']);
     expect(plan.destination).toEqual({ kind: 'path', path: 'dir/' });
     expect(plan.resumeCommand).toEqual(['cairn', 'pull', URL_WORD, `${resolve('dir')}/`]);
-    expect(planPull([URL_WORD, '-'], {}).destination).toEqual({ kind: 'stdout' });
-    const { settings, resumeCommand } = planPull([URL_WORD, 'dir/'], { sync: 'close' });
-    expect(settings.sync).toBe('close');
+    expect((await pull([URL_WORD, '-'])).destination).toEqual({ kind: 'stdout' });
+    const { values, resumeCommand } = await pull([URL_WORD, 'dir/'], { sync: 'close' });
+    expect(values.sync).toBe('close');
     expect(resumeCommand).toContain('--sync');
   });
 
@@ -115,13 +124,12 @@ describe('a pull', () => {
     ['one word', [URL_WORD], {}],
     ['three words', [URL_WORD, 'a', 'b'], {}],
     ['the URL last', ['a', URL_WORD], {}],
-    ['an empty destination', [URL_WORD, ''], {}],
     ['JSON and bytes on one output', [URL_WORD, '-'], { json: true }],
     ['a dry run of a stream', [URL_WORD, '-'], { dryRun: true }],
     ['a sync mode where nothing is kept', [URL_WORD, '-'], { sync: 'close' }],
     ['an unknown sync mode', [URL_WORD, 'a'], { sync: '' }],
     ['an unknown word for compression', [URL_WORD, '-'], { compress: '' }],
-  ])('refuses %s, with an example', (_what, words, options) => {
-    expect(messageOf(() => planPull(words, options))).toContain('for example');
+  ])('refuses %s, with an example', async (_what, words, options) => {
+    expect(await messageOf(pull(words, options))).toContain('for example');
   });
 });

@@ -1,10 +1,23 @@
 import { describe, expect, it } from 'vitest';
 import { CairnError } from '../../../../src/base/errors.ts';
-import { planToken, stateDirectoryOf } from '../../../../src/cli/commands/token/token-plan.ts';
+import type { StateValues, TokenValues } from '../../../../src/cli/commands/token/token-command.ts';
+import {
+  planToken,
+  stateDirectoryOf,
+  type TokenPlan,
+} from '../../../../src/cli/commands/token/token-plan.ts';
+import { given } from '../../support/given.ts';
 
-function codeOf(work: () => unknown): string {
+type Options = Parameters<typeof given>[1];
+
+const plan = async (name: string, options: Options = {}): Promise<TokenPlan> =>
+  planToken(name, await given<TokenValues>('token create', options));
+const state = async (options: Options): Promise<string> =>
+  stateDirectoryOf(await given<StateValues>('token list', options));
+
+async function codeOf(work: Promise<unknown>): Promise<string> {
   try {
-    work();
+    await work;
   } catch (error) {
     if (error instanceof CairnError) return error.code;
     throw error;
@@ -13,20 +26,18 @@ function codeOf(work: () => unknown): string {
 }
 
 describe('a token', () => {
-  it('may read, write and list everything for ever, and belongs to its name, unless told otherwise', () => {
-    expect(planToken('backup', {})).toEqual({
+  it('may read, write and list everything for ever, and belongs to its name, unless told otherwise', async () => {
+    expect(await plan('backup')).toEqual({
       name: 'backup',
       owner: 'backup',
       scopes: ['read', 'write', 'list'],
       path: '',
       expiresInMs: undefined,
       quota: undefined,
-      tokenOut: undefined,
-      json: false,
     });
   });
 
-  it('is what it was told to be', () => {
+  it('is what it was told to be', async () => {
     const words = {
       owner: 'alice@example.org',
       scope: ['list,read', 'admin', 'read'],
@@ -35,7 +46,7 @@ describe('a token', () => {
       quotaBytes: '10G',
       quotaSessions: '5',
     };
-    expect(planToken('a.b-c_D', words)).toMatchObject({
+    expect(await plan('a.b-c_D', words)).toMatchObject({
       owner: 'alice@example.org',
       scopes: ['read', 'list', 'admin'],
       path: 'in box/ünïcode',
@@ -44,17 +55,19 @@ describe('a token', () => {
     });
   });
 
-  it('may have one quota and not the other', () => {
-    expect(planToken('x', { quotaBytes: '2T' }).quota).toEqual({ bytes: 2 * 1024 ** 4 });
-    expect(planToken('x', { path: '/' }).path).toBe('');
+  it('may have one quota and not the other', async () => {
+    expect((await plan('x', { quotaBytes: '2T' })).quota).toEqual({ bytes: 2 * 1024 ** 4 });
+    expect((await plan('x', { path: '/' })).path).toBe('');
   });
 
-  it.each(['', '.hidden/x', 'a b', 'x'.repeat(65), 'ü', 'a\n', '../x', '-\0'])('is not called %j', (name) => {
-    expect(codeOf(() => planToken(name, {}))).toBe('usage');
-  });
+  it.each(['', '.hidden/x', 'a b', 'x'.repeat(65), 'ü', 'a\n', '../x', '-\0'])(
+    'is not called %j',
+    async (name) => {
+      expect(await codeOf(plan(name))).toBe('usage');
+    },
+  );
 
   it.each([
-    [{ owner: '' }, 'usage'],
     [{ owner: 'two words' }, 'usage'],
     [{ scope: [''] }, 'usage'],
     [{ scope: ['read,'] }, 'usage'],
@@ -70,21 +83,20 @@ describe('a token', () => {
     [{ quotaBytes: '9999999T' }, 'usage'],
     [{ quotaSessions: '0' }, 'usage'],
     [{ quotaSessions: '1.5' }, 'usage'],
-    [{ tokenOut: '' }, 'usage'],
-  ])('is not made from %j', (words, code) => {
-    expect(codeOf(() => planToken('x', words))).toBe(code);
+  ])('is not made from %j', async (words, code) => {
+    expect(await codeOf(plan('x', words))).toBe(code);
   });
 });
 
 describe('the state whose tokens are meant', () => {
-  it('is found by the rule of the server', () => {
-    expect(stateDirectoryOf({ root: '/srv/files' })).toBe('/srv/files/.cairn');
-    expect(stateDirectoryOf({ root: '/srv/files', state: '/var/lib/cairn' })).toBe('/var/lib/cairn');
-    expect(stateDirectoryOf({ state: '/var/lib/cairn' })).toBe('/var/lib/cairn');
+  it('is found by the rule of the server', async () => {
+    expect(await state({ root: '/srv/files' })).toBe('/srv/files/.cairn');
+    expect(await state({ root: '/srv/files', state: '/var/lib/cairn' })).toBe('/var/lib/cairn');
+    expect(await state({ state: '/var/lib/cairn' })).toBe('/var/lib/cairn');
   });
 
-  it('has to be named, and is never where it would be served', () => {
-    expect(codeOf(() => stateDirectoryOf({}))).toBe('usage');
-    expect(codeOf(() => stateDirectoryOf({ root: '/srv', state: '/srv/state' }))).toBe('config-invalid');
+  it('has to be named, and is never where it would be served', async () => {
+    expect(await codeOf(state({}))).toBe('usage');
+    expect(await codeOf(state({ root: '/srv', state: '/srv/state' }))).toBe('config-invalid');
   });
 });

@@ -4,11 +4,13 @@ import path from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { runTransfersRm } from '../../../../src/cli/commands/transfers/run-transfers.ts';
 import { transfersDirectory } from '../../../../src/client/state/transfer-folder.ts';
+import { given } from '../../support/given.ts';
 import { keptPush } from '../../../support/kept-push.ts';
 import { temporaryDirectory } from '../../../support/trees.ts';
 
 const output = vi.hoisted(() => ({ printed: [] as string[], onPrint: (): void => undefined }));
-vi.mock('../../../../src/cli/process/output.ts', () => ({
+vi.mock(import('../../../../src/cli/process/output.ts'), async (importOriginal) => ({
+  ...(await importOriginal()),
   print: (text: string): void => {
     output.printed.push(text);
     output.onPrint();
@@ -34,7 +36,7 @@ beforeEach(() => {
 afterEach(() => void vi.unstubAllEnvs());
 
 test('each transfer that is removed is a line for scripts', async () => {
-  expect(await runTransfersRm(IDS.slice(0, 2), { json: true })).toBe(0);
+  expect(await runTransfersRm(IDS.slice(0, 2), await given('transfers rm', { json: true }))).toBe(0);
   expect(output.printed.map((line) => JSON.parse(line) as unknown)).toEqual([
     { type: 'removed', id: IDS[0] },
     { type: 'removed', id: IDS[1] },
@@ -45,6 +47,8 @@ test('each transfer that is removed is a line for scripts', async () => {
 
 test('a signal ends the removing before the next transfer', async () => {
   output.onPrint = () => void process.emit('SIGINT', 'SIGINT');
-  await expect(runTransfersRm([], { all: true })).rejects.toMatchObject({ code: 'interrupted' });
+  await expect(runTransfersRm([], await given('transfers rm', { all: true }))).rejects.toMatchObject({
+    code: 'interrupted',
+  });
   expect(readdirSync(directory)).toHaveLength(IDS.length - 1);
 });

@@ -1,0 +1,45 @@
+/** `cairn doctor` with its options. */
+import type { Command } from 'commander';
+import { addNotes } from '../../help/notes.ts';
+import { TLS_NOTE, TOKEN_NOTE } from '../../help/shared-notes.ts';
+import { addAccess, addJson, type AccessValues } from '../../options/client-options.ts';
+import type { Run } from '../../options/run.ts';
+import { parseDuration } from '../../options/duration.ts';
+import { addOptions, flag, GROUPS, value, type ValuesOf } from '../../options/option.ts';
+
+const OPTIONS = {
+  thorough: flag(
+    '--thorough',
+    'try a silence of 65s, which is longer than many proxies wait, and 64 MiB over one connection',
+  ),
+  silence: value('--silence <duration>', 'how long a silence to try (default: 15s)', parseSilence),
+};
+
+/** What a user says of the examination; `silence` is in milliseconds. */
+export type DoctorValues = AccessValues & ValuesOf<typeof OPTIONS> & { readonly json: boolean };
+
+const NOTES = `
+Examples:
+  cairn doctor http://127.0.0.1:7070/photos
+  cairn doctor --thorough --json https://files.example/
+
+Looks at the directory for checkpoints, the addresses of the host, the certificate, the greeting of the server, the clocks,
+the token, the free space of the server, and at the way in which proxies treat bodies, answers and silence. The server keeps
+nothing of it. Exit 0: no problem was found. Otherwise the exit code is the one that a transfer would end with.
+${TOKEN_NOTE}
+${TLS_NOTE}`;
+
+/** Adds `doctor`. */
+export function addDoctor(program: Command, run: Run<[url: string, values: DoctorValues]>): void {
+  const doctor = program
+    .command('doctor')
+    .description('find out what goes wrong between this machine and a server, and the remedy')
+    .argument('<url>');
+  addJson(addAccess(addOptions(doctor, GROUPS.what, OPTIONS)));
+  addNotes(doctor, NOTES).action(run);
+}
+
+async function parseSilence(option: string, word: string): Promise<number> {
+  const { MAX_PROBE_SILENCE_MS: maxMs } = await import('../../../wire/administration.ts');
+  return parseDuration(option, word, { minMs: 1000, maxMs });
+}
