@@ -11,6 +11,8 @@ import type { Publishers } from './core/sessions/publishers.ts';
 const COLLECTOR = 'l/collector';
 /** A node stays elected from one of its runs to the next one, also where that comes late. */
 const RUNS_OF_A_LEASE = 2.5;
+/** However often it runs: a node that is busy for a moment stays elected. */
+const LEAST_LEASE_MS = 5000;
 
 type Base = Foundation & { readonly instanceId: string };
 
@@ -70,6 +72,6 @@ export function createCollector(base: Base, from: From): Collector {
 
 function createElectionOf({ state, times, limits, log, instanceId }: Base): Election {
   if (state === undefined) return ALWAYS_ELECTED;
-  const leaseMs = RUNS_OF_A_LEASE * limits.collectEveryMs;
+  const leaseMs = Math.max(LEAST_LEASE_MS, RUNS_OF_A_LEASE * limits.collectEveryMs);
   return createElection({ state, key: COLLECTOR, instanceId, leaseMs, now: times.now, log });
 }

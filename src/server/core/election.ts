@@ -45,36 +45,36 @@ export const ALWAYS_ELECTED: Election = {
 /** Makes the election of one node. */
 export function createElection({ state, key, instanceId, leaseMs, now, log }: ElectionOptions): Election {
   let heldUntilMs = 0;
-  const set = async (leaseMsFromNow: number): Promise<boolean> => {
+  const set = async (untilMs: number): Promise<void> => {
     const there = await state.get(key);
     const lease = parseLease(there?.text);
     const isMine = lease?.node === instanceId;
-    if (lease !== undefined && !isMine && now() < lease.untilMs) return false;
+    if (lease !== undefined && !isMine && now() < lease.untilMs) {
+      heldUntilMs = 0;
+      return;
+    }
     const { term = 0 } = lease ?? {};
-    const untilMs = now() + leaseMsFromNow;
     const next: Lease = { node: instanceId, term: isMine ? term : term + 1, untilMs };
-    if ((await state.compareAndSet(key, there?.version ?? null, JSON.stringify(next))) === undefined)
-      return false;
-    heldUntilMs = untilMs > now() ? untilMs : 0;
-    if (!isMine) log.info({ term: next.term }, 'this node is elected to collect what nobody needs');
-    return true;
+    const isSet =
+      (await state.compareAndSet(key, there?.version ?? null, JSON.stringify(next))) !== undefined;
+    // Of two renewals at once one is too late, which takes nothing from what the other has renewed.
+    if (isSet || !isMine) heldUntilMs = isSet ? untilMs : 0;
+    if (isSet && !isMine) log.info({ term: next.term }, 'this node is elected to collect what nobody needs');
   };
+  const isHeld = (): boolean => now() < heldUntilMs;
   const hold: Election['hold'] = async () => {
-    const isElected = await set(leaseMs);
-    if (!isElected) heldUntilMs = 0;
-    return isElected;
+    await set(now() + leaseMs);
+    return isHeld();
   };
   return {
     hold,
-    isHeld: () => now() < heldUntilMs,
+    isHeld,
     keep: () =>
       repeatedly(hold, leaseMs / 3, (error) => {
         log.warn({ err: error }, 'the lease of the collector could not be renewed');
       }),
     resign: async () => {
-      const wasHeld = now() < heldUntilMs;
-      heldUntilMs = 0;
-      if (!wasHeld) return;
+      if (!isHeld()) return;
       try {
         await set(0);
       } catch (error) {
