@@ -48,7 +48,7 @@ const SIDES = new Set(['server', 'client']);
 const HTTP_ROOMS = ['base/incoming-body.ts', 'server/', 'client/', 'cli/'];
 const WITHOUT_HTTP = ['server/core/', 'server/access/'];
 /** Headers, statuses and heads of messages. */
-const WIRE_OF_HTTP = /^wire\/(?:routes|problem|message-head|local-proof)\.ts$/;
+const WIRE_OF_HTTP = /^wire\/(?:routes|problem|message-head|server-proof)\.ts$/;
 /** Implementations of stores, and who chooses one; everything else sees the interface. */
 const IMPLEMENTATIONS =
   /^storage\/(?:disk|object-content|objects\/(?:memory|directory)\/|state\/(?:files\/|objects\/|local-session-store))/;
@@ -126,7 +126,7 @@ function faultOfRelative(file: string, specifier: string): string | undefined {
 function faultOfPackage(file: string, { specifier, clause }: Import): string | undefined {
   const folder = folderOf(file);
   // Its parser ends the process where a connection is closed while it is paused (undici issue 5360): no bodies of unknown length.
-  if (isPackage(specifier, 'undici') && file !== 'client/http/issuer-fetch.ts') return 'imports undici';
+  if (isPackage(specifier, 'undici') && file !== 'client/http/issuer-requests.ts') return 'imports undici';
   const isHttp = /^(?:node:)?https?2?$/.test(specifier);
   const isHttpRoom =
     HTTP_ROOMS.some((room) => file.startsWith(room)) && !WITHOUT_HTTP.some((room) => file.startsWith(room));

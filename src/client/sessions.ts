@@ -4,7 +4,7 @@ import type { SESSION_STATES } from '../session/session-states.ts';
 import type * as v from 'valibot';
 import { CairnError } from '../base/errors.ts';
 import { splitLines } from '../manifest/manifest-reader.ts';
-import { SessionDetails, SessionListLine, type SessionSummary } from '../wire/administration.ts';
+import { SessionDetails, SessionListLine, type SessionSummary } from '../wire/admin-messages.ts';
 import { Empty, SESSION_ID_PATTERN } from '../wire/messages.ts';
 import { parseJsonMessage } from '../wire/parse-message.ts';
 import { ROUTE } from '../wire/routes.ts';

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { CairnError } from '../../src/base/errors.ts';
-import { createChannels, type Channels } from '../../src/client/http/channels.ts';
+import { createChannels, type Channels } from '../../src/client/http/channel-requests.ts';
 import { openConnection } from '../../src/client/http/connection.ts';
 import type { HttpRequest } from '../../src/client/http/http-message.ts';
 import { pull } from '../../src/client/pull.ts';

@@ -2,7 +2,7 @@ import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import * as v from 'valibot';
 import { describe, expect, test } from 'vitest';
-import { SessionDetails, SessionSummary, WhoAmI } from '../../src/wire/administration.ts';
+import { SessionDetails, SessionSummary, WhoAmI } from '../../src/wire/admin-messages.ts';
 import { createStaticToken } from '../../src/server/access/static-token.ts';
 import { file, transferOf, type SampleTransfer } from '../suites/staged-transfer.ts';
 import {

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { CairnError } from '../../src/base/errors.ts';
 import type { ChunkEncoding } from '../../src/session/encoding.ts';
-import { decodeBody, encodeBody } from '../../src/transfer/chunk-encoding.ts';
+import { decodeBody, encodeBody } from '../../src/transfer/compressed-chunk.ts';
 import { openEncoder } from '../../src/transfer/zlib-pump.ts';
 import { ENCODINGS, textOf } from '../support/encodings.ts';
 

@@ -10,7 +10,7 @@ import { createManifestReader } from '../../src/manifest/manifest-reader.ts';
 import type { ChunkEncoding } from '../../src/session/encoding.ts';
 import { errorOfResponse, PROBLEM_TYPE, problemOf, type Problem } from '../../src/wire/problem.ts';
 import { encodeTree, readTree, type Notice } from '../../src/wire/tree-stream.ts';
-import { decodeBody } from '../../src/transfer/chunk-encoding.ts';
+import { decodeBody } from '../../src/transfer/compressed-chunk.ts';
 import { ENCODINGS } from '../support/encodings.ts';
 
 const FIXTURES = path.resolve(import.meta.dirname, '../../fixtures/wire');

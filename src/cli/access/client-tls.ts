@@ -2,7 +2,7 @@
 import type { ClientTls, ClientTlsFiles } from '../../client/api/reach.ts';
 import { CairnError } from '../../base/errors.ts';
 import type { IssuerFetch } from '../../base/issuer-fetch.ts';
-import { issuerFetchOver } from '../../client/http/issuer-fetch.ts';
+import { issuerFetchOver } from '../../client/http/issuer-requests.ts';
 import type { TlsValues } from '../options/client-options.ts';
 import { absolutePath } from '../process/shown-command.ts';
 import type { Environment } from './user-directories.ts';

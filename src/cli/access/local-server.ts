@@ -6,7 +6,7 @@ import type { Socket } from 'node:net';
 import type { SocketGuard } from '../../client/api/reach.ts';
 import { CairnError } from '../../base/errors.ts';
 import { askForProof } from '../../client/http/challenge.ts';
-import { endsOf, isSameProof, localProof, newLocalSecret, plainAddress } from '../../wire/local-proof.ts';
+import { endsOf, isSameProof, localProof, newLocalSecret, plainAddress } from '../../wire/server-proof.ts';
 import { findServers, type ServerRegistration } from './server-registry.ts';
 
 /** Such a server. */

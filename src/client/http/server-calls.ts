@@ -5,7 +5,7 @@ import { printable } from '../../base/safe-path.ts';
 import { parseJsonMessage } from '../../wire/parse-message.ts';
 import type { Access } from './access.ts';
 import type { Bandwidth } from './bandwidth.ts';
-import type { Requester } from './channels.ts';
+import type { Requester } from './channel-requests.ts';
 import type { Connection } from './connection.ts';
 import type { HttpRequest, HttpResponse, RequestBody } from './http-message.ts';
 import type { Discovery, Endpoint } from './discovery.ts';

@@ -3,7 +3,7 @@ import { CairnError } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
 import type { ChunkEncoding } from '../../session/encoding.ts';
 import { HEADER } from '../../wire/routes.ts';
-import { decodeBody } from '../../transfer/chunk-encoding.ts';
+import { decodeBody } from '../../transfer/compressed-chunk.ts';
 import type { HttpResponse } from '../http/http-message.ts';
 import { getChunk } from '../session/chunk-calls.ts';
 import type { SessionAccess } from '../session/session-calls.ts';

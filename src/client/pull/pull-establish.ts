@@ -6,7 +6,7 @@ import type { Manifest } from '../../manifest/manifest.ts';
 import { EVERYTHING } from '../../wire/messages.ts';
 import { PLAN } from '../../wire/routes.ts';
 import type { Notice } from '../../wire/tree-stream.ts';
-import { agreeOnPlan, establishRequest, openForChunks } from '../session/agreeing.ts';
+import { agreeOnPlan, establishRequest, openForChunks } from '../session/plan-agreement.ts';
 import { orAbandon } from '../session/give-up.ts';
 import { establish, getManifest } from '../session/session-calls.ts';
 import { createSessionClient, type SessionClient } from '../session/session-client.ts';

@@ -7,7 +7,7 @@ import type { Manifest } from '../../manifest/manifest.ts';
 import { compareWithTarget } from '../../transfer/compare.ts';
 import { EVERYTHING, type Comparison, type Plan } from '../../wire/messages.ts';
 import { DEFAULT_CHUNK_SIZE_BYTES } from '../api/options.ts';
-import { agreeOnPlan } from '../session/agreeing.ts';
+import { agreeOnPlan } from '../session/plan-agreement.ts';
 import { makeClaim } from '../../transfer/claim.ts';
 import { commitTransfer } from '../session/committing.ts';
 import { orAbandon } from '../session/give-up.ts';

@@ -9,7 +9,7 @@ import type { ChunkStaging, StagingArea } from '../../storage/content-store.ts';
 import { createGroupCommit, policyOf } from '../../transfer/group-commit.ts';
 import type { SessionGrant } from '../../wire/messages.ts';
 import type { Report } from '../api/events.ts';
-import { leftOutHere, reportLeftOut, type LeftOutEntry } from '../session/unpublished.ts';
+import { leftOutHere, reportLeftOut, type LeftOutEntry } from '../session/left-out-entries.ts';
 import type { PassResult } from '../transfer/pass-result.ts';
 import { openPass, type Pass, type PassSubject } from '../transfer/pass.ts';
 import { runPass } from '../transfer/run-pass.ts';

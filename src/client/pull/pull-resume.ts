@@ -3,7 +3,7 @@ import { CairnError } from '../../base/errors.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
 import type { SessionGrant } from '../../wire/messages.ts';
 import type { TransferOptions } from '../api/options.ts';
-import { agreeOnPlan } from '../session/agreeing.ts';
+import { agreeOnPlan } from '../session/plan-agreement.ts';
 import { layoutOf } from '../session/plan-layout.ts';
 import type { SessionClient } from '../session/session-client.ts';
 import { unlessGone } from '../session/session-gone.ts';

@@ -10,7 +10,7 @@ import { encodeTree } from '../../wire/tree-stream.ts';
 import type { ContentStore, StagingArea } from '../../storage/content-store.ts';
 import { openLocalDisk } from '../../storage/disk/local-disk.ts';
 import type { TransferOptions } from '../api/options.ts';
-import { loadManifest } from '../state/documents.ts';
+import { loadManifest } from '../state/kept-documents.ts';
 import type { Landing } from './pull-landing.ts';
 
 const StoredPlan = v.object({ ...Plan.entries, excluded: v.array(v.pipe(v.number(), v.safeInteger())) });

@@ -1,6 +1,6 @@
 /** The body of a request that brings a chunk: as it is, or compressed where that is wished and makes it smaller. */
 import type { ChunkEncoding } from '../../session/encoding.ts';
-import { encodeBody } from '../../transfer/chunk-encoding.ts';
+import { encodeBody } from '../../transfer/compressed-chunk.ts';
 import { wireBody } from '../http/wire-body.ts';
 import type { ChunkBody } from '../session/chunk-calls.ts';
 import type { Compression } from '../transfer/compression.ts';

@@ -9,7 +9,7 @@ import type { StringList } from '../../manifest/string-table.ts';
 import { CommitRequest, type CommitReply } from '../../wire/messages.ts';
 import { missingChunks, type Asked } from '../session/committing.ts';
 import { sync } from '../session/session-calls.ts';
-import { leftOutBy, reportLeftOut } from '../session/unpublished.ts';
+import { leftOutBy, reportLeftOut } from '../session/left-out-entries.ts';
 import { createJournalWriter } from '../state/journal-writer.ts';
 import type { PassResult } from '../transfer/pass-result.ts';
 import { openPass, type PassSubject } from '../transfer/pass.ts';

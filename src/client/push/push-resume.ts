@@ -6,7 +6,7 @@ import type { StringList } from '../../manifest/string-table.ts';
 import { getCheckpoint } from '../session/session-calls.ts';
 import type { SessionClient } from '../session/session-client.ts';
 import { unlessGone } from '../session/session-gone.ts';
-import { loadIdentities, loadManifest } from '../state/documents.ts';
+import { loadIdentities, loadManifest } from '../state/kept-documents.ts';
 import type { TransferRecord } from '../state/transfer-record.ts';
 import { giveUpIfUnlike, resumeRecorded } from '../transfer/earlier-run.ts';
 import { isUnrepeatable, type PassResult } from '../transfer/pass-result.ts';

@@ -1,7 +1,7 @@
 /** One function for each route of a session but those of chunks. They try once and answer in the protocol's own messages. */
 import { CairnError } from '../../base/errors.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
-import { FileDigests, type ReadonlyFileDigests } from '../../manifest/file-digests.ts';
+import { FileDigests, type ReadonlyFileDigests } from '../../manifest/file-digest-table.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
 import { splitLines } from '../../manifest/manifest-reader.ts';
 import {

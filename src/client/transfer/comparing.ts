@@ -3,7 +3,7 @@ import { CairnError } from '../../base/errors.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
 import { fileDigester, loadHasher } from '../../manifest/digest.ts';
 import type { Identity } from '../../manifest/entry.ts';
-import { FileDigests, type ReadonlyFileDigests } from '../../manifest/file-digests.ts';
+import { FileDigests, type ReadonlyFileDigests } from '../../manifest/file-digest-table.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
 import type { Comparison, Plan } from '../../wire/messages.ts';
 import type { ReadableStore } from '../../storage/content-store.ts';

@@ -4,7 +4,7 @@ import { linkedController } from '../../base/abort-signals.ts';
 import { CairnError } from '../../base/errors.ts';
 import { openConnection, type Connection } from '../http/connection.ts';
 import { isBeyondConnections } from '../http/beyond-connections.ts';
-import { createChannels, type Channels } from '../http/channels.ts';
+import { createChannels, type Channels } from '../http/channel-requests.ts';
 import { isForeign, isHopeless } from '../http/connection-error.ts';
 import { discover, type Discovery } from '../http/discovery.ts';
 import type { Report, TransferEvent, TransferSummary } from '../api/events.ts';

@@ -1,5 +1,5 @@
 /** Proves to a client of the same user on this machine who listens here. */
-import { endsOf, isChallenge, localProof } from '../../wire/local-proof.ts';
+import { endsOf, isChallenge, localProof } from '../../wire/server-proof.ts';
 import { HEADER } from '../../wire/routes.ts';
 import type { Exchange } from './exchange.ts';
 

@@ -2,7 +2,7 @@ import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { generate } from 'selfsigned';
 import { expect, onTestFinished, test } from 'vitest';
-import { checkCertificate } from '../../../src/client/doctor/certificate.ts';
+import { checkCertificate } from '../../../src/client/doctor/check-certificate.ts';
 
 const DAY_MS = 86_400_000;
 

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { CairnError } from '../../../src/base/errors.ts';
 import { failed, ok } from '../../../src/client/doctor/finding.ts';
-import { compareClocks } from '../../../src/client/doctor/greeting.ts';
-import { withinLimit } from '../../../src/client/doctor/time-limit.ts';
-import { judgeSpace, judgeToken } from '../../../src/client/doctor/token.ts';
-import type { WhoAmI } from '../../../src/wire/administration.ts';
+import { compareClocks } from '../../../src/client/doctor/check-greeting.ts';
+import { withinLimit } from '../../../src/client/doctor/check-time-limit.ts';
+import { judgeSpace, judgeToken } from '../../../src/client/doctor/check-token.ts';
+import type { WhoAmI } from '../../../src/wire/admin-messages.ts';
 
 const NOW = 1_763_963_520_000;
 const WHO: WhoAmI = {

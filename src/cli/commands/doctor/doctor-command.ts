@@ -40,6 +40,6 @@ export function addDoctor(program: Command, run: Run<[url: string, values: Docto
 }
 
 async function parseSilence(option: string, word: string): Promise<number> {
-  const { MAX_PROBE_SILENCE_MS: maxMs } = await import('../../../wire/administration.ts');
+  const { MAX_PROBE_SILENCE_MS: maxMs } = await import('../../../wire/admin-messages.ts');
   return parseDuration(option, word, { minMs: 1000, maxMs });
 }

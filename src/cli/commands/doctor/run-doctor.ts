@@ -25,7 +25,7 @@ export async function runDoctor(word: string, values: DoctorValues): Promise<Exi
     findings.push(finding);
     print(values.json ? jsonLine({ type: 'finding', ...finding }) : linesOf(finding));
   };
-  const { checkStateHome } = await import('../../../client/doctor/state-home.ts');
+  const { checkStateHome } = await import('../../../client/doctor/check-state-home.ts');
   const interruption = watchSignals(() => undefined);
   try {
     for (const finding of await checkStateHome(ownStateHomeOf(process.env), interruption.signal))
@@ -35,7 +35,7 @@ export async function runDoctor(word: string, values: DoctorValues): Promise<Exi
   }
   // Without it no transfer begins, nor is the token of a server on this machine found.
   if (worstOf(findings) === undefined) {
-    const { diagnose } = await import('../../../client/doctor/doctor.ts');
+    const { diagnose } = await import('../../../client/doctor/examine.ts');
     const plan = { url, values, resumeCommand: ['cairn', 'doctor', url.href] };
     const isRenewed = await isRenewedLogin(url, values.tokenFile);
     const how = { silentMs, isThorough: values.thorough, isRenewed, onFinding };

@@ -36,7 +36,7 @@ export async function runGrant(word: string, values: GrantValues): Promise<ExitC
 }
 
 async function carryOut(plan: GrantPlan, options: ReachOptions, isJson: boolean): Promise<void> {
-  const { listGrants, revokeGrant } = await import('../../../client/grants.ts');
+  const { listGrants, revokeGrant } = await import('../../../client/transfer-grants.ts');
   if (plan.what === 'issue') return issue(plan, options, isJson);
   if (plan.what === 'revoke') {
     await revokeGrant(options, plan.id);
@@ -58,7 +58,7 @@ async function issue(
   options: ReachOptions,
   isJson: boolean,
 ): Promise<void> {
-  const { issueGrant, revokeGrant } = await import('../../../client/grants.ts');
+  const { issueGrant, revokeGrant } = await import('../../../client/transfer-grants.ts');
   const limit = maxBytes === undefined ? {} : { maxBytes };
   const reply = await issueGrant(options, {
     direction,

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { EXIT, type CairnError, type ExitCode } from '../../../base/errors.ts';
 import { printable, RESERVED_NAME } from '../../../base/safe-path.ts';
 import { shownCommand } from '../../process/shown-command.ts';
-import { newLocalSecret } from '../../../wire/local-proof.ts';
+import { newLocalSecret } from '../../../wire/server-proof.ts';
 import { jsonLine } from '../../screen/json-line.ts';
 import type { startServer } from '../../../server/server.ts';
 import { usableRoot } from '../../access/served-directories.ts';

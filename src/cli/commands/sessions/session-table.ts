@@ -1,7 +1,7 @@
 /** The sessions of a server as a table, as lines, and as objects. */
 import { credentialName } from '../../../base/access-text.ts';
 import { printable } from '../../../base/safe-path.ts';
-import type { SessionDetails, SessionMoment, SessionSummary } from '../../../wire/administration.ts';
+import type { SessionDetails, SessionMoment, SessionSummary } from '../../../wire/admin-messages.ts';
 import { alignColumns } from '../../report/columns.ts';
 import { formatBytes } from '../../../base/byte-text.ts';
 import { formatDuration } from '../../screen/wording.ts';

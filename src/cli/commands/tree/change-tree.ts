@@ -13,7 +13,7 @@ import type { MkdirValues, MvValues, RmValues } from './tree-commands.ts';
 
 /** Removes the file or tree at each URL; one that cannot be removed does not stop the others. */
 export async function runRm(words: readonly string[], values: RmValues): Promise<ExitCode> {
-  const { remove } = await import('../../../client/tree-changes.ts');
+  const { remove } = await import('../../../client/change-published.ts');
   return forEach('rm', words, values, async (reach) => {
     try {
       await remove(reach, { recursive: values.recursive });
@@ -27,7 +27,7 @@ export async function runRm(words: readonly string[], values: RmValues): Promise
 
 /** Makes a directory at each URL. */
 export async function runMkdir(words: readonly string[], values: MkdirValues): Promise<ExitCode> {
-  const { makeDirectory } = await import('../../../client/tree-changes.ts');
+  const { makeDirectory } = await import('../../../client/change-published.ts');
   return forEach('mkdir', words, values, async (reach) => {
     await makeDirectory(reach, { parents: values.parents });
     return true;
@@ -37,7 +37,7 @@ export async function runMkdir(words: readonly string[], values: MkdirValues): P
 /** Moves the file or directory at one URL to another. */
 export async function runMv(from: string, to: string, values: MvValues): Promise<ExitCode> {
   const target = parseServerUrl(to);
-  const { move } = await import('../../../client/tree-changes.ts');
+  const { move } = await import('../../../client/change-published.ts');
   return forEach('mv', [from], values, async (reach) => {
     await move(reach, target, { replace: values.force });
     return true;

@@ -1,6 +1,6 @@
 /** Sessions as they are shown to who looks after them: from memory where they are, else from their records. */
 import { printable } from '../../../base/safe-path.ts';
-import type { SessionDetails, SessionSummary } from '../../../wire/administration.ts';
+import type { SessionDetails, SessionSummary } from '../../../wire/admin-messages.ts';
 import { leaseEnd, type SessionFailure, type SessionRecord } from '../../../session/record.ts';
 import { isTerminal } from '../../../session/state.ts';
 import type { LiveSession } from './live-session.ts';

@@ -10,7 +10,7 @@ import {
   MAX_PROBE_PIECES,
   MAX_PROBE_SILENCE_MS,
   type ProbeReply,
-} from '../../../wire/administration.ts';
+} from '../../../wire/admin-messages.ts';
 import { parseMessage } from '../../../wire/parse-message.ts';
 import { createFew, type Few } from '../../core/among-few.ts';
 import type { Access } from '../../http/authorize.ts';

@@ -1,6 +1,6 @@
 /** `PUT` and `HEAD sessions/{id}/chunks/{n}`: a chunk of a push comes in, in one request or several. */
 import { HEADER } from '../../../wire/routes.ts';
-import { decodeBody } from '../../../transfer/chunk-encoding.ts';
+import { decodeBody } from '../../../transfer/compressed-chunk.ts';
 import { bytesThere, type Receive } from '../../core/sessions/receiving.ts';
 import { contentLengthOf, openBody, type Exchange } from '../../http/exchange.ts';
 import type { ChunkHandler } from '../../http/handler.ts';

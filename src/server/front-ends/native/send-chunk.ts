@@ -6,7 +6,7 @@ import type { Exchange } from '../../http/exchange.ts';
 import type { ChunkHandler } from '../../http/handler.ts';
 import type { ChunkEncoding } from '../../../session/encoding.ts';
 import { HEADER } from '../../../wire/routes.ts';
-import { encodeBody, type EncodedBody } from '../../../transfer/chunk-encoding.ts';
+import { encodeBody, type EncodedBody } from '../../../transfer/compressed-chunk.ts';
 import { sourceCodeOf } from '../../../transfer/excluded-entries.ts';
 import type { OutgoingChunks } from '../../core/sessions/outgoing-chunks.ts';
 import { wantedEncoding } from './content-encoding.ts';

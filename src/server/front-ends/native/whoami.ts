@@ -1,7 +1,7 @@
 /** `GET whoami`: what a request's access token, or whatever else it shows, is good for. */
 import { printable } from '../../../base/safe-path.ts';
 import { pushScopeOf } from '../../../session/scopes.ts';
-import type { WhoAmI } from '../../../wire/administration.ts';
+import type { WhoAmI } from '../../../wire/admin-messages.ts';
 import type { Access } from '../../http/authorize.ts';
 import type { Handler } from '../../http/handler.ts';
 import { sendJson } from '../../http/reply.ts';

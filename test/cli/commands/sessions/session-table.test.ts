@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { SessionDetails, SessionSummary } from '../../../../src/wire/administration.ts';
+import type { SessionDetails, SessionSummary } from '../../../../src/wire/admin-messages.ts';
 import {
   isoText,
   sessionLines,

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { accessSentence, credentialName } from '../../../../src/base/access-text.ts';
 import { momentText } from '../../../../src/base/moment-text.ts';
 import { tokenSentence } from '../../../../src/cli/commands/token/token-table.ts';
-import { judgeToken } from '../../../../src/client/doctor/token.ts';
+import { judgeToken } from '../../../../src/client/doctor/check-token.ts';
 
 test('a token is called by its name, whatever tells it apart from others of that name', () => {
   expect(credentialName('token:backup.AbCdEf_-1234')).toBe('token "backup"');

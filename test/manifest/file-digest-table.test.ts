@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { FileDigests } from '../../src/manifest/file-digests.ts';
+import { FileDigests } from '../../src/manifest/file-digest-table.ts';
 
 const hex = fc
   .uint8Array({ minLength: 32, maxLength: 32 })

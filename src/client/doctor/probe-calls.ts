@@ -1,5 +1,5 @@
 /** Requests that only say what the way to a server does to them. */
-import { ProbeReply } from '../../wire/administration.ts';
+import { ProbeReply } from '../../wire/admin-messages.ts';
 import { zeros } from '../../transfer/excluded-entries.ts';
 import { ROUTE } from '../../wire/routes.ts';
 import type { HttpResponse, RequestBody } from '../http/http-message.ts';

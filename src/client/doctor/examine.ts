@@ -1,22 +1,22 @@
 /** `cairn doctor`: looks at everything that goes wrong in practice between this machine and a server. */
 import type { ReachOptions } from '../api/reach.ts';
-import type { WhoAmI } from '../../wire/administration.ts';
+import type { WhoAmI } from '../../wire/admin-messages.ts';
 import { DEFAULT_ANSWER_PACE } from '../http/answer-pace.ts';
 import { shownProxy } from '../http/proxy.ts';
 import type { Server } from '../http/server-calls.ts';
 import { openContext, type TransferContext } from '../transfer/transfer-context.ts';
-import { checkAddress } from './address.ts';
-import { checkBodySize } from './body-size.ts';
-import { checkCertificate } from './certificate.ts';
+import { checkAddress } from './check-address.ts';
+import { checkBodySize } from './check-body-size.ts';
+import { checkCertificate } from './check-certificate.ts';
 import { ok, warning, type Finding } from './finding.ts';
-import { checkChannels, checkConnections } from './connections.ts';
-import { lookElsewhere } from './prefix.ts';
-import { checkGreeting } from './greeting.ts';
-import { checkDownload, checkUpload } from './pace.ts';
-import { checkSilence } from './silence.ts';
-import { fetchWhoAmI, judgeSpace, judgeToken } from './token.ts';
-import { withinLimit } from './time-limit.ts';
-import { checkVolume } from './volume.ts';
+import { checkChannels, checkConnections } from './check-connections.ts';
+import { lookElsewhere } from './check-prefix.ts';
+import { checkGreeting } from './check-greeting.ts';
+import { checkDownload, checkUpload } from './check-pace.ts';
+import { checkSilence } from './check-silence.ts';
+import { fetchWhoAmI, judgeSpace, judgeToken } from './check-token.ts';
+import { withinLimit } from './check-time-limit.ts';
+import { checkVolume } from './check-volume.ts';
 
 /** What to look at. */
 export interface DoctorOptions extends Omit<ReachOptions, 'retryForMs' | 'report'> {

@@ -1,9 +1,9 @@
 /** Whether pieces arrive as they are sent, both ways, or all at once after a proxy has collected them. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ProbeReply } from '../../wire/administration.ts';
+import type { ProbeReply } from '../../wire/admin-messages.ts';
 import type { Server } from '../http/server-calls.ts';
 import { ok, problem, warning, type Finding } from './finding.ts';
-import { fetchProbe, sendProbe } from './probe.ts';
+import { fetchProbe, sendProbe } from './probe-calls.ts';
 
 const PIECES = 4;
 const PIECE_BYTES = 16 * 1024;

@@ -4,7 +4,7 @@ import type { ServerResponse } from 'node:http';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { push } from '../../src/client/push.ts';
-import { makeDirectory, move, remove } from '../../src/client/tree-changes.ts';
+import { makeDirectory, move, remove } from '../../src/client/change-published.ts';
 import { createStaticToken } from '../../src/server/access/static-token.ts';
 import { json, problem, setTrap, type Trap } from '../hostile/support/liar.ts';
 import { temporaryDirectory } from '../support/trees.ts';

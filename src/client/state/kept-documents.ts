@@ -1,23 +1,9 @@
-/** Manifests and identities that are kept beside a transfer's record, and manifests that are sent. */
+/** Manifests and identities that are kept beside a transfer's record. */
 import { CairnError } from '../../base/errors.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
 import { decodeStrings } from '../../manifest/string-lines.ts';
 import type { StringList } from '../../manifest/string-table.ts';
-import { encodeTail, encodeTree, readTree, type Notice } from '../../wire/tree-stream.ts';
-import type { RequestBody } from '../http/http-message.ts';
-
-/** The request body of a tree, encoded while it is sent. */
-export function treeBody(manifest: Manifest, notices: readonly Notice[]): RequestBody {
-  return {
-    type: 'application/x-ndjson',
-    lengthBytes: manifest.encodedBytes + Buffer.byteLength(encodeTail(manifest.id, notices)),
-    pieces: bytesOf(encodeTree(manifest, notices)),
-  };
-}
-
-function* bytesOf(texts: Iterable<string>): Generator<Uint8Array> {
-  for (const text of texts) yield Buffer.from(text);
-}
+import { readTree } from '../../wire/tree-stream.ts';
 
 /** Reads a tree that was kept. Undefined for damage. */
 export async function loadManifest(source: AsyncIterable<Uint8Array>): Promise<Manifest | undefined> {

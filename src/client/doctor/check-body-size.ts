@@ -2,7 +2,7 @@
 import { CairnError, type ErrorCode } from '../../base/errors.ts';
 import type { Server } from '../http/server-calls.ts';
 import { failed, ok, problem, warning, type Finding } from './finding.ts';
-import { sendProbe, emptyBody } from './probe.ts';
+import { sendProbe, emptyBody } from './probe-calls.ts';
 
 const KIB = 1024;
 /** Chunk sizes, the last of them the usual one. */

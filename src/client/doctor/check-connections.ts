@@ -4,7 +4,7 @@ import { CHANNEL_PROTOCOL } from '../../wire/message-head.ts';
 import { ROUTE } from '../../wire/routes.ts';
 import { call, type Server } from '../http/server-calls.ts';
 import { ok, warning, type Finding } from './finding.ts';
-import { sendProbe } from './probe.ts';
+import { sendProbe } from './probe-calls.ts';
 
 const TO_CLIENT =
   'have the proxy keep connections (nginx: keepalive_timeout 75s, not 0, and keepalive_requests of a thousand or more)';

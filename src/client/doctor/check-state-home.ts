@@ -4,7 +4,7 @@ import { CairnError } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
 import { checkWritable, freeBytesAt, isInMemory } from '../../storage/disk/tree/storage-place.ts';
 import { failed, ok, problem, warning, type Finding } from './finding.ts';
-import { withinLimit } from './time-limit.ts';
+import { withinLimit } from './check-time-limit.ts';
 
 const LIMIT_MS = 10_000;
 const MIB = 1024 * 1024;

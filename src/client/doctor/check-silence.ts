@@ -2,7 +2,7 @@
 import { CairnError } from '../../base/errors.ts';
 import type { Server } from '../http/server-calls.ts';
 import { failed, ok, problem, warning, type Finding } from './finding.ts';
-import { fetchProbe } from './probe.ts';
+import { fetchProbe } from './probe-calls.ts';
 
 /** A server lets its clients wait for about five seconds while it publishes; with less than this they ask in vain. */
 const NEEDED_MS = 10_000;

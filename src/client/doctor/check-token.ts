@@ -2,7 +2,7 @@
 import { accessName, accessPath, accessSentence } from '../../base/access-text.ts';
 import { CairnError } from '../../base/errors.ts';
 import { printable, targetPathOf } from '../../base/safe-path.ts';
-import { WhoAmI } from '../../wire/administration.ts';
+import { WhoAmI } from '../../wire/admin-messages.ts';
 import { ROUTE } from '../../wire/routes.ts';
 import { PUSH_SCOPES } from '../../session/scopes.ts';
 import { callJson, type Server } from '../http/server-calls.ts';

@@ -2,7 +2,7 @@
 import { CairnError } from '../../base/errors.ts';
 import type { Server } from '../http/server-calls.ts';
 import { ok, warning, type Finding } from './finding.ts';
-import { sendProbe, emptyBody } from './probe.ts';
+import { sendProbe, emptyBody } from './probe-calls.ts';
 
 const MIB = 1024 * 1024;
 const BODY_BYTES = 8 * MIB;
