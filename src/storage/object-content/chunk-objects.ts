@@ -114,8 +114,9 @@ class ChunkObjects implements ChunkStaging {
     });
   }
 
+  /** Chunks as they were at the last sync, which were compared: another node may have put other bytes of one since. */
   async publish(order: PublishOrder): Promise<void> {
-    const staged = await listChunks(this.#objects, this.#prefix);
+    const staged = await listChunks(this.#objects, this.#prefix, this.#staged);
     await publishTree(this.#objects, this.#transfer, order, staged);
   }
 
