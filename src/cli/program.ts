@@ -21,8 +21,7 @@ import { addNotes } from './help/notes.ts';
 import { print } from './process/output.ts';
 import { VERSION } from './process/cairn-version.ts';
 import { refuseEmptyWords } from './options/empty-words.ts';
-import { readValues } from './options/option.ts';
-import type { Run } from './options/run.ts';
+import { readValues, type Run } from './options/option.ts';
 
 const NOTES = `
 Examples:

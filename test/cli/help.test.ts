@@ -1,9 +1,8 @@
 /** Help at the width of the terminal. */
 import type { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
-import { notesOf } from '../../src/cli/help/notes.ts';
+import { notesOf, fill, reflow } from '../../src/cli/help/notes.ts';
 import { choicesOf } from '../../src/cli/options/option.ts';
-import { fill, reflow } from '../../src/cli/help/reflow.ts';
 import { createProgram } from '../../src/cli/program.ts';
 
 function everyCommand(command: Command): Command[] {

@@ -2,8 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { manPages } from '../../src/cli/man/pages.ts';
-import { escaped } from '../../src/cli/man/roff.ts';
+import { manPages, escaped } from '../../src/cli/man/pages.ts';
 import { createProgram } from '../../src/cli/program.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');

@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { CairnError, ERROR_TABLE, type ErrorCode } from '../../src/base/errors.ts';
 import { exitCodeOf, jsonLinesOf, textLinesOf } from '../../src/cli/commands/verify/run-verify.ts';
 import { errorObject, failureOf } from '../../src/cli/process/failure.ts';
-import { entryLine, entryObject, modeText } from '../../src/cli/commands/ls/listing.ts';
+import { entryLine, entryObject, modeText } from '../../src/cli/commands/ls/run-ls.ts';
 import { argumentsOf, childExitCode, worstOf } from '../../src/cli/commands/transfers/resume-all.ts';
-import { absolutePath, shownCommand } from '../../src/cli/process/shown-command.ts';
+import { absolutePath, shownCommand } from '../../src/cli/process/own-command.ts';
 import type { Entry } from '../../src/manifest/entry.ts';
 
 describe('a failure', () => {

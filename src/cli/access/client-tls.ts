@@ -4,7 +4,7 @@ import { CairnError } from '../../base/errors.ts';
 import type { IssuerFetch } from '../../base/issuer-fetch.ts';
 import { issuerFetchOver } from '../../client/http/issuer-requests.ts';
 import type { TlsValues } from '../options/client-options.ts';
-import { absolutePath } from '../process/shown-command.ts';
+import { absolutePath } from '../process/own-command.ts';
 import type { Environment } from './user-directories.ts';
 import { usage } from '../options/usage.ts';
 

@@ -1,8 +1,7 @@
 /** How help is laid out: as wide as the terminal, in the form that is still readable on a narrow one. */
 import type { Command, Help, Option } from 'commander';
-import { hasColors } from '../screen/color.ts';
-import { columnsOf } from '../screen/terminal-size.ts';
-import { fill } from './reflow.ts';
+import { hasColors, columnsOf } from '../screen/terminal.ts';
+import { fill } from './notes.ts';
 
 /** Longer lines are hard to read. */
 const MOST_COLUMNS = 110;

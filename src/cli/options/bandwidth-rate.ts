@@ -1,6 +1,6 @@
 /** Limits of bandwidth as people write them: `10M`, or by the time of day, `08:00,1M 19:00,off`. */
 import type { BandwidthRate } from '../../client/api/reach.ts';
-import { parseSize } from './size.ts';
+import { parseSize } from './quantities.ts';
 import { usage } from './usage.ts';
 
 /** From a minute of the day on: bytes a second, or none. */

@@ -1,6 +1,6 @@
 /** Options that several commands of a client share; the paths in their values are absolute. */
 import type { Command } from 'commander';
-import { parseDuration } from './duration.ts';
+import { parseDuration } from './quantities.ts';
 import { addOptions, file, flag, GROUPS, value, withFallback, type ValuesOf } from './option.ts';
 
 /** How long a client waits for a server that is away, without any progress, where its command says nothing else. */

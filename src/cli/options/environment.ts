@@ -5,7 +5,7 @@
 import type { Command, Option } from 'commander';
 import { isOfThisCommand } from './option.ts';
 import { usage } from './usage.ts';
-import { switchOf, variable } from './variable.ts';
+import { switchOf, variable } from '../process/variable.ts';
 
 /** The commands from the first one below `cairn` to this one. */
 export function pathOf(command: Command): readonly string[] {

@@ -4,8 +4,8 @@
  */
 import { Option, type Command } from 'commander';
 import { CairnError } from '../../base/errors.ts';
-import { absolutePath } from '../process/shown-command.ts';
-import { parseChoice } from './count.ts';
+import { absolutePath } from '../process/own-command.ts';
+import { parseChoice } from './quantities.ts';
 
 /** Headings of the options in the help of every command that has them. */
 export const GROUPS = {
@@ -28,6 +28,9 @@ export interface Declared<Value> {
   /** Makes the value of what was given, a word each time. @throws CairnError `usage` that begins with `option`, `--name` */
   readonly read?: (option: string, words: readonly string[]) => Value | Promise<Value>;
 }
+
+/** What runs a command, by its arguments and the values of its options. */
+export type Run<Args extends unknown[]> = (...args: Args) => Promise<void>;
 
 type Table = Readonly<Record<string, Declared<unknown>>>;
 

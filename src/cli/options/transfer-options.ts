@@ -13,10 +13,9 @@ import {
   wordsFor,
   type ClientValues,
 } from './client-options.ts';
-import { parseCount } from './count.ts';
+import { parseCount, parseSize } from './quantities.ts';
 import { parseModeChange } from './mode-change.ts';
 import { addOptions, choice, flag, GROUPS, list, value, type ValuesOf } from './option.ts';
-import { parseSize } from './size.ts';
 import { usage } from './usage.ts';
 
 const PARALLEL_RANGE = { min: 1, max: 64 } as const;

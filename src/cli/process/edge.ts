@@ -4,9 +4,9 @@ import { EXIT, type ExitCode } from '../../base/errors.ts';
 import { errorObject, failureOf, type Failure } from './failure.ts';
 import { outliveTerminal } from './interruption.ts';
 import { flushOutput, isOutputClosed, outputFailure, printAside, watchOutputs } from './output.ts';
-import { wantsJson } from './json-wish.ts';
-import { hasColors } from '../screen/color.ts';
-import { jsonLine } from '../screen/json-line.ts';
+import { wantsJson } from './variable.ts';
+import { hasColors } from '../screen/terminal.ts';
+import { jsonLine } from '../report/json-line.ts';
 
 const RED = '\u001B[31m';
 const BOLD = '\u001B[1m';

@@ -1,7 +1,7 @@
 /** SIGINT, SIGTERM and a lost terminal: the first one asks for a checkpoint, the second one ends the process. */
 import { isatty } from 'node:tty';
 import { CairnError, EXIT, type ErrorCode } from '../../base/errors.ts';
-import { shownCommand } from './shown-command.ts';
+import { shownCommand } from './own-command.ts';
 
 /** The signals that end cairn in order, what they are called, and the exit code of a process that one ended. */
 const SIGNALS = {

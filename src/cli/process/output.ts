@@ -1,8 +1,7 @@
 /** Standard output and standard error at the edges of the process. */
-import { fstatSync, writeSync } from 'node:fs';
+import { fstatSync, writeSync, readSync, statSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import { CairnError, systemCodeOf } from '../../base/errors.ts';
-import { isClosedDescriptor } from './closed-descriptor.ts';
 
 const STDOUT = 1;
 
@@ -126,4 +125,21 @@ const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 /** Whether an error only says that nobody reads the output any more: worth an exit code, but no words. */
 export function isOutputClosed(error: unknown): boolean {
   return error instanceof CairnError && error.details['isOutputClosed'] === true;
+}
+
+/**
+ * Whether standard input or output is closed. Node puts /dev/null in its place, open for both ways; a shell opens it for one.
+ * Some programs that start others open it for both, too: that looks the same.
+ */
+export function isClosedDescriptor(fd: 0 | 1): boolean {
+  const nullDevice = statSync('/dev/null', { bigint: true, throwIfNoEntry: false })?.rdev;
+  if (nullDevice === undefined || fstatSync(fd, { bigint: true }).rdev !== nullDevice) return false;
+  try {
+    // The way that it is not used for.
+    if (fd === 0) writeSync(fd, new Uint8Array(0));
+    else readSync(fd, new Uint8Array(1), 0, 1, null);
+    return true;
+  } catch {
+    return false; // which is what was asked
+  }
 }

@@ -1,10 +1,16 @@
 /** The lines of the progress bars, as text of a given width: first the numbers, then what there is room for. */
 import { printable } from '../../base/safe-path.ts';
-import { PHASE_WORDS } from './phase-words.ts';
+import {
+  PHASE_WORDS,
+  formatBytesOf,
+  formatClock,
+  formatCount,
+  formatDuration,
+  formatRate,
+} from '../report/wording.ts';
 import type { FileProgress, Progress } from './tally.ts';
-import { cutEnd, cutMiddle, displayWidth } from './width.ts';
+import { cutEnd, cutMiddle, displayWidth } from '../report/width.ts';
 import { formatBytes } from '../../base/byte-text.ts';
-import { formatBytesOf, formatClock, formatCount, formatDuration, formatRate } from './wording.ts';
 
 const GAP = '  ';
 const MIN_BAR_COLUMNS = 8;

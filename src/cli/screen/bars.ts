@@ -1,11 +1,9 @@
 /** Progress bars on a terminal: one for the whole, one for each large file that is under way. */
 import { MultiBar } from 'cli-progress';
 import { fileLine, overallLine } from './bar-lines.ts';
-import { createBarTerminal } from './bar-terminal.ts';
-import { showingCursor } from './cursor.ts';
-import { entryDoneLine, noticeLine, warningLine, whyWaitingLine } from './lines.ts';
+import { createBarTerminal, showingCursor } from './bar-terminal.ts';
+import { entryDoneLine, noticeLine, warningLine, whyWaitingLine, summaryLine } from './lines.ts';
 import type { Screen } from './screen.ts';
-import { summaryLine } from './summary-line.ts';
 import { createTally, type FileProgress, type Progress } from './tally.ts';
 
 const FRAMES_PER_SECOND = 10;

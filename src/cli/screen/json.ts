@@ -1,7 +1,7 @@
 /** `--json`: one object per line on stdout; `progress`, `warning`, and a last `summary`. */
 import type { ExitCode } from '../../base/errors.ts';
 import type { TransferSummary } from '../../client/api/events.ts';
-import { jsonLine } from './json-line.ts';
+import { jsonLine } from '../report/json-line.ts';
 import { noticeLine } from './lines.ts';
 import type { Screen } from './screen.ts';
 import { createTally, type Progress } from './tally.ts';

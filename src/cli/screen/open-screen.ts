@@ -1,5 +1,5 @@
 /** Chooses the renderer of a transfer. */
-import { hasColors } from './color.ts';
+import { hasColors } from './terminal.ts';
 import type { Screen } from './screen.ts';
 
 /** How the user wants to see a transfer. */
@@ -29,7 +29,7 @@ export async function openScreen(wishes: ScreenWishes, outputs: Outputs): Promis
     return createJsonScreen({ write: print, say: toStderr, showsProgress, showsNotices });
   }
   if (wishes.quiet) {
-    const { createQuietScreen } = await import('./quiet.ts');
+    const { createQuietScreen } = await import('./plain.ts');
     return createQuietScreen(toStderr);
   }
   // Off a terminal cli-progress prints wrong bars, even when told not to print any.

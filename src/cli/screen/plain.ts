@@ -1,12 +1,18 @@
 /** Progress off a terminal: a line for each phase, one every few seconds, and what happened. */
 import type { TransferEvent } from '../../client/api/events.ts';
-import { entryDoneLine, noticeLine, resumedLine, waitingLine, warningLine, wouldLine } from './lines.ts';
-import { PHASE_WORDS } from './phase-words.ts';
+import {
+  entryDoneLine,
+  noticeLine,
+  resumedLine,
+  waitingLine,
+  warningLine,
+  wouldLine,
+  summaryLine,
+} from './lines.ts';
+import { PHASE_WORDS, formatCount, formatDuration, formatEntries, formatRate } from '../report/wording.ts';
 import type { Screen } from './screen.ts';
-import { summaryLine } from './summary-line.ts';
 import { createTally, type Progress } from './tally.ts';
 import { formatBytes } from '../../base/byte-text.ts';
-import { formatCount, formatDuration, formatEntries, formatRate } from './wording.ts';
 
 const LINE_EVERY_MS = 5000;
 
@@ -71,4 +77,16 @@ export function progressLine(progress: Progress): string | undefined {
   const files =
     carried > 1 ? `, ${formatCount(Math.min(moved, carried))} of ${formatCount(carried)} files` : '';
   return `cairn: ${formatBytes(bytesDone)} of ${formatBytes(bytesTotal)} (${percent}%)${rate}${bytesDone < bytesTotal ? left : ''}${files}`;
+}
+
+/** `--quiet`: nothing but what was left out, since that changes the result. */
+export function createQuietScreen(say: (line: string) => void): Screen {
+  return {
+    report: (event) => {
+      if (event.type === 'warning') say(warningLine(event));
+    },
+    say,
+    stop: () => undefined,
+    summarize: () => undefined,
+  };
 }

@@ -2,16 +2,15 @@ import { describe, expect, it } from 'vitest';
 import type { TransferEvent, TransferSummary } from '../../../src/client/api/events.ts';
 import { barOf, fileLine, overallLine } from '../../../src/cli/screen/bar-lines.ts';
 import { createBarScreen } from '../../../src/cli/screen/bars.ts';
-import { jsonLine } from '../../../src/cli/screen/json-line.ts';
+import { jsonLine } from '../../../src/cli/report/json-line.ts';
 import { createJsonScreen } from '../../../src/cli/screen/json.ts';
-import { createPlainScreen } from '../../../src/cli/screen/plain.ts';
-import { createQuietScreen } from '../../../src/cli/screen/quiet.ts';
+import { createPlainScreen, createQuietScreen } from '../../../src/cli/screen/plain.ts';
 import { openScreen } from '../../../src/cli/screen/open-screen.ts';
-import { summaryLine } from '../../../src/cli/screen/summary-line.ts';
+import { summaryLine } from '../../../src/cli/screen/lines.ts';
 import { createTally, type Progress } from '../../../src/cli/screen/tally.ts';
-import { cutEnd, cutMiddle, displayWidth } from '../../../src/cli/screen/width.ts';
+import { cutEnd, cutMiddle, displayWidth } from '../../../src/cli/report/width.ts';
 import { formatBytes } from '../../../src/base/byte-text.ts';
-import { formatCount, formatDuration } from '../../../src/cli/screen/wording.ts';
+import { formatCount, formatDuration } from '../../../src/cli/report/wording.ts';
 
 const MIB = 1024 * 1024;
 const planned = (bytesTotal: number | null, bytesResumed = 0): TransferEvent => ({

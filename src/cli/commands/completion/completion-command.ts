@@ -1,16 +1,17 @@
 /** `cairn completion`, with what its scripts ask. */
-import type { Command } from 'commander';
-import { Argument } from 'commander';
-import type { Run } from '../../options/run.ts';
+import { Argument, type Command } from 'commander';
+import type { Run } from '../../options/option.ts';
 import { addNotes } from '../../help/notes.ts';
-import { SHELLS } from './scripts.ts';
+
+/** Shells that are known. */
+export const SHELLS = ['bash', 'zsh', 'fish'] as const;
 
 /** The hidden command that answers the shells; any of its words may be empty. */
 export const COMPLETE = 'complete';
 
 /** What runs each of them. */
 interface CompletionRuns {
-  readonly script: Run<[shell: string]>;
+  readonly script: Run<[shell: (typeof SHELLS)[number]]>;
   readonly complete: Run<[words: readonly string[]]>;
 }
 

@@ -1,16 +1,17 @@
-/** `cairn completion`, and `cairn complete`, which the scripts of the former ask. */
+/** `cairn completion` and its scripts, and `cairn complete`, which these ask. */
 import type { Command } from 'commander';
 import { EXIT, type ExitCode } from '../../../base/errors.ts';
 import { printable } from '../../../base/safe-path.ts';
 import { offerFor, type Candidate } from './candidates.ts';
-import { FILES_MARK, SCRIPTS, SHELLS } from './scripts.ts';
+import type { SHELLS } from './completion-command.ts';
 import { print } from '../../process/output.ts';
 import { ownStateHomeOf } from '../../access/user-directories.ts';
-import { parseChoice } from '../../options/count.ts';
+
+type Shell = (typeof SHELLS)[number];
 
 /** Prints the script for a shell. */
-export async function runCompletion(shell: string): Promise<ExitCode> {
-  print(SCRIPTS[parseChoice('completion', shell, SHELLS)]);
+export async function runCompletion(shell: Shell): Promise<ExitCode> {
+  print(SCRIPTS[shell]);
   return EXIT.done;
 }
 
@@ -31,3 +32,57 @@ async function transferIds(): Promise<Candidate[]> {
   const transfers = await listTransfers(ownStateHomeOf(process.env));
   return transfers.map(({ id, direction, url }) => ({ word: id, description: `${direction} ${url}` }));
 }
+
+/** Says that names of files may follow. */
+export const FILES_MARK = ':files';
+
+const BASH = `# Completion of cairn for bash. In ~/.bashrc: source <(cairn completion bash)
+_cairn() {
+  local line files=
+  COMPREPLY=()
+  while IFS= read -r line; do
+    if [[ $line == ${FILES_MARK} ]]; then files=1; else COMPREPLY+=("\${line%%$'\\t'*}"); fi
+  done < <(command cairn complete -- "\${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
+  if [[ -n $files ]]; then compopt -o default; fi
+}
+complete -F _cairn cairn
+`;
+
+const ZSH = `#compdef cairn
+# Completion of cairn for zsh. In ~/.zshrc, after compinit: source <(cairn completion zsh)
+_cairn() {
+  local line files=
+  local -a found
+  for line in "\${(@f)$(command cairn complete -- "\${(@Q)words[2,CURRENT]}" 2>/dev/null)}"; do
+    if [[ $line == ${FILES_MARK} ]]; then files=1
+    elif [[ -n $line ]]; then found+=("\${\${line%%$'\\t'*}//:/\\\\:}:\${line#*$'\\t'}"); fi
+  done
+  (( $#found )) && _describe -t words cairn found
+  [[ -n $files ]] && _files
+}
+if [[ $zsh_eval_context[-1] == loadautofunc ]]; then _cairn "$@"; else compdef _cairn cairn; fi
+`;
+
+const FISH = `# Completion of cairn for fish: cairn completion fish > ~/.config/fish/completions/cairn.fish
+function __cairn_complete
+  set -l words (commandline -opc)
+  set -l current (commandline -ct)
+  set -e words[1]
+  for line in (command cairn complete -- $words "$current" 2>/dev/null)
+    if test "$line" = ${FILES_MARK}
+      __fish_complete_path "$current"
+    else
+      printf '%s\\n' $line
+    end
+  end
+end
+complete -c cairn -e
+complete -c cairn -f -a '(__cairn_complete)'
+`;
+
+/** The script for each shell. */
+export const SCRIPTS: Readonly<Record<Shell, string>> = {
+  bash: BASH,
+  zsh: ZSH,
+  fish: FISH,
+};

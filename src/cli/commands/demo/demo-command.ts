@@ -1,7 +1,7 @@
 /** `cairn demo`. */
 import type { Command } from 'commander';
 import { addNotes } from '../../help/notes.ts';
-import type { Run } from '../../options/run.ts';
+import type { Run } from '../../options/option.ts';
 
 const NOTES = `
 Examples:

@@ -1,7 +1,7 @@
 /** The demo's report: what happened, what it cost, and whether both trees are the same. */
 import { printable } from '../../../base/safe-path.ts';
 import { formatBytes } from '../../../base/byte-text.ts';
-import { formatCount, formatDuration, formatEntries } from '../../screen/wording.ts';
+import { formatCount, formatDuration, formatEntries } from '../../report/wording.ts';
 import type { TreeComparison } from './compare-trees.ts';
 import type { Incident, TransferOutcome, Trouble } from './troubled-transfer.ts';
 

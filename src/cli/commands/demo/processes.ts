@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { CairnError } from '../../../base/errors.ts';
 import { printable } from '../../../base/safe-path.ts';
-import { ownProgram } from '../../process/own-program.ts';
+import { ownProgram } from '../../process/own-command.ts';
 
 /** How a process ended. */
 export interface Ending {

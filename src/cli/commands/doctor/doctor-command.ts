@@ -3,9 +3,8 @@ import type { Command } from 'commander';
 import { addNotes } from '../../help/notes.ts';
 import { TLS_NOTE, TOKEN_NOTE } from '../../help/shared-notes.ts';
 import { addAccess, addJson, type AccessValues } from '../../options/client-options.ts';
-import type { Run } from '../../options/run.ts';
-import { parseDuration } from '../../options/duration.ts';
-import { addOptions, flag, GROUPS, value, type ValuesOf } from '../../options/option.ts';
+import { addOptions, flag, GROUPS, value, type Run, type ValuesOf } from '../../options/option.ts';
+import { parseDuration } from '../../options/quantities.ts';
 
 const OPTIONS = {
   thorough: flag(

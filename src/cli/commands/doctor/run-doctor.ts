@@ -5,7 +5,7 @@ import type { Finding } from '../../../client/doctor/finding.ts';
 import { watchSignals } from '../../process/interruption.ts';
 import { loginFileOf, readLogin } from '../../access/credentials.ts';
 import { print } from '../../process/output.ts';
-import { jsonLine } from '../../screen/json-line.ts';
+import { jsonLine } from '../../report/json-line.ts';
 import { ownStateHomeOf } from '../../access/user-directories.ts';
 import { NO_LINES, runClient } from '../../access/run-client.ts';
 import type { DoctorValues } from './doctor-command.ts';

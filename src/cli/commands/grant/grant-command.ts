@@ -10,8 +10,6 @@ import {
   type AccessValues,
   type RetryFor,
 } from '../../options/client-options.ts';
-import type { Run } from '../../options/run.ts';
-import { parseDuration } from '../../options/duration.ts';
 import {
   addOptions,
   file,
@@ -20,9 +18,10 @@ import {
   ofThisCommand,
   text,
   value,
+  type Run,
   type ValuesOf,
 } from '../../options/option.ts';
-import { parseSize } from '../../options/size.ts';
+import { parseDuration, parseSize } from '../../options/quantities.ts';
 
 const BYTES_RANGE = { min: 1, max: Number.MAX_SAFE_INTEGER };
 

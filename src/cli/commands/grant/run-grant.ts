@@ -1,19 +1,21 @@
-/** `cairn grant`: lets somebody without an account push or pull one thing. */
+/** `cairn grant`: what its words mean together, and the run. */
 import { existsSync } from 'node:fs';
 import type { ReachOptions } from '../../../client/api/reach.ts';
 import { createFileDurably } from '../../../base/durable-files.ts';
 import { EXIT, type ExitCode } from '../../../base/errors.ts';
 import { printable } from '../../../base/safe-path.ts';
 import type { GrantInfo, GrantReply } from '../../../wire/grant-messages.ts';
-import { alignColumns } from '../../report/columns.ts';
+import { alignColumns } from '../../report/table.ts';
 import type { GrantValues } from './grant-command.ts';
-import { planGrant, type GrantPlan } from './grant-plan.ts';
 import { momentText } from '../../../base/moment-text.ts';
 import { print } from '../../process/output.ts';
 import { formatBytes } from '../../../base/byte-text.ts';
-import { jsonLine } from '../../screen/json-line.ts';
+import { jsonLine } from '../../report/json-line.ts';
 import { NO_LINES, runClient } from '../../access/run-client.ts';
 import { usage } from '../../options/usage.ts';
+import { SESSION_ID_PATTERN } from '../../../wire/messages.ts';
+import type { PushScope } from '../../../session/scopes.ts';
+import { parseServerUrl } from '../../options/server-url.ts';
 
 /** What the holder of a grant may do, by its word in lists. */
 const MAY = {
@@ -127,4 +129,49 @@ function grantLine(info: GrantInfo): string {
 
 function summaryLine(grants: number): string {
   return jsonLine({ type: 'summary', grants, code: 'ok', exitCode: EXIT.done });
+}
+
+/** What `cairn grant` was told to do. */
+export type GrantPlan = { readonly url: URL } & (
+  | {
+      readonly what: 'issue';
+      readonly direction: 'push' | 'pull';
+      /** Of a push. */
+      readonly scope: PushScope | undefined;
+      readonly expiresInMs: number;
+      readonly maxBytes: number | undefined;
+      /** Absolute path of a new file for the grant; undefined: to standard output. */
+      readonly out: string | undefined;
+    }
+  | { readonly what: 'list' }
+  | { readonly what: 'revoke'; readonly id: string }
+);
+
+const EXAMPLE = 'cairn grant https://files.example.org/inbox/alice --push --expires 24h';
+const DAY_MS = 86_400_000;
+
+/** Validates the words. @throws CairnError `usage`, what a URL that cannot be a target throws */
+export function planGrant(word: string, values: GrantValues): GrantPlan {
+  const url = parseServerUrl(word);
+  const { append, drop, pull, list, revoke, maxBytes } = values;
+  // Each says that it is about a push, with or without the word.
+  const push = values.push || append || drop;
+  const asked = [push, pull, list, revoke !== undefined].filter(Boolean).length;
+  if (asked !== 1 || (append && drop))
+    throw usage('grant takes one of --push, --append, --drop, --pull, --list and --revoke', EXAMPLE);
+  const scope = append ? 'append' : drop ? 'drop' : undefined;
+  if (!push && !pull) {
+    const surplus = (['expires', 'maxBytes', 'out'] as const).find((name) => values[name] !== undefined);
+    if (surplus !== undefined)
+      throw usage('--expires, --max-bytes and --out need --push, --append, --drop or --pull', EXAMPLE);
+  }
+  if (list) return { url, what: 'list' };
+  if (revoke !== undefined) {
+    if (SESSION_ID_PATTERN.test(revoke)) return { url, what: 'revoke', id: revoke };
+    throw usage(`--revoke takes the id of a grant, not "${revoke}"`, `cairn grant --list ${url.origin}`);
+  }
+  if (maxBytes !== undefined && !push)
+    throw usage('--max-bytes needs --push, --append or --drop', `${EXAMPLE} --max-bytes 10G`);
+  const { expires: expiresInMs = DAY_MS, out } = values;
+  return { url, what: 'issue', direction: push ? 'push' : 'pull', scope, expiresInMs, maxBytes, out };
 }

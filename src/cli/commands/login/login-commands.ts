@@ -3,7 +3,6 @@ import type { Command } from 'commander';
 import { parseIssuerUrl } from '../../../base/issuer-url.ts';
 import { addNotes } from '../../help/notes.ts';
 import { addJson, addTls, type TlsValues } from '../../options/client-options.ts';
-import type { Run } from '../../options/run.ts';
 import {
   addOptions,
   file,
@@ -12,6 +11,7 @@ import {
   ofThisCommand,
   text,
   value,
+  type Run,
   type ValuesOf,
 } from '../../options/option.ts';
 import { usage } from '../../options/usage.ts';

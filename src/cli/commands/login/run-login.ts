@@ -10,7 +10,7 @@ import { watchSignals } from '../../process/interruption.ts';
 import { lockLogin, loginFileOf, readLogin, writeLogin, type Login } from '../../access/credentials.ts';
 import type { DevicePrompt } from './device-flow.ts';
 import { print } from '../../process/output.ts';
-import { jsonLine } from '../../screen/json-line.ts';
+import { jsonLine } from '../../report/json-line.ts';
 import { parseServerUrl } from '../../options/server-url.ts';
 import { usage } from '../../options/usage.ts';
 import { isScope, type LoginValues } from './login-commands.ts';

@@ -6,7 +6,7 @@ import { clientTls, issuerFetchIn } from '../../access/client-tls.ts';
 import { watchSignals } from '../../process/interruption.ts';
 import { lockLogin, loginFileOf, readLogin, removeLogin, type Login } from '../../access/credentials.ts';
 import { print } from '../../process/output.ts';
-import { jsonLine } from '../../screen/json-line.ts';
+import { jsonLine } from '../../report/json-line.ts';
 import type { LogoutValues } from './login-commands.ts';
 import { parseServerUrl } from '../../options/server-url.ts';
 

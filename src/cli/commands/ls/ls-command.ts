@@ -3,8 +3,7 @@ import { Option, type Command } from 'commander';
 import { addNotes } from '../../help/notes.ts';
 import { TLS_NOTE, TOKEN_NOTE, URL_NOTE } from '../../help/shared-notes.ts';
 import { addClientOptions, type ClientValues } from '../../options/client-options.ts';
-import type { Run } from '../../options/run.ts';
-import { addOptions, flag, GROUPS, ofThisCommand, type ValuesOf } from '../../options/option.ts';
+import { addOptions, flag, GROUPS, ofThisCommand, type Run, type ValuesOf } from '../../options/option.ts';
 
 const OPTIONS = {
   recursive: ofThisCommand(flag('-R, --recursive', 'also list everything below')),

@@ -9,7 +9,7 @@ import {
   TOKEN_NOTE,
   URL_NOTE,
 } from '../../help/shared-notes.ts';
-import type { Run } from '../../options/run.ts';
+import type { Run } from '../../options/option.ts';
 import { addTransferOptions, type TransferValues } from '../../options/transfer-options.ts';
 
 const NOTES = `

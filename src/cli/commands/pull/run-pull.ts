@@ -5,7 +5,7 @@ import { looksLikeUrl, parseServerUrl } from '../../options/server-url.ts';
 import { refuseForStreams, wordsOf, type TransferValues } from '../../options/transfer-options.ts';
 import { usage } from '../../options/usage.ts';
 import { refuseClosedStdout, writeToStdout } from '../../process/output.ts';
-import { absolutePath } from '../../process/shown-command.ts';
+import { absolutePath } from '../../process/own-command.ts';
 
 /** What `cairn pull` was told to do. */
 interface PullPlan extends TransferPlan {

@@ -5,7 +5,7 @@ import type { Readable } from 'node:stream';
 import { isatty, ReadStream } from 'node:tty';
 import { CairnError, storageError } from '../../../base/errors.ts';
 import { kindOf, type FileKind } from '../../../base/file-stat.ts';
-import { isClosedDescriptor } from '../../process/closed-descriptor.ts';
+import { isClosedDescriptor } from '../../process/output.ts';
 
 /** Standard input. */
 export const STDIN = 0 as const;

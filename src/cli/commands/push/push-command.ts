@@ -9,8 +9,7 @@ import {
   TOKEN_NOTE,
   URL_NOTE,
 } from '../../help/shared-notes.ts';
-import type { Run } from '../../options/run.ts';
-import { addOptions, flag, GROUPS, ofThisCommand, type ValuesOf } from '../../options/option.ts';
+import { addOptions, flag, GROUPS, ofThisCommand, type Run, type ValuesOf } from '../../options/option.ts';
 import { addTransferOptions, type TransferValues } from '../../options/transfer-options.ts';
 
 const OPTIONS = {

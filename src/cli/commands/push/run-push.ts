@@ -1,14 +1,16 @@
-/** `cairn push`. */
+/** `cairn push`: what its words say, and the run. */
 import type { ExitCode } from '../../../base/errors.ts';
 import { printable } from '../../../base/safe-path.ts';
 import type { TransferOptions } from '../../../client/api/options.ts';
 import type { TransferSummary } from '../../../client/api/events.ts';
 import { readDescriptor, STDIN } from './descriptor-stream.ts';
-import { shownCommand } from '../../process/shown-command.ts';
-import { refuseForStreams } from '../../options/transfer-options.ts';
+import { shownCommand, absolutePath } from '../../process/own-command.ts';
+import { refuseForStreams, wordsOf, type TransferValues } from '../../options/transfer-options.ts';
 import type { PushValues } from './push-command.ts';
-import { planPush, PUSH_EXAMPLE, type PushPlan } from './push-plan.ts';
 import { runTransfer } from '../../access/run-client.ts';
+import { withoutUserInfo } from '../../../base/masked.ts';
+import { looksLikeUrl, parseServerUrl } from '../../options/server-url.ts';
+import { usage } from '../../options/usage.ts';
 
 /** Sends files, trees, standard input or a program's output to a server. */
 export async function runPush(words: readonly string[], values: PushValues): Promise<ExitCode> {
@@ -56,4 +58,65 @@ async function pushOutput(
   } finally {
     await command.stop();
   }
+}
+
+/** Where the bytes of a push come from. */
+export type PushSource =
+  | { readonly kind: 'paths'; readonly paths: readonly string[] }
+  | { readonly kind: 'stdin' }
+  | { readonly kind: 'command'; readonly argv: readonly [string, ...string[]] };
+
+/** What `cairn push` was told to do. */
+export interface PushPlan {
+  readonly source: PushSource;
+  readonly url: URL;
+  readonly values: TransferValues;
+  /** The command line that does the same again, from any directory. */
+  readonly resumeCommand: readonly string[];
+}
+
+/** A push that is right. */
+export const PUSH_EXAMPLE = 'cairn push ~/photos http://127.0.0.1:7070/photos';
+const COMMAND_EXAMPLE = 'cairn push --from-command http://127.0.0.1:7070/home.tar -- tar c -C /home .';
+
+/** Validates the words of a push. @throws CairnError `usage`, `path-unsafe`, … */
+export function planPush(words: readonly string[], values: PushValues): PushPlan {
+  const [source, urlWord] = values.fromCommand ? commandAndUrl(words) : sourceAndUrl(words);
+  const url = parseServerUrl(urlWord);
+  if (source.kind !== 'paths') refuseForStreams(values, PUSH_EXAMPLE);
+  const tail =
+    source.kind === 'command'
+      ? ['--from-command', url.href, '--', ...source.argv]
+      : [...(source.kind === 'stdin' ? ['-'] : source.paths.map(absolutePath)), url.href];
+  return { source, url, values, resumeCommand: ['cairn', 'push', ...wordsOf(values), ...tail] };
+}
+
+function commandAndUrl(words: readonly string[]): [PushSource, string] {
+  const [url, program, ...rest] = words;
+  if (url === undefined || program === undefined) {
+    throw usage('push --from-command takes a URL and, after --, the command to run', COMMAND_EXAMPLE);
+  }
+  return [{ kind: 'command', argv: [program, ...rest] }, url];
+}
+
+function sourceAndUrl(words: readonly string[]): [PushSource, string] {
+  const paths = words.slice(0, -1);
+  const url = words.at(-1);
+  if (url === undefined || paths.length === 0) {
+    throw usage('push takes at least one source and, last, a URL', PUSH_EXAMPLE);
+  }
+  const misplaced = paths.find(looksLikeUrl);
+  if (misplaced !== undefined) {
+    throw usage(
+      `the URL comes last in a push, but "${withoutUserInfo(misplaced)}" stands before it`,
+      PUSH_EXAMPLE,
+    );
+  }
+  if (!paths.includes('-')) return [{ kind: 'paths', paths }, url];
+  if (paths.length > 1)
+    throw usage(
+      '"-" (standard input) stands alone, without other sources',
+      `tar c a b | cairn push - ${PUSH_EXAMPLE.split(' ').at(-1)}`,
+    );
+  return [{ kind: 'stdin' }, url];
 }

@@ -2,7 +2,7 @@
 import { printable } from '../../../base/safe-path.ts';
 import type { CheckTotals, Finding, FindingOutcome } from '../../../server/core/check/findings.ts';
 import { formatBytes } from '../../../base/byte-text.ts';
-import { formatCount } from '../../screen/wording.ts';
+import { formatCount } from '../../report/wording.ts';
 
 const DONE: Readonly<Record<FindingOutcome, string>> = {
   repaired: 'repaired',

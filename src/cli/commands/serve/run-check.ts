@@ -15,7 +15,7 @@ import type { CheckTotals, Finding } from '../../../server/core/check/findings.t
 import type { StoreIncident, Upkeep } from '../../../storage/incident.ts';
 import { checkingLine, findingLine, findingObject, totalsLine, totalsObject } from './check-report.ts';
 import { print } from '../../process/output.ts';
-import { jsonLine } from '../../screen/json-line.ts';
+import { jsonLine } from '../../report/json-line.ts';
 import { usableRoot } from '../../access/served-directories.ts';
 import type { ServeValues } from './serve-command.ts';
 import { lockServed } from './serve-locks.ts';

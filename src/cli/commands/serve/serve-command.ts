@@ -9,8 +9,6 @@ import { SYNC_MODES } from '../../../session/sync-mode.ts';
 import { addNotes } from '../../help/notes.ts';
 import { parseAddressRanges, parseListenAddress } from '../../options/addresses.ts';
 import { addJson } from '../../options/client-options.ts';
-import type { Run } from '../../options/run.ts';
-import { parseDuration } from '../../options/duration.ts';
 import {
   addOptions,
   choice,
@@ -22,8 +20,10 @@ import {
   text,
   value,
   withFallback,
+  type Run,
   type ValuesOf,
 } from '../../options/option.ts';
+import { parseDuration } from '../../options/quantities.ts';
 import { usage } from '../../options/usage.ts';
 
 const DAY_MS = 86_400_000;

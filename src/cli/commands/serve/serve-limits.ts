@@ -1,8 +1,7 @@
 /** The limits of `cairn serve`, `--limit NAME=VALUE`: their names, and what of the server they set. */
 import { EXIT, type ExitCode } from '../../../base/errors.ts';
 import { DEFAULT_LIMITS, type ServerLimits } from '../../../server/server-limits.ts';
-import { MAX_TIMER_MS, parseDuration } from '../../options/duration.ts';
-import { parseSize, sizeText } from '../../options/size.ts';
+import { MAX_TIMER_MS, parseDuration, parseSize, sizeText } from '../../options/quantities.ts';
 import { usage } from '../../options/usage.ts';
 import { print } from '../../process/output.ts';
 

@@ -3,7 +3,7 @@ import { CairnError, EXIT, type ExitCode } from '../../../base/errors.ts';
 import type { SessionFilter, SessionsAtServer } from '../../../client/sessions.ts';
 import { printable } from '../../../base/safe-path.ts';
 import { print } from '../../process/output.ts';
-import { jsonLine } from '../../screen/json-line.ts';
+import { jsonLine } from '../../report/json-line.ts';
 import { sessionLines, sessionObject, sessionTable, traceLines } from './session-table.ts';
 import { NO_LINES, runClient } from '../../access/run-client.ts';
 import { parseServerUrl } from '../../options/server-url.ts';

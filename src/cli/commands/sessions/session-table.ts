@@ -2,10 +2,9 @@
 import { credentialName } from '../../../base/access-text.ts';
 import { printable } from '../../../base/safe-path.ts';
 import type { SessionDetails, SessionMoment, SessionSummary } from '../../../wire/admin-messages.ts';
-import { alignColumns } from '../../report/columns.ts';
+import { alignColumns, shortIds } from '../../report/table.ts';
 import { formatBytes } from '../../../base/byte-text.ts';
-import { formatDuration } from '../../screen/wording.ts';
-import { shortIds } from '../../report/short-ids.ts';
+import { formatDuration } from '../../report/wording.ts';
 
 const HEADINGS = ['ID', 'STATE', 'EPOCH', 'DONE', 'TOUCHED', 'EXPIRES', 'OWNER', 'TARGET'];
 

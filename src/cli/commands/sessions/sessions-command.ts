@@ -10,8 +10,6 @@ import {
   type AccessValues,
   type RetryFor,
 } from '../../options/client-options.ts';
-import type { Run } from '../../options/run.ts';
-import { parseDuration } from '../../options/duration.ts';
 import {
   addOptions,
   choice,
@@ -20,8 +18,10 @@ import {
   ofThisCommand,
   text,
   value,
+  type Run,
   type ValuesOf,
 } from '../../options/option.ts';
+import { parseDuration } from '../../options/quantities.ts';
 
 const YEAR_MS = 365 * 86_400_000;
 

@@ -9,7 +9,7 @@ import { addToken, readTokens, removeTokens } from '../../../server/access/token
 import { issueSecret } from '../../../session/credential.ts';
 import { createFileState } from '../../../storage/state/files/file-state.ts';
 import { print } from '../../process/output.ts';
-import { jsonLine } from '../../screen/json-line.ts';
+import { jsonLine } from '../../report/json-line.ts';
 import { usableRoot } from '../../access/served-directories.ts';
 import { ensurePrivateDirectory } from '../../access/user-directories.ts';
 import { readUse } from './token-use.ts';

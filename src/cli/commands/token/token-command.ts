@@ -5,11 +5,17 @@ import { checkRelativePath } from '../../../base/safe-path.ts';
 import { SCOPE_TABLE, SCOPES, type Scope } from '../../../session/scopes.ts';
 import { addNotes } from '../../help/notes.ts';
 import { addJson } from '../../options/client-options.ts';
-import { parseChoice, parseCount } from '../../options/count.ts';
-import type { Run } from '../../options/run.ts';
-import { parseDuration } from '../../options/duration.ts';
-import { addOptions, file, list, ofThisCommand, text, value, type ValuesOf } from '../../options/option.ts';
-import { parseSize } from '../../options/size.ts';
+import { parseChoice, parseCount, parseDuration, parseSize } from '../../options/quantities.ts';
+import {
+  addOptions,
+  file,
+  list,
+  ofThisCommand,
+  text,
+  value,
+  type Run,
+  type ValuesOf,
+} from '../../options/option.ts';
 import { usage } from '../../options/usage.ts';
 
 const DAY_MS = 86_400_000;

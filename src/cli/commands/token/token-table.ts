@@ -4,7 +4,7 @@ import { momentText } from '../../../base/moment-text.ts';
 import { printable } from '../../../base/safe-path.ts';
 import type { KeptToken } from '../../../server/access/kept-token.ts';
 import type { Used } from '../../../server/core/quota/quota.ts';
-import { alignColumns } from '../../report/columns.ts';
+import { alignColumns } from '../../report/table.ts';
 import { formatBytes } from '../../../base/byte-text.ts';
 
 const HEADINGS = ['NAME', 'OWNER', 'SCOPES', 'PATH', 'EXPIRES', 'UNFINISHED', 'PUSHED'];

@@ -4,9 +4,8 @@ import { ERROR_TABLE, EXIT, type ExitCode } from '../../../base/errors.ts';
 import { printable } from '../../../base/safe-path.ts';
 import type { TransferInfo, UnreadableTransfer } from '../../../client/transfers.ts';
 import { watchSignals } from '../../process/interruption.ts';
-import { ownProgram } from '../../process/own-program.ts';
-import { shownCommand } from '../../process/shown-command.ts';
-import { jsonLine } from '../../screen/json-line.ts';
+import { ownProgram, shownCommand } from '../../process/own-command.ts';
+import { jsonLine } from '../../report/json-line.ts';
 import { printAside } from '../../process/output.ts';
 
 /** How the processes show what they do. */

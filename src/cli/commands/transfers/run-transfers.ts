@@ -5,7 +5,7 @@ import { printable } from '../../../base/safe-path.ts';
 import type { TransferInfo, UnreadableTransfer } from '../../../client/transfers.ts';
 import { reachOf } from '../../access/run-client.ts';
 import { watchSignals } from '../../process/interruption.ts';
-import { jsonLine } from '../../screen/json-line.ts';
+import { jsonLine } from '../../report/json-line.ts';
 import { openStateHome } from '../../access/user-directories.ts';
 import { transferObject, transferLines, transferTable, unreadableObject } from './transfer-table.ts';
 import { usage } from '../../options/usage.ts';

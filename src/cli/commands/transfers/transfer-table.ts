@@ -1,12 +1,11 @@
 /** The checkpoints of this machine as a table, as lines, and as objects. */
 import { printable } from '../../../base/safe-path.ts';
 import type { TransferInfo, UnreadableTransfer } from '../../../client/transfers.ts';
-import { alignColumns } from '../../report/columns.ts';
-import { shownCommand } from '../../process/shown-command.ts';
+import { alignColumns, shortIds } from '../../report/table.ts';
+import { shownCommand } from '../../process/own-command.ts';
 import { momentText } from '../../../base/moment-text.ts';
 import { formatBytes } from '../../../base/byte-text.ts';
-import { formatCount } from '../../screen/wording.ts';
-import { shortIds } from '../../report/short-ids.ts';
+import { formatCount } from '../../report/wording.ts';
 
 const HEADINGS = ['ID', 'STATE', 'DONE', 'UPDATED', 'KEPT UNTIL', 'FROM', 'TO'];
 

@@ -4,7 +4,7 @@ import { CairnError, EXIT, type ErrorCode, type ExitCode } from '../../../base/e
 import { printable } from '../../../base/safe-path.ts';
 import { errorObject, failureOf } from '../../process/failure.ts';
 import { print } from '../../process/output.ts';
-import { jsonLine } from '../../screen/json-line.ts';
+import { jsonLine } from '../../report/json-line.ts';
 import { NO_LINES, runClient } from '../../access/run-client.ts';
 import type { ClientValues } from '../../options/client-options.ts';
 import { parseServerUrl } from '../../options/server-url.ts';

@@ -2,8 +2,7 @@
 import type { Command } from 'commander';
 import { addNotes } from '../../help/notes.ts';
 import { addClientOptions, type ClientValues } from '../../options/client-options.ts';
-import type { Run } from '../../options/run.ts';
-import { addOptions, flag, GROUPS, ofThisCommand, type ValuesOf } from '../../options/option.ts';
+import { addOptions, flag, GROUPS, ofThisCommand, type Run, type ValuesOf } from '../../options/option.ts';
 
 const RM = {
   recursive: ofThisCommand(flag('-r, --recursive', 'remove directories with everything in them')),

@@ -1,10 +1,10 @@
 /** `cairn verify`. */
 import { ERROR_TABLE, EXIT, type ExitCode } from '../../../base/errors.ts';
 import { printable } from '../../../base/safe-path.ts';
-import { absolutePath } from '../../process/shown-command.ts';
-import { jsonLine } from '../../screen/json-line.ts';
+import { absolutePath } from '../../process/own-command.ts';
+import { jsonLine } from '../../report/json-line.ts';
 import { formatBytes } from '../../../base/byte-text.ts';
-import { formatEntries } from '../../screen/wording.ts';
+import { formatEntries } from '../../report/wording.ts';
 import { NO_LINES, runClient } from '../../access/run-client.ts';
 import { accessWordsOf, retryWordsOf, type ClientValues } from '../../options/client-options.ts';
 import { looksLikeUrl, parseServerUrl } from '../../options/server-url.ts';

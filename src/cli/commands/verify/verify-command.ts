@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { addNotes } from '../../help/notes.ts';
 import { TLS_NOTE, TOKEN_NOTE, URL_NOTE } from '../../help/shared-notes.ts';
 import { addClientOptions, USUAL_RETRY_FOR, type ClientValues } from '../../options/client-options.ts';
-import type { Run } from '../../options/run.ts';
+import type { Run } from '../../options/option.ts';
 
 const NOTES = `
 Examples:

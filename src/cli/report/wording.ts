@@ -1,5 +1,6 @@
-/** Numbers as people read them. */
+/** Numbers and phases as people read them. */
 import { formatBytes } from '../../base/byte-text.ts';
+import type { Phase } from '../../client/api/events.ts';
 
 /** `12.3/210 MiB`, or `512 KiB/210 MiB` where the units differ. */
 export function formatBytesOf(bytes: number, total: number): string {
@@ -42,3 +43,11 @@ export function formatCount(count: number): string {
 export function formatEntries(count: number): string {
   return count === 1 ? '1 entry' : `${formatCount(count)} entries`;
 }
+
+/** What a transfer is busy with, for people. */
+export const PHASE_WORDS: Readonly<Record<Phase, string>> = {
+  scanning: 'scanning',
+  comparing: 'comparing',
+  transferring: 'transferring',
+  committing: 'verifying and publishing',
+};

@@ -1,4 +1,15 @@
-/** How wide a stream is drawn. */
+/** Colours and width of a stream that may be a terminal. */
+
+/** Tells it for standard output or standard error; `TERM=dumb` shows none. */
+export function hasColors(
+  stream: { readonly isTTY?: boolean },
+  env: Readonly<Record<string, string | undefined>>,
+): boolean {
+  const forced = env['FORCE_COLOR'];
+  if ((env['NO_COLOR'] ?? '') !== '' || forced === '0' || forced === 'false') return false;
+  if (forced !== undefined && forced !== '') return true;
+  return stream.isTTY === true && env['TERM'] !== 'dumb';
+}
 
 const DEFAULT_COLUMNS = 80;
 const COLUMNS = /^[1-9]\d{0,4}$/;

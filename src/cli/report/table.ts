@@ -1,5 +1,5 @@
 /** Tables whose columns are aligned: as wide as the terminal, and whole where there is none. */
-import { cutMiddle, displayWidth, padTo } from '../screen/width.ts';
+import { cutMiddle, displayWidth, padTo } from './width.ts';
 
 const GAP = '  ';
 /** Fewer columns of a name tell nothing. */
@@ -46,4 +46,15 @@ function narrow(widths: number[], columns: readonly number[], width: number): vo
     widths[widest]! -= 1;
     excess -= 1;
   }
+}
+
+const SHORT = 8;
+
+/** The ids as they are shown: eight characters, or as many as it takes for each of them to be the only one. */
+export function shortIds(ids: readonly string[]): string[] {
+  const unique = new Set(ids).size;
+  const longest = ids.reduce((most, id) => Math.max(most, id.length), 0);
+  let length = SHORT;
+  while (length < longest && new Set(ids.map((id) => id.slice(0, length))).size < unique) length += 1;
+  return ids.map((id) => id.slice(0, length));
 }

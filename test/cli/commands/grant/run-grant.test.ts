@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { CairnError } from '../../../../src/base/errors.ts';
 import type { GrantValues } from '../../../../src/cli/commands/grant/grant-command.ts';
-import { planGrant, type GrantPlan } from '../../../../src/cli/commands/grant/grant-plan.ts';
+import { planGrant, type GrantPlan } from '../../../../src/cli/commands/grant/run-grant.ts';
 import { given } from '../../support/given.ts';
 
 const URL = 'https://files.example.org/inbox/alice';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Command } from 'commander';
-import { wantsJson } from '../../../src/cli/process/json-wish.ts';
+import { wantsJson } from '../../../src/cli/process/variable.ts';
 import { pathOf, variablesOf } from '../../../src/cli/options/environment.ts';
 import { createProgram } from '../../../src/cli/program.ts';
 

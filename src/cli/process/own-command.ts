@@ -1,7 +1,19 @@
-/** The command that goes on with a transfer, for people to copy and for `cairn transfers resume` to run. */
+/** What a process of this cairn is started with, and the commands that a user is shown and that `cairn transfers resume` runs. */
 import { basename, resolve } from 'node:path';
 import { shellCommand } from '../../base/shell.ts';
-import { ownProgram } from './own-program.ts';
+
+/** Set where the single executable is bundled, see esbuild.executable.js. */
+declare const __CAIRN_EXECUTABLE__: boolean | undefined;
+
+const IS_EXECUTABLE = typeof __CAIRN_EXECUTABLE__ === 'boolean';
+
+/** The program, and the script that is its first argument where it is not one executable. */
+export function ownProgram(
+  argv: readonly string[] = process.argv,
+): readonly [program: string, ...script: string[]] {
+  const [, script] = argv;
+  return IS_EXECUTABLE || script === undefined ? [process.execPath] : [process.execPath, script];
+}
 
 /** A local path that means the same from any working directory; a last `/` says "into it" and stays. */
 export function absolutePath(path: string): string {

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { failureText } from '../../../src/cli/process/edge.ts';
-import { hasColors } from '../../../src/cli/screen/color.ts';
-import { columnsOf } from '../../../src/cli/screen/terminal-size.ts';
+import { hasColors, columnsOf } from '../../../src/cli/screen/terminal.ts';
 
 describe('colour', () => {
   it.each([

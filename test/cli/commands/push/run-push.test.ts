@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { CairnError } from '../../../../src/base/errors.ts';
 import { planPull } from '../../../../src/cli/commands/pull/run-pull.ts';
 import type { PushValues } from '../../../../src/cli/commands/push/push-command.ts';
-import { planPush, type PushPlan } from '../../../../src/cli/commands/push/push-plan.ts';
+import { planPush, type PushPlan } from '../../../../src/cli/commands/push/run-push.ts';
 import type { TransferValues } from '../../../../src/cli/options/transfer-options.ts';
 import { given } from '../../support/given.ts';
 

@@ -1,13 +1,11 @@
 import { execFileSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { CairnError } from '../../../src/base/errors.ts';
-import { parseChoice, parseCount } from '../../../src/cli/options/count.ts';
-import { parseDuration } from '../../../src/cli/options/duration.ts';
+import { parseChoice, parseCount, parseDuration, parseSize } from '../../../src/cli/options/quantities.ts';
 import { isLoopbackHost } from '../../../src/base/loopback.ts';
 import { parseListenAddress } from '../../../src/cli/options/addresses.ts';
 import { parseServerUrl } from '../../../src/cli/options/server-url.ts';
 import { shellCommand, shellWord } from '../../../src/base/shell.ts';
-import { parseSize } from '../../../src/cli/options/size.ts';
 
 function errorOf(work: () => unknown): CairnError {
   try {
