@@ -1,19 +1,19 @@
-/** Requests that belong to no session, while they are answered, and in whose name: an answer may take hours. */
+/** The requests outside of sessions that are being answered, each with its authorization: an answer may take hours. */
 import type { CairnError } from '../../base/errors.ts';
 import type { Exchange } from './exchange.ts';
 import type { Authorization } from '../../session/authorization.ts';
 
-/** What is being answered outside of sessions. */
+/** The exchanges outside of sessions whose answers are not over. */
 export class Answering {
   readonly #open = new Map<Exchange, Authorization>();
   #onNote: () => void = () => undefined;
 
-  /** `told` is called from now on whenever an exchange is noted. */
+  /** Calls `told` for each exchange that is noted from now on. */
   onNote(told: () => void): void {
     this.#onNote = told;
   }
 
-  /** Notes an exchange that is answered in the name of an authorization, until its answer or its connection ends. */
+  /** Keeps an exchange with the authorization that it is answered for, until its answer or its connection ends. */
   note(exchange: Exchange, authorization: Authorization): void {
     const { response } = exchange;
     if (response.destroyed || response.closed) return;
@@ -22,18 +22,18 @@ export class Answering {
     this.#onNote();
   }
 
-  /** How many there are. */
+  /** Number of exchanges. */
   get size(): number {
     return this.#open.size;
   }
 
-  /** Cuts off the answers for whose authorization `whyOver` has an answer. */
+  /** Cuts off each answer for whose authorization `whyOver` returns an error. */
   endWhere(whyOver: (authorization: Authorization) => CairnError | undefined): void {
     for (const [exchange, authorization] of this.#open) {
       const error = whyOver(authorization);
       if (error === undefined) continue;
       exchange.failure ??= error;
-      // Not the response alone: one that has not begun could still be begun by whoever makes it.
+      // Not the response alone: its handler could still begin one that has not begun.
       exchange.request.socket.destroy();
     }
   }

@@ -1,4 +1,4 @@
-/** Who asks, and may they: access tokens and session credentials out of request headers. */
+/** Authenticates and authorizes requests: reads access tokens and session credentials from request headers. */
 import { TLSSocket } from 'node:tls';
 import { CairnError } from '../../base/errors.ts';
 import { checkAllows, type Authorization } from '../../session/authorization.ts';
@@ -12,21 +12,21 @@ import type { Exchange } from './exchange.ts';
 
 const BEARER = /^Bearer +([A-Za-z0-9\-._~+/]+=*)$/i;
 
-/** Finds out who asks. */
+/** Authenticates and authorizes the requests of one server. */
 export interface Access {
   /**
-   * Who asks, whatever they may do.
+   * Authenticates the client of a request and checks no scope.
    *
    * @throws CairnError `unauthenticated`, `rate-limited`, `token-expired`, `token-revoked`, `issuer-unavailable`
    */
   authenticate(exchange: Exchange): Promise<Authorization>;
   /**
-   * {@link authenticate} for a request of no session whose answer may take long: it is cut off when what it is allowed
-   * by ends.
+   * {@link authenticate} for a request outside of sessions whose answer may take long: the server cuts the answer off
+   * when the authorization ends.
    */
   authenticateAnswer(exchange: Exchange): Promise<Authorization>;
   /**
-   * What the access token or the certificate of a request of no session allows, where that covers a scope and a path.
+   * Authenticates a request outside of sessions and checks that its token or certificate allows a scope at a path.
    *
    * @param path safe relative path that the request is about; undefined where it is about none
    * @throws CairnError like {@link authenticate}, and `forbidden`
@@ -34,9 +34,9 @@ export interface Access {
   authorize(exchange: Exchange, scope: Scope, path: string | undefined): Promise<Authorization>;
 }
 
-/** What those who ask of one server are found out with. */
+/** What {@link createAccess} needs. */
 export interface AccessOptions {
-  /** Asked in this order. */
+  /** Tried in this order. */
   readonly authenticators: readonly Authenticator[];
   readonly failedAuthentications: FailedAuthentications;
   readonly answering: Answering;
@@ -44,7 +44,7 @@ export interface AccessOptions {
   readonly wallNow: () => number;
 }
 
-/** Makes what finds out who asks of one server. */
+/** Makes the {@link Access} of one server. */
 export function createAccess(options: AccessOptions): Access {
   const authenticateAnswer: Access['authenticateAnswer'] = async (exchange) => {
     const authorization = await authenticate(options, exchange);
@@ -80,7 +80,7 @@ async function authenticate(
     }
     throw unauthenticated(header !== undefined);
   } catch (error) {
-    // Who guesses is slowed down: not who shows nothing, as in discovery, nor who has a token that was good once.
+    // Guesses are slowed down: not a request that shows nothing, as in discovery, nor a token that was once valid.
     const isGuess = error instanceof CairnError && error.code === 'unauthenticated' && header !== undefined;
     throw (isGuess ? failedAuthentications.failed(address) : undefined) ?? error;
   }
@@ -108,7 +108,7 @@ export function sessionProofOf({ request }: Exchange): SessionProof {
   return { epoch: Number(epoch), credential };
 }
 
-/** The credential that a request to resume shows, if any. */
+/** The credential that a request to resume shows; undefined where it shows none. */
 export function credentialOf({ request }: Exchange): string | undefined {
   const credential = request.headers[HEADER.credential];
   return typeof credential === 'string' ? credential : undefined;

@@ -1,11 +1,11 @@
-/** What did not become a request: its sender is told, where no answer is under way that this could be taken for. */
+/** Answers input that is no HTTP request, unless the client could take that for the answer that is under way. */
 import type { Duplex } from 'node:stream';
 import { CairnError, systemCodeOf } from '../../base/errors.ts';
 import type { LimitName, Refusals } from './refusals.ts';
 import { refuseSocket } from './refuse-socket.ts';
 import type { Turns } from './turns.ts';
 
-/** What Node could not read, and where it came from. */
+/** Input that Node could not parse, and its sockets. */
 export interface Broken {
   readonly error: Error;
   readonly socket: Duplex;
@@ -13,7 +13,7 @@ export interface Broken {
   readonly plain: Duplex | undefined;
 }
 
-/** Answers what is no request, and ends its connection; nothing more of it is read. */
+/** Answers input that is no request and ends its connection; the server reads nothing more of it. */
 export function answerBroken({ error, socket, plain }: Broken, turns: Turns, refusals: Refusals): void {
   socket.on('error', () => undefined); // it is ended in any case
   const system = systemCodeOf(error);
@@ -35,14 +35,14 @@ export function answerBroken({ error, socket, plain }: Broken, turns: Turns, ref
   else refuseSocket(socket, told, status);
 }
 
-/** Answers plain HTTP on a port of TLS, as RFC 2817 has it; nothing that was sent is looked at. */
+/** Answers plain HTTP on a port of TLS as RFC 2817 says, without a look at the request. */
 function refusePlain(plain: Duplex, secure: Duplex): void {
   const error = new CairnError('invalid-request', 'this port speaks TLS: write https:// instead of http://');
   plain.once('close', () => secure.destroy());
   refuseSocket(plain, error, 426, ['Upgrade: TLS/1.2, HTTP/1.1']);
 }
 
-/** What its sender is told, and the limit that it ran into. */
+/** The answer, and the limit that the input broke, if any. */
 function kindOf(system: string | undefined): { limit?: LimitName; status: number; told: CairnError } {
   if (system === 'HPE_HEADER_OVERFLOW') {
     const told = new CairnError('invalid-request', 'the headers of the request are too long');

@@ -7,8 +7,8 @@ export interface ByteRange {
 }
 
 /**
- * The range that a header asks for. Undefined stands for the whole file: there is no header, it is none of bytes, or it
- * asks for several ranges, which a server need not serve.
+ * The range that a header asks for. Undefined stands for the whole file: the header is missing, is no valid range of
+ * bytes, or asks for several ranges, which a server need not serve.
  */
 export function byteRangeOf(
   header: string | undefined,

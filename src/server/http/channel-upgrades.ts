@@ -1,4 +1,4 @@
-/** Requests that come over channels: connections that were upgraded, because chunks cost less there. */
+/** Serves the requests of channels: connections that were upgraded, because chunks cost less there. */
 import { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { BodyReader } from '../../base/body-reader.ts';
@@ -17,10 +17,10 @@ export type ServeChannelRequest = (
   body: BodyReader | undefined,
 ) => Promise<void>;
 
-/** What is done with what comes. */
+/** The callbacks of channels. */
 export interface Conduct {
   readonly serve: ServeChannelRequest;
-  /** Told of a channel that was ended because of what came over it. */
+  /** Told of a channel that ended because its client sent no valid message. */
   readonly onSpoiled: (handshake: IncomingMessage, error: unknown) => void;
 }
 
@@ -29,19 +29,18 @@ export interface Channels {
   /** Whether a request asks for a channel. */
   wants(request: IncomingMessage): boolean;
   /**
-   * Makes a connection a channel, where its client asks for that. False for any other request, and while the server
-   * drains.
+   * Turns a connection into a channel. False for a request that does not ask for one, and while the server drains.
    */
   open(request: IncomingMessage, socket: Duplex, early: Uint8Array): boolean;
-  /** Whether nothing is asked for on the channel that a connection has become; undefined also where it is none. */
+  /** Since when the channel of a connection has no request; undefined while it has one, or where there is none. */
   idle(socket: Duplex): Idle | undefined;
-  /** Ends those on which nothing is under way; the others end with what is. */
+  /** Ends idle channels at once, and the others after their current request. */
   drain(): void;
   /** Ends all of them at once. */
   destroy(): void;
 }
 
-/** What of a head is looked at: enough for a chunk of a session. */
+/** The fields of a head that count: enough for a chunk of a session. */
 const FIELDS = [
   'host',
   'content-type',
@@ -53,11 +52,11 @@ const FIELDS = [
   HEADER.offset,
   HEADER.decodedLength,
 ];
-/** Who authenticates by the connection itself could otherwise ask for anything here. */
+/** A client that authenticates by the connection itself must not reach any other route here. */
 const REQUEST_LINE = /^(GET|HEAD|PUT) (\/\.cairn\/v1\/sessions\/[\w-]{1,64}\/chunks\/\d{1,9}) HTTP\/1\.1$/;
-/** What a proxy said of the connection when it was upgraded; the client cannot say so later. */
+/** Fields that count only as a proxy sent them with the upgrade: later ones would be the client's own. */
 const FIELDS_OF_PROXIES = ['x-forwarded-for', 'forwarded'];
-/** What is read on of a refused body, so that its sender gets to see the answer. */
+/** How much of a refused body is read on, so that its sender can read the answer. */
 const LINGER = { maxMs: 5000, maxBytes: 16 * 1024 * 1024 };
 
 const SWITCHING = `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${CHANNEL_PROTOCOL}\r\n\r\n`;
@@ -73,9 +72,9 @@ function wantsChannel({ method, url, headers }: IncomingMessage): boolean {
   );
 }
 
-/** Makes channels, for chunks and nothing else, of connections that Node's server has let go of. */
+/** Turns connections that Node's server has released into channels, which carry chunks and nothing else. */
 export function createChannels(limits: HttpLimits, conduct: Conduct): Channels {
-  /** By the sockets that they were. */
+  /** By the sockets of their connections. */
   const open = new Map<Duplex, Channel>();
   let isDraining = false;
   return {
@@ -110,18 +109,18 @@ export function createChannels(limits: HttpLimits, conduct: Conduct): Channels {
 interface Channel {
   readonly messages: MessageChannel;
   readonly handshake: IncomingMessage;
-  /** When its last answer had been given; undefined while something is asked for. */
+  /** When its last answer ended; undefined while it has a request. */
   idleSinceMs: number | undefined;
 }
 
-/** One request after the other; never rejects. */
+/** Serves one request after the other; never rejects. */
 async function run(
   channel: Channel,
   limits: HttpLimits,
   { serve, onSpoiled, isDraining }: Conduct & { readonly isDraining: () => boolean },
 ): Promise<void> {
   const { messages } = channel;
-  // A reader that takes nothing for too long is cut off by whoever answers it.
+  // Replies set this timeout: a client that takes nothing for so long is cut off.
   messages.socket.on('timeout', () => messages.destroy());
   try {
     let goesOn = true;
@@ -133,7 +132,7 @@ async function run(
       channel.idleSinceMs = performance.now();
     }
   } catch (error) {
-    // Whoever sends what is no message has nothing to be told.
+    // A client that sends no valid message gets no answer.
     onSpoiled(channel.handshake, error);
   } finally {
     messages.close();

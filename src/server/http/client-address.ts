@@ -1,20 +1,20 @@
-/** Which network address a request came from, also through reverse proxies that are trusted to say so. */
+/** Finds the network address that a request came from, also through trusted reverse proxies. */
 import type { IncomingMessage } from 'node:http';
 import { canonicalAddress, isInRanges, type AddressRange } from '../../base/address-range.ts';
 
-/** Tells the address that a request came from, in its canonical form. */
+/** Returns the address that a request came from, in its canonical form. */
 export type AddressReader = (request: IncomingMessage) => string;
 
-/** Of a longer list the end counts: no request goes through more proxies that are trusted. */
+/** Only the last hops of a longer list count: no request goes through more trusted proxies. */
 const MAX_HOPS = 100;
 /** An address with brackets, a zone and a port is shorter. */
 const MAX_HOP_CHARACTERS = 128;
 
 /**
  * Makes a reader that believes `X-Forwarded-For` and `Forwarded` (RFC 7239) only where they come from one of the
- * `trusted` addresses. Each proxy appends whom it got the request from, so that the rightmost address that is not
- * trusted itself is the client's; what stands left of it anybody may have written. Where a proxy sets one of the two
- * headers and lets the other pass, that other is the client's word: when both are there and disagree, neither counts.
+ * `trusted` addresses. Each proxy appends the address that it got the request from, so the rightmost address that is
+ * not trusted itself is the client's; the client may have written everything left of it. A proxy that sets one of the
+ * two headers may pass the client's own other one on: where both are there and disagree, neither counts.
  */
 export function addressReader(trusted: readonly AddressRange[]): AddressReader {
   return ({ socket, headers }) => {
@@ -30,12 +30,12 @@ export function addressReader(trusted: readonly AddressRange[]): AddressReader {
   };
 }
 
-/** Goes from the nearest hop to the farthest one that somebody who is trusted vouches for. */
+/** Goes from the nearest hop to the farthest one that a trusted proxy has named. */
 function clientOf(peer: string, hops: readonly string[], trusted: readonly AddressRange[]): string {
   let client = peer;
   for (const hop of hops.toReversed()) {
     const address = addressIn(hop);
-    // "unknown", a name that hides an address, or nonsense: whoever said so is the last that is known.
+    // "unknown", an obfuscated name, or nonsense: the hop that sent it is the last known one.
     if (address === undefined) return client;
     client = address;
     if (!isInRanges(address, trusted)) return client;
@@ -52,12 +52,12 @@ function listOf(header: string | string[] | undefined): readonly string[] | unde
 function forwardedOf(header: string | undefined): readonly string[] | undefined {
   if (header === undefined) return undefined;
   const elements = splitUnquoted(header, ',');
-  // A quote that nobody closes: what a client began to write may go over into what the proxy has appended.
+  // A quote without an end: the client's text may run into what the proxy has appended.
   if (elements === undefined) return [''];
   return last(elements).map(forIn);
 }
 
-/** What an element says of whom it got the request from; empty where it says nothing. */
+/** The `for` parameter of one element; empty where it has none, or more than one. */
 function forIn(element: string): string {
   const found: string[] = [];
   for (const pair of splitUnquoted(element, ';') ?? []) {
@@ -68,8 +68,8 @@ function forIn(element: string): string {
 }
 
 /**
- * The parts between separators that stand in no quoted string (RFC 9110, section 5.6.4), without empty ones; undefined
- * where a quoted string has no end. One pass: an expression would go back over what a stranger wrote.
+ * Splits at separators outside of quoted strings (RFC 9110, section 5.6.4) and leaves out empty parts; undefined where
+ * a quoted string has no end. One pass: a regular expression could backtrack over a stranger's text.
  */
 function splitUnquoted(text: string, separator: string): string[] | undefined {
   const parts: string[] = [];
@@ -98,7 +98,7 @@ function last(hops: readonly string[]): readonly string[] {
   return hops.slice(-MAX_HOPS);
 }
 
-/** The address in `192.0.2.1`, `192.0.2.1:4711`, `2001:db8::1` and `[2001:db8::1]:4711`. */
+/** Takes the address from `192.0.2.1`, `192.0.2.1:4711`, `2001:db8::1` and `[2001:db8::1]:4711`. */
 function addressIn(hop: string): string | undefined {
   if (hop.length > MAX_HOP_CHARACTERS) return undefined;
   const text = hop.trim();

@@ -2,7 +2,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { httpDate, secondsOfHttpDate } from './http-date.ts';
 
-/** What tells one version of a file from the next. */
+/** The validators of one version of a file. */
 export interface FileVersion {
   /** A strong entity tag, with its quotes. */
   readonly etag: string;
@@ -11,18 +11,18 @@ export interface FileVersion {
 }
 
 /**
- * So long after a change a date is no proof that nothing else changed (RFC 9110, section 8.8.2.2): another one may come in
- * the second that it names, and the answer of which a client has it may have been sent in that second, too.
+ * For so long after a change its date is a weak validator (RFC 9110, section 8.8.2.2): the file may change again in the
+ * second that the date names, and the client may have got its answer within that second, too.
  */
 const WEAK_DATE_SECONDS = 2;
 const ANY_TAG = /(W\/)?"([^"]*)"/g;
 
-/** The headers by which a client knows this version again. */
+/** The validator headers of a version. */
 export function versionHeaders({ etag, modifiedSeconds }: FileVersion): Record<string, string> {
   return { 'ETag': etag, 'Last-Modified': httpDate(modifiedSeconds) };
 }
 
-/** What the conditions of a GET or HEAD come to: 412 or 304 in place of the file, or undefined for the file. */
+/** Evaluates the conditions of a GET or HEAD: 412 or 304 to answer instead of the file, undefined to send the file. */
 export function failedCondition(headers: IncomingHttpHeaders, version: FileVersion): 304 | 412 | undefined {
   const { etag, modifiedSeconds } = version;
   const ifMatch = headers['if-match'];
@@ -38,7 +38,7 @@ export function failedCondition(headers: IncomingHttpHeaders, version: FileVersi
   return since !== undefined && modifiedSeconds <= since ? 304 : undefined;
 }
 
-/** Whether `If-Range` lets a range be served: it is missing, or names exactly this version by what is strong now. */
+/** Whether `If-Range` allows a range: it is missing, or names this version by a validator that is strong by now. */
 export function allowsRange(headers: IncomingHttpHeaders, version: FileVersion, nowMs: number): boolean {
   const value = headers['if-range'];
   if (value === undefined) return true;
@@ -49,7 +49,7 @@ export function allowsRange(headers: IncomingHttpHeaders, version: FileVersion, 
   return isStrong && secondsOfHttpDate(condition) === version.modifiedSeconds;
 }
 
-/** Whether a list of entity tags names this one; only the weak comparison passes over a `W/`. */
+/** Whether a list of entity tags names this one; only the weak comparison ignores a `W/`. */
 function namesTag(list: string, etag: string, comparison: 'strong' | 'weak'): boolean {
   if (list.trim() === '*') return true;
   for (const [, weak, opaque] of list.matchAll(ANY_TAG)) {

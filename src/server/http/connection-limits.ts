@@ -1,4 +1,4 @@
-/** How many connections there may be, in all and of one network address; idle ones make room for new ones. */
+/** Limits the connections, in all and of one network address; idle ones make room for new ones. */
 import type { Server } from 'node:http';
 import type { Server as SecureServer } from 'node:https';
 import type { Socket } from 'node:net';
@@ -8,37 +8,37 @@ import { addressKey } from '../../base/address-key.ts';
 import type { HttpLimits } from './http-limits.ts';
 import type { Refusals } from './refusals.ts';
 
-/** Refused connections that still get their answer at a time; what is beyond is only closed. */
+/** Refused connections that get an answer at a time; the server only closes those beyond. */
 const MAX_ANSWERED = 64;
 /** A handshake that takes longer than this makes room for others. */
 const HANDSHAKE_MS = 5000;
 
-/** What limits connections, and who is told when they do. */
+/** The limits of connections, and where refusals are noted. */
 export interface ConnectionLimits {
   readonly limits: HttpLimits;
   readonly refusals: Refusals;
-  /** Behind one address of these there are many clients. */
+  /** One such address stands for many clients. */
   readonly isTrustedProxy: (address: string) => boolean;
 }
 
-/** A connection on which nothing is asked for. */
+/** A connection without a request. */
 export interface Idle {
   /** Since when, by `performance.now()`. */
   readonly sinceMs: number;
-  /** For how long it is left alone in any case: a client asks again soon after an answer, and needs time to ask at all. */
+  /** It is left alone for so long in any case: a client needs time to ask, and asks again soon after an answer. */
   readonly leastMs: number;
   readonly end: () => void;
 }
 
-/** What is asked, and told, about connections. */
+/** The functions that {@link limitConnections} calls about connections. */
 export interface ConnectionHooks {
-  /** The socket to be used in place of one that has just come. */
+  /** The socket to use in place of one that was just accepted. */
   readonly accept?: (socket: Socket) => Socket;
-  /** How to answer on a bare socket, and end it; undefined where nobody could read that. */
+  /** Answers on a bare socket and ends it; undefined where no client could read that answer. */
   readonly refuse?: (socket: Socket, error: CairnError) => void;
   /** The socket that speaks HTTP over another one: a TLS socket, or the same. Undefined before the handshake is over. */
   readonly speakerOf: (socket: Socket) => Duplex | undefined;
-  /** Whether nothing is asked for on a socket that speaks HTTP. */
+  /** Since when a socket that speaks HTTP has no request; undefined while it has one. */
   readonly idleOf: (socket: Duplex) => Idle | undefined;
 }
 
@@ -50,13 +50,13 @@ interface Connection {
 
 /** The connections that a server has. */
 export interface Connections {
-  /** Ends all of them, whatever is under way. */
+  /** Ends all of them at once. */
   destroy(): void;
 }
 
 /**
- * Lets only so many connections through to the server. Where there are as many as may be, the one that has been idle for
- * longest makes room; where none is idle, the new one is answered with 503, if it can be, and closed.
+ * Passes connections on to the server up to its limits. At a limit, the connection that has been idle for longest makes
+ * room; where none is idle, the new one gets a 503, where an answer can be read, and is closed.
  */
 export function limitConnections(
   server: Server | SecureServer,
@@ -80,13 +80,13 @@ export function limitConnections(
   };
   const turnAway = createTurnAway(hooks);
   const { maxConnections, maxConnectionsPerAddress } = context.limits;
-  // Node lets a server be given its connections by emitting this event; here some are not passed on.
+  // Node's own listeners move behind this one, which does not pass every connection on.
   const serve = server.listeners('connection') as ((socket: Socket) => void)[];
   server.removeAllListeners('connection');
   const { accept = (socket) => socket } = hooks;
   server.on('connection', (accepted: Socket) => {
     const socket = accept(accepted);
-    // Whatever becomes of it: an error that nobody listens for would end the process.
+    // An error without a listener would end the process.
     socket.on('error', () => undefined);
     const address = socket.remoteAddress ?? 'unknown';
     const key = addressKey(address);

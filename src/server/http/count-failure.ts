@@ -1,14 +1,14 @@
-/** Which counters a refused request belongs to. */
+/** Counts refused requests by their causes. */
 import type { CairnError, ErrorCode } from '../../base/errors.ts';
 import { limitIn } from './refusals.ts';
 
-/** Told of requests that have ended, and of why some were refused. None of it throws. */
+/** The counters of requests. Its functions never throw. */
 export interface RequestMetrics {
-  /** A request was answered, or could not be: then the status is 499. `route` is one of few: no id is in it. */
+  /** A request has its answer, or its client was gone before: status 499. `route` is one of few, without ids. */
   requestEnded(route: string, status: number): void;
-  /** Somebody showed a token, credential or certificate that is not good; `reason` is an error's code. */
+  /** A client showed an invalid token, credential or certificate; `reason` is an error's code. */
   authenticationFailed(reason: string): void;
-  /** Something was refused because of a limit, which is named. */
+  /** The named limit refused something. */
   refusedByLimit(limit: string): void;
 }
 
@@ -29,8 +29,8 @@ const LIMITS: ReadonlySet<ErrorCode> = new Set([
 const NAME = /^[a-z][a-z0-9-]{0,63}$/;
 
 /**
- * Counts a refused request, where it was refused for who asked or for a limit. `details.limit` names the latter; those
- * that are settings are counted where they are noted, with those that refuse what never becomes a request.
+ * Counts a request that failed to authenticate or that a limit refused. `details.limit` names the limit; `Refusals`
+ * counts the limits that are settings, since these also refuse what never becomes a request.
  */
 export function countFailure(metrics: RequestMetrics, error: CairnError): void {
   const { code, details } = error;

@@ -1,6 +1,7 @@
 /**
- * Requests that a browser makes for another site. A client certificate is shown for whatever page asks, so that alone must
- * not be enough to act in the name of its user; a token or a session's credential, no page can add without being asked.
+ * Refuses requests that a browser makes for another site. A browser shows a client certificate for every page that
+ * asks, so the certificate alone must not be enough to act for its user. A page cannot add a token or a session's
+ * credential without a preflight.
  */
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
@@ -11,14 +12,15 @@ import type { Exchange } from './exchange.ts';
 
 /** Methods that change nothing. */
 const SAFE = new Set(['GET', 'HEAD']);
-/** A page of this very server, or the user by hand. */
+/** A page of this server, or the user by hand. */
 const OWN_SITES = new Set(['same-origin', 'none']);
 const JSON_TYPE = 'application/json';
 
 /**
- * Refuses what a browser sends because a page of another origin told it to (`Origin`, and `Sec-Fetch-Site` of Fetch
- * Metadata): every request of the protocol, and elsewhere whatever is not `GET` or `HEAD`. Over TLS also what comes
- * without a token under a name that the certificate is not for: a name of somebody else may lead here (DNS rebinding).
+ * Refuses what a browser sends for a page of another origin (`Origin`, and `Sec-Fetch-Site` of Fetch Metadata): every
+ * request of the protocol, and elsewhere every method but `GET` and `HEAD`. Over TLS it also refuses a browser's
+ * request without a token for a host that the certificate does not name: a stranger's name may lead here (DNS
+ * rebinding).
  *
  * @throws CairnError `cross-site-refused`
  */
@@ -34,8 +36,8 @@ export function refuseCrossSite({ request, method, path }: Exchange): void {
 }
 
 /**
- * Refuses a JSON message of another media type, or of none: a form, or a script that asks for no permission, can send any
- * text as `text/plain`. What shows an access token or a session's credential in a header needs none: no form can do that.
+ * Refuses a JSON message of another media type, or of none: a form, or a script without a preflight, can send any text
+ * as `text/plain`. A request with an access token or a credential in a header needs no type: no form can send these.
  *
  * @throws CairnError `media-type-refused`
  */
@@ -47,7 +49,7 @@ export function requireJsonType({ request }: Exchange, what: string): void {
   throw new CairnError('media-type-refused', `${what} has to come with Content-Type: ${JSON_TYPE}`);
 }
 
-/** A proxy may end TLS, so the scheme is not compared. */
+/** Compares hosts only: a proxy may end TLS, which changes the scheme. */
 function isOwnOrigin(origin: string, { headers: { host = '' } }: IncomingMessage): boolean {
   if (!URL.canParse(origin)) return false;
   const { protocol, host: from } = new URL(origin);

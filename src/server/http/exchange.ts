@@ -1,4 +1,4 @@
-/** One request and its answer, as every handler gets them. */
+/** One request and its answer, in the form that every handler gets. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { BodyReader, type Pace } from '../../base/body-reader.ts';
 import { CairnError } from '../../base/errors.ts';
@@ -11,32 +11,32 @@ export interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly method: string;
-  /** Path as it stands in the request line, without the query. */
+  /** Path from the request line, without the query. */
   readonly path: string;
   readonly query: string;
-  /** Network address that the request came from, in canonical form; a trusted proxy may have said so. */
+  /** Network address of the client, in canonical form; a trusted proxy may have named it. */
   readonly address: string;
   /** How slow a body or an answer may be. */
   readonly pace: Pace;
   /** Whether the client waits for `100 Continue` before it sends the body. */
   awaitsContinue: boolean;
   body: BodyReader | undefined;
-  /** Set when the request has to fail, whatever it is doing. */
+  /** Set when the request has to fail, at any point of its work. */
   failure: CairnError | undefined;
 }
 
-/** How much is read of a body that nobody wants. */
+/** How much of an unwanted body is read. */
 export interface DrainLimit {
   readonly maxBytes: number;
   readonly maxMs: number;
 }
 
-/** More components than any path that is taken; a Link header that leads out of them would only be long. */
+/** More components than any accepted path has; the Link header out of them would only be long. */
 const MAX_LINK_DEPTH = 2100;
-/** What is read of a body that nobody wants, so that its sender gets to see the answer. */
+/** An unwanted body is read so far, so that its sender can read the answer. */
 const DRAIN: DrainLimit = { maxBytes: 16 * 1024 * 1024, maxMs: 5000 };
 
-/** Begins an exchange: the headers that every answer carries are set. */
+/** Begins an exchange: sets the headers that every answer carries. */
 export function openExchange(
   request: IncomingMessage,
   response: ServerResponse,
@@ -45,7 +45,7 @@ export function openExchange(
   const target = request.url ?? '';
   const mark = target.indexOf('?');
   const path = mark < 0 ? target : target.slice(0, mark);
-  // A connection that breaks is told to whoever reads or writes; without a listener it would end the process.
+  // The reads and writes report a broken connection; without a listener the event would end the process.
   request.on('error', () => undefined);
   response.on('error', () => undefined);
   if (path.split('/').length < MAX_LINK_DEPTH) response.setHeader('Link', protocolLink(path));
@@ -70,8 +70,8 @@ export function openExchange(
 }
 
 /**
- * Refuses what the parser lets through and proxies read in different ways (RFC 9112, sections 3.2 and 3.2.2), and what
- * is longer than it may be.
+ * Refuses what the parser accepts but proxies read in different ways (RFC 9112, sections 3.2 and 3.2.2), and targets
+ * and headers beyond their limits.
  *
  * @throws CairnError `invalid-request`, `path-too-long`
  */
@@ -92,7 +92,7 @@ export function checkRequestLine(
   for (let index = 0; index < request.rawHeaders.length; index += 2) {
     if (request.rawHeaders[index]!.toLowerCase() === 'host') hosts += 1;
   }
-  // Before HTTP/1.1 there was none: so load balancers ask about health.
+  // HTTP/1.0 has no Host header: load balancers ask about health so.
   const isOld = request.httpVersionMajor === 1 && request.httpVersionMinor === 0;
   if (hosts !== 1 && !(isOld && hosts === 0))
     throw new CairnError('invalid-request', `a request needs one Host header, this has ${hosts}`);
@@ -101,7 +101,7 @@ export function checkRequestLine(
   }
 }
 
-/** Starts to read the body; a client that waits for permission gets it now. Throws what ended the exchange. */
+/** Starts to read the body; sends `100 Continue` to a client that waits for that. Throws what ended the exchange. */
 export function openBody(exchange: Exchange): BodyReader {
   if (exchange.failure !== undefined) throw exchange.failure;
   if (exchange.awaitsContinue) {
@@ -112,7 +112,7 @@ export function openBody(exchange: Exchange): BodyReader {
   return exchange.body;
 }
 
-/** Length of the body as its header says; undefined where it says none. Throws `invalid-request`. */
+/** The `Content-Length`, in bytes; undefined where the header is missing. Throws `invalid-request`. */
 export function contentLengthOf({ request }: Exchange): number | undefined {
   const text = request.headers['content-length'];
   if (text === undefined) return undefined;
@@ -124,9 +124,9 @@ export function contentLengthOf({ request }: Exchange): number | undefined {
 }
 
 /**
- * After the answer, or before it: reads on for a moment what the client still sends of a refused body, so that the
- * connection is neither left hanging nor reset before the answer was read. Whoever sends more than that is cut off.
- * Resolves when nothing comes any more.
+ * Reads on for a moment what the client still sends of a refused body, before or after the answer, so that the
+ * connection neither hangs nor is reset before the client has read the answer. Cuts off a client that sends more than
+ * the limit. Resolves at the end of the body or of the connection.
  */
 export function drainBody({ request, body }: Exchange, limit: DrainLimit = DRAIN): Promise<void> {
   body?.release();

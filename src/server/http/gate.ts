@@ -1,8 +1,8 @@
-/** What comes before a server is ready for it waits, and is let in in its order. */
+/** Holds back what arrives before a server is ready, and lets it through in order. */
 
-/** Such a gate; closed at first. */
+/** A gate that is closed at first. */
 export interface Gate {
-  /** Runs `action`: at once where the gate is open, else when it opens. */
+  /** Runs `action` at once where the gate is open, else when it opens. */
   pass(action: () => void): void;
   open(): void;
 }

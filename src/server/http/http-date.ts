@@ -1,4 +1,4 @@
-/** Dates of HTTP (RFC 9110, section 5.6.7): one form is written, three are read. */
+/** Writes and reads dates of HTTP (RFC 9110, section 5.6.7), which has one form to write and three to read. */
 
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 const IMF_FIXDATE = /^[A-Z][a-z]{2}, (\d{2}) ([A-Z][a-z]{2}) (\d{4}) (\d{2}:\d{2}:\d{2}) GMT$/;
@@ -11,7 +11,7 @@ export function httpDate(seconds: number): string {
   return new Date(seconds * 1000).toUTCString();
 }
 
-/** The seconds since 1970 that a header names; undefined where there is none, or it is no date: then it is to be ignored. */
+/** The seconds since 1970 that a header names; undefined where it is missing, or no date and so to be ignored. */
 export function secondsOfHttpDate(header: string | undefined): number | undefined {
   const text = header?.trim() ?? '';
   if (text === '' || text.length > LONGEST) return undefined;
@@ -24,7 +24,7 @@ export function secondsOfHttpDate(header: string | undefined): number | undefine
   return cTime === undefined ? undefined : secondsOf(Number(cYear), cMonth!, Number(cDay), cTime);
 }
 
-/** Two digits that would be more than fifty years ahead are of the century before. */
+/** Puts two digits that would be more than fifty years ahead into the century before. */
 function fullYear(digits: number): number {
   const now = new Date().getUTCFullYear();
   const year = now - (now % 100) + digits;
@@ -36,7 +36,7 @@ function secondsOf(year: number, monthName: string, day: number, time: string): 
   const [hour = 0, minute = 0, second = 0] = time.split(':').map(Number);
   const date = new Date(0);
   date.setUTCFullYear(year, month, day);
-  // A leap second is one, and a 31st of April is not the first of May.
+  // Second 60 is a leap second; Date would read a 31st of April as the first of May.
   const isReal = month >= 0 && date.getUTCMonth() === month && date.getUTCDate() === day;
   if (!isReal || hour > 23 || minute > 59 || second > 60) return undefined;
   return date.setUTCHours(hour, minute, second) / 1000;

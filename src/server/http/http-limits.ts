@@ -1,22 +1,22 @@
-/** How much one client may ask of connections, heads and bodies, and how slowly. */
+/** The limits of connections, heads and bodies, and their defaults. */
 
 /** Limits of connections and messages; times are in milliseconds. */
 export interface HttpLimits {
-  /** A body, of a request or an answer, of which no byte moved for so long is ended. */
+  /** The server ends a body, of a request or an answer, when none of its bytes has moved for so long. */
   readonly idleBodyMs: number;
-  /** A body that moves slower than this, in bytes a second on average over `bodyRateOverMs`, is ended. */
+  /** The server ends a body that moves slower than this: bytes a second, on average over `bodyRateOverMs`. */
   readonly minBodyRate: number;
-  /** Only the time that the other side lets this one wait counts. */
+  /** Only time counts in which this side waits for the other. */
   readonly bodyRateOverMs: number;
   /** Most connections at a time. */
   readonly maxConnections: number;
-  /** Most connections of one network address at a time; of IPv6, of a /64. */
+  /** Most connections of one network address at a time; for IPv6, of one /64. */
   readonly maxConnectionsPerAddress: number;
-  /** The headers of a request must have come within so long. */
+  /** Time within which the headers of a request must arrive. */
   readonly headersMs: number;
-  /** A connection without a request is kept for so long. */
+  /** Time for which the server keeps a connection without a request. */
   readonly keepAliveMs: number;
-  /** A connection, or a channel, without a request is left alone for so long where others need its place. */
+  /** For so long the server does not close a connection, or a channel, without a request to make room for others. */
   readonly leastIdleMs: { readonly connection: number; readonly channel: number };
   /** Longest headers of a request with its request line, in bytes. */
   readonly maxHeaderBytes: number;
@@ -30,7 +30,7 @@ export interface HttpLimits {
   readonly maxRunsBytes: number;
 }
 
-/** What is borne of connections and messages unless told otherwise. */
+/** The limits unless options set others. */
 export const DEFAULT_HTTP_LIMITS: HttpLimits = {
   idleBodyMs: 30_000,
   minBodyRate: 64,
@@ -39,11 +39,11 @@ export const DEFAULT_HTTP_LIMITS: HttpLimits = {
   maxConnectionsPerAddress: 256,
   headersMs: 30_000,
   keepAliveMs: 75_000,
-  // A channel is opened for chunks that are about to come.
+  // A client opens a channel for chunks that it is about to send.
   leastIdleMs: { connection: 1000, channel: 3000 },
   maxHeaderBytes: 16 * 1024,
   maxHeaders: 100,
-  // The longest path, each byte of it percent-encoded.
+  // The longest path with each byte percent-encoded.
   maxTargetBytes: 12 * 1024,
   maxJsonBytes: 64 * 1024,
   maxRunsBytes: 16 * 1024 * 1024,

@@ -1,4 +1,4 @@
-/** The HTTPS server: its secure context, and what speaks plain HTTP to it. */
+/** The HTTPS server: its secure context, and the sockets below TLS for clients that speak plain HTTP to it. */
 import { constants } from 'node:crypto';
 import { createServer, type Server } from 'node:https';
 import type { ServerOptions } from 'node:http';
@@ -11,8 +11,8 @@ import type { KeptTls } from '../access/kept-tls.ts';
 const HANDSHAKE_TIMEOUT_MS = 30_000;
 
 /**
- * Makes an HTTPS server. What `tls` reloads is shown to connections that are made from then on; those that are there
- * stay. Client certificates are asked for and not required: whoever has none may show a token.
+ * Makes an HTTPS server. New connections use the certificates that `tls` has reloaded; existing ones stay as they are.
+ * It asks for client certificates and does not require them: a client without one may show a token.
  */
 export function createHttpsServer(limits: ServerOptions, tls: KeptTls): Server {
   const options = {
@@ -29,8 +29,8 @@ export function createHttpsServer(limits: ServerOptions, tls: KeptTls): Server {
 }
 
 /**
- * A client certificate that is not accepted leaves an error in OpenSSL's queue, which the next read of the connection would take
- * for its own: its client would be told that it sent no HTTP, and not why it is refused. To ask for a certificate empties the queue.
+ * A rejected client certificate leaves an error in OpenSSL's queue. The next read of the connection would take that for
+ * its own, and the client would be told that it sent no HTTP. The call for a certificate empties the queue.
  */
 function forgetFailedVerification(socket: TLSSocket): void {
   if (!socket.authorized) socket.getPeerX509Certificate();
@@ -46,21 +46,21 @@ function contextOf({ material }: KeptTls): SecureContextOptions {
       ? {}
       : {
           ca: clientCas.map((ca) => ca.toString()),
-          // A resumed TLS session would bring the verdict over its certificate along from the past.
+          // A resumed TLS session would bring an old verdict over its certificate along.
           secureOptions: constants.SSL_OP_NO_TICKET,
         }),
   };
 }
 
-/** Which socket is below which: Node does not tell. */
+/** Maps sockets of TLS to the sockets below them and back, since Node does not. */
 export interface SocketsOfTls {
-  /** The socket below TLS of a connection whose handshake is not over. */
+  /** The socket below a TLS socket; undefined once the handshake is over. */
   plainSocketOf(secure: Duplex): Socket | undefined;
-  /** The socket of TLS over one; undefined before its handshake is over. */
+  /** The TLS socket over a plain one; undefined before the handshake is over. */
   secureSocketOf(plain: Socket): Duplex | undefined;
 }
 
-/** Remembers the sockets below TLS, so that whoever speaks plain HTTP to one can be answered in it. */
+/** Remembers the sockets below TLS, so that a client that speaks plain HTTP gets its answer in plain HTTP. */
 export function watchSockets(server: Server): SocketsOfTls {
   const inHandshake = new Map<string, Socket>();
   const secured = new WeakMap<Socket, Duplex>();

@@ -1,4 +1,4 @@
-/** The listening socket and its time limits, and what of the events of Node's server becomes a request. */
+/** The listening socket, its time limits, and how the events of Node's server become requests. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Server as SecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -15,36 +15,36 @@ import { refuseSocket } from './refuse-socket.ts';
 import { readShared } from './shared-reads.ts';
 import { takeTurns, type Turns } from './turns.ts';
 
-/** Takes a request; `awaitsContinue` when its client waits for permission to send the body. */
+/** Takes a request; `awaitsContinue` when its client waits for `100 Continue` before it sends the body. */
 export type RequestListener = (
   request: IncomingMessage,
   response: ServerResponse,
   awaitsContinue: boolean,
 ) => void;
 
-/** What is done with what comes. */
+/** The callbacks for requests and upgrades. */
 export interface Listeners {
   readonly onRequest: RequestListener;
   /**
    * Takes over a connection that its client wants to upgrade, with the bytes that followed its request. False for a
-   * request that is served as if it had not asked (RFC 9110, section 7.8); where this is missing that is every one.
+   * request to be served without the upgrade (RFC 9110, section 7.8); so is every one where this callback is missing.
    */
   readonly onUpgrade?: (request: IncomingMessage, socket: Duplex, early: Uint8Array) => boolean;
-  /** Whether `onUpgrade` would take a request over. Node 24 and later ask before they let go of a connection. */
+  /** Whether `onUpgrade` would take a request over. Node 24 and later ask before they release a connection. */
   readonly wantsUpgrade?: (request: IncomingMessage) => boolean;
-  /** Whether nothing is asked for on a connection that was taken over. */
+  /** Since when a connection that was taken over has no request; undefined while it has one. */
   readonly idleOf?: (socket: Duplex) => Idle | undefined;
 }
 
-/** What a listening server needs of the server that it belongs to. */
+/** What a listening socket needs from its server. */
 export interface ListenContext extends ConnectionLimits {
   readonly limitedLog: LimitedLog;
 }
 
-/** How often connections are looked at whose headers are late: a fraction of the time that they have. */
+/** Node looks for late headers so many times within the time that they have. */
 const LOOKS_AT_HEADERS = 4;
 
-/** Node's own names for the limits that it keeps, and what it asks. */
+/** The options of Node's server for the limits that it enforces. */
 function nodeOptions(
   { headersMs, keepAliveMs, maxHeaderBytes }: HttpLimits,
   { wantsUpgrade = () => false }: Listeners,
@@ -52,18 +52,18 @@ function nodeOptions(
   return {
     // Unknown to Node 20, where every request that asks for an upgrade comes as one.
     shouldUpgradeCallback: wantsUpgrade,
-    // A whole request may take as long as it takes; what does not move at all is ended by its reader.
+    // A whole request may take any time; its reader ends a body that does not move.
     requestTimeout: 0,
     headersTimeout: headersMs,
     connectionsCheckingInterval: Math.ceil(headersMs / LOOKS_AT_HEADERS),
     keepAliveTimeout: keepAliveMs,
     maxHeaderSize: maxHeaderBytes,
-    // Checked with an answer of our own.
+    // `checkRequestLine` checks it, with a problem document.
     requireHostHeader: false,
   };
 }
 
-/** Below the frame of requests both are alike. */
+/** Node's HTTP or HTTPS server: below the requests both are alike. */
 export type AnyServer = Server | SecureServer;
 
 /** A server that does not listen yet, and its connections. */
@@ -92,7 +92,7 @@ export function createHttpServer(listeners: Listeners, context: ListenContext, t
   }
   const server = createHttpsServer(options, tls);
   const turns = takeTurns(server, 'secureConnection', how);
-  // Nobody could read an answer that is not encrypted.
+  // No `refuse`: a client of TLS cannot read a plain answer.
   const sockets = watchSockets(server);
   const { secureSocketOf: speakerOf, plainSocketOf } = sockets;
   const connections = limitConnections(server, context, { speakerOf, idleOf: idleOf(turns) });
@@ -100,20 +100,20 @@ export function createHttpServer(listeners: Listeners, context: ListenContext, t
   return { server, connections };
 }
 
-/** What the events of a server are answered with. */
+/** What {@link listenFor} handles the events of a server with. */
 interface Answering {
   readonly turns: Turns;
   readonly listeners: Listeners;
   readonly context: ListenContext;
-  /** The socket below TLS, before the handshake is over. */
+  /** The socket below TLS; undefined once the handshake is over. */
   readonly plainSocketOf: (socket: Duplex) => Duplex | undefined;
 }
 
 function listenFor(server: AnyServer, { turns, listeners, context, plainSocketOf }: Answering): void {
-  // Node drops what is beyond: one more than is allowed shows that there was too much.
+  // Node drops the fields beyond: one more than the limit shows that there were too many.
   server.maxHeadersCount = context.limits.maxHeaders + 1;
   const serve = (request: IncomingMessage, response: ServerResponse, awaitsContinue: boolean): void => {
-    // Node ends and destroys the connection with the answer.
+    // Node ends such a connection with its answer.
     if (request.headers.upgrade !== undefined) response.shouldKeepAlive = false;
     turns.take(request, response, () =>
       guard(context, request.socket, () => listeners.onRequest(request, response, awaitsContinue)),
@@ -121,7 +121,7 @@ function listenFor(server: AnyServer, { turns, listeners, context, plainSocketOf
   };
   server.on('request', (request, response) => serve(request, response, false));
   server.on('checkContinue', (request, response) => serve(request, response, true));
-  // An expectation that nobody knows is left out of account, as RFC 9110 allows (section 10.1.1).
+  // The server ignores an unknown expectation, as RFC 9110 allows (section 10.1.1).
   server.on('checkExpectation', (request, response) => serve(request, response, false));
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) =>
     turns.handOver(socket, head, (early) =>
@@ -151,7 +151,7 @@ function noProxy(): CairnError {
   return new CairnError('method-not-allowed', 'this server is no proxy');
 }
 
-/** A fault in what is done for one connection ends that connection, and no other. */
+/** Runs work for one connection; a fault in it ends that connection, and no other. */
 function guard(context: ListenContext, socket: Duplex, work: () => void): void {
   try {
     work();
@@ -194,7 +194,7 @@ function listenError(error: Error, host: string, port: number): CairnError {
   return new CairnError('address-unavailable', message, { cause: error, details });
 }
 
-/** What listens on all addresses is reached here at the one of this machine itself. */
+/** The address at which this machine reaches a server that listens on all addresses. */
 const LOOPBACK_OF: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
 
 /** A URL at which a server is reached from its own machine, without a slash at its end. */

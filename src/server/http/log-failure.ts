@@ -1,4 +1,4 @@
-/** What the log says of a request that was refused, failed or lost its connection. */
+/** Logs requests that were refused, failed or lost their connection. */
 import type { CairnError } from '../../base/errors.ts';
 import { masked } from '../../base/masked.ts';
 import { printable } from '../../base/safe-path.ts';
@@ -7,20 +7,20 @@ import type { LimitedLog } from './log-limiter.ts';
 import { limitIn, type Refusals } from './refusals.ts';
 import type { Exchange } from './exchange.ts';
 
-/** Where refusals are noted, those by limits and all others. */
+/** Where refusals are noted. */
 export interface RefusalLog {
+  /** For refusals by limits. */
   readonly refusals: Refusals;
-  /** For lines that strangers can cause. */
+  /** For all other lines that strangers can cause. */
   readonly limitedLog: LimitedLog;
 }
 
 const MAX_LOGGED_CHARACTERS = 300;
 
 /**
- * Notes why a request did not get what it asked for: at most one line in ten seconds for each reason and address. Neither
- * headers nor query are logged, nor what looks like a secret in path and reason; of a failure of the server itself also
- * `thrown`, whose stack says where it came from. True where it was no failure at all but a client that looks for the
- * protocol.
+ * Logs why a request failed: at most one line in ten seconds for each reason and address, without headers and query,
+ * and with path and reason masked where they look like a secret. For a failure of the server itself it logs `thrown`,
+ * too, whose stack shows the origin. True where the request only looked for the protocol, which is no failure.
  */
 export function logFailure(
   { refusals, limitedLog }: RefusalLog,
@@ -29,7 +29,7 @@ export function logFailure(
 ): boolean {
   const { method, path, address } = exchange;
   const { code } = told;
-  // A target in absolute form may begin with a password, and is refused whatever it is.
+  // A target in absolute form may begin with a password; the server refuses each of them.
   const shownPath = path.startsWith('/') ? shown(path) : 'no path';
   const fields = { method, path: shownPath, address, code, reason: shown(told.message) };
   const limit = limitIn(told);
@@ -48,7 +48,7 @@ export function logFailure(
   return isDiscovery;
 }
 
-/** A client asks so before it shows its token; nor need there be anything at its target yet. */
+/** A client asks so before it shows its token; its target need not exist yet. */
 function looksForProtocol({ method, path, request }: Exchange): boolean {
   return (
     method === 'HEAD' &&
@@ -57,7 +57,7 @@ function looksForProtocol({ method, path, request }: Exchange): boolean {
   );
 }
 
-/** Masked before it is cut: half of a token could still be of use. */
+/** Masked before it is cut: half of a token could still be useful. */
 function shown(text: string): string {
   return printable(masked(text).slice(0, MAX_LOGGED_CHARACTERS));
 }

@@ -1,27 +1,27 @@
-/** Lines that strangers can cause: one in ten seconds of each kind and address, and how many were left out. */
+/** A log for lines that strangers can cause: for each kind and address one line in ten seconds, then a count. */
 import { addressKey } from '../../base/address-key.ts';
 import type { Logger } from '../../base/logger.ts';
 
 /** What a line is about: lines of the same kind and address stand for each other. */
 export interface LineKind {
   readonly level: 'debug' | 'info' | 'warn' | 'error';
-  /** The name of a limit, or the code of an error: few there are. */
+  /** The name of a limit, or the code of an error: one of few. */
   readonly kind: string;
   /** Network address that caused it; undefined where it is not known. */
   readonly address?: string | undefined;
 }
 
-/** A log that nobody can fill. */
+/** A log that no client can fill. */
 export interface LimitedLog {
   /** Writes a line, or counts it as left out; `fields` never hold secrets. */
   note(of: LineKind, fields: object, message: string): void;
-  /** Tells what was left out so far. */
+  /** Logs the counts of lines that were left out so far. */
   close(): void;
 }
 
-/** How often a line of one kind and address is written at most. */
+/** Least time between two lines of one kind and address. */
 const EVERY_MS = 10_000;
-/** Kinds and addresses that are told apart at a time; beyond, one line stands for all addresses of a kind. */
+/** Kinds and addresses with windows of their own at a time; beyond, one line stands for all addresses of a kind. */
 const MAX_TOLD_APART = 128;
 
 interface Window extends LineKind {
@@ -32,7 +32,7 @@ interface Window extends LineKind {
 
 /** Makes the limited log of one server; `now` never goes back. */
 export function createLimitedLog(log: Logger, now: () => number = () => performance.now()): LimitedLog {
-  // In the order in which they end, since all are equally long.
+  // Insertion order is the order in which they end: all are equally long.
   const windows = new Map<string, Window>();
   let timer: NodeJS.Timeout | undefined;
   const open = (key: string, of: LineKind, message: string): void => {

@@ -1,26 +1,26 @@
-/** Where one HTTP message ends and the next begins, so far that a parser is given no more than one at a time. */
+/** Finds where one HTTP message ends, well enough that a parser gets no more than one at a time. */
 import type { IncomingMessage } from 'node:http';
 
-/** What ends a head, and the last piece of a chunked body. */
+/** The end of a head, and of the last piece of a chunked body. */
 const END = Buffer.from('\r\n\r\n');
 const [CR, LF] = [0x0d, 0x0a];
-/** Shorter pieces of a chunked body would cost more than the few small requests that one of these may hold. */
+/** Shorter pieces of a chunked body would cost more than the few small requests that one of this size may contain. */
 const LEAST_PIECE_BYTES = 512;
 
-/** Cuts what comes over one connection. It is no parser: what it cuts wrong the parser still reads right. */
+/** Cuts the bytes of one connection into messages. It is no parser: after a wrong cut the parser still reads right. */
 export interface MessageCutter {
-  /** How many of these bytes, at least one, the parser may have at once. */
+  /** How many of these bytes, at least one, to give to the parser at once. */
   next(bytes: Uint8Array): number;
-  /** The parser has read the head of a message in the bytes of the last cut. */
+  /** Notes that the parser has read the head of a message in the bytes of the last cut. */
   began(message: IncomingMessage): void;
 }
 
-/** Makes one that stands at the beginning of a message. */
+/** Makes a cutter that stands at the beginning of a message. */
 export function createMessageCutter(): MessageCutter {
   let message: IncomingMessage | undefined;
-  /** Of a body whose length is known. */
+  /** Bytes left of a body whose length is known. */
   let leftBytes = 0;
-  /** The last bytes of a head that has not ended. */
+  /** Last bytes of a head that has not ended. */
   let tail: Uint8Array = END.subarray(0, 0);
   return {
     next: (bytes) => {
@@ -47,7 +47,7 @@ function least({ byteLength }: Uint8Array): number {
   return Math.min(LEAST_PIECE_BYTES, byteLength);
 }
 
-/** The place behind the first end of a head, and behind the empty lines that a parser skips there. */
+/** The index behind the first end of a head and behind the empty lines that a parser skips there. */
 function endIn(bytes: Uint8Array, tail: Uint8Array): number | undefined {
   const begin = Buffer.concat([tail, bytes.subarray(0, END.length - 1)]);
   const across = tail.byteLength === 0 ? -1 : begin.indexOf(END);

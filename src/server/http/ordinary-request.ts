@@ -1,13 +1,13 @@
-/** A request that asks for an upgrade which is not done, as the request that it is without. */
+/** Turns a request whose upgrade the server does not do into an ordinary one. */
 import type { IncomingMessage } from 'node:http';
 
 /**
- * The head of a request without its wish to upgrade. Its connection ends with its answer; a body that follows is its own,
- * as it would have been (curl sends one with `Upgrade: h2c`). Undefined for a head that Node does not know whole.
+ * The head of a request without its upgrade. The connection ends with the answer; the body that follows still belongs
+ * to the request (curl sends one with `Upgrade: h2c`). Undefined where Node has dropped header fields.
  */
 export function ordinaryRequest(request: IncomingMessage, maxHeaders: number): Buffer | undefined {
   const { method, url, httpVersion, rawHeaders } = request;
-  // Node leaves out what is beyond; without its length the body would be read as another request.
+  // Node drops the fields beyond its limit; without its Content-Length the body would be parsed as another request.
   if (rawHeaders.length > 2 * maxHeaders) return undefined;
   const lines = [`${method} ${url} HTTP/${httpVersion}`];
   for (let index = 0; index < rawHeaders.length; index += 2) {

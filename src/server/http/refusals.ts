@@ -1,4 +1,4 @@
-/** What limits have refused, counted and logged. */
+/** Counts and logs what limits refuse. */
 import type { CairnError } from '../../base/errors.ts';
 import type { LimitedLog } from './log-limiter.ts';
 
@@ -22,20 +22,20 @@ const LIMIT_NAMES = [
 /** One of the limits that refuse. */
 export type LimitName = (typeof LIMIT_NAMES)[number];
 
-/** The limit that an error of this side says it ran into; undefined for any other error. */
+/** The limit that an error of this server names in its details; undefined for any other error. */
 export function limitIn({ details }: CairnError): LimitName | undefined {
   return LIMIT_NAMES.find((name) => name === details['limit']);
 }
 
 /** Counts what limits refuse. */
 export interface Refusals {
-  /** Notes one refusal; `fields` go to the log, secrets never. */
+  /** Counts and logs one refusal; `fields` go to the log and must hold no secrets. */
   note(limit: LimitName, fields?: { readonly address?: string }): void;
   /** How often each limit has refused since the start. */
   readonly counts: ReadonlyMap<LimitName, number>;
 }
 
-/** Makes the counter of one server; `onRefusal` is told of each. */
+/** Makes the counter of one server; it calls `onRefusal` for each refusal. */
 export function createRefusals(
   log: LimitedLog,
   onRefusal: (limit: LimitName) => void = () => undefined,

@@ -1,4 +1,4 @@
-/** Answers on bare sockets, where there is no request that could be answered. */
+/** Answers on bare sockets, where there is no request to answer. */
 import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { CairnError } from '../../base/errors.ts';
@@ -7,14 +7,14 @@ import { problemOf, PROBLEM_TYPE } from '../../wire/problem.ts';
 /** How long the other side may take to read its answer. */
 const ANSWER_MS = 1000;
 
-/** Answers on a bare socket, throws away what still comes, and destroys it when the answer is read, or a second later. */
+/** Answers on a bare socket, discards what still arrives, and destroys it when the answer is out, or after a second. */
 export function refuseSocket(
   socket: Duplex,
   error: CairnError,
   status: number,
   headers: readonly string[] = [],
 ): void {
-  socket.on('error', () => undefined); // nobody is left to be told
+  socket.on('error', () => undefined); // the socket is given up in any case
   const timer = setTimeout(() => socket.destroy(), ANSWER_MS);
   socket.once('close', () => clearTimeout(timer));
   // Unread bytes would reset the connection before the answer was read.

@@ -1,4 +1,4 @@
-/** Answers: JSON, problem documents, and streams that keep to the pace of the client. */
+/** Answers: JSON, problem documents, and streams that wait for the client. */
 import { CairnError, storageError } from '../../base/errors.ts';
 import { watchReader } from '../../base/unsent.ts';
 import { problemOf, PROBLEM_TYPE } from '../../wire/problem.ts';
@@ -20,15 +20,15 @@ export function sendEmpty(
   status: number,
   headers: Readonly<Record<string, string>> = {},
 ): Promise<void> {
-  // A 304 has no length of its own: it would stand for that of the file.
+  // The Content-Length of a 304 would stand for that of the file.
   const length: Record<string, string> = status === 304 ? {} : { 'Content-Length': '0' };
   exchange.response.writeHead(status, { ...length, ...headers });
   return end(exchange);
 }
 
 /**
- * Answers with the problem document of an error. Where an answer has begun, only cutting it off still tells the client
- * that it is not whole.
+ * Answers with the problem document of an error. Cuts an answer off that has begun: nothing else tells the client that
+ * it is not whole.
  */
 export function sendProblem(exchange: Exchange, error: CairnError): Promise<void> {
   const { response } = exchange;
@@ -39,28 +39,28 @@ export function sendProblem(exchange: Exchange, error: CairnError): Promise<void
   for (const name of ['Content-Length', 'Content-Range', 'ETag', 'Last-Modified'])
     response.removeHeader(name);
   const { code, details } = error;
-  // An answer to HEAD has no body to say it in.
+  // An answer to HEAD has no body that could name the code.
   response.setHeader(HEADER.error, code);
   if (code === 'unauthenticated') response.setHeader('WWW-Authenticate', 'Bearer');
   if (code === 'server-busy' || code === 'rate-limited') response.setHeader('Retry-After', retryAfter(error));
   if (code === 'method-not-allowed' && typeof details['allow'] === 'string') {
     response.setHeader('Allow', details['allow']);
   }
-  // The body that was announced will not be asked for: what follows on this connection would be ambiguous.
+  // The announced body may or may not follow: the next bytes of this connection would be ambiguous.
   if (exchange.awaitsContinue) response.setHeader('Connection', 'close');
   const problem = problemOf(error);
   return sendText(exchange, problem.status, PROBLEM_TYPE, JSON.stringify(problem));
 }
 
-/** Whole seconds, and never too few. */
+/** Whole seconds, rounded up, at least 1. */
 function retryAfter({ details }: CairnError): string {
   const { retryAfterMs } = details;
   return String(typeof retryAfterMs === 'number' ? Math.max(1, Math.ceil(retryAfterMs / 1000)) : 1);
 }
 
 /**
- * Whatever a handler threw, as an error that may be told to the client. A failure that nobody foresaw may say anything, so
- * that its text stays here.
+ * Turns what a handler threw into an error for the client. The text of an unforeseen failure, which may contain
+ * anything, stays in the log.
  */
 export function tellableError(error: unknown, hide: HidePaths): CairnError {
   const known = storageError(error, 'serving the request');
@@ -76,7 +76,7 @@ export function sendText(exchange: Exchange, status: number, type: string, text:
   return end(exchange, body);
 }
 
-/** Ends an answer and waits until the client has taken it; one that does not, or too slowly, is cut off. */
+/** Ends an answer and waits until the client has taken it; cuts off a client that reads nothing, or too slowly. */
 export function end(exchange: Exchange, body?: Uint8Array): Promise<void> {
   const { request, response, pace } = exchange;
   return new Promise((resolve) => {
@@ -96,7 +96,7 @@ export function end(exchange: Exchange, body?: Uint8Array): Promise<void> {
   });
 }
 
-/** Whoever waits for the answer to be taken learns of it by the end of the connection; the failure is for the log. */
+/** The end of the connection ends every wait for the answer; the failure is for the log. */
 function tooSlow(exchange: Exchange): void {
   const { minRate, overMs } = exchange.pace;
   const message = `the answer was read slower than ${minRate} bytes a second for ${overMs} ms`;
@@ -105,7 +105,8 @@ function tooSlow(exchange: Exchange): void {
 }
 
 /**
- * Writes a part of an answer and resolves when it has left this process: only then may its memory be used again.
+ * Writes a part of an answer and resolves when the bytes have left this process: only then may the caller reuse their
+ * memory.
  *
  * @throws CairnError `network` when the client is gone, or takes nothing for the idle time
  */
@@ -122,7 +123,7 @@ export function write(exchange: Exchange, bytes: Uint8Array | string): Promise<v
       lost();
       return;
     }
-    // Node sees by itself whether a slow client takes at least a part; one that takes nothing is cut off.
+    // Node resets this timeout for each part that a slow client takes; a client that takes nothing is cut off.
     socket.setTimeout(pace.idleMs);
     unwatch = watchReader(socket, pace, () => tooSlow(exchange));
     response.once('close', lost);

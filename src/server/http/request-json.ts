@@ -1,4 +1,4 @@
-/** JSON messages out of request bodies, within limits. */
+/** Reads JSON messages from request bodies, within limits. */
 import type * as v from 'valibot';
 import { CairnError } from '../../base/errors.ts';
 import { parseJsonMessage } from '../../wire/parse-message.ts';
@@ -6,9 +6,9 @@ import { requireJsonType } from './cross-site.ts';
 import { contentLengthOf, openBody, type Exchange } from './exchange.ts';
 
 /**
- * Reads and checks a message. A missing body stands for an empty object.
+ * Reads and checks a message. An empty body stands for an empty object.
  *
- * @throws CairnError `invalid-request` for one that is too long or not valid; `media-type-refused`; `network`, `timeout`
+ * @throws CairnError `invalid-request` for one that is too long or invalid; `media-type-refused`; `network`, `timeout`
  */
 export async function readJson<Schema extends v.GenericSchema>(
   exchange: Exchange,

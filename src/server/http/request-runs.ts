@@ -1,4 +1,4 @@
-/** JSON messages with lists of runs out of request bodies: read as they come, whatever their length. */
+/** Reads JSON messages with lists of runs from request bodies as the bytes arrive, so that memory does not grow. */
 import type * as v from 'valibot';
 import { CairnError } from '../../base/errors.ts';
 import type { ChunkSet } from '../../checkpoint/chunk-set.ts';
@@ -6,20 +6,20 @@ import { parseMessage } from '../../wire/parse-message.ts';
 import { atMostBytes, readRuns } from '../core/sessions/plan-text.ts';
 import { contentLengthOf, openBody, type Exchange } from './exchange.ts';
 
-/** What is expected. */
+/** The message that a request must have. */
 export interface ExpectedRuns<Schema extends v.GenericSchema, Name extends string> {
-  /** Of everything but the lists. */
+  /** Schema of everything but the lists. */
   readonly schema: Schema;
-  /** The lists, each of which has to be there. */
+  /** Names of the lists, all of them required. */
   readonly names: readonly Name[];
-  /** Runs are of indices below this. */
+  /** Every index in a run is below this. */
   readonly entries: number;
   readonly maxBytes: number;
   readonly what: string;
 }
 
 /**
- * Reads and checks a message; what is held of its lists is a bit for each index.
+ * Reads and checks a message; of its lists it keeps one bit for each index.
  *
  * @throws CairnError `invalid-request` for one that is too long or not valid; `network`, `timeout`
  */

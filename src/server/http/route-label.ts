@@ -1,4 +1,4 @@
-/** Names of routes for metrics: few, so that neither ids nor the names of files become labels. */
+/** Labels of routes for metrics: few, so that neither ids nor names of files become labels. */
 import { PROTOCOL_ROOT, PROTOCOL_SEGMENT } from '../../wire/routes.ts';
 
 const ROOT = `/${PROTOCOL_ROOT}`;

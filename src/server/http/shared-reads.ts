@@ -1,28 +1,27 @@
 /**
- * What comes over plain sockets is read into one piece of memory, as Node's parser does where it reads by itself: whoever
- * takes a read copies what is kept of it, and the kernel always writes to memory that is in the processor's cache. Memory
- * of its own for every read cost bodies a third more CPU time.
+ * All plain sockets read into one piece of memory, as Node's parser does where it reads by itself: the taker of a read
+ * copies what it keeps, and the kernel always writes to memory in the processor's cache.
  */
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { readingInto } from '../../base/reading-memory.ts';
 
-/** What libuv reads at a time. */
+/** Size of the reads that libuv makes. */
 const READ_BYTES = 64 * 1024;
 
-/** Looks at what was read; its memory is written over as soon as this returns. */
+/** Takes a read; the next read overwrites its memory as soon as this returns. */
 export type TakeRead = (piece: Buffer) => void;
 
 const shared = Buffer.allocUnsafeSlow(READ_BYTES);
-/** Who looks at the reads of a socket before they go into its stream. */
+/** The functions that take the reads of sockets in place of their streams. */
 const takers = new WeakMap<Duplex, TakeRead>();
 
-/** A socket in place of `accepted`, which reads into the memory that all sockets share. Its users see an ordinary socket. */
+/** A socket in place of `accepted` that reads into the shared memory. Its users see an ordinary socket. */
 export function readShared(accepted: Socket): Socket {
   const callback = (bytes: number): boolean => {
     const piece = shared.subarray(0, bytes);
     const take = takers.get(socket);
-    // What waits in the stream came before.
+    // The bytes that wait in the stream are earlier ones.
     if (take === undefined || socket.readableLength > 0 || socket.isPaused())
       return socket.push(Buffer.from(piece));
     take(piece);
@@ -33,7 +32,7 @@ export function readShared(accepted: Socket): Socket {
   return socket;
 }
 
-/** Has the reads of a socket of {@link readShared} looked at from now on; with undefined its stream gets them again. */
+/** Gives `take` the reads of a socket of {@link readShared} from now on; with undefined its stream gets them again. */
 export function takeReads(socket: Duplex, take: TakeRead | undefined): void {
   if (take === undefined) takers.delete(socket);
   else takers.set(socket, take);

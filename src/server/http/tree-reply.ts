@@ -1,17 +1,17 @@
-/** Trees as answers: entries go out as the scan finds them. */
+/** Answers with trees: sends entries as the scan finds them. */
 import type { ContentStore } from '../../storage/content-store.ts';
 import { encodeTail } from '../../wire/tree-stream.ts';
 import { scanTree, type TreeQuery } from '../core/scan-tree.ts';
 import type { Exchange } from './exchange.ts';
 import { end, NDJSON_TYPE, write } from './reply.ts';
 
-/** Starts the answer that a tree goes into. */
+/** Starts an answer that carries a tree. */
 export function beginTree({ response }: Exchange): void {
   response.writeHead(200, { 'Content-Type': NDJSON_TYPE });
   response.flushHeaders();
 }
 
-/** Scans a tree into an answer. What fails before the first entry is thrown; later failures cut the answer off. */
+/** Scans a tree into an answer. Throws what fails; after the first entry the caller can only cut the answer off. */
 export async function sendTree(exchange: Exchange, content: ContentStore, query: TreeQuery): Promise<void> {
   const onLines = (lines: string): Promise<void> => {
     if (!exchange.response.headersSent) beginTree(exchange);

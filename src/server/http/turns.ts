@@ -1,9 +1,8 @@
 /**
- * The requests of one connection, in turn: one is worked on, and the next is not even parsed before that has its answer.
- * Node's server parses whatever a client pipelines, thousands of requests in one read, and works on all of them at once;
- * what it holds for answers whose socket died is never given back (Node 20), and a connection that is upgraded behind an
- * unfinished answer would have two owners. Here the parser gets the bytes of one message at a time, the rest stays in the
- * stream, unread.
+ * Serves the requests of a connection one at a time: the parser gets the bytes of one message, and the rest stays in
+ * the stream, unread, until that message has its answer. Node's server would parse all pipelined requests at once, leak
+ * the answers whose socket died (Node 20), and give a connection two owners that is upgraded behind an unfinished
+ * answer.
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Server as SecureServer } from 'node:https';
@@ -16,21 +15,21 @@ import { takeReads } from './shared-reads.ts';
 /** The turns of all connections of a server. */
 export interface Turns {
   /**
-   * Runs `start` when every earlier request of its connection has its answer; never, where the connection ends before.
+   * Runs `start` when every earlier request of its connection has its answer; never where the connection ends before.
    */
   take(request: IncomingMessage, response: ServerResponse, start: () => void): void;
-  /** Stops parsing a connection, for good; nothing more of it is read. */
+  /** Stops reading and parsing a connection for good. */
   release(socket: Duplex): void;
   /**
-   * Releases a connection to a new owner, who gets what was read and not parsed, `early` first; once all its requests have
-   * their answers, and never where it ends before.
+   * Stops parsing a connection and gives it to a new owner once all its requests have their answers; never where it
+   * ends before. The owner gets the bytes that were read and not parsed, `early` first.
    */
   handOver(socket: Duplex, early: Uint8Array, takeOver: (unparsed: Buffer) => void): void;
   /** Serves a connection that was released, from `bytes` on. */
   adopt(socket: Duplex, bytes: Uint8Array): void;
-  /** The last request of a connection that came whole and has no whole answer, and the one that was coming. */
+  /** The last whole request of a connection without its whole answer, and the one that is still arriving. */
   pending(socket: Duplex): { readonly whole: Pending | undefined; readonly partial: Pending | undefined };
-  /** Whether nothing is asked for on a connection; half of a head is nothing yet. */
+  /** Since when a connection has no request; undefined while it has one. Half of a head is none yet. */
   idle(socket: Duplex): Idle | undefined;
 }
 
@@ -47,22 +46,22 @@ interface Line {
   readonly stop: () => void;
   /** Requests without their whole answer, the oldest first, and what begins each. */
   readonly unanswered: (Pending & { readonly start: () => void })[];
-  /** What follows the bytes that the parser is looking at. */
+  /** The bytes behind those that the parser is working on. */
   rest: Uint8Array;
   isReleased: boolean;
-  /** When it was made, or had its last answer. */
+  /** When it began, or its last answer ended, by `performance.now()`. */
   idleSinceMs: number;
 }
 
-/** Told of a fault in what is done for a connection, which has been ended. */
+/** Told of a fault in the work for a connection, after that connection was ended. */
 export type OnFault = (error: unknown) => void;
 
 const NOTHING = new Uint8Array(0);
 
 /**
- * Takes over how the connections of a server are read. To be called before anything else listens for them.
+ * Takes over the reading of a server's connections. Call it before anything else listens for them.
  *
- * @param event what the server tells of connections that speak HTTP: `connection`, or `secureConnection` over TLS
+ * @param event the server's event for connections that speak HTTP: `connection`, or `secureConnection` over TLS
  */
 export function takeTurns(
   server: Server | SecureServer,
@@ -95,7 +94,7 @@ export function takeTurns(
         hand();
         return;
       }
-      // It came in one piece with the end of a body without a length, whose request is not answered yet.
+      // The upgrade arrived in one piece with the end of a body without a length, whose request has no answer yet.
       socket.pause();
       last.response.once('close', () => {
         if (!socket.destroyed) hand();
@@ -105,7 +104,7 @@ export function takeTurns(
       socket.unshift(bytes);
       for (const listener of accept) listener.call(server, socket as Socket);
       attach(socket as Socket);
-      // It may have waited for answers that were under way.
+      // It may have been paused until earlier answers were out.
       socket.resume();
     },
     pending: (socket) => {
@@ -123,9 +122,9 @@ export function takeTurns(
   };
 }
 
-/** Puts itself between a socket and the parser that Node's server has attached to it. */
+/** Puts a line between a socket and the parser that Node's server has attached to it. */
 function attachLine(socket: Socket, onFault: OnFault): Line | undefined {
-  // Node takes its own listener away where a connection is upgraded.
+  // Node removes its own listener when a connection is upgraded.
   socket.on('error', () => undefined);
   const [onData] = socket.listeners('data') as ((piece: Buffer) => void)[];
   if (onData === undefined) return undefined;
@@ -151,19 +150,19 @@ function attachLine(socket: Socket, onFault: OnFault): Line | undefined {
     idleSinceMs: performance.now(),
   };
   socket.off('data', onData);
-  // Node notices that somebody else reads, and hands what comes to listeners from then on.
+  // Node notices the second listener, stops reading by itself, and gives the bytes to listeners from then on.
   socket.on('data', listener);
   takeReads(socket, (piece) => guarded(piece, true));
   socket.once('close', () => (line.unanswered.length = 0));
   return line;
 }
 
-/** @param isLent whether the memory of the piece is somebody else's when this returns */
+/** @param isLent whether the next read overwrites the memory of the piece when this returns */
 function feed(socket: Socket, line: Line, piece: Uint8Array, isLent: boolean): void {
   let bytes = piece;
   while (bytes.byteLength > 0) {
     if (mustWait(socket, line)) {
-      // Paused first: what is put back into a stream that flows comes at once.
+      // Paused first: a flowing stream would emit the bytes again at once.
       socket.pause();
       socket.unshift(isLent ? Buffer.from(bytes) : bytes);
       noticeClose(socket);
@@ -178,18 +177,18 @@ function feed(socket: Socket, line: Line, piece: Uint8Array, isLent: boolean): v
   }
 }
 
-/** Has a paused socket read on as far as its stream may hold: otherwise its end would be seen after the answer. */
+/** Lets a paused socket fill its stream: otherwise the server would see its end only after the answer. */
 function noticeClose(socket: Socket): void {
   if (socket.readableLength < socket.readableHighWaterMark) socket.read(0);
 }
 
-/** Whether what comes next is for a later request than those that wait for their answers, or Node wants nothing now. */
+/** Whether the next bytes belong to a later request than those without answers, or Node wants no bytes now. */
 function mustWait(socket: Socket, { unanswered }: Line): boolean {
   if (unanswered.length > 0) return unanswered.at(-1)!.request.complete || socket.isPaused();
   return isHeldByNode(socket);
 }
 
-/** Node's own note that it has stopped a socket whose answers are not taken. */
+/** Node's own flag on a socket that it has paused because the client does not take its answers. */
 function isHeldByNode(socket: Socket): boolean {
   return (socket as Socket & { readonly _paused?: boolean })._paused === true;
 }
@@ -209,7 +208,7 @@ function enqueue(line: Line, entry: Line['unanswered'][number]): void {
   if (line.unanswered.length === 1) start();
 }
 
-/** In a turn of the event loop of its own: others are not to wait until somebody's last pipelined request is answered. */
+/** Runs work in its own turn of the event loop: other clients must not wait for all pipelined requests of one. */
 function soon(work: () => void): void {
   setImmediate(work);
 }
@@ -218,7 +217,7 @@ function goOn(socket: Socket, line: Line): void {
   if (!line.isReleased && line.unanswered.length === 0 && !isHeldByNode(socket)) socket.resume();
 }
 
-/** Answers what followed the bytes that the parser is looking at; its memory may be lent. */
+/** Stops a line and returns the bytes behind those that the parser is working on; their memory may be lent. */
 function release(line: Line): Uint8Array {
   line.isReleased = true;
   line.stop();
@@ -227,7 +226,7 @@ function release(line: Line): Uint8Array {
   return rest;
 }
 
-/** What waits in a stream. */
+/** Takes all bytes that wait in a stream. */
 function readAll(socket: Duplex): Buffer[] {
   const read = (): Buffer | null => socket.read() as Buffer | null;
   const pieces: Buffer[] = [];
