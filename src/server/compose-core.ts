@@ -4,7 +4,7 @@ import { DEFAULT_SYNC_MODE } from '../session/sync-mode.ts';
 import { DEFAULT_GROUP_COMMIT } from '../transfer/group-commit.ts';
 import { createCollector } from './compose-collector.ts';
 import type { Foundation } from './compose-foundation.ts';
-import { createScanLimits } from './core/among-few.ts';
+import { createScanLimits } from './core/limiter.ts';
 import { createAdmission, type CheckStands } from './core/sessions/admission.ts';
 import { createAgree } from './core/sessions/agreeing.ts';
 import { createAskForCommit } from './core/sessions/commit-waiting.ts';
@@ -57,13 +57,13 @@ export function createCore(options: ServerOptions, foundation: Foundation, check
   const interrupted = { sessions, live, resume, isAbandoned: publishers.isAbandoned, log };
   const resumeAbandoned = (isStopping: () => boolean): Promise<void> =>
     resumeCommits(interrupted, isStopping);
-  const { amongScans, amongManifests } = createScanLimits();
+  const { scanLimiter, manifestLimiter } = createScanLimits();
   return {
     leftovers,
     live,
     ending,
     askForCommit: createAskForCommit({ begin, publishers, commitWaitMs: limits.commitWaitMs }),
-    amongScans,
+    scanLimiter,
     admit: createAdmission({
       live,
       refuseExpired: ending.refuseExpired,
@@ -75,8 +75,8 @@ export function createCore(options: ServerOptions, foundation: Foundation, check
     }),
     agree: createAgree({ room, usage }),
     receive: createReceive({ room, usage, onReceived: metrics.received, log }),
-    takeManifest: createTakeManifest({ amongManifests, room, usage, limits, log }),
-    scanSource: createScanSource({ content, amongScans, usage, room, limits, log }),
+    takeManifest: createTakeManifest({ manifestLimiter, room, usage, limits, log }),
+    scanSource: createScanSource({ content, scanLimiter, usage, room, limits, log }),
     ...createDoors(options, base, { live, refuseExpired: ending.refuseExpired, commits }),
     collector: createCollector(base, { live, expire: ending.expire, publishers, resumeAbandoned }),
     /** What an earlier run of a server that is alone has left; of many nodes the one that collects does so. */

@@ -54,7 +54,7 @@ export function composeRoutes(composed: Composed): Omit<Routes, 'operations'> {
   const { version, login, localKey, grants } = options;
   const { maxJsonBytes } = limits;
   const { maxEntries } = limits.manifest;
-  const published = { content, amongScans: core.amongScans, maxEntries, onSent: metrics.sent };
+  const published = { content, scanLimiter: core.scanLimiter, maxEntries, onSent: metrics.sent };
   const probes = createProbeHandlers(access);
   const granting = createGrantHandlers(access, { grants, maxJsonBytes, log });
   const greet = createGreetingHandler({ version, login, localKey });
@@ -92,7 +92,7 @@ function sessionRoutes(
   withSession: WithSession,
 ): Pick<Routes, 'session' | 'chunk'> {
   const { content, log, limits, metrics, sessions, times, wallNow, hidePaths } = foundation;
-  const { live, ending, agree, amongScans, takeManifest, scanSource } = core;
+  const { live, ending, agree, scanLimiter, takeManifest, scanSource } = core;
   const { maxJsonBytes, maxRunsBytes } = limits;
   const controlled = { withSession, maxJsonBytes };
   const byToken = createAdministrativeAbort(access, { sessions, live }, ending.abort);
@@ -112,7 +112,7 @@ function sessionRoutes(
       [
         'manifest',
         {
-          PUT: createPutManifestHandler(withSession, { takeManifest, content, amongScans, agree, maxBytes }),
+          PUT: createPutManifestHandler(withSession, { takeManifest, content, scanLimiter, agree, maxBytes }),
           GET: createGetManifestHandler(withSession, { scanSource, agree, hidePaths }),
         },
       ],

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { request, type ClientRequest } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
-import { createFew } from '../../src/server/core/among-few.ts';
+import { createLimiter } from '../../src/server/core/limiter.ts';
 import type { ContentStore } from '../../src/storage/content-store.ts';
 import { directory, transferOf } from '../suites/staged-transfer.ts';
 import { ALICE, BOB, call, establish, openScene, until, type Scene } from './by-hand.ts';
@@ -152,20 +152,20 @@ test('manifests of owners that send them drop by drop hold up no other', async (
 });
 
 test('who grows beyond the part of one owner waits for the others of that owner, and not for more than there is', async () => {
-  const few = createFew({ max: 10, maxOfPrincipal: 6, waitMs: 60_000 }, 'things');
+  const limiter = createLimiter({ max: 10, maxOfPrincipal: 6, waitMs: 60_000 }, 'things');
   const { signal } = new AbortController();
   const done: string[] = [];
   let letGo = (): void => undefined;
   const held = new Promise<void>((resolve) => (letGo = resolve));
-  const first = few({ principal: 'a', signal, cost: 3 }, async () => held);
-  const second = few({ principal: 'a', signal, cost: 2 }, async (grow) => {
+  const first = limiter({ principal: 'a', signal, cost: 3 }, async () => held);
+  const second = limiter({ principal: 'a', signal, cost: 2 }, async (grow) => {
     await grow(3);
     done.push('grown to three');
     // Of more than an owner may have it takes all that an owner may have.
     await grow(100);
     done.push('grown to six');
   });
-  await few({ principal: 'b', signal, cost: 4 }, async () => void done.push('another owner'));
+  await limiter({ principal: 'b', signal, cost: 4 }, async () => void done.push('another owner'));
   await until(async () => done.length === 2);
   expect(done.toSorted()).toEqual(['another owner', 'grown to three']);
   letGo();

@@ -5,7 +5,7 @@ import { createLayout } from '../../../manifest/layout.ts';
 import type { Manifest } from '../../../manifest/manifest.ts';
 import type { SessionRecord } from '../../../session/record.ts';
 import { readTree, type Notice } from '../../../wire/tree-stream.ts';
-import type { Few } from '../among-few.ts';
+import type { Limiter } from '../limiter.ts';
 import type { CoreLimits } from '../core-limits.ts';
 import { checkManifest, openUsage, type Usage } from '../quota/quota.ts';
 import type { SessionWork } from './admission.ts';
@@ -36,7 +36,7 @@ export type TakeManifest = (work: SessionWork, coming: ComingTree) => Promise<Ma
 
 /** What manifests are taken with. */
 export interface ManifestTakingOptions {
-  readonly amongManifests: Few;
+  readonly manifestLimiter: Limiter;
   readonly room: StagingRoom;
   readonly usage: Usage;
   readonly limits: Pick<CoreLimits, 'manifest' | 'maxEntriesPerPrincipal' | 'maxEntriesPerGrant'>;
@@ -45,7 +45,7 @@ export interface ManifestTakingOptions {
 
 /** Makes what takes the manifests of one server. */
 export function createTakeManifest(options: ManifestTakingOptions): TakeManifest {
-  const { amongManifests, room, usage, limits, log } = options;
+  const { manifestLimiter, room, usage, limits, log } = options;
   return async (work, { lengthBytes, open, signal }) => {
     const { id, principal, authorization } = work.live.record.value;
     // As long again may be what its sender had to leave out.
@@ -56,7 +56,7 @@ export function createTakeManifest(options: ManifestTakingOptions): TakeManifest
       checkManifest(usage, { authorization, session: id }, { manifestBytes, entries }, limits);
     };
     const cost = Math.min(lengthBytes ?? Infinity, FIRST_BYTES);
-    return amongManifests({ principal, signal, cost }, async (grow) => {
+    return manifestLimiter({ principal, signal, cost }, async (grow) => {
       await openUsage(usage);
       try {
         check(lengthBytes ?? 0, 0);

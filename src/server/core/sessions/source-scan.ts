@@ -2,7 +2,7 @@
 import type { Logger } from '../../../base/logger.ts';
 import type { ManifestParameters } from '../../../manifest/manifest.ts';
 import type { ContentStore } from '../../../storage/content-store.ts';
-import type { Few } from '../among-few.ts';
+import type { Limiter } from '../limiter.ts';
 import type { CoreLimits } from '../core-limits.ts';
 import { checkEntries, openUsage, type Usage } from '../quota/quota.ts';
 import { scanTree, type ScannedTree } from '../scan-tree.ts';
@@ -29,7 +29,7 @@ export type ScanSource = (work: SessionWork, listener: ScanListener) => Promise<
 /** What sources are scanned with. */
 export interface SourceScanOptions {
   readonly content: ContentStore;
-  readonly amongScans: Few;
+  readonly scanLimiter: Limiter;
   readonly usage: Usage;
   readonly room: Pick<StagingRoom, 'takeDocuments'>;
   readonly limits: Pick<CoreLimits, 'manifest' | 'maxEntriesPerPrincipal' | 'maxEntriesPerGrant'>;
@@ -38,12 +38,12 @@ export interface SourceScanOptions {
 
 /** Makes what scans the sources of one server. */
 export function createScanSource(options: SourceScanOptions): ScanSource {
-  const { content, amongScans, usage, room, limits, log } = options;
+  const { content, scanLimiter, usage, room, limits, log } = options;
   return async ({ live, epoch }, { signal, onLines }) => {
     const { id, principal, target, chunkSizeBytes, digest, authorization } = live.record.value;
     const parameters: ManifestParameters = { chunkSizeBytes, digest };
     const query = { path: target, parameters, maxEntries: limits.manifest.maxEntries };
-    const tree = await amongScans({ principal, signal }, () =>
+    const tree = await scanLimiter({ principal, signal }, () =>
       scanTree(content, query, { keep: true, onLines }),
     );
     const { manifest } = tree;

@@ -5,7 +5,7 @@ import type { ContentStore } from '../../../storage/content-store.ts';
 import { isReservedName, printable, targetPathOf } from '../../../base/safe-path.ts';
 import { TreeChange } from '../../../wire/tree-change.ts';
 import { checkAllows } from '../../../session/authorization.ts';
-import { createFew } from '../../core/among-few.ts';
+import { createLimiter } from '../../core/limiter.ts';
 import type { Access } from '../../http/authorize.ts';
 import { clientSignal } from '../../http/client-signal.ts';
 import type { Handler } from '../../http/handler.ts';
@@ -28,7 +28,7 @@ export function createTreeChangeHandler(
   { authenticate }: Pick<Access, 'authenticate'>,
   { content, maxJsonBytes, log }: Changing,
 ): Handler {
-  const amongFew = createFew(AT_A_TIME, 'changes');
+  const limiter = createLimiter(AT_A_TIME, 'changes');
   const limit = { maxBytes: maxJsonBytes, what: 'the change' };
   return async (exchange) => {
     const authorization = await authenticate(exchange);
@@ -43,7 +43,7 @@ export function createTreeChangeHandler(
       refuseOwn(each, authorization.pathPrefix);
     }
     const { id: by, principal } = authorization;
-    await amongFew({ principal, signal: clientSignal(exchange) }, () => carryOut(content, change, path, to));
+    await limiter({ principal, signal: clientSignal(exchange) }, () => carryOut(content, change, path, to));
     const { action } = change;
     const fields = { principal, by, from: exchange.address, action, target: printable(path) };
     log.info({ ...fields, ...(to === undefined ? {} : { to: printable(to) }) }, 'tree changed');

@@ -5,7 +5,7 @@ import { printable, targetPathOf } from '../../../base/safe-path.ts';
 import type { ScannedEntry } from '../../../manifest/entry.ts';
 import { checkAllows } from '../../../session/authorization.ts';
 import type { ContentStore } from '../../../storage/content-store.ts';
-import type { Few } from '../../core/among-few.ts';
+import type { Limiter } from '../../core/limiter.ts';
 import type { TreeQuery } from '../../core/scan-tree.ts';
 import type { Access } from '../../http/authorize.ts';
 import { byteRangeOf, type ByteRange } from '../../http/byte-range.ts';
@@ -23,7 +23,7 @@ const NS_PER_S = 1_000_000_000n;
 /** What is published, and how it is shown. */
 export interface Published {
   readonly content: ContentStore;
-  readonly amongScans: Few;
+  readonly scanLimiter: Limiter;
   /** Most entries of a tree that is shown. */
   readonly maxEntries: number;
   /** Told of payload bytes of files that went out. */
@@ -104,14 +104,14 @@ async function sendDirectory(
 }
 
 async function sendTreeOf(
-  { content, amongScans, maxEntries }: Published,
+  { content, scanLimiter, maxEntries }: Published,
   exchange: Exchange,
   principal: string,
   { path, depth }: { readonly path: string; readonly depth: 1 | undefined },
 ): Promise<void> {
   const wanted = { path, parameters: LISTING, maxEntries };
   const query: TreeQuery = depth === undefined ? wanted : { ...wanted, depth };
-  await amongScans({ principal, signal: clientSignal(exchange) }, () => sendTree(exchange, content, query));
+  await scanLimiter({ principal, signal: clientSignal(exchange) }, () => sendTree(exchange, content, query));
 }
 
 async function sendFile(

@@ -12,7 +12,7 @@ import {
   type ProbeReply,
 } from '../../../wire/admin-messages.ts';
 import { parseMessage } from '../../../wire/parse-message.ts';
-import { createFew, type Few } from '../../core/among-few.ts';
+import { createLimiter, type Limiter } from '../../core/limiter.ts';
 import type { Access } from '../../http/authorize.ts';
 import { clientSignal } from '../../http/client-signal.ts';
 import { contentLengthOf, openBody, type Exchange } from '../../http/exchange.ts';
@@ -32,19 +32,19 @@ export function createProbeHandlers({ authenticateAnswer }: Pick<Access, 'authen
   readonly upload: Handler;
   readonly download: Handler;
 } {
-  const amongFew = createFew(AT_A_TIME, 'probes');
+  const limiter = createLimiter(AT_A_TIME, 'probes');
   const probing =
     (probe: typeof upload): Handler =>
     async (exchange) => {
       const { principal } = await authenticateAnswer(exchange);
-      await probe(amongFew, exchange, principal);
+      await probe(limiter, exchange, principal);
     };
   return { upload: probing(upload), download: probing(download) };
 }
 
 /** Takes a body and answers how many bytes of it came when. */
-async function upload(amongFew: Few, exchange: Exchange, principal: string): Promise<void> {
-  await amongFew({ principal, signal: clientSignal(exchange) }, async () => {
+async function upload(limiter: Limiter, exchange: Exchange, principal: string): Promise<void> {
+  await limiter({ principal, signal: clientSignal(exchange) }, async () => {
     const tooLong = (): CairnError =>
       new CairnError('invalid-request', `the body of a probe has at most ${MAX_PROBE_BYTES} bytes`);
     if ((contentLengthOf(exchange) ?? 0) > MAX_PROBE_BYTES) throw tooLong();
@@ -84,10 +84,10 @@ const DownloadQuery = v.object({
 });
 
 /** Says nothing for a while, then answers in pieces with pauses between them. */
-async function download(amongFew: Few, exchange: Exchange, principal: string): Promise<void> {
+async function download(limiter: Limiter, exchange: Exchange, principal: string): Promise<void> {
   const query = Object.fromEntries(new URLSearchParams(exchange.query));
   const { silentMs, pieces, everyMs } = parseMessage(DownloadQuery, query, 'the query of the probe');
-  await amongFew({ principal, signal: clientSignal(exchange) }, async () => {
+  await limiter({ principal, signal: clientSignal(exchange) }, async () => {
     const { response } = exchange;
     await pause(exchange, silentMs);
     response.writeHead(200, {

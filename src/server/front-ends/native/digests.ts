@@ -5,7 +5,7 @@ import type { SessionRecord } from '../../../session/record.ts';
 import { mayHash } from '../../../session/scopes.ts';
 import type { ContentStore } from '../../../storage/content-store.ts';
 import { Empty } from '../../../wire/messages.ts';
-import { createFew } from '../../core/among-few.ts';
+import { createLimiter } from '../../core/limiter.ts';
 import type { SessionWork } from '../../core/sessions/admission.ts';
 import { openFileDigests } from '../../core/sessions/file-digests.ts';
 import { clientSignal } from '../../http/client-signal.ts';
@@ -32,7 +32,7 @@ export interface Hashing {
 
 /** Makes what answers with the digests of files as they are now. */
 export function createDigestsHandler(withSession: WithSession, hashing: Hashing): IdHandler {
-  const amongFew = createFew(AT_A_TIME, 'digests');
+  const limiter = createLimiter(AT_A_TIME, 'digests');
   return (exchange, id) =>
     withSession(exchange, { id, event: 'prepare' }, async (work) => {
       const { live } = work;
@@ -46,7 +46,7 @@ export function createDigestsHandler(withSession: WithSession, hashing: Hashing)
         what: 'the request for digests',
       });
       const { principal } = live.record.value;
-      await amongFew({ principal, signal: clientSignal(exchange) }, () =>
+      await limiter({ principal, signal: clientSignal(exchange) }, () =>
         answer(hashing, exchange, work, sets.entries),
       );
     });

@@ -3,7 +3,7 @@ import { CairnError, type ErrorCode } from '../../../base/errors.ts';
 import type { ContentStore } from '../../../storage/content-store.ts';
 import type { Comparison } from '../../../wire/messages.ts';
 import { HEADER, PLAN, REPLACE_ANY } from '../../../wire/routes.ts';
-import type { Few } from '../../core/among-few.ts';
+import type { Limiter } from '../../core/limiter.ts';
 import type { SessionWork } from '../../core/sessions/admission.ts';
 import { agreeOnProposed, type Agree } from '../../core/sessions/agreeing.ts';
 import { compareTarget } from '../../core/sessions/compare-target.ts';
@@ -24,7 +24,7 @@ const REFUSED_FOR_SIZE: ReadonlySet<ErrorCode> = new Set(['quota-exceeded', 'ser
 export interface PushManifest {
   readonly takeManifest: TakeManifest;
   readonly content: ContentStore;
-  readonly amongScans: Few;
+  readonly scanLimiter: Limiter;
   readonly agree: Agree;
   /** Longest manifest, in bytes. */
   readonly maxBytes: number;
@@ -32,7 +32,7 @@ export interface PushManifest {
 
 /** Makes what takes a manifest and answers with what of it the target has. */
 export function createPutManifestHandler(withSession: WithSession, taking: PushManifest): IdHandler {
-  const { takeManifest, content, amongScans, agree, maxBytes } = taking;
+  const { takeManifest, content, scanLimiter, agree, maxBytes } = taking;
   return (exchange, id) =>
     withSession(exchange, { id, event: 'prepare', direction: 'push' }, async (work) => {
       const { live } = work;
@@ -43,7 +43,7 @@ export function createPutManifestHandler(withSession: WithSession, taking: PushM
         .catch((error: unknown) => refuseManifest(exchange, error, maxBytes));
       const mayReplace = exchange.request.headers[HEADER.replace] === REPLACE_ANY;
       const { principal } = live.record.value;
-      const comparison = await amongScans({ principal, signal }, () =>
+      const comparison = await scanLimiter({ principal, signal }, () =>
         compareTarget(content, live.record.value, manifest, mayReplace),
       );
       await sendJson(exchange, 200, await agreed(agree, exchange, work, comparison));

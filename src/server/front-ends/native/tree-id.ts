@@ -9,7 +9,7 @@ import { createManifestHash, TREE_ID_PARAMETERS } from '../../../manifest/manife
 import { TreeIdRequest, type TreeIdReply } from '../../../wire/tree-id-messages.ts';
 import { mayCompare } from '../../../session/scopes.ts';
 import type { ContentStore } from '../../../storage/content-store.ts';
-import { createFew } from '../../core/among-few.ts';
+import { createLimiter } from '../../core/limiter.ts';
 import { checkAllowsSession } from '../../core/sessions/renewal.ts';
 import type { Access } from '../../http/authorize.ts';
 import { clientSignal } from '../../http/client-signal.ts';
@@ -36,7 +36,7 @@ export function createTreeIdHandler(
   { authenticateAnswer }: Pick<Access, 'authenticateAnswer'>,
   { content, maxJsonBytes, log }: TreeIds,
 ): Handler {
-  const amongFew = createFew(AT_A_TIME, 'tree-ids');
+  const limiter = createLimiter(AT_A_TIME, 'tree-ids');
   const limit = { maxBytes: maxJsonBytes, what: 'the request for a tree id' };
   return async (exchange) => {
     const authorization = await authenticateAnswer(exchange);
@@ -45,7 +45,7 @@ export function createTreeIdHandler(
     checkAllowsSession(authorization, { direction: 'push', target });
     const { id: by, principal } = authorization;
     const signal = clientSignal(exchange);
-    await amongFew({ principal, signal }, async () => {
+    await limiter({ principal, signal }, async () => {
       const mayKnow = mayCompare(authorization.scopes);
       const reply: TreeIdReply = { id: mayKnow ? await treeIdOf(content, target, signal) : null };
       const fields = { principal, by, from: exchange.address, target: printable(target), id: reply.id };

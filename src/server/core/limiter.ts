@@ -1,10 +1,10 @@
 /** Requests that cost a server more than most: few of a kind, or so much of them, at a time, shared out by principal. */
 import { CairnError } from '../../base/errors.ts';
 
-/** Who wants a place, and whom it is for: who goes away waits no longer. */
+/** A request that wants a place, and its principal; one whose client goes away waits no longer. */
 export interface Wanting {
   readonly principal: string;
-  /** Aborted once nobody waits for the answer any more. */
+  /** Aborted once the client no longer waits for the answer. */
   readonly signal: AbortSignal;
   /** How much of the limit it takes: 1, unless it says so. What is more than one principal may have takes that. */
   readonly cost?: number;
@@ -14,10 +14,10 @@ export interface Wanting {
 export type Grow = (cost: number) => Promise<void>;
 
 /** Does some work as soon as there is a place for it. @throws CairnError `server-busy`, `network`; what the work throws */
-export type Few = <Result>(wanting: Wanting, work: (grow: Grow) => Promise<Result>) => Promise<Result>;
+export type Limiter = <Result>(wanting: Wanting, work: (grow: Grow) => Promise<Result>) => Promise<Result>;
 
-/** How many at a time: in all, and of one principal, so that nobody takes the places of everybody else. */
-export interface FewLimits {
+/** How many at a time: in all, and of one principal, so that one principal cannot take every place. */
+export interface LimiterOptions {
   readonly max: number;
   readonly maxOfPrincipal: number;
   /** How long a request waits for a place, in milliseconds; without, it is refused at once. */
@@ -32,7 +32,7 @@ interface Place {
 interface Places {
   /** What is under way. */
   readonly running: Set<Place>;
-  /** Who comes first gets a place first, where it is not too large for what is free. */
+  /** The first to come gets a place first, where it is not too large for the free ones. */
   readonly waiting: Set<{ readonly place: Place; give(): void }>;
 }
 
@@ -40,7 +40,7 @@ interface Places {
 const MAX_WAITING = 1024;
 
 /** Makes a limit of one server; `what` names it. */
-export function createFew(limits: FewLimits, what: string): Few {
+export function createLimiter(limits: LimiterOptions, what: string): Limiter {
   const places: Places = { running: new Set(), waiting: new Set() };
   const named = { ...limits, what };
   return async ({ principal, signal, cost = 1 }, work) => {
@@ -65,7 +65,7 @@ export function createFew(limits: FewLimits, what: string): Few {
 function isFree(
   { running }: Places,
   { principal, cost }: Place,
-  { max, maxOfPrincipal }: FewLimits,
+  { max, maxOfPrincipal }: LimiterOptions,
 ): boolean {
   let [all, own] = [cost, cost];
   for (const other of running) {
@@ -75,7 +75,7 @@ function isFree(
   return all <= max && own <= maxOfPrincipal;
 }
 
-function giveAway(places: Places, limits: FewLimits): void {
+function giveAway(places: Places, limits: LimiterOptions): void {
   for (const one of places.waiting) {
     if (!isFree(places, one.place, limits)) continue;
     places.waiting.delete(one);
@@ -88,7 +88,7 @@ async function takePlace(
   places: Places,
   place: Place,
   signal: AbortSignal,
-  limits: FewLimits & { readonly what: string },
+  limits: LimiterOptions & { readonly what: string },
 ): Promise<void> {
   const { what, waitMs = 0 } = limits;
   if (isFree(places, place, limits)) {
@@ -125,16 +125,19 @@ function gone(): CairnError {
 /** Walks through directories, and reading of manifests: each holds descriptors, the disk, or memory, for one answer. */
 export interface ScanLimits {
   /** A scan of a tree, as soon as there is a place for it. */
-  readonly amongScans: Few;
+  readonly scanLimiter: Limiter;
   /** Bytes that were read of manifests that are coming: these are in memory. The largest are read one by one. */
-  readonly amongManifests: Few;
+  readonly manifestLimiter: Limiter;
 }
 
 /** Makes these limits of one server. */
 export function createScanLimits(): ScanLimits {
   const MIB = 1024 ** 2;
   return {
-    amongScans: createFew({ max: 32, maxOfPrincipal: 8, waitMs: 20_000 }, 'scans'),
-    amongManifests: createFew({ max: 256 * MIB, maxOfPrincipal: 128 * MIB, waitMs: 20_000 }, 'manifests'),
+    scanLimiter: createLimiter({ max: 32, maxOfPrincipal: 8, waitMs: 20_000 }, 'scans'),
+    manifestLimiter: createLimiter(
+      { max: 256 * MIB, maxOfPrincipal: 128 * MIB, waitMs: 20_000 },
+      'manifests',
+    ),
   };
 }
