@@ -1,13 +1,13 @@
 /** Signals that follow others, and waiting that a signal ends. */
 import { setMaxListeners } from 'node:events';
 
-/** A controller that is aborted with `outer`, for the same reason, until it is let go. */
+/** A controller that `outer` aborts too, with the same reason, until the caller lets go of it. */
 export function linkedController(outer: AbortSignal): {
   readonly controller: AbortController;
   letGo(): void;
 } {
   const controller = new AbortController();
-  // Every request under way listens to the signal.
+  // Every request that runs listens to the signal.
   setMaxListeners(0, controller.signal);
   const onAbort = (): void => controller.abort(outer.reason);
   if (outer.aborted) onAbort();
@@ -15,7 +15,7 @@ export function linkedController(outer: AbortSignal): {
   return { controller, letGo: () => outer.removeEventListener('abort', onAbort) };
 }
 
-/** Waits for `work`, which goes on in any case, or until the signal is aborted. @throws the signal's reason */
+/** Waits for `work`, which goes on in any case, until the signal is aborted. @throws the signal's reason */
 export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   signal.throwIfAborted();
   let onAbort = (): void => {};

@@ -1,23 +1,23 @@
-/** The one way in which all commands speak of a token and what it allows. */
+/** The one wording in which all commands describe a token and its rights. */
 import { printable } from './safe-path.ts';
 import { momentText } from './moment-text.ts';
 
-/** What is said of a token, or of another credential that stands for the same. */
+/** The facts that a message gives about a token, or about another credential. */
 export interface AccessText {
-  /** As a server calls it: `token:backup.…` for a kept token, `oidc:…`, and so on. */
+  /** The server's name for it: `token:backup.…` for a kept token, `oidc:…`, and so on. */
   readonly id: string;
   readonly owner: string;
   readonly scopes: readonly string[];
-  /** Relative path that it is confined to; empty for everything. */
+  /** Relative path to which it is confined; empty for everything. */
   readonly path: string;
-  /** Null for one without an end. */
+  /** Null for one that never expires. */
   readonly expiresAtMs: number | null;
 }
 
-/** What tells tokens of the same name apart: the end of an id. */
+/** The random end of an id, by which tokens of the same name differ. */
 const ID_END = /\.[A-Za-z0-9_-]{12}$/;
 
-/** `token "backup"`; what is no token is called by its id. */
+/** `token "backup"`; the id itself for other credentials. */
 export function credentialName(id: string): string {
   if (!id.startsWith('token:')) return printable(id);
   return printable(`token "${id.slice('token:'.length).replace(ID_END, '')}"`);

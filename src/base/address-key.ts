@@ -1,10 +1,10 @@
 /** Network addresses as limits count them. */
 import ipaddr from 'ipaddr.js';
 
-/** Who has one IPv6 address has a /64 of them. */
+/** A network gives one customer at least a /64 of IPv6 addresses. */
 const IPV6_PREFIX_BYTES = 8;
 
-/** What stands for an address and its neighbours: IPv4 (mapped into IPv6, too) as it is, IPv6 by its /64. */
+/** The key of an address and its neighbours: IPv4 (mapped into IPv6, too) as it is, IPv6 by its /64. */
 export function addressKey(address: string): string {
   if (!ipaddr.isValid(address)) return address;
   const parsed = ipaddr.process(address);

@@ -27,7 +27,7 @@ export function parseAddressRange(text: string): AddressRange | undefined {
   return bits >= 0 && bits <= longest ? { first, bits } : undefined;
 }
 
-/** An address in its one canonical form, without a zone; undefined for what is none. */
+/** An address in its one canonical form, without a zone; undefined for any other text. */
 export function canonicalAddress(text: string): string | undefined {
   const [address = ''] = text.split('%', 1);
   return parseAddress(address)?.toString();
@@ -40,7 +40,7 @@ export function isInRanges(address: string, ranges: readonly AddressRange[]): bo
   return ranges.some(({ first, bits }) => first.kind() === parsed.kind() && parsed.match(first, bits));
 }
 
-/** ipaddr.js alone would also take octal, hexadecimal and shortened forms, which others read differently. */
+/** ipaddr.js alone would also take octal, hexadecimal and shortened forms, which other programs read differently. */
 function parseAddress(text: string): Address | undefined {
   return isIP(text) === 0 ? undefined : ipaddr.process(text);
 }

@@ -1,4 +1,4 @@
-/** Waits for `work`, but no longer than `maxMs`; it goes on in any case. @throws what it fails with by then */
+/** Waits for `work`, but no longer than `maxMs`; the work goes on. @throws the error of `work`, if it fails by then */
 export async function atMost(maxMs: number, work: Promise<unknown>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<void>((resolve) => {

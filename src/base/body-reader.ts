@@ -1,37 +1,37 @@
-/** The body of a message as its pieces arrive, at the reader's pace, and not slower than the sender may be. */
+/** The body of a message as its pieces arrive, at the reader's pace, with a least pace for the sender. */
 import { CairnError } from './errors.ts';
 import type { ReaderPace } from './unsent.ts';
 
-/** The pace of bodies: `idleMs` without a byte, or an average rate below the least one, ends them. */
+/** Timeout and least rate of bodies: `idleMs` without a byte, or an average rate below `minRate`, ends a body. */
 export interface Pace extends ReaderPace {
   readonly idleMs: number;
 }
 
-/** The least that must move while the other side lets this one wait for `overMs`. */
+/** The bytes that have to arrive while the reader waits for `overMs`. */
 function leastBytes({ minRate, overMs }: Pace): number {
   return (minRate * overMs) / 1000;
 }
 
-/** Who takes a body. */
+/** The consumer of a body. */
 export interface BodyListener {
-  /** Pieces come in order; each is valid until it was {@link BodySource.taken}. */
+  /** Pieces come in order; each is valid until the listener calls {@link BodySource.taken}. */
   data(piece: Uint8Array): void;
   end(): void;
   /** The connection broke before the body was whole. */
   cut(): void;
 }
 
-/** Where a body comes from. */
+/** The producer of a body. */
 export interface BodySource {
-  /** Bytes that wait in memory before the sender is held back. */
+  /** The source stops the sender while so many bytes wait in memory. */
   readonly maxWaitingBytes: number;
-  /** Begins. */
+  /** Starts to deliver the body. */
   listen(listener: BodyListener): void;
-  /** The oldest piece is not looked at any more. */
+  /** The listener has finished with the oldest piece. */
   taken(): void;
   pause(): void;
   resume(): void;
-  /** Nobody listens any more. */
+  /** The listener wants no more calls. */
   stop(): void;
 }
 
@@ -40,7 +40,7 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
-/** Iterates over a body once; a piece is valid until the next one is asked for. */
+/** Iterates over a body once; a piece is valid until the reader asks for the next one. */
 export class BodyReader implements AsyncIterableIterator<Uint8Array> {
   readonly #source: BodySource;
   readonly #pace: Pace;
@@ -50,11 +50,13 @@ export class BodyReader implements AsyncIterableIterator<Uint8Array> {
   #isLent = false;
   #state: 'coming' | 'ended' | 'released' = 'coming';
   #failure: CairnError | undefined;
-  /** Where the connection was cut: told after what came before it has been read, since that is held. */
+  /**
+   * Set where the connection was cut; the reader first gets the bytes that came before, since a receiver keeps them.
+   */
   #cut: CairnError | undefined;
   #waiting: Waiting | undefined;
   #timer: NodeJS.Timeout | undefined;
-  /** Since when the reader waits, how long it has waited since the pace was last looked at, and what came meanwhile. */
+  /** Start of the reader's wait; since the last check of the pace: how long it waited, and the bytes that came. */
   #waitingSinceMs = 0;
   #waitedMs = 0;
   #cameBytes = 0;
@@ -66,7 +68,7 @@ export class BodyReader implements AsyncIterableIterator<Uint8Array> {
     source.listen({ data: this.#onData, end: this.#onEnd, cut: this.#onCut });
   }
 
-  /** Whether all of it has arrived, read or not. */
+  /** Whether the whole body has arrived, read or not. */
   get isWhole(): boolean {
     return this.#state === 'ended';
   }
@@ -75,7 +77,7 @@ export class BodyReader implements AsyncIterableIterator<Uint8Array> {
     return this;
   }
 
-  /** @throws CairnError `network` when the connection was cut, `timeout`, or what {@link abort} was given */
+  /** @throws CairnError `network` when the connection was cut, `timeout`, or the error given to {@link abort} */
   next(): Promise<IteratorResult<Uint8Array, undefined>> {
     this.#giveBack();
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
@@ -96,14 +98,14 @@ export class BodyReader implements AsyncIterableIterator<Uint8Array> {
     });
   }
 
-  /** Called where a loop over the body ends early; what is left stays unread. */
+  /** A loop over the body calls it when it ends early; the rest stays unread. */
   return(): Promise<IteratorResult<Uint8Array, undefined>> {
     this.#giveBack();
     this.release();
     return Promise.resolve({ done: true, value: undefined });
   }
 
-  /** Ends the body for its reader: nothing that came and was not read is given to it any more. */
+  /** Ends the body with an error; the reader gets no more of the bytes that it has not read. */
   abort(error: CairnError): void {
     if (this.#failure !== undefined) return;
     this.#failure = error;
@@ -147,7 +149,7 @@ export class BodyReader implements AsyncIterableIterator<Uint8Array> {
     if (this.#queuedBytes >= this.#source.maxWaitingBytes) this.#source.pause();
   };
 
-  /** Only the time that the sender lets the reader wait counts. A body that is too slow is ended. */
+  /** Counts only the time for which the reader waits for the sender. Ends a body that is too slow. */
   #isFastEnough(): boolean {
     this.#waitedMs += performance.now() - this.#waitingSinceMs;
     if (this.#waitedMs < this.#pace.overMs) return true;
@@ -179,7 +181,7 @@ export class BodyReader implements AsyncIterableIterator<Uint8Array> {
   };
 
   readonly #onIdle = (): void => {
-    // While nobody waits for a piece it is this side that is slow.
+    // While the reader does not wait, this side is the slow one.
     if (this.#waiting === undefined) return;
     const message = `no byte of the body came for ${this.#pace.idleMs} ms`;
     this.abort(new CairnError('timeout', message, { details: { limit: 'body-idle' } }));

@@ -1,10 +1,10 @@
 import type { Directory } from './directory.ts';
 import { checkRelativePath } from './safe-path.ts';
 
-/** How missing directories are met on the way: made (mode 0777 less the umask), and their parents synced at once. */
+/** Whether a walk makes missing directories (mode 0777 less the umask), and syncs their parents at once. */
 export interface WalkOptions {
   readonly create?: boolean;
-  /** fsync of each parent in which a directory was made or may have been made by an interrupted run. */
+  /** fsync each parent in which this run made a directory, or an interrupted run may have made one. */
   readonly sync?: boolean;
 }
 
@@ -26,14 +26,14 @@ const MAX_OPEN = 32;
 
 interface Step {
   readonly name: string;
-  /** Undefined where it was closed, since it is far above the last one. */
+  /** Undefined where the cursor closed it, since it is far above the last one. */
   directory: Directory | undefined;
 }
 
 /**
  * Walks directories below a root in canonical order and keeps those on the way to the last one open, so that a hundred
- * thousand files in order cost one open per directory, and not one per component and file. Of a deep way only the last
- * ones stay open, and the others are opened again on the way back. Close it; the root stays open.
+ * thousand files in order cost one open per directory, and not one per component and file. Of a deep path only the last
+ * directories stay open; the cursor opens the others again on the way back. Close it; the root stays open.
  */
 export class DirectoryCursor {
   readonly #root: Directory;
@@ -48,7 +48,7 @@ export class DirectoryCursor {
   }
 
   /**
-   * The open directory at `relativeDirPath` ('' for the root). It belongs to the cursor and is valid until the next call.
+   * The open directory at `relativeDirPath` ('' for the root). The cursor owns it; it is valid until the next call.
    *
    * @throws CairnError `path-unsafe`, `not-found`, `not-directory`, `symlink-refused`, storage codes
    */
@@ -57,7 +57,7 @@ export class DirectoryCursor {
     return this.#stack.at(-1)?.directory ?? this.#root;
   }
 
-  /** Closes what the cursor opened; it may be used again afterwards. */
+  /** Closes the directories that the cursor opened; it may be used again afterwards. */
   close(): void {
     this.#cut(0);
   }
@@ -67,7 +67,7 @@ export class DirectoryCursor {
     let shared = 0;
     while (shared < names.length && this.#stack[shared]?.name === names[shared]) shared += 1;
     this.#cut(shared);
-    // Far above the last one none is open.
+    // The directories far above the last one are closed.
     if (this.#stack.at(-1)?.directory === undefined) this.#cut(0);
     for (const name of names.slice(this.#stack.length)) {
       const parent = this.#stack.at(-1)?.directory ?? this.#root;

@@ -1,9 +1,9 @@
 /**
- * Directories held open by descriptor, so that nobody can swap one for a symbolic link between the check and the use.
+ * Directories held open by descriptor, so that no process can swap one for a symbolic link between check and use.
  *
- * Node has no `openat`. On Linux `/proc/self/fd/N/name` does the same: the kernel goes on from the open directory,
- * wherever it was moved meanwhile, and `O_NOFOLLOW` guards the last step. Elsewhere the directory's path is checked
- * against its descriptor right before each use, which narrows the race and cannot close it.
+ * Node has no `openat`. On Linux `/proc/self/fd/N/name` does the same: the kernel starts at the open directory, even
+ * after a move, and `O_NOFOLLOW` guards the last step. Elsewhere each use first compares the directory's path with its
+ * descriptor, which narrows the race and cannot close it.
  */
 import {
   closeSync,
@@ -55,10 +55,10 @@ function openError(error: unknown, path: string | Buffer, displayPath: string): 
   return new CairnError('not-directory', `"${shown}" is not a directory`, { cause: error });
 }
 
-/** With O_PATH, for which Node has no name: to go on from, where a directory may be searched and not read. */
+/** With O_PATH, which Node does not name: for a directory that this user may search but not read, a base for paths. */
 const SEARCH_FLAGS = 0o10000000 | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
-/** A descriptor, and whether it is good for more than to go on from. */
+/** A descriptor, and whether it can also be read; otherwise it serves only as a base for paths. */
 type Opened = { readonly fd: number; readonly isReadable: boolean };
 
 function open(path: string | Buffer, displayPath: string): Opened {
@@ -72,7 +72,7 @@ function open(path: string | Buffer, displayPath: string): Opened {
   }
 }
 
-/** Undefined where the directory may not even be searched; why it cannot be read is what the caller tells. */
+/** Undefined where this user may not even search the directory; the caller then reports why it could not be read. */
 function openToSearch(path: string | Buffer): number | undefined {
   let fd: number | undefined;
   try {
@@ -85,25 +85,25 @@ function openToSearch(path: string | Buffer): number | undefined {
   }
 }
 
-/** How {@link openDirectory} goes about it. */
+/** Options of {@link openDirectory}. */
 export interface DirectoryOptions {
-  /** False forces what is done on systems without `/proc/self/fd`. */
+  /** False forces the method for systems without `/proc/self/fd`. */
   readonly byDescriptor?: boolean;
-  /** What no way down from this directory leads to; what is opened below it inherits that. */
+  /** Directories that no path from here may reach; children inherit them. */
   readonly reserved?: Reserved | undefined;
 }
 
-/** For the owner of what is reserved. */
+/** Options for a caller that owns reserved directories. */
 export interface ChildOptions {
   readonly isReserved?: boolean;
 }
 
-/** An open directory, whose children are reached without following any symbolic link. Close it. */
+/** An open directory; it reaches its children without following any symbolic link. Close it. */
 export class Directory {
-  /** Where the directory was when it was opened: for messages, and for nothing else. Not made {@link printable}. */
+  /** The directory's path at the time of opening, for messages only. Not made {@link printable}. */
   readonly displayPath: string;
   readonly reserved: Reserved | undefined;
-  /** Whether it can be listed and synced; otherwise its descriptor is good to go on from, and for nothing else. */
+  /** Whether it can be listed and synced; otherwise its descriptor serves only as a base for paths. */
   readonly isReadable: boolean;
   readonly #byDescriptor: boolean;
   #fd: number | undefined;
@@ -130,11 +130,11 @@ export class Directory {
   }
 
   /**
-   * The path to give to `fs` for the direct child `name`; use it at once, and with `O_NOFOLLOW` where that exists.
-   * A Buffer is for names that are not UTF-8.
+   * The path to give to `fs` for the direct child `name`; use it at once, and with `O_NOFOLLOW` where that exists. A
+   * Buffer is for names that are not UTF-8.
    *
-   * @throws CairnError `path-unsafe` when `name` is not one component; `symlink-refused` when the directory is no longer
-   * at its path (only where there is no `/proc`)
+   * @throws CairnError `path-unsafe` when `name` is not one component; `symlink-refused` when the directory is no
+   * longer at its path (only where there is no `/proc`)
    */
   at(name: string): string;
   at(name: Buffer): Buffer;
@@ -145,19 +145,19 @@ export class Directory {
     return typeof name === 'string' ? `${base}/${name}` : Buffer.concat([Buffer.from(`${base}/`), name]);
   }
 
-  /** The path to give to `fs` for the directory itself; use it at once. @throws CairnError `symlink-refused` like {@link at} */
+  /** The path to give to `fs` for the directory itself; use it at once. @throws CairnError as {@link at} */
   here(): string {
     return this.#base();
   }
 
-  /** Where the direct child `name` is, for messages and for nothing else. Not made {@link printable}. */
+  /** The path of the direct child `name`, for messages only. Not made {@link printable}. */
   show(name: string | Buffer): string {
     return join(this.displayPath, name.toString());
   }
 
   /**
-   * What is at the direct child `name`, which is not followed where it is a symbolic link; undefined where nothing is.
-   * `statAt` is a shorter way than Node's, where this machine has it. Throws system errors, and like {@link at}.
+   * Looks at the direct child `name`, without following a symbolic link; undefined where there is none.
+   * `statAt` is faster than Node's own call, where this machine has it. Throws system errors, and like {@link at}.
    */
   look(name: string, statAt: StatAt | undefined): FileStat | undefined {
     if (statAt === undefined || !this.#byDescriptor)
@@ -169,8 +169,8 @@ export class Directory {
   /**
    * Opens the child directory `name`.
    *
-   * @throws CairnError `not-found`, `not-directory`, `symlink-refused`; `path-reserved` for what is {@link Reserved};
-   * storage codes
+   * @throws CairnError `not-found`, `not-directory`, `symlink-refused`; `path-reserved` for a {@link Reserved}
+   * directory; storage codes
    */
   openChild(name: string | Buffer, { isReserved = false }: ChildOptions = {}): Directory {
     const shown = this.show(name);
@@ -187,14 +187,14 @@ export class Directory {
     }
   }
 
-  /** Refuses the child `name`, which is the file `inode`, where it is {@link Reserved}. @throws CairnError `path-reserved` */
+  /** Refuses the child `name` with this `inode` where that is {@link Reserved}. @throws CairnError `path-reserved` */
   refuseReserved(name: string, inode: Inode | undefined): void {
     if (this.reserved === undefined || this.reserved.isEmpty || inode === undefined) return;
     if (this.reserved.has(inode) || this.#isAlias(name)) throw reservedError(this.show(name));
   }
 
   /**
-   * Opens the child directory `name`, made with `mode` (less the umask) where it is missing, durably after {@link sync}.
+   * Opens the child directory `name`, or makes it with `mode` (less the umask), durably after {@link sync}.
    *
    * @throws CairnError like {@link openChild}
    */
@@ -209,7 +209,7 @@ export class Directory {
     return this.openChild(name, options);
   }
 
-  /** A second handle on the same directory, with a life of its own. */
+  /** A second handle on the same directory, to be closed by itself. */
   reopen(): Directory {
     // The last component must not be the magic link itself, which O_NOFOLLOW would refuse.
     const opened = open(`${this.#base()}/.`, this.displayPath);
@@ -217,7 +217,7 @@ export class Directory {
   }
 
   /**
-   * Refuses to go on where {@link displayPath} leads to another directory by now: right before it is used as a path.
+   * Refuses to go on where {@link displayPath} leads to another directory by now: call it right before using that path.
    *
    * @throws CairnError `symlink-refused`
    */
@@ -232,12 +232,12 @@ export class Directory {
   }
 
   /**
-   * Makes the names in this directory durable (fsync), where its file system knows such a thing.
+   * Makes the names in this directory durable (fsync), where its file system can.
    *
    * @throws CairnError with a storage code
    */
   sync(): void {
-    // What may only be searched cannot be synced by itself.
+    // A descriptor that only searches cannot be synced.
     if (!this.isReadable) return;
     try {
       fsyncSync(this.fd);
@@ -247,7 +247,7 @@ export class Directory {
     }
   }
 
-  /** How much room its file system has for this user, and how much in all, in bytes. @throws CairnError storage codes */
+  /** Bytes that this user can still write in its file system, and bytes in all. @throws CairnError storage codes */
   space(): { freeBytes: number; totalBytes: number } {
     try {
       const { bsize, bavail, blocks } = statfsSync(`${this.#base()}/.`);
@@ -265,8 +265,8 @@ export class Directory {
   }
 
   /**
-   * Whether a name is only another spelling of the reserved one: some file systems make up other numbers for it. Where both
-   * are listed they are two.
+   * Whether a name is only another spelling of the reserved one: some file systems invent different inode numbers for
+   * it. A directory that lists both has two.
    */
   #isAlias(name: string | Buffer): boolean {
     if (typeof name !== 'string' || !mayBeReservedName(name)) return false;
@@ -277,14 +277,14 @@ export class Directory {
 
   #base(): string {
     if (this.#byDescriptor) return `/proc/self/fd/${this.fd}`;
-    // Without /proc: any swapped component on the way leads to another inode than the one that is held open.
+    // Without /proc: a component that was swapped on the way leads to another inode than the open one.
     this.checkInPlace();
     return this.displayPath;
   }
 }
 
 /**
- * Opens the directory at `path`, the user's own root: symbolic links on the way to it are followed, none below it is.
+ * Opens the directory at `path`, the user's own root. Symbolic links on the way to it are followed, below it never.
  *
  * @throws CairnError `not-found`, `not-directory`, storage codes
  */

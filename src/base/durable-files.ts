@@ -25,7 +25,7 @@ import { printable } from './safe-path.ts';
 const MAX_VECTORS = 1024;
 
 function nothingWritten(position: number): CairnError {
-  // Going round again would spin for ever.
+  // Another round would loop for ever.
   return new CairnError(
     'storage-io',
     `the file system took no byte at offset ${position}, without naming a reason`,
@@ -33,8 +33,8 @@ function nothingWritten(position: number): CairnError {
 }
 
 /**
- * Writes all `buffers` from byte `position` on, however few bytes the system takes at a time; answers how many bytes
- * that were. System errors pass through as they are: the caller knows the file's name and wraps them with storageError.
+ * Writes all `buffers` from byte `position` on, however few bytes the system takes at a time; answers the number of
+ * bytes. System errors pass through unchanged: the caller knows the file's name and wraps them with storageError.
  *
  * @throws CairnError `storage-io` when a write takes no byte
  */
@@ -96,7 +96,7 @@ export async function syncDirectory(path: string): Promise<void> {
       await handle.close();
     }
   } catch (error) {
-    // Nor can one be synced that may be searched and not read.
+    // A directory that this user may search and not read cannot be synced either.
     if (isNoSyncOfDirectories(error) || systemCodeOf(error) === 'EACCES') return;
     throw storageError(error, `syncing the directory "${printable(path)}"`);
   }
@@ -127,10 +127,10 @@ export async function replaceFileDurably(
 }
 
 /**
- * Makes a new file at `path`, durable on return and `mode` regardless of the umask. Where its bytes cannot be written nothing
- * is left; what was there is never touched.
+ * Makes a new file at `path`, durable on return and with `mode` regardless of the umask. Where the write fails it
+ * leaves no file; it never touches a file that was there.
  *
- * @throws CairnError `usage` where something is there already; storage codes
+ * @throws CairnError `usage` where the path is taken; storage codes
  */
 export async function createFileDurably(path: string, bytes: string, mode = 0o600): Promise<void> {
   const shown = printable(path);
@@ -144,7 +144,7 @@ export async function createFileDurably(path: string, bytes: string, mode = 0o60
   await syncDirectory(dirname(path));
 }
 
-/** Makes a new file, its bytes durable; removes it where that fails, and never one that it has not made. */
+/** Makes a new file with durable bytes; where that fails, removes it, but never a file that it has not made. */
 async function writeNewFile(path: string, bytes: Uint8Array, mode: number): Promise<void> {
   const handle = await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, mode);
   try {
@@ -162,8 +162,8 @@ async function writeNewFile(path: string, bytes: Uint8Array, mode: number): Prom
 const TEMPORARY_NAME = /^\.cairn-[0-9a-f]+\.tmp$/;
 
 /**
- * Removes what killed processes left of {@link replaceFileDurably} in `directory`, if it is there. Only files older
- * than `olderThanMs`: another process may be writing its own just now; 0 is for the one process that uses the directory.
+ * Removes the temporary files that killed processes left in `directory` (see {@link replaceFileDurably}), if it exists.
+ * Takes only files older than `olderThanMs`, since another process may be writing its own; 0 is for a sole user.
  *
  * @throws CairnError with a storage code
  */
@@ -176,12 +176,12 @@ export async function removeTemporaries(directory: string, olderThanMs: number):
       if (!isYoung) await unlink(path);
     }
   } catch (error) {
-    // Nothing is there, or the process that wrote it has finished meanwhile.
+    // The directory does not exist, or the process that wrote the file has finished meanwhile.
     if (systemCodeOf(error) !== 'ENOENT') throw storageError(error, `tidying "${printable(directory)}"`);
   }
 }
 
-/** Removes `path` and all below it, if it is there; a symbolic link is removed, never followed. @throws CairnError */
+/** Removes `path` and all below it, if it exists; removes a symbolic link without following it. @throws CairnError */
 export async function removeTree(path: string): Promise<void> {
   try {
     await rm(path, { recursive: true, force: true });
@@ -190,7 +190,7 @@ export async function removeTree(path: string): Promise<void> {
   }
 }
 
-/** Refuses a symbolic link at `path`: what is written below it would land somewhere else. @throws CairnError `symlink-refused` */
+/** Refuses a symbolic link at `path`, which would redirect writes. @throws CairnError `symlink-refused` */
 export async function refuseLink(path: string): Promise<void> {
   let stat: Stats;
   try {
@@ -207,8 +207,8 @@ export async function refuseLink(path: string): Promise<void> {
 }
 
 /**
- * Makes the directory `path` and what is missing above it, for the owner only (0700), durably. One that is there already
- * has to be this user's own, and loses what others may do in it.
+ * Makes the directory `path` and missing parents, for the owner only (0700), durably. An existing one
+ * has to be this user's own, and loses the rights of other users.
  *
  * @throws CairnError `owner-untrusted` for one of another user, or that all users share; `not-directory`, storage codes
  */
@@ -223,7 +223,7 @@ export async function makePrivateDirectory(path: string): Promise<void> {
 }
 
 /**
- * Makes an absolute path and what is missing above it; answers the first directory that it made, undefined for none. Node's own
+ * Makes an absolute path and missing parents; answers the first directory that it made, or undefined. Node's own
  * recursive mkdir says ENOENT on a read-only file system, and never ends below /proc.
  */
 async function makeMissing(path: string, mode: number): Promise<string | undefined> {
@@ -233,19 +233,19 @@ async function makeMissing(path: string, mode: number): Promise<string | undefin
     if (systemCodeOf(error) !== 'ENOENT' || dirname(path) === path) throw error;
   }
   const first = await makeMissing(dirname(path), mode);
-  // Another process may have been faster; below /proc the parent is there, and this throws ENOENT again.
+  // Another process may have been faster; below /proc the parent exists, and this throws ENOENT again.
   await makeOne(path, mode);
   return first ?? path;
 }
 
-/** Makes a directory; false where it is there. @throws what mkdir throws otherwise */
+/** Makes a directory; false where it exists. @throws the other errors of mkdir */
 async function makeOne(path: string, mode: number): Promise<boolean> {
   for (;;) {
     try {
       await mkdir(path, { mode });
       return true;
     } catch (error) {
-      // One look: another process may make and remove it all the time.
+      // One look only: another process may make and remove it again and again.
       const there = await lstat(path).catch(() => undefined);
       if (there?.isDirectory() === true || (there !== undefined && (await isDirectory(path)))) return false;
       if (systemCodeOf(error) !== 'EEXIST' || there !== undefined) throw error;
@@ -262,7 +262,7 @@ async function isDirectory(path: string): Promise<boolean> {
 }
 
 /**
- * Makes the directory `path` and what is missing above it, durably; `mode` is narrowed by the umask.
+ * Makes the directory `path` and missing parents, durably; the umask narrows `mode`.
  *
  * @throws CairnError `not-directory`, storage codes
  */

@@ -4,7 +4,7 @@
  * A code is a promise to scripts and to other implementations of the protocol: codes are added, never renamed.
  */
 
-/** What an error code means to HTTP, to the shell, and to a caller that may try again. */
+/** The meaning of an error code for HTTP, for the shell, and for a caller that may try again. */
 export interface ErrorTraits {
   /** Status of the problem document (RFC 9457) that carries this code. */
   readonly httpStatus: number;
@@ -91,7 +91,7 @@ export const ERROR_TABLE = {
   'redirect-refused': traits(502, EXIT.usage),
   'certificate-untrusted': traits(502, EXIT.denied),
   'proxy-refused': traits(502, EXIT.denied),
-  // who asks
+  // credentials and rights
   'unauthenticated': traits(401, EXIT.denied),
   'forbidden': traits(403, EXIT.denied),
   'cross-site-refused': traits(403, EXIT.denied),
@@ -148,8 +148,8 @@ export class CairnError extends Error {
   readonly details: ErrorDetails;
 
   /**
-   * @param code what went wrong, for programs
-   * @param message what happened, to which file, what is kept, what to do next, for people
+   * @param code the fault, for programs
+   * @param message for people: the event, the file, the data that is kept, and the next step
    */
   constructor(code: ErrorCode, message: string, options: { cause?: unknown; details?: ErrorDetails } = {}) {
     super(message, 'cause' in options ? { cause: options.cause } : undefined);
@@ -180,12 +180,12 @@ export function systemCodeOf(error: unknown): string | undefined {
   return named ?? error.code;
 }
 
-/** Whether this is what a disk says that takes nothing now, being full or read-only; it can be read all the same. */
+/** Whether the error comes from a disk that is full or read-only, and can still be read. */
 export function takesNothing(error: unknown): error is CairnError {
   return error instanceof CairnError && (error.code === 'storage-full' || error.code === 'storage-read-only');
 }
 
-/** Some network and FUSE file systems do not sync directories, and say so: their names are as durable as they can be. */
+/** Some network and FUSE file systems refuse to sync directories; cairn cannot make their names more durable. */
 export function isNoSyncOfDirectories(error: unknown): boolean {
   return ['EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(systemCodeOf(error) ?? '');
 }
@@ -218,7 +218,7 @@ const STORAGE_CODES: Readonly<Record<string, readonly [ErrorCode, string]>> = {
 
 /**
  * Wraps an error that a file system threw while `doing` something ("writing /a/b") into a {@link CairnError}.
- * A CairnError is passed through; a system error gets its storage code; a failure that carries no system code
+ * A CairnError passes through; a system error gets its storage code; an error without a system code
  * is a bug and becomes `internal`.
  */
 export function storageError(error: unknown, doing: string): CairnError {

@@ -1,21 +1,21 @@
 /**
- * What the file system says of a file. From Linux it comes through statx(2), whose structure is the same on every machine,
- * relative to an open directory: half the time of a path through `/proc/self/fd`, and no other way can be taken meanwhile.
+ * The metadata of a file. On Linux it comes from statx(2), whose structure is the same on every machine, relative to an
+ * open directory: that takes half the time of a path through `/proc/self/fd`, and no swapped directory can divert it.
  */
 import { type BigIntStats, constants, fstatSync, lstatSync } from 'node:fs';
 import { getSystemErrorName } from 'node:util';
 import type koffi from 'koffi';
 import type { LibraryHandle } from 'koffi';
 
-/** The part of a BigIntStats that is looked at; times are nanoseconds since 1970. */
+/** The part of a BigIntStats that cairn uses; times are nanoseconds since 1970. */
 export type FileStat = Pick<BigIntStats, 'dev' | 'ino' | 'mode' | 'size' | 'mtimeNs' | 'ctimeNs'>;
 
-/** What a file is. */
+/** The type of a file. */
 export type FileKind = 'file' | 'directory' | 'symlink' | 'FIFO' | 'socket' | 'device';
 
 /**
- * What is at `name` in the open directory `fd`, which is not followed where it is a symbolic link; undefined where nothing
- * is. Without a name it is what is open as `fd`. Throws system errors.
+ * Looks at `name` in the open directory `fd`, without following a symbolic link; undefined where there is none.
+ * An empty name means the open file `fd` itself. Throws system errors.
  */
 export type StatAt = (fd: number, name: string) => FileStat | undefined;
 
@@ -27,12 +27,12 @@ const KINDS = new Map<number, FileKind>([
   [constants.S_IFSOCK, 'socket'],
 ]);
 
-/** What the mode says a file is; both kinds of devices are one. */
+/** The type that a mode states; both kinds of devices are one. */
 export function kindOf({ mode }: Pick<FileStat, 'mode'>): FileKind {
   return KINDS.get(Number(mode) & constants.S_IFMT) ?? 'device';
 }
 
-/** `struct statx`: its length, and where its fields are, in units of their own length. */
+/** `struct statx`: its length, and the offsets of its fields in units of their own length. */
 const STATX = {
   lengthBytes: 256,
   mode16: 14,
@@ -64,7 +64,7 @@ export function bindStatAt(module: typeof koffi, library: LibraryHandle): StatAt
   const long = new BigInt64Array(buffer);
   const nanoseconds = ({ seconds64, nanoseconds32 }: typeof STATX.ctime | typeof STATX.mtime): bigint =>
     long[seconds64]! * NS_PER_S + BigInt(words[nanoseconds32]!);
-  // Device numbers as Node makes them of their two halves, which not all of its versions do in the same way.
+  // Device numbers as Node builds them from their two halves; Node's versions differ in how.
   const devices = new Map<number, bigint>();
   return (fd, name) => {
     const flags = name === '' ? AT_EMPTY_PATH : AT_SYMLINK_NOFOLLOW;
@@ -93,7 +93,7 @@ function statOnce(fd: number, name: string): FileStat | undefined {
   return lstatSync(`/proc/self/fd/${fd}/${name}`, { bigint: true, throwIfNoEntry: false });
 }
 
-/** What the error says where it says that nothing is there. */
+/** Undefined for an errno that means "no such file"; throws any other. */
 function absent(errno: number): undefined {
   const code = getSystemErrorName(-errno);
   if (!ABSENT.has(code)) throw Object.assign(new Error(`${code}: statx`), { code, errno: -errno });

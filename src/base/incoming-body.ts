@@ -1,11 +1,11 @@
 /**
- * The body of a message of Node's parser. `data` events instead of the stream's own iterator: that one joins what waits
- * into new buffers, and its early end destroys the connection that the answer to a request has to go through.
+ * The body of a message of Node's parser, by `data` events. The stream's own iterator copies waiting bytes into new
+ * buffers, and its early end destroys the connection, which has to carry the answer to a request.
  */
 import type { IncomingMessage } from 'node:http';
 import type { BodyListener, BodySource } from './body-reader.ts';
 
-/** Bytes that wait in memory before the sender is held back. */
+/** The sender has to stop while so many bytes wait in memory. */
 const MAX_WAITING_BYTES = 512 * 1024;
 
 /** The body of a request, or of an answer; its pieces are never changed. */
@@ -14,7 +14,7 @@ export function incomingBody(message: IncomingMessage): BodySource {
   return {
     maxWaitingBytes: MAX_WAITING_BYTES,
     listen: ({ data, end, cut }: BodyListener) => {
-      // A body without a length that is cut also ends; only `complete` tells the difference.
+      // A body without a length also ends when the connection is cut; only `complete` tells the difference.
       const onEnd = (): void => (message.complete ? end() : cut());
       stop = () => void message.off('data', data).off('end', onEnd).off('close', cut);
       message.on('data', data).on('end', onEnd).on('close', cut);

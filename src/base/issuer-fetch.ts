@@ -1,9 +1,9 @@
-/** Requests to an OpenID Connect issuer, which may be slow, away, or hostile: bounded in time and size, never redirected. */
+/** Requests to an OpenID Connect issuer, which may be slow, away or hostile: bounded in time and size, no redirects. */
 import { CairnError } from './errors.ts';
 import { isPrivateLink } from './issuer-url.ts';
 import { printable } from './safe-path.ts';
 
-/** Asks for a URL, as `fetch` does. The caller reads the body, or gives it up. */
+/** Sends a request, as `fetch` does. The caller reads the body, or cancels it. */
 export type IssuerFetch = (
   url: URL,
   request: Pick<RequestInit, 'method' | 'body' | 'redirect' | 'signal'> & {
@@ -11,14 +11,14 @@ export type IssuerFetch = (
   },
 ) => Promise<Response>;
 
-/** What a request to an issuer may cost. */
+/** The bounds of a request to an issuer. */
 export interface IssuerFetchOptions {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: RequestInit['body'];
-  /** Ends the request; its reason is what is thrown. */
+  /** Ends the request, which then throws the signal's reason. */
   readonly signal?: AbortSignal | undefined;
-  /** How it gets there; straight, where undefined. */
+  /** Sends the request; undefined: directly. */
   readonly fetch?: IssuerFetch | undefined;
   readonly timeoutMs?: number;
   readonly maxBytes?: number;
@@ -29,12 +29,12 @@ const MAX_BYTES = 512 * 1024;
 const LASTING = new Set(['certificate-untrusted', 'proxy-refused', 'config-invalid']);
 
 /**
- * Asks `url` below or beside `issuer`. The answer has been read in full when this resolves; a redirect is an answer like
- * any other, and followed by nobody.
+ * Sends a request to `url` below or beside `issuer`. The promise resolves after the whole answer was read. A redirect
+ * counts as an ordinary answer; the client does not follow it.
  *
  * @param issuer https, unless it is on this machine; then `url` has to be https, too
- * @throws CairnError `issuer-unavailable` when there is no whole answer in time; `login-failed` for a URL that may not
- * be asked; `certificate-untrusted`, `proxy-refused`, `config-invalid`; the signal's reason
+ * @throws CairnError `issuer-unavailable` without a whole answer in time; `login-failed` for a URL that this issuer may
+ * not name; `certificate-untrusted`, `proxy-refused`, `config-invalid`; the signal's reason
  */
 export async function fetchFromIssuer(
   issuer: URL,
@@ -52,11 +52,11 @@ export async function fetchFromIssuer(
     const response = await ask(url, { ...request, body, redirect: 'manual', signal: either });
     const { status, headers } = response;
     const answer = await readWithin(response, maxBytes);
-    // A status without a body may not be given one.
+    // The constructor refuses a body for these statuses.
     return new Response([204, 205, 304].includes(status) ? null : answer, { status, headers });
   } catch (error) {
     if (signal?.aborted === true) throw signal.reason;
-    // Nothing that goes away by itself.
+    // These errors do not go away by themselves.
     if (error instanceof CairnError && LASTING.has(error.code)) throw error;
     throw unavailable(
       issuer,
@@ -66,7 +66,7 @@ export async function fetchFromIssuer(
   }
 }
 
-/** The error for an issuer that could not be asked. */
+/** The error for an issuer that does not answer. */
 export function unavailable(issuer: URL, reason: string, cause?: unknown): CairnError {
   const message = `the issuer ${issuer.href} cannot be asked now (${reason}); try again when it is back`;
   return new CairnError('issuer-unavailable', message, cause === undefined ? {} : { cause });
@@ -77,7 +77,7 @@ async function readWithin(response: Response, maxBytes: number): Promise<Buffer<
   let bytes = 0;
   for await (const piece of response.body ?? []) {
     bytes += piece.byteLength;
-    // Leaving the loop ends the connection.
+    // The end of the loop ends the connection.
     if (bytes > maxBytes) throw new Error(`its answer has more than ${maxBytes} bytes`);
     pieces.push(piece);
   }
@@ -86,7 +86,7 @@ async function readWithin(response: Response, maxBytes: number): Promise<Buffer<
 
 function why(error: unknown): string {
   if (!(error instanceof Error)) return 'no connection';
-  // fetch says "fetch failed", and why in its cause.
+  // fetch says "fetch failed"; the reason is in its cause.
   const { cause } = error;
   const reason = cause instanceof Error && cause.message !== '' ? cause.message : error.message;
   return printable(reason.slice(0, 300));

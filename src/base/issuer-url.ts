@@ -1,4 +1,4 @@
-/** The URL of an OpenID Connect issuer, wherever it was named, and what may be asked in its name. Pure. */
+/** The URL of an OpenID Connect issuer, from any source, and the URLs that belong to it. Pure. */
 import { CairnError, type ErrorCode } from './errors.ts';
 import { isLoopbackHost } from './loopback.ts';
 import { withoutUserInfo } from './masked.ts';
@@ -6,7 +6,7 @@ import { printable } from './safe-path.ts';
 
 const MAX_URL_LENGTH = 2048;
 
-/** Whether nobody on the way can read or change what goes to `url`: https, or http within this machine. */
+/** Whether no host on the way can read or change traffic to `url`: https, or http within this machine. */
 export function isPrivateLink(url: URL): boolean {
   return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopbackHost(url.hostname));
 }
@@ -14,7 +14,7 @@ export function isPrivateLink(url: URL): boolean {
 /**
  * Parses the URL of an issuer: https, or http within this machine; no user, query or fragment.
  *
- * @param who whose word it is, for the message: `--oidc-issuer`, `the server`
+ * @param who the source of the URL, for the message: `--oidc-issuer`, `the server`
  * @throws CairnError `code`
  */
 export function parseIssuerUrl(text: string, who: string, code: ErrorCode): URL {

@@ -1,7 +1,7 @@
 /**
- * A file that says who uses a directory, to processes that cannot see each other: in other containers (another pid
- * namespace), or on another host that mounts the same file system. Where the C library is there the kernel's lock on the
- * file answers at once; a process of another kernel sees that the file is written again and again.
+ * A file that names the process that uses a directory, for processes that cannot see each other: in other containers
+ * (another pid namespace), or on another host that mounts the same file system. With the C library the kernel's lock on
+ * the file decides at once; a process of another kernel watches whether the holder renews the file.
  */
 import { randomBytes } from 'node:crypto';
 import { constants, readlinkSync } from 'node:fs';
@@ -14,27 +14,27 @@ import type { Native } from './native.ts';
 import { parseIdentity, type ProcessIdentity, systemInspector } from './process-identity.ts';
 import { printable } from './safe-path.ts';
 
-/** How often a holder writes its file, and how long another process watches for that before it takes over. */
+/** How often a holder writes its file, and for how long another process watches before it takes over. */
 export interface LeaseTiming {
   readonly renewEveryMs: number;
   readonly watchForMs: number;
 }
 
 const TIMING: LeaseTiming = { renewEveryMs: 2000, watchForMs: 5000 };
-/** Looks during one watch. */
+/** Reads during one watch. */
 const LOOKS = 20;
-/** Two processes that begin together have both written within this time, in milliseconds. */
+/** Two processes that start together have both written within this time, in milliseconds. */
 const SETTLE_MS = 250;
-/** Each record has this length, so that one write replaces it whole. */
+/** The length of every record, so that one write replaces the whole record. */
 const RECORD_BYTES = 512;
 const BLANK = Buffer.from(`${' '.repeat(RECORD_BYTES - 1)}\n`);
 const FILE_NAME = 'lease';
 
-/** What the file says of its holder. */
+/** The holder that the file names. */
 interface Holder extends ProcessIdentity {
   /** The pid namespace in which `pid` means something; '' where there is no /proc. */
   readonly pidNamespace: string;
-  /** Tells this taking of the lease from all others. */
+  /** Random; differs each time a process takes the lease. */
   readonly nonce: string;
   /** Whether the holder has the kernel's lock as well. */
   readonly hasKernelLock: boolean;
@@ -46,20 +46,20 @@ export interface LeaseFile {
   release(): Promise<void>;
 }
 
-/** How {@link takeLease} goes about it. */
+/** Options of {@link takeLease}. */
 export interface LeaseOptions {
   /** The C library; undefined where this machine cannot have it. */
   readonly native: Pick<Native, 'lockFile'> | undefined;
-  /** Told once when another process has taken the lease, as after this one was stopped for long: it has to end. */
+  /** Called once when another process has taken the lease, as after a long stop of this one: this one has to end. */
   readonly onLost: (error: CairnError) => void;
   readonly timing?: LeaseTiming;
-  /** Who this process says that it is; for tests. */
+  /** The identity of this process; for tests. */
   readonly self?: ProcessIdentity & { readonly pidNamespace: string };
 }
 
 /**
- * Takes the lease of `directory`, which exists; a holder of this kernel is found at once, one that only another host can
- * see within `watchForMs`.
+ * Takes the lease of `directory`, which exists. It finds a holder of this kernel at once, and one on another host
+ * within `watchForMs`.
  *
  * @throws CairnError `state-locked` (details `pid` where it means something here) while another process holds it;
  * `symlink-refused`; storage codes
@@ -80,7 +80,7 @@ export async function takeLease(directory: string, options: LeaseOptions): Promi
         hasKernelLock: hasKernelLock === true,
       };
       const failure = await write(handle, own, 0).catch((error: unknown) => error);
-      // On a disk that takes nothing now the kernel's lock has to do.
+      // A full or read-only disk refuses the record; the kernel's lock suffices then.
       if (failure !== undefined && hasKernelLock !== true) throw failure;
       if (hasKernelLock !== true) await refuseOther(directory, own);
       return hold({ path, handle, own, timing, onLost: options.onLost });
@@ -93,7 +93,11 @@ export async function takeLease(directory: string, options: LeaseOptions): Promi
   }
 }
 
-/** Without a lock two processes that begin together may both find the file free: it is the last writer's. @throws CairnError `state-locked` */
+/**
+ * Without a lock two processes that start together may both find the file free: the last writer gets the lease.
+ *
+ * @throws CairnError `state-locked`
+ */
 async function refuseOther(directory: string, own: Holder): Promise<void> {
   await sleep(SETTLE_MS);
   const there = await holderOf(join(directory, FILE_NAME));
@@ -105,17 +109,17 @@ function identityOfThis(): ProcessIdentity & { pidNamespace: string } {
   try {
     pidNamespace = readlinkSync('/proc/self/ns/pid');
   } catch {
-    // Without /proc there are no containers to be told apart.
+    // Without /proc there are no containers to tell apart.
   }
   return { ...systemInspector.self(), pidNamespace };
 }
 
-/** True: this process has it now; false: another one has; undefined: this machine or file system has no such locks. */
+/** True: this process has the lock; false: another has it; undefined: no such locks on this machine or file system. */
 function kernelLock(native: Pick<Native, 'lockFile'> | undefined, { fd }: FileHandle): boolean | undefined {
   try {
     return native?.lockFile(fd);
   } catch {
-    return undefined; // the file system has none, so that only the renewing tells
+    return undefined; // the file system has no locks: only the renewals tell
   }
 }
 
@@ -131,14 +135,14 @@ async function isHeld(
   if (before === undefined) return false;
   const { self, hasKernelLock, timing } = how;
   if (before.bootId === self.bootId) {
-    // The kernel gave up the lock of a holder that is dead.
+    // The kernel has released the lock of a dead holder.
     if (hasKernelLock === true && before.hasKernelLock) return false;
     if (before.pidNamespace === self.pidNamespace) return systemInspector.isAlive(before);
   }
   return isRenewed(path, timing);
 }
 
-/** Watches the bytes of the file and not its time: clocks of two hosts differ. */
+/** Watches the bytes of the file and not its time: the clocks of two hosts differ. */
 async function isRenewed(path: string, { watchForMs }: LeaseTiming): Promise<boolean> {
   const first = await textOf(path);
   for (let look = 0; look < LOOKS; look += 1) {
@@ -218,7 +222,7 @@ function hold(held: {
     clearInterval(timer);
     await renewing;
     try {
-      // Blanks, since a lock on a file without a name would tell nobody anything, and a full disk keeps no room for a new one.
+      // Blanks, since a lock on a removed file tells other processes nothing, and a full disk takes no new file.
       if ((await holderOf(path))?.nonce === own.nonce) await writeFully(handle, [BLANK], 0);
     } catch (error) {
       throw storageError(error, `releasing the lease "${printable(path)}"`);

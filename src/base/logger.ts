@@ -1,6 +1,6 @@
-/** Where a structured log goes. */
+/** The destination of a structured log. */
 
-/** Takes log lines with their fields; pino fits. Secrets are never given to it. */
+/** Takes log lines with their fields; pino fits. Callers never give it secrets. */
 export interface Logger {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;

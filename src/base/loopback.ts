@@ -1,4 +1,4 @@
-/** Which hosts are this machine. Pure. */
+/** Which host names and addresses mean this machine. Pure. */
 import { isIPv4 } from 'node:net';
 
 /** Whether only processes of this machine reach `host`, a name or an address with or without brackets. */

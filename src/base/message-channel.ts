@@ -1,9 +1,9 @@
 /**
- * A connection on which one message follows the other: a head that ends with an empty line, then a body whose length the
- * head tells. Nobody speaks before the other has answered.
+ * A connection on which messages alternate: a head that ends with an empty line, then a body whose length the head
+ * states. Each side waits for the other's answer before it sends again.
  *
- * Node's and undici's parsers copy every body into new memory, 64 KiB at a time; here the kernel fills large buffers that
- * are used again (measured: a third of the CPU time of receiving).
+ * Node's and undici's parsers copy every body into new memory, 64 KiB at a time; here the kernel fills large buffers
+ * that are used again (measured: a third of the CPU time of receiving).
  */
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -25,37 +25,37 @@ interface Body {
   readonly listener: BodyListener;
 }
 
-/** One side of such a connection. Close it. */
+/** One end of such a connection. Close it. */
 export class MessageChannel {
   readonly socket: Socket;
   #head: HeadWaiting | undefined;
   #headText = '';
   #body: Body | undefined;
-  /** What came of a body with its head. */
+  /** The part of a body that arrived with its head. */
   #rest: Uint8Array | undefined;
-  /** A buffer for each piece that is still in use, the oldest first; undefined for memory that another owner has. */
+  /** The buffers of pieces in use, the oldest first; undefined for memory that another owner has. */
   readonly #lent: (Buffer | undefined)[] = [];
   /** The buffer of the next read. */
   #posted: Buffer | undefined;
   #isCut = false;
   #failure: unknown;
 
-  /** Takes a socket over, with what was read of it. Nothing else may listen to it. */
+  /** Takes a socket over, with the bytes that were already read from it. No other code may listen to it. */
   constructor(socket: Duplex, early: Uint8Array) {
     this.socket = this.#adopt(socket as Socket);
     this.socket.on('error', (error) => (this.#failure ??= error));
     this.socket.on('end', () => this.#cut()).on('close', () => this.#cut());
     if (early.byteLength > 0) this.#take(early, undefined);
-    // What has ended before does not say so again.
+    // A socket that has already ended emits no further event.
     if (this.socket.destroyed || this.socket.readableEnded) this.#cut();
   }
 
-  /** What ended the connection, where something did. */
+  /** The error that ended the connection, if any. */
   get failure(): unknown {
     return this.#failure;
   }
 
-  /** Whether nothing can come or go any more. */
+  /** Whether the connection is closed in both directions. */
   get isOver(): boolean {
     return this.#isCut || this.socket.destroyed;
   }
@@ -63,7 +63,7 @@ export class MessageChannel {
   /**
    * The next head, without the empty line at its end; undefined where the connection ends.
    *
-   * @throws CairnError `invalid-request` for one of more than `maxBytes`
+   * @throws CairnError `invalid-request` for a head of more than `maxBytes`
    */
   readHead(maxBytes: number): Promise<string | undefined> {
     return new Promise((resolve, reject) => {
@@ -72,16 +72,16 @@ export class MessageChannel {
         return;
       }
       this.#head = { maxBytes, resolve, reject };
-      // A caller that asks for the next message is done with the last one, read or not.
+      // A caller that asks for the next message has finished with the last one, read or not.
       if (this.#rest === undefined) this.#giveBackAll();
       this.#takeRest();
     });
   }
 
   /**
-   * The head that follows at once on one without a body, as the final answer does on an interim one.
+   * The head that directly follows a head without a body, as the final answer follows an interim one.
    *
-   * @throws CairnError `invalid-request` for one of more than `maxBytes`
+   * @throws CairnError `invalid-request` for a head of more than `maxBytes`
    */
   readNextHead(maxBytes: number): Promise<string | undefined> {
     const rest = this.#rest;
@@ -107,7 +107,7 @@ export class MessageChannel {
   /** The body that follows the last head. */
   body(lengthBytes: number): BodySource {
     return {
-      // Each piece is in a buffer of its own, and there are two.
+      // There are two buffers, and each piece is in its own.
       maxWaitingBytes: 1,
       listen: (listener) => {
         if (lengthBytes === 0) {
@@ -125,7 +125,7 @@ export class MessageChannel {
     };
   }
 
-  /** Resolves when the bytes have left this process: then their memory may be used again. @throws system errors */
+  /** Resolves when the bytes have left this process, which may then reuse their memory. @throws system errors */
   write(bytes: Uint8Array | string): Promise<void> {
     return new Promise((resolve, reject) => {
       this.socket.write(bytes, (error) => {
@@ -135,7 +135,7 @@ export class MessageChannel {
     });
   }
 
-  /** Ends the connection at once; all that wait for something are told that it was cut. */
+  /** Ends the connection at once; readers and writers that wait get the error of a cut. */
   destroy(error?: CairnError): void {
     this.#failure ??= error;
     this.socket.destroy();
@@ -143,8 +143,8 @@ export class MessageChannel {
   }
 
   /**
-   * Says nothing more, and reads on for a moment what still comes, so that the last answer is not lost by a reset.
-   * Resolves when the other side has closed the connection, or that was enough.
+   * Sends nothing more, and discards incoming bytes for a moment, so that a reset does not destroy the last answer.
+   * Resolves when the other side has closed the connection, or at either bound.
    */
   linger({ maxMs, maxBytes }: { readonly maxMs: number; readonly maxBytes: number }): Promise<void> {
     return new Promise((resolve) => {
@@ -165,7 +165,7 @@ export class MessageChannel {
     });
   }
 
-  /** Destroys it for good: nobody looks at a piece of it any more. */
+  /** Destroys the connection when no piece of it is in use any more. */
   close(): void {
     this.destroy();
     this.#giveBackAll();
@@ -186,7 +186,7 @@ export class MessageChannel {
     return socket;
   }
 
-  /** Takes what came. False where nothing more shall come for now. */
+  /** Takes incoming bytes. False where reading has to stop for now. */
   #take(piece: Uint8Array, buffer: Buffer | undefined): boolean {
     let rest: Uint8Array | undefined = piece;
     if (this.#head !== undefined) rest = this.#takeHead(this.#head, piece);
@@ -206,7 +206,7 @@ export class MessageChannel {
     else this.#spoiled();
   }
 
-  /** What follows the head, where it ends in this piece. */
+  /** The bytes behind the head, where it ends in this piece. */
   #takeHead(head: HeadWaiting, piece: Uint8Array): Uint8Array | undefined {
     const before = this.#headText.length;
     const start = piece.subarray(0, head.maxBytes + HEAD_END.length);
@@ -233,7 +233,7 @@ export class MessageChannel {
   #takeBody(piece: Uint8Array): boolean {
     const body = this.#body;
     if (body === undefined) {
-      // It came with its head, which its reader is only now told of.
+      // These bytes came with their head, whose reader has not resumed yet.
       if (this.#rest !== undefined) return this.#spoiled();
       this.#rest = piece;
       this.socket.pause();
@@ -247,7 +247,7 @@ export class MessageChannel {
     return !this.socket.isPaused();
   }
 
-  /** Something came where nothing may come. */
+  /** Ends a connection on which bytes came out of turn. */
   #spoiled(): false {
     this.destroy(new CairnError('invalid-request', 'more came than the message has'));
     return false;

@@ -2,7 +2,7 @@
 
 const MAX_DATE_MS = 8.64e15;
 
-/** `2025-11-23 05:27:11` in the local time zone; `?` for what no date can be. `ms` counts from 1970. */
+/** `2025-11-23 05:27:11` in the local time zone; `?` for a number that no date has. `ms` counts from 1970. */
 export function momentText(ms: number): string {
   if (!(Math.abs(ms) <= MAX_DATE_MS)) return '?'.padEnd(19);
   const date = new Date(ms);

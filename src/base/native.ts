@@ -1,7 +1,7 @@
 /**
- * The calls of the C library that Node does not offer: times with nanoseconds, also those of a symbolic link, syncfs, flock,
- * statx and rename below open directories, and datagrams to Unix sockets. They come through koffi, an optional dependency with prebuilt binaries; without it callers
- * fall back.
+ * Calls of the C library that Node lacks: times with nanoseconds, also of symbolic links; syncfs, flock, statx; rename
+ * below open directories; datagrams to Unix sockets. They come through koffi, an optional dependency with prebuilt
+ * binaries; without it callers fall back.
  */
 import { constants, release } from 'node:os';
 import { getSystemErrorName } from 'node:util';
@@ -11,27 +11,26 @@ import { storageError } from './errors.ts';
 import { bindStatAt, type StatAt } from './file-stat.ts';
 import { bindSendDatagram, type SendDatagram } from './unix-datagram.ts';
 
-/** Calls of the C library. Each throws CairnError with a storage code, where it does not say otherwise. */
+/** Calls of the C library. Each throws CairnError with a storage code, unless it says otherwise. */
 export interface Native {
   /** Sets the time of last modification of an open file or directory, in nanoseconds since 1970. */
   setTimes(fd: number, mtimeNs: bigint): void;
-  /** The same for what is at `path`, which is not followed where it is a symbolic link. */
+  /** The same for `path`, without following a symbolic link. */
   setLinkTimes(path: string, mtimeNs: bigint): void;
   /**
-   * Makes everything in the file system of an open file durable, on a thread of its own; koffi takes 64 such calls at a
-   * time. Write-back errors since `fd` was opened are reported; undefined on kernels that would keep them to themselves.
+   * Makes everything in the file system of an open file durable, in a thread of its own; koffi takes 64 such calls at a
+   * time. Throws write-back errors since `fd` was opened; undefined on kernels that do not report them.
    */
   readonly syncFileSystem: ((fd: number) => Promise<void>) | undefined;
   /**
-   * Takes the lock of an open file (flock(2), exclusive) without waiting: false where another open file has it. The kernel
-   * gives it up when the descriptor is closed, also by the death of the process; it knows nothing of pid namespaces.
+   * Takes the lock of an open file (flock(2), exclusive) without waiting: false where another open file has it. The
+   * kernel releases it when the descriptor closes, also by the death of the process; it knows nothing of pid
+   * namespaces.
    */
   lockFile(fd: number): boolean;
-  /** Moves a child of one open directory to a name in another, in place of what is there. Throws system errors. */
+  /** Moves a child of one open directory to a name in another, and replaces a file there. Throws system errors. */
   readonly renameAt: RenameAt;
-  /**
-   * The same where nothing has that name, else false; undefined where the C library cannot. Throws system errors.
-   */
+  /** The same only where the name is free, else false; undefined where the C library cannot. Throws system errors. */
   readonly renameNewAt: ((...to: Parameters<RenameAt>) => boolean) | undefined;
   /** Looks at a child of an open directory; undefined where the C library has no statx. */
   readonly statAt: StatAt | undefined;
@@ -55,7 +54,7 @@ const RENAME_NOREPLACE = 1;
 
 let loading: Promise<Native | undefined> | undefined;
 
-/** Loads the native calls once; undefined where this machine cannot have them. */
+/** Loads the native calls once; undefined where this machine cannot load them. */
 export function loadNative(): Promise<Native | undefined> {
   loading ??= load();
   return loading;
@@ -66,7 +65,7 @@ async function load(): Promise<Native | undefined> {
   try {
     return bind((await import('koffi')).default);
   } catch {
-    // An optional dependency may be missing or not fit the machine; every caller has another way.
+    // The optional dependency may be missing or not fit the machine; every caller has another way.
     return undefined;
   }
 }
@@ -113,7 +112,7 @@ function bindRenameNew(module: Koffi, library: LibraryHandle): Native['renameNew
       'int renameat2(int fromfd, const char *from, int tofd, const char *to, unsigned int flags)',
     );
   } catch {
-    return undefined; // the caller says what it means there
+    return undefined; // the caller decides how to do without
   }
   return (fromFd, from, toFd, to) => {
     if ((renameat2(fromFd, from, toFd, to, RENAME_NOREPLACE) as number) === 0) return true;
@@ -123,7 +122,7 @@ function bindRenameNew(module: Koffi, library: LibraryHandle): Native['renameNew
   };
 }
 
-/** Seconds are rounded down also before 1970: a timespec counts its nanoseconds upwards. */
+/** Rounds seconds down, also before 1970: a timespec counts its nanoseconds upwards. */
 function fill(times: BigInt64Array, mtimeNs: bigint): BigInt64Array {
   const nanoseconds = ((mtimeNs % NS_PER_S) + NS_PER_S) % NS_PER_S;
   times[2] = (mtimeNs - nanoseconds) / NS_PER_S;

@@ -1,8 +1,8 @@
-/** File systems that other hosts mount, too: their locks, renames and syncs may not hold what a local disk promises. */
+/** File systems that other hosts mount, too: their locks, renames and syncs may not keep a local disk's promises. */
 import { readFileSync, statfsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 
-/** Types of statfs(2) that are a network's or a cluster's. */
+/** statfs(2) types of network and cluster file systems. */
 const MAGIC: ReadonlyMap<number, string> = new Map([
   [0x6969, 'NFS'],
   [0x517b, 'SMB'],
@@ -20,11 +20,11 @@ const MAGIC: ReadonlyMap<number, string> = new Map([
   [0x19830326, 'BeeGFS'],
 ]);
 const FUSE = 0x65735546;
-/** What a FUSE mount is called in mountinfo where its data lies on another host. */
+/** Types in mountinfo of FUSE mounts whose data lies on another host. */
 const NETWORK_FUSE =
   /^fuse\.(sshfs|s3fs|rclone|goofys|mount-s3|gcsfuse|glusterfs|ceph|davfs|webdav|juicefs|lizardfs|mfs|seaweedfs|curlftpfs|blobfuse2?|smbnetfs|moosefs)$/;
 
-/** What the kernel says of a path; tests put their own in place. */
+/** The kernel's facts about a path; tests replace them. */
 export interface FileSystemView {
   /** The type of statfs(2). */
   typeOf(path: string): number;
@@ -53,12 +53,12 @@ function deviceNumber(dev: bigint): string {
   return `${major}:${BigInt.asUintN(32, minor)}`;
 }
 
-/** What the network file system is called that `path` lies on; undefined on a disk of this machine. @throws system errors */
+/** The name of the network file system that `path` lies on; undefined on a local disk. @throws system errors */
 export async function networkFileSystemOf(
   path: string,
   view: FileSystemView = SYSTEM,
 ): Promise<string | undefined> {
-  // Some kernels say it with a sign.
+  // Some kernels return it with a sign.
   const type = view.typeOf(path) >>> 0;
   if (type !== FUSE) return MAGIC.get(type);
   const device = await view.deviceOf(path);

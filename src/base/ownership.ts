@@ -1,6 +1,6 @@
 /**
- * Whose files and directories are trusted: those of this user and of root that nobody else can write, as OpenSSH has it
- * (`StrictModes`). What a stranger may have put there is never taken for our own.
+ * Whose files and directories cairn trusts: those of this user and of root that no other user can write, as OpenSSH
+ * does (`StrictModes`). cairn never takes a file that another user may have made for its own.
  */
 import { randomBytes } from 'node:crypto';
 import {
@@ -19,16 +19,16 @@ import { CairnError, storageError } from './errors.ts';
 import { printable } from './safe-path.ts';
 import { shellWord } from './shell.ts';
 
-/** What is looked at of a file: a part of Node's `Stats` or `BigIntStats`. */
+/** The part of Node's `Stats` or `BigIntStats` that these functions use. */
 export interface Owned {
   readonly dev: number | bigint;
   readonly uid: number | bigint;
   readonly mode: number | bigint;
 }
 
-/** What a file system makes of owners and modes, where it keeps them for nobody. */
+/** The behaviour of a file system that does not keep owners or modes. */
 interface Customs {
-  /** The owner that it shows of what this user has made. */
+  /** The owner that it shows for this user's files. */
   readonly uid: number;
   readonly keepsModes: boolean;
 }
@@ -37,10 +37,10 @@ const OTHERS_WRITE = 0o022;
 const STICKY = 0o1000;
 const PRIVATE_MODE = 0o700;
 
-/** What was learnt of file systems, by their device numbers: a fact of the machine, which no process has to give back. */
+/** The behaviour of file systems, by their device numbers: a fact of the machine, so the process never clears it. */
 const learnt = new Map<string, Customs>();
 
-/** The user that this process acts as; undefined where the system knows none. */
+/** The user that this process acts as; undefined on systems without user numbers. */
 function currentUser(): number | undefined {
   return process.geteuid?.();
 }
@@ -52,7 +52,7 @@ export function isOwn({ dev, uid }: Owned): boolean {
   return user === undefined || owner === user || owner === learnt.get(String(dev))?.uid;
 }
 
-/** Whether users other than the owner may write, and the file system can keep them from it. */
+/** Whether users other than the owner may write, on a file system that keeps modes. */
 export function mayOthersWrite({ dev, mode }: Owned): boolean {
   if (currentUser() === undefined || (Number(mode) & OTHERS_WRITE) === 0) return false;
   return learnt.get(String(dev))?.keepsModes !== false;
@@ -60,7 +60,7 @@ export function mayOthersWrite({ dev, mode }: Owned): boolean {
 
 /**
  * Why a file or directory may be the work of other users than this one and root, as the end of a sentence; undefined
- * where it is not.
+ * where only these two can have made it.
  */
 export function whyForeign(stat: Owned): string | undefined {
   if (!isOwn(stat) && Number(stat.uid) !== 0) {
@@ -70,9 +70,9 @@ export function whyForeign(stat: Owned): string | undefined {
 }
 
 /**
- * Refuses what {@link whyForeign} finds.
+ * Refuses a file for which {@link whyForeign} has a reason.
  *
- * @param stat of what is open, so that nobody can exchange it between this look and its use
+ * @param stat of an open file, so that no user can exchange the file between this check and its use
  * @throws CairnError `owner-untrusted`
  */
 export function refuseForeign(stat: Owned, path: string): void {
@@ -80,15 +80,15 @@ export function refuseForeign(stat: Owned, path: string): void {
   if (why !== undefined) throw foreignError(path, why, remedyFor(stat, path));
 }
 
-/** Refuses what another user has made, whatever its mode: one that is about to be published has that of its entry. */
+/** Refuses another user's file, whatever its mode: a file that is about to be published has its entry's mode. */
 export function refuseStranger(stat: Owned, path: string): void {
   if (isOwn(stat) || Number(stat.uid) === 0) return;
   throw foreignError(path, whyForeign(stat)!, remedyFor(stat, path));
 }
 
 /**
- * Refuses a directory that others could exchange for one of their own: they may write in one above it that has no sticky
- * bit. A group counts as others, unless it is root's or the one that this process acts with.
+ * Refuses a directory that other users could exchange for their own, because they may write in a directory above it
+ * that has no sticky bit. A group counts as other users, unless it is root's or the one that this process acts with.
  *
  * @throws CairnError `owner-untrusted`, storage codes
  */
@@ -112,7 +112,7 @@ function isExchangeable(stat: Owned & { readonly gid: number }): boolean {
   return !isOfGroup || ![0, process.getegid?.()].includes(stat.gid);
 }
 
-/** What to do about it: for a file of this user less permission; for one of another user, another owner. */
+/** The advice to the user: fewer rights on a file of this user, another owner for a file of another user. */
 export function remedyFor(stat: Owned, path: string): string {
   if (isShared(stat)) return 'all users share it; name a directory of your own';
   const name = shellWord(path);
@@ -120,12 +120,12 @@ export function remedyFor(stat: Owned, path: string): string {
   return `run cairn as that user, or make it yours once you know what it holds: chown -R ${currentUser()} ${name}`;
 }
 
-/** Whether a directory is meant for many users, as `/tmp` is: to take it from the others would break their work. */
+/** Whether a directory is meant for many users, as `/tmp` is: cairn must not take it from the others. */
 function isShared(stat: Owned): boolean {
   return (Number(stat.mode) & STICKY) !== 0 && mayOthersWrite(stat);
 }
 
-/** The error for what a stranger may have made. */
+/** The error for a file that another user may have made. */
 export function foreignError(path: string, why: string, remedy: string): CairnError {
   return new CairnError('owner-untrusted', `"${printable(path)}" is not used: ${why}; ${remedy}`, {
     details: { path: printable(path) },
@@ -133,10 +133,11 @@ export function foreignError(path: string, why: string, remedy: string): CairnEr
 }
 
 /**
- * Makes sure that an open directory is this user's own and for no other user (0700), and makes it so where only its mode is
- * in the way, and where it is not meant for many users. Where it shows another owner a new file in it tells whether its file system does that to everything.
+ * Makes sure that an open directory is this user's own and closed to other users (0700); corrects the mode, unless the
+ * directory is meant for many users. Where it shows another owner, a new file in it tells whether its file system does
+ * that to every file.
  *
- * @returns why it is not; undefined where it is
+ * @returns why this failed; undefined where the directory is safe
  * @throws CairnError, storage codes
  */
 export function claimDirectory(directory: Directory): string | undefined {
@@ -157,7 +158,7 @@ export function claimDirectory(directory: Directory): string | undefined {
 }
 
 /**
- * {@link claimDirectory}, or else refuses to use it.
+ * Refuses a directory that {@link claimDirectory} cannot make safe.
  *
  * @throws CairnError `owner-untrusted`, storage codes
  */
@@ -168,16 +169,16 @@ export function refuseUnclaimed(directory: Directory): void {
   throw foreignError(displayPath, why, remedyFor(fstatSync(directory.fd), displayPath));
 }
 
-/** On file systems that keep no modes this is refused, or does nothing. */
+/** A file system that keeps no modes refuses this, or ignores it. */
 function tighten(fd: number): void {
   try {
     fchmodSync(fd, PRIVATE_MODE);
   } catch {
-    // What the mode is then, and what it means, is looked at next.
+    // The caller reads the mode afterwards.
   }
 }
 
-/** Makes a file, which is surely this user's, and looks what its file system says of it. */
+/** Makes a file, which surely belongs to this user, and notes which owner and mode its file system shows. */
 function learn(directory: Directory): void {
   const path = directory.at(`.cairn-${randomBytes(9).toString('hex')}.tmp`);
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
@@ -185,7 +186,7 @@ function learn(directory: Directory): void {
   try {
     fd = openSync(path, flags, 0o600);
   } catch {
-    return; // no place for this user's own things
+    return; // this user cannot write here
   }
   try {
     const { dev, uid, mode } = fstatSync(fd);

@@ -1,6 +1,4 @@
-/**
- * PEM files of certificates and private keys, which have to be this user's or root's. Whatever is wrong with one is `config-invalid` and says what to do.
- */
+/** PEM files of certificates and private keys, of this user or root. Every fault is `config-invalid`, with advice. */
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
@@ -9,7 +7,7 @@ import { remedyFor, whyForeign } from './ownership.ts';
 import { printable } from './safe-path.ts';
 import { shellWord } from './shell.ts';
 
-/** A file of certificates, the server's or client's own first, or any number of authorities. */
+/** A file of certificates: the server's or client's own first, or any number of authorities. */
 export interface CertificateFile {
   readonly path: string;
   readonly pem: string;
@@ -17,7 +15,7 @@ export interface CertificateFile {
   readonly certificates: readonly X509Certificate[];
 }
 
-/** A private key that fits to a certificate. */
+/** A private key that fits a certificate. */
 export interface KeyFile {
   readonly pem: string;
 }
@@ -41,10 +39,10 @@ export async function readCertificateFile(path: string): Promise<CertificateFile
 }
 
 /**
- * Reads the private key of a certificate. Only its owner may be able to read the file; one that belongs to root may
- * also be readable by its group, as it is usual for servers.
+ * Reads the private key of a certificate. Only its owner may have read permission; the group, too, for a file of
+ * root, as is usual for servers.
  *
- * @param owner the first of its certificates is the key's
+ * @param owner the file whose first certificate belongs to the key
  * @throws CairnError `config-invalid`
  */
 export async function readKeyFile(path: string, owner: CertificateFile): Promise<KeyFile> {
@@ -79,7 +77,7 @@ function parseKey(path: string, pem: string): KeyObject {
 }
 
 async function readPem(path: string, what: string): Promise<{ text: string; mode: number; uid: number }> {
-  // Opening a pipe would wait for its other end.
+  // Without O_NONBLOCK, opening a FIFO would wait for its other end.
   const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((error: unknown) => {
     throw invalid(path, `the ${what} file cannot be opened (${systemCodeOf(error) ?? String(error)})`, error);
   });

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { systemCodeOf } from './errors.ts';
 
-/** What tells one process of this machine from all others, before and after: pids are used again. */
+/** Distinguishes a process of this machine from all others, also from earlier and later ones: pids are used again. */
 export interface ProcessIdentity {
   readonly pid: number;
   /** Clock ticks from boot to the start of the process (field 22 of proc(5) stat); '' where there is no /proc. */
@@ -10,19 +10,19 @@ export interface ProcessIdentity {
   readonly bootId: string;
 }
 
-/** Who this process is, and whether another one still lives. Tests put their own in place. */
+/** Identifies this process, and tells whether another one still lives. Tests replace it. */
 export interface ProcessInspector {
   self(): ProcessIdentity;
   isAlive(identity: ProcessIdentity): boolean;
 }
 
-/** The identity in a JSON text, as a process left it in a file; undefined for anything else. */
+/** The identity in a JSON text that a process wrote to a file; undefined for any other text. */
 export function parseIdentity(text: string): ProcessIdentity | undefined {
   try {
     const { pid, startTime, bootId: boot } = JSON.parse(text) as Record<string, unknown>;
     if (typeof pid !== 'number' || typeof startTime !== 'string' || typeof boot !== 'string')
       return undefined;
-    // 0 and negative numbers would mean whole groups of processes to kill(2).
+    // To kill(2), 0 and negative numbers mean whole groups of processes.
     return Number.isSafeInteger(pid) && pid > 0 ? { pid, startTime, bootId: boot } : undefined;
   } catch {
     return undefined;
@@ -42,7 +42,7 @@ function readOrUndefined(path: string): string | undefined {
   }
 }
 
-/** The fields that matter here of the text of `/proc/PID/stat`; undefined when it is not of that form (proc(5)). */
+/** The needed fields of the text of `/proc/PID/stat`; undefined when the text has another form (proc(5)). */
 export function parseProcessStat(text: string): ProcessStat | undefined {
   // The second field is the command's name in parentheses, which may itself contain blanks and parentheses.
   const fields = text
@@ -73,8 +73,8 @@ function answersSignals(pid: number): boolean {
 }
 
 /**
- * The inspector of this machine: /proc where there is one, else signal 0. It sees one machine and one pid namespace:
- * a holder on another host or in another container looks dead, since a lock that nobody can ever clear is worse.
+ * The inspector of this machine: /proc where it exists, else signal 0. It sees one machine and one pid namespace:
+ * a holder on another host or in another container looks dead, since a lock that no process can ever clear is worse.
  */
 export const systemInspector: ProcessInspector = {
   self: () => ({ pid: process.pid, startTime: statOf('self')?.startTime ?? '', bootId: bootId() }),
@@ -83,9 +83,9 @@ export const systemInspector: ProcessInspector = {
     if (identity.bootId !== bootId()) return false;
     if (identity.startTime === '') return true;
     const stat = statOf(identity.pid);
-    // With hidepid another user's process cannot be read; it answers signals, so it may be the holder.
+    // With hidepid this process cannot read another user's; one that answers signals may be the holder.
     if (stat === undefined) return statOf('self') !== undefined && answersSignals(identity.pid);
-    // A zombie does nothing any more, it only waits for its parent to look.
+    // A zombie does nothing any more; it only waits for its parent to collect its status.
     return stat.startTime === identity.startTime && stat.state !== 'Z' && stat.state !== 'X';
   },
 };

@@ -1,13 +1,10 @@
 /**
  * A lock between processes of one machine, made of files, since Node has no flock. A dead holder never blocks.
  *
- * The highest `lock.N` in the directory is the lock. One process only can make it (O_EXCL), on every file system; hard links
- * are not needed. Who has made one writes into it who it is, and only then looks at all others: of two that do so together,
- * the one that looks last sees the other, and steps back. Numbers never go back: a holder empties its file when it is done
- * instead of removing it, and a file is removed only while a higher one is there. So a process that comes late with an old
- * view of the directory (between two looks the lock may have been taken, released and taken again) finds a higher number, or
- * a living lock, or its own file gone, after it has made its own; it steps back and looks again. The looks are atomic on
- * Linux: a small directory is read in one getdents(2) under its lock.
+ * The highest `lock.N` in the directory is the lock; only one process can make it (O_EXCL). A process first writes its
+ * identity into its new file and then looks at all others; where it sees a higher number or a living holder, it steps
+ * back. Numbers never go back: a holder empties its file on release, and a file is removed only while a higher one
+ * exists. docs/decisions/051-the-lock-is-a-numbered-file.md says why this holds.
  */
 import { type FileHandle, open, readFile, readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -23,31 +20,31 @@ import {
 import { printable } from './safe-path.ts';
 
 const MAX_ATTEMPTS = 100;
-/** Longest random pause after stepping back, in milliseconds, so that two processes that met do not meet again. */
+/** Longest random pause after stepping back, in milliseconds, so that two processes do not collide again. */
 const MAX_PAUSE_MS = 10;
 const LOCK_NAME = /^lock\.([1-9]\d{0,14})$/;
 
 /** A lock that this process holds until {@link ProcessLock.release} or its death. */
 export interface ProcessLock {
-  /** Gives the lock up; a second call does nothing. The directory may be gone by then. @throws CairnError, storage codes */
+  /** Releases the lock, even if the directory has gone; a second call does nothing. @throws CairnError, storage codes */
   release(): Promise<void>;
 }
 
-/** How {@link acquireProcessLock} looks at processes, and what it throws when the lock is taken. */
+/** Options of {@link acquireProcessLock}. */
 export interface ProcessLockOptions {
   readonly inspect?: ProcessInspector;
-  /** Error code when another process holds the lock; `transfer-locked` unless told otherwise. */
+  /** Error code when another process holds the lock; default `transfer-locked`. */
   readonly code?: 'transfer-locked' | 'state-locked';
 }
 
 interface Found {
   readonly number: number;
-  /** The living holder; undefined when it is dead or has let go. */
+  /** The living holder; undefined when it is dead or has released the lock. */
   readonly holder: ProcessIdentity | undefined;
 }
 
 /**
- * Takes the lock of `directory` (made if missing, 0700), or says at once which process has it. The same process cannot take it
+ * Takes the lock of `directory` (made if missing, 0700), or throws at once. The same process cannot take it
  * twice.
  *
  * @throws CairnError `transfer-locked` (or `options.code`) with details `pid` while a living process has it;
@@ -100,12 +97,12 @@ async function holderOf(
   name: string,
   inspect: ProcessInspector,
 ): Promise<Found['holder']> {
-  // Empty once it was released, and anything else that is no identity after the machine went down: no process holds it.
+  // An empty file was released; after a crash of the machine it may hold no valid identity: no process holds either.
   const identity = parseIdentity(await ignoring('ENOENT', readFile(join(directory, name), 'utf8'), ''));
   return identity !== undefined && inspect.isAlive(identity) ? identity : undefined;
 }
 
-/** One try to become the holder under `number`; undefined means: look again. */
+/** Tries once to become the holder under `number`; undefined: look again. */
 async function tryToTake(
   directory: string,
   number: number,
@@ -121,16 +118,16 @@ async function tryToTake(
     const isThere = others.length < found.length;
     const isHighest = others.every((lock) => lock.number < number);
     if (isThere && isHighest && others.every((lock) => lock.holder === undefined)) {
-      // What cannot be swept now will be swept by the next holder.
+      // The next holder removes the locks that this one cannot.
       await ignoring(undefined, sweep(directory, number, inspect), undefined);
       return held(handle);
     }
-    // The highest number has to stay, emptied; the handle reaches this very file, whatever became of the directory.
+    // The file of the highest number has to stay, emptied. The handle reaches it, even if the directory has gone.
     await handle.truncate(0);
     if (!isHighest) await ignoring('ENOENT', unlink(path), undefined);
   } catch (error) {
     await ignoring(undefined, held(handle).release(), undefined);
-    // A full disk may refuse each try: only the last of them leaves its number.
+    // On a full disk each try may fail: remove the numbers of the earlier ones.
     await ignoring(undefined, sweep(directory, number, inspect), undefined);
     throw error;
   }
@@ -148,7 +145,7 @@ async function openNew(path: string): Promise<FileHandle | undefined> {
   return ignoring('ENOENT', ignoring('EEXIST', open(path, 'wx', 0o600), undefined), undefined);
 }
 
-/** Removes lower locks that nobody holds. */
+/** Removes lower locks without a holder. */
 async function sweep(directory: string, number: number, inspect: ProcessInspector): Promise<void> {
   for (const lock of await look(directory, inspect)) {
     if (lock.number >= number || lock.holder !== undefined) continue;
@@ -156,7 +153,7 @@ async function sweep(directory: string, number: number, inspect: ProcessInspecto
   }
 }
 
-/** A held file stays open until it is released, and not until the garbage collector finds that nothing refers to it. */
+/** Keeps the file of a lock open until its release: the garbage collector would close an unreferenced handle. */
 const heldHandles = new Set<FileHandle>();
 
 function held(handle: FileHandle): ProcessLock {
@@ -175,7 +172,7 @@ function held(handle: FileHandle): ProcessLock {
   return { release: () => (released ??= letGo()) };
 }
 
-/** What `doing` answers, or `instead` when it fails with `systemCode` (undefined: whatever it fails with). */
+/** The result of `doing`, or `instead` when it fails with `systemCode` (undefined: with any error). */
 async function ignoring<T>(systemCode: string | undefined, doing: Promise<T>, instead: T): Promise<T> {
   try {
     return await doing;

@@ -1,15 +1,15 @@
-/** Memory that sockets read into: large buffers for those that bring much, used again and again, and few of them. */
+/** Memory that sockets read into: a few large buffers, used again and again, for sockets that receive much. */
 
-/** What one read can bring. */
+/** Most bytes of one read. */
 const LARGE_BYTES = 256 * 1024;
 const SMALL_BYTES = 16 * 1024;
-/** Large buffers of this process, in use or not; a socket that gets none reads into a small one. */
+/** Most large buffers of this process, in use or not; further sockets read into small ones. */
 const MAX_LARGE = 64;
 
 const free: Buffer[] = [];
 let made = 0;
 
-/** A buffer for a read of which `expectedBytes` are still to come. Give it back. */
+/** A buffer for a read when `expectedBytes` are still to come. Give it back. */
 export function takeReadBuffer(expectedBytes: number): Buffer {
   if (expectedBytes <= SMALL_BYTES) return Buffer.allocUnsafeSlow(SMALL_BYTES);
   const large = free.pop();
@@ -19,7 +19,7 @@ export function takeReadBuffer(expectedBytes: number): Buffer {
   return Buffer.allocUnsafeSlow(LARGE_BYTES);
 }
 
-/** Nobody looks at the buffer any more. */
+/** Takes back a buffer that is no longer in use. */
 export function giveBackReadBuffer(buffer: Buffer): void {
   if (buffer.byteLength === LARGE_BYTES) free.push(buffer);
 }

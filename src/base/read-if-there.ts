@@ -1,4 +1,4 @@
-/** Reading files of this user's own. */
+/** Reads files of this user's own. */
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { storageError, systemCodeOf } from './errors.ts';
@@ -6,14 +6,14 @@ import { refuseForeign } from './ownership.ts';
 import { printable } from './safe-path.ts';
 
 /**
- * The bytes of a file of this user's or root's, or undefined where there is none.
+ * The bytes of a file of this user's or root's, or undefined where it does not exist.
  *
- * @throws CairnError `owner-untrusted` for what another user may have written; storage codes
+ * @throws CairnError `owner-untrusted` for a file that another user may have written; storage codes
  */
 export async function readIfThere(path: string): Promise<Buffer | undefined> {
   let handle: FileHandle | undefined;
   try {
-    // Opening a pipe would wait for its other end.
+    // Without O_NONBLOCK, opening a FIFO would wait for its other end.
     handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     refuseForeign(fstatSync(handle.fd), path);
     return await handle.readFile();
@@ -26,9 +26,9 @@ export async function readIfThere(path: string): Promise<Buffer | undefined> {
 }
 
 /**
- * The text of a file of this user's or root's, at once.
+ * The text of a file of this user's or root's, read synchronously.
  *
- * @throws CairnError `owner-untrusted` for what another user may have written; system errors
+ * @throws CairnError `owner-untrusted` for a file that another user may have written; system errors
  */
 export function readOwnSync(path: string): string {
   const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);

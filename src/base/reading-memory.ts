@@ -1,11 +1,11 @@
-/** Sockets that read into memory of one's own, instead of memory that Node makes anew for every read. */
+/** Sockets that read into the caller's memory, instead of memory that Node allocates for every read. */
 import { Socket, type OnReadOpts, type SocketConstructorOpts } from 'node:net';
 import type { Duplex } from 'node:stream';
 
 /**
- * Another socket on the handle of `socket`, which reads as `onread` says: that has to be asked for when a socket is made.
- * The old one says and hears nothing more, and closes with the new one. Undefined for what is no plain socket: TLS has
- * streams of its own around the handle.
+ * Another socket on the handle of `socket`, which reads with `onread`, an option that exists only when a socket is
+ * made. The old socket emits nothing more, and closes with the new one. Undefined for any other stream: TLS has streams
+ * of its own around the handle.
  */
 export function readingInto(
   socket: Duplex,

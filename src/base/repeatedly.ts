@@ -1,6 +1,6 @@
 /**
- * Does `work` again and again, and not while it is being done, until what this answers is called. Its timer keeps no process
- * alive; failures are told and end nothing.
+ * Repeats `work` at an interval, but not while it still runs, until the caller calls the returned function. The timer
+ * keeps no process alive; failures go to `onFailure` and stop nothing.
  */
 export function repeatedly(
   work: () => Promise<unknown>,

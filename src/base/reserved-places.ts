@@ -1,5 +1,5 @@
 /**
- * Directories that are cairn's own, known by what they are and not by how they are spelled: on file systems that fold case
+ * cairn's own directories, recognised by identity and not by name: on file systems that fold case
  * or know short names, and behind bind mounts, one directory has many paths.
  */
 import { fstatSync } from 'node:fs';
@@ -7,10 +7,10 @@ import { CairnError } from './errors.ts';
 import type { FileStat } from './file-stat.ts';
 import { printable } from './safe-path.ts';
 
-/** What tells a directory or file from every other that is there. */
+/** Distinguishes a directory or file from all others that exist. */
 export type Inode = Pick<FileStat, 'dev' | 'ino'>;
 
-/** An open directory, as far as it is needed here. */
+/** The part of an open directory that this file uses. */
 interface Held {
   readonly fd: number;
   reopen(): Held;
@@ -21,18 +21,18 @@ interface Held {
 export interface Reserved {
   readonly isEmpty: boolean;
   has(inode: Inode): boolean;
-  /** Reserves what an open directory is. */
+  /** Reserves an open directory. */
   reserve(directory: Held): void;
-  /** Lets go of what an open directory is, which has been removed. */
+  /** Ends the reservation of an open directory, which has been removed. */
   free(directory: Held): void;
 }
 
-/** Such directories of one store; close it. */
+/** The reserved directories of one store; close it. */
 export interface ReservedPlaces extends Reserved {
   close(): void;
 }
 
-/** Reserves nothing at first. What is reserved is held open: its number belongs to nothing else meanwhile. */
+/** Makes an empty set. It holds reserved directories open, so that no other one gets their inode number meanwhile. */
 export function createReservedPlaces(): ReservedPlaces {
   const held = new Map<string, Held>();
   const keyOf = ({ fd }: Held): string => nameOf(fstatSync(fd, { bigint: true }));
@@ -61,7 +61,7 @@ function nameOf({ dev, ino }: Inode): string {
   return `${dev}:${ino}`;
 }
 
-/** The error for another path to what is reserved. */
+/** The error for another path to a reserved directory. */
 export function reservedError(path: string): CairnError {
   return new CairnError('path-reserved', `"${printable(path)}" is cairn's own, under another name`);
 }

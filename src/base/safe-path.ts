@@ -1,12 +1,12 @@
 /**
- * Relative paths as they stand in manifests and URLs. Whatever the other side sends is hostile until it went through
- * {@link checkRelativePath} or {@link targetPathOf}. Pure: no file system is touched here.
+ * Relative paths as they stand in manifests and URLs. Every path from the other side is hostile until it went through
+ * {@link checkRelativePath} or {@link targetPathOf}. Pure: touches no file system.
  */
 import { CairnError } from './errors.ts';
 
 /** Name that no entry may have: below it live the protocol (in URLs) and the server's own state (in the root). */
 export const RESERVED_NAME = '.cairn';
-/** Names of the same kind: what a user keeps in a directory where another user has taken {@link RESERVED_NAME}. */
+/** Names of the same kind: of a user's own directory where another user has taken {@link RESERVED_NAME}. */
 const RESERVED = /^\.cairn(?:-\d{1,10}(?:-[0-9a-f]{8})?)?$/;
 
 /** Longest name of one component, in UTF-8 bytes (NAME_MAX of Linux). */
@@ -17,23 +17,23 @@ const MAX_PATH_BYTES = 4096;
 /** An empty component (also from a leading, trailing or double '/'), '.' or '..'. */
 const UNSAFE_COMPONENT = /(?:^|\/)\.{0,2}(?:\/|$)/;
 const LONE_SURROGATE = /\p{Surrogate}/u;
-/** What may stand raw in the path of a request line: visible ASCII without the delimiters of query and fragment. */
+/** Characters allowed raw in the path of a request line: visible ASCII without the delimiters of query and fragment. */
 const RAW_URL_PATH = /^\/[!"$->@-~]*$/;
 /** Control characters, line and paragraph separators, bidirectional overrides, and halves of a surrogate pair. */
 const UNPRINTABLE =
   // oxlint-disable-next-line no-control-regex -- finding them is the purpose
   /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]|\p{Surrogate}/gu;
 
-/** Whether a name is kept for cairn's own: {@link RESERVED_NAME}, and `.cairn-UID` with eight hex digits more or without. */
+/** Whether a name is cairn's own: {@link RESERVED_NAME}, or `.cairn-UID`, also with eight hex digits behind it. */
 export function isReservedName(name: string): boolean {
   return name.startsWith(RESERVED_NAME) && RESERVED.test(name);
 }
 
-/** How a file system may read another spelling of the reserved name: folded, with what it ignores, or as its short name. */
+/** Other spellings that a file system may take for the reserved name: folded, with ignored characters, or short. */
 const ALIAS = /^(?:\.cairn(?:-\d{1,10}(?:-[0-9a-f]{8})?)?|cairn[-\d]{0,5}~\d{1,6})$/;
 const MAX_ALIAS_UNITS = 64;
 
-/** Whether a name is another spelling of a reserved one, on some file system. */
+/** Whether some file system takes a name for a reserved one. */
 export function mayBeReservedName(name: string): boolean {
   if (name.length > MAX_ALIAS_UNITS || isReservedName(name)) return false;
   const folded = name
@@ -95,7 +95,7 @@ function refuseReserved(path: string): void {
  * The relative path that the path of a URL names, percent-decoded component by component; one trailing '/' is dropped
  * and '/' gives ''. Takes the path as it stands in the request line, without the query (RFC 3986, section 3.3).
  *
- * @throws CairnError `path-unsafe` for what could be read in two ways (encoded '/', NUL, dot components, broken
+ * @throws CairnError `path-unsafe` for an ambiguous path (encoded '/', NUL, dot components, broken
  * escapes, invalid UTF-8, empty components, raw non-ASCII), `path-too-long`, `path-reserved`
  */
 export function targetPathOf(urlPath: string): string {
@@ -168,8 +168,8 @@ export function comparePaths(a: string, b: string): number {
 }
 
 /**
- * `name` fit for a terminal or a log line: whatever could move the cursor, break the line or reorder the text is
- * written as \xNN or \u{…} (Unicode TR 36, "bidirectional text spoofing"). Ordinary characters stay.
+ * `name` made safe for a terminal or a log line: characters that could move the cursor, break the line or reorder the
+ * text become \xNN or \u{…} (Unicode TR 36, "bidirectional text spoofing"). Ordinary characters stay.
  */
 export function printable(name: string): string {
   return name.replace(UNPRINTABLE, (character) => {

@@ -2,7 +2,7 @@ import { printable } from './safe-path.ts';
 
 const PLAIN = /^[A-Za-z0-9_@%+=:,./-]+$/;
 
-/** A word as a POSIX shell reads it back; one that a terminal could choke on becomes `$'…'`. */
+/** A word, quoted for a POSIX shell; one with characters that could upset a terminal becomes `$'…'`. */
 export function shellWord(word: string): string {
   if (PLAIN.test(word)) return word;
   if (printable(word) === word) return `'${word.replaceAll("'", String.raw`'\''`)}'`;
@@ -12,7 +12,7 @@ export function shellWord(word: string): string {
       ? String.fromCharCode(byte)
       : `\\x${byte.toString(16).padStart(2, '0')}`;
   });
-  // A hex digit after \xNN would not be taken in by bash, which reads two at most.
+  // A hex digit may follow \xNN: bash reads two digits at most.
   return `$'${escaped.join('')}'`;
 }
 

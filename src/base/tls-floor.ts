@@ -1,9 +1,9 @@
-/** The least that TLS has to be, for a server as for a client. */
+/** The minimum for TLS, for servers and clients. */
 
 /**
- * Options of a TLS context: version 1.2 or later, and only cipher suites with forward secrecy (an ephemeral key exchange on
- * elliptic curves) and authenticated encryption. RFC 9325, section 4.2, without finite-field groups, whose strength the
- * other side would choose.
+ * Options of a TLS context: version 1.2 or later, and only cipher suites with forward secrecy (an ephemeral key
+ * exchange on elliptic curves) and authenticated encryption. RFC 9325, section 4.2, without finite-field groups, whose
+ * strength the other side would choose.
  */
 export const TLS_FLOOR = {
   minVersion: 'TLSv1.2',

@@ -1,18 +1,17 @@
-/** Datagrams to Unix sockets, by calls of the C library: Node has only Unix sockets that are streams. */
+/** Datagrams to Unix sockets, by calls of the C library: Node's own Unix sockets are streams. */
 import { closeSync } from 'node:fs';
 import { getSystemErrorName } from 'node:util';
 import type koffi from 'koffi';
 import type { LibraryHandle } from 'koffi';
 
 /**
- * Sends one datagram and does not wait: where the receiver has no room now it is EAGAIN.
+ * Sends one datagram without waiting; EAGAIN where the receiver has no room now. Throws system errors.
  *
- * @param address an absolute path, or `@` and the name of an abstract socket; {@link isUnixAddress} holds for it
- * Throws system errors.
+ * @param address an absolute path, or `@` and the name of an abstract socket; {@link isUnixAddress} accepts it
  */
 export type SendDatagram = (address: string, bytes: Uint8Array) => void;
 
-/** Linux has the same numbers on every machine with 64 bits that koffi knows. */
+/** Linux uses the same numbers on every 64-bit machine that koffi supports. */
 const AF_UNIX = 1;
 const SOCK_DGRAM = 2;
 const SOCK_CLOEXEC = 0o2000000;
@@ -25,7 +24,7 @@ const FAMILY_BYTES = 2;
 /** Whether text can be the address of a Unix socket. */
 export function isUnixAddress(text: string): boolean {
   const lengthBytes = Buffer.byteLength(text);
-  // A path has a zero at its end, the name of an abstract socket one in place of its `@`.
+  // A path ends with a zero byte; the name of an abstract socket has one in place of its `@`.
   if (text.startsWith('/')) return lengthBytes < MAX_ADDRESS_BYTES;
   return text.startsWith('@') && lengthBytes > 1 && lengthBytes <= MAX_ADDRESS_BYTES;
 }
@@ -54,7 +53,7 @@ export function bindSendDatagram(module: typeof koffi, library: LibraryHandle): 
   };
 }
 
-/** `struct sockaddr_un` with what belongs to the address: the rest of the name would count for an abstract socket. */
+/** `struct sockaddr_un`, cut after the address: further bytes would belong to the name of an abstract socket. */
 function socketAddress(address: string): Buffer {
   const isAbstract = address.startsWith('@');
   const path = Buffer.from(isAbstract ? `\0${address.slice(1)}` : `${address}\0`);

@@ -1,4 +1,4 @@
-/** Bytes that a socket was given and the other side does not take. */
+/** Sent bytes that wait in a socket because the other side does not read. */
 import type { Socket } from 'node:net';
 
 /** The least pace of a reader: bytes a second, on average over `overMs`. */
@@ -8,8 +8,9 @@ export interface ReaderPace {
 }
 
 /**
- * Watches over what waits to be sent on a socket, until the returned function is called, and tells where it gets less too
- * slowly. The idle time of a socket alone would let the other side take a byte now and then, for ever.
+ * Watches the bytes that wait to be sent on a socket, until the caller calls the returned function, and reports a
+ * reader that is slower than the pace. With an idle timeout alone the other side could take a byte now and then, for
+ * ever.
  */
 export function watchReader(socket: Socket, { minRate, overMs }: ReaderPace, onSlow: () => void): () => void {
   let before = unsentBytes(socket);
@@ -24,7 +25,7 @@ export function watchReader(socket: Socket, { minRate, overMs }: ReaderPace, onS
   return () => clearInterval(timer);
 }
 
-/** Node's own idle time looks at this number, which has no public name; 0 where it is not known. */
+/** The number that Node's own idle timeout uses, which has no public name; 0 where it is unknown. */
 function unsentBytes(socket: Socket): number {
   const { _handle: handle } = socket as unknown as { _handle?: { writeQueueSize?: number } | null };
   return handle?.writeQueueSize ?? 0;

@@ -1,20 +1,20 @@
-/** Some workers on one list of jobs. */
+/** Parallel workers on one list of jobs. */
 import { linkedController } from './abort-signals.ts';
 
-/** How many workers there are, where that changes while they run. */
+/** The number of workers, which may change while they run. */
 export interface WorkerCount {
   readonly width: number;
   onWiden(widened: () => void): () => void;
 }
 
-/** A number of workers that stays. */
+/** A number of workers that never changes. */
 export function fixedCount(width: number): WorkerCount {
   return { width, onWiden: () => () => undefined };
 }
 
 /**
- * Runs workers that take jobs until `next` has none; a worker that found none is done, and so is one that is more than
- * there may be by now. The first failure aborts the signal that the others work with; all have stopped when this throws it.
+ * Runs workers that take jobs until `next` has none; a worker ends when it finds no job, or when it exceeds the
+ * number of workers. The first failure aborts the signal of the other workers; this throws it when all have stopped.
  */
 export async function runWorkers<Job>(
   count: WorkerCount,
@@ -37,7 +37,7 @@ export async function runWorkers<Job>(
         await work(job, stop.signal);
       }
     } catch (error) {
-      // The first reason stays; workers that fail by it later fail the same.
+      // The first reason stays; workers that it stops fail with the same.
       hasFailed = true;
       stop.abort(error);
     }
@@ -46,7 +46,7 @@ export async function runWorkers<Job>(
   };
   const fill = (): void => {
     const missing = Math.max(0, count.width - working);
-    // All are counted before the first one finds that there is nothing to do.
+    // Count all of them before the first one finds no job.
     working += missing;
     for (let started = 0; started < missing; started += 1) void worker();
   };

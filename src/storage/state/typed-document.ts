@@ -5,7 +5,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as v from 'valibot';
 import { CairnError } from '../../base/errors.ts';
-import { createMutex } from '../../base/mutex.ts';
 import { waitFor } from './looking.ts';
 import type { StateStore } from './state-store.ts';
 
@@ -93,7 +92,12 @@ export async function openDocument<T>(
   const known = (await read(state, kind)) ?? { version: null, value: undefined };
   const held: Held<T> = { state, kind, onChange, known };
   let waiting: Waiting<T>[] = [];
-  const inTurn = createMutex();
+  let turns: Promise<unknown> = Promise.resolve();
+  const inTurn = (action: () => Promise<void>): Promise<void> => {
+    const turn = turns.then(action);
+    turns = turn.catch(() => undefined); // the caller of that turn is told
+    return turn;
+  };
   const writeWaiting = async (): Promise<void> => {
     const changes = waiting;
     waiting = [];

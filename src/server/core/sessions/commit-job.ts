@@ -10,7 +10,7 @@ import { isOfOneEntry } from '../../../transfer/refused-entries.ts';
 import { chargedFor } from '../quota/quota.ts';
 import type { UsageLedger } from '../quota/usage-ledger.ts';
 import { isTerminal } from '../../../session/state.ts';
-import { verifyPull, verifyPush } from './commit-check.ts';
+import { verifyPull } from './commit-check.ts';
 import type { CommitJob, LiveSession } from './live-session.ts';
 import type { Claim } from './publisher-claim.ts';
 import type { Publishers } from './publishers.ts';
@@ -28,15 +28,9 @@ export interface CommitRunning {
   readonly log: Logger;
 }
 
-/** What is to be committed. */
-export interface CommitOrder {
-  readonly commit: CommitRecord;
-  /** Whether the chunks that this node knows have just been compared with it. */
-  readonly isVerified: boolean;
-}
-
 /** A commit, and the claim in whose name it is carried out. */
-interface Claimed extends CommitOrder {
+interface Claimed {
+  readonly commit: CommitRecord;
   readonly claim: Claim;
 }
 
@@ -51,18 +45,10 @@ const REOPENING: ReadonlySet<ErrorCode> = new Set([
 ]);
 
 /** Runs the commit that stands in the session's record, which this node has claimed; there is one at a time. */
-export function startCommitJob(
-  running: CommitRunning,
-  live: LiveSession,
-  { commit, isVerified }: CommitOrder,
-): CommitJob {
+export function startCommitJob(running: CommitRunning, live: LiveSession, commit: CommitRecord): CommitJob {
   const { digest, entriesTotal } = commit;
   const job = { digest, entriesTotal, entriesDone: 0, isRunning: true, done: Promise.resolve() };
-  job.done = run(running, live, job, {
-    commit,
-    isVerified,
-    claim: running.publishers.claimOf(live.record),
-  });
+  job.done = run(running, live, job, { commit, claim: running.publishers.claimOf(live.record) });
   job.done.catch(() => undefined); // told to whoever asks for the commit, and logged
   live.job = job;
   return job;
@@ -72,14 +58,13 @@ async function run(
   { ledger, times, log }: CommitRunning,
   live: LiveSession,
   job: CommitJob,
-  claimed: Claimed,
+  { commit, claim }: Claimed,
 ): Promise<void> {
-  const { commit, claim } = claimed;
   const { record } = live;
   const fields = { session: live.id, digest: job.digest, entries: job.entriesTotal };
   const letGo = claim.keep(() => job.entriesDone);
   try {
-    const leftOut = record.value.direction === 'push' ? await publish(live, job, claimed) : {};
+    const leftOut = record.value.direction === 'push' ? await publish(live, job, { commit, claim }) : {};
     if (record.value.direction === 'pull') await verifyPull(live, commit);
     await charge(ledger, live, commit);
     const leaseExpiresAtMs = times.now() + times.keepCommittedMs;
@@ -158,10 +143,8 @@ async function free(live: LiveSession, log: Logger): Promise<void> {
 async function publish(
   live: LiveSession,
   job: CommitJob,
-  { commit, isVerified, claim: { confirm } }: Claimed,
+  { commit, claim: { confirm } }: Claimed,
 ): Promise<LeftOut> {
-  // Another node compared them; what has come since by way of a third one counts for nothing.
-  if (confirm !== undefined && !isVerified) await verifyPush(live, commit);
   const { content, record } = live;
   const { scopes = [] } = record.value.authorization ?? {};
   const existing = existingOf(scopes);

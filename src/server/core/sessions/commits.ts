@@ -49,8 +49,7 @@ export function createCommits(options: CommitsOptions): Commits {
     const before = commitOf(live);
     if (before === undefined) {
       try {
-        const commit = await record(options, work, request);
-        return startCommitJob(running, live, { commit, isVerified: true });
+        return startCommitJob(running, live, await record(options, work, request));
       } catch (failure) {
         // Another node may have been asked for the same at the same moment, and be done with it.
         if (publishers.isShared) await live.record.refresh();
@@ -68,11 +67,7 @@ export function createCommits(options: CommitsOptions): Commits {
     if (live.job?.isRunning === true) return live.job;
     const { leaveOut, forceReplace } = request;
     const isMine = await claim(publishers, live);
-    if (!isMine) return 'elsewhere';
-    return startCommitJob(running, live, {
-      commit: { ...before, leaveOut, forceReplace },
-      isVerified: false,
-    });
+    return isMine ? startCommitJob(running, live, { ...before, leaveOut, forceReplace }) : 'elsewhere';
   };
   return {
     begin,
@@ -82,7 +77,7 @@ export function createCommits(options: CommitsOptions): Commits {
       if (commit === undefined || state !== 'committing' || live.job?.isRunning === true) return undefined;
       if (!(await claim(publishers, live))) return undefined;
       running.log.info({ session: live.id }, 'publishing goes on where it was interrupted');
-      return startCommitJob(running, live, { commit, isVerified: false });
+      return startCommitJob(running, live, commit);
     },
   };
 }
