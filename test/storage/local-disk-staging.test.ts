@@ -46,6 +46,31 @@ describe('chunks on a local disk', () => {
     expect(durable(again.staging)).toEqual([0, 2]);
   });
 
+  it('keeps a file open that is still to be synced, when its writer leaves it meanwhile', async () => {
+    const FILES = 12;
+    const leaving: (() => Promise<void>)[] = [];
+    const store = await diskPlace().open({
+      syncFile: async (handle, name) => {
+        // Some are synced at a time; the writers of the others leave before it is their turn.
+        for (const leave of leaving.splice(0)) await leave();
+        await syncHandle(handle, name);
+      },
+    });
+    const items = Array.from({ length: FILES }, (_, index) => file(`f-${index}`, 2 * SIZE));
+    const transfer = transferOf(store, 't', items);
+    const { staging } = await begin(store, ID, transfer);
+    for (let index = 0; index < FILES; index += 1) {
+      const writer = await staging.write(2 * index, 0);
+      await writer.write([chunkBytes(transfer, 2 * index).subarray(0, 1000)]);
+      leaving.push(() => writer.hold());
+    }
+    await staging.sync();
+    expect([...staging.held().values()]).toEqual(Array.from({ length: FILES }, () => 1000));
+    const before = openDescriptors();
+    await staging.sync();
+    expect(openDescriptors()).toBe(before);
+  });
+
   it('loses only the chunks of a file whose sync failed, and takes them again', async () => {
     const place = diskPlace();
     let failing = false;

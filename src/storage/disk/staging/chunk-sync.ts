@@ -63,10 +63,10 @@ export async function syncChunks(
     const failure = storageError(error, 'recording a sync point');
     isFatal(failure);
     // Files whose own sync failed are in no list any more: nobody else would close them.
-    await files.closeIdle(dirty);
+    await files.releaseAll(dirty);
     throw failure;
   }
-  await files.closeIdle(dirty);
+  await files.releaseAll(dirty);
   const lost = [...pending.values()].find(({ file }) => file.failure !== undefined);
   const failure = failed[0]?.failure ?? lost?.file.failure;
   if (failure !== undefined) throw failure;

@@ -138,10 +138,16 @@ export class StagedFiles {
     await this.#closeIfIdle(file);
   }
 
-  /** Files with bytes that no sync covers; the caller syncs them, and they count as clean from now on. */
+  /**
+   * Files with bytes that no sync covers; they count as clean from now on. The caller syncs them and then gives them back:
+   * until then they stay open, whoever leaves them.
+   */
   takeDirty(): StagedFile[] {
     const dirty = [...this.#files.values()].filter((file) => file.isDirty);
-    for (const file of dirty) file.isDirty = false;
+    for (const file of dirty) {
+      file.isDirty = false;
+      file.users += 1;
+    }
     return dirty;
   }
 
@@ -153,9 +159,9 @@ export class StagedFiles {
     this.#onPoison(file.name);
   }
 
-  /** Closes files that nobody writes to and that have nothing to sync. */
-  async closeIdle(files: readonly StagedFile[]): Promise<void> {
-    for (const file of files) await this.#closeIfIdle(file);
+  /** Gives back what {@link takeDirty} has answered. */
+  async releaseAll(files: readonly StagedFile[]): Promise<void> {
+    for (const file of files) await this.release(file);
   }
 
   /** Removes a scratch file that nobody uses any more. @throws CairnError with a storage code */
