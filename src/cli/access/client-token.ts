@@ -50,7 +50,7 @@ export function clientAccess(sources: TokenSources): Pick<ReachOptions, 'token' 
   return { ...access, token };
 }
 
-/** Whether nobody on a network can read what is sent: because of TLS, or because it does not leave this machine. */
+/** Whether no one on a network can read what is sent: because of TLS, or because it stays on this machine. */
 function isPrivateLine({ url, proxy }: Pick<TokenSources, 'url' | 'proxy'>): boolean {
   if (url.protocol === 'https:') return true;
   return isLoopbackHost(url.hostname) && (proxy === undefined || isLoopbackHost(proxy.url.hostname));

@@ -25,7 +25,7 @@ const LoginFile = v.object({
   origin: v.string(),
   issuer: v.string(),
   clientId: v.string(),
-  /** Whom the issuer was asked to make the tokens for. */
+  /** The server for which the issuer made the tokens. */
   audience: v.optional(v.string()),
   accessToken: token,
   refreshToken: v.optional(token),
@@ -50,7 +50,7 @@ export function loginFileOf(env: Environment, origin: string, home?: string): st
   return join(config, 'cairn', 'credentials', `${name}.json`);
 }
 
-/** Whether there is a place where logins could be: not for a user without a home. */
+/** Whether logins can be kept at all: a user without a home has no directory for them. */
 export function mayHaveLogins(env: Environment): boolean {
   return isAbsolute(env['XDG_CONFIG_HOME'] ?? '') || hasHome();
 }

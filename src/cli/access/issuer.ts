@@ -6,15 +6,15 @@ import { parseIssuerUrl } from '../../base/issuer-url.ts';
 import { ClientError, ResponseBodyError } from 'openid-client';
 import { printable } from '../../base/safe-path.ts';
 
-/** Who asks whom, and for tokens for whom. */
+/** The issuer, the client that asks it, and the server that the tokens are for. */
 export interface IssuerOptions {
   readonly issuer: string;
   readonly clientId: string;
-  /** Whom the tokens have to be for; the issuer's choice, where undefined. */
+  /** The server that the tokens have to be for; the issuer chooses, where undefined. */
   readonly audience: string | undefined;
   /** How it is asked; straight, where undefined. */
   readonly fetch?: IssuerFetch | undefined;
-  /** Ends whatever is under way; its reason is thrown. */
+  /** Ends each request; its reason is thrown. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -30,7 +30,7 @@ export interface Tokens {
 export interface Issuer {
   readonly config: oauth.Configuration;
   readonly url: URL;
-  /** Whom the tokens have to be for, in requests: RFC 8707, and the parameter that came before it. */
+  /** The parameters that name the server that the tokens are for: that of RFC 8707, and an older one. */
   readonly target: Readonly<Record<string, string>>;
   readonly signal: AbortSignal | undefined;
 }
@@ -59,7 +59,7 @@ export async function openIssuer(options: IssuerOptions): Promise<Issuer> {
           signal:
             own === undefined ? signal : AbortSignal.any([own, ...(signal === undefined ? [] : [signal])]),
         }),
-      // What may be asked without TLS is for our own fetch to say: an issuer on this machine, and nobody else.
+      // Our own fetch decides what may be asked without TLS: only an issuer on this machine.
       ...(url.protocol === 'http:' ? { execute: [oauth.allowInsecureRequests] } : {}),
     });
   const config = await asking({ url, signal }, () =>

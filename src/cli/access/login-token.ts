@@ -19,13 +19,13 @@ export interface LoginTokenOptions {
   readonly now?: () => number;
 }
 
-/** A token is not shown any more when so little is left of it: it has to arrive, and clocks differ. */
+/** A token that ends so soon is no longer used: it has to arrive, and clocks differ. */
 const MARGIN_MS = 30_000;
 /** Of the life of a token that lives shorter. */
 const MARGIN_OF_LIFE = 0.2;
 
 /**
- * A provider of the access token; undefined without a login. Whoever asks again and would get the same token gets a new
+ * A provider of the access token; undefined without a login. A caller that asks again and would get the same token gets a new
  * one: the server has refused it, or will soon.
  *
  * The provider throws CairnError `login-failed` when a new login is needed, `issuer-unavailable` while the token is over
@@ -66,7 +66,7 @@ export function loginToken(options: LoginTokenOptions): () => Promise<string | u
     try {
       const { expiresAtMs: _over, ...rest } = login;
       const next = { ...rest, ...(await refresh({ ...login, refreshToken })) };
-      // Before anybody sees it: the old one may be of no use already.
+      // Before the token is used: the old one may have ended already.
       await writeLogin(path, next);
       return next;
     } catch (error) {

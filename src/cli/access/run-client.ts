@@ -15,15 +15,15 @@ import { checkTls, clientTls } from './client-tls.ts';
 import { clientAccess } from './client-token.ts';
 import { openStateHome } from './user-directories.ts';
 
-/** What has to be known to run something that talks to a server. */
-export interface ClientPlan {
+/** One run of a client: the server, the values of its options, and how it is run again. */
+export interface ClientJob {
   readonly url: URL;
   readonly values: AccessValues & Partial<ScreenWishes> & { readonly retryFor?: RetryFor };
   readonly resumeCommand: readonly string[];
 }
 
-/** What has to be known of a transfer to run it. */
-export interface TransferPlan extends ClientPlan {
+/** One run of a push or a pull. */
+export interface TransferJob extends ClientJob {
   readonly values: TransferValues;
   /** What to do after an interruption, where nothing is kept to resume from. */
   readonly restartAdvice?: string;
@@ -34,14 +34,14 @@ export type ClientOptions = ReachOptions & Pick<TransferOptions, 'stateHome' | '
 
 /** Runs a push or a pull, shows it and its result, and answers the exit code. */
 export async function runTransfer(
-  plan: TransferPlan,
+  job: TransferJob,
   work: (options: TransferOptions) => Promise<TransferSummary>,
 ): Promise<ExitCode> {
   let hasBegun = (): boolean => false;
   const onStart = (ask: () => boolean): void => void (hasBegun = ask);
-  const linesAtSignal = (): readonly string[] => interruptionLines(plan, hasBegun());
-  const { result: summary, screen } = await runClient(plan, linesAtSignal, (options) =>
-    work({ ...options, ...transferOptionsOf(plan.values), onStart }),
+  const linesAtSignal = (): readonly string[] => interruptionLines(job, hasBegun());
+  const { result: summary, screen } = await runClient(job, linesAtSignal, (options) =>
+    work({ ...options, ...transferOptionsOf(job.values), onStart }),
   );
   const exitCode = summary.excluded > 0 ? EXIT.partial : EXIT.done;
   screen.summarize(summary, exitCode);
@@ -51,30 +51,30 @@ export async function runTransfer(
 /** Of a command that leaves nothing half done. */
 export const NO_LINES = (): readonly string[] => [];
 
-/** Runs `work` with a screen, which is stopped whatever happens, and with the signals watched. */
+/** Runs `work` with a screen, which is stopped also after an error, and with the signals watched. */
 export async function runClient<Result>(
-  plan: ClientPlan,
+  job: ClientJob,
   linesAtSignal: () => readonly string[],
   work: (options: ClientOptions) => Promise<Result>,
 ): Promise<{ result: Result; screen: Screen }> {
-  checkTls(plan.values);
+  checkTls(job.values);
   const stateHome = await openStateHome();
-  const { json = false, quiet = false, progress = false, dryRun = false } = plan.values;
+  const { json = false, quiet = false, progress = false, dryRun = false } = job.values;
   const outputs = { print: printAside, stderr: process.stderr, env: process.env };
   const screen = await openScreen({ json, quiet, progress, dryRun }, outputs);
   const interruption = watchSignals(() => linesAtSignal().forEach(screen.say));
   const letHangup = watchHangup(interruption);
   try {
-    warnOfOpenLink(plan.url, screen);
-    const { retryFor = { ms: USUAL_RETRY_FOR_MS, isGiven: false }, ...access } = plan.values;
+    warnOfOpenLink(job.url, screen);
+    const { retryFor = { ms: USUAL_RETRY_FOR_MS, isGiven: false }, ...access } = job.values;
     const result = await work({
-      ...reachOf(plan.url, access, stateHome),
+      ...reachOf(job.url, access, stateHome),
       stateHome,
       retryForMs: retryFor.ms,
       isPatient: retryFor.isGiven,
       signal: interruption.signal,
       report: screen.report,
-      resumeCommand: plan.resumeCommand,
+      resumeCommand: job.resumeCommand,
     });
     return { result, screen };
   } finally {

@@ -1,7 +1,7 @@
 /** Empty words: what a shell makes of a variable that is not set must never mean "everything", or "here". */
 import { CairnError } from '../../base/errors.ts';
 
-/** What is looked at of a command that is about to run; commander's `Command` is one. */
+/** The part of commander's `Command` that is looked at before it runs. */
 export interface GivenWords {
   readonly args: readonly string[];
   readonly options: readonly { readonly long?: string | undefined; attributeName(): string }[];
@@ -9,8 +9,8 @@ export interface GivenWords {
 }
 
 /**
- * Refuses a command of which a word, or the value of an option, is empty. What a program of `--from-command` is given is
- * its own business; the program itself has a name.
+ * Refuses a command that has an empty word, or an option with an empty value. The arguments of the program of
+ * `--from-command` may be empty, but not its name.
  *
  * @throws CairnError `usage`
  */

@@ -23,7 +23,7 @@ const EXAMPLE = '--chmod=Du=rwx,Dgo=rx,Fu=rw,Fgo=r';
 interface Step {
   /** Of directories alone, of all else alone, or of everything. */
   readonly of: 'D' | 'F' | '';
-  /** @param executable whether anybody may execute it, or it is a directory: what `X` asks */
+  /** @param executable whether a user may execute it, or it is a directory: that is what `X` asks */
   readonly apply: (mode: number, executable: boolean) => number;
 }
 

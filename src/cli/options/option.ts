@@ -115,8 +115,8 @@ function collect(word: string, before: readonly string[] | undefined): readonly 
 }
 
 /**
- * Puts values in the place of the words that were given. Not by commander's own parsers of values: those run before help is
- * printed and before a word is known to be empty.
+ * Replaces the words that were given by their values, right before a command runs. Commander's own parsers of values would run
+ * before help is printed, and before an empty word is refused.
  *
  * @throws CairnError `usage`, which names the variable where a word came from the environment
  */

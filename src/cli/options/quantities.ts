@@ -1,4 +1,4 @@
-/** Counts, sizes and durations as people write them, and words of which one is chosen. */
+/** Counts, sizes and durations as people write them, and the choice of one word out of a few. */
 import { usage } from './usage.ts';
 
 /**
@@ -112,7 +112,7 @@ function sumOfParts(text: string): number | undefined {
   return text === '' ? undefined : ms;
 }
 
-/** A duration as it may be written: `24d`, `1h30m`, `250ms`; what is below a minute of a long one is left away. */
+/** A duration as it may be written: `24d`, `1h30m`, `250ms`; the smaller units of a long one are left out. */
 function durationText(ms: number): string {
   let rest = ms;
   const parts = UNITS.map(([name, size]) => {

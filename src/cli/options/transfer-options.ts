@@ -91,7 +91,7 @@ async function parseChunkSize(option: string, word: string): Promise<number> {
   return parseSize(option, word, CHUNK_SIZE_RANGE);
 }
 
-/** What of a client's options the values of {@link TransferValues} set. */
+/** The options of the client that the values set. */
 export function transferOptionsOf(values: TransferValues): Partial<TransferOptions> {
   const { checksum, preserveModes, forceReplace, dryRun } = values;
   const { chmod, parallel, chunkSize, digest, sync, compress, bwlimit } = values;
@@ -112,8 +112,8 @@ export function transferOptionsOf(values: TransferValues): Partial<TransferOptio
 }
 
 /**
- * The words that give the same transfer again, whatever the working directory. How it is shown is not among them: the user
- * who resumes it decides that.
+ * The words that give the same transfer again, from any working directory. How it is shown is not among them: the user who
+ * resumes it decides that.
  */
 export function wordsOf(values: TransferValues): string[] {
   const { parallel, chunkSize, checksum, digest, sync, bwlimit, compress } = values;

@@ -22,7 +22,7 @@ const NEW_TOKEN = [
 const KEPT_FOR_ITS_OWNER = 'every checkpointed byte is kept for its owner';
 const RUN_AGAIN = ['every checkpointed byte is kept: run the same command again to resume'];
 
-/** Whatever the command was. */
+/** For every command. */
 const BY_CODE: Readonly<Partial<Record<ErrorCode, Lines>>> = {
   'unauthenticated': HOW_TO_GIVE_A_TOKEN,
   'token-expired': NEW_TOKEN,
@@ -38,7 +38,7 @@ const START_OVER = [
   'run the same command again to start over',
 ];
 
-/** Of a push or a pull. */
+/** For a push or a pull. */
 const OF_TRANSFERS: Readonly<Partial<Record<ErrorCode, Lines>>> = {
   'session-not-found': START_OVER,
   'session-expired': START_OVER,
@@ -54,7 +54,7 @@ const OF_TRANSFERS: Readonly<Partial<Record<ErrorCode, Lines>>> = {
   ],
 };
 
-/** Of a push or a pull, by how it ends. */
+/** For a push or a pull, by its exit code. */
 const OF_TRANSFERS_BY_EXIT: Readonly<Partial<Record<ExitCode, Lines>>> = {
   [EXIT.storage]: RUN_AGAIN,
   [EXIT.network]: RUN_AGAIN,
@@ -83,7 +83,7 @@ const TRANSFERS = new Set(['push', 'pull']);
 export function adviceFor(error: CairnError, command: string | undefined): Lines {
   const { code, traits, details } = error;
   const isTransfer = command !== undefined && TRANSFERS.has(command);
-  // Who looks after the sessions of others has nothing to start over.
+  // An administrator has nothing to start over.
   if (command === 'sessions' && code === 'session-not-found') return [];
   if (code === 'transfer-locked' && details['isOfOtherSources'] === true) return LEFT_TO_ANOTHER;
   const byCode = isTransfer ? OF_TRANSFERS : command === 'serve' ? OF_SERVE : {};

@@ -51,7 +51,7 @@ export async function runProcess(command: () => Promise<ExitCode>): Promise<neve
   let exitCode: ExitCode = EXIT.done;
   watchOutputs();
   outliveTerminal();
-  // What nobody awaited is a bug, and is told like one. An exit handler restores the terminal.
+  // An error that no code awaited is a bug, and is shown as one. An exit handler restores the terminal.
   process.on('uncaughtException', (error) => process.exit(exitCodeOf(error)));
   // Where nothing is left that could go on, Node would end with 0 in the middle of the work.
   const onNothingLeft = (): never => process.exit(exitCodeOf(new Error('nothing is left to wait for')));
@@ -65,7 +65,7 @@ export async function runProcess(command: () => Promise<ExitCode>): Promise<neve
   const isAskedToEnd = exitCode === EXIT.interrupted || exitCode === EXIT.terminated;
   await (isAskedToEnd ? atMost(LAST_WORDS_MS, flushOutput()) : flushOutput());
   const failure = outputFailure();
-  // A result that nobody could be told is none.
+  // A result that could not be printed is none.
   if (failure !== undefined && (exitCode === EXIT.done || exitCode === EXIT.partial))
     exitCode = exitCodeOf(failure);
   // A connection that is kept alive must not keep the process.

@@ -21,7 +21,7 @@ export interface Failure {
   readonly lines: readonly string[];
 }
 
-/** The failure that an error is; whatever is no CairnError, or says `internal`, is a bug. */
+/** The failure for an error. One that is no CairnError, or has the code `internal`, is a bug. */
 export function failureOf(thrown: unknown, command?: string): Failure {
   const error = withoutFiles(withoutDirectory(thrown));
   if (!(error instanceof CairnError) || error.code === 'internal') return bugOf(error);
@@ -38,7 +38,7 @@ function withoutFiles(error: unknown): unknown {
   return isShort ? storageError(error, 'running this command; raise the limit (ulimit -n)') : error;
 }
 
-/** Whoever names a relative path where the working directory was removed gets this from Node, wherever it is resolved. */
+/** Node throws this where a relative path is resolved after the working directory was removed. */
 function withoutDirectory(error: unknown): unknown {
   const isGone = error instanceof Error && 'syscall' in error && error.syscall === 'uv_cwd';
   if (!isGone) return error;
@@ -64,7 +64,7 @@ function bugOf(error: unknown): Failure {
 
 function causeOf(error: Error): string[] {
   if (error.cause === undefined) return [];
-  // Inspecting tells more of whatever was thrown than turning it into a string.
+  // Inspecting tells more of a thrown value than turning it into a string.
   return [`caused by: ${inspect(error.cause)}`];
 }
 

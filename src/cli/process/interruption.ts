@@ -47,7 +47,7 @@ export function watchSignals(announce: (name: EndingSignal) => void): Interrupti
   };
 }
 
-/** What says how a transfer goes on. */
+/** How a transfer goes on. */
 interface Continuation {
   readonly resumeCommand: readonly string[];
   /** What to do instead, where nothing is kept to resume from. */
@@ -69,7 +69,7 @@ export function interruptionLines(
 
 /**
  * Lets a lost terminal end a run in order. One that has no terminal goes on: so nohup starts it, and Node undoes, before
- * anybody could look, that SIGHUP is to be ignored. Answers how to stop watching.
+ * any code runs, that SIGHUP is to be ignored. Answers how to stop watching.
  */
 export function watchHangup({ hangUp }: Interruption): () => void {
   // Asked before it is gone.

@@ -5,14 +5,14 @@ import { CairnError, systemCodeOf } from '../../base/errors.ts';
 
 const STDOUT = 1;
 
-/** The first thing that went wrong with standard output while nobody waited for it. */
+/** The first failed write to standard output for whose end no caller waited. */
 let failure: CairnError | undefined;
 let isKnownDirect: boolean | undefined;
 
 /**
  * Lets writes to a pipe whose reader has gone (`cairn ls … | head`) end quietly instead of as a crash; anything else that
  * goes wrong with standard output is told at the end, see {@link outputFailure}. Where standard error cannot be written,
- * there is nobody to tell, and the exit code is that of the work.
+ * no message can be shown, and the exit code is that of the work.
  */
 export function watchOutputs(): void {
   process.stdout.on('error', (error) => {
@@ -23,7 +23,7 @@ export function watchOutputs(): void {
   process.stderr.on('error', () => undefined);
 }
 
-/** Why standard output does not have all that was printed; undefined where it has, or nobody wants to read it. */
+/** Why standard output does not have all that was printed; undefined where it has, or where its reader has gone. */
 export function outputFailure(): CairnError | undefined {
   return failure === undefined || isOutputClosed(failure) ? undefined : failure;
 }
@@ -45,7 +45,7 @@ export function print(text: string): void {
   printAside(text);
 }
 
-/** Writes what a command says beside its work: who threw it away meant that. @throws CairnError like {@link print} */
+/** Writes what a command says beside its work; a user may throw that away on purpose. @throws CairnError like {@link print} */
 export function printAside(text: string): void {
   if (isDirect()) writeDirectly(Buffer.from(text));
   else process.stdout.write(text);
@@ -58,7 +58,7 @@ export function refuseClosedStdout(): void {
   throw new CairnError('storage-io', message, { details: { isOutput: true } });
 }
 
-/** Resolves when everything written so far has left the process, or cannot any more. */
+/** Resolves when everything written so far has left the process, or can no longer leave it. */
 export async function flushOutput(): Promise<void> {
   await Promise.all([process.stdout, process.stderr].map(flush));
 }
@@ -122,7 +122,7 @@ function outputError(error: unknown): CairnError {
 const CLOSED = new Set(['EPIPE', 'ERR_STREAM_DESTROYED', 'ERR_STREAM_WRITE_AFTER_END']);
 const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
-/** Whether an error only says that nobody reads the output any more: worth an exit code, but no words. */
+/** Whether an error only says that the reader of the output has gone: worth an exit code, but no message. */
 export function isOutputClosed(error: unknown): boolean {
   return error instanceof CairnError && error.details['isOutputClosed'] === true;
 }

@@ -18,7 +18,7 @@ export function tableWidth(stream: NodeJS.WriteStream = process.stdout): number 
   return stream.isTTY && stream.columns > 0 ? stream.columns : undefined;
 }
 
-/** Lines of rows, the first of which has the headings; each has as many cells as that. */
+/** Lines of rows. The first row holds the headings, and each other row as many cells. */
 export function alignColumns(rows: readonly (readonly string[])[], form: TableForm = {}): string[] {
   const { flexible = [], width = tableWidth() } = form;
   const headings = rows[0] ?? [];

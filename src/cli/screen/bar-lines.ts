@@ -16,7 +16,7 @@ const GAP = '  ';
 const MIN_BAR_COLUMNS = 8;
 const MAX_BAR_COLUMNS = 40;
 const MIN_NAME_COLUMNS = 8;
-/** Until then nobody has asked how long it takes. */
+/** Until then no time is shown. */
 const SHOWN_AFTER_MS = 2000;
 const CYAN = '\u001B[36m';
 const GREEN = '\u001B[32m';

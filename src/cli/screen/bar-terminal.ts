@@ -12,7 +12,7 @@ const CLEAR_BELOW = '\u001B[J';
 /** What cli-progress calls, and a way to show the cursor by. */
 export interface BarTerminal {
   cursor(isShown: boolean): void;
-  /** Forgets what was drawn: somebody else has written below it. */
+  /** Forgets what was drawn: another writer has written below it. */
   restart(): void;
   cursorTo(column: number | null, row: number | null): void;
   cursorRelativeReset(): void;

@@ -46,7 +46,7 @@ export function createBarScreen(options: { stream: NodeJS.WriteStream; hasColor:
   let running = true;
   const cursor = showingCursor(terminal, () => stop());
   const redraw = (): void => {
-    // What the window has folded or uncovered is of no use any more.
+    // Lines that the window has folded or uncovered are drawn again.
     terminal.cursorRelativeReset();
     terminal.clearBottom();
     bars.update();

@@ -6,7 +6,7 @@ import type { ExitCode } from '../../base/errors.ts';
 export interface Screen {
   /** Takes every event. */
   readonly report: Report;
-  /** Shows a line of its own, whatever else is drawn. */
+  /** Shows a line of its own, above what is drawn. */
   say(line: string): void;
   /** Ends drawing and leaves the terminal as it was; may be called more than once. */
   stop(): void;

@@ -33,7 +33,7 @@ export interface Progress {
   readonly bytesResumed: number;
   readonly bytesSkipped: number;
   readonly bytesPerSecond: number;
-  /** Undefined while nobody can know. */
+  /** Undefined while it cannot be known. */
   readonly etaMs: number | undefined;
   /** Since the tally was made, in milliseconds. */
   readonly elapsedMs: number;

@@ -1,4 +1,4 @@
-/** What may stand where the cursor is on a command line, from the definitions of the commands. */
+/** What may stand at the cursor of a command line, by the definitions of the commands. */
 import type { Argument, Command, Option } from 'commander';
 import { choicesOf } from '../../options/option.ts';
 
@@ -27,7 +27,7 @@ const FILES: Offer = { candidates: [], files: true };
 const LOCAL_PATH = /^(?:file|dir|local|path|words)$/;
 
 /** Where the cursor is. */
-interface Place {
+interface Cursor {
   readonly command: Command;
   /** Arguments that stand before it. */
   readonly position: number;
@@ -40,17 +40,17 @@ interface Place {
 /** The offer for the last of `words`, which follow the name of the program; it may be empty. */
 export async function offerFor(program: Command, words: readonly string[], known: Known): Promise<Offer> {
   const [before, last] = [wholeWords(words.slice(0, -1)), words.at(-1) ?? ''];
-  const place = placeAfter(program, before);
-  const { command, option } = place;
+  const cursor = cursorAfter(program, before);
+  const { command, option } = cursor;
   // Bash gives "=" of "--option=value" as a word of its own.
   if (option !== undefined) return forValue(option, last === '=' ? '' : last, '');
   const [, flag, value] = /^(--[^=]+)=(.*)$/s.exec(last) ?? [];
   const assigned = flag === undefined ? undefined : optionOf(command, flag);
   if (assigned !== undefined) return forValue(assigned, value ?? '', `${flag}=`);
-  if (last.startsWith('-') && !place.isAfterDashes) return starting(optionsOf(command), last);
-  const argument = command.registeredArguments[place.position] ?? variadicOf(command);
+  if (last.startsWith('-') && !cursor.isAfterDashes) return starting(optionsOf(command), last);
+  const argument = command.registeredArguments[cursor.position] ?? variadicOf(command);
   const own = argument === undefined ? NOTHING : await forArgument({ program, command, argument }, known);
-  const subcommands = place.position === 0 ? subcommandsOf(command) : [];
+  const subcommands = cursor.position === 0 ? subcommandsOf(command) : [];
   return { ...starting([...subcommands, ...own.candidates], last), files: own.files };
 }
 
@@ -58,7 +58,7 @@ function wholeWords(words: readonly string[]): string[] {
   return words.filter((word) => word !== '=');
 }
 
-function placeAfter(program: Command, words: readonly string[]): Place {
+function cursorAfter(program: Command, words: readonly string[]): Cursor {
   let [command, position, isAfterDashes]: [Command, number, boolean] = [program, 0, false];
   let option: Option | undefined;
   for (const word of words) {

@@ -15,7 +15,7 @@ export async function runCompletion(shell: Shell): Promise<ExitCode> {
   return EXIT.done;
 }
 
-/** Prints what may stand in the place of the last word, a line each: the word, a tab, and what it is. */
+/** Prints what may replace the last word, a line each: the word, a tab, and its description. */
 export function completeIn(program: Command): (words: readonly string[]) => Promise<ExitCode> {
   return async (words) => {
     const { candidates, files } = await offerFor(program, words, { transferIds });

@@ -45,7 +45,7 @@ class Throttle {
   }
 }
 
-/** Counts what passes, and wakes who waits for it. */
+/** Counts the bytes that pass, and wakes those who wait for them. */
 class Watch {
   bytes = 0;
   readonly #reached: { count: number; wake: (at: number) => void }[] = [];
@@ -87,7 +87,7 @@ export async function startProxy(targetPort: number, bytesPerSecond: number): Pr
     ] as const) {
       sockets.add(socket);
       socket.setNoDelay(true);
-      // Whatever ends one side ends the other the same way; the reason is of no interest here.
+      // The end of one side ends the other in the same way; the reason does not matter here.
       socket.on('error', () => other.resetAndDestroy());
       socket.on('close', () => {
         sockets.delete(socket);

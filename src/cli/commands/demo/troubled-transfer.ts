@@ -4,7 +4,7 @@ import type { DemoServer } from './demo-server.ts';
 import { endedEarly, type CliProcess, type JsonObject, type ProcessPool } from './processes.ts';
 import type { Direction, Proxy } from './cutting-proxy.ts';
 
-/** What goes wrong. */
+/** What the demo does to a transfer. */
 export type Trouble = 'cut' | 'kill-client' | 'kill-server';
 
 /** What went wrong, and how long it took to go on. */
@@ -47,7 +47,7 @@ export interface TransferOutcome {
 
 const SERVER_AWAY_MS = 700;
 
-/** Runs a transfer to its end, whatever happens to it. @throws CairnError when the last client fails */
+/** Runs a transfer to its end, through all its troubles. @throws CairnError when the last client fails */
 export async function runTroubledTransfer(
   stage: DemoStage,
   transfer: TroubledTransfer,

@@ -36,15 +36,15 @@ export async function runDoctor(word: string, values: DoctorValues): Promise<Exi
   // Without it no transfer begins, nor is the token of a server on this machine found.
   if (worstOf(findings) === undefined) {
     const { diagnose } = await import('../../../client/doctor/examine.ts');
-    const plan = { url, values, resumeCommand: ['cairn', 'doctor', url.href] };
+    const job = { url, values, resumeCommand: ['cairn', 'doctor', url.href] };
     const isRenewed = await isRenewedLogin(url, values.tokenFile);
     const how = { silentMs, isThorough: values.thorough, isRenewed, onFinding };
-    await runClient(plan, NO_LINES, (options) => diagnose({ ...options, ...how }));
+    await runClient(job, NO_LINES, (options) => diagnose({ ...options, ...how }));
   }
   return summarize(findings, values.json);
 }
 
-/** Whether the token is that of a login which its issuer renews; what is wrong with it is told when it is used. */
+/** Whether the token is that of a login which its issuer renews. A damaged login is told when it is used. */
 async function isRenewedLogin({ origin }: URL, tokenFile: string | undefined): Promise<boolean> {
   if (tokenFile !== undefined || (process.env['CAIRN_TOKEN'] ?? '').trim() !== '') return false;
   const login = await readLogin(loginFileOf(process.env, origin), origin).catch(() => undefined);
@@ -71,7 +71,7 @@ function worstOf(findings: readonly Finding[]): Finding | undefined {
   return findings.find(({ level }) => level === 'problem');
 }
 
-/** A line for people, and under what is not well what to do about it. */
+/** A line for people, and the remedy below a finding that has one. */
 function linesOf({ check, level, message, remedy }: Finding): string {
   const line = `${level.padEnd(8)} ${check.padEnd(11)} ${printable(message)}\n`;
   return remedy === undefined ? line : `${line}${' '.repeat(21)}→ ${printable(remedy)}\n`;

@@ -28,22 +28,22 @@ const HEADINGS = ['ID', 'STATE', 'MAY', 'PATH', 'EXPIRES', 'AT MOST'];
 
 /** Issues a grant, lists those of the token's owner, or ends one. */
 export async function runGrant(word: string, values: GrantValues): Promise<ExitCode> {
-  const plan = planGrant(word, values);
-  const { url } = plan;
-  if (plan.what === 'issue' && plan.out !== undefined && existsSync(plan.out))
-    throw usage(`the file "${plan.out}" exists and is not replaced; name a new file`, '--out alice.grant');
+  const request = grantRequestOf(word, values);
+  const { url } = request;
+  if (request.what === 'issue' && request.out !== undefined && existsSync(request.out))
+    throw usage(`the file "${request.out}" exists and is not replaced; name a new file`, '--out alice.grant');
   const client = { url, values, resumeCommand: ['cairn', 'grant', url.href] };
-  await runClient(client, NO_LINES, (options) => carryOut(plan, options, values.json));
+  await runClient(client, NO_LINES, (options) => carryOut(request, options, values.json));
   return EXIT.done;
 }
 
-async function carryOut(plan: GrantPlan, options: ReachOptions, isJson: boolean): Promise<void> {
+async function carryOut(request: GrantRequest, options: ReachOptions, isJson: boolean): Promise<void> {
   const { listGrants, revokeGrant } = await import('../../../client/transfer-grants.ts');
-  if (plan.what === 'issue') return issue(plan, options, isJson);
-  if (plan.what === 'revoke') {
-    await revokeGrant(options, plan.id);
+  if (request.what === 'issue') return issue(request, options, isJson);
+  if (request.what === 'revoke') {
+    await revokeGrant(options, request.id);
     return printLines(
-      isJson ? [jsonLine({ type: 'revoked', id: plan.id }), summaryLine(1)] : [`revoked ${plan.id}\n`],
+      isJson ? [jsonLine({ type: 'revoked', id: request.id }), summaryLine(1)] : [`revoked ${request.id}\n`],
     );
   }
   const grants = await listGrants(options);
@@ -56,7 +56,7 @@ function printLines(lines: readonly string[]): void {
 }
 
 async function issue(
-  { url, direction, scope, expiresInMs, maxBytes, out }: Extract<GrantPlan, { what: 'issue' }>,
+  { url, direction, scope, expiresInMs, maxBytes, out }: Extract<GrantRequest, { what: 'issue' }>,
   options: ReachOptions,
   isJson: boolean,
 ): Promise<void> {
@@ -72,7 +72,7 @@ async function issue(
     if (out !== undefined) await createFileDurably(out, `${reply.grant}\n`);
     printLines(issued(url, reply, out, isJson));
   } catch (error) {
-    // Nobody will ever have it; what went wrong first is told.
+    // The grant was never shown, so it is ended; the first error is the one that is told.
     await revokeGrant(options, reply.id).catch(() => undefined);
     throw error;
   }
@@ -132,7 +132,7 @@ function summaryLine(grants: number): string {
 }
 
 /** What `cairn grant` was told to do. */
-export type GrantPlan = { readonly url: URL } & (
+export type GrantRequest = { readonly url: URL } & (
   | {
       readonly what: 'issue';
       readonly direction: 'push' | 'pull';
@@ -151,7 +151,7 @@ const EXAMPLE = 'cairn grant https://files.example.org/inbox/alice --push --expi
 const DAY_MS = 86_400_000;
 
 /** Validates the words. @throws CairnError `usage`, what a URL that cannot be a target throws */
-export function planGrant(word: string, values: GrantValues): GrantPlan {
+export function grantRequestOf(word: string, values: GrantValues): GrantRequest {
   const url = parseServerUrl(word);
   const { append, drop, pull, list, revoke, maxBytes } = values;
   // Each says that it is about a push, with or without the word.

@@ -1,4 +1,4 @@
-/** The device flow (RFC 8628): a user approves in whatever browser, while a command waits. */
+/** The device flow (RFC 8628): a user approves in any browser, while a command waits. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as oauth from 'openid-client';
 import { CairnError } from '../../../base/errors.ts';

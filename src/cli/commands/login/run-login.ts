@@ -15,8 +15,8 @@ import { parseServerUrl } from '../../options/server-url.ts';
 import { usage } from '../../options/usage.ts';
 import { isScope, type LoginValues } from './login-commands.ts';
 
-/** Whom to ask, and for what. */
-interface LoginPlan {
+/** The issuer that is asked, and the tokens that it is asked for. */
+interface LoginRequest {
   readonly origin: string;
   readonly issuer: string;
   readonly clientId: string;
@@ -35,27 +35,27 @@ export async function runLogin(word: string, values: LoginValues): Promise<ExitC
   try {
     const { askForLogin } = await import('../../../client/login-offer.ts');
     const offer = await askForLogin({ url, signal, tls, proxy: proxyFor(url, process.env) });
-    const plan = planLogin(url, values, offer);
-    announce(url, plan);
+    const request = loginRequestOf(url, values, offer);
+    announce(url, request);
     const fetch = issuerFetchIn(process.env, tls);
     const [{ openIssuer }, { beginDeviceFlow }] = await Promise.all([
       import('../../access/issuer.ts'),
       import('./device-flow.ts'),
     ]);
-    const prompt = await beginDeviceFlow(await openIssuer({ ...plan, fetch, signal }), plan.scopes);
+    const prompt = await beginDeviceFlow(await openIssuer({ ...request, fetch, signal }), request.scopes);
     show(prompt, values);
-    const { origin, issuer, clientId, audience } = plan;
+    const { origin, issuer, clientId, audience } = request;
     const tokens = await prompt.approved();
     await keep({ origin, issuer, clientId, ...(audience === undefined ? {} : { audience }), ...tokens });
     say(`logged in; to end the login: cairn logout ${origin}`);
-    if (values.json) print(summary({ ...plan, ...tokens }));
+    if (values.json) print(summary({ ...request, ...tokens }));
     return EXIT.done;
   } finally {
     interruption.dispose();
   }
 }
 
-/** Says whether there is a login, and until when its access token is good; asks nobody. */
+/** Says whether there is a login, and until when its access token is valid; sends no request. */
 export async function runLoginStatus(word: string, { json }: LoginValues): Promise<ExitCode> {
   const { origin } = parseServerUrl(word);
   const login = await readLogin(loginFileOf(process.env, origin), origin);
@@ -73,8 +73,8 @@ export async function runLoginStatus(word: string, { json }: LoginValues): Promi
   return EXIT.done;
 }
 
-/** What the user wants, with what the server says in place of what was not said. */
-function planLogin({ origin }: URL, values: LoginValues, offer: LoginOffer | undefined): LoginPlan {
+/** The request that the options describe; what they leave out comes from the offer of the server. */
+function loginRequestOf({ origin }: URL, values: LoginValues, offer: LoginOffer | undefined): LoginRequest {
   const issuer = values.issuer ?? offer?.issuer;
   if (issuer === undefined) {
     const message = `${origin} names no issuer to log in at; it accepts its own access tokens: --token-file, or CAIRN_TOKEN`;
@@ -97,7 +97,7 @@ function planLogin({ origin }: URL, values: LoginValues, offer: LoginOffer | und
 }
 
 /** Before the issuer is asked: the owner of the server chose what the user is about to approve. */
-function announce(url: URL, { origin, issuer, clientId, audience }: LoginPlan): void {
+function announce(url: URL, { origin, issuer, clientId, audience }: LoginRequest): void {
   if (url.protocol !== 'https:' && !isLoopbackHost(url.hostname)) {
     say(
       `the connection to ${origin} is not encrypted: others on the network can change its answers and read tokens`,

@@ -19,7 +19,7 @@ interface Way {
   readonly fetch: IssuerFetch;
 }
 
-/** Ends the login for a server. It is forgotten here whatever its issuer answers. */
+/** Ends the login for a server. Its file is removed, also where the issuer refuses. */
 export async function runLogout(word: string, { json, tlsCa }: LogoutValues): Promise<ExitCode> {
   const { origin } = parseServerUrl(word);
   const { tls } = clientTls({ tlsCa }, process.env);

@@ -16,9 +16,9 @@ import { formatBytes } from '../../../base/byte-text.ts';
 export async function runLs(word: string, values: LsValues): Promise<ExitCode> {
   const url = parseServerUrl(word);
   const resumeCommand = ['cairn', 'ls', url.href];
-  const plan = { url, values: { ...values, progress: false }, resumeCommand };
+  const job = { url, values: { ...values, progress: false }, resumeCommand };
   const { list } = await import('../../../client/list.ts');
-  const { result } = await runClient(plan, NO_LINES, (options) =>
+  const { result } = await runClient(job, NO_LINES, (options) =>
     list(options, { recursive: values.recursive }),
   );
   const { entries, notices } = result;

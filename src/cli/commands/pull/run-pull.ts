@@ -1,6 +1,6 @@
 /** `cairn pull`: what its words say, and the run. */
 import type { ExitCode } from '../../../base/errors.ts';
-import { runTransfer, type TransferPlan } from '../../access/run-client.ts';
+import { runTransfer, type TransferJob } from '../../access/run-client.ts';
 import { looksLikeUrl, parseServerUrl } from '../../options/server-url.ts';
 import { refuseForStreams, wordsOf, type TransferValues } from '../../options/transfer-options.ts';
 import { usage } from '../../options/usage.ts';
@@ -8,7 +8,7 @@ import { refuseClosedStdout, writeToStdout } from '../../process/output.ts';
 import { absolutePath } from '../../process/own-command.ts';
 
 /** What `cairn pull` was told to do. */
-interface PullPlan extends TransferPlan {
+interface PullJob extends TransferJob {
   readonly destination: { readonly kind: 'path'; readonly path: string } | { readonly kind: 'stdout' };
 }
 
@@ -16,16 +16,16 @@ const EXAMPLE = 'cairn pull http://127.0.0.1:7070/photos ~/photos';
 
 /** Fetches a file or a tree from a server, to a path or to standard output. */
 export async function runPull(words: readonly string[], values: TransferValues): Promise<ExitCode> {
-  const plan = planPull(words, values);
-  const { destination } = plan;
+  const job = pullJobOf(words, values);
+  const { destination } = job;
   if (destination.kind === 'path') {
     const { pull } = await import('../../../client/pull.ts');
-    return runTransfer(plan, (transfer) => pull(destination.path, transfer));
+    return runTransfer(job, (transfer) => pull(destination.path, transfer));
   }
   if (process.stdout.isTTY) {
     throw usage(
       '"-" would write the bytes of the file to the terminal',
-      `cairn pull ${plan.url.href} - > FILE`,
+      `cairn pull ${job.url.href} - > FILE`,
     );
   }
   refuseClosedStdout();
@@ -34,13 +34,13 @@ export async function runPull(words: readonly string[], values: TransferValues):
   const shown = { ...values, progress: values.progress && process.stderr.isTTY };
   const restartAdvice =
     'cairn: the bytes that were written cannot be taken back; run the whole pipeline again';
-  return runTransfer({ ...plan, values: shown, restartAdvice }, (transfer) =>
+  return runTransfer({ ...job, values: shown, restartAdvice }, (transfer) =>
     pullStream(writeToStdout, transfer),
   );
 }
 
 /** Validates the words of a pull. @throws CairnError `usage`, `path-unsafe`, … */
-export function planPull(words: readonly string[], values: TransferValues): PullPlan {
+export function pullJobOf(words: readonly string[], values: TransferValues): PullJob {
   const [urlWord, path, ...more] = words;
   if (urlWord === undefined || path === undefined || more.length > 0) {
     throw usage('pull takes a URL and a destination', EXAMPLE);

@@ -16,7 +16,7 @@ export const STDIN = 0 as const;
  *
  * @param name how the descriptor is called in messages
  * @throws CairnError `source-unreadable` where it is closed, and, while it is read, where reading fails;
- * `source-unsupported` for a directory, and whatever else has no bytes to read
+ * `source-unsupported` for a directory, and anything else without bytes to read
  */
 export function readDescriptor(fd: number, name: string): AsyncIterable<Uint8Array> {
   const kind = descriptorKind(fd, name);
@@ -24,7 +24,7 @@ export function readDescriptor(fd: number, name: string): AsyncIterable<Uint8Arr
     throw new CairnError('source-unsupported', `${name} is a directory; name it instead of "-"`);
   try {
     const stream = openStream(fd, kind);
-    // It may fail before anybody listens; who reads it is told all the same.
+    // It may fail before it is read; its reader gets the error all the same.
     stream.on('error', () => undefined);
     return readAll(stream, name);
   } catch (error) {

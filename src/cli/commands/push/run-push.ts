@@ -14,18 +14,18 @@ import { usage } from '../../options/usage.ts';
 
 /** Sends files, trees, standard input or a program's output to a server. */
 export async function runPush(words: readonly string[], values: PushValues): Promise<ExitCode> {
-  const plan = planPush(words, values);
-  const { source } = plan;
-  if (source.kind === 'stdin') return pushDescriptor(plan, STDIN, 'standard input');
+  const job = pushJobOf(words, values);
+  const { source } = job;
+  if (source.kind === 'stdin') return pushDescriptor(job, STDIN, 'standard input');
   if (source.kind === 'command') {
-    const restartAdvice = `cairn: to start over, run: ${shownCommand(plan.resumeCommand)}`;
-    return runTransfer({ ...plan, restartAdvice }, (transfer) => pushOutput(source.argv, transfer));
+    const restartAdvice = `cairn: to start over, run: ${shownCommand(job.resumeCommand)}`;
+    return runTransfer({ ...job, restartAdvice }, (transfer) => pushOutput(source.argv, transfer));
   }
   const [path = ''] = source.paths;
   const fd = source.paths.length === 1 ? await descriptorOf(path) : undefined;
-  if (fd === undefined) return runTransfer(plan, (transfer) => pushPaths(source.paths, transfer));
+  if (fd === undefined) return runTransfer(job, (transfer) => pushPaths(source.paths, transfer));
   refuseForStreams(values, PUSH_EXAMPLE);
-  return pushDescriptor(plan, fd, `"${printable(path)}"`);
+  return pushDescriptor(job, fd, `"${printable(path)}"`);
 }
 
 async function descriptorOf(path: string): Promise<number | undefined> {
@@ -38,9 +38,9 @@ async function pushPaths(paths: readonly string[], options: TransferOptions): Pr
   return push(paths, options);
 }
 
-function pushDescriptor(plan: PushPlan, fd: number, name: string): Promise<ExitCode> {
+function pushDescriptor(job: PushJob, fd: number, name: string): Promise<ExitCode> {
   const restartAdvice = `cairn: ${name} cannot be read twice; run the whole pipeline again`;
-  return runTransfer({ ...plan, restartAdvice }, async (options) => {
+  return runTransfer({ ...job, restartAdvice }, async (options) => {
     const { pushStream } = await import('../../../client/push-stream.ts');
     return pushStream(readDescriptor(fd, name), options);
   });
@@ -67,7 +67,7 @@ export type PushSource =
   | { readonly kind: 'command'; readonly argv: readonly [string, ...string[]] };
 
 /** What `cairn push` was told to do. */
-export interface PushPlan {
+export interface PushJob {
   readonly source: PushSource;
   readonly url: URL;
   readonly values: TransferValues;
@@ -80,7 +80,7 @@ export const PUSH_EXAMPLE = 'cairn push ~/photos http://127.0.0.1:7070/photos';
 const COMMAND_EXAMPLE = 'cairn push --from-command http://127.0.0.1:7070/home.tar -- tar c -C /home .';
 
 /** Validates the words of a push. @throws CairnError `usage`, `path-unsafe`, … */
-export function planPush(words: readonly string[], values: PushValues): PushPlan {
+export function pushJobOf(words: readonly string[], values: PushValues): PushJob {
   const [source, urlWord] = values.fromCommand ? commandAndUrl(words) : sourceAndUrl(words);
   const url = parseServerUrl(urlWord);
   if (source.kind !== 'paths') refuseForStreams(values, PUSH_EXAMPLE);

@@ -6,7 +6,7 @@ import { printable } from '../../../base/safe-path.ts';
 
 /** How long a program may take to end after it was asked to. */
 const GRACE_MS = 5000;
-/** What of the environment is a secret of cairn's alone, and no business of the program. */
+/** Variables that are secrets of cairn, and are not passed on to the program. */
 const SECRET_VARIABLES: ReadonlySet<string> = new Set(['CAIRN_TOKEN']);
 
 /** A running program. */
@@ -32,7 +32,7 @@ export function startSourceCommand(argv: readonly [string, ...string[]]): Source
   const [program, ...rest] = argv;
   const env = withoutSecrets(process.env);
   const child = spawn(program, rest, { stdio: ['ignore', 'pipe', 'inherit'], env });
-  // Node throws away what nobody reads yet when a program exits, so somebody has to read from the first moment on.
+  // When a program exits Node throws away bytes without a reader, so this reads from the first moment on.
   const output = new PassThrough();
   pipeline(child.stdout, output, () => {
     // Its reader is told by `output` itself.

@@ -1,4 +1,4 @@
-/** Where log lines go: a descriptor that may be full, or that nobody reads. Neither stops or ends the process. */
+/** Where log lines go: a descriptor that may be full, or without a reader. Neither stops or ends the process. */
 import { write as writeAsync, writeSync } from 'node:fs';
 import { systemCodeOf } from '../../../base/errors.ts';
 
@@ -6,7 +6,7 @@ import { systemCodeOf } from '../../../base/errors.ts';
 export interface LogSink {
   /** Takes a line with its end; where too many wait already, it is lost, and counted. */
   write(line: string): void;
-  /** Resolves when nothing waits any more, or nothing moves. */
+  /** Resolves when no line waits, or when none can be written. */
   flush(): Promise<void>;
   /** Writes what waits as far as that is possible without waiting long: the process ends. */
   flushSync(): void;
@@ -101,7 +101,7 @@ function isFull(error: unknown): boolean {
   return FULL.has(systemCodeOf(error) ?? '');
 }
 
-/** A descriptor of the system; whoever names it has made sure that it does not block. */
+/** A descriptor of the system; the caller has made sure that it does not block. */
 export function descriptorOf(fd: number): Descriptor {
   return {
     write: (bytes, done) => writeAsync(fd, bytes, (error, writtenBytes) => done(error, writtenBytes)),
@@ -119,7 +119,7 @@ export interface LogLines {
   wrote(bytes: number): void;
   /** The batch could not be written: its lines are lost. */
   failed(): void;
-  /** Somebody else writes the rest of the batch. */
+  /** Another thread writes the rest of the batch. */
   giveAway(): void;
 }
 

@@ -10,7 +10,7 @@ import type { startServer } from '../../../server/server.ts';
 import { usableRoot } from '../../access/served-directories.ts';
 import { lockServed, refuseNetwork } from './serve-locks.ts';
 import type { ServeValues } from './serve-command.ts';
-import { planServe, type ServePlan } from './serve-plan.ts';
+import { serveSettingsOf, type ServeSettings } from './serve-settings.ts';
 import { registerServer, type ServerRegistration } from '../../access/server-registry.ts';
 import { ensurePrivateDirectory, openStateHome } from '../../access/user-directories.ts';
 import { watchSignals } from '../../process/interruption.ts';
@@ -28,7 +28,7 @@ type ServerOptions = Parameters<typeof startServer>[0];
 
 /** Serves a directory until a signal ends it. */
 export async function runServe(values: ServeValues): Promise<ExitCode> {
-  const wanted = planServe(values);
+  const wanted = serveSettingsOf(values);
   const { log, close } = await openLog(wanted);
   ignoreFailedMessages();
   // From now on, since a start may take seconds, and the first process of a container ignores what it does not handle.
@@ -58,21 +58,21 @@ function showFailure(error: unknown, log: Log): ExitCode {
   return exitCode;
 }
 
-async function serveLocked(wanted: ServePlan, log: Log, ending: Ending): Promise<void> {
+async function serveLocked(wanted: ServeSettings, log: Log, ending: Ending): Promise<void> {
   const root = await usableRoot(wanted.root);
-  const plan = { ...wanted, root };
-  await refuseNetwork(plan);
-  await ensurePrivateDirectory(plan.state);
-  const locks = await lockServed(plan);
+  const settings = { ...wanted, root };
+  await refuseNetwork(settings);
+  await ensurePrivateDirectory(settings.state);
+  const locks = await lockServed(settings);
   try {
-    if (!ending.hasBegun()) await serve(plan, log, { stopped: ending.stopped, lost: locks.lost });
+    if (!ending.hasBegun()) await serve(settings, log, { stopped: ending.stopped, lost: locks.lost });
   } finally {
     await locks.release();
   }
 }
 
-async function serve(plan: ServePlan, log: Log, ends: Ends): Promise<void> {
-  const { root, state, listen, limits } = plan;
+async function serve(settings: ServeSettings, log: Log, ends: Ends): Promise<void> {
+  const { root, state, listen, limits } = settings;
   const [{ startServer: start }, { openState }, { openLocalDisk }, { openLocalSessionStore }] =
     await Promise.all([
       import('../../../server/server.ts'),
@@ -81,14 +81,14 @@ async function serve(plan: ServePlan, log: Log, ends: Ends): Promise<void> {
       import('../../../storage/state/local-session-store.ts'),
     ]);
   const manager = await openServiceManager(process.env, log);
-  const secured = await openServeTls(plan.tls, log);
+  const secured = await openServeTls(settings.tls, log);
   const stopReloading = reloadOnSignal(manager, secured.reload);
-  const { tokenFile, close, ...kept } = await openState(plan, secured.authenticators, log);
+  const { tokenFile, close, ...kept } = await openState(settings, secured.authenticators, log);
   const onIncident = (incident: object): void => log.warn(incident, 'repaired');
   const keepOut = [state, join(state, 'sessions')];
   const content = await openLocalDisk(root, { staysReadable: true, keepOut, onIncident });
   const sessions = await openLocalSessionStore(join(state, 'sessions'), { onIncident });
-  const local = localEntry(plan, tokenFile, log);
+  const local = localEntry(settings, tokenFile, log);
   try {
     const server = await start({
       content,
@@ -97,14 +97,14 @@ async function serve(plan: ServePlan, log: Log, ends: Ends): Promise<void> {
       ...local.options,
       listen,
       tls: secured.tls,
-      trustedProxies: plan.trustedProxy,
+      trustedProxies: settings.trustedProxy,
       version: VERSION,
       log,
       limits,
-      ...(await watchedBy(plan)),
-      ...wishesOf(plan),
+      ...(await watchedBy(settings)),
+      ...wishesOf(settings),
     });
-    announce(plan, server, tokenFile, log);
+    announce(settings, server, tokenFile, log);
     manager.ready(`serving ${printable(root)} at ${server.url}`);
     const stopped = ends.stopped.then(() => manager.stopping());
     await end(server, { ...ends, stopped });
@@ -123,7 +123,7 @@ async function watchedBy({
   root,
   state,
   metricsListen,
-}: ServePlan): Promise<Pick<ServerOptions, 'places' | 'ownDirectories' | 'metrics' | 'metricsListen'>> {
+}: ServeSettings): Promise<Pick<ServerOptions, 'places' | 'ownDirectories' | 'metrics' | 'metricsListen'>> {
   const [{ storagePlace }, { openPrometheusMetrics }] = await Promise.all([
     import('../../../storage/disk/tree/storage-place.ts'),
     import('../../../server/operations/prometheus.ts'),
@@ -144,7 +144,7 @@ function wishesOf({
   sessionLease: leaseMs,
   sessionMaxAge: maxAgeMs,
   sync,
-}: ServePlan): Pick<ServerOptions, 'leaseMs' | 'maxAgeMs' | 'sync'> {
+}: ServeSettings): Pick<ServerOptions, 'leaseMs' | 'maxAgeMs' | 'sync'> {
   return {
     ...(leaseMs === undefined ? {} : { leaseMs }),
     ...(maxAgeMs === undefined ? {} : { maxAgeMs }),
@@ -161,7 +161,7 @@ function reloadOnSignal(manager: ServiceManager, reload: () => Promise<void>): (
 
 /** What ends a server. */
 interface Ends {
-  /** Resolves upon the first signal. */
+  /** Resolves at the first signal. */
   readonly stopped: Promise<void>;
   /** Resolves when another server has taken over. */
   readonly lost: Promise<CairnError>;
@@ -169,7 +169,7 @@ interface Ends {
 
 /**
  * Waits for an end, and ends in order; or at once, where another server has taken over, also in the middle of an end in order:
- * nothing here may be written any more.
+ * this process may write nothing from then on.
  */
 async function end(server: Server, { stopped, lost }: Ends): Promise<void> {
   const takenOver = await Promise.race([stopped.then(() => server.drain()), lost]);
@@ -186,12 +186,12 @@ interface Ending {
 }
 
 /** Watches for it. */
-function watchForEnd(plan: ServePlan, log: Log): Ending {
+function watchForEnd(settings: ServeSettings, log: Log): Ending {
   let stopping: (() => void) | undefined;
   const stopped = new Promise<void>((done) => (stopping = done));
   const { signal, dispose } = watchSignals((name) => {
     log.info({ signal: name }, 'draining');
-    if (isForPeople(plan))
+    if (isForPeople(settings))
       process.stderr.write('cairn: finishing the requests that run (once more to stop at once)\n');
     stopping?.();
   });
@@ -200,7 +200,7 @@ function watchForEnd(plan: ServePlan, log: Log): Ending {
 
 /** How clients of the same user find this server: it is entered before its first answer, which they may be waiting for. */
 function localEntry(
-  { listen: { host }, tls }: ServePlan,
+  { listen: { host }, tls }: ServeSettings,
   tokenFile: string,
   log: Log,
 ): { readonly options: Pick<ServerOptions, 'localKey' | 'onListening'>; leave(): Promise<void> } {
@@ -228,22 +228,22 @@ async function register(registration: ServerRegistration, log: Log): Promise<() 
 }
 
 /** What a terminal shows beside the log; elsewhere all lines are of the log. */
-function isForPeople({ json }: ServePlan): boolean {
+function isForPeople({ json }: ServeSettings): boolean {
   return !json && process.stderr.isTTY;
 }
 
-function announce(plan: ServePlan, server: Server, tokenFile: string, log: Log): void {
+function announce(settings: ServeSettings, server: Server, tokenFile: string, log: Log): void {
   const { url, metricsUrl } = server;
-  log.info({ url, metricsUrl, root: plan.root, tokenFile }, 'serving');
-  if (plan.json) {
+  log.info({ url, metricsUrl, root: settings.root, tokenFile }, 'serving');
+  if (settings.json) {
     const listening = { type: 'listening', url, tokenFile };
     printAside(jsonLine(metricsUrl === undefined ? listening : { ...listening, metricsUrl }));
     return;
   }
-  if (!isForPeople(plan)) return;
+  if (!isForPeople(settings)) return;
   const target = `${url.replace(/\/$/, '')}/DIRECTORY`;
   const lines = [
-    `cairn: serving ${printable(plan.root)} at ${url}`,
+    `cairn: serving ${printable(settings.root)} at ${url}`,
     existsSync(tokenFile)
       ? `cairn: the access token is in ${printable(tokenFile)}`
       : 'cairn: the first access token was revoked; make another one with cairn token create',
@@ -251,7 +251,9 @@ function announce(plan: ServePlan, server: Server, tokenFile: string, log: Log):
       ? []
       : [`cairn: metrics are at ${metricsUrl}/metrics, health at ${metricsUrl}/healthz`]),
     `cairn: to push to it, as this user on this machine: ${shownCommand(['cairn', 'push', 'DIRECTORY', target])}`,
-    ...(plan.tls === undefined ? [] : ['cairn: clients trust an authority of your own with --tls-ca FILE']),
+    ...(settings.tls === undefined
+      ? []
+      : ['cairn: clients trust an authority of your own with --tls-ca FILE']),
   ];
   process.stderr.write(lines.map((line) => `${line}\n`).join(''));
 }

@@ -13,7 +13,7 @@ import { openFileState } from '../../../storage/state/files/file-state.ts';
 import type { StateStore } from '../../../storage/state/state-store.ts';
 import type { Following } from '../../../storage/state/typed-document.ts';
 import { openOidc } from './serve-oidc.ts';
-import type { ServePlan } from './serve-plan.ts';
+import type { ServeSettings } from './serve-settings.ts';
 
 /** What a server is given to decide who may do what. Close it. */
 export interface ServeAccess {
@@ -36,13 +36,13 @@ export interface ServeState extends ServeAccess {
 
 /** Opens a state directory, and begins to ask the issuer for its keys. @throws CairnError as {@link openAccess} */
 export async function openState(
-  plan: Pick<ServePlan, 'state' | 'oidc' | 'limits'>,
+  settings: Pick<ServeSettings, 'state' | 'oidc' | 'limits'>,
   certificates: readonly Authenticator[],
   log: Logger,
 ): Promise<ServeState> {
-  const state = await openFileState(plan.state);
-  const tokenFile = firstTokenPath(plan.state);
-  const access = await openAccess({ state, secretFile: tokenFile }, plan, certificates, log);
+  const state = await openFileState(settings.state);
+  const tokenFile = firstTokenPath(settings.state);
+  const access = await openAccess({ state, secretFile: tokenFile }, settings, certificates, log);
   return { ...access, tokenFile, lastSeen: await openLastSeen(state) };
 }
 
@@ -55,7 +55,7 @@ export async function openState(
  */
 export async function openAccess(
   store: TokenStore,
-  { oidc, limits }: Pick<ServePlan, 'oidc' | 'limits'>,
+  { oidc, limits }: Pick<ServeSettings, 'oidc' | 'limits'>,
   certificates: readonly Authenticator[],
   log: Logger,
 ): Promise<ServeAccess> {

@@ -33,7 +33,7 @@ const LOG_LEVELS = ['error', 'warn', 'info', 'debug', 'silent'] as const;
 const LOOPBACK = { host: '127.0.0.1', port: 7070 };
 
 const CONTENT = {
-  // Not an option that commander requires: the plan's own error has an example.
+  // Not an option that commander requires: the error for a missing root has an example.
   root: text('--root <dir>', 'the directory to serve (required)'),
   networkRoot: flag(
     '--network-root',

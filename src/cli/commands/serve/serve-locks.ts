@@ -9,7 +9,7 @@ import { networkFileSystemOf } from '../../../base/network-file-system.ts';
 import { acquireProcessLock } from '../../../base/process-lock.ts';
 import { printable, RESERVED_NAME } from '../../../base/safe-path.ts';
 import { stateInside } from '../../access/served-directories.ts';
-import type { ServePlan } from './serve-plan.ts';
+import type { ServeSettings } from './serve-settings.ts';
 import { ensurePrivateDirectory } from '../../access/user-directories.ts';
 
 /**
@@ -21,7 +21,7 @@ export async function refuseNetwork({
   root,
   state,
   networkRoot,
-}: Pick<ServePlan, 'root' | 'state' | 'networkRoot'>): Promise<void> {
+}: Pick<ServeSettings, 'root' | 'state' | 'networkRoot'>): Promise<void> {
   if (networkRoot) return;
   for (const [what, path] of [
     ['the root', root],
@@ -54,7 +54,10 @@ interface Lock {
  *
  * @throws CairnError `state-locked` while another process has them, storage codes
  */
-export async function lockServed({ state, root }: Pick<ServePlan, 'state' | 'root'>): Promise<ServedLocks> {
+export async function lockServed({
+  state,
+  root,
+}: Pick<ServeSettings, 'state' | 'root'>): Promise<ServedLocks> {
   const reserved = join(root, RESERVED_NAME);
   await ensureUnlessReadOnly(reserved);
   await refuseServedState(root, state);
@@ -107,7 +110,7 @@ async function inodeAt(path: string): Promise<string | undefined> {
   }
 }
 
-/** A read-only root has no place for what is staged, and needs none to be read. */
+/** A read-only root cannot hold staged bytes, and needs none to be read. */
 async function ensureUnlessReadOnly(directory: string): Promise<void> {
   try {
     await ensurePrivateDirectory(directory);

@@ -2,7 +2,7 @@
 import { constants, fstatSync, openSync } from 'node:fs';
 import { createLimitedLog } from '../../../server/http/log-limiter.ts';
 import { createLogSink, descriptorOf, type LogSink } from './log-sink.ts';
-import type { ServePlan } from './serve-plan.ts';
+import type { ServeSettings } from './serve-settings.ts';
 
 /** An open log. */
 export type Log = Awaited<ReturnType<typeof openLog>>['log'];
@@ -11,7 +11,7 @@ export type Log = Awaited<ReturnType<typeof openLog>>['log'];
  * Opens the log. What cannot be written is lost and counted, and neither stops nor ends the server; what Node itself
  * warns of is a line, too.
  */
-export async function openLog({ logLevel }: Pick<ServePlan, 'logLevel'>) {
+export async function openLog({ logLevel }: Pick<ServeSettings, 'logLevel'>) {
   // The default export: bundled CommonJS has no named ones for import().
   const { default: pino } = await import('pino');
   // On a terminal the lines for people are enough, unless more was asked for.
@@ -48,7 +48,7 @@ function openStandardError(): number {
   const kind = fstatSync(2);
   if (kind.isFIFO() || kind.isCharacterDevice()) {
     try {
-      // A description of its own: to change that of the shell would change it for everybody who has it.
+      // A description of its own: to change that of the shell would change it for every process that has it.
       return openSync('/dev/fd/2', constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
     } catch {
       // It belongs to another user, or there is no /proc.

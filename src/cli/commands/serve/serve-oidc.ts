@@ -1,4 +1,4 @@
-/** The `--oidc-…` options of `serve`: a plan → an authenticator, and what the server says of it. */
+/** The `--oidc-…` options of `serve`: settings → an authenticator, and the login that the server offers. */
 import { CairnError, systemCodeOf } from '../../../base/errors.ts';
 import { readOwnSync } from '../../../base/read-if-there.ts';
 import { printable } from '../../../base/safe-path.ts';
@@ -10,7 +10,7 @@ import { usage } from '../../options/usage.ts';
 import type { ServeValues } from './serve-command.ts';
 
 /** Whose access tokens a server takes besides its own. */
-export interface OidcPlan {
+export interface OidcSettings {
   readonly issuer: string;
   readonly audience: string;
   /** What `cairn login` calls itself there; without it users have to know. */
@@ -23,8 +23,8 @@ type OidcValues = Pick<ServeValues, 'oidcIssuer' | 'oidcAudience' | 'oidcClientI
 
 const EXAMPLE = '--oidc-issuer https://login.example.com --oidc-audience https://files.example.com';
 
-/** The plan; undefined where the options name no issuer. @throws CairnError `usage` */
-export function planOidc(values: OidcValues): OidcPlan | undefined {
+/** What the options mean together; undefined where they name no issuer. @throws CairnError `usage` */
+export function oidcSettingsOf(values: OidcValues): OidcSettings | undefined {
   const { oidcIssuer: issuer, oidcAudience: audience, oidcClientId: clientId, oidcConfig } = values;
   if (issuer === undefined) {
     const [alone] = Object.entries({ audience, 'client-id': clientId, 'config': oidcConfig })
@@ -44,10 +44,10 @@ export function planOidc(values: OidcValues): OidcPlan | undefined {
  * @throws CairnError `config-invalid` for a configuration that cannot be read or understood
  */
 export async function openOidc(
-  plan: OidcPlan,
+  settings: OidcSettings,
   log: Logger,
 ): Promise<{ authenticator: Authenticator; login: LoginOffer }> {
-  const { issuer, audience, clientId, configFile } = plan;
+  const { issuer, audience, clientId, configFile } = settings;
   const { DEFAULT_OIDC_CONFIG, loginScopesOf, parseOidcConfig } =
     await import('../../../server/access/oidc-config.ts');
   const config =

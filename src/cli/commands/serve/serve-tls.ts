@@ -1,4 +1,4 @@
-/** TLS of `cairn serve`: planned, opened once, read again on demand. */
+/** TLS of `cairn serve`: settled, opened once, read again on demand. */
 import type { Logger } from '../../../base/logger.ts';
 import type { Authenticator } from '../../../server/access/authenticator.ts';
 import type { CertificateRules } from '../../../server/access/certificates.ts';
@@ -8,7 +8,7 @@ import { usage } from '../../options/usage.ts';
 import type { ServeValues } from './serve-command.ts';
 
 /** With which files a server speaks TLS. */
-export interface ServeTlsPlan extends TlsFiles {
+export interface ServeTlsSettings extends TlsFiles {
   /** What client certificates allow, where they are asked for. */
   readonly clients: CertificateRules | undefined;
 }
@@ -28,8 +28,8 @@ type TlsValues = Pick<ServeValues, 'tlsCert' | 'tlsKey' | 'tlsClientCa' | 'tlsCl
 const EXAMPLE = 'cairn serve --root /srv/files --tls-cert server.crt --tls-key server.key';
 const CLIENT_EXAMPLE = `${EXAMPLE} --tls-client-ca clients.crt`;
 
-/** The plan; undefined where the options ask for no TLS. @throws CairnError `usage` */
-export function planServeTls(values: TlsValues): ServeTlsPlan | undefined {
+/** What the options mean together; undefined where they ask for no TLS. @throws CairnError `usage` */
+export function tlsSettingsOf(values: TlsValues): ServeTlsSettings | undefined {
   const { tlsCert, tlsKey, tlsClientCa, tlsClientScope, tlsClientPath } = values;
   if (tlsClientCa === undefined && (tlsClientScope ?? tlsClientPath) !== undefined)
     throw usage('--tls-client-scope and --tls-client-path need --tls-client-ca', CLIENT_EXAMPLE);
@@ -45,18 +45,18 @@ export function planServeTls(values: TlsValues): ServeTlsPlan | undefined {
   };
 }
 
-/** Opens what a plan says. @throws CairnError `config-invalid` */
-export async function openServeTls(plan: ServeTlsPlan | undefined, log: Logger): Promise<ServeTls> {
-  if (plan === undefined) {
+/** Opens the files that the settings name. @throws CairnError `config-invalid` */
+export async function openServeTls(settings: ServeTlsSettings | undefined, log: Logger): Promise<ServeTls> {
+  if (settings === undefined) {
     return { tls: undefined, authenticators: [], reload: async () => undefined, close: () => undefined };
   }
   const { openTls } = await import('../../../server/access/kept-tls.ts');
-  const tls = await openTls(plan, log);
-  const authenticators = await authenticatorsOf(plan, tls);
+  const tls = await openTls(settings, log);
+  const authenticators = await authenticatorsOf(settings, tls);
   return { tls, authenticators, reload: () => tls.reload(), close: () => tls.close() };
 }
 
-async function authenticatorsOf({ clients }: ServeTlsPlan, tls: KeptTls): Promise<Authenticator[]> {
+async function authenticatorsOf({ clients }: ServeTlsSettings, tls: KeptTls): Promise<Authenticator[]> {
   if (clients === undefined) return [];
   const { createCertificateAuthenticator } = await import('../../../server/access/certificates.ts');
   return [createCertificateAuthenticator(tls, clients)];

@@ -9,7 +9,7 @@ import { printable } from '../../../base/safe-path.ts';
 import { isUnixAddress, type SendDatagram } from '../../../base/unix-datagram.ts';
 import type { Logger } from '../../../base/logger.ts';
 
-/** The service manager, or nobody. No call throws: a server works also where nobody hears of it. */
+/** The service manager, or none. No call throws: a server also works without one. */
 export interface ServiceManager {
   /** The server takes requests from now on. @param status what `systemctl status` shows of it, in one line */
   ready(status: string): void;
@@ -17,14 +17,14 @@ export interface ServiceManager {
   reload(work: () => Promise<void>): Promise<void>;
   /** The server has begun to end. */
   stopping(): void;
-  /** Tells nothing any more, also not that it lives. */
+  /** Ends all messages, also those that the server lives. */
   close(): void;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
 type State = 'starting' | 'ready' | 'stopping';
 
-const NOBODY: ServiceManager = {
+const NONE: ServiceManager = {
   ready: () => undefined,
   reload: (work) => work(),
   stopping: () => undefined,
@@ -41,17 +41,17 @@ export async function openServiceManager(
   log: Pick<Logger, 'warn'>,
 ): Promise<ServiceManager> {
   const address = environment['NOTIFY_SOCKET'];
-  if (address === undefined || address === '') return NOBODY;
+  if (address === undefined || address === '') return NONE;
   if (!isUnixAddress(address)) {
     const why = 'NOTIFY_SOCKET is neither a path nor the @name of an abstract socket';
     log.warn({ notifySocket: printable(address) }, `the service manager is told nothing: ${why}`);
-    return NOBODY;
+    return NONE;
   }
   const send = (await loadNative())?.sendDatagram;
   if (send === undefined) {
     const why = 'this cairn has no native calls (koffi is not installed): run it with Type=exec';
     log.warn({ notifySocket: printable(address) }, `the service manager is told nothing: ${why}`);
-    return NOBODY;
+    return NONE;
   }
   return createManager(createTeller(address, send, log), watchdogOf(environment));
 }

@@ -1,7 +1,7 @@
 /** What does not end `cairn serve`: signals that mean nothing to it, and faults in its own code. */
 import type { Logger } from '../../../base/logger.ts';
 
-/** Signals that end a process unless it says otherwise, and with which nobody wants to end a server. */
+/** Signals that end a process unless it says otherwise, and with which no user means to end a server. */
 const HARMLESS = [
   'SIGHUP',
   'SIGUSR1',
@@ -21,10 +21,10 @@ const LOG_EVERY_MS = 10_000;
 /**
  * Stands until the returned function is called.
  *
- * - The signals in the list above end nothing: log rotation sends SIGUSR1, upon which Node would open its debugger to every user of the
+ * - The signals in the list above end nothing: log rotation sends SIGUSR1, at which Node would open its debugger to every user of the
  *   machine, and a terminal that is closed sends SIGHUP (with TLS that also has the certificate read again: run-serve.ts).
- * - What nobody caught is logged as a bug. The request that it was about is lost; nothing durable rests on what it left, and
- *   to end would end the transfers of everybody else, as often as somebody can bring it about.
+ * - An error that no code caught is logged as a bug. Its request is lost; nothing durable rests on what it left. To end the
+ *   process would end the transfers of all other clients, as often as one client can cause the error.
  */
 export function standFast(log: Pick<Logger, 'debug' | 'error'>): () => void {
   const stopHearing = hearSignals(log);
@@ -52,7 +52,7 @@ function isProfiled(): boolean {
   return [...process.execArgv, ...NODE_OPTIONS.split(/\s/)].some((word) => /^--(cpu-)?prof\b/.test(word));
 }
 
-/** A rejection that nobody handled comes here, too. */
+/** Rejections without a handler come here, too. */
 function catchFaults(log: Pick<Logger, 'error'>): () => void {
   let loggedAtMs = -Infinity;
   let since = 0;

@@ -35,7 +35,7 @@ export async function runSessionsShow(word: string, id: string, values: ShowValu
       if (isTraced) printJson(history.map((moment) => ({ type: 'moment', ...moment })));
       print(jsonLine(summary({ sessions: 1 })));
     } else {
-      // Whoever wants its life wants that: it is also part of the rest.
+      // --trace asks for the history alone, which is also part of the rest.
       printAll(isTraced ? traceLines(history) : sessionLines({ ...session, history }, Date.now()));
     }
     return EXIT.done;
@@ -115,8 +115,8 @@ async function withServer(
 ): Promise<ExitCode> {
   const url = parseServerUrl(word);
   const { openSessions } = await import('../../../client/sessions.ts');
-  const plan = { url, values, resumeCommand: ['cairn', 'sessions', 'list', url.href] };
-  const { result } = await runClient(plan, NO_LINES, async (options) => {
+  const job = { url, values, resumeCommand: ['cairn', 'sessions', 'list', url.href] };
+  const { result } = await runClient(job, NO_LINES, async (options) => {
     const server = await openSessions(options);
     try {
       return await work(server);

@@ -15,7 +15,7 @@ import { ensurePrivateDirectory } from '../../access/user-directories.ts';
 import { readUse } from './token-use.ts';
 import { tokenObject, tokenSentence, tokenTable } from './token-table.ts';
 import type { StateValues, TokenValues } from './token-command.ts';
-import { planToken, stateDirectoryOf, type TokenPlan } from './token-plan.ts';
+import { tokenSettingsOf, stateDirectoryOf, type TokenSettings } from './token-settings.ts';
 import { usage } from '../../options/usage.ts';
 
 /** The tokens in a state directory, beside a server that may be running. */
@@ -25,20 +25,20 @@ function storeOf(state: string): TokenStore {
 
 /** `cairn token create NAME`. The secret is shown once, or written into a file of its own. */
 export async function runTokenCreate(name: string, values: TokenValues): Promise<ExitCode> {
-  const plan = planToken(name, values);
+  const settings = tokenSettingsOf(name, values);
   const state = stateDirectoryOf(values);
   if (values.root !== undefined) await usableRoot(values.root);
   await refuseForeign(state);
   await ensurePrivateDirectory(state);
   const { secret, hash } = issueSecret();
-  // First the secret: a token whose secret nobody has would be of no use, and its name taken.
+  // First the secret: a token whose secret was lost would be of no use, and its name taken.
   if (values.tokenOut !== undefined) await createFileDurably(values.tokenOut, `${secret}\n`);
   try {
     const token = await addToken(storeOf(state), {
-      ...plan,
-      principal: plan.owner,
+      ...settings,
+      principal: settings.owner,
       hash,
-      expiresAtMs: expiryOf(plan),
+      expiresAtMs: expiryOf(settings),
     });
     await announceOrRemove(state, token, () => announce(token, values, secret));
   } catch (error) {
@@ -49,7 +49,7 @@ export async function runTokenCreate(name: string, values: TokenValues): Promise
   return EXIT.done;
 }
 
-function expiryOf({ expiresInMs }: TokenPlan): number | undefined {
+function expiryOf({ expiresInMs }: TokenSettings): number | undefined {
   return expiresInMs === undefined ? undefined : Date.now() + expiresInMs;
 }
 
@@ -128,7 +128,7 @@ async function existing(state: string): Promise<readonly KeptToken[]> {
   );
 }
 
-/** A file that this user replaces becomes this user's: a server of another user could not read it any more. */
+/** A file that this user replaces becomes this user's: a server of another user could then no longer read it. */
 async function refuseForeign(state: string): Promise<void> {
   const own = process.getuid?.();
   try {

@@ -30,7 +30,7 @@ function cellsOf(token: KeptToken, use: Used, nowMs: number): string[] {
     printable(`/${path}`),
     expiryText(token, nowMs),
     quota.sessions === undefined ? `${use.sessions}` : `${use.sessions} of ${quota.sessions}`,
-    // Without a quota nobody counts.
+    // Without a quota nothing is counted.
     quota.bytes === undefined ? '-' : `${formatBytes(pushed)} of ${formatBytes(quota.bytes)}`,
   ];
 }

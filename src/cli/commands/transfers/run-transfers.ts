@@ -15,7 +15,7 @@ import { print } from '../../process/output.ts';
 /** What can be removed. */
 type Found = TransferInfo | UnreadableTransfer;
 
-/** The user who forgets a transfer does not wait long for its server. */
+/** A user who removes a transfer does not wait long for its server. */
 const ABORT_RETRY_FOR_MS = 5000;
 
 /** `cairn transfers [list]`. */

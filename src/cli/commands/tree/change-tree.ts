@@ -62,9 +62,9 @@ async function forEach(
   let [changed, failed] = [0, 0];
   for (const url of urls) {
     const resumeCommand = ['cairn', command, url.href];
-    const plan = { url, values: { ...values, progress: false }, resumeCommand };
+    const job = { url, values: { ...values, progress: false }, resumeCommand };
     try {
-      const { result } = await runClient(plan, NO_LINES, act);
+      const { result } = await runClient(job, NO_LINES, act);
       if (result) changed += 1;
     } catch (error) {
       // The edge of the process shows the only one, as for any command.

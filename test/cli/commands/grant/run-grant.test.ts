@@ -1,19 +1,19 @@
 import { describe, expect, it } from 'vitest';
 import { CairnError } from '../../../../src/base/errors.ts';
 import type { GrantValues } from '../../../../src/cli/commands/grant/grant-command.ts';
-import { planGrant, type GrantPlan } from '../../../../src/cli/commands/grant/run-grant.ts';
+import { grantRequestOf, type GrantRequest } from '../../../../src/cli/commands/grant/run-grant.ts';
 import { given } from '../../support/given.ts';
 
 const URL = 'https://files.example.org/inbox/alice';
 
 type Options = Parameters<typeof given>[1];
 
-const plan = async (word: string, options: Options): Promise<GrantPlan> =>
-  planGrant(word, await given<GrantValues>('grant', options));
+const request = async (word: string, options: Options): Promise<GrantRequest> =>
+  grantRequestOf(word, await given<GrantValues>('grant', options));
 
 async function codeOf(word: string, options: Options): Promise<string> {
   try {
-    await plan(word, options);
+    await request(word, options);
   } catch (error) {
     if (error instanceof CairnError) return error.code;
     throw error;
@@ -23,7 +23,7 @@ async function codeOf(word: string, options: Options): Promise<string> {
 
 describe('a grant', () => {
   it('is for a day unless told otherwise', async () => {
-    expect(await plan(URL, { push: true })).toMatchObject({
+    expect(await request(URL, { push: true })).toMatchObject({
       what: 'issue',
       direction: 'push',
       expiresInMs: 86_400_000,
@@ -34,18 +34,18 @@ describe('a grant', () => {
 
   it('is what it was told to be', async () => {
     const words = { push: true, expires: '90d', maxBytes: '10G', out: '/tmp/x' };
-    expect(await plan(URL, words)).toMatchObject({
+    expect(await request(URL, words)).toMatchObject({
       expiresInMs: 90 * 86_400_000,
       maxBytes: 10 * 1024 ** 3,
       out: '/tmp/x',
     });
-    expect(await plan(URL, { pull: true })).toMatchObject({ direction: 'pull' });
+    expect(await request(URL, { pull: true })).toMatchObject({ direction: 'pull' });
   });
 
   it('is listed, and revoked by its id', async () => {
-    expect((await plan(URL, { list: true })).what).toBe('list');
+    expect((await request(URL, { list: true })).what).toBe('list');
     const id = `-${'x'.repeat(21)}`;
-    expect(await plan(URL, { revoke: id })).toMatchObject({ what: 'revoke', id });
+    expect(await request(URL, { revoke: id })).toMatchObject({ what: 'revoke', id });
   });
 
   it.each<[Options, string]>([

@@ -1,9 +1,9 @@
 import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { CairnError } from '../../../../src/base/errors.ts';
-import { planPull } from '../../../../src/cli/commands/pull/run-pull.ts';
+import { pullJobOf } from '../../../../src/cli/commands/pull/run-pull.ts';
 import type { PushValues } from '../../../../src/cli/commands/push/push-command.ts';
-import { planPush, type PushPlan } from '../../../../src/cli/commands/push/run-push.ts';
+import { pushJobOf, type PushJob } from '../../../../src/cli/commands/push/run-push.ts';
 import type { TransferValues } from '../../../../src/cli/options/transfer-options.ts';
 import { given } from '../../support/given.ts';
 
@@ -11,10 +11,10 @@ const URL_WORD = 'http://127.0.0.1:7070/x';
 
 type Options = Parameters<typeof given>[1];
 
-const push = async (words: readonly string[], options: Options = {}): Promise<PushPlan> =>
-  planPush(words, await given<PushValues>('push', options));
-const pull = async (words: readonly string[], options: Options = {}): Promise<ReturnType<typeof planPull>> =>
-  planPull(words, await given<TransferValues>('pull', options));
+const push = async (words: readonly string[], options: Options = {}): Promise<PushJob> =>
+  pushJobOf(words, await given<PushValues>('push', options));
+const pull = async (words: readonly string[], options: Options = {}): Promise<ReturnType<typeof pullJobOf>> =>
+  pullJobOf(words, await given<TransferValues>('pull', options));
 
 async function messageOf(work: Promise<unknown>): Promise<string> {
   try {
@@ -28,10 +28,10 @@ async function messageOf(work: Promise<unknown>): Promise<string> {
 
 describe('a push', () => {
   it('takes sources and, last, a URL', async () => {
-    const plan = await push(['a', 'b/', URL_WORD]);
-    expect(plan.source).toEqual({ kind: 'paths', paths: ['a', 'b/'] });
-    expect(plan.url.href).toBe(URL_WORD);
-    expect(plan.values).toMatchObject({
+    const job = await push(['a', 'b/', URL_WORD]);
+    expect(job.source).toEqual({ kind: 'paths', paths: ['a', 'b/'] });
+    expect(job.url.href).toBe(URL_WORD);
+    expect(job.values).toMatchObject({
       retryFor: { ms: 300_000, isGiven: false },
       checksum: false,
       progress: true,
@@ -41,7 +41,7 @@ describe('a push', () => {
   it('resumes from any directory, by the same settings, whatever it was shown like', async () => {
     const options = { parallel: '8', chunkSize: '1M', retryFor: '1h', checksum: true, digest: 'sha256' };
     const shown = { tokenFile: 't', json: true, quiet: true };
-    const plan = await push(['a', 'b/', URL_WORD], {
+    const job = await push(['a', 'b/', URL_WORD], {
       ...options,
       sync: 'always',
       compress: 'never',
@@ -61,7 +61,7 @@ describe('a push', () => {
       `${resolve('b')}/`,
       URL_WORD,
     ];
-    expect(plan.resumeCommand).toEqual(['cairn', 'push', ...shared, ...rest]);
+    expect(job.resumeCommand).toEqual(['cairn', 'push', ...shared, ...rest]);
     const { values } = await push(['a', URL_WORD], { retryFor: '3600000ms', chunkSize: '1048576' });
     expect(values).toMatchObject({ retryFor: { ms: 3_600_000, isGiven: true }, chunkSize: 1_048_576 });
   });
@@ -72,9 +72,9 @@ describe('a push', () => {
   });
 
   it('takes a command with its own options', async () => {
-    const plan = await push([URL_WORD, 'tar', 'c', '-C', '/', '--json'], { fromCommand: true });
-    expect(plan.source).toEqual({ kind: 'command', argv: ['tar', 'c', '-C', '/', '--json'] });
-    expect(plan.resumeCommand.slice(2)).toEqual([
+    const job = await push([URL_WORD, 'tar', 'c', '-C', '/', '--json'], { fromCommand: true });
+    expect(job.source).toEqual({ kind: 'command', argv: ['tar', 'c', '-C', '/', '--json'] });
+    expect(job.resumeCommand.slice(2)).toEqual([
       '--from-command',
       URL_WORD,
       '--',
@@ -111,9 +111,9 @@ describe('a push', () => {
 
 describe('a pull', () => {
   it('takes a URL and a destination', async () => {
-    const plan = await pull([URL_WORD, 'dir/']);
-    expect(plan.destination).toEqual({ kind: 'path', path: 'dir/' });
-    expect(plan.resumeCommand).toEqual(['cairn', 'pull', URL_WORD, `${resolve('dir')}/`]);
+    const job = await pull([URL_WORD, 'dir/']);
+    expect(job.destination).toEqual({ kind: 'path', path: 'dir/' });
+    expect(job.resumeCommand).toEqual(['cairn', 'pull', URL_WORD, `${resolve('dir')}/`]);
     expect((await pull([URL_WORD, '-'])).destination).toEqual({ kind: 'stdout' });
     const { values, resumeCommand } = await pull([URL_WORD, 'dir/'], { sync: 'close' });
     expect(values.sync).toBe('close');

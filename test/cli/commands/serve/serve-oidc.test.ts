@@ -2,7 +2,11 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { ServeValues } from '../../../../src/cli/commands/serve/serve-command.ts';
-import { openOidc, planOidc, type OidcPlan } from '../../../../src/cli/commands/serve/serve-oidc.ts';
+import {
+  openOidc,
+  oidcSettingsOf,
+  type OidcSettings,
+} from '../../../../src/cli/commands/serve/serve-oidc.ts';
 import { given } from '../../support/given.ts';
 import { codeOf } from '../../../suites/staged-transfer.ts';
 import { temporaryDirectory } from '../../../support/trees.ts';
@@ -12,8 +16,8 @@ const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 
 type Options = Parameters<typeof given>[1];
 
-const planned = async (options: Options): Promise<OidcPlan | undefined> =>
-  planOidc(await given<ServeValues>('serve', options));
+const planned = async (options: Options): Promise<OidcSettings | undefined> =>
+  oidcSettingsOf(await given<ServeValues>('serve', options));
 
 test('a server takes no tokens of others unless it is told to', async () => {
   expect(await planned({})).toBeUndefined();
@@ -45,20 +49,24 @@ test.each<[Options, string, string]>([
 
 test('the server tells where to log in, and asks only for scopes that are scopes', async () => {
   // Nobody listens there: a server starts all the same.
-  const plan = { issuer: 'http://127.0.0.1:9', audience: 'a', clientId: 'c', configFile: undefined };
-  const { login } = await openOidc(plan, log);
+  const settings = { issuer: 'http://127.0.0.1:9', audience: 'a', clientId: 'c', configFile: undefined };
+  const { login } = await openOidc(settings, log);
   const scopes = ['openid', 'offline_access', 'cairn:read', 'cairn:write', 'cairn:list', 'cairn:admin'];
-  expect(login).toEqual({ issuer: plan.issuer, audience: 'a', clientId: 'c', scopes });
+  expect(login).toEqual({ issuer: settings.issuer, audience: 'a', clientId: 'c', scopes });
   const configFile = join(temporaryDirectory(), 'oidc.json');
   writeFileSync(configFile, '{"scopeClaim":"roles","scopes":{"uploader":["write"]}}');
-  const roles = await openOidc({ ...plan, clientId: undefined, configFile }, log);
-  expect(roles.login).toEqual({ issuer: plan.issuer, audience: 'a', scopes: ['openid', 'offline_access'] });
+  const roles = await openOidc({ ...settings, clientId: undefined, configFile }, log);
+  expect(roles.login).toEqual({
+    issuer: settings.issuer,
+    audience: 'a',
+    scopes: ['openid', 'offline_access'],
+  });
 });
 
 test('a configuration that is missing or wrong ends the start', async () => {
   const configFile = join(temporaryDirectory(), 'oidc.json');
-  const plan = { issuer, audience: 'a', clientId: undefined, configFile };
-  expect(await codeOf(() => openOidc(plan, log))).toBe('config-invalid');
+  const settings = { issuer, audience: 'a', clientId: undefined, configFile };
+  expect(await codeOf(() => openOidc(settings, log))).toBe('config-invalid');
   writeFileSync(configFile, '{"algorithms":["none"]}');
-  expect(await codeOf(() => openOidc(plan, log))).toBe('config-invalid');
+  expect(await codeOf(() => openOidc(settings, log))).toBe('config-invalid');
 });

@@ -8,7 +8,7 @@ import { usage } from '../../options/usage.ts';
 import type { StateValues, TokenValues } from './token-command.ts';
 
 /** What `token create` was told to make. */
-export interface TokenPlan {
+export interface TokenSettings {
   readonly name: string;
   readonly owner: string;
   readonly scopes: Scope[];
@@ -32,7 +32,7 @@ export function stateDirectoryOf({ root, state }: Pick<StateValues, 'root' | 'st
 }
 
 /** Validates what `token create` was told. @throws CairnError `usage` */
-export function planToken(name: string, values: TokenValues): TokenPlan {
+export function tokenSettingsOf(name: string, values: TokenValues): TokenSettings {
   const { owner = name, scope = [...DEFAULT_SCOPES], path = '', expires: expiresInMs } = values;
   const example = 'cairn token create backup --root /srv/files';
   if (!TOKEN_NAME.test(name))
@@ -42,7 +42,7 @@ export function planToken(name: string, values: TokenValues): TokenPlan {
   return { name, owner, scopes: scope, path, expiresInMs, quota: quotaOf(values) };
 }
 
-function quotaOf({ quotaBytes, quotaSessions }: TokenValues): TokenPlan['quota'] {
+function quotaOf({ quotaBytes, quotaSessions }: TokenValues): TokenSettings['quota'] {
   if (quotaBytes === undefined && quotaSessions === undefined) return undefined;
   return {
     ...(quotaBytes === undefined ? {} : { bytes: quotaBytes }),

@@ -8,8 +8,8 @@ import { stateOf } from '../../access/served-directories.ts';
 import type { ListenAddress } from '../../options/addresses.ts';
 import { usage } from '../../options/usage.ts';
 import type { ServeValues } from './serve-command.ts';
-import { planOidc, type OidcPlan } from './serve-oidc.ts';
-import { planServeTls, type ServeTlsPlan } from './serve-tls.ts';
+import { oidcSettingsOf, type OidcSettings } from './serve-oidc.ts';
+import { tlsSettingsOf, type ServeTlsSettings } from './serve-tls.ts';
 
 /** What stands for itself. */
 type Kept =
@@ -24,19 +24,19 @@ type Kept =
   | 'logLevel';
 
 /** What `cairn serve` was told to do. Paths are absolute; what is undefined is the server's own default. */
-export interface ServePlan extends Pick<ServeValues, Kept> {
+export interface ServeSettings extends Pick<ServeValues, Kept> {
   readonly root: string;
   readonly state: string;
   /** Undefined: plain HTTP. */
-  readonly tls: ServeTlsPlan | undefined;
+  readonly tls: ServeTlsSettings | undefined;
   /** Undefined: only the server's own access tokens. */
-  readonly oidc: OidcPlan | undefined;
+  readonly oidc: OidcSettings | undefined;
   /** What was set; the server's default for everything else. */
   readonly limits: Partial<ServerLimits>;
 }
 
 /** Validates the options. @throws CairnError `usage`, `insecure-listen`, `config-invalid` */
-export function planServe(values: ServeValues): ServePlan {
+export function serveSettingsOf(values: ServeValues): ServeSettings {
   const { listen, metricsListen, trustedProxy, limit = {} } = values;
   const { sessionLease, sessionMaxAge, sync, networkRoot, json, logLevel } = values;
   if (values.root === undefined)
@@ -44,7 +44,7 @@ export function planServe(values: ServeValues): ServePlan {
   if (values.dryRun && !values.check)
     throw usage('serve takes --dry-run only with --check', 'cairn serve --check --dry-run --root /srv/files');
   const root = resolve(values.root);
-  const tls = planServeTls(values);
+  const tls = tlsSettingsOf(values);
   if (tls === undefined && !values.insecureListen) refuseOpen(listen);
   if (metricsListen !== undefined && !values.insecureListen) refuseOpenMetrics(metricsListen);
   const kept = { listen, metricsListen, trustedProxy, sessionLease, sessionMaxAge, sync, networkRoot };
@@ -55,7 +55,7 @@ export function planServe(values: ServeValues): ServePlan {
     root,
     state: stateOf(root, values.state),
     tls,
-    oidc: planOidc(values),
+    oidc: oidcSettingsOf(values),
     limits: limit === 'help' ? {} : limit,
   };
 }

@@ -1,15 +1,15 @@
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { ServeValues } from '../../../../src/cli/commands/serve/serve-command.ts';
-import { planServe, type ServePlan } from '../../../../src/cli/commands/serve/serve-plan.ts';
+import { serveSettingsOf, type ServeSettings } from '../../../../src/cli/commands/serve/serve-settings.ts';
 import { given } from '../../support/given.ts';
 
-const plan = async (options: Parameters<typeof given>[1]): Promise<ServePlan> =>
-  planServe(await given<ServeValues>('serve', options));
+const settings = async (options: Parameters<typeof given>[1]): Promise<ServeSettings> =>
+  serveSettingsOf(await given<ServeValues>('serve', options));
 
 describe('serve', () => {
   it('listens on loopback and keeps its state in the reserved directory', async () => {
-    expect(await plan({ root: '/srv' })).toEqual({
+    expect(await settings({ root: '/srv' })).toEqual({
       root: '/srv',
       state: '/srv/.cairn',
       listen: { host: '127.0.0.1', port: 7070 },
@@ -30,30 +30,30 @@ describe('serve', () => {
     ['/srv/../state', '/state'],
     ['/', '/'],
   ])('takes the state %s', async (state, expected) => {
-    expect((await plan({ root: '/srv', state })).state).toBe(expected);
+    expect((await settings({ root: '/srv', state })).state).toBe(expected);
   });
 
   it.each(['/srv', '/srv/state', '/srv/..cairn', '/srv/a/.cairn'])(
     'refuses the state %s: it would be served',
     async (state) => {
-      await expect(plan({ root: '/srv', state })).rejects.toThrow(
+      await expect(settings({ root: '/srv', state })).rejects.toThrow(
         expect.objectContaining({ code: 'config-invalid' }),
       );
     },
   );
 
   it('listens beyond this machine only when told so', async () => {
-    await expect(plan({ root: '/srv', listen: '0.0.0.0:7070' })).rejects.toThrow(
+    await expect(settings({ root: '/srv', listen: '0.0.0.0:7070' })).rejects.toThrow(
       expect.objectContaining({ code: 'insecure-listen' }),
     );
-    const planned = await plan({ root: '/srv', listen: '0.0.0.0:7070', insecureListen: true });
+    const planned = await settings({ root: '/srv', listen: '0.0.0.0:7070', insecureListen: true });
     expect(planned.listen.host).toBe('0.0.0.0');
   });
 
   const TLS = { root: '/srv', tlsCert: 'a.crt', tlsKey: '/b.key' };
 
   it('speaks TLS with files that it is given, and then listens anywhere', async () => {
-    const { tls, listen } = await plan({ ...TLS, listen: '0.0.0.0:7070' });
+    const { tls, listen } = await settings({ ...TLS, listen: '0.0.0.0:7070' });
     expect(listen.host).toBe('0.0.0.0');
     expect(tls).toEqual({
       certFile: path.resolve('a.crt'),
@@ -69,7 +69,7 @@ describe('serve', () => {
     [{ tlsClientPath: '/home/{cn}/' }, { scopes: ['read', 'write', 'list'], path: ['home', '{cn}'] }],
     [{ tlsClientPath: '/' }, { scopes: ['read', 'write', 'list'], path: [] }],
   ])('accepts client certificates as it is told: %j', async (words, clients) => {
-    expect((await plan({ ...TLS, tlsClientCa: '/ca.crt', ...words })).tls?.clients).toEqual(clients);
+    expect((await settings({ ...TLS, tlsClientCa: '/ca.crt', ...words })).tls?.clients).toEqual(clients);
   });
 
   it.each([
@@ -81,43 +81,43 @@ describe('serve', () => {
     [{ tlsClientScope: 'read' }, 'usage'],
     [{ tlsClientPath: '/home' }, 'usage'],
   ])('refuses %j of TLS', async (words, code) => {
-    await expect(plan({ ...TLS, ...words })).rejects.toThrow(expect.objectContaining({ code }));
+    await expect(settings({ ...TLS, ...words })).rejects.toThrow(expect.objectContaining({ code }));
   });
 
   it('believes the proxies that it is given, and never everybody', async () => {
-    const { trustedProxy } = await plan({ root: '/srv', trustedProxy: ['127.0.0.1,::1', '10.0.0.0/8'] });
+    const { trustedProxy } = await settings({ root: '/srv', trustedProxy: ['127.0.0.1,::1', '10.0.0.0/8'] });
     expect(trustedProxy.map(({ first, bits }) => `${first.toString()}/${bits}`)).toEqual([
       '127.0.0.1/32',
       '::1/128',
       '10.0.0.0/8',
     ]);
     for (const word of ['0.0.0.0/0', '::/0', 'proxy.example', '', '10.0.0.0/8,']) {
-      await expect(plan({ root: '/srv', trustedProxy: [word] })).rejects.toThrow(
+      await expect(settings({ root: '/srv', trustedProxy: [word] })).rejects.toThrow(
         expect.objectContaining({ code: 'usage' }),
       );
     }
   });
 
   it('tells its health without a token on this machine only, unless told otherwise', async () => {
-    expect((await plan({ root: '/srv' })).metricsListen).toBeUndefined();
+    expect((await settings({ root: '/srv' })).metricsListen).toBeUndefined();
     const metricsListen = '0.0.0.0:9100';
-    await expect(plan({ root: '/srv', metricsListen })).rejects.toThrow(
+    await expect(settings({ root: '/srv', metricsListen })).rejects.toThrow(
       expect.objectContaining({ code: 'insecure-listen' }),
     );
-    expect((await plan({ root: '/srv', metricsListen: ':9100' })).metricsListen).toEqual({
+    expect((await settings({ root: '/srv', metricsListen: ':9100' })).metricsListen).toEqual({
       host: '127.0.0.1',
       port: 9100,
     });
-    const open = await plan({ root: '/srv', metricsListen, insecureListen: true });
+    const open = await settings({ root: '/srv', metricsListen, insecureListen: true });
     expect(open.metricsListen).toEqual({ host: '0.0.0.0', port: 9100 });
   });
 
   it('makes sync points as it is told', async () => {
-    expect((await plan({ root: '/srv', sync: 'close' })).sync).toBe('close');
+    expect((await settings({ root: '/srv', sync: 'close' })).sync).toBe('close');
   });
 
   it('holds as many sessions as it is told', async () => {
-    const planned = await plan({ root: '/srv', limit: ['sessions=20', 'sessions-per-owner=3'] });
+    const planned = await settings({ root: '/srv', limit: ['sessions=20', 'sessions-per-owner=3'] });
     expect(planned.limits).toEqual({ maxSessions: 20, maxSessionsPerPrincipal: 3 });
   });
 
@@ -131,6 +131,6 @@ describe('serve', () => {
     { root: '/srv', logLevel: 'loud' },
     { root: '/srv', sync: 'never' },
   ])('refuses %j', async (words) => {
-    await expect(plan(words)).rejects.toThrow(expect.objectContaining({ code: 'usage' }));
+    await expect(settings(words)).rejects.toThrow(expect.objectContaining({ code: 'usage' }));
   });
 });

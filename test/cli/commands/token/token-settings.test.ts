@@ -2,16 +2,16 @@ import { describe, expect, it } from 'vitest';
 import { CairnError } from '../../../../src/base/errors.ts';
 import type { StateValues, TokenValues } from '../../../../src/cli/commands/token/token-command.ts';
 import {
-  planToken,
+  tokenSettingsOf,
   stateDirectoryOf,
-  type TokenPlan,
-} from '../../../../src/cli/commands/token/token-plan.ts';
+  type TokenSettings,
+} from '../../../../src/cli/commands/token/token-settings.ts';
 import { given } from '../../support/given.ts';
 
 type Options = Parameters<typeof given>[1];
 
-const plan = async (name: string, options: Options = {}): Promise<TokenPlan> =>
-  planToken(name, await given<TokenValues>('token create', options));
+const settings = async (name: string, options: Options = {}): Promise<TokenSettings> =>
+  tokenSettingsOf(name, await given<TokenValues>('token create', options));
 const state = async (options: Options): Promise<string> =>
   stateDirectoryOf(await given<StateValues>('token list', options));
 
@@ -27,7 +27,7 @@ async function codeOf(work: Promise<unknown>): Promise<string> {
 
 describe('a token', () => {
   it('may read, write and list everything for ever, and belongs to its name, unless told otherwise', async () => {
-    expect(await plan('backup')).toEqual({
+    expect(await settings('backup')).toEqual({
       name: 'backup',
       owner: 'backup',
       scopes: ['read', 'write', 'list'],
@@ -46,7 +46,7 @@ describe('a token', () => {
       quotaBytes: '10G',
       quotaSessions: '5',
     };
-    expect(await plan('a.b-c_D', words)).toMatchObject({
+    expect(await settings('a.b-c_D', words)).toMatchObject({
       owner: 'alice@example.org',
       scopes: ['read', 'list', 'admin'],
       path: 'in box/ünïcode',
@@ -56,14 +56,14 @@ describe('a token', () => {
   });
 
   it('may have one quota and not the other', async () => {
-    expect((await plan('x', { quotaBytes: '2T' })).quota).toEqual({ bytes: 2 * 1024 ** 4 });
-    expect((await plan('x', { path: '/' })).path).toBe('');
+    expect((await settings('x', { quotaBytes: '2T' })).quota).toEqual({ bytes: 2 * 1024 ** 4 });
+    expect((await settings('x', { path: '/' })).path).toBe('');
   });
 
   it.each(['', '.hidden/x', 'a b', 'x'.repeat(65), 'ü', 'a\n', '../x', '-\0'])(
     'is not called %j',
     async (name) => {
-      expect(await codeOf(plan(name))).toBe('usage');
+      expect(await codeOf(settings(name))).toBe('usage');
     },
   );
 
@@ -84,7 +84,7 @@ describe('a token', () => {
     [{ quotaSessions: '0' }, 'usage'],
     [{ quotaSessions: '1.5' }, 'usage'],
   ])('is not made from %j', async (words, code) => {
-    expect(await codeOf(plan('x', words))).toBe(code);
+    expect(await codeOf(settings('x', words))).toBe(code);
   });
 });
 
