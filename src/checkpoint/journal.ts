@@ -3,6 +3,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { syncDirectory, syncHandle, writeFully } from '../base/durable-files.ts';
 import { type CairnError, storageError, systemCodeOf } from '../base/errors.ts';
+import { createMutex } from '../base/mutex.ts';
 import { refuseForeign } from '../base/ownership.ts';
 import { printable } from '../base/safe-path.ts';
 import {
@@ -42,7 +43,7 @@ export class Journal {
   #end: number;
   #sequence: number;
   #failure: CairnError | undefined;
-  #queue: Promise<void> = Promise.resolve();
+  readonly #inTurn = createMutex();
 
   /** Takes ownership of `handle`; use {@link openJournal}. */
   constructor(handle: FileHandle, state: OpenState) {
@@ -61,15 +62,12 @@ export class Journal {
    * @throws CairnError with a storage code; `internal` for a record that cannot be encoded
    */
   append(records: readonly JournalRecord[]): Promise<void> {
-    const done = this.#queue.then(() => this.#append(records));
-    this.#queue = done.catch(() => undefined);
-    return done;
+    return this.#inTurn(() => this.#append(records));
   }
 
   /** Closes the file after the appends that are under way; a second call does nothing. */
-  async close(): Promise<void> {
-    await this.#queue;
-    await this.#handle.close();
+  close(): Promise<void> {
+    return this.#inTurn(() => this.#handle.close());
   }
 
   async #append(records: readonly JournalRecord[]): Promise<void> {

@@ -1,6 +1,7 @@
 /** The staged chunks of one transfer: a file for each large entry, a file for each packed chunk, and a journal. */
 import type { Directory } from '../../base/directory.ts';
 import { CairnError } from '../../base/errors.ts';
+import { createMutex } from '../../base/mutex.ts';
 import type { Native } from '../../base/native.ts';
 import type { CheckpointLog } from '../../checkpoint/checkpoint-log.ts';
 import type { ChunkDigests } from '../../checkpoint/chunk-digests.ts';
@@ -52,7 +53,8 @@ export class LocalChunkStaging implements ChunkStaging {
   /** Finished chunks that no sync point covers yet, and those that the running one is about to cover. */
   #pending = new Map<number, PendingChunk>();
   #syncing: ReadonlyMap<number, PendingChunk> = new Map();
-  #lastTurn: Promise<void> = Promise.resolve();
+  /** Sync points, replacements and publishing come one after the other. */
+  readonly #inTurn = createMutex();
   /** After it nothing is known about what is durable: only opening anew helps. */
   #fatal: CairnError | undefined;
   /** A sync that nobody asked for failed: the next one that is asked for has to say so. */
@@ -282,13 +284,6 @@ export class LocalChunkStaging implements ChunkStaging {
     if (this.#fatal !== undefined) throw this.#fatal;
     if (this.#closing === undefined) return;
     throw new CairnError('chunk-conflict', 'these staged chunks are closed; the transfer was opened anew');
-  }
-
-  /** Sync points, replacements and publishing come one after the other. */
-  #inTurn(action: () => Promise<void>): Promise<void> {
-    const turn = this.#lastTurn.then(action);
-    this.#lastTurn = turn.catch(() => undefined); // the caller of that turn is told
-    return turn;
   }
 }
 

@@ -3,6 +3,7 @@
  * seen by every node, once it is put; what other nodes put shows after the next `sync`.
  */
 import { CairnError } from '../../base/errors.ts';
+import { createMutex } from '../../base/mutex.ts';
 import { ChunkDigests } from '../../checkpoint/chunk-digests.ts';
 import { DIGEST_LENGTH_BYTES, sameDigest } from '../../manifest/digest.ts';
 import { isStream } from '../../manifest/layout.ts';
@@ -30,7 +31,8 @@ class ChunkObjects implements ChunkStaging {
   readonly #transfer: IncomingTransfer;
   readonly #writers = new Map<number, symbol>();
   #staged = new Map<number, StagedChunk>();
-  #lastTurn: Promise<void> = Promise.resolve();
+  /** What the store said and what `digests` says must not be of two moments. */
+  readonly #inTurn = createMutex();
 
   constructor(objects: ObjectStore, prefix: string, transfer: IncomingTransfer) {
     this.#objects = objects;
@@ -112,8 +114,9 @@ class ChunkObjects implements ChunkStaging {
     });
   }
 
+  /** Chunks as they were at the last sync, which were compared: another node may have put other bytes of one since. */
   async publish(order: PublishOrder): Promise<void> {
-    const staged = await listChunks(this.#objects, this.#prefix);
+    const staged = await listChunks(this.#objects, this.#prefix, this.#staged);
     await publishTree(this.#objects, this.#transfer, order, staged);
   }
 
@@ -139,12 +142,5 @@ class ChunkObjects implements ChunkStaging {
       this.#staged.set(chunk, stagedChunk({ key, sizeBytes }));
     }
     this.digests.set(chunk, digest);
-  }
-
-  /** What the store said and what `digests` says must not be of two moments. */
-  #inTurn(action: () => Promise<void>): Promise<void> {
-    const turn = this.#lastTurn.then(action);
-    this.#lastTurn = turn.catch(() => {}); // the caller of that turn is told
-    return turn;
   }
 }

@@ -19,12 +19,24 @@ export function stagedChunk({ key, sizeBytes }: Pick<ObjectHead, 'key' | 'sizeBy
   return { key, sizeBytes, digest: Buffer.from(key.slice(key.lastIndexOf('-') + 1), 'hex') };
 }
 
-/** What is staged under a prefix, by chunk; of two of one number the one that came later. @throws CairnError storage codes */
-export async function listChunks(objects: ObjectStore, prefix: string): Promise<Map<number, StagedChunk>> {
+/**
+ * What is staged under a prefix, by chunk; of two of one number the one that is `known`, else the one that came later.
+ *
+ * @throws CairnError storage codes
+ */
+export async function listChunks(
+  objects: ObjectStore,
+  prefix: string,
+  known: ReadonlyMap<number, StagedChunk> = new Map(),
+): Promise<Map<number, StagedChunk>> {
   const heads = new Map<number, ObjectHead>();
   for await (const head of objects.list(prefix)) {
     const chunk = Number(head.key.slice(prefix.length).split('-')[0]);
-    if ((heads.get(chunk)?.modifiedAtMs ?? -Infinity) <= head.modifiedAtMs) heads.set(chunk, head);
+    const isKnown = (each: ObjectHead | undefined): boolean =>
+      each !== undefined && each.key === known.get(chunk)?.key;
+    const other = heads.get(chunk);
+    const isLater = (other?.modifiedAtMs ?? -Infinity) <= head.modifiedAtMs;
+    if (isKnown(head) || (isLater && !isKnown(other))) heads.set(chunk, head);
   }
   return new Map(Array.from(heads, ([chunk, head]) => [chunk, stagedChunk(head)]));
 }

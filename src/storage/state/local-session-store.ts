@@ -10,6 +10,7 @@ import {
   syncDirectory,
 } from '../../base/durable-files.ts';
 import { CairnError, storageError, systemCodeOf } from '../../base/errors.ts';
+import { createKeyedMutex } from '../../base/mutex.ts';
 import { readOwnSync } from '../../base/read-if-there.ts';
 import { printable } from '../../base/safe-path.ts';
 import { isSessionId, parseRecord } from '../../session/record-schema.ts';
@@ -107,8 +108,8 @@ class LocalSessionStore implements SessionStore {
   readonly #directory: string;
   /** Frozen, so that a list of thousands needs no copies; a caller that gets a single one gets a copy of its own. */
   readonly #records: Map<string, SessionRecord>;
-  /** The last change of each id that is under way. */
-  readonly #turns = new Map<string, Promise<unknown>>();
+  /** Changes of one record come one after the other; those of different records go on side by side. */
+  readonly #inTurn = createKeyedMutex();
 
   constructor(directory: string, records: Map<string, SessionRecord>) {
     this.#directory = directory;
@@ -179,17 +180,5 @@ class LocalSessionStore implements SessionStore {
 
   #path(id: string): string {
     return join(this.#directory, `${id}.json`);
-  }
-
-  /** Changes of one record come one after the other; those of different records go on side by side. */
-  #inTurn<T>(id: string, action: () => Promise<T>): Promise<T> {
-    const turn = (this.#turns.get(id) ?? Promise.resolve()).then(action);
-    const settled = turn
-      .catch(() => undefined) // the caller of that turn is told
-      .finally(() => {
-        if (this.#turns.get(id) === settled) this.#turns.delete(id);
-      });
-    this.#turns.set(id, settled);
-    return turn;
   }
 }

@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as v from 'valibot';
 import { CairnError } from '../../base/errors.ts';
+import { createMutex } from '../../base/mutex.ts';
 import { waitFor } from './looking.ts';
 import type { StateStore } from './state-store.ts';
 
@@ -92,12 +93,7 @@ export async function openDocument<T>(
   const known = (await read(state, kind)) ?? { version: null, value: undefined };
   const held: Held<T> = { state, kind, onChange, known };
   let waiting: Waiting<T>[] = [];
-  let turns: Promise<unknown> = Promise.resolve();
-  const inTurn = (action: () => Promise<void>): Promise<void> => {
-    const turn = turns.then(action);
-    turns = turn.catch(() => undefined); // the caller of that turn is told
-    return turn;
-  };
+  const inTurn = createMutex();
   const writeWaiting = async (): Promise<void> => {
     const changes = waiting;
     waiting = [];

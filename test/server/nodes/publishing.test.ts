@@ -1,7 +1,8 @@
 /** One node publishes a session at a time, whichever nodes are asked: by the lease in its record, and by its term. */
 import { expect, test } from 'vitest';
-import { establish, until } from '../by-hand.ts';
-import { directory, file, transferOf } from '../../suites/staged-transfer.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { establish, openPush, until } from '../by-hand.ts';
+import { chunkBytes, directory, file, transferOf } from '../../suites/staged-transfer.ts';
 import { at, openNodes, publishedEntries, PUBLISHER_LEASE_MS, pushed, treeOf } from './nodes-scene.ts';
 
 test('a commit that is asked for at another node waits for the node that publishes it, and publishes nothing itself', async () => {
@@ -98,4 +99,37 @@ test('a commit that failed at one node fails for the same reason at the next one
     expect([answer.status, answer.json.code]).toEqual([409, 'is-directory']);
   }
   expect((await at(b, session).commit({ forceReplace: true })).status).toBe(200);
+});
+
+test('a commit at one node waits for a chunk that is on its way to another one', async () => {
+  const { nodes } = await openNodes({ limits: { commitWaitMs: 5000 } });
+  const [a, b] = nodes;
+  const session = await openPush(a, transferOf(a.stores.content, 'file', [file('', 200_000)]));
+  for (const chunk of [0, 1, 2]) await session.putChunk(chunk);
+  // The second node has opened the chunks before the last one comes.
+  expect((await at(b, session).call('GET', 'checkpoint')).status).toBe(200);
+  const socket = await session.beginChunk(3, 1000);
+  const committing = at(b, session).commit({ awaitChunks: true });
+  await delay(150);
+  socket.write(session.chunkBody(3).subarray(1000));
+  expect((await committing).json).toMatchObject({ state: 'committed' });
+  socket.destroy();
+});
+
+test('a node that takes over publishes no chunk that came after the commit with other bytes', async () => {
+  const { nodes, clock, objects } = await openNodes();
+  const [a, b] = nodes;
+  const session = await pushed(a, treeOf(a, 'tree'));
+  const { reached } = a.holdPut();
+  session.commit().catch(() => undefined);
+  await reached;
+  await a.server.kill();
+  const prefix = `d/${session.grant.session}/c/${session.transfer.manifest.id}/`;
+  await objects.put(`${prefix}0-${'0'.repeat(16)}`, Buffer.alloc(chunkBytes(session.transfer, 0).length));
+  clock.aheadMs += PUBLISHER_LEASE_MS;
+  expect((await at(b, session).commit()).json.code).toBe('digest-mismatch');
+  expect(await publishedEntries(b, session.transfer)).toBe(0);
+  await at(b, session).putChunk(0);
+  expect((await at(b, session).commit()).status).toBe(200);
+  expect(await publishedEntries(b, session.transfer)).toBe(41);
 });

@@ -74,6 +74,20 @@ describe('content as objects', () => {
     });
   });
 
+  it('publishes what was there at the last sync, whatever another node has put since', async () => {
+    const objects = createMemoryObjects();
+    const store = createObjectContent(objects);
+    const transfer = transferOf(store, 'tree', [directory(''), file('f', 'what was compared')]);
+    const { staging } = await begin(store, ID, transfer);
+    await stageAll(staging, transfer);
+    await staging.sync();
+    const [key] = (await keysOf(objects, `d/${ID}/c/`)).filter((each) => !each.endsWith('/area'));
+    const other = `${key!.slice(0, key!.lastIndexOf('-'))}-${'0'.repeat(16)}`;
+    await objects.put(other, Buffer.from('what came after it'.slice(0, 17)));
+    await staging.publish(orderOf(transfer));
+    await expectTree(store, 'tree', transfer.items);
+  });
+
   it('refuses a chunk size below its smallest part', async () => {
     const objects = createMemoryObjects();
     const transfer = transferOf(createObjectContent(objects), '', [file('f', 100)]);

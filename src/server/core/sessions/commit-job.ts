@@ -10,7 +10,7 @@ import { isOfOneEntry } from '../../../transfer/refused-entries.ts';
 import { chargedFor } from '../quota/quota.ts';
 import type { UsageLedger } from '../quota/usage-ledger.ts';
 import { isTerminal } from '../../../session/state.ts';
-import { verifyPull } from './commit-check.ts';
+import { verifyPull, verifyPush } from './commit-check.ts';
 import type { CommitJob, LiveSession } from './live-session.ts';
 import type { Claim } from './publisher-claim.ts';
 import type { Publishers } from './publishers.ts';
@@ -28,9 +28,15 @@ export interface CommitRunning {
   readonly log: Logger;
 }
 
-/** A commit, and the claim in whose name it is carried out. */
-interface Claimed {
+/** What is to be committed. */
+export interface CommitOrder {
   readonly commit: CommitRecord;
+  /** Whether the chunks that this node knows have just been compared with it. */
+  readonly isVerified: boolean;
+}
+
+/** A commit, and the claim in whose name it is carried out. */
+interface Claimed extends CommitOrder {
   readonly claim: Claim;
 }
 
@@ -45,10 +51,18 @@ const REOPENING: ReadonlySet<ErrorCode> = new Set([
 ]);
 
 /** Runs the commit that stands in the session's record, which this node has claimed; there is one at a time. */
-export function startCommitJob(running: CommitRunning, live: LiveSession, commit: CommitRecord): CommitJob {
+export function startCommitJob(
+  running: CommitRunning,
+  live: LiveSession,
+  { commit, isVerified }: CommitOrder,
+): CommitJob {
   const { digest, entriesTotal } = commit;
   const job = { digest, entriesTotal, entriesDone: 0, isRunning: true, done: Promise.resolve() };
-  job.done = run(running, live, job, { commit, claim: running.publishers.claimOf(live.record) });
+  job.done = run(running, live, job, {
+    commit,
+    isVerified,
+    claim: running.publishers.claimOf(live.record),
+  });
   job.done.catch(() => undefined); // told to whoever asks for the commit, and logged
   live.job = job;
   return job;
@@ -58,13 +72,14 @@ async function run(
   { ledger, times, log }: CommitRunning,
   live: LiveSession,
   job: CommitJob,
-  { commit, claim }: Claimed,
+  claimed: Claimed,
 ): Promise<void> {
+  const { commit, claim } = claimed;
   const { record } = live;
   const fields = { session: live.id, digest: job.digest, entries: job.entriesTotal };
   const letGo = claim.keep(() => job.entriesDone);
   try {
-    const leftOut = record.value.direction === 'push' ? await publish(live, job, { commit, claim }) : {};
+    const leftOut = record.value.direction === 'push' ? await publish(live, job, claimed) : {};
     if (record.value.direction === 'pull') await verifyPull(live, commit);
     await charge(ledger, live, commit);
     const leaseExpiresAtMs = times.now() + times.keepCommittedMs;
@@ -143,8 +158,10 @@ async function free(live: LiveSession, log: Logger): Promise<void> {
 async function publish(
   live: LiveSession,
   job: CommitJob,
-  { commit, claim: { confirm } }: Claimed,
+  { commit, isVerified, claim: { confirm } }: Claimed,
 ): Promise<LeftOut> {
+  // Another node compared them; what has come since by way of a third one counts for nothing.
+  if (confirm !== undefined && !isVerified) await verifyPush(live, commit);
   const { content, record } = live;
   const { scopes = [] } = record.value.authorization ?? {};
   const existing = existingOf(scopes);

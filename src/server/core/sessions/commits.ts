@@ -49,7 +49,8 @@ export function createCommits(options: CommitsOptions): Commits {
     const before = commitOf(live);
     if (before === undefined) {
       try {
-        return startCommitJob(running, live, await record(options, work, request));
+        const commit = await record(options, work, request);
+        return startCommitJob(running, live, { commit, isVerified: true });
       } catch (failure) {
         // Another node may have been asked for the same at the same moment, and be done with it.
         if (publishers.isShared) await live.record.refresh();
@@ -67,7 +68,11 @@ export function createCommits(options: CommitsOptions): Commits {
     if (live.job?.isRunning === true) return live.job;
     const { leaveOut, forceReplace } = request;
     const isMine = await claim(publishers, live);
-    return isMine ? startCommitJob(running, live, { ...before, leaveOut, forceReplace }) : 'elsewhere';
+    if (!isMine) return 'elsewhere';
+    return startCommitJob(running, live, {
+      commit: { ...before, leaveOut, forceReplace },
+      isVerified: false,
+    });
   };
   return {
     begin,
@@ -77,7 +82,7 @@ export function createCommits(options: CommitsOptions): Commits {
       if (commit === undefined || state !== 'committing' || live.job?.isRunning === true) return undefined;
       if (!(await claim(publishers, live))) return undefined;
       running.log.info({ session: live.id }, 'publishing goes on where it was interrupted');
-      return startCommitJob(running, live, commit);
+      return startCommitJob(running, live, { commit, isVerified: false });
     },
   };
 }

@@ -35,6 +35,8 @@ export class IncomingChunks {
   readonly staging: ChunkStaging;
   readonly plan: TransferPlan;
   readonly createHasher: HasherFactory;
+  /** Whether chunks that other processes receive show after a sync. */
+  readonly showsThoseOfOthers: boolean;
   /** Set when a sync failed: what is staged is not to be trusted until it is opened anew. */
   failed = false;
   readonly #isStream: boolean;
@@ -49,6 +51,7 @@ export class IncomingChunks {
     this.staging = staging;
     this.plan = options.plan;
     this.#onSynced = options.onSynced;
+    this.showsThoseOfOthers = options.durability === 'immediate';
     this.createHasher = options.createHasher;
     this.#isStream = isStream(options.plan.manifest);
     this.#finished = new ChunkDigests(staging.digests.digestLengthBytes);

@@ -3,6 +3,7 @@
  * nowhere else may be lost at any moment; what was promised to a client is in the stores.
  */
 import { atMost } from '../../../base/at-most.ts';
+import { createMutex } from '../../../base/mutex.ts';
 import { storageError, type CairnError, type ErrorCode } from '../../../base/errors.ts';
 import type { Logger } from '../../../base/logger.ts';
 import { printable } from '../../../base/safe-path.ts';
@@ -64,6 +65,8 @@ export class LiveSession {
   readonly record: LiveRecord;
   readonly content: SessionContent;
   readonly requests = new Set<SessionRequest>();
+  /** Runs work when all that was given here before is over. */
+  readonly exclusive = createMutex();
   /** The commit that is running, or that ended well. */
   job: CommitJob | undefined;
   /** Set while a commit looks at the chunks: none may change under it. */
@@ -75,7 +78,6 @@ export class LiveSession {
   /** Resolves when what belonged to an epoch that another process ended is closed. */
   takeover: Promise<void> = Promise.resolve();
   readonly #parts: Pick<SessionParts, 'now' | 'hidePaths'>;
-  #lastTurn: Promise<unknown> = Promise.resolve();
 
   constructor(parts: SessionParts, record: SessionRecord) {
     this.#parts = parts;
@@ -89,13 +91,6 @@ export class LiveSession {
 
   get id(): string {
     return this.record.value.id;
-  }
-
-  /** Runs `work` when nothing runs any more that was given here before. */
-  exclusive<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#lastTurn.then(work);
-    this.#lastTurn = turn.catch(() => undefined); // told to whoever waits for that turn
-    return turn;
   }
 
   /**

@@ -12,6 +12,7 @@ import {
   syncDirectory,
 } from '../../../base/durable-files.ts';
 import { storageError, systemCodeOf, takesNothing } from '../../../base/errors.ts';
+import { createKeyedMutex } from '../../../base/mutex.ts';
 import { readIfThere } from '../../../base/read-if-there.ts';
 import { printable } from '../../../base/safe-path.ts';
 import { checkKey, checkPrefix } from '../../objects/object-key.ts';
@@ -48,18 +49,11 @@ export async function openFileState(directory: string): Promise<StateStore> {
 
 /** Documents in a state directory, for a command beside its server; nothing is looked at or made before it is needed. */
 export function createFileState(directory: string, { lookEveryMs = 250 }: FileStateOptions = {}): StateStore {
-  const turns = new Map<string, Promise<unknown>>();
+  const inTurn = createKeyedMutex();
   /** Changes of a document come one after the other: in this process, and in all where commands change it, too. */
   const alone = <T>(key: string, work: () => Promise<T>): Promise<T> => {
     const locked = key === CHANGED_BY_COMMANDS ? () => whileLocked(join(directory, LOCK), work) : work;
-    const turn = (turns.get(key) ?? Promise.resolve()).then(locked);
-    const settled = turn
-      .catch(() => undefined) // the caller of that turn is told
-      .finally(() => {
-        if (turns.get(key) === settled) turns.delete(key);
-      });
-    turns.set(key, settled);
-    return turn;
+    return inTurn(key, locked);
   };
   return {
     properties: { shared: false },
