@@ -1,4 +1,4 @@
-/** Ends what runs in the name of an authorization that no longer stands: revoked, or over. */
+/** Ends the work of authorizations that were revoked or have expired. */
 import { CairnError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Authorization } from '../session/authorization.ts';
@@ -7,26 +7,26 @@ import type { LiveSessions } from './core/sessions/live-sessions.ts';
 import { suspendUnauthorized } from './core/sessions/suspending.ts';
 import type { Answering } from './http/answering.ts';
 
-/** How often what is at work is looked at: a revoked token stops its transfers within two seconds. */
+/** How often running work is checked: a revoked token stops its transfers within two seconds. */
 const LOOK_EVERY_MS = 500;
 
-/** What is watched over. */
+/** The work that {@link watchAuthorizations} checks. */
 interface Watched {
   readonly live: LiveSessions;
-  /** Requests of no session that are being answered. */
+  /** Requests outside of sessions whose answers are not over. */
   readonly answering: Answering;
   readonly checkStands: CheckStands;
   readonly log: Logger;
 }
 
-/** Watches until it is stopped. */
+/** A running check of authorizations. */
 export interface Watch {
   stop(): Promise<void>;
 }
 
 /**
- * Looks at the sessions that have requests in flight, and at other requests that are being answered, for as long as
- * there are any: an idle server has no timer for it. The timer does not keep the process alive.
+ * Checks the sessions with requests in flight, and the other requests that are being answered, for as long as there are
+ * any: an idle server has no timer for it. The timer does not keep the process alive.
  */
 export function watchAuthorizations({ live: sessions, answering, checkStands, log }: Watched): Watch {
   let running: Promise<unknown> = Promise.resolve();
@@ -62,7 +62,7 @@ export function watchAuthorizations({ live: sessions, answering, checkStands, lo
   };
 }
 
-/** Why an authorization is over; undefined while it stands. */
+/** Why an authorization has ended; undefined while it is valid. */
 function whyOver(checkStands: CheckStands, authorization: Authorization): CairnError | undefined {
   try {
     checkStands(authorization, true);

@@ -1,4 +1,4 @@
-/** The collector of a server, and, where many nodes share its stores, the election of the one that collects. */
+/** Composes the collector of a server and, where nodes share its stores, the election of the node that collects. */
 import type { Foundation } from './compose-foundation.ts';
 import { ALWAYS_ELECTED, createElection, type Election } from './core/election.ts';
 import { followWallClock, noteLastSeen } from './core/sessions/clock-jump.ts';
@@ -7,16 +7,16 @@ import { startCollector, type Collector } from './core/sessions/collector.ts';
 import { createOrphanage } from './core/sessions/orphans.ts';
 import type { Publishers } from './core/sessions/publishers.ts';
 
-/** The key of the document that says which node collects. */
+/** The key of the document that names the node that collects. */
 const COLLECTOR = 'l/collector';
-/** A node stays elected from one of its runs to the next one, also where that comes late. */
+/** A lease lasts so many intervals: a node stays elected until its next run, even a late one. */
 const RUNS_OF_A_LEASE = 2.5;
-/** However often it runs: a node that is busy for a moment stays elected. */
+/** The shortest lease, for short intervals: a node that is busy for a moment stays elected. */
 const LEAST_LEASE_MS = 5000;
 
 type Base = Foundation & { readonly instanceId: string };
 
-/** What is collected from, and what goes on with commits that were left in the middle. */
+/** The sessions to collect from, and the function that goes on with interrupted commits. */
 type From = Pick<Collecting, 'live' | 'expire'> & {
   readonly publishers: Pick<Publishers, 'isAbandoned' | 'isShared'>;
   readonly resumeAbandoned: (isStopping: () => boolean) => Promise<void>;

@@ -1,4 +1,4 @@
-/** The core of a server: its sessions, and what may be done with them. */
+/** Composes the core of a server: its sessions, and the operations on them. */
 import { randomBytes } from 'node:crypto';
 import { DEFAULT_SYNC_MODE } from '../session/sync-mode.ts';
 import { DEFAULT_GROUP_COMMIT } from '../transfer/group-commit.ts';
@@ -27,16 +27,16 @@ import { SessionContent } from './core/sessions/session-content.ts';
 import { createScanSource } from './core/sessions/source-scan.ts';
 import type { ServerOptions } from './server-options.ts';
 
-/** The core of one server; only what composes it sees all of it. */
+/** The core of one server; only the `compose-*.ts` see all of it. */
 export type Core = ReturnType<typeof createCore>;
 
-/** What is composed here out of the foundation. */
+/** The foundation with the identity of this server. */
 type Base = Foundation & {
-  /** Random id of this server: names the holder of what is not durable yet, and the node among others. */
+  /** Random id of this server: names it as the holder of bytes that are not durable yet, and as one of many nodes. */
   readonly instanceId: string;
 };
 
-/** Makes the core of a server; its collector runs from then on. */
+/** Makes the core of a server and starts its collector. */
 export function createCore(options: ServerOptions, foundation: Foundation, checkStands: CheckStands) {
   const { log, times, sessions, content, usage, room, limits, metrics } = foundation;
   const base: Base = { ...foundation, instanceId: randomBytes(12).toString('base64url') };
@@ -79,7 +79,7 @@ export function createCore(options: ServerOptions, foundation: Foundation, check
     scanSource: createScanSource({ content, scanLimiter, usage, room, limits, log }),
     ...createDoors(options, base, { live, refuseExpired: ending.refuseExpired, commits }),
     collector: createCollector(base, { live, expire: ending.expire, publishers, resumeAbandoned }),
-    /** What an earlier run of a server that is alone has left; of many nodes the one that collects does so. */
+    /** Finishes the commits that an earlier run of a lone server left; of many nodes the elected collector does so. */
     resumeCommits: publishers.isShared ? async () => undefined : resumeAbandoned,
   };
 }
@@ -120,7 +120,7 @@ function createLive(options: ServerOptions, base: Base, onLeftover: (id: string)
   });
 }
 
-/** How sessions begin, and how they are taken up again. */
+/** Makes the functions that establish and resume sessions. */
 function createDoors(
   options: ServerOptions,
   { log, limits, times, wallNow, content, sessions, usage, metrics, instanceId }: Base,

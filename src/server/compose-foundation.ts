@@ -1,4 +1,4 @@
-/** What everything else of a server stands on: limits, clocks, stores, room, and who counts. */
+/** Composes the base of a server: limits, clocks, stores, reservations and metrics. */
 import { CairnError } from '../base/errors.ts';
 import { DEFAULT_LEASE_MS, DEFAULT_MAX_AGE_MS } from '../session/record.ts';
 import type { StateStore } from '../storage/state/state-store.ts';
@@ -18,7 +18,7 @@ import { createReadiness } from './operations/readiness.ts';
 import { createSessionCounts } from './operations/session-counts.ts';
 import type { ServerOptions } from './server-options.ts';
 
-/** The clock of the state that nodes share; undefined for a server that is alone. @throws CairnError storage codes */
+/** The clock of the state that nodes share; undefined for a lone server. @throws CairnError storage codes */
 export async function openSharedClock({
   state,
   now,
@@ -28,17 +28,17 @@ export async function openSharedClock({
   return openStoreClock(() => state.now(), clocks.elapsed);
 }
 
-/** What has become of a server, for whoever acts in its name. */
+/** Whether a server has ended or is about to, as its parts see it. */
 export interface Life {
   readonly isKilled: boolean;
   readonly isDraining: boolean;
 }
 
-/** The foundation of one server; only what composes it sees all of it. */
+/** The foundation of one server; only the `compose-*.ts` see all of it. */
 export type Foundation = ReturnType<typeof createFoundation>;
 
 /**
- * Makes the foundation of a server out of its options.
+ * Makes the foundation of a server from its options.
  *
  * @param sharedClock see {@link openSharedClock}
  * @param openConnections counts the connections of its port, which is not open yet
@@ -91,12 +91,12 @@ export function createFoundation(
   };
 }
 
-/** Other processes would know nothing of pulls that lie in the memory of this one. */
+/** A lone server keeps pulls in memory; with shared stores, other processes could not see them there. */
 function storesOf(options: ServerOptions): Pick<ServerOptions, 'content' | 'sessions'> {
   return options.sessions.properties.shared ? options : withTransientPulls(options);
 }
 
-/** The documents that nodes share, which a killed server can no longer write to. */
+/** The documents that nodes share, without writes once the server is killed. */
 function sharedStateOf(
   { state }: Pick<ServerOptions, 'state'>,
   life: Life,
@@ -115,7 +115,7 @@ function checkAlive({ isKilled }: Life): void {
   if (isKilled) throw new CairnError('server-busy', 'the server was killed');
 }
 
-/** A store that a killed server can no longer write to: what still runs in its name changes no record. */
+/** A store that refuses writes once the server is killed: work that still runs changes no record. */
 function mortal(store: SessionStore, life: Life): SessionStore {
   const alive = (): void => checkAlive(life);
   return {

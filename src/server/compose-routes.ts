@@ -1,4 +1,4 @@
-/** What answers the requests of a server: each handler gets the few things that it uses. */
+/** Composes the handlers of a server: each gets the few things that it uses. */
 import { createByteBudget } from '../transfer/byte-budget.ts';
 import type { Core } from './compose-core.ts';
 import type { Foundation } from './compose-foundation.ts';
@@ -35,10 +35,10 @@ import type { Access } from './http/authorize.ts';
 import type { LimitedLog } from './http/log-limiter.ts';
 import type { ServerOptions } from './server-options.ts';
 
-/** Memory for compressed chunks of all pulls together; where it is used up, chunks go as they are. */
+/** Memory for compressed chunks of all pulls together; once it is used up, chunks go uncompressed. */
 const ENCODING_MEMORY_BYTES = 64 * 1024 * 1024;
 
-/** What routes are composed of. */
+/** What {@link composeRoutes} needs. */
 interface Composed {
   readonly options: Pick<ServerOptions, 'version' | 'login' | 'localKey' | 'grants'>;
   readonly foundation: Foundation;
@@ -47,7 +47,7 @@ interface Composed {
   readonly limitedLog: LimitedLog;
 }
 
-/** Makes the routes of one server, but for those of its operators. */
+/** Makes the routes of one server without those for its operators. */
 export function composeRoutes(composed: Composed): Omit<Routes, 'operations'> {
   const { options, foundation, core, access } = composed;
   const { content, log, limits, metrics } = foundation;

@@ -1,4 +1,4 @@
-/** How a server answers: who asks, which route, what is logged, and over what kind of connection it came. */
+/** Composes the serving of requests: authentication, routes, logs, channels and the operations port. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { canonicalAddress, isInRanges } from '../base/address-range.ts';
 import { masked } from '../base/masked.ts';
@@ -26,18 +26,18 @@ import {
 import type { Answers } from './operations/operations-port.ts';
 import type { ServerOptions } from './server-options.ts';
 
-/** What answering is composed of. */
+/** What {@link createServing} needs. */
 interface Composed {
   readonly options: ServerOptions;
   readonly foundation: Foundation;
   readonly core: Core;
   readonly answering: Answering;
   readonly isDraining: () => boolean;
-  /** Resolves when requests may be answered. */
+  /** Resolves when the server may answer requests. */
   readonly isReady: Promise<void>;
 }
 
-/** Makes what answers the requests of one server, and what its ports need. */
+/** Makes the function that serves the requests of one server, and what its ports need. */
 export function createServing(composed: Composed) {
   const { options, foundation } = composed;
   const { log, limits, metrics, hidePaths } = foundation;
@@ -74,7 +74,7 @@ export function createServing(composed: Composed) {
   return { serve, channels, active, listening, forOperators, limitedLog };
 }
 
-/** Makes what finds the handler of a request. */
+/** Makes the handler of all routes. */
 function createRoute(
   { options, foundation, core, answering }: Composed,
   limitedLog: LimitedLog,
@@ -94,10 +94,10 @@ function createRoute(
   });
 }
 
-/** How a request came, apart from what its server knows. */
+/** How a request arrived, without the state of its server. */
 type Came = Omit<Arrival, 'isDraining'>;
 
-/** Serves, and knows what is being served. */
+/** Serves requests, and keeps those in flight. */
 interface Tracked {
   readonly serve: (request: IncomingMessage, response: ServerResponse, came: Came) => Promise<void>;
   /** Requests in flight. */
@@ -120,7 +120,7 @@ function tracked(answer: Serve, isDraining: () => boolean, limitedLog: LimitedLo
   return { serve, active };
 }
 
-/** What answers those who watch over the server. */
+/** The handlers for the monitoring of the server. */
 type Operations = Readonly<Record<'health' | 'readiness' | 'metrics', Handler>>;
 
 function createOperations({ readiness, exposed }: Foundation): Operations {

@@ -1,4 +1,4 @@
-/** What a server is made of, and what may be chosen of it. */
+/** The options of a server. */
 import type { AddressRange } from '../base/address-range.ts';
 import type { LoginOffer } from '../wire/messages.ts';
 import type { SyncMode } from '../session/sync-mode.ts';
@@ -18,61 +18,61 @@ import type { LastSeen } from './core/last-seen.ts';
 import type { Logger } from '../base/logger.ts';
 import type { KeptTls } from './access/kept-tls.ts';
 
-/** What a server is made of. It borrows the stores: whoever opened them closes them after it. */
+/** The parts and options of a server. It borrows the stores: the caller that opened them closes them after it. */
 export interface ServerOptions {
   readonly content: ContentStore;
   readonly sessions: SessionStore;
   /**
-   * The documents that all nodes share, where several servers serve the same stores: by its clock ages are judged, and in it the
-   * node is elected that collects. Without, this server takes itself for the only one.
+   * The documents that all nodes share, where several servers serve the same stores: nodes judge ages by its clock, and
+   * elect the one that collects. Without it this server takes itself for the only one.
    */
   readonly state?: StateStore | undefined;
-  /** Asked in this order who may do what. */
+  /** Tried in this order. */
   readonly authenticators: readonly Authenticator[];
-  /** Where a client gets access tokens; told to anyone. */
+  /** Where a client gets access tokens; the server tells every client. */
   readonly login?: LoginOffer | undefined;
-  /** Where to listen; port 0 takes any that is free. */
+  /** Where to listen; port 0 takes any free port. */
   readonly listen: { readonly host: string; readonly port: number };
-  /** Speaks TLS with this, and nothing else; plain HTTP, where undefined. Borrowed like the stores. */
+  /** Key and certificates: the server speaks TLS only; plain HTTP where undefined. Borrowed like the stores. */
   readonly tls?: KeptTls | undefined;
-  /** Reverse proxies whose word on the addresses of clients is taken. */
+  /** Reverse proxies that the server believes about the addresses of clients. */
   readonly trustedProxies?: readonly AddressRange[];
   readonly version: string;
   readonly log: Logger;
-  /** Directories whose paths clients are not told. */
+  /** Directories whose paths the server hides from clients. */
   readonly ownDirectories?: readonly OwnDirectory[];
-  /** The clock, in milliseconds since 1970; it does not jump. Used in place of that of `state`, too. */
+  /** The clock, in milliseconds since 1970; it does not jump. It replaces that of `state`, too. */
   readonly now?: () => number;
-  /** The clocks of the system, of which one may jump; not used where there is a `now`. */
+  /** The clocks of the system, where the wall clock may jump; not used where there is a `now`. */
   readonly clocks?: ClockSources;
-  /** When the server before this one was last there: how a clock is noticed that is wrong at a start. */
+  /** When an earlier run of the server was last seen: by it the server notices a clock that is wrong at a start. */
   readonly lastSeen?: LastSeen;
   /**
-   * Secret that the ids of sessions are made with, 32 bytes: the same over restarts, or an answer that was lost before
-   * one leaves a session that nobody uses. Made for this run, where it is missing.
+   * Secret key of session ids, 32 bytes. It has to stay the same over restarts: otherwise an answer that is lost before
+   * a restart leaves a session without a client. Random for this run where it is missing.
    */
   readonly sessionKey?: Uint8Array;
-  /** Secret that it proves itself with to clients of the same user on this machine; without, it proves nothing. */
+  /** Secret key of its proofs for clients of the same user on this machine; without it the server proves nothing. */
   readonly localKey?: string;
-  /** Told where it listens, once it does; no request is answered before this is over. */
+  /** Called with the address once the server listens; the server answers no request before this is over. */
   readonly onListening?: (bound: { readonly address: string; readonly port: number }) => Promise<void>;
-  /** How long a session is kept that nobody touches, in milliseconds. */
+  /** How long the server keeps a session without requests, in milliseconds. */
   readonly leaseMs?: number;
   /** How long a session may take in all, in milliseconds. */
   readonly maxAgeMs?: number;
-  /** When sync points of pushes come; a client may wish for a stricter mode. */
+  /** When the server makes sync points of pushes; a client may wish for a stricter mode. */
   readonly sync?: SyncMode;
-  /** How much a sync point covers at most, where it comes by itself. */
+  /** How much an automatic sync point covers at most. */
   readonly groupCommit?: GroupLimits;
   readonly limits?: Partial<ServerLimits>;
-  /** Where is counted what tokens with a quota publish; in memory, where it is missing. */
+  /** Counts the bytes that tokens with a quota publish; in memory where it is missing. */
   readonly usage?: UsageLedger;
-  /** Transfer grants, which are among the authenticators, too. */
+  /** Transfer grants, which also stand among the authenticators. */
   readonly grants?: Grants;
-  /** The directories that it writes to: what `readyz` looks at. */
+  /** The directories that the server writes to, which `readyz` checks. */
   readonly places?: readonly StoragePlace[];
-  /** Counts what happens; without it nothing is counted, and there is no page of metrics. */
+  /** Makes the metrics; without it the server counts nothing and has no page of metrics. */
   readonly metrics?: OpenMetrics;
-  /** Where to answer about the server's health without a token; nowhere unless given. */
+  /** Where to answer about the server's health without a token; nowhere where missing. */
   readonly metricsListen?: { readonly host: string; readonly port: number };
 }

@@ -1,4 +1,4 @@
-/** Starts a server over two stores, and ends it: in order, or at once. */
+/** Starts a server over two stores, and ends it in order or at once. */
 import type { AddressInfo } from 'node:net';
 import { watchAuthorizations } from './access-watch.ts';
 import { checkStands as checkStandsBy, EXPIRY_GRACE_MS } from './access/authenticator.ts';
@@ -29,15 +29,15 @@ export interface RunningServer {
   readonly metricsUrl: string | undefined;
   /**
    * Ends in order: takes no more connections, lets requests in flight end for at most `graceMs` (4 s), makes a sync
-   * point of every open session and suspends it. What has not ended 3.5 s after that is left as it is, as a crash would
-   * leave it, for whoever starts the next server: supervisors kill what takes 10 s.
+   * point of every open session and suspends it. After 3.5 s more it leaves unfinished work as a crash would, for the
+   * next server: supervisors kill a process that takes 10 s.
    */
   drain(options?: { graceMs?: number }): Promise<void>;
   /** Ends at once and forgets everything, as a killed process would; for tests. */
   kill(): Promise<void>;
 }
 
-/** What has become of a server. */
+/** Whether the server is ending. */
 interface Life {
   isDraining: boolean;
   isKilled: boolean;
@@ -50,13 +50,13 @@ interface Life {
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const life: Life = { isDraining: false, isKilled: false };
-  // The foundation comes first, and asks for this only when somebody asks it.
+  // The foundation comes before the port, and calls this only for the page of metrics.
   let connections = async (): Promise<number> => 0;
   const foundation = createFoundation(options, life, await openSharedClock(options), () => connections());
   const { log, exposed, wallNow } = foundation;
   const checkStands: CheckStands = (authorization, isLate = false) =>
     checkStandsBy(options.authenticators, authorization, wallNow() - (isLate ? EXPIRY_GRACE_MS : 0));
-  // Whoever may ask for a grant is known only here.
+  // Grants ask the authenticators whether the token that issued them is still valid.
   options.grants?.askAboutIssuers(options.authenticators);
   const core = createCore(options, foundation, checkStands);
   const { live, collector, leftovers } = core;
@@ -87,7 +87,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   connections = () => countConnections(http.server);
   const { port, operations } = await openPorts(serving.forOperators, listening, http.server, options).catch(
     async (error: unknown) => {
-      // A client that came meanwhile waits at the gate.
+      // A client that has connected meanwhile waits at the gate.
       http.connections.destroy();
       await collector.stop();
       close();
@@ -111,7 +111,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   };
 }
 
-/** Listens where the options say. The second port first: whoever is told of the first one may use both. */
+/** Listens where the options say, on the operations port first: `onListening` may lead to the use of both. */
 async function openPorts(
   answers: Answers,
   listening: ListenContext,

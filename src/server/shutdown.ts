@@ -1,4 +1,4 @@
-/** How a server ends: in order, within a time that supervisors wait for; or at once. */
+/** Ends a server: in order, within the time that supervisors wait, or at once. */
 import { atMost } from '../base/at-most.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Watch } from './access-watch.ts';
@@ -11,26 +11,26 @@ import type { OperationsPort } from './operations/operations-port.ts';
 
 /** How long requests in flight may take to end. */
 export const GRACE_MS = 4000;
-/** How long they may take to notice that their connections were cut. */
+/** How long they may take to notice that their connections are cut. */
 const CUT_MS = 1000;
-/** How long everything else may take: sync points, commits, the end of what the collector does. */
+/** How long everything else may take: sync points, commits, the end of the collector. */
 const END_MS = 2500;
 
-/** What there is of sessions. */
+/** The parts of a server that work on sessions. */
 export interface Sessions {
   readonly live: LiveSessions;
   readonly collector: Collector;
   readonly leftovers: Leftovers;
 }
 
-/** What a server consists of while it runs. */
+/** The parts of a running server that its end touches. */
 export interface Parts {
   readonly sessions: Sessions;
   readonly log: Logger;
   readonly http: HttpServer;
   readonly channels: Channels;
   readonly operations: OperationsPort | undefined;
-  /** Gives back what watches over the process, and tells what logs have left out. */
+  /** Frees the metrics, and logs how many lines were left out. */
   readonly close: () => void;
   readonly life: { isDraining: boolean; isKilled: boolean };
   /** Requests in flight. */
@@ -39,7 +39,7 @@ export interface Parts {
   readonly watch: Watch;
 }
 
-/** Ends in order: what is under way first, then the sessions, each with a sync point. */
+/** Ends in order: first the requests in flight, then the sessions, each with a sync point. */
 export async function drain(parts: Parts, graceMs: number): Promise<void> {
   const { log, channels, life, active } = parts;
   life.isDraining = true;
@@ -52,7 +52,7 @@ export async function drain(parts: Parts, graceMs: number): Promise<void> {
   const ending = endSessions(parts, closed).then(() => (isOver = true));
   await atMost(END_MS, ending);
   if (!isOver) {
-    // Nothing is written in the name of this server any more: the next one may begin.
+    // The stores refuse writes of this server from now on: the next one may begin.
     life.isKilled = true;
     ending.catch((error: unknown) => log.error({ err: error }, 'ending failed'));
     log.warn({}, 'ended with work under way; the next start goes on with it');
@@ -63,7 +63,7 @@ export async function drain(parts: Parts, graceMs: number): Promise<void> {
 async function endSessions({ sessions, beginning, watch }: Parts, closed: Promise<void>): Promise<void> {
   await watch.stop();
   sessions.leftovers.stop();
-  // One that publishes a large tree must not keep the others from their sync points.
+  // A session that publishes a large tree must not delay the sync points of the others.
   await Promise.all([sessions.live.suspendAll(), sessions.collector.stop(), beginning]);
   await sessions.live.suspendAll();
   await closed;
@@ -86,7 +86,7 @@ export async function kill(parts: Parts): Promise<void> {
 }
 
 function cutConnections({ http, channels }: Parts): void {
-  // Those that Node knows, those that it has let go of, and those of which it has not heard yet.
+  // The connections of Node's server, those that it has released, and those that it has not got yet.
   http.server.closeAllConnections();
   channels.destroy();
   http.connections.destroy();

@@ -1,4 +1,4 @@
-/** Which handler answers which request. */
+/** Finds the handler of each request. */
 import { CairnError } from '../../base/errors.ts';
 import { SESSION_ID_PATTERN } from '../../wire/messages.ts';
 import { PROTOCOL_ROOT, PROTOCOL_SEGMENT, PROTOCOL_VERSION } from '../../wire/routes.ts';
@@ -8,15 +8,15 @@ import type { ChunkHandler, Handler, IdHandler } from '../http/handler.ts';
 /** Handlers by method. */
 export type Methods<One> = Readonly<Record<string, One>>;
 
-/** What answers the requests of one server. */
+/** The handlers of one server. */
 export interface Routes {
-  /** What follows the root of the protocol, and is not below `sessions` or `grants`; empty for the root itself. */
+  /** By the path after the root of the protocol, outside of `sessions/` and `grants/`; empty for the root itself. */
   readonly protocol: ReadonlyMap<string, Methods<Handler>>;
-  /** What follows `sessions/{id}`; empty for the session itself. */
+  /** By the path after `sessions/{id}/`; empty for the session itself. */
   readonly session: ReadonlyMap<string, Methods<IdHandler>>;
   readonly chunk: Methods<ChunkHandler>;
   readonly grant: Methods<IdHandler>;
-  /** What stands beside the protocol, for whoever watches over the server. */
+  /** By the path beside the protocol: for the operators of the server. */
   readonly operations: ReadonlyMap<string, Methods<Handler>>;
   /** Everything else: the user's files. */
   readonly files: Handler;
@@ -26,9 +26,8 @@ const ROOT = `/${PROTOCOL_ROOT}`;
 const CHUNK_NUMBER = /^(0|[1-9][0-9]{0,8})$/;
 
 /**
- * Makes what answers a request.
- *
- * It throws what the client is told: `not-found`, `method-not-allowed`, `version-unsupported` from here.
+ * Makes the handler of all requests. It throws what its handlers throw, and `not-found`, `method-not-allowed` and
+ * `version-unsupported`.
  */
 export function createRouter(routes: Routes): Handler {
   return async (exchange) => {

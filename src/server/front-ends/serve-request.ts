@@ -1,4 +1,4 @@
-/** The frame around every request: its answer, its failure, its log line, and what is left of its body. */
+/** Serves every request: routes it, answers and logs its failure, and drains the rest of its body. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { BodyReader } from '../../base/body-reader.ts';
 import { CairnError } from '../../base/errors.ts';
@@ -14,18 +14,18 @@ import { sendProblem, tellableError } from '../http/reply.ts';
 import { countFailure, type RequestMetrics } from '../http/count-failure.ts';
 import { routeLabel } from '../http/route-label.ts';
 
-/** As nginx logs it: the client did not get its answer. */
+/** The status that nginx logs where the client did not get its answer. */
 const ENDED_WITHOUT_ANSWER = 499;
 
-/** How a request came. */
+/** How a request arrived. */
 export interface Arrival {
   readonly awaitsContinue: boolean;
   readonly isDraining: boolean;
-  /** The body of a request that did not come through Node's parser; what is left of it is its owner's. */
+  /** The body of a request that did not come through Node's parser; its owner drains the rest of it. */
   readonly body?: BodyReader | undefined;
 }
 
-/** How the requests of one server are answered, and who is told of what fails. */
+/** What {@link createServe} needs. */
 export interface Serving {
   readonly route: Handler;
   readonly addressOf: AddressReader;
@@ -41,10 +41,10 @@ export interface Serving {
 /** Answers one request; never rejects. */
 export type Serve = (request: IncomingMessage, response: ServerResponse, arrival: Arrival) => Promise<void>;
 
-/** Makes what answers the requests of one server. */
+/** Makes the function that answers the requests of one server. */
 export function createServe({ route, addressOf, limits, hidePaths, refusalLog, metrics }: Serving): Serve {
   const pace = paceOf(limits);
-  // By this name profiles show it, which a bundle takes from an arrow function.
+  // Profiles show this name; an arrow function would lose its own in the bundle.
   async function serveRequest(
     request: IncomingMessage,
     response: ServerResponse,

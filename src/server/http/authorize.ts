@@ -40,7 +40,7 @@ export interface AccessOptions {
   readonly authenticators: readonly Authenticator[];
   readonly failedAuthentications: FailedAuthentications;
   readonly answering: Answering;
-  /** Milliseconds since 1970 as the world counts them. */
+  /** Milliseconds since 1970 by the wall clock. */
   readonly wallNow: () => number;
 }
 

@@ -36,7 +36,7 @@ export interface ConnectionHooks {
   readonly accept?: (socket: Socket) => Socket;
   /** Answers on a bare socket and ends it; undefined where no client could read that answer. */
   readonly refuse?: (socket: Socket, error: CairnError) => void;
-  /** The socket that speaks HTTP over another one: a TLS socket, or the same. Undefined before the handshake is over. */
+  /** The socket that speaks HTTP over a plain one: its TLS socket, or itself. Undefined during a handshake. */
   readonly speakerOf: (socket: Socket) => Duplex | undefined;
   /** Since when a socket that speaks HTTP has no request; undefined while it has one. */
   readonly idleOf: (socket: Duplex) => Idle | undefined;

@@ -1,23 +1,23 @@
-/** What a server counts, whoever shows it. Who is told of what happens knows nothing of it: a callback is enough there. */
+/** The counters of a server, independent of the format that shows them. The core knows only callbacks. */
 import type { SessionState } from '../../session/state.ts';
 import type { Collected } from '../core/sessions/collecting.ts';
 import type { RequestMetrics } from '../http/count-failure.ts';
 
-/** Told of what happens, at most once a chunk. None of it throws. */
+/** The counters, called at most once a chunk. Its functions never throw. */
 export interface ServerMetrics extends RequestMetrics {
-  /** Payload bytes of a request for a chunk came in. `twiceBytes` of them were held or durable before. */
+  /** Payload bytes of a chunk arrived. The server had `twiceBytes` of them before, partial or durable. */
   received(bytes: number, twiceBytes: number): void;
   /** Payload bytes of a chunk, or of a file, went out. */
   sent(bytes: number): void;
-  /** A session went on in a new epoch. */
+  /** A session was resumed in a new epoch. */
   resumed(): void;
-  /** The collector freed so much of something. */
+  /** The collector freed `count` things of one kind. */
   collected(what: Collected, count: number): void;
-  /** The store made what was staged durable. */
+  /** The store made staged chunks durable. */
   synced(durationMs: number): void;
 }
 
-/** For servers of which nobody wants to know. */
+/** Counts nothing, for servers without metrics. */
 export const NO_METRICS: ServerMetrics = {
   requestEnded: () => undefined,
   authenticationFailed: () => undefined,
@@ -29,21 +29,21 @@ export const NO_METRICS: ServerMetrics = {
   synced: () => undefined,
 };
 
-/** What is looked up when metrics are asked for. */
+/** The values that are looked up when a client asks for metrics. */
 export interface MetricsSources {
   sessionsByState(): Promise<ReadonlyMap<SessionState, number>>;
   openConnections(): Promise<number>;
-  /** What unfinished pushes have room for. */
+  /** Bytes that unfinished pushes have reserved in staging. */
   stagedBytes(): number;
   /** By the name of the place; see {@link StoragePlace}. */
   freeBytes(): Promise<ReadonlyMap<string, number>>;
 }
 
-/** Metrics that can be shown. */
+/** Counters that can be shown as a page. */
 export interface ExposedMetrics extends ServerMetrics {
-  /** The page in the format that its media type names. */
+  /** The page, and the media type of its format. */
   page(): Promise<{ readonly type: string; readonly text: string }>;
-  /** Gives back what watches over the process. */
+  /** Frees the counters. */
   close(): void;
 }
 

@@ -1,4 +1,4 @@
-/** `/healthz`, `/readyz` and `/metrics` on a port of their own, for those who watch over a server and have no token. */
+/** `/healthz`, `/readyz` and `/metrics` on a port of their own, for monitoring without a token. */
 import { CairnError } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { HidePaths } from '../core/own-paths.ts';
@@ -16,7 +16,7 @@ export interface OperationsPort {
   close(): Promise<void>;
 }
 
-/** What answers on the port, and how what fails there is told. */
+/** The handlers of the port, and what they need to answer and to log failures. */
 export interface Answers {
   /** By path. */
   readonly handlers: ReadonlyMap<string, Handler>;
@@ -53,7 +53,7 @@ export async function openOperationsPort(
 
 /** Answers one request; never rejects. */
 async function serve({ handlers, hidePaths, log }: Answers, exchange: Exchange): Promise<void> {
-  // No protocol is here that a client could look for.
+  // This port does not serve the protocol.
   exchange.response.removeHeader('Link');
   try {
     const handler = handlers.get(exchange.path);

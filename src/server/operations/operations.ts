@@ -1,4 +1,4 @@
-/** `/.cairn/healthz`, `/.cairn/readyz` and `/.cairn/metrics`: for whoever watches over the server. */
+/** `/.cairn/healthz`, `/.cairn/readyz` and `/.cairn/metrics`: for the monitoring of the server. */
 import { CairnError } from '../../base/errors.ts';
 import type { ExposedMetrics } from './metrics.ts';
 import type { Access } from '../http/authorize.ts';
@@ -6,10 +6,10 @@ import type { Handler } from '../http/handler.ts';
 import { sendJson, sendText } from '../http/reply.ts';
 import type { Readiness } from './readiness.ts';
 
-/** The process lives and answers: nothing more is said. */
+/** Answers 200 as long as the process lives. */
 export const handleHealth: Handler = (exchange) => sendJson(exchange, 200, { status: 'ok' });
 
-/** Makes what says whether the server can take what is sent to it: 200, or 503 with what is in the way. */
+/** Makes the handler that answers 200 where the server can take uploads, or 503 with the problems. */
 export function createReadinessHandler(readiness: Pick<Readiness, 'look'>): Handler {
   return async (exchange) => {
     const problems = await readiness.look();
@@ -19,7 +19,7 @@ export function createReadinessHandler(readiness: Pick<Readiness, 'look'>): Hand
   };
 }
 
-/** Makes what says what the server has counted, to whoever got so far; `not-found` where nothing is counted. */
+/** Makes the handler of the metrics page, which checks no token; `not-found` where the server counts nothing. */
 export function createMetricsHandler(exposed: ExposedMetrics | undefined): Handler {
   return async (exchange) => {
     if (exposed === undefined) throw new CairnError('not-found', 'this server counts nothing');
@@ -28,7 +28,7 @@ export function createMetricsHandler(exposed: ExposedMetrics | undefined): Handl
   };
 }
 
-/** The same for tokens with the scope `admin` alone. */
+/** Restricts a handler to tokens with the scope `admin`. */
 export function forAdministrators({ authorize }: Pick<Access, 'authorize'>, handler: Handler): Handler {
   return async (exchange) => {
     await authorize(exchange, 'admin', undefined);

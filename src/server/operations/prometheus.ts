@@ -1,4 +1,4 @@
-/** The metrics of a server for Prometheus. The only user of prom-client; loaded only by a server. */
+/** The metrics of a server for Prometheus. The only user of prom-client; only a server loads it. */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { SESSION_STATES } from '../../session/session-states.ts';
 import type { ExposedMetrics, MetricsSources } from './metrics.ts';
@@ -57,7 +57,7 @@ export function openPrometheusMetrics(sources: MetricsSources): ExposedMetrics {
   };
 }
 
-/** What is looked up when the page is asked for. */
+/** The gauges, which look their values up when a client asks for the page. */
 function gaugesOf(sources: MetricsSources): Gauge[] {
   const sessions = new Gauge({
     name: 'cairn_sessions',

@@ -1,36 +1,36 @@
-/** Whether a server can take what is sent to it: looked at when somebody asks, and not at every question. */
+/** Checks on request whether a server can take uploads, and keeps the result for a while. */
 import { storageError, type ErrorCode } from '../../base/errors.ts';
 import type { Logger } from '../../base/logger.ts';
 
 /** A directory that a server has to write to. */
 export interface StoragePlace {
-  /** A word for people and metrics, such as `root`; a path would tell strangers too much. */
+  /** A word for people and metrics, such as `root`: a path would tell strangers too much. */
   readonly name: string;
-  /** Writes something and removes it. @throws CairnError a storage code */
+  /** Writes a file and removes it. @throws CairnError a storage code */
   checkWritable(): Promise<void>;
   /** @throws CairnError a storage code */
   freeBytes(): Promise<number>;
 }
 
-/** Why a server is not ready: a place, or `server`, and what is wrong with it. */
+/** Why a server is not ready: a place, or `server`, and the code of its problem. */
 export interface Unreadiness {
   readonly where: string;
   readonly code: ErrorCode;
 }
 
-/** Looks at the places of a server. */
+/** Checks the places of a server. */
 export interface Readiness {
-  /** What is in the way; nothing: it is ready. */
+  /** The problems; none where the server is ready. */
   look(): Promise<readonly Unreadiness[]>;
-  /** Bytes that are free at each place, as far as that can be told. */
+  /** Free bytes of each place, where known. */
   freeBytesByPlace(): Promise<ReadonlyMap<string, number>>;
-  /** Bytes that are free at the place that has the least. */
+  /** Free bytes of the place that has the least; undefined where no place tells. */
   freeBytes(): Promise<number | undefined>;
 }
 
-/** An answer is good for so long: asking at will must not cost a write at will. */
+/** How long a result is reused: each request must not cost a write. */
 const GOOD_FOR_MS = 5000;
-/** With less room than this a place is full: a chunk of each of a few sessions, and the records. */
+/** With less than this a place counts as full: room for a chunk of each of a few sessions, and for records. */
 const LEAST_FREE_BYTES = 64 * 1024 * 1024;
 
 interface Seen {
@@ -38,7 +38,7 @@ interface Seen {
   readonly freeBytes: ReadonlyMap<string, number>;
 }
 
-/** @param isDraining whether the server is about to end */
+/** @param isDraining whether the server is shutting down */
 export function createReadiness(
   places: readonly StoragePlace[],
   isDraining: () => boolean,
@@ -47,7 +47,7 @@ export function createReadiness(
   let seen: { readonly atMs: number; readonly what: Promise<Seen> } | undefined;
   const see = (): Promise<Seen> => {
     const nowMs = now();
-    // A clock that was set back must not keep an old answer for ever.
+    // A clock that was set back must not keep an old result for ever.
     if (seen === undefined || Math.abs(nowMs - seen.atMs) >= GOOD_FOR_MS) {
       seen = { atMs: nowMs, what: lookAt(places, log) };
     }

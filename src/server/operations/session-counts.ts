@@ -1,11 +1,11 @@
-/** How many sessions are in which state, counted when somebody asks. */
+/** Counts the sessions in each state, on request. */
 import type { SessionState } from '../../session/state.ts';
 import type { SessionStore } from '../../storage/state/session-store.ts';
 
-/** Counting takes at most one part in so many of the time, however often somebody asks. */
+/** Counting takes at most one part in so many of the time, however many requests come. */
 const COST_FACTOR = 20;
 
-/** A count that is taken again once the last one is old enough for what it cost. */
+/** Makes a counter that counts again only once the last count is old enough for its cost. */
 export function createSessionCounts(
   sessions: Pick<SessionStore, 'list'>,
 ): () => Promise<ReadonlyMap<SessionState, number>> {
@@ -21,7 +21,7 @@ export function createSessionCounts(
   };
   return () => {
     if (running === undefined || performance.now() >= goodUntilMs) {
-      goodUntilMs = Infinity; // whoever asks meanwhile waits for this count
+      goodUntilMs = Infinity; // requests meanwhile wait for this count
       running = count().catch((error: unknown) => {
         goodUntilMs = Number.NEGATIVE_INFINITY;
         throw error;

@@ -10,22 +10,22 @@ import type { Handler, IdHandler } from '../../http/handler.ts';
 import { sendJson } from '../../http/reply.ts';
 import { readJson } from '../../http/request-json.ts';
 
-/** What issues grants, and how much of a wish is read. */
+/** What the handlers of grants need. */
 export interface Granting {
-  /** Undefined where this server has none. */
+  /** Undefined where this server issues none. */
   readonly grants: Grants | undefined;
   /** Longest request, in bytes. */
   readonly maxJsonBytes: number;
   readonly log: Logger;
 }
 
-/** Makes what answers about grants. */
+/** Makes the handlers that issue, list and revoke grants. */
 export function createGrantHandlers(
   { authenticate }: Pick<Access, 'authenticate'>,
   { grants: own, maxJsonBytes, log }: Granting,
 ): { readonly issue: Handler; readonly list: Handler; readonly revoke: IdHandler } {
   const limit = { maxBytes: maxJsonBytes, what: 'the request for a grant' };
-  // Issues a grant of what the asking token allows itself.
+  // A grant allows no more than the token that asks for it.
   const issue: Handler = async (exchange) => {
     const asking = await authenticate(exchange);
     const grants = present(own);
@@ -40,14 +40,14 @@ export function createGrantHandlers(
     const reply: GrantReply = { ...infoOf(grants, issued), grant };
     await sendJson(exchange, 201, reply);
   };
-  // Lists the grants of the asking token's owner, without what makes them one.
+  // Lists the grants of the asking token's principal, without their secrets.
   const list: Handler = async (exchange) => {
     const asking = await authenticate(exchange);
     const grants = present(own);
     const infos = grants.list(asking).map((grant) => infoOf(grants, grant));
     await sendJson(exchange, 200, { grants: infos.toSorted((a, b) => a.createdAtMs - b.createdAtMs) });
   };
-  // Ends a grant, and within two seconds what runs with it.
+  // Revokes a grant; its transfers stop within two seconds.
   const revoke: IdHandler = async (exchange, id) => {
     const asking = await authenticate(exchange);
     await present(own).revoke(asking, id);

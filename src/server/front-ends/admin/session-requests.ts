@@ -15,7 +15,7 @@ import { end, NDJSON_TYPE, sendJson, write } from '../../http/reply.ts';
 import { checkAllowsSession } from '../../core/sessions/renewal.ts';
 import { detailsOf, summaryOf, type Shown } from '../../core/sessions/summary.ts';
 
-/** Lines that go out together. */
+/** Lines in one write. */
 const LINES_PER_WRITE = 64;
 
 const ListQuery = v.object({
@@ -23,13 +23,13 @@ const ListQuery = v.object({
   owner: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(1000))),
 });
 
-/** What sessions are shown from. */
+/** The records and live sessions that the handlers show. */
 export interface Administered extends Shown {
   readonly sessions: Pick<SessionStore, 'get' | 'list'>;
   readonly live: LiveSessions;
 }
 
-/** Makes what answers with a line for each session that the caller may see, then with one that counts them. */
+/** Makes the handler that answers with a line for each session that the caller may see, then with their number. */
 export function createListSessionsHandler(
   { authenticateAnswer }: Pick<Access, 'authenticateAnswer'>,
   administered: Administered,
@@ -54,7 +54,7 @@ export function createListSessionsHandler(
   };
 }
 
-/** Makes what answers with everything about one session. */
+/** Makes the handler that answers with the details of one session. */
 export function createShowSessionHandler(
   { authenticate }: Pick<Access, 'authenticate'>,
   administered: Administered,
@@ -67,7 +67,7 @@ export function createShowSessionHandler(
   };
 }
 
-/** Makes what ends a session in the name of an access token: any with the scope `admin`, else one of the same principal. */
+/** Makes the handler that ends a session for an access token: any with the scope `admin`, else the principal's own. */
 export function createAdministrativeAbort(
   { authenticate }: Pick<Access, 'authenticate'>,
   { sessions, live }: Pick<Administered, 'sessions' | 'live'>,
@@ -76,7 +76,7 @@ export function createAdministrativeAbort(
   return async (exchange, id) => {
     const authorization = await authenticate(exchange);
     const { id: by, scopes } = authorization;
-    // Asked of the store alone first: whoever may not see it must not have it loaded either.
+    // The record alone first: a caller that may not see the session must not make the server load it.
     const kept = await sessions.get(id);
     if (kept === undefined || !maySee(authorization, kept)) throw noSession();
     const isOwn = kept.principal === authorization.principal;
@@ -90,7 +90,7 @@ export function createAdministrativeAbort(
   };
 }
 
-/** Whether a session exists for the caller: within the path of the token, and one's own unless it is an administrator's. */
+/** Whether the caller may see a session: within the token's path, and only the principal's own without `admin`. */
 function maySee({ principal, scopes, pathPrefix }: Authorization, record: SessionRecord): boolean {
   if (!isWithin(record.target, pathPrefix)) return false;
   return scopes.includes('admin') || record.principal === principal;

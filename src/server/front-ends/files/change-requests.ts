@@ -1,4 +1,4 @@
-/** `POST tree`: a directory is made, or what is published is removed or moved, without a transfer. */
+/** `POST tree`: makes a directory, or removes or moves published entries, without a transfer. */
 import { CairnError } from '../../../base/errors.ts';
 import type { Logger } from '../../../base/logger.ts';
 import type { ContentStore } from '../../../storage/content-store.ts';
@@ -12,10 +12,10 @@ import type { Handler } from '../../http/handler.ts';
 import { sendJson } from '../../http/reply.ts';
 import { readJson } from '../../http/request-json.ts';
 
-/** Changes that one server makes at a time: to remove a tree takes descriptors, and the disk, for as long as a scan. */
+/** Changes at a time on one server: to remove a tree occupies descriptors and the disk for as long as a scan. */
 const AT_A_TIME = { max: 32, maxOfPrincipal: 8, waitMs: 20_000 };
 
-/** What is changed. */
+/** What {@link createTreeChangeHandler} needs. */
 export interface Changing {
   readonly content: Pick<ContentStore, 'makeDirectory' | 'remove' | 'move'>;
   /** Longest request, in bytes. */
@@ -23,7 +23,7 @@ export interface Changing {
   readonly log: Logger;
 }
 
-/** Makes what makes one change; it is durable when it is answered. */
+/** Makes the handler that makes one change; the change is durable before the answer. */
 export function createTreeChangeHandler(
   { authenticate }: Pick<Access, 'authenticate'>,
   { content, maxJsonBytes, log }: Changing,
@@ -33,7 +33,7 @@ export function createTreeChangeHandler(
   return async (exchange) => {
     const authorization = await authenticate(exchange);
     const change = await readJson(exchange, TreeChange, limit);
-    // Whoever was given one may bring something, and need not be trusted with what is there.
+    // The holder of a grant may bring files, but is not trusted with those that are there.
     if (authorization.id.startsWith('grant:'))
       throw new CairnError('forbidden', 'a transfer grant allows transfers only; this needs an access token');
     const path = targetPathOf(change.path);
@@ -51,7 +51,7 @@ export function createTreeChangeHandler(
   };
 }
 
-/** The root, that of an access token, and what is cairn's own stay as they are. */
+/** Refuses changes of the root, of the root of an access token, and of cairn's own names. */
 function refuseOwn(path: string, pathPrefix: string): void {
   if (path === '' || path === pathPrefix || isReservedName(path))
     throw new CairnError('path-reserved', `"/${printable(path)}" itself stays as it is`);

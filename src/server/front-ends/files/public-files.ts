@@ -1,4 +1,4 @@
-/** `GET` and `HEAD` of everything that is not the protocol: the user's files and directories. */
+/** `GET` and `HEAD` outside of the protocol: the user's files and directories. */
 import { createHash } from 'node:crypto';
 import { CairnError } from '../../../base/errors.ts';
 import { printable, targetPathOf } from '../../../base/safe-path.ts';
@@ -16,21 +16,21 @@ import type { Handler } from '../../http/handler.ts';
 import { end, NDJSON_TYPE, sendEmpty, write } from '../../http/reply.ts';
 import { sendTree } from '../../http/tree-reply.ts';
 
-/** Layout parameters of trees that nobody transfers. */
+/** Layout parameters of trees that are only shown. */
 const LISTING = { chunkSizeBytes: 8 * 1024 * 1024, digest: 'xxh64' } as const;
 const NS_PER_S = 1_000_000_000n;
 
-/** What is published, and how it is shown. */
+/** What the handlers of published files and trees need. */
 export interface Published {
   readonly content: ContentStore;
   readonly scanLimiter: Limiter;
   /** Most entries of a tree that is shown. */
   readonly maxEntries: number;
-  /** Told of payload bytes of files that went out. */
+  /** Told how many bytes of a file went out. */
   readonly onSent: (bytes: number) => void;
 }
 
-/** Makes what answers with a file, or with the tree of depth one of a directory. */
+/** Makes the handler that answers with a file, or with the direct children of a directory. */
 export function createPublicHandler(
   { authenticateAnswer }: Pick<Access, 'authenticateAnswer'>,
   published: Published,
@@ -43,7 +43,7 @@ export function createPublicHandler(
       });
     }
     const path = targetPathOf(exchange.path);
-    // Before anything is looked up: whoever may do neither must not learn what is there.
+    // Before the lookup: a client without either scope must not learn which paths exist.
     checkAllows(authorization, authorization.scopes.includes('list') ? 'list' : 'read', path);
     const [found] = await published.content.lookup([path]);
     if (found === undefined) throw new CairnError('not-found', `there is nothing at "${printable(path)}"`);
@@ -71,14 +71,14 @@ export function createPublicHandler(
 }
 
 /**
- * The same URL with a slash at its end, relative to itself, so that it holds below the prefix of a proxy, too. A client that
- * knows nothing of cairn would take the list of a directory for a file of its name.
+ * The same URL with a slash at its end, relative to itself, so that it works below the prefix of a proxy, too. Without
+ * the redirect, a client other than cairn would save the list of a directory as a file of its name.
  */
 function asDirectory({ path, query }: Exchange): string {
   return `./${path.slice(path.lastIndexOf('/') + 1)}/${query === '' ? '' : `?${query}`}`;
 }
 
-/** Makes what answers `GET tree?path=P&recursive=0|1`: what is at a path, as a tree. */
+/** Makes the handler of `GET tree?path=P&recursive=0|1`, which answers with the tree at a path. */
 export function createTreeHandler({ authorize }: Pick<Access, 'authorize'>, published: Published): Handler {
   return async (exchange) => {
     const query = new URLSearchParams(exchange.query);
@@ -163,7 +163,7 @@ async function sendBytes(
   };
   let sentBytes = 0;
   try {
-    // A HEAD reads nothing, and fails as a GET would.
+    // A HEAD reads no bytes, and fails as a GET would.
     const wanted = isHead ? { from: 0, to: 0 } : range;
     for await (const bytes of lastOneLate(content.read(file.path, wanted, file.identity), wanted)) {
       begin();
@@ -178,8 +178,8 @@ async function sendBytes(
 }
 
 /**
- * The pieces of a range, the last one only once the read has ended well: a file that changed meanwhile is found at its end,
- * and the client of an answer that is cut off there knows that it is not whole.
+ * Yields the pieces of a range, the last one only once the read has ended well: the store notices at its end that a
+ * file changed meanwhile, and a client whose answer is cut off there knows that it is not whole.
  */
 async function* lastOneLate(
   pieces: AsyncIterable<Uint8Array>,
@@ -190,7 +190,7 @@ async function* lastOneLate(
   for await (const piece of pieces) {
     at += piece.byteLength;
     if (at < to) yield piece;
-    // Its memory may be used again once more is asked for.
+    // A copy: the store may reuse the memory for its next read.
     else last = new Uint8Array(piece);
   }
   if (last !== undefined) yield last;

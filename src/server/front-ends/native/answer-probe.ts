@@ -1,6 +1,6 @@
 /**
- * `POST` and `GET probe`: what the way between a client and this server does to bodies. The bytes go nowhere; whoever
- * asks has to authenticate, and few may do so at a time, since a probe holds its connection for a while.
+ * `POST` and `GET probe`: shows what the proxies between a client and this server do to bodies. The server discards the
+ * bytes. A client has to authenticate, and few may probe at a time, since a probe occupies its connection for a while.
  */
 import * as v from 'valibot';
 import { CairnError } from '../../../base/errors.ts';
@@ -19,15 +19,15 @@ import { contentLengthOf, openBody, type Exchange } from '../../http/exchange.ts
 import type { Handler } from '../../http/handler.ts';
 import { end, sendJson, write } from '../../http/reply.ts';
 
-/** Probes that one server answers at a time. */
+/** Probes at a time on one server. */
 const AT_A_TIME = { max: 32, maxOfPrincipal: 8 };
-/** Bytes of one piece of an answer: more than a proxy that passes everything on would wait for. */
+/** Bytes of one piece of an answer: a proxy that does not buffer passes on so many at once. */
 const PIECE_BYTES = 1024;
-/** Arrivals are told apart where so much time is between them. */
+/** Least time between two arrivals that are listed apart. */
 const ARRIVAL_RESOLUTION_MS = 20;
 const MAX_ARRIVALS = 256;
 
-/** Makes what answers probes of both directions. */
+/** Makes the handlers of probes, one for each direction. */
 export function createProbeHandlers({ authenticateAnswer }: Pick<Access, 'authenticateAnswer'>): {
   readonly upload: Handler;
   readonly download: Handler;
@@ -65,7 +65,7 @@ async function upload(limiter: Limiter, exchange: Exchange, principal: string): 
   });
 }
 
-/** What the last hop on the way here made of the request. */
+/** How the last hop sent the request on. */
 function hopOf({ request }: Exchange): Pick<ProbeReply, 'coding' | 'closes'> {
   const { httpVersionMinor: minor, headers } = request;
   const connection = (headers.connection ?? '').toLowerCase();
@@ -103,7 +103,7 @@ async function download(limiter: Limiter, exchange: Exchange, principal: string)
   });
 }
 
-/** Waits, unless the client goes before. @throws CairnError `network` */
+/** Waits for `ms`. @throws CairnError `network` where the client leaves before */
 function pause({ response }: Exchange, ms: number): Promise<void> {
   if (ms === 0) return Promise.resolve();
   return new Promise((resolve, reject) => {

@@ -1,10 +1,10 @@
-/** `GET sessions/{id}/checkpoint`: what the receiver has, as far as it is the server. */
+/** `GET sessions/{id}/checkpoint`: the plan and, in a push, the chunks that the server has. */
 import { checkpointOf } from '../../core/sessions/checkpoint.ts';
 import type { IdHandler } from '../../http/handler.ts';
 import { sendJson } from '../../http/reply.ts';
 import type { WithSession } from './session-request.ts';
 
-/** Makes what answers with the plan and, in a push, with what is durable and what is held. */
+/** Makes the handler that answers with the plan and, in a push, with the durable chunks and the partial ones. */
 export function createCheckpointHandler(withSession: WithSession): IdHandler {
   return (exchange, id) =>
     withSession(exchange, { id, event: 'prepare' }, async ({ live }) => {

@@ -1,4 +1,4 @@
-/** Where in its chunk a request begins. */
+/** Reads where in its chunk a request begins. */
 import { CairnError } from '../../../base/errors.ts';
 import { HEADER } from '../../../wire/routes.ts';
 import type { Exchange } from '../../http/exchange.ts';

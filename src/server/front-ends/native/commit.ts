@@ -1,4 +1,4 @@
-/** `POST sessions/{id}/commit`: both sides agree on the whole, and in a push it is published. */
+/** `POST sessions/{id}/commit`: both sides agree on the digest of the whole, and a push is published. */
 import { CairnError } from '../../../base/errors.ts';
 import type { SessionRecord } from '../../../session/record.ts';
 import { CommitWithoutRuns, type CommitRequest } from '../../../wire/messages.ts';
@@ -15,7 +15,7 @@ import type { WithSession } from './session-request.ts';
 
 type CommitLimits = Pick<CoreLimits, 'commitWaitMs' | 'manifest'> & Pick<HttpLimits, 'maxRunsBytes'>;
 
-/** Makes what commits a session. The answer is 200 when it is done, 202 while it goes on. */
+/** Makes the handler that commits a session. It answers 200 when the commit is done, 202 while it goes on. */
 export function createCommitHandler(
   withSession: WithSession,
   askForCommit: AskForCommit,
@@ -30,7 +30,7 @@ export function createCommitHandler(
     });
 }
 
-/** The manifest of a session that was committed is gone, and records of older servers do not say how long it was. */
+/** Reads the claim. A committed session has no manifest any more, and records of older servers lack its length. */
 async function readCommit(
   exchange: Exchange,
   { manifest, maxRunsBytes }: CommitLimits,

@@ -1,4 +1,4 @@
-/** What the headers of a request for a chunk say of encodings. */
+/** Reads the encodings from the headers of a request for a chunk. */
 import { CairnError } from '../../../base/errors.ts';
 import { printable } from '../../../base/safe-path.ts';
 import type { ChunkEncoding } from '../../../session/encoding.ts';
@@ -7,20 +7,20 @@ import type { SessionRecord } from '../../../session/record.ts';
 import { OWN_ENCODINGS } from '../../../transfer/zlib-pump.ts';
 import { contentLengthOf, type Exchange } from '../../http/exchange.ts';
 
-/** The body of a chunk that comes in an encoding. */
+/** The encoded body of a chunk. */
 export interface EncodedRequest {
   readonly encoding: ChunkEncoding;
-  /** What it decodes to, as its sender says. */
+  /** Length after decoding, as the sender says. */
   readonly decodedBytes: number;
 }
 
 type Agreement = Pick<SessionRecord, 'encodings'>;
 
 /**
- * The encoding that a chunk comes in; undefined where it comes as it is.
+ * The encoding of a chunk's body; undefined where it has none.
  *
- * @throws CairnError `invalid-request` for an encoding that was not agreed, and for lengths that cannot be;
- * `session-suspended` where another process than this had agreed
+ * @throws CairnError `invalid-request` for an encoding that was not agreed on, and for impossible lengths;
+ * `session-suspended` where another process had agreed on an encoding that this one does not have
  */
 export function encodingOf(exchange: Exchange, agreement: Agreement): EncodedRequest | undefined {
   const { headers } = exchange.request;
@@ -32,13 +32,13 @@ export function encodingOf(exchange: Exchange, agreement: Agreement): EncodedReq
     throw new CairnError('invalid-request', message);
   }
   if (!OWN_ENCODINGS.includes(encoding)) {
-    // A new epoch agrees anew, with whoever is here now.
+    // In a new epoch the client agrees with this process.
     throw new CairnError('session-suspended', `this server cannot decode ${encoding}; resume the session`);
   }
   const bodyBytes = contentLengthOf(exchange);
   const text = headers[HEADER.decodedLength];
   const isCount = typeof text === 'string' && /^[1-9][0-9]{0,9}$/.test(text);
-  // Nobody has a reason to send what did not shrink.
+  // A sender has no reason to encode a body that does not shrink.
   if (!isCount || (bodyBytes !== undefined && bodyBytes >= Number(text))) {
     throw new CairnError(
       'invalid-request',
@@ -48,7 +48,7 @@ export function encodingOf(exchange: Exchange, agreement: Agreement): EncodedReq
   return { encoding, decodedBytes: Number(text) };
 }
 
-/** The first encoding that the client asks for, that the session has agreed on, and that this runtime has. */
+/** The first encoding that the client asks for, the session has agreed on, and this runtime has. */
 export function wantedEncoding({ request }: Exchange, agreement: Agreement): ChunkEncoding | undefined {
   const { encodings = [] } = agreement;
   const wanted = (request.headers['accept-encoding'] ?? '').split(',');

@@ -1,4 +1,4 @@
-/** `POST sessions/{id}/digests`: reads and hashes files, so that the client learns which are the same. */
+/** `POST sessions/{id}/digests`: hashes files, so that the client learns which are the same. */
 import { CairnError } from '../../../base/errors.ts';
 import type { ReadonlyChunkSet } from '../../../checkpoint/chunk-set.ts';
 import type { SessionRecord } from '../../../session/record.ts';
@@ -16,13 +16,13 @@ import { end, NDJSON_TYPE, write } from '../../http/reply.ts';
 import { readRunsMessage } from '../../http/request-runs.ts';
 import type { WithSession } from './session-request.ts';
 
-/** Requests for digests that one server answers at a time: each reads a disk for as long as its files are. */
+/** Requests for digests at a time on one server: each reads all bytes of its files from the disk. */
 const AT_A_TIME = { max: 32, maxOfPrincipal: 16, waitMs: 20_000 };
 
-/** Lines go out in batches of so many characters, or after so long. */
+/** A batch of lines goes out at so many characters, or after so long. */
 const BATCH = { characters: 16 * 1024, afterMs: 2000 };
 
-/** What files are read from, and where failures are noted. */
+/** What {@link createDigestsHandler} needs. */
 export interface Hashing {
   readonly content: Pick<ContentStore, 'lookup' | 'read'>;
   readonly limitedLog: LimitedLog;
@@ -30,7 +30,7 @@ export interface Hashing {
   readonly maxRunsBytes: number;
 }
 
-/** Makes what answers with the digests of files as they are now. */
+/** Makes the handler that answers with the digests of files as they are now. */
 export function createDigestsHandler(withSession: WithSession, hashing: Hashing): IdHandler {
   const limiter = createLimiter(AT_A_TIME, 'digests');
   return (exchange, id) =>
@@ -59,7 +59,7 @@ async function answer(
   wanted: ReadonlyChunkSet,
 ): Promise<void> {
   const onFailure = (entry: number, error: unknown): void => {
-    // Whoever asks may name as many of them as often as they like.
+    // A client may ask for such files as often as it likes.
     const of = { level: 'warn', kind: 'digest', address: live.record.value.principal } as const;
     limitedLog.note(of, { session: live.id, entry, err: error }, 'a file could not be hashed');
   };
@@ -74,7 +74,7 @@ async function answer(
   await end(exchange, Buffer.from(`${lines.rest()}${JSON.stringify(['end', wanted.size])}\n`));
 }
 
-/** Of little content the digest tells the content. @throws CairnError `forbidden` */
+/** The digest of a short file gives its content away. @throws CairnError `forbidden` */
 function checkMayHash({ direction, authorization }: SessionRecord): void {
   if (direction === 'pull' || mayHash(authorization?.scopes ?? [])) return;
   throw new CairnError('forbidden', 'digests of what is at the target need the scope "read" beside "write"');
@@ -82,9 +82,9 @@ function checkMayHash({ direction, authorization }: SessionRecord): void {
 
 interface LineWriter {
   add(line: string): Promise<void>;
-  /** Called now and then while nothing is ready: keeps the connection alive by an empty line. */
+  /** Keeps the connection alive by an empty line; called now and then while no digest is ready. */
   tick(): Promise<void>;
-  /** What was added and not written yet. */
+  /** The lines that were added and are not written yet. */
   rest(): string;
 }
 

@@ -9,13 +9,13 @@ import type { Handler, IdHandler } from '../../http/handler.ts';
 import { sendJson } from '../../http/reply.ts';
 import { readJson } from '../../http/request-json.ts';
 
-/** Who asks for a session, and how much of that is read. */
+/** What the handlers of new and resumed sessions need. */
 export interface Asked {
   readonly access: Pick<Access, 'authenticate'>;
   readonly maxJsonBytes: number;
 }
 
-/** Makes what starts a session, or resumes the unfinished one that the client means. */
+/** Makes the handler that starts a session, or resumes the unfinished one that the client means. */
 export function createEstablishHandler({ access, maxJsonBytes }: Asked, establish: Establish): Handler {
   const limit = { maxBytes: maxJsonBytes, what: 'the request for a session' };
   return async (exchange) => {
@@ -29,7 +29,7 @@ export function createEstablishHandler({ access, maxJsonBytes }: Asked, establis
   };
 }
 
-/** Makes what resumes a session by its id. */
+/** Makes the handler that resumes a session by its id. */
 export function createResumeHandler(
   { access, maxJsonBytes }: Asked,
   { byId }: Pick<EarlierSessions, 'byId'>,

@@ -1,4 +1,4 @@
-/** `GET` of the protocol's root: who this is, and what it can do. */
+/** `GET` of the protocol's root: the name, version and features of the server. */
 import { CHANNEL_PROTOCOL } from '../../../wire/message-head.ts';
 import type { Hello, LoginOffer } from '../../../wire/messages.ts';
 import { HEADER, PROTOCOL_VERSION } from '../../../wire/routes.ts';
@@ -6,16 +6,16 @@ import type { Handler } from '../../http/handler.ts';
 import { showProof } from '../../http/prove-local.ts';
 import { sendJson } from '../../http/reply.ts';
 
-/** What a server says of itself, to anyone. */
+/** What a server tells every client about itself. */
 export interface Greeting {
   readonly version: string;
-  /** Where access tokens come from. */
+  /** Where a client gets access tokens. */
   readonly login: LoginOffer | undefined;
-  /** Secret that it proves itself with to clients of the same user; undefined where it proves nothing. */
+  /** Secret key of its proofs for clients of the same user; undefined where it proves nothing. */
   readonly localKey: string | undefined;
 }
 
-/** Makes what greets. */
+/** Makes the handler of the greeting. */
 export function createGreetingHandler({ version, login, localKey }: Greeting): Handler {
   const hello: Hello = { ...greetingOf(version), ...(login === undefined ? {} : { login }) };
   return (exchange) => {
@@ -24,7 +24,7 @@ export function createGreetingHandler({ version, login, localKey }: Greeting): H
   };
 }
 
-/** Who looks for the protocol over a long line need not ask for the greeting, too: a `HEAD` of any file answers it. */
+/** Adds the greeting to every `HEAD` of a file: a client that looks for the protocol saves a round trip. */
 export function withGreeting(version: string, files: Handler): Handler {
   const text = JSON.stringify(greetingOf(version));
   return (exchange) => {

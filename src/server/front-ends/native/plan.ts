@@ -1,4 +1,4 @@
-/** `PUT sessions/{id}/plan`: both sides agree on what is carried, and the session opens. */
+/** `PUT sessions/{id}/plan`: both sides agree on the entries that are not carried, and the session opens. */
 import { Empty } from '../../../wire/messages.ts';
 import type { Agree } from '../../core/sessions/agreeing.ts';
 import { acceptanceOf } from '../../core/sessions/transfer-plan.ts';
@@ -7,7 +7,7 @@ import { sendJson } from '../../http/reply.ts';
 import { readRunsMessage } from '../../http/request-runs.ts';
 import type { WithSession } from './session-request.ts';
 
-/** Makes what takes a plan and answers with the size of the layout that follows from it. */
+/** Makes the handler that takes a plan and answers with the size of the layout that follows from it. */
 export function createPlanHandler(withSession: WithSession, agree: Agree, maxRunsBytes: number): IdHandler {
   return (exchange, id) =>
     withSession(exchange, { id, event: 'opened' }, async (work) => {

@@ -1,4 +1,4 @@
-/** `GET sessions/{id}/manifest`: scans the source of a pull once, and answers with the same manifest ever after. */
+/** `GET sessions/{id}/manifest`: scans the source of a pull once; later requests get the same manifest. */
 import { CairnError } from '../../../base/errors.ts';
 import { HEADER, PLAN } from '../../../wire/routes.ts';
 import { encodeTail } from '../../../wire/tree-stream.ts';
@@ -13,22 +13,22 @@ import { end, tellableError, write } from '../../http/reply.ts';
 import { beginTree } from '../../http/tree-reply.ts';
 import type { WithSession } from './session-request.ts';
 
-/** A client that hears nothing for long takes the server for dead: the answer begins before its first line is there. */
+/** A long silence looks like a dead server, so the answer begins after this time even without its first line. */
 const BEGIN_AFTER_MS = 2000;
 
-/** What a manifest is made with. */
+/** What {@link createGetManifestHandler} needs. */
 export interface PullManifest {
   readonly scanSource: ScanSource;
   readonly agree: Agree;
-  /** Takes paths of this machine out of what clients are told. */
+  /** Removes paths of this machine from texts for clients. */
   readonly hidePaths: (text: string) => string;
 }
 
-/** Makes what answers with the manifest of a pull. */
+/** Makes the handler that answers with the manifest of a pull. */
 export function createGetManifestHandler(withSession: WithSession, making: PullManifest): IdHandler {
   return (exchange, id) =>
     withSession(exchange, { id, event: 'prepare', direction: 'pull' }, async (work) => {
-      // Before anything can begin the answer.
+      // Before `begin` sends the headers.
       if (wantsEverything(exchange)) exchange.response.setHeader(HEADER.plan, PLAN.everything);
       const begin = (): void => {
         if (!exchange.response.headersSent && !exchange.response.destroyed) beginTree(exchange);
@@ -63,20 +63,20 @@ async function answer(
   let isClientThere = true;
   const onLines = async (lines: string): Promise<void> => {
     begin();
-    // A client that was cut off comes back for the manifest: the scan goes on for it.
+    // The scan goes on for a client that was cut off: it comes back for the manifest.
     if (isClientThere) await write(exchange, lines).catch(() => (isClientThere = false));
     if (exchange.failure !== undefined) throw exchange.failure;
     live.record.checkEpoch(work.epoch);
   };
   try {
     const tree = await scanSource(work, { signal: clientSignal(exchange), onLines });
-    // Like the manifest: who has seen the end of the tree can count on it.
+    // Agreed before the end goes out: a client that has seen the end of the tree counts on the plan.
     await agreeIfWanted();
     await end(exchange, Buffer.from(encodeTail(tree.manifest.id, tree.notices)));
   } catch (error) {
     const isCurrent = live.record.value.epoch === work.epoch && exchange.failure === undefined;
     const told = tellableError(error, hidePaths);
-    // That this client has gone is nothing to tell the next one.
+    // The next request need not hear that this client has gone.
     if (exchange.response.headersSent && isCurrent && told.code !== 'network') live.scanFailure = told;
     throw error;
   }

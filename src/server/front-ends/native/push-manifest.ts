@@ -1,4 +1,4 @@
-/** `PUT sessions/{id}/manifest`: takes the manifest of a push and says what of it is there already. */
+/** `PUT sessions/{id}/manifest`: takes the manifest of a push and compares it with the target. */
 import { CairnError, type ErrorCode } from '../../../base/errors.ts';
 import type { ContentStore } from '../../../storage/content-store.ts';
 import type { Comparison } from '../../../wire/messages.ts';
@@ -16,11 +16,11 @@ import type { IdHandler } from '../../http/handler.ts';
 import { sendJson } from '../../http/reply.ts';
 import type { WithSession } from './session-request.ts';
 
-/** How long the rest of a manifest that was refused is read. */
+/** How long the server reads the rest of a refused manifest. */
 const DRAIN_MS = 60_000;
 const REFUSED_FOR_SIZE: ReadonlySet<ErrorCode> = new Set(['quota-exceeded', 'server-busy', 'storage-full']);
 
-/** What a manifest is taken by, and what it is compared with. */
+/** What {@link createPutManifestHandler} needs. */
 export interface PushManifest {
   readonly takeManifest: TakeManifest;
   readonly content: ContentStore;
@@ -30,7 +30,7 @@ export interface PushManifest {
   readonly maxBytes: number;
 }
 
-/** Makes what takes a manifest and answers with what of it the target has. */
+/** Makes the handler that takes a manifest and answers with the entries that the target has already. */
 export function createPutManifestHandler(withSession: WithSession, taking: PushManifest): IdHandler {
   const { takeManifest, content, scanLimiter, agree, maxBytes } = taking;
   return (exchange, id) =>
@@ -51,8 +51,8 @@ export function createPutManifestHandler(withSession: WithSession, taking: PushM
 }
 
 /**
- * A sender writes all of a manifest before it looks for an answer, and a proxy may close the connection after that: what
- * was refused for its size is read to its end.
+ * Reads a manifest that was refused for its size to the end: its sender writes all of it before it reads an answer, and
+ * a proxy may close the connection after that.
  */
 async function refuseManifest(exchange: Exchange, error: unknown, maxBytes: number): Promise<never> {
   const isRefused = error instanceof CairnError && REFUSED_FOR_SIZE.has(error.code);
@@ -62,7 +62,7 @@ async function refuseManifest(exchange: Exchange, error: unknown, maxBytes: numb
   throw error;
 }
 
-/** The comparison; with the plan that it proposes agreed, where the client wants that. */
+/** The comparison; where the client wants that, with an agreement on the plan that it proposes. */
 async function agreed(
   agree: Agree,
   { request }: Exchange,

@@ -1,4 +1,4 @@
-/** `PUT` and `HEAD sessions/{id}/chunks/{n}`: a chunk of a push comes in, in one request or several. */
+/** `PUT` and `HEAD sessions/{id}/chunks/{n}`: receives a chunk of a push, in one request or several. */
 import { HEADER } from '../../../wire/routes.ts';
 import { decodeBody } from '../../../transfer/compressed-chunk.ts';
 import { bytesThere, type Receive } from '../../core/sessions/receiving.ts';
@@ -9,7 +9,7 @@ import { encodingOf, type EncodedRequest } from './content-encoding.ts';
 import { offsetOf } from './chunk-offset.ts';
 import type { WithSession } from './session-request.ts';
 
-/** Makes what takes the bytes of a chunk. Everything that can be refused is refused before the body is asked for. */
+/** Makes the handler that receives the bytes of a chunk. Every check comes before it asks for the body. */
 export function createPutChunkHandler(withSession: WithSession, receive: Receive): ChunkHandler {
   return (exchange, id, chunk) => {
     const call = { id, event: 'transfer', direction: 'push', chunk, mayBeLate: true } as const;
@@ -23,7 +23,7 @@ export function createPutChunkHandler(withSession: WithSession, receive: Receive
   };
 }
 
-/** Makes what tells how many bytes of a chunk are there, whole or held. */
+/** Makes the handler that answers how many bytes of a whole or partial chunk the server has. */
 export function createHeadChunkHandler(withSession: WithSession): ChunkHandler {
   return (exchange, id, chunk) => {
     const call = { id, event: 'transfer', direction: 'push', chunk } as const;
@@ -35,8 +35,8 @@ export function createHeadChunkHandler(withSession: WithSession): ChunkHandler {
 }
 
 /**
- * How many bytes the body has, as its sender says beside the `Content-Length`: a proxy may have taken that away (chunked
- * coding), and then only what was announced counts, and what arrives.
+ * The length of the body in `Cairn-Decoded-Length`, for a request whose `Content-Length` a proxy has replaced by
+ * chunked coding.
  */
 function announcedBytes({ request }: Exchange): number | undefined {
   const text = request.headers[HEADER.decodedLength];

@@ -1,4 +1,4 @@
-/** `GET sessions/{id}/chunks/{n}`: a chunk of a pull goes out. */
+/** `GET sessions/{id}/chunks/{n}`: sends a chunk of a pull. */
 import { CairnError } from '../../../base/errors.ts';
 import type { Logger } from '../../../base/logger.ts';
 import type { ByteBudget } from '../../../transfer/byte-budget.ts';
@@ -14,19 +14,19 @@ import { offsetOf } from './chunk-offset.ts';
 import { end, write } from '../../http/reply.ts';
 import type { WithSession } from './session-request.ts';
 
-/** Small pieces, as of a packed chunk, are sent so many bytes at a time: a write each would cost more than the files. */
+/** Size of the writes that small pieces, as of a packed chunk, are joined into: a write each would cost more. */
 const GATHER_BYTES = 256 * 1024;
 
-/** What chunks are sent with. */
+/** What {@link createGetChunkHandler} needs. */
 export interface Sending {
-  /** Memory for chunks that are, or are being, compressed. */
+  /** Memory for compressed chunks, finished or not. */
   readonly encodingMemory: ByteBudget;
   /** Told of payload bytes that went out. */
   readonly onSent: (bytes: number) => void;
   readonly log: Logger;
 }
 
-/** Makes what sends the bytes of a chunk from the wanted offset on, then its digest. */
+/** Makes the handler that sends the bytes of a chunk from the wanted offset on, then its digest. */
 export function createGetChunkHandler(withSession: WithSession, sending: Sending): ChunkHandler {
   return (exchange, id, chunk) => {
     const call = { id, event: 'transfer', direction: 'pull', chunk } as const;
@@ -42,7 +42,7 @@ export function createGetChunkHandler(withSession: WithSession, sending: Sending
       }
       await refuseFailures(chunks, chunk);
       live.record.checkEpoch(epoch);
-      // A proxy that compresses by itself would take the length away.
+      // A proxy that compresses would remove the length.
       exchange.response.setHeader('Cache-Control', 'no-store, no-transform');
       const bodyBytes = lengthBytes - offset + chunks.digests.digestLengthBytes;
       const part = { chunk, offset, bodyBytes };
@@ -55,7 +55,7 @@ export function createGetChunkHandler(withSession: WithSession, sending: Sending
   };
 }
 
-/** Says which entries are no longer what was scanned, while there is still an answer to say it in. */
+/** Refuses a chunk with changed sources by a problem document that names them, while no answer has begun. */
 async function refuseFailures(chunks: OutgoingChunks, chunk: number): Promise<void> {
   const failures = await chunks.findFailures(chunk);
   if (failures === undefined) return;
@@ -63,7 +63,7 @@ async function refuseFailures(chunks: OutgoingChunks, chunk: number): Promise<vo
   throw chunks.failureOf(failures.code, failures.entries);
 }
 
-/** The part of a chunk that is wanted. */
+/** The wanted part of a chunk. */
 interface Part {
   readonly chunk: number;
   readonly offset: number;
@@ -71,7 +71,7 @@ interface Part {
   readonly bodyBytes: number;
 }
 
-/** Sends the part compressed. False where it does not shrink, or too much memory is in use: nothing was sent then. */
+/** Sends a part compressed. False, with nothing sent, where it does not shrink or the memory is used up. */
 async function sendEncoded(
   { encodingMemory, onSent }: Sending,
   exchange: Exchange,
@@ -107,7 +107,7 @@ async function sendEncoded(
   }
 }
 
-/** Undefined where it does not shrink. Throws what tells the client of a source that is not what it was. */
+/** Compresses a part; undefined where it does not shrink. Throws a failure that names the sources that changed. */
 async function encode(
   chunks: OutgoingChunks,
   chunk: number,
@@ -143,17 +143,17 @@ async function send(
       sentBytes += bytes.byteLength;
     }
   } catch (error) {
-    // Before the first byte there is still an answer to say it in.
+    // Before the first byte the answer can still name the sources.
     if (!response.headersSent && sourceCodeOf(error) !== undefined) await refuseFailures(chunks, chunk);
     throw error;
   } finally {
-    // The digest at the end is no payload.
+    // The digest at the end is not payload.
     onSent(Math.min(sentBytes, bodyBytes - chunks.digests.digestLengthBytes));
   }
   await end(exchange);
 }
 
-/** Joins small pieces; what it yields may be reused after the next one was asked for. */
+/** Joins small pieces; the memory of a yielded piece is valid until the next one is asked for. */
 async function* gather(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   let joined: Buffer | undefined;
   let bytes = 0;

@@ -12,13 +12,13 @@ import { sendJson } from '../../http/reply.ts';
 import { readJson } from '../../http/request-json.ts';
 import type { WithSession } from './session-request.ts';
 
-/** What every one of these requests needs. */
+/** What all these handlers need. */
 export interface Controlled {
   readonly withSession: WithSession;
   readonly maxJsonBytes: number;
 }
 
-/** Makes what makes everything durable that was written, and says so. */
+/** Makes the handler that makes all written chunks durable and reports the sync point. */
 export function createSyncHandler({ withSession, maxJsonBytes }: Controlled): IdHandler {
   return (exchange, id) =>
     withSession(exchange, { id, event: 'transfer' }, async ({ live }) => {
@@ -27,7 +27,7 @@ export function createSyncHandler({ withSession, maxJsonBytes }: Controlled): Id
     });
 }
 
-/** Makes what keeps the lease, which every request does, and does nothing else. */
+/** Makes the handler of heartbeats, which renew the lease, as every request does, and do nothing else. */
 export function createHeartbeatHandler(
   { withSession, maxJsonBytes }: Controlled,
   { leaseMs, wallNow }: { readonly leaseMs: number; readonly wallNow: () => number },
@@ -40,7 +40,7 @@ export function createHeartbeatHandler(
     });
 }
 
-/** Makes what lets a client leave in an orderly way: a sync point, and nothing of the session stays open. */
+/** Makes the handler that suspends a session for its client, after it has ended chunk requests and made a sync point. */
 export function createSuspendHandler({ withSession, maxJsonBytes }: Controlled, log: Logger): IdHandler {
   return (exchange, id) =>
     withSession(exchange, { id, event: 'suspend' }, async (work) => {
@@ -51,8 +51,8 @@ export function createSuspendHandler({ withSession, maxJsonBytes }: Controlled, 
 }
 
 /**
- * Makes what ends a session and frees everything that it holds. With its credential that is its client, otherwise whoever
- * may do so by an access token.
+ * Makes the handler that ends a session and frees its staging. A request with the session's credential comes from its
+ * client; `byToken` handles every other one.
  */
 export function createAbortHandler(
   withSession: WithSession,

@@ -1,13 +1,12 @@
-/** A request of a session: its proof out of the headers, and its end where the session ends it. */
+/** Admits the requests of sessions with the proofs from their headers, and lets sessions end them. */
 import type { CairnError } from '../../../base/errors.ts';
 import type { Admit, SessionCall, SessionWork } from '../../core/sessions/admission.ts';
 import { sessionProofOf, type Access } from '../../http/authorize.ts';
 import type { Exchange } from '../../http/exchange.ts';
 
 /**
- * Admits a request to its session and runs `work`.
- *
- * An access token beside the session's own credential renews what the session is authorized by.
+ * Admits a request to its session and runs `work`. An access token beside the session's credential renews the
+ * authorization of the session.
  *
  * @throws CairnError `unauthenticated`; what {@link Admit} throws
  */
@@ -17,7 +16,7 @@ export type WithSession = (
   work: (given: SessionWork) => Promise<void>,
 ) => Promise<void>;
 
-/** Makes the frame around the requests of sessions of one server. */
+/** Makes the {@link WithSession} of one server. */
 export function createWithSession({ authenticate }: Pick<Access, 'authenticate'>, admit: Admit): WithSession {
   return async (exchange, call, work) => {
     const proof = sessionProofOf(exchange);

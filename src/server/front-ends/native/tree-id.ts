@@ -1,6 +1,6 @@
 /**
- * `POST tree-id`: the id of what is at a target. Whoever is about to push asks for it while he scans his own tree; where
- * both are the same, there is nothing to transfer, and no need for a session that finds that out entry by entry.
+ * `POST tree-id`: the id of the tree at a target. A client that is about to push asks for it while it scans its own
+ * tree; where both ids are the same there is nothing to transfer, and no need for a session that compares every entry.
  */
 import { CairnError } from '../../../base/errors.ts';
 import type { Logger } from '../../../base/logger.ts';
@@ -17,10 +17,10 @@ import type { Handler } from '../../http/handler.ts';
 import { sendJson } from '../../http/reply.ts';
 import { readJson } from '../../http/request-json.ts';
 
-/** Trees that one server looks at for this at a time; whoever is refused has another way. */
+/** Trees at a time on one server; a client that is refused compares by a session. */
 const AT_A_TIME = { max: 4, maxOfPrincipal: 2 };
 
-/** What trees are looked at in. */
+/** What {@link createTreeIdHandler} needs. */
 export interface TreeIds {
   readonly content: Pick<ContentStore, 'scan' | 'settle'>;
   /** Longest request, in bytes. */
@@ -29,8 +29,8 @@ export interface TreeIds {
 }
 
 /**
- * Makes what answers the id of a tree. What it tells is less than the comparison that a push of the same principal is
- * told.
+ * Makes the handler that answers with the id of a tree. The id tells less than the comparison that a push of the same
+ * principal gets.
  */
 export function createTreeIdHandler(
   { authenticateAnswer }: Pick<Access, 'authenticateAnswer'>,
@@ -65,7 +65,7 @@ async function treeIdOf(
   try {
     for await (const batch of content.scan(target, { onNotice: () => (isWhole = false) })) {
       if (!isWhole) return null;
-      // Whoever does not wait any longer asks in another way.
+      // A client that has stopped waiting compares by a session.
       if (signal.aborted) throw new CairnError('network', 'the client is gone');
       hash.add(batch.map(({ entry }) => entry));
     }
@@ -73,7 +73,7 @@ async function treeIdOf(
     if (error instanceof CairnError && error.code === 'not-found') return null;
     throw error;
   }
-  // Whoever hears that everything is there will rely on it: a push that is being published, or another program, may just
-  // have brought it.
+  // A client relies on an id that agrees. A push or another program may just have written these files, so they have to be
+  // durable first.
   return isWhole && (await content.settle()) ? hash.finish().id : null;
 }

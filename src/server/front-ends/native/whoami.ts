@@ -1,4 +1,4 @@
-/** `GET whoami`: what a request's access token, or whatever else it shows, is good for. */
+/** `GET whoami`: what the access token, grant or certificate of a request allows. */
 import { printable } from '../../../base/safe-path.ts';
 import { pushScopeOf } from '../../../session/scopes.ts';
 import type { WhoAmI } from '../../../wire/admin-messages.ts';
@@ -6,15 +6,15 @@ import type { Access } from '../../http/authorize.ts';
 import type { Handler } from '../../http/handler.ts';
 import { sendJson } from '../../http/reply.ts';
 
-/** What is told besides what the token says. */
+/** The facts that the answer adds to those of the token. */
 export interface Told {
-  /** Milliseconds since 1970 as the world counts them. */
+  /** Milliseconds since 1970 by the wall clock. */
   readonly wallNow: () => number;
-  /** Bytes that are free where the least is. */
+  /** Free bytes of the place that has the least. */
   readonly freeBytes: () => Promise<number | undefined>;
 }
 
-/** Makes what tells who asks, what they may do, until when, and whether there is room for what they would push. */
+/** Makes the handler that tells a client its principal, scopes, expiry and quota, and the free space for a push. */
 export function createWhoAmIHandler(
   { authenticate }: Pick<Access, 'authenticate'>,
   { wallNow, freeBytes }: Told,
