@@ -1,4 +1,4 @@
-/** The messages about sessions, tokens and the way to a server: for people who look after them, and for their tools. */
+/** The messages about sessions, tokens and the connection to a server: for administrators and their tools. */
 import * as v from 'valibot';
 import { SESSION_ID_PATTERN } from './messages.ts';
 import { SESSION_STATES } from '../session/session-states.ts';
@@ -6,14 +6,14 @@ import { SESSION_STATES } from '../session/session-states.ts';
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 /** A moment, in milliseconds since 1970. */
 const time = count;
-/** A word of a list that may grow with newer servers. */
+/** A word of a list that newer servers may extend. */
 const word = v.pipe(v.string(), v.regex(/^[a-z0-9-]{1,64}$/));
 const text = v.pipe(v.string(), v.maxLength(20_000));
 
-/** One session, as its server shows it. Null stands for what is not known. Nothing in it is secret. */
+/** One session, as its server shows it. Null stands for an unknown value. Nothing in it is secret. */
 export const SessionSummary = v.object({
   session: v.pipe(v.string(), v.regex(SESSION_ID_PATTERN)),
-  /** The principal who established it. */
+  /** The principal that established it. */
   owner: text,
   direction: v.picklist(['push', 'pull']),
   /** Printable path below the server's root; empty for the root itself. */
@@ -26,24 +26,24 @@ export const SessionSummary = v.object({
   touchedAtMs: time,
   leaseExpiresAtMs: time,
   bytesTotal: v.nullable(count),
-  /** What the receiver has made durable; of a pull what was sent. */
+  /** Bytes that the receiver has made durable; of a pull, bytes that the server has sent. */
   bytesDone: v.nullable(count),
-  /** Counted only where the server has the chunks open. */
+  /** Known only while the server has the chunks in memory. */
   chunksTotal: v.nullable(count),
   chunksDone: v.nullable(count),
-  /** Network addresses that its requests came from, the latest last. */
+  /** Network addresses of its clients, the latest last. */
   addresses: v.array(text),
   lastError: v.nullable(v.object({ atMs: time, code: word, message: text })),
-  /** What it was last established, resumed or renewed with. */
+  /** The authorization that last established, resumed or renewed it. */
   authorization: v.nullable(v.object({ id: text, expiresAtMs: v.nullable(time) })),
-  /** Whether the server has it in memory, and how many of its requests are not answered yet. */
+  /** Whether the server has it in memory, and how many of its requests have no answer yet. */
   inMemory: v.boolean(),
   requests: count,
 });
 /** {@link SessionSummary} as a type. */
 export type SessionSummary = v.InferOutput<typeof SessionSummary>;
 
-/** The last line of `GET sessions`: how many lines came before it. Without it the list was cut. */
+/** The last line of `GET sessions`: the number of lines before it. A list without it was cut. */
 export const SessionListEnd = v.object({ end: count });
 
 /** A line of `GET sessions`. */
@@ -73,19 +73,19 @@ export const SessionDetails = v.object({
 /** {@link SessionDetails} as a type. */
 export type SessionDetails = v.InferOutput<typeof SessionDetails>;
 
-/** `GET whoami`: what an access token, or whatever else a request shows, is good for. */
+/** `GET whoami`: what the access token, grant or certificate of a request allows. */
 export const WhoAmI = v.object({
   /** Names the authorization; no secret. */
   id: text,
   principal: text,
   scopes: v.array(word),
-  /** Printable path that it is confined to; empty for everything. */
+  /** Printable path that the authorization is confined to; empty for everything. */
   path: text,
   expiresAtMs: v.nullable(time),
   quota: v.nullable(v.object({ bytes: v.nullable(count), sessions: v.nullable(count) })),
   /** The server's clock. */
   nowMs: time,
-  /** Bytes that are free where the server keeps what is pushed; null where that is not known, or not for who asks. */
+  /** Free bytes where the server stores pushes; null where unknown, or where the client may not know. */
   freeBytes: v.nullable(count),
 });
 /** {@link WhoAmI} as a type. */
@@ -95,19 +95,19 @@ export type WhoAmI = v.InferOutput<typeof WhoAmI>;
 export const MAX_PROBE_BYTES = 8 * 1024 * 1024 + 1024;
 /** Longest silence that a probe may ask for, in milliseconds. */
 export const MAX_PROBE_SILENCE_MS = 120_000;
-/** Most pieces that the answer to a probe may come in, and the longest time between two of them. */
+/** Most pieces of the answer to a probe, and the longest time between two of them, in milliseconds. */
 export const MAX_PROBE_PIECES = 32;
 /** See {@link MAX_PROBE_PIECES}. */
 export const MAX_PROBE_INTERVAL_MS = 2000;
 
-/** Answer to `POST probe`: how many bytes of its body came, and when, in milliseconds after its headers. */
+/** Answer to `POST probe`: how many bytes of its body arrived, and when, in milliseconds after its headers. */
 export const ProbeReply = v.object({
   bytes: count,
-  /** `[milliseconds, bytes by then]`, not for every piece. */
+  /** `[milliseconds, bytes by then]`; some pieces may share an item. */
   arrivals: v.pipe(v.array(v.tuple([count, count])), v.maxLength(256)),
-  /** Whether the length of the body came before it, or it was cut into chunks on its way; older servers do not say. */
+  /** Whether the body arrived with a Content-Length or in chunked coding; older servers do not say. */
   coding: v.optional(v.picklist(['length', 'chunked'])),
-  /** Whether who passed the request on ends the connection to the server with it; older servers do not say. */
+  /** Whether the last hop ends its connection to the server after the request; older servers do not say. */
   closes: v.optional(v.boolean()),
 });
 /** {@link ProbeReply} as a type. */

@@ -7,31 +7,31 @@ const positive = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
 const id = v.pipe(v.string(), v.regex(SESSION_ID_PATTERN));
 const direction = v.picklist(['push', 'pull']);
 
-/** Longest time that can be asked for: ten years. */
+/** Longest lifetime of a grant: ten years. */
 export const MAX_GRANT_MS = 3650 * 86_400_000;
 
-/** `POST grants`: what somebody without an account is to be allowed. */
+/** `POST grants`: what the grant shall allow its holder. */
 export const GrantRequest = v.object({
   direction,
-  /** Absolute, percent-encoded path below the server's root: what is granted is this and everything below. */
+  /** Absolute, percent-encoded path below the server's root: the grant allows this and everything below. */
   target: targetPath,
   expiresInMs: v.pipe(v.number(), v.safeInteger(), v.minValue(1000), v.maxValue(MAX_GRANT_MS)),
-  /** Of a push: what it may do with what is there; `write` where it is missing. */
+  /** Of a push: whether it may replace existing files; `write` where it is missing. */
   scope: v.optional(v.picklist(['write', 'append', 'drop'])),
-  /** Payload bytes that its pushes may bring in all. */
+  /** Most payload bytes of its pushes in all. */
   maxBytes: v.optional(positive),
-  /** Random, and the same in every try of one request: when its answer was lost, the next try gets the same grant. */
+  /** Random, and the same in every attempt of one request: after a lost answer, the next one gets the same grant. */
   requestId: v.optional(id),
 });
 /** {@link GrantRequest} as a type. */
 export type GrantRequest = v.InferOutput<typeof GrantRequest>;
 
-/** What is told of a grant to whoever issued it. `ended`: the token that it was issued with is revoked or expired. */
+/** A grant, as the server shows it to its issuer. `ended`: the token that issued it is revoked or expired. */
 export const GrantInfo = v.object({
   id,
   direction,
   target: targetPath,
-  /** Missing where an older server tells. */
+  /** Missing from an older server. */
   scopes: v.optional(v.array(v.pipe(v.string(), v.maxLength(64)))),
   state: v.picklist(['valid', 'revoked', 'ended']),
   createdAtMs: count,
@@ -41,7 +41,7 @@ export const GrantInfo = v.object({
 /** {@link GrantInfo} as a type. */
 export type GrantInfo = v.InferOutput<typeof GrantInfo>;
 
-/** Answer to `POST grants`: the grant itself is a secret, an access token for whoever has it. */
+/** Answer to `POST grants`: the grant itself is a secret, an access token for its holder. */
 export const GrantReply = v.object({
   ...GrantInfo.entries,
   grant: v.pipe(v.string(), v.regex(/^[\w-]+\.[\w-]+\.[\w-]+$/), v.maxLength(4096)),

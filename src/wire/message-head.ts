@@ -1,10 +1,11 @@
 /**
- * Heads of messages on a channel: those of HTTP/1.1 (RFC 9112) without all that its readers disagree about. Every line
- * ends with CR LF, no field stands twice or goes over two lines, and a body has the length of its Content-Length.
+ * Heads of messages on a channel: those of HTTP/1.1 (RFC 9112) without the parts that parsers read in different ways.
+ * Every line ends with CR LF, no field stands twice or spans two lines, and a body has the length of its
+ * Content-Length.
  */
 import { CairnError } from '../base/errors.ts';
 
-/** What a client asks for with `Upgrade` (RFC 9110, section 7.8). */
+/** The value of `Upgrade` in a request for a channel (RFC 9110, section 7.8). */
 export const CHANNEL_PROTOCOL = 'cairn-channel/1';
 /** Longest head, in bytes, without the empty line at its end. */
 export const MAX_HEAD_BYTES = 8 * 1024;
@@ -13,14 +14,14 @@ export const MAX_HEAD_BYTES = 8 * 1024;
 export interface MessageHead {
   /** `PUT /path HTTP/1.1` or `HTTP/1.1 200 OK`. */
   readonly startLine: string;
-  /** By their names in lower case. */
+  /** By name in lower case. */
   readonly fields: ReadonlyMap<string, string>;
-  /** Length of the body; 0 where the head says none. */
+  /** Length of the body in bytes; 0 where the head names none. */
   readonly contentLengthBytes: number;
 }
 
 const START_LINE = /^[\x21-\x7e]+(?: [\x21-\x7e]+)*$/;
-/** What surrounds a value is taken away afterwards: an expression that did so would try every way to share the blanks. */
+/** The decoder trims values afterwards: an expression would backtrack over every way to share the blanks. */
 const FIELD = /^([A-Za-z0-9-]+):([\x20-\x7e\t]*)$/;
 const LENGTH = /^(?:0|[1-9][0-9]{0,14})$/;
 

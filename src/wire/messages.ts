@@ -1,6 +1,6 @@
 /**
- * The JSON messages of the protocol with their validators. Nothing that comes over the wire is used before it has been
- * through one of these.
+ * The JSON messages of the protocol with their validators. Both sides use nothing from the wire before one of these has
+ * checked it.
  */
 import * as v from 'valibot';
 import { CairnError } from '../base/errors.ts';
@@ -22,38 +22,38 @@ const chunkSize = v.pipe(
 const chunkNumber = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(MAX_CHUNKS - 1));
 const version = v.object({ major: count, minor: count });
 const syncMode = v.picklist(SYNC_MODES);
-/** Names of encodings; those that are not known here stand for nothing. */
+/** Names of encodings; each side ignores those that it does not know. */
 const encodings = v.pipe(v.array(v.pipe(v.string(), v.maxLength(32))), v.maxLength(16));
 
-/** Session ids are made by the server: 128 random bits in base64url. */
+/** The form of session ids, which the server makes: 128 random bits in base64url. */
 export const SESSION_ID_PATTERN = /^[A-Za-z0-9_-]{22}$/;
 
 /**
  * Where a client gets access tokens for a server: the device flow (RFC 8628) of an OpenID Connect issuer. Nothing in it
- * is a secret, and a client shows it to its user before it asks anybody.
+ * is a secret, and a client shows it to its user before it contacts the issuer.
  */
 const LoginOffer = v.object({
   /** The issuer's URL: https, or http within one machine. */
   issuer: v.pipe(v.string(), v.minLength(1), v.maxLength(2048)),
-  /** Whom the access tokens have to be for. */
+  /** The audience that the access tokens must have. */
   audience: v.pipe(v.string(), v.minLength(1), v.maxLength(2048)),
-  /** The client that the issuer knows; a user may name another. */
+  /** The id of the client at the issuer; a user may name another. */
   clientId: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(1024))),
   /** Scopes to ask for. */
   scopes: v.optional(v.pipe(v.array(v.pipe(v.string(), v.maxLength(256))), v.maxLength(64))),
 });
-/** How a server says where its access tokens come from. */
+/** {@link LoginOffer} as a type: where a client gets access tokens. */
 export type LoginOffer = v.InferOutput<typeof LoginOffer>;
 
-/** `GET <root>`: who is there, told to anyone. */
+/** `GET <root>`: the name, version and features of the server, for every client. */
 export const Hello = v.object({
   server: v.literal('cairn'),
   version: v.string(),
   protocol: version,
   login: v.optional(LoginOffer),
-  /** What a connection can be upgraded to, so that chunks cost less. */
+  /** The protocols that a connection can be upgraded to, so that chunks cost less. */
   channels: v.optional(v.pipe(v.array(v.pipe(v.string(), v.maxLength(64))), v.maxLength(16))),
-  /** Whether `POST tree-id` is answered. */
+  /** Whether the server answers `POST tree-id`. */
   treeIds: v.optional(v.boolean()),
 });
 /** {@link Hello} as a type. */
@@ -62,43 +62,43 @@ export type Hello = v.InferOutput<typeof Hello>;
 /** Absolute, percent-encoded path below the server's root, as in the public URL. */
 export const targetPath = v.pipe(v.string(), v.startsWith('/'), v.maxLength(16_384));
 
-/** `POST sessions`: what the client wants and can do. */
+/** `POST sessions`: the wishes and abilities of the client. */
 export const EstablishRequest = v.object({
   protocol: version,
   direction: v.picklist(['push', 'pull']),
   target: targetPath,
-  /** Digest algorithms in order of preference; the server takes the first that it knows. */
+  /** Digest algorithms in order of preference; the server chooses the first that it knows. */
   digests: v.pipe(v.array(v.string()), v.minLength(1), v.maxLength(16)),
   /** Wished chunk size in bytes; the server may choose another one within its range. */
   chunkSizeBytes: positive,
-  /** Whether that is only the largest that is wished: whoever knows how much there is chooses. */
+  /** Whether that is only an upper limit: the side that knows the size of the tree chooses. */
   isLargestChunkSize: v.optional(v.boolean()),
-  /** How many chunks there should be at least, as far as their size allows, where the server chooses that. */
+  /** Wished least number of chunks, where the server chooses their size; that has its own lower limit. */
   wishedChunks: v.optional(positive),
   /** Wished number of chunks at a time. */
   parallel: positive,
-  /** Id of the manifest that the client would send or has: finds an unfinished session after lost state. */
+  /** Id of the manifest that the client would send or has: the server finds an unfinished session by it. */
   manifestId: v.optional(sha256Hex),
-  /** Ids that the same entries have with other chunk sizes, which the client may have chosen over another line. */
+  /** Ids of the same entries with other chunk sizes, which the client may have chosen over another line. */
   otherManifestIds: v.optional(v.pipe(v.array(sha256Hex), v.maxLength(4))),
-  /** Random, and the same in every try of one request: when its answer was lost, the next try gets the same session. */
+  /** Random, and the same in every attempt of one request: after a lost answer, the next one gets the same session. */
   requestId: v.optional(v.pipe(v.string(), v.regex(SESSION_ID_PATTERN))),
-  /** Wished sync mode of a push; the server takes the stricter of it and its own, which it takes without a wish. */
+  /** Wished sync mode of a push; the server uses its own, or this one where it is stricter. */
   sync: v.optional(syncMode),
-  /** Of a push: whether modes are taken over whatever the server's umask says. */
+  /** Of a push: whether entries keep their modes against the server's umask. */
   preserveModes: v.optional(v.boolean()),
-  /** Encodings of chunks that the client can do, in order of preference; missing for none. */
+  /** Encodings of chunks that the client supports, in order of preference; missing for none. */
   encodings: v.optional(encodings),
 });
 /** {@link EstablishRequest} as a type. */
 export type EstablishRequest = v.InferOutput<typeof EstablishRequest>;
 
-/** `POST resume`: a wish only ever makes the sync mode of a push stricter; encodings are agreed on anew. */
+/** `POST resume`: a wish can only make the sync mode of a push stricter; both sides agree on encodings anew. */
 export const ResumeRequest = v.object({ sync: v.optional(syncMode), encodings: v.optional(encodings) });
 /** {@link ResumeRequest} as a type. */
 export type ResumeRequest = v.InferOutput<typeof ResumeRequest>;
 
-/** Answer to establish and to resume: everything that a client needs to work in this epoch. */
+/** Answer to establish and to resume: everything that a client needs in this epoch. */
 export const SessionGrant = v.object({
   session: v.pipe(v.string(), v.regex(SESSION_ID_PATTERN)),
   credential: v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{43}$/)),
@@ -108,33 +108,33 @@ export const SessionGrant = v.object({
   digest: v.picklist(DIGEST_ALGORITHMS),
   chunkSizeBytes: chunkSize,
   parallel: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(256)),
-  /** How long the server keeps the session when nobody touches it. */
+  /** How long the server keeps the session without requests. */
   leaseMs: positive,
-  /** How long the server keeps the session at most, whoever touches it. Missing where an older server grants. */
+  /** How long the server keeps the session at most. Missing from an older server. */
   endsInMs: v.optional(positive),
-  /** How long the server takes requests in the name of what authorized this, where that ends; a token renews it. */
+  /** How long the authorization of the session is valid, where it ends; an access token renews it. */
   authorizedForMs: v.optional(positive),
-  /** Whether the server keeps the bytes of a chunk that was cut; those that a sync point covers outlive a restart. */
+  /** Whether the server keeps partial chunks; bytes that a sync point covers outlive a restart. */
   holdsPartialChunks: v.boolean(),
-  /** When the server makes sync points of a push. Missing in a pull, and where an older server grants. */
+  /** When the server makes sync points of a push. Missing in a pull, and from an older server. */
   sync: v.optional(syncMode),
-  /** Encodings of chunks that both sides can do, as long as this epoch lasts; missing for none. */
+  /** Encodings of chunks that both sides support, for this epoch; missing for none. */
   encodings: v.optional(encodings),
-  /** Of a push: whether a commit can wait for chunks. Missing where an older server grants. */
+  /** Of a push: whether a commit can wait for chunks. Missing from an older server. */
   commitAwaitsChunks: v.optional(v.boolean()),
-  /** Id of the manifest that the server holds, or null before it has one. */
+  /** Id of the manifest that the server has; null before it has one. */
   manifestId: v.nullable(sha256Hex),
   /** Whether this session existed before this request. */
   resumed: v.boolean(),
   /**
-   * Of a push: what becomes of what is there, and whether the client may learn what that is. Missing for `replaced`, and for
-   * a client that may.
+   * Of a push: what happens to existing files, and whether the server hides from the client which exist. Missing for
+   * `replaced`, and for a client that may know them.
    */
   existing: v.optional(v.picklist(['replaced', 'kept', 'renamed'])),
   isBlind: v.optional(v.boolean()),
-  /** Of a push: whether modes are taken over whatever the server's umask says. Missing where they are not. */
+  /** Of a push: whether entries keep their modes against the server's umask. Missing where they do not. */
   preservesModes: v.optional(v.boolean()),
-  /** Of a new push: whether there is nothing yet at its target. */
+  /** Of a new push: whether its target does not exist yet. */
   isTargetNew: v.optional(v.boolean()),
   /** Of a new pull: the size of the file at its target. */
   fileBytes: v.optional(count),
@@ -143,8 +143,8 @@ export const SessionGrant = v.object({
 export type SessionGrant = v.InferOutput<typeof SessionGrant>;
 
 /**
- * Which entries are not carried: `have` are runs of entry indices whose bytes the receiver has, `attributes` those
- * among them whose mode or mtime is set at commit. Runs are `[start, length, start, length, …]`, ascending.
+ * The entries that are not carried: `have` are runs of the indices whose bytes the receiver has, `attributes` those
+ * among them whose mode or mtime the commit sets. Runs are `[start, length, start, length, …]`, ascending.
  */
 export const Plan = v.object({ have: runs, attributes: runs });
 /** {@link Plan} as a type. */
@@ -152,14 +152,14 @@ export type Plan = v.InferOutput<typeof Plan>;
 /** The plan that leaves nothing out. */
 export const EVERYTHING: Plan = { have: [], attributes: [] };
 
-/** Answer to a plan: both sides computed the same layout, or stop here. `null` while a stream's size is unknown. */
+/** Answer to a plan: both sides compute the same layout, or stop here. `null` while a stream's size is unknown. */
 export const PlanAccepted = v.object({ chunkCount: v.nullable(count), bytesTotal: v.nullable(count) });
 /** {@link PlanAccepted} as a type. */
 export type PlanAccepted = v.InferOutput<typeof PlanAccepted>;
 
 /**
- * Answer to a manifest: the plan that the server proposes, and files that only their digest can tell. `accepted` where
- * the client wanted it agreed at once, and it is.
+ * Answer to a manifest: the plan that the server proposes, and the `candidates` that only a digest can compare.
+ * `accepted` where the client wanted an agreement at once and the server has agreed.
  */
 export const Comparison = v.object({
   ...Plan.entries,
@@ -169,12 +169,12 @@ export const Comparison = v.object({
 /** {@link Comparison} as a type. */
 export type Comparison = v.InferOutput<typeof Comparison>;
 
-/** `GET checkpoint`: what the receiver has made durable, and what it holds of half-sent chunks. */
+/** `GET checkpoint`: the durable chunks of the receiver, and the lengths of its partial ones. */
 export const CheckpointReply = v.object({
   plan: v.nullable(Plan),
   /** Durable chunks: runs of chunk numbers, and their digests one after the other in base64. */
   chunks: v.object({ runs, digests: v.string() }),
-  /** Bytes held of chunks that are not whole: `[chunk, bytes]`. */
+  /** Partial chunks: `[chunk, bytes]`. */
   held: v.array(v.tuple([chunkNumber, positive])),
 });
 /** {@link CheckpointReply} as a type. */
@@ -185,26 +185,26 @@ export const SyncStatus = v.object({ syncPoint: count, durableSyncPoint: count }
 /** {@link SyncStatus} as a type. */
 export type SyncStatus = v.InferOutput<typeof SyncStatus>;
 
-/** `POST commit`: what the client believes to be the whole. `excluded` are runs of entries that are left out. */
+/** `POST commit`: the client's claim about the whole. `excluded` are runs of entries that are left out. */
 export const CommitRequest = v.object({
   digest: sha256Hex,
   bytesTotal: count,
   excluded: runs,
-  /** Of a push: whether chunks are on their way still, and to be waited for. */
+  /** Of a push: whether chunks are still on their way and the server shall wait for them. */
   awaitChunks: v.optional(v.boolean()),
-  /** Of a push: whether an entry that cannot be published is named in the answer, and the rest published all the same. */
+  /** Of a push: whether the answer names entries that cannot be published, and the server publishes the rest. */
   leaveOut: v.optional(v.boolean()),
-  /** Of a push: whether a directory with all that is in it gives way to an entry of another type. */
+  /** Of a push: whether an entry of another type replaces a directory with its content. */
   forceReplace: v.optional(v.boolean()),
 });
-/** {@link CommitRequest} without its list of runs, which is read for itself. */
+/** {@link CommitRequest} without its list of runs, which the server reads apart. */
 export const CommitWithoutRuns = v.omit(CommitRequest, ['excluded']);
 /** {@link CommitRequest} as a type. */
 export type CommitRequest = v.InferOutput<typeof CommitRequest>;
 
 /**
- * Entries that the receiver could not put in their place, or could not give their mode and time where it has them from
- * before: runs of indices for each code of an error. A code that is not known here stands for `storage-io`.
+ * Entries that the receiver could not publish, or whose mode and time it could not set where it had them before: runs
+ * of indices for each error code. An unknown code stands for `storage-io`.
  */
 export const Unpublished = v.pipe(
   v.array(v.object({ code: v.pipe(v.string(), v.maxLength(64)), entries: runs })),
@@ -213,13 +213,13 @@ export const Unpublished = v.pipe(
 /** {@link Unpublished} as a type. */
 export type Unpublished = v.InferOutput<typeof Unpublished>;
 
-/** Answer to commit: `committing` (202) means ask again, `committed` (200) means both digests agree and it is published. */
+/** Answer to commit: `committing` (202): ask again; `committed` (200): the digests agree and the tree is published. */
 export const CommitReply = v.object({
   state: v.picklist(['committing', 'committed']),
   entriesDone: count,
   entriesTotal: count,
   digest: sha256Hex,
-  /** Of a push that left something out; `unlisted` is the number of entries beside those, where they are too many. */
+  /** Of a push that left entries out; `unlisted` counts those that the list has no room for. */
   unpublished: v.optional(Unpublished),
   unlisted: v.optional(count),
 });
@@ -231,7 +231,7 @@ export const HeartbeatReply = v.object({ leaseMs: positive, authorizedForMs: v.o
 /** {@link HeartbeatReply} as a type. */
 export type HeartbeatReply = v.InferOutput<typeof HeartbeatReply>;
 
-/** `POST digests`: runs of entry indices whose files are read and hashed now. */
+/** `POST digests`: runs of the entry indices whose files the server shall hash now. */
 export const DigestsRequest = v.object({ entries: runs });
 /** {@link DigestsRequest} as a type. */
 export type DigestsRequest = v.InferOutput<typeof DigestsRequest>;

@@ -1,12 +1,12 @@
-/** Messages from the other side, checked against their schemas. */
+/** Checks messages from the other side against their schemas. */
 import * as v from 'valibot';
 import { CairnError } from '../base/errors.ts';
 import { printable } from '../base/safe-path.ts';
 
 /**
- * Checks a message that came from the other side.
+ * Checks a message from the other side.
  *
- * @throws CairnError `invalid-request` that names the first field that is wrong
+ * @throws CairnError `invalid-request` that names the first wrong field
  */
 export function parseMessage<Schema extends v.GenericSchema>(
   schema: Schema,
@@ -17,7 +17,7 @@ export function parseMessage<Schema extends v.GenericSchema>(
   if (result.success) return result.output;
   const issue = result.issues[0];
   const at = v.getDotPath(issue)?.slice(0, MAX_SHOWN);
-  // What was received is not quoted: it may be a secret in a place that is none of its own.
+  // Values are not quoted: one may be a secret in the wrong field.
   const why = issue.message.replace(
     `but received ${issue.received}`,
     () => `but received ${kindOf(issue.input)}`,

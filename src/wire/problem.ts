@@ -1,4 +1,4 @@
-/** Errors on the wire: RFC 9457 problem documents whose `code` is in the error table. */
+/** Errors on the wire: RFC 9457 problem documents whose `code` is one of the error table. */
 import {
   CairnError,
   ERROR_TABLE,
@@ -22,7 +22,7 @@ export interface Problem {
   readonly details?: ErrorDetails;
 }
 
-/** The problem document of an error. Causes and stacks stay on this side. */
+/** The problem document of an error, without causes and stacks. */
 export function problemOf(error: CairnError): Problem {
   const base = {
     type: `urn:cairn:error:${error.code}`,
@@ -34,10 +34,10 @@ export function problemOf(error: CairnError): Problem {
   return Object.keys(error.details).length === 0 ? base : { ...base, details: error.details };
 }
 
-/** Longest message taken from the other side, in characters. */
+/** Longest message that this side accepts, in characters. */
 const MAX_DETAIL_CHARACTERS = 2000;
 
-/** What a status means beside a problem document that says nothing more, or says it in words of a newer version. */
+/** The meaning of a status beside a problem document without a code that this version knows. */
 const CODES: Readonly<Record<number, ErrorCode>> = {
   401: 'unauthenticated',
   403: 'forbidden',
@@ -47,7 +47,7 @@ const CODES: Readonly<Record<number, ErrorCode>> = {
   429: 'rate-limited',
   507: 'storage-full',
 };
-/** What it means where something else than a cairn server has answered. */
+/** The meaning of a status that something else than a cairn server has sent. */
 const FOREIGN_CODES: Readonly<Record<number, ErrorCode>> = {
   408: 'timeout',
   413: 'body-too-large',
@@ -56,8 +56,8 @@ const FOREIGN_CODES: Readonly<Record<number, ErrorCode>> = {
 };
 
 /**
- * The error that a response with an error status stands for. Without a problem document it is no answer of a cairn server:
- * a proxy whose server is away says 404 or 401 just as well as 502, and is asked again. What is too large for it stays so.
+ * The error of a response with an error status. Without a problem document no cairn server has answered: a proxy whose
+ * server is down may send 404 or 401 as well as 502, so the client tries again. A body too large for a proxy stays so.
  *
  * @param errorHeader the value of the header `Cairn-Error`, which stands in for the body of an answer to HEAD
  */
@@ -99,7 +99,7 @@ function parseProblem(body: string): CairnError | undefined {
   try {
     value = JSON.parse(body);
   } catch {
-    return undefined; // a cut or mangled document says no more than its status
+    return undefined; // of a broken document only the status counts
   }
   if (typeof value !== 'object' || value === null) return undefined;
   const { code, detail, details } = value as { code?: unknown; detail?: unknown; details?: unknown };
@@ -108,15 +108,15 @@ function parseProblem(body: string): CairnError | undefined {
   return new CairnError(code, message, { details: detailsOf(details) });
 }
 
-/** How a command ends that its user, or what it has found on this machine, has ended: no other side decides that. */
+/** Exit codes that only this side can decide: its user, or what it found on this machine, ends a command with them. */
 const OWN_ENDS = new Set<number>([EXIT.partial, EXIT.sourceCommandFailed, EXIT.interrupted, EXIT.terminated]);
 
-/** Whether the other side may say so: an answer that says `partial` would pass for a transfer that has brought the rest. */
+/** Whether the other side may send a code: an answer `partial` would pass for a transfer that has brought the rest. */
 function isCodeOfPeer(value: unknown): value is ErrorCode {
   return isErrorCode(value) && !OWN_ENDS.has(ERROR_TABLE[value].exitCode);
 }
 
-/** Such details are what a process has found out itself (`isUnconnected`, `isKept`): no other side may say so of it. */
+/** Names of details that only this process may set, such as `isUnconnected` and `isKept`. */
 const OWN_JUDGEMENT = /^is[A-Z]/;
 
 function detailsOf(value: unknown): ErrorDetails {

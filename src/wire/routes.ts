@@ -1,9 +1,9 @@
-/** The URL space of the protocol, and the names of its headers. PROTOCOL.md describes each. */
+/** The paths and header names of the protocol. PROTOCOL.md describes each. */
 
 /** Version of the protocol that this code speaks; the major version is part of every path. */
 export const PROTOCOL_VERSION = { major: 1, minor: 0 } as const;
 
-/** First component of every protocol path; no user's file is ever called that. */
+/** First component of every protocol path; no user's file may have this name. */
 export const PROTOCOL_SEGMENT = '.cairn';
 
 /** Path of the protocol root below the server's own root. */
@@ -16,23 +16,23 @@ export const PROTOCOL_LINK_REL = 'urn:cairn:protocol';
 export const HEADER = {
   /** The session credential: 43 characters of base64url. */
   credential: 'cairn-credential',
-  /** The epoch in which the sender of this request believes to be. */
+  /** The epoch that the sender of the request knows. */
   epoch: 'cairn-epoch',
   /** Offset within a chunk, in bytes. */
   offset: 'cairn-offset',
-  /** How many bytes an encoded body of a chunk decodes to: payload from the offset on, and digest. */
+  /** Length of an encoded chunk body after decoding, in bytes: payload from the offset on, and digest. */
   decodedLength: 'cairn-decoded-length',
-  /** The code of the error that a response stands for, where it has no body to say so: an answer to HEAD. */
+  /** The error code of a response, for answers without a body: those to HEAD. */
   error: 'cairn-error',
-  /** What plan a client wants agreed at once with its manifest, and in an answer that it is: {@link PLAN}. */
+  /** The plan that a client wants to agree on with its manifest; in an answer, the one agreed on: {@link PLAN}. */
   plan: 'cairn-plan',
-  /** Whether something of another type at the target itself gives way to a push: {@link REPLACE_ANY}. */
+  /** Whether a push replaces an entry of another type at the target itself: {@link REPLACE_ANY}. */
   replace: 'cairn-replace',
   /** The greeting without its login, in an answer to a HEAD of a user's path. */
   hello: 'cairn-hello',
-  /** 43 characters of base64url that a server of this machine is to prove itself with, in a request for the protocol root. */
+  /** The challenge to a server of this machine, in a request for the protocol root: 43 characters of base64url. */
   challenge: 'cairn-challenge',
-  /** The proof, in the answer: `localProof`. */
+  /** The server's proof in the answer: `localProof`. */
   proof: 'cairn-proof',
 } as const;
 
@@ -41,9 +41,9 @@ export const REPLACE_ANY = 'any';
 
 /** Plans that need no request of their own, as values of {@link HEADER.plan}. */
 export const PLAN = {
-  /** What the server would propose for the manifest of a push. */
+  /** The plan that the server would propose for the manifest of a push. */
   proposed: 'proposed',
-  /** All that is in the manifest of a pull. */
+  /** The plan that carries all entries of the manifest of a pull. */
   everything: 'everything',
 } as const;
 
@@ -73,8 +73,8 @@ export const ROUTE = {
 } as const;
 
 /**
- * The Link header's relative reference from a request path to the protocol root. Relative, because a server below a
- * reverse proxy's prefix does not know that prefix: `/a/b` → `../.cairn/v1/`.
+ * The Link header from a request path to the protocol root. Its reference is relative, because a server below a reverse
+ * proxy's prefix does not know that prefix: `/a/b` → `../.cairn/v1/`.
  */
 export function protocolLink(requestPath: string): string {
   const depth = Math.max(0, requestPath.split('/').length - 2);

@@ -1,6 +1,6 @@
 /**
- * Reads a JSON object some of whose members are long lists of runs, as it arrives: the lists are never held as text or
- * as numbers, and each piece of bytes is done with before the next one comes.
+ * Reads a JSON object with long lists of runs as it arrives: it keeps no list as text or as numbers, and no piece of
+ * bytes after the next one has arrived.
  */
 import { CairnError } from '../base/errors.ts';
 
@@ -10,13 +10,13 @@ export type RunSink = (start: number, length: number) => void;
 /** Reads one object. All throw CairnError `invalid-request`. */
 export interface RunsReader {
   push(bytes: Uint8Array): void;
-  /** The members that are no lists of runs, as they were parsed; every list has to have been there. */
+  /** Returns the other members; every list must have been there. */
   finish(): Record<string, unknown>;
 }
 
-/** Longest text of everything but the lists. */
+/** Longest text without the lists, in bytes. */
 const MAX_OTHER_BYTES = 64 * 1024;
-/** Longer numbers are no indices. */
+/** A number with more digits is no index. */
 const MAX_DIGITS = 15;
 
 const [QUOTE, COMMA, MINUS, ZERO, NINE] = [0x22, 0x2c, 0x2d, 0x30, 0x39];
@@ -51,7 +51,7 @@ export function createRunsReader(sinks: ReadonlyMap<string, RunSink>, what: stri
     finish: () => {
       const value = others.parse();
       for (const name of sinks.keys()) {
-        // Written in another way than a client does it, it would have gone by the sink.
+        // A list whose name or form differs from what clients write would have missed its sink.
         if (!seen.has(name) || !Array.isArray(value[name]) || value[name].length > 0)
           throw refuse(`it needs a list "${name}"`);
         delete value[name];
@@ -62,14 +62,14 @@ export function createRunsReader(sinks: ReadonlyMap<string, RunSink>, what: stri
 }
 
 interface Others {
-  /** Reads until a list begins directly in the object, and tells of it before its first byte is read; answers how far. */
+  /** Reads up to the first byte of a list directly in the object, and calls `onList` there; returns how far it read. */
   read(bytes: Uint8Array, from: number, onList: () => void): number;
-  /** The text that ended last directly in the object: the name of what follows. */
+  /** The last string directly in the object: the name of the member that follows. */
   lastName(): string | undefined;
   parse(): Record<string, unknown>;
 }
 
-/** Everything but what is in the lists: a list of runs is an empty one here. */
+/** Keeps everything but the items of the lists, which it keeps as empty lists. */
 function createOthers(refuse: (why: string) => CairnError): Others {
   const kept: Buffer[] = [];
   let [keptBytes, depth] = [0, 0];
@@ -103,11 +103,11 @@ function createOthers(refuse: (why: string) => CairnError): Others {
 }
 
 interface TextReader {
-  /** Begins a text behind its quote, and reads it; `isName` for one that may be a name. */
+  /** Reads a string from behind its opening quote; `isName` for one that may be a name. */
   begin(bytes: Uint8Array, from: number, isName: boolean): number;
-  /** Reads the text that has begun, if one has, to behind its closing quote. */
+  /** Reads on in an open string, if there is one, to behind its closing quote. */
   read(bytes: Uint8Array, from: number): number;
-  /** The last text that may be a name, as it was written. */
+  /** The last string that may be a name, with its escapes. */
   last(): string | undefined;
 }
 
@@ -150,12 +150,12 @@ function parseObject(bytes: Uint8Array, refuse: (why: string) => CairnError): Re
 }
 
 interface ListReader {
-  /** Reads to the end of the list, not over it, or of the bytes; answers how far. */
+  /** Reads up to the closing bracket of the list, or to the end of the bytes; returns how far it read. */
   read(bytes: Uint8Array, from: number): number;
   isOver(): boolean;
 }
 
-/** `start, length, start, length, …` in whole numbers. */
+/** Reads `start, length, start, length, …` in whole numbers. */
 function createListReader(sink: RunSink, refuse: (why: string) => CairnError): ListReader {
   let [value, digits, count, start] = [0, 0, 0, 0];
   let [isDone, isAfterComma, isAfterNumber] = [false, false, false];
@@ -188,7 +188,7 @@ function createListReader(sink: RunSink, refuse: (why: string) => CairnError): L
         const byte = bytes[at]!;
         if (byte >= ZERO && byte <= NINE) digit(byte);
         else other(byte);
-        // The end of the list is kept with everything else.
+        // The reader of everything else takes the closing bracket.
         if (isDone) return at;
       }
       return bytes.length;

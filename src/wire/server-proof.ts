@@ -1,11 +1,12 @@
 /**
- * How a server proves to a client of the same user on the same machine that it is the one in that user's registry, before
- * the client shows it anything. The proof holds for one challenge on one connection: nobody can pass on that of another.
+ * A server proves to a client of the same user on the same machine that it is the one in that user's registry, before
+ * the client sends a secret. The proof is valid for one challenge on one connection, so another process cannot relay
+ * it.
  */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Socket } from 'node:net';
 
-/** One end of a connection, as the system of that machine names it. */
+/** One end of a connection, as the operating system names it. */
 export interface SocketEnd {
   readonly address: string | undefined;
   readonly port: number | undefined;
@@ -14,7 +15,7 @@ export interface SocketEnd {
 const CHALLENGE = /^[A-Za-z0-9_-]{43}$/;
 const SECRET_BYTES = 32;
 
-/** A new key, or a new challenge: 256 random bits as base64url. */
+/** Makes a key or a challenge: 256 random bits as base64url. */
 export function newLocalSecret(): string {
   return randomBytes(SECRET_BYTES).toString('base64url');
 }
@@ -24,7 +25,7 @@ export function isChallenge(text: unknown): text is string {
   return typeof text === 'string' && CHALLENGE.test(text);
 }
 
-/** The proof of who knows `key`, as base64url: an HMAC-SHA256 of the challenge and both ends of the connection. */
+/** The proof of a server that knows `key`: HMAC-SHA256 of the challenge and both ends of the connection, base64url. */
 export function localProof(
   key: string,
   challenge: string,
@@ -40,7 +41,7 @@ export function isSameProof(a: string, b: string): boolean {
   return left.byteLength === right.byteLength && timingSafeEqual(left, right);
 }
 
-/** The end of a socket on this side, and the one on the other. */
+/** Both ends of a socket. */
 export function endsOf(socket: Socket): { here: SocketEnd; there: SocketEnd } {
   return {
     here: { address: socket.localAddress, port: socket.localPort },
@@ -48,7 +49,7 @@ export function endsOf(socket: Socket): { here: SocketEnd; there: SocketEnd } {
   };
 }
 
-/** An IPv4 address in its IPv6 form is the same address. */
+/** Writes an address in one form: an IPv4 address in IPv6 form becomes plain IPv4. */
 export function plainAddress(address: string): string {
   return address.toLowerCase().replace(/^::ffff:(?=\d+\.)/, '');
 }

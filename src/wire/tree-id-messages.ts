@@ -4,14 +4,14 @@ import { targetPath } from './messages.ts';
 
 const sha256Hex = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
 
-/** `POST tree-id`: whoever may push to the target asks whether what he has is there already. */
+/** `POST tree-id`: a client that may push to the target asks whether the target has the same tree already. */
 export const TreeIdRequest = v.object({ target: targetPath });
 /** {@link TreeIdRequest} as a type. */
 export type TreeIdRequest = v.InferOutput<typeof TreeIdRequest>;
 
 /**
- * Answer: the id that the manifest of what is at the target has, with chunks of 64 KiB and xxh64. Null where there is
- * nothing, or something that no manifest can have whole.
+ * Answer: the id of the target's manifest with chunks of 64 KiB and xxh64. Null where the target does not exist, or has
+ * entries that no manifest can have.
  */
 export const TreeIdReply = v.object({ id: v.nullable(sha256Hex) });
 /** {@link TreeIdReply} as a type. */

@@ -1,6 +1,6 @@
 /**
- * A tree on the wire: NDJSON that starts with the lines of a manifest, may have notices among them, and ends with a
- * line that says so. A stream without its end line was cut. The same form is kept on disk.
+ * A tree on the wire and on disk: NDJSON that starts with the lines of a manifest, may have notices among them, and
+ * ends with an end line. A stream without its end line was cut.
  *
  * `["w",code,path,message]` is a notice: an entry that the sender had to leave out. `["end",id]` is the end.
  */
@@ -23,7 +23,7 @@ export interface Notice {
   readonly message: string;
 }
 
-/** Most notices that are kept of one tree, and most characters of them; what is beyond is dropped, but not for ever. */
+/** Most notices of a tree that are kept, and most characters of them; the reader drops more, up to `maxBytes`. */
 const MAX_NOTICES = 100_000;
 const MAX_NOTICE_CHARACTERS = 32 * 1024 * 1024;
 
@@ -37,13 +37,13 @@ export function encodeEnd(id: string): string {
   return JSON.stringify(['end', id]);
 }
 
-/** A whole tree, some hundred lines at a time. */
+/** Encodes a whole tree, some hundred lines at a time. */
 export function* encodeTree(manifest: Manifest, notices: readonly Notice[] = []): Generator<string> {
   yield* encodeManifest(manifest);
   yield encodeTail(manifest.id, notices);
 }
 
-/** The last lines of a tree: what was left out, and the end. */
+/** The last lines of a tree: notices, and the end. */
 export function encodeTail(id: string, notices: readonly Notice[]): string {
   return [...notices.map((notice) => encodeNotice(notice)), encodeEnd(id), ''].join('\n');
 }
@@ -63,7 +63,7 @@ export async function readTree(
   let end: string | undefined;
   const breathe = createBreather();
   for await (const lines of splitLines(source)) {
-    // What has arrived already comes without a turn of the event loop.
+    // Lines that have arrived already would otherwise come without a turn of the event loop.
     await breathe();
     for (const line of lines) {
       if (end !== undefined) throw new CairnError('manifest-invalid', 'the tree goes on after its end');
@@ -86,7 +86,7 @@ export async function readTree(
   return { manifest, notices };
 }
 
-/** They are not the tree's own bytes, and would otherwise be read for as long as the other side likes. */
+/** Notices do not count as bytes of the tree; without a limit of their own the other side could send them for ever. */
 function tooManyNotices(maxBytes: number): CairnError {
   return new CairnError(
     'manifest-too-large',
@@ -105,7 +105,7 @@ function decodeNotice(line: string): Notice {
   if (typeof code !== 'string' || typeof path !== 'string' || typeof message !== 'string') {
     throw new CairnError('manifest-invalid', 'a notice has a wrong form');
   }
-  // A newer sender may know reasons that this side does not; that the entry is left out is what counts.
+  // A newer sender may know codes that this side does not; the entry is left out all the same.
   const known = isErrorCode(code) ? code : 'source-unsupported';
   return { code: known, path: printable(path), message: printable(message) };
 }
