@@ -24,7 +24,7 @@ const NS_PER_S = 1_000_000_000n;
 export interface Published {
   readonly content: ContentStore;
   readonly scanLimiter: Limiter;
-  /** Most entries of a tree that is shown. */
+  /** Most entries of a shown tree. */
   readonly maxEntries: number;
   /** Told how many bytes of a file went out. */
   readonly onSent: (bytes: number) => void;

@@ -42,7 +42,7 @@ export function createProbeHandlers({ authenticateAnswer }: Pick<Access, 'authen
   return { upload: probing(upload), download: probing(download) };
 }
 
-/** Takes a body and answers how many bytes of it came when. */
+/** Reads a body and answers when how many bytes of it arrived. */
 async function upload(limiter: Limiter, exchange: Exchange, principal: string): Promise<void> {
   await limiter({ principal, signal: clientSignal(exchange) }, async () => {
     const tooLong = (): CairnError =>
@@ -83,7 +83,7 @@ const DownloadQuery = v.object({
   everyMs: whole(MAX_PROBE_INTERVAL_MS),
 });
 
-/** Says nothing for a while, then answers in pieces with pauses between them. */
+/** Waits in silence, then answers in pieces with pauses between them. */
 async function download(limiter: Limiter, exchange: Exchange, principal: string): Promise<void> {
   const query = Object.fromEntries(new URLSearchParams(exchange.query));
   const { silentMs, pieces, everyMs } = parseMessage(DownloadQuery, query, 'the query of the probe');
