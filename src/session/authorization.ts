@@ -1,21 +1,21 @@
-/** Who asks and what they may do, whatever they proved it with. */
+/** What a request is allowed, independent of its kind of proof. */
 import { CairnError } from '../base/errors.ts';
 import { printable } from '../base/safe-path.ts';
 import type { RecordedAuthorization } from './record.ts';
 import type { Scope } from './scopes.ts';
 
 /**
- * What a request was allowed by. `id` names it for as long as it exists, `token:…`, `jwt:…`, `grant:…` or
- * `certificate:…`, and is no secret. Sessions belong to the `principal`: a new token of the same one goes on with them.
- * `pathPrefix` is a safe relative path that it is confined to, with everything below, and empty for everything.
- * `quota.bytes` is what its pushes may bring, published and unfinished; `quota.sessions` how many may be unfinished.
+ * What a request is allowed. `id` names the authorization for life, `token:…`, `jwt:…`, `grant:…` or `certificate:…`,
+ * and is no secret. Sessions belong to the `principal`: a new token of the same one goes on with them. `pathPrefix` is
+ * a safe relative path that confines the authorization to itself and everything below; empty for everything.
+ * `quota.bytes` limits the bytes of its pushes, published and unfinished; `quota.sessions` limits its unfinished ones.
  */
 export type Authorization = RecordedAuthorization;
 
 /**
- * Refuses what an authorization does not allow, before anything tells what is there.
+ * Refuses a request that an authorization does not allow, before an answer can tell which paths exist.
  *
- * @param path safe relative path that it is about; undefined where it is about none
+ * @param path safe relative path of the request; undefined where it has none
  * @throws CairnError `forbidden`
  */
 export function checkAllows(

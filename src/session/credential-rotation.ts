@@ -1,31 +1,31 @@
 /**
- * How the credential of a session changes hands. Every resume makes a new one; the one before is good for another resume
- * until the new one is used, since its answer may be lost. A client that shows an older one has a copy (OAuth 2.0 refresh token
- * rotation, RFC 9700 section 4.14.2, is the model).
+ * Rotates the credential of a session. Every resume makes a new one; the one before allows another resume until the new
+ * one is used, since the answer may be lost. A client that shows an older one has a copy (the model is the refresh
+ * token rotation of OAuth 2.0, RFC 9700 section 4.14.2).
  */
 import { hashSecret, isSecret } from './credential.ts';
 
 /** Hashes of the credentials of one session. */
 export interface CredentialHashes {
-  /** The one that requests show. */
+  /** The current one. */
   readonly credentialHash: string;
-  /** The one before, as long as the current one was not used. */
+  /** The one before, until the current one is used. */
   readonly previousCredentialHash?: string | undefined;
   /** Older ones, the newest first. */
   readonly retiredCredentialHashes?: readonly string[] | undefined;
-  /** Retired ones that were used again, which is noticed once. */
+  /** Retired ones that a client has used again; the server notices each once. */
   readonly noticedCredentialHashes?: readonly string[] | undefined;
-  /** Set after an old one was used: none is good any more, until a client authenticates and resumes. */
+  /** Set after a client used a retired one: none is valid until a client authenticates and resumes. */
   readonly credentialsRevoked?: boolean | undefined;
   readonly rotatedAtMs?: number | undefined;
 }
 
-/** Retired credentials that are remembered: each is a line of 64 characters in the record. */
+/** Most retired credentials in a record: each takes 64 characters. */
 const MAX_RETIRED = 64;
-/** Requests that were on their way when their own client resumed may come so long after. */
+/** Requests that were on their way when their own client resumed may arrive so long after. */
 export const STRAGGLER_MS = 30_000;
 
-/** The hashes after a resume. `shown` is the credential that it was asked for with, if any. */
+/** The hashes after a resume. `shown` is the credential in the request, if any. */
 export function rotate(
   hashes: CredentialHashes,
   newHash: string,
@@ -38,7 +38,7 @@ export function rotate(
     const retired = [current, ...(previous === undefined ? [] : [previous]), ...retiredCredentialHashes];
     return { ...base, previousCredentialHash: undefined, retiredCredentialHashes: newest(retired) };
   }
-  // An answer that was lost leaves the client with the one before; the one in it was never seen.
+  // After a lost answer the client still has the one before; it has never seen the current one.
   const isCurrentKnown = previous === undefined || (shown !== undefined && hashSecret(shown) === current);
   const [kept, dropped] = isCurrentKnown ? [current, previous] : [previous, current];
   const retired = dropped === undefined ? retiredCredentialHashes : [dropped, ...retiredCredentialHashes];
@@ -57,22 +57,22 @@ export function retirePrevious(hashes: CredentialHashes): Partial<CredentialHash
 
 /** Whether a resume may show this credential. */
 export function mayResumeWith(hashes: CredentialHashes, shown: string): boolean {
-  if (hashes.credentialsRevoked === true) return true; // the access token beside it decides alone
+  if (hashes.credentialsRevoked === true) return true; // the access token in the request decides alone
   const hash = hashSecret(shown);
   return hash === hashes.credentialHash || hash === hashes.previousCredentialHash;
 }
 
-/** Whether a credential is one that had been retired: a copy is in other hands. */
+/** Whether a credential is a retired one, which only a client with a copy shows. */
 export function isRetired({ retiredCredentialHashes = [] }: CredentialHashes, shown: string): boolean {
   return retiredCredentialHashes.includes(hashSecret(shown));
 }
 
-/** Whether a credential is one that was replaced by a resume, however long ago. */
+/** Whether a resume has replaced a credential, however long ago. */
 export function wasReplaced(hashes: CredentialHashes, shown: string): boolean {
   return isRetired(hashes, shown) || hashes.previousCredentialHash === hashSecret(shown);
 }
 
-/** Whether a credential is, or was, one of the session's: a client that shows another one is a stranger. */
+/** Whether a credential is, or was, one of the session: a client that shows another one is a stranger. */
 export function isOfSession(hashes: CredentialHashes, shown: string): boolean {
   const { credentialHash, noticedCredentialHashes = [] } = hashes;
   return (
@@ -82,7 +82,7 @@ export function isOfSession(hashes: CredentialHashes, shown: string): boolean {
   );
 }
 
-/** The hashes after a retired credential was shown: nobody's is good, and that one will not be noticed again. */
+/** The hashes after a client has shown a retired credential: none is valid, and the server will not notice it again. */
 export function revoke(hashes: CredentialHashes, shown: string): Partial<CredentialHashes> {
   const hash = hashSecret(shown);
   const { retiredCredentialHashes = [], noticedCredentialHashes = [] } = hashes;

@@ -1,10 +1,10 @@
 /**
- * Secrets: session credentials and access tokens are 256 random bits; only their SHA-256 is ever kept.
- * A plain hash is enough for a secret with that much entropy; a password would need more.
+ * Secrets: session credentials and access tokens are 256 random bits, of which cairn stores only the SHA-256. A plain
+ * hash is enough for that much entropy; a password would need more.
  */
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 
-/** A new secret for its owner, and the hash that may be kept. */
+/** A new secret for its owner, and the hash to store. */
 export interface IssuedSecret {
   /** 43 characters of base64url. */
   readonly secret: string;
@@ -18,12 +18,12 @@ export function issueSecret(random: (bytes: number) => Buffer = randomBytes): Is
   return { secret, hash: hashSecret(secret) };
 }
 
-/** The hash under which a secret is kept: SHA-256 of its text, 64 hex digits. */
+/** The stored hash of a secret: SHA-256 of its text, 64 hex digits. */
 export function hashSecret(secret: string): string {
   return createHash('sha256').update(secret).digest('hex');
 }
 
-/** Whether `secret` is the one that `hash` was made of, in constant time. */
+/** Whether `hash` is that of `secret`, in constant time. */
 export function isSecret(secret: string, hash: string): boolean {
   return timingSafeEqual(Buffer.from(hashSecret(secret), 'hex'), Buffer.from(hash, 'hex'));
 }
@@ -34,8 +34,8 @@ export function createSessionId(random: (bytes: number) => Buffer = randomBytes)
 }
 
 /**
- * The session id that belongs to one request of one principal, whichever try of it arrives. Only the owner of the key of the
- * server can tell it before.
+ * The session id for one request of one principal, the same for every attempt. No client can predict it without the
+ * server's key.
  */
 export function sessionIdOf(key: Uint8Array, principal: string, requestId: string): string {
   const hash = createHmac('sha256', key).update(`cairn session\n${requestId}\n${principal}`).digest();

@@ -1,15 +1,15 @@
-/** Encodings in which a chunk may cross the wire. Names are those of `Content-Encoding` (RFC 9110, RFC 8878). */
+/** Encodings of chunks on the wire, by their names in `Content-Encoding` (RFC 9110, RFC 8878). */
 
-/** All that are known, the better first. */
+/** All known encodings, the better first. */
 export const CHUNK_ENCODINGS = ['zstd', 'gzip'] as const;
 
-/** An encoding of a chunk's body; without one its bytes go as they are. */
+/** An encoding of a chunk's body. */
 export type ChunkEncoding = (typeof CHUNK_ENCODINGS)[number];
 
-/** The largest window of a zstd frame, as a power of two: what a decoder has to keep in memory. */
+/** The largest window of a zstd frame, as a power of two: a decoder needs so much memory. */
 export const ZSTD_WINDOW_LOG = 21;
 
-/** Those of the offered encodings that this side can do, in the order of the offer; none where nothing was offered. */
+/** The offered encodings that this side supports, in the order of the offer. */
 export function agreedEncodings(
   offered: readonly string[] | undefined,
   own: readonly ChunkEncoding[],

@@ -1,6 +1,7 @@
 /**
- * Which node carries out the commit of a session, where many nodes see the same records: a lease in the record, and a term that
- * fences off a node whose lease was taken over. What rests on it rests on the term; the time only says when to take over.
+ * Chooses the node that carries out the commit of a session, where many nodes share the records: a lease in the record,
+ * and a term that fences off a node after another has taken over. Safety rests on the term; the time only says when a
+ * node may take over.
  */
 
 /** The publisher of a session. Only the node that holds it publishes. */
@@ -9,11 +10,11 @@ export interface Publisher {
   readonly node: string;
   /** Raised by one with every claim. */
   readonly term: number;
-  /** When the lease ends unless it is renewed, in milliseconds since 1970; 0 where it was given back. */
+  /** When the lease ends unless it is renewed, in milliseconds since 1970; 0 after its node has given it back. */
   readonly untilMs: number;
-  /** Entries that are done, when that was last written down. */
+  /** Published entries, when the node last recorded them. */
   readonly entriesDone?: number | undefined;
-  /** Whether entries may be in their places already, and publishing can still be finished. */
+  /** Whether entries may be published already, and a node can still finish publishing. */
   readonly begun?: boolean | undefined;
 }
 
@@ -26,7 +27,7 @@ export function claimedBy(
   return { node, term: term + 1, untilMs, entriesDone, begun };
 }
 
-/** The publisher after its node has given it back; `begun` stays where publishing is to be finished. */
+/** The publisher after its node has given it back; `begun` stays where another node has to finish publishing. */
 export function givenBack(publisher: Publisher, isToBeFinished: boolean): Publisher {
   return { ...publisher, untilMs: 0, begun: isToBeFinished ? publisher.begun : undefined };
 }

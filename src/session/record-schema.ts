@@ -1,4 +1,4 @@
-/** What a session record looks like in a store, whichever that is: JSON, of the members that `record.ts` describes. */
+/** The JSON schema of session records in every store; `record.ts` describes the members. */
 import * as v from 'valibot';
 import { CairnError, isErrorCode, type ErrorCode } from '../base/errors.ts';
 import { DIGEST_ALGORITHMS } from '../manifest/digest.ts';
@@ -9,7 +9,7 @@ import { SCOPES } from './scopes.ts';
 import { SESSION_STATES } from './session-states.ts';
 import { SYNC_MODES } from './sync-mode.ts';
 
-/** Records have no `format` so far, which is the first one. */
+/** Records without a `format` have this one. */
 const RECORD_FORMAT = 1;
 const ID = /^[A-Za-z0-9_-]{1,64}$/;
 
@@ -101,7 +101,7 @@ const recordSchema = v.object({
 });
 
 /**
- * The record in a JSON text; undefined where it is none. `shown` names the place for people.
+ * The record in a JSON text; undefined where the text is no valid record. `shown` names the document in errors.
  *
  * @throws CairnError `journal-version` for a record of a newer cairn
  */
@@ -110,15 +110,15 @@ export function parseRecord(text: string, shown: string): SessionRecord | undefi
   try {
     value = JSON.parse(text);
   } catch {
-    return undefined; // as broken as any other text that is no record
+    return undefined; // no JSON is as invalid as any other text
   }
   refuseNewer(value, shown);
   const result = v.safeParse(recordSchema, value);
-  // Objects that were built member by member take more than twice the memory of those that the parser makes.
+  // Objects of the validator take more than twice the memory of those that JSON.parse makes.
   return result.success ? (JSON.parse(JSON.stringify(result.output)) as SessionRecord) : undefined;
 }
 
-/** What a newer cairn wrote is not broken: nobody may rename it, or start its session over. */
+/** Refuses a record of a newer cairn. It is not broken, so no caller may rename it or start its session over. */
 function refuseNewer(value: unknown, shown: string): void {
   const format = typeof value === 'object' && value !== null && 'format' in value ? value.format : undefined;
   if (typeof format !== 'number' || format <= RECORD_FORMAT) return;

@@ -1,4 +1,4 @@
-/** What is known of a session, wherever it is kept, and the rules by which it changes. */
+/** The record of a session, independent of its store, and the rules by which it changes. */
 import { CairnError, type ErrorCode } from '../base/errors.ts';
 import type { DigestAlgorithm } from '../manifest/digest.ts';
 import type { ChunkEncoding } from './encoding.ts';
@@ -13,11 +13,11 @@ import { transition, type SessionEvent, type SessionState } from './state.ts';
 /** The durable record of one session. Plain JSON; replaced as a whole by compare-and-set on `version`. */
 export interface SessionRecord extends CredentialHashes {
   readonly id: string;
-  /** Raised by one with every change; what compare-and-set compares. */
+  /** Raised by one with every change, for compare-and-set. */
   readonly version: number;
-  /** Who established it: the id of an access token's owner. */
+  /** The principal that established it. */
   readonly principal: string;
-  /** What it was last established, resumed or renewed with. Missing in old records, which have to be resumed. */
+  /** The authorization that last established, resumed or renewed it. Missing in old records, which need a resume. */
   readonly authorization?: RecordedAuthorization | undefined;
   readonly direction: 'push' | 'pull';
   /** Safe relative path below the content root; empty for the root itself. */
@@ -27,53 +27,53 @@ export interface SessionRecord extends CredentialHashes {
   readonly parallel: number;
   /** When the server makes sync points of a push. Missing in a pull, and in old records, where it means `group`. */
   readonly sync?: SyncMode | undefined;
-  /** Of a push: whether modes are taken over whatever the umask says. */
+  /** Of a push: whether entries keep their modes against the umask. */
   readonly preserveModes?: boolean | undefined;
-  /** Of a push: whether something was at the target when it was established, which keeps its mode. */
+  /** Of a push: whether the target existed when the session was established; it keeps its mode then. */
   readonly keepsTarget?: boolean | undefined;
-  /** In what encodings chunks may come and go in this epoch, besides as they are. */
+  /** The encodings that chunks may have in this epoch, besides none. */
   readonly encodings?: readonly ChunkEncoding[] | undefined;
-  /** The last sync point before the session was let go of in memory; its numbers go on in the same epoch. */
+  /** The last sync point before the server removed the session from memory; numbers go on in the same epoch. */
   readonly durableSyncPoint?: number | undefined;
   readonly state: SessionState;
-  /** Fencing token: requests of an older epoch are refused. */
+  /** Fencing token: the server refuses requests of an older epoch. */
   readonly epoch: number;
   readonly manifestId: string | null;
-  /** The server process that holds what is not durable yet; null where nobody does. */
+  /** Id of the server process with bytes of the session that are not durable yet; null where none has any. */
   readonly holder: string | null;
   readonly createdAtMs: number;
-  /** When the lease ends, unless the session is touched before. */
+  /** When the lease ends, unless a request touches the session before; milliseconds since 1970. */
   readonly leaseExpiresAtMs: number;
-  /** What the client asked to commit: kept so that a restart in the middle finishes it. */
+  /** The client's claim: kept so that a restart finishes an interrupted commit. */
   readonly commit: {
     readonly digest: string;
     readonly bytesTotal: number;
     readonly excluded: readonly number[];
-    /** Entries of the manifest, which a repeated commit is told when the manifest is gone. */
+    /** Number of entries, for the answer to a repeated commit when the manifest is gone. */
     readonly entriesTotal: number;
-    /** Whether entries that cannot be published are left out, and whether directories give way with all that is in them. */
+    /** Whether the commit leaves out entries that it cannot publish, and whether it replaces non-empty directories. */
     readonly leaveOut?: boolean | undefined;
     readonly forceReplace?: boolean | undefined;
-    /** Of a committed push: what was left out, by code, in runs; and how many entries beside those. */
+    /** Of a committed push: the entries left out, in runs by error code, and how many more the list has no room for. */
     readonly unpublished?:
       readonly { readonly code: string; readonly entries: readonly number[] }[] | undefined;
     readonly unlisted?: number | undefined;
   } | null;
-  /** Where many nodes see the record: which one carries out the commit, or did. */
+  /** Where many nodes share the record: the one that carries out the commit, or did. */
   readonly publisher?: Publisher | undefined;
-  /** Payload bytes of the agreed plan, and how many of them a sync point covered when that was last written down. */
+  /** Payload bytes of the agreed plan, and how many of them a sync point covered at the last write of the record. */
   readonly bytesTotal?: number | undefined;
   readonly bytesDone?: number | undefined;
-  /** Of a push with a manifest: bytes of that, its entries, and bytes of the targets of links that are carried. */
+  /** Of a push with a manifest: its bytes, its entries, and the bytes of the carried link targets. */
   readonly manifestBytes?: number | undefined;
   readonly entries?: number | undefined;
   readonly linkBytes?: number | undefined;
-  /** What a request of it last failed with, as far as that was written down together with something else. */
+  /** The last failure of a request; written only together with other changes. */
   readonly lastError?: SessionFailure | undefined;
   readonly history?: readonly Moment[] | undefined;
 }
 
-/** What a request of a session, or its commit, failed with. */
+/** The failure of a request of a session, or of its commit. */
 export interface SessionFailure {
   readonly atMs: number;
   readonly code: ErrorCode;
@@ -81,7 +81,7 @@ export interface SessionFailure {
   readonly message: string;
 }
 
-/** What a session may do, as its server has granted it. */
+/** What a session is allowed, as its record stores it. */
 export interface RecordedAuthorization {
   readonly id: string;
   readonly principal: string;
@@ -90,13 +90,13 @@ export interface RecordedAuthorization {
   readonly expiresAtMs?: number | undefined;
   readonly quota?:
     { readonly bytes?: number | undefined; readonly sessions?: number | undefined } | undefined;
-  /** Of a grant: the id of what it was issued with, which it does not outlive, and whose quota it uses, too. */
+  /** Of a grant: the authorization that issued it, which it does not outlive and whose quota it uses, too. */
   readonly issuer?: { readonly id: string; readonly quota?: RecordedAuthorization['quota'] } | undefined;
 }
 
-/** How long a session that nobody touches is kept: a long weekend and a sick week. */
+/** How long the server keeps a session without requests: a long weekend and a sick week. */
 export const DEFAULT_LEASE_MS = 7 * 24 * 3600 * 1000;
-/** How long a session may take in all: a transfer that is resumed for longer than that is nobody's any more. */
+/** How long a session may take in all: a transfer that is resumed for longer than that is abandoned. */
 export const DEFAULT_MAX_AGE_MS = 90 * 24 * 3600 * 1000;
 
 /**
@@ -132,10 +132,10 @@ const REFUSALS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Refuses a request that another epoch or another credential than the session's sends.
+ * Refuses a request with another epoch or another credential than the session's.
  *
- * @throws CairnError `session-fenced` for an older epoch, `session-credential` for a wrong credential,
- * `session-suspended` where nobody's is good any more
+ * @throws CairnError `session-fenced` for another epoch, `session-credential` for a wrong credential,
+ * `session-suspended` where the credentials are revoked
  */
 export function checkFence(record: SessionRecord, epoch: number, credential: string): void {
   if (epoch !== record.epoch) {
@@ -151,15 +151,15 @@ export function checkFence(record: SessionRecord, epoch: number, credential: str
   }
 }
 
-/** How long sessions live, in milliseconds. */
+/** The lifetimes of sessions, in milliseconds. */
 export interface Lifetimes {
-  /** Since anybody touched it. */
+  /** Since the last request. */
   readonly leaseMs: number;
-  /** Since it was established, however often it is touched. */
+  /** Since it was established, regardless of requests. */
   readonly maxAgeMs: number;
 }
 
-/** When the lease of a session ends that was touched at a time, in milliseconds since 1970. */
+/** When the lease ends after a request at `touchedAtMs`, in milliseconds since 1970. */
 export function leaseEnd(
   { createdAtMs }: Pick<SessionRecord, 'createdAtMs'>,
   touchedAtMs: number,

@@ -1,4 +1,4 @@
-/** Every state of a session, once: a file of its own, since the command line names them at every start. */
+/** Every state of a session. In a file of its own, since the command line loads it at every start. */
 export const SESSION_STATES = [
   'establishing',
   'open',

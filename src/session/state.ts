@@ -1,15 +1,15 @@
 /**
- * The states of a session and the one table of what may happen in each (after ITU-T X.225: establish, maintain,
- * synchronise, terminate). Both sides use it.
+ * The states of a session and the one table of their transitions (after ITU-T X.225: establish, maintain, synchronise,
+ * terminate). Both sides use it.
  */
 import type { ErrorCode } from '../base/errors.ts';
 import type { SESSION_STATES } from './session-states.ts';
 
-/** Where a session is in its life. */
+/** A state of a session. */
 export type SessionState = (typeof SESSION_STATES)[number];
 
 /**
- * What can happen to a session: `prepare` (manifest, plan, digests before it is open), `opened` (plan agreed), `transfer`
+ * An event of a session: `prepare` (manifest, plan, digests before it is open), `opened` (plan agreed), `transfer`
  * (chunk, sync, heartbeat), `suspend`, `resume`, `commit`, `incomplete` (commit found chunks missing or wrong),
  * `published`, `abort`, `expire`.
  */
@@ -25,7 +25,7 @@ export type SessionEvent =
   | 'abort'
   | 'expire';
 
-/** The state that follows, or why the event is refused. */
+/** The next state, or the error code of a refused event. */
 export type Transition = { readonly state: SessionState } | { readonly refused: ErrorCode };
 
 const to = (state: SessionState): Transition => ({ state });
@@ -57,7 +57,7 @@ const TABLE: Readonly<Record<SessionState, Readonly<Record<SessionEvent, Transit
     prepare: to('establishing'),
     opened: to('open'),
     transfer: WRONG,
-    // Without a plan there is nothing to go on from but the manifest; the session simply waits.
+    // Before the plan there is nothing to suspend: the session simply waits.
     suspend: to('establishing'),
     resume: to('establishing'),
     commit: WRONG,
@@ -99,7 +99,7 @@ const TABLE: Readonly<Record<SessionState, Readonly<Record<SessionEvent, Transit
   },
   committed: {
     ...ended('session-state'),
-    // The reply to a commit may be lost: asking again, also from a new epoch, gives the same answer.
+    // The reply to a commit may be lost: a repeated commit, also in a new epoch, gets the same answer.
     suspend: to('committed'),
     resume: to('committed'),
     commit: to('committed'),
@@ -109,7 +109,7 @@ const TABLE: Readonly<Record<SessionState, Readonly<Record<SessionEvent, Transit
   expired: { ...ended('session-expired'), expire: to('expired'), abort: to('expired') },
 };
 
-/** The one transition function: what becomes of a session in `state` when `event` happens. */
+/** The one transition function: the transition of a session in `state` at `event`. */
 export function transition(state: SessionState, event: SessionEvent): Transition {
   return TABLE[state][event];
 }
