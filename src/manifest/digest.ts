@@ -2,13 +2,13 @@
  * Digests of chunks, files and whole transfers.
  *
  * A chunk's digest is XXH64 (seed 0, big-endian) or SHA-256 of its bytes. Digests of files and transfers are SHA-256
- * over chunk digests, so they can be computed in any order of arrival and after a resume.
+ * over chunk digests, so chunks may arrive in any order, before and after a resume.
  * Vectors: `fixtures/wire/digests.json`.
  */
 import { createHash } from 'node:crypto';
 import xxhash from 'xxhash-wasm';
 
-/** Digest algorithms of chunks: `xxh64` finds accidents at memory speed, `sha256` also finds intent. */
+/** Digest algorithms of chunks: `xxh64` detects accidents at memory speed, `sha256` also detects attacks. */
 export const DIGEST_ALGORITHMS = ['xxh64', 'sha256'] as const;
 /** One of {@link DIGEST_ALGORITHMS}. */
 export type DigestAlgorithm = (typeof DIGEST_ALGORITHMS)[number];
@@ -16,7 +16,7 @@ export type DigestAlgorithm = (typeof DIGEST_ALGORITHMS)[number];
 /** Length of a chunk's digest in bytes. */
 export const DIGEST_LENGTH_BYTES: Readonly<Record<DigestAlgorithm, number>> = { xxh64: 8, sha256: 32 };
 
-/** Takes bytes in order and gives their digest once. */
+/** Takes bytes in order and returns their digest once. */
 export interface Hasher {
   update(bytes: Uint8Array): void;
   digest(): Uint8Array;
@@ -30,14 +30,14 @@ export function isDigestAlgorithm(value: unknown): value is DigestAlgorithm {
   return DIGEST_ALGORITHMS.some((algorithm) => algorithm === value);
 }
 
-/** XXH64 copies what it is fed into WebAssembly memory and keeps that memory: feed it slices of this many bytes. */
+/** XXH64 copies its input into WebAssembly memory, which never shrinks: so it gets slices of this size. */
 const SLICE_BYTES = 256 * 1024;
 
 let xxh64: Promise<HasherFactory> | undefined;
 
 /**
- * Loads an algorithm; the returned factory is synchronous. The loaded code is shared, and a caller that will need it can ask for
- * it early: WebAssembly is compiled aside.
+ * Loads an algorithm; the returned factory is synchronous. All callers share the loaded code. An early call helps,
+ * since WebAssembly is compiled in the background.
  */
 export function loadHasher(algorithm: DigestAlgorithm): Promise<HasherFactory> {
   if (algorithm === 'sha256') return Promise.resolve(sha256Hasher);
@@ -82,8 +82,8 @@ function u64(value: number): Buffer {
 
 /**
  * The digest of a whole transfer: SHA-256 of `"cairn transfer 1\n"`, the manifest id (32 bytes), the payload size
- * (u64), then chunk number (u64) and chunk digest of every chunk that was carried, in ascending order; all integers
- * big-endian. 64 hex digits.
+ * (u64), then chunk number (u64) and digest of every carried chunk, in ascending order; all integers big-endian. 64 hex
+ * digits.
  */
 export function transferDigest(
   manifestId: string,

@@ -1,33 +1,33 @@
 /**
- * The entries of a tree in little memory: 26 bytes each and those of the path, without an object for each. An entry is
- * made when it is asked for, and is garbage soon after.
+ * The entries of a tree in little memory: 26 bytes each and those of the path. The table makes the object of an entry
+ * on request, which is garbage soon after.
  */
 import type { Entry, EntryType } from './entry.ts';
 import { StringTable } from './string-table.ts';
 
-/** Entries in an order. Asking for one part of an entry is cheaper than asking for all of it. */
+/** Entries in order. One part of an entry is cheaper to read than the whole. */
 export interface EntryList extends Iterable<Entry> {
   readonly length: number;
-  /** The entry at an index; undefined where there is none. */
+  /** The entry at an index; undefined behind the end. */
   at(index: number): Entry | undefined;
   /** The entries from `from` on and before `to`. */
   slice(from: number, to: number): Entry[];
-  /** The path of the entry at an index that is there. */
+  /** The path of the entry at a valid index. */
   pathOf(index: number): string;
-  /** The size in bytes of the entry at an index that is there. */
+  /** The size in bytes of the entry at a valid index. */
   sizeOf(index: number): number;
-  /** The type of the entry at an index that is there. */
+  /** The type of the entry at a valid index. */
   typeOf(index: number): EntryType;
-  /** What a symlink leads to; empty for other entries. */
+  /** The target of a symlink; empty for other entries. */
   linkTargetOf(index: number): string;
 }
 
-/** Their number in the table is their place here. */
+/** The table stores a type as its index here. */
 const TYPES: readonly EntryType[] = ['file', 'directory', 'symlink', 'stream'];
-/** Growing by pages copies nothing. */
+/** A table grows by pages, without a copy. */
 const PAGE_ENTRIES = 4096;
 const MODE_BITS = 12;
-/** Where the parts of an entry are in its row. */
+/** Offsets in the row of an entry, and its length, in bytes. */
 const ROW = { sizeBytes: 0, mtimeNs: 8, typeAndMode: 16, lengthBytes: 18 } as const;
 
 /** An {@link EntryList} that grows at its end. */
@@ -37,14 +37,14 @@ export class EntryTable implements EntryList {
   /** Most trees have few symlinks or none. */
   readonly #linkTargets = new Map<number, string>();
 
-  /** The table of what is in `entries`, in that order. */
+  /** Makes a table of `entries`, in their order. */
   static from(entries: Iterable<Entry>): EntryTable {
     const table = new EntryTable();
     for (const entry of entries) table.push(entry);
     return table;
   }
 
-  /** How many entries there are. */
+  /** Number of entries. */
   get length(): number {
     return this.#paths.length;
   }

@@ -3,33 +3,33 @@ import { checkRelativePath } from '../base/safe-path.ts';
 import { CairnError } from '../base/errors.ts';
 import { carriedTime } from './entry-time.ts';
 
-/** What an entry can be; a `stream` is a file whose size is not known until it ends. */
+/** The type of an entry; a `stream` is a file of unknown size until it ends. */
 export type EntryType = 'file' | 'directory' | 'symlink' | 'stream';
 
 /**
- * An entry of a manifest. Every entry has every field, so that a million of them stay one shape in memory.
- * `path` is relative to the target of the transfer; the empty path is the target itself.
+ * An entry of a manifest. Every entry has every field, so that all have one hidden class. `path` is relative to the
+ * target of the transfer; the empty path is the target itself.
  */
 export interface Entry {
   readonly type: EntryType;
   readonly path: string;
-  /** Size in bytes; 0 for everything but a file. */
+  /** Size in bytes; 0 for all but files. */
   readonly sizeBytes: number;
   /** Permission bits; 0 for a symlink, which has none of its own. */
   readonly mode: number;
   /** Time of last modification in nanoseconds since 1970. */
   readonly mtimeNs: bigint;
-  /** Where a symlink points; empty for everything else. */
+  /** The target of a symlink; empty for all others. */
   readonly linkTarget: string;
 }
 
 /**
- * What tells whether a source is still the one that was scanned. On a local disk: device, inode, size, mtime and ctime;
- * on an object store: its entity tag. Opaque to everyone but the store that made it.
+ * The identity of a source, which changes when the source does. On a local disk: device, inode, size, mtime and ctime;
+ * on an object store: the entity tag. Opaque outside of the store that made it.
  */
 export type Identity = string;
 
-/** An entry as a scan found it, with the identity that its bytes are bound to. */
+/** An entry as a scan found it, with the identity of its bytes. */
 export interface ScannedEntry {
   readonly entry: Entry;
   readonly identity: Identity;
@@ -38,8 +38,8 @@ export interface ScannedEntry {
 const MAX_LINK_TARGET_BYTES = 4095;
 
 /**
- * The permission bits that cairn carries: nine of a file, twelve of a directory.
- * setuid and setgid of files are left behind on purpose: no transfer may hand out another user's rights.
+ * The permission bits that cairn carries: nine of a file, twelve of a directory. It leaves out setuid and setgid of
+ * files on purpose: no transfer may hand out another user's rights.
  */
 export function portableMode(type: EntryType, mode: number): number {
   if (type === 'symlink') return 0;
@@ -47,7 +47,7 @@ export function portableMode(type: EntryType, mode: number): number {
 }
 
 /**
- * Checks an entry that came from the other side and returns it.
+ * Checks an entry from the other side and returns it.
  *
  * @throws CairnError `path-unsafe`, `path-too-long`, `path-reserved`, `manifest-invalid`
  */

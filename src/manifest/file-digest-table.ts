@@ -6,25 +6,25 @@ const ROW_BYTES = 1 + DIGEST_BYTES;
 const PAGE_ENTRIES = 2048;
 const MARK = { absent: 0, digest: 1, none: 2 } as const;
 
-/** What may be asked of {@link FileDigests} that another owner has. */
+/** Read access to {@link FileDigests} of another owner. */
 export type ReadonlyFileDigests = Pick<FileDigests, 'get' | 'has' | 'size'>;
 
-/** File digests of 64 hex digits; null for a file that has none, since it cannot be read. */
+/** File digests of 64 hex digits; null for a file that cannot be read. */
 export class FileDigests {
   readonly #pages = new Map<number, Buffer>();
   #size = 0;
 
-  /** Of how many entries something is known. */
+  /** Number of entries with a digest or null. */
   get size(): number {
     return this.#size;
   }
 
-  /** Whether something is known of an entry. */
+  /** Whether an entry has a digest or null. */
   has(entryIndex: number): boolean {
     return this.get(entryIndex) !== undefined;
   }
 
-  /** The digest of an entry; null where it has none, undefined where nothing is known. */
+  /** The digest of an entry; null where it cannot be read, undefined where it is not known yet. */
   get(entryIndex: number): string | null | undefined {
     const page = this.#pages.get(Math.floor(entryIndex / PAGE_ENTRIES));
     const row = (entryIndex % PAGE_ENTRIES) * ROW_BYTES;

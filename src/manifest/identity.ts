@@ -1,12 +1,12 @@
-/** What of a source's identity may change while its bytes stay. Pure. */
+/** Compares identities of sources whose bytes may be the same. Pure. */
 import type { Identity } from './entry.ts';
 
 /** device:inode:size:mtime:ctime */
 const OF_FILE = /^\d+:\d+:(\d+:-?\d+):-?\d+$/;
 
 /**
- * Whether only device, inode or ctime differ, as after a remount, a new hard link or a chmod: the bytes may well be the
- * same. That is a guess, which reading them again has to prove. False for the identities of other stores than a disk.
+ * Whether only device, inode or ctime differ, as after a remount, a new hard link or a chmod. Then the bytes may be the
+ * same: a guess that the caller has to prove by reading them again. False for identities of stores other than a disk.
  */
 export function mayHaveSameBytes(one: Identity, other: Identity): boolean {
   const sizeAndTime = OF_FILE.exec(one)?.[1];

@@ -1,9 +1,10 @@
 /**
- * The pure function manifest → chunks → segments; both sides compute it alone and agree.
+ * The pure function manifest → chunks → segments; each side computes it alone and both agree.
  *
- * Entries go by in manifest order. A file of at least one chunk's size gets ceil(size / chunk size) chunks of its own.
- * Smaller ones are packed together, whole: one that no longer fits starts the next chunk, and so does one after a large
- * file. Directories, symlinks, empty files, and entries whose bytes the receiver already has take no room.
+ * It goes through the entries in manifest order. A file of at least one chunk's size gets ceil(size / chunk size)
+ * chunks of its own. Smaller ones are packed together, whole: one that no longer fits starts the next chunk, and so
+ * does one after a large file. Directories, symlinks, empty files, and entries whose bytes the receiver already has
+ * take no room.
  */
 import { formatBytes } from '../base/byte-text.ts';
 import { CairnError } from '../base/errors.ts';
@@ -23,17 +24,17 @@ export interface Segment {
 
 /** Which bytes of which entries each chunk carries. */
 export interface Layout {
-  /** Number of chunks; `MAX_CHUNKS` for a stream whose size is not known yet. */
+  /** Number of chunks; `MAX_CHUNKS` for a stream of unknown size. */
   readonly chunkCount: number;
   /** Number of entries that carry bytes. */
   readonly carrierCount: number;
-  /** Payload bytes of all chunks; undefined for a stream whose size is not known yet. */
+  /** Payload bytes of all chunks; undefined for a stream of unknown size. */
   readonly bytesTotal: number | undefined;
-  /** Bytes of a chunk; for a stream of unknown size the most that it can have. */
+  /** Bytes of a chunk; for a stream of unknown size, the most that it can have. */
   chunkLengthBytes(chunk: number): number;
   /** The segments of a chunk in order, found in O(log n); a chunk of tiny files has a great many. */
   segmentsOf(chunk: number): Iterable<Segment>;
-  /** Whether all that a chunk carries is of entries for which `isSuch` holds. */
+  /** Whether `isSuch` holds for all entries of a chunk. */
   carriesOnly(chunk: number, isSuch: (entryIndex: number) => boolean): boolean;
   /** The chunks of an entry; `count` is 0 where the entry carries no bytes. A packed entry shares its one chunk. */
   chunksOf(entryIndex: number): { readonly first: number; readonly count: number };
@@ -44,7 +45,7 @@ export interface Layout {
 /** Most chunks of one transfer; a manifest that needs more needs larger chunks. */
 export const MAX_CHUNKS = 2 ** 24;
 
-/** Whether a manifest is that of a stream. */
+/** Whether a manifest has a stream. */
 export function isStream({ entries }: Pick<Manifest, 'entries'>): boolean {
   return entries.length > 0 && entries.typeOf(0) === 'stream';
 }
@@ -52,9 +53,9 @@ export function isStream({ entries }: Pick<Manifest, 'entries'>): boolean {
 /**
  * Computes the layout.
  *
- * @param isPresent tells of an entry, by its index, that the receiver already has its bytes
+ * @param isPresent whether the receiver already has the bytes of an entry
  * @param streamSizeBytes the size of a stream, once it has ended
- * @throws CairnError `manifest-too-large` where more than {@link MAX_CHUNKS} chunks would be needed
+ * @throws CairnError `manifest-too-large` for more than {@link MAX_CHUNKS} chunks
  */
 export function createLayout(
   manifest: Pick<Manifest, 'entries' | 'chunkSizeBytes'>,

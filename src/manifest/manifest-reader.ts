@@ -12,19 +12,19 @@ import {
   type ManifestParameters,
 } from './manifest.ts';
 
-/** What a reader accepts at most. */
+/** The limits of a reader. */
 export interface ManifestLimits {
   readonly maxEntries: number;
   readonly maxBytes: number;
 }
 
-/** Limits that fit a machine of today: two million entries. */
+/** Limits for an ordinary machine. */
 export const DEFAULT_MANIFEST_LIMITS: ManifestLimits = { maxEntries: 2_000_000, maxBytes: 1024 ** 3 };
 
 /**
- * Splits bytes into lines of UTF-8 text; every line must be ended by a newline.
+ * Splits bytes into lines of UTF-8 text; every line must end with a newline.
  *
- * @throws CairnError `manifest-invalid` for a line that is too long or no UTF-8; `chunk-incomplete` for one that is cut
+ * @throws CairnError `manifest-invalid` for a line that is too long or not UTF-8; `chunk-incomplete` for a cut one
  */
 export async function* splitLines(
   source: AsyncIterable<Uint8Array>,
@@ -45,7 +45,7 @@ export async function* splitLines(
   if (rest.length > 0) throw new CairnError('chunk-incomplete', 'the text was cut in the middle of a line');
 }
 
-/** Lines are measured one by one: how the bytes were sliced on their way must not matter. */
+/** Measures lines one by one, so that the slices in which the bytes arrive do not matter. */
 function hasLongLine(bytes: Buffer, maxLineBytes: number): boolean {
   for (let start = 0; bytes.length - start > maxLineBytes;) {
     const end = bytes.indexOf(0x0a, start);
@@ -64,7 +64,7 @@ function decodeText(decoder: InstanceType<typeof TextDecoder>, bytes: Uint8Array
 }
 
 /**
- * Takes the lines of a manifest one by one, checks each, and gives the manifest at the end.
+ * Takes the lines of a manifest one by one, checks each, and returns the manifest at the end.
  *
  * `line` and `finish` throw CairnError `manifest-invalid`, `manifest-too-large`, or a path code.
  */
@@ -73,7 +73,7 @@ export interface ManifestReader {
   finish(expectedId?: string): Manifest;
 }
 
-/** Makes a {@link ManifestReader}; what comes is hostile until it has been read whole. */
+/** Makes a {@link ManifestReader}; its input is hostile until the reader has checked all of it. */
 export function createManifestReader(limits: ManifestLimits = DEFAULT_MANIFEST_LIMITS): ManifestReader {
   const hash = createHash('sha256');
   const tree = new TreeChecker();

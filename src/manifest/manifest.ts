@@ -1,7 +1,7 @@
 /**
- * The ordered entries of one transfer, their canonical encoding, and the id made from it.
+ * The ordered entries of one transfer, their canonical encoding, and its id.
  *
- * The encoding is NDJSON: a header line, then a line an entry, each an array in RFC 8785 form and ended by a newline.
+ * The encoding is NDJSON: a header line, then a line for each entry, each an array in RFC 8785 form with a newline.
  * The id is the SHA-256 of these bytes. Vectors: `fixtures/wire/manifests.json`.
  */
 import { createHash } from 'node:crypto';
@@ -33,7 +33,7 @@ export const MANIFEST_VERSION = 1;
 export const CHUNK_SIZE_RANGE = { min: 64 * 1024, max: 64 * 1024 * 1024 } as const;
 /** Longest line of a manifest in bytes: a path, a link target and their escapes. */
 export const MAX_LINE_BYTES = 64 * 1024;
-/** The parameters of a tree id: that of the manifest which a tree has by itself, in whatever way it would be transferred. */
+/** The parameters of tree ids: fixed, so that the id of a tree does not depend on the parameters of a transfer. */
 export const TREE_ID_PARAMETERS: ManifestParameters = {
   chunkSizeBytes: CHUNK_SIZE_RANGE.min,
   digest: 'xxh64',
@@ -57,7 +57,7 @@ export function encodeHeader(parameters: ManifestParameters): string {
 
 /** The line of one entry, without its newline. */
 export function encodeEntry({ type, path, sizeBytes, mode, mtimeNs, linkTarget }: Entry): string {
-  // Only strings need escapes; without the array this takes half the time.
+  // Only strings need escapes; an array through JSON.stringify takes twice the time.
   const name = JSON.stringify(path);
   switch (type) {
     case 'file':
@@ -71,7 +71,7 @@ export function encodeEntry({ type, path, sizeBytes, mode, mtimeNs, linkTarget }
   }
 }
 
-/** The canonical encoding, a batch of lines at a time (UTF-8 text, each line with its newline). */
+/** Yields the canonical encoding in batches of lines (UTF-8 text, each line with its newline). */
 export function encodeManifest(manifest: ManifestParameters & { entries: EntryList }): Generator<string> {
   return encodeLines(`${encodeHeader(manifest)}\n`, manifest.entries);
 }
@@ -88,7 +88,7 @@ function* encodeLines(first: string, entries: Iterable<Entry>): Generator<string
   if (batch !== '') yield batch;
 }
 
-/** Makes a manifest of entries that are in canonical order, and computes its id. */
+/** Makes a manifest of entries in canonical order, and computes its id. */
 export function createManifest(
   { chunkSizeBytes, digest }: ManifestParameters,
   listed: EntryList | readonly Entry[],
@@ -99,14 +99,14 @@ export function createManifest(
   return { chunkSizeBytes, digest, entries, ...hash.finish() };
 }
 
-/** What becomes the id of a manifest. */
+/** Computes the id of a manifest. */
 export interface ManifestHash {
   /** Takes the next entries in canonical order. */
   add(entries: Iterable<Entry>): void;
   finish(): Pick<Manifest, 'id' | 'encodedBytes'>;
 }
 
-/** Makes a {@link ManifestHash}: for callers that need the id alone, and not the entries. */
+/** Makes a {@link ManifestHash}, for callers that need only the id. */
 export function createManifestHash(parameters: ManifestParameters): ManifestHash {
   const hash = createHash('sha256');
   let encodedBytes = 0;
@@ -143,7 +143,7 @@ export function decodeEntry(line: string): Entry {
 }
 
 function unknownVersion(version: unknown): CairnError {
-  // For callers that have to tell a newer manifest from a broken one.
+  // By this detail a caller tells a newer manifest from a broken one.
   const details = Number.isSafeInteger(version) ? { version: version as number } : {};
   return new CairnError(
     'manifest-invalid',
@@ -209,8 +209,8 @@ export function refusal(why: string, cause?: unknown): CairnError {
 }
 
 /**
- * Watches entries go by and refuses what is no tree: paths out of canonical order or twice, entries below something
- * that is no directory of the manifest, and anything beside a target that is itself a file, link or stream.
+ * Checks that entries in order form a tree. It refuses paths out of canonical order or twice, entries whose parent is
+ * no directory of the manifest, and entries beside a target that is itself a file, link or stream.
  */
 export class TreeChecker {
   #last: Entry | undefined;

@@ -1,47 +1,47 @@
-/** Which permission bits a receiver gives an entry: those that were sent, less what its user did not ask for. Pure. */
+/** The permission bits that a receiver gives an entry: those of the sender, without unwanted ones. Pure. */
 import { portableMode, type Entry, type EntryType } from './entry.ts';
 
-/** Changes permission bits as `--chmod` says. */
+/** Changes permission bits as `--chmod` asks. */
 export type ModeChange = (type: EntryType, mode: number) => number;
 
-/** What a receiver is like. */
+/** How the receiver treats modes. */
 export interface ReceiverModes {
-  /** The bits that its user denies to what is made. */
+  /** The bits that its user denies to new files. */
   readonly umask: number;
-  /** Whether its user could lose the way to what is its own: everybody could but root. */
+  /** Whether a mode could lock its user out of its own files: true for every user but root. */
   readonly ownerReads: boolean;
 }
 
-/** A receiver that gives every mode as it was sent, such as one that keeps them as text. */
+/** A receiver that keeps every mode as it was sent, such as one that stores modes as text. */
 export const AS_SENT: ReceiverModes = { umask: 0, ownerReads: false };
 
-/** What a transfer wants of its receiver. */
+/** The options of a transfer about modes. */
 export interface ModeWishes {
-  /** Takes over all bits, whatever the umask says. */
+  /** Keeps all bits of the sender against the umask. */
   readonly preserve?: boolean | undefined;
-  /** Made to what is taken over. */
+  /** Applied to the mode that the entry would get. */
   readonly change?: ModeChange | undefined;
-  /** Whether the target was there before, and stays as its owner has made it. */
+  /** Whether the target existed before, and keeps the mode that its owner gave it. */
   readonly keepsTarget?: boolean | undefined;
 }
 
-/** The mode that an entry gets, where something of the mode `foundMode` is there or nothing is. */
+/** Returns the mode for an entry; `foundMode` is that of the existing entry, undefined where there is none. */
 export type ModeOf = (entry: Pick<Entry, 'type' | 'path' | 'mode'>, foundMode: number | undefined) => number;
 
 const SET_GROUP = 0o2000;
 const GROUP_AND_OTHERS_WRITE = 0o022;
 const OTHERS_WRITE = 0o002;
-/** What the owner of a directory, and of anything else, has to be allowed so that it can be looked at. */
+/** The bits that the owner needs to read a directory, and any other entry. */
 const OWNER = { directory: 0o500, other: 0o400 } as const;
 
 /**
- * The mode that an entry gets.
+ * Computes the mode of an entry.
  *
- * What everybody may write to is a risk on the receiver's machine that its sender cannot judge: where the umask there
- * denies that to others, write goes from all that the umask names. The set-group-id bit of a directory says which group
- * its new files get there; it stays as it is. Both come with `preserve`.
+ * An entry that all users may write to is a risk on the receiver's machine that the sender cannot judge: where the
+ * umask denies write to others, the entry loses write for all that the umask names. The set-group-id bit of a directory
+ * decides the group of new files on the receiver's machine, so it stays as found there. `preserve` carries both.
  *
- * @param foundMode of what is there; undefined where nothing is
+ * @param foundMode mode of the existing entry; undefined where there is none
  */
 export function modeFor(
   { type, path, mode }: Pick<Entry, 'type' | 'path' | 'mode'>,
@@ -61,8 +61,8 @@ export function modeFor(
 }
 
 /**
- * Whether the modes of an entry at both ends may come from one transfer, whatever the umask of its receiver was, and
- * whether the target was there before.
+ * Whether the modes of an entry on both sides may come from one transfer, under any umask of the receiver, and with or
+ * without an existing target.
  */
 export function modesAgree(
   { type, path, mode }: Pick<Entry, 'type' | 'path' | 'mode'>,

@@ -1,11 +1,11 @@
-/** Many strings as a document: a line of JSON each. */
+/** Writes and reads many strings as a document with a line of JSON each. */
 import { splitLines } from './manifest-reader.ts';
 import { StringTable, type StringList } from './string-table.ts';
 
 /** Lines are encoded in batches of at least so many UTF-16 code units. */
 const BATCH_CHARACTERS = 32 * 1024;
 
-/** Strings as lines of JSON, some hundred at a time. */
+/** Encodes strings as lines of JSON, some hundred at a time. */
 export function* encodeStrings(strings: StringList): Generator<string> {
   let batch = '';
   for (const text of strings) {
@@ -20,7 +20,7 @@ export function* encodeStrings(strings: StringList): Generator<string> {
 /**
  * Reads what {@link encodeStrings} wrote.
  *
- * @throws CairnError `manifest-invalid`, `chunk-incomplete` for what is cut; SyntaxError for other damage
+ * @throws CairnError `manifest-invalid`, `chunk-incomplete` for a cut document; SyntaxError for other damage
  */
 export async function decodeStrings(source: AsyncIterable<Uint8Array>): Promise<StringList> {
   const strings = new StringTable();

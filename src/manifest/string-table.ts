@@ -1,17 +1,17 @@
-/** A great many short strings in little memory: as UTF-8 bytes in large pieces, without an object for each. */
+/** Keeps very many short strings in little memory: as UTF-8 bytes in large pieces, without an object for each. */
 
 const SEGMENT_BYTES = 64 * 1024;
-/** Positions are kept in pages of so many strings: growing copies nothing. */
+/** Positions lie in pages of so many strings, so a table grows without a copy. */
 const PAGE_STRINGS = 8192;
-/** Says that a string has a segment of its own, and is as long as that. */
+/** Length that marks a string with a segment of its own, which it fills. */
 const WHOLE_SEGMENT = 0xffff;
 /** Most bytes that UTF-8 needs for one UTF-16 code unit. */
 const MAX_BYTES_PER_UNIT = 3;
 
-/** Strings in an order, made when they are asked for. */
+/** Strings in order, made on request. */
 export interface StringList extends Iterable<string> {
   readonly length: number;
-  /** The string at an index; undefined where there is none. */
+  /** The string at an index; undefined behind the end. */
   at(index: number): string | undefined;
 }
 
@@ -24,7 +24,7 @@ export class StringTable implements StringList {
   #usedBytes = SEGMENT_BYTES;
   #length = 0;
 
-  /** How many strings there are. */
+  /** Number of strings. */
   get length(): number {
     return this.#length;
   }
@@ -35,7 +35,7 @@ export class StringTable implements StringList {
     if (slot === 0) this.#pages.push(new Uint32Array(PAGE_STRINGS * 2));
     const page = this.#pages.at(-1)!;
     const leftBytes = SEGMENT_BYTES - this.#usedBytes;
-    // Most strings need no measuring.
+    // Most strings need not be measured.
     const lengthBytes = text.length * MAX_BYTES_PER_UNIT <= leftBytes ? undefined : Buffer.byteLength(text);
     if (lengthBytes !== undefined && lengthBytes >= WHOLE_SEGMENT) {
       page[slot] = this.#segments.push(Buffer.from(text)) - 1;
