@@ -40,7 +40,7 @@ export function createHeartbeatHandler(
     });
 }
 
-/** Makes the handler that suspends a session for its client, after it has ended chunk requests and made a sync point. */
+/** Makes the handler that ends the chunk requests of a session, makes a sync point and suspends it. */
 export function createSuspendHandler({ withSession, maxJsonBytes }: Controlled, log: Logger): IdHandler {
   return (exchange, id) =>
     withSession(exchange, { id, event: 'suspend' }, async (work) => {

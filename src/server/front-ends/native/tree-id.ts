@@ -73,7 +73,7 @@ async function treeIdOf(
     if (error instanceof CairnError && error.code === 'not-found') return null;
     throw error;
   }
-  // A client relies on an id that agrees. A push or another program may just have written these files, so they have to be
+  // A client relies on an id that agrees. A push or another program may just have written these files, so they are made
   // durable first.
   return isWhole && (await content.settle()) ? hash.finish().id : null;
 }
