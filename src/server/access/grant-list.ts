@@ -44,12 +44,18 @@ const GRANTS: DocumentKind<Grants> = {
     `the transfer grants in "${where}" cannot be understood; put back a copy of the file, or move it away together with "grant-key": all grants then end`,
 };
 
-/** The grants of a server. What is changed is durable when it resolves; what is asked for holds at once. */
+/** The grants of a server. What is changed is durable when it resolves. */
 export interface GrantList {
   get(id: string): IssuedGrant | undefined;
   all(): Iterable<IssuedGrant>;
-  /** Adds a grant, or revokes one: what is revoked stays so. @throws CairnError, storage codes */
-  put(grant: IssuedGrant): Promise<void>;
+  /**
+   * Adds a grant; one that has its id already stays. `check` sees all others, of whatever server, and may refuse it.
+   *
+   * @throws CairnError storage codes; what `check` throws
+   */
+  add(grant: IssuedGrant, check: (others: Iterable<IssuedGrant>) => void): Promise<void>;
+  /** Ends a grant, for ever and at once: also where that cannot be written now. @throws CairnError storage codes */
+  revoke(grant: IssuedGrant): Promise<void>;
 }
 
 /** An expired grant is remembered for so long: a clock that is set back must not bring back a revoked one. */
@@ -69,42 +75,34 @@ export async function openGrantList(
   const document = await openDocument(state, GRANTS);
   if (following !== undefined) document.follow(following);
   const known = byId(document);
-  /** What is not durable yet. A revocation that could not be written stays here, and is written with the next change. */
-  const asked = new Map<string, IssuedGrant>();
-  const get = (id: string): IssuedGrant | undefined => merged(known().get(id), asked.get(id));
+  /** Revoked, and not durably so: a revocation that could not be written is written with the next change. */
+  const revoked = new Map<string, IssuedGrant>();
   const isKept = ({ expiresAtMs }: IssuedGrant): boolean => expiresAtMs + KEEP_EXPIRED_MS >= now();
+  const change = async (update: (grants: Map<string, IssuedGrant>) => void): Promise<void> => {
+    let written: Grants = [];
+    await document.change((kept = []) => {
+      const grants = mapOf(kept.filter(isKept));
+      written = [...revoked.values()];
+      for (const grant of written) grants.set(grant.id, grant);
+      update(grants);
+      return [...grants.values()];
+    });
+    for (const { id } of written) revoked.delete(id);
+  };
   return {
-    get,
-    all: () => [...merge(known(), asked.values()).values()],
-    put: async (grant) => {
-      asked.set(grant.id, merged(asked.get(grant.id), grant) ?? grant);
-      let written: Grants = [];
-      try {
-        await document.change((kept = []) => {
-          written = [...asked.values()];
-          return [...merge(mapOf(kept), written).values()].filter(isKept);
-        });
-      } catch (error) {
-        if (grant.isRevoked !== true) asked.delete(grant.id);
-        throw error;
-      }
-      for (const each of written) if (asked.get(each.id) === each) asked.delete(each.id);
+    get: (id) => revoked.get(id) ?? known().get(id),
+    all: () => mapOf([...known().values(), ...revoked.values()]).values(),
+    add: (grant, check) =>
+      change((grants) => {
+        if (grants.has(grant.id)) return;
+        check(grants.values());
+        grants.set(grant.id, grant);
+      }),
+    revoke: async (grant) => {
+      revoked.set(grant.id, { ...grant, isRevoked: true });
+      await change(() => {});
     },
   };
-}
-
-/** One grant out of what is known of it: it is revoked where either says so. */
-function merged(before: IssuedGrant | undefined, after: IssuedGrant | undefined): IssuedGrant | undefined {
-  return before?.isRevoked === true ? before : (after ?? before);
-}
-
-function merge(
-  before: ReadonlyMap<string, IssuedGrant>,
-  after: Iterable<IssuedGrant>,
-): Map<string, IssuedGrant> {
-  const grants = new Map(before);
-  for (const grant of after) grants.set(grant.id, merged(before.get(grant.id), grant) ?? grant);
-  return grants;
 }
 
 function mapOf(grants: Grants): Map<string, IssuedGrant> {

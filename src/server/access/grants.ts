@@ -107,7 +107,7 @@ export async function openGrants(
           'not-found',
           'there is no such transfer grant; cairn grant --list URL shows all',
         );
-      await list.put({ ...grant, isRevoked: true });
+      await list.revoke(grant);
     },
     stateOf: (grant) => stateOf(store, grant),
     askAboutIssuers: (authenticators) => {
@@ -149,21 +149,27 @@ async function issue(
   // The answer to an earlier try was lost.
   if (before !== undefined) return { issued: before, grant: await signGrant(before, await key.make()) };
   const issued = { ...termsOf(asking, wish, now()), id, owner: principal };
-  let count = 0;
-  for (const other of list.all()) if (other.owner === principal && other.expiresAtMs > now()) count += 1;
-  const { maxGrantsPerPrincipal: most } = limits;
-  if (count >= most) {
-    const message = `one owner may have ${most} transfer grants at a time; they count until they expire`;
-    throw new CairnError('quota-exceeded', message, {
-      details: { quota: 'grants', limit: most, used: count },
-    });
-  }
   const grant = await signGrant(issued, await key.make());
   if (grant.length > MAX_GRANT_CHARACTERS)
     throw new CairnError('path-too-long', 'the path is too long for a transfer grant; grant one above it');
   // First on the list: what is handed out can be revoked.
-  await list.put(issued);
+  await list.add(issued, (others) => checkCount(others, { principal, nowMs: now(), limits }));
   return { issued, grant };
+}
+
+/** Refuses one grant more than an owner may have. @throws CairnError `quota-exceeded` */
+function checkCount(
+  others: Iterable<IssuedGrant>,
+  { principal, nowMs, limits }: { principal: string; nowMs: number; limits: GrantLimits },
+): void {
+  let count = 0;
+  for (const other of others) if (other.owner === principal && other.expiresAtMs > nowMs) count += 1;
+  const { maxGrantsPerPrincipal: most } = limits;
+  if (count < most) return;
+  const message = `one owner may have ${most} transfer grants at a time; they count until they expire`;
+  throw new CairnError('quota-exceeded', message, {
+    details: { quota: 'grants', limit: most, used: count },
+  });
 }
 
 /** The scope of who asks by which another one can be granted: a stronger one allows the weaker, too. */
