@@ -77,7 +77,7 @@ export function checkPublishers({ told }: Pick<NodesScene, 'told'>): number {
       calls += 1;
     } else if (line.type === 'ends') {
       if (publishing.get(line.session) === line.node) publishing.delete(line.session);
-    } else if (line.type === 'killed') {
+    } else if (line.type === 'killed' || line.type === 'stopped') {
       for (const [session, node] of publishing) if (node === line.node) publishing.delete(session);
     }
   }

@@ -4,10 +4,13 @@ import { checkTotals } from '../support/replay.ts';
 import { killNodes } from './killed-nodes.ts';
 import { buildNode } from './scene.ts';
 
-test('three pushes and a pull over three nodes end well, and each tree is there whole or not at all, however often nodes are killed and one push is aborted', async () => {
+test('three pushes and a pull over three nodes end well, and each tree is there whole or not at all, however often nodes are killed or stopped and one push is aborted', async () => {
   const program = await buildNode();
-  const report = await campaign('nodes', 'nodes over one store are killed', { sample: 2, full: 200 }, (run) =>
-    killNodes(program, run),
+  const report = await campaign(
+    'nodes',
+    'nodes over one store are killed or stopped',
+    { sample: 2, full: 200 },
+    (run) => killNodes(program, run),
   );
   checkTotals(() => {
     expect(report.faults).toBeGreaterThan(IS_FULL ? 300 : 0);

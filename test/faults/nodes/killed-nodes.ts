@@ -7,7 +7,7 @@ import { pictureOf, temporaryDirectory } from '../../support/trees.ts';
 import type { FaultRun } from '../support/campaign.ts';
 import { Violation } from '../support/violation.ts';
 import { checkNothingStaged, checkPublishers, stateOfTree } from './checks.ts';
-import { NODE_TOKEN } from './node-lines.ts';
+import { NODE_TOKEN, PUBLISHER_LEASE_MS } from './node-lines.ts';
 import { type NodesScene, openNodesScene } from './scene.ts';
 
 const PUSHES = 3;
@@ -52,6 +52,7 @@ export async function killNodes(program: string, run: FaultRun): Promise<void> {
   await checkNothingStaged(scene);
   run.add('publish calls', checkPublishers(scene));
   run.add('takeovers', countLogged(scene, 'publishing goes on where it was interrupted'));
+  run.add('overtaken', countLogged(scene, 'another node has taken over a commit'));
   await scene.end();
 }
 
@@ -75,7 +76,7 @@ function writeTree(random: () => number, name: string): string {
   return source;
 }
 
-/** Kills a node, and starts it again after a while, at random moments until all is over; in the end all nodes are there. */
+/** Kills a node and starts it again, or stops it for a while, at random moments until all is over; in the end all nodes are there. */
 async function killWhile(scene: NodesScene, run: FaultRun, isOver: () => boolean): Promise<void> {
   const { random } = run;
   const mostKills = 2 + Math.floor(random() * 4);
@@ -86,9 +87,15 @@ async function killWhile(scene: NodesScene, run: FaultRun, isOver: () => boolean
     if (isOver()) return;
     const publishing = scene.publishing();
     const index = publishing ?? Math.floor(random() * NODES);
-    if (publishing !== undefined) run.add('kills while publishing', 1);
-    await scene.kill(index);
     run.injected();
+    if (publishing !== undefined && random() < 0.3) {
+      run.add('stops while publishing', 1);
+      // Long enough for another node to take over what this one goes on with.
+      await scene.stopFor(index, PUBLISHER_LEASE_MS + 500 + random() * 2000);
+      continue;
+    }
+    await scene.kill(index);
+    if (publishing !== undefined) run.add('kills while publishing', 1);
     await sleep(random() * 1200);
     await scene.start(index);
   }

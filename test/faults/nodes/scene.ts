@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { build } from 'esbuild';
 import { onTestFinished } from 'vitest';
 import { createObjectContent } from '../../../src/storage/object-content/object-content.ts';
@@ -20,7 +21,7 @@ export type Told = NodeLine & { readonly atMs: number; readonly node: string };
 export interface NodesScene {
   readonly url: string;
   /** Everything that any node has told, and when nodes were killed. */
-  readonly told: (Told | Killed)[];
+  readonly told: (Told | Silenced)[];
   readonly objects: ObjectStore;
   readonly content: ContentStore;
   /** URL of a node that is there, chosen by a number below 1. */
@@ -30,12 +31,14 @@ export interface NodesScene {
   /** Kills a node by SIGKILL. */
   kill(index: number): Promise<void>;
   start(index: number): Promise<void>;
+  /** Stops a node in the middle of whatever it does, and lets it go on later; new requests go to the others meanwhile. */
+  stopFor(index: number, milliseconds: number): Promise<void>;
   end(): Promise<void>;
 }
 
-/** A node was killed; nothing that it began goes on. */
-export interface Killed {
-  readonly type: 'killed';
+/** A node was killed, or stopped for longer than a lease; nothing that it began goes on. */
+export interface Silenced {
+  readonly type: 'killed' | 'stopped';
   readonly node: string;
   readonly atMs: number;
 }
@@ -88,7 +91,16 @@ export async function openNodesScene(program: string): Promise<NodesScene> {
     const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
     child.kill('SIGKILL');
     await ended;
-    told.push({ type: 'killed', node: name, atMs: Number(process.hrtime.bigint() / 1000n) / 1000 });
+    told.push({ type: 'killed', node: name, atMs: sharedNow() });
+  };
+  const stopFor: NodesScene['stopFor'] = async (index, milliseconds) => {
+    const stopped = running.get(index)!;
+    running.delete(index);
+    stopped.child.kill('SIGSTOP');
+    told.push({ type: 'stopped', node: stopped.name, atMs: sharedNow() });
+    await sleep(milliseconds);
+    stopped.child.kill('SIGCONT');
+    running.set(index, stopped);
   };
   await Promise.all(ports.map((_, index) => start(index)));
   const there = (): number[] => [...running.keys()].map((index) => ports[index]!);
@@ -105,6 +117,7 @@ export async function openNodesScene(program: string): Promise<NodesScene> {
     publishing: () => publishingNode(told),
     kill,
     start,
+    stopFor,
     end: async () => {
       await Promise.all([...running.keys()].map(kill));
       await balancer.close();
@@ -117,12 +130,17 @@ function publishingNode(told: NodesScene['told']): number | undefined {
   for (const line of told) {
     if (line.type === 'begins') publishing.set(line.session, line.node);
     else if (line.type === 'ends') publishing.delete(line.session);
-    else if (line.type === 'killed') {
+    else if (line.type === 'killed' || line.type === 'stopped') {
       for (const [session, node] of publishing) if (node === line.node) publishing.delete(session);
     }
   }
   const [node] = publishing.values();
   return node === undefined ? undefined : Number(node.split('.')[0]);
+}
+
+/** Milliseconds of a clock that all processes of this machine share. */
+function sharedNow(): number {
+  return Number(process.hrtime.bigint() / 1000n) / 1000;
 }
 
 function startNode(words: readonly string[]): ChildProcess {
