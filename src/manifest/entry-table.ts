@@ -44,12 +44,10 @@ export class EntryTable implements EntryList {
     return table;
   }
 
-  /** Number of entries. */
   get length(): number {
     return this.#paths.length;
   }
 
-  /** Adds an entry at the end. */
   push({ type, path, sizeBytes, mode, mtimeNs, linkTarget }: Entry): void {
     const index = this.length;
     if (index % PAGE_ENTRIES === 0)

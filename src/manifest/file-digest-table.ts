@@ -19,7 +19,6 @@ export class FileDigests {
     return this.#size;
   }
 
-  /** Whether an entry has a digest or null. */
   has(entryIndex: number): boolean {
     return this.get(entryIndex) !== undefined;
   }
@@ -32,7 +31,6 @@ export class FileDigests {
     return page[row] === MARK.digest ? page.toString('hex', row + 1, row + ROW_BYTES) : null;
   }
 
-  /** Notes the digest of an entry. */
   set(entryIndex: number, digest: string | null): void {
     const number = Math.floor(entryIndex / PAGE_ENTRIES);
     let page = this.#pages.get(number);

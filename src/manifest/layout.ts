@@ -13,7 +13,6 @@ import type { Manifest } from './manifest.ts';
 
 /** The part of one entry that lies in one chunk. */
 export interface Segment {
-  /** Index of the entry in the manifest. */
   readonly entryIndex: number;
   /** Where the segment starts in the entry, in bytes. */
   readonly entryOffset: number;

@@ -13,7 +13,6 @@ import { EntryTable, type EntryList } from './entry-table.ts';
 
 /** Layout parameters, part of the manifest and of its id. */
 export interface ManifestParameters {
-  /** Bytes of a full chunk. */
   readonly chunkSizeBytes: number;
   readonly digest: DigestAlgorithm;
 }
@@ -22,7 +21,7 @@ export interface ManifestParameters {
 export interface Manifest extends ManifestParameters {
   /** SHA-256 of the canonical encoding, 64 hex digits. */
   readonly id: string;
-  /** Bytes of the canonical encoding. */
+  /** Length of the canonical encoding. */
   readonly encodedBytes: number;
   readonly entries: EntryList;
 }

@@ -24,12 +24,10 @@ export class StringTable implements StringList {
   #usedBytes = SEGMENT_BYTES;
   #length = 0;
 
-  /** Number of strings. */
   get length(): number {
     return this.#length;
   }
 
-  /** Adds a string at the end. */
   push(text: string): void {
     const slot = (this.#length % PAGE_STRINGS) * 2;
     if (slot === 0) this.#pages.push(new Uint32Array(PAGE_STRINGS * 2));

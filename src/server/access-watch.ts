@@ -10,7 +10,6 @@ import type { Answering } from './http/answering.ts';
 /** How often running work is checked: a revoked token stops its transfers within two seconds. */
 const LOOK_EVERY_MS = 500;
 
-/** The work that {@link watchAuthorizations} checks. */
 interface Watched {
   readonly live: LiveSessions;
   /** Requests outside of sessions whose answers are not over. */

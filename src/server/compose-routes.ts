@@ -38,7 +38,6 @@ import type { ServerOptions } from './server-options.ts';
 /** Memory for compressed chunks of all pulls together; once it is used up, chunks go uncompressed. */
 const ENCODING_MEMORY_BYTES = 64 * 1024 * 1024;
 
-/** What {@link composeRoutes} needs. */
 interface Composed {
   readonly options: Pick<ServerOptions, 'version' | 'login' | 'localKey' | 'grants'>;
   readonly foundation: Foundation;

@@ -26,7 +26,6 @@ import {
 import type { Answers } from './operations/operations-port.ts';
 import type { ServerOptions } from './server-options.ts';
 
-/** What {@link createServing} needs. */
 interface Composed {
   readonly options: ServerOptions;
   readonly foundation: Foundation;
@@ -100,7 +99,6 @@ type Came = Omit<Arrival, 'isDraining'>;
 /** Serves requests, and keeps those in flight. */
 interface Tracked {
   readonly serve: (request: IncomingMessage, response: ServerResponse, came: Came) => Promise<void>;
-  /** Requests in flight. */
   readonly active: ReadonlySet<Promise<void>>;
 }
 

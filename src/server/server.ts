@@ -37,7 +37,6 @@ export interface RunningServer {
   kill(): Promise<void>;
 }
 
-/** Whether the server is ending. */
 interface Life {
   isDraining: boolean;
   isKilled: boolean;

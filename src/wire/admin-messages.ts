@@ -75,7 +75,7 @@ export type SessionDetails = v.InferOutput<typeof SessionDetails>;
 
 /** `GET whoami`: what the access token, grant or certificate of a request allows. */
 export const WhoAmI = v.object({
-  /** Names the authorization; no secret. */
+  /** Id of the authorization, which is no secret. */
   id: text,
   principal: text,
   scopes: v.array(word),
@@ -83,7 +83,6 @@ export const WhoAmI = v.object({
   path: text,
   expiresAtMs: v.nullable(time),
   quota: v.nullable(v.object({ bytes: v.nullable(count), sessions: v.nullable(count) })),
-  /** The server's clock. */
   nowMs: time,
   /** Free bytes where the server stores pushes; null where unknown, or where the client may not know. */
   freeBytes: v.nullable(count),

@@ -16,7 +16,7 @@ export const GrantRequest = v.object({
   /** Absolute, percent-encoded path below the server's root: the grant allows this and everything below. */
   target: targetPath,
   expiresInMs: v.pipe(v.number(), v.safeInteger(), v.minValue(1000), v.maxValue(MAX_GRANT_MS)),
-  /** Of a push: whether it may replace existing files; `write` where it is missing. */
+  /** Of a push: what it may do to existing files; `write` where it is missing. */
   scope: v.optional(v.picklist(['write', 'append', 'drop'])),
   /** Most payload bytes of its pushes in all. */
   maxBytes: v.optional(positive),

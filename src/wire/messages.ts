@@ -39,7 +39,6 @@ const LoginOffer = v.object({
   audience: v.pipe(v.string(), v.minLength(1), v.maxLength(2048)),
   /** The id of the client at the issuer; a user may name another. */
   clientId: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(1024))),
-  /** Scopes to ask for. */
   scopes: v.optional(v.pipe(v.array(v.pipe(v.string(), v.maxLength(256))), v.maxLength(64))),
 });
 /** {@link LoginOffer} as a type: where a client gets access tokens. */
@@ -53,7 +52,6 @@ export const Hello = v.object({
   login: v.optional(LoginOffer),
   /** The protocols that a connection can be upgraded to, so that chunks cost less. */
   channels: v.optional(v.pipe(v.array(v.pipe(v.string(), v.maxLength(64))), v.maxLength(16))),
-  /** Whether the server answers `POST tree-id`. */
   treeIds: v.optional(v.boolean()),
 });
 /** {@link Hello} as a type. */
@@ -73,7 +71,7 @@ export const EstablishRequest = v.object({
   chunkSizeBytes: positive,
   /** Whether that is only an upper limit: the side that knows the size of the tree chooses. */
   isLargestChunkSize: v.optional(v.boolean()),
-  /** Wished least number of chunks, where the server chooses their size; that has its own lower limit. */
+  /** Wished least number of chunks, where the server chooses their size, which has a lower limit. */
   wishedChunks: v.optional(positive),
   /** Wished number of chunks at a time. */
   parallel: positive,

@@ -22,7 +22,6 @@ export class Answering {
     this.#onNote();
   }
 
-  /** Number of exchanges. */
   get size(): number {
     return this.#open.size;
   }

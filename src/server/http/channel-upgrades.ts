@@ -20,7 +20,7 @@ export type ServeChannelRequest = (
 /** The callbacks of channels. */
 export interface Conduct {
   readonly serve: ServeChannelRequest;
-  /** Told of a channel that ended because its client sent no valid message. */
+  /** Called for a channel that ended because its client sent no valid message. */
   readonly onSpoiled: (handshake: IncomingMessage, error: unknown) => void;
 }
 
@@ -36,7 +36,6 @@ export interface Channels {
   idle(socket: Duplex): Idle | undefined;
   /** Ends idle channels at once, and the others after their current request. */
   drain(): void;
-  /** Ends all of them at once. */
   destroy(): void;
 }
 

@@ -17,7 +17,7 @@ const HANDSHAKE_MS = 5000;
 export interface ConnectionLimits {
   readonly limits: HttpLimits;
   readonly refusals: Refusals;
-  /** One such address stands for many clients. */
+  /** Many clients may share the address of a trusted proxy. */
   readonly isTrustedProxy: (address: string) => boolean;
 }
 
@@ -50,7 +50,6 @@ interface Connection {
 
 /** The connections that a server has. */
 export interface Connections {
-  /** Ends all of them at once. */
   destroy(): void;
 }
 

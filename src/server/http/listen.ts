@@ -100,7 +100,6 @@ export function createHttpServer(listeners: Listeners, context: ListenContext, t
   return { server, connections };
 }
 
-/** What {@link listenFor} handles the events of a server with. */
 interface Answering {
   readonly turns: Turns;
   readonly listeners: Listeners;

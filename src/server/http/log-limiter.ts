@@ -7,7 +7,7 @@ export interface LineKind {
   readonly level: 'debug' | 'info' | 'warn' | 'error';
   /** The name of a limit, or the code of an error: one of few. */
   readonly kind: string;
-  /** Network address that caused it; undefined where it is not known. */
+  /** Network address that caused it; undefined where unknown. */
   readonly address?: string | undefined;
 }
 

@@ -108,7 +108,7 @@ function tooSlow(exchange: Exchange): void {
  * Writes a part of an answer and resolves when the bytes have left this process: only then may the caller reuse their
  * memory.
  *
- * @throws CairnError `network` when the client is gone, or takes nothing for the idle time
+ * @throws CairnError `network` when the client is gone or takes nothing for the idle time; `timeout` for a slow client
  */
 export function write(exchange: Exchange, bytes: Uint8Array | string): Promise<void> {
   const { request, response, pace } = exchange;

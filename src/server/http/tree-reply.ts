@@ -11,7 +11,7 @@ export function beginTree({ response }: Exchange): void {
   response.flushHeaders();
 }
 
-/** Scans a tree into an answer. Throws what fails; after the first entry the caller can only cut the answer off. */
+/** Scans a tree into an answer. Throws failures; after the first entry the caller can only cut the answer off. */
 export async function sendTree(exchange: Exchange, content: ContentStore, query: TreeQuery): Promise<void> {
   const onLines = (lines: string): Promise<void> => {
     if (!exchange.response.headersSent) beginTree(exchange);

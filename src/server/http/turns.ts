@@ -40,11 +40,10 @@ export interface Pending {
 }
 
 interface Line {
-  /** Gives bytes to Node's parser. */
   readonly parse: (bytes: Uint8Array) => void;
   readonly cutter: MessageCutter;
   readonly stop: () => void;
-  /** Requests without their whole answer, the oldest first, and what begins each. */
+  /** Requests without their whole answer, the oldest first, and the function that starts each. */
   readonly unanswered: (Pending & { readonly start: () => void })[];
   /** The bytes behind those that the parser is working on. */
   rest: Uint8Array;
@@ -53,7 +52,7 @@ interface Line {
   idleSinceMs: number;
 }
 
-/** Told of a fault in the work for a connection, after that connection was ended. */
+/** Called after a fault in the work for a connection has ended that connection. */
 export type OnFault = (error: unknown) => void;
 
 const NOTHING = new Uint8Array(0);

@@ -25,7 +25,7 @@ export interface Answers {
   readonly log: Logger;
 }
 
-/** Starts to listen. @throws CairnError `address-in-use`, `address-unavailable` */
+/** Opens the port. @throws CairnError `address-in-use`, `address-unavailable` */
 export async function openOperationsPort(
   answers: Answers,
   listening: Omit<ListenContext, 'isTrustedProxy'>,

@@ -26,7 +26,7 @@ export interface Published {
   readonly scanLimiter: Limiter;
   /** Most entries of a shown tree. */
   readonly maxEntries: number;
-  /** Told how many bytes of a file went out. */
+  /** Counts bytes of files that went out. */
   readonly onSent: (bytes: number) => void;
 }
 

@@ -43,7 +43,7 @@ function announcedBytes({ request }: Exchange): number | undefined {
   return typeof text === 'string' && /^[1-9][0-9]{0,9}$/.test(text) ? Number(text) : undefined;
 }
 
-/** The body as it was before it was encoded. */
+/** The decoded body. */
 function bodyOf(
   exchange: Exchange,
   chunk: number,

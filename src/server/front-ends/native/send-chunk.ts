@@ -21,7 +21,7 @@ const GATHER_BYTES = 256 * 1024;
 export interface Sending {
   /** Memory for compressed chunks, finished or not. */
   readonly encodingMemory: ByteBudget;
-  /** Told of payload bytes that went out. */
+  /** Counts payload bytes that went out. */
   readonly onSent: (bytes: number) => void;
   readonly log: Logger;
 }
