@@ -39,7 +39,7 @@ export interface Pending {
   readonly response: ServerResponse;
 }
 
-interface Line {
+interface RequestQueue {
   readonly parse: (bytes: Uint8Array) => void;
   readonly cutter: MessageCutter;
   readonly stop: () => void;
@@ -67,27 +67,27 @@ export function takeTurns(
   event: 'connection' | 'secureConnection',
   { leastIdleMs, onFault }: { readonly leastIdleMs: number; readonly onFault: OnFault },
 ): Turns {
-  const lines = new WeakMap<Duplex, Line>();
+  const queues = new WeakMap<Duplex, RequestQueue>();
   const accept = server.listeners(event) as ((socket: Socket) => void)[];
   const attach = (socket: Socket): void => {
-    const line = attachLine(socket, onFault);
-    if (line !== undefined) lines.set(socket, line);
+    const queue = attachQueue(socket, onFault);
+    if (queue !== undefined) queues.set(socket, queue);
   };
   server.on(event, attach);
   return {
     take: (request, response, start) => {
-      const line = lines.get(request.socket);
-      if (line === undefined) start();
-      else enqueue(line, { request, response, start });
+      const queue = queues.get(request.socket);
+      if (queue === undefined) start();
+      else enqueue(queue, { request, response, start });
     },
     release: (socket) => {
-      const line = lines.get(socket);
-      if (line !== undefined) release(line);
+      const queue = queues.get(socket);
+      if (queue !== undefined) release(queue);
     },
     handOver: (socket, early, takeOver) => {
-      const line = lines.get(socket);
-      const unparsed = Buffer.concat([early, line === undefined ? NOTHING : release(line)]);
-      const last = line?.unanswered.at(-1);
+      const queue = queues.get(socket);
+      const unparsed = Buffer.concat([early, queue === undefined ? NOTHING : release(queue)]);
+      const last = queue?.unanswered.at(-1);
       const hand = (): void => takeOver(Buffer.concat([unparsed, ...readAll(socket)]));
       if (last === undefined) {
         hand();
@@ -107,36 +107,36 @@ export function takeTurns(
       socket.resume();
     },
     pending: (socket) => {
-      const { unanswered = [] } = lines.get(socket) ?? {};
+      const { unanswered = [] } = queues.get(socket) ?? {};
       return {
         whole: unanswered.findLast(({ request }) => request.complete),
         partial: unanswered.find(({ request }) => !request.complete),
       };
     },
     idle: (socket) => {
-      const line = lines.get(socket);
-      if (line === undefined || line.isReleased || line.unanswered.length > 0) return undefined;
-      return { sinceMs: line.idleSinceMs, leastMs: leastIdleMs, end: () => void socket.destroy() };
+      const queue = queues.get(socket);
+      if (queue === undefined || queue.isReleased || queue.unanswered.length > 0) return undefined;
+      return { sinceMs: queue.idleSinceMs, leastMs: leastIdleMs, end: () => void socket.destroy() };
     },
   };
 }
 
-/** Puts a line between a socket and the parser that Node's server has attached to it. */
-function attachLine(socket: Socket, onFault: OnFault): Line | undefined {
+/** Puts a queue between a socket and the parser that Node's server has attached to it. */
+function attachQueue(socket: Socket, onFault: OnFault): RequestQueue | undefined {
   // Node removes its own listener when a connection is upgraded.
   socket.on('error', () => undefined);
   const [onData] = socket.listeners('data') as ((piece: Buffer) => void)[];
   if (onData === undefined) return undefined;
   const guarded = (piece: Buffer, isLent: boolean): void => {
     try {
-      feed(socket, line, piece, isLent);
+      feed(socket, queue, piece, isLent);
     } catch (error) {
       socket.destroy();
       onFault(error);
     }
   };
   const listener = (piece: Buffer): void => guarded(piece, false);
-  const line: Line = {
+  const queue: RequestQueue = {
     parse: (bytes) => onData.call(socket, bytes as Buffer),
     cutter: createMessageCutter(),
     stop: () => {
@@ -152,27 +152,27 @@ function attachLine(socket: Socket, onFault: OnFault): Line | undefined {
   // Node notices the second listener, stops reading by itself, and gives the bytes to listeners from then on.
   socket.on('data', listener);
   takeReads(socket, (piece) => guarded(piece, true));
-  socket.once('close', () => (line.unanswered.length = 0));
-  return line;
+  socket.once('close', () => (queue.unanswered.length = 0));
+  return queue;
 }
 
 /** @param isLent whether the next read overwrites the memory of the piece when this returns */
-function feed(socket: Socket, line: Line, piece: Uint8Array, isLent: boolean): void {
+function feed(socket: Socket, queue: RequestQueue, piece: Uint8Array, isLent: boolean): void {
   let bytes = piece;
   while (bytes.byteLength > 0) {
-    if (mustWait(socket, line)) {
+    if (mustWait(socket, queue)) {
       // Paused first: a flowing stream would emit the bytes again at once.
       socket.pause();
       socket.unshift(isLent ? Buffer.from(bytes) : bytes);
       noticeClose(socket);
       return;
     }
-    const length = line.cutter.next(bytes);
-    line.rest = bytes.subarray(length);
-    line.parse(length === bytes.byteLength ? bytes : bytes.subarray(0, length));
-    if (line.isReleased || socket.destroyed) return;
-    bytes = line.rest;
-    line.rest = NOTHING;
+    const length = queue.cutter.next(bytes);
+    queue.rest = bytes.subarray(length);
+    queue.parse(length === bytes.byteLength ? bytes : bytes.subarray(0, length));
+    if (queue.isReleased || socket.destroyed) return;
+    bytes = queue.rest;
+    queue.rest = NOTHING;
   }
 }
 
@@ -182,7 +182,7 @@ function noticeClose(socket: Socket): void {
 }
 
 /** Whether the next bytes belong to a later request than those without answers, or Node wants no bytes now. */
-function mustWait(socket: Socket, { unanswered }: Line): boolean {
+function mustWait(socket: Socket, { unanswered }: RequestQueue): boolean {
   if (unanswered.length > 0) return unanswered.at(-1)!.request.complete || socket.isPaused();
   return isHeldByNode(socket);
 }
@@ -192,19 +192,19 @@ function isHeldByNode(socket: Socket): boolean {
   return (socket as Socket & { readonly _paused?: boolean })._paused === true;
 }
 
-function enqueue(line: Line, entry: Line['unanswered'][number]): void {
+function enqueue(queue: RequestQueue, entry: RequestQueue['unanswered'][number]): void {
   const { request, response, start } = entry;
-  line.unanswered.push(entry);
-  line.cutter.began(request);
+  queue.unanswered.push(entry);
+  queue.cutter.began(request);
   response.once('close', () => {
-    if (line.unanswered[0] !== entry) return;
-    line.unanswered.shift();
-    line.idleSinceMs = performance.now();
-    const next = line.unanswered[0];
-    if (next !== undefined) soon(() => line.unanswered[0] === next && next.start());
-    else if (request.socket.isPaused()) soon(() => goOn(request.socket, line));
+    if (queue.unanswered[0] !== entry) return;
+    queue.unanswered.shift();
+    queue.idleSinceMs = performance.now();
+    const next = queue.unanswered[0];
+    if (next !== undefined) soon(() => queue.unanswered[0] === next && next.start());
+    else if (request.socket.isPaused()) soon(() => goOn(request.socket, queue));
   });
-  if (line.unanswered.length === 1) start();
+  if (queue.unanswered.length === 1) start();
 }
 
 /** Runs work in its own turn of the event loop: other clients must not wait for all pipelined requests of one. */
@@ -212,16 +212,16 @@ function soon(work: () => void): void {
   setImmediate(work);
 }
 
-function goOn(socket: Socket, line: Line): void {
-  if (!line.isReleased && line.unanswered.length === 0 && !isHeldByNode(socket)) socket.resume();
+function goOn(socket: Socket, queue: RequestQueue): void {
+  if (!queue.isReleased && queue.unanswered.length === 0 && !isHeldByNode(socket)) socket.resume();
 }
 
-/** Stops a line and returns the bytes behind those that the parser is working on; their memory may be lent. */
-function release(line: Line): Uint8Array {
-  line.isReleased = true;
-  line.stop();
-  const { rest } = line;
-  line.rest = NOTHING;
+/** Stops a queue and returns the bytes behind those that the parser is working on; their memory may be lent. */
+function release(queue: RequestQueue): Uint8Array {
+  queue.isReleased = true;
+  queue.stop();
+  const { rest } = queue;
+  queue.rest = NOTHING;
   return rest;
 }
 
