@@ -94,18 +94,18 @@ function createRoute(
 }
 
 /** How a request arrived, without the state of its server. */
-type Came = Omit<Arrival, 'isDraining'>;
+type Arriving = Omit<Arrival, 'isDraining'>;
 
 /** Serves requests, and keeps those in flight. */
 interface Tracked {
-  readonly serve: (request: IncomingMessage, response: ServerResponse, came: Came) => Promise<void>;
+  readonly serve: (request: IncomingMessage, response: ServerResponse, arrival: Arriving) => Promise<void>;
   readonly active: ReadonlySet<Promise<void>>;
 }
 
 function tracked(answer: Serve, isDraining: () => boolean, limitedLog: LimitedLog): Tracked {
   const active = new Set<Promise<void>>();
-  const serve: Tracked['serve'] = (request, response, came) => {
-    const serving = answer(request, response, { ...came, isDraining: isDraining() });
+  const serve: Tracked['serve'] = (request, response, arrival) => {
+    const serving = answer(request, response, { ...arrival, isDraining: isDraining() });
     active.add(serving);
     return serving
       .catch((error: unknown) => {
