@@ -82,11 +82,12 @@ export function list<Value>(
 }
 
 /**
- * An option that says what a command does, or means something else in another command: only the variable of the environment
- * that names its command stands for it, see environment.ts.
+ * Options that say what a command does, or mean something else in another command: only the variables of the environment that
+ * name their command stand for them, see environment.ts.
  */
-export function ofThisCommand<Value>(option: Declared<Value>): Declared<Value> {
-  return { ...option, isOfThisCommand: true };
+export function ofThisCommand<Options extends Table>(table: Options): Options {
+  const own = Object.entries(table).map(([name, option]) => [name, { ...option, isOfThisCommand: true }]);
+  return Object.fromEntries(own) as Options;
 }
 
 /** An option with a value where it was not given. */

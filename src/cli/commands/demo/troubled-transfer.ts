@@ -1,7 +1,12 @@
 /** One transfer of the demo: the real client against the real server, with trouble at given points. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { DemoServer } from './demo-server.ts';
-import { endedEarly, type CliProcess, type JsonObject, type ProcessPool } from './processes.ts';
+import {
+  endedEarly,
+  type DemoServer,
+  type CliProcess,
+  type JsonObject,
+  type ProcessPool,
+} from './processes.ts';
 import type { Direction, Proxy } from './cutting-proxy.ts';
 
 /** What the demo does to a transfer. */

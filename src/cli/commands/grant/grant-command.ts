@@ -25,18 +25,18 @@ import { parseDuration, parseSize } from '../../options/quantities.ts';
 
 const BYTES_RANGE = { min: 1, max: Number.MAX_SAFE_INTEGER };
 
-const WHAT = {
-  push: ofThisCommand(flag('--push', 'grant to push, and to replace files')),
-  append: ofThisCommand(flag('--append', 'grant to push new files, and to replace nothing')),
-  drop: ofThisCommand(flag('--drop', 'grant a drop box: the client learns nothing, and replaces nothing')),
-  pull: ofThisCommand(flag('--pull', 'grant to pull')),
-  list: ofThisCommand(flag('--list', 'list the grants of the owner of the access token')),
-  revoke: ofThisCommand(text('--revoke <id>', 'end a grant, and stop its transfers')),
-};
+const WHAT = ofThisCommand({
+  push: flag('--push', 'grant to push, and to replace files'),
+  append: flag('--append', 'grant to push new files, and to replace nothing'),
+  drop: flag('--drop', 'grant a drop box: the client learns nothing, and replaces nothing'),
+  pull: flag('--pull', 'grant to pull'),
+  list: flag('--list', 'list the grants of the owner of the access token'),
+  revoke: text('--revoke <id>', 'end a grant, and stop its transfers'),
+});
 const GRANT = {
-  expires: ofThisCommand(
-    value('--expires <duration>', 'when it expires, from now on: 24h (default), 7d', parseExpiry),
-  ),
+  ...ofThisCommand({
+    expires: value('--expires <duration>', 'when it expires, from now on: 24h (default), 7d', parseExpiry),
+  }),
   maxBytes: value('--max-bytes <size>', 'most bytes that may be pushed in all', (option, word) =>
     parseSize(option, word, BYTES_RANGE),
   ),

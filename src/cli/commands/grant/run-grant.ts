@@ -10,7 +10,7 @@ import type { GrantValues } from './grant-command.ts';
 import { momentText } from '../../../base/moment-text.ts';
 import { print } from '../../process/output.ts';
 import { formatBytes } from '../../../base/byte-text.ts';
-import { jsonLine } from '../../report/json-line.ts';
+import { doneLine, jsonLine } from '../../report/json-line.ts';
 import { NO_LINES, runClient } from '../../access/run-client.ts';
 import { usage } from '../../options/usage.ts';
 import { SESSION_ID_PATTERN } from '../../../wire/messages.ts';
@@ -43,11 +43,13 @@ async function carryOut(request: GrantRequest, options: ReachOptions, isJson: bo
   if (request.what === 'revoke') {
     await revokeGrant(options, request.id);
     return printLines(
-      isJson ? [jsonLine({ type: 'revoked', id: request.id }), summaryLine(1)] : [`revoked ${request.id}\n`],
+      isJson
+        ? [jsonLine({ type: 'revoked', id: request.id }), doneLine({ grants: 1 })]
+        : [`revoked ${request.id}\n`],
     );
   }
   const grants = await listGrants(options);
-  printLines(isJson ? [...grants.map(grantLine), summaryLine(grants.length)] : grantTable(grants));
+  printLines(isJson ? [...grants.map(grantLine), doneLine({ grants: grants.length })] : grantTable(grants));
 }
 
 /** None at all needs no standard output. */
@@ -82,7 +84,7 @@ function issued(url: URL, reply: GrantReply, out: string | undefined, isJson: bo
   const { grant, ...info } = reply;
   if (isJson) {
     const where = out === undefined ? { grant } : { grantFile: out };
-    return [jsonLine({ ...objectOf(info), url: url.href, ...where }), summaryLine(1)];
+    return [jsonLine({ ...objectOf(info), url: url.href, ...where }), doneLine({ grants: 1 })];
   }
   const most = info.maxBytes === null ? '' : `, at most ${formatBytes(info.maxBytes)}`;
   const what = MAY[mayOf(info)];
@@ -125,10 +127,6 @@ function objectOf(info: GrantInfo): Record<string, unknown> {
 
 function grantLine(info: GrantInfo): string {
   return jsonLine(objectOf(info));
-}
-
-function summaryLine(grants: number): string {
-  return jsonLine({ type: 'summary', grants, code: 'ok', exitCode: EXIT.done });
 }
 
 /** What `cairn grant` was told to do. */

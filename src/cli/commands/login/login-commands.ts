@@ -31,14 +31,14 @@ const LOGIN = {
     '--client-id <id>',
     'id of this client at the issuer (default: the one that the server names)',
   ),
-  scope: ofThisCommand(
-    value(
+  ...ofThisCommand({
+    scope: value(
       '--scope <scopes>',
       'scopes to ask for, with blanks between (default: those that the server names)',
       parseScopes,
     ),
-  ),
-  status: ofThisCommand(flag('--status', 'only say whether there is a login; send nothing')),
+    status: flag('--status', 'only say whether there is a login; send nothing'),
+  }),
 };
 const LOGOUT = { tlsCa: file('--tls-ca <file>', 'also trust the authorities in this file (PEM)') };
 

@@ -10,7 +10,7 @@ import { watchSignals } from '../../process/interruption.ts';
 import { lockLogin, loginFileOf, readLogin, writeLogin, type Login } from '../../access/credentials.ts';
 import type { DevicePrompt } from './device-flow.ts';
 import { print } from '../../process/output.ts';
-import { jsonLine } from '../../report/json-line.ts';
+import { doneLine, jsonLine } from '../../report/json-line.ts';
 import { parseServerUrl } from '../../options/server-url.ts';
 import { usage } from '../../options/usage.ts';
 import { isScope, type LoginValues } from './login-commands.ts';
@@ -132,16 +132,7 @@ async function keep(login: Login): Promise<void> {
 function summary({ origin, issuer, clientId, expiresAtMs, refreshToken }: Omit<Login, 'audience'>): string {
   const expiresAt = expiresAtMs === undefined ? null : new Date(expiresAtMs).toISOString();
   const isRenewed = refreshToken !== undefined;
-  return jsonLine({
-    type: 'summary',
-    origin,
-    issuer,
-    clientId,
-    expiresAt,
-    isRenewed,
-    code: 'ok',
-    exitCode: EXIT.done,
-  });
+  return doneLine({ origin, issuer, clientId, expiresAt, isRenewed });
 }
 
 function say(line: string): void {

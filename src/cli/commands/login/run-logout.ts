@@ -6,7 +6,7 @@ import { clientTls, issuerFetchIn } from '../../access/client-tls.ts';
 import { watchSignals } from '../../process/interruption.ts';
 import { lockLogin, loginFileOf, readLogin, removeLogin, type Login } from '../../access/credentials.ts';
 import { print } from '../../process/output.ts';
-import { jsonLine } from '../../report/json-line.ts';
+import { doneLine } from '../../report/json-line.ts';
 import type { LogoutValues } from './login-commands.ts';
 import { parseServerUrl } from '../../options/server-url.ts';
 
@@ -28,9 +28,7 @@ export async function runLogout(word: string, { json, tlsCa }: LogoutValues): Pr
   const interruption = watchSignals(() => undefined);
   try {
     const outcome = await endLogin(path, origin, { signal: interruption.signal, fetch });
-    if (json) {
-      print(jsonLine({ type: 'summary', origin, outcome, code: 'ok', exitCode: EXIT.done }));
-    }
+    if (json) print(doneLine({ origin, outcome }));
   } finally {
     interruption.dispose();
   }

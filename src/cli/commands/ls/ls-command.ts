@@ -6,7 +6,7 @@ import { addClientOptions, type ClientValues } from '../../options/client-option
 import { addOptions, flag, GROUPS, ofThisCommand, type Run, type ValuesOf } from '../../options/option.ts';
 
 const OPTIONS = {
-  recursive: ofThisCommand(flag('-R, --recursive', 'also list everything below')),
+  ...ofThisCommand({ recursive: flag('-R, --recursive', 'also list everything below') }),
   humanReadable: flag('-h, --human-readable', 'print sizes like 1.5 KiB and 210 MiB (for help: --help)'),
 };
 

@@ -12,9 +12,9 @@ import {
 import { addOptions, flag, GROUPS, ofThisCommand, type Run, type ValuesOf } from '../../options/option.ts';
 import { addTransferOptions, type TransferValues } from '../../options/transfer-options.ts';
 
-const OPTIONS = {
-  fromCommand: ofThisCommand(flag('--from-command', 'run the command after -- and send its output')),
-};
+const OPTIONS = ofThisCommand({
+  fromCommand: flag('--from-command', 'run the command after -- and send its output'),
+});
 
 /** What a user says of a push. */
 export type PushValues = TransferValues & ValuesOf<typeof OPTIONS>;

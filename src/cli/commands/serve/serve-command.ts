@@ -133,12 +133,10 @@ const ACCESS = {
   ),
 };
 
-const INSTEAD = {
-  check: ofThisCommand(
-    flag('--check', 'serve nothing: examine and repair the state of a server that was stopped'),
-  ),
-  dryRun: ofThisCommand(flag('-n, --dry-run', 'with --check: report everything, and change nothing')),
-};
+const INSTEAD = ofThisCommand({
+  check: flag('--check', 'serve nothing: examine and repair the state of a server that was stopped'),
+  dryRun: flag('-n, --dry-run', 'with --check: report everything, and change nothing'),
+});
 const LOG = {
   logLevel: choice(
     '--log-level <level>',

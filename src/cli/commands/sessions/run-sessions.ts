@@ -3,7 +3,7 @@ import { CairnError, EXIT, type ExitCode } from '../../../base/errors.ts';
 import type { SessionFilter, SessionsAtServer } from '../../../client/sessions.ts';
 import { printable } from '../../../base/safe-path.ts';
 import { print } from '../../process/output.ts';
-import { jsonLine } from '../../report/json-line.ts';
+import { doneLine, jsonLine } from '../../report/json-line.ts';
 import { sessionLines, sessionObject, sessionTable, traceLines } from './session-table.ts';
 import { NO_LINES, runClient } from '../../access/run-client.ts';
 import { parseServerUrl } from '../../options/server-url.ts';
@@ -19,7 +19,7 @@ export async function runSessionsList(word: string, values: ListValues): Promise
     const sessions = await server.list(filter);
     if (values.json) {
       printJson(sessions.map(sessionObject));
-      print(jsonLine(summary({ sessions: sessions.length })));
+      print(doneLine({ sessions: sessions.length }));
     } else printAll(sessionTable(sessions, Date.now()));
     return EXIT.done;
   });
@@ -33,7 +33,7 @@ export async function runSessionsShow(word: string, id: string, values: ShowValu
     if (values.json) {
       printJson([sessionObject(session)]);
       if (isTraced) printJson(history.map((moment) => ({ type: 'moment', ...moment })));
-      print(jsonLine(summary({ sessions: 1 })));
+      print(doneLine({ sessions: 1 }));
     } else {
       // --trace asks for the history alone, which is also part of the rest.
       printAll(isTraced ? traceLines(history) : sessionLines({ ...session, history }, Date.now()));
@@ -99,7 +99,7 @@ async function abortEach(
     if (json) print(jsonLine({ type: 'aborted', session: id }));
     else if (!quiet) print(`aborted ${id}\n`);
   }
-  if (json) print(jsonLine(summary({ aborted, passedOver: ids.length - aborted })));
+  if (json) print(doneLine({ aborted, passedOver: ids.length - aborted }));
   else if (!quiet && ids.length === 0) print('no sessions to abort\n');
   return EXIT.done;
 }
@@ -135,8 +135,4 @@ function printAll(lines: readonly string[]): void {
 
 function printJson(objects: readonly Record<string, unknown>[]): void {
   printAll(objects.map(jsonLine));
-}
-
-function summary(counts: Record<string, number>): Record<string, unknown> {
-  return { type: 'summary', ...counts, code: 'ok', exitCode: EXIT.done };
 }

@@ -25,29 +25,23 @@ import { parseDuration } from '../../options/quantities.ts';
 
 const YEAR_MS = 365 * 86_400_000;
 
-const CHOICE = {
-  state: ofThisCommand(
-    choice(
-      '--state <state>',
-      'only sessions in this state: establishing, open, suspended, committing, …',
-      SESSION_STATES,
-    ),
+const CHOICE = ofThisCommand({
+  state: choice(
+    '--state <state>',
+    'only sessions in this state: establishing, open, suspended, committing, …',
+    SESSION_STATES,
   ),
-  owner: ofThisCommand(text('--owner <owner>', 'only sessions of this owner')),
-  olderThan: ofThisCommand(
-    value('--older-than <duration>', 'only sessions without a request for so long', (option, word) =>
-      parseDuration(option, word, { maxMs: YEAR_MS }),
-    ),
+  owner: text('--owner <owner>', 'only sessions of this owner'),
+  olderThan: value('--older-than <duration>', 'only sessions without a request for so long', (option, word) =>
+    parseDuration(option, word, { maxMs: YEAR_MS }),
   ),
-};
-const SHOW = {
-  trace: ofThisCommand(
-    flag('--trace', 'print its history: what happened, when, why, by whom and from where'),
-  ),
-};
-const ABORT = {
-  all: ofThisCommand(flag('--all', 'abort every unfinished session that the other options choose')),
-};
+});
+const SHOW = ofThisCommand({
+  trace: flag('--trace', 'print its history: what happened, when, why, by whom and from where'),
+});
+const ABORT = ofThisCommand({
+  all: flag('--all', 'abort every unfinished session that the other options choose'),
+});
 const QUIET = { quiet: flag('-q, --quiet', 'print nothing but errors') };
 
 /** What a user says of each subcommand. */

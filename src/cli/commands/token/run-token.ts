@@ -4,19 +4,21 @@ import { createFileDurably } from '../../../base/durable-files.ts';
 import { CairnError, EXIT, storageError, systemCodeOf, type ExitCode } from '../../../base/errors.ts';
 import { printable } from '../../../base/safe-path.ts';
 import { firstTokenPath, type TokenStore } from '../../../server/access/first-token.ts';
-import type { KeptToken } from '../../../server/access/kept-token.ts';
+import { OWNER_NAME, TOKEN_NAME, type KeptToken } from '../../../server/access/kept-token.ts';
 import { addToken, readTokens, removeTokens } from '../../../server/access/token-changes.ts';
 import { issueSecret } from '../../../session/credential.ts';
 import { createFileState } from '../../../storage/state/files/file-state.ts';
 import { print } from '../../process/output.ts';
-import { jsonLine } from '../../report/json-line.ts';
-import { usableRoot } from '../../access/served-directories.ts';
+import { doneLine, jsonLine } from '../../report/json-line.ts';
+import { usableRoot, stateOf } from '../../access/served-directories.ts';
 import { ensurePrivateDirectory } from '../../access/user-directories.ts';
 import { readUse } from './token-use.ts';
 import { tokenObject, tokenSentence, tokenTable } from './token-table.ts';
 import type { StateValues, TokenValues } from './token-command.ts';
-import { tokenSettingsOf, stateDirectoryOf, type TokenSettings } from './token-settings.ts';
 import { usage } from '../../options/usage.ts';
+import { resolve } from 'node:path';
+import type { Authorization } from '../../../session/authorization.ts';
+import type { Scope } from '../../../session/scopes.ts';
 
 /** The tokens in a state directory, beside a server that may be running. */
 function storeOf(state: string): TokenStore {
@@ -67,7 +69,7 @@ function announce(token: KeptToken, { json, tokenOut }: TokenValues, secret: str
   if (json) {
     const where = tokenOut === undefined ? { secret } : { tokenFile: tokenOut };
     print(jsonLine({ ...tokenObject(token, undefined, Date.now()), ...where }));
-    print(jsonLine(summary(1)));
+    print(doneLine({ tokens: 1 }));
     return;
   }
   const where =
@@ -87,7 +89,7 @@ export async function runTokenList(values: StateValues): Promise<ExitCode> {
   const lines = values.json
     ? [
         ...tokens.map((token) => jsonLine(tokenObject(token, useOf(token), nowMs))),
-        jsonLine(summary(tokens.length)),
+        doneLine({ tokens: tokens.length }),
       ]
     : tokenTable(tokens, useOf, nowMs);
   print(lines.join(''));
@@ -104,9 +106,10 @@ export async function runTokenRevoke(names: readonly string[], values: StateValu
   const gone = await removeTokens(storeOf(state), names);
   if (values.json) {
     print(
-      [...gone.map(({ name }) => jsonLine({ type: 'revoked', name })), jsonLine(summary(gone.length))].join(
-        '',
-      ),
+      [
+        ...gone.map(({ name }) => jsonLine({ type: 'revoked', name })),
+        doneLine({ tokens: gone.length }),
+      ].join(''),
     );
     return EXIT.done;
   }
@@ -141,6 +144,45 @@ async function refuseForeign(state: string): Promise<void> {
   }
 }
 
-function summary(tokens: number): Record<string, unknown> {
-  return { type: 'summary', tokens, code: 'ok', exitCode: EXIT.done };
+/** What `token create` was told to make. */
+export interface TokenSettings {
+  readonly name: string;
+  readonly owner: string;
+  readonly scopes: Scope[];
+  /** Safe relative path; empty for everything. */
+  readonly path: string;
+  readonly expiresInMs: number | undefined;
+  readonly quota: Authorization['quota'];
+}
+
+/** Administration has to be asked for. */
+const DEFAULT_SCOPES: readonly Scope[] = ['read', 'write', 'list'];
+
+/** The state directory that is meant, by the rule of `serve`. @throws CairnError `usage`, `config-invalid` */
+export function stateDirectoryOf({ root, state }: Pick<StateValues, 'root' | 'state'>): string {
+  if (root !== undefined) return stateOf(resolve(root), state);
+  if (state !== undefined) return resolve(state);
+  throw usage(
+    'token needs --root, the directory that the server serves, or --state, the directory of its state',
+    'cairn token list --root /srv/files',
+  );
+}
+
+/** Validates what `token create` was told. @throws CairnError `usage` */
+export function tokenSettingsOf(name: string, values: TokenValues): TokenSettings {
+  const { owner = name, scope = [...DEFAULT_SCOPES], path = '', expires: expiresInMs } = values;
+  const example = 'cairn token create backup --root /srv/files';
+  if (!TOKEN_NAME.test(name))
+    throw usage(`the name of a token is 1 to 64 of A-Z, a-z, 0-9, ".", "_" and "-", not "${name}"`, example);
+  if (!OWNER_NAME.test(owner))
+    throw usage(`--owner takes 1 to 256 visible characters without blanks, not "${owner}"`, '--owner alice');
+  return { name, owner, scopes: scope, path, expiresInMs, quota: quotaOf(values) };
+}
+
+function quotaOf({ quotaBytes, quotaSessions }: TokenValues): TokenSettings['quota'] {
+  if (quotaBytes === undefined && quotaSessions === undefined) return undefined;
+  return {
+    ...(quotaBytes === undefined ? {} : { bytes: quotaBytes }),
+    ...(quotaSessions === undefined ? {} : { sessions: quotaSessions }),
+  };
 }

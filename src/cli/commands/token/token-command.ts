@@ -24,21 +24,25 @@ const SESSIONS_RANGE = { min: 1, max: 999_999_999 };
 const BYTES_RANGE = { min: 1, max: Number.MAX_SAFE_INTEGER };
 
 const TOKEN = {
-  owner: ofThisCommand(text('--owner <owner>', 'owner of its transfers (default: the name)')),
-  scope: ofThisCommand({
-    ...list(
-      '--scope <scopes>',
-      'read, write, append, drop, list, admin (default: read,write,list)',
-      parseScopes,
-    ),
-    choices: SCOPES,
+  ...ofThisCommand({
+    owner: text('--owner <owner>', 'owner of its transfers (default: the name)'),
+    scope: {
+      ...list(
+        '--scope <scopes>',
+        'read, write, append, drop, list, admin (default: read,write,list)',
+        parseScopes,
+      ),
+      choices: SCOPES,
+    },
   }),
   path: value('--path <path>', 'confine it to this path and everything below', parsePath),
-  expires: ofThisCommand(
-    value('--expires <duration>', 'when it expires, from now on: 30d, 12h (default: never)', (option, word) =>
-      parseDuration(option, word, EXPIRY_RANGE),
+  ...ofThisCommand({
+    expires: value(
+      '--expires <duration>',
+      'when it expires, from now on: 30d, 12h (default: never)',
+      (option, word) => parseDuration(option, word, EXPIRY_RANGE),
     ),
-  ),
+  }),
   quotaBytes: value('--quota-bytes <size>', 'most bytes that its pushes may bring in all', (option, word) =>
     parseSize(option, word, BYTES_RANGE),
   ),

@@ -5,7 +5,7 @@ import { printable } from '../../../base/safe-path.ts';
 import type { TransferInfo, UnreadableTransfer } from '../../../client/transfers.ts';
 import { reachOf } from '../../access/run-client.ts';
 import { watchSignals } from '../../process/interruption.ts';
-import { jsonLine } from '../../report/json-line.ts';
+import { doneLine, jsonLine } from '../../report/json-line.ts';
 import { openStateHome } from '../../access/user-directories.ts';
 import { transferObject, transferLines, transferTable, unreadableObject } from './transfer-table.ts';
 import { usage } from '../../options/usage.ts';
@@ -24,7 +24,7 @@ export async function runTransfersList({ json }: TransfersValues): Promise<ExitC
   const { transfers, unreadable } = await surveyTransfers(await openStateHome());
   const objects = [...transfers.map(transferObject), ...unreadable.map(unreadableObject)];
   const lines = json
-    ? [...objects, summary(transfers.length)].map(jsonLine)
+    ? [...objects.map(jsonLine), doneLine({ transfers: transfers.length })]
     : transferTable(transfers, unreadable);
   print(lines.join(''));
   return EXIT.done;
@@ -34,7 +34,7 @@ export async function runTransfersList({ json }: TransfersValues): Promise<ExitC
 export async function runTransfersShow(id: string, { json }: TransfersValues): Promise<ExitCode> {
   const { showTransfer } = await import('../../../client/transfers.ts');
   const info = await showTransfer(await openStateHome(), id);
-  const lines = json ? [jsonLine(transferObject(info)), jsonLine(summary(1))] : transferLines(info);
+  const lines = json ? [jsonLine(transferObject(info)), doneLine({ transfers: 1 })] : transferLines(info);
   print(lines.join(''));
   return EXIT.done;
 }
@@ -64,7 +64,7 @@ export async function runTransfersRm(ids: readonly string[], values: RmValues): 
   } finally {
     interruption.dispose();
   }
-  if (values.json) print(jsonLine(summary(chosen.length)));
+  if (values.json) print(doneLine({ transfers: chosen.length }));
   return EXIT.done;
 }
 
@@ -93,8 +93,4 @@ export async function runTransfersResume({ json, quiet }: ResumeValues): Promise
   const { resumeAll } = await import('./resume-all.ts');
   const found = await surveyTransfers(await openStateHome());
   return resumeAll(found, { json, quiet });
-}
-
-function summary(transfers: number): Record<string, unknown> {
-  return { type: 'summary', transfers, code: 'ok', exitCode: EXIT.done };
 }

@@ -5,10 +5,10 @@ import { addAccess, addJson, type AccessValues } from '../../options/client-opti
 import { addOptions, flag, GROUPS, ofThisCommand, type Run, type ValuesOf } from '../../options/option.ts';
 
 const RESUME = { quiet: flag('-q, --quiet', 'print nothing but errors') };
-const RM = {
-  all: ofThisCommand(flag('--all', 'remove every transfer that does not run')),
-  abort: ofThisCommand(flag('--abort', 'also free the bytes at the server now, not when the lease ends')),
-};
+const RM = ofThisCommand({
+  all: flag('--all', 'remove every transfer that does not run'),
+  abort: flag('--abort', 'also free the bytes at the server now, not when the lease ends'),
+});
 
 /** What a user says of each subcommand. */
 export interface TransfersValues {

@@ -4,16 +4,14 @@ import { addNotes } from '../../help/notes.ts';
 import { addClientOptions, type ClientValues } from '../../options/client-options.ts';
 import { addOptions, flag, GROUPS, ofThisCommand, type Run, type ValuesOf } from '../../options/option.ts';
 
-const RM = {
-  recursive: ofThisCommand(flag('-r, --recursive', 'remove directories with everything in them')),
-  force: ofThisCommand(flag('-f, --force', 'count nothing at a URL as success')),
-};
-const MV = { force: ofThisCommand(flag('-f, --force', 'replace a file at the new URL')) };
-const MKDIR = {
-  parents: ofThisCommand(
-    flag('-p, --parents', 'also make missing parents; a directory at a URL is no error'),
-  ),
-};
+const RM = ofThisCommand({
+  recursive: flag('-r, --recursive', 'remove directories with everything in them'),
+  force: flag('-f, --force', 'count nothing at a URL as success'),
+});
+const MV = ofThisCommand({ force: flag('-f, --force', 'replace a file at the new URL') });
+const MKDIR = ofThisCommand({
+  parents: flag('-p, --parents', 'also make missing parents; a directory at a URL is no error'),
+});
 
 /** What a user says of `cairn rm`. */
 export type RmValues = ClientValues & ValuesOf<typeof RM>;

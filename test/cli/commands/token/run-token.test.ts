@@ -5,7 +5,7 @@ import {
   tokenSettingsOf,
   stateDirectoryOf,
   type TokenSettings,
-} from '../../../../src/cli/commands/token/token-settings.ts';
+} from '../../../../src/cli/commands/token/run-token.ts';
 import { given } from '../../support/given.ts';
 
 type Options = Parameters<typeof given>[1];
