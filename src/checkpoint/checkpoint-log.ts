@@ -15,41 +15,41 @@ import {
 import { readJournal } from './journal-format.ts';
 import { type Journal, openJournal } from './journal.ts';
 
-/** The checkpoint of one transfer on one side. Everything that it says is durable. Close it. */
+/** The checkpoint of one transfer on one side. All that it states is durable. Close it. */
 export interface CheckpointLog {
   /** The durable chunks and their digests. Only {@link append} changes them; do not change them yourself. */
   readonly digests: ChunkDigests;
   /**
-   * How many first bytes of chunks that are not whole are durable. A hint: a writer that goes on from them hashes them again.
+   * The number of durable first bytes of partial chunks. A hint: a writer that continues from them hashes them again.
    * Only {@link append} changes it.
    */
   readonly held: ReadonlyMap<number, number>;
-  /** The last epoch that was recorded; 0 before the first. */
+  /** The last recorded epoch; 0 before the first. */
   readonly epoch: number;
-  /** All notes together, the latest of each name. */
+  /** All notes together, the latest value of each name. */
   readonly note: Readonly<Record<string, Json>>;
   /**
-   * Offset in bytes of damage found when the log was opened. What followed it is lost, and that may have been a
-   * `forget`: hash the data of {@link digests} again before you trust it.
+   * Offset in bytes of damage found when the log was opened. The records behind it are lost, perhaps a `forget` among
+   * them: hash the data of {@link digests} again before you trust it.
    */
   readonly corruptAt: number | undefined;
   /**
-   * Records one sync point with one write and one datasync, and only then changes what the log says. The data itself
+   * Records one sync point with one write and one datasync, and only then changes the values above. The data itself
    * must be durable before. After a failure each later call fails too: open the log anew.
    *
    * @throws CairnError with a storage code; `internal` for values that cannot be recorded
    */
   append(group: CheckpointGroup): Promise<void>;
-  /** Closes the file after the appends that are under way; a second call does nothing. */
+  /** Closes the file after the appends that run; a second call does nothing. */
   close(): Promise<void>;
 }
 
 /**
  * Opens the checkpoint log at `path` for the manifest in `binding`, made if it is missing. The caller holds the lock of
- * the transfer: opening repairs the file, which must not happen under the hands of a writer.
+ * the transfer: opening repairs the file, which must not happen while another process writes it.
  *
- * @param shownPath how messages name the file, where `path` is good for the system only
- * @throws CairnError `journal-corrupt` when the log is of another manifest or digest length, or cannot be understood;
+ * @param shownPath the file's name in messages, where only the system can use `path`
+ * @throws CairnError `journal-corrupt` when the log belongs to another manifest or digest length, or makes no sense;
  * `journal-version` when a newer cairn wrote it; storage codes
  */
 export async function openCheckpointLog(
@@ -71,11 +71,11 @@ export async function openCheckpointLog(
 
 /** A checkpoint log as {@link readCheckpointLog} finds it. */
 export interface FoundCheckpointLog {
-  /** What is appended to it changes what it says, and is not written. */
+  /** An append changes its values in memory only. */
   readonly log: CheckpointLog;
-  /** Length of the file in bytes; 0 also where there is none. */
+  /** Length of the file in bytes; 0 also where it does not exist. */
   readonly sizeBytes: number;
-  /** Bytes at its end that a write left which was cut. */
+  /** Bytes at its end from an interrupted write. */
   readonly tornBytes: number;
 }
 
@@ -108,7 +108,7 @@ async function load(
   state: CheckpointState,
 ): Promise<void> {
   const [first, ...rest] = journal.records;
-  // Their payloads hold the whole file in memory; from here on the state says it all.
+  // Their payloads hold the whole file in memory; the state now has all of it.
   journal.records.length = 0;
   if (first === undefined) {
     await journal.append([encodeBinding(binding)]);
@@ -140,7 +140,7 @@ function checkpointLog(journal: RecordFile, state: CheckpointState): CheckpointL
     append: async (group) => {
       const records = encodeGroup(group, state.digests.digestLengthBytes);
       await journal.append(records);
-      // The very bytes that a restart would read decide what is said from now on.
+      // The state comes from the very bytes that a restart would read.
       for (const record of records) applyRecord(state, record);
     },
     close: () => journal.close(),

@@ -3,16 +3,16 @@
  *
  *     1 binding  JSON {"manifestId": hex, "digestLengthBytes": n}; the first record, once
  *     2 chunks   count u32 | count × (chunk u48 | digest)     these chunks are durable, with these digests
- *     3 forget   count u32 | count × chunk u48                these are not any more
+ *     3 forget   count u32 | count × chunk u48                these chunks are not durable any more
  *     4 epoch    u48
  *     5 note     JSON object; its members replace those of the same name
  *     6 held     count u32 | count × (chunk u48 | bytes u48)  so many first bytes of these chunks, which are not whole,
  *                                                             were written and synced; replaces the record before it
  *
- * A held claim is a hint about durable bytes, not about right ones: the digest of the whole chunk decides in the end. A
- * chunk that a later `chunks` or `forget` record names loses its claim, and one that is durable gets none.
+ * A held record is a hint about durable bytes, not about right ones: the digest of the whole chunk decides in the end.
+ * It no longer counts for a chunk that a later `chunks` or `forget` record names, and never for a durable chunk.
  *
- * What an older cairn does with a log, which is why numbers are never used again:
+ * The behaviour of older versions, which is why numbers are never used again:
  *
  *     kinds in it   0.1.0              later
  *     1 to 5        reads it           reads it
@@ -26,45 +26,45 @@ import { CHUNK_SIZE_RANGE } from '../manifest/manifest.ts';
 import type { ChunkDigests } from './chunk-digests.ts';
 import type { JournalRecord } from './journal-format.ts';
 
-/** Kinds of records; numbers are never given to something else. */
+/** Kinds of records; a number never gets another meaning. */
 export const KIND = { binding: 1, chunks: 2, forget: 3, epoch: 4, note: 5, held: 6 } as const;
 
-/** What JSON can say. */
+/** Any JSON value. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
 
-/** Which manifest a log is about. */
+/** Binds a log to its manifest. */
 export interface CheckpointBinding {
   /** Id of the manifest, lower-case hexadecimal. */
   readonly manifestId: string;
   readonly digestLengthBytes: number;
 }
 
-/** One sync point: what becomes true together. Where one group both forgets and adds a chunk, it is added. */
+/** One sync point: changes that become true together. Where one group both forgets and adds a chunk, it is added. */
 export interface CheckpointGroup {
   /** Chunks that are durable now, with their digests. */
   readonly chunks?: Iterable<readonly [chunk: number, digest: Uint8Array]>;
-  /** Chunks that are not, or not with the digest that was recorded. */
+  /** Chunks that are not durable, or not with the recorded digest. */
   readonly forget?: readonly number[];
   readonly epoch?: number;
-  /** All that is held of chunks that are not whole, in bytes; at most {@link MAX_HELD_CHUNKS}. Undefined: as before. */
+  /** All partial chunks, with their bytes; at most {@link MAX_HELD_CHUNKS}. Undefined: as before. */
   readonly held?: ReadonlyMap<number, number>;
-  /** Members to set in the notes; null is a value like any other. */
+  /** Members to set in the notes; null is an ordinary value. */
   readonly note?: Readonly<Record<string, Json>>;
 }
 
-/** What a log says, all its records together. */
+/** The state after all records of a log. */
 export interface CheckpointState {
   readonly digests: ChunkDigests;
-  /** Durable first bytes of chunks that are not whole, by chunk. */
+  /** Durable first bytes of partial chunks, by chunk. */
   held: Map<number, number>;
   epoch: number;
   note: Readonly<Record<string, Json>>;
 }
 
-/** Chunks in one record: with the longest digests it stays well below what the journal syncs at a time. */
+/** Chunks in one record: with the longest digests it stays well below the size that the journal syncs at a time. */
 const CHUNKS_PER_RECORD = 16_384;
 const CHUNK_LIMIT = 2 ** 32;
-/** Most chunks in a held record: far more than are on their way at a time, and few enough to write down each time. */
+/** Most chunks in a held record: far more than travel at a time, and few enough to write each time. */
 export const MAX_HELD_CHUNKS = 1024;
 
 function corrupt(why: string): CairnError {
@@ -77,8 +77,8 @@ export function encodeBinding({ manifestId, digestLengthBytes }: CheckpointBindi
 }
 
 /**
- * The records of one group, in the order in which a torn write may keep the first of them only: what is taken back
- * first, the notes, which may speak of the chunks, last.
+ * The records of one group, in an order that allows a torn write to keep only the first of them: `forget` records
+ * first, and last the notes, which may refer to the chunks.
  *
  * @throws CairnError `internal` for a digest of the wrong length, and for numbers that are out of range
  */
@@ -146,7 +146,7 @@ export function decodeBinding(record: JournalRecord): CheckpointBinding {
   return { manifestId, digestLengthBytes };
 }
 
-/** Makes `state` what it is after one more record. @throws CairnError `journal-corrupt`, `journal-version` */
+/** Applies one more record to `state`. @throws CairnError `journal-corrupt`, `journal-version` */
 export function applyRecord(state: CheckpointState, record: JournalRecord): void {
   const payload = Buffer.from(record.payload.buffer, record.payload.byteOffset, record.payload.byteLength);
   const { digestLengthBytes } = state.digests;
@@ -166,7 +166,7 @@ export function applyRecord(state: CheckpointState, record: JournalRecord): void
     if (payload.length !== 6) throw corrupt('an epoch of the wrong length');
     state.epoch = payload.readUIntBE(0, 6);
   } else if (record.kind === KIND.note) {
-    // Spreading defines members and assigns none, so that "__proto__" is a name like any other.
+    // Spreading defines members and assigns none, so that "__proto__" is an ordinary name.
     state.note = { ...state.note, ...decodeObject(payload) };
   } else {
     throw new CairnError(
@@ -206,7 +206,7 @@ function decodeObject(payload: Uint8Array): Record<string, Json> {
     if (typeof value === 'object' && value !== null && !Array.isArray(value))
       return value as Record<string, Json>;
   } catch {
-    // Falls through to the same complaint.
+    // Falls through to the same error.
   }
   throw corrupt('a record is not the JSON object that it should be');
 }

@@ -4,7 +4,7 @@ import { ChunkSet, type ReadonlyChunkSet } from './chunk-set.ts';
 /** Digests in one page of memory. */
 const PAGE = 1024;
 
-/** {@link ChunkDigests} as they go into JSON: which chunks, and their digests in that order, one after the other. */
+/** {@link ChunkDigests} as JSON: the chunks, and their digests in the same order, one after the other. */
 export interface EncodedChunkDigests {
   /** Flattened runs, see {@link ChunkSet.runs}. */
   readonly runs: readonly number[];
@@ -12,7 +12,7 @@ export interface EncodedChunkDigests {
   readonly digests: string;
 }
 
-/** The digest of each chunk of a set; takes about `digestLengthBytes` of memory a chunk. */
+/** The digest of each chunk of a set; takes about `digestLengthBytes` of memory per chunk. */
 export class ChunkDigests {
   readonly digestLengthBytes: number;
   readonly #chunks = new ChunkSet();
@@ -27,7 +27,7 @@ export class ChunkDigests {
   }
 
   /**
-   * Reads what {@link encode} wrote; it may come from the other side. Nothing at or above `chunkLimit` is taken.
+   * Reads the output of {@link encode}, which may come from the other side. Refuses chunks at or above `chunkLimit`.
    *
    * @throws CairnError `invalid-request`
    */
@@ -35,7 +35,7 @@ export class ChunkDigests {
     const set = ChunkSet.fromRuns(encoded.runs, chunkLimit);
     const bytes =
       typeof encoded.digests === 'string' ? Buffer.from(encoded.digests, 'base64') : Buffer.alloc(0);
-    // Node skips what is not base64; only what comes out the same again is what was sent.
+    // Node skips characters that are not base64: compare with the text that the bytes would give.
     if (bytes.length !== set.size * digestLengthBytes || bytes.toString('base64') !== encoded.digests) {
       throw new CairnError(
         'invalid-request',
@@ -51,7 +51,7 @@ export class ChunkDigests {
     return result;
   }
 
-  /** The chunks that have a digest; changes as this does. */
+  /** The chunks that have a digest; a live view. */
   get chunks(): ReadonlyChunkSet {
     return this.#chunks;
   }
@@ -91,7 +91,7 @@ export class ChunkDigests {
     this.#chunks.delete(chunk);
   }
 
-  /** As JSON takes it; {@link decode} reads it again. */
+  /** The JSON form; {@link decode} reads it. */
   encode(): EncodedChunkDigests {
     const bytes = Buffer.allocUnsafe(this.#chunks.size * this.digestLengthBytes);
     let at = 0;

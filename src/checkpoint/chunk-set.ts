@@ -2,11 +2,11 @@ import { CairnError } from '../base/errors.ts';
 
 /** One more than the highest chunk number. */
 const CHUNK_LIMIT = 2 ** 32;
-/** Chunks in one page: a far chunk number costs 8 KiB, not half a gigabyte. */
+/** Chunks in one page: a high chunk number costs 8 KiB, not half a gigabyte. */
 const PAGE = 65_536;
 const WORDS = PAGE / 32;
 
-/** What may be asked of a {@link ChunkSet} that another owner has. */
+/** The read-only part of a {@link ChunkSet}, for code that does not own it. */
 export type ReadonlyChunkSet = Pick<
   ChunkSet,
   'has' | 'size' | 'equals' | 'runs' | 'values' | 'firstMissing' | 'copy'
@@ -22,11 +22,11 @@ function invalidRuns(why: string): CairnError {
   return new CairnError('invalid-request', `the chunk runs are not valid: ${why}`);
 }
 
-/** A set of chunk numbers (0 to 2^32 − 1): a bitmap in pages, of which only those in use take memory. */
+/** A set of chunk numbers (0 to 2^32 − 1): a bitmap in pages, which take memory only where they are in use. */
 export class ChunkSet {
   readonly #pages = new Map<number, Uint32Array>();
   #size = 0;
-  /** No chunk of this number or above is in the set. */
+  /** All chunks in the set are below this number. */
   #end = 0;
 
   /**
@@ -44,7 +44,7 @@ export class ChunkSet {
   }
 
   /**
-   * An empty set, and what adds runs to it as they come, with the checks of {@link ChunkSet.fromRuns}.
+   * An empty set, and a function that adds runs one by one, with the checks of {@link ChunkSet.fromRuns}.
    *
    * @throws CairnError `invalid-request` from `add`
    */
@@ -60,7 +60,7 @@ export class ChunkSet {
     return { set, add };
   }
 
-  /** Whether the same chunks are in both. */
+  /** Whether both sets have the same chunks. */
   equals(other: ReadonlyChunkSet): boolean {
     if (this.#size !== other.size) return false;
     for (const chunk of this.values()) if (!other.has(chunk)) return false;
@@ -72,7 +72,7 @@ export class ChunkSet {
     return this.#size;
   }
 
-  /** Whether `chunk` is in the set; false for anything that is no chunk number. */
+  /** Whether `chunk` is in the set; false for a value that is no chunk number. */
   has(chunk: number): boolean {
     const word = this.#pages.get(Math.floor(chunk / PAGE))?.[(chunk % PAGE) >>> 5] ?? 0;
     return ((word >>> (chunk & 31)) & 1) === 1 && Number.isInteger(chunk);
@@ -109,7 +109,7 @@ export class ChunkSet {
     if (length > 0) this.#end = Math.max(this.#end, end);
   }
 
-  /** Takes one chunk out, if it is in. */
+  /** Removes one chunk, if it is in the set. */
   delete(chunk: number): void {
     if (!this.has(chunk)) return;
     const page = this.#pageAt(chunk);
@@ -125,7 +125,7 @@ export class ChunkSet {
       this.addRun(runs[index] as number, runs[index + 1] as number);
   }
 
-  /** A set of the same chunks with a life of its own. */
+  /** An independent copy of the set. */
   copy(): ChunkSet {
     const copy = new ChunkSet();
     for (const [number, page] of this.#pages) copy.#pages.set(number, page.slice());
@@ -145,7 +145,7 @@ export class ChunkSet {
     return runs;
   }
 
-  /** The chunks, ascending. The set must not change meanwhile. */
+  /** The chunks, ascending. The set must not change during the iteration. */
   *values(): IterableIterator<number> {
     for (let chunk = this.#find(0, this.#end, true); chunk < this.#end;) {
       yield chunk;
@@ -191,7 +191,7 @@ export class ChunkSet {
       }
       const word = page[(chunk % PAGE) >>> 5] ?? 0;
       const bits = (present ? word : ~word) >>> (chunk & 31);
-      // x & −x leaves the lowest bit, whose index is the distance to go.
+      // x & −x keeps only the lowest bit, whose index is the remaining distance.
       if (bits !== 0) return Math.min(limit, chunk + 31 - Math.clz32(bits & -bits));
       chunk += 32 - (chunk % 32);
     }

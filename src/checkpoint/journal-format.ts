@@ -1,47 +1,47 @@
 /**
- * The bytes of a journal (all integers big-endian). Pure: journal.ts does the reading and writing.
+ * The bytes of a journal (all integers big-endian). Pure: journal.ts reads and writes.
  *
  *     file    magic "cairnJN\n" (8) | version u32 | CRC-32 of the 12 bytes before u32 | record …
  *     record  magic u32 | payload length u32 | sequence u32 | kind u8 | payload | CRC-32 of all of the record before u32
  *
- * Sequences go 0, 1, 2 …, so that a record which lies there from earlier, or out of its place, is not taken for the next.
- * The 16 bytes at the start keep this form in every later version.
+ * Sequences count 0, 1, 2 …, so that a reader does not take an old or misplaced record for the next one. The 16 bytes
+ * at the start keep this form in every later version.
  */
 import { crc32 } from 'node:zlib';
 import { CairnError } from '../base/errors.ts';
 
-/** Version of the format that this code writes, and the newest that it reads. */
+/** The format version that this code writes, and the newest that it reads. */
 export const JOURNAL_VERSION = 1;
 /** Bytes at the start of the file, before the first record. */
 export const HEADER_BYTES = 16;
 /** Longest payload of one record, in bytes; a length above it is damage. */
 export const MAX_PAYLOAD_BYTES = 16 * 1024 * 1024;
 
-/** Bytes that the search for a later record may check, as a multiple of the file's length. */
+/** The bytes that the search for a later record may check, as a multiple of the file's length. */
 const SEARCH_FACTOR = 16;
 
 const FILE_MAGIC = Buffer.from('cairnJN\n', 'latin1');
-/** Not text, and not its own beginning again when shifted, so that a search for it finds few false starts. */
+/** Not text, and never its own start again when shifted, so that a search finds few false starts. */
 const RECORD_MAGIC = Buffer.from([0xca, 0x12, 0x4e, 0x9d]);
 const BEFORE_PAYLOAD = 13;
 const OVERHEAD = BEFORE_PAYLOAD + 4;
 
-/** One record, as it is given and taken. */
+/** One record, as the caller sees it. */
 export interface JournalRecord {
-  /** What the payload is, 0 to 255; the journal does not care. */
+  /** The kind of payload, 0 to 255; the journal does not interpret it. */
   readonly kind: number;
   readonly payload: Uint8Array;
 }
 
-/** What {@link readJournal} found. */
+/** The result of {@link readJournal}. */
 export interface JournalContent {
   /** The longest valid prefix. The payloads are views of the bytes that were read. */
   readonly records: JournalRecord[];
   /** Length of that prefix in bytes; 0 when not even the header is whole. */
   readonly validBytes: number;
-  /** There are bytes after the prefix, and nothing valid in them: the write that was going on at the crash. */
+  /** The prefix is followed by bytes without a valid record: the write that the crash interrupted. */
   readonly torn: boolean;
-  /** Offset in bytes of a bad record that has a valid later one behind it: damage, of what had been durable. */
+  /** Offset in bytes of a bad record that precedes a valid one: damage to data that had been durable. */
   readonly corruptAt: number | undefined;
 }
 
@@ -54,7 +54,7 @@ export function encodeHeader(version = JOURNAL_VERSION): Buffer {
   return header;
 }
 
-/** How long a record is in the file, in bytes. */
+/** The length of a record in the file, in bytes. */
 export function encodedBytes({ payload }: JournalRecord): number {
   return OVERHEAD + payload.byteLength;
 }
@@ -84,13 +84,13 @@ interface Located {
   readonly end: number;
 }
 
-/** The record at offset `at`, if a whole one is there whose sequence is within the given bounds. */
+/** The whole record at offset `at` whose sequence is within the bounds; undefined where there is none. */
 function recordAt(bytes: Buffer, at: number, lowest: number, highest: number): Located | undefined {
   if (bytes.length - at < OVERHEAD || RECORD_MAGIC.compare(bytes, at, at + 4) !== 0) return undefined;
   const length = bytes.readUInt32BE(at + 4);
   const sequence = bytes.readUInt32BE(at + 8);
   const end = at + OVERHEAD + length;
-  // Before the CRC, which costs: so that damage cannot make the search slow.
+  // These checks precede the costly CRC, so that damage cannot make the search slow.
   if (length > MAX_PAYLOAD_BYTES || end > bytes.length || sequence < lowest || sequence > highest)
     return undefined;
   if (crc32(bytes.subarray(at, end - 4)) !== bytes.readUInt32BE(end - 4)) return undefined;
@@ -110,7 +110,7 @@ function headerIsValid(bytes: Buffer): boolean {
 }
 
 /**
- * The longest valid prefix of a journal, and whether what comes after it is a torn tail or damage.
+ * The longest valid prefix of a journal, and whether the bytes behind it are a torn tail or damage.
  *
  * @throws CairnError `journal-version` when a newer cairn wrote it
  */
@@ -132,7 +132,7 @@ export function readJournal(bytes: Buffer): JournalContent {
   return { records, validBytes, torn: more && !isDamage, corruptAt: isDamage ? validBytes : undefined };
 }
 
-/** The header is durable before any record is written: more bytes behind a bad one were never a torn write. */
+/** Whether a bad header precedes other bytes. The header is durable before any record, so that is no torn write. */
 function isForeign(bytes: Buffer, validBytes: number): boolean {
   return validBytes === 0 && bytes.length > HEADER_BYTES;
 }
@@ -141,10 +141,10 @@ function hasLaterRecord(bytes: Buffer, from: number, nextSequence: number): bool
   const highest = nextSequence + Math.ceil((bytes.length - from) / OVERHEAD);
   let budget = SEARCH_FACTOR * bytes.length;
   for (let at = bytes.indexOf(RECORD_MAGIC, from); at !== -1; at = bytes.indexOf(RECORD_MAGIC, at + 1)) {
-    // At the very place of the bad record any later sequence will do: then the one that belongs there is gone.
+    // At the place of the bad record itself any later sequence counts: then the expected record is missing.
     if (recordAt(bytes, at, nextSequence + (at === from ? 1 : 0), highest) !== undefined) return true;
     if (at + OVERHEAD <= bytes.length) budget -= Math.min(bytes.readUInt32BE(at + 4), bytes.length - at);
-    // So many false starts are no accident, and a torn write has none: to call it damage is the careful answer.
+    // So many false starts are no accident, and a torn write has none: damage is the careful answer.
     if (budget < 0) return true;
   }
   return false;

@@ -18,14 +18,14 @@ import {
 
 const OPEN_FLAGS = constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
-/** So much is written at most before it is synced, or one record, where that is longer. */
+/** Most bytes written before a sync, except for one longer record. */
 const MAX_UNSYNCED_BYTES = 1024 * 1024;
 
 interface OpenState {
   readonly path: string;
   readonly records: JournalRecord[];
   readonly corruptAt: number | undefined;
-  /** Where the next record goes, in bytes from the start. */
+  /** Offset of the next record, in bytes from the start. */
   readonly end: number;
 }
 
@@ -34,9 +34,9 @@ interface OpenState {
  * caller holds the lock of the transfer. Close it.
  */
 export class Journal {
-  /** What was there when the journal was opened. The array is the caller's: emptying it frees the memory. */
+  /** The records of the journal when it was opened. The caller owns the array: emptying it frees the memory. */
   readonly records: JournalRecord[];
-  /** Offset of damage that was found, and cut off with all that followed; undefined when there was none. */
+  /** Offset of damage that was found, and cut off with all bytes behind it; undefined when there was none. */
   readonly corruptAt: number | undefined;
   readonly #handle: FileHandle;
   readonly #path: string;
@@ -56,8 +56,8 @@ export class Journal {
   }
 
   /**
-   * Adds `records`, with one write and one datasync for each mebibyte; they are durable once it resolves. Calls are
-   * served in order. After a failure nothing is known about the end of the file: each later call throws that same error.
+   * Adds `records`, with one write and one datasync for each mebibyte; they are durable once it resolves. Calls run in
+   * order. After a failure the end of the file is unknown: each later call throws that same error.
    *
    * @throws CairnError with a storage code; `internal` for a record that cannot be encoded
    */
@@ -65,7 +65,7 @@ export class Journal {
     return this.#inTurn(() => this.#append(records));
   }
 
-  /** Closes the file after the appends that are under way; a second call does nothing. */
+  /** Closes the file after the appends that run; a second call does nothing. */
   close(): Promise<void> {
     return this.#inTurn(() => this.#handle.close());
   }
@@ -89,7 +89,7 @@ export class Journal {
   }
 }
 
-/** Whole records in their order, in as many parts as have to be synced one after the other. */
+/** Groups whole records, in order, into the batches that are synced one after the other. */
 function batchesOf(records: readonly Buffer[]): Buffer[][] {
   const batches: Buffer[][] = [];
   let lengthBytes = Infinity;
@@ -105,10 +105,10 @@ function batchesOf(records: readonly Buffer[]): Buffer[][] {
 }
 
 /**
- * Opens the journal at `path`, made (0600, durably) if it is missing; its directory must exist. A torn tail is cut off.
- * Damage before the tail is cut off too, with all that follows it, and reported as {@link Journal.corruptAt}.
+ * Opens the journal at `path`, made (0600, durably) if it is missing; its directory must exist. Cuts off a torn tail.
+ * Damage before the tail is cut off too, with all bytes behind it, and reported as {@link Journal.corruptAt}.
  *
- * @param shownPath how messages name the file, where `path` is good for the system only
+ * @param shownPath the file's name in messages, where only the system can use `path`
  * @throws CairnError `journal-version` when a newer cairn wrote it, `owner-untrusted` where another user may have (the
  * file stays as it is); storage codes
  */
@@ -143,11 +143,11 @@ async function openOrCreate(path: string): Promise<FileHandle> {
 }
 
 /**
- * Cuts off what is not valid, begins a file that has no whole header, and makes the rest durable: a reader that is told of
- * a record takes it for that.
+ * Cuts off invalid bytes, begins a file without a whole header, and makes the rest durable: readers take every record
+ * for durable.
  *
- * The last records may not be so. A process may have been killed before it synced them, or their sync failed, after which
- * the kernel may show bytes that it will never write. So they are written once more: only then a sync means anything.
+ * The last records may not be durable: the process may have died before it synced them, or their sync failed, after
+ * which the kernel may show bytes that it will never write. So this writes them again before the sync.
  */
 async function repair(
   handle: FileHandle,

@@ -1,18 +1,18 @@
-/** Memory that many share: each takes as much as it may need, gives back what it did not, and in the end the rest. */
+/** A shared memory budget: each user reserves the most that it may need, and returns the surplus early. */
 
-/** A part of a budget. */
+/** A reservation in a budget. */
 export interface BudgetShare {
-  /** Keeps only so many bytes of it. */
+  /** Keeps only so many bytes of the reservation. */
   shrink(bytes: number): void;
-  /** Gives back what is left of it; more than once is as good as once. */
+  /** Returns the rest of the reservation; a second call does nothing. */
   release(): void;
 }
 
-/** A number of bytes that is in use at a time at most. */
+/** Most bytes in use at a time. */
 export interface ByteBudget {
-  /** A share, or undefined where so much is not free. What is larger than the budget is given all of it. */
+  /** A reservation, or undefined where so many bytes are not free. A request above the budget gets the whole budget. */
   tryTake(bytes: number): BudgetShare | undefined;
-  /** A share as soon as it is free, in the order of asking. @throws the signal's reason */
+  /** A reservation as soon as the bytes are free, in the order of requests. @throws the signal's reason */
   take(bytes: number, signal?: AbortSignal): Promise<BudgetShare>;
 }
 
@@ -59,7 +59,7 @@ export function createByteBudget(totalBytes: number): ByteBudget {
         const onAbort = (): void => {
           waiting.splice(waiting.indexOf(entry), 1);
           reject(signal?.reason as Error);
-          // The one that waits behind it may want less.
+          // The next request in the queue may need fewer bytes.
           giveBack(0);
         };
         signal?.addEventListener('abort', onAbort, { once: true });

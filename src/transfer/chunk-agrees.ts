@@ -1,14 +1,14 @@
-/** Whether staged bytes are those that a digest was made of. */
+/** Whether staged bytes have the expected digest. */
 import { CairnError } from '../base/errors.ts';
 import { sameDigest, type HasherFactory } from '../manifest/digest.ts';
 
-/** Bytes that are not there, and bytes that the disk does not give back: both have to come again. */
+/** Codes for missing bytes and for bytes that the disk cannot read: the sender has to send both again. */
 const LOST = new Set(['chunks-missing', 'storage-io']);
 
 /**
- * Hashes `pieces` and compares. Bytes that cannot be read for good are wrong ones, too.
+ * Hashes `pieces` and compares. Bytes that can never be read count as wrong.
  *
- * @throws CairnError where a person has to act before anything can be said: no permission, too many open files
+ * @throws CairnError where a person has to act before the bytes can be checked: no permission, too many open files
  */
 export async function chunkAgrees(
   pieces: AsyncIterable<Uint8Array>,

@@ -1,26 +1,26 @@
-/** What the engine needs of a place that chunks are received into: a port, which every content store offers. */
+/** The engine's port for the staging of received chunks; every content store implements it. */
 
-/** Staged chunks: what is held of each, and how more of it comes in. */
+/** Staged chunks: the partial ones, and the way to add bytes to them. */
 export interface ChunkStore {
-  /** Chunks that are not whole, and how many of their first bytes are there. */
+  /** Partial chunks, and how many of their first bytes are staged. */
   held(): ReadonlyMap<number, number>;
   /**
-   * Starts to write a chunk at `offset`: 0, or what `held` says of it. Only one writer a chunk at a time: an older
-   * writer of the same chunk is cut off and its later calls throw `chunk-conflict`.
+   * Starts to write a chunk at `offset`: 0, or the number in `held`. A chunk has one writer: a new one cuts off an
+   * older one, whose later calls throw `chunk-conflict`.
    */
   write(chunk: number, offset: number): Promise<ChunkWriter>;
-  /** The staged bytes of a chunk from its start, held or whole. */
+  /** The staged bytes of a chunk from its start, partial or whole. */
   read(chunk: number): AsyncIterable<Uint8Array>;
 }
 
-/** Writes one chunk in order. Ends by `finish`, `hold` or `drop`. */
+/** Writes one chunk in order. It ends with `finish`, `hold` or `drop`. */
 export interface ChunkWriter {
-  /** Takes pieces; resolves when their memory may be used again, and more may come. */
+  /** Takes pieces; resolves when the caller may reuse their memory and send more. */
   write(pieces: Uint8Array[]): Promise<void>;
-  /** The chunk is whole and its digest agreed: it will be part of the next sync point. */
+  /** The chunk is whole and its digest agreed: the next sync point will cover it. */
   finish(digest: Uint8Array): Promise<void>;
-  /** The sender is gone: keeps what came, where the store holds partial chunks. */
+  /** The sender is gone: keeps the bytes that arrived, where the store supports partial chunks. */
   hold(): Promise<void>;
-  /** What came is wrong: forgets it, durably. */
+  /** The bytes that arrived are wrong: forgets them, durably. */
   drop(): Promise<void>;
 }

@@ -1,6 +1,6 @@
 /**
  * One chunk on its way, from the sender's files to the receiver's staging: read → hash → send, receive → hash → write.
- * Both sides use both halves; on the wire a chunk is its bytes followed by the digest of the whole chunk.
+ * Both sides use both halves; on the wire a chunk is its bytes, then the digest of the whole chunk.
  */
 import { CairnError } from '../base/errors.ts';
 import { sameDigest, type HasherFactory } from '../manifest/digest.ts';
@@ -8,12 +8,12 @@ import type { Segment } from '../manifest/layout.ts';
 import type { ChunkStore, ChunkWriter } from './chunk-store.ts';
 import { WriteBatch } from './write-batch.ts';
 
-/** Reads the bytes of one segment; throws `source-changed` and the like. */
+/** Reads the bytes of one segment; throws `source-changed` and similar codes. */
 export type SegmentReader = (segment: Segment) => AsyncIterable<Uint8Array>;
 
 /**
- * Reads the segments of a chunk, hashes all of it, and yields what lies at and after `offset`, then the digest.
- * The digest is handed to `onDigest` before it is yielded.
+ * Reads the segments of a chunk, hashes all of it, and yields the bytes from `offset` on, then the digest.
+ * Calls `onDigest` with the digest before it yields it.
  */
 export async function* sendChunk(
   segments: Iterable<Segment>,
@@ -35,10 +35,10 @@ export async function* sendChunk(
   yield digest;
 }
 
-/** What the receiver expects of one chunk. */
+/** The receiver's expectation of one chunk. */
 export interface ExpectedChunk {
   readonly chunk: number;
-  /** Where the incoming bytes start in the chunk. */
+  /** The offset in the chunk of the first incoming byte. */
   readonly offset: number;
   /** Bytes of the whole chunk. */
   readonly lengthBytes: number;
@@ -46,22 +46,22 @@ export interface ExpectedChunk {
   readonly createHasher: HasherFactory;
 }
 
-/** What a receiver may want to know and decide while a chunk comes in. */
+/** Callbacks while a chunk arrives. */
 export interface ReceiveOptions {
   /** Called before the chunk is finished; throws when its writer has lost the session meanwhile. */
   readonly fence?: () => void;
-  /** Told of payload bytes as they arrive. */
+  /** Called with the number of payload bytes as they arrive. */
   readonly onBytes?: (bytes: number) => void;
-  /** Told of payload bytes once the staging has them: the next sync point covers them. */
+  /** Called with the number of payload bytes once staging has them: the next sync point covers them. */
   readonly onWritten?: (bytes: number) => void;
 }
 
 /**
  * Receives one chunk into staging and checks its digest. Resolves with the digest once the chunk is finished; it is
- * durable after the next sync point. When the source breaks, what came is held, unless it is damaged, and the source's
- * error is thrown.
+ * durable after the next sync point. When the source breaks, staging keeps the bytes that arrived, unless they are
+ * damaged, and this throws the source's error.
  *
- * @param source it may reuse a piece's memory once the next piece was asked for
+ * @param source may reuse a piece's memory once this asks for the next piece
  * @throws CairnError `chunk-digest-mismatch`, `chunk-incomplete`, `chunk-offset-mismatch`, or a storage code
  */
 export async function receiveChunk(
@@ -77,7 +77,7 @@ export async function receiveChunk(
   try {
     footer = await pump(source, writer, hasher, expected, options);
   } catch (error) {
-    // What was encoded and is damaged may have been wrong before anybody could see it.
+    // In a damaged encoding even the bytes decoded before the error may be wrong.
     const isDamaged = error instanceof CairnError && error.code === 'chunk-digest-mismatch';
     await (isDamaged ? writer.drop() : writer.hold());
     throw error;
@@ -103,7 +103,7 @@ export async function receiveChunk(
   return digest;
 }
 
-/** Hashes the bytes that are there of a half-sent chunk. */
+/** Hashes the staged bytes of a partial chunk. */
 async function rehash(
   staging: ChunkStore,
   expected: ExpectedChunk,
@@ -122,7 +122,7 @@ async function rehash(
     at += take;
   }
   if (at !== expected.offset) {
-    // Or a sender that asks again would be sent back to these bytes for ever.
+    // Otherwise the receiver would send the sender back to these bytes for ever.
     await (await staging.write(expected.chunk, 0)).drop();
     throw new CairnError('chunk-offset-mismatch', `chunk ${expected.chunk} has lost its first bytes`, {
       details: { chunk: expected.chunk, heldBytes: 0 },

@@ -1,4 +1,4 @@
-/** The claim that a commit makes about the whole, made and checked alike on both sides. Pure. */
+/** The claim that a commit makes about the whole transfer; both sides make and check it alike. Pure. */
 import { CairnError } from '../base/errors.ts';
 import type { ChunkDigests } from '../checkpoint/chunk-digests.ts';
 import type { ReadonlyChunkSet } from '../checkpoint/chunk-set.ts';
@@ -8,16 +8,16 @@ import type { Manifest } from '../manifest/manifest.ts';
 import type { CommitRequest } from '../wire/messages.ts';
 import { emptiedChunks } from './emptied-chunks.ts';
 
-/** What of a transfer has to be there when entries are left out. */
+/** The part of a transfer that has to arrive when the sender excludes entries. */
 export interface Whole {
   readonly layout: Layout;
-  /** Chunks that carry nothing but excluded entries. */
+  /** Chunks that carry only excluded entries. */
   readonly skipped: ReadonlyChunkSet;
-  /** Bytes of all other chunks, those of excluded entries not counted where all that a chunk carries is excluded. */
+  /** Bytes of all other chunks; excluded entries count only where their chunk also carries other entries. */
   readonly bytesTotal: number;
 }
 
-/** The whole without the excluded entries, for a transfer whose size is known. */
+/** The whole without the excluded entries, for a transfer of known size. */
 export function wholeOf(
   { entries }: Pick<Manifest, 'entries'>,
   layout: Layout,
@@ -27,7 +27,7 @@ export function wholeOf(
   return { layout, skipped: chunks, bytesTotal: (layout.bytesTotal ?? 0) - bytes };
 }
 
-/** The digest of a whole. @throws CairnError `internal` where that of one of its chunks is not known */
+/** The digest of a whole. @throws CairnError `internal` where the digest of one of its chunks is unknown */
 export function digestOfWhole(
   { id }: Pick<Manifest, 'id'>,
   { layout, skipped, bytesTotal }: Whole,
@@ -44,7 +44,7 @@ export function digestOfWhole(
   return transferDigest(id, bytesTotal, pairs());
 }
 
-/** The claim of a transfer whose size is known. @throws CairnError like {@link digestOfWhole} */
+/** The claim of a transfer of known size. @throws CairnError like {@link digestOfWhole} */
 export function makeClaim(
   manifest: Manifest,
   layout: Layout,

@@ -1,4 +1,4 @@
-/** What a receiver already has of a manifest, and what stands in its way. */
+/** Compares a manifest with the entries that the receiver already has, and finds conflicts. */
 import { CairnError } from '../base/errors.ts';
 import { joinPath, printable } from '../base/safe-path.ts';
 import { ChunkSet } from '../checkpoint/chunk-set.ts';
@@ -12,13 +12,13 @@ import type { EntryLookup } from './entry-lookup.ts';
 const BATCH_ENTRIES = 1000;
 
 /**
- * Compares a manifest with what is at `target`: same type, size, mtime and link target means the bytes are there
- * (`--checksum` then looks closer). A mode that differs is only an attribute. `candidates` are files of the same size
- * with another mtime, which only their digest can tell. What is in the way of an entry shows when that is published.
+ * Compares a manifest with the entries at `target`. With the same type, size, mtime and link target the bytes are there
+ * (`--checksum` then looks closer). A different mode is only an attribute. `candidates` are files of the same size
+ * with another mtime, which only their digest can decide. Conflicts below the target show only in publishing.
  *
- * @param how.mayReplace whether something of another type at the target itself gives way, too
- * @param how.modes what the transfer wants with modes: an entry is compared with what it would get
- * @throws CairnError `is-directory`, `not-directory`, `symlink-refused` where something is in the way of the target itself
+ * @param how.mayReplace whether an entry of another type at the target itself may be replaced, too
+ * @param how.modes the transfer's options for modes: an entry is compared with the mode that it would get
+ * @throws CairnError `is-directory`, `not-directory`, `symlink-refused` for a conflict at the target itself
  */
 export async function compareWithTarget(
   store: EntryLookup,
@@ -36,7 +36,7 @@ export async function compareWithTarget(
     const batch = manifest.entries.slice(from, from + BATCH_ENTRIES);
     const paths = batch.map((entry) => joinPath(target, entry.path));
     const there = await store.lookup(paths, (position, error) => {
-      // Nothing can be put below a target that nobody can get to.
+      // No entry can be put below a target that this user cannot reach.
       if (batch[position]!.path === '') throw error;
     });
     for (const [position, entry] of batch.entries()) {
@@ -54,7 +54,7 @@ export async function compareWithTarget(
   return { have: have.runs(), attributes: attributes.runs(), candidates: candidates.runs() };
 }
 
-/** How an entry compares with what is there in its place. */
+/** Compares an entry with the one in its place. */
 export function compareEntry(
   wanted: Entry,
   found: Entry,
@@ -78,7 +78,7 @@ export function compareEntry(
   }
 }
 
-/** A user who names a place by hand may have named a wrong one: nothing there is replaced unasked. */
+/** A user may have typed the wrong destination: without a request cairn replaces no entry there. */
 async function refuseConflict(store: EntryLookup, target: string, first: Entry): Promise<void> {
   const [found] = await store.lookup([target]);
   const there = found?.entry.type;

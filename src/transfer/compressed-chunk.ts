@@ -1,26 +1,26 @@
-/** A chunk's body compressed, where that makes it smaller, and back again as it arrives. */
+/** Compresses a chunk's body where that makes it smaller, and decompresses it as it arrives. */
 import { CairnError } from '../base/errors.ts';
 import type { ChunkEncoding } from '../session/encoding.ts';
 import { openDecoder, openEncoder } from './zlib-pump.ts';
 
-/** The body of a chunk in an encoding, in memory. */
+/** An encoded body of a chunk, in memory. */
 export interface EncodedBody {
   readonly encoding: ChunkEncoding;
   readonly pieces: readonly Uint8Array[];
   readonly lengthBytes: number;
 }
 
-/** What is tried before the rest is. */
+/** The size of the sample that decides whether to compress the rest. */
 const SAMPLE_BYTES = 64 * 1024;
-/** Whatever is not smaller than this part of itself is not worth the work of both sides. */
+/** An encoding that saves less than a tenth is not worth the work of both sides. */
 const WORTH = 0.9;
 
 /**
- * Compresses the body of a chunk: its bytes and its digest. Undefined where it does not shrink, of which the first bytes
- * already tell; the rest is not even read then. At most 0.9 of `decodedBytes` are in memory.
+ * Compresses the body of a chunk: its bytes and its digest. Undefined where it does not shrink; where the first bytes
+ * already show that, it does not read the rest. At most 0.9 of `decodedBytes` are in memory.
  *
- * @param pieces each is used up when the next one is asked for
- * @throws what `pieces` throws
+ * @param pieces each piece is valid until this asks for the next one
+ * @throws the errors of `pieces`
  */
 export async function encodeBody(
   pieces: AsyncIterable<Uint8Array>,
@@ -59,11 +59,11 @@ export async function encodeBody(
 }
 
 /**
- * Decompresses the body of a chunk as it arrives. What came before `source` broke has come out when its error does. No
- * more is decompressed than is asked for, so that a reader that knows how much belongs there can stop at the first byte too many.
+ * Decompresses the body of a chunk as it arrives. It yields all bytes that came before an error of `source`. It
+ * decompresses on demand only, so that a reader that knows the length can stop at the first byte too many.
  *
- * @throws CairnError `chunk-digest-mismatch` for what is not of this encoding, or has something behind its end;
- * `chunk-incomplete` for what ends early; what `source` throws
+ * @throws CairnError `chunk-digest-mismatch` for a body in another encoding, or with bytes behind its end;
+ * `chunk-incomplete` for one that ends early; the errors of `source`
  */
 export async function* decodeBody(
   source: AsyncIterable<Uint8Array>,
@@ -84,7 +84,7 @@ export async function* decodeBody(
   }
 }
 
-/** Says in cairn's own words what zlib found. */
+/** Replaces zlib's errors by cairn's own. */
 async function* explained(
   output: AsyncGenerator<Uint8Array>,
   { encoding, chunk }: { readonly encoding: ChunkEncoding; readonly chunk: number },

@@ -1,4 +1,4 @@
-/** The error for a name that is taken, where what is there is not replaced. */
+/** The error for a destination that exists and must not be replaced. */
 import { CairnError } from '../base/errors.ts';
 import { printable } from '../base/safe-path.ts';
 

@@ -1,9 +1,9 @@
-/** Which chunks need not come, because all that they carry is left out. */
+/** Finds chunks that need not be sent, because they carry only excluded entries. */
 import type { EntryList } from '../manifest/entry-table.ts';
 import type { Layout } from '../manifest/layout.ts';
 import { ChunkSet, type ReadonlyChunkSet } from '../checkpoint/chunk-set.ts';
 
-/** The chunks that carry bytes of `excluded` entries only, and how many bytes they have together. */
+/** The chunks that carry only bytes of `excluded` entries, and the sum of their bytes. */
 export function emptiedChunks(
   entries: EntryList,
   layout: Layout,
@@ -12,7 +12,7 @@ export function emptiedChunks(
   const chunks = new ChunkSet();
   const isExcluded = (entryIndex: number): boolean => excluded.has(entryIndex);
   let bytes = 0;
-  /** Packed entries share a chunk with their neighbours: it is looked at once, not once for each of them. */
+  /** Packed entries share a chunk with their neighbours: check it once, not once for each of them. */
   let lookedAt = -1;
   for (const entryIndex of excluded.values()) {
     const { first, count } = layout.chunksOf(entryIndex);
@@ -25,7 +25,7 @@ export function emptiedChunks(
   return { chunks, bytes };
 }
 
-/** Whether all that a chunk carries is left out. */
+/** Whether a chunk carries only excluded entries. */
 export function isEmptied(layout: Layout, chunk: number, excluded: ReadonlyChunkSet): boolean {
   return excluded.size > 0 && layout.carriesOnly(chunk, (entryIndex) => excluded.has(entryIndex));
 }

@@ -1,13 +1,13 @@
-/** What the engine needs of a place that entries are compared with: a port, which every content store offers. */
+/** The engine's port for looking up existing entries; every content store implements it. */
 import type { ScannedEntry } from '../manifest/entry.ts';
 import type { ReceiverModes } from '../manifest/modes.ts';
 import type { RefusalSink } from './refused-entries.ts';
 
-/** What decides whether an entry that is there is the one that is wanted. */
+/** The properties of a store that decide whether an existing entry equals the wanted one. */
 export interface ComparedProperties {
   /** Granularity of the modification times it can keep, in nanoseconds. */
   readonly mtimeResolutionNs: bigint;
-  /** Which modes it gives to entries. */
+  /** The modes that it gives to entries. */
   readonly modes: ReceiverModes;
 }
 
@@ -15,8 +15,8 @@ export interface ComparedProperties {
 export interface EntryLookup {
   readonly properties: ComparedProperties;
   /**
-   * What is at each path now; undefined where nothing is. Never follows a symlink; throws `symlink-refused`. With
-   * `onRefused` what is in the way of one path is told, and the others are looked up all the same.
+   * The entry at each path now; undefined where there is none. Never follows a symlink; throws `symlink-refused`.
+   * With `onRefused` it reports a failure of one path there, and looks up the others all the same.
    */
   lookup(paths: readonly string[], onRefused?: RefusalSink): Promise<(ScannedEntry | undefined)[]>;
 }

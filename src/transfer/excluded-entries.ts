@@ -1,7 +1,7 @@
-/** Entries that the sender cannot carry: what failed about them, and what stands in their place in a shared chunk. */
+/** Entries that the sender cannot carry: the failure, and the bytes that replace them in a shared chunk. */
 import { CairnError, type ErrorCode } from '../base/errors.ts';
 
-/** What went wrong with a source, by the code under which it is named. */
+/** The code under which the sender reports a failed source. */
 export type SourceCode = 'source-changed' | 'source-missing' | 'source-unreadable';
 
 const SOURCE_CODES: Partial<Record<ErrorCode, SourceCode>> = {
@@ -12,20 +12,20 @@ const SOURCE_CODES: Partial<Record<ErrorCode, SourceCode>> = {
   'not-directory': 'source-changed',
   'is-directory': 'source-changed',
   'symlink-refused': 'source-changed',
-  // A FIFO, a socket or a device is where a file was.
+  // A FIFO, a socket or a device has replaced a file.
   'storage-unsupported': 'source-changed',
   'storage-denied': 'source-unreadable',
   'storage-io': 'source-unreadable',
 };
 
-/** What a failed read says of one source; undefined where it says something of the whole store, or is a bug. */
+/** The code for one source of a failed read; undefined where the whole store fails, or for a bug. */
 export function sourceCodeOf(error: unknown): SourceCode | undefined {
   return error instanceof CairnError ? SOURCE_CODES[error.code] : undefined;
 }
 
 const ZEROS = new Uint8Array(256 * 1024);
 
-/** Zero bytes, as they stand in place of an excluded entry, so that the other entries of its chunk can be had. */
+/** Zero bytes in place of an excluded entry, so that the receiver can use the other entries of its chunk. */
 export async function* zeros(lengthBytes: number): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < lengthBytes; at += ZEROS.byteLength) {
     yield ZEROS.subarray(0, Math.min(ZEROS.byteLength, lengthBytes - at));

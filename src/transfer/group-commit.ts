@@ -1,21 +1,21 @@
 /**
- * Sync points shared by many chunks: one `sync` of the store covers everything that was written before it began. It
- * comes by bytes, by time, and on request, as far as the sync mode has it.
+ * Sync points shared by many chunks: one `sync` of the store covers every byte that was written before it began. Bytes,
+ * time and requests start one, as the sync mode allows.
  */
 import type { SyncStatus } from '../wire/messages.ts';
 import type { SyncMode } from '../session/sync-mode.ts';
 
-/** How much a sync point covers at most, where it comes by itself. */
+/** The most that an automatic sync point covers. */
 export interface GroupLimits {
-  /** So many bytes bring one; Infinity: they never do. */
+  /** So many bytes start one; Infinity: never. */
   readonly maxBytes: number;
-  /** It comes so long after the first byte that it covers; Infinity: time brings none. */
+  /** Starts one so long after the first byte that it covers; Infinity: never. */
   readonly maxDelayMs: number;
 }
 
-/** When a sync point comes. */
+/** The rules for starting sync points. */
 export interface GroupCommitPolicy extends GroupLimits {
-  /** Whether a chunk is told to be finished only once a sync point covers it. */
+  /** Whether the receiver reports a chunk as finished only after a sync point covers it. */
   readonly waitsForEachChunk: boolean;
 }
 
@@ -24,43 +24,43 @@ export const DEFAULT_GROUP_COMMIT: GroupLimits = { maxBytes: 64 * 1024 * 1024, m
 
 const NEVER: GroupLimits = { maxBytes: Infinity, maxDelayMs: Infinity };
 
-/** When sync points come in a mode; `limits` are for the modes in which they come by themselves. */
+/** The rules of a mode; `limits` apply in the modes that have automatic sync points. */
 export function policyOf(mode: SyncMode, limits: GroupLimits = DEFAULT_GROUP_COMMIT): GroupCommitPolicy {
   const { maxBytes, maxDelayMs } = mode === 'close' ? NEVER : limits;
   return { maxBytes, maxDelayMs, waitsForEachChunk: mode === 'always' };
 }
 
-/** Numbers sync points and decides when they come. */
+/** Numbers sync points and starts them. */
 export interface GroupCommit {
-  /** Notes bytes that the store has, of whole chunks and of others. */
+  /** Notes bytes that the store has, of whole and partial chunks. */
   written(bytes: number): void;
   /**
    * Notes a finished chunk, at once; the answer names the sync point that covers it, or will.
    *
-   * @throws what a failed sync threw, of which this chunk or an earlier one was a part
+   * @throws the error of a failed sync that covered this chunk or an earlier one
    */
   finished(): Promise<SyncStatus>;
-  /** Where things stand. */
+  /** The current sync point, and the last durable one. */
   status(): SyncStatus;
   /** Asks for a sync point that covers everything written so far. Rejects when the store's sync failed. */
   request(): Promise<SyncStatus>;
-  /** Waits for a sync that is under way and starts no more by itself. */
+  /** Waits for a sync that runs; starts no more automatic ones. */
   close(): Promise<void>;
 }
 
-/** How a group commit begins. */
+/** The initial state of a group commit. */
 export interface GroupCommitOptions {
-  /** Told of a sync that failed while nobody waited for it. */
+  /** Called when a sync fails for which no caller waited. */
   readonly onFailure?: (error: unknown) => void;
-  /** The last sync point of an earlier one over the same chunks; those of this one go on from it. */
+  /** The last sync point of an earlier group commit over the same chunks; the numbers continue from it. */
   readonly durableSyncPoint?: number;
 }
 
 /**
  * Makes a group commit over a store's `sync`.
  *
- * A failed sync is never tried again on its own: its error is what every later call gets, until the session is opened
- * anew from what is durable.
+ * A failed sync is never tried again: every later call throws its error, until the session is opened
+ * anew from the durable chunks.
  */
 export function createGroupCommit(
   sync: () => Promise<void>,
@@ -75,9 +75,9 @@ class SyncPoints implements GroupCommit {
   readonly #policy: GroupCommitPolicy;
   readonly #onFailure: (error: unknown) => void;
   #durable: number;
-  /** The one that covers what was written last. */
+  /** The sync point that covers the last write. */
   #newest: number;
-  /** The sync point that will cover what is written next. */
+  /** The sync point that will cover the next write. */
   #open: number;
   #dirtyBytes = 0;
   #waiting = 0;
@@ -101,7 +101,7 @@ class SyncPoints implements GroupCommit {
   }
 
   written(bytes: number): void {
-    // Whose bytes these are is told with the chunk.
+    // The chunk that has these bytes gets the error.
     if (this.#failure !== undefined) return;
     this.#newest = this.#open;
     const { maxBytes } = this.#policy;
@@ -148,7 +148,7 @@ class SyncPoints implements GroupCommit {
     void this.#reach(this.#newest, () => this.#closed);
   }
 
-  /** Waits for the sync under way, which covers nothing that was written since it began; then starts the next. */
+  /** Waits for the sync that runs, which covers only earlier writes; then starts the next. */
   async #reach(point: number, stopped: () => boolean): Promise<void> {
     while (this.#durable < point && this.#failure === undefined && !stopped()) {
       this.#running ??= this.#runOnce();

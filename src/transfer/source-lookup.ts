@@ -1,15 +1,15 @@
-/** Looks at sources again, without reading them: whether each is still what was scanned. */
+/** Looks at sources again, without reading them: whether each one is still the version that was scanned. */
 import type { Identity } from '../manifest/entry.ts';
 import type { EntryLookup } from './entry-lookup.ts';
 import { sourceCodeOf, type SourceCode } from './excluded-entries.ts';
 
-/** What is at a path now: its identity, or why there is nothing that could be a source. */
+/** The identity of the source at a path now, or why there is no source. */
 export type FoundSource = { readonly identity: Identity } | { readonly code: SourceCode };
 
 /**
- * What is at each path. What stands in the way of one of them, a symlink or a FIFO, is told of that one alone.
+ * Looks at each path. An obstacle, such as a symlink or a FIFO, concerns its own path alone.
  *
- * @throws CairnError what says something of the whole store
+ * @throws CairnError for a failure of the whole store
  */
 export async function lookUpSources(
   store: Pick<EntryLookup, 'lookup'>,
@@ -24,7 +24,7 @@ export async function lookUpSources(
     if (code === undefined) throw error;
     if (paths.length === 1) return [{ code }];
   }
-  // One of them has something in its way; which one shows when each is asked alone.
+  // One of the paths has an obstacle; single look-ups show which one.
   const found: FoundSource[] = [];
   for (const path of paths) found.push(...(await lookUpSources(store, [path])));
   return found;
@@ -32,7 +32,7 @@ export async function lookUpSources(
 
 const LOOKUPS_AT_A_TIME = 1000;
 
-/** Looks up entries by their indices, so many at a time; each comes with what was found of it. */
+/** Looks up entries by their indices, in batches; yields each index with its result. */
 export async function* lookUpInTurn(
   entries: readonly number[],
   lookUp: (batch: readonly number[]) => Promise<readonly FoundSource[]>,
@@ -44,7 +44,7 @@ export async function* lookUpInTurn(
   }
 }
 
-/** Why what was found is not the source that was scanned; undefined where it is. */
+/** Why a source is not the version that was scanned; undefined where it is. */
 export function changeOf(found: FoundSource, scanned: Identity | undefined): SourceCode | undefined {
   if ('code' in found) return found.code;
   return found.identity === scanned ? undefined : 'source-changed';

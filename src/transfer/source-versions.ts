@@ -1,38 +1,38 @@
-/** The identities that sources are read with; they may move on while the bytes stay. */
+/** The identities with which sources are read; they may change while the bytes stay. */
 import type { Identity } from '../manifest/entry.ts';
 import { mayHaveSameBytes } from '../manifest/identity.ts';
 import type { StringList } from '../manifest/string-table.ts';
 import type { FoundSource } from './source-lookup.ts';
 
-/** A source that is touched more often than this in one pass of a push, or while a pull is open, is one that changes. */
+/** A source that is touched more often in one pass of a push, or while a pull is open, counts as changed. */
 const MAX_TOUCHES = 16;
 
 interface Touched {
   readonly identity: Identity;
   readonly times: number;
-  /** The number of this touch among all. */
+  /** The number of this touch among those of all entries. */
   readonly last: number;
 }
 
-/** The identities that are expected of the entries of one transfer. */
+/** The expected identities of the entries of one transfer. */
 export class SourceVersions {
   readonly #scanned: StringList;
   readonly #onTouched: (entryIndex: number) => void;
   readonly #touched = new Map<number, Touched>();
   #touches = 0;
 
-  /** Begins with what was scanned. */
+  /** Starts with the identities of the scan. */
   constructor(scanned: StringList, onTouched: (entryIndex: number) => void) {
     this.#scanned = scanned;
     this.#onTouched = onTouched;
   }
 
-  /** Touches in all. */
+  /** The number of touches of all entries. */
   get touches(): number {
     return this.#touches;
   }
 
-  /** The identity that an entry is to be read with. */
+  /** The identity with which to read an entry. */
   of(entryIndex: number): Identity | undefined {
     return this.#touched.get(entryIndex)?.identity ?? this.#scanned.at(entryIndex);
   }
@@ -43,13 +43,13 @@ export class SourceVersions {
   }
 
   /**
-   * Whether an entry that was not as `expected` may still have the bytes that were scanned. From then on it is read as
-   * what was found, and what was read before is to be proved.
+   * Whether an entry that differed from `expected` may still have the bytes of the scan. From then on its reads expect
+   * the identity in `found`, and the bytes read before need a proof.
    */
   accept(entryIndex: number, found: FoundSource | undefined, expected: Identity | undefined): boolean {
     if (found === undefined || !('identity' in found) || expected === undefined) return false;
     const known = this.of(entryIndex);
-    // Another read of the same entry has seen it first.
+    // Another read of the same entry has noticed the change first.
     if (found.identity === known) return known !== expected;
     const times = (this.#touched.get(entryIndex)?.times ?? 0) + 1;
     if (times > MAX_TOUCHES || !mayHaveSameBytes(found.identity, expected)) return false;

@@ -1,30 +1,30 @@
-/** The pieces of one chunk on their way to its writer: small ones are written together. */
+/** The pieces of one chunk on their way to its writer: it writes small ones together. */
 import type { ChunkWriter } from './chunk-store.ts';
 
-/** From here on a piece is written as it is; smaller ones, as of TLS or a slow line, are copied together. */
+/** A piece of this size is written by itself; smaller ones, as from TLS or a slow line, are copied into a batch. */
 const LARGE_BYTES = 32 * 1024;
-/** Small pieces that are written together, in bytes. */
+/** Size of a batch of small pieces, in bytes. */
 const BATCH_BYTES = 256 * 1024;
-/** A slow line does not fill a batch in time: what waits in it would be lost with the process. */
+/** A slow line does not fill a batch in time: the death of the process would lose the waiting bytes. */
 const MAX_DELAY_MS = 50;
 
-/** Writes pieces in order, and keeps none of them. End it by {@link flush}. */
+/** Writes pieces in order, and keeps none of them. End it with {@link flush}. */
 export class WriteBatch {
   readonly #writer: ChunkWriter;
   readonly #onWritten: (bytes: number) => void;
   #batch: Buffer | undefined;
   #used = 0;
   #timer: NodeJS.Timeout | undefined;
-  /** The last write; rejected for ever once one has failed. */
+  /** The last write; stays rejected once one has failed. */
   #writing: Promise<void> = Promise.resolve();
 
-  /** @param onWritten told of bytes that the writer has taken */
+  /** @param onWritten called with the number of bytes that the writer has taken */
   constructor(writer: ChunkWriter, onWritten: (bytes: number) => void) {
     this.#writer = writer;
     this.#onWritten = onWritten;
   }
 
-  /** Takes a piece. Where a promise is returned, the piece must not change before that is fulfilled. */
+  /** Takes a piece. The piece must not change until a returned promise is fulfilled. */
   add(piece: Uint8Array): Promise<void> | undefined {
     const isLarge = piece.byteLength >= LARGE_BYTES;
     const before = isLarge || this.#used + piece.byteLength > BATCH_BYTES ? this.#flushBatch() : undefined;
@@ -32,12 +32,12 @@ export class WriteBatch {
     this.#batch ??= Buffer.allocUnsafeSlow(BATCH_BYTES);
     this.#batch.set(piece, this.#used);
     this.#used += piece.byteLength;
-    // What fails here is told by the next flush.
+    // The next flush throws the error.
     this.#timer ??= setTimeout(() => void this.flush().catch(() => undefined), MAX_DELAY_MS);
     return before;
   }
 
-  /** Writes what has been collected. Throws what a write has failed with, this one or an earlier one. */
+  /** Writes the batch. Throws the error of this write, or of an earlier one. */
   flush(): Promise<void> {
     return this.#flushBatch() ?? this.#writing;
   }
@@ -56,14 +56,14 @@ export class WriteBatch {
 
   async #writeBatch(batch: Buffer, used: number): Promise<void> {
     await this.#write(batch.subarray(0, used));
-    // Most often nothing came meanwhile, and the memory can be used again.
+    // Most often no piece came meanwhile, and the memory can be used again.
     this.#batch ??= batch;
   }
 
   #write(bytes: Uint8Array): Promise<void> {
     const before = this.#writing;
     this.#writing = this.#writeAfter(before, bytes);
-    // The next piece, or the flush, is told of a failure.
+    // The next piece, or the flush, throws the error.
     this.#writing.catch(() => undefined);
     return this.#writing;
   }

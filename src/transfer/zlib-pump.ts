@@ -1,17 +1,17 @@
 /**
- * The compressors of this runtime, one piece at a time: what a piece gives has come out before the next one goes in. So a
- * source may use its memory again, what arrived before a cut is never lost, and nothing piles up in between.
+ * The compressors of this runtime, one piece at a time: all output of a piece comes before the next one goes in. So a
+ * source may reuse its memory, a cut loses no bytes that arrived, and no data piles up in between.
  */
 import type { Transform } from 'node:stream';
 import * as zlib from 'node:zlib';
 import { CHUNK_ENCODINGS, ZSTD_WINDOW_LOG, type ChunkEncoding } from '../session/encoding.ts';
 
-/** Bytes that come out at a time at most. */
+/** Most bytes of one piece of output. */
 const PIECE_BYTES = 64 * 1024;
-/** The fastest: what is slow here is the line. */
+/** The fastest: the line is the bottleneck. */
 const LEVEL = 1;
 
-/** What zlib has from Node 22.15 on, and the types of Node 20 do not know. */
+/** The calls that zlib has from Node 22.15 on, and the types of Node 20 lack. */
 interface ZstdOfZlib {
   readonly createZstdCompress?: (options: object) => ZlibStream;
   readonly createZstdDecompress?: (options: object) => ZlibStream;
@@ -19,7 +19,7 @@ interface ZstdOfZlib {
 }
 
 interface ZlibStream extends Transform {
-  /** Bytes that were taken in and looked at. */
+  /** Bytes of input that zlib has processed. */
   readonly bytesWritten: number;
   flush(kind: number, done: () => void): void;
 }
@@ -27,22 +27,22 @@ interface ZlibStream extends Transform {
 const { createZstdCompress, createZstdDecompress, constants } = zlib as unknown as ZstdOfZlib;
 const hasZstd = createZstdCompress !== undefined && createZstdDecompress !== undefined;
 
-/** Encodings that this runtime has, the better first. */
+/** The encodings of this runtime, the better ones first. */
 export const OWN_ENCODINGS: readonly ChunkEncoding[] = CHUNK_ENCODINGS.filter(
   (encoding) => encoding !== 'zstd' || hasZstd,
 );
 
 /** A compressor or decompressor. Close it. */
 export interface ZlibPump {
-  /** Takes a piece in and gives what comes out of it. @throws zlib's error */
+  /** Takes a piece and yields its output. @throws zlib's error */
   write(piece: Uint8Array): AsyncGenerator<Uint8Array>;
-  /** Gives what is still inside, so that all that was written can be told. */
+  /** Yields the output that zlib has kept back, so that the other side can decode every byte written so far. */
   flush(): AsyncGenerator<Uint8Array>;
-  /** Ends the input and gives what is left. @throws zlib's error */
+  /** Ends the input and yields the rest of the output. @throws zlib's error */
   end(): AsyncGenerator<Uint8Array>;
-  /** Bytes of the input that were looked at; those behind an end are not. */
+  /** Bytes of input that were processed; bytes behind the end of the encoding are not. */
   readonly bytesTaken: number;
-  /** Whether the end of what is encoded has come. */
+  /** Whether the encoding has ended. */
   readonly isOver: boolean;
   close(): Promise<void>;
 }
@@ -55,7 +55,7 @@ export function openEncoder(encoding: ChunkEncoding): ZlibPump {
   return pumpOf(createZstdCompress!({ params, chunkSize: PIECE_BYTES }), constants['ZSTD_e_flush']!);
 }
 
-/** Opens a decompressor of an encoding in {@link OWN_ENCODINGS}; its memory is bounded, whatever comes. */
+/** Opens a decompressor of an encoding in {@link OWN_ENCODINGS}; its memory is bounded for any input. */
 export function openDecoder(encoding: ChunkEncoding): ZlibPump {
   if (encoding === 'gzip')
     return pumpOf(zlib.createGunzip({ chunkSize: PIECE_BYTES }), zlib.constants.Z_SYNC_FLUSH);
@@ -94,7 +94,7 @@ function pumpOf(created: Transform, flushKind: number): ZlibPump {
   return {
     write: (piece) => outputOf((done) => void stream.write(piece, done)),
     flush: () => outputOf((done) => stream.flush(flushKind, done)),
-    // It is over when all was read, not when all was written.
+    // It ends when all output was read, not when all input was written.
     end: () => outputOf(() => void stream.end()),
     get bytesTaken() {
       return stream.bytesWritten;
