@@ -62,6 +62,7 @@ test('a commit whose node has died is published by the next one that is asked on
   expect((await at(b, session).commit()).status).toBe(200);
   expect(await publishedEntries(b, session.transfer)).toBe(41);
   expect((await record(session.grant.session))?.publisher).toMatchObject({ term: 2, untilMs: 0 });
+  expect(b.logged.some((line) => line.startsWith('publishing goes on where it was interrupted'))).toBe(true);
 });
 
 test('a node whose publishing was taken over changes nothing more, not even with a put that was under way', async () => {

@@ -11,6 +11,8 @@ import type { CommitJob, LiveSession } from './live-session.ts';
 import type { Publishers } from './publishers.ts';
 import { checkAllowsSession } from './renewal.ts';
 
+const GOES_ON = 'publishing goes on where it was interrupted';
+
 /** How far a commit is after somebody has asked for it: this node works on it, another one does, or it is over. */
 export type BegunCommit = CommitJob | 'elsewhere' | undefined;
 
@@ -67,8 +69,10 @@ export function createCommits(options: CommitsOptions): Commits {
     // The job may have ended with a failure, or with the server that it ran in.
     if (live.job?.isRunning === true) return live.job;
     const { leaveOut, forceReplace } = request;
+    const wasLeft = (live.record.value.publisher?.untilMs ?? 0) > 0;
     const isMine = await claim(publishers, live);
     if (!isMine) return 'elsewhere';
+    if (wasLeft) running.log.info({ session: live.id }, GOES_ON);
     return startCommitJob(running, live, {
       commit: { ...before, leaveOut, forceReplace },
       isVerified: false,
@@ -81,7 +85,7 @@ export function createCommits(options: CommitsOptions): Commits {
       const { state } = live.record.value;
       if (commit === undefined || state !== 'committing' || live.job?.isRunning === true) return undefined;
       if (!(await claim(publishers, live))) return undefined;
-      running.log.info({ session: live.id }, 'publishing goes on where it was interrupted');
+      running.log.info({ session: live.id }, GOES_ON);
       return startCommitJob(running, live, { commit, isVerified: false });
     },
   };
