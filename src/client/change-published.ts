@@ -1,4 +1,4 @@
-/** `cairn rm`, `mv` and `mkdir`: changes of what is published, without a transfer. */
+/** `cairn rm`, `mv` and `mkdir`: changes of the published tree, without a transfer. */
 import type { ReachOptions } from './api/reach.ts';
 import { CairnError } from '../base/errors.ts';
 import { printable, targetPathOf } from '../base/safe-path.ts';
@@ -10,7 +10,7 @@ import { list } from './list.ts';
 import { openContext } from './transfer/transfer-context.ts';
 
 /**
- * Makes a directory at the URL; with `parents` also what is missing above, and nothing where it is there.
+ * Makes a directory at the URL; with `parents` also the missing ones above, and none where it is there.
  *
  * @throws CairnError `already-exists`, `not-found`, `not-directory`, `forbidden`, storage and network codes
  */
@@ -19,7 +19,7 @@ export function makeDirectory(options: ReachOptions, { parents }: { parents: boo
 }
 
 /**
- * Removes what is at the URL; a directory that is not empty only with `recursive`.
+ * Removes the entry at the URL; a directory that is not empty only with `recursive`.
  *
  * @throws CairnError `not-found`, `is-directory`, `forbidden`, storage and network codes
  */
@@ -28,7 +28,7 @@ export function remove(options: ReachOptions, { recursive }: { recursive: boolea
 }
 
 /**
- * Moves what is at the URL to another one of the same server; below that, under its own name, where it is a directory.
+ * Moves the entry at the URL to another one of the same server; below that, under its own name, where it is a directory.
  *
  * @throws CairnError `usage` for another server, `not-found`, `already-exists`, `forbidden`, storage and network codes
  */

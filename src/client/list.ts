@@ -1,4 +1,4 @@
-/** `cairn ls URL`: what is there. */
+/** `cairn ls URL`: the entries at a URL. */
 import type { ReachOptions } from './api/reach.ts';
 import type { EntryList } from '../manifest/entry-table.ts';
 import { ROUTE } from '../wire/routes.ts';
@@ -14,7 +14,7 @@ export interface Listing {
 }
 
 /**
- * Lists what is at a URL: itself (with the empty path) and its children, or everything below it.
+ * Lists the entry at a URL: itself (with the empty path) and its children, or everything below it.
  *
  * @throws CairnError `not-found`, `unauthenticated`, `manifest-invalid`, network codes, the signal's reason
  */

@@ -1,4 +1,4 @@
-/** `cairn pull URL DEST`: finishes what an earlier run began, then brings what is new. */
+/** `cairn pull URL DEST`: finishes what an earlier run began, then brings the rest. */
 import { resolve } from 'node:path';
 import type { TransferSummary } from './api/events.ts';
 import type { TransferOptions } from './api/options.ts';

@@ -1,4 +1,4 @@
-/** `cairn push SOURCE... URL`: finishes what an earlier run began, then brings what is new. */
+/** `cairn push SOURCE... URL`: finishes what an earlier run began, then brings the rest. */
 import { resolve } from 'node:path';
 import { checkRelativePath } from '../base/safe-path.ts';
 import { createManifest } from '../manifest/manifest.ts';
@@ -134,7 +134,7 @@ function withChunkSize(task: PushTask, chunkSizeBytes: number | undefined): Push
   return chunkSizeBytes === undefined ? task : { ...task, options: { ...task.options, chunkSizeBytes } };
 }
 
-/** Sent once more, what is there already would be there twice, or be refused. */
+/** Sent once more, these files would be there twice, or be refused. */
 function endWith(
   { context }: PushTask,
   results: PassResult[],

@@ -1,4 +1,4 @@
-/** `cairn sessions`: what a server keeps of unfinished and ended transfers, and the end of those that nobody wants. */
+/** `cairn sessions`: what a server keeps of unfinished and ended transfers, and the end of those that are not wanted. */
 import type { ReachOptions } from './api/reach.ts';
 import type { SESSION_STATES } from '../session/session-states.ts';
 import type * as v from 'valibot';
@@ -11,11 +11,11 @@ import { ROUTE } from '../wire/routes.ts';
 import { call, callJson } from './http/server-calls.ts';
 import { openContext, type TransferContext } from './transfer/transfer-context.ts';
 
-/** Which sessions are meant; what is undefined does not matter. */
+/** Which sessions are meant; an undefined member does not matter. */
 export interface SessionFilter {
   readonly state?: (typeof SESSION_STATES)[number] | undefined;
   readonly owner?: string | undefined;
-  /** Only those that nobody has touched for so long, by the server's clock. */
+  /** Only those that were not touched for so long, by the server's clock. */
   readonly untouchedForMs?: number | undefined;
 }
 

@@ -9,7 +9,7 @@ import { ROUTE } from '../wire/routes.ts';
 import { callJson, type Call, type Server } from './http/server-calls.ts';
 import { inContext } from './transfer/transfer-context.ts';
 
-/** What is to be granted for the URL, and for everything below it. */
+/** The rights to grant for the URL, and for everything below it. */
 export type GrantWish = Pick<GrantRequest, 'direction' | 'scope' | 'expiresInMs' | 'maxBytes'>;
 
 /**

@@ -210,7 +210,7 @@ function keptUntil({ updatedAt, grantedAt = updatedAt, session }: TransferRecord
   return new Date(Math.min(end, MAX_DATE_MS)).toISOString();
 }
 
-/** What the journal of a push says is durable. It is only read: repairing is up to who holds the lock. */
+/** What the journal of a push says is durable. It is only read: the holder of the lock repairs it. */
 async function journaledBytes(directory: string): Promise<number> {
   const bytes = await readIfThere(join(directory, TRANSFER_FILES.journal));
   if (bytes === undefined) return 0;

@@ -23,7 +23,7 @@ export interface Verification {
 }
 
 /**
- * Compares a local file or tree with what is at the URL: types, link targets, sizes, contents, modes and times.
+ * Compares a local file or tree with the one at the URL: types, link targets, sizes, contents, modes and times.
  *
  * @throws CairnError `source-missing`, `not-found`, network and session codes, the signal's reason
  */

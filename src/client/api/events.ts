@@ -7,7 +7,7 @@ export type Phase = 'scanning' | 'comparing' | 'transferring' | 'committing';
 
 /**
  * What would be done with an entry: it is new; its content differs; only its time does, while the size is the same; only
- * its mode or time would be set; or it would be sent, and nobody may know what is there.
+ * its mode or time would be set; or it would be sent, and the access token may not know whether it is there.
  */
 export type Change = 'new' | 'changed' | 'same-size' | 'attributes' | 'unknown';
 

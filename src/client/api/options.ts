@@ -32,7 +32,7 @@ export interface TransferOptions extends ReachOptions {
   readonly checksum?: boolean;
   /** Modes are taken over whatever the umask of the receiver says. */
   readonly preserveModes?: boolean;
-  /** What is made of modes on their way: the change, and the words for it. */
+  /** How modes change on their way: the change, and the words for it. */
   readonly chmod?: { readonly words: readonly string[]; readonly change: ModeChange };
   /** Whether a directory gives way, with all that is in it, to an entry of another type. */
   readonly forceReplace?: boolean;

@@ -46,7 +46,7 @@ export interface ReachOptions {
   readonly url: URL;
   /** The access token, or undefined for none; asked again after a 401. */
   readonly token: () => Promise<string | undefined>;
-  /** Asked whether what is at the other end may be spoken to; everything may, where undefined. */
+  /** Asked whether the process at the other end may be spoken to; each may, where undefined. */
   readonly guard?: SocketGuard | undefined;
   /** What https is spoken with; Node's authorities and no client certificate, where undefined. */
   readonly tls?: ClientTls | undefined;

@@ -2,7 +2,7 @@
 import { CairnError, type ErrorCode } from '../../base/errors.ts';
 import { isForeign } from '../http/connection-error.ts';
 
-/** What is looked at, in the order in which it is told. */
+/** The subjects of the checks, in the order in which they are told. */
 export type CheckName =
   | 'state-home'
   | 'address'

@@ -7,7 +7,7 @@ import { call, callJson, type Server } from '../http/server-calls.ts';
 
 const TYPE = 'application/octet-stream';
 
-/** Sends a body that nobody keeps. @throws CairnError what became of it */
+/** Sends a body that the server does not keep. @throws CairnError what became of it */
 export function sendProbe(
   server: Server,
   body: Omit<RequestBody, 'type'> | (() => Omit<RequestBody, 'type'>),

@@ -11,7 +11,7 @@ export interface Bandwidth {
 /** No limit. */
 export const UNLIMITED: Bandwidth = { paced: (pieces) => pieces };
 
-/** A slice takes about so long: short enough for many connections to share, and for nobody to think that one is dead. */
+/** A slice takes about so long: short enough for many connections to share, and for no side to think that one is dead. */
 const SLICE_MS = 100;
 const SLICE = { minBytes: 1024, maxBytes: 256 * 1024 };
 /** What was not used a moment ago may be made up for. */

@@ -8,7 +8,7 @@ const HEAD_END = '\r\n\r\n';
 
 /**
  * Sends a challenge to the server at the other end, and answers its proof; undefined where its answer has none. The socket
- * is as new afterwards. Silence is up to who watches over the socket.
+ * is as new afterwards. The watch over the socket ends a silent one.
  *
  * @param host of the URL, with its port
  * @throws CairnError `network` where the socket is of no use any more

@@ -1,4 +1,4 @@
-/** Channels to one server: when one is opened, how many there may be, and when nobody asks for one any more. */
+/** Channels to one server: when one is opened, how many there may be, and when none is asked for any more. */
 import type { AnswerPace } from '../api/reach.ts';
 import type { Pace } from '../../base/body-reader.ts';
 import { CairnError } from '../../base/errors.ts';
@@ -11,13 +11,13 @@ import type { Connection, Switched } from './connection.ts';
 
 /** Channels, each used for one request at a time. */
 export interface ChannelPool {
-  /** One that nobody else uses; undefined where the usual way is to be taken. @throws the signal's reason */
+  /** One that no other request uses; undefined where the usual way is to be taken. @throws the signal's reason */
   take(signal: AbortSignal | undefined): Promise<MessageChannel | undefined>;
   /** It is free again. */
   giveBack(channel: MessageChannel): void;
   /** It has carried an answer; false for one that ended before it did. */
   proved(channel: MessageChannel, isProved: boolean): void;
-  /** Closes those that nobody uses, and answers how many that were. */
+  /** Closes those that are idle, and answers how many that were. */
   closeIdle(): number;
   close(): void;
 }
@@ -28,13 +28,13 @@ export interface ChannelPoolOptions {
   /** The protocol root of the server. */
   readonly root: URL;
   readonly pace: Pace & AnswerPace;
-  /** How long nobody asks for a channel after one was refused. */
+  /** How long no channel is asked for after one was refused. */
   readonly pauseMs: number;
 }
 
 /** A proxy that knows nothing of upgrades may as well be silent. */
 const UPGRADE_TIMEOUT_MS = 5000;
-/** So often in a row there was no channel, or none that carried anything: then nobody asks any more. */
+/** So often in a row there was no channel, or none that carried anything: then none is asked for any more. */
 const MAX_REFUSALS = 4;
 
 type Taker = (channel: MessageChannel | undefined) => void;
@@ -106,7 +106,7 @@ async function take(state: State, signal: AbortSignal | undefined): Promise<Mess
     channel.close();
   }
   const isPaused = performance.now() < state.pausedUntilMs;
-  // The server has as many connections as it takes: what is there is shared.
+  // The server has as many connections as it takes: these are shared.
   if (isPaused && state.refusals === 0 && hasSome(state)) return waitForOne(state, signal);
   if (isPaused || state.refusals >= MAX_REFUSALS) return undefined;
   state.asking += 1;

@@ -34,7 +34,7 @@ export interface ChannelOptions {
   readonly pace?: AnswerPace | undefined;
   /** A channel on which no byte moves for so long is given up. */
   readonly silenceMs?: number | undefined;
-  /** How long nobody asks for a channel after one was refused. */
+  /** How long no channel is asked for after one was refused. */
   readonly pauseMs?: number | undefined;
 }
 

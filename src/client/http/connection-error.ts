@@ -51,9 +51,9 @@ export function isForeign({ code, details }: CairnError): boolean {
  * Wraps what a socket, or Node's HTTP client, threw. A {@link CairnError} is passed through.
  *
  * @param peer who is at the other end: an origin, or a proxy
- * @param hasSpokenHttp whether it has answered before: then what is no HTTP was spoiled on its way
- * @returns CairnError `network`, `timeout`; `not-a-cairn-server` for what is no HTTP; `unauthenticated` where a client
- * certificate is missing
+ * @param hasSpokenHttp whether it has answered before: then an answer that is no HTTP was spoiled on its way
+ * @returns CairnError `network`, `timeout`; `not-a-cairn-server` for an answer that is no HTTP; `unauthenticated` where a
+ * client certificate is missing
  */
 export function networkError(error: unknown, peer: string, hasSpokenHttp = false): CairnError {
   const known = cairnErrorIn(error);

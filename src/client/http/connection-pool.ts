@@ -20,7 +20,7 @@ const TUNNEL_TIMEOUT_MS = 30_000;
 /** How a pool reaches its origin. */
 export interface PoolOptions {
   readonly connections: number;
-  /** How slow the server may be with what is sent. */
+  /** How slowly the server may take a request. */
   readonly pace: ReaderPace;
   /** A socket on which no byte moves for so long is given up. */
   readonly silenceMs: number;
@@ -134,7 +134,7 @@ function watched(
             new CairnError('timeout', `${peer} has been silent for ${silenceMs / 1000} seconds`),
           );
       });
-      // Nor may it take a byte now and then of what is sent, for ever.
+      // Nor may it take a byte of the request now and then, for ever.
       const unwatch = watchReader(socket, pace, () => {
         socket.destroy(new CairnError('timeout', `${peer} takes less than ${pace.minRate} bytes a second`));
       });

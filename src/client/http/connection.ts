@@ -29,7 +29,9 @@ export interface Connection {
    * @throws CairnError the one that the response stands for; `network` and so on
    */
   upgrade(request: HttpRequest, protocol: string): Promise<Switched>;
-  /** Bytes that were sent and are not confirmed yet by the system of the other side; undefined where nobody knows. */
+  /**
+   * Bytes that were sent and are not confirmed yet by the system of the other side; undefined where that cannot be known.
+   */
   unconfirmedBytes(): Promise<number | undefined>;
   /** Opens so many connections that will be needed soon. */
   openAhead(count: number): void;
@@ -58,7 +60,7 @@ interface Way {
   readonly forwarder: Proxy | undefined;
   readonly pace: AnswerPace;
   readonly silenceMs: number;
-  /** Whether what listens there has spoken HTTP: what is none after that was spoiled on its way. */
+  /** Whether the server has spoken HTTP: an answer that is none after that was spoiled on its way. */
   hasSpokenHttp: boolean;
 }
 
@@ -244,7 +246,7 @@ function responseOf(
   };
 }
 
-/** Reads what is left, where that is little; a connection that breaks meanwhile is nobody's loss. */
+/** Reads the rest, where that is little; a connection that breaks meanwhile is no loss. */
 async function discard(body: AsyncGenerator<Uint8Array>): Promise<void> {
   let bytes = 0;
   try {

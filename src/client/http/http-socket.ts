@@ -33,7 +33,7 @@ export interface SocketAnswer {
   readonly switched: { readonly socket: Socket; readonly early: Uint8Array } | undefined;
   /** What has broken the connection since; undefined where nothing has. */
   failure(): unknown;
-  /** Nobody reads on: a socket whose answer was not read to its end is closed. */
+  /** The caller reads no further: a socket whose answer was not read to its end is closed. */
   end(): void;
 }
 

@@ -14,7 +14,7 @@ const SCHEME = /^([a-z][a-z0-9+.-]*):\/\//i;
  * first) or upper case; none where `NO_PROXY` names the host. A loopback address is reached without a proxy, unless
  * `CAIRN_PROXY_LOOPBACK=1`.
  *
- * @throws CairnError `config-invalid` for what is no proxy that cairn can use
+ * @throws CairnError `config-invalid` for a proxy that cairn cannot use
  */
 export function proxyFor(url: URL, environment: Environment): Proxy | undefined {
   const names = url.protocol === 'https:' ? ['https_proxy', 'HTTPS_PROXY'] : ['http_proxy', 'HTTP_PROXY'];

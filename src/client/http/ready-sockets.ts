@@ -8,13 +8,13 @@ export interface ReadySockets {
   readonly connect: Connect;
   /** Opens so many to where the last one went; nothing, before there was one. */
   openAhead(count: number): void;
-  /** Closes those that nobody took, and answers how many that were. */
+  /** Closes those that were not taken, and answers how many that were. */
   closeIdle(): number;
   /** The same, and those that are still to come. */
   close(): void;
 }
 
-/** One that nobody has taken yet. */
+/** One that was not taken yet. */
 interface Ready {
   socket: Socket | undefined;
   /** Who has taken it before it was there. */
@@ -39,7 +39,7 @@ export function keepReady(connect: Connect): ReadySockets {
       const socket = ready?.socket;
       if (ready === undefined) connect(wanted, done);
       else if (socket === undefined) ready.taker = done;
-      // Nobody is told before it has finished asking.
+      // No caller is told before it has finished asking.
       else queueMicrotask(() => done(null, socket));
     },
     openAhead: (count) => {

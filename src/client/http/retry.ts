@@ -12,7 +12,7 @@ const MAX_DIGEST_MISMATCHES = 5;
 const MAX_MISUNDERSTANDINGS = 3;
 const MISUNDERSTANDINGS = new Set<ErrorCode>(['invalid-request', 'method-not-allowed']);
 const MIN_WAITING_INTERVAL_MS = 1000;
-/** A server that is started anew is back within this time; more is not given to what is hardly ever over. */
+/** A server that is started anew is back within this time; more is not given to a state that is hardly ever over. */
 const SOON_MS = 5000;
 
 /** What a {@link Retrier} is made of. */

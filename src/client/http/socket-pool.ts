@@ -7,7 +7,7 @@ import { closedSilently } from './connecting.ts';
 /** Such sockets. */
 export interface SocketPool {
   /**
-   * One that nobody else uses; waits while as many as there may be are in use, or no more can be opened.
+   * One that no other request uses; waits while as many as there may be are in use, or no more can be opened.
    *
    * @throws what opening the only one throws; the signal's reason
    */
@@ -16,7 +16,7 @@ export interface SocketPool {
   giveBack(socket: Socket, keepMs: number): void;
   /** It belongs to the caller from now on, and does not count any more. */
   letGo(socket: Socket): void;
-  /** Closes those that nobody uses, and answers how many that were. */
+  /** Closes those that are idle, and answers how many that were. */
   closeIdle(): number;
   /** Closes all of them, now and later. */
   close(): void;
@@ -162,7 +162,7 @@ function isUsable(socket: Socket): boolean {
   return !socket.destroyed && socket.writable && socket.readableLength === 0;
 }
 
-/** Watches over a socket while nobody uses it: what comes unasked is no answer to what is asked later. */
+/** Watches over an idle socket: bytes that come unasked are no answer to a later request. */
 function keep(socket: Socket, keepMs: number): Idle {
   const destroy = (): void => void socket.destroy();
   const timer = setTimeout(destroy, keepMs).unref();
@@ -174,7 +174,7 @@ function keep(socket: Socket, keepMs: number): Idle {
   return { socket, sinceMs: performance.now(), leave };
 }
 
-/** The next that is free. One that was given back since the last look at those that are has told nobody. */
+/** The next that is free. One that was given back since the last look has told no waiter. */
 function nextFree(state: State, signal: AbortSignal): Promise<Socket> {
   return state.idle.length > 0 ? take(state, signal) : waitFor(state.waiters, signal);
 }

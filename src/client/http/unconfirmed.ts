@@ -43,7 +43,7 @@ async function queuedIn(file: string, wanted: ReadonlySet<string>): Promise<numb
   try {
     text = await readFile(file, 'latin1');
   } catch {
-    // Another system, or a container without it: then nobody knows.
+    // Another system, or a container without it: then it cannot be known.
     return undefined;
   }
   let bytes = 0;

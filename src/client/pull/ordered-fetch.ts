@@ -12,7 +12,7 @@ import type { TransferProgress } from '../transfer/transfer-progress.ts';
 import { unlessAborted } from '../../base/abort-signals.ts';
 import { fixedCount, runWorkers } from '../../base/workers.ts';
 
-/** What is fetched, and where it goes. */
+/** The chunks that are fetched, and where they go. */
 export interface OrderedFetch {
   readonly context: TransferContext;
   readonly session: SessionClient;
@@ -28,7 +28,7 @@ export interface OrderedFetch {
   readonly sink: (bytes: Uint8Array) => Promise<void>;
 }
 
-/** What is there of a chunk: payload and digest, one after the other. */
+/** The part of a chunk that has come: payload and digest, one after the other. */
 interface Slot {
   readonly buffer: Buffer;
   used: number;
@@ -107,7 +107,7 @@ async function receiveOnce(fetch: OrderedFetch, at: SessionAccess, chunk: number
   }
 }
 
-/** Puts what arrives behind what is there. */
+/** Appends the bytes that arrive to a slot. */
 async function fill(
   { layout, digests, progress, context }: OrderedFetch,
   body: AsyncIterable<Uint8Array>,

@@ -20,7 +20,7 @@ export interface EstablishedPull {
   readonly notices: readonly Notice[];
 }
 
-/** What is wished for. */
+/** The wishes for a pull. */
 export interface PullWish {
   readonly chunkSizeBytes: number;
   readonly isLargestChunkSize?: boolean;

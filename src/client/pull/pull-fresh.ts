@@ -47,7 +47,7 @@ export interface FreshPull {
 }
 
 /**
- * Establishes a session, compares, and carries out what is missing.
+ * Establishes a session, compares, and fetches the missing entries.
  *
  * @param before the pass that this one follows: nothing is done where the manifest is still the same
  * @throws CairnError like {@link runPullPass}; `not-found`, `is-directory`, `not-directory`
@@ -152,7 +152,7 @@ async function planFor(
   return makePlan({ context, session, manifest, comparison, checksum, locate, distrusted });
 }
 
-/** Compares once more: the plan alone does not tell what is there. */
+/** Compares once more: the plan alone does not tell which entries are there. */
 async function tellDryRun(
   { context }: PullTask,
   { session, manifest, plan }: Omit<Prepared, 'destination'>,

@@ -17,7 +17,7 @@ export interface Landing {
 }
 
 /**
- * Refuses what is no place for a file or a tree: a FIFO, a socket, a device, an open descriptor, and links to these, which
+ * Refuses a destination that can hold neither a file nor a tree: a FIFO, a socket, a device, an open descriptor, and links to these, which
  * would be replaced.
  *
  * @throws CairnError `storage-unsupported`, storage codes
@@ -75,7 +75,7 @@ export async function landingOf(destination: string, target: string, manifest: M
 }
 
 /**
- * Whether nothing is where a pull would land, a file or a tree; what is cairn's own does not count.
+ * Whether nothing is where a pull would land, a file or a tree; files of cairn's own do not count.
  *
  * @throws CairnError storage codes
  */
@@ -98,7 +98,7 @@ export function makeLanding({ root }: Landing): Promise<void> {
   return makeDirectory(root);
 }
 
-/** What is at a path, symbolic links followed. */
+/** The type of the file at a path, symbolic links followed. */
 export async function typeAt(path: string): Promise<'directory' | 'other' | undefined> {
   try {
     return (await stat(path)).isDirectory() ? 'directory' : 'other';

@@ -27,7 +27,7 @@ export interface PullPassOptions extends PassSubject {
 }
 
 /**
- * Fetches what is to be fetched, agrees with the server, and publishes. What was staged before is taken over.
+ * Fetches what the board says is to do, agrees with the server, and publishes. Chunks that were staged before are taken over.
  *
  * @throws CairnError network, session and storage codes, `digest-mismatch`, the signal's reason
  */

@@ -1,4 +1,4 @@
-/** A pull that goes on from its record: what is staged is the truth, and nothing of it is read again. */
+/** A pull that goes on from its record: the staged chunks are the truth, and none of them is read again. */
 import { CairnError } from '../../base/errors.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
 import type { SessionGrant } from '../../wire/messages.ts';
@@ -25,7 +25,7 @@ import {
 
 /**
  * Finishes the transfer in the folder's record. Undefined where it cannot be gone on with: then a fresh pass starts
- * over, and takes over what is staged if it still fits.
+ * over, and takes over the staged chunks if they still fit.
  *
  * @throws CairnError like {@link runPullPass}
  */

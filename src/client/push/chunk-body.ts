@@ -12,7 +12,7 @@ export interface BodySource {
   readonly digestLengthBytes: number;
   /** Their bytes, then the digest. Called again where the first look showed that they do not shrink. */
   readonly read: () => AsyncIterable<Uint8Array>;
-  /** Told of payload bytes once the socket has taken them: exactly, or as a share of what is compressed. */
+  /** Told of payload bytes once the socket has taken them: exactly, or as a share of the compressed ones. */
   readonly onPayload: (bytes: number) => void;
 }
 
@@ -24,7 +24,7 @@ export interface OutgoingBody extends ChunkBody {
 }
 
 /**
- * Makes the body; with an encoding it waits for memory, and what is compressed stays there until it is released.
+ * Makes the body; with an encoding it waits for memory, and the compressed bytes stay there until it is released.
  *
  * @throws what `read` throws, the signal's reason
  */

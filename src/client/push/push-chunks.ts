@@ -22,7 +22,7 @@ interface Todo {
 export async function sendChunks(job: PushJob): Promise<void> {
   const { board, session, unverified } = job;
   const mover = moverOf(job);
-  // What is new goes first: the time to the first new byte must not grow with what is there.
+  // New chunks go first: the time to the first new byte must not grow with the bytes that are there.
   const next = (): Todo | undefined => {
     const todo = board.take();
     if (todo !== undefined) return { chunk: todo, isThere: false };

@@ -30,7 +30,7 @@ export interface PushTask extends TransferTask {
   readonly target: string;
 }
 
-/** The parameters that the user wishes for, or that suit what is sent over this line; and those that suit another one. */
+/** The parameters that the user wishes for, or that suit these entries on this line; and those that suit another one. */
 function wishedParameters(
   { context, options }: Pick<PushTask, 'context' | 'options'>,
   entries: EntryList,

@@ -35,7 +35,7 @@ export interface PushPassOptions extends PassSubject {
 }
 
 /**
- * Sends what is to be sent and commits. When the signal ends it, what is durable is written down first.
+ * Sends the chunks that are to do, and commits. When the signal ends it, the durable chunks are written down first.
  *
  * @throws CairnError network codes, session codes, storage codes, `digest-mismatch`, the signal's reason
  */
@@ -113,7 +113,7 @@ async function openJob(options: PushPassOptions): Promise<PushJob> {
   return job;
 }
 
-/** Whether every chunk was read, and nothing had to be left out that could still change what is said of them. */
+/** Whether every chunk was read, and nothing had to be left out that could still change their digests. */
 function isAllRead({ board, layout, reader, excluded }: PushJob): boolean {
   const isProved = excluded.size === 0 && reader.touches === 0;
   return isProved && board.digests.chunks.size === layout.chunkCount;
@@ -121,7 +121,7 @@ function isAllRead({ board, layout, reader, excluded }: PushJob): boolean {
 
 /**
  * Keeps what both sides are about to agree on. A run that does not live to hear the answer asks the same again, whatever
- * has become of the source since: what is published by then is no longer the source's business.
+ * has become of the source since: a published tree no longer depends on its source.
  */
 async function keepClaim(
   { checkpoint }: PushJob,
@@ -156,10 +156,10 @@ function excludedBefore(log: CheckpointLog | undefined, manifest: Manifest): Chu
   return ChunkSet.fromRuns(Array.isArray(runs) ? (runs as number[]) : [], manifest.entries.length);
 }
 
-/** Writes down what is durable; after a signal the server is asked for more of it first, within a short time. */
+/** Writes down the durable chunks; after a signal the server is asked for a sync point first, within a short time. */
 async function save(job: PushJob, isInterrupted: boolean): Promise<void> {
   try {
-    // What is not written down now is hashed again by the next run.
+    // The next run hashes the chunks that are not written down now.
     if (isInterrupted) noteStatus(job, await sync(farewell(job)));
   } finally {
     await job.checkpoint?.writer.flush();

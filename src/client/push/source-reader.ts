@@ -97,7 +97,7 @@ export function createSourceReader(options: SourceReaderOptions): SourceReader {
 
 /**
  * Reads a range of a source; of one that has changed and is held, as it was held. Where that shows when a part has been read
- * already it ends with {@link isToReadAgain}, and what is read next is what was held.
+ * already it ends with {@link isToReadAgain}, and the next read gets the bytes that were kept.
  */
 async function* readHeld(
   source: LocalSource,
@@ -137,7 +137,7 @@ async function isHeld(source: LocalSource, path: string): Promise<boolean> {
   }
 }
 
-/** What is at each path, all at once where they are in one store. */
+/** Looks up each path, all at once where they are in one store. */
 async function lookupAll(source: LocalSource, paths: readonly string[]): Promise<FoundSource[]> {
   const places = paths.map((path) => source.locate(path));
   const store = places[0]?.store;

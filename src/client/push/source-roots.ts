@@ -80,7 +80,7 @@ export async function openRoot(
   }
 }
 
-/** Opens what is at a place; beside many others it is closed again, until something is asked of it. */
+/** Opens the directory at a place; beside many others it is closed again, until something is asked of it. */
 async function openStore(place: string, staysOpen: boolean): Promise<SourceStore> {
   const open = (): ReturnType<typeof openLocalDisk> => openLocalDisk(place, { isReadOnly: true });
   const store = await open();

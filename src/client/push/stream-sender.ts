@@ -43,7 +43,7 @@ function createBell(): Bell {
 }
 
 /**
- * Sends a whole stream. The source is read as fast as the window lets go of what is durable.
+ * Sends a whole stream. The source is read as fast as the window lets go of durable chunks.
  *
  * @throws CairnError network, session and storage codes, the signal's reason; what the source throws
  */

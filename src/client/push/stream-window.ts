@@ -70,7 +70,7 @@ export class StreamWindow {
     return take;
   }
 
-  /** The stream has ended: what is left is its last chunk. */
+  /** The stream has ended: the rest is its last chunk. */
   end(): void {
     this.#close();
     this.#hasEnded = true;

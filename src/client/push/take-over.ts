@@ -92,7 +92,7 @@ async function isForThisRun({ record }: OtherRecord, { own, taken, options }: Ar
   if (isTaken || !(await landsAlike(record.local, own.local, options.url))) return false;
   const wanted = new Set(own.local);
   for (const path of record.local) {
-    // What is still there and not asked for any more is not brought without being asked for.
+    // A source that is still there and not asked for any more is not brought without being asked for.
     if (!wanted.has(path) && !(await isGone(path))) return false;
   }
   return true;

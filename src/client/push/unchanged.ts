@@ -1,6 +1,6 @@
 /**
  * A push of a large tree that has not changed: both sides look at their own at the same time, and compare one id. Whatever
- * comes between leaves it to a session, which compares entry by entry, to find out what is missing.
+ * comes between leaves it to a session, which compares entry by entry, to find out which are missing.
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import { transferDigest } from '../../manifest/digest.ts';
@@ -26,7 +26,7 @@ export interface TargetLook {
   end(): void;
 }
 
-/** Prepares the look at what is at `target`; nothing is asked yet. */
+/** Prepares the look at `target`; nothing is asked yet. */
 export function lookAtTarget(
   { server, signal, report, now }: Pick<TransferContext, 'server' | 'signal' | 'report' | 'now'>,
   target: string,

@@ -2,7 +2,7 @@
 import type { Access } from '../http/access.ts';
 import { heartbeat, type SessionAccess } from './session-calls.ts';
 
-/** Of what is left of a token's time: when it is asked for again. */
+/** The share of the time that a token has left after which it is asked for again. */
 const RENEW_AFTER = 0.75;
 const MIN_DELAY_MS = 250;
 /** The longest that a timer of Node can wait. */

@@ -30,7 +30,7 @@ const REASONS: Partial<Record<ErrorCode, string>> = {
     'a symbolic link is in the way, and is not followed; --force-replace puts a directory in its place',
 };
 
-/** It is there, and so is what is below it. */
+/** It is there, and so are the entries below it. */
 const NEAREST_TIME =
   'the file system cannot keep its modification time; it has the nearest one that there is';
 

@@ -16,7 +16,7 @@ interface Line {
   readonly flow: { startWidth(chunkSizeBytes: number): number };
 }
 
-/** What is wished for of a session. */
+/** The wishes for a session. */
 export type SessionWish = Omit<
   EstablishRequest,
   'protocol' | 'requestId' | 'digests' | 'parallel' | 'encodings'

@@ -58,7 +58,7 @@ export function establish(
   );
 }
 
-/** Asks for the id of what is at the target of a push; null where that has none. */
+/** Asks for the id of the tree at the target of a push; null where that has none. */
 export async function getTreeId(server: Server, target: string, signal: AbortSignal): Promise<string | null> {
   const { id } = await server.access.run((headers) =>
     callJson(server, TreeIdReply, 'the tree id', {
@@ -173,7 +173,7 @@ function digestLine(line: string): readonly [index: number | 'end', digest: stri
   throw new CairnError('invalid-request', 'a line of digests has a wrong form');
 }
 
-/** Says what is not carried. */
+/** Tells the plan: which entries are not carried. */
 export function putPlan(at: SessionAccess, plan: Plan): Promise<PlanAccepted> {
   const path = ROUTE.plan(at.grant.session);
   return callJson(at.server, PlanAccepted, 'the answer to the plan', {

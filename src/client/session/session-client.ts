@@ -20,7 +20,7 @@ import type { WorkerCount } from '../../base/workers.ts';
 export interface EpochHooks {
   /** Keeps the new grant, durably. */
   readonly onGrant?: (grant: SessionGrant) => Promise<void>;
-  /** Takes in what the receiver has. Without it nobody asks for the checkpoint. */
+  /** Takes in the receiver's checkpoint. Without it the checkpoint is not asked for. */
   readonly onCheckpoint?: ((checkpoint: CheckpointReply, grant: SessionGrant) => Promise<void>) | undefined;
 }
 
@@ -36,7 +36,7 @@ export interface SessionSurroundings {
   readonly signal: AbortSignal;
   /** Chunks on their way at a time, as far as the link goes. */
   readonly flow: WorkerCount;
-  /** What is offered with every new epoch. */
+  /** The encodings that are offered with every new epoch. */
   readonly compression: Offers;
   readonly counters: { resumes: number };
 }

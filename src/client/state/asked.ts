@@ -39,15 +39,16 @@ export function askedOf(wishes: Wishes): Asked {
   };
 }
 
-/** What is asked of modes in one word, to be compared; undefined for nothing. */
+/** The options about modes in one word, to be compared; undefined for none. */
 function modesWord({ preserveModes = false, chmod }: Wishes): string | undefined {
   const words = [...(preserveModes ? ['preserve'] : []), ...(chmod?.words ?? [])];
   return words.length === 0 ? undefined : words.join(' ');
 }
 
 /**
- * Why this run cannot go on with what is recorded: its chunks are of another size, or have other digests, than it asks for.
- * Undefined where it can. The server may have agreed to another size than was asked for, which asking again does not change.
+ * Why this run cannot go on with a recorded transfer: its chunks are of another size, or have other digests, than it asks
+ * for. Undefined where it can. The server may have agreed to another size than was asked for, which asking again does not
+ * change.
  */
 export function otherThanAsked(recorded: Recorded, { digest, chunkSizeBytes }: Wishes): string | undefined {
   if (digest !== undefined && digest !== recorded.digest)

@@ -8,9 +8,9 @@ const MAX_CHUNKS = 64;
 export interface JournalWriter {
   /** Notes chunks that are durable. Throws what an earlier write failed with. */
   add(chunks: readonly (readonly [chunk: number, digest: Uint8Array])[], bytesDone: number): void;
-  /** Writes what is collected. @throws CairnError, storage codes */
+  /** Writes the collected chunks. @throws CairnError, storage codes */
   flush(): Promise<void>;
-  /** Forgets what is collected and waits for the write under way; the log can be closed then. */
+  /** Forgets the collected chunks and waits for the write under way; the log can be closed then. */
   stop(): Promise<void>;
 }
 

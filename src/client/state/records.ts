@@ -47,7 +47,7 @@ export async function recordsBeside(stateHome: string, own: string): Promise<Oth
   return others.toSorted((a, b) => b.record.updatedAt.localeCompare(a.record.updatedAt));
 }
 
-/** What is wrong with the record of another transfer is told by the command that goes on with that one. */
+/** The command that goes on with another transfer tells the fault of its record. */
 async function readableRecord(directory: string): Promise<TransferRecord | undefined> {
   try {
     return await recordIn(directory);

@@ -41,7 +41,7 @@ export interface TransferFolder {
   saveDocument(name: 'manifest' | 'identities', text: Iterable<string>): Promise<void>;
   loadDocument(name: 'manifest' | 'identities'): Promise<AsyncIterable<Uint8Array> | undefined>;
   openJournal(binding: CheckpointBinding): Promise<CheckpointLog>;
-  /** Forgets what is kept, and keeps the lock. */
+  /** Removes all files of the folder, and keeps the lock. */
   clear(): Promise<void>;
   /** Lets the lock go; where nothing was saved, nothing stays behind. */
   close(): Promise<void>;
@@ -95,7 +95,7 @@ export function unkeptFolder(identity: TransferIdentity): TransferFolder {
 /**
  * Opens and locks a folder by its key. Throws like {@link openTransferFolder}.
  *
- * @param options.ofAnyVersion takes a record of a newer cairn for one that cannot be read: for who wants to remove it
+ * @param options.ofAnyVersion takes a record of a newer cairn for one that cannot be read, so that it can be removed
  */
 export async function openFolder(
   stateHome: string,

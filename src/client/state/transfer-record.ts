@@ -1,4 +1,4 @@
-/** What is kept of an unfinished transfer between two runs: the JSON record, validated, with its key. */
+/** What a client keeps of an unfinished transfer between two runs: the JSON record, validated, with its key. */
 import { createHash } from 'node:crypto';
 import * as v from 'valibot';
 import { CairnError } from '../../base/errors.ts';

@@ -39,7 +39,7 @@ export class ChunkBoard {
     return this.#states[chunk] === STATE.durable;
   }
 
-  /** Whether nobody has looked at a chunk yet, or it has to be looked at again. */
+  /** Whether a chunk was not looked at yet, or has to be looked at again. */
   isTodo(chunk: number): boolean {
     return this.#states[chunk] === STATE.todo;
   }
@@ -67,7 +67,7 @@ export class ChunkBoard {
     return true;
   }
 
-  /** The bytes of a doubted chunk are those that were sent; false where nobody doubts it. */
+  /** The bytes of a doubted chunk are those that were sent; false where it is not doubted. */
   confirm(chunk: number): boolean {
     const before = this.#doubted.get(chunk);
     if (before === undefined) return false;
@@ -93,7 +93,7 @@ export class ChunkBoard {
     this.#syncPoints.set(chunk, syncPoint);
   }
 
-  /** Nobody needs this chunk. */
+  /** This chunk is not needed. */
   skip(chunk: number): void {
     this.#set(chunk, STATE.unneeded);
   }

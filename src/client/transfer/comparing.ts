@@ -1,4 +1,7 @@
-/** What is not carried because it is there already: by size and time, or by digest where the user wants to be sure. */
+/**
+ * Which entries are not carried because they are there already: by size and time, or by digest where the user wants to be
+ * sure.
+ */
 import { CairnError } from '../../base/errors.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
 import { fileDigester, loadHasher } from '../../manifest/digest.ts';
@@ -28,7 +31,7 @@ export interface PlanOptions {
   readonly comparison: Comparison;
   /** Whether files of the same size are compared by their digests. */
   readonly checksum: boolean;
-  /** Where an entry's local bytes are: the source of a push, what is at the target of a pull. */
+  /** Where an entry's local bytes are: the source of a push, the target of a pull. */
   readonly locate: (entryIndex: number) => LocalFile;
   /** Entries that are carried whatever their size and time say. */
   readonly distrusted?: ReadonlySet<string> | undefined;

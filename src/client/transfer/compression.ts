@@ -7,7 +7,7 @@ import { watchLine, type Crossing } from './line-rate.ts';
 
 /** Compression, as the chunks of one transfer see it. */
 export interface Compression {
-  /** What is offered to a server; undefined for nothing. */
+  /** The encodings to offer to a server; undefined for none. */
   readonly offers: ChunkEncoding[] | undefined;
   /** A chunk sets off, and will have crossed the line with so many bytes at most. */
   started(bytes: number): Crossing;

@@ -6,7 +6,7 @@ const LOOK_EVERY_MS = 250;
 /** A look costs the more the more connections the machine has: most of the time is not for that. */
 const LOOK_SHARE = 20;
 
-/** Holds back what is told of sent bytes. */
+/** Holds back the news of sent bytes. */
 export interface Confirming {
   /** A socket took so many bytes of a chunk. */
   sent(chunk: number, bytes: number): void;
@@ -22,7 +22,8 @@ export interface Confirming {
  * Makes one.
  *
  * @param tell told of bytes of a chunk that have crossed
- * @param unconfirmed how many bytes are on their way in all; undefined where nobody knows: then all that was sent is told
+ * @param unconfirmed how many bytes are on their way in all; undefined where that cannot be known: then all that was sent
+ * is told
  * @param signal ends it
  */
 export function createConfirming(

@@ -63,7 +63,7 @@ async function realParent(path: string): Promise<string> {
   try {
     return await realpath(dirname(path));
   } catch {
-    return dirname(path); // what is wrong with it is found by who opens it
+    return dirname(path); // its fault shows when it is opened
   }
 }
 

@@ -12,10 +12,10 @@ import type { SessionClient } from '../session/session-client.ts';
 import { emptyResult, type PassResult } from './pass-result.ts';
 import type { TransferContext } from './transfer-context.ts';
 
-/** Tells whether there is something at a path of the manifest; undefined where nobody may know. */
+/** Tells whether there is something at a path of the manifest; undefined where the access token may not know. */
 export type IsThere = (path: string) => boolean | undefined;
 
-/** What is known of the other side before anything is done. */
+/** The state of the other side before anything is done, as far as it is known. */
 export interface Outlook {
   readonly plan: Plan;
   /** Undefined where nothing was there to compare with. */
@@ -58,7 +58,7 @@ function tellOutlook(report: Report, { entries }: Manifest, outlook: Outlook): v
   }
 }
 
-/** Asks the server what is at the target of a push; where the token may not know, nobody does. */
+/** Asks the server for the entries at the target of a push; a token may not be allowed to know. */
 export async function lookAtServer({ server, signal }: TransferContext): Promise<IsThere> {
   try {
     const there = await server.access.run(async (headers) => {

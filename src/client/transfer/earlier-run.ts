@@ -21,7 +21,7 @@ export async function resumeRecorded(
 }
 
 /**
- * Gives up what is recorded where this run asks for something else; answers whether it did.
+ * Gives up a recorded transfer where this run asks for something else; answers whether it did.
  *
  * @param forget removes the record, and what belongs to it
  */

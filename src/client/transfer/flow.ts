@@ -38,7 +38,7 @@ const FIRST_SHARE = 0.6;
 const SECOND_AFTER_MS = 250;
 /** From here on a line is a long one. */
 export const LONG_ROUND_TRIP_MS = 15;
-/** As long as nobody knows how slow a line is, no more than this is begun on it, and so at risk. */
+/** As long as it is not known how slow a line is, no more than this is begun on it, and so at risk. */
 const START_BYTES = 40 * 1024 * 1024;
 /** Chunks that take longer than this hold each other up: fewer at a time get as much across, and are done sooner. */
 const SLOW_CHUNK_MS = 4000;
@@ -50,7 +50,7 @@ const STEP = 1.5;
  * that is now slower, now faster would otherwise pass for a gain each time, and every connection takes memory on both sides.
  */
 const FAST_CONNECTION = 32_000;
-/** What is judged: at least so long, and so many answers for each of the workers. */
+/** A round that is judged: at least so long, and so many answers for each of the workers. */
 const ROUND = { minMs: 300, roundTrips: 4, answersPerWorker: 1 };
 /** A link may change: after so long the next width is tried again. */
 const TRY_AGAIN_MS = 8000;

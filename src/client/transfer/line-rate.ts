@@ -16,7 +16,7 @@ export interface RateBounds {
   readonly most: number;
 }
 
-/** What is known of a line. */
+/** How much a line carries, as far as that is known. */
 export interface LineRate {
   /** Something sets off that has so many bytes at most. */
   started(bytes: number): Crossing;
@@ -24,7 +24,7 @@ export interface LineRate {
 
 /** Before that nothing is said. */
 const MIN_MS = 300;
-/** What is older says nothing of now; but as much as is on its way has to have been answered meanwhile. */
+/** Older answers say nothing of now; but as much as is on its way has to have been answered meanwhile. */
 const WHILE_MS = 2000;
 
 /**

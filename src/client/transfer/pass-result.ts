@@ -25,7 +25,7 @@ export interface PassResult {
   /** Paths of the entries that the receiver could not put in their place, and how many there are beside those. */
   readonly leftOut: ReadonlySet<string>;
   readonly unlisted: number;
-  /** Whether the server would take what is the same for something new, if it came again. */
+  /** Whether the server would take the same entries for new ones, if they came again. */
   readonly isUnrepeatable?: boolean;
 }
 
@@ -54,7 +54,7 @@ export function aboutManifest(
   return { manifest, entries: length, changed: length - same };
 }
 
-/** Whether a push compares nothing, and does not replace what is there: what comes again is taken for something new. */
+/** Whether a push compares nothing, and replaces nothing: an entry that comes again is taken for a new one. */
 export function isUnrepeatable({ isBlind = false, existing = 'replaced' }: SessionGrant): boolean {
   return isBlind && existing !== 'replaced';
 }

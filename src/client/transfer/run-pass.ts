@@ -25,7 +25,7 @@ export interface PassSteps {
   keepClaim?(claim: CommitRequest): Promise<CommitRequest>;
   /** Does what a refused commit wants: moves missing chunks, leaves out entries. False where nothing can be done. */
   mend(refusal: CairnError): Promise<boolean>;
-  /** Writes down what is durable of a pass that ends early, by a signal or a failure. */
+  /** Writes down the durable chunks of a pass that ends early, by a signal or a failure. */
   save(isInterrupted: boolean): Promise<void>;
   /** Both sides agree: puts the tree in its place, or learns what the other side could not put there. */
   conclude(committed: Committed): Promise<Pick<PassResult, 'leftOut' | 'unlisted'>>;

@@ -36,7 +36,7 @@ export interface TransferContext {
   /** Whether entries are reported by their names. */
   readonly namesEntries: boolean;
   readonly counters: Counters;
-  /** Chunks on their way at a time at most: what is asked of a server. */
+  /** Chunks on their way at a time at most, as the server is asked for. */
   readonly parallel: number;
   /** Whether a round trip takes long enough to spare some. */
   readonly isLongLine: boolean;

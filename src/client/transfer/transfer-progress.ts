@@ -81,7 +81,7 @@ function createFileChanges(
     const done = (packed.get(chunk) ?? 0) + bytes;
     packed.set(chunk, done);
     if (done < layout.chunkLengthBytes(chunk)) return;
-    // What is lost of it later, and comes again, is not counted twice.
+    // A byte that is lost later, and comes again, is not counted twice.
     packed.set(chunk, 0);
     let entries = 0;
     for (const { entryIndex, lengthBytes } of layout.segmentsOf(chunk)) {

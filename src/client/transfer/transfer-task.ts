@@ -1,4 +1,4 @@
-/** One transfer of files: what is asked for, and where it is kept until it is over. */
+/** One transfer of files: its options, and where it is kept until it is over. */
 import type { TransferSummary } from '../api/events.ts';
 import type { TransferOptions } from '../api/options.ts';
 import { tellingWhatIsKept } from '../state/kept.ts';
