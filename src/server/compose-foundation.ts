@@ -91,7 +91,7 @@ export function createFoundation(
   };
 }
 
-/** A lone server keeps pulls in memory; with shared stores, other processes could not see them there. */
+/** A lone server keeps pulls in memory where its disk takes nothing; other processes could not see them there. */
 function storesOf(options: ServerOptions): Pick<ServerOptions, 'content' | 'sessions'> {
   return options.sessions.properties.shared ? options : withTransientPulls(options);
 }

@@ -1,6 +1,6 @@
 /**
- * Secrets: session credentials and access tokens are 256 random bits, of which cairn stores only the SHA-256. A plain
- * hash is enough for that much entropy; a password would need more.
+ * Secrets: session credentials and access tokens are 256 random bits; cairn stores only their SHA-256. A plain hash is
+ * enough for that much entropy; a password would need more.
  */
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 
