@@ -44,7 +44,7 @@ const GRANTS: DocumentKind<Grants> = {
     `the transfer grants in "${where}" cannot be understood; put back a copy of the file, or move it away together with "grant-key": all grants then end`,
 };
 
-/** The grants of a server. What is changed is durable when it resolves. */
+/** The grants of a server. A change is durable when it resolves. */
 export interface GrantList {
   get(id: string): IssuedGrant | undefined;
   all(): Iterable<IssuedGrant>;

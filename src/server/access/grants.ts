@@ -88,7 +88,7 @@ export async function openGrants(
         nowMs: now(),
         maxSessions: store.limits.maxSessionsPerGrant,
       });
-      // What it was issued with may have been made at another server a moment ago.
+      // The token that it was issued with may have been made at another server a moment ago.
       if (whyEnded(store, authorization) !== undefined)
         await Promise.all(store.issuers.map(async (issuer) => issuer.look?.()));
       const why = whyEnded(store, authorization);

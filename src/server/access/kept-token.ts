@@ -1,4 +1,4 @@
-/** What is kept of access tokens: a document of the state, which has only hashes of their secrets. */
+/** Access tokens as they are kept: a document of the state, which has only hashes of their secrets. */
 import * as v from 'valibot';
 import { checkRelativePath } from '../../base/safe-path.ts';
 import { FULL_SCOPES, SCOPES } from '../../session/scopes.ts';
@@ -7,7 +7,7 @@ import type { DocumentKind } from '../../storage/state/typed-document.ts';
 
 /** What a token may be called: it stands in messages, logs and command lines. */
 export const TOKEN_NAME = /^[A-Za-z0-9._-]{1,64}$/;
-/** What an owner may be called: an id of somebody else's making, as of an OpenID provider, too. */
+/** What an owner may be called: also an id that an OpenID provider made. */
 export const OWNER_NAME = /^[\u0021-\u007e]{1,256}$/;
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));

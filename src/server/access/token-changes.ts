@@ -8,7 +8,7 @@ import { openDocument } from '../../storage/state/typed-document.ts';
 import { forgetSecret, openTokens, type TokenStore } from './first-token.ts';
 import { TOKENS, type KeptToken } from './kept-token.ts';
 
-/** What somebody wants a new token to be. */
+/** What a new token is to be. */
 export interface TokenWish {
   readonly name: string;
   readonly principal: string;

@@ -1,10 +1,9 @@
 /**
  * Where small documents lie that many nodes read and change: sessions, tokens, grants, keys. A document is a text under a key;
- * what is in it is said by the schema beside its type, not here.
+ * the schema beside its type says what is in it.
  *
  * Other nodes change the same documents at any time, where the store is shared; a document changes by compare-and-set only.
  */
-
 import { CairnError } from '../../base/errors.ts';
 
 /** A document as it was at one moment. */
@@ -26,7 +25,7 @@ export interface StateStoreProperties {
 export const MAX_DOCUMENT_BYTES = 64 * 1024 * 1024;
 
 /**
- * A store of documents. Functions throw `path-unsafe` and `path-too-long` for what is no key, and storage codes where the
+ * A store of documents. Functions throw `path-unsafe` and `path-too-long` for texts that are no keys, and storage codes where the
  * store fails.
  */
 export interface StateStore {
@@ -49,7 +48,7 @@ export interface StateStore {
   /** Removes a document, durably and whatever its version is; nothing happens where none is. */
   remove(key: string): Promise<void>;
   /**
-   * Tells which documents came, changed or went, by whoever it was: first an empty list, once it is watching, and then the keys,
+   * Tells which documents came, changed or went, whichever process did it: first an empty list, once it is watching, and then the keys,
    * some changes together as one. It may say nothing of a document that has become again what it was. Ends with the signal.
    */
   watch(prefix: string, signal: AbortSignal): AsyncIterable<readonly string[]>;

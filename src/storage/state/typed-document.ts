@@ -29,7 +29,7 @@ export interface TypedDocument<T> {
   /** As it was last seen; undefined where none was ever made. */
   readonly value: T | undefined;
   /**
-   * Reads what is there by now. However often it is asked there is a pause between two looks: clients that can make a server
+   * Reads the document that is there by now. However often it is asked there is a pause between two looks: clients that can make a server
    * ask must not make it read without end.
    *
    * @throws CairnError `config-invalid` for what cannot be understood, or is gone: the value then stays; storage codes
@@ -45,7 +45,7 @@ export interface TypedDocument<T> {
   follow(following: Following): void;
 }
 
-/** For how long a document is followed, and what is told of looks that fail; they are tried again until one succeeds. */
+/** How long a document is followed, and where looks that fail are told; each is tried again until one succeeds. */
 export interface Following {
   readonly signal: AbortSignal;
   readonly onError: (error: unknown) => void;
@@ -66,7 +66,7 @@ interface Waiting<T> {
   readonly failed: (error: unknown) => void;
 }
 
-/** What is known of a document: its version is null where none is there. */
+/** A document as this process knows it; its version is null where none is there. */
 interface Known<T> {
   readonly version: string | null;
   readonly value: T | undefined;
@@ -146,7 +146,7 @@ async function write<T>(held: Held<T>, changes: readonly Waiting<T>[]): Promise<
   throw new CairnError('server-busy', message);
 }
 
-/** Takes over what is there; false where nothing is, or nothing any more. */
+/** Takes over the document that is there; false where there is none, or none any more. */
 async function takeOver<T>(held: Held<T>): Promise<boolean> {
   const there = await read(held.state, held.kind, held.known);
   if (there === undefined) return false;
@@ -156,7 +156,7 @@ async function takeOver<T>(held: Held<T>): Promise<boolean> {
   return true;
 }
 
-/** What is there; `known` itself where that is still the same; undefined where nothing is. */
+/** The document that is there; `known` itself where it is still the same; undefined where there is none. */
 async function read<T>(
   state: StateStore,
   { key, schema, unreadable, isSecret = false }: DocumentKind<T>,
