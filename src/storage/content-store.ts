@@ -1,8 +1,8 @@
 /**
- * Where content lives: two small interfaces that a local disk and an object store can both keep.
+ * The interfaces of content: published trees and staged chunks, for a local disk and for an object store.
  *
- * A store knows paths, entries and staged chunks; it knows nothing of HTTP, epochs or clients. What it can and cannot
- * do is said by `properties`, never by its name.
+ * A store knows paths, entries and staged chunks; it knows nothing of HTTP, epochs or clients. Its `properties` state
+ * its abilities; callers never ask for its name.
  */
 import type { ChunkDigests } from '../checkpoint/chunk-digests.ts';
 import type { Identity, ScannedEntry } from '../manifest/entry.ts';
@@ -15,11 +15,11 @@ import type { ChunkStore } from '../transfer/chunk-store.ts';
 import type { ComparedProperties, EntryLookup } from '../transfer/entry-lookup.ts';
 import type { RefusalSink } from '../transfer/refused-entries.ts';
 
-/** What a store can do; callers ask this instead of asking which store it is. */
+/** The abilities of a store; callers check these, not the kind of store. */
 export interface ContentStoreProperties extends ComparedProperties {
   /** Smallest and largest chunk that can be staged, in bytes; the last chunk of a file may be smaller. */
   readonly chunkSizeBytes: { readonly min: number; readonly max: number };
-  /** Whether bytes of a chunk that was cut stay and can be continued, after a `sync` by every process. */
+  /** Whether a partial chunk stays and can be continued, after a `sync` by every process. */
   readonly holdsPartialChunks: boolean;
   /** `grouped`: staged chunks are durable after `sync`; `immediate`: once `finish` returns, seen by every process. */
   readonly durability: 'grouped' | 'immediate';
@@ -28,41 +28,42 @@ export interface ContentStoreProperties extends ComparedProperties {
 /** Receives the entries that a scan has to leave out. */
 export type NoticeSink = (notice: Notice) => void;
 
-/** How a tree is scanned. */
+/** The options of a scan. */
 export interface ScanWishes {
   readonly onNotice: NoticeSink;
   readonly depth?: 1;
-  /** A directory by its device and inode, where the store has such. */
+  /** A directory to skip, by its device and inode, where the store has such. */
   readonly passedOver?: { readonly dev: bigint; readonly ino: bigint } | undefined;
 }
 
-/** A place that holds published trees and the staging areas of those to come. Paths are safe relative paths. */
+/** Holds published trees and the staging areas of transfers. Paths are safe relative paths. */
 export interface ContentStore extends EntryLookup {
   readonly properties: ContentStoreProperties;
   /**
-   * Lists what is at `path` in canonical order, in batches; entry paths are relative to `path`, the first entry is
-   * `path` itself (relative path empty). With `depth` 1 only its direct children follow. Names that are not UTF-8, and
-   * what is no file, directory or symlink, go to `onNotice`. A directory that is `passedOver` is no part of the tree.
-   * Throws `not-found`, `symlink-refused`, `not-directory`.
+   * Lists the entry at `path` and all below it in canonical order, in batches; entry paths are relative to `path`, and
+   * the first entry is `path` itself (relative path empty). With `depth` 1 only its direct children follow. Names that
+   * are not UTF-8, and files of other types than file, directory or symlink, go to `onNotice`. It skips the directory
+   * `passedOver`. Throws `not-found`, `symlink-refused`, `not-directory`.
    */
   scan(path: string, options: ScanWishes): AsyncIterable<ScannedEntry[]>;
   /**
-   * Bytes `[from, to)` of a file. Throws `source-changed` before the first byte when `identity` is given and no longer
-   * that of the file, and after the last byte when it changed meanwhile; `source-missing`, `source-unreadable`.
-   * The buffers may be reused after the next one was asked for. A file that has just been changed is left alone until its
-   * identity would tell of another change, so that no two reads with one identity have bytes of two versions.
+   * Bytes `[from, to)` of a file. With `identity` it throws `source-changed` before the first byte where the file has
+   * another identity, and after the last byte where the file changed meanwhile; `source-missing`, `source-unreadable`.
+   * It may reuse a buffer once the caller asks for the next one. It waits before it reads a file that has just changed,
+   * until a further change would give another identity: so two reads with one identity never have bytes of two
+   * versions.
    */
   read(path: string, range: { from: number; to: number }, identity?: Identity): AsyncIterable<Uint8Array>;
-  /** Makes durable all that `scan` has seen by now, however it came there; false where that would take long. */
+  /** Makes durable all that `scan` has seen so far, from any writer; false where that would take long. */
   settle(): Promise<boolean>;
   /**
-   * Makes a directory, durably; with `parents` also what is missing above, and nothing where it is there. Throws
+   * Makes a directory, durably; with `parents` also missing parents, and an existing directory is no error. Throws
    * `already-exists`, `not-found`, `not-directory`, `symlink-refused`; `path-reserved` for the root.
    */
   makeDirectory(path: string, options: { readonly parents: boolean }): Promise<void>;
-  /** Removes a file, link or directory, durably. Throws `not-found`, `is-directory` for one that is not empty. */
+  /** Removes a file, link or directory, durably. Throws `not-found`; `is-directory` for a directory with entries. */
   remove(path: string, options: { readonly recursive: boolean }): Promise<void>;
-  /** Moves what is at a path, durably and at once. Throws `not-found`, `already-exists`, `usage` for into itself. */
+  /** Moves the entry at a path, durably and at once. Throws `not-found`, `already-exists`, `usage` for into itself. */
   move(from: string, to: string, options: { readonly replace: boolean }): Promise<void>;
   /** Opens the staging area of a session, or makes it. */
   openStaging(id: string): Promise<StagingArea>;
@@ -73,37 +74,37 @@ export interface ContentStore extends EntryLookup {
   close(): Promise<void>;
 }
 
-/** What is asked of a store by one that only reads. */
+/** The part of a store that readers use. */
 export type ReadableStore = Pick<ContentStore, 'scan' | 'lookup' | 'read'>;
 
-/** Documents that are kept with a session. */
+/** Documents that a store keeps with a session. */
 export type DocumentName = 'manifest' | 'identities' | 'plan' | 'digests';
 
-/** What a session keeps in the store until it ends. */
+/** The data that a session keeps in the store until it ends. */
 export interface StagingArea {
-  /** Replaces a document, durably and atomically. `text` can be iterated again where this fails. */
+  /** Replaces a document, durably and atomically. The caller can iterate over `text` again where this fails. */
   save(name: DocumentName, text: Iterable<string>): Promise<void>;
   /**
-   * Reads a document as UTF-8 bytes, or undefined where it was never saved. The memory of a piece may be used again once
-   * the next one was asked for.
+   * Reads a document as UTF-8 bytes, or undefined where it was never saved. It may reuse the memory of a piece once
+   * the caller asks for the next one.
    */
   load(name: DocumentName): Promise<AsyncIterable<Uint8Array> | undefined>;
   /**
-   * Opens the chunks of a transfer into this store; one opening at a time. A claim for bytes that are not there is
-   * withdrawn.
+   * Opens the chunks of a transfer into this store; one opening at a time. It withdraws recorded chunks whose bytes are
+   * missing.
    */
   openChunks(transfer: IncomingTransfer): Promise<ChunkStaging>;
-  /** Frees everything that the session holds. */
+  /** Frees all data of the session. */
   discard(): Promise<void>;
 }
 
-/** What a store has to know of the transfer whose chunks it stages. */
+/** The facts about a transfer that a store needs to stage its chunks. */
 export interface IncomingTransfer {
   readonly manifest: Manifest;
   readonly layout: Layout;
-  /** Safe relative path at which the tree lands. */
+  /** Safe relative path of the destination. */
   readonly target: string;
-  /** What it wants with modes; what is usual, where undefined. */
+  /** The options for modes; undefined: the usual ones. */
   readonly modes?: ModeWishes | undefined;
 }
 
@@ -112,27 +113,27 @@ export interface ChunkStaging extends ChunkStore {
   /** The checkpoint: durable chunks and their digests. Read only. */
   readonly digests: ChunkDigests;
   /**
-   * Sync point: when it resolves, every chunk finished before the call is durable and in `digests`, and the bytes held
-   * before it are there for the next opening of the chunks.
+   * Sync point: when it resolves, every chunk finished before the call is durable and in `digests`, and the next
+   * opening finds the partial chunks as they were before it.
    */
   sync(): Promise<void>;
   /**
-   * Reads again what an earlier opening staged and nobody has read since. Chunks that are not there any more as the
-   * checkpoint has them are taken out of it, durably, and answered. Publishing does the same, and refuses.
+   * Reads again the chunks that an earlier opening staged and no caller has read since. It withdraws chunks that differ
+   * from the checkpoint, durably, and answers them. Publishing does the same, and then refuses.
    */
   verify(): Promise<number[]>;
-  /** Withdraws durably what is said of these chunks: their bytes are not what they should be. For nobody who writes. */
+  /** Withdraws these chunks from the checkpoint, durably: their bytes are wrong. They must have no writer. */
   forget(chunks: readonly number[]): Promise<void>;
   /**
-   * Publishes the tree; may be called again after a crash and then finishes what was begun. A file or link in the place of
-   * an entry of another type gives way to it, and so does an empty directory. Throws `chunks-missing`, with
-   * `details.runs` where it is known which; these are forgotten.
+   * Publishes the tree; a call after a crash finishes the earlier one. An entry replaces a file or link of another
+   * type, and an empty directory. Throws `chunks-missing`, with `details.runs` where the store knows which chunks; it
+   * forgets these.
    */
   publish(order: PublishOrder): Promise<void>;
   close(): Promise<void>;
 }
 
-/** What to publish, once every digest agreed. */
+/** The options of publishing, once every digest agreed. */
 export interface PublishOrder {
   /** Entries that the receiver already had. */
   readonly isPresent: (entryIndex: number) => boolean;
@@ -140,23 +141,24 @@ export interface PublishOrder {
   readonly needsAttributes: (entryIndex: number) => boolean;
   /** Entries to leave alone: the sender could not read them whole. */
   readonly isExcluded: (entryIndex: number) => boolean;
-  /** Size of the stream, where the manifest is that of one. */
+  /** Size of the stream, for the manifest of a stream. */
   readonly streamSizeBytes?: number | undefined;
-  /** Whether a directory that is not empty gives way, too, with all that is in it. */
+  /** Whether an entry also replaces a directory with all entries in it. */
   readonly forceReplace?: boolean | undefined;
   /**
-   * Asked before each few changes of what is published, once the store has seen what they change, by a store that other
-   * processes change, too. Where it rejects, another process publishes, and nothing more may be changed by this call: not
-   * even by a change that was under way and comes late.
+   * Called before each few changes of published entries, after the store has read their state; only by a store that
+   * other processes change, too. Where it rejects, another process publishes, and this call must change no more
+   * entries, not even by a change that runs and comes late.
    */
   readonly confirm?: (() => Promise<void>) | undefined;
   /**
-   * Told of each entry that cannot be put in its place, those below it as well, or that cannot get its mode and time; the
-   * rest is published. Without it the first one ends the publishing; the first entry of the manifest always does.
+   * Called with each entry that cannot be put in its place, also with those below it, and with each that cannot get its
+   * mode and time; the rest is published. Without it the first one ends the publishing, as the manifest's first entry
+   * always does.
    */
   readonly onRefused?: RefusalSink | undefined;
-  /** What becomes of a file or link that is there already; `replaced`, where it is not said. */
+  /** How to treat an existing file or link; default `replaced`. */
   readonly existing?: Existing | undefined;
-  /** Called now and then with the number of entries that are done. */
+  /** Called now and then with the number of finished entries. */
   readonly onProgress?: (entriesDone: number) => void;
 }

@@ -21,10 +21,10 @@ import { type StagedFile, StagedFiles, type SyncFile } from './staging/staged-fi
 import { chunkPlace, duplicateName } from './staging/staged-names.ts';
 import { TakenOverChunks } from './staging/taken-over.ts';
 
-/** Open files that only wait for a sync; more of them could run into the limit of descriptors. */
+/** Open files that only wait for a sync; more of them could reach the limit of descriptors. */
 const MAX_WAITING_FILES = 64;
 
-/** What staged chunks are made over. */
+/** The parts that staged chunks need. */
 export interface StagingPlace {
   /** The root of the store; borrowed. */
   readonly root: Directory;
@@ -37,7 +37,7 @@ export interface StagingPlace {
   readonly times: FileTimes;
   readonly modeOf: ModeOf;
   readonly syncFile: SyncFile;
-  /** Told when the chunks are closed. */
+  /** Called when the chunks are closed. */
   readonly onClosed: () => void;
 }
 
@@ -50,14 +50,14 @@ export class LocalChunkStaging implements ChunkStaging {
   readonly #held: HeldChunks;
   readonly #takenOver: TakenOverChunks;
   readonly #ahead: PreparedAhead;
-  /** Finished chunks that no sync point covers yet, and those that the running one is about to cover. */
+  /** Finished chunks that no sync point covers yet; `#syncing`: those that the running one will cover. */
   #pending = new Map<number, PendingChunk>();
   #syncing: ReadonlyMap<number, PendingChunk> = new Map();
-  /** Sync points, replacements and publishing come one after the other. */
+  /** Runs sync points, replacements and publishing one after the other. */
   readonly #inTurn = createMutex();
-  /** After it nothing is known about what is durable: only opening anew helps. */
+  /** After this error no chunk is known to be durable: only a new opening helps. */
   #fatal: CairnError | undefined;
-  /** A sync that nobody asked for failed: the next one that is asked for has to say so. */
+  /** The error of a sync without a caller: the next sync with a caller has to throw it. */
   #untold: CairnError | undefined;
   #closing: Promise<void> | undefined;
 
@@ -169,11 +169,11 @@ export class LocalChunkStaging implements ChunkStaging {
   async #begin(writer: LocalChunkWriter, chunk: number, offset: number, tookOver: boolean): Promise<void> {
     const isDuplicate = this.#digestOf(chunk) !== undefined;
     const chunkAt = chunkPlace(this.#transfer, chunk);
-    // A whole chunk is only replaced by another whole one: a chunk in a checkpoint outlives a client that sends it again.
+    // Only a whole chunk replaces a whole one: a chunk in a checkpoint survives a client that sends it again.
     const place = isDuplicate ? { ...chunkAt, fileName: duplicateName(chunk), fileOffset: 0 } : chunkAt;
     this.#place.root.checkInPlace();
     const file = await this.#files.acquire(place.fileName, isDuplicate);
-    // After each wait: a sync may have failed meanwhile, and taken what was held with it.
+    // Check after each wait: a sync may have failed meanwhile, and removed the partial chunk.
     const check = (): void => {
       if (writer.isCut || this.#closing !== undefined) throw taken(chunk);
       if (file.failure !== undefined) throw file.failure;
@@ -243,7 +243,7 @@ export class LocalChunkStaging implements ChunkStaging {
     this.#ahead.add(chunk);
   }
 
-  /** The digest of a chunk that is whole, durable or not. */
+  /** The digest of a whole chunk, durable or not. */
   #digestOf(chunk: number): Uint8Array | undefined {
     return (this.#pending.get(chunk) ?? this.#syncing.get(chunk))?.digest ?? this.digests.get(chunk);
   }
@@ -271,7 +271,7 @@ export class LocalChunkStaging implements ChunkStaging {
     }
   }
 
-  /** Never within a turn: a writer that is finishing may be waiting for its own. */
+  /** Call it outside of the mutex: a writer that finishes may wait for the mutex. */
   async #cutOffAll(): Promise<void> {
     for (const writer of this.#writers.values()) await writer.cutOff();
   }

@@ -1,4 +1,4 @@
-/** The content store on a local disk: a tree of plain files, and `.cairn/staging/` for what is on its way in. */
+/** The content store on a local disk: a tree of plain files, and `.cairn/staging/` for chunks that arrive. */
 import { join } from 'node:path';
 import { type Directory, openDirectory } from '../../base/directory.ts';
 import { syncHandle } from '../../base/durable-files.ts';
@@ -25,34 +25,34 @@ import type { SyncFile } from './staging/staged-files.ts';
 import { LocalStagingArea, type StagingContext } from './staging-area.ts';
 import { checkStagingId, listStagingIds, openStagingDirectory } from './staging/staging-directory.ts';
 
-/** How {@link openLocalDisk} does its work. */
+/** Options of {@link openLocalDisk}. */
 export interface LocalDiskOptions {
-  /** Told of what was repaired and should not pass in silence, such as a damaged journal. */
+  /** Called with each repair that an operator should know of, such as a damaged journal. */
   readonly onIncident?: IncidentSink;
-  /** What is done about what is wrong (default: `usual`). With `report` only look at staged chunks: never write any. */
+  /** How much to repair (default: `usual`). With `report` only look at staged chunks: never write any. */
   readonly upkeep?: Upkeep;
-  /** False: does without the C library, as on a machine that cannot have it. */
+  /** False: does without the C library, as on a machine that cannot load it. */
   readonly useNative?: boolean;
-  /** Nothing will be staged here: the C library is loaded only when there is a lot to look at. */
+  /** No chunk will be staged here: the C library is loaded only for large scans. */
   readonly isReadOnly?: boolean;
-  /** Directories that no path of the store may lead to, whatever it is called, where they are there. */
+  /** Directories that no path of the store may reach, by any name, where they exist. */
   readonly keepOut?: readonly string[];
-  /** Whether the owner of published files must stay able to read them, whatever mode they were sent with. */
+  /** Whether the owner of published files must stay able to read them, whatever mode the sender gave them. */
   readonly staysReadable?: boolean;
   /** Makes one staged file durable; for tests, which let it fail. */
   readonly syncFile?: SyncFile;
 }
 
 /**
- * Opens the store at `root`, a directory that exists. Symbolic links on the way to it are followed once, now; below it
- * none is.
+ * Opens the store at `root`, an existing directory. It follows symbolic links on the way to it once, now; below it
+ * never.
  *
  * @throws CairnError `not-found`, `not-directory`, storage codes
  */
 export async function openLocalDisk(root: string, options: LocalDiskOptions = {}): Promise<ContentStore> {
   const load = options.useNative === false ? async () => undefined : loadNative;
   const loaded = options.isReadOnly === true ? undefined : await load();
-  // Of this store and not of the module: nothing of a store may outlive it.
+  // In the store and not in the module: no state of a store may outlive it.
   const native = loaded && withFewSyncs(loaded);
   const reserved = createReservedPlaces();
   const opened = openDirectory(root, { reserved });
@@ -83,7 +83,7 @@ function reserveAt(reserved: ReservedPlaces, path: string): void {
   try {
     directory = openDirectory(path);
   } catch (error) {
-    // Nothing, no directory, or one that nobody can look into.
+    // It does not exist, is no directory, or cannot be opened.
     if (isOfOneEntry(storageError(error, `opening "${printable(path)}"`))) return;
     throw error;
   }
@@ -95,7 +95,7 @@ class LocalDisk implements ContentStore {
   readonly properties: ContentStoreProperties;
   readonly #context: StagingContext;
   readonly #load: typeof loadNative;
-  /** The quicker way to look at a file, once it is loaded. */
+  /** The faster stat call, once it is loaded. */
   #statAt: StatAt | undefined;
   readonly #root: Directory;
   readonly #reader: FileReader;

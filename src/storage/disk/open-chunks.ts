@@ -1,4 +1,4 @@
-/** Opens the staged chunks of a transfer, and withdraws what their journal claims and the files do not have. */
+/** Opens the staged chunks of a transfer, and withdraws chunks that the journal records and the files lack. */
 import { unlinkSync } from 'node:fs';
 import type { Directory } from '../../base/directory.ts';
 import { storageError } from '../../base/errors.ts';
@@ -13,15 +13,15 @@ import { examineJournal, type ExaminedFolder, listFolder, removeStrays } from '.
 import { type ClaimedPlace, findMissing } from './staging/missing-bytes.ts';
 import { isDuplicateName, JOURNAL_NAME } from './staging/staged-names.ts';
 
-/** How chunks are opened. */
+/** Options of {@link openLocalChunks}. */
 export interface OpenChunksOptions {
   readonly upkeep: Upkeep;
   readonly onIncident: IncidentSink;
 }
 
 /**
- * Opens the chunks in the staging folder of `place`. Claims for bytes that are not there are withdrawn; where the journal
- * was damaged, what it still claims is hashed again first.
+ * Opens the chunks in the staging folder of `place`. It withdraws recorded chunks whose bytes are missing; where the
+ * journal was damaged, it first hashes the rest of them again.
  *
  * @throws CairnError `journal-corrupt` when the journal is of another manifest, `journal-version`, storage codes
  */
@@ -40,7 +40,7 @@ export async function openLocalChunks(
     const staging = new LocalChunkStaging({ ...place, log }, transfer);
     await withdrawShort(examined, place, transfer, staging);
     if (log.corruptAt !== undefined) await withdrawWrong(examined, log.corruptAt, transfer, staging);
-    // Only now: a journal of a newer cairn may speak of files that this one does not know.
+    // After the version check: a journal of a newer cairn may name files that this version does not know.
     if (upkeep === 'usual') removeDuplicates(place.folder);
     else removeStrays(examined, transfer);
     return staging;
@@ -60,7 +60,7 @@ async function openLog(examined: ExaminedFolder, { manifest }: IncomingTransfer)
     : openCheckpointLog(folder.at(JOURNAL_NAME), binding, folder.show(JOURNAL_NAME));
 }
 
-/** What another run was receiving a second time is of no use. */
+/** Removes chunks that another run was receiving a second time: they are of no use. */
 function removeDuplicates(folder: Directory): void {
   try {
     for (const name of listFolder(folder)) if (isDuplicateName(name)) unlinkSync(folder.at(name));
@@ -69,7 +69,7 @@ function removeDuplicates(folder: Directory): void {
   }
 }
 
-/** Withdraws claims for bytes behind the end of their file: one look at each file, whatever its size. */
+/** Withdraws recorded bytes behind the end of their file: one look at each file, whatever its size. */
 async function withdrawShort(
   { tell }: ExaminedFolder,
   place: ClaimedPlace,
@@ -86,7 +86,7 @@ async function withdrawShort(
   tell('chunks-short', problem, 'withdrawn; they are sent again');
 }
 
-/** Withdraws claims for bytes that have another digest. */
+/** Withdraws recorded chunks whose bytes have another digest. */
 async function withdrawWrong(
   { tell }: ExaminedFolder,
   corruptAt: number,

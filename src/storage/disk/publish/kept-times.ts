@@ -1,4 +1,4 @@
-/** Names what was published with another time than its own, since its file system ends sooner, or begins later. */
+/** Reports published entries that got another time, because their file system's range of times is too small. */
 import { fstatSync } from 'node:fs';
 import { CairnError } from '../../../base/errors.ts';
 import { printable } from '../../../base/safe-path.ts';
@@ -7,10 +7,10 @@ import { isFarTime } from '../../../manifest/entry-time.ts';
 import { splitPath } from '../tree/lookup.ts';
 import { type Publication, targetOf } from './publication.ts';
 
-/** Coarser than any file system counts. */
+/** Coarser than the timestamps of any file system. */
 const TOLERANCE_NS = 3_000_000_000n;
 
-/** Looks at an entry that is in its place, and tells of its time, where that is so far away that it may not be kept. */
+/** Looks at a published entry, and reports its time where the file system seems unable to keep it. */
 export function checkKeptTime(publication: Publication, entryIndex: number, entry: Entry): void {
   if (!isFarTime(entry.mtimeNs)) return;
   const path = targetOf(publication, entry);

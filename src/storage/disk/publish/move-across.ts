@@ -1,4 +1,4 @@
-/** A target on another file system than the staging folder, which no rename can reach. */
+/** A target on another file system than the staging folder, where no rename can reach. */
 import {
   chmodSync,
   closeSync,
@@ -24,8 +24,8 @@ const GUARDS = constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const fsyncLater = promisify(fsync);
 
 /**
- * Copies what was prepared beside its final path, makes the copy durable and renames it. The copy's name is always the
- * same, so that a run that was cut leaves nothing that the next one does not take away.
+ * Copies a prepared file beside its final path, makes the copy durable and renames it. The copy always has the same
+ * name, so that the next run removes the copy of an interrupted one.
  *
  * @throws system errors; CairnError with a storage code
  */
@@ -55,7 +55,7 @@ export async function moveAcross(
     removeLeftover(copy);
     throw error;
   }
-  // The sync of the store's own file system does not reach this one.
+  // The sync of the store's own file system does not cover this one.
   directory.sync();
   unlinkSync(staged);
 }
@@ -66,7 +66,7 @@ async function copyFile(
   staged: string,
   copy: string,
 ): Promise<void> {
-  // It has its final mode, which may lock out its owner; the copy gets it below.
+  // It has its final mode, which may lock out its owner; the copy gets that mode below.
   chmodSync(staged, 0o600);
   const from = openSync(staged, constants.O_RDONLY | GUARDS);
   try {

@@ -1,13 +1,13 @@
-/** Cuts small files out of their packed chunks, which are read in order and in large pieces. */
+/** Cuts small files out of their packed chunks; reads these in order and in large pieces. */
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { CairnError, systemCodeOf } from '../../../base/errors.ts';
 import type { Publication } from './publication.ts';
 import { packedName } from '../staging/staged-names.ts';
 
-/** Most bytes of a chunk that are in memory; a thousand transfers with little in them take little. */
+/** Most bytes of a chunk in memory; a thousand small transfers take little. */
 const MAX_WINDOW_BYTES = 1024 * 1024;
 
-/** Reads packed chunks; quickest when entries are asked for in order. Close it. */
+/** Reads packed chunks; fastest when the caller asks for entries in order. Close it. */
 export class PackedChunks {
   readonly #publication: Pick<Publication, 'layout' | 'folder'>;
   #window = Buffer.alloc(0);
@@ -16,12 +16,12 @@ export class PackedChunks {
   #chunk = -1;
   #fd: number | undefined;
 
-  /** The packed chunks of what is being published. */
+  /** The packed chunks of the entries that are being published. */
   constructor(publication: Pick<Publication, 'layout' | 'folder'>) {
     this.#publication = publication;
   }
 
-  /** The bytes of a small file, in pieces that are overwritten by the next. @throws CairnError `chunks-missing` */
+  /** The bytes of a small file, in pieces that the next piece overwrites. @throws CairnError `chunks-missing` */
   *segmentOf(entryIndex: number, sizeBytes: number): Generator<Uint8Array> {
     if (sizeBytes === 0) return;
     const { layout } = this.#publication;

@@ -1,6 +1,6 @@
 /**
- * Cuts small files out of their packed chunks while more chunks come, which publishing would otherwise do at the end. What
- * lies there early is nothing that anybody relies on: it is not durable, and the next opening of the chunks makes it again.
+ * Cuts small files out of their packed chunks while more chunks arrive, work that publishing would otherwise do at the
+ * end. No code relies on these files: they are not durable, and the next opening of the chunks makes them again.
  */
 import { unlinkSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -12,20 +12,20 @@ import { PackedChunks } from './packed-chunks.ts';
 import { type PreparePlace, prepareSmall } from './prepare-entry.ts';
 import { firstEntryOf, isLarge, preparedName } from '../staging/staged-names.ts';
 
-/** What of one transfer may lie there early: it takes room beside the chunks that it was cut out of. */
+/** Most files of one transfer that are prepared early: they take room beside the chunks that contain them. */
 const MAX_FILES = 65_536;
 const MAX_BYTES = 256 * 1024 * 1024;
-/** What has to be free beside the whole transfer, in bytes: chunks must never want for room because of this. */
+/** Free bytes to keep beside the whole transfer: chunks must never lack room because of this. */
 const KEEP_FREE_BYTES = 1024 ** 3;
-/** Chunks that arrive wait for it, in milliseconds. */
+/** The event loop is blocked at most so long, in milliseconds, because arriving chunks wait. */
 const MAX_BUSY_MS = 3;
 
-/** What was cut out of a chunk: its entries in order, up to this one. */
+/** The work done for one chunk: its entries in order, up to this one. */
 interface Cut {
   upTo: number;
 }
 
-/** The files that are prepared while one transfer comes in. */
+/** Prepares files while one transfer arrives. */
 export class PreparedAhead {
   readonly #place: PreparePlace;
   readonly #transfer: IncomingTransfer;
@@ -37,14 +37,14 @@ export class PreparedAhead {
   #bytes = 0;
   #isOver: boolean;
 
-  /** Borrows the folder in `place`. Without syncfs each file has to stay open until it is synced: nothing is done then. */
+  /** Borrows the folder in `place`. Without syncfs, which lets files close before their sync, it prepares none. */
   constructor(place: PreparePlace, transfer: IncomingTransfer) {
     this.#place = place;
     this.#transfer = transfer;
     this.#isOver = place.syncFileSystem === undefined;
   }
 
-  /** A chunk is whole, and its digest agreed. What was made of bytes that it had before counts no longer. */
+  /** A chunk is whole, and its digest agreed. Files made of its earlier bytes no longer count. */
   add(chunk: number): void {
     this.forget(chunk);
     if (this.#isOver || isLarge(this.#transfer, firstEntryOf(this.#transfer, chunk))) return;
@@ -53,12 +53,12 @@ export class PreparedAhead {
     this.#running ??= this.#run();
   }
 
-  /** The chunk is about to have other bytes. */
+  /** The chunk is about to get other bytes. */
   forget(chunk: number): void {
     this.#cuts.delete(chunk);
   }
 
-  /** Ends the work and hands over what it has made; the caller closes the folder. Undefined where that is nothing. */
+  /** Ends the work and hands over its files, or undefined where it has none; the caller closes the folder. */
   take(): PreparedFiles | undefined {
     this.#isOver = true;
     const folder = this.#folder;
@@ -76,7 +76,7 @@ export class PreparedAhead {
     };
   }
 
-  /** Ends the work, and removes what was made and not taken. */
+  /** Ends the work, and removes files that {@link take} did not hand over. */
   async close(): Promise<void> {
     this.#isOver = true;
     await this.#running;
@@ -95,7 +95,7 @@ export class PreparedAhead {
         packed.close(); // it may have other bytes the next time
       }
     } catch {
-      // Publishing does it again, when the room may be there that is missing now, and tells what is in the way.
+      // Publishing tries again, perhaps with more room, and reports the obstacle.
       this.#isOver = true;
       await this.#remove();
     } finally {
@@ -140,7 +140,7 @@ export class PreparedAhead {
         }
       }
     } catch {
-      // What is left of it goes with the staging area.
+      // The removal of the staging area removes a leftover.
     }
     this.#cuts.clear();
     this.#folder?.close();

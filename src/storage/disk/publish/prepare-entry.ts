@@ -1,4 +1,4 @@
-/** One file or symlink, complete in the staging folder with its mode and time. */
+/** Prepares one file or symlink in the staging folder, complete with its mode and time. */
 import {
   chmodSync,
   closeSync,
@@ -25,22 +25,22 @@ import { entryName, isLarge, preparedName } from '../staging/staged-names.ts';
 
 const GUARDS = constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
-/** What is ready to be renamed into place, once it is durable. */
+/** A complete file or symlink, to be renamed into place once it is durable. */
 export interface Prepared {
   readonly entryIndex: number;
   readonly entry: Entry;
   readonly stagedName: string;
-  /** Open where each file has to be synced by itself; the sync closes it. */
+  /** Open where each file is synced by itself; the sync closes it. */
   fd: number | undefined;
-  /** Which file the staged bytes of a large entry are, on its descriptor. */
+  /** The identity of a large entry's staged file, from its descriptor. */
   readonly inode?: Inode;
 }
 
-/** Where files are prepared, and whether all of them are synced together. */
+/** The folder in which files are prepared, and whether one sync covers all of them. */
 export type PreparePlace = Pick<Publication, 'folder' | 'times' | 'modeOf' | 'syncFileSystem'>;
 
 /**
- * Prepares an entry; undefined where an earlier run has published it already.
+ * Prepares an entry; undefined where an earlier run has already published it.
  *
  * @throws CairnError `chunks-missing` where its staged bytes are gone; system errors
  */
@@ -85,7 +85,7 @@ export function prepareSmall(
   return { entryIndex, entry, stagedName, fd: dress(place, fd, entry) };
 }
 
-/** Gives a file its mode and time, and closes it, unless it has to be synced by itself. */
+/** Gives a file its mode and time, and closes it, unless it is synced by itself. */
 function dress(
   { times, modeOf, syncFileSystem }: PreparePlace,
   fd: number,
@@ -102,7 +102,7 @@ function dress(
   return keep ? fd : undefined;
 }
 
-/** Makes something that must be new; a run that was cut may have left one. */
+/** Makes a file that must be new; replaces the leftover of an interrupted run. */
 function makeNew<T>(path: string, make: () => T): T {
   try {
     return make();
@@ -142,7 +142,7 @@ function openLarge(
     const stat = fstatSync(fd, { bigint: true });
     refuseStranger(stat, publication.folder.show(stagedName));
     if (stat.size < sizeBytes) throw gone(publication, entry);
-    // A stream that was begun anew may have been longer before.
+    // A stream that was begun again may have been longer before.
     if (stat.size > sizeBytes) ftruncateSync(fd, sizeBytes);
     return { fd, inode: stat };
   } catch (error) {
@@ -159,12 +159,12 @@ function openStaged(path: string): number | undefined {
     if (system === 'ENOENT') return undefined;
     if (system !== 'EACCES') throw error;
   }
-  // A run that was cut has given it its final mode, which may lock out its owner.
+  // An interrupted run has given it its final mode, which may lock out its owner.
   chmodSync(path, 0o600);
   return openSync(path, constants.O_RDWR | GUARDS);
 }
 
-/** Whether what is at the final path is what a run that was cut has renamed there. */
+/** Whether the file at the final path is one that an interrupted run has renamed there. */
 function isPublished(publication: Publication, entry: Entry, sizeBytes: number): boolean {
   const { parent, name } = splitPath(targetOf(publication, entry));
   const directory = publication.cursor.enter(parent);

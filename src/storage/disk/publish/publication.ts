@@ -1,4 +1,4 @@
-/** What all steps of publishing share. */
+/** The state that all steps of publishing share. */
 import { fstatSync } from 'node:fs';
 import { DirectoryCursor } from '../../../base/directory-walk.ts';
 import type { Directory } from '../../../base/directory.ts';
@@ -18,13 +18,13 @@ import type { TakenOverChunks } from '../staging/taken-over.ts';
 
 /** Small files that are complete in the staging folder, though not durable. */
 export interface PreparedFiles {
-  /** Opened before the first of them was written, so that a syncfs of it tells what went wrong with any. */
+  /** Opened before the first of them was written, so that its syncfs reports a write-back error of any of them. */
   readonly folder: Directory;
   /** Whether an entry is among them. */
   has(entryIndex: number): boolean;
 }
 
-/** A transfer whose chunks are all staged, and where it is to go. */
+/** A transfer whose chunks are all staged, and its destination. */
 export interface PublishJob {
   /** The root of the store, and the staging folder; both borrowed. */
   readonly root: Directory;
@@ -39,35 +39,35 @@ export interface PublishJob {
   readonly digests: ChunkDigests;
   readonly log: CheckpointLog;
   readonly takenOver: TakenOverChunks;
-  /** What was prepared while the chunks came; its folder is closed with the publication. */
+  /** Files that were prepared while the chunks arrived; the publication closes their folder at its end. */
   readonly ahead: PreparedFiles | undefined;
 }
 
-/** A {@link PublishJob} under way. */
+/** A {@link PublishJob} that runs. */
 export interface Publication extends PublishJob {
-  /** Of a stream, too, since its size is known by now. */
+  /** Also for a stream, since its size is known now. */
   readonly layout: Layout;
-  /** Directories of the target, made where they are missing. */
+  /** The directories of the target; makes missing ones. */
   readonly cursor: DirectoryCursor;
   readonly breathe: () => Promise<void> | undefined;
-  /** Makes a whole file system durable; undefined where each file and directory has to be synced by itself. */
+  /** Makes a whole file system durable; undefined where each file and directory is synced by itself. */
   readonly syncFileSystem: ((fd: number) => Promise<void>) | undefined;
-  /** The device of the root, and a directory on each other one that something was published to. */
+  /** The device of the root; `elsewhere`: a directory on each other device that has published entries. */
   readonly device: bigint;
   readonly elsewhere: Map<bigint, Directory>;
-  /** Paths of directories whose names changed; only kept where they have to be synced one by one. */
+  /** Paths of directories whose names changed; kept only where they are synced one by one. */
   readonly touched: Set<string>;
-  /** Directories of the manifest that were missing, where what is there stays as it is. */
+  /** Directories of the manifest that were missing, where existing ones stay as they are. */
   readonly made: Set<number>;
-  /** Paths of directories that were made writable for now, those above first, with the modes that they had. */
+  /** Paths of directories that publishing has made writable for now, parents first, with their earlier modes. */
   readonly opened: Map<string, number>;
-  /** What could not be put in its place so far. */
+  /** The refused entries so far. */
   readonly refused: RefusedEntries;
 }
 
 /**
- * Begins to publish. The handles are new ones, or as old as what was prepared ahead, so that syncfs reports what goes wrong
- * with that and nothing that went wrong long ago. End it with {@link endPublication}.
+ * Begins to publish. The handles are new, or as old as the files prepared ahead, so that syncfs reports write-back
+ * errors of these files and no earlier ones. End it with {@link endPublication}.
  */
 export function beginPublication(job: PublishJob): Publication {
   const { manifest, layout } = job.transfer;
@@ -82,7 +82,7 @@ export function beginPublication(job: PublishJob): Publication {
     root = job.root.reopen();
     folder ??= job.folder.reopen();
   } catch (error) {
-    root?.close(); // too many files may be open
+    root?.close();// the process may have too many open files
     folder?.close();
     throw error;
   }
@@ -103,7 +103,7 @@ export function beginPublication(job: PublishJob): Publication {
   };
 }
 
-/** Closes what {@link beginPublication} opened. */
+/** Closes the handles of {@link beginPublication}. */
 export function endPublication({ cursor, folder, root, elsewhere }: Publication): void {
   cursor.close();
   for (const directory of elsewhere.values()) directory.close();
@@ -112,8 +112,8 @@ export function endPublication({ cursor, folder, root, elsewhere }: Publication)
 }
 
 /**
- * Notes where something was published: a sync of the root's file system does not reach what is mounted below it. Before the
- * directory gets its final mode, which may keep its owner from syncing it.
+ * Notes the device of a published entry: a sync of the root's file system does not cover mounts below it. Call it
+ * before the directory gets its final mode, which may keep its owner from syncing it.
  */
 export function noteDevice(publication: Publication, directory: Directory, device: bigint): void {
   const { elsewhere, syncFileSystem } = publication;
@@ -121,16 +121,16 @@ export function noteDevice(publication: Publication, directory: Directory, devic
   if (directory.isReadable) elsewhere.set(device, directory.reopen());
 }
 
-/** Makes all that was published durable, where whole file systems can be. @throws CairnError with a storage code */
+/** Makes all published entries durable, where whole file systems can be synced. @throws CairnError storage codes */
 export async function syncPublished(publication: Publication): Promise<void> {
   const { root, folder, elsewhere, syncFileSystem } = publication;
   if (syncFileSystem === undefined) return;
-  // A root that may only be searched cannot be synced; what is staged lies in the same file system.
+  // A root that may only be searched cannot be synced; the staging folder lies in the same file system.
   const first = root.isReadable ? root : folder;
   for (const { fd } of [first, ...elsewhere.values()]) await syncFileSystem(fd);
 }
 
-/** Entries in order with their index, less those that are left out, and less those of another type than is wanted. */
+/** Entries of the wanted types in order, with their index, without excluded and refused ones. */
 export function* publishedEntries(
   { transfer, order, refused }: Publication,
   isWanted: (type: EntryType, index: number) => boolean,
@@ -147,12 +147,12 @@ export function targetOf({ transfer }: PublishJob, entry: Entry): string {
   return joinPath(transfer.target, entry.path);
 }
 
-/** The size that an entry has in the end; for a stream the one that it turned out to have. */
+/** The final size of an entry; for a stream its real size. */
 export function finalSizeOf({ order }: PublishJob, entry: Entry): number {
   return entry.type === 'stream' ? (order.streamSizeBytes ?? 0) : entry.sizeBytes;
 }
 
-/** Says which entry was being published when something failed. */
+/** Adds the path of the entry to an error of publishing it. */
 export function publishError(error: unknown, path: string): CairnError {
   const shown = `publishing "${printable(path)}"`;
   if (!(error instanceof CairnError)) return storageError(error, shown);

@@ -1,4 +1,4 @@
-/** Entries whose bytes were there already, and whose mode or time was not. */
+/** Sets mode and time of entries whose bytes were there already. */
 import { closeSync, constants, fchmodSync, fstatSync, fsyncSync, openSync } from 'node:fs';
 import type { Directory } from '../../../base/directory.ts';
 import { CairnError, systemCodeOf } from '../../../base/errors.ts';
@@ -48,7 +48,7 @@ function setFile(publication: Publication, directory: Directory, name: string, e
   }
 }
 
-/** A descriptor of whatever kind will do; a file that its owner cannot read may still be one that it can write. */
+/** Opens a file for reading or else for writing: its owner may have only one of the two rights. */
 function openAnyhow(path: string): number {
   try {
     return openSync(path, constants.O_RDONLY | OPEN_FLAGS);

@@ -1,4 +1,4 @@
-/** Directories: first made and writable for their owner, in the end with the mode and time that they were sent with. */
+/** Directories: first made, and writable for their owner; at the end they get the sender's mode and time. */
 import { chmodSync, fchmodSync, fstatSync, mkdirSync } from 'node:fs';
 import type { Directory } from '../../../base/directory.ts';
 import { CairnError, systemCodeOf } from '../../../base/errors.ts';
@@ -15,7 +15,7 @@ import { clearForDirectory } from './replace-type.ts';
 const OWNER_BITS = 0o700;
 const MODE_BITS = 0o7777;
 
-/** Makes what is missing; what is there and belongs to this user becomes writable. @throws CairnError */
+/** Makes missing directories; makes existing ones of this user writable. @throws CairnError */
 export async function makeDirectories(publication: Publication): Promise<void> {
   for (const [index, entry] of publishedEntries(publication, (type) => type === 'directory')) {
     const path = targetOf(publication, entry);
@@ -30,7 +30,7 @@ export async function makeDirectories(publication: Publication): Promise<void> {
 
 function makeDirectory(publication: Publication, index: number, entry: Entry, path: string): void {
   const { cursor, made, opened, modeOf } = publication;
-  // With its mode from the beginning: a run that is cut cannot tell later that it has made the directory.
+  // With its mode from the beginning: after an interruption no run knows that it has made the directory.
   const mode = modeOf(entry, undefined) | OWNER_BITS;
   if (path !== '' && makeMissing(publication, path, mode)) made.add(index);
   else if (!isAdding(publication)) {
@@ -39,7 +39,7 @@ function makeDirectory(publication: Publication, index: number, entry: Entry, pa
   }
 }
 
-/** Whether the directory was missing, or something else was there that has given way to it. */
+/** Makes a directory where none is, in place of an entry of another type if there is one; false where one exists. */
 function makeMissing(publication: Publication, path: string, mode: number): boolean {
   const { cursor, touched, syncFileSystem, native } = publication;
   const { parent, name } = splitPath(path);
@@ -50,7 +50,7 @@ function makeMissing(publication: Publication, path: string, mode: number): bool
     make();
     return true;
   } catch (error) {
-    // A file system that is read-only may say so before it looks whether the directory is there.
+    // A read-only file system may report that before it checks whether the directory exists.
     if (!['EEXIST', 'EROFS'].includes(systemCodeOf(error) ?? '')) throw error;
     const there = directory.look(name, native?.statAt);
     if (there === undefined) throw error;
@@ -63,8 +63,8 @@ function makeMissing(publication: Publication, path: string, mode: number): bool
 }
 
 /**
- * Makes those directories above the target writable for now that belong to this user: one that an earlier transfer has
- * closed (0555) must not keep out what comes later. {@link restoreModes} closes them again.
+ * Makes the directories above the target writable for now, if they belong to this user: a mode (0555) that an earlier
+ * transfer set must not keep out the entries of this one. {@link restoreModes} restores it.
  */
 export function openParents(publication: Publication): void {
   const { cursor, transfer, opened } = publication;
@@ -75,7 +75,7 @@ export function openParents(publication: Publication): void {
       const mode = makeWritable(publication, cursor.enter(path));
       if (mode !== undefined) opened.set(path, mode);
     } catch (error) {
-      // What is in the way shows when an entry is put there.
+      // An obstacle shows when an entry is put there.
       if (!isOfOneEntry(error)) throw error;
       break;
     }
@@ -83,7 +83,7 @@ export function openParents(publication: Publication): void {
 }
 
 /**
- * Gives the modes back that directories had before they were made writable, and that they have not got another one since:
+ * Restores the modes of directories that were made writable, unless they have got another mode since;
  * all of them where the publishing ended early.
  *
  * @throws the first failure, after all were tried
@@ -102,19 +102,19 @@ export function restoreModes({ cursor, opened }: Publication): void {
 }
 
 /**
- * A directory of mode 0555 is the owner's wish for the end, and no reason not to finish. Answers the mode that it had;
- * undefined where nothing was to be done, or nothing can.
+ * Makes a directory writable until the end: its mode 0555 is meant for the finished tree. Answers the earlier mode;
+ * undefined where it was writable already, or cannot be made so.
  */
 function makeWritable(publication: Publication, directory: Directory): number | undefined {
   const { mode, uid } = fstatSync(directory.fd);
   if ((mode & OWNER_BITS) === OWNER_BITS || uid !== process.geteuid?.()) return undefined;
-  // By path, since it may be open for searching only; this is the directory itself, whatever its name is by now.
+  // By path, since it may be open for searching only; the path leads to this very directory, even after a rename.
   chmodSync(directory.here(), (mode & MODE_BITS) | OWNER_BITS);
   publication.cursor.close();
   return mode & MODE_BITS;
 }
 
-/** Where there is no syncfs: makes the new names durable. Before the final modes, which may lock this user out. */
+/** Makes the new names durable without syncfs. Call it before the final modes, which may lock this user out. */
 export async function syncTouched({ cursor, touched, breathe }: Publication): Promise<void> {
   for (const path of touched) {
     cursor.enter(path).sync();
@@ -123,8 +123,8 @@ export async function syncTouched({ cursor, touched, breathe }: Publication): Pr
 }
 
 /**
- * Sets modes and times, the deepest first: what is written below a directory changes its time, and its mode may end all
- * access to what is below.
+ * Sets modes and times, the deepest directories first: a write below a directory changes its time, and its mode may end
+ * all access to the entries below.
  *
  * @throws CairnError with a storage code
  */
@@ -149,7 +149,7 @@ export async function finishDirectories(publication: Publication): Promise<void>
   }
 }
 
-/** @param before the mode that it had, where it was made writable since */
+/** @param before its mode before it was made writable, if it was */
 function setDirectory(
   publication: Publication,
   directory: Directory,
@@ -168,16 +168,16 @@ function setDirectory(
       if (stat.mtimeNs !== entry.mtimeNs) times.set(fd, entry.mtimeNs);
       return;
     }
-    // By path, and the mode last: it may keep its owner from coming this way again.
+    // By path, and the mode last: it may keep its owner from reaching it again.
     if (stat.mtimeNs !== entry.mtimeNs) times.setLink(`${directory.here()}/.`, entry.mtimeNs);
     if (found !== mode) chmodSync(directory.here(), mode);
   } catch (error) {
-    // Only its owner may; what is in it has arrived all the same.
+    // Only its owner may set this; the entries in it have arrived all the same.
     if (process.geteuid?.() === Number(stat.uid) || !isDenied(error)) throw error;
   }
 }
 
-/** Also where the directory could only be opened to search it. */
+/** Whether permission is missing, also for a directory that could only be opened for searching. */
 function isDenied(error: unknown): boolean {
   const system = systemCodeOf(error instanceof CairnError ? error.cause : error);
   return ['EPERM', 'EACCES', 'EBADF'].includes(system ?? '');

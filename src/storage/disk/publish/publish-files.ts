@@ -67,7 +67,7 @@ function prepare(
     return prepareEntry(publication, packed, index, entry) ?? 'published';
   } catch (error) {
     const failure = publishError(error, targetOf(publication, entry));
-    // A file that cannot be made in staging says nothing of its own place; a file system may do no links at all.
+    // For a file, a failure in staging does not concern its own place; for a link the file system may support none.
     if (entry.type !== 'symlink') throw failure;
     publication.refused.refuse(index, failure);
     return 'refused';
@@ -78,7 +78,7 @@ function stagedAt({ folder, transfer }: Publication, index: number): FinalPlace 
   return { directory: folder, name: isLarge(transfer, index) ? entryName(index) : preparedName(index) };
 }
 
-/** The run that renamed an entry into place may have ended before the new name was durable. */
+/** Notes the parent for a sync: the run that renamed the entry may have ended before the new name was durable. */
 function touchParent(publication: Publication, entry: Entry): void {
   if (publication.syncFileSystem !== undefined) return;
   publication.touched.add(splitPath(targetOf(publication, entry)).parent);
@@ -114,7 +114,7 @@ async function place(publication: Publication, prepared: Prepared, path: string)
   }
 }
 
-/** Small files lie in a folder that is this user's alone; what was verified long before is compared once more. */
+/** Compares a large file, verified long before, with its descriptor; small ones lie in a folder of this user alone. */
 function checkStaged({ folder, native }: Publication, { stagedName, inode, entry }: Prepared): void {
   if (inode === undefined) return;
   const there = folder.look(stagedName, native?.statAt);

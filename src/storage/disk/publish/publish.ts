@@ -1,6 +1,6 @@
 /**
- * Publishing: directories, then files, complete and durable before they are renamed into place, then what only directories
- * know, deepest first. Every step can be done again, so a call after a crash finishes what was begun.
+ * Publishing: directories, then files, complete and durable before they are renamed into place, then the modes and
+ * times of directories, deepest first. Every step can be repeated, so a call after a crash finishes the earlier one.
  */
 import { CairnError } from '../../../base/errors.ts';
 import { ChunkSet } from '../../../checkpoint/chunk-set.ts';
@@ -25,8 +25,8 @@ import { refuseConflicts } from './replace-type.ts';
 /**
  * Publishes a tree from its staged chunks.
  *
- * @throws CairnError `chunks-missing` before anything is changed; storage codes. Of the first entry, and of any where
- * the order wants to be told of none: `is-directory` before anything is changed, `not-directory`, `symlink-refused`
+ * @throws CairnError `chunks-missing` before any change; storage codes. For the first entry, and for every entry where
+ * the order has no `onRefused`: `is-directory` before any change, `not-directory`, `symlink-refused`
  */
 export async function publishTree(job: PublishJob): Promise<void> {
   const publication = beginPublication(job);
@@ -58,16 +58,16 @@ async function placeEntries(publication: Publication): Promise<void> {
   await finishDirectories(publication);
 }
 
-/** Leaves directories that were there as they were, where publishing has failed. */
+/** Restores the modes of existing directories after publishing has failed. */
 function restoreAfter(publication: Publication): void {
   try {
     restoreModes(publication);
   } catch {
-    // What ended the publishing is thrown, and matters more.
+    // The caller gets the error that ended the publishing, which matters more.
   }
 }
 
-/** Refuses to begin while a chunk is missing, unless all that it carries is left out. */
+/** Refuses to begin while a chunk is missing, unless it carries only excluded entries. */
 function checkChunks(publication: Publication): void {
   const { layout, digests } = publication;
   const missing = new ChunkSet();
@@ -83,12 +83,12 @@ function checkChunks(publication: Publication): void {
   });
 }
 
-/** Whether all that a chunk carries is left out. */
+/** Whether a chunk carries only excluded entries. */
 function isUnneeded({ layout, order }: Publication, chunk: number): boolean {
   return layout.carriesOnly(chunk, (entryIndex) => order.isExcluded(entryIndex));
 }
 
-/** Refuses to begin while staged bytes of an earlier opening are not those that the journal claims. */
+/** Refuses to begin while staged bytes of an earlier opening differ from the journal's digests. */
 async function checkTakenOver(publication: Publication): Promise<void> {
   const wrong = await publication.takenOver.forgetWrong(publication, (chunk) =>
     isUnneeded(publication, chunk),

@@ -1,4 +1,4 @@
-/** What is complete and durable gets its final name: in place of what is there, or only where nothing is. */
+/** Gives a complete and durable file its final name: in place of an existing one, or only where none exists. */
 import { linkSync, lstatSync } from 'node:fs';
 import { CairnError, systemCodeOf } from '../../../base/errors.ts';
 import { destinationExists } from '../../../transfer/destination-exists.ts';
@@ -7,10 +7,10 @@ import type { Prepared } from './prepare-entry.ts';
 import { type Publication, targetOf } from './publication.ts';
 import { type FinalPlace, renameInto } from './replace-type.ts';
 
-/** What a file system says that has no hard links, or no more of them for this file. */
+/** The errors of a file system without hard links, or with no more of them for this file. */
 const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EINVAL']);
 
-/** Whether what is there already stays as it is. */
+/** Whether existing files stay as they are. */
 export function isAdding({ order }: Pick<Publication, 'order'>): boolean {
   return (order.existing ?? 'replaced') !== 'replaced';
 }
@@ -18,7 +18,7 @@ export function isAdding({ order }: Pick<Publication, 'order'>): boolean {
 /**
  * Puts a file or link into its place.
  *
- * @throws system errors; CairnError `destination-exists` where what is there is kept; like {@link renameInto}
+ * @throws system errors; CairnError `destination-exists` where an existing file is kept; like {@link renameInto}
  */
 export async function putInto(
   publication: Publication,
@@ -35,14 +35,14 @@ export async function putInto(
 }
 
 /**
- * Whether what is staged was put in its place by a run that was cut: it keeps its staged name until the staging area goes,
- * and has two names from then on.
+ * Whether an interrupted run has put the staged file in its place: the file keeps its staged name until the removal of
+ * the staging area, and has two names from then on.
  */
 export function wasAdded({ directory, name }: FinalPlace): boolean {
   return (lstatSync(directory.at(name), { throwIfNoEntry: false })?.nlink ?? 0) > 1;
 }
 
-/** Gives a file a second name, if that is free, whatever happens there at this moment; else false. */
+/** Gives a file a second name, atomically; false where that name is taken. */
 function isAdded({ native }: Publication, from: FinalPlace, to: FinalPlace): boolean {
   try {
     linkSync(from.directory.at(from.name), to.directory.at(to.name));

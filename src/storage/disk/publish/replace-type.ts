@@ -1,4 +1,4 @@
-/** What of another type stands in the place of an entry: it gives way where nothing is lost, or where that is asked. */
+/** Replaces existing entries of another type, where no data is lost or the user asked for it. */
 import { renameSync, rmdirSync, unlinkSync } from 'node:fs';
 import type { Directory } from '../../../base/directory.ts';
 import { removeTree } from '../../../base/durable-files.ts';
@@ -10,20 +10,21 @@ import { PathFinder } from '../tree/lookup.ts';
 import { type Publication, publishedEntries, targetOf } from './publication.ts';
 import { replacedName } from '../staging/staged-names.ts';
 
-/** Where an entry goes: a name in an open directory. */
+/** The final name of an entry, in an open directory. */
 export interface FinalPlace {
   readonly directory: Directory;
   readonly name: string;
 }
 
 /**
- * Refuses, before anything is changed, what would lose a directory with all that is in it, or a link that leads to one, or
- * replace a FIFO, a socket or a device.
+ * Refuses, before any change, to replace a directory with entries in it, a link to a directory, a FIFO, a socket or a
+ * device.
  *
- * @throws CairnError `is-directory`, `symlink-refused`, `storage-unsupported` where nothing may be refused; storage codes
+ * @throws CairnError `is-directory`, `symlink-refused`, `storage-unsupported` where no entry may be refused; storage
+ * codes
  */
 export async function refuseConflicts(publication: Publication): Promise<void> {
-  // Where nothing is replaced, it shows when an entry is put in its place.
+  // Where existing entries stay, a conflict shows when the entry is put in its place.
   const { existing = 'replaced', forceReplace } = publication.order;
   if (forceReplace === true || existing !== 'replaced') return;
   const finder = new PathFinder(publication.root, publication.native?.statAt);
@@ -49,26 +50,26 @@ function refuseConflict(finder: PathFinder, { type }: Entry, path: string): void
     there = finder.find(path)?.entry.type;
   } catch (error) {
     if (error instanceof CairnError && error.code === 'storage-unsupported') throw error;
-    // Below what gives way, or what cannot be looked into: it shows when the entry is put there.
+    // Below an entry that is to be replaced, or that cannot be searched: it shows when the entry is put there.
     if (isOfOneEntry(error)) return;
     throw error;
   }
-  // A user may have put it there to keep the directory in another place.
+  // The user may have made the link to keep the directory elsewhere.
   if (there === 'symlink' && type === 'directory' && finder.isLinkToDirectory(path)) throw linkInTheWay(path);
   if (there !== 'directory' || type === 'directory') return;
   if (!finder.isEmptyDirectory(path)) throw conflict(type, there, path);
 }
 
-/** Removes what is no directory from the place of one. @throws system errors */
+/** Removes an entry of another type from the place of a directory. @throws system errors */
 export function clearForDirectory({ directory, name }: FinalPlace): void {
   unlinkSync(directory.at(name));
 }
 
 /**
- * Renames a file or link into its place. A directory there gives way, if it is empty or the order says so: it is moved
- * aside, and what is in it is removed when the new one is there.
+ * Renames a file or link into its place. It replaces a directory there if that is empty or the order says so: it moves
+ * the directory aside, and removes the entries in it when the new file is in place.
  *
- * @param from what is complete and durable
+ * @param from a complete and durable file
  * @throws system errors; CairnError `is-directory`, storage codes
  */
 export async function renameInto(
@@ -95,7 +96,7 @@ export async function renameInto(
   try {
     rename();
   } catch (error) {
-    // Nothing took its place: it would go with the staging folder.
+    // No file took its place, and the removal of the staging folder would take it along.
     renameBetween(publication, aside, to);
     throw error;
   }
@@ -117,7 +118,7 @@ function removeIfEmpty(path: string): boolean {
   }
 }
 
-/** Into the staging folder, which goes with all that is in it; beside its place where a rename does not get so far. */
+/** Moves it into the staging folder, which is removed with all in it, or beside its place where no rename reaches. */
 async function moveAside(publication: Publication, entryIndex: number, to: FinalPlace): Promise<FinalPlace> {
   const staged = { directory: publication.folder, name: replacedName(entryIndex) };
   await removeTree(staged.directory.at(staged.name));
@@ -134,7 +135,7 @@ async function moveAside(publication: Publication, entryIndex: number, to: Final
   return beside;
 }
 
-/** The error for something of another type in the way, which is for a person to solve. */
+/** The error for an entry of another type in the way; a person has to decide. */
 export function conflict(wanted: EntryType, there: EntryType, path: string): CairnError {
   return new CairnError(
     wanted === 'directory' ? 'not-directory' : 'is-directory',
@@ -143,7 +144,7 @@ export function conflict(wanted: EntryType, there: EntryType, path: string): Cai
   );
 }
 
-/** The error for a link to a directory where a directory shall be: it is neither followed nor replaced unasked. */
+/** The error for a link to a directory in place of a directory: cairn neither follows nor replaces it unasked. */
 export function linkInTheWay(path: string): CairnError {
   return new CairnError(
     'symlink-refused',
