@@ -82,7 +82,7 @@ export type DocumentName = 'manifest' | 'identities' | 'plan' | 'digests';
 
 /** The data that a session keeps in the store until it ends. */
 export interface StagingArea {
-  /** Replaces a document, durably and atomically. The caller can iterate over `text` again where this fails. */
+  /** Replaces a document, durably and atomically. `text` has to allow a second iteration. */
   save(name: DocumentName, text: Iterable<string>): Promise<void>;
   /**
    * Reads a document as UTF-8 bytes, or undefined where it was never saved. It may reuse the memory of a piece once
@@ -114,7 +114,7 @@ export interface ChunkStaging extends ChunkStore {
   readonly digests: ChunkDigests;
   /**
    * Sync point: when it resolves, every chunk finished before the call is durable and in `digests`, and the next
-   * opening finds the partial chunks as they were before it.
+   * opening still has the bytes that partial chunks had before the call.
    */
   sync(): Promise<void>;
   /**

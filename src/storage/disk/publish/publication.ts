@@ -82,7 +82,7 @@ export function beginPublication(job: PublishJob): Publication {
     root = job.root.reopen();
     folder ??= job.folder.reopen();
   } catch (error) {
-    root?.close();// the process may have too many open files
+    root?.close(); // the process may have too many open files
     folder?.close();
     throw error;
   }
