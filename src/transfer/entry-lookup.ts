@@ -7,7 +7,7 @@ import type { RefusalSink } from './refused-entries.ts';
 export interface ComparedProperties {
   /** Granularity of the modification times it can keep, in nanoseconds. */
   readonly mtimeResolutionNs: bigint;
-  /** The modes that it gives to entries. */
+  /** How it treats modes. */
   readonly modes: ReceiverModes;
 }
 

@@ -12,27 +12,27 @@ import { openLocalChunks } from './open-chunks.ts';
 import type { SyncFile } from './staging/staged-files.ts';
 import { findStagingDirectory, openStagingDirectory, removeStaging } from './staging/staging-directory.ts';
 
-/** What the staging areas of one store share. */
+/** The state that the staging areas of one store share. */
 export interface StagingContext {
   readonly root: Directory;
   readonly reserved: ReservedPlaces;
   readonly native: Native | undefined;
   readonly times: FileTimes;
-  /** What the user of this process is like. */
+  /** How this process treats modes, such as its umask. */
   readonly modes: ReceiverModes;
   readonly syncFile: SyncFile;
   readonly upkeep: Upkeep;
   readonly onIncident: IncidentSink;
-  /** The chunks that are open, by the id of their area. */
+  /** The open chunks, by the id of their area. */
   readonly open: Map<string, LocalChunkStaging>;
 }
 
-/** What one session keeps on the disk; see {@link StagingArea}. The folder exists. */
+/** The data of one session on the disk; see {@link StagingArea}. The folder exists. */
 export class LocalStagingArea implements StagingArea {
   readonly #context: StagingContext;
   readonly #id: string;
 
-  /** The area `id`, whose folder has been made. */
+  /** The area `id`, whose folder already exists. */
   constructor(context: StagingContext, id: string) {
     this.#context = context;
     this.#id = id;
@@ -56,11 +56,11 @@ export class LocalStagingArea implements StagingArea {
   async openChunks(transfer: IncomingTransfer): Promise<LocalChunkStaging> {
     const { root, native, times, syncFile, open, modes } = this.#context;
     const modeOf: ModeOf = (entry, foundMode) => modeFor(entry, foundMode, modes, transfer.modes);
-    // One opening at a time, and the newer one counts: the older belongs to a client that has been replaced.
+    // One opening at a time, and the newer one counts: the older one belongs to a client that has been replaced.
     await this.#closeChunks();
     const folder = openStagingDirectory(root, this.#id, times);
     let chunks: LocalChunkStaging | undefined;
-    // A server has had many sessions open in its life.
+    // Remove it, since a server opens many sessions in its life.
     const onClosed = (): void => {
       if (open.get(this.#id) === chunks) open.delete(this.#id);
     };

@@ -1,4 +1,4 @@
-/** A chunk that was sent again while it was there already. */
+/** A chunk that a client sends again although it is already staged. */
 import { storageError } from '../../../base/errors.ts';
 import type { CheckpointLog } from '../../../checkpoint/checkpoint-log.ts';
 import { sameDigest } from '../../../manifest/digest.ts';
@@ -7,23 +7,23 @@ import type { ChunkPlace } from './chunk-writer.ts';
 import { readPieces } from '../tree/read-pieces.ts';
 import type { StagedFile, StagedFiles } from './staged-files.ts';
 
-/** A second copy of a chunk, whole and in a file of its own. */
+/** A second copy of a chunk, whole and in its own file. */
 export interface Duplicate {
   readonly chunk: number;
   readonly bytes: number;
   readonly digest: Uint8Array;
   readonly file: StagedFile;
-  /** Where the first copy is. */
+  /** The place of the first copy. */
   readonly to: ChunkPlace;
   /** The digest of the first copy, if it is still there. */
   readonly known: Uint8Array | undefined;
 }
 
 /**
- * Does nothing where both copies are the same. Otherwise the second replaces the first; the journal forgets the first
- * one before its bytes are touched, so that no crash leaves a claim for bytes that are gone.
+ * Keeps the first copy where both are the same. Otherwise the second replaces it; the journal forgets the first
+ * one before its bytes change, so that no crash leaves a record of bytes that are gone.
  *
- * @param onForget called when the first copy is about to go
+ * @param onForget called right before the first copy goes
  * @returns the chunk, finished but not durable, where it was replaced
  * @throws CairnError with a storage code; the chunk is then gone
  */

@@ -18,7 +18,7 @@ export interface PendingChunk {
   readonly digest: Uint8Array;
 }
 
-/** What a sync point works on. */
+/** The parts of a staging folder that a sync point uses. */
 export interface SyncPlace {
   readonly folder: Directory;
   readonly files: StagedFiles;
@@ -27,18 +27,18 @@ export interface SyncPlace {
   readonly syncFile: SyncFile;
 }
 
-/** What a sync point is to cover; all of it was written before the sync began. */
+/** The chunks that a sync point covers; all of their bytes were written before the sync began. */
 export interface SyncWork {
   readonly pending: ReadonlyMap<number, PendingChunk>;
   readonly held: readonly HeldChunk[];
 }
 
 /**
- * Makes all dirty files durable and records the chunks of `pending` whose files were, and what is held of others in
- * files that did not fail; nothing is recorded where nothing has changed. A file that failed is poisoned, and its chunks
- * are lost; the first such error is thrown after the others have been recorded.
+ * Makes all dirty files durable, and records the chunks of `pending` and the partial chunks whose files did not fail;
+ * records nothing where nothing has changed. A file that failed is poisoned, and its chunks
+ * are lost; this throws the first such error after it has recorded the others.
  *
- * @throws CairnError with a storage code. `isFatal` is told when nothing at all can be trusted any more
+ * @throws CairnError with a storage code. Calls `isFatal` when no chunk at all can be trusted any more
  */
 export async function syncChunks(
   place: SyncPlace,
@@ -62,7 +62,7 @@ export async function syncChunks(
   } catch (error) {
     const failure = storageError(error, 'recording a sync point');
     isFatal(failure);
-    // Files whose own sync failed are in no list any more: nobody else would close them.
+    // Files whose own sync failed are in no list any more: no other code would close them.
     await files.releaseAll(dirty);
     throw failure;
   }
@@ -72,7 +72,7 @@ export async function syncChunks(
   if (failure !== undefined) throw failure;
 }
 
-/** What is held, where it is not what the log will claim anyway once `chunks` are recorded. */
+/** The partial chunks, where they differ from those that the log will have once it records `chunks`. */
 function changedClaims(
   log: CheckpointLog,
   kept: readonly HeldChunk[],

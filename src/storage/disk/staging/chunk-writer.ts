@@ -2,36 +2,36 @@ import { CairnError } from '../../../base/errors.ts';
 import type { ChunkWriter } from '../../../transfer/chunk-store.ts';
 import type { StagedFile } from './staged-files.ts';
 
-/** Where the bytes of a chunk go. */
+/** The place for the bytes of a chunk. */
 export interface ChunkPlace {
   readonly fileName: string;
-  /** Where the chunk starts in its file, in bytes. */
+  /** Offset of the chunk in its file, in bytes. */
   readonly fileOffset: number;
-  /** Bytes of the chunk; of a stream that has not ended, the most that it can have. */
+  /** Bytes of the chunk; for a stream that has not ended, its upper bound. */
   readonly lengthBytes: number;
   readonly mayBeShorter: boolean;
 }
 
-/** What becomes of a chunk when its writer ends. */
+/** Callbacks of a writer that ends. */
 export interface WriterEnds {
-  /** Bytes of the chunk that are there now. */
+  /** Bytes of the chunk that are staged now. */
   progress(bytes: number): void;
   finish(bytes: number, digest: Uint8Array): Promise<void>;
   drop(): Promise<void>;
-  /** Always the last call, also for a writer that was cut off: nothing is in flight any more. */
+  /** Always the last call, also for a writer that was cut off: no write runs any more. */
   left(): Promise<void>;
 }
 
-/** What a writer writes to. */
+/** The target of a writer. */
 export interface WriterBeginning {
   readonly file: StagedFile;
   readonly place: ChunkPlace;
-  /** Where in the chunk the first byte goes. */
+  /** Offset of the first byte in the chunk. */
   readonly offset: number;
   readonly ends: WriterEnds;
 }
 
-/** One writer of one chunk. It can be cut off at any time; its older calls may then still be in flight. */
+/** One writer of one chunk. A newer writer can cut it off at any time; its older calls may then still run. */
 export class LocalChunkWriter implements ChunkWriter {
   readonly #chunk: number;
   #to: WriterBeginning | undefined;
@@ -40,7 +40,7 @@ export class LocalChunkWriter implements ChunkWriter {
   #inFlight: Promise<void>;
   #leaving: Promise<void> | undefined;
 
-  /** `before` settles when an older writer of the chunk has nothing in flight any more; it must not reject. */
+  /** `before` settles when no write of an older writer of the chunk runs any more; it must not reject. */
   constructor(chunk: number, before: Promise<void>) {
     this.#chunk = chunk;
     this.#inFlight = before;
@@ -51,13 +51,13 @@ export class LocalChunkWriter implements ChunkWriter {
     return this.#state === 'cut';
   }
 
-  /** Says what to write to; before it, the writer has nothing to leave behind. */
+  /** Sets the target; until then the writer has nothing to clean up. */
   begin(to: WriterBeginning): void {
     this.#to = to;
     this.#at = to.offset;
   }
 
-  /** Every later call throws `chunk-conflict`. Resolves when no write is in flight any more. */
+  /** Makes every later call throw `chunk-conflict`. Resolves when no write runs any more. */
   async cutOff(): Promise<void> {
     if (this.#state === 'open') this.#state = 'cut';
     await this.#inFlight;
@@ -76,7 +76,7 @@ export class LocalChunkWriter implements ChunkWriter {
     const writing = this.#write(to, pieces, bytes);
     this.#inFlight = writing.catch(() => undefined); // told to the caller
     await writing;
-    // Bytes that came too late are no harm, but their sender has to know.
+    // Late bytes do no harm, but their sender has to know.
     this.#check();
   }
 

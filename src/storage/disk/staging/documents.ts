@@ -10,9 +10,9 @@ import { refuseForeign } from '../../../base/ownership.ts';
 import { printable } from '../../../base/safe-path.ts';
 import type { DocumentName } from '../../content-store.ts';
 
-/** Text of more than twice as much would be a large object, which V8 frees late. */
+/** A text of more than twice this size would be a large object, which V8 frees late. */
 const READ_BYTES = 64 * 1024;
-/** Bytes collected before they are written together; one string of so much would be work for V8's collector. */
+/** Bytes that are written together; one string of this size would burden V8's garbage collector. */
 const WRITE_BYTES = 512 * 1024;
 
 /** Replaces a document of an open folder, durably and atomically. @throws CairnError, storage codes */
@@ -33,7 +33,7 @@ export async function saveDocument(
     }
     await rename(temporary, folder.at(name));
   } catch (error) {
-    // What is left of it goes with the staging area.
+    // The removal of the staging area removes a leftover.
     await unlink(temporary).catch(() => undefined);
     throw storageError(error, doing);
   }
@@ -62,7 +62,7 @@ async function writeText(handle: FileHandle, text: Iterable<string>): Promise<vo
 /**
  * Reads a document as it was last saved, or undefined.
  *
- * @param openFolder opens the folder, where it is there; asked once more when the answer is read
+ * @param openFolder opens the folder, if it exists; called again when the caller reads the answer
  * @throws CairnError, storage codes
  */
 export async function loadDocument(
@@ -72,7 +72,7 @@ export async function loadDocument(
   const folder = openFolder();
   if (folder === undefined) return undefined;
   try {
-    // Only a look: a descriptor would leak where nobody reads what is returned.
+    // This only checks: a descriptor would leak where the caller does not read the answer.
     await (await openDocument(folder, name)).close();
   } catch (error) {
     if (systemCodeOf(error) === 'ENOENT') return undefined;

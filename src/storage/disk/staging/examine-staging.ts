@@ -1,4 +1,4 @@
-/** A closer look at a staging folder, for the check of a store: what its journal is like, and what lies beside it. */
+/** A closer look at a staging folder, for the check of a store: the state of its journal, and stray files. */
 import { lstatSync, readdirSync, unlinkSync } from 'node:fs';
 import type { Directory } from '../../../base/directory.ts';
 import { CairnError, storageError } from '../../../base/errors.ts';
@@ -10,10 +10,10 @@ import type { IncomingTransfer } from '../../content-store.ts';
 import type { IncidentKind, Upkeep } from '../../incident.ts';
 import { isOfUse, JOURNAL_NAME } from './staged-names.ts';
 
-/** Told of what was found in one folder. */
+/** Reports a finding in one folder. */
 export type Tell = (kind: IncidentKind, problem: string, remedy: string) => void;
 
-/** The open folder to look at, and what may be done about it. */
+/** The open folder to examine, and how much to repair. */
 export interface ExaminedFolder {
   readonly folder: Directory;
   readonly upkeep: Upkeep;
@@ -21,8 +21,8 @@ export interface ExaminedFolder {
 }
 
 /**
- * Looks at the journal before it is opened and repaired. Answers it as it would be then, for reading only; a journal
- * that cannot be of this transfer is removed, where that may be.
+ * Examines the journal before it is opened and repaired. Answers it as it would be then, for reading only; removes a
+ * journal that cannot belong to this transfer, where `upkeep` allows it.
  *
  * @throws CairnError `journal-version`, storage codes
  */
@@ -61,7 +61,7 @@ function emptyLog({ digestLengthBytes }: CheckpointBinding): CheckpointLog {
   };
 }
 
-/** Removes what nobody will ask for: files of no chunk and no entry, and what a write left that was cut. */
+/** Removes files that no code will read: those of no chunk and no entry, and leftovers of interrupted writes. */
 export function removeStrays({ folder, upkeep, tell }: ExaminedFolder, transfer: IncomingTransfer): void {
   for (const name of listFolder(folder)) {
     if (isOfUse(name, transfer) || !isFile(folder.at(name))) continue;
@@ -79,7 +79,7 @@ export function listFolder(folder: Directory): string[] {
   }
 }
 
-/** A folder is nothing that cairn makes here; it goes with the whole area. */
+/** cairn makes no folders here; a folder is removed with the whole area. */
 function isFile(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === false;
 }

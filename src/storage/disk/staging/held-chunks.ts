@@ -1,4 +1,4 @@
-/** The first bytes of chunks that are not whole: what is there now, and what the journal claims of it. */
+/** Partial chunks: the bytes that are staged now, and the bytes that the journal records. */
 import { lstatSync } from 'node:fs';
 import type { Directory } from '../../../base/directory.ts';
 import { CairnError, storageError, systemCodeOf } from '../../../base/errors.ts';
@@ -8,56 +8,60 @@ import { MAX_HELD_CHUNKS } from '../../../checkpoint/checkpoint-records.ts';
 import type { IncomingTransfer } from '../../content-store.ts';
 import { chunkPlace } from './staged-names.ts';
 
-/** First bytes of a chunk that a sync point is to cover. */
+/** The first bytes of a partial chunk, for a sync point to cover. */
 export interface HeldChunk {
   readonly chunk: number;
   readonly bytes: number;
-  /** The staged file that they are in. */
+  /** The staged file that contains them. */
   readonly fileName: string;
 }
 
-/** What is held of the chunks of one transfer. */
+/** The partial chunks of one transfer. */
 export class HeldChunks {
   readonly #transfer: IncomingTransfer;
   readonly #log: CheckpointLog;
   readonly #bytes: Map<number, number>;
-  /** What the running sync point may claim. */
+  /** The partial chunks that the running sync point may record. */
   #claiming: ReadonlyMap<number, number> = new Map();
 
-  /** Begins with what the log claims, as far as it is in the open staging folder. @throws CairnError, storage codes */
+  /**
+   * Starts with the log's partial chunks, as far as the open staging folder has them.
+   *
+   * @throws CairnError storage codes
+   */
   constructor(folder: Directory, log: CheckpointLog, transfer: IncomingTransfer) {
     this.#transfer = transfer;
     this.#log = log;
     this.#bytes = findHeld(folder, log, transfer);
   }
 
-  /** How many bytes are there, by chunk; changes as this does. */
+  /** The number of staged bytes, by chunk; a live view. */
   get bytes(): ReadonlyMap<number, number> {
     return this.#bytes;
   }
 
-  /** So many bytes of a chunk are there now. */
+  /** Sets the number of staged bytes of a chunk. */
   set(chunk: number, bytes: number): void {
     this.#bytes.set(chunk, bytes);
   }
 
-  /** Only the first `offset` bytes of a chunk count from now on, if there are so many. */
+  /** Keeps only the first `offset` bytes of a chunk, if it has so many. */
   shorten(chunk: number, offset: number): void {
     const bytes = Math.min(this.#bytes.get(chunk) ?? 0, offset);
     if (bytes > 0) this.#bytes.set(chunk, bytes);
     else this.#bytes.delete(chunk);
   }
 
-  /** First bytes of a chunk that are in a file whose sync failed may be gone, too. */
+  /** Forgets the partial chunks in a file whose sync failed: their bytes may be gone, too. */
   deleteIn(fileName: string): void {
     for (const chunk of this.#bytes.keys()) {
       if (chunkPlace(this.#transfer, chunk).fileName === fileName) this.#bytes.delete(chunk);
     }
   }
 
-  /** What a sync point that begins now may claim: all of it was written before. Tell {@link endClaiming} its end. */
+  /** Partial chunks for a sync point that begins now; all their bytes are written. End it with {@link endClaiming}. */
   beginClaiming(): HeldChunk[] {
-    // A sender that begins more than it has on its way sends again the part of it that is lost.
+    // A sender with more partial chunks than are recorded sends the rest again.
     const claims = [...this.#bytes].filter(([, bytes]) => bytes > 0).slice(0, MAX_HELD_CHUNKS);
     this.#claiming = new Map(claims);
     return claims.map(([chunk, bytes]) => {
@@ -66,14 +70,14 @@ export class HeldChunks {
     });
   }
 
-  /** The sync point is over: what it claims is in the log. */
+  /** The sync point is over: its partial chunks are in the log. */
   endClaiming(): void {
     this.#claiming = new Map();
   }
 
   /**
-   * Refuses to go on where the bytes do not end. A writer that has just been cut off may have come further than the one
-   * that took over was told.
+   * Refuses an offset at which the staged bytes do not end. After a cut-off they may reach further than the newer
+   * writer was told.
    *
    * @throws CairnError `chunk-offset-mismatch`
    */
@@ -85,14 +89,14 @@ export class HeldChunks {
     });
   }
 
-  /** Whether a claim stands, or is about to, for bytes of a chunk at or behind `offset`. */
+  /** Whether the log has, or is about to have, a record of bytes of a chunk at or behind `offset`. */
   isClaimedFrom(chunk: number, offset: number): boolean {
     return [this.#log.held, this.#claiming].some((claims) => (claims.get(chunk) ?? 0) > offset);
   }
 
   /**
-   * No claim stands for bytes from `offset` on after this: others take their place, or they are known to be wrong. Not
-   * while a sync point is being made.
+   * Withdraws the record of bytes from `offset` on, before other bytes replace them or because they are wrong. Do not
+   * call it during a sync point.
    *
    * @throws CairnError with a storage code
    */
@@ -102,7 +106,7 @@ export class HeldChunks {
   }
 }
 
-/** What the log claims, less what is not there: a claim is only as good as the file that it is about. */
+/** The partial chunks of the log, cut to the bytes in their files. */
 function findHeld(folder: Directory, log: CheckpointLog, transfer: IncomingTransfer): Map<number, number> {
   const held = new Map<number, number>();
   for (const [chunk, claimed] of log.held) {

@@ -1,4 +1,4 @@
-/** Chunks that the journal claims and no staged file has: the file is too short, or gone. */
+/** Chunks that the journal records but no staged file has: the file is too short, or gone. */
 import { lstatSync } from 'node:fs';
 import type { Directory } from '../../../base/directory.ts';
 import { CairnError, type ErrorCode, storageError } from '../../../base/errors.ts';
@@ -12,10 +12,10 @@ import type { FileTimes } from '../tree/file-times.ts';
 import { PathFinder } from '../tree/lookup.ts';
 import { chunkPlace, firstEntryOf, isLarge } from './staged-names.ts';
 
-/** What looking for a published file may say where something else is in its place. */
+/** The errors of looking for a published file where another file is in its place. */
 const NOT_PUBLISHED: ReadonlySet<ErrorCode> = new Set(['symlink-refused', 'storage-unsupported']);
 
-/** Where staged files are, and where they go. */
+/** The place of staged files, and their destination. */
 export interface ClaimedPlace {
   /** The root of the store; borrowed. */
   readonly root: Directory;
@@ -25,9 +25,9 @@ export interface ClaimedPlace {
 }
 
 /**
- * Finds those of `claimed` that have no bytes in the staging folder, by one lstat a file. With `orPublished` a file is not
- * missed that is gone from there and seems to be at its final path, where an interrupted commit has moved it: before it
- * goes on it hashes it there.
+ * Finds those of `claimed` that have no bytes in the staging folder, by one lstat per file. With `orPublished` it
+ * accepts a missing file that seems to be at its final path, where an interrupted commit has moved it; the commit
+ * hashes it there before it continues.
  *
  * @throws CairnError, storage codes
  */
@@ -49,7 +49,7 @@ export function findMissing(
       if (!isElsewhere) addShort(missing, transfer, { from: chunk, last, sizeBytes: sizeBytes ?? 0 });
       chunk = last + 1;
     }
-    // A journal that lies may speak of chunks that the layout does not have.
+    // A damaged journal may name chunks that the layout does not have.
     const beyond = Math.max(chunkCount, start);
     if (end > beyond) missing.addRun(beyond, end - beyond);
   }
@@ -64,7 +64,7 @@ function endOfFile(transfer: IncomingTransfer, chunk: number): number {
   return first + count;
 }
 
-/** Adds the chunks of a run within one file that end behind its end. */
+/** Adds the chunks of a run within one file that reach behind its end. */
 function addShort(
   missing: ChunkSet,
   transfer: IncomingTransfer,
@@ -72,7 +72,7 @@ function addShort(
 ): void {
   for (let chunk = last; chunk >= from; chunk -= 1) {
     const { fileOffset, lengthBytes, mayBeShorter } = chunkPlace(transfer, chunk);
-    // Only the last chunk of a stream is short, and how short nobody knows any more.
+    // Only the last chunk of a stream is short, and its length is unknown by now.
     const leastBytes = mayBeShorter && chunk === last ? 1 : lengthBytes;
     if (fileOffset + leastBytes <= sizeBytes) return;
     missing.add(chunk);
@@ -95,7 +95,7 @@ function lookUp(root: Directory, path: string): Entry | undefined {
   try {
     return finder.find(path)?.entry;
   } catch (error) {
-    // Where it cannot be, it is not.
+    // A path where the file cannot be does not have it.
     if (error instanceof CairnError && NOT_PUBLISHED.has(error.code)) return undefined;
     throw error;
   } finally {
@@ -113,9 +113,9 @@ function sizeOf(folder: Directory, name: string): number | undefined {
 }
 
 /**
- * What to throw where publishing failed. For `chunks-missing` the journal claims no longer what is not staged, and
- * `details.runs` name it, so that it is sent again. That goes for files that were moved to their final paths, too: a client that sends
- * again may send other bytes, and these must not meet a file that is whole only in the journal.
+ * The error to throw where publishing failed. For `chunks-missing` it withdraws the record of missing chunks, and names
+ * them in `details.runs`, so that the client sends them again. That includes files that were moved to their final
+ * paths: the client may send other bytes now, which must not meet a file that is whole only in the journal.
  *
  * @throws CairnError, storage codes
  */

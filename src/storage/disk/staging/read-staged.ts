@@ -6,9 +6,9 @@ import type { ChunkPlace } from './chunk-writer.ts';
 import { readPieces } from '../tree/read-pieces.ts';
 
 /**
- * The first `place.lengthBytes` bytes of a chunk in an open staging folder; fewer only where that may be.
+ * The first `place.lengthBytes` bytes of a chunk in an open staging folder; fewer only where `mayBeShorter` allows it.
  *
- * @throws CairnError `chunks-missing` where they are not there, storage codes
+ * @throws CairnError `chunks-missing` where they are missing, storage codes
  */
 export async function* readStaged(
   folder: Directory,

@@ -1,4 +1,4 @@
-/** The files of staged chunks: opened once for all who write to them, kept open while they have unsynced bytes. */
+/** The files of staged chunks: opened once for all writers, and kept open while they have unsynced bytes. */
 import { constants, fstatSync } from 'node:fs';
 import { type FileHandle, open, statfs, unlink } from 'node:fs/promises';
 import type { Directory } from '../../../base/directory.ts';
@@ -12,12 +12,12 @@ const OPEN_FLAGS = constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOC
 /** Syncs one open file; `name` is for the message. Throws CairnError. */
 export type SyncFile = (handle: FileHandle, name: string) => Promise<void>;
 
-/** A write that took longer than this waited for the disk, and all others in this process with it. */
+/** A write that took longer than this waited for the disk, and blocked the whole process. */
 const SLOW_WRITE_MS = 25;
-/** How long after such a write others do not wait with the writer. */
+/** After such a write, writes use the thread pool for so long. */
 const WRITE_ASIDE_MS = 2000;
 
-/** Types of file systems of this machine itself (statfs(2)); one of another machine may hang with its network. */
+/** Types of local file systems (statfs(2)); one of another machine may hang with its network. */
 const LOCAL_FILE_SYSTEMS = new Set([
   0xef53, // ext2, ext3, ext4
   0x58465342, // xfs
@@ -29,14 +29,14 @@ const LOCAL_FILE_SYSTEMS = new Set([
 ]);
 
 /**
- * How the files of one folder are written: at once as long as the system takes bytes at memory speed, which costs half
- * of what the way over the thread pool does; over that where the disk is another machine's, and as soon as a write had to
- * wait for it.
+ * Chooses how to write the files of one folder: synchronously while the system takes bytes at memory speed, which costs
+ * half of the thread pool's price; in the thread pool for the disk of another machine, and after a write that had to
+ * wait for the disk.
  */
 class WritePace {
   #asideUntilMs = Infinity;
 
-  /** Looks where the folder is; until then nothing is written at once. */
+  /** Finds out the type of the folder's file system; until then all writes use the thread pool. */
   async look(path: string): Promise<void> {
     if (LOCAL_FILE_SYSTEMS.has((await statfs(path)).type)) this.#asideUntilMs = 0;
   }
@@ -58,16 +58,16 @@ class WritePace {
 export class StagedFile {
   readonly name: string;
   readonly opening: Promise<FileHandle>;
-  /** Whether it is thrown away in the end, so that it need not be durable. */
+  /** Whether the file is temporary, so that it need not be durable. */
   readonly isScratch: boolean;
   users = 0;
-  /** Whether bytes were written that no sync began to cover. */
+  /** Whether the file has bytes that no sync has begun to cover. */
   isDirty = false;
-  /** Why nothing that was written since the last sync can be trusted. */
+  /** The error after which no byte written since the last sync can be trusted. */
   failure: CairnError | undefined;
   readonly #pace: WritePace;
 
-  /** Takes ownership of the handle to come. */
+  /** Takes ownership of the handle that `opening` gives. */
   constructor(name: string, opening: Promise<FileHandle>, pace: WritePace, isScratch: boolean) {
     this.name = name;
     this.opening = opening;
@@ -85,7 +85,7 @@ export class StagedFile {
     } catch (error) {
       throw storageError(error, `writing staged data to "${printable(this.name)}"`);
     } finally {
-      // A sync that began meanwhile may have come too early for these bytes.
+      // A sync that began meanwhile may not cover these bytes.
       this.isDirty = !this.isScratch && this.failure === undefined;
     }
     if (this.failure !== undefined) throw this.failure;
@@ -94,7 +94,7 @@ export class StagedFile {
 
 /** The open files of one staging folder. Close it. */
 export class StagedFiles {
-  /** Whether a name may have been added that no sync of the folder covers; at first, by a run that was cut. */
+  /** Whether the folder may have a new name that no sync covers; at first, from an interrupted run. */
   isFolderDirty = true;
   readonly #folder: Directory;
   readonly #files = new Map<string, StagedFile>();
@@ -102,7 +102,7 @@ export class StagedFiles {
   #looked: Promise<void> | undefined;
   readonly #onPoison: (name: string) => void;
 
-  /** Files in an open folder, which is borrowed; `onPoison` is told at once when what is in one of them can no longer be trusted. */
+  /** Borrows the open `folder`; calls `onPoison` at once for a file whose bytes can no longer be trusted. */
   constructor(folder: Directory, onPoison: (name: string) => void) {
     this.#folder = folder;
     this.#onPoison = onPoison;
@@ -115,7 +115,7 @@ export class StagedFiles {
     return count;
   }
 
-  /** Opens or makes a file, or shares it; {@link release} it. @throws CairnError with a storage code */
+  /** Opens, makes or shares a file; {@link release} it. @throws CairnError with a storage code */
   async acquire(name: string, isScratch = false): Promise<StagedFile> {
     let file = this.#files.get(name);
     if (file === undefined) {
@@ -132,15 +132,15 @@ export class StagedFiles {
     }
   }
 
-  /** Gives a file back; it stays open while it is dirty. */
+  /** Releases a file; it stays open while it is dirty. */
   async release(file: StagedFile): Promise<void> {
     file.users -= 1;
     await this.#closeIfIdle(file);
   }
 
   /**
-   * Files with bytes that no sync covers; they count as clean from now on. The caller syncs them and then gives them back:
-   * until then they stay open, whoever leaves them.
+   * Files with bytes that no sync covers; they count as clean from now on. The caller syncs them and then calls
+   * {@link releaseAll}: until then they stay open, even after their last writer.
    */
   takeDirty(): StagedFile[] {
     const dirty = [...this.#files.values()].filter((file) => file.isDirty);
@@ -151,7 +151,7 @@ export class StagedFiles {
     return dirty;
   }
 
-  /** A sync failed: the next writer gets a new descriptor, those that have the old one get the error. */
+  /** A sync failed: the next writer gets a new descriptor, those with the old one get the error. */
   poison(file: StagedFile, error: CairnError): void {
     file.failure = error;
     file.isDirty = false;
@@ -159,12 +159,12 @@ export class StagedFiles {
     this.#onPoison(file.name);
   }
 
-  /** Gives back what {@link takeDirty} has answered. */
+  /** Releases the files that {@link takeDirty} answered. */
   async releaseAll(files: readonly StagedFile[]): Promise<void> {
     for (const file of files) await this.release(file);
   }
 
-  /** Removes a scratch file that nobody uses any more. @throws CairnError with a storage code */
+  /** Removes a temporary file that is not in use any more. @throws CairnError with a storage code */
   async remove(name: string): Promise<void> {
     try {
       await unlink(this.#folder.at(name));
@@ -173,7 +173,7 @@ export class StagedFiles {
     }
   }
 
-  /** Closes everything, also while it is in use. */
+  /** Closes all files, even those in use. */
   async close(): Promise<void> {
     const files = [...this.#files.values()];
     this.#files.clear();
@@ -186,7 +186,7 @@ export class StagedFiles {
   async #closeIfIdle(file: StagedFile): Promise<void> {
     if (file.users > 0 || file.isDirty) return;
     if (this.#files.get(file.name) === file) this.#files.delete(file.name);
-    // Closing answers to the count having reached 0 once; a poisoned file is in no map any more.
+    // Close only once, when the count first reaches 0; a poisoned file is in no map any more.
     if (file.users === 0) {
       file.users = -1;
       await closeHandle(file);
@@ -212,7 +212,7 @@ export class StagedFiles {
     try {
       const stat = fstatSync(handle.fd);
       refuseStranger(stat, this.#folder.show(name));
-      // A commit that was cut may have added it at its final path, where a whole file stays as it is.
+      // An interrupted commit may have added it at its final path, where a whole file stays as it is.
       if (stat.nlink > 1) throw new CairnError('chunk-conflict', `"${printable(name)}" is published already`);
       return handle;
     } catch (error) {

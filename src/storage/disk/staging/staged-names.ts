@@ -1,4 +1,4 @@
-/** Which file of a staging folder holds what. */
+/** The names of the files in a staging folder. */
 import { isStream } from '../../../manifest/layout.ts';
 import type { DocumentName, IncomingTransfer } from '../../content-store.ts';
 import type { ChunkPlace } from './chunk-writer.ts';
@@ -16,12 +16,12 @@ export function packedName(chunk: number): string {
   return `c${chunk}`;
 }
 
-/** A chunk that is sent again while it is there already. */
+/** A chunk that is sent again while it is already staged. */
 export function duplicateName(chunk: number): string {
   return `d${chunk}`;
 }
 
-/** Whether a file is what {@link duplicateName} gives: no use to anyone after a restart. */
+/** Whether {@link duplicateName} made the name: such a file is of no use after a restart. */
 export function isDuplicateName(name: string): boolean {
   return /^d\d+$/.test(name);
 }
@@ -31,14 +31,14 @@ export function preparedName(entryIndex: number): string {
   return `p${entryIndex}`;
 }
 
-/** A directory that gave way to an entry of another type, with all that is in it. */
+/** A directory that an entry of another type has replaced, with all that was in it. */
 export function replacedName(entryIndex: number): string {
   return `r${entryIndex}`;
 }
 
 const DOCUMENTS: ReadonlySet<string> = new Set<DocumentName>(['manifest', 'identities', 'plan', 'digests']);
 
-/** Whether a file of this name will be needed, while the transfer goes on or when it is published. */
+/** Whether the transfer or its publishing will need a file of this name. */
 export function isOfUse(name: string, transfer: IncomingTransfer): boolean {
   if (name === JOURNAL_NAME || DOCUMENTS.has(name)) return true;
   const [, kind, digits] = /^([ecp])(0|[1-9]\d{0,9})$/.exec(name) ?? [];
@@ -49,7 +49,7 @@ export function isOfUse(name: string, transfer: IncomingTransfer): boolean {
   return kind === 'p' || (isLarge(transfer, number) && layout.chunksOf(number).count > 0);
 }
 
-/** Whether an entry has chunks, and a staged file, of its own. */
+/** Whether an entry has its own chunks, and its own staged file. */
 export function isLarge({ manifest }: IncomingTransfer, entryIndex: number): boolean {
   return isStream(manifest) || manifest.entries.sizeOf(entryIndex) >= manifest.chunkSizeBytes;
 }
@@ -60,7 +60,7 @@ export function firstEntryOf({ layout }: Pick<IncomingTransfer, 'layout'>, chunk
   return first?.entryIndex ?? 0;
 }
 
-/** Where the bytes of a chunk go. @throws CairnError `chunk-out-of-range` */
+/** The place of the bytes of a chunk. @throws CairnError `chunk-out-of-range` */
 export function chunkPlace(transfer: IncomingTransfer, chunk: number): ChunkPlace {
   const { layout, manifest } = transfer;
   const [first] = layout.segmentsOf(chunk);

@@ -1,4 +1,4 @@
-/** The folder of one staging area: `<root>/.cairn/staging/<id>/`, for the owner of the process only. */
+/** The folder of one staging area: `<root>/.cairn/staging/<id>/`, open only to the user of the process. */
 import { readdirSync } from 'node:fs';
 import type { Directory } from '../../../base/directory.ts';
 import { removeTree } from '../../../base/durable-files.ts';
@@ -19,7 +19,7 @@ import {
 const STAGING = 'staging';
 const ID = /^[A-Za-z0-9_-]{1,64}$/;
 const PRIVATE_MODE = 0o700;
-/** Times to begin again when another process removes the empty folders on the way. */
+/** Tries, when another process removes the empty folders on the way. */
 const ATTEMPTS = 5;
 
 /** Checks the id of a staging area, which becomes a file name. @throws CairnError `invalid-request` */
@@ -29,7 +29,7 @@ export function checkStagingId(id: string): string {
 }
 
 /**
- * Opens the folder of a staging area, made durably where it is missing. Close it.
+ * Opens the folder of a staging area; makes it durably if it is missing. Close it.
  *
  * @throws CairnError `owner-untrusted`, `symlink-refused`, `not-directory`, storage codes
  */
@@ -66,11 +66,11 @@ function openArea(home: Directory, id: string): Directory | undefined {
   }
 }
 
-/** Roots below which every name on the way to a staging area is durable, as far as it was there. */
+/** Roots below which every existing name on the way to a staging area is durable. */
 const settledRoots = new WeakSet<Directory>();
 
 function descend(root: Directory, id: string, times: FileTimes): Directory {
-  // A run that was killed may have made folders and not lived to sync their names: all that is in them would be lost.
+  // A killed run may have made folders without syncing their names; a power cut would lose all that is in them.
   const isSettled = settledRoots.has(root);
   let directory = homeFor(root, id, { times, isSettled }).directory;
   for (const name of [STAGING, id]) {
@@ -86,7 +86,7 @@ function descend(root: Directory, id: string, times: FileTimes): Directory {
   return directory;
 }
 
-/** The home in which a staging area is, else the first, else a new one. */
+/** The home that has the staging area, else the first home, else a new one. */
 function homeFor(
   root: Directory,
   id: string,
@@ -101,7 +101,7 @@ function homeFor(
     return home;
   } catch (error) {
     (found ?? made)?.directory.close();
-    // Else the next one finds it there, and takes it for durable.
+    // Otherwise the next run would find it and take it for durable.
     if (made !== undefined) removeIfEmpty(root, made.name);
     throw error;
   }
@@ -134,7 +134,7 @@ function openOrMake(parent: Directory, name: string, isSettled: boolean): Direct
     if (found === undefined || !isSettled) parent.sync();
   } catch (error) {
     child.close();
-    // Else the next one finds it there, and takes it for durable.
+    // Otherwise the next run would find it and take it for durable.
     if (found === undefined) removeIfEmpty(parent, name);
     throw error;
   }
@@ -168,7 +168,7 @@ function namesIn(home: Directory): string[] {
 }
 
 /**
- * Removes a staging area, and the folders above it that are then empty, so that nothing of cairn is left behind.
+ * Removes a staging area, and the folders above it that are then empty, so that cairn leaves nothing behind.
  *
  * @throws CairnError with a storage code
  */
@@ -183,7 +183,7 @@ export async function removeStaging(root: Directory, id: string, times: FileTime
   }
 }
 
-/** Removes an area; whether nothing is staged there any more. */
+/** Removes an area; true where no area is left. */
 async function removeArea(home: Directory, id: string): Promise<boolean> {
   const staging = openIfThere(home, STAGING);
   if (staging === undefined) return true;

@@ -1,6 +1,6 @@
 /**
- * The directories of a root that are cairn's own: `.cairn`, and `.cairn-UID` where another user has taken that name. They
- * are this user's and nobody else's; what a stranger has put under these names is left alone.
+ * cairn's own directories in a root: `.cairn`, or `.cairn-UID` where another user has taken that name. They
+ * belong to this user only; cairn leaves alone what another user has put under these names.
  */
 import { randomBytes } from 'node:crypto';
 import { chmodSync, fstatSync, lstatSync, readdirSync, rmdirSync } from 'node:fs';
@@ -11,16 +11,16 @@ import { isReservedName, printable, RESERVED_NAME } from '../../../base/safe-pat
 import type { FileTimes } from '../tree/file-times.ts';
 
 const PRIVATE_MODE = 0o700;
-/** Names to try while a stranger takes each one first. */
+/** Names to try while another user takes each one first. */
 const ATTEMPTS = 5;
 
-/** A directory that is this user's own. Close it. */
+/** A directory of this user's own. Close it. */
 export interface StagingHome {
   readonly name: string;
   readonly directory: Directory;
 }
 
-/** Those that are there, `.cairn` first. @throws CairnError, storage codes */
+/** The existing homes, `.cairn` first. @throws CairnError, storage codes */
 export function* ownHomes(root: Directory): Generator<StagingHome> {
   for (const name of usualNames()) {
     const directory = openOwn(root, name);
@@ -30,9 +30,9 @@ export function* ownHomes(root: Directory): Generator<StagingHome> {
 }
 
 /**
- * Makes one, not durably.
+ * Makes a home, not durably.
  *
- * @throws CairnError `owner-untrusted` where strangers take each name first; storage codes
+ * @throws CairnError `owner-untrusted` where other users take each name first; storage codes
  */
 export function makeHome(root: Directory): StagingHome {
   const names = usualNames();
@@ -47,13 +47,13 @@ export function makeHome(root: Directory): StagingHome {
   throw foreignError(root.displayPath, why, 'choose a directory where only you can write');
 }
 
-/** Removes one, where it is empty; whether it is gone. @throws CairnError with a storage code */
+/** Removes a home if it is empty; true where it is gone. @throws CairnError with a storage code */
 export function removeHome(root: Directory, name: string, times: FileTimes): boolean {
   return keepingTimes(root, times, () => {
     const { mode } = fstatSync(root.fd);
     if (process.geteuid?.() === 0 || (mode & 0o200) !== 0 || !isOwn(fstatSync(root.fd)))
       return removeIfEmpty(root, name);
-    // What was published may have made the root read-only; its owner may still tidy up.
+    // Publishing may have made the root read-only; its owner may still tidy up.
     chmodSync(root.here(), (mode & 0o7777) | 0o200);
     try {
       return removeIfEmpty(root, name);
@@ -63,7 +63,7 @@ export function removeHome(root: Directory, name: string, times: FileTimes): boo
   });
 }
 
-/** Removes a directory where it is empty; whether it is gone. @throws CairnError with a storage code */
+/** Removes a directory if it is empty; true where it is gone. @throws CairnError with a storage code */
 export function removeIfEmpty(parent: Directory, name: string): boolean {
   try {
     rmdirSync(parent.at(name));
@@ -75,7 +75,7 @@ export function removeIfEmpty(parent: Directory, name: string): boolean {
   }
 }
 
-/** The root belongs to the user: that cairn's own folder comes and goes must not show in its modification time. */
+/** Keeps the modification time of the root, which belongs to the user, while cairn's own folder comes or goes. */
 export function keepingTimes<T>(root: Directory, times: FileTimes, action: () => T): T {
   const before = fstatSync(root.fd, { bigint: true });
   const result = action();
@@ -86,7 +86,7 @@ export function keepingTimes<T>(root: Directory, times: FileTimes, action: () =>
   return result;
 }
 
-/** Opens a child directory; undefined where nothing is. @throws CairnError like {@link Directory.openChild} */
+/** Opens a child directory; undefined where there is none. @throws CairnError like {@link Directory.openChild} */
 export function openIfThere(parent: Directory, name: string): Directory | undefined {
   try {
     return parent.openChild(name, { isReserved: true });
@@ -101,7 +101,7 @@ function usualNames(): string[] {
   return user === undefined ? [RESERVED_NAME] : [RESERVED_NAME, `${RESERVED_NAME}-${user}`];
 }
 
-/** Those with a name that could not be foreseen, which a stranger could not take first. */
+/** The homes with a random name, which no other user could take first. */
 function* oddHomes(root: Directory): Generator<StagingHome> {
   const start = `${usualNames().at(-1)!}-`;
   for (const name of readdirSync(root.here())) {
@@ -111,7 +111,7 @@ function* oddHomes(root: Directory): Generator<StagingHome> {
   }
 }
 
-/** Opens what is there where it is this user's; undefined where nothing is, or what a stranger has made. */
+/** Opens a home of this user's; undefined where there is none, or where another user has taken the name. */
 function openOwn(root: Directory, name: string): Directory | undefined {
   let directory: Directory | undefined;
   try {
@@ -130,7 +130,7 @@ function openOwn(root: Directory, name: string): Directory | undefined {
   return isOurs ? directory : undefined;
 }
 
-/** Whether what cannot be opened as a directory was made by another user: a link, a file, or a directory of its own. */
+/** Whether another user made the file that cannot be opened as a directory: a link, a file, or a directory. */
 function isForeign(root: Directory, name: string): boolean {
   const stat = lstatSync(root.at(name), { throwIfNoEntry: false });
   return stat !== undefined && !isOwn(stat);

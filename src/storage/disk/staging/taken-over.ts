@@ -1,6 +1,6 @@
 /**
- * Chunks that an earlier opening staged, and that count because the journal says so. Between two openings anything may
- * happen to a file, so they are hashed again before they are published: resuming costs no rescan, committing may.
+ * Chunks of an earlier opening, which count because the journal records them. Between two openings their files may have
+ * changed, so they are hashed again before they are published: resuming costs no rescan, committing may.
  */
 import { chmodSync, closeSync, constants, lstatSync, openSync } from 'node:fs';
 import { DirectoryCursor } from '../../../base/directory-walk.ts';
@@ -19,35 +19,35 @@ import { readPieces } from '../tree/read-pieces.ts';
 import { readStaged } from './read-staged.ts';
 import { chunkPlace, firstEntryOf, isLarge } from './staged-names.ts';
 
-/** Where chunks that were taken over are looked for. */
+/** The places in which to look for these chunks. */
 export interface TakenOverPlace {
-  /** The root of the store, for what an earlier run has published already; borrowed. */
+  /** The root of the store, for entries that an earlier run has already published; borrowed. */
   readonly root: Directory;
   /** The staging folder; borrowed. */
   readonly folder: Directory;
   readonly log: CheckpointLog;
   readonly transfer: IncomingTransfer;
-  /** Of a stream, too, where its size is known. */
+  /** Also for a stream whose size is known. */
   readonly layout: Layout;
 }
 
-/** The chunks of one opening that were not read since. */
+/** The chunks from an earlier opening that have not been read since. */
 export class TakenOverChunks {
   readonly #unread: ChunkSet;
 
-  /** @param chunks what the journal claimed when it was opened */
+  /** @param chunks the chunks of the journal when it was opened */
   constructor(chunks: Iterable<number>) {
     this.#unread = new ChunkSet();
     for (const chunk of chunks) this.#unread.add(chunk);
   }
 
-  /** The chunk came in anew, or is forgotten. */
+  /** The chunk arrived again, or is forgotten. */
   delete(chunk: number): void {
     this.#unread.delete(chunk);
   }
 
   /**
-   * Hashes each chunk once, all but those that `isUnneeded`; forgets those that are wrong, durably, and answers them.
+   * Hashes each chunk once, except those that `isUnneeded`; forgets the wrong ones, durably, and answers them.
    *
    * @throws CairnError with a storage code
    */
@@ -67,7 +67,7 @@ export class TakenOverChunks {
   }
 }
 
-/** The staged bytes of a chunk; those at the final path where an earlier run was cut in the middle of publishing. */
+/** The staged bytes of a chunk, or its bytes at the final path where an earlier publishing was interrupted. */
 async function* bytesOf(place: TakenOverPlace, chunk: number): AsyncGenerator<Uint8Array> {
   const { folder, transfer, layout } = place;
   const at = {
@@ -81,7 +81,7 @@ async function* bytesOf(place: TakenOverPlace, chunk: number): AsyncGenerator<Ui
   else yield* readPublished(place, transfer.manifest.entries.pathOf(entryIndex), at);
 }
 
-/** A run that was cut while it published may have given the file its final mode, which may lock out its owner. */
+/** An interrupted publishing may have given the file its final mode, which may lock out its owner. */
 function isStaged(file: string): boolean {
   const stat = lstatSync(file, { throwIfNoEntry: false });
   if (stat?.isFile() === true && (stat.mode & 0o400) === 0) chmodSync(file, 0o600);

@@ -1,10 +1,10 @@
-/** Syncs of a whole file system, few at a time: a thousand transfers may publish together. */
+/** Limits the syncs of whole file systems that run at a time: a thousand transfers may publish together. */
 import type { Native } from '../../../base/native.ts';
 
-/** More would only wait in the pool of threads. */
+/** Further ones would only wait in the thread pool. */
 const MAX_SYNCS = 8;
 
-/** The same calls, of which those that sync a file system wait for each other. */
+/** The same calls, with a limit on those that sync a file system. */
 export function withFewSyncs(native: Native): Native {
   const { syncFileSystem } = native;
   if (syncFileSystem === undefined) return native;
@@ -13,7 +13,7 @@ export function withFewSyncs(native: Native): Native {
   return {
     ...native,
     syncFileSystem: async (fd) => {
-      // A sync that ends hands its place on, so that no other comes between.
+      // A sync that ends hands its place on, so that no other call gets it first.
       if (running < MAX_SYNCS) running += 1;
       else await new Promise<void>((go) => waiting.push(go));
       try {

@@ -1,4 +1,4 @@
-/** Modification times, as exact as this machine lets them be set. */
+/** Modification times, as exactly as this machine can set them. */
 import { futimesSync, lutimesSync } from 'node:fs';
 import type { Native } from '../../../base/native.ts';
 
@@ -23,11 +23,11 @@ export function fileTimes(native: Native | undefined): FileTimes {
 }
 
 /**
- * Half a microsecond is added because libuv cuts off what is below one, and a double of today's size is only good to a
+ * Adds half a microsecond, because libuv cuts off fractions of one, and a double of today's time is exact only to a
  * quarter of one: without it a whole microsecond may be lost.
  */
 function seconds(mtimeNs: bigint): string {
   const remainder = ((mtimeNs % 1000n) + 1000n) % 1000n;
-  // As a string, since Node takes a negative number for "now".
+  // As a string, since Node reads a negative number as "now".
   return String((Number((mtimeNs - remainder) / 1000n) + 0.5) / 1e6);
 }

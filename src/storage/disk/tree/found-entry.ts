@@ -1,24 +1,24 @@
-/** What `lstat` says, as entries and identities. */
+/** Converts the results of `lstat` to entries and identities. */
 import type { FileStat } from '../../../base/file-stat.ts';
 import { carriedTime } from '../../../manifest/entry-time.ts';
 import { type EntryType, type Identity, portableMode, type ScannedEntry } from '../../../manifest/entry.ts';
 
-/** The kernel stamps files by a clock that moves a hundred times a second, or more often. */
+/** The clock of the kernel's timestamps moves at least a hundred times a second. */
 const STEP_MS = 20;
-/** FAT keeps every other second; HFS+, ext3 and some servers of network drives keep whole ones. */
+/** FAT stores even seconds only; HFS+, ext3 and some servers of network drives store whole ones. */
 const COARSE_STEP_MS = 2000 + STEP_MS;
 const NS_PER_MS = 1_000_000n;
 const NS_PER_S = 1_000_000_000n;
 
-/** What tells one version of a file from the next: a change of any of these is another version. */
+/** Distinguishes the versions of a file: a change of any of these is another version. */
 export function identityOf(stat: FileStat): Identity {
   return `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}:${stat.ctimeNs}`;
 }
 
 /**
- * How long a file has to be left alone before it is read, in milliseconds, so that whatever is written into it from then on
- * gives it another ctime. Else two reads could have the same identity and bytes of two versions. 0 for most files, and for
- * those from the future, whose clock is another one.
+ * How long to wait before reading a file, in milliseconds, so that every later write gives it another ctime. Otherwise
+ * two reads could have the same identity and bytes of two versions. 0 for most files, and for
+ * those with a time in the future, which comes from another clock.
  */
 export function unsettledMs({ ctimeNs }: Pick<FileStat, 'ctimeNs'>, nowMs: number): number {
   const stepMs = ctimeNs % NS_PER_S === 0n ? COARSE_STEP_MS : STEP_MS;
@@ -26,7 +26,7 @@ export function unsettledMs({ ctimeNs }: Pick<FileStat, 'ctimeNs'>, nowMs: numbe
   return leftMs > 0 && leftMs <= stepMs ? leftMs : 0;
 }
 
-/** The entry at `path` that `lstat` found, with the nearest time that can be carried. */
+/** The entry at `path` from its `lstat`, with the nearest time that a manifest can carry. */
 export function foundEntry(
   path: string,
   type: Exclude<EntryType, 'stream'>,

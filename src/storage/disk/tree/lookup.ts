@@ -9,7 +9,7 @@ import type { ScannedEntry } from '../../../manifest/entry.ts';
 import { isOfOneEntry } from '../../../transfer/refused-entries.ts';
 import { foundEntry } from './found-entry.ts';
 
-/** The directory of a path, and its last name; '' is its own directory. */
+/** The parent of a path, and its last name; '' is its own parent. */
 export function splitPath(path: string): { parent: string; name: string } {
   const slash = path.lastIndexOf('/');
   return slash < 0
@@ -17,12 +17,12 @@ export function splitPath(path: string): { parent: string; name: string } {
     : { parent: path.slice(0, slash), name: path.slice(slash + 1) };
 }
 
-/** Finds what is at paths below a root; quickest when they come in canonical order. Close it. */
+/** Finds entries below a root; fastest when the paths come in canonical order. Close it. */
 export class PathFinder {
   readonly #root: Directory;
   readonly #statAt: StatAt | undefined;
   readonly #cursor: DirectoryCursor;
-  /** A directory that was found missing: nothing below it needs to be looked for. */
+  /** A directory that does not exist: the finder need not look below it. */
   #missing: string | undefined;
 
   /** Borrows `root`. */
@@ -33,7 +33,7 @@ export class PathFinder {
   }
 
   /**
-   * What is at `path`; undefined where nothing is, also below something that is no directory.
+   * The entry at `path`; undefined where there is none, also below an entry that is no directory.
    *
    * @throws CairnError `symlink-refused`; `storage-unsupported` for a FIFO, socket or device; path and storage codes
    */
@@ -51,19 +51,19 @@ export class PathFinder {
     }
   }
 
-  /** Whether the link at `path`, which is there, leads to a directory. */
+  /** Whether the link at `path`, which exists, leads to a directory. */
   isLinkToDirectory(path: string): boolean {
     const { parent, name } = splitPath(path);
     try {
       return statSync(this.#cursor.enter(parent).at(name)).isDirectory();
     } catch (error) {
-      // It leads nowhere, in a circle, or to where nobody may look.
+      // The link is broken, circular, or leads where this user may not look.
       if (systemCodeOf(error) !== undefined) return false;
       throw error;
     }
   }
 
-  /** Whether the directory at `path`, which is there, has nothing in it; not where it cannot be told. */
+  /** Whether the directory at `path`, which exists, is empty; false where that is unknown. */
   isEmptyDirectory(path: string): boolean {
     try {
       return readdirSync(this.#cursor.enter(path).here()).length === 0;
@@ -95,7 +95,7 @@ export class PathFinder {
     return missing !== undefined && (directory === missing || directory.startsWith(`${missing}/`));
   }
 
-  /** A whole new tree is asked for file by file: one failed open has to answer for all that is below. */
+  /** The highest missing directory: in a whole new tree one failed open answers for all entries below. */
   #firstMissing(directory: string): string | undefined {
     const names = directory.split('/');
     for (let count = 1; count <= names.length; count += 1) {

@@ -1,17 +1,17 @@
-/** Names in a directory, in canonical order, whatever bytes they are made of. */
+/** The names in a directory, in canonical order, of any bytes. */
 import { isUtf8 } from 'node:buffer';
 import { readdirSync } from 'node:fs';
 import type { Directory } from '../../../base/directory.ts';
 import { comparePaths } from '../../../base/safe-path.ts';
 
-/** Names of one directory: what can be an entry, and what cannot because it is not UTF-8. */
+/** The names of one directory: those that can be entries, and those that are not UTF-8. */
 export interface Names {
   /** In canonical order. */
   readonly names: string[];
   readonly notUtf8: readonly Buffer[];
 }
 
-/** From here on the order of UTF-16 code units is not that of code points. */
+/** From here on the order of UTF-16 code units differs from that of code points. */
 const NEEDS_COMPARING = /[\ud800-\uffff]/;
 
 /** Lists an open directory. @throws system errors */
@@ -19,7 +19,7 @@ export function listNames(directory: Directory): Names {
   const path = directory.here();
   let names = readdirSync(path);
   let notUtf8: Buffer[] = [];
-  // Node puts U+FFFD where bytes are no UTF-8; only the bytes tell that from a name that has this character.
+  // Node puts U+FFFD for invalid UTF-8; only the bytes tell such a name from one with a real U+FFFD.
   if (names.some((name) => name.includes('\ufffd'))) {
     const all = readdirSync(path, { encoding: 'buffer' });
     names = all.filter((name) => isUtf8(name)).map((name) => name.toString());
@@ -31,7 +31,7 @@ export function listNames(directory: Directory): Names {
   return { names, notUtf8 };
 }
 
-/** A name that is not UTF-8, for people: ASCII as it is, every other byte as \xNN. */
+/** A name that is not UTF-8, for people: ASCII unchanged, every other byte as \xNN. */
 export function showBytes(name: Buffer): string {
   return Array.from(name, (byte) =>
     byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : `\\x${byte.toString(16).padStart(2, '0')}`,

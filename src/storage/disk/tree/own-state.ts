@@ -1,18 +1,18 @@
-/** What cairn itself keeps in a tree that is scanned, and what only has its name. */
+/** Tells cairn's own folder in a scanned tree from a user's file of the same name. */
 import type { Directory } from '../../../base/directory.ts';
 import { kindOf } from '../../../base/file-stat.ts';
 import { CairnError } from '../../../base/errors.ts';
 import { RESERVED_NAME } from '../../../base/safe-path.ts';
 import { listNames } from './names.ts';
 
-/** One of these is in every folder that cairn made: staged bytes, the lock and the records of a server. */
+/** Every folder of cairn has one of these: staged bytes, the lock and the records of a server. */
 const MARKS = ['staging', 'lock', 'sessions', 'token', 'tokens.json', 'session-key'];
 
 /**
- * Whether what has the reserved name in a directory is cairn's own, and no part of what the user has there. A folder that
- * cannot be read is not known to be.
+ * Whether the file with the reserved name in a directory is cairn's own, and no part of the user's tree. An
+ * unreadable folder does not count as cairn's.
  *
- * @throws system errors and CairnError of a directory that is gone, or of too many open files
+ * @throws system errors, and CairnError for a directory that is gone or for too many open files
  */
 export function isOwnState(parent: Directory, name: string): boolean {
   const stat = parent.look(name, undefined);
@@ -24,7 +24,7 @@ export function isOwnState(parent: Directory, name: string): boolean {
     const { names, notUtf8 } = listNames(directory);
     return names.length + notUtf8.length === 0 || names.some((own) => isMark(own));
   } catch (error) {
-    // Names with a user's number are only made by cairn.
+    // Only cairn makes names with a user's number.
     if (error instanceof CairnError && error.code === 'storage-denied') return name !== RESERVED_NAME;
     throw error;
   } finally {
@@ -32,7 +32,7 @@ export function isOwnState(parent: Directory, name: string): boolean {
   }
 }
 
-/** Locks and staging folders have more behind their names. */
+/** The names of locks and staging folders have a suffix. */
 function isMark(name: string): boolean {
   return MARKS.some((mark) => name === mark || name.startsWith(`${mark}.`) || name.startsWith(`${mark}-`));
 }

@@ -12,9 +12,9 @@ import { splitPath } from './lookup.ts';
 import { readPieces } from './read-pieces.ts';
 
 const OPEN_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-/** Up to here synchronous calls cost less than a trip to the thread pool. */
+/** Up to this size synchronous calls cost less than the thread pool. */
 const SYNC_LIMIT_BYTES = 256 * 1024;
-/** Memory of its own costs more than a small read: what is small is cut from so many bytes. */
+/** Small reads share slabs of this size, since a separate allocation costs more than the read. */
 const SLAB_BYTES = 256 * 1024;
 /** How long directories stay open for the neighbours of the last file, in milliseconds. */
 const CURSOR_MS = 250;
@@ -26,13 +26,17 @@ export class FileReader {
   #timer: NodeJS.Timeout | undefined;
   #slab = Buffer.alloc(0);
 
-  /** Borrows `root`. `statAt` is the quicker way to look at a file, once there is one. */
+  /** Borrows `root`. `statAt` gives the faster stat call, once it is loaded. */
   constructor(root: Directory, statAt: () => StatAt | undefined = () => undefined) {
     this.#cursor = new DirectoryCursor(root);
     this.#statAt = statAt;
   }
 
-  /** See `ContentStore.read`. @throws CairnError `source-changed`, `source-missing`, `source-unreadable`, `symlink-refused` */
+  /**
+   * See `ContentStore.read`.
+   *
+   * @throws CairnError `source-changed`, `source-missing`, `source-unreadable`, `symlink-refused`
+   */
   async *read(
     path: string,
     { from, to }: { from: number; to: number },
@@ -43,11 +47,11 @@ export class FileReader {
     try {
       const before = await this.#settled(fd, path, { from, to }, identity);
       if (to - from <= SYNC_LIMIT_BYTES) {
-        // One byte more than there should be: a reader of the end of a file is told where there is more behind it.
+        // One byte more than expected, so that a reader of the end of a file notices that the file has more.
         const isToEnd = to > from && BigInt(to) === before.size;
         const buffer = this.#allocate(to - from + (isToEnd ? 1 : 0));
         const bytes = readSmall(fd, path, { from, to }, buffer);
-        // The last look comes before the bytes are handed out: it is as good, and a wrong piece never leaves.
+        // The last check comes before the bytes leave, so that no wrong piece ever leaves.
         checkAfter(path, before, this.#stat(fd));
         if (bytes.byteLength > 0) yield bytes;
         return;
@@ -73,7 +77,7 @@ export class FileReader {
     this.#cursor.close();
   }
 
-  /** What is to be read, once any change of it shows in its times. */
+  /** The metadata of the file, once any later change will show in its times. */
   async #settled(
     fd: number,
     path: string,
@@ -102,16 +106,16 @@ export class FileReader {
     return bytes;
   }
 
-  /** Opens in one go, with no turn of the event loop in which a directory of the cursor could be closed. */
+  /** Opens the file in one turn of the event loop, in which no directory of the cursor can be closed. */
   #open(path: string, bound: boolean): number {
-    // A directory that is kept open may have been moved away; a reader that names no version means the file that is there now.
+    // An open directory may have been moved away; a reader without a version wants the file that is at the path now.
     const reuse = bound && this.#timer !== undefined;
     if (!reuse) this.close();
     this.#timer ??= setTimeout(() => this.close(), CURSOR_MS).unref();
     try {
       return this.#openOnce(path);
     } catch (error) {
-      // The file that was scanned was no symbolic link.
+      // The scanned file was no symbolic link.
       if (bound && systemCodeOf(error) === 'ELOOP') throw changed(path);
       if (!reuse) throw readError(error, path);
     }
@@ -137,11 +141,11 @@ function checkBefore(path: string, stat: FileStat, to: number, identity: Identit
 }
 
 function checkAfter(path: string, before: FileStat, after: FileStat): void {
-  // A link count of 0 is what a replaced file looks like from inside; its ctime has changed as well.
+  // A replaced file has a link count of 0; its ctime has changed as well.
   if (identityOf(after) !== identityOf(before)) throw changed(path);
 }
 
-/** The range at the start of a buffer that may have room for one byte more. */
+/** Reads the range to the start of a buffer, which may have room for one byte more. */
 function readSmall(
   fd: number,
   path: string,

@@ -1,18 +1,18 @@
-/** Reads a range of an open file in large pieces, one ahead of the reader, so that disk and network work together. */
+/** Reads a range of an open file in large pieces, one ahead of the reader, so that disk and network overlap. */
 import { read } from 'node:fs';
 
 /** Measured: 1 MiB slices are read, hashed and sent while still in the processor's cache. */
 const PIECE_BYTES = 1024 * 1024;
 
-/** Buffers of pieces that nobody looks at any more: new ones cost the kernel a page at a time, and the collector its work. */
+/** Buffers that are free again: new ones cost the kernel a page at a time, and burden the garbage collector. */
 const spare: Buffer[] = [];
 const MAX_SPARE = 16;
 
 type Outcome = { readonly bytes: Uint8Array } | { readonly error: unknown };
 
 /**
- * Yields bytes `[from, to)` of `fd`; ends early at the end of the file. A piece may be overwritten once the one after
- * the next, or the end, was asked for. The descriptor must stay open until the generator has ended, and may be closed then.
+ * Yields bytes `[from, to)` of `fd`; ends early at the end of the file. It may overwrite a piece once the reader asks
+ * for the piece after the next, or for the end. The caller may close the descriptor only after the generator has ended.
  *
  * @throws system errors
  */
@@ -41,7 +41,7 @@ export async function* readPieces(fd: number, from: number, to: number): AsyncGe
   } finally {
     // A reader that stops early closes the descriptor next, whose number may then belong to another file.
     await ahead;
-    // And may have left a piece on its way.
+    // Such a reader may also still use a piece.
     if (isReadWhole) for (const buffer of buffers) giveBack(buffer);
   }
 }
@@ -54,7 +54,7 @@ function giveBack(buffer: Buffer): void {
   if (buffer.byteLength === PIECE_BYTES && spare.length < MAX_SPARE) spare.push(buffer);
 }
 
-/** Never rejects: nobody may be waiting when a read ahead fails. */
+/** Never rejects: a read ahead may fail while no caller waits. */
 async function fill(fd: number, buffer: Uint8Array, position: number): Promise<Outcome> {
   let done = 0;
   try {

@@ -1,4 +1,4 @@
-/** Lists a tree in canonical order: depth first, so that a directory is directly followed by all that is under it. */
+/** Lists a tree in canonical order: depth first, so that all entries below a directory directly follow it. */
 import { isUtf8 } from 'node:buffer';
 import { fstatSync, readlinkSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -19,10 +19,10 @@ import { isOwnState } from './own-state.ts';
 /** Entries between two turns of the event loop: some milliseconds of lstat. */
 const BATCH_ENTRIES = 500;
 
-/** What is wrong with a path itself. */
+/** The codes of a bad path. */
 const PATH_CODES: ReadonlySet<ErrorCode> = new Set(['path-unsafe', 'path-too-long', 'path-reserved']);
 
-/** What is wrong with a file that has content and no size. */
+/** The notice for a file that has content and no size. */
 const UNSIZED = 'its size is said to be 0, and yet it has content; push it from standard input';
 
 interface Level {
@@ -32,16 +32,16 @@ interface Level {
   next: number;
 }
 
-/** What a scan is told. */
+/** The options of {@link scanTree}. */
 export interface ScanOptions extends ScanWishes {
-  /** The quicker way to look at an entry, for when there is more than one batch of them. */
+  /** Loads the faster stat call, once there is more than one batch of entries. */
   readonly loadStatAt?: () => Promise<StatAt | undefined>;
 }
 
 /**
- * Scans what is at `path` below `root`; see `ContentStore.scan`.
+ * Scans the entry at `path` below `root`; see `ContentStore.scan`.
  *
- * @throws CairnError `not-found`, `not-directory`, `symlink-refused`, `path-unsafe` and the like, storage codes
+ * @throws CairnError `not-found`, `not-directory`, `symlink-refused`, `path-unsafe` and similar codes, storage codes
  */
 export async function* scanTree(
   root: Directory,
@@ -85,7 +85,7 @@ class TreeScan {
     this.#maxDepth = options.depth ?? Number.POSITIVE_INFINITY;
   }
 
-  /** Finds the scanned path itself. */
+  /** Visits the scanned path itself. */
   start(): void {
     if (this.#base === '') {
       this.#add('', 'directory', fstatSync(this.#root.fd, { bigint: true }), '');
@@ -106,7 +106,7 @@ class TreeScan {
     }
   }
 
-  /** Looks at about `count` more entries; false when there are no more. */
+  /** Visits about `count` more entries; false when there are no more. */
   advance(count: number): boolean {
     for (let left = count; left > 0; left -= 1) {
       const level = this.#levels.at(-1);
@@ -135,7 +135,7 @@ class TreeScan {
     let directory: Directory;
     try {
       directory = this.#cursor.enter(joinPath(this.#base, level.path));
-      // The store's own state at the top is no part of what it stores.
+      // The store's own state at the top does not belong to its content.
       if (isReservedName(storePath) && isOwnState(directory, name)) return;
       checkRelativePath(storePath);
     } catch (error) {
@@ -182,7 +182,7 @@ class TreeScan {
     this.#onNotice({ code: 'time-out-of-range', path: printable(path), message });
   }
 
-  /** Goes into a directory; one that cannot be read stays an entry, with nothing under it. */
+  /** Enters a directory; an unreadable one stays an entry, with no entries below it. */
   #descend(path: string): void {
     if (this.#levels.length >= this.#maxDepth) return;
     try {
@@ -196,9 +196,9 @@ class TreeScan {
     }
   }
 
-  /** What one entry may do wrong is a notice; what is wrong with this process or machine ends the scan. */
+  /** A failure of one entry becomes a notice; a failure of this process or machine ends the scan. */
   #noticeOf(error: unknown, path: string): void {
-    // What opening a directory says names it by its path on this machine, which is not everybody's business.
+    // The error of opening a directory names its path on this machine, which the other side must not see.
     const own = error instanceof CairnError ? (error.cause ?? error) : error;
     const failure = storageError(own, `reading "${printable(joinPath(this.#base, path))}"`);
     const system = systemCodeOf(error) ?? systemCodeOf(failure.cause);

@@ -1,4 +1,4 @@
-/** A directory on a local disk as a monitor of a server sees it: can it be written, and is there room? */
+/** Checks a directory on a local disk for a monitor of a server: whether it can be written, and has room. */
 import { randomBytes } from 'node:crypto';
 import { access, constants, open, statfs, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -17,7 +17,7 @@ export async function freeBytesAt(directory: string): Promise<number> {
   }
 }
 
-/** Whether what is in a directory is gone after a restart of the machine. @throws CairnError, storage codes */
+/** Whether a restart of the machine empties a directory. @throws CairnError, storage codes */
 export async function isInMemory(directory: string): Promise<boolean> {
   try {
     return (await statfs(directory)).type === TMPFS_MAGIC;
@@ -27,8 +27,8 @@ export async function isInMemory(directory: string): Promise<boolean> {
 }
 
 /**
- * Makes sure that `directory` can be written: by a file that comes and goes in `scratch`, where that is there. The name
- * is that of other temporary files, so that what a killed process leaves of it is removed as theirs is.
+ * Makes sure that `directory` can be written: makes and removes a file in `scratch`, where that exists. The file has
+ * the name of other temporary files, so that the leftover of a killed process is removed like theirs.
  *
  * @throws CairnError, storage codes
  */
@@ -57,7 +57,7 @@ export function storagePlace(
 async function writeAndRemove(path: string): Promise<void> {
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL;
   const handle = await open(path, flags, 0o600).catch((error: unknown) => {
-    if (systemCodeOf(error) === 'ENOENT') return undefined; // nothing was ever staged here
+    if (systemCodeOf(error) === 'ENOENT') return undefined; // no transfer has staged a chunk here
     throw error;
   });
   if (handle === undefined) return;

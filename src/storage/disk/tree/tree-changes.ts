@@ -1,4 +1,4 @@
-/** Changes of what is published without a transfer: a directory made, an entry removed or moved. Durable on return. */
+/** Changes of published trees without a transfer: makes a directory, removes or moves an entry. Durable on return. */
 import { mkdirSync, renameSync, rmdirSync, unlinkSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { DirectoryCursor } from '../../../base/directory-walk.ts';
@@ -57,10 +57,10 @@ export async function removeAt(
   });
 }
 
-/** How {@link moveTo} goes about it. */
+/** Options of {@link moveTo}. */
 export interface MoveOptions {
   readonly replace: boolean;
-  /** Without it nothing keeps a file from being replaced that is made while the move is under way. */
+  /** Without it a move may replace a file that is made while it runs. */
   readonly native: Pick<Native, 'renameNewAt'> | undefined;
 }
 
@@ -92,13 +92,13 @@ export function moveTo(root: Directory, from: string, to: string, { replace, nat
   });
 }
 
-/** Whether it could be renamed: false where something has the name by now, and shall keep it. Throws system errors. */
+/** Renames an entry: false where the name is taken and the file there has to stay. Throws system errors. */
 function rename(from: Place, to: Place, { replace, native }: MoveOptions): boolean {
   if (!replace && native?.renameNewAt !== undefined) {
     try {
       return native.renameNewAt(from.directory.fd, from.name, to.directory.fd, to.name);
     } catch (error) {
-      // The file system knows no such rename; or it is a move into itself, of which the other one says the same.
+      // The file system does not support this flag; or it is a move into itself, which renameSync refuses as well.
       if (systemCodeOf(error) !== 'EINVAL') throw error;
     }
   }
@@ -151,7 +151,7 @@ interface Level {
   readonly names: string[];
 }
 
-/** Removes all that is in a directory, the deepest first, following no link and with a few descriptors. */
+/** Removes all entries in a directory, the deepest first, without following links and with few descriptors. */
 async function emptyDirectory(root: Directory, path: string): Promise<void> {
   const cursor = new DirectoryCursor(root);
   const breathe = createBreather();
@@ -182,7 +182,7 @@ async function emptyDirectory(root: Directory, path: string): Promise<void> {
 async function open(cursor: DirectoryCursor, path: string): Promise<Level> {
   const directory = cursor.enter(path);
   const { names, notUtf8 } = listNames(directory);
-  // Such names are no part of any manifest; what is below them is not, either.
+  // Such names are in no manifest, nor are the entries below them.
   for (const name of notUtf8) await rm(directory.at(name), { recursive: true, force: true });
   return { path, names };
 }
