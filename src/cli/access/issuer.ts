@@ -1,9 +1,9 @@
 /** What a client asks an OpenID Connect issuer: the one user of `openid-client`, which is loaded with it. */
 import * as oauth from 'openid-client';
+import { ClientError, ResponseBodyError } from 'openid-client';
 import { CairnError } from '../../base/errors.ts';
 import { fetchFromIssuer, unavailable, type IssuerFetch } from '../../base/issuer-fetch.ts';
 import { parseIssuerUrl } from '../../base/issuer-url.ts';
-import { ClientError, ResponseBodyError } from 'openid-client';
 import { printable } from '../../base/safe-path.ts';
 
 /** The issuer, the client that asks it, and the server that the tokens are for. */
@@ -38,6 +38,11 @@ export interface Issuer {
 /** The longest that an access token is believed to live: a year. */
 const MAX_LIFE_SECONDS = 366 * 24 * 3600;
 const MAX_TOKEN_LENGTH = 15_000;
+
+const MAX_SHOWN = 300;
+/** Looks like a token: an issuer may quote what it was sent. */
+const TOKEN_LIKE = /[\w.~+/=-]{32,}/g;
+const FOR_NOW = new Set(['temporarily_unavailable', 'server_error']);
 
 /**
  * Asks an issuer what it can do: OpenID Connect Discovery, else RFC 8414.
@@ -135,16 +140,11 @@ function targetOf(audience: string | undefined): Record<string, string> {
   return { audience, ...(isUri ? { resource: audience } : {}) };
 }
 
-const MAX_SHOWN = 300;
-/** Looks like a token: an issuer may quote what it was sent. */
-const TOKEN_LIKE = /[\w.~+/=-]{32,}/g;
-const FOR_NOW = new Set(['temporarily_unavailable', 'server_error']);
-
 /**
  * The CairnError that a failure of `openid-client` stands for: `issuer-unavailable` where it may work later, else
  * `login-failed`; anything else, such as the reason of a signal, as it is. Tokens are never in it.
  */
-export function issuerError(error: unknown, issuer: URL): unknown {
+function issuerError(error: unknown, issuer: URL): unknown {
   for (let inner: unknown = error; inner instanceof Error; inner = inner.cause) {
     if (inner instanceof CairnError) return inner;
   }

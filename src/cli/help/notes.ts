@@ -3,6 +3,10 @@ import type { Command } from 'commander';
 
 const kept = new WeakMap<Command, string>();
 
+/** A command and what it is for, which stand side by side where there is room. */
+const EXAMPLE = /^( +\S(?:.*?\S)?) {2,}(\S.*)$/;
+const UNDER = ' '.repeat(6);
+
 /**
  * Gives a command its examples and notes. Lines that begin with a blank stay as they are; everything else is filled up
  * to the width of the terminal.
@@ -45,10 +49,6 @@ export function partsOf(text: string): { readonly kind: 'paragraph' | 'line'; re
   }
   return parts;
 }
-
-/** A command and what it is for, which stand side by side where there is room. */
-const EXAMPLE = /^( +\S(?:.*?\S)?) {2,}(\S.*)$/;
-const UNDER = ' '.repeat(6);
 
 /** What is there to be copied is never broken; the words beside it go under it. */
 function lineIn(text: string, width: number): string[] {

@@ -1,7 +1,7 @@
 /** The man pages, from the same definitions as the help: one for cairn, one for each of its commands. */
 import type { Command, Option } from 'commander';
-import { pathOf, variablesOf } from '../options/environment.ts';
 import { notesOf, partsOf } from '../help/notes.ts';
+import { pathOf, variablesOf } from '../options/environment.ts';
 
 /** A page: its file name, and its text. */
 export interface ManPage {
@@ -10,6 +10,24 @@ export interface ManPage {
 }
 
 const SECTION = 1;
+
+/** What groff would turn into a typographic sign, and a shell would not understand then. */
+const TYPOGRAPHIC: Readonly<Record<string, string>> = {
+  '-': String.raw`\-`,
+  '~': String.raw`\(ti`,
+  '^': String.raw`\(ha`,
+  "'": String.raw`\(aq`,
+  '`': String.raw`\(ga`,
+};
+
+/** Plain text: nothing in it is a request, and what is an example can be copied. */
+export function escaped(text: string): string {
+  const body = text
+    .replaceAll('\\', String.raw`\e`)
+    .replaceAll(/[-~^'`]/g, (sign) => TYPOGRAPHIC[sign] ?? sign)
+    .replaceAll('…', '...');
+  return body.startsWith('.') ? String.raw`\&${body}` : body;
+}
 
 /** All pages. */
 export function manPages(program: Command, version: string): ManPage[] {
@@ -109,31 +127,13 @@ function seeAlso(command: Command, all: readonly Command[]): string {
   return names.map((name) => `${escaped(name)}(${SECTION})`).join(', ');
 }
 
-/** What groff would turn into a typographic sign, and a shell would not understand then. */
-const TYPOGRAPHIC: Readonly<Record<string, string>> = {
-  '-': String.raw`\-`,
-  '~': String.raw`\(ti`,
-  '^': String.raw`\(ha`,
-  "'": String.raw`\(aq`,
-  '`': String.raw`\(ga`,
-};
-
-/** Plain text: nothing in it is a request, and what is an example can be copied. */
-export function escaped(text: string): string {
-  const body = text
-    .replaceAll('\\', String.raw`\e`)
-    .replaceAll(/[-~^'`]/g, (sign) => TYPOGRAPHIC[sign] ?? sign)
-    .replaceAll('…', '...');
-  return body.startsWith('.') ? String.raw`\&${body}` : body;
-}
-
 /** A word of a macro's line. */
 export function quoted(text: string): string {
   return `"${escaped(text).replaceAll('"', String.raw`\(dq`)}"`;
 }
 
 /** The head of a page. */
-export function titleLines(name: string, sectionNumber: number, version: string): string[] {
+function titleLines(name: string, sectionNumber: number, version: string): string[] {
   return [
     `.TH ${quoted(name.toUpperCase())} ${sectionNumber} "" ${quoted(`cairn ${version}`)} "User Commands"`,
     '.nh',

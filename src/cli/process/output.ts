@@ -9,6 +9,9 @@ const STDOUT = 1;
 let failure: CairnError | undefined;
 let isKnownDirect: boolean | undefined;
 
+const CLOSED = new Set(['EPIPE', 'ERR_STREAM_DESTROYED', 'ERR_STREAM_WRITE_AFTER_END']);
+const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
+
 /**
  * Lets writes to a pipe whose reader has gone (`cairn ls … | head`) end quietly instead of as a crash; anything else that
  * goes wrong with standard output is told at the end, see {@link outputFailure}. Where standard error cannot be written,
@@ -118,9 +121,6 @@ function outputError(error: unknown): CairnError {
     details: { systemCode, isOutput: true, isOutputClosed: isClosed },
   });
 }
-
-const CLOSED = new Set(['EPIPE', 'ERR_STREAM_DESTROYED', 'ERR_STREAM_WRITE_AFTER_END']);
-const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
 /** Whether an error only says that the reader of the output has gone: worth an exit code, but no message. */
 export function isOutputClosed(error: unknown): boolean {

@@ -22,7 +22,7 @@ export function absolutePath(path: string): string {
 }
 
 /** How this process was started, as the first words of a command line. */
-export function ownCommand(argv: readonly string[] = process.argv): readonly string[] {
+function ownCommand(argv: readonly string[] = process.argv): readonly string[] {
   const [program, script] = ownProgram(argv);
   if (basename(script ?? program) === 'cairn') return ['cairn'];
   return script === undefined ? [program] : ['node', script];

@@ -1,10 +1,6 @@
 /** Tables whose columns are aligned: as wide as the terminal, and whole where there is none. */
 import { cutMiddle, displayWidth, padTo } from './width.ts';
 
-const GAP = '  ';
-/** Fewer columns of a name tell nothing. */
-const LEAST_COLUMNS = 12;
-
 /** How a table is laid out. */
 export interface TableForm {
   /** Headings of columns whose cells may be cut in their middle; ids and states never are. */
@@ -13,8 +9,14 @@ export interface TableForm {
   readonly width?: number | undefined;
 }
 
+const GAP = '  ';
+/** Fewer columns of a name tell nothing. */
+const LEAST_COLUMNS = 12;
+
+const SHORT = 8;
+
 /** The width of the terminal that standard output is; undefined where it is none. */
-export function tableWidth(stream: NodeJS.WriteStream = process.stdout): number | undefined {
+function tableWidth(stream: NodeJS.WriteStream = process.stdout): number | undefined {
   return stream.isTTY && stream.columns > 0 ? stream.columns : undefined;
 }
 
@@ -47,8 +49,6 @@ function narrow(widths: number[], columns: readonly number[], width: number): vo
     excess -= 1;
   }
 }
-
-const SHORT = 8;
 
 /** The ids as they are shown: eight characters, or as many as it takes for each of them to be the only one. */
 export function shortIds(ids: readonly string[]): string[] {

@@ -2,6 +2,14 @@
 import { formatBytes } from '../../base/byte-text.ts';
 import type { Phase } from '../../client/api/events.ts';
 
+/** What a transfer is busy with, for people. */
+export const PHASE_WORDS: Readonly<Record<Phase, string>> = {
+  scanning: 'scanning',
+  comparing: 'comparing',
+  transferring: 'transferring',
+  committing: 'verifying and publishing',
+};
+
 /** `12.3/210 MiB`, or `512 KiB/210 MiB` where the units differ. */
 export function formatBytesOf(bytes: number, total: number): string {
   const [part, whole] = [formatBytes(bytes), formatBytes(total)];
@@ -43,11 +51,3 @@ export function formatCount(count: number): string {
 export function formatEntries(count: number): string {
   return count === 1 ? '1 entry' : `${formatCount(count)} entries`;
 }
-
-/** What a transfer is busy with, for people. */
-export const PHASE_WORDS: Readonly<Record<Phase, string>> = {
-  scanning: 'scanning',
-  comparing: 'comparing',
-  transferring: 'transferring',
-  committing: 'verifying and publishing',
-};

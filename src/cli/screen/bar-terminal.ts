@@ -5,10 +5,6 @@
  */
 import { displayWidth } from '../report/width.ts';
 
-const CURSOR = { show: '\u001B[?25h', hide: '\u001B[?25l' };
-const CLEAR_RIGHT = '\u001B[K';
-const CLEAR_BELOW = '\u001B[J';
-
 /** What cli-progress calls, and a way to show the cursor by. */
 export interface BarTerminal {
   cursor(isShown: boolean): void;
@@ -25,6 +21,13 @@ export interface BarTerminal {
   isTTY(): boolean;
   getWidth(): number;
 }
+
+const CURSOR = { show: '\u001B[?25h', hide: '\u001B[?25l' };
+const CLEAR_RIGHT = '\u001B[K';
+const CLEAR_BELOW = '\u001B[J';
+
+/** Signals that end a process at once, without its exit handlers. SIGINT, SIGTERM and SIGHUP are those of cairn. */
+const ENDING = ['SIGQUIT', 'SIGABRT', 'SIGXCPU', 'SIGALRM', 'SIGUSR2'] as const;
 
 /** Makes one; `columnsOf` tells the width as it is now. */
 export function createBarTerminal(stream: NodeJS.WriteStream, columnsOf: () => number): BarTerminal {
@@ -65,9 +68,6 @@ export function createBarTerminal(stream: NodeJS.WriteStream, columnsOf: () => n
     getWidth: columnsOf,
   };
 }
-
-/** Signals that end a process at once, without its exit handlers. SIGINT, SIGTERM and SIGHUP are those of cairn. */
-const ENDING = ['SIGQUIT', 'SIGABRT', 'SIGXCPU', 'SIGALRM', 'SIGUSR2'] as const;
 
 /**
  * Watches until it is disposed of: the exit of the process, signals that end it, and those that stop it and let it go on.

@@ -80,7 +80,7 @@ function progressObject(progress: Progress): Record<string, unknown> {
 }
 
 /** The last line of a transfer. */
-export function summaryObject(summary: TransferSummary, exitCode: ExitCode): Record<string, unknown> {
+function summaryObject(summary: TransferSummary, exitCode: ExitCode): Record<string, unknown> {
   const { direction, entries, bytesTotal, bytesMoved, ...rest } = summary;
   const moved = direction === 'push' ? { bytesSent: bytesMoved } : { bytesReceived: bytesMoved };
   return {

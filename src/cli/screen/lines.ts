@@ -1,9 +1,28 @@
 /** Events that are a line of their own, in every renderer for people. */
-import type { Change, TransferEvent, TransferSummary } from '../../client/api/events.ts';
-import { printable } from '../../base/safe-path.ts';
-import type { EntryType } from '../../manifest/entry.ts';
 import { formatBytes } from '../../base/byte-text.ts';
+import { printable } from '../../base/safe-path.ts';
+import type { Change, TransferEvent, TransferSummary } from '../../client/api/events.ts';
+import type { EntryType } from '../../manifest/entry.ts';
 import { formatDuration, formatEntries, formatRate } from '../report/wording.ts';
+
+const CHANGES: Readonly<Record<Change, string>> = {
+  'new': 'new',
+  'changed': 'changed',
+  'same-size': 'other time',
+  'attributes': 'attributes',
+  'unknown': 'to send',
+};
+const KINDS: Readonly<Record<EntryType, string>> = {
+  file: 'file',
+  directory: 'dir',
+  symlink: 'link',
+  stream: 'stream',
+};
+
+const WORDS = {
+  push: { done: 'pushed', dry: 'would push', moved: 'sent' },
+  pull: { done: 'pulled', dry: 'would pull', moved: 'received' },
+} as const;
 
 /** `cairn: left out "a/b": permission denied`; what is there, and only not as it was, is not called left out. */
 export function warningLine(event: Extract<TransferEvent, { type: 'warning' }>): string {
@@ -20,20 +39,6 @@ export function waitingLine(event: Extract<TransferEvent, { type: 'waiting' }>):
 export function whyWaitingLine(event: Extract<TransferEvent, { type: 'waiting' }>): string {
   return `cairn: waiting: ${printable(event.message)}`;
 }
-
-const CHANGES: Readonly<Record<Change, string>> = {
-  'new': 'new',
-  'changed': 'changed',
-  'same-size': 'other time',
-  'attributes': 'attributes',
-  'unknown': 'to send',
-};
-const KINDS: Readonly<Record<EntryType, string>> = {
-  file: 'file',
-  directory: 'dir',
-  symlink: 'link',
-  stream: 'stream',
-};
 
 /** `new         file  1.50 MiB  a/b`: what a run would do with an entry. */
 export function wouldLine(event: Extract<TransferEvent, { type: 'would' }>): string {
@@ -56,11 +61,6 @@ export function resumedLine(event: Extract<TransferEvent, { type: 'resumed' }>):
 export function noticeLine(event: Extract<TransferEvent, { type: 'notice' }>): string {
   return `cairn: ${printable(event.message)}`;
 }
-
-const WORDS = {
-  push: { done: 'pushed', dry: 'would push', moved: 'sent' },
-  pull: { done: 'pulled', dry: 'would pull', moved: 'received' },
-} as const;
 
 /** `pushed 12 entries (34 MiB): sent 30 MiB in 2.1 s (14.3 MiB/s), resumed 4 MiB, 1 entry left out`. */
 export function summaryLine(summary: TransferSummary, options: { dryRun: boolean }): string {

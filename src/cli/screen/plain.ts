@@ -1,5 +1,7 @@
 /** Progress off a terminal: a line for each phase, one every few seconds, and what happened. */
+import { formatBytes } from '../../base/byte-text.ts';
 import type { TransferEvent } from '../../client/api/events.ts';
+import { PHASE_WORDS, formatCount, formatDuration, formatEntries, formatRate } from '../report/wording.ts';
 import {
   entryDoneLine,
   noticeLine,
@@ -9,10 +11,8 @@ import {
   wouldLine,
   summaryLine,
 } from './lines.ts';
-import { PHASE_WORDS, formatCount, formatDuration, formatEntries, formatRate } from '../report/wording.ts';
 import type { Screen } from './screen.ts';
 import { createTally, type Progress } from './tally.ts';
-import { formatBytes } from '../../base/byte-text.ts';
 
 const LINE_EVERY_MS = 5000;
 
@@ -64,7 +64,7 @@ function phaseLine(event: Extract<TransferEvent, { type: 'phase' }>): string {
 }
 
 /** `cairn: 12.0 MiB of 210 MiB (5%), 8.10 MiB/s, 24.4 s left`; undefined while there is nothing to tell. */
-export function progressLine(progress: Progress): string | undefined {
+function progressLine(progress: Progress): string | undefined {
   const { bytesTotal, bytesDone, bytesPerSecond, etaMs, publishing, waiting, moved, carried } = progress;
   if (publishing !== undefined) {
     return `cairn: published ${publishing.entriesDone} of ${formatEntries(publishing.entriesTotal)}`;

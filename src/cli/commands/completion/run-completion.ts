@@ -2,39 +2,15 @@
 import type { Command } from 'commander';
 import { EXIT, type ExitCode } from '../../../base/errors.ts';
 import { printable } from '../../../base/safe-path.ts';
+import { ownStateHomeOf } from '../../access/user-directories.ts';
+import { print } from '../../process/output.ts';
 import { offerFor, type Candidate } from './candidates.ts';
 import type { SHELLS } from './completion-command.ts';
-import { print } from '../../process/output.ts';
-import { ownStateHomeOf } from '../../access/user-directories.ts';
 
 type Shell = (typeof SHELLS)[number];
 
-/** Prints the script for a shell. */
-export async function runCompletion(shell: Shell): Promise<ExitCode> {
-  print(SCRIPTS[shell]);
-  return EXIT.done;
-}
-
-/** Prints what may replace the last word, a line each: the word, a tab, and its description. */
-export function completeIn(program: Command): (words: readonly string[]) => Promise<ExitCode> {
-  return async (words) => {
-    const { candidates, files } = await offerFor(program, words, { transferIds });
-    const lines = candidates.map(
-      ({ word, description }) => `${printable(word)}\t${printable(description)}\n`,
-    );
-    print([...lines, ...(files ? [`${FILES_MARK}\n`] : [])].join(''));
-    return EXIT.done;
-  };
-}
-
-async function transferIds(): Promise<Candidate[]> {
-  const { listTransfers } = await import('../../../client/transfers.ts');
-  const transfers = await listTransfers(ownStateHomeOf(process.env));
-  return transfers.map(({ id, direction, url }) => ({ word: id, description: `${direction} ${url}` }));
-}
-
 /** Says that names of files may follow. */
-export const FILES_MARK = ':files';
+const FILES_MARK = ':files';
 
 const BASH = `# Completion of cairn for bash. In ~/.bashrc: source <(cairn completion bash)
 _cairn() {
@@ -81,8 +57,32 @@ complete -c cairn -f -a '(__cairn_complete)'
 `;
 
 /** The script for each shell. */
-export const SCRIPTS: Readonly<Record<Shell, string>> = {
+const SCRIPTS: Readonly<Record<Shell, string>> = {
   bash: BASH,
   zsh: ZSH,
   fish: FISH,
 };
+
+/** Prints the script for a shell. */
+export async function runCompletion(shell: Shell): Promise<ExitCode> {
+  print(SCRIPTS[shell]);
+  return EXIT.done;
+}
+
+/** Prints what may replace the last word, a line each: the word, a tab, and its description. */
+export function completeIn(program: Command): (words: readonly string[]) => Promise<ExitCode> {
+  return async (words) => {
+    const { candidates, files } = await offerFor(program, words, { transferIds });
+    const lines = candidates.map(
+      ({ word, description }) => `${printable(word)}\t${printable(description)}\n`,
+    );
+    print([...lines, ...(files ? [`${FILES_MARK}\n`] : [])].join(''));
+    return EXIT.done;
+  };
+}
+
+async function transferIds(): Promise<Candidate[]> {
+  const { listTransfers } = await import('../../../client/transfers.ts');
+  const transfers = await listTransfers(ownStateHomeOf(process.env));
+  return transfers.map(({ id, direction, url }) => ({ word: id, description: `${direction} ${url}` }));
+}

@@ -26,6 +26,17 @@ export interface CliProcess {
   kill(signal: NodeJS.Signals): void;
 }
 
+/** A server that comes back. */
+export interface DemoServer {
+  /** Starts it; resolves once it accepts connections. On later starts it takes the port of the first. */
+  start(): Promise<void>;
+  /** Kills it without a warning, and waits until it is gone. */
+  kill(): Promise<void>;
+  /** Where it listens. */
+  readonly port: number;
+  readonly tokenFile: string;
+}
+
 const COMPLAINT_CHARACTERS = 4000;
 
 /** Starts processes, and ends them all. */
@@ -110,17 +121,6 @@ export function endedEarly(args: readonly string[], ending: Ending, complaint: s
   const how = ending.signal ?? `exit code ${ending.exitCode}`;
   const said = complaint.trim().split('\n').slice(-10).map(printable).join('\n');
   return new CairnError('verify-failed', `"cairn ${args[0]}" ended unexpectedly (${how}):\n${said}`);
-}
-
-/** A server that comes back. */
-export interface DemoServer {
-  /** Starts it; resolves once it accepts connections. On later starts it takes the port of the first. */
-  start(): Promise<void>;
-  /** Kills it without a warning, and waits until it is gone. */
-  kill(): Promise<void>;
-  /** Where it listens. */
-  readonly port: number;
-  readonly tokenFile: string;
 }
 
 /** A server of `root` that is not started yet. */

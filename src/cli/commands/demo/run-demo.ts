@@ -3,19 +3,49 @@ import { rmSync } from 'node:fs';
 import { lstat, mkdtemp, mkdir, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { formatBytes } from '../../../base/byte-text.ts';
 import { removeTree } from '../../../base/durable-files.ts';
 import { CairnError, EXIT, storageError, systemCodeOf, type ExitCode } from '../../../base/errors.ts';
 import { printable } from '../../../base/safe-path.ts';
-import { ProcessPool, createDemoServer } from './processes.ts';
-import { reportLines, type DemoResult } from './demo-report.ts';
 import { watchHangup, watchSignals } from '../../process/interruption.ts';
 import { printAside } from '../../process/output.ts';
-import { formatBytes } from '../../../base/byte-text.ts';
 import { formatEntries } from '../../report/wording.ts';
 import { compareTrees, measureTree } from './compare-trees.ts';
 import { startProxy } from './cutting-proxy.ts';
+import { reportLines, type DemoResult } from './demo-report.ts';
+import { ProcessPool, createDemoServer } from './processes.ts';
 import { makeSampleTree } from './sample-tree.ts';
 import { runTroubledTransfer, type TroubledTransfer } from './troubled-transfer.ts';
+
+/** What the demo runs in. */
+interface DemoSetting {
+  /** The user's own file or directory; made-up ones, where undefined. */
+  readonly path: string | undefined;
+  /** An empty directory of the demo's own. */
+  readonly workspace: string;
+  readonly pool: ProcessPool;
+  readonly signal: AbortSignal;
+}
+
+const PUSH_TROUBLES: TroubledTransfer['troubles'] = [
+  { trouble: 'cut', atPercent: 10 },
+  { trouble: 'cut', atPercent: 25 },
+  { trouble: 'kill-client', atPercent: 40 },
+  { trouble: 'cut', atPercent: 55 },
+  { trouble: 'kill-server', atPercent: 70 },
+  { trouble: 'cut', atPercent: 85 },
+];
+const PULL_TROUBLES: TroubledTransfer['troubles'] = [
+  { trouble: 'cut', atPercent: 20 },
+  { trouble: 'kill-client', atPercent: 45 },
+  { trouble: 'cut', atPercent: 75 },
+];
+/** A transfer should last long enough to be cut at every point. */
+const TRANSFER_SECONDS = 6;
+const LEAST_BYTES_PER_SECOND = 1_000_000;
+/** The made-up files, what the server stages and publishes, and what comes back. */
+const COPIES = 3;
+const RETRY_FOR = '60s';
 
 /** Runs the demo, prints its report, and leaves nothing behind. */
 export async function runDemo(word: string | undefined): Promise<ExitCode> {
@@ -70,36 +100,6 @@ function say(line: string): void {
   const seconds = (performance.now() / 1000).toFixed(1).padStart(5);
   process.stderr.write(`cairn demo: ${seconds} s  ${line}\n`);
 }
-
-/** What the demo runs in. */
-interface DemoSetting {
-  /** The user's own file or directory; made-up ones, where undefined. */
-  readonly path: string | undefined;
-  /** An empty directory of the demo's own. */
-  readonly workspace: string;
-  readonly pool: ProcessPool;
-  readonly signal: AbortSignal;
-}
-
-const PUSH_TROUBLES: TroubledTransfer['troubles'] = [
-  { trouble: 'cut', atPercent: 10 },
-  { trouble: 'cut', atPercent: 25 },
-  { trouble: 'kill-client', atPercent: 40 },
-  { trouble: 'cut', atPercent: 55 },
-  { trouble: 'kill-server', atPercent: 70 },
-  { trouble: 'cut', atPercent: 85 },
-];
-const PULL_TROUBLES: TroubledTransfer['troubles'] = [
-  { trouble: 'cut', atPercent: 20 },
-  { trouble: 'kill-client', atPercent: 45 },
-  { trouble: 'cut', atPercent: 75 },
-];
-/** A transfer should last long enough to be cut at every point. */
-const TRANSFER_SECONDS = 6;
-const LEAST_BYTES_PER_SECOND = 1_000_000;
-/** The made-up files, what the server stages and publishes, and what comes back. */
-const COPIES = 3;
-const RETRY_FOR = '60s';
 
 /** Runs the demo. @throws CairnError when something goes wrong that should not */
 async function runDemoIn(setting: DemoSetting): Promise<DemoResult> {

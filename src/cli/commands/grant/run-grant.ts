@@ -1,21 +1,37 @@
 /** `cairn grant`: what its words mean together, and the run. */
 import { existsSync } from 'node:fs';
-import type { ReachOptions } from '../../../client/api/reach.ts';
+import { formatBytes } from '../../../base/byte-text.ts';
 import { createFileDurably } from '../../../base/durable-files.ts';
 import { EXIT, type ExitCode } from '../../../base/errors.ts';
+import { momentText } from '../../../base/moment-text.ts';
 import { printable } from '../../../base/safe-path.ts';
+import type { ReachOptions } from '../../../client/api/reach.ts';
+import type { PushScope } from '../../../session/scopes.ts';
 import type { GrantInfo, GrantReply } from '../../../wire/grant-messages.ts';
+import { SESSION_ID_PATTERN } from '../../../wire/messages.ts';
+import { NO_LINES, runClient } from '../../access/run-client.ts';
+import { parseServerUrl } from '../../options/server-url.ts';
+import { usage } from '../../options/usage.ts';
+import { print } from '../../process/output.ts';
+import { doneLine, jsonLine } from '../../report/json-line.ts';
 import { alignColumns } from '../../report/table.ts';
 import type { GrantValues } from './grant-command.ts';
-import { momentText } from '../../../base/moment-text.ts';
-import { print } from '../../process/output.ts';
-import { formatBytes } from '../../../base/byte-text.ts';
-import { doneLine, jsonLine } from '../../report/json-line.ts';
-import { NO_LINES, runClient } from '../../access/run-client.ts';
-import { usage } from '../../options/usage.ts';
-import { SESSION_ID_PATTERN } from '../../../wire/messages.ts';
-import type { PushScope } from '../../../session/scopes.ts';
-import { parseServerUrl } from '../../options/server-url.ts';
+
+/** What `cairn grant` was told to do. */
+export type GrantRequest = { readonly url: URL } & (
+  | {
+      readonly what: 'issue';
+      readonly direction: 'push' | 'pull';
+      /** Of a push. */
+      readonly scope: PushScope | undefined;
+      readonly expiresInMs: number;
+      readonly maxBytes: number | undefined;
+      /** Absolute path of a new file for the grant; undefined: to standard output. */
+      readonly out: string | undefined;
+    }
+  | { readonly what: 'list' }
+  | { readonly what: 'revoke'; readonly id: string }
+);
 
 /** What the holder of a grant may do, by its word in lists. */
 const MAY = {
@@ -25,6 +41,9 @@ const MAY = {
   pull: 'pull from',
 } as const;
 const HEADINGS = ['ID', 'STATE', 'MAY', 'PATH', 'EXPIRES', 'AT MOST'];
+
+const EXAMPLE = 'cairn grant https://files.example.org/inbox/alice --push --expires 24h';
+const DAY_MS = 86_400_000;
 
 /** Issues a grant, lists those of the token's owner, or ends one. */
 export async function runGrant(word: string, values: GrantValues): Promise<ExitCode> {
@@ -128,25 +147,6 @@ function objectOf(info: GrantInfo): Record<string, unknown> {
 function grantLine(info: GrantInfo): string {
   return jsonLine(objectOf(info));
 }
-
-/** What `cairn grant` was told to do. */
-export type GrantRequest = { readonly url: URL } & (
-  | {
-      readonly what: 'issue';
-      readonly direction: 'push' | 'pull';
-      /** Of a push. */
-      readonly scope: PushScope | undefined;
-      readonly expiresInMs: number;
-      readonly maxBytes: number | undefined;
-      /** Absolute path of a new file for the grant; undefined: to standard output. */
-      readonly out: string | undefined;
-    }
-  | { readonly what: 'list' }
-  | { readonly what: 'revoke'; readonly id: string }
-);
-
-const EXAMPLE = 'cairn grant https://files.example.org/inbox/alice --push --expires 24h';
-const DAY_MS = 86_400_000;
 
 /** Validates the words. @throws CairnError `usage`, what a URL that cannot be a target throws */
 export function grantRequestOf(word: string, values: GrantValues): GrantRequest {

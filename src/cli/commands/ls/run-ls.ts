@@ -1,16 +1,24 @@
 /** `cairn ls`. */
+import { formatBytes } from '../../../base/byte-text.ts';
 import { EXIT, type ExitCode } from '../../../base/errors.ts';
+import { momentText } from '../../../base/moment-text.ts';
 import { printable, targetPathOf } from '../../../base/safe-path.ts';
-import type { Entry, EntryType } from '../../../manifest/entry.ts';
 import type { EntryList } from '../../../manifest/entry-table.ts';
+import type { Entry, EntryType } from '../../../manifest/entry.ts';
 import type { Notice } from '../../../wire/tree-stream.ts';
-import type { LsValues } from './ls-command.ts';
-import { jsonLine } from '../../report/json-line.ts';
 import { NO_LINES, runClient } from '../../access/run-client.ts';
 import { parseServerUrl } from '../../options/server-url.ts';
 import { print } from '../../process/output.ts';
-import { momentText } from '../../../base/moment-text.ts';
-import { formatBytes } from '../../../base/byte-text.ts';
+import { jsonLine } from '../../report/json-line.ts';
+import type { LsValues } from './ls-command.ts';
+
+const TYPE_LETTERS: Readonly<Record<EntryType, string>> = {
+  file: '-',
+  directory: 'd',
+  symlink: 'l',
+  stream: '-',
+};
+const NS_PER_MS = 1_000_000n;
 
 /** Lists what is at a URL. */
 export async function runLs(word: string, values: LsValues): Promise<ExitCode> {
@@ -61,14 +69,6 @@ function printJson(entries: EntryList, notices: readonly Notice[]): ExitCode {
 function exitCodeOf(notices: readonly Notice[]): ExitCode {
   return notices.length > 0 ? EXIT.partial : EXIT.done;
 }
-
-const TYPE_LETTERS: Readonly<Record<EntryType, string>> = {
-  file: '-',
-  directory: 'd',
-  symlink: 'l',
-  stream: '-',
-};
-const NS_PER_MS = 1_000_000n;
 
 /** `-rw-r--r--`; setuid, setgid and sticky as `ls` writes them. */
 export function modeText(type: EntryType, mode: number): string {

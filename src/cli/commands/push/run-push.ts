@@ -1,16 +1,35 @@
 /** `cairn push`: what its words say, and the run. */
 import type { ExitCode } from '../../../base/errors.ts';
-import { printable } from '../../../base/safe-path.ts';
-import type { TransferOptions } from '../../../client/api/options.ts';
-import type { TransferSummary } from '../../../client/api/events.ts';
-import { readDescriptor, STDIN } from './descriptor-stream.ts';
-import { shownCommand, absolutePath } from '../../process/own-command.ts';
-import { refuseForStreams, wordsOf, type TransferValues } from '../../options/transfer-options.ts';
-import type { PushValues } from './push-command.ts';
-import { runTransfer } from '../../access/run-client.ts';
 import { withoutUserInfo } from '../../../base/masked.ts';
+import { printable } from '../../../base/safe-path.ts';
+import type { TransferSummary } from '../../../client/api/events.ts';
+import type { TransferOptions } from '../../../client/api/options.ts';
+import { runTransfer } from '../../access/run-client.ts';
 import { looksLikeUrl, parseServerUrl } from '../../options/server-url.ts';
+import { refuseForStreams, wordsOf, type TransferValues } from '../../options/transfer-options.ts';
 import { usage } from '../../options/usage.ts';
+import { shownCommand, absolutePath } from '../../process/own-command.ts';
+import { readDescriptor, STDIN } from './descriptor-stream.ts';
+import type { PushValues } from './push-command.ts';
+
+/** Where the bytes of a push come from. */
+type PushSource =
+  | { readonly kind: 'paths'; readonly paths: readonly string[] }
+  | { readonly kind: 'stdin' }
+  | { readonly kind: 'command'; readonly argv: readonly [string, ...string[]] };
+
+/** What `cairn push` was told to do. */
+export interface PushJob {
+  readonly source: PushSource;
+  readonly url: URL;
+  readonly values: TransferValues;
+  /** The command line that does the same again, from any directory. */
+  readonly resumeCommand: readonly string[];
+}
+
+/** A push that is right. */
+const PUSH_EXAMPLE = 'cairn push ~/photos http://127.0.0.1:7070/photos';
+const COMMAND_EXAMPLE = 'cairn push --from-command http://127.0.0.1:7070/home.tar -- tar c -C /home .';
 
 /** Sends files, trees, standard input or a program's output to a server. */
 export async function runPush(words: readonly string[], values: PushValues): Promise<ExitCode> {
@@ -59,25 +78,6 @@ async function pushOutput(
     await command.stop();
   }
 }
-
-/** Where the bytes of a push come from. */
-export type PushSource =
-  | { readonly kind: 'paths'; readonly paths: readonly string[] }
-  | { readonly kind: 'stdin' }
-  | { readonly kind: 'command'; readonly argv: readonly [string, ...string[]] };
-
-/** What `cairn push` was told to do. */
-export interface PushJob {
-  readonly source: PushSource;
-  readonly url: URL;
-  readonly values: TransferValues;
-  /** The command line that does the same again, from any directory. */
-  readonly resumeCommand: readonly string[];
-}
-
-/** A push that is right. */
-export const PUSH_EXAMPLE = 'cairn push ~/photos http://127.0.0.1:7070/photos';
-const COMMAND_EXAMPLE = 'cairn push --from-command http://127.0.0.1:7070/home.tar -- tar c -C /home .';
 
 /** Validates the words of a push. @throws CairnError `usage`, `path-unsafe`, … */
 export function pushJobOf(words: readonly string[], values: PushValues): PushJob {

@@ -18,11 +18,43 @@ export interface Descriptor {
   writeSync(bytes: Uint8Array): number;
 }
 
+/** The lines, and the batch of them that is being written. */
+interface LogLines {
+  /** Takes a line with its end; where too many wait already, it is lost. */
+  add(text: string): void;
+  /** What is to be written now: the rest of the batch, or the next one; undefined where nothing waits. */
+  batch(): Uint8Array | undefined;
+  /** So many bytes of the batch were written. */
+  wrote(bytes: number): void;
+  /** The batch could not be written: its lines are lost. */
+  failed(): void;
+  /** Another thread writes the rest of the batch. */
+  giveAway(): void;
+}
+
+interface Batch {
+  bytes: Uint8Array;
+  readonly lines: number;
+  /** Lost lines that it tells of. */
+  readonly told: number;
+}
+
+interface Bounded {
+  /** False where there is no room. */
+  add(text: string): boolean;
+  /** The first lines, as many as go well together. */
+  take(): { text: string; lines: number };
+}
+
 /** A pipe that is full is tried again after this, a descriptor that fails after that. */
 const RETRY_MS = { full: 50, failed: 1000 };
 /** How long an end waits for a reader. */
 const MAX_FLUSH_MS = 500;
 const FULL = new Set(['EAGAIN', 'EWOULDBLOCK']);
+
+const MAX_WAITING_BYTES = 1024 * 1024;
+const BATCH_BYTES = 64 * 1024;
+const NEW_LINE = 0x0a;
 
 /**
  * Makes the sink of a descriptor.
@@ -109,33 +141,8 @@ export function descriptorOf(fd: number): Descriptor {
   };
 }
 
-/** The lines, and the batch of them that is being written. */
-export interface LogLines {
-  /** Takes a line with its end; where too many wait already, it is lost. */
-  add(text: string): void;
-  /** What is to be written now: the rest of the batch, or the next one; undefined where nothing waits. */
-  batch(): Uint8Array | undefined;
-  /** So many bytes of the batch were written. */
-  wrote(bytes: number): void;
-  /** The batch could not be written: its lines are lost. */
-  failed(): void;
-  /** Another thread writes the rest of the batch. */
-  giveAway(): void;
-}
-
-const MAX_WAITING_BYTES = 1024 * 1024;
-const BATCH_BYTES = 64 * 1024;
-const NEW_LINE = 0x0a;
-
-interface Batch {
-  bytes: Uint8Array;
-  readonly lines: number;
-  /** Lost lines that it tells of. */
-  readonly told: number;
-}
-
 /** Makes the lines of a log; `lostLine` is the line, with its end, that tells how many were lost. */
-export function createLogLines(lostLine: (count: number) => string): LogLines {
+function createLogLines(lostLine: (count: number) => string): LogLines {
   const waiting = createBounded();
   let current: Batch | undefined;
   let lost = 0;
@@ -166,13 +173,6 @@ export function createLogLines(lostLine: (count: number) => string): LogLines {
     },
     giveAway: () => (current = undefined),
   };
-}
-
-interface Bounded {
-  /** False where there is no room. */
-  add(text: string): boolean;
-  /** The first lines, as many as go well together. */
-  take(): { text: string; lines: number };
 }
 
 function createBounded(): Bounded {

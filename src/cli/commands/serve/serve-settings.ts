@@ -11,7 +11,7 @@ import type { ServeValues } from './serve-command.ts';
 import { oidcSettingsOf, type OidcSettings } from './serve-oidc.ts';
 import { tlsSettingsOf, type ServeTlsSettings } from './serve-tls.ts';
 
-/** What stands for itself. */
+/** Values that the settings keep as they are. */
 type Kept =
   | 'listen'
   | 'metricsListen'

@@ -1,24 +1,38 @@
 /** `cairn token`: the access tokens of a server, whether it runs or not. */
 import { stat, unlink } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { createFileDurably } from '../../../base/durable-files.ts';
 import { CairnError, EXIT, storageError, systemCodeOf, type ExitCode } from '../../../base/errors.ts';
 import { printable } from '../../../base/safe-path.ts';
 import { firstTokenPath, type TokenStore } from '../../../server/access/first-token.ts';
 import { OWNER_NAME, TOKEN_NAME, type KeptToken } from '../../../server/access/kept-token.ts';
 import { addToken, readTokens, removeTokens } from '../../../server/access/token-changes.ts';
+import type { Authorization } from '../../../session/authorization.ts';
 import { issueSecret } from '../../../session/credential.ts';
+import type { Scope } from '../../../session/scopes.ts';
 import { createFileState } from '../../../storage/state/files/file-state.ts';
-import { print } from '../../process/output.ts';
-import { doneLine, jsonLine } from '../../report/json-line.ts';
 import { usableRoot, stateOf } from '../../access/served-directories.ts';
 import { ensurePrivateDirectory } from '../../access/user-directories.ts';
-import { readUse } from './token-use.ts';
-import { tokenObject, tokenSentence, tokenTable } from './token-table.ts';
-import type { StateValues, TokenValues } from './token-command.ts';
 import { usage } from '../../options/usage.ts';
-import { resolve } from 'node:path';
-import type { Authorization } from '../../../session/authorization.ts';
-import type { Scope } from '../../../session/scopes.ts';
+import { print } from '../../process/output.ts';
+import { doneLine, jsonLine } from '../../report/json-line.ts';
+import type { StateValues, TokenValues } from './token-command.ts';
+import { tokenObject, tokenSentence, tokenTable } from './token-table.ts';
+import { readUse } from './token-use.ts';
+
+/** What `token create` was told to make. */
+export interface TokenSettings {
+  readonly name: string;
+  readonly owner: string;
+  readonly scopes: Scope[];
+  /** Safe relative path; empty for everything. */
+  readonly path: string;
+  readonly expiresInMs: number | undefined;
+  readonly quota: Authorization['quota'];
+}
+
+/** Administration has to be asked for. */
+const DEFAULT_SCOPES: readonly Scope[] = ['read', 'write', 'list'];
 
 /** The tokens in a state directory, beside a server that may be running. */
 function storeOf(state: string): TokenStore {
@@ -143,20 +157,6 @@ async function refuseForeign(state: string): Promise<void> {
     if (systemCodeOf(error) !== 'ENOENT') throw storageError(error, `looking at "${printable(state)}"`);
   }
 }
-
-/** What `token create` was told to make. */
-export interface TokenSettings {
-  readonly name: string;
-  readonly owner: string;
-  readonly scopes: Scope[];
-  /** Safe relative path; empty for everything. */
-  readonly path: string;
-  readonly expiresInMs: number | undefined;
-  readonly quota: Authorization['quota'];
-}
-
-/** Administration has to be asked for. */
-const DEFAULT_SCOPES: readonly Scope[] = ['read', 'write', 'list'];
 
 /** The state directory that is meant, by the rule of `serve`. @throws CairnError `usage`, `config-invalid` */
 export function stateDirectoryOf({ root, state }: Pick<StateValues, 'root' | 'state'>): string {
