@@ -47,7 +47,7 @@ export function createSourceReader(options: SourceReaderOptions): SourceReader {
   const { source, pass } = options;
   const { manifest, excluded } = pass;
   const versions = new SourceVersions(options.identities, options.onTouched);
-  /** Paths that are sent as they were held, since their source has changed. */
+  /** Paths that are sent as they were read early, since their source has changed. */
   const changed = new Set<string>();
   const pathOf = (entryIndex: number): string => manifest.entries.pathOf(entryIndex);
 
@@ -57,7 +57,7 @@ export function createSourceReader(options: SourceReaderOptions): SourceReader {
     const expected = versions.of(entryIndex);
     const range = { from: entryOffset, to: entryOffset + lengthBytes };
     try {
-      yield* readHeld(source, { path, identity: expected }, range, changed);
+      yield* readRange(source, { path, identity: expected }, range, changed);
     } catch (error) {
       const code = sourceCodeOf(error);
       if (code === undefined || isToReadAgain(error)) throw error;
@@ -81,7 +81,7 @@ export function createSourceReader(options: SourceReaderOptions): SourceReader {
       for await (const [index, found] of lookUpInTurn(wanted, lookUp)) {
         const expected = versions.of(index);
         const code = changeOf(found, expected);
-        if (code === undefined || (await isHeld(source, pathOf(index)))) continue;
+        if (code === undefined || (await wasReadEarly(source, pathOf(index)))) continue;
         if (versions.accept(index, found, expected)) continue;
         const how = code === 'source-missing' ? 'is no longer there' : 'changed since its bytes were sent';
         leaveOut(pass, index, code, (path) => `"${path}" ${how}`);
@@ -96,10 +96,10 @@ export function createSourceReader(options: SourceReaderOptions): SourceReader {
 }
 
 /**
- * Reads a range of a source; of one that has changed and is held, as it was held. Where that shows when a part has been read
+ * Reads a range of a source; of one that has changed and was read early, as it was then. Where that shows when a part has been read
  * already it ends with {@link isToReadAgain}, and the next read gets the bytes that were kept.
  */
-async function* readHeld(
+async function* readRange(
   source: LocalSource,
   { path, identity }: { readonly path: string; readonly identity: string | undefined },
   range: { readonly from: number; readonly to: number },
@@ -115,18 +115,18 @@ async function* readHeld(
       }
       return;
     } catch (error) {
-      if (sourceCodeOf(error) === undefined || !(await isHeld(source, path))) throw error;
+      if (sourceCodeOf(error) === undefined || !(await wasReadEarly(source, path))) throw error;
       changed.add(path);
       const { code, message } = error as CairnError;
       if (isBegun) throw new CairnError(code, message, { cause: error, details: { isToReadAgain: true } });
     }
   }
-  yield source.held(path)!.subarray(range.from, range.to);
+  yield source.readEarly(path)!.subarray(range.from, range.to);
 }
 
-/** Whether a source was held, and is still there, only other than it was. */
-async function isHeld(source: LocalSource, path: string): Promise<boolean> {
-  if (source.held(path) === undefined) return false;
+/** Whether a source was read early, and is still there, only other than it was. */
+async function wasReadEarly(source: LocalSource, path: string): Promise<boolean> {
+  if (source.readEarly(path) === undefined) return false;
   const { store, path: storePath } = source.locate(path);
   try {
     const [found] = await store.lookup([storePath]);

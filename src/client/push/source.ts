@@ -8,7 +8,7 @@ import type { Notice } from '../../wire/tree-stream.ts';
 import type { ReadableStore, ScanWishes } from '../../storage/content-store.ts';
 import { portableMode, type Entry } from '../../manifest/entry.ts';
 import type { ModeChange } from '../../manifest/modes.ts';
-import { createHeldFiles, type HeldFiles } from './held-files.ts';
+import { createEarlyReads, type EarlyReads } from './early-reads.ts';
 import { isGone, openRoot, refuseTwins, type SourceRoot, type SourceStore } from './source-roots.ts';
 
 /** Sources that are open. Close them. */
@@ -18,7 +18,7 @@ export interface LocalSource {
   /** Where the bytes of a path of the manifest are. */
   locate(path: string): { readonly store: ReadableStore; readonly path: string };
   /** The bytes of a path that were read when the last scan found it; undefined for all but a few. */
-  held(path: string): Uint8Array | undefined;
+  readEarly(path: string): Uint8Array | undefined;
   /**
    * Lists everything, in canonical order; `onFound` is told now and then how many entries that are so far.
    *
@@ -89,7 +89,7 @@ async function openBeside(
     await closeOwn();
     throw error;
   }
-  const held = createHeldFiles();
+  const early = createEarlyReads();
   const byPrefix = new Map(roots.map((root) => [root.prefix, root]));
   const [first] = roots;
   const only = roots.length === 1 ? first : undefined;
@@ -102,11 +102,11 @@ async function openBeside(
       if (root === undefined) throw new CairnError('internal', `no source has the path "${printable(path)}"`);
       return { store: root.store, path: joinPath(root.base, slash < 0 ? '' : path.slice(slash + 1)) };
     },
-    held: held.get,
+    readEarly: early.get,
     scan: async (signal, onFound = () => {}) => {
       const passedOver = await stat(stateHome, { bigint: true }).catch(() => undefined);
-      held.clear();
-      return scanAll(roots, { signal, onFound, passedOver, held, change });
+      early.clear();
+      return scanAll(roots, { signal, onFound, passedOver, early, change });
     },
     ofEarlierRun: (others) => openBeside(others, { stateHome, change, opened: shared, mayBeGone: true }),
     close: closeOwn,
@@ -122,7 +122,7 @@ interface ScanOptions {
   readonly signal: AbortSignal;
   readonly onFound: (entries: number) => void;
   readonly passedOver: ScanWishes['passedOver'];
-  readonly held: HeldFiles;
+  readonly early: EarlyReads;
   readonly change: ModeChange | undefined;
 }
 
@@ -142,7 +142,7 @@ async function scanAll(roots: readonly SourceRoot[], options: ScanOptions): Prom
 async function scanRoot(
   { store, base, prefix }: SourceRoot,
   found: Found,
-  { signal, onFound, passedOver, held, change }: ScanOptions,
+  { signal, onFound, passedOver, early, change }: ScanOptions,
 ): Promise<void> {
   const onNotice = (notice: Notice): void =>
     void found.notices.push({ ...notice, path: joinPath(printable(prefix), notice.path) });
@@ -151,9 +151,9 @@ async function scanRoot(
       signal.throwIfAborted();
       for (const scanned of batch) {
         const path = joinPath(prefix, scanned.entry.path);
-        // oxlint-disable-next-line no-await-in-loop -- in order, and only for the few that are held
-        const { entry, identity } = held.mayHold(scanned)
-          ? await held.hold(path, scanned, store, joinPath(base, scanned.entry.path))
+        // oxlint-disable-next-line no-await-in-loop -- in order, and only for the few that are restless
+        const { entry, identity } = early.isRestless(scanned)
+          ? await early.read(path, scanned, store, joinPath(base, scanned.entry.path))
           : scanned;
         const changed = change === undefined ? entry : withMode(entry, change);
         found.entries.push(prefix === '' ? changed : { ...changed, path });

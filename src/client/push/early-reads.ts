@@ -7,42 +7,42 @@ import type { ScannedEntry } from '../../manifest/entry.ts';
 import type { ReadableStore } from '../../storage/content-store.ts';
 
 /** Memory for such files, all together and each, in bytes. */
-const MAX_HELD_BYTES = 16 * 1024 * 1024;
+const MAX_EARLY_BYTES = 16 * 1024 * 1024;
 const MAX_FILE_BYTES = 1024 * 1024;
 const RECENT_NS = 60n * 1_000_000_000n;
 /** A file that changes while so many looks at it are taken is found changed when it is sent, and named. */
 const LOOKS = 4;
 
-/** The files of one scan that are held. */
-export interface HeldFiles {
+/** The files of one scan whose bytes were read when they were found. */
+export interface EarlyReads {
   /** The bytes of a path of the manifest; undefined where they are to be read from their source. */
   get(path: string): Uint8Array | undefined;
-  /** Whether what has just been found is one of these. */
-  mayHold(found: ScannedEntry): boolean;
-  /** Holds it; answers the entry as it was when it was read. */
-  hold(path: string, found: ScannedEntry, store: ReadableStore, storePath: string): Promise<ScannedEntry>;
+  /** Whether an entry that was just found is to be read now. */
+  isRestless(found: ScannedEntry): boolean;
+  /** Reads it; answers the entry as it was then. */
+  read(path: string, found: ScannedEntry, store: ReadableStore, storePath: string): Promise<ScannedEntry>;
   clear(): void;
 }
 
 /** Makes room for such files. `nowMs` gives milliseconds since 1970. */
-export function createHeldFiles(nowMs: () => number = Date.now): HeldFiles {
+export function createEarlyReads(nowMs: () => number = Date.now): EarlyReads {
   const files = new Map<string, Uint8Array>();
-  let heldBytes = 0;
+  let earlyBytes = 0;
   const isRestless = ({ type, sizeBytes, mtimeNs }: ScannedEntry['entry']): boolean =>
     type === 'file' &&
     sizeBytes > 0 &&
-    sizeBytes <= Math.min(MAX_FILE_BYTES, MAX_HELD_BYTES - heldBytes) &&
+    sizeBytes <= Math.min(MAX_FILE_BYTES, MAX_EARLY_BYTES - earlyBytes) &&
     BigInt(nowMs()) * 1_000_000n - mtimeNs < RECENT_NS;
   return {
     get: (path) => files.get(path),
-    mayHold: ({ entry }) => isRestless(entry),
-    hold: async (path, found, store, storePath) => {
+    isRestless: ({ entry }) => isRestless(entry),
+    read: async (path, found, store, storePath) => {
       let latest = found;
       for (let look = 0; look < LOOKS && isRestless(latest.entry); look += 1) {
         const bytes = await readAsFound(store, storePath, latest);
         if (bytes !== undefined) {
           files.set(path, bytes);
-          heldBytes += bytes.byteLength;
+          earlyBytes += bytes.byteLength;
           return latest;
         }
         const [again] = await store.lookup([storePath]);
@@ -53,7 +53,7 @@ export function createHeldFiles(nowMs: () => number = Date.now): HeldFiles {
     },
     clear: () => {
       files.clear();
-      heldBytes = 0;
+      earlyBytes = 0;
     },
   };
 }
