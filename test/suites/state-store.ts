@@ -48,6 +48,18 @@ function documentTests(makeStore: MakeState): void {
     expect(Math.abs(times[0]! - Date.now())).toBeLessThan(3_600_000);
   });
 
+  it('tells that a document is unchanged, until another process has changed or removed it', async () => {
+    const { store, reopen } = await open(makeStore);
+    const other = store.properties.shared ? await reopen() : store;
+    const first = (await store.compareAndSet('k', null, '1'))!;
+    for (let time = 0; time < 3; time += 1) expect(await store.getUnless('k', first)).toBe('unchanged');
+    const second = (await other.compareAndSet('k', first, '2'))!;
+    expect(await store.getUnless('k', first)).toEqual({ key: 'k', version: second, text: '2' });
+    expect(await store.getUnless('k', second)).toBe('unchanged');
+    await other.remove('k');
+    expect(await store.getUnless('k', second)).toBeUndefined();
+  });
+
   it('knows nothing of a document that was never set', async () => {
     const { store } = await open(makeStore);
     expect(await store.get('none')).toBeUndefined();

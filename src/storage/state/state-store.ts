@@ -32,6 +32,8 @@ export interface StateStore {
   readonly properties: StateStoreProperties;
   /** The document, as the last change left it that ended before, or a later one; undefined where none is. */
   get(key: string): Promise<StateDocument | undefined>;
+  /** As {@link get}, but `unchanged`, at little cost, where the document still has this version. */
+  getUnless(key: string, version: string): Promise<StateDocument | 'unchanged' | undefined>;
   /**
    * Replaces the document that has this version; null: makes one where none is. Answers the new version, once it is durable
    * and every node sees it; undefined, changing nothing, where another version is there or none. Of many at once under one version at

@@ -162,9 +162,10 @@ async function read<T>(
   { key, schema, unreadable, isSecret = false }: DocumentKind<T>,
   known?: Known<T>,
 ): Promise<Known<T> | undefined> {
-  const found = await state.get(key);
+  const version = known?.version ?? undefined;
+  const found = await (version === undefined ? state.get(key) : state.getUnless(key, version));
+  if (found === 'unchanged') return known;
   if (found === undefined) return undefined;
-  if (found.version === known?.version) return known;
   try {
     return { version: found.version, value: v.parse(schema, found.text) };
   } catch (error) {

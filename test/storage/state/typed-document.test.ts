@@ -30,6 +30,10 @@ function counted(): StateStore & { reads: number; writes: number; fails: boolean
       it.reads += 1;
       return state.get(key);
     },
+    getUnless: (key: string, version: string) => {
+      it.reads += 1;
+      return state.getUnless(key, version);
+    },
     compareAndSet: async (key: string, version: string | null, text: string) => {
       it.writes += 1;
       if (it.fails) throw new CairnError('storage-full', 'the disk is full');

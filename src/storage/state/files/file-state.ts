@@ -50,6 +50,8 @@ export async function openFileState(directory: string): Promise<StateStore> {
 /** Documents in a state directory, for a command beside its server; nothing is looked at or made before it is needed. */
 export function createFileState(directory: string, { lookEveryMs = 250 }: FileStateOptions = {}): StateStore {
   const inTurn = createKeyedMutex();
+  /** How the files looked that {@link StateStore.getUnless} has read. */
+  const seen = new Map<string, { readonly signature: string | undefined; readonly version: string }>();
   /** Changes of a document come one after the other: in this process, and in all where commands change it, too. */
   const alone = <T>(key: string, work: () => Promise<T>): Promise<T> => {
     const locked = key === CHANGED_BY_COMMANDS ? () => whileLocked(join(directory, LOCK), work) : work;
@@ -60,6 +62,16 @@ export function createFileState(directory: string, { lookEveryMs = 250 }: FileSt
     get: async (key) => {
       checkKey(key);
       return read(directory, key);
+    },
+    getUnless: async (key, version) => {
+      checkKey(key);
+      // Looked at before it is read: a file that changes meanwhile looks different the next time.
+      const signature = await signatureOf(filePath(directory, key));
+      const before = seen.get(key);
+      if (before?.version === version && before.signature === signature) return 'unchanged';
+      const document = await read(directory, key);
+      if (document !== undefined) seen.set(key, { signature, version: document.version });
+      return document?.version === version ? 'unchanged' : document;
     },
     compareAndSet: async (key, version, text) => {
       checkKey(key);

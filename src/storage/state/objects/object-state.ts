@@ -1,5 +1,5 @@
 /** Documents as objects: the version is the object's tag, and watching is looking again and again. */
-import type { ObjectHead, ObjectStore } from '../../objects/object-store.ts';
+import type { ObjectHead, ObjectStore, OpenObject } from '../../objects/object-store.ts';
 import { watchByLooking } from '../looking.ts';
 import { MAX_DOCUMENT_BYTES, documentTooLarge, type StateDocument, type StateStore } from '../state-store.ts';
 
@@ -20,6 +20,10 @@ export function createObjectState(
   return {
     properties: { shared: objects.capabilities.shared },
     get: (key) => read(objects, key),
+    getUnless: async (key, version) => {
+      const found = await objects.get(key, { unless: version });
+      return found === 'unchanged' || found === undefined ? found : documentOf(found);
+    },
     compareAndSet: async (key, version, text) => {
       const body = Buffer.from(text);
       if (body.byteLength > MAX_DOCUMENT_BYTES) throw documentTooLarge(body.byteLength);
@@ -35,14 +39,17 @@ export function createObjectState(
 
 async function read(objects: ObjectStore, key: string): Promise<StateDocument | undefined> {
   const found = await objects.get(key);
-  if (found === undefined || found === 'unchanged') return undefined;
+  return found === undefined || found === 'unchanged' ? undefined : documentOf(found);
+}
+
+async function documentOf(found: OpenObject): Promise<StateDocument> {
   if (found.sizeBytes > MAX_DOCUMENT_BYTES) {
     await found.close();
     throw documentTooLarge(found.sizeBytes);
   }
   const pieces: Buffer[] = [];
   for await (const piece of found.bytes) pieces.push(Buffer.from(piece));
-  return { key, version: found.etag, text: Buffer.concat(pieces).toString() };
+  return { key: found.key, version: found.etag, text: Buffer.concat(pieces).toString() };
 }
 
 async function* list(objects: ObjectStore, prefix: string): AsyncGenerator<StateDocument> {
