@@ -1,12 +1,12 @@
-/** Names for what comes to a place that is taken, as browsers and drop boxes give them. Pure but for chance. */
+/** Names for a file whose name is taken, as browsers and drop boxes make them. Pure but for random numbers. */
 import { randomBytes } from 'node:crypto';
 
-/** So many are tried in their order: `report (2).pdf`, `report (3).pdf`; then chance finds one sooner. */
+/** So many are tried in order: `report (2).pdf`, `report (3).pdf`; after that a random number finds one sooner. */
 const MAX_NUMBER = 99;
 const MAX_NAME_BYTES = 255;
 const MAX_SUFFIX_CHARACTERS = 17;
 
-/** The name itself, and then others that are much like it, without end. */
+/** The name itself, and then similar ones, without end. */
 export function* freshNames(name: string): Generator<string> {
   yield name;
   for (let number = 2; number <= MAX_NUMBER; number += 1) yield withMark(name, String(number));
@@ -20,7 +20,7 @@ function withMark(name: string, mark: string): string {
   return `${cut(stem, MAX_NAME_BYTES - Buffer.byteLength(tail))}${tail}`;
 }
 
-/** What follows the name proper: the last dot and what is behind it, two of them for archives that are compressed. */
+/** The suffix of a name: the last dot and the text behind it; two of them for compressed archives. */
 function suffixOf(name: string): string {
   const dot = name.lastIndexOf('.');
   const suffix = name.slice(dot);
@@ -30,7 +30,7 @@ function suffixOf(name: string): string {
     : suffix;
 }
 
-/** The beginning of a text, of at most so many bytes and whole characters. */
+/** The start of a text: at most so many bytes, and whole characters. */
 function cut(text: string, maxBytes: number): string {
   if (Buffer.byteLength(text) <= maxBytes) return text;
   let bytes = 0;

@@ -1,6 +1,6 @@
-/** What a store finds wrong with what it keeps, and how much it does about it. */
+/** Faults that a store finds in its data, and how much it does about them. */
 
-/** What was found. */
+/** The kind of fault. */
 export type IncidentKind =
   | 'record-unreadable'
   | 'temporary-file'
@@ -11,22 +11,22 @@ export type IncidentKind =
   | 'chunks-short'
   | 'stray-file';
 
-/** Something that a store found wrong, and has repaired, unless it was told to {@link Upkeep report} only. */
+/** A fault that a store has found, and has repaired, unless it was told to {@link Upkeep report} only. */
 export interface StoreIncident {
   readonly kind: IncidentKind;
-  /** The session whose it is; undefined where it is nobody's. */
+  /** The session that it concerns; undefined where it concerns none. */
   readonly session: string | undefined;
-  /** What is wrong, for people; printable. */
+  /** The fault, for people; printable. */
   readonly problem: string;
-  /** What was done about it, or would be, as a participle: "cut off", "removed". */
+  /** The repair, done or proposed, as a participle: "cut off", "removed". */
   readonly remedy: string;
 }
 
-/** Told of what was found. */
+/** Called with each incident. */
 export type IncidentSink = (incident: StoreIncident) => void;
 
 /**
- * What a store does when it is opened. `usual`: what must be, so that nothing wrong is ever trusted. `thorough`: it
- * also tidies, and tells of what heals by itself. `report`: the same, but nothing that is kept changes.
+ * The work of a store when it opens. `usual`: the repairs without which wrong data would be trusted. `thorough`: it
+ * also tidies, and reports faults that heal by themselves. `report`: the same, but it changes no data.
  */
 export type Upkeep = 'usual' | 'thorough' | 'report';

@@ -1,6 +1,6 @@
 /**
- * The chunks of one transfer as objects: `NUMBER-DIGEST`, so that the list of keys is the checkpoint. A chunk is durable, and
- * seen by every node, once it is put; what other nodes put shows after the next `sync`.
+ * The chunks of one transfer as objects: `NUMBER-DIGEST`, so that the list of keys is the checkpoint. A chunk is
+ * durable, and every node sees it, once it is put; chunks of other nodes show after the next `sync`.
  */
 import { CairnError } from '../../base/errors.ts';
 import { createMutex } from '../../base/mutex.ts';
@@ -31,7 +31,7 @@ class ChunkObjects implements ChunkStaging {
   readonly #transfer: IncomingTransfer;
   readonly #writers = new Map<number, symbol>();
   #staged = new Map<number, StagedChunk>();
-  /** What the store said and what `digests` says must not be of two moments. */
+  /** Keeps `#staged` and `digests` in step: both change in one turn. */
   readonly #inTurn = createMutex();
 
   constructor(objects: ObjectStore, prefix: string, transfer: IncomingTransfer) {
@@ -97,7 +97,7 @@ class ChunkObjects implements ChunkStaging {
     });
   }
 
-  /** The store answers for what it has taken. */
+  /** Nothing to do: the store guarantees the bytes that it has taken. */
   async verify(): Promise<number[]> {
     return [];
   }
@@ -114,7 +114,7 @@ class ChunkObjects implements ChunkStaging {
     });
   }
 
-  /** Chunks as they were at the last sync, which were compared: another node may have put other bytes of one since. */
+  /** Publishes the chunks of the last sync, which were compared: another node may have put other bytes of one since. */
   async publish(order: PublishOrder): Promise<void> {
     const staged = await listChunks(this.#objects, this.#prefix, this.#staged);
     await publishTree(this.#objects, this.#transfer, order, staged);
@@ -134,7 +134,7 @@ class ChunkObjects implements ChunkStaging {
     const there = this.#staged.get(chunk);
     if (there === undefined || !sameDigest(there.digest, digest)) {
       const key = chunkKey(this.#prefix, chunk, digest);
-      // Another digest of this chunk stays: two nodes that removed each other's would leave none.
+      // An object with another digest of this chunk stays: two nodes that removed each other's would leave none.
       const open = async function* (): AsyncGenerator<Uint8Array> {
         yield* pieces;
       };

@@ -1,4 +1,4 @@
-/** What of the place a tree is to be published at has to give way, and what does not. */
+/** Finds conflicts between a tree and the published entries at its destination. */
 import { posix } from 'node:path';
 import { CairnError } from '../../base/errors.ts';
 import { ancestorsOf, joinPath, printable } from '../../base/safe-path.ts';
@@ -10,8 +10,8 @@ import type { ObjectStore } from '../objects/object-store.ts';
 import { findEntry, findObstacle, hasChildren } from './entry-objects.ts';
 
 /**
- * Paths of what gives way to an entry of another type. Refused is what would lose a directory with all that is in it, and what
- * is below something that is no directory.
+ * Paths of entries that an entry of another type replaces. Refuses entries that would replace a directory with entries
+ * in it, and those below an entry that is no directory.
  */
 export async function findConflicts(
   objects: ObjectStore,
@@ -36,7 +36,7 @@ export async function findConflicts(
   return giveWay;
 }
 
-/** Whether something of another type is at the path and may be replaced. @throws CairnError where it may not */
+/** Whether the path has an entry of another type that may be replaced. @throws CairnError where it may not */
 async function givesWay(
   objects: ObjectStore,
   entry: Entry,
@@ -46,7 +46,7 @@ async function givesWay(
   const found = await findEntry(objects, path);
   const isDirectory = entry.type === 'directory';
   if (found === undefined || isDirectory === (found.entry.type === 'directory')) return false;
-  // What is there stays, and shows when the entry is put there.
+  // The existing entry stays; the conflict shows when the entry is put there.
   if ((order.existing ?? 'replaced') !== 'replaced') return false;
   if (order.forceReplace === true) return true;
   if (isDirectory && (await isLinkToDirectory(objects, found.entry))) throw linkInTheWay(path);
@@ -54,7 +54,7 @@ async function givesWay(
   return true;
 }
 
-/** What is above a path and no directory, unless the transfer puts a directory in its place. */
+/** The entry above a path that is no directory, unless the transfer replaces it by a directory. */
 async function obstacleOf(
   objects: ObjectStore,
   path: string,

@@ -1,4 +1,4 @@
-/** Changes of what is published as objects without a transfer: entry by entry, each at once. */
+/** Changes of published objects without a transfer: entry by entry, each at once. */
 import { CairnError } from '../../base/errors.ts';
 import { ancestorsOf, checkRelativePath, printable } from '../../base/safe-path.ts';
 import type { ObjectSource, ObjectStore } from '../objects/object-store.ts';
@@ -50,14 +50,14 @@ async function removeWithAllBelow(objects: ObjectStore, path: string): Promise<v
   await objects.remove([entryKey(path)]);
 }
 
-/** Removes what is below an entry, the lowest first, so that what a crash leaves is still found. */
+/** Removes the entries below an entry, the lowest first, so that each one that a crash leaves can still be found. */
 export async function removeAllBelow(objects: ObjectStore, path: string): Promise<void> {
   const keys: string[] = [];
   for await (const { key } of entriesBelow(objects, path)) keys.push(key);
   await objects.remove(keys.toReversed());
 }
 
-/** See `ContentStore.move`: what is moved is copied, and then removed. */
+/** See `ContentStore.move`: copies the entries, and then removes them. */
 export async function moveEntries(
   objects: ObjectStore,
   from: string,
@@ -86,7 +86,7 @@ async function copyTo(objects: ObjectStore, kept: KeptEntry, path: string): Prom
   await objects.put(entryKey(path), entryBody({ ...kept.entry, path }, contentOf(objects, kept)));
 }
 
-/** The bytes of an entry, as it was when it was found. Throws `source-changed` where it is another one by now. */
+/** The bytes of an entry, as it was when it was found. Throws `source-changed` where another entry has replaced it. */
 export function contentOf(
   objects: ObjectStore,
   { key, contentOffset, entry, identity }: KeptEntry,

@@ -1,6 +1,6 @@
 /**
- * Published entries as objects, one each: what is known of the entry, and then its bytes. The key is made of hashes, so that every
- * path fits, and the children of one directory have one prefix.
+ * Published entries as objects, one each: the entry's description, and then its bytes. The key is made of hashes, so
+ * that every path fits, and the children of one directory have one prefix.
  */
 import { createHash } from 'node:crypto';
 import { CairnError } from '../../base/errors.ts';
@@ -10,21 +10,21 @@ import type { ObjectHead, ObjectSource, ObjectStore } from '../objects/object-st
 
 const TREE = 't/';
 const ROOT_KEY = `${TREE}root`;
-/** The length of what follows, in four bytes, and a text that says what the entry is. */
+/** Four bytes state the length of the description, a text that follows them. */
 const LENGTH_BYTES = 4;
-/** Nearly every description ends before that; else the rest is asked for. */
+/** Nearly every description ends within these bytes; else a second request gets the rest. */
 const FIRST_BYTES = 4096;
 const HASH_LENGTH = 40;
 /** Objects that are read at the same time. */
 const BATCH = 32;
 
-/** An entry that is kept, where its bytes begin in the object, and which object that is. */
+/** A published entry, the offset of its bytes in the object, and the identity of that object. */
 export interface KeptEntry extends ScannedEntry {
   readonly key: string;
   readonly contentOffset: number;
 }
 
-/** What the root is while nothing has been published at the root itself. */
+/** The root while no transfer has published the root itself. */
 const EMPTY_ROOT: KeptEntry = {
   key: ROOT_KEY,
   contentOffset: 0,
@@ -42,12 +42,12 @@ export function entryKey(path: string): string {
   return `${childrenPrefix(path.slice(0, Math.max(0, slash)))}${hashOf(path.slice(slash + 1))}`;
 }
 
-/** The entries of a directory have keys with this prefix. */
+/** The prefix of the keys of the entries in a directory. */
 function childrenPrefix(directory: string): string {
   return `${TREE}${hashOf(directory)}/`;
 }
 
-/** The object of an entry with these bytes; the path is that at which it is published. */
+/** The object of an entry with these bytes; `entry.path` is the published path. */
 export function entryBody(entry: Entry, bytes: ObjectSource): ObjectSource {
   const { path, mode, linkTarget } = entry;
   const type = entry.type === 'stream' ? 'file' : entry.type;
@@ -67,7 +67,7 @@ export function entryBody(entry: Entry, bytes: ObjectSource): ObjectSource {
 /** No bytes, as directories and links have. */
 export const NO_BYTES: ObjectSource = { sizeBytes: 0, open: async function* () {} };
 
-/** What is at a published path; undefined where nothing is. Looks at nothing above it. @throws CairnError storage codes */
+/** The entry at a published path; undefined where there is none. Ignores entries above it. @throws CairnError */
 export async function findEntry(objects: ObjectStore, path: string): Promise<KeptEntry | undefined> {
   return (await readEntry(objects, entryKey(path))) ?? (path === '' ? EMPTY_ROOT : undefined);
 }
@@ -82,7 +82,7 @@ async function readEntry(objects: ObjectStore, key: string): Promise<KeptEntry |
   if (first === undefined) return undefined;
   const contentOffset = LENGTH_BYTES + first.bytes.readUInt32BE();
   const whole = first.bytes.byteLength < contentOffset ? await bytesOf(objects, key, contentOffset) : first;
-  // Replaced between the two looks: look again.
+  // Another node has replaced it between the two reads: read again.
   if (whole?.head.etag !== first.head.etag) return readEntry(objects, key);
   return entryOf(whole.head, whole.bytes.subarray(LENGTH_BYTES, contentOffset).toString(), contentOffset);
 }
@@ -134,7 +134,7 @@ export async function hasChildren(objects: ObjectStore, path: string): Promise<b
   return false;
 }
 
-/** Puts a directory that nobody has described: of now, with the usual mode, where nothing is. */
+/** Puts a directory without a description of its own, where there is none: with the current time and the usual mode. */
 export async function putDirectory(objects: ObjectStore, path: string): Promise<void> {
   const mtimeNs = BigInt(await objects.now()) * 1_000_000n;
   const entry: Entry = { type: 'directory', path, sizeBytes: 0, mode: 0o755, mtimeNs, linkTarget: '' };
@@ -142,7 +142,7 @@ export async function putDirectory(objects: ObjectStore, path: string): Promise<
 }
 
 /**
- * The first thing above `path` that is no directory, or undefined.
+ * The highest entry above `path` that is no directory, or undefined.
  *
  * @throws CairnError `symlink-refused` where it is a symlink
  */
@@ -158,7 +158,7 @@ export async function findObstacle(objects: ObjectStore, path: string): Promise<
   return undefined;
 }
 
-/** Refuses what is below something that is no directory. @throws CairnError `not-directory`, `symlink-refused` */
+/** Refuses a path below an entry that is no directory. @throws CairnError `not-directory`, `symlink-refused` */
 export async function refuseObstacle(objects: ObjectStore, path: string): Promise<void> {
   const obstacle = await findObstacle(objects, path);
   if (obstacle === undefined) return;

@@ -1,6 +1,6 @@
 /**
- * A content store over objects: chunks are staged as immutable objects, and every entry is published whole as one. Any number
- * of nodes may have it open over the same objects; each entry changes at once, a tree entry by entry.
+ * A content store over objects: it stages chunks as immutable objects, and publishes every entry whole as one. Any
+ * number of nodes may have it open over the same objects; each entry changes at once, a tree entry by entry.
  */
 import { CairnError } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
@@ -23,9 +23,11 @@ import { listStagingAreas, openStagingArea } from './object-staging.ts';
 
 const SCAN_BATCH_ENTRIES = 1000;
 
-/** How {@link createObjectContent} stages. */
+/** Options of {@link createObjectContent}. */
 export interface ObjectContentOptions {
-  /** The smallest chunk that is no last or packed one: a store may take few large objects better than many small ones. */
+  /**
+   * The smallest chunk, but for last and packed ones: a store may handle few large objects better than many small ones.
+   */
   readonly minChunkSizeBytes?: number;
 }
 

@@ -1,4 +1,4 @@
-/** What a session keeps among the objects until it ends: its documents, and its chunks. */
+/** The data of a session among the objects until it ends: its documents, and its chunks. */
 import { formatBytes } from '../../base/byte-text.ts';
 import { CairnError } from '../../base/errors.ts';
 import type { DocumentName, StagingArea } from '../content-store.ts';
@@ -6,7 +6,7 @@ import type { ObjectStore } from '../objects/object-store.ts';
 import { openChunkObjects } from './chunk-objects.ts';
 
 const STAGING = 'd/';
-/** An empty object that says that an area is there, also before anything is in it. */
+/** An empty object that marks an area, also before it has other objects. */
 const AREA = 'area';
 const REMOVE_BATCH = 500;
 
@@ -25,7 +25,7 @@ export async function openStagingArea(
     load: (name) => loadDocument(objects, prefix, name),
     openChunks: async (transfer) => {
       if (transfer.manifest.chunkSizeBytes < minChunkSizeBytes) throw tooSmall(minChunkSizeBytes);
-      // Chunks of another manifest are none of this transfer.
+      // Chunks of another manifest do not belong to this transfer.
       return openChunkObjects(objects, `${prefix}c/${transfer.manifest.id}/`, transfer);
     },
     discard: () => discard(objects, prefix),
@@ -40,7 +40,7 @@ export async function listStagingAreas(objects: ObjectStore): Promise<string[]> 
     const id = await firstArea(objects, after);
     if (id === undefined) return ids;
     ids.push(id);
-    // Behind all keys of this area: no character of a key comes behind this one.
+    // A place behind all keys of this area: no character of a key sorts behind `~`.
     after = `${STAGING}${id}/~`;
   }
 }
@@ -50,7 +50,7 @@ async function firstArea(objects: ObjectStore, after: string): Promise<string | 
   return undefined;
 }
 
-/** The text is gone through twice: a store has to know the size first. */
+/** Iterates over the text twice: a store has to know the size first. */
 async function saveDocument(objects: ObjectStore, key: string, text: Iterable<string>): Promise<void> {
   let sizeBytes = 0;
   for (const piece of text) sizeBytes += Buffer.byteLength(piece);
@@ -68,7 +68,7 @@ async function loadDocument(
   name: DocumentName,
 ): Promise<AsyncIterable<Uint8Array> | undefined> {
   const key = `${prefix}doc/${name}`;
-  // Opened when it is read: nobody has to let go of what was not.
+  // The object is opened when the caller reads it, so that an unread one needs no close.
   const head = await objects.get(key, { to: 0 });
   if (head === undefined) return undefined;
   return {
@@ -79,7 +79,7 @@ async function loadDocument(
   };
 }
 
-/** The mark goes last, so that an area of which something is left is still listed. */
+/** Removes the mark last, so that an area with objects left is still listed. */
 async function discard(objects: ObjectStore, prefix: string): Promise<void> {
   let keys: string[] = [];
   for await (const { key } of objects.list(prefix)) {

@@ -1,4 +1,4 @@
-/** Publishing: every entry becomes one object, complete at once, out of the chunks that carried it. */
+/** Publishing: every entry becomes one object, complete at once, out of its chunks. */
 import { CairnError } from '../../base/errors.ts';
 import { ancestorsOf, joinPath, printable } from '../../base/safe-path.ts';
 import type { Entry } from '../../manifest/entry.ts';
@@ -24,15 +24,15 @@ import {
 import { readStaged, type StagedChunk } from './staged-chunk.ts';
 
 const PROGRESS_EVERY_ENTRIES = 100;
-/** Entries that are looked at before it is confirmed once that they may be changed. */
+/** Entries that are looked up before one `confirm` allows to change them. */
 const CONFIRMED_AT_A_TIME = 16;
-/** Others may replace an entry again and again while it is being put. */
+/** Tries, when other nodes replace an entry again and again while this one puts it. */
 const MAX_TURNS = 100;
 
 /** Staged chunks by their number. */
 type Staged = ReadonlyMap<number, StagedChunk>;
 
-/** What each entry needs on its way. */
+/** The values that publishing an entry needs. */
 interface Publishing {
   readonly objects: ObjectStore;
   readonly layout: Layout;
@@ -49,9 +49,9 @@ interface Waiting {
 }
 
 /**
- * Publishes a tree from its chunks, which stay, so that an interrupted call can be made again.
+ * Publishes a tree from its chunks, which stay, so that the caller can repeat an interrupted call.
  *
- * @throws CairnError `chunks-missing`; where nothing may be left out `is-directory`, `not-directory`, `symlink-refused`
+ * @throws CairnError `chunks-missing`; where no entry may be refused `is-directory`, `not-directory`, `symlink-refused`
  */
 export async function publishTree(
   objects: ObjectStore,
@@ -68,7 +68,7 @@ export async function publishTree(
   checkChunks(layout, order, staged);
   refused.checkSomeLeft();
   await order.confirm?.();
-  // What gives way itself is put over, so that nothing is ever removed that belongs to the tree.
+  // The entry itself is replaced by a put, so that no entry of the tree is ever removed.
   for (const path of giveWay) await removeAllBelow(objects, path);
   for (const path of ancestorsOf(target)) await putDirectory(objects, path);
   const publishing = { objects, layout, order, staged, modes };
@@ -105,7 +105,7 @@ function isToChange(order: PublishOrder, index: number): boolean {
   return !order.isPresent(index) || (order.needsAttributes(index) && isReplacing);
 }
 
-/** Refuses to begin while a chunk is missing or short, unless all that it carries is left out. */
+/** Refuses to begin while a chunk is missing or short, unless it carries only excluded entries. */
 function checkChunks(layout: Layout, order: PublishOrder, staged: Staged): void {
   for (let chunk = 0; chunk < layout.chunkCount; chunk += 1) {
     if (staged.get(chunk)?.sizeBytes === layout.chunkLengthBytes(chunk)) continue;
@@ -115,7 +115,7 @@ function checkChunks(layout: Layout, order: PublishOrder, staged: Staged): void 
   }
 }
 
-/** `found` is what was seen at its path. */
+/** @param found the entry that was seen at its path */
 async function publishEntry(
   publishing: Publishing,
   waiting: Waiting,
@@ -131,8 +131,8 @@ async function publishEntry(
 }
 
 /**
- * Puts an entry in the place of what was seen there. Where something else is there by now, it is seen and confirmed again: a
- * put that comes late never undoes what the publisher after this one has put.
+ * Puts an entry in the place of the one that was seen there. Where that has changed, it looks and confirms again, so
+ * that a put that comes late never undoes a put of the next publisher.
  */
 async function putOver(
   { objects, order, modes }: Publishing,
@@ -152,7 +152,7 @@ async function putOver(
   throw new CairnError('server-busy', `"${printable(path)}" is replaced again and again; try later`);
 }
 
-/** The bytes of an entry: chunks of its own one after the other, or its piece of a packed one. */
+/** The bytes of an entry: its own chunks one after the other, or its part of a packed one. */
 function bytesOf({ objects, layout, staged }: Publishing, index: number, sizeBytes: number): ObjectSource {
   const { first, count } = layout.chunksOf(index);
   if (count === 0) return NO_BYTES;
@@ -170,7 +170,7 @@ function bytesOf({ objects, layout, staged }: Publishing, index: number, sizeByt
   };
 }
 
-/** Puts an entry where nothing is, whatever happens there at this moment. @throws CairnError `destination-exists` */
+/** Puts an entry only where there is none, atomically. @throws CairnError `destination-exists` */
 async function addEntry({ objects, order }: Publishing, entry: Entry, bytes: ObjectSource): Promise<void> {
   const isRenamed = order.existing === 'renamed' && entry.type !== 'directory';
   const slash = entry.path.lastIndexOf('/') + 1;
@@ -185,7 +185,7 @@ async function addEntry({ objects, order }: Publishing, entry: Entry, bytes: Obj
   if (entry.type !== 'directory' || found?.entry.type !== 'directory') throw destinationExists(entry.path);
 }
 
-/** An interrupted call that is made again finds what it has put there. */
+/** Whether an object has these bytes already, as after an interrupted call that is repeated. */
 async function isSame(objects: ObjectStore, key: string, body: ObjectSource): Promise<boolean> {
   const head = await objects.get(key, { to: 0 });
   if (head === undefined || head === 'unchanged' || head.sizeBytes !== body.sizeBytes) return false;
@@ -201,7 +201,7 @@ async function isSame(objects: ObjectStore, key: string, body: ObjectSource): Pr
   return true;
 }
 
-/** An object has nothing that could be changed alone: the same bytes are put again. */
+/** Attributes of an object cannot change alone: gives the same bytes to put again. */
 function withAttributes({
   objects,
 }: Publishing): (found: KeptEntry | undefined, path: string) => ObjectSource {

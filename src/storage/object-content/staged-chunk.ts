@@ -14,13 +14,13 @@ export function chunkKey(prefix: string, chunk: number, digest: Uint8Array): str
   return `${prefix}${chunk}-${Buffer.from(digest).toString('hex')}`;
 }
 
-/** The chunk that an object is. */
+/** The chunk in an object. */
 export function stagedChunk({ key, sizeBytes }: Pick<ObjectHead, 'key' | 'sizeBytes'>): StagedChunk {
   return { key, sizeBytes, digest: Buffer.from(key.slice(key.lastIndexOf('-') + 1), 'hex') };
 }
 
 /**
- * What is staged under a prefix, by chunk; of two of one number the one that is `known`, else the one that came later.
+ * The chunks that are staged under a prefix. Of two with one number it takes the one in `known`, else the later one.
  *
  * @throws CairnError storage codes
  */
@@ -41,7 +41,7 @@ export async function listChunks(
   return new Map(Array.from(heads, ([chunk, head]) => [chunk, stagedChunk(head)]));
 }
 
-/** Bytes of a staged chunk. @throws CairnError `chunks-missing` where it is not there */
+/** Bytes of a staged chunk. @throws CairnError `chunks-missing` where it is missing */
 export async function* readStaged(
   objects: ObjectStore,
   staged: StagedChunk | undefined,

@@ -1,4 +1,4 @@
-/** The bytes of a put, checked on their way into a store. */
+/** Checks the bytes of a put on their way into a store. */
 import { createHash } from 'node:crypto';
 import { CairnError } from '../../base/errors.ts';
 import type { ObjectBody } from './object-store.ts';
@@ -9,9 +9,9 @@ export function sizeOf(body: ObjectBody): number {
 }
 
 /**
- * Yields a body piece by piece, and ends well only where it is what it says.
+ * Yields a body piece by piece, and throws where its size or digest is not the stated one.
  *
- * @throws CairnError `storage-unsupported`, `digest-mismatch`, `internal` as `ObjectStore.put`; what the body throws
+ * @throws CairnError `storage-unsupported`, `digest-mismatch`, `internal` as `ObjectStore.put`; the errors of the body
  */
 export async function* checkedBody(
   body: ObjectBody,

@@ -1,4 +1,4 @@
-/** Which keys every object store takes: names that no service, file system or URL changes on the way. */
+/** The keys that every object store takes: names that no service, file system or URL changes on the way. */
 import { CairnError } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
 
@@ -9,8 +9,8 @@ export const MAX_KEY_PART_LENGTH = 100;
 const KEY = /^[A-Za-z0-9._/-]*$/;
 
 /**
- * Refuses a text that is no key: 1 to 500 characters out of letters, digits, `.`, `_` and `-` of ASCII, in parts of 1 to 100
- * that slashes divide, none of which is `.` or `..`. Order by characters is order by bytes.
+ * Refuses a text that is no key. A key has 1 to 500 letters, digits, `.`, `_` and `-` of ASCII, in parts of 1 to 100
+ * that slashes divide, none of them `.` or `..`. Order by characters is order by bytes.
  *
  * @throws CairnError `path-unsafe`, `path-too-long`
  */
@@ -21,7 +21,7 @@ export function checkKey(key: string): void {
   throw new CairnError('path-unsafe', `"${printable(key)}" is no key of an object`);
 }
 
-/** Refuses what no key begins with; the empty text is where all keys begin. @throws CairnError as {@link checkKey} */
+/** Refuses a text with which no key can begin; the empty text is allowed. @throws CairnError as {@link checkKey} */
 export function checkPrefix(prefix: string): void {
   checkLength(prefix);
   const whole = prefix.split('/').slice(0, -1);

@@ -1,7 +1,7 @@
 /**
- * Session records as documents of a state store: `s/ID` holds the record, and `f/HASH/ID`, which is empty, lets a client's
- * unfinished session be found by one list. The record comes first and goes last, so that a crash in between leaves no mark
- * that nobody ever removes; a session without one is not found by a client that has lost its id, and ends with its lease.
+ * Session records as documents of a state store: `s/ID` holds the record, and `f/HASH/ID`, an empty mark, lets one list
+ * find a client's unfinished session. The record is made first and removed last, so that a crash in between leaves no
+ * mark for ever; a client that has lost its id cannot find a session without a mark, which ends with its lease.
  */
 import { createHash } from 'node:crypto';
 import { CairnError } from '../../base/errors.ts';
@@ -16,8 +16,8 @@ const RECORDS = 's/';
 const MARKS = 'f/';
 
 /**
- * A session store over documents; every node may have its own over the same ones. A document that is no record is told to
- * `onIncident` and passed over. Its functions throw `journal-version` for a record of a newer cairn.
+ * A session store over documents; every node may have its own over the same ones. It reports a document that is no
+ * record to `onIncident` and skips it. Its functions throw `journal-version` for a record of a newer cairn.
  */
 export function createDocumentSessions(state: StateStore, onIncident: IncidentSink = () => {}): SessionStore {
   const get = async (id: string): Promise<SessionRecord | undefined> => {
@@ -98,7 +98,7 @@ function markOf({ id, principal, direction, target, manifestId }: SessionRecord)
   return manifestId === null ? undefined : marksOf({ principal, direction, target, manifestId }) + id;
 }
 
-/** What the keys of all marks begin with that a query means. */
+/** The prefix of the keys of all marks that match a query. */
 function marksOf({ principal, direction, target, manifestId }: SessionQuery): string {
   const meant = JSON.stringify([principal, direction, target, manifestId]);
   return `${MARKS}${createHash('sha256').update(meant).digest('hex')}/`;

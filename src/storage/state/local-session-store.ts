@@ -24,12 +24,13 @@ const TEMPORARY_NAME = /^\.cairn-[0-9a-f]+\.tmp$/;
 const BATCH_RECORDS = 200;
 
 /**
- * Opens the store in `directory`, made (0700) where it is missing. One process at a time may have it open. A file that
- * is no record is renamed to `<id>.broken` and told to `onIncident`, so that one bad file does not end the service. With
- * `upkeep: 'report'` nothing in the directory changes, which must exist; then only read from the store.
+ * Opens the store in `directory`, made (0700) if it is missing. One process at a time may have it open. It renames a
+ * file that is no record to `<id>.broken` and reports it to `onIncident`, so that one bad file does not end the
+ * service. With `upkeep: 'report'` it changes nothing in the directory, which must exist; then only read from the
+ * store.
  *
- * @throws CairnError `journal-version` for a record of a newer cairn, which stays as it is; `owner-untrusted` for what
- * another user may have written; `symlink-refused`; storage codes
+ * @throws CairnError `journal-version` for a record of a newer cairn, which stays as it is; `owner-untrusted` for a
+ * file that another user may have written; `symlink-refused`; storage codes
  */
 export async function openLocalSessionStore(
   directory: string,
@@ -39,7 +40,7 @@ export async function openLocalSessionStore(
   if (upkeep !== 'report') await makePrivateDirectory(directory);
   const records = new Map<string, SessionRecord>();
   try {
-    // A process that was killed may have made names and not lived to sync them; from here on they are told of.
+    // A killed process may have made names without syncing them; sync them before clients hear of them.
     if (upkeep !== 'report') for (const path of [dirname(directory), directory]) await syncDirectory(path);
     let read = 0;
     for (const name of readdirSync(directory)) {
@@ -62,7 +63,7 @@ interface Care {
   readonly onIncident: IncidentSink;
 }
 
-/** What a write left that was cut: no change of a record that anybody was told of. */
+/** Removes the leftover of an interrupted write, whose change no caller was told of. */
 function tidy(directory: string, name: string, { upkeep, onIncident }: Care): void {
   if (upkeep !== 'report' && !isDone(() => unlinkSync(join(directory, name)))) return;
   const problem = `"${printable(join(directory, name))}" was left by a write that was cut`;
@@ -96,7 +97,7 @@ function loadRecord(directory: string, id: string, { upkeep, onIncident }: Care)
   return undefined;
 }
 
-/** Freezes a record with all that is in it. */
+/** Freezes a record with all values in it. */
 function frozen<T>(value: T): T {
   if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
   for (const member of Object.values(value)) frozen(member);
@@ -106,9 +107,9 @@ function frozen<T>(value: T): T {
 class LocalSessionStore implements SessionStore {
   readonly properties = { shared: false };
   readonly #directory: string;
-  /** Frozen, so that a list of thousands needs no copies; a caller that gets a single one gets a copy of its own. */
+  /** Frozen, so that a list of thousands needs no copies; a caller that gets a single record gets its own copy. */
   readonly #records: Map<string, SessionRecord>;
-  /** Changes of one record come one after the other; those of different records go on side by side. */
+  /** Runs changes of one record one after the other, and those of different records in parallel. */
   readonly #inTurn = createKeyedMutex();
 
   constructor(directory: string, records: Map<string, SessionRecord>) {
@@ -125,7 +126,7 @@ class LocalSessionStore implements SessionStore {
       try {
         await this.#write(own);
       } catch (error) {
-        // It may be there already, and nobody knows of it: the next start would take it for a session.
+        // The file may exist already, unknown to the caller: the next start would take it for a session.
         await unlink(this.#path(own.id)).catch(() => undefined);
         throw error;
       }

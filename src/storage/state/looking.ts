@@ -1,12 +1,12 @@
-/** Watching where nothing tells of changes: by looking again and again. */
+/** Watches a store that reports no changes: by looking again and again. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** By what a key's document is known from the one before and the one after it. */
+/** For each key, a text that differs between one version of its document and the next. */
 type Tags = ReadonlyMap<string, string>;
 
 /**
- * See `StateStore.watch`: calls `look` every `lookEveryMs`, without keeping the process alive, and tells what differs from
- * the look before. Ends with what `look` throws.
+ * See `StateStore.watch`: calls `look` every `lookEveryMs`, without keeping the process alive, and yields the
+ * differences from the look before. Ends with the error of `look`.
  */
 export async function* watchByLooking(
   look: () => Promise<Tags>,

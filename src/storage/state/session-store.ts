@@ -1,8 +1,8 @@
-/** Where session records live: one process's files, or a store that many processes share. */
+/** The store of session records: one process's files, or a store that many processes share. */
 import type { SessionRecord } from '../../session/record.ts';
 import { isTerminal } from '../../session/state.ts';
 
-/** Which unfinished session a client means that has lost its id. */
+/** Describes the unfinished session that a client looks for when it has lost the id. */
 export interface SessionQuery {
   readonly principal: string;
   readonly direction: 'push' | 'pull';
@@ -10,7 +10,7 @@ export interface SessionQuery {
   readonly manifestId: string;
 }
 
-/** What a session store can do. */
+/** The abilities of a session store. */
 export interface SessionStoreProperties {
   /** Whether other processes see and change the same records. */
   readonly shared: boolean;
@@ -23,8 +23,8 @@ export interface SessionStore {
   create(record: SessionRecord): Promise<void>;
   get(id: string): Promise<SessionRecord | undefined>;
   /**
-   * Compare-and-set: replaces the record whose version is `next.version - 1`. Returns false, changing nothing, where
-   * another one is there or none.
+   * Compare-and-set: replaces the record whose version is `next.version - 1`. Returns false, without a change, where
+   * there is another version, or no record.
    */
   replace(next: SessionRecord): Promise<boolean>;
   /** Unfinished sessions (not committed, aborted or expired) that match, the most recently created first. */
@@ -34,7 +34,7 @@ export interface SessionStore {
   remove(id: string): Promise<void>;
 }
 
-/** Whether a record is an unfinished session that a query asks for. */
+/** Whether a record is an unfinished session that matches a query. */
 export function isMeant(record: SessionRecord, query: SessionQuery): boolean {
   return (
     record.principal === query.principal &&

@@ -1,14 +1,14 @@
 /**
- * Pulls from a disk that takes nothing, because it is full or read-only: what a server keeps of them lies in memory instead,
- * bounded, until they end. A restart forgets it, and their clients begin a new session with what they have: what the disk has
- * of them from before goes, as far as it lets go of anything, or a restart would take it for the truth.
+ * Pulls from a disk that is full or read-only: the server keeps their records in memory instead, bounded, until they
+ * end. A restart loses these, and the clients begin a new session with the bytes that they have. Older records of such
+ * a pull are removed from the disk, as far as it allows that, since a restart would take them for the current ones.
  */
 import { CairnError, takesNothing } from '../../base/errors.ts';
 import type { SessionRecord } from '../../session/record.ts';
 import type { ContentStore, DocumentName, StagingArea } from '../content-store.ts';
 import { isMeant, type SessionStore } from './session-store.ts';
 
-/** How much may lie in memory. */
+/** The bounds of the memory. */
 export interface TransientBounds {
   readonly maxSessions: number;
   readonly maxBytes: number;
@@ -16,15 +16,15 @@ export interface TransientBounds {
 
 const BOUNDS: TransientBounds = { maxSessions: 1000, maxBytes: 64 * 1024 * 1024 };
 
-/** Two stores of one server. */
+/** The two stores of one server. */
 interface Stores {
   readonly sessions: SessionStore;
   readonly content: ContentStore;
 }
 
 /**
- * The same stores, but for pulls that they would refuse since the disk takes nothing. Not for a session store that other
- * processes share: they would know nothing of these.
+ * The same stores, which also take pulls that they would refuse because the disk is full or read-only. Not for a
+ * session store that other processes share: they would not see these pulls.
  */
 export function withTransientPulls({ sessions, content }: Stores, bounds: TransientBounds = BOUNDS): Stores {
   const documents = createDocuments(bounds.maxBytes);
@@ -54,7 +54,7 @@ export function withTransientPulls({ sessions, content }: Stores, bounds: Transi
   };
 }
 
-/** Runs `action`; answers the error by which a disk took nothing, and passes on every other. */
+/** Runs `action`; answers the error of a full or read-only disk, and throws every other. */
 async function refusalOf(action: () => Promise<void>): Promise<CairnError | undefined> {
   try {
     await action();
@@ -74,7 +74,7 @@ function keepRecords(
     if (!records.has(record.id) && records.size >= maxSessions) throw refused;
     records.set(record.id, structuredClone(record));
   };
-  /** A full disk takes nothing, but lets go of a name; one that is read-only does not. */
+  /** Removes the older record from the disk: a full disk allows that, a read-only one does not. */
   const letGo = async (id: string): Promise<true> => {
     try {
       await refusalOf(() => store.remove(id));
@@ -104,7 +104,7 @@ function keepRecords(
       const refused = await refusalOf(async () => void (isReplaced = await store.replace(next)));
       if (refused === undefined) return isReplaced;
       if (next.direction === 'push') throw refused;
-      const stored = await store.get(next.id); // before the look, which is of one turn with the change
+      const stored = await store.get(next.id); // before the check, so that check and change are in one turn
       if ((records.get(next.id) ?? stored)?.version !== next.version - 1) return false;
       keep(next, refused);
       return letGo(next.id);
@@ -128,7 +128,7 @@ function keepRecords(
 
 /** Documents of sessions in memory. */
 interface Documents {
-  /** Throws `refused` where there is no room for it. */
+  /** Throws `refused` where the memory has no room for it. */
   save(id: string, name: DocumentName, text: Iterable<string>, refused: CairnError): void;
   load(id: string, name: DocumentName): Buffer | undefined;
   remove(id: string, name: DocumentName): void;
@@ -167,7 +167,7 @@ function createDocuments(maxBytes: number): Documents {
   };
 }
 
-/** The area of a pull; `area` is that of the disk, where it has one, and `refused` why it has none. */
+/** The area of a pull; `area` is the one on the disk, if it has one, and `refused` the reason if it has none. */
 function transientArea(
   id: string,
   documents: Documents,

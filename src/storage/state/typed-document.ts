@@ -1,6 +1,6 @@
 /**
- * One document of a state store as a value of its type. It changes by compare-and-set: what another process has changed
- * meanwhile is read, and the change is applied to that.
+ * One document of a state store as a value of its type. It changes by compare-and-set: where another process has
+ * changed it meanwhile, the change is applied again to the new value.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as v from 'valibot';
@@ -9,53 +9,55 @@ import { createMutex } from '../../base/mutex.ts';
 import { waitFor } from './looking.ts';
 import type { StateStore } from './state-store.ts';
 
-/** What a document is; it stands beside the type of its value. */
+/** Describes a document; it stands beside the type of its value. */
 export interface DocumentKind<T> {
   readonly key: string;
-  /** From the text to the value. */
+  /** Parses the text to the value. */
   readonly schema: v.GenericSchema<string, T>;
   format(value: T): string;
-  /** What to tell of a text that the schema refuses; `where` names the document. */
+  /** The message for a text that the schema refuses; `where` names the document. */
   unreadable(where: string): string;
   /** Whether the text is a secret, which no error may quote. */
   readonly isSecret?: boolean;
 }
 
-/** What becomes of a value; the same value, or undefined, where it stays. May be called more than once. */
+/** Answers the new value; the same value, or undefined, for no change. May be called more than once. */
 export type Update<T> = (now: T | undefined) => T | undefined;
 
 /** A document that is open; there is nothing to close. */
 export interface TypedDocument<T> {
-  /** As it was last seen; undefined where none was ever made. */
+  /** The value as last seen; undefined where there never was one. */
   readonly value: T | undefined;
   /**
-   * Reads the document that is there by now. However often it is asked there is a pause between two looks: clients that can make a server
-   * ask must not make it read without end.
+   * Reads the current document. It pauses between two reads: clients that can make a server look must not make it read
+   * without end.
    *
-   * @throws CairnError `config-invalid` for what cannot be understood, or is gone: the value then stays; storage codes
+   * @throws CairnError `config-invalid` for a text that makes no sense, or a missing document: the value then stays;
+   * storage codes
    */
   look(): Promise<void>;
   /**
-   * Changes the document, durably; changes that wait together are written as one. What an update throws ends only its own change.
+   * Changes the document, durably; changes that wait together are written as one. An error of an update ends only its
+   * own change.
    *
    * @throws CairnError `config-invalid`, `server-busy` where other processes change it without a pause; storage codes
    */
   change(update: Update<T>): Promise<void>;
-  /** Looks whenever another process has changed the document, until the signal comes. */
+  /** Looks whenever another process has changed the document, until the signal aborts. */
   follow(following: Following): void;
 }
 
-/** How long a document is followed, and where looks that fail are told; each is tried again until one succeeds. */
+/** The end of following a document, and the callback for looks that fail; these are tried again until one succeeds. */
 export interface Following {
   readonly signal: AbortSignal;
   readonly onError: (error: unknown) => void;
 }
 
-/** Between two looks that were asked for. */
+/** Pause between two looks that callers asked for. */
 const PAUSE_MS = 50;
-/** After a look that failed while the document was followed. */
+/** Pause after a look that failed while following. */
 const FOLLOW_AGAIN_MS = 250;
-/** Other processes may be faster so often. */
+/** Tries, when other processes are faster. */
 const MAX_TRIES = 200;
 const MAX_STEP_BACK_MS = 20;
 
@@ -66,7 +68,7 @@ interface Waiting<T> {
   readonly failed: (error: unknown) => void;
 }
 
-/** A document as this process knows it; its version is null where none is there. */
+/** The state of a document as last seen; the version is null where there is none. */
 interface Known<T> {
   readonly version: string | null;
   readonly value: T | undefined;
@@ -81,9 +83,9 @@ interface Held<T> {
 }
 
 /**
- * Reads a document. `onChange` is told of each value that another process has made, from then on.
+ * Reads a document. From then on it calls `onChange` with each value that another process has made.
  *
- * @throws CairnError `config-invalid` for what cannot be understood; storage codes
+ * @throws CairnError `config-invalid` for a text that makes no sense; storage codes
  */
 export async function openDocument<T>(
   state: StateStore,
@@ -146,7 +148,7 @@ async function write<T>(held: Held<T>, changes: readonly Waiting<T>[]): Promise<
   throw new CairnError('server-busy', message);
 }
 
-/** Takes over the document that is there; false where there is none, or none any more. */
+/** Takes over the current document; false where there is none, or none any more. */
 async function takeOver<T>(held: Held<T>): Promise<boolean> {
   const there = await read(held.state, held.kind, held.known);
   if (there === undefined) return false;
@@ -156,7 +158,7 @@ async function takeOver<T>(held: Held<T>): Promise<boolean> {
   return true;
 }
 
-/** The document that is there; `known` itself where it is still the same; undefined where there is none. */
+/** Reads the current document; answers `known` itself where it is unchanged; undefined where there is none. */
 async function read<T>(
   state: StateStore,
   { key, schema, unreadable, isSecret = false }: DocumentKind<T>,
@@ -173,7 +175,7 @@ async function read<T>(
   }
 }
 
-/** Applies all changes to a value, one after the other; `refused`: what some of them threw. */
+/** Applies all changes to a value, one after the other; `refused`: the errors of those that threw. */
 function applied<T>(
   changes: readonly Waiting<T>[],
   before: T | undefined,
@@ -195,19 +197,19 @@ function settle<T>(change: Waiting<T>, refused: ReadonlyMap<Waiting<T>, unknown>
   else change.done();
 }
 
-/** The same work with a pause before each run; those that ask while one is to come share it. */
+/** The same work with a pause before each run; callers that ask before the next run share it. */
 function paced(work: () => Promise<void>): () => Promise<void> {
   let beganAtMs = -Infinity;
   let next: Promise<void> | undefined;
   const soon = async (): Promise<void> => {
     const pauseMs = PAUSE_MS - (performance.now() - beganAtMs);
-    // Always in a later turn: "next" is set by then.
+    // Always in a later turn, after "next" has been set.
     await sleep(Math.max(0, pauseMs), undefined, { ref: false });
     next = undefined;
     beganAtMs = performance.now();
     await work();
   };
-  // A run that is under way may have come too early for what is asked for now.
+  // A run that has started may be too early for a caller that asks now.
   return () => (next ??= soon());
 }
 
@@ -218,7 +220,7 @@ async function follow(
 ): Promise<void> {
   do {
     try {
-      // The first word is that it watches: what came before is looked at, too.
+      // The first item says that the watch has begun: this also reads earlier changes.
       for await (const _ of watch()) await look();
     } catch (error) {
       onError(error);

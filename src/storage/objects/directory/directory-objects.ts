@@ -1,4 +1,4 @@
-/** Objects in a directory, which any number of processes share, also of several hosts where the file system is theirs. */
+/** Objects in a directory, which any number of processes share, also on several hosts that share the file system. */
 import { checkKey, checkPrefix } from '../object-key.ts';
 import type { ObjectHead, ObjectStore } from '../object-store.ts';
 import { listObjects } from './list-objects.ts';
@@ -7,14 +7,15 @@ import { putObject } from './put-object.ts';
 import { getObject } from './read-object.ts';
 import { removeObjects } from './remove-objects.ts';
 
-/** No file is larger on the file systems that are in use; the disk says what it really takes. */
+/** The file systems in use have no larger files; the disk itself may allow less. */
 const MAX_OBJECT_BYTES = 2 ** 42;
 
 /**
- * Opens the objects in the directory `root`, made (0700) where it is missing. Nothing has to be closed. A compare-and-set
- * rests on what rename(2) promises on every POSIX file system, and not on locks, times or process ids.
+ * Opens the objects in the directory `root`, made (0700) if it is missing. There is nothing to close. Compare-and-set
+ * relies on the guarantees of rename(2) on every POSIX file system, not on locks, times or process ids.
  *
- * @throws CairnError `journal-version` for the directory of a newer cairn; `symlink-refused`; `owner-untrusted`; storage codes
+ * @throws CairnError `journal-version` for the directory of a newer cairn; `symlink-refused`; `owner-untrusted`;
+ * storage codes
  */
 export async function openDirectoryObjects(root: string): Promise<ObjectStore> {
   const place = await openObjectsPlace(root);

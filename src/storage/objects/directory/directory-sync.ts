@@ -1,10 +1,10 @@
-/** Directories that another node may remove at any time, made durable. */
+/** Makes directories durable that another node may remove at any time. */
 import { constants } from 'node:fs';
 import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { isNoSyncOfDirectories, storageError, systemCodeOf } from '../../../base/errors.ts';
 import { printable } from '../../../base/safe-path.ts';
 
-/** Opens a directory; undefined where none is there. Throws system errors. */
+/** Opens a directory; undefined where there is none. Throws system errors. */
 export async function openIfThere(path: string): Promise<FileHandle | undefined> {
   try {
     return await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
@@ -14,7 +14,7 @@ export async function openIfThere(path: string): Promise<FileHandle | undefined>
   }
 }
 
-/** Makes the names in an open directory durable, wherever it is by now. @throws CairnError storage codes */
+/** Makes the names in an open directory durable, even after a move. @throws CairnError storage codes */
 export async function syncNames(handle: FileHandle, path: string): Promise<void> {
   try {
     await handle.sync();
@@ -23,7 +23,7 @@ export async function syncNames(handle: FileHandle, path: string): Promise<void>
   }
 }
 
-/** The same by a path. One that is gone was empty by then, so that nothing of it is left to be made durable. */
+/** The same by a path. A directory that is gone was empty by then, so that it had no names to make durable. */
 export async function syncIfThere(path: string): Promise<void> {
   const handle = await openIfThere(path);
   try {
@@ -33,7 +33,7 @@ export async function syncIfThere(path: string): Promise<void> {
   }
 }
 
-/** Removes a file; nothing happens where another node was faster. Throws system errors. */
+/** Removes a file; does nothing where another node was faster. Throws system errors. */
 export async function unlinkIfThere(path: string): Promise<void> {
   try {
     await unlink(path);

@@ -1,24 +1,24 @@
 /**
  * Keys as names of files. Each part of a key is a directory: `part+` where further parts follow, `part=` for the object
- * itself, so that `a` and `a/b` both fit. Names have no capitals and end in no dot, so that file systems that fold either keep
- * keys apart.
+ * itself, so that `a` and `a/b` both fit. Names have no capitals and no dot at their end, so that keys stay distinct on
+ * file systems that fold either.
  */
 import { join } from 'node:path';
 
-/** Stands before what a file system could change: a capital, written small, or a dot. */
+/** Precedes a character that a file system could change: a capital, written small, or a dot. */
 const ESCAPE = '^';
 const PREFIX_MARK = '+';
 const OBJECT_MARK = '=';
 
-/** A name in a directory of keys: an object, or the beginning of further keys, which then ends in a slash. */
+/** A name in a directory of keys: an object, or the start of further keys, which then ends in a slash. */
 export interface KeyName {
-  /** What keys of it begin with; the key itself, of an object. */
+  /** The start of its keys; for an object the key itself. */
   readonly key: string;
   readonly name: string;
   readonly isObject: boolean;
 }
 
-/** The directory of the object under a checked key, below that of all keys. */
+/** The directory of the object under a checked key, below the directory of all keys. */
 export function objectPath(keys: string, key: string): string {
   const parts = key.split('/');
   const last = parts.pop() ?? '';
@@ -31,7 +31,7 @@ export function prefixPath(keys: string, prefix: string): string {
   return join(keys, ...parts.map((part) => escaped(part) + PREFIX_MARK));
 }
 
-/** What a name in the directory of `prefix` stands for; undefined for one that is none of ours. */
+/** The meaning of a name in the directory of `prefix`; undefined for a name that this file does not make. */
 export function parseKeyName(prefix: string, name: string): KeyName | undefined {
   const part = name.slice(0, -1).replaceAll(/\^(.)/g, (_, character: string) => character.toUpperCase());
   const mark = name.slice(-1);

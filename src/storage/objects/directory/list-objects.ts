@@ -4,10 +4,10 @@ import type { ObjectHead } from '../object-store.ts';
 import { type KeyName, parseKeyName, prefixPath } from './key-names.ts';
 import { currentVersion, namesIn, type Version, versionName } from './version.ts';
 
-/** Objects that are looked at together. */
+/** Objects that are looked up together. */
 const BATCH = 32;
 
-/** Which keys are meant. */
+/** The keys to list. */
 interface Wish {
   readonly prefix: string;
   readonly after: string;
@@ -39,7 +39,7 @@ async function* listBelow(directory: string, begin: string, wish: Wish): AsyncGe
   }
 }
 
-/** What is told of a version under a key. */
+/** The head of a version under a key. */
 export function headOf(key: string, version: Version): ObjectHead {
   const { sizeBytes, modifiedAtMs } = version;
   return { key, etag: versionName(version), sizeBytes, modifiedAtMs };
@@ -47,6 +47,6 @@ export function headOf(key: string, version: Version): ObjectHead {
 
 function isWanted({ key, isObject }: KeyName, { prefix, after }: Wish): boolean {
   if (isObject) return key.startsWith(prefix) && key > after;
-  // All keys below come before or behind `after` together, unless it is one of them.
+  // All keys below sort before or behind `after` together, unless `after` is one of them.
   return key.startsWith(prefix) && (key > after || after.startsWith(key));
 }

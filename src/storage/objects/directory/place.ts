@@ -16,23 +16,24 @@ import { printable } from '../../../base/safe-path.ts';
 
 const FORMAT_VERSION = 1;
 const FORMAT = JSON.stringify({ format: 'cairn-objects', version: FORMAT_VERSION });
-/** What a put or removal of a killed process left is removed after so long; one that goes on then fails, and harms nothing. */
+/** Leftovers of killed processes are removed after this time; a put or removal that still runs fails without harm. */
 const LEFTOVER_AFTER_MS = 24 * 3600 * 1000;
 
 /** Paths below the root of a directory of objects. */
 export interface ObjectsPlace {
-  /** One directory a part of a key; what is listed. */
+  /** Has one directory for each part of a key; listings read it. */
   readonly keys: string;
-  /** What is being put or removed, in a directory of its own each. */
+  /** Puts and removals that run, each in its own directory. */
   readonly drafts: string;
-  /** A file that is written to know the file system's time. */
+  /** A file whose write tells the file system's time. */
   readonly clock: string;
 }
 
 /**
- * Makes what is missing below `root`, and removes what processes that are long dead left.
+ * Makes missing folders below `root`, and removes leftovers of processes that died long ago.
  *
- * @throws CairnError `journal-version` for the directory of a newer cairn; `symlink-refused`, `owner-untrusted`; storage codes
+ * @throws CairnError `journal-version` for the directory of a newer cairn; `symlink-refused`, `owner-untrusted`;
+ * storage codes
  */
 export async function openObjectsPlace(root: string): Promise<ObjectsPlace> {
   await refuseLink(root);
@@ -71,12 +72,12 @@ async function removeLeftovers(place: ObjectsPlace): Promise<void> {
   }
 }
 
-/** The time that the file system gives to a file that is written now, in milliseconds. @throws CairnError storage codes */
+/** The file system's time for a write now, in milliseconds. @throws CairnError storage codes */
 export async function fileSystemTime({ clock }: ObjectsPlace): Promise<number> {
   try {
     const handle = await open(clock, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
     try {
-      // A byte in its old place needs no room on a full disk.
+      // Overwriting a byte needs no room on a full disk.
       await writeFully(handle, [Buffer.from('.')], 0);
       return Math.floor((await handle.stat()).mtimeMs);
     } finally {

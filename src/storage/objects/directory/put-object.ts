@@ -1,4 +1,4 @@
-/** Puts: the bytes are made durable aside, and then one rename shows them, or fails. */
+/** Puts: the bytes become durable in a draft, and then one rename shows them, or fails. */
 import { mkdir, open, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import {
@@ -26,9 +26,9 @@ import {
   versionName,
 } from './version.ts';
 
-/** Others may replace an object again and again between a look at it and an unconditional put. */
+/** Tries of an unconditional put, when other nodes replace the object again and again. */
 const MAX_TURNS = 100;
-/** Directories above an object are removed when they are empty, also between being made and being used. */
+/** Tries, when other nodes remove the directories above an object, which are empty until the object is in place. */
 const MAX_PLACINGS = 100;
 const BODY = 'body';
 
@@ -66,7 +66,7 @@ export async function putObject(
 }
 
 interface Draft {
-  /** A directory of its own, with the bytes in it. */
+  /** Its own directory, which contains the bytes. */
   readonly path: string;
   readonly modifiedAtMs: number;
 }
@@ -92,7 +92,7 @@ async function writeDraft(place: ObjectsPlace, key: string, body: AsyncIterable<
 
 type Made = Pick<Version, 'nonce' | 'modifiedAtMs' | 'sizeBytes'>;
 
-/** Makes the draft the directory of the object; a rename onto a directory with something in it fails. */
+/** Renames the draft to the directory of the object; a rename onto a directory with entries fails. */
 async function create(
   place: ObjectsPlace,
   directory: string,
@@ -118,7 +118,7 @@ async function create(
   return version;
 }
 
-/** Makes durable every directory from that of all keys down to the one above an object, whoever made it. */
+/** Makes durable every directory from that of all keys down to the one above an object, also those of other nodes. */
 async function syncAbove(place: ObjectsPlace, directory: string): Promise<void> {
   const above: string[] = [];
   for (let path = dirname(directory); path !== dirname(place.keys); path = dirname(path)) above.push(path);
@@ -132,7 +132,7 @@ async function replace(
   old: Version,
 ): Promise<Version | undefined> {
   const version: Version = { ...made, life: old.life, sequence: old.sequence + 1 };
-  // By its handle the directory is synced also when another node has moved it away.
+  // By its handle, the directory is synced even after another node has moved it away.
   const handle = await openIfThere(directory);
   if (handle === undefined) return undefined;
   try {
@@ -140,7 +140,7 @@ async function replace(
     if (isPlaced) await syncNames(handle, directory);
     const from = join(directory, pointerName(old));
     const to = join(directory, pointerName(version));
-    // A network file system may answer "gone" to a rename that it has done and was asked for twice.
+    // A network file system may answer "gone" to a rename that it received twice and has done.
     if (
       !isPlaced ||
       !((await renamed(from, to)) || (await namesIn(directory)).includes(pointerName(version)))
@@ -152,12 +152,12 @@ async function replace(
   } finally {
     await handle.close();
   }
-  // It is put by now; what stays goes with the next version, or with the object.
+  // The object is put by now; leftovers go with the next version, or with the object.
   await removeOutdated(directory, version).catch(() => undefined);
   return version;
 }
 
-/** What was there before, and what those put who came too late or were killed. */
+/** Removes the files of earlier versions, and of puts that came too late or were killed. */
 async function removeOutdated(directory: string, version: Version): Promise<void> {
   for (const name of await namesIn(directory)) {
     if (isOutdated(name, version)) await unlinkIfThere(join(directory, name));

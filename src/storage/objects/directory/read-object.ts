@@ -10,7 +10,7 @@ import type { ObjectsPlace } from './place.ts';
 import { bytesPath, currentVersion } from './version.ts';
 
 const READ_BYTES = 256 * 1024;
-/** Another node may replace the object between the look at it and its opening, each time. */
+/** Tries, when another node replaces the object between its look-up and its opening. */
 const MAX_LOOKS = 100;
 
 /** See `ObjectStore.get`; the key is checked. */

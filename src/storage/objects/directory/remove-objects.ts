@@ -1,4 +1,4 @@
-/** Removals: one rename takes an object away with all that is in its directory. */
+/** Removals: one rename takes away an object with its whole directory. */
 import { rename, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { removeTree } from '../../../base/durable-files.ts';
@@ -33,7 +33,7 @@ async function removeBatch(place: ObjectsPlace, keys: readonly string[]): Promis
   await Promise.all(Array.from(above, (path) => removeEmpty(place, path)));
 }
 
-/** Answers where the object is by now, if it was there. */
+/** Moves an object into a draft, if it exists, and answers the draft's path. */
 async function takeAway(place: ObjectsPlace, key: string): Promise<string> {
   const to = join(place.drafts, drawNonce());
   try {
@@ -45,11 +45,11 @@ async function takeAway(place: ObjectsPlace, key: string): Promise<string> {
   return to;
 }
 
-/** Removes a directory of keys and those above it, as far as they are empty; who puts something there makes them again. */
+/** Removes a directory of keys and those above it while they are empty; a put there makes them again. */
 async function removeEmpty(place: ObjectsPlace, path: string): Promise<void> {
   try {
     for (let at = path; at !== place.keys; at = dirname(at)) await rmdir(at);
   } catch {
-    // Something is in it, or another node was faster; an empty one does no harm either.
+    // It is not empty, or another node was faster; an empty one does no harm either.
   }
 }

@@ -1,7 +1,7 @@
 /**
  * The versions of one object. Its directory holds the bytes of a version under the version's name, and one empty file,
- * `at.VERSION`, which says which version is there. Whoever renames `at.OLD` to `at.NEW` has replaced OLD: of many who try, the file
- * system lets one. docs/decisions/050-compare-and-set-in-a-directory.md says why this holds.
+ * `at.VERSION`, which names the current version. A process replaces OLD by renaming `at.OLD` to `at.NEW`: of many that
+ * try, the file system lets one succeed. docs/decisions/050-compare-and-set-in-a-directory.md says why this holds.
  */
 import { randomBytes } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
@@ -10,13 +10,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CairnError, storageError, systemCodeOf } from '../../../base/errors.ts';
 import { printable } from '../../../base/safe-path.ts';
 
-/** What the name of a version says. */
+/** The fields of a version's name. */
 export interface Version {
   /** Random; the same for all versions from one creation of the object to its removal. */
   readonly life: string;
-  /** 1 for the first version of a life, and one more for each that follows it. */
+  /** 1 for the first version of a life, and one more for each version after it. */
   readonly sequence: number;
-  /** Random, so that no version ever has the name of another one. */
+  /** Random, so that no two versions ever have the same name. */
   readonly nonce: string;
   readonly modifiedAtMs: number;
   readonly sizeBytes: number;
@@ -24,11 +24,11 @@ export interface Version {
 
 const NAME = /^([0-9a-f]{24})-([0-9a-z]{1,11})-([0-9a-f]{24})-([0-9a-z]{1,11})-([0-9a-z]{1,11})$/;
 const POINTER = 'at.';
-/** A directory may be read while its pointer gets another name; then it is read again. */
+/** Tries, when a directory is read while its pointer gets another name. */
 const MAX_LOOKS = 200;
 const LOOK_AGAIN_MS = 5;
 
-/** 24 hex digits that nobody else draws. */
+/** 24 random hex digits, which no other process draws. */
 export function drawNonce(): string {
   return randomBytes(12).toString('hex');
 }
@@ -38,7 +38,7 @@ export function versionName({ life, sequence, nonce, modifiedAtMs, sizeBytes }: 
   return [life, sequence.toString(36), nonce, modifiedAtMs.toString(36), sizeBytes.toString(36)].join('-');
 }
 
-/** The name of the file that says that a version is there. */
+/** The name of the file that marks a version as current. */
 export function pointerName(version: Version): string {
   return POINTER + versionName(version);
 }
@@ -54,7 +54,7 @@ export function parseVersion(name: string): Version | undefined {
 }
 
 /**
- * The version that is there in an object's directory; undefined where no object is.
+ * The current version in an object's directory; undefined where there is no object.
  *
  * @throws CairnError `storage-io` for a directory that another program changed; storage codes
  */
@@ -74,7 +74,7 @@ export async function currentVersion(directory: string): Promise<Version | undef
   );
 }
 
-/** Names in the directory of an object, of whatever kind; none where it is not there. @throws CairnError storage codes */
+/** All names in the directory of an object; none where it does not exist. @throws CairnError storage codes */
 export async function namesIn(directory: string): Promise<string[]> {
   try {
     return await readdir(directory);
@@ -84,14 +84,14 @@ export async function namesIn(directory: string): Promise<string[]> {
   }
 }
 
-/** Whether a file in an object's directory is of no use any more once `version` was there; never true of a later one. */
+/** Whether a file in an object's directory is useless once `version` was current; never true of a later version. */
 export function isOutdated(name: string, version: Version): boolean {
   const other = parseVersion(name);
   if (other === undefined || other.life !== version.life || other.nonce === version.nonce) return false;
   return other.sequence <= version.sequence;
 }
 
-/** Where the bytes of a version lie. */
+/** The path of the bytes of a version. */
 export function bytesPath(directory: string, version: Version): string {
   return join(directory, versionName(version));
 }

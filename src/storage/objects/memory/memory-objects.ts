@@ -1,9 +1,9 @@
-/** Objects in the memory of this process, for as long as somebody holds the store. */
+/** Objects in the memory of this process, for as long as code holds the store. */
 import { checkKey, checkPrefix } from '../object-key.ts';
 import { checkedBody } from '../object-body.ts';
 import type { ObjectHead, ObjectStore, OpenObject } from '../object-store.ts';
 
-/** So much fits into one buffer on every system. */
+/** One buffer holds so much on every system. */
 const MAX_OBJECT_BYTES = 2 ** 30;
 const PIECE_BYTES = 256 * 1024;
 
@@ -12,7 +12,7 @@ interface Kept extends ObjectHead {
 }
 
 /**
- * Makes an empty store; every server of this process that is given it shares it, as processes share a service. It ends
+ * Makes an empty store; the servers of this process that get it share it, as processes share a service. It ends
  * with the process.
  */
 export function createMemoryObjects(): ObjectStore {
@@ -27,7 +27,7 @@ export function createMemoryObjects(): ObjectStore {
         pieces.push(Uint8Array.from(piece));
       }
       const whole = Buffer.concat(pieces);
-      // Nothing waits between this look and the change, so that nobody comes in between.
+      // No other code runs between this check and the change.
       if (ifMatch !== undefined && (objects.get(key)?.etag ?? null) !== ifMatch) return undefined;
       puts += 1;
       const etag = String(puts);
@@ -59,7 +59,7 @@ function opened(kept: Kept, part: Buffer): OpenObject {
   return { ...headOf(kept), bytes: piecesOf(part), close: async () => {} };
 }
 
-/** In pieces, as a file or a network would give it: a reader may be slow, and is judged by each piece. */
+/** In pieces, as from a file or a network: a slow reader is judged piece by piece. */
 async function* piecesOf(part: Buffer): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < part.byteLength; at += PIECE_BYTES) yield part.subarray(at, at + PIECE_BYTES);
 }

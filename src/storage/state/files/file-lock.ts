@@ -1,14 +1,14 @@
-/** Changes of files that commands make beside a server that runs: one process at a time. */
+/** Lets one process at a time change files that commands change beside a running server. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CairnError } from '../../../base/errors.ts';
 import { acquireProcessLock, type ProcessLock } from '../../../base/process-lock.ts';
 
-/** How long another process may take before one that waits for it gives up. */
+/** How long to wait for another process before giving up. */
 const WAIT_FOR_LOCK_MS = 10_000;
 const LOOK_AGAIN_MS = 15;
 
 /**
- * Runs `work` while no other process has the lock of `directory`, and no other work of this one.
+ * Runs `work` while no other process has the lock of `directory`, and no other work of this process.
  *
  * @throws CairnError `state-locked` when another process never ends; storage codes
  */

@@ -1,11 +1,11 @@
-/** Which file of a state directory a document lies in. */
+/** The files of documents in a state directory. */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { storageError, systemCodeOf } from '../../../base/errors.ts';
 import { printable } from '../../../base/safe-path.ts';
 import { objectPath, parseKeyName } from '../../objects/directory/key-names.ts';
 
-/** What `cairn serve` has always kept in its state directory, under the names that it has there. */
+/** Documents for which the state directory of `cairn serve` has always had files, and the names of these. */
 const OWN_FILES: ReadonlyMap<string, string> = new Map([
   ['a/grants', 'grants.json'],
   ['a/keys/grant', 'grant-key'],
@@ -14,15 +14,15 @@ const OWN_FILES: ReadonlyMap<string, string> = new Map([
   ['a/tokens', 'tokens.json'],
   ['a/usage', 'usage.json'],
 ]);
-/** Where every other document lies, in a folder a part of its key. */
+/** The folder of all other documents, with one folder for each part of a key. */
 const DOCUMENTS = 'documents';
 
-/** Whether a document has a name of its own in a state directory, and not one that is made of its key. */
+/** Whether a document has a file name of its own in a state directory, not one made of its key. */
 export function isOwnFile(key: string): boolean {
   return OWN_FILES.has(key);
 }
 
-/** The directory of all documents that have no names of their own. */
+/** The directory of all documents without file names of their own. */
 export function documentsPath(directory: string): string {
   return join(directory, DOCUMENTS);
 }
@@ -34,8 +34,8 @@ export function filePath(directory: string, key: string): string {
 }
 
 /**
- * Keys that begin with `prefix` and may have a file, in their order; those with names of their own whether they have one or
- * not. The prefix is checked.
+ * Keys that begin with `prefix` and may have a file, in order; those with file names of their own even where they have
+ * no file. The prefix is checked.
  */
 export async function keysBelow(directory: string, prefix: string): Promise<string[]> {
   const own = [...OWN_FILES.keys()].filter((key) => key.startsWith(prefix));

@@ -1,6 +1,6 @@
 /**
- * Documents as files of the state directory of one server, in the formats and under the names that they have always had there. The
- * version of a document is the digest of its text, so that a file that was put back by hand is what it says.
+ * Documents as files in the state directory of one server, with the formats and names that they have always had. The
+ * version of a document is the digest of its text, so that a file that a person has put back counts as it is.
  */
 import { createHash } from 'node:crypto';
 import { readdir, stat, unlink } from 'node:fs/promises';
@@ -21,19 +21,19 @@ import { documentTooLarge, MAX_DOCUMENT_BYTES, type StateDocument, type StateSto
 import { whileLocked } from './file-lock.ts';
 import { documentsPath, filePath, isOwnFile, keysBelow } from './file-names.ts';
 
-/** The document that commands change beside a server, and the folder of the lock under which every process does. */
+/** The document that commands change beside a server, under a lock that every process takes. */
 const CHANGED_BY_COMMANDS = 'a/tokens';
 const LOCK = 'tokens.lock';
 
-/** How {@link createFileState} goes about it. */
+/** Options of {@link createFileState}. */
 export interface FileStateOptions {
   /** How often a watch looks at the files. */
   readonly lookEveryMs?: number;
 }
 
 /**
- * Opens the state directory of a server, made (0700) where it is missing, and removes what killed processes left of their
- * writes. One server at a time may do so; a full or read-only disk is no hindrance.
+ * Opens the state directory of a server, made (0700) if it is missing, and removes leftovers of writes by killed
+ * processes. Only one server at a time may do so; a full or read-only disk is no obstacle.
  *
  * @throws CairnError `owner-untrusted`, `state-locked`, storage codes
  */
@@ -47,12 +47,12 @@ export async function openFileState(directory: string): Promise<StateStore> {
   return createFileState(directory);
 }
 
-/** Documents in a state directory, for a command beside its server; nothing is looked at or made before it is needed. */
+/** Documents in a state directory, for a command beside its server; reads and makes nothing in advance. */
 export function createFileState(directory: string, { lookEveryMs = 250 }: FileStateOptions = {}): StateStore {
   const inTurn = createKeyedMutex();
-  /** How the files looked that {@link StateStore.getUnless} has read. */
+  /** The signatures of the files that {@link StateStore.getUnless} has read. */
   const seen = new Map<string, { readonly signature: string | undefined; readonly version: string }>();
-  /** Changes of a document come one after the other: in this process, and in all where commands change it, too. */
+  /** Runs changes of a document one after the other: in this process, and in all where commands change it, too. */
   const alone = <T>(key: string, work: () => Promise<T>): Promise<T> => {
     const locked = key === CHANGED_BY_COMMANDS ? () => whileLocked(join(directory, LOCK), work) : work;
     return inTurn(key, locked);
@@ -123,7 +123,7 @@ async function remove(path: string): Promise<void> {
   await syncDirectory(dirname(path));
 }
 
-/** What tells each file from the one that was there before. */
+/** For each file, a text that differs from that of the file that was there before. */
 async function signaturesBelow(directory: string, prefix: string): Promise<ReadonlyMap<string, string>> {
   checkPrefix(prefix);
   const signatures = new Map<string, string>();
@@ -145,13 +145,13 @@ async function signatureOf(path: string): Promise<string | undefined> {
   }
 }
 
-/** Removes what cut writes left: a secret may be in it. */
+/** Removes leftovers of interrupted writes, which may contain a secret. */
 async function tidy(directory: string): Promise<void> {
   await removeTemporaries(directory, 0);
   for (const folder of await foldersOf(documentsPath(directory))) await removeTemporaries(folder, 0);
 }
 
-/** A folder and all below it; none where it is not there. */
+/** A folder and all folders below it; none where it does not exist. */
 async function foldersOf(path: string): Promise<string[]> {
   try {
     const found = await readdir(path, { recursive: true, withFileTypes: true });

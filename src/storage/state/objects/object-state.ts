@@ -1,4 +1,4 @@
-/** Documents as objects: the version is the object's tag, and watching is looking again and again. */
+/** Documents as objects: the version is the object's tag; a watch looks again and again. */
 import type { ObjectHead, ObjectStore, OpenObject } from '../../objects/object-store.ts';
 import { watchByLooking } from '../looking.ts';
 import { MAX_DOCUMENT_BYTES, documentTooLarge, type StateDocument, type StateStore } from '../state-store.ts';
@@ -6,13 +6,13 @@ import { MAX_DOCUMENT_BYTES, documentTooLarge, type StateDocument, type StateSto
 /** Documents that are read at the same time. */
 const BATCH = 16;
 
-/** How {@link createObjectState} goes about it. */
+/** Options of {@link createObjectState}. */
 export interface ObjectStateOptions {
-  /** How often a watch lists the keys of its prefix; so long may a change stay unseen by another node. */
+  /** How often a watch lists the keys of its prefix; it may miss a change of another node for so long. */
   readonly lookEveryMs?: number;
 }
 
-/** Documents in a store of objects; any number may be made over the same one, in any process that shares it. */
+/** Documents in a store of objects; any number may be made over the same store, in every process that shares it. */
 export function createObjectState(
   objects: ObjectStore,
   { lookEveryMs = 1000 }: ObjectStateOptions = {},
