@@ -1,4 +1,4 @@
-/** Signals that follow others, and waiting that a signal ends. */
+/** Signals that follow other signals, and waits that a signal ends. */
 import { setMaxListeners } from 'node:events';
 
 /** A controller that `outer` aborts too, with the same reason, until the caller lets go of it. */

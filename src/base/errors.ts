@@ -74,7 +74,7 @@ export const ERROR_TABLE = {
   'manifest-invalid': traits(400, EXIT.integrity),
   'manifest-too-large': traits(413, EXIT.usage),
   'manifest-missing': traits(409, EXIT.bug),
-  // sources; a command that ends with one of these has done nothing else, or it would be partial
+  // sources; a command ends with one of these only where it has done no other work, else it is partial
   'source-missing': traits(404, EXIT.notFound),
   'source-unreadable': traits(403, EXIT.storage),
   'source-changed': traits(409, EXIT.storage),

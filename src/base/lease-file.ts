@@ -42,7 +42,7 @@ interface Holder extends ProcessIdentity {
 
 /** A lease that this process holds until it is released. */
 export interface LeaseFile {
-  /** Gives the lease up; a second call does nothing. */
+  /** Releases the lease; a second call does nothing. */
   release(): Promise<void>;
 }
 

@@ -1,6 +1,6 @@
 /** Work that waits for its turn: one piece at a time, in the order in which the pieces came. */
 
-/** Runs work once all earlier work is over, whatever became of that. Answers, and throws, what the work does. */
+/** Runs work once all earlier work has ended, with or without an error. Answers, or throws, as the work does. */
 export type Mutex = <T>(work: () => Promise<T>) => Promise<T>;
 
 /** Makes a mutex. */
@@ -8,7 +8,7 @@ export function createMutex(): Mutex {
   let last: Promise<unknown> = Promise.resolve();
   return (work) => {
     const turn = last.then(work);
-    last = turn.catch(() => undefined); // the caller of that turn is told
+    last = turn.catch(() => undefined); // the caller of that turn gets the error
     return turn;
   };
 }
@@ -22,7 +22,7 @@ export function createKeyedMutex(): KeyedMutex {
   return (key, work) => {
     const turn = (last.get(key) ?? Promise.resolve()).then(work);
     const settled = turn
-      .catch(() => undefined) // the caller of that turn is told
+      .catch(() => undefined) // the caller of that turn gets the error
       .finally(() => {
         if (last.get(key) === settled) last.delete(key);
       });

@@ -26,7 +26,7 @@ const LOCK_NAME = /^lock\.([1-9]\d{0,14})$/;
 
 /** A lock that this process holds until {@link ProcessLock.release} or its death. */
 export interface ProcessLock {
-  /** Releases the lock, even if the directory has gone; a second call does nothing. @throws CairnError, storage codes */
+  /** Releases the lock, even if the directory has gone; a second call does nothing. @throws CairnError storage codes */
   release(): Promise<void>;
 }
 

@@ -2,7 +2,7 @@
  * The bytes of a journal (all integers big-endian). Pure: journal.ts reads and writes.
  *
  *     file    magic "cairnJN\n" (8) | version u32 | CRC-32 of the 12 bytes before u32 | record …
- *     record  magic u32 | payload length u32 | sequence u32 | kind u8 | payload | CRC-32 of all of the record before u32
+ *     record  magic u32 | payload length u32 | sequence u32 | kind u8 | payload | CRC-32 of the record so far u32
  *
  * Sequences count 0, 1, 2 …, so that a reader does not take an old or misplaced record for the next one. The 16 bytes
  * at the start keep this form in every later version.

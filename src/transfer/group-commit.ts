@@ -19,7 +19,7 @@ export interface GroupCommitPolicy extends GroupLimits {
   readonly waitsForEachChunk: boolean;
 }
 
-/** A sync of 64 MiB costs little more than one of 1 MiB; half a second is what a crash may cost on a slow line. */
+/** A sync of 64 MiB costs little more than one of 1 MiB; on a slow line a crash may cost half a second. */
 export const DEFAULT_GROUP_COMMIT: GroupLimits = { maxBytes: 64 * 1024 * 1024, maxDelayMs: 500 };
 
 const NEVER: GroupLimits = { maxBytes: Infinity, maxDelayMs: Infinity };

@@ -1,4 +1,4 @@
-/** Entries that cannot be put in their place: named and left out, so that they never keep the others from theirs. */
+/** Entries that cannot be put in their place: reported and excluded, so that they never stop the others. */
 import { CairnError, type ErrorCode } from '../base/errors.ts';
 import { ChunkSet } from '../checkpoint/chunk-set.ts';
 import type { EntryList } from '../manifest/entry-table.ts';

@@ -50,7 +50,7 @@ export class WriteBatch {
     this.#batch = undefined;
     this.#used = 0;
     const written = this.#writeBatch(batch, used);
-    written.catch(() => undefined); // told by #writing
+    written.catch(() => undefined); // #writing keeps the error
     return written;
   }
 

@@ -84,7 +84,7 @@ export class LocalChunkStaging implements ChunkStaging {
     chunkPlace(this.#transfer, chunk);
     const older = this.#writers.get(chunk);
     const settled = older?.cutOff() ?? Promise.resolve();
-    const isCutOff = settled.catch(() => undefined); // told below
+    const isCutOff = settled.catch(() => undefined); // thrown below
     const writer = new LocalChunkWriter(chunk, isCutOff);
     this.#writers.set(chunk, writer);
     try {

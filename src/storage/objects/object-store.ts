@@ -22,7 +22,7 @@ export interface ObjectHead {
 /** An object that is open for reading. */
 export interface OpenObject extends ObjectHead {
   /**
-   * The requested bytes, of this version, whatever happens to the key meanwhile; read once. The store may reuse the
+   * The requested bytes, of this version, even if the key changes meanwhile; read once. The store may reuse the
    * memory of a piece once the reader asks for the next one, and no code may write to it.
    */
   readonly bytes: AsyncIterable<Uint8Array>;

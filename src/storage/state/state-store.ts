@@ -33,7 +33,7 @@ export interface StateStore {
   readonly properties: StateStoreProperties;
   /** The document after the last change that ended before the call, or a later one; undefined where there is none. */
   get(key: string): Promise<StateDocument | undefined>;
-  /** As {@link get}, but `unchanged`, at little cost, where the document still has this version. */
+  /** Like {@link get}, but answers `unchanged`, at little cost, where the document still has this version. */
   getUnless(key: string, version: string): Promise<StateDocument | 'unchanged' | undefined>;
   /**
    * Replaces the document that has this version; null: makes one where there is none. Answers the new version, once it

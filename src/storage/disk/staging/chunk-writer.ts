@@ -74,7 +74,7 @@ export class LocalChunkWriter implements ChunkWriter {
       );
     }
     const writing = this.#write(to, pieces, bytes);
-    this.#inFlight = writing.catch(() => undefined); // told to the caller
+    this.#inFlight = writing.catch(() => undefined); // the caller gets the error
     await writing;
     // Late bytes do no harm, but their sender has to know.
     this.#check();
@@ -114,7 +114,7 @@ export class LocalChunkWriter implements ChunkWriter {
   async #end(action: () => Promise<void>): Promise<void> {
     this.#state = 'ended';
     const ending = action();
-    this.#inFlight = ending.catch(() => undefined); // told to the caller
+    this.#inFlight = ending.catch(() => undefined); // the caller gets the error
     try {
       await ending;
     } finally {

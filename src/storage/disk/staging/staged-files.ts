@@ -223,6 +223,6 @@ export class StagedFiles {
 }
 
 async function closeHandle(file: StagedFile): Promise<void> {
-  const handle = await file.opening.catch(() => undefined); // its opener has been told
+  const handle = await file.opening.catch(() => undefined); // its opener got the error
   await handle?.close();
 }

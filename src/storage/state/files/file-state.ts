@@ -65,7 +65,7 @@ export function createFileState(directory: string, { lookEveryMs = 250 }: FileSt
     },
     getUnless: async (key, version) => {
       checkKey(key);
-      // Looked at before it is read: a file that changes meanwhile looks different the next time.
+      // Take the signature before reading: a file that changes meanwhile then has another one the next time.
       const signature = await signatureOf(filePath(directory, key));
       const before = seen.get(key);
       if (before?.version === version && before.signature === signature) return 'unchanged';
