@@ -23,7 +23,7 @@ export interface BodyListener {
 
 /** The producer of a body. */
 export interface BodySource {
-  /** The source stops the sender while so many bytes wait in memory. */
+  /** The number of waiting bytes in memory at which the source stops the sender. */
   readonly maxWaitingBytes: number;
   /** Starts to deliver the body. */
   listen(listener: BodyListener): void;

@@ -5,7 +5,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { BodyListener, BodySource } from './body-reader.ts';
 
-/** The sender has to stop while so many bytes wait in memory. */
+/** The number of waiting bytes in memory at which the sender has to stop. */
 const MAX_WAITING_BYTES = 512 * 1024;
 
 /** The body of a request, or of an answer; its pieces are never changed. */

@@ -1,7 +1,7 @@
 /** Names for a file whose name is taken, as browsers and drop boxes make them. Pure but for random numbers. */
 import { randomBytes } from 'node:crypto';
 
-/** So many are tried in order: `report (2).pdf`, `report (3).pdf`; after that a random number finds one sooner. */
+/** The last number tried in order, as in `report (2).pdf`; after that a random number finds a free name sooner. */
 const MAX_NUMBER = 99;
 const MAX_NAME_BYTES = 255;
 const MAX_SUFFIX_CHARACTERS = 17;
@@ -30,7 +30,7 @@ function suffixOf(name: string): string {
     : suffix;
 }
 
-/** The start of a text: at most so many bytes, and whole characters. */
+/** The start of a text: at most `maxBytes`, in whole characters. */
 function cut(text: string, maxBytes: number): string {
   if (Buffer.byteLength(text) <= maxBytes) return text;
   let bytes = 0;

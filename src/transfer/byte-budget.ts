@@ -2,7 +2,7 @@
 
 /** A reservation in a budget. */
 export interface BudgetShare {
-  /** Keeps only so many bytes of the reservation. */
+  /** Keeps only this many bytes of the reservation. */
   shrink(bytes: number): void;
   /** Returns the rest of the reservation; a second call does nothing. */
   release(): void;
@@ -10,7 +10,7 @@ export interface BudgetShare {
 
 /** Most bytes in use at a time. */
 export interface ByteBudget {
-  /** A reservation, or undefined where so many bytes are not free. A request above the budget gets the whole budget. */
+  /** A reservation, or undefined where too few bytes are free. A request above the budget gets the whole budget. */
   tryTake(bytes: number): BudgetShare | undefined;
   /** A reservation as soon as the bytes are free, in the order of requests. @throws the signal's reason */
   take(bytes: number, signal?: AbortSignal): Promise<BudgetShare>;

@@ -7,9 +7,9 @@ import type { SyncMode } from '../session/sync-mode.ts';
 
 /** The most that an automatic sync point covers. */
 export interface GroupLimits {
-  /** So many bytes start one; Infinity: never. */
+  /** The number of bytes that starts one; Infinity: never. */
   readonly maxBytes: number;
-  /** Starts one so long after the first byte that it covers; Infinity: never. */
+  /** Starts one this long after the first byte that it covers; Infinity: never. */
   readonly maxDelayMs: number;
 }
 

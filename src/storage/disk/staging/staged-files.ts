@@ -14,7 +14,7 @@ export type SyncFile = (handle: FileHandle, name: string) => Promise<void>;
 
 /** A write that took longer than this waited for the disk, and blocked the whole process. */
 const SLOW_WRITE_MS = 25;
-/** After such a write, writes use the thread pool for so long. */
+/** How long writes use the thread pool after a slow one. */
 const WRITE_ASIDE_MS = 2000;
 
 /** Types of local file systems (statfs(2)); one of another machine may hang with its network. */

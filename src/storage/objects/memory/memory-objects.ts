@@ -3,7 +3,7 @@ import { checkKey, checkPrefix } from '../object-key.ts';
 import { checkedBody } from '../object-body.ts';
 import type { ObjectHead, ObjectStore, OpenObject } from '../object-store.ts';
 
-/** One buffer holds so much on every system. */
+/** The largest buffer that every system allows. */
 const MAX_OBJECT_BYTES = 2 ** 30;
 const PIECE_BYTES = 256 * 1024;
 

@@ -123,7 +123,7 @@ async function remove(path: string): Promise<void> {
   await syncDirectory(dirname(path));
 }
 
-/** For each file, a text that differs from that of the file that was there before. */
+/** For each file, a text that changes when another file takes its place. */
 async function signaturesBelow(directory: string, prefix: string): Promise<ReadonlyMap<string, string>> {
   checkPrefix(prefix);
   const signatures = new Map<string, string>();
