@@ -368,4 +368,9 @@ describe('src/', () => {
   it('has no files that import each other in a circle', () => {
     expect(circlesIn(sources)).toEqual([]);
   });
+
+  it('gives each file a name of its own, so that a name alone finds it', () => {
+    const names = sources.map(({ file }) => path.basename(file));
+    expect(names.filter((name, index) => names.indexOf(name) !== index)).toEqual([]);
+  });
 });
