@@ -77,6 +77,17 @@ test('a file that has been at rest for a minute, or is large, is not kept in mem
   expect(await push([source], scene.options('/tree', { report }))).toMatchObject({ excluded: 1 });
 });
 
+test('of a tree that was just made no more than 256 files are kept in memory: where another one changes it is named', async () => {
+  const names = Array.from({ length: 300 }, (_, index) => `f${String(index).padStart(3, '0')}`);
+  const { warned, excluded } = await pushWhile(
+    Object.fromEntries(names.map((name) => [name, 10])),
+    (source) => {
+      for (const name of ['f000', 'f299']) appendFileSync(path.join(source, name), 'one line more\n');
+    },
+  );
+  expect([warned, excluded]).toEqual([['f299'], 1]);
+});
+
 test('a file alone of which nothing could be read whole is a failure, and not in part there', async () => {
   const scene = await openScene();
   const file = path.join(temporaryDirectory(), 'file');

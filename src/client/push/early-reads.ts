@@ -9,6 +9,8 @@ import type { ReadableStore } from '../../storage/content-store.ts';
 /** Memory for such files, all together and each, in bytes. */
 const MAX_EARLY_BYTES = 16 * 1024 * 1024;
 const MAX_FILE_BYTES = 1024 * 1024;
+/** So many logs are written at a time at most; more files that are new are a tree that was just made, and stay as they are. */
+const MAX_FILES = 256;
 const RECENT_NS = 60n * 1_000_000_000n;
 /** A file that changes while so many looks at it are taken is found changed when it is sent, and named. */
 const LOOKS = 4;
@@ -30,6 +32,7 @@ export function createEarlyReads(nowMs: () => number = Date.now): EarlyReads {
   let earlyBytes = 0;
   const isRestless = ({ type, sizeBytes, mtimeNs }: ScannedEntry['entry']): boolean =>
     type === 'file' &&
+    files.size < MAX_FILES &&
     sizeBytes > 0 &&
     sizeBytes <= Math.min(MAX_FILE_BYTES, MAX_EARLY_BYTES - earlyBytes) &&
     BigInt(nowMs()) * 1_000_000n - mtimeNs < RECENT_NS;
