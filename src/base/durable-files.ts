@@ -181,6 +181,17 @@ export async function removeTemporaries(directory: string, olderThanMs: number):
   }
 }
 
+/** Removes the file at `path`, if it exists, durably. @throws CairnError with a storage code */
+export async function removeFileDurably(path: string): Promise<void> {
+  try {
+    await unlink(path);
+  } catch (error) {
+    if (systemCodeOf(error) === 'ENOENT') return;
+    throw storageError(error, `removing "${printable(path)}"`);
+  }
+  await syncDirectory(dirname(path));
+}
+
 /** Removes `path` and all below it, if it exists; removes a symbolic link without following it. @throws CairnError */
 export async function removeTree(path: string): Promise<void> {
   try {

@@ -22,6 +22,8 @@ import { printable } from './safe-path.ts';
 const MAX_ATTEMPTS = 100;
 /** Longest random pause after stepping back, in milliseconds, so that two processes do not collide again. */
 const MAX_PAUSE_MS = 10;
+/** Between two looks at a lock that another process holds. */
+const LOOK_AGAIN_MS = 15;
 const LOCK_NAME = /^lock\.([1-9]\d{0,14})$/;
 
 /** A lock that this process holds until {@link ProcessLock.release} or its death. */
@@ -69,6 +71,37 @@ export async function acquireProcessLock(
     throw storageError(error, `locking "${printable(directory)}"`);
   }
   throw lockedError(directory, options, undefined);
+}
+
+/** How long {@link waitForProcessLock} tries, in milliseconds; the signal ends it earlier. */
+export interface LockWait extends ProcessLockOptions {
+  readonly waitMs: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Takes the lock of `directory` as soon as other processes have released it.
+ *
+ * @throws CairnError as {@link acquireProcessLock} does, once it has waited for so long; the signal's reason
+ */
+export async function waitForProcessLock(
+  directory: string,
+  { waitMs, signal, ...options }: LockWait,
+): Promise<ProcessLock> {
+  const { code = 'transfer-locked' } = options;
+  const giveUpAtMs = performance.now() + waitMs;
+  for (;;) {
+    try {
+      // oxlint-disable-next-line no-await-in-loop -- one try after the other
+      return await acquireProcessLock(directory, options);
+    } catch (error) {
+      const isTaken = error instanceof CairnError && error.code === code;
+      if (!isTaken || performance.now() > giveUpAtMs) throw error;
+    }
+    signal?.throwIfAborted();
+    // oxlint-disable-next-line no-await-in-loop -- no event tells when it is free
+    await sleep(LOOK_AGAIN_MS * (1 + Math.random()));
+  }
 }
 
 function lockedError(directory: string, options: ProcessLockOptions, pid: number | undefined): CairnError {

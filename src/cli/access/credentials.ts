@@ -4,13 +4,12 @@
  */
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { open, unlink, type FileHandle } from 'node:fs/promises';
+import { open, type FileHandle } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import * as v from 'valibot';
-import { replaceFileDurably, syncDirectory } from '../../base/durable-files.ts';
-import { CairnError, storageError, systemCodeOf } from '../../base/errors.ts';
-import { acquireProcessLock, type ProcessLock } from '../../base/process-lock.ts';
+import { removeFileDurably, replaceFileDurably } from '../../base/durable-files.ts';
+import { CairnError, systemCodeOf } from '../../base/errors.ts';
+import { waitForProcessLock, type ProcessLock } from '../../base/process-lock.ts';
 import { printable } from '../../base/safe-path.ts';
 import { ensurePrivateDirectory, hasHome, homeOf, type Environment } from './user-directories.ts';
 import { shellWord } from '../../base/shell.ts';
@@ -39,7 +38,6 @@ export type Login = Omit<v.InferOutput<typeof LoginFile>, 'version'>;
 
 const MAX_FILE_BYTES = 64 * 1024;
 const MAX_LOCK_WAIT_MS = 60_000;
-const LOCK_PAUSE_MS = 50;
 
 /** Where the login for an origin is kept. `XDG_CONFIG_HOME` counts only as an absolute path, as its rules say. */
 export function loginFileOf(env: Environment, origin: string, home?: string): string {
@@ -82,14 +80,8 @@ export async function writeLogin(path: string, login: Login): Promise<void> {
 }
 
 /** Forgets a login, durably. Hold its lock. @throws CairnError, storage codes */
-export async function removeLogin(path: string): Promise<void> {
-  try {
-    await unlink(path);
-  } catch (error) {
-    if (systemCodeOf(error) === 'ENOENT') return;
-    throw storageError(error, `removing "${printable(path)}"`);
-  }
-  await syncDirectory(dirname(path));
+export function removeLogin(path: string): Promise<void> {
+  return removeFileDurably(path);
 }
 
 /**
@@ -99,22 +91,13 @@ export async function removeLogin(path: string): Promise<void> {
  */
 export async function lockLogin(path: string, signal?: AbortSignal): Promise<ProcessLock> {
   await ensurePrivateDirectory(dirname(path));
-  const giveUpAtMs = performance.now() + MAX_LOCK_WAIT_MS;
-  for (;;) {
-    try {
-      // oxlint-disable-next-line no-await-in-loop -- one try after the other
-      return await acquireProcessLock(path.replace(/\.json$/, '.lock'));
-    } catch (error) {
-      if (!(error instanceof CairnError) || error.code !== 'transfer-locked') throw error;
-      if (performance.now() > giveUpAtMs) {
-        throw new CairnError('timeout', `another process still uses the login: ${error.message}`, {
-          cause: error,
-        });
-      }
-    }
-    signal?.throwIfAborted();
-    // oxlint-disable-next-line no-await-in-loop -- as above
-    await sleep(LOCK_PAUSE_MS);
+  try {
+    return await waitForProcessLock(path.replace(/\.json$/, '.lock'), { waitMs: MAX_LOCK_WAIT_MS, signal });
+  } catch (error) {
+    if (!(error instanceof CairnError) || error.code !== 'transfer-locked') throw error;
+    throw new CairnError('timeout', `another process still uses the login: ${error.message}`, {
+      cause: error,
+    });
   }
 }
 

@@ -5,10 +5,10 @@
  * The secret comes first, under a name that is made of its hash, and gets its own name once the token is kept: of several
  * processes that begin together one keeps its token, and a crash in between loses nothing.
  */
-import { readdir, unlink } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { createFileDurably, replaceFileDurably, syncDirectory } from '../../base/durable-files.ts';
-import { storageError, systemCodeOf } from '../../base/errors.ts';
+import { createFileDurably, removeFileDurably, replaceFileDurably } from '../../base/durable-files.ts';
+import { storageError } from '../../base/errors.ts';
 import { readIfThere } from '../../base/read-if-there.ts';
 import { printable } from '../../base/safe-path.ts';
 import { createSessionId, hashSecret, issueSecret } from '../../session/credential.ts';
@@ -56,7 +56,8 @@ export async function openTokens(
 /** Removes the file with the secret of the first token where that is among those that are gone. @throws storage codes */
 export async function forgetSecret(secretFile: string, gone: readonly KeptToken[]): Promise<void> {
   const secret = (await readIfThere(secretFile))?.toString('utf8').trim();
-  if (secret !== undefined && gone.some(({ hash }) => hash === hashSecret(secret))) await remove(secretFile);
+  if (secret !== undefined && gone.some(({ hash }) => hash === hashSecret(secret)))
+    await removeFileDurably(secretFile);
 }
 
 /** Undefined where another process was faster. */
@@ -87,7 +88,7 @@ async function nameSecret(tokens: readonly KeptToken[], secretFile: string): Pro
     const secret = (await readIfThere(path))?.toString('utf8');
     if (secret !== undefined && tokens.some(({ hash }) => hash === hashSecret(secret)))
       await replaceFileDurably(secretFile, secret, 0o600);
-    await remove(path);
+    await removeFileDurably(path);
   }
 }
 
@@ -97,13 +98,4 @@ async function namesIn(directory: string): Promise<string[]> {
   } catch (error) {
     throw storageError(error, `reading "${printable(directory)}"`);
   }
-}
-
-async function remove(path: string): Promise<void> {
-  try {
-    await unlink(path);
-  } catch (error) {
-    if (systemCodeOf(error) !== 'ENOENT') throw storageError(error, `removing "${printable(path)}"`);
-  }
-  await syncDirectory(dirname(path));
 }

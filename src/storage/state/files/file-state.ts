@@ -3,13 +3,13 @@
  * version of a document is the digest of its text, so that a file that a person has put back counts as it is.
  */
 import { createHash } from 'node:crypto';
-import { readdir, stat, unlink } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import {
   makePrivateDirectory,
   removeTemporaries,
+  removeFileDurably,
   replaceFileDurably,
-  syncDirectory,
 } from '../../../base/durable-files.ts';
 import { storageError, systemCodeOf, takesNothing } from '../../../base/errors.ts';
 import { createKeyedMutex } from '../../../base/mutex.ts';
@@ -95,7 +95,7 @@ export function createFileState(directory: string, { lookEveryMs = 250 }: FileSt
     },
     remove: async (key) => {
       checkKey(key);
-      await alone(key, () => remove(filePath(directory, key)));
+      await alone(key, () => removeFileDurably(filePath(directory, key)));
     },
     now: async () => Date.now(),
     watch: (prefix, signal) =>
@@ -111,16 +111,6 @@ async function read(directory: string, key: string): Promise<StateDocument | und
 
 function versionOf(text: string): string {
   return createHash('sha256').update(text).digest('base64url');
-}
-
-async function remove(path: string): Promise<void> {
-  try {
-    await unlink(path);
-  } catch (error) {
-    if (systemCodeOf(error) === 'ENOENT') return;
-    throw storageError(error, `removing "${printable(path)}"`);
-  }
-  await syncDirectory(dirname(path));
 }
 
 /** For each file, a text that changes when another file takes its place. */
