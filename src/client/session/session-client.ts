@@ -14,6 +14,7 @@ import {
   type SessionAccess,
 } from './session-calls.ts';
 import { unlessAborted } from '../../base/abort-signals.ts';
+import { repeatedly } from '../../base/repeatedly.ts';
 import type { WorkerCount } from '../../base/workers.ts';
 
 /** What happens with every new epoch, before anything else is asked in it. */
@@ -252,18 +253,15 @@ async function nextEpoch(context: SessionSurroundings, state: State): Promise<vo
 async function keepingLease<T>(access: () => SessionAccess, work: () => Promise<T>): Promise<T> {
   const { min, max } = HEARTBEAT_INTERVAL_MS;
   const intervalMs = Math.max(min, Math.min(max, Math.ceil(access().grant.leaseMs / 4)));
-  let beating = false;
-  const timer = setInterval(() => {
-    if (beating) return;
-    beating = true;
-    // A heartbeat that fails costs nothing: the next request of the transfer finds out and knows what to do.
-    void heartbeat(access())
-      .catch(() => undefined)
-      .finally(() => (beating = false));
-  }, intervalMs);
+  // A heartbeat that fails costs nothing: the next request of the transfer finds out and knows what to do.
+  const stop = repeatedly(
+    () => heartbeat(access()),
+    intervalMs,
+    () => undefined,
+  );
   try {
     return await work();
   } finally {
-    clearInterval(timer);
+    stop();
   }
 }

@@ -1,6 +1,7 @@
 /** The device flow (RFC 8628): a user approves in any browser, while a command waits. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as oauth from 'openid-client';
+import { unlessAborted } from '../../../base/abort-signals.ts';
 import { CairnError } from '../../../base/errors.ts';
 import { isPrivateLink } from '../../../base/issuer-url.ts';
 import { asking, tokensOf, type Issuer, type Tokens } from '../../access/issuer.ts';
@@ -44,8 +45,11 @@ export async function beginDeviceFlow(issuer: Issuer, scopes: readonly string[])
     urlWithCode: complete === undefined ? undefined : shownUrl(complete, url),
     code,
     expiresInMs: seconds * 1000,
-    approved: () =>
-      unlessAborted(issuer.signal, poll(issuer, { ...answer, interval }, performance.now() + seconds * 1000)),
+    approved: () => {
+      const polling = poll(issuer, { ...answer, interval }, performance.now() + seconds * 1000);
+      // At once: openid-client looks at its signal only after a pause.
+      return issuer.signal === undefined ? polling : unlessAborted(polling, issuer.signal);
+    },
   };
 }
 
@@ -73,14 +77,6 @@ async function poll(
     // oxlint-disable-next-line no-await-in-loop -- as above
     await sleep(device.interval * 1000, undefined, { signal: either }).catch(() => signal?.throwIfAborted());
   }
-}
-
-/** Ends the wait at once; openid-client looks at its signal only after a pause. */
-async function unlessAborted<T>(signal: AbortSignal | undefined, work: Promise<T>): Promise<T> {
-  const aborted = new Promise<never>((_, fail) => {
-    signal?.addEventListener('abort', () => fail(signal.reason as Error), { once: true });
-  });
-  return Promise.race([work, aborted]);
 }
 
 /** As the URL parser writes it: no character of it moves a cursor, and no name of a host only looks like another. */
