@@ -3,10 +3,10 @@ import * as v from 'valibot';
 import { SCOPES } from '../../session/scopes.ts';
 import type { StateStore } from '../../storage/state/state-store.ts';
 import {
+  derivedFrom,
   openDocument,
   type DocumentKind,
   type Following,
-  type TypedDocument,
 } from '../../storage/state/typed-document.ts';
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
@@ -74,7 +74,7 @@ export async function openGrantList(
 ): Promise<GrantList> {
   const document = await openDocument(state, GRANTS);
   if (following !== undefined) document.follow(following);
-  const known = byId(document);
+  const known = derivedFrom(document, (grants = []) => mapOf(grants));
   /** Revoked, and not durably so: a revocation that could not be written is written with the next change. */
   const revoked = new Map<string, IssuedGrant>();
   const isKept = ({ expiresAtMs }: IssuedGrant): boolean => expiresAtMs + KEEP_EXPIRED_MS >= now();
@@ -107,16 +107,4 @@ export async function openGrantList(
 
 function mapOf(grants: Grants): Map<string, IssuedGrant> {
   return new Map(grants.map((grant) => [grant.id, grant]));
-}
-
-/** What a document says, to be found by id. */
-function byId(document: Pick<TypedDocument<Grants>, 'value'>): () => ReadonlyMap<string, IssuedGrant> {
-  let grants: Grants | undefined;
-  let index = mapOf([]);
-  return () => {
-    if (document.value === grants) return index;
-    grants = document.value;
-    index = mapOf(grants ?? []);
-    return index;
-  };
 }

@@ -8,7 +8,11 @@ import { repeatedly } from '../../base/repeatedly.ts';
 import type { StateStore } from '../../storage/state/state-store.ts';
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
-const leaseSchema = v.object({ node: v.string(), term: count, untilMs: count });
+const leaseSchema = v.pipe(
+  v.string(),
+  v.parseJson(),
+  v.object({ node: v.string(), term: count, untilMs: count }),
+);
 type Lease = v.InferOutput<typeof leaseSchema>;
 
 /** Tells whether this node is the elected one. */
@@ -86,11 +90,6 @@ export function createElection({ state, key, instanceId, leaseMs, now, log }: El
 
 /** What is no lease is treated as none: the next one who wants it writes it anew. */
 function parseLease(text: string | undefined): Lease | undefined {
-  if (text === undefined) return undefined;
-  try {
-    const result = v.safeParse(leaseSchema, JSON.parse(text));
-    return result.success ? result.output : undefined;
-  } catch {
-    return undefined; // as broken as any other text
-  }
+  const result = v.safeParse(leaseSchema, text);
+  return result.success ? result.output : undefined;
 }

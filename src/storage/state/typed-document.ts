@@ -125,6 +125,21 @@ export async function openDocument<T>(
   };
 }
 
+/** What `make` makes of a document's value, made anew only after the document has changed. */
+export function derivedFrom<T, Derived>(
+  document: Pick<TypedDocument<T>, 'value'>,
+  make: (value: T | undefined) => Derived,
+): () => Derived {
+  let { value } = document;
+  let derived = make(value);
+  return () => {
+    if (document.value === value) return derived;
+    value = document.value;
+    derived = make(value);
+    return derived;
+  };
+}
+
 /** Writes changes as one, and settles them. @throws CairnError as `TypedDocument.change` */
 async function write<T>(held: Held<T>, changes: readonly Waiting<T>[]): Promise<void> {
   const { state, kind } = held;

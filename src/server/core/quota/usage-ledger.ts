@@ -5,6 +5,7 @@
 import * as v from 'valibot';
 import type { StateStore } from '../../../storage/state/state-store.ts';
 import {
+  derivedFrom,
   openDocument,
   type DocumentKind,
   type Following,
@@ -69,7 +70,7 @@ export function createUsageLedger(
   document: Pick<TypedDocument<Kept>, 'value' | 'change'> = inMemory(),
   now: () => number = Date.now,
 ): UsageLedger {
-  const known = indexed(document);
+  const known = derivedFrom(document, indexOf);
   /** Sessions that are this server's to settle: those that were there when it began, and its own. */
   const own = new Set(known().counted);
   /** Those that the next change leaves out. */
@@ -113,24 +114,12 @@ function added(
   return [...sums.values()].filter(({ expiresAtMs = Infinity }) => expiresAtMs + KEEP_EXPIRED_MS >= nowMs);
 }
 
-/** What a document says, to be found by id. */
-function indexed(document: Pick<TypedDocument<Kept>, 'value'>): () => {
+/** The document's entries, to be found by id. */
+function indexOf({ published, counted }: Kept = NOTHING): {
   readonly bytes: ReadonlyMap<string, number>;
   readonly counted: ReadonlySet<string>;
 } {
-  const indexOf = ({ published, counted }: Kept) => ({
-    bytes: new Map(published.map(({ id, bytes }) => [id, bytes])),
-    counted: new Set(counted),
-  });
-  let kept = NOTHING;
-  let index = indexOf(kept);
-  return () => {
-    const { value = NOTHING } = document;
-    if (value === kept) return index;
-    kept = value;
-    index = indexOf(kept);
-    return index;
-  };
+  return { bytes: new Map(published.map(({ id, bytes }) => [id, bytes])), counted: new Set(counted) };
 }
 
 function inMemory(): Pick<TypedDocument<Kept>, 'value' | 'change'> {
