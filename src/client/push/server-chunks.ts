@@ -27,7 +27,7 @@ export function hasBrought(job: Pick<Pass, 'manifest' | 'layout'>, earlier: Earl
 
 /**
  * Takes over what the server has of an earlier run: trusted where the local checkpoint has the same digest, looked into
- * where it does not. Answers the entries of which some bytes are trusted.
+ * where it does not. Answers the entries with some trusted bytes.
  */
 export async function takeOver(job: PushJob, earlier: EarlierState): Promise<ReadonlyChunkSet> {
   const entries = new ChunkSet();

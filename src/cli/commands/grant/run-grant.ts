@@ -17,7 +17,7 @@ import { doneLine, jsonLine } from '../../report/json-line.ts';
 import { alignColumns } from '../../report/table.ts';
 import type { GrantValues } from './grant-command.ts';
 
-/** What `cairn grant` was told to do. */
+/** The settings of one `cairn grant`. */
 export type GrantRequest = { readonly url: URL } & (
   | {
       readonly what: 'issue';

@@ -7,7 +7,7 @@ import { usage } from '../../options/usage.ts';
 import { refuseClosedStdout, writeToStdout } from '../../process/output.ts';
 import { absolutePath } from '../../process/own-command.ts';
 
-/** What `cairn pull` was told to do. */
+/** The settings of one `cairn pull`. */
 interface PullJob extends TransferJob {
   readonly destination: { readonly kind: 'path'; readonly path: string } | { readonly kind: 'stdout' };
 }

@@ -18,7 +18,7 @@ type PushSource =
   | { readonly kind: 'stdin' }
   | { readonly kind: 'command'; readonly argv: readonly [string, ...string[]] };
 
-/** What `cairn push` was told to do. */
+/** The settings of one `cairn push`. */
 export interface PushJob {
   readonly source: PushSource;
   readonly url: URL;

@@ -23,7 +23,7 @@ type Kept =
   | 'json'
   | 'logLevel';
 
-/** What `cairn serve` was told to do. Paths are absolute; what is undefined is the server's own default. */
+/** The settings of one `cairn serve`. Paths are absolute; the server has its own default for each undefined one. */
 export interface ServeSettings extends Pick<ServeValues, Kept> {
   readonly root: string;
   readonly state: string;

@@ -20,7 +20,7 @@ import type { StateValues, TokenValues } from './token-command.ts';
 import { tokenObject, tokenSentence, tokenTable } from './token-table.ts';
 import { readUse } from './token-use.ts';
 
-/** What `token create` was told to make. */
+/** The settings of one `cairn token create`. */
 export interface TokenSettings {
   readonly name: string;
   readonly owner: string;
