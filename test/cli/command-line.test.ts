@@ -169,6 +169,8 @@ describe('cairn', () => {
     const resumed = cairn(['transfers', 'resume']);
     expect(resumed.status).not.toBe(0);
     expect(resumed.stderr).toContain('cairn transfers rm a1a1a1a1');
+    const summary = JSON.parse(cairn(['transfers', 'resume', '--json']).stdout) as unknown;
+    expect(summary).toEqual({ type: 'summary', transfers: 0, code: 'journal-corrupt', exitCode: 7 });
     expect(cairn(['transfers', 'rm', 'a1', 'b2'])).toMatchObject({ status: 0 });
     expect(cairn(['transfers']).stdout).toBe('no unfinished transfers on this machine\n');
   });

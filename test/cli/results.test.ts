@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { CairnError, ERROR_TABLE, type ErrorCode } from '../../src/base/errors.ts';
+import { CairnError, ERROR_TABLE, EXIT, type ErrorCode } from '../../src/base/errors.ts';
 import { exitCodeOf, jsonLinesOf, textLinesOf } from '../../src/cli/commands/verify/run-verify.ts';
 import { errorObject, failureOf } from '../../src/cli/process/failure.ts';
 import { entryLine, entryObject, modeText } from '../../src/cli/commands/ls/run-ls.ts';
-import { argumentsOf, childExitCode, worstOf } from '../../src/cli/commands/transfers/resume-all.ts';
+import { argumentsOf, childExitCode, GENERAL, worstOf } from '../../src/cli/commands/transfers/resume-all.ts';
 import { absolutePath, shownCommand } from '../../src/cli/process/own-command.ts';
 import type { Entry } from '../../src/manifest/entry.ts';
 
@@ -145,6 +145,13 @@ describe('resuming everything', () => {
     expect(worstOf([3, 1])).toBe(1);
     expect(worstOf([3, 5, 9, 0])).toBe(9);
     expect(worstOf([9, 130])).toBe(130);
+  });
+
+  it('has a code of the error table for each exit code that means failure', () => {
+    for (const exitCode of Object.values(EXIT).filter((code) => code !== EXIT.done)) {
+      expect(ERROR_TABLE[GENERAL[exitCode] as ErrorCode].exitCode).toBe(exitCode);
+    }
+    expect(GENERAL[EXIT.done]).toBe('ok');
   });
 
   it('takes a client that a signal ended for interrupted, and only what has no other reason for a bug', () => {

@@ -1,6 +1,6 @@
 /** Runs the resume command of every unfinished transfer, one after the other, each in a process of its own. */
 import { spawn } from 'node:child_process';
-import { ERROR_TABLE, EXIT, type ExitCode } from '../../../base/errors.ts';
+import { ERROR_TABLE, EXIT, type ErrorCode, type ExitCode } from '../../../base/errors.ts';
 import { printable } from '../../../base/safe-path.ts';
 import type { TransferInfo, UnreadableTransfer } from '../../../client/transfers.ts';
 import { watchSignals } from '../../process/interruption.ts';
@@ -20,6 +20,24 @@ const BY_SIGNAL: Readonly<Partial<Record<NodeJS.Signals, ExitCode>>> = {
   SIGINT: EXIT.interrupted,
   SIGTERM: EXIT.terminated,
   SIGHUP: EXIT.terminated,
+};
+
+/** For each exit code the most general error code that has it. */
+export const GENERAL: Readonly<Record<ExitCode, ErrorCode | 'ok'>> = {
+  [EXIT.done]: 'ok',
+  [EXIT.bug]: 'internal',
+  [EXIT.usage]: 'usage',
+  [EXIT.partial]: 'partial',
+  [EXIT.notFound]: 'not-found',
+  [EXIT.network]: 'network',
+  [EXIT.denied]: 'forbidden',
+  [EXIT.integrity]: 'verify-failed',
+  [EXIT.takenOver]: 'transfer-locked',
+  [EXIT.storage]: 'storage-io',
+  [EXIT.sessionGone]: 'session-not-found',
+  [EXIT.sourceCommandFailed]: 'source-command-failed',
+  [EXIT.interrupted]: 'interrupted',
+  [EXIT.terminated]: 'terminated',
 };
 
 /** The unfinished transfers of this machine. */
@@ -57,11 +75,19 @@ export async function resumeAll(
   if (exitCodes.length === 0) say('cairn: nothing to resume');
   const exitCode = worstOf(exitCodes);
   if (wishes.json) {
-    const code = exitCode === EXIT.done ? 'ok' : exitCode === EXIT.partial ? 'partial' : 'failed';
+    const code = codeFor(exitCode, unreadable);
     const resumed = exitCodes.length - unreadable.length;
     printAside(jsonLine({ type: 'summary', transfers: resumed, code, exitCode }));
   }
   return exitCode;
+}
+
+/**
+ * The code of a summary with this exit code: of an unreadable transfer its own, else the most general one of the table.
+ * The last line of each process has the exact code.
+ */
+function codeFor(exitCode: ExitCode, unreadable: readonly UnreadableTransfer[]): ErrorCode | 'ok' {
+  return unreadable.find(({ code }) => ERROR_TABLE[code].exitCode === exitCode)?.code ?? GENERAL[exitCode];
 }
 
 /** Partial is the mildest failure; beyond it, the larger number wins. */
