@@ -32,8 +32,8 @@ export type NoticeSink = (notice: Notice) => void;
 export interface ScanWishes {
   readonly onNotice: NoticeSink;
   readonly depth?: 1;
-  /** A directory to skip, by its device and inode, where the store has such. */
-  readonly passedOver?: { readonly dev: bigint; readonly ino: bigint } | undefined;
+  /** Directories to skip, by their device and inode, where the store has such. */
+  readonly passedOver?: readonly { readonly dev: bigint; readonly ino: bigint }[];
 }
 
 /** Holds published trees and the staging areas of transfers. Paths are safe relative paths. */
@@ -42,7 +42,7 @@ export interface ContentStore extends EntryLookup {
   /**
    * Lists the entry at `path` and all below it in canonical order, in batches; entry paths are relative to `path`, and
    * the first entry is `path` itself (relative path empty). With `depth` 1 only its direct children follow. Names that
-   * are not UTF-8, and files of other types than file, directory or symlink, go to `onNotice`. It skips the directory
+   * are not UTF-8, and files of other types than file, directory or symlink, go to `onNotice`. It skips the directories
    * `passedOver`. Throws `not-found`, `symlink-refused`, `not-directory`.
    */
   scan(path: string, options: ScanWishes): AsyncIterable<ScannedEntry[]>;

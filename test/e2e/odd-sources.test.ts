@@ -81,6 +81,17 @@ test('the state of cairn in a source is no part of it, so that a second push fin
   expect(verified.exitCode, verified.stdout.toString()).toBe(0);
 });
 
+test('what Node keeps of the code of cairn in a source is no part of it, so that a second push finds nothing new', async () => {
+  const { server, source, environment } = await openScene();
+  const ofUser = { ...environment, env: { XDG_CACHE_HOME: path.join(source, '.cache') } };
+  for (const bytesSent of [7, 0]) {
+    const result = await cairn(['push', '--json', source, `${server.url}/tree`], ofUser);
+    expect(result, result.stderr).toMatchObject({ exitCode: 0, last: { bytesSent } });
+  }
+  const compiled = path.join(server.root, 'tree/.cache/cairn/compiled');
+  expect(existsSync(compiled) ? readdirSync(compiled) : []).toEqual([]);
+});
+
 test.skipIf(!existsSync('/proc/version'))(
   'a file that is said to be empty, and has content, is refused alone, and pushed as a stream (needs /proc)',
   async () => {

@@ -1,14 +1,14 @@
 /** The local side of a push: one directory, one file, or several of both side by side. */
-import { stat } from 'node:fs/promises';
 import { CairnError } from '../../base/errors.ts';
 import { comparePaths, joinPath, printable } from '../../base/safe-path.ts';
 import { EntryTable, type EntryList } from '../../manifest/entry-table.ts';
 import { StringTable, type StringList } from '../../manifest/string-table.ts';
 import type { Notice } from '../../wire/tree-stream.ts';
-import type { ReadableStore, ScanWishes } from '../../storage/content-store.ts';
+import type { ReadableStore } from '../../storage/content-store.ts';
 import { portableMode, type Entry } from '../../manifest/entry.ts';
 import type { ModeChange } from '../../manifest/modes.ts';
 import { createEarlyReads, type EarlyReads } from './early-reads.ts';
+import { ownDirectories, type DirectoryIdentity } from './own-directories.ts';
 import { isGone, openRoot, refuseTwins, type SourceRoot, type SourceStore } from './source-roots.ts';
 
 /** Sources that are open. Close them. */
@@ -46,8 +46,7 @@ export interface ScannedSource {
 
 /**
  * Opens what the user named. A directory is followed if it is a symbolic link, as `rsync DIR/` does; a link to anything
- * else is pushed as the link that it is. Where cairn keeps its own state is no part of a tree that it is in: it changes with
- * every run.
+ * else is pushed as the link that it is. The directories in which cairn keeps its own files are no part of a tree.
  *
  * @param change made to the modes of all that is found
  * @throws CairnError `source-missing`, `source-unreadable`, `usage` where two sources have the same name
@@ -104,7 +103,7 @@ async function openBeside(
     },
     readEarly: early.get,
     scan: async (signal, onFound = () => {}) => {
-      const passedOver = await stat(stateHome, { bigint: true }).catch(() => undefined);
+      const passedOver = await ownDirectories(stateHome);
       early.clear();
       return scanAll(roots, { signal, onFound, passedOver, early, change });
     },
@@ -121,7 +120,7 @@ interface Found extends ScannedSource {
 interface ScanOptions {
   readonly signal: AbortSignal;
   readonly onFound: (entries: number) => void;
-  readonly passedOver: ScanWishes['passedOver'];
+  readonly passedOver: readonly DirectoryIdentity[];
   readonly early: EarlyReads;
   readonly change: ModeChange | undefined;
 }

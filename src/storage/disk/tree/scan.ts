@@ -72,7 +72,7 @@ class TreeScan {
   readonly #base: string;
   readonly #onNotice: NoticeSink;
   readonly #maxDepth: number;
-  readonly #passedOver: ScanOptions['passedOver'];
+  readonly #passedOver: NonNullable<ScanOptions['passedOver']>;
   readonly #levels: Level[] = [];
   #batch: ScannedEntry[] = [];
 
@@ -81,7 +81,7 @@ class TreeScan {
     this.#cursor = new DirectoryCursor(root);
     this.#base = base;
     this.#onNotice = options.onNotice;
-    this.#passedOver = options.passedOver;
+    this.#passedOver = options.passedOver ?? [];
     this.#maxDepth = options.depth ?? Number.POSITIVE_INFINITY;
   }
 
@@ -166,7 +166,7 @@ class TreeScan {
       return this.#notice('source-unsupported', path, `it is a ${type}`);
     }
     if (type === 'directory' && parent.reserved?.has(stat) === true) return;
-    if (stat.ino === this.#passedOver?.ino && stat.dev === this.#passedOver.dev && path !== '') return;
+    if (type === 'directory' && path !== '' && this.#isPassedOver(stat)) return;
     if (stat.size > BigInt(Number.MAX_SAFE_INTEGER))
       return this.#notice('source-unsupported', path, 'its size is out of range');
     this.#add(path, type, stat, linkTarget);
@@ -213,6 +213,10 @@ class TreeScan {
 
   #goneNotice(path: string): void {
     this.#notice('source-changed', path, 'it went away while it was looked at');
+  }
+
+  #isPassedOver({ ino, dev }: { readonly ino: bigint; readonly dev: bigint }): boolean {
+    return this.#passedOver.some((own) => own.ino === ino && own.dev === dev);
   }
 
   #notice(code: ErrorCode, path: string, why: string): void {
