@@ -32,11 +32,11 @@ export function watchAuthorizations({ live: sessions, answering, checkStands, lo
   let timer: NodeJS.Timeout | undefined;
   let isStopped = false;
   const look = async (): Promise<void> => {
-    answering.endWhere((authorization) => whyOver(checkStands, authorization));
+    answering.endWhere((authorization) => endedError(checkStands, authorization));
     const atWork = await sessions.atWork();
     for (const live of atWork)
       // oxlint-disable-next-line no-await-in-loop -- few end at a time, and each of them syncs
-      await suspendUnauthorized(live, (authorization) => whyOver(checkStands, authorization), log);
+      await suspendUnauthorized(live, (authorization) => endedError(checkStands, authorization), log);
     timer = undefined;
     if (atWork.length > 0 || answering.size > 0) wake();
   };
@@ -62,7 +62,7 @@ export function watchAuthorizations({ live: sessions, answering, checkStands, lo
 }
 
 /** Why an authorization has ended; undefined while it is valid. */
-function whyOver(checkStands: CheckStands, authorization: Authorization): CairnError | undefined {
+function endedError(checkStands: CheckStands, authorization: Authorization): CairnError | undefined {
   try {
     checkStands(authorization, true);
     return undefined;

@@ -4,7 +4,7 @@ import { ALWAYS_ELECTED, createElection, type Election } from './core/election.t
 import { followWallClock, noteLastSeen } from './core/sessions/clock-jump.ts';
 import { createCollecting, type Collecting } from './core/sessions/collecting.ts';
 import { startCollector, type Collector } from './core/sessions/collector.ts';
-import { createOrphanage } from './core/sessions/orphans.ts';
+import { createOrphanCollector } from './core/sessions/orphans.ts';
 import type { Publishers } from './core/sessions/publishers.ts';
 
 /** The key of the document that names the node that collects. */
@@ -42,7 +42,7 @@ export function createCollector(base: Base, from: From): Collector {
     {
       recount: room.recount,
       onSeen: () => noteSeen(),
-      freeOrphans: createOrphanage({ content, now: times.now, orphanStagingMs, log }),
+      freeOrphans: createOrphanCollector({ content, now: times.now, orphanStagingMs, log }),
       onAbandoned: publishers.isShared ? finishAbandoned : () => undefined,
       onFreed: metrics.collected,
       log,

@@ -33,7 +33,7 @@ test('a staging area that could not be freed is tried again until it is, ever mo
   expect([tries, await store.listStaging(), said]).toEqual([3, [ID], []]);
   await vi.advanceTimersByTimeAsync(8000);
   expect([tries, await store.listStaging()]).toEqual([4, []]);
-  expect(said).toEqual(['freed what the end of a session could not free']);
+  expect(said).toEqual(['freed the staging area of an ended session that could not be freed before']);
   await vi.advanceTimersByTimeAsync(3_600_000);
   expect(tries).toBe(4);
   leftovers.note(ID);

@@ -433,7 +433,7 @@ describe('what is staged', () => {
     await large.sendManifest();
     const full = await large.sendPlan();
     expect([full.status, full.json.code]).toEqual([507, 'storage-full']);
-    expect(full.json.detail).toContain('of which 4.77 MiB have to stay free');
+    expect(full.json.detail).toContain('and 4.77 MiB of them have to stay free');
     expect((await openPush(scene, of(5_000_000))).grant.state).toBe('establishing');
     // Nothing to bring: names and times need no room.
     space.freeBytes = 0;

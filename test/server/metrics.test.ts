@@ -237,9 +237,9 @@ test('what unfinished pushes take, and what the collector freed, can be seen', a
   expect(valueOf(before, 'cairn_staging_bytes')).toBeGreaterThan(0);
   scene.clock.aheadMs = 61_000;
   const seen = (what: string): boolean => scene.logged.some((line) => line.includes(what));
-  await until(async () => seen('has freed what nobody needs {"expired":1,"records":0'));
+  await until(async () => seen('has freed what no session needs {"expired":1,"records":0'));
   scene.clock.aheadMs = 63_000;
-  await until(async () => seen('has freed what nobody needs {"expired":0,"records":1'));
+  await until(async () => seen('has freed what no session needs {"expired":0,"records":1'));
   const after = await pageOf(scene);
   expect(valueOf(after, 'cairn_staging_bytes')).toBe(0);
   expect(valueOf(after, 'cairn_collected_total{what="expired"}')).toBe(1);

@@ -1,18 +1,16 @@
 /**
- * The clock that sessions live by. The wall clock may jump: it is set by hand, by a time server after a start without a
- * battery, by the host of a virtual machine. Lifetimes are measured by a clock that does not, and follow the wall clock
- * only when everything that was measured is moved along, see `sessions/clock-jump.ts`.
+ * The clock of session lifetimes. The wall clock may jump; this clock does not, and follows the wall clock only when
+ * all measured times are moved with it, see `sessions/clock-jump.ts`.
  *
- * A start may find the wall clock wrong before anybody has set it. Time never goes back over a restart: one before the
- * server was last seen goes on from there, until the wall clock has caught up. One long after it may be true, or a clock
- * that runs ahead: for some minutes nothing is judged by its age, and a jump back is believed.
+ * After a restart time never goes back: a wall clock that is behind is followed once it has caught up. One that is
+ * far ahead may be right or wrong: for some minutes nothing is judged by its age, and a jump back is believed.
  */
 
-/** What a clock is made of; milliseconds. */
+/** The two clocks under a steady one; milliseconds. */
 export interface ClockSources {
-  /** Milliseconds since 1970, as the system believes now. */
+  /** Milliseconds since 1970, by the system's clock. */
   readonly wall: () => number;
-  /** Milliseconds since some moment, which only ever grow. */
+  /** Milliseconds since some moment; they only grow. */
   readonly elapsed: () => number;
 }
 
@@ -20,19 +18,19 @@ export interface ClockSources {
 export interface SteadyClock {
   /** Milliseconds since 1970, as the wall clock would say had it not jumped. */
   now(): number;
-  /** How far the clock to follow is ahead of that. */
+  /** How far the wall clock, as far as it is believed, is ahead of that. */
   driftMs(): number;
-  /** Agrees with the wall clock from now on; `move` moves what was measured before by as much as it is given. */
+  /** Agrees with the wall clock from now on; `move` moves all measured times by the same jump. */
   follow(move: (jumpMs: number) => Promise<void>): Promise<void>;
-  /** Whether ages mean anything: not while it follows, nor in the first minutes after a start that came late. */
+  /** Whether ages mean anything: not during `follow`, and not in the first minutes after a long absence. */
   isJudging(): boolean;
 }
 
-/** A server that was away for so long may be one whose clock runs ahead. */
+/** After an absence this long the clock may be wrong, and run ahead. */
 const LONG_AWAY_MS = 3_600_000;
-/** Time servers set a clock within so long after a start. */
+/** Time servers set a clock within this time after a start. */
 const SETTLING_MS = 5 * 60_000;
-/** Whoever leaves a clock behind for so long means it. */
+/** After a day a clock that is behind is believed: its owner means it. */
 const BELIEVED_AFTER_MS = 24 * 3_600_000;
 
 /** Makes a clock that agrees with the wall clock now, unless a server before it was last seen later. */
@@ -53,7 +51,7 @@ export function createSteadyClock({ wall, elapsed }: ClockSources, lastSeenMs?: 
     driftMs,
     follow: async (move) => {
       const jumpMs = Math.round(driftMs());
-      // What is older than this start was measured before the clock ran ahead, and is right.
+      // Times before this start were measured before the clock ran ahead, and are right.
       const movedMs = jumpMs < 0 && isSettling() ? 0 : jumpMs;
       isFollowing = true;
       baseMs += jumpMs;

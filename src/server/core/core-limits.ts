@@ -1,4 +1,4 @@
-/** What the core of a server allows, and how long it keeps things. */
+/** What the core of a server allows, and how long it keeps its records. */
 import { CHUNK_SIZE_RANGE } from '../../manifest/manifest.ts';
 import { DEFAULT_MANIFEST_LIMITS, type ManifestLimits } from '../../manifest/manifest-reader.ts';
 
@@ -6,11 +6,11 @@ import { DEFAULT_MANIFEST_LIMITS, type ManifestLimits } from '../../manifest/man
 export interface CoreLimits {
   /** Most chunks that one session moves at a time. */
   readonly parallelPerSession: number;
-  /** Chunk sizes that are agreed to, in bytes; the content store may narrow them. */
+  /** Chunk sizes that the server agrees to, in bytes; the content store may narrow them. */
   readonly chunkSizeBytes: { readonly min: number; readonly max: number };
-  /** Most sessions that are not at their end. */
+  /** Most unfinished sessions. */
   readonly maxSessions: number;
-  /** Most of them that one owner may have. */
+  /** Most unfinished sessions of one owner. */
   readonly maxSessionsPerPrincipal: number;
   /** Most entries in the unfinished transfers of one owner. */
   readonly maxEntriesPerPrincipal: number;
@@ -18,23 +18,23 @@ export interface CoreLimits {
   readonly maxEntriesPerGrant: number;
   /** Most bytes that all unfinished pushes together may stage. */
   readonly maxStagingBytes: number;
-  /** No push is begun that would leave less of the disk free; undefined: 5 % of it, and never more than 1 GiB. */
+  /** Free bytes that a push leaves on the disk, or it is refused; undefined: 5 % of the disk, at most 1 GiB. */
   readonly keepFreeBytes: number | undefined;
   readonly manifest: ManifestLimits;
-  /** A session that nobody asked for so long is no longer held in memory; what is of it is made durable first. */
+  /** A session without a request for this time leaves memory, after a sync point. */
   readonly idleSessionMs: number;
-  /** How long a commit waits for chunks that are to come, and for its end before it answers that it goes on. */
+  /** How long a commit waits for the last chunks, and then for its end before it answers that it goes on. */
   readonly commitWaitMs: number;
-  /** Where nodes share a store: how long a commit is left to a node that is not heard of before another one takes over. */
+  /** Where nodes share a store: how long a silent node keeps its commit before another node takes over. */
   readonly publisherLeaseMs: number;
-  /** How long the record of a committed session is kept, so that a repeated commit is answered. */
+  /** How long the record of a committed session is kept, so that a repeated commit gets its answer. */
   readonly keepCommittedMs: number;
-  /** How long the record of an aborted or expired session is kept, so that its client learns of it. */
+  /** How long the record of an aborted or expired session is kept, so that its client learns of the end. */
   readonly keepEndedMs: number;
-  /** A staging area without a record is freed when it has been seen for so long. */
+  /** A staging area without a record is freed this long after it was first seen. */
   readonly orphanStagingMs: number;
   readonly collectEveryMs: number;
-  /** The digests of a pull are saved at most so often. */
+  /** The shortest time between two saves of a pull's digests. */
   readonly saveDigestsEveryMs: number;
 }
 

@@ -1,6 +1,7 @@
 /**
- * One node among many that share a state store does what has to be done once: it holds a lease document, changed by
- * compare-and-set. Two may believe for a moment that they hold it, so that what they do must be harmless twice.
+ * Elects one of the nodes that share a state store, for work that is done once. The elected node holds a lease
+ * document, changed by compare-and-set. For a moment two nodes may believe that they hold it, so their work must be
+ * harmless twice.
  */
 import * as v from 'valibot';
 import type { Logger } from '../../base/logger.ts';
@@ -17,17 +18,20 @@ type Lease = v.InferOutput<typeof leaseSchema>;
 
 /** Tells whether this node is the elected one. */
 export interface Election {
-  /** Takes the lease, or renews it, where no other node's stands; whether this node is elected then. @throws CairnError storage codes */
+  /**
+   * Takes or renews the lease, unless another node's is valid; answers whether this node is elected. @throws
+   * CairnError storage codes
+   */
   hold(): Promise<boolean>;
-  /** Whether the lease that was taken last still stands. */
+  /** Whether the last lease of this node is still valid. */
   isHeld(): boolean;
-  /** Renews the lease from time to time, until what it answers is called. */
+  /** Renews the lease from time to time, until the caller calls the returned function. */
   keep(): () => void;
   /** Gives the lease back, so that another node need not wait for its end. */
   resign(): Promise<void>;
 }
 
-/** What an election is held with. */
+/** The parts of an election. */
 export interface ElectionOptions {
   readonly state: Pick<StateStore, 'get' | 'compareAndSet'>;
   /** The key of the lease document. */
@@ -38,7 +42,7 @@ export interface ElectionOptions {
   readonly log: Logger;
 }
 
-/** The election of a server that is alone with its stores. */
+/** The election of a server that shares its stores with no other one. */
 export const ALWAYS_ELECTED: Election = {
   hold: async () => true,
   isHeld: () => true,
@@ -61,9 +65,9 @@ export function createElection({ state, key, instanceId, leaseMs, now, log }: El
     const next: Lease = { node: instanceId, term: isMine ? term : term + 1, untilMs };
     const isSet =
       (await state.compareAndSet(key, there?.version ?? null, JSON.stringify(next))) !== undefined;
-    // Of two renewals at once one is too late, which takes nothing from what the other has renewed.
+    // Of two renewals at the same time one fails, and the lease of the other stays valid.
     if (isSet || !isMine) heldUntilMs = isSet ? untilMs : 0;
-    if (isSet && !isMine) log.info({ term: next.term }, 'this node is elected to collect what nobody needs');
+    if (isSet && !isMine) log.info({ term: next.term }, 'this node is elected to free what no session needs');
   };
   const isHeld = (): boolean => now() < heldUntilMs;
   const hold: Election['hold'] = async () => {
@@ -75,20 +79,23 @@ export function createElection({ state, key, instanceId, leaseMs, now, log }: El
     isHeld,
     keep: () =>
       repeatedly(hold, leaseMs / 3, (error) => {
-        log.warn({ err: error }, 'the lease of the collector could not be renewed');
+        log.warn({ err: error }, 'this node could not renew the lease of the collector; it tries again');
       }),
     resign: async () => {
       if (!isHeld()) return;
       try {
         await set(0);
       } catch (error) {
-        log.warn({ err: error }, 'the lease of the collector could not be given back; it ends by itself');
+        log.warn(
+          { err: error },
+          'this node could not give back the lease of the collector, which ends by itself',
+        );
       }
     },
   };
 }
 
-/** What is no lease is treated as none: the next one who wants it writes it anew. */
+/** A damaged lease counts as none: the next node that wants one writes it anew. */
 function parseLease(text: string | undefined): Lease | undefined {
   const result = v.safeParse(leaseSchema, text);
   return result.success ? result.output : undefined;

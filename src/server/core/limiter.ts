@@ -1,70 +1,73 @@
-/** Requests that cost a server more than most: few of a kind, or so much of them, at a time, shared out by principal. */
+/** Limits requests that cost a server much: a few at a time, or a sum of costs, shared out by principal. */
 import { CairnError } from '../../base/errors.ts';
 
-/** A request that wants a place, and its principal; one whose client goes away waits no longer. */
-export interface Wanting {
+/** A request that wants a permit, and its principal. */
+export interface LimitedRequest {
   readonly principal: string;
-  /** Aborted once the client no longer waits for the answer. */
+  /** Aborted once the client no longer waits for the answer; then the request waits no longer. */
   readonly signal: AbortSignal;
-  /** How much of the limit it takes: 1, unless it says so. What is more than one principal may have takes that. */
+  /** Its part of the limit: 1 without, and never more than one principal may have. */
   readonly cost?: number;
 }
 
-/** Takes so much of the limit in all, as soon as that is free. @throws CairnError `server-busy`, `network` */
+/** Takes this much of the limit in all, as soon as it is free. @throws CairnError `server-busy`, `network` */
 export type Grow = (cost: number) => Promise<void>;
 
-/** Does some work as soon as there is a place for it. @throws CairnError `server-busy`, `network`; what the work throws */
-export type Limiter = <Result>(wanting: Wanting, work: (grow: Grow) => Promise<Result>) => Promise<Result>;
+/** Does some work once there is a permit for it. @throws CairnError `server-busy`, `network`; errors of the work */
+export type Limiter = <Result>(
+  wanting: LimitedRequest,
+  work: (grow: Grow) => Promise<Result>,
+) => Promise<Result>;
 
-/** How many at a time: in all, and of one principal, so that one principal cannot take every place. */
+/** How much at a time: in all, and for one principal, so that one principal cannot take everything. */
 export interface LimiterOptions {
   readonly max: number;
   readonly maxOfPrincipal: number;
-  /** How long a request waits for a place, in milliseconds; without, it is refused at once. */
+  /** How long a request waits for a permit, in milliseconds; without, it is refused at once. */
   readonly waitMs?: number;
 }
 
-interface Place {
+interface Permit {
   readonly principal: string;
   cost: number;
 }
 
-interface Places {
-  /** What is under way. */
-  readonly running: Set<Place>;
-  /** The first to come gets a place first, where it is not too large for the free ones. */
-  readonly waiting: Set<{ readonly place: Place; give(): void }>;
+interface Permits {
+  /** Permits in use. */
+  readonly running: Set<Permit>;
+  /** In order of arrival; a small request may go before one that is too large for the free part. */
+  readonly waiting: Set<{ readonly permit: Permit; give(): void }>;
 }
 
-/** Requests that wait in all; each holds its connection, and nothing else. */
+/** Most requests that wait; each holds its connection, and nothing else. */
 const MAX_WAITING = 1024;
 
-/** Makes a limit of one server; `what` names it. */
+/** Makes a limiter of one server; messages call the limited requests `what`. */
 export function createLimiter(limits: LimiterOptions, what: string): Limiter {
-  const places: Places = { running: new Set(), waiting: new Set() };
+  const permits: Permits = { running: new Set(), waiting: new Set() };
   const named = { ...limits, what };
   return async ({ principal, signal, cost = 1 }, work) => {
-    const place: Place = { principal, cost: Math.min(cost, limits.maxOfPrincipal) };
-    await takePlace(places, place, signal, named);
+    const permit: Permit = { principal, cost: Math.min(cost, limits.maxOfPrincipal) };
+    await takePermit(permits, permit, signal, named);
     const grow: Grow = async (to) => {
-      const more: Place = { principal, cost: Math.min(to, limits.maxOfPrincipal) - place.cost };
+      const more: Permit = { principal, cost: Math.min(to, limits.maxOfPrincipal) - permit.cost };
       if (more.cost <= 0) return;
-      await takePlace(places, more, signal, named);
-      places.running.delete(more);
-      place.cost += more.cost;
+      await takePermit(permits, more, signal, named);
+      permits.running.delete(more);
+      permit.cost += more.cost;
     };
     try {
       return await work(grow);
     } finally {
-      places.running.delete(place);
-      giveAway(places, limits);
+      permits.running.delete(permit);
+      giveOut(permits, limits);
     }
   };
 }
 
 function isFree(
-  { running }: Places,
-  { principal, cost }: Place,
+  { running }: Permits,
+  { principal, cost }: Permit,
   { max, maxOfPrincipal }: LimiterOptions,
 ): boolean {
   let [all, own] = [cost, cost];
@@ -75,62 +78,65 @@ function isFree(
   return all <= max && own <= maxOfPrincipal;
 }
 
-function giveAway(places: Places, limits: LimiterOptions): void {
-  for (const one of places.waiting) {
-    if (!isFree(places, one.place, limits)) continue;
-    places.waiting.delete(one);
-    places.running.add(one.place);
+function giveOut(permits: Permits, limits: LimiterOptions): void {
+  for (const one of permits.waiting) {
+    if (!isFree(permits, one.permit, limits)) continue;
+    permits.waiting.delete(one);
+    permits.running.add(one.permit);
     one.give();
   }
 }
 
-async function takePlace(
-  places: Places,
-  place: Place,
+async function takePermit(
+  permits: Permits,
+  permit: Permit,
   signal: AbortSignal,
   limits: LimiterOptions & { readonly what: string },
 ): Promise<void> {
   const { what, waitMs = 0 } = limits;
-  if (isFree(places, place, limits)) {
-    places.running.add(place);
+  if (isFree(permits, permit, limits)) {
+    permits.running.add(permit);
     return;
   }
   const busy = new CairnError(
     'server-busy',
-    `as many ${what} as may be are being answered here already; try again`,
+    `the server is already at work on as many ${what} as it allows at a time; try again`,
     { details: { limit: what } },
   );
-  if (waitMs === 0 || places.waiting.size >= MAX_WAITING) throw busy;
+  if (waitMs === 0 || permits.waiting.size >= MAX_WAITING) throw busy;
   if (signal.aborted) throw gone();
   await new Promise<void>((resolve, reject) => {
     const end = (error: CairnError | undefined): void => {
       clearTimeout(timer);
       signal.removeEventListener('abort', onGone);
-      places.waiting.delete(one);
+      permits.waiting.delete(one);
       if (error === undefined) resolve();
       else reject(error);
     };
     const onGone = (): void => end(gone());
     const timer = setTimeout(() => end(busy), waitMs);
-    const one = { place, give: () => end(undefined) };
-    places.waiting.add(one);
+    const one = { permit, give: () => end(undefined) };
+    permits.waiting.add(one);
     signal.addEventListener('abort', onGone, { once: true });
   });
 }
 
 function gone(): CairnError {
-  return new CairnError('network', 'the client is gone');
+  return new CairnError('network', 'the client closed the connection');
 }
 
-/** Walks through directories, and reading of manifests: each holds descriptors, the disk, or memory, for one answer. */
+/**
+ * Limiters for scans of directories and for manifests: each scan holds descriptors and the disk, each manifest
+ * memory.
+ */
 export interface ScanLimits {
-  /** A scan of a tree, as soon as there is a place for it. */
+  /** Limits scans of trees. */
   readonly scanLimiter: Limiter;
-  /** Bytes that were read of manifests that are coming: these are in memory. The largest are read one by one. */
+  /** Limits the bytes of manifests in memory that are still coming. The largest are read one by one. */
   readonly manifestLimiter: Limiter;
 }
 
-/** Makes these limits of one server. */
+/** Makes these limiters of one server. */
 export function createScanLimits(): ScanLimits {
   const MIB = 1024 ** 2;
   return {

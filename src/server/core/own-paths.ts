@@ -1,10 +1,10 @@
-/** Where a server keeps its things is the business of who runs it: what clients are told has no path of its machine. */
+/** Hides the server's own paths: where it keeps its files concerns only its operator, and no client. */
 import { realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { CairnError, type ErrorDetails } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
 
-/** A directory of the server, and what stands for it where clients read of it; empty for the root of their paths. */
+/** A directory of the server, and the text that clients read in its place; empty for the root of their paths. */
 export interface OwnDirectory {
   readonly path: string;
   readonly shownAs: string;
@@ -13,15 +13,15 @@ export interface OwnDirectory {
 /** Takes the server's own paths out of a text. */
 export type HidePaths = (text: string) => string;
 
-/** What may follow a path that has come to its end. */
+/** Characters that may follow the end of a path. */
 const ENDS: ReadonlySet<string> = new Set(['/', '"', "'", ' ', '\n', ',', ';', ':', ')', '']);
 
-/** Hides these directories, by every name that they have now. */
+/** Hides these directories, under every name that they have now. */
 export function hidingPaths(directories: readonly OwnDirectory[]): HidePaths {
   const shownAs = new Map<string, string>();
   for (const { path, shownAs: shown } of directories)
     for (const name of namesOf(path)) if (name !== '/') shownAs.set(name, shown);
-  // The longest first: one may lie in another.
+  // The longest first, since one directory may lie in another.
   const names = [...shownAs].toSorted(([a], [b]) => b.length - a.length);
   return (text) => names.reduce((rest, [name, shown]) => without(rest, name, shown), text);
 }
@@ -40,7 +40,7 @@ function without(text: string, name: string, shown: string): string {
   return kept + text.slice(from);
 }
 
-/** An error without the server's own paths, in its message and its details. Its cause, for the log alone, is the error itself. */
+/** An error without the server's own paths in its message and details. The log gets the original as its cause. */
 export function discreetError(error: CairnError, hide: HidePaths): CairnError {
   const details = discreetDetails(error.details, hide);
   return new CairnError(error.code, hide(error.message), { cause: error, details });
@@ -62,6 +62,6 @@ function realpathOf(path: string): string {
   try {
     return realpathSync(path);
   } catch {
-    return path; // it is made later, and then its name is the real one
+    return path; // not made yet: its name will be the real one
   }
 }

@@ -1,4 +1,4 @@
-/** A tree of the store as the lines that the wire carries, as the scan finds them. */
+/** Scans a tree of the store into the lines of the wire, as the scan finds them. */
 import { createHash } from 'node:crypto';
 import { CairnError } from '../../base/errors.ts';
 import type { ScannedEntry } from '../../manifest/entry.ts';
@@ -13,7 +13,7 @@ import { StringTable, type StringList } from '../../manifest/string-table.ts';
 import type { ContentStore } from '../../storage/content-store.ts';
 import type { Notice } from '../../wire/tree-stream.ts';
 
-/** What is scanned, and how it is described. */
+/** What to scan, and how to describe it. */
 export interface TreeQuery {
   /** Safe relative path. */
   readonly path: string;
@@ -22,7 +22,7 @@ export interface TreeQuery {
   readonly maxEntries: number;
 }
 
-/** A tree that was scanned whole. */
+/** A tree after a complete scan. */
 export interface ScannedTree {
   readonly manifest: Manifest;
   readonly identities: StringList;
@@ -32,8 +32,9 @@ export interface ScannedTree {
 /**
  * Scans a tree and hands its lines to `onLines` as they come, all but the last ones (see `encodeTail`).
  *
- * @param keep whether the entries are wanted afterwards; without, the tree takes no memory and its manifest is empty
- * @throws CairnError `manifest-too-large`, what the store's scan throws, and what `onLines` throws
+ * @param keep whether the caller needs the entries afterwards; without, the tree takes no memory and its manifest is
+ * empty
+ * @throws CairnError `manifest-too-large`; errors of the store's scan and of `onLines`
  */
 export async function scanTree(
   content: ContentStore,

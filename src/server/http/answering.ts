@@ -26,10 +26,10 @@ export class Answering {
     return this.#open.size;
   }
 
-  /** Cuts off each answer for whose authorization `whyOver` returns an error. */
-  endWhere(whyOver: (authorization: Authorization) => CairnError | undefined): void {
+  /** Cuts off each answer for whose authorization `endedError` returns an error. */
+  endWhere(endedError: (authorization: Authorization) => CairnError | undefined): void {
     for (const [exchange, authorization] of this.#open) {
-      const error = whyOver(authorization);
+      const error = endedError(authorization);
       if (error === undefined) continue;
       exchange.failure ??= error;
       // Not the response alone: its handler could still begin one that has not begun.

@@ -117,7 +117,7 @@ export function write(exchange: Exchange, bytes: Uint8Array | string): Promise<v
     let unwatch = (): void => undefined;
     const lost = (): void => {
       unwatch();
-      reject(exchange.failure ?? new CairnError('network', 'the client is gone'));
+      reject(exchange.failure ?? new CairnError('network', 'the client closed the connection'));
     };
     if (response.destroyed || response.closed) {
       lost();

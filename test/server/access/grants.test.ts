@@ -391,7 +391,7 @@ describe('over HTTP', () => {
     const refused = await plan(it, 'in/c', one);
     expect(refused.json.code).toBe('quota-exceeded');
     expect(refused.json.detail).toContain(
-      'the access token that granted this may have 2 unfinished transfers',
+      'the access token that issued this grant may have 2 unfinished transfers',
     );
   });
 });

@@ -14,7 +14,7 @@ const FORGET_AT_A_TIME = 65_536;
 const SHOWN_RUNS = 5;
 
 /**
- * Opens the chunks, hashes all of them, one after the other, and withdraws what is claimed wrongly.
+ * Hashes all staged chunks of a push, one after the other, and withdraws the claims that are wrong.
  *
  * @throws CairnError `journal-corrupt`, `journal-version`, storage codes
  */
@@ -59,7 +59,7 @@ interface Reading {
   error: ErrorCode | undefined;
 }
 
-/** The bytes of a chunk, and what became of reading them. */
+/** The bytes of a chunk, and how reading them ended. */
 function watch(
   staging: ChunkStaging,
   chunk: number,

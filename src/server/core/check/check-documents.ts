@@ -1,4 +1,4 @@
-/** The documents of a session: are they all there, and can the session go on from them? */
+/** Checks the documents of a session: are they all there, and can the session go on from them? */
 import { CairnError, EXIT } from '../../../base/errors.ts';
 import { MANIFEST_VERSION } from '../../../manifest/manifest.ts';
 import type { SessionRecord } from '../../../session/record.ts';
@@ -15,7 +15,7 @@ import {
 import { createPlan, type TransferPlan } from '../sessions/transfer-plan.ts';
 import { find, type Check, type Fault } from './check.ts';
 
-/** What is wrong with documents, or the plan that follows from them; undefined where none is agreed yet. */
+/** The fault of the documents, or the plan that follows from them; undefined before a plan is agreed. */
 export type CheckedDocuments = { readonly fault: Fault } | { readonly plan: TransferPlan | undefined };
 
 /** Checks the documents that a session in its state must have. @throws CairnError, storage codes */
@@ -29,7 +29,7 @@ export async function checkDocuments(
   if (manifest.value.id !== record.manifestId) {
     return faulty('manifest-foreign', 'its manifest is that of another transfer');
   }
-  // A plan that was saved and not answered is none.
+  // The server saved a plan and crashed before it answered: nothing was agreed.
   if (record.state === 'establishing') return { plan: undefined };
   const plan = await load(area, 'plan', async () => {
     const agreed = await loadPlan(area, manifest.value.entries.length);
@@ -43,7 +43,7 @@ export async function checkDocuments(
   return { plan: plan.value };
 }
 
-/** What a pull needs beside manifest and plan: who its source's entries were, and what was sent. */
+/** Checks what only a pull needs: the identities of its source's entries, and the digests of sent chunks. */
 async function checkSource(
   check: Check,
   record: SessionRecord,
@@ -77,7 +77,7 @@ const WHAT = {
   digests: 'the list of the digests that it has sent',
 } as const satisfies Record<DocumentName, string>;
 
-/** The value of a document, or what is wrong with it. @throws CairnError, storage codes; whatever is a bug */
+/** The value of a document, or its fault. @throws CairnError, storage codes; errors that are bugs */
 async function load<T>(
   area: StagingArea,
   name: DocumentName,
@@ -113,7 +113,7 @@ function isNewer(error: unknown): boolean {
   return typeof version === 'number' && version > MANIFEST_VERSION;
 }
 
-/** Whether what was read is not what it should be; an error of the storage says nothing about that. */
+/** Whether a document has wrong bytes; an error of the storage says nothing about that. */
 function isDamage(error: unknown): error is Error {
   if (error instanceof SyntaxError) return true;
   if (!(error instanceof CairnError)) return false;

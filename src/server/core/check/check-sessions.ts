@@ -1,6 +1,6 @@
 /**
- * Examines everything that a server keeps of its sessions, while none runs, and repairs what can be repaired. It works
- * over the two store interfaces: what only a store can know of its own files it tells by its incidents.
+ * Examines everything that a server keeps of its sessions, while none runs, and repairs it where that can be done. It
+ * works over the two store interfaces; a store reports the state of its own files as incidents.
  */
 import { CairnError } from '../../../base/errors.ts';
 import { advance, isLeaseOver, type SessionRecord } from '../../../session/record.ts';
@@ -12,9 +12,9 @@ import { find, findFailure, findIncidents, type Check, type CheckOptions, type F
 import { noTotals, type CheckTotals } from './findings.ts';
 
 /**
- * Checks all sessions, one after the other, and then the staging areas that belong to none.
+ * Checks all sessions, one after the other, and then the staging areas without a session.
  *
- * @throws CairnError, storage codes where not even the sessions can be listed
+ * @throws CairnError, storage codes where the sessions cannot be listed
  */
 export async function checkSessions(options: CheckOptions): Promise<CheckTotals> {
   const check: Check = { ...options, totals: noTotals() };
@@ -39,7 +39,7 @@ export async function checkSessions(options: CheckOptions): Promise<CheckTotals>
 async function checkSession(check: Check, record: SessionRecord, hasArea: boolean): Promise<void> {
   if (isTerminal(record.state)) return checkEnded(check, record, hasArea);
   const isPublishing = record.state === 'committing' && record.direction === 'push';
-  // A commit has everything, and the next start finishes it, whatever the time.
+  // A commit has all its chunks: the next start of the server finishes it, also after the lease.
   if (!isPublishing && isLeaseOver(record, check.now())) return expire(check, record, hasArea);
   if (record.manifestId === null && record.state === 'establishing') return;
   const fault = await checkUnfinished(check, record, hasArea);
@@ -52,7 +52,7 @@ async function checkSession(check: Check, record: SessionRecord, hasArea: boolea
   find(check, record, { kind: 'committing', outcome: 'note', problem, remedy });
 }
 
-/** What makes it impossible to resume a session; undefined where it can be. */
+/** The fault that keeps a session from being resumed; undefined where it can be resumed. */
 async function checkUnfinished(
   check: Check,
   record: SessionRecord,
@@ -70,7 +70,7 @@ async function checkUnfinished(
   return undefined;
 }
 
-/** Ends a session that nobody can resume: kept, it would be in the way of a client that starts over. */
+/** Ends a session that cannot be resumed: kept, it would be in the way of a client that starts over. */
 async function lose(check: Check, record: SessionRecord, hasArea: boolean, fault: Fault): Promise<void> {
   const isKept = fault.outcome === 'untouched';
   if (!isKept) await end(check, record, hasArea);
@@ -82,22 +82,22 @@ async function lose(check: Check, record: SessionRecord, hasArea: boolean, fault
 
 async function expire(check: Check, record: SessionRecord, hasArea: boolean): Promise<void> {
   await end(check, record, hasArea);
-  const problem = 'nobody has touched it until its lease was over';
+  const problem = 'no client touched it before its lease was over';
   find(check, record, { kind: 'lease-over', outcome: 'repaired', problem, remedy: 'expired and freed' });
 }
 
-/** As the running server ends a session: its record stays a while, to tell its client. */
+/** Ends a session as the running server does: the record stays a while, so that its client learns of the end. */
 async function end(check: Check, record: SessionRecord, hasArea: boolean): Promise<void> {
   if (check.isDryRun) return;
   const leaseExpiresAtMs = check.now() + check.limits.keepEndedMs;
   const next = advance(record, 'expire', { leaseExpiresAtMs, holder: null });
   if (!(await check.sessions.replace(next))) {
-    throw new CairnError('server-busy', 'its record was changed by somebody else meanwhile');
+    throw new CairnError('server-busy', 'another process changed its record meanwhile');
   }
   if (hasArea) await discard(check, record.id);
 }
 
-/** A session that is over needs no staging, and after a while no record. */
+/** Removes the staging of a session that is over, and after a while its record. */
 async function checkEnded(check: Check, record: SessionRecord, hasArea: boolean): Promise<void> {
   const isOver = isLeaseOver(record, check.now());
   if (!isOver && !hasArea) return;
@@ -105,7 +105,7 @@ async function checkEnded(check: Check, record: SessionRecord, hasArea: boolean)
     if (isOver) await check.sessions.remove(record.id);
     if (hasArea) await discard(check, record.id);
   }
-  const problem = hasArea ? 'it is over and something of it is still staged' : 'it is over for long';
+  const problem = hasArea ? 'it has ended, and a part of it is still staged' : 'it ended long ago';
   const remedy = hasArea ? 'freed' : 'its record removed';
   find(check, record, { kind: 'session-ended', outcome: 'repaired', problem, remedy });
 }

@@ -1,4 +1,4 @@
-/** What all parts of a check share. */
+/** The types and reports that all parts of a check share. */
 import { CairnError, ERROR_TABLE, EXIT } from '../../../base/errors.ts';
 import type { SessionRecord } from '../../../session/record.ts';
 import type { ContentStore } from '../../../storage/content-store.ts';
@@ -7,17 +7,17 @@ import type { SessionStore } from '../../../storage/state/session-store.ts';
 import type { CoreLimits } from '../core-limits.ts';
 import type { CheckTotals, Finding, FindingKind, FindingOutcome } from './findings.ts';
 
-/** What is checked, and how. The stores are borrowed, and nobody else uses them meanwhile. */
+/** What to check, and how. The caller owns the stores and gives them to no other user meanwhile. */
 export interface CheckOptions {
   readonly content: ContentStore;
   readonly sessions: SessionStore;
-  /** Nothing that is kept changes; the stores are to be opened with `upkeep: 'report'` where they have that. */
+  /** Changes nothing on the disk; the caller opens the stores with `upkeep: 'report'` where they have that. */
   readonly isDryRun: boolean;
-  /** What the stores have told so far; emptied by the check as it reports it. */
+  /** Incidents that the stores have reported so far; the check reports them in turn and empties the list. */
   readonly incidents: StoreIncident[];
-  /** Told of each finding. */
+  /** Called with each finding. */
   readonly report: (finding: Finding) => void;
-  /** Told now and then how far it is; the same object each time. */
+  /** Called now and then with the totals so far; the same object each time. */
   readonly onProgress?: (totals: Readonly<CheckTotals>) => void;
   /** The clock, in milliseconds since 1970. */
   readonly now: () => number;
@@ -29,15 +29,15 @@ export interface Check extends CheckOptions {
   readonly totals: CheckTotals;
 }
 
-/** Something that a document or a journal can be that makes its session useless. */
+/** The state of a document or a journal that makes its session useless. */
 export interface Fault {
   readonly kind: FindingKind;
   readonly problem: string;
-  /** `untouched` for what a newer version may still read. */
+  /** `untouched` where a newer version of cairn may still read it. */
   readonly outcome: 'lost' | 'untouched';
 }
 
-/** Reports a finding about a session, or about none. */
+/** Reports a finding about a session, or one that belongs to no session. */
 export function find(
   { report, totals }: Check,
   record: { readonly id: string; readonly target?: string } | undefined,
@@ -47,7 +47,7 @@ export function find(
   report({ ...finding, session: record?.id, target: record?.target });
 }
 
-/** Reports what the stores have told since the last call. */
+/** Reports the incidents of the stores since the last call. */
 export function findIncidents(check: Check, record?: SessionRecord): void {
   const { incidents, totals, report } = check;
   for (const { kind, session, problem, remedy } of incidents.splice(0)) {
@@ -56,7 +56,7 @@ export function findIncidents(check: Check, record?: SessionRecord): void {
   }
 }
 
-/** Reports that something could not be looked at. @throws whatever is no error of the storage or of what it holds */
+/** Reports that a session could not be checked. @throws errors that neither the storage nor its content explains */
 export function findFailure(
   check: Check,
   record: { readonly id: string; readonly target?: string },

@@ -1,4 +1,4 @@
-/** What a check of a server's state can find, and how it adds up. */
+/** What a check of a server's state can find, and its totals. */
 import type { ErrorCode } from '../../../base/errors.ts';
 import type { IncidentKind } from '../../../storage/incident.ts';
 
@@ -24,9 +24,9 @@ export type FindingKind =
   | 'not-checked';
 
 /**
- * What became of it. `repaired`: all is well again. `lost`: it cannot be repaired; what was of no use any more was
- * freed. `untouched`: it cannot be repaired by this version, and was left as it is. `failed`: the storage did not let it
- * be looked at or repaired. `note`: nothing is wrong.
+ * How a finding ended. `repaired`: all is well again. `lost`: it cannot be repaired; its useless rest was freed.
+ * `untouched`: this version cannot repair it and left it as it is. `failed`: the storage refused to have it checked
+ * or repaired. `note`: nothing is wrong.
  */
 export type FindingOutcome = 'repaired' | 'lost' | 'untouched' | 'failed' | 'note';
 
@@ -34,27 +34,27 @@ export type FindingOutcome = 'repaired' | 'lost' | 'untouched' | 'failed' | 'not
 export interface Finding {
   readonly kind: FindingKind;
   readonly outcome: FindingOutcome;
-  /** Id of the session, where it is one's. */
+  /** Id of the session, where the finding is about one. */
   readonly session: string | undefined;
-  /** Path of the session's target, where that is known. It comes from a client: make it printable before it is shown. */
+  /** Path of the session's target, where it is known. It comes from a client: make it printable before you show it. */
   readonly target: string | undefined;
   readonly problem: string;
-  /** What was done about it, or would be, as a participle; empty where that is nothing. */
+  /** What the check did, or would do, as a participle; empty where it does nothing. */
   readonly remedy: string;
-  /** Of `failed`: what the storage said. */
+  /** Of `failed`: the code of the storage's error. */
   readonly code?: ErrorCode;
 }
 
 /** What a check looked at and found, in all. */
 export interface CheckTotals {
   sessions: number;
-  /** Durable chunks that were hashed and are right, and their bytes. */
+  /** Durable chunks that were hashed and found right, and their bytes. */
   chunks: number;
   bytes: number;
   readonly found: Record<FindingOutcome, number>;
 }
 
-/** Nothing yet. */
+/** Totals of zero. */
 export function noTotals(): CheckTotals {
   const found = { repaired: 0, lost: 0, untouched: 0, failed: 0, note: 0 };
   return { sessions: 0, chunks: 0, bytes: 0, found };

@@ -1,4 +1,4 @@
-/** What an authorization may bring, and how much of that is used. */
+/** How much an authorization may push, and how much of that is used. */
 import { formatBytes } from '../../../base/byte-text.ts';
 import { CairnError } from '../../../base/errors.ts';
 import type { SessionRecord } from '../../../session/record.ts';
@@ -9,38 +9,38 @@ import type { TallyQuery } from './session-tally.ts';
 import type { StoreTally } from './tallied-store.ts';
 import type { Charged, UsageLedger } from './usage-ledger.ts';
 
-/** Where it is counted. */
+/** The counters of usage. */
 export interface Usage {
   readonly tally: StoreTally;
   readonly ledger: UsageLedger;
 }
 
-/** What is used of an authorization: unfinished sessions, bytes that were published, and what is to come. */
+/** The used part of an authorization: unfinished sessions, published bytes, and bytes to come. */
 export interface Used {
   readonly sessions: number;
   readonly publishedBytes: number;
   readonly comingBytes: number;
-  /** Bytes of the manifests of what is to come, as far as a quota counts them. */
+  /** Bytes of the manifests of unfinished pushes, as far as a quota counts them. */
   readonly manifestBytes: number;
 }
 
-/** Manifests of the unfinished pushes of one authorization that its quota does not count: names have to be somewhere. */
+/** A quota does not count this much of the manifests of one authorization's unfinished pushes. */
 const FREE_MANIFEST_BYTES = 1024 ** 2;
 
 interface Level {
   readonly id: string;
   readonly quota: NonNullable<Authorization['quota']>;
-  /** How messages call it. */
+  /** Its name in messages. */
   readonly name: string;
 }
 
-/** Makes both counters true, so that what follows can be checked without waiting. @throws CairnError, storage codes */
+/** Brings both counters up to date, so that the following checks need not wait. @throws CairnError, storage codes */
 export async function openUsage({ tally, ledger }: Usage): Promise<void> {
   await tally.ready();
   ledger.settle((session) => !tally.isUnfinished(session));
 }
 
-/** What is used of an authorization, by itself and through its grants, apart from one session. */
+/** The used part of an authorization and its grants, without one session. */
 export function usedOf({ tally, ledger }: Usage, authorization: string, except?: string): Used {
   const { sessions } = tally.count({ authorization }, (id) => id === except);
   const isOut = (id: string): boolean => id === except || ledger.isCounted(id);
@@ -50,8 +50,8 @@ export function usedOf({ tally, ledger }: Usage, authorization: string, except?:
 }
 
 /**
- * Refuses one unfinished session more than the server may have, or an authorization, or its owner. To be called, after
- * {@link openUsage}, in the same turn as what makes the session.
+ * Refuses a new session beyond the limits of the server, the authorization or the owner. Call it after {@link
+ * openUsage}, in the same turn as what makes the session.
  *
  * @throws CairnError `server-busy`, `quota-exceeded`
  */
@@ -64,7 +64,7 @@ export function checkNewSession(
   }: Pick<CoreLimits, 'maxSessions' | 'maxSessionsPerPrincipal'>,
 ): void {
   if (unfinishedOf(usage, 'all', { except: session, limit: maxSessions }) >= maxSessions) {
-    const message = `the server holds ${maxSessions} unfinished transfers and takes no more; try again when some have ended`;
+    const message = `the server has ${maxSessions} unfinished transfers, as many as it takes; try again when some have ended`;
     throw new CairnError('server-busy', message, { details: { limit: 'sessions' } });
   }
   checkSessions(usage, authorization, session);
@@ -73,12 +73,12 @@ export function checkNewSession(
   if (used < limit) return;
   throw new CairnError(
     'quota-exceeded',
-    `one owner may have ${limit} unfinished transfers on this server, and this one has ${used}; ${END_SOME}`,
+    `one owner may have ${limit} unfinished transfers on this server, and this owner has ${used}; ${END_SOME}`,
     { details: { quota: 'owner-sessions', limit, used } },
   );
 }
 
-/** How many sessions are unfinished; only an upper bound of it where that is within a limit. */
+/** The number of unfinished sessions; only an upper bound where that bound is below the limit. */
 function unfinishedOf(
   { tally }: Usage,
   query: TallyQuery,
@@ -105,7 +105,7 @@ function checkSessions(usage: Usage, authorization: Authorization, except: strin
 }
 
 /**
- * Refuses a push of more bytes than an authorization may still bring; otherwise they are reserved for it.
+ * Refuses a push of more bytes than an authorization has left; otherwise reserves the bytes.
  *
  * @throws CairnError `quota-exceeded`
  */
@@ -119,7 +119,7 @@ export function checkBytes(usage: Usage, authorization: Authorization, session: 
     throw new CairnError(
       'quota-exceeded',
       `${name} may push ${formatBytes(limit)} in all: ${formatBytes(publishedBytes)} were published, ` +
-        `${formatBytes(comingBytes)} are of unfinished transfers, and this one has ${formatBytes(bytes)}; ask for a token of the same owner with a larger quota, and run the ` +
+        `unfinished transfers have ${formatBytes(comingBytes)}, and this one has ${formatBytes(bytes)}; ask for a token of the same owner with a larger quota, and run the ` +
         'command again with it',
       { details: { quota: 'bytes', limit, used, bytes } },
     );
@@ -129,15 +129,15 @@ export function checkBytes(usage: Usage, authorization: Authorization, session: 
 
 type EntryLimits = Pick<CoreLimits, 'maxEntriesPerPrincipal' | 'maxEntriesPerGrant'>;
 
-/** The manifest of a transfer, as far as it is known. */
+/** The size of a transfer's manifest, as far as it is known. */
 export interface ComingManifest {
   readonly manifestBytes: number;
   readonly entries: number;
 }
 
 /**
- * Refuses more entries than one owner, or one grant, may have in unfinished transfers. To be called after
- * {@link openUsage}.
+ * Refuses more entries than one owner, or one grant, may have in unfinished transfers. Call it after {@link
+ * openUsage}.
  *
  * @throws CairnError `quota-exceeded`
  */
@@ -152,7 +152,7 @@ export function checkEntries(
     if (used + entries <= limit) return;
     throw new CairnError(
       'quota-exceeded',
-      `${who} may have ${limit} entries in unfinished transfers; ${used} are there, and this one has ${entries}; ${END_SOME}`,
+      `${who} may have ${limit} entries in unfinished transfers; others have ${used}, and this one has ${entries}; ${END_SOME}`,
       { details: { quota: 'entries', limit, used } },
     );
   };
@@ -162,8 +162,8 @@ export function checkEntries(
 }
 
 /**
- * Refuses a manifest that is more than an authorization or its owner may have in unfinished pushes; otherwise it is
- * reserved for it. To be called after {@link openUsage}.
+ * Refuses a manifest beyond the limits of an authorization or its owner for unfinished pushes; otherwise reserves it.
+ * Call it after {@link openUsage}.
  *
  * @throws CairnError `quota-exceeded`
  */
@@ -185,7 +185,7 @@ export function checkManifest(
     if (manifests <= FREE_MANIFEST_BYTES || used + manifests - FREE_MANIFEST_BYTES <= limit) continue;
     throw new CairnError(
       'quota-exceeded',
-      `${name} may push ${limit} bytes in all; ${used} are used, and the manifests of its unfinished transfers have ${manifests}; ${END_SOME}`,
+      `${name} may push ${formatBytes(limit)} in all: ${formatBytes(used)} are used, and the manifests of its unfinished transfers have ${formatBytes(manifests)}; ${END_SOME}`,
       { details: { quota: 'bytes', limit, used } },
     );
   }
@@ -193,7 +193,7 @@ export function checkManifest(
 }
 
 /**
- * Refuses to go on with a session in the name of another authorization than before whose quota it does not fit.
+ * Refuses to continue a session under another authorization whose quota the session exceeds.
  *
  * @throws CairnError `quota-exceeded`, storage codes
  */
@@ -203,14 +203,14 @@ export async function checkTakeover(
   { id, authorization: before, direction, state }: SessionRecord,
 ): Promise<void> {
   if (before?.id === authorization.id || levelsOf(authorization).length === 0) return;
-  // Whatever it brings was charged, or is about to be: only the answer is wanted.
+  // The commit has charged the session or is about to: the client only wants the answer.
   if (isTerminal(state) || state === 'committing') return;
   await openUsage(usage);
   checkSessions(usage, authorization, id);
   if (direction === 'push') checkBytes(usage, authorization, id, usage.tally.bytesOf(id));
 }
 
-/** Who is charged for what a session publishes. */
+/** Which authorizations pay for the bytes that a session publishes. */
 export function chargedFor(authorization: Authorization | undefined): readonly Charged[] {
   if (authorization === undefined) return [];
   const { expiresAtMs } = authorization;
@@ -219,13 +219,13 @@ export function chargedFor(authorization: Authorization | undefined): readonly C
     .map(({ id }) => (id === authorization.id ? { id, expiresAtMs } : { id }));
 }
 
-/** A grant counts for whoever issued it, too: or a quota could be had any number of times. */
+/** A grant also counts for the authorization that issued it: otherwise grants would multiply a quota. */
 function levelsOf({ id, quota, issuer }: Authorization): readonly Level[] {
   const name = issuer === undefined ? 'the access token' : 'the transfer grant';
   const own = quota === undefined ? [] : [{ id, quota, name }];
   const above =
     issuer?.quota === undefined
       ? []
-      : [{ id: issuer.id, quota: issuer.quota, name: 'the access token that granted this' }];
+      : [{ id: issuer.id, quota: issuer.quota, name: 'the access token that issued this grant' }];
   return [...own, ...above];
 }

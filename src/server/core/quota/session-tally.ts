@@ -1,44 +1,41 @@
-/** How many sessions are unfinished, whose, and what they will bring. */
+/** Counts the unfinished sessions of owners and authorizations, and what they will bring. */
 import type { SessionRecord } from '../../../session/record.ts';
 import { isTerminal } from '../../../session/state.ts';
 
-/**
- * Which sessions are meant: all of an owner, all that something authorized, by itself or through a grant of its, or all
- * that there are.
- */
+/** The sessions to count: all of an owner, all of an authorization and its grants, or all of the server. */
 export type TallyQuery = { readonly principal: string } | { readonly authorization: string } | 'all';
 
-/** What unfinished transfers bring and keep, each or together. */
+/** What one unfinished transfer, or several, bring and keep. */
 export interface Amounts {
   /** Payload, and the targets of links. */
   readonly bytes: number;
-  /** Their manifests. */
+  /** Bytes of the manifests. */
   readonly manifestBytes: number;
   readonly entries: number;
 }
 
 const NOTHING: Amounts = { bytes: 0, manifestBytes: 0, entries: 0 };
 
-/** Counts unfinished sessions, in memory, as far as it was told of them. */
+/** Counts unfinished sessions in memory, from the records that it was given. */
 export interface SessionTally {
-  /** Unfinished sessions that are meant, apart from those that `isLeftOut`, and what their pushes bring. */
+  /** The number of unfinished sessions, without those that `isLeftOut`, and what their pushes bring. */
   count(query: TallyQuery, isLeftOut?: (id: string) => boolean): Amounts & { readonly sessions: number };
-  /** What {@link count} cannot exceed, at once: an owner may have ten thousand. */
+  /** An upper bound of the sessions of {@link count}, in constant time: an owner may have ten thousand. */
   mostSessions(query: TallyQuery): number;
   isUnfinished(id: string): boolean;
   /** Bytes that a push is known to bring. */
   bytesOf(id: string): number;
-  /** A push brings so much, which its record does not say yet. */
+  /** Counts a push with this much more, which its record does not say yet. */
   reserve(id: string, amounts: Partial<Amounts>): void;
-  /** What was reserved for a session counts no longer. */
+  /** Drops the reservation of a session. */
   release(id: string): void;
 }
 
-/** A {@link SessionTally} for whoever tells it of records. */
+/** A {@link SessionTally} that takes in records. */
 export interface WritableTally extends SessionTally {
-  /** Takes a record in, unless a newer one was. */
+  /** Takes in a record, unless it has a newer version. */
   note(record: SessionRecord): void;
-  /** There is no such record any more. */
+  /** Drops a record that was removed. */
   forget(id: string): void;
   has(id: string): boolean;
   ids(): IterableIterator<string>;
@@ -47,13 +44,13 @@ export interface WritableTally extends SessionTally {
 interface Row {
   readonly version: number;
   readonly isOver: boolean;
-  /** Under which it is found while it is unfinished. */
+  /** The keys of the index that lead to it while it is unfinished. */
   readonly keys: readonly string[];
   readonly amounts: Amounts;
   readonly leaseExpiresAtMs: number;
 }
 
-/** Makes a tally of nothing. */
+/** Makes an empty tally. */
 export function createTally(now: () => number): WritableTally {
   const rows = new Map<string, Row>();
   const reserved = new Map<string, Partial<Amounts>>();
@@ -107,7 +104,7 @@ function largest(known: Amounts, reserved: Partial<Amounts> = {}): Amounts {
 
 function amountsIn({ direction, commit, ...record }: SessionRecord): Amounts {
   const { bytesTotal = 0, linkBytes = 0, manifestBytes = 0, entries = 0 } = record;
-  // A pull brings nothing; what is kept of its source is in memory and on the disk all the same.
+  // A pull brings nothing, but the server keeps the entries of its source in memory and on the disk.
   if (direction === 'pull') return { ...NOTHING, entries };
   return { bytes: (commit?.bytesTotal ?? bytesTotal) + linkBytes, manifestBytes, entries };
 }
@@ -126,7 +123,7 @@ function rowOf(record: SessionRecord): Row {
   };
 }
 
-/** The ids of the unfinished sessions that each query means. */
+/** The ids of the unfinished sessions for each query. */
 type Index = Map<string, Set<string>>;
 
 function keyOf(query: TallyQuery): string {
@@ -134,7 +131,7 @@ function keyOf(query: TallyQuery): string {
   return 'principal' in query ? `principal ${query.principal}` : `authorization ${query.authorization}`;
 }
 
-/** Finds a session under what it is now instead of what it was before. */
+/** Moves a session in the index from its old keys to its new ones. */
 function move(index: Index, id: string, before: Row | undefined, after: Row | undefined): void {
   for (const key of before?.keys ?? []) {
     const ids = index.get(key);

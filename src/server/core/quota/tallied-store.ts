@@ -1,15 +1,15 @@
-/** A session store that tells a tally of every record that goes through it. */
+/** A session store that passes every record to a tally. */
 import type { SessionRecord } from '../../../session/record.ts';
 import type { SessionStore } from '../../../storage/state/session-store.ts';
 import { createTally, type SessionTally } from './session-tally.ts';
 
-/** A tally that may have to look at all records first. */
+/** A tally that may have to read all records first. */
 export interface StoreTally extends SessionTally {
-  /** Resolves when every record has been seen once. @throws CairnError, storage codes */
+  /** Resolves when it has seen every record once. @throws CairnError, storage codes */
   ready(): Promise<void>;
 }
 
-/** The same store, and a tally of what is in it; what other processes change is seen when the records are listed. */
+/** The same store with a tally of its records; listing the records shows the changes of other processes. */
 export function tallied(
   store: SessionStore,
   now: () => number,
@@ -18,7 +18,7 @@ export function tallied(
   const arriving = new Set<string>();
   let isComplete = false;
   const list = async function* (): AsyncGenerator<SessionRecord> {
-    // What is about to be there may not be listed yet.
+    // A record that is being created may not be listed yet.
     const unseen = new Set([...tally.ids()].filter((id) => !arriving.has(id)));
     for await (const record of store.list()) {
       unseen.delete(record.id);
@@ -31,7 +31,7 @@ export function tallied(
   let seeing: Promise<void> | undefined;
   const seeAll = async (): Promise<void> => {
     for await (const _ of list()) {
-      // Seeing it was all.
+      // The caller only wants the tally to see all records.
     }
   };
   const ready = async (): Promise<void> => {
@@ -41,7 +41,7 @@ export function tallied(
   };
   const counting: SessionStore = {
     properties: store.properties,
-    // Counted before it is there: of two that ask at the same time the second finds the first.
+    // Counted before it is created: of two that ask at the same time the second one sees the first.
     create: async (record) => {
       const isNew = !tally.has(record.id);
       if (isNew) tally.note(record);

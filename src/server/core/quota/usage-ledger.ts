@@ -1,6 +1,6 @@
 /**
- * What was published in the name of authorizations that have a quota of bytes, as a document of the state.
- * Written before the session's record says that it is committed; a commit that is done again is not counted again.
+ * The bytes that were published under authorizations with a quota, as a document of the state. It is written before
+ * the session's record says committed; a repeated commit is not counted twice.
  */
 import * as v from 'valibot';
 import type { StateStore } from '../../../storage/state/state-store.ts';
@@ -12,21 +12,21 @@ import {
   type TypedDocument,
 } from '../../../storage/state/typed-document.ts';
 
-/** Who is charged: the id of an authorization, which is never used again, and when it ends, if it does. */
+/** The authorization that pays: its id, which is never used again, and its end, if it has one. */
 export interface Charged {
   readonly id: string;
   readonly expiresAtMs?: number | undefined;
 }
 
-/** Counts what was published. */
+/** Counts published bytes. */
 export interface UsageLedger {
-  /** Payload bytes that were published in the name of an authorization. */
+  /** Payload bytes that were published under an authorization. */
   publishedBytes(id: string): number;
-  /** Whether what a session publishes is in the numbers above, while its record may still say that it is unfinished. */
+  /** Whether the numbers above include a session, while its record may still say unfinished. */
   isCounted(session: string): boolean;
-  /** Charges what a session publishes, once. Durable when it resolves. @throws CairnError, storage codes */
+  /** Charges a session's bytes once. Durable when it resolves. @throws CairnError, storage codes */
   charge(session: string, charged: readonly Charged[], bytes: number): Promise<void>;
-  /** Sessions of this server whose records tell by now that they are over need not be remembered. */
+  /** Forgets sessions of this server whose records say by now that they are over. */
   settle(isOver: (session: string) => boolean): void;
 }
 
@@ -34,7 +34,7 @@ const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const Format = v.object({
   version: v.literal(1),
   published: v.array(v.object({ id: v.string(), bytes: count, expiresAtMs: v.optional(count) })),
-  /** Sessions that are in these numbers, and whose records may not say so. */
+  /** Sessions that these numbers include, and whose records may not say so. */
   counted: v.array(v.string()),
 });
 type Kept = v.InferOutput<typeof Format>;
@@ -44,16 +44,16 @@ const USAGE: DocumentKind<Kept> = {
   schema: v.pipe(v.string(), v.parseJson(), Format),
   format: (kept) => JSON.stringify(kept),
   unreadable: (where) =>
-    `what was pushed so far in the name of each token, in "${where}", cannot be understood; put back a copy of the file, or move it away: all quotas then begin anew`,
+    `the counts of bytes that each token has pushed, in "${where}", cannot be understood; put back a copy of the file, or move it away: all quotas then begin anew`,
 };
 
-/** An expired authorization publishes nothing more; a clock that was set wrong must not make it forgotten. */
+/** An expired authorization publishes nothing more, but a wrong clock must not erase its count. */
 const KEEP_EXPIRED_MS = 30 * 86_400_000;
 
 /**
- * Opens the ledger of a state; nothing is written before something is charged.
+ * Opens the ledger of a state; nothing is written before the first charge.
  *
- * @param following where other servers charge to the same one
+ * @param following where other servers charge to the same ledger
  * @throws CairnError `config-invalid` for a document that cannot be understood; storage codes
  */
 export async function openUsageLedger(
@@ -65,15 +65,15 @@ export async function openUsageLedger(
   return createUsageLedger(document, now);
 }
 
-/** A ledger that is forgotten with its process, unless `document` keeps it. */
+/** A ledger in memory, which `document` keeps if it is given. */
 export function createUsageLedger(
   document: Pick<TypedDocument<Kept>, 'value' | 'change'> = inMemory(),
   now: () => number = Date.now,
 ): UsageLedger {
   const known = derivedFrom(document, indexOf);
-  /** Sessions that are this server's to settle: those that were there when it began, and its own. */
+  /** Sessions that this server settles: those that were there when it began, and its own. */
   const own = new Set(known().counted);
-  /** Those that the next change leaves out. */
+  /** Sessions that the next change leaves out. */
   const settled = new Set<string>();
   return {
     publishedBytes: (id) => known().bytes.get(id) ?? 0,
@@ -100,7 +100,7 @@ export function createUsageLedger(
 
 const NOTHING: Kept = { version: 1, published: [], counted: [] };
 
-/** What was published, with what comes to it now, and without what has been over for long. */
+/** The numbers with a new charge, without those that expired long ago. */
 function added(
   published: Kept['published'],
   charged: readonly Charged[],
@@ -114,7 +114,7 @@ function added(
   return [...sums.values()].filter(({ expiresAtMs = Infinity }) => expiresAtMs + KEEP_EXPIRED_MS >= nowMs);
 }
 
-/** The document's entries, to be found by id. */
+/** The document's entries by id. */
 function indexOf({ published, counted }: Kept = NOTHING): {
   readonly bytes: ReadonlyMap<string, number>;
   readonly counted: ReadonlySet<string>;

@@ -1,4 +1,4 @@
-/** Who may work on a session, and in whose name: the proof, the fence of the epoch, the lease, and what else is shown. */
+/** Decides which requests may work on a session: checks the proof, the epoch, the lease and the authorization. */
 import { CairnError } from '../../../base/errors.ts';
 import type { Logger } from '../../../base/logger.ts';
 import type { Authorization } from '../../../session/authorization.ts';
@@ -13,43 +13,43 @@ import type { LiveSession, SessionRequest } from './live-session.ts';
 import type { LiveSessions } from './live-sessions.ts';
 import { renewAuthorization } from './renewal.ts';
 
-/** What a request of a session proves itself with. */
+/** The proof of a request that it belongs to its session. */
 export interface SessionProof {
   readonly epoch: number;
   readonly credential: string;
 }
 
-/** Who wants to work on a session. */
+/** The sender of a request to a session. */
 export interface SessionCaller {
   readonly proof: SessionProof;
-  /** What an access token allows that was shown beside the proof: it renews what the session is authorized by. */
+  /** The authorization of an access token that came with the proof: it becomes the session's own. */
   readonly asking: Authorization | undefined;
   /** Network address. */
   readonly address: string;
-  /** Makes it fail from outside. */
+  /** Makes the request fail from outside. */
   readonly end: (error: CairnError) => void;
 }
 
-/** Which session is meant, and what is wanted of it. */
+/** The session of a request, and what the request wants of it. */
 export interface SessionCall {
   readonly id: string;
   readonly event: SessionEvent;
-  /** Only sessions of this direction. */
+  /** Refuses sessions of another direction. */
   readonly direction?: 'push' | 'pull';
-  /** The chunk that it is about. A newer request for a chunk ends an older one. */
+  /** The chunk of the request. A newer request for a chunk ends an older one. */
   readonly chunk?: number;
-  /** Whether it was sent with its body, and may have been on its way for long when its token expired. */
+  /** Whether its body came with it, so that it may have been on its way for long when its token expired. */
   readonly mayBeLate?: boolean;
 }
 
-/** What the work on a session is given. */
+/** The input of the work on a session. */
 export interface SessionWork {
   readonly live: LiveSession;
-  /** The epoch in whose name the request acts. */
+  /** The epoch of the request. */
   readonly epoch: number;
-  /** The request itself, as one of those in flight. */
+  /** The request, as one of those in flight. */
   readonly request: SessionRequest;
-  /** By whom and from where, for what it brings about. */
+  /** The authorization and the address, for the session's history. */
   readonly cause: MomentCause;
 }
 
@@ -66,25 +66,25 @@ export type Admit = (
 ) => Promise<void>;
 
 /**
- * Refuses what is asked for in the name of an authorization that is over; what is late may have been sent before.
+ * Refuses a request whose authorization has ended; a late one may have been sent before that.
  *
  * @throws CairnError `token-expired`, `token-revoked`
  */
 export type CheckStands = (authorization: Authorization, isLate?: boolean) => void;
 
-/** What requests of one server are admitted with. */
+/** The parts that admit requests to the sessions of one server. */
 export interface AdmissionOptions {
   readonly live: Pick<LiveSessions, 'use'>;
   readonly refuseExpired: Ending['refuseExpired'];
   readonly usage: Usage;
   readonly checkStands: CheckStands;
   readonly now: () => number;
-  /** Told of a credential that was never one of the session's. */
+  /** Called for a credential that was never one of the session's. */
   readonly onStranger: () => void;
   readonly log: Logger;
 }
 
-/** Makes what admits requests to the sessions of one server. */
+/** Makes the function that admits requests to the sessions of one server. */
 export function createAdmission(options: AdmissionOptions): Admit {
   const { live: sessions, refuseExpired, usage, checkStands, now, onStranger, log } = options;
   return ({ proof, asking, address, end }, { id, event, direction, chunk, mayBeLate }, work) =>
@@ -92,7 +92,7 @@ export function createAdmission(options: AdmissionOptions): Admit {
       const { record } = live;
       checkPrincipal(live, asking?.principal);
       if (asking === undefined && !isOfSession(record.value, proof.credential)) {
-        // Who shows no token, and nothing of the session either, must not learn that there is one.
+        // Without a token or a credential of the session, a stranger must not learn that it exists.
         onStranger();
         throw noSession();
       }
@@ -103,7 +103,7 @@ export function createAdmission(options: AdmissionOptions): Admit {
         await noticeReuse({ log, now }, live, { ...proof, address });
         throw error;
       }
-      // The answer that brought the new credential has arrived: nobody needs the one before any more.
+      // The client has the new credential, so the one before is no longer needed.
       if (record.value.previousCredentialHash !== undefined)
         await record.change(undefined, (current) => retirePrevious(current), proof.epoch);
       checkDirection(live, direction);
@@ -125,11 +125,11 @@ function checkAuthorized({ record }: LiveSession, check: (authorization: Authori
   const { authorization, state } = record.value;
   if (isTerminal(state)) return;
   if (authorization === undefined)
-    throw new CairnError('session-suspended', 'nobody is known to be authorized for this session; resume it');
+    throw new CairnError('session-suspended', 'the record of this session names no authorization; resume it');
   check(authorization);
 }
 
-/** Another principal's session does not exist. @throws CairnError `session-not-found` */
+/** The session of another principal looks like one that does not exist. @throws CairnError `session-not-found` */
 export function checkPrincipal(live: LiveSession, principal: string | undefined): void {
   if (principal === undefined || principal === live.record.value.principal) return;
   throw noSession();
@@ -142,5 +142,5 @@ function noSession(): CairnError {
 function checkDirection(live: LiveSession, direction: 'push' | 'pull' | undefined): void {
   const { direction: actual } = live.record.value;
   if (direction === undefined || direction === actual) return;
-  throw new CairnError('session-state', `this belongs to a ${direction}; the session is a ${actual}`);
+  throw new CairnError('session-state', `this request is for a ${direction}; the session is a ${actual}`);
 }

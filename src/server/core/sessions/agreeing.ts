@@ -1,4 +1,4 @@
-/** Both sides agree on what is carried, and the session opens: by a request for it, or together with the manifest. */
+/** Both sides agree on the plan, and the session opens: by a request for it, or together with the manifest. */
 import { CairnError } from '../../../base/errors.ts';
 import { ChunkSet } from '../../../checkpoint/chunk-set.ts';
 import { mayCompare } from '../../../session/scopes.ts';
@@ -10,21 +10,21 @@ import { savePlan } from './session-documents.ts';
 import type { StagingRoom } from './staging-room.ts';
 import { createPlan, linkBytesOf, samePlan, type TransferPlan } from './transfer-plan.ts';
 
-/** What is taken for what a plan brings. */
+/** The room and the quota that a plan reserves. */
 interface Reserving {
   readonly room: StagingRoom;
   readonly usage: Usage;
 }
 
 /**
- * Agrees on a plan. Called with nothing else at work on the session.
+ * Agrees on a plan. The caller makes sure that nothing else works on the session.
  *
  * @throws CairnError `session-state` where another plan was agreed; `invalid-request`, `manifest-too-large`,
  * `quota-exceeded`, `forbidden`, storage codes
  */
 export type Agree = (work: SessionWork, wanted: PlanSets | 'everything') => Promise<TransferPlan>;
 
-/** Makes what agrees on the plans of one server. */
+/** Makes the function that agrees on the plans of one server. */
 export function createAgree(reserving: Reserving): Agree {
   return (work, wanted) => agree(reserving, work, wanted);
 }
@@ -48,17 +48,17 @@ async function agree(
   const { id, direction, authorization, manifestBytes = 0 } = record.value;
   const { bytesTotal } = plan.layout;
   const linkBytes = direction === 'push' ? await linkBytesOf(plan) : 0;
-  if (direction === 'push') refuseGuesses(plan, authorization);
+  if (direction === 'push') refuseUnknownEntries(plan, authorization);
   await openUsage(usage);
   try {
-    // First, since it asks the disk: between the check of the quota and the record nothing may come.
+    // First, since it asks the disk: nothing may wait between the check of the quota and the record.
     if (direction === 'push') await room.take(id, bytesTotal ?? 0, manifestBytes);
     record.checkEpoch(epoch);
     if (direction === 'push' && authorization !== undefined)
       checkBytes(usage, authorization, id, (bytesTotal ?? 0) + linkBytes);
     await savePlan(await content.area.get(), plan);
     content.plan.set(plan);
-    // Opened before the session is: what this store cannot stage is refused here.
+    // Opened before the session is, so that the store refuses here what it cannot stage.
     if (direction === 'push') await content.incoming.get();
     await record.change('opened', { bytesTotal, bytesDone: 0, linkBytes }, epoch, cause);
   } catch (error) {
@@ -72,22 +72,22 @@ async function agree(
 }
 
 /**
- * What a plan says is there, its client was told; one that may not know has guessed, and would learn at the commit whether
- * that was right.
+ * The server tells a client which entries are there, if the client may know. A plan that names some without having
+ * been told tries them out, and would learn at the commit whether it was right.
  *
  * @throws CairnError `forbidden`
  */
-function refuseGuesses({ have }: TransferPlan, authorization: Authorization | undefined): void {
+function refuseUnknownEntries({ have }: TransferPlan, authorization: Authorization | undefined): void {
   if (have.size === 0 || authorization === undefined || mayCompare(authorization.scopes)) return;
   throw new CairnError(
     'forbidden',
-    'the access token may not know what is there already (scope list or read); send everything',
+    'this access token may not learn which entries are already there (that takes scope list or read); send everything',
   );
 }
 
 /**
- * Agrees on the plan that the server proposes, or answers the one that was agreed before: what was proposed to an
- * earlier try of the same request may be another one by now.
+ * Agrees on the plan that the server proposes, or answers the agreed one: an earlier try of the same request may have
+ * been given another proposal.
  *
  * @throws CairnError like {@link Agree}
  */

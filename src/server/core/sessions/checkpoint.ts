@@ -1,4 +1,4 @@
-/** What the receiver has, as far as it is the server. */
+/** The checkpoint of a session, as far as the server is its receiver. */
 import type { CheckpointReply } from '../../../wire/messages.ts';
 import type { LiveSession } from './live-session.ts';
 import { encodePlan } from './transfer-plan.ts';

@@ -1,4 +1,4 @@
-/** A commit may be sent while the last chunks are on their way: over a long line that saves a round trip. */
+/** Lets a commit come while the last chunks are on their way: over a long line that saves a round trip. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { atMost } from '../../../base/at-most.ts';
 import { CairnError } from '../../../base/errors.ts';
@@ -7,15 +7,15 @@ import { nextState } from '../../../session/record.ts';
 import { checkArrived } from './commit-check.ts';
 import type { LiveSession, SessionRequest } from './live-session.ts';
 
-/** How long chunks that another node receives may take to show, and how often it is looked. */
+/** How long chunks that another node receives may take to show here, and how often this node looks. */
 const OF_OTHERS_MS = 2000;
 const LOOK_EVERY_MS = 100;
 
 /**
- * Waits until the requests of `commit`'s epoch that bring chunks are over, or it was itself made to fail, but not for
- * long. Nothing is locked meanwhile.
+ * Waits, for a limited time, until all requests that bring chunks in `commit`'s epoch are over, or the commit itself
+ * fails. Locks nothing meanwhile.
  *
- * @throws CairnError `chunks-missing` where chunks have not come by then; what became of the session meanwhile
+ * @throws CairnError `chunks-missing` where chunks have not come by then; errors of the session's state
  */
 export async function awaitChunks(
   live: LiveSession,
@@ -26,7 +26,7 @@ export async function awaitChunks(
     ({ chunk, epoch }) => chunk !== undefined && epoch === commit.epoch,
   );
   await atMost(waitMs, Promise.race([Promise.all(bringing.map(({ done }) => done)), commit.ended]));
-  // A chunk that another node receives is none of the requests here, and shows a moment later.
+  // A chunk that another node receives has no request here, and shows a moment later.
   const { epoch } = commit;
   for (let leftMs = Math.min(waitMs, OF_OTHERS_MS); !(await haveArrived(live, { claim, epoch, leftMs }));) {
     await sleep(LOOK_EVERY_MS);
@@ -37,8 +37,7 @@ export async function awaitChunks(
 }
 
 /**
- * Whether all chunks are there, or a commit has begun for which they were. Where chunks of other nodes can show, they have
- * `leftMs` to come.
+ * Whether all chunks are there, or a commit with all chunks has begun. Chunks of other nodes have `leftMs` to show.
  *
  * @throws CairnError as {@link awaitChunks} does
  */

@@ -1,4 +1,4 @@
-/** Moves the lives of all sessions along with a wall clock that jumped, so that none of them becomes longer or shorter. */
+/** Moves the times of all sessions when the wall clock jumps, so that no session lives longer or shorter. */
 import type { SessionRecord } from '../../../session/record.ts';
 import { isTerminal } from '../../../session/state.ts';
 import type { Logger } from '../../../base/logger.ts';
@@ -13,10 +13,10 @@ import { sideBySide } from './side-by-side.ts';
 /** Less than this is no jump: clocks are adjusted all the time. */
 const MIN_JUMP_MS = 60_000;
 const MOVED_AT_A_TIME = 8;
-/** A server that was killed has been there for at most so long after it was last seen. */
+/** A killed server was there for at most this long after it was last seen. */
 const NOTED_EVERY_MS = 60_000;
 
-/** What is moved along with a clock. */
+/** The parts that move with a clock. */
 interface Movable {
   readonly clock: SteadyClock;
   readonly times: SessionTimes;
@@ -25,24 +25,24 @@ interface Movable {
   readonly log: Logger;
 }
 
-/** Looks whether the wall clock has jumped, and follows it. */
+/** Checks whether the wall clock has jumped, and follows it. */
 export async function followWallClock({ clock, times, sessions, live, log }: Movable): Promise<void> {
   if (Math.abs(clock.driftMs()) < MIN_JUMP_MS) return;
   await clock.follow(async (jumpMs) => {
-    log.warn({ jumpMs }, 'the clock of this machine jumped; the lives of all sessions are moved along');
+    log.warn({ jumpMs }, 'the clock of this machine jumped; the times of all sessions are moved by as much');
     await sideBySide(sessions.list(), MOVED_AT_A_TIME, async (record) => {
       if (!isToMove(times, record, jumpMs)) return;
       const { id } = record;
       try {
         await live.use(id, (session) => session.record.moveInTime(jumpMs));
       } catch (error) {
-        log.error({ session: id, err: error }, 'a session could not be moved along with the clock');
+        log.error({ session: id, err: error }, 'the times of a session could not be moved with the clock');
       }
     });
   });
 }
 
-/** An ended session is only kept a while: that is cut, where its clock ran ahead, and never moved. */
+/** An ended session is only kept for a while: that time is cut where its clock ran ahead, and never moved. */
 function isToMove(
   { now, keepEndedMs, keepCommittedMs, leaseMs }: SessionTimes,
   { state, createdAtMs, leaseExpiresAtMs }: SessionRecord,
@@ -53,7 +53,7 @@ function isToMove(
   return jumpMs !== 0 || createdAtMs > now() || leaseExpiresAtMs > now() + leaseMs;
 }
 
-/** Notes now and then, for the next start, that the server is there. */
+/** Saves now and then, for the next start, that the server is there. */
 export function noteLastSeen({
   clock,
   lastSeen,
@@ -67,7 +67,7 @@ export function noteLastSeen({
 }): (isLast?: boolean) => Promise<void> {
   let notedMs: number | undefined;
   return async (isLast = false) => {
-    // A clock that may run ahead is not written down, nor is anything for a server that has nothing to lose.
+    // A clock that may run ahead is not saved, and a server without sessions has nothing to protect.
     if (!clock.isJudging() || tally.mostSessions('all') === 0) return;
     const nowMs = clock.now();
     if (!isLast && notedMs !== undefined && Math.abs(nowMs - notedMs) < NOTED_EVERY_MS) return;
@@ -75,7 +75,10 @@ export function noteLastSeen({
     try {
       await lastSeen.save(nowMs);
     } catch (error) {
-      log.warn({ err: error }, 'when this server was last there could not be written down');
+      log.warn(
+        { err: error },
+        'the time at which this server was last there could not be saved; it tries again',
+      );
     }
   };
 }

@@ -1,6 +1,6 @@
 /**
- * Frees what nobody needs: expired sessions, records of ended ones, staging areas that belong to nobody. Of many nodes over
- * the same stores one does so; the others only count what there is, and let go of what they hold in memory.
+ * Frees expired sessions, the records of ended ones, and staging areas without a session. Of the nodes over the same
+ * stores one does this; the others only count records, and let go of sessions in memory.
  */
 import type { Logger } from '../../../base/logger.ts';
 import { isLeaseOver, type SessionRecord } from '../../../session/record.ts';
@@ -15,57 +15,57 @@ import type { SessionTimes } from './session-times.ts';
 import { sideBySide } from './side-by-side.ts';
 import type { StagingRoom } from './staging-room.ts';
 
-/** Sessions that are freed at a time: enough for their syncs to share one, few enough to leave the disk to others. */
+/** Sessions freed at a time: enough to share a sync, few enough to leave the disk to other work. */
 const FREED_AT_A_TIME = 8;
 
-/** What the collector frees: unfinished sessions that expired, records of ended ones, and staging areas left behind. */
+/** The kinds of things that the collector frees: expired sessions, records of ended ones, orphaned staging areas. */
 export type Collected = 'expired' | 'records' | 'areas';
 
-/** What one run has freed. */
+/** How many of each kind one run has freed. */
 type Freed = Record<Collected, number>;
 
-/** What is collected from. */
+/** The parts of a server that the collector works on. */
 export interface Collecting {
   readonly content: Pick<ContentStore, 'openStaging' | 'listStaging'>;
   readonly sessions: Pick<SessionStore, 'list' | 'remove'>;
   readonly live: LiveSessions;
   readonly times: Pick<SessionTimes, 'now' | 'isJudging'>;
   readonly expire: Ending['expire'];
-  /** Tells of what has everything, and whose commit is about to go on: too late to expire. */
+  /** Tells which sessions have a commit that is about to go on: they must not expire. */
   readonly publishers: Pick<Publishers, 'isAbandoned'>;
 }
 
-/** Asked again and again while the collector runs. */
+/** The conditions that the collector checks again and again during a run. */
 export interface CollectingTurn {
-  /** The server is about to end. */
+  /** Whether the server is about to end. */
   readonly isStopped: () => boolean;
-  /** Whether it is this node that frees what nobody needs. */
+  /** Whether this node is the one that frees. */
   readonly isElected: () => boolean;
 }
 
-/** What is done besides, and who is told. */
+/** The steps besides, and the listeners. */
 export interface CollectingSteps {
   readonly recount: StagingRoom['recount'];
-  /** Called when every record has been seen. */
+  /** Called when the run has seen every record. */
   readonly onSeen: () => Promise<void>;
   /** Frees areas without a record, and answers how many. */
   readonly freeOrphans: (areas: ReadonlySet<string>) => Promise<number>;
-  /** Told of commits that another node has left in the middle. */
+  /** Called where another node has left commits unfinished. */
   readonly onAbandoned: () => void;
   readonly onFreed: (what: Collected, count: number) => void;
   readonly log: Logger;
 }
 
-/** Makes one run of the collector; see {@link CollectingSteps} for what comes with it. */
+/** Makes one run of the collector, with the steps of {@link CollectingSteps}. */
 export function createCollecting(
   from: Collecting,
   { recount, onSeen, freeOrphans, onAbandoned, onFreed, log }: CollectingSteps,
 ): (turn: CollectingTurn) => Promise<void> {
   const { content, sessions, live, times, publishers } = from;
-  // One line a run that freed something: that it was done can be seen, and what it was is in the lines of each.
+  // One line for each run that freed something; each session and area has a line of its own.
   const tell = (freed: Freed): void => {
     if (freed.expired + freed.records + freed.areas === 0) return;
-    log.info(freed, 'the collector has freed what nobody needs');
+    log.info(freed, 'the collector has freed what no session needs');
     for (const what of ['expired', 'records', 'areas'] as const)
       if (freed[what] > 0) onFreed(what, freed[what]);
   };
@@ -78,7 +78,7 @@ export function createCollecting(
     await sideBySide(sessions.list(), FREED_AT_A_TIME, async (record) => {
       const hasArea = areas.delete(record.id);
       counting.note(record);
-      // Ten thousand may be due at once: whoever ends the server does not wait for them.
+      // Ten thousand may be due at once; the end of the server must not wait for them.
       if (isStopped() || !isElected()) return;
       if (publishers.isAbandoned(record)) isLeftInTheMiddle = true;
       else if (isLeaseOver(record, times.now())) {
@@ -95,16 +95,16 @@ export function createCollecting(
   };
 }
 
-/** Does what is due with a record whose lease is over: an unfinished session expires, an ended one is removed. */
+/** Treats a record whose lease is over: an unfinished session expires, an ended one is removed. */
 async function tend(
   from: Collecting,
   record: SessionRecord,
   { hasArea, freed }: { hasArea: boolean; freed: Freed },
 ): Promise<void> {
   const { sessions, live, expire } = from;
-  // Who still asks for an ended session must not keep it: it only gets an answer, and will get another one.
+  // Requests must not keep an ended session: they get an answer now, and another one later.
   if (isTerminal(record.state)) {
-    // In this order: who asks between the two would have it loaded again, and kept as long as he goes on asking.
+    // In this order: a request between the two would load the session again and keep it.
     await sessions.remove(record.id);
     await live.forget(record.id);
     freed.records += 1;
@@ -113,7 +113,7 @@ async function tend(
   }
   if (await live.isBusy(record.id)) return;
   const hasEnded = await live.use(record.id, async (session) => {
-    // In memory it may have been touched since its lease was last written down.
+    // In memory a later touch may be known than in the record.
     const { state } = session.record.value;
     if (!isTerminal(state) && session.record.isLeaseOver()) {
       await expire(session);
@@ -121,13 +121,13 @@ async function tend(
     }
     return isTerminal(session.record.value.state);
   });
-  // It was loaded only for this; whoever came for it meanwhile keeps it.
+  // It was loaded only for this; a request that uses it now keeps it.
   if (hasEnded) await live.forgetUnused(record.id);
 }
 
-/** Frees what an ended session had staged, where a crash came before that was done at its end. */
+/** Frees the staging of an ended session, where a crash prevented that at its end. */
 async function freeArea({ content, live }: Collecting, id: string, freed: Freed): Promise<void> {
-  // Whoever has ended it just now is about to do so.
+  // The request that has just ended it is about to free it.
   if (await live.isBusy(id)) return;
   await (await content.openStaging(id)).discard();
   freed.areas += 1;

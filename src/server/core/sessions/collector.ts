@@ -1,17 +1,17 @@
-/** When it is collected what nobody needs: by itself now and then, and when somebody asks. */
+/** Runs the collector: from time to time, and when asked. */
 import type { Logger } from '../../../base/logger.ts';
 
-/** Runs by itself until it is stopped; {@link collect} runs it once. */
+/** Runs from time to time until it is stopped; {@link collect} runs it once. */
 export interface Collector {
   collect(): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** What a collector does, and how often. */
+/** The work of a collector, and how often it runs. */
 export interface CollectorOptions {
-  /** One run, which ends early once `isStopped` says so. */
+  /** One run, which ends early once `isStopped` answers true. */
   readonly run: (isStopped: () => boolean) => Promise<void>;
-  /** What is done last of all. */
+  /** Called last. */
   readonly onStop: () => Promise<void>;
   readonly everyMs: number;
   readonly log: Logger;
@@ -27,10 +27,10 @@ export function startCollector({ run, onStop, everyMs, log }: CollectorOptions):
     try {
       await run(() => stopped);
     } catch (error) {
-      log.error({ err: error }, 'collecting old sessions failed; it is tried again');
+      log.error({ err: error }, 'the collector failed to free old sessions; it tries again at its next run');
     }
   };
-  // At most one waits for the one that runs: a slow store must not make them queue up.
+  // At most one run waits for the current one: with a slow store they would queue up.
   const collect = (): Promise<void> => {
     waiting ??= running.then(() => {
       waiting = undefined;

@@ -1,4 +1,4 @@
-/** Whether both sides have moved the same: all chunks there, the same sizes, the same digest of the whole. */
+/** Checks that both sides have moved the same: all chunks, the same sizes, the same digest of the whole. */
 import { CairnError } from '../../../base/errors.ts';
 import { ChunkSet, type ReadonlyChunkSet } from '../../../checkpoint/chunk-set.ts';
 import { createLayout, isStream, type Layout } from '../../../manifest/layout.ts';
@@ -8,7 +8,7 @@ import type { LiveSession } from './live-session.ts';
 import type { OutgoingChunks } from './outgoing-chunks.ts';
 import type { TransferPlan } from './transfer-plan.ts';
 
-/** A claim about the whole transfer, as it came with the commit. */
+/** The claim about the whole transfer that came with the commit. */
 interface Claim {
   readonly digest: string;
   readonly bytesTotal: number;
@@ -16,13 +16,13 @@ interface Claim {
   readonly excluded: readonly number[];
 }
 
-/** What of a layout has to be there, without the excluded entries. */
+/** The part of a layout that has to be there: without the excluded entries. */
 interface Wanted extends Whole {
   readonly excluded: ReadonlyChunkSet;
 }
 
 /**
- * Checks what was received in a push, after a sync point.
+ * Checks a push after a sync point.
  *
  * @throws CairnError `chunks-missing` with `details.runs`, `digest-mismatch`, `invalid-request`
  */
@@ -47,18 +47,18 @@ export async function checkArrived(live: LiveSession, claim: Claim): Promise<voi
 }
 
 /**
- * Checks what was sent in a pull. What a restart has forgotten, and what was touched since, is read and hashed again.
+ * Checks a pull. Reads and hashes again the chunks that a restart has forgotten, and those of touched entries.
  *
  * @throws CairnError `digest-mismatch`, `invalid-request`, `source-changed`, `source-missing`, `source-unreadable`
  */
 export async function verifyPull(live: LiveSession, claim: Claim): Promise<void> {
   const chunks = await live.content.outgoing.get();
   const wanted = wantedOf(chunks.plan, claim);
-  // Zeros that the client takes for a file must never be agreed on.
-  const untold = chunks.untold(wanted.excluded);
-  if (untold.length > 0) throw chunks.failureOf('source-changed', untold);
+  // The client must know of every entry that it got as zeros.
+  const unreported = chunks.unreported(wanted.excluded);
+  if (unreported.length > 0) throw chunks.failureOf('source-changed', unreported);
   chunks.exclude(wanted.excluded.values());
-  // A source that turns out to have been touched has to be read from its beginning.
+  // A source that turns out to be touched is read again from its beginning.
   for (let isOver = false; !isOver;) isOver = !(await hashUnknown(chunks, wanted));
   compareWhole(chunks.plan, wanted, claim, (chunk) => chunks.digests.get(chunk));
 }
@@ -87,7 +87,7 @@ function missingRuns({ layout, skipped }: Wanted, there: ReadonlyChunkSet): numb
   return covered.gaps(layout.chunkCount);
 }
 
-/** A stream's size comes with the commit: the last chunk must be there to its last byte, and none behind it. */
+/** The size of a stream comes with the commit: its last chunk must be there to the last byte, and no later one. */
 async function checkStreamEnd(chunks: IncomingChunks, layout: Layout, bytesTotal: number): Promise<void> {
   if (!isStream(chunks.plan.manifest)) return;
   const count = layout.chunkCount;
@@ -96,7 +96,7 @@ async function checkStreamEnd(chunks: IncomingChunks, layout: Layout, bytesTotal
   if (highest >= count && layout.bytesTotal === bytesTotal) {
     throw new CairnError(
       'digest-mismatch',
-      `the stream goes on after the ${bytesTotal} bytes that it is said to have`,
+      `the stream goes on after the ${bytesTotal} bytes that the commit claims`,
     );
   }
   if (count === 0) return;
@@ -104,12 +104,12 @@ async function checkStreamEnd(chunks: IncomingChunks, layout: Layout, bytesTotal
   if (staged !== layout.chunkLengthBytes(count - 1)) {
     throw new CairnError(
       'digest-mismatch',
-      `the stream does not have the ${bytesTotal} bytes that it is said to have`,
+      `the stream does not have the ${bytesTotal} bytes that the commit claims`,
     );
   }
 }
 
-/** Hashes the chunks whose digests are not known; whether there were any. */
+/** Hashes the chunks without a known digest; answers whether there were any. */
 async function hashUnknown(chunks: OutgoingChunks, { layout, skipped, excluded }: Wanted): Promise<boolean> {
   let wereAny = false;
   for (let chunk = 0; chunk < layout.chunkCount; chunk++) {
@@ -124,7 +124,7 @@ async function hashAgain(chunks: OutgoingChunks, chunk: number, excluded: Readon
   const onDigest = (digest: Uint8Array): void => chunks.sent(chunk, digest);
   const alsoExcluded = (entry: number): boolean => excluded.has(entry);
   for await (const _ of chunks.read(chunk, { offset: 0, onDigest, alsoExcluded })) {
-    // Only the digest is wanted.
+    // Only the digest is needed.
   }
 }
 
@@ -138,7 +138,7 @@ function compareWhole(
   if (bytesTotal !== claim.bytesTotal) {
     throw new CairnError(
       'digest-mismatch',
-      `the transfer has ${bytesTotal} bytes here, and ${claim.bytesTotal} there`,
+      `the transfer has ${bytesTotal} bytes at the server, and ${claim.bytesTotal} at the client`,
       {
         details: { bytesTotal },
       },

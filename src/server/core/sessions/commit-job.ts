@@ -1,4 +1,4 @@
-/** The end of a session: publishing a push, or checking what was sent in a pull. Runs on while clients come and go. */
+/** Runs the end of a session: publishes a push, or checks a pull. It goes on while clients come and go. */
 import { CairnError, storageError, type ErrorCode } from '../../../base/errors.ts';
 import type { Logger } from '../../../base/logger.ts';
 import { ChunkSet } from '../../../checkpoint/chunk-set.ts';
@@ -17,10 +17,10 @@ import type { Publishers } from './publishers.ts';
 import type { SessionTimes } from './session-times.ts';
 import { UnpublishedEntries, type LeftOut } from './unpublished.ts';
 
-/** What is kept of a commit. */
+/** The part of a record that describes a commit. */
 export type CommitRecord = NonNullable<SessionRecord['commit']>;
 
-/** What the commits of one server are run with. */
+/** The parts that run the commits of one server. */
 export interface CommitRunning {
   readonly ledger: Pick<UsageLedger, 'charge' | 'settle'>;
   readonly times: Pick<SessionTimes, 'now' | 'keepCommittedMs'>;
@@ -28,19 +28,19 @@ export interface CommitRunning {
   readonly log: Logger;
 }
 
-/** What is to be committed. */
+/** The commit to run. */
 export interface CommitOrder {
   readonly commit: CommitRecord;
-  /** Whether the chunks that this node knows have just been compared with it. */
+  /** Whether the commit has just been compared with the chunks that this node knows. */
   readonly isVerified: boolean;
 }
 
-/** A commit, and the claim in whose name it is carried out. */
+/** A commit with the claim of the node that carries it out. */
 interface Claimed extends CommitOrder {
   readonly claim: Claim;
 }
 
-/** After these the session is open again: something has to be sent once more. */
+/** After these errors the session is open again, since the client has to send something once more. */
 const REOPENING: ReadonlySet<ErrorCode> = new Set([
   'chunks-missing',
   'chunk-incomplete',
@@ -50,7 +50,7 @@ const REOPENING: ReadonlySet<ErrorCode> = new Set([
   'source-unreadable',
 ]);
 
-/** Runs the commit that stands in the session's record, which this node has claimed; there is one at a time. */
+/** Runs the commit in the session's record, which this node has claimed; a session has one at a time. */
 export function startCommitJob(
   running: CommitRunning,
   live: LiveSession,
@@ -63,7 +63,7 @@ export function startCommitJob(
     isVerified,
     claim: running.publishers.claimOf(live.record),
   });
-  job.done.catch(() => undefined); // told to whoever asks for the commit, and logged
+  job.done.catch(() => undefined); // every request for the commit gets the error, and the log
   live.job = job;
   return job;
 }
@@ -111,7 +111,7 @@ async function run(
   }
 }
 
-/** Writes down what a commit failed with, and that its node works on it no longer. */
+/** Saves the error of a commit, and that its node no longer works on it. */
 async function noteEnd(live: LiveSession, claim: Claim, error: unknown): Promise<void> {
   const { record } = live;
   if (error instanceof CairnError && REOPENING.has(error.code)) {
@@ -127,14 +127,14 @@ async function noteEnd(live: LiveSession, claim: Claim, error: unknown): Promise
   if (claim.confirm !== undefined) await record.change(undefined, (current) => claim.endWith(current, error));
 }
 
-/** Remembers why a commit failed, in the history at most once in each epoch. */
+/** Keeps the reason why a commit failed; in the history at most once in each epoch. */
 export async function noteCommitFailure(live: LiveSession, error: unknown): Promise<void> {
   if (!live.noteFailure(error) || isTerminal(live.record.value.state)) return;
   const { code: why } = storageError(error, 'committing');
   await live.record.noteOnce('commit-failed', { why });
 }
 
-/** Before the record says that it is committed: after a crash in between this comes again, and counts once. */
+/** Before the record says committed: after a crash in between this runs again, and counts once. */
 async function charge(
   ledger: CommitRunning['ledger'],
   { id, record }: LiveSession,
@@ -145,13 +145,13 @@ async function charge(
   if (charged.length > 0) await ledger.charge(id, charged, bytesTotal + linkBytes);
 }
 
-/** What was staged is of no use any more. */
+/** Frees the staging, which is no longer needed. */
 async function free(live: LiveSession, log: Logger): Promise<void> {
   try {
     await live.content.discard();
   } catch (error) {
     const fields = { session: live.id, err: error };
-    log.warn(fields, 'freeing a committed session failed; the collector does it again');
+    log.warn(fields, 'freeing the staging of a committed session failed; the collector tries again');
   }
 }
 
@@ -160,7 +160,7 @@ async function publish(
   job: CommitJob,
   { commit, isVerified, claim: { confirm } }: Claimed,
 ): Promise<LeftOut> {
-  // Another node compared them; what has come since by way of a third one counts for nothing.
+  // Another node compared them; chunks that came since by way of a third one do not count.
   if (confirm !== undefined && !isVerified) await verifyPush(live, commit);
   const { content, record } = live;
   const { scopes = [] } = record.value.authorization ?? {};
@@ -189,13 +189,16 @@ async function publish(
     });
     return unpublished.leftOut();
   } catch (error) {
-    // What the store no longer has comes again.
+    // The client sends again what the store has lost.
     incoming.forgetLost();
     throw tellable(error);
   }
 }
 
-/** Why one entry cannot be put in its place says what is there, which not everybody may know who may push. */
+/**
+ * The reason why an entry cannot be put in its place describes what is there, which not every client that pushes may
+ * know.
+ */
 function withoutReason(error: unknown): unknown {
   if (!isOfOneEntry(error)) return error;
   const { path } = error.details;

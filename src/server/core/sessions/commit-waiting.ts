@@ -1,4 +1,6 @@
-/** A commit that is asked for: begun, or waited for where another node works on it, and answered in time either way. */
+/**
+ * Answers a request for a commit: begins it, or waits where another node works on it, and answers in time either way.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { atMost } from '../../../base/at-most.ts';
 import type { CommitReply, CommitRequest } from '../../../wire/messages.ts';
@@ -7,26 +9,26 @@ import { commitReplyOf, type Commits } from './commits.ts';
 import type { LiveSession } from './live-session.ts';
 import type { Publishers } from './publishers.ts';
 
-/** How often it is looked what has become of a commit that another node works on. */
+/** How often this node looks at a commit that another node works on. */
 const LOOK_EVERY_MS = 250;
 
-/** What commits are begun and waited for with. */
+/** The parts that begin commits and wait for them. */
 export interface CommitWaiting {
   readonly begin: Commits['begin'];
   readonly publishers: Pick<Publishers, 'isElsewhere'>;
-  /** An answer that the commit goes on comes after so long. */
+  /** After this time the answer says that the commit goes on. */
   readonly commitWaitMs: number;
 }
 
 /**
- * Begins the commit of a session, or finds the one that has begun, here or at another node, and answers how far it is when it
- * is over, or after a while.
+ * Begins the commit of a session, or finds the running one, here or at another node. Answers how far it is once it is
+ * over, or after a while.
  *
- * @throws CairnError like {@link Commits.begin}; what the commit failed with; `session-fenced`
+ * @throws CairnError like {@link Commits.begin}; the commit's own error; `session-fenced`
  */
 export type AskForCommit = (work: SessionWork, request: CommitRequest) => Promise<CommitReply>;
 
-/** Makes what begins commits, and waits for them. */
+/** Makes the function that answers requests for commits. */
 export function createAskForCommit({ begin, publishers, commitWaitMs }: CommitWaiting): AskForCommit {
   return async (work, request) => {
     const { live, epoch } = work;
@@ -36,13 +38,13 @@ export function createAskForCommit({ begin, publishers, commitWaitMs }: CommitWa
       live.record.checkEpoch(epoch);
       const isOver = live.record.value.state === 'committed' || (typeof job === 'object' && job.isRunning);
       if (isOver || leftMs <= 0) return commitReplyOf(live, job);
-      leftMs = await whileElsewhere(live, publishers, leftMs);
+      leftMs = await awaitOtherNode(live, publishers, leftMs);
     }
   };
 }
 
-/** Waits while another node works on the commit; answers how much of the time is left. */
-async function whileElsewhere(
+/** Waits while another node works on the commit; answers how much time is left. */
+async function awaitOtherNode(
   { record }: LiveSession,
   { isElsewhere }: CommitWaiting['publishers'],
   mostMs: number,

@@ -1,4 +1,4 @@
-/** How a commit begins: the claim is checked and written down; and how it goes on where it was interrupted. */
+/** Begins commits: checks the claim and writes it down; and resumes interrupted ones. */
 import { CairnError } from '../../../base/errors.ts';
 import { ChunkSet } from '../../../checkpoint/chunk-set.ts';
 import { nextState, type SessionRecord } from '../../../session/record.ts';
@@ -13,26 +13,26 @@ import { checkAllowsSession } from './renewal.ts';
 
 const GOES_ON = 'publishing goes on where it was interrupted';
 
-/** How far a commit is after somebody has asked for it: this node works on it, another one does, or it is over. */
+/** The state of a commit after a request for it: this node works on it, another one does, or it is over. */
 export type BegunCommit = CommitJob | 'elsewhere' | undefined;
 
-/** Commits of one server. Both are called in the session's turn. */
+/** Commits of one server. Call both in the session's turn. */
 export interface Commits {
   /**
-   * Begins a commit, or finds the one that has begun; undefined for a session that is committed.
+   * Begins a commit, or finds the running one; undefined for a committed session.
    *
    * @throws CairnError `chunks-missing`, `digest-mismatch`, `session-state`, `session-fenced`, `quota-exceeded`,
    * `forbidden`, `token-expired`, `token-revoked`, storage codes
    */
   begin(work: SessionWork, request: CommitRequest): Promise<BegunCommit>;
   /**
-   * Goes on with a commit that is written down and that nobody works on: it was interrupted, or it failed. Undefined
+   * Resumes a commit that is written down and that no node works on: it was interrupted, or it failed. Undefined
    * where there is nothing to do.
    */
   resume(live: LiveSession): Promise<CommitJob | undefined>;
 }
 
-/** What commits begin with. */
+/** The parts that begin commits. */
 export interface CommitsOptions {
   readonly running: CommitRunning;
   readonly usage: Usage;
@@ -54,7 +54,7 @@ export function createCommits(options: CommitsOptions): Commits {
         const commit = await record(options, work, request);
         return startCommitJob(running, live, { commit, isVerified: true });
       } catch (failure) {
-        // Another node may have been asked for the same at the same moment, and be done with it.
+        // Another node may have been asked for the same commit, and have finished it.
         if (publishers.isShared) await live.record.refresh();
         if (commitOf(live) !== undefined) return begin(work, request);
         await noteCommitFailure(live, failure);
@@ -66,7 +66,7 @@ export function createCommits(options: CommitsOptions): Commits {
       throw new CairnError(code, `the session is ${state} with another digest`);
     }
     if (state === 'committed') return undefined;
-    // The job may have ended with a failure, or with the server that it ran in.
+    // The job may have failed, or ended with its server.
     if (live.job?.isRunning === true) return live.job;
     const { leaveOut, forceReplace } = request;
     const wasLeft = (live.record.value.publisher?.untilMs ?? 0) > 0;
@@ -91,7 +91,7 @@ export function createCommits(options: CommitsOptions): Commits {
   };
 }
 
-/** Makes this node the one that works on a commit; false where another one is, or the commit is over by now. */
+/** Claims a commit for this node; false where another node has it, or it is over. */
 async function claim(publishers: CommitsOptions['publishers'], live: LiveSession): Promise<boolean> {
   const refusal = new CairnError('server-busy', 'another node works on the commit');
   try {
@@ -106,7 +106,7 @@ async function claim(publishers: CommitsOptions['publishers'], live: LiveSession
   }
 }
 
-/** Checks the claim where that comes first, and writes down what is to be done before anything of it is. */
+/** Checks the claim where that comes first, and writes down the commit before anything of it is done. */
 async function record(
   options: CommitsOptions,
   { live, epoch, cause }: SessionWork,
@@ -137,8 +137,8 @@ async function record(
 }
 
 /**
- * Whoever opened the session may have lost the right to since. It then stays open, with all that has come, for whoever
- * resumes it with a better token.
+ * The authorization of the session may have lost the right since it was opened. Then the session stays open with all
+ * its chunks, for a client that resumes it with a better token.
  */
 async function checkMayCommit(
   { usage, checkStands }: CommitsOptions,
@@ -160,15 +160,15 @@ function commitOf(live: LiveSession): CommitRecord | undefined {
 }
 
 /**
- * How far a commit is, as its client is told.
+ * The progress of a commit, for the reply to its client.
  *
- * @throws CairnError `session-state` where there is none any more
+ * @throws CairnError `session-state` where there is no commit any more
  */
 export function commitReplyOf(live: LiveSession, job: BegunCommit): CommitReply {
   const { state, publisher } = live.record.value;
   const commit = commitOf(live);
   if (commit === undefined || (state !== 'committing' && state !== 'committed')) {
-    throw new CairnError('session-state', `the session is ${state}, although it was being committed`);
+    throw new CairnError('session-state', `the session is ${state}, although its commit had begun`);
   }
   const { digest, entriesTotal, unpublished, unlisted } = commit;
   const toldDone = typeof job === 'object' ? job.entriesDone : publisher?.entriesDone;

@@ -1,4 +1,6 @@
-/** What a push may learn of its target before it sends anything. */
+/**
+ * Compares the manifest of a push with its target before anything is sent, as far as the client may know the target.
+ */
 import type { Manifest } from '../../../manifest/manifest.ts';
 import type { Comparison } from '../../../wire/messages.ts';
 import type { SessionRecord } from '../../../session/record.ts';
@@ -9,9 +11,9 @@ import { destinationExists } from '../../../transfer/destination-exists.ts';
 import { modesOf } from './session-content.ts';
 
 /**
- * What there is of a manifest, as far as the session's token may know: else everything comes.
+ * The entries of a manifest that are already there, as far as the session's token may know: otherwise none.
  *
- * @throws CairnError `destination-exists`; what {@link compareWithTarget} throws
+ * @throws CairnError `destination-exists`; errors of {@link compareWithTarget}
  */
 export async function compareTarget(
   content: ContentStore,
@@ -39,8 +41,8 @@ export async function compareTarget(
 }
 
 /**
- * Refuses what could only be refused at the commit, after all of it was sent, and in the same words: a target of which
- * something is in the way. Into a drop box everything goes.
+ * Refuses a target with something in the way, in the words of the commit, which could refuse it only after everything
+ * was sent. A drop box takes everything.
  *
  * @throws CairnError `destination-exists`
  */

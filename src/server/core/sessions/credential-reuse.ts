@@ -1,21 +1,24 @@
-/** A credential that was replaced is shown again: somebody has a copy, and nobody can say who is the owner. */
+/**
+ * Reacts to a replaced credential that is shown again: there is a copy, and the server cannot tell the owner from the
+ * thief.
+ */
 import type { Logger } from '../../../base/logger.ts';
 import { isRetired, revoke, STRAGGLER_MS, wasReplaced } from '../../../session/credential-rotation.ts';
 import { isTerminal } from '../../../session/state.ts';
 import type { LiveSession } from './live-session.ts';
 
-/** A credential that was refused, and with what. */
+/** A refused credential and its request. */
 export interface RefusedCredential {
   readonly credential: string;
-  /** The epoch that it was shown with; undefined where it was to resume. */
+  /** The epoch that came with it; undefined for a request to resume. */
   readonly epoch: number | undefined;
   readonly address: string;
 }
 
 /**
- * Revokes the credentials of a session where the refused one had been retired: the next request of whoever holds the
- * current one is told to resume, for which it has to authenticate. The requests that a client had under way when it
- * resumed are of the epoch before and come soon after; those are only refused.
+ * Revokes the credentials of a session where the refused one had been retired: the next request with the current one
+ * is told to resume, which takes an access token. Late requests of the client itself, from just before it resumed,
+ * are only refused.
  */
 export async function noticeReuse(
   { log, now }: { readonly log: Logger; readonly now: () => number },
@@ -27,13 +30,13 @@ export async function noticeReuse(
   const isOlder = epoch !== undefined && epoch < value.epoch;
   const isStraggler = isOlder && now() - (value.rotatedAtMs ?? 0) < STRAGGLER_MS;
   if (isStraggler || !isRetired(value, credential)) {
-    // Only of those who were clients of this session: a stranger's guesses are nothing to remember.
+    // Only for former clients of this session: a stranger could fill the history.
     if (isOlder && wasReplaced(value, credential)) await record.noteOnce('fenced', { from: address });
     return;
   }
   log.warn(
     { session: id, address, epoch, currentEpoch: value.epoch },
-    'a session credential that had been replaced was used again; all of the session are revoked',
+    'a replaced session credential was used again; all credentials of the session are revoked',
   );
   await record.note('credential-reused', { from: address, why: 'session-credential' }, (current) =>
     revoke(current, credential),

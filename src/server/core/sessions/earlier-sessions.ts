@@ -1,4 +1,4 @@
-/** Sessions that are there already, for whoever asks for one: by its id, by what it is about, or by the same request. */
+/** Finds and resumes sessions that exist: by id, by the transfer, or by an earlier try of the same request. */
 import { CairnError } from '../../../base/errors.ts';
 import { isLeaseOver, type SessionRecord } from '../../../session/record.ts';
 import { isTerminal } from '../../../session/state.ts';
@@ -12,7 +12,7 @@ import type { Resume, Resuming } from './resuming.ts';
 import type { SessionTimes } from './session-times.ts';
 import { resumingOf, type SessionWish } from './session-wish.ts';
 
-/** What earlier sessions are found in, and what goes on with them. */
+/** The stores of earlier sessions, and the functions that resume them. */
 export interface EarlierOptions {
   readonly sessions: Pick<SessionStore, 'get' | 'find'>;
   readonly live: Pick<LiveSessions, 'use'>;
@@ -26,17 +26,17 @@ export interface EarlierOptions {
 export interface EarlierSessions {
   /** Resumes a session by its id. @throws CairnError `session-not-found`, `session-expired`; like {@link Resume} */
   byId(id: string, resuming: Resuming): Promise<SessionGrant>;
-  /** Resumes the unfinished session that a wish is about, where there is one. @throws CairnError like {@link Resume} */
+  /** Resumes the unfinished session of the same transfer, where there is one. @throws CairnError like {@link Resume} */
   unfinished(wish: SessionWish): Promise<SessionGrant | undefined>;
   /**
-   * The session of an earlier try of the same request, whose answer was lost: it is as new as it would be without.
+   * The session of an earlier try of the same request whose answer was lost, as new as without that try.
    *
    * @throws CairnError `invalid-request` where the id was used for another transfer; like {@link Resume}
    */
   answered(wish: SessionWish, id: string): Promise<SessionGrant | undefined>;
 }
 
-/** Makes what finds the earlier sessions of one server. */
+/** Makes the functions that find the earlier sessions of one server. */
 export function createEarlierSessions(options: EarlierOptions): EarlierSessions {
   const { sessions, live, refuseExpired, resume, resumeCommit } = options;
   return {
@@ -53,7 +53,7 @@ export function createEarlierSessions(options: EarlierOptions): EarlierSessions 
         // It may have ended since it was found, or while it was resumed.
         if (isTerminal(session.record.value.state)) return undefined;
         const grant = await resume(session, resumingOf(wish));
-        // Whoever asks so has lost what it would repeat the commit with, and can only wait for its end.
+        // This client lost what it needs to repeat the commit, and can only wait for its end.
         if (grant.state === 'committing') await session.exclusive(() => resumeCommit(session));
         return grant.state === 'committed' ? undefined : grant;
       });

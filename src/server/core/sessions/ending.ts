@@ -1,4 +1,4 @@
-/** The end of sessions before they are committed: their client, an administrator or the lease ends them. */
+/** Ends sessions before they are committed: for their client, for an administrator, or after the lease. */
 import { CairnError, EXIT } from '../../../base/errors.ts';
 import type { Logger } from '../../../base/logger.ts';
 import type { MomentCause } from '../../../session/history.ts';
@@ -9,61 +9,61 @@ import type { LiveSession, SessionRequest } from './live-session.ts';
 import type { Publishers } from './publishers.ts';
 import type { SessionTimes } from './session-times.ts';
 
-/** Who ends a session, and how. */
+/** The initiator of an abort. */
 export interface Aborting {
   readonly cause: MomentCause;
-  /** The epoch in whose name it ends; undefined for who has none. */
+  /** The epoch of the request; undefined for an administrator. */
   readonly epoch?: number;
-  /** The request that asks for it, where it is one of the session's. */
+  /** The request for the abort, where it is one of the session's. */
   readonly request?: SessionRequest;
 }
 
 /** Ends sessions. */
 export interface Ending {
   /**
-   * Ends a session and frees its staging, its descriptors and its timers. Its requests in flight fail with
-   * `session-aborted`, and so does whatever its client asks later: the record stays a while, to tell it.
+   * Ends a session and frees its staging, descriptors and timers. Its requests in flight and later ones fail with
+   * `session-aborted`: the record stays a while to say so.
    *
-   * @throws CairnError `session-state` while it is being committed, `session-fenced`, what the state table gives
+   * @throws CairnError `session-state` during a commit, `session-fenced`, errors of the state table
    */
   abort(live: LiveSession, aborting: Aborting): Promise<void>;
   /**
-   * Ends a session whose lease is over and frees what it holds; its record stays a while, to tell its client. Whoever
-   * touched or committed it a moment ago comes first: then nothing happens.
+   * Ends a session whose lease is over and frees what it holds; the record stays a while to say so. Does nothing
+   * where a request touched or committed it a moment ago.
    */
   expire(live: LiveSession): Promise<void>;
-  /** A session whose lease is over has expired, whether the collector was here or not. @throws CairnError `session-expired` */
+  /** Expires a session whose lease is over, before the collector does. @throws CairnError `session-expired` */
   refuseExpired(live: LiveSession): Promise<void>;
 }
 
-/** What the ends of sessions are written down with. */
+/** The parts that end sessions. */
 interface EndRecords {
   readonly sessions: Pick<SessionStore, 'remove'>;
   readonly times: Pick<SessionTimes, 'now' | 'keepEndedMs'>;
   readonly publishers: Pick<Publishers, 'isElsewhere' | 'isBegun'>;
-  /** Goes on with a commit that no node works on. */
+  /** Resumes a commit that no node works on. */
   readonly resumeCommit: (live: LiveSession) => Promise<unknown>;
   readonly log: Logger;
 }
 
-/** Makes what ends the sessions of one server. */
+/** Makes the functions that end the sessions of one server. */
 export function createEnding(records: EndRecords): Ending {
   const { publishers, resumeCommit, log } = records;
   const abort: Ending['abort'] = async (live, { cause, epoch, request }) => {
     const error = new CairnError('session-aborted', 'the session was aborted');
     const isOther = (other: SessionRequest): boolean => other !== request;
-    // A manifest that comes, or is made, has the session's turn for as long as its sender, or the tree, takes.
+    // A manifest that is received or scanned keeps the session's turn for as long as its sender or its tree takes.
     if (live.record.value.state === 'establishing') await live.endRequests(isOther, error);
-    // In turn with commits: one that began a moment ago publishes, whatever is written down after it.
+    // In turn with commits: a commit that began a moment ago publishes, whatever is written down after it.
     await live.exclusive(async () => {
       if (live.job?.isRunning === true) throw beingCommitted();
       const { state } = live.record.value;
-      // What other nodes have begun is finished: half of a tree is of use to nobody.
+      // Publishing that another node began is finished: half a tree is of no use.
       if (publishers.isBegun(live.record.value)) {
         await resumeCommit(live);
         throw beingCommitted();
       }
-      // Whoever asks for that again must not cost a sync each time.
+      // A repeated request must not cost a sync each time.
       if (epoch === undefined && (state === 'aborted' || state === 'expired')) return;
       await recordEnd(records, live, 'abort', cause, epoch);
     });
@@ -100,13 +100,13 @@ function mayExpire(publishers: EndRecords['publishers'], { job, record }: LiveSe
   return !isPublished(publishers, record.value);
 }
 
-/** Whether another node publishes a session, or has begun to, so that it can no longer be given up. */
+/** Whether another node publishes a session, or has begun to, so that it must be finished. */
 function isPublished({ isElsewhere, isBegun }: EndRecords['publishers'], record: SessionRecord): boolean {
   return isElsewhere(record) || isBegun(record);
 }
 
 function beingCommitted(): CairnError {
-  return new CairnError('session-state', 'the session is being committed; it can no longer be aborted');
+  return new CairnError('session-state', 'the commit of the session has begun; it can no longer be aborted');
 }
 
 function expired(): CairnError {
@@ -114,12 +114,12 @@ function expired(): CairnError {
 }
 
 /**
- * Writes down that a session has ended; the record stays a while, to tell its client. A full disk, or
- * one that fails, must not keep what would make room on it: where it takes no record the old one is removed, and the
- * client learns that there is none.
+ * Writes down that a session has ended; the record stays a while to say so. A disk that is full or fails must not
+ * prevent this, since the end makes room: where the disk takes no record the old one is removed, and the client
+ * learns that the session is unknown.
  *
- * @throws CairnError `session-fenced` for an epoch that is over, `session-state` where another node publishes it by now,
- * what the state table gives
+ * @throws CairnError `session-fenced` for an epoch that is over, `session-state` where another node publishes it by
+ * now, errors of the state table
  */
 async function recordEnd(
   { sessions, times, publishers, log }: EndRecords,
@@ -139,12 +139,12 @@ async function recordEnd(
     if (!(error instanceof CairnError) || error.traits.exitCode !== EXIT.storage) throw error;
     log.warn(
       { session: id, err: error },
-      'the end of a session cannot be written down: its record is removed',
+      'the end of a session cannot be written down, so its record is removed',
     );
     try {
       await sessions.remove(id);
     } catch (failure) {
-      // What it stages is freed all the same: a record that comes back with a restart finds nothing.
+      // Its staging is freed all the same: a record that comes back with a restart finds nothing.
       log.error({ session: id, err: failure }, 'removing the record of a session failed');
     }
     record.adopt(advance(record.value, event, ended));

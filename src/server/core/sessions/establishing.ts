@@ -1,4 +1,4 @@
-/** A session begins, or the unfinished one that its client means goes on. */
+/** Starts a session, or resumes the unfinished one of its client. */
 import { CairnError } from '../../../base/errors.ts';
 import type { Logger } from '../../../base/logger.ts';
 import { printable } from '../../../base/safe-path.ts';
@@ -18,10 +18,10 @@ import { checkAllowsSession } from './renewal.ts';
 import type { SessionWish } from './session-wish.ts';
 import { lookAtTarget } from './target-look.ts';
 
-/** What a wish came to; undefined as a grant where an earlier try has taken the id and left nothing. */
+/** The result of a wish; no grant where an earlier try has taken the id and left nothing. */
 export interface Established {
   readonly grant: SessionGrant | undefined;
-  /** Whether there was no such session before. */
+  /** Whether the session is new. */
   readonly isNew: boolean;
 }
 
@@ -29,14 +29,14 @@ export interface Established {
  * Starts a session, or resumes the unfinished one that the client means.
  *
  * @throws CairnError `forbidden`, `not-found`, `symlink-refused`, `not-directory`, `invalid-request`, `server-busy`,
- * `quota-exceeded`, storage codes; what resuming throws
+ * `quota-exceeded`, storage codes; errors of resuming
  */
 export type Establish = (wish: SessionWish) => Promise<Established>;
 
-/** What sessions of one server are established with. */
+/** The parts that establish the sessions of one server. */
 export interface EstablishOptions {
   readonly content: Pick<ContentStore, 'lookup'>;
-  /** Secret that the ids of sessions are made with. */
+  /** Secret key for the ids of sessions. */
   readonly sessionKey: Uint8Array;
   readonly earlier: Pick<EarlierSessions, 'unfinished' | 'answered'>;
   readonly newRecord: NewRecord;
@@ -45,7 +45,7 @@ export interface EstablishOptions {
   readonly log: Logger;
 }
 
-/** Makes what establishes the sessions of one server. */
+/** Makes the function that establishes the sessions of one server. */
 export function createEstablish(options: EstablishOptions): Establish {
   const { content, sessionKey, earlier, newRecord, keepRecord, grantOf, log } = options;
   return async (wish) => {
@@ -60,7 +60,7 @@ export function createEstablish(options: EstablishOptions): Establish {
     if (grant !== undefined) return { grant, isNew: false };
     const { secret, hash } = issueSecret();
     const record = newRecord(wish, look, { id, digest, credentialHash: hash });
-    // False: an earlier try of this very request has only now got so far.
+    // False where an earlier try of this same request took the id only now.
     if (!(await keepRecord(record, authorization)))
       return { grant: await earlier.answered(wish, id), isNew: false };
     const fields = { session: id, principal, by, from: address, direction, target: printable(target) };
@@ -70,13 +70,13 @@ export function createEstablish(options: EstablishOptions): Establish {
 }
 
 /**
- * Keeps a new record; false where its id was taken meanwhile.
+ * Saves a new record; false where another one took its id meanwhile.
  *
  * @throws CairnError `server-busy`, `quota-exceeded`, storage codes
  */
 export type KeepRecord = (record: SessionRecord, authorization: Authorization) => Promise<boolean>;
 
-/** Makes what keeps new records of one server, as many as may be. */
+/** Makes the function that saves new records of one server, within its limits. */
 export function createKeepRecord(
   sessions: Pick<SessionStore, 'create' | 'get'>,
   usage: Usage,
@@ -100,6 +100,6 @@ function chooseDigest(wished: readonly string[]): DigestAlgorithm {
   if (digest !== undefined) return digest;
   throw new CairnError(
     'invalid-request',
-    `none of the digests is known here: ${DIGEST_ALGORITHMS.join(', ')} are`,
+    `this server knows none of the digests that the client offers; it knows ${DIGEST_ALGORITHMS.join(', ')}`,
   );
 }

@@ -1,4 +1,4 @@
-/** Files of a session are read and hashed, so that its client learns which are the same. */
+/** Reads and hashes files of a session, so that its client learns which are the same. */
 import { joinPath } from '../../../base/safe-path.ts';
 import { fileDigester, loadHasher } from '../../../manifest/digest.ts';
 import type { Identity } from '../../../manifest/entry.ts';
@@ -6,17 +6,18 @@ import type { ContentStore } from '../../../storage/content-store.ts';
 import { sourceCodeOf } from '../../../transfer/excluded-entries.ts';
 import type { LiveSession } from './live-session.ts';
 
-/** The digest of one entry as it is now; null where there is none. `tick` is called now and then meanwhile. */
+/** The digest of one entry as it is now; null where it is no readable file. Calls `tick` now and then meanwhile. */
 export type FileDigest = (index: number, tick: () => Promise<void>) => Promise<string | null>;
 
-/** What files are read from, and who is told of one that could not be hashed. */
+/** The source of the files, and the listener for a file that could not be hashed. */
 export interface DigestSource {
   readonly content: Pick<ContentStore, 'lookup' | 'read'>;
   readonly onFailure: (index: number, error: unknown) => void;
 }
 
 /**
- * Makes what hashes the files of a session's manifest: of a pull as they were scanned, of a push as they are.
+ * Makes the function that hashes the files of a session's manifest: of a pull as they were scanned, of a push as they
+ * are.
  *
  * @throws CairnError `manifest-missing`, storage codes
  */
@@ -56,7 +57,7 @@ export async function openFileDigests(
       }
       return digester.digest();
     } catch (error) {
-      // The client learns that there is no digest; only what says nothing of the file is a failure of the request.
+      // The client learns that there is no digest; only an error that says nothing about the file fails the request.
       if (sourceCodeOf(error) === undefined) throw error;
       onFailure(index, error);
       return null;

@@ -1,11 +1,11 @@
-/** The requests of a session that are not answered yet, and those that make room for a newer one. */
+/** Keeps the unanswered requests of a session, and ends old ones to make room for a newer one. */
 import { CairnError } from '../../../base/errors.ts';
 import type { LiveSession, SessionRequest } from './live-session.ts';
 
 /**
  * Runs `work` as a request in flight, which others may end.
  *
- * @throws CairnError what the work throws
+ * @throws CairnError errors of the work
  */
 export async function inFlight(
   live: LiveSession,
@@ -44,12 +44,12 @@ export async function inFlight(
  * ends. What it brought is held.
  */
 async function makeRoom(live: LiveSession, chunk: number, older: ReadonlySet<SessionRequest>): Promise<void> {
-  const newer = new CairnError('chunk-conflict', `a newer request for chunk ${chunk} has taken over`, {
+  const newer = new CairnError('chunk-conflict', `a newer request for chunk ${chunk} has replaced this one`, {
     details: { chunk },
   });
   await live.endRequests((request) => older.has(request) && request.chunk === chunk, newer);
   const [oldest] = older;
   if (older.size < 2 * live.record.value.parallel) return;
-  const crowded = new CairnError('server-busy', 'more chunks were asked for at a time than was agreed');
+  const crowded = new CairnError('server-busy', 'the client asked for more chunks at a time than was agreed');
   await live.endRequests((request) => request === oldest, crowded);
 }

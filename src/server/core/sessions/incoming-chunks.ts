@@ -1,4 +1,4 @@
-/** The chunks of a push as they come in: staging, sync points, and what is known of each chunk. */
+/** The chunks of a push as they come in: staging, sync points, and the digests of whole chunks. */
 import { CairnError } from '../../../base/errors.ts';
 import type { ReadonlyChunkSet } from '../../../checkpoint/chunk-set.ts';
 import { ChunkDigests } from '../../../checkpoint/chunk-digests.ts';
@@ -13,20 +13,20 @@ import {
 } from '../../../transfer/group-commit.ts';
 import type { TransferPlan } from './transfer-plan.ts';
 
-/** What a store with durability `immediate` answers: there is nothing to wait for. */
+/** The answer of a store with durability `immediate`, in which nothing waits for a sync. */
 const ALWAYS_DURABLE: SyncStatus = { syncPoint: 0, durableSyncPoint: 0 };
 
-/** How incoming chunks are opened. */
+/** The parts for opening incoming chunks. */
 export interface IncomingOptions {
   readonly plan: TransferPlan;
   readonly createHasher: HasherFactory;
   readonly durability: 'grouped' | 'immediate';
   readonly policy: GroupCommitPolicy;
-  /** The last sync point of an earlier opening in this epoch. */
+  /** The last sync point that was durable when this epoch's staging was open before. */
   readonly durableSyncPoint: number;
-  /** Told of a sync that failed while nobody waited for it. */
+  /** Called when a sync failed for which no request waited. */
   readonly onFailure: (error: unknown) => void;
-  /** Told how long a sync of the store took. */
+  /** Called with the duration of each sync of the store. */
   readonly onSynced: (durationMs: number) => void;
 }
 
@@ -37,12 +37,12 @@ export class IncomingChunks {
   readonly createHasher: HasherFactory;
   /** Whether chunks that other processes receive show after a sync. */
   readonly showsThoseOfOthers: boolean;
-  /** Set when a sync failed: what is staged is not to be trusted until it is opened anew. */
+  /** Set when a sync failed: the staged bytes are not trusted until the staging is opened again. */
   failed = false;
   readonly #isStream: boolean;
   readonly #onSynced: (durationMs: number) => void;
   readonly #groupCommit: GroupCommit | undefined;
-  /** Finished here since the staging was opened, durable or not. */
+  /** Chunks that were finished here since the staging was opened, durable or not. */
   readonly #finished: ChunkDigests;
   #highest = -1;
   #highestLengthBytes: number;
@@ -61,7 +61,7 @@ export class IncomingChunks {
     }
   }
 
-  /** Takes over an open staging; the end of a stream that was there before is found again. */
+  /** Takes over an open staging, and finds the end of a stream again. */
   static async open(staging: ChunkStaging, options: IncomingOptions): Promise<IncomingChunks> {
     const chunks = new IncomingChunks(staging, options);
     const last = staging.digests.chunks.runs().slice(-2);
@@ -72,26 +72,26 @@ export class IncomingChunks {
     return chunks;
   }
 
-  /** The digest of a chunk that is whole, durable or not. */
+  /** The digest of a whole chunk, durable or not. */
   digestOf(chunk: number): Uint8Array | undefined {
     return this.#finished.get(chunk) ?? this.staging.digests.get(chunk);
   }
 
-  /** The chunks that are whole, durable or not. */
+  /** The whole chunks, durable or not. */
   whole(): ReadonlyChunkSet {
     const chunks = this.staging.digests.chunks.copy();
     chunks.addAll(this.#finished.chunks);
     return chunks;
   }
 
-  /** Bytes of a whole chunk; of a stream's chunk the most that it can have, where its end is not known. */
+  /** Bytes of a whole chunk; for a stream without a known end the most that the chunk can have. */
   lengthOf(chunk: number): number {
     if (this.#isStream && chunk === this.#highest) return this.#highestLengthBytes;
     return this.plan.layout.chunkLengthBytes(chunk);
   }
 
   /**
-   * In a stream only the last chunk is short.
+   * Checks that only the last chunk of a stream is short.
    *
    * @throws CairnError `chunk-out-of-range` for a chunk behind a short one, or a short one before another
    */
@@ -109,15 +109,15 @@ export class IncomingChunks {
     }
   }
 
-  /** Notes bytes that were staged: a sync point will cover them, whole chunk or not. */
+  /** Counts staged bytes for the next sync point, whole chunk or not. */
   written(bytes: number): void {
     this.#groupCommit?.written(bytes);
   }
 
   /**
-   * Notes a whole chunk, at once. The answer names the sync point that covers it, or will; in mode `always` it has come.
+   * Takes in a whole chunk. The answer names the sync point that covers it, or will; in mode `always` it has come.
    *
-   * @throws CairnError what a failed sync left; nothing that is staged is to be trusted then
+   * @throws CairnError the error of a failed sync; then nothing that is staged is trusted
    */
   async finished(chunk: number, digest: Uint8Array, lengthBytes: number): Promise<SyncStatus> {
     this.#finished.set(chunk, digest);
@@ -128,7 +128,7 @@ export class IncomingChunks {
     return this.#groupCommit?.finished() ?? ALWAYS_DURABLE;
   }
 
-  /** Makes everything durable that was written; for a shared store, also looks at what other processes have done. */
+  /** Makes all written bytes durable; in a shared store also finds the chunks of other processes. */
   async sync(): Promise<SyncStatus> {
     if (this.#groupCommit !== undefined) return this.#groupCommit.request();
     await this.#syncStaging();
@@ -141,21 +141,21 @@ export class IncomingChunks {
     this.#onSynced(performance.now() - startMs);
   }
 
-  /** Forgets what was finished here and the staging has no longer. Only after a sync point. */
+  /** Forgets chunks that the staging has lost. Only after a sync point. */
   forgetLost(): void {
     for (const chunk of this.#finished.chunks.copy().values()) {
       if (!this.staging.digests.has(chunk)) this.#finished.delete(chunk);
     }
   }
 
-  /** Bytes of a chunk that is staged, counted. */
+  /** Counts the bytes of a staged chunk. */
   async stagedBytesOf(chunk: number): Promise<number> {
     let bytes = 0;
     for await (const piece of this.staging.read(chunk)) bytes += piece.byteLength;
     return bytes;
   }
 
-  /** Gives the staging back. What no sync point covers may be lost. */
+  /** Closes the staging. Bytes that no sync point covers may be lost. */
   async close(): Promise<void> {
     await this.#groupCommit?.close();
     await this.staging.close();

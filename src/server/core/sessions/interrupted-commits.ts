@@ -1,4 +1,4 @@
-/** Publishing that another run of this server, or another node, left in the middle. */
+/** Finishes the publishing that an earlier run of this server, or another node, left unfinished. */
 import type { Logger } from '../../../base/logger.ts';
 import type { SessionStore } from '../../../storage/state/session-store.ts';
 import type { Commits } from './commits.ts';
@@ -6,10 +6,10 @@ import type { LiveSessions } from './live-sessions.ts';
 import type { Publishers } from './publishers.ts';
 import { sideBySide } from './side-by-side.ts';
 
-/** Interrupted commits that go on at a time after a start: each opens files, and all write to one disk. */
+/** Interrupted commits that run at a time after a start: each opens files, and all write to one disk. */
 const RESUMED_AT_A_TIME = 4;
 
-/** Where interrupted commits are found, and what goes on with them. */
+/** The stores of interrupted commits, and the function that resumes them. */
 interface Interrupted {
   readonly sessions: Pick<SessionStore, 'list'>;
   readonly live: Pick<LiveSessions, 'use'>;
@@ -19,8 +19,8 @@ interface Interrupted {
 }
 
 /**
- * Finishes that publishing, a few sessions at a time. Resolves when all are over, or when those that had begun are after
- * `isStopping` says so.
+ * Finishes that publishing, a few sessions at a time. Resolves when all are over, or once `isStopping` when those
+ * that had begun are.
  */
 export async function resumeCommits(
   { sessions, live, resume, isAbandoned, log }: Interrupted,

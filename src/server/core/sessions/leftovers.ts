@@ -1,4 +1,4 @@
-/** Staging areas that the end of a session could not free, as on a disk that failed for a moment. */
+/** Frees staging areas that could not be freed when their session ended, as on a disk that failed for a moment. */
 import { isTerminal } from '../../../session/state.ts';
 import type { ContentStore } from '../../../storage/content-store.ts';
 import type { SessionStore } from '../../../storage/state/session-store.ts';
@@ -7,17 +7,17 @@ import type { Logger } from '../../../base/logger.ts';
 const FIRST_WAIT_MS = 1000;
 const LONGEST_WAIT_MS = 60_000;
 
-/** Frees them when that can be done. */
+/** Frees such areas when that is possible. */
 export interface Leftovers {
-  /** The area of a session that has ended is still there. */
+  /** Takes in the area of an ended session. */
   note(id: string): void;
-  /** Tries no more. */
+  /** Stops trying. */
   stop(): void;
 }
 
 /**
- * Tries each area again, after a second and then ever more seldom. Its timers keep no process alive; after a restart the
- * collector finds what is left.
+ * Tries each area again after a second, and then at growing intervals. Its timers keep no process alive; after a
+ * restart the collector finds the rest.
  */
 export function freeLeftovers(
   content: ContentStore,
@@ -32,16 +32,16 @@ export function freeLeftovers(
   const free = async (id: string, waitedMs: number): Promise<void> => {
     try {
       const record = await sessions.get(id);
-      // The same request, asked again long after, has made a new session of the same id.
+      // The same request, repeated long after, has made a new session with the same id.
       if (record !== undefined && !isTerminal(record.state)) {
         timers.delete(id);
         return;
       }
       await (await content.openStaging(id)).discard();
       timers.delete(id);
-      log.info({ session: id }, 'freed what the end of a session could not free');
+      log.info({ session: id }, 'freed the staging area of an ended session that could not be freed before');
     } catch (error) {
-      log.debug({ session: id, err: error }, 'a staging area cannot be freed yet');
+      log.debug({ session: id, err: error }, 'a staging area cannot be freed yet; the server tries again');
       if (timers.has(id)) plan(id, Math.min(2 * waitedMs, LONGEST_WAIT_MS));
     }
   };

@@ -20,14 +20,14 @@ import type { Logger } from '../../../base/logger.ts';
 import type { SessionStore } from '../../../storage/state/session-store.ts';
 import type { SessionTimes } from './session-times.ts';
 
-/** Changes to a record, or what computes them from the newest one. */
+/** Changes to a record, or a function that computes them from the newest one. */
 export type RecordChanges = Partial<SessionRecord> | ((record: SessionRecord) => Partial<SessionRecord>);
 
-/** What the records of one server's sessions are kept with. */
+/** The parts that keep the records of one server's sessions. */
 export interface RecordKeeping {
   readonly sessions: Pick<SessionStore, 'get' | 'replace'>;
   readonly times: SessionTimes;
-  /** Whether what is not durable of a session of this holder lives in this server, or is always durable. */
+  /** Whether this server has the bytes of a session with this holder that are not durable, or all are durable. */
   readonly isHeldHere: (holder: SessionRecord['holder']) => boolean;
   readonly log: Logger;
 }
@@ -40,17 +40,17 @@ export class LiveRecord {
   readonly #onTaken: () => void;
   #value: SessionRecord;
   #touchedAtMs = Number.NEGATIVE_INFINITY;
-  /** What {@link noteOnce} has noted in the epoch that it names. */
+  /** The moments that {@link noteOnce} has noted, and their epoch. */
   readonly #noted = { epoch: 0, moments: new Set<string>() };
 
-  /** @param onTaken told when a newer record shows that the epoch was raised by another process */
+  /** @param onTaken called when a newer record shows that another process raised the epoch */
   constructor(keeping: RecordKeeping, value: SessionRecord, onTaken: () => void) {
     this.#keeping = keeping;
     this.#value = value;
     this.#onTaken = onTaken;
   }
 
-  /** The record as last known. */
+  /** The record as this server last knew it. */
   get value(): SessionRecord {
     return this.#value;
   }
@@ -63,16 +63,16 @@ export class LiveRecord {
     if (taken) this.#onTaken();
   }
 
-  /** The record as it is now, where other processes may have changed it. @throws CairnError `session-not-found` */
+  /** Reads the record where other processes may have changed it. @throws CairnError `session-not-found` */
   async refresh(): Promise<SessionRecord> {
     this.adopt(found(await this.#keeping.sessions.get(this.#value.id)));
     return this.#value;
   }
 
   /**
-   * Refuses a request that may not do what it wants to.
+   * Checks the proof of a request, and its event against the state.
    *
-   * @throws CairnError `session-fenced`, `session-credential`, `session-suspended`, or what the state table gives
+   * @throws CairnError `session-fenced`, `session-credential`, `session-suspended`, errors of the state table
    */
   admit(proof: { epoch: number; credential: string }, event: SessionEvent): void {
     const record = this.#value;
@@ -83,15 +83,12 @@ export class LiveRecord {
     nextState(record, event);
   }
 
-  /** Whether what is not durable of this session lives in this server, or is always durable. */
+  /** Whether this server has the bytes of this session that are not durable, or all are durable. */
   isHeldHere(): boolean {
     return this.#keeping.isHeldHere(this.#value.holder);
   }
 
-  /**
-   * What this server held of the session is lost: until it is resumed none of its requests is taken, whether that can be
-   * written down or not.
-   */
+  /** Gives up bytes that are not durable: until a resume all requests are refused, also if the disk takes no record. */
   disown(): void {
     this.#value = { ...this.#value, holder: null };
   }
@@ -101,12 +98,12 @@ export class LiveRecord {
     if (epoch !== this.#value.epoch) throw fencedBy(this.#value.epoch);
   }
 
-  /** When a request last touched the session, as far as it did while it was in memory here. */
+  /** When a request last touched the session while it was in memory here. */
   get touchedAtMs(): number | undefined {
     return this.#touchedAtMs === Number.NEGATIVE_INFINITY ? undefined : this.#touchedAtMs;
   }
 
-  /** Whether nobody has touched the session for its lease. */
+  /** Whether the lease has ended without a request. */
   isLeaseOver(): boolean {
     const { times } = this.#keeping;
     if (!times.isJudging()) return false;
@@ -114,7 +111,7 @@ export class LiveRecord {
     return isLeaseOver(this.#value, times.now()) && times.now() >= end;
   }
 
-  /** Keeps the lease; written down only when an eighth of it has gone by, since a record costs a sync. */
+  /** Extends the lease; written down only when an eighth of it has gone by, since a record costs a sync. */
   async touch(): Promise<void> {
     const { now, leaseMs } = this.#keeping.times;
     this.#touchedAtMs = now();
@@ -122,8 +119,8 @@ export class LiveRecord {
   }
 
   /**
-   * Moves the session's life with a clock that jumped. Whatever was measured by which clock: nothing is later than now,
-   * and no lease is longer than a new one.
+   * Moves the session's times with a clock that jumped. Afterwards no time is later than now, and no lease is longer
+   * than a new one.
    */
   async moveInTime(jumpMs: number): Promise<void> {
     const { leaseMs, keepEndedMs, keepCommittedMs, now } = this.#keeping.times;
@@ -140,7 +137,7 @@ export class LiveRecord {
     });
   }
 
-  /** Writes the lease down as it stands. */
+  /** Writes down the lease. */
   async saveLease(): Promise<void> {
     const leaseExpiresAtMs = leaseEnd(this.#value, this.#touchedAtMs, this.#keeping.times);
     if (isTerminal(this.#value.state) || leaseExpiresAtMs <= this.#value.leaseExpiresAtMs) return;
@@ -148,11 +145,11 @@ export class LiveRecord {
   }
 
   /**
-   * Changes the record, from whatever it is by then. Without an event the state stays.
+   * Changes the newest record. Without an event the state stays.
    *
-   * @param epoch the epoch in whose name the change is made; refused once there is a newer one
-   * @param cause who brought it about, for the session's history
-   * @throws CairnError `session-not-found`, `session-fenced`, or what the state table gives
+   * @param epoch the epoch of the change; refused once there is a newer one
+   * @param cause the initiator, for the session's history
+   * @throws CairnError `session-not-found`, `session-fenced`, errors of the state table
    */
   change(
     event: SessionEvent | undefined,
@@ -167,14 +164,14 @@ export class LiveRecord {
     }, epoch);
   }
 
-  /** Changes the record, and its history by a moment that no event of the state table stands for. */
+  /** Changes the record, and adds to its history a moment that no event of the state table stands for. */
   note(what: MomentKind, cause: MomentCause, changes: RecordChanges = {}): Promise<SessionRecord> {
     return this.#replace((current) => this.#with(nextRecord(current, undefined, changes), what, cause));
   }
 
   /**
-   * {@link note}, at most once in each epoch for the same reason: what others can bring about at will must not cost a
-   * sync each time. One that cannot be written down is logged, and no failure of whatever it is about.
+   * {@link note}, at most once in each epoch for the same reason, since others can cause such moments at will and
+   * each costs a sync. A failure is logged and thrown nowhere.
    */
   async noteOnce(what: MomentKind, cause: MomentCause): Promise<void> {
     const { epoch, history = [] } = this.#value;
@@ -192,7 +189,7 @@ export class LiveRecord {
       const { id } = this.#value;
       this.#keeping.log.warn(
         { session: id, what, err: error },
-        'a moment of a session is not in its history',
+        'a moment of a session could not be added to its history',
       );
     }
   }
@@ -212,13 +209,13 @@ export class LiveRecord {
       }
       await this.refresh();
     }
-    throw new CairnError('server-busy', 'the session is being changed by others all the time');
+    throw new CairnError('server-busy', 'other requests keep changing the session; try again');
   }
 }
 
 function found(record: SessionRecord | undefined): SessionRecord {
   if (record !== undefined) return record;
-  throw new CairnError('session-not-found', 'the session is no longer there');
+  throw new CairnError('session-not-found', 'the session no longer exists');
 }
 
 function nextRecord(
@@ -231,7 +228,7 @@ function nextRecord(
   return { ...current, ...changed, version: current.version + 1 };
 }
 
-/** The refusal of a request whose epoch is over. */
+/** The error for a request whose epoch is over. */
 export function fencedBy(currentEpoch: number): CairnError {
   return new CairnError('session-fenced', 'another client took over this transfer; this one stops', {
     details: { currentEpoch },

@@ -1,6 +1,6 @@
 /**
- * A session that is being worked on: its record, what is open of it, and the requests in flight. What is here and
- * nowhere else may be lost at any moment; what was promised to a client is in the stores.
+ * A session in memory: its record, its open content, and its requests in flight. All of it may be lost at any moment;
+ * the stores have everything that a client was promised.
  */
 import { atMost } from '../../../base/at-most.ts';
 import { createMutex } from '../../../base/mutex.ts';
@@ -16,13 +16,13 @@ export interface SessionRequest {
   readonly epoch: number;
   /** Network address that it came from. */
   readonly address: string;
-  /** The chunk that it is about, where it brings or asks for one. */
+  /** The chunk that it brings or asks for. */
   readonly chunk: number | undefined;
   /** Makes it fail. */
   readonly end: (error: CairnError) => void;
   /** Resolves when it was made to fail. */
   readonly ended: Promise<void>;
-  /** Resolves when it is over, one way or the other. */
+  /** Resolves when it is over. */
   readonly done: Promise<void>;
 }
 
@@ -32,25 +32,25 @@ export interface CommitJob {
   readonly entriesTotal: number;
   entriesDone: number;
   isRunning: boolean;
-  /** Resolves when the session is committed, or another node has taken over; rejects with why it could not be. */
+  /** Resolves when the session is committed, or another node has taken over; rejects with the commit's error. */
   readonly done: Promise<void>;
 }
 
-/** What a session in memory is made with. */
+/** The parts of a session in memory. */
 export interface SessionParts {
-  /** @param onTaken told when another process has raised the epoch */
+  /** @param onTaken called when another process has raised the epoch */
   readonly openRecord: (value: SessionRecord, onTaken: () => void) => LiveRecord;
   readonly openContent: (record: LiveRecord) => SessionContent;
   readonly now: () => number;
-  /** Takes paths of this machine out of what clients are told. */
+  /** Takes paths of this machine out of messages for clients. */
   readonly hidePaths: (text: string) => string;
   readonly log: Logger;
 }
 
-/** How long the end of older requests is waited for; the store cuts off a writer that hangs longer. */
+/** How long a session waits for the end of older requests; the store cuts off a writer that hangs longer. */
 const END_REQUESTS_MS = 10_000;
 
-/** What requests end with because of something else that happened to their session. */
+/** Errors of requests that another event of their session has ended. */
 const ENDS_OF_REQUESTS: ReadonlySet<ErrorCode> = new Set([
   'chunk-conflict',
   'session-aborted',
@@ -65,17 +65,17 @@ export class LiveSession {
   readonly record: LiveRecord;
   readonly content: SessionContent;
   readonly requests = new Set<SessionRequest>();
-  /** Runs work when all that was given here before is over. */
+  /** Runs work after all work that was given here before. */
   readonly exclusive = createMutex();
   /** The commit that is running, or that ended well. */
   job: CommitJob | undefined;
-  /** Set while a commit looks at the chunks: none may change under it. */
+  /** Set while a commit looks at the chunks: none may change meanwhile. */
   sealed = false;
-  /** Why the last scan of a pull's source failed in the middle of its answer; told to the next one who asks. */
+  /** Why the last scan of a pull's source failed in the middle of its answer; the next request is told. */
   scanFailure: CairnError | undefined;
-  /** What a request, or the commit, last failed with; it is written down when the record is written anyway. */
+  /** The last error of a request or the commit; it is written down with the next change of the record. */
   lastFailure: SessionFailure | undefined;
-  /** Resolves when what belonged to an epoch that another process ended is closed. */
+  /** Resolves when the content of an epoch that another process ended is closed. */
   takeover: Promise<void> = Promise.resolve();
   readonly #parts: Pick<SessionParts, 'now' | 'hidePaths'>;
 
@@ -83,7 +83,7 @@ export class LiveSession {
     this.#parts = parts;
     this.record = parts.openRecord(record, () => {
       this.takeover = this.#giveWay().catch((error: unknown) => {
-        parts.log.error({ session: this.id, err: error }, 'closing what an older epoch left failed');
+        parts.log.error({ session: this.id, err: error }, 'closing the files of an older epoch failed');
       });
     });
     this.content = parts.openContent(this.record);
@@ -94,8 +94,7 @@ export class LiveSession {
   }
 
   /**
-   * Remembers what a request or the commit failed with. False where that was only the end that something else had set to
-   * it, which is remembered itself.
+   * Keeps the error of a request or the commit. False for an end that another event caused, whose own error is kept.
    */
   noteFailure(error: unknown): boolean {
     const { code, message } = storageError(error, 'serving the request');
@@ -110,7 +109,7 @@ export class LiveSession {
     return true;
   }
 
-  /** Ends the requests of every epoch but the current one and waits until they are over. */
+  /** Ends the requests of every older epoch and waits until they are over. */
   async endOlderRequests(): Promise<void> {
     const { epoch } = this.record.value;
     const isOlder = (request: SessionRequest): boolean => request.epoch !== epoch;
@@ -120,7 +119,7 @@ export class LiveSession {
     await this.record.noteOnce('fenced', { from: first.address });
   }
 
-  /** Makes the requests fail that `which` picks, and waits until they are over. */
+  /** Ends the requests that `which` picks, and waits until they are over. */
   async endRequests(which: (request: SessionRequest) => boolean, error: CairnError): Promise<void> {
     const ending = [...this.requests].filter(which);
     if (ending.length === 0) return;

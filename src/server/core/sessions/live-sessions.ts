@@ -1,4 +1,4 @@
-/** The sessions that this server holds in memory: loaded when a request needs one, let go when nobody does any more. */
+/** The sessions in memory: loaded when a request needs one, and let go when no request uses it. */
 import { CairnError } from '../../../base/errors.ts';
 import type { SessionRecord } from '../../../session/record.ts';
 import type { LiveSession } from './live-session.ts';
@@ -10,16 +10,16 @@ interface Slot {
   readonly live: Promise<LiveSession>;
   users: number;
   usedAtMs: number;
-  /** Set while the session is being let go; who wants it waits and loads it anew. */
+  /** Set while the session is let go; a request for it waits and loads it again. */
   closing: Promise<void> | undefined;
 }
 
-/** What sessions are loaded with, and when they are let go. */
+/** The parts that load sessions, and the time after which they are let go. */
 export interface LiveSessionsOptions {
   readonly sessions: Pick<SessionStore, 'get' | 'properties'>;
   readonly open: (record: SessionRecord) => LiveSession;
   readonly now: () => number;
-  /** A session that nobody asked for so long, in milliseconds, is let go. */
+  /** A session without a request for this time, in milliseconds, is let go. */
   readonly idleMs: number;
   readonly log: Logger;
 }
@@ -34,7 +34,7 @@ export class LiveSessions {
     this.#options = options;
   }
 
-  /** `told` is called from now on whenever a session is wanted. */
+  /** Calls `told` from now on whenever a request wants a session. */
   onUse(told: () => void): void {
     this.#onUse = told;
   }
@@ -65,9 +65,9 @@ export class LiveSessions {
     return (await slot.live).job?.isRunning === true;
   }
 
-  /** A session, if it is in memory: to look at only, since it may be on its way out. */
+  /** A session that is in memory: to read only, since it may be on its way out. */
   async peek(id: string): Promise<LiveSession | undefined> {
-    return this.#slots.get(id)?.live.catch(() => undefined); // told to whoever asked for the session
+    return this.#slots.get(id)?.live.catch(() => undefined); // the request for the session gets the error
   }
 
   /** Sessions in memory that have a request in flight. */
@@ -79,12 +79,12 @@ export class LiveSessions {
     return loaded.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
   }
 
-  /** Lets go of sessions that nobody used for a while. */
+  /** Lets go of sessions without a request for a while. */
   async closeIdle(): Promise<void> {
     const { now, idleMs } = this.#options;
     for (const [id, slot] of this.#slots) {
       if (now() - slot.usedAtMs < idleMs || (await this.isBusy(id))) continue;
-      // Nobody may have come for it meanwhile.
+      // A request may have come for it meanwhile.
       if (slot.users === 0) await this.#close(id, slot, 'idle');
     }
   }
@@ -94,18 +94,18 @@ export class LiveSessions {
     await Promise.all([...this.#slots].map(([id, slot]) => this.#close(id, slot, 'suspend')));
   }
 
-  /** Lets go of a session that has nothing more to lose. */
+  /** Lets go of a session that has nothing left to lose. */
   async forget(id: string): Promise<void> {
     const slot = this.#slots.get(id);
     if (slot !== undefined) await this.#close(id, slot, 'forget');
   }
 
-  /** {@link forget}, unless somebody uses it just now. */
+  /** {@link forget}, unless a request uses it. */
   async forgetUnused(id: string): Promise<void> {
     if (!(await this.isBusy(id))) await this.forget(id);
   }
 
-  /** Lets go of everything without a sync point, as if the process had been killed. */
+  /** Lets go of everything without a sync point, like a kill of the process. */
   async forgetAll(): Promise<void> {
     await Promise.all([...this.#slots].map(([id, slot]) => this.#close(id, slot, 'forget')));
   }
@@ -126,11 +126,11 @@ export class LiveSessions {
     const live = sessions.get(id).then((record) => open(found(record)));
     const slot: Slot = { live, users: 0, usedAtMs: this.#options.now(), closing: undefined };
     this.#slots.set(id, slot);
-    live.catch(() => this.#slots.delete(id)); // told to whoever asked for the session
+    live.catch(() => this.#slots.delete(id)); // the request for the session gets the error
     return slot;
   }
 
-  /** Where other processes change records too, what was known of one may be old. */
+  /** Reads a record again where other processes change records, too. */
   async #refresh(live: LiveSession): Promise<void> {
     if (this.#options.sessions.properties.shared) {
       live.record.adopt(found(await this.#options.sessions.get(live.id)));
@@ -151,7 +151,7 @@ export class LiveSessions {
 
   async #letGo(slot: Slot, how: 'idle' | 'suspend' | 'forget'): Promise<void> {
     const live = await slot.live;
-    // Publishing cannot be stopped half-way; why it failed was told to whoever asked for it.
+    // Publishing cannot be stopped half-way; the requests for it get its error.
     if (how === 'suspend') await live.job?.done.catch(() => undefined);
     const isSynced = how !== 'forget' && live.record.value.state === 'open';
     if (isSynced) await live.content.syncOpened();
@@ -161,7 +161,7 @@ export class LiveSessions {
     await live.record.saveLease();
     const { durableSyncPoint = 0 } = live.record.value;
     if (how === 'idle' && synced !== undefined && synced.durableSyncPoint > durableSyncPoint) {
-      // The client goes on in the same epoch: what it was told of sync points must stay true.
+      // The client goes on in the same epoch: what it knows of sync points must stay true.
       const changes = { ...lasting, durableSyncPoint: synced.durableSyncPoint };
       await live.record.note('unloaded', { why: 'idle' }, changes);
     }

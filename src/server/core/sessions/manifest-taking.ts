@@ -1,4 +1,4 @@
-/** The manifest of a push is read, checked and kept, within the room and the quotas that it has. */
+/** Reads, checks and keeps the manifest of a push, within its room and quotas. */
 import { CairnError } from '../../../base/errors.ts';
 import type { Logger } from '../../../base/logger.ts';
 import { createLayout } from '../../../manifest/layout.ts';
@@ -12,12 +12,12 @@ import type { SessionWork } from './admission.ts';
 import { saveManifest } from './session-documents.ts';
 import type { StagingRoom } from './staging-room.ts';
 
-/** A manifest takes so much memory when it begins to come, and twice as much each time that this is used up. */
+/** A manifest reserves this much memory when it begins to come, and twice as much each time that it is used up. */
 const FIRST_BYTES = 64 * 1024;
 
-/** A manifest that comes. */
+/** A manifest on its way. */
 export interface ComingTree {
-  /** How long it is, where its sender says so. */
+  /** Its length, where the sender says it. */
   readonly lengthBytes: number | undefined;
   /** Begins to read it. */
   readonly open: () => AsyncIterable<Uint8Array>;
@@ -26,15 +26,15 @@ export interface ComingTree {
 }
 
 /**
- * Reads a manifest and keeps it: room for it, and its part of quotas, are taken before anything is read, and given back
- * where nothing is kept. Called with nothing else at work on the session.
+ * Reads a manifest and keeps it. Reserves room and quotas before reading, and gives them back where nothing is kept.
+ * The caller makes sure that nothing else works on the session.
  *
  * @throws CairnError `manifest-too-large`, `manifest-invalid`, `quota-exceeded`, `server-busy`, `storage-full`,
  * `session-state`, `session-fenced`, storage codes
  */
 export type TakeManifest = (work: SessionWork, coming: ComingTree) => Promise<Manifest>;
 
-/** What manifests are taken with. */
+/** The parts that take manifests. */
 export interface ManifestTakingOptions {
   readonly manifestLimiter: Limiter;
   readonly room: StagingRoom;
@@ -43,12 +43,12 @@ export interface ManifestTakingOptions {
   readonly log: Logger;
 }
 
-/** Makes what takes the manifests of one server. */
+/** Makes the function that takes the manifests of one server. */
 export function createTakeManifest(options: ManifestTakingOptions): TakeManifest {
   const { manifestLimiter, room, usage, limits, log } = options;
   return async (work, { lengthBytes, open, signal }) => {
     const { id, principal, authorization } = work.live.record.value;
-    // As long again may be what its sender had to leave out.
+    // Its notices about entries that the sender left out may be as long again.
     if ((lengthBytes ?? 0) > 2 * limits.manifest.maxBytes) throw tooLong(limits.manifest.maxBytes);
     const roomBefore = room.of(id);
     const check = (manifestBytes: number, entries: number): void => {
@@ -66,7 +66,7 @@ export function createTakeManifest(options: ManifestTakingOptions): TakeManifest
           room.grow(id, bytes);
           if (bytes <= mayHoldBytes) return;
           mayHoldBytes = Math.max(bytes, 2 * mayHoldBytes);
-          // Its sender may not have said how long it is.
+          // The sender may not have said its length.
           check(Math.max(bytes, lengthBytes ?? 0), 0);
           await grow(mayHoldBytes);
         });
@@ -86,7 +86,7 @@ export function createTakeManifest(options: ManifestTakingOptions): TakeManifest
 }
 
 function tooLong(maxBytes: number): CairnError {
-  const message = `the tree has a manifest of more than ${maxBytes} bytes; split it into several transfers`;
+  const message = `the manifest of the tree has more than ${maxBytes} bytes; split the tree into several transfers`;
   return new CairnError('manifest-too-large', message);
 }
 

@@ -1,4 +1,4 @@
-/** The first record of a session: what its client wishes, within what the server and the store allow. */
+/** The first record of a session: the wish of its client, within the limits of the server and the store. */
 import { chunkSizeFor, UNKNOWN_TREE_CHUNK_SIZE_BYTES } from '../../../manifest/chunk-size.ts';
 import { CHUNK_SIZE_RANGE } from '../../../manifest/manifest.ts';
 import { leaseEnd, type SessionRecord } from '../../../session/record.ts';
@@ -15,9 +15,9 @@ interface SizeRange {
   readonly max: number;
 }
 
-/** What the sessions of one server begin with. */
+/** The terms of new sessions of one server. */
 export interface NewRecordTerms {
-  /** Chunk sizes that the server agrees to, and those that its store can hold. */
+  /** Chunk sizes that the server agrees to, and those of its store. */
   readonly chunkSizes: readonly SizeRange[];
   readonly parallelPerSession: number;
   /** The loosest mode of sync points. */
@@ -26,14 +26,14 @@ export interface NewRecordTerms {
   readonly times: Pick<SessionTimes, 'now' | 'leaseMs' | 'maxAgeMs'>;
 }
 
-/** Makes a record out of a wish. */
+/** Makes a record from a wish. */
 export type NewRecord = (
   wish: SessionWish,
   look: TargetLook,
   agreed: Pick<SessionRecord, 'id' | 'digest' | 'credentialHash'>,
 ) => SessionRecord;
 
-/** Makes what makes the first records of one server. */
+/** Makes the function that makes the first records of one server. */
 export function createNewRecord({
   chunkSizes,
   parallelPerSession,

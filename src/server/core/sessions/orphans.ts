@@ -1,9 +1,9 @@
-/** Staging areas that belong to no session. */
+/** Frees staging areas that belong to no session. */
 import type { Logger } from '../../../base/logger.ts';
 import type { ContentStore } from '../../../storage/content-store.ts';
 
-/** Where orphans are looked for, and how long they have to be seen before they are freed. */
-interface Orphanage {
+/** The store of the areas, and how long an area stays before it is freed. */
+interface OrphanOptions {
   readonly content: Pick<ContentStore, 'openStaging'>;
   readonly now: () => number;
   readonly orphanStagingMs: number;
@@ -11,17 +11,17 @@ interface Orphanage {
 }
 
 /**
- * Makes what frees areas of which no run has seen a record for a while: it is given those of this run, and answers how
- * many it has freed. A new session makes its area before its record may be seen: only what stays without one is an orphan.
+ * Makes the function that frees areas without a record: it is given those of one run, and answers how many it has
+ * freed. A new session makes its area before its record shows, so only an area that stays without one is an orphan.
  *
  * @throws CairnError, storage codes
  */
-export function createOrphanage({
+export function createOrphanCollector({
   content,
   now,
   orphanStagingMs,
   log,
-}: Orphanage): (areas: ReadonlySet<string>) => Promise<number> {
+}: OrphanOptions): (areas: ReadonlySet<string>) => Promise<number> {
   const orphans = new Map<string, number>();
   return async (areas) => {
     const nowMs = now();

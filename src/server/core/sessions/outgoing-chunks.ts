@@ -1,7 +1,7 @@
 /**
- * The chunks of a pull as they go out: what the source was, what of it is lost, and the digests that were sent. A source of
- * which only device, inode or ctime have changed is read again: its chunks that went out before are hashed once more at the
- * commit, so that what arrives is never of two versions.
+ * The chunks of a pull as they go out: the identities of its source, the entries that are lost, and the digests of
+ * sent chunks. Where only device, inode or ctime of an entry have changed, its chunks that were sent before are
+ * hashed again at the commit, see decision 061.
  */
 import { CairnError } from '../../../base/errors.ts';
 import { joinPath } from '../../../base/safe-path.ts';
@@ -18,7 +18,7 @@ import { changeOf, lookUpInTurn, lookUpSources, type FoundSource } from '../../.
 import { SourceVersions } from '../../../transfer/source-versions.ts';
 import type { TransferPlan } from './transfer-plan.ts';
 
-/** What outgoing chunks are read from. */
+/** The parts for reading outgoing chunks. */
 export interface OutgoingOptions {
   readonly content: ContentStore;
   /** Safe relative path of the source tree. */
@@ -33,9 +33,9 @@ export interface OutgoingOptions {
 export class OutgoingChunks {
   readonly plan: TransferPlan;
   readonly createHasher: HasherFactory;
-  /** Digests of the chunks that were sent, as they were sent. */
+  /** Digests of the chunks as they were sent. */
   readonly digests: ChunkDigests;
-  /** Entries that were reported to the client: their bytes are zeros from then on. */
+  /** Entries that the client knows to be left out: their bytes are zeros from then on. */
   readonly excluded = new Set<number>();
   /** Whether `digests` has changed since it was saved. */
   dirty = false;
@@ -44,9 +44,9 @@ export class OutgoingChunks {
   readonly #content: ContentStore;
   readonly #target: string;
   readonly #versions: SourceVersions;
-  /** Digests that went out before an entry of their chunk was touched: what is read next has to give the same. */
+  /** Digests of chunks that were sent before an entry of theirs was touched: the next read has to give the same. */
   readonly #toProve = new Map<number, Uint8Array>();
-  /** Chunks whose digest is of zeros in place of an entry, which holds for who knows that it is left out. */
+  /** Chunks whose digest has zeros in place of an entry: it holds only for a client that knows that entry. */
   readonly #withZeros = new Set<number>();
   /** Entries that failed in the middle of an answer, which could not say so any more. */
   readonly #unreported = new Map<number, SourceCode>();
@@ -62,7 +62,7 @@ export class OutgoingChunks {
 
   /**
    * The bytes of a chunk from `offset`, then its digest. Entries in {@link excluded} or `alsoExcluded` are zeros.
-   * A source that fails is remembered; the error is thrown.
+   * Keeps the error of a failed source, and throws it.
    */
   read(
     chunk: number,
@@ -74,7 +74,7 @@ export class OutgoingChunks {
   ): AsyncGenerator<Uint8Array> {
     const isZeros = (entry: number): boolean =>
       this.excluded.has(entry) || options.alsoExcluded?.(entry) === true;
-    /** What was read, with the number of its last touch. */
+    /** The entries that were read, each with the number of its last touch. */
     const read = new Map<number, number>();
     const readSegment = (segment: Segment): AsyncIterable<Uint8Array> =>
       isZeros(segment.entryIndex) ? zeros(segment.lengthBytes) : this.#readSegment(segment, read);
@@ -114,7 +114,7 @@ export class OutgoingChunks {
     }
   }
 
-  /** Whether an entry may still have its bytes, only under another identity; what is read next is that. */
+  /** Whether an entry may still have its bytes under another identity, which the next read then expects. */
   async #isTouched(entryIndex: number, expected: Identity | undefined): Promise<boolean> {
     const [found] = await lookUpSources(this.#content, [this.#pathOf(entryIndex)]);
     return this.#versions.accept(entryIndex, found, expected);
@@ -131,9 +131,9 @@ export class OutgoingChunks {
   }
 
   /**
-   * Notes the digest of a chunk as it went out.
+   * Keeps the digest of a chunk that was sent.
    *
-   * @throws CairnError `source-changed` where it went out before with other bytes, of entries that were touched since
+   * @throws CairnError `source-changed` where it was sent before with other bytes, of entries that were touched since
    */
   sent(chunk: number, digest: Uint8Array): void {
     const before = this.#toProve.get(chunk);
@@ -150,7 +150,7 @@ export class OutgoingChunks {
     else this.#withZeros.delete(chunk);
   }
 
-  /** The digests that still hold when nobody remembers which entries were left out. */
+  /** The digests that are true without a record of the entries that were left out. */
   lastingDigests(): ChunkDigests {
     const lasting = new ChunkDigests(this.digests.digestLengthBytes);
     for (const chunk of this.digests.chunks.values()) {
@@ -160,14 +160,14 @@ export class OutgoingChunks {
   }
 
   /**
-   * Entries in whose place zeros went out, and that a claim about the whole does not leave out: the answer that named
-   * them may have been lost, or taken by a client that did not live to write it down.
+   * Entries that went out as zeros and that the claim does not leave out: the client may have lost the answer that
+   * named them, or died before it wrote them down.
    */
-  untold(excluded: ReadonlyChunkSet): number[] {
+  unreported(excluded: ReadonlyChunkSet): number[] {
     return [...this.excluded].filter((index) => !excluded.has(index));
   }
 
-  /** Entries of a chunk that are known, or now found, not to be what was scanned; with the first one's code. */
+  /** Entries of a chunk that are no longer as they were scanned, and the code of the first one. */
   async findFailures(chunk: number): Promise<{ code: SourceCode; entries: number[] } | undefined> {
     const wanted = this.#entriesOf(chunk).filter((index) => !this.excluded.has(index));
     const failures = new Map<number, SourceCode>();
@@ -190,18 +190,18 @@ export class OutgoingChunks {
     return code === 'source-changed' && this.#versions.accept(entryIndex, found, expected) ? undefined : code;
   }
 
-  /** The client knows of these entries, or is told of them now: from here on they are zeros. */
+  /** The client knows of these entries, or learns of them now: from here on they are zeros. */
   exclude(entries: Iterable<number>): void {
     for (const index of entries) {
       if (this.excluded.has(index)) continue;
       this.excluded.add(index);
       this.#unreported.delete(index);
-      // It comes again, with zeros.
+      // It is sent again, with zeros.
       for (const chunk of this.#chunksOf(index)) this.#toProve.delete(chunk);
     }
   }
 
-  /** The error that tells the client of entries that are not what was scanned. */
+  /** The error that tells the client which entries are no longer as they were scanned. */
   failureOf(code: SourceCode, entries: readonly number[], cause?: unknown): CairnError {
     const first = this.plan.manifest.entries.at(entries[0] ?? 0)?.path ?? '';
     const message = `${MESSAGES[code]}: ${JSON.stringify(first)}${entries.length > 1 ? ` and ${entries.length - 1} more` : ''}`;
@@ -222,7 +222,7 @@ export class OutgoingChunks {
   }
 }
 
-/** Ends a read in which one entry is of two versions, as far as anybody knows; the next one is of one. */
+/** Ends a read that may have mixed two versions of one entry; the next read has one version. */
 function touchedError(cause?: unknown): CairnError {
   const message = 'a source was touched while it was read; ask for the chunk again';
   return new CairnError('chunk-incomplete', message, { cause });

@@ -1,22 +1,22 @@
-/** Plans and other lists of runs as text: read and written in pieces, since they may have millions of runs. */
+/** Plans and other lists of runs as text, read and written in pieces, since they may have millions of runs. */
 import { createBreather } from '../../../base/breather.ts';
 import type { CairnError } from '../../../base/errors.ts';
 import { ChunkSet, type ReadonlyChunkSet } from '../../../checkpoint/chunk-set.ts';
 import type { Plan } from '../../../wire/messages.ts';
 import { createRunsReader } from '../../../wire/runs-reader.ts';
 
-/** What a plan says of the entries of a manifest: those that are there, and those whose attributes are set. */
+/** The sets of a plan over the entries of a manifest: those that are there, and those whose attributes are set. */
 export interface PlanSets {
   readonly have: ReadonlyChunkSet;
   readonly attributes: ReadonlyChunkSet;
 }
 
-/** The sets of a plan for so many entries. @throws CairnError `invalid-request` */
+/** The sets of a plan for this many entries. @throws CairnError `invalid-request` */
 export function planSetsOf({ have, attributes }: Plan, entries: number): PlanSets {
   return { have: ChunkSet.fromRuns(have, entries), attributes: ChunkSet.fromRuns(attributes, entries) };
 }
 
-/** Reads a plan. @throws CairnError `invalid-request`; what the source throws */
+/** Reads a plan. @throws CairnError `invalid-request`; errors of the source */
 export async function readPlan(
   source: AsyncIterable<Uint8Array>,
   entries: number,
@@ -27,9 +27,9 @@ export async function readPlan(
 }
 
 /**
- * Reads an object with lists of runs of entries, and what else is in it.
+ * Reads an object with lists of runs of entries, and its other members.
  *
- * @throws CairnError `invalid-request`; what the source throws
+ * @throws CairnError `invalid-request`; errors of the source
  */
 export async function readRuns<Name extends string>(
   source: AsyncIterable<Uint8Array>,
@@ -58,7 +58,7 @@ export function* runsText(set: ReadonlyChunkSet): Generator<string> {
   }
 }
 
-/** Refuses a body that is longer than it may be, as it comes. @throws CairnError `invalid-request` */
+/** Refuses a body that grows too long. @throws CairnError `invalid-request` */
 export async function* atMostBytes(
   source: AsyncIterable<Uint8Array>,
   maxBytes: number,

@@ -1,27 +1,27 @@
-/** How far a session is, and what of that is written down when its record is written anyway. */
+/** The progress of a session, and the part of it that is written down with other changes of the record. */
 import type { ReadonlyChunkSet } from '../../../checkpoint/chunk-set.ts';
 import { isStream } from '../../../manifest/layout.ts';
 import type { SessionRecord } from '../../../session/record.ts';
 import type { LiveSession } from './live-session.ts';
 import type { TransferPlan } from './transfer-plan.ts';
 
-/** How far a session is. Null stands for what is not known: the size of a stream, or chunks of what nobody has open. */
+/** The progress of a session. Null where it is unknown: the size of a stream, or chunks that are not open. */
 export interface SessionProgress {
   readonly bytesTotal: number | null;
-  /** Bytes of the chunks that a sync point covers; of a pull those that were sent. */
+  /** Bytes of the chunks that a sync point covers; in a pull, of the sent ones. */
   readonly bytesDone: number | null;
   readonly chunksTotal: number | null;
   readonly chunksDone: number | null;
 }
 
-/** What is counted of chunks that are open, of a push or a pull. */
+/** The numbers of open chunks, of a push or a pull. */
 interface CountedChunks {
   readonly plan: TransferPlan;
   readonly done: ReadonlyChunkSet;
   readonly lengthOf: (chunk: number) => number;
 }
 
-/** The progress of a session: counted where its chunks are open, otherwise as it was last written down. */
+/** The progress of a session: counted where its chunks are open, otherwise from its record. */
 export async function progressOf(
   record: SessionRecord,
   live: LiveSession | undefined,
@@ -38,7 +38,7 @@ export async function progressOf(
   };
 }
 
-/** What a session's record should say by now, to be written together with something that has to be. */
+/** Changes that a session's record lacks by now, to be written together with an urgent one. */
 export async function lastingChanges(live: LiveSession): Promise<Partial<SessionRecord>> {
   const { value } = live.record;
   const { bytesTotal, bytesDone } = await progressOf(value, live);
@@ -50,10 +50,10 @@ export async function lastingChanges(live: LiveSession): Promise<Partial<Session
   };
 }
 
-/** Nothing is opened for this: whoever only looks must not take descriptors. */
+/** Opens nothing: a mere look must not take descriptors. */
 async function openChunksOf({ content, record }: LiveSession): Promise<CountedChunks | undefined> {
   if (record.value.direction === 'push') {
-    // Whoever opened them was told why that failed.
+    // The request that opened them got the error.
     const incoming = await content.incoming.peek()?.catch(() => undefined);
     if (incoming === undefined || incoming.failed) return undefined;
     const { plan, staging } = incoming;

@@ -1,4 +1,7 @@
-/** The claim of one node on a session whose commit it carries out: renewed while it works, asked before each few changes. */
+/**
+ * The claim of one node on a session whose commit it carries out: renewed during the work, checked before each few
+ * changes.
+ */
 import { CairnError } from '../../../base/errors.ts';
 import type { Logger } from '../../../base/logger.ts';
 import { repeatedly } from '../../../base/repeatedly.ts';
@@ -9,22 +12,22 @@ import type { LiveRecord } from './live-record.ts';
 
 /** The claim of a node on a session whose commit it carries out. */
 export interface Claim {
-  /** Changes of the record that end the claim; `error` is what the commit failed with. Throws where the claim is over. */
+  /** Changes of the record that end the claim; `error` is the commit's. Throws where the claim is lost. */
   endWith(current: SessionRecord, error?: unknown): Pick<SessionRecord, 'publisher'>;
   /**
-   * Called before anything of a published tree is changed: whether this node may. The first time it is written down that
-   * publishing has begun. Undefined where there is no other node.
+   * Checks, before a published tree is changed, that this node still may. The first call writes down that publishing
+   * has begun. Undefined where there is no other node.
    *
    * @throws CairnError `server-busy` where another node has taken over
    */
   readonly confirm: (() => Promise<void>) | undefined;
-  /** Renews the claim from time to time, until what it answers is called. */
+  /** Renews the claim from time to time, until the caller calls the returned function. */
   keep(entriesDone: () => number): () => void;
   /** Whether another node has taken over. */
   isLost(): Promise<boolean>;
 }
 
-/** What claims are opened with. */
+/** The parts that open claims. */
 export interface ClaimOptions {
   readonly instanceId: string;
   readonly now: () => number;
@@ -40,7 +43,7 @@ export const UNDISPUTED: Claim = {
   isLost: async () => false,
 };
 
-/** Opens the claim that stands in a record, which this node has just written there. */
+/** Opens the claim that this node has just written into a record. */
 export function openClaim(record: LiveRecord, options: ClaimOptions): Claim {
   const { now, publisherLeaseMs } = options;
   const held = holding(record.value, options.instanceId);
@@ -57,7 +60,7 @@ export function openClaim(record: LiveRecord, options: ClaimOptions): Claim {
   const isDue = ({ untilMs }: Publisher): boolean => untilMs - now() < (publisherLeaseMs * 2) / 3;
   return {
     endWith: (current, error) => {
-      // What belongs to one entry fails again; what the store failed with may be over by then.
+      // An error of one entry comes again; an error of the store may be over by then.
       const isToBeFinished = error !== undefined && !isOfOneEntry(error);
       return { publisher: givenBack(held.check(current), isToBeFinished) };
     },
@@ -75,7 +78,7 @@ export function openClaim(record: LiveRecord, options: ClaimOptions): Claim {
         (error) => {
           options.log.debug(
             { session: record.value.id, err: error },
-            'the claim on a commit was not renewed',
+            'this node could not renew its claim on a commit',
           );
         },
       );
@@ -85,14 +88,17 @@ export function openClaim(record: LiveRecord, options: ClaimOptions): Claim {
         held.check(await record.refresh());
       } catch (error) {
         if (!held.isLost())
-          options.log.debug({ session: record.value.id, err: error }, 'a claim cannot be looked at');
+          options.log.debug(
+            { session: record.value.id, err: error },
+            'this node could not read its claim on a commit',
+          );
       }
       return held.isLost();
     },
   };
 }
 
-/** Tells whether a record still has the claim that `first` has. */
+/** The publisher in a record, if it still has the claim of `first`. */
 function holding(
   { publisher: first }: SessionRecord,
   instanceId: string,

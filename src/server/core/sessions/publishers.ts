@@ -1,6 +1,6 @@
 /**
- * Which node carries out a commit, where many nodes share their stores: one at a time, by the lease in the session's record. A
- * server that shares its stores with no other one asks nothing and writes nothing.
+ * Decides which of many nodes over the same stores carries out a commit: one at a time, by the lease in the session's
+ * record. A server that shares its stores with no other one reads and writes nothing for this.
  */
 import { claimedBy } from '../../../session/publisher.ts';
 import { isLeaseOver, type SessionRecord } from '../../../session/record.ts';
@@ -11,25 +11,25 @@ import { openClaim, UNDISPUTED, type Claim, type ClaimOptions } from './publishe
 export interface Publishers {
   /** Whether there may be other nodes. */
   readonly isShared: boolean;
-  /** Whether another node carries out the commit just now, or may do so. */
+  /** Whether another node carries out the commit, or may do so. */
   isElsewhere(record: SessionRecord): boolean;
-  /** Whether a tree may be in its place in part, so that its publishing is to be finished, and not given up. */
+  /** Whether a tree may be published in part, so that its publishing must be finished. */
   isBegun(record: SessionRecord): boolean;
-  /** Whether the node that carried out a commit has left it in the middle, and no other one has taken over. */
+  /** Whether a node has left a commit unfinished, and no other one has taken over. */
   isAbandoned(record: SessionRecord): boolean;
-  /** Changes with which this node becomes the publisher. Only where no other one is. */
+  /** Changes that make this node the publisher. Only where there is no other one. */
   claim(current: SessionRecord): Partial<SessionRecord>;
-  /** The claim that stands in a record since {@link claim}. */
+  /** The claim that {@link claim} has put into a record. */
   claimOf(record: LiveRecord): Claim;
 }
 
-/** What publishers are told apart with. */
+/** The parts that tell publishers apart. */
 export interface PublishersOptions extends ClaimOptions {
   /** Whether other nodes see the same records. */
   readonly isShared: boolean;
 }
 
-/** Makes what tells the publishers of one server's sessions. */
+/** Makes the publishers of one server's sessions. */
 export function createPublishers(options: PublishersOptions): Publishers {
   const { isShared, instanceId, now, publisherLeaseMs } = options;
   if (!isShared) return alone(instanceId);
@@ -44,7 +44,7 @@ export function createPublishers(options: PublishersOptions): Publishers {
     isBegun,
     isAbandoned: (record) => {
       if (record.state !== 'committing' || record.direction !== 'push' || isStanding(record)) return false;
-      // What failed waits for its client, who is told why; but no tree stays in part.
+      // A failed commit waits for its client, which gets the error; but no tree stays in part.
       const hasFailed = record.publisher?.untilMs === 0;
       return !hasFailed || (isBegun(record) && isLeaseOver(record, now()));
     },
@@ -56,7 +56,7 @@ export function createPublishers(options: PublishersOptions): Publishers {
   };
 }
 
-/** Nothing but this process works on its sessions: a commit that another run of it holds is one that was interrupted. */
+/** Only this process works on its sessions: a commit that an earlier run of it holds was interrupted. */
 function alone(instanceId: string): Publishers {
   return {
     isShared: false,

@@ -1,4 +1,4 @@
-/** A chunk of a push is taken: what may come, from where on, what it grows, and what of it was there already. */
+/** Receives a chunk of a push: checks what may come and from where on, and grows a stream. */
 import { CairnError } from '../../../base/errors.ts';
 import type { Logger } from '../../../base/logger.ts';
 import { DIGEST_LENGTH_BYTES, type HasherFactory } from '../../../manifest/digest.ts';
@@ -21,29 +21,29 @@ export interface ComingPart {
   readonly offset: number;
   /** Bytes of the part and the digest, as far as they are known. */
   readonly bodyBytes: number | undefined;
-  /** Opens what comes. Called only when nothing is left to refuse. */
+  /** Opens the body. Called only when nothing is left to refuse. */
   readonly open: () => AsyncIterable<Uint8Array>;
 }
 
 /**
- * Takes the bytes of a chunk and answers which sync point covers it. Everything that can be refused is refused before the
- * bytes are asked for.
+ * Stages the bytes of a chunk and answers which sync point covers it. Everything that can be refused is refused
+ * before the bytes are read.
  *
  * @throws CairnError `invalid-request`, `chunk-out-of-range`, `chunk-offset-mismatch`, `session-state`,
  * `session-suspended`, `session-fenced`, `quota-exceeded`, `chunk-digest-mismatch`, storage codes
  */
 export type Receive = (work: SessionWork, part: ComingPart) => Promise<SyncStatus>;
 
-/** What chunks are received with. */
+/** The parts that receive chunks. */
 export interface ReceivingOptions {
   readonly room: Pick<StagingRoom, 'growStream'>;
   readonly usage: Usage;
-  /** Told how many bytes of a chunk came, and how many of them were there before. */
+  /** Called with the received bytes of a chunk, and how many of them were there before. */
   readonly onReceived: (bytes: number, twiceBytes: number) => void;
   readonly log: Logger;
 }
 
-/** Makes what receives the chunks of one server. */
+/** Makes the function that receives the chunks of one server. */
 export function createReceive({ room, usage, onReceived, log }: ReceivingOptions): Receive {
   return async (work, part) => {
     const { live } = work;
@@ -78,7 +78,10 @@ export function createReceive({ room, usage, onReceived, log }: ReceivingOptions
   };
 }
 
-/** The size of a stream was not known when its plan was agreed. @throws CairnError `quota-exceeded`, `server-busy`, `storage-full` */
+/**
+ * Reserves room as a stream grows: its size was not known when its plan was agreed. @throws CairnError
+ * `quota-exceeded`, `server-busy`, `storage-full`
+ */
 async function growStream(
   { room, usage }: Pick<ReceivingOptions, 'room' | 'usage'>,
   { id, record }: LiveSession,
@@ -90,7 +93,7 @@ async function growStream(
   if (!isStream(manifest)) return;
   await openUsage(usage);
   const beforeBytes = usage.tally.bytesOf(id);
-  // First: a chunk that the quota does not let through takes no room from others.
+  // First: a chunk that the quota refuses takes no room from others.
   if (authorization !== undefined && bytes > beforeBytes) checkBytes(usage, authorization, id, bytes);
   try {
     await room.growStream(id, bytes + (record.value.manifestBytes ?? 0));
@@ -100,13 +103,14 @@ async function growStream(
   }
 }
 
-/** What a writer that was cut off means to its client, which knows nothing of writers. */
+/** The error for a client whose writer was cut off, since a client knows nothing of writers. */
 function tellable({ failed }: IncomingChunks, chunk: number, error: unknown): unknown {
-  // The end of the staging cut the writer off, as another one would have; its client has to resume.
+  // The end of the staging cut the writer off, as another writer would have; the client has to resume.
   if (failed) return new CairnError('session-suspended', 'a sync point failed', { cause: error });
   if (!(error instanceof CairnError) || error.code !== 'chunk-conflict') return error;
-  // Who is of this epoch has asked twice, and what was sent first may come last: it has to ask where the chunk goes on.
-  const message = `another request for chunk ${chunk} took over before this one was whole`;
+  // The client of this epoch has asked twice, and the first request may arrive last: it has to ask where the chunk
+  // goes on.
+  const message = `another request for chunk ${chunk} replaced this one before it was whole`;
   return new CairnError('chunk-offset-mismatch', message, { cause: error, details: { chunk } });
 }
 
@@ -189,7 +193,10 @@ function untouched(staging: ChunkStaging): ChunkStaging {
   };
 }
 
-/** At the write, not only at the door: a newer epoch, a commit that looks at the chunks or a sync point that fails comes first. */
+/**
+ * Checked at the write, not only before it: a newer epoch, a commit that looks at the chunks or a failed sync point
+ * comes first.
+ */
 function checkUnsealed({ live, epoch }: SessionWork): void {
   live.record.checkEpoch(epoch);
   const { state } = live.record.value;

@@ -1,10 +1,10 @@
-/** What a session is authorized by, kept up to date: tokens come and go, progress stays. */
+/** Keeps the authorization of a session up to date: tokens come and go, progress stays. */
 import type { SessionRecord } from '../../../session/record.ts';
 import { pushScopeOf } from '../../../session/scopes.ts';
 import { checkAllows, type Authorization } from '../../../session/authorization.ts';
 import type { LiveSession } from './live-session.ts';
 
-/** Refuses to go on with a session in the name of what does not allow it. @throws CairnError `forbidden` */
+/** Refuses to continue a session under an authorization that does not allow it. @throws CairnError `forbidden` */
 export function checkAllowsSession(
   authorization: Authorization,
   { direction, target }: Pick<SessionRecord, 'direction' | 'target'>,
@@ -13,7 +13,7 @@ export function checkAllowsSession(
   checkAllows(authorization, needed, target);
 }
 
-/** Goes on in the name of a newer authorization of the same principal. @throws CairnError `forbidden` */
+/** Continues a session under a newer authorization of the same principal. @throws CairnError `forbidden` */
 export async function renewAuthorization(
   { record }: LiveSession,
   asking: Authorization,

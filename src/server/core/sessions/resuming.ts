@@ -1,4 +1,4 @@
-/** A session goes on for whoever asks now: a new epoch, a new credential. */
+/** Resumes a session for the client that asks: with a new epoch and a new credential. */
 import { CairnError } from '../../../base/errors.ts';
 import type { Logger } from '../../../base/logger.ts';
 import type { Authorization } from '../../../session/authorization.ts';
@@ -14,40 +14,40 @@ import type { LiveSession } from './live-session.ts';
 import { checkAllowsSession } from './renewal.ts';
 import type { SessionTimes } from './session-times.ts';
 
-/** Who resumes a session, and how. */
+/** A request to resume a session. */
 export interface Resuming {
   readonly authorization: Authorization;
   readonly address: string;
-  /** The credential that the request shows; undefined for a client that has none. */
+  /** The credential that the request shows; undefined for a client without one. */
   readonly credential: string | undefined;
   /** A wish that makes the sync mode stricter, never looser. */
   readonly sync: SyncMode | undefined;
-  /** Encodings that the client can do. */
+  /** Encodings that the client supports. */
   readonly encodings: readonly string[] | undefined;
 }
 
-/** What sessions of one server are resumed with. */
+/** The parts that resume the sessions of one server. */
 export interface ResumingOptions {
   readonly usage: Usage;
   readonly times: Pick<SessionTimes, 'now' | 'leaseMs' | 'maxAgeMs'>;
-  /** Names the holder of what is not durable yet. */
+  /** The id of this server: records name it as the holder of bytes that are not durable. */
   readonly instanceId: string;
   readonly grantOf: GrantOf;
-  /** Told of a session that goes on. */
+  /** Called for each resumed session. */
   readonly onResumed: () => void;
   readonly log: Logger;
 }
 
 /**
- * Opens a session for whoever asks now: a new epoch, a new credential. Requests of older epochs end, and what they
- * brought is settled, before this resolves.
+ * Resumes a session: a new epoch, a new credential. Before this resolves, requests of older epochs have ended, and
+ * the bytes that they brought are settled.
  *
- * @throws CairnError `forbidden`, `quota-exceeded`, `session-aborted`, `session-expired`, `session-credential` for one
- * that was replaced
+ * @throws CairnError `forbidden`, `quota-exceeded`, `session-aborted`, `session-expired`, `session-credential` for a
+ * replaced one
  */
 export type Resume = (live: LiveSession, resuming: Resuming) => Promise<SessionGrant>;
 
-/** Makes what resumes the sessions of one server. */
+/** Makes the function that resumes the sessions of one server. */
 export function createResume({ usage, times, instanceId, grantOf, onResumed, log }: ResumingOptions): Resume {
   const { now } = times;
   return async (live, { authorization, address, credential, sync, encodings }) => {
@@ -73,7 +73,7 @@ export function createResume({ usage, times, instanceId, grantOf, onResumed, log
     const record = await live.record.change('resume', changes, undefined, cause);
     onResumed();
     await live.endOlderRequests();
-    // They are opened again in the new mode.
+    // The chunks are opened again in the new mode.
     if (syncOf(record) !== before && record.state === 'open') await live.content.closeChunks({ sync: true });
     const { id, epoch, direction, state } = record;
     log.info({ session: id, epoch, direction, state, ...cause }, 'session resumed');

@@ -1,4 +1,4 @@
-/** What is loaded and open of a session in the content store: documents, plan, chunks. */
+/** The content of a session in the content store: documents, plan, chunks. */
 import { CairnError, storageError } from '../../../base/errors.ts';
 import { ChunkDigests } from '../../../checkpoint/chunk-digests.ts';
 import { DIGEST_LENGTH_BYTES, loadHasher } from '../../../manifest/digest.ts';
@@ -19,7 +19,7 @@ import { loadDigests, loadIdentities, loadManifest, loadPlan, saveDigests } from
 import { SingleFlight } from './single-flight.ts';
 import { createPlan, type TransferPlan } from './transfer-plan.ts';
 
-/** What a push wants with modes. The served root is never the target that a client has made. */
+/** How a push treats modes. The served root is never a target that the client has made. */
 export function modesOf({ preserveModes, keepsTarget, target }: SessionRecord): ModeWishes {
   return {
     preserve: preserveModes,
@@ -27,19 +27,19 @@ export function modesOf({ preserveModes, keepsTarget, target }: SessionRecord): 
   };
 }
 
-/** What the contents of one server's sessions are opened with. */
+/** The parts that open the contents of one server's sessions. */
 export interface ContentOptions {
   readonly content: ContentStore;
   readonly manifestLimits: ManifestLimits;
   readonly groupCommit: GroupLimits;
-  /** The digests of a pull are saved at most so often. */
+  /** The shortest time between two saves of a pull's digests. */
   readonly saveDigestsEveryMs: number;
   readonly now: () => number;
-  /** Told how long, in milliseconds, a sync of the store took. */
+  /** Called with the duration, in milliseconds, of each sync of the store. */
   readonly onSynced: (durationMs: number) => void;
-  /** Told when what a session holds is about to be freed. */
+  /** Called before the staging of a session is freed. */
   readonly onDiscard: (id: string) => void;
-  /** Told of a session whose staging area could not be freed. */
+  /** Called for a session whose staging area could not be freed. */
   readonly onLeftover: (id: string) => void;
   readonly log: Logger;
 }
@@ -48,7 +48,7 @@ export interface ContentOptions {
 export class SessionContent {
   readonly area: SingleFlight<StagingArea>;
   readonly manifest: SingleFlight<Manifest>;
-  /** Who the entries of a pull's source were when it was scanned. */
+  /** The identities of a pull's source entries when they were scanned. */
   readonly identities: SingleFlight<StringList>;
   /** The agreed plan, or undefined before there is one. */
   readonly plan: SingleFlight<TransferPlan | undefined>;
@@ -73,7 +73,7 @@ export class SessionContent {
   /** The agreed plan, if there is one by now. */
   async currentPlan(): Promise<TransferPlan | undefined> {
     const plan = await this.plan.get();
-    // Another process may be the one that takes it.
+    // Another process may take the plan.
     if (plan === undefined) this.plan.forget();
     return plan;
   }
@@ -91,17 +91,17 @@ export class SessionContent {
     return this.#syncIncoming(await this.incoming.get());
   }
 
-  /** A sync point of what is open of a push; nothing where nothing is. @throws CairnError as {@link sync} does */
+  /** Makes a sync point of the open chunks of a push, if they are open. @throws CairnError as {@link sync} does */
   async syncOpened(): Promise<void> {
-    // Where opening failed there is nothing to sync, and whoever opened it was told.
+    // Where opening failed there is nothing to sync, and the request that opened it got the error.
     const chunks = await this.incoming.peek()?.catch(() => undefined);
     if (chunks !== undefined && !chunks.failed) await this.#syncIncoming(chunks);
   }
 
   /**
-   * Notes a whole chunk of a push.
+   * Takes in a whole chunk of a push.
    *
-   * @throws CairnError a storage code where the sync failed that was to cover it; the session is then suspended
+   * @throws CairnError a storage code where its sync failed; the session is then suspended
    */
   async finishChunk(
     chunks: IncomingChunks,
@@ -126,16 +126,16 @@ export class SessionContent {
   }
 
   /**
-   * A sync failed: what is staged and not durable is lost, and asking the same descriptor again proves nothing. The
-   * session is suspended; who resumes it starts from what is durable.
+   * After a failed sync the staged bytes that are not durable are lost, and asking the same descriptor again proves
+   * nothing. Suspends the session; a resume starts from the durable bytes.
    */
   async giveUp(chunks: IncomingChunks, error: unknown): Promise<void> {
     if (chunks.failed) return;
     chunks.failed = true;
     const { id, state } = this.#record.value;
     this.#options.log.error({ session: id, err: error }, 'a sync point failed; the session is suspended');
-    // First of all, and also where the disk is so full that it cannot be written down: the next request of this epoch
-    // would open the chunks anew, number their sync points from the beginning, and call durable what is lost.
+    // First of all, and also where the full disk takes no record: the next request of this epoch would open the
+    // chunks again, number their sync points from the beginning, and call lost bytes durable.
     this.#record.disown();
     this.incoming.forget();
     await chunks.close();
@@ -143,7 +143,7 @@ export class SessionContent {
     if (state === 'open') await this.#record.change('suspend', { holder: null }, undefined, { why });
   }
 
-  /** {@link giveUp} where nobody waits for it. */
+  /** {@link giveUp} where no request waits for it. */
   async #giveUpAlone(chunks: IncomingChunks, error: unknown): Promise<void> {
     try {
       await this.giveUp(chunks, error);
@@ -153,12 +153,9 @@ export class SessionContent {
     }
   }
 
-  /**
-   * Gives back what is open of the chunks; with a sync point first, if that is wanted. Answers what is durable of a push
-   * by then, where there was something open of it.
-   */
+  /** Closes the open chunks, on request after a sync point. Answers what is then durable of a push that was open. */
   async closeChunks({ sync }: { sync: boolean }): Promise<SyncStatus | undefined> {
-    // Where opening failed there is nothing to close, and whoever opened it was told.
+    // Where opening failed there is nothing to close, and the request that opened it got the error.
     const chunks = await this.incoming.peek()?.catch(() => undefined);
     let status: SyncStatus | undefined;
     if (chunks !== undefined && !chunks.failed) {
@@ -171,7 +168,7 @@ export class SessionContent {
     return status;
   }
 
-  /** Frees everything that the session keeps in the store; what cannot be freed now is freed later. @throws storage codes */
+  /** Frees everything that the session has in the store; a failure is tried again later. @throws storage codes */
   async discard(): Promise<void> {
     this.#options.onDiscard(this.#record.value.id);
     try {
@@ -196,7 +193,7 @@ export class SessionContent {
     return { syncPoint: chunks.syncs, durableSyncPoint: chunks.syncs };
   }
 
-  /** Saves the digests of what was sent, so that a restart does not cost reading it again. */
+  /** Saves the digests of sent chunks, so that a restart need not read them again. */
   async #saveDigests(chunks: OutgoingChunks): Promise<void> {
     if (!chunks.dirty) return;
     chunks.dirty = false;
@@ -213,7 +210,7 @@ export class SessionContent {
   }
 
   async #loadPlan(): Promise<TransferPlan | undefined> {
-    // A plan that was saved and not answered is none: another one may still come.
+    // The server saved a plan and crashed before it answered: another one may still come.
     if (this.#record.value.state === 'establishing') return undefined;
     const manifest = await this.manifest.get();
     const plan = await loadPlan(await this.area.get(), manifest.entries.length);
@@ -263,7 +260,10 @@ export class SessionContent {
     try {
       return await loadDigests(await this.area.get(), length, layout.chunkCount);
     } catch (error) {
-      this.#options.log.warn({ session: id, err: error }, 'the digests that were sent are read anew');
+      this.#options.log.warn(
+        { session: id, err: error },
+        'the saved digests of a pull cannot be used; its chunks are read and hashed again at the commit',
+      );
       return new ChunkDigests(length);
     }
   }

@@ -1,4 +1,4 @@
-/** The documents that a session keeps in its staging area, as values. */
+/** The documents of a session in its staging area, as values. */
 import { CairnError } from '../../../base/errors.ts';
 import { ChunkDigests } from '../../../checkpoint/chunk-digests.ts';
 import type { Manifest } from '../../../manifest/manifest.ts';
@@ -9,7 +9,7 @@ import { encodeTree, readTree, type Notice } from '../../../wire/tree-stream.ts'
 import { readPlan, runsText, type PlanSets } from './plan-text.ts';
 import type { DocumentName, StagingArea } from '../../../storage/content-store.ts';
 
-/** Saves a manifest with the notices of its sender, as the tree that it is on the wire. */
+/** Saves a manifest with the notices of its sender, in the form of the wire. */
 export function saveManifest(
   area: StagingArea,
   manifest: Manifest,
@@ -54,18 +54,21 @@ export function savePlan(area: StagingArea, { have, attributes }: PlanSets): Pro
   return area.save('plan', anew(text));
 }
 
-/** Loads the plan of so many entries; undefined where none was agreed. @throws CairnError `invalid-request` for damage */
+/**
+ * Loads the plan for this many entries; undefined where none was agreed. @throws CairnError `invalid-request` for
+ * damage
+ */
 export async function loadPlan(area: StagingArea, entries: number): Promise<PlanSets | undefined> {
   const source = await area.load('plan');
   return source === undefined ? undefined : readPlan(source, entries, 'the saved plan');
 }
 
-/** Saves the digests of chunks that were sent. */
+/** Saves the digests of sent chunks. */
 export function saveDigests(area: StagingArea, digests: ChunkDigests): Promise<void> {
   return area.save('digests', [JSON.stringify(digests.encode())]);
 }
 
-/** Loads the digests of chunks that were sent; none where they were not saved. @throws CairnError `invalid-request` */
+/** Loads the digests of sent chunks; none where they were not saved. @throws CairnError `invalid-request` */
 export async function loadDigests(
   area: StagingArea,
   digestLengthBytes: number,
@@ -76,7 +79,7 @@ export async function loadDigests(
   return ChunkDigests.decode(JSON.parse(text), digestLengthBytes, chunkLimit);
 }
 
-/** A text that is made each time that it is read: a store that refused it may be followed by another one. */
+/** A text that is made again at each read: the caller may offer it to a second store after the first refused it. */
 function anew(make: () => Iterator<string>): Iterable<string> {
   return { [Symbol.iterator]: make };
 }

@@ -1,9 +1,9 @@
-/** A request for a session, and in whose name. */
+/** A request for a session, with its authorization. */
 import type { Authorization } from '../../../session/authorization.ts';
 import type { EstablishRequest } from '../../../wire/messages.ts';
 import type { Resuming } from './resuming.ts';
 
-/** Who wants a session, and which. */
+/** The sender of a request for a session, and its wish. */
 export interface SessionWish {
   readonly authorization: Authorization;
   /** Network address. */
@@ -13,7 +13,7 @@ export interface SessionWish {
   readonly request: EstablishRequest;
 }
 
-/** Whoever asks for a session by what it is about has no credential of it, and has authenticated. */
+/** A client that asks for a session by its transfer has no credential of it, and has authenticated. */
 export function resumingOf({ authorization, address, request }: SessionWish): Resuming {
   return { authorization, address, credential: undefined, sync: request.sync, encodings: request.encodings };
 }

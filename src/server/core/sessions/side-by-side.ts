@@ -1,6 +1,6 @@
 /**
- * Does `work` with every item, at most `atATime` at once, so that ten thousand of them take no more memory and
- * descriptors than a few. The first failure is thrown when those that had begun are over; then no more is begun.
+ * Does `work` with every item, at most `atATime` at once, to bound memory and descriptors. After a failure no more is
+ * begun; it is thrown when the begun work is over.
  */
 export async function sideBySide<T>(
   items: AsyncIterable<T>,

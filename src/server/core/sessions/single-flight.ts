@@ -1,4 +1,4 @@
-/** A value that is made once, when it is first asked for; those who ask meanwhile wait for the same one. */
+/** A value that is made once, on the first call; calls in the meantime wait for the same value. */
 export class SingleFlight<T> {
   readonly #make: () => Promise<T>;
   #value: Promise<T> | undefined;
@@ -7,7 +7,7 @@ export class SingleFlight<T> {
     this.#make = make;
   }
 
-  /** The value; a failure is thrown to all who wait for it, and the next one who asks tries again. */
+  /** The value; a failure is thrown to all that wait for it, and the next call tries again. */
   get(): Promise<T> {
     if (this.#value !== undefined) return this.#value;
     const value = this.#make();
@@ -28,12 +28,12 @@ export class SingleFlight<T> {
     this.#value = Promise.resolve(value);
   }
 
-  /** Forgets the value; the next one who asks has it made anew. */
+  /** Forgets the value; the next call makes it again. */
   forget(): void {
     this.#value = undefined;
   }
 
-  /** Forgets the value and returns it to whoever has to close it. */
+  /** Forgets the value and returns it to its closer. */
   take(): Promise<T> | undefined {
     const value = this.#value;
     this.#value = undefined;

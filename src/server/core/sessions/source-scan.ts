@@ -1,4 +1,4 @@
-/** The source of a pull is scanned once, and its manifest kept. */
+/** Scans the source of a pull once, and keeps its manifest. */
 import type { Logger } from '../../../base/logger.ts';
 import type { ManifestParameters } from '../../../manifest/manifest.ts';
 import type { ContentStore } from '../../../storage/content-store.ts';
@@ -10,23 +10,23 @@ import type { SessionWork } from './admission.ts';
 import { saveIdentities, saveManifest } from './session-documents.ts';
 import type { StagingRoom } from './staging-room.ts';
 
-/** Who is told of a scan while it runs. */
+/** The listener of a scan. */
 export interface ScanListener {
-  /** Aborted once nobody waits for the scan any more that has not begun. */
+  /** Aborted once no request waits for a scan that has not begun. */
   readonly signal: AbortSignal;
   /** Takes the lines of the tree as they come, all but the last ones. */
   readonly onLines: (lines: string) => Promise<void>;
 }
 
 /**
- * Scans the source of a session and keeps its manifest. Called with nothing else at work on the session.
+ * Scans the source of a session and keeps its manifest. The caller makes sure that nothing else works on the session.
  *
- * @throws CairnError `server-busy`, `manifest-too-large`, `quota-exceeded`, `storage-full`, `session-fenced`; what the
- * scan and `onLines` throw
+ * @throws CairnError `server-busy`, `manifest-too-large`, `quota-exceeded`, `storage-full`, `session-fenced`; errors
+ * of the scan and of `onLines`
  */
 export type ScanSource = (work: SessionWork, listener: ScanListener) => Promise<ScannedTree>;
 
-/** What sources are scanned with. */
+/** The parts that scan sources. */
 export interface SourceScanOptions {
   readonly content: ContentStore;
   readonly scanLimiter: Limiter;
@@ -36,7 +36,7 @@ export interface SourceScanOptions {
   readonly log: Logger;
 }
 
-/** Makes what scans the sources of one server. */
+/** Makes the function that scans the sources of one server. */
 export function createScanSource(options: SourceScanOptions): ScanSource {
   const { content, scanLimiter, usage, room, limits, log } = options;
   return async ({ live, epoch }, { signal, onLines }) => {
@@ -55,7 +55,7 @@ export function createScanSource(options: SourceScanOptions): ScanSource {
     const area = await live.content.area.get();
     await saveIdentities(area, tree.identities);
     await saveManifest(area, manifest, tree.notices);
-    // The end of the tree is sent after this: a client that has seen it can count on the manifest.
+    // The end of the tree is sent after this, so a client that has seen it can count on the manifest.
     await live.record.change('prepare', { manifestId: manifest.id, manifestBytes, entries }, epoch);
     live.content.manifest.set(manifest);
     live.content.identities.set(tree.identities);

@@ -1,6 +1,6 @@
 /**
- * What all unfinished transfers together may stage: each takes room for its manifest when that comes, and for what its
- * plan needs when that is agreed.
+ * Bounds the bytes that all unfinished transfers together may stage: each takes room for its manifest when that
+ * comes, and for its chunks when its plan is agreed.
  */
 import { formatBytes } from '../../../base/byte-text.ts';
 import { CairnError } from '../../../base/errors.ts';
@@ -9,40 +9,43 @@ import { isTerminal } from '../../../session/state.ts';
 import type { ContentStore } from '../../../storage/content-store.ts';
 import type { CoreLimits } from '../core-limits.ts';
 
-/** The room for staged bytes. Numbers in memory, which every run of the collector makes true. */
+/** The room for staged bytes: numbers in memory, which every run of the collector corrects. */
 export interface StagingRoom {
   /**
-   * Takes room for a session: for payload that comes, and for documents that are there.
+   * Takes room for a session: for the payload to come, and for its documents.
    *
    * @throws CairnError `server-busy` where others have to end first, `storage-full` where it can never fit
    */
   take(id: string, payloadBytes: number, documentBytes: number): Promise<void>;
   /**
-   * Takes room for documents that come, unless the session has as much. Those of a pull may come on a full disk, too:
-   * memory takes them there.
+   * Takes room for documents to come, unless the session has as much. A pull may keep its documents in memory, so a
+   * full disk does not refuse them.
    *
    * @throws CairnError like {@link take}
    */
   takeDocuments(id: string, bytes: number, direction: SessionRecord['direction']): Promise<void>;
-  /** The session needs no more than that. */
+  /** Gives back all room of a session beyond these bytes. */
   shrink(id: string, bytes: number): void;
   /** What a session has taken, in bytes. */
   of(id: string): number;
-  /** More documents come than were announced. @throws CairnError like {@link take} */
+  /** Takes room for more documents than were announced. @throws CairnError like {@link take} */
   grow(id: string, bytes: number): void;
-  /** A stream becomes so long, which nobody knew before: one chunk may lie far behind all others. @throws CairnError like {@link take} */
+  /**
+   * Takes room for a stream that has grown to this size: one chunk may lie far behind all others. @throws CairnError
+   * like {@link take}
+   */
   growStream(id: string, bytes: number): Promise<void>;
-  /** The session has ended. */
+  /** Gives back the room of a session that has ended. */
   release(id: string): void;
-  /** Begins to count anew: `note` takes every record, `done` puts an end to what had none. */
+  /** Begins to count again: `note` takes every record, `done` drops the sessions without one. */
   recount(): { note(record: SessionRecord): void; done(): void };
   readonly bytes: number;
 }
 
 const GIB = 1024 ** 3;
-/** Documents that are taken on the fullest of disks. */
+/** Documents up to this size are taken on the fullest of disks. */
 const SMALL_DOCUMENTS_BYTES = 1024 ** 2;
-/** What stays free unless something else was set: a part of the disk, and no more than is good for a large one. */
+/** What stays free by default: a part of the disk, and no more than makes sense for a large one. */
 const KEEP_FREE = { part: 0.05, maxBytes: GIB };
 
 /** Makes the room of one server. */
@@ -70,7 +73,7 @@ export function createStagingRoom(
     take: async (id, payloadBytes, documentBytes) => {
       const bytes = payloadBytes + documentBytes;
       check(id, bytes);
-      // Who only brings names and times needs no room, on the fullest of disks.
+      // A push of names and times alone needs no room, on the fullest of disks.
       if (payloadBytes > 0) await checkDisk(content, payloadBytes, limits.keepFreeBytes);
       // Another session may have taken it while the disk was asked.
       check(id, bytes);
@@ -99,7 +102,7 @@ export function createStagingRoom(
   };
 }
 
-/** What each session has taken, and the sum of it. */
+/** The room of each session, and the sum. */
 function createHoldings() {
   const held = new Map<string, number>();
   let total = 0;
@@ -134,7 +137,7 @@ function createHoldings() {
 function neverFits(bytes: number, most: number): CairnError {
   return new CairnError(
     'storage-full',
-    `this needs room for ${formatBytes(bytes)}, and the server stages at most ${formatBytes(most)} of all transfers together`,
+    `this transfer needs room for ${formatBytes(bytes)}, and the server stages at most ${formatBytes(most)} of all transfers together`,
     { details: { limit: 'staging' } },
   );
 }
@@ -142,7 +145,7 @@ function neverFits(bytes: number, most: number): CairnError {
 function noRoomNow(bytes: number, most: number): CairnError {
   return new CairnError(
     'server-busy',
-    `this needs room for ${formatBytes(bytes)}; the server stages at most ${formatBytes(most)}, and other transfers have to end first`,
+    `this transfer needs room for ${formatBytes(bytes)}; the server stages at most ${formatBytes(most)}, and other transfers have to end first`,
     { details: { limit: 'staging' } },
   );
 }
@@ -160,7 +163,7 @@ async function checkDisk(
   if (freeBytes - bytes >= keepFreeBytes) return;
   throw new CairnError(
     'storage-full',
-    `this needs ${formatBytes(bytes)}; ${formatBytes(freeBytes)} are free on the disk, of which ${formatBytes(keepFreeBytes)} have to stay free`,
+    `this transfer needs ${formatBytes(bytes)}; the disk has ${formatBytes(freeBytes)} free, and ${formatBytes(keepFreeBytes)} of them have to stay free`,
     { details: { limit: 'free-disk' } },
   );
 }

@@ -1,4 +1,4 @@
-/** Sessions as they are shown to who looks after them: from memory where they are, else from their records. */
+/** Sessions as an administrator sees them: from memory where they are, else from their records. */
 import { printable } from '../../../base/safe-path.ts';
 import type { SessionDetails, SessionSummary } from '../../../wire/admin-messages.ts';
 import { leaseEnd, type SessionFailure, type SessionRecord } from '../../../session/record.ts';
@@ -8,16 +8,16 @@ import type { LiveSessions } from './live-sessions.ts';
 import type { SessionTimes } from './session-times.ts';
 import { progressOf } from './progress.ts';
 
-/** Addresses that are shown of one session: the last that were used. */
+/** The most addresses to show for one session: the last that were used. */
 const MAX_ADDRESSES = 16;
 
-/** What is needed to show a session. */
+/** The parts that show a session. */
 export interface Shown {
   readonly live: Pick<LiveSessions, 'peek'>;
   readonly times: SessionTimes;
 }
 
-/** One line about a session. Nothing is loaded or opened for it. */
+/** One line about a session. Loads and opens nothing for it. */
 export async function summaryOf(
   { live: sessions, times }: Shown,
   kept: SessionRecord,
@@ -71,17 +71,17 @@ function newerOf(a: SessionRecord, b: SessionRecord): SessionRecord {
 
 function leaseExpiresAtMs(times: SessionTimes, record: SessionRecord, live?: LiveSession): number {
   const touched = live?.record.touchedAtMs;
-  // Touching an ended one keeps it no longer.
+  // Requests do not extend the time of an ended session.
   if (touched === undefined || isTerminal(record.state)) return record.leaseExpiresAtMs;
   return Math.max(record.leaseExpiresAtMs, leaseEnd(record, touched, times));
 }
 
-/** A lease is written down now and then only; what happened to the session is written down at once. */
+/** A lease is written down only now and then; a moment of the history is written down at once. */
 function touchedAtMs({ leaseMs, now }: SessionTimes, record: SessionRecord, live?: LiveSession): number {
   const { createdAtMs, state, history = [] } = record;
   const byLease = isTerminal(state) ? 0 : record.leaseExpiresAtMs - leaseMs;
   const times = [createdAtMs, byLease, history.at(-1)?.atMs ?? 0, live?.record.touchedAtMs ?? 0];
-  // A lease that was longer or shorter at another start of the server must not lead into the future.
+  // A lease with another length at an earlier start must not lead into the future.
   return Math.min(Math.max(...times), Math.max(now(), createdAtMs));
 }
 
@@ -89,7 +89,7 @@ function addressesOf({ history = [] }: SessionRecord, live: LiveSession | undefi
   const seen = new Set<string>();
   const add = (address: string | undefined): void => {
     if (address === undefined) return;
-    // Once more at the end: the order is that of their last use.
+    // Added again at the end: the order is that of the last use.
     seen.delete(address);
     seen.add(address);
   };

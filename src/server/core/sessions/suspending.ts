@@ -1,4 +1,4 @@
-/** A session stops in order: a sync point of what came, and it waits for whoever resumes it. */
+/** Stops a session in order: a sync point of the received bytes, and then it waits for a resume. */
 import { CairnError } from '../../../base/errors.ts';
 import type { Logger } from '../../../base/logger.ts';
 import type { Authorization } from '../../../session/authorization.ts';
@@ -6,7 +6,7 @@ import type { SessionWork } from './admission.ts';
 import type { LiveSession } from './live-session.ts';
 import { lastingChanges } from './progress.ts';
 
-/** Its client leaves. @throws CairnError storage codes, `session-fenced` */
+/** Suspends a session whose client leaves. @throws CairnError storage codes, `session-fenced` */
 export async function suspendForClient({ live, epoch, cause }: SessionWork, log: Logger): Promise<void> {
   const { state } = live.record.value;
   if (state !== 'open' && state !== 'establishing') return;
@@ -19,21 +19,21 @@ export async function suspendForClient({ live, epoch, cause }: SessionWork, log:
 }
 
 /**
- * What it is authorized by has ended, which its requests are told.
+ * Suspends a session whose authorization has ended, and ends its requests with that error.
  *
- * @param whyOver asked again once it is this session's turn: its client may have come back with another token meanwhile
+ * @param endedError asked again in this session's turn: the client may have come back with another token meanwhile
  * @throws CairnError storage codes
  */
 export async function suspendUnauthorized(
   live: LiveSession,
-  whyOver: (authorization: Authorization) => CairnError | undefined,
+  endedError: (authorization: Authorization) => CairnError | undefined,
   log: Logger,
 ): Promise<void> {
   const { id, record } = live;
   const endedNow = (): CairnError | undefined => {
     const { state, authorization } = record.value;
     if (authorization === undefined || (state !== 'open' && state !== 'establishing')) return undefined;
-    return whyOver(authorization);
+    return endedError(authorization);
   };
   const error = endedNow();
   if (error === undefined) return;

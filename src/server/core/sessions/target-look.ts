@@ -1,4 +1,4 @@
-/** What is at the target of a session that is wanted, before there is one. */
+/** Looks at the target of a wanted session before there is a session. */
 import { CairnError } from '../../../base/errors.ts';
 import { ancestorsOf, printable } from '../../../base/safe-path.ts';
 import { mayCompare } from '../../../session/scopes.ts';
@@ -6,16 +6,16 @@ import type { ContentStore } from '../../../storage/content-store.ts';
 import type { SessionGrant } from '../../../wire/messages.ts';
 import type { SessionWish } from './session-wish.ts';
 
-/** What was found at a target. */
+/** The result of a look at a target. */
 export interface TargetLook {
-  /** What the client may know of it. */
+  /** The part that the client may know. */
   readonly there: Pick<SessionGrant, 'isTargetNew' | 'fileBytes'>;
   /** Whether something is at the target of a push. */
   readonly keepsTarget: boolean;
 }
 
 /**
- * Refuses early what could only fail later; answers what a client may want to know of the target before all else.
+ * Refuses early a target that would fail later; answers what a client may want to know of it first.
  *
  * @throws CairnError `not-found` for a pull, `symlink-refused`, `not-directory`, storage codes
  */
@@ -31,7 +31,7 @@ export async function lookAtTarget(
   }
   const parents = ancestorsOf(target);
   const isBlind = !mayCompare(scopes);
-  // Who may not know what is there learns of it neither here nor by what fails.
+  // A client that may not know what is there must not learn it here by a failure.
   const pass = isBlind ? (): void => undefined : undefined;
   const found = await content.lookup([...parents, target], pass);
   const isTargetNew = found.pop() === undefined;

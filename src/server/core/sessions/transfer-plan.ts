@@ -1,4 +1,4 @@
-/** What both sides agreed to carry: the manifest, what is not carried, and the layout that follows. */
+/** The transfer that both sides agreed on: the manifest, the entries that are not carried, and the resulting layout. */
 import { createBreather } from '../../../base/breather.ts';
 import { CairnError } from '../../../base/errors.ts';
 import { createLayout, isStream, type Layout } from '../../../manifest/layout.ts';
@@ -6,7 +6,7 @@ import type { Manifest } from '../../../manifest/manifest.ts';
 import type { Plan, PlanAccepted } from '../../../wire/messages.ts';
 import type { PlanSets } from './plan-text.ts';
 
-/** Entries that are looked at before the time is. */
+/** Entries between two looks at the time. */
 const LINKS_AT_A_TIME = 1024;
 
 /** An agreed plan, ready for use. */
@@ -23,11 +23,14 @@ export interface TransferPlan extends PlanSets {
 export function createPlan(manifest: Manifest, { have, attributes }: PlanSets): TransferPlan {
   for (const index of attributes.values()) {
     if (!have.has(index)) {
-      throw new CairnError('invalid-request', `the plan sets attributes of entry ${index}, which it carries`);
+      throw new CairnError(
+        'invalid-request',
+        `the plan sets only the attributes of entry ${index}, and carries it too`,
+      );
     }
   }
   if (isStream(manifest) && have.size > 0) {
-    throw new CairnError('invalid-request', 'a stream is never there already');
+    throw new CairnError('invalid-request', 'the plan says that a stream is already there, which cannot be');
   }
   const layout = createLayout(manifest, { isPresent: (index) => have.has(index) });
   return { manifest, have, attributes, layout };
@@ -44,8 +47,8 @@ export function samePlan(a: TransferPlan, b: TransferPlan): boolean {
 }
 
 /**
- * Bytes of the targets of links that are carried: no part of the payload, and yet something that is brought. Others have
- * the event loop meanwhile, since there may be millions.
+ * Bytes of the targets of the carried links: no payload, but a quota counts them. Lets the event loop run meanwhile,
+ * since there may be millions.
  */
 export async function linkBytesOf({
   manifest: { entries },
@@ -60,7 +63,7 @@ export async function linkBytesOf({
   return bytes;
 }
 
-/** The answer to a plan: what the client has computed too. */
+/** The answer to a plan: numbers that the client has computed, too. */
 export function acceptanceOf({ layout }: TransferPlan): PlanAccepted {
   const known = layout.bytesTotal !== undefined;
   return { chunkCount: known ? layout.chunkCount : null, bytesTotal: layout.bytesTotal ?? null };

@@ -1,26 +1,26 @@
-/** The entries of one commit that could not be published, as a record keeps them and an answer names them. */
+/** The entries of one commit that could not be published, for its record and its answers. */
 import type { ErrorCode } from '../../../base/errors.ts';
 import { ChunkSet } from '../../../checkpoint/chunk-set.ts';
 import type { CommitReply } from '../../../wire/messages.ts';
 
-/** Runs that a record keeps; of what is more only the number is told, since whoever pushes chooses how many there are. */
+/** The most runs that a record keeps; beyond, only their number, since the client decides how many there are. */
 const MAX_RUNS = 4096;
 
-/** What an answer says of the entries that were left out. */
+/** The members of an answer about the entries that were left out. */
 export type LeftOut = Pick<CommitReply, 'unpublished' | 'unlisted'>;
 
-/** Collects entries while they are refused. */
+/** Collects entries that are refused. */
 export class UnpublishedEntries {
   readonly #byCode = new Map<ErrorCode, ChunkSet>();
 
-  /** Takes one that was refused with a code. */
+  /** Adds one that was refused with a code. */
   add(entryIndex: number, code: ErrorCode): void {
     const entries = this.#byCode.get(code) ?? new ChunkSet();
     entries.add(entryIndex);
     this.#byCode.set(code, entries);
   }
 
-  /** What is to be kept and told; nothing where nothing was refused. */
+  /** The members to keep and to answer; none where no entry was refused. */
   leftOut(): LeftOut {
     if (this.#byCode.size === 0) return {};
     const unpublished: { code: string; entries: number[] }[] = [];

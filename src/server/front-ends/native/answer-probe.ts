@@ -109,7 +109,7 @@ function pause({ response }: Exchange, ms: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const gone = (): void => {
       clearTimeout(timer);
-      reject(new CairnError('network', 'the client is gone'));
+      reject(new CairnError('network', 'the client closed the connection'));
     };
     const timer = setTimeout(() => {
       response.off('close', gone);

@@ -66,7 +66,7 @@ async function treeIdOf(
     for await (const batch of content.scan(target, { onNotice: () => (isWhole = false) })) {
       if (!isWhole) return null;
       // A client that has stopped waiting compares by a session.
-      if (signal.aborted) throw new CairnError('network', 'the client is gone');
+      if (signal.aborted) throw new CairnError('network', 'the client closed the connection');
       hash.add(batch.map(({ entry }) => entry));
     }
   } catch (error) {
