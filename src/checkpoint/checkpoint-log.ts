@@ -23,7 +23,7 @@ export interface CheckpointLog {
    * The number of durable first bytes of partial chunks. A hint: a writer that continues from them hashes them again.
    * Only {@link append} changes it.
    */
-  readonly held: ReadonlyMap<number, number>;
+  readonly partialChunks: ReadonlyMap<number, number>;
   /** The last recorded epoch; 0 before the first. */
   readonly epoch: number;
   /** All notes together, the latest value of each name. */
@@ -59,7 +59,7 @@ export async function openCheckpointLog(
 ): Promise<CheckpointLog> {
   const journal = await openJournal(path, shownPath);
   const digests = new ChunkDigests(binding.digestLengthBytes);
-  const state: CheckpointState = { digests, held: new Map(), epoch: 0, note: {} };
+  const state: CheckpointState = { digests, partialChunks: new Map(), epoch: 0, note: {} };
   try {
     await load(journal, shownPath, binding, state);
   } catch (error) {
@@ -93,7 +93,7 @@ export async function readCheckpointLog(
   const { records, validBytes, torn, corruptAt } = readJournal(bytes);
   const unwritten = { records, corruptAt, append: async () => undefined, close: async () => undefined };
   const digests = new ChunkDigests(binding.digestLengthBytes);
-  const state: CheckpointState = { digests, held: new Map(), epoch: 0, note: {} };
+  const state: CheckpointState = { digests, partialChunks: new Map(), epoch: 0, note: {} };
   await load(unwritten, shownPath, binding, state);
   const log = checkpointLog(unwritten, state);
   return { log, sizeBytes: bytes.length, tornBytes: torn ? bytes.length - validBytes : 0 };
@@ -128,8 +128,8 @@ function checkpointLog(journal: RecordFile, state: CheckpointState): CheckpointL
   return {
     digests: state.digests,
     corruptAt: journal.corruptAt,
-    get held() {
-      return state.held;
+    get partialChunks() {
+      return state.partialChunks;
     },
     get epoch() {
       return state.epoch;

@@ -6,10 +6,10 @@
  *     3 forget   count u32 | count × chunk u48                these chunks are not durable any more
  *     4 epoch    u48
  *     5 note     JSON object; its members replace those of the same name
- *     6 held     count u32 | count × (chunk u48 | bytes u48)  so many first bytes of these chunks, which are not whole,
+ *     6 partial  count u32 | count × (chunk u48 | bytes u48)  so many first bytes of these chunks, which are not whole,
  *                                                             were written and synced; replaces the record before it
  *
- * A held record is a hint about durable bytes, not about right ones: the digest of the whole chunk decides in the end.
+ * A partial record is a hint about durable bytes, not about right ones: the digest of the whole chunk decides in the end.
  * It no longer counts for a chunk that a later `chunks` or `forget` record names, and never for a durable chunk.
  *
  * The behaviour of older versions, which is why numbers are never used again:
@@ -27,7 +27,7 @@ import type { ChunkDigests } from './chunk-digests.ts';
 import type { JournalRecord } from './journal-format.ts';
 
 /** Kinds of records; a number never gets another meaning. */
-export const KIND = { binding: 1, chunks: 2, forget: 3, epoch: 4, note: 5, held: 6 } as const;
+export const KIND = { binding: 1, chunks: 2, forget: 3, epoch: 4, note: 5, partial: 6 } as const;
 
 /** Any JSON value. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
@@ -46,8 +46,8 @@ export interface CheckpointGroup {
   /** Chunks that are not durable, or not with the recorded digest. */
   readonly forget?: readonly number[];
   readonly epoch?: number;
-  /** All partial chunks, with their bytes; at most {@link MAX_HELD_CHUNKS}. Undefined: as before. */
-  readonly held?: ReadonlyMap<number, number>;
+  /** All partial chunks, with their bytes; at most {@link MAX_PARTIAL_CHUNKS}. Undefined: as before. */
+  readonly partialChunks?: ReadonlyMap<number, number>;
   /** Members to set in the notes; null is an ordinary value. */
   readonly note?: Readonly<Record<string, Json>>;
 }
@@ -56,7 +56,7 @@ export interface CheckpointGroup {
 export interface CheckpointState {
   readonly digests: ChunkDigests;
   /** Durable first bytes of partial chunks, by chunk. */
-  held: Map<number, number>;
+  partialChunks: Map<number, number>;
   epoch: number;
   note: Readonly<Record<string, Json>>;
 }
@@ -64,8 +64,8 @@ export interface CheckpointState {
 /** Chunks in one record: with the longest digests it stays well below the size that the journal syncs at a time. */
 const CHUNKS_PER_RECORD = 16_384;
 const CHUNK_LIMIT = 2 ** 32;
-/** Most chunks in a held record: far more than travel at a time, and few enough to write each time. */
-export const MAX_HELD_CHUNKS = 1024;
+/** Most chunks in a partial record: far more than travel at a time, and few enough to write each time. */
+export const MAX_PARTIAL_CHUNKS = 1024;
 
 function corrupt(why: string): CairnError {
   return new CairnError('journal-corrupt', `the checkpoint cannot be read: ${why}`);
@@ -92,24 +92,25 @@ export function encodeGroup(group: CheckpointGroup, digestLengthBytes: number): 
     throw new CairnError('internal', `the digest of chunk ${chunk} has ${digest.byteLength} bytes`);
   });
   records.push(...listRecords(KIND.chunks, chunks));
-  if (group.held !== undefined) records.push(heldRecord(group.held));
+  if (group.partialChunks !== undefined) records.push(partialRecord(group.partialChunks));
   if (group.note !== undefined)
     records.push({ kind: KIND.note, payload: Buffer.from(JSON.stringify(group.note)) });
   return records;
 }
 
-function heldRecord(held: ReadonlyMap<number, number>): JournalRecord {
+function partialRecord(partialChunks: ReadonlyMap<number, number>): JournalRecord {
   const count = Buffer.allocUnsafe(4);
-  count.writeUInt32BE(held.size);
-  const items = Array.from(held, ([chunk, bytes]) => {
-    if (isHeldLength(bytes)) return Buffer.concat([u48(chunkNumber(chunk)), u48(bytes)]);
-    throw new CairnError('internal', `${bytes} bytes held of chunk ${chunk}`);
+  count.writeUInt32BE(partialChunks.size);
+  const items = Array.from(partialChunks, ([chunk, bytes]) => {
+    if (isPartialLength(bytes)) return Buffer.concat([u48(chunkNumber(chunk)), u48(bytes)]);
+    throw new CairnError('internal', `a partial chunk ${chunk} of ${bytes} bytes`);
   });
-  if (held.size > MAX_HELD_CHUNKS) throw new CairnError('internal', `${held.size} chunks held`);
-  return { kind: KIND.held, payload: Buffer.concat([count, ...items]) };
+  if (partialChunks.size > MAX_PARTIAL_CHUNKS)
+    throw new CairnError('internal', `${partialChunks.size} partial chunks`);
+  return { kind: KIND.partial, payload: Buffer.concat([count, ...items]) };
 }
 
-function isHeldLength(bytes: number): boolean {
+function isPartialLength(bytes: number): boolean {
   return Number.isInteger(bytes) && bytes >= 1 && bytes <= CHUNK_SIZE_RANGE.max;
 }
 
@@ -153,15 +154,15 @@ export function applyRecord(state: CheckpointState, record: JournalRecord): void
   if (record.kind === KIND.chunks) {
     for (const item of decodeList(payload, 6 + digestLengthBytes)) {
       state.digests.set(chunkOf(item), item.subarray(6));
-      state.held.delete(chunkOf(item));
+      state.partialChunks.delete(chunkOf(item));
     }
   } else if (record.kind === KIND.forget) {
     for (const item of decodeList(payload, 6)) {
       state.digests.delete(chunkOf(item));
-      state.held.delete(chunkOf(item));
+      state.partialChunks.delete(chunkOf(item));
     }
-  } else if (record.kind === KIND.held) {
-    state.held = decodeHeld(payload, state.digests);
+  } else if (record.kind === KIND.partial) {
+    state.partialChunks = decodePartial(payload, state.digests);
   } else if (record.kind === KIND.epoch) {
     if (payload.length !== 6) throw corrupt('an epoch of the wrong length');
     state.epoch = payload.readUIntBE(0, 6);
@@ -176,16 +177,17 @@ export function applyRecord(state: CheckpointState, record: JournalRecord): void
   }
 }
 
-function decodeHeld(payload: Buffer, durable: ChunkDigests): Map<number, number> {
-  const held = new Map<number, number>();
+function decodePartial(payload: Buffer, durable: ChunkDigests): Map<number, number> {
+  const partialChunks = new Map<number, number>();
   let count = 0;
   for (const item of decodeList(payload, 12)) {
     const bytes = item.readUIntBE(6, 6);
     count += 1;
-    if (!isHeldLength(bytes) || count > MAX_HELD_CHUNKS) throw corrupt('more is held than there can be');
-    if (!durable.has(chunkOf(item))) held.set(chunkOf(item), bytes);
+    if (!isPartialLength(bytes)) throw corrupt(`a partial chunk of ${bytes} bytes`);
+    if (count > MAX_PARTIAL_CHUNKS) throw corrupt(`more than ${MAX_PARTIAL_CHUNKS} partial chunks`);
+    if (!durable.has(chunkOf(item))) partialChunks.set(chunkOf(item), bytes);
   }
-  return held;
+  return partialChunks;
 }
 
 function* decodeList(payload: Buffer, itemBytes: number): Generator<Buffer> {

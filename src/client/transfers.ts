@@ -218,7 +218,7 @@ async function journaledBytes(directory: string): Promise<number> {
   if (first === undefined) return 0;
   const { digestLengthBytes } = decodeBinding(first);
   const digests = new ChunkDigests(digestLengthBytes);
-  const state: CheckpointState = { digests, held: new Map(), epoch: 0, note: {} };
+  const state: CheckpointState = { digests, partialChunks: new Map(), epoch: 0, note: {} };
   for (const record of records) applyRecord(state, record);
   const done = state.note['bytesDone'];
   return typeof done === 'number' ? done : 0;

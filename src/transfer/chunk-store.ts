@@ -3,10 +3,10 @@
 /** Staged chunks: the partial ones, and the way to add bytes to them. */
 export interface ChunkStore {
   /** Partial chunks, and how many of their first bytes are staged. */
-  held(): ReadonlyMap<number, number>;
+  partialChunks(): ReadonlyMap<number, number>;
   /**
-   * Starts to write a chunk at `offset`: 0, or the number in `held`. A chunk has one writer: a new one cuts off an
-   * older one, whose later calls throw `chunk-conflict`.
+   * Starts to write a chunk at `offset`: 0, or the number in {@link partialChunks}. A chunk has one writer: a new one cuts
+   * off an older one, whose later calls throw `chunk-conflict`.
    */
   write(chunk: number, offset: number): Promise<ChunkWriter>;
   /** The staged bytes of a chunk from its start, partial or whole. */

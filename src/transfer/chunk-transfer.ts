@@ -6,6 +6,7 @@ import { CairnError } from '../base/errors.ts';
 import { sameDigest, type HasherFactory } from '../manifest/digest.ts';
 import type { Segment } from '../manifest/layout.ts';
 import type { ChunkStore, ChunkWriter } from './chunk-store.ts';
+import { offsetMismatch } from './offset-mismatch.ts';
 import { WriteBatch } from './write-batch.ts';
 
 /** Reads the bytes of one segment; throws `source-changed` and similar codes. */
@@ -109,12 +110,8 @@ async function rehash(
   expected: ExpectedChunk,
   hasher: { update(bytes: Uint8Array): void },
 ): Promise<void> {
-  const heldBytes = staging.held().get(expected.chunk) ?? 0;
-  if (heldBytes !== expected.offset) {
-    throw new CairnError('chunk-offset-mismatch', `chunk ${expected.chunk} goes on at byte ${heldBytes}`, {
-      details: { chunk: expected.chunk, heldBytes },
-    });
-  }
+  const partialBytes = staging.partialChunks().get(expected.chunk) ?? 0;
+  if (partialBytes !== expected.offset) throw offsetMismatch(expected.chunk, partialBytes);
   let at = 0;
   for await (const bytes of staging.read(expected.chunk)) {
     const take = Math.min(bytes.byteLength, expected.offset - at);
@@ -124,9 +121,7 @@ async function rehash(
   if (at !== expected.offset) {
     // Otherwise the receiver would send the sender back to these bytes for ever.
     await (await staging.write(expected.chunk, 0)).drop();
-    throw new CairnError('chunk-offset-mismatch', `chunk ${expected.chunk} has lost its first bytes`, {
-      details: { chunk: expected.chunk, heldBytes: 0 },
-    });
+    throw offsetMismatch(expected.chunk, 0, `chunk ${expected.chunk} has lost its first bytes`);
   }
 }
 

@@ -172,7 +172,7 @@ export const CheckpointReply = v.object({
   plan: v.nullable(Plan),
   /** Durable chunks: runs of chunk numbers, and their digests one after the other in base64. */
   chunks: v.object({ runs, digests: v.string() }),
-  /** Partial chunks: `[chunk, bytes]`. */
+  /** Partial chunks: `[chunk, bytes]`. The message keeps the name that they have on the wire: only two places use it. */
   held: v.array(v.tuple([chunkNumber, positive])),
 });
 /** {@link CheckpointReply} as a type. */

@@ -32,7 +32,7 @@ function said(log: CheckpointLog): unknown {
     chunk,
     [...(log.digests.get(chunk) ?? [])],
   ]);
-  return { digests, held: [...log.held], epoch: log.epoch, note: log.note };
+  return { digests, partialChunks: [...log.partialChunks], epoch: log.epoch, note: log.note };
 }
 
 async function reopened(): Promise<unknown> {
@@ -49,7 +49,7 @@ describe('openCheckpointLog', () => {
         chunks: fc.array(fc.tuple(fc.oneof(fc.nat(20), fc.constant(2 ** 32 - 1)), digest), { maxLength: 5 }),
         forget: fc.array(fc.nat(20), { maxLength: 3 }),
         epoch: fc.nat(),
-        held: fc
+        partialChunks: fc
           .array(fc.tuple(fc.nat(20), fc.integer({ min: 1, max: 2 ** 26 })), { maxLength: 5 })
           .map((pairs) => new Map(pairs)),
         note: fc.dictionary(fc.string({ maxLength: 3 }), fc.jsonValue()) as fc.Arbitrary<
@@ -63,18 +63,19 @@ describe('openCheckpointLog', () => {
         rmSync(path, { force: true });
         const log = await openCheckpointLog(path, BINDING);
         const model = new Map<number, number[]>();
-        let held = new Map<number, number>();
+        let partialChunks = new Map<number, number>();
         for (const each of groups) {
           await log.append(each);
           for (const chunk of each.forget ?? []) model.delete(chunk);
           for (const [chunk, bytes] of each.chunks ?? []) model.set(chunk, [...bytes]);
           const named = [...(each.forget ?? []), ...(each.chunks ?? []).map(([chunk]) => chunk)];
-          for (const chunk of named) held.delete(chunk);
-          if (each.held !== undefined) held = new Map([...each.held].filter(([chunk]) => !model.has(chunk)));
+          for (const chunk of named) partialChunks.delete(chunk);
+          if (each.partialChunks !== undefined)
+            partialChunks = new Map([...each.partialChunks].filter(([chunk]) => !model.has(chunk)));
         }
         await log.close();
         expect(said(log)).toMatchObject({ digests: [...model].toSorted(([a], [b]) => a - b) });
-        expect(said(log)).toMatchObject({ held: [...held] });
+        expect(said(log)).toMatchObject({ partialChunks: [...partialChunks] });
         expect(said(log)).toMatchObject({
           epoch: groups.findLast((each) => each.epoch !== undefined)?.epoch ?? 0,
         });
@@ -86,9 +87,9 @@ describe('openCheckpointLog', () => {
 
   it('says nothing that is not durable yet', async () => {
     const log = await openCheckpointLog(path, BINDING);
-    const held = new Map([[4, 100]]);
-    const done = log.append({ chunks: [[3, fixtureDigest(3)]], held, epoch: 4, note: { a: 1 } });
-    expect(said(log)).toEqual({ digests: [], held: [], epoch: 0, note: {} });
+    const partialChunks = new Map([[4, 100]]);
+    const done = log.append({ chunks: [[3, fixtureDigest(3)]], partialChunks, epoch: 4, note: { a: 1 } });
+    expect(said(log)).toEqual({ digests: [], partialChunks: [], epoch: 0, note: {} });
     await done;
     expect(log.digests.has(3)).toBe(true);
     await log.close();
@@ -119,10 +120,10 @@ describe('openCheckpointLog', () => {
       { epoch: -1 },
       { forget: [2 ** 32] },
       { chunks: [[0, new Uint8Array(7)]] as [number, Uint8Array][] },
-      { held: new Map([[0, 0]]) },
-      { held: new Map([[0, 2 ** 26 + 1]]) },
-      { held: new Map([[2 ** 32, 1]]) },
-      { held: new Map(Array.from({ length: 1025 }, (_, chunk) => [chunk, 1])) },
+      { partialChunks: new Map([[0, 0]]) },
+      { partialChunks: new Map([[0, 2 ** 26 + 1]]) },
+      { partialChunks: new Map([[2 ** 32, 1]]) },
+      { partialChunks: new Map(Array.from({ length: 1025 }, (_, chunk) => [chunk, 1])) },
     ];
     for (const group of bad) await expect(log.append(group)).rejects.toMatchObject({ code: 'internal' });
     await log.append({ epoch: 1 });
@@ -176,9 +177,9 @@ describe('openCheckpointLog', () => {
     writeFileSync(path, damaged);
     const log = await openCheckpointLog(path, BINDING);
     expect(log.corruptAt).toBe(16);
-    expect(said(log)).toEqual({ digests: [], held: [], epoch: 0, note: {} });
+    expect(said(log)).toEqual({ digests: [], partialChunks: [], epoch: 0, note: {} });
     await log.close();
-    expect(await reopened()).toEqual({ digests: [], held: [], epoch: 0, note: {} });
+    expect(await reopened()).toEqual({ digests: [], partialChunks: [], epoch: 0, note: {} });
   });
 });
 
@@ -198,7 +199,7 @@ describe('fixtures/journals', () => {
     copyFileSync(join(FIXTURES, 'whole.journal'), path);
     expect(await reopened()).toEqual({
       digests: kept,
-      held: [],
+      partialChunks: [],
       epoch: 2,
       note: { state: 'committing', source: { inode: '12' } },
     });
@@ -209,21 +210,21 @@ describe('fixtures/journals', () => {
     copyFileSync(join(FIXTURES, 'torn.journal'), path);
     expect(await reopened()).toEqual({
       digests: kept,
-      held: [],
+      partialChunks: [],
       epoch: 2,
       note: { state: 'open', source: { inode: '12' } },
     });
   });
 
-  it('held.journal says what is held besides what is whole', async () => {
-    copyFileSync(join(FIXTURES, 'held.journal'), path);
+  it('partial.journal says which chunks are partial besides those that are whole', async () => {
+    copyFileSync(join(FIXTURES, 'partial.journal'), path);
     const digests = [0, 2].map((chunk) => [chunk, [...fixtureDigest(chunk)]]);
-    const held = [
+    const partialChunks = [
       [1, 70_000],
       [5, 8_388_608],
     ];
-    expect(await reopened()).toEqual({ digests, held, epoch: 1, note: {} });
-    expect(readFileSync(path)).toEqual(readFileSync(join(FIXTURES, 'held.journal')));
+    expect(await reopened()).toEqual({ digests, partialChunks, epoch: 1, note: {} });
+    expect(readFileSync(path)).toEqual(readFileSync(join(FIXTURES, 'partial.journal')));
   });
 
   it('newer-version.journal is refused and untouched', async () => {

@@ -20,9 +20,9 @@ function wholeJournal(): Buffer {
   return journalOf(records);
 }
 
-/** Chunk 2 was held before it was whole, chunk 3 until it was forgotten; what is held of 1 and 5 counts. */
-function heldJournal(): Buffer {
-  const held = new Map([2, 3].map((chunk) => [chunk, 65_536]));
+/** Chunk 2 was partial before it was whole, chunk 3 until it was forgotten; the partial chunks 1 and 5 count. */
+function partialJournal(): Buffer {
+  const partialChunks = new Map([2, 3].map((chunk) => [chunk, 65_536]));
   const later = new Map([
     [1, 70_000],
     [3, 9],
@@ -31,8 +31,8 @@ function heldJournal(): Buffer {
   return journalOf([
     encodeBinding(FIXTURE_BINDING),
     ...encodeGroup({ epoch: 1 }, 8),
-    ...encodeGroup({ chunks: [[0, fixtureDigest(0)]], held }, 8),
-    ...encodeGroup({ chunks: [[2, fixtureDigest(2)]], held: later }, 8),
+    ...encodeGroup({ chunks: [[0, fixtureDigest(0)]], partialChunks }, 8),
+    ...encodeGroup({ chunks: [[2, fixtureDigest(2)]], partialChunks: later }, 8),
     ...encodeGroup({ forget: [3] }, 8),
   ]);
 }
@@ -46,7 +46,7 @@ export function journalFixtures(): Record<string, Buffer> {
   const whole = wholeJournal();
   return {
     'whole.journal': whole,
-    'held.journal': heldJournal(),
+    'partial.journal': partialJournal(),
     'torn.journal': whole.subarray(0, whole.length - 10),
     'newer-version.journal': Buffer.concat([
       encodeHeader(2),

@@ -59,7 +59,7 @@ async function jobOf(session: Partial<SessionClient> = {}): Promise<PushJob> {
     progress: createProgress(context, { manifest, layout, name: '' }),
     createHasher: await loadHasher('xxh64'),
     checkpoint: undefined,
-    partial: new Map(),
+    partialChunks: new Map(),
     unverified: { chunks: [], there: new ChunkDigests(8) },
     durable: { bytes: 0 },
     ahead: { chunkRead: () => undefined, around: async () => undefined },

@@ -25,7 +25,7 @@ const MANIFEST = createManifest({ chunkSizeBytes: 65_536, digest: 'xxh64' }, [
   entryOf('file', 'z', { sizeBytes: 1 }),
 ]);
 const FIXTURES = journalFixtures();
-const JOURNALS = [FIXTURES['whole.journal']!, FIXTURES['held.journal']!];
+const JOURNALS = [FIXTURES['whole.journal']!, FIXTURES['partial.journal']!];
 const NOTICES = [{ code: 'source-unreadable', path: 'secret', message: 'permission denied' }] as const;
 
 /** One to three changes, each of one to twenty bytes. */

@@ -40,7 +40,7 @@ describe('a body', () => {
       const [fortress, session] = await begin();
       const { statuses, text } = await put(fortress, session, Buffer.alloc(length));
       expect([statuses[0], text.includes('invalid-request')]).toEqual([400, true]);
-      expect(await session.heldBytes(0)).toBe(0);
+      expect(await session.bytesThere(0)).toBe(0);
       await expectUsable(fortress, session);
     },
   );
@@ -65,11 +65,11 @@ describe('a body', () => {
       { isEnded: true },
     );
     expect(statuses.filter((status) => status < 400)).toEqual([]);
-    expect(await session.heldBytes(0)).toBeLessThanOrEqual(30_000);
+    expect(await session.bytesThere(0)).toBeLessThanOrEqual(30_000);
     const socket = await session.beginChunk(0, 10_000);
     await delay(100);
     socket.resetAndDestroy();
-    await until(async () => (await session.heldBytes(0)) === 10_000);
+    await until(async () => (await session.bytesThere(0)) === 10_000);
     await expectUsable(fortress, session);
   });
 
@@ -89,7 +89,7 @@ describe('a body', () => {
     body[body.length - 1]! ^= 1;
     body[17]! ^= 1;
     expect((await put(fortress, session, body)).statuses).toEqual([422]);
-    expect(await session.heldBytes(0)).toBe(0);
+    expect(await session.bytesThere(0)).toBe(0);
     expect((await session.commit()).json.code).toBe('chunks-missing');
     await expectUsable(fortress, session);
   });
@@ -130,7 +130,7 @@ describe('an offset', () => {
     await expectUsable(fortress, session);
   });
 
-  test('twice, or beyond what is held, is refused however long the chain of guesses', async () => {
+  test('twice, or beyond the bytes that are there, is refused however long the chain of guesses', async () => {
     const [fortress, session] = await begin();
     const lines = Array.from({ length: 50 }, (_, index) => `Cairn-Offset: ${index}\r\n`).join('');
     const credentials = Object.entries(session.headers).map(([name, value]) => `${name}: ${value}\r\n`);
@@ -152,9 +152,9 @@ describe('an offset', () => {
       const socket = await session.beginChunk(0, at + 1);
       socket.destroy();
     }
-    const held = await session.heldBytes(0);
-    expect(held).toBeLessThanOrEqual(100);
-    expect((await session.putChunk(0, held)).status).toBe(200);
+    const bytesThere = await session.bytesThere(0);
+    expect(bytesThere).toBeLessThanOrEqual(100);
+    expect((await session.putChunk(0, bytesThere)).status).toBe(200);
     await expectUsable(fortress, session);
   });
 });

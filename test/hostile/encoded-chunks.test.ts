@@ -105,7 +105,7 @@ describe('a server', () => {
       expect([statuses[0], text.includes('chunk-incomplete')]).toEqual([400, true]);
     }
     expect(process.memoryUsage.rss() - before).toBeLessThan(64 * MIB);
-    expect(await session.heldBytes(0)).toBeLessThanOrEqual(BYTES);
+    expect(await session.bytesThere(0)).toBeLessThanOrEqual(BYTES);
     await expectUsable(fortress, session);
   });
 
@@ -126,7 +126,7 @@ describe('a server', () => {
     const [fortress, session] = await begin();
     const { statuses } = await put(fortress, session, make(session.chunkBody(0)));
     expect(statuses).toEqual([status]);
-    if (status === 422) expect(await session.heldBytes(0)).toBe(0);
+    if (status === 422) expect(await session.bytesThere(0)).toBe(0);
     expect((await session.commit()).json.code).toBe('chunks-missing');
     await expectUsable(fortress, session);
   });
@@ -138,10 +138,10 @@ describe('a server', () => {
     await put(fortress, session, half, { 'Content-Length': String(body.length) }, { isEnded: true });
     // A request for the same chunk would end what is still being decoded.
     await delay(300);
-    await until(async () => (await session.heldBytes(0)) > BYTES / 4);
-    const held = await session.heldBytes(0);
-    const rest = session.chunkBody(0, held);
-    const headers = { 'Cairn-Offset': String(held), 'Cairn-Decoded-Length': String(rest.length) };
+    await until(async () => (await session.bytesThere(0)) > BYTES / 4);
+    const bytesThere = await session.bytesThere(0);
+    const rest = session.chunkBody(0, bytesThere);
+    const headers = { 'Cairn-Offset': String(bytesThere), 'Cairn-Decoded-Length': String(rest.length) };
     expect((await put(fortress, session, gzipSync(rest), headers)).statuses).toEqual([200]);
     await expectUsable(fortress, session);
   });

@@ -68,14 +68,14 @@ describe('a push', () => {
     [{ runs: [], digests: '' }, [[0, 2 ** 60]]],
     [{ runs: [], digests: '' }, [[2 ** 40, 5]]],
     [{ runs: [], digests: '' }, [[0, -1]]],
-  ])('that is told by a checkpoint that it has %j ends, or sends what it has', async (chunks, held) => {
+  ])('that is told by a checkpoint that it has %j ends, or sends what it has', async (chunks, partial) => {
     const plan = { have: [], attributes: [] };
     const trap = await setTrap(
       ({ route, response, method, body }) => {
         if (route === 'sessions') {
           const { manifestId } = JSON.parse(body) as { manifestId: string };
           json(response, grant({ direction: 'push', state: 'open', manifestId, resumed: true }), 200);
-        } else if (route?.endsWith('/checkpoint') === true) json(response, { plan, chunks, held });
+        } else if (route?.endsWith('/checkpoint') === true) json(response, { plan, chunks, held: partial });
         else if (method === 'PUT' && route?.includes('/chunks/') === true)
           json(response, { syncPoint: 1, durableSyncPoint: 1 });
         else return false;

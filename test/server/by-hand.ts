@@ -298,7 +298,8 @@ export class HandSession {
     });
   }
 
-  async heldBytes(chunk: number): Promise<number> {
+  /** How many of its first bytes the server says it has of a chunk. */
+  async bytesThere(chunk: number): Promise<number> {
     return Number((await this.call('HEAD', `chunks/${chunk}`)).headers['cairn-offset']);
   }
 

@@ -182,7 +182,7 @@ describe('a channel', () => {
     line.socket.end();
     // Whoever asks for a chunk earlier ends the request that brings it.
     await until(async () => line.isClosed);
-    expect(await session.heldBytes(1)).toBe(40_000);
+    expect(await session.bytesThere(1)).toBe(40_000);
     const next = await openChannel(scene);
     sendChunk(next, session, 1, { offset: 40_000 });
     await next.expect(OK);

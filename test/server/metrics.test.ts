@@ -40,7 +40,7 @@ async function cutChunk(session: HandSession, chunk: number, sentBytes: number):
   (await session.beginChunk(chunk, sentBytes)).end();
   // Asking for the chunk itself would end the request that brings it.
   await until(async () => session.scene.logged.some((line) => line.startsWith('connection lost')));
-  expect(await session.heldBytes(chunk)).toBe(sentBytes);
+  expect(await session.bytesThere(chunk)).toBe(sentBytes);
 }
 
 test('metrics are for administrators, and say in which format they are', async () => {
@@ -87,7 +87,7 @@ test('what came in is counted, and what of it was there before', async () => {
   expect(valueOf(synced, puts)).toBe(3);
 });
 
-test('who goes back behind what is held sends that part twice', async () => {
+test('who goes back into a partial chunk sends that part twice', async () => {
   const scene = await openScene('local disk', { authenticators, metrics: openPrometheusMetrics });
   const session = await openPush(scene, sample(scene));
   await cutChunk(session, 0, 40_000);

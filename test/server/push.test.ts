@@ -166,7 +166,7 @@ describe.each(KINDS)('a push into %s', (kind) => {
     body[17]! ^= 1;
     const answer = await session.call('PUT', 'chunks/0', { body });
     expect([answer.status, answer.json.code]).toEqual([422, 'chunk-digest-mismatch']);
-    expect(await session.heldBytes(0)).toBe(0);
+    expect(await session.bytesThere(0)).toBe(0);
     expect((await session.putChunk(0)).status).toBe(200);
   });
 
@@ -188,14 +188,14 @@ describe.each(KINDS)('a push into %s', (kind) => {
     const scene = await openScene(kind);
     const session = await openPush(scene, sample(scene));
     await session.putChunk(4);
-    expect(await session.heldBytes(4)).toBe(5);
+    expect(await session.bytesThere(4)).toBe(5);
     expect((await session.putChunk(4, 5)).status).toBe(200);
     const wrong = await session.call('PUT', 'chunks/4', {
       headers: { 'cairn-offset': '5' },
       body: Buffer.alloc(8),
     });
     expect(wrong.json.code).toBe('chunk-digest-mismatch');
-    expect(await session.heldBytes(4)).toBe(5);
+    expect(await session.bytesThere(4)).toBe(5);
   });
 
   test('goes on inside a chunk whose request was cut, where the store can', async () => {
@@ -205,15 +205,15 @@ describe.each(KINDS)('a push into %s', (kind) => {
     const socket = await session.beginChunk(1, 40_000);
     await delay(100);
     socket.destroy();
-    const held = await session.heldBytes(1);
-    expect(held).toBe(scene.stores.content.properties.holdsPartialChunks ? 40_000 : 0);
+    const bytesThere = await session.bytesThere(1);
+    expect(bytesThere).toBe(scene.stores.content.properties.holdsPartialChunks ? 40_000 : 0);
     const wrong = await session.putChunk(1, 39_999);
     expect([wrong.status, wrong.json.code, wrong.json.details.heldBytes]).toEqual([
       409,
       'chunk-offset-mismatch',
-      held,
+      bytesThere,
     ]);
-    expect((await session.putChunk(1, held)).status).toBe(200);
+    expect((await session.putChunk(1, bytesThere)).status).toBe(200);
     for (const chunk of [0, 2, 3, 4]) await session.putChunk(chunk);
     expect((await session.commit()).status).toBe(200);
     await expectTree(scene.stores.content, 'in/there', transfer.items);
@@ -228,7 +228,7 @@ describe.each(KINDS)('a push into %s', (kind) => {
     await delay(600);
     expect(answer).toMatch(/^HTTP\/1.1 408 /);
     expect(answer).toContain('"timeout"');
-    expect(await session.heldBytes(1)).toBe(kind === 'memory' ? 0 : 40_000);
+    expect(await session.bytesThere(1)).toBe(kind === 'memory' ? 0 : 40_000);
     socket.destroy();
   });
 
@@ -243,7 +243,7 @@ describe.each(KINDS)('a push into %s', (kind) => {
     await delay(50);
     expect(answer).toMatch(/^HTTP\/1.1 409 /);
     older.destroy();
-    expect(await session.heldBytes(1)).toBe(64 * 1024);
+    expect(await session.bytesThere(1)).toBe(64 * 1024);
   });
 
   test('refuses chunks that the layout does not have and bodies that do not fit', async () => {

@@ -39,8 +39,8 @@ describe.each(KINDS)('a session over %s', (kind) => {
     socket.destroy();
     const late = await session.call('PUT', 'chunks/0', { headers: older, body: session.chunkBody(0) });
     expect([late.status, late.json.code]).toEqual([409, 'session-fenced']);
-    const held = (await session.call('GET', 'checkpoint')).json.held;
-    expect(held).toEqual(kind === 'memory' ? [] : [[1, 40_000]]);
+    const partialChunks = (await session.call('GET', 'checkpoint')).json.held;
+    expect(partialChunks).toEqual(kind === 'memory' ? [] : [[1, 40_000]]);
     for (const chunk of [0, 1, 2, 3]) expect((await session.putChunk(chunk)).status).toBe(200);
     expect((await session.commit()).status).toBe(200);
   });

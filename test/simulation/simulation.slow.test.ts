@@ -19,7 +19,7 @@ const MUST_MEET = [
   'expired session',
   'lost request',
   'cut body',
-  'half-sent chunk',
+  'partial chunk',
   'flipped bit',
   'full disk',
   'read-only disk',

@@ -35,7 +35,7 @@ class NotingStaging implements ChunkStaging {
   readonly calls: string[] = [];
   bytes = Buffer.alloc(0);
 
-  held(): ReadonlyMap<number, number> {
+  partialChunks(): ReadonlyMap<number, number> {
     return new Map(this.bytes.length > 0 ? [[0, this.bytes.length]] : []);
   }
 
@@ -279,7 +279,7 @@ describe('receiving a chunk', () => {
     expect(staging.calls).toEqual(['write at 0', 'drop']);
   });
 
-  it.each([39, 41, 100])('refuses to go on at %i where 40 bytes are held', async (offset) => {
+  it.each([39, 41, 100])('refuses to go on at %i where 40 bytes are there', async (offset) => {
     const staging = new NotingStaging();
     staging.bytes = Buffer.alloc(40);
     const source = inPieces(withDigest(noise(100, 'x')).subarray(offset));

@@ -65,7 +65,7 @@ describe('chunks on a local disk', () => {
       leaving.push(() => writer.hold());
     }
     await staging.sync();
-    expect([...staging.held().values()]).toEqual(Array.from({ length: FILES }, () => 1000));
+    expect([...staging.partialChunks().values()]).toEqual(Array.from({ length: FILES }, () => 1000));
     const before = openDescriptors();
     await staging.sync();
     expect(openDescriptors()).toBe(before);
@@ -95,7 +95,7 @@ describe('chunks on a local disk', () => {
     expect(await codeOf(() => staging.sync())).toBe('storage-io');
     failing = false;
     expect(durable(staging)).toEqual([0, 4]);
-    expect([...staging.held()]).toEqual([]);
+    expect([...staging.partialChunks()]).toEqual([]);
     expect(await codeOf(() => open.write([Buffer.alloc(5)]))).toBe('storage-io');
     await open.hold();
     await stageAll(staging, transfer);
@@ -170,7 +170,7 @@ describe('chunks on a local disk', () => {
     const { staging } = await begin(store, ID, transfer);
     const older = await staging.write(0, 0);
     await older.write([chunkBytes(transfer, 0).subarray(0, 500)]);
-    const told = staging.held().get(0) ?? 0;
+    const told = staging.partialChunks().get(0) ?? 0;
     await older.write([chunkBytes(transfer, 0).subarray(500, 900)]);
     const newer = await staging.write(0, told);
     await newer.write([chunkBytes(transfer, 0).subarray(told)]);

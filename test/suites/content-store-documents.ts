@@ -92,7 +92,7 @@ export function documentTests(makeStore: MakeStore): void {
     expect((await readFile(store, 'kept/f')).length).toBe(chunkSizeOf(store) + 1);
     const again = await begin(store, ID, transfer);
     expect(again.staging.digests.chunks.size).toBe(0);
-    expect([...again.staging.held()]).toEqual([]);
+    expect([...again.staging.partialChunks()]).toEqual([]);
     expect(await textOf(again.area, 'manifest')).toBeUndefined();
     await again.staging.close();
   });

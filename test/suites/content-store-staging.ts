@@ -91,19 +91,19 @@ export function stagingTests(makeStore: MakeStore): void {
     await staging.sync();
     expect(durable(staging)).toEqual([]);
     const holds = place.store.properties.holdsPartialChunks;
-    expect([...staging.held()]).toEqual(holds ? [[1, half.length]] : []);
+    expect([...staging.partialChunks()]).toEqual(holds ? [[1, half.length]] : []);
     if (holds) expect((await collect(staging.read(1))).subarray(0, half.length).equals(half)).toBe(true);
     await staging.close();
     const again = await begin(await place.reopen(), ID, transfer);
-    expect([...again.staging.held()]).toEqual(holds ? [[1, half.length]] : []);
+    expect([...again.staging.partialChunks()]).toEqual(holds ? [[1, half.length]] : []);
     await stageChunk(again.staging, transfer, 1);
     await again.staging.sync();
     expect((await collect(again.staging.read(1))).equals(chunkBytes(transfer, 1))).toBe(true);
-    expect([...again.staging.held()]).toEqual([]);
+    expect([...again.staging.partialChunks()]).toEqual([]);
     await again.staging.close();
   });
 
-  it('keeps what was held at a sync, where it holds, through a crash, and not what came wrong', async () => {
+  it('keeps partial chunks as they were at a sync, where it holds any, through a crash, and not what came wrong', async () => {
     const { place, transfer, staging } = await beginBig(makeStore);
     const holds = place.store.properties.holdsPartialChunks;
     const open = await staging.write(0, 0);
@@ -114,12 +114,12 @@ export function stagingTests(makeStore: MakeStore): void {
     await wrong.drop();
     await open.write([chunkBytes(transfer, 0).subarray(9000, 10_000)]);
     const crashed = await begin(await place.reopen(), ID, transfer);
-    expect([...crashed.staging.held()]).toEqual(holds ? [[0, 9000]] : []);
+    expect([...crashed.staging.partialChunks()]).toEqual(holds ? [[0, 9000]] : []);
     await stageAll(crashed.staging, transfer);
     for (const chunk of [0, 1, 2, 3, 4]) {
       expect((await collect(crashed.staging.read(chunk))).equals(chunkBytes(transfer, chunk))).toBe(true);
     }
-    expect([...crashed.staging.held()]).toEqual([]);
+    expect([...crashed.staging.partialChunks()]).toEqual([]);
     await crashed.staging.close();
     await staging.close();
   });
@@ -154,11 +154,11 @@ export function stagingTests(makeStore: MakeStore): void {
     await staging.close();
   });
 
-  it('starts a held or finished chunk over when it is written from 0', async () => {
+  it('starts a partial or finished chunk over when it is written from 0', async () => {
     const { transfer, staging } = await beginBig(makeStore);
-    const held = await staging.write(1, 0);
-    await held.write([Buffer.alloc(1000)]);
-    await held.hold();
+    const partial = await staging.write(1, 0);
+    await partial.write([Buffer.alloc(1000)]);
+    await partial.hold();
     for (const chunk of [1, 1]) {
       await receiveChunk(
         inPieces(
@@ -207,7 +207,7 @@ export function stagingTests(makeStore: MakeStore): void {
     expect(await codeOf(() => receive)).toBe('chunk-digest-mismatch');
     await staging.sync();
     expect(durable(staging)).toEqual([]);
-    expect([...staging.held()]).toEqual([]);
+    expect([...staging.partialChunks()]).toEqual([]);
     await staging.close();
   });
 
@@ -221,7 +221,9 @@ export function stagingTests(makeStore: MakeStore): void {
     expect(await codeOf(() => receive)).toBe('chunk-incomplete');
     await staging.sync();
     expect(durable(staging)).toEqual([]);
-    expect(staging.held().get(0) ?? 0).toBe(place.store.properties.holdsPartialChunks ? bytes.length : 0);
+    expect(staging.partialChunks().get(0) ?? 0).toBe(
+      place.store.properties.holdsPartialChunks ? bytes.length : 0,
+    );
     await stageChunk(staging, transfer, 0);
     await staging.sync();
     expect((await collect(staging.read(0))).equals(chunkBytes(transfer, 0))).toBe(true);

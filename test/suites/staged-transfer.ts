@@ -172,7 +172,7 @@ export async function stageChunk(
   transfer: SampleTransfer,
   chunk: number,
 ): Promise<void> {
-  const offset = staging.held().get(chunk) ?? 0;
+  const offset = staging.partialChunks().get(chunk) ?? 0;
   const source = sendChunk(
     [{ entryIndex: 0, entryOffset: 0, chunkOffset: 0, lengthBytes: 0 }],
     () => inPieces(chunkBytes(transfer, chunk)),

@@ -108,7 +108,7 @@ const REASONS: Partial<Record<ErrorCode, string>> = {
 function receiveOnce(job: PullJob, at: SessionAccess, chunk: number): Promise<Uint8Array> {
   const { staging, layout, context, fromStart } = job;
   const lengthBytes = layout.chunkLengthBytes(chunk);
-  const partialBytes = fromStart.has(chunk) ? 0 : (staging.held().get(chunk) ?? 0);
+  const partialBytes = fromStart.has(chunk) ? 0 : (staging.partialChunks().get(chunk) ?? 0);
   const offset = partialBytes <= lengthBytes ? partialBytes : 0;
   return crossingLine(context, lengthBytes - offset, (arrived) =>
     receiveRest(job, at, { chunk, offset, arrived }),
@@ -143,10 +143,10 @@ async function receiveRest(
   } catch (error) {
     // Frees the connection where nothing was read yet; the failure at hand matters more than that of this.
     if (received === 0) await answer.discard().catch(() => undefined);
-    const kept = staging.held().get(chunk) ?? 0;
+    const kept = staging.partialChunks().get(chunk) ?? 0;
     progress.lost(chunk, Math.max(0, offset + received - kept));
     if (kept > offset) context.retrier.progressed();
-    // From here on the part that is here is of this very source.
+    // From here on the partial chunk is of this very source.
     if (kept > 0) fromStart.delete(chunk);
     throw error;
   } finally {

@@ -92,13 +92,13 @@ function jobOf(
   };
 }
 
-/** Takes over what an earlier run staged: chunks, and parts of others. */
+/** Takes over what an earlier run staged: whole chunks and partial ones. */
 function takeOver({ staging, board, progress, layout }: PullJob): void {
   for (const chunk of staging.digests.chunks.values()) {
     board.trust(chunk, staging.digests.get(chunk)!);
     progress.resumed(chunk, layout.chunkLengthBytes(chunk));
   }
-  for (const [chunk, bytes] of staging.held()) progress.resumed(chunk, bytes);
+  for (const [chunk, bytes] of staging.partialChunks()) progress.resumed(chunk, bytes);
 }
 
 /**

@@ -17,7 +17,7 @@ export interface OutgoingChunk {
   readonly digestLengthBytes: number;
   /** The bytes from `offset` on, then the digest, which is also handed to `onDigest`. */
   read(offset: number, onDigest: (digest: Uint8Array) => void): AsyncIterable<Uint8Array>;
-  /** Where the receiver's part of it ends, as far as is known. */
+  /** How many of its first bytes the receiver has, as far as is known. */
   readonly partialBytes: number;
   /** Whether the receiver turned out to have it after all. */
   isSettled(): boolean;
@@ -36,7 +36,7 @@ interface Attempts {
   /** Bytes of the chunk that the receiver has or was sent. */
   reached: number;
   /** Bytes of it that the receiver was last seen to have. */
-  partial: number;
+  partialBytes: number;
   /** The most that it was ever seen to have: more than that is progress. */
   most: number;
   /** Bytes on the wire for each byte of the chunk in the try before. */
@@ -67,7 +67,7 @@ export async function sendReliably(
   try {
     const sent = await session.run(async (at, attempt) => {
       if (outgoing.isSettled()) return undefined;
-      let offset = attempts.partial;
+      let offset = attempts.partialBytes;
       if (attempt > 0) {
         offset = await headChunk(at, chunk);
         if (offset > lengthBytes) offset = 0;
@@ -117,7 +117,7 @@ export async function sendReliably(
 function attemptsFrom(partialBytes: number): Attempts {
   return {
     reached: partialBytes,
-    partial: partialBytes,
+    partialBytes,
     most: partialBytes,
     share: 1,
     saved: 0,
@@ -128,10 +128,10 @@ function attemptsFrom(partialBytes: number): Attempts {
 
 /** The receiver has the chunk up to `offset`: what it got of it since the try before did not cross at full length. */
 function arrived(offset: number, attempts: Attempts, progress: TransferProgress): void {
-  const saved = Math.floor(Math.max(0, offset - attempts.partial) * (1 - attempts.share));
+  const saved = Math.floor(Math.max(0, offset - attempts.partialBytes) * (1 - attempts.share));
   if (saved > 0) progress.saved(saved);
   attempts.saved += saved;
-  attempts.partial = offset;
+  attempts.partialBytes = offset;
 }
 
 /** After a break: what was sent and is not there has to cross again, what arrived unnoticed has crossed. */

@@ -58,9 +58,9 @@ function moverOf(job: PushJob): ChunkMover {
 
 /** Sends a chunk from where the server's part of it ends. */
 async function send(job: PushJob, session: SessionClient, chunk: number): Promise<MovedChunk | undefined> {
-  const { board, reader, layout, manifest, createHasher, partial, context, progress } = job;
-  const partialBytes = partial.get(chunk) ?? 0;
-  partial.delete(chunk);
+  const { board, reader, layout, manifest, createHasher, partialChunks, context, progress } = job;
+  const partialBytes = partialChunks.get(chunk) ?? 0;
+  partialChunks.delete(chunk);
   const sent = await sendReliably(session, context, progress, {
     chunk,
     lengthBytes: layout.chunkLengthBytes(chunk),

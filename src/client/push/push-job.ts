@@ -13,8 +13,8 @@ export interface PushJob extends Pass {
   readonly reader: SourceReader;
   /** The local checkpoint; undefined where nothing is worth keeping. */
   readonly checkpoint: { readonly log: CheckpointLog; readonly writer: JournalWriter } | undefined;
-  /** Bytes that the server has of chunks that are not whole. */
-  readonly partial: Map<number, number>;
+  /** Partial chunks of the server, and how many bytes it has of each. */
+  readonly partialChunks: Map<number, number>;
   /**
    * Chunks that the server has and the local checkpoint does not know, reserved on the board; with their digests there,
    * or undefined where the server does not tell any more because it is committing.

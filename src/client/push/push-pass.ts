@@ -103,7 +103,7 @@ async function openJob(options: PushPassOptions): Promise<PushJob> {
       onTouched: (entryIndex) => doubtEntry(job, entryIndex),
     }),
     checkpoint: log === undefined ? undefined : { log, writer: createJournalWriter(log) },
-    partial: new Map(),
+    partialChunks: new Map(),
     unverified: { chunks: [], there },
     durable: { bytes: 0 },
     ahead: createCommitAhead(context, session, () =>

@@ -55,13 +55,13 @@ export async function takeOver(job: PushJob, earlier: EarlierState): Promise<Rea
   return entries;
 }
 
-/** The parts of other chunks that the server has, and what it has no longer. */
+/** The partial chunks that the server has, and the chunks that it has no longer. */
 async function takeOverRest(job: PushJob, earlier: CheckpointReply): Promise<void> {
-  const { partial, progress, checkpoint } = job;
+  const { partialChunks, progress, checkpoint } = job;
   const there = serverDigests(job, earlier);
-  setPartial(job, earlier);
-  for (const [chunk, bytes] of partial) {
-    if (there.has(chunk)) partial.delete(chunk);
+  setPartialChunks(job, earlier);
+  for (const [chunk, bytes] of partialChunks) {
+    if (there.has(chunk)) partialChunks.delete(chunk);
     else progress.resumed(chunk, bytes);
   }
   const forget = [...(checkpoint?.log.digests.chunks.values() ?? [])].filter((chunk) => !there.has(chunk));
@@ -93,7 +93,7 @@ export async function applyCheckpoint(
   const { lost, durable } = board.restart(there);
   lookInto(job, there);
   for (const chunk of lost) progress.lost(chunk, layout.chunkLengthBytes(chunk));
-  setPartial(job, reply);
+  setPartialChunks(job, reply);
   job.durable.bytes = durableBytes(job);
   checkpoint?.writer.add(durable, job.durable.bytes);
   const forget = lost.filter((chunk) => checkpoint?.log.digests.has(chunk));
@@ -113,11 +113,11 @@ function lookInto({ board, unverified, progress, layout }: PushJob, there: Chunk
   }
 }
 
-/** Notes the parts that the server has of chunks that are not whole. */
-function setPartial({ partial, layout }: PushJob, reply: CheckpointReply): void {
-  partial.clear();
+/** Notes the partial chunks of the server. */
+function setPartialChunks({ partialChunks, layout }: PushJob, reply: CheckpointReply): void {
+  partialChunks.clear();
   for (const [chunk, bytes] of reply.held) {
-    if (chunk < layout.chunkCount && bytes <= layout.chunkLengthBytes(chunk)) partial.set(chunk, bytes);
+    if (chunk < layout.chunkCount && bytes <= layout.chunkLengthBytes(chunk)) partialChunks.set(chunk, bytes);
   }
 }
 

@@ -39,10 +39,10 @@ export function createConfirming(
   let isBlind = false;
 
   const release = (chunk: number, bytes: number): void => {
-    const held = pending.get(chunk) ?? 0;
-    const taken = Math.min(held, bytes);
-    if (taken === held) pending.delete(chunk);
-    else pending.set(chunk, held - taken);
+    const untoldBytes = pending.get(chunk) ?? 0;
+    const taken = Math.min(untoldBytes, bytes);
+    if (taken === untoldBytes) pending.delete(chunk);
+    else pending.set(chunk, untoldBytes - taken);
     if (taken > 0) tell(chunk, taken);
   };
   const look = async (): Promise<void> => {
@@ -55,9 +55,9 @@ export function createConfirming(
     let crossedBytes = chunks.reduce((sum, chunk) => sum + (pending.get(chunk) ?? 0), -(bytes ?? 0));
     for (const chunk of chunks) {
       if (crossedBytes <= 0) break;
-      const held = pending.get(chunk) ?? 0;
+      const untoldBytes = pending.get(chunk) ?? 0;
       release(chunk, crossedBytes);
-      crossedBytes -= held;
+      crossedBytes -= untoldBytes;
     }
     isLooking = false;
     if (pending.size > 0) lookLater(Math.max(LOOK_EVERY_MS, LOOK_SHARE * (performance.now() - beganMs)));
@@ -82,11 +82,11 @@ export function createConfirming(
     },
     broken: (chunk) => void broken.add(chunk),
     lost: (chunk, bytes) => {
-      const held = pending.get(chunk) ?? 0;
-      const untold = Math.min(held, bytes);
-      if (untold > 0) pending.set(chunk, held - untold);
-      if (held === untold) pending.delete(chunk);
-      return bytes - untold;
+      const untoldBytes = pending.get(chunk) ?? 0;
+      const lostUntold = Math.min(untoldBytes, bytes);
+      if (lostUntold > 0) pending.set(chunk, untoldBytes - lostUntold);
+      if (untoldBytes === lostUntold) pending.delete(chunk);
+      return bytes - lostUntold;
     },
   };
 }

@@ -29,9 +29,9 @@ export function answerBroken({ error, socket, plain }: Broken, turns: Turns, ref
   }
   const { limit, status, told } = kindOf(system);
   if (limit !== undefined) refusals.note(limit);
-  const { whole, partial } = turns.pending(socket);
+  const { whole, incomplete } = turns.pending(socket);
   if (whole !== undefined) whole.response.once('close', () => refuseSocket(socket, told, status));
-  else if (partial?.response.headersSent === true) socket.destroy();
+  else if (incomplete?.response.headersSent === true) socket.destroy();
   else refuseSocket(socket, told, status);
 }
 

@@ -28,7 +28,7 @@ export interface Turns {
   /** Serves a connection that was released, from `bytes` on. */
   adopt(socket: Duplex, bytes: Uint8Array): void;
   /** The last whole request of a connection without its whole answer, and the one that is still arriving. */
-  pending(socket: Duplex): { readonly whole: Pending | undefined; readonly partial: Pending | undefined };
+  pending(socket: Duplex): { readonly whole: Pending | undefined; readonly incomplete: Pending | undefined };
   /** Since when a connection has no request; undefined while it has one. Half of a head is none yet. */
   idle(socket: Duplex): Idle | undefined;
 }
@@ -110,7 +110,7 @@ export function takeTurns(
       const { unanswered = [] } = queues.get(socket) ?? {};
       return {
         whole: unanswered.findLast(({ request }) => request.complete),
-        partial: unanswered.find(({ request }) => !request.complete),
+        incomplete: unanswered.find(({ request }) => !request.complete),
       };
     },
     idle: (socket) => {

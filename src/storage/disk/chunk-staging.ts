@@ -12,7 +12,7 @@ import { finishDuplicate } from './staging/chunk-duplicate.ts';
 import { type PendingChunk, syncChunks } from './staging/chunk-sync.ts';
 import { LocalChunkWriter, type WriterEnds } from './staging/chunk-writer.ts';
 import type { FileTimes } from './tree/file-times.ts';
-import { HeldChunks } from './staging/held-chunks.ts';
+import { PartialChunks } from './staging/partial-chunks.ts';
 import { withdrawMissing } from './staging/missing-bytes.ts';
 import { PreparedAhead } from './publish/prepare-ahead.ts';
 import { publishTree } from './publish/publish.ts';
@@ -47,7 +47,7 @@ export class LocalChunkStaging implements ChunkStaging {
   readonly #transfer: IncomingTransfer;
   readonly #files: StagedFiles;
   readonly #writers = new Map<number, LocalChunkWriter>();
-  readonly #held: HeldChunks;
+  readonly #partialChunks: PartialChunks;
   readonly #takenOver: TakenOverChunks;
   readonly #ahead: PreparedAhead;
   /** Finished chunks that no sync point covers yet; `#syncing`: those that the running one will cover. */
@@ -66,17 +66,17 @@ export class LocalChunkStaging implements ChunkStaging {
     this.#place = place;
     this.#transfer = transfer;
     this.#takenOver = new TakenOverChunks(place.log.digests.chunks.values());
-    this.#held = new HeldChunks(place.folder, place.log, transfer);
+    this.#partialChunks = new PartialChunks(place.folder, place.log, transfer);
     this.#ahead = new PreparedAhead({ ...place, syncFileSystem: place.native?.syncFileSystem }, transfer);
-    this.#files = new StagedFiles(place.folder, (name) => this.#held.deleteIn(name));
+    this.#files = new StagedFiles(place.folder, (name) => this.#partialChunks.deleteIn(name));
   }
 
   get digests(): ChunkDigests {
     return this.#place.log.digests;
   }
 
-  held(): ReadonlyMap<number, number> {
-    return this.#held.bytes;
+  partialChunks(): ReadonlyMap<number, number> {
+    return this.#partialChunks.bytes;
   }
 
   async write(chunk: number, offset: number): Promise<ChunkWriter> {
@@ -100,7 +100,7 @@ export class LocalChunkStaging implements ChunkStaging {
 
   read(chunk: number): AsyncIterable<Uint8Array> {
     const place = chunkPlace(this.#transfer, chunk);
-    const lengthBytes = this.#held.bytes.get(chunk);
+    const lengthBytes = this.#partialChunks.bytes.get(chunk);
     if (lengthBytes !== undefined)
       return readStaged(this.#place.folder, chunk, { ...place, lengthBytes, mayBeShorter: true });
     if (this.#digestOf(chunk) !== undefined) return readStaged(this.#place.folder, chunk, place);
@@ -177,13 +177,13 @@ export class LocalChunkStaging implements ChunkStaging {
     const check = (): void => {
       if (writer.isCut || this.#closing !== undefined) throw taken(chunk);
       if (file.failure !== undefined) throw file.failure;
-      this.#held.checkOffset(chunk, offset, tookOver);
+      this.#partialChunks.checkOffset(chunk, offset, tookOver);
     };
-    const isInTheWay = (): boolean => !isDuplicate && this.#held.isClaimedFrom(chunk, offset);
+    const isInTheWay = (): boolean => !isDuplicate && this.#partialChunks.isClaimedFrom(chunk, offset);
     try {
       check();
       while (isInTheWay()) {
-        await this.#inTurn(() => this.#held.withdraw(chunk, offset));
+        await this.#inTurn(() => this.#partialChunks.withdraw(chunk, offset));
         check();
       }
     } catch (error) {
@@ -191,22 +191,23 @@ export class LocalChunkStaging implements ChunkStaging {
       throw error;
     }
     const ends = isDuplicate ? this.#duplicateEnds(writer, chunk, file) : this.#ends(writer, chunk, file);
-    if (!isDuplicate) this.#held.shorten(chunk, offset);
+    if (!isDuplicate) this.#partialChunks.shorten(chunk, offset);
     writer.begin({ file, place, offset, ends });
   }
 
   #ends(writer: LocalChunkWriter, chunk: number, file: StagedFile): WriterEnds {
     return {
       progress: (bytes) => {
-        if (file.failure === undefined) this.#held.set(chunk, bytes);
+        if (file.failure === undefined) this.#partialChunks.set(chunk, bytes);
       },
       finish: async (_bytes, digest) => {
-        this.#held.shorten(chunk, 0);
+        this.#partialChunks.shorten(chunk, 0);
         this.#finished(chunk, { file, digest: Uint8Array.from(digest) });
       },
       drop: async () => {
-        this.#held.shorten(chunk, 0);
-        if (this.#held.isClaimedFrom(chunk, 0)) await this.#inTurn(() => this.#held.withdraw(chunk, 0));
+        this.#partialChunks.shorten(chunk, 0);
+        if (this.#partialChunks.isClaimedFrom(chunk, 0))
+          await this.#inTurn(() => this.#partialChunks.withdraw(chunk, 0));
       },
       left: async () => {
         this.#forget(chunk, writer);
@@ -252,13 +253,13 @@ export class LocalChunkStaging implements ChunkStaging {
     if (this.#fatal !== undefined) throw this.#fatal;
     this.#syncing = this.#pending;
     this.#pending = new Map();
-    const held = this.#held.beginClaiming();
+    const partialChunks = this.#partialChunks.beginClaiming();
     try {
       const place = { ...this.#place, files: this.#files };
-      await syncChunks(place, { pending: this.#syncing, held }, (error) => (this.#fatal = error));
+      await syncChunks(place, { pending: this.#syncing, partialChunks }, (error) => (this.#fatal = error));
     } finally {
       this.#syncing = new Map();
-      this.#held.endClaiming();
+      this.#partialChunks.endClaiming();
     }
   }
 

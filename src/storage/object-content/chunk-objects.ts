@@ -8,6 +8,7 @@ import { ChunkDigests } from '../../checkpoint/chunk-digests.ts';
 import { DIGEST_LENGTH_BYTES, sameDigest } from '../../manifest/digest.ts';
 import { isStream } from '../../manifest/layout.ts';
 import type { ChunkWriter } from '../../transfer/chunk-store.ts';
+import { offsetMismatch } from '../../transfer/offset-mismatch.ts';
 import type { ChunkStaging, IncomingTransfer, PublishOrder } from '../content-store.ts';
 import type { ObjectStore } from '../objects/object-store.ts';
 import { publishTree } from './publish-tree.ts';
@@ -41,15 +42,12 @@ class ChunkObjects implements ChunkStaging {
     this.digests = new ChunkDigests(DIGEST_LENGTH_BYTES[transfer.manifest.digest]);
   }
 
-  held(): ReadonlyMap<number, number> {
+  partialChunks(): ReadonlyMap<number, number> {
     return new Map();
   }
 
   async write(chunk: number, offset: number): Promise<ChunkWriter> {
-    if (offset !== 0) {
-      const message = `chunk ${chunk} starts again at byte 0`;
-      throw new CairnError('chunk-offset-mismatch', message, { details: { chunk, heldBytes: 0 } });
-    }
+    if (offset !== 0) throw offsetMismatch(chunk, 0);
     const lengthBytes = this.#transfer.layout.chunkLengthBytes(chunk);
     const token = Symbol(`writer of chunk ${chunk}`);
     this.#writers.set(chunk, token);

@@ -35,7 +35,7 @@ export function journalState(file: string): JournalState | undefined {
     digests: new ChunkDigests(digestLengthBytes),
     epoch: 0,
     note: {},
-    held: new Map(),
+    partialChunks: new Map(),
   };
   for (const record of rest) applyRecord(state, record);
   return state;

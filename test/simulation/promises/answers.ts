@@ -120,7 +120,7 @@ export class Answers implements TrafficObserver {
     const payload = Number(headers['content-length']) - DIGEST_BYTES[this.#world.scenario.digest];
     const { known, sent } = this.#epochOf(call);
     sent.set(call.chunk, (sent.get(call.chunk) ?? 0) + 1);
-    if (headers['cairn-offset'] !== undefined) this.#world.meet('half-sent chunk');
+    if (headers['cairn-offset'] !== undefined) this.#world.meet('partial chunk');
     if (headers['content-encoding'] !== undefined) this.#world.meet('compressed chunk');
     if (payload <= 0 || !known.has(call.chunk) || this.#hasChanged()) return;
     this.#world.break(

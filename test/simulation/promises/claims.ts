@@ -162,7 +162,7 @@ function stateOf(bytes: Buffer): { manifestId: string; claims: Map<number, strin
   if (first === undefined) return undefined;
   const { manifestId, digestLengthBytes } = decodeBinding(first);
   const digests = new ChunkDigests(digestLengthBytes);
-  const state: CheckpointState = { digests, held: new Map(), epoch: 0, note: {} };
+  const state: CheckpointState = { digests, partialChunks: new Map(), epoch: 0, note: {} };
   for (const record of rest) applyRecord(state, record);
   const claims = new Map<number, string>();
   for (const chunk of digests.chunks.values())

@@ -4,7 +4,7 @@ import type { LiveSession } from './live-session.ts';
 import { encodePlan } from './transfer-plan.ts';
 
 /**
- * The plan and, in a push, what is durable and what is held; a sync point is made for it.
+ * The plan and, in a push, the durable chunks and the partial ones; a sync point is made for it.
  *
  * @throws CairnError a storage code; the session is then suspended
  */
@@ -14,14 +14,14 @@ export async function checkpointOf({ content, record }: LiveSession): Promise<Ch
   if (plan === undefined) return { plan: null, chunks: nothing, held: [] };
   if (record.value.direction === 'pull') return { plan: encodePlan(plan), chunks: nothing, held: [] };
   const { staging } = await content.incoming.get();
-  const written = new Map(staging.held());
+  const written = new Map(staging.partialChunks());
   // It becomes durable now, so that none of it is sent again; what comes meanwhile does not.
   await content.sync();
   const { runs, digests } = staging.digests.encode();
-  const held: CheckpointReply['held'] = [];
-  for (const [chunk, bytes] of staging.held()) {
+  const partialChunks: CheckpointReply['held'] = [];
+  for (const [chunk, bytes] of staging.partialChunks()) {
     const durableBytes = Math.min(bytes, written.get(chunk) ?? 0);
-    if (durableBytes > 0) held.push([chunk, durableBytes]);
+    if (durableBytes > 0) partialChunks.push([chunk, durableBytes]);
   }
-  return { plan: encodePlan(plan), chunks: { runs: [...runs], digests }, held };
+  return { plan: encodePlan(plan), chunks: { runs: [...runs], digests }, held: partialChunks };
 }

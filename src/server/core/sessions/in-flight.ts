@@ -41,7 +41,7 @@ export async function inFlight(
 /**
  * Whoever asks for a chunk again has given up its older request, also where this side has not seen that yet. After a
  * cut, dead requests for other chunks hold the places of the living: twice the agreed number is taken, then the oldest
- * ends. What it brought is held.
+ * ends. What it brought stays as a partial chunk.
  */
 async function makeRoom(live: LiveSession, chunk: number, older: ReadonlySet<SessionRequest>): Promise<void> {
   const newer = new CairnError('chunk-conflict', `a newer request for chunk ${chunk} has replaced this one`, {

@@ -7,6 +7,7 @@ import { nextState } from '../../../session/record.ts';
 import type { ChunkStaging } from '../../../storage/content-store.ts';
 import type { ChunkWriter } from '../../../transfer/chunk-store.ts';
 import { receiveChunk, type ExpectedChunk } from '../../../transfer/chunk-transfer.ts';
+import { offsetMismatch } from '../../../transfer/offset-mismatch.ts';
 import type { SyncStatus } from '../../../wire/messages.ts';
 import { checkBytes, openUsage, type Usage } from '../quota/quota.ts';
 import type { SessionWork } from './admission.ts';
@@ -115,13 +116,13 @@ function tellable({ failed }: IncomingChunks, chunk: number, error: unknown): un
 }
 
 function isThere(chunks: IncomingChunks, chunk: number): boolean {
-  return chunks.digestOf(chunk) !== undefined && !chunks.staging.held().has(chunk);
+  return chunks.digestOf(chunk) !== undefined && !chunks.staging.partialChunks().has(chunk);
 }
 
-/** How many of a chunk's first bytes are there, whole or held. @throws CairnError `chunk-out-of-range` */
+/** How many of a chunk's first bytes are there, whole or partial. @throws CairnError `chunk-out-of-range` */
 export function bytesThere(chunks: IncomingChunks, chunk: number): number {
   const lengthBytes = chunks.lengthOf(chunk);
-  return isThere(chunks, chunk) ? lengthBytes : (chunks.staging.held().get(chunk) ?? 0);
+  return isThere(chunks, chunk) ? lengthBytes : (chunks.staging.partialChunks().get(chunk) ?? 0);
 }
 
 function expectationOf(chunks: IncomingChunks, { chunk, offset, bodyBytes }: ComingPart): ExpectedChunk {
@@ -145,11 +146,8 @@ function expectationOf(chunks: IncomingChunks, { chunk, offset, bodyBytes }: Com
 
 function checkOffset(chunks: IncomingChunks, chunk: number, offset: number): void {
   if (offset === 0) return;
-  const heldBytes = bytesThere(chunks, chunk);
-  if (offset === heldBytes) return;
-  throw new CairnError('chunk-offset-mismatch', `chunk ${chunk} goes on at byte ${heldBytes}`, {
-    details: { chunk, heldBytes },
-  });
+  const thereBytes = bytesThere(chunks, chunk);
+  if (offset !== thereBytes) throw offsetMismatch(chunk, thereBytes);
 }
 
 function receive(
@@ -182,7 +180,7 @@ function untouched(staging: ChunkStaging): ChunkStaging {
   };
   return {
     digests: staging.digests,
-    held: () => new Map(),
+    partialChunks: () => new Map(),
     write: async () => writer,
     read: (chunk) => staging.read(chunk),
     sync: () => staging.sync(),

@@ -54,9 +54,9 @@ export function createStagingRoom(
   limits: Pick<CoreLimits, 'maxStagingBytes' | 'keepFreeBytes'>,
 ): StagingRoom {
   const { maxStagingBytes: most } = limits;
-  const held = createHoldings();
-  const { of, set } = held;
-  const fits = (id: string, bytes: number): boolean => held.total() - of(id) + bytes <= most;
+  const taken = createTakenRoom();
+  const { of, set } = taken;
+  const fits = (id: string, bytes: number): boolean => taken.total() - of(id) + bytes <= most;
   const check = (id: string, bytes: number): void => {
     if (bytes > most) throw neverFits(bytes, most);
     if (!fits(id, bytes)) throw noRoomNow(bytes, most);
@@ -68,7 +68,7 @@ export function createStagingRoom(
   };
   return {
     get bytes() {
-      return held.total();
+      return taken.total();
     },
     take: async (id, payloadBytes, documentBytes) => {
       const bytes = payloadBytes + documentBytes;
@@ -98,21 +98,21 @@ export function createStagingRoom(
       grow(id, bytes);
     },
     release: (id) => set(id, undefined),
-    recount: held.recount,
+    recount: taken.recount,
   };
 }
 
 /** The room of each session, and the sum. */
-function createHoldings() {
-  const held = new Map<string, number>();
+function createTakenRoom() {
+  const taken = new Map<string, number>();
   let total = 0;
   let changed: Set<string> | undefined;
-  const of = (id: string): number => held.get(id) ?? 0;
+  const of = (id: string): number => taken.get(id) ?? 0;
   const set = (id: string, bytes: number | undefined): void => {
     total += (bytes ?? 0) - of(id);
     changed?.add(id);
-    if (bytes === undefined) held.delete(id);
-    else held.set(id, bytes);
+    if (bytes === undefined) taken.delete(id);
+    else taken.set(id, bytes);
   };
   const recount: StagingRoom['recount'] = () => {
     const seen = new Set<string>();
@@ -127,7 +127,7 @@ function createHoldings() {
       },
       done: () => {
         changed = undefined;
-        for (const id of held.keys()) if (!seen.has(id) && !since.has(id)) set(id, undefined);
+        for (const id of taken.keys()) if (!seen.has(id) && !since.has(id)) set(id, undefined);
       },
     };
   };

@@ -4,7 +4,7 @@ import { type CairnError, storageError } from '../../../base/errors.ts';
 import type { Native } from '../../../base/native.ts';
 import type { CheckpointLog } from '../../../checkpoint/checkpoint-log.ts';
 import type { CheckpointGroup } from '../../../checkpoint/checkpoint-records.ts';
-import type { HeldChunk } from './held-chunks.ts';
+import type { PartialChunk } from './partial-chunks.ts';
 import type { StagedFile, StagedFiles, SyncFile } from './staged-files.ts';
 
 /** Files that are synced at the same time. */
@@ -30,7 +30,7 @@ export interface SyncPlace {
 /** The chunks that a sync point covers; all of their bytes were written before the sync began. */
 export interface SyncWork {
   readonly pending: ReadonlyMap<number, PendingChunk>;
-  readonly held: readonly HeldChunk[];
+  readonly partialChunks: readonly PartialChunk[];
 }
 
 /**
@@ -42,7 +42,7 @@ export interface SyncWork {
  */
 export async function syncChunks(
   place: SyncPlace,
-  { pending, held }: SyncWork,
+  { pending, partialChunks }: SyncWork,
   isFatal: (error: CairnError) => void,
 ): Promise<void> {
   const { files, log } = place;
@@ -57,7 +57,7 @@ export async function syncChunks(
     }
     const chunks = new Map(durable.map(([chunk, { digest }]) => [chunk, digest]));
     const lostNames = new Set(failed.map(({ name }) => name));
-    const kept = held.filter(({ fileName }) => !lostNames.has(fileName));
+    const kept = partialChunks.filter(({ fileName }) => !lostNames.has(fileName));
     await log.append({ chunks, ...changedClaims(log, kept, chunks) });
   } catch (error) {
     const failure = storageError(error, 'recording a sync point');
@@ -75,13 +75,14 @@ export async function syncChunks(
 /** The partial chunks, where they differ from those that the log will have once it records `chunks`. */
 function changedClaims(
   log: CheckpointLog,
-  kept: readonly HeldChunk[],
+  kept: readonly PartialChunk[],
   chunks: ReadonlyMap<number, unknown>,
-): Pick<CheckpointGroup, 'held'> {
-  const held = new Map(kept.map(({ chunk, bytes }) => [chunk, bytes]));
-  const left = [...log.held].filter(([chunk]) => !chunks.has(chunk));
-  const isSame = left.length === held.size && left.every(([chunk, bytes]) => held.get(chunk) === bytes);
-  return isSame ? {} : { held };
+): Pick<CheckpointGroup, 'partialChunks'> {
+  const partialChunks = new Map(kept.map(({ chunk, bytes }) => [chunk, bytes]));
+  const left = [...log.partialChunks].filter(([chunk]) => !chunks.has(chunk));
+  const isSame =
+    left.length === partialChunks.size && left.every(([chunk, bytes]) => partialChunks.get(chunk) === bytes);
+  return isSame ? {} : { partialChunks };
 }
 
 async function syncFiles(place: SyncPlace, dirty: readonly StagedFile[]): Promise<void> {

@@ -52,7 +52,7 @@ export async function examineJournal(
 function emptyLog({ digestLengthBytes }: CheckpointBinding): CheckpointLog {
   return {
     digests: new ChunkDigests(digestLengthBytes),
-    held: new Map(),
+    partialChunks: new Map(),
     epoch: 0,
     note: {},
     corruptAt: undefined,

@@ -15,18 +15,20 @@ async function sendHalf(session: HandSession, bytes = 30_000): Promise<void> {
   const socket = await session.beginChunk(1, bytes);
   await until(async () => (await session.call('GET', 'checkpoint')).json.held.length > 0);
   socket.destroy();
-  expect(await session.heldBytes(1)).toBe(bytes);
+  expect(await session.bytesThere(1)).toBe(bytes);
 }
 
-async function checkpointOf(session: HandSession): Promise<{ runs: number[]; held: [number, number][] }> {
+async function checkpointOf(
+  session: HandSession,
+): Promise<{ runs: number[]; partialChunks: [number, number][] }> {
   const { chunks, held } = (await session.call('GET', 'checkpoint')).json;
-  return { runs: chunks.runs, held };
+  return { runs: chunks.runs, partialChunks: held };
 }
 
 /** Sends the rest of everything and commits. */
 async function finish(session: HandSession): Promise<void> {
-  const { runs, held } = await checkpointOf(session);
-  const offsets = new Map(held);
+  const { runs, partialChunks } = await checkpointOf(session);
+  const offsets = new Map(partialChunks);
   for (const chunk of [0, 1, 2, 3]) {
     if (runs.length > 0 && chunk === 0) continue;
     expect((await session.putChunk(chunk, offsets.get(chunk) ?? 0)).status).toBe(200);
@@ -35,7 +37,7 @@ async function finish(session: HandSession): Promise<void> {
   await expectTree(session.scene.stores.content, 'in', session.transfer.items);
 }
 
-test('half a chunk becomes durable by itself, and outlives a server that is killed', async () => {
+test('a partial chunk becomes durable by itself, and outlives a server that is killed', async () => {
   const scene = await openScene('local disk');
   const session = await openPush(scene, sample(scene));
   const socket = await session.beginChunk(1, 30_000);
@@ -44,8 +46,8 @@ test('half a chunk becomes durable by itself, and outlives a server that is kill
   socket.destroy();
   expect((await session.putChunk(1, 30_000)).json.code).toBe('session-suspended');
   await session.resume();
-  expect(await checkpointOf(session)).toEqual({ runs: [], held: [[1, 30_000]] });
-  expect(await session.heldBytes(1)).toBe(30_000);
+  expect(await checkpointOf(session)).toEqual({ runs: [], partialChunks: [[1, 30_000]] });
+  expect(await session.bytesThere(1)).toBe(30_000);
   await finish(session);
 });
 
@@ -58,11 +60,11 @@ test('a killed server loses what no sync point covered, and nothing else', async
   await scene.restart('kill');
   socket.destroy();
   await session.resume();
-  expect(await checkpointOf(session)).toEqual({ runs: [], held: [[1, 30_000]] });
+  expect(await checkpointOf(session)).toEqual({ runs: [], partialChunks: [[1, 30_000]] });
   await finish(session);
 });
 
-test.each(['drain', 'suspend'] as const)('half a chunk outlives a %s', async (how) => {
+test.each(['drain', 'suspend'] as const)('a partial chunk outlives a %s', async (how) => {
   const scene = await openScene('local disk', { sync: 'close' });
   const session = await openPush(scene, sample(scene));
   await session.putChunk(0);
@@ -77,11 +79,11 @@ test.each(['drain', 'suspend'] as const)('half a chunk outlives a %s', async (ho
   }
   socket.destroy();
   await session.resume();
-  expect(await checkpointOf(session)).toEqual({ runs: [0, 1], held: [[1, 30_000]] });
+  expect(await checkpointOf(session)).toEqual({ runs: [0, 1], partialChunks: [[1, 30_000]] });
   await finish(session);
 });
 
-test('an idle session is let go of with half a chunk, and the same epoch finds it again', async () => {
+test('an idle session is let go of with a partial chunk, and the same epoch finds it again', async () => {
   const limits = { collectEveryMs: 20, idleSessionMs: 50 };
   const scene = await openScene('local disk', { sync: 'close', limits });
   const session = await openPush(scene, sample(scene));
@@ -97,7 +99,7 @@ test('an idle session is let go of with half a chunk, and the same epoch finds i
   await delay(100);
   socket.destroy();
   await delay(400);
-  expect(await session.heldBytes(1)).toBe(30_000);
+  expect(await session.bytesThere(1)).toBe(30_000);
   expect((await session.putChunk(1, 30_000)).status).toBe(200);
   // What was told of sync points stays true: who waits for this one must not wait for ever.
   const { syncPoint, durableSyncPoint } = (await session.post('POST', 'sync')).json;
@@ -114,13 +116,13 @@ test('a claim for bytes that are not those of the sender costs one wrong digest,
   const session = await openPush(scene, sample(scene));
   await sendHalf(session);
   const { bytes } = session.transfer.items.find(({ entry }) => entry.path === 'a')!;
-  bytes[SIZE + 5]! ^= 1; // the file changes at its sender, who takes up the chunk where it is held
+  bytes[SIZE + 5]! ^= 1; // the file changes at its sender, who goes on where the partial chunk ends
   await scene.restart('kill');
   await session.resume();
   expect((await session.putChunk(1, 30_000)).json.code).toBe('chunk-digest-mismatch');
-  expect(await session.heldBytes(1)).toBe(0);
+  expect(await session.bytesThere(1)).toBe(0);
   await scene.restart('kill');
   await session.resume();
-  expect(await checkpointOf(session)).toEqual({ runs: [], held: [] });
+  expect(await checkpointOf(session)).toEqual({ runs: [], partialChunks: [] });
   await finish(session);
 });

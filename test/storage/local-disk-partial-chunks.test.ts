@@ -21,11 +21,11 @@ import {
 } from '../suites/staged-transfer.ts';
 import { diskPlace, type DiskPlace } from './local-disk-fixtures.ts';
 
-const ID = 'half-sent';
+const ID = 'partial';
 const SIZE = 64 * 1024;
 
-const heldBy = (staging: ChunkStaging): [number, number][] =>
-  [...staging.held()].toSorted(([a], [b]) => a - b);
+const partialOf = (staging: ChunkStaging): [number, number][] =>
+  [...staging.partialChunks()].toSorted(([a], [b]) => a - b);
 
 const staged = (place: DiskPlace, name: string): string => join(place.root, '.cairn/staging', ID, name);
 
@@ -65,7 +65,7 @@ async function openPausing(
   return { store, syncing, release };
 }
 
-describe('first bytes of chunks on a local disk', () => {
+describe('partial chunks on a local disk', () => {
   it('outlive a crash as far as a sync covered them', async () => {
     const place = diskPlace();
     const store = await place.open();
@@ -80,14 +80,14 @@ describe('first bytes of chunks on a local disk', () => {
     const writer = await staging.write(1, 1000);
     await writer.write([chunkBytes(transfer, 1).subarray(1000, 1500)]);
     const again = await afterCrash(place, transfer);
-    expect(heldBy(again)).toEqual([
+    expect(partialOf(again)).toEqual([
       [1, 1000],
       [4, 600],
     ]);
     await stageAll(again, transfer);
     for (const chunk of [0, 1, 2, 3, 4])
       expect((await collect(again.read(chunk))).equals(chunkBytes(transfer, chunk))).toBe(true);
-    expect(heldBy(await afterCrash(place, transfer))).toEqual([]);
+    expect(partialOf(await afterCrash(place, transfer))).toEqual([]);
   });
 
   it('are written down only when they have changed', async () => {
@@ -123,11 +123,11 @@ describe('first bytes of chunks on a local disk', () => {
     await hold(staging, transfer, 1, 500);
     release();
     await synced;
-    expect(heldBy(staging)).toEqual([
+    expect(partialOf(staging)).toEqual([
       [0, 2000],
       [1, 500],
     ]);
-    expect(heldBy(await afterCrash(place, transfer))).toEqual([[0, 1000]]);
+    expect(partialOf(await afterCrash(place, transfer))).toEqual([[0, 1000]]);
   });
 
   it('are not claimed in a file whose sync failed, and are in the others', async () => {
@@ -147,8 +147,8 @@ describe('first bytes of chunks on a local disk', () => {
     await hold(staging, transfer, 2, 1000);
     failing = true;
     expect(await codeOf(() => staging.sync())).toBe('storage-io');
-    expect(heldBy(staging)).toEqual([[2, 1000]]);
-    expect(heldBy(await afterCrash(place, transfer))).toEqual([[2, 1000]]);
+    expect(partialOf(staging)).toEqual([[2, 1000]]);
+    expect(partialOf(await afterCrash(place, transfer))).toEqual([[2, 1000]]);
   });
 
   it('are not claimed any more once they were dropped', async () => {
@@ -160,7 +160,7 @@ describe('first bytes of chunks on a local disk', () => {
     await hold(staging, transfer, 1, 1000);
     await staging.sync();
     await (await staging.write(0, 1000)).drop();
-    expect(heldBy(await afterCrash(place, transfer))).toEqual([[1, 1000]]);
+    expect(partialOf(await afterCrash(place, transfer))).toEqual([[1, 1000]]);
   });
 
   it('are not claimed any more before others take their place', async () => {
@@ -176,7 +176,7 @@ describe('first bytes of chunks on a local disk', () => {
     await staging.sync();
     await staging.write(1, 1000); // less than is claimed by now
     await staging.write(2, 1000); // all of it stays
-    expect(heldBy(await afterCrash(place, transfer))).toEqual([[2, 1000]]);
+    expect(partialOf(await afterCrash(place, transfer))).toEqual([[2, 1000]]);
   });
 
   it('are not claimed when they are dropped in the middle of a sync', async () => {
@@ -195,7 +195,7 @@ describe('first bytes of chunks on a local disk', () => {
     const begunAnew = staging.write(1, 0);
     release();
     await Promise.all([synced, dropped, begunAnew]);
-    expect(heldBy(await afterCrash(place, transfer))).toEqual([]);
+    expect(partialOf(await afterCrash(place, transfer))).toEqual([]);
   });
 
   it.each([
@@ -212,7 +212,7 @@ describe('first bytes of chunks on a local disk', () => {
     await store.close();
     harm(staged(place, 'e0'));
     const again = await afterCrash(place, transfer);
-    expect(heldBy(again)).toEqual(expected);
+    expect(partialOf(again)).toEqual(expected);
     await stageAll(again, transfer);
     expect((await collect(again.read(1))).equals(chunkBytes(transfer, 1))).toBe(true);
   });
@@ -234,7 +234,7 @@ describe('first bytes of chunks on a local disk', () => {
     const received = receiveChunk(rest, again, expectedChunk(transfer, 0, 1000));
     expect(await codeOf(() => received)).toBe('chunk-digest-mismatch');
     const last = await afterCrash(place, transfer);
-    expect(heldBy(last)).toEqual([]);
+    expect(partialOf(last)).toEqual([]);
     await stageAll(last, transfer);
     expect((await collect(last.read(0))).equals(bytes)).toBe(true);
   });
@@ -246,7 +246,7 @@ describe('first bytes of chunks on a local disk', () => {
     const { staging } = await begin(store, ID, transfer);
     for (let chunk = 0; chunk < 1030; chunk += 1) await hold(staging, transfer, chunk, 1);
     await staging.sync();
-    expect(staging.held().size).toBe(1030);
-    expect((await afterCrash(place, transfer)).held().size).toBe(1024);
+    expect(staging.partialChunks().size).toBe(1030);
+    expect((await afterCrash(place, transfer)).partialChunks().size).toBe(1024);
   });
 });

@@ -1,15 +1,16 @@
 /** Partial chunks: the bytes that are staged now, and the bytes that the journal records. */
 import { lstatSync } from 'node:fs';
 import type { Directory } from '../../../base/directory.ts';
-import { CairnError, storageError, systemCodeOf } from '../../../base/errors.ts';
+import { storageError, systemCodeOf } from '../../../base/errors.ts';
 import { printable } from '../../../base/safe-path.ts';
 import type { CheckpointLog } from '../../../checkpoint/checkpoint-log.ts';
-import { MAX_HELD_CHUNKS } from '../../../checkpoint/checkpoint-records.ts';
+import { MAX_PARTIAL_CHUNKS } from '../../../checkpoint/checkpoint-records.ts';
+import { offsetMismatch } from '../../../transfer/offset-mismatch.ts';
 import type { IncomingTransfer } from '../../content-store.ts';
 import { chunkPlace } from './staged-names.ts';
 
 /** The first bytes of a partial chunk, for a sync point to cover. */
-export interface HeldChunk {
+export interface PartialChunk {
   readonly chunk: number;
   readonly bytes: number;
   /** The staged file that contains them. */
@@ -17,7 +18,7 @@ export interface HeldChunk {
 }
 
 /** The partial chunks of one transfer. */
-export class HeldChunks {
+export class PartialChunks {
   readonly #transfer: IncomingTransfer;
   readonly #log: CheckpointLog;
   readonly #bytes: Map<number, number>;
@@ -32,7 +33,7 @@ export class HeldChunks {
   constructor(folder: Directory, log: CheckpointLog, transfer: IncomingTransfer) {
     this.#transfer = transfer;
     this.#log = log;
-    this.#bytes = findHeld(folder, log, transfer);
+    this.#bytes = findPartial(folder, log, transfer);
   }
 
   /** The number of staged bytes, by chunk; a live view. */
@@ -60,9 +61,9 @@ export class HeldChunks {
   }
 
   /** Partial chunks for a sync point that begins now; all their bytes are written. End it with {@link endClaiming}. */
-  beginClaiming(): HeldChunk[] {
+  beginClaiming(): PartialChunk[] {
     // A sender with more partial chunks than are recorded sends the rest again.
-    const claims = [...this.#bytes].filter(([, bytes]) => bytes > 0).slice(0, MAX_HELD_CHUNKS);
+    const claims = [...this.#bytes].filter(([, bytes]) => bytes > 0).slice(0, MAX_PARTIAL_CHUNKS);
     this.#claiming = new Map(claims);
     return claims.map(([chunk, bytes]) => {
       const { fileName } = chunkPlace(this.#transfer, chunk);
@@ -82,16 +83,14 @@ export class HeldChunks {
    * @throws CairnError `chunk-offset-mismatch`
    */
   checkOffset(chunk: number, offset: number, tookOver: boolean): void {
-    const heldBytes = this.#bytes.get(chunk) ?? 0;
-    if (offset === 0 || offset === heldBytes || (tookOver && offset > 0 && offset < heldBytes)) return;
-    throw new CairnError('chunk-offset-mismatch', `chunk ${chunk} goes on at byte ${heldBytes}`, {
-      details: { chunk, heldBytes },
-    });
+    const bytes = this.#bytes.get(chunk) ?? 0;
+    if (offset === 0 || offset === bytes || (tookOver && offset > 0 && offset < bytes)) return;
+    throw offsetMismatch(chunk, bytes);
   }
 
   /** Whether the log has, or is about to have, a record of bytes of a chunk at or behind `offset`. */
   isClaimedFrom(chunk: number, offset: number): boolean {
-    return [this.#log.held, this.#claiming].some((claims) => (claims.get(chunk) ?? 0) > offset);
+    return [this.#log.partialChunks, this.#claiming].some((claims) => (claims.get(chunk) ?? 0) > offset);
   }
 
   /**
@@ -107,16 +106,16 @@ export class HeldChunks {
 }
 
 /** The partial chunks of the log, cut to the bytes in their files. */
-function findHeld(folder: Directory, log: CheckpointLog, transfer: IncomingTransfer): Map<number, number> {
-  const held = new Map<number, number>();
-  for (const [chunk, claimed] of log.held) {
+function findPartial(folder: Directory, log: CheckpointLog, transfer: IncomingTransfer): Map<number, number> {
+  const partialChunks = new Map<number, number>();
+  for (const [chunk, claimed] of log.partialChunks) {
     if (chunk >= transfer.layout.chunkCount) continue;
     const { fileName, fileOffset, lengthBytes } = chunkPlace(transfer, chunk);
     const thereBytes = sizeOf(folder, fileName) - fileOffset;
     const bytes = Math.min(claimed, lengthBytes, thereBytes);
-    if (bytes > 0) held.set(chunk, bytes);
+    if (bytes > 0) partialChunks.set(chunk, bytes);
   }
-  return held;
+  return partialChunks;
 }
 
 function sizeOf(folder: Directory, name: string): number {

@@ -79,7 +79,7 @@ describe.each(['push', 'pull'] as const)('a %s that stops in the middle of its o
     },
   );
 
-  test('finds out when what is held is wrong, and starts that chunk over by itself', async () => {
+  test('finds out when a partial chunk is wrong, and starts that chunk over by itself', async () => {
     const job = await openJob(direction);
     await job.runUntil(MIB);
     await job.scene.kill();
@@ -90,7 +90,7 @@ describe.each(['push', 'pull'] as const)('a %s that stops in the middle of its o
     const summary = await job.run();
     await job.expectArrived();
     expect(summary.retries).toBeGreaterThanOrEqual(1);
-    // The rest of what was held, for nothing; and then all of it.
+    // The rest of the partial chunk, for nothing; and then all of it.
     expect(summary.bytesMoved + summary.bytesResumed).toBe(2 * SIZE);
     expect(existsSync(path.join(job.scene.root, '.cairn/staging'))).toBe(false);
   });
