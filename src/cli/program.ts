@@ -7,6 +7,7 @@ import { addCompletion, COMPLETE } from './commands/completion/completion-comman
 import { addDemo } from './commands/demo/demo-command.ts';
 import { addDoctor } from './commands/doctor/doctor-command.ts';
 import { addGrant } from './commands/grant/grant-command.ts';
+import { addJob } from './commands/job/job-command.ts';
 import { addLogin } from './commands/login/login-commands.ts';
 import { addLs } from './commands/ls/ls-command.ts';
 import { addPull } from './commands/pull/pull-command.ts';
@@ -104,6 +105,7 @@ function addOfThisMachine(program: Command, lazily: Lazily): void {
     resume: lazily(async () => (await transfers()).runTransfersResume),
     rm: lazily(async () => (await transfers()).runTransfersRm),
   });
+  addJobs(program, lazily);
   addLogin(program, {
     login: lazily(async () => (await login()).runLogin),
     status: lazily(async () => (await login()).runLoginStatus),
@@ -115,6 +117,13 @@ function addOfThisMachine(program: Command, lazily: Lazily): void {
     complete: lazily(async () => (await completion()).completeIn(program)),
   });
   addDemo(program, demo);
+}
+
+function addJobs(program: Command, lazily: Lazily): void {
+  addJob(program, {
+    check: lazily(async () => (await import('./commands/job/check-jobs.ts')).checkJobsOf(program)),
+    list: lazily(async () => (await import('./commands/job/list-jobs.ts')).listJobsOf(program)),
+  });
 }
 
 function addOfServer(program: Command, lazily: Lazily): void {

@@ -11,7 +11,7 @@ import { removeFileDurably, replaceFileDurably } from '../../base/durable-files.
 import { CairnError, systemCodeOf } from '../../base/errors.ts';
 import { waitForProcessLock, type ProcessLock } from '../../base/process-lock.ts';
 import { printable } from '../../base/safe-path.ts';
-import { ensurePrivateDirectory, hasHome, homeOf, type Environment } from './user-directories.ts';
+import { configDirectoryOf, ensurePrivateDirectory, hasHome, type Environment } from './user-directories.ts';
 import { shellWord } from '../../base/shell.ts';
 
 /** Visible ASCII: anything else could break out of a header. Headers end at 16 KiB. */
@@ -39,13 +39,10 @@ export type Login = Omit<v.InferOutput<typeof LoginFile>, 'version'>;
 const MAX_FILE_BYTES = 64 * 1024;
 const MAX_LOCK_WAIT_MS = 60_000;
 
-/** Where the login for an origin is kept. `XDG_CONFIG_HOME` counts only as an absolute path, as its rules say. */
+/** Where the login for an origin is kept. */
 export function loginFileOf(env: Environment, origin: string, home?: string): string {
-  const xdg = env['XDG_CONFIG_HOME'];
-  const config =
-    xdg !== undefined && isAbsolute(xdg) ? xdg : join(home ?? homeOf('XDG_CONFIG_HOME'), '.config');
   const name = createHash('sha256').update(origin).digest('hex').slice(0, 32);
-  return join(config, 'cairn', 'credentials', `${name}.json`);
+  return join(configDirectoryOf(env, home), 'credentials', `${name}.json`);
 }
 
 /** Whether logins can be kept at all: a user without a home has no directory for them. */

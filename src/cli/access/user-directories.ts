@@ -29,6 +29,18 @@ export function hasHome(): boolean {
   }
 }
 
+/**
+ * `$XDG_CONFIG_HOME/cairn`, else `~/.config/cairn`. The variable counts only as an absolute path, as its rules say.
+ *
+ * @throws CairnError `usage` for a user without a home
+ */
+export function configDirectoryOf(env: Environment, home?: string): string {
+  const xdg = env['XDG_CONFIG_HOME'];
+  const config =
+    xdg !== undefined && isAbsolute(xdg) ? xdg : join(home ?? homeOf('XDG_CONFIG_HOME'), '.config');
+  return join(config, 'cairn');
+}
+
 /** `CAIRN_STATE_HOME`, else `$XDG_STATE_HOME/cairn`, else `~/.local/state/cairn`. @throws CairnError `usage` */
 export function stateHomeOf(env: Environment, home?: string): string {
   const own = env['CAIRN_STATE_HOME'];

@@ -24,6 +24,8 @@ export interface Declared<Value> {
   /** The words that it takes, where they are a fixed few. */
   readonly choices?: readonly string[];
   readonly isRepeatable?: boolean;
+  /** Whether a word of it is the path of a local file. */
+  readonly isPath?: boolean;
   readonly isOfThisCommand?: boolean;
   /** Makes the value of what was given, a word each time. @throws CairnError `usage` that begins with `option`, `--name` */
   readonly read?: (option: string, words: readonly string[]) => Value | Promise<Value>;
@@ -60,7 +62,7 @@ export function value<Value>(
 
 /** An option that takes the path of a file; its value is absolute. */
 export function file(flags: string, description: string): Declared<string | undefined> {
-  return value(flags, description, (_option, word) => absolutePath(word));
+  return { ...value(flags, description, (_option, word) => absolutePath(word)), isPath: true };
 }
 
 /** An option that takes one of a few words. */
@@ -142,6 +144,11 @@ function namingVariable(error: unknown, variable: string | undefined): unknown {
   if (!(error instanceof CairnError) || variable === undefined) return error;
   const { code, message, details } = error;
   return new CairnError(code, `${variable} in the environment: ${message}`, { cause: error, details });
+}
+
+/** What the table of a command says of an option; undefined for those that commander adds. */
+export function declarationOf(option: Option): Declared<unknown> | undefined {
+  return declarations.get(option);
 }
 
 /** The words that an option takes; undefined where they are not a fixed few. */

@@ -1,0 +1,70 @@
+/**
+ * The keys of a job that are options of its transfer: those that push or pull has, by the same names. So a new option can
+ * stand in the file as soon as its command has it.
+ */
+import type { Command, Option } from 'commander';
+import { CairnError } from '../../../base/errors.ts';
+import { declarationOf, GROUPS, type Declared } from '../../options/option.ts';
+import { atHome } from './job-keys.ts';
+
+/** Chosen by a job itself, or for one run. */
+const NOT_OF_A_JOB: ReadonlySet<string> = new Set(['--from-command', '--dry-run']);
+
+/** One key. */
+export interface TransferKey {
+  /** The name of the option without its dashes; of a `--no-x`, `x`. */
+  readonly name: string;
+  /** The words of the command line that say the same. @throws CairnError `usage` whose message begins with the name */
+  read(given: unknown): Promise<readonly string[]>;
+}
+
+/** The keys that `push` or `pull` has, by name. */
+export function transferKeys(program: Command, direction: 'push' | 'pull'): ReadonlyMap<string, TransferKey> {
+  const command = program.commands.find((each) => each.name() === direction);
+  const keys = (command?.options ?? []).flatMap((option) => {
+    const declared = declarationOf(option);
+    const isShown = option.helpGroupHeading === GROUPS.output || NOT_OF_A_JOB.has(option.long ?? '');
+    return declared === undefined || isShown ? [] : [keyOf(option, declared)];
+  });
+  return new Map(keys.map((key) => [key.name, key]));
+}
+
+function keyOf(option: Option, declared: Declared<unknown>): TransferKey {
+  const long = option.long ?? '';
+  const name = long.replace(option.negate ? /^--no-/ : /^--/, '');
+  if (option.isBoolean() || option.negate) {
+    const read = async (given: unknown): Promise<readonly string[]> => {
+      if (typeof given !== 'boolean') throw wrong(`${name} takes true or false`);
+      return given === option.negate ? [] : [long];
+    };
+    return { name, read };
+  }
+  const read = async (given: unknown): Promise<readonly string[]> => {
+    const words = wordsOf(name, declared, given);
+    await declared.read?.(name, words);
+    // With "=" a word may begin with a dash.
+    return words.map((word) => `${long}=${word}`);
+  };
+  return { name, read };
+}
+
+function wordsOf(name: string, { isRepeatable, isPath }: Declared<unknown>, given: unknown): string[] {
+  const isList = isRepeatable === true && Array.isArray(given);
+  const words = (isList ? (given as readonly unknown[]) : [given]).map((each) => {
+    const word = typeof each === 'number' && Number.isSafeInteger(each) ? String(each) : each;
+    if (typeof word !== 'string')
+      throw wrong(`${name} takes ${isRepeatable === true ? 'a text or a list of texts' : 'a text'}`);
+    if (word === '' || word.includes('\0')) throw wrong(`${name} is empty, or has a NUL character`);
+    return word;
+  });
+  if (isPath !== true) return words;
+  return words.map((word) => {
+    // A job runs from any directory.
+    if (!/^~?\//.test(word)) throw wrong(`${name} takes an absolute path, or one that begins with ~/`);
+    return atHome(word);
+  });
+}
+
+function wrong(message: string): CairnError {
+  return new CairnError('usage', message);
+}
