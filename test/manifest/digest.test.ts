@@ -9,6 +9,7 @@ import {
   sameDigest,
   transferDigest,
 } from '../../src/manifest/digest.ts';
+import { cutAt } from './arbitrary-file.ts';
 
 const hashers = { xxh64: await loadHasher('xxh64'), sha256: await loadHasher('sha256') };
 
@@ -16,12 +17,6 @@ function hex(algorithm: 'xxh64' | 'sha256', ...pieces: Uint8Array[]): string {
   const hasher = hashers[algorithm]();
   for (const piece of pieces) hasher.update(piece);
   return Buffer.from(hasher.digest()).toString('hex');
-}
-
-/** Cuts bytes at these places. */
-function cutAt(bytes: Buffer, cuts: readonly number[]): Buffer[] {
-  const places = [0, ...cuts.map((cut) => cut % (bytes.length + 1)), bytes.length].toSorted((a, b) => a - b);
-  return places.slice(1).map((end, index) => bytes.subarray(places[index], end));
 }
 
 describe('chunk digests', () => {
