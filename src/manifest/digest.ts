@@ -6,7 +6,7 @@
  * Vectors: `fixtures/wire/digests.json`.
  */
 import { createHash } from 'node:crypto';
-import xxhash from 'xxhash-wasm';
+import xxhash, { type XXHashAPI } from 'xxhash-wasm';
 
 /** Digest algorithms of chunks: `xxh64` detects accidents at memory speed, `sha256` also detects attacks. */
 export const DIGEST_ALGORITHMS = ['xxh64', 'sha256'] as const;
@@ -33,6 +33,7 @@ export function isDigestAlgorithm(value: unknown): value is DigestAlgorithm {
 /** XXH64 copies its input into WebAssembly memory, which never shrinks: so it gets slices of this size. */
 const SLICE_BYTES = 256 * 1024;
 
+let xxhashApi: Promise<XXHashAPI> | undefined;
 let xxh64: Promise<HasherFactory> | undefined;
 
 /**
@@ -46,21 +47,30 @@ export function loadHasher(algorithm: DigestAlgorithm): Promise<HasherFactory> {
 }
 
 async function loadXxh64(): Promise<HasherFactory> {
-  const { create64 } = await xxhash();
-  return () => {
-    const state = create64();
-    return {
-      update: (bytes) => {
-        for (let at = 0; at < bytes.byteLength; at += SLICE_BYTES) {
-          state.update(bytes.subarray(at, Math.min(at + SLICE_BYTES, bytes.byteLength)));
-        }
-      },
-      digest: () => {
-        const out = Buffer.allocUnsafe(8);
-        out.writeBigUInt64BE(state.digest());
-        return out;
-      },
-    };
+  const api = await loadXxhash();
+  return () => xxh64Hasher(api, 0n);
+}
+
+/** Loads XXH64, which all callers share. */
+export function loadXxhash(): Promise<XXHashAPI> {
+  xxhashApi ??= xxhash();
+  return xxhashApi;
+}
+
+/** Makes a hasher of XXH64 with this seed; the digest is big-endian. */
+export function xxh64Hasher({ create64 }: XXHashAPI, seed: bigint): Hasher {
+  const state = create64(seed);
+  return {
+    update: (bytes) => {
+      for (let at = 0; at < bytes.byteLength; at += SLICE_BYTES) {
+        state.update(bytes.subarray(at, Math.min(at + SLICE_BYTES, bytes.byteLength)));
+      }
+    },
+    digest: () => {
+      const out = Buffer.allocUnsafe(8);
+      out.writeBigUInt64BE(state.digest());
+      return out;
+    },
   };
 }
 
