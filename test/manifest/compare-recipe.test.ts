@@ -1,0 +1,158 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { noiseOf } from '../../fixtures/gear2/twin.js';
+import { carriedRanges, copiedRanges, type ComparedGrains } from '../../src/manifest/compare-recipe.ts';
+import { createCutIndex, placesFrom } from '../../src/manifest/cut-index.ts';
+import { loadCutIds } from '../../src/manifest/cut-ids.ts';
+import { createCutter } from '../../src/manifest/gear2.ts';
+import { addGrains, createGrainList, createRecipeMaker, type Recipe } from '../../src/manifest/recipe.ts';
+import { changedFile } from './arbitrary-file.ts';
+
+const cutter = createCutter();
+const ids = await loadCutIds('xxh64');
+
+function recipeOf(file: Buffer): Recipe {
+  const maker = createRecipeMaker(cutter, ids, file.length);
+  maker.update(file);
+  return maker.finish();
+}
+
+interface Compared {
+  readonly recipe: Recipe;
+  readonly places: Float64Array;
+  readonly grains: ComparedGrains;
+}
+
+/** Compares as both sides do together: blocks, then the grains of those that are not there with all old grains. */
+function compare(older: Buffer, newer: Buffer): Compared {
+  const recipe = recipeOf(newer);
+  const { blocks: oldBlocks } = recipeOf(older);
+  const places = createCutIndex(oldBlocks, placesFrom(oldBlocks, 0)).placesOf(recipe.blocks);
+  const starts = placesFrom(recipe.blocks, 0);
+  const missing = [...places.keys()].filter((block) => places[block]! < 0);
+  const wanted = createGrainList();
+  for (const block of missing) {
+    const start = starts[block]!;
+    addGrains(wanted, cutter, ids, newer.subarray(start, start + recipe.blocks.lengths[block]!));
+  }
+  const there = createGrainList();
+  addGrains(there, cutter, ids, older);
+  const oldGrains = there.finish();
+  const grains = wanted.finish();
+  const grainPlaces = createCutIndex(oldGrains, placesFrom(oldGrains, 0)).placesOf(grains);
+  return { recipe, places, grains: { blocks: missing, grains, places: grainPlaces } };
+}
+
+/** Builds the new file of what is carried and what the old one has. */
+function assemble(older: Buffer, newer: Buffer, { recipe, places, grains }: Compared): Buffer {
+  const file = Buffer.alloc(newer.length, '!');
+  const carried = carriedRanges(recipe, places, grains);
+  for (let at = 0; at < carried.length; at += 2) {
+    newer.copy(file, carried[at], carried[at], carried[at]! + carried[at + 1]!);
+  }
+  const copied = copiedRanges(recipe, places, grains);
+  for (let at = 0; at < copied.length; at += 3) {
+    const [offset, lengthBytes, place] = copied.slice(at, at + 3) as [number, number, number];
+    older.copy(file, offset, place, place + lengthBytes);
+  }
+  return file;
+}
+
+const carriedBytes = ({ recipe, places, grains }: Compared): number =>
+  carriedRanges(recipe, places, grains).reduce((sum, value, at) => (at % 2 === 1 ? sum + value : sum), 0);
+
+describe('comparing a recipe with an old file', () => {
+  it('gives ranges that make the new file', () => {
+    fc.assert(
+      fc.property(changedFile, ({ older, newer }) => {
+        expect(assemble(older, newer, compare(older, newer)).equals(newer)).toBe(true);
+      }),
+    );
+  });
+
+  it('gives the same carried ranges to a side that does not know where the old ones lie', () => {
+    fc.assert(
+      fc.property(changedFile, ({ older, newer }) => {
+        const { recipe, places, grains } = compare(older, newer);
+        const answered = (all: ArrayLike<number>): number[] =>
+          Array.from(all, (place) => (place < 0 ? -1 : 0));
+        const compared = { ...grains, places: answered(grains.places) };
+        expect(carriedRanges(recipe, answered(places), compared)).toEqual(
+          carriedRanges(recipe, places, grains),
+        );
+      }),
+    );
+  });
+
+  it('gives ranges that stand apart, in order, none of them empty', () => {
+    fc.assert(
+      fc.property(changedFile, ({ older, newer }) => {
+        const { recipe, places, grains } = compare(older, newer);
+        const carried = carriedRanges(recipe, places, grains);
+        let end = -1;
+        for (let at = 0; at < carried.length; at += 2) {
+          expect(carried[at]).toBeGreaterThan(end);
+          expect(carried[at + 1]).toBeGreaterThan(0);
+          end = carried[at]! + carried[at + 1]!;
+        }
+        expect(end).toBeLessThanOrEqual(newer.length);
+      }),
+    );
+  });
+
+  it('carries nothing of a file that is there', () => {
+    const file = noiseOf('there', 700_000);
+    const compared = compare(file, file);
+    expect(carriedBytes(compared)).toBe(0);
+    expect(copiedRanges(compared.recipe, compared.places)).toEqual([0, file.length, 0]);
+  });
+
+  it('carries little of a file in which bytes were put in, changed and taken out', () => {
+    const older = noiseOf('before', 3_000_000);
+    const newer = Buffer.concat([
+      older.subarray(0, 500_000),
+      Buffer.from('put in'),
+      older.subarray(500_000, 1_500_000),
+      older.subarray(1_600_000),
+    ]);
+    newer.fill(0, 2_000_000, 2_000_010);
+    const compared = compare(older, newer);
+    expect(assemble(older, newer, compared).equals(newer)).toBe(true);
+    expect(carriedBytes(compared)).toBeLessThan(3 * 2 * 8192);
+  });
+
+  it('copies from one place on where the old file has the same bytes at many', () => {
+    const zeros = Buffer.alloc(2_000_000);
+    const compared = compare(zeros, zeros);
+    expect(copiedRanges(compared.recipe, compared.places)).toEqual([0, zeros.length, 0]);
+  });
+
+  it('carries blocks as a whole whose grains nobody asked for', () => {
+    const older = noiseOf('before', 1_000_000);
+    const newer = Buffer.from(older);
+    newer.fill(0, 500_000, 500_001);
+    const { recipe, places } = compare(older, newer);
+    const [offset, lengthBytes, ...others] = carriedRanges(recipe, places);
+    expect(others).toEqual([]);
+    expect(recipe.blocks.lengths).toContain(lengthBytes);
+    expect(offset).toBeLessThanOrEqual(500_000);
+  });
+
+  it.each([
+    ['fewer grains than the block has', [0], [9000]],
+    ['more grains than the blocks have', [0], [5000, 5000, 5000]],
+    ['grains over the end of the block', [0], [5000, 5001]],
+    ['grains of no block', [], [10_000]],
+    ['grains of a block that is not in the recipe', [1], []],
+  ])('refuses %s', (_, blocks, lengths) => {
+    const listOf = (of: number[], idBytes: number) => ({
+      count: of.length,
+      lengths: Uint32Array.from(of),
+      ids: Buffer.alloc(of.length * idBytes),
+      idBytes,
+    });
+    const recipe = { sizeBytes: 10_000, blocks: listOf([10_000], 16) };
+    const grains = { blocks, grains: listOf(lengths, 8), places: lengths.map(() => -1) };
+    expect(() => carriedRanges(recipe, [-1], grains)).toThrow('not those of its blocks');
+  });
+});
