@@ -17,8 +17,8 @@ export const GIB = 1024 * MIB;
 
 const FILES_PER_FOLDER = 100;
 
-/** A stream of bytes that looks random and depends on nothing but its name. */
-function noise(name: string): (bytes: number) => Buffer {
+/** A stream of bytes that looks random and depends on nothing but its name; at most 1 MiB a call. */
+export function noise(name: string): (bytes: number) => Buffer {
   const key = Buffer.alloc(16, name);
   const cipher = createCipheriv('aes-128-ctr', key, Buffer.alloc(16));
   const zeros = Buffer.alloc(MIB);

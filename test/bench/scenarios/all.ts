@@ -1,4 +1,5 @@
 /** Every scenario, in the order in which they run. */
+import { delta } from './delta.ts';
 import { largeFile } from './large-file.ts';
 import { longLines } from './long-line.ts';
 import { memory } from './memory.ts';
@@ -15,6 +16,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ...smallFiles,
   ...longLines,
   resume,
+  delta,
   ...memory,
   sessions,
 ];
