@@ -253,7 +253,7 @@ export class Directory {
       const { bsize, bavail, blocks } = statfsSync(`${this.#base()}/.`);
       return { freeBytes: bsize * bavail, totalBytes: bsize * blocks };
     } catch (error) {
-      throw storageError(error, `asking for the room at "${printable(this.displayPath)}"`);
+      throw storageError(error, `asking for the free space at "${printable(this.displayPath)}"`);
     }
   }
 

@@ -138,7 +138,7 @@ export async function createFileDurably(path: string, bytes: string, mode = 0o60
     await writeNewFile(path, Buffer.from(bytes), mode);
   } catch (error) {
     if (systemCodeOf(error) !== 'EEXIST') throw storageError(error, `writing "${shown}"`);
-    const message = `"${shown}" is there already, and is not replaced; name a file that is not there`;
+    const message = `"${shown}" exists already and is not replaced; name a new file`;
     throw new CairnError('usage', message, { cause: error });
   }
   await syncDirectory(dirname(path));

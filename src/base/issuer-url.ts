@@ -24,16 +24,16 @@ export function parseIssuerUrl(text: string, who: string, code: ErrorCode): URL 
       `the issuer "${printable(withoutUserInfo(text).slice(0, 300))}" of ${who} is refused: ${why}`,
     );
   if (text.length > MAX_URL_LENGTH || !/^[!-~]+$/.test(text) || !URL.canParse(text)) {
-    throw refused('it is no URL, such as https://login.example.com/realms/files');
+    throw refused('it is not a URL such as https://login.example.com/realms/files');
   }
   const url = new URL(text);
   if (!isPrivateLink(url)) {
     throw refused('it has to be https (http only for an issuer on this machine): it decides who may do what');
   }
-  if (/[?#]/.test(text)) throw refused('the URL of an issuer has no query and no fragment');
+  if (/[?#]/.test(text)) throw refused('the URL of an issuer must not have a query or a fragment');
   // A message that names the URL would show the password.
   if (url.username !== '' || url.password !== '') {
-    throw new CairnError(code, `the issuer of ${who} is refused: no user or password belongs into its URL`);
+    throw new CairnError(code, `the issuer of ${who} is refused: its URL must not have a user or a password`);
   }
   return url;
 }

@@ -249,7 +249,7 @@ export class MessageChannel {
 
   /** Ends a connection on which bytes came out of turn. */
   #spoiled(): false {
-    this.destroy(new CairnError('invalid-request', 'more came than the message has'));
+    this.destroy(new CairnError('invalid-request', 'more bytes came than the message has'));
     return false;
   }
 

@@ -96,13 +96,13 @@ export function refuseExchangeable(path: string): void {
   try {
     for (let above = dirname(realpathSync(path)); ; above = dirname(above)) {
       if (isExchangeable(statSync(above))) {
-        const why = `other users may write to "${printable(above)}", and exchange what is in it`;
+        const why = `other users may write to "${printable(above)}" and exchange its content`;
         throw foreignError(path, why, `run: chmod go-w ${shellWord(above)}`);
       }
       if (above === dirname(above)) return;
     }
   } catch (error) {
-    throw storageError(error, `looking at what is above "${printable(path)}"`);
+    throw storageError(error, `looking at the directories above "${printable(path)}"`);
   }
 }
 
@@ -117,7 +117,7 @@ export function remedyFor(stat: Owned, path: string): string {
   if (isShared(stat)) return 'all users share it; name a directory of your own';
   const name = shellWord(path);
   if (isOwn(stat)) return `run: chmod go-w ${name}`;
-  return `run cairn as that user, or make it yours once you know what it holds: chown -R ${currentUser()} ${name}`;
+  return `run cairn as that user, or check what it contains and make it yours: chown -R ${currentUser()} ${name}`;
 }
 
 /** Whether a directory is meant for many users, as `/tmp` is: cairn must not take it from the others. */
@@ -153,7 +153,7 @@ export function claimDirectory(directory: Directory): string | undefined {
     if (isOwn(stat)) return mayOthersWrite(stat) ? 'other users may write to it' : undefined;
     return whyForeign(stat) ?? 'it belongs to root';
   } catch (error) {
-    throw storageError(error, `looking whose "${printable(displayPath)}" is`);
+    throw storageError(error, `looking at the owner of "${printable(displayPath)}"`);
   }
 }
 

@@ -61,7 +61,7 @@ export async function readKeyFile(path: string, owner: CertificateFile): Promise
   if (!owner.certificates[0]!.checkPrivateKey(key)) {
     throw invalid(
       path,
-      `the key does not belong to the first certificate in "${printable(owner.path)}" (its owner's comes first, then ` +
+      `the key does not belong to the first certificate in "${printable(owner.path)}" (put its owner's certificate first, then ` +
         'those of its issuers)',
     );
   }

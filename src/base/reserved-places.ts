@@ -63,5 +63,8 @@ function nameOf({ dev, ino }: Inode): string {
 
 /** The error for another path to a reserved directory. */
 export function reservedError(path: string): CairnError {
-  return new CairnError('path-reserved', `"${printable(path)}" is cairn's own, under another name`);
+  return new CairnError(
+    'path-reserved',
+    `"${printable(path)}" is another name for a directory of cairn itself`,
+  );
 }

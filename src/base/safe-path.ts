@@ -117,7 +117,7 @@ function decodeComponent(name: string, urlPath: string): string {
   try {
     return decodeURIComponent(name);
   } catch {
-    throw unsafe(urlPath, 'it has a percent escape that is broken or no UTF-8');
+    throw unsafe(urlPath, 'it has a percent escape that is broken or not UTF-8');
   }
 }
 

@@ -39,7 +39,7 @@ export class ChunkDigests {
     if (bytes.length !== set.size * digestLengthBytes || bytes.toString('base64') !== encoded.digests) {
       throw new CairnError(
         'invalid-request',
-        `the digests do not fit the ${set.size} chunks they are said to be of`,
+        `the digests do not fit the ${set.size} chunks that they claim to describe`,
       );
     }
     const result = new ChunkDigests(digestLengthBytes);

@@ -141,7 +141,7 @@ function endWith(
   notices: number,
 ): { results: PassResult[]; notices: number } {
   const message =
-    'some files have changed since the interrupted run began; the access token only adds, so they were not sent again: push them by themselves';
+    'some files have changed since the interrupted run began; the access token only adds, so they were not sent again: push them separately';
   context.report({ type: 'warning', code: 'source-changed', path: '', message });
   return { results, notices: notices + 1 };
 }

@@ -28,7 +28,7 @@ export async function issueGrant(options: ReachOptions, wish: GrantWish): Promis
   if (wish.scope === undefined || reply.scopes?.includes(wish.scope) === true) return reply;
   // It does not know the word, and has granted more than was meant.
   await revokeGrant(options, reply.id);
-  const message = `the server is too old for grants of the scope "${wish.scope}"; nothing was granted`;
+  const message = `the server is too old for grants of the scope "${wish.scope}"; no grant was made`;
   throw new CairnError('version-unsupported', message);
 }
 

@@ -169,7 +169,7 @@ async function fullKey(stateHome: string, id: string): Promise<string> {
   if (found.length === 0)
     throw new CairnError(
       'not-found',
-      `there is no unfinished transfer "${printable(id)}"; "cairn transfers" lists those that there are`,
+      `there is no unfinished transfer "${printable(id)}"; "cairn transfers" lists all`,
     );
   const all = found.join(', ');
   throw new CairnError(

@@ -110,7 +110,7 @@ function tracked(answer: Serve, isDraining: () => boolean, limitedLog: LimitedLo
     return serving
       .catch((error: unknown) => {
         request.socket.destroy();
-        const message = 'this is a bug in cairn: answering failed, and its connection was ended';
+        const message = 'this is a bug in cairn: answering a request failed, and its connection was closed';
         limitedLog.note({ level: 'error', kind: 'bug' }, { err: error }, message);
       })
       .finally(() => active.delete(serving));

@@ -29,7 +29,7 @@ export function checkAllows(
   }
   if (path === undefined || isWithin(path, pathPrefix)) return;
   const where = printable(pathPrefix);
-  throw new CairnError('forbidden', `the access token is only for "/${where}" and what is below`);
+  throw new CairnError('forbidden', `the access token is only for "/${where}" and everything below`);
 }
 
 /** Whether a safe relative path is another one or lies below it. */

@@ -21,8 +21,8 @@ interface ScopeTraits {
 /** Every scope, in the order of lists. */
 export const SCOPE_TABLE = {
   read: { says: 'pull, and GET of files', names: true, contents: true },
-  write: { says: 'push, and replace what is there', existing: 'replaced' },
-  append: { says: 'push what is new, and replace nothing', existing: 'kept' },
+  write: { says: 'push, and replace files', existing: 'replaced' },
+  append: { says: 'push new files, and replace nothing', existing: 'kept' },
   drop: { says: 'push into a drop box: nothing is compared, and nothing replaced', existing: 'renamed' },
   list: { says: 'list directories', names: true },
   admin: { says: 'see and end the sessions and grants of others' },

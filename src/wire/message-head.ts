@@ -50,8 +50,5 @@ export function decodeHead(text: string): MessageHead {
 }
 
 function malformed(what: string): CairnError {
-  return new CairnError(
-    'invalid-request',
-    `a message on a channel has a head in which ${what} is not as it has to be`,
-  );
+  return new CairnError('invalid-request', `the head of a message on a channel is malformed: ${what}`);
 }

@@ -79,7 +79,7 @@ export function errorOfResponse(
   const code = FOREIGN_CODES[status] ?? foreignCodeOf(status);
   if (code === 'body-too-large') return tooLargeForProxy(status);
   const said = contentType === undefined ? '' : `, ${printable(contentType.slice(0, 100))}`;
-  const message = `something else than the cairn server has answered (HTTP status ${status}${said}): a proxy before it, or another server in its place`;
+  const message = `something other than the cairn server has answered (HTTP status ${status}${said}): a proxy before it, or another server in its place`;
   return new CairnError(code, message, { details: { status, isForeign: true } });
 }
 

@@ -194,7 +194,7 @@ describe('sources and destinations', () => {
     expect(readdirSync(path.join(scene.stateHome, 'transfers'))).toEqual([]);
   });
 
-  test('what is not there cannot be pulled', async () => {
+  test('a missing file cannot be pulled', async () => {
     const scene = await openScene();
     expect(await codeOf(pull(temporaryDirectory(), scene.options('/nothing')))).toBe('not-found');
   });

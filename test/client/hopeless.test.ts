@@ -92,7 +92,7 @@ describe('another web server in place of the one that was found', () => {
   test('is given up after five seconds where nothing was begun', async () => {
     const error = await pushTo(await replacedServer(), wish);
     expect(error).toMatchObject({ code: 'network', details: { isKept: false } });
-    expect((error as CairnError).message).toMatch(/something else.*given up after 5 s/);
+    expect((error as CairnError).message).toMatch(/something other.*given up after 5 s/);
   });
 
   test('is waited for where somebody said how long to wait', async () => {

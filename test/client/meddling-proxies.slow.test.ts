@@ -78,7 +78,7 @@ describe('a page of something else, where the server was a moment ago,', () => {
       (thrown: unknown) => thrown,
     );
     expect(error).toMatchObject({ code: 'network', details: { isKept: true, status: 404 } });
-    expect((error as Error).message).toContain('something else than the cairn server has answered');
+    expect((error as Error).message).toContain('something other than the cairn server has answered');
   });
 });
 

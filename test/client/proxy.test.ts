@@ -73,10 +73,10 @@ describe('the proxy for a URL', () => {
   test.each([
     ['socks5://me:secret@proxy:1080', 'SOCKS proxy, which cairn cannot use'],
     ['SOCKS5H://proxy:1080', 'SOCKS proxy'],
-    ['ftp://me:secret@proxy', 'no URL of a proxy'],
-    ['http://', 'no URL of a proxy'],
-    ['http://me:secret@proxy:99999', 'no URL of a proxy'],
-    ['http://me:secret%zz@proxy', 'no URL of a proxy'],
+    ['ftp://me:secret@proxy', 'not the URL of a proxy'],
+    ['http://', 'not the URL of a proxy'],
+    ['http://me:secret@proxy:99999', 'not the URL of a proxy'],
+    ['http://me:secret%zz@proxy', 'not the URL of a proxy'],
   ])('that is %s is refused, and its password is not shown', (value, said) => {
     const refused = (): unknown => proxyFor(new URL('https://a.example/'), { ALL_PROXY: value });
     expect(refused).toThrow(CairnError);

@@ -61,7 +61,7 @@ describe('usage', () => {
 });
 
 describe('the server that is asked', () => {
-  test('nobody there: waits for --retry-for, then exits with 5', async () => {
+  test('that is not there: the client waits for --retry-for, then exits with 5', async () => {
     const { file, environment } = await scene();
     const port = await freePort();
     const result = await cairn(
@@ -72,7 +72,7 @@ describe('the server that is asked', () => {
     expect(result.stderr).toContain(`127.0.0.1:${port}`);
   });
 
-  test('a web server that is no cairn server is named as such', async () => {
+  test('a web server that is not a cairn server is named as such', async () => {
     const { file, environment } = await scene();
     const other = createServer((_, response) => response.end('hello'));
     await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
@@ -166,7 +166,7 @@ describe('targets', () => {
     expect(readFileSync(path.join(destination, 'file'), 'utf8')).toBe('content');
   });
 
-  test('a directory with entries where a file should be, and a file where a target is, are named', async () => {
+  test('a full directory in the place of a file, and a file in the place of a target, are named', async () => {
     const { server, root, source, file, environment } = await scene();
     mkdirSync(path.join(root, 'directory/file/mine'), { recursive: true });
     writeFileSync(path.join(root, 'plain'), '');
@@ -182,7 +182,7 @@ describe('targets', () => {
     expect(existsSync(path.join(root, 'directory/file/mine'))).toBe(true);
   });
 
-  test('what is not there cannot be pulled', async () => {
+  test('a missing file cannot be pulled', async () => {
     const { server, environment } = await scene();
     const result = await cairn(
       ['pull', `${server.url}/nothing`, path.join(temporaryDirectory(), 'x')],
@@ -201,7 +201,7 @@ describe('sources', () => {
     expect(result.stderr).toContain('/no/such/source');
   });
 
-  test('names that are not UTF-8, and what is no file, are named, and the rest arrives', async () => {
+  test('names that are not UTF-8, and entries that are no files, are named, and the rest arrives', async () => {
     const { server, root, source, environment } = await scene();
     writeFileSync(Buffer.concat([Buffer.from(`${source}/bad`), Buffer.from([0xff, 0xfe])]), 'x');
     spawnSync('mkfifo', [path.join(source, 'fifo')]);

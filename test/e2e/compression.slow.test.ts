@@ -20,7 +20,7 @@ interface Summary {
 const summaryOf = (stdout: Buffer): Summary =>
   JSON.parse(stdout.toString().trim().split('\n').at(-1)!) as Summary;
 
-test('--compress always saves what text shrinks by, and never leaves it be', async () => {
+test('--compress always compresses text, and --compress never does not', async () => {
   const server = await startDiskServer();
   const [file, arrived] = [path.join(temporaryDirectory(), 'file'), path.join(temporaryDirectory(), 'copy')];
   writeFileSync(file, textOf(6 * MIB));

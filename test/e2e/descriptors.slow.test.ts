@@ -65,7 +65,7 @@ test.each([
   expect(scene.there()).toBe(content);
 });
 
-test('a stream is one source alone, and takes no option that would do nothing', async () => {
+test('a stream is the only source of a push, and options without an effect on it are refused', async () => {
   const scene = await openScene();
   writeFileSync(path.join(scene.directory, 'file'), '');
   for (const line of ['"$@" file <(echo x) URL', '"$@" --checksum <(echo x) URL', '"$@" <(echo x) URL/']) {
@@ -95,7 +95,7 @@ test('a FIFO as the only source is refused, with the command that reads it', asy
   expect(result.stderr).toContain('cairn push - URL <');
 });
 
-test('what verify compares is no stream, and it says so', async () => {
+test('verify refuses a stream', async () => {
   const { server } = await openScene();
   const environment = { stateHome: temporaryDirectory(), token: server.token, stdin: [] };
   const result = await cairn(['verify', '/dev/stdin', `${server.url}/x`], environment);
@@ -130,7 +130,7 @@ test('a pull to /dev/null and to /dev/stdout by their names is refused', async (
   expect(lstatSync('/dev/null').isCharacterDevice()).toBe(true);
 });
 
-test('a pull replaces a link to a file, and one that leads nowhere, and goes into a directory that a link leads to', async () => {
+test('a pull replaces a link to a file and a broken link, and follows a link to a directory', async () => {
   const { server, directory } = await openScene();
   const environment = { stateHome: temporaryDirectory(), token: server.token, cwd: directory };
   writeFileSync(path.join(directory, 'file'), 'old');

@@ -57,7 +57,7 @@ async function examineAt(
 const apartFromSpace = (bad: Examination['bad']): Examination['bad'] =>
   bad.filter(([check]) => check !== 'state-home' && check !== 'space');
 
-describe('a way that is as it should be', () => {
+describe('a healthy connection', () => {
   test('has no problem, and every check says something', async () => {
     const { result, bad } = await examine({});
     expect(apartFromSpace(bad)).toEqual([]);
@@ -150,7 +150,7 @@ describe('a proxy', () => {
     expect(result.exitCode).toBe(2);
   });
 
-  test('that takes 1 MiB and no more is found, and what goes through it', async () => {
+  test('that takes 1 MiB and no more is found, and the size that passes is named', async () => {
     const { result, bad, of } = await examine({ maxBodyBytes: 1024 * 1024 });
     expect(apartFromSpace(bad)).toEqual([['body-size', 'problem', 'body-too-large']]);
     expect(of('body-size')['message']).toContain('413');
@@ -166,7 +166,7 @@ describe('a proxy', () => {
     expect(result.exitCode).toBe(5);
   });
 
-  test('that cuts it later is no problem, but worth a word', async () => {
+  test('that cuts it later is a warning', async () => {
     const { result, bad } = await examine({ patienceMs: 12_000 }, { silence: '15s' });
     expect(apartFromSpace(bad)).toEqual([['silence', 'warning', undefined]]);
     expect(result.exitCode).toBe(0);
@@ -191,7 +191,7 @@ describe('what ends an examination', () => {
     expect(result.stdout.toString()).not.toContain('w'.repeat(43));
   });
 
-  test('nobody who listens: exit 5', async () => {
+  test('no server at the port: exit 5', async () => {
     const server = await startDiskServer();
     const { result, bad } = await examineAt(`http://127.0.0.1:${await freePort()}/`, server, {});
     expect(apartFromSpace(bad)).toEqual([['address', 'problem', 'network']]);
@@ -205,7 +205,7 @@ describe('what ends an examination', () => {
     expect(result.exitCode).toBe(5);
   });
 
-  test('somebody who takes connections and says nothing: it has an end', async () => {
+  test('a server that takes connections and never answers: the examination ends', async () => {
     const silent = createServer(() => undefined);
     await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
     onTestFinished(() => void silent.close());
@@ -218,7 +218,7 @@ describe('what ends an examination', () => {
     expect(performance.now() - startMs).toBeLessThan(25_000);
   });
 
-  test('a directory for checkpoints that cannot be: exit 9 or 2, and nobody is asked', async () => {
+  test('a directory for checkpoints that cannot be made: exit 9 or 2, and no server is asked', async () => {
     const file = path.join(temporaryDirectory(), 'file');
     writeFileSync(file, '');
     const environment = { stateHome: file };
@@ -228,7 +228,7 @@ describe('what ends an examination', () => {
   });
 
   test.skipIf(obeyingPermissions === undefined)(
-    'one that only others may write is a problem: exit 9',
+    'a directory for checkpoints that only others may write: exit 9',
     async () => {
       const home = path.join(temporaryDirectory(), 'home');
       mkdirSync(home);
@@ -280,7 +280,7 @@ describe('a server that speaks TLS', () => {
     expect(result.exitCode).toBe(0);
   });
 
-  test('and that nobody vouches for is a problem: exit 6', async () => {
+  test('with an untrusted certificate is a problem: exit 6', async () => {
     const { result, bad } = await examineTls([]);
     expect(apartFromSpace(bad)).toEqual([['certificate', 'problem', 'certificate-untrusted']]);
     expect(result.exitCode).toBe(6);
@@ -298,7 +298,7 @@ describe('a server that speaks TLS', () => {
   });
 });
 
-test('for people each finding is a line, and what to do about it another', async () => {
+test('for people each finding is a line, and its remedy another', async () => {
   const server = await startDiskServer();
   const environment = { stateHome: temporaryDirectory(), token: 'wrong' };
   const { stdout } = await cairn(['doctor', `${server.url}/`], environment);

@@ -62,7 +62,7 @@ test.skipIf(tree === undefined)(
 );
 
 test.skipIf(!canMount)(
-  'a file system that ends in 2038 keeps the latest time that it has, which is named, and the next run moves nothing (needs root)',
+  'a file system that ends in 2038 keeps the latest time that it can, which is named, and the next run moves nothing (needs root)',
   async () => {
     const root = temporaryDirectory();
     const image = path.join(temporaryDirectory(), 'image');

@@ -21,7 +21,7 @@ function strange(file: string): void {
 }
 
 describe.skipIf(!canChown)('a server (needs root)', () => {
-  it('does not start in a .cairn of another user, and says whose it is', async () => {
+  it('does not start in a .cairn of another user, and names that user', async () => {
     const { root, serve } = place();
     mkdirSync(path.join(root, '.cairn'));
     chmodSync(path.join(root, '.cairn'), 0o777);
@@ -47,7 +47,7 @@ describe.skipIf(!canChown)('a server (needs root)', () => {
     },
   );
 
-  it('does not start with a state below a directory that everybody may write', async () => {
+  it('does not start with a state below a directory that all users may write', async () => {
     const { root, serve } = place();
     const shared = path.join(root, '../shared');
     mkdirSync(shared);

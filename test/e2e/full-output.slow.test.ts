@@ -13,7 +13,7 @@ const hasFullDevice = existsSync('/dev/full');
 const into = (where: string): string[] => ['sh', '-c', `exec "$@" ${where}`, 'sh'];
 
 test.skipIf(!hasFullDevice)(
-  'no command ends well whose result could not be written, and each says so (needs /dev/full)',
+  'a command whose result cannot be written fails and says so (needs /dev/full)',
   async () => {
     const server = await startDiskServer();
     mkdirSync(path.join(server.root, 'd'));
@@ -46,7 +46,7 @@ test.skipIf(!hasFullDevice)(
 );
 
 test.skipIf(!hasFullDevice)(
-  'a secret that could not be printed opens nothing (needs /dev/full)',
+  'a token whose secret could not be printed is not accepted (needs /dev/full)',
   async () => {
     const { url, root, token } = await startDiskServer();
     const environment = { stateHome: temporaryDirectory(), token };
@@ -60,7 +60,7 @@ test.skipIf(!hasFullDevice)(
   },
 );
 
-test('a result that is printed into a closed standard output is no success, and a transfer needs none', async () => {
+test('a command that prints its result fails with a closed standard output, and a transfer does not', async () => {
   const server = await startDiskServer();
   mkdirSync(path.join(server.root, 'd'));
   writeFileSync(path.join(server.root, 'd/file'), '');
@@ -85,7 +85,7 @@ test('a result that is printed into a closed standard output is no success, and 
 });
 
 test.skipIf(!hasFullDevice)(
-  'what cannot be said on standard error changes no result (needs /dev/full)',
+  'a standard error that cannot be written changes no result (needs /dev/full)',
   async () => {
     const server = await startDiskServer();
     const environment = { stateHome: temporaryDirectory(), token: server.token, before: into('2>/dev/full') };
@@ -98,17 +98,14 @@ test.skipIf(!hasFullDevice)(
   },
 );
 
-test.skipIf(!canMount)(
-  'a pull into a file on a disk that is full does not end well (needs root)',
-  async () => {
-    const server = await startDiskServer();
-    writeRandomFile(path.join(server.root, 'file'), 3 * MIB);
-    const disk = temporaryDirectory();
-    mountTmpfs(disk, 2 * MIB + 300_000);
-    const out = path.join(disk, 'out');
-    const environment = { stateHome: temporaryDirectory(), token: server.token, before: into(`>${out}`) };
-    const result = await cairn(['pull', `${server.url}/file`, '-'], environment);
-    expect(result.exitCode).toBe(9);
-    expect(readFileSync(out).byteLength).toBeLessThan(3 * MIB);
-  },
-);
+test.skipIf(!canMount)('a pull into a file on a full disk fails (needs root)', async () => {
+  const server = await startDiskServer();
+  writeRandomFile(path.join(server.root, 'file'), 3 * MIB);
+  const disk = temporaryDirectory();
+  mountTmpfs(disk, 2 * MIB + 300_000);
+  const out = path.join(disk, 'out');
+  const environment = { stateHome: temporaryDirectory(), token: server.token, before: into(`>${out}`) };
+  const result = await cairn(['pull', `${server.url}/file`, '-'], environment);
+  expect(result.exitCode).toBe(9);
+  expect(readFileSync(out).byteLength).toBeLessThan(3 * MIB);
+});

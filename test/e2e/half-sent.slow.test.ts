@@ -91,7 +91,7 @@ test.each(['push', 'pull'] as const)(
 );
 
 test.each(['push', 'pull'] as const)(
-  'a %s whose receiver is killed in the middle of a chunk loses what its last half second brought',
+  'a %s whose receiver is killed in the middle of a chunk loses the bytes of the last half second at most',
   async (direction) => {
     const scene = await openScene(direction);
     let run = startCairn(scene.words, scene.environment);

@@ -197,7 +197,7 @@ describe.each(BACKENDS)('over $name', ({ start }) => {
     await expectArrived('push', it, '');
   });
 
-  test('a client that lost its state goes on from what the server holds', async () => {
+  test('a client that lost its state goes on from the chunks of the server', async () => {
     const it = await scene(start);
     const run = startCairn(command('push', it, ''), it.environment);
     await untilCheckpoint(run);

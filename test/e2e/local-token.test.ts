@@ -108,7 +108,7 @@ describe('the token of a server here', () => {
     expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
   });
 
-  it.each(['127.0.0.2', '::1'])('is not shown to somebody else who has its port at %s', async (host) => {
+  it.each(['127.0.0.2', '::1'])('is not shown to another process that has its port at %s', async (host) => {
     const { port, environment, secret, serve } = await scene();
     await serve();
     const { server, seen } = impostor();
@@ -120,7 +120,7 @@ describe('the token of a server here', () => {
     expect(seen()).not.toContain(secret());
   });
 
-  it('is not shown to somebody who passes its proof on from another address', async () => {
+  it('is not shown to a process that passes its proof on from another address', async () => {
     const { port, environment, secret, serve } = await scene();
     await serve();
     const { server, seen } = relay(port);
@@ -141,7 +141,7 @@ describe('the token of a server here', () => {
     expect(seen().toLowerCase()).not.toContain('authorization');
   });
 
-  it('is shown to nobody who takes over the port of a server that was killed in the middle', async () => {
+  it('is not shown to a process that takes over the port of a server that was killed in the middle', async () => {
     const { root, port, environment, secret, serve } = await scene();
     writeRandomFile(path.join(root, 'large'), 8 * 1024 * 1024);
     const running = await serve();
@@ -159,7 +159,7 @@ describe('the token of a server here', () => {
     expect(await listenAt(server, port, '127.0.0.1')).toBe(true);
     const { exitCode, stderr, last } = await pull.result;
     expect({ exitCode, last }).toMatchObject({ exitCode: 5, last: { type: 'error' } });
-    expect(stderr + JSON.stringify(last)).toContain('has not proved to be the server of this user');
+    expect(stderr + JSON.stringify(last)).toContain('could not prove that it is the server of this user');
     expect(seen()).not.toContain(token);
     expect(seen().toLowerCase()).not.toContain('cairn-credential');
   });

@@ -144,7 +144,7 @@ test('a user logs in with a code in any browser, pushes, pulls and logs out', as
   expect(again.status).toBe(400);
 });
 
-test('a push outlives its tokens of five seconds, and sends nothing twice but what was in flight', async () => {
+test('a push outlives its tokens of five seconds, and sends only chunks in flight twice', async () => {
   const size = 32 * MIB;
   const chunk = 256 * 1024;
   const scene = await openScene({ accessTokenSeconds: 5, fileBytes: size });
@@ -250,7 +250,7 @@ test('a login and a push go to a server with TLS whose authority is named, and t
   expect(digestOf(path.join(scene.server.root, 'file'))).toBe(digestOf(scene.file));
 });
 
-test('a user who has logged in gives somebody else a transfer grant, which works', async () => {
+test('a user who has logged in issues a transfer grant, and another client uses it', async () => {
   const scene = await openScene();
   const { server, user, file } = scene;
   await logIn(scene, server.url);
@@ -265,7 +265,7 @@ test('a user who has logged in gives somebody else a transfer grant, which works
   expect((await cairn(['ls', server.url], guest)).exitCode).toBe(6);
 });
 
-test('the short token of a login that is renewed by itself is no finding of the doctor', async () => {
+test('the doctor does not warn of the short token of a login that is renewed', async () => {
   const scene = await openScene();
   await logIn(scene, scene.server.url);
   const { lines } = await cairn(['doctor', '--json', '--silence', '1s', scene.server.url], scene.user);
@@ -349,7 +349,7 @@ describe('the tokens of a login', () => {
   });
 });
 
-describe('a login that does not come about', () => {
+describe('a login that fails', () => {
   test('ends at once when it is interrupted, and leaves nothing', async () => {
     const scene = await openScene();
     const run = startCairn(['login', scene.server.url, '--json'], scene.user);
@@ -373,7 +373,7 @@ describe('a login that does not come about', () => {
     expect(result.stderr).toContain('access_denied');
   });
 
-  test('asks nobody where the server names no issuer, or another than the user wants', async () => {
+  test('asks no issuer where the server names none, or another one than the user wants', async () => {
     const scene = await openScene();
     const plain = await startDiskServer();
     const none = await cairn(['login', plain.url], scene.user);

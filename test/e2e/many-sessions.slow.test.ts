@@ -47,7 +47,7 @@ function residentKib(pid: number): number {
 }
 
 describe.skipIf(process.platform !== 'linux')('a server with many unfinished sessions', () => {
-  test('has nothing open of any until its client comes back, and then only of that one', async () => {
+  test('opens no files of a session until its client comes back', async () => {
     const it = await interruptPush();
     copySession(it, it.root, 500);
     await it.server.start();

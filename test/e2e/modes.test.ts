@@ -26,7 +26,7 @@ function openTree(): string {
   return tree;
 }
 
-test('a pull gives others no right to write that the umask denies, unless that is asked', async () => {
+test('a pull gives other users no right to write that the umask denies, unless the user asks for it', async () => {
   const server = await startDiskServer();
   const { token } = server;
   const tree = path.join(server.root, 'tree');
@@ -51,7 +51,7 @@ test('a pull gives others no right to write that the umask denies, unless that i
   expect((await pull('--chmod=Q')).exitCode).toBe(2);
 });
 
-test('a push gives what the umask of the server allows, unless that is asked', async () => {
+test('a push gives the rights that the umask of the server allows, unless the user asks for more', async () => {
   const server = await startDiskServer({ before: UMASK });
   const { token } = server;
   const tree = openTree();
@@ -99,7 +99,7 @@ test('the served root, and a destination that is there, keep their modes', async
 });
 
 test.skipIf(obeyingPermissions === undefined)(
-  'no mode that is pushed keeps a server from what is its own, now or later (root needs setpriv for it)',
+  'a server keeps its access to pushed files, whatever their mode (root needs setpriv for it)',
   async () => {
     const server = await startDiskServer({ before: obeyingPermissions! });
     const { token, root, url } = server;

@@ -54,7 +54,7 @@ describe.skipIf(!hasProgram('nginx'))('through nginx (skipped where there is non
     return cairn(['doctor', '--json', '--silence', '1s', `${url}/`], environment);
   }
 
-  test('pages of its own are found by the doctor, and the remedy is told', async () => {
+  test('the doctor finds error pages of nginx and names the remedy', async () => {
     const { lines: said, exitCode } = await examine(
       (server) => `location / { limit_except GET HEAD { deny all; } proxy_pass ${server}; }`,
     );
@@ -64,7 +64,7 @@ describe.skipIf(!hasProgram('nginx'))('through nginx (skipped where there is non
     expect(exitCode).toBe(5);
   });
 
-  test('what it does as it is installed is found by the doctor, and all remedies together help', async () => {
+  test('the doctor finds the problems of a default installation, and its remedies solve them', async () => {
     const bad = ({ lines: said }: CliResult): unknown[] =>
       said
         .filter(({ level, check }) => level !== undefined && level !== 'ok' && check !== 'space')

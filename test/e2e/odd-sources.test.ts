@@ -53,7 +53,7 @@ test.each([
 test.each([
   ['staged bytes of an unfinished pull', 'staging/x/e0'],
   ['the records of a server', 'session-key'],
-])('%s at the top of a source are no part of it, and not worth a word', async (_what, name) => {
+])('%s at the top of a source are left out without a warning', async (_what, name) => {
   const { server, source, push } = await openScene();
   writeIn(path.join(source, '.cairn'), name);
   const result = await push();
@@ -61,13 +61,13 @@ test.each([
   expect(readdirSync(path.join(server.root, 'tree'))).toEqual(['file']);
 });
 
-test('an empty folder of the reserved name is what cairn leaves behind, and not worth a word', async () => {
+test('an empty folder of the reserved name, as cairn leaves it, is left out without a warning', async () => {
   const { source, push } = await openScene();
   mkdirSync(path.join(source, '.cairn'));
   expect(await push()).toMatchObject({ exitCode: 0 });
 });
 
-test('the state of cairn in a source is no part of it, so that a second push finds nothing new', async () => {
+test('the state of cairn in a source is left out, so that a second push finds nothing new', async () => {
   const { server, source, environment } = await openScene();
   const stateHome = path.join(source, '.local/state/cairn');
   mkdirSync(stateHome, { recursive: true });

@@ -29,7 +29,7 @@ describe.each(BACKENDS)('over $name', ({ start }) => {
     },
   );
 
-  test('a pull into a pipe that nobody reads ends upon SIGTERM', async () => {
+  test('a pull into a pipe without a reader ends upon SIGTERM', async () => {
     const server = await start();
     const environment = { stateHome: temporaryDirectory(), token: server.token };
     const pushed = await cairn(['push', '-', `${server.url}/stream`], {

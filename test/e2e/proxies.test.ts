@@ -47,7 +47,7 @@ describe('a proxy for https', () => {
     expect([proxy.requests, proxy.refusals]).toEqual([[], []]);
   });
 
-  test('that cuts its tunnels is gone through again', async () => {
+  test('that cuts its tunnels is used again', async () => {
     const { server, ca, url } = await secureServer();
     const proxy = await startHttpProxy();
     const source = path.join(temporaryDirectory(), 'file');
@@ -79,7 +79,7 @@ describe('a proxy for https', () => {
     expect(proxy.tunnels.length).toBeGreaterThan(0);
   });
 
-  test('does not hide a certificate that is not to be trusted', async () => {
+  test('does not hide an untrusted certificate', async () => {
     const { server, url } = await secureServer();
     const proxy = await startHttpProxy();
     const env = { HTTPS_PROXY: `http://127.0.0.1:${proxy.port}` };
@@ -139,7 +139,7 @@ describe('a proxy for http', () => {
     );
   });
 
-  test('that wants a password says so, and is not asked for whom it is not', async () => {
+  test('that wants a password is named, and is not used for a server that NO_PROXY excludes', async () => {
     const server = await startDiskServer();
     const proxy = await startHttpProxy({ credentials: 'me:pass' });
     const HTTP_PROXY = `http://127.0.0.1:${proxy.port}`;

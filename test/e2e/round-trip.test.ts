@@ -61,7 +61,7 @@ describe.each(BACKENDS)('over $name', ({ start }) => {
     expect(pictureOf(back)).toEqual(pictureOf(source));
   });
 
-  test('--checksum finds what has the same size and time, and skips what only has another time', async () => {
+  test('--checksum finds changed files with the same size and time, and skips files with only another time', async () => {
     const server = await start();
     const source = temporaryDirectory();
     const environment = { stateHome: temporaryDirectory(), token: server.token };
@@ -81,7 +81,7 @@ describe.each(BACKENDS)('over $name', ({ start }) => {
     expect(after).toMatchObject({ exitCode: 0, last: { bytesSent: 0 } });
   });
 
-  test('a dry run tells what would be moved and moves nothing', async () => {
+  test('a dry run lists the entries that would move, and moves nothing', async () => {
     const server = await start();
     const source = temporaryDirectory();
     const environment = { stateHome: temporaryDirectory(), token: server.token };
@@ -147,7 +147,7 @@ describe.each(BACKENDS)('over $name', ({ start }) => {
     expect(readdirSync(back)).toEqual([]);
   });
 
-  test('verify agrees with what was pushed, and names what differs', async () => {
+  test('verify finds a push equal, and names entries that differ', async () => {
     const server = await start();
     const source = temporaryDirectory();
     const environment = { stateHome: temporaryDirectory(), token: server.token };
@@ -166,7 +166,7 @@ describe.each(BACKENDS)('over $name', ({ start }) => {
     expect(text).toContain('link');
   });
 
-  test('ls lists what is there, one level or all', async () => {
+  test('ls lists the entries of one level or of all', async () => {
     const server = await start();
     const source = temporaryDirectory();
     const environment = { stateHome: temporaryDirectory(), token: server.token };

@@ -50,7 +50,7 @@ const textOf = (scene: Scene, name: string): string =>
   readFileSync(path.join(scene.server.root, 'box', name), 'utf8');
 
 describe('a token that may push', () => {
-  test('and not look sends everything, and replaces what is there', async () => {
+  test('and not read or list sends everything, and replaces files', async () => {
     const scene = await openScene();
     const pushed = await scene.run('write', ['push', '--json', scene.source, `${scene.server.url}/box`]);
     expect(pushed).toMatchObject({ exitCode: 0, last: { bytesSent: 9 + 9 + 10 + 3, bytesSkipped: 0 } });
@@ -74,7 +74,7 @@ describe('a token that may push', () => {
     expect(textOf(scene, 'pin')).toBe('pin=000000');
   });
 
-  test('and read finds what is the same', async () => {
+  test('and read finds equal files', async () => {
     const scene = await openScene();
     const words = ['push', '--json', '--checksum', scene.source, `${scene.server.url}/box`];
     expect((await scene.run('write,read', words)).last).toMatchObject({ bytesSkipped: 9 });
@@ -116,7 +116,7 @@ describe('a token that only appends', () => {
 });
 
 describe('a drop box', () => {
-  test('takes everything under names of its own, and tells nothing', async () => {
+  test('takes everything under names of its own, and reveals nothing', async () => {
     const scene = await openScene();
     const words = ['push', '--json', scene.source, `${scene.server.url}/box`];
     const first = await scene.run('drop', words);
@@ -140,7 +140,7 @@ describe('a drop box', () => {
     expect(existsSync(path.join(scene.server.root, 'box/pin (4)'))).toBe(true);
   });
 
-  test('can be granted, and so can adding', async () => {
+  test('can be the scope of a grant, and so can adding', async () => {
     const scene = await openScene();
     const stateHome = temporaryDirectory();
     const grant = async (how: string, token = scene.server.token): Promise<CliResult> =>

@@ -222,7 +222,7 @@ describe('cairn serve --check', () => {
     else expect(finished.stderr).not.toContain('starts over');
   });
 
-  test('says that all is well, and how much it has looked at', async () => {
+  test('says that all is well, and how much it has checked', async () => {
     const it = await interruptPush();
     const result = await check(it.root);
     expect(result.lines).toHaveLength(1);
@@ -257,7 +257,7 @@ describe('cairn serve --check', () => {
     expect(digestOf(path.join(it.root, 'file'))).toBe(digestOf(it.source));
   });
 
-  test('shows what a client named so that a terminal is safe from it', async () => {
+  test('shows names from clients without control characters', async () => {
     const it = await interruptPush();
     changeRecord(it, { target: 'a\u001b[31mb\u202ec' });
     unlinkSync(path.join(it.staging, 'manifest'));
@@ -287,7 +287,7 @@ describe('cairn serve --check', () => {
   });
 
   test.skipIf(obeyingPermissions === undefined)(
-    'says what the storage does not let it look at, and ends with 9',
+    'names the sessions that the storage does not let it check, and ends with 9',
     async () => {
       const it = await interruptPush();
       chmodSync(path.join(it.staging, 'plan'), 0);

@@ -83,7 +83,7 @@ test.skipIf(!existsSync('/dev/full'))('a log that goes to a full disk ends nothi
   await expectServing(serving);
 });
 
-test('a log that nobody reads stops nothing, and its lines come when it is read again', async () => {
+test('a log without a reader does not stop the server, and its lines come when it is read again', async () => {
   const pipe = openPipe();
   const serving = await serve(pipe.writer);
   closeSync(pipe.writer);
@@ -102,7 +102,7 @@ test('a log that nobody reads stops nothing, and its lines come when it is read 
   for (const line of text.trim().split('\n')) expect(JSON.parse(line)).toBeTypeOf('object');
 });
 
-test('a log whose reader has gone ends nothing', async () => {
+test('a log whose reader has gone does not end the server', async () => {
   const pipe = openPipe();
   const serving = await serve(pipe.writer);
   closeSync(pipe.writer);
@@ -111,7 +111,7 @@ test('a log whose reader has gone ends nothing', async () => {
   await expectServing(serving);
 });
 
-test('every line that a server writes is JSON, what Node.js warns of and its end included', async () => {
+test('every line that a server writes is JSON, also warnings of Node.js and the end', async () => {
   const file = path.join(temporaryDirectory(), 'log');
   const out = openSync(file, 'a');
   const warn = path.join(temporaryDirectory(), 'warn.cjs');

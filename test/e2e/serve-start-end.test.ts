@@ -36,7 +36,7 @@ test('a signal in the middle of the start ends a server in order, before it list
   expect({ exitCode, signal, stdout: stdout.toString() }).toEqual({ exitCode: 0, signal: null, stdout: '' });
 });
 
-test('a server that ends in order stops at once when another one has taken over meanwhile', async () => {
+test('a server that ends in order stops at once when another server has taken over', async () => {
   const server = await startDiskServer();
   const lease = path.join(server.root, '.cairn/lease');
   // A request of which the body does not come: an end in order waits for it for longer than a lease is renewed.
@@ -60,7 +60,7 @@ test('a server that ends in order stops at once when another one has taken over 
 });
 
 test.skipIf(!canMount)(
-  'a server that cannot remove its registration has ended in order all the same (needs root)',
+  'a server that cannot remove its registration still ends in order (needs root)',
   async () => {
     const disk = temporaryDirectory();
     mountTmpfs(disk, 4 * 1024 * 1024);

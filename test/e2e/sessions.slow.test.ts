@@ -34,7 +34,7 @@ async function slowPush() {
 }
 
 describe('a running push', () => {
-  test('is seen with its progress, aborted, and told of it; nothing of it stays', async () => {
+  test('is listed with its progress and aborted; its client learns of it, and no bytes stay', async () => {
     const { server, run, sessions, url } = await slowPush();
     const listed = await sessions('list', url);
     expect(listed).toMatchObject({ exitCode: 0, last: { type: 'summary', sessions: 1 } });
@@ -54,7 +54,7 @@ describe('a running push', () => {
     expect(whats).toEqual(['established', 'opened', 'aborted']);
   });
 
-  test('that was killed, taken over and suspended has all of it in its trace', async () => {
+  test('that was killed, taken over and suspended has all of that in its history', async () => {
     const { server, run, args, environment, sessions, url } = await slowPush();
     run.child.kill('SIGKILL');
     await run.result;
@@ -79,7 +79,7 @@ describe('a running push', () => {
   });
 });
 
-test('many are ended by one command, and only those that were meant', async () => {
+test('one command ends many sessions, and only the chosen ones', async () => {
   const it = await interruptPush();
   const root = memoryDirectory();
   const server = await startDiskServer({ root, extraArgs: ['--session-lease', '1h'], isStartedLater: true });

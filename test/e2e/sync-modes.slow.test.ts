@@ -58,7 +58,7 @@ test.each([
 });
 
 test.each(['push', 'pull'] as const)(
-  'a %s with --sync close loses all that nobody asked to be synced, and arrives all the same',
+  'a %s with --sync close loses all bytes without a sync point, and arrives all the same',
   async (direction) => {
     expect(await lossOf(direction, 'close')).toBeGreaterThan(KILL_AT_BYTES - MIB);
   },

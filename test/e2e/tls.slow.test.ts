@@ -66,7 +66,7 @@ const ls = (
   });
 
 describe('a transfer over TLS', () => {
-  test('goes there and back with an own authority, and is listed and verified', async () => {
+  test('goes both ways with a private authority, and is listed and verified', async () => {
     const authority = await issueAuthority('House of Stones');
     const ca = writeAuthorities(authority);
     const server = await startTlsServer(await issueServer(authority));
@@ -131,7 +131,7 @@ test('a flipped bit below TLS costs a connection, and the transfer goes on', asy
   expect(digestOf(path.join(server.root, 'file'))).toBe(digestOf(source));
 });
 
-describe('a certificate that is not to be trusted', () => {
+describe('an untrusted certificate', () => {
   test.each([
     ['expired', { days: -3 }, 'it has expired, it was valid until 20'],
     ['wrong host', { dns: ['other.example'], ips: [] }, 'it is not for 127.0.0.1, but for other.example'],
@@ -155,7 +155,7 @@ describe('a certificate that is not to be trusted', () => {
     expect([wrong.exitCode, wrong.last['code']]).toEqual([6, 'certificate-untrusted']);
     expect(wrong.last['message']).toContain('the authority in --tls-ca (or CAIRN_TLS_CA) has not issued it');
     // Nobody was asked for anything, least of all with a token.
-    expect(server.log()).not.toContain('asked where the protocol is');
+    expect(server.log()).not.toContain('a client asked for the root of the protocol');
   });
 });
 
@@ -220,7 +220,7 @@ describe('a server with TLS', () => {
     expect(result.stderr).toContain('"daysLeft":4');
   });
 
-  test('shows a new certificate after SIGHUP, keeps the old one where the new is bad, and drops nobody', async () => {
+  test('shows a new certificate after SIGHUP, keeps the old one where the new is bad, and drops no client', async () => {
     const authorities = [await issueAuthority('Old House'), await issueAuthority('New House')] as const;
     const [first, second] = [await issueServer(authorities[0]), await issueServer(authorities[1])];
     const server = await startTlsServer(first);
@@ -264,7 +264,7 @@ describe('client certificates', () => {
     return { server, clients, clientCa, show };
   }
 
-  test('stand in place of a token, each for its own directory', async () => {
+  test('replace tokens, each for its own directory', async () => {
     const { server, show } = await mutualScene(['--tls-client-path', '/home/{cn}']);
     const alice = await show('alice');
     const source = temporaryDirectory();
@@ -284,7 +284,7 @@ describe('client certificates', () => {
     expect(existsSync(path.join(server.root, 'home/bob'))).toBe(false);
   });
 
-  test('are not needed by who shows a token, and do not help one who shows a wrong token', async () => {
+  test('are not needed with a token, and do not help with a wrong one', async () => {
     const { server, show } = await mutualScene();
     const trust = ['--tls-ca', server.files.cert];
     expect((await ls(server.secureUrl, server.token, trust)).exitCode).toBe(0);
@@ -323,7 +323,7 @@ describe('client certificates', () => {
     expect([pulled.exitCode, pulled.last['code']]).toEqual([6, 'forbidden']);
   });
 
-  test('whose authority is taken away stop at once, running transfers too, which keep what they have', async () => {
+  test('whose authority is removed end at once, also in running transfers, which keep their chunks', async () => {
     const { server, clients, clientCa, show } = await mutualScene();
     const alice = await show('alice');
     const source = path.join(temporaryDirectory(), 'file');

@@ -56,7 +56,7 @@ function remains({ root, log }: DiskServer): { name: string; text: string; mode:
   ];
 }
 
-test('a token does what it is for and nothing else, and says so', async () => {
+test('a token allows its scopes and nothing else, and the error says so', async () => {
   const it = await scene();
   const reader = await it.create('reader', '--scope', 'read,list');
   expect(statSync(reader).mode & 0o777).toBe(0o600);
@@ -67,7 +67,7 @@ test('a token does what it is for and nothing else, and says so', async () => {
   const boxed = await it.create('boxed', '--path', '/in box', '--scope', 'write', '--scope', 'list');
   expect(await it.push(boxed, '/elsewhere')).toMatchObject({
     exitCode: 6,
-    last: { code: 'forbidden', message: expect.stringContaining('only for "/in box" and what is below') },
+    last: { code: 'forbidden', message: expect.stringContaining('only for "/in box" and everything below') },
   });
   expect(await it.push(boxed, '/in%20box/a')).toMatchObject({ exitCode: 0 });
   const list = ['ls', '--json', '--token-file'];
@@ -160,7 +160,7 @@ test('a revoked token stops its push within two seconds, and a new one of the sa
   expect(digestOf(path.join(it.server.root, 'large'))).toBe(digestOf(large));
 });
 
-test('a quota says how much is used, and a larger one of the same owner gets the rest through', async () => {
+test('a quota says how much is used, and a token of the same owner with a larger quota finishes the push', async () => {
   const it = await scene();
   const small = await it.create(
     'small',
@@ -208,7 +208,7 @@ test('a limit for every owner is a setting of the server', async () => {
   expect(second.last['message']).toContain('one owner may have 1 unfinished transfers');
 });
 
-test('a grant lets a client without an account push one thing, until it is revoked, and nothing else', async () => {
+test('a grant lets a client without an account push one file, until it is revoked, and nothing else', async () => {
   const it = await scene();
   const owner = await it.create('owner', '--path', '/inbox');
   const grantFile = path.join(temporaryDirectory(), 'bob.grant');

@@ -61,7 +61,7 @@ const whatsOf = ({ history }: SessionDetails): string[] => history.map(({ what }
 describe.each(KINDS)('over %s', (kind) => {
   const open = (changes = {}): Promise<Scene> => openScene(kind, { authenticators, ...changes });
 
-  test('an administrator sees every session, anyone else their own, and nobody without a token any', async () => {
+  test('an administrator sees every session, another user his own, and a client without a token none', async () => {
     const scene = await open();
     const { grant } = await openPush(scene, sample(scene));
     expect(summariesOf(await list(scene, ADMIN)).map(({ session }) => session)).toEqual([grant.session]);
@@ -71,7 +71,7 @@ describe.each(KINDS)('over %s', (kind) => {
     expect((await call(scene, 'GET', SESSIONS)).status).toBe(401);
   });
 
-  test("another's session does not exist, whatever is wanted of it", async () => {
+  test('the session of another principal does not exist, whatever the request wants', async () => {
     const scene = await open();
     const session = await openPush(scene, sample(scene));
     const target = `${SESSIONS}/${session.grant.session}`;
@@ -89,7 +89,7 @@ describe.each(KINDS)('over %s', (kind) => {
     expect((await session.putChunk(0)).status).toBe(200);
   });
 
-  test('a list is chosen by state and owner, and refuses what is neither', async () => {
+  test('a list can be limited to a state and an owner, and other values are refused', async () => {
     const scene = await open();
     const suspended = await openPush(scene, sample(scene, 'a'));
     await openPush(scene, sample(scene, 'b'));
@@ -105,7 +105,7 @@ describe.each(KINDS)('over %s', (kind) => {
     expect((await list(scene, ADMIN, '?state=__proto__')).json.code).toBe('invalid-request');
   });
 
-  test('shows how far a session is, in memory and after a restart, and nothing that is secret', async () => {
+  test('shows the progress of a session, in memory and after a restart, and no secret', async () => {
     const scene = await open();
     const session = await openPush(scene, sample(scene));
     await session.putChunk(0);
@@ -151,7 +151,7 @@ describe.each(KINDS)('over %s', (kind) => {
     expect(summariesOf(answer)[0]!.target).toBe(String.raw`a\x1b[2J`);
   });
 
-  test('what a request failed with is told until something else fails', async () => {
+  test('the last error of a request is shown until another request fails', async () => {
     const scene = await open();
     const session = await openPush(scene, sample(scene));
     await session.call('PUT', 'chunks/0', { body: Buffer.alloc(65_544) });
@@ -195,7 +195,7 @@ describe.each(KINDS)('over %s', (kind) => {
     expect(await scene.stores.content.listStaging()).toEqual([]);
   });
 
-  test('one may abort a session of one’s own, with the scope that it needs', async () => {
+  test('an owner aborts his own session, with the scope that it needs', async () => {
     const scene = await open();
     const session = await openPush(scene, sample(scene));
     await session.post('POST', 'suspend');
@@ -207,7 +207,7 @@ describe.each(KINDS)('over %s', (kind) => {
     expect(details.history.at(-1)).toMatchObject({ what: 'aborted', why: 'owner', by: 'token:alice' });
   });
 
-  test('a session that is committed cannot be aborted any more', async () => {
+  test('a committed session cannot be aborted', async () => {
     const scene = await open();
     const session = await openPush(scene, sample(scene));
     for (const chunk of [0, 1, 2]) await session.putChunk(chunk);
@@ -219,7 +219,7 @@ describe.each(KINDS)('over %s', (kind) => {
     expect(whatsOf(details)).toEqual(['established', 'opened', 'committing', 'committed']);
   });
 
-  test('a history has who resumed it, and that an older client was fenced, once in an epoch', async () => {
+  test('a history names the client that resumed, and an older client that was fenced, once in an epoch', async () => {
     const scene = await open();
     const session = await openPush(scene, sample(scene));
     const older = session.headers;
@@ -263,7 +263,7 @@ describe.each(KINDS)('over %s', (kind) => {
     expect(history.at(-1)).toMatchObject({ what: 'expired', why: 'lease-over' });
   });
 
-  test('a token is told what it is good for', async () => {
+  test('a client can ask what its token allows', async () => {
     const scene = await open();
     const answer = await call(scene, 'GET', '/.cairn/v1/whoami', { token: CONFINED });
     expect(v.parse(WhoAmI, answer.json)).toMatchObject({
@@ -278,7 +278,7 @@ describe.each(KINDS)('over %s', (kind) => {
   });
 });
 
-test('an idle session is let go of in memory, and how far it is stays known', async () => {
+test('an idle session leaves memory, and its progress stays known', async () => {
   const limits = { collectEveryMs: 20, idleSessionMs: 50 };
   const scene = await openScene('local disk', { authenticators, limits });
   const session = await openPush(scene, sample(scene));
@@ -290,7 +290,7 @@ test('an idle session is let go of in memory, and how far it is stays known', as
   expect((await session.putChunk(1)).status).toBe(200);
 });
 
-test('ten thousand sessions are listed as they come, while the server answers others', async () => {
+test('ten thousand sessions are listed in pieces, and the server answers other requests meanwhile', async () => {
   const scene = await openScene('local disk', { authenticators });
   const { grant } = await openPush(scene, sample(scene));
   const record = (await scene.stores.sessions.get(grant.session))!;
@@ -358,7 +358,7 @@ describe('a probe', () => {
     expect(performance.now() - startMs).toBeGreaterThan(390);
   });
 
-  test('is for those with a token, within bounds', async () => {
+  test('needs a token, and has limits', async () => {
     const scene = await openScene('memory', { authenticators });
     expect((await call(scene, 'GET', PROBE)).status).toBe(401);
     expect((await call(scene, 'POST', PROBE, { body: 'x' })).status).toBe(401);
@@ -372,7 +372,7 @@ describe('a probe', () => {
     expect(answer.json.code).toBe('invalid-request');
   });
 
-  test('is given to few at a time, and its place is free again when its client goes', async () => {
+  test('is answered for a few clients at a time, and a client that goes frees its part', async () => {
     const scene = await openScene('memory', { authenticators });
     const sockets = Array.from({ length: 32 }, () => {
       const socket = connect(scene.server.port, '127.0.0.1');
@@ -386,7 +386,7 @@ describe('a probe', () => {
   });
 });
 
-test('what a client leaves behind is in its record, for after a restart', async () => {
+test('the record of a session keeps what its last requests left, for after a restart', async () => {
   const scene = await openScene('local disk', { authenticators });
   const session = await openPush(scene, sample(scene));
   await session.putChunk(0);

@@ -135,7 +135,7 @@ async function openPull(scene: Scene, transfer: SampleTransfer): Promise<HandSes
 }
 
 describe('a channel', () => {
-  test.each(['local disk', 'memory'] as const)('takes one chunk after the other (%s)', async (kind) => {
+  test.each(['local disk', 'memory'] as const)('takes one chunk after another (%s)', async (kind) => {
     const scene = await openScene(kind);
     const transfer = sample(scene);
     const session = await openPush(scene, transfer);
@@ -150,7 +150,7 @@ describe('a channel', () => {
     expect(there.body.equals(contentOf(transfer))).toBe(true);
   });
 
-  test('gives one chunk after the other, from any offset', async () => {
+  test('gives one chunk after another, from any offset', async () => {
     const scene = await openScene('memory');
     const transfer = sample(scene);
     const push = await openPush(scene, transfer);
@@ -173,7 +173,7 @@ describe('a channel', () => {
     }
   });
 
-  test('keeps what came of a chunk that is cut', async () => {
+  test('keeps the bytes that came of a chunk that is cut', async () => {
     const scene = await openScene('local disk');
     const session = await openPush(scene, sample(scene));
     const line = await openChannel(scene);
@@ -201,7 +201,7 @@ describe('a channel', () => {
     expect(line.received).not.toContain('200 OK');
   });
 
-  test('goes on after an answer that is no success, where nothing is left of the request', async () => {
+  test('goes on after an error, where nothing is left of the request', async () => {
     const scene = await openScene('memory');
     const session = await openPush(scene, sample(scene));
     const line = await openChannel(scene);
@@ -235,13 +235,13 @@ describe('a channel', () => {
     await until(async () => line.isClosed);
   });
 
-  test('on which nothing is asked for is closed', async () => {
+  test('without requests is closed', async () => {
     const scene = await openScene('memory', { limits: { ...DEFAULT_LIMITS, keepAliveMs: 200 } });
     const line = await openChannel(scene);
     await until(async () => line.isClosed);
   });
 
-  test('cannot say where it comes from: only what was said when it was opened counts', async () => {
+  test('cannot change its address: only the headers that opened it count', async () => {
     const scene = await openScene('memory', { trustedProxies: [parseAddressRange('127.0.0.1')!] });
     const session = await openPush(scene, sample(scene));
     const line = await openChannel(scene, ['X-Forwarded-For: 192.0.2.7']);

@@ -76,7 +76,7 @@ describe.each(KINDS)('a check of sessions over %s', (kind) => {
     expect(totals).toMatchObject({ sessions: 1, chunks: 4, bytes: bytesTotal });
   });
 
-  test('withdraws what has other bytes, unless it is only to look, and the push is finished', async () => {
+  test('withdraws chunks with other bytes, unless it is a dry run, and the push is finished', async () => {
     const { scene, session } = await interrupted(kind);
     const content = damaged(scene.stores.content);
     const looked = await check(scene, { content, isDryRun: true });
@@ -118,7 +118,7 @@ describe.each(KINDS)('a check of sessions over %s', (kind) => {
     expect((await check(scene)).kinds).toEqual(['manifest-newer untouched']);
   });
 
-  test('leaves a session alone that has not got far enough to have anything', async () => {
+  test('leaves a session alone that has no manifest yet', async () => {
     const scene = await openScene(kind);
     await establish(scene, sample(scene));
     await scene.server.kill();
@@ -143,7 +143,7 @@ describe.each(KINDS)('a check of sessions over %s', (kind) => {
     expect((await check(scene)).kinds).toEqual(['identities-unreadable lost']);
   });
 
-  test('says of an interrupted commit who finishes it, and withdraws what it must not publish', async () => {
+  test('says who finishes an interrupted commit, and withdraws chunks that it must not publish', async () => {
     const { scene, session } = await interrupted(kind);
     const { digest, bytesTotal } = session.claim();
     const commit = { digest, bytesTotal, excluded: [], entriesTotal: 3 };
@@ -160,7 +160,7 @@ describe.each(KINDS)('a check of sessions over %s', (kind) => {
     expect((await session.commit()).status).toBe(200);
   });
 
-  test('goes on to the others where the storage does not let it look at one', async () => {
+  test('goes on with the other sessions where the storage fails for one', async () => {
     const { scene, session } = await interrupted(kind);
     await scene.restart();
     const other = await openPush(scene, sample(scene, 'other'));

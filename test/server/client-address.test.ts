@@ -65,7 +65,7 @@ describe('the address of a request', () => {
     expect(read('10.0.0.1', { 'x-forwarded-for': header })).toBe('10.0.0.1');
   });
 
-  test('is that of the proxy where two headers disagree: one of them is the word of the client', () => {
+  test('is that of the proxy where two headers disagree, since the client may have sent one of them', () => {
     const spoofed = { 'forwarded': 'for=198.51.100.1', 'x-forwarded-for': '203.0.113.7' };
     expect(read('10.0.0.1', spoofed)).toBe('10.0.0.1');
     const agreed = { 'forwarded': 'for="203.0.113.7:1"', 'x-forwarded-for': '203.0.113.7' };

@@ -48,7 +48,7 @@ describe.each(KINDS)('over %s', (kind) => {
     expect((await session.commit({ awaitChunks: true })).json).toMatchObject({ state: 'committed' });
   });
 
-  test('is refused where one of them turns out to be wrong, and the session stays open', async () => {
+  test('is refused where one of the chunks turns out to be wrong, and the session stays open', async () => {
     const session = await openAlmost(kind);
     const socket = await session.beginChunk(2, 1000);
     const refused = session.commit({ awaitChunks: true });
@@ -60,13 +60,13 @@ describe.each(KINDS)('over %s', (kind) => {
     expect((await session.commit()).json).toMatchObject({ state: 'committed' });
   });
 
-  test('is refused at once where nothing is on its way', async () => {
+  test('is refused at once where no chunk is on its way', async () => {
     const session = await openAlmost(kind, 3_600_000);
     expect((await session.commit({ awaitChunks: true })).json).toMatchObject(MISSING);
     expect((await session.putChunk(2)).status).toBe(200);
   });
 
-  test('does not wait for ever, and what comes later is taken', async () => {
+  test('does not wait for ever, and a chunk that comes later is taken', async () => {
     const session = await openAlmost(kind, 200);
     const socket = await session.beginChunk(2, 1000);
     expect((await session.commit({ awaitChunks: true })).json).toMatchObject(MISSING);
@@ -77,7 +77,7 @@ describe.each(KINDS)('over %s', (kind) => {
     expect((await session.commit()).status).toBe(200);
   });
 
-  test('is fenced at once by whoever resumes the session', async () => {
+  test('is fenced at once when another client resumes the session', async () => {
     const session = await openAlmost(kind, 3_600_000);
     const socket = await session.beginChunk(2, 1000);
     const fenced = session.commit({ awaitChunks: true });
@@ -100,7 +100,7 @@ describe.each(KINDS)('over %s', (kind) => {
     expect((await call(session.scene, 'GET', '/file', { token: ALICE })).status).toBe(404);
   });
 
-  test('is no part of a pull', async () => {
+  test('does not exist for a pull', async () => {
     const scene = await openScene(kind);
     const transfer = transferOf(scene.stores.content, 'file', [file('', CHUNK)]);
     const push = await openPush(scene, transfer);

@@ -19,7 +19,7 @@ async function resumeWith(session: HandSession, credential: string | undefined):
 const codeOf = async (answer: ReturnType<HandSession['call']>): Promise<unknown> => (await answer).json.code;
 
 describe.each(KINDS)('the credential of a session over %s', (kind) => {
-  test('is another one after every resume, and the one before is good until the new one is used', async () => {
+  test('changes at every resume, and the one before stays valid until the new one is used', async () => {
     const session = await openPush(await openScene(kind), sample(await openScene(kind)));
     const first = session.grant.credential;
     // Two answers in a row are lost: the client still has the first.
@@ -30,7 +30,7 @@ describe.each(KINDS)('the credential of a session over %s', (kind) => {
     expect(await resumeWith(session, first)).toEqual([403, 'session-credential']);
   });
 
-  test('that was replaced is useless, and whoever shows it is noticed; the owner goes on', async () => {
+  test('that was replaced is useless, and the server notices its use; the owner goes on', async () => {
     const scene = await openScene(kind);
     const session = await openPush(scene, sample(scene));
     const stolen = session.headers;

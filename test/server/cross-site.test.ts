@@ -129,7 +129,7 @@ describe('with a client certificate', () => {
     expect((await ask({ headers, body: establish })).status).toBe(201);
   });
 
-  test("a name of somebody else's that leads to the server is not its own", async () => {
+  test('a foreign host name that leads to the server is refused', async () => {
     const { ask } = await openBrowser();
     const own = { 'host': 'evil.example', 'sec-fetch-site': 'same-origin' };
     const refused = { status: 403, code: 'cross-site-refused' };

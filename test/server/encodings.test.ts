@@ -57,7 +57,7 @@ describe.each(KINDS)('a server over %s', (kind) => {
     expect(await agreed(undefined)).toBeUndefined();
   });
 
-  test('agrees anew with whoever resumes', async () => {
+  test('agrees again at each resume', async () => {
     const scene = await openScene(kind);
     const session = await openPush(scene, sample(scene), { encodings: ['gzip'] } as object);
     expect((await putZipped(session, 0)).status).toBe(200);
@@ -105,7 +105,7 @@ describe('of a pull', () => {
       headers: { 'accept-encoding': accept, 'cairn-offset': String(offset) },
     });
 
-  test('a chunk that shrinks comes as it is asked for, and what does not as it is', async () => {
+  test('a chunk that shrinks comes encoded as the client asks, and another one as it is', async () => {
     const scene = await openScene('local disk');
     const session = await openPull(scene, { encodings: ['gzip'] });
     expect(session.grant.encodings).toEqual(['gzip']);
@@ -137,7 +137,7 @@ describe('of a pull', () => {
     expect((await get(session, 0, 'gzip', SIZE)).headers['content-encoding']).toBeUndefined();
   });
 
-  test('an older client, which agreed on nothing, gets what it always got, whatever it accepts', async () => {
+  test('an older client, which agreed on no encoding, gets plain chunks, whatever it accepts', async () => {
     const scene = await openScene('local disk');
     const session = await openPull(scene, {});
     const { headers, body } = await get(session, 0, 'gzip, deflate, zstd');

@@ -62,7 +62,7 @@ test('a chunk that is on its way when a sync point fails is to be sent again, in
   expect(answer).toContain('session-suspended');
 });
 
-test('a session whose sync point failed takes nothing, although that cannot be written down', async () => {
+test('a session whose sync point failed takes no chunk, also where that cannot be written down', async () => {
   const { scene, session, disk } = await openFailing();
   await session.putChunk(0);
   disk.isBroken = true;

@@ -10,7 +10,7 @@ import { ALICE, call, establishRequest, openPush, openScene, raw, type Scene } f
 
 const SESSIONS = '/.cairn/v1/sessions';
 
-test('tells anyone what it is', async () => {
+test('tells every client its name and version', async () => {
   const scene = await openScene('memory');
   const answer = await call(scene, 'GET', '/.cairn/v1/');
   const protocol = { major: 1, minor: 0 };
@@ -165,7 +165,7 @@ test('serves the next request on a connection whose last one was refused with it
   expect(answer).toContain('{"server":"cairn"');
 });
 
-test('ends a client that takes nothing of its answer', async () => {
+test('ends the connection of a client that does not read its answer', async () => {
   const scene = await openScene('memory', { limits: { idleBodyMs: 200 } });
   const transfer = transferOf(scene.stores.content, 'x', [file('', 64 * 1024 * 1024)]);
   const session = await openPush(scene, transfer);

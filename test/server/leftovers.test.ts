@@ -42,7 +42,7 @@ test('a staging area that could not be freed is tried again until it is, ever mo
   expect(tries).toBe(4);
 });
 
-test('what a new session of the same id has staged is no leftover', async () => {
+test('the staging of a new session with the same id is not freed as a leftover', async () => {
   vi.useFakeTimers();
   onTestFinished(() => void vi.useRealTimers());
   const store = createMemoryContentStore();

@@ -112,7 +112,7 @@ describe.each(KINDS)('a session over %s', (kind) => {
     expect([answer.status, answer.json.code]).toEqual([410, 'session-expired']);
   });
 
-  test('keeps what is left of its lease over a restart with a clock far behind that is set right later', async () => {
+  test('keeps the rest of its lease over a restart with a clock far behind that is set right later', async () => {
     const clocks = settableClocks();
     const lastSeen = memoryOfTime();
     const scene = await openScene(kind, {
@@ -185,7 +185,7 @@ describe.each(KINDS)('a session over %s', (kind) => {
     await until(async () => (await recordOf(busy)).state === 'expired');
   });
 
-  test('ends at its greatest age, however often it is touched', async () => {
+  test('ends at its greatest age, however many requests touch it', async () => {
     const scene = await openScene(kind, { leaseMs: DAY_MS, maxAgeMs: 2 * DAY_MS });
     const session = await openPush(scene, sample(scene));
     expect(session.grant.endsInMs).toBeGreaterThan(1.99 * DAY_MS);

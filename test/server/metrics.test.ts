@@ -57,7 +57,7 @@ test('a server that counts nothing has no page', async () => {
   expect((await call(scene, 'GET', METRICS, { token: ALICE })).json.code).toBe('not-found');
 });
 
-test('two servers in one process count for themselves', async () => {
+test('two servers in one process count separately', async () => {
   const first = await openScene('memory', { authenticators, metrics: openPrometheusMetrics });
   const second = await openScene('memory', { authenticators, metrics: openPrometheusMetrics });
   await openPush(first, sample(first));
@@ -65,7 +65,7 @@ test('two servers in one process count for themselves', async () => {
   expect(valueOf(await pageOf(second), 'cairn_sessions{state="open"}')).toBe(0);
 });
 
-test('what came in is counted, and what of it was there before', async () => {
+test('received bytes are counted, and those that were there before', async () => {
   const scene = await openScene('local disk', { authenticators, metrics: openPrometheusMetrics });
   const session = await openPush(scene, sample(scene));
   await session.putChunk(0);
@@ -87,7 +87,7 @@ test('what came in is counted, and what of it was there before', async () => {
   expect(valueOf(synced, puts)).toBe(3);
 });
 
-test('who goes back into a partial chunk sends that part twice', async () => {
+test('a client that goes back into a partial chunk sends that part twice', async () => {
   const scene = await openScene('local disk', { authenticators, metrics: openPrometheusMetrics });
   const session = await openPush(scene, sample(scene));
   await cutChunk(session, 0, 40_000);
@@ -97,7 +97,7 @@ test('who goes back into a partial chunk sends that part twice', async () => {
   expect(valueOf(page, 'cairn_received_twice_bytes_total')).toBe(40_000);
 });
 
-test('resumes, failed authentications and refusals by a limit are counted by what they were', async () => {
+test('resumes, failed authentications and refusals by a limit are counted by their kind', async () => {
   const limits = { maxSessions: 1 };
   const scene = await openScene('local disk', { authenticators, limits, metrics: openPrometheusMetrics });
   const session = await openPush(scene, sample(scene));
@@ -115,7 +115,7 @@ test('resumes, failed authentications and refusals by a limit are counted by wha
   expect(valueOf(page, 'cairn_open_connections')).toBeGreaterThan(0);
 });
 
-test('what goes out is counted without its digests', async () => {
+test('sent bytes are counted without their digests', async () => {
   const scene = await openScene('memory', { authenticators, metrics: openPrometheusMetrics });
   const session = await openPush(scene, sample(scene));
   for (const chunk of [0, 1]) await session.putChunk(chunk);
@@ -125,7 +125,7 @@ test('what goes out is counted without its digests', async () => {
   expect(valueOf(await pageOf(scene), 'cairn_sent_bytes_total')).toBe(100);
 });
 
-test('labels are few, whatever is asked for', () => {
+test('labels are few, whatever paths and methods clients ask for', () => {
   const id = 'A'.repeat(22);
   const labels = [
     ['GET', '/.cairn/v1/', 'GET greeting'],
@@ -174,7 +174,7 @@ test('a server is healthy while it answers, and ready while it can write', async
   expect((await call(scene, 'POST', '/.cairn/readyz')).json.code).toBe('method-not-allowed');
 });
 
-test('a full disk is no place to be ready on', async () => {
+test('a server on a full disk is not ready', async () => {
   const places = [{ name: 'root', checkWritable: async () => undefined, freeBytes: async () => 1024 }];
   const metrics = openPrometheusMetrics;
   const scene = await openScene('memory', { authenticators, places, metrics });
@@ -183,7 +183,7 @@ test('a full disk is no place to be ready on', async () => {
   expect(valueOf(await pageOf(scene), 'cairn_disk_free_bytes{place="root"}')).toBe(1024);
 });
 
-test('a directory that only others may write is seen', async () => {
+test('a server whose directory only others may write is not ready', async () => {
   const directory = path.join(temporaryDirectory(), 'root');
   mkdirSync(directory);
   chmodSync(directory, 0o500);
@@ -191,7 +191,7 @@ test('a directory that only others may write is seen', async () => {
   await expect(checked).rejects.toThrow('permission denied');
 });
 
-test('a port of its own needs no token, has nothing else, and goes with the server', async () => {
+test('a port of its own needs no token, answers nothing else, and closes with the server', async () => {
   const metricsListen = { host: '127.0.0.1', port: 0 };
   const scene = await openScene('memory', { authenticators, metrics: openPrometheusMetrics, metricsListen });
   const url = scene.server.metricsUrl!;
@@ -224,7 +224,7 @@ test('while it drains the port of its own says so', async () => {
   await draining;
 });
 
-test('what unfinished pushes take, and what the collector freed, can be seen', async () => {
+test('the bytes of unfinished pushes, and the work of the collector, are shown', async () => {
   const limits = { collectEveryMs: 20, keepEndedMs: 1000 };
   const scene = await openScene('local disk', {
     authenticators,

@@ -35,14 +35,14 @@ test('the details of an error have no path of the server, and its log has all of
   expect(told.cause).toBe(error);
 });
 
-test('a failure that nobody foresaw tells a client nothing, wherever it was wrapped', () => {
+test('an unexpected failure tells a client nothing, wherever it was wrapped', () => {
   const failure = new Error('open /elsewhere/x');
   const told = { code: 'internal', message: 'the server failed; its log says why' };
   expect(tellableError(failure, hide)).toMatchObject(told);
   expect(tellableError(storageError(failure, 'writing'), hide)).toMatchObject(told);
 });
 
-test('no answer of a server names its root, whatever is in the way', async () => {
+test('no answer of a server names its root, whatever the error is', async () => {
   const root = path.join(temporaryDirectory(), 'secret-place');
   mkdirSync(root);
   const full = { on: false };

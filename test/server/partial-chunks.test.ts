@@ -51,7 +51,7 @@ test('a partial chunk becomes durable by itself, and outlives a server that is k
   await finish(session);
 });
 
-test('a killed server loses what no sync point covered, and nothing else', async () => {
+test('a killed server loses the bytes that no sync point covered, and no others', async () => {
   const scene = await openScene('local disk', { sync: 'close' });
   const session = await openPush(scene, sample(scene));
   await sendHalf(session); // the checkpoint that it reads is a sync point
@@ -83,7 +83,7 @@ test.each(['drain', 'suspend'] as const)('a partial chunk outlives a %s', async 
   await finish(session);
 });
 
-test('an idle session is let go of with a partial chunk, and the same epoch finds it again', async () => {
+test('an idle session leaves memory with a partial chunk, and the same epoch finds it again', async () => {
   const limits = { collectEveryMs: 20, idleSessionMs: 50 };
   const scene = await openScene('local disk', { sync: 'close', limits });
   const session = await openPush(scene, sample(scene));

@@ -42,7 +42,7 @@ describe.each(KINDS)('a push into %s that wants the proposed plan', (kind) => {
     await expectTree(session.scene.stores.content, 'in', ITEMS);
   });
 
-  test('gets the same plan again when it asks again, whatever has come to the target since', async () => {
+  test('gets the same plan when it asks again, also after a change of the target', async () => {
     const session = await openPush();
     const first = await sendManifest(session, 'proposed');
     await putTree(session.scene.stores.content, 'in', ITEMS);
@@ -55,7 +55,7 @@ describe.each(KINDS)('a push into %s that wants the proposed plan', (kind) => {
     expect((await session.commit()).status).toBe(200);
   });
 
-  test('agrees on what is there already', async () => {
+  test('agrees on the entries that are already there', async () => {
     const scene = await openScene(kind);
     await putTree(scene.stores.content, 'in', ITEMS);
     const session = await establish(scene, transferOf(scene.stores.content, 'in', ITEMS));
@@ -64,7 +64,7 @@ describe.each(KINDS)('a push into %s that wants the proposed plan', (kind) => {
     expect(answer.json).toMatchObject({ have: [0, 3], accepted: { chunkCount: 0, bytesTotal: 0 } });
   });
 
-  test('agrees on nothing where it wants a plan that this server does not know', async () => {
+  test('agrees on no plan of a kind that this server does not know', async () => {
     const session = await openPush();
     for (const plan of ['', 'everything', 'PROPOSED', 'x'.repeat(2000)])
       expect((await sendManifest(session, plan)).json).not.toHaveProperty('accepted');
@@ -94,7 +94,7 @@ describe.each(KINDS)('a pull out of %s that wants everything', (kind) => {
     expect((await session.commit()).status).toBe(200);
   });
 
-  test('gets the same again, also where its manifest was sent before there was a plan', async () => {
+  test('gets the same plan again, also where its manifest was sent before the plan', async () => {
     const session = await openPull(kind);
     expect((await session.call('GET', 'manifest')).headers).not.toHaveProperty('cairn-plan');
     for (let time = 0; time < 2; time += 1)

@@ -53,7 +53,7 @@ describe.each(KINDS)('files of %s', (kind) => {
     expect([same.status, same.body.length]).toEqual([304, 0]);
   });
 
-  test('have another tag when they are others', async () => {
+  test('have another tag when their content changes', async () => {
     const scene = await openFiles(kind);
     const tag = async () => (await call(scene, 'HEAD', '/d/digits', { token: ALICE })).headers['etag'];
     const before = await tag();

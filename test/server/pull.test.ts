@@ -111,7 +111,7 @@ describe.each(KINDS)('a pull out of %s', (kind) => {
   });
 
   test.each(['at once', 'after a restart'])(
-    'is not committed %s with zeros that its client was never told of',
+    'is not committed %s where the client was never told of an entry that it got as zeros',
     async (when) => {
       const { scene, session } = await openPull(kind);
       await putTree(scene.stores.content, 'out', [directory(''), file('small', 'OTHER', LATER)]);
@@ -163,7 +163,7 @@ describe.each(KINDS)('a pull out of %s', (kind) => {
     expect(none.json.code).toBe('invalid-request');
   });
 
-  test('does not begin where nothing is', async () => {
+  test('does not begin where there is no file', async () => {
     const { scene, session } = await openSource(kind);
     const request = JSON.stringify(establishRequest(session.transfer, 'pull', '/nothing'));
     const answer = await call(scene, 'POST', '/.cairn/v1/sessions', { token: ALICE, body: request });
@@ -171,7 +171,7 @@ describe.each(KINDS)('a pull out of %s', (kind) => {
     expect((await session.putChunk(0)).json.code).toBe('session-state');
   });
 
-  test('lists trees for whoever asks', async () => {
+  test('lists trees on request', async () => {
     const { scene } = await openSource(kind);
     const tree = async (query: string) => {
       const answer = await call(scene, 'GET', `/.cairn/v1/tree?${query}`, { token: ALICE });
@@ -208,7 +208,7 @@ test('a scan that fails midway cuts the answer, and the next request says why', 
   expect(manifest.id).toBe(session.transfer.manifest.id);
 });
 
-test('the server chooses a chunk size by how much there is, and how many chunks are wished for', async () => {
+test('the server chooses a chunk size by the size of the tree and the wished number of chunks', async () => {
   const MIB = 1024 * 1024;
   const scene = await openScene('local disk');
   const items = [file('', 2 * MIB)];
@@ -222,7 +222,7 @@ test('the server chooses a chunk size by how much there is, and how many chunks 
   expect(await sizeFor({ wishedChunks: 1 })).toBe(2 * MIB);
 });
 
-test('a source that cannot be read any more is named, and the rest goes on', async () => {
+test('a source that can no longer be read is named, and the rest goes on', async () => {
   let isBroken = false;
   const MIB = 1024 * 1024;
   // Chunks so large that the answer has begun when the last byte of one cannot be read.

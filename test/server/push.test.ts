@@ -69,7 +69,7 @@ describe.each(KINDS)('a push into %s', (kind) => {
     expect(await scene.stores.content.listStaging()).toEqual([]);
   });
 
-  test('says by sync that chunks are durable, and by checkpoint which', async () => {
+  test('answers a sync once all chunks are durable, and a checkpoint with the durable ones', async () => {
     const scene = await openScene(kind);
     const session = await openPush(scene, sample(scene));
     const point = (await session.putChunk(1)).json.syncPoint as number;
@@ -145,7 +145,7 @@ describe.each(KINDS)('a push into %s', (kind) => {
     expect((await session.commit()).status).toBe(200);
   });
 
-  test('names the sixteen million chunks that a stream is said to have without looking at each', async () => {
+  test('names sixteen million missing chunks of a stream without looking at each', async () => {
     const scene = await openScene(kind);
     const session = await openPush(scene, transferOf(scene.stores.content, 'x', [stream(Buffer.alloc(9))]));
     const looks = vi.spyOn(ChunkSet.prototype, 'has');
@@ -270,7 +270,7 @@ describe.each(KINDS)('a push into %s', (kind) => {
     expect((await session.call('PUT', 'chunks/4', { headers, body: whole })).status).toBe(200);
   });
 
-  test('compares with the target and refuses what stands in the way', async () => {
+  test('compares with the target and refuses entries that something is in the way of', async () => {
     const scene = await openScene(kind);
     await putTree(scene.stores.content, 'in', [directory('')]);
     const items = [directory(''), file('same', 'same'), file('other', 'olde')];
@@ -432,7 +432,7 @@ describe('publishing', () => {
     }));
   }
 
-  test('that takes long is told as going on, and ends while nobody waits', async () => {
+  test('that takes long is answered as going on, and ends without a waiting client', async () => {
     let open = (): void => undefined;
     const gate = new Promise<void>((resolve) => (open = resolve));
     const scene = await openScene('local disk', {
@@ -469,7 +469,7 @@ describe('publishing', () => {
     expect((await session.commit()).json.state).toBe('committed');
   });
 
-  test('that fails is told, and can be asked for again', async () => {
+  test('that fails is answered with its error, and can be asked for again', async () => {
     let isBroken = true;
     const scene = await openScene('local disk', {
       wrap: (content) =>

@@ -64,7 +64,7 @@ async function pushAll(scene: Scene, transfer: SampleTransfer): Promise<Answer> 
 }
 
 describe.each(KINDS)('a quota over %s', (kind) => {
-  test('of sessions holds for those that are unfinished, also when many ask at once', async () => {
+  test('of sessions limits unfinished ones, also when many clients ask at once', async () => {
     const scene = await openScene(kind, { authenticators: tokens({ sessions: 2 }) });
     const answers = await Promise.all(['a', 'b', 'c', 'd'].map((target) => ask(scene, target)));
     expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([201, 201, 403, 403]);
@@ -84,7 +84,7 @@ describe.each(KINDS)('a quota over %s', (kind) => {
     expect((await ask(scene, 'g')).json.code).toBe('quota-exceeded');
   });
 
-  test('of bytes counts what manifests have beyond a mebibyte, of all unfinished pushes together', async () => {
+  test('of bytes counts the bytes of manifests beyond a mebibyte, of all unfinished pushes together', async () => {
     const scene = await openScene(kind, { authenticators: tokens({ bytes: 1 }) });
     const wide = (target: string): SampleTransfer => {
       const names = Array.from({ length: 2600 }, (_, at) =>
@@ -101,7 +101,7 @@ describe.each(KINDS)('a quota over %s', (kind) => {
     expect((await second.sendManifest()).status).toBe(200);
   });
 
-  test('of bytes ends a manifest whose length nobody said before all of it has come', async () => {
+  test('of bytes ends a manifest without a length before all of it has come', async () => {
     const scene = await openScene(kind, { authenticators: tokens({ bytes: 1 }) });
     const session = await establish(scene, sample(scene, 'x'));
     const entries = Array.from({ length: 8000 }, (_, at) => directory(`${at}`.padStart(250, 'd')));
@@ -132,7 +132,7 @@ describe.each(KINDS)('a quota over %s', (kind) => {
     expect((await second.sendPlan({ have: [1, 1], attributes: [] })).status).toBe(200);
   });
 
-  test('of entries holds for what one owner has unfinished', async () => {
+  test('of entries limits all unfinished transfers of one owner', async () => {
     const scene = await openScene(kind, { limits: { maxEntriesPerPrincipal: 5 } });
     const first = await openPush(scene, sample(scene, 'a'));
     const second = await openPush(scene, sample(scene, 'b'));
@@ -161,7 +161,7 @@ describe.each(KINDS)('a quota over %s', (kind) => {
     expect((await second.sendPlan()).status).toBe(200);
   });
 
-  test('of bytes counts what was published, once, and outlives what is published', async () => {
+  test('of bytes counts published bytes once, and also after their files are removed', async () => {
     const ledger = createUsageLedger();
     const authenticators = tokens({ bytes: 5 * CHUNK });
     const scene = await openScene(kind, { authenticators, usage: ledger });
@@ -180,7 +180,7 @@ describe.each(KINDS)('a quota over %s', (kind) => {
     });
   });
 
-  test('of bytes ends a stream in the middle, and keeps what came for a token with a larger one', async () => {
+  test('of bytes ends a stream in the middle, and keeps its bytes for a token with a larger quota', async () => {
     const scene = await openScene(kind, { authenticators: tokens({ bytes: 2 * CHUNK }) });
     const bytes = Buffer.alloc(2 * CHUNK + 9, 'x');
     const transfer = transferOf(scene.stores.content, 'streamed', [stream(bytes)]);
@@ -197,7 +197,7 @@ describe.each(KINDS)('a quota over %s', (kind) => {
     expect((await shaped.commit()).status).toBe(200);
   });
 
-  test('is looked at once more at commit, which leaves the session open where it does not fit any more', async () => {
+  test('is checked again at the commit, which leaves the session open where the quota is exceeded by then', async () => {
     const ledger = createUsageLedger();
     const scene = await openScene(kind, { authenticators: tokens({ bytes: 3 * CHUNK }), usage: ledger });
     const session = await openPush(scene, sample(scene, 'one'));
@@ -210,7 +210,7 @@ describe.each(KINDS)('a quota over %s', (kind) => {
     expect(ledger.publishedBytes('token:second')).toBe(0);
   });
 
-  test('is no way around: a session cannot pass to a token whose quota it does not fit', async () => {
+  test('cannot be avoided: a session cannot pass to a token whose quota it exceeds', async () => {
     const scene = await openScene(kind, { authenticators: tokens(undefined, { bytes: CHUNK }) });
     const session = await openPush(scene, sample(scene, 'one'));
     expect((await session.resume(BOB)).json.code).toBe('quota-exceeded');
@@ -219,7 +219,7 @@ describe.each(KINDS)('a quota over %s', (kind) => {
     expect((await session.resume()).status).toBe(200);
   });
 
-  test('an owner without any has a limit all the same', async () => {
+  test('an owner without a quota still has a limit', async () => {
     const authenticators = tokens(undefined);
     const scene = await openScene(kind, { authenticators, limits: { maxSessionsPerPrincipal: 2 } });
     const answers = [await ask(scene, 'a'), await ask(scene, 'b', BOB), await ask(scene, 'c')];
@@ -228,7 +228,7 @@ describe.each(KINDS)('a quota over %s', (kind) => {
   });
 });
 
-describe('a token that ends while its push is committed, after the check at the door', () => {
+describe('a token that ends during the commit of its push, after the first check', () => {
   test.each([
     ['expired', 'token-expired'],
     ['revoked', 'token-revoked'],
@@ -303,7 +303,7 @@ describe('the ledger', () => {
     expect(JSON.parse(text)).toEqual({ version: 1, published: [{ id: 'a', bytes: 10 }], counted: ['s1'] });
   });
 
-  test('forgets what has been over for long, and refuses a file that it does not understand', async () => {
+  test('forgets tokens that expired long ago, and refuses a file that it does not understand', async () => {
     const state = temporaryDirectory();
     let nowMs = 1e12;
     const ledger = await openUsageLedger(createFileState(state), { now: () => nowMs });

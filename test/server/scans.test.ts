@@ -46,7 +46,7 @@ function ask(scene: Scene, token: string): ClientRequest {
   return asking;
 }
 
-test('one owner who scans as much as may be does not keep another one from it', async () => {
+test('an owner at the limit of scans does not keep another owner from scanning', async () => {
   const { state, wrap } = endlessScans();
   const scene = await openScene('memory', { wrap });
   for (let count = 0; count < 50; count++) ask(scene, ALICE);
@@ -56,7 +56,7 @@ test('one owner who scans as much as may be does not keep another one from it', 
   expect((await call(scene, 'GET', '/.cairn/healthz')).status).toBe(200);
 });
 
-test('one owner who removes as much as may be does not keep another one from it', async () => {
+test('an owner at the limit of removals does not keep another owner from removing', async () => {
   let removing = 0;
   let letGo = (): void => undefined;
   const held = new Promise<void>((resolve) => (letGo = resolve));
@@ -90,7 +90,7 @@ test('one owner who removes as much as may be does not keep another one from it'
   await until(async () => removing === 9);
 });
 
-test('the manifest of a pull whose client went away while it waited for a scan is given to the next', async () => {
+test('the next client gets the manifest of a pull whose client went away while it waited for a scan', async () => {
   const { state, wrap } = endlessScans();
   const scene = await openScene('memory', { wrap });
   const session = await establish(scene, transferOf(scene.stores.content, '', [directory('')]), 'pull');
@@ -122,7 +122,7 @@ test('a pull that is aborted while its source is scanned ends, and so does the s
   await scanning;
 });
 
-test('manifests of owners that send them drop by drop hold up no other', async () => {
+test('owners that send their manifests drop by drop do not delay others', async () => {
   const scene = await openScene('memory', { limits: { idleBodyMs: 3_600_000 } });
   const begin = (token: string) =>
     establish(scene, transferOf(scene.stores.content, 'x', [directory('')]), 'push', { token });
@@ -151,7 +151,7 @@ test('manifests of owners that send them drop by drop hold up no other', async (
   }
 });
 
-test('who grows beyond the part of one owner waits for the others of that owner, and not for more than there is', async () => {
+test('a request that grows beyond the part of its owner waits for the other requests of that owner only', async () => {
   const limiter = createLimiter({ max: 10, maxOfPrincipal: 6, waitMs: 60_000 }, 'things');
   const { signal } = new AbortController();
   const done: string[] = [];
@@ -174,7 +174,7 @@ test('who grows beyond the part of one owner waits for the others of that owner,
   expect(done.at(-1)).toBe('grown to six');
 });
 
-test('who waits for a scan gets it when another one ends, and nothing is done for who went away', async () => {
+test('a request that waits for a scan gets it when another one ends, and one whose client went away does nothing', async () => {
   const { state, wrap } = endlessScans();
   const scene = await openScene('memory', { wrap });
   const asking = Array.from({ length: 8 }, () => ask(scene, ALICE));

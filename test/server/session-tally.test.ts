@@ -30,7 +30,7 @@ function record(id: string, changes: Partial<SessionRecord> = {}): SessionRecord
   };
 }
 
-test('a tally finds what was there before it, and follows what changes', async () => {
+test('a tally finds the sessions that were there before it, and follows changes', async () => {
   const objects = createMemoryObjects();
   const bare = createMemorySessionStore(objects);
   await bare.create(record('one'));
@@ -55,7 +55,7 @@ test('a tally finds what was there before it, and follows what changes', async (
   expect(tally.count({ principal: 'alice' })).toMatchObject({ sessions: 1, bytes: 0 });
 });
 
-test('a tally counts manifests of pushes, links that they carry, and entries of all that is unfinished', async () => {
+test('a tally counts manifests of pushes, links that they carry, and entries of all unfinished transfers', async () => {
   const { store, tally } = tallied(createMemorySessionStore(), () => NOW_MS);
   await store.create(record('one', { bytesTotal: 5, linkBytes: 2, manifestBytes: 100, entries: 10 }));
   await store.create(record('pull', { direction: 'pull', manifestBytes: 50, entries: 7 }));
@@ -68,7 +68,7 @@ test('a tally counts manifests of pushes, links that they carry, and entries of 
   expect(tally.count({ principal: 'alice' })).toEqual(counted);
 });
 
-test('a grant counts for itself and for what it was issued with', async () => {
+test('a grant counts for itself and for the token that issued it', async () => {
   const { store, tally } = tallied(createMemorySessionStore(), () => NOW_MS);
   const authorization = {
     id: 'grant:g',
@@ -83,7 +83,7 @@ test('a grant counts for itself and for what it was issued with', async () => {
   expect(tally.count({ principal: 'alice' }).sessions).toBe(0);
 });
 
-test('what another process removed is forgotten with the next list, and what arrives meanwhile is not', async () => {
+test('a record that another process removed is forgotten with the next list, and one that arrives meanwhile is not', async () => {
   const objects = createMemoryObjects();
   const inner = createMemorySessionStore(objects);
   let arrive = (): void => undefined;

@@ -24,7 +24,7 @@ function sample(scene: Scene): SampleTransfer {
 }
 
 describe.each(KINDS)('a session over %s', (kind) => {
-  test('of an older epoch is fenced, at the door and at the write', async () => {
+  test('of an older epoch is fenced, before a request begins and at its write', async () => {
     const scene = await openScene(kind);
     const session = await openPush(scene, sample(scene));
     const older = { ...session.headers };
@@ -86,7 +86,7 @@ describe.each(KINDS)('a session over %s', (kind) => {
     expect((await session.post('POST', 'sync')).status).toBe(200);
   });
 
-  test('goes on after a crash from what is durable', async () => {
+  test('goes on from its durable chunks after a crash', async () => {
     const scene = await openScene(kind);
     const session = await openPush(scene, sample(scene));
     await session.putChunk(0);
@@ -118,7 +118,7 @@ describe.each(KINDS)('a session over %s', (kind) => {
     socket.destroy();
   });
 
-  test('that was suspended takes nothing until it is resumed', async () => {
+  test('that was suspended takes no chunk until it is resumed', async () => {
     const scene = await openScene(kind);
     const session = await openPush(scene, sample(scene));
     await session.putChunk(0);
@@ -183,7 +183,7 @@ describe.each(KINDS)('a session over %s', (kind) => {
     expect((await session.commit()).status).toBe(200);
   });
 
-  test('expires when nobody touches it for its lease, and is forgotten later', async () => {
+  test('expires when no request touches it for its lease, and is forgotten later', async () => {
     const scene = await openScene(kind, { leaseMs: DAY_MS, limits: { collectEveryMs: 20 } });
     const session = await openPush(scene, sample(scene));
     const touched = await openPush(scene, transferOf(scene.stores.content, 'other', [file('', 'x')]));
@@ -200,7 +200,7 @@ describe.each(KINDS)('a session over %s', (kind) => {
     await until(async () => (await session.putChunk(1)).json.code === 'session-not-found');
   });
 
-  test('that has no record gives its staging back in time; that of a pull into this directory stays', async () => {
+  test('without a record loses its staging after a while; the staging of a pull into this directory stays', async () => {
     const limits = { collectEveryMs: 20, orphanStagingMs: 60_000 };
     const scene = await openScene(kind, { leaseMs: DAY_MS, limits });
     const [orphan, ofPull] = ['o'.repeat(22), 'a'.repeat(32)];
@@ -213,7 +213,7 @@ describe.each(KINDS)('a session over %s', (kind) => {
     expect(await scene.stores.content.listStaging()).toEqual([ofPull]);
   });
 
-  test('expires for who asks, also before the collector was there', async () => {
+  test('is expired for a request, also before the collector runs', async () => {
     const scene = await openScene(kind, { leaseMs: DAY_MS });
     const session = await openPush(scene, sample(scene));
     scene.clock.aheadMs = DAY_MS + 60_000;
@@ -221,7 +221,7 @@ describe.each(KINDS)('a session over %s', (kind) => {
     expect((await session.post('POST', 'sync')).json.code).toBe('session-expired');
   });
 
-  test('is let go of in memory when it is idle, and goes on all the same', async () => {
+  test('leaves memory when it is idle, and goes on all the same', async () => {
     const scene = await openScene(kind, { limits: { collectEveryMs: 20, idleSessionMs: 50 } });
     const session = await openPush(scene, sample(scene));
     await session.putChunk(0);
@@ -242,7 +242,7 @@ describe.each(KINDS)('a session over %s', (kind) => {
     ]);
   });
 
-  test('counts only as long as it is unfinished where there may be one, also right after a restart', async () => {
+  test('counts for a limit only while it is unfinished, also right after a restart', async () => {
     const scene = await openScene(kind, { limits: { maxSessions: 1 } });
     const transfer = transferOf(scene.stores.content, 'in', [directory(''), file('a', 10)]);
     for (const end of ['commit', 'commit', 'commit', 'abort', 'abort']) {
@@ -257,7 +257,7 @@ describe.each(KINDS)('a session over %s', (kind) => {
     await expect(establish(scene, transfer)).rejects.toThrow('server-busy');
   });
 
-  test('logs what happens and no secrets', async () => {
+  test('logs its events and no secrets', async () => {
     const scene = await openScene(kind);
     const session = await openPush(scene, sample(scene));
     await session.resume();
@@ -269,7 +269,7 @@ describe.each(KINDS)('a session over %s', (kind) => {
   });
 });
 
-test('a sync point that fails suspends the session, and what is durable is kept', async () => {
+test('a sync point that fails suspends the session, and its durable chunks are kept', async () => {
   let isBroken = false;
   const scene = await openScene('local disk', {
     wrap: (content) =>

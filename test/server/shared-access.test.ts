@@ -107,7 +107,7 @@ test('servers that start together have one first token and one session key', asy
   expect(keys[0]).toHaveLength(64);
 });
 
-test('what is published at one server counts against a quota at the other, and no charge is lost', async () => {
+test('bytes that one server publishes count against a quota at the other, and no charge is lost', async () => {
   const [one, other] = await twoNodes();
   const token = await makeToken(one, 'ci', 4 * CHUNK);
   const authorization = (await one.access.authenticators[0]!.authenticate({ bearer: token }))!;

@@ -47,7 +47,7 @@ async function writeInPieces(socket: Socket, bytes: Buffer): Promise<void> {
   }
 }
 
-test('pieces of bodies stay as they were sent, however long they are kept and whatever comes meanwhile', async () => {
+test('pieces of bodies stay as they were sent, however long the receiver keeps them', async () => {
   const kept: { fill: number; pieces: Buffer[] }[] = [];
   const dial = await serve((request, response) => {
     const body = { fill: Number(request.url!.slice(1)), pieces: [] as Buffer[] };

@@ -35,7 +35,7 @@ test('a server ends though a tree that is being published does not, after a sync
   expect(await call(scene, 'GET', '/', { token: ALICE }).catch(() => 'gone')).toBe('gone');
 });
 
-test('a server that cannot start lets go of the clients that came meanwhile', async () => {
+test('a server that cannot start closes the connections that came meanwhile', async () => {
   const scene = await openScene('memory');
   let client: Socket | undefined;
   const starting = startServer({

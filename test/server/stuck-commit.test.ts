@@ -4,7 +4,7 @@ import { CairnError } from '../../src/base/errors.ts';
 import { directory, file, transferOf } from '../suites/staged-transfer.ts';
 import { ALICE, call, establishRequest, interceptChunks, openPush, openScene, until } from './by-hand.ts';
 
-test('a commit that failed goes on when somebody asks for a session of the same entries', async () => {
+test('a commit that failed goes on when a client asks for a session of the same entries', async () => {
   let isFull = true;
   const scene = await openScene('local disk', {
     wrap: (content) =>

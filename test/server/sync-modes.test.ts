@@ -105,7 +105,7 @@ test('with sync group a chunk is answered before its sync point, which comes by 
   gated.open();
 });
 
-test('with sync close no sync point comes by itself, and one that is asked for does', async () => {
+test('with sync close no sync point comes by itself, but a client can ask for one', async () => {
   const gated = gatedSyncs();
   const scene = await openScene('local disk', { wrap: gated.wrap });
   const session = await openPush(scene, sample(scene), { sync: 'close' });
@@ -160,7 +160,7 @@ describe('the mode of a push', () => {
     expect(found.json).toMatchObject({ resumed: true, sync: 'always' });
   });
 
-  test('is not asked for in words that nobody knows, and a pull has none', async () => {
+  test('has only known values, and a pull has none', async () => {
     const scene = await openScene('memory');
     const body = JSON.stringify({ ...establishRequest(sample(scene), 'push', '/in'), sync: 'never' });
     const refused = await call(scene, 'POST', '/.cairn/v1/sessions', { token: ALICE, body });

@@ -123,7 +123,7 @@ describe('a server with TLS', () => {
     );
   });
 
-  test('tells plain HTTP that it speaks TLS, and looks at nothing of it', async () => {
+  test('answers plain HTTP with a hint at TLS, and reads nothing of it', async () => {
     const { scene } = await secureScene();
     const answer = await new Promise<string>((resolve, reject) => {
       const socket = connectPlain(scene.server.port, '127.0.0.1');
@@ -138,7 +138,7 @@ describe('a server with TLS', () => {
     expect(scene.logged.join()).not.toContain(ALICE);
   });
 
-  test('outlives what is neither TLS nor HTTP', async () => {
+  test('outlives bytes that are neither TLS nor HTTP', async () => {
     const secure = await secureScene();
     for (const bytes of ['\r\n\r\n', '\u0016\u0003\u0001\u0000\u0005aaaaaaaa', 'x'.repeat(70_000)]) {
       // oxlint-disable-next-line no-await-in-loop -- one after the other
@@ -151,7 +151,7 @@ describe('a server with TLS', () => {
     expect((await ask(secure, { headers: { authorization: `Bearer ${ALICE}` } })).status).toBe(200);
   });
 
-  test('shows what was reloaded to new connections, and old connections stay', async () => {
+  test('shows a reloaded certificate to new connections, and old connections stay', async () => {
     const { scene, tls, own, files } = await secureScene();
     const before = connect({ host: '127.0.0.1', port: scene.server.port, ca: own.cert });
     await new Promise((resolve) => before.once('secureConnect', resolve));
@@ -168,7 +168,7 @@ describe('a server with TLS', () => {
     before.destroy();
   });
 
-  test('keeps what it has where the new files are bad, and says so', async () => {
+  test('keeps its certificate where the new files are bad, and says so', async () => {
     const files = writeIssued(await issueServer());
     const error = vi.fn();
     const tls = await openTls(
@@ -229,7 +229,7 @@ describe('a client certificate', () => {
     return { ...answer, authorization: record?.authorization };
   }
 
-  test('names its owner, and ends with itself', async () => {
+  test('names its owner, and its authorization ends with it', async () => {
     const { root, secure } = await mutual(['home', '{cn}']);
     const alice = await issue({ name: 'alice', days: 7 }, root);
     const { authorization } = await establish(secure, shown(alice), '/home/alice/x');
@@ -313,7 +313,7 @@ describe('a client certificate', () => {
     expect(await get()).toContain('cairn-error: unauthenticated');
   });
 
-  test('does nothing for who shows a token, good or bad', async () => {
+  test('is ignored for a request with a token, good or bad', async () => {
     const { root, secure } = await mutual();
     const alice = shown(await issue({ name: 'alice' }, root));
     for (const authorization of ['Bearer wrong', 'Basic YTpi', '']) {
@@ -325,7 +325,7 @@ describe('a client certificate', () => {
     expect(good.status).toBe(200);
   });
 
-  test('that nobody issued, or that does not identify clients, is refused', async () => {
+  test('that no accepted authority issued, or that does not identify clients, is refused', async () => {
     const { secure } = await mutual();
     const own = await ask(secure, shown(await issue({ name: 'alice' })));
     expect([own.status, own.json.code]).toEqual([401, 'unauthenticated']);

@@ -55,7 +55,7 @@ test.each([
   expect((await session.commit()).json.state).toBe('committed');
 });
 
-test('it is committed also where the server forgot what it had sent before', async () => {
+test('it is committed also where the server forgot the digests of sent chunks', async () => {
   const { scene, session, at } = await openPull();
   await fetch(session, 0);
   chmodSync(at('big'), 0o640);

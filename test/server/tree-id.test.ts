@@ -18,7 +18,7 @@ const ask = (scene: Scene, target: string, token: string | undefined = ALICE): P
   call(scene, 'POST', TREE_ID, { token, body: JSON.stringify({ target }) });
 
 describe.each(KINDS)('over %s', (kind) => {
-  test('is that of its manifest, and changes with everything that is in there', async () => {
+  test('is that of its manifest, and changes with every entry', async () => {
     const scene = await openScene(kind);
     await putTree(scene.stores.content, 'some/tree', TREE);
     const { id } = createManifest(
@@ -32,11 +32,11 @@ describe.each(KINDS)('over %s', (kind) => {
     expect(other.json.id).not.toBe(id);
   });
 
-  test('is null where nothing is', async () => {
+  test('is null where there is no tree', async () => {
     expect((await ask(await openScene(kind), '/nothing')).json).toEqual({ id: null });
   });
 
-  test('is told to nobody who may not push there', async () => {
+  test('is refused to a client that may not push there', async () => {
     const authenticators = [
       createStaticToken(ALICE, { id: 'token:alice', principal: 'alice', scopes: ['read', 'list'] }),
       createStaticToken(BOB, {
@@ -63,7 +63,7 @@ describe.each(KINDS)('over %s', (kind) => {
   });
 });
 
-test('is null for a tree with something that no manifest can have', async () => {
+test('is null for a tree with an entry that no manifest can have', async () => {
   const root = temporaryDirectory();
   const scene = await openScene('local disk', { root });
   await putTree(scene.stores.content, 't', TREE);
@@ -106,7 +106,7 @@ test.each(SETTLING)('%s', async (_what, settle, id) => {
   expect([steps[0], steps.at(-1)]).toEqual(['scan', 'settle']);
 });
 
-test('is looked at for few at a time, for two of one owner, and no longer than somebody waits for it', async () => {
+test('is computed for a few requests at a time, for two of one owner, and only while its client waits', async () => {
   let scans = 0;
   let batches = 0;
   const wrap = (content: ContentStore): ContentStore => ({

@@ -121,7 +121,7 @@ describe.each([
     },
   );
 
-  test('what is no request waits for all answers that are under way', async () => {
+  test('bytes that are no request wait for all answers that are under way', async () => {
     const { dial } = await open();
     const { socket, statuses, ended } = await dial();
     const small = `${head(`POST ${ROOT}tree-id`, AUTHORIZED, CHUNKED)}0\r\n\r\n`;
@@ -200,7 +200,7 @@ describe('of requests that are pipelined', () => {
     }
   });
 
-  test('nothing is begun whose connection has died before its turn', async () => {
+  test('no request is begun whose connection has died before its turn', async () => {
     const { wrap, under, letGo } = counting();
     const { scene, dial } = await overTcp({ wrap });
     const { socket } = await dial();
@@ -251,7 +251,7 @@ describe('of requests that are pipelined', () => {
     expect(turns).toBeGreaterThan(400);
   });
 
-  test('those that nobody reads hold up nobody else', async () => {
+  test('answers that a client does not read do not delay other clients', async () => {
     const place = await overTcp({ limits: { ...DEFAULT_LIMITS, idleBodyMs: 60_000 } });
     const { socket } = await place.dial();
     socket.pause();

@@ -113,7 +113,7 @@ export async function readTokenFile(path: string): Promise<string> {
 
 function checkToken(token: string, where: string): string {
   if (TOKEN.test(token)) return token;
-  const what = token === '' ? 'is empty' : 'holds something that is no token (one line, no blanks)';
+  const what = token === '' ? 'is empty' : 'does not hold a token (one line, no blanks)';
   throw new CairnError('token-unreadable', `${printable(where)} ${what}`);
 }
 

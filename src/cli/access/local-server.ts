@@ -74,6 +74,6 @@ function listensAt({ host, port }: ServerRegistration, socket: Socket): boolean 
 function stranger({ origin }: URL): CairnError {
   return new CairnError(
     'network',
-    `the process that listens at ${origin} now has not proved to be the server of this user: no token and no file was sent there`,
+    `the process that now listens at ${origin} could not prove that it is the server of this user; no token and no file was sent to it`,
   );
 }

@@ -73,7 +73,7 @@ export function loginToken(options: LoginTokenOptions): () => Promise<string | u
       if (!(error instanceof CairnError)) throw error;
       if (error.code === 'issuer-unavailable' && !isOver(login, now())) return login;
       if (error.details['oauthError'] !== 'invalid_grant') throw error;
-      throw loginOver(origin, 'has ended: the issuer does not renew it any more', error);
+      throw loginOver(origin, 'has ended: the issuer no longer renews it', error);
     }
   }
 }

@@ -28,7 +28,7 @@ export function parseServerUrl(word: string): URL {
   if (delimiter !== undefined) {
     const escape = delimiter === '?' ? '%3F' : '%23';
     throw usage(
-      `"${word}" has a "${delimiter}", which no URL of cairn has; in a name, write ${escape} for it`,
+      `"${word}" has a "${delimiter}", which is not allowed in a URL of cairn; in a name, write ${escape} for it`,
       EXAMPLE,
     );
   }

@@ -17,7 +17,7 @@ const HOW_TO_GIVE_A_TOKEN = [
 const LEFT_TO_ANOTHER = ['that push goes on, and nothing was changed'];
 
 const NEW_TOKEN = [
-  'put a new access token in the place of this one (--token-file, CAIRN_TOKEN, cairn login) and run the same command again',
+  'replace this access token by a new one (--token-file, CAIRN_TOKEN, cairn login) and run the same command again',
 ];
 const KEPT_FOR_ITS_OWNER = 'every checkpointed byte is kept for its owner';
 const RUN_AGAIN = ['every checkpointed byte is kept: run the same command again to resume'];
@@ -60,7 +60,7 @@ const OF_TRANSFERS_BY_EXIT: Readonly<Partial<Record<ExitCode, Lines>>> = {
   [EXIT.network]: RUN_AGAIN,
   [EXIT.takenOver]: [
     'every checkpointed byte is kept, and the other client goes on with the transfer',
-    'run the same command again when that client has ended; while it runs, this takes the transfer over from it',
+    'run the same command again when that client has ended; if it still runs, your command takes the transfer over from it',
   ],
   [EXIT.integrity]: [
     'no wrong byte was published: every file at the target stays as it was',
@@ -73,7 +73,7 @@ const OF_SERVE: Readonly<Partial<Record<ErrorCode, Lines>>> = {
   'journal-version': ['the file is kept as it was; start the server again with the newer cairn'],
 };
 const OF_SERVE_BY_EXIT: Readonly<Partial<Record<ExitCode, Lines>>> = {
-  [EXIT.storage]: ['every checkpointed byte is kept; mend the storage and start the server again'],
+  [EXIT.storage]: ['every checkpointed byte is kept; repair the storage and start the server again'],
 };
 
 /** Commands whose work is checkpointed. */

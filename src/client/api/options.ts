@@ -34,7 +34,7 @@ export interface TransferOptions extends ReachOptions {
   readonly preserveModes?: boolean;
   /** How modes change on their way: the change, and the words for it. */
   readonly chmod?: { readonly words: readonly string[]; readonly change: ModeChange };
-  /** Whether a directory gives way, with all that is in it, to an entry of another type. */
+  /** Whether a directory gives way, with everything in it, to an entry of another type. */
   readonly forceReplace?: boolean;
   /** Only finds out what would be moved. */
   readonly dryRun?: boolean;

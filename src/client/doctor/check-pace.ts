@@ -17,7 +17,7 @@ export async function checkUpload(server: Server, signal: AbortSignal): Promise<
   const reply = await sendProbe(server, () => ({ lengthBytes, pieces: slowPieces(signal) }), signal);
   if (reply.bytes !== lengthBytes) {
     const message = `of a body of ${lengthBytes} bytes ${reply.bytes} arrived: something on the way changes bodies`;
-    return [problem('upload', 'chunk-incomplete', message, 'take the proxy that does so out of the way')];
+    return [problem('upload', 'chunk-incomplete', message, 'remove the proxy that changes them')];
   }
   return [judgeUploadPace(reply), ...judgeCoding(reply)];
 }
@@ -25,14 +25,15 @@ export async function checkUpload(server: Server, signal: AbortSignal): Promise<
 function judgeUploadPace(reply: ProbeReply): Finding {
   const [first, last] = [reply.arrivals.at(0)?.[0] ?? 0, reply.arrivals.at(-1)?.[0] ?? 0];
   if (last - first >= SPREAD_MS / 2) return ok('upload', 'bodies arrive as they are sent');
-  const message = 'a proxy collects whole bodies before it passes them on: what a cut leaves is lost';
+  const message =
+    'a proxy collects whole bodies before it passes them on: after a cut the server has nothing of them';
   return warning('upload', message, 'turn that off (nginx: proxy_request_buffering off)');
 }
 
 function judgeCoding({ coding }: ProbeReply): readonly Finding[] {
   if (coding !== 'chunked') return [];
   const message =
-    'a proxy takes the length of bodies away (chunked coding): transfers work, and nobody on the way sees when one is too long';
+    'a proxy takes the length of bodies away (chunked coding): transfers work, but the server cannot see beforehand that a body is too long';
   const remedy =
     'have it leave Content-Length as it is (nginx: no module that changes bodies; Apache: no proxy-sendchunked)';
   return [warning('upload', message, remedy)];

@@ -32,7 +32,11 @@ export async function checkSilence(
     const message = `a connection is cut after ${Math.round(tookMs / 1000)} s of silence`;
     if (tookMs < NEEDED_MS) return [problem('silence', 'timeout', message, REMEDY)];
     return [
-      warning('silence', `${message}: waiting for a large tree to be published costs new ones`, REMEDY),
+      warning(
+        'silence',
+        `${message}: while a large tree is published, the client has to connect again and again`,
+        REMEDY,
+      ),
     ];
   }
 }

@@ -41,7 +41,7 @@ export function judgeToken(who: WhoAmI, target: string, isRenewed = false): Find
   const access = { ...who, owner: who.principal };
   const name = accessName(access);
   if (!isWithin(targetPathOf(target), who.path)) {
-    const message = `the ${name} is good only ${accessPath(who.path)}`;
+    const message = `the ${name} is valid only ${accessPath(who.path)}`;
     return problem(check, 'forbidden', message, 'use a URL below that, or another token');
   }
   const allows = scopes.length === 0 ? 'nothing' : scopes.map(printable).join(', ');
@@ -52,7 +52,7 @@ export function judgeToken(who: WhoAmI, target: string, isRenewed = false): Find
   const leftMs = expiresAtMs === null ? Infinity : expiresAtMs - nowMs;
   if (leftMs < HOUR_MS && !isRenewed) {
     const message = `the ${name} expires in ${Math.max(0, Math.round(leftMs / 60_000))} minutes`;
-    return warning(check, message, 'get a new one in time, or log in, so that it is refreshed by itself');
+    return warning(check, message, 'get a new one in time, or use cairn login, which renews it');
   }
   return ok(check, `${accessSentence(access)}${isRenewed ? ', and renewed by itself' : ''}`);
 }

@@ -136,6 +136,6 @@ async function lookAtConnections(
 
 const TOO_OLD: Finding = warning(
   'token',
-  'the server is too old to say what a token is good for, or to be probed',
+  'the server is too old to describe a token and to answer probes',
   'update the server',
 );

@@ -68,7 +68,7 @@ const REMEDIES: Readonly<Partial<Record<ErrorCode, string>>> = {
 };
 
 const CHECK_THE_PROXY =
-  'have the proxy pass everything below the prefix on, whatever the method, and keep its own pages to itself (nginx: no error_page, no proxy_intercept_errors, no limit_except)';
+  'have the proxy pass everything below the prefix on, whatever the method, and send no pages of its own (nginx: no error_page, no proxy_intercept_errors, no limit_except)';
 
 /** The problem that an error is, whatever was wrapped around it by who gave up. */
 export function failed(check: CheckName, error: CairnError): Finding {

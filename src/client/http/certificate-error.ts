@@ -53,7 +53,7 @@ function reasonOf(code: string, { hostname, shown, hasOwnAuthority }: RefusedCer
     const other = hasOwnAuthority
       ? '; or the authority in --tls-ca (or CAIRN_TLS_CA) has not issued it'
       : '; or, if the authority is your own, pass --tls-ca FILE with its certificate';
-    return `the certificate of its issuer${issuerOf(shown)} is not among those that it shows, nor is it trusted here: ${remedy}${other}`;
+    return `the certificate of its issuer${issuerOf(shown)} is neither shown by the server nor trusted here: ${remedy}${other}`;
   }
   if (UNKNOWN_ISSUER.has(code)) {
     const remedy = hasOwnAuthority

@@ -22,7 +22,12 @@ export function askForProof(socket: Socket, host: string, challenge: string): Pr
     };
     const spoiled = (why: string): void =>
       settle(() =>
-        reject(new CairnError('network', `what listens at ${host} ${why} when it was asked who it is`)),
+        reject(
+          new CairnError(
+            'network',
+            `the process that listens at ${host} ${why} when it was asked to prove its identity`,
+          ),
+        ),
       );
     const onClose = (): void => spoiled('closed the connection');
     const onReadable = (): void => {

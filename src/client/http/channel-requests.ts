@@ -118,7 +118,10 @@ async function finalHead(channel: MessageChannel, origin: string): Promise<Head 
     const head = decodeHead(text);
     const status = Number(STATUS_LINE.exec(head.startLine)?.[1]);
     if (Number.isNaN(status))
-      throw new CairnError('network', `what came from ${origin} is no answer: it was spoiled on its way`);
+      throw new CairnError(
+        'network',
+        `what came from ${origin} is not a valid answer: something on the way changed it`,
+      );
     if (status >= 200) return { ...head, status };
     // oxlint-disable-next-line no-await-in-loop -- one comes after the other
     text = await channel.readNextHead(MAX_HEAD_BYTES);
@@ -148,7 +151,7 @@ async function send(
   for await (const piece of body.pieces) {
     if (isAnswered) return false;
     leftBytes -= piece.byteLength;
-    if (leftBytes < 0) throw new CairnError('internal', 'a body has more bytes than it was said to have');
+    if (leftBytes < 0) throw new CairnError('internal', 'a body has more bytes than announced');
     try {
       await channel.write(piece);
     } catch (error) {
@@ -157,7 +160,7 @@ async function send(
       return false;
     }
   }
-  if (leftBytes > 0) throw new CairnError('internal', 'a body has fewer bytes than it was said to have');
+  if (leftBytes > 0) throw new CairnError('internal', 'a body has fewer bytes than announced');
   return true;
 }
 

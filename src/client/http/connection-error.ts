@@ -70,14 +70,14 @@ export function networkError(error: unknown, peer: string, hasSpokenHttp = false
   // A header that is cut by the end of the connection is a broken network; one that is no HTTP is another service.
   const isNoHttp = code.startsWith('HPE_') && code !== 'HPE_INVALID_EOF_STATE';
   if (isNoHttp && hasSpokenHttp)
-    return new CairnError('network', `what came from ${peer} was spoiled on its way (${code})`, options);
+    return new CairnError('network', `what came from ${peer} was changed on its way (${code})`, options);
   if (isNoHttp) {
     const what = isTlsAlert(error)
       ? 'speaks TLS: write https:// instead of http://'
       : 'does not speak HTTP/1.1; if it speaks TLS, write https:// instead of http://';
-    return new CairnError('not-a-cairn-server', `what listens at ${peer} ${what}`, options);
+    return new CairnError('not-a-cairn-server', `the server at ${peer} ${what}`, options);
   }
-  const reason = REASONS[code] ?? (TLS_FAILURE.test(code) ? `TLS comes to nothing (${code})` : code);
+  const reason = REASONS[code] ?? (TLS_FAILURE.test(code) ? `the TLS handshake failed (${code})` : code);
   return new CairnError('network', `no connection to ${peer}: ${reason}`, options);
 }
 
@@ -91,15 +91,15 @@ export function handshakeError(error: Error, peer: string): Error {
   const options = { cause: error, details: { systemCode: code } };
   if (NO_TLS.has(code)) {
     const advice =
-      'if it is a server without TLS, and the network is to be trusted, write http:// instead of https://';
+      'if it is a server without TLS, and you trust the network, write http:// instead of https://';
     return new CairnError(
       'not-a-cairn-server',
-      `what listens at ${peer} does not speak TLS: ${advice}`,
+      `the server at ${peer} does not speak TLS: ${advice}`,
       options,
     );
   }
   if (!NO_COMMON_TLS.test(code)) return error;
-  const message = `no version of TLS from 1.2 on, or nothing else, is common to cairn and ${peer} (${code})`;
+  const message = `cairn and ${peer} have no TLS version from 1.2 on, or no cipher, in common (${code})`;
   return new CairnError('not-a-cairn-server', message, options);
 }
 

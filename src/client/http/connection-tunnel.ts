@@ -70,7 +70,7 @@ function refusal(proxy: Proxy, status: number, authority: string): CairnError {
   const message = `${shownProxy(proxy)} opens no connection to ${authority} (HTTP status ${status})`;
   // It stands in for a server that is away, or is too busy itself.
   if (status >= 500 || status === 429) return new CairnError('network', message, { details });
-  const advice = 'it does not allow that; ask its administrator, or except the server with NO_PROXY';
+  const advice = 'the proxy does not allow that; ask its administrator, or exclude the server with NO_PROXY';
   return new CairnError('proxy-refused', `${message}: ${advice}`, { details });
 }
 

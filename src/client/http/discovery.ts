@@ -117,7 +117,7 @@ function notCairn(url: URL, status: number, location: string | undefined): Cairn
   if (status >= 300 && status < 400) {
     return new CairnError(
       'redirect-refused',
-      `${url.origin} wants to send us to ${printable((location ?? 'an unnamed place').slice(0, 500))}; redirects are not followed: use that URL itself if you trust it`,
+      `${url.origin} redirects to ${printable((location ?? 'an unnamed URL').slice(0, 500))}; cairn does not follow redirects: use that URL itself if you trust it`,
       {
         details: { status },
       },
@@ -125,14 +125,14 @@ function notCairn(url: URL, status: number, location: string | undefined): Cairn
   }
   if (status === 426 || (status === 400 && url.protocol === 'http:')) {
     const may = status === 426 ? '' : ' (HTTP status 400); if it speaks TLS,';
-    const message = `what listens at ${url.origin} does not want plain HTTP${may}: write https:// instead of http://`;
+    const message = `the server at ${url.origin} refuses plain HTTP${may}: write https:// instead of http://`;
     return new CairnError('not-a-cairn-server', message, { details: { status } });
   }
   // A proxy whose server is away says so without knowing of cairn.
   if (status >= 500 || status === 429) return errorOfResponse(status, undefined, '');
   return new CairnError(
     'not-a-cairn-server',
-    `what listens at ${url.origin} is no cairn server (no Link header in its answer, HTTP status ${status})`,
+    `the server at ${url.origin} is not a cairn server (no Link header in its answer, HTTP status ${status})`,
     {
       details: { status },
     },

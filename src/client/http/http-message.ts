@@ -51,7 +51,7 @@ export async function readText(
     if (bytes > maxBytes) {
       throw new CairnError(
         'not-a-cairn-server',
-        `${peer} answered with more than ${maxBytes} bytes where a short message belongs`,
+        `${peer} answered with more than ${maxBytes} bytes where a short message was expected`,
       );
     }
     pieces.push(piece);
@@ -70,10 +70,10 @@ export async function errorOf(request: HttpRequest, response: HttpResponse): Pro
   const { status } = response;
   const text = await response.text(MAX_ERROR_BODY_BYTES);
   if (status < 400) {
-    const where = printable(response.header('location') ?? 'an unnamed place');
+    const where = printable(response.header('location') ?? 'an unnamed URL');
     return new CairnError(
       'redirect-refused',
-      `${request.url.origin} wants to send us to ${where.slice(0, 500)}; redirects are not followed: use that URL itself if you trust it`,
+      `${request.url.origin} redirects to ${where.slice(0, 500)}; cairn does not follow redirects: use that URL itself if you trust it`,
       {
         details: { status },
       },

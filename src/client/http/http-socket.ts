@@ -142,7 +142,7 @@ async function send(
 }
 
 function unlike(than: 'more' | 'fewer'): CairnError {
-  return new CairnError('internal', `a body has ${than} bytes than it was said to have`);
+  return new CairnError('internal', `a body has ${than} bytes than announced`);
 }
 
 /** Node throws away what it has of an answer whose request is destroyed, and then calls it whole. */

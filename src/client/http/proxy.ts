@@ -43,14 +43,14 @@ function parseProxy(name: string, value: string): Proxy {
   if (scheme.startsWith('socks')) {
     throw new CairnError(
       'config-invalid',
-      `${name} names a SOCKS proxy, which cairn cannot use: name an HTTP proxy, or except the server with NO_PROXY`,
+      `${name} names a SOCKS proxy, which cairn cannot use: name an HTTP proxy, or exclude the server with NO_PROXY`,
     );
   }
   const text = SCHEME.test(value) ? value : `http://${value}`;
   // The value is not shown: it may hold a password.
   const wrong = new CairnError(
     'config-invalid',
-    `${name} is no URL of a proxy, like http://proxy.example:3128`,
+    `${name} is not the URL of a proxy such as http://proxy.example:3128`,
   );
   if (!URL.canParse(text)) throw wrong;
   const url = new URL(text);

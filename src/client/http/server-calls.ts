@@ -57,7 +57,7 @@ export async function call(
   const type = response.header('content-type') ?? '';
   if (!FOREIGN_TYPES.test(type)) return response;
   await response.discard();
-  const what = `something else than the cairn server has answered (HTTP status ${response.status}, ${printable(type.slice(0, 100))})`;
+  const what = `something other than the cairn server has answered (HTTP status ${response.status}, ${printable(type.slice(0, 100))})`;
   const message = `${what}: a proxy before it, or another server in its place`;
   throw new CairnError('network', message, { details: { isForeign: true } });
 }

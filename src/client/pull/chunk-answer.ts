@@ -60,7 +60,7 @@ function openAnswer(response: HttpResponse, wanted: WantedAnswer): ChunkAnswer {
     return { body: response.body, wireBytes: (payloadBytes) => payloadBytes, discard };
   }
   if (name !== asked) {
-    const message = `the server sends chunk ${chunk} as ${printable(name.slice(0, 64))}, which nobody asked for`;
+    const message = `the server sends chunk ${chunk} as ${printable(name.slice(0, 64))}, which this client did not ask for`;
     throw new CairnError('invalid-request', message, { details: { chunk } });
   }
   const decoded = response.header(HEADER.decodedLength);

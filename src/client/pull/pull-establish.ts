@@ -70,7 +70,7 @@ function checkManifest({ grant }: SessionClient, manifest: Manifest): void {
   if (isStream(manifest)) {
     throw new CairnError(
       'manifest-invalid',
-      'the manifest is refused: what is published has a size, and no stream has one',
+      'the manifest is refused: it has a stream, but a published file has a size',
     );
   }
 }

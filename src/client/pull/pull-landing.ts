@@ -63,7 +63,7 @@ export async function landingOf(destination: string, target: string, manifest: M
     if (there === 'other')
       throw new CairnError(
         'not-directory',
-        `"${printable(destination)}" is no directory, and a tree is to land there`,
+        `"${printable(destination)}" is not a directory, and a tree needs one`,
       );
     return { root: path, target: '', isNew: there === undefined };
   }

@@ -107,7 +107,7 @@ function takeOver({ staging, board, progress, layout }: PullJob): void {
  */
 export function refuseForgotten({ session, state }: SessionGrant): void {
   if (state !== 'establishing') return;
-  const message = `the server no longer knows what was agreed in the session "${session}"; run the command again: what came is taken over`;
+  const message = `the server has lost the plan of the session "${session}"; run the command again, which uses the bytes that arrived`;
   throw new CairnError('session-not-found', message);
 }
 

@@ -52,7 +52,7 @@ export async function resumedPull(task: PullTask): Promise<PassResult | undefine
       const isOfAnother = wasAgreed && error instanceof CairnError && error.code === 'session-fenced';
       if (!isOfAnother) throw error;
       const message =
-        'another client has finished the unfinished transfer; what was staged is used if it still fits';
+        'another client has finished the unfinished transfer; this run uses the staged bytes if they still fit';
       context.report({ type: 'notice', message });
       return undefined;
     }
@@ -92,7 +92,7 @@ export async function publishAgreed(
       leftOut = await publish(staging, manifest, { plan: { ...plan, excluded }, forceReplace }, report);
     } catch (error) {
       if (!(error instanceof CairnError) || error.code !== 'chunks-missing') throw error;
-      report({ type: 'notice', message: `${error.message}; what is missing is fetched again` });
+      report({ type: 'notice', message: `${error.message}; the missing chunks are fetched again` });
       await folder.clear();
       return undefined;
     } finally {
@@ -158,7 +158,7 @@ async function resume(task: PullTask, record: TransferRecord): Promise<SessionCl
     await session.abandon();
   }
   const message =
-    'the server no longer has the unfinished transfer; what was staged is used if it is still the same';
+    'the server no longer has the unfinished transfer; this run uses the staged bytes if the source is still the same';
   task.context.report({ type: 'notice', message });
   return undefined;
 }

@@ -158,7 +158,7 @@ async function agree(
     context.counters.resumes += 1;
     if (earlier.plan !== null) {
       const message =
-        'the server has an unfinished transfer of the same entries; what it holds is compared with the local files';
+        'the server has an unfinished transfer of the same entries; its chunks are compared with the local files';
       context.report({ type: 'notice', message });
       return { plan: earlier.plan, earlier };
     }

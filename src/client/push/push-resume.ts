@@ -27,7 +27,7 @@ export async function resumedPass(task: PushTask): Promise<PassResult | undefine
   if (record === undefined || (await giveUpIfUnlike(task, () => folder.clear()))) return undefined;
   const kept = await loadKept(task, record);
   if (kept === undefined)
-    return startOver(task, 'what is kept of an earlier run is damaged; this run starts over');
+    return startOver(task, 'the checkpoint of an earlier run is damaged; this run starts over');
   const { log } = kept;
   const resumed = await closingOnFailure(log, () => unlessGone(() => resume(task, record)));
   if (resumed === undefined) return startOver(task, GONE, log);
@@ -47,7 +47,8 @@ export async function resumedPass(task: PushTask): Promise<PassResult | undefine
 
 const GONE = 'the server no longer has the unfinished transfer; this run starts over';
 const PLAN_LOST = 'the server has lost the plan of the unfinished transfer; this run starts over';
-const PUBLISHED = 'another client has finished the unfinished transfer; this run looks for what is new since';
+const PUBLISHED =
+  'another client has finished the unfinished transfer; this run pushes what has changed since';
 
 /** What the server says of an earlier run. */
 interface Resumed {

@@ -86,7 +86,7 @@ export async function applyCheckpoint(
   const { board, layout, progress, checkpoint, context } = job;
   if (reply.plan === null) {
     const message =
-      'the server has lost the plan of this transfer, and all that it had staged; run the command again';
+      'the server has lost the plan and the staged chunks of this transfer; run the command again';
     throw new CairnError('session-not-found', message);
   }
   const there = serverDigests(job, reply);

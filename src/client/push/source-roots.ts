@@ -106,8 +106,8 @@ async function isDirectoryAt(path: string, isOneOfSeveral: boolean): Promise<boo
 function refuseKind(path: string, kind: FileKind): void {
   if (kind === 'file' || kind === 'directory' || kind === 'symlink') return;
   const advice =
-    kind === 'socket' ? '' : `; to send what can be read from it: cairn push - URL <"${printable(path)}"`;
-  const message = `the source "${printable(path)}" is a ${kind}, and no file or directory${advice}`;
+    kind === 'socket' ? '' : `; to send the bytes that it yields: cairn push - URL <"${printable(path)}"`;
+  const message = `the source "${printable(path)}" is a ${kind}, not a file or directory${advice}`;
   throw new CairnError('source-unsupported', message);
 }
 

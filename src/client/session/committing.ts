@@ -108,7 +108,7 @@ async function tryCommit(
 
 function checkDigest(reply: CommitReply, request: CommitRequest): void {
   if (reply.digest === request.digest) return;
-  throw new CairnError('digest-mismatch', 'the server committed something else than was sent', {
+  throw new CairnError('digest-mismatch', 'the server committed other bytes than were sent', {
     details: { ours: request.digest, theirs: reply.digest },
   });
 }

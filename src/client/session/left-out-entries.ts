@@ -20,19 +20,18 @@ const REASONS: Partial<Record<ErrorCode, string>> = {
   'storage-denied': 'permission denied, or it is in use there',
   'storage-read-only': 'the file system is read-only there',
   'storage-unsupported':
-    'the file system there does not take it, or something that is no file is in its place',
+    'the file system there does not accept it, or something other than a file is in its place',
   'path-too-long': 'its name is too long for the file system there',
   'is-directory':
-    'a directory with entries is in its place; --force-replace replaces that with all that is in it',
-  'not-directory': 'something that is no directory is in the way',
-  'destination-exists': 'something is there already, or in the way, which this access token does not replace',
+    'a directory that is not empty is in its place; --force-replace replaces it and everything in it',
+  'not-directory': 'something other than a directory is in the way',
+  'destination-exists': 'something is already there or in the way, and this access token may not replace it',
   'symlink-refused':
     'a symbolic link is in the way, and is not followed; --force-replace puts a directory in its place',
 };
 
 /** It is there, and so are the entries below it. */
-const NEAREST_TIME =
-  'the file system cannot keep its modification time; it has the nearest one that there is';
+const NEAREST_TIME = 'the file system cannot keep its modification time; it has the nearest possible one';
 
 /**
  * What the server says it has left out of a push.
@@ -88,7 +87,7 @@ export function reportLeftOut(
     const isTree = entries.typeOf(index) === 'directory' && leftOut.has(index + 1);
     above = isTree ? `${path}/` : '';
     const what = isPresent(index) ? 'its mode and time could not be set' : 'it was not put in its place';
-    const all = isTree ? ', with all that is in it' : '';
+    const all = isTree ? ', with everything in it' : '';
     report({ type: 'warning', code, path: printable(path || '.'), message: `${what}${all}: ${reason}` });
   }
   if (unlisted > 0) {

@@ -151,7 +151,11 @@ export async function getDigests(
       if (index === 'end') end = Number(digest);
       else if (asked.has(index) && !digests.has(index)) digests.set(index, digest as string | null);
       // Or an answer without an end would fill the memory.
-      else throw new CairnError('invalid-request', `nobody asked for the digest of entry ${index}`);
+      else
+        throw new CairnError(
+          'invalid-request',
+          `the server sent the digest of entry ${index}, which this client did not ask for`,
+        );
     }
   }
   if (end !== digests.size)

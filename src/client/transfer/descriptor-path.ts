@@ -29,7 +29,7 @@ export async function streamAt(path: string): Promise<number | undefined> {
   });
   if (target.isDirectory()) return undefined;
   if (descriptor.fd !== undefined) return descriptor.fd;
-  const message = `"${printable(path)}" is open in another process; push what it leads to by its own name`;
+  const message = `"${printable(path)}" is open in another process; push the file that it leads to under its own name`;
   throw new CairnError('source-unsupported', message);
 }
 

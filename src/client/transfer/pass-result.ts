@@ -96,7 +96,7 @@ export function summaryOf(
   const last = results.at(-1)!;
   if (last.excluded.size > 0 && last.excluded.size === last.entries) {
     const message =
-      'nothing was transferred: what there is could not be read whole, as said above; run it again';
+      'nothing was transferred: no entry could be read completely, as said above; run the command again';
     throw new CairnError('source-changed', message);
   }
   // The last pass skips what those before it have brought.

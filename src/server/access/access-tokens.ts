@@ -1,6 +1,6 @@
 /**
- * Access tokens: who may use a server. Only hashes of their secrets are kept. Commands and other servers change them while
- * this one runs; it takes that over as soon as the state tells: within half a second in files, within two over objects.
+ * The access tokens of a server; only hashes of their secrets are kept. Commands and other servers may change them
+ * while this server runs: it follows within half a second in files, within two over objects.
  */
 import { hashSecret } from '../../session/credential.ts';
 import type { Logger } from '../../base/logger.ts';
@@ -9,15 +9,15 @@ import { openTokens, type CreatedToken, type TokenStore } from './first-token.ts
 import type { KeptToken } from './kept-token.ts';
 import { createTokenRing } from './token-ring.ts';
 
-/** Access tokens that are kept in a state. */
+/** The access tokens of a state. */
 export interface OpenedAccessTokens extends Authenticator {
-  /** The token that was made now, on the first start; without its secret, which is in its file. */
+  /** The token that this first start has made; without its secret, which lies in its file. */
   readonly created?: CreatedToken;
   /** Stops looking for changes. */
   close(): void;
 }
 
-/** What `issueSecret` makes. Anything else, a JWT for instance, is no reason to look for a new token. */
+/** The form of `issueSecret`. Another form, such as a JWT, is no reason to look for a new token. */
 const SECRET = /^[A-Za-z0-9_-]{43}$/;
 
 /**
@@ -35,10 +35,10 @@ export async function openAccessTokens(
     if (known.replace(tokens)) log?.info({ tokens: tokens.length }, 'access tokens have changed');
     hasComplained = false;
   };
-  // A damaged document must not lock everybody out; it is said once, until it is right again.
+  // A damaged document must not lock all clients out; it is reported once, until it is right again.
   const complain = (error: unknown): void => {
     if (!hasComplained)
-      log?.error({ err: error }, 'the access tokens cannot be read; those known before stay valid');
+      log?.error({ err: error }, 'the access tokens cannot be read; the tokens known before stay valid');
     hasComplained = true;
   };
   const { document, created } = await openTokens(store, takeOver);
@@ -54,7 +54,7 @@ export async function openAccessTokens(
       const hash = hashSecret(bearer);
       const found = known.find(hash);
       if (found !== undefined || !SECRET.test(bearer)) return found;
-      // It may be of a token that was made a moment ago.
+      // The token may have been made a moment ago.
       await look();
       return known.find(hash);
     },

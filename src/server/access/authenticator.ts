@@ -1,11 +1,11 @@
-/** Ways to authenticate, and whether what they allowed still stands. */
+/** The interface of the ways to authenticate, and the check whether an authorization is still valid. */
 import type { TLSSocket } from 'node:tls';
 import { CairnError } from '../../base/errors.ts';
 import type { Authorization } from '../../session/authorization.ts';
 
-/** What a request proves itself with. */
+/** The proofs that a request shows. */
 export interface Evidence {
-  /** What stands behind `Bearer` in its Authorization header. */
+  /** The text after `Bearer` in its Authorization header. */
   readonly bearer: string | undefined;
   /** Its connection, which may show a client certificate; undefined where the request shows another proof. */
   readonly connection?: TLSSocket | undefined;
@@ -14,28 +14,28 @@ export interface Evidence {
 /** One way to authenticate. A server asks its authenticators in order. */
 export interface Authenticator {
   /**
-   * What the evidence allows; undefined where it is none of this kind.
+   * The authorization for the evidence; undefined where it is not of this kind.
    *
-   * @throws CairnError `token-expired`, `token-revoked`, `unauthenticated` for evidence of this kind that is not valid;
-   * `issuer-unavailable` where that cannot be found out now
+   * @throws CairnError `token-expired`, `token-revoked`, `unauthenticated` for invalid evidence of this kind;
+   * `issuer-unavailable` where the issuer cannot be asked now
    */
   authenticate(evidence: Evidence): Promise<Authorization | undefined>;
   /**
-   * Whether an authorization that this authenticator gave still stands, apart from its expiry; undefined for one of
-   * another kind. Asked about every session at work, every second.
+   * Whether an authorization of this authenticator is still valid, apart from its expiry; undefined for one of another
+   * kind. Called for every session at work, every second.
    */
   stands(authorization: Authorization): boolean | undefined;
-  /** Learns what other processes have changed a moment ago, where they can; what cannot be read is no error here. */
+  /** Reads changes that other processes made a moment ago, if it can; a failure is no error here. */
   look?(): Promise<void>;
 }
 
 /**
- * What was sent before a token expired may arrive, and end, so long after: it need not be sent again. Nothing is
- * published in that time, and of a token that was revoked nothing at all is taken.
+ * How long after the expiry of a token requests from before it may arrive and end, so that their bytes need not come
+ * again. Nothing is published in that time, and a revoked token has no such time.
  */
 export const EXPIRY_GRACE_MS = 10_000;
 
-/** Refuses what has ended. @throws CairnError `token-expired`, `token-revoked` */
+/** Refuses an authorization that has ended. @throws CairnError `token-expired`, `token-revoked` */
 export function checkStands(
   authenticators: readonly Authenticator[],
   authorization: Authorization,

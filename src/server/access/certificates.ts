@@ -1,4 +1,4 @@
-/** Client certificates as a way to authenticate: who shows one of an authority that is loaded now needs no token. */
+/** Client certificates as a way to authenticate: a certificate of a loaded authority needs no token. */
 import type { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import { CairnError } from '../../base/errors.ts';
@@ -9,16 +9,16 @@ import type { Scope } from '../../session/scopes.ts';
 import type { Authorization } from '../../session/authorization.ts';
 import type { Authenticator } from './authenticator.ts';
 
-/** What client certificates allow. */
+/** The rights of client certificates. */
 export interface CertificateRules {
   readonly scopes: readonly Scope[];
-  /** Components of the path that each is confined to; `{cn}` stands for the subject's common name. */
+  /** Components of the path that each certificate is confined to; `{cn}` stands for the subject's common name. */
   readonly path: readonly string[];
 }
 
 /** The component of {@link CertificateRules} that stands for the common name. */
 const COMMON_NAME = '{cn}';
-/** Longer chains than any that is in use. */
+/** Longer than any chain in use. */
 const MAX_CHAIN = 10;
 const MAX_SUBJECT_CHARACTERS = 200;
 const PREFIX = 'certificate:';
@@ -26,15 +26,15 @@ const PREFIX = 'certificate:';
 /**
  * An authenticator for the client certificates that `tls` accepts. Its principals are `certificate:cn=NAME`, or
  * `certificate:uri=URI` where the subject has no common name, so that a renewed certificate goes on with the sessions
- * of the one before. Its ids are `certificate:FINGERPRINT.AUTHORITY`: they stand as long as the authority is loaded.
- * OpenSSL has checked the chain at the handshake; here it is asked who is loaded now. Only direct issuers are found, for
- * Node 24 does not tell a server the rest of the chain that a client has sent.
+ * of the one before. Its ids are `certificate:FINGERPRINT.AUTHORITY`, valid as long as the authority is loaded. OpenSSL
+ * has checked the chain at the handshake; this checks which authorities are loaded now. It finds only direct issuers,
+ * since Node 24 does not tell a server the rest of a client's chain.
  */
 export function createCertificateAuthenticator(
   tls: Pick<KeptTls, 'material'>,
   rules: CertificateRules,
 ): Authenticator {
-  /** What the certificate of a connection allows, for as long as the same authorities are loaded. */
+  /** The authorization of each connection's certificate, as long as the same authorities are loaded. */
   const known = new WeakMap<TLSSocket, { material: TlsMaterial; authorization: Authorization }>();
   return {
     authenticate: async ({ connection }) => {
@@ -65,7 +65,7 @@ function authorizationOf(
   const found = [...authoritiesOf(material)].find(([, ca]) => isIssuedBy(certificate, ca));
   if (found === undefined) {
     throw notAccepted(
-      'its issuer is not among the authorities that are accepted now; one that is not a root itself has to be in ' +
+      'its issuer is not among the authorities that this server accepts; an issuer that is no root has to be in ' +
         '--tls-client-ca beside its root',
     );
   }
@@ -80,7 +80,7 @@ function authorizationOf(
   };
 }
 
-/** By their fingerprints; worked out once, since every session asks for them all the time. */
+/** By fingerprint; computed once, since every session needs them often. */
 const AUTHORITIES = new WeakMap<TlsMaterial, ReadonlyMap<string, X509Certificate>>();
 
 /** The loaded authorities that lead to a root. */
@@ -94,7 +94,7 @@ function authoritiesOf(material: TlsMaterial): ReadonlyMap<string, X509Certifica
   return authorities;
 }
 
-/** Whether an authority is a root, or the other authorities lead from it to one. */
+/** Whether an authority is a root, or other authorities lead from it to a root. */
 function isAnchored(authority: X509Certificate, loaded: readonly X509Certificate[]): boolean {
   let link = authority;
   for (let depth = 0; depth < MAX_CHAIN; depth += 1) {
@@ -110,10 +110,10 @@ function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): bool
   return issuer.ca && certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
 }
 
-/** @throws CairnError `unauthenticated` for a subject that names nobody, or more than one */
+/** @throws CairnError `unauthenticated` for a subject without a name, or with more than one */
 function subjectOf(certificate: X509Certificate): { principal: string; commonName: string | undefined } {
   const legacy = certificate.toLegacyObject();
-  // An array where there are several, whatever the types say.
+  // An array for several names, unlike its type.
   const commonName: unknown = legacy.subject?.CN;
   if (commonName !== undefined) {
     return { principal: `${PREFIX}cn=${safeName(commonName)}`, commonName: safeName(commonName) };
@@ -133,12 +133,11 @@ function safeName(name: unknown): string {
   throw notAccepted('the name in its subject is empty, too long, not printable, or not the only one');
 }
 
-/** @throws CairnError `unauthenticated` where the common name is no name of one directory */
+/** @throws CairnError `unauthenticated` where the common name cannot name a directory */
 function pathOf({ path }: CertificateRules, commonName: string | undefined): string {
   const names = path.map((name) => {
     if (name !== COMMON_NAME) return name;
-    if (commonName === undefined)
-      throw notAccepted('its subject has no common name, which its path is made of');
+    if (commonName === undefined) throw notAccepted('its subject has no common name, which its path needs');
     if (commonName.includes('/')) throw notAccepted('its common name has a "/" and cannot be a directory');
     return commonName;
   });
@@ -146,7 +145,7 @@ function pathOf({ path }: CertificateRules, commonName: string | undefined): str
     return checkRelativePath(names.join('/'));
   } catch (error) {
     throw error instanceof CairnError
-      ? notAccepted(`its common name is no directory: ${error.message}`)
+      ? notAccepted(`its common name cannot name a directory: ${error.message}`)
       : error;
   }
 }

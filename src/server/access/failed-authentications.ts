@@ -1,24 +1,24 @@
 /**
- * Failed authentications by network address: who guesses is told to wait. In fixed windows, which need two numbers an
- * address, and end at a time that can be told. What is valid is taken from every address, at any time: behind one of them
- * there are many clients, of which one may ask with an old token for ever. Nothing is lost by that, since a secret of 256
- * random bits is not guessed at any rate.
+ * Counts failed authentications by network address and makes an address with too many wait. Fixed windows need two
+ * numbers for each address and have an end that a client can be told. A valid token is accepted from every address at
+ * any time: one of the many clients behind an address may try an old token for ever. A secret of 256 random bits cannot
+ * be found by trying, at any rate.
  */
 import { CairnError } from '../../base/errors.ts';
 import type { AccessLimits } from './access-limits.ts';
 import { addressKey } from '../../base/address-key.ts';
 
-/** Addresses that are remembered; beyond, the one whose window ends first is forgotten. */
+/** Most addresses; beyond, the one whose window ends first is forgotten. */
 const MAX_ADDRESSES = 100_000;
 
 /** Counts failed authentications. */
 export interface FailedAuthentications {
   /**
-   * Notes that an address has shown something that is not valid. Beyond the limit it answers the error to tell instead,
-   * `rate-limited`: many that fail at the same time are told apart, however long they took.
+   * Counts a failure of an address. Beyond the limit answers the error to tell instead, `rate-limited`: also to
+   * requests that failed at the same time.
    */
   failed(address: string): CairnError | undefined;
-  /** Addresses that are remembered. */
+  /** The number of addresses in memory. */
   readonly size: number;
 }
 
@@ -29,7 +29,7 @@ export function countFailedAuthentications(
   { maxFailedAuthentications, failedAuthenticationsOverMs }: FailureLimits,
   { now = () => performance.now(), maxAddresses = MAX_ADDRESSES } = {},
 ): FailedAuthentications {
-  // In the order in which the windows end, since all are equally long.
+  // In the order in which the windows end, since all have one length.
   const windows = new Map<string, { failures: number; readonly endsAtMs: number }>();
   const forgetEnded = (): void => {
     for (const [key, { endsAtMs }] of windows) {
@@ -60,8 +60,8 @@ export function countFailedAuthentications(
 function tooMany(leftMs: number): CairnError {
   const retryAfterMs = Math.ceil(leftMs);
   const message =
-    'the access token is not valid here, and there were too many such from this address; ' +
-    `the next one is judged in ${Math.ceil(retryAfterMs / 1000)} s`;
+    'the access token is not valid here, and this address has sent too many invalid ones; ' +
+    `wait ${Math.ceil(retryAfterMs / 1000)} s before the next try`;
   return new CairnError('rate-limited', message, {
     details: { limit: 'failed-authentications', retryAfterMs },
   });

@@ -1,9 +1,9 @@
 /**
- * The token that a server makes at its first start. Its secret lies in a file of its own, readable by its owner only, so that
- * a client of the same user finds it; it is in no document, and on no other machine.
+ * The token that a server makes at its first start. Its secret lies in a file that only its owner can read, so that a
+ * client of the same user finds it; no document has it, and no other machine.
  *
- * The secret comes first, under a name that is made of its hash, and gets its own name once the token is kept: of several
- * processes that begin together one keeps its token, and a crash in between loses nothing.
+ * The secret is written first, to a file named by its hash, which gets its own name once the token is kept. So of
+ * several processes that start together one keeps its token, and a crash in between loses nothing.
  */
 import { readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -17,29 +17,29 @@ import type { StateStore } from '../../storage/state/state-store.ts';
 import { openDocument, type TypedDocument } from '../../storage/state/typed-document.ts';
 import { TOKENS, type KeptToken } from './kept-token.ts';
 
-/** Where the tokens of a server are. */
+/** Where a server keeps its tokens. */
 export interface TokenStore {
   readonly state: StateStore;
   /** The file with the secret of the first token, on this machine; its directory exists. */
   readonly secretFile: string;
 }
 
-/** Where the secret of the first token lies in a state directory. */
+/** The path of the first token's secret in a state directory. */
 export function firstTokenPath(stateDirectory: string): string {
   return join(stateDirectory, 'token');
 }
 
-/** A first token that was made now; without its secret, which is in its file. */
+/** A first token that was just made; without its secret, which lies in its file. */
 export type CreatedToken = Pick<KeptToken, 'name' | 'principal' | 'createdAt'>;
 
-/** The tokens of a state, among which the first one is. */
+/** The tokens of a state, with the first one. */
 export interface OpenedTokens {
   readonly document: TypedDocument<readonly KeptToken[]>;
   readonly created?: CreatedToken;
 }
 
 /**
- * Opens the tokens of a state; where none were ever kept the first one is made. Nothing is written where there are some.
+ * Opens the tokens of a state; makes the first one where there were never any. Writes nothing where there are some.
  *
  * @throws CairnError `config-invalid`, `state-locked`, storage codes
  */
@@ -53,7 +53,9 @@ export async function openTokens(
   return { document, ...(created === undefined ? {} : { created }) };
 }
 
-/** Removes the file with the secret of the first token where that is among those that are gone. @throws storage codes */
+/**
+ * Removes the file with the secret of the first token, if that token is among the removed ones. @throws storage codes
+ */
 export async function forgetSecret(secretFile: string, gone: readonly KeptToken[]): Promise<void> {
   const secret = (await readIfThere(secretFile))?.toString('utf8').trim();
   if (secret !== undefined && gone.some(({ hash }) => hash === hashSecret(secret)))
@@ -73,12 +75,12 @@ async function makeFirst(
   return document.value?.some((token) => token.hash === hash) === true ? created : undefined;
 }
 
-/** What a secret file is called with the hash behind it, until its token is kept. */
+/** The name of a secret file, before its hash, until its token is kept. */
 function unnamed(secretFile: string): string {
   return `${secretFile}.of-`;
 }
 
-/** Gives the secret of a token that is kept its name, and removes those of tokens that will never be kept. */
+/** Gives its own name to the secret of a kept token, and removes the secrets of tokens that were never kept. */
 async function nameSecret(tokens: readonly KeptToken[], secretFile: string): Promise<void> {
   const directory = dirname(secretFile);
   const begin = basename(unnamed(secretFile));

@@ -1,4 +1,4 @@
-/** Which transfer grants were issued, by whom, and which are revoked: a document of the state. */
+/** The issued transfer grants with their issuers and revocations: a document of the state. */
 import * as v from 'valibot';
 import { SCOPES } from '../../session/scopes.ts';
 import type { StateStore } from '../../storage/state/state-store.ts';
@@ -49,23 +49,24 @@ export interface GrantList {
   get(id: string): IssuedGrant | undefined;
   all(): Iterable<IssuedGrant>;
   /**
-   * Adds a grant; one that has its id already stays. `check` sees all others, of whatever server, and may refuse it.
+   * Adds a grant, unless its id is there. `check` sees all others, of every server, and may refuse it.
    *
-   * @throws CairnError storage codes; what `check` throws
+   * @throws CairnError storage codes; errors of `check`
    */
   add(grant: IssuedGrant, check: (others: Iterable<IssuedGrant>) => void): Promise<void>;
-  /** Ends a grant, for ever and at once: also where that cannot be written now. @throws CairnError storage codes */
+  /** Ends a grant for ever, and at once, also where that cannot be written now. @throws CairnError storage codes */
   revoke(grant: IssuedGrant): Promise<void>;
 }
 
-/** An expired grant is remembered for so long: a clock that is set back must not bring back a revoked one. */
+/** How long an expired grant is remembered: a clock that is set back must not bring back a revoked one. */
 const KEEP_EXPIRED_MS = 7 * 86_400_000;
 
 /**
  * Opens the list of a state.
  *
  * @param following where other servers issue and revoke grants of the same list
- * @throws CairnError `config-invalid` for a document that cannot be understood: it may have revoked something; storage codes
+ * @throws CairnError `config-invalid` for a document that cannot be understood, since it may have revoked something;
+ * storage codes
  */
 export async function openGrantList(
   state: StateStore,
@@ -75,7 +76,7 @@ export async function openGrantList(
   const document = await openDocument(state, GRANTS);
   if (following !== undefined) document.follow(following);
   const known = derivedFrom(document, (grants = []) => mapOf(grants));
-  /** Revoked, and not durably so: a revocation that could not be written is written with the next change. */
+  /** Revocations that could not be written: the next change writes them. */
   const revoked = new Map<string, IssuedGrant>();
   const isKept = ({ expiresAtMs }: IssuedGrant): boolean => expiresAtMs + KEEP_EXPIRED_MS >= now();
   const change = async (update: (grants: Map<string, IssuedGrant>) => void): Promise<void> => {

@@ -1,22 +1,22 @@
-/** Transfer grants as they are handed out: signed JWTs, which say themselves what they allow. */
+/** Transfer grants as clients get them: signed JWTs that say what they allow. */
 import { decodeProtectedHeader, errors, jwtVerify, SignJWT } from 'jose';
 import * as v from 'valibot';
 import { CairnError } from '../../base/errors.ts';
 import { checkRelativePath } from '../../base/safe-path.ts';
 import type { Authorization } from '../../session/authorization.ts';
 
-/** What a grant says. */
+/** The content of a grant. */
 export interface GrantTerms {
   readonly id: string;
   readonly direction: 'push' | 'pull';
   /** Safe relative path that it is confined to, with everything below. */
   readonly path: string;
   readonly scopes: Authorization['scopes'];
-  /** Whole seconds, as JWTs have them. */
+  /** Whole seconds, as in JWTs. */
   readonly createdAtMs: number;
   readonly expiresAtMs: number;
   readonly maxBytes?: number | undefined;
-  /** What it was issued with. */
+  /** The authorization that issued it. */
   readonly issuer: NonNullable<Authorization['issuer']>;
 }
 
@@ -35,7 +35,7 @@ const Claims = v.object({
   by: v.object({ id: v.string(), bytes: v.optional(count), sessions: v.optional(count) }),
 });
 
-/** The id of the authorization that a grant gives, and of whoever uses it: sessions of a grant are its own. */
+/** The id of a grant's authorization, and of the principal that uses it: sessions of a grant are its own. */
 export function grantPrincipal(id: string): string {
   return `grant:${id}`;
 }
@@ -54,21 +54,21 @@ export function signGrant(terms: GrantTerms, key: Uint8Array): Promise<string> {
     .sign(key);
 }
 
-/** Whether a bearer token says that it is a grant, true or not. */
+/** Whether a bearer token has the form of a grant, true or not. */
 export function looksLikeGrant(bearer: string): boolean {
   if (!bearer.includes('.')) return false;
   try {
     return decodeProtectedHeader(bearer).typ === TYPE;
   } catch {
-    return false; // whatever it is, it is none
+    return false; // not a JWT
   }
 }
 
 /**
- * What a grant allows, apart from its revocation.
+ * The authorization of a grant, apart from its revocation.
  *
  * @param key undefined where no grant was ever issued
- * @throws CairnError `token-expired`; `unauthenticated` for one that was changed, or signed by somebody else
+ * @throws CairnError `token-expired`; `unauthenticated` for one that was changed, or signed with another key
  */
 export async function verifyGrant(
   grant: string,
@@ -86,7 +86,7 @@ export async function verifyGrant(
     return authorizationOf(v.parse(Claims, payload), maxSessions);
   } catch (error) {
     if (error instanceof errors.JWTExpired) {
-      const message = 'the transfer grant has expired; ask whoever gave it to you for a new one';
+      const message = 'the transfer grant has expired; ask the person who gave it to you for a new one';
       throw new CairnError('token-expired', message, { cause: error });
     }
     throw notValid(error);

@@ -1,6 +1,6 @@
 /**
- * Transfer grants: somebody without an account may push or pull one thing, for a while. They are checked by their
- * signature; what is kept of them is who issued which, so that they can be listed and revoked.
+ * Transfer grants: a person without an account may push or pull one thing, for a while. Their signature is checked; the
+ * server keeps a list of them with their issuers, to show and to revoke them.
  */
 import { formatBytes } from '../../base/byte-text.ts';
 import { CairnError } from '../../base/errors.ts';
@@ -15,12 +15,12 @@ import { openGrantList, type GrantList, type IssuedGrant } from './grant-list.ts
 import type { AccessLimits } from './access-limits.ts';
 import { grantPrincipal, looksLikeGrant, signGrant, verifyGrant } from './grant-token.ts';
 
-/** What somebody wants to grant. */
+/** A wish for a grant. */
 export interface GrantWish {
   readonly direction: 'push' | 'pull';
   /** Safe relative path. */
   readonly path: string;
-  /** Of a push; `write`, where undefined. */
+  /** Of a push; by default `write`. */
   readonly scope?: PushScope | undefined;
   readonly expiresInMs: number;
   readonly maxBytes: number | undefined;
@@ -28,35 +28,35 @@ export interface GrantWish {
   readonly requestId: string | undefined;
 }
 
-/** Whether a grant is good for anything; `ended`: what it was issued with is not any more. */
+/** Whether a grant can be used; `ended`: the authorization that issued it has ended. */
 export type GrantState = 'valid' | 'revoked' | 'ended';
 
 /** The transfer grants of a server. */
 export interface Grants extends Authenticator {
   /**
-   * Issues a grant in the name of an authorization, for what that allows itself.
+   * Issues a grant for rights that the asking authorization has itself.
    *
    * @throws CairnError `forbidden`, `quota-exceeded`, `path-too-long`, storage codes
    */
   issue(asking: Authorization, wish: GrantWish): Promise<{ issued: IssuedGrant; grant: string }>;
-  /** The grants that an owner has issued and that are not expired; all, for administration. None outside of its path. */
+  /** The unexpired grants of an owner, or all for an administrator; only those within the path of the authorization. */
   list(asking: Authorization): readonly IssuedGrant[];
-  /** Ends a grant, at once. @throws CairnError `not-found` where the owner has none of this id, storage codes */
+  /** Ends a grant at once. @throws CairnError `not-found` where the owner has none with this id, storage codes */
   revoke(asking: Authorization, id: string): Promise<void>;
   stateOf(grant: IssuedGrant): GrantState;
-  /** Says who knows whether what a grant was issued with still stands; before, nobody does, and no grant is valid. */
+  /** Sets the authenticators that know whether the issuers of grants are valid; before, no grant is valid. */
   askAboutIssuers(authenticators: readonly Authenticator[]): void;
 }
 
 const PREFIX = grantPrincipal('');
-/** Longest grant that clients take for a token. */
+/** Longest grant that clients accept as a token. */
 const MAX_GRANT_CHARACTERS = 4096;
 
-/** What grants are opened over. */
+/** The parts of the grants of a server. */
 interface GrantStore {
   readonly list: GrantList;
   readonly key: KeptKey;
-  /** Who knows whether what a grant was issued with still stands. */
+  /** Know whether the authorization that issued a grant is still valid. */
   issuers: readonly Authenticator[];
   readonly now: () => number;
   readonly limits: GrantLimits;
@@ -88,7 +88,7 @@ export async function openGrants(
         nowMs: now(),
         maxSessions: store.limits.maxSessionsPerGrant,
       });
-      // The token that it was issued with may have been made at another server a moment ago.
+      // The token that issued it may have been made at another server a moment ago.
       if (whyEnded(store, authorization) !== undefined)
         await Promise.all(store.issuers.map(async (issuer) => issuer.look?.()));
       const why = whyEnded(store, authorization);
@@ -121,15 +121,15 @@ function stateOf(store: GrantStore, grant: IssuedGrant): GrantState {
   return issuerStands(store, grant.issuer) ? 'valid' : 'ended';
 }
 
-/** Why a grant is over before its time; undefined while it stands. */
+/** Why a grant has ended before its expiry; undefined while it is valid. */
 function whyEnded(store: GrantStore, { id, issuer }: Authorization): string | undefined {
   if (store.list.get(id.slice(PREFIX.length))?.isRevoked === true)
-    return 'the transfer grant has been revoked; ask whoever gave it to you for a new one';
+    return 'the transfer grant has been revoked; ask the person who gave it to you for a new one';
   if (issuer !== undefined && issuerStands(store, issuer)) return undefined;
-  return 'the transfer grant has ended with the access token that it was issued with; ask for a new one';
+  return 'the transfer grant has ended, because the access token that issued it has ended; ask the person who gave it to you for a new one';
 }
 
-/** A grant ends with what it was issued with. That it does not outlive its expiry was seen to when it was issued. */
+/** Whether the authorization that issued a grant is valid; issuing made sure that the grant ends before it. */
 function issuerStands({ issuers }: GrantStore, { id }: IssuedGrant['issuer']): boolean {
   const issuer: Authorization = { id, principal: '', scopes: [], pathPrefix: '' };
   return issuers.some((authenticator) => authenticator.stands(issuer) === true);
@@ -151,13 +151,16 @@ async function issue(
   const issued = { ...termsOf(asking, wish, now()), id, owner: principal };
   const grant = await signGrant(issued, await key.make());
   if (grant.length > MAX_GRANT_CHARACTERS)
-    throw new CairnError('path-too-long', 'the path is too long for a transfer grant; grant one above it');
-  // First on the list: what is handed out can be revoked.
+    throw new CairnError(
+      'path-too-long',
+      'the path is too long for a transfer grant; make a grant for a directory above it',
+    );
+  // First on the list, so that every grant in use can be revoked.
   await list.add(issued, (others) => checkCount(others, { principal, nowMs: now(), limits }));
   return { issued, grant };
 }
 
-/** Refuses one grant more than an owner may have. @throws CairnError `quota-exceeded` */
+/** Refuses a grant beyond the limit of an owner. @throws CairnError `quota-exceeded` */
 function checkCount(
   others: Iterable<IssuedGrant>,
   { principal, nowMs, limits }: { principal: string; nowMs: number; limits: GrantLimits },
@@ -172,22 +175,25 @@ function checkCount(
   });
 }
 
-/** The scope of who asks by which another one can be granted: a stronger one allows the weaker, too. */
+/** The scope of the asking authorization that covers a granted one: a stronger scope also allows the weaker ones. */
 function allowing({ scopes }: Authorization, granted: Scope): Scope {
   const stronger = PUSH_SCOPES.slice(0, PUSH_SCOPES.findIndex((scope) => scope === granted) + 1);
   return stronger.find((scope) => scopes.includes(scope)) ?? granted;
 }
 
-/** What is granted, where the asking authorization allows that itself. */
+/** The terms of a grant, if the asking authorization allows them itself. */
 function termsOf(
   asking: Authorization,
   { direction, path, scope, expiresInMs, maxBytes }: GrantWish,
   nowMs: number,
 ): Omit<IssuedGrant, 'id' | 'owner'> {
   if (asking.id.startsWith(PREFIX))
-    throw new CairnError('forbidden', 'a transfer grant cannot be passed on as another one');
+    throw new CairnError('forbidden', 'a transfer grant cannot issue another one');
   if (scope !== undefined && direction === 'pull')
-    throw new CairnError('invalid-request', 'a scope is for what is pushed; to pull needs "read"');
+    throw new CairnError(
+      'invalid-request',
+      'only a grant for pushes takes a scope; a grant for pulls always has "read"',
+    );
   const granted: Scope = direction === 'push' ? (scope ?? 'write') : 'read';
   checkAllows(asking, allowing(asking, granted), path);
   const createdAtMs = Math.floor(nowMs / 1000) * 1000;
@@ -197,14 +203,14 @@ function termsOf(
     const ends = new Date(ownEndMs).toISOString();
     const leftSeconds = Math.max(0, Math.floor((ownEndMs - nowMs) / 1000));
     const message =
-      `the grant would outlive the access token that it is asked for with, which ends in ${leftSeconds} s (at ${ends}): ` +
-      'ask for less (--expires), or with an access token of the server that lives longer (cairn token create)';
+      `the grant would outlive the access token that issues it, which ends in ${leftSeconds} s (at ${ends}): ` +
+      'ask for a shorter one (--expires), or use an access token of the server that lives longer (cairn token create)';
     throw new CairnError('forbidden', message);
   }
   if (maxBytes !== undefined && direction === 'pull')
-    throw new CairnError('invalid-request', 'only what is pushed can be limited in bytes');
+    throw new CairnError('invalid-request', 'only a grant for pushes can have a limit of bytes');
   if (maxBytes !== undefined && maxBytes > (quota.bytes ?? Infinity)) {
-    const message = `the access token itself may push ${formatBytes(quota.bytes ?? 0)} in all, and cannot grant more`;
+    const message = `the access token itself may push ${formatBytes(quota.bytes ?? 0)} in all, and cannot issue a grant for more`;
     throw new CairnError('quota-exceeded', message, { details: { quota: 'bytes', limit: quota.bytes ?? 0 } });
   }
   const alsoLists = direction === 'pull' && asking.scopes.includes('list');

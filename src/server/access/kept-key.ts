@@ -1,4 +1,4 @@
-/** Keys of a server, which no other user may read, made when they are first needed; all servers over one state have the same. */
+/** Secret keys of a server, made when they are first needed; all servers over one state have the same. */
 import { randomBytes } from 'node:crypto';
 import * as v from 'valibot';
 import type { StateStore } from '../../storage/state/state-store.ts';
@@ -28,22 +28,22 @@ const kindOf = (key: string, withoutIt: string): DocumentKind<Uint8Array> => ({
   isSecret: true,
 });
 
-/** What signs transfer grants: only servers that sign also check, so that one secret does both (HS256). */
+/** The key that signs transfer grants: only servers that sign also check, so one secret does both (HS256). */
 export function openGrantKey(state: StateStore): KeptKey {
   return openKey(state, kindOf('a/keys/grant', 'all transfer grants then end'));
 }
 
-/** What the ids of sessions are made with, see `sessionIdOf`. */
+/** The key for the ids of sessions, see `sessionIdOf`. */
 export function openSessionKey(state: StateStore): KeptKey {
   return openKey(state, kindOf('a/keys/session', 'a new one is made'));
 }
 
-/** A key of a state. It is read when it is first asked for. */
+/** A key of a state, read at its first use. */
 function openKey(state: StateStore, kind: DocumentKind<Uint8Array>): KeptKey {
   let opening: Promise<TypedDocument<Uint8Array>> | undefined;
   const open = (): Promise<TypedDocument<Uint8Array>> => {
     opening ??= openDocument(state, kind).catch((error: unknown) => {
-      opening = undefined; // the next one who asks may have more luck
+      opening = undefined; // the next call tries again
       throw error;
     });
     return opening;

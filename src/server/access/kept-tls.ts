@@ -1,16 +1,16 @@
-/** What a server shows of itself on TLS connections: read at its start, read again on demand, and watched for its end. */
+/** The certificate and authorities of a server: read at its start, again on demand, and watched for their end. */
 import type { Logger } from '../../base/logger.ts';
 import { readTlsFiles, type TlsFiles, type TlsMaterial } from './tls-files.ts';
 
 /** The certificate, key and client authorities of a server, which may be exchanged while it runs. */
 export interface KeptTls {
-  /** What is shown and accepted from now on. */
+  /** The current material. */
   readonly material: TlsMaterial;
-  /** Reads the files again. Where they are bad that is logged as an error, and what was read before stays. */
+  /** Reads the files again. Bad files are logged as an error, and the material before stays. */
   reload(): Promise<void>;
-  /** Calls `listener` after each reload that has exchanged the material. */
+  /** Calls `listener` after each reload with new material. */
   onReload(listener: () => void): void;
-  /** Ends the watch over the expiry. */
+  /** Stops the watch over the expiry. */
   close(): void;
 }
 
@@ -18,7 +18,7 @@ const DAY_MS = 86_400_000;
 const WARN_BEFORE_MS = 14 * DAY_MS;
 
 /**
- * Reads the files for the first time, and says now and then daily when the certificate is about to end.
+ * Reads the files for the first time, and warns once a day when the certificate is about to end.
  *
  * @throws CairnError `config-invalid`
  */
@@ -45,7 +45,7 @@ export async function openTls(files: TlsFiles, log: Logger, now: () => number = 
     get material() {
       return material;
     },
-    // One after the other, so that the files as they were last are what stays.
+    // One after the other, so that the newest files stay.
     reload: () => (reading = reading.then(read)),
     onReload: (listener) => void listeners.push(listener),
     close: () => clearInterval(timer),

@@ -1,20 +1,20 @@
-/** Access tokens as they are kept: a document of the state, which has only hashes of their secrets. */
+/** Access tokens as a document of the state, which has only hashes of their secrets. */
 import * as v from 'valibot';
 import { checkRelativePath } from '../../base/safe-path.ts';
 import { FULL_SCOPES, SCOPES } from '../../session/scopes.ts';
 import type { Authorization } from '../../session/authorization.ts';
 import type { DocumentKind } from '../../storage/state/typed-document.ts';
 
-/** What a token may be called: it stands in messages, logs and command lines. */
+/** A token's name, which appears in messages, logs and command lines. */
 export const TOKEN_NAME = /^[A-Za-z0-9._-]{1,64}$/;
-/** What an owner may be called: also an id that an OpenID provider made. */
+/** An owner's name, or an id from an OpenID provider. */
 export const OWNER_NAME = /^[\u0021-\u007e]{1,256}$/;
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const hash = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
 const moment = v.pipe(v.string(), v.isoTimestamp());
 
-/** The first format: each of these tokens may do everything, for ever. */
+/** The first format: each token may do everything, for ever. */
 const FirstFormat = v.object({
   version: v.literal(1),
   tokens: v.array(
@@ -27,7 +27,7 @@ const FirstFormat = v.object({
   ),
 });
 
-// Another version than before, so that a cairn that knows nothing of scopes does not take it for the same.
+// A new version, so that a cairn without scopes does not read it as the first format.
 const Format = v.object({
   version: v.literal(2),
   tokens: v.array(
@@ -46,7 +46,7 @@ const Format = v.object({
 });
 
 /**
- * A token as it is kept. `id` is never used again, also where the name is; `path` is a safe relative path that it is
+ * A token of the document. `id` is never used again, also where the name is; `path` is a safe relative path that it is
  * confined to, empty for everything; times are ISO 8601.
  */
 export type KeptToken = v.InferOutput<typeof Format>['tokens'][number];
@@ -68,7 +68,7 @@ export const TOKENS: DocumentKind<readonly KeptToken[]> = {
     `the access tokens in "${where}" cannot be understood; put back a copy of the file, or move it away together with "token" to start with a new one`,
 };
 
-/** What a kept token allows. */
+/** The authorization of a kept token. */
 export function authorizationOf(token: KeptToken): Authorization {
   const { id, principal, scopes, path: pathPrefix, expiresAt, quota } = token;
   return {
@@ -81,7 +81,7 @@ export function authorizationOf(token: KeptToken): Authorization {
   };
 }
 
-/** Names were never used again then, and sessions remember what they were authorized by. */
+/** In the first format names were never used again, and sessions remember their authorization by it. */
 function ofFirstFormat(token: v.InferOutput<typeof FirstFormat>['tokens'][number]): KeptToken {
   return { id: token.name, ...token, scopes: [...FULL_SCOPES], path: '' };
 }

@@ -1,4 +1,4 @@
-/** The claims of a verified access token → what it allows here. */
+/** Turns the claims of a verified access token into an authorization. */
 import { createHash } from 'node:crypto';
 import type { JWTPayload } from 'jose';
 import { CairnError } from '../../base/errors.ts';
@@ -7,22 +7,24 @@ import type { Scope } from '../../session/scopes.ts';
 import type { Authorization } from '../../session/authorization.ts';
 import { fillTemplate, type OidcConfig } from './oidc-config.ts';
 
-/** Longest name of who asks, in characters: OpenID Connect allows 255 for `sub`. */
+/** Most characters of a principal's name: OpenID Connect allows 255 for `sub`. */
 const MAX_PRINCIPAL = 255;
-/** The last moment that a Date can hold, in milliseconds. */
+/** The last moment of a Date, in milliseconds. */
 const LAST_MOMENT_MS = 8.64e15;
 
 /**
- * What the claims of a token allow. The signature, the issuer, the audience and the times were checked before.
+ * The authorization for the claims of a token. The caller has checked the signature, the issuer, the audience and the
+ * times.
  *
- * @throws CairnError `unauthenticated` for a token that lacks a claim, or whose path is not safe; values are not told
+ * @throws CairnError `unauthenticated` for a token that lacks a claim, or whose path is not safe; messages have no
+ * values
  */
 export function authorizationOf(issuer: URL, claims: JWTPayload, config: OidcConfig): Authorization {
   const who = principalClaimOf(claims, config.principalClaim);
   const expiresAtMs = (claims.exp! + config.clockToleranceSeconds) * 1000;
   return {
     id: idOf(issuer, claims),
-    // A "#" is in no host and no path of a URL, so this can be read in one way only.
+    // No host and no path of a URL has a "#", so this can be read in only one way.
     principal: `oidc:${issuer.host}${issuer.pathname.replace(/\/$/, '')}#${who}`,
     scopes: scopesOf(claims, config),
     pathPrefix: pathPrefixOf(claims, config),
@@ -30,7 +32,7 @@ export function authorizationOf(issuer: URL, claims: JWTPayload, config: OidcCon
   };
 }
 
-/** Names a token for as long as it exists; a hash, so that it tells nothing. */
+/** A stable name for a token; a hash, so that it reveals nothing. */
 function idOf(issuer: URL, { sub, jti, iat, exp }: JWTPayload): string {
   const named = JSON.stringify([issuer.href, sub, jti ?? [iat, exp]]);
   return `jwt:${createHash('sha256').update(named).digest('base64url').slice(0, 22)}`;
@@ -40,7 +42,7 @@ function principalClaimOf(claims: JWTPayload, name: string): string {
   const value = claimOf(claims, name);
   const isName = typeof value === 'string' && value !== '' && value.length <= MAX_PRINCIPAL;
   if (isName && printable(value) === value) return value;
-  throw refused(`its claim "${name}" does not say who asks`);
+  throw refused(`its claim "${name}" does not name its owner`);
 }
 
 function scopesOf(claims: JWTPayload, { scopeClaim, scopes }: OidcConfig): Scope[] {
@@ -64,21 +66,21 @@ function pathPrefixOf(claims: JWTPayload, { path, pathClaim }: OidcConfig): stri
   return checked(value.replace(/^\//, '').replace(/\/$/, ''), pathClaim);
 }
 
-/** A claim that becomes a name in a path, or a part of one. */
+/** A claim that becomes a component of a path, or a part of one. */
 function componentOf(claims: JWTPayload, name: string): string {
   const value = claimOf(claims, name);
   const text = Number.isSafeInteger(value) ? String(value) : value;
   const isSafe = typeof text === 'string' && !/^\.{0,2}$/.test(text) && !text.includes('/');
   if (isSafe && printable(text) === text) return text;
-  throw refused(`its claim "${name}" is no name that can stand in a path`);
+  throw refused(`its claim "${name}" cannot be a part of a path`);
 }
 
 function checked(path: string, from: string): string {
   try {
     return checkRelativePath(path);
   } catch {
-    // The reason would tell the value, which is nobody's business but the issuer's.
-    throw refused(`the path that it is for ("${from}") is not safe`);
+    // The reason would reveal the value, which concerns only the issuer.
+    throw refused(`its path (from "${from}") is not safe`);
   }
 }
 

@@ -1,10 +1,12 @@
-/** How a server reads the access tokens of its OpenID Connect issuer: which claim says what. */
+/** The configuration file of OpenID Connect: which claim of an access token holds which right. */
 import * as v from 'valibot';
 import { CairnError } from '../../base/errors.ts';
 import { checkRelativePath, printable } from '../../base/safe-path.ts';
 import { SCOPES, type Scope } from '../../session/scopes.ts';
 
-/** Signatures whose keys the issuer publishes. None that a published key could make: no `none`, no HS256. */
+/**
+ * Signatures with the keys that the issuer publishes. None that a reader of these keys could make: no `none`, no HS256.
+ */
 const ALGORITHMS = [
   'RS256',
   'RS384',
@@ -19,16 +21,20 @@ const ALGORITHMS = [
   'Ed25519',
 ] as const;
 
-/** What `write` allows, too. */
+/** Scopes that `write` includes. */
 const WEAKER: ReadonlySet<Scope> = new Set(['append', 'drop']);
 /** A claim in braces, in a template of a path. */
 const PLACEHOLDER = /\{([^{}]*)\}/g;
 
 const claimName = v.pipe(v.string(), v.minLength(1), v.maxLength(256));
 const scope = v.picklist(SCOPES);
-const scopeName = v.pipe(v.string(), v.regex(/^[!#-[\]-~]+$/, 'is no name of a scope'), v.maxLength(256));
+const scopeName = v.pipe(
+  v.string(),
+  v.regex(/^[!#-[\]-~]+$/, 'is not the name of a scope'),
+  v.maxLength(256),
+);
 
-/** A name of the issuer → what it stands for here. */
+/** A name of the issuer → the scopes here. */
 const ScopeMap = v.pipe(
   v.record(scopeName, v.union([scope, v.array(scope)])),
   v.transform((map) => new Map(Object.entries(map).map(([name, to]) => [name, [to].flat()]))),
@@ -38,7 +44,7 @@ const pathTemplate = v.pipe(
   v.string(),
   v.startsWith('/', 'has to begin with "/"'),
   v.maxLength(4096),
-  v.check(isTemplate, 'is no path with claims in braces, such as "/home/{sub}"'),
+  v.check(isTemplate, 'is not a path with claims in braces, such as "/home/{sub}"'),
 );
 
 const ConfigFile = v.strictObject({
@@ -59,20 +65,20 @@ const ConfigFile = v.strictObject({
 });
 
 /**
- * Which claim of an access token says what. `scopes` maps names that the issuer gives in `scopeClaim` to scopes here;
- * `path` is a template of the path that a token is confined to, `pathClaim` the claim that holds it; `anyType` takes
- * tokens that do not say that they are access tokens (RFC 9068); `loginScopes` are what `cairn login` asks for.
+ * Where an access token holds each right. `scopes` maps names in `scopeClaim` to scopes here; `path` is a template of
+ * the token's path, `pathClaim` the claim that holds it; `anyType` accepts tokens that do not say that they are access
+ * tokens (RFC 9068); `cairn login` asks for `loginScopes`.
  */
 export type OidcConfig = v.InferOutput<typeof ConfigFile>;
 
-/** What holds where no configuration says otherwise. */
+/** The configuration without a file. */
 export const DEFAULT_OIDC_CONFIG: OidcConfig = v.parse(ConfigFile, {});
 
 /**
- * Reads the text of a configuration file.
+ * Parses a configuration file.
  *
  * @param name of the file, for messages
- * @throws CairnError `config-invalid` that names the first member that is wrong
+ * @throws CairnError `config-invalid` that names the first wrong member
  */
 export function parseOidcConfig(text: string, name: string): OidcConfig {
   const refused = (why: string, cause?: unknown): CairnError =>
@@ -81,7 +87,7 @@ export function parseOidcConfig(text: string, name: string): OidcConfig {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw refused('is no JSON', error);
+    throw refused('is not JSON', error);
   }
   if (Array.isArray(value)) throw refused('is not valid: it is a list, not an object');
   const result = v.safeParse(ConfigFile, value, { abortEarly: true });
@@ -97,18 +103,19 @@ export function parseOidcConfig(text: string, name: string): OidcConfig {
   return result.output;
 }
 
-/** The scopes that `cairn login` asks for: of the mapped ones those that are scopes, less the weaker ones, and to stay logged in. */
+/**
+ * The scopes that `cairn login` asks for: the mapped names that are scopes, without the weaker ones, and the one to
+ * stay logged in.
+ */
 export function loginScopesOf({ loginScopes, scopeClaim, scopes }: OidcConfig): string[] {
   if (loginScopes !== undefined) return loginScopes;
   const isScopes = scopeClaim === 'scope' || scopeClaim === 'scp';
-  // An issuer refuses what it does not know, and who may write needs no weaker scope.
+  // An issuer refuses scopes that it does not know, and `write` needs no weaker scope.
   const asked = [...scopes].filter(([, allowed]) => !allowed.every((name) => WEAKER.has(name)));
   return ['openid', 'offline_access', ...(isScopes ? asked.map(([name]) => name) : [])];
 }
 
-/**
- * A template with every `{claim}` replaced by what `valueOf` answers for it, without its leading slash.
- */
+/** A template whose every `{claim}` is replaced by the answer of `valueOf`, without its leading slash. */
 export function fillTemplate(template: string, valueOf: (claim: string) => string): string {
   return template.slice(1).replaceAll(PLACEHOLDER, (_, claim: string) => valueOf(claim));
 }
@@ -119,6 +126,6 @@ function isTemplate(template: string): boolean {
     checkRelativePath(fillTemplate(template, () => 'x'));
     return true;
   } catch {
-    return false; // which of the reasons it is, the message of the schema covers
+    return false; // the message of the schema names the rule
   }
 }

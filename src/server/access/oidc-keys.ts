@@ -1,9 +1,9 @@
 /**
- * The keys of an issuer, kept in memory. Fetched when they are first needed, again every ten minutes (so that a key
- * that was withdrawn ends), and when a token names one that is not there, which is how new keys are found.
+ * The keys of an issuer, in memory. Fetched at the first use, again every ten minutes (so that a withdrawn key ends),
+ * and when a token names an unknown key, since it may be new.
  *
- * jose has a remote key set of its own. It forgets what it has when the issuer is away at the wrong moment, and asks an
- * issuer that is away once for every token: neither is good for a server whose transfers outlive both.
+ * The remote key set of jose forgets its keys when the issuer is away at the wrong moment, and asks an absent issuer
+ * again for every token. Transfers outlive both here.
  */
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose';
 import * as v from 'valibot';
@@ -14,32 +14,34 @@ import type { Logger } from '../../base/logger.ts';
 
 /** The keys of one issuer. */
 export interface IssuerKeys {
-  /** The key that a token names. @throws CairnError `issuer-unavailable` when it cannot be known; jose's errors */
+  /**
+   * The key that a token names. @throws CairnError `issuer-unavailable` when the issuer cannot be asked; jose's errors
+   */
   readonly find: JWTVerifyGetKey;
-  /** Fetches them now; a failure is in the log. */
+  /** Fetches them now, and logs a failure. */
   load(): Promise<void>;
 }
 
-/** Where the keys come from, and the clock, in milliseconds; {@link COOLDOWN_MS} lies between two fetches. */
+/** The source of the keys, and the clock in milliseconds; {@link COOLDOWN_MS} lies between two fetches. */
 export interface IssuerKeysOptions {
   readonly issuer: URL;
-  /** The issuer as tokens name it, character by character. */
+  /** The issuer's name in tokens, character by character. */
   readonly name: string;
   readonly log: Logger;
-  /** How the issuer is asked; straight, where undefined. */
+  /** The function that asks the issuer; without, a plain request. */
   readonly fetch?: IssuerFetch | undefined;
   readonly now?: () => number;
 }
 
 const MAX_AGE_MS = 10 * 60_000;
-/** However many tokens name keys that nobody has, and however often the issuer is away. */
+/** The shortest time between two fetches, however many tokens name unknown keys. */
 export const COOLDOWN_MS = 10_000;
 const TIMEOUT_MS = 5000;
 
 const Metadata = v.object({ issuer: v.string(), jwks_uri: v.pipe(v.string(), v.url()) });
 const KeySet = v.object({ keys: v.pipe(v.array(v.looseObject({ kty: v.string() })), v.maxLength(100)) });
 
-/** Makes the keys of an issuer; nothing is fetched yet. */
+/** Makes the keys of an issuer; fetches nothing yet. */
 export function createIssuerKeys(options: IssuerKeysOptions): IssuerKeys {
   const { issuer, log, now = () => performance.now() } = options;
   let keys: JWTVerifyGetKey | undefined;
@@ -55,8 +57,11 @@ export function createIssuerKeys(options: IssuerKeysOptions): IssuerKeys {
       loadedAtMs = now();
       failure = undefined;
     } catch (error) {
-      failure = error instanceof CairnError ? error : unavailable(issuer, 'its keys are of no use', error);
-      log.warn({ issuer: issuer.href, reason: failure.message }, 'the keys of the issuer were not fetched');
+      failure = error instanceof CairnError ? error : unavailable(issuer, 'its keys cannot be used', error);
+      log.warn(
+        { issuer: issuer.href, reason: failure.message },
+        'the keys of the issuer could not be fetched; the server tries again',
+      );
     }
   };
   const load = (): Promise<void> => (loading ??= fetchOnce().finally(() => (loading = undefined)));
@@ -65,15 +70,15 @@ export function createIssuerKeys(options: IssuerKeysOptions): IssuerKeys {
   return {
     load,
     find: async (header, token) => {
-      // Those that are there stay good while the issuer is away.
+      // Old keys stay good while the issuer is away.
       if (now() - loadedAtMs >= MAX_AGE_MS && mayTry()) await load();
-      if (keys === undefined) throw failure ?? unavailable(issuer, 'its keys are not there yet');
+      if (keys === undefined) throw failure ?? unavailable(issuer, 'its keys have not been fetched yet');
       try {
         return await keys(header, token);
       } catch (error) {
         if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
         if (mayTry()) await load();
-        // Whether it has that key now is for the issuer to say.
+        // Only the issuer knows whether it has that key now.
         if (failure !== undefined) throw failure;
         return keys(header, token);
       }
@@ -95,7 +100,7 @@ async function fetchKeys(options: IssuerKeysOptions): Promise<JSONWebKeySet> {
   return keys.output;
 }
 
-/** What an issuer says of itself: OpenID Connect Discovery, else RFC 8414. */
+/** The metadata of an issuer: OpenID Connect Discovery, else RFC 8414. */
 async function fetchMetadata(options: IssuerKeysOptions): Promise<unknown> {
   const { issuer } = options;
   const path = issuer.pathname.replace(/\/$/, '');
@@ -104,7 +109,7 @@ async function fetchMetadata(options: IssuerKeysOptions): Promise<unknown> {
   return (await fetchJson(options, known, true)) ?? fetchJson(options, other);
 }
 
-/** Undefined where there is nothing, if that `mayBeMissing`. */
+/** The JSON at a URL; undefined for a missing one that `mayBeMissing`. */
 async function fetchJson(
   { issuer, fetch }: IssuerKeysOptions,
   url: URL,
@@ -113,7 +118,7 @@ async function fetchJson(
   const headers = { accept: 'application/json, application/jwk-set+json' };
   const response = await fetchFromIssuer(issuer, url, { headers, fetch, timeoutMs: TIMEOUT_MS }).catch(
     (error: unknown) => {
-      // Whoever shows a token cannot help it.
+      // The client that shows a token cannot help it.
       if (error instanceof CairnError && error.code !== 'issuer-unavailable')
         throw unavailable(issuer, error.message);
       throw error;
@@ -125,6 +130,6 @@ async function fetchJson(
   try {
     return await response.json();
   } catch (error) {
-    throw unavailable(issuer, `what it has at ${url.pathname} is no JSON`, error);
+    throw unavailable(issuer, `its answer for ${url.pathname} is not JSON`, error);
   }
 }

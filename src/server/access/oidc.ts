@@ -1,6 +1,6 @@
 /**
- * Access tokens of an OpenID Connect issuer: JWTs (RFC 9068) whose signature is checked with the keys that the issuer
- * publishes. Nothing is kept of them here, and nobody is asked per request.
+ * Access tokens of an OpenID Connect issuer: JWTs (RFC 9068), checked with the keys that the issuer publishes. The
+ * server keeps nothing of them, and asks no issuer per request.
  */
 import {
   decodeJwt,
@@ -22,27 +22,28 @@ import { authorizationOf } from './oidc-claims.ts';
 import { DEFAULT_OIDC_CONFIG, type OidcConfig } from './oidc-config.ts';
 import { createIssuerKeys, type IssuerKeys } from './oidc-keys.ts';
 
-/** Which access tokens are taken. */
+/** The accepted access tokens. */
 export interface OidcOptions {
   /** The issuer's URL, exactly as its tokens name it. */
   readonly issuer: string;
   readonly audience: string;
   readonly config?: OidcConfig;
   readonly log: Logger;
-  /** How the issuer is asked; straight, where undefined. */
+  /** The function that asks the issuer; without, a plain request. */
   readonly fetch?: IssuerFetch | undefined;
   /** The clock, in milliseconds since 1970. */
   readonly now?: () => number;
 }
 
-/** Longer than any header that a request of HTTP can bring. */
+/** Longer than any HTTP header here. */
 const MAX_TOKEN_LENGTH = 16 * 1024;
 const ACCESS_TOKEN_TYPES = new Set(['at+jwt', 'application/at+jwt']);
-/** A capability that this server signed itself. */
+/** The type of a transfer grant, which this server signed itself. */
 const GRANT_TYPE = 'cairn-grant+jwt';
 
 /**
- * Makes the authenticator, and begins to fetch the issuer's keys: it may be away, and is asked again when needed.
+ * Makes the authenticator, and begins to fetch the issuer's keys: the issuer may be away, and is asked again when
+ * needed.
  *
  * @throws CairnError `config-invalid` for an issuer that is neither https nor on this machine
  */
@@ -70,7 +71,7 @@ export function createOidc(options: OidcOptions): Authenticator {
   };
 }
 
-/** The header of a JWT that says it is of the issuer; undefined for anything else, which others may know. */
+/** The header of a JWT that names the issuer; undefined for anything else, which another authenticator may know. */
 function headerOf(bearer: string, issuer: string): ProtectedHeaderParameters | undefined {
   if (bearer.split('.', 4).length !== 3) return undefined;
   if (bearer.length > MAX_TOKEN_LENGTH) throw refused('it is too long');
@@ -83,12 +84,12 @@ function headerOf(bearer: string, issuer: string): ProtectedHeaderParameters | u
   }
 }
 
-/** An ID token, or any other that the issuer signs for the same audience, is no access token (RFC 9068, section 4). */
+/** An ID token, or another token for the same audience, is no access token (RFC 9068, section 4). */
 function checkType({ typ }: ProtectedHeaderParameters, { anyType }: OidcConfig): void {
   const type = typeof typ === 'string' ? typ.toLowerCase() : undefined;
   if (type !== undefined && ACCESS_TOKEN_TYPES.has(type)) return;
   if (anyType && (type === undefined || type === 'jwt')) return;
-  const shown = type === undefined ? 'it says none' : `it says "${printable(type.slice(0, 50))}"`;
+  const shown = type === undefined ? 'it has none' : `it has "${printable(type.slice(0, 50))}"`;
   throw refused(`its type has to be at+jwt, and ${shown}`);
 }
 
@@ -101,7 +102,7 @@ async function verify(token: string, keys: IssuerKeys, options: JWTVerifyOptions
   }
 }
 
-/** For an issuer whose tokens do not name their key. */
+/** Tries each key, for an issuer whose tokens do not name theirs. */
 async function verifyWithEach(
   token: string,
   candidates: errors.JWKSMultipleMatchingKeys,
@@ -117,13 +118,13 @@ async function verifyWithEach(
   throw refused('its signature is not the issuer’s');
 }
 
-/** Why a token is refused. jose's own errors carry its claims, so they go no further. */
+/** Turns jose's errors into the server's own, since jose's carry the claims. */
 function reasonOf(error: unknown): unknown {
   if (error instanceof errors.JWTExpired)
     return new CairnError('token-expired', 'the access token has expired');
   if (error instanceof errors.JWTClaimValidationFailed) return refused(reasonOfClaim(error));
   if (error instanceof errors.JOSEAlgNotAllowed)
-    return refused('it is not signed in a way that is taken here');
+    return refused('its signature has an algorithm that this server does not accept');
   if (error instanceof errors.JWSSignatureVerificationFailed)
     return refused('its signature is not the issuer’s');
   if (error instanceof errors.JWKSNoMatchingKey) {
@@ -134,13 +135,13 @@ function reasonOf(error: unknown): unknown {
 
 function reasonOfClaim({ claim, reason }: errors.JWTClaimValidationFailed): string {
   if (reason === 'missing') return `it has no claim "${claim}"`;
-  if (reason === 'invalid') return `its claim "${claim}" is no number`;
+  if (reason === 'invalid') return `its claim "${claim}" is not a number`;
   const reasons: Readonly<Record<string, string>> = {
     aud: 'it is for another audience than this server',
     iss: 'it is from another issuer',
     nbf: 'it is not valid yet; compare the clocks of the issuer and of this server',
   };
-  return reasons[claim] ?? `its claim "${claim}" is not what it has to be`;
+  return reasons[claim] ?? `its claim "${claim}" has a wrong value`;
 }
 
 function refused(why: string): CairnError {

@@ -1,10 +1,10 @@
-/** One access token that is given and not kept: for tests, and for servers inside other programs. */
+/** One access token in memory: for tests, and for servers inside other programs. */
 import { hashSecret, isSecret } from '../../session/credential.ts';
 import { FULL_SCOPES } from '../../session/scopes.ts';
 import type { Authorization } from '../../session/authorization.ts';
 import type { Authenticator } from './authenticator.ts';
 
-/** An authenticator that knows one secret, which may do everything unless `changes` say otherwise. */
+/** An authenticator for one secret with all rights, unless `changes` say otherwise. */
 export function createStaticToken(secret: string, changes: Partial<Authorization> = {}): Authenticator {
   const authorization = {
     id: 'token:static',

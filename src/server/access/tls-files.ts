@@ -1,4 +1,4 @@
-/** The certificate, the key and the authorities of a server, as they stand in files. */
+/** Reads the certificate, the key and the authorities of a server from files. */
 import type { X509Certificate } from 'node:crypto';
 import { readCertificateFile, readKeyFile } from '../../base/pem-file.ts';
 
@@ -7,15 +7,15 @@ export interface TlsFiles {
   /** The server's certificate, then those of its issuers. */
   readonly certFile: string;
   readonly keyFile: string;
-  /** Authorities whose client certificates are accepted; none are asked for, where undefined. */
+  /** Authorities whose client certificates are accepted; undefined: the server asks for none. */
   readonly clientCaFile: string | undefined;
 }
 
-/** What the files held when they were read; the parts fit together. */
+/** The content of the files; the parts fit together. */
 export interface TlsMaterial {
   readonly cert: string;
   readonly key: string;
-  /** Host names and addresses that the certificate is for. */
+  /** Host names and addresses of the certificate. */
   readonly names: readonly string[];
   /** SHA-256 of the certificate, as openssl writes it. */
   readonly fingerprint: string;

@@ -1,4 +1,4 @@
-/** Changes to the access tokens that are kept, by any process, whether a server runs or not. */
+/** Changes the kept access tokens, from any process, whether a server runs or not. */
 import { randomBytes } from 'node:crypto';
 import { CairnError } from '../../base/errors.ts';
 import { SCOPES } from '../../session/scopes.ts';
@@ -8,11 +8,11 @@ import { openDocument } from '../../storage/state/typed-document.ts';
 import { forgetSecret, openTokens, type TokenStore } from './first-token.ts';
 import { TOKENS, type KeptToken } from './kept-token.ts';
 
-/** What a new token is to be. */
+/** A wish for a new token. */
 export interface TokenWish {
   readonly name: string;
   readonly principal: string;
-  /** Of its secret, SHA-256 in 64 hex digits. */
+  /** SHA-256 of its secret in 64 hex digits. */
   readonly hash: string;
   readonly scopes: KeptToken['scopes'];
   /** Safe relative path; empty for everything. */
@@ -28,11 +28,11 @@ export async function readTokens(state: StateStore): Promise<readonly KeptToken[
 
 /** Adds a token. @throws CairnError `usage` where the name is taken, `config-invalid`, `state-locked`, storage codes */
 export async function addToken(store: TokenStore, wish: TokenWish): Promise<KeptToken> {
-  // The server's own comes first: it is made where there are none, and there are some from now on.
+  // The server's own token comes first: a state that has any tokens never gets one later.
   const { document } = await openTokens(store);
   const { name, principal, hash, path, expiresAtMs, quota, scopes } = wish;
   const token: KeptToken = {
-    // Sessions remember it: a token that is called the same later is another one.
+    // A later token with the same name is another one, and sessions remember the id.
     id: `${name}.${randomBytes(9).toString('base64url')}`,
     name,
     principal,
@@ -45,14 +45,14 @@ export async function addToken(store: TokenStore, wish: TokenWish): Promise<Kept
   };
   await document.change((tokens = []) => {
     if (!tokens.some((other) => other.name === name)) return [...tokens, token];
-    const message = `there is a token called "${name}"; choose another name, or revoke that one first: cairn token revoke ${name}`;
+    const message = `there already is a token called "${name}"; choose another name, or revoke that token first: cairn token revoke ${name}`;
     throw new CairnError('usage', message);
   });
   return token;
 }
 
 /**
- * Removes tokens, all or none. With the first one the file with its secret goes.
+ * Removes tokens, all or none, and with the first token the file of its secret.
  *
  * @throws CairnError `not-found` for a name that no token has, `config-invalid`, `state-locked`, storage codes
  */

@@ -1,4 +1,4 @@
-/** The access tokens that a running server knows, found by the hash of their secret. */
+/** The access tokens in a server's memory, by the hash of their secret. */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { CairnError } from '../../base/errors.ts';
 import type { Authorization } from '../../session/authorization.ts';
@@ -7,23 +7,23 @@ import { authorizationOf, type KeptToken } from './kept-token.ts';
 /** Tokens in memory. */
 export interface TokenRing {
   /**
-   * What the token with this hash (SHA-256 of its secret, 64 hex digits) allows.
+   * The authorization for the hash of a secret (SHA-256, 64 hex digits).
    *
    * @throws CairnError `token-revoked` for one that this server has known
    */
   find(hash: string): Authorization | undefined;
-  /** Whether there is a token whose authorization has this id. */
+  /** Whether a token has an authorization with this id. */
   has(id: string): boolean;
-  /** Knows these tokens from now on; answers whether any came or went. */
+  /** Replaces all tokens; answers whether any came or went. */
   replace(tokens: readonly KeptToken[]): boolean;
 }
 
-/** Revoked tokens that are remembered, so that their users learn why they are refused. */
+/** Most revoked tokens in memory, so that their users learn why they are refused. */
 const MAX_REVOKED = 10_000;
 
 /**
- * Makes a ring. The time that finding takes says nothing of the hashes: they are looked up by a keyed hash of themselves,
- * whose key nobody knows, and compared in constant time.
+ * Makes a ring. The duration of a look-up reveals nothing about the hashes: it uses a keyed hash of them with a secret
+ * key, and compares in constant time.
  */
 export function createTokenRing(): TokenRing {
   const key = randomBytes(32);

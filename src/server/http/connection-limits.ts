@@ -149,7 +149,7 @@ function createTurnAway({ refuse }: ConnectionHooks): (socket: Socket, error: Ca
 
 function tooMany(limit: 'connections' | 'connections-per-address'): CairnError {
   const whose = limit === 'connections' ? 'the server' : 'this address';
-  return new CairnError('server-busy', `${whose} has as many connections as it may have`, {
+  return new CairnError('server-busy', `${whose} has as many connections as the limit allows`, {
     details: { limit },
   });
 }

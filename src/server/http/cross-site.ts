@@ -28,7 +28,7 @@ export function refuseCrossSite({ request, method, path }: Exchange): void {
   const { origin, 'sec-fetch-site': site, authorization } = request.headers;
   if (origin === undefined && site === undefined) return;
   if (authorization === undefined && !isNamedByCertificate(request))
-    throw refused('it was sent to a name that is not of this server');
+    throw refused('it was sent to a host name that does not belong to this server');
   if (SAFE.has(method) && !path.startsWith(`/${PROTOCOL_ROOT}`)) return;
   if (site !== undefined && !OWN_SITES.has(site)) throw refused('a page of another site made it');
   if (origin !== undefined && !isOwnOrigin(origin, request))

@@ -161,7 +161,7 @@ function guard(context: ListenContext, socket: Duplex, work: () => void): void {
 }
 
 function logBug({ limitedLog }: ListenContext, error: unknown): void {
-  const message = 'this is a bug in cairn: serving a connection failed, which has been ended';
+  const message = 'this is a bug in cairn: serving a connection failed, and the connection was closed';
   limitedLog.note({ level: 'error', kind: 'bug' }, { err: error }, message);
 }
 
@@ -185,7 +185,7 @@ function listenError(error: Error, host: string, port: number): CairnError {
   const system = systemCodeOf(error) ?? 'an unknown error';
   const details = { host, port };
   if (system === 'EADDRINUSE') {
-    const message = `port ${port} of ${host} is taken: stop what listens there, or choose another one with --listen`;
+    const message = `port ${port} of ${host} is taken: stop the process that listens there, or choose another one with --listen`;
     return new CairnError('address-in-use', message, { cause: error, details });
   }
   const hint = system === 'EACCES' ? 'ports below 1024 are for root' : 'is this an address of this machine?';

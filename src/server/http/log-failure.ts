@@ -41,7 +41,7 @@ export function logFailure(
   const isDiscovery = looksForProtocol(exchange) && httpStatus < 500;
   const note = (level: 'debug' | 'info' | 'warn' | 'error', more: object, message: string): void =>
     limitedLog.note({ level, kind: code, address }, { ...fields, ...more }, message);
-  if (isDiscovery) note('debug', {}, 'asked where the protocol is');
+  if (isDiscovery) note('debug', {}, 'a client asked for the root of the protocol');
   else if (code === 'network') note('info', {}, 'connection lost');
   else if (httpStatus >= 500 && code !== 'server-busy') note('error', { err: thrown }, 'request failed');
   else note('warn', {}, 'request refused');

@@ -49,7 +49,7 @@ export function createRefusals(
       log.note(
         { level: 'warn', kind: limit, address: fields.address },
         { ...fields, limit },
-        'a limit refused something',
+        'a limit refused a request or a connection',
       );
     },
   };

@@ -57,7 +57,8 @@ async function serve({ handlers, hidePaths, log }: Answers, exchange: Exchange):
   exchange.response.removeHeader('Link');
   try {
     const handler = handlers.get(exchange.path);
-    if (handler === undefined) throw new CairnError('not-found', 'here are /healthz, /readyz and /metrics');
+    if (handler === undefined)
+      throw new CairnError('not-found', 'this port answers only /healthz, /readyz and /metrics');
     if (exchange.method !== 'GET' && exchange.method !== 'HEAD') {
       const details = { allow: 'GET, HEAD' };
       throw new CairnError('method-not-allowed', `${exchange.method} is not possible here`, { details });
@@ -65,7 +66,8 @@ async function serve({ handlers, hidePaths, log }: Answers, exchange: Exchange):
     await handler(exchange);
   } catch (error) {
     const told = tellableError(error, hidePaths);
-    if (told.code === 'internal') log.error({ err: error }, 'answering about the server failed');
+    if (told.code === 'internal')
+      log.error({ err: error }, 'answering a request for health or metrics failed');
     await sendProblem(exchange, told);
   } finally {
     void drainBody(exchange);

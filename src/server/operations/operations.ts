@@ -22,7 +22,7 @@ export function createReadinessHandler(readiness: Pick<Readiness, 'look'>): Hand
 /** Makes the handler of the metrics page, which checks no token; `not-found` where the server counts nothing. */
 export function createMetricsHandler(exposed: ExposedMetrics | undefined): Handler {
   return async (exchange) => {
-    if (exposed === undefined) throw new CairnError('not-found', 'this server counts nothing');
+    if (exposed === undefined) throw new CairnError('not-found', 'this server keeps no metrics');
     const { type, text } = await exposed.page();
     await sendText(exchange, 200, type, text);
   };

@@ -14,10 +14,11 @@ export function openPrometheusMetrics(sources: MetricsSources): ExposedMetrics {
   for (const gauge of gaugesOf(sources)) registry.registerMetric(gauge);
   const counter = <Label extends string>(name: string, help: string, labelNames: readonly Label[] = []) =>
     new Counter({ name: `cairn_${name}`, help, labelNames, registers });
-  const requests = counter('http_requests_total', 'Requests that were answered, or ended without (499).', [
-    'route',
-    'status',
-  ]);
+  const requests = counter(
+    'http_requests_total',
+    'Requests that were answered, or that ended without an answer (499).',
+    ['route', 'status'],
+  );
   const failed = counter('authentication_failures_total', 'Refused tokens, credentials and certificates.', [
     'reason',
   ]);
@@ -31,7 +32,7 @@ export function openPrometheusMetrics(sources: MetricsSources): ExposedMetrics {
   const resumes = counter('session_resumes_total', 'Sessions that went on in a new epoch.');
   const collected = counter(
     'collected_total',
-    'What was freed by itself: expired sessions, records of ended ones, staging areas left behind.',
+    'Freed by the collector: expired sessions, records of ended ones, staging areas left behind.',
     ['what'],
   );
   const syncs = new Histogram({

@@ -82,7 +82,7 @@ async function withdrawShort(
   });
   if (missing.size === 0) return;
   await staging.forget([...missing.values()]);
-  const problem = `its journal claims ${missing.size} chunks of which the staged files have not all bytes`;
+  const problem = `its journal claims ${missing.size} chunks whose staged bytes are incomplete`;
   tell('chunks-short', problem, 'withdrawn; they are sent again');
 }
 
@@ -106,5 +106,5 @@ async function withdrawWrong(
   await staging.forget(wrong);
   const problem = `its journal was damaged at byte ${corruptAt}`;
   const hashed = `${chunks.size} chunks were hashed again and are right, ${wrong.length} are not`;
-  tell('journal-damaged', problem, `cut off there; ${hashed}; what is missing is sent again`);
+  tell('journal-damaged', problem, `cut off there; ${hashed}; the missing chunks are sent again`);
 }

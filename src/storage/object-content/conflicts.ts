@@ -81,6 +81,6 @@ function conflict(
   { entry }: ScannedEntry,
 ): CairnError {
   const path = printable(entry.path);
-  const message = `the transfer has a ${wanted} where the target has a ${entry.type}: "${path}"; move it away, or replace it with all that is in it by --force-replace`;
+  const message = `the transfer has a ${wanted} where the target has a ${entry.type}: "${path}"; move it away, or replace it and everything in it with --force-replace`;
   return new CairnError(code, message, { details: { path, wanted, there: entry.type } });
 }

@@ -39,7 +39,7 @@ export async function removeEntries(
   await checkPlace(objects, path);
   if ((await findEntry(objects, path)) === undefined) throw missing(path);
   if (!recursive && (await hasChildren(objects, path))) {
-    const message = `"${printable(path)}" is a directory that is not empty; --recursive removes it with all that is in it`;
+    const message = `"${printable(path)}" is a directory that is not empty; --recursive removes it with everything in it`;
     throw new CairnError('is-directory', message, { details: { path } });
   }
   await removeWithAllBelow(objects, path);

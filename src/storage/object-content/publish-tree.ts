@@ -149,7 +149,10 @@ async function putOver(
     found = await findEntry(objects, path);
     await order.confirm?.();
   }
-  throw new CairnError('server-busy', `"${printable(path)}" is replaced again and again; try later`);
+  throw new CairnError(
+    'server-busy',
+    `"${printable(path)}" is replaced by others again and again; try again later`,
+  );
 }
 
 /** The bytes of an entry: its own chunks one after the other, or its part of a packed one. */

@@ -19,7 +19,7 @@ export async function* checkedBody(
 ): AsyncGenerator<Uint8Array> {
   const sizeBytes = sizeOf(body);
   if (sizeBytes > maxBytes) {
-    const message = `an object of ${sizeBytes} bytes is larger than the store takes, which is ${maxBytes}`;
+    const message = `an object of ${sizeBytes} bytes is larger than the ${maxBytes} that the store takes`;
     throw new CairnError('storage-unsupported', message, { details: { sizeBytes, maxBytes } });
   }
   const hash = sha256 === undefined ? undefined : createHash('sha256');

@@ -159,7 +159,7 @@ async function write<T>(held: Held<T>, changes: readonly Waiting<T>[]): Promise<
     // oxlint-disable-next-line no-await-in-loop -- so that two that met do not meet again
     await sleep(Math.random() * MAX_STEP_BACK_MS);
   }
-  const message = `"${state.where(kind.key)}" is changed by others again and again; try later`;
+  const message = `"${state.where(kind.key)}" is changed by other processes again and again; try again later`;
   throw new CairnError('server-busy', message);
 }
 

@@ -48,7 +48,7 @@ it('what a newer cairn left is kept, and may be given up', () => {
   expect(told('journal-version', 'push')).toContain('kept as it was');
   expect(told('journal-version', 'pull')).toContain('cairn transfers rm');
   expect(told('journal-version', 'serve')).toContain('start the server again with the newer cairn');
-  expect(told('storage-full', 'serve')).toContain('kept; mend the storage and start the server again');
+  expect(told('storage-full', 'serve')).toContain('kept; repair the storage and start the server again');
 });
 
 it('whoever moves nothing has nothing to run again', () => {

@@ -57,7 +57,7 @@ test('tokens that cannot be understood are not replaced', async () => {
   expect(await codeOf(() => openAt(state))).toBe('config-invalid');
 });
 
-test('a static token is one that tests and embedders bring', async () => {
+test('a static token is accepted, as tests and embedding programs use it', async () => {
   const tokens = createStaticToken('secret');
   expect(await tokens.authenticate(bearer('secret'))).toMatchObject({ principal: 'static' });
   expect(await tokens.authenticate(bearer('Secret'))).toBeUndefined();

@@ -16,7 +16,7 @@ function storeIn(directory: string, state = createFileState(directory)): TokenSt
 
 const secretIn = (directory: string): string => readFileSync(firstTokenPath(directory), 'utf8');
 
-test('of processes that begin together one makes the first token, and its secret is the one that is kept', async () => {
+test('of processes that begin together one makes the first token, and its secret is kept', async () => {
   for (let round = 0; round < 5; round += 1) {
     const directory = temporaryDirectory();
     const opened = await Promise.all(Array.from({ length: 4 }, () => openTokens(storeIn(directory))));
@@ -39,7 +39,7 @@ test('of servers that share a state one makes the first token, and only its mach
   for (const home of homes) expect(readdirSync(home)).toEqual(home === homes[winner] ? ['token'] : []);
 });
 
-test('a process that was killed before the token was kept leaves nothing that counts', async () => {
+test('a process that was killed before the token was kept leaves no secret that is accepted', async () => {
   const directory = temporaryDirectory();
   const { secret, hash } = issueSecret();
   writeFileSync(path.join(directory, `token.of-${hash}`), secret);

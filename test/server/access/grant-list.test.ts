@@ -82,7 +82,7 @@ test('how many grants there are is checked against those of all servers', async 
   expect(idsOf((await openGrantList(state, now)).all())).toHaveLength(3);
 });
 
-test('a grant that has been over for long is forgotten with the next change', async () => {
+test('a grant that expired long ago is forgotten with the next change', async () => {
   const state = createObjectState(createMemoryObjects());
   const list = await openGrantList(state, () => 30 * 86_400_000);
   await list.add(grantOf('old', { expiresAtMs: 1000 }), () => {});

@@ -70,7 +70,7 @@ function changed(grant: string, part: 0 | 1, changes: object): string {
 }
 
 describe('a grant', () => {
-  test('allows its one thing and no more, in a name of its own', async () => {
+  test('allows one transfer and no more, as a principal of its own', async () => {
     const it = place();
     const grants = await it.open();
     const { grant, issued } = await grants.issue(alice, push({ maxBytes: 100 }));
@@ -90,7 +90,7 @@ describe('a grant', () => {
     expect((await grants.authenticate(bearer(pull.grant)))!.scopes).toEqual(['read', 'list']);
   });
 
-  test('is checked by another process with the same state, which keeps no grant, and its key for itself', async () => {
+  test('is accepted by another process with the same state, and the state holds no grant and no readable key', async () => {
     const it = place();
     const { grant } = await (await it.open()).issue(alice, push());
     for (const name of readdirSync(it.state)) {
@@ -147,7 +147,7 @@ describe('a grant', () => {
     expect(await codeOf(() => grants.issue(alice, push()))).toBe('quota-exceeded');
   });
 
-  test('that would outlive what it is asked for with is refused with what to do', async () => {
+  test('that would outlive the token that issues it is refused, and the error says what to do', async () => {
     const it = place();
     const login: Authorization = { ...alice, id: 'jwt:alice', expiresAtMs: it.clock.nowMs + 300_000 };
     const grants = await it.open();
@@ -157,7 +157,7 @@ describe('a grant', () => {
     expect((await grants.issue(login, push({ expiresInMs: 240_000 }))).issued.path).toBe('inbox/bob');
   });
 
-  test('does not exist for a token that is confined to another path, of its owner or an administrator', async () => {
+  test('does not exist for a token that is confined to another path, whether of its owner or of an administrator', async () => {
     const grants = await place().open();
     const { issued } = await grants.issue(alice, push());
     for (const pathPrefix of ['inbox/bobby', 'inbox/bob/below', 'other']) {
@@ -221,7 +221,7 @@ describe('a grant that was made up', () => {
     }
   });
 
-  test('with another key, or before there is any, is not valid; other tokens are not its business', async () => {
+  test('that another key signed is not valid, also before there is a key; other kinds of tokens are left to others', async () => {
     const it = place();
     const grants = await it.open();
     const forge = (key: Uint8Array, typ: string): Promise<string> =>
@@ -241,7 +241,7 @@ describe('a grant that was made up', () => {
       expect(await grants.authenticate(bearer(token))).toBeUndefined();
   });
 
-  test('with the right key, of another kind, is not valid', async () => {
+  test('of another kind is not valid, though the right key signed it', async () => {
     const it = place();
     const grants = await it.open();
     await grants.issue(alice, push());
@@ -274,7 +274,7 @@ describe('a grant that was made up', () => {
   });
 });
 
-describe('nobody grants more than he may', () => {
+describe('a grant never allows more than the token that issues it', () => {
   test.each([
     ['a scope', { scopes: ['read' as const] }, push(), 'forbidden'],
     ['a scope', { scopes: ['write' as const] }, push({ direction: 'pull' }), 'forbidden'],
@@ -299,7 +299,7 @@ describe('nobody grants more than he may', () => {
   });
 });
 
-test('a state that cannot be understood is said, and not replaced', async () => {
+test('a state that cannot be understood is an error, and is not replaced', async () => {
   const it = place();
   writeFileSync(path.join(it.state, 'grants.json'), '{"version":1,"grants":[{"id":1}]}');
   expect(await codeOf(() => it.open())).toBe('config-invalid');
@@ -329,7 +329,7 @@ describe('over HTTP', () => {
     return call(it, 'POST', '/.cairn/v1/sessions', { token, body: JSON.stringify(request) });
   }
 
-  test('a grant is told once, listed without its secret, and revoked', async () => {
+  test('a grant is shown once, listed without its secret, and revoked', async () => {
     const it = await scene();
     const wish = { direction: 'push', target: '/in%20box/', expiresInMs: HOUR_MS };
     const { status, json } = await ask(it, wish);
@@ -367,7 +367,7 @@ describe('over HTTP', () => {
     expect((await ask(bare, good)).json.code).toBe('forbidden');
   });
 
-  test('whoever a server knows may grant, whatever he proves himself with, and it ends with that', async () => {
+  test('a client may issue grants with any kind of authorization, and they end with that authorization', async () => {
     let stands = true;
     const certificate = {
       ...createStaticToken(ALICE, { id: 'certificate:alice', principal: 'alice' }),
@@ -382,7 +382,7 @@ describe('over HTTP', () => {
     expect((await plan(it, 'in', json.grant)).json.code).toBe('token-revoked');
   });
 
-  test('what is pushed with grants counts for the quota of their token', async () => {
+  test('bytes that are pushed with grants count for the quota of their token', async () => {
     const it = await scene({ sessions: 2 });
     const wish = { direction: 'push', target: '/in', expiresInMs: HOUR_MS };
     const [one, two] = [(await ask(it, wish)).json.grant, (await ask(it, wish)).json.grant];

@@ -47,7 +47,7 @@ async function ask(
 const now = (): number => Math.floor(Date.now() / 1000);
 
 describe('an access token of the issuer', () => {
-  test('says who asks, what for, and until when', async () => {
+  test('gives the principal, the scopes and the expiry', async () => {
     const issuer = await startIssuer();
     const oidc = authenticatorOf(issuer);
     const claims = claimsOf(issuer);
@@ -63,7 +63,7 @@ describe('an access token of the issuer', () => {
     expect(oidc.stands({ ...(authorization as Authorization), id: 'token:first' })).toBeUndefined();
   });
 
-  test('has an id of its own, and the principal of whoever it is for', async () => {
+  test('has an id of its own, and the principal of its subject', async () => {
     const issuer = await startIssuer();
     const oidc = authenticatorOf(issuer);
     const [one, same, two, other] = (await Promise.all(
@@ -88,7 +88,7 @@ describe('an access token of the issuer', () => {
   });
 });
 
-describe('what claims mean is configured', () => {
+describe('the configuration maps claims', () => {
   test('roles in a list, deep inside, become scopes', async () => {
     const issuer = await startIssuer();
     const config = {
@@ -150,7 +150,7 @@ describe('what claims mean is configured', () => {
   );
 
   test.each([undefined, '', 7, 'a\u202eb', 'x'.repeat(300), ['alice']])(
-    'a token that says %j is who asks is refused',
+    'a token whose subject is %j is refused',
     async (sub) => {
       const issuer = await startIssuer();
       const oidc = authenticatorOf(issuer, { principalClaim: 'user' });
@@ -208,7 +208,7 @@ describe('a token that is not good', () => {
     expect(await ask(oidc, token)).toMatchObject({ code, message: expect.stringContaining(why) as string });
   });
 
-  test('that nobody signed, or that was signed with the public key as a secret, is refused without a look at keys', async () => {
+  test('without a signature, or signed with the public key as a secret, is refused without a look at keys', async () => {
     const issuer = await startIssuer();
     const oidc = authenticatorOf(issuer);
     await ask(oidc, await issuer.sign(claimsOf(issuer)));
@@ -254,7 +254,7 @@ describe('a token that is not good', () => {
     });
   });
 
-  test('of any type is taken where the configuration says so, but no grant of cairn itself', async () => {
+  test('of any type is accepted where the configuration says so, except a grant of cairn itself', async () => {
     const issuer = await startIssuer();
     const oidc = authenticatorOf(issuer, { anyType: true });
     for (const typ of ['JWT', undefined]) {
@@ -264,7 +264,7 @@ describe('a token that is not good', () => {
   });
 });
 
-describe('what is none of this kind is left to others', () => {
+describe('evidence of another kind is left to other authenticators', () => {
   test.each([
     ['a secret of another kind', 'secret'],
     ['one dot', 'a.b'],
@@ -310,7 +310,7 @@ async function handMadeIssuer(
 const METADATA = '/.well-known/openid-configuration';
 
 describe('the keys of the issuer', () => {
-  test('may come back: while it is away and nothing is known of it, a token has to wait', async () => {
+  test('are not there while the issuer is away from the start, and a token has to wait', async () => {
     const issuer = await startIssuer();
     const token = await issuer.sign(claimsOf(issuer));
     await issuer.stop();
@@ -327,7 +327,7 @@ describe('the keys of the issuer', () => {
     expect(await ask(oidc, token)).toMatchObject({ scopes: ['read', 'write', 'list'] });
   });
 
-  test('are asked for once, however many tokens come at the same time', async () => {
+  test('are fetched once, however many tokens come at the same time', async () => {
     const issuer = await startIssuer();
     const oidc = authenticatorOf(issuer);
     const token = await issuer.sign(claimsOf(issuer));
@@ -335,7 +335,7 @@ describe('the keys of the issuer', () => {
     expect(issuer.asked).toEqual([`GET ${METADATA}`, 'GET /jwks']);
   });
 
-  test('are asked for few times in a flood of tokens with made-up keys', async () => {
+  test('are fetched a few times only in a flood of tokens with made-up keys', async () => {
     const issuer = await startIssuer();
     const oidc = authenticatorOf(issuer);
     for (let flood = 0; flood < 200; flood += 1) {
@@ -345,7 +345,7 @@ describe('the keys of the issuer', () => {
     expect(issuer.asked.length).toBeLessThanOrEqual(4);
   });
 
-  test('are found when they are new, and end when they are withdrawn, also under an issuer that fails in between', async () => {
+  test('are found when they are new, and end when they are withdrawn, also where the issuer fails in between', async () => {
     const first = await generateKeyPair('ES256');
     const second = await generateKeyPair('ES256');
     const jwkOf = async ({ publicKey }: typeof first, kid: string) => ({
@@ -455,7 +455,7 @@ describe('the keys of the issuer', () => {
   });
 });
 
-test('nothing of a token is in the log', async () => {
+test('the log has no part of a token', async () => {
   const issuer: TestIssuer = await startIssuer();
   const token = await issuer.sign(claimsOf(issuer));
   await issuer.stop();

@@ -47,7 +47,7 @@ async function add(state: string, wish: TokenWish & { secret: string }): Promise
   return secret;
 }
 
-test('a token allows what it was made for, and its secret is kept nowhere', async () => {
+test('a token allows its scopes and path, and its secret is kept nowhere', async () => {
   const state = temporaryDirectory();
   const tokens = await running(state);
   const expiresAtMs = Date.now() + 3_600_000;
@@ -80,7 +80,7 @@ test('the file of an older cairn goes on working, with everything allowed', asyn
   expect(await tokens.authenticate(bearer(secret))).toEqual(before);
 });
 
-test('a running server notices within half a second that a token was revoked, and says so to whoever shows it', async () => {
+test('a running server notices within half a second that a token was revoked, and tells the client that shows it', async () => {
   const state = temporaryDirectory();
   const tokens = await running(state);
   const secret = await add(state, wishFor('short'));
@@ -92,7 +92,7 @@ test('a running server notices within half a second that a token was revoked, an
   expect(await codeOf(() => tokens.authenticate(bearer(secret)))).toBe('token-revoked');
 });
 
-test('a name that is used again is another token: what the first one had authorized stays revoked', async () => {
+test('a name that is used again is another token: sessions of the first one stay revoked', async () => {
   const state = temporaryDirectory();
   const tokens = await running(state);
   const first = (await tokens.authenticate(bearer(await add(state, wishFor('ci')))))!;
@@ -104,7 +104,7 @@ test('a name that is used again is another token: what the first one had authori
   expect(tokens.stands({ ...first, id: 'grant:x' } satisfies Authorization)).toBeUndefined();
 });
 
-test('a file that is torn while the server runs changes nothing, and is told once', async () => {
+test('a file that is damaged while the server runs changes nothing, and is logged once', async () => {
   const state = temporaryDirectory();
   const tokens = await running(state);
   const secret = await add(state, wishFor('kept'));
@@ -125,7 +125,7 @@ test('a file that is torn while the server runs changes nothing, and is told onc
   expect(await tokens.authenticate(bearer(another))).toBeDefined();
 });
 
-test('whoever adds tokens at the same time loses none of them', async () => {
+test('of tokens that are added at the same time none is lost', async () => {
   const state = temporaryDirectory();
   const names = Array.from({ length: 12 }, (_, index) => `t${index}`);
   await Promise.all(names.map((name) => add(state, wishFor(name))));
@@ -158,7 +158,7 @@ test.each([
   expect(await codeOf(() => readTokens(createFileState(state)))).toBe('config-invalid');
 });
 
-test('a name that is taken, and one that nobody has, change nothing', async () => {
+test('adding a name that is taken, or removing an unknown one, changes nothing', async () => {
   const state = temporaryDirectory();
   await add(state, wishFor('one'));
   const before = readFileSync(path.join(state, 'tokens.json'), 'utf8');

@@ -60,7 +60,7 @@ test('a node whose clock is a year ahead ends no session, and moves none in time
   expect((await record(session.grant.session))!.createdAtMs).toBe(createdAtMs);
 });
 
-test('a session expires when the clock of the store says so, whatever that of the node says', async () => {
+test('a session expires by the clock of the store, whatever the clock of the node says', async () => {
   const memory = createMemoryObjects();
   let aheadMs = 0;
   const objects = { ...memory, now: async () => (await memory.now()) + aheadMs };

@@ -42,7 +42,7 @@ test('a lease that is over is taken by another node in a new term, and the first
   expect([await a.hold(), a.isHeld()]).toEqual([false, false]);
 });
 
-test('a node that resigns leaves the lease to whichever asks next', async () => {
+test('a node that resigns leaves the lease to the next node that asks', async () => {
   const { elections } = openElections();
   const [a, b] = elections;
   await a.hold();

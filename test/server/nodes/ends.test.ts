@@ -42,7 +42,7 @@ test('an abort is refused while another node publishes, and the tree is publishe
   expect(await publishedEntries(b, session.transfer)).toBe(41);
 });
 
-test('an abort of what a dead node has published in part finishes it in place of leaving a part', async () => {
+test('an abort of a tree that a dead node has published in part finishes the tree', async () => {
   const scene = await openNodes();
   const [, b] = scene.nodes;
   const session = await leftInTheMiddle(scene, 5);
@@ -54,7 +54,7 @@ test('an abort of what a dead node has published in part finishes it in place of
   await until(async () => (await b.stores.content.listStaging()).length === 0);
 });
 
-test('what failed before anything was in its place can be aborted at any node', async () => {
+test('a commit that failed before it published anything can be aborted at any node', async () => {
   const { nodes } = await openNodes();
   const [a, b] = nodes;
   await (await pushed(a, treeOf(a, 'in/the-way', 1))).commit();

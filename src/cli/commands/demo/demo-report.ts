@@ -46,7 +46,7 @@ export function reportLines(result: DemoResult): string[] {
 function verdict({ comparison, push, pull }: DemoResult): string {
   if (comparison.differences.length > 0) return 'THE TREES DIFFER. This must not happen: please report it.';
   if (push.leftOut.length + pull.leftOut.length > 0) {
-    return 'Every entry came back as it was sent, but for those that are named above.';
+    return 'Every entry came back as it was sent, except those that are named above.';
   }
   return 'Nothing was lost, and nothing was mixed up: the copy is equal to the source.';
 }

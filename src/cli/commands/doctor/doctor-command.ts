@@ -9,9 +9,9 @@ import { parseDuration } from '../../options/quantities.ts';
 const OPTIONS = {
   thorough: flag(
     '--thorough',
-    'try a silence of 65s, which is longer than many proxies wait, and 64 MiB over one connection',
+    'also test a silence of 65s, longer than many proxies wait, and 64 MiB over one connection',
   ),
-  silence: value('--silence <duration>', 'how long a silence to try (default: 15s)', parseSilence),
+  silence: value('--silence <duration>', 'length of the silence to test (default: 15s)', parseSilence),
 };
 
 /** What a user says of the examination; `silence` is in milliseconds. */
@@ -32,7 +32,7 @@ ${TLS_NOTE}`;
 export function addDoctor(program: Command, run: Run<[url: string, values: DoctorValues]>): void {
   const doctor = program
     .command('doctor')
-    .description('find out what goes wrong between this machine and a server, and the remedy')
+    .description('find problems between this machine and a server, and name the remedies')
     .argument('<url>');
   addJson(addAccess(addOptions(doctor, GROUPS.what, OPTIONS)));
   addNotes(doctor, NOTES).action(run);

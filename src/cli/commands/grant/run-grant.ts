@@ -36,7 +36,7 @@ export type GrantRequest = { readonly url: URL } & (
 /** What the holder of a grant may do, by its word in lists. */
 const MAY = {
   push: 'push to',
-  append: 'push what is new to',
+  append: 'push new files to',
   drop: 'drop something into',
   pull: 'pull from',
 } as const;
@@ -110,7 +110,7 @@ function issued(url: URL, reply: GrantReply, out: string | undefined, isJson: bo
   const where =
     out === undefined
       ? 'it follows, and is shown only this once'
-      : `it is in the file ${printable(out)}; give that to the person who is to use it`;
+      : `it is in the file ${printable(out)}; give that file to the person who will use it`;
   const lines = [
     `cairn: a client with this grant may ${what} ${printable(url.href)} until ${momentText(info.expiresAtMs)}${most}`,
     `cairn: ${where}; the client takes it as CAIRN_TOKEN or --token-file`,

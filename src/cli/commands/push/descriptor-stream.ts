@@ -28,9 +28,13 @@ export function readDescriptor(fd: number, name: string): AsyncIterable<Uint8Arr
     stream.on('error', () => undefined);
     return readAll(stream, name);
   } catch (error) {
-    throw new CairnError('source-unsupported', `${name} cannot be read: it is of no kind that has bytes`, {
-      cause: error,
-    });
+    throw new CairnError(
+      'source-unsupported',
+      `${name} cannot be read: it is not a kind of file that has bytes`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 

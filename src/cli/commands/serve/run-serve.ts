@@ -217,11 +217,14 @@ function localEntry(
 async function register(registration: ServerRegistration, log: Log): Promise<() => Promise<void>> {
   try {
     const leave = await registerServer(await openStateHome(), registration);
-    return () => leave().catch((err: unknown) => log.warn({ err }, 'the registration of this server stays'));
+    return () =>
+      leave().catch((err: unknown) =>
+        log.warn({ err }, 'the registration of this server could not be removed'),
+      );
   } catch (error) {
     log.warn(
       { err: error },
-      'the server could not be registered: clients of this user have to be given the token',
+      'the server could not be registered: clients of this user need --token-file or CAIRN_TOKEN',
     );
     return async () => undefined;
   }

@@ -114,7 +114,7 @@ const LIMITS: readonly SettableLimit[] = [
   limit('body-idle', 'idleBodyMs', {
     unit: 'duration',
     range: TIME,
-    what: 'how long no byte of a body or an answer may move',
+    what: 'longest time without a byte of a body or an answer',
   }),
   limit('body-rate', 'minBodyRate', {
     unit: 'rate',

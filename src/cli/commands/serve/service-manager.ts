@@ -44,13 +44,13 @@ export async function openServiceManager(
   if (address === undefined || address === '') return NONE;
   if (!isUnixAddress(address)) {
     const why = 'NOTIFY_SOCKET is neither a path nor the @name of an abstract socket';
-    log.warn({ notifySocket: printable(address) }, `the service manager is told nothing: ${why}`);
+    log.warn({ notifySocket: printable(address) }, `the service manager is not notified: ${why}`);
     return NONE;
   }
   const send = (await loadNative())?.sendDatagram;
   if (send === undefined) {
     const why = 'this cairn has no native calls (koffi is not installed): run it with Type=exec';
-    log.warn({ notifySocket: printable(address) }, `the service manager is told nothing: ${why}`);
+    log.warn({ notifySocket: printable(address) }, `the service manager is not notified: ${why}`);
     return NONE;
   }
   return createManager(createTeller(address, send, log), watchdogOf(environment));
@@ -77,7 +77,7 @@ function createManager(teller: Teller, watchdogMs: number | undefined): ServiceM
     },
     stopping: () => {
       state = 'stopping';
-      teller.tell('STOPPING=1', 'STATUS=finishing what is under way');
+      teller.tell('STOPPING=1', 'STATUS=finishing the running requests');
     },
     close: () => {
       clearInterval(watchdog);
@@ -106,7 +106,7 @@ function createTeller(address: string, send: SendDatagram, log: Pick<Logger, 'wa
           timer = setTimeout(flush, AGAIN_MS).unref();
           return;
         }
-        if (!hasWarned) log.warn({ err: error }, 'the service manager could not be told');
+        if (!hasWarned) log.warn({ err: error }, 'the service manager could not be notified');
         hasWarned = true;
       }
       waiting.shift();

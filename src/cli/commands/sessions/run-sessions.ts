@@ -92,7 +92,7 @@ async function abortEach(
       await server.abort(id);
     } catch (error) {
       if (!all || !(error instanceof CairnError) || !PASSED_OVER.has(error.code)) throw error;
-      if (!json && !quiet) process.stderr.write(`cairn: passed over ${id}: ${printable(error.message)}\n`);
+      if (!json && !quiet) process.stderr.write(`cairn: skipped ${id}: ${printable(error.message)}\n`);
       continue;
     }
     aborted += 1;

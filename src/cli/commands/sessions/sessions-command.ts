@@ -32,8 +32,10 @@ const CHOICE = ofThisCommand({
     SESSION_STATES,
   ),
   owner: text('--owner <owner>', 'only sessions of this owner'),
-  olderThan: value('--older-than <duration>', 'only sessions without a request for so long', (option, word) =>
-    parseDuration(option, word, { maxMs: YEAR_MS }),
+  olderThan: value(
+    '--older-than <duration>',
+    'only sessions without a request for this long',
+    (option, word) => parseDuration(option, word, { maxMs: YEAR_MS }),
   ),
 });
 const SHOW = ofThisCommand({

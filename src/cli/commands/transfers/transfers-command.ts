@@ -6,7 +6,7 @@ import { addOptions, flag, GROUPS, ofThisCommand, type Run, type ValuesOf } from
 
 const RESUME = { quiet: flag('-q, --quiet', 'print nothing but errors') };
 const RM = ofThisCommand({
-  all: flag('--all', 'remove every transfer that does not run'),
+  all: flag('--all', 'remove every transfer that is not running'),
   abort: flag('--abort', 'also free the bytes at the server now, not when the lease ends'),
 });
 

@@ -6,11 +6,11 @@ import { addOptions, flag, GROUPS, ofThisCommand, type Run, type ValuesOf } from
 
 const RM = ofThisCommand({
   recursive: flag('-r, --recursive', 'remove directories with everything in them'),
-  force: flag('-f, --force', 'count nothing at a URL as success'),
+  force: flag('-f, --force', 'succeed also where there is nothing at a URL'),
 });
 const MV = ofThisCommand({ force: flag('-f, --force', 'replace a file at the new URL') });
 const MKDIR = ofThisCommand({
-  parents: flag('-p, --parents', 'also make missing parents; a directory at a URL is no error'),
+  parents: flag('-p, --parents', 'also make missing parents, and accept a directory that exists'),
 });
 
 /** What a user says of `cairn rm`. */

@@ -38,9 +38,13 @@ export function createPublicHandler(
   return async (exchange) => {
     const authorization = await authenticateAnswer(exchange);
     if (exchange.method !== 'GET' && exchange.method !== 'HEAD') {
-      throw new CairnError('method-not-allowed', `${exchange.method} does nothing to a file here; push it`, {
-        details: { allow: 'GET, HEAD' },
-      });
+      throw new CairnError(
+        'method-not-allowed',
+        `${exchange.method} is not possible for a file here; use cairn push`,
+        {
+          details: { allow: 'GET, HEAD' },
+        },
+      );
     }
     const path = targetPathOf(exchange.path);
     // Before the lookup: a client without either scope must not learn which paths exist.

@@ -38,7 +38,7 @@ function setFile(publication: Publication, directory: Directory, name: string, e
   try {
     const stat = fstatSync(fd);
     if (!stat.isFile()) {
-      throw new CairnError('source-changed', `"${printable(name)}" is no regular file any more`);
+      throw new CairnError('source-changed', `"${printable(name)}" is no longer a regular file`);
     }
     fchmodSync(fd, publication.modeOf(entry, stat.mode & MODE_BITS));
     publication.times.set(fd, entry.mtimeNs);

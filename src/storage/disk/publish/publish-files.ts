@@ -130,7 +130,7 @@ async function syncEach(batch: readonly Prepared[]): Promise<void> {
       await Promise.all(open.slice(from, from + PARALLEL_SYNCS).map((fd) => fsyncLater(fd)));
     }
   } catch (error) {
-    throw storageError(error, 'syncing what is about to be published');
+    throw storageError(error, 'syncing the files before they are published');
   } finally {
     closeAll(batch);
   }

@@ -53,7 +53,7 @@ function isAdded({ native }: Publication, from: FinalPlace, to: FinalPlace): boo
     if (!NO_LINKS.has(system)) throw error;
     if (native?.renameNewAt !== undefined)
       return native.renameNewAt(from.directory.fd, from.name, to.directory.fd, to.name);
-    const message = 'the file system knows no way to add a file without the risk of replacing one';
+    const message = 'the file system cannot add a file without the risk of replacing one';
     throw new CairnError('storage-unsupported', message, { cause: error });
   }
 }

@@ -139,7 +139,7 @@ async function moveAside(publication: Publication, entryIndex: number, to: Final
 export function conflict(wanted: EntryType, there: EntryType, path: string): CairnError {
   return new CairnError(
     wanted === 'directory' ? 'not-directory' : 'is-directory',
-    `the transfer has a ${wanted} where the target has a ${there}: "${printable(path)}"; move it away, or replace it with all that is in it by --force-replace`,
+    `the transfer has a ${wanted} where the target has a ${there}: "${printable(path)}"; move it away, or replace it and everything in it with --force-replace`,
     { details: { path, wanted, there } },
   );
 }
@@ -148,7 +148,7 @@ export function conflict(wanted: EntryType, there: EntryType, path: string): Cai
 export function linkInTheWay(path: string): CairnError {
   return new CairnError(
     'symlink-refused',
-    `the transfer has a directory where the target has a symbolic link to one: "${printable(path)}"; it is not followed; remove it, or replace it by --force-replace`,
+    `the transfer has a directory where the target has a symbolic link to one: "${printable(path)}"; it is not followed; remove it, or replace it with --force-replace`,
     { details: { path, wanted: 'directory', there: 'symlink' } },
   );
 }

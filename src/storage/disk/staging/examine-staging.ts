@@ -37,13 +37,13 @@ export async function examineJournal(
       tell('journal-torn', `its journal ends in a write that was cut (${tornBytes} bytes)`, 'cut off');
     }
     if (sizeBytes === 0 && listFolder(folder).some((name) => /^[ec]\d+$/.test(name))) {
-      tell('journal-missing', 'its journal is gone', 'begun anew; what was staged is sent again');
+      tell('journal-missing', 'its journal is gone', 'begun anew; the staged chunks are sent again');
     }
     return log;
   } catch (error) {
     if (!(error instanceof CairnError) || error.code !== 'journal-corrupt') throw error;
-    const remedy = 'removed; what was staged is sent again';
-    tell('journal-foreign', 'its journal is of another transfer, or no journal', remedy);
+    const remedy = 'removed; the staged chunks are sent again';
+    tell('journal-foreign', 'its journal belongs to another transfer, or is not a journal', remedy);
     if (upkeep !== 'report') remove(folder, JOURNAL_NAME);
     return emptyLog(binding);
   }

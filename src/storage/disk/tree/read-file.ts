@@ -168,7 +168,7 @@ function checkEnd(fd: number, path: string, sizeBytes: number): void {
 }
 
 function unsized(path: string, than: 'more' | 'fewer'): CairnError {
-  const message = `"${printable(path)}" changed while it was being read: it has ${than} bytes than it is said to have`;
+  const message = `"${printable(path)}" changed while it was being read: it has ${than} bytes than its size says`;
   return new CairnError('source-changed', message, { details: { path } });
 }
 

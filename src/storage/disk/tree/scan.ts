@@ -23,7 +23,7 @@ const BATCH_ENTRIES = 500;
 const PATH_CODES: ReadonlySet<ErrorCode> = new Set(['path-unsafe', 'path-too-long', 'path-reserved']);
 
 /** The notice for a file that has content and no size. */
-const UNSIZED = 'its size is said to be 0, and yet it has content; push it from standard input';
+const UNSIZED = 'its size is 0 in the file system, but it has content; push it from standard input';
 
 interface Level {
   /** Relative to the start of the scan. */
@@ -178,7 +178,7 @@ class TreeScan {
     this.#batch.push(found);
     if (found.entry.mtimeNs === stat.mtimeNs) return;
     const year = stat.mtimeNs < 0n ? 'before 1678' : 'after 2261';
-    const message = `its modification time, ${year}, is out of range, and is carried as the nearest that is not`;
+    const message = `its modification time, ${year}, is out of range, and is carried as the nearest one in range`;
     this.#onNotice({ code: 'time-out-of-range', path: printable(path), message });
   }
 
@@ -212,7 +212,7 @@ class TreeScan {
   }
 
   #goneNotice(path: string): void {
-    this.#notice('source-changed', path, 'it went away while it was looked at');
+    this.#notice('source-changed', path, 'it disappeared during the scan');
   }
 
   #isPassedOver({ ino, dev }: { readonly ino: bigint; readonly dev: bigint }): boolean {

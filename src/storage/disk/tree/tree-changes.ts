@@ -50,7 +50,7 @@ export async function removeAt(
       rmdirSync(directory.at(name));
     } catch (error) {
       if (!['ENOTEMPTY', 'EEXIST'].includes(systemCodeOf(error) ?? '')) throw error;
-      const message = `"${printable(path)}" is a directory that is not empty; --recursive removes it with all that is in it`;
+      const message = `"${printable(path)}" is a directory that is not empty; --recursive removes it with everything in it`;
       throw new CairnError('is-directory', message, { cause: error, details: { path } });
     }
     directory.sync();

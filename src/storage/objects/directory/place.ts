@@ -50,7 +50,7 @@ async function checkFormat(path: string): Promise<void> {
   const text = (await readIfThere(path))?.toString();
   if (text === FORMAT) return;
   if (text === undefined) return replaceFileDurably(path, FORMAT);
-  const message = `"${printable(path)}" is not that of objects which this cairn knows; use the cairn that wrote it`;
+  const message = `"${printable(path)}" holds objects in a format that this cairn does not know; use the cairn that wrote it`;
   throw new CairnError('journal-version', message);
 }
 

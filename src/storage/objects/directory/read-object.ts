@@ -33,7 +33,7 @@ export async function getObject(
   }
   throw new CairnError(
     'server-busy',
-    `the object "${printable(key)}" is replaced again and again; try later`,
+    `the object "${printable(key)}" is replaced by others again and again; try again later`,
   );
 }
 

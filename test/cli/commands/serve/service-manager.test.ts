@@ -52,7 +52,7 @@ describe('without a manager that can be told', () => {
     manager.ready('serving');
     manager.stopping();
     manager.close();
-    expect(warnings).toEqual(['the service manager could not be told']);
+    expect(warnings).toEqual(['the service manager could not be notified']);
   });
 });
 
@@ -75,7 +75,7 @@ describe.runIf(canReceiveDatagrams)('a manager (needs perl)', () => {
       expect.stringMatching(at),
       'READY=1;STATUS=serving /a READY=0;',
       expect.stringMatching(at),
-      'STOPPING=1;STATUS=finishing what is under way;',
+      'STOPPING=1;STATUS=finishing the running requests;',
     ]);
     expect(BigInt(at.exec(socket.messages[1]!)![1]!)).toBeGreaterThanOrEqual(before);
   });
