@@ -1,4 +1,4 @@
-/** What a client is told when it gets a session: the values that both sides have agreed on. */
+/** The terms of a session as its client gets them: the values that both sides have agreed on. */
 import { CairnError } from '../../../base/errors.ts';
 import type { SessionGrant } from '../../../wire/messages.ts';
 import { DEFAULT_SYNC_MODE, type SyncMode } from '../../../session/sync-mode.ts';
@@ -8,19 +8,19 @@ import { existingOf, mayCompare } from '../../../session/scopes.ts';
 import { OWN_ENCODINGS } from '../../../transfer/zlib-pump.ts';
 import type { SessionTimes } from './session-times.ts';
 
-/** What is told of every session of one server. */
+/** The parts of the terms of every session of one server. */
 export interface GrantTerms {
   readonly times: Pick<SessionTimes, 'now' | 'leaseMs' | 'maxAgeMs'>;
-  /** Milliseconds since 1970 as the world counts them, by which tokens end. */
+  /** Milliseconds since 1970 by the wall clock, by which tokens end. */
   readonly wallNow: () => number;
   /** Whether the store keeps the bytes of chunks that were cut half-way. */
   readonly holdsPartialChunks: boolean;
 }
 
-/** What a client is told when it gets a session, with the secret that it proves itself with. */
+/** The terms of a session, with the secret that proves the client's later requests. */
 export type GrantOf = (record: SessionRecord, credential: string, resumed: boolean) => SessionGrant;
 
-/** Makes what tells the clients of one server. */
+/** Makes the function that states the terms of one server's sessions. */
 export function createGrantOf(terms: GrantTerms): GrantOf {
   return (record, credential, resumed) => grantOf(terms, record, { credential, resumed });
 }
@@ -32,7 +32,7 @@ function grantOf(
 ): SessionGrant {
   const { state } = record;
   if (state === 'suspended' || state === 'aborted' || state === 'expired') {
-    throw new CairnError('internal', `a session that is ${state} was granted`);
+    throw new CairnError('internal', `a session that is ${state} was given to a client`);
   }
   return {
     session: record.id,
@@ -60,7 +60,7 @@ function preservingOf({ preserveModes }: SessionRecord): Pick<SessionGrant, 'pre
   return preserveModes === true ? { preservesModes: true } : {};
 }
 
-/** What a push does to what is there, where that is not to know and to replace it. */
+/** What a push does to existing files, where it may not see and replace them. */
 function placingOf({ authorization }: SessionRecord): Pick<SessionGrant, 'existing' | 'isBlind'> {
   const { scopes = [] } = authorization ?? {};
   const existing = existingOf(scopes);
@@ -70,19 +70,19 @@ function placingOf({ authorization }: SessionRecord): Pick<SessionGrant, 'existi
   };
 }
 
-/** How long the session is authorized for from now on, where that has an end. */
+/** How long the session is authorized from now on, if that has an end. */
 export function authorizedFor({ authorization }: SessionRecord, nowMs: number): { authorizedForMs?: number } {
   const { expiresAtMs } = authorization ?? {};
   return expiresAtMs === undefined ? {} : { authorizedForMs: Math.max(1, Math.round(expiresAtMs - nowMs)) };
 }
 
-/** The encodings of an epoch, as far as there are any. */
+/** The agreed encodings of an epoch, if there are any. */
 export function encodingsOf(offered: readonly string[] | undefined): { encodings?: ChunkEncoding[] } {
   const encodings = agreedEncodings(offered, OWN_ENCODINGS);
   return encodings.length === 0 ? {} : { encodings };
 }
 
-/** When sync points of a session come. */
+/** The sync mode of a session. */
 export function syncOf({ sync = DEFAULT_SYNC_MODE }: SessionRecord): SyncMode {
   return sync;
 }
