@@ -161,7 +161,7 @@ describe('the configuration maps claims', () => {
   );
 
   test.each([
-    ['{', 'no JSON'],
+    ['{', 'not JSON'],
     ['[]', 'not valid'],
     ['{"algoritms":["RS256"]}', 'algoritms: there is no such member'],
     ['{"algorithms":["HS256"]}', 'algorithms'],
@@ -188,7 +188,7 @@ describe('a token that is not good', () => {
     ['no end', { exp: undefined } as never, {}, 'unauthenticated', 'exp'],
     ['an end that is no number', { exp: '9999999999' } as never, {}, 'unauthenticated', 'exp'],
     ['an end that is over', { exp: now() - 31 }, {}, 'token-expired', 'expired'],
-    ['a beginning that is not yet', { nbf: now() + 100 }, {}, 'unauthenticated', 'not valid yet'],
+    ['a beginning that is not yet', { nbf: now() + 3600 }, {}, 'unauthenticated', 'not valid yet'],
     ['the type of any JWT', {}, { typ: 'JWT' }, 'unauthenticated', 'at+jwt'],
     ['no type', {}, { typ: undefined }, 'unauthenticated', 'at+jwt'],
     ['the type of something else', {}, { typ: 'logout+jwt' }, 'unauthenticated', 'at+jwt'],
