@@ -148,7 +148,7 @@ describe('an untrusted certificate', () => {
     const unknown = await ls(server.secureUrl, server.token);
     expect([unknown.exitCode, unknown.last['code']]).toEqual([6, 'certificate-untrusted']);
     expect(unknown.last['message']).toMatch(
-      /127\.0\.0\.1.*"House of Stones" is not among those that it shows.*--tls-ca FILE/,
+      /127\.0\.0\.1.*"House of Stones" is neither shown by the server nor trusted here.*--tls-ca FILE/,
     );
     const other = writeAuthorities(await issueAuthority('House of Sticks'));
     const wrong = await ls(server.secureUrl, server.token, ['--tls-ca', other]);

@@ -177,7 +177,7 @@ test('a quota says how much is used, and a token of the same owner with a larger
   expect(refused.last['message']).toContain('may push 1.46 MiB in all: 1.00 MiB were published');
   // Nothing is left of what was refused: it does not use up the sessions.
   for (let round = 0; round < 4; round++)
-    expect((await it.push(small, '/b')).last['message']).toContain('0 B are of unfinished transfers');
+    expect((await it.push(small, '/b')).last['message']).toContain('unfinished transfers have 0 B');
   const listed = (await it.token('list', '--json')).lines.find(({ name }) => name === 'small');
   expect(listed).toMatchObject({
     quota: { bytes: 1500 * 1024, sessions: 3 },
