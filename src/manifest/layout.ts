@@ -39,6 +39,10 @@ export interface Layout {
   chunksOf(entryIndex: number): { readonly first: number; readonly count: number };
   /** Where an entry that carries bytes starts in its first chunk, in bytes. */
   chunkOffsetOf(entryIndex: number): number;
+  /** Bytes of an entry that are carried; 0 for a stream of unknown size. */
+  carriedBytesOf(entryIndex: number): number;
+  /** Whether an entry has chunks of its own: false where it is packed with others, or carries no bytes. */
+  isLarge(entryIndex: number): boolean;
 }
 
 /** Most chunks of one transfer; a manifest that needs more needs larger chunks. */
@@ -114,6 +118,10 @@ function tableLayout(manifest: Pick<Manifest, 'entries' | 'chunkSizeBytes'>, tab
     return lowerBound(firstChunks, chunk + 1) - 1;
   };
   const isPacked = (slot: number): boolean => sizeOf(slot) < chunkSizeBytes;
+  const carriedBytesOf = (entryIndex: number): number => {
+    const slot = lowerBound(carriers, entryIndex);
+    return carriers[slot] === entryIndex ? sizeOf(slot) : 0;
+  };
   const firstSlotOf = (chunk: number): number => {
     const last = lastSlotOf(chunk);
     return isPacked(last) ? lowerBound(firstChunks, chunk) : last;
@@ -149,6 +157,8 @@ function tableLayout(manifest: Pick<Manifest, 'entries' | 'chunkSizeBytes'>, tab
       return { first: firstChunks[slot]!, count: Math.ceil(sizeOf(slot) / chunkSizeBytes) };
     },
     chunkOffsetOf: (entryIndex) => chunkOffsets[lowerBound(carriers, entryIndex)] ?? 0,
+    carriedBytesOf,
+    isLarge: (entryIndex) => carriedBytesOf(entryIndex) >= chunkSizeBytes,
   };
 }
 
@@ -177,6 +187,8 @@ function streamLayout(chunkSizeBytes: number, sizeBytes: number | undefined): La
     carriesOnly: (_chunk, isSuch) => isSuch(0),
     chunksOf: (entryIndex) => ({ first: 0, count: entryIndex === 0 ? chunkCount : 0 }),
     chunkOffsetOf: () => 0,
+    carriedBytesOf: () => sizeBytes ?? 0,
+    isLarge: (entryIndex) => entryIndex === 0,
   };
 }
 

@@ -18,12 +18,8 @@ export interface Whole {
 }
 
 /** The whole without the excluded entries, for a transfer of known size. */
-export function wholeOf(
-  { entries }: Pick<Manifest, 'entries'>,
-  layout: Layout,
-  excluded: ReadonlyChunkSet,
-): Whole {
-  const { chunks, bytes } = emptiedChunks(entries, layout, excluded);
+export function wholeOf(layout: Layout, excluded: ReadonlyChunkSet): Whole {
+  const { chunks, bytes } = emptiedChunks(layout, excluded);
   return { layout, skipped: chunks, bytesTotal: (layout.bytesTotal ?? 0) - bytes };
 }
 
@@ -51,7 +47,7 @@ export function makeClaim(
   digests: ChunkDigests,
   excluded: ReadonlyChunkSet,
 ): CommitRequest {
-  const whole = wholeOf(manifest, layout, excluded);
+  const whole = wholeOf(layout, excluded);
   const digest = digestOfWhole(manifest, whole, (chunk) => digests.get(chunk));
   return { digest, bytesTotal: whole.bytesTotal, excluded: excluded.runs() };
 }

@@ -1,11 +1,9 @@
 /** Finds chunks that need not be sent, because they carry only excluded entries. */
-import type { EntryList } from '../manifest/entry-table.ts';
 import type { Layout } from '../manifest/layout.ts';
 import { ChunkSet, type ReadonlyChunkSet } from '../checkpoint/chunk-set.ts';
 
 /** The chunks that carry only bytes of `excluded` entries, and the sum of their bytes. */
 export function emptiedChunks(
-  entries: EntryList,
   layout: Layout,
   excluded: ReadonlyChunkSet,
 ): { readonly chunks: ChunkSet; readonly bytes: number } {
@@ -20,7 +18,7 @@ export function emptiedChunks(
     if (count > 1) chunks.addRun(first, count);
     else if (first !== lookedAt && layout.carriesOnly(first, isExcluded)) chunks.add(first);
     lookedAt = first;
-    if (chunks.has(first)) bytes += entries.sizeOf(entryIndex);
+    if (chunks.has(first)) bytes += layout.carriedBytesOf(entryIndex);
   }
   return { chunks, bytes };
 }

@@ -101,6 +101,19 @@ describe('the layout of a tree', () => {
     );
   });
 
+  it('knows how much of an entry is carried, and whether it shares its chunk', () => {
+    fc.assert(
+      fc.property(tree, presence, (entries, present) => {
+        const layout = layoutOf(entries, (index) => present(index));
+        for (const [index, { sizeBytes }] of entries.entries()) {
+          const carried = present(index) ? 0 : sizeBytes;
+          expect(layout.carriedBytesOf(index)).toBe(carried);
+          expect(layout.isLarge(index)).toBe(carried >= CHUNK);
+        }
+      }),
+    );
+  });
+
   it('is the same whenever it is computed, and does not look at names, modes or times', () => {
     fc.assert(
       fc.property(tree, (entries) => {
@@ -254,6 +267,8 @@ describe('the layout of a stream', () => {
   ])('has for %i bytes %i chunks', (sizeBytes, chunkCount) => {
     expect(streamOf(sizeBytes)).toMatchObject({ chunkCount, bytesTotal: sizeBytes });
     expect(streamOf(sizeBytes).chunksOf(0)).toEqual({ first: 0, count: chunkCount });
+    expect(streamOf(sizeBytes).isLarge(0)).toBe(true);
+    expect(streamOf(sizeBytes).carriedBytesOf(0)).toBe(sizeBytes);
   });
 
   it('says that it does not know its size while it does not', () => {

@@ -7,7 +7,7 @@ import { createLayout, type Layout } from '../../src/manifest/layout.ts';
 
 const CHUNK = 1000;
 
-function treeOf(sizes: readonly number[], present: ReadonlySet<number> = new Set()) {
+function treeOf(sizes: readonly number[], present: ReadonlySet<number> = new Set()): Layout {
   const entries = EntryTable.from(
     sizes.map((sizeBytes, index) => ({
       type: 'file' as const,
@@ -19,7 +19,7 @@ function treeOf(sizes: readonly number[], present: ReadonlySet<number> = new Set
     })),
   );
   const isPresent = (index: number): boolean => present.has(index);
-  return { entries, layout: createLayout({ entries, chunkSizeBytes: CHUNK }, { isPresent }) };
+  return createLayout({ entries, chunkSizeBytes: CHUNK }, { isPresent });
 }
 
 function setOf(indices: Iterable<number>): ChunkSet {
@@ -37,7 +37,7 @@ test('chunks are emptied where each entry of theirs is left out, and no others',
   fc.assert(
     fc.property(fc.array(row, { maxLength: 40 }), (rows) => {
       const present = new Set(rows.flatMap(({ isThere }, index) => (isThere === 0 ? [index] : [])));
-      const { entries, layout } = treeOf(
+      const layout = treeOf(
         rows.map(({ size }) => size),
         present,
       );
@@ -45,7 +45,7 @@ test('chunks are emptied where each entry of theirs is left out, and no others',
       const expected = Array.from({ length: layout.chunkCount }, (_, chunk) => chunk).filter((chunk) =>
         [...layout.segmentsOf(chunk)].every(({ entryIndex }) => excluded.has(entryIndex)),
       );
-      const { chunks, bytes } = emptiedChunks(entries, layout, excluded);
+      const { chunks, bytes } = emptiedChunks(layout, excluded);
       expect([...chunks.values()]).toEqual(expected);
       expect(bytes).toBe(expected.reduce((sum, chunk) => sum + layout.chunkLengthBytes(chunk), 0));
     }),
@@ -56,7 +56,7 @@ test.each([
   ['all', 1000],
   ['all but the last', 999],
 ])('a chunk of a thousand files of which %s are left out is looked at once', (_, count) => {
-  const { entries, layout } = treeOf(Array.from({ length: 1000 }, () => 1));
+  const layout = treeOf(Array.from({ length: 1000 }, () => 1));
   let looks = 0;
   const counted: Layout = {
     ...layout,
@@ -65,13 +65,13 @@ test.each([
       return layout.carriesOnly(chunk, isSuch);
     },
   };
-  const { chunks, bytes } = emptiedChunks(entries, counted, ChunkSet.fromRuns([0, count], 1000));
+  const { chunks, bytes } = emptiedChunks(counted, ChunkSet.fromRuns([0, count], 1000));
   expect([looks, chunks.size, bytes]).toEqual([1, count === 1000 ? 1 : 0, count === 1000 ? 1000 : 0]);
 });
 
 test('a file of sixteen million chunks that is left out is not looked at chunk by chunk', () => {
-  const { entries, layout } = treeOf([2 ** 24 * CHUNK]);
+  const layout = treeOf([2 ** 24 * CHUNK]);
   const counted: Layout = { ...layout, carriesOnly: () => expect.fail('the chunks are all of one file') };
-  const { chunks, bytes } = emptiedChunks(entries, counted, ChunkSet.fromRuns([0, 1], 1));
+  const { chunks, bytes } = emptiedChunks(counted, ChunkSet.fromRuns([0, 1], 1));
   expect([chunks.runs(), bytes]).toEqual([[0, 2 ** 24], 2 ** 24 * CHUNK]);
 });

@@ -122,8 +122,8 @@ function stagedBytes(staging: ChunkStaging, layout: Layout): number {
  * with the bytes that it had before, which a server that was restarted cannot know any more: they come again.
  */
 async function fetchShared(job: PullJob, before: ReadonlyChunkSet): Promise<void> {
-  const { manifest, layout, excluded, staging, board, progress } = job;
-  const emptied = emptiedChunks(manifest.entries, layout, excluded).chunks;
+  const { layout, excluded, staging, board, progress } = job;
+  const emptied = emptiedChunks(layout, excluded).chunks;
   const shared = new Set<number>();
   for (const entryIndex of excluded.values()) {
     if (before.has(entryIndex)) continue;

@@ -71,7 +71,7 @@ async function takeOverRest(job: PushJob, earlier: CheckpointReply): Promise<voi
 /** Counts as resumed all that an earlier run had brought when it asked for the commit. */
 export function countResumed({ layout, manifest, progress }: Pass, { excluded: runs }: CommitRequest): void {
   const excluded = ChunkSet.fromRuns(runs, manifest.entries.length);
-  const emptied = emptiedChunks(manifest.entries, layout, excluded).chunks;
+  const emptied = emptiedChunks(layout, excluded).chunks;
   for (const chunk of range(layout.chunkCount)) {
     if (!emptied.has(chunk)) progress.resumed(chunk, layout.chunkLengthBytes(chunk));
   }

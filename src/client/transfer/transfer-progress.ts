@@ -95,9 +95,8 @@ function createFileChanges(
   return (chunk, doneBytes, resumedBytes) => {
     const [segment] = layout.segmentsOf(chunk);
     if (segment === undefined || hasNoSize) return;
-    if (manifest.entries.sizeOf(segment.entryIndex) < manifest.chunkSizeBytes)
-      changePacked(chunk, doneBytes, resumedBytes > 0);
-    else changeFile(segment.entryIndex, doneBytes, resumedBytes);
+    if (layout.isLarge(segment.entryIndex)) changeFile(segment.entryIndex, doneBytes, resumedBytes);
+    else changePacked(chunk, doneBytes, resumedBytes > 0);
   };
 }
 

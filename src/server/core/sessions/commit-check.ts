@@ -71,7 +71,7 @@ function wantedOf(plan: TransferPlan, { bytesTotal, excluded: runs }: Claim): Wa
     const ended = createLayout(manifest, { streamSizeBytes });
     return { layout: ended, skipped: new ChunkSet(), bytesTotal: streamSizeBytes, excluded };
   }
-  return { ...wholeOf(manifest, layout, excluded), excluded };
+  return { ...wholeOf(layout, excluded), excluded };
 }
 
 function checkNoneMissing(wanted: Wanted, there: ReadonlyChunkSet): void {

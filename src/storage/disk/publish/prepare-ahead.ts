@@ -10,7 +10,7 @@ import { createBreather } from '../../../base/breather.ts';
 import type { PreparedFiles } from './publication.ts';
 import { PackedChunks } from './packed-chunks.ts';
 import { type PreparePlace, prepareSmall } from './prepare-entry.ts';
-import { firstEntryOf, isLarge, preparedName } from '../staging/staged-names.ts';
+import { firstEntryOf, preparedName } from '../staging/staged-names.ts';
 
 /** Most files of one transfer that are prepared early: they take room beside the chunks that contain them. */
 const MAX_FILES = 65_536;
@@ -47,7 +47,7 @@ export class PreparedAhead {
   /** A chunk is whole, and its digest agreed. Files made of its earlier bytes no longer count. */
   add(chunk: number): void {
     this.forget(chunk);
-    if (this.#isOver || isLarge(this.#transfer, firstEntryOf(this.#transfer, chunk))) return;
+    if (this.#isOver || this.#transfer.layout.isLarge(firstEntryOf(this.#transfer, chunk))) return;
     this.#cuts.set(chunk, { upTo: -1 });
     this.#waiting.push(chunk);
     this.#running ??= this.#run();

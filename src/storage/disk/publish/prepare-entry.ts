@@ -21,7 +21,7 @@ import { isKeptTime } from '../../../manifest/entry-time.ts';
 import { splitPath } from '../tree/lookup.ts';
 import type { PackedChunks } from './packed-chunks.ts';
 import { finalSizeOf, type Publication, targetOf } from './publication.ts';
-import { entryName, isLarge, preparedName } from '../staging/staged-names.ts';
+import { entryName, preparedName } from '../staging/staged-names.ts';
 
 const GUARDS = constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
@@ -52,7 +52,7 @@ export function prepareEntry(
 ): Prepared | undefined {
   if (entry.type === 'symlink') return prepareLink(publication, entryIndex, entry);
   const sizeBytes = finalSizeOf(publication, entry);
-  if (!isLarge(publication.transfer, entryIndex) || sizeBytes === 0)
+  if (!publication.transfer.layout.isLarge(entryIndex) || sizeBytes === 0)
     return prepareSmall(publication, packed, entryIndex, entry);
   const stagedName = entryName(entryIndex);
   const large = openLarge(publication, stagedName, entry, sizeBytes);

@@ -12,7 +12,7 @@ import { type Prepared, prepareEntry } from './prepare-entry.ts';
 import { finalSizeOf, type Publication, publishedEntries, publishError, targetOf } from './publication.ts';
 import type { FinalPlace } from './replace-type.ts';
 import { isAdding, putInto, wasAdded } from './put-into.ts';
-import { entryName, isLarge, preparedName } from '../staging/staged-names.ts';
+import { entryName, preparedName } from '../staging/staged-names.ts';
 
 /** Files that one syncfs makes durable. */
 const BATCH_FILES = 2048;
@@ -37,7 +37,7 @@ export async function publishFiles(publication: Publication): Promise<void> {
       const prepared = prepare(publication, packed, index, entry);
       if (prepared === 'published') touchParent(publication, entry);
       else if (prepared !== 'refused') batch.push(prepared);
-      if (!isLarge(publication.transfer, index)) copiedBytes += finalSizeOf(publication, entry);
+      if (!publication.transfer.layout.isLarge(index)) copiedBytes += finalSizeOf(publication, entry);
       if (batch.length >= batchFiles || copiedBytes >= BATCH_BYTES) {
         await placeBatch(publication, batch);
         batch = [];
@@ -75,7 +75,7 @@ function prepare(
 }
 
 function stagedAt({ folder, transfer }: Publication, index: number): FinalPlace {
-  return { directory: folder, name: isLarge(transfer, index) ? entryName(index) : preparedName(index) };
+  return { directory: folder, name: transfer.layout.isLarge(index) ? entryName(index) : preparedName(index) };
 }
 
 /** Notes the parent for a sync: the run that renamed the entry may have ended before the new name was durable. */

@@ -10,7 +10,7 @@ import { isKeptTime } from '../../../manifest/entry-time.ts';
 import type { IncomingTransfer } from '../../content-store.ts';
 import type { FileTimes } from '../tree/file-times.ts';
 import { PathFinder } from '../tree/lookup.ts';
-import { chunkPlace, firstEntryOf, isLarge } from './staged-names.ts';
+import { chunkPlace, firstEntryOf } from './staged-names.ts';
 
 /** The errors of looking for a published file where another file is in its place. */
 const NOT_PUBLISHED: ReadonlySet<ErrorCode> = new Set(['symlink-refused', 'storage-unsupported']);
@@ -59,7 +59,7 @@ export function findMissing(
 /** One more than the last chunk that is in the same file. */
 function endOfFile(transfer: IncomingTransfer, chunk: number): number {
   const entryIndex = firstEntryOf(transfer, chunk);
-  if (!isLarge(transfer, entryIndex)) return chunk + 1;
+  if (!transfer.layout.isLarge(entryIndex)) return chunk + 1;
   const { first, count } = transfer.layout.chunksOf(entryIndex);
   return first + count;
 }
@@ -83,7 +83,7 @@ function addShort(
 function isPublished({ root, times }: ClaimedPlace, transfer: IncomingTransfer, chunk: number): boolean {
   const entryIndex = firstEntryOf(transfer, chunk);
   const entry = transfer.manifest.entries.at(entryIndex);
-  if (entry === undefined || !isLarge(transfer, entryIndex)) return false;
+  if (entry === undefined || !transfer.layout.isLarge(entryIndex)) return false;
   const there = lookUp(root, joinPath(transfer.target, entry.path));
   if (there?.type !== 'file') return false;
   const isOfItsTime = isKeptTime(entry.mtimeNs, there.mtimeNs, times.resolutionNs);

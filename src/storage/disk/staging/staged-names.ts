@@ -46,12 +46,7 @@ export function isOfUse(name: string, transfer: IncomingTransfer): boolean {
   const { layout, manifest } = transfer;
   if (kind === 'c') return number < layout.chunkCount && chunkPlace(transfer, number).fileName === name;
   if (kind === undefined || number >= manifest.entries.length) return false;
-  return kind === 'p' || (isLarge(transfer, number) && layout.chunksOf(number).count > 0);
-}
-
-/** Whether an entry has its own chunks, and its own staged file. */
-export function isLarge({ manifest }: IncomingTransfer, entryIndex: number): boolean {
-  return isStream(manifest) || manifest.entries.sizeOf(entryIndex) >= manifest.chunkSizeBytes;
+  return kind === 'p' || layout.isLarge(number);
 }
 
 /** The entry of the first byte of a chunk. @throws CairnError `chunk-out-of-range` */
@@ -65,7 +60,7 @@ export function chunkPlace(transfer: IncomingTransfer, chunk: number): ChunkPlac
   const { layout, manifest } = transfer;
   const [first] = layout.segmentsOf(chunk);
   const entryIndex = first?.entryIndex ?? 0;
-  const large = isLarge(transfer, entryIndex);
+  const large = layout.isLarge(entryIndex);
   return {
     fileName: large ? entryName(entryIndex) : packedName(chunk),
     fileOffset: large ? (first?.entryOffset ?? 0) : 0,

@@ -17,7 +17,7 @@ import type { ChunkPlace } from './chunk-writer.ts';
 import { splitPath } from '../tree/lookup.ts';
 import { readPieces } from '../tree/read-pieces.ts';
 import { readStaged } from './read-staged.ts';
-import { chunkPlace, firstEntryOf, isLarge } from './staged-names.ts';
+import { chunkPlace, firstEntryOf } from './staged-names.ts';
 
 /** The places in which to look for these chunks. */
 export interface TakenOverPlace {
@@ -76,8 +76,7 @@ async function* bytesOf(place: TakenOverPlace, chunk: number): AsyncGenerator<Ui
     mayBeShorter: isStream(transfer.manifest) && layout.bytesTotal === undefined,
   };
   const entryIndex = firstEntryOf({ layout }, chunk);
-  if (!isLarge(transfer, entryIndex) || isStaged(folder.at(at.fileName)))
-    yield* readStaged(folder, chunk, at);
+  if (!layout.isLarge(entryIndex) || isStaged(folder.at(at.fileName))) yield* readStaged(folder, chunk, at);
   else yield* readPublished(place, transfer.manifest.entries.pathOf(entryIndex), at);
 }
 
