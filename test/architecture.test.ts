@@ -80,6 +80,9 @@ const WITHOUT_EMITTERS = new Set([
 ]);
 const MAX_LINES = 300;
 
+/** What belongs to a pass and never to the session around it, which may have two one day. */
+const OF_A_PASS = 'direction';
+
 interface Source {
   /** Path below `src/`, with slashes. */
   readonly file: string;
@@ -155,12 +158,20 @@ function faultOfPackage(file: string, { specifier, clause }: Import): string | u
   return undefined;
 }
 
+/** The names of the members of an interface, as it is written; those that it inherits are not among them. */
+function membersOf(text: string, name: string): string[] {
+  const body = new RegExp(`\\binterface ${name}\\b[^{]*\\{\\n(.*?)^\\}`, 'ms').exec(text)?.[1] ?? '';
+  return Array.from(body.matchAll(/^ {2}(?:readonly )?(\w+)\??[:(]/gm), (member) => member[1]!);
+}
+
 function faultsOfFile({ file, text }: Source): string[] {
   const faults: string[] = [];
   const lines = text.split('\n').length - (text.endsWith('\n') ? 1 : 0);
   if (roomOf(file) === '') faults.push('is in no folder of the house');
   if (path.posix.basename(file) === 'index.ts') faults.push('is a barrel');
   if (/(?:^|\/)utils?(?:\/|\.)/.test(file)) faults.push('is named utils');
+  if (membersOf(text, 'SessionRecord').includes(OF_A_PASS))
+    faults.push(`gives the session record a ${OF_A_PASS}, which belongs to its pass`);
   if (lines > MAX_LINES) faults.push(`has ${lines} lines, more than ${MAX_LINES}`);
   return faults;
 }
@@ -323,6 +334,12 @@ describe('the checker', () => {
     ['a utils folder', 'cli/utils/a.ts', '', 'is named utils'],
     ['a folder without a floor', 'misc/a.ts', '', 'is in no folder of the house'],
     ['a file in no folder', 'a.ts', '', 'is in no folder of the house'],
+    [
+      'a session record with a direction',
+      'session/record.ts',
+      `export interface SessionRecord extends X {\n  readonly id: string;\n  readonly direction: 'push' | 'pull';\n}\n`,
+      'gives the session record a direction',
+    ],
     ['a file that is too long', 'base/a.ts', '\n'.repeat(MAX_LINES + 1), 'has 301 lines'],
   ];
 
@@ -363,6 +380,14 @@ describe('src/', () => {
 
   it('keeps the rules of the house: lower floors only, no barrels, no utils, short files, one owner per package', () => {
     expect(faultsOf(sources)).toEqual([]);
+  });
+
+  it('keeps one record of a session, whose pass has the direction', () => {
+    const records = sources.filter(({ text }) => membersOf(text, 'SessionRecord').length > 0);
+    expect(records.map(({ file }) => file)).toEqual(['session/record.ts']);
+    expect(membersOf(records[0]!.text, 'SessionRecord')).toContain('pass');
+    const pass = sources.find(({ file }) => file === 'session/pass-record.ts');
+    expect(membersOf(pass!.text, 'PassRecord')).toContain(OF_A_PASS);
   });
 
   it('has no files that import each other in a circle', () => {

@@ -20,7 +20,8 @@ export function isSessionId(text: string): boolean {
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const quota = v.object({ bytes: v.optional(count), sessions: v.optional(count) });
-const recordSchema = v.object({
+/** Of the conversation. */
+const sessionSchema = v.object({
   id: v.pipe(v.string(), v.regex(ID)),
   version: count,
   principal: v.string(),
@@ -35,16 +36,9 @@ const recordSchema = v.object({
       issuer: v.optional(v.object({ id: v.string(), quota: v.optional(quota) })),
     }),
   ),
-  direction: v.picklist(['push', 'pull']),
   target: v.string(),
-  digest: v.picklist(DIGEST_ALGORITHMS),
-  chunkSizeBytes: count,
   parallel: count,
-  sync: v.optional(v.picklist(SYNC_MODES)),
-  preserveModes: v.optional(v.boolean()),
-  keepsTarget: v.optional(v.boolean()),
   encodings: v.optional(v.array(v.picklist(CHUNK_ENCODINGS))),
-  durableSyncPoint: v.optional(count),
   state: v.picklist(SESSION_STATES),
   epoch: count,
   credentialHash: v.string(),
@@ -53,22 +47,9 @@ const recordSchema = v.object({
   noticedCredentialHashes: v.optional(v.array(v.string())),
   credentialsRevoked: v.optional(v.boolean()),
   rotatedAtMs: v.optional(count),
-  manifestId: v.nullable(v.string()),
   holder: v.nullable(v.string()),
   createdAtMs: count,
   leaseExpiresAtMs: count,
-  commit: v.nullable(
-    v.object({
-      digest: v.string(),
-      bytesTotal: count,
-      excluded: v.array(count),
-      entriesTotal: count,
-      leaveOut: v.optional(v.boolean()),
-      forceReplace: v.optional(v.boolean()),
-      unpublished: v.optional(v.array(v.object({ code: v.string(), entries: v.array(count) }))),
-      unlisted: v.optional(count),
-    }),
-  ),
   publisher: v.optional(
     v.object({
       node: v.string(),
@@ -78,11 +59,6 @@ const recordSchema = v.object({
       begun: v.optional(v.boolean()),
     }),
   ),
-  bytesTotal: v.optional(count),
-  bytesDone: v.optional(count),
-  manifestBytes: v.optional(count),
-  entries: v.optional(count),
-  linkBytes: v.optional(count),
   lastError: v.optional(
     v.object({ atMs: count, code: v.custom<ErrorCode>(isErrorCode), message: v.string() }),
   ),
@@ -100,6 +76,35 @@ const recordSchema = v.object({
   ),
 });
 
+/** Of the pass. Its members and those of the conversation lie side by side in one object. */
+const passSchema = v.object({
+  direction: v.picklist(['push', 'pull']),
+  manifestId: v.nullable(v.string()),
+  digest: v.picklist(DIGEST_ALGORITHMS),
+  chunkSizeBytes: count,
+  sync: v.optional(v.picklist(SYNC_MODES)),
+  preserveModes: v.optional(v.boolean()),
+  keepsTarget: v.optional(v.boolean()),
+  durableSyncPoint: v.optional(count),
+  bytesTotal: v.optional(count),
+  bytesDone: v.optional(count),
+  manifestBytes: v.optional(count),
+  entries: v.optional(count),
+  linkBytes: v.optional(count),
+  commit: v.nullable(
+    v.object({
+      digest: v.string(),
+      bytesTotal: count,
+      excluded: v.array(count),
+      entriesTotal: count,
+      leaveOut: v.optional(v.boolean()),
+      forceReplace: v.optional(v.boolean()),
+      unpublished: v.optional(v.array(v.object({ code: v.string(), entries: v.array(count) }))),
+      unlisted: v.optional(count),
+    }),
+  ),
+});
+
 /**
  * The record in a JSON text; undefined where the text is no valid record. `shown` names the document in errors.
  *
@@ -113,9 +118,17 @@ export function parseRecord(text: string, shown: string): SessionRecord | undefi
     return undefined; // no JSON is as invalid as any other text
   }
   refuseNewer(value, shown);
-  const result = v.safeParse(recordSchema, value);
+  // Each takes its own members, and nobody else's.
+  const session = v.safeParse(sessionSchema, value);
+  const pass = v.safeParse(passSchema, value);
+  if (!session.success || !pass.success) return undefined;
   // Objects of the validator take more than twice the memory of those that JSON.parse makes.
-  return result.success ? (JSON.parse(JSON.stringify(result.output)) as SessionRecord) : undefined;
+  return JSON.parse(JSON.stringify({ ...session.output, pass: pass.output })) as SessionRecord;
+}
+
+/** The JSON text of a record, from which {@link parseRecord} gets it back. */
+export function formatRecord({ pass, ...session }: SessionRecord): string {
+  return JSON.stringify({ ...session, ...pass });
 }
 
 /** Refuses a record of a newer cairn. It is not broken, so no caller may rename it or start its session over. */

@@ -1,16 +1,18 @@
 /** The record of a session, independent of its store, and the rules by which it changes. */
 import { CairnError, type ErrorCode } from '../base/errors.ts';
-import type { DigestAlgorithm } from '../manifest/digest.ts';
 import type { ChunkEncoding } from './encoding.ts';
-import type { SyncMode } from './sync-mode.ts';
 import { isSecret } from './credential.ts';
 import type { CredentialHashes } from './credential-rotation.ts';
 import type { Moment } from './history.ts';
+import type { PassRecord } from './pass-record.ts';
 import type { Publisher } from './publisher.ts';
 import type { Scope } from './scopes.ts';
 import { transition, type SessionEvent, type SessionState } from './state.ts';
 
-/** The durable record of one session. Plain JSON; replaced as a whole by compare-and-set on `version`. */
+/**
+ * The durable record of one session: the conversation, and the pass that it is about. Plain data, replaced as a whole by
+ * compare-and-set on `version`; `record-schema.ts` says how it is stored.
+ */
 export interface SessionRecord extends CredentialHashes {
   readonly id: string;
   /** Raised by one with every change, for compare-and-set. */
@@ -19,59 +21,32 @@ export interface SessionRecord extends CredentialHashes {
   readonly principal: string;
   /** The authorization that last established, resumed or renewed it. Missing in old records, which need a resume. */
   readonly authorization?: RecordedAuthorization | undefined;
-  readonly direction: 'push' | 'pull';
   /** Safe relative path below the content root; empty for the root itself. */
   readonly target: string;
-  readonly digest: DigestAlgorithm;
-  readonly chunkSizeBytes: number;
   readonly parallel: number;
-  /** When the server makes sync points of a push. Missing in a pull, and in old records, where it means `group`. */
-  readonly sync?: SyncMode | undefined;
-  /** Of a push: whether entries keep their modes against the umask. */
-  readonly preserveModes?: boolean | undefined;
-  /** Of a push: whether the target existed when the session was established; it keeps its mode then. */
-  readonly keepsTarget?: boolean | undefined;
   /** The encodings that chunks may have in this epoch, besides none. */
   readonly encodings?: readonly ChunkEncoding[] | undefined;
-  /** The last sync point before the server removed the session from memory; numbers go on in the same epoch. */
-  readonly durableSyncPoint?: number | undefined;
   readonly state: SessionState;
   /** Fencing token: the server refuses requests of an older epoch. */
   readonly epoch: number;
-  readonly manifestId: string | null;
   /** Id of the server process with bytes of the session that are not durable yet; null where none has any. */
   readonly holder: string | null;
   readonly createdAtMs: number;
   /** When the lease ends, unless a request touches the session before; milliseconds since 1970. */
   readonly leaseExpiresAtMs: number;
-  /** The client's claim: kept so that a restart finishes an interrupted commit. */
-  readonly commit: {
-    readonly digest: string;
-    readonly bytesTotal: number;
-    readonly excluded: readonly number[];
-    /** Number of entries, for the answer to a repeated commit when the manifest is gone. */
-    readonly entriesTotal: number;
-    /** Whether the commit leaves out entries that it cannot publish, and whether it replaces non-empty directories. */
-    readonly leaveOut?: boolean | undefined;
-    readonly forceReplace?: boolean | undefined;
-    /** Of a committed push: the entries left out, in runs by error code, and how many more the list has no room for. */
-    readonly unpublished?:
-      readonly { readonly code: string; readonly entries: readonly number[] }[] | undefined;
-    readonly unlisted?: number | undefined;
-  } | null;
   /** Where many nodes share the record: the one that carries out the commit, or did. */
   readonly publisher?: Publisher | undefined;
-  /** Payload bytes of the agreed plan, and how many of them a sync point covered at the last write of the record. */
-  readonly bytesTotal?: number | undefined;
-  readonly bytesDone?: number | undefined;
-  /** Of a push with a manifest: its bytes, its entries, and the bytes of the carried link targets. */
-  readonly manifestBytes?: number | undefined;
-  readonly entries?: number | undefined;
-  readonly linkBytes?: number | undefined;
   /** The last failure of a request; written only together with other changes. */
   readonly lastError?: SessionFailure | undefined;
   readonly history?: readonly Moment[] | undefined;
+  /** The pass that the session is at. */
+  readonly pass: PassRecord;
 }
+
+/** Changes to a record; those to its pass leave what they do not name as it is. */
+export type SessionChanges = Partial<Omit<SessionRecord, 'pass'>> & {
+  readonly pass?: Partial<PassRecord> | undefined;
+};
 
 /** The failure of a request of a session, or of its commit. */
 export interface SessionFailure {
@@ -107,9 +82,19 @@ export const DEFAULT_MAX_AGE_MS = 90 * 24 * 3600 * 1000;
 export function advance(
   record: SessionRecord,
   event: SessionEvent,
-  changes: Partial<SessionRecord> = {},
+  changes: SessionChanges = {},
 ): SessionRecord {
-  return { ...record, ...changes, state: nextState(record, event), version: record.version + 1 };
+  return { ...changed(record, changes), state: nextState(record, event) };
+}
+
+/** The record with some changes, its version raised. */
+export function changed(record: SessionRecord, { pass, ...changes }: SessionChanges): SessionRecord {
+  return {
+    ...record,
+    ...changes,
+    pass: pass === undefined ? record.pass : { ...record.pass, ...pass },
+    version: record.version + 1,
+  };
 }
 
 /** The state after an event; throws the code that the state table gives. */

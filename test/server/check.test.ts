@@ -3,7 +3,7 @@ import { CairnError } from '../../src/base/errors.ts';
 import { checkSessions } from '../../src/server/core/check/check-sessions.ts';
 import type { CheckTotals, Finding } from '../../src/server/core/check/findings.ts';
 import { DEFAULT_LIMITS } from '../../src/server/server-limits.ts';
-import type { SessionRecord } from '../../src/session/record.ts';
+import { changed, type SessionChanges } from '../../src/session/record.ts';
 import type { ContentStore } from '../../src/storage/content-store.ts';
 import { directory, file, putTree, transferOf, type SampleTransfer } from '../suites/staged-transfer.ts';
 import {
@@ -62,9 +62,9 @@ function damaged(content: ContentStore): ContentStore {
   }));
 }
 
-async function change({ stores }: Scene, id: string, changes: Partial<SessionRecord>): Promise<void> {
+async function change({ stores }: Scene, id: string, changes: SessionChanges): Promise<void> {
   const record = (await stores.sessions.get(id))!;
-  await stores.sessions.replace({ ...record, ...changes, version: record.version + 1 });
+  await stores.sessions.replace(changed(record, changes));
 }
 
 describe.each(KINDS)('a check of sessions over %s', (kind) => {
@@ -147,7 +147,11 @@ describe.each(KINDS)('a check of sessions over %s', (kind) => {
     const { scene, session } = await interrupted(kind);
     const { digest, bytesTotal } = session.claim();
     const commit = { digest, bytesTotal, excluded: [], entriesTotal: 3 };
-    await change(scene, session.grant.session, { state: 'committing', commit, leaseExpiresAtMs: 1 });
+    await change(scene, session.grant.session, {
+      state: 'committing',
+      pass: { commit },
+      leaseExpiresAtMs: 1,
+    });
     expect((await check(scene)).kinds).toEqual(['committing note']);
     const content = damaged(scene.stores.content);
     expect((await check(scene, { content })).kinds).toEqual(['chunks-wrong repaired', 'committing note']);
@@ -246,7 +250,7 @@ test('commits that were interrupted go on a few at a time after a start, and all
   await scene.server.kill();
   for (const session of sessions) {
     const commit = { ...session.claim(), excluded: [], entriesTotal: 2 };
-    await change(scene, session.grant.session, { state: 'committing', commit });
+    await change(scene, session.grant.session, { state: 'committing', pass: { commit } });
   }
   await scene.restart();
   await until(async () => {

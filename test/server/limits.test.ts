@@ -14,6 +14,7 @@ import { CairnError } from '../../src/base/errors.ts';
 import type { Authenticator } from '../../src/server/access/authenticator.ts';
 import { createStagingRoom } from '../../src/server/core/sessions/staging-room.ts';
 import { createMemoryContentStore } from '../support/memory-stores/memory-content-store.ts';
+import { recordOf } from '../suites/session-store.ts';
 import { directory, file, stream, transferOf } from '../suites/staged-transfer.ts';
 import { temporaryDirectory } from '../support/trees.ts';
 import {
@@ -508,10 +509,9 @@ describe('what is staged', () => {
     await room.take('gone', 5, 0);
     await room.take('kept', 7, 0);
     const recount = room.recount();
-    const record = { direction: 'push', state: 'open', bytesTotal: 7 } as const;
-    recount.note({ ...record, id: 'kept' } as never);
-    recount.note({ ...record, id: 'found', bytesTotal: 11 } as never);
-    recount.note({ ...record, id: 'over', state: 'expired' } as never);
+    recount.note(recordOf('a', { id: 'kept', pass: { bytesTotal: 7 } }));
+    recount.note(recordOf('a', { id: 'found', pass: { bytesTotal: 11 } }));
+    recount.note(recordOf('a', { id: 'over', state: 'expired', pass: { bytesTotal: 7 } }));
     await room.take('new', 13, 0);
     recount.done();
     expect(room.bytes).toBe(7 + 11 + 13);

@@ -1,32 +1,35 @@
 import { expect, test } from 'vitest';
 import { tallied } from '../../src/server/core/quota/tallied-store.ts';
-import type { SessionRecord } from '../../src/session/record.ts';
+import type { SessionChanges, SessionRecord } from '../../src/session/record.ts';
 import { createMemorySessionStore } from '../support/memory-stores/memory-session-store.ts';
 import { createMemoryObjects } from '../../src/storage/objects/memory/memory-objects.ts';
 
 const NOW_MS = 1e12;
 
-function record(id: string, changes: Partial<SessionRecord> = {}): SessionRecord {
+function record(id: string, { pass, ...changes }: SessionChanges = {}): SessionRecord {
   return {
     id: id.padEnd(22, '-'),
     version: 1,
     principal: 'alice',
     authorization: { id: 'token:a', principal: 'alice', scopes: ['write'], pathPrefix: '' },
-    direction: 'push',
     target: id,
-    digest: 'xxh64',
-    chunkSizeBytes: 65_536,
     parallel: 1,
     state: 'open',
     epoch: 1,
     credentialHash: '',
-    manifestId: null,
     holder: null,
     createdAtMs: NOW_MS,
     leaseExpiresAtMs: NOW_MS + 1000,
-    commit: null,
-    bytesTotal: 10,
     ...changes,
+    pass: {
+      direction: 'push',
+      manifestId: null,
+      digest: 'xxh64',
+      chunkSizeBytes: 65_536,
+      commit: null,
+      bytesTotal: 10,
+      ...pass,
+    },
   };
 }
 
@@ -37,8 +40,8 @@ test('a tally finds the sessions that were there before it, and follows changes'
   const { store, tally } = tallied(createMemorySessionStore(objects), () => NOW_MS);
   expect(tally.count({ principal: 'alice' }).sessions).toBe(0);
   await tally.ready();
-  await store.create(record('two', { bytesTotal: 5 }));
-  await store.create(record('pull', { direction: 'pull' }));
+  await store.create(record('two', { pass: { bytesTotal: 5 } }));
+  await store.create(record('pull', { pass: { direction: 'pull' } }));
   await store.create(record('late', { leaseExpiresAtMs: NOW_MS }));
   await store.create(record('other', { principal: 'bob', authorization: undefined }));
   expect(tally.count({ principal: 'alice' })).toMatchObject({ sessions: 3, bytes: 15 });
@@ -57,8 +60,10 @@ test('a tally finds the sessions that were there before it, and follows changes'
 
 test('a tally counts manifests of pushes, links that they carry, and entries of all unfinished transfers', async () => {
   const { store, tally } = tallied(createMemorySessionStore(), () => NOW_MS);
-  await store.create(record('one', { bytesTotal: 5, linkBytes: 2, manifestBytes: 100, entries: 10 }));
-  await store.create(record('pull', { direction: 'pull', manifestBytes: 50, entries: 7 }));
+  await store.create(
+    record('one', { pass: { bytesTotal: 5, linkBytes: 2, manifestBytes: 100, entries: 10 } }),
+  );
+  await store.create(record('pull', { pass: { direction: 'pull', manifestBytes: 50, entries: 7 } }));
   const counted = { sessions: 2, bytes: 7, manifestBytes: 100, entries: 17 };
   expect(tally.count({ principal: 'alice' })).toEqual(counted);
   tally.reserve(record('one').id, { manifestBytes: 300, entries: 1 });

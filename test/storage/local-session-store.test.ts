@@ -14,6 +14,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect, it, onTestFinished, vi } from 'vitest';
 import type { StoreIncident } from '../../src/storage/incident.ts';
+import { formatRecord } from '../../src/session/record-schema.ts';
+import type { SessionState } from '../../src/session/state.ts';
 import { openLocalSessionStore } from '../../src/storage/state/local-session-store.ts';
 import { recordOf } from '../suites/session-store.ts';
 import { codeOf } from '../suites/staged-transfer.ts';
@@ -30,7 +32,8 @@ function place(): string {
 it('keeps each record in a file that only its owner can read', async () => {
   const directory = place();
   const store = await openLocalSessionStore(directory);
-  const record = recordOf('a', { commit: { digest: 'd', bytesTotal: 5, excluded: [1, 2], entriesTotal: 3 } });
+  const commit = { digest: 'd', bytesTotal: 5, excluded: [1, 2], entriesTotal: 3 };
+  const record = recordOf('a', { pass: { commit } });
   await store.create(record);
   expect(statSync(directory).mode & 0o777).toBe(0o700);
   expect(statSync(join(directory, `${record.id}.json`)).mode & 0o777).toBe(0o600);
@@ -42,9 +45,9 @@ it('sets broken records aside, says so, and serves the others', async () => {
   const store = await openLocalSessionStore(directory);
   for (const name of ['fine', 'torn', 'other', 'strange']) await store.create(recordOf(name));
   const pathOf = (name: string): string => join(directory, `${recordOf(name).id}.json`);
-  writeFileSync(pathOf('torn'), JSON.stringify(recordOf('torn')).slice(0, 50));
-  writeFileSync(pathOf('other'), JSON.stringify(recordOf('another')));
-  writeFileSync(pathOf('strange'), JSON.stringify({ ...recordOf('strange'), state: 'asleep' }));
+  writeFileSync(pathOf('torn'), formatRecord(recordOf('torn')).slice(0, 50));
+  writeFileSync(pathOf('other'), formatRecord(recordOf('another')));
+  writeFileSync(pathOf('strange'), formatRecord({ ...recordOf('strange'), state: 'asleep' as SessionState }));
   writeFileSync(join(directory, '.cairn-00ff.tmp'), 'cut');
   const looked: StoreIncident[] = [];
   const before = readdirSync(directory);
@@ -100,7 +103,7 @@ it('opens 10,000 records in less than 5 seconds of a processor', async () => {
   await openLocalSessionStore(directory);
   for (let n = 0; n < 10_000; n += 1) {
     const record = recordOf(`r${n}`);
-    writeFileSync(join(directory, `${record.id}.json`), JSON.stringify(record));
+    writeFileSync(join(directory, `${record.id}.json`), formatRecord(record));
   }
   const start = cpuNowMs();
   const store = await openLocalSessionStore(directory);

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { CairnError } from '../../src/base/errors.ts';
 import { ChunkSet } from '../../src/checkpoint/chunk-set.ts';
 import { loadPlan, savePlan } from '../../src/server/core/sessions/session-documents.ts';
-import type { SessionRecord } from '../../src/session/record.ts';
+import type { SessionChanges, SessionRecord } from '../../src/session/record.ts';
 import type { ContentStore } from '../../src/storage/content-store.ts';
 import { createMemoryContentStore } from '../support/memory-stores/memory-content-store.ts';
 import { createMemorySessionStore } from '../support/memory-stores/memory-session-store.ts';
@@ -44,8 +44,8 @@ function openStores(bounds?: TransientBounds) {
   return { disk, inner, broken, ...withTransientPulls({ sessions, content }, bounds) };
 }
 
-const pull = (name: string, changes: Partial<SessionRecord> = {}): SessionRecord =>
-  recordOf(name, { direction: 'pull', ...changes });
+const pull = (name: string, changes: SessionChanges = {}): SessionRecord =>
+  recordOf(name, { pass: { direction: 'pull' }, ...changes });
 
 async function textOf(source: AsyncIterable<Uint8Array> | undefined): Promise<string | undefined> {
   if (source === undefined) return undefined;
@@ -92,7 +92,8 @@ describe.each(['storage-full', 'storage-read-only'] as const)('while a disk says
     expect(await sessions.replace(before)).toBe(true);
     expect((await sessions.get(next.id))?.epoch).toBe(2);
     expect((await sessions.get(before.id))?.epoch).toBe(7);
-    const { principal, direction, target, manifestId } = next;
+    const { principal, target } = next;
+    const { direction, manifestId } = next.pass;
     expect(await sessions.find({ principal, direction, target, manifestId: manifestId! })).toHaveLength(2);
     const listed: [string, number][] = [];
     for await (const { id, epoch } of sessions.list()) listed.push([id, epoch]);

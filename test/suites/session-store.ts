@@ -1,5 +1,5 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
-import type { SessionRecord } from '../../src/session/record.ts';
+import type { SessionChanges, SessionRecord } from '../../src/session/record.ts';
 import type { SessionState } from '../../src/session/state.ts';
 import type { SessionStore } from '../../src/storage/state/session-store.ts';
 import { codeOf } from './staged-transfer.ts';
@@ -14,25 +14,28 @@ export interface SessionStorePlace {
 type MakeStore = () => Promise<SessionStorePlace>;
 
 /** A record; ids are 22 characters of base64url. */
-export function recordOf(name: string, changes: Partial<SessionRecord> = {}): SessionRecord {
+export function recordOf(name: string, { pass, ...changes }: SessionChanges = {}): SessionRecord {
   return {
     id: name.padEnd(22, '_'),
     version: 1,
     principal: 'owner',
-    direction: 'push',
     target: 'some/ünïcode "target"\n',
-    digest: 'xxh64',
-    chunkSizeBytes: 1024 * 1024,
     parallel: 4,
     state: 'open',
     epoch: 1,
     credentialHash: 'c'.repeat(64),
-    manifestId: 'a'.repeat(64),
     holder: null,
     createdAtMs: 1_700_000_000_000,
     leaseExpiresAtMs: 1_700_000_600_000,
-    commit: null,
     ...changes,
+    pass: {
+      direction: 'push',
+      manifestId: 'a'.repeat(64),
+      digest: 'xxh64',
+      chunkSizeBytes: 1024 * 1024,
+      commit: null,
+      ...pass,
+    },
   };
 }
 
@@ -61,7 +64,7 @@ function recordTests(makeStore: MakeStore): void {
   it('gives back what was created, also after it was opened again', async () => {
     const { store, reopen } = await open(makeStore);
     const record = recordOf('a', {
-      commit: { digest: 'd'.repeat(64), bytesTotal: 2 ** 50, excluded: [1, 2], entriesTotal: 3 },
+      pass: { commit: { digest: 'd'.repeat(64), bytesTotal: 2 ** 50, excluded: [1, 2], entriesTotal: 3 } },
     });
     await store.create(record);
     expect(await store.get(record.id)).toEqual(record);
@@ -197,7 +200,8 @@ function compareAndSetTests(makeStore: MakeStore): void {
 function findTests(makeStore: MakeStore): void {
   it('finds the unfinished sessions that match, the newest first', async () => {
     const { store } = await open(makeStore);
-    const { principal, direction, target } = recordOf('x');
+    const { principal, target } = recordOf('x');
+    const direction = 'push';
     const manifestId = 'a'.repeat(64);
     const at = (createdAtMs: number): Partial<SessionRecord> => ({ createdAtMs });
     await store.create(recordOf('middle', { ...at(20), state: 'suspended' }));
@@ -206,10 +210,10 @@ function findTests(makeStore: MakeStore): void {
     for (const state of ['committed', 'aborted', 'expired'] as const)
       await store.create(recordOf(state, { state }));
     await store.create(recordOf('p', { principal: 'other' }));
-    await store.create(recordOf('d', { direction: 'pull' }));
+    await store.create(recordOf('d', { pass: { direction: 'pull' } }));
     await store.create(recordOf('t', { target: 'elsewhere' }));
-    await store.create(recordOf('m', { manifestId: 'b'.repeat(64) }));
-    await store.create(recordOf('n', { manifestId: null }));
+    await store.create(recordOf('m', { pass: { manifestId: 'b'.repeat(64) } }));
+    await store.create(recordOf('n', { pass: { manifestId: null } }));
     const found = await store.find({ principal, direction, target, manifestId });
     expect(found.map(({ id }) => id)).toEqual(
       ['newest', 'middle', 'oldest'].map((name) => recordOf(name).id),

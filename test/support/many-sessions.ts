@@ -13,6 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { onTestFinished } from 'vitest';
+import { formatRecord, parseRecord } from '../../src/session/record-schema.ts';
 import type { SessionRecord } from '../../src/session/record.ts';
 
 /** A session to copy: its record's file and its staging folder. */
@@ -49,7 +50,7 @@ export function copySession(
   count: number,
   changes: Partial<SessionRecord> = {},
 ): void {
-  const original = JSON.parse(readFileSync(record, 'utf8')) as SessionRecord;
+  const original = parseRecord(readFileSync(record, 'utf8'), record)!;
   const names = readdirSync(staging);
   const records = path.join(root, '.cairn/sessions');
   mkdirSync(records, { recursive: true, mode: 0o700 });
@@ -65,6 +66,6 @@ export function copySession(
       (isShared ? linkSync : copyFileSync)(from, path.join(folderOf(number), name));
     }
     const copied: SessionRecord = { ...original, id, target: `copies/${number}`, ...changes };
-    writeFileSync(path.join(records, `${id}.json`), JSON.stringify(copied), { mode: 0o600 });
+    writeFileSync(path.join(records, `${id}.json`), formatRecord(copied), { mode: 0o600 });
   }
 }

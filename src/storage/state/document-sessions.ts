@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import { CairnError } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
-import { isSessionId, parseRecord } from '../../session/record-schema.ts';
+import { formatRecord, isSessionId, parseRecord } from '../../session/record-schema.ts';
 import type { SessionRecord } from '../../session/record.ts';
 import type { IncidentSink } from '../incident.ts';
 import { isMeant, type SessionQuery, type SessionStore } from './session-store.ts';
@@ -33,7 +33,7 @@ export function createDocumentSessions(state: StateStore, onIncident: IncidentSi
     create: async (record) => {
       const isNew =
         isSessionId(record.id) &&
-        (await state.compareAndSet(RECORDS + record.id, null, JSON.stringify(record))) !== undefined;
+        (await state.compareAndSet(RECORDS + record.id, null, formatRecord(record))) !== undefined;
       if (!isNew) {
         throw new CairnError('internal', `the session id "${printable(record.id)}" is taken or no id`);
       }
@@ -68,7 +68,7 @@ async function replace(
   const record = there === undefined ? undefined : recordOf(there, onIncident);
   if (there === undefined || record?.version !== next.version - 1) return false;
   // Between the two calls another node may have been faster: the store decides.
-  const version = await state.compareAndSet(there.key, there.version, JSON.stringify(next));
+  const version = await state.compareAndSet(there.key, there.version, formatRecord(next));
   if (version === undefined) return false;
   const old = markOf(record);
   if (old === markOf(next)) return true;
@@ -94,7 +94,8 @@ function recordOf({ key, text }: StateDocument, onIncident: IncidentSink): Sessi
   return undefined;
 }
 
-function markOf({ id, principal, direction, target, manifestId }: SessionRecord): string | undefined {
+function markOf({ id, principal, target, pass }: SessionRecord): string | undefined {
+  const { direction, manifestId } = pass;
   return manifestId === null ? undefined : marksOf({ principal, direction, target, manifestId }) + id;
 }
 

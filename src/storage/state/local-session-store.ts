@@ -13,7 +13,7 @@ import { CairnError, storageError, systemCodeOf } from '../../base/errors.ts';
 import { createKeyedMutex } from '../../base/mutex.ts';
 import { readOwnSync } from '../../base/read-if-there.ts';
 import { printable } from '../../base/safe-path.ts';
-import { isSessionId, parseRecord } from '../../session/record-schema.ts';
+import { formatRecord, isSessionId, parseRecord } from '../../session/record-schema.ts';
 import type { SessionRecord } from '../../session/record.ts';
 import type { IncidentSink, Upkeep } from '../incident.ts';
 import { isMeant, type SessionQuery, type SessionStore } from './session-store.ts';
@@ -175,7 +175,7 @@ class LocalSessionStore implements SessionStore {
   }
 
   async #write(record: SessionRecord): Promise<void> {
-    await replaceFileDurably(this.#path(record.id), JSON.stringify(record));
+    await replaceFileDurably(this.#path(record.id), formatRecord(record));
     this.#records.set(record.id, frozen(record));
   }
 

@@ -38,9 +38,9 @@ export interface SessionStore {
 export function isMeant(record: SessionRecord, query: SessionQuery): boolean {
   return (
     record.principal === query.principal &&
-    record.direction === query.direction &&
+    record.pass.direction === query.direction &&
     record.target === query.target &&
-    record.manifestId === query.manifestId &&
+    record.pass.manifestId === query.manifestId &&
     !isTerminal(record.state)
   );
 }

@@ -29,7 +29,7 @@ interface Stores {
 export function withTransientPulls({ sessions, content }: Stores, bounds: TransientBounds = BOUNDS): Stores {
   const documents = createDocuments(bounds.maxBytes);
   const kept = keepRecords(sessions, { maxSessions: bounds.maxSessions, onRemoved: documents.removeAll });
-  const isPull = async (id: string): Promise<boolean> => (await kept.get(id))?.direction === 'pull';
+  const isPull = async (id: string): Promise<boolean> => (await kept.get(id))?.pass.direction === 'pull';
   return {
     sessions: kept,
     content: {
@@ -89,7 +89,7 @@ function keepRecords(
     create: async (record) => {
       const refused = await refusalOf(() => store.create(record));
       if (refused === undefined) return;
-      if (record.direction === 'push' || records.has(record.id)) throw refused;
+      if (record.pass.direction === 'push' || records.has(record.id)) throw refused;
       keep(record, refused);
     },
     get: async (id) => structuredClone(records.get(id)) ?? store.get(id),
@@ -103,7 +103,7 @@ function keepRecords(
       let isReplaced = false;
       const refused = await refusalOf(async () => void (isReplaced = await store.replace(next)));
       if (refused === undefined) return isReplaced;
-      if (next.direction === 'push') throw refused;
+      if (next.pass.direction === 'push') throw refused;
       const stored = await store.get(next.id); // before the check, so that check and change are in one turn
       if ((records.get(next.id) ?? stored)?.version !== next.version - 1) return false;
       keep(next, refused);

@@ -2,6 +2,7 @@
 import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { TransferRecord } from '../../../src/client/state/transfer-record.ts';
+import { formatRecord } from '../../../src/session/record-schema.ts';
 import type { SessionRecord } from '../../../src/session/record.ts';
 import { stagedCheckpoints, wrongChunks, type StagedCheckpoint } from '../support/checkpoints.ts';
 import {
@@ -124,7 +125,7 @@ function strangers(directory: string, known: RegExp): string[] {
 export function endLeases(root: string, sessions: readonly SessionRecord[]): void {
   for (const record of sessions) {
     const file = path.join(root, '.cairn/sessions', `${record.id}.json`);
-    writeFileSync(file, JSON.stringify({ ...record, leaseExpiresAtMs: 1 }));
+    writeFileSync(file, formatRecord({ ...record, leaseExpiresAtMs: 1 }));
   }
 }
 

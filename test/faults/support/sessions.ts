@@ -1,6 +1,7 @@
 /** The server's records of sessions, as they lie on its disk. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { parseRecord } from '../../../src/session/record-schema.ts';
 import type { SessionRecord } from '../../../src/session/record.ts';
 import { isTerminal } from '../../../src/session/state.ts';
 
@@ -10,7 +11,7 @@ export function sessionRecords(root: string): SessionRecord[] {
   if (!existsSync(folder)) return [];
   return readdirSync(folder)
     .filter((name) => name.endsWith('.json'))
-    .map((name) => JSON.parse(readFileSync(path.join(folder, name), 'utf8')) as SessionRecord);
+    .map((name) => parseRecord(readFileSync(path.join(folder, name), 'utf8'), name)!);
 }
 
 /** Those that are not at their end. */

@@ -4,6 +4,7 @@
  * instead, which is known until the server's process ends; nothing else is.
  */
 import { transition, type SessionEvent, type SessionState } from '../../../src/session/state.ts';
+import { parseRecord } from '../../../src/session/record-schema.ts';
 import type { SessionRecord } from '../../../src/session/record.ts';
 import type { Node } from '../disk/inode.ts';
 import { PLACE } from '../scenario.ts';
@@ -70,7 +71,7 @@ export class Records {
     const id = RECORD.exec(path)?.[1];
     if (machine !== this.#world.server || id === undefined || node.type !== 'file') return;
     if (node.isDirty) this.#world.break('records', `${path} was put in its place before it was durable`);
-    const record = JSON.parse(node.bytes.toString()) as SessionRecord;
+    const record = parseRecord(node.bytes.toString(), path)!;
     const before = this.#last.get(id);
     this.#last.set(id, record);
     if (record.state === 'expired' || record.state === 'aborted') this.#world.meet(`${record.state} session`);
@@ -171,16 +172,12 @@ export class Records {
   #durable(id: string): SessionRecord | undefined {
     const node = this.#world.server.disk.find(`${PLACE.serverState}/${id}.json`, 'durable');
     if (node?.type !== 'file') return undefined;
-    return JSON.parse(node.durableBytes.toString()) as SessionRecord;
+    return parseRecord(node.durableBytes.toString(), id);
   }
 }
 
 /** The record of a pull, where that is what a file was to hold. */
 function pullOf(bytes: Buffer): SessionRecord | undefined {
-  try {
-    const record = JSON.parse(bytes.toString()) as Partial<SessionRecord> | null;
-    return record?.direction === 'pull' && record.id !== undefined ? (record as SessionRecord) : undefined;
-  } catch {
-    return undefined; // a chunk, a manifest, or a journal
-  }
+  const record = parseRecord(bytes.toString(), 'a file'); // or a chunk, a manifest, a journal
+  return record?.pass.direction === 'pull' ? record : undefined;
 }

@@ -5,6 +5,7 @@ import { expect, it } from 'vitest';
 import { openDirectoryObjects } from '../../../src/storage/objects/directory/directory-objects.ts';
 import { createMemoryObjects } from '../../../src/storage/objects/memory/memory-objects.ts';
 import type { StoreIncident } from '../../../src/storage/incident.ts';
+import { formatRecord } from '../../../src/session/record-schema.ts';
 import { createDocumentSessions } from '../../../src/storage/state/document-sessions.ts';
 import { createObjectState } from '../../../src/storage/state/objects/object-state.ts';
 import { keysOf } from '../../suites/objects-at-hand.ts';
@@ -27,14 +28,17 @@ sessionStoreSuite('sessions as documents in a directory of objects', async () =>
 it('a session that gets its manifest, or another one, is found by that, and leaves nothing when it goes', async () => {
   const objects = createMemoryObjects();
   const store = createDocumentSessions(createObjectState(objects));
-  const first = recordOf('a', { manifestId: null });
+  const first = recordOf('a', { pass: { manifestId: null } });
   await store.create(first);
-  const { principal, direction, target, id } = first;
+  const { principal, target, id } = first;
+  const { direction } = first.pass;
+  const withManifest = (version: number, manifestId: string) =>
+    store.replace(recordOf('a', { version, pass: { manifestId } }));
   const find = async (manifestId: string) =>
     (await store.find({ principal, direction, target, manifestId })).map((record) => record.id);
-  expect(await store.replace({ ...first, version: 2, manifestId: 'b'.repeat(64) })).toBe(true);
+  expect(await withManifest(2, 'b'.repeat(64))).toBe(true);
   expect(await find('b'.repeat(64))).toEqual([id]);
-  expect(await store.replace({ ...first, version: 3, manifestId: 'c'.repeat(64) })).toBe(true);
+  expect(await withManifest(3, 'c'.repeat(64))).toBe(true);
   expect([await find('b'.repeat(64)), await find('c'.repeat(64))]).toEqual([[], [id]]);
   expect(await keysOf(objects)).toHaveLength(2);
   await store.remove(id);
@@ -47,7 +51,7 @@ it('a document that is no session record is told of, and holds up no other', asy
   const store = createDocumentSessions(createObjectState(objects), (incident) => incidents.push(incident));
   await store.create(recordOf('good'));
   await objects.put('s/bad', Buffer.from('{"id":"bad"}'));
-  await objects.put('s/other', Buffer.from(JSON.stringify(recordOf('good'))));
+  await objects.put('s/other', Buffer.from(formatRecord(recordOf('good'))));
   const ids: string[] = [];
   for await (const { id } of store.list()) ids.push(id);
   expect(ids).toEqual([recordOf('good').id]);

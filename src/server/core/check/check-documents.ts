@@ -26,7 +26,7 @@ export async function checkDocuments(
 ): Promise<CheckedDocuments> {
   const manifest = await load(area, 'manifest', () => loadManifest(area, check.limits.manifest));
   if ('fault' in manifest) return manifest;
-  if (manifest.value.id !== record.manifestId) {
+  if (manifest.value.id !== record.pass.manifestId) {
     return faulty('manifest-foreign', 'its manifest is that of another transfer');
   }
   // The server saved a plan and crashed before it answered: nothing was agreed.
@@ -36,7 +36,7 @@ export async function checkDocuments(
     return agreed === undefined ? undefined : createPlan(manifest.value, agreed);
   });
   if ('fault' in plan) return plan;
-  if (record.direction === 'pull') {
+  if (record.pass.direction === 'pull') {
     const fault = await checkSource(check, record, area, plan.value);
     if (fault !== undefined) return { fault };
   }
@@ -56,7 +56,7 @@ async function checkSource(
     return faulty('identities-unreadable', 'the identities of its source are not those of its manifest')
       .fault;
   }
-  const length = DIGEST_LENGTH_BYTES[record.digest];
+  const length = DIGEST_LENGTH_BYTES[record.pass.digest];
   if ((await area.load('digests')) === undefined) return undefined;
   const digests = await load(area, 'digests', () => loadDigests(area, length, layout.chunkCount));
   if (!('fault' in digests)) return undefined;

@@ -38,10 +38,10 @@ export async function checkSessions(options: CheckOptions): Promise<CheckTotals>
 
 async function checkSession(check: Check, record: SessionRecord, hasArea: boolean): Promise<void> {
   if (isTerminal(record.state)) return checkEnded(check, record, hasArea);
-  const isPublishing = record.state === 'committing' && record.direction === 'push';
+  const isPublishing = record.state === 'committing' && record.pass.direction === 'push';
   // A commit has all its chunks: the next start of the server finishes it, also after the lease.
   if (!isPublishing && isLeaseOver(record, check.now())) return expire(check, record, hasArea);
-  if (record.manifestId === null && record.state === 'establishing') return;
+  if (record.pass.manifestId === null && record.state === 'establishing') return;
   const fault = await checkUnfinished(check, record, hasArea);
   if (fault !== undefined) return lose(check, record, hasArea, fault);
   if (record.state !== 'committing') return;
@@ -64,7 +64,7 @@ async function checkUnfinished(
   const area = await check.content.openStaging(record.id);
   const documents = await checkDocuments(check, record, area);
   if ('fault' in documents) return documents.fault;
-  if (documents.plan !== undefined && record.direction === 'push') {
+  if (documents.plan !== undefined && record.pass.direction === 'push') {
     await checkChunks(check, record, area, documents.plan);
   }
   return undefined;

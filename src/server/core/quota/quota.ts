@@ -200,14 +200,14 @@ export function checkManifest(
 export async function checkTakeover(
   usage: Usage,
   authorization: Authorization,
-  { id, authorization: before, direction, state }: SessionRecord,
+  { id, authorization: before, pass, state }: SessionRecord,
 ): Promise<void> {
   if (before?.id === authorization.id || levelsOf(authorization).length === 0) return;
   // The commit has charged the session or is about to: the client only wants the answer.
   if (isTerminal(state) || state === 'committing') return;
   await openUsage(usage);
   checkSessions(usage, authorization, id);
-  if (direction === 'push') checkBytes(usage, authorization, id, usage.tally.bytesOf(id));
+  if (pass.direction === 'push') checkBytes(usage, authorization, id, usage.tally.bytesOf(id));
 }
 
 /** Which authorizations pay for the bytes that a session publishes. */

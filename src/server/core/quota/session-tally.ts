@@ -1,4 +1,5 @@
 /** Counts the unfinished sessions of owners and authorizations, and what they will bring. */
+import type { PassRecord } from '../../../session/pass-record.ts';
 import type { SessionRecord } from '../../../session/record.ts';
 import { isTerminal } from '../../../session/state.ts';
 
@@ -102,8 +103,8 @@ function largest(known: Amounts, reserved: Partial<Amounts> = {}): Amounts {
   };
 }
 
-function amountsIn({ direction, commit, ...record }: SessionRecord): Amounts {
-  const { bytesTotal = 0, linkBytes = 0, manifestBytes = 0, entries = 0 } = record;
+function amountsIn({ direction, commit, ...pass }: PassRecord): Amounts {
+  const { bytesTotal = 0, linkBytes = 0, manifestBytes = 0, entries = 0 } = pass;
   // A pull brings nothing, but the server keeps the entries of its source in memory and on the disk.
   if (direction === 'pull') return { ...NOTHING, entries };
   return { bytes: (commit?.bytesTotal ?? bytesTotal) + linkBytes, manifestBytes, entries };
@@ -118,7 +119,7 @@ function rowOf(record: SessionRecord): Row {
     version,
     isOver,
     keys: isOver ? [] : queries.map(keyOf),
-    amounts: amountsIn(record),
+    amounts: amountsIn(record.pass),
     leaseExpiresAtMs,
   };
 }

@@ -140,7 +140,7 @@ function noSession(): CairnError {
 }
 
 function checkDirection(live: LiveSession, direction: 'push' | 'pull' | undefined): void {
-  const { direction: actual } = live.record.value;
+  const { direction: actual } = live.record.value.pass;
   if (direction === undefined || direction === actual) return;
   throw new CairnError('session-state', `this request is for a ${direction}; the session is a ${actual}`);
 }

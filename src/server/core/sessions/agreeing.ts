@@ -45,7 +45,8 @@ async function agree(
       'another plan was agreed for this session; start a new one for this',
     );
   }
-  const { id, direction, authorization, manifestBytes = 0 } = record.value;
+  const { id, authorization, pass } = record.value;
+  const { direction, manifestBytes = 0 } = pass;
   const { bytesTotal } = plan.layout;
   const linkBytes = direction === 'push' ? await linkBytesOf(plan) : 0;
   if (direction === 'push') refuseUnknownEntries(plan, authorization);
@@ -60,7 +61,7 @@ async function agree(
     content.plan.set(plan);
     // Opened before the session is, so that the store refuses here what it cannot stage.
     if (direction === 'push') await content.incoming.get();
-    await record.change('opened', { bytesTotal, bytesDone: 0, linkBytes }, epoch, cause);
+    await record.change('opened', { pass: { bytesTotal, bytesDone: 0, linkBytes } }, epoch, cause);
   } catch (error) {
     usage.tally.release(id);
     room.shrink(id, manifestBytes);

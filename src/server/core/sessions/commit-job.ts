@@ -3,7 +3,8 @@ import { CairnError, storageError, type ErrorCode } from '../../../base/errors.t
 import type { Logger } from '../../../base/logger.ts';
 import { ChunkSet } from '../../../checkpoint/chunk-set.ts';
 import { isStream } from '../../../manifest/layout.ts';
-import type { SessionRecord } from '../../../session/record.ts';
+import type { CommitRecord } from '../../../session/pass-record.ts';
+import type { SessionChanges, SessionRecord } from '../../../session/record.ts';
 import { existingOf, mayCompare } from '../../../session/scopes.ts';
 import { destinationExists } from '../../../transfer/destination-exists.ts';
 import { isOfOneEntry } from '../../../transfer/refused-entries.ts';
@@ -16,9 +17,6 @@ import type { Claim } from './publisher-claim.ts';
 import type { Publishers } from './publishers.ts';
 import type { SessionTimes } from './session-times.ts';
 import { UnpublishedEntries, type LeftOut } from './unpublished.ts';
-
-/** The part of a record that describes a commit. */
-export type CommitRecord = NonNullable<SessionRecord['commit']>;
 
 /** The parts that run the commits of one server. */
 export interface CommitRunning {
@@ -79,19 +77,17 @@ async function run(
   const fields = { session: live.id, digest: job.digest, entries: job.entriesTotal };
   const letGo = claim.keep(() => job.entriesDone);
   try {
-    const leftOut = record.value.direction === 'push' ? await publish(live, job, claimed) : {};
-    if (record.value.direction === 'pull') await verifyPull(live, commit);
+    const leftOut = record.value.pass.direction === 'push' ? await publish(live, job, claimed) : {};
+    if (record.value.pass.direction === 'pull') await verifyPull(live, commit);
     await charge(ledger, live, commit);
     const leaseExpiresAtMs = times.now() + times.keepCommittedMs;
     const { bytesTotal } = commit;
     const published = { ...commit, ...leftOut };
     await record.change('published', (current) => ({
       ...claim.endWith(current),
-      commit: published,
       holder: null,
       leaseExpiresAtMs,
-      bytesTotal,
-      bytesDone: bytesTotal,
+      pass: { commit: published, bytesTotal, bytesDone: bytesTotal },
     }));
     ledger.settle((session) => session === live.id);
     await free(live, log);
@@ -116,9 +112,9 @@ async function noteEnd(live: LiveSession, claim: Claim, error: unknown): Promise
   const { record } = live;
   if (error instanceof CairnError && REOPENING.has(error.code)) {
     if (!live.noteFailure(error) || record.value.state !== 'committing') return;
-    const reopened = (current: SessionRecord): Partial<SessionRecord> => ({
+    const reopened = (current: SessionRecord): SessionChanges => ({
       ...claim.endWith(current, error),
-      commit: null,
+      pass: { commit: null },
     });
     await record.change('incomplete', reopened, undefined, { why: error.code });
     return;
@@ -140,7 +136,8 @@ async function charge(
   { id, record }: LiveSession,
   { bytesTotal }: CommitRecord,
 ): Promise<void> {
-  const { authorization, direction, linkBytes = 0 } = record.value;
+  const { authorization, pass } = record.value;
+  const { direction, linkBytes = 0 } = pass;
   const charged = direction === 'push' ? chargedFor(authorization) : [];
   if (charged.length > 0) await ledger.charge(id, charged, bytesTotal + linkBytes);
 }

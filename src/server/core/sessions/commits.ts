@@ -1,12 +1,13 @@
 /** Begins commits: checks the claim and writes it down; and resumes interrupted ones. */
 import { CairnError } from '../../../base/errors.ts';
 import { ChunkSet } from '../../../checkpoint/chunk-set.ts';
-import { nextState, type SessionRecord } from '../../../session/record.ts';
+import type { CommitRecord } from '../../../session/pass-record.ts';
+import { nextState, type SessionChanges, type SessionRecord } from '../../../session/record.ts';
 import type { CommitReply, CommitRequest } from '../../../wire/messages.ts';
 import { checkBytes, openUsage, type Usage } from '../quota/quota.ts';
 import type { CheckStands, SessionWork } from './admission.ts';
 import { verifyPush } from './commit-check.ts';
-import { noteCommitFailure, startCommitJob, type CommitRecord, type CommitRunning } from './commit-job.ts';
+import { noteCommitFailure, startCommitJob, type CommitRunning } from './commit-job.ts';
 import type { CommitJob, LiveSession } from './live-session.ts';
 import type { Publishers } from './publishers.ts';
 import { checkAllowsSession } from './renewal.ts';
@@ -123,11 +124,11 @@ async function record(
   try {
     const error = new CairnError('session-state', 'the session takes no chunks while it is being committed');
     await live.endRequests((other) => other.chunk !== undefined, error);
-    if (live.record.value.direction === 'push') await verifyPush(live, commit);
+    if (live.record.value.pass.direction === 'push') await verifyPush(live, commit);
     await checkMayCommit(options, live, bytesTotal);
-    const committing = (current: SessionRecord): Partial<SessionRecord> => {
+    const committing = (current: SessionRecord): SessionChanges => {
       if (current.state === 'committing' || current.state === 'committed') throw refusal;
-      return { ...options.publishers.claim(current), commit };
+      return { ...options.publishers.claim(current), pass: { commit } };
     };
     await live.record.change('commit', committing, epoch, cause);
   } finally {
@@ -146,7 +147,8 @@ async function checkMayCommit(
   bytesTotal: number,
 ): Promise<void> {
   await openUsage(usage);
-  const { id, authorization, direction, linkBytes = 0 } = live.record.value;
+  const { id, authorization, pass } = live.record.value;
+  const { direction, linkBytes = 0 } = pass;
   if (authorization === undefined) return;
   checkStands(authorization);
   checkAllowsSession(authorization, live.record.value);
@@ -154,7 +156,8 @@ async function checkMayCommit(
 }
 
 function commitOf(live: LiveSession): CommitRecord | undefined {
-  const { state, commit } = live.record.value;
+  const { state, pass } = live.record.value;
+  const { commit } = pass;
   if (commit === null || (state !== 'committing' && state !== 'committed')) return undefined;
   return commit;
 }

@@ -61,7 +61,7 @@ export function createEarlierSessions(options: EarlierOptions): EarlierSessions 
     answered: async (wish, id) => {
       const record = await sessions.get(id);
       if (record === undefined) return undefined;
-      if (record.direction !== wish.request.direction || record.target !== wish.target) {
+      if (record.pass.direction !== wish.request.direction || record.target !== wish.target) {
         throw new CairnError('invalid-request', 'the request id was used for another transfer');
       }
       return live.use(id, async (session) => {
@@ -84,7 +84,7 @@ async function findUnfinished(
     found.push(...(await sessions.find({ principal, direction, target, manifestId: id })));
   return found.find(
     (candidate) =>
-      (candidate.preserveModes ?? false) === preserveModes &&
+      (candidate.pass.preserveModes ?? false) === preserveModes &&
       (!times.isJudging() || !isLeaseOver(candidate, times.now())),
   );
 }

@@ -2,7 +2,7 @@
 import { CairnError, EXIT } from '../../../base/errors.ts';
 import type { Logger } from '../../../base/logger.ts';
 import type { MomentCause } from '../../../session/history.ts';
-import { advance, type SessionRecord } from '../../../session/record.ts';
+import { advance, type SessionChanges, type SessionRecord } from '../../../session/record.ts';
 import { isTerminal } from '../../../session/state.ts';
 import type { SessionStore } from '../../../storage/state/session-store.ts';
 import type { LiveSession, SessionRequest } from './live-session.ts';
@@ -129,7 +129,7 @@ async function recordEnd(
   epoch?: number,
 ): Promise<void> {
   const ended = { leaseExpiresAtMs: times.now() + times.keepEndedMs, holder: null };
-  const endNow = (current: SessionRecord): Partial<SessionRecord> => {
+  const endNow = (current: SessionRecord): SessionChanges => {
     if (isPublished(publishers, current)) throw beingCommitted();
     return ended;
   };

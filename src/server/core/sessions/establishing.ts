@@ -52,7 +52,7 @@ export function createEstablish(options: EstablishOptions): Establish {
     const { authorization, address, target, request } = wish;
     const { id: by, principal } = authorization;
     const { direction, requestId } = request;
-    checkAllowsSession(authorization, { direction, target });
+    checkAllowsSession(authorization, { target, pass: { direction } });
     const look = await lookAtTarget(content, wish);
     const digest = chooseDigest(request.digests);
     const id = requestId === undefined ? createSessionId() : sessionIdOf(sessionKey, principal, requestId);

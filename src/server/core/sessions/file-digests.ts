@@ -25,10 +25,10 @@ export async function openFileDigests(
   { content, onFailure }: DigestSource,
   live: LiveSession,
 ): Promise<FileDigest> {
-  const { direction, target } = live.record.value;
+  const { pass, target } = live.record.value;
   const { entries, chunkSizeBytes, digest } = await live.content.manifest.get();
   const createHasher = await loadHasher(digest);
-  const identities = direction === 'pull' ? await live.content.identities.get() : undefined;
+  const identities = pass.direction === 'pull' ? await live.content.identities.get() : undefined;
 
   const find = async (
     index: number,

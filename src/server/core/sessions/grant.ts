@@ -3,6 +3,7 @@ import { CairnError } from '../../../base/errors.ts';
 import type { SessionGrant } from '../../../wire/messages.ts';
 import { DEFAULT_SYNC_MODE, type SyncMode } from '../../../session/sync-mode.ts';
 import { agreedEncodings, type ChunkEncoding } from '../../../session/encoding.ts';
+import type { PassRecord } from '../../../session/pass-record.ts';
 import type { SessionRecord } from '../../../session/record.ts';
 import { existingOf, mayCompare } from '../../../session/scopes.ts';
 import { OWN_ENCODINGS } from '../../../transfer/zlib-pump.ts';
@@ -30,7 +31,7 @@ function grantOf(
   record: SessionRecord,
   { credential, resumed }: { readonly credential: string; readonly resumed: boolean },
 ): SessionGrant {
-  const { state } = record;
+  const { state, pass } = record;
   if (state === 'suspended' || state === 'aborted' || state === 'expired') {
     throw new CairnError('internal', `a session that is ${state} was given to a client`);
   }
@@ -39,24 +40,24 @@ function grantOf(
     credential,
     epoch: record.epoch,
     state,
-    direction: record.direction,
-    digest: record.digest,
-    chunkSizeBytes: record.chunkSizeBytes,
+    direction: pass.direction,
+    digest: pass.digest,
+    chunkSizeBytes: pass.chunkSizeBytes,
     parallel: record.parallel,
     leaseMs: times.leaseMs,
     endsInMs: Math.max(1, record.createdAtMs + times.maxAgeMs - times.now()),
     ...authorizedFor(record, wallNow()),
     holdsPartialChunks,
-    ...(record.direction === 'push'
-      ? { sync: syncOf(record), commitAwaitsChunks: true, ...placingOf(record), ...preservingOf(record) }
+    ...(pass.direction === 'push'
+      ? { sync: syncOf(pass), commitAwaitsChunks: true, ...placingOf(record), ...preservingOf(pass) }
       : {}),
     ...encodingsOf(record.encodings),
-    manifestId: record.manifestId,
+    manifestId: pass.manifestId,
     resumed,
   };
 }
 
-function preservingOf({ preserveModes }: SessionRecord): Pick<SessionGrant, 'preservesModes'> {
+function preservingOf({ preserveModes }: PassRecord): Pick<SessionGrant, 'preservesModes'> {
   return preserveModes === true ? { preservesModes: true } : {};
 }
 
@@ -82,7 +83,7 @@ export function encodingsOf(offered: readonly string[] | undefined): { encodings
   return encodings.length === 0 ? {} : { encodings };
 }
 
-/** The sync mode of a session. */
-export function syncOf({ sync = DEFAULT_SYNC_MODE }: SessionRecord): SyncMode {
+/** The sync mode of a pass. */
+export function syncOf({ sync = DEFAULT_SYNC_MODE }: PassRecord): SyncMode {
   return sync;
 }

@@ -2,10 +2,12 @@
 import { CairnError } from '../../../base/errors.ts';
 import {
   advance,
+  changed,
   checkFence,
   isLeaseOver,
   leaseEnd,
   nextState,
+  type SessionChanges,
   type SessionRecord,
 } from '../../../session/record.ts';
 import {
@@ -21,7 +23,7 @@ import type { SessionStore } from '../../../storage/state/session-store.ts';
 import type { SessionTimes } from './session-times.ts';
 
 /** Changes to a record, or a function that computes them from the newest one. */
-export type RecordChanges = Partial<SessionRecord> | ((record: SessionRecord) => Partial<SessionRecord>);
+export type RecordChanges = SessionChanges | ((record: SessionRecord) => SessionChanges);
 
 /** The parts that keep the records of one server's sessions. */
 export interface RecordKeeping {
@@ -223,9 +225,8 @@ function nextRecord(
   event: SessionEvent | undefined,
   changes: RecordChanges,
 ): SessionRecord {
-  const changed = typeof changes === 'function' ? changes(current) : changes;
-  if (event !== undefined) return advance(current, event, changed);
-  return { ...current, ...changed, version: current.version + 1 };
+  const made = typeof changes === 'function' ? changes(current) : changes;
+  return event === undefined ? changed(current, made) : advance(current, event, made);
 }
 
 /** The error for a request whose epoch is over. */

@@ -159,11 +159,11 @@ export class LiveSessions {
     const synced = await live.content.closeChunks({ sync: isSynced });
     if (how === 'forget') return;
     await live.record.saveLease();
-    const { durableSyncPoint = 0 } = live.record.value;
+    const { durableSyncPoint = 0 } = live.record.value.pass;
     if (how === 'idle' && synced !== undefined && synced.durableSyncPoint > durableSyncPoint) {
       // The client goes on in the same epoch: what it knows of sync points must stay true.
-      const changes = { ...lasting, durableSyncPoint: synced.durableSyncPoint };
-      await live.record.note('unloaded', { why: 'idle' }, changes);
+      const pass = { ...lasting.pass, durableSyncPoint: synced.durableSyncPoint };
+      await live.record.note('unloaded', { why: 'idle' }, { ...lasting, pass });
     }
     const { state } = live.record.value;
     if (how !== 'suspend' || (state !== 'open' && state !== 'establishing')) return;

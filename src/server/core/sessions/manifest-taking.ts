@@ -3,7 +3,7 @@ import { CairnError } from '../../../base/errors.ts';
 import type { Logger } from '../../../base/logger.ts';
 import { createLayout } from '../../../manifest/layout.ts';
 import type { Manifest } from '../../../manifest/manifest.ts';
-import type { SessionRecord } from '../../../session/record.ts';
+import type { PassRecord } from '../../../session/pass-record.ts';
 import { readTree, type Notice } from '../../../wire/tree-stream.ts';
 import type { Limiter } from '../limiter.ts';
 import type { CoreLimits } from '../core-limits.ts';
@@ -107,28 +107,28 @@ async function keepManifest(
   { manifest, notices }: { manifest: Manifest; notices: Notice[] },
   manifestBytes: number,
 ): Promise<void> {
-  const { manifestId } = live.record.value;
+  const { manifestId } = live.record.value.pass;
   const area = await live.content.area.get();
   if (manifestId === manifest.id && (await area.load('manifest')) !== undefined) return;
   if (manifestId !== null && manifestId !== manifest.id) {
     throw new CairnError('session-state', 'the session has another manifest; start a new one for this');
   }
-  checkAgreed(live.record.value, manifest);
+  checkAgreed(live.record.value.pass, manifest);
   createLayout(manifest); // refuses sizes that no transfer can have
   live.record.checkEpoch(epoch);
   await saveManifest(area, manifest, notices);
   await live.record.change(
     'prepare',
-    { manifestId: manifest.id, manifestBytes, entries: manifest.entries.length },
+    { pass: { manifestId: manifest.id, manifestBytes, entries: manifest.entries.length } },
     epoch,
   );
   live.content.manifest.set(manifest);
 }
 
-function checkAgreed(record: SessionRecord, manifest: Manifest): void {
-  if (manifest.chunkSizeBytes === record.chunkSizeBytes && manifest.digest === record.digest) return;
+function checkAgreed(pass: PassRecord, manifest: Manifest): void {
+  if (manifest.chunkSizeBytes === pass.chunkSizeBytes && manifest.digest === pass.digest) return;
   throw new CairnError(
     'manifest-invalid',
-    `the manifest has chunks of ${manifest.chunkSizeBytes} bytes with ${manifest.digest}, but ${record.chunkSizeBytes} bytes with ${record.digest} were agreed`,
+    `the manifest has chunks of ${manifest.chunkSizeBytes} bytes with ${manifest.digest}, but ${pass.chunkSizeBytes} bytes with ${pass.digest} were agreed`,
   );
 }

@@ -1,6 +1,7 @@
 /** The first record of a session: the wish of its client, within the limits of the server and the store. */
 import { chunkSizeFor, UNKNOWN_TREE_CHUNK_SIZE_BYTES } from '../../../manifest/chunk-size.ts';
 import { CHUNK_SIZE_RANGE } from '../../../manifest/manifest.ts';
+import type { PassRecord } from '../../../session/pass-record.ts';
 import { leaseEnd, type SessionRecord } from '../../../session/record.ts';
 import { stricterSync, type SyncMode } from '../../../session/sync-mode.ts';
 import type { EstablishRequest } from '../../../wire/messages.ts';
@@ -30,7 +31,7 @@ export interface NewRecordTerms {
 export type NewRecord = (
   wish: SessionWish,
   look: TargetLook,
-  agreed: Pick<SessionRecord, 'id' | 'digest' | 'credentialHash'>,
+  agreed: Pick<SessionRecord, 'id' | 'credentialHash'> & Pick<PassRecord, 'digest'>,
 ) => SessionRecord;
 
 /** Makes the function that makes the first records of one server. */
@@ -43,7 +44,7 @@ export function createNewRecord({
 }: NewRecordTerms): NewRecord {
   const min = Math.max(CHUNK_SIZE_RANGE.min, ...chunkSizes.map((range) => range.min));
   const max = Math.min(CHUNK_SIZE_RANGE.max, ...chunkSizes.map((range) => range.max));
-  return ({ authorization, address, target, request }, { there, keepsTarget }, agreed) => {
+  return ({ authorization, address, target, request }, { there, keepsTarget }, { digest, ...agreed }) => {
     const now = times.now();
     const { direction, preserveModes } = request;
     return {
@@ -52,19 +53,24 @@ export function createNewRecord({
       principal: authorization.principal,
       authorization,
       target,
-      direction,
-      chunkSizeBytes: Math.max(min, Math.min(max, wishedChunkSize(request, there))),
       parallel: Math.min(request.parallel, parallelPerSession),
-      ...(direction === 'push' ? { sync: stricterSync(request.sync, sync), preserveModes, keepsTarget } : {}),
       ...encodingsOf(request.encodings),
       state: 'establishing',
       epoch: 1,
-      manifestId: null,
       holder: instanceId,
       createdAtMs: now,
       leaseExpiresAtMs: leaseEnd({ createdAtMs: now }, now, times),
-      commit: null,
       history: [{ atMs: now, what: 'established', epoch: 1, by: authorization.id, from: address }],
+      pass: {
+        direction,
+        manifestId: null,
+        digest,
+        chunkSizeBytes: Math.max(min, Math.min(max, wishedChunkSize(request, there))),
+        ...(direction === 'push'
+          ? { sync: stricterSync(request.sync, sync), preserveModes, keepsTarget }
+          : {}),
+        commit: null,
+      },
     };
   };
 }

@@ -1,7 +1,7 @@
 /** The progress of a session, and the part of it that is written down with other changes of the record. */
 import type { ReadonlyChunkSet } from '../../../checkpoint/chunk-set.ts';
 import { isStream } from '../../../manifest/layout.ts';
-import type { SessionRecord } from '../../../session/record.ts';
+import type { SessionChanges, SessionRecord } from '../../../session/record.ts';
 import type { LiveSession } from './live-session.ts';
 import type { TransferPlan } from './transfer-plan.ts';
 
@@ -27,7 +27,7 @@ export async function progressOf(
   live: LiveSession | undefined,
 ): Promise<SessionProgress> {
   const chunks = live === undefined ? undefined : await openChunksOf(live);
-  const { bytesTotal = null, bytesDone = null } = record;
+  const { bytesTotal = null, bytesDone = null } = record.pass;
   if (chunks === undefined) return { bytesTotal, bytesDone, chunksTotal: null, chunksDone: null };
   const { manifest, layout } = chunks.plan;
   return {
@@ -39,20 +39,22 @@ export async function progressOf(
 }
 
 /** Changes that a session's record lacks by now, to be written together with an urgent one. */
-export async function lastingChanges(live: LiveSession): Promise<Partial<SessionRecord>> {
+export async function lastingChanges(live: LiveSession): Promise<SessionChanges> {
   const { value } = live.record;
   const { bytesTotal, bytesDone } = await progressOf(value, live);
   const { lastFailure: lastError } = live;
   return {
-    ...(bytesTotal === null ? {} : { bytesTotal }),
-    ...(bytesDone === null ? {} : { bytesDone }),
+    pass: {
+      ...(bytesTotal === null ? {} : { bytesTotal }),
+      ...(bytesDone === null ? {} : { bytesDone }),
+    },
     ...(lastError === undefined ? {} : { lastError }),
   };
 }
 
 /** Opens nothing: a mere look must not take descriptors. */
 async function openChunksOf({ content, record }: LiveSession): Promise<CountedChunks | undefined> {
-  if (record.value.direction === 'push') {
+  if (record.value.pass.direction === 'push') {
     // The request that opened them got the error.
     const incoming = await content.incoming.peek()?.catch(() => undefined);
     if (incoming === undefined || incoming.failed) return undefined;

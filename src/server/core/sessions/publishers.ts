@@ -3,7 +3,7 @@
  * record. A server that shares its stores with no other one reads and writes nothing for this.
  */
 import { claimedBy } from '../../../session/publisher.ts';
-import { isLeaseOver, type SessionRecord } from '../../../session/record.ts';
+import { isLeaseOver, type SessionChanges, type SessionRecord } from '../../../session/record.ts';
 import type { LiveRecord } from './live-record.ts';
 import { openClaim, UNDISPUTED, type Claim, type ClaimOptions } from './publisher-claim.ts';
 
@@ -18,7 +18,7 @@ export interface Publishers {
   /** Whether a node has left a commit unfinished, and no other one has taken over. */
   isAbandoned(record: SessionRecord): boolean;
   /** Changes that make this node the publisher. Only where there is no other one. */
-  claim(current: SessionRecord): Partial<SessionRecord>;
+  claim(current: SessionRecord): SessionChanges;
   /** The claim that {@link claim} has put into a record. */
   claimOf(record: LiveRecord): Claim;
 }
@@ -43,7 +43,8 @@ export function createPublishers(options: PublishersOptions): Publishers {
     isElsewhere,
     isBegun,
     isAbandoned: (record) => {
-      if (record.state !== 'committing' || record.direction !== 'push' || isStanding(record)) return false;
+      if (record.state !== 'committing' || record.pass.direction !== 'push' || isStanding(record))
+        return false;
       // A failed commit waits for its client, which gets the error; but no tree stays in part.
       const hasFailed = record.publisher?.untilMs === 0;
       return !hasFailed || (isBegun(record) && isLeaseOver(record, now()));
@@ -62,8 +63,8 @@ function alone(instanceId: string): Publishers {
     isShared: false,
     isElsewhere: () => false,
     isBegun: () => false,
-    isAbandoned: ({ state, direction, holder }) =>
-      state === 'committing' && direction === 'push' && holder !== instanceId,
+    isAbandoned: ({ state, pass, holder }) =>
+      state === 'committing' && pass.direction === 'push' && holder !== instanceId,
     claim: () => ({ holder: instanceId }),
     claimOf: () => UNDISPUTED,
   };

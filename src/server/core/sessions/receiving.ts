@@ -97,7 +97,7 @@ async function growStream(
   // First: a chunk that the quota refuses takes no room from others.
   if (authorization !== undefined && bytes > beforeBytes) checkBytes(usage, authorization, id, bytes);
   try {
-    await room.growStream(id, bytes + (record.value.manifestBytes ?? 0));
+    await room.growStream(id, bytes + (record.value.pass.manifestBytes ?? 0));
   } catch (error) {
     if (usage.tally.bytesOf(id) === bytes) usage.tally.reserve(id, { bytes: beforeBytes });
     throw error;

@@ -1,4 +1,5 @@
 /** Keeps the authorization of a session up to date: tokens come and go, progress stays. */
+import type { PassRecord } from '../../../session/pass-record.ts';
 import type { SessionRecord } from '../../../session/record.ts';
 import { pushScopeOf } from '../../../session/scopes.ts';
 import { checkAllows, type Authorization } from '../../../session/authorization.ts';
@@ -7,9 +8,9 @@ import type { LiveSession } from './live-session.ts';
 /** Refuses to continue a session under an authorization that does not allow it. @throws CairnError `forbidden` */
 export function checkAllowsSession(
   authorization: Authorization,
-  { direction, target }: Pick<SessionRecord, 'direction' | 'target'>,
+  { target, pass }: Pick<SessionRecord, 'target'> & { readonly pass: Pick<PassRecord, 'direction'> },
 ): void {
-  const needed = direction === 'pull' ? 'read' : (pushScopeOf(authorization.scopes) ?? 'write');
+  const needed = pass.direction === 'pull' ? 'read' : (pushScopeOf(authorization.scopes) ?? 'write');
   checkAllows(authorization, needed, target);
 }
 

@@ -4,7 +4,7 @@ import type { Logger } from '../../../base/logger.ts';
 import type { Authorization } from '../../../session/authorization.ts';
 import { issueSecret } from '../../../session/credential.ts';
 import { mayResumeWith, rotate } from '../../../session/credential-rotation.ts';
-import { leaseEnd, type SessionRecord } from '../../../session/record.ts';
+import { leaseEnd, type SessionChanges, type SessionRecord } from '../../../session/record.ts';
 import { stricterSync, type SyncMode } from '../../../session/sync-mode.ts';
 import type { SessionGrant } from '../../../wire/messages.ts';
 import { checkTakeover, type Usage } from '../quota/quota.ts';
@@ -58,11 +58,13 @@ export function createResume({ usage, times, instanceId, grantOf, onResumed, log
     }
     await checkTakeover(usage, authorization, live.record.value);
     const { secret, hash } = issueSecret();
-    const before = syncOf(live.record.value);
-    const changes = (current: SessionRecord): Partial<SessionRecord> => ({
+    const before = syncOf(live.record.value.pass);
+    const changes = (current: SessionRecord): SessionChanges => ({
       ...rotate(current, hash, credential, now()),
       epoch: current.epoch + 1,
-      ...(current.direction === 'push' ? { sync: stricterSync(sync, syncOf(current)) } : {}),
+      ...(current.pass.direction === 'push'
+        ? { pass: { sync: stricterSync(sync, syncOf(current.pass)) } }
+        : {}),
       encodings: undefined,
       ...encodingsOf(encodings),
       authorization,
@@ -74,9 +76,10 @@ export function createResume({ usage, times, instanceId, grantOf, onResumed, log
     onResumed();
     await live.endOlderRequests();
     // The chunks are opened again in the new mode.
-    if (syncOf(record) !== before && record.state === 'open') await live.content.closeChunks({ sync: true });
-    const { id, epoch, direction, state } = record;
-    log.info({ session: id, epoch, direction, state, ...cause }, 'session resumed');
+    if (syncOf(record.pass) !== before && record.state === 'open')
+      await live.content.closeChunks({ sync: true });
+    const { id, epoch, pass, state } = record;
+    log.info({ session: id, epoch, direction: pass.direction, state, ...cause }, 'session resumed');
     return grantOf(record, secret, true);
   };
 }

@@ -20,7 +20,7 @@ import { SingleFlight } from './single-flight.ts';
 import { createPlan, type TransferPlan } from './transfer-plan.ts';
 
 /** How a push treats modes. The served root is never a target that the client has made. */
-export function modesOf({ preserveModes, keepsTarget, target }: SessionRecord): ModeWishes {
+export function modesOf({ target, pass: { preserveModes, keepsTarget } }: SessionRecord): ModeWishes {
   return {
     preserve: preserveModes,
     keepsTarget: target === '' || (keepsTarget === true && preserveModes !== true),
@@ -87,7 +87,7 @@ export class SessionContent {
 
   /** A sync point. @throws CairnError a storage code; the session is then suspended */
   async sync(): Promise<SyncStatus> {
-    if (this.#record.value.direction === 'pull') return this.#syncOutgoing();
+    if (this.#record.value.pass.direction === 'pull') return this.#syncOutgoing();
     return this.#syncIncoming(await this.incoming.get());
   }
 
@@ -202,7 +202,7 @@ export class SessionContent {
   }
 
   async #loadManifest(): Promise<Manifest> {
-    if (this.#record.value.manifestId !== null) {
+    if (this.#record.value.pass.manifestId !== null) {
       const manifest = await loadManifest(await this.area.get(), this.#options.manifestLimits);
       if (manifest !== undefined) return manifest;
     }
@@ -219,7 +219,8 @@ export class SessionContent {
 
   async #openIncoming(): Promise<IncomingChunks> {
     const { content, groupCommit, onSynced } = this.#options;
-    const { target, digest, sync = DEFAULT_SYNC_MODE, durableSyncPoint = 0 } = this.#record.value;
+    const { target, pass } = this.#record.value;
+    const { digest, sync = DEFAULT_SYNC_MODE, durableSyncPoint = 0 } = pass;
     const plan = await this.agreedPlan();
     const createHasher = await loadHasher(digest);
     const { manifest, layout } = plan;
@@ -246,17 +247,17 @@ export class SessionContent {
 
   async #openOutgoing(): Promise<OutgoingChunks> {
     const { content } = this.#options;
-    const { digest, target } = this.#record.value;
+    const { pass, target } = this.#record.value;
     const plan = await this.agreedPlan();
     const digests = await this.#loadDigests(plan);
     const identities = await this.identities.get();
-    const createHasher = await loadHasher(digest);
+    const createHasher = await loadHasher(pass.digest);
     return new OutgoingChunks({ content, target, plan, identities, createHasher, digests });
   }
 
   async #loadDigests({ layout }: TransferPlan): Promise<ChunkDigests> {
-    const { id, digest } = this.#record.value;
-    const length = DIGEST_LENGTH_BYTES[digest];
+    const { id, pass } = this.#record.value;
+    const length = DIGEST_LENGTH_BYTES[pass.digest];
     try {
       return await loadDigests(await this.area.get(), length, layout.chunkCount);
     } catch (error) {

@@ -40,7 +40,8 @@ export interface SourceScanOptions {
 export function createScanSource(options: SourceScanOptions): ScanSource {
   const { content, scanLimiter, usage, room, limits, log } = options;
   return async ({ live, epoch }, { signal, onLines }) => {
-    const { id, principal, target, chunkSizeBytes, digest, authorization } = live.record.value;
+    const { id, principal, target, authorization, pass } = live.record.value;
+    const { chunkSizeBytes, digest } = pass;
     const parameters: ManifestParameters = { chunkSizeBytes, digest };
     const query = { path: target, parameters, maxEntries: limits.manifest.maxEntries };
     const tree = await scanLimiter({ principal, signal }, () =>
@@ -56,7 +57,7 @@ export function createScanSource(options: SourceScanOptions): ScanSource {
     await saveIdentities(area, tree.identities);
     await saveManifest(area, manifest, tree.notices);
     // The end of the tree is sent after this, so a client that has seen it can count on the manifest.
-    await live.record.change('prepare', { manifestId: manifest.id, manifestBytes, entries }, epoch);
+    await live.record.change('prepare', { pass: { manifestId: manifest.id, manifestBytes, entries } }, epoch);
     live.content.manifest.set(manifest);
     live.content.identities.set(tree.identities);
     log.info({ session: id, entries, notices: tree.notices.length }, 'source scanned');

@@ -4,6 +4,7 @@
  */
 import { formatBytes } from '../../../base/byte-text.ts';
 import { CairnError } from '../../../base/errors.ts';
+import type { PassRecord } from '../../../session/pass-record.ts';
 import type { SessionRecord } from '../../../session/record.ts';
 import { isTerminal } from '../../../session/state.ts';
 import type { ContentStore } from '../../../storage/content-store.ts';
@@ -23,7 +24,7 @@ export interface StagingRoom {
    *
    * @throws CairnError like {@link take}
    */
-  takeDocuments(id: string, bytes: number, direction: SessionRecord['direction']): Promise<void>;
+  takeDocuments(id: string, bytes: number, direction: PassRecord['direction']): Promise<void>;
   /** Gives back all room of a session beyond these bytes. */
   shrink(id: string, bytes: number): void;
   /** What a session has taken, in bytes. */
@@ -119,8 +120,9 @@ function createTakenRoom() {
     const since = new Set<string>();
     changed = since;
     return {
-      note: ({ id, direction, state, bytesTotal = 0, manifestBytes = 0 }) => {
+      note: ({ id, state, pass }) => {
         if (isTerminal(state)) return;
+        const { direction, bytesTotal = 0, manifestBytes = 0 } = pass;
         seen.add(id);
         const bytes = manifestBytes + (direction === 'push' ? bytesTotal : 0);
         if (!since.has(id) && bytes > of(id)) set(id, bytes);

@@ -28,7 +28,7 @@ export async function summaryOf(
   return {
     session: record.id,
     owner: printable(record.principal),
-    direction: record.direction,
+    direction: record.pass.direction,
     target: printable(record.target),
     state: record.state,
     epoch: record.epoch,
@@ -52,7 +52,8 @@ export async function summaryOf(
 export async function detailsOf(shown: Shown, kept: SessionRecord): Promise<SessionDetails> {
   const live = await shown.live.peek(kept.id);
   const record = live === undefined ? kept : newerOf(kept, live.record.value);
-  const { chunkSizeBytes, parallel, digest, sync = null, history = [] } = record;
+  const { parallel, history = [], pass } = record;
+  const { chunkSizeBytes, digest, sync = null } = pass;
   const moments = history.map(({ atMs, what, epoch, by, from, why }) => ({
     atMs,
     what,

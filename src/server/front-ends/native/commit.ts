@@ -1,6 +1,6 @@
 /** `POST sessions/{id}/commit`: both sides agree on the digest of the whole, and a push is published. */
 import { CairnError } from '../../../base/errors.ts';
-import type { SessionRecord } from '../../../session/record.ts';
+import type { PassRecord } from '../../../session/pass-record.ts';
 import { CommitWithoutRuns, type CommitRequest } from '../../../wire/messages.ts';
 import type { CoreLimits } from '../../core/core-limits.ts';
 import type { SessionWork } from '../../core/sessions/admission.ts';
@@ -23,7 +23,7 @@ export function createCommitHandler(
 ): IdHandler {
   return (exchange, id) =>
     withSession(exchange, { id, event: 'commit' }, async (work) => {
-      const request = await readCommit(exchange, limits, work.live.record.value);
+      const request = await readCommit(exchange, limits, work.live.record.value.pass);
       if (request.awaitChunks === true) await chunksToCome(work, request, limits.commitWaitMs);
       const reply = await askForCommit(work, request);
       await sendJson(exchange, reply.state === 'committed' ? 200 : 202, reply);
@@ -34,7 +34,7 @@ export function createCommitHandler(
 async function readCommit(
   exchange: Exchange,
   { manifest, maxRunsBytes }: CommitLimits,
-  { entries = manifest.maxEntries }: SessionRecord,
+  { entries = manifest.maxEntries }: PassRecord,
 ): Promise<CommitRequest> {
   const { message, sets } = await readRunsMessage(exchange, {
     schema: CommitWithoutRuns,
@@ -51,7 +51,7 @@ async function chunksToCome(
   claim: CommitRequest,
   waitMs: number,
 ): Promise<void> {
-  const { direction } = live.record.value;
+  const { direction } = live.record.value.pass;
   if (direction !== 'push')
     throw new CairnError('invalid-request', 'the commit of a pull has no chunks to wait for');
   await awaitChunks(live, request, { claim, waitMs });

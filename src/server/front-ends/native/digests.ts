@@ -75,8 +75,8 @@ async function answer(
 }
 
 /** The digest of a short file gives its content away. @throws CairnError `forbidden` */
-function checkMayHash({ direction, authorization }: SessionRecord): void {
-  if (direction === 'pull' || mayHash(authorization?.scopes ?? [])) return;
+function checkMayHash({ pass, authorization }: SessionRecord): void {
+  if (pass.direction === 'pull' || mayHash(authorization?.scopes ?? [])) return;
   throw new CairnError(
     'forbidden',
     'digests of the files at the target need the scope "read" beside "write"',

@@ -52,7 +52,7 @@ async function answer(
   const agreeIfWanted = async (): Promise<void> => {
     if (wantsEverything(exchange)) await agree(work, 'everything');
   };
-  if (live.record.value.manifestId !== null) {
+  if (live.record.value.pass.manifestId !== null) {
     await agreeIfWanted();
     await sendSaved(exchange, live, begin);
     return;

@@ -42,7 +42,7 @@ export function createTreeIdHandler(
     const authorization = await authenticateAnswer(exchange);
     const request = await readJson(exchange, TreeIdRequest, limit);
     const target = targetPathOf(request.target);
-    checkAllowsSession(authorization, { direction: 'push', target });
+    checkAllowsSession(authorization, { target, pass: { direction: 'push' } });
     const { id: by, principal } = authorization;
     const signal = clientSignal(exchange);
     await limiter({ principal, signal }, async () => {

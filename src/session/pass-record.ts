@@ -1,0 +1,46 @@
+/**
+ * What a session's record keeps of one pass: one manifest that goes one way, up to its commit. Whose conversation it is,
+ * and how far that is, stands in the record around it.
+ */
+import type { DigestAlgorithm } from '../manifest/digest.ts';
+import type { SyncMode } from './sync-mode.ts';
+
+/** The durable record of one pass. */
+export interface PassRecord {
+  readonly direction: 'push' | 'pull';
+  readonly manifestId: string | null;
+  readonly digest: DigestAlgorithm;
+  readonly chunkSizeBytes: number;
+  /** When the server makes sync points of a push. Missing in a pull, and in old records, where it means `group`. */
+  readonly sync?: SyncMode | undefined;
+  /** Of a push: whether entries keep their modes against the umask. */
+  readonly preserveModes?: boolean | undefined;
+  /** Of a push: whether the target existed when the session was established; it keeps its mode then. */
+  readonly keepsTarget?: boolean | undefined;
+  /** The last sync point before the server removed the session from memory; numbers go on in the same epoch. */
+  readonly durableSyncPoint?: number | undefined;
+  /** Payload bytes of the agreed plan, and how many of them a sync point covered at the last write of the record. */
+  readonly bytesTotal?: number | undefined;
+  readonly bytesDone?: number | undefined;
+  /** Of a push with a manifest: its bytes, its entries, and the bytes of the carried link targets. */
+  readonly manifestBytes?: number | undefined;
+  readonly entries?: number | undefined;
+  readonly linkBytes?: number | undefined;
+  readonly commit: CommitRecord | null;
+}
+
+/** The client's claim of a commit: kept so that a restart finishes an interrupted one. */
+export interface CommitRecord {
+  readonly digest: string;
+  readonly bytesTotal: number;
+  readonly excluded: readonly number[];
+  /** Number of entries, for the answer to a repeated commit when the manifest is gone. */
+  readonly entriesTotal: number;
+  /** Whether the commit leaves out entries that it cannot publish, and whether it replaces non-empty directories. */
+  readonly leaveOut?: boolean | undefined;
+  readonly forceReplace?: boolean | undefined;
+  /** Of a committed push: the entries left out, in runs by error code, and how many more the list has no room for. */
+  readonly unpublished?:
+    readonly { readonly code: string; readonly entries: readonly number[] }[] | undefined;
+  readonly unlisted?: number | undefined;
+}
