@@ -3,7 +3,7 @@
  * and how far that is, stands in the record around it.
  */
 import type { DigestAlgorithm } from '../manifest/digest.ts';
-import type { SyncMode } from './sync-mode.ts';
+import { DEFAULT_SYNC_MODE, type SyncMode } from './sync-mode.ts';
 
 /** The durable record of one pass. */
 export interface PassRecord {
@@ -43,4 +43,14 @@ export interface CommitRecord {
   readonly unpublished?:
     readonly { readonly code: string; readonly entries: readonly number[] }[] | undefined;
   readonly unlisted?: number | undefined;
+}
+
+/** Whether a pass brings bytes to the server: then they count for quotas and for room, and a tree is published. */
+export function bringsBytes({ direction }: Pick<PassRecord, 'direction'>): boolean {
+  return direction === 'push';
+}
+
+/** When the server makes sync points of what a pass brings; undefined where it brings nothing. */
+export function syncOf(pass: Pick<PassRecord, 'direction' | 'sync'>): SyncMode | undefined {
+  return bringsBytes(pass) ? (pass.sync ?? DEFAULT_SYNC_MODE) : undefined;
 }

@@ -4,7 +4,7 @@ import type { ChunkEncoding } from './encoding.ts';
 import { isSecret } from './credential.ts';
 import type { CredentialHashes } from './credential-rotation.ts';
 import type { Moment } from './history.ts';
-import type { PassRecord } from './pass-record.ts';
+import { bringsBytes, type PassRecord } from './pass-record.ts';
 import type { Publisher } from './publisher.ts';
 import type { Scope } from './scopes.ts';
 import { transition, type SessionEvent, type SessionState } from './state.ts';
@@ -151,6 +151,11 @@ export function leaseEnd(
   { leaseMs, maxAgeMs }: Lifetimes,
 ): number {
   return Math.min(touchedAtMs + leaseMs, createdAtMs + maxAgeMs);
+}
+
+/** Whether a tree is being published, which the server finishes without its client. */
+export function isPublishing({ state, pass }: Pick<SessionRecord, 'state' | 'pass'>): boolean {
+  return state === 'committing' && bringsBytes(pass);
 }
 
 /** Whether the lease of a session has ended. */

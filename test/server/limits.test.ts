@@ -403,7 +403,7 @@ describe('what is staged', () => {
     const asking = Promise.allSettled([
       room.take('a', 6_000_000, 0),
       room.take('b', 6_000_000, 0),
-      room.takeDocuments('c', 6_000_000, 'push'),
+      room.takeDocuments('c', 6_000_000, { direction: 'push' }),
     ]);
     await until(async () => waiting.length === 3);
     for (const answer of waiting) answer();

@@ -4,6 +4,7 @@
  * a pull are removed from the disk, as far as it allows that, since a restart would take them for the current ones.
  */
 import { CairnError, takesNothing } from '../../base/errors.ts';
+import { bringsBytes } from '../../session/pass-record.ts';
 import type { SessionRecord } from '../../session/record.ts';
 import type { ContentStore, DocumentName, StagingArea } from '../content-store.ts';
 import { isMeant, type SessionStore } from './session-store.ts';
@@ -29,7 +30,10 @@ interface Stores {
 export function withTransientPulls({ sessions, content }: Stores, bounds: TransientBounds = BOUNDS): Stores {
   const documents = createDocuments(bounds.maxBytes);
   const kept = keepRecords(sessions, { maxSessions: bounds.maxSessions, onRemoved: documents.removeAll });
-  const isPull = async (id: string): Promise<boolean> => (await kept.get(id))?.pass.direction === 'pull';
+  const needsNoDisk = async (id: string): Promise<boolean> => {
+    const record = await kept.get(id);
+    return record !== undefined && !bringsBytes(record.pass);
+  };
   return {
     sessions: kept,
     content: {
@@ -45,7 +49,7 @@ export function withTransientPulls({ sessions, content }: Stores, bounds: Transi
       space: () => content.space(),
       close: () => content.close(),
       openStaging: async (id) => {
-        if (!(await isPull(id))) return content.openStaging(id);
+        if (!(await needsNoDisk(id))) return content.openStaging(id);
         let area: StagingArea | undefined;
         const refused = await refusalOf(async () => void (area = await content.openStaging(id)));
         return transientArea(id, documents, area, refused);
@@ -89,7 +93,7 @@ function keepRecords(
     create: async (record) => {
       const refused = await refusalOf(() => store.create(record));
       if (refused === undefined) return;
-      if (record.pass.direction === 'push' || records.has(record.id)) throw refused;
+      if (bringsBytes(record.pass) || records.has(record.id)) throw refused;
       keep(record, refused);
     },
     get: async (id) => structuredClone(records.get(id)) ?? store.get(id),
@@ -103,7 +107,7 @@ function keepRecords(
       let isReplaced = false;
       const refused = await refusalOf(async () => void (isReplaced = await store.replace(next)));
       if (refused === undefined) return isReplaced;
-      if (next.pass.direction === 'push') throw refused;
+      if (bringsBytes(next.pass)) throw refused;
       const stored = await store.get(next.id); // before the check, so that check and change are in one turn
       if ((records.get(next.id) ?? stored)?.version !== next.version - 1) return false;
       keep(next, refused);

@@ -3,7 +3,7 @@
  * works over the two store interfaces; a store reports the state of its own files as incidents.
  */
 import { CairnError } from '../../../base/errors.ts';
-import { advance, isLeaseOver, type SessionRecord } from '../../../session/record.ts';
+import { advance, isLeaseOver, isPublishing, type SessionRecord } from '../../../session/record.ts';
 import { isTerminal } from '../../../session/state.ts';
 import { sessionAreas } from '../sessions/session-areas.ts';
 import { checkChunks } from './check-chunks.ts';
@@ -38,15 +38,15 @@ export async function checkSessions(options: CheckOptions): Promise<CheckTotals>
 
 async function checkSession(check: Check, record: SessionRecord, hasArea: boolean): Promise<void> {
   if (isTerminal(record.state)) return checkEnded(check, record, hasArea);
-  const isPublishing = record.state === 'committing' && record.pass.direction === 'push';
+  const finishesAlone = isPublishing(record);
   // A commit has all its chunks: the next start of the server finishes it, also after the lease.
-  if (!isPublishing && isLeaseOver(record, check.now())) return expire(check, record, hasArea);
+  if (!finishesAlone && isLeaseOver(record, check.now())) return expire(check, record, hasArea);
   if (record.pass.manifestId === null && record.state === 'establishing') return;
   const fault = await checkUnfinished(check, record, hasArea);
   if (fault !== undefined) return lose(check, record, hasArea, fault);
   if (record.state !== 'committing') return;
-  const problem = isPublishing ? 'its commit was interrupted' : 'its end was not confirmed by its client';
-  const remedy = isPublishing
+  const problem = finishesAlone ? 'its commit was interrupted' : 'its end was not confirmed by its client';
+  const remedy = finishesAlone
     ? 'finished at the next start of the server'
     : 'finished by the next run of its client';
   find(check, record, { kind: 'committing', outcome: 'note', problem, remedy });

@@ -1,6 +1,7 @@
 /** How much an authorization may push, and how much of that is used. */
 import { formatBytes } from '../../../base/byte-text.ts';
 import { CairnError } from '../../../base/errors.ts';
+import { bringsBytes } from '../../../session/pass-record.ts';
 import type { SessionRecord } from '../../../session/record.ts';
 import { isTerminal } from '../../../session/state.ts';
 import type { Authorization } from '../../../session/authorization.ts';
@@ -105,11 +106,17 @@ function checkSessions(usage: Usage, authorization: Authorization, except: strin
 }
 
 /**
- * Refuses a push of more bytes than an authorization has left; otherwise reserves the bytes.
+ * Refuses a pass that brings more bytes than an authorization has left; otherwise reserves the bytes. A pull brings none.
  *
  * @throws CairnError `quota-exceeded`
  */
-export function checkBytes(usage: Usage, authorization: Authorization, session: string, bytes: number): void {
+export function checkBytes(
+  usage: Usage,
+  authorization: Authorization,
+  { id: session, pass }: Pick<SessionRecord, 'id' | 'pass'>,
+  bytes: number,
+): void {
+  if (!bringsBytes(pass)) return;
   for (const { id, quota, name } of levelsOf(authorization)) {
     const { bytes: limit } = quota;
     if (limit === undefined) continue;
@@ -200,19 +207,23 @@ export function checkManifest(
 export async function checkTakeover(
   usage: Usage,
   authorization: Authorization,
-  { id, authorization: before, pass, state }: SessionRecord,
+  record: SessionRecord,
 ): Promise<void> {
+  const { id, authorization: before, state } = record;
   if (before?.id === authorization.id || levelsOf(authorization).length === 0) return;
   // The commit has charged the session or is about to: the client only wants the answer.
   if (isTerminal(state) || state === 'committing') return;
   await openUsage(usage);
   checkSessions(usage, authorization, id);
-  if (pass.direction === 'push') checkBytes(usage, authorization, id, usage.tally.bytesOf(id));
+  checkBytes(usage, authorization, record, usage.tally.bytesOf(id));
 }
 
 /** Which authorizations pay for the bytes that a session publishes. */
-export function chargedFor(authorization: Authorization | undefined): readonly Charged[] {
-  if (authorization === undefined) return [];
+export function chargedFor({
+  authorization,
+  pass,
+}: Pick<SessionRecord, 'authorization' | 'pass'>): readonly Charged[] {
+  if (authorization === undefined || !bringsBytes(pass)) return [];
   const { expiresAtMs } = authorization;
   return levelsOf(authorization)
     .filter(({ quota }) => quota.bytes !== undefined)

@@ -1,5 +1,5 @@
 /** Counts the unfinished sessions of owners and authorizations, and what they will bring. */
-import type { PassRecord } from '../../../session/pass-record.ts';
+import { bringsBytes, type PassRecord } from '../../../session/pass-record.ts';
 import type { SessionRecord } from '../../../session/record.ts';
 import { isTerminal } from '../../../session/state.ts';
 
@@ -103,10 +103,10 @@ function largest(known: Amounts, reserved: Partial<Amounts> = {}): Amounts {
   };
 }
 
-function amountsIn({ direction, commit, ...pass }: PassRecord): Amounts {
-  const { bytesTotal = 0, linkBytes = 0, manifestBytes = 0, entries = 0 } = pass;
+function amountsIn(pass: PassRecord): Amounts {
+  const { commit, bytesTotal = 0, linkBytes = 0, manifestBytes = 0, entries = 0 } = pass;
   // A pull brings nothing, but the server keeps the entries of its source in memory and on the disk.
-  if (direction === 'pull') return { ...NOTHING, entries };
+  if (!bringsBytes(pass)) return { ...NOTHING, entries };
   return { bytes: (commit?.bytesTotal ?? bytesTotal) + linkBytes, manifestBytes, entries };
 }
 

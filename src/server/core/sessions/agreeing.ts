@@ -55,8 +55,8 @@ async function agree(
     // First, since it asks the disk: nothing may wait between the check of the quota and the record.
     if (direction === 'push') await room.take(id, bytesTotal ?? 0, manifestBytes);
     record.checkEpoch(epoch);
-    if (direction === 'push' && authorization !== undefined)
-      checkBytes(usage, authorization, id, (bytesTotal ?? 0) + linkBytes);
+    if (authorization !== undefined)
+      checkBytes(usage, authorization, record.value, (bytesTotal ?? 0) + linkBytes);
     await savePlan(await content.area.get(), plan);
     content.plan.set(plan);
     // Opened before the session is, so that the store refuses here what it cannot stage.

@@ -136,9 +136,8 @@ async function charge(
   { id, record }: LiveSession,
   { bytesTotal }: CommitRecord,
 ): Promise<void> {
-  const { authorization, pass } = record.value;
-  const { direction, linkBytes = 0 } = pass;
-  const charged = direction === 'push' ? chargedFor(authorization) : [];
+  const { linkBytes = 0 } = record.value.pass;
+  const charged = chargedFor(record.value);
   if (charged.length > 0) await ledger.charge(id, charged, bytesTotal + linkBytes);
 }
 

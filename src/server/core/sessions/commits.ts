@@ -147,12 +147,12 @@ async function checkMayCommit(
   bytesTotal: number,
 ): Promise<void> {
   await openUsage(usage);
-  const { id, authorization, pass } = live.record.value;
-  const { direction, linkBytes = 0 } = pass;
+  const { authorization, pass } = live.record.value;
+  const { linkBytes = 0 } = pass;
   if (authorization === undefined) return;
   checkStands(authorization);
   checkAllowsSession(authorization, live.record.value);
-  if (direction === 'push') checkBytes(usage, authorization, id, bytesTotal + linkBytes);
+  checkBytes(usage, authorization, live.record.value, bytesTotal + linkBytes);
 }
 
 function commitOf(live: LiveSession): CommitRecord | undefined {

@@ -1,9 +1,8 @@
 /** The terms of a session as its client gets them: the values that both sides have agreed on. */
 import { CairnError } from '../../../base/errors.ts';
 import type { SessionGrant } from '../../../wire/messages.ts';
-import { DEFAULT_SYNC_MODE, type SyncMode } from '../../../session/sync-mode.ts';
 import { agreedEncodings, type ChunkEncoding } from '../../../session/encoding.ts';
-import type { PassRecord } from '../../../session/pass-record.ts';
+import { syncOf, type PassRecord } from '../../../session/pass-record.ts';
 import type { SessionRecord } from '../../../session/record.ts';
 import { existingOf, mayCompare } from '../../../session/scopes.ts';
 import { OWN_ENCODINGS } from '../../../transfer/zlib-pump.ts';
@@ -32,6 +31,7 @@ function grantOf(
   { credential, resumed }: { readonly credential: string; readonly resumed: boolean },
 ): SessionGrant {
   const { state, pass } = record;
+  const sync = syncOf(pass);
   if (state === 'suspended' || state === 'aborted' || state === 'expired') {
     throw new CairnError('internal', `a session that is ${state} was given to a client`);
   }
@@ -48,8 +48,8 @@ function grantOf(
     endsInMs: Math.max(1, record.createdAtMs + times.maxAgeMs - times.now()),
     ...authorizedFor(record, wallNow()),
     holdsPartialChunks,
-    ...(pass.direction === 'push'
-      ? { sync: syncOf(pass), commitAwaitsChunks: true, ...placingOf(record), ...preservingOf(pass) }
+    ...(sync !== undefined
+      ? { sync, commitAwaitsChunks: true, ...placingOf(record), ...preservingOf(pass) }
       : {}),
     ...encodingsOf(record.encodings),
     manifestId: pass.manifestId,
@@ -81,9 +81,4 @@ export function authorizedFor({ authorization }: SessionRecord, nowMs: number): 
 export function encodingsOf(offered: readonly string[] | undefined): { encodings?: ChunkEncoding[] } {
   const encodings = agreedEncodings(offered, OWN_ENCODINGS);
   return encodings.length === 0 ? {} : { encodings };
-}
-
-/** The sync mode of a pass. */
-export function syncOf({ sync = DEFAULT_SYNC_MODE }: PassRecord): SyncMode {
-  return sync;
 }

@@ -60,7 +60,7 @@ export function createTakeManifest(options: ManifestTakingOptions): TakeManifest
       await openUsage(usage);
       try {
         check(lengthBytes ?? 0, 0);
-        await room.takeDocuments(id, lengthBytes ?? 0, 'push');
+        await room.takeDocuments(id, lengthBytes ?? 0, work.live.record.value.pass);
         let mayHoldBytes = cost;
         const body = counted(open(), async (bytes) => {
           room.grow(id, bytes);

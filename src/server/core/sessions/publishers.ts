@@ -3,7 +3,12 @@
  * record. A server that shares its stores with no other one reads and writes nothing for this.
  */
 import { claimedBy } from '../../../session/publisher.ts';
-import { isLeaseOver, type SessionChanges, type SessionRecord } from '../../../session/record.ts';
+import {
+  isLeaseOver,
+  isPublishing,
+  type SessionChanges,
+  type SessionRecord,
+} from '../../../session/record.ts';
 import type { LiveRecord } from './live-record.ts';
 import { openClaim, UNDISPUTED, type Claim, type ClaimOptions } from './publisher-claim.ts';
 
@@ -43,8 +48,7 @@ export function createPublishers(options: PublishersOptions): Publishers {
     isElsewhere,
     isBegun,
     isAbandoned: (record) => {
-      if (record.state !== 'committing' || record.pass.direction !== 'push' || isStanding(record))
-        return false;
+      if (!isPublishing(record) || isStanding(record)) return false;
       // A failed commit waits for its client, which gets the error; but no tree stays in part.
       const hasFailed = record.publisher?.untilMs === 0;
       return !hasFailed || (isBegun(record) && isLeaseOver(record, now()));
@@ -63,8 +67,7 @@ function alone(instanceId: string): Publishers {
     isShared: false,
     isElsewhere: () => false,
     isBegun: () => false,
-    isAbandoned: ({ state, pass, holder }) =>
-      state === 'committing' && pass.direction === 'push' && holder !== instanceId,
+    isAbandoned: (record) => isPublishing(record) && record.holder !== instanceId,
     claim: () => ({ holder: instanceId }),
     claimOf: () => UNDISPUTED,
   };

@@ -95,7 +95,8 @@ async function growStream(
   await openUsage(usage);
   const beforeBytes = usage.tally.bytesOf(id);
   // First: a chunk that the quota refuses takes no room from others.
-  if (authorization !== undefined && bytes > beforeBytes) checkBytes(usage, authorization, id, bytes);
+  if (authorization !== undefined && bytes > beforeBytes)
+    checkBytes(usage, authorization, record.value, bytes);
   try {
     await room.growStream(id, bytes + (record.value.pass.manifestBytes ?? 0));
   } catch (error) {

@@ -4,12 +4,13 @@ import type { Logger } from '../../../base/logger.ts';
 import type { Authorization } from '../../../session/authorization.ts';
 import { issueSecret } from '../../../session/credential.ts';
 import { mayResumeWith, rotate } from '../../../session/credential-rotation.ts';
+import { syncOf } from '../../../session/pass-record.ts';
 import { leaseEnd, type SessionChanges, type SessionRecord } from '../../../session/record.ts';
 import { stricterSync, type SyncMode } from '../../../session/sync-mode.ts';
 import type { SessionGrant } from '../../../wire/messages.ts';
 import { checkTakeover, type Usage } from '../quota/quota.ts';
 import { noticeReuse } from './credential-reuse.ts';
-import { encodingsOf, syncOf, type GrantOf } from './grant.ts';
+import { encodingsOf, type GrantOf } from './grant.ts';
 import type { LiveSession } from './live-session.ts';
 import { checkAllowsSession } from './renewal.ts';
 import type { SessionTimes } from './session-times.ts';
@@ -59,12 +60,12 @@ export function createResume({ usage, times, instanceId, grantOf, onResumed, log
     await checkTakeover(usage, authorization, live.record.value);
     const { secret, hash } = issueSecret();
     const before = syncOf(live.record.value.pass);
+    const stricter = (own: SyncMode | undefined): SessionChanges =>
+      own === undefined ? {} : { pass: { sync: stricterSync(sync, own) } };
     const changes = (current: SessionRecord): SessionChanges => ({
       ...rotate(current, hash, credential, now()),
       epoch: current.epoch + 1,
-      ...(current.pass.direction === 'push'
-        ? { pass: { sync: stricterSync(sync, syncOf(current.pass)) } }
-        : {}),
+      ...stricter(syncOf(current.pass)),
       encodings: undefined,
       ...encodingsOf(encodings),
       authorization,

@@ -52,7 +52,7 @@ export function createScanSource(options: SourceScanOptions): ScanSource {
     const manifestBytes = manifest.encodedBytes;
     await openUsage(usage);
     if (authorization !== undefined) checkEntries(usage, { authorization, session: id }, entries, limits);
-    await room.takeDocuments(id, manifestBytes, 'pull');
+    await room.takeDocuments(id, manifestBytes, pass);
     const area = await live.content.area.get();
     await saveIdentities(area, tree.identities);
     await saveManifest(area, manifest, tree.notices);

@@ -4,7 +4,7 @@
  */
 import { formatBytes } from '../../../base/byte-text.ts';
 import { CairnError } from '../../../base/errors.ts';
-import type { PassRecord } from '../../../session/pass-record.ts';
+import { bringsBytes, type PassRecord } from '../../../session/pass-record.ts';
 import type { SessionRecord } from '../../../session/record.ts';
 import { isTerminal } from '../../../session/state.ts';
 import type { ContentStore } from '../../../storage/content-store.ts';
@@ -24,7 +24,7 @@ export interface StagingRoom {
    *
    * @throws CairnError like {@link take}
    */
-  takeDocuments(id: string, bytes: number, direction: PassRecord['direction']): Promise<void>;
+  takeDocuments(id: string, bytes: number, pass: Pick<PassRecord, 'direction'>): Promise<void>;
   /** Gives back all room of a session beyond these bytes. */
   shrink(id: string, bytes: number): void;
   /** What a session has taken, in bytes. */
@@ -80,10 +80,10 @@ export function createStagingRoom(
       check(id, bytes);
       set(id, bytes);
     },
-    takeDocuments: async (id, bytes, direction) => {
+    takeDocuments: async (id, bytes, pass) => {
       if (bytes <= of(id)) return;
       check(id, bytes);
-      const needsDisk = direction === 'push' && bytes > SMALL_DOCUMENTS_BYTES;
+      const needsDisk = bringsBytes(pass) && bytes > SMALL_DOCUMENTS_BYTES;
       if (needsDisk) await checkDisk(content, bytes, limits.keepFreeBytes);
       grow(id, bytes);
     },
@@ -122,9 +122,9 @@ function createTakenRoom() {
     return {
       note: ({ id, state, pass }) => {
         if (isTerminal(state)) return;
-        const { direction, bytesTotal = 0, manifestBytes = 0 } = pass;
+        const { bytesTotal = 0, manifestBytes = 0 } = pass;
         seen.add(id);
-        const bytes = manifestBytes + (direction === 'push' ? bytesTotal : 0);
+        const bytes = manifestBytes + (bringsBytes(pass) ? bytesTotal : 0);
         if (!since.has(id) && bytes > of(id)) set(id, bytes);
       },
       done: () => {
