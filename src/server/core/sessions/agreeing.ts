@@ -2,9 +2,11 @@
 import { CairnError } from '../../../base/errors.ts';
 import { ChunkSet } from '../../../checkpoint/chunk-set.ts';
 import { mayCompare } from '../../../session/scopes.ts';
+import { bringsBytes } from '../../../session/pass-record.ts';
 import type { Authorization } from '../../../session/authorization.ts';
 import { checkBytes, openUsage, type Usage } from '../quota/quota.ts';
 import type { SessionWork } from './admission.ts';
+import type { LiveSession } from './live-session.ts';
 import type { PlanSets } from './plan-text.ts';
 import { savePlan } from './session-documents.ts';
 import type { StagingRoom } from './staging-room.ts';
@@ -29,6 +31,27 @@ export function createAgree(reserving: Reserving): Agree {
   return (work, wanted) => agree(reserving, work, wanted);
 }
 
+/** What the server needs before it opens a session for a plan, besides to keep the plan. */
+interface PlanNeeds {
+  readonly linkBytes: number;
+  takeRoom(): Promise<void>;
+  openChunks(): Promise<unknown>;
+}
+
+const NO_NEEDS: PlanNeeds = { linkBytes: 0, takeRoom: async () => {}, openChunks: async () => {} };
+
+/** The needs of a plan; none where the pass brings nothing. @throws CairnError `forbidden` */
+async function needsOf(room: StagingRoom, live: LiveSession, plan: TransferPlan): Promise<PlanNeeds> {
+  const { id, authorization, pass } = live.record.value;
+  if (!bringsBytes(pass)) return NO_NEEDS;
+  refuseUnknownEntries(plan, authorization);
+  return {
+    linkBytes: await linkBytesOf(plan),
+    takeRoom: () => room.take(id, plan.layout.bytesTotal ?? 0, pass.manifestBytes ?? 0),
+    openChunks: () => live.content.incoming.get(),
+  };
+}
+
 async function agree(
   { room, usage }: Reserving,
   { live, epoch, cause }: SessionWork,
@@ -46,21 +69,20 @@ async function agree(
     );
   }
   const { id, authorization, pass } = record.value;
-  const { direction, manifestBytes = 0 } = pass;
+  const { manifestBytes = 0 } = pass;
   const { bytesTotal } = plan.layout;
-  const linkBytes = direction === 'push' ? await linkBytesOf(plan) : 0;
-  if (direction === 'push') refuseUnknownEntries(plan, authorization);
+  const { linkBytes, takeRoom, openChunks } = await needsOf(room, live, plan);
   await openUsage(usage);
   try {
     // First, since it asks the disk: nothing may wait between the check of the quota and the record.
-    if (direction === 'push') await room.take(id, bytesTotal ?? 0, manifestBytes);
+    await takeRoom();
     record.checkEpoch(epoch);
     if (authorization !== undefined)
       checkBytes(usage, authorization, record.value, (bytesTotal ?? 0) + linkBytes);
     await savePlan(await content.area.get(), plan);
     content.plan.set(plan);
     // Opened before the session is, so that the store refuses here what it cannot stage.
-    if (direction === 'push') await content.incoming.get();
+    await openChunks();
     await record.change('opened', { pass: { bytesTotal, bytesDone: 0, linkBytes } }, epoch, cause);
   } catch (error) {
     usage.tally.release(id);

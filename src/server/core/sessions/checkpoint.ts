@@ -1,4 +1,5 @@
 /** The checkpoint of a session, as far as the server is its receiver. */
+import { bringsBytes } from '../../../session/pass-record.ts';
 import type { CheckpointReply } from '../../../wire/messages.ts';
 import type { LiveSession } from './live-session.ts';
 import { encodePlan } from './transfer-plan.ts';
@@ -12,7 +13,7 @@ export async function checkpointOf({ content, record }: LiveSession): Promise<Ch
   const plan = await content.currentPlan();
   const nothing = { runs: [], digests: '' };
   if (plan === undefined) return { plan: null, chunks: nothing, held: [] };
-  if (record.value.pass.direction === 'pull') return { plan: encodePlan(plan), chunks: nothing, held: [] };
+  if (!bringsBytes(record.value.pass)) return { plan: encodePlan(plan), chunks: nothing, held: [] };
   const { staging } = await content.incoming.get();
   const written = new Map(staging.partialChunks());
   // It becomes durable now, so that none of it is sent again; what comes meanwhile does not.

@@ -1,22 +1,16 @@
 /** Runs the end of a session: publishes a push, or checks a pull. It goes on while clients come and go. */
 import { CairnError, storageError, type ErrorCode } from '../../../base/errors.ts';
 import type { Logger } from '../../../base/logger.ts';
-import { ChunkSet } from '../../../checkpoint/chunk-set.ts';
-import { isStream } from '../../../manifest/layout.ts';
 import type { CommitRecord } from '../../../session/pass-record.ts';
 import type { SessionChanges, SessionRecord } from '../../../session/record.ts';
-import { existingOf, mayCompare } from '../../../session/scopes.ts';
-import { destinationExists } from '../../../transfer/destination-exists.ts';
-import { isOfOneEntry } from '../../../transfer/refused-entries.ts';
 import { chargedFor } from '../quota/quota.ts';
 import type { UsageLedger } from '../quota/usage-ledger.ts';
 import { isTerminal } from '../../../session/state.ts';
-import { verifyPull, verifyPush } from './commit-check.ts';
 import type { CommitJob, LiveSession } from './live-session.ts';
+import { passCommitOf, type ClaimedCommit, type CommitOrder } from './pass-commit.ts';
 import type { Claim } from './publisher-claim.ts';
 import type { Publishers } from './publishers.ts';
 import type { SessionTimes } from './session-times.ts';
-import { UnpublishedEntries, type LeftOut } from './unpublished.ts';
 
 /** The parts that run the commits of one server. */
 export interface CommitRunning {
@@ -24,18 +18,6 @@ export interface CommitRunning {
   readonly times: Pick<SessionTimes, 'now' | 'keepCommittedMs'>;
   readonly publishers: Pick<Publishers, 'claimOf'>;
   readonly log: Logger;
-}
-
-/** The commit to run. */
-export interface CommitOrder {
-  readonly commit: CommitRecord;
-  /** Whether the commit has just been compared with the chunks that this node knows. */
-  readonly isVerified: boolean;
-}
-
-/** A commit with the claim of the node that carries it out. */
-interface Claimed extends CommitOrder {
-  readonly claim: Claim;
 }
 
 /** After these errors the session is open again, since the client has to send something once more. */
@@ -70,15 +52,14 @@ async function run(
   { ledger, times, log }: CommitRunning,
   live: LiveSession,
   job: CommitJob,
-  claimed: Claimed,
+  claimed: ClaimedCommit,
 ): Promise<void> {
   const { commit, claim } = claimed;
   const { record } = live;
   const fields = { session: live.id, digest: job.digest, entries: job.entriesTotal };
   const letGo = claim.keep(() => job.entriesDone);
   try {
-    const leftOut = record.value.pass.direction === 'push' ? await publish(live, job, claimed) : {};
-    if (record.value.pass.direction === 'pull') await verifyPull(live, commit);
+    const leftOut = await passCommitOf(live).carryOut(live, job, claimed);
     await charge(ledger, live, commit);
     const leaseExpiresAtMs = times.now() + times.keepCommittedMs;
     const { bytesTotal } = commit;
@@ -149,54 +130,4 @@ async function free(live: LiveSession, log: Logger): Promise<void> {
     const fields = { session: live.id, err: error };
     log.warn(fields, 'freeing the staging of a committed session failed; the collector tries again');
   }
-}
-
-async function publish(
-  live: LiveSession,
-  job: CommitJob,
-  { commit, isVerified, claim: { confirm } }: Claimed,
-): Promise<LeftOut> {
-  // Another node compared them; chunks that came since by way of a third one do not count.
-  if (confirm !== undefined && !isVerified) await verifyPush(live, commit);
-  const { content, record } = live;
-  const { scopes = [] } = record.value.authorization ?? {};
-  const existing = existingOf(scopes);
-  const tellable = mayCompare(scopes) ? (error: unknown): unknown => error : withoutReason;
-  const { manifest, have, attributes } = await content.agreedPlan();
-  const incoming = await content.incoming.get();
-  const excluded = ChunkSet.fromRuns(commit.excluded, manifest.entries.length);
-  const unpublished = new UnpublishedEntries();
-  try {
-    await incoming.staging.publish({
-      isPresent: (index) => have.has(index),
-      needsAttributes: (index) => attributes.has(index),
-      isExcluded: (index) => excluded.has(index),
-      streamSizeBytes: isStream(manifest) ? commit.bytesTotal : undefined,
-      confirm,
-      onProgress: (entriesDone) => {
-        job.entriesDone = entriesDone;
-      },
-      existing,
-      forceReplace: commit.forceReplace === true && existing === 'replaced',
-      onRefused:
-        commit.leaveOut === true
-          ? (index, error) => unpublished.add(index, storageError(tellable(error), 'publishing').code)
-          : undefined,
-    });
-    return unpublished.leftOut();
-  } catch (error) {
-    // The client sends again what the store has lost.
-    incoming.forgetLost();
-    throw tellable(error);
-  }
-}
-
-/**
- * The reason why an entry cannot be put in its place describes what is there, which not every client that pushes may
- * know.
- */
-function withoutReason(error: unknown): unknown {
-  if (!isOfOneEntry(error)) return error;
-  const { path } = error.details;
-  return destinationExists(typeof path === 'string' ? path : '', error);
 }

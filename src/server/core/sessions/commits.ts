@@ -6,9 +6,9 @@ import { nextState, type SessionChanges, type SessionRecord } from '../../../ses
 import type { CommitReply, CommitRequest } from '../../../wire/messages.ts';
 import { checkBytes, openUsage, type Usage } from '../quota/quota.ts';
 import type { CheckStands, SessionWork } from './admission.ts';
-import { verifyPush } from './commit-check.ts';
 import { noteCommitFailure, startCommitJob, type CommitRunning } from './commit-job.ts';
 import type { CommitJob, LiveSession } from './live-session.ts';
+import { passCommitOf } from './pass-commit.ts';
 import type { Publishers } from './publishers.ts';
 import { checkAllowsSession } from './renewal.ts';
 
@@ -124,7 +124,7 @@ async function record(
   try {
     const error = new CairnError('session-state', 'the session takes no chunks while it is being committed');
     await live.endRequests((other) => other.chunk !== undefined, error);
-    if (live.record.value.pass.direction === 'push') await verifyPush(live, commit);
+    await passCommitOf(live).check(live, commit);
     await checkMayCommit(options, live, bytesTotal);
     const committing = (current: SessionRecord): SessionChanges => {
       if (current.state === 'committing' || current.state === 'committed') throw refusal;

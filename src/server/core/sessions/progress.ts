@@ -53,11 +53,10 @@ export async function lastingChanges(live: LiveSession): Promise<SessionChanges>
 }
 
 /** Opens nothing: a mere look must not take descriptors. */
-async function openChunksOf({ content, record }: LiveSession): Promise<CountedChunks | undefined> {
-  if (record.value.pass.direction === 'push') {
-    // The request that opened them got the error.
-    const incoming = await content.incoming.peek()?.catch(() => undefined);
-    if (incoming === undefined || incoming.failed) return undefined;
+async function openChunksOf({ content }: LiveSession): Promise<CountedChunks | undefined> {
+  // The request that opened them got the error.
+  const incoming = await content.incoming.peek()?.catch(() => undefined);
+  if (incoming !== undefined && !incoming.failed) {
     const { plan, staging } = incoming;
     return { plan, done: staging.digests.chunks, lengthOf: (chunk) => incoming.lengthOf(chunk) };
   }

@@ -10,6 +10,7 @@ import type { ContentStore, StagingArea } from '../../../storage/content-store.t
 import { policyOf, type GroupLimits } from '../../../transfer/group-commit.ts';
 import { IncomingChunks } from './incoming-chunks.ts';
 import type { ModeWishes } from '../../../manifest/modes.ts';
+import { bringsBytes } from '../../../session/pass-record.ts';
 import type { SessionRecord } from '../../../session/record.ts';
 import type { LiveRecord } from './live-record.ts';
 import { OutgoingChunks } from './outgoing-chunks.ts';
@@ -87,7 +88,7 @@ export class SessionContent {
 
   /** A sync point. @throws CairnError a storage code; the session is then suspended */
   async sync(): Promise<SyncStatus> {
-    if (this.#record.value.pass.direction === 'pull') return this.#syncOutgoing();
+    if (!bringsBytes(this.#record.value.pass)) return this.#syncOutgoing();
     return this.#syncIncoming(await this.incoming.get());
   }
 

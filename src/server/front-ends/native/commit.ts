@@ -1,6 +1,6 @@
 /** `POST sessions/{id}/commit`: both sides agree on the digest of the whole, and a push is published. */
 import { CairnError } from '../../../base/errors.ts';
-import type { PassRecord } from '../../../session/pass-record.ts';
+import { bringsBytes, type PassRecord } from '../../../session/pass-record.ts';
 import { CommitWithoutRuns, type CommitRequest } from '../../../wire/messages.ts';
 import type { CoreLimits } from '../../core/core-limits.ts';
 import type { SessionWork } from '../../core/sessions/admission.ts';
@@ -51,8 +51,7 @@ async function chunksToCome(
   claim: CommitRequest,
   waitMs: number,
 ): Promise<void> {
-  const { direction } = live.record.value.pass;
-  if (direction !== 'push')
+  if (!bringsBytes(live.record.value.pass))
     throw new CairnError('invalid-request', 'the commit of a pull has no chunks to wait for');
   await awaitChunks(live, request, { claim, waitMs });
 }
