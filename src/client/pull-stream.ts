@@ -57,7 +57,7 @@ async function carry(
   checkIsFile(manifest);
   const layout = layoutOf(manifest, EVERYTHING);
   const { bytesTotal = 0 } = layout;
-  tellStream(context, bytesTotal);
+  tellStream(context.report, bytesTotal);
   const digests = new ChunkDigests(DIGEST_LENGTH_BYTES[manifest.digest]);
   await fetchInOrder({
     context,

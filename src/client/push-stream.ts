@@ -125,7 +125,7 @@ async function carry(
       context.report({ type: 'resumed', epoch, bytesResumed: there.chunks.size * chunkSizeBytes });
     },
   });
-  tellStream(context, null);
+  tellStream(context.report, null);
   await sendStream(job, source);
   await hooks.beforeCommit?.();
   context.signal.throwIfAborted();

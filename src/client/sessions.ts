@@ -8,8 +8,8 @@ import { SessionDetails, SessionListLine, type SessionSummary } from '../wire/ad
 import { Empty, SESSION_ID_PATTERN } from '../wire/messages.ts';
 import { parseJsonMessage } from '../wire/parse-message.ts';
 import { ROUTE } from '../wire/routes.ts';
-import { call, callJson } from './http/server-calls.ts';
-import { openContext, type TransferContext } from './transfer/transfer-context.ts';
+import { call, callJson, type Server } from './http/server-calls.ts';
+import { openContext } from './transfer/transfer-context.ts';
 
 /** Which sessions are meant; an undefined member does not matter. */
 export interface SessionFilter {
@@ -42,7 +42,7 @@ export async function openSessions(options: ReachOptions): Promise<SessionsAtSer
   const ask = <T>(request: (headers: Readonly<Record<string, string>>) => Promise<T>): Promise<T> =>
     retrier.run(() => server.access.run(request));
   const list = async (filter: SessionFilter = {}): Promise<SessionSummary[]> => {
-    const { sessions, serverMs } = await ask((headers) => fetchList(context, filter, headers));
+    const { sessions, serverMs } = await ask((headers) => fetchList(server, filter, { headers, signal }));
     const { untouchedForMs } = filter;
     // A date has whole seconds: without a wish even one that lies before the last touch leaves nothing out.
     const isOld = ({ touchedAtMs }: SessionSummary): boolean =>
@@ -72,9 +72,9 @@ export async function openSessions(options: ReachOptions): Promise<SessionsAtSer
 
 /** One try to fetch a whole list, and what the server's clock said. */
 async function fetchList(
-  { server, signal }: TransferContext,
+  server: Server,
   { state, owner }: SessionFilter,
-  headers: Readonly<Record<string, string>>,
+  { headers, signal }: { headers: Readonly<Record<string, string>>; signal: AbortSignal },
 ): Promise<{ sessions: SessionSummary[]; serverMs: number }> {
   const query = new URLSearchParams();
   if (state !== undefined) query.set('state', state);

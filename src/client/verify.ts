@@ -3,7 +3,7 @@ import { printable } from '../base/safe-path.ts';
 import { ChunkSet } from '../checkpoint/chunk-set.ts';
 import type { EntryList } from '../manifest/entry-table.ts';
 import type { Manifest } from '../manifest/manifest.ts';
-import { digestsOf } from './transfer/comparing.ts';
+import { digestsOf, type LocalFile } from './transfer/comparing.ts';
 import { DEFAULT_CHUNK_SIZE_BYTES, type TransferOptions } from './api/options.ts';
 import { establishPull } from './pull/pull-establish.ts';
 import { getDigests } from './session/session-calls.ts';
@@ -105,12 +105,13 @@ async function compareContents(
     bytesSkipped: 0,
     bytesResumed: 0,
   });
+  const locate = (index: number): LocalFile => ({
+    ...source.locate(manifest.entries.pathOf(index)),
+    identity: scanned.identities.at(localIndex.get(index)!),
+  });
   const [ours, theirs] = await session.keepingLease(() =>
     Promise.all([
-      digestsOf(context, manifest, wanted, (index) => ({
-        ...source.locate(manifest.entries.pathOf(index)),
-        identity: scanned.identities.at(localIndex.get(index)!),
-      })),
+      digestsOf(manifest, wanted, locate, context.signal),
       session.run((at) => getDigests(at, wanted.runs())),
     ]),
   );

@@ -59,7 +59,7 @@ export async function diagnose(options: DoctorOptions): Promise<void> {
   try {
     const found = await withinLimit('server', LIMIT_MS.usual, signal, find);
     const isFound = tell(found.length === 0 ? found : await lookFurther(options, found));
-    if (isFound && context !== undefined) await lookAtServer(context, options, tell);
+    if (isFound && context !== undefined) await lookAtServer(context.server, options, tell);
   } finally {
     await context?.close();
   }
@@ -92,7 +92,7 @@ function silenceOf({ silentMs }: DoctorOptions): number {
   return silentMs + LIMIT_MS.beyondSilence;
 }
 
-async function lookAtServer({ server }: TransferContext, options: DoctorOptions, tell: Tell): Promise<void> {
+async function lookAtServer(server: Server, options: DoctorOptions, tell: Tell): Promise<void> {
   const { signal, silentMs } = options;
   const usual = LIMIT_MS.usual;
   if (!tell(await withinLimit('server', usual, signal, (limit) => checkGreeting(server, limit)))) return;

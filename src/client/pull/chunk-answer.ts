@@ -7,7 +7,7 @@ import { decodeBody } from '../../transfer/compressed-chunk.ts';
 import type { HttpResponse } from '../http/http-message.ts';
 import { getChunk } from '../session/chunk-calls.ts';
 import type { SessionAccess } from '../session/session-calls.ts';
-import type { TransferContext } from '../transfer/transfer-context.ts';
+import type { Compression } from '../transfer/compression.ts';
 
 /** A chunk as it arrives. */
 export interface ChunkAnswer {
@@ -34,7 +34,7 @@ interface WantedAnswer {
  * what the request throws
  */
 export async function askForChunk(
-  { compression }: Pick<TransferContext, 'compression'>,
+  compression: Compression,
   at: SessionAccess,
   { chunk, offset, wantedBytes }: Omit<WantedAnswer, 'asked'> & { readonly offset: number },
 ): Promise<ChunkAnswer> {

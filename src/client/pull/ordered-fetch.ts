@@ -87,7 +87,7 @@ async function receiveOnce(fetch: OrderedFetch, at: SessionAccess, chunk: number
   try {
     const digest = await crossingLine(context, restBytes, async (arrived) => {
       const wantedBytes = restBytes + digests.digestLengthBytes;
-      const answer = await askForChunk(context, at, { chunk, offset: slot.used, wantedBytes });
+      const answer = await askForChunk(context.compression, at, { chunk, offset: slot.used, wantedBytes });
       try {
         await fill(fetch, answer.body, chunk, slot);
       } finally {

@@ -124,7 +124,7 @@ async function receiveRest(
   const lengthBytes = layout.chunkLengthBytes(chunk);
   const digestLengthBytes = DIGEST_LENGTH_BYTES[manifest.digest];
   const wantedBytes = lengthBytes - offset + digestLengthBytes;
-  const answer = await askForChunk(context, at, { chunk, offset, wantedBytes });
+  const answer = await askForChunk(context.compression, at, { chunk, offset, wantedBytes });
   let received = 0;
   try {
     const expected = { chunk, offset, lengthBytes, digestLengthBytes, createHasher };

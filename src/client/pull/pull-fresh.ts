@@ -169,7 +169,7 @@ async function tellDryRun(
   }
   const name = context.server.target.split('/').at(-1) || '.';
   const isThere = (path: string): boolean => there.has(path);
-  return endDryRun(context, session, manifest, { plan, comparison, isThere, name });
+  return endDryRun(context.report, session, manifest, { plan, comparison, isThere, name });
 }
 
 function isNothingToDo(manifest: Manifest, plan: Plan): boolean {

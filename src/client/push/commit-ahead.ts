@@ -32,7 +32,7 @@ const TOO_LATE: ReadonlySet<string> = new Set(['session-state', 'session-fenced'
  * @param request what to ask for, kept for the next run; undefined as long as that is not known
  */
 export function createCommitAhead(
-  { isLongLine, server, signal }: TransferContext,
+  { isLongLine, server, signal }: Pick<TransferContext, 'isLongLine' | 'server' | 'signal'>,
   session: SessionClient,
   request: () => Promise<CommitRequest> | undefined,
 ): CommitAhead {

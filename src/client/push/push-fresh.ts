@@ -69,8 +69,8 @@ export async function freshPass(
     ready = await agree(task, session, manifest, scanned, distrusted);
     if (options.dryRun === true) {
       const { plan, comparison } = ready;
-      const [isThere, name] = [await lookAtServer(context), source.fileName ?? '.'];
-      return await endDryRun(context, session, manifest, { plan, comparison, isThere, name });
+      const [isThere, name] = [await lookAtServer(context.server, context.signal), source.fileName ?? '.'];
+      return await endDryRun(context.report, session, manifest, { plan, comparison, isThere, name });
     }
     log = await keep(task, session, manifest, scanned, ready.plan);
   } catch (error) {

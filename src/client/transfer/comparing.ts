@@ -12,6 +12,7 @@ import type { Comparison, Plan } from '../../wire/messages.ts';
 import type { ReadableStore } from '../../storage/content-store.ts';
 import { getDigests } from '../session/session-calls.ts';
 import type { SessionClient } from '../session/session-client.ts';
+import type { Report } from '../api/events.ts';
 import type { TransferContext } from './transfer-context.ts';
 import { DEFAULT_PARALLEL } from '../api/options.ts';
 import { fixedCount, runWorkers } from '../../base/workers.ts';
@@ -25,7 +26,7 @@ export interface LocalFile {
 
 /** How a plan is made. */
 export interface PlanOptions {
-  readonly context: TransferContext;
+  readonly context: Pick<TransferContext, 'report' | 'retrier' | 'signal'>;
   readonly session: SessionClient;
   readonly manifest: Manifest;
   readonly comparison: Comparison;
@@ -65,9 +66,11 @@ async function compareDigests(options: PlanOptions, have: ChunkSet, attributes: 
   if (files.size === 0) return;
   const [ours, theirs] = await session.keepingLease(() =>
     Promise.all([
-      digestsOf(context, manifest, files, options.locate),
+      digestsOf(manifest, files, options.locate, context.signal),
       session.run(async (at) => {
-        const digests = await getDigests(at, files.runs()).catch((error: unknown) => unknown(context, error));
+        const digests = await getDigests(at, files.runs()).catch((error: unknown) =>
+          unknown(context.report, error),
+        );
         context.retrier.progressed();
         return digests;
       }),
@@ -84,7 +87,7 @@ async function compareDigests(options: PlanOptions, have: ChunkSet, attributes: 
 }
 
 /** What a token that may not read is not told is sent. */
-function unknown({ report }: TransferContext, error: unknown): ReadonlyFileDigests {
+function unknown(report: Report, error: unknown): ReadonlyFileDigests {
   if (!(error instanceof CairnError) || error.code !== 'forbidden') throw error;
   const message =
     'the access token may not read, so contents cannot be compared: files that are there are sent again';
@@ -94,27 +97,27 @@ function unknown({ report }: TransferContext, error: unknown): ReadonlyFileDiges
 
 /** The file digests of local files, by entry; null where a file cannot be read. */
 export async function digestsOf(
-  context: TransferContext,
   manifest: Manifest,
   entries: ChunkSet,
   locate: (entryIndex: number) => LocalFile,
+  signal: AbortSignal,
 ): Promise<ReadonlyFileDigests> {
   const createHasher = await loadHasher(manifest.digest);
   const digests = new FileDigests();
   const queue = entries.values();
   const next = (): number | undefined => queue.next().value as number | undefined;
-  await runWorkers(fixedCount(DEFAULT_PARALLEL), context.signal, next, async (index, signal) => {
+  await runWorkers(fixedCount(DEFAULT_PARALLEL), signal, next, async (index, ending) => {
     const { store, path, identity } = locate(index);
     const digester = fileDigester(createHasher, manifest.chunkSizeBytes);
     const sizeBytes = manifest.entries.sizeOf(index);
     try {
       for await (const piece of store.read(path, { from: 0, to: sizeBytes }, identity)) {
-        signal.throwIfAborted();
+        ending.throwIfAborted();
         digester.update(piece);
       }
       digests.set(index, digester.digest());
     } catch (error) {
-      if (!(error instanceof CairnError) || signal.aborted) throw error;
+      if (!(error instanceof CairnError) || ending.aborted) throw error;
       digests.set(index, null); // carried, and then named if it still cannot be read
     }
   });

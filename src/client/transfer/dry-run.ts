@@ -7,10 +7,9 @@ import type { Comparison, Plan } from '../../wire/messages.ts';
 import { ROUTE } from '../../wire/routes.ts';
 import { readTree } from '../../wire/tree-stream.ts';
 import type { Change, Report } from '../api/events.ts';
-import { call } from '../http/server-calls.ts';
+import { call, type Server } from '../http/server-calls.ts';
 import type { SessionClient } from '../session/session-client.ts';
 import { emptyResult, type PassResult } from './pass-result.ts';
-import type { TransferContext } from './transfer-context.ts';
 
 /** Tells whether there is something at a path of the manifest; undefined where the access token may not know. */
 export type IsThere = (path: string) => boolean | undefined;
@@ -27,7 +26,7 @@ export interface Outlook {
 
 /** Ends a dry run: reports every entry with which something would happen, and lets go of the session. */
 export async function endDryRun(
-  { report }: Pick<TransferContext, 'report'>,
+  report: Report,
   session: SessionClient,
   manifest: Manifest,
   outlook: Outlook,
@@ -59,7 +58,7 @@ function tellOutlook(report: Report, { entries }: Manifest, outlook: Outlook): v
 }
 
 /** Asks the server for the entries at the target of a push; a token may not be allowed to know. */
-export async function lookAtServer({ server, signal }: TransferContext): Promise<IsThere> {
+export async function lookAtServer(server: Server, signal: AbortSignal): Promise<IsThere> {
   try {
     const there = await server.access.run(async (headers) => {
       const path = ROUTE.tree(server.target, true);

@@ -1,6 +1,6 @@
 /** A transfer between a pipe and one file: nothing of it outlives the process, so a failure frees the session. */
 import type { Manifest } from '../../manifest/manifest.ts';
-import type { TransferSummary } from '../api/events.ts';
+import type { Report, TransferSummary } from '../api/events.ts';
 import {
   DEFAULT_STREAM_CHUNK_SIZE_BYTES,
   MAX_STREAM_CHUNK_SIZE_BYTES,
@@ -56,7 +56,7 @@ export function runStream(
 }
 
 /** Tells that the bytes of a stream begin to move; null for a size that is not known. */
-export function tellStream({ report }: TransferContext, bytesTotal: number | null): void {
+export function tellStream(report: Report, bytesTotal: number | null): void {
   report({ type: 'planned', entries: 1, carried: 1, bytesTotal, bytesSkipped: 0, bytesResumed: 0 });
   report({ type: 'phase', phase: 'transferring', entries: 1 });
 }
