@@ -8,13 +8,12 @@
  */
 import { formatBytes } from '../base/byte-text.ts';
 import { CairnError } from '../base/errors.ts';
-import type { EntryList } from './entry-table.ts';
 import type { Manifest } from './manifest.ts';
 
 /** The part of one entry that lies in one chunk. */
 export interface Segment {
   readonly entryIndex: number;
-  /** Where the segment starts in the entry, in bytes. */
+  /** Where the segment starts in the entry, in bytes; of an entry with parts, among its carried bytes. */
   readonly entryOffset: number;
   /** Where the segment starts in the chunk, in bytes. */
   readonly chunkOffset: number;
@@ -57,24 +56,30 @@ export function isStream({ entries }: Pick<Manifest, 'entries'>): boolean {
  * Computes the layout.
  *
  * @param isPresent whether the receiver already has the bytes of an entry
+ * @param partsBytesOf bytes of the parts of an entry that are carried; undefined where all of it is
  * @param streamSizeBytes the size of a stream, once it has ended
  * @throws CairnError `manifest-too-large` for more than {@link MAX_CHUNKS} chunks
  */
 export function createLayout(
   manifest: Pick<Manifest, 'entries' | 'chunkSizeBytes'>,
-  options: { isPresent?: (entryIndex: number) => boolean; streamSizeBytes?: number | undefined } = {},
+  options: {
+    isPresent?: (entryIndex: number) => boolean;
+    partsBytesOf?: (entryIndex: number) => number | undefined;
+    streamSizeBytes?: number | undefined;
+  } = {},
 ): Layout {
   if (isStream(manifest)) return streamLayout(manifest.chunkSizeBytes, options.streamSizeBytes);
   const isPresent = options.isPresent ?? (() => false);
-  const carriers = carriersOf(manifest.entries, isPresent);
+  const { chunkSizeBytes, entries } = manifest;
+  const bytesOf = (index: number): number => options.partsBytesOf?.(index) ?? entries.sizeOf(index);
+  const carriers = carriersOf(entries.length, (index) => bytesOf(index) > 0 && !isPresent(index));
   const firstChunks = new Uint32Array(carriers.length);
   const chunkOffsets = new Uint32Array(carriers.length);
-  const { chunkSizeBytes, entries } = manifest;
   let next = 0;
   let packedBytes = 0;
   let bytesTotal = 0;
   for (let slot = 0; slot < carriers.length; slot += 1) {
-    const sizeBytes = entries.sizeOf(carriers[slot]!);
+    const sizeBytes = bytesOf(carriers[slot]!);
     const packed = sizeBytes < chunkSizeBytes;
     const fits = packed && packedBytes > 0 && packedBytes + sizeBytes <= chunkSizeBytes;
     if (!fits) packedBytes = 0;
@@ -85,14 +90,16 @@ export function createLayout(
     bytesTotal += sizeBytes;
     if (next > MAX_CHUNKS || !Number.isSafeInteger(bytesTotal)) throw tooManyChunks(chunkSizeBytes);
   }
-  return tableLayout(manifest, { carriers, firstChunks, chunkOffsets, chunkCount: next, bytesTotal });
+  return tableLayout(
+    { chunkSizeBytes, bytesOf },
+    { carriers, firstChunks, chunkOffsets, chunkCount: next, bytesTotal },
+  );
 }
 
 /** Entries that carry bytes, ascending; counted first, since a list that grows takes several times the memory. */
-function carriersOf(entries: EntryList, isPresent: (entryIndex: number) => boolean): Uint32Array {
-  const isCarrier = (index: number): boolean => entries.sizeOf(index) > 0 && !isPresent(index);
+function carriersOf(entryCount: number, isCarrier: (entryIndex: number) => boolean): Uint32Array {
   let count = 0;
-  for (let index = 0; index < entries.length; index += 1) if (isCarrier(index)) count += 1;
+  for (let index = 0; index < entryCount; index += 1) if (isCarrier(index)) count += 1;
   const carriers = new Uint32Array(count);
   let slot = 0;
   for (let index = 0; slot < count; index += 1) if (isCarrier(index)) carriers[slot++] = index;
@@ -108,10 +115,12 @@ interface LayoutTable {
   readonly bytesTotal: number;
 }
 
-function tableLayout(manifest: Pick<Manifest, 'entries' | 'chunkSizeBytes'>, table: LayoutTable): Layout {
+function tableLayout(
+  { chunkSizeBytes, bytesOf }: { chunkSizeBytes: number; bytesOf: (entryIndex: number) => number },
+  table: LayoutTable,
+): Layout {
   const { carriers, firstChunks, chunkOffsets, chunkCount, bytesTotal } = table;
-  const { chunkSizeBytes, entries } = manifest;
-  const sizeOf = (slot: number): number => entries.sizeOf(carriers[slot]!);
+  const sizeOf = (slot: number): number => bytesOf(carriers[slot]!);
   /** The last slot whose first chunk is not behind `chunk`. */
   const lastSlotOf = (chunk: number): number => {
     checkChunk(chunk, chunkCount);

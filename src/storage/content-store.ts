@@ -5,6 +5,7 @@
  * its abilities; callers never ask for its name.
  */
 import type { ChunkDigests } from '../checkpoint/chunk-digests.ts';
+import type { Assembly } from '../manifest/assembly.ts';
 import type { Identity, ScannedEntry } from '../manifest/entry.ts';
 import type { Layout } from '../manifest/layout.ts';
 import type { Manifest } from '../manifest/manifest.ts';
@@ -23,6 +24,8 @@ export interface ContentStoreProperties extends ComparedProperties {
   readonly holdsPartialChunks: boolean;
   /** `grouped`: staged chunks are durable after `sync`; `immediate`: once `finish` returns, seen by every process. */
   readonly durability: 'grouped' | 'immediate';
+  /** Whether publishing assembles files from carried parts and from the files that they replace. */
+  readonly assembles: boolean;
 }
 
 /** Receives the entries that a scan has to leave out. */
@@ -106,6 +109,8 @@ export interface IncomingTransfer {
   readonly target: string;
   /** The options for modes; undefined: the usual ones. */
   readonly modes?: ModeWishes | undefined;
+  /** The files of which only parts are carried, by entry; only for a store that `assembles`. */
+  readonly assemblies?: ReadonlyMap<number, Assembly> | undefined;
 }
 
 /** The staged chunks of one transfer. */

@@ -1,50 +1,18 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { noiseOf } from '../../fixtures/gear2/twin.js';
-import { carriedRanges, copiedRanges, type ComparedGrains } from '../../src/manifest/compare-recipe.ts';
-import { createCutIndex, placesFrom } from '../../src/manifest/cut-index.ts';
-import { loadCutIds } from '../../src/manifest/cut-ids.ts';
-import { createCutter } from '../../src/manifest/gear2.ts';
-import { addGrains, createGrainList, createRecipeMaker, type Recipe } from '../../src/manifest/recipe.ts';
+import { rangesInOrder, sumOfRanges } from '../../src/manifest/assembly.ts';
+import { carriedRanges, copiedRanges } from '../../src/manifest/compare-recipe.ts';
+import {
+  assemblyOf,
+  carriedOf,
+  compareFiles as compare,
+  type ComparedFiles,
+} from '../support/compare-files.ts';
 import { changedFile } from './arbitrary-file.ts';
 
-const cutter = createCutter();
-const ids = await loadCutIds('xxh64');
-
-function recipeOf(file: Buffer): Recipe {
-  const maker = createRecipeMaker(cutter, ids, file.length);
-  maker.update(file);
-  return maker.finish();
-}
-
-interface Compared {
-  readonly recipe: Recipe;
-  readonly places: Float64Array;
-  readonly grains: ComparedGrains;
-}
-
-/** Compares as both sides do together: blocks, then the grains of those that are not there with all old grains. */
-function compare(older: Buffer, newer: Buffer): Compared {
-  const recipe = recipeOf(newer);
-  const { blocks: oldBlocks } = recipeOf(older);
-  const places = createCutIndex(oldBlocks, placesFrom(oldBlocks, 0)).placesOf(recipe.blocks);
-  const starts = placesFrom(recipe.blocks, 0);
-  const missing = [...places.keys()].filter((block) => places[block]! < 0);
-  const wanted = createGrainList();
-  for (const block of missing) {
-    const start = starts[block]!;
-    addGrains(wanted, cutter, ids, newer.subarray(start, start + recipe.blocks.lengths[block]!));
-  }
-  const there = createGrainList();
-  addGrains(there, cutter, ids, older);
-  const oldGrains = there.finish();
-  const grains = wanted.finish();
-  const grainPlaces = createCutIndex(oldGrains, placesFrom(oldGrains, 0)).placesOf(grains);
-  return { recipe, places, grains: { blocks: missing, grains, places: grainPlaces } };
-}
-
 /** Builds the new file of what is carried and what the old one has. */
-function assemble(older: Buffer, newer: Buffer, { recipe, places, grains }: Compared): Buffer {
+function assemble(older: Buffer, newer: Buffer, { recipe, places, grains }: ComparedFiles): Buffer {
   const file = Buffer.alloc(newer.length, '!');
   const carried = carriedRanges(recipe, places, grains);
   for (let at = 0; at < carried.length; at += 2) {
@@ -58,10 +26,24 @@ function assemble(older: Buffer, newer: Buffer, { recipe, places, grains }: Comp
   return file;
 }
 
-const carriedBytes = ({ recipe, places, grains }: Compared): number =>
-  carriedRanges(recipe, places, grains).reduce((sum, value, at) => (at % 2 === 1 ? sum + value : sum), 0);
+const carriedBytes = ({ recipe, places, grains }: ComparedFiles): number =>
+  sumOfRanges(carriedRanges(recipe, places, grains));
 
 describe('comparing a recipe with an old file', () => {
+  it('gives ranges that in their order are the new file', () => {
+    fc.assert(
+      fc.property(changedFile, ({ older, newer }) => {
+        const assembly = assemblyOf(older, newer);
+        const carried = carriedOf(assembly, newer);
+        expect(sumOfRanges(assembly.carried)).toBe(carried.length);
+        const pieces = Array.from(rangesInOrder(assembly), ({ isCarried, from, lengthBytes }) =>
+          (isCarried ? carried : older).subarray(from, from + lengthBytes),
+        );
+        expect(Buffer.concat(pieces).equals(newer)).toBe(true);
+      }),
+    );
+  });
+
   it('gives ranges that make the new file', () => {
     fc.assert(
       fc.property(changedFile, ({ older, newer }) => {

@@ -101,6 +101,23 @@ describe('the layout of a tree', () => {
     );
   });
 
+  it('sees a file of which parts are carried as a file of these bytes', () => {
+    fc.assert(
+      fc.property(tree, fc.func(fc.option(fc.nat(250), { nil: undefined })), (entries, partsOf) => {
+        const bytesOf = (index: number): number => partsOf(index) ?? entries[index]!.sizeBytes;
+        const manifest = { entries: EntryTable.from(entries), chunkSizeBytes: CHUNK };
+        const layout = createLayout(manifest, { partsBytesOf: (index) => partsOf(index) });
+        const smaller = entries.map((entry, index) => ({
+          ...entry,
+          type: 'file' as const,
+          sizeBytes: bytesOf(index),
+        }));
+        expect(allSegments(layout)).toEqual(allSegments(layoutOf(smaller)));
+        expect(layout.bytesTotal).toBe(layoutOf(smaller).bytesTotal);
+      }),
+    );
+  });
+
   it('knows how much of an entry is carried, and whether it shares its chunk', () => {
     fc.assert(
       fc.property(tree, presence, (entries, present) => {

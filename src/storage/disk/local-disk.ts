@@ -110,6 +110,7 @@ class LocalDisk implements ContentStore {
       chunkSizeBytes: CHUNK_SIZE_RANGE,
       holdsPartialChunks: true,
       durability: 'grouped',
+      assembles: true,
       mtimeResolutionNs: context.times.resolutionNs,
       modes: context.modes,
     };

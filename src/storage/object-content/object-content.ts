@@ -41,6 +41,7 @@ export function createObjectContent(
       chunkSizeBytes: { min: minChunkSizeBytes, max: CHUNK_SIZE_RANGE.max },
       holdsPartialChunks: false,
       durability: 'immediate',
+      assembles: false,
       mtimeResolutionNs: 1n,
       modes: AS_SENT,
     },

@@ -1,6 +1,7 @@
 /** What a delta of two files would carry, computed by the code that both sides share, and checked by assembling the file. */
 import { createHash, type Hash } from 'node:crypto';
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { rangesInOrder, sumOfRanges, type Assembly } from '../../../src/manifest/assembly.ts';
 import { carriedRanges, copiedRanges, type ComparedGrains } from '../../../src/manifest/compare-recipe.ts';
 import { encodeBlocks, encodeGrains } from '../../../src/manifest/cut-codec.ts';
 import { loadCutIds, type CutIds } from '../../../src/manifest/cut-ids.ts';
@@ -38,9 +39,9 @@ export async function crossingOf(olderFile: string, newerFile: string): Promise<
     const places = placesIn(there.blocks, recipe.blocks);
     const grains = compareGrains({ older, newer }, { there, recipe, places }, ids);
     const carried = carriedRanges(recipe, places, grains);
-    checkAssembled({ older, newer }, recipe.sizeBytes, carried, copiedRanges(recipe, places, grains));
+    checkAssembled({ older, newer }, { recipe, carried, copied: copiedRanges(recipe, places, grains) });
     return {
-      carried: carried.reduce((sum, value, at) => (at % 2 === 1 ? sum + value : sum), 0),
+      carried: sumOfRanges(carried),
       ids: encodeBlocks(recipe).byteLength + encodeGrains(grains.grains).byteLength,
       answers: Math.ceil(recipe.blocks.count / 8) + Math.ceil(grains.grains.count / 8),
       cutCpuS: (user + system) / 1e6,
@@ -106,26 +107,18 @@ function grainsOf(
   return { blocks: missing, grains, places: grainPlaces };
 }
 
-function checkAssembled(
-  { older, newer }: Files,
-  sizeBytes: number,
-  carried: readonly number[],
-  copied: readonly number[],
-): void {
+function checkAssembled({ older, newer }: Files, assembly: Assembly): void {
+  const { carried, recipe } = assembly;
   const assembled = createHash('sha256');
   const expected = createHash('sha256');
   const add = (hash: Hash, fd: number, from: number, lengthBytes: number): void =>
     readThrough(fd, from, lengthBytes, (piece) => void hash.update(piece));
-  for (let at = 0, part = 0, copy = 0; at < sizeBytes;) {
-    const isCarried = carried[part] === at;
-    const lengthBytes = isCarried ? carried[part + 1]! : copied[copy + 1]!;
-    if (isCarried) add(assembled, newer, at, lengthBytes);
-    else add(assembled, older, copied[copy + 2]!, lengthBytes);
-    at += lengthBytes;
+  let part = 0;
+  for (const { isCarried, from, lengthBytes } of rangesInOrder(assembly)) {
+    add(assembled, isCarried ? newer : older, isCarried ? carried[part]! : from, lengthBytes);
     if (isCarried) part += 2;
-    else copy += 3;
   }
-  add(expected, newer, 0, sizeBytes);
+  add(expected, newer, 0, recipe.sizeBytes);
   if (!assembled.digest().equals(expected.digest())) throw new Error('the parts do not make the new file');
 }
 

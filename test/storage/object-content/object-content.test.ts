@@ -69,6 +69,7 @@ describe('content as objects', () => {
       chunkSizeBytes: { min: 1 << 20 },
       holdsPartialChunks: false,
       durability: 'immediate',
+      assembles: false,
       mtimeResolutionNs: 1n,
       modes: { umask: 0, ownerReads: false },
     });

@@ -66,12 +66,13 @@ export class PreparedAhead {
     if (folder === undefined) return undefined;
     const cuts = this.#cuts;
     this.#cuts = new Map();
-    const { layout } = this.#transfer;
+    const { layout, assemblies } = this.#transfer;
     return {
       folder,
       has: (entryIndex) => {
         const { first, count } = layout.chunksOf(entryIndex);
-        return count === 1 && entryIndex <= (cuts.get(first)?.upTo ?? -1);
+        if (count !== 1 || assemblies?.has(entryIndex) === true) return false;
+        return entryIndex <= (cuts.get(first)?.upTo ?? -1);
       },
     };
   }
@@ -109,11 +110,13 @@ export class PreparedAhead {
     chunk: number,
     breathe: () => Promise<void> | undefined,
   ): Promise<void> {
-    const { layout, manifest } = this.#transfer;
+    const { layout, manifest, assemblies } = this.#transfer;
     const cut = this.#cuts.get(chunk);
     if (this.#isOver || cut === undefined || !this.#hasRoom()) return;
     for (const { entryIndex, lengthBytes } of layout.segmentsOf(chunk)) {
       if (this.#isOver || this.#cuts.get(chunk) !== cut || this.#files >= MAX_FILES) return;
+      // Of such a file only parts are in the chunk.
+      if (assemblies?.has(entryIndex) === true) continue;
       prepareSmall(this.#place, packed, entryIndex, manifest.entries.at(entryIndex)!);
       cut.upTo = entryIndex;
       this.#files += 1;
@@ -130,11 +133,12 @@ export class PreparedAhead {
 
   async #remove(): Promise<void> {
     const breathe = createBreather(MAX_BUSY_MS);
-    const { layout } = this.#transfer;
+    const { layout, assemblies } = this.#transfer;
     try {
       for (const [chunk, { upTo }] of this.#cuts) {
         for (const { entryIndex } of layout.segmentsOf(chunk)) {
           if (entryIndex > upTo) break;
+          if (assemblies?.has(entryIndex) === true) continue;
           unlinkSync(this.#place.folder.at(preparedName(entryIndex)));
           await breathe();
         }

@@ -21,7 +21,7 @@ import { isKeptTime } from '../../../manifest/entry-time.ts';
 import { splitPath } from '../tree/lookup.ts';
 import type { PackedChunks } from './packed-chunks.ts';
 import { finalSizeOf, type Publication, targetOf } from './publication.ts';
-import { entryName, preparedName } from '../staging/staged-names.ts';
+import { assembledName, entryName, preparedName } from '../staging/staged-names.ts';
 
 const GUARDS = constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
@@ -52,9 +52,11 @@ export function prepareEntry(
 ): Prepared | undefined {
   if (entry.type === 'symlink') return prepareLink(publication, entryIndex, entry);
   const sizeBytes = finalSizeOf(publication, entry);
-  if (!publication.transfer.layout.isLarge(entryIndex) || sizeBytes === 0)
+  const { layout, assemblies } = publication.transfer;
+  const isAssembled = assemblies?.has(entryIndex) === true;
+  if (!isAssembled && (!layout.isLarge(entryIndex) || sizeBytes === 0))
     return prepareSmall(publication, packed, entryIndex, entry);
-  const stagedName = entryName(entryIndex);
+  const stagedName = isAssembled ? assembledName(entryIndex) : entryName(entryIndex);
   const large = openLarge(publication, stagedName, entry, sizeBytes);
   if (large === undefined) return undefined;
   const { fd, inode } = large;
@@ -103,7 +105,7 @@ function dress(
 }
 
 /** Makes a file that must be new; replaces the leftover of an interrupted run. */
-function makeNew<T>(path: string, make: () => T): T {
+export function makeNew<T>(path: string, make: () => T): T {
   try {
     return make();
   } catch (error) {

@@ -12,7 +12,7 @@ import { type Prepared, prepareEntry } from './prepare-entry.ts';
 import { finalSizeOf, type Publication, publishedEntries, publishError, targetOf } from './publication.ts';
 import type { FinalPlace } from './replace-type.ts';
 import { isAdding, putInto, wasAdded } from './put-into.ts';
-import { entryName, preparedName } from '../staging/staged-names.ts';
+import { assembledName, entryName, preparedName } from '../staging/staged-names.ts';
 
 /** Files that one syncfs makes durable. */
 const BATCH_FILES = 2048;
@@ -75,6 +75,7 @@ function prepare(
 }
 
 function stagedAt({ folder, transfer }: Publication, index: number): FinalPlace {
+  if (transfer.assemblies?.has(index) === true) return { directory: folder, name: assembledName(index) };
   return { directory: folder, name: transfer.layout.isLarge(index) ? entryName(index) : preparedName(index) };
 }
 

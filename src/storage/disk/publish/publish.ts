@@ -4,6 +4,7 @@
  */
 import { CairnError } from '../../../base/errors.ts';
 import { ChunkSet } from '../../../checkpoint/chunk-set.ts';
+import { assembleFiles } from './assemble-files.ts';
 import {
   beginPublication,
   endPublication,
@@ -34,6 +35,7 @@ export async function publishTree(job: PublishJob): Promise<void> {
     checkChunks(publication);
     await checkTakenOver(publication);
     await refuseConflicts(publication);
+    await assembleFiles(publication);
     try {
       await placeEntries(publication);
     } catch (error) {

@@ -83,7 +83,9 @@ function addShort(
 function isPublished({ root, times }: ClaimedPlace, transfer: IncomingTransfer, chunk: number): boolean {
   const entryIndex = firstEntryOf(transfer, chunk);
   const entry = transfer.manifest.entries.at(entryIndex);
-  if (entry === undefined || !transfer.layout.isLarge(entryIndex)) return false;
+  // The carried parts of a file stay staged until the end.
+  const isOwnFile = transfer.layout.isLarge(entryIndex) && transfer.assemblies?.has(entryIndex) !== true;
+  if (entry === undefined || !isOwnFile) return false;
   const there = lookUp(root, joinPath(transfer.target, entry.path));
   if (there?.type !== 'file') return false;
   const isOfItsTime = isKeptTime(entry.mtimeNs, there.mtimeNs, times.resolutionNs);

@@ -31,6 +31,11 @@ export function preparedName(entryIndex: number): string {
   return `p${entryIndex}`;
 }
 
+/** A file of which only parts were carried, assembled, before it is renamed into place. */
+export function assembledName(entryIndex: number): string {
+  return `a${entryIndex}`;
+}
+
 /** A directory that an entry of another type has replaced, with all that was in it. */
 export function replacedName(entryIndex: number): string {
   return `r${entryIndex}`;
@@ -41,11 +46,12 @@ const DOCUMENTS: ReadonlySet<string> = new Set<DocumentName>(['manifest', 'ident
 /** Whether the transfer or its publishing will need a file of this name. */
 export function isOfUse(name: string, transfer: IncomingTransfer): boolean {
   if (name === JOURNAL_NAME || DOCUMENTS.has(name)) return true;
-  const [, kind, digits] = /^([ecp])(0|[1-9]\d{0,9})$/.exec(name) ?? [];
+  const [, kind, digits] = /^([aecp])(0|[1-9]\d{0,9})$/.exec(name) ?? [];
   const number = Number(digits);
   const { layout, manifest } = transfer;
   if (kind === 'c') return number < layout.chunkCount && chunkPlace(transfer, number).fileName === name;
   if (kind === undefined || number >= manifest.entries.length) return false;
+  if (kind === 'a') return transfer.assemblies?.has(number) === true;
   return kind === 'p' || layout.isLarge(number);
 }
 
