@@ -1,16 +1,21 @@
 /** `cairn ls URL`: the entries at a URL. */
+import type { TransferOptions } from './api/options.ts';
 import type { ReachOptions } from './api/reach.ts';
-import type { EntryList } from '../manifest/entry-table.ts';
+import { EntryTable, numbered, type EntryList } from '../manifest/entry-table.ts';
+import { createSelector } from '../manifest/selection.ts';
 import { ROUTE } from '../wire/routes.ts';
 import { readTree, type Notice } from '../wire/tree-stream.ts';
 import { call } from './http/server-calls.ts';
+import { selectEntries } from './transfer/remote-selection.ts';
 import { inContext } from './transfer/transfer-context.ts';
 
 /** What a listing found, paths relative to the URL. */
 export interface Listing {
   readonly entries: EntryList;
-  /** What the server could not list. */
+  /** What the server could not list, and what a list names that is not there. */
   readonly notices: readonly Notice[];
+  /** How many entries the selection left out, a directory counted once. */
+  readonly unselected: number;
 }
 
 /**
@@ -18,7 +23,10 @@ export interface Listing {
  *
  * @throws CairnError `not-found`, `unauthenticated`, `manifest-invalid`, network codes, the signal's reason
  */
-export function list(options: ReachOptions, { recursive }: { recursive: boolean }): Promise<Listing> {
+export function list(
+  options: ReachOptions & Pick<TransferOptions, 'selection' | 'wallClock'>,
+  { recursive }: { recursive: boolean },
+): Promise<Listing> {
   return inContext({ ...options, parallel: 1 }, async ({ server, retrier, signal }) => {
     const { manifest, notices } = await retrier.run(() =>
       server.access.run(async (headers) => {
@@ -27,6 +35,14 @@ export function list(options: ReachOptions, { recursive }: { recursive: boolean 
         return readTree(response.body);
       }),
     );
-    return { entries: manifest.entries, notices };
+    const { selection, wallClock = Date.now } = options;
+    if (selection === undefined) return { entries: manifest.entries, notices, unselected: 0 };
+    const name = server.target.split('/').at(-1) ?? '';
+    const selector = createSelector(selection, wallClock());
+    const { unselected, count, missing } = selectEntries(manifest.entries, selector, { name });
+    const entries = new EntryTable();
+    for (const [index, entry] of numbered(manifest.entries)) if (!unselected.has(index)) entries.push(entry);
+    // Without what is below the children, it is not known what is missing.
+    return { entries, notices: recursive ? [...notices, ...missing] : notices, unselected: count };
   });
 }

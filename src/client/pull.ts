@@ -9,6 +9,7 @@ import { isCloserLook, otherThanAsked } from './state/asked.ts';
 import type { TransferFolder } from './state/transfer-folder.ts';
 import { forgettingWhatIsOver, giveUpIfUnlike } from './transfer/earlier-run.ts';
 import { summaryOf, type PassResult } from './transfer/pass-result.ts';
+import { nothingToSelect } from './transfer/selecting.ts';
 import { countsOf, inContext } from './transfer/transfer-context.ts';
 import { inFolder, tellingOfCheckpoint } from './transfer/transfer-task.ts';
 
@@ -21,6 +22,8 @@ import { inFolder, tellingOfCheckpoint } from './transfer/transfer-task.ts';
  */
 export async function pull(destination: string, options: TransferOptions): Promise<TransferSummary> {
   options.signal.throwIfAborted();
+  const nothing = nothingToSelect('pull', options);
+  if (nothing !== undefined) return nothing;
   await checkDestination(destination);
   const local = [resolve(destination)];
   return inFolder(options, { direction: 'pull', local }, (folder) => {

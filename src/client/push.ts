@@ -13,6 +13,7 @@ import { lookAtTarget } from './push/unchanged.ts';
 import { isCloserLook } from './state/asked.ts';
 import { forgettingWhatIsOver } from './transfer/earlier-run.ts';
 import { summaryOf, tellNotices, type PassResult } from './transfer/pass-result.ts';
+import { nothingSelected, nothingToSelect, tellUnselected } from './transfer/selecting.ts';
 import { countsOf, inContext } from './transfer/transfer-context.ts';
 import { inFolder, tellingOfCheckpoint } from './transfer/transfer-task.ts';
 
@@ -26,8 +27,10 @@ import { inFolder, tellingOfCheckpoint } from './transfer/transfer-task.ts';
  */
 export async function push(sources: readonly string[], options: TransferOptions): Promise<TransferSummary> {
   options.signal.throwIfAborted();
+  const nothing = nothingToSelect('push', options);
+  if (nothing !== undefined) return nothing;
   const local = sources.map((source) => resolve(source));
-  const source = await openSource(sources, options.stateHome, options.chmod?.change);
+  const source = await openSource(sources, options);
   try {
     return await inFolder(options, { direction: 'push', local }, (folder) =>
       pushLocked({ source, folder, local }, options),
@@ -67,8 +70,8 @@ async function pushAfter(
       const target = targetOf(context.server.target, run.source.fileName);
       return { context, options, target, ...run };
     });
-    const { results, notices } = await runPasses(task!, before);
-    return summaryOf('push', results, notices, countsOf(context));
+    const { results, notices, unselected } = await runPasses(task!, before);
+    return { ...summaryOf('push', results, notices, countsOf(context)), unselected };
   });
 }
 
@@ -78,21 +81,25 @@ function targetOf(target: string, fileName: string | undefined): string {
   return `${target}${encodeURIComponent(checkRelativePath(fileName))}`;
 }
 
+/** What the passes of a run did. */
+interface Passes {
+  readonly results: PassResult[];
+  /** Entries that could not even be listed. */
+  readonly notices: number;
+  readonly unselected: number;
+}
+
 /** @param before unfinished ones that this run takes over */
-async function runPasses(
-  task: PushTask,
-  before: readonly PushTask[],
-): Promise<{ results: PassResult[]; notices: number }> {
+async function runPasses(task: PushTask, before: readonly PushTask[]): Promise<Passes> {
   const { options } = task;
   const isToBeCompared = [task, ...before].some(({ folder }) => isCloserLook(folder.record, options));
   const { results, chunkSizeBytes } =
     options.dryRun === true ? NOTHING_BEFORE : await finishEarlier([task, ...before]);
   const last = results.at(-1);
   const { scanned, unchanged } = await scan(task, last === undefined);
-  const { notices } = scanned;
-  if (last !== undefined && !isToBeCompared && isUpToDate(last, scanned))
-    return { results, notices: notices.length };
-  if (last?.isUnrepeatable === true) return endWith(task, results, notices.length);
+  const found = { notices: scanned.notices.length, unselected: scanned.unselected };
+  if (last !== undefined && !isToBeCompared && isUpToDate(last, scanned)) return { results, ...found };
+  if (last?.isUnrepeatable === true) return endWith(task, { results, ...found });
   const distrusted = new Set(results.flatMap(({ excluded }) => [...excluded]));
   const bring = (size: number | undefined): Promise<PassResult> =>
     unlessOver(task, () => freshPass(withChunkSize(task, size), scanned, distrusted));
@@ -100,7 +107,7 @@ async function runPasses(
   const fresh =
     unchanged ?? (await withFittingChunks(bring, chunkSizeBytes ?? options.chunkSizeBytes, around));
   if (options.dryRun !== true) await task.folder.clear();
-  return { results: [...results, fresh], notices: notices.length };
+  return { results: [...results, fresh], ...found };
 }
 
 /** What earlier runs have left, brought to its end. */
@@ -135,15 +142,11 @@ function withChunkSize(task: PushTask, chunkSizeBytes: number | undefined): Push
 }
 
 /** Sent once more, these files would be there twice, or be refused. */
-function endWith(
-  { context }: PushTask,
-  results: PassResult[],
-  notices: number,
-): { results: PassResult[]; notices: number } {
+function endWith({ context }: PushTask, passes: Passes): Passes {
   const message =
     'some files have changed since the interrupted run began; the access token only adds, so they were not sent again: push them separately';
   context.report({ type: 'warning', code: 'source-changed', path: '', message });
-  return { results, notices: notices + 1 };
+  return { ...passes, notices: passes.notices + 1 };
 }
 
 interface Scan {
@@ -159,9 +162,11 @@ async function scan({ context, options, source, target, local }: PushTask, isFir
   const mayBeUnchanged = isFirst && isPlain && local.length === 1;
   const look = mayBeUnchanged ? lookAtTarget(context, target) : undefined;
   try {
-    const scanned = await source.scan(context.signal, look?.found);
+    const onUnselected = tellUnselected(context, options);
+    const scanned = await source.scan(context.signal, { onFound: look?.found, onUnselected });
     tellNotices(report, scanned.notices);
-    return { scanned, unchanged: await look?.unchanged(scanned) };
+    const unchanged = scanned.entries.length === 0 ? nothingSelected(report) : await look?.unchanged(scanned);
+    return { scanned, unchanged };
   } finally {
     look?.end();
   }

@@ -8,6 +8,8 @@ import { DEFAULT_CHUNK_SIZE_BYTES, type TransferOptions } from './api/options.ts
 import { establishPull } from './pull/pull-establish.ts';
 import { getDigests } from './session/session-calls.ts';
 import type { SessionClient } from './session/session-client.ts';
+import type { Notice } from '../wire/tree-stream.ts';
+import { selectEntries } from './transfer/remote-selection.ts';
 import { openSource, type LocalSource, type ScannedSource } from './push/source.ts';
 import { inContext, type TransferContext } from './transfer/transfer-context.ts';
 import { compareTrees, type Differing, type Pair } from './transfer/tree-comparison.ts';
@@ -20,6 +22,8 @@ export interface Verification {
   readonly differing: readonly Differing[];
   /** Bytes of the files whose contents were compared. */
   readonly bytes: number;
+  /** How many entries the selection left out on either side, a directory counted once. */
+  readonly unselected: number;
 }
 
 /**
@@ -28,7 +32,7 @@ export interface Verification {
  * @throws CairnError `source-missing`, `not-found`, network and session codes, the signal's reason
  */
 export async function verify(localPath: string, options: TransferOptions): Promise<Verification> {
-  const source = await openSource([localPath], options.stateHome);
+  const source = await openSource([localPath], options);
   try {
     return await inContext(options, (context) => verifyAgainst(source, context, options));
   } finally {
@@ -42,7 +46,9 @@ async function verifyAgainst(
   options: TransferOptions,
 ): Promise<Verification> {
   context.report({ type: 'phase', phase: 'scanning' });
-  const scanned = await source.scan(context.signal);
+  const leftOut = createLeftOut();
+  const scanned = await source.scan(context.signal, { onUnselected: leftOut.addTop });
+  if (scanned.entries.length === 0) return { equal: 0, differing: [], bytes: 0, unselected: leftOut.count };
   const chunkSizeBytes = options.chunkSizeBytes ?? DEFAULT_CHUNK_SIZE_BYTES;
   const { session, manifest, notices } = await establishPull(context, {
     chunkSizeBytes,
@@ -50,22 +56,66 @@ async function verifyAgainst(
   });
   try {
     context.report({ type: 'phase', phase: 'comparing', entries: manifest.entries.length });
-    const { pairs, differing } = compareTrees(scanned.entries, manifest.entries);
-    const unreadable = [...scanned.notices, ...notices].map(({ code, path }) => ({
-      path: printable(path),
-      why: code === 'time-out-of-range' ? ('mtime' as const) : ('unreadable' as const),
-    }));
+    const name = context.server.target.split('/').at(-1) ?? '';
+    const theirs = selectEntries(manifest.entries, scanned.selector, { name, onUnselected: leftOut.addTop });
+    for (const index of theirs.unselected.values()) leftOut.paths.add(manifest.entries.pathOf(index));
+    const compared = compareTrees(scanned.entries, manifest.entries);
+    const pairs = compared.pairs.filter(({ ours }) => !leftOut.paths.has(scanned.entries.pathOf(ours)));
+    const differing = compared.differing.filter(({ path }) => !leftOut.paths.has(path));
+    const unread = unreadOf(scanned.notices, notices, theirs.missing);
     const contents = await compareContents({ context, session, manifest, source, scanned }, pairs);
-    const all = [...differing, ...contents.differing, ...unreadable];
-    const paths = new Set(all.map(({ path }) => path));
+    const all = [...differing, ...contents.differing, ...unread];
+    const paths = new Set([...all.map(({ path }) => path), ...leftOut.paths]);
     return {
       equal: countOthers(scanned.entries, paths),
       differing: all,
       bytes: contents.bytes,
+      unselected: leftOut.count,
     };
   } finally {
     await session.abandon();
   }
+}
+
+/** What the selection leaves out on one side is compared on neither. */
+interface LeftOut {
+  readonly paths: Set<string>;
+  /** Takes an entry that is left out, with all that is below it. */
+  addTop(path: string): void;
+  readonly count: number;
+}
+
+function createLeftOut(): LeftOut {
+  const tops = new Set<string>();
+  const paths = new Set<string>();
+  return {
+    paths,
+    addTop: (path) => {
+      tops.add(path);
+      paths.add(path);
+    },
+    get count() {
+      return tops.size;
+    },
+  };
+}
+
+/** What could not be compared; a listed path that one side has is missing on the other, which the comparison tells. */
+function unreadOf(
+  ours: readonly Notice[],
+  theirs: readonly Notice[],
+  notThere: readonly Notice[],
+): Differing[] {
+  const isNotHere = new Set(ours.filter(({ code }) => code === 'source-missing').map(({ path }) => path));
+  return [
+    ...[...ours.filter(({ code }) => code !== 'source-missing'), ...theirs].map(({ code, path }) => ({
+      path: printable(path),
+      why: code === 'time-out-of-range' ? ('mtime' as const) : ('unreadable' as const),
+    })),
+    ...notThere
+      .filter(({ path }) => isNotHere.has(path))
+      .map(({ path }) => ({ path, why: 'missing-both' as const })),
+  ];
 }
 
 function countOthers(entries: EntryList, paths: ReadonlySet<string>): number {

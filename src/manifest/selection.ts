@@ -51,6 +51,10 @@ export interface Selector {
    * the top of the tree always is. Paths of a destination may be asked, too, once the source was scanned.
    */
   unselected(entry: Candidate): Unselected | undefined;
+  /** Whether nothing is left out, by all that is known so far. */
+  takesAll(): boolean;
+  /** Whether a path is on the list, below a path of it, or on the way to one; true without a list. */
+  mayList(path: string): boolean;
   /** Takes the rules of the {@link IGNORE_FILE} in a directory, before entries below that are asked. */
   addIgnoreFile(directory: string, text: string): void;
   /** Leaves out all that is below a directory, but for its entry `kept`. */
@@ -93,6 +97,7 @@ const NS_PER_MS = 1_000_000n;
 /** Makes a selector for a run that began at `nowMs`, in milliseconds since 1970. */
 export function createSelector(selection: Selection, nowMs: number): Selector {
   const { listed, rules } = selection;
+  const isPlain = selectsAll(selection);
   const ignoreFiles = new Map<string, Rule[]>();
   const matchers = new Map<string, RuleMatcher>([['', createRuleMatcher(rules)]]);
   const closed = new Map<
@@ -128,6 +133,8 @@ export function createSelector(selection: Selection, nowMs: number): Selector {
       if (share === 'none' || (share === 'above' && !isDirectory)) return { why: 'not-listed' };
       return closedAbove(path) ?? isOutOfBounds(entry);
     },
+    takesAll: () => isPlain && ignoreFiles.size === 0 && closed.size === 0,
+    mayList: (path) => shareOf?.(path) !== 'none',
     addIgnoreFile: (directory, text) => {
       const own = rulesIn(text, joined(directory, IGNORE_FILE)).map((rule) => ruleBelow(directory, rule));
       if (own.length === 0) return;

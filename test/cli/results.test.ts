@@ -93,7 +93,7 @@ describe('a listing', () => {
 });
 
 describe('a comparison', () => {
-  const same = { equal: 3, differing: [], bytes: 10 };
+  const same = { equal: 3, differing: [], bytes: 10, unselected: 0 };
   const touched = {
     ...same,
     differing: [
@@ -133,7 +133,15 @@ describe('a comparison', () => {
     expect(textLinesOf({ ...same, differing: twice }).at(-1)).toContain('1 entry differing');
     expect(jsonLinesOf(broken, 7).map((line) => JSON.parse(line) as unknown)).toEqual([
       { type: 'difference', path: 'a', why: 'content' },
-      { type: 'summary', equal: 3, differing: 1, bytes: 10, code: 'verify-failed', exitCode: 7 },
+      {
+        type: 'summary',
+        equal: 3,
+        differing: 1,
+        bytes: 10,
+        unselected: 0,
+        code: 'verify-failed',
+        exitCode: 7,
+      },
     ]);
   });
 });

@@ -192,7 +192,7 @@ test('an answer that does not come is not waited for, and the question is taken 
   look.found(1500);
   await vi.waitFor(() => expect(isOpen).toBe(true));
   clockMs += 100;
-  expect(await look.unchanged({ entries: new EntryTable(), identities: [], notices: [] })).toBeUndefined();
+  expect(await look.unchanged({ entries: new EntryTable(), notices: [] })).toBeUndefined();
   expect(isOpen).toBe(true);
   look.end();
   await vi.waitFor(() => expect(isOpen).toBe(false));

@@ -40,8 +40,9 @@ export async function runTransfer(
   let hasBegun = (): boolean => false;
   const onStart = (ask: () => boolean): void => void (hasBegun = ask);
   const linesAtSignal = (): readonly string[] => interruptionLines(job, hasBegun());
+  const wishes = await transferOptionsOf(job.values);
   const { result: summary, screen } = await runClient(job, linesAtSignal, (options) =>
-    work({ ...options, ...transferOptionsOf(job.values), onStart }),
+    work({ ...options, ...wishes, onStart }),
   );
   const exitCode = summary.excluded > 0 ? EXIT.partial : EXIT.done;
   screen.summarize(summary, exitCode);

@@ -17,6 +17,13 @@ no option skips the check.
 Proxies come from HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY, also in lower case; SOCKS proxies do not work. A server on
 this machine is reached without a proxy, unless CAIRN_PROXY_LOOPBACK=1.`;
 
+/** How entries are selected. */
+export const SELECTION_NOTE = `
+Patterns are those of .gitignore, relative to the top of the tree. Of the rules that match, the last one counts, in the order
+of the command line, and nothing below a directory that is left out can be taken again. With --files-from the paths are relative
+to the top, too; a directory stands for itself and everything in it. Bounds of size and age are for files alone. --dry-run
+and --verbose name what is left out.`;
+
 /** The modes of `--sync`. */
 export const SYNC_NOTE = `
 --sync says how much a crash of the receiver may cost. always: nothing of a chunk that the receiver has confirmed. group:

@@ -10,6 +10,7 @@ import { parseChoice } from './quantities.ts';
 /** Headings of the options in the help of every command that has them. */
 export const GROUPS = {
   what: 'What to do:',
+  selection: 'Selection:',
   how: 'How to transfer:',
   access: 'Access to the server:',
   output: 'Output:',

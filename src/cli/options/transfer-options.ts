@@ -16,6 +16,13 @@ import {
 import { parseCount, parseSize } from './quantities.ts';
 import { parseModeChange } from './mode-change.ts';
 import { addOptions, choice, flag, GROUPS, list, value, type ValuesOf } from './option.ts';
+import {
+  addSelectionOptions,
+  isSelecting,
+  selectionOf,
+  selectionWordsOf,
+  type SelectionValues,
+} from './selection-options.ts';
 import { usage } from './usage.ts';
 
 const PARALLEL_RANGE = { min: 1, max: 64 } as const;
@@ -78,11 +85,14 @@ const HOW = {
 const VERBOSE = { verbose: flag('-v, --verbose', 'print the name of each file once it is done') };
 
 /** What a user says of a transfer. What was not said stays undefined: the client has its own defaults. */
-export type TransferValues = ClientValues & ValuesOf<typeof WHAT & typeof HOW & typeof VERBOSE>;
+export type TransferValues = ClientValues &
+  SelectionValues &
+  ValuesOf<typeof WHAT & typeof HOW & typeof VERBOSE>;
 
-/** Adds what push and pull share. */
-export function addTransferOptions(command: Command): Command {
-  const transfer = addOptions(addOptions(command, GROUPS.what, WHAT), GROUPS.how, HOW);
+/** Adds what push and pull share; `isLocal`: the tree that is selected from is on this machine. */
+export function addTransferOptions(command: Command, { isLocal }: { isLocal: boolean }): Command {
+  const what = addSelectionOptions(addOptions(command, GROUPS.what, WHAT), { isLocal });
+  const transfer = addOptions(what, GROUPS.how, HOW);
   return addOptions(addClientOptions(transfer, USUAL_RETRY_FOR), GROUPS.output, VERBOSE);
 }
 
@@ -91,8 +101,9 @@ async function parseChunkSize(option: string, word: string): Promise<number> {
   return parseSize(option, word, CHUNK_SIZE_RANGE);
 }
 
-/** The options of the client that the values set. */
-export function transferOptionsOf(values: TransferValues): Partial<TransferOptions> {
+/** The options of the client that the values set. @throws CairnError `usage` */
+export async function transferOptionsOf(values: TransferValues): Promise<Partial<TransferOptions>> {
+  const selection = await selectionOf(values);
   const { checksum, preserveModes, forceReplace, dryRun } = values;
   const { chmod, parallel, chunkSize, digest, sync, compress, bwlimit } = values;
   return {
@@ -101,6 +112,7 @@ export function transferOptionsOf(values: TransferValues): Partial<TransferOptio
     forceReplace,
     dryRun,
     namesEntries: values.verbose && !values.quiet,
+    ...(selection === undefined ? {} : { selection }),
     ...(chmod === undefined ? {} : { chmod }),
     ...(parallel === undefined ? {} : { parallel }),
     ...(chunkSize === undefined ? {} : { chunkSizeBytes: chunkSize }),
@@ -126,6 +138,7 @@ export function wordsOf(values: TransferValues): string[] {
     ...(preserveModes ? ['--preserve-modes'] : []),
     ...(chmod?.words ?? []).flatMap((each) => ['--chmod', each]),
     ...(forceReplace ? ['--force-replace'] : []),
+    ...selectionWordsOf(values),
     ...wordsFor('--digest', digest),
     ...wordsFor('--sync', sync),
     ...wordsFor('--bwlimit', bwlimit?.word),
@@ -137,6 +150,8 @@ export function wordsOf(values: TransferValues): string[] {
 /** Refuses options that would silently do nothing for a stream. @throws CairnError `usage` */
 export function refuseForStreams(values: TransferValues, example: string): void {
   if (values.dryRun) throw usage('--dry-run does not work for a stream: leave it out', example);
+  if (isSelecting(values))
+    throw usage('a stream has no entries to select: leave rules, lists and bounds out', example);
   if (values.checksum)
     throw usage('--checksum does not work for a stream, which is always sent whole: leave it out', example);
 }

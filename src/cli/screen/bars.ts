@@ -2,7 +2,14 @@
 import { MultiBar } from 'cli-progress';
 import { fileLine, overallLine } from './bar-lines.ts';
 import { createBarTerminal, showingCursor } from './bar-terminal.ts';
-import { entryDoneLine, noticeLine, warningLine, whyWaitingLine, summaryLine } from './lines.ts';
+import {
+  entryDoneLine,
+  noticeLine,
+  unselectedLine,
+  warningLine,
+  whyWaitingLine,
+  summaryLine,
+} from './lines.ts';
 import type { Screen } from './screen.ts';
 import { createTally, type FileProgress, type Progress } from './tally.ts';
 
@@ -74,6 +81,7 @@ export function createBarScreen(options: { stream: NodeJS.WriteStream; hasColor:
       if (event.type === 'warning') say(warningLine(event));
       else if (event.type === 'notice') say(noticeLine(event));
       else if (event.type === 'entry') say(entryDoneLine(event));
+      else if (event.type === 'unselected') say(unselectedLine(event));
       else if (event.type === 'file') slots.show(event);
       else if (event.type === 'waiting' && isNewTrouble) say(whyWaitingLine(event));
     },

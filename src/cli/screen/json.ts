@@ -1,6 +1,6 @@
 /** `--json`: one object per line on stdout; `progress`, `warning`, and a last `summary`. */
 import type { ExitCode } from '../../base/errors.ts';
-import type { TransferSummary } from '../../client/api/events.ts';
+import type { TransferEvent, TransferSummary } from '../../client/api/events.ts';
 import { jsonLine } from '../report/json-line.ts';
 import { noticeLine } from './lines.ts';
 import type { Screen } from './screen.ts';
@@ -28,6 +28,7 @@ export function createJsonScreen(options: {
       } else if (event.type === 'notice') {
         if (showsNotices) say(noticeLine(event));
       } else if (event.type === 'entry' || event.type === 'would') write(jsonLine(event));
+      else if (event.type === 'unselected') write(jsonLine(unselectedObject(event)));
       else if (showsProgress && now() >= nextAt) {
         nextAt = now() + PROGRESS_EVERY_MS;
         write(jsonLine(progressObject(tally.now())));
@@ -37,6 +38,18 @@ export function createJsonScreen(options: {
     stop: () => undefined,
     summarize: (summary, exitCode) => write(jsonLine(summaryObject(summary, exitCode))),
   };
+}
+
+/** Of a rule, also its pattern and where it stands. */
+function unselectedObject({
+  type,
+  path,
+  kind,
+  reason,
+}: Extract<TransferEvent, { type: 'unselected' }>): Record<string, unknown> {
+  const { why } = reason;
+  const rule = reason.why === 'rule' ? { pattern: reason.rule.pattern, from: reason.rule.from } : {};
+  return { type, path, kind, why, ...rule };
 }
 
 function progressObject(progress: Progress): Record<string, unknown> {

@@ -3,6 +3,7 @@ import { formatBytes } from '../../base/byte-text.ts';
 import { printable } from '../../base/safe-path.ts';
 import type { Change, TransferEvent, TransferSummary } from '../../client/api/events.ts';
 import type { EntryType } from '../../manifest/entry.ts';
+import type { Unselected } from '../../manifest/selection.ts';
 import { formatDuration, formatEntries, formatRate } from '../report/wording.ts';
 
 const CHANGES: Readonly<Record<Change, string>> = {
@@ -47,6 +48,36 @@ export function wouldLine(event: Extract<TransferEvent, { type: 'would' }>): str
   return `${what}  ${size.padStart(8)}  ${printable(event.path)}`;
 }
 
+/** `unselected  dir             a/build  (build/ of --exclude)`: what a dry run leaves out, in the columns of {@link wouldLine}. */
+export function wouldLeaveOutLine({
+  path,
+  kind,
+  reason,
+}: Extract<TransferEvent, { type: 'unselected' }>): string {
+  return `unselected  ${KINDS[kind].padEnd(4)}  ${' '.repeat(8)}  ${printable(path)}  (${reasonText(reason)})`;
+}
+
+/** `cairn: not selected: a/build (build/ of --exclude)`. */
+export function unselectedLine({ path, reason }: Extract<TransferEvent, { type: 'unselected' }>): string {
+  return `cairn: not selected: ${printable(path)} (${reasonText(reason)})`;
+}
+
+const REASONS: Readonly<Record<Exclude<Unselected['why'], 'rule'>, string>> = {
+  'not-listed': 'not in the list',
+  'too-small': 'smaller than --min-size',
+  'too-large': 'larger than --max-size',
+  'too-new': 'younger than --min-age',
+  'too-old': 'older than --max-age',
+  'cache': 'the rest of a cache directory',
+  'other-file-system': 'what is in another file system',
+};
+
+function reasonText(reason: Unselected): string {
+  return reason.why === 'rule'
+    ? printable(`${reason.rule.pattern} of ${reason.rule.from}`)
+    : REASONS[reason.why];
+}
+
 /** `done: a/b (1.50 MiB)`: an entry that has crossed the wire. */
 export function entryDoneLine(event: Extract<TransferEvent, { type: 'entry' }>): string {
   return `done: ${printable(event.path)} (${formatBytes(event.sizeBytes)})`;
@@ -76,7 +107,7 @@ export function summaryLine(summary: TransferSummary, options: { dryRun: boolean
 }
 
 function tail(summary: TransferSummary): string {
-  const { bytesSaved, bytesResumed, bytesSkipped, retries, resumes, excluded } = summary;
+  const { bytesSaved, bytesResumed, bytesSkipped, retries, resumes, excluded, unselected } = summary;
   const parts = [
     bytesSaved > 0 ? `${formatBytes(bytesSaved)} less on the wire` : '',
     bytesResumed > 0 ? `resumed ${formatBytes(bytesResumed)}` : '',
@@ -84,6 +115,7 @@ function tail(summary: TransferSummary): string {
     retries > 0 ? `${retries} ${retries === 1 ? 'retry' : 'retries'}` : '',
     resumes > 0 ? `${resumes} ${resumes === 1 ? 'resume' : 'resumes'}` : '',
     excluded > 0 ? `${formatEntries(excluded)} left out` : '',
+    unselected > 0 ? `${formatEntries(unselected)} not selected` : '',
   ];
   return parts
     .filter((part) => part !== '')

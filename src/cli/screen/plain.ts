@@ -6,8 +6,10 @@ import {
   entryDoneLine,
   noticeLine,
   resumedLine,
+  unselectedLine,
   waitingLine,
   warningLine,
+  wouldLeaveOutLine,
   wouldLine,
   summaryLine,
 } from './lines.ts';
@@ -50,6 +52,8 @@ export function createPlainScreen(options: {
       else if (event.type === 'notice') say(noticeLine(event));
       else if (event.type === 'entry') say(entryDoneLine(event));
       else if (event.type === 'would') print(`${wouldLine(event)}\n`);
+      else if (event.type === 'unselected' && dryRun) print(`${wouldLeaveOutLine(event)}\n`);
+      else if (event.type === 'unselected') say(unselectedLine(event));
       else if (showsProgress) onProgress(event);
     },
     say,

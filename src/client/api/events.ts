@@ -1,6 +1,7 @@
 /** What a transfer tells of itself while it runs, as data that can be drawn. */
 import type { ErrorCode } from '../../base/errors.ts';
 import type { EntryType } from '../../manifest/entry.ts';
+import type { Unselected } from '../../manifest/selection.ts';
 
 /** What a transfer is busy with. */
 export type Phase = 'scanning' | 'comparing' | 'transferring' | 'committing';
@@ -48,6 +49,13 @@ export type TransferEvent =
       readonly change: Change;
       readonly sizeBytes: number;
     }
+  /** An entry that the selection leaves out with all that is below it, where the caller asks for names. */
+  | {
+      readonly type: 'unselected';
+      readonly path: string;
+      readonly kind: EntryType;
+      readonly reason: Unselected;
+    }
   /** Publishing is under way. */
   | { readonly type: 'publishing'; readonly entriesDone: number; readonly entriesTotal: number }
   /** The server is away or busy; the next try comes after `delayMs`, and the last one after `leftMs`. */
@@ -91,4 +99,6 @@ export interface TransferSummary {
   readonly digest: string | null;
   /** Entries that were left out, each named by a warning before. */
   readonly excluded: number;
+  /** Entries that the selection left out; a directory counts once, whatever is in it. */
+  readonly unselected: number;
 }

@@ -1,6 +1,7 @@
 /** What the caller of a transfer decides. */
 import type { DigestAlgorithm } from '../../manifest/digest.ts';
 import type { ModeChange } from '../../manifest/modes.ts';
+import type { Selection } from '../../manifest/selection.ts';
 import type { ChunkEncoding } from '../../session/encoding.ts';
 import type { SyncMode } from '../../session/sync-mode.ts';
 import type { ReachOptions } from './reach.ts';
@@ -36,6 +37,10 @@ export interface TransferOptions extends ReachOptions {
   readonly chmod?: { readonly words: readonly string[]; readonly change: ModeChange };
   /** Whether a directory gives way, with everything in it, to an entry of another type. */
   readonly forceReplace?: boolean;
+  /** Which entries take part; without it all do but those that files in the source name. */
+  readonly selection?: Selection;
+  /** Milliseconds since 1970, for ages of files. */
+  readonly wallClock?: () => number;
   /** Only finds out what would be moved. */
   readonly dryRun?: boolean;
   /** Whether each entry is to be reported by its name once it has crossed the wire. */

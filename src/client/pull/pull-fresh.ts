@@ -16,10 +16,13 @@ import type { SessionClient } from '../session/session-client.ts';
 import { makePlan } from '../transfer/comparing.ts';
 import { endDryRun } from '../transfer/dry-run.ts';
 import { emptyResult, tellNotices, type PassResult } from '../transfer/pass-result.ts';
+import type { RemoteSelection } from '../transfer/remote-selection.ts';
+import { nothingSelected } from '../transfer/selecting.ts';
 import { saveRecord, type TransferTask } from '../transfer/transfer-task.ts';
 import { establishPull } from './pull-establish.ts';
 import { isNothingThere, landingOf, makeLanding, typeAt, type Landing } from './pull-landing.ts';
 import { runPullPass } from './pull-pass.ts';
+import { comparisonOfWanted, planOfWanted, wantedOf, type PullPlan } from './pull-selection.ts';
 import {
   discardStaged,
   freeStaging,
@@ -42,7 +45,7 @@ export interface PullTask extends TransferTask {
 export interface FreshPull {
   /** Undefined where nothing has changed since the pass before. */
   readonly result: PassResult | undefined;
-  /** Entries that the server had to leave out. */
+  /** Entries that the server had to leave out, or that are listed and not there. */
   readonly notices: number;
 }
 
@@ -55,33 +58,39 @@ export interface FreshPull {
 export async function freshPull(task: PullTask, before?: PassResult): Promise<FreshPull> {
   const { context, options } = task;
   context.report({ type: 'phase', phase: 'scanning' });
-  const isForEverything = options.dryRun !== true && (await isNothingThere(task.destination));
+  const isWhole = options.dryRun !== true && options.selection === undefined;
+  const isForEverything = isWhole && (await isNothingThere(task.destination));
   const { session, manifest, notices } = await establishPull(context, {
     chunkSizeBytes: options.chunkSizeBytes ?? DEFAULT_CHUNK_SIZE_BYTES,
     isLargestChunkSize: options.chunkSizeBytes === undefined,
     digest: options.digest,
     isForEverything,
   });
-  tellNotices(context.report, notices);
+  const wanted = await orAbandon(session, async () => wantedOf(context, options, manifest));
+  const found = [...notices, ...(wanted?.missing ?? [])];
+  tellNotices(context.report, found);
   const isSame = before?.excluded.size === 0 && before.manifest.id === manifest.id;
-  if (isSame && !task.isToBeCompared) {
+  // With time, entries become old enough.
+  const isOver = isSame && !task.isToBeCompared && options.selection?.minAgeMs === undefined;
+  if (isOver || wanted?.unselected.size === manifest.entries.length) {
     await session.abandon();
-    return { result: undefined, notices: notices.length };
+    return { result: isOver ? undefined : nothingSelected(context.report), notices: found.length };
   }
-  return {
-    result: await compareAndCarry(task, session, manifest, {
-      isForEverything,
-      distrusted: before?.excluded,
-    }),
-    notices: notices.length,
-  };
+  const how = { isForEverything, distrusted: before?.excluded, wanted };
+  return { result: await compareAndCarry(task, session, manifest, how), notices: found.length };
+}
+
+interface Ways {
+  readonly isForEverything: boolean;
+  readonly distrusted: ReadonlySet<string> | undefined;
+  readonly wanted: RemoteSelection | undefined;
 }
 
 async function compareAndCarry(
   task: PullTask,
   session: SessionClient,
   manifest: Manifest,
-  { isForEverything, distrusted }: { isForEverything: boolean; distrusted: ReadonlySet<string> | undefined },
+  { isForEverything, distrusted, wanted }: Ways,
 ): Promise<PassResult> {
   const { context, options, folder } = task;
   const { report } = context;
@@ -95,7 +104,7 @@ async function compareAndCarry(
       );
       const made = isForEverything
         ? EVERYTHING
-        : await planFor(task, { session, manifest, destination, distrusted });
+        : await planFor(task, { session, manifest, destination, distrusted, wanted });
       const isReal = options.dryRun !== true && !isForEverything;
       if (isReal) await agreeOnPlan(context, session, manifest, made);
       return made;
@@ -127,29 +136,30 @@ interface Prepared {
   readonly session: SessionClient;
   readonly manifest: Manifest;
   readonly destination: PullDestination;
-  readonly plan: Plan;
+  readonly plan: PullPlan;
 }
 
 async function planFor(
   { context, options }: PullTask,
   prepared: Omit<Prepared, 'plan' | 'destination'> & {
     readonly destination: PullDestination | undefined;
-    readonly distrusted: ReadonlySet<string> | undefined;
-  },
-): Promise<Plan> {
-  const { session, manifest, destination, distrusted } = prepared;
-  if (destination === undefined) return EVERYTHING;
+  } & Pick<Ways, 'distrusted' | 'wanted'>,
+): Promise<PullPlan> {
+  const { session, manifest, destination, distrusted, wanted } = prepared;
+  if (destination === undefined) return planOfWanted(EVERYTHING, manifest, wanted);
   const { store, landing } = destination;
   context.report({ type: 'phase', phase: 'comparing', entries: manifest.entries.length });
   const { forceReplace: mayReplace = false } = options;
   const how = { mayReplace, modes: destination.modes };
-  const comparison: Comparison = await compareWithTarget(store, landing.target, manifest, how);
+  const found = await compareWithTarget(store, landing.target, manifest, how);
+  const comparison = comparisonOfWanted(found, manifest, wanted);
   const checksum = options.checksum === true;
   const locate = (index: number): { store: typeof store; path: string } => ({
     store,
     path: joinPath(landing.target, manifest.entries.pathOf(index)),
   });
-  return makePlan({ context, session, manifest, comparison, checksum, locate, distrusted });
+  const plan = await makePlan({ context, session, manifest, comparison, checksum, locate, distrusted });
+  return planOfWanted(plan, manifest, wanted);
 }
 
 /** Compares once more: the plan alone does not tell which entries are there. */
@@ -205,7 +215,14 @@ async function keep(task: PullTask, { session, manifest, destination, plan }: Pr
     staged?.manifest.id === manifest.id &&
     JSON.stringify([staged.plan.have, staged.plan.attributes]) ===
       JSON.stringify([plan.have, plan.attributes]);
-  const stored: StoredPlan = isSame && staged !== undefined ? staged.plan : { ...plan, excluded: [] };
+  const excluded = isSame && staged !== undefined ? staged.plan.excluded : [];
+  const { unselected } = plan;
+  const stored: StoredPlan = {
+    have: [...plan.have],
+    attributes: [...plan.attributes],
+    excluded,
+    ...(unselected === undefined ? {} : { unselected: { ...unselected, entries: [...unselected.entries] } }),
+  };
   if (isSame) {
     context.report({
       type: 'notice',

@@ -166,12 +166,13 @@ export async function publish(
   const have = ChunkSet.fromRuns(plan.have, limit);
   const attributes = ChunkSet.fromRuns(plan.attributes, limit);
   const excluded = ChunkSet.fromRuns(plan.excluded, limit);
+  const unselected = ChunkSet.fromRuns(plan.unselected?.entries ?? [], limit);
   const leftOut = new Map<number, LeftOutEntry>();
   const isPresent = (index: number): boolean => have.has(index);
   await staging.publish({
     isPresent,
     needsAttributes: (index) => attributes.has(index),
-    isExcluded: (index) => excluded.has(index),
+    isExcluded: (index) => excluded.has(index) || unselected.has(index),
     forceReplace,
     onRefused: leftOutHere(leftOut),
     onProgress: (entriesDone) => report({ type: 'publishing', entriesDone, entriesTotal: limit }),

@@ -13,9 +13,17 @@ import type { TransferOptions } from '../api/options.ts';
 import { loadManifest } from '../state/kept-documents.ts';
 import type { Landing } from './pull-landing.ts';
 
-const StoredPlan = v.object({ ...Plan.entries, excluded: v.array(v.pipe(v.number(), v.safeInteger())) });
+const runs = v.array(v.pipe(v.number(), v.safeInteger()));
+const StoredPlan = v.object({
+  ...Plan.entries,
+  excluded: runs,
+  unselected: v.optional(v.object({ entries: runs, count: v.pipe(v.number(), v.safeInteger()) })),
+});
 
-/** A plan, and runs of the entries that the server could not read: zeros are staged in their place. */
+/**
+ * A plan with what this side does not want, and runs of the entries that the server could not read: zeros are staged in
+ * their place.
+ */
 export type StoredPlan = v.InferOutput<typeof StoredPlan>;
 
 /** The destination of a pull, open. Close it. */

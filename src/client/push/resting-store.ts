@@ -1,15 +1,15 @@
 /** Directories of which more may be named than a process can have open: each is open only while something is asked of it. */
-import type { ContentStore, ReadableStore } from '../../storage/content-store.ts';
+import type { LocalStore, ReadableLocalStore } from '../../storage/disk/local-disk.ts';
 
 /**
  * A store that `open` opens whenever it is asked for something, and that is closed when nothing more is asked of it.
  *
  * @returns what it is asked for throws what `open` throws
  */
-export function createRestingStore(open: () => Promise<ContentStore>): ReadableStore {
+export function createRestingStore(open: () => Promise<LocalStore>): ReadableLocalStore {
   let users = 0;
-  let opened: Promise<ContentStore> | undefined;
-  const enter = (): Promise<ContentStore> => {
+  let opened: Promise<LocalStore> | undefined;
+  const enter = (): Promise<LocalStore> => {
     users += 1;
     opened ??= open();
     return opened;
@@ -22,9 +22,7 @@ export function createRestingStore(open: () => Promise<ContentStore>): ReadableS
     const store = await last?.catch(() => undefined); // told to those that have asked
     await store?.close();
   };
-  async function* whileOpen<Item>(
-    itemsOf: (store: ContentStore) => AsyncIterable<Item>,
-  ): AsyncGenerator<Item> {
+  async function* whileOpen<Item>(itemsOf: (store: LocalStore) => AsyncIterable<Item>): AsyncGenerator<Item> {
     const entered = enter();
     try {
       yield* itemsOf(await entered);

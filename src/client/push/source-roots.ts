@@ -4,13 +4,12 @@ import { basename, dirname, resolve } from 'node:path';
 import { CairnError, storageError, systemCodeOf } from '../../base/errors.ts';
 import { kindOf, type FileKind } from '../../base/file-stat.ts';
 import { printable } from '../../base/safe-path.ts';
-import type { ReadableStore } from '../../storage/content-store.ts';
-import { openLocalDisk } from '../../storage/disk/local-disk.ts';
+import { openLocalDisk, type ReadableLocalStore } from '../../storage/disk/local-disk.ts';
 import { streamAt } from '../transfer/descriptor-path.ts';
 import { createRestingStore } from './resting-store.ts';
 
 /** A place that sources are read from. Close it. */
-export interface SourceStore extends ReadableStore {
+export interface SourceStore extends ReadableLocalStore {
   close(): Promise<void>;
 }
 

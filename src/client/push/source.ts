@@ -5,10 +5,14 @@ import { EntryTable, type EntryList } from '../../manifest/entry-table.ts';
 import { StringTable, type StringList } from '../../manifest/string-table.ts';
 import type { Notice } from '../../wire/tree-stream.ts';
 import type { ReadableStore } from '../../storage/content-store.ts';
+import type { TransferOptions } from '../api/options.ts';
 import { portableMode, type Entry } from '../../manifest/entry.ts';
 import type { ModeChange } from '../../manifest/modes.ts';
+import { createSelector, SELECT_ALL, type Selector } from '../../manifest/selection.ts';
 import { createEarlyReads, type EarlyReads } from './early-reads.ts';
 import { ownDirectories, type DirectoryIdentity } from './own-directories.ts';
+import { createSourceSelection, type SourceSelection, type UnselectedSink } from './source-selection.ts';
+import { listOfFile } from '../transfer/missing-listed.ts';
 import { isGone, openRoot, refuseTwins, type SourceRoot, type SourceStore } from './source-roots.ts';
 
 /** Sources that are open. Close them. */
@@ -20,11 +24,11 @@ export interface LocalSource {
   /** The bytes of a path that were read when the last scan found it; undefined for all but a few. */
   readEarly(path: string): Uint8Array | undefined;
   /**
-   * Lists everything, in canonical order; `onFound` is told now and then how many entries that are so far.
+   * Lists everything that is selected, in canonical order.
    *
    * @throws CairnError `source-missing`, `source-unreadable`, storage codes, the signal's reason
    */
-  scan(signal: AbortSignal, onFound?: (entries: number) => void): Promise<ScannedSource>;
+  scan(signal: AbortSignal, told?: ScanListeners): Promise<ScannedSource>;
   /**
    * Opens the sources of an earlier run, to be read and not scanned, and closed before these. What both have is opened
    * once; what {@link isGone} is missing when it is read.
@@ -35,6 +39,14 @@ export interface LocalSource {
   close(): Promise<void>;
 }
 
+/** What is told while a scan goes on. */
+export interface ScanListeners {
+  /** Told now and then how many entries there are so far. */
+  readonly onFound?: ((entries: number) => void) | undefined;
+  /** Told what the selection leaves out. */
+  readonly onUnselected?: UnselectedSink | undefined;
+}
+
 /** What a scan found. */
 export interface ScannedSource {
   readonly entries: EntryList;
@@ -42,26 +54,44 @@ export interface ScannedSource {
   readonly identities: StringList;
   /** What had to be left out. */
   readonly notices: Notice[];
+  /** Decides about other paths as the scan did. */
+  readonly selector: Selector;
+  /** How many entries the selection left out; a directory counts once. */
+  readonly unselected: number;
 }
 
 /**
  * Opens what the user named. A directory is followed if it is a symbolic link, as `rsync DIR/` does; a link to anything
  * else is pushed as the link that it is. The directories in which cairn keeps its own files are no part of a tree.
  *
- * @param change made to the modes of all that is found
  * @throws CairnError `source-missing`, `source-unreadable`, `usage` where two sources have the same name
  */
 export async function openSource(
   sources: readonly string[],
-  stateHome: string,
-  change?: ModeChange,
+  { stateHome, chmod, selection = SELECT_ALL, wallClock = Date.now }: SourceOptions,
 ): Promise<LocalSource> {
-  return openBeside(sources, { stateHome, change, opened: new Map(), mayBeGone: false });
+  const isListed = selection.listed !== undefined;
+  if (isListed && sources.length > 1)
+    throw new CairnError(
+      'usage',
+      'a list of paths takes entries of one directory, and there are several sources',
+    );
+  const newSelector = (): Selector => createSelector(selection, wallClock());
+  const change = chmod?.change;
+  const opening = { stateHome, change, newSelector, opened: new Map(), mayBeGone: false };
+  const source = await openBeside(sources, opening);
+  if (!isListed || source.fileName === undefined) return source;
+  await source.close();
+  throw listOfFile(source.fileName);
 }
+
+/** The options of a transfer that its sources know. */
+export type SourceOptions = Pick<TransferOptions, 'stateHome' | 'chmod' | 'selection' | 'wallClock'>;
 
 interface Opening {
   readonly stateHome: string;
   readonly change: ModeChange | undefined;
+  readonly newSelector: () => Selector;
   /** Stores that are open already, by their path, and stay so. */
   readonly opened: ReadonlyMap<string, SourceStore>;
   readonly mayBeGone: boolean;
@@ -69,7 +99,7 @@ interface Opening {
 
 async function openBeside(
   sources: readonly string[],
-  { stateHome, change, opened, mayBeGone }: Opening,
+  { stateHome, change, newSelector, opened, mayBeGone }: Opening,
 ): Promise<LocalSource> {
   const roots: SourceRoot[] = [];
   const shared = new Map(opened);
@@ -102,24 +132,36 @@ async function openBeside(
       return { store: root.store, path: joinPath(root.base, slash < 0 ? '' : path.slice(slash + 1)) };
     },
     readEarly: early.get,
-    scan: async (signal, onFound = () => {}) => {
+    scan: async (signal, { onFound = () => {}, onUnselected = () => {} } = {}) => {
       const passedOver = await ownDirectories(stateHome);
       early.clear();
-      return scanAll(roots, { signal, onFound, passedOver, early, change });
+      return scanAll(roots, {
+        signal,
+        onFound,
+        onUnselected,
+        selector: newSelector(),
+        passedOver,
+        early,
+        change,
+      });
     },
-    ofEarlierRun: (others) => openBeside(others, { stateHome, change, opened: shared, mayBeGone: true }),
+    ofEarlierRun: (others) =>
+      openBeside(others, { stateHome, change, newSelector, opened: shared, mayBeGone: true }),
     close: closeOwn,
   };
 }
 
-interface Found extends ScannedSource {
+interface Found {
   readonly entries: EntryTable;
   readonly identities: StringTable;
+  readonly notices: Notice[];
 }
 
 interface ScanOptions {
   readonly signal: AbortSignal;
   readonly onFound: (entries: number) => void;
+  readonly onUnselected: UnselectedSink;
+  readonly selector: Selector;
   readonly passedOver: readonly DirectoryIdentity[];
   readonly early: EarlyReads;
   readonly change: ModeChange | undefined;
@@ -127,26 +169,41 @@ interface ScanOptions {
 
 async function scanAll(roots: readonly SourceRoot[], options: ScanOptions): Promise<ScannedSource> {
   const found: Found = { entries: new EntryTable(), identities: new StringTable(), notices: [] };
-  for (const root of roots) await scanRoot(root, found, options);
+  const { selector, onUnselected } = options;
+  const selection = createSourceSelection(
+    selector,
+    onUnselected,
+    (notice) => void found.notices.push(notice),
+  );
+  for (const root of roots) await scanRoot(root, found, { ...options, selection });
+  found.notices.push(...selection.missing());
   const [notice] = found.notices;
   // One source that cannot be read at all is no partial transfer: there is nothing else.
-  if (found.entries.length === 0) {
+  if (found.entries.length === 0 && (notice !== undefined || selection.unselected === 0)) {
     const code = notice === undefined || notice.code === 'source-changed' ? 'source-missing' : notice.code;
     const message = notice?.message ?? 'the source is no longer there';
     throw new CairnError(code, message);
   }
-  return found;
+  return { ...found, selector, unselected: selection.unselected };
 }
 
 async function scanRoot(
   { store, base, prefix }: SourceRoot,
   found: Found,
-  { signal, onFound, passedOver, early, change }: ScanOptions,
+  {
+    signal,
+    onFound,
+    passedOver,
+    early,
+    change,
+    selection,
+  }: ScanOptions & { readonly selection: SourceSelection },
 ): Promise<void> {
   const onNotice = (notice: Notice): void =>
     void found.notices.push({ ...notice, path: joinPath(printable(prefix), notice.path) });
   try {
-    for await (const batch of store.scan(base, { onNotice, passedOver })) {
+    const filter = selection.filterOf(prefix, base);
+    for await (const batch of store.scan(base, { onNotice, passedOver, filter })) {
       signal.throwIfAborted();
       for (const scanned of batch) {
         const path = joinPath(prefix, scanned.entry.path);

@@ -21,7 +21,7 @@ export interface TargetLook {
   /** Told how many entries the source has so far: a large one is worth the question. */
   found(entries: number): void;
   /** The result, where what was scanned is there already, every name, size, time and mode; else undefined. */
-  unchanged(scanned: ScannedSource): Promise<PassResult | undefined>;
+  unchanged(scanned: Pick<ScannedSource, 'entries' | 'notices'>): Promise<PassResult | undefined>;
   /** Ends it, whatever has come of it. */
   end(): void;
 }

@@ -1,6 +1,7 @@
 /** What a run asked for that its record keeps, and whether a later run asks for something else. */
 import * as v from 'valibot';
 import { DIGEST_ALGORITHMS } from '../../manifest/digest.ts';
+import { SELECT_ALL, selectionId } from '../../manifest/selection.ts';
 import type { TransferOptions } from '../api/options.ts';
 
 /** What was asked for; what was left open is missing. */
@@ -10,6 +11,8 @@ export const Asked = v.object({
   chunkSizeBytes: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(0))),
   /** What was asked of modes, see {@link modesWord}. */
   modes: v.optional(v.string()),
+  /** The id of the selection, see {@link selectionWord}. */
+  selection: v.optional(v.string()),
 });
 /** {@link Asked} as a type. */
 export type Asked = v.InferOutput<typeof Asked>;
@@ -24,18 +27,20 @@ interface Recorded {
 /** What a run asks for. */
 export type Wishes = Pick<
   TransferOptions,
-  'checksum' | 'digest' | 'chunkSizeBytes' | 'preserveModes' | 'chmod'
+  'checksum' | 'digest' | 'chunkSizeBytes' | 'preserveModes' | 'chmod' | 'selection'
 >;
 
 /** What a record keeps of that. */
 export function askedOf(wishes: Wishes): Asked {
   const { checksum = false, digest, chunkSizeBytes } = wishes;
   const modes = modesWord(wishes);
+  const selection = selectionWord(wishes);
   return {
     checksum,
     ...(digest === undefined ? {} : { digest }),
     ...(chunkSizeBytes === undefined ? {} : { chunkSizeBytes }),
     ...(modes === undefined ? {} : { modes }),
+    ...(selection === undefined ? {} : { selection }),
   };
 }
 
@@ -45,12 +50,21 @@ function modesWord({ preserveModes = false, chmod }: Wishes): string | undefined
   return words.length === 0 ? undefined : words.join(' ');
 }
 
+/** What tells one selection from another; undefined where nothing was asked. */
+function selectionWord({ selection = SELECT_ALL }: Wishes): string | undefined {
+  const id = selectionId(selection);
+  return id === selectionId(SELECT_ALL) ? undefined : id;
+}
+
 /**
  * Why this run cannot go on with a recorded transfer: its chunks are of another size, or have other digests, than it asks
- * for. Undefined where it can. The server may have agreed to another size than was asked for, which asking again does not
+ * for, or it selects other entries. Undefined where it can. The server may have agreed to another size than was asked for, which asking again does not
  * change.
  */
-export function otherThanAsked(recorded: Recorded, { digest, chunkSizeBytes }: Wishes): string | undefined {
+export function otherThanAsked(recorded: Recorded, wishes: Wishes): string | undefined {
+  const { digest, chunkSizeBytes } = wishes;
+  if (recorded.asked?.selection !== selectionWord(wishes))
+    return 'the unfinished transfer selects other entries than this run; it starts over';
   if (digest !== undefined && digest !== recorded.digest)
     return `the unfinished transfer has ${recorded.digest} digests, and this run asks for ${digest}; it starts over`;
   const sizes = [recorded.chunkSizeBytes, recorded.asked?.chunkSizeBytes];

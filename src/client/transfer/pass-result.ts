@@ -16,6 +16,8 @@ export interface PassResult {
   readonly entries: number;
   /** How many of them were not there as they are. */
   readonly changed: number;
+  /** How many others a pull did not want. */
+  readonly unselected: number;
   readonly bytesTotal: number;
   readonly bytesSkipped: number;
   readonly bytesResumed: number;
@@ -35,23 +37,39 @@ export type RunCounts = Pick<
   'bytesMoved' | 'bytesSaved' | 'retries' | 'resumes' | 'durationMs'
 >;
 
-/** Bytes of the entries in a plan's `have`. */
-export function skippedBytes(manifest: Manifest, plan: Pick<Plan, 'have'>): number {
+/** What a pass does not carry. */
+export type PassPlan = Pick<Plan, 'have' | 'attributes'> & {
+  /**
+   * What a pull does not want, which is in `have`, too: runs of its entries, and how many they are where a directory counts
+   * once with all that is below it.
+   */
+  readonly unselected?: { readonly entries: readonly number[]; readonly count: number } | undefined;
+};
+
+function unselectedIn({ entries }: Manifest, { unselected }: PassPlan): ChunkSet {
+  return ChunkSet.fromRuns(unselected?.entries ?? [], entries.length);
+}
+
+/** Bytes of the entries that are there already. */
+export function skippedBytes(manifest: Manifest, plan: PassPlan): number {
+  const unselected = unselectedIn(manifest, plan);
   let bytes = 0;
   for (const index of ChunkSet.fromRuns(plan.have, manifest.entries.length).values()) {
-    bytes += manifest.entries.sizeOf(index);
+    if (!unselected.has(index)) bytes += manifest.entries.sizeOf(index);
   }
   return bytes;
 }
 
 /** What a result says of its manifest, and of what had to be done for it. */
 export function aboutManifest(
-  { entries, ...manifest }: Manifest,
-  plan: Pick<Plan, 'have' | 'attributes'>,
-): Pick<PassResult, 'manifest' | 'entries' | 'changed'> {
+  whole: Manifest,
+  plan: PassPlan,
+): Pick<PassResult, 'manifest' | 'entries' | 'changed' | 'unselected'> {
+  const { entries, ...manifest } = whole;
   const { length } = entries;
   const same = ChunkSet.fromRuns(plan.have, length).size - ChunkSet.fromRuns(plan.attributes, length).size;
-  return { manifest, entries: length, changed: length - same };
+  const { count: unselected = 0 } = plan.unselected ?? {};
+  return { manifest, entries: length - unselectedIn(whole, plan).size, changed: length - same, unselected };
 }
 
 /** Whether a push compares nothing, and replaces nothing: an entry that comes again is taken for a new one. */
@@ -60,7 +78,7 @@ export function isUnrepeatable({ isBlind = false, existing = 'replaced' }: Sessi
 }
 
 /** The result of a pass that carried nothing. */
-export function emptyResult(manifest: Manifest, plan: Plan, digest: string | null): PassResult {
+export function emptyResult(manifest: Manifest, plan: PassPlan, digest: string | null): PassResult {
   const { bytesTotal = 0 } = layoutOf(manifest, plan);
   return {
     ...aboutManifest(manifest, plan),
@@ -111,6 +129,7 @@ export function summaryOf(
     bytesResumed: results.reduce((sum, { bytesResumed }) => sum + bytesResumed, 0),
     digest: last.digest,
     excluded: excluded + notices,
+    unselected: last.unselected,
     ...counts,
   };
 }

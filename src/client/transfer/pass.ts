@@ -5,13 +5,13 @@ import type { ChunkSet } from '../../checkpoint/chunk-set.ts';
 import { DIGEST_LENGTH_BYTES, loadHasher, type HasherFactory } from '../../manifest/digest.ts';
 import type { Layout } from '../../manifest/layout.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
-import type { Plan } from '../../wire/messages.ts';
 import type { Report } from '../api/events.ts';
 import { layoutOf } from '../session/plan-layout.ts';
 import type { SessionClient } from '../session/session-client.ts';
 import type { TransferFolder } from '../state/transfer-folder.ts';
 import { ChunkBoard } from './chunk-board.ts';
 import type { TransferContext } from './transfer-context.ts';
+import type { PassPlan } from './pass-result.ts';
 import { createProgress, type TransferProgress } from './transfer-progress.ts';
 
 /** What a pass is about: both sides have agreed on it. */
@@ -21,7 +21,7 @@ export interface PassSubject {
   /** Keeps each new grant. */
   readonly folder: Pick<TransferFolder, 'update'>;
   readonly manifest: Manifest;
-  readonly plan: Pick<Plan, 'have' | 'attributes'>;
+  readonly plan: PassPlan;
   /** Told of excluded entries. */
   readonly report: Report;
 }

@@ -54,14 +54,14 @@ export async function runPass(pass: Pass, steps: PassSteps): Promise<PassResult>
 async function carryOut(pass: Pass, steps: PassSteps): Promise<PassResult> {
   const { context, manifest, plan, layout, progress } = pass;
   const [bytesTotal, bytesSkipped] = [layout.bytesTotal ?? 0, skippedBytes(manifest, plan)];
-  const entries = manifest.entries.length;
+  const { entries } = aboutManifest(manifest, plan);
   const { bytesResumed } = progress;
   const carried = layout.carrierCount;
   context.report({ type: 'planned', entries, carried, bytesTotal, bytesSkipped, bytesResumed });
   context.report({ type: 'phase', phase: 'transferring', entries });
   const committed = await moveAndCommit(pass, steps);
   const { leftOut, unlisted } = await steps.conclude(committed);
-  const excluded = ChunkSet.fromRuns(committed.request.excluded, entries);
+  const excluded = ChunkSet.fromRuns(committed.request.excluded, manifest.entries.length);
   nameOthers(context, manifest, plan, (index) => excluded.has(index));
   return {
     ...aboutManifest(manifest, plan),

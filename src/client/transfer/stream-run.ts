@@ -48,8 +48,8 @@ export function runStream(
       const { bytesTotal, digest } = await orAbandon(session, () =>
         session.keepingLease(() => steps.carry(stream)),
       );
-      const before = { bytesSkipped: 0, bytesResumed: 0 };
-      const one = { direction, entries: 1, changed: 1, bytesTotal, ...before, digest, excluded: 0 };
+      const none = { bytesSkipped: 0, bytesResumed: 0, excluded: 0, unselected: 0 };
+      const one = { direction, entries: 1, changed: 1, bytesTotal, ...none, digest };
       return { ...one, ...countsOf(context) };
     }),
   );

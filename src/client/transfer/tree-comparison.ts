@@ -14,6 +14,8 @@ export interface Differing {
     | 'link'
     | 'missing-local'
     | 'missing-remote'
+    /** It is asked for by name, and neither side has it. */
+    | 'missing-both'
     | 'mode'
     | 'mtime'
     | 'unreadable';

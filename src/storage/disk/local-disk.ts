@@ -10,7 +10,7 @@ import { createReservedPlaces, type ReservedPlaces } from '../../base/reserved-p
 import { printable, RESERVED_NAME } from '../../base/safe-path.ts';
 import { CHUNK_SIZE_RANGE } from '../../manifest/manifest.ts';
 import type { Identity, ScannedEntry } from '../../manifest/entry.ts';
-import type { ContentStore, ContentStoreProperties, ScanWishes, StagingArea } from '../content-store.ts';
+import type { ContentStore, ContentStoreProperties, StagingArea } from '../content-store.ts';
 import { isOfOneEntry, type RefusalSink } from '../../transfer/refused-entries.ts';
 import type { IncidentSink, Upkeep } from '../incident.ts';
 import { createBreather } from '../../base/breather.ts';
@@ -19,11 +19,19 @@ import { withFewSyncs } from './tree/few-syncs.ts';
 import { fileTimes } from './tree/file-times.ts';
 import { PathFinder } from './tree/lookup.ts';
 import { FileReader } from './tree/read-file.ts';
-import { scanTree } from './tree/scan.ts';
+import { scanTree, type LocalScanWishes } from './tree/scan.ts';
 import { makeDirectoryAt, moveTo, removeAt } from './tree/tree-changes.ts';
 import type { SyncFile } from './staging/staged-files.ts';
 import { LocalStagingArea, type StagingContext } from './staging-area.ts';
 import { checkStagingId, listStagingIds, openStagingDirectory } from './staging/staging-directory.ts';
+
+/** A store of plain files, whose scan can be told what to list. */
+export interface LocalStore extends ContentStore {
+  scan(path: string, options: LocalScanWishes): AsyncIterable<ScannedEntry[]>;
+}
+
+/** The part of a {@link LocalStore} that readers use. */
+export type ReadableLocalStore = Pick<LocalStore, 'scan' | 'lookup' | 'read'>;
 
 /** Options of {@link openLocalDisk}. */
 export interface LocalDiskOptions {
@@ -49,7 +57,7 @@ export interface LocalDiskOptions {
  *
  * @throws CairnError `not-found`, `not-directory`, storage codes
  */
-export async function openLocalDisk(root: string, options: LocalDiskOptions = {}): Promise<ContentStore> {
+export async function openLocalDisk(root: string, options: LocalDiskOptions = {}): Promise<LocalStore> {
   const load = options.useNative === false ? async () => undefined : loadNative;
   const loaded = options.isReadOnly === true ? undefined : await load();
   // In the store and not in the module: no state of a store may outlive it.
@@ -91,7 +99,7 @@ function reserveAt(reserved: ReservedPlaces, path: string): void {
   directory.close();
 }
 
-class LocalDisk implements ContentStore {
+class LocalDisk implements LocalStore {
   readonly properties: ContentStoreProperties;
   readonly #context: StagingContext;
   readonly #load: typeof loadNative;
@@ -116,7 +124,7 @@ class LocalDisk implements ContentStore {
     };
   }
 
-  scan(path: string, options: ScanWishes): AsyncIterable<ScannedEntry[]> {
+  scan(path: string, options: LocalScanWishes): AsyncIterable<ScannedEntry[]> {
     return scanTree(this.#root, path, { ...options, loadStatAt: () => this.#loadStatAt() });
   }
 

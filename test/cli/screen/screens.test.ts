@@ -48,6 +48,7 @@ const summary: TransferSummary = {
   durationMs: 10_000,
   digest: 'abc',
   excluded: 0,
+  unselected: 0,
 };
 
 function clock(): { now: () => number; pass: (ms: number) => void } {
@@ -244,6 +245,7 @@ describe('JSON lines', () => {
         bytesResumed: 0,
         retries: 0,
         resumes: 0,
+        unselected: 0,
         durationMs: 10_000,
         digest: 'abc',
         excluded: 1,

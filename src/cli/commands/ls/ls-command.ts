@@ -1,8 +1,9 @@
 /** `cairn ls` with its options. */
 import { Option, type Command } from 'commander';
 import { addNotes } from '../../help/notes.ts';
-import { TLS_NOTE, TOKEN_NOTE, URL_NOTE } from '../../help/shared-notes.ts';
+import { SELECTION_NOTE, TLS_NOTE, TOKEN_NOTE, URL_NOTE } from '../../help/shared-notes.ts';
 import { addClientOptions, type ClientValues } from '../../options/client-options.ts';
+import { addSelectionOptions, type SelectionValues } from '../../options/selection-options.ts';
 import { addOptions, flag, GROUPS, ofThisCommand, type Run, type ValuesOf } from '../../options/option.ts';
 
 const OPTIONS = {
@@ -11,12 +12,14 @@ const OPTIONS = {
 };
 
 /** What a user says of a listing. */
-export type LsValues = ClientValues & ValuesOf<typeof OPTIONS>;
+export type LsValues = ClientValues & SelectionValues & ValuesOf<typeof OPTIONS>;
 
 const NOTES = `
 Examples:
   cairn ls http://127.0.0.1:7070/
   cairn ls -R --json http://127.0.0.1:7070/photos
+  cairn ls -R --min-size 1G http://127.0.0.1:7070/
+${SELECTION_NOTE}
 ${URL_NOTE}
 ${TOKEN_NOTE}
 ${TLS_NOTE}`;
@@ -28,6 +31,7 @@ export function addLs(program: Command, run: Run<[url: string, values: LsValues]
     .description('list files and directories on a server')
     .argument('<url>')
     .addHelpOption(new Option('--help', 'print this help'));
-  addClientOptions(addOptions(command, GROUPS.what, OPTIONS), '10s');
+  addSelectionOptions(addOptions(command, GROUPS.what, OPTIONS), { isLocal: false });
+  addClientOptions(command, '10s');
   addNotes(command, NOTES).action(run);
 }

@@ -6,7 +6,9 @@ import { printable, targetPathOf } from '../../../base/safe-path.ts';
 import type { EntryList } from '../../../manifest/entry-table.ts';
 import type { Entry, EntryType } from '../../../manifest/entry.ts';
 import type { Notice } from '../../../wire/tree-stream.ts';
+import type { Listing } from '../../../client/list.ts';
 import { NO_LINES, runClient } from '../../access/run-client.ts';
+import { selectionOf } from '../../options/selection-options.ts';
 import { parseServerUrl } from '../../options/server-url.ts';
 import { print } from '../../process/output.ts';
 import { jsonLine } from '../../report/json-line.ts';
@@ -25,12 +27,13 @@ export async function runLs(word: string, values: LsValues): Promise<ExitCode> {
   const url = parseServerUrl(word);
   const resumeCommand = ['cairn', 'ls', url.href];
   const job = { url, values: { ...values, progress: false }, resumeCommand };
+  const selection = await selectionOf(values);
   const { list } = await import('../../../client/list.ts');
   const { result } = await runClient(job, NO_LINES, (options) =>
-    list(options, { recursive: values.recursive }),
+    list({ ...options, ...(selection === undefined ? {} : { selection }) }, { recursive: values.recursive }),
   );
   const { entries, notices } = result;
-  if (values.json) return printJson(entries, notices);
+  if (values.json) return printJson(result);
   const isHuman = values.humanReadable;
   return printLines(entries, notices, (entry) => entryLine(entry, { ownName: nameIn(url), isHuman }));
 }
@@ -54,13 +57,20 @@ function printLines(
   return exitCodeOf(notices);
 }
 
-function printJson(entries: EntryList, notices: readonly Notice[]): ExitCode {
+function printJson({ entries, notices, unselected }: Listing): ExitCode {
   const exitCode = exitCodeOf(notices);
   const code = exitCode === EXIT.done ? 'ok' : 'partial';
   const lines = [
     ...Array.from(entries, (entry) => jsonLine(entryObject(entry))),
     ...notices.map((notice) => jsonLine({ type: 'warning', ...notice })),
-    jsonLine({ type: 'summary', entries: entries.length, excluded: notices.length, code, exitCode }),
+    jsonLine({
+      type: 'summary',
+      entries: entries.length,
+      excluded: notices.length,
+      unselected,
+      code,
+      exitCode,
+    }),
   ];
   print(lines.join(''));
   return exitCode;

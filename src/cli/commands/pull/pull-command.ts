@@ -4,6 +4,7 @@ import { addNotes } from '../../help/notes.ts';
 import {
   COMPRESS_NOTE,
   EXIT_NOTE,
+  SELECTION_NOTE,
   SYNC_NOTE,
   TLS_NOTE,
   TOKEN_NOTE,
@@ -17,7 +18,9 @@ Examples:
   cairn pull http://127.0.0.1:7070/photos ~/photos
   cairn pull http://127.0.0.1:7070/inbox/report.pdf .
   cairn pull http://127.0.0.1:7070/src.tar - | tar x
+  cairn pull --exclude '*' --include '*/' --include '*.jpg' http://127.0.0.1:7070/photos ~/jpg
   cairn pull --sync close http://127.0.0.1:7070/photos ~/photos
+${SELECTION_NOTE}
 ${SYNC_NOTE}
 ${COMPRESS_NOTE}
 ${URL_NOTE}
@@ -35,5 +38,5 @@ export function addPull(
     .description('fetch a file or a tree')
     .usage('[options] URL DEST')
     .argument('[words...]', 'DEST: file, directory, or - for standard output');
-  addNotes(addTransferOptions(command), NOTES).action(run);
+  addNotes(addTransferOptions(command, { isLocal: false }), NOTES).action(run);
 }

@@ -4,6 +4,7 @@ import { addNotes } from '../../help/notes.ts';
 import {
   COMPRESS_NOTE,
   EXIT_NOTE,
+  SELECTION_NOTE,
   SYNC_NOTE,
   TLS_NOTE,
   TOKEN_NOTE,
@@ -26,9 +27,13 @@ Examples:
   cairn push report.pdf http://127.0.0.1:7070/r.pdf    exactly there
   tar c ~/src | cairn push - http://127.0.0.1:7070/src.tar
   cairn push --from-command http://127.0.0.1:7070/db.sql -- pg_dump mydb
+  cairn push --exclude node_modules/ --exclude '*.log' ~/src http://127.0.0.1:7070/src
   cairn push --sync always ledger.db http://127.0.0.1:7070/ledger.db
 
 With --from-command cairn publishes nothing unless the command exits with 0; otherwise cairn exits with 11.
+${SELECTION_NOTE}
+Files named .cairnignore in the source have rules for their directory, as .gitignore has for git: those of a deeper one count
+before those above it, and options before all of them. They are pushed like other files.
 ${SYNC_NOTE}
 A push gets the stricter of its own mode and the server's.
 ${COMPRESS_NOTE}
@@ -44,6 +49,6 @@ export function addPush(program: Command, run: Run<[words: readonly string[], va
     .description('send files, trees, standard input or the output of a command')
     .usage('[options] SOURCE... URL\n       cairn push [options] --from-command URL -- COMMAND [ARG...]')
     .argument('[words...]', 'SOURCE: file, directory, or - for standard input');
-  addTransferOptions(addOptions(command, GROUPS.what, OPTIONS));
+  addTransferOptions(addOptions(command, GROUPS.what, OPTIONS), { isLocal: true });
   addNotes(command, NOTES).action(run);
 }

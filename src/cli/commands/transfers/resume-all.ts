@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { ERROR_TABLE, EXIT, type ErrorCode, type ExitCode } from '../../../base/errors.ts';
 import { printable } from '../../../base/safe-path.ts';
 import type { TransferInfo, UnreadableTransfer } from '../../../client/transfers.ts';
+import { readsListFromInput } from '../../options/selection-options.ts';
 import { watchSignals } from '../../process/interruption.ts';
 import { ownProgram, shownCommand } from '../../process/own-command.ts';
 import { jsonLine } from '../../report/json-line.ts';
@@ -58,6 +59,14 @@ export async function resumeAll(
   for (const info of transfers) {
     if (info.locked) {
       say(`cairn: already running: ${printable(info.url)}`);
+      continue;
+    }
+    if (readsListFromInput(info.resumeCommand)) {
+      const command = shownCommand(info.resumeCommand);
+      process.stderr.write(
+        `cairn: not resumed, since its list came from standard input; run it again with that: ${command}\n`,
+      );
+      exitCodes.push(EXIT.partial);
       continue;
     }
     say(`cairn: ${shownCommand(info.resumeCommand)}`);

@@ -6,7 +6,9 @@ import { jsonLine } from '../../report/json-line.ts';
 import { formatBytes } from '../../../base/byte-text.ts';
 import { formatEntries } from '../../report/wording.ts';
 import { NO_LINES, runClient } from '../../access/run-client.ts';
-import { accessWordsOf, retryWordsOf, type ClientValues } from '../../options/client-options.ts';
+import { accessWordsOf, retryWordsOf } from '../../options/client-options.ts';
+import { selectionOf, selectionWordsOf } from '../../options/selection-options.ts';
+import type { VerifyValues } from './verify-command.ts';
 import { looksLikeUrl, parseServerUrl } from '../../options/server-url.ts';
 import { usage } from '../../options/usage.ts';
 import { print } from '../../process/output.ts';
@@ -16,6 +18,8 @@ export interface Comparison {
   readonly equal: number;
   readonly differing: readonly { readonly path: string; readonly why: string }[];
   readonly bytes: number;
+  /** Entries that the selection left out, a directory counted once. */
+  readonly unselected: number;
 }
 
 const WHY: Readonly<Record<string, string>> = {
@@ -28,21 +32,24 @@ const WHY: Readonly<Record<string, string>> = {
   'mode': 'the mode differs',
   'mtime': 'the modification time differs',
   'unreadable': 'it cannot be read',
+  'missing-both': 'it is listed, and on neither side',
 };
-const UNREADABLE = 'unreadable';
+/** Nothing is known of these. */
+const UNCOMPARED = new Set(['unreadable', 'missing-both']);
 /** Worth a line, but the content is there. */
 const ATTRIBUTES = new Set(['mode', 'mtime']);
 
 /** Re-reads both sides and says what differs. */
-export async function runVerify(local: string, word: string, values: ClientValues): Promise<ExitCode> {
+export async function runVerify(local: string, word: string, values: VerifyValues): Promise<ExitCode> {
   const example = 'cairn verify ~/photos http://127.0.0.1:7070/photos';
   if (looksLikeUrl(local)) throw usage('verify takes the local path first, then the URL', example);
   const url = parseServerUrl(word);
-  const words = [...retryWordsOf(values), ...accessWordsOf(values)];
+  const words = [...selectionWordsOf(values), ...retryWordsOf(values), ...accessWordsOf(values)];
+  const selection = await selectionOf(values);
   const resumeCommand = ['cairn', 'verify', ...words, absolutePath(local), url.href];
   const { verify } = await import('../../../client/verify.ts');
   const { result } = await runClient({ url, values, resumeCommand }, NO_LINES, (options) =>
-    verify(local, options),
+    verify(local, { ...options, ...(selection === undefined ? {} : { selection }) }),
   );
   const exitCode = exitCodeOf(result);
   const lines = values.json ? jsonLinesOf(result, exitCode) : textLinesOf(result);
@@ -57,15 +64,15 @@ export async function runVerify(local: string, word: string, values: ClientValue
 export function exitCodeOf({ differing }: Comparison): ExitCode {
   const worse = differing.filter(({ why }) => !ATTRIBUTES.has(why));
   if (worse.length === 0) return EXIT.done;
-  return worse.every(({ why }) => why === UNREADABLE) ? EXIT.partial : ERROR_TABLE['verify-failed'].exitCode;
+  return worse.every(({ why }) => UNCOMPARED.has(why)) ? EXIT.partial : ERROR_TABLE['verify-failed'].exitCode;
 }
 
 /** What the exit code says, in words: entries are counted by the worst that is said of them. */
 function verdictOf({ differing }: Comparison): string {
   const pathsOf = (isMeant: (why: string) => boolean, others: ReadonlySet<string> = new Set()): Set<string> =>
     new Set(differing.filter(({ why, path }) => isMeant(why) && !others.has(path)).map(({ path }) => path));
-  const wrong = pathsOf((why) => why !== UNREADABLE && !ATTRIBUTES.has(why));
-  const unread = pathsOf((why) => why === UNREADABLE, wrong);
+  const wrong = pathsOf((why) => !UNCOMPARED.has(why) && !ATTRIBUTES.has(why));
+  const unread = pathsOf((why) => UNCOMPARED.has(why), wrong);
   const attributes = pathsOf((why) => ATTRIBUTES.has(why), new Set([...wrong, ...unread]));
   const parts = [
     wrong.size > 0 ? `${formatEntries(wrong.size)} differing` : '',
@@ -82,20 +89,24 @@ function countOf(differing: Comparison['differing']): number {
 
 /** The result for people. */
 export function textLinesOf(comparison: Comparison): string[] {
-  const { equal, differing, bytes } = comparison;
+  const { equal, differing, bytes, unselected } = comparison;
+  const left = unselected === 0 ? '' : `, ${formatEntries(unselected)} not selected`;
   return [
     ...differing.map(
       ({ path, why }) => `differs: ${printable(path === '' ? '.' : path)}: ${WHY[why] ?? printable(why)}\n`,
     ),
-    `${formatEntries(equal)} equal, ${formatBytes(bytes)} compared: ${verdictOf(comparison)}\n`,
+    `${formatEntries(equal)} equal, ${formatBytes(bytes)} compared: ${verdictOf(comparison)}${left}\n`,
   ];
 }
 
 /** The result for scripts. */
-export function jsonLinesOf({ equal, differing, bytes }: Comparison, exitCode: ExitCode): string[] {
+export function jsonLinesOf(
+  { equal, differing, bytes, unselected }: Comparison,
+  exitCode: ExitCode,
+): string[] {
   const code = exitCode === EXIT.done ? 'ok' : exitCode === EXIT.partial ? 'partial' : 'verify-failed';
   return [
     ...differing.map(({ path, why }) => jsonLine({ type: 'difference', path, why })),
-    jsonLine({ type: 'summary', equal, differing: countOf(differing), bytes, code, exitCode }),
+    jsonLine({ type: 'summary', equal, differing: countOf(differing), bytes, unselected, code, exitCode }),
   ];
 }

@@ -5,7 +5,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { DirectoryCursor } from '../../../base/directory-walk.ts';
 import type { Directory } from '../../../base/directory.ts';
 import { CairnError, type ErrorCode, storageError, systemCodeOf } from '../../../base/errors.ts';
-import { type FileStat, kindOf, type StatAt } from '../../../base/file-stat.ts';
+import { type FileKind, type FileStat, kindOf, type StatAt } from '../../../base/file-stat.ts';
 import { checkRelativePath, isReservedName, joinPath, printable } from '../../../base/safe-path.ts';
 import type { ScannedEntry } from '../../../manifest/entry.ts';
 import type { NoticeSink, ScanWishes } from '../../content-store.ts';
@@ -15,6 +15,7 @@ import { isOfOneEntry } from '../../../transfer/refused-entries.ts';
 import { splitPath } from './lookup.ts';
 import { listNames, showBytes } from './names.ts';
 import { isOwnState } from './own-state.ts';
+import { readStart, type ScanFilter } from './scan-filter.ts';
 
 /** Entries between two turns of the event loop: some milliseconds of lstat. */
 const BATCH_ENTRIES = 500;
@@ -32,8 +33,14 @@ interface Level {
   next: number;
 }
 
+/** The options of a scan of local files. */
+export interface LocalScanWishes extends ScanWishes {
+  /** Chooses what is listed; without it, everything is. */
+  readonly filter?: ScanFilter | undefined;
+}
+
 /** The options of {@link scanTree}. */
-export interface ScanOptions extends ScanWishes {
+export interface ScanOptions extends LocalScanWishes {
   /** Loads the faster stat call, once there is more than one batch of entries. */
   readonly loadStatAt?: () => Promise<StatAt | undefined>;
 }
@@ -73,6 +80,7 @@ class TreeScan {
   readonly #onNotice: NoticeSink;
   readonly #maxDepth: number;
   readonly #passedOver: NonNullable<ScanOptions['passedOver']>;
+  readonly #filter: ScanFilter | undefined;
   readonly #levels: Level[] = [];
   #batch: ScannedEntry[] = [];
 
@@ -82,14 +90,16 @@ class TreeScan {
     this.#base = base;
     this.#onNotice = options.onNotice;
     this.#passedOver = options.passedOver ?? [];
+    this.#filter = options.filter;
     this.#maxDepth = options.depth ?? Number.POSITIVE_INFINITY;
   }
 
   /** Visits the scanned path itself. */
   start(): void {
     if (this.#base === '') {
-      this.#add('', 'directory', fstatSync(this.#root.fd, { bigint: true }), '');
-      this.#descend('');
+      const stat = fstatSync(this.#root.fd, { bigint: true });
+      this.#add('', 'directory', stat, '');
+      this.#descend('', stat.dev);
       return;
     }
     const { parent, name } = splitPath(this.#base);
@@ -151,6 +161,7 @@ class TreeScan {
     try {
       stat = parent.look(name, this.statAt);
       if (stat === undefined) return this.#goneNotice(path);
+      if (!this.#selects(path, kindOf(stat), stat)) return;
       if (kindOf(stat) === 'symlink') {
         const target = readlinkSync(parent.at(name), 'buffer');
         if (!isUtf8(target)) return this.#notice('source-unsupported', path, 'its link target is not UTF-8');
@@ -170,7 +181,14 @@ class TreeScan {
     if (stat.size > BigInt(Number.MAX_SAFE_INTEGER))
       return this.#notice('source-unsupported', path, 'its size is out of range');
     this.#add(path, type, stat, linkTarget);
-    if (type === 'directory') this.#descend(path);
+    if (type === 'directory') this.#descend(path, stat.dev);
+  }
+
+  #selects(path: string, kind: FileKind, { size, mtimeNs }: Pick<FileStat, 'size' | 'mtimeNs'>): boolean {
+    const selects = this.#filter?.selects;
+    if (selects === undefined) return true;
+    const type = kind === 'directory' || kind === 'symlink' ? kind : 'file';
+    return selects({ path, type, sizeBytes: type === 'file' ? Number(size) : 0, mtimeNs });
   }
 
   #add(path: string, type: 'file' | 'directory' | 'symlink', stat: FileStat, linkTarget: string): void {
@@ -183,14 +201,19 @@ class TreeScan {
   }
 
   /** Enters a directory; an unreadable one stays an entry, with no entries below it. */
-  #descend(path: string): void {
+  #descend(path: string, device: bigint): void {
     if (this.#levels.length >= this.#maxDepth) return;
     try {
-      const { names, notUtf8 } = listNames(this.#cursor.enter(joinPath(this.#base, path)));
+      const directory = this.#cursor.enter(joinPath(this.#base, path));
+      const { names, notUtf8 } = listNames(directory);
+      const read = (name: string, maxBytes: number): Uint8Array => readStart(directory, name, maxBytes);
+      const chosen = this.#filter?.namesIn({ path, device, names, read }) ?? names;
       for (const name of notUtf8) {
-        this.#notice('source-unsupported', joinPath(path, showBytes(name)), 'its name is not UTF-8');
+        const shown = joinPath(path, showBytes(name));
+        if (this.#selects(shown, 'file', { size: 0n, mtimeNs: 0n }))
+          this.#notice('source-unsupported', shown, 'its name is not UTF-8');
       }
-      this.#levels.push({ path, names, next: 0 });
+      this.#levels.push({ path, names: chosen, next: 0 });
     } catch (error) {
       this.#noticeOf(error, path);
     }
