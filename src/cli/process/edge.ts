@@ -1,4 +1,4 @@
-/** The outer edge of every process: the only catch, and the only exit. */
+/** The outer edge of every process: it catches what a command lets through, and ends the process. */
 import { atMost } from '../../base/at-most.ts';
 import { EXIT, type ExitCode } from '../../base/errors.ts';
 import { errorObject, failureOf, type Failure } from './failure.ts';
