@@ -1,17 +1,21 @@
 /**
- * Mutated manifests, journals and heads of channel messages, tens of thousands of each: what is read is whole and safe, or refused
+ * Mutated manifests, journals, heads of channel messages, parts and recipes, tens of thousands of each: what is read is whole and safe, or refused
  * by an error of cairn's own. `CAIRN_FUZZ_ROUNDS` runs more, `CAIRN_FUZZ_SEED` others.
  */
 import { expect, test } from 'vitest';
 import { readJournal } from '../../src/checkpoint/journal-format.ts';
 import { CairnError } from '../../src/base/errors.ts';
 import { checkRelativePath } from '../../src/base/safe-path.ts';
+import { createPartsReader, encodeParts } from '../../src/manifest/carried-parts.ts';
+import { decodeGrains, decodeRecipe, encodeBlocks, encodeGrains } from '../../src/manifest/cut-codec.ts';
 import { createManifest } from '../../src/manifest/manifest.ts';
 import { decodeHead, encodeHead } from '../../src/wire/message-head.ts';
 import { encodeTree, readTree } from '../../src/wire/tree-stream.ts';
 import { journalFixtures } from '../checkpoint/journal-fixtures.ts';
 import { entryOf } from '../manifest/arbitrary-tree.ts';
+import { compareFiles } from '../support/compare-files.ts';
 import { createRandom } from '../support/random.ts';
+import { noise } from '../suites/staged-transfer.ts';
 import { mutateBytes } from './mutate.ts';
 
 const ROUNDS = Number(process.env['CAIRN_FUZZ_ROUNDS'] ?? 20_000);
@@ -108,5 +112,49 @@ test('a mutated head of a message is refused, or is read by the next reader in t
     expect(Number.isSafeInteger(head.contentLengthBytes) && head.contentLengthBytes >= 0).toBe(true);
     const again = encodeHead(head.startLine, Object.fromEntries(head.fields)).slice(0, -4);
     expect(decodeHead(again)).toEqual(head);
+  }
+});
+
+test('a mutated document of parts is refused, or is one that encodes to itself and stays within its files', async () => {
+  const random = createRandom(SEED);
+  const sizeOf = (entry: number): number | undefined => (entry < 9 ? 1_000_000 : undefined);
+  const parts = new Map([
+    [0, [0, 4096]],
+    [3, Array.from({ length: 1030 }, (_, at) => [900 * at, 512]).flat()],
+    [7, []],
+  ]);
+  const whole = Buffer.from([...encodeParts(parts)].join(''));
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const bytes = mutated(whole, random);
+    const read = await unlessRefused(() => {
+      const reader = createPartsReader({ sizeOf, maxRanges: 2000 });
+      for (const line of bytes.toString().split('\n').slice(0, -1)) reader.line(line);
+      return reader.finish();
+    }, bytes);
+    for (const [entry, ranges] of read ?? []) {
+      const places = ranges.map((value, at) => (at % 2 === 0 ? value : ranges[at - 1]! + value));
+      const isAscending = places.every((place, at) => at === 0 || place > places[at - 1]!);
+      expect([isAscending, (places.at(-1) ?? 0) <= sizeOf(entry)!]).toEqual([true, true]);
+    }
+    const isWhole = bytes.at(-1) === 0x0a;
+    if (read !== undefined && isWhole) expect([...encodeParts(read)].join('')).toBe(bytes.toString());
+  }
+});
+
+test('mutated recipes and grains are refused, or have all bytes of their file and their blocks', async () => {
+  const random = createRandom(SEED);
+  const { recipe, grains } = compareFiles(Buffer.alloc(0), noise(600_000, 'cut'));
+  const lengths = recipe.blocks.lengths;
+  const sum = (all: Uint32Array): number => all.reduce((total, lengthBytes) => total + lengthBytes, 0);
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const blockBytes = mutated(encodeBlocks(recipe), random);
+    const read = await unlessRefused(() => decodeRecipe(blockBytes, recipe.sizeBytes, 16), blockBytes);
+    if (read !== undefined) {
+      expect(sum(read.blocks.lengths)).toBe(recipe.sizeBytes);
+      expect(encodeBlocks(read).equals(blockBytes)).toBe(true);
+    }
+    const grainBytes = mutated(encodeGrains(grains.grains), random);
+    const list = await unlessRefused(() => decodeGrains(grainBytes, lengths), grainBytes);
+    if (list !== undefined) expect(sum(list.lengths)).toBe(recipe.sizeBytes);
   }
 });
