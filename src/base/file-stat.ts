@@ -8,7 +8,10 @@ import type koffi from 'koffi';
 import type { LibraryHandle } from 'koffi';
 
 /** The part of a BigIntStats that cairn uses; times are nanoseconds since 1970. */
-export type FileStat = Pick<BigIntStats, 'dev' | 'ino' | 'mode' | 'size' | 'mtimeNs' | 'ctimeNs'>;
+export type FileStat = Pick<
+  BigIntStats,
+  'dev' | 'ino' | 'nlink' | 'mode' | 'uid' | 'gid' | 'size' | 'mtimeNs' | 'ctimeNs'
+>;
 
 /** The type of a file. */
 export type FileKind = 'file' | 'directory' | 'symlink' | 'FIFO' | 'socket' | 'device';
@@ -35,6 +38,9 @@ export function kindOf({ mode }: Pick<FileStat, 'mode'>): FileKind {
 /** `struct statx`: its length, and the offsets of its fields in units of their own length. */
 const STATX = {
   lengthBytes: 256,
+  nlink32: 4,
+  uid32: 5,
+  gid32: 6,
   mode16: 14,
   ino64: 4,
   size64: 5,
@@ -80,7 +86,10 @@ export function bindStatAt(module: typeof koffi, library: LibraryHandle): StatAt
     return {
       dev,
       ino,
+      nlink: BigInt(words[STATX.nlink32]!),
       mode: BigInt(half[STATX.mode16]!),
+      uid: BigInt(words[STATX.uid32]!),
+      gid: BigInt(words[STATX.gid32]!),
       size: long[STATX.size64]!,
       mtimeNs: nanoseconds(STATX.mtime),
       ctimeNs: nanoseconds(STATX.ctime),

@@ -1,6 +1,6 @@
 /**
  * Calls of the C library that Node lacks: times with nanoseconds, also of symbolic links; syncfs, flock, statx; rename
- * below open directories; datagrams to Unix sockets. They come through koffi, an optional dependency with prebuilt
+ * below open directories; extended attributes; names of users and groups; datagrams to Unix sockets. They come through koffi, an optional dependency with prebuilt
  * binaries; without it callers fall back.
  */
 import { constants, release } from 'node:os';
@@ -10,6 +10,8 @@ import type { LibraryHandle } from 'koffi';
 import { storageError } from './errors.ts';
 import { bindStatAt, type StatAt } from './file-stat.ts';
 import { bindSendDatagram, type SendDatagram } from './unix-datagram.ts';
+import { bindUserDatabase, type UserDatabase } from './user-database.ts';
+import { bindXattrs, type Xattrs } from './xattrs.ts';
 
 /** Calls of the C library. Each throws CairnError with a storage code, unless it says otherwise. */
 export interface Native {
@@ -36,6 +38,10 @@ export interface Native {
   readonly statAt: StatAt | undefined;
   /** Sends a datagram to a Unix socket. Throws system errors. */
   readonly sendDatagram: SendDatagram;
+  /** Makes a hole in an open file, which reads as zeros; false where its file system has none. Throws system errors. */
+  punchHole(fd: number, offset: number, lengthBytes: number): boolean;
+  readonly xattrs: Xattrs;
+  readonly users: UserDatabase;
 }
 
 /** rename(2) between open directories. */
@@ -51,6 +57,8 @@ const AT_SYMLINK_NOFOLLOW = 0x100;
 const NS_PER_S = 1_000_000_000n;
 const LOCK_EX_NB = 2 | 4;
 const RENAME_NOREPLACE = 1;
+/** With FALLOC_FL_KEEP_SIZE. */
+const PUNCH_HOLE = 2 | 1;
 
 let loading: Promise<Native | undefined> | undefined;
 
@@ -75,6 +83,7 @@ function bind(module: Koffi): Native {
   const futimens = library.func('int futimens(int fd, const void *ts)');
   const utimensat = library.func('int utimensat(int dirfd, const char *path, const void *ts, int flags)');
   const syncfs = library.func('int syncfs(int fd)');
+  const fallocate = library.func('int fallocate(int fd, int mode, int64_t offset, int64_t length)');
   const flock = library.func('int flock(int fd, int operation)');
   const renameat = library.func('int renameat(int fromfd, const char *from, int tofd, const char *to)');
   const times = new BigInt64Array([0n, UTIME_OMIT, 0n, 0n]);
@@ -101,6 +110,14 @@ function bind(module: Koffi): Native {
     },
     statAt: bindStatAt(module, library),
     sendDatagram: bindSendDatagram(module, library),
+    punchHole: (fd, offset, lengthBytes) => {
+      if ((fallocate(fd, PUNCH_HOLE, offset, lengthBytes) as number) === 0) return true;
+      const errno = module.errno();
+      if (errno === constants.errno.EOPNOTSUPP || errno === constants.errno.ENOSYS) return false;
+      throw rawError(errno, 'fallocate');
+    },
+    xattrs: bindXattrs(module, library),
+    users: bindUserDatabase(module, library),
   };
 }
 
