@@ -1,8 +1,9 @@
 /**
- * The entries of a tree in little memory: 26 bytes each and those of the path. The table makes the object of an entry
+ * The entries of a tree in little memory: 26 bytes each and those of the path, four more where it has metadata. The table makes the object of an entry
  * on request, which is garbage soon after.
  */
 import type { Entry, EntryType } from './entry.ts';
+import { MetadataColumn } from './metadata-column.ts';
 import { StringTable } from './string-table.ts';
 
 /** Entries in order. One part of an entry is cheaper to read than the whole. */
@@ -18,12 +19,12 @@ export interface EntryList extends Iterable<Entry> {
   sizeOf(index: number): number;
   /** The type of the entry at a valid index. */
   typeOf(index: number): EntryType;
-  /** The target of a symlink; empty for other entries. */
+  /** The target of a symlink or hard link; empty for other entries. */
   linkTargetOf(index: number): string;
 }
 
 /** The table stores a type as its index here. */
-const TYPES: readonly EntryType[] = ['file', 'directory', 'symlink', 'stream'];
+const TYPES: readonly EntryType[] = ['file', 'directory', 'symlink', 'stream', 'hardlink'];
 /** A table grows by pages, without a copy. */
 const PAGE_ENTRIES = 4096;
 const MODE_BITS = 12;
@@ -36,6 +37,8 @@ export class EntryTable implements EntryList {
   readonly #pages: DataView[] = [];
   /** Most trees have few symlinks or none. */
   readonly #linkTargets = new Map<number, string>();
+  /** Most manifests carry no metadata. */
+  #metadata: MetadataColumn | undefined;
 
   /** Makes a table of `entries`, in their order. */
   static from(entries: Iterable<Entry>): EntryTable {
@@ -48,7 +51,7 @@ export class EntryTable implements EntryList {
     return this.#paths.length;
   }
 
-  push({ type, path, sizeBytes, mode, mtimeNs, linkTarget }: Entry): void {
+  push({ type, path, sizeBytes, mode, mtimeNs, linkTarget, metadata }: Entry): void {
     const index = this.length;
     if (index % PAGE_ENTRIES === 0)
       this.#pages.push(new DataView(new ArrayBuffer(PAGE_ENTRIES * ROW.lengthBytes)));
@@ -58,6 +61,7 @@ export class EntryTable implements EntryList {
     page.setBigInt64(row + ROW.mtimeNs, mtimeNs);
     page.setUint16(row + ROW.typeAndMode, (TYPES.indexOf(type) << MODE_BITS) | mode);
     if (linkTarget !== '') this.#linkTargets.set(index, linkTarget);
+    if (metadata !== undefined) (this.#metadata ??= new MetadataColumn()).set(index, metadata);
     this.#paths.push(path);
   }
 
@@ -67,7 +71,7 @@ export class EntryTable implements EntryList {
     const page = this.#pageOf(index);
     const row = rowOf(index);
     const typeAndMode = page.getUint16(row + ROW.typeAndMode);
-    return {
+    const entry = {
       type: TYPES[typeAndMode >>> MODE_BITS]!,
       path,
       sizeBytes: page.getFloat64(row + ROW.sizeBytes),
@@ -75,6 +79,8 @@ export class EntryTable implements EntryList {
       mtimeNs: page.getBigInt64(row + ROW.mtimeNs),
       linkTarget: this.linkTargetOf(index),
     };
+    const metadata = this.#metadata?.at(index) ?? '';
+    return metadata === '' ? entry : { ...entry, metadata };
   }
 
   slice(from: number, to: number): Entry[] {

@@ -3,8 +3,11 @@ import { checkRelativePath } from '../base/safe-path.ts';
 import { CairnError } from '../base/errors.ts';
 import { carriedTime } from './entry-time.ts';
 
-/** The type of an entry; a `stream` is a file of unknown size until it ends. */
-export type EntryType = 'file' | 'directory' | 'symlink' | 'stream';
+/**
+ * The type of an entry; a `stream` is a file of unknown size until it ends. A `hardlink` is a further name of an earlier
+ * file of the same manifest, whose path is its link target; it has no mode, time and metadata of its own.
+ */
+export type EntryType = 'file' | 'directory' | 'symlink' | 'stream' | 'hardlink';
 
 /**
  * An entry of a manifest. Every entry has every field, so that all have one hidden class. `path` is relative to the
@@ -15,12 +18,14 @@ export interface Entry {
   readonly path: string;
   /** Size in bytes; 0 for all but files. */
   readonly sizeBytes: number;
-  /** Permission bits; 0 for a symlink, which has none of its own. */
+  /** Permission bits; 0 for a link, which has none of its own. */
   readonly mode: number;
   /** Time of last modification in nanoseconds since 1970. */
   readonly mtimeNs: bigint;
-  /** The target of a symlink; empty for all others. */
+  /** The target of a symlink, or the path of the file of a hard link; empty for all others. */
   readonly linkTarget: string;
+  /** Its part of the metadata that the manifest carries, see `encodeMetadata`; missing where there is none. */
+  readonly metadata?: string;
 }
 
 /**
@@ -33,6 +38,8 @@ export type Identity = string;
 export interface ScannedEntry {
   readonly entry: Entry;
   readonly identity: Identity;
+  /** Whether its file has other names, where the scan was to look for hard links. */
+  readonly hasOtherNames?: boolean;
 }
 
 const MAX_LINK_TARGET_BYTES = 4095;
@@ -42,7 +49,7 @@ const MAX_LINK_TARGET_BYTES = 4095;
  * files on purpose: no transfer may hand out another user's rights.
  */
 export function portableMode(type: EntryType, mode: number): number {
-  if (type === 'symlink') return 0;
+  if (type === 'symlink' || type === 'hardlink') return 0;
   return mode & (type === 'directory' ? 0o7777 : 0o777);
 }
 
@@ -59,6 +66,7 @@ export function checkEntry(entry: Entry): Entry {
     invalid(entry, 'its mode is not portable');
   if (mtimeNs !== carriedTime(mtimeNs)) invalid(entry, 'its mtime is out of range');
   if (type === 'symlink') checkLinkTarget(entry, linkTarget);
+  if (type === 'hardlink') checkRelativePath(linkTarget);
   return entry;
 }
 

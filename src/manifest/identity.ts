@@ -12,3 +12,8 @@ export function mayHaveSameBytes(one: Identity, other: Identity): boolean {
   const sizeAndTime = OF_FILE.exec(one)?.[1];
   return sizeAndTime !== undefined && sizeAndTime === OF_FILE.exec(other)?.[1];
 }
+
+/** The device and inode of a file; all names of a file have the same. The whole identity in stores other than a disk. */
+export function inodeOf(identity: Identity): string {
+  return OF_FILE.test(identity) ? identity.split(':', 2).join(':') : identity;
+}

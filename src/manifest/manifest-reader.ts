@@ -1,7 +1,9 @@
 /** Reads a manifest from a hostile byte stream, line by line, within limits. */
 import { createHash } from 'node:crypto';
 import { CairnError } from '../base/errors.ts';
+import type { Entry } from './entry.ts';
 import { EntryTable } from './entry-table.ts';
+import { indexOfPath } from './hard-links.ts';
 import {
   decodeEntry,
   decodeHeader,
@@ -82,7 +84,8 @@ export function createManifestReader(limits: ManifestLimits = DEFAULT_MANIFEST_L
   let encodedBytes = 0;
   return {
     line: (text) => {
-      encodedBytes += Buffer.byteLength(text) + 1;
+      const lineBytes = Buffer.byteLength(text);
+      encodedBytes += lineBytes + 1;
       if (encodedBytes > limits.maxBytes) throw tooLarge(`more than ${limits.maxBytes} bytes`);
       hash.update(`${text}\n`);
       if (parameters === undefined) {
@@ -90,8 +93,11 @@ export function createManifestReader(limits: ManifestLimits = DEFAULT_MANIFEST_L
         return;
       }
       if (entries.length >= limits.maxEntries) throw tooLarge(`more than ${limits.maxEntries} entries`);
-      const entry = decodeEntry(text);
+      const { metadata } = parameters;
+      if (metadata === undefined && lineBytes > MAX_LINE_BYTES) throw refusal('a line is too long');
+      const entry = decodeEntry(text, metadata);
       tree.next(entry);
+      if (entry.type === 'hardlink') checkHardLink(entries, entry);
       entries.push(entry);
     },
     finish: (expectedId) => {
@@ -101,6 +107,13 @@ export function createManifestReader(limits: ManifestLimits = DEFAULT_MANIFEST_L
       return { ...parameters, entries, encodedBytes, id };
     },
   };
+}
+
+/** A hard link names an earlier file, and no other link: so there is neither a chain of links nor a circle. */
+function checkHardLink(entries: EntryTable, { path, linkTarget }: Entry): void {
+  const first = indexOfPath(entries, linkTarget);
+  if (first !== undefined && entries.typeOf(first) === 'file') return;
+  throw refusal(`${JSON.stringify(path)} is a hard link to no earlier file of the manifest`);
 }
 
 function tooLarge(what: string): CairnError {

@@ -10,11 +10,15 @@ import { comparePaths } from '../base/safe-path.ts';
 import { isDigestAlgorithm, type DigestAlgorithm } from './digest.ts';
 import { checkEntry, type Entry } from './entry.ts';
 import { EntryTable, type EntryList } from './entry-table.ts';
+import { checkMetadata, isRequired } from './metadata-check.ts';
+import { isMetadataKind, knownKinds, type MetadataKind } from './metadata.ts';
 
 /** Layout parameters, part of the manifest and of its id. */
 export interface ManifestParameters {
   readonly chunkSizeBytes: number;
   readonly digest: DigestAlgorithm;
+  /** The kinds of metadata that its entries carry, in the order of `METADATA_KINDS`; missing for none. */
+  readonly metadata?: readonly MetadataKind[] | undefined;
 }
 
 /** The ordered entries of one transfer with their layout parameters. */
@@ -26,12 +30,15 @@ export interface Manifest extends ManifestParameters {
   readonly entries: EntryList;
 }
 
-/** Version of the encoding. */
+/** Version of the encoding; a manifest that carries metadata has another one. */
 export const MANIFEST_VERSION = 1;
+const METADATA_VERSION = 2;
 /** Smallest and largest chunk size that the format allows, in bytes. */
 export const CHUNK_SIZE_RANGE = { min: 64 * 1024, max: 64 * 1024 * 1024 } as const;
 /** Longest line of a manifest in bytes: a path, a link target and their escapes. */
 export const MAX_LINE_BYTES = 64 * 1024;
+/** The same where entries have metadata. */
+export const MAX_METADATA_LINE_BYTES = 1024 * 1024;
 /** The parameters of tree ids: fixed, so that the id of a tree does not depend on the parameters of a transfer. */
 export const TREE_ID_PARAMETERS: ManifestParameters = {
   chunkSizeBytes: CHUNK_SIZE_RANGE.min,
@@ -50,21 +57,34 @@ export function isChunkSize(value: unknown): value is number {
 }
 
 /** The first line of a manifest, without its newline. */
-export function encodeHeader(parameters: ManifestParameters): string {
-  return JSON.stringify(['cairn-manifest', MANIFEST_VERSION, parameters.chunkSizeBytes, parameters.digest]);
+export function encodeHeader({ chunkSizeBytes, digest, metadata = [] }: ManifestParameters): string {
+  return metadata.length === 0
+    ? JSON.stringify(['cairn-manifest', MANIFEST_VERSION, chunkSizeBytes, digest])
+    : JSON.stringify(['cairn-manifest', METADATA_VERSION, chunkSizeBytes, digest, metadata]);
 }
 
 /** The line of one entry, without its newline. */
-export function encodeEntry({ type, path, sizeBytes, mode, mtimeNs, linkTarget }: Entry): string {
+export function encodeEntry({
+  type,
+  path,
+  sizeBytes,
+  mode,
+  mtimeNs,
+  linkTarget,
+  metadata = '',
+}: Entry): string {
   // Only strings need escapes; an array through JSON.stringify takes twice the time.
   const name = JSON.stringify(path);
+  const end = metadata === '' ? ']' : `,${metadata}]`;
   switch (type) {
     case 'file':
-      return `["f",${name},${sizeBytes},${mode},"${mtimeNs}"]`;
+      return `["f",${name},${sizeBytes},${mode},"${mtimeNs}"${end}`;
     case 'directory':
-      return `["d",${name},${mode},"${mtimeNs}"]`;
+      return `["d",${name},${mode},"${mtimeNs}"${end}`;
     case 'symlink':
-      return `["l",${name},${JSON.stringify(linkTarget)},"${mtimeNs}"]`;
+      return `["l",${name},${JSON.stringify(linkTarget)},"${mtimeNs}"${end}`;
+    case 'hardlink':
+      return `["h",${name},${JSON.stringify(linkTarget)}]`;
     default:
       return `["s",${name},${mode},"${mtimeNs}"]`;
   }
@@ -89,13 +109,14 @@ function* encodeLines(first: string, entries: Iterable<Entry>): Generator<string
 
 /** Makes a manifest of entries in canonical order, and computes its id. */
 export function createManifest(
-  { chunkSizeBytes, digest }: ManifestParameters,
+  { chunkSizeBytes, digest, metadata = [] }: ManifestParameters,
   listed: EntryList | readonly Entry[],
 ): Manifest {
   const entries = 'pathOf' in listed ? listed : EntryTable.from(listed);
-  const hash = createManifestHash({ chunkSizeBytes, digest });
+  const carried = metadata.length === 0 ? {} : { metadata };
+  const hash = createManifestHash({ chunkSizeBytes, digest, metadata });
   hash.add(entries);
-  return { chunkSizeBytes, digest, entries, ...hash.finish() };
+  return { chunkSizeBytes, digest, ...carried, entries, ...hash.finish() };
 }
 
 /** Computes the id of a manifest. */
@@ -125,20 +146,52 @@ export function createManifestHash(parameters: ManifestParameters): ManifestHash
 /** Reads the first line of a manifest, in canonical form only. Throws `manifest-invalid`. */
 export function decodeHeader(line: string): ManifestParameters {
   const fields = parseLine(line);
-  const [tag, version, chunkSizeBytes, digest] = fields;
-  if (tag !== 'cairn-manifest' || fields.length !== 4) throw refusal('it has no header');
-  if (version !== MANIFEST_VERSION) throw unknownVersion(version);
+  const [tag, version, chunkSizeBytes, digest, metadata] = fields;
+  if (tag !== 'cairn-manifest' || fields.length < 4) throw refusal('it has no header');
+  if (version !== MANIFEST_VERSION && version !== METADATA_VERSION) throw unknownVersion(version);
+  if (fields.length !== (version === METADATA_VERSION ? 5 : 4)) throw refusal('it has no header');
   if (!isChunkSize(chunkSizeBytes)) throw refusal('its chunk size is out of range');
   if (!isDigestAlgorithm(digest)) throw refusal('its digest algorithm is unknown');
-  if (encodeHeader({ chunkSizeBytes, digest }) !== line) throw refusal('its header is not in canonical form');
-  return { chunkSizeBytes, digest };
+  const carried = version === METADATA_VERSION ? { metadata: kindsOf(metadata) } : {};
+  const parameters = { chunkSizeBytes, digest, ...carried };
+  if (encodeHeader(parameters) !== line) throw refusal('its header is not in canonical form');
+  return parameters;
 }
 
-/** Reads the line of one entry, in canonical form only. Throws `manifest-invalid` or a code of {@link checkEntry}. */
-export function decodeEntry(line: string): Entry {
-  const entry = checkEntry(entryOf(parseLine(line)));
+function kindsOf(names: unknown): readonly MetadataKind[] {
+  if (!Array.isArray(names) || names.length === 0 || !names.every((name) => isMetadataKind(name)))
+    throw refusal('it carries metadata of an unknown kind');
+  return knownKinds(names);
+}
+
+/**
+ * Reads the line of one entry, in canonical form only.
+ *
+ * @param kinds the metadata that the header announces
+ * @throws CairnError `manifest-invalid`, or a code of {@link checkEntry}
+ */
+export function decodeEntry(line: string, kinds: readonly MetadataKind[] = []): Entry {
+  const fields = parseLine(line);
+  const entry = checkEntry(kinds.length === 0 ? entryOf(fields) : withMetadata(fields, kinds));
   if (encodeEntry(entry) !== line) throw refusal('a line is not in canonical form');
   return entry;
+}
+
+function withMetadata(fields: readonly unknown[], kinds: readonly MetadataKind[]): Entry {
+  const [kind, path, linkTarget] = fields;
+  if (kind === 'h' && fields.length === 3 && kinds.includes('hard-links')) {
+    if (typeof path !== 'string' || typeof linkTarget !== 'string') throw refusal('a hard link has no path');
+    return make('hardlink', path, 0, 0, 0n, linkTarget);
+  }
+  if (kind === 's') throw refusal('a stream carries no metadata');
+  const length = kind === 'f' ? 5 : 4;
+  const entry = entryOf(fields.slice(0, length));
+  if (fields.length > length + 1) throw refusal('a line is no entry');
+  if (fields.length === length && !isRequired(kinds)) return entry;
+  const metadata = checkMetadata(fields[length], entry.type, kinds, (why) => {
+    throw refusal(`${JSON.stringify(path)}: ${why}`);
+  });
+  return { ...entry, metadata };
 }
 
 function unknownVersion(version: unknown): CairnError {

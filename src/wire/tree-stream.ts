@@ -7,7 +7,7 @@
 import { createBreather } from '../base/breather.ts';
 import { CairnError, isErrorCode, type ErrorCode } from '../base/errors.ts';
 import { printable } from '../base/safe-path.ts';
-import { encodeManifest, type Manifest } from '../manifest/manifest.ts';
+import { encodeManifest, MAX_METADATA_LINE_BYTES, type Manifest } from '../manifest/manifest.ts';
 import {
   createManifestReader,
   DEFAULT_MANIFEST_LIMITS,
@@ -62,7 +62,7 @@ export async function readTree(
   let noticeCharacters = 0;
   let end: string | undefined;
   const breathe = createBreather();
-  for await (const lines of splitLines(source)) {
+  for await (const lines of splitLines(source, MAX_METADATA_LINE_BYTES)) {
     // Lines that have arrived already would otherwise come without a turn of the event loop.
     await breathe();
     for (const line of lines) {

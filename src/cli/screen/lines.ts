@@ -18,6 +18,7 @@ const KINDS: Readonly<Record<EntryType, string>> = {
   directory: 'dir',
   symlink: 'link',
   stream: 'stream',
+  hardlink: 'hard link',
 };
 
 const WORDS = {

@@ -19,6 +19,7 @@ const TYPE_LETTERS: Readonly<Record<EntryType, string>> = {
   directory: 'd',
   symlink: 'l',
   stream: '-',
+  hardlink: '-',
 };
 const NS_PER_MS = 1_000_000n;
 
