@@ -9,12 +9,14 @@ import type { Assembly } from '../manifest/assembly.ts';
 import type { Identity, ScannedEntry } from '../manifest/entry.ts';
 import type { Layout } from '../manifest/layout.ts';
 import type { Manifest } from '../manifest/manifest.ts';
+import type { MetadataKind } from '../manifest/metadata.ts';
 import type { ModeWishes } from '../manifest/modes.ts';
 import type { Existing } from '../session/scopes.ts';
 import type { Notice } from '../wire/tree-stream.ts';
 import type { ChunkStore } from '../transfer/chunk-store.ts';
 import type { ComparedProperties, EntryLookup } from '../transfer/entry-lookup.ts';
 import type { RefusalSink } from '../transfer/refused-entries.ts';
+import type { UnkeptKind } from '../transfer/unkept-metadata.ts';
 
 /** The abilities of a store; callers check these, not the kind of store. */
 export interface ContentStoreProperties extends ComparedProperties {
@@ -37,6 +39,8 @@ export interface ScanWishes {
   readonly depth?: 1;
   /** Directories to skip, by their device and inode, where the store has such. */
   readonly passedOver?: readonly { readonly dev: bigint; readonly ino: bigint }[];
+  /** Kinds of metadata that entries are to have, of those that the store `tells`. */
+  readonly metadata?: readonly MetadataKind[] | undefined;
 }
 
 /** Holds published trees and the staging areas of transfers. Paths are safe relative paths. */
@@ -111,6 +115,8 @@ export interface IncomingTransfer {
   readonly modes?: ModeWishes | undefined;
   /** The files of which only parts are carried, by entry; only for a store that `assembles`. */
   readonly assemblies?: ReadonlyMap<number, Assembly> | undefined;
+  /** The kinds of metadata that may be set, of those that the manifest carries; undefined: all of them. */
+  readonly allowedMetadata?: readonly MetadataKind[] | undefined;
 }
 
 /** The staged chunks of one transfer. */
@@ -162,6 +168,8 @@ export interface PublishOrder {
    * always does.
    */
   readonly onRefused?: RefusalSink | undefined;
+  /** Called at the end with the metadata that entries did not get. */
+  readonly onUnkept?: ((unkept: readonly UnkeptKind[]) => void) | undefined;
   /** How to treat an existing file or link; default `replaced`. */
   readonly existing?: Existing | undefined;
   /** Called now and then with the number of finished entries. */

@@ -2,12 +2,15 @@
 import { CairnError } from '../base/errors.ts';
 import { joinPath, printable } from '../base/safe-path.ts';
 import { ChunkSet } from '../checkpoint/chunk-set.ts';
-import type { Entry } from '../manifest/entry.ts';
+import type { Entry, ScannedEntry } from '../manifest/entry.ts';
 import { isKeptTime } from '../manifest/entry-time.ts';
+import { inodeOf } from '../manifest/identity.ts';
 import type { Manifest } from '../manifest/manifest.ts';
+import { localMetadata } from '../manifest/metadata.ts';
 import { modeFor, type ModeWishes } from '../manifest/modes.ts';
 import type { Comparison } from '../wire/messages.ts';
 import type { EntryLookup } from './entry-lookup.ts';
+import type { RefusalSink } from './refused-entries.ts';
 
 const BATCH_ENTRIES = 1000;
 
@@ -26,7 +29,10 @@ export async function compareWithTarget(
   manifest: Manifest,
   { mayReplace = false, modes = {} }: { mayReplace?: boolean; modes?: ModeWishes | undefined } = {},
 ): Promise<Comparison> {
-  const { mtimeResolutionNs, modes: receiver } = store.properties;
+  const { mtimeResolutionNs, modes: receiver, metadata: abilities } = store.properties;
+  const carried = manifest.metadata ?? [];
+  // What is there has the numbers of this machine, whatever the manifest names.
+  const kinds = carried.filter((kind) => kind !== 'names');
   const first = manifest.entries.at(0);
   if (!mayReplace && first?.path === '') await refuseConflict(store, target, first);
   const have = new ChunkSet();
@@ -35,17 +41,29 @@ export async function compareWithTarget(
   for (let from = 0; from < manifest.entries.length; from += BATCH_ENTRIES) {
     const batch = manifest.entries.slice(from, from + BATCH_ENTRIES);
     const paths = batch.map((entry) => joinPath(target, entry.path));
-    const there = await store.lookup(paths, (position, error) => {
+    const onRefused: RefusalSink = (position, error) => {
       // No entry can be put below a target that this user cannot reach.
       if (batch[position]!.path === '') throw error;
-    });
+    };
+    const there = await (carried.length === 0
+      ? store.lookup(paths, onRefused)
+      : store.lookup(paths, onRefused, kinds));
+    const firsts = await lookUpFirsts(store, target, batch);
     for (const [position, entry] of batch.entries()) {
       const found = there[position];
       if (found === undefined) continue;
       const index = from + position;
+      if (entry.type === 'hardlink') {
+        if (isSameFile(found, firsts.get(entry.linkTarget))) have.add(index);
+        continue;
+      }
       const mode = modeFor(entry, found.entry.mode, receiver, modes);
       const wanted = mode === entry.mode ? entry : { ...entry, mode };
-      const same = compareEntry(wanted, found.entry, mtimeResolutionNs);
+      const isAsWanted =
+        carried.length === 0 ||
+        abilities === undefined ||
+        localMetadata(entry.metadata, abilities.ids) === (found.entry.metadata ?? '');
+      const same = compareEntry(wanted, found.entry, mtimeResolutionNs, isAsWanted);
       if (same === 'candidate') candidates.add(index);
       if (same === 'same' || same === 'attributes') have.add(index);
       if (same === 'attributes') attributes.add(index);
@@ -54,25 +72,57 @@ export async function compareWithTarget(
   return { have: have.runs(), attributes: attributes.runs(), candidates: candidates.runs() };
 }
 
-/** Compares an entry with the one in its place. */
+/** The files that hard links of a batch lead to, by their path in the manifest. */
+async function lookUpFirsts(
+  store: EntryLookup,
+  target: string,
+  batch: readonly Entry[],
+): Promise<ReadonlyMap<string, ScannedEntry>> {
+  const links = batch.filter(({ type }) => type === 'hardlink').map(({ linkTarget }) => linkTarget);
+  const paths = [...new Set(links)];
+  const found = new Map<string, ScannedEntry>();
+  if (paths.length === 0) return found;
+  const there = await store.lookup(
+    paths.map((path) => joinPath(target, path)),
+    () => undefined, // publishing finds out, and names it
+  );
+  for (const [index, path] of paths.entries()) {
+    const entry = there[index];
+    if (entry !== undefined) found.set(path, entry);
+  }
+  return found;
+}
+
+function isSameFile(one: ScannedEntry, other: ScannedEntry | undefined): boolean {
+  return (
+    one.entry.type === 'file' && other !== undefined && inodeOf(one.identity) === inodeOf(other.identity)
+  );
+}
+
+/**
+ * Compares an entry with the one in its place.
+ *
+ * @param isAsWanted whether the one that is there has the wanted metadata
+ */
 export function compareEntry(
   wanted: Entry,
   found: Entry,
   mtimeResolutionNs: bigint,
+  isAsWanted = true,
 ): 'same' | 'attributes' | 'candidate' | 'different' {
   if (wanted.type !== found.type) return 'different';
   const sameTime = isKeptTime(wanted.mtimeNs, found.mtimeNs, mtimeResolutionNs);
-  const sameAttributes = wanted.mode === found.mode && sameTime;
+  const isDressed = wanted.mode === found.mode && isAsWanted;
   switch (wanted.type) {
     case 'directory':
-      return sameAttributes ? 'same' : 'attributes';
+      return isDressed && sameTime ? 'same' : 'attributes';
     case 'symlink':
       if (wanted.linkTarget !== found.linkTarget) return 'different';
-      return sameTime ? 'same' : 'attributes';
+      return sameTime && isAsWanted ? 'same' : 'attributes';
     case 'file':
       if (wanted.sizeBytes !== found.sizeBytes) return 'different';
       if (!sameTime) return 'candidate';
-      return wanted.mode === found.mode ? 'same' : 'attributes';
+      return isDressed ? 'same' : 'attributes';
     default:
       return 'different';
   }

@@ -1,5 +1,6 @@
 /** The engine's port for looking up existing entries; every content store implements it. */
 import type { ScannedEntry } from '../manifest/entry.ts';
+import type { LocalIds, MetadataKind } from '../manifest/metadata.ts';
 import type { ReceiverModes } from '../manifest/modes.ts';
 import type { RefusalSink } from './refused-entries.ts';
 
@@ -9,6 +10,15 @@ export interface ComparedProperties {
   readonly mtimeResolutionNs: bigint;
   /** How it treats modes. */
   readonly modes: ReceiverModes;
+  /** The metadata that it has beside modes and times; missing for none. */
+  readonly metadata?: MetadataAbilities | undefined;
+}
+
+/** The metadata that a store can tell of its entries, and keep of those of others. */
+export interface MetadataAbilities {
+  readonly tells: readonly MetadataKind[];
+  readonly keeps: readonly MetadataKind[];
+  readonly ids: LocalIds;
 }
 
 /** Looks at entries by their safe relative paths. */
@@ -16,7 +26,12 @@ export interface EntryLookup {
   readonly properties: ComparedProperties;
   /**
    * The entry at each path now; undefined where there is none. Never follows a symlink; throws `symlink-refused`.
-   * With `onRefused` it reports a failure of one path there, and looks up the others all the same.
+   * With `onRefused` it reports a failure of one path there, and looks up the others all the same. With `metadata` the
+   * entries have that of these kinds.
    */
-  lookup(paths: readonly string[], onRefused?: RefusalSink): Promise<(ScannedEntry | undefined)[]>;
+  lookup(
+    paths: readonly string[],
+    onRefused?: RefusalSink,
+    metadata?: readonly MetadataKind[],
+  ): Promise<(ScannedEntry | undefined)[]>;
 }

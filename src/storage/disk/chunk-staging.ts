@@ -11,6 +11,7 @@ import type { ChunkStaging, IncomingTransfer, PublishOrder } from '../content-st
 import { finishDuplicate } from './staging/chunk-duplicate.ts';
 import { type PendingChunk, syncChunks } from './staging/chunk-sync.ts';
 import { LocalChunkWriter, type WriterEnds } from './staging/chunk-writer.ts';
+import type { MetadataSetter } from './publish/set-metadata.ts';
 import type { FileTimes } from './tree/file-times.ts';
 import { PartialChunks } from './staging/partial-chunks.ts';
 import { withdrawMissing } from './staging/missing-bytes.ts';
@@ -18,7 +19,7 @@ import { PreparedAhead } from './publish/prepare-ahead.ts';
 import { publishTree } from './publish/publish.ts';
 import { readStaged } from './staging/read-staged.ts';
 import { type StagedFile, StagedFiles, type SyncFile } from './staging/staged-files.ts';
-import { chunkPlace, duplicateName } from './staging/staged-names.ts';
+import { chunkPlace, duplicateName, sizeOfLarge } from './staging/staged-names.ts';
 import { TakenOverChunks } from './staging/taken-over.ts';
 
 /** Open files that only wait for a sync; more of them could reach the limit of descriptors. */
@@ -36,6 +37,9 @@ export interface StagingPlace {
   readonly native: Native | undefined;
   readonly times: FileTimes;
   readonly modeOf: ModeOf;
+  readonly metadata: MetadataSetter | undefined;
+  /** Whether long runs of zeros become holes. */
+  readonly isSparse: boolean;
   readonly syncFile: SyncFile;
   /** Called when the chunks are closed. */
   readonly onClosed: () => void;
@@ -68,7 +72,8 @@ export class LocalChunkStaging implements ChunkStaging {
     this.#takenOver = new TakenOverChunks(place.log.digests.chunks.values());
     this.#partialChunks = new PartialChunks(place.folder, place.log, transfer);
     this.#ahead = new PreparedAhead({ ...place, syncFileSystem: place.native?.syncFileSystem }, transfer);
-    this.#files = new StagedFiles(place.folder, (name) => this.#partialChunks.deleteIn(name));
+    const punchHole = place.isSparse ? place.native?.punchHole : undefined;
+    this.#files = new StagedFiles(place.folder, (name) => this.#partialChunks.deleteIn(name), punchHole);
   }
 
   get digests(): ChunkDigests {
@@ -117,8 +122,7 @@ export class LocalChunkStaging implements ChunkStaging {
   async verify(): Promise<number[]> {
     let wrong: number[] = [];
     await this.#inTurn(async () => {
-      const { layout } = this.#transfer;
-      const place = { ...this.#place, transfer: this.#transfer, layout };
+      const place = { ...this.#place, transfer: this.#transfer, layout: this.#transfer.layout };
       wrong = await this.#takenOver.forgetWrong(place, () => false);
     });
     return wrong;
@@ -172,7 +176,8 @@ export class LocalChunkStaging implements ChunkStaging {
     // Only a whole chunk replaces a whole one: a chunk in a checkpoint survives a client that sends it again.
     const place = isDuplicate ? { ...chunkAt, fileName: duplicateName(chunk), fileOffset: 0 } : chunkAt;
     this.#place.root.checkInPlace();
-    const file = await this.#files.acquire(place.fileName, isDuplicate);
+    const fullSize = sizeOfLarge(this.#transfer, chunk);
+    const file = await this.#files.acquire(place.fileName, isDuplicate, fullSize);
     // Check after each wait: a sync may have failed meanwhile, and removed the partial chunk.
     const check = (): void => {
       if (writer.isCut || this.#closing !== undefined) throw taken(chunk);

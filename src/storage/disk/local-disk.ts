@@ -9,6 +9,7 @@ import { readsEverything } from '../../base/process-rights.ts';
 import { createReservedPlaces, type ReservedPlaces } from '../../base/reserved-places.ts';
 import { printable, RESERVED_NAME } from '../../base/safe-path.ts';
 import { CHUNK_SIZE_RANGE } from '../../manifest/manifest.ts';
+import type { MetadataKind } from '../../manifest/metadata.ts';
 import type { Identity, ScannedEntry } from '../../manifest/entry.ts';
 import type { ContentStore, ContentStoreProperties, StagingArea } from '../content-store.ts';
 import { isOfOneEntry, type RefusalSink } from '../../transfer/refused-entries.ts';
@@ -19,7 +20,9 @@ import { withFewSyncs } from './tree/few-syncs.ts';
 import { fileTimes } from './tree/file-times.ts';
 import { PathFinder } from './tree/lookup.ts';
 import { FileReader } from './tree/read-file.ts';
-import { scanTree, type LocalScanWishes } from './tree/scan.ts';
+import { metadataAbilities } from './tree/metadata-abilities.ts';
+import { createAddMetadata } from './tree/read-metadata.ts';
+import { type LocalScanWishes, type ScanOptions, scanTree } from './tree/scan.ts';
 import { makeDirectoryAt, moveTo, removeAt } from './tree/tree-changes.ts';
 import type { SyncFile } from './staging/staged-files.ts';
 import { LocalStagingArea, type StagingContext } from './staging-area.ts';
@@ -121,15 +124,31 @@ class LocalDisk implements LocalStore {
       assembles: true,
       mtimeResolutionNs: context.times.resolutionNs,
       modes: context.modes,
+      metadata: metadataAbilities(context.native),
     };
   }
 
   scan(path: string, options: LocalScanWishes): AsyncIterable<ScannedEntry[]> {
-    return scanTree(this.#root, path, { ...options, loadStatAt: () => this.#loadStatAt() });
+    const withLoader = { ...options, loadStatAt: () => this.#loadStatAt() };
+    return options.metadata === undefined
+      ? scanTree(this.#root, path, withLoader)
+      : this.#scanWhole(path, withLoader);
   }
 
-  async lookup(paths: readonly string[], onRefused?: RefusalSink): Promise<(ScannedEntry | undefined)[]> {
-    const finder = new PathFinder(this.#root, await this.#loadStatAt());
+  /** A scan with metadata. */
+  async *#scanWhole(path: string, options: ScanOptions): AsyncGenerator<ScannedEntry[]> {
+    const addMetadata = createAddMetadata(options.metadata, await this.#load());
+    yield* scanTree(this.#root, path, { ...options, addMetadata });
+  }
+
+  async lookup(
+    paths: readonly string[],
+    onRefused?: RefusalSink,
+    metadata?: readonly MetadataKind[],
+  ): Promise<(ScannedEntry | undefined)[]> {
+    const statAt = await this.#loadStatAt();
+    const addMetadata = metadata && createAddMetadata(metadata, await this.#load());
+    const finder = new PathFinder(this.#root, statAt, addMetadata);
     const breathe = createBreather();
     try {
       const found: (ScannedEntry | undefined)[] = [];

@@ -6,7 +6,9 @@ import { modeFor, type ModeOf, type ReceiverModes } from '../../manifest/modes.t
 import type { DocumentName, IncomingTransfer, StagingArea } from '../content-store.ts';
 import type { IncidentSink, Upkeep } from '../incident.ts';
 import type { LocalChunkStaging } from './chunk-staging.ts';
+import { localIds } from './tree/metadata-abilities.ts';
 import { loadDocument, saveDocument } from './staging/documents.ts';
+import { createMetadataSetter } from './publish/set-metadata.ts';
 import type { FileTimes } from './tree/file-times.ts';
 import { openLocalChunks } from './open-chunks.ts';
 import type { SyncFile } from './staging/staged-files.ts';
@@ -65,7 +67,23 @@ export class LocalStagingArea implements StagingArea {
       if (open.get(this.#id) === chunks) open.delete(this.#id);
     };
     try {
-      const place = { root, id: this.#id, folder, native, times, modeOf, syncFile, onClosed };
+      const { metadata: carried = [] } = transfer.manifest;
+      const { allowedMetadata: allowed = carried } = transfer;
+      const isSparse = allowed.includes('sparse');
+      const ids = localIds(native);
+      const metadata = createMetadataSetter({ carried, allowed, native, ids });
+      const place = {
+        root,
+        id: this.#id,
+        folder,
+        native,
+        times,
+        modeOf,
+        metadata,
+        isSparse,
+        syncFile,
+        onClosed,
+      };
       chunks = await openLocalChunks(place, transfer, this.#context);
       if (open.has(this.#id)) {
         await chunks.close();

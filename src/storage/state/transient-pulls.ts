@@ -39,7 +39,7 @@ export function withTransientPulls({ sessions, content }: Stores, bounds: Transi
     content: {
       properties: content.properties,
       scan: (path, options) => content.scan(path, options),
-      lookup: (paths, onRefused) => content.lookup(paths, onRefused),
+      lookup: (...asked) => content.lookup(...asked),
       makeDirectory: (path, options) => content.makeDirectory(path, options),
       remove: (path, options) => content.remove(path, options),
       move: (from, to, options) => content.move(from, to, options),

@@ -6,6 +6,7 @@ import {
   fchmodSync,
   fstatSync,
   fsync,
+  ftruncateSync,
   openSync,
   readlinkSync,
   symlinkSync,
@@ -13,6 +14,7 @@ import {
 } from 'node:fs';
 import { promisify } from 'node:util';
 import { writeFullySync } from '../../../base/durable-files.ts';
+import { writeSparselySync } from '../../../base/zero-runs.ts';
 import { systemCodeOf } from '../../../base/errors.ts';
 import type { Prepared } from './prepare-entry.ts';
 import { noteDevice, type Publication } from './publication.ts';
@@ -45,6 +47,7 @@ export async function moveAcross(
   try {
     if (prepared.entry.type === 'symlink') {
       symlinkSync(readlinkSync(staged), copy);
+      publication.metadata?.set(prepared.entryIndex, prepared.entry, copy);
       publication.times.setLink(copy, prepared.entry.mtimeNs);
     } else {
       await copyFile(publication, prepared, staged, copy);
@@ -62,7 +65,7 @@ export async function moveAcross(
 
 async function copyFile(
   publication: Publication,
-  { entry }: Prepared,
+  { entryIndex, entry }: Prepared,
   staged: string,
   copy: string,
 ): Promise<void> {
@@ -72,9 +75,11 @@ async function copyFile(
   try {
     const to = openSync(copy, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | GUARDS, 0o600);
     try {
+      const write = publication.isSparse ? writeSparselySync : writeFullySync;
       let at = 0;
-      for await (const piece of readPieces(from, 0, Number.MAX_SAFE_INTEGER))
-        at += writeFullySync(to, piece, at);
+      for await (const piece of readPieces(from, 0, Number.MAX_SAFE_INTEGER)) at += write(to, piece, at);
+      if (publication.isSparse) ftruncateSync(to, at);
+      publication.metadata?.set(entryIndex, entry, to);
       fchmodSync(to, publication.modeOf(entry, undefined));
       publication.times.set(to, entry.mtimeNs);
       await fsyncLater(to);
@@ -86,7 +91,8 @@ async function copyFile(
   }
 }
 
-function removeLeftover(path: string): void {
+/** Removes the file that an interrupted run may have left at a path. */
+export function removeLeftover(path: string): void {
   try {
     unlinkSync(path);
   } catch (error) {

@@ -13,6 +13,7 @@ import {
 import { CairnError, systemCodeOf } from '../../../base/errors.ts';
 import { kindOf } from '../../../base/file-stat.ts';
 import { writeFullySync } from '../../../base/durable-files.ts';
+import { writeSparselySync } from '../../../base/zero-runs.ts';
 import { refuseStranger } from '../../../base/ownership.ts';
 import type { Inode } from '../../../base/reserved-places.ts';
 import { printable } from '../../../base/safe-path.ts';
@@ -37,7 +38,10 @@ export interface Prepared {
 }
 
 /** The folder in which files are prepared, and whether one sync covers all of them. */
-export type PreparePlace = Pick<Publication, 'folder' | 'times' | 'modeOf' | 'syncFileSystem'>;
+export type PreparePlace = Pick<
+  Publication,
+  'folder' | 'times' | 'modeOf' | 'metadata' | 'isSparse' | 'syncFileSystem'
+>;
 
 /**
  * Prepares an entry; undefined where an earlier run has already published it.
@@ -60,13 +64,14 @@ export function prepareEntry(
   const large = openLarge(publication, stagedName, entry, sizeBytes);
   if (large === undefined) return undefined;
   const { fd, inode } = large;
-  return { entryIndex, entry, stagedName, inode, fd: dress(publication, fd, entry) };
+  return { entryIndex, entry, stagedName, inode, fd: dress(publication, fd, entryIndex, entry) };
 }
 
 function prepareLink(publication: Publication, entryIndex: number, entry: Entry): Prepared {
   const stagedName = preparedName(entryIndex);
   const path = publication.folder.at(stagedName);
   makeNew(path, () => symlinkSync(entry.linkTarget, path));
+  publication.metadata?.set(entryIndex, entry, path);
   publication.times.setLink(path, entry.mtimeNs);
   return { entryIndex, entry, stagedName, fd: undefined };
 }
@@ -83,18 +88,21 @@ export function prepareSmall(
   entry: Entry,
 ): Prepared {
   const stagedName = preparedName(entryIndex);
-  const fd = writeSmall(place.folder.at(stagedName), packed.segmentOf(entryIndex, entry.sizeBytes));
-  return { entryIndex, entry, stagedName, fd: dress(place, fd, entry) };
+  const pieces = packed.segmentOf(entryIndex, entry.sizeBytes);
+  const fd = writeSmall(place.folder.at(stagedName), pieces, place.isSparse);
+  return { entryIndex, entry, stagedName, fd: dress(place, fd, entryIndex, entry) };
 }
 
-/** Gives a file its mode and time, and closes it, unless it is synced by itself. */
+/** Gives a file its metadata, mode and time, and closes it, unless it is synced by itself. */
 function dress(
-  { times, modeOf, syncFileSystem }: PreparePlace,
+  { times, modeOf, metadata, syncFileSystem }: PreparePlace,
   fd: number,
+  entryIndex: number,
   entry: Entry,
 ): number | undefined {
   let keep = false;
   try {
+    metadata?.set(entryIndex, entry, fd);
     fchmodSync(fd, modeOf(entry, undefined));
     times.set(fd, entry.mtimeNs);
     keep = syncFileSystem === undefined;
@@ -115,12 +123,14 @@ export function makeNew<T>(path: string, make: () => T): T {
   return make();
 }
 
-function writeSmall(path: string, pieces: Iterable<Uint8Array>): number {
+function writeSmall(path: string, pieces: Iterable<Uint8Array>, isSparse: boolean): number {
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | GUARDS;
   const fd = makeNew(path, () => openSync(path, flags, 0o600));
   try {
     let at = 0;
-    for (const piece of pieces) at += writeFullySync(fd, piece, at);
+    const write = isSparse ? writeSparselySync : writeFullySync;
+    for (const piece of pieces) at += write(fd, piece, at);
+    if (isSparse) ftruncateSync(fd, at);
     return fd;
   } catch (error) {
     closeSync(fd);
@@ -142,7 +152,8 @@ function openLarge(
   }
   try {
     const stat = fstatSync(fd, { bigint: true });
-    refuseStranger(stat, publication.folder.show(stagedName));
+    if (publication.metadata?.mayOwn(entry, Number(stat.uid)) !== true)
+      refuseStranger(stat, publication.folder.show(stagedName));
     if (stat.size < sizeBytes) throw gone(publication, entry);
     // A stream that was begun again may have been longer before.
     if (stat.size > sizeBytes) ftruncateSync(fd, sizeBytes);

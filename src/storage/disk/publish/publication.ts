@@ -13,6 +13,7 @@ import type { ModeOf } from '../../../manifest/modes.ts';
 import type { IncomingTransfer, PublishOrder } from '../../content-store.ts';
 import { RefusedEntries } from '../../../transfer/refused-entries.ts';
 import { createBreather } from '../../../base/breather.ts';
+import type { MetadataSetter } from './set-metadata.ts';
 import type { FileTimes } from '../tree/file-times.ts';
 import type { TakenOverChunks } from '../staging/taken-over.ts';
 
@@ -34,6 +35,10 @@ export interface PublishJob {
   readonly native: Native | undefined;
   readonly times: FileTimes;
   readonly modeOf: ModeOf;
+  /** Undefined where the manifest carries no metadata. */
+  readonly metadata: MetadataSetter | undefined;
+  /** Whether long runs of zeros become holes. */
+  readonly isSparse: boolean;
   readonly transfer: IncomingTransfer;
   readonly order: PublishOrder;
   readonly digests: ChunkDigests;

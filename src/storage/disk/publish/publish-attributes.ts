@@ -1,6 +1,5 @@
-/** Sets mode and time of entries whose bytes were there already. */
+/** Sets metadata, mode and time of entries whose bytes were there already. */
 import { closeSync, constants, fchmodSync, fstatSync, fsyncSync, openSync } from 'node:fs';
-import type { Directory } from '../../../base/directory.ts';
 import { CairnError, systemCodeOf } from '../../../base/errors.ts';
 import { printable } from '../../../base/safe-path.ts';
 import type { Entry, EntryType } from '../../../manifest/entry.ts';
@@ -17,14 +16,14 @@ export async function setAttributes(publication: Publication): Promise<void> {
   const { order } = publication;
   if (isAdding(publication)) return;
   const isToBeSet = (type: EntryType, index: number): boolean =>
-    type !== 'directory' && order.isPresent(index) && order.needsAttributes(index);
+    type !== 'directory' && type !== 'hardlink' && order.isPresent(index) && order.needsAttributes(index);
   for (const [index, entry] of publishedEntries(publication, isToBeSet)) {
     const path = targetOf(publication, entry);
     try {
       const { parent, name } = splitPath(path);
       const directory = publication.cursor.enter(parent);
-      if (entry.type === 'symlink') publication.times.setLink(directory.at(name), entry.mtimeNs);
-      else setFile(publication, directory, name, entry);
+      if (entry.type === 'symlink') setLink(publication, directory.at(name), index, entry);
+      else setFile(publication, directory.at(name), index, entry);
       checkKeptTime(publication, index, entry);
     } catch (error) {
       publication.refused.refuseAttributes(index, publishError(error, path));
@@ -33,13 +32,19 @@ export async function setAttributes(publication: Publication): Promise<void> {
   }
 }
 
-function setFile(publication: Publication, directory: Directory, name: string, entry: Entry): void {
-  const fd = openAnyhow(directory.at(name));
+function setLink({ times, metadata }: Publication, path: string, index: number, entry: Entry): void {
+  metadata?.set(index, entry, path);
+  times.setLink(path, entry.mtimeNs);
+}
+
+function setFile(publication: Publication, path: string, index: number, entry: Entry): void {
+  const fd = openAnyhow(path);
   try {
     const stat = fstatSync(fd);
     if (!stat.isFile()) {
-      throw new CairnError('source-changed', `"${printable(name)}" is no longer a regular file`);
+      throw new CairnError('source-changed', `"${printable(entry.path)}" is no longer a regular file`);
     }
+    publication.metadata?.set(index, entry, fd);
     fchmodSync(fd, publication.modeOf(entry, stat.mode & MODE_BITS));
     publication.times.set(fd, entry.mtimeNs);
     if (publication.syncFileSystem === undefined) fsyncSync(fd);

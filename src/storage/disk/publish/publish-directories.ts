@@ -138,7 +138,7 @@ export async function finishDirectories(publication: Publication): Promise<void>
     const path = targetOf(publication, entry);
     try {
       const directory = publication.cursor.enter(path);
-      setDirectory(publication, directory, entry, publication.opened.get(path));
+      setDirectory(publication, directory, { index, entry }, publication.opened.get(path));
       publication.opened.delete(path);
       checkKeptTime(publication, index, entry);
       if (publication.syncFileSystem === undefined) directory.sync();
@@ -153,24 +153,27 @@ export async function finishDirectories(publication: Publication): Promise<void>
 function setDirectory(
   publication: Publication,
   directory: Directory,
-  entry: Entry,
+  { index, entry }: { readonly index: number; readonly entry: Entry },
   before: number | undefined,
 ): void {
-  const { times, modeOf } = publication;
+  const { times, modeOf, metadata } = publication;
   const { fd, isReadable } = directory;
   const stat = fstatSync(fd, { bigint: true });
   noteDevice(publication, directory, stat.dev);
   try {
     const found = Number(stat.mode) & MODE_BITS;
     const mode = modeOf(entry, before ?? found);
+    metadata?.set(index, entry, isReadable ? fd : `${directory.here()}/.`);
+    // A new owner, and a list, change the mode.
+    const isToChange = found !== mode || metadata !== undefined;
     if (isReadable) {
-      if (found !== mode) fchmodSync(fd, mode);
+      if (isToChange) fchmodSync(fd, mode);
       if (stat.mtimeNs !== entry.mtimeNs) times.set(fd, entry.mtimeNs);
       return;
     }
     // By path, and the mode last: it may keep its owner from reaching it again.
     if (stat.mtimeNs !== entry.mtimeNs) times.setLink(`${directory.here()}/.`, entry.mtimeNs);
-    if (found !== mode) chmodSync(directory.here(), mode);
+    if (isToChange) chmodSync(directory.here(), mode);
   } catch (error) {
     // Only its owner may set this; the entries in it have arrived all the same.
     if (process.geteuid?.() === Number(stat.uid) || !isDenied(error)) throw error;

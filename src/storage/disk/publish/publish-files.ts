@@ -29,7 +29,7 @@ export async function publishFiles(publication: Publication): Promise<void> {
   const packed = new PackedChunks(publication);
   const batchFiles = publication.syncFileSystem === undefined ? BATCH_OPEN_FILES : BATCH_FILES;
   const isToBePlaced = (type: EntryType, index: number): boolean =>
-    type !== 'directory' && !publication.order.isPresent(index);
+    type !== 'directory' && type !== 'hardlink' && !publication.order.isPresent(index);
   let batch: Prepared[] = [];
   let copiedBytes = 0;
   try {
@@ -102,7 +102,8 @@ async function placeBatch(publication: Publication, batch: readonly Prepared[]):
   }
 }
 
-async function place(publication: Publication, prepared: Prepared, path: string): Promise<void> {
+/** Puts a prepared file in its place. @throws system errors; CairnError like {@link putInto} */
+export async function place(publication: Publication, prepared: Prepared, path: string): Promise<void> {
   const { parent, name } = splitPath(path);
   const to = { directory: publication.cursor.enter(parent), name };
   if (publication.syncFileSystem === undefined) publication.touched.add(parent);

@@ -21,6 +21,7 @@ import {
   syncTouched,
 } from './publish-directories.ts';
 import { publishFiles } from './publish-files.ts';
+import { publishLinks } from './publish-links.ts';
 import { refuseConflicts } from './replace-type.ts';
 
 /**
@@ -44,6 +45,7 @@ export async function publishTree(job: PublishJob): Promise<void> {
     }
     restoreModes(publication);
     await syncPublished(publication);
+    job.order.onUnkept?.(job.metadata?.unkept.list() ?? []);
     job.order.onProgress?.(job.transfer.manifest.entries.length);
   } finally {
     endPublication(publication);
@@ -54,6 +56,7 @@ async function placeEntries(publication: Publication): Promise<void> {
   openParents(publication);
   await makeDirectories(publication);
   await publishFiles(publication);
+  await publishLinks(publication);
   await setAttributes(publication);
   await syncTouched(publication);
   publication.refused.checkSomeLeft();

@@ -8,7 +8,7 @@ import { type Publication, targetOf } from './publication.ts';
 import { type FinalPlace, renameInto } from './replace-type.ts';
 
 /** The errors of a file system without hard links, or with no more of them for this file. */
-const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EINVAL']);
+export const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EINVAL']);
 
 /** Whether existing files stay as they are. */
 export function isAdding({ order }: Pick<Publication, 'order'>): boolean {

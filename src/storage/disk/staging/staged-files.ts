@@ -4,6 +4,8 @@ import { type FileHandle, open, statfs, unlink } from 'node:fs/promises';
 import type { Directory } from '../../../base/directory.ts';
 import { writeFully, writeFullySync } from '../../../base/durable-files.ts';
 import { CairnError, storageError, systemCodeOf } from '../../../base/errors.ts';
+import type { Native } from '../../../base/native.ts';
+import { zeroRuns } from '../../../base/zero-runs.ts';
 import { refuseStranger } from '../../../base/ownership.ts';
 import { printable } from '../../../base/safe-path.ts';
 
@@ -41,7 +43,25 @@ class WritePace {
     if (LOCAL_FILE_SYSTEMS.has((await statfs(path)).type)) this.#asideUntilMs = 0;
   }
 
-  async write(handle: FileHandle, pieces: readonly Uint8Array[], position: number): Promise<void> {
+  /** Writes the pieces; with `punchHole` long runs of zeros become holes. */
+  async write(
+    handle: FileHandle,
+    pieces: readonly Uint8Array[],
+    { position, punchHole }: { readonly position: number; readonly punchHole: PunchHole | undefined },
+  ): Promise<void> {
+    if (punchHole === undefined) return this.#writeAll(handle, pieces, position);
+    let at = position;
+    for (const piece of pieces) {
+      for (const { from, to, isZero } of zeroRuns(piece, at)) {
+        // Bytes of an earlier try may be there: a hole takes their place.
+        if (isZero && punchHole(handle.fd, at + from, to - from)) continue;
+        await this.#writeAll(handle, [piece.subarray(from, to)], at + from);
+      }
+      at += piece.byteLength;
+    }
+  }
+
+  async #writeAll(handle: FileHandle, pieces: readonly Uint8Array[], position: number): Promise<void> {
     const startMs = performance.now();
     if (startMs < this.#asideUntilMs) {
       await writeFully(handle, pieces, position);
@@ -53,6 +73,9 @@ class WritePace {
     if (endMs - startMs > SLOW_WRITE_MS) this.#asideUntilMs = endMs + WRITE_ASIDE_MS;
   }
 }
+
+/** Makes a hole in an open file; false where its file system has none. */
+type PunchHole = Native['punchHole'];
 
 /** One file that is being written. Only {@link StagedFiles} makes it. */
 export class StagedFile {
@@ -66,13 +89,20 @@ export class StagedFile {
   /** The error after which no byte written since the last sync can be trusted. */
   failure: CairnError | undefined;
   readonly #pace: WritePace;
+  readonly #punchHole: PunchHole | undefined;
 
-  /** Takes ownership of the handle that `opening` gives. */
-  constructor(name: string, opening: Promise<FileHandle>, pace: WritePace, isScratch: boolean) {
+  /** Takes ownership of the handle that `opening` gives. With `punchHole` the file has its final size already. */
+  constructor(
+    name: string,
+    opening: Promise<FileHandle>,
+    pace: WritePace,
+    { isScratch, punchHole }: { readonly isScratch: boolean; readonly punchHole: PunchHole | undefined },
+  ) {
     this.name = name;
     this.opening = opening;
     this.isScratch = isScratch;
     this.#pace = pace;
+    this.#punchHole = punchHole;
   }
 
   /** Writes all `pieces` at `position`. @throws CairnError with a storage code */
@@ -81,7 +111,7 @@ export class StagedFile {
     const handle = await this.opening;
     this.isDirty = !this.isScratch;
     try {
-      await this.#pace.write(handle, pieces, position);
+      await this.#pace.write(handle, pieces, { position, punchHole: this.#punchHole });
     } catch (error) {
       throw storageError(error, `writing staged data to "${printable(this.name)}"`);
     } finally {
@@ -101,9 +131,14 @@ export class StagedFiles {
   readonly #pace = new WritePace();
   #looked: Promise<void> | undefined;
   readonly #onPoison: (name: string) => void;
+  readonly #punchHole: PunchHole | undefined;
 
-  /** Borrows the open `folder`; calls `onPoison` at once for a file whose bytes can no longer be trusted. */
-  constructor(folder: Directory, onPoison: (name: string) => void) {
+  /**
+   * Borrows the open `folder`; calls `onPoison` at once for a file whose bytes can no longer be trusted. With `punchHole`
+   * it makes holes in files of a known size.
+   */
+  constructor(folder: Directory, onPoison: (name: string) => void, punchHole?: PunchHole) {
+    this.#punchHole = punchHole;
     this.#folder = folder;
     this.#onPoison = onPoison;
   }
@@ -115,11 +150,18 @@ export class StagedFiles {
     return count;
   }
 
-  /** Opens, makes or shares a file; {@link release} it. @throws CairnError with a storage code */
-  async acquire(name: string, isScratch = false): Promise<StagedFile> {
+  /**
+   * Opens, makes or shares a file; {@link release} it.
+   *
+   * @param sizeBytes its final size, where that is known
+   * @throws CairnError with a storage code
+   */
+  async acquire(name: string, isScratch = false, sizeBytes?: number): Promise<StagedFile> {
     let file = this.#files.get(name);
     if (file === undefined) {
-      file = new StagedFile(name, this.#open(name), this.#pace, isScratch);
+      const punchHole = sizeBytes === undefined || isScratch ? undefined : this.#punchHole;
+      const opening = punchHole === undefined ? this.#open(name) : this.#openSized(name, sizeBytes!);
+      file = new StagedFile(name, opening, this.#pace, { isScratch, punchHole });
       this.#files.set(name, file);
     }
     file.users += 1;
@@ -205,6 +247,18 @@ export class StagedFiles {
     const handle = await open(path, OPEN_FLAGS | constants.O_CREAT | constants.O_EXCL, 0o600);
     this.isFolderDirty = true;
     return handle;
+  }
+
+  /** Opens a file with its final size: a hole at its end would otherwise leave it too short. */
+  async #openSized(name: string, sizeBytes: number): Promise<FileHandle> {
+    const handle = await this.#open(name);
+    try {
+      if ((await handle.stat()).size < sizeBytes) await handle.truncate(sizeBytes);
+      return handle;
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
   }
 
   async #openThere(name: string): Promise<FileHandle> {

@@ -8,6 +8,7 @@ import { checkRelativePath, printable } from '../../../base/safe-path.ts';
 import type { ScannedEntry } from '../../../manifest/entry.ts';
 import { isOfOneEntry } from '../../../transfer/refused-entries.ts';
 import { foundEntry } from './found-entry.ts';
+import type { AddMetadata } from './read-metadata.ts';
 
 /** The parent of a path, and its last name; '' is its own parent. */
 export function splitPath(path: string): { parent: string; name: string } {
@@ -22,14 +23,16 @@ export class PathFinder {
   readonly #root: Directory;
   readonly #statAt: StatAt | undefined;
   readonly #cursor: DirectoryCursor;
+  readonly #addMetadata: AddMetadata | undefined;
   /** A directory that does not exist: the finder need not look below it. */
   #missing: string | undefined;
 
   /** Borrows `root`. */
-  constructor(root: Directory, statAt?: StatAt) {
+  constructor(root: Directory, statAt?: StatAt, addMetadata?: AddMetadata) {
     this.#root = root;
     this.#statAt = statAt;
     this.#cursor = new DirectoryCursor(root);
+    this.#addMetadata = addMetadata;
   }
 
   /**
@@ -39,7 +42,7 @@ export class PathFinder {
    */
   find(path: string): ScannedEntry | undefined {
     checkRelativePath(path);
-    if (path === '') return foundEntry('', 'directory', fstatSync(this.#root.fd, { bigint: true }), '');
+    if (path === '') return this.#findRoot();
     const { parent, name } = splitPath(path);
     if (this.#isMissing(parent)) return undefined;
     try {
@@ -87,7 +90,14 @@ export class PathFinder {
       });
     }
     if (type === 'directory') directory.refuseReserved(name, stat);
-    return foundEntry(path, type, stat, type === 'symlink' ? readlinkSync(directory.at(name)) : '');
+    const found = foundEntry(path, type, stat, type === 'symlink' ? readlinkSync(directory.at(name)) : '');
+    return this.#addMetadata?.(found, stat, () => directory.at(name)) ?? found;
+  }
+
+  #findRoot(): ScannedEntry {
+    const stat = fstatSync(this.#root.fd, { bigint: true });
+    const found = foundEntry('', 'directory', stat, '');
+    return this.#addMetadata?.(found, stat, () => `${this.#root.here()}/.`) ?? found;
   }
 
   #isMissing(directory: string): boolean {

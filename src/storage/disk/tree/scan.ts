@@ -10,6 +10,7 @@ import { checkRelativePath, isReservedName, joinPath, printable } from '../../..
 import type { ScannedEntry } from '../../../manifest/entry.ts';
 import type { NoticeSink, ScanWishes } from '../../content-store.ts';
 import { foundEntry } from './found-entry.ts';
+import type { AddMetadata } from './read-metadata.ts';
 import { hasContent } from './unsized.ts';
 import { isOfOneEntry } from '../../../transfer/refused-entries.ts';
 import { splitPath } from './lookup.ts';
@@ -43,6 +44,8 @@ export interface LocalScanWishes extends ScanWishes {
 export interface ScanOptions extends LocalScanWishes {
   /** Loads the faster stat call, once there is more than one batch of entries. */
   readonly loadStatAt?: () => Promise<StatAt | undefined>;
+  /** Adds the metadata that is wanted. */
+  readonly addMetadata?: AddMetadata | undefined;
 }
 
 /**
@@ -81,6 +84,7 @@ class TreeScan {
   readonly #maxDepth: number;
   readonly #passedOver: NonNullable<ScanOptions['passedOver']>;
   readonly #filter: ScanFilter | undefined;
+  readonly #addMetadata: AddMetadata | undefined;
   readonly #levels: Level[] = [];
   #batch: ScannedEntry[] = [];
 
@@ -91,6 +95,7 @@ class TreeScan {
     this.#onNotice = options.onNotice;
     this.#passedOver = options.passedOver ?? [];
     this.#filter = options.filter;
+    this.#addMetadata = options.addMetadata;
     this.#maxDepth = options.depth ?? Number.POSITIVE_INFINITY;
   }
 
@@ -98,7 +103,7 @@ class TreeScan {
   start(): void {
     if (this.#base === '') {
       const stat = fstatSync(this.#root.fd, { bigint: true });
-      this.#add('', 'directory', stat, '');
+      this.#add('', 'directory', stat, { pathOf: () => `${this.#root.here()}/.` });
       this.#descend('', stat.dev);
       return;
     }
@@ -180,7 +185,7 @@ class TreeScan {
     if (type === 'directory' && path !== '' && this.#isPassedOver(stat)) return;
     if (stat.size > BigInt(Number.MAX_SAFE_INTEGER))
       return this.#notice('source-unsupported', path, 'its size is out of range');
-    this.#add(path, type, stat, linkTarget);
+    this.#add(path, type, stat, { linkTarget, pathOf: () => parent.at(name) });
     if (type === 'directory') this.#descend(path, stat.dev);
   }
 
@@ -191,13 +196,27 @@ class TreeScan {
     return selects({ path, type, sizeBytes: type === 'file' ? Number(size) : 0, mtimeNs });
   }
 
-  #add(path: string, type: 'file' | 'directory' | 'symlink', stat: FileStat, linkTarget: string): void {
+  #add(
+    path: string,
+    type: 'file' | 'directory' | 'symlink',
+    stat: FileStat,
+    { linkTarget = '', pathOf }: { readonly linkTarget?: string; readonly pathOf: () => string },
+  ): void {
     const found = foundEntry(path, type, stat, linkTarget);
-    this.#batch.push(found);
+    this.#batch.push(this.#addMetadata === undefined ? found : this.#withMetadata(found, stat, pathOf));
     if (found.entry.mtimeNs === stat.mtimeNs) return;
     const year = stat.mtimeNs < 0n ? 'before 1678' : 'after 2261';
     const message = `its modification time, ${year}, is out of range, and is carried as the nearest one in range`;
     this.#onNotice({ code: 'time-out-of-range', path: printable(path), message });
+  }
+
+  #withMetadata(found: ScannedEntry, stat: FileStat, pathOf: () => string): ScannedEntry {
+    return this.#addMetadata!(found, stat, pathOf, (error) => {
+      const { path } = found.entry;
+      const { message } = storageError(error, 'reading its attributes');
+      const text = `"${printable(path)}" is carried without its extended attributes and lists: ${message}`;
+      this.#onNotice({ code: 'source-unreadable', path: printable(path), message: text });
+    });
   }
 
   /** Enters a directory; an unreadable one stays an entry, with no entries below it. */
