@@ -85,7 +85,7 @@ export function createCore(options: ServerOptions, foundation: Foundation, check
 }
 
 function createLive(options: ServerOptions, base: Base, onLeftover: (id: string) => void): LiveSessions {
-  const { log, limits, times, content, sessions, room, metrics, hidePaths, instanceId } = base;
+  const { log, limits, times, content, metadata, sessions, room, metrics, hidePaths, instanceId } = base;
   const isAlwaysDurable = content.properties.durability === 'immediate';
   const keeping = {
     sessions,
@@ -95,6 +95,7 @@ function createLive(options: ServerOptions, base: Base, onLeftover: (id: string)
   };
   const contentOptions = {
     content,
+    metadata,
     manifestLimits: limits.manifest,
     groupCommit: options.groupCommit ?? DEFAULT_GROUP_COMMIT,
     saveDigestsEveryMs: limits.saveDigestsEveryMs,
@@ -123,7 +124,7 @@ function createLive(options: ServerOptions, base: Base, onLeftover: (id: string)
 /** Makes the functions that establish and resume sessions. */
 function createDoors(
   options: ServerOptions,
-  { log, limits, times, wallNow, content, sessions, usage, metrics, instanceId }: Base,
+  { log, limits, times, wallNow, content, metadata, sessions, usage, metrics, instanceId }: Base,
   core: Pick<Parameters<typeof createEarlierSessions>[0], 'live' | 'refuseExpired'> & {
     readonly commits: ReturnType<typeof createCommits>;
   },
@@ -146,6 +147,7 @@ function createDoors(
     sync: options.sync ?? DEFAULT_SYNC_MODE,
     instanceId,
     times,
+    metadata,
   });
   const establish = createEstablish({
     content,

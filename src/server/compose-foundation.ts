@@ -7,6 +7,7 @@ import { withTransientPulls } from '../storage/state/transient-pulls.ts';
 import { createSteadyClock, SYSTEM_CLOCKS } from './core/clock.ts';
 import { openStoreClock, type StoreClock } from './core/store-clock.ts';
 import { NEVER_SEEN } from './core/last-seen.ts';
+import { createMetadataPolicy } from './core/metadata-policy.ts';
 import { DEFAULT_LIMITS } from './server-limits.ts';
 import { NO_METRICS } from './operations/metrics.ts';
 import { hidingPaths } from './core/own-paths.ts';
@@ -81,6 +82,7 @@ export function createFoundation(
     lastSeen,
     wallNow: clocks.wall,
     content,
+    metadata: createMetadataPolicy(content.properties.metadata, options.allowOwners === true),
     sessions: store,
     usage: { tally, ledger: options.usage ?? createUsageLedger() },
     room,

@@ -49,14 +49,14 @@ interface Composed {
 /** Makes the routes of one server without those for its operators. */
 export function composeRoutes(composed: Composed): Omit<Routes, 'operations'> {
   const { options, foundation, core, access } = composed;
-  const { content, log, limits, metrics } = foundation;
+  const { content, metadata, log, limits, metrics } = foundation;
   const { version, login, localKey, grants } = options;
   const { maxJsonBytes } = limits;
   const { maxEntries } = limits.manifest;
   const published = { content, scanLimiter: core.scanLimiter, maxEntries, onSent: metrics.sent };
   const probes = createProbeHandlers(access);
   const granting = createGrantHandlers(access, { grants, maxJsonBytes, log });
-  const greet = createGreetingHandler({ version, login, localKey });
+  const greet = createGreetingHandler({ version, metadata, login, localKey });
   const { wallNow, readiness, sessions, times } = foundation;
   return {
     protocol: new Map([
@@ -68,7 +68,7 @@ export function composeRoutes(composed: Composed): Omit<Routes, 'operations'> {
           POST: createTreeChangeHandler(access, { content, maxJsonBytes, log }),
         },
       ],
-      ['tree-id', { POST: createTreeIdHandler(access, { content, maxJsonBytes, log }) }],
+      ['tree-id', { POST: createTreeIdHandler(access, { content, metadata, maxJsonBytes, log }) }],
       ['whoami', { GET: createWhoAmIHandler(access, { wallNow, freeBytes: readiness.freeBytes }) }],
       ['probe', { POST: probes.upload, GET: probes.download }],
       [
@@ -82,7 +82,7 @@ export function composeRoutes(composed: Composed): Omit<Routes, 'operations'> {
     ]),
     grant: { DELETE: granting.revoke },
     ...sessionRoutes(composed, createWithSession(access, core.admit)),
-    files: withGreeting(version, createPublicHandler(access, published)),
+    files: withGreeting({ version, metadata }, createPublicHandler(access, published)),
   };
 }
 

@@ -38,6 +38,8 @@ export interface ServerOptions {
   /** Reverse proxies that the server believes about the addresses of clients. */
   readonly trustedProxies?: readonly AddressRange[];
   readonly version: string;
+  /** Whether pushes with a token for that set owners, groups and access control lists; without it none does. */
+  readonly allowOwners?: boolean;
   readonly log: Logger;
   /** Directories whose paths the server hides from clients. */
   readonly ownDirectories?: readonly OwnDirectory[];

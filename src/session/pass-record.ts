@@ -3,6 +3,7 @@
  * and how far that is, stands in the record around it.
  */
 import type { DigestAlgorithm } from '../manifest/digest.ts';
+import type { MetadataKind } from '../manifest/metadata.ts';
 import { DEFAULT_SYNC_MODE, type SyncMode } from './sync-mode.ts';
 
 /** The durable record of one pass. */
@@ -17,6 +18,8 @@ export interface PassRecord {
   readonly preserveModes?: boolean | undefined;
   /** Of a push: whether the target existed when the session was established; it keeps its mode then. */
   readonly keepsTarget?: boolean | undefined;
+  /** The kinds of metadata that the manifest carries; missing for none. */
+  readonly metadata?: readonly MetadataKind[] | undefined;
   /** The last sync point before the server removed the session from memory; numbers go on in the same epoch. */
   readonly durableSyncPoint?: number | undefined;
   /** Payload bytes of the agreed plan, and how many of them a sync point covered at the last write of the record. */
@@ -43,6 +46,16 @@ export interface CommitRecord {
   readonly unpublished?:
     readonly { readonly code: string; readonly entries: readonly number[] }[] | undefined;
   readonly unlisted?: number | undefined;
+  /** Of a committed push: the metadata that entries did not get. */
+  readonly unkept?: readonly UnkeptRecord[] | undefined;
+}
+
+/** A kind of metadata that some entries did not get: how many, the index of the first, and why that one. */
+export interface UnkeptRecord {
+  readonly kind: string;
+  readonly entries: number;
+  readonly first: number;
+  readonly code: string;
 }
 
 /** Whether a pass brings bytes to the server: then they count for quotas and for room, and a tree is published. */

@@ -2,6 +2,7 @@
 import * as v from 'valibot';
 import { CairnError, isErrorCode, type ErrorCode } from '../base/errors.ts';
 import { DIGEST_ALGORITHMS } from '../manifest/digest.ts';
+import { METADATA_KINDS } from '../manifest/metadata.ts';
 import { CHUNK_ENCODINGS } from './encoding.ts';
 import { isMomentReason, MOMENT_KINDS, type MomentReason } from './history.ts';
 import type { SessionRecord } from './record.ts';
@@ -85,6 +86,7 @@ const passSchema = v.object({
   sync: v.optional(v.picklist(SYNC_MODES)),
   preserveModes: v.optional(v.boolean()),
   keepsTarget: v.optional(v.boolean()),
+  metadata: v.optional(v.array(v.picklist(METADATA_KINDS))),
   durableSyncPoint: v.optional(count),
   bytesTotal: v.optional(count),
   bytesDone: v.optional(count),
@@ -101,6 +103,9 @@ const passSchema = v.object({
       forceReplace: v.optional(v.boolean()),
       unpublished: v.optional(v.array(v.object({ code: v.string(), entries: v.array(count) }))),
       unlisted: v.optional(count),
+      unkept: v.optional(
+        v.array(v.object({ kind: v.string(), entries: count, first: count, code: v.string() })),
+      ),
     }),
   ),
 });

@@ -22,6 +22,8 @@ const chunkSize = v.pipe(
 const chunkNumber = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(MAX_CHUNKS - 1));
 const version = v.object({ major: count, minor: count });
 const syncMode = v.picklist(SYNC_MODES);
+/** Names of kinds of metadata; each side ignores those that it does not know. */
+export const metadataNames = v.pipe(v.array(v.pipe(v.string(), v.maxLength(32))), v.maxLength(32));
 /** Names of encodings; each side ignores those that it does not know. */
 const encodings = v.pipe(v.array(v.pipe(v.string(), v.maxLength(32))), v.maxLength(16));
 
@@ -53,6 +55,8 @@ export const Hello = v.object({
   /** The protocols that a connection can be upgraded to, so that chunks cost less. */
   channels: v.optional(v.pipe(v.array(v.pipe(v.string(), v.maxLength(64))), v.maxLength(16))),
   treeIds: v.optional(v.boolean()),
+  /** The kinds of metadata that a push and a pull may carry. Missing from an older server. */
+  metadata: v.optional(v.object({ push: metadataNames, pull: metadataNames })),
 });
 /** {@link Hello} as a type. */
 export type Hello = v.InferOutput<typeof Hello>;
@@ -87,6 +91,8 @@ export const EstablishRequest = v.object({
   preserveModes: v.optional(v.boolean()),
   /** Encodings of chunks that the client supports, in order of preference; missing for none. */
   encodings: v.optional(encodings),
+  /** The kinds of metadata that the manifest shall carry; missing for none. */
+  metadata: v.optional(metadataNames),
 });
 /** {@link EstablishRequest} as a type. */
 export type EstablishRequest = v.InferOutput<typeof EstablishRequest>;
@@ -136,6 +142,8 @@ export const SessionGrant = v.object({
   isTargetNew: v.optional(v.boolean()),
   /** Of a new pull: the size of the file at its target. */
   fileBytes: v.optional(count),
+  /** The kinds of metadata that the manifest carries, of those that were wished; missing for none. */
+  metadata: v.optional(metadataNames),
 });
 /** {@link SessionGrant} as a type. */
 export type SessionGrant = v.InferOutput<typeof SessionGrant>;
@@ -211,6 +219,14 @@ export const Unpublished = v.pipe(
 /** {@link Unpublished} as a type. */
 export type Unpublished = v.InferOutput<typeof Unpublished>;
 
+/** Metadata that the receiver could not keep, by its kind: how many entries, the first of them, and why that one. */
+export const Unkept = v.pipe(
+  v.array(v.object({ kind: v.string(), entries: count, first: count, code: v.string() })),
+  v.maxLength(32),
+);
+/** {@link Unkept} as a type. */
+export type Unkept = v.InferOutput<typeof Unkept>;
+
 /** Answer to commit: `committing` (202): ask again; `committed` (200): the digests agree and the tree is published. */
 export const CommitReply = v.object({
   state: v.picklist(['committing', 'committed']),
@@ -220,6 +236,7 @@ export const CommitReply = v.object({
   /** Of a push that left entries out; `unlisted` counts those that the list has no room for. */
   unpublished: v.optional(Unpublished),
   unlisted: v.optional(count),
+  unkept: v.optional(Unkept),
 });
 /** {@link CommitReply} as a type. */
 export type CommitReply = v.InferOutput<typeof CommitReply>;

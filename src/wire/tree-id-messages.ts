@@ -1,11 +1,11 @@
 /** The messages about tree ids, with their validators. */
 import * as v from 'valibot';
-import { targetPath } from './messages.ts';
+import { metadataNames, targetPath } from './messages.ts';
 
 const sha256Hex = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
 
 /** `POST tree-id`: a client that may push to the target asks whether the target has the same tree already. */
-export const TreeIdRequest = v.object({ target: targetPath });
+export const TreeIdRequest = v.object({ target: targetPath, metadata: v.optional(metadataNames) });
 /** {@link TreeIdRequest} as a type. */
 export type TreeIdRequest = v.InferOutput<typeof TreeIdRequest>;
 

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { CairnError } from '../../base/errors.ts';
 import type { ScannedEntry } from '../../manifest/entry.ts';
 import { EntryTable } from '../../manifest/entry-table.ts';
+import { createLinkFinder } from '../../manifest/hard-links.ts';
 import {
   encodeEntry,
   encodeHeader,
@@ -51,18 +52,18 @@ export async function scanTree(
     hash.update(lines);
     return options.onLines(lines);
   };
+  const linked = createLinkFinder();
   let header: string | undefined = `${encodeHeader(query.parameters)}\n`;
   let count = 0;
   for await (const batch of scan(content, query, notices)) {
     count += batch.length;
     if (count > query.maxEntries) throw tooLarge(query.maxEntries);
+    const listed = batch.map((found) => linked(found, found.entry.path));
     if (options.keep) {
-      for (const { entry, identity } of batch) {
-        entries.push(entry);
-        identities.push(identity);
-      }
+      for (const entry of listed) entries.push(entry);
+      for (const { identity } of batch) identities.push(identity);
     }
-    await emit((header ?? '') + batch.map(({ entry }) => `${encodeEntry(entry)}\n`).join(''));
+    await emit((header ?? '') + listed.map((entry) => `${encodeEntry(entry)}\n`).join(''));
     header = undefined;
   }
   if (header !== undefined) await emit(header);
@@ -72,8 +73,9 @@ export async function scanTree(
 
 function scan(content: ContentStore, query: TreeQuery, notices: Notice[]): AsyncIterable<ScannedEntry[]> {
   const onNotice = (notice: Notice): void => void notices.push(notice);
-  const { path, depth } = query;
-  return content.scan(path, depth === undefined ? { onNotice } : { onNotice, depth });
+  const { path, depth, parameters } = query;
+  const { metadata } = parameters;
+  return content.scan(path, { onNotice, ...(depth === undefined ? {} : { depth }), metadata });
 }
 
 function tooLarge(maxEntries: number): CairnError {

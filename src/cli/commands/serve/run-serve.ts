@@ -144,8 +144,10 @@ function wishesOf({
   sessionLease: leaseMs,
   sessionMaxAge: maxAgeMs,
   sync,
-}: ServeSettings): Pick<ServerOptions, 'leaseMs' | 'maxAgeMs' | 'sync'> {
+  allowOwners,
+}: ServeSettings): Pick<ServerOptions, 'leaseMs' | 'maxAgeMs' | 'sync' | 'allowOwners'> {
   return {
+    allowOwners,
     ...(leaseMs === undefined ? {} : { leaseMs }),
     ...(maxAgeMs === undefined ? {} : { maxAgeMs }),
     ...(sync === undefined ? {} : { sync }),

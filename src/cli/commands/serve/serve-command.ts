@@ -43,6 +43,10 @@ const CONTENT = {
     '--state <dir>',
     'where the server keeps sessions and tokens (default: ROOT/.cairn, which is never served)',
   ),
+  allowOwners: flag(
+    '--allow-owners',
+    'let pushes with the scope write set owners, groups and access control lists (only for clients that you trust with root)',
+  ),
   sync: choice(
     '--sync <mode>',
     'when pushed bytes are made durable: always, group (default) or close',

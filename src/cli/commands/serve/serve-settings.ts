@@ -20,6 +20,7 @@ type Kept =
   | 'sessionMaxAge'
   | 'sync'
   | 'networkRoot'
+  | 'allowOwners'
   | 'json'
   | 'logLevel';
 
@@ -38,7 +39,7 @@ export interface ServeSettings extends Pick<ServeValues, Kept> {
 /** Validates the options. @throws CairnError `usage`, `insecure-listen`, `config-invalid` */
 export function serveSettingsOf(values: ServeValues): ServeSettings {
   const { listen, metricsListen, trustedProxy, limit = {} } = values;
-  const { sessionLease, sessionMaxAge, sync, networkRoot, json, logLevel } = values;
+  const { sessionLease, sessionMaxAge, sync, networkRoot, allowOwners, json, logLevel } = values;
   if (values.root === undefined)
     throw usage('serve needs --root, the directory to serve', 'cairn serve --root /srv/files');
   if (values.dryRun && !values.check)
@@ -50,6 +51,7 @@ export function serveSettingsOf(values: ServeValues): ServeSettings {
   const kept = { listen, metricsListen, trustedProxy, sessionLease, sessionMaxAge, sync, networkRoot };
   return {
     ...kept,
+    allowOwners,
     json,
     logLevel,
     root,

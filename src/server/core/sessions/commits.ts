@@ -173,12 +173,13 @@ export function commitReplyOf(live: LiveSession, job: BegunCommit): CommitReply 
   if (commit === undefined || (state !== 'committing' && state !== 'committed')) {
     throw new CairnError('session-state', `the session is ${state}, although its commit had begun`);
   }
-  const { digest, entriesTotal, unpublished, unlisted } = commit;
+  const { digest, entriesTotal, unpublished, unlisted, unkept } = commit;
   const toldDone = typeof job === 'object' ? job.entriesDone : publisher?.entriesDone;
   const entriesDone = state === 'committed' ? entriesTotal : (toldDone ?? 0);
-  const leftOut = state === 'committed' && unpublished !== undefined;
-  const left = leftOut ? { unpublished: copied(unpublished), unlisted } : {};
-  return { state, entriesDone, entriesTotal, digest, ...left };
+  const isOver = state === 'committed';
+  const left = isOver && unpublished !== undefined ? { unpublished: copied(unpublished), unlisted } : {};
+  const lost = isOver && unkept !== undefined ? { unkept: [...unkept] } : {};
+  return { state, entriesDone, entriesTotal, digest, ...left, ...lost };
 }
 
 function copied(unpublished: NonNullable<CommitRecord['unpublished']>): CommitReply['unpublished'] {

@@ -51,6 +51,7 @@ function grantOf(
     ...(sync !== undefined
       ? { sync, commitAwaitsChunks: true, ...placingOf(record), ...preservingOf(pass) }
       : {}),
+    ...(pass.metadata === undefined ? {} : { metadata: [...pass.metadata] }),
     ...encodingsOf(record.encodings),
     manifestId: pass.manifestId,
     resumed,

@@ -126,6 +126,12 @@ async function keepManifest(
 }
 
 function checkAgreed(pass: PassRecord, manifest: Manifest): void {
+  const { metadata = [] } = manifest;
+  const { metadata: agreed = [] } = pass;
+  if (metadata.join(' ') !== agreed.join(' ')) {
+    const message = `the manifest carries the metadata "${metadata.join(' ')}", but "${agreed.join(' ')}" was agreed`;
+    throw new CairnError('manifest-invalid', message);
+  }
   if (manifest.chunkSizeBytes === pass.chunkSizeBytes && manifest.digest === pass.digest) return;
   throw new CairnError(
     'manifest-invalid',

@@ -5,6 +5,7 @@ import type { PassRecord } from '../../../session/pass-record.ts';
 import { leaseEnd, type SessionRecord } from '../../../session/record.ts';
 import { stricterSync, type SyncMode } from '../../../session/sync-mode.ts';
 import type { EstablishRequest } from '../../../wire/messages.ts';
+import type { MetadataPolicy } from '../metadata-policy.ts';
 import { encodingsOf } from './grant.ts';
 import type { SessionTimes } from './session-times.ts';
 import type { SessionWish } from './session-wish.ts';
@@ -25,6 +26,7 @@ export interface NewRecordTerms {
   readonly sync: SyncMode;
   readonly instanceId: string;
   readonly times: Pick<SessionTimes, 'now' | 'leaseMs' | 'maxAgeMs'>;
+  readonly metadata: Pick<MetadataPolicy, 'agree'>;
 }
 
 /** Makes a record from a wish. */
@@ -41,12 +43,14 @@ export function createNewRecord({
   sync,
   instanceId,
   times,
+  metadata,
 }: NewRecordTerms): NewRecord {
   const min = Math.max(CHUNK_SIZE_RANGE.min, ...chunkSizes.map((range) => range.min));
   const max = Math.min(CHUNK_SIZE_RANGE.max, ...chunkSizes.map((range) => range.max));
   return ({ authorization, address, target, request }, { there, keepsTarget }, { digest, ...agreed }) => {
     const now = times.now();
-    const { direction, preserveModes } = request;
+    const { direction, preserveModes, metadata: wished = [] } = request;
+    const kinds = metadata.agree(direction, wished, authorization);
     return {
       ...agreed,
       version: 1,
@@ -69,6 +73,7 @@ export function createNewRecord({
         ...(direction === 'push'
           ? { sync: stricterSync(request.sync, sync), preserveModes, keepsTarget }
           : {}),
+        ...(kinds.length === 0 ? {} : { metadata: kinds }),
         commit: null,
       },
     };

@@ -6,6 +6,7 @@ import type { CommitRecord, PassRecord } from '../../../session/pass-record.ts';
 import { existingOf, mayCompare } from '../../../session/scopes.ts';
 import { destinationExists } from '../../../transfer/destination-exists.ts';
 import { isOfOneEntry } from '../../../transfer/refused-entries.ts';
+import type { UnkeptKind } from '../../../transfer/unkept-metadata.ts';
 import { verifyPull, verifyPush } from './commit-check.ts';
 import type { CommitJob, LiveSession } from './live-session.ts';
 import type { Claim } from './publisher-claim.ts';
@@ -71,6 +72,7 @@ async function publish(
   const incoming = await content.incoming.get();
   const excluded = ChunkSet.fromRuns(commit.excluded, manifest.entries.length);
   const unpublished = new UnpublishedEntries();
+  let unkept: readonly UnkeptKind[] = [];
   try {
     await incoming.staging.publish({
       isPresent: (index) => have.has(index),
@@ -83,12 +85,13 @@ async function publish(
       },
       existing,
       forceReplace: commit.forceReplace === true && existing === 'replaced',
+      onUnkept: (kinds) => (unkept = kinds),
       onRefused:
         commit.leaveOut === true
           ? (index, error) => unpublished.add(index, storageError(tellable(error), 'publishing').code)
           : undefined,
     });
-    return unpublished.leftOut();
+    return { ...unpublished.leftOut(), ...(unkept.length === 0 ? {} : { unkept: [...unkept] }) };
   } catch (error) {
     // The client sends again what the store has lost.
     incoming.forgetLost();

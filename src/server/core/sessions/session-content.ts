@@ -9,8 +9,10 @@ import { DEFAULT_SYNC_MODE } from '../../../session/sync-mode.ts';
 import type { ContentStore, StagingArea } from '../../../storage/content-store.ts';
 import { policyOf, type GroupLimits } from '../../../transfer/group-commit.ts';
 import { IncomingChunks } from './incoming-chunks.ts';
+import type { MetadataKind } from '../../../manifest/metadata.ts';
 import type { ModeWishes } from '../../../manifest/modes.ts';
 import { bringsBytes } from '../../../session/pass-record.ts';
+import type { MetadataPolicy } from '../metadata-policy.ts';
 import type { SessionRecord } from '../../../session/record.ts';
 import type { LiveRecord } from './live-record.ts';
 import { OutgoingChunks } from './outgoing-chunks.ts';
@@ -33,6 +35,7 @@ export interface ContentOptions {
   readonly content: ContentStore;
   readonly manifestLimits: ManifestLimits;
   readonly groupCommit: GroupLimits;
+  readonly metadata: Pick<MetadataPolicy, 'agree'>;
   /** The shortest time between two saves of a pull's digests. */
   readonly saveDigestsEveryMs: number;
   readonly now: () => number;
@@ -232,6 +235,7 @@ export class SessionContent {
       layout,
       target,
       modes: modesOf(this.#record.value),
+      allowedMetadata: this.#allowedMetadata(),
     });
     const { durability } = content.properties;
     const chunks: IncomingChunks = await IncomingChunks.open(staging, {
@@ -244,6 +248,13 @@ export class SessionContent {
       onFailure: (error) => void this.#giveUpAlone(chunks, error),
     });
     return chunks;
+  }
+
+  /** What an operator allowed when the session began may be denied by now. */
+  #allowedMetadata(): readonly MetadataKind[] {
+    const { pass, authorization } = this.#record.value;
+    const { metadata = [] } = pass;
+    return this.#options.metadata.agree('push', metadata, authorization);
   }
 
   async #openOutgoing(): Promise<OutgoingChunks> {

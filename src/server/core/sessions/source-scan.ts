@@ -41,8 +41,8 @@ export function createScanSource(options: SourceScanOptions): ScanSource {
   const { content, scanLimiter, usage, room, limits, log } = options;
   return async ({ live, epoch }, { signal, onLines }) => {
     const { id, principal, target, authorization, pass } = live.record.value;
-    const { chunkSizeBytes, digest } = pass;
-    const parameters: ManifestParameters = { chunkSizeBytes, digest };
+    const { chunkSizeBytes, digest, metadata } = pass;
+    const parameters: ManifestParameters = { chunkSizeBytes, digest, metadata };
     const query = { path: target, parameters, maxEntries: limits.manifest.maxEntries };
     const tree = await scanLimiter({ principal, signal }, () =>
       scanTree(content, query, { keep: true, onLines }),

@@ -7,7 +7,7 @@ import type { CommitReply } from '../../../wire/messages.ts';
 const MAX_RUNS = 4096;
 
 /** The members of an answer about the entries that were left out. */
-export type LeftOut = Pick<CommitReply, 'unpublished' | 'unlisted'>;
+export type LeftOut = Pick<CommitReply, 'unpublished' | 'unlisted' | 'unkept'>;
 
 /** Collects entries that are refused. */
 export class UnpublishedEntries {

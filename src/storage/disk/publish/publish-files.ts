@@ -74,7 +74,8 @@ function prepare(
   }
 }
 
-function stagedAt({ folder, transfer }: Publication, index: number): FinalPlace {
+/** The place of an entry's complete file in the staging folder. */
+export function stagedAt({ folder, transfer }: Publication, index: number): FinalPlace {
   if (transfer.assemblies?.has(index) === true) return { directory: folder, name: assembledName(index) };
   return { directory: folder, name: transfer.layout.isLarge(index) ? entryName(index) : preparedName(index) };
 }

@@ -19,9 +19,9 @@ import type { Entry } from '../../../manifest/entry.ts';
 import { indexOfPath } from '../../../manifest/hard-links.ts';
 import { splitPath } from '../tree/lookup.ts';
 import { readPieces } from '../tree/read-pieces.ts';
-import { entryName, isLarge, preparedName } from '../staging/staged-names.ts';
+import { preparedName } from '../staging/staged-names.ts';
 import { noteDevice, type Publication, publishedEntries, publishError, targetOf } from './publication.ts';
-import { place } from './publish-files.ts';
+import { place, stagedAt } from './publish-files.ts';
 import { removeLeftover } from './move-across.ts';
 import { NO_LINKS, putInto, wasAdded } from './put-into.ts';
 import type { FinalPlace } from './replace-type.ts';
@@ -57,9 +57,7 @@ async function publishLink(
   if (publication.order.existing === 'renamed') {
     // Where the first one got another name, nobody knows it any more.
     if (wasAdded(staged)) return;
-    const { folder, transfer } = publication;
-    const name = isLarge(transfer, firstIndex) ? entryName(firstIndex) : preparedName(firstIndex);
-    return placeCopy(publication, { directory: folder, name }, { index, firstIndex, path });
+    return placeCopy(publication, stagedAt(publication, firstIndex), { index, firstIndex, path });
   }
   const { cursor, native } = publication;
   const { parent, name } = splitPath(path);

@@ -64,7 +64,7 @@ export function firstEntryOf({ layout }: Pick<IncomingTransfer, 'layout'>, chunk
 /** The size of the entry that has a chunk, and its staged file, for itself; undefined for a packed chunk. */
 export function sizeOfLarge(transfer: IncomingTransfer, chunk: number): number | undefined {
   const entryIndex = firstEntryOf(transfer, chunk);
-  return isLarge(transfer, entryIndex) ? transfer.manifest.entries.sizeOf(entryIndex) : undefined;
+  return transfer.layout.isLarge(entryIndex) ? transfer.manifest.entries.sizeOf(entryIndex) : undefined;
 }
 
 /** The place of the bytes of a chunk. @throws CairnError `chunk-out-of-range` */

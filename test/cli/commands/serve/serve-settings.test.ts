@@ -10,6 +10,7 @@ const settings = async (options: Parameters<typeof given>[1]): Promise<ServeSett
 describe('serve', () => {
   it('listens on loopback and keeps its state in the reserved directory', async () => {
     expect(await settings({ root: '/srv' })).toEqual({
+      allowOwners: false,
       root: '/srv',
       state: '/srv/.cairn',
       listen: { host: '127.0.0.1', port: 7070 },
