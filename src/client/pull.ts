@@ -7,6 +7,7 @@ import { checkDestination } from './pull/pull-landing.ts';
 import { discardLanded, publishAgreed, resumedPull } from './pull/pull-resume.ts';
 import { isCloserLook, otherThanAsked } from './state/asked.ts';
 import type { TransferFolder } from './state/transfer-folder.ts';
+import { droppedBy, metadataWishes } from './transfer/metadata-wishes.ts';
 import { forgettingWhatIsOver, giveUpIfUnlike } from './transfer/earlier-run.ts';
 import { summaryOf, type PassResult } from './transfer/pass-result.ts';
 import { nothingToSelect } from './transfer/selecting.ts';
@@ -51,15 +52,19 @@ async function pullLocked(
       message: 'an earlier run had fetched and verified everything; it was put in its place',
     });
     const durationMs = Math.round(performance.now() - startMs);
-    const counts = { bytesMoved: 0, bytesSaved: 0, retries: 0, resumes: 0, durationMs };
+    const dropped = (options.metadata ?? []).length === 0 ? undefined : 0;
+    const counts = { bytesMoved: 0, bytesSaved: 0, retries: 0, resumes: 0, durationMs, dropped };
     return summaryOf('pull', [published], 0, counts);
   }
   return inContext({ ...options, hasBegun: () => folder.record !== undefined }, async (context) => {
-    const task = { context, options, folder, destination, local, isToBeCompared };
+    const wishes = await metadataWishes(options, 'pull', context.server);
+    const metadata = wishes.kinds;
+    const task = { context, options, folder, destination, local, isToBeCompared, metadata };
     if (published !== undefined) await folder.clear();
     if (dryRun !== true) await giveUpIfUnlike(task, () => forget(task));
     const { results, notices } = await runPasses(task);
-    return summaryOf('pull', results, notices, countsOf(context));
+    const dropped = droppedBy(wishes, options, results.at(-1)!);
+    return summaryOf('pull', results, notices, { ...countsOf(context), dropped });
   });
 }
 

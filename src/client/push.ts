@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import { checkRelativePath } from '../base/safe-path.ts';
 import { createManifest } from '../manifest/manifest.ts';
+import type { MetadataKind } from '../manifest/metadata.ts';
 import type { TransferSummary } from './api/events.ts';
 import type { TransferOptions } from './api/options.ts';
 import { smallerThanRefused, withFittingChunks } from './push/fitting-chunks.ts';
@@ -11,6 +12,7 @@ import { openSource, type ScannedSource } from './push/source.ts';
 import { NO_EARLIER_RUNS, openEarlierRuns, type EarlierRuns, type OwnRun } from './push/take-over.ts';
 import { lookAtTarget } from './push/unchanged.ts';
 import { isCloserLook } from './state/asked.ts';
+import { droppedBy, metadataWishes } from './transfer/metadata-wishes.ts';
 import { forgettingWhatIsOver } from './transfer/earlier-run.ts';
 import { summaryOf, tellNotices, type PassResult } from './transfer/pass-result.ts';
 import { nothingSelected, nothingToSelect, tellUnselected } from './transfer/selecting.ts';
@@ -66,12 +68,15 @@ async function pushAfter(
   lines.forEach(notify);
   const runs = [own, ...taken];
   return inContext({ ...options, hasBegun: () => isBegun(runs) }, async (context) => {
+    const wishes = await metadataWishes(options, 'push', context.server);
+    const metadata = wishes.kinds;
     const [task, ...before] = runs.map((run): PushTask => {
       const target = targetOf(context.server.target, run.source.fileName);
-      return { context, options, target, ...run };
+      return { context, options, target, metadata, ...run };
     });
     const { results, notices, unselected } = await runPasses(task!, before);
-    return { ...summaryOf('push', results, notices, countsOf(context)), unselected };
+    const dropped = droppedBy(wishes, options, results.at(-1)!);
+    return { ...summaryOf('push', results, notices, { ...countsOf(context), dropped }), unselected };
   });
 }
 
@@ -98,7 +103,8 @@ async function runPasses(task: PushTask, before: readonly PushTask[]): Promise<P
   const last = results.at(-1);
   const { scanned, unchanged } = await scan(task, last === undefined);
   const found = { notices: scanned.notices.length, unselected: scanned.unselected };
-  if (last !== undefined && !isToBeCompared && isUpToDate(last, scanned)) return { results, ...found };
+  if (last !== undefined && !isToBeCompared && isUpToDate(last, scanned, task.metadata))
+    return { results, ...found };
   if (last?.isUnrepeatable === true) return endWith(task, { results, ...found });
   const distrusted = new Set(results.flatMap(({ excluded }) => [...excluded]));
   const bring = (size: number | undefined): Promise<PassResult> =>
@@ -155,15 +161,16 @@ interface Scan {
   readonly unchanged: PassResult | undefined;
 }
 
-async function scan({ context, options, source, target, local }: PushTask, isFirst: boolean): Promise<Scan> {
+async function scan(task: PushTask, isFirst: boolean): Promise<Scan> {
+  const { context, options, source, target, local, metadata } = task;
   const { report } = context;
   report({ type: 'phase', phase: 'scanning' });
   const isPlain = options.dryRun !== true && options.checksum !== true;
   const mayBeUnchanged = isFirst && isPlain && local.length === 1;
-  const look = mayBeUnchanged ? lookAtTarget(context, target) : undefined;
+  const look = mayBeUnchanged ? lookAtTarget(context, target, metadata) : undefined;
   try {
     const onUnselected = tellUnselected(context, options);
-    const scanned = await source.scan(context.signal, { onFound: look?.found, onUnselected });
+    const scanned = await source.scan(context.signal, { onFound: look?.found, onUnselected, metadata });
     tellNotices(report, scanned.notices);
     const unchanged = scanned.entries.length === 0 ? nothingSelected(report) : await look?.unchanged(scanned);
     return { scanned, unchanged };
@@ -173,9 +180,15 @@ async function scan({ context, options, source, target, local }: PushTask, isFir
 }
 
 /** Whether nothing has changed since the scan whose transfer was just finished. */
-function isUpToDate(earlier: PassResult, scanned: ScannedSource): boolean {
+function isUpToDate(
+  earlier: PassResult,
+  { entries }: ScannedSource,
+  metadata: readonly MetadataKind[],
+): boolean {
   const { chunkSizeBytes, digest, id } = earlier.manifest;
-  return earlier.excluded.size === 0 && createManifest({ chunkSizeBytes, digest }, scanned.entries).id === id;
+  return (
+    earlier.excluded.size === 0 && createManifest({ chunkSizeBytes, digest, metadata }, entries).id === id
+  );
 }
 
 /** A pass; the record of one that cannot be gone on with goes away. */

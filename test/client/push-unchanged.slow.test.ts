@@ -182,6 +182,7 @@ test('an answer that does not come is not waited for, and the question is taken 
     roundTripMs: 0,
     hasChannels: false,
     hasTreeIds: true,
+    metadata: undefined,
   };
   const { signal } = new AbortController();
   let clockMs = 0;

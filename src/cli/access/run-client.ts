@@ -44,7 +44,8 @@ export async function runTransfer(
   const { result: summary, screen } = await runClient(job, linesAtSignal, (options) =>
     work({ ...options, ...wishes, onStart }),
   );
-  const exitCode = summary.excluded > 0 ? EXIT.partial : EXIT.done;
+  const isStrictlyLess = job.values.strictMetadata && (summary.unkept ?? 0) > 0;
+  const exitCode = summary.excluded > 0 || isStrictlyLess ? EXIT.partial : EXIT.done;
   screen.summarize(summary, exitCode);
   return exitCode;
 }

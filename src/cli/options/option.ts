@@ -11,6 +11,7 @@ import { parseChoice } from './quantities.ts';
 export const GROUPS = {
   what: 'What to do:',
   selection: 'Selection:',
+  metadata: 'What to keep of each entry:',
   how: 'How to transfer:',
   access: 'Access to the server:',
   output: 'Output:',

@@ -14,6 +14,7 @@ import {
   type ClientValues,
 } from './client-options.ts';
 import { parseCount, parseSize } from './quantities.ts';
+import { METADATA, metadataOf, metadataWordsOf } from './metadata-options.ts';
 import { parseModeChange } from './mode-change.ts';
 import { addOptions, choice, flag, GROUPS, list, value, type ValuesOf } from './option.ts';
 import {
@@ -87,12 +88,12 @@ const VERBOSE = { verbose: flag('-v, --verbose', 'print the name of each file on
 /** What a user says of a transfer. What was not said stays undefined: the client has its own defaults. */
 export type TransferValues = ClientValues &
   SelectionValues &
-  ValuesOf<typeof WHAT & typeof HOW & typeof VERBOSE>;
+  ValuesOf<typeof WHAT & typeof METADATA & typeof HOW & typeof VERBOSE>;
 
 /** Adds what push and pull share; `isLocal`: the tree that is selected from is on this machine. */
 export function addTransferOptions(command: Command, { isLocal }: { isLocal: boolean }): Command {
   const what = addSelectionOptions(addOptions(command, GROUPS.what, WHAT), { isLocal });
-  const transfer = addOptions(what, GROUPS.how, HOW);
+  const transfer = addOptions(addOptions(what, GROUPS.metadata, METADATA), GROUPS.how, HOW);
   return addOptions(addClientOptions(transfer, USUAL_RETRY_FOR), GROUPS.output, VERBOSE);
 }
 
@@ -104,13 +105,16 @@ async function parseChunkSize(option: string, word: string): Promise<number> {
 /** The options of the client that the values set. @throws CairnError `usage` */
 export async function transferOptionsOf(values: TransferValues): Promise<Partial<TransferOptions>> {
   const selection = await selectionOf(values);
-  const { checksum, preserveModes, forceReplace, dryRun } = values;
+  const { checksum, forceReplace, dryRun } = values;
+  const preserveModes = values.preserveModes || values.archive;
+  const metadata = metadataOf(values);
   const { chmod, parallel, chunkSize, digest, sync, compress, bwlimit } = values;
   return {
     checksum,
     preserveModes,
     forceReplace,
     dryRun,
+    ...(metadata.length === 0 ? {} : { metadata }),
     namesEntries: values.verbose && !values.quiet,
     ...(selection === undefined ? {} : { selection }),
     ...(chmod === undefined ? {} : { chmod }),
@@ -136,6 +140,7 @@ export function wordsOf(values: TransferValues): string[] {
     ...retryWordsOf(values),
     ...(checksum ? ['--checksum'] : []),
     ...(preserveModes ? ['--preserve-modes'] : []),
+    ...metadataWordsOf(values),
     ...(chmod?.words ?? []).flatMap((each) => ['--chmod', each]),
     ...(forceReplace ? ['--force-replace'] : []),
     ...selectionWordsOf(values),
@@ -152,6 +157,8 @@ export function refuseForStreams(values: TransferValues, example: string): void 
   if (values.dryRun) throw usage('--dry-run does not work for a stream: leave it out', example);
   if (isSelecting(values))
     throw usage('a stream has no entries to select: leave rules, lists and bounds out', example);
+  if (metadataWordsOf(values).length > 0)
+    throw usage('--archive and its parts do not work for a stream: leave them out', example);
   if (values.checksum)
     throw usage('--checksum does not work for a stream, which is always sent whole: leave it out', example);
 }

@@ -1,5 +1,5 @@
 /** `--json`: one object per line on stdout; `progress`, `warning`, and a last `summary`. */
-import type { ExitCode } from '../../base/errors.ts';
+import { EXIT, type ExitCode } from '../../base/errors.ts';
 import type { TransferEvent, TransferSummary } from '../../client/api/events.ts';
 import { jsonLine } from '../report/json-line.ts';
 import { noticeLine } from './lines.ts';
@@ -103,7 +103,7 @@ function summaryObject(summary: TransferSummary, exitCode: ExitCode): Record<str
     bytesTotal,
     ...moved,
     ...rest,
-    code: summary.excluded > 0 ? 'partial' : 'ok',
+    code: exitCode === EXIT.partial ? 'partial' : 'ok',
     exitCode,
   };
 }

@@ -101,4 +101,6 @@ export interface TransferSummary {
   readonly excluded: number;
   /** Entries that the selection left out; a directory counts once, whatever is in it. */
   readonly unselected: number;
+  /** How many times an entry lacks metadata that was asked for; missing where none was. */
+  readonly unkept?: number;
 }

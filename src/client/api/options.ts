@@ -1,5 +1,6 @@
 /** What the caller of a transfer decides. */
 import type { DigestAlgorithm } from '../../manifest/digest.ts';
+import type { MetadataKind } from '../../manifest/metadata.ts';
 import type { ModeChange } from '../../manifest/modes.ts';
 import type { Selection } from '../../manifest/selection.ts';
 import type { ChunkEncoding } from '../../session/encoding.ts';
@@ -33,6 +34,8 @@ export interface TransferOptions extends ReachOptions {
   readonly checksum?: boolean;
   /** Modes are taken over whatever the umask of the receiver says. */
   readonly preserveModes?: boolean;
+  /** Kinds of metadata to carry beside modes and times. */
+  readonly metadata?: readonly MetadataKind[];
   /** How modes change on their way: the change, and the words for it. */
   readonly chmod?: { readonly words: readonly string[]; readonly change: ModeChange };
   /** Whether a directory gives way, with everything in it, to an entry of another type. */

@@ -1,6 +1,7 @@
 /** From the URL that the user gave to the protocol root of its server, and to the target below it. */
 import { CairnError } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
+import { knownKinds, type MetadataKind } from '../../manifest/metadata.ts';
 import { checkProtocolMajor, Hello } from '../../wire/messages.ts';
 import { parseJsonMessage } from '../../wire/parse-message.ts';
 import { CHANNEL_PROTOCOL } from '../../wire/message-head.ts';
@@ -25,6 +26,8 @@ export interface Discovery extends Endpoint {
   readonly hasChannels: boolean;
   /** Whether it says what id a tree has. */
   readonly hasTreeIds: boolean;
+  /** The metadata that a push and a pull can carry; undefined for a server that knows nothing of it. */
+  readonly metadata: Record<'push' | 'pull', readonly MetadataKind[]> | undefined;
 }
 
 const MAX_HELLO_BYTES = 64 * 1024;
@@ -109,8 +112,16 @@ function checked(text: string): Hello {
   return hello;
 }
 
-function abilitiesOf({ channels, treeIds }: Hello): Pick<Discovery, 'hasChannels' | 'hasTreeIds'> {
-  return { hasChannels: channels?.includes(CHANNEL_PROTOCOL) === true, hasTreeIds: treeIds === true };
+function abilitiesOf({
+  channels,
+  treeIds,
+  metadata,
+}: Hello): Pick<Discovery, 'hasChannels' | 'hasTreeIds' | 'metadata'> {
+  return {
+    hasChannels: channels?.includes(CHANNEL_PROTOCOL) === true,
+    hasTreeIds: treeIds === true,
+    metadata: metadata && { push: knownKinds(metadata.push), pull: knownKinds(metadata.pull) },
+  };
 }
 
 function notCairn(url: URL, status: number, location: string | undefined): CairnError {

@@ -3,6 +3,7 @@ import { CairnError } from '../../base/errors.ts';
 import type { DigestAlgorithm } from '../../manifest/digest.ts';
 import { isStream } from '../../manifest/layout.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
+import { knownKinds, type MetadataKind } from '../../manifest/metadata.ts';
 import { EVERYTHING } from '../../wire/messages.ts';
 import { PLAN } from '../../wire/routes.ts';
 import type { Notice } from '../../wire/tree-stream.ts';
@@ -27,6 +28,8 @@ export interface PullWish {
   readonly digest: DigestAlgorithm | undefined;
   /** Whether all of it is to be carried, whatever it is: that is agreed then, with the manifest where the server can. */
   readonly isForEverything?: boolean;
+  /** The kinds of metadata that entries shall have. */
+  readonly metadata?: readonly MetadataKind[];
 }
 
 /**
@@ -36,10 +39,11 @@ export interface PullWish {
  */
 export async function establishPull(
   context: TransferContext,
-  { isForEverything = false, ...wished }: PullWish,
+  { isForEverything = false, metadata = [], ...wished }: PullWish,
 ): Promise<EstablishedPull> {
   const { server, retrier, signal, wishedChunks } = context;
-  const wish = { ...wished, direction: 'pull' as const, target: server.target, wishedChunks };
+  const carried = metadata.length === 0 ? {} : { metadata: [...metadata] };
+  const wish = { ...wished, ...carried, direction: 'pull' as const, target: server.target, wishedChunks };
   const request = establishRequest(context, wish);
   const session = createSessionClient(context, await retrier.run(() => establish(server, request, signal)));
   retrier.progressed();
@@ -51,16 +55,18 @@ export async function establishPull(
       getManifest(at, isForEverything ? PLAN.everything : undefined),
     );
     retrier.progressed();
-    checkManifest(session, manifest);
+    checkManifest(session, manifest, metadata);
     if (isForEverything && !isPlanAgreed) await agreeOnPlan(context, session, manifest, EVERYTHING);
     return { session, manifest, notices };
   });
 }
 
 /** What a manifest says must be what was agreed. @throws CairnError `manifest-invalid` */
-function checkManifest({ grant }: SessionClient, manifest: Manifest): void {
+function checkManifest({ grant }: SessionClient, manifest: Manifest, wished: readonly MetadataKind[]): void {
   const { chunkSizeBytes, digest } = manifest;
-  if (chunkSizeBytes !== grant.chunkSizeBytes || digest !== grant.digest) {
+  const agreed = knownKinds(grant.metadata ?? []).filter((kind) => wished.includes(kind));
+  const isAsAgreed = (manifest.metadata ?? []).join(' ') === agreed.join(' ');
+  if (chunkSizeBytes !== grant.chunkSizeBytes || digest !== grant.digest || !isAsAgreed) {
     throw new CairnError(
       'manifest-invalid',
       'the manifest is refused: it has other parameters than were agreed',

@@ -4,6 +4,7 @@ import { ChunkDigests } from '../../checkpoint/chunk-digests.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
 import { DIGEST_LENGTH_BYTES } from '../../manifest/digest.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
+import type { MetadataKind } from '../../manifest/metadata.ts';
 import { compareWithTarget } from '../../transfer/compare.ts';
 import { EVERYTHING, type Comparison, type Plan } from '../../wire/messages.ts';
 import { DEFAULT_CHUNK_SIZE_BYTES } from '../api/options.ts';
@@ -39,6 +40,8 @@ export interface PullTask extends TransferTask {
   readonly destination: string;
   /** Whether this run compares contents that the one which it goes on with took for equal. */
   readonly isToBeCompared: boolean;
+  /** The kinds of metadata that entries are to have. */
+  readonly metadata: readonly MetadataKind[];
 }
 
 /** What a fresh pass did. */
@@ -65,6 +68,7 @@ export async function freshPull(task: PullTask, before?: PassResult): Promise<Fr
     isLargestChunkSize: options.chunkSizeBytes === undefined,
     digest: options.digest,
     isForEverything,
+    metadata: task.metadata,
   });
   const wanted = await orAbandon(session, async () => wantedOf(context, options, manifest));
   const found = [...notices, ...(wanted?.missing ?? [])];

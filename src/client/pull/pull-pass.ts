@@ -10,6 +10,8 @@ import { createGroupCommit, policyOf } from '../../transfer/group-commit.ts';
 import type { SessionGrant } from '../../wire/messages.ts';
 import type { Report } from '../api/events.ts';
 import { leftOutHere, reportLeftOut, type LeftOutEntry } from '../session/left-out-entries.ts';
+import { reportUnkept } from '../session/unkept-report.ts';
+import type { UnkeptKind } from '../../transfer/unkept-metadata.ts';
 import type { PassResult } from '../transfer/pass-result.ts';
 import { openPass, type Pass, type PassSubject } from '../transfer/pass.ts';
 import { runPass } from '../transfer/run-pass.ts';
@@ -64,7 +66,7 @@ export async function runPullPass(options: PullPassOptions): Promise<PassResult>
         const agreed = { digest: request.digest, excluded: request.excluded };
         await folder.update({ session: session.grant, phase: 'agreed', agreed });
         const order = { plan: { ...plan, excluded: agreed.excluded }, forceReplace };
-        return { leftOut: await publish(staging, manifest, order, context.report), unlisted: 0 };
+        return { ...(await publish(staging, manifest, order, context.report)), unlisted: 0 };
       },
     });
   } finally {
@@ -151,7 +153,7 @@ async function fetchLost(job: PullJob): Promise<void> {
 }
 
 /**
- * Puts the staged tree in its place, names what cannot be put there, and answers its paths. May be called again after a
+ * Puts the staged tree in its place, and names what cannot be put there, or not as it was. May be called again after a
  * crash.
  *
  * @throws CairnError, storage codes
@@ -161,7 +163,7 @@ export async function publish(
   manifest: Manifest,
   { plan, forceReplace }: { readonly plan: StoredPlan; readonly forceReplace: boolean | undefined },
   report: Report,
-): Promise<ReadonlySet<string>> {
+): Promise<Pick<PassResult, 'leftOut' | 'unkept'>> {
   const limit = manifest.entries.length;
   const have = ChunkSet.fromRuns(plan.have, limit);
   const attributes = ChunkSet.fromRuns(plan.attributes, limit);
@@ -169,13 +171,18 @@ export async function publish(
   const unselected = ChunkSet.fromRuns(plan.unselected?.entries ?? [], limit);
   const leftOut = new Map<number, LeftOutEntry>();
   const isPresent = (index: number): boolean => have.has(index);
+  let unkept: readonly UnkeptKind[] = [];
   await staging.publish({
     isPresent,
     needsAttributes: (index) => attributes.has(index),
     isExcluded: (index) => excluded.has(index) || unselected.has(index),
     forceReplace,
     onRefused: leftOutHere(leftOut),
+    onUnkept: (kinds) => (unkept = kinds),
     onProgress: (entriesDone) => report({ type: 'publishing', entriesDone, entriesTotal: limit }),
   });
-  return reportLeftOut(leftOut, manifest, { isPresent, report });
+  return {
+    leftOut: reportLeftOut(leftOut, manifest, { isPresent, report }),
+    unkept: reportUnkept([...unkept], manifest, report),
+  };
 }

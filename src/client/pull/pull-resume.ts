@@ -87,9 +87,9 @@ export async function publishAgreed(
       modes: destination.modes,
     });
     const { digest, excluded } = record.agreed!;
-    let leftOut: ReadonlySet<string>;
+    let published: Pick<PassResult, 'leftOut' | 'unkept'>;
     try {
-      leftOut = await publish(staging, manifest, { plan: { ...plan, excluded }, forceReplace }, report);
+      published = await publish(staging, manifest, { plan: { ...plan, excluded }, forceReplace }, report);
     } catch (error) {
       if (!(error instanceof CairnError) || error.code !== 'chunks-missing') throw error;
       report({ type: 'notice', message: `${error.message}; the missing chunks are fetched again` });
@@ -109,7 +109,7 @@ export async function publishAgreed(
       bytesResumed: bytesTotal,
       digest,
       excluded: paths,
-      leftOut,
+      ...published,
       unlisted: 0,
     };
   } finally {

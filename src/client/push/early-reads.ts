@@ -4,6 +4,7 @@
  */
 import { CairnError } from '../../base/errors.ts';
 import type { ScannedEntry } from '../../manifest/entry.ts';
+import type { MetadataKind } from '../../manifest/metadata.ts';
 import type { ReadableStore } from '../../storage/content-store.ts';
 
 /** Memory for such files, all together and each, in bytes. */
@@ -15,6 +16,13 @@ const RECENT_NS = 60n * 1_000_000_000n;
 /** A file that changes while so many looks at it are taken is found changed when it is sent, and named. */
 const LOOKS = 4;
 
+/** Where an entry was found, and with which kinds of metadata. */
+export interface FoundAt {
+  readonly store: ReadableStore;
+  readonly path: string;
+  readonly metadata?: readonly MetadataKind[] | undefined;
+}
+
 /** The files of one scan whose bytes were read when they were found. */
 export interface EarlyReads {
   /** The bytes of a path of the manifest; undefined where they are to be read from their source. */
@@ -22,7 +30,7 @@ export interface EarlyReads {
   /** Whether an entry that was just found is to be read now. */
   isRestless(found: ScannedEntry): boolean;
   /** Reads it; answers the entry as it was then. */
-  read(path: string, found: ScannedEntry, store: ReadableStore, storePath: string): Promise<ScannedEntry>;
+  read(path: string, found: ScannedEntry, at: FoundAt): Promise<ScannedEntry>;
   clear(): void;
 }
 
@@ -39,7 +47,7 @@ export function createEarlyReads(nowMs: () => number = Date.now): EarlyReads {
   return {
     get: (path) => files.get(path),
     isRestless: ({ entry }) => isRestless(entry),
-    read: async (path, found, store, storePath) => {
+    read: async (path, found, { store, path: storePath, metadata }) => {
       let latest = found;
       for (let look = 0; look < LOOKS && isRestless(latest.entry); look += 1) {
         const bytes = await readAsFound(store, storePath, latest);
@@ -48,9 +56,9 @@ export function createEarlyReads(nowMs: () => number = Date.now): EarlyReads {
           earlyBytes += bytes.byteLength;
           return latest;
         }
-        const [again] = await store.lookup([storePath]);
+        const [again] = await store.lookup([storePath], undefined, metadata);
         if (again?.entry.type !== 'file') return found;
-        latest = { entry: { ...again.entry, path: found.entry.path }, identity: again.identity };
+        latest = { ...again, entry: { ...again.entry, path: found.entry.path } };
       }
       return found;
     },

@@ -6,6 +6,8 @@ import { DIGEST_LENGTH_BYTES } from '../../manifest/digest.ts';
 import type { EntryList } from '../../manifest/entry-table.ts';
 import { createLayout } from '../../manifest/layout.ts';
 import { createManifest, type Manifest, type ManifestParameters } from '../../manifest/manifest.ts';
+import { knownKinds, type MetadataKind } from '../../manifest/metadata.ts';
+import { narrowEntries } from '../../manifest/narrow-entries.ts';
 import { encodeStrings } from '../../manifest/string-lines.ts';
 import type { CheckpointReply, Comparison, Plan } from '../../wire/messages.ts';
 import { PLAN } from '../../wire/routes.ts';
@@ -15,6 +17,7 @@ import { layoutOf } from '../session/plan-layout.ts';
 import { establish, getCheckpoint, putManifest } from '../session/session-calls.ts';
 import { createSessionClient, type SessionClient } from '../session/session-client.ts';
 import { treeBody } from '../session/tree-body.ts';
+import { METADATA_WORDS } from '../session/unkept-report.ts';
 import type { TransferFolder } from '../state/transfer-folder.ts';
 import { makePlan } from '../transfer/comparing.ts';
 import { endDryRun, lookAtServer } from '../transfer/dry-run.ts';
@@ -28,23 +31,25 @@ export interface PushTask extends TransferTask {
   readonly source: LocalSource;
   /** Target of the transfer: that of the URL, and the name of a file that goes below it. */
   readonly target: string;
+  /** The kinds of metadata that its entries carry. */
+  readonly metadata: readonly MetadataKind[];
 }
 
 /** The parameters that the user wishes for, or that suit these entries on this line; and those that suit another one. */
 function wishedParameters(
-  { context, options }: Pick<PushTask, 'context' | 'options'>,
+  { context, options, metadata }: Pick<PushTask, 'context' | 'options' | 'metadata'>,
   entries: EntryList,
 ): { readonly wished: ManifestParameters; readonly others: readonly ManifestParameters[] } {
   const { digest = 'xxh64', chunkSizeBytes } = options;
-  if (chunkSizeBytes !== undefined) return { wished: { chunkSizeBytes, digest }, others: [] };
+  if (chunkSizeBytes !== undefined) return { wished: { chunkSizeBytes, digest, metadata }, others: [] };
   let bytesTotal = 0;
   for (let index = 0; index < entries.length; index += 1) bytesTotal += entries.sizeOf(index);
   const best = chunkSizeFor(bytesTotal, context.wishedChunks);
   const sizes = new Set(Object.values(WISHED_CHUNKS).map((count) => chunkSizeFor(bytesTotal, count)));
   sizes.delete(best);
   return {
-    wished: { chunkSizeBytes: best, digest },
-    others: [...sizes].map((size) => ({ chunkSizeBytes: size, digest })),
+    wished: { chunkSizeBytes: best, digest, metadata },
+    others: [...sizes].map((size) => ({ chunkSizeBytes: size, digest, metadata })),
   };
 }
 
@@ -98,7 +103,7 @@ async function establishPush(
   task: PushTask,
   { entries }: ScannedSource,
 ): Promise<{ session: SessionClient; manifest: Manifest }> {
-  const { context, options, target } = task;
+  const { context, options, target, metadata } = task;
   const parameters = wishedParameters(task, entries);
   const wished = createManifest(parameters.wished, entries);
   const { chunkSizeBytes: wishedBytes, digest: wishedDigest } = wished;
@@ -109,6 +114,7 @@ async function establishPush(
     chunkSizeBytes: wishedBytes,
     sync: options.sync,
     ...(options.preserveModes === true ? { preserveModes: true } : {}),
+    ...(metadata.length === 0 ? {} : { metadata: [...metadata] }),
   });
   // A dry run must not take over a session that another run wants to go on with, and the plan of an unfinished one says
   // nothing of digests.
@@ -130,9 +136,33 @@ async function establishPush(
   });
   context.retrier.progressed();
   const { chunkSizeBytes, digest } = grant;
-  const isAsWished = chunkSizeBytes === wished.chunkSizeBytes && digest === wished.digest;
-  const manifest = isAsWished ? wished : createManifest({ chunkSizeBytes, digest }, entries);
-  return { session: createSessionClient(context, grant), manifest };
+  const session = createSessionClient(context, grant);
+  const agreed = agreedMetadata(task, session);
+  const isNarrowed = agreed.length < metadata.length;
+  const isAsWished = chunkSizeBytes === wished.chunkSizeBytes && digest === wished.digest && !isNarrowed;
+  const carried = isNarrowed ? narrowEntries(entries, agreed) : entries;
+  const parametersOfAll = { chunkSizeBytes, digest, metadata: agreed };
+  return { session, manifest: isAsWished ? wished : createManifest(parametersOfAll, carried) };
+}
+
+/** The kinds that the server has agreed to; what this token may not set is told. */
+function agreedMetadata(
+  { metadata, context }: PushTask,
+  { grant }: Pick<SessionClient, 'grant'>,
+): readonly MetadataKind[] {
+  const agreed = knownKinds(grant.metadata ?? []).filter((kind) => metadata.includes(kind));
+  const denied = metadata.filter((kind) => !agreed.includes(kind));
+  if (denied.length === 0) return metadata;
+  if (denied.includes('hard-links')) {
+    const message = 'the server keeps hard links by its greeting, and not in this session; run it again';
+    throw new CairnError('server-busy', message);
+  }
+  const words = denied.filter((kind) => kind !== 'names').map((kind) => METADATA_WORDS[kind]);
+  if (words.length > 0) {
+    const message = `${words.join(', ')} are not kept: this access token may not set them`;
+    context.report({ type: 'notice', message });
+  }
+  return agreed;
 }
 
 interface Agreed {

@@ -10,6 +10,7 @@ import { CommitRequest, type CommitReply } from '../../wire/messages.ts';
 import { missingChunks, type Asked } from '../session/committing.ts';
 import { sync } from '../session/session-calls.ts';
 import { leftOutBy, reportLeftOut } from '../session/left-out-entries.ts';
+import { reportUnkept } from '../session/unkept-report.ts';
 import { createJournalWriter } from '../state/journal-writer.ts';
 import type { PassResult } from '../transfer/pass-result.ts';
 import { openPass, type PassSubject } from '../transfer/pass.ts';
@@ -143,11 +144,12 @@ function commitBefore({ checkpoint }: PushJob, forceReplace: boolean | undefined
 function leftOutOf(
   { context, manifest, plan }: PushJob,
   reply: CommitReply,
-): Pick<PassResult, 'leftOut' | 'unlisted'> {
+): Pick<PassResult, 'leftOut' | 'unlisted' | 'unkept'> {
   const have = ChunkSet.fromRuns(plan.have, manifest.entries.length);
   const { unlisted = 0 } = reply;
   const options = { isPresent: (index: number) => have.has(index), report: context.report, unlisted };
-  return { leftOut: reportLeftOut(leftOutBy(reply, manifest), manifest, options), unlisted };
+  const unkept = reportUnkept(reply.unkept ?? [], manifest, context.report);
+  return { leftOut: reportLeftOut(leftOutBy(reply, manifest), manifest, options), unlisted, unkept };
 }
 
 /** Entries in whose place an earlier run sent zeros. */

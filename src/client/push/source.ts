@@ -7,6 +7,8 @@ import type { Notice } from '../../wire/tree-stream.ts';
 import type { ReadableStore } from '../../storage/content-store.ts';
 import type { TransferOptions } from '../api/options.ts';
 import { portableMode, type Entry } from '../../manifest/entry.ts';
+import { createLinkFinder } from '../../manifest/hard-links.ts';
+import type { MetadataKind } from '../../manifest/metadata.ts';
 import type { ModeChange } from '../../manifest/modes.ts';
 import { createSelector, SELECT_ALL, type Selector } from '../../manifest/selection.ts';
 import { createEarlyReads, type EarlyReads } from './early-reads.ts';
@@ -28,7 +30,7 @@ export interface LocalSource {
    *
    * @throws CairnError `source-missing`, `source-unreadable`, storage codes, the signal's reason
    */
-  scan(signal: AbortSignal, told?: ScanListeners): Promise<ScannedSource>;
+  scan(signal: AbortSignal, wishes?: SourceScanWishes): Promise<ScannedSource>;
   /**
    * Opens the sources of an earlier run, to be read and not scanned, and closed before these. What both have is opened
    * once; what {@link isGone} is missing when it is read.
@@ -39,12 +41,14 @@ export interface LocalSource {
   close(): Promise<void>;
 }
 
-/** What is told while a scan goes on. */
-export interface ScanListeners {
-  /** Told now and then how many entries there are so far. */
+/** The wishes of a scan of sources. */
+export interface SourceScanWishes {
+  /** Called now and then with the number of entries so far. */
   readonly onFound?: ((entries: number) => void) | undefined;
-  /** Told what the selection leaves out. */
+  /** Called with what the selection leaves out. */
   readonly onUnselected?: UnselectedSink | undefined;
+  /** The kinds of metadata that the entries are to have. */
+  readonly metadata?: readonly MetadataKind[] | undefined;
 }
 
 /** What a scan found. */
@@ -132,13 +136,14 @@ async function openBeside(
       return { store: root.store, path: joinPath(root.base, slash < 0 ? '' : path.slice(slash + 1)) };
     },
     readEarly: early.get,
-    scan: async (signal, { onFound = () => {}, onUnselected = () => {} } = {}) => {
+    scan: async (signal, { onFound = () => {}, onUnselected = () => {}, metadata } = {}) => {
       const passedOver = await ownDirectories(stateHome);
       early.clear();
       return scanAll(roots, {
         signal,
         onFound,
         onUnselected,
+        metadata,
         selector: newSelector(),
         passedOver,
         early,
@@ -162,9 +167,15 @@ interface ScanOptions {
   readonly onFound: (entries: number) => void;
   readonly onUnselected: UnselectedSink;
   readonly selector: Selector;
+  readonly metadata: readonly MetadataKind[] | undefined;
   readonly passedOver: readonly DirectoryIdentity[];
   readonly early: EarlyReads;
   readonly change: ModeChange | undefined;
+}
+
+interface RootScanOptions extends ScanOptions {
+  readonly selection: SourceSelection;
+  readonly linked: ReturnType<typeof createLinkFinder>;
 }
 
 async function scanAll(roots: readonly SourceRoot[], options: ScanOptions): Promise<ScannedSource> {
@@ -175,7 +186,8 @@ async function scanAll(roots: readonly SourceRoot[], options: ScanOptions): Prom
     onUnselected,
     (notice) => void found.notices.push(notice),
   );
-  for (const root of roots) await scanRoot(root, found, { ...options, selection });
+  const linked = createLinkFinder();
+  for (const root of roots) await scanRoot(root, found, { ...options, selection, linked });
   found.notices.push(...selection.missing());
   const [notice] = found.notices;
   // One source that cannot be read at all is no partial transfer: there is nothing else.
@@ -190,30 +202,23 @@ async function scanAll(roots: readonly SourceRoot[], options: ScanOptions): Prom
 async function scanRoot(
   { store, base, prefix }: SourceRoot,
   found: Found,
-  {
-    signal,
-    onFound,
-    passedOver,
-    early,
-    change,
-    selection,
-  }: ScanOptions & { readonly selection: SourceSelection },
+  { signal, onFound, metadata, passedOver, early, change, selection, linked }: RootScanOptions,
 ): Promise<void> {
   const onNotice = (notice: Notice): void =>
     void found.notices.push({ ...notice, path: joinPath(printable(prefix), notice.path) });
   try {
     const filter = selection.filterOf(prefix, base);
-    for await (const batch of store.scan(base, { onNotice, passedOver, filter })) {
+    for await (const batch of store.scan(base, { onNotice, passedOver, filter, metadata })) {
       signal.throwIfAborted();
       for (const scanned of batch) {
         const path = joinPath(prefix, scanned.entry.path);
         // oxlint-disable-next-line no-await-in-loop -- in order, and only for the few that are restless
-        const { entry, identity } = early.isRestless(scanned)
-          ? await early.read(path, scanned, store, joinPath(base, scanned.entry.path))
+        const latest = early.isRestless(scanned)
+          ? await early.read(path, scanned, { store, path: joinPath(base, scanned.entry.path), metadata })
           : scanned;
-        const changed = change === undefined ? entry : withMode(entry, change);
-        found.entries.push(prefix === '' ? changed : { ...changed, path });
-        found.identities.push(identity);
+        const entry = change === undefined ? latest.entry : withMode(latest.entry, change);
+        found.entries.push(linked({ ...latest, entry }, path));
+        found.identities.push(latest.identity);
       }
       onFound(found.entries.length);
     }

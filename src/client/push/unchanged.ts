@@ -4,6 +4,7 @@
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import { transferDigest } from '../../manifest/digest.ts';
+import type { MetadataKind } from '../../manifest/metadata.ts';
 import { createManifest, TREE_ID_PARAMETERS } from '../../manifest/manifest.ts';
 import { getTreeId } from '../session/session-calls.ts';
 import { emptyResult, type PassResult } from '../transfer/pass-result.ts';
@@ -26,18 +27,22 @@ export interface TargetLook {
   end(): void;
 }
 
-/** Prepares the look at `target`; nothing is asked yet. */
+/** Prepares the look at `target`, with metadata of some kinds; nothing is asked yet. */
 export function lookAtTarget(
   { server, signal, report, now }: Pick<TransferContext, 'server' | 'signal' | 'report' | 'now'>,
   target: string,
+  kinds: readonly MetadataKind[] = [],
 ): TargetLook {
+  const metadata = kinds.length === 0 ? undefined : kinds;
   const life = linkedController(signal);
   const question = life.controller.signal;
   let asked: { readonly answer: Promise<string | null>; readonly atMs: number } | undefined;
   let isDenied = false;
   const ask = async (): Promise<string | null> => {
     // What went wrong will go wrong with the session, too, and is told then.
-    const id = await getTreeId(server, target, question).catch(() => null);
+    const id = await getTreeId(server, { target, metadata: metadata && [...metadata] }, question).catch(
+      () => null,
+    );
     isDenied = id === null;
     return id;
   };
@@ -50,7 +55,7 @@ export function lookAtTarget(
       if (asked === undefined || isDenied || notices.length > 0) return undefined;
       report({ type: 'phase', phase: 'comparing', entries: entries.length });
       // While the server is still at it.
-      const manifest = createManifest(TREE_ID_PARAMETERS, entries);
+      const manifest = createManifest({ ...TREE_ID_PARAMETERS, metadata }, entries);
       const patienceMs = now() - asked.atMs + GRACE_MS;
       const late = wait(patienceMs, null, { signal: question }).catch(() => null);
       const theirs = await Promise.race([asked.answer, late]);

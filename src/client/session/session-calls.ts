@@ -18,7 +18,7 @@ import {
   type Plan,
   type ResumeRequest,
 } from '../../wire/messages.ts';
-import { TreeIdReply } from '../../wire/tree-id-messages.ts';
+import { TreeIdReply, type TreeIdRequest } from '../../wire/tree-id-messages.ts';
 import { HEADER, REPLACE_ANY, ROUTE, type PLAN } from '../../wire/routes.ts';
 import { readTree, type Notice } from '../../wire/tree-stream.ts';
 import type { RequestBody } from '../http/http-message.ts';
@@ -58,13 +58,17 @@ export function establish(
   );
 }
 
-/** Asks for the id of the tree at the target of a push; null where that has none. */
-export async function getTreeId(server: Server, target: string, signal: AbortSignal): Promise<string | null> {
+/** Asks for the id of the tree at the target of a push, with its metadata of some kinds; null where that has none. */
+export async function getTreeId(
+  server: Server,
+  { target, metadata }: TreeIdRequest,
+  signal: AbortSignal,
+): Promise<string | null> {
   const { id } = await server.access.run((headers) =>
     callJson(server, TreeIdReply, 'the tree id', {
       method: 'POST',
       path: ROUTE.treeId(),
-      json: { target },
+      json: metadata === undefined ? { target } : { target, metadata },
       headers,
       signal,
     }),

@@ -13,6 +13,8 @@ export const Asked = v.object({
   modes: v.optional(v.string()),
   /** The id of the selection, see {@link selectionWord}. */
   selection: v.optional(v.string()),
+  /** The kinds of metadata, in one word. */
+  metadata: v.optional(v.string()),
 });
 /** {@link Asked} as a type. */
 export type Asked = v.InferOutput<typeof Asked>;
@@ -27,7 +29,7 @@ interface Recorded {
 /** What a run asks for. */
 export type Wishes = Pick<
   TransferOptions,
-  'checksum' | 'digest' | 'chunkSizeBytes' | 'preserveModes' | 'chmod' | 'selection'
+  'checksum' | 'digest' | 'chunkSizeBytes' | 'preserveModes' | 'chmod' | 'metadata' | 'selection'
 >;
 
 /** What a record keeps of that. */
@@ -41,6 +43,7 @@ export function askedOf(wishes: Wishes): Asked {
     ...(chunkSizeBytes === undefined ? {} : { chunkSizeBytes }),
     ...(modes === undefined ? {} : { modes }),
     ...(selection === undefined ? {} : { selection }),
+    ...(metadataWord(wishes) === undefined ? {} : { metadata: metadataWord(wishes) }),
   };
 }
 
@@ -54,6 +57,11 @@ function modesWord({ preserveModes = false, chmod }: Wishes): string | undefined
 function selectionWord({ selection = SELECT_ALL }: Wishes): string | undefined {
   const id = selectionId(selection);
   return id === selectionId(SELECT_ALL) ? undefined : id;
+}
+
+/** The kinds of metadata in one word, to be compared; undefined for none. */
+function metadataWord({ metadata = [] }: Wishes): string | undefined {
+  return metadata.length === 0 ? undefined : [...metadata].toSorted().join(' ');
 }
 
 /**
@@ -75,10 +83,11 @@ export function otherThanAsked(recorded: Recorded, wishes: Wishes): string | und
 
 /**
  * Whether what the recorded run took for right is to be looked at again: contents that it took for equal by size and time,
- * or modes of which it was asked something else.
+ * or modes and metadata of which it was asked something else.
  */
 export function isCloserLook(recorded: Recorded | undefined, wishes: Wishes): boolean {
   if (recorded === undefined) return false;
-  const { checksum = false, modes } = recorded.asked ?? {};
-  return (wishes.checksum === true && !checksum) || modes !== modesWord(wishes);
+  const { checksum = false, modes, metadata } = recorded.asked ?? {};
+  if (wishes.checksum === true && !checksum) return true;
+  return modes !== modesWord(wishes) || metadata !== metadataWord(wishes);
 }

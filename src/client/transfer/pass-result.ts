@@ -27,6 +27,8 @@ export interface PassResult {
   /** Paths of the entries that the receiver could not put in their place, and how many there are beside those. */
   readonly leftOut: ReadonlySet<string>;
   readonly unlisted: number;
+  /** How many times an entry did not get some of its metadata. */
+  readonly unkept?: number;
   /** Whether the server would take the same entries for new ones, if they came again. */
   readonly isUnrepeatable?: boolean;
 }
@@ -108,7 +110,7 @@ export function summaryOf(
   direction: 'push' | 'pull',
   results: readonly PassResult[],
   notices: number,
-  counts: RunCounts,
+  { dropped, ...counts }: RunCounts & { readonly dropped?: number | undefined },
 ): TransferSummary {
   const first = results[0]!;
   const last = results.at(-1)!;
@@ -130,6 +132,7 @@ export function summaryOf(
     digest: last.digest,
     excluded: excluded + notices,
     unselected: last.unselected,
+    ...(dropped === undefined ? {} : { unkept: dropped + (last.unkept ?? 0) }),
     ...counts,
   };
 }

@@ -61,10 +61,10 @@ export function firstEntryOf({ layout }: Pick<IncomingTransfer, 'layout'>, chunk
   return first?.entryIndex ?? 0;
 }
 
-/** The size of the entry that has a chunk, and its staged file, for itself; undefined for a packed chunk. */
-export function sizeOfLarge(transfer: IncomingTransfer, chunk: number): number | undefined {
-  const entryIndex = firstEntryOf(transfer, chunk);
-  return transfer.layout.isLarge(entryIndex) ? transfer.manifest.entries.sizeOf(entryIndex) : undefined;
+/** The size of the staged file that a chunk shares with no other entry; undefined for a packed chunk. */
+export function sizeOfLarge({ layout }: Pick<IncomingTransfer, 'layout'>, chunk: number): number | undefined {
+  const entryIndex = firstEntryOf({ layout }, chunk);
+  return layout.isLarge(entryIndex) ? layout.carriedBytesOf(entryIndex) : undefined;
 }
 
 /** The place of the bytes of a chunk. @throws CairnError `chunk-out-of-range` */

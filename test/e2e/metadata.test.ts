@@ -1,0 +1,128 @@
+/** Owners, groups, attributes, lists, hard links and holes, over the real command line; rsync judges. */
+import { chownSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { cairn, type CliResult } from '../support/cli.ts';
+import { canKeepMetadata, differences, setXattr, writeMetadataTree } from '../support/metadata-tree.ts';
+import { STRANGER } from '../support/requirements.ts';
+import { startDiskServer, type DiskServer } from '../support/servers.ts';
+import { temporaryDirectory } from '../support/trees.ts';
+
+const ALLOWING = { extraArgs: ['--allow-owners'] };
+
+function clientOf(server: DiskServer) {
+  const stateHome = temporaryDirectory();
+  const run = (...words: string[]): Promise<CliResult> => cairn(words, { stateHome, token: server.token });
+  return {
+    push: (source: string, ...words: string[]) => run('push', '--json', ...words, source, `${server.url}/t`),
+    pull: (to: string, ...words: string[]) => run('pull', '--json', ...words, `${server.url}/t`, to),
+  };
+}
+
+describe.skipIf(!canKeepMetadata)(
+  'with --archive (needs root, rsync, and a file system with attributes)',
+  () => {
+    it('a push and a pull bring all metadata, and a second run finds nothing to do', async () => {
+      const server = await startDiskServer(ALLOWING);
+      const { push, pull } = clientOf(server);
+      const source = writeMetadataTree();
+      const there = path.join(server.root, 't');
+      const pushed = await push(source, '--archive');
+      expect(pushed.last, pushed.stderr).toMatchObject({ exitCode: 0, unkept: 0 });
+      expect(differences(source, there)).toBe('');
+      expect((await push(source, '--archive')).last).toMatchObject({ exitCode: 0, changed: 0, bytesSent: 0 });
+      const back = path.join(temporaryDirectory(), 'back');
+      const pulled = await pull(back, '--archive');
+      expect(pulled.last, pulled.stderr).toMatchObject({ exitCode: 0, unkept: 0 });
+      expect(differences(source, back)).toBe('');
+      expect((await pull(back, '--archive')).last).toMatchObject({
+        exitCode: 0,
+        changed: 0,
+        bytesReceived: 0,
+      });
+      for (const tree of [there, back]) {
+        expect(statSync(path.join(tree, 'holes')).blocks).toBeLessThan(64);
+        expect(statSync(path.join(tree, 'd/small-holes')).blocks).toBeLessThan(48);
+      }
+    });
+
+    it('changed metadata is set without sending bytes, and a hard link that was broken is made again', async () => {
+      const server = await startDiskServer(ALLOWING);
+      const { push, pull } = clientOf(server);
+      const source = writeMetadataTree();
+      const there = path.join(server.root, 't');
+      await push(source, '--archive');
+      chownSync(path.join(source, 'big'), 5, 6);
+      setXattr(path.join(source, 'd/b'), 'user.new', 'x');
+      chownSync(path.join(source, 'd'), 8, 9);
+      rmSync(path.join(there, 'z'));
+      writeFileSync(path.join(there, 'z'), 'other');
+      const pushed = await push(source, '--archive');
+      expect(pushed.last, pushed.stderr).toMatchObject({ exitCode: 0, bytesSent: 0 });
+      expect(differences(source, there)).toBe('');
+      const back = path.join(temporaryDirectory(), 'back');
+      await pull(back, '--archive');
+      chownSync(path.join(there, 'a'), 33, 33);
+      expect((await pull(back, '--archive')).last).toMatchObject({ exitCode: 0, bytesReceived: 0 });
+      expect(differences(there, back)).toBe('');
+    });
+
+    it('a push without it over the same tree sets none of it, and one after that sets it', async () => {
+      const server = await startDiskServer(ALLOWING);
+      const { push } = clientOf(server);
+      const source = writeMetadataTree();
+      expect((await push(source)).last).not.toHaveProperty('unkept');
+      const file = path.join(server.root, 't/big');
+      expect([statSync(file).uid, statSync(file).nlink]).toEqual([0, 1]);
+      expect((await push(source, '--archive')).last).toMatchObject({ exitCode: 0, bytesSent: 0 });
+      expect(differences(source, path.join(server.root, 't'))).toBe('');
+    });
+
+    it('each kind comes alone', async () => {
+      const server = await startDiskServer(ALLOWING);
+      const { push } = clientOf(server);
+      const source = writeMetadataTree();
+      const file = path.join(server.root, 't/big');
+      await push(source, '--group', '--numeric-ids');
+      expect([statSync(file).uid, statSync(file).gid, statSync(file).nlink]).toEqual([0, 54_321, 1]);
+      await push(source, '--hard-links');
+      expect([statSync(file).uid, statSync(file).nlink]).toEqual([0, 2]);
+      await push(source, '--owner');
+      expect(statSync(file).uid).toBe(12_345);
+    });
+
+    it('a server that was not told so sets no owners, groups and lists; that is named, and strictly exit 3', async () => {
+      const server = await startDiskServer();
+      const { push } = clientOf(server);
+      const source = writeMetadataTree();
+      const pushed = await push(source, '--archive');
+      expect(pushed.last).toMatchObject({ exitCode: 0, code: 'ok' });
+      expect(pushed.last['unkept']).toBeGreaterThan(0);
+      for (const words of ['owners', 'groups', 'access control lists'])
+        expect(pushed.stderr.split(`cairn: ${words} are not kept`)).toHaveLength(2);
+      const file = statSync(path.join(server.root, 't/big'));
+      expect([file.uid, file.gid, file.nlink]).toEqual([0, 0, 2]);
+      const strict = await push(source, '--archive', '--strict-metadata');
+      expect(strict.last).toMatchObject({ exitCode: 3, code: 'partial' });
+    });
+
+    it('an ordinary user pulls what he may set, and is told once of what he may not', async () => {
+      const server = await startDiskServer(ALLOWING);
+      writeMetadataTree(path.join(server.root, 't'));
+      const home = temporaryDirectory();
+      const to = path.join(home, 'to');
+      for (const name of ['state', 'to']) mkdirSync(path.join(home, name));
+      for (const name of ['.', 'state', 'to']) chownSync(path.join(home, name), STRANGER, STRANGER);
+      const pulled = await cairn(['pull', '--json', '--archive', `${server.url}/t`, to], {
+        stateHome: path.join(home, 'state'),
+        token: server.token,
+        before: ['setpriv', `--reuid=${STRANGER}`, `--regid=${STRANGER}`, '--clear-groups', '--'],
+      });
+      expect(pulled.last, pulled.stderr).toMatchObject({ exitCode: 0 });
+      expect(pulled.stderr.split('owners are not kept')).toHaveLength(2);
+      expect(pulled.stderr.split('groups are not kept')).toHaveLength(2);
+      const file = statSync(path.join(to, 'big'));
+      expect([file.uid, file.gid, file.nlink]).toEqual([STRANGER, STRANGER, 2]);
+    });
+  },
+);
