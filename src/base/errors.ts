@@ -28,6 +28,8 @@ export const EXIT = {
   storage: 9,
   sessionGone: 10,
   sourceCommandFailed: 11,
+  hookFailed: 12,
+  jobOverdue: 13,
   interrupted: 130,
   terminated: 143,
 } as const;
@@ -129,6 +131,10 @@ export const ERROR_TABLE = {
   'owner-untrusted': traits(500, EXIT.denied),
   'journal-corrupt': traits(500, EXIT.integrity),
   'journal-version': traits(500, EXIT.usage),
+  // jobs
+  'job-running': traits(409, EXIT.takenOver),
+  'job-hook-failed': traits(500, EXIT.hookFailed),
+  'job-overdue': traits(500, EXIT.jobOverdue),
   // the user
   'interrupted': traits(499, EXIT.interrupted),
   'terminated': traits(499, EXIT.terminated),

@@ -121,6 +121,7 @@ function addOfThisMachine(program: Command, lazily: Lazily): void {
 
 function addJobs(program: Command, lazily: Lazily): void {
   addJob(program, {
+    run: lazily(async () => (await import('./commands/job/run-jobs.ts')).runJobsOf(program)),
     check: lazily(async () => (await import('./commands/job/check-jobs.ts')).checkJobsOf(program)),
     list: lazily(async () => (await import('./commands/job/list-jobs.ts')).listJobsOf(program)),
   });

@@ -3,7 +3,8 @@ import { CairnError, ERROR_TABLE, EXIT, type ErrorCode } from '../../src/base/er
 import { exitCodeOf, jsonLinesOf, textLinesOf } from '../../src/cli/commands/verify/run-verify.ts';
 import { errorObject, failureOf } from '../../src/cli/process/failure.ts';
 import { entryLine, entryObject, modeText } from '../../src/cli/commands/ls/run-ls.ts';
-import { argumentsOf, childExitCode, GENERAL, worstOf } from '../../src/cli/commands/transfers/resume-all.ts';
+import { argumentsOf } from '../../src/cli/commands/transfers/resume-all.ts';
+import { childExitCode, GENERAL, worstOf } from '../../src/cli/process/child-exit.ts';
 import { absolutePath, shownCommand } from '../../src/cli/process/own-command.ts';
 import type { Entry } from '../../src/manifest/entry.ts';
 

@@ -40,4 +40,4 @@ that does not shrink is sent as it is; to an older cairn, every chunk is.`;
 export const EXIT_NOTE = `
 Exit codes: 0 done and verified, 2 usage, 3 partial (each entry that was left out is named), 4 not found, 5 network (run again
 to resume), 6 not allowed, 7 integrity, 8 another client has this transfer, 9 storage, 10 the session is gone (run again to
-start over), 11 the command of --from-command failed, 130/143 interrupted (run again to resume), 1 a bug in cairn.`;
+start over), 11 the command of --from-command failed, 12 a hook of a job failed, 13 a job is overdue, 130/143 interrupted (run again to resume), 1 a bug in cairn.`;

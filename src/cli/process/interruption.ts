@@ -38,13 +38,25 @@ export function watchSignals(announce: (name: EndingSignal) => void): Interrupti
     controller.abort(new CairnError(code, code === 'interrupted' ? 'interrupted' : 'terminated'));
   };
   for (const name of NAMES) process.on(name, handler);
+  const letOrphan = watchStarter(() => {
+    if (!controller.signal.aborted) handler('SIGTERM');
+  });
   return {
     signal: controller.signal,
     hangUp: () => handler('SIGHUP'),
     dispose: () => {
+      letOrphan();
       for (const name of NAMES) process.off(name, handler);
     },
   };
+}
+
+/** Tells that the process has gone that started this one with a channel to itself. Answers how to stop watching. */
+function watchStarter(onGone: () => void): () => void {
+  process.once('disconnect', onGone);
+  // It may have gone before.
+  if (process.send !== undefined && !process.connected) setImmediate(onGone);
+  return () => process.off('disconnect', onGone);
 }
 
 /** How a transfer goes on. */

@@ -8,7 +8,7 @@ import type { Client, Dispatcher } from 'undici';
 import type { IssuerFetch } from '../../base/issuer-fetch.ts';
 import { targetOf } from './connecting.ts';
 import { connectorOf } from './connection-pool.ts';
-import { proxyFor } from './proxy.ts';
+import { isForwarded, proxyFor } from './proxy.ts';
 
 /** What {@link issuerFetchOver} goes by. */
 export interface IssuerWay {
@@ -57,11 +57,6 @@ async function openClient(url: URL, tls: ClientTls | undefined, proxy: Proxy | u
         else done(error, null);
       }),
   });
-}
-
-/** Plain http through a proxy: the proxy is asked for the whole URL (RFC 9112, section 3.2.2). */
-function isForwarded(url: URL, proxy: Proxy | undefined): proxy is Proxy {
-  return proxy !== undefined && url.protocol === 'http:';
 }
 
 function forwarded(url: URL, proxy: Proxy | undefined): Record<string, string> {

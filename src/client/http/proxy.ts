@@ -120,3 +120,8 @@ export function proxyWantsCredentials(proxy: Proxy): CairnError {
     { details: { status: 407 } },
   );
 }
+
+/** Whether plain http goes through a proxy, which is asked for the whole URL then (RFC 9112, section 3.2.2). */
+export function isForwarded(url: URL, proxy: Proxy | undefined): proxy is Proxy {
+  return proxy !== undefined && url.protocol === 'http:';
+}

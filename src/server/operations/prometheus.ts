@@ -1,4 +1,4 @@
-/** The metrics of a server for Prometheus. The only user of prom-client; only a server loads it. */
+/** The metrics of a server for Prometheus. Jobs of the command line have a few of their own. */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { SESSION_STATES } from '../../session/session-states.ts';
 import type { ExposedMetrics, MetricsSources } from './metrics.ts';

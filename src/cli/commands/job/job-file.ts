@@ -73,7 +73,7 @@ function missing(path: string): CairnError {
 }
 
 /** `FILE:LINE:COLUMN: message`, as compilers do, so that editors find the place. */
-function mistakeLine(path: string, { line, column, message }: JobMistake): string {
+export function mistakeLine(path: string, { line, column, message }: JobMistake): string {
   return `${printable(path)}:${line}:${column}: ${printable(message)}`;
 }
 

@@ -32,3 +32,8 @@ export interface Job {
   /** The directory for a file with metrics. */
   readonly textfile: string | undefined;
 }
+
+/** The words of the transfer of a job, from the name of its command on. */
+export function transferWords({ direction, options, words }: Job, extra: readonly string[]): string[] {
+  return [direction, ...extra, ...options, ...words];
+}

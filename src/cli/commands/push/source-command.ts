@@ -3,11 +3,10 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { PassThrough, pipeline } from 'node:stream';
 import { CairnError, systemCodeOf } from '../../../base/errors.ts';
 import { printable } from '../../../base/safe-path.ts';
+import { withoutSecrets } from '../../process/child-environment.ts';
 
 /** How long a program may take to end after it was asked to. */
 const GRACE_MS = 5000;
-/** Variables that are secrets of cairn, and are not passed on to the program. */
-const SECRET_VARIABLES: ReadonlySet<string> = new Set(['CAIRN_TOKEN']);
 
 /** A running program. */
 export interface SourceCommand {
@@ -49,10 +48,6 @@ export function startSourceCommand(argv: readonly [string, ...string[]]): Source
     },
     stop: () => stop(child, ended),
   };
-}
-
-function withoutSecrets(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(environment).filter(([name]) => !SECRET_VARIABLES.has(name)));
 }
 
 async function stop(child: ChildProcess, ended: Promise<Ending>): Promise<void> {

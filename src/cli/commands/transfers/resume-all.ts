@@ -4,6 +4,7 @@ import { ERROR_TABLE, EXIT, type ErrorCode, type ExitCode } from '../../../base/
 import { printable } from '../../../base/safe-path.ts';
 import type { TransferInfo, UnreadableTransfer } from '../../../client/transfers.ts';
 import { readsListFromInput } from '../../options/selection-options.ts';
+import { childExitCode, GENERAL, worstOf } from '../../process/child-exit.ts';
 import { watchSignals } from '../../process/interruption.ts';
 import { ownProgram, shownCommand } from '../../process/own-command.ts';
 import { jsonLine } from '../../report/json-line.ts';
@@ -14,32 +15,6 @@ export interface ResumeWishes {
   readonly json: boolean;
   readonly quiet: boolean;
 }
-
-const EXIT_CODES = new Set<number>(Object.values(EXIT));
-/** How a process ended that one of these signals has ended. */
-const BY_SIGNAL: Readonly<Partial<Record<NodeJS.Signals, ExitCode>>> = {
-  SIGINT: EXIT.interrupted,
-  SIGTERM: EXIT.terminated,
-  SIGHUP: EXIT.terminated,
-};
-
-/** For each exit code the most general error code that has it. */
-export const GENERAL: Readonly<Record<ExitCode, ErrorCode | 'ok'>> = {
-  [EXIT.done]: 'ok',
-  [EXIT.bug]: 'internal',
-  [EXIT.usage]: 'usage',
-  [EXIT.partial]: 'partial',
-  [EXIT.notFound]: 'not-found',
-  [EXIT.network]: 'network',
-  [EXIT.denied]: 'forbidden',
-  [EXIT.integrity]: 'verify-failed',
-  [EXIT.takenOver]: 'transfer-locked',
-  [EXIT.storage]: 'storage-io',
-  [EXIT.sessionGone]: 'session-not-found',
-  [EXIT.sourceCommandFailed]: 'source-command-failed',
-  [EXIT.interrupted]: 'interrupted',
-  [EXIT.terminated]: 'terminated',
-};
 
 /** The unfinished transfers of this machine. */
 interface Unfinished {
@@ -99,12 +74,6 @@ function codeFor(exitCode: ExitCode, unreadable: readonly UnreadableTransfer[]):
   return unreadable.find(({ code }) => ERROR_TABLE[code].exitCode === exitCode)?.code ?? GENERAL[exitCode];
 }
 
-/** Partial is the mildest failure; beyond it, the larger number wins. */
-export function worstOf(exitCodes: readonly ExitCode[]): ExitCode {
-  const rank = (exitCode: ExitCode): number => (exitCode === EXIT.partial ? 0.5 : exitCode);
-  return exitCodes.reduce<ExitCode>((worst, next) => (rank(next) > rank(worst) ? next : worst), EXIT.done);
-}
-
 /** The arguments for the stored command, with this run's way of showing it. */
 export function argumentsOf(command: readonly string[], wishes: ResumeWishes): string[] {
   const [, subcommand = '', ...rest] = command;
@@ -126,10 +95,4 @@ async function runAgain(command: readonly string[], wishes: ResumeWishes): Promi
   } finally {
     interruption.dispose();
   }
-}
-
-/** The exit code of a process; a second signal has it end by that signal instead. */
-export function childExitCode(status: number | null, signal: NodeJS.Signals | null): ExitCode {
-  if (status !== null && EXIT_CODES.has(status)) return status as ExitCode;
-  return (signal === null ? undefined : BY_SIGNAL[signal]) ?? EXIT.bug;
 }

@@ -1,0 +1,91 @@
+import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { appendRunLine, endKilledRun, readRuns } from '../../../../src/cli/commands/job/run-history.ts';
+import type { RunEnd, RunStart } from '../../../../src/cli/commands/job/run-record.ts';
+import { temporaryDirectory } from '../../../support/trees.ts';
+
+const startOf = (run: string): RunStart => ({
+  type: 'start',
+  run,
+  startedAt: '2026-01-02T03:04:05.678Z',
+  pid: 1,
+});
+const endOf = (run: string, leftOut: RunEnd['leftOut'] = []): RunEnd => ({
+  type: 'end',
+  run,
+  startedAt: '2026-01-02T03:04:05.678Z',
+  endedAt: '2026-01-02T03:05:05.678Z',
+  durationMs: 60_000,
+  state: 'ok',
+  exitCode: 0,
+  code: 'ok',
+  leftOut,
+});
+
+describe('the history of a job', () => {
+  it('keeps every run that was durable, wherever a power cut has cut its file', async () => {
+    const directory = temporaryDirectory();
+    let files = 0;
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(fc.string(), fc.boolean()), { minLength: 1, maxLength: 5 }),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        async (runs, cut) => {
+          const file = path.join(directory, `${(files += 1)}.runs`);
+          const sizes: number[] = [];
+          for (const [index, [name, ends]] of runs.entries()) {
+            await appendRunLine(file, startOf(`${index}`));
+            if (ends) await appendRunLine(file, endOf(`${index}`, [{ path: name, code: 'x', message: '' }]));
+            sizes.push(readFileSync(file).byteLength);
+          }
+          const at = Math.floor(cut * sizes.at(-1)!);
+          const whole = await readRuns(file);
+          truncateSync(file, at);
+          const left = await readRuns(file);
+          const durable = sizes.filter((size) => size <= at).length;
+          expect(left.slice(0, durable)).toEqual(whole.slice(0, durable));
+          await appendRunLine(file, startOf('next'));
+          const after = await readRuns(file);
+          expect(after.slice(0, -1)).toEqual(left);
+          expect(after.at(-1)).toEqual({ start: startOf('next'), end: undefined });
+        },
+      ),
+      { numRuns: 30 },
+    );
+  });
+
+  it('says of a run that was killed, once, that it has ended', async () => {
+    const file = path.join(temporaryDirectory(), 'a.runs');
+    expect(await endKilledRun(file)).toBeUndefined();
+    await appendRunLine(file, startOf('1'));
+    expect(await endKilledRun(file)).toMatchObject({
+      run: '1',
+      state: 'interrupted',
+      endedAt: null,
+      exitCode: null,
+    });
+    expect(await endKilledRun(file)).toBeUndefined();
+    expect(await readRuns(file)).toHaveLength(1);
+  });
+
+  it('passes over a line that is damaged', async () => {
+    const file = path.join(temporaryDirectory(), 'a.runs');
+    await appendRunLine(file, startOf('1'));
+    writeFileSync(file, 'not JSON\n{"type":"end"}\n[]\n', { flag: 'a' });
+    await appendRunLine(file, endOf('1'));
+    expect(await readRuns(file)).toEqual([{ start: startOf('1'), end: endOf('1') }]);
+  });
+
+  it('keeps the newest runs once it is long', async () => {
+    const file = path.join(temporaryDirectory(), 'a.runs');
+    const lines = Array.from({ length: 1000 }, (_none, run) => [startOf(`${run}`), endOf(`${run}`)]).flat();
+    writeFileSync(file, lines.map((line) => `${JSON.stringify(line)}\n`).join(''), { mode: 0o600 });
+    await appendRunLine(file, startOf('1000'));
+    const runs = await readRuns(file);
+    expect(runs).toHaveLength(500);
+    expect(runs[0]!.start.run).toBe('501');
+    expect(runs.at(-1)).toEqual({ start: startOf('1000'), end: undefined });
+  });
+});
