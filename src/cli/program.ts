@@ -122,6 +122,9 @@ function addOfThisMachine(program: Command, lazily: Lazily): void {
 function addJobs(program: Command, lazily: Lazily): void {
   addJob(program, {
     run: lazily(async () => (await import('./commands/job/run-jobs.ts')).runJobsOf(program)),
+    status: lazily(async () => (await import('./commands/job/job-status.ts')).jobStatusOf(program)),
+    history: lazily(async () => (await import('./commands/job/job-history.ts')).runJobHistory),
+    timer: lazily(async () => (await import('./commands/job/print-timer.ts')).jobTimerOf(program)),
     check: lazily(async () => (await import('./commands/job/check-jobs.ts')).checkJobsOf(program)),
     list: lazily(async () => (await import('./commands/job/list-jobs.ts')).listJobsOf(program)),
   });

@@ -8,6 +8,7 @@ import { readIfThere } from '../../../base/read-if-there.ts';
 import { printable } from '../../../base/safe-path.ts';
 import { configDirectoryOf, type Environment } from '../../access/user-directories.ts';
 import { jsonLine } from '../../report/json-line.ts';
+import type { Job } from './job.ts';
 import { readJobs, type JobMistake, type ReadJobs } from './read-jobs.ts';
 import { transferKeys } from './transfer-keys.ts';
 
@@ -80,4 +81,29 @@ export function mistakeLine(path: string, { line, column, message }: JobMistake)
 /** A mistake as a line for people, `FILE:LINE:COLUMN: message`, or for scripts. */
 export function shownMistake(path: string, mistake: JobMistake, json: boolean): string {
   return json ? jsonLine({ type: 'mistake', file: path, ...mistake }) : `${mistakeLine(path, mistake)}\n`;
+}
+
+/** The job of a name. @throws CairnError `not-found`, `config-invalid` */
+export function jobOf(file: JobFile, name: string): Job {
+  const job = file.jobs.find((each) => each.name === name);
+  if (job !== undefined) return job;
+  throw file.names.includes(name) ? invalidJob(file, name) : unknownJob(file, name);
+}
+
+/** The error for the mistakes in the table of a job, or, where no name is given, outside of them. */
+export function invalidJob({ path, mistakes }: JobFile, name: string | undefined): CairnError {
+  const own = mistakes.filter(({ job }) => job === name);
+  const lines = own.map((mistake) => mistakeLine(path, mistake)).join('; ');
+  return new CairnError(
+    'config-invalid',
+    name === undefined ? lines : `the job ${name} cannot run: ${lines}`,
+  );
+}
+
+/** The error for a name that the file does not have; a mistake outside of the jobs may have hidden it. */
+export function unknownJob(file: JobFile, name: string): CairnError {
+  const { path, names, mistakes } = file;
+  if (mistakes.some(({ job }) => job === undefined)) return invalidJob(file, undefined);
+  const known = names.length === 0 ? 'none' : names.join(', ');
+  return new CairnError('not-found', `"${printable(path)}" has no job "${printable(name)}"; it has ${known}`);
 }

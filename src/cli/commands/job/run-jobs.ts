@@ -1,8 +1,7 @@
 /** `cairn job run`: one job, some of them, or all, one after the other in the order of the file. */
 import { spawn } from 'node:child_process';
 import type { Command } from 'commander';
-import { CairnError, EXIT, type ExitCode } from '../../../base/errors.ts';
-import { printable } from '../../../base/safe-path.ts';
+import { EXIT, type ExitCode } from '../../../base/errors.ts';
 import { openStateHome } from '../../access/user-directories.ts';
 import { usage } from '../../options/usage.ts';
 import { childExitCode, GENERAL, worstOf } from '../../process/child-exit.ts';
@@ -13,7 +12,7 @@ import { printAside } from '../../process/output.ts';
 import { ownProgram } from '../../process/own-command.ts';
 import { jsonLine } from '../../report/json-line.ts';
 import type { RunValues } from './job-command.ts';
-import { mistakeLine, readJobFile, usualJobFile, type JobFile } from './job-file.ts';
+import { invalidJob, mistakeLine, readJobFile, unknownJob, usualJobFile, type JobFile } from './job-file.ts';
 import { transferWords, type Job } from './job.ts';
 import { recordRefusal, runJob, type RunOptions } from './one-run.ts';
 import { openRunScreen } from './run-screen.ts';
@@ -59,29 +58,16 @@ export function runJobsOf(
 /** @throws CairnError `not-found` for a name that is not in the file; `config-invalid` where that cannot be known */
 function choose(file: JobFile, names: readonly string[]): readonly string[] {
   const unknown = names.find((name) => !file.names.includes(name));
-  const ofFile = file.mistakes.filter(({ job }) => job === undefined);
-  if (ofFile.length > 0 && (unknown !== undefined || names.length === 0)) throw invalid(file, undefined);
-  if (unknown === undefined) return names;
-  const known = file.names.length === 0 ? 'none' : file.names.join(', ');
-  const message = `"${printable(file.path)}" has no job "${printable(unknown)}"; it has ${known}`;
-  throw new CairnError('not-found', message);
-}
-
-/** The error for the mistakes in the table of a job, or outside of them. */
-function invalid({ path, mistakes }: JobFile, name: string | undefined): CairnError {
-  const own = mistakes.filter(({ job }) => job === name);
-  const lines = own.map((mistake) => mistakeLine(path, mistake)).join('; ');
-  return new CairnError(
-    'config-invalid',
-    name === undefined ? lines : `the job ${name} did not run: ${lines}`,
-  );
+  if (unknown !== undefined) throw unknownJob(file, unknown);
+  if (names.length === 0 && file.mistakes.length > 0) throw invalidJob(file, undefined);
+  return names;
 }
 
 async function runOne(file: JobFile, name: string, options: RunOptions): Promise<Ended> {
   try {
     const job = file.jobs.find((each) => each.name === name);
     if (job !== undefined) return await runJob(job, options);
-    const error = invalid(file, name);
+    const error = invalidJob(file, name);
     await recordRefusal(name, error, options.stateHome);
     throw error;
   } catch (error) {
@@ -96,7 +82,7 @@ async function runOne(file: JobFile, name: string, options: RunOptions): Promise
 async function tryJob(file: JobFile, name: string, { signal }: RunOptions): Promise<Ended> {
   const job = file.jobs.find((each) => each.name === name);
   if (job === undefined) {
-    const failure = failureOf(invalid(file, name));
+    const failure = failureOf(invalidJob(file, name));
     tell(failure);
     return failure;
   }
