@@ -54,8 +54,8 @@ export async function runJob(
       },
     });
     const end = endOf(begun, outcome);
-    screen.end(job.name, end);
     const recordCode = await record(job, end, options);
+    screen.end(job.name, end);
     await told;
     await tellMonitor(job, String(outcome.exitCode), screen);
     await tellOfFailure(job, outcome);
