@@ -30,6 +30,8 @@ export interface TransferInfo {
   /** Until when the server keeps what it has, at least: what this machine knows of the lease; ISO 8601. */
   readonly keptUntil: string;
   readonly bytesTotal: number;
+  /** Bytes of entries that were there already when it began; no part of `bytesTotal`. */
+  readonly bytesSkipped: number;
   /** Bytes that are durable at the receiver, as far as is known here. */
   readonly bytesDone: number;
   /** `agreed`: only publishing is left. */
@@ -182,7 +184,7 @@ async function infoOf(stateHome: string, id: string): Promise<TransferInfo | und
   const directory = join(transfersDirectory(stateHome), id);
   const record = await recordIn(directory);
   if (record === undefined) return undefined;
-  const { direction, url, createdAt, updatedAt, bytesTotal, resumeCommand, phase } = record;
+  const { direction, url, createdAt, updatedAt, bytesTotal, bytesSkipped, resumeCommand, phase } = record;
   const bytesDone = direction === 'push' ? await journaledBytes(directory) : record.bytesDone;
   const locked = await isLocked(directory);
   const done = Math.min(phase === 'agreed' ? bytesTotal : bytesDone, bytesTotal);
@@ -195,6 +197,7 @@ async function infoOf(stateHome: string, id: string): Promise<TransferInfo | und
     updatedAt,
     keptUntil: keptUntil(record),
     bytesTotal,
+    bytesSkipped,
     bytesDone: done,
     state: phase,
     resumeCommand,

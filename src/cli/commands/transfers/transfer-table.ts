@@ -7,7 +7,7 @@ import { momentText } from '../../../base/moment-text.ts';
 import { formatBytes } from '../../../base/byte-text.ts';
 import { formatCount } from '../../report/wording.ts';
 
-const HEADINGS = ['ID', 'STATE', 'DONE', 'UPDATED', 'KEPT UNTIL', 'FROM', 'TO'];
+const HEADINGS = ['ID', 'STATE', 'DONE', 'SKIPPED', 'UPDATED', 'KEPT UNTIL', 'FROM', 'TO'];
 
 /** One line a transfer, columns aligned. */
 export function transferTable(
@@ -33,7 +33,15 @@ function unreadableCells({ code }: UnreadableTransfer): string[] {
 function cellsOf(info: TransferInfo): string[] {
   const ends = [localText(info), printable(info.url)];
   const [from = '', to = ''] = info.direction === 'push' ? ends : ends.toReversed();
-  return [stateText(info), doneText(info), whenText(info.updatedAt), whenText(info.keptUntil), from, to];
+  return [
+    stateText(info),
+    doneText(info),
+    formatBytes(info.bytesSkipped),
+    whenText(info.updatedAt),
+    whenText(info.keptUntil),
+    from,
+    to,
+  ];
 }
 
 /** The first path and how many more there are: a hundred of them have no room in a cell. */
@@ -70,6 +78,7 @@ export function transferLines(info: TransferInfo): string[] {
     ...info.localPaths.map((path, index) => [index === 0 ? 'local' : '', printable(path)] as const),
     ['state', stateText(info)],
     ['done', `${doneText(info)} (${info.bytesDone} of ${info.bytesTotal} bytes)`],
+    ['skipped', `${formatBytes(info.bytesSkipped)} that were there already`],
     ['started', whenText(info.createdAt)],
     ['updated', whenText(info.updatedAt)],
     ['kept until', keptText(info.keptUntil)],

@@ -16,11 +16,18 @@ const INFO: TransferInfo = {
   updatedAt: '2025-11-23T05:28:11.042Z',
   keptUntil: '2025-11-30T05:28:11.042Z',
   bytesTotal: 100,
+  bytesSkipped: 2048,
   bytesDone: 50,
   state: 'transferring',
   resumeCommand: ['cairn', 'push', ...PATHS, 'http://host/x'],
   locked: false,
 };
+
+it('a transfer shows how far it came, and how much was there already', () => {
+  const [headings, row] = transferTable([INFO]);
+  expect(headings).toMatch(/^ID +STATE +DONE +SKIPPED +UPDATED +/);
+  expect(row).toMatch(/^a{8} {2}interrupted {2}50% of 100 B {2}2\.00 KiB {2}/);
+});
 
 describe('a transfer of several sources', () => {
   it('has the first of them in its row, and how many more there are', () => {
