@@ -10,7 +10,7 @@ import { replaceFileDurably, syncDirectory, syncHandle, writeFully } from '../..
 import { storageError } from '../../../base/errors.ts';
 import { readIfThere } from '../../../base/read-if-there.ts';
 import { printable } from '../../../base/safe-path.ts';
-import { RunLine, type Run, type RunEnd, type RunStart } from './run-record.ts';
+import { isSuccess, RunLine, type Run, type RunEnd, type RunStart } from './run-record.ts';
 
 /** Runs that are kept; as many more may stand in the file before it is cut. */
 const KEPT_RUNS = 500;
@@ -69,9 +69,14 @@ export function runsOf(lines: readonly RunLine[]): Run[] {
   return lines.flatMap((line) => (line.type === 'start' ? [{ start: line, end: ends.get(line.run) }] : []));
 }
 
+/** The newest runs, and the last success, however old it is. */
 function newestOf(lines: readonly RunLine[]): RunLine[] {
-  const newest = runsOf(lines).slice(-KEPT_RUNS);
-  return newest.flatMap(({ start, end }) => (end === undefined ? [start] : [start, end]));
+  const [runs, newest] = [runsOf(lines), runsOf(lines).slice(-KEPT_RUNS)];
+  const success = runs.findLast(isSuccess);
+  const kept = success === undefined || newest.some(({ start }) => start.run === success.start.run);
+  return [...(kept ? [] : [success]), ...newest].flatMap(({ start, end }) =>
+    end === undefined ? [start] : [start, end],
+  );
 }
 
 /** The lines that can be read, and whether the file ends with a whole one. */

@@ -78,14 +78,18 @@ describe('the history of a job', () => {
     expect(await readRuns(file)).toEqual([{ start: startOf('1'), end: endOf('1') }]);
   });
 
-  it('keeps the newest runs once it is long', async () => {
+  it('keeps the newest runs once it is long, and the last success, however old it is', async () => {
     const file = path.join(temporaryDirectory(), 'a.runs');
-    const lines = Array.from({ length: 1000 }, (_none, run) => [startOf(`${run}`), endOf(`${run}`)]).flat();
+    const failed = { state: 'failed', exitCode: 5, code: 'network' } as const;
+    const lines = Array.from({ length: 1000 }, (_none, run) => [
+      startOf(`${run}`),
+      { ...endOf(`${run}`), ...(run > 7 ? failed : {}) },
+    ]).flat();
     writeFileSync(file, lines.map((line) => `${JSON.stringify(line)}\n`).join(''), { mode: 0o600 });
     await appendRunLine(file, startOf('1000'));
     const runs = await readRuns(file);
-    expect(runs).toHaveLength(500);
-    expect(runs[0]!.start.run).toBe('501');
+    expect(runs).toHaveLength(501);
+    expect(runs.slice(0, 2).map(({ start }) => start.run)).toEqual(['7', '501']);
     expect(runs.at(-1)).toEqual({ start: startOf('1000'), end: undefined });
   });
 });
