@@ -125,7 +125,7 @@ export const JOB_KEYS = {
     ),
     0,
   ),
-  'max-age': v.optional(parsed((age) => parseDuration('max-age', age, { maxMs: TEN_YEARS_MS }))),
+  'overdue-after': v.optional(parsed((age) => parseDuration('overdue-after', age, { maxMs: TEN_YEARS_MS }))),
   'textfile': v.optional(localPath),
 };
 

@@ -46,8 +46,8 @@ export function jobStatusOf(
       // oxlint-disable-next-line no-await-in-loop -- few files, and small ones
       const runs = await runsOfJob(stateHome, job);
       if (runs.length === 0 && !file.names.includes(job)) throw unknownJob(file, job);
-      const maxAgeMs = file.jobs.find(({ name }) => name === job)?.maxAgeMs;
-      all.push({ job, runs, ...judge(job, runs, { maxAgeMs, nowMs: Date.now() }) });
+      const overdueAfterMs = file.jobs.find(({ name }) => name === job)?.overdueAfterMs;
+      all.push({ job, runs, ...judge(job, runs, { overdueAfterMs, nowMs: Date.now() }) });
     }
     const exitCode = worstOf(all.map((each) => each.exitCode as ExitCode));
     if (json) {
@@ -62,12 +62,12 @@ export function jobStatusOf(
 export function judge(
   job: string,
   runs: readonly Run[],
-  { maxAgeMs, nowMs }: { readonly maxAgeMs: number | undefined; readonly nowMs: number },
+  { overdueAfterMs, nowMs }: { readonly overdueAfterMs: number | undefined; readonly nowMs: number },
 ): Verdict {
   const last = runs.at(-1);
   const endedAt = lastSuccess(runs)?.end?.endedAt;
   const ageMs = typeof endedAt === 'string' ? Math.max(0, nowMs - Date.parse(endedAt)) : undefined;
-  const isOverdue = maxAgeMs !== undefined && (ageMs === undefined || ageMs > maxAgeMs);
+  const isOverdue = overdueAfterMs !== undefined && (ageMs === undefined || ageMs > overdueAfterMs);
   const run = ['cairn', 'job', 'run', job];
   if (last === undefined)
     return { state: 'never', exitCode: isOverdue ? EXIT.jobOverdue : EXIT.done, ageMs, next: run };

@@ -28,7 +28,7 @@ export interface Job {
   /** The monitor that is told of each run; its URL may be a secret. */
   readonly ping: URL | undefined;
   /** How old the last success may be; undefined: of any age. */
-  readonly maxAgeMs: number | undefined;
+  readonly overdueAfterMs: number | undefined;
   /** The directory for a file with metrics. */
   readonly textfile: string | undefined;
 }

@@ -124,7 +124,7 @@ async function readJob(
     onFailure: values['on-failure'],
     partialIsOkUpTo: values['partial-is-ok-up-to'],
     ping,
-    maxAgeMs: values['max-age'],
+    overdueAfterMs: values['overdue-after'],
     textfile: values.textfile,
   };
 }

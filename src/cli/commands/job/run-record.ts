@@ -20,6 +20,7 @@ export const TransferNumbers = v.object({
   durationMs: count,
   digest: v.nullable(v.string()),
   excluded: count,
+  unselected: count,
 }) satisfies v.GenericSchema<unknown, TransferSummary>;
 
 const LeftOut = v.object({ path: v.string(), code: v.string(), message: v.string() });

@@ -7,8 +7,8 @@ import { CairnError } from '../../../base/errors.ts';
 import { declarationOf, GROUPS, type Declared } from '../../options/option.ts';
 import { atHome } from './job-keys.ts';
 
-/** Chosen by a job itself, or for one run; by max-age a job says how old its last success may be. */
-const NOT_OF_A_JOB: ReadonlySet<string> = new Set(['--from-command', '--dry-run', '--max-age']);
+/** Chosen by a job itself, or for one run. */
+const NOT_OF_A_JOB: ReadonlySet<string> = new Set(['--from-command', '--dry-run']);
 
 /** One key. */
 export interface TransferKey {

@@ -17,8 +17,8 @@ function run(hoursAgo: number, end?: Partial<RunEnd>): Run {
 }
 
 const judged = (runs: readonly Run[], maxAgeHours?: number) => {
-  const maxAgeMs = maxAgeHours === undefined ? undefined : maxAgeHours * HOUR_MS;
-  const { state, exitCode, next } = judge('home', runs, { maxAgeMs, nowMs: NOW_MS });
+  const overdueAfterMs = maxAgeHours === undefined ? undefined : maxAgeHours * HOUR_MS;
+  const { state, exitCode, next } = judge('home', runs, { overdueAfterMs, nowMs: NOW_MS });
   return [state, exitCode, next?.slice(2).join(' ')];
 };
 const FAILED = { state: 'failed', exitCode: 6, code: 'forbidden' } as const;
@@ -44,7 +44,7 @@ describe('the status of a job', () => {
 
   it('tells at a glance what ran, how much was new, and what to do; so does the history', async () => {
     const scene = await jobScene();
-    const text = ['[job.home]', 'source = "SOURCE"', 'to = "URL/home"', 'max-age = "26h"'];
+    const text = ['[job.home]', 'source = "SOURCE"', 'to = "URL/home"', 'overdue-after = "26h"'];
     scene.writeJobs(...text, '[job.db]', 'command = ["false"]', 'to = "URL/db"');
     const before = await scene.job(['status']);
     expect(before.exitCode).toBe(13);

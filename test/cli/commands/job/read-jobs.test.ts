@@ -1,5 +1,6 @@
 import { homedir } from 'node:os';
 import { describe, expect, it } from 'vitest';
+import { END_KEYS, JOB_KEYS } from '../../../../src/cli/commands/job/job-keys.ts';
 import { readJobs } from '../../../../src/cli/commands/job/read-jobs.ts';
 import { transferKeys } from '../../../../src/cli/commands/job/transfer-keys.ts';
 import { createProgram } from '../../../../src/cli/program.ts';
@@ -135,8 +136,8 @@ const MISTAKES: readonly (readonly [what: string, text: string, mistake: string]
   ],
   [
     'an age that is none',
-    jobWith('max-age = "soon"'),
-    '4:11: max-age takes a duration, not "soon"; for example: max-age 5m (or 250ms, 30s, 1h30m, 7d)',
+    jobWith('overdue-after = "soon"'),
+    '4:17: overdue-after takes a duration, not "soon"; for example: overdue-after 5m (or 250ms, 30s, 1h30m, 7d)',
   ],
   [
     'a monitor that is a text',
@@ -258,5 +259,23 @@ describe('a job', () => {
       const expected = names.filter((name) => !own.includes(name));
       expect([...transferKeys(program, direction).keys()]).toEqual(expected);
     }
+  });
+
+  it('has no key of its own that is also an option', () => {
+    const own = [...Object.keys(JOB_KEYS), ...END_KEYS, 'ping'];
+    for (const direction of ['push', 'pull'] as const)
+      expect(own.filter((key) => transferKeys(program, direction).has(key))).toEqual([]);
+  });
+
+  it('selects entries by rules in the order in which they stand', async () => {
+    const text = jobWith('exclude-caches = true', 'include = "keep.log"', 'exclude = ["*.log", "-x"]');
+    const { jobs, mistakes } = await read(text);
+    expect(mistakes).toEqual([]);
+    expect(jobs[0]?.options).toEqual([
+      '--exclude-caches',
+      '--include=keep.log',
+      '--exclude=*.log',
+      '--exclude=-x',
+    ]);
   });
 });
