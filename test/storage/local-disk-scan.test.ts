@@ -7,6 +7,7 @@ import { openDirectory } from '../../src/base/directory.ts';
 import type { StatAt } from '../../src/base/file-stat.ts';
 import { loadNative } from '../../src/base/native.ts';
 import { comparePaths } from '../../src/base/safe-path.ts';
+import type { ScanFilter } from '../../src/storage/disk/tree/scan-filter.ts';
 import { scanTree } from '../../src/storage/disk/tree/scan.ts';
 import { scanAll } from '../suites/expected-tree.ts';
 import { codeOf, collect } from '../suites/staged-transfer.ts';
@@ -50,6 +51,88 @@ describe('scanning a local disk', () => {
     expect(await codeOf(() => scanAll(store, '.cairn/staging'))).toBe('path-reserved');
     expect(await codeOf(() => collect(store.read('fifo', { from: 0, to: 1 })))).toBe('source-unreadable');
     expect(await codeOf(() => store.lookup(['fifo']))).toBe('storage-unsupported');
+  });
+
+  it('leaves out state of cairn without a word, wherever it is', async () => {
+    const place = diskPlace();
+    mkdirSync(join(place.root, 'copy/.cairn/staging/x'), { recursive: true });
+    mkdirSync(join(place.root, 'served/.cairn/sessions'), { recursive: true });
+    mkdirSync(join(place.root, 'own/.cairn/notes'), { recursive: true });
+    const { found, notices } = await scanAll(await place.open(), '');
+    expect(found.map(({ entry }) => entry.path)).toEqual(['', 'copy', 'own', 'served']);
+    expect(notices.map(({ path }) => path)).toEqual(['own/.cairn']);
+  });
+
+  describe('with a filter', () => {
+    const scanWith = async (
+      root: string,
+      filter: ScanFilter,
+    ): Promise<{ paths: string[]; notices: string[] }> => {
+      const notices: string[] = [];
+      const paths: string[] = [];
+      const directory = openDirectory(root);
+      const onNotice = ({ path }: { path: string }): void => void notices.push(path);
+      for await (const batch of scanTree(directory, '', { onNotice, filter }))
+        paths.push(...batch.map(({ entry }) => entry.path));
+      directory.close();
+      return { paths, notices };
+    };
+
+    it('neither enters nor looks into a directory that is not selected, and names nothing of it', async () => {
+      const { root } = diskPlace();
+      mkdirSync(join(root, 'out/deep'), { recursive: true });
+      mkdirSync(join(root, 'own/.cairn'), { recursive: true });
+      execFileSync('mkfifo', [join(root, 'pipe')]);
+      writeFileSync(join(root, 'in'), 'x');
+      const asked: string[] = [];
+      const entered: string[] = [];
+      const selects: ScanFilter['selects'] = ({ path, type }) => {
+        asked.push(`${type} ${path}`);
+        return !['out', 'pipe', 'own/.cairn'].includes(path);
+      };
+      const namesIn: ScanFilter['namesIn'] = ({ path, names }) => {
+        entered.push(path);
+        return names;
+      };
+      const { paths, notices } = await scanWith(root, { selects, namesIn });
+      expect({ paths, notices }).toEqual({ paths: ['', 'in', 'own'], notices: [] });
+      expect(entered).toEqual(['', 'own']);
+      expect(asked).toEqual([
+        'file in',
+        'directory out',
+        'directory own',
+        'directory own/.cairn',
+        'file pipe',
+      ]);
+    });
+
+    it('looks at no other names than those that the filter leaves', async () => {
+      const { root } = diskPlace();
+      for (const name of ['a', 'b', 'c']) writeFileSync(join(root, name), name);
+      const namesIn: ScanFilter['namesIn'] = ({ names, read }) =>
+        names.filter((name) => Buffer.from(read(name, 9)).toString() !== 'b');
+      const { paths } = await scanWith(root, { selects: undefined, namesIn });
+      expect(paths).toEqual(['', 'a', 'c']);
+    });
+
+    it('reads no link, no directory and no pipe for a filter', async () => {
+      const { root } = diskPlace();
+      mkdirSync(join(root, 'directory'));
+      execFileSync('mkfifo', [join(root, 'pipe')]);
+      symlinkSync('/etc/hostname', join(root, 'link'));
+      const failed: string[] = [];
+      const namesIn: ScanFilter['namesIn'] = ({ names, read }) => {
+        for (const name of names)
+          try {
+            read(name, 1);
+          } catch {
+            failed.push(name);
+          }
+        return [];
+      };
+      await scanWith(root, { selects: undefined, namesIn });
+      expect(failed).toEqual(['directory', 'link', 'pipe']);
+    });
   });
 
   it('keeps an unreadable directory as an entry and says that its content is missing', async () => {

@@ -240,7 +240,9 @@ async function keep(
   await folder.clear();
   await folder.saveDocument('manifest', encodeTree(manifest, scanned.notices));
   await folder.saveDocument('identities', encodeStrings(scanned.identities));
-  await saveRecord(task, session, { direction: 'push', manifest, plan, landing: null });
+  const { ruleFiles } = scanned;
+  const rules = ruleFiles && { ruleFiles: { ...ruleFiles, paths: [...ruleFiles.paths] } };
+  await saveRecord(task, session, { direction: 'push', manifest, plan, landing: null, ...rules });
   return openPushJournal(folder, manifest);
 }
 

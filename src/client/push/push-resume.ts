@@ -3,6 +3,7 @@ import { CairnError } from '../../base/errors.ts';
 import type { CheckpointLog } from '../../checkpoint/checkpoint-log.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
 import type { StringList } from '../../manifest/string-table.ts';
+import { giveUpSession } from '../session/give-up.ts';
 import { getCheckpoint } from '../session/session-calls.ts';
 import type { SessionClient } from '../session/session-client.ts';
 import { unlessGone } from '../session/session-gone.ts';
@@ -13,6 +14,7 @@ import { isUnrepeatable, type PassResult } from '../transfer/pass-result.ts';
 import { softened } from '../transfer/transfer-context.ts';
 import { openPushJournal, type PushTask } from './push-fresh.ts';
 import { runPushPass, type PushPassOptions } from './push-pass.ts';
+import { haveRulesChanged } from './rule-files.ts';
 import type { EarlierState } from './server-chunks.ts';
 
 /**
@@ -25,6 +27,10 @@ export async function resumedPass(task: PushTask): Promise<PassResult | undefine
   const { folder } = task;
   const { record } = folder;
   if (record === undefined || (await giveUpIfUnlike(task, () => folder.clear()))) return undefined;
+  if (await isUnderOtherRules(task, record)) {
+    await giveUpSession(task.context, record.session);
+    return startOver(task, OTHER_RULES);
+  }
   const kept = await loadKept(task, record);
   if (kept === undefined)
     return startOver(task, 'the checkpoint of an earlier run is damaged; this run starts over');
@@ -46,9 +52,16 @@ export async function resumedPass(task: PushTask): Promise<PassResult | undefine
 }
 
 const GONE = 'the server no longer has the unfinished transfer; this run starts over';
+const OTHER_RULES =
+  'the .cairnignore files in the source have changed since the unfinished transfer began; this run starts over';
 const PLAN_LOST = 'the server has lost the plan of the unfinished transfer; this run starts over';
 const PUBLISHED =
   'another client has finished the unfinished transfer; this run pushes what has changed since';
+
+/** What rules leave out now must not arrive any more. */
+async function isUnderOtherRules({ source }: PushTask, { ruleFiles }: TransferRecord): Promise<boolean> {
+  return ruleFiles !== undefined && haveRulesChanged(ruleFiles, (path) => source.locate(path));
+}
 
 /** What the server says of an earlier run. */
 interface Resumed {

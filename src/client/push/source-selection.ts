@@ -5,6 +5,7 @@ import type { EntryType } from '../../manifest/entry.ts';
 import { IGNORE_FILE, type Candidate, type Selector, type Unselected } from '../../manifest/selection.ts';
 import type { OpenedDirectory, ScanFilter } from '../../storage/disk/tree/scan-filter.ts';
 import type { Notice } from '../../wire/tree-stream.ts';
+import { MAX_RULE_FILE_BYTES } from './rule-files.ts';
 import { missingListed } from '../transfer/missing-listed.ts';
 
 /** Takes an entry that a selection leaves out. */
@@ -16,14 +17,14 @@ export interface SourceSelection {
   filterOf(prefix: string, name: string): ScanFilter;
   /** Entries that were left out; what a list does not name is not counted. */
   readonly unselected: number;
+  /** The text of each file with rules that was read, by its path in the manifest. */
+  readonly ruleFiles: ReadonlyMap<string, string>;
   /** What is listed and was not found, once everything was scanned. */
   missing(): Notice[];
 }
 
 /** The file that marks a directory as a cache, and how it begins: https://bford.info/cachedir/. */
 const CACHE_TAG = { name: 'CACHEDIR.TAG', signature: 'Signature: 8a477f597d28d172789f06886806bc55' } as const;
-/** A longer file is no list of rules that a person keeps. */
-const MAX_IGNORE_FILE_BYTES = 1024 * 1024;
 
 /** Prepares the selection of one scan; `onNotice` is told of files with rules that cannot be read. */
 export function createSourceSelection(
@@ -45,8 +46,10 @@ export function createSourceSelection(
     if (reason !== undefined) leaveOut(found.path, found.type, reason);
     return reason === undefined;
   };
-  const visit = createVisit(selector, leaveOut, onNotice);
+  const ruleFiles = new Map<string, string>();
+  const visit = createVisit(selector, { leaveOut, onNotice, ruleFiles });
   return {
+    ruleFiles,
     filterOf: (prefix, name) => {
       let ownDevice: bigint | undefined;
       const ask = (found: Candidate): boolean =>
@@ -71,11 +74,14 @@ export function createSourceSelection(
 /** Looks at a directory for what closes it or adds rules, and answers which names in it are looked at. */
 type Visit = (path: string, directory: OpenedDirectory, ownDevice: bigint) => readonly string[];
 
-function createVisit(
-  selector: Selector,
-  leaveOut: UnselectedSink,
-  onNotice: (notice: Notice) => void,
-): Visit {
+/** Where it puts what it finds. */
+interface Findings {
+  readonly leaveOut: UnselectedSink;
+  readonly onNotice: (notice: Notice) => void;
+  readonly ruleFiles: Map<string, string>;
+}
+
+function createVisit(selector: Selector, { leaveOut, onNotice, ruleFiles }: Findings): Visit {
   const { listed, readsIgnoreFiles, excludesCaches, staysOnFileSystem } = selector.selection;
   const close = (path: string, why: 'cache' | 'other-file-system', kept?: string): readonly string[] => {
     selector.closeDirectory(path, why, kept);
@@ -89,7 +95,9 @@ function createVisit(
       return close(path, 'cache', CACHE_TAG.name);
     if (readsIgnoreFiles && names.includes(IGNORE_FILE)) {
       try {
-        selector.addIgnoreFile(path, readRules(directory));
+        const text = readRules(directory);
+        ruleFiles.set(joinPath(path, IGNORE_FILE), text);
+        selector.addIgnoreFile(path, text);
       } catch (error) {
         onNotice(unreadRules(joinPath(path, IGNORE_FILE), error));
       }
@@ -100,9 +108,8 @@ function createVisit(
 
 /** @throws system errors, CairnError for what is no list of rules */
 function readRules(directory: OpenedDirectory): string {
-  const bytes = directory.read(IGNORE_FILE, MAX_IGNORE_FILE_BYTES + 1);
-  if (bytes.byteLength > MAX_IGNORE_FILE_BYTES)
-    throw new CairnError('source-unsupported', 'it is over 1 MiB');
+  const bytes = directory.read(IGNORE_FILE, MAX_RULE_FILE_BYTES + 1);
+  if (bytes.byteLength > MAX_RULE_FILE_BYTES) throw new CairnError('source-unsupported', 'it is over 1 MiB');
   return Buffer.from(bytes).toString();
 }
 

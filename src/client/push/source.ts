@@ -4,7 +4,7 @@ import { comparePaths, joinPath, printable } from '../../base/safe-path.ts';
 import { EntryTable, type EntryList } from '../../manifest/entry-table.ts';
 import { StringTable, type StringList } from '../../manifest/string-table.ts';
 import type { Notice } from '../../wire/tree-stream.ts';
-import type { ReadableStore } from '../../storage/content-store.ts';
+import type { ReadableLocalStore } from '../../storage/disk/local-disk.ts';
 import type { TransferOptions } from '../api/options.ts';
 import { portableMode, type Entry } from '../../manifest/entry.ts';
 import { createLinkFinder } from '../../manifest/hard-links.ts';
@@ -13,6 +13,7 @@ import type { ModeChange } from '../../manifest/modes.ts';
 import { createSelector, SELECT_ALL, type Selector } from '../../manifest/selection.ts';
 import { createEarlyReads, type EarlyReads } from './early-reads.ts';
 import { ownDirectories, type DirectoryIdentity } from './own-directories.ts';
+import { ruleFilesOf, type RuleFiles } from './rule-files.ts';
 import { createSourceSelection, type SourceSelection, type UnselectedSink } from './source-selection.ts';
 import { listOfFile } from '../transfer/missing-listed.ts';
 import { isGone, openRoot, refuseTwins, type SourceRoot, type SourceStore } from './source-roots.ts';
@@ -22,7 +23,7 @@ export interface LocalSource {
   /** Name of a source that is one file or symbolic link; undefined for anything else. */
   readonly fileName: string | undefined;
   /** Where the bytes of a path of the manifest are. */
-  locate(path: string): { readonly store: ReadableStore; readonly path: string };
+  locate(path: string): { readonly store: ReadableLocalStore; readonly path: string };
   /** The bytes of a path that were read when the last scan found it; undefined for all but a few. */
   readEarly(path: string): Uint8Array | undefined;
   /**
@@ -58,6 +59,8 @@ export interface ScannedSource {
   readonly identities: StringList;
   /** What had to be left out. */
   readonly notices: Notice[];
+  /** The files with rules in the sources; undefined where they do not count. */
+  readonly ruleFiles: RuleFiles | undefined;
   /** Decides about other paths as the scan did. */
   readonly selector: Selector;
   /** How many entries the selection left out; a directory counts once. */
@@ -196,7 +199,10 @@ async function scanAll(roots: readonly SourceRoot[], options: ScanOptions): Prom
     const message = notice?.message ?? 'the source is no longer there';
     throw new CairnError(code, message);
   }
-  return { ...found, selector, unselected: selection.unselected };
+  const tops = roots.filter(({ base }) => base === '').map(({ prefix }) => prefix);
+  const counts = selector.selection.readsIgnoreFiles;
+  const ruleFiles = counts ? ruleFilesOf(selection.ruleFiles, tops) : undefined;
+  return { ...found, selector, unselected: selection.unselected, ruleFiles };
 }
 
 async function scanRoot(

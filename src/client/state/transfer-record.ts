@@ -40,6 +40,8 @@ export const TransferRecord = v.object({
   landing: v.nullable(v.object({ root: v.string(), target: v.string(), isNew: v.optional(v.boolean()) })),
   /** Id of the staging area of a pull. Missing in older records, for which the path of the state home tells it. */
   stagingId: v.optional(v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/))),
+  /** Of a push: the files with rules in its sources, as its scan read them. Older records do not tell. */
+  ruleFiles: v.optional(v.object({ paths: v.array(v.string()), digest: v.string() })),
   /** `agreed`: both sides agreed on the digest of a pull, and only publishing is left. */
   phase: v.picklist(['transferring', 'agreed']),
   agreed: v.nullable(v.object({ digest: v.string(), excluded: v.array(bytes) })),
@@ -58,6 +60,7 @@ export interface NewRecord {
   readonly bytesTotal: number;
   readonly bytesSkipped: number;
   readonly landing: TransferRecord['landing'];
+  readonly ruleFiles?: TransferRecord['ruleFiles'];
 }
 
 /** The record of a transfer that begins now. */

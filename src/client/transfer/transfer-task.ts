@@ -49,7 +49,7 @@ export function tellingOfCheckpoint(
 export function saveRecord(
   { folder, options, local }: TransferTask,
   { grant: session }: SessionClient,
-  agreed: Pick<NewRecord, 'direction' | 'manifest' | 'plan' | 'landing'>,
+  agreed: Pick<NewRecord, 'direction' | 'manifest' | 'plan' | 'landing' | 'ruleFiles'>,
 ): Promise<void> {
   const { manifest, plan } = agreed;
   const bytesTotal = layoutOf(manifest, plan).bytesTotal ?? 0;

@@ -10,11 +10,15 @@ const MARKS = ['staging', 'lock', 'sessions', 'token', 'tokens.json', 'session-k
 
 /**
  * Whether the file with the reserved name in a directory is cairn's own, and no part of the user's tree. An
- * unreadable folder does not count as cairn's.
+ * unreadable folder does not count as cairn's, and an empty one does with `mayBeEmpty`.
  *
  * @throws system errors, and CairnError for a directory that is gone or for too many open files
  */
-export function isOwnState(parent: Directory, name: string): boolean {
+export function isOwnState(
+  parent: Directory,
+  name: string,
+  { mayBeEmpty }: { readonly mayBeEmpty: boolean },
+): boolean {
   const stat = parent.look(name, undefined);
   if (stat === undefined) return true;
   if (kindOf(stat) !== 'directory') return false;
@@ -22,7 +26,7 @@ export function isOwnState(parent: Directory, name: string): boolean {
   try {
     directory = parent.openChild(name, { isReserved: true });
     const { names, notUtf8 } = listNames(directory);
-    return names.length + notUtf8.length === 0 || names.some((own) => isMark(own));
+    return (mayBeEmpty && names.length + notUtf8.length === 0) || names.some((own) => isMark(own));
   } catch (error) {
     // Only cairn makes names with a user's number.
     if (error instanceof CairnError && error.code === 'storage-denied') return name !== RESERVED_NAME;

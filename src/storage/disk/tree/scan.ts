@@ -150,12 +150,15 @@ class TreeScan {
     let directory: Directory;
     try {
       directory = this.#cursor.enter(joinPath(this.#base, level.path));
-      // The store's own state at the top does not belong to its content.
-      if (isReservedName(storePath) && isOwnState(directory, name)) return;
+      // State of cairn does not belong to a tree; an empty folder of that name is such only at the top.
+      if (isReservedName(name) && isOwnState(directory, name, { mayBeEmpty: name === storePath })) return;
       checkRelativePath(storePath);
     } catch (error) {
       const isOfPath = error instanceof CairnError && PATH_CODES.has(error.code);
-      return isOfPath ? this.#notice(error.code, path, error.message) : this.#noticeOf(error, path);
+      if (!isOfPath) return this.#noticeOf(error, path);
+      if (this.#selects(path, 'directory', { size: 0n, mtimeNs: 0n }))
+        this.#notice(error.code, path, error.message);
+      return;
     }
     this.#visit(directory, name, path);
   }
