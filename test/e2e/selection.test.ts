@@ -356,6 +356,61 @@ function writeRules(text: string): string {
   return file;
 }
 
+/** Pushes the source slowly, with these options, and stops that once some of it has crossed. */
+async function interruptedPush({ source, url, environment }: Scene, ...options: string[]): Promise<string[]> {
+  const words = ['push', '--json', '--chunk-size', '64K', '--sync', 'always', ...options];
+  const run = startCairn([...words, '--bwlimit', '100K', source, url], environment);
+  await untilLine(run, ({ bytesDone }) => typeof bytesDone === 'number' && bytesDone > 150_000);
+  run.child.kill('SIGINT');
+  expect(await run.result).toMatchObject({ exitCode: 130 });
+  return [...words, source, url];
+}
+
+test.each([
+  ['changes', '*.o\nsecret\n', 'sub/.cairnignore'],
+  ['comes at the top', 'secret\n', '.cairnignore'],
+])(
+  'a push starts over where a .cairnignore %s meanwhile, so that nothing it names arrives',
+  async (_what, rules, at) => {
+    const scene = await openScene((source) => {
+      writeRandomFile(path.join(source, 'sub/a'), 1_500_000);
+      writeRandomFile(path.join(source, 'sub/secret'), 200_000);
+      write(source, 'sub/.cairnignore', '*.o\n');
+    });
+    const words = await interruptedPush(scene);
+    write(scene.source, at, rules);
+    const result = await cairn(words, scene.environment);
+    expect(result, result.stderr).toMatchObject({ exitCode: 0, last: { unselected: 1, bytesResumed: 0 } });
+    expect(result.stderr).toContain('the .cairnignore files in the source have changed');
+    expect(pathsIn(path.join(scene.server.root, 'tree'))).not.toContain('sub/secret');
+  },
+);
+
+test('a push goes on where its .cairnignore is as it was, and resume leaves a list of standard input alone', async () => {
+  const scene = await openScene((source) => {
+    writeRandomFile(path.join(source, 'a'), 1_500_000);
+    write(source, '.cairnignore', '*.o\n');
+  });
+  const words = await interruptedPush(
+    { ...scene, environment: { ...scene.environment, stdin: [Buffer.from('a\n')] } },
+    '--files-from',
+    '-',
+  );
+  const resumed = await cairn(['transfers', 'resume', '--json'], scene.environment);
+  expect(resumed, resumed.stderr).toMatchObject({ exitCode: 3 });
+  expect(resumed.stderr).toContain('its list came from standard input');
+  const again = await cairn(words, { ...scene.environment, stdin: [Buffer.from('./a')] });
+  expect(again, again.stderr).toMatchObject({ exitCode: 0 });
+  expect(again.last['bytesResumed']).toBeGreaterThan(0);
+  expect(pathsIn(path.join(scene.server.root, 'tree'))).toEqual(['a']);
+});
+
+test('the environment gives rules, too, before those of the command line', async () => {
+  const { push } = await openScene(writeProject);
+  const result = await push(['--include', 'keep.o'], { env: { CAIRN_EXCLUDE: '*.o' } });
+  expect(result.arrived, result.stderr).toEqual(without('src/main.o'));
+});
+
 describe('rules in the source', () => {
   const writeTree = (source: string): void => {
     write(source, '.cairnignore', '*.tmp\n/top\n');
