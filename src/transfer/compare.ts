@@ -62,6 +62,7 @@ export async function compareWithTarget(
       const isAsWanted =
         carried.length === 0 ||
         abilities === undefined ||
+        (modes.keepsTarget === true && entry.path === '' && entry.type === 'directory') ||
         localMetadata(entry.metadata, abilities.ids) === (found.entry.metadata ?? '');
       const same = compareEntry(wanted, found.entry, mtimeResolutionNs, isAsWanted);
       if (same === 'candidate') candidates.add(index);

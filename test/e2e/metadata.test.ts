@@ -78,6 +78,19 @@ describe.skipIf(!canKeepMetadata)(
       expect(differences(source, path.join(server.root, 't'))).toBe('');
     });
 
+    it('the served root keeps its owner, whatever comes into it', async () => {
+      const server = await startDiskServer(ALLOWING);
+      const source = writeMetadataTree();
+      chownSync(source, 4242, 4242);
+      const environment = { stateHome: temporaryDirectory(), token: server.token };
+      const push = (): Promise<CliResult> =>
+        cairn(['push', '--json', '--archive', source, `${server.url}/`], environment);
+      expect((await push()).last).toMatchObject({ exitCode: 0, unkept: 0 });
+      expect([statSync(server.root).uid, statSync(path.join(server.root, 'a')).uid]).toEqual([0, 1]);
+      expect((await push()).last).toMatchObject({ exitCode: 0, bytesSent: 0 });
+      expect(statSync(server.root).uid).toBe(0);
+    });
+
     it('each kind comes alone', async () => {
       const server = await startDiskServer(ALLOWING);
       const { push } = clientOf(server);

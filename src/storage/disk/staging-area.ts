@@ -71,7 +71,8 @@ export class LocalStagingArea implements StagingArea {
       const { allowedMetadata: allowed = carried } = transfer;
       const isSparse = allowed.includes('sparse');
       const ids = localIds(native);
-      const metadata = createMetadataSetter({ carried, allowed, native, ids });
+      const { keepsTarget = false } = transfer.modes ?? {};
+      const metadata = createMetadataSetter({ carried, allowed, native, ids, keepsTarget });
       const place = {
         root,
         id: this.#id,

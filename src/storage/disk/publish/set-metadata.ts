@@ -37,6 +37,8 @@ export interface SetterOptions {
   readonly allowed: readonly MetadataKind[];
   readonly native: Native | undefined;
   readonly ids: LocalIds;
+  /** Whether the target itself keeps its metadata, as it keeps its mode. */
+  readonly keepsTarget: boolean;
 }
 
 /** Reasons why a file system or its rules do not take something; ENOSPC also means that one file has no room for more. */
@@ -47,7 +49,7 @@ const KEEP = -1;
 
 /** Makes the setter of one transfer; undefined where its manifest carries nothing to set. */
 export function createMetadataSetter(options: SetterOptions): MetadataSetter | undefined {
-  const { carried, allowed, native, ids } = options;
+  const { carried, allowed, native, ids, keepsTarget } = options;
   if (carried.length === 0) return undefined;
   const unkept = new UnkeptMetadata();
   const local = (entry: Entry): EntryMetadata => parseMetadata(localMetadata(entry.metadata, ids));
@@ -55,6 +57,7 @@ export function createMetadataSetter(options: SetterOptions): MetadataSetter | u
     unkept,
     mayOwn: (entry, uid) => local(entry).uid === uid,
     set: (entryIndex, entry, file) => {
+      if (keepsTarget && isTarget(entry)) return;
       const metadata = local(entry);
       const attempt = (kind: MetadataKind, isWanted: boolean, work: () => void): boolean => {
         if (!carried.includes(kind)) return true;
@@ -79,6 +82,11 @@ export function createMetadataSetter(options: SetterOptions): MetadataSetter | u
       });
     },
   };
+}
+
+/** Whether an entry is the directory that the transfer goes into. */
+function isTarget({ path, type }: Entry): boolean {
+  return path === '' && type === 'directory';
 }
 
 function changeOwner(file: XattrFile, { type }: Entry, uid: number, gid: number): void {
