@@ -1,10 +1,10 @@
 /** Owners, groups, attributes, lists, hard links and holes, over the real command line; rsync judges. */
-import { chownSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chownSync, linkSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { cairn, type CliResult } from '../support/cli.ts';
 import { canKeepMetadata, differences, setXattr, writeMetadataTree } from '../support/metadata-tree.ts';
-import { STRANGER } from '../support/requirements.ts';
+import { canMount, mountTmpfs, STRANGER } from '../support/requirements.ts';
 import { startDiskServer, type DiskServer } from '../support/servers.ts';
 import { temporaryDirectory } from '../support/trees.ts';
 
@@ -90,6 +90,29 @@ describe.skipIf(!canKeepMetadata)(
       expect((await push()).last).toMatchObject({ exitCode: 0, bytesSent: 0 });
       expect(statSync(server.root).uid).toBe(0);
     });
+
+    it.skipIf(!canMount)(
+      'a hard link that would leave its file system becomes a copy, which is named',
+      async () => {
+        const server = await startDiskServer(ALLOWING);
+        const source = temporaryDirectory();
+        mkdirSync(path.join(source, 'mount'));
+        writeFileSync(path.join(source, 'a'), 'content');
+        chownSync(path.join(source, 'a'), 3, 4);
+        writeFileSync(path.join(source, 'mount/b'), 'other');
+        linkSync(path.join(source, 'a'), path.join(source, 'mount/a'));
+        linkSync(path.join(source, 'mount/b'), path.join(source, 'mount/c'));
+        const there = path.join(server.root, 't');
+        mountTmpfs(path.join(there, 'mount'), 1024 * 1024);
+        const pushed = await clientOf(server).push(source, '--archive');
+        expect(pushed.last, pushed.stderr).toMatchObject({ exitCode: 0, unkept: 1 });
+        expect(pushed.stderr).toContain('hard links are not kept (1 entries, the first is "mount/a")');
+        const copy = statSync(path.join(there, 'mount/a'));
+        expect([copy.uid, copy.gid, copy.nlink, copy.size]).toEqual([3, 4, 1, 7]);
+        expect(statSync(path.join(there, 'mount/c')).nlink).toBe(2);
+        expect(readdirSync(path.join(there, 'mount')).toSorted()).toEqual(['a', 'b', 'c']);
+      },
+    );
 
     it('each kind comes alone', async () => {
       const server = await startDiskServer(ALLOWING);

@@ -70,21 +70,40 @@ async function publishLink(
     if (there?.ino === first.stat.ino && there.dev === first.stat.dev) return;
     const beside = { directory: to.directory, name: `.cairn-${publication.id}-${index}.tmp` };
     for (const from of [staged, beside]) {
-      if (!linkTo(first, from)) continue;
-      await putInto(
-        publication,
-        { entryIndex: index, entry, stagedName: from.name, fd: undefined },
-        from,
-        to,
-      );
-      if (from === beside) removeLeftover(from.directory.at(from.name));
-      return;
+      if (await isLinked(publication, { first, from, to }, { entryIndex: index, entry })) return;
     }
     publication.metadata?.unkept.note('hard-links', index, noLinks(path));
     await placeCopy(publication, first, { index, firstIndex, path });
   } finally {
     first.directory.close();
   }
+}
+
+/** The file, the place where its further name is made first, and that of the name. */
+interface LinkPlaces {
+  readonly first: FoundFile;
+  readonly from: FinalPlace;
+  readonly to: FinalPlace;
+}
+
+/** Links a file by way of one place; false where that place is on another file system than the file or its new name. */
+async function isLinked(
+  publication: Publication,
+  { first, from, to }: LinkPlaces,
+  { entryIndex, entry }: { readonly entryIndex: number; readonly entry: Entry },
+): Promise<boolean> {
+  if (!linkTo(first, from)) return false;
+  const path = from.directory.at(from.name);
+  try {
+    await putInto(publication, { entryIndex, entry, stagedName: from.name, fd: undefined }, from, to);
+  } catch (error) {
+    removeLeftover(path);
+    if (systemCodeOf(error) === 'EXDEV') return false;
+    throw error;
+  }
+  // Where a name was added, and not moved, the staged one is still there; staging is removed with all in it.
+  if (from.directory !== publication.folder) removeLeftover(path);
+  return true;
 }
 
 /** The index of the file that is to have a further name. @throws CairnError `not-found` where it is not in its place */
