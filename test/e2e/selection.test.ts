@@ -567,6 +567,23 @@ test('several sources are selected under their names, and one file by its own', 
   expect(existsSync(path.join(server.root, 'file'))).toBe(false);
 });
 
+test.each(['pull', 'ls'])(
+  'a %s refuses --include without a rule that leaves something out',
+  async (command) => {
+    const environment = { stateHome: temporaryDirectory() };
+    const words = [
+      command,
+      '--include',
+      '*.jpg',
+      'http://127.0.0.1:1/x',
+      ...(command === 'pull' ? ['out'] : []),
+    ];
+    const result = await cairn(words, environment);
+    expect(result.exitCode, result.stderr).toBe(2);
+    expect(result.stderr).toContain('--exclude "*" --include "*/" --include "*.jpg"');
+  },
+);
+
 test.each([
   ['a stream', ['--exclude', 'a', '-', 'URL'], 'a stream has no entries to select'],
   ['--exclude with !', ['--exclude', '!a', '.', 'URL'], '--exclude takes a pattern without "!"'],

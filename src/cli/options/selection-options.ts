@@ -134,7 +134,18 @@ export async function selectionOf(values: SelectionValues): Promise<Selection | 
     excludesCaches: excludeCaches,
     staysOnFileSystem: oneFileSystem,
   };
+  refuseIncludesAlone(values, selection);
   return selectionId(selection) === selectionId(SELECT_ALL) ? undefined : selection;
+}
+
+/** Where no file of the tree has rules, "only these" was meant, and everything would be taken. @throws CairnError `usage` */
+function refuseIncludesAlone({ ignoreFiles = false }: SelectionValues, { rules }: Selection): void {
+  const areAlone = rules.length > 0 && rules.every(({ pattern }) => pattern.startsWith('!'));
+  if (!areAlone || ignoreFiles) return;
+  throw usage(
+    '--include takes what an earlier rule leaves out, and there is none',
+    `--exclude "*" --include "*/" --include "*.jpg" for these files alone`,
+  );
 }
 
 /** Whether an option was given that selects. */
