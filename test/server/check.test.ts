@@ -113,7 +113,7 @@ describe.each(KINDS)('a check of sessions over %s', (kind) => {
   test('leaves a manifest of a newer cairn alone', async () => {
     const { scene, session } = await interrupted(kind);
     const area = await scene.stores.content.openStaging(session.grant.session);
-    await area.save('manifest', ['["cairn-manifest",2,65536,"xxh64"]\n']);
+    await area.save('manifest', ['["cairn-manifest",3,65536,"xxh64"]\n']);
     expect((await check(scene)).kinds).toEqual(['manifest-newer untouched']);
     expect((await check(scene)).kinds).toEqual(['manifest-newer untouched']);
   });
