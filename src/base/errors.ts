@@ -72,6 +72,8 @@ export const ERROR_TABLE = {
   'already-exists': traits(409, EXIT.usage),
   'symlink-refused': traits(409, EXIT.usage),
   'destination-exists': traits(409, EXIT.denied),
+  'destination-changed': traits(409, EXIT.partial),
+  'too-many-deletions': traits(409, EXIT.partial),
   // manifests
   'manifest-invalid': traits(400, EXIT.integrity),
   'manifest-too-large': traits(413, EXIT.usage),

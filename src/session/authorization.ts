@@ -2,7 +2,7 @@
 import { CairnError } from '../base/errors.ts';
 import { printable } from '../base/safe-path.ts';
 import type { RecordedAuthorization } from './record.ts';
-import type { Scope } from './scopes.ts';
+import { existingOf, mayCompare, type Scope } from './scopes.ts';
 
 /**
  * What a request is allowed. `id` names the authorization for life, `token:…`, `jwt:…`, `grant:…` or `certificate:…`,
@@ -30,6 +30,14 @@ export function checkAllows(
   if (path === undefined || isWithin(path, pathPrefix)) return;
   const where = printable(pathPrefix);
   throw new CairnError('forbidden', `the access token is only for "/${where}" and everything below`);
+}
+
+/**
+ * Whether a push may delete existing entries: it may replace them, and knows which there are. A transfer grant never
+ * may: its holder is somebody without an account.
+ */
+export function mayDelete({ scopes, issuer }: Pick<Authorization, 'scopes' | 'issuer'>): boolean {
+  return issuer === undefined && existingOf(scopes) === 'replaced' && mayCompare(scopes);
 }
 
 /** Whether a safe relative path is another one or lies below it. */

@@ -29,6 +29,8 @@ export interface PassRecord {
   readonly manifestBytes?: number | undefined;
   readonly entries?: number | undefined;
   readonly linkBytes?: number | undefined;
+  /** Of a push that deletes: the list of it, whose bytes and entries `manifestBytes` and `entries` include. */
+  readonly deletions?: { readonly id: string; readonly entries: number; readonly bytes: number } | undefined;
   readonly commit: CommitRecord | null;
 }
 
@@ -48,6 +50,12 @@ export interface CommitRecord {
   readonly unlisted?: number | undefined;
   /** Of a committed push: the metadata that entries did not get. */
   readonly unkept?: readonly UnkeptRecord[] | undefined;
+  /** Id of the list of entries to delete once everything is published. */
+  readonly deletions?: string | undefined;
+  /** Safe relative path of the directory that gets what is replaced or deleted. */
+  readonly backup?: string | undefined;
+  /** Of a committed push: the result for that list. */
+  readonly deleted?: DeletedEntries | undefined;
 }
 
 /** A kind of metadata that some entries did not get: how many, the index of the first, and why that one. */
@@ -56,6 +64,18 @@ export interface UnkeptRecord {
   readonly entries: number;
   readonly first: number;
   readonly code: string;
+}
+
+/** The result for a list of entries to delete. */
+export interface DeletedEntries {
+  /** Entries that are no longer there, and the bytes of the files among them. */
+  readonly entries: number;
+  readonly bytes: number;
+  /** Whether nothing was deleted, because something could not be published. */
+  readonly isSkipped?: boolean | undefined;
+  /** Some of the entries that stayed, each with the code of the reason, and how many more stayed. */
+  readonly kept: readonly { readonly code: string; readonly path: string }[];
+  readonly unlisted: number;
 }
 
 /** Whether a pass brings bytes to the server: then they count for quotas and for room, and a tree is published. */

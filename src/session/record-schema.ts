@@ -93,6 +93,7 @@ const passSchema = v.object({
   manifestBytes: v.optional(count),
   entries: v.optional(count),
   linkBytes: v.optional(count),
+  deletions: v.optional(v.object({ id: v.string(), entries: count, bytes: count })),
   commit: v.nullable(
     v.object({
       digest: v.string(),
@@ -105,6 +106,17 @@ const passSchema = v.object({
       unlisted: v.optional(count),
       unkept: v.optional(
         v.array(v.object({ kind: v.string(), entries: count, first: count, code: v.string() })),
+      ),
+      deletions: v.optional(v.string()),
+      backup: v.optional(v.string()),
+      deleted: v.optional(
+        v.object({
+          entries: count,
+          bytes: count,
+          isSkipped: v.optional(v.boolean()),
+          kept: v.array(v.object({ code: v.string(), path: v.string() })),
+          unlisted: count,
+        }),
       ),
     }),
   ),

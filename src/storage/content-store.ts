@@ -7,6 +7,7 @@
 import type { ChunkDigests } from '../checkpoint/chunk-digests.ts';
 import type { Assembly } from '../manifest/assembly.ts';
 import type { Identity, ScannedEntry } from '../manifest/entry.ts';
+import type { EntryList } from '../manifest/entry-table.ts';
 import type { Layout } from '../manifest/layout.ts';
 import type { Manifest } from '../manifest/manifest.ts';
 import type { MetadataKind } from '../manifest/metadata.ts';
@@ -85,7 +86,7 @@ export interface ContentStore extends EntryLookup {
 export type ReadableStore = Pick<ContentStore, 'scan' | 'lookup' | 'read'>;
 
 /** Documents that a store keeps with a session. */
-export type DocumentName = 'manifest' | 'identities' | 'plan' | 'digests';
+export type DocumentName = 'manifest' | 'identities' | 'plan' | 'digests' | 'deletions';
 
 /** The data that a session keeps in the store until it ends. */
 export interface StagingArea {
@@ -172,6 +173,28 @@ export interface PublishOrder {
   readonly onUnkept?: ((unkept: readonly UnkeptKind[]) => void) | undefined;
   /** How to treat an existing file or link; default `replaced`. */
   readonly existing?: Existing | undefined;
+  /**
+   * A directory that gets every file and link that is replaced or removed, under its path relative to the target, and
+   * under a similar name where that is taken. A safe path relative to the root of the store, or to the directory that the
+   * store was opened with for backups.
+   */
+  readonly backup?: string | undefined;
+  /** What to remove beside; an entry of another type may then replace a directory whose entries are all among it. */
+  readonly removal?: Removal | undefined;
   /** Called now and then with the number of finished entries. */
   readonly onProgress?: (entriesDone: number) => void;
+}
+
+/**
+ * Entries to remove after all others have been published, the deepest first: files and links that are still as they are
+ * listed, and directories that are empty by then. What is not there any more counts as removed. Nothing is removed
+ * where an entry was refused.
+ */
+export interface Removal {
+  /** Relative to the target, in canonical order, never the target itself. */
+  readonly entries: EntryList;
+  /** Called with the index of each entry that stays: it has changed, is not empty, or cannot be removed. */
+  readonly onKept: RefusalSink;
+  /** Called where an entry was refused, so that nothing is removed. */
+  readonly onSkipped: () => void;
 }

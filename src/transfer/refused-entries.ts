@@ -39,6 +39,11 @@ export class RefusedEntries {
     this.#tell = tell;
   }
 
+  /** How many entries are excluded. */
+  get size(): number {
+    return this.#refused.size;
+  }
+
   /** Whether an entry is excluded. */
   has(entryIndex: number): boolean {
     return this.#refused.has(entryIndex);

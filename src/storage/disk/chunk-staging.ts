@@ -31,6 +31,8 @@ export interface StagingPlace {
   readonly root: Directory;
   /** Id of the staging area. */
   readonly id: string;
+  /** The directory for backups, where it is not below the root; borrowed. */
+  readonly backupRoot?: Directory | undefined;
   /** The staging folder. */
   readonly folder: Directory;
   readonly log: CheckpointLog;

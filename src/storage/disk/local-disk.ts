@@ -50,6 +50,8 @@ export interface LocalDiskOptions {
   readonly keepOut?: readonly string[];
   /** Whether the owner of published files must stay able to read them, whatever mode the sender gave them. */
   readonly staysReadable?: boolean;
+  /** An existing directory for backups, outside of the root. */
+  readonly backupRoot?: string | undefined;
   /** Makes one staged file durable; for tests, which let it fail. */
   readonly syncFile?: SyncFile;
 }
@@ -77,6 +79,7 @@ export async function openLocalDisk(root: string, options: LocalDiskOptions = {}
   }
   const context: StagingContext = {
     root: opened,
+    backupRoot: options.backupRoot === undefined ? undefined : openDirectory(options.backupRoot),
     reserved,
     native,
     times: fileTimes(native),
@@ -208,6 +211,7 @@ class LocalDisk implements LocalStore {
     this.#context.open.clear();
     this.#reader.close();
     this.#context.reserved.close();
+    this.#context.backupRoot?.close();
     this.#root.close();
   }
 

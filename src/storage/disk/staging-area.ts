@@ -17,6 +17,8 @@ import { findStagingDirectory, openStagingDirectory, removeStaging } from './sta
 /** The state that the staging areas of one store share. */
 export interface StagingContext {
   readonly root: Directory;
+  /** The directory for backups, where it is not below the root. */
+  readonly backupRoot: Directory | undefined;
   readonly reserved: ReservedPlaces;
   readonly native: Native | undefined;
   readonly times: FileTimes;
@@ -56,7 +58,7 @@ export class LocalStagingArea implements StagingArea {
   }
 
   async openChunks(transfer: IncomingTransfer): Promise<LocalChunkStaging> {
-    const { root, native, times, syncFile, open, modes } = this.#context;
+    const { root, backupRoot, native, times, syncFile, open, modes } = this.#context;
     const modeOf: ModeOf = (entry, foundMode) => modeFor(entry, foundMode, modes, transfer.modes);
     // One opening at a time, and the newer one counts: the older one belongs to a client that has been replaced.
     await this.#closeChunks();
@@ -75,6 +77,7 @@ export class LocalStagingArea implements StagingArea {
       const metadata = createMetadataSetter({ carried, allowed, native, ids, keepsTarget });
       const place = {
         root,
+        backupRoot,
         id: this.#id,
         folder,
         native,

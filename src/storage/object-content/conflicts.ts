@@ -9,8 +9,16 @@ import type { IncomingTransfer, PublishOrder } from '../content-store.ts';
 import type { ObjectStore } from '../objects/object-store.ts';
 import { findEntry, findObstacle, hasChildren } from './entry-objects.ts';
 
+/** Entries of another type in the way. */
+export interface Conflicts {
+  /** Paths of those that give way. */
+  readonly giveWay: readonly string[];
+  /** Indices of entries that replace a directory once the entries in it are removed. */
+  readonly deferred: ReadonlySet<number>;
+}
+
 /**
- * Paths of entries that an entry of another type replaces. Refuses entries that would replace a directory with entries
+ * Finds entries that an entry of another type replaces. Refuses entries that would replace a directory with entries
  * in it, and those below an entry that is no directory.
  */
 export async function findConflicts(
@@ -18,40 +26,49 @@ export async function findConflicts(
   { manifest, target }: IncomingTransfer,
   order: PublishOrder,
   refused: RefusedEntries,
-): Promise<string[]> {
+): Promise<Conflicts> {
   const giveWay: string[] = [];
+  const deferred = new Set<number>();
   const willBe = new Set<string>();
   for (const [index, entry] of numbered(manifest.entries)) {
     if (order.isExcluded(index) || refused.has(index)) continue;
     const path = joinPath(target, entry.path);
     try {
       const obstacle = await obstacleOf(objects, path, willBe);
-      if (obstacle !== undefined) throw conflict('not-directory', 'directory', obstacle);
+      if (obstacle !== undefined) throw conflict('directory', obstacle.entry.type, obstacle.entry.path);
       if (entry.type === 'directory') willBe.add(path);
-      if (await givesWay(objects, entry, path, order)) giveWay.push(path);
+      const place = await placeOf(objects, entry, path, order);
+      if (place === 'gives way') giveWay.push(path);
+      if (place === 'has entries') deferred.add(index);
     } catch (error) {
       refused.refuse(index, error);
     }
   }
-  return giveWay;
+  return { giveWay, deferred };
 }
 
-/** Whether the path has an entry of another type that may be replaced. @throws CairnError where it may not */
-async function givesWay(
+/**
+ * Whether the path has an entry of another type that may be replaced, at once or when the entries in it are removed.
+ *
+ * @throws CairnError where it may not
+ */
+async function placeOf(
   objects: ObjectStore,
   entry: Entry,
   path: string,
-  order: PublishOrder,
-): Promise<boolean> {
+  { existing = 'replaced', forceReplace = false, removal }: PublishOrder,
+): Promise<'is free' | 'gives way' | 'has entries'> {
   const found = await findEntry(objects, path);
   const isDirectory = entry.type === 'directory';
-  if (found === undefined || isDirectory === (found.entry.type === 'directory')) return false;
+  if (found === undefined || isDirectory === (found.entry.type === 'directory')) return 'is free';
   // The existing entry stays; the conflict shows when the entry is put there.
-  if ((order.existing ?? 'replaced') !== 'replaced') return false;
-  if (order.forceReplace === true) return true;
+  if (existing !== 'replaced') return 'is free';
+  const hasEntries = !isDirectory && (await hasChildren(objects, path));
+  if (removal !== undefined) return hasEntries ? 'has entries' : 'gives way';
+  if (forceReplace) return 'gives way';
   if (isDirectory && (await isLinkToDirectory(objects, found.entry))) throw linkInTheWay(path);
-  if (!isDirectory && (await hasChildren(objects, path))) throw conflict('is-directory', entry.type, found);
-  return true;
+  if (hasEntries) throw conflict(entry.type, found.entry.type, path);
+  return 'gives way';
 }
 
 /** The entry above a path that is no directory, unless the transfer replaces it by a directory. */
@@ -75,12 +92,9 @@ function linkInTheWay(path: string): CairnError {
   return new CairnError('symlink-refused', message, { details: { path } });
 }
 
-function conflict(
-  code: 'is-directory' | 'not-directory',
-  wanted: Entry['type'],
-  { entry }: ScannedEntry,
-): CairnError {
-  const path = printable(entry.path);
-  const message = `the transfer has a ${wanted} where the target has a ${entry.type}: "${path}"; move it away, or replace it and everything in it with --force-replace`;
-  return new CairnError(code, message, { details: { path, wanted, there: entry.type } });
+/** The error for an entry of another type in the way; a person has to decide. */
+export function conflict(wanted: Entry['type'], there: Entry['type'], path: string): CairnError {
+  const message = `the transfer has a ${wanted} where the target has a ${there}: "${printable(path)}"; move it away, or replace it and everything in it with --force-replace`;
+  const code = wanted === 'directory' ? 'not-directory' : 'is-directory';
+  return new CairnError(code, message, { details: { path, wanted, there } });
 }

@@ -10,17 +10,21 @@ import { RefusedEntries } from '../../transfer/refused-entries.ts';
 import type { IncomingTransfer, PublishOrder } from '../content-store.ts';
 import { freshNames } from '../fresh-names.ts';
 import type { ObjectSource, ObjectStore } from '../objects/object-store.ts';
-import { findConflicts } from './conflicts.ts';
+import { conflict, findConflicts } from './conflicts.ts';
 import { contentOf, removeAllBelow } from './content-changes.ts';
 import {
   entryBody,
   entryKey,
   findEntry,
+  hasChildren,
   type KeptEntry,
   NO_BYTES,
   putDirectory,
   tagOf,
 } from './entry-objects.ts';
+import { isAsListed } from '../../transfer/listed-entries.ts';
+import { isSameObject, keepObject } from './object-backup.ts';
+import { removeListedObjects } from './remove-objects-listed.ts';
 import { readStaged, type StagedChunk } from './staged-chunk.ts';
 
 const PROGRESS_EVERY_ENTRIES = 100;
@@ -64,7 +68,7 @@ export async function publishTree(
     ? createLayout(manifest, { streamSizeBytes: order.streamSizeBytes ?? 0 })
     : transfer.layout;
   const refused = new RefusedEntries(manifest.entries, order.onRefused);
-  const giveWay = await findConflicts(objects, transfer, order, refused);
+  const { giveWay, deferred } = await findConflicts(objects, transfer, order, refused);
   checkChunks(layout, order, staged);
   refused.checkSomeLeft();
   await order.confirm?.();
@@ -89,11 +93,21 @@ export async function publishTree(
     }
   };
   for (const [index, entry] of numbered(manifest.entries)) {
-    if (isToChange(order, index) && !refused.has(index)) {
+    if (isToChange(order, index) && !refused.has(index) && !deferred.has(index)) {
       batch.push({ index, entry, path: joinPath(target, entry.path) });
     }
     if (batch.length === CONFIRMED_AT_A_TIME) await publishBatch();
     if ((index + 1) % PROGRESS_EVERY_ENTRIES === 0) order.onProgress?.(index + 1);
+  }
+  await publishBatch();
+  await removeListedObjects(objects, target, order, refused);
+  for (const index of deferred) {
+    const entry = manifest.entries.at(index)!;
+    const path = joinPath(target, entry.path);
+    if (order.forceReplace === true) await removeAllBelow(objects, path);
+    if (await hasChildren(objects, path)) refused.refuse(index, conflict(entry.type, 'directory', path));
+    else batch.push({ index, entry, path });
+    if (batch.length === CONFIRMED_AT_A_TIME) await publishBatch();
   }
   await publishBatch();
   order.onProgress?.(manifest.entries.length);
@@ -127,6 +141,8 @@ async function publishEntry(
   const sizeBytes = entry.type === 'stream' ? (order.streamSizeBytes ?? 0) : entry.sizeBytes;
   const bytes = bytesOf(publishing, index, sizeBytes);
   if ((order.existing ?? 'replaced') !== 'replaced') return addEntry(publishing, { ...entry, path }, bytes);
+  if (found !== undefined && !isAsListed(found.entry, { ...entry, sizeBytes, path }))
+    await keepObject(publishing.objects, order.backup, entry.path, found);
   return putOver(publishing, waiting, found, () => bytes);
 }
 
@@ -182,26 +198,10 @@ async function addEntry({ objects, order }: Publishing, entry: Entry, bytes: Obj
     const path = entry.path.slice(0, slash) + each;
     const body = entryBody({ ...entry, path }, bytes);
     if ((await objects.put(entryKey(path), body, { ifMatch: null })) !== undefined) return;
-    if (await isSame(objects, entryKey(path), body)) return;
+    if (await isSameObject(objects, entryKey(path), body)) return;
   }
   const found = await findEntry(objects, entry.path);
   if (entry.type !== 'directory' || found?.entry.type !== 'directory') throw destinationExists(entry.path);
-}
-
-/** Whether an object has these bytes already, as after an interrupted call that is repeated. */
-async function isSame(objects: ObjectStore, key: string, body: ObjectSource): Promise<boolean> {
-  const head = await objects.get(key, { to: 0 });
-  if (head === undefined || head === 'unchanged' || head.sizeBytes !== body.sizeBytes) return false;
-  let at = 0;
-  for await (const piece of body.open()) {
-    const there = await objects.get(key, { from: at, to: at + piece.byteLength });
-    if (there === undefined || there === 'unchanged') return false;
-    const pieces: Buffer[] = [];
-    for await (const each of there.bytes) pieces.push(Buffer.from(each));
-    if (there.etag !== head.etag || !Buffer.concat(pieces).equals(piece)) return false;
-    at += piece.byteLength;
-  }
-  return true;
 }
 
 /** Attributes of an object cannot change alone: gives the same bytes to put again. */

@@ -20,7 +20,7 @@ import type { Prepared } from './prepare-entry.ts';
 import { noteDevice, type Publication } from './publication.ts';
 import { readPieces } from '../tree/read-pieces.ts';
 import { isAdding, putInto, wasAdded } from './put-into.ts';
-import type { FinalPlace } from './replace-type.ts';
+import type { FinalPlace } from './final-place.ts';
 
 const GUARDS = constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const fsyncLater = promisify(fsync);

@@ -15,6 +15,7 @@ import { RefusedEntries } from '../../../transfer/refused-entries.ts';
 import { createBreather } from '../../../base/breather.ts';
 import type { MetadataSetter } from './set-metadata.ts';
 import type { FileTimes } from '../tree/file-times.ts';
+import { type Backup, openBackup } from './backup.ts';
 import type { TakenOverChunks } from '../staging/taken-over.ts';
 
 /** Small files that are complete in the staging folder, though not durable. */
@@ -30,6 +31,8 @@ export interface PublishJob {
   /** The root of the store, and the staging folder; both borrowed. */
   readonly root: Directory;
   readonly folder: Directory;
+  /** The directory for backups, where it is not below the root; borrowed. */
+  readonly backupRoot?: Directory | undefined;
   /** Id of the staging area. */
   readonly id: string;
   readonly native: Native | undefined;
@@ -68,6 +71,10 @@ export interface Publication extends PublishJob {
   readonly opened: Map<string, number>;
   /** The refused entries so far. */
   readonly refused: RefusedEntries;
+  /** Entries that replace a directory once the entries in it are removed. */
+  readonly deferred: Set<number>;
+  /** Where replaced and removed entries are kept; undefined where they are not. */
+  readonly backup: Backup | undefined;
 }
 
 /**
@@ -105,12 +112,15 @@ export function beginPublication(job: PublishJob): Publication {
     made: new Set(),
     opened: new Map(),
     refused: new RefusedEntries(manifest.entries, job.order.onRefused),
+    deferred: new Set(),
+    backup: openBackup(job.backupRoot ?? root, job.order.backup),
   };
 }
 
 /** Closes the handles of {@link beginPublication}. */
-export function endPublication({ cursor, folder, root, elsewhere }: Publication): void {
+export function endPublication({ cursor, folder, root, elsewhere, backup }: Publication): void {
   cursor.close();
+  backup?.cursor.close();
   for (const directory of elsewhere.values()) directory.close();
   folder.close();
   root.close();

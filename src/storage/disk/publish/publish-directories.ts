@@ -10,7 +10,7 @@ import { checkKeptTime } from './kept-times.ts';
 import { splitPath } from '../tree/lookup.ts';
 import { isAdding } from './put-into.ts';
 import { noteDevice, type Publication, publishedEntries, publishError, targetOf } from './publication.ts';
-import { clearForDirectory } from './replace-type.ts';
+import { removeFrom } from './backup.ts';
 
 const OWNER_BITS = 0o700;
 const MODE_BITS = 0o7777;
@@ -32,7 +32,7 @@ function makeDirectory(publication: Publication, index: number, entry: Entry, pa
   const { cursor, made, opened, modeOf } = publication;
   // With its mode from the beginning: after an interruption no run knows that it has made the directory.
   const mode = modeOf(entry, undefined) | OWNER_BITS;
-  if (path !== '' && makeMissing(publication, path, mode)) made.add(index);
+  if (path !== '' && makeMissing(publication, entry, path, mode)) made.add(index);
   else if (!isAdding(publication)) {
     const before = makeWritable(publication, cursor.enter(path));
     if (before !== undefined) opened.set(path, before);
@@ -40,7 +40,7 @@ function makeDirectory(publication: Publication, index: number, entry: Entry, pa
 }
 
 /** Makes a directory where none is, in place of an entry of another type if there is one; false where one exists. */
-function makeMissing(publication: Publication, path: string, mode: number): boolean {
+function makeMissing(publication: Publication, entry: Entry, path: string, mode: number): boolean {
   const { cursor, touched, syncFileSystem, native } = publication;
   const { parent, name } = splitPath(path);
   const directory = cursor.enter(parent);
@@ -57,7 +57,7 @@ function makeMissing(publication: Publication, path: string, mode: number): bool
     if (kindOf(there) === 'directory') return false;
     if (isAdding(publication)) throw destinationExists(path);
   }
-  clearForDirectory({ directory, name });
+  removeFrom(publication.backup, entry.path, { directory, name });
   make();
   return true;
 }
@@ -105,7 +105,7 @@ export function restoreModes({ cursor, opened }: Publication): void {
  * Makes a directory writable until the end: its mode 0555 is meant for the finished tree. Answers the earlier mode;
  * undefined where it was writable already, or cannot be made so.
  */
-function makeWritable(publication: Publication, directory: Directory): number | undefined {
+export function makeWritable(publication: Publication, directory: Directory): number | undefined {
   const { mode, uid } = fstatSync(directory.fd);
   if ((mode & OWNER_BITS) === OWNER_BITS || uid !== process.geteuid?.()) return undefined;
   // By path, since it may be open for searching only; the path leads to this very directory, even after a rename.

@@ -7,12 +7,13 @@ import type { Entry, EntryType } from '../../../manifest/entry.ts';
 import { checkKeptTime } from './kept-times.ts';
 import { splitPath } from '../tree/lookup.ts';
 import { moveAcross } from './move-across.ts';
+import { keepReplaced } from './backup.ts';
 import { PackedChunks } from './packed-chunks.ts';
 import { type Prepared, prepareEntry } from './prepare-entry.ts';
 import { finalSizeOf, type Publication, publishedEntries, publishError, targetOf } from './publication.ts';
-import type { FinalPlace } from './replace-type.ts';
 import { isAdding, putInto, wasAdded } from './put-into.ts';
 import { assembledName, entryName, preparedName } from '../staging/staged-names.ts';
+import type { FinalPlace } from './final-place.ts';
 
 /** Files that one syncfs makes durable. */
 const BATCH_FILES = 2048;
@@ -24,12 +25,27 @@ const PARALLEL_SYNCS = 32;
 
 const fsyncLater = promisify(fsync);
 
-/** Publishes every file and symlink that is not there yet. @throws CairnError with a storage code */
-export async function publishFiles(publication: Publication): Promise<void> {
+/**
+ * Publishes every file and symlink that is not there yet, apart from those that are deferred.
+ *
+ * @throws CairnError with a storage code
+ */
+export function publishFiles(publication: Publication): Promise<void> {
+  const { order, deferred } = publication;
+  return publishWanted(publication, (index) => !order.isPresent(index) && !deferred.has(index));
+}
+
+/** Publishes the deferred files and symlinks. @throws CairnError with a storage code */
+export async function publishDeferred(publication: Publication): Promise<void> {
+  const { deferred } = publication;
+  if (deferred.size > 0) await publishWanted(publication, (index) => deferred.has(index));
+}
+
+async function publishWanted(publication: Publication, isWanted: (index: number) => boolean): Promise<void> {
   const packed = new PackedChunks(publication);
   const batchFiles = publication.syncFileSystem === undefined ? BATCH_OPEN_FILES : BATCH_FILES;
   const isToBePlaced = (type: EntryType, index: number): boolean =>
-    type !== 'directory' && type !== 'hardlink' && !publication.order.isPresent(index);
+    type !== 'directory' && type !== 'hardlink' && isWanted(index);
   let batch: Prepared[] = [];
   let copiedBytes = 0;
   try {
@@ -109,6 +125,9 @@ export async function place(publication: Publication, prepared: Prepared, path: 
   const to = { directory: publication.cursor.enter(parent), name };
   if (publication.syncFileSystem === undefined) publication.touched.add(parent);
   checkStaged(publication, prepared);
+  const { entry } = prepared;
+  if (!isAdding(publication))
+    keepReplaced(publication.backup, { entry, finalSizeBytes: finalSizeOf(publication, entry) }, to);
   try {
     await putInto(publication, prepared, { directory: publication.folder, name: prepared.stagedName }, to);
   } catch (error) {

@@ -1,10 +1,12 @@
 /**
- * Publishing: directories, then files, complete and durable before they are renamed into place, then the modes and
- * times of directories, deepest first. Every step can be repeated, so a call after a crash finishes the earlier one.
+ * Publishing: directories, then files, complete and durable before they are renamed into place, then what is to be
+ * removed, then the modes and times of directories, deepest first. Every step can be repeated, so a call after a crash
+ * finishes the earlier one.
  */
 import { CairnError } from '../../../base/errors.ts';
 import { ChunkSet } from '../../../checkpoint/chunk-set.ts';
 import { assembleFiles } from './assemble-files.ts';
+import { syncBackup } from './backup.ts';
 import {
   beginPublication,
   endPublication,
@@ -20,8 +22,9 @@ import {
   restoreModes,
   syncTouched,
 } from './publish-directories.ts';
-import { publishFiles } from './publish-files.ts';
+import { publishDeferred, publishFiles } from './publish-files.ts';
 import { publishLinks } from './publish-links.ts';
+import { removeListed } from './remove-listed.ts';
 import { refuseConflicts } from './replace-type.ts';
 
 /**
@@ -58,6 +61,9 @@ async function placeEntries(publication: Publication): Promise<void> {
   await publishFiles(publication);
   await publishLinks(publication);
   await setAttributes(publication);
+  await removeListed(publication);
+  await publishDeferred(publication);
+  syncBackup(publication.backup);
   await syncTouched(publication);
   publication.refused.checkSomeLeft();
   await finishDirectories(publication);

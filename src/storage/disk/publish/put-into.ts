@@ -5,7 +5,8 @@ import { destinationExists } from '../../../transfer/destination-exists.ts';
 import { freshNames } from '../../fresh-names.ts';
 import type { Prepared } from './prepare-entry.ts';
 import { type Publication, targetOf } from './publication.ts';
-import { type FinalPlace, renameInto } from './replace-type.ts';
+import { renameInto } from './replace-type.ts';
+import type { FinalPlace } from './final-place.ts';
 
 /** The errors of a file system without hard links, or with no more of them for this file. */
 export const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EINVAL']);

@@ -1,6 +1,5 @@
 /** Replaces existing entries of another type, where no data is lost or the user asked for it. */
-import { renameSync, rmdirSync, unlinkSync } from 'node:fs';
-import type { Directory } from '../../../base/directory.ts';
+import { renameSync, rmdirSync } from 'node:fs';
 import { removeTree } from '../../../base/durable-files.ts';
 import { CairnError, systemCodeOf } from '../../../base/errors.ts';
 import { printable } from '../../../base/safe-path.ts';
@@ -9,24 +8,20 @@ import { isOfOneEntry } from '../../../transfer/refused-entries.ts';
 import { PathFinder } from '../tree/lookup.ts';
 import { type Publication, publishedEntries, targetOf } from './publication.ts';
 import { replacedName } from '../staging/staged-names.ts';
-
-/** The final name of an entry, in an open directory. */
-export interface FinalPlace {
-  readonly directory: Directory;
-  readonly name: string;
-}
+import type { FinalPlace } from './final-place.ts';
 
 /**
  * Refuses, before any change, to replace a directory with entries in it, a link to a directory, a FIFO, a socket or a
- * device.
+ * device. Where entries are to be removed, such a directory may become empty: its entry is deferred, and the link gives
+ * way.
  *
  * @throws CairnError `is-directory`, `symlink-refused`, `storage-unsupported` where no entry may be refused; storage
  * codes
  */
 export async function refuseConflicts(publication: Publication): Promise<void> {
   // Where existing entries stay, a conflict shows when the entry is put in its place.
-  const { existing = 'replaced', forceReplace } = publication.order;
-  if (forceReplace === true || existing !== 'replaced') return;
+  const { existing = 'replaced', forceReplace, removal } = publication.order;
+  if (existing !== 'replaced' || (forceReplace === true && removal === undefined)) return;
   const finder = new PathFinder(publication.root, publication.native?.statAt);
   const isToBeMade = (type: EntryType, index: number): boolean =>
     type === 'directory' || !publication.order.isPresent(index);
@@ -35,13 +30,19 @@ export async function refuseConflicts(publication: Publication): Promise<void> {
       try {
         refuseConflict(finder, entry, targetOf(publication, entry));
       } catch (error) {
-        publication.refused.refuse(index, error);
+        if (removal === undefined || !isOfType(error)) publication.refused.refuse(index, error);
+        else if (entry.type !== 'directory') publication.deferred.add(index);
       }
       await publication.breathe();
     }
   } finally {
     finder.close();
   }
+}
+
+/** Whether an entry of another type is in the way, which may go or become empty. */
+function isOfType(error: unknown): boolean {
+  return error instanceof CairnError && ['is-directory', 'symlink-refused'].includes(error.code);
 }
 
 function refuseConflict(finder: PathFinder, { type }: Entry, path: string): void {
@@ -58,11 +59,6 @@ function refuseConflict(finder: PathFinder, { type }: Entry, path: string): void
   if (there === 'symlink' && type === 'directory' && finder.isLinkToDirectory(path)) throw linkInTheWay(path);
   if (there !== 'directory' || type === 'directory') return;
   if (!finder.isEmptyDirectory(path)) throw conflict(type, there, path);
-}
-
-/** Removes an entry of another type from the place of a directory. @throws system errors */
-export function clearForDirectory({ directory, name }: FinalPlace): void {
-  unlinkSync(directory.at(name));
 }
 
 /**

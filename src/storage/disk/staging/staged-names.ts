@@ -41,7 +41,13 @@ export function replacedName(entryIndex: number): string {
   return `r${entryIndex}`;
 }
 
-const DOCUMENTS: ReadonlySet<string> = new Set<DocumentName>(['manifest', 'identities', 'plan', 'digests']);
+const DOCUMENTS: ReadonlySet<string> = new Set<DocumentName>([
+  'manifest',
+  'identities',
+  'plan',
+  'digests',
+  'deletions',
+]);
 
 /** Whether the transfer or its publishing will need a file of this name. */
 export function isOfUse(name: string, transfer: IncomingTransfer): boolean {
