@@ -9,6 +9,8 @@ import { createAdmission, type CheckStands } from './core/sessions/admission.ts'
 import { createAgree } from './core/sessions/agreeing.ts';
 import { createAskForCommit } from './core/sessions/commit-waiting.ts';
 import { createCommits } from './core/sessions/commits.ts';
+import { createTakeDeletions } from './core/sessions/deletions-taking.ts';
+import { createTakeDocument } from './core/sessions/document-taking.ts';
 import { createEarlierSessions } from './core/sessions/earlier-sessions.ts';
 import { createEnding } from './core/sessions/ending.ts';
 import { createEstablish, createKeepRecord } from './core/sessions/establishing.ts';
@@ -58,6 +60,7 @@ export function createCore(options: ServerOptions, foundation: Foundation, check
   const resumeAbandoned = (isStopping: () => boolean): Promise<void> =>
     resumeCommits(interrupted, isStopping);
   const { scanLimiter, manifestLimiter } = createScanLimits();
+  const takeDocument = createTakeDocument({ manifestLimiter, room, usage, limits });
   return {
     leftovers,
     live,
@@ -75,7 +78,8 @@ export function createCore(options: ServerOptions, foundation: Foundation, check
     }),
     agree: createAgree({ room, usage }),
     receive: createReceive({ room, usage, onReceived: metrics.received, log }),
-    takeManifest: createTakeManifest({ manifestLimiter, room, usage, limits, log }),
+    takeManifest: createTakeManifest(takeDocument, limits.manifest, log),
+    takeDeletions: createTakeDeletions({ takeDocument, room, limits: limits.manifest, log }),
     scanSource: createScanSource({ content, scanLimiter, usage, room, limits, log }),
     ...createDoors(options, base, { live, refuseExpired: ending.refuseExpired, commits }),
     collector: createCollector(base, { live, expire: ending.expire, publishers, resumeAbandoned }),

@@ -14,10 +14,12 @@ import { createCheckpointHandler } from './front-ends/native/checkpoint-request.
 import { createCommitHandler } from './front-ends/native/commit.ts';
 import { createDigestsHandler } from './front-ends/native/digests.ts';
 import { createEstablishHandler, createResumeHandler } from './front-ends/native/establish.ts';
+import { createExtrasHandler } from './front-ends/native/answer-extras.ts';
 import { createGreetingHandler, withGreeting } from './front-ends/native/greet.ts';
 import { createPlanHandler } from './front-ends/native/plan.ts';
 import { createProbeHandlers } from './front-ends/native/answer-probe.ts';
 import { createGetManifestHandler } from './front-ends/native/pull-manifest.ts';
+import { createPutDeletionsHandler } from './front-ends/native/receive-deletions.ts';
 import { createPutManifestHandler } from './front-ends/native/push-manifest.ts';
 import { createHeadChunkHandler, createPutChunkHandler } from './front-ends/native/receive-chunk.ts';
 import { createGetChunkHandler } from './front-ends/native/send-chunk.ts';
@@ -91,7 +93,7 @@ function sessionRoutes(
   withSession: WithSession,
 ): Pick<Routes, 'session' | 'chunk'> {
   const { content, log, limits, metrics, sessions, times, wallNow, hidePaths } = foundation;
-  const { live, ending, agree, scanLimiter, takeManifest, scanSource } = core;
+  const { live, ending, agree, scanLimiter, takeManifest, takeDeletions, scanSource } = core;
   const { maxJsonBytes, maxRunsBytes } = limits;
   const controlled = { withSession, maxJsonBytes };
   const byToken = createAdministrativeAbort(access, { sessions, live }, ending.abort);
@@ -116,6 +118,8 @@ function sessionRoutes(
         },
       ],
       ['digests', { POST: createDigestsHandler(withSession, { content, limitedLog, maxRunsBytes }) }],
+      ['extras', { GET: createExtrasHandler(withSession, { content, scanLimiter }) }],
+      ['deletions', { PUT: createPutDeletionsHandler(withSession, { takeDeletions, maxBytes }) }],
       ['plan', { PUT: createPlanHandler(withSession, agree, maxRunsBytes) }],
       ['checkpoint', { GET: createCheckpointHandler(withSession) }],
       ['sync', { POST: createSyncHandler(controlled) }],

@@ -57,6 +57,8 @@ export const Hello = v.object({
   treeIds: v.optional(v.boolean()),
   /** The kinds of metadata that a push and a pull may carry. Missing from an older server. */
   metadata: v.optional(v.object({ push: metadataNames, pull: metadataNames })),
+  /** Whether a push can delete what it does not have. */
+  deletions: v.optional(v.boolean()),
 });
 /** {@link Hello} as a type. */
 export type Hello = v.InferOutput<typeof Hello>;
@@ -89,6 +91,10 @@ export const EstablishRequest = v.object({
   sync: v.optional(syncMode),
   /** Of a push: whether entries keep their modes against the server's umask. */
   preserveModes: v.optional(v.boolean()),
+  /** Of a push: whether the client will ask for what the target has beside its manifest, and for deletions. */
+  deletes: v.optional(v.boolean()),
+  /** Of a push: where its commit will keep what it replaces and deletes, as `backup` of {@link CommitRequest}. */
+  backup: v.optional(targetPath),
   /** Encodings of chunks that the client supports, in order of preference; missing for none. */
   encodings: v.optional(encodings),
   /** The kinds of metadata that the manifest shall carry; missing for none. */
@@ -138,6 +144,8 @@ export const SessionGrant = v.object({
   isBlind: v.optional(v.boolean()),
   /** Of a push: whether entries keep their modes against the server's umask. Missing where they do not. */
   preservesModes: v.optional(v.boolean()),
+  /** Of a push: whether it may delete. Missing where it may not, and from an older server. */
+  deletes: v.optional(v.boolean()),
   /** Of a new push: whether its target does not exist yet. */
   isTargetNew: v.optional(v.boolean()),
   /** Of a new pull: the size of the file at its target. */
@@ -202,6 +210,10 @@ export const CommitRequest = v.object({
   leaveOut: v.optional(v.boolean()),
   /** Of a push: whether an entry of another type replaces a directory with its content. */
   forceReplace: v.optional(v.boolean()),
+  /** Of a push: the id of the list of entries to delete once everything is published; missing for none. */
+  deletions: v.optional(sha256Hex),
+  /** Of a push: the directory that gets files and links which are replaced or deleted, as the path of a URL. */
+  backup: v.optional(targetPath),
 });
 /** {@link CommitRequest} without its list of runs, which the server reads apart. */
 export const CommitWithoutRuns = v.omit(CommitRequest, ['excluded']);
@@ -227,6 +239,34 @@ export const Unkept = v.pipe(
 /** {@link Unkept} as a type. */
 export type Unkept = v.InferOutput<typeof Unkept>;
 
+/**
+ * What became of a list of deletions: how many entries are no longer there, and the bytes of the files among them.
+ * `kept` names some of those that stayed, `unlisted` counts the others; an unknown code stands for `storage-io`.
+ */
+export const Deleted = v.object({
+  entries: count,
+  bytes: count,
+  /** Whether nothing was deleted, because something could not be published. */
+  isSkipped: v.optional(v.boolean()),
+  kept: v.pipe(
+    v.array(
+      v.object({
+        code: v.pipe(v.string(), v.maxLength(64)),
+        path: v.pipe(v.string(), v.maxLength(4096)),
+      }),
+    ),
+    v.maxLength(1024),
+  ),
+  unlisted: count,
+});
+/** {@link Deleted} as a type. */
+export type Deleted = v.InferOutput<typeof Deleted>;
+
+/** Answer to `PUT deletions`: the list is durable in the session. */
+export const DeletionsTaken = v.object({ id: sha256Hex, entries: count });
+/** {@link DeletionsTaken} as a type. */
+export type DeletionsTaken = v.InferOutput<typeof DeletionsTaken>;
+
 /** Answer to commit: `committing` (202): ask again; `committed` (200): the digests agree and the tree is published. */
 export const CommitReply = v.object({
   state: v.picklist(['committing', 'committed']),
@@ -237,6 +277,8 @@ export const CommitReply = v.object({
   unpublished: v.optional(Unpublished),
   unlisted: v.optional(count),
   unkept: v.optional(Unkept),
+  /** Of a push that deletes. */
+  deleted: v.optional(Deleted),
 });
 /** {@link CommitReply} as a type. */
 export type CommitReply = v.InferOutput<typeof CommitReply>;

@@ -94,7 +94,8 @@ function tooManyNotices(maxBytes: number): CairnError {
   );
 }
 
-function decodeNotice(line: string): Notice {
+/** The notice of a line. @throws CairnError `manifest-invalid` */
+export function decodeNotice(line: string): Notice {
   let value: unknown;
   try {
     value = JSON.parse(line);

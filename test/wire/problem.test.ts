@@ -8,6 +8,8 @@ const CODES = Object.keys(ERROR_TABLE) as ErrorCode[];
 const OWN_CODES: readonly ErrorCode[] = [
   'partial',
   'time-out-of-range',
+  'destination-changed',
+  'too-many-deletions',
   'source-command-failed',
   'interrupted',
   'terminated',

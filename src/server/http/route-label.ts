@@ -7,6 +7,8 @@ const OF_SESSION = new Set([
   'resume',
   'manifest',
   'digests',
+  'extras',
+  'deletions',
   'plan',
   'checkpoint',
   'sync',

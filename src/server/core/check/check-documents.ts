@@ -70,17 +70,20 @@ async function checkSource(
   return undefined;
 }
 
+/** A commit whose list of deletions is damaged deletes nothing, and needs no repair. */
+type CheckedDocument = Exclude<DocumentName, 'deletions'>;
+
 const WHAT = {
   manifest: 'its manifest',
   plan: 'its plan',
   identities: 'the list of the identities of its source',
   digests: 'the list of the digests that it has sent',
-} as const satisfies Record<DocumentName, string>;
+} as const satisfies Record<CheckedDocument, string>;
 
 /** The value of a document, or its fault. @throws CairnError, storage codes; errors that are bugs */
 async function load<T>(
   area: StagingArea,
-  name: DocumentName,
+  name: CheckedDocument,
   read: () => Promise<T | undefined>,
 ): Promise<{ readonly value: T } | { readonly fault: Fault }> {
   const missing = (): { fault: Fault } =>

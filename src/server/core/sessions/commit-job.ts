@@ -59,11 +59,11 @@ async function run(
   const fields = { session: live.id, digest: job.digest, entries: job.entriesTotal };
   const letGo = claim.keep(() => job.entriesDone);
   try {
-    const leftOut = await passCommitOf(live).carryOut(live, job, claimed);
+    const outcome = await passCommitOf(live).carryOut(live, job, claimed);
     await charge(ledger, live, commit);
     const leaseExpiresAtMs = times.now() + times.keepCommittedMs;
     const { bytesTotal } = commit;
-    const published = { ...commit, ...leftOut };
+    const published = { ...commit, ...outcome };
     await record.change('published', (current) => ({
       ...claim.endWith(current),
       holder: null,
@@ -73,7 +73,7 @@ async function run(
     ledger.settle((session) => session === live.id);
     await free(live, log);
     job.entriesDone = job.entriesTotal;
-    log.info(fields, 'session committed');
+    log.info({ ...fields, deleted: published.deleted?.entries }, 'session committed');
   } catch (error) {
     if (await claim.isLost()) {
       log.warn({ ...fields, err: error }, 'another node has taken over a commit');

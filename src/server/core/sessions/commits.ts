@@ -6,7 +6,9 @@ import { nextState, type SessionChanges, type SessionRecord } from '../../../ses
 import type { CommitReply, CommitRequest } from '../../../wire/messages.ts';
 import { checkBytes, openUsage, type Usage } from '../quota/quota.ts';
 import type { CheckStands, SessionWork } from './admission.ts';
+import { backupPathOf } from './backup-place.ts';
 import { noteCommitFailure, startCommitJob, type CommitRunning } from './commit-job.ts';
+import { checkMayDelete } from './deletions-taking.ts';
 import type { CommitJob, LiveSession } from './live-session.ts';
 import { passCommitOf } from './pass-commit.ts';
 import type { Publishers } from './publishers.ts';
@@ -116,9 +118,19 @@ async function record(
   const { manifest } = await live.content.agreedPlan();
   const { digest, bytesTotal } = request;
   const excluded = ChunkSet.fromRuns(request.excluded, manifest.entries.length).runs();
-  const { leaveOut, forceReplace } = request;
+  const { leaveOut, forceReplace, deletions } = request;
+  checkDeletions(live, deletions);
   const entriesTotal = manifest.entries.length;
-  const commit: CommitRecord = { digest, bytesTotal, excluded, entriesTotal, leaveOut, forceReplace };
+  const commit: CommitRecord = {
+    digest,
+    bytesTotal,
+    excluded,
+    entriesTotal,
+    leaveOut,
+    forceReplace,
+    deletions,
+    backup: backupPathOf(live.record.value, request.backup),
+  };
   const refusal = new CairnError('server-busy', 'another node has begun the commit');
   live.sealed = true;
   try {
@@ -135,6 +147,14 @@ async function record(
     live.sealed = false;
   }
   return commit;
+}
+
+/** Refuses a commit with another list of deletions than the session has. @throws CairnError `session-state`, `forbidden` */
+function checkDeletions(live: LiveSession, list: string | undefined): void {
+  if (list === undefined) return;
+  checkMayDelete(live.record.value);
+  if (live.record.value.pass.deletions?.id === list) return;
+  throw new CairnError('session-state', 'the session has no such list of deletions');
 }
 
 /**
@@ -173,13 +193,14 @@ export function commitReplyOf(live: LiveSession, job: BegunCommit): CommitReply 
   if (commit === undefined || (state !== 'committing' && state !== 'committed')) {
     throw new CairnError('session-state', `the session is ${state}, although its commit had begun`);
   }
-  const { digest, entriesTotal, unpublished, unlisted, unkept } = commit;
+  const { digest, entriesTotal, unpublished, unlisted, unkept, deleted } = commit;
   const toldDone = typeof job === 'object' ? job.entriesDone : publisher?.entriesDone;
   const entriesDone = state === 'committed' ? entriesTotal : (toldDone ?? 0);
   const isOver = state === 'committed';
   const left = isOver && unpublished !== undefined ? { unpublished: copied(unpublished), unlisted } : {};
   const lost = isOver && unkept !== undefined ? { unkept: [...unkept] } : {};
-  return { state, entriesDone, entriesTotal, digest, ...left, ...lost };
+  const gone = isOver && deleted !== undefined ? { deleted: { ...deleted, kept: [...deleted.kept] } } : {};
+  return { state, entriesDone, entriesTotal, digest, ...left, ...lost, ...gone };
 }
 
 function copied(unpublished: NonNullable<CommitRecord['unpublished']>): CommitReply['unpublished'] {

@@ -11,6 +11,8 @@ import type { SessionStore } from '../../../storage/state/session-store.ts';
 import type { SessionGrant } from '../../../wire/messages.ts';
 import type { CoreLimits } from '../core-limits.ts';
 import { checkNewSession, openUsage, type Usage } from '../quota/quota.ts';
+import { backupPathOf } from './backup-place.ts';
+import { checkMayDelete } from './deletions-taking.ts';
 import type { EarlierSessions } from './earlier-sessions.ts';
 import type { GrantOf } from './grant.ts';
 import type { NewRecord } from './new-record.ts';
@@ -53,6 +55,8 @@ export function createEstablish(options: EstablishOptions): Establish {
     const { id: by, principal } = authorization;
     const { direction, requestId } = request;
     checkAllowsSession(authorization, { target, pass: { direction } });
+    if (request.deletes === true) checkMayDelete({ authorization });
+    backupPathOf({ authorization, target }, request.backup);
     const look = await lookAtTarget(content, wish);
     const digest = chooseDigest(request.digests);
     const id = requestId === undefined ? createSessionId() : sessionIdOf(sessionKey, principal, requestId);

@@ -2,6 +2,7 @@
 import { CairnError } from '../../../base/errors.ts';
 import type { SessionGrant } from '../../../wire/messages.ts';
 import { agreedEncodings, type ChunkEncoding } from '../../../session/encoding.ts';
+import { mayDelete } from '../../../session/authorization.ts';
 import { syncOf, type PassRecord } from '../../../session/pass-record.ts';
 import type { SessionRecord } from '../../../session/record.ts';
 import { existingOf, mayCompare } from '../../../session/scopes.ts';
@@ -62,13 +63,14 @@ function preservingOf({ preserveModes }: PassRecord): Pick<SessionGrant, 'preser
   return preserveModes === true ? { preservesModes: true } : {};
 }
 
-/** What a push does to existing files, where it may not see and replace them. */
-function placingOf({ authorization }: SessionRecord): Pick<SessionGrant, 'existing' | 'isBlind'> {
+/** What a push may know of what is there, and do to it. */
+function placingOf({ authorization }: SessionRecord): Pick<SessionGrant, 'existing' | 'isBlind' | 'deletes'> {
   const { scopes = [] } = authorization ?? {};
   const existing = existingOf(scopes);
   return {
     ...(existing === undefined || existing === 'replaced' ? {} : { existing }),
     ...(mayCompare(scopes) ? {} : { isBlind: true }),
+    ...(authorization !== undefined && mayDelete(authorization) ? { deletes: true } : {}),
   };
 }
 

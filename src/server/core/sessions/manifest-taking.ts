@@ -4,83 +4,38 @@ import type { Logger } from '../../../base/logger.ts';
 import { createLayout } from '../../../manifest/layout.ts';
 import type { Manifest } from '../../../manifest/manifest.ts';
 import type { PassRecord } from '../../../session/pass-record.ts';
+import type { ManifestLimits } from '../../../manifest/manifest-reader.ts';
 import { readTree, type Notice } from '../../../wire/tree-stream.ts';
-import type { Limiter } from '../limiter.ts';
-import type { CoreLimits } from '../core-limits.ts';
-import { checkManifest, openUsage, type Usage } from '../quota/quota.ts';
 import type { SessionWork } from './admission.ts';
+import { type ComingDocument, NOTHING_BEFORE, type TakeDocument } from './document-taking.ts';
 import { saveManifest } from './session-documents.ts';
-import type { StagingRoom } from './staging-room.ts';
-
-/** A manifest reserves this much memory when it begins to come, and twice as much each time that it is used up. */
-const FIRST_BYTES = 64 * 1024;
-
-/** A manifest on its way. */
-export interface ComingTree {
-  /** Its length, where the sender says it. */
-  readonly lengthBytes: number | undefined;
-  /** Begins to read it. */
-  readonly open: () => AsyncIterable<Uint8Array>;
-  /** Aborted once its sender is gone. */
-  readonly signal: AbortSignal;
-}
 
 /**
- * Reads a manifest and keeps it. Reserves room and quotas before reading, and gives them back where nothing is kept.
- * The caller makes sure that nothing else works on the session.
+ * Reads a manifest and keeps it. Called with nothing else at work on the session.
  *
- * @throws CairnError `manifest-too-large`, `manifest-invalid`, `quota-exceeded`, `server-busy`, `storage-full`,
- * `session-state`, `session-fenced`, storage codes
+ * @throws CairnError `manifest-too-large`, `manifest-invalid`, `session-state`, `session-fenced`; like {@link TakeDocument}
  */
-export type TakeManifest = (work: SessionWork, coming: ComingTree) => Promise<Manifest>;
+export type TakeManifest = (work: SessionWork, coming: ComingDocument) => Promise<Manifest>;
 
-/** The parts that take manifests. */
-export interface ManifestTakingOptions {
-  readonly manifestLimiter: Limiter;
-  readonly room: StagingRoom;
-  readonly usage: Usage;
-  readonly limits: Pick<CoreLimits, 'manifest' | 'maxEntriesPerPrincipal' | 'maxEntriesPerGrant'>;
-  readonly log: Logger;
-}
-
-/** Makes the function that takes the manifests of one server. */
-export function createTakeManifest(options: ManifestTakingOptions): TakeManifest {
-  const { manifestLimiter, room, usage, limits, log } = options;
-  return async (work, { lengthBytes, open, signal }) => {
-    const { id, principal, authorization } = work.live.record.value;
-    // Its notices about entries that the sender left out may be as long again.
-    if ((lengthBytes ?? 0) > 2 * limits.manifest.maxBytes) throw tooLong(limits.manifest.maxBytes);
-    const roomBefore = room.of(id);
-    const check = (manifestBytes: number, entries: number): void => {
-      if (authorization === undefined) return;
-      checkManifest(usage, { authorization, session: id }, { manifestBytes, entries }, limits);
-    };
-    const cost = Math.min(lengthBytes ?? Infinity, FIRST_BYTES);
-    return manifestLimiter({ principal, signal, cost }, async (grow) => {
-      await openUsage(usage);
-      try {
-        check(lengthBytes ?? 0, 0);
-        await room.takeDocuments(id, lengthBytes ?? 0, work.live.record.value.pass);
-        let mayHoldBytes = cost;
-        const body = counted(open(), async (bytes) => {
-          room.grow(id, bytes);
-          if (bytes <= mayHoldBytes) return;
-          mayHoldBytes = Math.max(bytes, 2 * mayHoldBytes);
-          // The sender may not have said its length.
-          check(Math.max(bytes, lengthBytes ?? 0), 0);
-          await grow(mayHoldBytes);
-        });
-        const tree = await readTree(body, limits.manifest);
-        const { encodedBytes, entries } = tree.manifest;
-        check(Math.max(lengthBytes ?? 0, encodedBytes), entries.length);
-        await keepManifest(work, tree, room.of(id));
-        log.info({ session: id, entries: entries.length, notices: tree.notices.length }, 'manifest received');
+/** Makes what takes the manifests of one server. */
+export function createTakeManifest(
+  takeDocument: TakeDocument,
+  limits: ManifestLimits,
+  log: Logger,
+): TakeManifest {
+  return (work, coming) => {
+    // As long again may be what its sender had to leave out.
+    if ((coming.lengthBytes ?? 0) > 2 * limits.maxBytes) throw tooLong(limits.maxBytes);
+    return takeDocument(work, coming, NOTHING_BEFORE, async (body) => {
+      const tree = await readTree(body, limits);
+      const { encodedBytes, entries } = tree.manifest;
+      const keep = async (manifestBytes: number): Promise<Manifest> => {
+        await keepManifest(work, tree, manifestBytes);
+        const fields = { session: work.live.id, entries: entries.length, notices: tree.notices.length };
+        log.info(fields, 'manifest received');
         return tree.manifest;
-      } catch (error) {
-        usage.tally.release(id);
-        room.shrink(id, roomBefore);
-        throw error;
-      }
+      };
+      return { encodedBytes, entries: entries.length, keep };
     });
   };
 }
@@ -88,18 +43,6 @@ export function createTakeManifest(options: ManifestTakingOptions): TakeManifest
 function tooLong(maxBytes: number): CairnError {
   const message = `the manifest of the tree has more than ${maxBytes} bytes; split the tree into several transfers`;
   return new CairnError('manifest-too-large', message);
-}
-
-async function* counted(
-  source: AsyncIterable<Uint8Array>,
-  onBytes: (sum: number) => Promise<void>,
-): AsyncGenerator<Uint8Array> {
-  let sum = 0;
-  for await (const piece of source) {
-    sum += piece.byteLength;
-    await onBytes(sum);
-    yield piece;
-  }
 }
 
 async function keepManifest(

@@ -5,6 +5,7 @@ import { isStream } from '../../../manifest/layout.ts';
 import type { CommitRecord, PassRecord } from '../../../session/pass-record.ts';
 import { existingOf, mayCompare } from '../../../session/scopes.ts';
 import { destinationExists } from '../../../transfer/destination-exists.ts';
+import { createRemovalReport, NOTHING_DELETED } from '../../../transfer/removal-report.ts';
 import { isOfOneEntry } from '../../../transfer/refused-entries.ts';
 import type { UnkeptKind } from '../../../transfer/unkept-metadata.ts';
 import { verifyPull, verifyPush } from './commit-check.ts';
@@ -24,6 +25,9 @@ export interface ClaimedCommit extends CommitOrder {
   readonly claim: Claim;
 }
 
+/** The results of a commit that its record keeps. */
+type CommitOutcome = LeftOut & Pick<CommitRecord, 'deleted'>;
+
 /** The steps of a commit that a direction adds. */
 export interface PassCommit {
   /**
@@ -33,11 +37,11 @@ export interface PassCommit {
    */
   check(live: LiveSession, commit: CommitRecord): Promise<void>;
   /**
-   * Does what the record says, and answers the entries that it left out.
+   * Does what the record says, and answers the entries that it left out and deleted.
    *
    * @throws CairnError what the store and the check throw
    */
-  carryOut(live: LiveSession, job: CommitJob, claimed: ClaimedCommit): Promise<LeftOut>;
+  carryOut(live: LiveSession, job: CommitJob, claimed: ClaimedCommit): Promise<CommitOutcome>;
 }
 
 const PASS_COMMITS: Readonly<Record<PassRecord['direction'], PassCommit>> = {
@@ -52,6 +56,8 @@ const PASS_COMMITS: Readonly<Record<PassRecord['direction'], PassCommit>> = {
   },
 };
 
+const LIST_LOST = { ...NOTHING_DELETED, isSkipped: true };
+
 /** The steps of a commit of a session's pass. */
 export function passCommitOf({ record }: LiveSession): PassCommit {
   return PASS_COMMITS[record.value.pass.direction];
@@ -61,7 +67,7 @@ async function publish(
   live: LiveSession,
   job: CommitJob,
   { commit, isVerified, claim: { confirm } }: ClaimedCommit,
-): Promise<LeftOut> {
+): Promise<CommitOutcome> {
   // Another node compared them; chunks that came since by way of a third one do not count.
   if (confirm !== undefined && !isVerified) await verifyPush(live, commit);
   const { content, record } = live;
@@ -73,6 +79,9 @@ async function publish(
   const excluded = ChunkSet.fromRuns(commit.excluded, manifest.entries.length);
   const unpublished = new UnpublishedEntries();
   let unkept: readonly UnkeptKind[] = [];
+  const { deletions } = commit;
+  const list = deletions === undefined ? undefined : await content.deletionsOf(deletions);
+  const report = list === undefined ? undefined : createRemovalReport(list);
   try {
     await incoming.staging.publish({
       isPresent: (index) => have.has(index),
@@ -90,8 +99,15 @@ async function publish(
         commit.leaveOut === true
           ? (index, error) => unpublished.add(index, storageError(tellable(error), 'publishing').code)
           : undefined,
+      removal: report?.removal,
+      backup: commit.backup,
     });
-    return { ...unpublished.leftOut(), ...(unkept.length === 0 ? {} : { unkept: [...unkept] }) };
+    const deleted = report?.result() ?? (deletions === undefined ? undefined : LIST_LOST);
+    return {
+      ...unpublished.leftOut(),
+      ...(unkept.length === 0 ? {} : { unkept: [...unkept] }),
+      ...(deleted === undefined ? {} : { deleted }),
+    };
   } catch (error) {
     // The client sends again what the store has lost.
     incoming.forgetLost();

@@ -1,7 +1,8 @@
 /** The content of a session in the content store: documents, plan, chunks. */
-import { CairnError, storageError } from '../../../base/errors.ts';
+import { CairnError, EXIT, storageError } from '../../../base/errors.ts';
 import { ChunkDigests } from '../../../checkpoint/chunk-digests.ts';
 import { DIGEST_LENGTH_BYTES, loadHasher } from '../../../manifest/digest.ts';
+import type { Deletions } from '../../../manifest/deletions.ts';
 import type { Manifest } from '../../../manifest/manifest.ts';
 import type { StringList } from '../../../manifest/string-table.ts';
 import type { SyncStatus } from '../../../wire/messages.ts';
@@ -18,7 +19,14 @@ import type { LiveRecord } from './live-record.ts';
 import { OutgoingChunks } from './outgoing-chunks.ts';
 import type { Logger } from '../../../base/logger.ts';
 import type { ManifestLimits } from '../../../manifest/manifest-reader.ts';
-import { loadDigests, loadIdentities, loadManifest, loadPlan, saveDigests } from './session-documents.ts';
+import {
+  loadDeletions,
+  loadDigests,
+  loadIdentities,
+  loadManifest,
+  loadPlan,
+  saveDigests,
+} from './session-documents.ts';
 import { SingleFlight } from './single-flight.ts';
 import { createPlan, type TransferPlan } from './transfer-plan.ts';
 
@@ -87,6 +95,24 @@ export class SessionContent {
     const plan = await this.currentPlan();
     if (plan === undefined) throw new CairnError('session-state', 'no plan was agreed yet');
     return plan;
+  }
+
+  /**
+   * The list of entries to delete, which has this id; undefined where it is damaged or gone, so that nothing is deleted.
+   *
+   * @throws CairnError storage codes
+   */
+  async deletionsOf(list: string): Promise<Deletions | undefined> {
+    const { entries } = await this.manifest.get();
+    try {
+      const found = await loadDeletions(await this.area.get(), entries, this.#options.manifestLimits);
+      if (found?.id === list) return found;
+    } catch (error) {
+      if (!(error instanceof CairnError) || error.traits.exitCode === EXIT.storage) throw error;
+    }
+    const { id } = this.#record.value;
+    this.#options.log.error({ session: id, list }, 'the list of deletions is damaged: nothing is deleted');
+    return undefined;
   }
 
   /** A sync point. @throws CairnError a storage code; the session is then suspended */

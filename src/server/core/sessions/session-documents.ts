@@ -1,6 +1,8 @@
 /** The documents of a session in its staging area, as values. */
 import { CairnError } from '../../../base/errors.ts';
 import { ChunkDigests } from '../../../checkpoint/chunk-digests.ts';
+import { encodeDeletions, readDeletions, type Deletions } from '../../../manifest/deletions.ts';
+import type { EntryList } from '../../../manifest/entry-table.ts';
 import type { Manifest } from '../../../manifest/manifest.ts';
 import type { ManifestLimits } from '../../../manifest/manifest-reader.ts';
 import type { StringList } from '../../../manifest/string-table.ts';
@@ -61,6 +63,24 @@ export function savePlan(area: StagingArea, { have, attributes }: PlanSets): Pro
 export async function loadPlan(area: StagingArea, entries: number): Promise<PlanSets | undefined> {
   const source = await area.load('plan');
   return source === undefined ? undefined : readPlan(source, entries, 'the saved plan');
+}
+
+/** Saves the list of what a push is to delete. */
+export function saveDeletions(area: StagingArea, deletions: Deletions): Promise<void> {
+  return area.save(
+    'deletions',
+    anew(() => encodeDeletions(deletions)),
+  );
+}
+
+/** Loads that list, for the manifest with these entries; undefined where it was never saved. @throws CairnError `manifest-invalid` */
+export async function loadDeletions(
+  area: StagingArea,
+  wanted: EntryList,
+  limits: ManifestLimits,
+): Promise<Deletions | undefined> {
+  const bytes = await area.load('deletions');
+  return bytes === undefined ? undefined : readDeletions(bytes, wanted, limits);
 }
 
 /** Saves the digests of sent chunks. */

@@ -34,12 +34,12 @@ export function createCommitHandler(
 async function readCommit(
   exchange: Exchange,
   { manifest, maxRunsBytes }: CommitLimits,
-  { entries = manifest.maxEntries }: PassRecord,
+  { entries = manifest.maxEntries, deletions }: PassRecord,
 ): Promise<CommitRequest> {
   const { message, sets } = await readRunsMessage(exchange, {
     schema: CommitWithoutRuns,
     names: ['excluded'],
-    entries,
+    entries: entries - (deletions?.entries ?? 0),
     maxBytes: maxRunsBytes,
     what: 'the commit',
   });

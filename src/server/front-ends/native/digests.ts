@@ -12,15 +12,13 @@ import { clientSignal } from '../../http/client-signal.ts';
 import type { Exchange } from '../../http/exchange.ts';
 import type { IdHandler } from '../../http/handler.ts';
 import type { LimitedLog } from '../../http/log-limiter.ts';
-import { end, NDJSON_TYPE, write } from '../../http/reply.ts';
+import { createLineWriter } from '../../http/line-writer.ts';
+import { end, NDJSON_TYPE } from '../../http/reply.ts';
 import { readRunsMessage } from '../../http/request-runs.ts';
 import type { WithSession } from './session-request.ts';
 
 /** Requests for digests at a time on one server: each reads all bytes of its files from the disk. */
 const AT_A_TIME = { max: 32, maxOfPrincipal: 16, waitMs: 20_000 };
-
-/** A batch of lines goes out at so many characters, or after so long. */
-const BATCH = { characters: 16 * 1024, afterMs: 2000 };
 
 /** What {@link createDigestsHandler} needs. */
 export interface Hashing {
@@ -81,33 +79,4 @@ function checkMayHash({ pass, authorization }: SessionRecord): void {
     'forbidden',
     'digests of the files at the target need the scope "read" beside "write"',
   );
-}
-
-interface LineWriter {
-  add(line: string): Promise<void>;
-  /** Keeps the connection alive by an empty line; called now and then while no digest is ready. */
-  tick(): Promise<void>;
-  /** The lines that were added and are not written yet. */
-  rest(): string;
-}
-
-function createLineWriter(exchange: Exchange): LineWriter {
-  let pending = '';
-  let writtenAt = Date.now();
-  const isDue = (): boolean => Date.now() - writtenAt >= BATCH.afterMs;
-  const flush = async (text: string): Promise<void> => {
-    pending = '';
-    writtenAt = Date.now();
-    await write(exchange, text);
-  };
-  return {
-    add: async (line) => {
-      pending += `${line}\n`;
-      if (pending.length >= BATCH.characters || isDue()) await flush(pending);
-    },
-    tick: async () => {
-      if (isDue()) await flush(pending === '' ? '\n' : pending);
-    },
-    rest: () => pending,
-  };
 }

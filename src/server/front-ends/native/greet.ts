@@ -43,5 +43,6 @@ function greetingOf({ version, metadata }: Pick<Greeting, 'version' | 'metadata'
     channels: [CHANNEL_PROTOCOL],
     treeIds: true,
     metadata: { push: [...metadata.push], pull: [...metadata.pull] },
+    deletions: true,
   };
 }
