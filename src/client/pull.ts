@@ -2,12 +2,14 @@
 import { resolve } from 'node:path';
 import type { TransferSummary } from './api/events.ts';
 import type { TransferOptions } from './api/options.ts';
+import { checkLocalBackupPlace } from './pull/pull-deletions.ts';
 import { freshPull, type PullTask } from './pull/pull-fresh.ts';
 import { checkDestination } from './pull/pull-landing.ts';
 import { discardLanded, publishAgreed, resumedPull } from './pull/pull-resume.ts';
 import { isCloserLook, otherThanAsked } from './state/asked.ts';
 import type { TransferFolder } from './state/transfer-folder.ts';
 import { droppedBy, metadataWishes } from './transfer/metadata-wishes.ts';
+import { refuseListed } from './transfer/deletion-plan.ts';
 import { forgettingWhatIsOver, giveUpIfUnlike } from './transfer/earlier-run.ts';
 import { summaryOf, type PassResult } from './transfer/pass-result.ts';
 import { nothingToSelect } from './transfer/selecting.ts';
@@ -25,7 +27,9 @@ export async function pull(destination: string, options: TransferOptions): Promi
   options.signal.throwIfAborted();
   const nothing = nothingToSelect('pull', options);
   if (nothing !== undefined) return nothing;
+  refuseListed(options);
   await checkDestination(destination);
+  checkLocalBackupPlace(options, destination);
   const local = [resolve(destination)];
   return inFolder(options, { direction: 'pull', local }, (folder) => {
     const isBegun = (): boolean => folder.record !== undefined;
@@ -45,7 +49,8 @@ async function pullLocked(
   const isAsAsked = folder.record === undefined || otherThanAsked(folder.record, options) === undefined;
   const isToBeCompared = isCloserLook(folder.record, options);
   const published = dryRun === true || !isAsAsked ? undefined : await publishAgreed(folder, options);
-  if (published !== undefined && !isToBeCompared) {
+  const isMirrored = options.mirror === undefined || published?.deleted !== undefined;
+  if (published !== undefined && !isToBeCompared && isMirrored) {
     await folder.clear();
     report({
       type: 'notice',

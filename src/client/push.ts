@@ -1,10 +1,12 @@
 /** `cairn push SOURCE... URL`: finishes what an earlier run began, then brings the rest. */
 import { resolve } from 'node:path';
-import { checkRelativePath } from '../base/safe-path.ts';
+import { CairnError } from '../base/errors.ts';
+import { checkRelativePath, printable } from '../base/safe-path.ts';
 import { createManifest } from '../manifest/manifest.ts';
 import type { MetadataKind } from '../manifest/metadata.ts';
 import type { TransferSummary } from './api/events.ts';
 import type { TransferOptions } from './api/options.ts';
+import { checkBackupPlace, checkDeletes } from './push/push-deletions.ts';
 import { smallerThanRefused, withFittingChunks } from './push/fitting-chunks.ts';
 import { freshPass, type PushTask } from './push/push-fresh.ts';
 import { resumedPass } from './push/push-resume.ts';
@@ -13,6 +15,7 @@ import { NO_EARLIER_RUNS, openEarlierRuns, type EarlierRuns, type OwnRun } from 
 import { lookAtTarget } from './push/unchanged.ts';
 import { isCloserLook } from './state/asked.ts';
 import { droppedBy, metadataWishes } from './transfer/metadata-wishes.ts';
+import { protectsUnselected, refuseListed } from './transfer/deletion-plan.ts';
 import { forgettingWhatIsOver } from './transfer/earlier-run.ts';
 import { summaryOf, tellNotices, type PassResult } from './transfer/pass-result.ts';
 import { nothingSelected, nothingToSelect, tellUnselected } from './transfer/selecting.ts';
@@ -29,11 +32,13 @@ import { inFolder, tellingOfCheckpoint } from './transfer/transfer-task.ts';
  */
 export async function push(sources: readonly string[], options: TransferOptions): Promise<TransferSummary> {
   options.signal.throwIfAborted();
+  refuseListed(options);
   const nothing = nothingToSelect('push', options);
   if (nothing !== undefined) return nothing;
   const local = sources.map((source) => resolve(source));
   const source = await openSource(sources, options);
   try {
+    if (options.mirror !== undefined && source.fileName !== undefined) throw noTree(source.fileName);
     return await inFolder(options, { direction: 'push', local }, (folder) =>
       pushLocked({ source, folder, local }, options),
     );
@@ -53,6 +58,11 @@ async function pushLocked(own: OwnRun, options: TransferOptions): Promise<Transf
   }
 }
 
+function noTree(name: string): CairnError {
+  const message = `"${printable(name)}" is no directory: --delete is for directories, of which it deletes what the source does not have`;
+  return new CairnError('usage', message);
+}
+
 /** Whether anything of them outlives this process. */
 function isBegun(runs: readonly OwnRun[]): boolean {
   return runs.some(({ folder }) => folder.record !== undefined);
@@ -68,6 +78,10 @@ async function pushAfter(
   lines.forEach(notify);
   const runs = [own, ...taken];
   return inContext({ ...options, hasBegun: () => isBegun(runs) }, async (context) => {
+    const { mirror, backupDirectory } = options;
+    if (mirror !== undefined || backupDirectory !== undefined) checkDeletes(context.server);
+    if (mirror !== undefined && backupDirectory !== undefined)
+      checkBackupPlace(backupDirectory, context.server.target, protectsUnselected(options));
     const wishes = await metadataWishes(options, 'push', context.server);
     const metadata = wishes.kinds;
     const [task, ...before] = runs.map((run): PushTask => {
@@ -103,8 +117,9 @@ async function runPasses(task: PushTask, before: readonly PushTask[]): Promise<P
   const last = results.at(-1);
   const { scanned, unchanged } = await scan(task, last === undefined);
   const found = { notices: scanned.notices.length, unselected: scanned.unselected };
-  if (last !== undefined && !isToBeCompared && isUpToDate(last, scanned, task.metadata))
-    return { results, ...found };
+  // The transfer of an earlier run deletes nothing: only a scan of now tells what the source does not have.
+  const isDone = !isToBeCompared && options.mirror === undefined;
+  if (last !== undefined && isDone && isUpToDate(last, scanned, task.metadata)) return { results, ...found };
   if (last?.isUnrepeatable === true) return endWith(task, { results, ...found });
   const distrusted = new Set(results.flatMap(({ excluded }) => [...excluded]));
   const bring = (size: number | undefined): Promise<PassResult> =>

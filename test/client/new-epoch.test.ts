@@ -59,6 +59,8 @@ async function jobOf(session: Partial<SessionClient> = {}): Promise<PushJob> {
     progress: createProgress(context, { manifest, layout, name: '' }),
     createHasher: await loadHasher('xxh64'),
     checkpoint: undefined,
+    mirror: undefined,
+    deletions: { plan: undefined },
     partialChunks: new Map(),
     unverified: { chunks: [], there: new ChunkDigests(8) },
     durable: { bytes: 0 },

@@ -183,6 +183,7 @@ test('an answer that does not come is not waited for, and the question is taken 
     hasChannels: false,
     hasTreeIds: true,
     metadata: undefined,
+    hasDeletions: true,
   };
   const { signal } = new AbortController();
   let clockMs = 0;

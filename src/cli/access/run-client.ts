@@ -45,7 +45,8 @@ export async function runTransfer(
     work({ ...options, ...wishes, onStart }),
   );
   const isStrictlyLess = job.values.strictMetadata && (summary.unkept ?? 0) > 0;
-  const exitCode = summary.excluded > 0 || isStrictlyLess ? EXIT.partial : EXIT.done;
+  const isPartial = summary.excluded > 0 || (summary.deleted?.undeleted ?? 0) > 0 || isStrictlyLess;
+  const exitCode = isPartial ? EXIT.partial : EXIT.done;
   screen.summarize(summary, exitCode);
   return exitCode;
 }

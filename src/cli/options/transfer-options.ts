@@ -1,7 +1,7 @@
 /** The options of push and pull: what they say, and the words that say it again for a run that resumes. */
 import type { Command } from 'commander';
 import type { BandwidthRate } from '../../client/api/reach.ts';
-import type { CompressMode, TransferOptions } from '../../client/api/options.ts';
+import type { CompressMode, MaxDelete, TransferOptions } from '../../client/api/options.ts';
 import type { DigestAlgorithm } from '../../manifest/digest.ts';
 import { SYNC_MODES } from '../../session/sync-mode.ts';
 import { parseBandwidth } from './bandwidth-rate.ts';
@@ -16,7 +16,7 @@ import {
 import { parseCount, parseSize } from './quantities.ts';
 import { METADATA, metadataOf, metadataWordsOf } from './metadata-options.ts';
 import { parseModeChange } from './mode-change.ts';
-import { addOptions, choice, flag, GROUPS, list, value, type ValuesOf } from './option.ts';
+import { addOptions, choice, flag, GROUPS, list, text, value, type ValuesOf } from './option.ts';
 import {
   addSelectionOptions,
   isSelecting,
@@ -26,6 +26,8 @@ import {
 } from './selection-options.ts';
 import { usage } from './usage.ts';
 
+/** Unless the user says otherwise: more is a mistake more often than a wish. */
+const USUAL_MAX_DELETE: MaxDelete = { percent: 50 };
 const PARALLEL_RANGE = { min: 1, max: 64 } as const;
 /** Not the client's own lists, whose modules load what hashes and compresses. */
 const DIGESTS = ['xxh64', 'sha256'] as const satisfies readonly DigestAlgorithm[];
@@ -35,6 +37,17 @@ const WHAT = {
   dryRun: flag('-n, --dry-run', 'print what would happen to each entry, and change nothing'),
   checksum: flag('--checksum', 'compare contents instead of size and modification time'),
   forceReplace: flag('--force-replace', 'replace a directory with everything in it by a file or link'),
+  delete: flag('--delete', 'delete at the destination what the source does not have, after everything else'),
+  maxDelete: value(
+    '--max-delete <n>',
+    'delete nothing where that would be more: a number, or a part of the entries there (default: 50%)',
+    parseMaxDelete,
+  ),
+  backupDir: text(
+    '--backup-dir <dir>',
+    'keep replaced and deleted files in another directory of the receiver (of a push: an absolute path at the server)',
+  ),
+  deleteAnyway: flag('--delete-anyway', 'delete also where entries of the source could not be read'),
   preserveModes: flag(
     '--preserve-modes',
     'also keep write bits that the umask of the receiver denies, and set-group-id of directories',
@@ -97,6 +110,15 @@ export function addTransferOptions(command: Command, { isLocal }: { isLocal: boo
   return addOptions(addClientOptions(transfer, USUAL_RETRY_FOR), GROUPS.output, VERBOSE);
 }
 
+/** A number of entries, or a percentage. @throws CairnError `usage` naming `option` */
+function parseMaxDelete(option: string, word: string): MaxDelete & { readonly word: string } {
+  const [, digits = '', percent] = /^(\d{1,9})(%?)$/.exec(word) ?? [];
+  const count = digits === '' ? Number.NaN : Number(digits);
+  if (percent === '' && count >= 0) return { entries: count, word };
+  if (percent === '%' && count <= 100) return { percent: count, word };
+  throw usage(`${option} takes a number of entries, or 0% to 100%, not "${word}"`, `${option} 1000`);
+}
+
 async function parseChunkSize(option: string, word: string): Promise<number> {
   const { CHUNK_SIZE_RANGE } = await import('../../manifest/manifest.ts');
   return parseSize(option, word, CHUNK_SIZE_RANGE);
@@ -109,12 +131,15 @@ export async function transferOptionsOf(values: TransferValues): Promise<Partial
   const preserveModes = values.preserveModes || values.archive;
   const metadata = metadataOf(values);
   const { chmod, parallel, chunkSize, digest, sync, compress, bwlimit } = values;
+  const { maxDelete = USUAL_MAX_DELETE, deleteAnyway } = values;
   return {
     checksum,
     preserveModes,
     forceReplace,
     dryRun,
     ...(metadata.length === 0 ? {} : { metadata }),
+    ...(values.backupDir === undefined ? {} : { backupDirectory: values.backupDir }),
+    ...(values.delete ? { mirror: { maxDelete, isAnyway: deleteAnyway } } : {}),
     namesEntries: values.verbose && !values.quiet,
     ...(selection === undefined ? {} : { selection }),
     ...(chmod === undefined ? {} : { chmod }),
@@ -133,7 +158,7 @@ export async function transferOptionsOf(values: TransferValues): Promise<Partial
  */
 export function wordsOf(values: TransferValues): string[] {
   const { parallel, chunkSize, checksum, digest, sync, bwlimit, compress } = values;
-  const { preserveModes, chmod, forceReplace } = values;
+  const { preserveModes, chmod, forceReplace, maxDelete, deleteAnyway, backupDir } = values;
   return [
     ...wordsFor('--parallel', parallel),
     ...wordsFor('--chunk-size', chunkSize),
@@ -144,12 +169,22 @@ export function wordsOf(values: TransferValues): string[] {
     ...(chmod?.words ?? []).flatMap((each) => ['--chmod', each]),
     ...(forceReplace ? ['--force-replace'] : []),
     ...selectionWordsOf(values),
+    ...(values.delete ? ['--delete'] : []),
+    ...wordsFor('--max-delete', maxDelete?.word),
+    ...wordsFor('--backup-dir', backupDir),
+    ...(deleteAnyway ? ['--delete-anyway'] : []),
     ...wordsFor('--digest', digest),
     ...wordsFor('--sync', sync),
     ...wordsFor('--bwlimit', bwlimit?.word),
     ...wordsFor('--compress', compress),
     ...accessWordsOf(values),
   ];
+}
+
+/** Refuses options that contradict each other. @throws CairnError `usage` */
+export function refuseContradictions(values: TransferValues, example: string): void {
+  if (values.backupDir === undefined || !values.forceReplace) return;
+  throw usage('--force-replace removes directories without a backup: leave it or --backup-dir out', example);
 }
 
 /** Refuses options that would silently do nothing for a stream. @throws CairnError `usage` */
@@ -159,6 +194,10 @@ export function refuseForStreams(values: TransferValues, example: string): void 
     throw usage('a stream has no entries to select: leave rules, lists and bounds out', example);
   if (metadataWordsOf(values).length > 0)
     throw usage('--archive and its parts do not work for a stream: leave them out', example);
+  if (values.backupDir !== undefined)
+    throw usage('--backup-dir does not work for a stream: leave it out', example);
+  if (values.delete)
+    throw usage('--delete does not work for a stream: it is for directories; leave it out', example);
   if (values.checksum)
     throw usage('--checksum does not work for a stream, which is always sent whole: leave it out', example);
 }

@@ -3,6 +3,7 @@ import { MultiBar } from 'cli-progress';
 import { fileLine, overallLine } from './bar-lines.ts';
 import { createBarTerminal, showingCursor } from './bar-terminal.ts';
 import {
+  deletedLine,
   entryDoneLine,
   noticeLine,
   unselectedLine,
@@ -82,6 +83,7 @@ export function createBarScreen(options: { stream: NodeJS.WriteStream; hasColor:
       else if (event.type === 'notice') say(noticeLine(event));
       else if (event.type === 'entry') say(entryDoneLine(event));
       else if (event.type === 'unselected') say(unselectedLine(event));
+      else if (event.type === 'deleted') say(deletedLine(event));
       else if (event.type === 'file') slots.show(event);
       else if (event.type === 'waiting' && isNewTrouble) say(whyWaitingLine(event));
     },

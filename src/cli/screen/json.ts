@@ -27,7 +27,8 @@ export function createJsonScreen(options: {
         write(jsonLine({ type: 'warning', code, path, message }));
       } else if (event.type === 'notice') {
         if (showsNotices) say(noticeLine(event));
-      } else if (event.type === 'entry' || event.type === 'would') write(jsonLine(event));
+      } else if (event.type === 'entry' || event.type === 'deleted' || event.type === 'would')
+        write(jsonLine(event));
       else if (event.type === 'unselected') write(jsonLine(unselectedObject(event)));
       else if (showsProgress && now() >= nextAt) {
         nextAt = now() + PROGRESS_EVERY_MS;
@@ -94,7 +95,7 @@ function progressObject(progress: Progress): Record<string, unknown> {
 
 /** The last line of a transfer. */
 function summaryObject(summary: TransferSummary, exitCode: ExitCode): Record<string, unknown> {
-  const { direction, entries, bytesTotal, bytesMoved, ...rest } = summary;
+  const { direction, entries, bytesTotal, bytesMoved, deleted, ...rest } = summary;
   const moved = direction === 'push' ? { bytesSent: bytesMoved } : { bytesReceived: bytesMoved };
   return {
     type: 'summary',
@@ -103,7 +104,14 @@ function summaryObject(summary: TransferSummary, exitCode: ExitCode): Record<str
     bytesTotal,
     ...moved,
     ...rest,
-    code: exitCode === EXIT.partial ? 'partial' : 'ok',
+    ...(deleted === undefined
+      ? {}
+      : {
+          entriesDeleted: deleted.entries,
+          bytesDeleted: deleted.bytes,
+          entriesNotDeleted: deleted.undeleted,
+        }),
+    code: deleted?.code ?? (exitCode === EXIT.partial ? 'partial' : 'ok'),
     exitCode,
   };
 }

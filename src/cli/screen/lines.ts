@@ -12,6 +12,7 @@ const CHANGES: Readonly<Record<Change, string>> = {
   'same-size': 'other time',
   'attributes': 'attributes',
   'unknown': 'to send',
+  'delete': 'delete',
 };
 const KINDS: Readonly<Record<EntryType, string>> = {
   file: 'file',
@@ -28,7 +29,9 @@ const WORDS = {
 
 /** `cairn: left out "a/b": permission denied`; what is there, and only not as it was, is not called left out. */
 export function warningLine(event: Extract<TransferEvent, { type: 'warning' }>): string {
-  const what = event.code === 'time-out-of-range' ? '' : 'left out ';
+  if (event.isOfDeletion === true && event.path === '.') return `cairn: ${printable(event.message)}`;
+  const isThere = event.isOfDeletion === true || event.code === 'time-out-of-range';
+  const what = isThere ? '' : 'left out ';
   return `cairn: ${what}"${printable(event.path)}": ${printable(event.message)}`;
 }
 
@@ -84,6 +87,11 @@ export function entryDoneLine(event: Extract<TransferEvent, { type: 'entry' }>):
   return `done: ${printable(event.path)} (${formatBytes(event.sizeBytes)})`;
 }
 
+/** `deleted: a/b`: an entry of the destination that is no longer there. */
+export function deletedLine(event: Extract<TransferEvent, { type: 'deleted' }>): string {
+  return `deleted: ${printable(event.path)}`;
+}
+
 /** `cairn: going on where it stopped (epoch 3)`. */
 export function resumedLine(event: Extract<TransferEvent, { type: 'resumed' }>): string {
   return `cairn: going on where it stopped (epoch ${event.epoch})`;
@@ -98,25 +106,30 @@ export function noticeLine(event: Extract<TransferEvent, { type: 'notice' }>): s
 export function summaryLine(summary: TransferSummary, options: { dryRun: boolean }): string {
   const words = WORDS[summary.direction];
   const size = `${formatEntries(summary.entries)} (${formatBytes(summary.bytesTotal)})`;
-  if (options.dryRun && summary.changed > 0) return `${words.dry} ${size}${tail(summary)}`;
+  const { deleted } = summary;
+  const gone = deleted === undefined ? 0 : deleted.entries;
+  if (options.dryRun && summary.changed + gone > 0) return `${words.dry} ${size}${tail(summary, options)}`;
   const seconds = summary.durationMs / 1000;
   const rate = summary.bytesMoved > 0 && seconds > 0 ? ` (${formatRate(summary.bytesMoved / seconds)})` : '';
-  if (summary.changed === 0 && summary.bytesMoved === 0)
-    return `up to date: ${formatEntries(summary.entries)}${tail(summary)}`;
+  if (summary.changed === 0 && summary.bytesMoved === 0 && gone === 0)
+    return `up to date: ${formatEntries(summary.entries)}${tail(summary, options)}`;
   const moved = `${words.moved} ${formatBytes(summary.bytesMoved)} in ${formatDuration(summary.durationMs)}`;
-  return `${words.done} ${size}: ${moved}${rate}${tail(summary)}`;
+  return `${words.done} ${size}: ${moved}${rate}${tail(summary, options)}`;
 }
 
-function tail(summary: TransferSummary): string {
+function tail(summary: TransferSummary, { dryRun }: { dryRun: boolean }): string {
   const { bytesSaved, bytesResumed, bytesSkipped, retries, resumes, excluded, unselected } = summary;
+  const { entries: gone, undeleted } = summary.deleted ?? { entries: 0, undeleted: 0 };
   const parts = [
     bytesSaved > 0 ? `${formatBytes(bytesSaved)} less on the wire` : '',
     bytesResumed > 0 ? `resumed ${formatBytes(bytesResumed)}` : '',
     bytesSkipped > 0 ? `${formatBytes(bytesSkipped)} already there` : '',
     retries > 0 ? `${retries} ${retries === 1 ? 'retry' : 'retries'}` : '',
     resumes > 0 ? `${resumes} ${resumes === 1 ? 'resume' : 'resumes'}` : '',
+    gone > 0 ? `${formatEntries(gone)} ${dryRun ? 'to delete' : 'deleted'}` : '',
     excluded > 0 ? `${formatEntries(excluded)} left out` : '',
     unselected > 0 ? `${formatEntries(unselected)} not selected` : '',
+    undeleted > 0 ? `${formatEntries(undeleted)} not deleted` : '',
   ];
   return parts
     .filter((part) => part !== '')

@@ -3,6 +3,7 @@ import { formatBytes } from '../../base/byte-text.ts';
 import type { TransferEvent } from '../../client/api/events.ts';
 import { PHASE_WORDS, formatCount, formatDuration, formatEntries, formatRate } from '../report/wording.ts';
 import {
+  deletedLine,
   entryDoneLine,
   noticeLine,
   resumedLine,
@@ -51,6 +52,7 @@ export function createPlainScreen(options: {
       if (event.type === 'warning') say(warningLine(event));
       else if (event.type === 'notice') say(noticeLine(event));
       else if (event.type === 'entry') say(entryDoneLine(event));
+      else if (event.type === 'deleted') say(deletedLine(event));
       else if (event.type === 'would') print(`${wouldLine(event)}\n`);
       else if (event.type === 'unselected' && dryRun) print(`${wouldLeaveOutLine(event)}\n`);
       else if (event.type === 'unselected') say(unselectedLine(event));

@@ -8,9 +8,10 @@ export type Phase = 'scanning' | 'comparing' | 'transferring' | 'committing';
 
 /**
  * What would be done with an entry: it is new; its content differs; only its time does, while the size is the same; only
- * its mode or time would be set; or it would be sent, and the access token may not know whether it is there.
+ * its mode or time would be set; it would be sent, and the access token may not know whether it is there; or it would be
+ * deleted at the destination.
  */
-export type Change = 'new' | 'changed' | 'same-size' | 'attributes' | 'unknown';
+export type Change = 'new' | 'changed' | 'same-size' | 'attributes' | 'unknown' | 'delete';
 
 /** Something that happened in a transfer. Byte counts are payload bytes. */
 export type TransferEvent =
@@ -41,6 +42,8 @@ export type TransferEvent =
   | { readonly type: 'moved'; readonly entries: number }
   /** One of them, where the caller asks for their names. */
   | { readonly type: 'entry'; readonly path: string; readonly sizeBytes: number }
+  /** An entry of the destination that was deleted, where the caller asks for names. */
+  | { readonly type: 'deleted'; readonly path: string; readonly kind: EntryType; readonly sizeBytes: number }
   /** Of a dry run: what would happen to an entry. */
   | {
       readonly type: 'would';
@@ -68,8 +71,14 @@ export type TransferEvent =
     }
   /** The conversation goes on in a new epoch. */
   | { readonly type: 'resumed'; readonly epoch: number; readonly bytesResumed: number }
-  /** An entry was left out; the transfer goes on and will be partial. */
-  | { readonly type: 'warning'; readonly code: ErrorCode; readonly path: string; readonly message: string }
+  /** An entry was left out, or not deleted; the transfer goes on and will be partial. */
+  | {
+      readonly type: 'warning';
+      readonly code: ErrorCode;
+      readonly path: string;
+      readonly message: string;
+      readonly isOfDeletion?: boolean;
+    }
   /** Something worth a line that takes nothing away from the result. */
   | { readonly type: 'notice'; readonly message: string };
 
@@ -103,4 +112,17 @@ export interface TransferSummary {
   readonly unselected: number;
   /** How many times an entry lacks metadata that was asked for; missing where none was. */
   readonly unkept?: number;
+  /** Of a run that deletes: what became of that. */
+  readonly deleted?: DeletedSummary | undefined;
+}
+
+/** What a run has deleted at its destination, or would delete. */
+export interface DeletedSummary {
+  readonly entries: number;
+  /** Bytes of the files among them. */
+  readonly bytes: number;
+  /** Entries of the destination that a mirror would not have, and that stay, as a warning says. */
+  readonly undeleted: number;
+  /** Why nothing was deleted; undefined where there was no such reason. */
+  readonly code?: ErrorCode | undefined;
 }

@@ -12,6 +12,16 @@ export const COMPRESS_MODES = ['auto', 'always', 'never'] as const;
 /** One of {@link COMPRESS_MODES}. */
 export type CompressMode = (typeof COMPRESS_MODES)[number];
 
+/** Most deletions of a run: a number, or a part of the entries at the destination, 0 to 100. */
+export type MaxDelete = { readonly entries: number } | { readonly percent: number };
+
+/** What a run deletes at its destination: all that the source does not have, within limits. */
+export interface MirrorWishes {
+  readonly maxDelete: MaxDelete;
+  /** Whether it deletes also where a part of the source could not be read; never what is in the place of that. */
+  readonly isAnyway: boolean;
+}
+
 /** Everything that a transfer wants to know. */
 export interface TransferOptions extends ReachOptions {
   /** Directory for checkpoints. */
@@ -44,6 +54,13 @@ export interface TransferOptions extends ReachOptions {
   readonly selection?: Selection;
   /** Milliseconds since 1970, for ages of files. */
   readonly wallClock?: () => number;
+  /** Whether what the source does not have is deleted, once everything else is done. */
+  readonly mirror?: MirrorWishes;
+  /**
+   * Directory at the receiver for files and links that are replaced or deleted: of a push an absolute path below the
+   * server's own root, of a pull a local one.
+   */
+  readonly backupDirectory?: string;
   /** Only finds out what would be moved. */
   readonly dryRun?: boolean;
   /** Whether each entry is to be reported by its name once it has crossed the wire. */

@@ -28,6 +28,8 @@ export interface Discovery extends Endpoint {
   readonly hasTreeIds: boolean;
   /** The metadata that a push and a pull can carry; undefined for a server that knows nothing of it. */
   readonly metadata: Record<'push' | 'pull', readonly MetadataKind[]> | undefined;
+  /** Whether a push can delete what it does not have. */
+  readonly hasDeletions: boolean;
 }
 
 const MAX_HELLO_BYTES = 64 * 1024;
@@ -116,10 +118,12 @@ function abilitiesOf({
   channels,
   treeIds,
   metadata,
-}: Hello): Pick<Discovery, 'hasChannels' | 'hasTreeIds' | 'metadata'> {
+  deletions,
+}: Hello): Pick<Discovery, 'hasChannels' | 'hasTreeIds' | 'metadata' | 'hasDeletions'> {
   return {
     hasChannels: channels?.includes(CHANNEL_PROTOCOL) === true,
     hasTreeIds: treeIds === true,
+    hasDeletions: deletions === true,
     metadata: metadata && { push: knownKinds(metadata.push), pull: knownKinds(metadata.pull) },
   };
 }

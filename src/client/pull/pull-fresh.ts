@@ -1,4 +1,5 @@
 /** A pass of a pull that begins with the server's manifest. */
+import { CairnError } from '../../base/errors.ts';
 import { joinPath } from '../../base/safe-path.ts';
 import { ChunkDigests } from '../../checkpoint/chunk-digests.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
@@ -15,13 +16,22 @@ import { orAbandon } from '../session/give-up.ts';
 import { layoutOf } from '../session/plan-layout.ts';
 import type { SessionClient } from '../session/session-client.ts';
 import { makePlan } from '../transfer/comparing.ts';
+import {
+  mirrorOf,
+  protectsUnselected,
+  tellWouldDelete,
+  type DeletionPlan,
+  type Mirror,
+} from '../transfer/deletion-plan.ts';
 import { endDryRun } from '../transfer/dry-run.ts';
 import { emptyResult, tellNotices, type PassResult } from '../transfer/pass-result.ts';
 import type { RemoteSelection } from '../transfer/remote-selection.ts';
 import { nothingSelected } from '../transfer/selecting.ts';
+import type { TransferContext } from '../transfer/transfer-context.ts';
 import { saveRecord, type TransferTask } from '../transfer/transfer-task.ts';
 import { establishPull } from './pull-establish.ts';
-import { isNothingThere, landingOf, makeLanding, typeAt, type Landing } from './pull-landing.ts';
+import { lookAtDestination } from './pull-deletions.ts';
+import { isNothingThere, isSingle, landingOf, makeLanding, typeAt, type Landing } from './pull-landing.ts';
 import { runPullPass } from './pull-pass.ts';
 import { comparisonOfWanted, planOfWanted, wantedOf, type PullPlan } from './pull-selection.ts';
 import {
@@ -73,14 +83,17 @@ export async function freshPull(task: PullTask, before?: PassResult): Promise<Fr
   const wanted = await orAbandon(session, async () => wantedOf(context, options, manifest));
   const found = [...notices, ...(wanted?.missing ?? [])];
   tellNotices(context.report, found);
+  const mirror = mirrorOf(options, found, protectsUnselected(options));
+  if (mirror !== undefined) await orAbandon(session, async () => refuseSingle(manifest));
   const isSame = before?.excluded.size === 0 && before.manifest.id === manifest.id;
-  // With time, entries become old enough.
-  const isOver = isSame && !task.isToBeCompared && options.selection?.minAgeMs === undefined;
+  // With time, entries become old enough; and an earlier run has deleted nothing.
+  const isAsBefore = isSame && !task.isToBeCompared && mirror === undefined;
+  const isOver = isAsBefore && options.selection?.minAgeMs === undefined;
   if (isOver || wanted?.unselected.size === manifest.entries.length) {
     await session.abandon();
     return { result: isOver ? undefined : nothingSelected(context.report), notices: found.length };
   }
-  const how = { isForEverything, distrusted: before?.excluded, wanted };
+  const how = { isForEverything, distrusted: before?.excluded, wanted, mirror };
   return { result: await compareAndCarry(task, session, manifest, how), notices: found.length };
 }
 
@@ -88,13 +101,14 @@ interface Ways {
   readonly isForEverything: boolean;
   readonly distrusted: ReadonlySet<string> | undefined;
   readonly wanted: RemoteSelection | undefined;
+  readonly mirror: Mirror | undefined;
 }
 
 async function compareAndCarry(
   task: PullTask,
   session: SessionClient,
   manifest: Manifest,
-  { isForEverything, distrusted, wanted }: Ways,
+  { isForEverything, distrusted, wanted, mirror }: Ways,
 ): Promise<PassResult> {
   const { context, options, folder } = task;
   const { report } = context;
@@ -114,16 +128,41 @@ async function compareAndCarry(
       return made;
     });
     if (options.dryRun === true || destination === undefined)
-      return await orAbandon(session, () => tellDryRun(task, { session, manifest, plan }, destination));
+      return await orAbandon(session, () =>
+        tellDryRun(task, { session, manifest, plan, mirror }, destination),
+      );
     const prepared = { session, manifest, destination, plan };
-    if (isNothingToDo(manifest, plan)) return await agreeOnNothing(task, prepared);
+    const deletions = await orAbandon(session, () => deletionsAhead(prepared, mirror, report));
+    if (isNothingToDo(manifest, plan) && deletions?.list === undefined) {
+      const deleted = mirror === undefined ? undefined : deletions?.outcome;
+      return { ...(await agreeOnNothing(task, prepared)), deleted };
+    }
     // A session that is written down nowhere would never be gone on with.
     const stored = await orAbandon(session, () => keep(task, prepared));
     const agreed = { context, session, folder, destination, manifest, plan: stored, report };
-    return await runPullPass({ ...agreed, sync, forceReplace });
+    return await runPullPass({ ...agreed, sync, forceReplace, mirror, deletions });
   } finally {
     await destination?.store.close();
   }
+}
+
+/** Where nothing is to be fetched, or nothing is in the source: before anything is staged. */
+async function deletionsAhead(
+  { manifest, destination, plan }: Prepared,
+  mirror: Mirror | undefined,
+  report: TransferContext['report'],
+): Promise<DeletionPlan | undefined> {
+  const isEmpty = manifest.entries.length <= 1;
+  if (mirror === undefined || (!isEmpty && !isNothingToDo(manifest, plan))) return undefined;
+  return lookAtDestination(destination, manifest, mirror, { report });
+}
+
+/** Refuses to delete beside a file. @throws CairnError `usage` */
+function refuseSingle(manifest: Manifest): void {
+  if (!isSingle(manifest)) return;
+  const message =
+    'the URL is that of a file: --delete is for directories, of which it deletes what the source does not have';
+  throw new CairnError('usage', message);
 }
 
 /** The destination; undefined in a dry run where there is none yet, and none is made. */
@@ -133,7 +172,8 @@ async function openForPlan(
 ): Promise<PullDestination | undefined> {
   if (options.dryRun === true && (await typeAt(landing.root)) !== 'directory') return undefined;
   await makeLanding(landing);
-  return openDestination(landing, folder, options);
+  const { backupDirectory: _none, ...dry } = options;
+  return openDestination(landing, folder, options.dryRun === true ? dry : options);
 }
 
 interface Prepared {
@@ -169,9 +209,16 @@ async function planFor(
 /** Compares once more: the plan alone does not tell which entries are there. */
 async function tellDryRun(
   { context }: PullTask,
-  { session, manifest, plan }: Omit<Prepared, 'destination'>,
+  {
+    session,
+    manifest,
+    plan,
+    mirror,
+  }: Omit<Prepared, 'destination'> & { readonly mirror: Mirror | undefined },
   destination: PullDestination | undefined,
 ): Promise<PassResult> {
+  const { report } = context;
+  let deleted: PassResult['deleted'];
   const there = new Set<string>();
   let comparison: Comparison | undefined;
   if (destination !== undefined) {
@@ -180,10 +227,15 @@ async function tellDryRun(
     const paths = Array.from(manifest.entries, ({ path }) => path);
     const found = await store.lookup(paths.map((path) => joinPath(landing.target, path)));
     for (const [index, path] of paths.entries()) if (found[index] !== undefined) there.add(path);
+    if (mirror !== undefined)
+      deleted = tellWouldDelete(await lookAtDestination(destination, manifest, mirror, { report }), report);
   }
   const name = context.server.target.split('/').at(-1) || '.';
   const isThere = (path: string): boolean => there.has(path);
-  return endDryRun(context.report, session, manifest, { plan, comparison, isThere, name });
+  return {
+    ...(await endDryRun(context.report, session, manifest, { plan, comparison, isThere, name })),
+    deleted,
+  };
 }
 
 function isNothingToDo(manifest: Manifest, plan: Plan): boolean {

@@ -3,19 +3,24 @@ import { CairnError } from '../../base/errors.ts';
 import { ChunkSet, type ReadonlyChunkSet } from '../../checkpoint/chunk-set.ts';
 import { emptiedChunks } from '../../transfer/emptied-chunks.ts';
 import type { Layout } from '../../manifest/layout.ts';
+import type { Deletions } from '../../manifest/deletions.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
+import type { DeletedEntries } from '../../session/pass-record.ts';
 import { DEFAULT_SYNC_MODE, type SyncMode } from '../../session/sync-mode.ts';
 import type { ChunkStaging, StagingArea } from '../../storage/content-store.ts';
 import { createGroupCommit, policyOf } from '../../transfer/group-commit.ts';
+import { createRemovalReport } from '../../transfer/removal-report.ts';
 import type { SessionGrant } from '../../wire/messages.ts';
 import type { Report } from '../api/events.ts';
 import { leftOutHere, reportLeftOut, type LeftOutEntry } from '../session/left-out-entries.ts';
 import { reportUnkept } from '../session/unkept-report.ts';
 import type { UnkeptKind } from '../../transfer/unkept-metadata.ts';
+import { refusedForUnseen, tellDeleted, type DeletionPlan, type Mirror } from '../transfer/deletion-plan.ts';
 import type { PassResult } from '../transfer/pass-result.ts';
 import { openPass, type Pass, type PassSubject } from '../transfer/pass.ts';
 import { runPass } from '../transfer/run-pass.ts';
 import { excludeReported, fetchChunks, type PullJob } from './pull-chunks.ts';
+import { keepDeletions, lookAtDestination } from './pull-deletions.ts';
 import { saveStagedPlan, type PullDestination, type StoredPlan } from './pull-staging.ts';
 
 /** What a pass needs. */
@@ -26,6 +31,10 @@ export interface PullPassOptions extends PassSubject {
   readonly sync: SyncMode | undefined;
   /** Whether directories at the destination give way, with all that is in them, to entries of another type. */
   readonly forceReplace: boolean | undefined;
+  /** What the destination has and the source has not is deleted; undefined where it stays. */
+  readonly mirror?: Mirror | undefined;
+  /** What that is, where it is known already. */
+  readonly deletions?: DeletionPlan | undefined;
 }
 
 /**
@@ -42,6 +51,7 @@ export async function runPullPass(options: PullPassOptions): Promise<PassResult>
   const area = await store.openStaging(stagingId);
   const staging = await area.openChunks({ manifest, layout: pass.layout, target, modes });
   const job = jobOf(pass, { staging, area, options });
+  let { deletions } = options;
   try {
     takeOver(job);
     return await runPass(job, {
@@ -49,6 +59,7 @@ export async function runPullPass(options: PullPassOptions): Promise<PassResult>
       moveAll: async () => {
         await fetchChunks(job);
         await fetchLost(job);
+        deletions ??= await lookAround(options, job);
         return undefined;
       },
       mend: async (refusal) => {
@@ -63,16 +74,44 @@ export async function runPullPass(options: PullPassOptions): Promise<PassResult>
       },
       conclude: async ({ request }) => {
         await job.group.close();
-        const agreed = { digest: request.digest, excluded: request.excluded };
+        const planned = stillMeant(options, deletions, excluded.size);
+        if (planned !== undefined) await keepDeletions(area, planned);
+        const { digest } = request;
+        const agreed = { digest, excluded: request.excluded, deletions: planned?.list?.id };
         await folder.update({ session: session.grant, phase: 'agreed', agreed });
-        const order = { plan: { ...plan, excluded: agreed.excluded }, forceReplace };
-        return { ...(await publish(staging, manifest, order, context.report)), unlisted: 0 };
+        const order = {
+          plan: { ...plan, excluded: agreed.excluded },
+          forceReplace,
+          deletions: planned?.list,
+          hasBackup: destination.hasBackup,
+        };
+        const { deleted, ...published } = await publish(staging, manifest, order, context.report);
+        return { ...published, unlisted: 0, deleted: tellDeleted(planned, deleted, context) };
       },
     });
   } finally {
     await job.group.close();
     await staging.close();
   }
+}
+
+/** Once everything has come: what is to be deleted of what is at the destination. */
+async function lookAround(
+  { destination, manifest, mirror, report }: PullPassOptions,
+  { excluded }: Pick<Pass, 'excluded'>,
+): Promise<DeletionPlan | undefined> {
+  if (mirror === undefined) return undefined;
+  return lookAtDestination(destination, manifest, mirror, { excluded: excluded.size, report });
+}
+
+/** The plan, unless entries were left out since it was made. */
+function stillMeant(
+  { mirror, report }: PullPassOptions,
+  deletions: DeletionPlan | undefined,
+  excluded: number,
+): DeletionPlan | undefined {
+  if (mirror === undefined || deletions?.list === undefined) return deletions;
+  return refusedForUnseen(mirror, excluded, report) ?? deletions;
 }
 
 function jobOf(
@@ -152,18 +191,26 @@ async function fetchLost(job: PullJob): Promise<void> {
   await fetchChunks(job);
 }
 
+/** How a pull is published: what is carried and left out, and what is deleted. */
+export interface PullOrder {
+  readonly plan: StoredPlan;
+  readonly forceReplace: boolean | undefined;
+  readonly deletions: Deletions | undefined;
+  readonly hasBackup: boolean;
+}
+
 /**
- * Puts the staged tree in its place, and names what cannot be put there, or not as it was. May be called again after a
- * crash.
+ * Puts the staged tree in its place, deletes what is listed, names what cannot be put there, or not as it was.
+ * May be called again after a crash.
  *
  * @throws CairnError, storage codes
  */
 export async function publish(
   staging: ChunkStaging,
   manifest: Manifest,
-  { plan, forceReplace }: { readonly plan: StoredPlan; readonly forceReplace: boolean | undefined },
+  { plan, forceReplace, deletions, hasBackup }: PullOrder,
   report: Report,
-): Promise<Pick<PassResult, 'leftOut' | 'unkept'>> {
+): Promise<Pick<PassResult, 'leftOut' | 'unkept'> & { readonly deleted: DeletedEntries | undefined }> {
   const limit = manifest.entries.length;
   const have = ChunkSet.fromRuns(plan.have, limit);
   const attributes = ChunkSet.fromRuns(plan.attributes, limit);
@@ -172,11 +219,14 @@ export async function publish(
   const leftOut = new Map<number, LeftOutEntry>();
   const isPresent = (index: number): boolean => have.has(index);
   let unkept: readonly UnkeptKind[] = [];
+  const removing = deletions === undefined ? undefined : createRemovalReport(deletions);
   await staging.publish({
     isPresent,
     needsAttributes: (index) => attributes.has(index),
     isExcluded: (index) => excluded.has(index) || unselected.has(index),
     forceReplace,
+    removal: removing?.removal,
+    backup: hasBackup ? '' : undefined,
     onRefused: leftOutHere(leftOut),
     onUnkept: (kinds) => (unkept = kinds),
     onProgress: (entriesDone) => report({ type: 'publishing', entriesDone, entriesTotal: limit }),
@@ -184,5 +234,6 @@ export async function publish(
   return {
     leftOut: reportLeftOut(leftOut, manifest, { isPresent, report }),
     unkept: reportUnkept([...unkept], manifest, report),
+    deleted: removing?.result(),
   };
 }

@@ -2,6 +2,9 @@
 import { CairnError } from '../../base/errors.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
 import type { SessionGrant } from '../../wire/messages.ts';
+import type { Deletions } from '../../manifest/deletions.ts';
+import type { Manifest } from '../../manifest/manifest.ts';
+import type { StagingArea } from '../../storage/content-store.ts';
 import type { TransferOptions } from '../api/options.ts';
 import { agreeOnPlan } from '../session/plan-agreement.ts';
 import { layoutOf } from '../session/plan-layout.ts';
@@ -10,8 +13,10 @@ import { unlessGone } from '../session/session-gone.ts';
 import type { TransferFolder } from '../state/transfer-folder.ts';
 import type { TransferRecord } from '../state/transfer-record.ts';
 import { resumeRecorded } from '../transfer/earlier-run.ts';
+import { planOf, tellDeleted } from '../transfer/deletion-plan.ts';
 import { aboutManifest, pathsOf, skippedBytes, type PassResult } from '../transfer/pass-result.ts';
 import { softened } from '../transfer/transfer-context.ts';
+import { keptDeletions } from './pull-deletions.ts';
 import type { PullTask } from './pull-fresh.ts';
 import { typeAt, type Landing } from './pull-landing.ts';
 import { publish, runPullPass } from './pull-pass.ts';
@@ -69,7 +74,10 @@ export async function resumedPull(task: PullTask): Promise<PassResult | undefine
  */
 export async function publishAgreed(
   folder: TransferFolder,
-  options: Pick<TransferOptions, 'report' | 'forceReplace' | 'preserveModes' | 'chmod'>,
+  options: Pick<
+    TransferOptions,
+    'report' | 'forceReplace' | 'preserveModes' | 'chmod' | 'mirror' | 'namesEntries' | 'backupDirectory'
+  >,
 ): Promise<PassResult | undefined> {
   const { report, forceReplace } = options;
   if (folder.record?.agreed === undefined || folder.record.agreed === null) return undefined;
@@ -86,10 +94,17 @@ export async function publishAgreed(
       target: destination.landing.target,
       modes: destination.modes,
     });
-    const { digest, excluded } = record.agreed!;
-    let published: Pick<PassResult, 'leftOut' | 'unkept'>;
+    const { digest, excluded, deletions: id } = record.agreed!;
+    const list = await listFor(options, area, manifest, id);
+    let published: Awaited<ReturnType<typeof publish>>;
     try {
-      published = await publish(staging, manifest, { plan: { ...plan, excluded }, forceReplace }, report);
+      const order = {
+        plan: { ...plan, excluded },
+        forceReplace,
+        deletions: list,
+        hasBackup: destination.hasBackup,
+      };
+      published = await publish(staging, manifest, order, report);
     } catch (error) {
       if (!(error instanceof CairnError) || error.code !== 'chunks-missing') throw error;
       report({ type: 'notice', message: `${error.message}; the missing chunks are fetched again` });
@@ -99,22 +114,55 @@ export async function publishAgreed(
       await staging.close();
     }
     await area.discard();
-    const paths = pathsOf(manifest, ChunkSet.fromRuns(excluded, manifest.entries.length));
-    const { bytesTotal = 0 } = layout;
-    const bytesSkipped = skippedBytes(manifest, plan);
+    const { deleted, ...others } = published;
     return {
-      ...aboutManifest(manifest, plan),
-      bytesTotal,
-      bytesSkipped,
-      bytesResumed: bytesTotal,
-      digest,
-      excluded: paths,
-      ...published,
-      unlisted: 0,
+      ...agreedResult(staged, { digest, excluded }),
+      ...others,
+      deleted: deletedOf(list, deleted, options),
     };
   } finally {
     await destination.store.close();
   }
+}
+
+function deletedOf(
+  list: Deletions | undefined,
+  deleted: Awaited<ReturnType<typeof publish>>['deleted'],
+  { report, namesEntries = false }: Pick<TransferOptions, 'report' | 'namesEntries'>,
+): PassResult['deleted'] {
+  return tellDeleted(list === undefined ? undefined : planOf(list), deleted, { report, namesEntries });
+}
+
+/** The result of a pass that an earlier run brought to its end. */
+function agreedResult(
+  { manifest, plan }: StagedPull,
+  { digest, excluded }: { readonly digest: string; readonly excluded: readonly number[] },
+): Omit<PassResult, 'leftOut'> {
+  const { bytesTotal = 0 } = layoutOf(manifest, plan);
+  return {
+    ...aboutManifest(manifest, plan),
+    bytesTotal,
+    bytesSkipped: skippedBytes(manifest, plan),
+    bytesResumed: bytesTotal,
+    digest,
+    excluded: pathsOf(manifest, ChunkSet.fromRuns(excluded, manifest.entries.length)),
+    unlisted: 0,
+  };
+}
+
+/** What an earlier run was about to delete, where this one asks for that, too. */
+async function listFor(
+  { mirror, report }: Pick<TransferOptions, 'mirror' | 'report'>,
+  area: StagingArea,
+  manifest: Manifest,
+  id: string | undefined,
+): Promise<Deletions | undefined> {
+  if (id === undefined || mirror !== undefined) return keptDeletions(area, manifest, id);
+  report({
+    type: 'notice',
+    message: 'the earlier run was to delete, and this one is not: nothing is deleted',
+  });
+  return undefined;
 }
 
 /** Removes what the record's transfer staged. */
@@ -138,7 +186,7 @@ interface Found {
 
 async function openStaged(
   folder: TransferFolder,
-  options: Pick<TransferOptions, 'preserveModes' | 'chmod'>,
+  options: Pick<TransferOptions, 'preserveModes' | 'chmod' | 'backupDirectory'>,
 ): Promise<Found | undefined> {
   const { record } = folder;
   if (record === undefined || record.landing === null) return undefined;

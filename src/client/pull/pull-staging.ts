@@ -2,7 +2,9 @@
  * What an unfinished pull keeps beside its destination: the manifest, the plan with what was left out, and the chunks.
  * It is found again even by a client that has lost its own state.
  */
+import { resolve } from 'node:path';
 import * as v from 'valibot';
+import { makeDirectory } from '../../base/durable-files.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
 import type { ModeWishes } from '../../manifest/modes.ts';
 import { Plan } from '../../wire/messages.ts';
@@ -33,6 +35,8 @@ export interface PullDestination {
   readonly stagingId: string;
   /** Which modes what lands there gets. */
   readonly modes: ModeWishes;
+  /** Whether the store was opened with a directory for what is replaced or deleted. */
+  readonly hasBackup: boolean;
 }
 
 /** What was found in a staging area. */
@@ -50,12 +54,19 @@ export interface StagedPull {
 export async function openDestination(
   landing: Landing,
   { stagingId, stateHome }: { readonly stagingId: string; readonly stateHome?: string },
-  { preserveModes: preserve, chmod }: Pick<TransferOptions, 'preserveModes' | 'chmod'> = {},
+  {
+    preserveModes: preserve,
+    chmod,
+    backupDirectory,
+  }: Pick<TransferOptions, 'preserveModes' | 'chmod' | 'backupDirectory'> = {},
 ): Promise<PullDestination> {
   const keepsTarget = landing.isNew !== true && preserve !== true;
   const modes: ModeWishes = { preserve, change: chmod?.change, keepsTarget };
   const keepOut = stateHome === undefined ? [] : [stateHome];
-  return { store: await openLocalDisk(landing.root, { keepOut }), landing, stagingId, modes };
+  const backupRoot = backupDirectory === undefined ? undefined : resolve(backupDirectory);
+  if (backupRoot !== undefined) await makeDirectory(backupRoot);
+  const store = await openLocalDisk(landing.root, { keepOut, backupRoot });
+  return { store, landing, stagingId, modes, hasBackup: backupRoot !== undefined };
 }
 
 /** Keeps the manifest and the plan, durably, before the first chunk comes. */

@@ -21,8 +21,10 @@ import { METADATA_WORDS } from '../session/unkept-report.ts';
 import type { TransferFolder } from '../state/transfer-folder.ts';
 import { makePlan } from '../transfer/comparing.ts';
 import { endDryRun, lookAtServer } from '../transfer/dry-run.ts';
+import { mirrorOf, tellWouldDelete, type Mirror } from '../transfer/deletion-plan.ts';
 import type { PassResult } from '../transfer/pass-result.ts';
 import { saveRecord, type TransferTask } from '../transfer/transfer-task.ts';
+import { backupUrlPath, lookForDeletions } from './push-deletions.ts';
 import { runPushPass } from './push-pass.ts';
 import type { LocalSource, ScannedSource } from './source.ts';
 
@@ -68,6 +70,11 @@ export async function freshPass(
   context.report({ type: 'phase', phase: 'comparing', entries: scanned.entries.length });
   const { session, manifest } = await establishPush(task, scanned);
   const wasThere = session.grant.resumed;
+  const mirror = mirrorOf(
+    options,
+    scanned.notices,
+    (entry) => scanned.selector.unselected(entry) !== undefined,
+  );
   let log: CheckpointLog | undefined;
   let ready: Agreed;
   try {
@@ -75,7 +82,11 @@ export async function freshPass(
     if (options.dryRun === true) {
       const { plan, comparison } = ready;
       const [isThere, name] = [await lookAtServer(context.server, context.signal), source.fileName ?? '.'];
-      return await endDryRun(context.report, session, manifest, { plan, comparison, isThere, name });
+      const deleted = await wouldDelete(context, session, manifest, mirror);
+      return {
+        ...(await endDryRun(context.report, session, manifest, { plan, comparison, isThere, name })),
+        deleted,
+      };
     }
     log = await keep(task, session, manifest, scanned, ready.plan);
   } catch (error) {
@@ -84,7 +95,7 @@ export async function freshPass(
     throw error;
   }
   const { identities } = scanned;
-  return runPushPass({
+  const pass = runPushPass({
     context,
     session,
     source,
@@ -94,9 +105,27 @@ export async function freshPass(
     log,
     report: context.report,
     forceReplace: options.forceReplace,
+    backupDirectory: options.backupDirectory,
     plan: ready.plan,
     earlier: ready.earlier,
+    mirror,
   });
+  return pass.catch(async (error: unknown) => {
+    // An empty source: nobody comes back for that.
+    if (error instanceof CairnError && error.code === 'too-many-deletions') await session.abandon();
+    throw error;
+  });
+}
+
+/** Names what a push would delete, in a dry run. */
+async function wouldDelete(
+  { report }: PushTask['context'],
+  session: SessionClient,
+  manifest: Manifest,
+  mirror: Mirror | undefined,
+): Promise<PassResult['deleted']> {
+  if (mirror === undefined) return undefined;
+  return tellWouldDelete(await lookForDeletions(session, manifest, mirror, { report }), report);
 }
 
 async function establishPush(
@@ -115,6 +144,8 @@ async function establishPush(
     sync: options.sync,
     ...(options.preserveModes === true ? { preserveModes: true } : {}),
     ...(metadata.length === 0 ? {} : { metadata: [...metadata] }),
+    ...(options.mirror === undefined ? {} : { deletes: true }),
+    ...(options.backupDirectory === undefined ? {} : { backup: backupUrlPath(options.backupDirectory) }),
   });
   // A dry run must not take over a session that another run wants to go on with, and the plan of an unfinished one says
   // nothing of digests.

@@ -4,6 +4,7 @@ import type { CheckpointLog } from '../../checkpoint/checkpoint-log.ts';
 import type { SyncStatus } from '../../wire/messages.ts';
 import type { JournalWriter } from '../state/journal-writer.ts';
 import type { DurableChunk } from '../transfer/chunk-board.ts';
+import type { DeletionPlan, Mirror } from '../transfer/deletion-plan.ts';
 import type { Pass } from '../transfer/pass.ts';
 import type { CommitAhead } from './commit-ahead.ts';
 import type { SourceReader } from './source-reader.ts';
@@ -23,6 +24,9 @@ export interface PushJob extends Pass {
   /** Bytes of durable chunks. */
   readonly durable: { bytes: number };
   readonly ahead: CommitAhead;
+  /** Whether what the source does not have is deleted, and what that is, once it is known. */
+  readonly mirror: Mirror | undefined;
+  readonly deletions: { plan: DeletionPlan | undefined };
 }
 
 /** Writes down chunks that are durable at the server. */

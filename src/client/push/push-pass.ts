@@ -12,10 +12,12 @@ import { sync } from '../session/session-calls.ts';
 import { leftOutBy, reportLeftOut } from '../session/left-out-entries.ts';
 import { reportUnkept } from '../session/unkept-report.ts';
 import { createJournalWriter } from '../state/journal-writer.ts';
+import { refusedForUnseen, tellDeleted, type Mirror } from '../transfer/deletion-plan.ts';
 import type { PassResult } from '../transfer/pass-result.ts';
 import { openPass, type PassSubject } from '../transfer/pass.ts';
 import { claimOf, farewell, runPass } from '../transfer/run-pass.ts';
 import { createCommitAhead } from './commit-ahead.ts';
+import { backupUrlPath, giveDeletions, lookForDeletions } from './push-deletions.ts';
 import { hasSmaller, isTooLarge, tooLargeFor } from './fitting-chunks.ts';
 import { sendChunks } from './push-chunks.ts';
 import { noteStatus, type PushJob } from './push-job.ts';
@@ -33,6 +35,10 @@ export interface PushPassOptions extends PassSubject {
   readonly earlier: EarlierState;
   /** Whether directories at the target give way, with all that is in them, to entries of another type. */
   readonly forceReplace: boolean | undefined;
+  /** Where the server keeps what is replaced or deleted; undefined where it does not. */
+  readonly backupDirectory?: string | undefined;
+  /** What the target has and the source has not is deleted; undefined where it stays. */
+  readonly mirror?: Mirror | undefined;
 }
 
 /**
@@ -60,14 +66,19 @@ export async function runPushPass(options: PushPassOptions): Promise<PassResult>
 }
 
 async function carryOut(options: PushPassOptions, job: PushJob): Promise<PassResult> {
-  const { earlier, forceReplace } = options;
-  const before = earlier === 'committing' ? commitBefore(job, forceReplace) : undefined;
+  const { earlier } = options;
+  const before = earlier === 'committing' ? commitBefore(job, options) : undefined;
   const trusted = before === undefined ? await takeOver(job, earlier) : new ChunkSet();
   if (before !== undefined) countResumed(job, before);
   return runPass(job, {
     onCheckpoint: (reply, grant) => applyCheckpoint(job, reply, grant),
-    moveAll: async () => (before === undefined ? bringAll(job, trusted) : { request: before }),
-    keepClaim: (claim) => keepClaim(job, claim, forceReplace),
+    moveAll: async () => {
+      if (before !== undefined) return { request: before };
+      const asked = await bringAll(job, trusted);
+      await agreeOnDeletions(job);
+      return asked;
+    },
+    keepClaim: (claim) => keepClaim(job, claim, options),
     mend: async (refusal) => {
       // Nothing was looked at in this run: the next one finds the session open and begins with that.
       if (before !== undefined) return false;
@@ -77,8 +88,25 @@ async function carryOut(options: PushPassOptions, job: PushJob): Promise<PassRes
       return missing.size > 0;
     },
     save: (isInterrupted) => save(job, isInterrupted),
-    conclude: async ({ reply }) => leftOutOf(job, reply),
+    conclude: async ({ reply }) => ({
+      ...leftOutOf(job, reply),
+      deleted: tellDeleted(job.deletions.plan, reply.deleted, job.context),
+    }),
   });
+}
+
+/** Once everything has come: what to delete is known to the server before it is asked to commit. */
+async function agreeOnDeletions({
+  mirror,
+  deletions,
+  session,
+  manifest,
+  excluded,
+  report,
+}: PushJob): Promise<void> {
+  if (mirror === undefined) return;
+  deletions.plan = await lookForDeletions(session, manifest, mirror, { excluded: excluded.size, report });
+  await giveDeletions(session, deletions.plan);
 }
 
 /** Sends all chunks, and over a long line already asks for the commit with the last of them; answers that. */
@@ -89,12 +117,12 @@ async function bringAll(job: PushJob, trusted: ReadonlyChunkSet): Promise<Asked 
 }
 
 async function openJob(options: PushPassOptions): Promise<PushJob> {
-  const { context, session, source, manifest, identities, log, earlier, forceReplace } = options;
+  const { context, session, source, manifest, identities, log, earlier, mirror } = options;
   const excluded = excludedBefore(log, manifest);
   const { unconfirmedBytes } = context.server.connection;
   const pass = await openPass(options, { excluded, name: source.fileName ?? '.' }, unconfirmedBytes);
   const there = earlier === 'committing' ? undefined : new ChunkDigests(DIGEST_LENGTH_BYTES[manifest.digest]);
-  const keep = (claim: CommitRequest): Promise<CommitRequest> => keepClaim(job, claim, forceReplace);
+  const keep = (claim: CommitRequest): Promise<CommitRequest> => keepClaim(job, claim, options);
   const job: PushJob = {
     ...pass,
     reader: createSourceReader({
@@ -107,8 +135,13 @@ async function openJob(options: PushPassOptions): Promise<PushJob> {
     partialChunks: new Map(),
     unverified: { chunks: [], there },
     durable: { bytes: 0 },
+    mirror,
+    deletions: { plan: undefined },
+    // What is to be deleted is looked for once everything has come, and the commit comes after that.
     ahead: createCommitAhead(context, session, () =>
-      earlier === undefined && isAllRead(job) ? claimOf(job, { keepClaim: keep }) : undefined,
+      earlier === undefined && mirror === undefined && isAllRead(job)
+        ? claimOf(job, { keepClaim: keep })
+        : undefined,
     ),
   };
   return job;
@@ -124,20 +157,40 @@ function isAllRead({ board, layout, reader, excluded }: PushJob): boolean {
  * Keeps what both sides are about to agree on. A run that does not live to hear the answer asks the same again, whatever
  * has become of the source since: a published tree no longer depends on its source.
  */
-async function keepClaim(
-  { checkpoint }: PushJob,
-  claim: CommitRequest,
-  forceReplace: boolean | undefined,
-): Promise<CommitRequest> {
+async function keepClaim(job: PushJob, claim: CommitRequest, wishes: CommitWishes): Promise<CommitRequest> {
   const { digest, bytesTotal, excluded } = claim;
-  await checkpoint?.log.append({ note: { commit: { digest, bytesTotal, excluded } } });
-  return { ...claim, forceReplace };
+  const deletions = deletionsFor(job);
+  const asked = { digest, bytesTotal, excluded, ...(deletions === undefined ? {} : { deletions }) };
+  await job.checkpoint?.log.append({ note: { commit: asked } });
+  return { ...asked, ...wishesOf(wishes) };
+}
+
+/** Entries that were left out since the list was made may be what is in it under another name. */
+function deletionsFor({ mirror, deletions, excluded, report }: PushJob): string | undefined {
+  const { plan } = deletions;
+  if (mirror === undefined || plan?.list === undefined) return undefined;
+  const refused = refusedForUnseen(mirror, excluded.size, report);
+  if (refused !== undefined) deletions.plan = refused;
+  return deletions.plan?.list?.id;
 }
 
 /** What an earlier run asked to commit. */
-function commitBefore({ checkpoint }: PushJob, forceReplace: boolean | undefined): CommitRequest | undefined {
+function commitBefore({ checkpoint }: PushJob, wishes: CommitWishes): CommitRequest | undefined {
   const kept = v.safeParse(CommitRequest, checkpoint?.log.note['commit']);
-  return kept.success ? { ...kept.output, forceReplace } : undefined;
+  return kept.success ? { ...kept.output, ...wishesOf(wishes) } : undefined;
+}
+
+/** What the user asks of publishing. */
+type CommitWishes = Pick<PushPassOptions, 'forceReplace' | 'backupDirectory'>;
+
+function wishesOf({
+  forceReplace,
+  backupDirectory,
+}: CommitWishes): Pick<CommitRequest, 'forceReplace' | 'backup'> {
+  return {
+    forceReplace,
+    ...(backupDirectory === undefined ? {} : { backup: backupUrlPath(backupDirectory) }),
+  };
 }
 
 /** Names what the server could not publish. */

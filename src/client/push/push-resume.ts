@@ -84,9 +84,10 @@ async function passOf(
 ): Promise<PassResult> {
   const { grant } = begun.session;
   context.report({ type: 'resumed', epoch: grant.epoch, bytesResumed: 0 });
-  const { forceReplace } = options;
+  const { forceReplace, backupDirectory } = options;
   const report = softened(context.report);
-  const result = await runPushPass({ ...begun, context, folder, source, report, forceReplace });
+  const pass = { ...begun, context, folder, source, report, forceReplace, backupDirectory };
+  const result = await runPushPass(pass);
   return { ...result, isUnrepeatable: isUnrepeatable(grant) };
 }
 

@@ -44,7 +44,14 @@ export const TransferRecord = v.object({
   ruleFiles: v.optional(v.object({ paths: v.array(v.string()), digest: v.string() })),
   /** `agreed`: both sides agreed on the digest of a pull, and only publishing is left. */
   phase: v.picklist(['transferring', 'agreed']),
-  agreed: v.nullable(v.object({ digest: v.string(), excluded: v.array(bytes) })),
+  agreed: v.nullable(
+    v.object({
+      digest: v.string(),
+      excluded: v.array(bytes),
+      /** Id of the list of what is deleted with it. */
+      deletions: v.optional(v.string()),
+    }),
+  ),
 });
 /** {@link TransferRecord} as a type. */
 export type TransferRecord = v.InferOutput<typeof TransferRecord>;

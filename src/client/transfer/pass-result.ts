@@ -5,7 +5,7 @@ import { ChunkSet } from '../../checkpoint/chunk-set.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
 import type { Plan, SessionGrant } from '../../wire/messages.ts';
 import type { Notice } from '../../wire/tree-stream.ts';
-import type { Report, TransferSummary } from '../api/events.ts';
+import type { DeletedSummary, Report, TransferSummary } from '../api/events.ts';
 import { layoutOf } from '../session/plan-layout.ts';
 
 /** What a pass did. */
@@ -29,6 +29,8 @@ export interface PassResult {
   readonly unlisted: number;
   /** How many times an entry did not get some of its metadata. */
   readonly unkept?: number;
+  /** Of a pass that deletes: what became of that. */
+  readonly deleted?: DeletedSummary | undefined;
   /** Whether the server would take the same entries for new ones, if they came again. */
   readonly isUnrepeatable?: boolean;
 }
@@ -134,7 +136,17 @@ export function summaryOf(
     unselected: last.unselected,
     ...(dropped === undefined ? {} : { unkept: dropped + (last.unkept ?? 0) }),
     ...counts,
+    ...deletedIn(results),
   };
+}
+
+function deletedIn(results: readonly PassResult[]): Pick<TransferSummary, 'deleted'> {
+  const parts = results.flatMap(({ deleted }) => (deleted === undefined ? [] : [deleted]));
+  const last = parts.at(-1);
+  if (last === undefined) return {};
+  const sum = (part: 'entries' | 'bytes'): number => parts.reduce((all, each) => all + each[part], 0);
+  // The last pass looked at everything that is left.
+  return { deleted: { ...last, entries: sum('entries'), bytes: sum('bytes') } };
 }
 
 /** Warns of what could not even be listed. */

@@ -28,7 +28,7 @@ export interface PassSteps {
   /** Writes down the durable chunks of a pass that ends early, by a signal or a failure. */
   save(isInterrupted: boolean): Promise<void>;
   /** Both sides agree: puts the tree in its place, or learns what the other side could not put there. */
-  conclude(committed: Committed): Promise<Pick<PassResult, 'leftOut' | 'unlisted' | 'unkept'>>;
+  conclude(committed: Committed): Promise<Pick<PassResult, 'leftOut' | 'unlisted' | 'unkept' | 'deleted'>>;
 }
 
 /**
@@ -60,7 +60,7 @@ async function carryOut(pass: Pass, steps: PassSteps): Promise<PassResult> {
   context.report({ type: 'planned', entries, carried, bytesTotal, bytesSkipped, bytesResumed });
   context.report({ type: 'phase', phase: 'transferring', entries });
   const committed = await moveAndCommit(pass, steps);
-  const { leftOut, unlisted, unkept = 0 } = await steps.conclude(committed);
+  const { leftOut, unlisted, unkept = 0, deleted } = await steps.conclude(committed);
   const excluded = ChunkSet.fromRuns(committed.request.excluded, manifest.entries.length);
   nameOthers(context, manifest, plan, (index) => excluded.has(index));
   return {
@@ -73,6 +73,7 @@ async function carryOut(pass: Pass, steps: PassSteps): Promise<PassResult> {
     leftOut,
     unlisted,
     unkept,
+    deleted,
   };
 }
 

@@ -2,7 +2,12 @@
 import type { ExitCode } from '../../../base/errors.ts';
 import { runTransfer, type TransferJob } from '../../access/run-client.ts';
 import { looksLikeUrl, parseServerUrl } from '../../options/server-url.ts';
-import { refuseForStreams, wordsOf, type TransferValues } from '../../options/transfer-options.ts';
+import {
+  refuseContradictions,
+  refuseForStreams,
+  wordsOf,
+  type TransferValues,
+} from '../../options/transfer-options.ts';
 import { usage } from '../../options/usage.ts';
 import { refuseClosedStdout, writeToStdout } from '../../process/output.ts';
 import { absolutePath } from '../../process/own-command.ts';
@@ -40,7 +45,10 @@ export async function runPull(words: readonly string[], values: TransferValues):
 }
 
 /** Validates the words of a pull. @throws CairnError `usage`, `path-unsafe`, … */
-export function pullJobOf(words: readonly string[], values: TransferValues): PullJob {
+export function pullJobOf(words: readonly string[], given: TransferValues): PullJob {
+  refuseContradictions(given, EXAMPLE);
+  const { backupDir } = given;
+  const values = backupDir === undefined ? given : { ...given, backupDir: absolutePath(backupDir) };
   const [urlWord, path, ...more] = words;
   if (urlWord === undefined || path === undefined || more.length > 0) {
     throw usage('pull takes a URL and a destination', EXAMPLE);

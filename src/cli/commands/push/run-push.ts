@@ -6,7 +6,12 @@ import type { TransferSummary } from '../../../client/api/events.ts';
 import type { TransferOptions } from '../../../client/api/options.ts';
 import { runTransfer } from '../../access/run-client.ts';
 import { looksLikeUrl, parseServerUrl } from '../../options/server-url.ts';
-import { refuseForStreams, wordsOf, type TransferValues } from '../../options/transfer-options.ts';
+import {
+  refuseContradictions,
+  refuseForStreams,
+  wordsOf,
+  type TransferValues,
+} from '../../options/transfer-options.ts';
 import { usage } from '../../options/usage.ts';
 import { shownCommand, absolutePath } from '../../process/own-command.ts';
 import { readDescriptor, STDIN } from './descriptor-stream.ts';
@@ -83,6 +88,7 @@ async function pushOutput(
 export function pushJobOf(words: readonly string[], values: PushValues): PushJob {
   const [source, urlWord] = values.fromCommand ? commandAndUrl(words) : sourceAndUrl(words);
   const url = parseServerUrl(urlWord);
+  refuseContradictions(values, PUSH_EXAMPLE);
   if (source.kind !== 'paths') refuseForStreams(values, PUSH_EXAMPLE);
   const tail =
     source.kind === 'command'

@@ -24,7 +24,7 @@ import { noteDevice, type Publication, publishedEntries, publishError, targetOf 
 import { place, stagedAt } from './publish-files.ts';
 import { removeLeftover } from './move-across.ts';
 import { NO_LINKS, putInto, wasAdded } from './put-into.ts';
-import type { FinalPlace } from './replace-type.ts';
+import type { FinalPlace } from './final-place.ts';
 
 const GUARDS = constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
