@@ -190,7 +190,7 @@ describe('a job file', () => {
   it('lists the keys that there are where none is near to the one that was given', async () => {
     const [mistake] = await mistakesIn(jobWith('frequency = "daily"'));
     expect(mistake).toMatch(
-      /^4:1: there is no key "frequency"; a job has the keys acls, after, archive, as, before, /,
+      /^4:1: there is no key "frequency"; a job has the keys acls, after, archive, as, backup-dir, before, /,
     );
   });
 });
