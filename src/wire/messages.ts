@@ -8,6 +8,7 @@ import { DIGEST_ALGORITHMS } from '../manifest/digest.ts';
 import { CHUNK_SIZE_RANGE } from '../manifest/manifest.ts';
 import { MAX_CHUNKS } from '../manifest/layout.ts';
 import { SYNC_MODES } from '../session/sync-mode.ts';
+import { Deleted } from './deletion-messages.ts';
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const positive = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
@@ -238,34 +239,6 @@ export const Unkept = v.pipe(
 );
 /** {@link Unkept} as a type. */
 export type Unkept = v.InferOutput<typeof Unkept>;
-
-/**
- * What became of a list of deletions: how many entries are no longer there, and the bytes of the files among them.
- * `kept` names some of those that stayed, `unlisted` counts the others; an unknown code stands for `storage-io`.
- */
-export const Deleted = v.object({
-  entries: count,
-  bytes: count,
-  /** Whether nothing was deleted, because something could not be published. */
-  isSkipped: v.optional(v.boolean()),
-  kept: v.pipe(
-    v.array(
-      v.object({
-        code: v.pipe(v.string(), v.maxLength(64)),
-        path: v.pipe(v.string(), v.maxLength(4096)),
-      }),
-    ),
-    v.maxLength(1024),
-  ),
-  unlisted: count,
-});
-/** {@link Deleted} as a type. */
-export type Deleted = v.InferOutput<typeof Deleted>;
-
-/** Answer to `PUT deletions`: the list is durable in the session. */
-export const DeletionsTaken = v.object({ id: sha256Hex, entries: count });
-/** {@link DeletionsTaken} as a type. */
-export type DeletionsTaken = v.InferOutput<typeof DeletionsTaken>;
 
 /** Answer to commit: `committing` (202): ask again; `committed` (200): the digests agree and the tree is published. */
 export const CommitReply = v.object({

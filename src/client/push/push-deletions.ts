@@ -4,7 +4,7 @@ import { printable, targetPathOf, urlPathOf } from '../../base/safe-path.ts';
 import { encodeDeletions, type Deletions } from '../../manifest/deletions.ts';
 import { DEFAULT_MANIFEST_LIMITS } from '../../manifest/manifest-reader.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
-import { DeletionsTaken } from '../../wire/messages.ts';
+import { DeletionsTaken } from '../../wire/deletion-messages.ts';
 import { readExtras, type Extras } from '../../wire/extras-stream.ts';
 import { ROUTE } from '../../wire/routes.ts';
 import type { RequestBody } from '../http/http-message.ts';

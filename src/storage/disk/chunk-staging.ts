@@ -27,12 +27,11 @@ const MAX_WAITING_FILES = 64;
 
 /** The parts that staged chunks need. */
 export interface StagingPlace {
-  /** The root of the store; borrowed. */
+  /** The root of the store, and the directory for backups outside of it; both borrowed. */
   readonly root: Directory;
+  readonly backupRoot?: Directory | undefined;
   /** Id of the staging area. */
   readonly id: string;
-  /** The directory for backups, where it is not below the root; borrowed. */
-  readonly backupRoot?: Directory | undefined;
   /** The staging folder. */
   readonly folder: Directory;
   readonly log: CheckpointLog;
@@ -43,7 +42,6 @@ export interface StagingPlace {
   /** Whether long runs of zeros become holes. */
   readonly isSparse: boolean;
   readonly syncFile: SyncFile;
-  /** Called when the chunks are closed. */
   readonly onClosed: () => void;
 }
 

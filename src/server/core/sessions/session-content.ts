@@ -1,5 +1,5 @@
 /** The content of a session in the content store: documents, plan, chunks. */
-import { CairnError, EXIT, storageError } from '../../../base/errors.ts';
+import { CairnError, storageError } from '../../../base/errors.ts';
 import { ChunkDigests } from '../../../checkpoint/chunk-digests.ts';
 import { DIGEST_LENGTH_BYTES, loadHasher } from '../../../manifest/digest.ts';
 import type { Deletions } from '../../../manifest/deletions.ts';
@@ -20,7 +20,7 @@ import { OutgoingChunks } from './outgoing-chunks.ts';
 import type { Logger } from '../../../base/logger.ts';
 import type { ManifestLimits } from '../../../manifest/manifest-reader.ts';
 import {
-  loadDeletions,
+  findDeletions,
   loadDigests,
   loadIdentities,
   loadManifest,
@@ -97,22 +97,13 @@ export class SessionContent {
     return plan;
   }
 
-  /**
-   * The list of entries to delete, which has this id; undefined where it is damaged or gone, so that nothing is deleted.
-   *
-   * @throws CairnError storage codes
-   */
+  /** The list of entries to delete with this id; undefined where it is damaged or gone. @throws CairnError storage codes */
   async deletionsOf(list: string): Promise<Deletions | undefined> {
     const { entries } = await this.manifest.get();
-    try {
-      const found = await loadDeletions(await this.area.get(), entries, this.#options.manifestLimits);
-      if (found?.id === list) return found;
-    } catch (error) {
-      if (!(error instanceof CairnError) || error.traits.exitCode === EXIT.storage) throw error;
-    }
-    const { id } = this.#record.value;
-    this.#options.log.error({ session: id, list }, 'the list of deletions is damaged: nothing is deleted');
-    return undefined;
+    const found = await findDeletions(await this.area.get(), entries, this.#options.manifestLimits, list);
+    const fields = { session: this.#record.value.id, list };
+    if (found === undefined) this.#options.log.error(fields, 'a list of deletions is damaged; none is made');
+    return found;
   }
 
   /** A sync point. @throws CairnError a storage code; the session is then suspended */

@@ -1,5 +1,5 @@
 /** The documents of a session in its staging area, as values. */
-import { CairnError } from '../../../base/errors.ts';
+import { CairnError, EXIT } from '../../../base/errors.ts';
 import { ChunkDigests } from '../../../checkpoint/chunk-digests.ts';
 import { encodeDeletions, readDeletions, type Deletions } from '../../../manifest/deletions.ts';
 import type { EntryList } from '../../../manifest/entry-table.ts';
@@ -73,14 +73,27 @@ export function saveDeletions(area: StagingArea, deletions: Deletions): Promise<
   );
 }
 
-/** Loads that list, for the manifest with these entries; undefined where it was never saved. @throws CairnError `manifest-invalid` */
-export async function loadDeletions(
+/**
+ * Loads that list, for the manifest with these entries; undefined where it is damaged, gone, or not the one with this
+ * id: then nothing is deleted.
+ *
+ * @throws CairnError, storage codes
+ */
+export async function findDeletions(
   area: StagingArea,
   wanted: EntryList,
   limits: ManifestLimits,
+  id: string,
 ): Promise<Deletions | undefined> {
   const bytes = await area.load('deletions');
-  return bytes === undefined ? undefined : readDeletions(bytes, wanted, limits);
+  if (bytes === undefined) return undefined;
+  try {
+    const list = await readDeletions(bytes, wanted, limits);
+    return list.id === id ? list : undefined;
+  } catch (error) {
+    if (error instanceof CairnError && error.traits.exitCode !== EXIT.storage) return undefined;
+    throw error;
+  }
 }
 
 /** Saves the digests of sent chunks. */
