@@ -6,7 +6,7 @@ import { createSelector } from '../manifest/selection.ts';
 import { ROUTE } from '../wire/routes.ts';
 import { readTree, type Notice } from '../wire/tree-stream.ts';
 import { call } from './http/server-calls.ts';
-import { selectEntries } from './transfer/remote-selection.ts';
+import { selectEntries, selectNotices } from './transfer/remote-selection.ts';
 import { inContext } from './transfer/transfer-context.ts';
 
 /** What a listing found, paths relative to the URL. */
@@ -43,6 +43,10 @@ export function list(
     const entries = new EntryTable();
     for (const [index, entry] of numbered(manifest.entries)) if (!unselected.has(index)) entries.push(entry);
     // Without what is below the children, it is not known what is missing.
-    return { entries, notices: recursive ? [...notices, ...missing] : notices, unselected: count };
+    return {
+      entries,
+      notices: [...selectNotices(notices, selector), ...(recursive ? missing : [])],
+      unselected: count,
+    };
   });
 }

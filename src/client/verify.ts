@@ -9,7 +9,7 @@ import { establishPull } from './pull/pull-establish.ts';
 import { getDigests } from './session/session-calls.ts';
 import type { SessionClient } from './session/session-client.ts';
 import type { Notice } from '../wire/tree-stream.ts';
-import { selectEntries } from './transfer/remote-selection.ts';
+import { selectEntries, selectNotices } from './transfer/remote-selection.ts';
 import { openSource, type LocalSource, type ScannedSource } from './push/source.ts';
 import { inContext, type TransferContext } from './transfer/transfer-context.ts';
 import { compareTrees, type Differing, type Pair } from './transfer/tree-comparison.ts';
@@ -62,7 +62,7 @@ async function verifyAgainst(
     const compared = compareTrees(scanned.entries, manifest.entries);
     const pairs = compared.pairs.filter(({ ours }) => !leftOut.paths.has(scanned.entries.pathOf(ours)));
     const differing = compared.differing.filter(({ path }) => !leftOut.paths.has(path));
-    const unread = unreadOf(scanned.notices, notices, theirs.missing);
+    const unread = unreadOf(scanned.notices, selectNotices(notices, scanned.selector), theirs.missing);
     const contents = await compareContents({ context, session, manifest, source, scanned }, pairs);
     const all = [...differing, ...contents.differing, ...unread];
     const paths = new Set([...all.map(({ path }) => path), ...leftOut.paths]);

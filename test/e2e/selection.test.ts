@@ -514,6 +514,23 @@ test.skipIf(!canMount)(
   },
 );
 
+test('what the server cannot list, and is left out, makes nothing partial', async () => {
+  const { server, source, environment, url } = await openScene((at) => write(at, 'a'));
+  await cairn(['push', source, url], environment);
+  execFileSync('mkfifo', [path.join(server.root, 'tree/pipe')]);
+  const destination = path.join(temporaryDirectory(), 'out');
+  const exitCodes = async (...options: string[]): Promise<unknown[]> => {
+    const results = [
+      await cairn(['pull', ...options, url, destination], environment),
+      await cairn(['ls', '-R', ...options, url], environment),
+      await cairn(['verify', ...options, source, url], environment),
+    ];
+    return results.map(({ exitCode }) => exitCode);
+  };
+  expect(await exitCodes()).toEqual([3, 3, 3]);
+  expect(await exitCodes('--exclude', 'pipe')).toEqual([0, 0, 0]);
+});
+
 test('a listing shows what is selected, and counts the rest', async () => {
   const { push, environment, url } = await openScene(writeProject);
   await push([]);

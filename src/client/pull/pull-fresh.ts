@@ -80,8 +80,8 @@ export async function freshPull(task: PullTask, before?: PassResult): Promise<Fr
     isForEverything,
     metadata: task.metadata,
   });
-  const wanted = await orAbandon(session, async () => wantedOf(context, options, manifest));
-  const found = [...notices, ...(wanted?.missing ?? [])];
+  const wanted = await orAbandon(session, async () => wantedOf(context, options, { manifest, notices }));
+  const found = wanted?.notices ?? notices;
   tellNotices(context.report, found);
   const mirror = mirrorOf(options, found, protectsUnselected(options));
   if (mirror !== undefined) await orAbandon(session, async () => refuseSingle(manifest));

@@ -5,24 +5,27 @@ import { createSelector } from '../../manifest/selection.ts';
 import type { Comparison, Plan } from '../../wire/messages.ts';
 import type { TransferOptions } from '../api/options.ts';
 import type { PassPlan } from '../transfer/pass-result.ts';
-import { selectEntries, type RemoteSelection } from '../transfer/remote-selection.ts';
+import { selectEntries, selectNotices, type RemoteSelection } from '../transfer/remote-selection.ts';
 import { tellUnselected } from '../transfer/selecting.ts';
 import type { TransferContext } from '../transfer/transfer-context.ts';
+import type { EstablishedPull } from './pull-establish.ts';
 
 /** The plan that both sides agree on, and what of it this side does not want. */
 export type PullPlan = Plan & PassPlan;
 
-/** What this run wants of a manifest; undefined for all of it. @throws CairnError `not-directory` */
+/** What this run wants of a manifest, and what has to be said of that; undefined for all of it. @throws CairnError `not-directory` */
 export function wantedOf(
   context: Pick<TransferContext, 'server' | 'report'>,
   options: Pick<TransferOptions, 'selection' | 'wallClock' | 'dryRun' | 'namesEntries'>,
-  { entries }: Manifest,
-): RemoteSelection | undefined {
+  { manifest: { entries }, notices }: Pick<EstablishedPull, 'manifest' | 'notices'>,
+): (RemoteSelection & Pick<EstablishedPull, 'notices'>) | undefined {
   const { selection, wallClock = Date.now } = options;
   if (selection === undefined) return undefined;
   const name = context.server.target.split('/').at(-1) ?? '';
   const onUnselected = tellUnselected(context, options);
-  return selectEntries(entries, createSelector(selection, wallClock()), { name, onUnselected });
+  const selector = createSelector(selection, wallClock());
+  const wanted = selectEntries(entries, selector, { name, onUnselected });
+  return { ...wanted, notices: [...selectNotices(notices, selector), ...wanted.missing] };
 }
 
 /** A comparison of the entries alone that this side wants. */

@@ -22,6 +22,15 @@ export interface RemoteWishes {
   readonly onUnselected?: ((path: string, kind: EntryType, reason: Unselected) => void) | undefined;
 }
 
+/** Of what the other side could not list, the entries that a selection does not leave out; only directories are unreadable. */
+export function selectNotices(notices: readonly Notice[], selector: Selector): Notice[] {
+  return notices.filter(({ path, code }) => {
+    const type = code === 'source-unreadable' ? 'directory' : 'file';
+    const why = selector.unselected({ path, type, sizeBytes: 0, mtimeNs: 0n })?.why;
+    return why !== 'rule' && why !== 'not-listed';
+  });
+}
+
 /**
  * Selects among entries in canonical order.
  *
