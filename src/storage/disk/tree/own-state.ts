@@ -7,17 +7,19 @@ import { listNames } from './names.ts';
 
 /** Every folder of cairn has one of these: staged bytes, the lock and the records of a server. */
 const MARKS = ['staging', 'lock', 'sessions', 'token', 'tokens.json', 'session-key'];
+/** Names that a folder of a user hardly has; further down in a tree only these count. */
+const SURE_MARKS = ['staging', 'sessions', 'session-key'];
 
 /**
  * Whether the file with the reserved name in a directory is cairn's own, and no part of the user's tree. An
- * unreadable folder does not count as cairn's, and an empty one does with `mayBeEmpty`.
+ * unreadable folder does not count as cairn's. At the top of a store cairn may have left an empty folder, too.
  *
  * @throws system errors, and CairnError for a directory that is gone or for too many open files
  */
 export function isOwnState(
   parent: Directory,
   name: string,
-  { mayBeEmpty }: { readonly mayBeEmpty: boolean },
+  { isAtTop }: { readonly isAtTop: boolean },
 ): boolean {
   const stat = parent.look(name, undefined);
   if (stat === undefined) return true;
@@ -26,7 +28,8 @@ export function isOwnState(
   try {
     directory = parent.openChild(name, { isReserved: true });
     const { names, notUtf8 } = listNames(directory);
-    return (mayBeEmpty && names.length + notUtf8.length === 0) || names.some((own) => isMark(own));
+    if (isAtTop && names.length + notUtf8.length === 0) return true;
+    return names.some((own) => isMark(own, isAtTop ? MARKS : SURE_MARKS));
   } catch (error) {
     // Only cairn makes names with a user's number.
     if (error instanceof CairnError && error.code === 'storage-denied') return name !== RESERVED_NAME;
@@ -37,6 +40,6 @@ export function isOwnState(
 }
 
 /** The names of locks and staging folders have a suffix. */
-function isMark(name: string): boolean {
-  return MARKS.some((mark) => name === mark || name.startsWith(`${mark}.`) || name.startsWith(`${mark}-`));
+function isMark(name: string, marks: readonly string[]): boolean {
+  return marks.some((mark) => name === mark || name.startsWith(`${mark}.`) || name.startsWith(`${mark}-`));
 }

@@ -150,8 +150,8 @@ class TreeScan {
     let directory: Directory;
     try {
       directory = this.#cursor.enter(joinPath(this.#base, level.path));
-      // State of cairn does not belong to a tree; an empty folder of that name is such only at the top.
-      if (isReservedName(name) && isOwnState(directory, name, { mayBeEmpty: name === storePath })) return;
+      // State of cairn does not belong to a tree.
+      if (isReservedName(name) && isOwnState(directory, name, { isAtTop: name === storePath })) return;
       checkRelativePath(storePath);
     } catch (error) {
       const isOfPath = error instanceof CairnError && PATH_CODES.has(error.code);
