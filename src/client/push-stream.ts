@@ -67,9 +67,9 @@ async function establishStream(
     sync: options.sync,
     ...(options.preserveModes === true ? { preserveModes: true } : {}),
   });
-  const grant = await context.retrier.run(() => establish(context.server, request, context.signal));
-  const session = createSessionClient(context, grant);
-  const { chunkSizeBytes, digest } = grant;
+  const terms = await context.retrier.run(() => establish(context.server, request, context.signal));
+  const session = createSessionClient(context, terms);
+  const { chunkSizeBytes, digest } = terms;
   const mtimeNs = BigInt(Date.now()) * 1_000_000n;
   const entry = {
     type: 'stream',

@@ -205,7 +205,7 @@ async function infoOf(stateHome: string, id: string): Promise<TransferInfo | und
   };
 }
 
-/** The lease begins anew with each request; the greatest age of a session was counted when it was granted. */
+/** The lease begins anew with each request; the greatest age of a session was counted when the terms came. */
 function keptUntil({ updatedAt, grantedAt = updatedAt, session }: TransferRecord): string {
   const { leaseMs, endsInMs = Infinity } = session;
   const end = Math.min(Date.parse(updatedAt) + leaseMs, Date.parse(grantedAt) + endsInMs);

@@ -14,7 +14,7 @@ import { createTakeDocument } from './core/sessions/document-taking.ts';
 import { createEarlierSessions } from './core/sessions/earlier-sessions.ts';
 import { createEnding } from './core/sessions/ending.ts';
 import { createEstablish, createKeepRecord } from './core/sessions/establishing.ts';
-import { createGrantOf } from './core/sessions/grant.ts';
+import { createTermsOf } from './core/sessions/session-terms.ts';
 import { resumeCommits } from './core/sessions/interrupted-commits.ts';
 import { freeLeftovers } from './core/sessions/leftovers.ts';
 import { LiveRecord } from './core/sessions/live-record.ts';
@@ -134,8 +134,8 @@ function createDoors(
   },
 ) {
   const { holdsPartialChunks, chunkSizeBytes } = content.properties;
-  const grantOf = createGrantOf({ times, wallNow, holdsPartialChunks });
-  const resume = createResume({ usage, times, instanceId, grantOf, onResumed: metrics.resumed, log });
+  const termsOf = createTermsOf({ times, wallNow, holdsPartialChunks });
+  const resume = createResume({ usage, times, instanceId, termsOf, onResumed: metrics.resumed, log });
   const { live, refuseExpired, commits } = core;
   const earlier = createEarlierSessions({
     sessions,
@@ -159,7 +159,7 @@ function createDoors(
     earlier,
     newRecord,
     keepRecord: createKeepRecord(sessions, usage, limits),
-    grantOf,
+    termsOf,
     log,
   });
   return { earlier, establish };

@@ -110,7 +110,7 @@ export const ResumeRequest = v.object({ sync: v.optional(syncMode), encodings: v
 export type ResumeRequest = v.InferOutput<typeof ResumeRequest>;
 
 /** Answer to establish and to resume: everything that a client needs in this epoch. */
-export const SessionGrant = v.object({
+export const SessionTerms = v.object({
   session: v.pipe(v.string(), v.regex(SESSION_ID_PATTERN)),
   credential: v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{43}$/)),
   epoch: positive,
@@ -154,8 +154,8 @@ export const SessionGrant = v.object({
   /** The kinds of metadata that the manifest carries, of those that were wished; missing for none. */
   metadata: v.optional(metadataNames),
 });
-/** {@link SessionGrant} as a type. */
-export type SessionGrant = v.InferOutput<typeof SessionGrant>;
+/** {@link SessionTerms} as a type. */
+export type SessionTerms = v.InferOutput<typeof SessionTerms>;
 
 /**
  * The entries that are not carried: `have` are runs of the indices whose bytes the receiver has, `attributes` those

@@ -1,7 +1,7 @@
 /** How often a client keeps the lease of its session, whatever the server says of that. */
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { CairnError } from '../../src/base/errors.ts';
-import type { SessionGrant } from '../../src/wire/messages.ts';
+import type { SessionTerms } from '../../src/wire/messages.ts';
 import { createSessionClient } from '../../src/client/session/session-client.ts';
 import type { TransferContext } from '../../src/client/transfer/transfer-context.ts';
 
@@ -22,7 +22,7 @@ async function beatsInAMinute(leaseMs: number): Promise<number> {
     server: { root: new URL('http://127.0.0.1/.cairn/v1/'), connection },
     signal: new AbortController().signal,
   } as unknown as TransferContext;
-  const session = createSessionClient(context, { session: 'x', epoch: 1, leaseMs } as SessionGrant);
+  const session = createSessionClient(context, { session: 'x', epoch: 1, leaseMs } as SessionTerms);
   await session.keepingLease(async () => {
     for (let ms = 0; ms < 60_000; ms += 50) await vi.advanceTimersByTimeAsync(50);
   });

@@ -5,7 +5,7 @@ import { ChunkSet } from '../../src/checkpoint/chunk-set.ts';
 import { loadHasher } from '../../src/manifest/digest.ts';
 import { createLayout } from '../../src/manifest/layout.ts';
 import { createManifest } from '../../src/manifest/manifest.ts';
-import type { CheckpointReply, SessionGrant } from '../../src/wire/messages.ts';
+import type { CheckpointReply, SessionTerms } from '../../src/wire/messages.ts';
 import { refuseForgotten } from '../../src/client/pull/pull-pass.ts';
 import { sendChunks } from '../../src/client/push/push-chunks.ts';
 import type { PushJob } from '../../src/client/push/push-job.ts';
@@ -18,7 +18,7 @@ import { fixedCount } from '../../src/base/workers.ts';
 import { zeros } from '../../src/transfer/excluded-entries.ts';
 import { CHUNK, codeOf } from './support/scene.ts';
 
-const GRANT = { epoch: 2 } as SessionGrant;
+const GRANT = { epoch: 2 } as SessionTerms;
 const digest = (chunk: number): Buffer => Buffer.alloc(8, chunk + 1);
 
 async function jobOf(session: Partial<SessionClient> = {}): Promise<PushJob> {
@@ -89,7 +89,7 @@ test('a session whose plan is gone is gone', async () => {
 });
 
 test('a pull of which the server forgot the plan is gone, and one that it knows goes on', async () => {
-  const forgotten = { ...GRANT, state: 'establishing' } as SessionGrant;
+  const forgotten = { ...GRANT, state: 'establishing' } as SessionTerms;
   expect(await codeOf((async () => refuseForgotten(forgotten))())).toBe('session-not-found');
   expect(() => refuseForgotten({ ...GRANT, state: 'open' })).not.toThrow();
 });

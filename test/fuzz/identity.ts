@@ -1,7 +1,7 @@
 /** In whose name messages are sent: a stranger's, or that of somebody with the smallest grant. */
 import { DIGEST_LENGTH_BYTES, loadHasher, transferDigest } from '../../src/manifest/digest.ts';
 import { createManifest } from '../../src/manifest/manifest.ts';
-import type { SessionGrant } from '../../src/wire/messages.ts';
+import type { SessionTerms } from '../../src/wire/messages.ts';
 import { encodeTree } from '../../src/wire/tree-stream.ts';
 import { ask } from './caller.ts';
 import type { Victim } from './victim.ts';
@@ -54,7 +54,7 @@ export async function holder(victim: Victim): Promise<Identity> {
   const known = await stranger();
   const wish = { direction: 'push', target: '/drop', expiresInMs: 86_400_000, maxBytes: CONTENT.length };
   const { grant } = await json<{ grant: string }>(victim, 'grants', victim.token, wish);
-  const { session, credential, epoch } = await json<SessionGrant>(victim, 'sessions', grant, ESTABLISH);
+  const { session, credential, epoch } = await json<SessionTerms>(victim, 'sessions', grant, ESTABLISH);
   const headers = { 'Cairn-Credential': credential, 'Cairn-Epoch': String(epoch) };
   const base = `${ROOT}sessions/${session}`;
   await ask(victim, 'PUT', `${base}/manifest`, { headers, body: known.manifest });

@@ -21,7 +21,7 @@ function put(
   headers: Readonly<Record<string, string>> = {},
   options: { isEnded?: boolean } = {},
 ): ReturnType<typeof attack> {
-  const target = `${ROOT}sessions/${session.grant.session}/chunks/0`;
+  const target = `${ROOT}sessions/${session.terms.session}/chunks/0`;
   const all = { ...session.headers, 'Content-Length': String(body.length), ...headers };
   return attack(fortress.port, Buffer.concat([Buffer.from(request('PUT', target, all)), body]), options);
 }
@@ -134,7 +134,7 @@ describe('an offset', () => {
     const [fortress, session] = await begin();
     const lines = Array.from({ length: 50 }, (_, index) => `Cairn-Offset: ${index}\r\n`).join('');
     const credentials = Object.entries(session.headers).map(([name, value]) => `${name}: ${value}\r\n`);
-    const head = `PUT ${ROOT}sessions/${session.grant.session}/chunks/0 HTTP/1.1\r\nHost: a\r\n`;
+    const head = `PUT ${ROOT}sessions/${session.terms.session}/chunks/0 HTTP/1.1\r\nHost: a\r\n`;
     const many = `${head}${credentials.join('')}${lines}Content-Length: ${BODY_BYTES}\r\n\r\n`;
     expect((await attack(fortress.port, many)).statuses[0]).toBe(400);
     for (const offset of [1, 100, BYTES - 1, BYTES]) {
@@ -186,7 +186,7 @@ test('a stream takes no chunk far behind its end, none after a short one, and no
   const fortress = await openFortress();
   const transfer = transferOf(fortress.scene.stores.content, 'x', [stream(Buffer.alloc(1000, 'x'))]);
   const session = await openPush(fortress.scene, transfer);
-  const target = (chunk: number): string => `${ROOT}sessions/${session.grant.session}/chunks/${chunk}`;
+  const target = (chunk: number): string => `${ROOT}sessions/${session.terms.session}/chunks/${chunk}`;
   const send = (chunk: number, bytes: number) => {
     const headers = { ...session.headers, 'Content-Length': String(bytes) };
     return attack(fortress.port, request('PUT', target(chunk), headers), { quietMs: 50, isEnded: true });
@@ -202,7 +202,7 @@ test('a stream takes no chunk far behind its end, none after a short one, and no
 
 test('chunks of other sessions, other directions and before the plan are refused', async () => {
   const [fortress, session] = await begin();
-  const pulled = await call(fortress.scene, 'GET', `${ROOT}sessions/${session.grant.session}/chunks/0`, {
+  const pulled = await call(fortress.scene, 'GET', `${ROOT}sessions/${session.terms.session}/chunks/0`, {
     headers: session.headers,
   });
   expect([pulled.status, pulled.json.code]).toEqual([409, 'session-state']);

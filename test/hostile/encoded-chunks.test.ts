@@ -32,7 +32,7 @@ function put(
   headers: Readonly<Record<string, string>> = {},
   options: { isEnded?: boolean } = {},
 ): ReturnType<typeof attack> {
-  const target = `${ROOT}sessions/${session.grant.session}/chunks/0`;
+  const target = `${ROOT}sessions/${session.terms.session}/chunks/0`;
   const all = {
     ...session.headers,
     'Content-Length': String(body.length),
@@ -88,7 +88,7 @@ describe('a server', () => {
     expect((await put(fortress, session, stored)).statuses).toEqual([400]);
     const chunked = { 'Content-Length': '', 'Transfer-Encoding': 'chunked' };
     const { 'Content-Length': _none, ...headers } = { ...session.headers, ...chunked };
-    const target = `${ROOT}sessions/${session.grant.session}/chunks/0`;
+    const target = `${ROOT}sessions/${session.terms.session}/chunks/0`;
     const all = { ...headers, 'Content-Encoding': 'gzip', 'Cairn-Decoded-Length': String(DECODED) };
     const { statuses } = await attack(fortress.port, request('PUT', target, all, '5\r\nhello\r\n0\r\n\r\n'));
     expect(statuses[0]).toBe(422);

@@ -240,7 +240,7 @@ describe('a manifest', () => {
     const transfer = transferOf(fortress.scene.stores.content, 'tree', [directory('')]);
     const session = await establish(fortress.scene, transfer);
     const notices = `["w","source-missing","a","gone"]\n`.repeat(2000);
-    const head = request('PUT', `${SESSIONS}/${session.grant.session}/manifest`, {
+    const head = request('PUT', `${SESSIONS}/${session.terms.session}/manifest`, {
       ...session.headers,
       'Content-Length': '1000000000000',
     });

@@ -198,7 +198,7 @@ test('a target that is pushed with line breaks in its name is served by that nam
   const fortress = await openFortress();
   const transfer = transferOf(fortress.scene.stores.content, 'x', [directory(''), file('a', 'x')]);
   const session = await openPush(fortress.scene, { ...transfer, target: 'a%0d%0aSet-Cookie:%20x' });
-  expect(session.grant.state).toBe('establishing');
+  expect(session.terms.state).toBe('establishing');
   expect((await session.call('DELETE', '')).status).toBe(200);
   await fortress.expectUnharmed();
 });

@@ -31,7 +31,7 @@ test("another user's session is not there, whatever is shown beside the own toke
   const fortress = await openFortress();
   const session = await openPush(fortress.scene, transfer(fortress));
   for (const [method, route] of ROUTES) {
-    const target = `${ROOT}sessions/${session.grant.session}${route === '' ? '' : `/${route}`}`;
+    const target = `${ROOT}sessions/${session.terms.session}${route === '' ? '' : `/${route}`}`;
     const absent = `${ROOT}sessions/${'A'.repeat(22)}${route === '' ? '' : `/${route}`}`;
     // Even with the true credential: a token of somebody else says that it was stolen.
     for (const headers of [session.headers, { ...session.headers, 'cairn-credential': 'B'.repeat(43) }]) {
@@ -53,7 +53,7 @@ test("another user's session is not there, whatever is shown beside the own toke
   });
   const found = await call(fortress.scene, 'POST', `${ROOT}sessions`, { token: BOB, body });
   expect([found.status, found.json.resumed]).toEqual([201, false]);
-  expect(found.json.session).not.toBe(session.grant.session);
+  expect(found.json.session).not.toBe(session.terms.session);
   expect((await session.putChunk(0)).status).toBe(200);
   await fortress.expectUnharmed();
 });
@@ -61,7 +61,7 @@ test("another user's session is not there, whatever is shown beside the own toke
 test('a guessed credential opens nothing, and the session of the owner goes on', async () => {
   const fortress = await openFortress();
   const session = await openPush(fortress.scene, transfer(fortress));
-  const { credential } = session.grant;
+  const { credential } = session.terms;
   for (const guess of [
     '',
     'x',
@@ -73,14 +73,14 @@ test('a guessed credential opens nothing, and the session of the owner goes on',
     'null',
   ]) {
     const headers = { ...session.headers, 'cairn-credential': guess };
-    const bytes = request('PUT', `${ROOT}sessions/${session.grant.session}/chunks/0`, headers);
+    const bytes = request('PUT', `${ROOT}sessions/${session.terms.session}/chunks/0`, headers);
     const { statuses } = await attack(fortress.port, bytes, { quietMs: 20 });
     // No 403 and no 409: those would tell that there is such a session, and its epoch.
     expect([guess, [400, 401, 404].includes(statuses[0]!)]).toEqual([guess, true]);
   }
   for (const epoch of ['0', '-1', '2', '1e0', '1.0', '9'.repeat(30), '', '0x1', ' 1 1']) {
     const headers = { ...session.headers, 'cairn-epoch': epoch };
-    const bytes = request('PUT', `${ROOT}sessions/${session.grant.session}/chunks/0`, headers);
+    const bytes = request('PUT', `${ROOT}sessions/${session.terms.session}/chunks/0`, headers);
     const { statuses } = await attack(fortress.port, bytes, { quietMs: 20 });
     expect([epoch, [400, 401, 409].includes(statuses[0]!)]).toEqual([epoch, true]);
   }
@@ -97,7 +97,7 @@ test('without a token, a session that is there looks like one that is not, in wh
       const path = route === '' ? '' : `/${route}`;
       for (const epoch of ['1', '2', '7']) {
         const headers = { 'cairn-credential': 'B'.repeat(43), 'cairn-epoch': epoch };
-        const theirs = await call(scene, method, `${ROOT}sessions/${session.grant.session}${path}`, {
+        const theirs = await call(scene, method, `${ROOT}sessions/${session.terms.session}${path}`, {
           headers,
         });
         const none = await call(scene, method, `${ROOT}sessions/${'A'.repeat(22)}${path}`, { headers });
@@ -119,7 +119,7 @@ test('without a token, a session that is there looks like one that is not, in wh
 test('a credential that is used again after many resumes is still known, and noticed', async () => {
   const fortress = await openFortress();
   const session = await openPush(fortress.scene, transfer(fortress));
-  const stolen = session.grant.credential;
+  const stolen = session.terms.credential;
   for (let count = 0; count < 60; count += 1) {
     expect((await session.resume()).status).toBe(200);
     expect((await session.post('POST', 'heartbeat')).status).toBe(200);
@@ -133,11 +133,11 @@ test('a credential that is used again after a resume is useless, logged, and in 
   const fortress = await openFortress();
   const { scene } = fortress;
   const session = await openPush(scene, transfer(fortress));
-  const stolen = { ...session.grant };
+  const stolen = { ...session.terms };
   expect((await session.resume()).status).toBe(200);
   // The new one is used: from now on the old one is good for nothing.
   expect((await session.putChunk(0)).status).toBe(200);
-  const thief = { 'cairn-credential': stolen.credential, 'cairn-epoch': String(session.grant.epoch) };
+  const thief = { 'cairn-credential': stolen.credential, 'cairn-epoch': String(session.terms.epoch) };
   const target = `${ROOT}sessions/${stolen.session}`;
   for (const [method, route] of ROUTES) {
     if (route === 'resume') continue;
@@ -204,11 +204,11 @@ test('fifty slow clients of every kind are ended by their time, while others are
     limits: { headersMs: 1000, idleBodyMs: 700, minBodyRate: 10_000, bodyRateOverMs: 1000 },
   });
   const session = await openPush(fortress.scene, transfer(fortress));
-  const target = (route: string): string => `${ROOT}sessions/${session.grant.session}/${route}`;
+  const target = (route: string): string => `${ROOT}sessions/${session.terms.session}/${route}`;
   const manifestHead = async (): Promise<string> => {
     const other = await establish(fortress.scene, transfer(fortress));
     const fields = linesOf(other, { 'Content-Length': '9999' });
-    return `PUT ${ROOT}sessions/${other.grant.session}/manifest HTTP/1.1\r\nHost: a\r\n${fields}\r\n["cairn`;
+    return `PUT ${ROOT}sessions/${other.terms.session}/manifest HTTP/1.1\r\nHost: a\r\n${fields}\r\n["cairn`;
   };
   const heads = [
     () => 'GET / HT',

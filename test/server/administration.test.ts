@@ -63,8 +63,8 @@ describe.each(KINDS)('over %s', (kind) => {
 
   test('an administrator sees every session, another user his own, and a client without a token none', async () => {
     const scene = await open();
-    const { grant } = await openPush(scene, sample(scene));
-    expect(summariesOf(await list(scene, ADMIN)).map(({ session }) => session)).toEqual([grant.session]);
+    const { terms } = await openPush(scene, sample(scene));
+    expect(summariesOf(await list(scene, ADMIN)).map(({ session }) => session)).toEqual([terms.session]);
     expect(summariesOf(await list(scene, ALICE)).map(({ owner }) => owner)).toEqual(['alice']);
     expect(summariesOf(await list(scene, BOB))).toEqual([]);
     expect(summariesOf(await list(scene, CONFINED))).toEqual([]);
@@ -74,7 +74,7 @@ describe.each(KINDS)('over %s', (kind) => {
   test('the session of another principal does not exist, whatever the request wants', async () => {
     const scene = await open();
     const session = await openPush(scene, sample(scene));
-    const target = `${SESSIONS}/${session.grant.session}`;
+    const target = `${SESSIONS}/${session.terms.session}`;
     const missing = `${SESSIONS}/${'A'.repeat(22)}`;
     for (const method of ['GET', 'DELETE']) {
       for (const token of [BOB, CONFINED]) {
@@ -96,7 +96,7 @@ describe.each(KINDS)('over %s', (kind) => {
     await suspended.post('POST', 'suspend');
     const only = summariesOf(await list(scene, ADMIN, '?state=suspended'));
     expect(only.map(({ session, state }) => [session, state])).toEqual([
-      [suspended.grant.session, 'suspended'],
+      [suspended.terms.session, 'suspended'],
     ]);
     expect(summariesOf(await list(scene, ADMIN, '?owner=alice'))).toHaveLength(2);
     expect(summariesOf(await list(scene, ADMIN, '?owner=bob'))).toEqual([]);
@@ -127,7 +127,7 @@ describe.each(KINDS)('over %s', (kind) => {
     });
     expect(live!.addresses).toHaveLength(1);
     await scene.restart('drain');
-    const details = await show(scene, ALICE, session.grant.session);
+    const details = await show(scene, ALICE, session.terms.session);
     expect(details).toMatchObject({
       state: 'suspended',
       bytesTotal: 3 * 65_536,
@@ -139,7 +139,7 @@ describe.each(KINDS)('over %s', (kind) => {
     expect(whatsOf(details)).toEqual(['established', 'opened', 'suspended']);
     expect(details.history.at(-1)).toMatchObject({ what: 'suspended', why: 'shutdown', epoch: 1 });
     expect(JSON.stringify(details)).not.toMatch(/[0-9a-f]{64}/);
-    expect(JSON.stringify(details)).not.toContain(session.grant.credential);
+    expect(JSON.stringify(details)).not.toContain(session.terms.credential);
   });
 
   test('names are printable, however a client chose them', async () => {
@@ -159,7 +159,7 @@ describe.each(KINDS)('over %s', (kind) => {
     expect(summary!.lastError).toMatchObject({ code: 'chunk-digest-mismatch' });
     await session.post('POST', 'suspend');
     await scene.restart();
-    const details = await show(scene, ALICE, session.grant.session);
+    const details = await show(scene, ALICE, session.terms.session);
     expect(details.lastError).toMatchObject({ code: 'chunk-digest-mismatch' });
   });
 
@@ -173,7 +173,7 @@ describe.each(KINDS)('over %s', (kind) => {
       socket.on('data', (bytes) => (text += bytes.toString())).on('close', () => resolve(text));
     });
     await until(async () => summariesOf(await list(scene, ADMIN))[0]!.requests === 1);
-    const target = `${SESSIONS}/${session.grant.session}`;
+    const target = `${SESSIONS}/${session.terms.session}`;
     const answer = await call(scene, 'DELETE', target, { token: ADMIN });
     expect(answer.status).toBe(200);
     expect(await scene.stores.content.listStaging()).toEqual([]);
@@ -181,7 +181,7 @@ describe.each(KINDS)('over %s', (kind) => {
     for (const asked of [await session.putChunk(1), await session.resume()]) {
       expect([asked.status, asked.json.code]).toEqual([410, 'session-aborted']);
     }
-    const details = await show(scene, ALICE, session.grant.session);
+    const details = await show(scene, ALICE, session.terms.session);
     expect(details.state).toBe('aborted');
     expect(details.history.at(-1)).toMatchObject({
       what: 'aborted',
@@ -189,9 +189,9 @@ describe.each(KINDS)('over %s', (kind) => {
       by: 'token:admin',
     });
     // Again is fine, and writes nothing.
-    const before = (await scene.stores.sessions.get(session.grant.session))!.version;
+    const before = (await scene.stores.sessions.get(session.terms.session))!.version;
     expect((await call(scene, 'DELETE', target, { token: ADMIN })).status).toBe(200);
-    expect((await scene.stores.sessions.get(session.grant.session))!.version).toBe(before);
+    expect((await scene.stores.sessions.get(session.terms.session))!.version).toBe(before);
     expect(await scene.stores.content.listStaging()).toEqual([]);
   });
 
@@ -200,10 +200,10 @@ describe.each(KINDS)('over %s', (kind) => {
     const session = await openPush(scene, sample(scene));
     await session.post('POST', 'suspend');
     await scene.restart();
-    const target = `${SESSIONS}/${session.grant.session}`;
+    const target = `${SESSIONS}/${session.terms.session}`;
     expect((await call(scene, 'DELETE', target, { token: READER })).json.code).toBe('forbidden');
     expect((await call(scene, 'DELETE', target, { token: ALICE })).status).toBe(200);
-    const details = await show(scene, READER, session.grant.session);
+    const details = await show(scene, READER, session.terms.session);
     expect(details.history.at(-1)).toMatchObject({ what: 'aborted', why: 'owner', by: 'token:alice' });
   });
 
@@ -212,9 +212,9 @@ describe.each(KINDS)('over %s', (kind) => {
     const session = await openPush(scene, sample(scene));
     for (const chunk of [0, 1, 2]) await session.putChunk(chunk);
     expect((await session.commit()).status).toBe(200);
-    const target = `${SESSIONS}/${session.grant.session}`;
+    const target = `${SESSIONS}/${session.terms.session}`;
     expect((await call(scene, 'DELETE', target, { token: ADMIN })).json.code).toBe('session-state');
-    const details = await show(scene, ALICE, session.grant.session);
+    const details = await show(scene, ALICE, session.terms.session);
     expect(details).toMatchObject({ state: 'committed', bytesDone: 3 * 65_536 });
     expect(whatsOf(details)).toEqual(['established', 'opened', 'committing', 'committed']);
   });
@@ -224,19 +224,19 @@ describe.each(KINDS)('over %s', (kind) => {
     const session = await openPush(scene, sample(scene));
     const older = session.headers;
     await session.resume();
-    const target = `${SESSIONS}/${session.grant.session}/sync`;
+    const target = `${SESSIONS}/${session.terms.session}/sync`;
     for (let attempt = 0; attempt < 3; attempt++) {
       const answer = await call(scene, 'POST', target, { headers: older, body: '{}' });
       expect(answer.json.code).toBe('session-fenced');
     }
     // Who never was a client of it leaves nothing behind.
-    const version = (await scene.stores.sessions.get(session.grant.session))!.version;
+    const version = (await scene.stores.sessions.get(session.terms.session))!.version;
     for (let attempt = 0; attempt < 3; attempt++) {
       const headers = { ...older, 'cairn-credential': `${'x'.repeat(42)}${attempt}` };
       await call(scene, 'POST', target, { headers, body: '{}' });
     }
-    expect((await scene.stores.sessions.get(session.grant.session))!.version).toBe(version);
-    const details = await show(scene, ALICE, session.grant.session);
+    expect((await scene.stores.sessions.get(session.terms.session))!.version).toBe(version);
+    const details = await show(scene, ALICE, session.terms.session);
     expect(whatsOf(details)).toEqual(['established', 'opened', 'resumed', 'fenced']);
     expect(details.history[3]).toMatchObject({ epoch: 2 });
     expect(details.history[3]!.from).toContain('127.0.0.1');
@@ -248,7 +248,7 @@ describe.each(KINDS)('over %s', (kind) => {
     for (let attempt = 0; attempt < 3; attempt++) {
       expect((await session.commit()).json.code).toBe('chunks-missing');
     }
-    const { history } = await show(scene, ALICE, session.grant.session);
+    const { history } = await show(scene, ALICE, session.terms.session);
     expect(history.filter(({ what }) => what === 'commit-failed')).toEqual([
       expect.objectContaining({ why: 'chunks-missing', epoch: 1 }),
     ]);
@@ -259,7 +259,7 @@ describe.each(KINDS)('over %s', (kind) => {
     const session = await openPush(scene, sample(scene));
     scene.clock.aheadMs = 61_000;
     expect((await session.resume()).json.code).toBe('session-expired');
-    const { history } = await show(scene, ADMIN, session.grant.session);
+    const { history } = await show(scene, ADMIN, session.terms.session);
     expect(history.at(-1)).toMatchObject({ what: 'expired', why: 'lease-over' });
   });
 
@@ -283,8 +283,8 @@ test('an idle session leaves memory, and its progress stays known', async () => 
   const scene = await openScene('local disk', { authenticators, limits });
   const session = await openPush(scene, sample(scene));
   await session.putChunk(0);
-  await until(async () => !(await show(scene, ALICE, session.grant.session)).inMemory);
-  const details = await show(scene, ALICE, session.grant.session);
+  await until(async () => !(await show(scene, ALICE, session.terms.session)).inMemory);
+  const details = await show(scene, ALICE, session.terms.session);
   expect(details).toMatchObject({ state: 'open', bytesDone: 65_536 });
   expect(details.history.at(-1)).toMatchObject({ what: 'unloaded', why: 'idle' });
   expect((await session.putChunk(1)).status).toBe(200);
@@ -292,8 +292,8 @@ test('an idle session leaves memory, and its progress stays known', async () => 
 
 test('ten thousand sessions are listed in pieces, and the server answers other requests meanwhile', async () => {
   const scene = await openScene('local disk', { authenticators });
-  const { grant } = await openPush(scene, sample(scene));
-  const record = (await scene.stores.sessions.get(grant.session))!;
+  const { terms } = await openPush(scene, sample(scene));
+  const record = (await scene.stores.sessions.get(terms.session))!;
   for (let from = 0; from < 10_000; from += 500) {
     const numbers = Array.from({ length: 500 }, (_, index) => from + index);
     await Promise.all(
@@ -391,8 +391,8 @@ test('the record of a session keeps what its last requests left, for after a res
   const session = await openPush(scene, sample(scene));
   await session.putChunk(0);
   await session.post('POST', 'suspend');
-  const record = (await scene.stores.sessions.get(session.grant.session))!;
+  const record = (await scene.stores.sessions.get(session.terms.session))!;
   expect(record.pass).toMatchObject({ bytesTotal: 3 * 65_536, bytesDone: 65_536 });
   expect(record.history!.at(-1)).toMatchObject({ what: 'suspended', why: 'client', by: 'token:alice' });
-  expect(JSON.stringify(record)).not.toContain(session.grant.credential);
+  expect(JSON.stringify(record)).not.toContain(session.terms.credential);
 });

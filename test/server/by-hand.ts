@@ -5,7 +5,7 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { onTestFinished } from 'vitest';
 import { encodeTree } from '../../src/wire/tree-stream.ts';
-import type { CommitRequest, EstablishRequest, SessionGrant } from '../../src/wire/messages.ts';
+import type { CommitRequest, EstablishRequest, SessionTerms } from '../../src/wire/messages.ts';
 import type { SyncMode } from '../../src/session/sync-mode.ts';
 import { transferDigest } from '../../src/manifest/digest.ts';
 import type { Authenticator } from '../../src/server/access/authenticator.ts';
@@ -229,22 +229,22 @@ const ROOT = '/.cairn/v1/';
 export class HandSession {
   readonly scene: Scene;
   readonly transfer: SampleTransfer;
-  grant: SessionGrant;
+  terms: SessionTerms;
 
-  constructor(scene: Scene, transfer: SampleTransfer, grant: SessionGrant) {
+  constructor(scene: Scene, transfer: SampleTransfer, terms: SessionTerms) {
     this.scene = scene;
     this.transfer = transfer;
-    this.grant = grant;
+    this.terms = terms;
   }
 
   get headers(): Record<string, string> {
-    return { 'cairn-credential': this.grant.credential, 'cairn-epoch': String(this.grant.epoch) };
+    return { 'cairn-credential': this.terms.credential, 'cairn-epoch': String(this.terms.epoch) };
   }
 
   /** A request of this session; `route` is what follows its id. */
   call(method: string, route: string, options: CallOptions = {}): Promise<Answer> {
     const { headers = {}, body, token } = options;
-    const target = `${ROOT}sessions/${this.grant.session}${route === '' ? '' : `/${route}`}`;
+    const target = `${ROOT}sessions/${this.terms.session}${route === '' ? '' : `/${route}`}`;
     return call(this.scene, method, target, { token, body, headers: { ...this.headers, ...headers } });
   }
 
@@ -255,7 +255,7 @@ export class HandSession {
 
   async resume(token = ALICE, wishes: { sync?: SyncMode } = {}): Promise<Answer> {
     const answer = await this.call('POST', 'resume', { token, body: JSON.stringify(wishes) });
-    if (answer.status === 200) this.grant = answer.json as SessionGrant;
+    if (answer.status === 200) this.terms = answer.json as SessionTerms;
     return answer;
   }
 
@@ -282,7 +282,7 @@ export class HandSession {
   beginChunk(chunk: number, sentBytes: number): Promise<Socket> {
     const body = this.chunkBody(chunk);
     const head = [
-      `PUT ${ROOT}sessions/${this.grant.session}/chunks/${chunk} HTTP/1.1`,
+      `PUT ${ROOT}sessions/${this.terms.session}/chunks/${chunk} HTTP/1.1`,
       'Host: test',
       `Content-Length: ${body.length}`,
       ...Object.entries(this.headers).map(([name, value]) => `${name}: ${value}`),
@@ -345,7 +345,7 @@ export async function establish(
   const body = JSON.stringify({ ...establishRequest(transfer, direction, target), ...wishes });
   const answer = await call(scene, 'POST', `${ROOT}sessions`, { token, body });
   if (answer.status !== 201) throw new Error(`HTTP ${answer.status}: ${answer.body.toString()}`);
-  return new HandSession(scene, transfer, answer.json as SessionGrant);
+  return new HandSession(scene, transfer, answer.json as SessionTerms);
 }
 
 /** Establishes a push and goes on until chunks can be sent. */

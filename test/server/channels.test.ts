@@ -78,7 +78,7 @@ const chunkHead = (
   chunk: number,
   fields: readonly string[] = [],
 ): string =>
-  headOf(`${method} ${ROOT}sessions/${session.grant.session}/chunks/${chunk} HTTP/1.1`, [
+  headOf(`${method} ${ROOT}sessions/${session.terms.session}/chunks/${chunk} HTTP/1.1`, [
     ...proofOf(session),
     ...fields,
   ]);
@@ -99,9 +99,9 @@ const contentOf = (transfer: SampleTransfer): Buffer =>
   Buffer.concat(Array.from({ length: chunkCountOf(transfer) }, (_, chunk) => chunkBytes(transfer, chunk)));
 
 /** Waits until the server is at work for a session. */
-const underWay = ({ scene, grant }: HandSession): Promise<void> =>
+const underWay = ({ scene, terms }: HandSession): Promise<void> =>
   until(async () => {
-    const { json } = await call(scene, 'GET', `${ROOT}sessions/${grant.session}`, { token: ALICE });
+    const { json } = await call(scene, 'GET', `${ROOT}sessions/${terms.session}`, { token: ALICE });
     return json.requests === 1;
   });
 
@@ -249,7 +249,7 @@ describe('a channel', () => {
     const fields = [`Content-Length: ${body.length}`, 'X-Forwarded-For: 198.51.100.9'];
     line.socket.write(chunkHead(session, 'PUT', 0, fields));
     await underWay(session);
-    const { json } = await call(scene, 'GET', `${ROOT}sessions/${session.grant.session}`, { token: ALICE });
+    const { json } = await call(scene, 'GET', `${ROOT}sessions/${session.terms.session}`, { token: ALICE });
     expect(json.addresses).toContain('192.0.2.7');
     expect(json.addresses).not.toContain('198.51.100.9');
   });

@@ -81,7 +81,7 @@ describe.each(KINDS)('a check of sessions over %s', (kind) => {
     const content = damaged(scene.stores.content);
     const looked = await check(scene, { content, isDryRun: true });
     expect(looked.kinds).toEqual(['chunks-wrong repaired']);
-    expect(looked.findings[0]).toMatchObject({ session: session.grant.session, target: 'in' });
+    expect(looked.findings[0]).toMatchObject({ session: session.terms.session, target: 'in' });
     expect((await check(scene)).findings).toEqual([]);
     expect((await check(scene, { content })).kinds).toEqual(['chunks-wrong repaired']);
     const again = await check(scene);
@@ -98,7 +98,7 @@ describe.each(KINDS)('a check of sessions over %s', (kind) => {
     'ends a session whose %s is damaged, and its client learns of it',
     async (name) => {
       const { scene, session } = await interrupted(kind);
-      const area = await scene.stores.content.openStaging(session.grant.session);
+      const area = await scene.stores.content.openStaging(session.terms.session);
       await area.save(name, ['{"have":']);
       expect((await check(scene, { isDryRun: true })).kinds).toEqual([`${name}-unreadable lost`]);
       expect(await scene.stores.content.listStaging()).toHaveLength(1);
@@ -112,7 +112,7 @@ describe.each(KINDS)('a check of sessions over %s', (kind) => {
 
   test('leaves a manifest of a newer cairn alone', async () => {
     const { scene, session } = await interrupted(kind);
-    const area = await scene.stores.content.openStaging(session.grant.session);
+    const area = await scene.stores.content.openStaging(session.terms.session);
     await area.save('manifest', ['["cairn-manifest",3,65536,"xxh64"]\n']);
     expect((await check(scene)).kinds).toEqual(['manifest-newer untouched']);
     expect((await check(scene)).kinds).toEqual(['manifest-newer untouched']);
@@ -135,7 +135,7 @@ describe.each(KINDS)('a check of sessions over %s', (kind) => {
     expect((await session.sendPlan()).status).toBe(200);
     await scene.server.kill();
     expect((await check(scene)).findings).toEqual([]);
-    const area = await scene.stores.content.openStaging(session.grant.session);
+    const area = await scene.stores.content.openStaging(session.terms.session);
     await area.save('digests', ['{"runs":[0,9],"digests":"AA=="}']);
     expect((await check(scene)).kinds).toEqual(['digests-unreadable repaired']);
     expect((await check(scene)).findings).toEqual([]);
@@ -147,7 +147,7 @@ describe.each(KINDS)('a check of sessions over %s', (kind) => {
     const { scene, session } = await interrupted(kind);
     const { digest, bytesTotal } = session.claim();
     const commit = { digest, bytesTotal, excluded: [], entriesTotal: 3 };
-    await change(scene, session.grant.session, {
+    await change(scene, session.terms.session, {
       state: 'committing',
       pass: { commit },
       leaseExpiresAtMs: 1,
@@ -156,9 +156,9 @@ describe.each(KINDS)('a check of sessions over %s', (kind) => {
     const content = damaged(scene.stores.content);
     expect((await check(scene, { content })).kinds).toEqual(['chunks-wrong repaired', 'committing note']);
     if (kind === 'memory') return; // another process may hold it: its client asks again
-    await change(scene, session.grant.session, { leaseExpiresAtMs: Date.now() + 60_000 });
+    await change(scene, session.terms.session, { leaseExpiresAtMs: Date.now() + 60_000 });
     await scene.restart();
-    await until(async () => (await scene.stores.sessions.get(session.grant.session))?.state === 'open');
+    await until(async () => (await scene.stores.sessions.get(session.terms.session))?.state === 'open');
     await session.resume();
     await session.putChunk(1);
     expect((await session.commit()).status).toBe(200);
@@ -171,11 +171,11 @@ describe.each(KINDS)('a check of sessions over %s', (kind) => {
     await scene.server.kill();
     const content = intercept(scene.stores.content, {
       openStaging: async (id) => {
-        if (id === session.grant.session) throw new CairnError('storage-io', 'the disk is dying');
+        if (id === session.terms.session) throw new CairnError('storage-io', 'the disk is dying');
         return damaged(scene.stores.content).openStaging(id);
       },
     });
-    await change(scene, other.grant.session, { leaseExpiresAtMs: 1 });
+    await change(scene, other.terms.session, { leaseExpiresAtMs: 1 });
     const { kinds, findings } = await check(scene, { content });
     expect(kinds.toSorted()).toEqual(['lease-over repaired', 'not-checked failed']);
     expect(findings.find(({ code }) => code !== undefined)).toMatchObject({ code: 'storage-io' });
@@ -250,11 +250,11 @@ test('commits that were interrupted go on a few at a time after a start, and all
   await scene.server.kill();
   for (const session of sessions) {
     const commit = { ...session.claim(), excluded: [], entriesTotal: 2 };
-    await change(scene, session.grant.session, { state: 'committing', pass: { commit } });
+    await change(scene, session.terms.session, { state: 'committing', pass: { commit } });
   }
   await scene.restart();
   await until(async () => {
-    const records = await Promise.all(sessions.map(({ grant }) => scene.stores.sessions.get(grant.session)));
+    const records = await Promise.all(sessions.map(({ terms }) => scene.stores.sessions.get(terms.session)));
     return records.every((record) => record?.state === 'committed');
   });
   expect(most).toBeLessThanOrEqual(4);

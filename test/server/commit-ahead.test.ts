@@ -29,7 +29,7 @@ async function openAlmost(kind: Kind, commitWaitMs = 5000): Promise<HandSession>
 describe.each(KINDS)('over %s', (kind) => {
   test('waits for them, and publishes', async () => {
     const session = await openAlmost(kind);
-    expect(session.grant.commitAwaitsChunks).toBe(true);
+    expect(session.terms.commitAwaitsChunks).toBe(true);
     const socket = await session.beginChunk(2, 1000);
     const answered: string[] = [];
     socket.once('data', () => answered.push('chunk'));
@@ -110,7 +110,7 @@ describe.each(KINDS)('over %s', (kind) => {
     await push.putChunk(0);
     await push.commit();
     const pull = await establish(scene, transfer, 'pull');
-    expect(pull.grant.commitAwaitsChunks).toBeUndefined();
+    expect(pull.terms.commitAwaitsChunks).toBeUndefined();
     await pull.call('GET', 'manifest');
     await pull.sendPlan();
     expect((await pull.commit({ awaitChunks: true })).json).toMatchObject({ code: 'invalid-request' });

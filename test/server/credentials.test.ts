@@ -10,9 +10,9 @@ function sample(scene: Scene): SampleTransfer {
 
 async function resumeWith(session: HandSession, credential: string | undefined): Promise<unknown[]> {
   const headers = credential === undefined ? {} : { 'cairn-credential': credential };
-  const target = `/.cairn/v1/sessions/${session.grant.session}/resume`;
+  const target = `/.cairn/v1/sessions/${session.terms.session}/resume`;
   const answer = await call(session.scene, 'POST', target, { token: ALICE, headers, body: '{}' });
-  if (answer.status === 200) session.grant = answer.json;
+  if (answer.status === 200) session.terms = answer.json;
   return [answer.status, answer.json.code];
 }
 
@@ -21,11 +21,11 @@ const codeOf = async (answer: ReturnType<HandSession['call']>): Promise<unknown>
 describe.each(KINDS)('the credential of a session over %s', (kind) => {
   test('changes at every resume, and the one before stays valid until the new one is used', async () => {
     const session = await openPush(await openScene(kind), sample(await openScene(kind)));
-    const first = session.grant.credential;
+    const first = session.terms.credential;
     // Two answers in a row are lost: the client still has the first.
     expect(await resumeWith(session, first)).toEqual([200, undefined]);
     expect(await resumeWith(session, first)).toEqual([200, undefined]);
-    expect(session.grant.credential).not.toBe(first);
+    expect(session.terms.credential).not.toBe(first);
     expect((await session.post('POST', 'heartbeat')).status).toBe(200);
     expect(await resumeWith(session, first)).toEqual([403, 'session-credential']);
   });
@@ -70,7 +70,7 @@ describe.each(KINDS)('the credential of a session over %s', (kind) => {
     // A thief cannot keep the owner from working by showing it again and again.
     expect(await use()).toBe('session-fenced');
     expect((await session.post('POST', 'heartbeat')).status).toBe(200);
-    const record = await scene.stores.sessions.get(session.grant.session);
+    const record = await scene.stores.sessions.get(session.terms.session);
     const moments = record!.history!.map(({ what }) => what);
     expect(moments).toEqual(['established', 'opened', 'resumed', 'credential-reused', 'resumed']);
   });
@@ -78,7 +78,7 @@ describe.each(KINDS)('the credential of a session over %s', (kind) => {
   test('survives a restart of the server', async () => {
     const scene = await openScene(kind);
     const session = await openPush(scene, sample(scene));
-    const first = session.grant.credential;
+    const first = session.terms.credential;
     await resumeWith(session, first);
     await scene.restart();
     expect(await resumeWith(session, first)).toEqual([200, undefined]);

@@ -79,9 +79,9 @@ describe.each(KINDS)('over %s', (kind) => {
   test('a list takes the place of the one before, in the accounts of the server, too', async () => {
     const session = await begin(await openScene(kind));
     await send(session, EXTRAS);
-    const first = await session.scene.stores.sessions.get(session.grant.session);
+    const first = await session.scene.stores.sessions.get(session.terms.session);
     await send(session, EXTRAS.slice(0, 1));
-    const record = await session.scene.stores.sessions.get(session.grant.session);
+    const record = await session.scene.stores.sessions.get(session.terms.session);
     expect(record?.pass.deletions).toMatchObject({ id: listOf(EXTRAS.slice(0, 1)).id, entries: 1 });
     expect(record?.pass.entries).toBe(WANTED.length + 1);
     expect(first?.pass.entries).toBe(WANTED.length + EXTRAS.length);
@@ -161,7 +161,7 @@ describe.each(KINDS)('over %s', (kind) => {
     const session = await begin(await openScene(kind));
     const answer = await session.call('PUT', 'deletions', { body: `${HEADER}["f","a",3,420,"0"]\n${line}` });
     expect([answer.status < 500, answer.json.code]).toEqual([true, code]);
-    const record = await session.scene.stores.sessions.get(session.grant.session);
+    const record = await session.scene.stores.sessions.get(session.terms.session);
     expect(record?.pass.deletions).toBeUndefined();
     expect(record?.pass.entries).toBe(WANTED.length);
   });
@@ -199,7 +199,7 @@ test.each<[readonly Scope[], string]>([
   if (outcome === 'taken') return;
   // Whoever does not say so when the session begins is refused later.
   const session = await establish(scene, transfer);
-  expect(session.grant.deletes).toBeUndefined();
+  expect(session.terms.deletes).toBeUndefined();
   await session.sendManifest();
   expect((await session.call('GET', 'extras')).json.code).toBe('forbidden');
   expect((await send(session, EXTRAS)).json.code).toBe('forbidden');

@@ -47,7 +47,7 @@ describe.each(KINDS)('a server over %s', (kind) => {
   test('agrees on the encodings that both sides have, in the order of the client', async () => {
     const scene = await openScene(kind);
     const agreed = async (encodings: unknown): Promise<unknown> =>
-      (await establish(scene, sample(scene), 'push', { encodings } as object)).grant.encodings;
+      (await establish(scene, sample(scene), 'push', { encodings } as object)).terms.encodings;
     expect(await agreed(['br', 'gzip', 'gzip'])).toEqual(['gzip']);
     expect(await agreed(['gzip', 'zstd'])).toEqual(
       ['gzip', 'zstd'].filter((name) => ENCODINGS.some((own) => own === name)),
@@ -62,10 +62,10 @@ describe.each(KINDS)('a server over %s', (kind) => {
     const session = await openPush(scene, sample(scene), { encodings: ['gzip'] } as object);
     expect((await putZipped(session, 0)).status).toBe(200);
     await session.resume();
-    expect(session.grant.encodings).toBeUndefined();
+    expect(session.terms.encodings).toBeUndefined();
     expect((await putZipped(session, 0)).json.code).toBe('invalid-request');
     await session.resume(ALICE, { encodings: ['gzip'] } as object);
-    expect(session.grant.encodings).toEqual(['gzip']);
+    expect(session.terms.encodings).toEqual(['gzip']);
     expect((await putZipped(session, 0)).status).toBe(200);
     await session.putChunk(1);
     expect((await session.commit()).status).toBe(200);
@@ -108,7 +108,7 @@ describe('of a pull', () => {
   test('a chunk that shrinks comes encoded as the client asks, and another one as it is', async () => {
     const scene = await openScene('local disk');
     const session = await openPull(scene, { encodings: ['gzip'] });
-    expect(session.grant.encodings).toEqual(['gzip']);
+    expect(session.terms.encodings).toEqual(['gzip']);
     for (const offset of [0, 1000]) {
       const body = session.chunkBody(0, offset);
       for (const accept of ['gzip', 'br, gzip']) {

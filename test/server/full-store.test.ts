@@ -38,6 +38,6 @@ describe.each(KINDS)('over %s', (kind) => {
     scene.clock.aheadMs = 10_000;
     await until(async () => (await scene.stores.content.listStaging()).length === 0);
     const listed = await call(scene, 'GET', '/.cairn/v1/sessions', { token: ALICE });
-    expect(listed.body.toString()).not.toContain(session.grant.session);
+    expect(listed.body.toString()).not.toContain(session.terms.session);
   });
 });

@@ -144,7 +144,7 @@ test('refuses a chunk before its body where the client waits for that', async ()
   );
   const head = (chunk: number): string =>
     [
-      `PUT ${SESSIONS}/${session.grant.session}/chunks/${chunk} HTTP/1.1`,
+      `PUT ${SESSIONS}/${session.terms.session}/chunks/${chunk} HTTP/1.1`,
       'Host: a',
       'Expect: 100-continue',
       'Content-Length: 13',

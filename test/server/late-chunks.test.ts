@@ -41,7 +41,7 @@ test.each(KINDS)('are taken for ten seconds over %s, and nothing else is', async
   expect((await session.putChunk(1)).json.code).toBe('token-expired');
   // The next token goes on in the same epoch.
   const renewed = await session.call('POST', 'heartbeat', { token: BOB, body: '{}' });
-  expect([renewed.status, session.grant.epoch]).toEqual([200, 1]);
+  expect([renewed.status, session.terms.epoch]).toEqual([200, 1]);
   for (const chunk of [1, 2, 3]) expect((await session.putChunk(chunk)).status).toBe(200);
   expect((await session.commit()).status).toBe(200);
 });

@@ -97,9 +97,9 @@ describe.each(KINDS)('a session over %s', (kind) => {
     const clocks = settableClocks();
     const scene = await openScene(kind, { now: undefined as never, clocks, leaseMs: DAY_MS, limits });
     const session = await openPush(scene, sample(scene));
-    const { leaseExpiresAtMs } = (await scene.stores.sessions.get(session.grant.session))!;
+    const { leaseExpiresAtMs } = (await scene.stores.sessions.get(session.terms.session))!;
     clocks.aheadMs = jumpMs;
-    const recordNow = async () => (await scene.stores.sessions.get(session.grant.session))!;
+    const recordNow = async () => (await scene.stores.sessions.get(session.terms.session))!;
     await until(async () => (await recordNow()).leaseExpiresAtMs === leaseExpiresAtMs + jumpMs);
     expect((await session.putChunk(0)).status).toBe(200);
     await scene.restart();
@@ -123,8 +123,8 @@ describe.each(KINDS)('a session over %s', (kind) => {
       limits,
     });
     const [away, busy] = [await openPush(scene, sample(scene)), await openPush(scene, sample(scene, 'busy'))];
-    const recordOf = async ({ grant }: { grant: { session: string } }) =>
-      (await scene.stores.sessions.get(grant.session))!;
+    const recordOf = async ({ terms }: { terms: { session: string } }) =>
+      (await scene.stores.sessions.get(terms.session))!;
     const { leaseExpiresAtMs } = await recordOf(away);
     await until(async () => lastSeen.atMs !== undefined);
     await scene.server.drain();
@@ -157,8 +157,8 @@ describe.each(KINDS)('a session over %s', (kind) => {
     });
     const [away, busy] = [await openPush(scene, sample(scene)), await openPush(scene, sample(scene, 'busy'))];
     const ended = await openPush(scene, sample(scene, 'ended'));
-    const recordOf = async ({ grant }: { grant: { session: string } }) =>
-      (await scene.stores.sessions.get(grant.session))!;
+    const recordOf = async ({ terms }: { terms: { session: string } }) =>
+      (await scene.stores.sessions.get(terms.session))!;
     const before = await recordOf(away);
     await until(async () => lastSeen.atMs !== undefined);
     await scene.server.drain();
@@ -188,12 +188,12 @@ describe.each(KINDS)('a session over %s', (kind) => {
   test('ends at its greatest age, however many requests touch it', async () => {
     const scene = await openScene(kind, { leaseMs: DAY_MS, maxAgeMs: 2 * DAY_MS });
     const session = await openPush(scene, sample(scene));
-    expect(session.grant.endsInMs).toBeGreaterThan(1.99 * DAY_MS);
+    expect(session.terms.endsInMs).toBeGreaterThan(1.99 * DAY_MS);
     for (const days of [0.9, 1.8]) {
       scene.clock.aheadMs = days * DAY_MS;
       expect((await session.resume()).status).toBe(200);
     }
-    expect(session.grant.endsInMs).toBeLessThan(0.21 * DAY_MS);
+    expect(session.terms.endsInMs).toBeLessThan(0.21 * DAY_MS);
     scene.clock.aheadMs = 2.01 * DAY_MS;
     expect((await session.putChunk(0)).json.code).toBe('session-expired');
   });

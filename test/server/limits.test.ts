@@ -378,7 +378,7 @@ describe('what is staged', () => {
     const full = await second.call('PUT', 'chunks/400', far);
     expect([full.status, full.json.details]).toEqual([507, { limit: 'free-disk' }]);
     const other = transferOf(scene.stores.content, 'other', [file('', 5_000_000)]);
-    expect((await openPush(scene, other, { token: BOB })).grant.epoch).toBe(1);
+    expect((await openPush(scene, other, { token: BOB })).terms.epoch).toBe(1);
   });
 
   test('by a stream that has no room counts for no quota', async () => {
@@ -390,7 +390,7 @@ describe('what is staged', () => {
     const far = await session.call('PUT', 'chunks/5', { body: Buffer.alloc(65_536 + 8) });
     expect(far.json.code).toBe('storage-full');
     expect(
-      (await openPush(scene, transferOf(scene.stores.content, 'y', [file('', 100_000)]))).grant.epoch,
+      (await openPush(scene, transferOf(scene.stores.content, 'y', [file('', 100_000)]))).terms.epoch,
     ).toBe(1);
   });
 
@@ -437,10 +437,10 @@ describe('what is staged', () => {
     const full = await large.sendPlan();
     expect([full.status, full.json.code]).toEqual([507, 'storage-full']);
     expect(full.json.detail).toContain('and 4.77 MiB of them have to stay free');
-    expect((await openPush(scene, of(5_000_000))).grant.state).toBe('establishing');
+    expect((await openPush(scene, of(5_000_000))).terms.state).toBe('establishing');
     // Nothing to bring: names and times need no room.
     space.freeBytes = 0;
-    expect((await openPush(scene, transferOf(scene.stores.content, 'y', [directory('')]))).grant.epoch).toBe(
+    expect((await openPush(scene, transferOf(scene.stores.content, 'y', [directory('')]))).terms.epoch).toBe(
       1,
     );
   });
@@ -492,7 +492,7 @@ describe('what is staged', () => {
     const answer = await raw(
       scene,
       [
-        `PUT /.cairn/v1/sessions/${session.grant.session}/manifest HTTP/1.1`,
+        `PUT /.cairn/v1/sessions/${session.terms.session}/manifest HTTP/1.1`,
         'Host: a',
         ...Object.entries(session.headers).map(([name, value]) => `${name}: ${value}`),
         'Transfer-Encoding: chunked',

@@ -106,7 +106,7 @@ test('an idle session leaves memory with a partial chunk, and the same epoch fin
   expect(last).toBeGreaterThan(before.at(-1)!);
   expect(durableSyncPoint).toBeGreaterThan(last);
   expect(syncPoint).toBeGreaterThan(durableSyncPoint);
-  expect(session.grant.epoch).toBe(1);
+  expect(session.terms.epoch).toBe(1);
   await session.putChunk(3);
   expect((await session.commit()).status).toBe(200);
 });

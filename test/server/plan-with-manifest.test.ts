@@ -34,7 +34,7 @@ describe.each(KINDS)('a push into %s that wants the proposed plan', (kind) => {
 
   test('is agreed and open with the answer to its manifest', async () => {
     const session = await openPush();
-    expect(session.grant.isTargetNew).toBe(true);
+    expect(session.terms.isTargetNew).toBe(true);
     const answer = await sendManifest(session, 'proposed');
     expect(answer.json).toEqual({ have: [], attributes: [], candidates: [], accepted: EVERYTHING });
     await putAll(session);
@@ -59,7 +59,7 @@ describe.each(KINDS)('a push into %s that wants the proposed plan', (kind) => {
     const scene = await openScene(kind);
     await putTree(scene.stores.content, 'in', ITEMS);
     const session = await establish(scene, transferOf(scene.stores.content, 'in', ITEMS));
-    expect(session.grant.isTargetNew).toBe(false);
+    expect(session.terms.isTargetNew).toBe(false);
     const answer = await sendManifest(session, 'proposed');
     expect(answer.json).toMatchObject({ have: [0, 3], accepted: { chunkCount: 0, bytesTotal: 0 } });
   });
@@ -139,7 +139,7 @@ describe.each(KINDS)('a pull out of %s that wants everything', (kind) => {
     const scene = await openScene(kind);
     await putTree(scene.stores.content, 'one', [file('', BIG)]);
     const session = await establish(scene, transferOf(scene.stores.content, 'one', [file('', BIG)]), 'pull');
-    expect(session.grant.fileBytes).toBe(BIG);
+    expect(session.terms.fileBytes).toBe(BIG);
   });
 });
 

@@ -216,7 +216,7 @@ test('the server chooses a chunk size by the size of the tree and the wished num
   const transfer = transferOf(scene.stores.content, 'out', items);
   const sizeFor = async (wishes: object): Promise<number> => {
     const wanted = { isLargestChunkSize: true, chunkSizeBytes: 8 * MIB, ...wishes };
-    return (await establish(scene, transfer, 'pull', wanted)).grant.chunkSizeBytes;
+    return (await establish(scene, transfer, 'pull', wanted)).terms.chunkSizeBytes;
   };
   expect(await sizeFor({})).toBe(MIB);
   expect(await sizeFor({ wishedChunks: 1 })).toBe(2 * MIB);

@@ -43,7 +43,7 @@ describe.each(KINDS)('a push into %s', (kind) => {
     const scene = await openScene(kind);
     const transfer = sample(scene);
     const session = await establish(scene, transfer);
-    expect(session.grant).toMatchObject({
+    expect(session.terms).toMatchObject({
       epoch: 1,
       state: 'establishing',
       digest: 'xxh64',
@@ -366,7 +366,7 @@ describe.each(KINDS)('a push into %s', (kind) => {
     });
     expect(again.status).toBe(200);
     expect(again.json).toMatchObject({
-      session: session.grant.session,
+      session: session.terms.session,
       epoch: 2,
       state: 'open',
       resumed: true,
@@ -377,7 +377,7 @@ describe.each(KINDS)('a push into %s', (kind) => {
   test('finds an unfinished session by another manifest of the same entries', async () => {
     const scene = await openScene(kind);
     const transfer = sample(scene);
-    const { grant } = await openPush(scene, transfer);
+    const { terms } = await openPush(scene, transfer);
     const request = (ids: readonly string[]): string =>
       JSON.stringify({
         ...establishRequest(transfer, 'push', '/in/there'),
@@ -389,7 +389,7 @@ describe.each(KINDS)('a push into %s', (kind) => {
     const none = await ask(['b'.repeat(64)]);
     expect([none.status, none.json.resumed]).toEqual([201, false]);
     const found = await ask(['b'.repeat(64), transfer.manifest.id]);
-    expect(found.json).toMatchObject({ session: grant.session, epoch: 2, resumed: true });
+    expect(found.json).toMatchObject({ session: terms.session, epoch: 2, resumed: true });
     const tooMany = await ask(Array.from({ length: 5 }, () => transfer.manifest.id));
     expect([tooMany.status, tooMany.json.code]).toEqual([400, 'invalid-request']);
   });

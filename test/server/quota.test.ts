@@ -109,7 +109,7 @@ describe.each(KINDS)('a quota over %s', (kind) => {
     const text = [...encodeTree(manifest)].join('');
     const begun = text.slice(0, text.lastIndexOf('\n', text.length - 1000) + 1);
     const head = [
-      `PUT /.cairn/v1/sessions/${session.grant.session}/manifest HTTP/1.1`,
+      `PUT /.cairn/v1/sessions/${session.terms.session}/manifest HTTP/1.1`,
       'Host: a',
       ...Object.entries(session.headers).map(([name, value]) => `${name}: ${value}`),
       'Transfer-Encoding: chunked',

@@ -99,7 +99,7 @@ test('the next client gets the manifest of a pull whose client went away while i
   const leaving = request({
     host: '127.0.0.1',
     port: scene.server.port,
-    path: `/.cairn/v1/sessions/${session.grant.session}/manifest`,
+    path: `/.cairn/v1/sessions/${session.terms.session}/manifest`,
     headers: session.headers,
     agent: false,
   });
@@ -128,12 +128,12 @@ test('owners that send their manifests drop by drop do not delay others', async 
     establish(scene, transferOf(scene.stores.content, 'x', [directory('')]), 'push', { token });
   for (const token of [ALICE, BOB]) {
     // oxlint-disable-next-line no-await-in-loop -- one after the other
-    const { grant, headers } = await begin(token);
+    const { terms, headers } = await begin(token);
     const sending = request({
       host: '127.0.0.1',
       port: scene.server.port,
       method: 'PUT',
-      path: `/.cairn/v1/sessions/${grant.session}/manifest`,
+      path: `/.cairn/v1/sessions/${terms.session}/manifest`,
       headers,
       agent: false,
     });
@@ -141,7 +141,7 @@ test('owners that send their manifests drop by drop do not delay others', async 
     onTestFinished(() => void sending.destroy());
     // oxlint-disable-next-line no-await-in-loop -- one after the other
     await until(async () => {
-      const answer = await call(scene, 'GET', `/.cairn/v1/sessions/${grant.session}`, { token });
+      const answer = await call(scene, 'GET', `/.cairn/v1/sessions/${terms.session}`, { token });
       return answer.json.requests === 1;
     });
   }

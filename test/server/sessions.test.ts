@@ -62,7 +62,7 @@ describe.each(KINDS)('a session over %s', (kind) => {
     expect(await codeOf({ 'cairn-epoch': '7' })).toEqual([409, 'session-fenced']);
     expect(await codeOf({ authorization: `Bearer ${BOB}` })).toEqual([404, 'session-not-found']);
     expect(await codeOf({ authorization: 'Bearer nobody' })).toEqual([401, 'unauthenticated']);
-    const bare = await call(scene, 'POST', `/.cairn/v1/sessions/${session.grant.session}/heartbeat`, {
+    const bare = await call(scene, 'POST', `/.cairn/v1/sessions/${session.terms.session}/heartbeat`, {
       token: ALICE,
     });
     expect(bare.json.code).toBe('unauthenticated');
@@ -156,14 +156,14 @@ describe.each(KINDS)('a session over %s', (kind) => {
     const scene = await openScene(kind, { limits: { idleBodyMs: 3_600_000 } });
     const session = await establish(scene, sample(scene));
     const head = [
-      `PUT /.cairn/v1/sessions/${session.grant.session}/manifest HTTP/1.1`,
+      `PUT /.cairn/v1/sessions/${session.terms.session}/manifest HTTP/1.1`,
       'Host: test',
       'Content-Length: 1000',
       ...Object.entries(session.headers).map(([name, value]) => `${name}: ${value}`),
     ];
     const sending = raw(scene, `${head.join('\r\n')}\r\n\r\n{`);
     await until(async () => {
-      const target = `/.cairn/v1/sessions/${session.grant.session}`;
+      const target = `/.cairn/v1/sessions/${session.terms.session}`;
       return (await call(scene, 'GET', target, { token: ALICE })).json.requests === 1;
     });
     expect((await session.call('DELETE', '')).status).toBe(200);
@@ -176,10 +176,10 @@ describe.each(KINDS)('a session over %s', (kind) => {
     for (const chunk of [0, 1, 2, 3]) expect((await session.putChunk(chunk)).status).toBe(200);
     expect((await session.commit()).status).toBe(200);
     const unfinished = await openPush(scene, transferOf(scene.stores.content, 'other', [file('a', 'small')]));
-    await (await scene.stores.content.openStaging(session.grant.session)).save('plan', ['{}']);
+    await (await scene.stores.content.openStaging(session.terms.session)).save('plan', ['{}']);
     await scene.restart();
     await until(async () => (await scene.stores.content.listStaging()).length === 1);
-    expect(await scene.stores.content.listStaging()).toEqual([unfinished.grant.session]);
+    expect(await scene.stores.content.listStaging()).toEqual([unfinished.terms.session]);
     expect((await session.commit()).status).toBe(200);
   });
 
@@ -192,7 +192,7 @@ describe.each(KINDS)('a session over %s', (kind) => {
     await touched.post('POST', 'heartbeat');
     scene.clock.aheadMs = DAY_MS + 60_000;
     await until(async () => (await scene.stores.content.listStaging()).length === 1);
-    expect(await scene.stores.content.listStaging()).toEqual([touched.grant.session]);
+    expect(await scene.stores.content.listStaging()).toEqual([touched.terms.session]);
     const answer = await session.putChunk(1);
     expect([answer.status, answer.json.code]).toEqual([410, 'session-expired']);
     expect((await touched.post('POST', 'heartbeat')).status).toBe(200);
@@ -265,7 +265,7 @@ describe.each(KINDS)('a session over %s', (kind) => {
     const text = scene.logged.join('\n');
     for (const event of ['session established', 'session resumed', 'request refused'])
       expect(text).toContain(event);
-    for (const secret of [ALICE, session.grant.credential]) expect(text).not.toContain(secret);
+    for (const secret of [ALICE, session.terms.credential]) expect(text).not.toContain(secret);
   });
 });
 

@@ -29,7 +29,7 @@ test('a server ends though a tree that is being published does not, after a sync
   void stuck.commit().catch(() => undefined); // its connection is cut
   await until(async () => isPublishing);
   await scene.server.drain({ graceMs: 10 });
-  const kept = await scene.stores.sessions.get(other.grant.session);
+  const kept = await scene.stores.sessions.get(other.terms.session);
   expect(kept?.state).toBe('suspended');
   expect(scene.logged.join('\n')).toContain('ended with work under way');
   expect(await call(scene, 'GET', '/', { token: ALICE }).catch(() => 'gone')).toBe('gone');

@@ -110,7 +110,7 @@ test('with sync close no sync point comes by itself, but a client can ask for on
   const gated = gatedSyncs();
   const scene = await openScene('local disk', { wrap: gated.wrap });
   const session = await openPush(scene, sample(scene), { sync: 'close' });
-  expect(session.grant.sync).toBe('group'); // the server's own is stricter
+  expect(session.terms.sync).toBe('group'); // the server's own is stricter
   const loose = await openScene('local disk', { wrap: gated.wrap, sync: 'close' });
   const other = await openPush(loose, sample(loose), { sync: 'close' });
   for (const chunk of [0, 1, 2]) expect((await other.putChunk(chunk)).status).toBe(200);
@@ -136,7 +136,7 @@ describe('the mode of a push', () => {
   ] as const)('is of the server %s and the wish %s the stricter: %s', async (own, wish, agreed) => {
     const scene = await openScene('memory', own === undefined ? {} : { sync: own });
     const session = await establish(scene, sample(scene), 'push', wish === undefined ? {} : { sync: wish });
-    expect(session.grant.sync).toBe(agreed);
+    expect(session.terms.sync).toBe(agreed);
     await scene.restart('kill');
     expect((await session.resume()).json.sync).toBe(agreed);
   });
@@ -169,14 +169,14 @@ describe('the mode of a push', () => {
     const session = await openPush(scene, sample(scene));
     await Promise.all([0, 1, 2, 3].map((chunk) => session.putChunk(chunk)));
     await session.commit();
-    expect((await establish(scene, sample(scene), 'pull')).grant).not.toHaveProperty('sync');
+    expect((await establish(scene, sample(scene), 'pull')).terms).not.toHaveProperty('sync');
   });
 
   test('of a record that an older server wrote is group', async () => {
     const scene = await openScene('local disk', { sync: 'close' });
     const session = await establish(scene, sample(scene));
     const older = temporaryDirectory();
-    const found = (await scene.stores.sessions.get(session.grant.session))!;
+    const found = (await scene.stores.sessions.get(session.terms.session))!;
     const { sync: _sync, ...pass } = found.pass;
     const record = { ...found, pass };
     const name = path.join(older, `${record.id}.json`);

@@ -223,7 +223,7 @@ describe('of requests that are pipelined', () => {
     await until(async () => received().includes(' 101 '));
     const body = session.chunkBody(0);
     const fields = Object.entries(session.headers).map(([name, value]) => `${name}: ${value}`);
-    const target = `${ROOT}sessions/${session.grant.session}/chunks/0`;
+    const target = `${ROOT}sessions/${session.terms.session}/chunks/0`;
     socket.write(head(`PUT ${target}`, `Content-Length: ${body.length}`, ...fields));
     socket.write(body);
     await until(async () => received().includes('"syncPoint"'));

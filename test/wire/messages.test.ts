@@ -14,7 +14,7 @@ import {
   Plan,
   PlanAccepted,
   ResumeRequest,
-  SessionGrant,
+  SessionTerms,
   SyncStatus,
 } from '../../src/wire/messages.ts';
 import { parseJsonMessage, parseMessage } from '../../src/wire/parse-message.ts';
@@ -98,7 +98,7 @@ const SAMPLES: Readonly<Record<string, Sample>> = {
     bad: { sync: ['never', 'Always', '', null, 1], encodings: NO_ENCODINGS },
   },
   'grant': {
-    schema: SessionGrant,
+    schema: SessionTerms,
     good: {
       session: 's'.repeat(22),
       credential: 'c'.repeat(43),
@@ -230,7 +230,7 @@ describe('the parser of messages', () => {
     const { manifestId: _manifestId, sync: _sync, encodings: _offered, ...rest } = SAMPLES['establish']!.good;
     expect(parseMessage(EstablishRequest, rest, 'it')).toEqual(rest);
     const { sync: _mode, encodings: _agreed, ...grant } = SAMPLES['grant']!.good;
-    expect(parseMessage(SessionGrant, grant, 'it')).toEqual(grant);
+    expect(parseMessage(SessionTerms, grant, 'it')).toEqual(grant);
     expect(parseMessage(ResumeRequest, {}, 'it')).toEqual({});
   });
 });

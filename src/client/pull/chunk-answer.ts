@@ -38,7 +38,7 @@ export async function askForChunk(
   at: SessionAccess,
   { chunk, offset, wantedBytes }: Omit<WantedAnswer, 'asked'> & { readonly offset: number },
 ): Promise<ChunkAnswer> {
-  const asked = compression.encodingFor(at.grant.encodings);
+  const asked = compression.encodingFor(at.terms.encodings);
   const response = await getChunk(at, chunk, offset, asked);
   try {
     return openAnswer(response, { chunk, asked, wantedBytes });

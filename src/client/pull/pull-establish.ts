@@ -48,7 +48,7 @@ export async function establishPull(
   const session = createSessionClient(context, await retrier.run(() => establish(server, request, signal)));
   retrier.progressed();
   return orAbandon(session, async () => {
-    const { fileBytes, chunkSizeBytes } = session.grant;
+    const { fileBytes, chunkSizeBytes } = session.terms;
     if (isForEverything && fileBytes !== undefined)
       openForChunks(context, session, () => Math.ceil(fileBytes / chunkSizeBytes));
     const { manifest, notices, isPlanAgreed } = await session.run((at) =>
@@ -62,11 +62,11 @@ export async function establishPull(
 }
 
 /** What a manifest says must be what was agreed. @throws CairnError `manifest-invalid` */
-function checkManifest({ grant }: SessionClient, manifest: Manifest, wished: readonly MetadataKind[]): void {
+function checkManifest({ terms }: SessionClient, manifest: Manifest, wished: readonly MetadataKind[]): void {
   const { chunkSizeBytes, digest } = manifest;
-  const agreed = knownKinds(grant.metadata ?? []).filter((kind) => wished.includes(kind));
+  const agreed = knownKinds(terms.metadata ?? []).filter((kind) => wished.includes(kind));
   const isAsAgreed = (manifest.metadata ?? []).join(' ') === agreed.join(' ');
-  if (chunkSizeBytes !== grant.chunkSizeBytes || digest !== grant.digest || !isAsAgreed) {
+  if (chunkSizeBytes !== terms.chunkSizeBytes || digest !== terms.digest || !isAsAgreed) {
     throw new CairnError(
       'manifest-invalid',
       'the manifest is refused: it has other parameters than were agreed',

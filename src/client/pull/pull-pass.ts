@@ -10,7 +10,7 @@ import { DEFAULT_SYNC_MODE, type SyncMode } from '../../session/sync-mode.ts';
 import type { ChunkStaging, StagingArea } from '../../storage/content-store.ts';
 import { createGroupCommit, policyOf } from '../../transfer/group-commit.ts';
 import { createRemovalReport } from '../../transfer/removal-report.ts';
-import type { SessionGrant } from '../../wire/messages.ts';
+import type { SessionTerms } from '../../wire/messages.ts';
 import type { Report } from '../api/events.ts';
 import { leftOutHere, reportLeftOut, type LeftOutEntry } from '../session/left-out-entries.ts';
 import { reportUnkept } from '../session/unkept-report.ts';
@@ -55,7 +55,7 @@ export async function runPullPass(options: PullPassOptions): Promise<PassResult>
   try {
     takeOver(job);
     return await runPass(job, {
-      checkGrant: refuseForgotten,
+      checkTerms: refuseForgotten,
       moveAll: async () => {
         await fetchChunks(job);
         await fetchLost(job);
@@ -78,7 +78,7 @@ export async function runPullPass(options: PullPassOptions): Promise<PassResult>
         if (planned !== undefined) await keepDeletions(area, planned);
         const { digest } = request;
         const agreed = { digest, excluded: request.excluded, deletions: planned?.list?.id };
-        await folder.update({ session: session.grant, phase: 'agreed', agreed });
+        await folder.update({ session: session.terms, phase: 'agreed', agreed });
         const order = {
           plan: { ...plan, excluded: agreed.excluded },
           forceReplace,
@@ -146,7 +146,7 @@ function takeOver({ staging, board, progress, layout }: PullJob): void {
  * Refuses a new epoch of a pull whose plan was agreed and is not known any more: a server that was restarted on a read-only
  * disk may know no more than that there was a session. @throws CairnError `session-not-found`
  */
-export function refuseForgotten({ session, state }: SessionGrant): void {
+export function refuseForgotten({ session, state }: SessionTerms): void {
   if (state !== 'establishing') return;
   const message = `the server has lost the plan of the session "${session}"; run the command again, which uses the bytes that arrived`;
   throw new CairnError('session-not-found', message);

@@ -1,7 +1,7 @@
 /** A pull that goes on from its record: the staged chunks are the truth, and none of them is read again. */
 import { CairnError } from '../../base/errors.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
-import type { SessionGrant } from '../../wire/messages.ts';
+import type { SessionTerms } from '../../wire/messages.ts';
 import type { Deletions } from '../../manifest/deletions.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
 import type { StagingArea } from '../../storage/content-store.ts';
@@ -42,11 +42,11 @@ export async function resumedPull(task: PullTask): Promise<PassResult | undefine
   try {
     const session = await resume(task, record);
     if (session === undefined) return undefined;
-    if (session.grant.state === 'establishing')
+    if (session.terms.state === 'establishing')
       await agreeOnPlan(context, session, staged.manifest, staged.plan);
-    const { epoch } = session.grant;
+    const { epoch } = session.terms;
     // Of the run that agreed with the server everything is staged; no other client can get anything from this session any more.
-    const wasAgreed = AGREED.has(session.grant.state);
+    const wasAgreed = AGREED.has(session.terms.state);
     context.report({ type: 'resumed', epoch, bytesResumed: record.bytesDone });
     const report = softened(context.report);
     const { sync, forceReplace } = options;
@@ -176,7 +176,7 @@ export async function discardLanded(landing: Landing, stagingId: string): Promis
   }
 }
 
-const AGREED = new Set<SessionGrant['state']>(['committing', 'committed']);
+const AGREED = new Set<SessionTerms['state']>(['committing', 'committed']);
 
 interface Found {
   readonly destination: PullDestination;
@@ -202,7 +202,7 @@ async function openStaged(
 async function resume(task: PullTask, record: TransferRecord): Promise<SessionClient | undefined> {
   const session = await unlessGone(() => resumeRecorded(task, record));
   if (session !== undefined) {
-    if (session.grant.manifestId === record.manifestId) return session;
+    if (session.terms.manifestId === record.manifestId) return session;
     await session.abandon();
   }
   const message =

@@ -72,14 +72,14 @@ export async function sendReliably(
         offset = await headChunk(at, chunk);
         if (offset > lengthBytes) offset = 0;
         // What a receiver that keeps everything does not have was still in the buffers of a socket, and never crossed.
-        const isKept = at.grant.holdsPartialChunks && at.grant.epoch === attempts.epoch;
+        const isKept = at.terms.holdsPartialChunks && at.terms.epoch === attempts.epoch;
         const crossed = attempts.wasWrong || !isKept;
         account(chunk, offset, attempts, progress, { crossed });
         if (offset > attempts.most) context.retrier.progressed();
         attempts.most = Math.max(attempts.most, offset);
         arrived(offset, attempts, progress);
       }
-      attempts.epoch = at.grant.epoch;
+      attempts.epoch = at.terms.epoch;
       attempts.wasWrong = false;
       const sending = sendOnce(at, outgoing, {
         offset,
@@ -92,7 +92,7 @@ export async function sendReliably(
         attempts.wasWrong = error instanceof CairnError && error.code === 'chunk-digest-mismatch';
         throw error;
       });
-      if (session.grant.epoch !== at.grant.epoch) {
+      if (session.terms.epoch !== at.terms.epoch) {
         // The answer speaks of sync points of an epoch that is over; ask again where the chunk stands.
         throw new CairnError('session-suspended', 'the session went on in a new epoch meanwhile');
       }
@@ -180,7 +180,7 @@ async function sendOnce(
     },
   };
   attempts.share = 1;
-  const encoding = compression.encodingFor(at.grant.encodings);
+  const encoding = compression.encodingFor(at.terms.encodings);
   const body = await openBody(source, encoding, { memory: compression.memory, signal: at.signal });
   attempts.share = body.share;
   try {

@@ -40,7 +40,7 @@ export function createCommitAhead(
   let sent: Promise<Asked> | undefined;
   const ask = async (wanted: Promise<CommitRequest>): Promise<Asked> => {
     const asked = await wanted;
-    const at = { server, grant: session.grant, signal: controller.signal };
+    const at = { server, terms: session.terms, signal: controller.signal };
     try {
       return { request: asked, reply: await commit(at, { ...asked, awaitChunks: true }) };
     } catch (error) {
@@ -50,7 +50,7 @@ export function createCommitAhead(
   };
   return {
     chunkRead: () => {
-      if (!isLongLine || session.grant.commitAwaitsChunks !== true || sent !== undefined) return;
+      if (!isLongLine || session.terms.commitAwaitsChunks !== true || sent !== undefined) return;
       const wanted = request();
       if (wanted === undefined) return;
       sent = ask(wanted);

@@ -10,7 +10,7 @@ import { ROUTE } from '../../wire/routes.ts';
 import type { RequestBody } from '../http/http-message.ts';
 import { call, callJson, type Server } from '../http/server-calls.ts';
 import type { Report } from '../api/events.ts';
-import { withGrant, type SessionAccess } from '../session/session-calls.ts';
+import { withTerms, type SessionAccess } from '../session/session-calls.ts';
 import type { SessionClient } from '../session/session-client.ts';
 import type { IsProtected } from '../transfer/choose-deletions.ts';
 import {
@@ -74,14 +74,14 @@ export async function giveDeletions(session: SessionClient, { list }: DeletionPl
 }
 
 async function getExtras(at: SessionAccess): Promise<Extras> {
-  const path = ROUTE.extras(at.grant.session);
-  const response = await call(at.server, { method: 'GET', path, isSlow: true, ...withGrant(at) });
+  const path = ROUTE.extras(at.terms.session);
+  const response = await call(at.server, { method: 'GET', path, isSlow: true, ...withTerms(at) });
   return readExtras(response.body, DEFAULT_MANIFEST_LIMITS);
 }
 
 function putDeletions(at: SessionAccess, list: Deletions): Promise<DeletionsTaken> {
-  const path = ROUTE.deletions(at.grant.session);
-  const request = { method: 'PUT', path, body: bodyOf(list), ...withGrant(at) } as const;
+  const path = ROUTE.deletions(at.terms.session);
+  const request = { method: 'PUT', path, body: bodyOf(list), ...withTerms(at) } as const;
   return callJson(at.server, DeletionsTaken, 'the answer to the deletions', request);
 }
 

@@ -69,7 +69,7 @@ export async function freshPass(
   const { context, folder, source, options } = task;
   context.report({ type: 'phase', phase: 'comparing', entries: scanned.entries.length });
   const { session, manifest } = await establishPush(task, scanned);
-  const wasThere = session.grant.resumed;
+  const wasThere = session.terms.resumed;
   const mirror = mirrorOf(
     options,
     scanned.notices,
@@ -157,7 +157,7 @@ async function establishPush(
         manifestId: wished.id,
         otherManifestIds: parameters.others.map((other) => createManifest(other, entries).id),
       };
-  const grant = await context.retrier.run(async () => {
+  const terms = await context.retrier.run(async () => {
     const found = await establish(context.server, wanted, context.signal);
     if (found.state !== 'committing') return found;
     throw new CairnError(
@@ -166,8 +166,8 @@ async function establishPush(
     );
   });
   context.retrier.progressed();
-  const { chunkSizeBytes, digest } = grant;
-  const session = createSessionClient(context, grant);
+  const { chunkSizeBytes, digest } = terms;
+  const session = createSessionClient(context, terms);
   const agreed = agreedMetadata(task, session);
   const isNarrowed = agreed.length < metadata.length;
   const isAsWished = chunkSizeBytes === wished.chunkSizeBytes && digest === wished.digest && !isNarrowed;
@@ -179,9 +179,9 @@ async function establishPush(
 /** The kinds that the server has agreed to; what this token may not set is told. */
 function agreedMetadata(
   { metadata, context }: PushTask,
-  { grant }: Pick<SessionClient, 'grant'>,
+  { terms }: Pick<SessionClient, 'terms'>,
 ): readonly MetadataKind[] {
-  const agreed = knownKinds(grant.metadata ?? []).filter((kind) => metadata.includes(kind));
+  const agreed = knownKinds(terms.metadata ?? []).filter((kind) => metadata.includes(kind));
   const denied = metadata.filter((kind) => !agreed.includes(kind));
   if (denied.length === 0) return metadata;
   if (denied.includes('hard-links')) {
@@ -213,7 +213,7 @@ async function agree(
   distrusted: ReadonlySet<string> | undefined,
 ): Promise<Agreed> {
   const { context, options, source } = task;
-  const { resumed, manifestId } = session.grant;
+  const { resumed, manifestId } = session.terms;
   if (resumed && manifestId === manifest.id) {
     const earlier = await session.run(getCheckpoint);
     context.counters.resumes += 1;
@@ -252,7 +252,7 @@ async function compareThere(
   const isClear = options.dryRun !== true && options.checksum !== true && (distrusted?.size ?? 0) === 0;
   const plan = isClear ? PLAN.proposed : undefined;
   // Where there is something already, most of it may be the same, and few connections needed.
-  if (isClear && session.grant.isTargetNew === true)
+  if (isClear && session.terms.isTargetNew === true)
     openForChunks(context, session, () => createLayout(manifest).chunkCount);
   const { forceReplace } = options;
   return session.run((at) => putManifest(at, treeBody(manifest, scanned.notices), { plan, forceReplace }));

@@ -71,7 +71,7 @@ async function carryOut(options: PushPassOptions, job: PushJob): Promise<PassRes
   const trusted = before === undefined ? await takeOver(job, earlier) : new ChunkSet();
   if (before !== undefined) countResumed(job, before);
   return runPass(job, {
-    onCheckpoint: (reply, grant) => applyCheckpoint(job, reply, grant),
+    onCheckpoint: (reply, terms) => applyCheckpoint(job, reply, terms),
     moveAll: async () => {
       if (before !== undefined) return { request: before };
       const asked = await bringAll(job, trusted);

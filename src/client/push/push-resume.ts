@@ -40,7 +40,7 @@ export async function resumedPass(task: PushTask): Promise<PassResult | undefine
   const { session, earlier, isPublished } = resumed;
   if (isPublished && log.note['commit'] === undefined) return startOver(task, PUBLISHED, log);
   const isPlanLost = earlier !== 'committing' && earlier.plan === null;
-  if (isPlanLost || session.grant.manifestId !== record.manifestId) return startOver(task, PLAN_LOST, log);
+  if (isPlanLost || session.terms.manifestId !== record.manifestId) return startOver(task, PLAN_LOST, log);
   try {
     return await passOf(task, { ...kept, session, earlier, plan: record.plan });
   } catch (error) {
@@ -72,7 +72,7 @@ interface Resumed {
 
 async function resume(task: PushTask, record: TransferRecord): Promise<Resumed> {
   const session = await resumeRecorded(task, record, { sync: task.options.sync });
-  const { state } = session.grant;
+  const { state } = session.terms;
   const isPublished = state === 'committed';
   const isCommitting = isPublished || state === 'committing';
   return { session, isPublished, earlier: isCommitting ? 'committing' : await session.run(getCheckpoint) };
@@ -82,13 +82,13 @@ async function passOf(
   { context, folder, source, options }: PushTask,
   begun: Pick<PushPassOptions, keyof Kept | 'session' | 'earlier' | 'plan'>,
 ): Promise<PassResult> {
-  const { grant } = begun.session;
-  context.report({ type: 'resumed', epoch: grant.epoch, bytesResumed: 0 });
+  const { terms } = begun.session;
+  context.report({ type: 'resumed', epoch: terms.epoch, bytesResumed: 0 });
   const { forceReplace, backupDirectory } = options;
   const report = softened(context.report);
   const pass = { ...begun, context, folder, source, report, forceReplace, backupDirectory };
   const result = await runPushPass(pass);
-  return { ...result, isUnrepeatable: isUnrepeatable(grant) };
+  return { ...result, isUnrepeatable: isUnrepeatable(terms) };
 }
 
 interface Kept {

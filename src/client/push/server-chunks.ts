@@ -4,7 +4,7 @@ import { ChunkDigests } from '../../checkpoint/chunk-digests.ts';
 import { ChunkSet, type ReadonlyChunkSet } from '../../checkpoint/chunk-set.ts';
 import { emptiedChunks } from '../../transfer/emptied-chunks.ts';
 import { DIGEST_LENGTH_BYTES, sameDigest } from '../../manifest/digest.ts';
-import type { CheckpointReply, CommitRequest, SessionGrant } from '../../wire/messages.ts';
+import type { CheckpointReply, CommitRequest, SessionTerms } from '../../wire/messages.ts';
 import type { Pass } from '../transfer/pass.ts';
 import type { PushJob } from './push-job.ts';
 
@@ -81,7 +81,7 @@ export function countResumed({ layout, manifest, progress }: Pass, { excluded: r
 export async function applyCheckpoint(
   job: PushJob,
   reply: CheckpointReply,
-  { epoch }: Pick<SessionGrant, 'epoch'>,
+  { epoch }: Pick<SessionTerms, 'epoch'>,
 ): Promise<void> {
   const { board, layout, progress, checkpoint, context } = job;
   if (reply.plan === null) {

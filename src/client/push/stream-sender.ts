@@ -127,7 +127,7 @@ async function cover({ session, window }: StreamJob, bell: Bell): Promise<void> 
 function syncInEpoch(session: SessionClient): Promise<SyncStatus> {
   return session.run(async (at) => {
     const status = await sync(at);
-    if (session.grant.epoch === at.grant.epoch) return status;
+    if (session.terms.epoch === at.terms.epoch) return status;
     throw new CairnError('session-suspended', 'the session went on in a new epoch meanwhile');
   });
 }

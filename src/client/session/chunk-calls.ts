@@ -4,7 +4,7 @@ import { SyncStatus } from '../../wire/messages.ts';
 import { HEADER, ROUTE } from '../../wire/routes.ts';
 import type { HttpResponse } from '../http/http-message.ts';
 import { call, callJson } from '../http/server-calls.ts';
-import { withGrant, type SessionAccess } from './session-calls.ts';
+import { withTerms, type SessionAccess } from './session-calls.ts';
 
 /** A chunk's bytes from an offset on, and its digest. */
 export interface ChunkBody {
@@ -22,7 +22,7 @@ export function putChunk(
   offset: number,
   { lengthBytes, pieces, encoded }: ChunkBody,
 ): Promise<SyncStatus> {
-  const { headers, signal } = withGrant(at);
+  const { headers, signal } = withTerms(at);
   const paced = at.server.bandwidth.paced(pieces, signal);
   // Said twice: a proxy may take the Content-Length away.
   const coding: Record<string, string> = {
@@ -31,7 +31,7 @@ export function putChunk(
   };
   return callJson(at.server, SyncStatus, 'the answer to a chunk', {
     method: 'PUT',
-    path: ROUTE.chunk(at.grant.session, chunk),
+    path: ROUTE.chunk(at.terms.session, chunk),
     isChunk: true,
     body: { type: 'application/octet-stream', lengthBytes, pieces: paced },
     headers: { ...headers, ...offsetHeader(offset), ...coding },
@@ -46,8 +46,8 @@ const offsetHeader = (offset: number): Record<string, string> =>
 export async function headChunk(at: SessionAccess, chunk: number): Promise<number> {
   const response = await call(at.server, {
     method: 'HEAD',
-    path: ROUTE.chunk(at.grant.session, chunk),
-    ...withGrant(at),
+    path: ROUTE.chunk(at.terms.session, chunk),
+    ...withTerms(at),
   });
   await response.discard();
   const text = response.header(HEADER.offset) ?? '';
@@ -64,10 +64,10 @@ export async function getChunk(
   offset: number,
   encoding?: ChunkEncoding,
 ): Promise<HttpResponse> {
-  const { headers, signal } = withGrant(at);
+  const { headers, signal } = withTerms(at);
   const response = await call(at.server, {
     method: 'GET',
-    path: ROUTE.chunk(at.grant.session, chunk),
+    path: ROUTE.chunk(at.terms.session, chunk),
     isChunk: true,
     headers: {
       ...headers,

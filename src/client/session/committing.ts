@@ -62,14 +62,14 @@ export async function commitTransfer(
     const request = asked?.request ?? (await steps.request());
     const before = asked;
     asked = undefined;
-    const { epoch } = session.grant;
+    const { epoch } = session.terms;
     const outcome = await session.run(async (at, attempt) => {
       if (attempt > 0) return tryCommit({ retrier, report }, at, request, most);
       if (before?.refusal !== undefined) throw before.refusal;
       return tryCommit({ retrier, report }, at, request, most, before?.reply);
     });
     // What a crash costs a server that had not made it durable is no sign of that.
-    if (session.grant.epoch !== epoch) round = 0;
+    if (session.terms.epoch !== epoch) round = 0;
     if (!(outcome instanceof CairnError)) return { request, reply: outcome };
     if (round === MAX_ROUNDS || !(await steps.mend(outcome))) throw outcome;
   }

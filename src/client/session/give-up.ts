@@ -1,18 +1,18 @@
 /** Ends sessions that nothing will go on with. */
 import type { Server } from '../http/server-calls.ts';
-import type { SessionGrant } from '../../wire/messages.ts';
+import type { SessionTerms } from '../../wire/messages.ts';
 import { abortSession, resumeSession } from './session-calls.ts';
 import { FAREWELL_MS, type SessionClient } from './session-client.ts';
 
 /** One try, within a short time: what fails here is freed when its lease ends. */
 export async function giveUpSession(
   { server }: { readonly server: Server },
-  { session, credential }: SessionGrant,
+  { session, credential }: SessionTerms,
 ): Promise<void> {
   const signal = AbortSignal.timeout(FAREWELL_MS);
   try {
-    const grant = await resumeSession(server, { session, credential }, {}, signal);
-    await abortSession({ server, grant, signal });
+    const terms = await resumeSession(server, { session, credential }, {}, signal);
+    await abortSession({ server, terms, signal });
   } catch {
     // A courtesy: the server frees it in the end.
   }

@@ -81,11 +81,11 @@ function tell(
  */
 export function openForChunks(
   { server, flow }: Line,
-  { grant }: SessionClient,
+  { terms }: SessionClient,
   countChunks: () => number,
 ): void {
   if (server.chunks !== server.connection) return;
-  const wanted = Math.min(flow.startWidth(grant.chunkSizeBytes), grant.parallel, countChunks());
+  const wanted = Math.min(flow.startWidth(terms.chunkSizeBytes), terms.parallel, countChunks());
   // The one over which it goes is free by then, and a commit may be sent beside the last chunks.
-  server.connection.openAhead(wanted - (grant.commitAwaitsChunks === true ? 0 : 1));
+  server.connection.openAhead(wanted - (terms.commitAwaitsChunks === true ? 0 : 1));
 }

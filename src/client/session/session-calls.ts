@@ -11,7 +11,7 @@ import {
   Empty,
   HeartbeatReply,
   PlanAccepted,
-  SessionGrant,
+  SessionTerms,
   SyncStatus,
   type CommitRequest,
   type EstablishRequest,
@@ -28,16 +28,16 @@ import { call, callJson, type Call, type Server } from '../http/server-calls.ts'
 /** What makes a request one of a session. */
 export interface SessionAccess {
   readonly server: Server;
-  readonly grant: SessionGrant;
+  readonly terms: SessionTerms;
   readonly signal: AbortSignal | undefined;
 }
 
 /** The part of a request that proves whose it is, and what ends it. */
-export function withGrant({ grant, signal }: SessionAccess): {
+export function withTerms({ terms, signal }: SessionAccess): {
   headers: Record<string, string>;
   signal: AbortSignal | undefined;
 } {
-  const headers = { [HEADER.credential]: grant.credential, [HEADER.epoch]: String(grant.epoch) };
+  const headers = { [HEADER.credential]: terms.credential, [HEADER.epoch]: String(terms.epoch) };
   return { headers, signal };
 }
 
@@ -46,9 +46,9 @@ export function establish(
   server: Server,
   request: EstablishRequest,
   signal: AbortSignal,
-): Promise<SessionGrant> {
+): Promise<SessionTerms> {
   return server.access.run((headers) =>
-    callJson(server, SessionGrant, 'the session', {
+    callJson(server, SessionTerms, 'the session', {
       method: 'POST',
       path: ROUTE.sessions(),
       json: request,
@@ -86,10 +86,10 @@ export function resumeSession(
   { session, credential }: { readonly session: string; readonly credential?: string | undefined },
   request: ResumeRequest,
   signal: AbortSignal | undefined,
-): Promise<SessionGrant> {
+): Promise<SessionTerms> {
   const proof: Record<string, string> = credential === undefined ? {} : { [HEADER.credential]: credential };
   return server.access.run((headers) =>
-    callJson(server, SessionGrant, 'the session', {
+    callJson(server, SessionTerms, 'the session', {
       method: 'POST',
       path: ROUTE.resume(session),
       json: request,
@@ -110,9 +110,9 @@ export function putManifest(
   body: RequestBody,
   wish: { readonly plan?: typeof PLAN.proposed | undefined; readonly forceReplace?: boolean | undefined },
 ): Promise<Comparison> {
-  const { headers, signal } = withGrant(at);
+  const { headers, signal } = withTerms(at);
   if (wish.forceReplace === true) headers[HEADER.replace] = REPLACE_ANY;
-  const request = { method: 'PUT', path: ROUTE.manifest(at.grant.session), body, headers, signal } as const;
+  const request = { method: 'PUT', path: ROUTE.manifest(at.terms.session), body, headers, signal } as const;
   return callJson(at.server, Comparison, 'the comparison', withPlan(request, wish.plan));
 }
 
@@ -127,7 +127,7 @@ interface PulledTree {
 
 /** Fetches the manifest of a pull. @param plan the one to be agreed at once */
 export async function getManifest(at: SessionAccess, plan?: typeof PLAN.everything): Promise<PulledTree> {
-  const request = { method: 'GET', path: ROUTE.manifest(at.grant.session), ...withGrant(at) } as const;
+  const request = { method: 'GET', path: ROUTE.manifest(at.terms.session), ...withTerms(at) } as const;
   const response = await call(at.server, withPlan(request, plan));
   const isPlanAgreed = plan !== undefined && response.header(HEADER.plan) === plan;
   return { ...(await readTree(response.body)), isPlanAgreed };
@@ -142,9 +142,9 @@ export async function getDigests(
   at: SessionAccess,
   entries: readonly number[],
 ): Promise<ReadonlyFileDigests> {
-  const path = ROUTE.digests(at.grant.session);
+  const path = ROUTE.digests(at.terms.session);
   const asked = ChunkSet.fromRuns(entries, Infinity);
-  const request = { method: 'POST', path, json: { entries }, isSlow: true, ...withGrant(at) } as const;
+  const request = { method: 'POST', path, json: { entries }, isSlow: true, ...withTerms(at) } as const;
   const response = await call(at.server, request);
   const digests = new FileDigests();
   let end: number | undefined;
@@ -183,36 +183,36 @@ function digestLine(line: string): readonly [index: number | 'end', digest: stri
 
 /** Tells the plan: which entries are not carried. */
 export function putPlan(at: SessionAccess, plan: Plan): Promise<PlanAccepted> {
-  const path = ROUTE.plan(at.grant.session);
+  const path = ROUTE.plan(at.terms.session);
   return callJson(at.server, PlanAccepted, 'the answer to the plan', {
     method: 'PUT',
     path,
     json: plan,
-    ...withGrant(at),
+    ...withTerms(at),
   });
 }
 
 /** Fetches what the receiver of a push holds. */
 export function getCheckpoint(at: SessionAccess): Promise<CheckpointReply> {
-  const path = ROUTE.checkpoint(at.grant.session);
-  return callJson(at.server, CheckpointReply, 'the checkpoint', { method: 'GET', path, ...withGrant(at) });
+  const path = ROUTE.checkpoint(at.terms.session);
+  return callJson(at.server, CheckpointReply, 'the checkpoint', { method: 'GET', path, ...withTerms(at) });
 }
 
 /** Asks for a sync point, or says that there was one. */
 export function sync(at: SessionAccess): Promise<SyncStatus> {
-  const path = ROUTE.sync(at.grant.session);
+  const path = ROUTE.sync(at.terms.session);
   return callJson(at.server, SyncStatus, 'the answer to sync', {
     method: 'POST',
     path,
     json: {},
-    ...withGrant(at),
+    ...withTerms(at),
   });
 }
 
 /** Keeps the lease; with the headers of an access token it also renews what the session is authorized by. */
 export function heartbeat(at: SessionAccess, access: AccessHeaders = {}): Promise<HeartbeatReply> {
-  const path = ROUTE.heartbeat(at.grant.session);
-  const { headers, signal } = withGrant(at);
+  const path = ROUTE.heartbeat(at.terms.session);
+  const { headers, signal } = withTerms(at);
   return callJson(at.server, HeartbeatReply, 'the answer to a heartbeat', {
     method: 'POST',
     path,
@@ -224,28 +224,28 @@ export function heartbeat(at: SessionAccess, access: AccessHeaders = {}): Promis
 
 /** Leaves in an orderly way. */
 export async function suspend(at: SessionAccess): Promise<void> {
-  const path = ROUTE.suspend(at.grant.session);
+  const path = ROUTE.suspend(at.terms.session);
   await callJson(at.server, Empty, 'the answer to suspend', {
     method: 'POST',
     path,
     json: {},
-    ...withGrant(at),
+    ...withTerms(at),
   });
 }
 
 /** Agrees on the whole; what the server cannot publish it names, and publishes the rest. `committing` means: ask again. */
 export function commit(at: SessionAccess, request: CommitRequest): Promise<CommitReply> {
-  const path = ROUTE.commit(at.grant.session);
+  const path = ROUTE.commit(at.terms.session);
   return callJson(at.server, CommitReply, 'the answer to commit', {
     method: 'POST',
     path,
     json: { ...request, leaveOut: true },
-    ...withGrant(at),
+    ...withTerms(at),
   });
 }
 
 /** Frees everything that the session holds. */
 export async function abortSession(at: SessionAccess): Promise<void> {
-  const path = ROUTE.session(at.grant.session);
-  await callJson(at.server, Empty, 'the answer to an abort', { method: 'DELETE', path, ...withGrant(at) });
+  const path = ROUTE.session(at.terms.session);
+  await callJson(at.server, Empty, 'the answer to an abort', { method: 'DELETE', path, ...withTerms(at) });
 }

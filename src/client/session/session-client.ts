@@ -1,11 +1,11 @@
-/** A session as its client holds it: the grant of the current epoch, and one way to get the next. */
+/** A session as its client holds it: the terms of the current epoch, and one way to get the next. */
 import { CairnError } from '../../base/errors.ts';
 import type { ChunkEncoding } from '../../session/encoding.ts';
 import { isTokenRefused } from '../http/access.ts';
 import type { Retrier } from '../http/retry.ts';
 import type { Server } from '../http/server-calls.ts';
 import { keepAuthorized, type AuthorizationKeeper } from './keep-authorized.ts';
-import type { CheckpointReply, ResumeRequest, SessionGrant } from '../../wire/messages.ts';
+import type { CheckpointReply, ResumeRequest, SessionTerms } from '../../wire/messages.ts';
 import {
   abortSession,
   getCheckpoint,
@@ -19,10 +19,10 @@ import type { WorkerCount } from '../../base/workers.ts';
 
 /** What happens with every new epoch, before anything else is asked in it. */
 export interface EpochHooks {
-  /** Keeps the new grant, durably. */
-  readonly onGrant?: (grant: SessionGrant) => Promise<void>;
+  /** Keeps the new terms, durably. */
+  readonly onTerms?: (terms: SessionTerms) => Promise<void>;
   /** Takes in the receiver's checkpoint. Without it the checkpoint is not asked for. */
-  readonly onCheckpoint?: ((checkpoint: CheckpointReply, grant: SessionGrant) => Promise<void>) | undefined;
+  readonly onCheckpoint?: ((checkpoint: CheckpointReply, terms: SessionTerms) => Promise<void>) | undefined;
 }
 
 /** Encodings that are offered to a server; undefined for none. */
@@ -44,13 +44,13 @@ export interface SessionSurroundings {
 
 /** One session. */
 export interface SessionClient {
-  /** The grant of the current epoch. */
-  readonly grant: SessionGrant;
+  /** The terms of the current epoch. */
+  readonly terms: SessionTerms;
   /** Chunks on their way at a time: what the link gives or the user wants, and no more than the server takes. */
   readonly parallel: WorkerCount;
   /**
    * Runs one operation with the retry policy, resuming the session where that is needed. `operation` is called again
-   * with the grant of the epoch in which it runs.
+   * with the terms of the epoch in which it runs.
    *
    * @throws CairnError the operation's; `session-fenced` where another client took over; the signal's reason
    */
@@ -69,14 +69,14 @@ export interface SessionClient {
 
 const FENCED = new Set(['session-fenced', 'session-credential']);
 /** In these a session takes nothing but the commit that brought it there. */
-const ENDING = new Set<SessionGrant['state']>(['committing', 'committed']);
+const ENDING = new Set<SessionTerms['state']>(['committing', 'committed']);
 /** Between two heartbeats, whatever the server says of its lease. */
 const HEARTBEAT_INTERVAL_MS = { min: 250, max: 60_000 } as const;
 /** How long a run that ends waits for the server, in milliseconds. */
 export const FAREWELL_MS = 2_000;
 
 interface State {
-  grant: SessionGrant;
+  terms: SessionTerms;
   hooks: EpochHooks;
   resuming: Promise<void> | undefined;
   /** False where the session has to be resumed all the same. */
@@ -85,11 +85,11 @@ interface State {
 }
 
 /** Makes the client of a session that was established or resumed; it keeps the session authorized. */
-export function createSessionClient(context: SessionSurroundings, grant: SessionGrant): SessionClient {
+export function createSessionClient(context: SessionSurroundings, terms: SessionTerms): SessionClient {
   const { server, signal } = context;
-  const keeper = keepAuthorized(server.access, () => ({ server, grant: state.grant, signal }), signal);
-  const state: State = { grant, hooks: {}, resuming: undefined, renewing: undefined, keeper };
-  keeper.authorizedFor(grant.authorizedForMs);
+  const keeper = keepAuthorized(server.access, () => ({ server, terms: state.terms, signal }), signal);
+  const state: State = { terms, hooks: {}, resuming: undefined, renewing: undefined, keeper };
+  keeper.authorizedFor(terms.authorizedForMs);
   return clientOf(context, state, signal);
 }
 
@@ -101,12 +101,12 @@ export function createSessionClient(context: SessionSurroundings, grant: Session
  */
 export async function openSession(
   context: SessionSurroundings,
-  { session, credential }: SessionGrant,
+  { session, credential }: SessionTerms,
   wish: ResumeRequest = {},
 ): Promise<SessionClient> {
   const { retrier, server, signal, compression } = context;
   const request = { ...wish, encodings: compression.offers };
-  const grant = await retrier.run(async () => {
+  const terms = await retrier.run(async () => {
     try {
       return await resumeSession(server, { session, credential }, request, signal);
     } catch (error) {
@@ -115,13 +115,13 @@ export async function openSession(
     }
   });
   context.counters.resumes += 1;
-  return createSessionClient(context, grant);
+  return createSessionClient(context, terms);
 }
 
 function clientOf(context: SessionSurroundings, state: State, signal: AbortSignal): SessionClient {
-  const access = (): SessionAccess => ({ server: context.server, grant: state.grant, signal });
+  const access = (): SessionAccess => ({ server: context.server, terms: state.terms, signal });
   const resume = (seenEpoch: number): Promise<void> => {
-    if (state.grant.epoch > seenEpoch) return Promise.resolve();
+    if (state.terms.epoch > seenEpoch) return Promise.resolve();
     state.resuming ??= nextEpoch(context, state).finally(() => {
       state.resuming = undefined;
     });
@@ -129,31 +129,31 @@ function clientOf(context: SessionSurroundings, state: State, signal: AbortSigna
   };
   /** A new epoch would end requests that are on their way still, which the server lets arrive. */
   const authorizeAgain = async (): Promise<void> => {
-    const { epoch } = state.grant;
+    const { epoch } = state.terms;
     state.renewing ??= renewal(context, access, state).finally(() => {
       state.renewing = undefined;
     });
     if (!(await state.renewing)) await resume(epoch);
   };
   const client: SessionClient = {
-    get grant() {
-      return state.grant;
+    get terms() {
+      return state.terms;
     },
     parallel: {
       get width() {
-        return Math.min(context.flow.width, state.grant.parallel);
+        return Math.min(context.flow.width, state.terms.parallel);
       },
       onWiden: context.flow.onWiden,
     },
     run: (operation) => {
-      let used = state.grant.epoch;
+      let used = state.terms.epoch;
       return context.retrier.run(
         async (attempt) => {
           if (state.resuming !== undefined) await unlessAborted(state.resuming, signal);
           // What would be refused is not even sent.
           else if (state.keeper.isOver()) await unlessAborted(authorizeAgain(), signal);
           const at = access();
-          used = at.grant.epoch;
+          used = at.terms.epoch;
           try {
             return await operation(at, attempt);
           } catch (error) {
@@ -186,11 +186,11 @@ function clientOf(context: SessionSurroundings, state: State, signal: AbortSigna
 async function ofOwnMaking(failure: unknown, sentEpoch: number, state: State): Promise<unknown> {
   if (!(failure instanceof CairnError)) return failure;
   if (isTokenRefused(failure)) return unauthorized(failure);
-  if (failure.code === 'session-state' && ENDING.has(state.grant.state)) return finishedByAnother(failure);
+  if (failure.code === 'session-state' && ENDING.has(state.terms.state)) return finishedByAnother(failure);
   if (!FENCED.has(failure.code)) return failure;
   // A resume that is under way may have raised the epoch already; its own failure is told to its caller.
   await Promise.allSettled([state.resuming]);
-  if (state.grant.epoch === sentEpoch) return failure;
+  if (state.terms.epoch === sentEpoch) return failure;
   return new CairnError('session-suspended', 'the session went on in a new epoch meanwhile', {
     cause: failure,
   });
@@ -237,14 +237,14 @@ function isToCome({ code }: CairnError): boolean {
 async function nextEpoch(context: SessionSurroundings, state: State): Promise<void> {
   const { retrier, server, signal, compression } = context;
   const next = async (): Promise<void> => {
-    const grant = await resumeSession(server, state.grant, { encodings: compression.offers }, signal);
-    state.grant = grant;
-    state.keeper.authorizedFor(grant.authorizedForMs);
-    await state.hooks.onGrant?.(grant);
+    const terms = await resumeSession(server, state.terms, { encodings: compression.offers }, signal);
+    state.terms = terms;
+    state.keeper.authorizedFor(terms.authorizedForMs);
+    await state.hooks.onTerms?.(terms);
     // While it is being committed nothing of it changes any more.
-    if (state.hooks.onCheckpoint === undefined || grant.state !== 'open') return;
-    const checkpoint = await getCheckpoint({ server, grant, signal });
-    await state.hooks.onCheckpoint(checkpoint, grant);
+    if (state.hooks.onCheckpoint === undefined || terms.state !== 'open') return;
+    const checkpoint = await getCheckpoint({ server, terms, signal });
+    await state.hooks.onCheckpoint(checkpoint, terms);
   };
   await retrier.run(next, { alsoAgain: isToCome });
   context.counters.resumes += 1;
@@ -252,7 +252,7 @@ async function nextEpoch(context: SessionSurroundings, state: State): Promise<vo
 
 async function keepingLease<T>(access: () => SessionAccess, work: () => Promise<T>): Promise<T> {
   const { min, max } = HEARTBEAT_INTERVAL_MS;
-  const intervalMs = Math.max(min, Math.min(max, Math.ceil(access().grant.leaseMs / 4)));
+  const intervalMs = Math.max(min, Math.min(max, Math.ceil(access().terms.leaseMs / 4)));
   // A heartbeat that fails costs nothing: the next request of the transfer finds out and knows what to do.
   const stop = repeatedly(
     () => heartbeat(access()),

@@ -4,7 +4,7 @@ import * as v from 'valibot';
 import { CairnError } from '../../base/errors.ts';
 import { DIGEST_ALGORITHMS } from '../../manifest/digest.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
-import { Plan, SessionGrant } from '../../wire/messages.ts';
+import { Plan, SessionTerms } from '../../wire/messages.ts';
 import { Asked, askedOf, type Wishes } from './asked.ts';
 
 /** Version of the record's form. */
@@ -25,7 +25,7 @@ export const TransferRecord = v.object({
   asked: v.optional(Asked),
   createdAt: v.string(),
   updatedAt: v.string(),
-  session: SessionGrant,
+  session: SessionTerms,
   /** When `session` came from the server; what it says of times is counted from then. Older records do not tell. */
   grantedAt: v.optional(v.string()),
   manifestId: v.string(),
@@ -61,7 +61,7 @@ export interface NewRecord {
   readonly direction: 'push' | 'pull';
   readonly options: Wishes & { readonly url: URL; readonly resumeCommand: readonly string[] };
   readonly local: readonly string[];
-  readonly session: SessionGrant;
+  readonly session: SessionTerms;
   readonly manifest: Manifest;
   readonly plan: Plan;
   readonly bytesTotal: number;

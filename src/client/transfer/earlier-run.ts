@@ -16,7 +16,7 @@ export async function resumeRecorded(
   wish?: ResumeRequest,
 ): Promise<SessionClient> {
   const session = await openSession(context, record.session, wish);
-  await folder.update({ session: session.grant, resumeCommand: [...options.resumeCommand] });
+  await folder.update({ session: session.terms, resumeCommand: [...options.resumeCommand] });
   return session;
 }
 

@@ -3,7 +3,7 @@ import { CairnError } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
-import type { Plan, SessionGrant } from '../../wire/messages.ts';
+import type { Plan, SessionTerms } from '../../wire/messages.ts';
 import type { Notice } from '../../wire/tree-stream.ts';
 import type { DeletedSummary, Report, TransferSummary } from '../api/events.ts';
 import { layoutOf } from '../session/plan-layout.ts';
@@ -77,7 +77,7 @@ export function aboutManifest(
 }
 
 /** Whether a push compares nothing, and replaces nothing: an entry that comes again is taken for a new one. */
-export function isUnrepeatable({ isBlind = false, existing = 'replaced' }: SessionGrant): boolean {
+export function isUnrepeatable({ isBlind = false, existing = 'replaced' }: SessionTerms): boolean {
   return isBlind && existing !== 'replaced';
 }
 

@@ -18,7 +18,7 @@ import { createProgress, type TransferProgress } from './transfer-progress.ts';
 export interface PassSubject {
   readonly context: TransferContext;
   readonly session: SessionClient;
-  /** Keeps each new grant. */
+  /** Keeps each new terms. */
   readonly folder: Pick<TransferFolder, 'update'>;
   readonly manifest: Manifest;
   readonly plan: PassPlan;

@@ -4,7 +4,7 @@
  */
 import type { CairnError } from '../../base/errors.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
-import type { CommitRequest, SessionGrant } from '../../wire/messages.ts';
+import type { CommitRequest, SessionTerms } from '../../wire/messages.ts';
 import { makeClaim } from '../../transfer/claim.ts';
 import { commitTransfer, type Asked, type Committed } from '../session/committing.ts';
 import { suspend, type SessionAccess } from '../session/session-calls.ts';
@@ -16,7 +16,7 @@ import { nameOthers } from './transfer-progress.ts';
 /** What a direction adds to a pass. */
 export interface PassSteps {
   /** Refuses a new epoch that the pass cannot go on in, by throwing. */
-  checkGrant?(grant: SessionGrant): void;
+  checkTerms?(terms: SessionTerms): void;
   /** Takes in what the receiver has in a new epoch; without it the server is not asked. */
   readonly onCheckpoint?: EpochHooks['onCheckpoint'];
   /** Moves every chunk that is to be moved. Answers a commit that was asked for already, ahead or by an earlier run. */
@@ -38,11 +38,11 @@ export interface PassSteps {
  */
 export async function runPass(pass: Pass, steps: PassSteps): Promise<PassResult> {
   const { session, folder } = pass;
-  const onGrant = async (grant: SessionGrant): Promise<void> => {
-    steps.checkGrant?.(grant);
-    await folder.update({ session: grant });
+  const onTerms = async (terms: SessionTerms): Promise<void> => {
+    steps.checkTerms?.(terms);
+    await folder.update({ session: terms });
   };
-  session.setHooks({ onGrant, onCheckpoint: steps.onCheckpoint });
+  session.setHooks({ onTerms, onCheckpoint: steps.onCheckpoint });
   try {
     return await carryOut(pass, steps);
   } finally {
@@ -115,7 +115,7 @@ async function leave(pass: Pass, steps: PassSteps): Promise<void> {
 /** The session for the short time that a run which was interrupted still waits for the server. */
 export function farewell({
   context: { server },
-  session: { grant },
+  session: { terms },
 }: Pick<Pass, 'context' | 'session'>): SessionAccess {
-  return { server, grant, signal: AbortSignal.timeout(FAREWELL_MS) };
+  return { server, terms, signal: AbortSignal.timeout(FAREWELL_MS) };
 }

@@ -48,7 +48,7 @@ export function tellingOfCheckpoint(
 /** Saves the record of a transfer that begins now: what both sides have agreed on, and where a pull lands. */
 export function saveRecord(
   { folder, options, local }: TransferTask,
-  { grant: session }: SessionClient,
+  { terms: session }: SessionClient,
   agreed: Pick<NewRecord, 'direction' | 'manifest' | 'plan' | 'landing' | 'ruleFiles'>,
 ): Promise<void> {
   const { manifest, plan } = agreed;

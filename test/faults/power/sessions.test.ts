@@ -14,13 +14,13 @@ import { cutPower, serverVictim } from './support/power-cut.ts';
 const STEPS = 5;
 
 /** The session is there, in a later epoch, with the manifest and the plan that were answered. */
-function checkResumed(before: HandSession, { grant }: HandSession): void {
-  if (grant.epoch <= before.grant.epoch)
-    throw new Violation('lost', `epoch ${before.grant.epoch} was followed by ${grant.epoch}`);
-  if (before.manifestId !== null && grant.manifestId !== before.manifestId)
-    throw new Violation('lost', `the manifest was answered, and the session has ${grant.manifestId}`);
-  if (before.hasPlan && grant.state !== 'open')
-    throw new Violation('lost', `the plan was answered, and the session is ${grant.state}`);
+function checkResumed(before: HandSession, { terms }: HandSession): void {
+  if (terms.epoch <= before.terms.epoch)
+    throw new Violation('lost', `epoch ${before.terms.epoch} was followed by ${terms.epoch}`);
+  if (before.manifestId !== null && terms.manifestId !== before.manifestId)
+    throw new Violation('lost', `the manifest was answered, and the session has ${terms.manifestId}`);
+  if (before.hasPlan && terms.state !== 'open')
+    throw new Violation('lost', `the plan was answered, and the session is ${terms.state}`);
 }
 
 describe.skipIf(missingForPowerCuts !== '').each(DISK_KINDS)(
@@ -50,7 +50,7 @@ describe.skipIf(missingForPowerCuts !== '').each(DISK_KINDS)(
             // Sometimes the next cut comes right after the answer to a resume.
             if (!session.hasPlan && run.random() < 0.7) session = await advance(server, session);
           }
-          run.add('epochs', session.grant.epoch);
+          run.add('epochs', session.terms.epoch);
           await server.kill();
           await disk.remove();
         },

@@ -161,7 +161,7 @@ export function attackSession(
   },
   options: RawOptions = {},
 ): Promise<Received> {
-  const target = `${ROOT}sessions/${session.grant.session}/${route}`;
+  const target = `${ROOT}sessions/${session.terms.session}/${route}`;
   return attack(port, request(method, target, { ...session.headers, ...headers }, body), options);
 }
 

@@ -17,7 +17,7 @@ test('sessions expire, and their areas and records go, by one of three nodes', a
   }
   clock.aheadMs += DAY_MS;
   const states = async () =>
-    Promise.all(sessions.map(async ({ grant }) => (await record(grant.session))?.state));
+    Promise.all(sessions.map(async ({ terms }) => (await record(terms.session))?.state));
   await until(async () => (await states()).every((state) => state === 'expired'));
   await until(async () => (await a.stores.content.listStaging()).length === 0);
   clock.aheadMs += DAY_MS;
@@ -37,7 +37,7 @@ test('another node collects once the one that did so is gone', async () => {
   const session = await openPush(other!, treeOf(other!, 'tree', 2));
   await gone.server.kill();
   clock.aheadMs += DAY_MS;
-  await until(async () => (await record(session.grant.session))?.state === 'expired');
+  await until(async () => (await record(session.terms.session))?.state === 'expired');
 });
 
 test('a node whose clock is a year ahead ends no session, and moves none in time', async () => {
@@ -51,13 +51,13 @@ test('a node whose clock is a year ahead ends no session, and moves none in time
   );
   const [a, b] = nodes;
   const session = await pushed(a, treeOf(a, 'tree', 2));
-  const { createdAtMs } = (await record(session.grant.session))!;
+  const { createdAtMs } = (await record(session.terms.session))!;
   expect(Math.abs(createdAtMs - Date.now())).toBeLessThan(3_600_000);
   await until(async () =>
     nodes.some(({ logged }) => logged.some((line) => line.startsWith('this node is elected'))),
   );
   expect((await at(b, session).commit()).status).toBe(200);
-  expect((await record(session.grant.session))!.createdAtMs).toBe(createdAtMs);
+  expect((await record(session.terms.session))!.createdAtMs).toBe(createdAtMs);
 });
 
 test('a session expires by the clock of the store, whatever the clock of the node says', async () => {
@@ -68,7 +68,7 @@ test('a session expires by the clock of the store, whatever the clock of the nod
   const { nodes, record } = await openNodes({ now: undefined as never, leaseMs: DAY_MS, limits }, objects);
   const session = await openPush(nodes[1], treeOf(nodes[1], 'tree', 2));
   aheadMs = 2 * DAY_MS;
-  await until(async () => (await record(session.grant.session))?.state === 'expired');
+  await until(async () => (await record(session.terms.session))?.state === 'expired');
 });
 
 test('the clock of a store goes on between two questions, and follows the store at each, back as well', async () => {

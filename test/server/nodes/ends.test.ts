@@ -33,7 +33,7 @@ test('an abort is refused while another node publishes, and the tree is publishe
   await reached;
   const refused = await at(b, session).call('DELETE', '');
   expect([refused.status, refused.json.code]).toEqual([409, 'session-state']);
-  const target = `/.cairn/v1/sessions/${session.grant.session}`;
+  const target = `/.cairn/v1/sessions/${session.terms.session}`;
   const refusedByToken = await call(b, 'DELETE', target, { token: ALICE });
   expect([refusedByToken.status, refusedByToken.json.code]).toEqual([409, 'session-state']);
   goOn();
@@ -49,7 +49,7 @@ test('an abort of a tree that a dead node has published in part finishes the tre
   scene.clock.aheadMs += PUBLISHER_LEASE_MS;
   expect(await publishedEntries(b, session.transfer)).toBeLessThan(41);
   expect((await at(b, session).call('DELETE', '')).json.code).toBe('session-state');
-  await until(async () => (await scene.record(session.grant.session))?.state === 'committed');
+  await until(async () => (await scene.record(session.terms.session))?.state === 'committed');
   expect(await publishedEntries(b, session.transfer)).toBe(41);
   await until(async () => (await b.stores.content.listStaging()).length === 0);
 });
@@ -111,7 +111,7 @@ test.each([0, 5])(
     const [, b] = scene.nodes;
     const session = await leftInTheMiddle(scene, entries);
     scene.clock.aheadMs += PUBLISHER_LEASE_MS;
-    await until(async () => (await scene.record(session.grant.session))?.state === 'committed');
+    await until(async () => (await scene.record(session.terms.session))?.state === 'committed');
     expect(await publishedEntries(b, session.transfer)).toBe(41);
   },
 );

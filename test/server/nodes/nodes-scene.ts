@@ -130,8 +130,8 @@ export async function pushed(node: TestNode, transfer: SampleTransfer): Promise<
 }
 
 /** The same session, as a client that reaches another node holds it. */
-export function at(node: TestNode, { transfer, grant }: HandSession): HandSession {
-  return new HandSession(node, transfer, grant);
+export function at(node: TestNode, { transfer, terms }: HandSession): HandSession {
+  return new HandSession(node, transfer, terms);
 }
 
 /** How many entries of a tree are published with the right size. */

@@ -14,7 +14,7 @@ test('a commit that is asked for at another node waits for the node that publish
   await reached;
   const polled = await at(b, session).commit();
   expect([polled.status, polled.json.state]).toEqual([202, 'committing']);
-  expect((await record(session.grant.session))?.publisher).toMatchObject({ term: 1, begun: true });
+  expect((await record(session.terms.session))?.publisher).toMatchObject({ term: 1, begun: true });
   goOn();
   expect((await at(c, session).commit()).status).toBe(200);
   expect([200, 202]).toContain((await first).status);
@@ -61,7 +61,7 @@ test('a commit whose node has died is published by the next one that is asked on
   clock.aheadMs += PUBLISHER_LEASE_MS;
   expect((await at(b, session).commit()).status).toBe(200);
   expect(await publishedEntries(b, session.transfer)).toBe(41);
-  expect((await record(session.grant.session))?.publisher).toMatchObject({ term: 2, untilMs: 0 });
+  expect((await record(session.terms.session))?.publisher).toMatchObject({ term: 2, untilMs: 0 });
   expect(b.logged.some((line) => line.startsWith('publishing goes on where it was interrupted'))).toBe(true);
 });
 
@@ -125,7 +125,7 @@ test('a node that takes over publishes no chunk that came after the commit with 
   session.commit().catch(() => undefined);
   await reached;
   await a.server.kill();
-  const prefix = `d/${session.grant.session}/c/${session.transfer.manifest.id}/`;
+  const prefix = `d/${session.terms.session}/c/${session.transfer.manifest.id}/`;
   await objects.put(`${prefix}0-${'0'.repeat(16)}`, Buffer.alloc(chunkBytes(session.transfer, 0).length));
   clock.aheadMs += PUBLISHER_LEASE_MS;
   expect((await at(b, session).commit()).json.code).toBe('digest-mismatch');

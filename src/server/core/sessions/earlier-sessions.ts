@@ -3,7 +3,7 @@ import { CairnError } from '../../../base/errors.ts';
 import { isLeaseOver, type SessionRecord } from '../../../session/record.ts';
 import { isTerminal } from '../../../session/state.ts';
 import type { SessionStore } from '../../../storage/state/session-store.ts';
-import type { SessionGrant } from '../../../wire/messages.ts';
+import type { SessionTerms } from '../../../wire/messages.ts';
 import { checkPrincipal } from './admission.ts';
 import type { Commits } from './commits.ts';
 import type { Ending } from './ending.ts';
@@ -25,15 +25,15 @@ export interface EarlierOptions {
 /** Finds earlier sessions, and resumes them. */
 export interface EarlierSessions {
   /** Resumes a session by its id. @throws CairnError `session-not-found`, `session-expired`; like {@link Resume} */
-  byId(id: string, resuming: Resuming): Promise<SessionGrant>;
+  byId(id: string, resuming: Resuming): Promise<SessionTerms>;
   /** Resumes the unfinished session of the same transfer, where there is one. @throws CairnError like {@link Resume} */
-  unfinished(wish: SessionWish): Promise<SessionGrant | undefined>;
+  unfinished(wish: SessionWish): Promise<SessionTerms | undefined>;
   /**
    * The session of an earlier try of the same request whose answer was lost, as new as without that try.
    *
    * @throws CairnError `invalid-request` where the id was used for another transfer; like {@link Resume}
    */
-  answered(wish: SessionWish, id: string): Promise<SessionGrant | undefined>;
+  answered(wish: SessionWish, id: string): Promise<SessionTerms | undefined>;
 }
 
 /** Makes the functions that find the earlier sessions of one server. */
@@ -52,10 +52,10 @@ export function createEarlierSessions(options: EarlierOptions): EarlierSessions 
       return live.use(record.id, async (session) => {
         // It may have ended since it was found, or while it was resumed.
         if (isTerminal(session.record.value.state)) return undefined;
-        const grant = await resume(session, resumingOf(wish));
+        const terms = await resume(session, resumingOf(wish));
         // This client lost what it needs to repeat the commit, and can only wait for its end.
-        if (grant.state === 'committing') await session.exclusive(() => resumeCommit(session));
-        return grant.state === 'committed' ? undefined : grant;
+        if (terms.state === 'committing') await session.exclusive(() => resumeCommit(session));
+        return terms.state === 'committed' ? undefined : terms;
       });
     },
     answered: async (wish, id) => {

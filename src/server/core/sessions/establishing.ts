@@ -8,21 +8,21 @@ import { createSessionId, issueSecret, sessionIdOf } from '../../../session/cred
 import type { SessionRecord } from '../../../session/record.ts';
 import type { ContentStore } from '../../../storage/content-store.ts';
 import type { SessionStore } from '../../../storage/state/session-store.ts';
-import type { SessionGrant } from '../../../wire/messages.ts';
+import type { SessionTerms } from '../../../wire/messages.ts';
 import type { CoreLimits } from '../core-limits.ts';
 import { checkNewSession, openUsage, type Usage } from '../quota/quota.ts';
 import { backupPathOf } from './backup-place.ts';
 import { checkMayDelete } from './deletions-taking.ts';
 import type { EarlierSessions } from './earlier-sessions.ts';
-import type { GrantOf } from './grant.ts';
+import type { TermsOf } from './session-terms.ts';
 import type { NewRecord } from './new-record.ts';
 import { checkAllowsSession } from './renewal.ts';
 import type { SessionWish } from './session-wish.ts';
 import { lookAtTarget } from './target-look.ts';
 
-/** The result of a wish; no grant where an earlier try has taken the id and left nothing. */
+/** The result of a wish; no terms where an earlier try has taken the id and left nothing. */
 export interface Established {
-  readonly grant: SessionGrant | undefined;
+  readonly terms: SessionTerms | undefined;
   /** Whether the session is new. */
   readonly isNew: boolean;
 }
@@ -43,13 +43,13 @@ export interface EstablishOptions {
   readonly earlier: Pick<EarlierSessions, 'unfinished' | 'answered'>;
   readonly newRecord: NewRecord;
   readonly keepRecord: KeepRecord;
-  readonly grantOf: GrantOf;
+  readonly termsOf: TermsOf;
   readonly log: Logger;
 }
 
 /** Makes the function that establishes the sessions of one server. */
 export function createEstablish(options: EstablishOptions): Establish {
-  const { content, sessionKey, earlier, newRecord, keepRecord, grantOf, log } = options;
+  const { content, sessionKey, earlier, newRecord, keepRecord, termsOf, log } = options;
   return async (wish) => {
     const { authorization, address, target, request } = wish;
     const { id: by, principal } = authorization;
@@ -60,16 +60,16 @@ export function createEstablish(options: EstablishOptions): Establish {
     const look = await lookAtTarget(content, wish);
     const digest = chooseDigest(request.digests);
     const id = requestId === undefined ? createSessionId() : sessionIdOf(sessionKey, principal, requestId);
-    const grant = (await earlier.unfinished(wish)) ?? (await earlier.answered(wish, id));
-    if (grant !== undefined) return { grant, isNew: false };
+    const terms = (await earlier.unfinished(wish)) ?? (await earlier.answered(wish, id));
+    if (terms !== undefined) return { terms, isNew: false };
     const { secret, hash } = issueSecret();
     const record = newRecord(wish, look, { id, digest, credentialHash: hash });
     // False where an earlier try of this same request took the id only now.
     if (!(await keepRecord(record, authorization)))
-      return { grant: await earlier.answered(wish, id), isNew: false };
+      return { terms: await earlier.answered(wish, id), isNew: false };
     const fields = { session: id, principal, by, from: address, direction, target: printable(target) };
     log.info(fields, 'session established');
-    return { grant: { ...grantOf(record, secret, false), ...look.there }, isNew: true };
+    return { terms: { ...termsOf(record, secret, false), ...look.there }, isNew: true };
   };
 }
 

@@ -6,7 +6,7 @@ import { leaseEnd, type SessionRecord } from '../../../session/record.ts';
 import { stricterSync, type SyncMode } from '../../../session/sync-mode.ts';
 import type { EstablishRequest } from '../../../wire/messages.ts';
 import type { MetadataPolicy } from '../metadata-policy.ts';
-import { encodingsOf } from './grant.ts';
+import { encodingsOf } from './session-terms.ts';
 import type { SessionTimes } from './session-times.ts';
 import type { SessionWish } from './session-wish.ts';
 import type { TargetLook } from './target-look.ts';

@@ -7,10 +7,10 @@ import { mayResumeWith, rotate } from '../../../session/credential-rotation.ts';
 import { syncOf } from '../../../session/pass-record.ts';
 import { leaseEnd, type SessionChanges, type SessionRecord } from '../../../session/record.ts';
 import { stricterSync, type SyncMode } from '../../../session/sync-mode.ts';
-import type { SessionGrant } from '../../../wire/messages.ts';
+import type { SessionTerms } from '../../../wire/messages.ts';
 import { checkTakeover, type Usage } from '../quota/quota.ts';
 import { noticeReuse } from './credential-reuse.ts';
-import { encodingsOf, type GrantOf } from './grant.ts';
+import { encodingsOf, type TermsOf } from './session-terms.ts';
 import type { LiveSession } from './live-session.ts';
 import { checkAllowsSession } from './renewal.ts';
 import type { SessionTimes } from './session-times.ts';
@@ -33,7 +33,7 @@ export interface ResumingOptions {
   readonly times: Pick<SessionTimes, 'now' | 'leaseMs' | 'maxAgeMs'>;
   /** The id of this server: records name it as the holder of bytes that are not durable. */
   readonly instanceId: string;
-  readonly grantOf: GrantOf;
+  readonly termsOf: TermsOf;
   /** Called for each resumed session. */
   readonly onResumed: () => void;
   readonly log: Logger;
@@ -46,10 +46,10 @@ export interface ResumingOptions {
  * @throws CairnError `forbidden`, `quota-exceeded`, `session-aborted`, `session-expired`, `session-credential` for a
  * replaced one
  */
-export type Resume = (live: LiveSession, resuming: Resuming) => Promise<SessionGrant>;
+export type Resume = (live: LiveSession, resuming: Resuming) => Promise<SessionTerms>;
 
 /** Makes the function that resumes the sessions of one server. */
-export function createResume({ usage, times, instanceId, grantOf, onResumed, log }: ResumingOptions): Resume {
+export function createResume({ usage, times, instanceId, termsOf, onResumed, log }: ResumingOptions): Resume {
   const { now } = times;
   return async (live, { authorization, address, credential, sync, encodings }) => {
     checkAllowsSession(authorization, live.record.value);
@@ -81,6 +81,6 @@ export function createResume({ usage, times, instanceId, grantOf, onResumed, log
       await live.content.closeChunks({ sync: true });
     const { id, epoch, pass, state } = record;
     log.info({ session: id, epoch, direction: pass.direction, state, ...cause }, 'session resumed');
-    return grantOf(record, secret, true);
+    return termsOf(record, secret, true);
   };
 }

@@ -3,13 +3,13 @@ import { CairnError } from '../../../base/errors.ts';
 import { ancestorsOf, printable } from '../../../base/safe-path.ts';
 import { mayCompare } from '../../../session/scopes.ts';
 import type { ContentStore } from '../../../storage/content-store.ts';
-import type { SessionGrant } from '../../../wire/messages.ts';
+import type { SessionTerms } from '../../../wire/messages.ts';
 import type { SessionWish } from './session-wish.ts';
 
 /** The result of a look at a target. */
 export interface TargetLook {
   /** The part that the client may know. */
-  readonly there: Pick<SessionGrant, 'isTargetNew' | 'fileBytes'>;
+  readonly there: Pick<SessionTerms, 'isTargetNew' | 'fileBytes'>;
   /** Whether something is at the target of a push. */
   readonly keepsTarget: boolean;
 }

@@ -24,8 +24,8 @@ export function createEstablishHandler({ access, maxJsonBytes }: Asked, establis
     checkProtocolMajor(request.protocol.major, PROTOCOL_VERSION.major);
     const target = targetPathOf(request.target);
     const { address } = exchange;
-    const { grant, isNew } = await establish({ authorization, address, target, request });
-    await sendJson(exchange, isNew ? 201 : 200, grant);
+    const { terms, isNew } = await establish({ authorization, address, target, request });
+    await sendJson(exchange, isNew ? 201 : 200, terms);
   };
 }
 

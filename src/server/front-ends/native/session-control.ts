@@ -2,7 +2,7 @@
 import type { Logger } from '../../../base/logger.ts';
 import { Empty, type HeartbeatReply } from '../../../wire/messages.ts';
 import type { Ending } from '../../core/sessions/ending.ts';
-import { authorizedFor } from '../../core/sessions/grant.ts';
+import { authorizedFor } from '../../core/sessions/session-terms.ts';
 import type { LiveSessions } from '../../core/sessions/live-sessions.ts';
 import { suspendForClient } from '../../core/sessions/suspending.ts';
 import { credentialOf } from '../../http/authorize.ts';

@@ -1,7 +1,7 @@
 /** The calls of a push's beginning by hand, so that a cut can come right after any answer. */
 import type { Entry } from '../../../../src/manifest/entry.ts';
 import { createManifest, type Manifest } from '../../../../src/manifest/manifest.ts';
-import type { SessionGrant } from '../../../../src/wire/messages.ts';
+import type { SessionTerms } from '../../../../src/wire/messages.ts';
 import { encodeTree } from '../../../../src/wire/tree-stream.ts';
 import type { DiskServer } from '../../../support/servers.ts';
 
@@ -18,7 +18,7 @@ const ENTRY: Entry = {
 /** A session as its client knows it. */
 export interface HandSession {
   /** From the last answer that arrived. */
-  readonly grant: SessionGrant;
+  readonly terms: SessionTerms;
   /** Id of the manifest, once the server has answered to it. */
   readonly manifestId: string | null;
   readonly hasPlan: boolean;
@@ -27,9 +27,9 @@ export interface HandSession {
 /** One request with a JSON (or other) body; any other status than 200 and 201 is thrown. */
 async function ask(
   server: DiskServer,
-  request: { method: string; route: string; grant?: SessionGrant; body: string },
+  request: { method: string; route: string; terms?: SessionTerms; body: string },
 ): Promise<unknown> {
-  const { method, route, grant, body } = request;
+  const { method, route, terms, body } = request;
   const response = await fetch(`${server.url}/.cairn/v1/${route}`, {
     method,
     body,
@@ -37,9 +37,9 @@ async function ask(
       'content-type': 'application/json',
       'authorization': `Bearer ${server.token}`,
       'connection': 'close',
-      ...(grant === undefined
+      ...(terms === undefined
         ? {}
-        : { 'cairn-credential': grant.credential, 'cairn-epoch': String(grant.epoch) }),
+        : { 'cairn-credential': terms.credential, 'cairn-epoch': String(terms.epoch) }),
     },
   });
   const text = await response.text();
@@ -58,28 +58,28 @@ export async function establish(server: DiskServer): Promise<HandSession> {
     chunkSizeBytes: CHUNK_SIZE_BYTES,
     parallel: 2,
   });
-  const grant = (await ask(server, { method: 'POST', route: 'sessions', body })) as SessionGrant;
-  return { grant, manifestId: null, hasPlan: false };
+  const terms = (await ask(server, { method: 'POST', route: 'sessions', body })) as SessionTerms;
+  return { terms, manifestId: null, hasPlan: false };
 }
 
 /** Resumes a session in a new epoch. */
 export async function resume(server: DiskServer, session: HandSession): Promise<HandSession> {
-  const route = `sessions/${session.grant.session}/resume`;
-  const grant = (await ask(server, { method: 'POST', route, body: '{}' })) as SessionGrant;
-  return { ...session, grant };
+  const route = `sessions/${session.terms.session}/resume`;
+  const terms = (await ask(server, { method: 'POST', route, body: '{}' })) as SessionTerms;
+  return { ...session, terms };
 }
 
 /** Sends the manifest and, where that is there, the plan: one step further. */
 export async function advance(server: DiskServer, session: HandSession): Promise<HandSession> {
-  const { grant, manifestId } = session;
-  const at = (what: string): { method: string; route: string; grant: SessionGrant } => ({
+  const { terms, manifestId } = session;
+  const at = (what: string): { method: string; route: string; terms: SessionTerms } => ({
     method: 'PUT',
-    route: `sessions/${grant.session}/${what}`,
-    grant,
+    route: `sessions/${terms.session}/${what}`,
+    terms,
   });
   if (manifestId === null) {
     const manifest: Manifest = createManifest(
-      { chunkSizeBytes: grant.chunkSizeBytes, digest: grant.digest },
+      { chunkSizeBytes: terms.chunkSizeBytes, digest: terms.digest },
       [ENTRY],
     );
     await ask(server, { ...at('manifest'), body: [...encodeTree(manifest)].join('') });

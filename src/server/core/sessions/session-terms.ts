@@ -1,6 +1,6 @@
 /** The terms of a session as its client gets them: the values that both sides have agreed on. */
 import { CairnError } from '../../../base/errors.ts';
-import type { SessionGrant } from '../../../wire/messages.ts';
+import type { SessionTerms } from '../../../wire/messages.ts';
 import { agreedEncodings, type ChunkEncoding } from '../../../session/encoding.ts';
 import { mayDelete } from '../../../session/authorization.ts';
 import { syncOf, type PassRecord } from '../../../session/pass-record.ts';
@@ -10,7 +10,7 @@ import { OWN_ENCODINGS } from '../../../transfer/zlib-pump.ts';
 import type { SessionTimes } from './session-times.ts';
 
 /** The parts of the terms of every session of one server. */
-export interface GrantTerms {
+export interface TermsOptions {
   readonly times: Pick<SessionTimes, 'now' | 'leaseMs' | 'maxAgeMs'>;
   /** Milliseconds since 1970 by the wall clock, by which tokens end. */
   readonly wallNow: () => number;
@@ -19,18 +19,18 @@ export interface GrantTerms {
 }
 
 /** The terms of a session, with the secret that proves the client's later requests. */
-export type GrantOf = (record: SessionRecord, credential: string, resumed: boolean) => SessionGrant;
+export type TermsOf = (record: SessionRecord, credential: string, resumed: boolean) => SessionTerms;
 
 /** Makes the function that states the terms of one server's sessions. */
-export function createGrantOf(terms: GrantTerms): GrantOf {
-  return (record, credential, resumed) => grantOf(terms, record, { credential, resumed });
+export function createTermsOf(options: TermsOptions): TermsOf {
+  return (record, credential, resumed) => termsOf(options, record, { credential, resumed });
 }
 
-function grantOf(
-  { times, wallNow, holdsPartialChunks }: GrantTerms,
+function termsOf(
+  { times, wallNow, holdsPartialChunks }: TermsOptions,
   record: SessionRecord,
   { credential, resumed }: { readonly credential: string; readonly resumed: boolean },
-): SessionGrant {
+): SessionTerms {
   const { state, pass } = record;
   const sync = syncOf(pass);
   if (state === 'suspended' || state === 'aborted' || state === 'expired') {
@@ -59,12 +59,12 @@ function grantOf(
   };
 }
 
-function preservingOf({ preserveModes }: PassRecord): Pick<SessionGrant, 'preservesModes'> {
+function preservingOf({ preserveModes }: PassRecord): Pick<SessionTerms, 'preservesModes'> {
   return preserveModes === true ? { preservesModes: true } : {};
 }
 
 /** What a push may know of what is there, and do to it. */
-function placingOf({ authorization }: SessionRecord): Pick<SessionGrant, 'existing' | 'isBlind' | 'deletes'> {
+function placingOf({ authorization }: SessionRecord): Pick<SessionTerms, 'existing' | 'isBlind' | 'deletes'> {
   const { scopes = [] } = authorization ?? {};
   const existing = existingOf(scopes);
   return {
