@@ -21,6 +21,7 @@ test('tells every client its name and version', async () => {
     protocol,
     channels,
     treeIds: true,
+    deletions: true,
     metadata: { push: [], pull: [] },
   });
   const head = await call(scene, 'HEAD', '/.cairn/v1/');

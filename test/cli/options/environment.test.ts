@@ -78,7 +78,7 @@ describe('an option', () => {
     const names = everyCommand(program).flatMap((command) =>
       command.options.filter(({ long }) => long === '--all').map((option) => variablesOf(command, option)),
     );
-    expect(names).toEqual([['CAIRN_TRANSFERS_RM_ALL'], ['CAIRN_SESSIONS_ABORT_ALL']]);
+    expect(names).toEqual([['CAIRN_TRANSFERS_RM_ALL'], ['CAIRN_JOB_RUN_ALL'], ['CAIRN_SESSIONS_ABORT_ALL']]);
   });
 });
 
