@@ -39,3 +39,18 @@ export function* rangesInOrder({ carried, copied }: Assembly): Generator<Assembl
     else copy += 3;
   }
 }
+
+/** The ranges of a new file, in bytes, in which a range of its carried bytes lies. */
+export function* carriedPieces(
+  carried: CarriedRanges,
+  { from, to }: { readonly from: number; readonly to: number },
+): Generator<{ readonly from: number; readonly to: number }> {
+  let before = 0;
+  for (let at = 0; at < carried.length && before < to; at += 2) {
+    const [offset, lengthBytes] = [carried[at]!, carried[at + 1]!];
+    const start = Math.max(from - before, 0);
+    const end = Math.min(to - before, lengthBytes);
+    if (start < end) yield { from: offset + start, to: offset + end };
+    before += lengthBytes;
+  }
+}

@@ -133,8 +133,8 @@ function createDoors(
     readonly commits: ReturnType<typeof createCommits>;
   },
 ) {
-  const { holdsPartialChunks, chunkSizeBytes } = content.properties;
-  const termsOf = createTermsOf({ times, wallNow, holdsPartialChunks });
+  const { holdsPartialChunks, chunkSizeBytes, assembles } = content.properties;
+  const termsOf = createTermsOf({ times, wallNow, holdsPartialChunks, assembles });
   const resume = createResume({ usage, times, instanceId, termsOf, onResumed: metrics.resumed, log });
   const { live, refuseExpired, commits } = core;
   const earlier = createEarlierSessions({

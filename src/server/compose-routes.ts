@@ -12,10 +12,12 @@ import { createPublicHandler, createTreeHandler } from './front-ends/files/publi
 import { createTreeChangeHandler } from './front-ends/files/change-requests.ts';
 import { createCheckpointHandler } from './front-ends/native/checkpoint-request.ts';
 import { createCommitHandler } from './front-ends/native/commit.ts';
+import { createCutsHandlers } from './front-ends/native/cuts.ts';
 import { createDigestsHandler } from './front-ends/native/digests.ts';
 import { createEstablishHandler, createResumeHandler } from './front-ends/native/establish.ts';
 import { createExtrasHandler } from './front-ends/native/answer-extras.ts';
 import { createGreetingHandler, withGreeting } from './front-ends/native/greet.ts';
+import { createPartsHandlers } from './front-ends/native/parts.ts';
 import { createPlanHandler } from './front-ends/native/plan.ts';
 import { createProbeHandlers } from './front-ends/native/answer-probe.ts';
 import { createGetManifestHandler } from './front-ends/native/pull-manifest.ts';
@@ -32,8 +34,9 @@ import {
 import { createWithSession, type WithSession } from './front-ends/native/session-request.ts';
 import { createTreeIdHandler } from './front-ends/native/tree-id.ts';
 import { createWhoAmIHandler } from './front-ends/native/whoami.ts';
-import type { Routes } from './front-ends/router.ts';
+import type { Methods, Routes } from './front-ends/router.ts';
 import type { Access } from './http/authorize.ts';
+import type { IdHandler } from './http/handler.ts';
 import type { LimitedLog } from './http/log-limiter.ts';
 import type { ServerOptions } from './server-options.ts';
 
@@ -92,16 +95,17 @@ function sessionRoutes(
   { foundation, core, access, limitedLog }: Composed,
   withSession: WithSession,
 ): Pick<Routes, 'session' | 'chunk'> {
-  const { content, log, limits, metrics, sessions, times, wallNow, hidePaths } = foundation;
+  const { content, log, limits, metrics, sessions, times, wallNow, hidePaths, room } = foundation;
   const { live, ending, agree, scanLimiter, takeManifest, takeDeletions, scanSource } = core;
   const { maxJsonBytes, maxRunsBytes } = limits;
   const controlled = { withSession, maxJsonBytes };
   const byToken = createAdministrativeAbort(access, { sessions, live }, ending.abort);
   const { maxBytes } = limits.manifest;
   const { leaseMs } = times;
+  const cuts = createCutsHandlers(withSession, { content, limitedLog, maxRunsBytes });
   const encodingMemory = createByteBudget(ENCODING_MEMORY_BYTES);
   return {
-    session: new Map([
+    session: new Map<string, Methods<IdHandler>>([
       [
         '',
         {
@@ -120,7 +124,10 @@ function sessionRoutes(
       ['digests', { POST: createDigestsHandler(withSession, { content, limitedLog, maxRunsBytes }) }],
       ['extras', { GET: createExtrasHandler(withSession, { content, scanLimiter }) }],
       ['deletions', { PUT: createPutDeletionsHandler(withSession, { takeDeletions, maxBytes }) }],
-      ['plan', { PUT: createPlanHandler(withSession, agree, maxRunsBytes) }],
+      ['blocks', { POST: cuts.blocks }],
+      ['grains', { POST: cuts.grains }],
+      ['parts', createPartsHandlers(withSession, { content, room })],
+      ['plan', { PUT: createPlanHandler(withSession, { agree, content, maxRunsBytes }) }],
       ['checkpoint', { GET: createCheckpointHandler(withSession) }],
       ['sync', { POST: createSyncHandler(controlled) }],
       ['heartbeat', { POST: createHeartbeatHandler(controlled, { leaseMs, wallNow }) }],

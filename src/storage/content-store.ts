@@ -86,7 +86,7 @@ export interface ContentStore extends EntryLookup {
 export type ReadableStore = Pick<ContentStore, 'scan' | 'lookup' | 'read'>;
 
 /** Documents that a store keeps with a session. */
-export type DocumentName = 'manifest' | 'identities' | 'plan' | 'digests' | 'deletions';
+export type DocumentName = 'manifest' | 'identities' | 'plan' | 'parts' | 'digests' | 'deletions';
 
 /** The data that a session keeps in the store until it ends. */
 export interface StagingArea {

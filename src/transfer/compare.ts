@@ -8,6 +8,7 @@ import { inodeOf } from '../manifest/identity.ts';
 import type { Manifest } from '../manifest/manifest.ts';
 import { localMetadata } from '../manifest/metadata.ts';
 import { modeFor, type ModeWishes } from '../manifest/modes.ts';
+import { PARTS_FILE_BYTES } from '../manifest/parts-document.ts';
 import type { Comparison } from '../wire/messages.ts';
 import type { EntryLookup } from './entry-lookup.ts';
 import type { RefusalSink } from './refused-entries.ts';
@@ -17,7 +18,7 @@ const BATCH_ENTRIES = 1000;
 /**
  * Compares a manifest with the entries at `target`. With the same type, size, mtime and link target the bytes are there
  * (`--checksum` then looks closer). A different mode is only an attribute. `candidates` are files of the same size
- * with another mtime, which only their digest can decide. Conflicts below the target show only in publishing.
+ * with another mtime, which only their digest can decide; `older` are large files of which another version is there. Conflicts below the target show only in publishing.
  *
  * @param how.mayReplace whether an entry of another type at the target itself may be replaced, too
  * @param how.modes the transfer's options for modes: an entry is compared with the mode that it would get
@@ -38,6 +39,7 @@ export async function compareWithTarget(
   const have = new ChunkSet();
   const attributes = new ChunkSet();
   const candidates = new ChunkSet();
+  const older = new ChunkSet();
   for (let from = 0; from < manifest.entries.length; from += BATCH_ENTRIES) {
     const batch = manifest.entries.slice(from, from + BATCH_ENTRIES);
     const paths = batch.map((entry) => joinPath(target, entry.path));
@@ -66,11 +68,18 @@ export async function compareWithTarget(
         localMetadata(entry.metadata, abilities.ids) === (found.entry.metadata ?? '');
       const same = compareEntry(wanted, found.entry, mtimeResolutionNs, isAsWanted);
       if (same === 'candidate') candidates.add(index);
+      if ((same === 'candidate' || same === 'different') && mayHaveParts(wanted) && mayHaveParts(found.entry))
+        older.add(index);
       if (same === 'same' || same === 'attributes') have.add(index);
       if (same === 'attributes') attributes.add(index);
     }
   }
-  return { have: have.runs(), attributes: attributes.runs(), candidates: candidates.runs() };
+  const runs = { have: have.runs(), attributes: attributes.runs(), candidates: candidates.runs() };
+  return older.size === 0 ? runs : { ...runs, older: older.runs() };
+}
+
+function mayHaveParts({ type, sizeBytes }: Entry): boolean {
+  return type === 'file' && sizeBytes >= PARTS_FILE_BYTES.min && sizeBytes <= PARTS_FILE_BYTES.max;
 }
 
 /** The files that hard links of a batch lead to, by their path in the manifest. */

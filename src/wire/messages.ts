@@ -147,6 +147,8 @@ export const SessionTerms = v.object({
   preservesModes: v.optional(v.boolean()),
   /** Of a push: whether it may delete. Missing where it may not, and from an older server. */
   deletes: v.optional(v.boolean()),
+  /** Of a push: whether a changed file may be carried in parts. Missing where it may not, and from an older server. */
+  takesParts: v.optional(v.boolean()),
   /** Of a new push: whether its target does not exist yet. */
   isTargetNew: v.optional(v.boolean()),
   /** Of a new pull: the size of the file at its target. */
@@ -159,9 +161,12 @@ export type SessionTerms = v.InferOutput<typeof SessionTerms>;
 
 /**
  * The entries that are not carried: `have` are runs of the indices whose bytes the receiver has, `attributes` those
- * among them whose mode or mtime the commit sets. Runs are `[start, length, start, length, …]`, ascending.
+ * among them whose mode or mtime the commit sets. Runs are `[start, length, start, length, …]`, ascending. `parts` is the
+ * id of the document that says of which files only parts are carried; missing where of none.
  */
-export const Plan = v.object({ have: runs, attributes: runs });
+export const Plan = v.object({ have: runs, attributes: runs, parts: v.optional(sha256Hex) });
+/** {@link Plan} without its lists of runs, which the server reads apart. */
+export const PlanWithoutRuns = v.omit(Plan, ['have', 'attributes']);
 /** {@link Plan} as a type. */
 export type Plan = v.InferOutput<typeof Plan>;
 /** The plan that leaves nothing out. */
@@ -174,11 +179,13 @@ export type PlanAccepted = v.InferOutput<typeof PlanAccepted>;
 
 /**
  * Answer to a manifest: the plan that the server proposes, and the `candidates` that only a digest can compare.
- * `accepted` where the client wanted an agreement at once and the server has agreed.
+ * `accepted` where the client wanted an agreement at once and the server has agreed. `older` are files of which the target
+ * has another version, so that parts may do; an older server does not tell.
  */
 export const Comparison = v.object({
   ...Plan.entries,
   candidates: runs,
+  older: v.optional(runs),
   accepted: v.optional(PlanAccepted),
 });
 /** {@link Comparison} as a type. */

@@ -43,6 +43,8 @@ export const REPLACE_ANY = 'any';
 export const PLAN = {
   /** The plan that the server would propose for the manifest of a push. */
   proposed: 'proposed',
+  /** The same, unless the target has older versions of large files, of which parts may do. */
+  proposedUnlessOlder: 'proposed-unless-older',
   /** The plan that carries all entries of the manifest of a pull. */
   everything: 'everything',
 } as const;
@@ -63,6 +65,9 @@ export const ROUTE = {
   extras: (id: string) => `sessions/${id}/extras`,
   deletions: (id: string) => `sessions/${id}/deletions`,
   digests: (id: string) => `sessions/${id}/digests`,
+  blocks: (id: string) => `sessions/${id}/blocks`,
+  grains: (id: string) => `sessions/${id}/grains`,
+  parts: (id: string) => `sessions/${id}/parts`,
   grants: () => 'grants',
   grant: (id: string) => `grants/${id}`,
   whoami: () => 'whoami',

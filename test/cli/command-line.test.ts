@@ -150,7 +150,7 @@ describe('cairn', () => {
   it('lists transfers whose records cannot be read, resumes none of them with success, and removes them', () => {
     const [newer, broken] = ['a1'.repeat(16), 'b2'.repeat(16)];
     for (const [id, text] of [
-      [newer, '{"version":2}'],
+      [newer, '{"version":3}'],
       [broken, '{"version":1,'],
     ]) {
       const folder = join(home, 'state/transfers', id!);

@@ -34,7 +34,7 @@ test('the key is the same for the same command, and another for any other', () =
 test('a record of a newer cairn is refused, a damaged one is not taken for one', async () => {
   expect(parseRecord('{"version":1}')).toBeUndefined();
   expect(parseRecord('{"version":')).toBeUndefined();
-  expect(await codeOf((async () => parseRecord('{"version":2}'))())).toBe('journal-version');
+  expect(await codeOf((async () => parseRecord('{"version":3}'))())).toBe('journal-version');
 });
 
 test('a folder in which nothing was saved leaves nothing', async () => {
@@ -126,7 +126,7 @@ test('a record of a newer cairn hides no other, is listed as what it is, and can
   const id = '0123456789abcdef'.repeat(2);
   const folder = path.join(transfersDirectory(stateHome), id);
   mkdirSync(folder, { recursive: true });
-  writeFileSync(path.join(folder, 'transfer.json'), '{"version":2}');
+  writeFileSync(path.join(folder, 'transfer.json'), '{"version":3}');
   expect(await listTransfers(stateHome)).toEqual([]);
   expect(await codeOf(showTransfer(stateHome, id))).toBe('journal-version');
   const unreadable = { id, code: 'journal-version', locked: false };

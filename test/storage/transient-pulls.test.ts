@@ -2,6 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { CairnError } from '../../src/base/errors.ts';
 import { ChunkSet } from '../../src/checkpoint/chunk-set.ts';
 import { loadPlan, savePlan } from '../../src/server/core/sessions/session-documents.ts';
+import { createManifest } from '../../src/manifest/manifest.ts';
+import { entryOf } from '../manifest/arbitrary-tree.ts';
 import type { SessionChanges, SessionRecord } from '../../src/session/record.ts';
 import type { ContentStore } from '../../src/storage/content-store.ts';
 import { createMemoryContentStore } from '../support/memory-stores/memory-content-store.ts';
@@ -76,7 +78,11 @@ it('the plan of a pull is kept whole where the disk gets full in the middle of i
   await stores.sessions.create(pull('a'));
   const area = await stores.content.openStaging(id);
   await savePlan(area, { have: ChunkSet.fromRuns([1, 2], 9), attributes: new ChunkSet() });
-  expect((await loadPlan(area, 9))?.have.runs()).toEqual([1, 2]);
+  const manifest = createManifest(
+    { chunkSizeBytes: 65_536, digest: 'xxh64' },
+    Array.from({ length: 9 }, (_, at) => entryOf('file', `${at}`)),
+  );
+  expect((await loadPlan(area, manifest))?.have.runs()).toEqual([1, 2]);
 });
 
 describe.each(['storage-full', 'storage-read-only'] as const)('while a disk says %s', (code) => {

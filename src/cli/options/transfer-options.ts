@@ -36,6 +36,7 @@ const COMPRESS_WORDS = ['auto', 'always', 'never'] as const satisfies readonly C
 const WHAT = {
   dryRun: flag('-n, --dry-run', 'print what would happen to each entry, and change nothing'),
   checksum: flag('--checksum', 'compare contents instead of size and modification time'),
+  wholeFile: flag('--whole-file', 'send changed files whole, not only the parts that the older ones lack'),
   forceReplace: flag('--force-replace', 'replace a directory with everything in it by a file or link'),
   delete: flag('--delete', 'delete at the destination what the source does not have, after everything else'),
   maxDelete: value(
@@ -127,13 +128,14 @@ async function parseChunkSize(option: string, word: string): Promise<number> {
 /** The options of the client that the values set. @throws CairnError `usage` */
 export async function transferOptionsOf(values: TransferValues): Promise<Partial<TransferOptions>> {
   const selection = await selectionOf(values);
-  const { checksum, forceReplace, dryRun } = values;
+  const { checksum, wholeFile, forceReplace, dryRun } = values;
   const preserveModes = values.preserveModes || values.archive;
   const metadata = metadataOf(values);
   const { chmod, parallel, chunkSize, digest, sync, compress, bwlimit } = values;
   const { maxDelete = USUAL_MAX_DELETE, deleteAnyway } = values;
   return {
     checksum,
+    wholeFiles: wholeFile,
     preserveModes,
     forceReplace,
     dryRun,
@@ -157,13 +159,14 @@ export async function transferOptionsOf(values: TransferValues): Promise<Partial
  * resumes it decides that.
  */
 export function wordsOf(values: TransferValues): string[] {
-  const { parallel, chunkSize, checksum, digest, sync, bwlimit, compress } = values;
+  const { parallel, chunkSize, checksum, wholeFile, digest, sync, bwlimit, compress } = values;
   const { preserveModes, chmod, forceReplace, maxDelete, deleteAnyway, backupDir } = values;
   return [
     ...wordsFor('--parallel', parallel),
     ...wordsFor('--chunk-size', chunkSize),
     ...retryWordsOf(values),
     ...(checksum ? ['--checksum'] : []),
+    ...(wholeFile ? ['--whole-file'] : []),
     ...(preserveModes ? ['--preserve-modes'] : []),
     ...metadataWordsOf(values),
     ...(chmod?.words ?? []).flatMap((each) => ['--chmod', each]),

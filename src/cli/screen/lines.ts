@@ -118,11 +118,13 @@ export function summaryLine(summary: TransferSummary, options: { dryRun: boolean
 }
 
 function tail(summary: TransferSummary, { dryRun }: { dryRun: boolean }): string {
-  const { bytesSaved, bytesResumed, bytesSkipped, retries, resumes, excluded, unselected } = summary;
+  const { bytesSaved, bytesReused, bytesResumed, bytesSkipped, retries, resumes, excluded, unselected } =
+    summary;
   const { entries: gone, undeleted } = summary.deleted ?? { entries: 0, undeleted: 0 };
   const parts = [
     bytesSaved > 0 ? `${formatBytes(bytesSaved)} less on the wire` : '',
     bytesResumed > 0 ? `resumed ${formatBytes(bytesResumed)}` : '',
+    bytesReused > 0 ? `${formatBytes(bytesReused)} from older versions` : '',
     bytesSkipped > 0 ? `${formatBytes(bytesSkipped)} already there` : '',
     retries > 0 ? `${retries} ${retries === 1 ? 'retry' : 'retries'}` : '',
     resumes > 0 ? `${resumes} ${resumes === 1 ? 'resume' : 'resumes'}` : '',

@@ -99,6 +99,8 @@ export interface TransferSummary {
   readonly bytesSaved: number;
   /** Bytes of entries that were already there. */
   readonly bytesSkipped: number;
+  /** Bytes of changed files that the receiver took from their older versions: they did not cross the wire. */
+  readonly bytesReused: number;
   /** Bytes that an earlier run or epoch had brought over. */
   readonly bytesResumed: number;
   readonly retries: number;

@@ -42,6 +42,8 @@ export interface TransferOptions extends ReachOptions {
   readonly encodings?: readonly ChunkEncoding[];
   /** Files of the same size are compared by their digests, whatever their times say. */
   readonly checksum?: boolean;
+  /** Changed files are carried whole, also where the destination has an older version of them. */
+  readonly wholeFiles?: boolean;
   /** Modes are taken over whatever the umask of the receiver says. */
   readonly preserveModes?: boolean;
   /** Kinds of metadata to carry beside modes and times. */

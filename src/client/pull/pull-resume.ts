@@ -143,6 +143,7 @@ function agreedResult(
     ...aboutManifest(manifest, plan),
     bytesTotal,
     bytesSkipped: skippedBytes(manifest, plan),
+    bytesReused: 0,
     bytesResumed: bytesTotal,
     digest,
     excluded: pathsOf(manifest, ChunkSet.fromRuns(excluded, manifest.entries.length)),

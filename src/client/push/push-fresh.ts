@@ -9,22 +9,24 @@ import { createManifest, type Manifest, type ManifestParameters } from '../../ma
 import { knownKinds, type MetadataKind } from '../../manifest/metadata.ts';
 import { narrowEntries } from '../../manifest/narrow-entries.ts';
 import { encodeStrings } from '../../manifest/string-lines.ts';
-import type { CheckpointReply, Comparison, Plan } from '../../wire/messages.ts';
+import { encodeParts } from '../../manifest/parts-document.ts';
+import type { CheckpointReply, Comparison } from '../../wire/messages.ts';
 import { PLAN } from '../../wire/routes.ts';
 import { encodeTree } from '../../wire/tree-stream.ts';
 import { agreeOnPlan, establishRequest, openForChunks } from '../session/plan-agreement.ts';
-import { layoutOf } from '../session/plan-layout.ts';
+import { layoutOf, type PartsPlan } from '../session/plan-layout.ts';
 import { establish, getCheckpoint, putManifest } from '../session/session-calls.ts';
 import { createSessionClient, type SessionClient } from '../session/session-client.ts';
 import { treeBody } from '../session/tree-body.ts';
 import { METADATA_WORDS } from '../session/unkept-report.ts';
 import type { TransferFolder } from '../state/transfer-folder.ts';
-import { makePlan } from '../transfer/comparing.ts';
+import { makePlan, type LocalFile } from '../transfer/comparing.ts';
 import { endDryRun, lookAtServer } from '../transfer/dry-run.ts';
 import { mirrorOf, tellWouldDelete, type Mirror } from '../transfer/deletion-plan.ts';
 import type { PassResult } from '../transfer/pass-result.ts';
 import { saveRecord, type TransferTask } from '../transfer/transfer-task.ts';
 import { backupUrlPath, lookForDeletions } from './push-deletions.ts';
+import { withParts, withPartsOfServer } from './changed-parts.ts';
 import { runPushPass } from './push-pass.ts';
 import type { LocalSource, ScannedSource } from './source.ts';
 
@@ -149,7 +151,7 @@ async function establishPush(
   });
   // A dry run must not take over a session that another run wants to go on with, and the plan of an unfinished one says
   // nothing of digests.
-  const isNew = options.dryRun === true || options.checksum === true;
+  const isNew = options.dryRun === true || options.checksum === true || options.wholeFiles === true;
   const wanted = isNew
     ? request
     : {
@@ -197,7 +199,7 @@ function agreedMetadata(
 }
 
 interface Agreed {
-  readonly plan: Plan;
+  readonly plan: PartsPlan;
   /** What the server has of it already. */
   readonly earlier: CheckpointReply | undefined;
   /** What the plan was made from. */
@@ -221,25 +223,33 @@ async function agree(
       const message =
         'the server has an unfinished transfer of the same entries; its chunks are compared with the local files';
       context.report({ type: 'notice', message });
-      return { plan: earlier.plan, earlier };
+      return { plan: await withPartsOfServer(session, manifest, earlier.plan), earlier };
     }
   }
   const comparison = await compareThere(task, session, manifest, { scanned, distrusted });
   context.retrier.progressed();
-  const plan = await makePlan({
+  const locate = (index: number): LocalFile => ({
+    ...source.locate(manifest.entries.pathOf(index)),
+    identity: scanned.identities.at(index),
+  });
+  const made = await makePlan({
     context,
     session,
     manifest,
     comparison,
     checksum: options.checksum === true,
-    locate: (index) => ({
-      ...source.locate(manifest.entries.pathOf(index)),
-      identity: scanned.identities.at(index),
-    }),
+    locate,
     distrusted,
   });
+  const wantsParts = options.dryRun !== true && mayUseParts(task, session);
+  const plan = wantsParts ? await withParts({ context, session, manifest, comparison, locate }, made) : made;
   if (options.dryRun !== true) await agreeOnPlan(context, session, manifest, plan, comparison.accepted);
   return { plan, earlier: undefined, comparison };
+}
+
+/** Whether changed files may be carried in parts. */
+function mayUseParts({ options }: Pick<PushTask, 'options'>, { terms }: SessionClient): boolean {
+  return terms.takesParts === true && options.wholeFiles !== true;
 }
 
 /** Has the server compare; where nothing else can come of it, the plan that it proposes is agreed with that. */
@@ -250,7 +260,8 @@ async function compareThere(
   { scanned, distrusted }: { scanned: ScannedSource; distrusted: ReadonlySet<string> | undefined },
 ): Promise<Comparison> {
   const isClear = options.dryRun !== true && options.checksum !== true && (distrusted?.size ?? 0) === 0;
-  const plan = isClear ? PLAN.proposed : undefined;
+  const proposed = mayUseParts({ options }, session) ? PLAN.proposedUnlessOlder : PLAN.proposed;
+  const plan = isClear ? proposed : undefined;
   // Where there is something already, most of it may be the same, and few connections needed.
   if (isClear && session.terms.isTargetNew === true)
     openForChunks(context, session, () => createLayout(manifest).chunkCount);
@@ -264,13 +275,14 @@ async function keep(
   session: SessionClient,
   manifest: Manifest,
   scanned: ScannedSource,
-  plan: Plan,
+  plan: PartsPlan,
 ): Promise<CheckpointLog | undefined> {
   const { folder } = task;
   if (layoutOf(manifest, plan).chunkCount === 0) return undefined;
   await folder.clear();
   await folder.saveDocument('manifest', encodeTree(manifest, scanned.notices));
   await folder.saveDocument('identities', encodeStrings(scanned.identities));
+  if (plan.assemblies !== undefined) await folder.saveDocument('parts', encodeParts(plan.assemblies));
   const { ruleFiles } = scanned;
   const rules = ruleFiles && { ruleFiles: { ...ruleFiles, paths: [...ruleFiles.paths] } };
   await saveRecord(task, session, { direction: 'push', manifest, plan, landing: null, ...rules });

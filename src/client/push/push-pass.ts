@@ -19,6 +19,7 @@ import { claimOf, farewell, runPass } from '../transfer/run-pass.ts';
 import { createCommitAhead } from './commit-ahead.ts';
 import { backupUrlPath, giveDeletions, lookForDeletions } from './push-deletions.ts';
 import { hasSmaller, isTooLarge, tooLargeFor } from './fitting-chunks.ts';
+import { isStaleParts, stalePartsOf } from './stale-parts.ts';
 import { sendChunks } from './push-chunks.ts';
 import { noteStatus, type PushJob } from './push-job.ts';
 import { applyCheckpoint, countResumed, hasBrought, takeOver, type EarlierState } from './server-chunks.ts';
@@ -53,6 +54,10 @@ export async function runPushPass(options: PushPassOptions): Promise<PassResult>
     try {
       return await carryOut(options, job);
     } catch (error) {
+      if (isStaleParts(error)) {
+        await session.abandon();
+        throw error;
+      }
       const isGivenUp = isTooLarge(error) && hasSmaller(manifest.chunkSizeBytes) && !hasBrought(job, earlier);
       if (!isGivenUp) throw error;
       await session.abandon();
@@ -80,6 +85,8 @@ async function carryOut(options: PushPassOptions, job: PushJob): Promise<PassRes
     },
     keepClaim: (claim) => keepClaim(job, claim, options),
     mend: async (refusal) => {
+      const stale = stalePartsOf(refusal, job.plan);
+      if (stale !== undefined) throw stale;
       // Nothing was looked at in this run: the next one finds the session open and begins with that.
       if (before !== undefined) return false;
       const missing = missingChunks(refusal, job.layout.chunkCount);

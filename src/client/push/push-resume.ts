@@ -7,7 +7,8 @@ import { giveUpSession } from '../session/give-up.ts';
 import { getCheckpoint } from '../session/session-calls.ts';
 import type { SessionClient } from '../session/session-client.ts';
 import { unlessGone } from '../session/session-gone.ts';
-import { loadIdentities, loadManifest } from '../state/kept-documents.ts';
+import type { Parts } from '../../manifest/parts-document.ts';
+import { loadIdentities, loadManifest, loadParts } from '../state/kept-documents.ts';
 import type { TransferRecord } from '../state/transfer-record.ts';
 import { giveUpIfUnlike, resumeRecorded } from '../transfer/earlier-run.ts';
 import { isUnrepeatable, type PassResult } from '../transfer/pass-result.ts';
@@ -42,7 +43,9 @@ export async function resumedPass(task: PushTask): Promise<PassResult | undefine
   const isPlanLost = earlier !== 'committing' && earlier.plan === null;
   if (isPlanLost || session.terms.manifestId !== record.manifestId) return startOver(task, PLAN_LOST, log);
   try {
-    return await passOf(task, { ...kept, session, earlier, plan: record.plan });
+    const { manifest, identities, assemblies } = kept;
+    const plan = { ...record.plan, assemblies };
+    return await passOf(task, { manifest, identities, log, session, earlier, plan });
   } catch (error) {
     // Another client had the last word on what was left out.
     if (isPublished && error instanceof CairnError && error.code === 'digest-mismatch')
@@ -80,7 +83,7 @@ async function resume(task: PushTask, record: TransferRecord): Promise<Resumed> 
 
 async function passOf(
   { context, folder, source, options }: PushTask,
-  begun: Pick<PushPassOptions, keyof Kept | 'session' | 'earlier' | 'plan'>,
+  begun: Pick<PushPassOptions, 'manifest' | 'identities' | 'log' | 'session' | 'earlier' | 'plan'>,
 ): Promise<PassResult> {
   const { terms } = begun.session;
   context.report({ type: 'resumed', epoch: terms.epoch, bytesResumed: 0 });
@@ -95,6 +98,7 @@ interface Kept {
   readonly manifest: Manifest;
   readonly identities: StringList;
   readonly log: CheckpointLog;
+  readonly assemblies: Parts | undefined;
 }
 
 async function loadKept({ folder }: PushTask, record: TransferRecord): Promise<Kept | undefined> {
@@ -104,8 +108,12 @@ async function loadKept({ folder }: PushTask, record: TransferRecord): Promise<K
   const manifest = await loadManifest(tree);
   const identities = await loadIdentities(lines);
   if (manifest?.id !== record.manifestId || identities?.length !== manifest.entries.length) return undefined;
+  const { parts: id } = record.plan;
+  const partLines = id === undefined ? undefined : await folder.loadDocument('parts');
+  const assemblies = partLines === undefined ? undefined : await loadParts(partLines, manifest, id);
+  if (id !== undefined && assemblies === undefined) return undefined;
   try {
-    return { manifest, identities, log: await openPushJournal(folder, manifest) };
+    return { manifest, identities, assemblies, log: await openPushJournal(folder, manifest) };
   } catch (error) {
     if (error instanceof CairnError && error.code === 'journal-corrupt') return undefined;
     throw error;

@@ -1,6 +1,7 @@
 /** Reads what a manifest says is there, and knows which entries are no longer what was scanned. */
 import { CairnError } from '../../base/errors.ts';
 import type { ReadonlyChunkSet } from '../../checkpoint/chunk-set.ts';
+import { carriedPieces } from '../../manifest/assembly.ts';
 import type { Segment } from '../../manifest/layout.ts';
 import type { StringList } from '../../manifest/string-table.ts';
 import type { SegmentReader } from '../../transfer/chunk-transfer.ts';
@@ -30,7 +31,7 @@ export interface SourceReader {
 
 /** What a reader is made of. */
 export interface SourceReaderOptions {
-  readonly pass: Pick<Pass, 'manifest' | 'excluded' | 'name' | 'report'>;
+  readonly pass: Pick<Pass, 'manifest' | 'plan' | 'excluded' | 'name' | 'report'>;
   readonly source: LocalSource;
   readonly identities: StringList;
   /** Told of an entry whose device, inode or ctime is another than before: what was read of it has to be proved again. */
@@ -46,6 +47,7 @@ export function isToReadAgain(error: unknown): boolean {
 export function createSourceReader(options: SourceReaderOptions): SourceReader {
   const { source, pass } = options;
   const { manifest, excluded } = pass;
+  const { assemblies } = pass.plan;
   const versions = new SourceVersions(options.identities, options.onTouched);
   /** Paths that are sent as they were read early, since their source has changed. */
   const changed = new Set<string>();
@@ -56,8 +58,10 @@ export function createSourceReader(options: SourceReaderOptions): SourceReader {
     const path = pathOf(entryIndex);
     const expected = versions.of(entryIndex);
     const range = { from: entryOffset, to: entryOffset + lengthBytes };
+    const assembly = assemblies?.get(entryIndex);
+    const ranges = assembly === undefined ? [range] : carriedPieces(assembly.carried, range);
     try {
-      yield* readRange(source, { path, identity: expected }, range, changed);
+      for (const each of ranges) yield* readRange(source, { path, identity: expected }, each, changed);
     } catch (error) {
       const code = sourceCodeOf(error);
       if (code === undefined || isToReadAgain(error)) throw error;

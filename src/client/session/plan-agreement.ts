@@ -5,7 +5,7 @@ import type { DigestAlgorithm } from '../../manifest/digest.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
 import type { EstablishRequest, Plan, PlanAccepted } from '../../wire/messages.ts';
 import { PROTOCOL_VERSION } from '../../wire/routes.ts';
-import { layoutOf } from './plan-layout.ts';
+import { layoutOf, type PartsPlan } from './plan-layout.ts';
 import { putPlan } from './session-calls.ts';
 import type { Offers, SessionClient } from './session-client.ts';
 import type { Server } from '../http/server-calls.ts';
@@ -50,7 +50,7 @@ export async function agreeOnPlan(
   line: Line,
   session: SessionClient,
   manifest: Manifest,
-  plan: Plan,
+  plan: PartsPlan,
   acceptedBefore?: PlanAccepted,
 ): Promise<void> {
   const { chunkCount, bytesTotal } = layoutOf(manifest, plan);
@@ -68,11 +68,11 @@ export async function agreeOnPlan(
 function tell(
   line: Line,
   session: SessionClient,
-  { have, attributes }: Plan,
+  { have, attributes, parts }: Plan,
   chunkCount: number,
 ): Promise<PlanAccepted> {
   openForChunks(line, session, () => chunkCount);
-  return session.run((at) => putPlan(at, { have, attributes }));
+  return session.run((at) => putPlan(at, { have, attributes, parts }));
 }
 
 /**

@@ -108,7 +108,10 @@ export function resumeSession(
 export function putManifest(
   at: SessionAccess,
   body: RequestBody,
-  wish: { readonly plan?: typeof PLAN.proposed | undefined; readonly forceReplace?: boolean | undefined },
+  wish: {
+    readonly plan?: typeof PLAN.proposed | typeof PLAN.proposedUnlessOlder | undefined;
+    readonly forceReplace?: boolean | undefined;
+  },
 ): Promise<Comparison> {
   const { headers, signal } = withTerms(at);
   if (wish.forceReplace === true) headers[HEADER.replace] = REPLACE_ANY;

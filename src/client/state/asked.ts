@@ -24,12 +24,20 @@ interface Recorded {
   readonly asked?: Asked | undefined;
   readonly digest: string;
   readonly chunkSizeBytes: number;
+  readonly plan?: { readonly parts?: string | undefined } | undefined;
 }
 
 /** What a run asks for. */
 export type Wishes = Pick<
   TransferOptions,
-  'checksum' | 'digest' | 'chunkSizeBytes' | 'preserveModes' | 'chmod' | 'metadata' | 'selection'
+  | 'checksum'
+  | 'wholeFiles'
+  | 'digest'
+  | 'chunkSizeBytes'
+  | 'preserveModes'
+  | 'chmod'
+  | 'metadata'
+  | 'selection'
 >;
 
 /** What a record keeps of that. */
@@ -73,6 +81,8 @@ export function otherThanAsked(recorded: Recorded, wishes: Wishes): string | und
   const { digest, chunkSizeBytes } = wishes;
   if (recorded.asked?.selection !== selectionWord(wishes))
     return 'the unfinished transfer selects other entries than this run; it starts over';
+  if (wishes.wholeFiles === true && recorded.plan?.parts !== undefined)
+    return 'the unfinished transfer carries parts of changed files, and this run asks for whole ones; it starts over';
   if (digest !== undefined && digest !== recorded.digest)
     return `the unfinished transfer has ${recorded.digest} digests, and this run asks for ${digest}; it starts over`;
   const sizes = [recorded.chunkSizeBytes, recorded.asked?.chunkSizeBytes];

@@ -16,8 +16,12 @@ export const TRANSFER_FILES = {
   record: 'transfer.json',
   manifest: 'manifest',
   identities: 'identities',
+  parts: 'parts',
   journal: 'journal',
 } as const;
+
+/** The name of a document in such a folder. */
+export type KeptDocument = 'manifest' | 'identities' | 'parts';
 
 /** A transfer's folder, locked by this process. Ends by `close` or `remove`. */
 export interface TransferFolder {
@@ -38,8 +42,8 @@ export interface TransferFolder {
   /** Changes members of the record that is there, durably; without a record it does nothing. */
   update(changes: Partial<TransferRecord>): Promise<void>;
   /** Replaces a document, durably. */
-  saveDocument(name: 'manifest' | 'identities', text: Iterable<string>): Promise<void>;
-  loadDocument(name: 'manifest' | 'identities'): Promise<AsyncIterable<Uint8Array> | undefined>;
+  saveDocument(name: KeptDocument, text: Iterable<string>): Promise<void>;
+  loadDocument(name: KeptDocument): Promise<AsyncIterable<Uint8Array> | undefined>;
   openJournal(binding: CheckpointBinding): Promise<CheckpointLog>;
   /** Removes all files of the folder, and keeps the lock. */
   clear(): Promise<void>;

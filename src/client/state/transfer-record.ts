@@ -8,13 +8,15 @@ import { Plan, SessionTerms } from '../../wire/messages.ts';
 import { Asked, askedOf, type Wishes } from './asked.ts';
 
 /** Version of the record's form. */
-export const RECORD_VERSION = 1;
+export const RECORD_VERSION = 2;
+/** The version of one without parts, which an older cairn can go on with, too. */
+const WITHOUT_PARTS = 1;
 
 const bytes = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
 /** The record of one transfer. */
 export const TransferRecord = v.object({
-  version: v.literal(RECORD_VERSION),
+  version: v.picklist([WITHOUT_PARTS, RECORD_VERSION]),
   direction: v.picklist(['push', 'pull']),
   /** The URL as the user gave it. */
   url: v.string(),
@@ -76,12 +78,14 @@ export function newRecord({
   local,
   session,
   manifest,
+  plan: { have, attributes, parts },
   ...rest
 }: NewRecord): Omit<TransferRecord, 'updatedAt' | 'grantedAt' | 'stagingId'> {
   const { id: manifestId, chunkSizeBytes, digest } = manifest;
   return {
     ...rest,
-    version: RECORD_VERSION,
+    version: parts === undefined ? WITHOUT_PARTS : RECORD_VERSION,
+    plan: { have, attributes, ...(parts === undefined ? {} : { parts }) },
     url: options.url.href,
     local: [...local],
     resumeCommand: [...options.resumeCommand],

@@ -3,10 +3,11 @@ import { CairnError } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
-import type { Plan, SessionTerms } from '../../wire/messages.ts';
+import type { SessionTerms } from '../../wire/messages.ts';
 import type { Notice } from '../../wire/tree-stream.ts';
 import type { DeletedSummary, Report, TransferSummary } from '../api/events.ts';
-import { layoutOf } from '../session/plan-layout.ts';
+import { copiedBytesOf } from '../../manifest/parts-document.ts';
+import { layoutOf, type PartsPlan } from '../session/plan-layout.ts';
 
 /** What a pass did. */
 export interface PassResult {
@@ -20,6 +21,8 @@ export interface PassResult {
   readonly unselected: number;
   readonly bytesTotal: number;
   readonly bytesSkipped: number;
+  /** Bytes of changed files that the receiver took from their older versions. */
+  readonly bytesReused: number;
   readonly bytesResumed: number;
   readonly digest: string | null;
   /** Paths of the entries that the sender could not read, or not whole. */
@@ -42,7 +45,7 @@ export type RunCounts = Pick<
 >;
 
 /** What a pass does not carry. */
-export type PassPlan = Pick<Plan, 'have' | 'attributes'> & {
+export type PassPlan = Pick<PartsPlan, 'have' | 'attributes' | 'assemblies'> & {
   /**
    * What a pull does not want, which is in `have`, too: runs of its entries, and how many they are where a directory counts
    * once with all that is below it.
@@ -61,6 +64,13 @@ export function skippedBytes(manifest: Manifest, plan: PassPlan): number {
   for (const index of ChunkSet.fromRuns(plan.have, manifest.entries.length).values()) {
     if (!unselected.has(index)) bytes += manifest.entries.sizeOf(index);
   }
+  return bytes;
+}
+
+/** Bytes that the receiver takes from the older versions of files. */
+export function reusedBytes({ assemblies }: PassPlan): number {
+  let bytes = 0;
+  for (const assembly of assemblies?.values() ?? []) bytes += copiedBytesOf(assembly);
   return bytes;
 }
 
@@ -88,6 +98,7 @@ export function emptyResult(manifest: Manifest, plan: PassPlan, digest: string |
     ...aboutManifest(manifest, plan),
     bytesTotal,
     bytesSkipped: skippedBytes(manifest, plan),
+    bytesReused: reusedBytes(plan),
     bytesResumed: 0,
     digest,
     excluded: new Set(),
@@ -122,7 +133,9 @@ export function summaryOf(
     throw new CairnError('source-changed', message);
   }
   // The last pass skips what those before it have brought.
-  const brought = results.slice(0, -1).reduce((sum, { bytesTotal }) => sum + bytesTotal, 0);
+  const brought = results
+    .slice(0, -1)
+    .reduce((sum, { bytesTotal, bytesReused }) => sum + bytesTotal + bytesReused, 0);
   const excluded = last.excluded.size + last.leftOut.size + last.unlisted;
   return {
     direction,
@@ -130,6 +143,7 @@ export function summaryOf(
     changed: results.reduce((sum, { changed }) => sum + changed, 0),
     bytesTotal: results.reduce((sum, { bytesTotal }) => sum + bytesTotal, 0),
     bytesSkipped: Math.max(first.bytesSkipped, last.bytesSkipped - brought),
+    bytesReused: results.reduce((sum, { bytesReused }) => sum + bytesReused, 0),
     bytesResumed: results.reduce((sum, { bytesResumed }) => sum + bytesResumed, 0),
     digest: last.digest,
     excluded: excluded + notices,

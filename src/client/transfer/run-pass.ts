@@ -10,7 +10,7 @@ import { commitTransfer, type Asked, type Committed } from '../session/committin
 import { suspend, type SessionAccess } from '../session/session-calls.ts';
 import { FAREWELL_MS, type EpochHooks } from '../session/session-client.ts';
 import type { Pass } from './pass.ts';
-import { aboutManifest, pathsOf, skippedBytes, type PassResult } from './pass-result.ts';
+import { aboutManifest, pathsOf, reusedBytes, skippedBytes, type PassResult } from './pass-result.ts';
 import { nameOthers } from './transfer-progress.ts';
 
 /** What a direction adds to a pass. */
@@ -67,6 +67,7 @@ async function carryOut(pass: Pass, steps: PassSteps): Promise<PassResult> {
     ...aboutManifest(manifest, plan),
     bytesTotal,
     bytesSkipped,
+    bytesReused: reusedBytes(plan),
     bytesResumed: progress.bytesResumed,
     digest: committed.request.digest,
     excluded: pathsOf(manifest, excluded),

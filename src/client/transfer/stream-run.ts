@@ -48,7 +48,7 @@ export function runStream(
       const { bytesTotal, digest } = await orAbandon(session, () =>
         session.keepingLease(() => steps.carry(stream)),
       );
-      const none = { bytesSkipped: 0, bytesResumed: 0, excluded: 0, unselected: 0 };
+      const none = { bytesSkipped: 0, bytesReused: 0, bytesResumed: 0, excluded: 0, unselected: 0 };
       const one = { direction, entries: 1, changed: 1, bytesTotal, ...none, digest };
       return { ...one, ...countsOf(context) };
     }),

@@ -57,7 +57,7 @@ function createFileChanges(
   const changeFile = (entryIndex: number, doneBytes: number, resumedBytes: number): void => {
     const file = files.get(entryIndex) ?? { doneBytes: 0, resumedBytes: 0, toldAtMs: -Infinity };
     files.set(entryIndex, file);
-    const sizeBytes = manifest.entries.sizeOf(entryIndex);
+    const sizeBytes = layout.carriedBytesOf(entryIndex);
     const wasDone = file.doneBytes >= sizeBytes;
     file.doneBytes = Math.max(0, file.doneBytes + doneBytes);
     file.resumedBytes += resumedBytes;

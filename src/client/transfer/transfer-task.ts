@@ -4,7 +4,7 @@ import type { TransferOptions } from '../api/options.ts';
 import { tellingWhatIsKept } from '../state/kept.ts';
 import { openTransferFolder, unkeptFolder, type TransferFolder } from '../state/transfer-folder.ts';
 import { newRecord, type NewRecord, type TransferIdentity } from '../state/transfer-record.ts';
-import { layoutOf } from '../session/plan-layout.ts';
+import { layoutOf, type PartsPlan } from '../session/plan-layout.ts';
 import type { SessionClient } from '../session/session-client.ts';
 import { skippedBytes } from './pass-result.ts';
 import type { TransferContext } from './transfer-context.ts';
@@ -49,7 +49,7 @@ export function tellingOfCheckpoint(
 export function saveRecord(
   { folder, options, local }: TransferTask,
   { terms: session }: SessionClient,
-  agreed: Pick<NewRecord, 'direction' | 'manifest' | 'plan' | 'landing' | 'ruleFiles'>,
+  agreed: Pick<NewRecord, 'direction' | 'manifest' | 'landing' | 'ruleFiles'> & { readonly plan: PartsPlan },
 ): Promise<void> {
   const { manifest, plan } = agreed;
   const bytesTotal = layoutOf(manifest, plan).bytesTotal ?? 0;

@@ -14,6 +14,8 @@ export const TransferNumbers = v.object({
   bytesMoved: count,
   bytesSaved: count,
   bytesSkipped: count,
+  /** A history of an older cairn does not tell. */
+  bytesReused: v.optional(count, 0),
   bytesResumed: count,
   retries: count,
   resumes: count,

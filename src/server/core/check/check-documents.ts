@@ -32,7 +32,7 @@ export async function checkDocuments(
   // The server saved a plan and crashed before it answered: nothing was agreed.
   if (record.state === 'establishing') return { plan: undefined };
   const plan = await load(area, 'plan', async () => {
-    const agreed = await loadPlan(area, manifest.value.entries.length);
+    const agreed = await loadPlan(area, manifest.value);
     return agreed === undefined ? undefined : createPlan(manifest.value, agreed);
   });
   if ('fault' in plan) return plan;
@@ -70,8 +70,8 @@ async function checkSource(
   return undefined;
 }
 
-/** A commit whose list of deletions is damaged deletes nothing, and needs no repair. */
-type CheckedDocument = Exclude<DocumentName, 'deletions'>;
+/** A commit whose list of deletions is damaged deletes nothing, and needs no repair; parts are read with their plan. */
+type CheckedDocument = Exclude<DocumentName, 'deletions' | 'parts'>;
 
 const WHAT = {
   manifest: 'its manifest',

@@ -10,7 +10,7 @@ import type { LiveSession } from './live-session.ts';
 import type { PlanSets } from './plan-text.ts';
 import { savePlan } from './session-documents.ts';
 import type { StagingRoom } from './staging-room.ts';
-import { createPlan, linkBytesOf, samePlan, type TransferPlan } from './transfer-plan.ts';
+import { assembledBytesOf, createPlan, linkBytesOf, samePlan, type TransferPlan } from './transfer-plan.ts';
 
 /** The room and the quota that a plan reserves. */
 interface Reserving {
@@ -45,9 +45,11 @@ async function needsOf(room: StagingRoom, live: LiveSession, plan: TransferPlan)
   const { id, authorization, pass } = live.record.value;
   if (!bringsBytes(pass)) return NO_NEEDS;
   refuseUnknownEntries(plan, authorization);
+  const { whole, copied } = assembledBytesOf(plan);
   return {
-    linkBytes: await linkBytesOf(plan),
-    takeRoom: () => room.take(id, plan.layout.bytesTotal ?? 0, pass.manifestBytes ?? 0),
+    // A quota counts the bytes that a user puts there, wherever they come from.
+    linkBytes: (await linkBytesOf(plan)) + copied,
+    takeRoom: () => room.take(id, (plan.layout.bytesTotal ?? 0) + whole, pass.manifestBytes ?? 0),
     openChunks: () => live.content.incoming.get(),
   };
 }

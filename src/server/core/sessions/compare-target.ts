@@ -5,6 +5,7 @@ import type { Manifest } from '../../../manifest/manifest.ts';
 import type { Comparison } from '../../../wire/messages.ts';
 import type { SessionRecord } from '../../../session/record.ts';
 import { existingOf, mayCompare, mayHash, type Existing } from '../../../session/scopes.ts';
+import { takesParts } from './taking-parts.ts';
 import { compareWithTarget } from '../../../transfer/compare.ts';
 import type { ContentStore } from '../../../storage/content-store.ts';
 import { destinationExists } from '../../../transfer/destination-exists.ts';
@@ -37,6 +38,9 @@ export async function compareTarget(
     have: comparison.have,
     attributes: existing === 'replaced' ? comparison.attributes : [],
     candidates: mayHash(scopes) ? comparison.candidates : [],
+    ...(takesParts(content.properties, scopes) && comparison.older !== undefined
+      ? { older: comparison.older }
+      : {}),
   };
 }
 

@@ -2,13 +2,23 @@
 import { createBreather } from '../../../base/breather.ts';
 import type { CairnError } from '../../../base/errors.ts';
 import { ChunkSet, type ReadonlyChunkSet } from '../../../checkpoint/chunk-set.ts';
-import type { Plan } from '../../../wire/messages.ts';
+import type { Parts } from '../../../manifest/parts-document.ts';
+import { PlanWithoutRuns, type Plan } from '../../../wire/messages.ts';
+import { parseMessage } from '../../../wire/parse-message.ts';
 import { createRunsReader } from '../../../wire/runs-reader.ts';
 
 /** The sets of a plan over the entries of a manifest: those that are there, and those whose attributes are set. */
 export interface PlanSets {
   readonly have: ReadonlyChunkSet;
   readonly attributes: ReadonlyChunkSet;
+  /** Of which files only parts are carried; undefined where of none. */
+  readonly parts?: AgreedParts | undefined;
+}
+
+/** A document of parts, and its id. */
+export interface AgreedParts {
+  readonly id: string;
+  readonly assemblies: Parts;
 }
 
 /** The sets of a plan for this many entries. @throws CairnError `invalid-request` */
@@ -16,14 +26,14 @@ export function planSetsOf({ have, attributes }: Plan, entries: number): PlanSet
   return { have: ChunkSet.fromRuns(have, entries), attributes: ChunkSet.fromRuns(attributes, entries) };
 }
 
-/** Reads a plan. @throws CairnError `invalid-request`; errors of the source */
+/** Reads a plan, with the id of its parts. @throws CairnError `invalid-request`; errors of the source */
 export async function readPlan(
   source: AsyncIterable<Uint8Array>,
   entries: number,
   what: string,
-): Promise<PlanSets> {
-  const { sets } = await readRuns(source, { names: ['have', 'attributes'], entries, what });
-  return sets;
+): Promise<{ readonly sets: PlanSets; readonly partsId: string | undefined }> {
+  const { sets, others } = await readRuns(source, { names: ['have', 'attributes'], entries, what });
+  return { sets, partsId: parseMessage(PlanWithoutRuns, others, what).parts };
 }
 
 /**

@@ -234,7 +234,7 @@ export class SessionContent {
     // The server saved a plan and crashed before it answered: another one may still come.
     if (this.#record.value.state === 'establishing') return undefined;
     const manifest = await this.manifest.get();
-    const plan = await loadPlan(await this.area.get(), manifest.entries.length);
+    const plan = await loadPlan(await this.area.get(), manifest);
     return plan === undefined ? undefined : createPlan(manifest, plan);
   }
 
@@ -244,15 +244,15 @@ export class SessionContent {
     const { digest, sync = DEFAULT_SYNC_MODE, durableSyncPoint = 0 } = pass;
     const plan = await this.agreedPlan();
     const createHasher = await loadHasher(digest);
-    const { manifest, layout } = plan;
-    const staging = await (
-      await this.area.get()
-    ).openChunks({
+    const { manifest, layout, parts } = plan;
+    const area = await this.area.get();
+    const staging = await area.openChunks({
       manifest,
       layout,
       target,
       modes: modesOf(this.#record.value),
       allowedMetadata: this.#allowedMetadata(),
+      assemblies: parts?.assemblies,
     });
     const { durability } = content.properties;
     const chunks: IncomingChunks = await IncomingChunks.open(staging, {

@@ -8,7 +8,9 @@ import type { ManifestLimits } from '../../../manifest/manifest-reader.ts';
 import type { StringList } from '../../../manifest/string-table.ts';
 import { decodeStrings, encodeStrings } from '../../../manifest/string-lines.ts';
 import { encodeTree, readTree, type Notice } from '../../../wire/tree-stream.ts';
-import { readPlan, runsText, type PlanSets } from './plan-text.ts';
+import { encodeParts, partsId, type Parts } from '../../../manifest/parts-document.ts';
+import { readParts } from '../../../wire/read-parts.ts';
+import { readPlan, runsText, type AgreedParts, type PlanSets } from './plan-text.ts';
 import type { DocumentName, StagingArea } from '../../../storage/content-store.ts';
 
 /** Saves a manifest with the notices of its sender, in the form of the wire. */
@@ -45,24 +47,42 @@ export async function loadIdentities(area: StagingArea): Promise<StringList> {
 }
 
 /** Saves the plan that both sides agreed on. */
-export function savePlan(area: StagingArea, { have, attributes }: PlanSets): Promise<void> {
+export function savePlan(area: StagingArea, { have, attributes, parts }: PlanSets): Promise<void> {
   function* text(): Generator<string> {
     yield '{"have":[';
     yield* runsText(have);
     yield '],"attributes":[';
     yield* runsText(attributes);
-    yield ']}';
+    yield parts === undefined ? ']}' : `],"parts":"${parts.id}"}`;
   }
   return area.save('plan', anew(text));
 }
 
 /**
- * Loads the plan for this many entries; undefined where none was agreed. @throws CairnError `invalid-request` for
+ * Loads the plan for this manifest; undefined where none was agreed. @throws CairnError `invalid-request` for
  * damage
  */
-export async function loadPlan(area: StagingArea, entries: number): Promise<PlanSets | undefined> {
+export async function loadPlan(area: StagingArea, manifest: Manifest): Promise<PlanSets | undefined> {
   const source = await area.load('plan');
-  return source === undefined ? undefined : readPlan(source, entries, 'the saved plan');
+  if (source === undefined) return undefined;
+  const { sets, partsId: id } = await readPlan(source, manifest.entries.length, 'the saved plan');
+  return id === undefined ? sets : { ...sets, parts: await loadParts(area, manifest, id) };
+}
+
+/** Saves the document of parts that a client has sent. */
+export function saveParts(area: StagingArea, parts: Parts): Promise<void> {
+  return area.save(
+    'parts',
+    anew(() => encodeParts(parts)),
+  );
+}
+
+/** Loads the document of parts with this id. @throws CairnError `invalid-request` where it is another one, or damaged */
+export async function loadParts(area: StagingArea, manifest: Manifest, id: string): Promise<AgreedParts> {
+  const source = await area.load('parts');
+  const assemblies = source === undefined ? undefined : await readParts(source, manifest);
+  if (assemblies !== undefined && partsId(assemblies) === id) return { id, assemblies };
+  throw new CairnError('invalid-request', 'the parts of the plan were not sent before it, or are other ones');
 }
 
 /** Saves the list of what a push is to delete. */

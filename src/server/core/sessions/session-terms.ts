@@ -8,6 +8,7 @@ import type { SessionRecord } from '../../../session/record.ts';
 import { existingOf, mayCompare } from '../../../session/scopes.ts';
 import { OWN_ENCODINGS } from '../../../transfer/zlib-pump.ts';
 import type { SessionTimes } from './session-times.ts';
+import { takesParts } from './taking-parts.ts';
 
 /** The parts of the terms of every session of one server. */
 export interface TermsOptions {
@@ -16,6 +17,8 @@ export interface TermsOptions {
   readonly wallNow: () => number;
   /** Whether the store keeps the bytes of chunks that were cut half-way. */
   readonly holdsPartialChunks: boolean;
+  /** Whether it assembles files from parts and from the files that they replace. */
+  readonly assembles: boolean;
 }
 
 /** The terms of a session, with the secret that proves the client's later requests. */
@@ -27,7 +30,7 @@ export function createTermsOf(options: TermsOptions): TermsOf {
 }
 
 function termsOf(
-  { times, wallNow, holdsPartialChunks }: TermsOptions,
+  { times, wallNow, holdsPartialChunks, assembles }: TermsOptions,
   record: SessionRecord,
   { credential, resumed }: { readonly credential: string; readonly resumed: boolean },
 ): SessionTerms {
@@ -50,13 +53,23 @@ function termsOf(
     ...authorizedFor(record, wallNow()),
     holdsPartialChunks,
     ...(sync !== undefined
-      ? { sync, commitAwaitsChunks: true, ...placingOf(record), ...preservingOf(pass) }
+      ? {
+          sync,
+          commitAwaitsChunks: true,
+          ...placingOf(record),
+          ...preservingOf(pass),
+          ...partsOf(assembles, record),
+        }
       : {}),
     ...(pass.metadata === undefined ? {} : { metadata: [...pass.metadata] }),
     ...encodingsOf(record.encodings),
     manifestId: pass.manifestId,
     resumed,
   };
+}
+
+function partsOf(assembles: boolean, { authorization }: SessionRecord): Pick<SessionTerms, 'takesParts'> {
+  return takesParts({ assembles }, authorization?.scopes) ? { takesParts: true } : {};
 }
 
 function preservingOf({ preserveModes }: PassRecord): Pick<SessionTerms, 'preservesModes'> {

@@ -53,7 +53,9 @@ async function agreed(
   work: SessionWork,
   comparison: Comparison,
 ): Promise<Comparison> {
-  if (request.headers[HEADER.plan] !== PLAN.proposed) return comparison;
+  const wanted = request.headers[HEADER.plan];
+  const isClear = wanted === PLAN.proposedUnlessOlder && comparison.older === undefined;
+  if (wanted !== PLAN.proposed && !isClear) return comparison;
   const proposed = planSetsOf(comparison, (await work.live.content.manifest.get()).entries.length);
   const plan = await work.live.exclusive(() => agreeOnProposed(agree, work, proposed));
   return { ...comparison, ...encodePlan(plan), accepted: acceptanceOf(plan) };

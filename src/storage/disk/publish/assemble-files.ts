@@ -2,12 +2,13 @@
  * Assembles the files of which only parts were carried: from their staged bytes, and from the files that they replace.
  * It compares each block with its id, so an old file that is another by now never ends in a new one.
  */
-import { closeSync, constants, fstatSync, openSync, rmSync } from 'node:fs';
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, rmSync } from 'node:fs';
 import { DirectoryCursor } from '../../../base/directory-walk.ts';
 import { CairnError, storageError, systemCodeOf } from '../../../base/errors.ts';
 import { writeFullySync } from '../../../base/durable-files.ts';
 import { kindOf } from '../../../base/file-stat.ts';
 import { joinPath, printable } from '../../../base/safe-path.ts';
+import { writeSparselySync } from '../../../base/zero-runs.ts';
 import { type Assembly, rangesInOrder } from '../../../manifest/assembly.ts';
 import { type CutIds, loadCutIds } from '../../../manifest/cut-ids.ts';
 import type { Entry } from '../../../manifest/entry.ts';
@@ -63,13 +64,15 @@ async function assembleOne(publication: Publication, subject: Subject, ids: CutI
     const fd = makeNew(path, () => openSync(path, flags, 0o600));
     try {
       let at = 0;
+      const write = publication.isSparse ? writeSparselySync : writeFullySync;
       const check = createBlockCheck(subject.assembly.recipe, ids);
       for await (const piece of bytesOf(publication, subject, old)) {
-        at += writeFullySync(fd, piece, at);
+        at += write(fd, piece, at);
         if (!check.update(piece)) throw isStale(publication, subject);
         await publication.breathe();
       }
       if (!check.isWhole()) throw isStale(publication, subject);
+      if (publication.isSparse) ftruncateSync(fd, at);
     } finally {
       closeSync(fd);
     }

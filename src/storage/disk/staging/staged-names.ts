@@ -45,6 +45,7 @@ const DOCUMENTS: ReadonlySet<string> = new Set<DocumentName>([
   'manifest',
   'identities',
   'plan',
+  'parts',
   'digests',
   'deletions',
 ]);

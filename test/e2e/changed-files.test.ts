@@ -1,0 +1,43 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect, test } from 'vitest';
+import { cairn } from '../support/cli.ts';
+import { BACKENDS, fetchPublished, startDiskServer } from '../support/servers.ts';
+import { temporaryDirectory, writeRandomFile } from '../support/trees.ts';
+
+const MIB = 1024 * 1024;
+
+test('a push brings other files of a tree as ever, and takes each changed one from its own older version', async () => {
+  const server = await startDiskServer();
+  const tree = temporaryDirectory();
+  for (const name of ['a', 'b', 'c']) writeRandomFile(path.join(tree, name), 4 * MIB);
+  writeFileSync(path.join(tree, 'small'), 'text');
+  const environment = { stateHome: temporaryDirectory(), token: server.token };
+  const push = ['push', '--json', tree, `${server.url}/tree`];
+  expect(await cairn(push, environment)).toMatchObject({ exitCode: 0 });
+  for (const name of ['a', 'c']) {
+    const old = readFileSync(path.join(tree, name));
+    writeFileSync(path.join(tree, name), Buffer.concat([Buffer.from(`new ${name}`), old]));
+  }
+  writeFileSync(path.join(tree, 'small'), 'other text');
+  const pushed = await cairn(push, environment);
+  expect(pushed, pushed.stderr).toMatchObject({ exitCode: 0 });
+  expect(Number(pushed.last['bytesSent'])).toBeLessThan(400_000);
+  for (const name of ['a', 'b', 'c', 'small']) {
+    const there = readFileSync(path.join(server.root, 'tree', name));
+    expect([name, there.equals(readFileSync(path.join(tree, name)))]).toEqual([name, true]);
+  }
+});
+
+test.each(BACKENDS)('over $name a changed file arrives, whatever the store can do', async ({ start }) => {
+  const server = await start();
+  const file = path.join(temporaryDirectory(), 'file');
+  writeRandomFile(file, 3 * MIB);
+  const environment = { stateHome: temporaryDirectory(), token: server.token };
+  const push = ['push', '--json', file, `${server.url}/file`];
+  expect(await cairn(push, environment)).toMatchObject({ exitCode: 0 });
+  writeFileSync(file, Buffer.concat([Buffer.from('new'), readFileSync(file)]));
+  const pushed = await cairn(push, environment);
+  expect(pushed, pushed.stderr).toMatchObject({ exitCode: 0 });
+  expect((await fetchPublished(server, '/file'))?.equals(readFileSync(file))).toBe(true);
+});
