@@ -30,7 +30,10 @@ export function checkDeletes({ hasDeletions }: Pick<Server, 'hasDeletions'>): vo
 
 /** The path in URLs of a directory for backups at the server. @throws CairnError `usage`, path codes */
 export function backupUrlPath(directory: string): string {
-  if (directory.startsWith('/')) return urlPathOf(directory.replace(/\/+$/, '').slice(1));
+  if (directory.startsWith('/')) {
+    const names = directory.split('/');
+    return urlPathOf(names.slice(1, names.findLastIndex((name) => name !== '') + 1).join('/'));
+  }
   const message = `--backup-dir of a push is an absolute path at the server, such as /old, not "${printable(directory)}"`;
   throw new CairnError('usage', message);
 }

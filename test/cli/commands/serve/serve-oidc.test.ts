@@ -39,7 +39,7 @@ test.each<[Options, string, string]>([
   [{ oidcConfig: 'a' }, 'usage', '--oidc-config needs --oidc-issuer'],
   [{ oidcIssuer: 'http://login.example.com', oidcAudience: 'a' }, 'config-invalid', 'https'],
   [{ oidcIssuer: 'https://u:secret@x', oidcAudience: 'a' }, 'config-invalid', 'password'],
-  [{ oidcIssuer: 'login', oidcAudience: 'a' }, 'config-invalid', 'no URL'],
+  [{ oidcIssuer: 'login', oidcAudience: 'a' }, 'config-invalid', 'is not a URL'],
 ])('%j is refused and says why', async (words, code, why) => {
   await expect(planned(words)).rejects.toThrow(
     expect.objectContaining({ code, message: expect.stringContaining(why) as string }),
