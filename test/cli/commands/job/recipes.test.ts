@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { readJobs } from '../../../../src/cli/commands/job/read-jobs.ts';
@@ -44,6 +44,8 @@ describe('the job files in the documents', () => {
     }
     mkdirSync(path.join(server.root, 'site'));
     writeFileSync(path.join(server.root, 'site', 'index.html'), 'hello');
+    mkdirSync(at('srv/standby/site'), { recursive: true });
+    for (const name of ['index.html', 'gone.html']) writeFileSync(at('srv/standby/site', name), 'old');
     const recipes = readFileSync(path.join(ROOT, 'docs/jobs.md'), 'utf8').split('## Recipes')[1]!;
     const blocks = Array.from(recipes.matchAll(/^```toml\n(.*?)^```/gms), ([, text]) => text!);
     const text = blocks
@@ -65,6 +67,7 @@ describe('the job files in the documents', () => {
     expect(published('laptop/Documents/letter')).toBe(server.token);
     expect(published('web1/etc/cairn/token')).toBe(server.token);
     expect(readFileSync(at('srv/standby/site/index.html'), 'utf8')).toBe('hello');
+    expect(existsSync(at('srv/standby/site/gone.html'))).toBe(false);
     expect(readFileSync(at('var/cairn_job_etc.prom'), 'utf8')).toContain('exit_code{job="etc"} 0');
     const status = await cairn(['job', 'status'], environment);
     expect(status.exitCode, status.stdout.toString()).toBe(0);
