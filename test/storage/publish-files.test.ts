@@ -38,6 +38,7 @@ it('makes the name of a file durable that a run which was cut had renamed, where
     breathe: () => undefined,
     syncFileSystem: undefined,
     touched: new Set<string>(),
+    deferred: new Set<number>(),
     refused: new RefusedEntries(manifest.entries, undefined),
   } as Partial<Publication> as Publication;
   await publishFiles(publication);
