@@ -70,7 +70,7 @@ const MUTATIONS: Readonly<Record<string, Mutation>> = {
   },
   'a push is kept in memory where the disk is full': {
     file: 'storage/state/transient-pulls.ts',
-    find: "if (next.direction === 'push') throw refused;",
+    find: 'if (bringsBytes(next.pass)) throw refused;',
     replace: '',
   },
   'an expired session comes back to life': {

@@ -60,6 +60,15 @@ async function syncfsLater(fd: number, done: (error: unknown, result: number) =>
 syncfs.async = (fd: number, done: (error: unknown, result: number) => void): void =>
   void syncfsLater(fd, done);
 
+/** Files of the simulation have neither holes nor extended attributes. */
+const unsupported = (): number => {
+  lastErrno = constants.errno.EOPNOTSUPP;
+  return -1;
+};
+
+/** No user and no group has a name. */
+const nobody = (): null => null;
+
 /** No service manager listens in the simulation. */
 const noSockets = (): number => {
   lastErrno = constants.errno.EAFNOSUPPORT;
@@ -70,17 +79,25 @@ const CALLS: Readonly<Record<string, unknown>> = {
   futimens,
   utimensat,
   syncfs,
+  fallocate: unsupported,
   flock,
   renameat,
   socket: noSockets,
   sendto: noSockets,
+  ...Object.fromEntries(
+    ['list', 'get', 'set', 'remove'].flatMap((verb) => [
+      [`f${verb}xattr`, unsupported],
+      [`l${verb}xattr`, unsupported],
+    ]),
+  ),
+  ...Object.fromEntries(['getpwuid', 'getgrgid', 'getpwnam', 'getgrnam'].map((call) => [call, nobody])),
 };
 
 function func(declaration: string): Call {
-  const name = /^\w+ (\w+)\(/.exec(declaration)?.[1] ?? '';
+  const name = /^\w+ \*?(\w+)\(/.exec(declaration)?.[1] ?? '';
   const call = CALLS[name];
   if (call === undefined) throw new Error(`the simulation has no ${declaration}`);
   return call as Call;
 }
 
-export default { load: () => ({ func }), errno: () => lastErrno };
+export default { load: () => ({ func }), struct: () => undefined, errno: () => lastErrno };

@@ -6,3 +6,4 @@ export { constants } from 'node:crypto';
 export { createHash, createHmac, timingSafeEqual };
 
 export const randomBytes = (count: number): Buffer => realm.process.machine.world.chance.bytes(count);
+export const randomInt = (max: number): number => randomBytes(6).readUIntBE(0, 6) % max;

@@ -118,6 +118,14 @@ export function readlinkSync(path: string, encoding?: string): string | Buffer {
 export const chmodSync = (path: string, mode: number): void => files().setMode(path, mode);
 export const fchmodSync = (fd: number, mode: number): void => files().setMode(fd, mode);
 
+/** No transfer of the simulation keeps owners. */
+const refuseOwner = (): never => {
+  throw new Error('the simulated file system has no owners');
+};
+export const chownSync = refuseOwner;
+export const fchownSync = refuseOwner;
+export const lchownSync = refuseOwner;
+
 const nanoseconds = (seconds: number | string): bigint => BigInt(Math.floor(Number(seconds) * 1e6)) * 1000n;
 
 export const futimesSync = (fd: number, _atime: number, mtime: number | string): void =>

@@ -165,7 +165,7 @@ async function checkDisk(
   if (freeBytes - bytes >= keepFreeBytes) return;
   throw new CairnError(
     'storage-full',
-    `this transfer needs ${formatBytes(bytes)}; the disk has ${formatBytes(freeBytes)} free, and ${formatBytes(keepFreeBytes)} of them have to stay free`,
+    `this transfer needs ${formatBytes(bytes)}; ${formatBytes(freeBytes)} are free on the disk, and ${formatBytes(keepFreeBytes)} of them have to stay free`,
     { details: { limit: 'free-disk' } },
   );
 }
