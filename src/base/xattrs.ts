@@ -5,7 +5,7 @@ import { getSystemErrorName } from 'node:util';
 import type koffi from 'koffi';
 import type { LibraryHandle } from 'koffi';
 
-/** A file: an open one by its descriptor, or a path, of which a last symbolic link is not followed. */
+/** A file: the descriptor of an open one, or a path. Where the path ends in a symbolic link, that is not followed. */
 export type XattrFile = number | string;
 
 /** Calls for extended attributes. Each throws system errors. */

@@ -60,7 +60,7 @@ async function pushLocked(own: OwnRun, options: TransferOptions): Promise<Transf
 }
 
 function noTree(name: string): CairnError {
-  const message = `"${printable(name)}" is no directory: --delete is for directories, of which it deletes what the source does not have`;
+  const message = `"${printable(name)}" is no directory: --delete is for directories; it deletes what they have and the source does not`;
   return new CairnError('usage', message);
 }
 

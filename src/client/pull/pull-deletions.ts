@@ -10,15 +10,8 @@ import type { StagingArea } from '../../storage/content-store.ts';
 import { extrasOf } from '../../transfer/scan-extras.ts';
 import type { Extras } from '../../wire/extras-stream.ts';
 import type { Notice } from '../../wire/tree-stream.ts';
-import type { Report } from '../api/events.ts';
 import type { TransferOptions } from '../api/options.ts';
-import {
-  planDeletions,
-  protectsUnselected,
-  refusedForUnseen,
-  type DeletionPlan,
-  type Mirror,
-} from '../transfer/deletion-plan.ts';
+import { protectsUnselected, type DeletionPlan } from '../transfer/deletion-plan.ts';
 import type { PullDestination } from './pull-staging.ts';
 
 /**
@@ -46,19 +39,11 @@ export function checkLocalBackupPlace(
   throw new CairnError('usage', message);
 }
 
-/** Finds out what a pull would delete, and changes nothing. @throws CairnError like {@link planDeletions} */
-export async function lookAtDestination(
-  destination: PullDestination,
-  manifest: Manifest,
-  mirror: Mirror,
-  { excluded = 0, report }: { readonly excluded?: number; readonly report: Report },
-): Promise<DeletionPlan> {
-  const refused = refusedForUnseen(mirror, excluded, report);
-  if (refused !== undefined) return refused;
-  return planDeletions(mirror, manifest, await extrasAt(destination, manifest), report);
-}
-
-async function extrasAt({ store, landing }: PullDestination, { entries: wanted }: Manifest): Promise<Extras> {
+/** Finds the entries of the destination of a pull that a manifest does not have, and changes nothing. */
+export async function extrasAt(
+  { store, landing }: PullDestination,
+  { entries: wanted }: Manifest,
+): Promise<Extras> {
   const entries = new EntryTable();
   const notices: Notice[] = [];
   const totals = { total: 0 };

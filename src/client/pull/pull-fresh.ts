@@ -19,6 +19,7 @@ import { makePlan } from '../transfer/comparing.ts';
 import {
   mirrorOf,
   protectsUnselected,
+  planDeletions,
   tellWouldDelete,
   type DeletionPlan,
   type Mirror,
@@ -30,7 +31,7 @@ import { nothingSelected } from '../transfer/selecting.ts';
 import type { TransferContext } from '../transfer/transfer-context.ts';
 import { saveRecord, type TransferTask } from '../transfer/transfer-task.ts';
 import { establishPull } from './pull-establish.ts';
-import { lookAtDestination } from './pull-deletions.ts';
+import { extrasAt } from './pull-deletions.ts';
 import { isNothingThere, isSingle, landingOf, makeLanding, typeAt, type Landing } from './pull-landing.ts';
 import { runPullPass } from './pull-pass.ts';
 import { comparisonOfWanted, planOfWanted, wantedOf, type PullPlan } from './pull-selection.ts';
@@ -154,14 +155,14 @@ async function deletionsAhead(
 ): Promise<DeletionPlan | undefined> {
   const isEmpty = manifest.entries.length <= 1;
   if (mirror === undefined || (!isEmpty && !isNothingToDo(manifest, plan))) return undefined;
-  return lookAtDestination(destination, manifest, mirror, { report });
+  return planDeletions(mirror, manifest, () => extrasAt(destination, manifest), { report });
 }
 
 /** Refuses to delete beside a file. @throws CairnError `usage` */
 function refuseSingle(manifest: Manifest): void {
   if (!isSingle(manifest)) return;
   const message =
-    'the URL is that of a file: --delete is for directories, of which it deletes what the source does not have';
+    'the URL is that of a file: --delete is for directories; it deletes what they have and the source does not';
   throw new CairnError('usage', message);
 }
 
@@ -227,8 +228,12 @@ async function tellDryRun(
     const paths = Array.from(manifest.entries, ({ path }) => path);
     const found = await store.lookup(paths.map((path) => joinPath(landing.target, path)));
     for (const [index, path] of paths.entries()) if (found[index] !== undefined) there.add(path);
-    if (mirror !== undefined)
-      deleted = tellWouldDelete(await lookAtDestination(destination, manifest, mirror, { report }), report);
+    if (mirror !== undefined) {
+      const deletions = await planDeletions(mirror, manifest, () => extrasAt(destination, manifest), {
+        report,
+      });
+      deleted = tellWouldDelete(deletions, report);
+    }
   }
   const name = context.server.target.split('/').at(-1) || '.';
   const isThere = (path: string): boolean => there.has(path);

@@ -15,12 +15,18 @@ import type { Report } from '../api/events.ts';
 import { leftOutHere, reportLeftOut, type LeftOutEntry } from '../session/left-out-entries.ts';
 import { reportUnkept } from '../session/unkept-report.ts';
 import type { UnkeptKind } from '../../transfer/unkept-metadata.ts';
-import { refusedForUnseen, tellDeleted, type DeletionPlan, type Mirror } from '../transfer/deletion-plan.ts';
+import {
+  planDeletions,
+  refusedForUnseen,
+  tellDeleted,
+  type DeletionPlan,
+  type Mirror,
+} from '../transfer/deletion-plan.ts';
 import type { PassResult } from '../transfer/pass-result.ts';
 import { openPass, type Pass, type PassSubject } from '../transfer/pass.ts';
 import { runPass } from '../transfer/run-pass.ts';
 import { excludeReported, fetchChunks, type PullJob } from './pull-chunks.ts';
-import { keepDeletions, lookAtDestination } from './pull-deletions.ts';
+import { extrasAt, keepDeletions } from './pull-deletions.ts';
 import { saveStagedPlan, type PullDestination, type StoredPlan } from './pull-staging.ts';
 
 /** What a pass needs. */
@@ -101,7 +107,10 @@ async function lookAround(
   { excluded }: Pick<Pass, 'excluded'>,
 ): Promise<DeletionPlan | undefined> {
   if (mirror === undefined) return undefined;
-  return lookAtDestination(destination, manifest, mirror, { excluded: excluded.size, report });
+  return planDeletions(mirror, manifest, () => extrasAt(destination, manifest), {
+    excluded: excluded.size,
+    report,
+  });
 }
 
 /** The plan, unless entries were left out since it was made. */

@@ -3,22 +3,15 @@ import { CairnError } from '../../base/errors.ts';
 import { printable, targetPathOf, urlPathOf } from '../../base/safe-path.ts';
 import { encodeDeletions, type Deletions } from '../../manifest/deletions.ts';
 import { DEFAULT_MANIFEST_LIMITS } from '../../manifest/manifest-reader.ts';
-import type { Manifest } from '../../manifest/manifest.ts';
 import { DeletionsTaken } from '../../wire/deletion-messages.ts';
 import { readExtras, type Extras } from '../../wire/extras-stream.ts';
 import { ROUTE } from '../../wire/routes.ts';
 import type { RequestBody } from '../http/http-message.ts';
 import { call, callJson, type Server } from '../http/server-calls.ts';
-import type { Report } from '../api/events.ts';
 import { withTerms, type SessionAccess } from '../session/session-calls.ts';
 import type { SessionClient } from '../session/session-client.ts';
 import type { IsProtected } from '../transfer/choose-deletions.ts';
-import {
-  planDeletions,
-  refusedForUnseen,
-  type DeletionPlan,
-  type Mirror,
-} from '../transfer/deletion-plan.ts';
+import type { DeletionPlan } from '../transfer/deletion-plan.ts';
 
 /** Refuses a server that does not know how to delete. @throws CairnError `version-unsupported` */
 export function checkDeletes({ hasDeletions }: Pick<Server, 'hasDeletions'>): void {
@@ -53,18 +46,6 @@ export function checkBackupPlace(directory: string, target: string, isProtected:
   throw new CairnError('usage', message);
 }
 
-/** Finds out what a push would delete, and changes nothing. @throws CairnError like {@link planDeletions} */
-export async function lookForDeletions(
-  session: SessionClient,
-  manifest: Manifest,
-  mirror: Mirror,
-  { excluded = 0, report }: { readonly excluded?: number; readonly report: Report },
-): Promise<DeletionPlan> {
-  const refused = refusedForUnseen(mirror, excluded, report);
-  if (refused !== undefined) return refused;
-  return planDeletions(mirror, manifest, await session.run(getExtras), report);
-}
-
 /**
  * Gives the server the list of what a push deletes: it is durable there when this resolves, and carried out by a commit
  * that names it.
@@ -76,7 +57,8 @@ export async function giveDeletions(session: SessionClient, { list }: DeletionPl
   throw new CairnError('digest-mismatch', 'the server has taken another list of deletions than was sent');
 }
 
-async function getExtras(at: SessionAccess): Promise<Extras> {
+/** Asks the server for the entries of the target that the manifest of the session does not have. */
+export async function getExtras(at: SessionAccess): Promise<Extras> {
   const path = ROUTE.extras(at.terms.session);
   const response = await call(at.server, { method: 'GET', path, isSlow: true, ...withTerms(at) });
   return readExtras(response.body, DEFAULT_MANIFEST_LIMITS);

@@ -22,10 +22,10 @@ import { METADATA_WORDS } from '../session/unkept-report.ts';
 import type { TransferFolder } from '../state/transfer-folder.ts';
 import { makePlan, type LocalFile } from '../transfer/comparing.ts';
 import { endDryRun, lookAtServer } from '../transfer/dry-run.ts';
-import { mirrorOf, tellWouldDelete, type Mirror } from '../transfer/deletion-plan.ts';
+import { mirrorOf, planDeletions, tellWouldDelete, type Mirror } from '../transfer/deletion-plan.ts';
 import type { PassResult } from '../transfer/pass-result.ts';
 import { saveRecord, type TransferTask } from '../transfer/transfer-task.ts';
-import { backupUrlPath, lookForDeletions } from './push-deletions.ts';
+import { backupUrlPath, getExtras } from './push-deletions.ts';
 import { withParts, withPartsOfServer } from './changed-parts.ts';
 import { runPushPass } from './push-pass.ts';
 import type { LocalSource, ScannedSource } from './source.ts';
@@ -127,7 +127,8 @@ async function wouldDelete(
   mirror: Mirror | undefined,
 ): Promise<PassResult['deleted']> {
   if (mirror === undefined) return undefined;
-  return tellWouldDelete(await lookForDeletions(session, manifest, mirror, { report }), report);
+  const plan = await planDeletions(mirror, manifest, () => session.run(getExtras), { report });
+  return tellWouldDelete(plan, report);
 }
 
 async function establishPush(

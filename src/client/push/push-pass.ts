@@ -12,12 +12,12 @@ import { sync } from '../session/session-calls.ts';
 import { leftOutBy, reportLeftOut } from '../session/left-out-entries.ts';
 import { reportUnkept } from '../session/unkept-report.ts';
 import { createJournalWriter } from '../state/journal-writer.ts';
-import { refusedForUnseen, tellDeleted, type Mirror } from '../transfer/deletion-plan.ts';
+import { planDeletions, refusedForUnseen, tellDeleted, type Mirror } from '../transfer/deletion-plan.ts';
 import type { PassResult } from '../transfer/pass-result.ts';
 import { openPass, type PassSubject } from '../transfer/pass.ts';
 import { claimOf, farewell, runPass } from '../transfer/run-pass.ts';
 import { createCommitAhead } from './commit-ahead.ts';
-import { backupUrlPath, giveDeletions, lookForDeletions } from './push-deletions.ts';
+import { backupUrlPath, getExtras, giveDeletions } from './push-deletions.ts';
 import { hasSmaller, isTooLarge, tooLargeFor } from './fitting-chunks.ts';
 import { isStaleParts, stalePartsOf } from './stale-parts.ts';
 import { sendChunks } from './push-chunks.ts';
@@ -112,7 +112,10 @@ async function agreeOnDeletions({
   report,
 }: PushJob): Promise<void> {
   if (mirror === undefined) return;
-  deletions.plan = await lookForDeletions(session, manifest, mirror, { excluded: excluded.size, report });
+  deletions.plan = await planDeletions(mirror, manifest, () => session.run(getExtras), {
+    excluded: excluded.size,
+    report,
+  });
   await giveDeletions(session, deletions.plan);
 }
 

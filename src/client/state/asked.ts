@@ -92,8 +92,8 @@ export function otherThanAsked(recorded: Recorded, wishes: Wishes): string | und
 }
 
 /**
- * Whether what the recorded run took for right is to be looked at again: contents that it took for equal by size and time,
- * or modes and metadata of which it was asked something else.
+ * Whether this run has to look again at what the recorded one took for right: this run compares contents and that one did
+ * not, or it asks for other modes or metadata.
  */
 export function isCloserLook(recorded: Recorded | undefined, wishes: Wishes): boolean {
   if (recorded === undefined) return false;

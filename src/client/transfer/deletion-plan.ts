@@ -76,12 +76,30 @@ export function refusedForUnseen(mirror: Mirror, excluded: number, report: Repor
   return { list: undefined, outcome: { ...NOTHING, undeleted: 1, code: 'partial' } };
 }
 
+/** The facts of a run that decide whether it deletes at all. */
+interface MirrorRun {
+  /** How many entries of the source were left out on the way. */
+  readonly excluded?: number;
+  readonly report: Report;
+}
+
 /**
- * Decides what to delete of the extra entries of a destination.
+ * Decides what to delete of a destination, and changes nothing; it looks there only where the whole source is known.
  *
- * @throws CairnError `too-many-deletions` where the source is empty, as one that is not mounted
+ * @param findExtras finds the entries of the destination that the manifest does not have
+ * @throws CairnError `too-many-deletions` where the source is empty, as one that is not mounted; errors of `findExtras`
  */
-export function planDeletions(
+export async function planDeletions(
+  mirror: Mirror,
+  manifest: Pick<Manifest, 'entries'>,
+  findExtras: () => Promise<Extras>,
+  { excluded = 0, report }: MirrorRun,
+): Promise<DeletionPlan> {
+  const refused = refusedForUnseen(mirror, excluded, report);
+  return refused ?? chooseOf(mirror, manifest, await findExtras(), report);
+}
+
+function chooseOf(
   { wishes, isProtected, unseen }: Mirror,
   { entries: wanted }: Pick<Manifest, 'entries'>,
   extras: Extras,

@@ -62,7 +62,7 @@ export async function runHook(
   }
 }
 
-/** `CAIRN_JOB_…`, of which those of an outer job do not stay. */
+/** The variables `CAIRN_JOB_…` of this job; one that it does not set is removed, as an outer job may have set it. */
 function variablesOf({ job, ended }: HookFacts): NodeJS.ProcessEnv {
   const summary = ended?.transfer?.summary;
   const text = (value: number | string | undefined): string | undefined =>

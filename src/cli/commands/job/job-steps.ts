@@ -33,7 +33,7 @@ export interface StepOptions {
 /** The transfer of a killed run notices at once that it is alone, and then writes a checkpoint. */
 const WAIT_FOR_KILLED = { tries: 40, pauseMs: 250 };
 
-/** Takes the steps. What goes wrong is told to people, and answered. */
+/** Takes the steps of a run. A failure is shown to people and becomes the outcome. */
 export async function takeSteps(job: Job, options: StepOptions): Promise<Outcome> {
   try {
     await refuseMissing(job);

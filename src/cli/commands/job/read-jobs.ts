@@ -141,7 +141,7 @@ function readPing(reader: TableReader, ping: TableReader | undefined): URL | und
   return ping?.read(PING_KEYS)?.url;
 }
 
-/** In the order of the text, which tells for rules of which the first counts. */
+/** Reads options in the order of the text: with some rules the first one counts. */
 async function readOptions(
   reader: TableReader,
   keys: ReadonlyMap<string, TransferKey>,

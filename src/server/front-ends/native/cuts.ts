@@ -113,14 +113,14 @@ async function send(
   };
   const cuts = await openFileCuts({ content, onFailure }, live);
   exchange.response.writeHead(200, { 'Content-Type': 'application/octet-stream' });
-  let writtenAt = Date.now();
+  let writtenAt = performance.now();
   for (const [entry, records] of answer(cuts)) {
     for await (const bytes of records) {
       const isSilent = bytes.byteLength === 0;
-      if (isSilent && Date.now() - writtenAt < SILENT_MS) continue;
+      if (isSilent && performance.now() - writtenAt < SILENT_MS) continue;
       for (let at = 0; at === 0 || at < bytes.byteLength; at += FRAME_RECORDS_BYTES)
         await write(exchange, encodeFrame(entry, bytes.subarray(at, at + FRAME_RECORDS_BYTES)));
-      writtenAt = Date.now();
+      writtenAt = performance.now();
       live.record.checkEpoch(epoch);
     }
   }
