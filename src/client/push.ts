@@ -7,7 +7,7 @@ import type { MetadataKind } from '../manifest/metadata.ts';
 import type { TransferSummary } from './api/events.ts';
 import type { TransferOptions } from './api/options.ts';
 import { checkBackupPlace, checkDeletes } from './push/push-deletions.ts';
-import { isStaleParts } from './push/stale-parts.ts';
+import { isStaleParts } from './transfer/stale-parts.ts';
 import { smallerThanRefused, withFittingChunks } from './push/fitting-chunks.ts';
 import { freshPass, type PushTask } from './push/push-fresh.ts';
 import { resumedPass } from './push/push-resume.ts';

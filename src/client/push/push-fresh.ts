@@ -20,14 +20,15 @@ import { createSessionClient, type SessionClient } from '../session/session-clie
 import { treeBody } from '../session/tree-body.ts';
 import { METADATA_WORDS } from '../session/unkept-report.ts';
 import type { TransferFolder } from '../state/transfer-folder.ts';
+import { mayUseParts, withParts, withPartsOfServer } from '../transfer/changed-parts.ts';
 import { makePlan, type LocalFile } from '../transfer/comparing.ts';
 import { endDryRun, lookAtServer } from '../transfer/dry-run.ts';
 import { mirrorOf, planDeletions, tellWouldDelete, type Mirror } from '../transfer/deletion-plan.ts';
 import type { PassResult } from '../transfer/pass-result.ts';
 import { saveRecord, type TransferTask } from '../transfer/transfer-task.ts';
 import { backupUrlPath, getExtras } from './push-deletions.ts';
-import { withParts, withPartsOfServer } from './changed-parts.ts';
 import { runPushPass } from './push-pass.ts';
+import { pushVersions } from './push-versions.ts';
 import type { LocalSource, ScannedSource } from './source.ts';
 
 /** A push from its sources to a target. */
@@ -242,15 +243,12 @@ async function agree(
     locate,
     distrusted,
   });
-  const wantsParts = options.dryRun !== true && mayUseParts(task, session);
-  const plan = wantsParts ? await withParts({ context, session, manifest, comparison, locate }, made) : made;
+  const openVersions = pushVersions(context.signal, session, manifest, locate);
+  const plan = mayUseParts(options, session)
+    ? await withParts({ context, session, manifest, comparison, openVersions }, made)
+    : made;
   if (options.dryRun !== true) await agreeOnPlan(context, session, manifest, plan, comparison.accepted);
   return { plan, earlier: undefined, comparison };
-}
-
-/** Whether changed files may be carried in parts. */
-function mayUseParts({ options }: Pick<PushTask, 'options'>, { terms }: SessionClient): boolean {
-  return terms.takesParts === true && options.wholeFiles !== true;
 }
 
 /** Has the server compare; where nothing else can come of it, the plan that it proposes is agreed with that. */
@@ -261,7 +259,7 @@ async function compareThere(
   { scanned, distrusted }: { scanned: ScannedSource; distrusted: ReadonlySet<string> | undefined },
 ): Promise<Comparison> {
   const isClear = options.dryRun !== true && options.checksum !== true && (distrusted?.size ?? 0) === 0;
-  const proposed = mayUseParts({ options }, session) ? PLAN.proposedUnlessOlder : PLAN.proposed;
+  const proposed = mayUseParts(options, session) ? PLAN.proposedUnlessOlder : PLAN.proposed;
   const plan = isClear ? proposed : undefined;
   // Where there is something already, most of it may be the same, and few connections needed.
   if (isClear && session.terms.isTargetNew === true)

@@ -19,7 +19,7 @@ import { claimOf, farewell, runPass } from '../transfer/run-pass.ts';
 import { createCommitAhead } from './commit-ahead.ts';
 import { backupUrlPath, getExtras, giveDeletions } from './push-deletions.ts';
 import { hasSmaller, isTooLarge, tooLargeFor } from './fitting-chunks.ts';
-import { isStaleParts, stalePartsOf } from './stale-parts.ts';
+import { isStaleParts, stalePartsOf } from '../transfer/stale-parts.ts';
 import { sendChunks } from './push-chunks.ts';
 import { noteStatus, type PushJob } from './push-job.ts';
 import { applyCheckpoint, countResumed, hasBrought, takeOver, type EarlierState } from './server-chunks.ts';

@@ -14,7 +14,7 @@ import { withTerms, type SessionAccess } from './session-calls.ts';
 /** Most bytes of the records of one answer: those of the blocks of 64 GiB, and of 2^20 grains, with room to spare. */
 const MAX_RECORDS_BYTES = 96 * 1024 * 1024;
 
-/** Fetches the records of the blocks of files at the target, by entry. */
+/** Fetches the records of the blocks of files at the server, by entry; of a pull with the checks of each behind them. */
 export async function getBlocks(at: SessionAccess, entries: ChunkSet): Promise<Map<number, Buffer>> {
   const path = ROUTE.blocks(at.terms.session);
   const json = { entries: entries.runs() };
@@ -27,6 +27,7 @@ export async function getGrains(
   at: SessionAccess,
   wanted: readonly BlockLine[],
 ): Promise<Map<number, Buffer>> {
+  if (wanted.length === 0) return new Map();
   const path = ROUTE.grains(at.terms.session);
   const body = ndjson(wanted.flatMap((one) => [...encodeBlockLines(one)]));
   const response = await call(at.server, { method: 'POST', path, body, isSlow: true, ...withTerms(at) });

@@ -3,8 +3,9 @@ import { randomBytes } from 'node:crypto';
 import { CairnError } from '../../base/errors.ts';
 import type { DigestAlgorithm } from '../../manifest/digest.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
-import type { EstablishRequest, Plan, PlanAccepted } from '../../wire/messages.ts';
+import type { EstablishRequest, PlanAccepted } from '../../wire/messages.ts';
 import { PROTOCOL_VERSION } from '../../wire/routes.ts';
+import { putParts } from './cut-calls.ts';
 import { layoutOf, type PartsPlan } from './plan-layout.ts';
 import { putPlan } from './session-calls.ts';
 import type { Offers, SessionClient } from './session-client.ts';
@@ -42,7 +43,7 @@ export function establishRequest(
 }
 
 /**
- * Tells the server the plan, unless it has accepted it already, and makes sure that both sides computed the same layout.
+ * Tells the server the plan, and its parts before, unless it has accepted it already, and makes sure that both sides computed the same layout.
  *
  * @throws CairnError `digest-mismatch` where they did not; network and session codes
  */
@@ -65,12 +66,13 @@ export async function agreeOnPlan(
   );
 }
 
-function tell(
+async function tell(
   line: Line,
   session: SessionClient,
-  { have, attributes, parts }: Plan,
+  { have, attributes, parts, assemblies }: PartsPlan,
   chunkCount: number,
 ): Promise<PlanAccepted> {
+  if (assemblies !== undefined) await session.run((at) => putParts(at, assemblies));
   openForChunks(line, session, () => chunkCount);
   return session.run((at) => putPlan(at, { have, attributes, parts }));
 }

@@ -1,0 +1,24 @@
+/** The two versions of the changed files of a push: the newer ones are here, the older ones at the server. */
+import type { Manifest } from '../../manifest/manifest.ts';
+import type { SessionClient } from '../session/session-client.ts';
+import type { Versions } from '../transfer/changed-parts.ts';
+import type { LocalFile } from '../transfer/comparing.ts';
+import { localCuts, remoteCuts } from '../transfer/version-cuts.ts';
+
+/** Makes what opens them; `locate` finds the sources by entry. */
+export function pushVersions(
+  signal: AbortSignal,
+  session: SessionClient,
+  { digest, entries }: Manifest,
+  locate: (entryIndex: number) => LocalFile,
+): () => Promise<Versions> {
+  return async () => ({
+    newer: await localCuts({
+      digest,
+      signal,
+      areNewer: true,
+      find: async (index) => ({ ...locate(index), sizeBytes: entries.sizeOf(index) }),
+    }),
+    older: remoteCuts({ session, digest }),
+  });
+}

@@ -1,0 +1,136 @@
+/**
+ * Finds the parts of changed files that have to be carried: it compares the blocks of each with those of the older version
+ * at the receiver, and of blocks that one side alone has the grains. Two requests do for all files, whichever side has the
+ * newer versions.
+ */
+import { CairnError } from '../../base/errors.ts';
+import { ChunkSet } from '../../checkpoint/chunk-set.ts';
+import type { Assembly } from '../../manifest/assembly.ts';
+import type { CutList } from '../../manifest/cut-list.ts';
+import type { Manifest } from '../../manifest/manifest.ts';
+import {
+  copiedBytesOf,
+  MAX_RANGES,
+  partsId,
+  PARTS_FILE_BYTES,
+  type Parts,
+} from '../../manifest/parts-document.ts';
+import type { Comparison, Plan } from '../../wire/messages.ts';
+import type { BlockLine } from '../../wire/block-lines.ts';
+import type { TransferOptions } from '../api/options.ts';
+import { getParts } from '../session/cut-calls.ts';
+import type { PartsPlan } from '../session/plan-layout.ts';
+import type { SessionClient } from '../session/session-client.ts';
+import { assemblyOf, compareBlocks, MAX_GRAINS, type ComparedBlocks } from './compare-versions.ts';
+import type { VersionCuts } from './version-cuts.ts';
+import type { TransferContext } from './transfer-context.ts';
+
+/** Files with less in common are carried whole, in bytes. */
+const LEAST_COPIED_BYTES = 256 * 1024;
+
+/** The two versions of the files of a transfer. */
+export interface Versions {
+  readonly newer: VersionCuts;
+  readonly older: VersionCuts;
+}
+
+/** What a comparison works with. */
+export interface PartsOptions {
+  readonly context: Pick<TransferContext, 'retrier'>;
+  readonly session: SessionClient;
+  readonly manifest: Manifest;
+  /** Its `older` are files of which the receiver has another version. */
+  readonly comparison: Comparison;
+  /** Opens the two sides; not called where there is nothing to compare. */
+  readonly openVersions: () => Promise<Versions>;
+}
+
+/** Whether changed files may be carried in parts. */
+export function mayUseParts(
+  { dryRun, wholeFiles }: Pick<TransferOptions, 'dryRun' | 'wholeFiles'>,
+  { terms }: Pick<SessionClient, 'terms'>,
+): boolean {
+  return terms.takesParts === true && dryRun !== true && wholeFiles !== true;
+}
+
+/** Adds to a plan the parts of changed files; the plan as it is where nothing is in common. */
+export async function withParts(options: PartsOptions, plan: Plan): Promise<PartsPlan> {
+  const { session, context } = options;
+  const entries = olderFiles(options, plan);
+  if (entries.size === 0) return plan;
+  const assemblies = await session.keepingLease(async () => findParts(await options.openVersions(), entries));
+  context.retrier.progressed();
+  return assemblies.size === 0 ? plan : { ...plan, parts: partsId(assemblies), assemblies };
+}
+
+/** A plan of the server, with its parts. @throws CairnError `digest-mismatch` where the server has other ones */
+export async function withPartsOfServer(
+  session: SessionClient,
+  manifest: Manifest,
+  plan: Plan,
+): Promise<PartsPlan> {
+  if (plan.parts === undefined) return plan;
+  const assemblies = await session.run((at) => getParts(at, manifest));
+  if (partsId(assemblies) === plan.parts) return { ...plan, assemblies };
+  throw new CairnError('digest-mismatch', 'the server has other parts than those of the plan');
+}
+
+/** The files to compare: those with an older version, as far as all together fit into memory. */
+function olderFiles({ manifest: { entries }, comparison }: PartsOptions, plan: Plan): ChunkSet {
+  const older = ChunkSet.fromRuns(comparison.older ?? [], entries.length);
+  const have = ChunkSet.fromRuns(plan.have, entries.length);
+  const wanted = new ChunkSet();
+  let leftBytes: number = PARTS_FILE_BYTES.max;
+  for (const index of older.values()) {
+    const sizeBytes = entries.sizeOf(index);
+    const isFile = entries.typeOf(index) === 'file' && sizeBytes >= PARTS_FILE_BYTES.min;
+    if (!isFile || have.has(index) || sizeBytes > leftBytes) continue;
+    leftBytes -= sizeBytes;
+    wanted.add(index);
+  }
+  return wanted;
+}
+
+async function findParts({ newer, older }: Versions, entries: ChunkSet): Promise<Parts> {
+  // Each side cuts its files while the other does.
+  const [news, olds] = await Promise.all([newer.blocksOf(entries), older.blocksOf(entries)]);
+  const budget = { grains: MAX_GRAINS };
+  const compared = new Map<number, ComparedBlocks>();
+  for (const entry of entries.values()) {
+    const [cuts, old] = [news.get(entry), olds.get(entry)];
+    if (cuts?.checks === undefined || old === undefined) continue;
+    compared.set(entry, compareBlocks({ ...cuts, checks: cuts.checks }, old.recipe, budget));
+  }
+  const [newGrains, oldGrains] = await Promise.all([
+    newer.grainsOf(linesOf(compared, 'newer')),
+    older.grainsOf(linesOf(compared, 'older')),
+  ]);
+  const parts = new Map<number, Assembly>();
+  let rangesLeft = MAX_RANGES;
+  for (const [entry, blocks] of compared) {
+    const assembly = partsOf(blocks, newGrains.get(entry), oldGrains.get(entry));
+    const ranges = assembly === undefined ? 0 : assembly.carried.length / 2 + assembly.copied.length / 3;
+    if (assembly === undefined || ranges > rangesLeft || copiedBytesOf(assembly) < LEAST_COPIED_BYTES)
+      continue;
+    rangesLeft -= ranges;
+    parts.set(entry, assembly);
+  }
+  return parts;
+}
+
+function linesOf(compared: ReadonlyMap<number, ComparedBlocks>, side: 'newer' | 'older'): BlockLine[] {
+  return [...compared].flatMap(([entry, { refined }]) =>
+    refined[side].length === 0 ? [] : [{ entry, blocks: refined[side] }],
+  );
+}
+
+/** The parts of one file; undefined where it has changed since its blocks were cut. */
+function partsOf(
+  blocks: ComparedBlocks,
+  newer: CutList | undefined,
+  older: CutList | undefined,
+): Assembly | undefined {
+  if (blocks.refined.numbers.length === 0) return assemblyOf(blocks);
+  if (newer === undefined) return undefined;
+  return assemblyOf(blocks, older && { newer, older });
+}

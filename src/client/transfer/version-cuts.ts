@@ -1,0 +1,186 @@
+/** The blocks and grains of both versions of files: of those on this machine, and of those at the server. */
+import type { ChunkSet } from '../../checkpoint/chunk-set.ts';
+import { CairnError } from '../../base/errors.ts';
+import { decodeGrains, decodeRecipe, maxRecipeBytes } from '../../manifest/cut-codec.ts';
+import { BLOCK_ID_BYTES, type CutIds, loadCutIds } from '../../manifest/cut-ids.ts';
+import type { CutList } from '../../manifest/cut-list.ts';
+import type { DigestAlgorithm } from '../../manifest/digest.ts';
+import { checksOf, createCheckMaker } from '../../manifest/file-checks.ts';
+import { createCutter, type Cutter } from '../../manifest/gear2.ts';
+import { checkLengths } from '../../manifest/parts-document.ts';
+import { addGrains, createGrainList, createRecipeMaker, type Recipe } from '../../manifest/recipe.ts';
+import { sourceCodeOf } from '../../transfer/excluded-entries.ts';
+import type { BlockLine } from '../../wire/block-lines.ts';
+import { getBlocks, getGrains } from '../session/cut-calls.ts';
+import type { SessionClient } from '../session/session-client.ts';
+import type { LocalFile } from './comparing.ts';
+
+/** A file in blocks. */
+export interface Cuts {
+  readonly recipe: Recipe;
+  /** The ids by which the file is proved once it is assembled; missing of an older version. */
+  readonly checks?: Recipe | undefined;
+}
+
+/** Cuts the files of one side. A file that cannot be read, or is another by now, is missing from the answers. */
+export interface VersionCuts {
+  blocksOf(entries: ChunkSet): Promise<ReadonlyMap<number, Cuts>>;
+  /** The grains of some blocks of files, in order. */
+  grainsOf(wanted: readonly BlockLine[]): Promise<ReadonlyMap<number, CutList>>;
+}
+
+/** The files on this machine. */
+export interface LocalFiles {
+  readonly digest: DigestAlgorithm;
+  readonly signal: AbortSignal;
+  /** Whether they are the newer versions, whose checks are wanted. */
+  readonly areNewer: boolean;
+  /** A file and its size in bytes; undefined where there is none by now. */
+  readonly find: (entryIndex: number) => Promise<(LocalFile & { readonly sizeBytes: number }) | undefined>;
+}
+
+/** Makes what cuts files on this machine, one after the other. */
+export async function localCuts({ digest, signal, areNewer, find }: LocalFiles): Promise<VersionCuts> {
+  const ids = await loadCutIds(digest);
+  const cutter = createCutter();
+  /** One reading of a file; `undefined` where it cannot be read. */
+  const ofReadable = async <Result>(
+    entry: number,
+    cut: (read: Read, sizeBytes: number) => Promise<Result>,
+  ): Promise<Result | undefined> => {
+    try {
+      const file = await find(entry);
+      return file && (await cut(readerOf(file, signal), file.sizeBytes));
+    } catch (error) {
+      if (sourceCodeOf(error) === undefined) throw error;
+      return undefined;
+    }
+  };
+  return {
+    blocksOf: async (entries) => {
+      const all = new Map<number, Cuts>();
+      for (const entry of entries.values()) {
+        const cuts = await ofReadable(entry, (read, sizeBytes) =>
+          cutFile({ cutter, ids, areNewer }, read, sizeBytes),
+        );
+        if (cuts !== undefined) all.set(entry, cuts);
+      }
+      return all;
+    },
+    grainsOf: async (wanted) => {
+      const all = new Map<number, CutList>();
+      for (const { entry, blocks } of wanted) {
+        const grains = await ofReadable(entry, (read) => cutBlocks({ cutter, ids }, read, blocks));
+        if (grains !== undefined) all.set(entry, grains);
+      }
+      return all;
+    },
+  };
+}
+
+/** Reads a range of a file, in bytes. */
+type Read = (from: number, to: number) => AsyncIterable<Uint8Array>;
+
+function readerOf({ store, path, identity }: LocalFile, signal: AbortSignal): Read {
+  return async function* read(from, to) {
+    for await (const piece of store.read(path, { from, to }, identity)) {
+      signal.throwIfAborted();
+      yield piece;
+    }
+  };
+}
+
+async function cutFile(
+  { cutter, ids, areNewer }: { cutter: Cutter; ids: CutIds } & Pick<LocalFiles, 'areNewer'>,
+  read: Read,
+  sizeBytes: number,
+): Promise<Cuts> {
+  const maker = createRecipeMaker(cutter, ids, sizeBytes);
+  const checks = areNewer ? createCheckMaker(ids, sizeBytes) : undefined;
+  for await (const piece of read(0, sizeBytes)) {
+    maker.update(piece);
+    checks?.update(piece);
+  }
+  return { recipe: maker.finish(), checks: checks?.finish() };
+}
+
+async function cutBlocks(
+  { cutter, ids }: { cutter: Cutter; ids: CutIds },
+  read: Read,
+  blocks: BlockLine['blocks'],
+): Promise<CutList> {
+  const grains = createGrainList();
+  for (const { offset, lengthBytes } of blocks) {
+    const pieces: Uint8Array[] = [];
+    for await (const piece of read(offset, offset + lengthBytes)) pieces.push(Buffer.from(piece));
+    addGrains(grains, cutter, ids, Buffer.concat(pieces));
+  }
+  return grains.finish();
+}
+
+/** The files at the server. */
+export interface RemoteFiles {
+  readonly session: SessionClient;
+  readonly digest: DigestAlgorithm;
+  /** Of newer versions their sizes in bytes, which the manifest names; undefined for older versions. */
+  readonly sizeOf?: ((entryIndex: number) => number) | undefined;
+}
+
+/** Makes what asks the server, with one request for all files. What it answers is checked. */
+export function remoteCuts({ session, digest, sizeOf }: RemoteFiles): VersionCuts {
+  const idBytes = BLOCK_ID_BYTES[digest];
+  const decode = (entry: number, records: Buffer): Cuts | undefined =>
+    sizeOf === undefined
+      ? { recipe: decodeRecipe(records, sizeIn(records, idBytes), idBytes) }
+      : decodeNewer(records, sizeOf(entry), idBytes);
+  return {
+    blocksOf: async (entries) => {
+      const records = await session.run((at) => getBlocks(at, entries));
+      const all = new Map<number, Cuts>();
+      for (const [entry, bytes] of records) {
+        const cuts = decode(entry, bytes);
+        if (cuts !== undefined) all.set(entry, cuts);
+      }
+      return all;
+    },
+    grainsOf: async (wanted) => {
+      const records = await session.run((at) => getGrains(at, wanted));
+      const all = new Map<number, CutList>();
+      for (const { entry, blocks } of wanted) {
+        const grains = grainsOfBlocks(records.get(entry) ?? Buffer.alloc(0), blocks);
+        if (grains !== undefined) all.set(entry, grains);
+      }
+      return all;
+    },
+  };
+}
+
+/** The bytes of an older file, by the lengths of its blocks. */
+function sizeIn(records: Buffer, idBytes: number): number {
+  let sizeBytes = 0;
+  for (let at = 0; at + 3 <= records.byteLength; at += 3 + idBytes) sizeBytes += records.readUIntBE(at, 3);
+  return sizeBytes;
+}
+
+/** The blocks of a newer file, and behind them its checks. @throws CairnError `invalid-request` */
+function decodeNewer(records: Buffer, sizeBytes: number, idBytes: number): Cuts | undefined {
+  const checksBytes = checkLengths(sizeBytes).length * idBytes;
+  const blocksBytes = records.byteLength - checksBytes;
+  // It was cut short where the file could not be read to its end.
+  if (blocksBytes <= 0 || blocksBytes > maxRecipeBytes(sizeBytes, idBytes)) return undefined;
+  const checks = checksOf(records.subarray(blocksBytes), sizeBytes, idBytes);
+  return { recipe: decodeRecipe(records.subarray(0, blocksBytes), sizeBytes, idBytes), checks };
+}
+
+/** The grains of blocks; undefined where the file has changed since, so that it has other ones. */
+function grainsOfBlocks(records: Buffer, blocks: BlockLine['blocks']): CutList | undefined {
+  try {
+    return decodeGrains(
+      records,
+      blocks.map(({ lengthBytes }) => lengthBytes),
+    );
+  } catch (error) {
+    if (error instanceof CairnError && error.code === 'invalid-request') return undefined;
+    throw error;
+  }
+}
