@@ -196,7 +196,8 @@ describe('left to itself, a transfer', () => {
   }
 
   test('compresses on a slow line', async () => {
-    for (const saved of await there(2 * MIB, 8 * MIB)) expect(saved).toBeGreaterThan(3 * MIB);
+    // A busy machine has up to 8 MiB on their way before the first answer tells what the line carries.
+    for (const saved of await there(4 * MIB, 32 * MIB)) expect(saved).toBeGreaterThan(8 * MIB);
   });
 
   test('does not on a fast one', async () => {
