@@ -1,20 +1,21 @@
 /** Ids of blocks and grains. */
-import type { XXHashAPI } from 'xxhash-wasm';
 import { loadHasher, loadXxhash, xxh64Hasher, type DigestAlgorithm, type Hasher } from './digest.ts';
 
-/** Bytes of the id of a grain: XXH64 with seed 0, big-endian. It need not be safe, since the ids of blocks are. */
+/** Bytes of the id of a grain: XXH64 with seed 0, big-endian. It need not be safe, since checks are. */
 export const GRAIN_ID_BYTES = 8;
 /**
- * Bytes of the id of a block, by the digest of the transfer: SHA-256, or XXH64 with seed 0 and then with seed 1, both
- * big-endian.
+ * Bytes of the id of a block, and of a check, by the digest of the transfer: SHA-256, or XXH64, big-endian, with seed 0 for a
+ * block and seed 1 for a check.
  */
-export const BLOCK_ID_BYTES: Readonly<Record<DigestAlgorithm, number>> = { xxh64: 16, sha256: 32 };
+export const BLOCK_ID_BYTES: Readonly<Record<DigestAlgorithm, number>> = { xxh64: 8, sha256: 32 };
 
 /** Computes ids for the transfers of one digest algorithm. */
 export interface CutIds {
   readonly blockIdBytes: number;
   /** Makes what computes the id of one block from its bytes in order. */
   createBlockHasher(): Hasher;
+  /** Makes what computes one check of a file from its bytes in order. */
+  createCheckHasher(): Hasher;
   /** Writes the id of a grain. */
   writeGrainId(grain: Uint8Array, out: Buffer, at: number): void;
 }
@@ -25,17 +26,8 @@ export async function loadCutIds(algorithm: DigestAlgorithm): Promise<CutIds> {
   const sha256 = await loadHasher('sha256');
   return {
     blockIdBytes: BLOCK_ID_BYTES[algorithm],
-    createBlockHasher: algorithm === 'sha256' ? sha256 : () => doubleHasher(api),
+    createBlockHasher: algorithm === 'sha256' ? sha256 : () => xxh64Hasher(api, 0n),
+    createCheckHasher: algorithm === 'sha256' ? sha256 : () => xxh64Hasher(api, 1n),
     writeGrainId: (grain, out, at) => void out.writeBigUInt64BE(api.h64Raw(grain), at),
-  };
-}
-
-function doubleHasher(api: XXHashAPI): Hasher {
-  const halves = [xxh64Hasher(api, 0n), xxh64Hasher(api, 1n)];
-  return {
-    update: (bytes) => {
-      for (const half of halves) half.update(bytes);
-    },
-    digest: () => Buffer.concat(halves.map((half) => half.digest())),
   };
 }

@@ -14,7 +14,7 @@ import {
   type Parts,
 } from '../../src/manifest/parts-document.ts';
 
-const ID_BYTES = 16;
+const ID_BYTES = 8;
 
 /** A file of at least 1 MiB from steps: carried and copied ranges in turn. */
 function assemblyOf(lengths: readonly number[], beginsCarried: boolean): Assembly {

@@ -4,8 +4,9 @@ import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Scope } from '../../src/session/scopes.ts';
 import { createStaticToken } from '../../src/server/access/static-token.ts';
-import { checkLengths, encodeParts, partsId, type Parts } from '../../src/manifest/parts-document.ts';
+import { encodeParts, partsId, type Parts } from '../../src/manifest/parts-document.ts';
 import { loadCutIds } from '../../src/manifest/cut-ids.ts';
+import { createCheckMaker } from '../../src/manifest/file-checks.ts';
 import { transferDigest } from '../../src/manifest/digest.ts';
 import { encodeTree } from '../../src/wire/tree-stream.ts';
 import { temporaryDirectory } from '../support/trees.ts';
@@ -53,12 +54,10 @@ async function open(
 /** Parts by which all of the file but its first 64 KiB comes from the old one, from an offset on. */
 async function partsFrom(content: Buffer, from: number): Promise<Parts> {
   const ids = await loadCutIds('xxh64');
-  const hasher = ids.createBlockHasher();
-  hasher.update(content);
-  const lengths = checkLengths(SIZE);
-  const blocks = { count: 1, lengths, ids: Buffer.from(hasher.digest()), idBytes: 16 };
+  const checks = createCheckMaker(ids, SIZE);
+  checks.update(content);
   const assembly = {
-    recipe: { sizeBytes: SIZE, blocks },
+    recipe: checks.finish(),
     carried: [0, 65_536],
     copied: [65_536, SIZE - 65_536, from],
   };

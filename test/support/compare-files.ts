@@ -3,6 +3,7 @@ import type { Assembly } from '../../src/manifest/assembly.ts';
 import { carriedRanges, copiedRanges, type ComparedGrains } from '../../src/manifest/compare-recipe.ts';
 import { createCutIndex, placesFrom } from '../../src/manifest/cut-index.ts';
 import { loadCutIds, type CutIds } from '../../src/manifest/cut-ids.ts';
+import { createCheckMaker } from '../../src/manifest/file-checks.ts';
 import { createCutter } from '../../src/manifest/gear2.ts';
 import { addGrains, createGrainList, createRecipeMaker, type Recipe } from '../../src/manifest/recipe.ts';
 
@@ -50,8 +51,10 @@ export function compareFiles(
 /** How the new file is made of the old one. */
 export function assemblyOf(older: Buffer, newer: Buffer, algorithm: 'xxh64' | 'sha256' = 'xxh64'): Assembly {
   const { recipe, places, grains } = compareFiles(older, newer, algorithm);
+  const checks = createCheckMaker(idsOf[algorithm], newer.length);
+  checks.update(newer);
   return {
-    recipe,
+    recipe: checks.finish(),
     carried: carriedRanges(recipe, places, grains),
     copied: copiedRanges(recipe, places, grains),
   };

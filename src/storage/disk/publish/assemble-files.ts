@@ -1,6 +1,6 @@
 /**
  * Assembles the files of which only parts were carried: from their staged bytes, and from the files that they replace.
- * It compares each block with its id, so an old file that is another by now never ends in a new one.
+ * It compares each run of bytes with its check, so an old file that is another by now never ends in a new one.
  */
 import { closeSync, constants, fstatSync, ftruncateSync, openSync, rmSync } from 'node:fs';
 import { DirectoryCursor } from '../../../base/directory-walk.ts';
@@ -13,7 +13,7 @@ import { type Assembly, rangesInOrder } from '../../../manifest/assembly.ts';
 import { type CutIds, loadCutIds } from '../../../manifest/cut-ids.ts';
 import type { Entry } from '../../../manifest/entry.ts';
 import { isKeptTime } from '../../../manifest/entry-time.ts';
-import type { Recipe } from '../../../manifest/recipe.ts';
+import { compareChecks } from '../../../manifest/file-checks.ts';
 import { assembledName, chunkPlace } from '../staging/staged-names.ts';
 import { splitPath } from '../tree/lookup.ts';
 import { readPieces } from '../tree/read-pieces.ts';
@@ -65,7 +65,7 @@ async function assembleOne(publication: Publication, subject: Subject, ids: CutI
     try {
       let at = 0;
       const write = publication.isSparse ? writeSparselySync : writeFullySync;
-      const check = createBlockCheck(subject.assembly.recipe, ids);
+      const check = compareChecks(subject.assembly.recipe, ids);
       for await (const piece of bytesOf(publication, subject, old)) {
         at += write(fd, piece, at);
         if (!check.update(piece)) throw isStale(publication, subject);
@@ -143,7 +143,7 @@ function openOld(publication: Publication, entry: Entry): number | undefined {
   }
 }
 
-/** Whether an interrupted run has put the file in its place: size and time say so, and all of its blocks. */
+/** Whether an interrupted run has put the file in its place: size and time say so, and all of its checks. */
 async function isPublished(
   publication: Publication,
   { entry, assembly }: Subject,
@@ -154,46 +154,12 @@ async function isPublished(
   const stat = fstatSync(old, { bigint: true });
   if (stat.size !== BigInt(entry.sizeBytes)) return false;
   if (!isKeptTime(entry.mtimeNs, stat.mtimeNs, publication.times.resolutionNs)) return false;
-  const check = createBlockCheck(assembly.recipe, ids);
+  const check = compareChecks(assembly.recipe, ids);
   for await (const piece of readPieces(old, 0, entry.sizeBytes)) {
     if (!check.update(piece)) return false;
     await publication.breathe();
   }
   return check.isWhole();
-}
-
-interface BlockCheck {
-  /** Takes the next bytes; false where a block that ends in them is not the one of the recipe. */
-  update(bytes: Uint8Array): boolean;
-  isWhole(): boolean;
-}
-
-function createBlockCheck({ blocks }: Recipe, ids: CutIds): BlockCheck {
-  let block = 0;
-  let left = blocks.lengths[0] ?? 0;
-  let hasher = ids.createBlockHasher();
-  const isRight = (): boolean => {
-    const from = block * blocks.idBytes;
-    return blocks.ids.subarray(from, from + blocks.idBytes).equals(hasher.digest());
-  };
-  return {
-    update: (bytes) => {
-      for (let at = 0; at < bytes.byteLength;) {
-        const take = Math.min(left, bytes.byteLength - at);
-        if (take === 0) return false;
-        hasher.update(bytes.subarray(at, at + take));
-        at += take;
-        left -= take;
-        if (left > 0) continue;
-        if (!isRight()) return false;
-        block += 1;
-        left = blocks.lengths[block] ?? 0;
-        hasher = ids.createBlockHasher();
-      }
-      return true;
-    },
-    isWhole: () => block === blocks.count,
-  };
 }
 
 function isStale(publication: Publication, { entry, entryIndex }: Subject): CairnError {
