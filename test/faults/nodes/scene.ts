@@ -11,7 +11,7 @@ import type { ObjectStore } from '../../../src/storage/objects/object-store.ts';
 import type { ContentStore } from '../../../src/storage/content-store.ts';
 import { freePort } from '../../support/free-port.ts';
 import { temporaryDirectory } from '../../support/trees.ts';
-import { type Balancer, startBalancer } from './balancer.ts';
+import { type Balancer, startBalancer } from '../../support/balancer.ts';
 import type { NodeLine } from './node-lines.ts';
 
 /** What a node has told, and when, in milliseconds of a clock that all processes share. */

@@ -1,4 +1,12 @@
-import { existsSync, mkdirSync, readdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -101,4 +109,12 @@ it('a directory of objects is no link to somewhere else', async () => {
   symlinkSync(`${root}-outside`, root);
   expect(await codeOf(() => openDirectoryObjects(root))).toBe('symlink-refused');
   expect(readdirSync(`${root}-outside`)).toEqual([]);
+});
+
+it('a directory with other files in it is no store of objects, and stays as it is', async () => {
+  const root = await newRoot();
+  mkdirSync(root, { mode: 0o755 });
+  writeFileSync(join(root, 'mine'), 'x');
+  expect(await codeOf(() => openDirectoryObjects(root))).toBe('config-invalid');
+  expect([readdirSync(root), statSync(root).mode & 0o777]).toEqual([['mine'], 0o755]);
 });

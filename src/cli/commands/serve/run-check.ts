@@ -19,13 +19,13 @@ import { jsonLine } from '../../report/json-line.ts';
 import { usableRoot } from '../../access/served-directories.ts';
 import type { ServeValues } from './serve-command.ts';
 import { lockServed } from './serve-locks.ts';
-import { serveSettingsOf, type ServeSettings } from './serve-settings.ts';
+import { checkSettingsOf, type RootSettings } from './serve-settings.ts';
 
 const LINE_EVERY_MS = 5000;
 
 /** Checks the state of a server that does not run; answers what could not be repaired by its exit code. */
 export async function runServeCheck(values: ServeValues): Promise<ExitCode> {
-  const wanted = serveSettingsOf(values);
+  const wanted = checkSettingsOf(values);
   const settings = { ...wanted, root: await usableRoot(wanted.root) };
   const isDryRun = values.dryRun;
   await checkServed(settings);
@@ -46,7 +46,7 @@ export async function runServeCheck(values: ServeValues): Promise<ExitCode> {
 }
 
 /** Without its records every staging area would seem to have no owner, and be freed: a wrong `--state` must not do that. */
-async function checkServed({ root, state }: ServeSettings): Promise<void> {
+async function checkServed({ root, state }: RootSettings): Promise<void> {
   const records = recordsOf(state);
   try {
     if ((await stat(records)).isDirectory()) return;
@@ -70,7 +70,7 @@ interface Outcome {
   readonly failure: ErrorCode | undefined;
 }
 
-async function check({ root, state, json }: ServeSettings, isDryRun: boolean): Promise<Outcome> {
+async function check({ root, state, json }: RootSettings, isDryRun: boolean): Promise<Outcome> {
   const [{ checkSessions }, { DEFAULT_CORE_LIMITS }, { openLocalDisk }, { openLocalSessionStore }] =
     await Promise.all([
       import('../../../server/core/check/check-sessions.ts'),

@@ -1,8 +1,7 @@
 /** `cairn serve`. */
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { EXIT, type CairnError, type ExitCode } from '../../../base/errors.ts';
-import { printable, RESERVED_NAME } from '../../../base/safe-path.ts';
+import { printable } from '../../../base/safe-path.ts';
 import { shownCommand } from '../../process/own-command.ts';
 import { newLocalSecret } from '../../../wire/server-proof.ts';
 import { jsonLine } from '../../report/json-line.ts';
@@ -11,6 +10,7 @@ import { usableRoot } from '../../access/served-directories.ts';
 import { lockServed, refuseNetwork } from './serve-locks.ts';
 import type { ServeValues } from './serve-command.ts';
 import { serveSettingsOf, type ServeSettings } from './serve-settings.ts';
+import type { ServedStores } from './served-stores.ts';
 import { registerServer, type ServerRegistration } from '../../access/server-registry.ts';
 import { ensurePrivateDirectory, openStateHome } from '../../access/user-directories.ts';
 import { watchSignals } from '../../process/interruption.ts';
@@ -35,7 +35,7 @@ export async function runServe(values: ServeValues): Promise<ExitCode> {
   const ending = watchForEnd(wanted, log);
   const yieldToFaults = standFast(log);
   try {
-    await serveLocked(wanted, log, ending);
+    await serveServed(wanted, log, ending);
     return EXIT.done;
   } catch (error) {
     return showFailure(error, log);
@@ -58,42 +58,44 @@ function showFailure(error: unknown, log: Log): ExitCode {
   return exitCode;
 }
 
-async function serveLocked(wanted: ServeSettings, log: Log, ending: Ending): Promise<void> {
-  const root = await usableRoot(wanted.root);
-  const settings = { ...wanted, root };
+/** One server has a root for itself; a store is shared, and has no lock. */
+async function serveServed(wanted: ServeSettings, log: Log, ending: Ending): Promise<void> {
+  if ('store' in wanted) {
+    const { openServedStore } = await import('./served-store.ts');
+    const stores = await openServedStore(wanted, log);
+    if (!ending.hasBegun()) await serve(wanted, stores, log, { stopped: ending.stopped });
+    return;
+  }
+  const settings = { ...wanted, root: await usableRoot(wanted.root) };
   await refuseNetwork(settings);
   await ensurePrivateDirectory(settings.state);
   const locks = await lockServed(settings);
   try {
-    if (!ending.hasBegun()) await serve(settings, log, { stopped: ending.stopped, lost: locks.lost });
+    const { openServedRoot } = await import('./served-root.ts');
+    const ends = { stopped: ending.stopped, lost: locks.lost };
+    if (!ending.hasBegun()) await serve(settings, await openServedRoot(settings, log), log, ends);
   } finally {
     await locks.release();
   }
 }
 
-async function serve(settings: ServeSettings, log: Log, ends: Ends): Promise<void> {
-  const { root, state, listen, limits } = settings;
-  const [{ startServer: start }, { openState }, { openLocalDisk }, { openLocalSessionStore }] =
-    await Promise.all([
-      import('../../../server/server.ts'),
-      import('./serve-access.ts'),
-      import('../../../storage/disk/local-disk.ts'),
-      import('../../../storage/state/local-session-store.ts'),
-    ]);
+async function serve(settings: ServeSettings, stores: ServedStores, log: Log, ends: Ends): Promise<void> {
+  const { listen, limits } = settings;
+  const [{ startServer: start }, { openAccess }, { openPrometheusMetrics }] = await Promise.all([
+    import('../../../server/server.ts'),
+    import('./serve-access.ts'),
+    import('../../../server/operations/prometheus.ts'),
+  ]);
   const manager = await openServiceManager(process.env, log);
   const secured = await openServeTls(settings.tls, log);
   const stopReloading = reloadOnSignal(manager, secured.reload);
-  const { tokenFile, close, ...kept } = await openState(settings, secured.authenticators, log);
-  const onIncident = (incident: object): void => log.warn(incident, 'repaired');
-  const keepOut = [state, join(state, 'sessions')];
-  const content = await openLocalDisk(root, { staysReadable: true, keepOut, onIncident });
-  const sessions = await openLocalSessionStore(join(state, 'sessions'), { onIncident });
-  const local = localEntry(settings, tokenFile, log);
+  const { close, ...access } = await openAccess(stores.tokens, settings, secured.authenticators, log);
+  const { shown, tokens, closeContent, ...served } = stores;
+  const local = localEntry(settings, tokens.secretFile, log);
   try {
     const server = await start({
-      content,
-      sessions,
-      ...kept,
+      ...served,
+      ...access,
       ...local.options,
       listen,
       tls: secured.tls,
@@ -101,11 +103,11 @@ async function serve(settings: ServeSettings, log: Log, ends: Ends): Promise<voi
       version: VERSION,
       log,
       limits,
-      ...(await watchedBy(settings)),
+      metrics: openPrometheusMetrics,
       ...wishesOf(settings),
     });
-    announce(settings, server, tokenFile, log);
-    manager.ready(`serving ${printable(root)} at ${server.url}`);
+    announce(settings, stores, server, log);
+    manager.ready(`serving ${printable(shown)} at ${server.url}`);
     const stopped = ends.stopped.then(() => manager.stopping());
     await end(server, { ...ends, stopped });
   } finally {
@@ -113,41 +115,22 @@ async function serve(settings: ServeSettings, log: Log, ends: Ends): Promise<voi
     close();
     stopReloading();
     secured.close();
-    await content.close();
+    await closeContent();
     manager.close();
   }
 }
 
-/** What makes a server one that can be watched: the places that it writes to, its metrics, and the port for them. */
-async function watchedBy({
-  root,
-  state,
-  metricsListen,
-}: ServeSettings): Promise<Pick<ServerOptions, 'places' | 'ownDirectories' | 'metrics' | 'metricsListen'>> {
-  const [{ storagePlace }, { openPrometheusMetrics }] = await Promise.all([
-    import('../../../storage/disk/tree/storage-place.ts'),
-    import('../../../server/operations/prometheus.ts'),
-  ]);
-  return {
-    places: [storagePlace('state', state), storagePlace('root', root, join(root, RESERVED_NAME))],
-    ownDirectories: [
-      { path: root, shownAs: '' },
-      { path: state, shownAs: '(state)' },
-    ],
-    metrics: openPrometheusMetrics,
-    ...(metricsListen === undefined ? {} : { metricsListen }),
-  };
-}
-
-/** What was said about sessions; the server has defaults for the rest. */
+/** What was said about sessions and ports; the server has defaults for the rest. */
 function wishesOf({
   sessionLease: leaseMs,
   sessionMaxAge: maxAgeMs,
   sync,
   allowOwners,
-}: ServeSettings): Pick<ServerOptions, 'leaseMs' | 'maxAgeMs' | 'sync' | 'allowOwners'> {
+  metricsListen,
+}: ServeSettings): Pick<ServerOptions, 'leaseMs' | 'maxAgeMs' | 'sync' | 'allowOwners' | 'metricsListen'> {
   return {
     allowOwners,
+    ...(metricsListen === undefined ? {} : { metricsListen }),
     ...(leaseMs === undefined ? {} : { leaseMs }),
     ...(maxAgeMs === undefined ? {} : { maxAgeMs }),
     ...(sync === undefined ? {} : { sync }),
@@ -165,8 +148,8 @@ function reloadOnSignal(manager: ServiceManager, reload: () => Promise<void>): (
 interface Ends {
   /** Resolves at the first signal. */
   readonly stopped: Promise<void>;
-  /** Resolves when another server has taken over. */
-  readonly lost: Promise<CairnError>;
+  /** Resolves when another server has taken over what only one may have. */
+  readonly lost?: Promise<CairnError>;
 }
 
 /**
@@ -174,7 +157,10 @@ interface Ends {
  * this process may write nothing from then on.
  */
 async function end(server: Server, { stopped, lost }: Ends): Promise<void> {
-  const takenOver = await Promise.race([stopped.then(() => server.drain()), lost]);
+  const takenOver = await Promise.race([
+    stopped.then(() => server.drain()),
+    ...(lost === undefined ? [] : [lost]),
+  ]);
   if (takenOver === undefined) return;
   await server.kill();
   throw takenOver;
@@ -237,9 +223,15 @@ function isForPeople({ json }: ServeSettings): boolean {
   return !json && process.stderr.isTTY;
 }
 
-function announce(settings: ServeSettings, server: Server, tokenFile: string, log: Log): void {
+function announce(
+  settings: ServeSettings,
+  { shown, tokens: { secretFile: tokenFile } }: ServedStores,
+  server: Server,
+  log: Log,
+): void {
   const { url, metricsUrl } = server;
-  log.info({ url, metricsUrl, root: settings.root, tokenFile }, 'serving');
+  const isShared = 'store' in settings;
+  log.info({ url, metricsUrl, [isShared ? 'store' : 'root']: shown, tokenFile }, 'serving');
   if (settings.json) {
     const listening = { type: 'listening', url, tokenFile };
     printAside(jsonLine(metricsUrl === undefined ? listening : { ...listening, metricsUrl }));
@@ -248,10 +240,8 @@ function announce(settings: ServeSettings, server: Server, tokenFile: string, lo
   if (!isForPeople(settings)) return;
   const target = `${url.replace(/\/$/, '')}/DIRECTORY`;
   const lines = [
-    `cairn: serving ${printable(settings.root)} at ${url}`,
-    existsSync(tokenFile)
-      ? `cairn: the access token is in ${printable(tokenFile)}`
-      : 'cairn: the first access token was revoked; make another one with cairn token create',
+    `cairn: serving ${printable(shown)} at ${url}`,
+    tokenLine(tokenFile, isShared),
     ...(metricsUrl === undefined
       ? []
       : [`cairn: metrics are at ${metricsUrl}/metrics, health at ${metricsUrl}/healthz`]),
@@ -261,4 +251,12 @@ function announce(settings: ServeSettings, server: Server, tokenFile: string, lo
       : ['cairn: clients trust an authority of your own with --tls-ca FILE']),
   ];
   process.stderr.write(lines.map((line) => `${line}\n`).join(''));
+}
+
+function tokenLine(tokenFile: string, isShared: boolean): string {
+  if (existsSync(tokenFile)) return `cairn: the access token is in ${printable(tokenFile)}`;
+  const why = isShared
+    ? 'the first access token was made by another server of this store, or revoked'
+    : 'the first access token was revoked';
+  return `cairn: ${why}; make another one with cairn token create`;
 }

@@ -1,15 +1,13 @@
 /** Who may use a server: its own tokens, an issuer's, certificates, transfer grants; and what is used of quotas. */
 import type { LoginOffer } from '../../../wire/messages.ts';
 import { openAccessTokens } from '../../../server/access/access-tokens.ts';
-import { firstTokenPath, type TokenStore } from '../../../server/access/first-token.ts';
+import type { TokenStore } from '../../../server/access/first-token.ts';
 import type { Authenticator } from '../../../server/access/authenticator.ts';
 import { openGrants, type Grants } from '../../../server/access/grants.ts';
 import { openSessionKey } from '../../../server/access/kept-key.ts';
 import { DEFAULT_LIMITS } from '../../../server/server-limits.ts';
 import { openUsageLedger, type UsageLedger } from '../../../server/core/quota/usage-ledger.ts';
 import type { Logger } from '../../../base/logger.ts';
-import { openLastSeen, type LastSeen } from '../../../server/core/last-seen.ts';
-import { openFileState } from '../../../storage/state/files/file-state.ts';
 import type { StateStore } from '../../../storage/state/state-store.ts';
 import type { Following } from '../../../storage/state/typed-document.ts';
 import { openOidc } from './serve-oidc.ts';
@@ -25,25 +23,6 @@ export interface ServeAccess {
   /** Secret that the ids of sessions are made with. */
   readonly sessionKey: Uint8Array;
   close(): void;
-}
-
-/** What a server keeps in its state directory, apart from its sessions. */
-export interface ServeState extends ServeAccess {
-  /** Where the secret of the server's own token is. */
-  readonly tokenFile: string;
-  readonly lastSeen: LastSeen;
-}
-
-/** Opens a state directory, and begins to ask the issuer for its keys. @throws CairnError as {@link openAccess} */
-export async function openState(
-  settings: Pick<ServeSettings, 'state' | 'oidc' | 'limits'>,
-  certificates: readonly Authenticator[],
-  log: Logger,
-): Promise<ServeState> {
-  const state = await openFileState(settings.state);
-  const tokenFile = firstTokenPath(settings.state);
-  const access = await openAccess({ state, secretFile: tokenFile }, settings, certificates, log);
-  return { ...access, tokenFile, lastSeen: await openLastSeen(state) };
 }
 
 /**

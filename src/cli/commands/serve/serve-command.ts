@@ -24,6 +24,7 @@ import {
   type ValuesOf,
 } from '../../options/option.ts';
 import { parseDuration } from '../../options/quantities.ts';
+import { parseStoreAddress } from '../../options/store-address.ts';
 import { usage } from '../../options/usage.ts';
 
 const DAY_MS = 86_400_000;
@@ -34,14 +35,19 @@ const LOOPBACK = { host: '127.0.0.1', port: 7070 };
 
 const CONTENT = {
   // Not an option that commander requires: the error for a missing root has an example.
-  root: text('--root <dir>', 'the directory to serve (required)'),
+  root: text('--root <dir>', 'the directory to serve (this or --store is required)'),
+  store: value(
+    '--store <dir>',
+    'serve from the objects in this directory, which any number of servers share',
+    parseStoreAddress,
+  ),
   networkRoot: flag(
     '--network-root',
     'allow a root or a state on a network file system (NFS, SMB, …), which is refused otherwise',
   ),
   state: text(
     '--state <dir>',
-    'where the server keeps sessions and tokens (default: ROOT/.cairn, which is never served)',
+    'where the server keeps sessions and tokens (default: ROOT/.cairn, which is never served); with --store only the secret of the first token',
   ),
   allowOwners: flag(
     '--allow-owners',
@@ -171,6 +177,7 @@ Examples:
   cairn serve --limit help                          list the limits with their names and defaults
   cairn serve --root /srv/files --limit staging=500G --limit connections-per-address=1024
   cairn serve --check --root /srv/files             after a crash or a bad disk, while no server runs
+  cairn serve --store /mnt/shared/cairn             one of several servers that share a store, behind a balancer
 
 The first start makes an access token and says in which file it is. Without TLS the server listens only on the loopback
 interface: give it a certificate, put a reverse proxy with TLS before it, or give --insecure-listen on a network that you
@@ -195,6 +202,10 @@ With --tls-cert and --tls-key the server speaks TLS 1.2 and later. SIGHUP makes 
 transfer (it logs a bad file, and keeps the certificate that it has). With --tls-client-ca a client that shows a certificate of
 one of these authorities needs no token: --tls-client-scope says what it may do, --tls-client-path where, for example
 /home/{cn}. An Authorization header counts first. When SIGHUP finds an authority removed, its clients are stopped at once.
+
+With --store any number of servers serve the same files, sessions, tokens, grants and quotas from one directory of objects, on
+one machine or on several that share the file system. A balancer may send each request to any of them: none is tied to a
+session, and a transfer goes on when one of them dies. The store is no directory of plain files: only cairn reads it.
 
 Behind a reverse proxy, --trusted-proxy names the address of that proxy: only then X-Forwarded-For and Forwarded count.
 

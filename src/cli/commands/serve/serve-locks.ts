@@ -9,7 +9,7 @@ import { networkFileSystemOf } from '../../../base/network-file-system.ts';
 import { acquireProcessLock } from '../../../base/process-lock.ts';
 import { printable, RESERVED_NAME } from '../../../base/safe-path.ts';
 import { stateInside } from '../../access/served-directories.ts';
-import type { ServeSettings } from './serve-settings.ts';
+import type { RootSettings } from './serve-settings.ts';
 import { ensurePrivateDirectory } from '../../access/user-directories.ts';
 
 /**
@@ -21,7 +21,7 @@ export async function refuseNetwork({
   root,
   state,
   networkRoot,
-}: Pick<ServeSettings, 'root' | 'state' | 'networkRoot'>): Promise<void> {
+}: Pick<RootSettings, 'root' | 'state' | 'networkRoot'>): Promise<void> {
   if (networkRoot) return;
   for (const [what, path] of [
     ['the root', root],
@@ -57,7 +57,7 @@ interface Lock {
 export async function lockServed({
   state,
   root,
-}: Pick<ServeSettings, 'state' | 'root'>): Promise<ServedLocks> {
+}: Pick<RootSettings, 'state' | 'root'>): Promise<ServedLocks> {
   const reserved = join(root, RESERVED_NAME);
   await ensureUnlessReadOnly(reserved);
   await refuseServedState(root, state);

@@ -6,6 +6,7 @@ import { printable } from '../../../base/safe-path.ts';
 import type { ServerLimits } from '../../../server/server-limits.ts';
 import { stateOf } from '../../access/served-directories.ts';
 import type { ListenAddress } from '../../options/addresses.ts';
+import type { StoreAddress } from '../../options/store-address.ts';
 import { usage } from '../../options/usage.ts';
 import type { ServeValues } from './serve-command.ts';
 import { oidcSettingsOf, type OidcSettings } from './serve-oidc.ts';
@@ -19,15 +20,28 @@ type Kept =
   | 'sessionLease'
   | 'sessionMaxAge'
   | 'sync'
-  | 'networkRoot'
   | 'allowOwners'
   | 'json'
   | 'logLevel';
 
 /** The settings of one `cairn serve`. Paths are absolute; the server has its own default for each undefined one. */
-export interface ServeSettings extends Pick<ServeValues, Kept> {
+export type ServeSettings = RootSettings | StoreSettings;
+
+/** Those of the only server of a directory. */
+export interface RootSettings extends CommonSettings {
   readonly root: string;
   readonly state: string;
+  readonly networkRoot: boolean;
+}
+
+/** Those of one of several servers that share a store of objects. */
+export interface StoreSettings extends CommonSettings {
+  readonly store: StoreAddress;
+  /** Where this server keeps what is its own; undefined: in the state home of the user. */
+  readonly state: string | undefined;
+}
+
+interface CommonSettings extends Pick<ServeValues, Kept> {
   /** Undefined: plain HTTP. */
   readonly tls: ServeTlsSettings | undefined;
   /** Undefined: only the server's own access tokens. */
@@ -38,28 +52,62 @@ export interface ServeSettings extends Pick<ServeValues, Kept> {
 
 /** Validates the options. @throws CairnError `usage`, `insecure-listen`, `config-invalid` */
 export function serveSettingsOf(values: ServeValues): ServeSettings {
-  const { listen, metricsListen, trustedProxy, limit = {} } = values;
-  const { sessionLease, sessionMaxAge, sync, networkRoot, allowOwners, json, logLevel } = values;
-  if (values.root === undefined)
-    throw usage('serve needs --root, the directory to serve', 'cairn serve --root /srv/files');
   if (values.dryRun && !values.check)
     throw usage('serve takes --dry-run only with --check', 'cairn serve --check --dry-run --root /srv/files');
-  const root = resolve(values.root);
+  const { root, store, state, networkRoot } = values;
+  if (store !== undefined) {
+    refuseOfRoot(values);
+    return { ...commonOf(values), store, state: state === undefined ? undefined : resolve(state) };
+  }
+  if (root === undefined)
+    throw usage(
+      'serve needs --root, the directory to serve, or --store, what several servers share',
+      'cairn serve --root /srv/files',
+    );
+  const path = resolve(root);
+  return { ...commonOf(values), root: path, state: stateOf(path, state), networkRoot };
+}
+
+/** The same for `--check`, which looks at a root. @throws CairnError as {@link serveSettingsOf} */
+export function checkSettingsOf(values: ServeValues): RootSettings {
+  const settings = serveSettingsOf(values);
+  if (!('root' in settings)) throw new CairnError('internal', 'a store was not refused for --check');
+  return settings;
+}
+
+function commonOf(values: ServeValues): CommonSettings {
+  const { listen, metricsListen, trustedProxy, limit = {} } = values;
+  const { sessionLease, sessionMaxAge, sync, allowOwners, json, logLevel } = values;
   const tls = tlsSettingsOf(values);
   if (tls === undefined && !values.insecureListen) refuseOpen(listen);
   if (metricsListen !== undefined && !values.insecureListen) refuseOpenMetrics(metricsListen);
-  const kept = { listen, metricsListen, trustedProxy, sessionLease, sessionMaxAge, sync, networkRoot };
+  const kept = { listen, metricsListen, trustedProxy, sessionLease, sessionMaxAge, sync };
   return {
     ...kept,
     allowOwners,
     json,
     logLevel,
-    root,
-    state: stateOf(root, values.state),
     tls,
     oidc: oidcSettingsOf(values),
     limits: limit === 'help' ? {} : limit,
   };
+}
+
+/** What only a directory on a disk has. */
+function refuseOfRoot({ root, networkRoot, sync, allowOwners, check, limit = {} }: ServeValues): void {
+  const refuse = (option: string, why: string): never => {
+    throw usage(
+      `serve takes ${option} only with --root, not with --store: ${why}`,
+      'cairn serve --store DIRECTORY',
+    );
+  };
+  if (root !== undefined) refuse('one of --root and --store', 'it serves the one or the other');
+  if (networkRoot) refuse('--network-root', 'no file is published into a file system');
+  if (sync !== undefined) refuse('--sync', 'each chunk is durable before it is confirmed');
+  if (allowOwners) refuse('--allow-owners', 'a store keeps no owners');
+  if (check) refuse('--check', 'what a store holds is checked as it is read');
+  if (limit !== 'help' && limit.keepFreeBytes !== undefined)
+    refuse('--limit free-disk', 'a store does not tell how much room it has');
 }
 
 function refuseOpen({ host, port }: ListenAddress): void {

@@ -1,22 +1,19 @@
 /** `cairn token`: the access tokens of a server, whether it runs or not. */
-import { stat, unlink } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { unlink } from 'node:fs/promises';
 import { createFileDurably } from '../../../base/durable-files.ts';
-import { CairnError, EXIT, storageError, systemCodeOf, type ExitCode } from '../../../base/errors.ts';
+import { CairnError, EXIT, type ExitCode } from '../../../base/errors.ts';
 import { printable } from '../../../base/safe-path.ts';
-import { firstTokenPath, type TokenStore } from '../../../server/access/first-token.ts';
+import type { TokenStore } from '../../../server/access/first-token.ts';
 import { OWNER_NAME, TOKEN_NAME, type KeptToken } from '../../../server/access/kept-token.ts';
 import { addToken, readTokens, removeTokens } from '../../../server/access/token-changes.ts';
 import type { Authorization } from '../../../session/authorization.ts';
 import { issueSecret } from '../../../session/credential.ts';
 import type { Scope } from '../../../session/scopes.ts';
-import { createFileState } from '../../../storage/state/files/file-state.ts';
-import { usableRoot, stateOf } from '../../access/served-directories.ts';
-import { ensurePrivateDirectory } from '../../access/user-directories.ts';
 import { usage } from '../../options/usage.ts';
 import { print } from '../../process/output.ts';
 import { doneLine, jsonLine } from '../../report/json-line.ts';
 import type { StateValues, TokenValues } from './token-command.ts';
+import { openTokenPlace, type TokenPlace } from './token-place.ts';
 import { tokenObject, tokenSentence, tokenTable } from './token-table.ts';
 import { readUse } from './token-use.ts';
 
@@ -34,29 +31,22 @@ export interface TokenSettings {
 /** Administration has to be asked for. */
 const DEFAULT_SCOPES: readonly Scope[] = ['read', 'write', 'list'];
 
-/** The tokens in a state directory, beside a server that may be running. */
-function storeOf(state: string): TokenStore {
-  return { state: createFileState(state), secretFile: firstTokenPath(state) };
-}
-
 /** `cairn token create NAME`. The secret is shown once, or written into a file of its own. */
 export async function runTokenCreate(name: string, values: TokenValues): Promise<ExitCode> {
   const settings = tokenSettingsOf(name, values);
-  const state = stateDirectoryOf(values);
-  if (values.root !== undefined) await usableRoot(values.root);
-  await refuseForeign(state);
-  await ensurePrivateDirectory(state);
+  const place = await openTokenPlace(values);
+  await place.make();
   const { secret, hash } = issueSecret();
   // First the secret: a token whose secret was lost would be of no use, and its name taken.
   if (values.tokenOut !== undefined) await createFileDurably(values.tokenOut, `${secret}\n`);
   try {
-    const token = await addToken(storeOf(state), {
+    const token = await addToken(place.tokens, {
       ...settings,
       principal: settings.owner,
       hash,
       expiresAtMs: expiryOf(settings),
     });
-    await announceOrRemove(state, token, () => announce(token, values, secret));
+    await announceOrRemove(place.tokens, token, () => announce(token, values, secret));
   } catch (error) {
     // What could not be removed opens nothing.
     if (values.tokenOut !== undefined) await unlink(values.tokenOut).catch(() => undefined);
@@ -70,11 +60,11 @@ function expiryOf({ expiresInMs }: TokenSettings): number | undefined {
 }
 
 /** A token whose secret could not be shown is of no use, and would keep its name taken. */
-async function announceOrRemove(state: string, { name }: KeptToken, tell: () => void): Promise<void> {
+async function announceOrRemove(tokens: TokenStore, { name }: KeptToken, tell: () => void): Promise<void> {
   try {
     tell();
   } catch (error) {
-    await removeTokens(storeOf(state), [name]).catch(() => undefined);
+    await removeTokens(tokens, [name]).catch(() => undefined);
     throw error;
   }
 }
@@ -96,9 +86,9 @@ function announce(token: KeptToken, { json, tokenOut }: TokenValues, secret: str
 
 /** `cairn token list`. */
 export async function runTokenList(values: StateValues): Promise<ExitCode> {
-  const state = stateDirectoryOf(values);
-  const tokens = await existing(state);
-  const useOf = await readUse(state);
+  const place = await openTokenPlace(values);
+  const tokens = await existing(place);
+  const useOf = await readUse(place);
   const nowMs = Date.now();
   const lines = values.json
     ? [
@@ -114,10 +104,10 @@ export async function runTokenList(values: StateValues): Promise<ExitCode> {
 export async function runTokenRevoke(names: readonly string[], values: StateValues): Promise<ExitCode> {
   if (names.length === 0)
     throw usage('token revoke takes the names of tokens', 'cairn token revoke backup --root /srv/files');
-  const state = stateDirectoryOf(values);
-  await existing(state);
-  await refuseForeign(state);
-  const gone = await removeTokens(storeOf(state), names);
+  const place = await openTokenPlace(values);
+  await existing(place);
+  await place.checkChangeable();
+  const gone = await removeTokens(place.tokens, names);
   if (values.json) {
     print(
       [
@@ -136,35 +126,12 @@ export async function runTokenRevoke(names: readonly string[], values: StateValu
   return EXIT.done;
 }
 
-async function existing(state: string): Promise<readonly KeptToken[]> {
-  const tokens = await readTokens(createFileState(state));
+async function existing({ tokens: { state }, shown }: TokenPlace): Promise<readonly KeptToken[]> {
+  const tokens = await readTokens(state);
   if (tokens !== undefined) return tokens;
   throw new CairnError(
     'not-found',
-    `there are no access tokens in "${printable(state)}"; give the same --root and --state as to the server`,
-  );
-}
-
-/** A file that this user replaces becomes this user's: a server of another user could then no longer read it. */
-async function refuseForeign(state: string): Promise<void> {
-  const own = process.getuid?.();
-  try {
-    const { uid } = await stat(state);
-    if (own === undefined || uid === own) return;
-    const message = `the state "${printable(state)}" belongs to user ${uid}, and only that user may change its tokens; run this command as that user: sudo -u '#${uid}' …`;
-    throw new CairnError('storage-denied', message);
-  } catch (error) {
-    if (systemCodeOf(error) !== 'ENOENT') throw storageError(error, `looking at "${printable(state)}"`);
-  }
-}
-
-/** The state directory that is meant, by the rule of `serve`. @throws CairnError `usage`, `config-invalid` */
-export function stateDirectoryOf({ root, state }: Pick<StateValues, 'root' | 'state'>): string {
-  if (root !== undefined) return stateOf(resolve(root), state);
-  if (state !== undefined) return resolve(state);
-  throw usage(
-    'token needs --root, the directory that the server serves, or --state, the directory of its state',
-    'cairn token list --root /srv/files',
+    `there are no access tokens in "${printable(shown)}"; give the same --root and --state, or the same --store, as to the server`,
   );
 }
 

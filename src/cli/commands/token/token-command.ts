@@ -16,6 +16,7 @@ import {
   type Run,
   type ValuesOf,
 } from '../../options/option.ts';
+import { parseStoreAddress } from '../../options/store-address.ts';
 import { usage } from '../../options/usage.ts';
 
 const DAY_MS = 86_400_000;
@@ -53,6 +54,7 @@ const TOKEN = {
 };
 const STATE = {
   root: text('--root <dir>', 'the directory that the server serves'),
+  store: value('--store <dir>', 'the store that several servers share', parseStoreAddress),
   state: text('--state <dir>', 'where the server keeps its state (default: ROOT/.cairn)'),
 };
 
@@ -77,7 +79,8 @@ Examples:
   cairn token revoke backup --root /srv/files
 
 Run it on the machine of the server, as the user of the server, with the same --root or --state. A server that runs learns of
-each change within half a second. cairn keeps only a hash of a secret: make a new token in place of one whose secret is lost.
+each change within half a second. For servers that share a store run it anywhere with the same --store: they learn of it within
+two seconds. cairn keeps only a hash of a secret: make a new token in place of one whose secret is lost.
 
 Scopes:
 ${scopeLines()}

@@ -13,8 +13,12 @@ import {
 import { CairnError, storageError } from '../../../base/errors.ts';
 import { readIfThere } from '../../../base/read-if-there.ts';
 import { printable } from '../../../base/safe-path.ts';
+import { namesIn } from './version.ts';
 
 const FORMAT_VERSION = 1;
+const FORMAT_FILE = 'format';
+/** Another process that opens the place for the first time at the same moment is about to name it. */
+const TEMPORARY_NAME = /^\.cairn-[0-9a-f]+\.tmp$/;
 const FORMAT = JSON.stringify({ format: 'cairn-objects', version: FORMAT_VERSION });
 /** Leftovers of killed processes are removed after this time; a put or removal that still runs fails without harm. */
 const LEFTOVER_AFTER_MS = 24 * 3600 * 1000;
@@ -32,18 +36,28 @@ export interface ObjectsPlace {
 /**
  * Makes missing folders below `root`, and removes leftovers of processes that died long ago.
  *
- * @throws CairnError `journal-version` for the directory of a newer cairn; `symlink-refused`, `owner-untrusted`;
- * storage codes
+ * @throws CairnError `journal-version` for the directory of a newer cairn; `config-invalid` for one with other files;
+ * `symlink-refused`, `owner-untrusted`; storage codes
  */
 export async function openObjectsPlace(root: string): Promise<ObjectsPlace> {
   await refuseLink(root);
+  await refuseOther(root);
   await makePrivateDirectory(root);
-  await checkFormat(join(root, 'format'));
+  await checkFormat(join(root, FORMAT_FILE));
   const place = { keys: join(root, 'keys'), drafts: join(root, 'drafts'), clock: join(root, 'clock') };
   await makeDirectory(place.keys, 0o700);
   await makeDirectory(place.drafts, 0o700);
   await removeLeftovers(place);
   return place;
+}
+
+/** Refuses a directory of other files before anything in it is changed. */
+async function refuseOther(root: string): Promise<void> {
+  const names = await namesIn(root);
+  const isOther = (name: string): boolean => !TEMPORARY_NAME.test(name) && name !== 'lost+found';
+  if (names.includes(FORMAT_FILE) || !names.some(isOther)) return;
+  const message = `"${printable(root)}" has files in it and is no store of objects; name an empty directory, or serve it with --root`;
+  throw new CairnError('config-invalid', message);
 }
 
 async function checkFormat(path: string): Promise<void> {

@@ -43,6 +43,35 @@ describe('serve', () => {
     },
   );
 
+  it('serves one of several servers from a store, with a state of its own or none', async () => {
+    const store = { directory: path.resolve('shared') };
+    expect(await settings({ store: 'shared' })).toMatchObject({ store, state: undefined });
+    expect(await settings({ store: 'shared', state: 'own' })).toMatchObject({
+      store,
+      state: path.resolve('own'),
+    });
+    expect(await settings({ store: 'shared' })).not.toHaveProperty('root');
+  });
+
+  it.each([
+    [{ root: '/srv' }, '--root and --store'],
+    [{ networkRoot: true }, '--network-root'],
+    [{ sync: 'group' }, '--sync'],
+    [{ allowOwners: true }, '--allow-owners'],
+    [{ check: true }, '--check'],
+    [{ limit: ['free-disk=1G'] }, '--limit free-disk'],
+  ])('refuses with a store what only a disk has: %j', async (options, named) => {
+    await expect(settings({ store: 'shared', ...options })).rejects.toThrow(
+      expect.objectContaining({ code: 'usage', message: expect.stringContaining(named) as unknown }),
+    );
+  });
+
+  it('refuses a store of a kind that it does not know', async () => {
+    await expect(settings({ store: 'gs://bucket' })).rejects.toThrow(
+      expect.objectContaining({ code: 'usage' }),
+    );
+  });
+
   it('listens beyond this machine only when told so', async () => {
     await expect(settings({ root: '/srv', listen: '0.0.0.0:7070' })).rejects.toThrow(
       expect.objectContaining({ code: 'insecure-listen' }),

@@ -1,11 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { CairnError } from '../../../../src/base/errors.ts';
 import type { StateValues, TokenValues } from '../../../../src/cli/commands/token/token-command.ts';
-import {
-  tokenSettingsOf,
-  stateDirectoryOf,
-  type TokenSettings,
-} from '../../../../src/cli/commands/token/run-token.ts';
+import { tokenSettingsOf, type TokenSettings } from '../../../../src/cli/commands/token/run-token.ts';
+import { stateDirectoryOf } from '../../../../src/cli/commands/token/token-place.ts';
 import { given } from '../../support/given.ts';
 
 type Options = Parameters<typeof given>[1];
