@@ -4,42 +4,15 @@ import type { ReachOptions } from './api/reach.ts';
 import { printable } from '../base/safe-path.ts';
 import { CairnError } from '../base/errors.ts';
 import { readIfThere } from '../base/read-if-there.ts';
-import { ChunkDigests } from '../checkpoint/chunk-digests.ts';
-import { applyRecord, decodeBinding, type CheckpointState } from '../checkpoint/checkpoint-records.ts';
-import { readJournal } from '../checkpoint/journal-format.ts';
 import { discardLanded } from './pull/pull-resume.ts';
 import { openSession } from './session/session-client.ts';
 import { unlessGone } from './session/session-gone.ts';
 import { abortSession } from './session/session-calls.ts';
 import { inContext } from './transfer/transfer-context.ts';
 import { openFolder, transfersDirectory, TRANSFER_FILES } from './state/transfer-folder.ts';
-import { isLocked, recordIn, transferKeys } from './state/records.ts';
+import { infoOf, type TransferInfo } from './state/transfer-info.ts';
+import { isLocked, transferKeys } from './state/records.ts';
 import type { TransferRecord } from './state/transfer-record.ts';
-
-/** An unfinished transfer, for people and scripts. */
-export interface TransferInfo {
-  /** Id of the transfer on this machine, 32 hex digits. */
-  readonly id: string;
-  readonly direction: 'push' | 'pull';
-  readonly url: string;
-  /** Absolute local paths: the sources of a push, the destination of a pull. */
-  readonly localPaths: readonly string[];
-  /** ISO 8601. */
-  readonly createdAt: string;
-  readonly updatedAt: string;
-  /** Until when the server keeps what it has, at least: what this machine knows of the lease; ISO 8601. */
-  readonly keptUntil: string;
-  readonly bytesTotal: number;
-  /** Bytes of entries that were there already when it began; no part of `bytesTotal`. */
-  readonly bytesSkipped: number;
-  /** Bytes that are durable at the receiver, as far as is known here. */
-  readonly bytesDone: number;
-  /** `agreed`: only publishing is left. */
-  readonly state: 'transferring' | 'agreed';
-  readonly resumeCommand: readonly string[];
-  /** Whether a living process works on it. */
-  readonly locked: boolean;
-}
 
 /** A transfer that a command has begun, and whose record cannot be read. */
 export interface UnreadableTransfer {
@@ -56,9 +29,6 @@ export interface RemoveOptions {
   /** Also aborts the session at the server, reached with these options for the transfer's URL. */
   readonly abort?: Omit<ReachOptions, 'url'>;
 }
-
-/** The last moment that ISO 8601 can write with four digits. */
-const MAX_DATE_MS = Date.UTC(9999, 11, 31);
 
 /** All unfinished transfers, the one touched last first; one record that cannot be read hides no other. */
 export async function surveyTransfers(
@@ -178,51 +148,4 @@ async function fullKey(stateHome: string, id: string): Promise<string> {
     'usage',
     `${found.length} transfers have ids that begin with "${id}": ${all}; give more of it`,
   );
-}
-
-async function infoOf(stateHome: string, id: string): Promise<TransferInfo | undefined> {
-  const directory = join(transfersDirectory(stateHome), id);
-  const record = await recordIn(directory);
-  if (record === undefined) return undefined;
-  const { direction, url, createdAt, updatedAt, bytesTotal, bytesSkipped, resumeCommand, phase } = record;
-  const bytesDone = direction === 'push' ? await journaledBytes(directory) : record.bytesDone;
-  const locked = await isLocked(directory);
-  const done = Math.min(phase === 'agreed' ? bytesTotal : bytesDone, bytesTotal);
-  return {
-    id,
-    direction,
-    url,
-    localPaths: record.local,
-    createdAt,
-    updatedAt,
-    keptUntil: keptUntil(record),
-    bytesTotal,
-    bytesSkipped,
-    bytesDone: done,
-    state: phase,
-    resumeCommand,
-    locked,
-  };
-}
-
-/** The lease begins anew with each request; the greatest age of a session was counted when the terms came. */
-function keptUntil({ updatedAt, grantedAt = updatedAt, session }: TransferRecord): string {
-  const { leaseMs, endsInMs = Infinity } = session;
-  const end = Math.min(Date.parse(updatedAt) + leaseMs, Date.parse(grantedAt) + endsInMs);
-  // The server may have said anything, and a date has an end.
-  return new Date(Math.min(end, MAX_DATE_MS)).toISOString();
-}
-
-/** What the journal of a push says is durable. It is only read: the holder of the lock repairs it. */
-async function journaledBytes(directory: string): Promise<number> {
-  const bytes = await readIfThere(join(directory, TRANSFER_FILES.journal));
-  if (bytes === undefined) return 0;
-  const [first, ...records] = readJournal(bytes).records;
-  if (first === undefined) return 0;
-  const { digestLengthBytes } = decodeBinding(first);
-  const digests = new ChunkDigests(digestLengthBytes);
-  const state: CheckpointState = { digests, partialChunks: new Map(), epoch: 0, note: {} };
-  for (const record of records) applyRecord(state, record);
-  const done = state.note['bytesDone'];
-  return typeof done === 'number' ? done : 0;
 }

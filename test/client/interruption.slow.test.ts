@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import {
   cpSync,
   mkdirSync,
@@ -17,6 +18,7 @@ import type { TransferOptions } from '../../src/client/api/options.ts';
 import { pull } from '../../src/client/pull.ts';
 import { push } from '../../src/client/push.ts';
 import { listTransfers, removeTransfer, showTransfer } from '../../src/client/transfers.ts';
+import { SELECT_ALL } from '../../src/manifest/selection.ts';
 import { createRandom } from '../support/random.ts';
 import { digestOf, pictureOf, temporaryDirectory, writeRandomFile } from '../support/trees.ts';
 import { codeOf, KINDS, openScene, type Scene } from './support/scene.ts';
@@ -109,6 +111,7 @@ describe.each(['push', 'pull'] as const)('a %s', (direction) => {
       const [info] = await listTransfers(job.scene.stateHome);
       expect(info).toMatchObject({ direction, bytesTotal: SIZE, locked: false, state: 'transferring' });
       expect(info!.bytesDone).toBeGreaterThan(0);
+      expect(info!.durationMs).toBeGreaterThan(0);
       expect(await showTransfer(job.scene.stateHome, info!.id.slice(0, 6))).toEqual(info);
       const summary = await job.run();
       await job.expectArrived();
@@ -208,6 +211,32 @@ test.each(['push', 'pull'] as const)(
     expect(await older).toBe('session-fenced');
     await newer;
     await job.expectArrived();
+  },
+);
+
+test.each(['push', 'pull'] as const)(
+  'an interrupted %s is listed with what it leaves out',
+  async (direction) => {
+    const scene = await openScene('disk', { bytesPerSecond: RATE });
+    const local = temporaryDirectory();
+    const source = direction === 'push' ? local : path.join(scene.root, 'tree');
+    mkdirSync(path.join(source, 'logs'), { recursive: true });
+    writeRandomFile(path.join(source, 'file'), SIZE);
+    writeFileSync(path.join(source, 'logs', 'a.log'), 'a');
+    writeFileSync(path.join(source, 'b.log'), 'b');
+    execFileSync('mkfifo', [path.join(source, 'pipe')]);
+    const controller = new AbortController();
+    const options = scene.options('/tree', {
+      chunkSizeBytes: BIG_CHUNK,
+      selection: { ...SELECT_ALL, rules: [{ pattern: '*.log', from: '--exclude' }] },
+      signal: controller.signal,
+      report: ({ type }) => {
+        if (type === 'bytes') controller.abort(new CairnError('interrupted', 'stop'));
+      },
+    });
+    const running = direction === 'push' ? push([local], options) : pull(local, options);
+    expect(await codeOf(running)).toBe('interrupted');
+    expect(await listTransfers(scene.stateHome)).toMatchObject([{ direction, excluded: 1, unselected: 2 }]);
   },
 );
 

@@ -136,6 +136,40 @@ test('a record of a newer cairn hides no other, is listed as what it is, and can
   expect(readdirSync(transfersDirectory(stateHome))).toEqual([]);
 });
 
+test('a list tells how long all runs have worked on a transfer, and how many entries it leaves out', async () => {
+  const stateHome = temporaryDirectory();
+  const digestLengthBytes = 8;
+  const updatedAt = '2026-01-05T00:00:00.000Z';
+  const kept = { ...keptPush({ leaseMs: DAY_MS, endsInMs: 9 * DAY_MS }), createdAt: updatedAt, updatedAt };
+  const write = async (changes: object): Promise<void> => {
+    const folder = await openTransferFolder(stateHome, identity);
+    const file = path.join(transfersDirectory(stateHome), folder.key, 'transfer.json');
+    writeFileSync(file, JSON.stringify({ ...kept, ...changes }), { mode: 0o600 });
+    await folder.close();
+  };
+  const listed = async (): Promise<unknown> => (await listTransfers(stateHome))[0];
+  await write({});
+  expect(await listed()).toMatchObject({ updatedAt, durationMs: null, excluded: 0, unselected: null });
+  await write({ durationMs: 60_000, leftOut: { unlisted: 1, unselected: 7 } });
+  expect(await listed()).toMatchObject({ updatedAt, durationMs: 60_000, excluded: 1, unselected: 7 });
+
+  // A run that was killed wrote its journal last; the next one goes on counting from there.
+  const folder = await openTransferFolder(stateHome, identity);
+  const log = await folder.openJournal({ manifestId: 'a'.repeat(64), digestLengthBytes });
+  const workedAt = Date.parse(updatedAt) + 5000;
+  await log.append({ note: { excluded: [3, 2, 9, 1], bytesDone: 1, workedAt } });
+  await log.close();
+  const killed = { updatedAt: '2026-01-05T00:00:05.000Z', durationMs: 65_000, excluded: 4, bytesDone: 1 };
+  expect(await listed()).toMatchObject(killed);
+  await folder.close();
+  const next = await openTransferFolder(stateHome, identity);
+  await (await next.openJournal({ manifestId: 'a'.repeat(64), digestLengthBytes })).close();
+  await next.update({});
+  expect(next.record?.durationMs).toBeGreaterThanOrEqual(65_000);
+  expect(next.record?.durationMs).toBeLessThan(65_000 + DAY_MS);
+  await next.close();
+});
+
 test('transfers that do not exist are not found', async () => {
   const stateHome = temporaryDirectory();
   expect(await listTransfers(stateHome)).toEqual([]);

@@ -1,19 +1,14 @@
 /** A pass of a pull that begins with the server's manifest. */
 import { CairnError } from '../../base/errors.ts';
 import { joinPath } from '../../base/safe-path.ts';
-import { ChunkDigests } from '../../checkpoint/chunk-digests.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
-import { DIGEST_LENGTH_BYTES } from '../../manifest/digest.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
 import type { MetadataKind } from '../../manifest/metadata.ts';
 import { compareWithTarget } from '../../transfer/compare.ts';
-import { EVERYTHING, type Comparison, type Plan } from '../../wire/messages.ts';
+import { EVERYTHING, type Comparison } from '../../wire/messages.ts';
 import { DEFAULT_CHUNK_SIZE_BYTES } from '../api/options.ts';
 import { agreeOnPlan } from '../session/plan-agreement.ts';
-import { makeClaim } from '../../transfer/claim.ts';
-import { commitTransfer } from '../session/committing.ts';
 import { orAbandon } from '../session/give-up.ts';
-import { layoutOf } from '../session/plan-layout.ts';
 import type { SessionClient } from '../session/session-client.ts';
 import { makePlan } from '../transfer/comparing.ts';
 import {
@@ -25,7 +20,7 @@ import {
   type Mirror,
 } from '../transfer/deletion-plan.ts';
 import { endDryRun } from '../transfer/dry-run.ts';
-import { emptyResult, tellNotices, type PassResult } from '../transfer/pass-result.ts';
+import { tellNotices, type PassResult } from '../transfer/pass-result.ts';
 import type { RemoteSelection } from '../transfer/remote-selection.ts';
 import { nothingSelected } from '../transfer/selecting.ts';
 import type { TransferContext } from '../transfer/transfer-context.ts';
@@ -33,11 +28,11 @@ import { saveRecord, type TransferTask } from '../transfer/transfer-task.ts';
 import { establishPull } from './pull-establish.ts';
 import { extrasAt } from './pull-deletions.ts';
 import { isNothingThere, isSingle, landingOf, makeLanding, typeAt, type Landing } from './pull-landing.ts';
+import { agreeOnNothing, isNothingToDo } from './pull-nothing.ts';
 import { runPullPass } from './pull-pass.ts';
 import { comparisonOfWanted, planOfWanted, wantedOf, type PullPlan } from './pull-selection.ts';
 import {
   discardStaged,
-  freeStaging,
   loadStaged,
   openDestination,
   saveStaged,
@@ -94,7 +89,7 @@ export async function freshPull(task: PullTask, before?: PassResult): Promise<Fr
     await session.abandon();
     return { result: isOver ? undefined : nothingSelected(context.report), notices: found.length };
   }
-  const how = { isForEverything, distrusted: before?.excluded, wanted, mirror };
+  const how = { isForEverything, distrusted: before?.excluded, wanted, mirror, unlisted: found.length };
   return { result: await compareAndCarry(task, session, manifest, how), notices: found.length };
 }
 
@@ -103,13 +98,15 @@ interface Ways {
   readonly distrusted: ReadonlySet<string> | undefined;
   readonly wanted: RemoteSelection | undefined;
   readonly mirror: Mirror | undefined;
+  /** Entries that the server had to leave out. */
+  readonly unlisted: number;
 }
 
 async function compareAndCarry(
   task: PullTask,
   session: SessionClient,
   manifest: Manifest,
-  { isForEverything, distrusted, wanted, mirror }: Ways,
+  { isForEverything, distrusted, wanted, mirror, unlisted }: Ways,
 ): Promise<PassResult> {
   const { context, options, folder } = task;
   const { report } = context;
@@ -139,7 +136,7 @@ async function compareAndCarry(
       return { ...(await agreeOnNothing(task, prepared)), deleted };
     }
     // A session that is written down nowhere would never be gone on with.
-    const stored = await orAbandon(session, () => keep(task, prepared));
+    const stored = await orAbandon(session, () => keep(task, { ...prepared, unlisted }));
     const agreed = { context, session, folder, destination, manifest, plan: stored, report };
     return await runPullPass({ ...agreed, sync, forceReplace, mirror, deletions });
   } finally {
@@ -243,33 +240,11 @@ async function tellDryRun(
   };
 }
 
-function isNothingToDo(manifest: Manifest, plan: Plan): boolean {
-  return (
-    ChunkSet.fromRuns(plan.have, manifest.entries.length).size === manifest.entries.length &&
-    plan.attributes.length === 0
-  );
-}
-
-/** Even of nothing both sides agree on the digest; no staging is made for it. */
-async function agreeOnNothing(
-  { context, folder }: PullTask,
-  { session, manifest, destination, plan }: Prepared,
-): Promise<PassResult> {
-  const digests = new ChunkDigests(DIGEST_LENGTH_BYTES[manifest.digest]);
-  const layout = layoutOf(manifest, plan);
-  const request = makeClaim(manifest, layout, digests, new ChunkSet());
-  await commitTransfer(context, session, {
-    request: () => request,
-    mend: async () => false,
-  });
-  // With a record there was an earlier run, which may have been killed when it had put everything in its place.
-  await (folder.record === undefined ? discardStaged(destination) : freeStaging(destination));
-  await folder.clear();
-  return emptyResult(manifest, plan, request.digest);
-}
-
 /** Writes down what the next run needs. What a lost earlier run had staged of the very same job is taken over. */
-async function keep(task: PullTask, { session, manifest, destination, plan }: Prepared): Promise<StoredPlan> {
+async function keep(
+  task: PullTask,
+  { session, manifest, destination, plan, unlisted }: Prepared & { readonly unlisted: number },
+): Promise<StoredPlan> {
   const { folder, context } = task;
   const staged = await loadStaged(destination);
   const isSame =
@@ -294,6 +269,9 @@ async function keep(task: PullTask, { session, manifest, destination, plan }: Pr
     await saveStaged(await destination.store.openStaging(destination.stagingId), manifest, stored);
   }
   await folder.clear();
-  await saveRecord(task, session, { direction: 'pull', manifest, plan, landing: destination.landing });
+  const { landing } = destination;
+  const leftOut = { unlisted, unselected: unselected?.count ?? 0 };
+  const unread = ChunkSet.fromRuns(excluded, manifest.entries.length).size;
+  await saveRecord(task, session, { direction: 'pull', manifest, plan, landing, leftOut, excluded: unread });
   return stored;
 }

@@ -136,7 +136,10 @@ function jobOf(
     staging,
     // A failure that nothing waits for comes back with the next chunk.
     group: createGroupCommit(() => staging.sync(), policyOf(sync)),
-    keepExclusions: () => saveStagedPlan(area, { ...plan, excluded: pass.excluded.runs() }),
+    keepExclusions: async () => {
+      await saveStagedPlan(area, { ...plan, excluded: pass.excluded.runs() });
+      await pass.folder.update({ excluded: pass.excluded.size });
+    },
     onDurable: () => pass.folder.update({ bytesDone: stagedBytes(staging, pass.layout) }),
     fromStart: new Set(),
   };

@@ -284,7 +284,8 @@ async function keep(
   if (plan.assemblies !== undefined) await folder.saveDocument('parts', encodeParts(plan.assemblies));
   const { ruleFiles } = scanned;
   const rules = ruleFiles && { ruleFiles: { ...ruleFiles, paths: [...ruleFiles.paths] } };
-  await saveRecord(task, session, { direction: 'push', manifest, plan, landing: null, ...rules });
+  const leftOut = { unlisted: scanned.notices.length, unselected: scanned.unselected };
+  await saveRecord(task, session, { direction: 'push', manifest, plan, landing: null, leftOut, ...rules });
   return openPushJournal(folder, manifest);
 }
 

@@ -1,6 +1,9 @@
 /** The client's journal of a push: what the server has made durable, written down in groups. */
 import type { CheckpointLog } from '../../checkpoint/checkpoint-log.ts';
 
+/** The note that says when the journal was last written, in milliseconds since 1970. */
+export const WORKED_AT = 'workedAt';
+
 const MAX_DELAY_MS = 1000;
 const MAX_CHUNKS = 64;
 
@@ -28,7 +31,7 @@ export function createJournalWriter(log: CheckpointLog): JournalWriter {
     if (collected.length === 0) return;
     const chunks = collected;
     collected = [];
-    await log.append({ chunks, note: { bytesDone: note } });
+    await log.append({ chunks, note: { bytesDone: note, [WORKED_AT]: Date.now() } });
   };
   const flush = (): Promise<void> => {
     const done = turn.then(write);

@@ -9,7 +9,9 @@ import { readIfThere } from '../../base/read-if-there.ts';
 import { openCheckpointLog, type CheckpointLog } from '../../checkpoint/checkpoint-log.ts';
 import type { CheckpointBinding } from '../../checkpoint/checkpoint-records.ts';
 import { loadDocument, saveDocument } from '../../storage/disk/staging/documents.ts';
+import { WORKED_AT } from './journal-writer.ts';
 import { parseRecord, transferKey, type TransferIdentity, type TransferRecord } from './transfer-record.ts';
+import { createWorkedTime } from './worked-time.ts';
 
 /** File names in the folder of a transfer. */
 export const TRANSFER_FILES = {
@@ -156,10 +158,12 @@ function folderOf(
   state: { record: TransferRecord | undefined; readonly wasDamaged: boolean },
 ): TransferFolder {
   let turn: Promise<void> = Promise.resolve();
+  const worked = createWorkedTime(state.record);
   const write = async (record: Omit<TransferRecord, 'updatedAt'>): Promise<void> => {
     const updatedAt = new Date().toISOString();
     const isSameGrant = record.session === state.record?.session;
-    const next = { ...record, stagingId, updatedAt, grantedAt: isSameGrant ? record.grantedAt : updatedAt };
+    const grantedAt = isSameGrant ? record.grantedAt : updatedAt;
+    const next = { ...record, stagingId, updatedAt, durationMs: worked.ms(), grantedAt };
     await replaceFileDurably(join(path, TRANSFER_FILES.record), JSON.stringify(next), 0o600);
     state.record = next;
   };
@@ -181,9 +185,15 @@ function folderOf(
       inTurn(async () => (state.record === undefined ? undefined : write({ ...state.record, ...changes }))),
     saveDocument: (name, text) => saveDocument(directory, name, text),
     loadDocument: (name) => loadDocument(() => directory.reopen(), name),
-    openJournal: (binding) => openCheckpointLog(join(path, TRANSFER_FILES.journal), binding),
+    openJournal: async (binding) => {
+      const log = await openCheckpointLog(join(path, TRANSFER_FILES.journal), binding);
+      const workedAt = log.note[WORKED_AT];
+      if (typeof workedAt === 'number') worked.lastSeen(workedAt);
+      return log;
+    },
     clear: () =>
       inTurn(async () => {
+        if (state.record !== undefined) worked.restart();
         state.record = undefined;
         // The record goes first: without it the rest is nothing, and the lock among it stays.
         for (const name of Object.values(TRANSFER_FILES)) await removeTree(join(path, name));

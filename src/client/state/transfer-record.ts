@@ -14,6 +14,14 @@ const WITHOUT_PARTS = 1;
 
 const bytes = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
+/** How many entries a transfer leaves out from its beginning. */
+const LeftOut = v.object({
+  /** Those that the sender could not even list. */
+  unlisted: bytes,
+  /** Those that the selection leaves out, a directory once. */
+  unselected: bytes,
+});
+
 /** The record of one transfer. */
 export const TransferRecord = v.object({
   version: v.picklist([WITHOUT_PARTS, RECORD_VERSION]),
@@ -27,6 +35,8 @@ export const TransferRecord = v.object({
   asked: v.optional(Asked),
   createdAt: v.string(),
   updatedAt: v.string(),
+  /** How long runs have worked on it until `updatedAt`, in milliseconds. Older records do not tell. */
+  durationMs: v.optional(bytes),
   session: SessionTerms,
   /** When `session` came from the server; what it says of times is counted from then. Older records do not tell. */
   grantedAt: v.optional(v.string()),
@@ -38,6 +48,10 @@ export const TransferRecord = v.object({
   bytesSkipped: bytes,
   /** Durable bytes of a pull, as far as they were written down; a push keeps them in its journal. */
   bytesDone: bytes,
+  /** Older records do not tell. */
+  leftOut: v.optional(LeftOut),
+  /** How many entries of a pull could not be read, or not whole; a push keeps them in its journal. */
+  excluded: v.optional(bytes),
   /** Where a pull lands: a local directory and a safe path in it. Null in a push. */
   landing: v.nullable(v.object({ root: v.string(), target: v.string(), isNew: v.optional(v.boolean()) })),
   /** Id of the staging area of a pull. Missing in older records, for which the path of the state home tells it. */
@@ -69,6 +83,8 @@ export interface NewRecord {
   readonly bytesTotal: number;
   readonly bytesSkipped: number;
   readonly landing: TransferRecord['landing'];
+  readonly leftOut: NonNullable<TransferRecord['leftOut']>;
+  readonly excluded?: TransferRecord['excluded'];
   readonly ruleFiles?: TransferRecord['ruleFiles'];
 }
 
@@ -80,7 +96,7 @@ export function newRecord({
   manifest,
   plan: { have, attributes, parts },
   ...rest
-}: NewRecord): Omit<TransferRecord, 'updatedAt' | 'grantedAt' | 'stagingId'> {
+}: NewRecord): Omit<TransferRecord, 'updatedAt' | 'durationMs' | 'grantedAt' | 'stagingId'> {
   const { id: manifestId, chunkSizeBytes, digest } = manifest;
   return {
     ...rest,

@@ -107,6 +107,8 @@ async function leave(pass: Pass, steps: PassSteps): Promise<void> {
   const isInterrupted = pass.context.signal.aborted;
   try {
     await steps.save(isInterrupted);
+    // Until when it was worked on.
+    await pass.folder.update({});
     if (isInterrupted) await suspend(farewell(pass));
   } catch {
     // The reason why the run ends is thrown by the caller, and matters more.

@@ -49,7 +49,9 @@ export function tellingOfCheckpoint(
 export function saveRecord(
   { folder, options, local }: TransferTask,
   { terms: session }: SessionClient,
-  agreed: Pick<NewRecord, 'direction' | 'manifest' | 'landing' | 'ruleFiles'> & { readonly plan: PartsPlan },
+  agreed: Pick<NewRecord, 'direction' | 'manifest' | 'landing' | 'leftOut' | 'excluded' | 'ruleFiles'> & {
+    readonly plan: PartsPlan;
+  },
 ): Promise<void> {
   const { manifest, plan } = agreed;
   const bytesTotal = layoutOf(manifest, plan).bytesTotal ?? 0;

@@ -15,7 +15,18 @@ import { isJobName, NAME_RULE } from './job-keys.ts';
 import { jobPaths, killedEnd, readRuns } from './run-history.ts';
 import type { Run, RunEnd } from './run-record.ts';
 
-const HEADINGS = ['STARTED', 'TOOK', 'STATE', 'EXIT', 'NEW', 'MOVED', 'SKIPPED', 'LEFT OUT', 'WHY'];
+const HEADINGS = [
+  'STARTED',
+  'TOOK',
+  'STATE',
+  'EXIT',
+  'NEW',
+  'MOVED',
+  'SKIPPED',
+  'DELETED',
+  'LEFT OUT',
+  'WHY',
+];
 const USUAL_COUNT = 20;
 /** Names in a cell; the lines of JSON have more. */
 const NAMED = 3;
@@ -66,11 +77,12 @@ function cellsOf(end: RunEnd): string[] {
     state,
     exitCode === null ? '-' : String(exitCode),
     ...(transfer === undefined
-      ? ['-', '-', '-']
+      ? ['-', '-', '-', '-']
       : [
           formatCount(transfer.changed),
           formatBytes(transfer.bytesMoved),
           formatBytes(transfer.bytesSkipped),
+          transfer.deleted === undefined ? '-' : formatCount(transfer.deleted.entries),
         ]),
     leftOutText(end),
     message === undefined ? '-' : printable(message),

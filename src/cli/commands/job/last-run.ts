@@ -69,6 +69,7 @@ function metricsOf(runs: readonly Run[]): Metric[] {
     ],
     ['last_run_entries', 'Entries of the last run.', transfer?.entries],
     ['last_run_changed_entries', 'Entries that the last run brought or changed.', transfer?.changed],
+    ['last_run_deleted_entries', 'Entries that the last run deleted.', transfer?.deleted?.entries],
     ['last_run_left_out_entries', 'Entries that the last run left out.', transfer?.excluded],
     ['last_run_size_bytes', 'Payload that the last run had to transfer.', transfer?.bytesTotal],
     ['last_run_moved_bytes', 'Payload that crossed the wire in the last run.', transfer?.bytesMoved],

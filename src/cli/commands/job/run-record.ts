@@ -1,28 +1,39 @@
 /** What is kept of a run of a job. */
 import * as v from 'valibot';
+import { isErrorCode, type ErrorCode } from '../../../base/errors.ts';
 import type { TransferSummary } from '../../../client/api/events.ts';
 
 const count = v.pipe(v.number(), v.minValue(0));
+/** Of a transfer: a history of an older cairn may not tell it. */
+const told = v.optional(count, 0);
 const moment = v.pipe(v.string(), v.isoTimestamp());
+
+const Deleted = v.object({
+  entries: told,
+  bytes: told,
+  undeleted: told,
+  code: v.fallback(v.optional(v.custom<ErrorCode>(isErrorCode)), undefined),
+});
 
 /** The numbers of a transfer, as {@link TransferSummary} explains them. */
 export const TransferNumbers = v.object({
   direction: v.picklist(['push', 'pull']),
-  entries: count,
-  changed: count,
-  bytesTotal: count,
-  bytesMoved: count,
-  bytesSaved: count,
-  bytesSkipped: count,
-  /** A history of an older cairn does not tell. */
-  bytesReused: v.optional(count, 0),
-  bytesResumed: count,
-  retries: count,
-  resumes: count,
-  durationMs: count,
-  digest: v.nullable(v.string()),
-  excluded: count,
-  unselected: count,
+  entries: told,
+  changed: told,
+  bytesTotal: told,
+  bytesMoved: told,
+  bytesSaved: told,
+  bytesSkipped: told,
+  bytesReused: told,
+  bytesResumed: told,
+  retries: told,
+  resumes: told,
+  durationMs: told,
+  digest: v.optional(v.nullable(v.string()), null),
+  excluded: told,
+  unselected: told,
+  unkept: v.exactOptional(count),
+  deleted: v.optional(Deleted),
 }) satisfies v.GenericSchema<unknown, TransferSummary>;
 
 const LeftOut = v.object({ path: v.string(), code: v.string(), message: v.string() });
@@ -49,7 +60,8 @@ const RunEnd = v.object({
   /** `ok`, or a code of the error table. */
   code: v.string(),
   message: v.optional(v.string()),
-  transfer: v.optional(TransferNumbers),
+  // The rest of a line is worth more than numbers that make no sense.
+  transfer: v.fallback(v.optional(TransferNumbers), undefined),
   /** The first of the entries that were left out. */
   leftOut: v.array(LeftOut),
 });

@@ -58,10 +58,7 @@ export async function runTransferChild(
     }
   });
   const [failed, ended] = [v.safeParse(Failed, last), v.safeParse(Ended, last)];
-  const numbers = v.safeParse(TransferNumbers, {
-    ...last,
-    bytesMoved: last['bytesSent'] ?? last['bytesReceived'],
-  });
+  const numbers = v.safeParse(TransferNumbers, numbersIn(last));
   return {
     exitCode,
     code: failed.success ? failed.output.code : ended.success ? ended.output.code : GENERAL[exitCode],
@@ -69,6 +66,16 @@ export async function runTransferChild(
     summary: ended.success && numbers.success ? numbers.output : undefined,
     leftOut,
   };
+}
+
+/** The numbers in a summary line, by their names in a record of a run. */
+function numbersIn(line: JsonLine): JsonLine {
+  const { bytesSent, bytesReceived, entriesDeleted, bytesDeleted, entriesNotDeleted, code } = line;
+  const deleted =
+    entriesDeleted === undefined
+      ? {}
+      : { deleted: { entries: entriesDeleted, bytes: bytesDeleted, undeleted: entriesNotDeleted, code } };
+  return { ...line, bytesMoved: bytesSent ?? bytesReceived, ...deleted };
 }
 
 async function runOwn(

@@ -2,7 +2,8 @@
 import { spawn } from 'node:child_process';
 import { ERROR_TABLE, EXIT, type ErrorCode, type ExitCode } from '../../../base/errors.ts';
 import { printable } from '../../../base/safe-path.ts';
-import type { TransferInfo, UnreadableTransfer } from '../../../client/transfers.ts';
+import type { TransferInfo } from '../../../client/state/transfer-info.ts';
+import type { UnreadableTransfer } from '../../../client/transfers.ts';
 import { readsListFromInput } from '../../options/selection-options.ts';
 import { childExitCode, GENERAL, worstOf } from '../../process/child-exit.ts';
 import { watchSignals } from '../../process/interruption.ts';

@@ -2,7 +2,8 @@
 import type { ReachOptions } from '../../../client/api/reach.ts';
 import { EXIT, type ExitCode } from '../../../base/errors.ts';
 import { printable } from '../../../base/safe-path.ts';
-import type { TransferInfo, UnreadableTransfer } from '../../../client/transfers.ts';
+import type { TransferInfo } from '../../../client/state/transfer-info.ts';
+import type { UnreadableTransfer } from '../../../client/transfers.ts';
 import { reachOf } from '../../access/run-client.ts';
 import { watchSignals } from '../../process/interruption.ts';
 import { doneLine, jsonLine } from '../../report/json-line.ts';

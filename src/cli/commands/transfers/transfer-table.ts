@@ -1,13 +1,25 @@
 /** The checkpoints of this machine as a table, as lines, and as objects. */
 import { printable } from '../../../base/safe-path.ts';
-import type { TransferInfo, UnreadableTransfer } from '../../../client/transfers.ts';
+import type { TransferInfo } from '../../../client/state/transfer-info.ts';
+import type { UnreadableTransfer } from '../../../client/transfers.ts';
 import { alignColumns, shortIds } from '../../report/table.ts';
 import { shownCommand } from '../../process/own-command.ts';
 import { momentText } from '../../../base/moment-text.ts';
 import { formatBytes } from '../../../base/byte-text.ts';
-import { formatCount } from '../../report/wording.ts';
+import { formatCount, formatDuration, formatEntries } from '../../report/wording.ts';
 
-const HEADINGS = ['ID', 'STATE', 'DONE', 'SKIPPED', 'UPDATED', 'KEPT UNTIL', 'FROM', 'TO'];
+const HEADINGS = [
+  'ID',
+  'STATE',
+  'TOOK',
+  'DONE',
+  'SKIPPED',
+  'LEFT OUT',
+  'UPDATED',
+  'KEPT UNTIL',
+  'FROM',
+  'TO',
+];
 
 /** One line a transfer, columns aligned. */
 export function transferTable(
@@ -35,8 +47,10 @@ function cellsOf(info: TransferInfo): string[] {
   const [from = '', to = ''] = info.direction === 'push' ? ends : ends.toReversed();
   return [
     stateText(info),
+    tookText(info),
     doneText(info),
     formatBytes(info.bytesSkipped),
+    info.excluded === 0 ? '-' : formatCount(info.excluded),
     whenText(info.updatedAt),
     whenText(info.keptUntil),
     from,
@@ -60,6 +74,17 @@ function doneText({ bytesDone, bytesTotal }: TransferInfo): string {
   return `${percent}% of ${formatBytes(bytesTotal)}`;
 }
 
+function tookText({ durationMs }: TransferInfo): string {
+  return durationMs === null ? '-' : formatDuration(durationMs);
+}
+
+/** A directory that a selection leaves out counts once. */
+function leftOutText({ excluded, unselected }: TransferInfo): string {
+  const bySelection = unselected ?? 0;
+  const unread = `${formatEntries(excluded)} that could not be read`;
+  return bySelection === 0 ? unread : `${unread}, ${formatCount(bySelection)} by the selection`;
+}
+
 function whenText(when: TransferInfo['updatedAt']): string {
   return momentText(new Date(when).getTime());
 }
@@ -79,6 +104,8 @@ export function transferLines(info: TransferInfo): string[] {
     ['state', stateText(info)],
     ['done', `${doneText(info)} (${info.bytesDone} of ${info.bytesTotal} bytes)`],
     ['skipped', `${formatBytes(info.bytesSkipped)} that were there already`],
+    ['left out', leftOutText(info)],
+    ['took', `${tookText(info)} so far, all runs together`],
     ['started', whenText(info.createdAt)],
     ['updated', whenText(info.updatedAt)],
     ['kept until', keptText(info.keptUntil)],

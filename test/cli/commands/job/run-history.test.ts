@@ -3,7 +3,7 @@ import path from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { appendRunLine, endKilledRun, readRuns } from '../../../../src/cli/commands/job/run-history.ts';
-import type { RunEnd, RunStart } from '../../../../src/cli/commands/job/run-record.ts';
+import { TransferNumbers, type RunEnd, type RunStart } from '../../../../src/cli/commands/job/run-record.ts';
 import { temporaryDirectory } from '../../../support/trees.ts';
 
 const startOf = (run: string): RunStart => ({
@@ -76,6 +76,28 @@ describe('the history of a job', () => {
     writeFileSync(file, 'not JSON\n{"type":"end"}\n[]\n', { flag: 'a' });
     await appendRunLine(file, endOf('1'));
     expect(await readRuns(file)).toEqual([{ start: startOf('1'), end: endOf('1') }]);
+  });
+
+  it('reads what an older cairn wrote, which told less of a transfer', async () => {
+    const numbers = { direction: 'push', entries: 3, bytesMoved: 5 };
+    const none = Object.keys(TransferNumbers.entries).filter((name) => !(name in numbers));
+    const given = Object.fromEntries([...none.map((name) => [name, 1]), ['deleted', { entries: 2 }]]);
+    const whole = { ...numbers, ...given, digest: 'd' };
+    for (const missing of Object.keys(whole).filter((name) => name !== 'direction')) {
+      const file = path.join(temporaryDirectory(), 'a.runs');
+      const { [missing]: _missing, ...transfer } = whole as Record<string, unknown>;
+      await appendRunLine(file, startOf('1'));
+      writeFileSync(file, `${JSON.stringify({ ...endOf('1'), transfer })}\n`, { flag: 'a' });
+      const [run] = await readRuns(file);
+      expect(run?.end, missing).toMatchObject({ state: 'ok', transfer });
+    }
+  });
+
+  it('shows a run also where its numbers make no sense', async () => {
+    const file = path.join(temporaryDirectory(), 'a.runs');
+    await appendRunLine(file, startOf('1'));
+    writeFileSync(file, `${JSON.stringify({ ...endOf('1'), transfer: { direction: 7 } })}\n`, { flag: 'a' });
+    expect((await readRuns(file))[0]?.end).toMatchObject({ state: 'ok', code: 'ok' });
   });
 
   it('keeps the newest runs once it is long, and the last success, however old it is', async () => {

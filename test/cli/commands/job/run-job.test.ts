@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { jobScene, noteHook } from '../../support/job-scene.ts';
@@ -54,13 +54,23 @@ describe('cairn job run', () => {
     expect(last).toEqual({ type: 'summary', jobs: 1, code: 'partial', exitCode: 3 });
   });
 
-  it('pulls where the job says what from', async () => {
+  it('pulls where the job says what from, and writes down what a mirror deletes', async () => {
     const scene = await jobScene();
     const target = path.join(scene.notes, 'copy');
-    scene.writeJobs(...PUSH, '[job.back]', 'from = "URL/home"', `to = "${target}"`);
-    const { exitCode } = await scene.job(['run', 'home', 'back']);
+    mkdirSync(target);
+    writeFileSync(path.join(target, 'old'), 'old');
+    const mirror = ['delete = true', 'max-delete = "100%"'];
+    scene.writeJobs(...PUSH, '[job.back]', 'from = "URL/home"', `to = "${target}"`, ...mirror);
+    const { exitCode, stderr } = await scene.job(['run', 'home', 'back']);
     expect(exitCode).toBe(0);
+    expect(stderr).toMatch(/\ncairn: back: ok: pulled 4 entries .*1 entry deleted/);
     expect(readFileSync(path.join(target, 'd', 'b'), 'utf8')).toBe('b');
+    expect(scene.last('back')).toMatchObject({
+      transfer: { deleted: { entries: 1, bytes: 3, undeleted: 0 } },
+    });
+    expect((await scene.job(['history', 'back'])).stdout.toString()).toMatch(
+      /^STARTED .* SKIPPED +DELETED +LEFT OUT +WHY\n.* 3 +1001 B +0 B +1 +- +-\n$/,
+    );
   });
 
   it('only says what it would do with --dry-run: no hook runs, and nothing is written down', async () => {

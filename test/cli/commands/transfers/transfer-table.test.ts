@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { TransferInfo } from '../../../../src/client/transfers.ts';
+import type { TransferInfo } from '../../../../src/client/state/transfer-info.ts';
 import {
   transferLines,
   transferObject,
@@ -18,15 +18,33 @@ const INFO: TransferInfo = {
   bytesTotal: 100,
   bytesSkipped: 2048,
   bytesDone: 50,
+  durationMs: 200_000,
+  excluded: 0,
+  unselected: 0,
   state: 'transferring',
   resumeCommand: ['cairn', 'push', ...PATHS, 'http://host/x'],
   locked: false,
 };
 
-it('a transfer shows how far it came, and how much was there already', () => {
+it('a transfer shows for how long it ran, how far it came, how much was there already, and what it leaves out', () => {
   const [headings, row] = transferTable([INFO]);
-  expect(headings).toMatch(/^ID +STATE +DONE +SKIPPED +UPDATED +/);
-  expect(row).toMatch(/^a{8} {2}interrupted {2}50% of 100 B {2}2\.00 KiB {2}/);
+  expect(headings).toMatch(/^ID +STATE +TOOK +DONE +SKIPPED +LEFT OUT +UPDATED +/);
+  expect(row).toMatch(/^a{8} {2}interrupted {2}3m20s {2}50% of 100 B {2}2\.00 KiB {2}- +2025-/);
+  const partial = { ...INFO, excluded: 1234, unselected: 2 };
+  expect(transferTable([partial])[1]).toMatch(/ 2\.00 KiB {2}1,234 +2025-/);
+  expect(transferLines(partial)).toEqual(
+    expect.arrayContaining([
+      'left out:   1,234 entries that could not be read, 2 by the selection\n',
+      'took:       3m20s so far, all runs together\n',
+    ]),
+  );
+  expect(transferObject(partial)).toMatchObject({ durationMs: 200_000, excluded: 1234, unselected: 2 });
+});
+
+it('a transfer that an older cairn began does not show for how long it ran', () => {
+  const old = { ...INFO, durationMs: null, unselected: null };
+  expect(transferTable([old])[1]).toMatch(/^a{8} {2}interrupted {2}- +50%/);
+  expect(transferLines(old)).toContain('left out:   0 entries that could not be read\n');
 });
 
 describe('a transfer of several sources', () => {
