@@ -114,7 +114,11 @@ function addOfThisMachine(program: Command, lazily: Lazily): void {
   addDoctor(program, doctor);
   addCompletion(program, {
     script: lazily(async () => (await completion()).runCompletion),
-    complete: lazily(async () => (await completion()).completeIn(program)),
+    complete: lazily(async () =>
+      (await completion()).completeIn(program, {
+        jobNames: async (file) => (await import('./commands/job/job-names.ts')).jobNames(program, file),
+      }),
+    ),
   });
   addDemo(program, demo);
 }

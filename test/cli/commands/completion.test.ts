@@ -1,13 +1,16 @@
 /** What the shells are offered, and the scripts that ask for it, in the shells themselves. */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { offerFor } from '../../../src/cli/commands/completion/candidates.ts';
 import { createProgram } from '../../../src/cli/program.ts';
 
-const known = { transferIds: async () => [{ word: 'abcdef', description: 'push http://h/' }] };
+const known = {
+  transferIds: async () => [{ word: 'abcdef', description: 'push http://h/' }],
+  jobNames: async (file = 'usual') => [{ word: `of-${file}`, description: 'push to http://h/' }],
+};
 
 async function offered(...words: string[]): Promise<string[]> {
   const { candidates, files } = await offerFor(
@@ -38,6 +41,12 @@ describe('the offer', () => {
     [['sessions', 'list', '--state', 'sus'], ['suspended']],
     [['transfers', 'rm', 'x', ''], ['abcdef']],
     [['transfers', 'show', 'abc'], ['abcdef']],
+    [['job', 'run', ''], ['of-usual']],
+    [['job', 'run', 'home', 'of'], ['of-usual']],
+    [['job', 'status', '--file', 'x', ''], ['of-x']],
+    [['job', 'timer', '--file=x', 'o'], ['of-x']],
+    [['job', 'run', '--file', '=', 'x', ''], ['of-x']],
+    [['job', 'history', 'x'], []],
     [
       ['completion', ''],
       ['bash', 'zsh', 'fish'],
@@ -67,8 +76,13 @@ function inShell(shell: string, args: readonly string[]) {
   const home = mkdtempSync(join(tmpdir(), 'cairn-completion-'));
   try {
     symlinkSync(resolve(import.meta.dirname, '../../../bin/cairn.js'), join(home, 'cairn'));
+    const config = join(home, 'config', 'cairn');
+    mkdirSync(config, { recursive: true, mode: 0o700 });
+    const job = '[job.home]\nsource = "/home/u"\nto = "http://h/u"\n[job.work]\nsource = 1\n';
+    writeFileSync(join(config, 'jobs.toml'), job, { mode: 0o600 });
     const env = {
       ...process.env,
+      XDG_CONFIG_HOME: join(home, 'config'),
       PATH: `${home}:${process.env['PATH']}`,
       HOME: home,
       CAIRN_STATE_HOME: join(home, 's'),
@@ -84,17 +98,18 @@ describe('the script', () => {
   it.skipIf(!has('bash'))('for bash offers words, may be read twice, and runs nothing that was typed', () => {
     const script = `source <(cairn completion bash); source <(cairn completion bash)
       ask() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _cairn; echo "\${COMPREPLY[@]}"; }
-      ask cairn push --dig; ask cairn push '$(touch pwned)' --compress al; complete -p cairn`;
+      ask cairn push --dig; ask cairn push '$(touch pwned)' --compress al; complete -p cairn
+      ask cairn job run ''; ask cairn job run --file nothing.toml ''`;
     expect(inShell('bash', ['--norc', '-c', script])).toMatchObject({
-      stdout: '--digest\nalways\ncomplete -F _cairn cairn\n',
+      stdout: '--digest\nalways\ncomplete -F _cairn cairn\nhome work\n\n',
       wasRun: false,
     });
   });
 
   it.skipIf(!has('fish'))('for fish offers words, and runs nothing that was typed', () => {
-    const script = `cairn completion fish | source; complete -C 'cairn push --dig'; complete -C 'cairn push "(touch pwned)" --compress al'`;
+    const script = `cairn completion fish | source; complete -C 'cairn push --dig'; complete -C 'cairn push "(touch pwned)" --compress al'; complete -C 'cairn job run h'`;
     const { stdout, wasRun } = inShell('fish', ['--no-config', '-c', script]);
-    expect(stdout).toMatch(/^--digest\t.*\nalways\n$/);
+    expect(stdout).toMatch(/^--digest\t.*\nalways\nhome\tpush to http:\/\/h\/u\n$/);
     expect(wasRun).toBe(false);
   });
 

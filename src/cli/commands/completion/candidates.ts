@@ -19,6 +19,8 @@ export interface Offer {
 export interface Known {
   /** Ids of unfinished transfers. */
   transferIds(): Promise<readonly Candidate[]>;
+  /** Names of jobs in a job file; `file` is that of `--file`, as it stands on the command line. */
+  jobNames(file: string | undefined): Promise<readonly Candidate[]>;
 }
 
 const NOTHING: Offer = { candidates: [], files: false };
@@ -33,6 +35,8 @@ interface Cursor {
   readonly position: number;
   /** The option whose value is due. */
   readonly option: Option | undefined;
+  /** The values of options before it, by their long names. */
+  readonly values: ReadonlyMap<string, string>;
   /** Whether options are over. */
   readonly isAfterDashes: boolean;
 }
@@ -49,7 +53,7 @@ export async function offerFor(program: Command, words: readonly string[], known
   if (assigned !== undefined) return forValue(assigned, value ?? '', `${flag}=`);
   if (last.startsWith('-') && !cursor.isAfterDashes) return starting(optionsOf(command), last);
   const argument = command.registeredArguments[cursor.position] ?? variadicOf(command);
-  const own = argument === undefined ? NOTHING : await forArgument({ program, command, argument }, known);
+  const own = argument === undefined ? NOTHING : await forArgument({ program, argument, ...cursor }, known);
   const subcommands = cursor.position === 0 ? subcommandsOf(command) : [];
   return { ...starting([...subcommands, ...own.candidates], last), files: own.files };
 }
@@ -61,19 +65,27 @@ function wholeWords(words: readonly string[]): string[] {
 function cursorAfter(program: Command, words: readonly string[]): Cursor {
   let [command, position, isAfterDashes]: [Command, number, boolean] = [program, 0, false];
   let option: Option | undefined;
+  const values = new Map<string, string>();
   for (const word of words) {
-    if (option !== undefined) option = undefined;
-    else if (word === '--') isAfterDashes = true;
+    if (option !== undefined) {
+      values.set(option.long ?? '', word);
+      option = undefined;
+    } else if (word === '--') isAfterDashes = true;
     else if (word.startsWith('-') && !isAfterDashes) {
-      const found = word.includes('=') ? undefined : optionOf(command, word);
-      option = found?.required === true ? found : undefined;
+      const [, flag = word, value] = /^(--[^=]+)=(.*)$/s.exec(word) ?? [];
+      if (value === undefined) option = takingValue(optionOf(command, flag));
+      else values.set(flag, value);
     } else {
       const next = position === 0 ? commandsOf(command).find((each) => each.name() === word) : undefined;
       if (next === undefined) position += 1;
       else command = next;
     }
   }
-  return { command, position, option, isAfterDashes };
+  return { command, position, option, values, isAfterDashes };
+}
+
+function takingValue(option: Option | undefined): Option | undefined {
+  return option?.required === true ? option : undefined;
 }
 
 function optionOf(command: Command, flag: string): Option | undefined {
@@ -106,7 +118,12 @@ function forValue(option: Option, last: string, prefix: string): Offer {
 }
 
 async function forArgument(
-  { program, command, argument }: { program: Command; command: Command; argument: Argument },
+  {
+    program,
+    command,
+    argument,
+    values,
+  }: Pick<Cursor, 'command' | 'values'> & { program: Command; argument: Argument },
   known: Known,
 ): Promise<Offer> {
   const { argChoices } = argument;
@@ -115,6 +132,9 @@ async function forArgument(
   const isId = argument.name() === 'id' || argument.name() === 'ids';
   if (isId && command.parent?.name() === 'transfers')
     return { candidates: await known.transferIds(), files: false };
+  const isName = argument.name() === 'name' || argument.name() === 'names';
+  if (isName && command.parent?.name() === 'job')
+    return { candidates: await known.jobNames(values.get('--file')), files: false };
   // That of help, which commander makes.
   if (argument.name() === 'command') return { candidates: subcommandsOf(program), files: false };
   return LOCAL_PATH.test(argument.name()) ? FILES : NOTHING;

@@ -21,7 +21,7 @@ Examples:
   source <(cairn completion zsh)           in ~/.zshrc, after compinit
   cairn completion fish > ~/.config/fish/completions/cairn.fish
 
-The shell then completes commands, options, fixed values, names of files and ids of transfers.`;
+The shell then completes commands, options, fixed values, names of files, ids of transfers and names of jobs.`;
 
 /** Adds both. */
 export function addCompletion(program: Command, runs: CompletionRuns): void {

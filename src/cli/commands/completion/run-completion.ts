@@ -4,7 +4,7 @@ import { EXIT, type ExitCode } from '../../../base/errors.ts';
 import { printable } from '../../../base/safe-path.ts';
 import { ownStateHomeOf } from '../../access/user-directories.ts';
 import { print } from '../../process/output.ts';
-import { offerFor, type Candidate } from './candidates.ts';
+import { offerFor, type Candidate, type Known } from './candidates.ts';
 import type { SHELLS } from './completion-command.ts';
 
 type Shell = (typeof SHELLS)[number];
@@ -69,10 +69,16 @@ export async function runCompletion(shell: Shell): Promise<ExitCode> {
   return EXIT.done;
 }
 
-/** Prints what may replace the last word, a line each: the word, a tab, and its description. */
-export function completeIn(program: Command): (words: readonly string[]) => Promise<ExitCode> {
+/**
+ * Prints what may replace the last word, a line each: the word, a tab, and its description. What `known` throws leaves nothing
+ * to offer.
+ */
+export function completeIn(
+  program: Command,
+  known: Pick<Known, 'jobNames'>,
+): (words: readonly string[]) => Promise<ExitCode> {
   return async (words) => {
-    const { candidates, files } = await offerFor(program, words, { transferIds });
+    const { candidates, files } = await offerFor(program, words, { transferIds, ...known });
     const lines = candidates.map(
       ({ word, description }) => `${printable(word)}\t${printable(description)}\n`,
     );
