@@ -1,7 +1,8 @@
 /** Options that several commands of a client share; the paths in their values are absolute. */
 import type { Command } from 'commander';
 import { parseDuration } from './quantities.ts';
-import { addOptions, file, flag, GROUPS, value, withFallback, type ValuesOf } from './option.ts';
+import { addOptions, file, flag, GROUPS, ofOneRun, value, withFallback, type ValuesOf } from './option.ts';
+import { wordsAgain } from './words-again.ts';
 
 /** How long a client waits for a server that is away, without any progress, where its command says nothing else. */
 export const USUAL_RETRY_FOR = '5m';
@@ -17,17 +18,19 @@ const TLS = {
 const TOKEN_FILE = {
   tokenFile: file('--token-file <file>', 'file with the access token, readable only by you'),
 };
-const OUTPUT = {
+const OUTPUT = ofOneRun({
   json: flag('--json', 'one JSON object per line on stdout'),
   quiet: flag('-q, --quiet', 'print nothing but errors and the entries that were left out'),
   progress: flag('--no-progress', 'print no progress, only the result'),
-};
+});
 
 /** How long to wait for a server that is away. */
 export interface RetryFor {
   readonly ms: number;
   /** Whether the user said so. */
   readonly isGiven: boolean;
+  /** The word that says it again. */
+  readonly word: string;
 }
 
 /** What a client trusts, and what it shows of itself. */
@@ -55,10 +58,10 @@ export function addAccess(command: Command): Command {
 /** Adds `--retry-for`, which is `usual` where it is not given. */
 export function addRetryFor(command: Command, usual: string): Command {
   const description = `how long to wait for a server that is away (default: ${usual})`;
-  const read = (option: string, word: string): RetryFor => ({
-    ms: parseDuration(option, word),
-    isGiven: true,
-  });
+  const read = (option: string, given: string): RetryFor => {
+    const ms = parseDuration(option, given);
+    return { ms, isGiven: true, word: `${ms}ms` };
+  };
   const fallback = { ...read('--retry-for', usual), isGiven: false };
   const retryFor = withFallback(value('--retry-for <duration>', description, read), fallback);
   return addOptions(command, GROUPS.access, { retryFor });
@@ -74,23 +77,12 @@ export function addClientOptions(command: Command, usualRetryFor: string): Comma
   return addOptions(addRetryFor(addAccess(command), usualRetryFor), GROUPS.output, OUTPUT);
 }
 
-/** An option and its value as words; none where it was not given. */
-export function wordsFor(option: string, given: string | number | undefined): string[] {
-  return given === undefined ? [] : [option, String(given)];
-}
-
 /** The words that have a client wait as long again. */
-export function retryWordsOf({ retryFor: { ms } }: Pick<ClientValues, 'retryFor'>): string[] {
-  return ms === USUAL_RETRY_FOR_MS ? [] : ['--retry-for', `${ms}ms`];
+export function retryWordsOf({ retryFor }: Pick<ClientValues, 'retryFor'>): string[] {
+  return retryFor.isGiven ? ['--retry-for', retryFor.word] : [];
 }
 
 /** The words that reach a server in the same way again. */
 export function accessWordsOf(values: AccessValues): string[] {
-  return [
-    ...wordsFor('--token-file', values.tokenFile),
-    ...wordsFor('--tls-ca', values.tlsCa),
-    ...wordsFor('--tls-client-cert', values.tlsClientCert),
-    ...wordsFor('--tls-client-key', values.tlsClientKey),
-    ...(values.insecureHttp ? ['--insecure-http'] : []),
-  ];
+  return wordsAgain({ ...TOKEN_FILE, ...TLS }, values);
 }

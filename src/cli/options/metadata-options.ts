@@ -2,6 +2,7 @@
 import type { MetadataKind } from '../../manifest/metadata.ts';
 import { flag, type ValuesOf } from './option.ts';
 import { usage } from './usage.ts';
+import { wordsAgain } from './words-again.ts';
 
 /** The table of these options. */
 export const METADATA = {
@@ -43,18 +44,7 @@ export function metadataOf(values: MetadataValues): readonly MetadataKind[] {
   return wanted;
 }
 
-/** The words of the options about metadata. */
-export function metadataWordsOf(values: MetadataValues): string[] {
-  const words: readonly (readonly [string, boolean])[] = [
-    ['--archive', values.archive],
-    ['--owner', values.owner],
-    ['--group', values.group],
-    ['--numeric-ids', values.numericIds],
-    ['--xattrs', values.xattrs],
-    ['--acls', values.acls],
-    ['--hard-links', values.hardLinks],
-    ['--sparse', values.sparse],
-    ['--strict-metadata', values.strictMetadata],
-  ];
-  return words.flatMap(([word, isGiven]) => (isGiven ? [word] : []));
+/** Whether the values ask for metadata. */
+export function isAboutMetadata(values: MetadataValues): boolean {
+  return wordsAgain(METADATA, values).length > 0;
 }

@@ -29,6 +29,8 @@ export interface Declared<Value> {
   /** Whether a word of it is the path of a local file. */
   readonly isPath?: boolean;
   readonly isOfThisCommand?: boolean;
+  /** Whether it says how one run is shown or tried: neither the command that resumes a run nor a job has it. */
+  readonly isOfOneRun?: boolean;
   /** Makes the value of what was given, a word each time. @throws CairnError `usage` that begins with `option`, `--name` */
   readonly read?: (option: string, words: readonly string[]) => Value | Promise<Value>;
 }
@@ -36,7 +38,8 @@ export interface Declared<Value> {
 /** What runs a command, by its arguments and the values of its options. */
 export type Run<Args extends unknown[]> = (...args: Args) => Promise<void>;
 
-type Table = Readonly<Record<string, Declared<unknown>>>;
+/** Options by the names of their values. */
+export type Table = Readonly<Record<string, Declared<unknown>>>;
 
 /** The values that a command is given, by the table of its options. */
 export type ValuesOf<Options> = {
@@ -91,6 +94,12 @@ export function list<Value>(
  */
 export function ofThisCommand<Options extends Table>(table: Options): Options {
   const own = Object.entries(table).map(([name, option]) => [name, { ...option, isOfThisCommand: true }]);
+  return Object.fromEntries(own) as Options;
+}
+
+/** Options that belong to one run: see {@link Declared.isOfOneRun}. */
+export function ofOneRun<Options extends Table>(table: Options): Options {
+  const own = Object.entries(table).map(([name, option]) => [name, { ...option, isOfOneRun: true }]);
   return Object.fromEntries(own) as Options;
 }
 

@@ -7,10 +7,10 @@ import type { Rule } from '../../manifest/selection-rules.ts';
 import type { Selection } from '../../manifest/selection.ts';
 import { absolutePath } from '../process/own-command.ts';
 import { readDescriptorWhole } from '../process/whole-input.ts';
-import { wordsFor } from './client-options.ts';
 import { addOptions, flag, GROUPS, list, value, type ValuesOf } from './option.ts';
 import { parseDuration, parseSize } from './quantities.ts';
 import { usage } from './usage.ts';
+import { wordsAgain } from './words-again.ts';
 
 /** What one occurrence of an option about rules says. */
 interface GivenRules {
@@ -160,19 +160,8 @@ export function readsListFromInput(words: readonly string[]): boolean {
 
 /** The words that select the same again, from any working directory. */
 export function selectionWordsOf(values: SelectionValues): string[] {
-  const { filesFrom, from0, minSize, maxSize, minAge, maxAge } = values;
-  return [
-    ...inOrder(values).flatMap(({ option, word }) => [`--${RULE_NAMES[option]}`, word]),
-    ...wordsFor('--files-from', filesFrom?.word),
-    ...(from0 ? ['--from0'] : []),
-    ...wordsFor('--max-size', maxSize?.word),
-    ...wordsFor('--min-size', minSize?.word),
-    ...wordsFor('--min-age', minAge?.word),
-    ...wordsFor('--max-age', maxAge?.word),
-    ...(values.ignoreFiles === false ? ['--no-ignore-files'] : []),
-    ...(values.excludeCaches === true ? ['--exclude-caches'] : []),
-    ...(values.oneFileSystem === true ? ['--one-file-system'] : []),
-  ];
+  const rules = inOrder(values).flatMap(({ option, word }) => [`--${RULE_NAMES[option]}`, word]);
+  return [...rules, ...wordsAgain({ ...BOUNDS, ...LOCAL }, values)];
 }
 
 /** What was said of rules, in order: of the environment, then of the command line. */

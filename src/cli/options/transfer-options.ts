@@ -10,13 +10,12 @@ import {
   addClientOptions,
   retryWordsOf,
   USUAL_RETRY_FOR,
-  wordsFor,
   type ClientValues,
 } from './client-options.ts';
 import { parseCount, parseSize } from './quantities.ts';
-import { METADATA, metadataOf, metadataWordsOf } from './metadata-options.ts';
+import { isAboutMetadata, METADATA, metadataOf } from './metadata-options.ts';
 import { parseModeChange } from './mode-change.ts';
-import { addOptions, choice, flag, GROUPS, list, text, value, type ValuesOf } from './option.ts';
+import { addOptions, choice, flag, GROUPS, list, ofOneRun, text, value, type ValuesOf } from './option.ts';
 import {
   addSelectionOptions,
   isSelecting,
@@ -25,6 +24,7 @@ import {
   type SelectionValues,
 } from './selection-options.ts';
 import { usage } from './usage.ts';
+import { wordsAgain } from './words-again.ts';
 
 /** Unless the user says otherwise: more is a mistake more often than a wish. */
 const USUAL_MAX_DELETE: MaxDelete = { percent: 50 };
@@ -33,8 +33,11 @@ const PARALLEL_RANGE = { min: 1, max: 64 } as const;
 const DIGESTS = ['xxh64', 'sha256'] as const satisfies readonly DigestAlgorithm[];
 const COMPRESS_WORDS = ['auto', 'always', 'never'] as const satisfies readonly CompressMode[];
 
-const WHAT = {
+const DRY_RUN = ofOneRun({
   dryRun: flag('-n, --dry-run', 'print what would happen to each entry, and change nothing'),
+});
+const WHAT = {
+  ...DRY_RUN,
   checksum: flag('--checksum', 'compare contents instead of size and modification time'),
   wholeFile: flag('--whole-file', 'send changed files whole, not only the parts that the older ones lack'),
   forceReplace: flag('--force-replace', 'replace a directory with everything in it by a file or link'),
@@ -97,12 +100,12 @@ const HOW = {
     COMPRESS_WORDS,
   ),
 };
-const VERBOSE = { verbose: flag('-v, --verbose', 'print the name of each file once it is done') };
+const VERBOSE = ofOneRun({ verbose: flag('-v, --verbose', 'print the name of each file once it is done') });
+
+const OWN = { ...WHAT, ...METADATA, ...HOW, ...VERBOSE };
 
 /** What a user says of a transfer. What was not said stays undefined: the client has its own defaults. */
-export type TransferValues = ClientValues &
-  SelectionValues &
-  ValuesOf<typeof WHAT & typeof METADATA & typeof HOW & typeof VERBOSE>;
+export type TransferValues = ClientValues & SelectionValues & ValuesOf<typeof OWN>;
 
 /** Adds what push and pull share; `isLocal`: the tree that is selected from is on this machine. */
 export function addTransferOptions(command: Command, { isLocal }: { isLocal: boolean }): Command {
@@ -125,33 +128,63 @@ async function parseChunkSize(option: string, word: string): Promise<number> {
   return parseSize(option, word, CHUNK_SIZE_RANGE);
 }
 
+/** What values set of the client's options. @throws CairnError `usage` */
+type Sets = (values: TransferValues) => Partial<TransferOptions>;
+
+const metadata: Sets = (values) => {
+  const kinds = metadataOf(values);
+  return kinds.length === 0 ? {} : { metadata: kinds };
+};
+const modes: Sets = ({ preserveModes, archive }) => ({ preserveModes: preserveModes || archive });
+const mirror: Sets = ({ delete: deletes, maxDelete = USUAL_MAX_DELETE, deleteAnyway }) =>
+  deletes ? { mirror: { maxDelete, isAnyway: deleteAnyway } } : {};
+/** Of an option that the client is told as it is, where it was given. */
+const as =
+  <Name extends keyof TransferOptions>(
+    name: Name,
+    valueIn: (values: TransferValues) => TransferOptions[Name] | undefined,
+  ): Sets =>
+  (values) => {
+    const given = valueIn(values);
+    return given === undefined ? {} : { [name]: given };
+  };
+
+/** For each option what it sets: one that is missing here does not compile. */
+const SETS: Readonly<Record<keyof typeof OWN, Sets>> = {
+  dryRun: as('dryRun', (values) => values.dryRun),
+  checksum: as('checksum', (values) => values.checksum),
+  wholeFile: as('wholeFiles', (values) => values.wholeFile),
+  forceReplace: as('forceReplace', (values) => values.forceReplace),
+  delete: mirror,
+  maxDelete: mirror,
+  deleteAnyway: mirror,
+  backupDir: as('backupDirectory', (values) => values.backupDir),
+  preserveModes: modes,
+  chmod: as('chmod', (values) => values.chmod),
+  archive: (values) => ({ ...modes(values), ...metadata(values) }),
+  owner: metadata,
+  group: metadata,
+  numericIds: metadata,
+  xattrs: metadata,
+  acls: metadata,
+  hardLinks: metadata,
+  sparse: metadata,
+  // Whether less is kept than that is judged by the summary, once the transfer is done.
+  strictMetadata: metadata,
+  parallel: as('parallel', (values) => values.parallel),
+  chunkSize: as('chunkSizeBytes', (values) => values.chunkSize),
+  digest: as('digest', (values) => values.digest),
+  sync: as('sync', (values) => values.sync),
+  bwlimit: as('bandwidth', (values) => values.bwlimit?.rateAt),
+  compress: as('compress', (values) => values.compress),
+  verbose: ({ verbose, quiet }) => ({ namesEntries: verbose && !quiet }),
+};
+
 /** The options of the client that the values set. @throws CairnError `usage` */
 export async function transferOptionsOf(values: TransferValues): Promise<Partial<TransferOptions>> {
   const selection = await selectionOf(values);
-  const { checksum, wholeFile, forceReplace, dryRun } = values;
-  const preserveModes = values.preserveModes || values.archive;
-  const metadata = metadataOf(values);
-  const { chmod, parallel, chunkSize, digest, sync, compress, bwlimit } = values;
-  const { maxDelete = USUAL_MAX_DELETE, deleteAnyway } = values;
-  return {
-    checksum,
-    wholeFiles: wholeFile,
-    preserveModes,
-    forceReplace,
-    dryRun,
-    ...(metadata.length === 0 ? {} : { metadata }),
-    ...(values.backupDir === undefined ? {} : { backupDirectory: values.backupDir }),
-    ...(values.delete ? { mirror: { maxDelete, isAnyway: deleteAnyway } } : {}),
-    namesEntries: values.verbose && !values.quiet,
-    ...(selection === undefined ? {} : { selection }),
-    ...(chmod === undefined ? {} : { chmod }),
-    ...(parallel === undefined ? {} : { parallel }),
-    ...(chunkSize === undefined ? {} : { chunkSizeBytes: chunkSize }),
-    ...(digest === undefined ? {} : { digest }),
-    ...(sync === undefined ? {} : { sync }),
-    ...(compress === undefined ? {} : { compress }),
-    ...(bwlimit === undefined ? {} : { bandwidth: bwlimit.rateAt }),
-  };
+  const sets = Object.values(SETS).map((each) => each(values));
+  return Object.assign({}, ...sets, selection === undefined ? {} : { selection }) as Partial<TransferOptions>;
 }
 
 /**
@@ -159,27 +192,10 @@ export async function transferOptionsOf(values: TransferValues): Promise<Partial
  * resumes it decides that.
  */
 export function wordsOf(values: TransferValues): string[] {
-  const { parallel, chunkSize, checksum, wholeFile, digest, sync, bwlimit, compress } = values;
-  const { preserveModes, chmod, forceReplace, maxDelete, deleteAnyway, backupDir } = values;
   return [
-    ...wordsFor('--parallel', parallel),
-    ...wordsFor('--chunk-size', chunkSize),
-    ...retryWordsOf(values),
-    ...(checksum ? ['--checksum'] : []),
-    ...(wholeFile ? ['--whole-file'] : []),
-    ...(preserveModes ? ['--preserve-modes'] : []),
-    ...metadataWordsOf(values),
-    ...(chmod?.words ?? []).flatMap((each) => ['--chmod', each]),
-    ...(forceReplace ? ['--force-replace'] : []),
+    ...wordsAgain(OWN, values),
     ...selectionWordsOf(values),
-    ...(values.delete ? ['--delete'] : []),
-    ...wordsFor('--max-delete', maxDelete?.word),
-    ...wordsFor('--backup-dir', backupDir),
-    ...(deleteAnyway ? ['--delete-anyway'] : []),
-    ...wordsFor('--digest', digest),
-    ...wordsFor('--sync', sync),
-    ...wordsFor('--bwlimit', bwlimit?.word),
-    ...wordsFor('--compress', compress),
+    ...retryWordsOf(values),
     ...accessWordsOf(values),
   ];
 }
@@ -195,7 +211,7 @@ export function refuseForStreams(values: TransferValues, example: string): void 
   if (values.dryRun) throw usage('--dry-run does not work for a stream: leave it out', example);
   if (isSelecting(values))
     throw usage('a stream has no entries to select: leave rules, lists and bounds out', example);
-  if (metadataWordsOf(values).length > 0)
+  if (isAboutMetadata(values))
     throw usage('--archive and its parts do not work for a stream: leave them out', example);
   if (values.backupDir !== undefined)
     throw usage('--backup-dir does not work for a stream: leave it out', example);

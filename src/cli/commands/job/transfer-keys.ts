@@ -4,11 +4,11 @@
  */
 import type { Command, Option } from 'commander';
 import { CairnError } from '../../../base/errors.ts';
-import { declarationOf, GROUPS, type Declared } from '../../options/option.ts';
+import { declarationOf, type Declared } from '../../options/option.ts';
 import { atHome } from './job-keys.ts';
 
-/** Chosen by a job itself, or for one run. */
-const NOT_OF_A_JOB: ReadonlySet<string> = new Set(['--from-command', '--dry-run']);
+/** A job says that by its own key `command`. */
+const FROM_COMMAND = '--from-command';
 
 /** One key. */
 export interface TransferKey {
@@ -23,8 +23,8 @@ export function transferKeys(program: Command, direction: 'push' | 'pull'): Read
   const command = program.commands.find((each) => each.name() === direction);
   const keys = (command?.options ?? []).flatMap((option) => {
     const declared = declarationOf(option);
-    const isShown = option.helpGroupHeading === GROUPS.output || NOT_OF_A_JOB.has(option.long ?? '');
-    return declared === undefined || isShown ? [] : [keyOf(option, declared)];
+    const isOfJob = declared?.isOfOneRun !== true && option.long !== FROM_COMMAND;
+    return declared === undefined || !isOfJob ? [] : [keyOf(option, declared)];
   });
   return new Map(keys.map((key) => [key.name, key]));
 }

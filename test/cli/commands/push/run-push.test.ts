@@ -47,20 +47,9 @@ describe('a push', () => {
       compress: 'never',
       ...shown,
     });
-    const shared = '--parallel 8 --chunk-size 1048576 --retry-for 3600000ms --checksum --digest sha256'.split(
-      ' ',
-    );
-    const rest = [
-      '--sync',
-      'always',
-      '--compress',
-      'never',
-      '--token-file',
-      resolve('t'),
-      resolve('a'),
-      `${resolve('b')}/`,
-      URL_WORD,
-    ];
+    const how = '--parallel 8 --chunk-size 1048576 --digest sha256 --sync always --compress never';
+    const shared = `--checksum ${how} --retry-for 3600000ms`.split(' ');
+    const rest = ['--token-file', resolve('t'), resolve('a'), `${resolve('b')}/`, URL_WORD];
     expect(job.resumeCommand).toEqual(['cairn', 'push', ...shared, ...rest]);
     const { values } = await push(['a', URL_WORD], { retryFor: '3600000ms', chunkSize: '1048576' });
     expect(values).toMatchObject({ retryFor: { ms: 3_600_000, isGiven: true }, chunkSize: 1_048_576 });
