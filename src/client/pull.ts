@@ -11,6 +11,7 @@ import type { TransferFolder } from './state/transfer-folder.ts';
 import { droppedBy, metadataWishes } from './transfer/metadata-wishes.ts';
 import { refuseListed } from './transfer/deletion-plan.ts';
 import { forgettingWhatIsOver, giveUpIfUnlike } from './transfer/earlier-run.ts';
+import { isStaleParts, tellStale, withFreshParts } from './transfer/stale-parts.ts';
 import { summaryOf, type PassResult } from './transfer/pass-result.ts';
 import { nothingToSelect } from './transfer/selecting.ts';
 import { countsOf, inContext } from './transfer/transfer-context.ts';
@@ -77,12 +78,31 @@ async function runPasses(task: PullTask): Promise<{ results: PassResult[]; notic
   const isDry = task.options.dryRun === true;
   const unlessOver = <T>(pass: () => Promise<T>): Promise<T> =>
     forgettingWhatIsOver(task.folder, () => forget(task), pass);
-  const earlier = isDry ? undefined : await unlessOver(() => resumedPull(task));
+  const earlier = isDry ? undefined : await unlessStaleNow(task, () => unlessOver(() => resumedPull(task)));
   if (earlier !== undefined) await forget(task);
-  const fresh = await unlessOver(() => freshPull(task, earlier));
+  const fresh = await withFreshParts(
+    task,
+    () => forget(task),
+    (now) => unlessOver(() => freshPull(now, earlier)),
+  );
   if (!isDry && fresh.result !== undefined) await forget(task);
   const results = [earlier, fresh.result].filter((result) => result !== undefined);
   return { results, notices: fresh.notices };
+}
+
+/** An earlier pass whose older versions of files have changed is given up: a fresh one compares again. */
+async function unlessStaleNow<Result>(
+  task: PullTask,
+  pass: () => Promise<Result>,
+): Promise<Result | undefined> {
+  try {
+    return await pass();
+  } catch (error) {
+    if (!isStaleParts(error)) throw error;
+    tellStale(task.context);
+    await forget(task);
+    return undefined;
+  }
 }
 
 /** Removes the record, and first what was staged: a crash in between leaves a record that finds nothing. */

@@ -7,7 +7,7 @@ import type { MetadataKind } from '../manifest/metadata.ts';
 import type { TransferSummary } from './api/events.ts';
 import type { TransferOptions } from './api/options.ts';
 import { checkBackupPlace, checkDeletes } from './push/push-deletions.ts';
-import { isStaleParts } from './transfer/stale-parts.ts';
+import { isStaleParts, tellStale, withFreshParts } from './transfer/stale-parts.ts';
 import { smallerThanRefused, withFittingChunks } from './push/fitting-chunks.ts';
 import { freshPass, type PushTask } from './push/push-fresh.ts';
 import { resumedPass } from './push/push-resume.ts';
@@ -124,8 +124,10 @@ async function runPasses(task: PushTask, before: readonly PushTask[]): Promise<P
   if (last?.isUnrepeatable === true) return endWith(task, { results, ...found });
   const distrusted = new Set(results.flatMap(({ excluded }) => [...excluded]));
   const bring = (size: number | undefined): Promise<PassResult> =>
-    withFreshParts(task, (now) =>
-      unlessOver(task, () => freshPass(withChunkSize(now, size), scanned, distrusted)),
+    withFreshParts(
+      task,
+      () => task.folder.clear(),
+      (now) => unlessOver(task, () => freshPass(withChunkSize(now, size), scanned, distrusted)),
     );
   const around = { report: options.report, forget: () => task.folder.clear() };
   const fresh =
@@ -154,33 +156,12 @@ async function finishEarlier(tasks: readonly PushTask[]): Promise<Earlier> {
       results.push(result);
     } catch (error) {
       chunkSizeBytes = smallerThanRefused(error);
-      if (isStaleParts(error)) tellStale(task);
+      if (isStaleParts(error)) tellStale(task.context);
       else if (chunkSizeBytes === undefined) throw error;
     }
     await task.folder.clear();
   }
   return { results, chunkSizeBytes };
-}
-
-/** Runs a pass; once more, with whole files, where older versions of them changed before they could be used. */
-async function withFreshParts(
-  task: PushTask,
-  pass: (task: PushTask) => Promise<PassResult>,
-): Promise<PassResult> {
-  try {
-    return await pass(task);
-  } catch (error) {
-    if (!isStaleParts(error)) throw error;
-    tellStale(task);
-    await task.folder.clear();
-    return pass({ ...task, options: { ...task.options, wholeFiles: true } });
-  }
-}
-
-function tellStale({ context }: PushTask): void {
-  const message =
-    'files at the destination changed during the transfer, so nothing could be taken from them; they are compared, or sent whole';
-  context.report({ type: 'notice', message });
 }
 
 function withChunkSize(task: PushTask, chunkSizeBytes: number | undefined): PushTask {

@@ -14,6 +14,11 @@ import type { Recipe } from './recipe.ts';
 export const CHECK_BYTES = 64 * 1024 * 1024;
 /** The least and the most bytes of a file that has parts. */
 export const PARTS_FILE_BYTES = { min: 1024 * 1024, max: 64 * 1024 ** 3 } as const;
+/** Whether a file of so many bytes may have parts, and be the older version of one. */
+export function mayHaveParts(sizeBytes: number): boolean {
+  return sizeBytes >= PARTS_FILE_BYTES.min && sizeBytes <= PARTS_FILE_BYTES.max;
+}
+
 /** Most ranges of all files of one transfer. */
 export const MAX_RANGES = 2 ** 20;
 /** Longest document, in bytes. */
@@ -99,7 +104,7 @@ export function createPartsReader({ sizeOf, idBytes }: PartsBounds): PartsReader
 
   const begin = (entry: number, checks: string): Begun => {
     const sizeBytes = Number.isSafeInteger(entry) && entry >= 0 ? sizeOf(entry) : undefined;
-    if (sizeBytes === undefined || sizeBytes < PARTS_FILE_BYTES.min || sizeBytes > PARTS_FILE_BYTES.max)
+    if (sizeBytes === undefined || !mayHaveParts(sizeBytes))
       throw refused(`entry ${entry} is no file of such a size`);
     if (begun !== undefined && entry <= begun.entry) throw refused('a file is out of order');
     const lengths = checkLengths(sizeBytes);

@@ -8,7 +8,7 @@ import { inodeOf } from '../manifest/identity.ts';
 import type { Manifest } from '../manifest/manifest.ts';
 import { localMetadata } from '../manifest/metadata.ts';
 import { modeFor, type ModeWishes } from '../manifest/modes.ts';
-import { PARTS_FILE_BYTES } from '../manifest/parts-document.ts';
+import { mayHaveParts } from '../manifest/parts-document.ts';
 import type { Comparison } from '../wire/messages.ts';
 import type { EntryLookup } from './entry-lookup.ts';
 import type { RefusalSink } from './refused-entries.ts';
@@ -68,7 +68,7 @@ export async function compareWithTarget(
         localMetadata(entry.metadata, abilities.ids) === (found.entry.metadata ?? '');
       const same = compareEntry(wanted, found.entry, mtimeResolutionNs, isAsWanted);
       if (same === 'candidate') candidates.add(index);
-      if ((same === 'candidate' || same === 'different') && mayHaveParts(wanted) && mayHaveParts(found.entry))
+      if ((same === 'candidate' || same === 'different') && isLarge(wanted) && isLarge(found.entry))
         older.add(index);
       if (same === 'same' || same === 'attributes') have.add(index);
       if (same === 'attributes') attributes.add(index);
@@ -78,8 +78,8 @@ export async function compareWithTarget(
   return older.size === 0 ? runs : { ...runs, older: older.runs() };
 }
 
-function mayHaveParts({ type, sizeBytes }: Entry): boolean {
-  return type === 'file' && sizeBytes >= PARTS_FILE_BYTES.min && sizeBytes <= PARTS_FILE_BYTES.max;
+function isLarge({ type, sizeBytes }: Entry): boolean {
+  return type === 'file' && mayHaveParts(sizeBytes);
 }
 
 /** The files that hard links of a batch lead to, by their path in the manifest. */

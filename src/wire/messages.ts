@@ -147,7 +147,7 @@ export const SessionTerms = v.object({
   preservesModes: v.optional(v.boolean()),
   /** Of a push: whether it may delete. Missing where it may not, and from an older server. */
   deletes: v.optional(v.boolean()),
-  /** Of a push: whether a changed file may be carried in parts. Missing where it may not, and from an older server. */
+  /** Whether a changed file may be carried in parts. Missing where it may not, and from an older server. */
   takesParts: v.optional(v.boolean()),
   /** Of a new push: whether its target does not exist yet. */
   isTargetNew: v.optional(v.boolean()),

@@ -7,33 +7,41 @@ import { startDiskServer } from '../support/servers.ts';
 import { temporaryDirectory, writeRandomFile } from '../support/trees.ts';
 
 const MIB = 1024 * 1024;
+const DIRECTIONS = ['push', 'pull'] as const;
+type Direction = (typeof DIRECTIONS)[number];
 
-/** A server with an older version of a file of 64 MiB, and a client that has pushed it. */
-async function openScene() {
+/** A file of 64 MiB that was transferred once: at its source, and an older version of what it will be at its destination. */
+async function openScene(direction: Direction) {
   const server = await startDiskServer();
-  const file = path.join(temporaryDirectory(), 'file');
-  writeRandomFile(file, 64 * MIB);
+  const [local, served] = [path.join(temporaryDirectory(), 'file'), path.join(server.root, 'file')];
+  const [source, destination] = direction === 'push' ? [local, served] : [served, local];
+  writeRandomFile(source, 64 * MIB);
   const environment = { stateHome: temporaryDirectory(), token: server.token };
-  const push = ['push', '--json', file, `${server.url}/file`];
-  expect(await cairn(push, environment)).toMatchObject({
+  const commandOf = (url: string, ...options: string[]): string[] => [
+    direction,
+    '--json',
+    ...options,
+    ...(direction === 'push' ? [local, url] : [url, local]),
+  ];
+  const command = commandOf(`${server.url}/file`);
+  /** The member of a summary with the bytes that crossed. */
+  const moved = direction === 'push' ? 'bytesSent' : 'bytesReceived';
+  expect(await cairn(command, environment)).toMatchObject({
     exitCode: 0,
-    last: { bytesSent: 64 * MIB, bytesReused: 0 },
+    last: { [moved]: 64 * MIB, bytesReused: 0 },
   });
-  const published = (): Buffer => readFileSync(path.join(server.root, 'file'));
-  return { server, file, environment, push, published, old: readFileSync(file) };
+  const published = (): Buffer => readFileSync(destination);
+  return { server, source, destination, environment, commandOf, command, moved, published, old: published() };
 }
 
 /** A scene whose file has 16 MiB of new bytes in its middle, and a slow way to its server that counts. */
-async function openSlowScene() {
-  const scene = await openScene();
-  const { server, file, old } = scene;
-  writeRandomFile(file, 16 * MIB);
-  const changed = Buffer.concat([
-    old.subarray(0, 30 * MIB),
-    readFileSync(file),
-    old.subarray(30 * MIB + 777),
-  ]);
-  writeFileSync(file, changed);
+async function openSlowScene(direction: Direction) {
+  const scene = await openScene(direction);
+  const { server, source, old, commandOf } = scene;
+  writeRandomFile(source, 16 * MIB);
+  const middle = readFileSync(source);
+  const changed = Buffer.concat([old.subarray(0, 30 * MIB), middle, old.subarray(30 * MIB + 777)]);
+  writeFileSync(source, changed);
   const proxy = await startCuttingProxy({ targetPort: server.port, bytesPerSecond: 4 * MIB });
   onTestFinished(() => proxy.close());
   const asked: string[] = [];
@@ -42,8 +50,9 @@ async function openSlowScene() {
     return 'pass';
   });
   const url = `http://127.0.0.1:${proxy.port}/file`;
-  const push = ['push', '--json', '--chunk-size', '1M', '--parallel', '2', '--retry-for', '30s', file, url];
-  return { ...scene, proxy, asked, push, changed };
+  const options = ['--chunk-size', '1M', '--parallel', '2', '--retry-for', '30s'];
+  const bytes = (): number => (direction === 'push' ? proxy.bytesUp : proxy.bytesDown);
+  return { ...scene, proxy, bytes, asked, command: commandOf(url, ...options), changed };
 }
 
 function scatteredPages(old: Buffer): Buffer {
@@ -53,7 +62,7 @@ function scatteredPages(old: Buffer): Buffer {
   return changed;
 }
 
-describe('a push of a file of which the destination has an older version', () => {
+describe.each(DIRECTIONS)('a %s of a file of which the destination has an older version', (direction) => {
   test.each([
     [
       'with bytes inserted in front',
@@ -63,92 +72,98 @@ describe('a push of a file of which the destination has an older version', () =>
     ['that has grown', (old: Buffer) => Buffer.concat([old, Buffer.alloc(300_000, 'end')]), 800_000],
     ['with 100 changed pages', scatteredPages, 1_200_000],
     ['that is shorter', (old: Buffer) => old.subarray(1_000_000, 40_000_000), 400_000],
-  ])('%s sends little more than what changed', async (_, change, mostBytes) => {
-    const { file, environment, push, published, old } = await openScene();
+  ])('%s carries little more than what changed', async (_, change, mostBytes) => {
+    const { source, destination, environment, command, moved, published, old } = await openScene(direction);
     const changed = change(old);
-    writeFileSync(file, changed);
-    const pushed = await cairn(push, environment);
-    expect(pushed, pushed.stderr).toMatchObject({ exitCode: 0 });
-    const { bytesSent, bytesReused, bytesTotal } = pushed.last as Record<string, number>;
-    expect(bytesSent).toBeLessThan(mostBytes);
-    expect([bytesSent, bytesSent! + bytesReused!]).toEqual([bytesTotal, changed.byteLength]);
+    writeFileSync(source, changed);
+    const done = await cairn(command, environment);
+    expect(done, done.stderr).toMatchObject({ exitCode: 0 });
+    const { [moved]: bytes, bytesReused, bytesTotal } = done.last as Record<string, number>;
+    expect(bytes).toBeLessThan(mostBytes);
+    expect([bytes, bytes! + bytesReused!]).toEqual([bytesTotal, changed.byteLength]);
     expect(published().equals(changed)).toBe(true);
-    expect(statSync(file).mtimeMs).toBeGreaterThan(0);
-    expect(await cairn(push, environment)).toMatchObject({ exitCode: 0, last: { bytesSent: 0, changed: 0 } });
+    expect(statSync(destination).mtimeMs).toBeCloseTo(statSync(source).mtimeMs, 0);
+    expect(await cairn(command, environment)).toMatchObject({
+      exitCode: 0,
+      last: { [moved]: 0, changed: 0 },
+    });
   });
 
   test('goes on after client and server were killed: nothing is compared again, and little is sent again', async () => {
-    const { server, environment, push, published, proxy, changed, asked } = await openSlowScene();
+    const { server, environment, command, published, bytes, changed, asked } = await openSlowScene(direction);
     for (let kill = 0; kill < 2; kill += 1) {
-      const run = startCairn(push, environment);
+      const run = startCairn(command, environment);
       await untilLine(run, (line) => Number(line['bytesDone']) > (kill * 2 + 3) * MIB);
       run.child.kill('SIGKILL');
       await server.kill();
       await run.result;
       await server.start();
     }
-    const pushed = await cairn(push, environment);
-    expect(pushed, pushed.stderr).toMatchObject({ exitCode: 0 });
-    expect(Number(pushed.last['bytesResumed'])).toBeGreaterThan(0);
+    const done = await cairn(command, environment);
+    expect(done, done.stderr).toMatchObject({ exitCode: 0 });
+    expect(Number(done.last['bytesResumed'])).toBeGreaterThan(0);
     expect(published().equals(changed)).toBe(true);
-    expect(proxy.bytesUp).toBeLessThan(16 * MIB + 8 * MIB);
+    expect(bytes()).toBeLessThan(16 * MIB + 8 * MIB);
     expect(asked.filter((target) => target.endsWith('/blocks'))).toHaveLength(1);
   });
 
-  test('goes on with the parts that the server kept where the client lost its state', async () => {
-    const { environment, push, published, proxy, changed } = await openSlowScene();
-    const run = startCairn(push, environment);
-    await untilLine(run, (line) => Number(line['bytesDone']) > 3 * MIB);
-    run.child.kill('SIGKILL');
-    await run.result;
-    const pushed = await cairn(push, { ...environment, stateHome: temporaryDirectory() });
-    expect(pushed, pushed.stderr).toMatchObject({ exitCode: 0 });
-    expect(published().equals(changed)).toBe(true);
-    expect(proxy.bytesUp).toBeLessThan(16 * MIB + 8 * MIB);
-  });
-
-  test('sends it whole where the older version has changed meanwhile', async () => {
-    const { server, environment, push, published, changed, old } = await openSlowScene();
-    const run = startCairn(push, environment);
+  test('carries it whole where the older version has changed meanwhile', async () => {
+    const { destination, environment, command, published, changed, old } = await openSlowScene(direction);
+    const run = startCairn(command, environment);
     await untilLine(run, (line) => Number(line['bytesDone']) > MIB);
     const other = Buffer.from(old);
     other.fill('another', 5 * MIB, 6 * MIB);
-    writeFileSync(path.join(server.root, 'file'), other);
-    const pushed = await run.result;
-    expect(pushed, pushed.stderr).toMatchObject({ exitCode: 0 });
+    writeFileSync(destination, other);
+    const done = await run.result;
+    expect(done, done.stderr).toMatchObject({ exitCode: 0 });
     expect(published().equals(changed)).toBe(true);
-    expect(pushed.stderr).toContain('changed during the transfer');
+    expect(done.stderr).toContain('changed during the transfer');
   });
 
-  test('sends all of it with --whole-file, also where an unfinished transfer has parts', async () => {
-    const { environment, push, published, changed, server, file } = await openSlowScene();
-    const run = startCairn(push, environment);
+  test('carries all of it with --whole-file, also where an unfinished transfer has parts', async () => {
+    const scene = await openSlowScene(direction);
+    const { environment, command, published, changed, server, moved, commandOf } = scene;
+    const run = startCairn(command, environment);
     await untilLine(run, (line) => Number(line['bytesDone']) > 3 * MIB);
     run.child.kill('SIGKILL');
     await run.result;
-    const whole = await cairn([...push, '--whole-file', '--parallel', '4'], environment);
+    const whole = await cairn([...command, '--whole-file', '--parallel', '4'], environment);
     expect(whole, whole.stderr).toMatchObject({
       exitCode: 0,
-      last: { bytesSent: changed.byteLength, bytesReused: 0 },
+      last: { [moved]: changed.byteLength, bytesReused: 0 },
     });
     expect(whole.stderr).toContain('asks for whole ones');
     expect(published().equals(changed)).toBe(true);
-    expect(await cairn(['push', '--json', file, `${server.url}/file`], environment)).toMatchObject({
+    expect(await cairn(commandOf(`${server.url}/file`), environment)).toMatchObject({
       exitCode: 0,
     });
+  });
+});
+
+describe('a push of a file of which the destination has an older version', () => {
+  test('goes on with the parts that the server kept where the client lost its state', async () => {
+    const { environment, command, published, bytes, changed } = await openSlowScene('push');
+    const run = startCairn(command, environment);
+    await untilLine(run, (line) => Number(line['bytesDone']) > 3 * MIB);
+    run.child.kill('SIGKILL');
+    await run.result;
+    const done = await cairn(command, { ...environment, stateHome: temporaryDirectory() });
+    expect(done, done.stderr).toMatchObject({ exitCode: 0 });
+    expect(published().equals(changed)).toBe(true);
+    expect(bytes()).toBeLessThan(16 * MIB + 8 * MIB);
   });
 
   test.each(['write', 'append', 'write,list'])(
     'sends all of it, or nothing, with a token of scope %s, which may not read',
     async (scopes) => {
-      const { server, file, old } = await openScene();
+      const { server, source, old } = await openScene('push');
       const stateHome = temporaryDirectory();
       const made = ['token', 'create', 'some', '--root', server.root, '--scope', scopes];
       const token = (await cairn(made, { stateHome })).stdout.toString().trim();
-      writeFileSync(file, Buffer.concat([Buffer.alloc(1000, 'new'), old]));
-      const pushed = await cairn(['push', '--json', file, `${server.url}/file`], { stateHome, token });
-      if (scopes === 'append') expect(pushed.exitCode).not.toBe(0);
-      else expect(pushed).toMatchObject({ last: { bytesSent: old.byteLength + 1000, bytesReused: 0 } });
+      writeFileSync(source, Buffer.concat([Buffer.alloc(1000, 'new'), old]));
+      const done = await cairn(['push', '--json', source, `${server.url}/file`], { stateHome, token });
+      if (scopes === 'append') expect(done.exitCode).not.toBe(0);
+      else expect(done).toMatchObject({ last: { bytesSent: old.byteLength + 1000, bytesReused: 0 } });
     },
   );
 });

@@ -29,10 +29,11 @@ test('a push brings other files of a tree as ever, and takes each changed one fr
   }
 });
 
-test.each(BACKENDS)('over $name a changed file arrives, whatever the store can do', async ({ start }) => {
+test.each(BACKENDS)('over $name a changed file arrives, and comes back in parts', async ({ start }) => {
   const server = await start();
-  const file = path.join(temporaryDirectory(), 'file');
+  const [file, copy] = [path.join(temporaryDirectory(), 'file'), path.join(temporaryDirectory(), 'copy')];
   writeRandomFile(file, 3 * MIB);
+  writeFileSync(copy, Buffer.concat([readFileSync(file).subarray(5000), Buffer.from('older')]));
   const environment = { stateHome: temporaryDirectory(), token: server.token };
   const push = ['push', '--json', file, `${server.url}/file`];
   expect(await cairn(push, environment)).toMatchObject({ exitCode: 0 });
@@ -40,4 +41,8 @@ test.each(BACKENDS)('over $name a changed file arrives, whatever the store can d
   const pushed = await cairn(push, environment);
   expect(pushed, pushed.stderr).toMatchObject({ exitCode: 0 });
   expect((await fetchPublished(server, '/file'))?.equals(readFileSync(file))).toBe(true);
+  const pulled = await cairn(['pull', '--json', `${server.url}/file`, copy], environment);
+  expect(pulled, pulled.stderr).toMatchObject({ exitCode: 0 });
+  expect(Number(pulled.last['bytesReceived'])).toBeLessThan(400_000);
+  expect(readFileSync(copy).equals(readFileSync(file))).toBe(true);
 });

@@ -39,7 +39,7 @@ const DRY_RUN = ofOneRun({
 const WHAT = {
   ...DRY_RUN,
   checksum: flag('--checksum', 'compare contents instead of size and modification time'),
-  wholeFile: flag('--whole-file', 'send changed files whole, not only the parts that the older ones lack'),
+  wholeFile: flag('--whole-file', 'carry changed files whole, not only the parts that the older ones lack'),
   forceReplace: flag('--force-replace', 'replace a directory with everything in it by a file or link'),
   delete: flag('--delete', 'delete at the destination what the source does not have, after everything else'),
   maxDelete: value(

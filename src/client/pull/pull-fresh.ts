@@ -5,21 +5,20 @@ import { ChunkSet } from '../../checkpoint/chunk-set.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
 import type { MetadataKind } from '../../manifest/metadata.ts';
 import { compareWithTarget } from '../../transfer/compare.ts';
-import { EVERYTHING, type Comparison } from '../../wire/messages.ts';
+import { EVERYTHING } from '../../wire/messages.ts';
 import { DEFAULT_CHUNK_SIZE_BYTES } from '../api/options.ts';
 import { agreeOnPlan } from '../session/plan-agreement.ts';
 import { orAbandon } from '../session/give-up.ts';
 import type { SessionClient } from '../session/session-client.ts';
-import { makePlan } from '../transfer/comparing.ts';
+import { mayUseParts, withParts } from '../transfer/changed-parts.ts';
+import { makePlan, type LocalFile } from '../transfer/comparing.ts';
 import {
   mirrorOf,
   protectsUnselected,
   planDeletions,
-  tellWouldDelete,
   type DeletionPlan,
   type Mirror,
 } from '../transfer/deletion-plan.ts';
-import { endDryRun } from '../transfer/dry-run.ts';
 import { tellNotices, type PassResult } from '../transfer/pass-result.ts';
 import type { RemoteSelection } from '../transfer/remote-selection.ts';
 import { nothingSelected } from '../transfer/selecting.ts';
@@ -27,9 +26,11 @@ import type { TransferContext } from '../transfer/transfer-context.ts';
 import { saveRecord, type TransferTask } from '../transfer/transfer-task.ts';
 import { establishPull } from './pull-establish.ts';
 import { extrasAt } from './pull-deletions.ts';
+import { tellDryRun } from './pull-dry-run.ts';
 import { isNothingThere, isSingle, landingOf, makeLanding, typeAt, type Landing } from './pull-landing.ts';
 import { agreeOnNothing, isNothingToDo } from './pull-nothing.ts';
 import { runPullPass } from './pull-pass.ts';
+import { pullVersions } from './pull-versions.ts';
 import { comparisonOfWanted, planOfWanted, wantedOf, type PullPlan } from './pull-selection.ts';
 import {
   discardStaged,
@@ -37,7 +38,7 @@ import {
   openDestination,
   saveStaged,
   type PullDestination,
-  type StoredPlan,
+  type StagedPlan,
 } from './pull-staging.ts';
 
 /** A pull from a target to a destination. */
@@ -127,7 +128,7 @@ async function compareAndCarry(
     });
     if (options.dryRun === true || destination === undefined)
       return await orAbandon(session, () =>
-        tellDryRun(task, { session, manifest, plan, mirror }, destination),
+        tellDryRun(context, { session, manifest, plan, mirror }, destination),
       );
     const prepared = { session, manifest, destination, plan };
     const deletions = await orAbandon(session, () => deletionsAhead(prepared, mirror, report));
@@ -196,67 +197,35 @@ async function planFor(
   const found = await compareWithTarget(store, landing.target, manifest, how);
   const comparison = comparisonOfWanted(found, manifest, wanted);
   const checksum = options.checksum === true;
-  const locate = (index: number): { store: typeof store; path: string } => ({
-    store,
-    path: joinPath(landing.target, manifest.entries.pathOf(index)),
-  });
-  const plan = await makePlan({ context, session, manifest, comparison, checksum, locate, distrusted });
+  const pathOf = (index: number): string => joinPath(landing.target, manifest.entries.pathOf(index));
+  const locate = (index: number): LocalFile => ({ store, path: pathOf(index) });
+  const made = await makePlan({ context, session, manifest, comparison, checksum, locate, distrusted });
+  const openVersions = pullVersions(context.signal, session, manifest, { store, pathOf });
+  const plan = mayUseParts(options, session)
+    ? await withParts({ context, session, manifest, comparison, openVersions }, made)
+    : made;
   return planOfWanted(plan, manifest, wanted);
-}
-
-/** Compares once more: the plan alone does not tell which entries are there. */
-async function tellDryRun(
-  { context }: PullTask,
-  {
-    session,
-    manifest,
-    plan,
-    mirror,
-  }: Omit<Prepared, 'destination'> & { readonly mirror: Mirror | undefined },
-  destination: PullDestination | undefined,
-): Promise<PassResult> {
-  const { report } = context;
-  let deleted: PassResult['deleted'];
-  const there = new Set<string>();
-  let comparison: Comparison | undefined;
-  if (destination !== undefined) {
-    const { store, landing } = destination;
-    comparison = await compareWithTarget(store, landing.target, manifest);
-    const paths = Array.from(manifest.entries, ({ path }) => path);
-    const found = await store.lookup(paths.map((path) => joinPath(landing.target, path)));
-    for (const [index, path] of paths.entries()) if (found[index] !== undefined) there.add(path);
-    if (mirror !== undefined) {
-      const deletions = await planDeletions(mirror, manifest, () => extrasAt(destination, manifest), {
-        report,
-      });
-      deleted = tellWouldDelete(deletions, report);
-    }
-  }
-  const name = context.server.target.split('/').at(-1) || '.';
-  const isThere = (path: string): boolean => there.has(path);
-  return {
-    ...(await endDryRun(context.report, session, manifest, { plan, comparison, isThere, name })),
-    deleted,
-  };
 }
 
 /** Writes down what the next run needs. What a lost earlier run had staged of the very same job is taken over. */
 async function keep(
   task: PullTask,
   { session, manifest, destination, plan, unlisted }: Prepared & { readonly unlisted: number },
-): Promise<StoredPlan> {
+): Promise<StagedPlan> {
   const { folder, context } = task;
   const staged = await loadStaged(destination);
   const isSame =
     staged?.manifest.id === manifest.id &&
+    staged.plan.parts === plan.parts &&
     JSON.stringify([staged.plan.have, staged.plan.attributes]) ===
       JSON.stringify([plan.have, plan.attributes]);
   const excluded = isSame && staged !== undefined ? staged.plan.excluded : [];
-  const { unselected } = plan;
-  const stored: StoredPlan = {
+  const { unselected, parts, assemblies } = plan;
+  const stored: StagedPlan = {
     have: [...plan.have],
     attributes: [...plan.attributes],
     excluded,
+    ...(parts === undefined ? {} : { parts, assemblies }),
     ...(unselected === undefined ? {} : { unselected: { ...unselected, entries: [...unselected.entries] } }),
   };
   if (isSame) {

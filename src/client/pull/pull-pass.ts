@@ -25,14 +25,15 @@ import {
 import type { PassResult } from '../transfer/pass-result.ts';
 import { openPass, type Pass, type PassSubject } from '../transfer/pass.ts';
 import { runPass } from '../transfer/run-pass.ts';
+import { unlessStale } from '../transfer/stale-parts.ts';
 import { excludeReported, fetchChunks, type PullJob } from './pull-chunks.ts';
 import { extrasAt, keepDeletions } from './pull-deletions.ts';
-import { saveStagedPlan, type PullDestination, type StoredPlan } from './pull-staging.ts';
+import { saveStagedPlan, type PullDestination, type StagedPlan } from './pull-staging.ts';
 
 /** What a pass needs. */
 export interface PullPassOptions extends PassSubject {
   readonly destination: PullDestination;
-  readonly plan: StoredPlan;
+  readonly plan: StagedPlan;
   /** When sync points come; undefined: as usual. */
   readonly sync: SyncMode | undefined;
   /** Whether directories at the destination give way, with all that is in them, to entries of another type. */
@@ -55,7 +56,13 @@ export async function runPullPass(options: PullPassOptions): Promise<PassResult>
   const excluded = ChunkSet.fromRuns(plan.excluded, manifest.entries.length);
   const pass = await openPass(options, { excluded, name: target });
   const area = await store.openStaging(stagingId);
-  const staging = await area.openChunks({ manifest, layout: pass.layout, target, modes });
+  const staging = await area.openChunks({
+    manifest,
+    layout: pass.layout,
+    target,
+    modes,
+    assemblies: plan.assemblies,
+  });
   const job = jobOf(pass, { staging, area, options });
   let { deletions } = options;
   try {
@@ -91,7 +98,9 @@ export async function runPullPass(options: PullPassOptions): Promise<PassResult>
           deletions: planned?.list,
           hasBackup: destination.hasBackup,
         };
-        const { deleted, ...published } = await publish(staging, manifest, order, context.report);
+        const { deleted, ...published } = await unlessStale(plan, () =>
+          publish(staging, manifest, order, context.report),
+        );
         return { ...published, unlisted: 0, deleted: tellDeleted(planned, deleted, context) };
       },
     });
@@ -205,7 +214,7 @@ async function fetchLost(job: PullJob): Promise<void> {
 
 /** How a pull is published: what is carried and left out, and what is deleted. */
 export interface PullOrder {
-  readonly plan: StoredPlan;
+  readonly plan: StagedPlan;
   readonly forceReplace: boolean | undefined;
   readonly deletions: Deletions | undefined;
   readonly hasBackup: boolean;

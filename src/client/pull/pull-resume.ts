@@ -6,6 +6,7 @@ import type { Deletions } from '../../manifest/deletions.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
 import type { StagingArea } from '../../storage/content-store.ts';
 import type { TransferOptions } from '../api/options.ts';
+import { putParts } from '../session/cut-calls.ts';
 import { agreeOnPlan } from '../session/plan-agreement.ts';
 import { layoutOf } from '../session/plan-layout.ts';
 import type { SessionClient } from '../session/session-client.ts';
@@ -14,7 +15,14 @@ import type { TransferFolder } from '../state/transfer-folder.ts';
 import type { TransferRecord } from '../state/transfer-record.ts';
 import { resumeRecorded } from '../transfer/earlier-run.ts';
 import { planOf, tellDeleted } from '../transfer/deletion-plan.ts';
-import { aboutManifest, pathsOf, skippedBytes, type PassResult } from '../transfer/pass-result.ts';
+import {
+  aboutManifest,
+  pathsOf,
+  reusedBytes,
+  skippedBytes,
+  type PassResult,
+} from '../transfer/pass-result.ts';
+import { stalePartsOf, tellStale } from '../transfer/stale-parts.ts';
 import { softened } from '../transfer/transfer-context.ts';
 import { keptDeletions } from './pull-deletions.ts';
 import type { PullTask } from './pull-fresh.ts';
@@ -42,8 +50,11 @@ export async function resumedPull(task: PullTask): Promise<PassResult | undefine
   try {
     const session = await resume(task, record);
     if (session === undefined) return undefined;
-    if (session.terms.state === 'establishing')
+    if (session.terms.state === 'establishing') {
+      const { assemblies } = staged.plan;
+      if (assemblies !== undefined) await session.run((at) => putParts(at, assemblies));
       await agreeOnPlan(context, session, staged.manifest, staged.plan);
+    }
     const { epoch } = session.terms;
     // Of the run that agreed with the server everything is staged; no other client can get anything from this session any more.
     const wasAgreed = AGREED.has(session.terms.state);
@@ -93,6 +104,7 @@ export async function publishAgreed(
       layout,
       target: destination.landing.target,
       modes: destination.modes,
+      assemblies: plan.assemblies,
     });
     const { digest, excluded, deletions: id } = record.agreed!;
     const list = await listFor(options, area, manifest, id);
@@ -107,7 +119,8 @@ export async function publishAgreed(
       published = await publish(staging, manifest, order, report);
     } catch (error) {
       if (!(error instanceof CairnError) || error.code !== 'chunks-missing') throw error;
-      report({ type: 'notice', message: `${error.message}; the missing chunks are fetched again` });
+      if (stalePartsOf(error, plan) !== undefined) tellStale({ report });
+      else report({ type: 'notice', message: `${error.message}; the missing chunks are fetched again` });
       await folder.clear();
       return undefined;
     } finally {
@@ -143,7 +156,7 @@ function agreedResult(
     ...aboutManifest(manifest, plan),
     bytesTotal,
     bytesSkipped: skippedBytes(manifest, plan),
-    bytesReused: 0,
+    bytesReused: reusedBytes(plan),
     bytesResumed: bytesTotal,
     digest,
     excluded: pathsOf(manifest, ChunkSet.fromRuns(excluded, manifest.entries.length)),

@@ -2,7 +2,8 @@
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
 import { createSelector } from '../../manifest/selection.ts';
-import type { Comparison, Plan } from '../../wire/messages.ts';
+import type { PartsPlan } from '../session/plan-layout.ts';
+import type { Comparison } from '../../wire/messages.ts';
 import type { TransferOptions } from '../api/options.ts';
 import type { PassPlan } from '../transfer/pass-result.ts';
 import { selectEntries, selectNotices, type RemoteSelection } from '../transfer/remote-selection.ts';
@@ -11,7 +12,7 @@ import type { TransferContext } from '../transfer/transfer-context.ts';
 import type { EstablishedPull } from './pull-establish.ts';
 
 /** The plan that both sides agree on, and what of it this side does not want. */
-export type PullPlan = Plan & PassPlan;
+export type PullPlan = PartsPlan & PassPlan;
 
 /** What this run wants of a manifest, and what has to be said of that; undefined for all of it. @throws CairnError `not-directory` */
 export function wantedOf(
@@ -30,7 +31,7 @@ export function wantedOf(
 
 /** A comparison of the entries alone that this side wants. */
 export function comparisonOfWanted(
-  { have, attributes, candidates }: Comparison,
+  { have, attributes, candidates, older = [] }: Comparison,
   { entries }: Manifest,
   wanted: RemoteSelection | undefined,
 ): Comparison {
@@ -39,12 +40,12 @@ export function comparisonOfWanted(
     for (const index of wanted?.unselected.values() ?? []) set.delete(index);
     return set.runs();
   };
-  return { have: of(have), attributes: of(attributes), candidates: of(candidates) };
+  return { have: of(have), attributes: of(attributes), candidates: of(candidates), older: of(older) };
 }
 
 /** What this side does not want is not carried, as if it were there. */
 export function planOfWanted(
-  plan: Plan,
+  plan: PartsPlan,
   { entries }: Manifest,
   wanted: RemoteSelection | undefined,
 ): PullPlan {
@@ -52,5 +53,5 @@ export function planOfWanted(
   const have = ChunkSet.fromRuns(plan.have, entries.length);
   for (const index of wanted.unselected.values()) have.add(index);
   const unselected = { entries: wanted.unselected.runs(), count: wanted.count };
-  return { have: have.runs(), attributes: plan.attributes, unselected };
+  return { ...plan, have: have.runs(), unselected };
 }

@@ -7,12 +7,14 @@ import * as v from 'valibot';
 import { makeDirectory } from '../../base/durable-files.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
 import type { ModeWishes } from '../../manifest/modes.ts';
+import { encodeParts } from '../../manifest/parts-document.ts';
 import { Plan } from '../../wire/messages.ts';
 import { encodeTree } from '../../wire/tree-stream.ts';
 import type { ContentStore, StagingArea } from '../../storage/content-store.ts';
 import { openLocalDisk } from '../../storage/disk/local-disk.ts';
 import type { TransferOptions } from '../api/options.ts';
-import { loadManifest } from '../state/kept-documents.ts';
+import type { PartsPlan } from '../session/plan-layout.ts';
+import { loadManifest, loadParts } from '../state/kept-documents.ts';
 import type { Landing } from './pull-landing.ts';
 
 const runs = v.array(v.pipe(v.number(), v.safeInteger()));
@@ -26,7 +28,7 @@ const StoredPlan = v.object({
  * A plan with what this side does not want, and runs of the entries that the server could not read: zeros are staged in
  * their place.
  */
-export type StoredPlan = v.InferOutput<typeof StoredPlan>;
+type StoredPlan = v.InferOutput<typeof StoredPlan>;
 
 /** The destination of a pull, open. Close it. */
 export interface PullDestination {
@@ -39,10 +41,13 @@ export interface PullDestination {
   readonly hasBackup: boolean;
 }
 
+/** Such a plan with the document that its `parts` name, which is kept beside it. */
+export type StagedPlan = StoredPlan & Pick<PartsPlan, 'assemblies'>;
+
 /** What was found in a staging area. */
 export interface StagedPull {
   readonly manifest: Manifest;
-  readonly plan: StoredPlan;
+  readonly plan: StagedPlan;
 }
 
 /**
@@ -70,13 +75,14 @@ export async function openDestination(
 }
 
 /** Keeps the manifest and the plan, durably, before the first chunk comes. */
-export async function saveStaged(area: StagingArea, manifest: Manifest, plan: StoredPlan): Promise<void> {
+export async function saveStaged(area: StagingArea, manifest: Manifest, plan: StagedPlan): Promise<void> {
   await area.save('manifest', encodeTree(manifest));
+  if (plan.assemblies !== undefined) await area.save('parts', encodeParts(plan.assemblies));
   await saveStagedPlan(area, plan);
 }
 
 /** Keeps the plan alone, when more was left out. */
-export function saveStagedPlan(area: StagingArea, plan: StoredPlan): Promise<void> {
+export function saveStagedPlan(area: StagingArea, { assemblies: _kept, ...plan }: StagedPlan): Promise<void> {
   return area.save('plan', [JSON.stringify(plan)]);
 }
 
@@ -90,7 +96,11 @@ export async function loadStaged({ store, stagingId }: PullDestination): Promise
   if (tree === undefined || text === undefined) return undefined;
   const manifest = await loadManifest(tree);
   const plan = await parsePlan(text);
-  return manifest === undefined || plan === undefined ? undefined : { manifest, plan };
+  if (manifest === undefined || plan === undefined) return undefined;
+  if (plan.parts === undefined) return { manifest, plan };
+  const lines = await area.load('parts');
+  const assemblies = lines === undefined ? undefined : await loadParts(lines, manifest, plan.parts);
+  return assemblies === undefined ? undefined : { manifest, plan: { ...plan, assemblies } };
 }
 
 /** Removes the staging area of a run that had one, also the empty folders where it was killed while it did so itself. */

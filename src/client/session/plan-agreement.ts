@@ -3,9 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { CairnError } from '../../base/errors.ts';
 import type { DigestAlgorithm } from '../../manifest/digest.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
-import type { EstablishRequest, PlanAccepted } from '../../wire/messages.ts';
+import type { EstablishRequest, Plan, PlanAccepted } from '../../wire/messages.ts';
 import { PROTOCOL_VERSION } from '../../wire/routes.ts';
-import { putParts } from './cut-calls.ts';
 import { layoutOf, type PartsPlan } from './plan-layout.ts';
 import { putPlan } from './session-calls.ts';
 import type { Offers, SessionClient } from './session-client.ts';
@@ -43,7 +42,7 @@ export function establishRequest(
 }
 
 /**
- * Tells the server the plan, and its parts before, unless it has accepted it already, and makes sure that both sides computed the same layout.
+ * Tells the server the plan, whose parts it has by now, unless it has accepted it already, and makes sure that both sides computed the same layout.
  *
  * @throws CairnError `digest-mismatch` where they did not; network and session codes
  */
@@ -66,13 +65,12 @@ export async function agreeOnPlan(
   );
 }
 
-async function tell(
+function tell(
   line: Line,
   session: SessionClient,
-  { have, attributes, parts, assemblies }: PartsPlan,
+  { have, attributes, parts }: Plan,
   chunkCount: number,
 ): Promise<PlanAccepted> {
-  if (assemblies !== undefined) await session.run((at) => putParts(at, assemblies));
   openForChunks(line, session, () => chunkCount);
   return session.run((at) => putPlan(at, { have, attributes, parts }));
 }

@@ -3,7 +3,7 @@
  * at the receiver, and of blocks that one side alone has the grains. Two requests do for all files, whichever side has the
  * newer versions.
  */
-import { CairnError } from '../../base/errors.ts';
+import { CairnError, EXIT } from '../../base/errors.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
 import type { Assembly } from '../../manifest/assembly.ts';
 import type { CutList } from '../../manifest/cut-list.ts';
@@ -11,6 +11,7 @@ import type { Manifest } from '../../manifest/manifest.ts';
 import {
   copiedBytesOf,
   MAX_RANGES,
+  mayHaveParts,
   partsId,
   PARTS_FILE_BYTES,
   type Parts,
@@ -18,7 +19,7 @@ import {
 import type { Comparison, Plan } from '../../wire/messages.ts';
 import type { BlockLine } from '../../wire/block-lines.ts';
 import type { TransferOptions } from '../api/options.ts';
-import { getParts } from '../session/cut-calls.ts';
+import { getParts, putParts } from '../session/cut-calls.ts';
 import type { PartsPlan } from '../session/plan-layout.ts';
 import type { SessionClient } from '../session/session-client.ts';
 import { assemblyOf, compareBlocks, MAX_GRAINS, type ComparedBlocks } from './compare-versions.ts';
@@ -36,7 +37,7 @@ export interface Versions {
 
 /** What a comparison works with. */
 export interface PartsOptions {
-  readonly context: Pick<TransferContext, 'retrier'>;
+  readonly context: Pick<TransferContext, 'retrier' | 'report'>;
   readonly session: SessionClient;
   readonly manifest: Manifest;
   /** Its `older` are files of which the receiver has another version. */
@@ -53,14 +54,24 @@ export function mayUseParts(
   return terms.takesParts === true && dryRun !== true && wholeFiles !== true;
 }
 
-/** Adds to a plan the parts of changed files; the plan as it is where nothing is in common. */
+/** Adds to a plan the parts of changed files, and tells the server; the plan as it is where nothing is in common. */
 export async function withParts(options: PartsOptions, plan: Plan): Promise<PartsPlan> {
   const { session, context } = options;
   const entries = olderFiles(options, plan);
   if (entries.size === 0) return plan;
   const assemblies = await session.keepingLease(async () => findParts(await options.openVersions(), entries));
   context.retrier.progressed();
-  return assemblies.size === 0 ? plan : { ...plan, parts: partsId(assemblies), assemblies };
+  if (assemblies.size === 0) return plan;
+  try {
+    await session.run((at) => putParts(at, assemblies));
+  } catch (error) {
+    // What has no room for a document may still have room for the files, and a pull needs none.
+    if (!(error instanceof CairnError) || error.traits.exitCode !== EXIT.storage) throw error;
+    const message = `the server has no room to keep the parts of changed files (${error.message}); they are carried whole`;
+    context.report({ type: 'notice', message });
+    return plan;
+  }
+  return { ...plan, parts: partsId(assemblies), assemblies };
 }
 
 /** A plan of the server, with its parts. @throws CairnError `digest-mismatch` where the server has other ones */
@@ -83,8 +94,8 @@ function olderFiles({ manifest: { entries }, comparison }: PartsOptions, plan: P
   let leftBytes: number = PARTS_FILE_BYTES.max;
   for (const index of older.values()) {
     const sizeBytes = entries.sizeOf(index);
-    const isFile = entries.typeOf(index) === 'file' && sizeBytes >= PARTS_FILE_BYTES.min;
-    if (!isFile || have.has(index) || sizeBytes > leftBytes) continue;
+    const isLarge = entries.typeOf(index) === 'file' && mayHaveParts(sizeBytes);
+    if (!isLarge || have.has(index) || sizeBytes > leftBytes) continue;
     leftBytes -= sizeBytes;
     wanted.add(index);
   }

@@ -19,7 +19,7 @@ import { fixedCount, runWorkers } from '../../base/workers.ts';
 
 /** Where the local bytes of an entry are, and the identity that they are bound to, where that is known. */
 export interface LocalFile {
-  readonly store: ReadableStore;
+  readonly store: Pick<ReadableStore, 'read'>;
   readonly path: string;
   readonly identity?: Identity | undefined;
 }

@@ -38,7 +38,7 @@ export async function compareTarget(
     have: comparison.have,
     attributes: existing === 'replaced' ? comparison.attributes : [],
     candidates: mayHash(scopes) ? comparison.candidates : [],
-    ...(takesParts(content.properties, scopes) && comparison.older !== undefined
+    ...(takesParts(content.properties, record) && comparison.older !== undefined
       ? { older: comparison.older }
       : {}),
   };

@@ -1,11 +1,13 @@
-/** Cuts files at the target of a push into blocks and grains, so that its client learns which bytes are there. */
+/** Cuts files into blocks and grains for a client that compares: the older ones at the target of a push, the sources of a pull. */
 import { joinPath } from '../../../base/safe-path.ts';
 import { encodeBlocks, encodeGrains } from '../../../manifest/cut-codec.ts';
 import { loadCutIds } from '../../../manifest/cut-ids.ts';
+import { createCheckMaker } from '../../../manifest/file-checks.ts';
 import { createCutter } from '../../../manifest/gear2.ts';
-import { PARTS_FILE_BYTES } from '../../../manifest/parts-document.ts';
+import { mayHaveParts } from '../../../manifest/parts-document.ts';
 import { addGrains, createGrainList, createRecipeMaker } from '../../../manifest/recipe.ts';
-import type { ScannedEntry } from '../../../manifest/entry.ts';
+import type { Identity } from '../../../manifest/entry.ts';
+import { bringsBytes } from '../../../session/pass-record.ts';
 import type { ContentStore } from '../../../storage/content-store.ts';
 import { sourceCodeOf } from '../../../transfer/excluded-entries.ts';
 import type { LiveSession } from './live-session.ts';
@@ -19,8 +21,9 @@ export interface BlockRange {
   readonly lengthBytes: number;
 }
 
-/** Cuts the files of one session as they are now. A file that cannot be read ends early. */
+/** Cuts the files of one session: those at a target as they are now, sources as they were scanned. One that cannot be read ends early. */
 export interface FileCuts {
+  /** Of a source with its checks behind them. */
   blocksOf(index: number): Records;
   /** The grains of some blocks. */
   grainsOf(index: number, blocks: readonly BlockRange[]): Records;
@@ -38,39 +41,37 @@ const BATCH_BYTES = 32 * 1024;
 
 /** Makes what cuts the files of a session. @throws CairnError `manifest-missing`, storage codes */
 export async function openFileCuts({ content, onFailure }: CutSource, live: LiveSession): Promise<FileCuts> {
-  const { target } = live.record.value;
-  const { entries, digest } = await live.content.manifest.get();
+  const { digest } = await live.content.manifest.get();
   const ids = await loadCutIds(digest);
   const cutter = createCutter();
+  const areNewer = !bringsBytes(live.record.value.pass);
+  const find = await (areNewer ? sourcesOf(live) : oldFilesOf(content, live));
 
-  const find = async (index: number): Promise<{ path: string; found: ScannedEntry } | undefined> => {
-    const path = joinPath(target, entries.pathOf(index));
-    const [found] = await content.lookup([path]);
-    const isLarge = found?.entry.type === 'file' && found.entry.sizeBytes >= PARTS_FILE_BYTES.min;
-    return isLarge && found.entry.sizeBytes <= PARTS_FILE_BYTES.max ? { path, found } : undefined;
-  };
   async function* blocksOf(index: number): AsyncGenerator<Uint8Array> {
-    const there = await find(index);
-    if (there === undefined) return;
-    const { sizeBytes } = there.found.entry;
+    const file = await find(index);
+    if (file === undefined) return;
+    const { path, sizeBytes, identity } = file;
     const maker = createRecipeMaker(cutter, ids, sizeBytes);
-    for await (const piece of content.read(there.path, { from: 0, to: sizeBytes }, there.found.identity)) {
+    const checks = areNewer ? createCheckMaker(ids, sizeBytes) : undefined;
+    for await (const piece of content.read(path, { from: 0, to: sizeBytes }, identity)) {
       maker.update(piece);
+      checks?.update(piece);
       yield NOTHING;
     }
     yield encodeBlocks(maker.finish());
+    if (checks !== undefined) yield checks.finish().blocks.ids;
   }
   async function* grainsOf(index: number, blocks: readonly BlockRange[]): AsyncGenerator<Uint8Array> {
-    const there = await find(index);
-    if (there === undefined) return;
+    const file = await find(index);
+    if (file === undefined) return;
+    const { path, sizeBytes, identity } = file;
     let grains = createGrainList();
     let count = 0;
     for (const { offset, lengthBytes } of blocks) {
-      const range = { from: offset, to: Math.min(offset + lengthBytes, there.found.entry.sizeBytes) };
+      const range = { from: offset, to: Math.min(offset + lengthBytes, sizeBytes) };
       const pieces: Uint8Array[] = [];
       if (range.from >= range.to) return;
-      for await (const piece of content.read(there.path, range, there.found.identity))
-        pieces.push(Buffer.from(piece));
+      for await (const piece of content.read(path, range, identity)) pieces.push(Buffer.from(piece));
       addGrains(grains, cutter, ids, Buffer.concat(pieces));
       count += lengthBytes;
       if (count < BATCH_BYTES * 64) {
@@ -95,5 +96,37 @@ export async function openFileCuts({ content, onFailure }: CutSource, live: Live
   return {
     blocksOf: (index) => untilUnreadable(index, blocksOf(index)),
     grainsOf: (index, blocks) => untilUnreadable(index, grainsOf(index, blocks)),
+  };
+}
+
+/** A file to cut. */
+interface FoundFile {
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly identity: Identity | undefined;
+}
+
+/** Finds a file by its entry; undefined where there is none of a size that has parts. */
+type Find = (index: number) => Promise<FoundFile | undefined>;
+
+async function oldFilesOf(content: CutSource['content'], live: LiveSession): Promise<Find> {
+  const { entries } = await live.content.manifest.get();
+  const { target } = live.record.value;
+  return async (index) => {
+    const path = joinPath(target, entries.pathOf(index));
+    const [found] = await content.lookup([path]);
+    if (found?.entry.type !== 'file' || !mayHaveParts(found.entry.sizeBytes)) return undefined;
+    return { path, sizeBytes: found.entry.sizeBytes, identity: found.identity };
+  };
+}
+
+async function sourcesOf(live: LiveSession): Promise<Find> {
+  const { entries } = await live.content.manifest.get();
+  const identities = await live.content.identities.get();
+  const { target } = live.record.value;
+  return async (index) => {
+    const sizeBytes = entries.sizeOf(index);
+    if (entries.typeOf(index) !== 'file' || !mayHaveParts(sizeBytes)) return undefined;
+    return { path: joinPath(target, entries.pathOf(index)), sizeBytes, identity: identities.at(index) };
   };
 }

@@ -7,6 +7,7 @@ import { CairnError } from '../../../base/errors.ts';
 import { joinPath } from '../../../base/safe-path.ts';
 import { ChunkDigests } from '../../../checkpoint/chunk-digests.ts';
 import type { ReadonlyChunkSet } from '../../../checkpoint/chunk-set.ts';
+import { carriedPieces } from '../../../manifest/assembly.ts';
 import { sameDigest, type HasherFactory } from '../../../manifest/digest.ts';
 import type { Identity } from '../../../manifest/entry.ts';
 import type { Segment } from '../../../manifest/layout.ts';
@@ -91,14 +92,19 @@ export class OutgoingChunks {
   async *#readSegment(segment: Segment, read: Map<number, number>): AsyncGenerator<Uint8Array> {
     const { entryIndex, entryOffset, lengthBytes } = segment;
     const range = { from: entryOffset, to: entryOffset + lengthBytes };
+    const assembly = this.plan.parts?.assemblies.get(entryIndex);
     for (;;) {
       const identity = this.#versions.of(entryIndex);
       read.set(entryIndex, this.#versions.lastTouchOf(entryIndex));
       let bytes = 0;
       try {
-        for await (const piece of this.#content.read(this.#pathOf(entryIndex), range, identity)) {
-          bytes += piece.byteLength;
-          yield piece;
+        for (const { from, to } of assembly === undefined
+          ? [range]
+          : carriedPieces(assembly.carried, range)) {
+          for await (const piece of this.#content.read(this.#pathOf(entryIndex), { from, to }, identity)) {
+            bytes += piece.byteLength;
+            yield piece;
+          }
         }
         if (bytes === lengthBytes) return;
         throw new CairnError('source-changed', 'the source has fewer bytes than before');

@@ -58,18 +58,14 @@ function termsOf(
           commitAwaitsChunks: true,
           ...placingOf(record),
           ...preservingOf(pass),
-          ...partsOf(assembles, record),
         }
       : {}),
+    ...(takesParts({ assembles }, record) ? { takesParts: true } : {}),
     ...(pass.metadata === undefined ? {} : { metadata: [...pass.metadata] }),
     ...encodingsOf(record.encodings),
     manifestId: pass.manifestId,
     resumed,
   };
-}
-
-function partsOf(assembles: boolean, { authorization }: SessionRecord): Pick<SessionTerms, 'takesParts'> {
-  return takesParts({ assembles }, authorization?.scopes) ? { takesParts: true } : {};
 }
 
 function preservingOf({ preserveModes }: PassRecord): Pick<SessionTerms, 'preservesModes'> {

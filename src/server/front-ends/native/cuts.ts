@@ -1,4 +1,4 @@
-/** `POST sessions/{id}/blocks` and `grains`: what files at the target of a push are made of. */
+/** `POST sessions/{id}/blocks` and `grains`: what older files at the target of a push, or the sources of a pull, are made of. */
 import { CairnError } from '../../../base/errors.ts';
 import { splitLines } from '../../../manifest/manifest-reader.ts';
 import { BLOCK_BYTES } from '../../../manifest/gear2.ts';
@@ -46,7 +46,7 @@ export function createCutsHandlers(
   const handler =
     (read: (exchange: Exchange, entries: number) => Promise<Answer>): IdHandler =>
     (exchange, id) =>
-      withSession(exchange, { id, event: 'prepare', direction: 'push' }, async (work) => {
+      withSession(exchange, { id, event: 'prepare' }, async (work) => {
         const { record, content } = work.live;
         checkTakesParts(cutting.content.properties, record.value);
         const { length } = (await content.manifest.get()).entries;

@@ -30,7 +30,7 @@ export function createPartsHandlers(
   const limiter = createLimiter(AT_A_TIME, 'parts of plans');
   return {
     PUT: (exchange, id) =>
-      withSession(exchange, { id, event: 'prepare', direction: 'push' }, async ({ live, epoch }) => {
+      withSession(exchange, { id, event: 'prepare' }, async ({ live, epoch }) => {
         const { record } = live;
         checkTakesParts(content.properties, record.value);
         const cost = contentLengthOf(exchange);
@@ -53,7 +53,7 @@ export function createPartsHandlers(
         await sendJson(exchange, 200, {});
       }),
     GET: (exchange, id) =>
-      withSession(exchange, { id, event: 'prepare', direction: 'push' }, async ({ live }) => {
+      withSession(exchange, { id, event: 'prepare' }, async ({ live }) => {
         const { parts } = await live.content.agreedPlan();
         if (parts === undefined) throw new CairnError('not-found', 'the plan of this session has no parts');
         exchange.response.writeHead(200, { 'Content-Type': NDJSON_TYPE });

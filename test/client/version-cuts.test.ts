@@ -1,0 +1,115 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { ChunkSet } from '../../src/checkpoint/chunk-set.ts';
+import { compareBlocks, assemblyOf, MAX_GRAINS } from '../../src/client/transfer/compare-versions.ts';
+import { localCuts, remoteCuts, type VersionCuts } from '../../src/client/transfer/version-cuts.ts';
+import type { SessionClient } from '../../src/client/session/session-client.ts';
+import { rangesInOrder } from '../../src/manifest/assembly.ts';
+import { encodeBlocks } from '../../src/manifest/cut-codec.ts';
+import { DIGEST_ALGORITHMS, type DigestAlgorithm } from '../../src/manifest/digest.ts';
+import { arbitraryFile } from '../manifest/arbitrary-file.ts';
+import { noise } from '../suites/staged-transfer.ts';
+
+const { signal } = new AbortController();
+const ENTRY = new ChunkSet();
+ENTRY.add(0);
+
+/** Cuts a file in memory. */
+function cutsOf(content: Buffer, areNewer: boolean, digest: DigestAlgorithm = 'xxh64'): Promise<VersionCuts> {
+  async function* read(_path: string, { from, to }: { from: number; to: number }) {
+    for (let at = from; at < to; at += 60_000) yield content.subarray(at, Math.min(at + 60_000, to));
+  }
+  const file = { store: { read }, path: '', sizeBytes: content.length };
+  return localCuts({ digest, signal, areNewer, find: async () => file });
+}
+
+/** A server that answers with these records. */
+function answering(records: Buffer): Pick<SessionClient, 'run'> {
+  return { run: (async () => new Map([[0, records]])) as SessionClient['run'] };
+}
+
+function remoteOf(records: Buffer, sizeBytes: number, digest: DigestAlgorithm = 'xxh64'): VersionCuts {
+  return remoteCuts({ session: answering(records) as SessionClient, digest, sizeOf: () => sizeBytes });
+}
+
+async function blocksIn(cuts: VersionCuts) {
+  return (await cuts.blocksOf(ENTRY)).get(0);
+}
+
+describe('the two versions of a file', () => {
+  it('give ranges that make the newer one of its carried bytes and the older one', async () => {
+    const property = async (older: Buffer, newer: Buffer): Promise<void> => {
+      const [news, olds] = [await cutsOf(newer, true), await cutsOf(older, false)];
+      const [cuts, old] = [await blocksIn(news), await blocksIn(olds)];
+      const compared = compareBlocks({ ...cuts!, checks: cuts!.checks! }, old!.recipe, {
+        grains: MAX_GRAINS,
+      });
+      const { refined } = compared;
+      const grains = {
+        newer: (await news.grainsOf([{ entry: 0, blocks: refined.newer }])).get(0)!,
+        older: (await olds.grainsOf([{ entry: 0, blocks: refined.older }])).get(0)!,
+      };
+      const assembly = assemblyOf(compared, refined.numbers.length === 0 ? undefined : grains);
+      const pieces: Buffer[] = [];
+      let at = 0;
+      for (const { isCarried, from, lengthBytes } of rangesInOrder(assembly)) {
+        const [source, start] = isCarried ? [newer, at] : [older, from];
+        pieces.push(source.subarray(start, start + lengthBytes));
+        at += lengthBytes;
+      }
+      expect(Buffer.concat(pieces).equals(newer)).toBe(true);
+    };
+    const base = noise(600_000, 'base');
+    await property(base, Buffer.concat([Buffer.from('in front'), base]));
+    await property(base, Buffer.concat([base.subarray(0, 300_000), base.subarray(300_007)]));
+    const files = fc
+      .tuple(arbitraryFile, arbitraryFile)
+      .filter((both) => both.every(({ length }) => length > 0));
+    await fc.assert(
+      fc.asyncProperty(files, ([older, newer]) => property(older, newer)),
+      { numRuns: 20 },
+    );
+  });
+
+  it('are compared by blocks alone where grains cannot save what their ids cost', async () => {
+    const old = noise(1_000_000, 'old');
+    const cuts = await blocksIn(await cutsOf(Buffer.concat([old, noise(40_000_000, 'more')]), true));
+    const older = await blocksIn(await cutsOf(old, false));
+    const budget = { grains: MAX_GRAINS };
+    const { refined } = compareBlocks({ ...cuts!, checks: cuts!.checks! }, older!.recipe, budget);
+    expect([refined.numbers, refined.newer, refined.older]).toEqual([[], [], []]);
+    expect(budget.grains).toBe(MAX_GRAINS);
+  });
+});
+
+describe('what a server tells of a newer version', () => {
+  const content = noise(1_000_000, 'newer');
+
+  it.each(DIGEST_ALGORITHMS)('is read as it was cut, with its checks: %s', async (digest) => {
+    const cuts = await blocksIn(await cutsOf(content, true, digest));
+    const records = Buffer.concat([encodeBlocks(cuts!.recipe), cuts!.checks!.blocks.ids]);
+    const read = await blocksIn(remoteOf(records, content.length, digest));
+    expect(read!.recipe.blocks.ids.equals(cuts!.recipe.blocks.ids)).toBe(true);
+    expect(read!.checks).toEqual(cuts!.checks);
+  });
+
+  it('is refused where its blocks are not those of a file of the size that the manifest says', async () => {
+    const cuts = await blocksIn(await cutsOf(content, true));
+    const records = Buffer.concat([encodeBlocks(cuts!.recipe), cuts!.checks!.blocks.ids]);
+    await expect(blocksIn(remoteOf(records, content.length - 1))).rejects.toMatchObject({
+      code: 'invalid-request',
+    });
+  });
+
+  it('is nothing where the answer is too short for checks, or longer than blocks of such a file can be', async () => {
+    const tooLong = Buffer.alloc(19 * 2 ** 16);
+    for (const records of [Buffer.alloc(0), Buffer.alloc(8), tooLong])
+      expect(await blocksIn(remoteOf(records, content.length))).toBeUndefined();
+  });
+
+  it('has no grains where those are not grains of the blocks that were asked about', async () => {
+    const wanted = [{ entry: 0, blocks: [{ offset: 0, lengthBytes: 20_000 }] }];
+    for (const records of [Buffer.alloc(0), Buffer.alloc(10), Buffer.alloc(7), Buffer.alloc(100_000, 1)])
+      expect(await remoteOf(records, content.length).grainsOf(wanted)).toEqual(new Map());
+  });
+});
