@@ -2,13 +2,12 @@
  * Directories held open by descriptor, so that no process can swap one for a symbolic link between check and use.
  *
  * Node has no `openat`. On Linux `/proc/self/fd/N/name` does the same: the kernel starts at the open directory, even
- * after a move, and `O_NOFOLLOW` guards the last step. Elsewhere each use first compares the directory's path with its
+ * after a move, and `O_NOFOLLOW` guards the last step. The calls of the C library, where they are loaded, do it in less
+ * time. Elsewhere each use first compares the directory's path with its
  * descriptor, which narrows the race and cannot close it.
  */
 import {
   closeSync,
-  constants,
-  existsSync,
   fstatSync,
   fsyncSync,
   lstatSync,
@@ -17,71 +16,26 @@ import {
   readdirSync,
   realpathSync,
   statfsSync,
+  unlinkSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import type { AtCalls } from './at-calls.ts';
+import {
+  DIRECTORY_FLAGS,
+  HAS_DESCRIPTOR_PATHS,
+  openDescriptor,
+  type Opened,
+  openError,
+} from './directory-descriptor.ts';
 import { CairnError, isNoSyncOfDirectories, storageError, systemCodeOf } from './errors.ts';
 import type { FileStat, StatAt } from './file-stat.ts';
 import { type Inode, type Reserved, reservedError } from './reserved-places.ts';
 import { mayBeReservedName, printable, RESERVED_NAME } from './safe-path.ts';
 
-const HAS_DESCRIPTOR_PATHS = process.platform === 'linux' && existsSync('/proc/self/fd');
-const OPEN_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
-
 function checkName(name: string | Buffer): void {
   const text = typeof name === 'string' ? name : name.toString('latin1');
   if (text === '' || text === '.' || text === '..' || text.includes('/') || text.includes('\0')) {
     throw new CairnError('path-unsafe', `"${printable(text)}" is not the name of a directory's child`);
-  }
-}
-
-function isSymbolicLink(path: string | Buffer): boolean {
-  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
-}
-
-function openError(error: unknown, path: string | Buffer, displayPath: string): CairnError {
-  const shown = printable(displayPath);
-  const system = systemCodeOf(error);
-  if (system === 'ENOENT') {
-    return new CairnError('not-found', `the directory "${shown}" does not exist`, { cause: error });
-  }
-  if (system !== 'ENOTDIR' && system !== 'ELOOP')
-    return storageError(error, `opening the directory "${shown}"`);
-  // Linux answers ENOTDIR for a symbolic link when O_DIRECTORY and O_NOFOLLOW come together.
-  if (isSymbolicLink(path)) {
-    return new CairnError('symlink-refused', `"${shown}" is a symbolic link and is not followed`, {
-      cause: error,
-    });
-  }
-  return new CairnError('not-directory', `"${shown}" is not a directory`, { cause: error });
-}
-
-/** With O_PATH, which Node does not name: for a directory that this user may search but not read, a base for paths. */
-const SEARCH_FLAGS = 0o10000000 | constants.O_DIRECTORY | constants.O_NOFOLLOW;
-
-/** A descriptor, and whether it can also be read; otherwise it serves only as a base for paths. */
-type Opened = { readonly fd: number; readonly isReadable: boolean };
-
-function open(path: string | Buffer, displayPath: string): Opened {
-  try {
-    return { fd: openSync(path, OPEN_FLAGS), isReadable: true };
-  } catch (error) {
-    const denied = systemCodeOf(error) === 'EACCES' && HAS_DESCRIPTOR_PATHS;
-    const fd = denied ? openToSearch(path) : undefined;
-    if (fd === undefined) throw openError(error, path, displayPath);
-    return { fd, isReadable: false };
-  }
-}
-
-/** Undefined where this user may not even search the directory; the caller then reports why it could not be read. */
-function openToSearch(path: string | Buffer): number | undefined {
-  let fd: number | undefined;
-  try {
-    fd = openSync(path, SEARCH_FLAGS);
-    lstatSync(`/proc/self/fd/${fd}/.`);
-    return fd;
-  } catch {
-    if (fd !== undefined) closeSync(fd);
-    return undefined;
   }
 }
 
@@ -91,7 +45,12 @@ export interface DirectoryOptions {
   readonly byDescriptor?: boolean;
   /** Directories that no path from here may reach; children inherit them. */
   readonly reserved?: Reserved | undefined;
+  /** The faster calls of the C library, once they are loaded; children inherit this. */
+  readonly calls?: (() => AtCalls | undefined) | undefined;
 }
+
+/** What a directory and its children have in common. */
+type Ways = DirectoryOptions & { readonly byDescriptor: boolean };
 
 /** Options for a caller that owns reserved directories. */
 export interface ChildOptions {
@@ -105,21 +64,16 @@ export class Directory {
   readonly reserved: Reserved | undefined;
   /** Whether it can be listed and synced; otherwise its descriptor serves only as a base for paths. */
   readonly isReadable: boolean;
-  readonly #byDescriptor: boolean;
+  readonly #ways: Ways;
   #fd: number | undefined;
 
-  /** Takes ownership of `fd`; use {@link openDirectory}. `byDescriptor`: whether `/proc/self/fd` may be used. */
-  constructor(
-    { fd, isReadable }: Opened,
-    displayPath: string,
-    byDescriptor: boolean,
-    reserved: Reserved | undefined,
-  ) {
+  /** Takes ownership of `fd`; use {@link openDirectory}. */
+  constructor({ fd, isReadable }: Opened, displayPath: string, ways: Ways) {
     this.isReadable = isReadable;
     this.#fd = fd;
     this.displayPath = displayPath;
-    this.#byDescriptor = byDescriptor;
-    this.reserved = reserved;
+    this.#ways = ways;
+    this.reserved = ways.reserved;
   }
 
   /** The descriptor. @throws CairnError `internal` after {@link close}: its number may belong to another file by now */
@@ -160,10 +114,35 @@ export class Directory {
    * `statAt` is faster than Node's own call, where this machine has it. Throws system errors, and like {@link at}.
    */
   look(name: string, statAt: StatAt | undefined): FileStat | undefined {
-    if (statAt === undefined || !this.#byDescriptor)
+    if (statAt === undefined || !this.#ways.byDescriptor)
       return lstatSync(this.at(name), { bigint: true, throwIfNoEntry: false });
     checkName(name);
     return statAt(this.fd, name);
+  }
+
+  /**
+   * Opens the direct child `name` with `flags` of open(2), among them `O_NOFOLLOW`; close the descriptor. Throws system
+   * errors, and like {@link at}.
+   */
+  openFile(name: string, flags: number, mode = 0o666): number {
+    const calls = this.#callsFor(name);
+    return calls === undefined
+      ? openSync(this.at(name), flags, mode)
+      : calls.open(this.fd, name, flags, mode);
+  }
+
+  /** Makes the direct child `name`, a directory with `mode` less the umask. Throws like {@link openFile}. */
+  makeDirectory(name: string | Buffer, mode: number): void {
+    const calls = this.#callsFor(name);
+    if (calls === undefined || typeof name !== 'string') mkdirSync(this.at(name), { mode });
+    else calls.makeDirectory(this.fd, name, mode);
+  }
+
+  /** Removes the direct child `name`, a file or link. Throws like {@link openFile}. */
+  removeFile(name: string): void {
+    const calls = this.#callsFor(name);
+    if (calls === undefined) unlinkSync(this.at(name));
+    else calls.removeFile(this.fd, name);
   }
 
   /**
@@ -174,7 +153,7 @@ export class Directory {
    */
   openChild(name: string | Buffer, { isReserved = false }: ChildOptions = {}): Directory {
     const shown = this.show(name);
-    const child = new Directory(open(this.at(name), shown), shown, this.#byDescriptor, this.reserved);
+    const child = new Directory(this.#openDescriptor(name, shown), shown, this.#ways);
     try {
       const { reserved } = this;
       if (isReserved || reserved === undefined || reserved.isEmpty) return child;
@@ -200,7 +179,7 @@ export class Directory {
    */
   makeChild(name: string | Buffer, mode = 0o777, options: ChildOptions = {}): Directory {
     try {
-      mkdirSync(this.at(name), { mode });
+      this.makeDirectory(name, mode);
     } catch (error) {
       if (systemCodeOf(error) !== 'EEXIST') {
         throw storageError(error, `making the directory "${printable(this.show(name))}"`);
@@ -212,8 +191,8 @@ export class Directory {
   /** A second handle on the same directory, to be closed by itself. */
   reopen(): Directory {
     // The last component must not be the magic link itself, which O_NOFOLLOW would refuse.
-    const opened = open(`${this.#base()}/.`, this.displayPath);
-    return new Directory(opened, this.displayPath, this.#byDescriptor, this.reserved);
+    const opened = openDescriptor(`${this.#base()}/.`, this.displayPath);
+    return new Directory(opened, this.displayPath, this.#ways);
   }
 
   /**
@@ -275,8 +254,27 @@ export class Directory {
     return !names.has(name) || (isThere && !names.has(RESERVED_NAME));
   }
 
+  /** The faster calls, for names that are UTF-8. */
+  #callsFor(name: string | Buffer): AtCalls | undefined {
+    if (!this.#ways.byDescriptor || typeof name !== 'string') return undefined;
+    checkName(name);
+    return this.#ways.calls?.();
+  }
+
+  #openDescriptor(name: string | Buffer, shown: string): Opened {
+    const calls = this.#callsFor(name);
+    if (calls !== undefined && typeof name === 'string') {
+      try {
+        return { fd: calls.open(this.fd, name, DIRECTORY_FLAGS, 0), isReadable: true };
+      } catch {
+        // The way by the path tells why, and knows of directories that may only be searched.
+      }
+    }
+    return openDescriptor(this.at(name), shown);
+  }
+
   #base(): string {
-    if (this.#byDescriptor) return `/proc/self/fd/${this.fd}`;
+    if (this.#ways.byDescriptor) return `/proc/self/fd/${this.fd}`;
     // Without /proc: a component that was swapped on the way leads to another inode than the open one.
     this.checkInPlace();
     return this.displayPath;
@@ -296,5 +294,5 @@ export function openDirectory(path: string, options: DirectoryOptions = {}): Dir
     throw openError(error, path, path);
   }
   const byDescriptor = HAS_DESCRIPTOR_PATHS && options.byDescriptor !== false;
-  return new Directory(open(real, path), real, byDescriptor, options.reserved);
+  return new Directory(openDescriptor(real, path), real, { ...options, byDescriptor });
 }

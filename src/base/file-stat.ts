@@ -3,9 +3,9 @@
  * open directory: that takes half the time of a path through `/proc/self/fd`, and no swapped directory can divert it.
  */
 import { type BigIntStats, constants, fstatSync, lstatSync } from 'node:fs';
-import { getSystemErrorName } from 'node:util';
 import type koffi from 'koffi';
 import type { LibraryHandle } from 'koffi';
+import { nativeError } from './native-error.ts';
 
 /** The part of a BigIntStats that cairn uses; times are nanoseconds since 1970. */
 export type FileStat = Pick<
@@ -104,6 +104,6 @@ function statOnce(fd: number, name: string): FileStat | undefined {
 
 /** Undefined for an errno that means "no such file"; throws any other. */
 function absent(errno: number): undefined {
-  const code = getSystemErrorName(-errno);
-  if (!ABSENT.has(code)) throw Object.assign(new Error(`${code}: statx`), { code, errno: -errno });
+  const error = nativeError(errno, 'statx');
+  if (!ABSENT.has(error.code!)) throw error;
 }

@@ -1,14 +1,15 @@
 /**
- * Calls of the C library that Node lacks: times with nanoseconds, also of symbolic links; syncfs, flock, statx; rename
- * below open directories; extended attributes; names of users and groups; datagrams to Unix sockets. They come through koffi, an optional dependency with prebuilt
- * binaries; without it callers fall back.
+ * Calls of the C library that Node lacks: times with nanoseconds, also of symbolic links; syncfs, flock, statx; calls
+ * below open directories; extended attributes; names of users and groups; datagrams to Unix sockets. They come through
+ * koffi, an optional dependency with prebuilt binaries; without it callers fall back.
  */
 import { constants, release } from 'node:os';
-import { getSystemErrorName } from 'node:util';
 import type koffi from 'koffi';
 import type { LibraryHandle } from 'koffi';
+import { type AtCalls, bindAtCalls } from './at-calls.ts';
 import { storageError } from './errors.ts';
 import { bindStatAt, type StatAt } from './file-stat.ts';
+import { nativeError } from './native-error.ts';
 import { bindSendDatagram, type SendDatagram } from './unix-datagram.ts';
 import { bindUserDatabase, type UserDatabase } from './user-database.ts';
 import { bindXattrs, type Xattrs } from './xattrs.ts';
@@ -41,6 +42,7 @@ export interface Native {
   /** Makes a hole in an open file, which reads as zeros; false where its file system has none. Throws system errors. */
   punchHole(fd: number, offset: number, lengthBytes: number): boolean;
   readonly xattrs: Xattrs;
+  readonly at: AtCalls;
   readonly users: UserDatabase;
 }
 
@@ -98,7 +100,7 @@ function bind(module: Koffi): Native {
       check(result, 'setting the modification time of a symbolic link');
     },
     renameAt: (fromFd, from, toFd, to) => {
-      if (renameat(fromFd, from, toFd, to) !== 0) throw rawError(module.errno(), 'renameat');
+      if (renameat(fromFd, from, toFd, to) !== 0) throw nativeError(module.errno(), 'renameat');
     },
     renameNewAt: bindRenameNew(module, library),
     syncFileSystem: reportsWriteBackErrors(release()) ? (fd) => callSyncfs(module, syncfs, fd) : undefined,
@@ -114,9 +116,10 @@ function bind(module: Koffi): Native {
       if ((fallocate(fd, PUNCH_HOLE, offset, lengthBytes) as number) === 0) return true;
       const errno = module.errno();
       if (errno === constants.errno.EOPNOTSUPP || errno === constants.errno.ENOSYS) return false;
-      throw rawError(errno, 'fallocate');
+      throw nativeError(errno, 'fallocate');
     },
     xattrs: bindXattrs(module, library),
+    at: bindAtCalls(module, library),
     users: bindUserDatabase(module, library),
   };
 }
@@ -135,7 +138,7 @@ function bindRenameNew(module: Koffi, library: LibraryHandle): Native['renameNew
     if ((renameat2(fromFd, from, toFd, to, RENAME_NOREPLACE) as number) === 0) return true;
     const errno = module.errno();
     if (errno === constants.errno.EEXIST) return false;
-    throw rawError(errno, 'renameat2');
+    throw nativeError(errno, 'renameat2');
   };
 }
 
@@ -158,12 +161,7 @@ function callSyncfs(module: Koffi, syncfs: ReturnType<LibraryHandle['func']>, fd
 }
 
 function systemError(errno: number, doing: string): Error {
-  return storageError(rawError(errno, doing), doing);
-}
-
-function rawError(errno: number, doing: string): Error {
-  const code = getSystemErrorName(-errno);
-  return Object.assign(new Error(`${code}: ${doing}`), { code, errno: -errno });
+  return storageError(nativeError(errno, doing), doing);
 }
 
 /** Since Linux 5.8, syncfs returns the errors of earlier write-back; before, it was silent about lost data. */

@@ -1,8 +1,8 @@
 /** Datagrams to Unix sockets, by calls of the C library: Node's own Unix sockets are streams. */
 import { closeSync } from 'node:fs';
-import { getSystemErrorName } from 'node:util';
 import type koffi from 'koffi';
 import type { LibraryHandle } from 'koffi';
+import { nativeError } from './native-error.ts';
 
 /**
  * Sends one datagram without waiting; EAGAIN where the receiver has no room now. Throws system errors.
@@ -35,11 +35,7 @@ export function bindSendDatagram(module: typeof koffi, library: LibraryHandle): 
   const sendto = library.func(
     'int64_t sendto(int fd, const void *bytes, size_t length, int flags, const void *address, uint32_t addressLength)',
   );
-  const failed = (call: string): Error => {
-    const errno = module.errno();
-    const code = getSystemErrorName(-errno);
-    return Object.assign(new Error(`${code}: ${call}`), { code, errno: -errno });
-  };
+  const failed = (call: string): Error => nativeError(module.errno(), call);
   return (address, bytes) => {
     const name = socketAddress(address);
     const fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0) as number;

@@ -1,9 +1,9 @@
 /** Extended attributes (xattr(7)), which Node has no calls for. */
 import { isUtf8 } from 'node:buffer';
 import { constants } from 'node:os';
-import { getSystemErrorName } from 'node:util';
 import type koffi from 'koffi';
 import type { LibraryHandle } from 'koffi';
+import { nativeError } from './native-error.ts';
 
 /** A file: the descriptor of an open one, or a path. Where the path ends in a symbolic link, that is not followed. */
 export type XattrFile = number | string;
@@ -39,11 +39,7 @@ export function bindXattrs(module: typeof koffi, library: LibraryHandle): Xattrs
   const setxattr = bind('int', 'setxattr', ', const char *name, const void *value, size_t size, int flags');
   const removexattr = bind('int', 'removexattr', ', const char *name');
   const bytes = Buffer.alloc(MAX_BYTES);
-  const failure = (call: string): NodeJS.ErrnoException => {
-    const errno = module.errno();
-    const code = getSystemErrorName(-errno);
-    return Object.assign(new Error(`${code}: ${call}`), { code, errno: -errno });
-  };
+  const failure = (call: string): NodeJS.ErrnoException => nativeError(module.errno(), call);
   return {
     list: (file) => {
       const length = listxattr(file, bytes, MAX_BYTES);

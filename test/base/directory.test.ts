@@ -1,5 +1,7 @@
 import {
   chmodSync,
+  closeSync,
+  constants,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -16,6 +18,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DirectoryCursor } from '../../src/base/directory-walk.ts';
 import { type Directory, openDirectory } from '../../src/base/directory.ts';
+import { loadNative } from '../../src/base/native.ts';
 
 let home: string;
 let root: Directory;
@@ -24,7 +27,13 @@ function openDescriptors(): number {
   return process.platform === 'linux' ? readdirSync('/proc/self/fd').length : 0;
 }
 
-describe.each([true, false])('directories, /proc/self/fd used: %s', (byDescriptor) => {
+const calls = (await loadNative())?.at;
+
+describe.each([
+  { way: 'the C library', byDescriptor: true, withCalls: true },
+  { way: '/proc/self/fd', byDescriptor: true, withCalls: false },
+  { way: 'paths', byDescriptor: false, withCalls: true },
+])('directories by way of $way', ({ byDescriptor, withCalls }) => {
   let before: number;
   beforeEach(() => {
     home = mkdtempSync(join(tmpdir(), 'cairn-directory-'));
@@ -36,7 +45,7 @@ describe.each([true, false])('directories, /proc/self/fd used: %s', (byDescripto
     symlinkSync('sub', join(home, 'root/inner-link'));
     symlinkSync('root', join(home, 'alias'));
     before = openDescriptors();
-    root = openDirectory(join(home, 'alias'), { byDescriptor });
+    root = openDirectory(join(home, 'alias'), { byDescriptor, calls: () => (withCalls ? calls : undefined) });
   });
   afterEach(() => {
     root.close();
@@ -64,6 +73,38 @@ describe.each([true, false])('directories, /proc/self/fd used: %s', (byDescripto
     expect(() => openDirectory(join(home, 'root/file'))).toThrow(
       expect.objectContaining({ code: 'not-directory' }),
     );
+  });
+
+  it('opens, makes and removes children, and none behind a symbolic link', () => {
+    const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
+    closeSync(root.openFile('ünï', O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600));
+    expect(statSync(join(home, 'root/ünï')).mode & 0o777).toBe(0o600);
+    root.makeDirectory('made', 0o750);
+    expect(statSync(join(home, 'root/made')).mode & 0o777).toBe(0o750 & ~process.umask());
+    root.removeFile('ünï');
+    root.removeFile('link');
+    expect(existsSync(join(home, 'root/ünï'))).toBe(false);
+    expect(existsSync(join(home, 'outside/secret'))).toBe(true);
+    symlinkSync('../outside/secret', join(home, 'root/link'));
+    const codes = [
+      () => root.openFile('link', O_WRONLY | O_NOFOLLOW),
+      () => root.openFile('none', O_WRONLY | O_NOFOLLOW),
+      () => root.makeDirectory('sub', 0o700),
+      () => root.removeFile('none'),
+    ].map((call) => {
+      try {
+        return call();
+      } catch (error) {
+        return (error as NodeJS.ErrnoException).code;
+      }
+    });
+    expect(codes).toEqual(['ELOOP', 'ENOENT', 'EEXIST', 'ENOENT']);
+    for (const name of ['..', 'sub/x', '']) {
+      const unsafe: Error = expect.objectContaining({ code: 'path-unsafe' });
+      expect(() => root.openFile(name, O_WRONLY)).toThrow(unsafe);
+      expect(() => root.makeDirectory(name, 0o700)).toThrow(unsafe);
+      expect(() => root.removeFile(name)).toThrow(unsafe);
+    }
   });
 
   it.each(['', '.', '..', 'a/b', '/', '../outside', 'a\0'])('takes no %j for a name', (name) => {

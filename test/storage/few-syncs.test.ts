@@ -25,6 +25,7 @@ function slowNative(): { native: Native; most: () => number } {
       statAt: undefined,
       sendDatagram: unused,
       punchHole: unused,
+      at: { open: unused, makeDirectory: unused, removeFile: unused },
       xattrs: { list: unused, get: unused, set: unused, remove: unused },
       users: { userName: unused, groupName: unused, uidOf: unused, gidOf: unused },
       syncFileSystem,

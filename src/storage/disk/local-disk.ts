@@ -1,10 +1,11 @@
 /** The content store on a local disk: a tree of plain files, and `.cairn/staging/` for chunks that arrive. */
 import { join } from 'node:path';
+import type { AtCalls } from '../../base/at-calls.ts';
 import { type Directory, openDirectory } from '../../base/directory.ts';
 import { syncHandle } from '../../base/durable-files.ts';
 import { storageError } from '../../base/errors.ts';
 import type { StatAt } from '../../base/file-stat.ts';
-import { loadNative } from '../../base/native.ts';
+import { loadNative, type Native } from '../../base/native.ts';
 import { readsEverything } from '../../base/process-rights.ts';
 import { createReservedPlaces, type ReservedPlaces } from '../../base/reserved-places.ts';
 import { printable, RESERVED_NAME } from '../../base/safe-path.ts';
@@ -63,12 +64,17 @@ export interface LocalDiskOptions {
  * @throws CairnError `not-found`, `not-directory`, storage codes
  */
 export async function openLocalDisk(root: string, options: LocalDiskOptions = {}): Promise<LocalStore> {
-  const load = options.useNative === false ? async () => undefined : loadNative;
-  const loaded = options.isReadOnly === true ? undefined : await load();
-  // In the store and not in the module: no state of a store may outlive it.
-  const native = loaded && withFewSyncs(loaded);
   const reserved = createReservedPlaces();
-  const opened = openDirectory(root, { reserved });
+  // In the store and not in the module: no state of a store may outlive it.
+  let loaded: Native | undefined;
+  const load = async (): Promise<Native | undefined> => {
+    if (options.useNative !== false) loaded ??= await loadNative();
+    return loaded;
+  };
+  if (options.isReadOnly !== true) await load();
+  const native = loaded && withFewSyncs(loaded);
+  const calls = (): AtCalls | undefined => loaded?.at;
+  const opened = openDirectory(root, { reserved, calls });
   try {
     const own = options.isReadOnly === true ? [] : [join(opened.displayPath, RESERVED_NAME)];
     for (const path of [...own, ...(options.keepOut ?? [])]) reserveAt(reserved, path);
@@ -79,7 +85,7 @@ export async function openLocalDisk(root: string, options: LocalDiskOptions = {}
   }
   const context: StagingContext = {
     root: opened,
-    backupRoot: options.backupRoot === undefined ? undefined : openDirectory(options.backupRoot),
+    backupRoot: options.backupRoot === undefined ? undefined : openDirectory(options.backupRoot, { calls }),
     reserved,
     native,
     times: fileTimes(native),

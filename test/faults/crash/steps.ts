@@ -4,7 +4,8 @@ import { readTrace, traced, type TracedCall } from '../support/strace.ts';
 
 /** System calls that are steps, where they change something or say something. */
 const CALLS = [
-  'openat,mkdir,link,symlink,rename,renameat,renameat2,unlink,rmdir,chmod,fchmod,utimensat,ftruncate',
+  'openat,mkdir,mkdirat,link,symlink,rename,renameat,renameat2,unlink,unlinkat,rmdir,chmod,fchmod,utimensat',
+  'ftruncate',
   'write,writev,pwrite64,pwritev,sendto,sendmsg,fsync,fdatasync,sync_file_range,syncfs',
 ].join(',');
 
@@ -112,7 +113,8 @@ function describe(call: string, line: string): string {
   if (line.includes('<socket:')) return `${call} more bytes to a socket`;
   if (/\(1</.test(line)) return `${call} to standard output`;
   const quoted = [...line.matchAll(/"([^"]*)"/g)].map(([, text]) => text!);
-  if (call.startsWith('renameat')) return `${call} ${placesBetween(line).map(shortName).join(' → ')}`;
+  if (/^(openat|mkdirat|unlinkat|renameat2?)$/.test(call))
+    return `${call} ${placesBetween(line).map(shortName).join(' → ')}`;
   const behind = /\(\d+<([^>]*)>/.exec(line)?.[1];
   const names =
     call === 'rename' || call === 'link' || call === 'symlink' ? quoted : [behind ?? quoted[0] ?? ''];
@@ -121,7 +123,9 @@ function describe(call: string, line: string): string {
 
 /** The paths of names in open directories: `renameat(21</a>, "b", 22</c>, "d")`. */
 function placesBetween(line: string): string[] {
-  return [...line.matchAll(/<([^>]*)>, "([^"]*)"/g)].map(([, directory, name]) => `${directory}/${name}`);
+  return [...line.matchAll(/<([^>]*)>, "([^"]*)"/g)].map(([, directory, name]) =>
+    name!.startsWith('/') ? name! : `${directory}/${name}`,
+  );
 }
 
 function saidBriefly(said: string, line: string): string {

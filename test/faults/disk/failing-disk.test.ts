@@ -34,7 +34,17 @@ function remount(directory: string, how: 'ro' | 'rw'): void {
 }
 
 /** What a read-only file system refuses. */
-const CHANGES = ['pwrite64', 'pwritev', 'mkdir', 'rename', 'renameat', 'link', 'unlink'];
+const CHANGES = [
+  'pwrite64',
+  'pwritev',
+  'mkdir',
+  'mkdirat',
+  'rename',
+  'renameat',
+  'link',
+  'unlink',
+  'unlinkat',
+];
 
 test.skipIf(!canTrace)(
   'a disk that takes no change any more from some moment on ends both directions with 9, and they go on later (needs strace)',

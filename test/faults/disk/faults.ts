@@ -28,6 +28,7 @@ export const SPACE_CALLS = [
   'fsync',
   'syncfs',
   'mkdir',
+  'mkdirat',
   'rename',
   'renameat',
   'renameat2',

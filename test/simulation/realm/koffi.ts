@@ -36,8 +36,21 @@ function utimensat(_directory: number, path: string, times: BigInt64Array): numb
 /** Nobody else is there to hold it. */
 const flock = (): number => 0;
 
+const at = (fd: number, name: string): string => `/proc/self/fd/${fd}/${name}`;
+
+function openat(fd: number, name: string, flags: number, mode: number): number {
+  let opened = -1;
+  const outcome = result(() => (opened = realm.process.files.open(at(fd, name), flags, mode)));
+  return outcome < 0 ? outcome : opened;
+}
+
+const mkdirat = (fd: number, name: string, mode: number): number =>
+  result(() => realm.process.files.makeDirectory(at(fd, name), mode));
+
+const unlinkat = (fd: number, name: string, _flags: 0): number =>
+  result(() => realm.process.files.unlink(at(fd, name)));
+
 function renameat(fromFd: number, from: string, toFd: number, to: string): number {
-  const at = (fd: number, name: string): string => `/proc/self/fd/${fd}/${name}`;
   return result(() => realm.process.files.rename(at(fromFd, from), at(toFd, to)));
 }
 
@@ -81,6 +94,9 @@ const CALLS: Readonly<Record<string, unknown>> = {
   syncfs,
   fallocate: unsupported,
   flock,
+  openat,
+  mkdirat,
+  unlinkat,
   renameat,
   socket: noSockets,
   sendto: noSockets,

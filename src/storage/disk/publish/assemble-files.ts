@@ -2,7 +2,7 @@
  * Assembles the files of which only parts were carried: from their staged bytes, and from the files that they replace.
  * It compares each run of bytes with its check, so an old file that is another by now never ends in a new one.
  */
-import { closeSync, constants, fstatSync, ftruncateSync, openSync, rmSync } from 'node:fs';
+import { closeSync, constants, fstatSync, ftruncateSync, rmSync } from 'node:fs';
 import { DirectoryCursor } from '../../../base/directory-walk.ts';
 import { CairnError, storageError, systemCodeOf } from '../../../base/errors.ts';
 import { writeFullySync } from '../../../base/durable-files.ts';
@@ -54,14 +54,15 @@ export async function assembleFiles(publication: Publication): Promise<void> {
 async function assembleOne(publication: Publication, subject: Subject, ids: CutIds): Promise<void> {
   const old = openOld(publication, subject.entry);
   try {
-    const path = publication.folder.at(assembledName(subject.entryIndex));
+    const { folder } = publication;
+    const name = assembledName(subject.entryIndex);
     if (await isPublished(publication, subject, old, ids)) {
       // A leftover of an interrupted run must not go into its place.
-      rmSync(path, { force: true });
+      rmSync(folder.at(name), { force: true });
       return;
     }
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-    const fd = makeNew(path, () => openSync(path, flags, 0o600));
+    const fd = makeNew(folder, name, () => folder.openFile(name, flags, 0o600));
     try {
       let at = 0;
       const write = publication.isSparse ? writeSparselySync : writeFullySync;
@@ -110,7 +111,7 @@ function openCarried(
   if (count === 0) return undefined;
   const { fileName } = chunkPlace(transfer, first);
   try {
-    return { fd: openSync(folder.at(fileName), READ_FLAGS), offset: layout.chunkOffsetOf(entryIndex) };
+    return { fd: folder.openFile(fileName, READ_FLAGS), offset: layout.chunkOffsetOf(entryIndex) };
   } catch (error) {
     if (systemCodeOf(error) !== 'ENOENT') throw storageError(error, `reading "${fileName}"`);
     const runs = [first, count];
@@ -127,7 +128,7 @@ function openOld(publication: Publication, entry: Entry): number | undefined {
   const cursor = new DirectoryCursor(publication.root);
   let fd: number | undefined;
   try {
-    fd = openSync(cursor.enter(parent).at(name), READ_FLAGS);
+    fd = cursor.enter(parent).openFile(name, READ_FLAGS);
     if (kindOf(fstatSync(fd, { bigint: true })) === 'file') return fd;
     closeSync(fd);
     return undefined;

@@ -1,5 +1,5 @@
 /** Keeps files and links that are replaced or removed, under the same paths in another directory. */
-import { linkSync, readlinkSync, unlinkSync } from 'node:fs';
+import { linkSync, readlinkSync } from 'node:fs';
 import { DirectoryCursor } from '../../../base/directory-walk.ts';
 import type { Directory } from '../../../base/directory.ts';
 import { CairnError, systemCodeOf } from '../../../base/errors.ts';
@@ -54,7 +54,7 @@ export function keepReplaced(
 /** Removes a file or link from its place, and keeps it in the backup, if there is one. @throws like {@link keepReplaced} */
 export function removeFrom(backup: Backup | undefined, path: string, place: FinalPlace): void {
   if (backup !== undefined) linkInto(backup, path, place);
-  unlinkSync(place.directory.at(place.name));
+  place.directory.removeFile(place.name);
 }
 
 /** Makes the backup durable. @throws CairnError, storage codes */

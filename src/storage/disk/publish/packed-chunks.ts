@@ -1,9 +1,10 @@
 /** Cuts small files out of their packed chunks; reads these in order and in large pieces. */
-import { closeSync, constants, openSync, readSync } from 'node:fs';
+import { closeSync, constants, readSync } from 'node:fs';
 import { CairnError, systemCodeOf } from '../../../base/errors.ts';
 import type { Publication } from './publication.ts';
 import { packedName } from '../staging/staged-names.ts';
 
+const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 /** Most bytes of a chunk in memory; a thousand small transfers take little. */
 const MAX_WINDOW_BYTES = 1024 * 1024;
 
@@ -44,9 +45,8 @@ export class PackedChunks {
 
   #open(chunk: number): void {
     this.close();
-    const path = this.#publication.folder.at(packedName(chunk));
     try {
-      this.#fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+      this.#fd = this.#publication.folder.openFile(packedName(chunk), READ_FLAGS);
     } catch (error) {
       throw systemCodeOf(error) === 'ENOENT' ? gone(chunk) : error;
     }

@@ -2,7 +2,6 @@
  * Cuts small files out of their packed chunks while more chunks arrive, work that publishing would otherwise do at the
  * end. No code relies on these files: they are not durable, and the next opening of the chunks makes them again.
  */
-import { unlinkSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Directory } from '../../../base/directory.ts';
 import type { IncomingTransfer } from '../../content-store.ts';
@@ -139,7 +138,7 @@ export class PreparedAhead {
         for (const { entryIndex } of layout.segmentsOf(chunk)) {
           if (entryIndex > upTo) break;
           if (assemblies?.has(entryIndex) === true) continue;
-          unlinkSync(this.#place.folder.at(preparedName(entryIndex)));
+          this.#place.folder.removeFile(preparedName(entryIndex));
           await breathe();
         }
       }

@@ -1,15 +1,6 @@
 /** Prepares one file or symlink in the staging folder, complete with its mode and time. */
-import {
-  chmodSync,
-  closeSync,
-  constants,
-  fchmodSync,
-  fstatSync,
-  ftruncateSync,
-  openSync,
-  symlinkSync,
-  unlinkSync,
-} from 'node:fs';
+import { chmodSync, closeSync, constants, fchmodSync, fstatSync, ftruncateSync, symlinkSync } from 'node:fs';
+import type { Directory } from '../../../base/directory.ts';
 import { CairnError, systemCodeOf } from '../../../base/errors.ts';
 import { kindOf } from '../../../base/file-stat.ts';
 import { writeFullySync } from '../../../base/durable-files.ts';
@@ -70,7 +61,7 @@ export function prepareEntry(
 function prepareLink(publication: Publication, entryIndex: number, entry: Entry): Prepared {
   const stagedName = preparedName(entryIndex);
   const path = publication.folder.at(stagedName);
-  makeNew(path, () => symlinkSync(entry.linkTarget, path));
+  makeNew(publication.folder, stagedName, () => symlinkSync(entry.linkTarget, path));
   publication.metadata?.set(entryIndex, entry, path);
   publication.times.setLink(path, entry.mtimeNs);
   return { entryIndex, entry, stagedName, fd: undefined };
@@ -89,7 +80,7 @@ export function prepareSmall(
 ): Prepared {
   const stagedName = preparedName(entryIndex);
   const pieces = packed.segmentOf(entryIndex, entry.sizeBytes);
-  const fd = writeSmall(place.folder.at(stagedName), pieces, place.isSparse);
+  const fd = writeSmall(place.folder, stagedName, pieces, place.isSparse);
   return { entryIndex, entry, stagedName, fd: dress(place, fd, entryIndex, entry) };
 }
 
@@ -113,19 +104,24 @@ function dress(
 }
 
 /** Makes a file that must be new; replaces the leftover of an interrupted run. */
-export function makeNew<T>(path: string, make: () => T): T {
+export function makeNew<T>(directory: Directory, name: string, make: () => T): T {
   try {
     return make();
   } catch (error) {
     if (systemCodeOf(error) !== 'EEXIST') throw error;
   }
-  unlinkSync(path);
+  directory.removeFile(name);
   return make();
 }
 
-function writeSmall(path: string, pieces: Iterable<Uint8Array>, isSparse: boolean): number {
+function writeSmall(
+  directory: Directory,
+  name: string,
+  pieces: Iterable<Uint8Array>,
+  isSparse: boolean,
+): number {
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | GUARDS;
-  const fd = makeNew(path, () => openSync(path, flags, 0o600));
+  const fd = makeNew(directory, name, () => directory.openFile(name, flags, 0o600));
   try {
     let at = 0;
     const write = isSparse ? writeSparselySync : writeFullySync;
@@ -145,7 +141,7 @@ function openLarge(
   entry: Entry,
   sizeBytes: number,
 ): { fd: number; inode: Inode } | undefined {
-  const fd = openStaged(publication.folder.at(stagedName));
+  const fd = openStaged(publication.folder, stagedName);
   if (fd === undefined) {
     if (isPublished(publication, entry, sizeBytes)) return undefined;
     throw gone(publication, entry);
@@ -164,17 +160,17 @@ function openLarge(
   }
 }
 
-function openStaged(path: string): number | undefined {
+function openStaged(folder: Directory, name: string): number | undefined {
   try {
-    return openSync(path, constants.O_RDWR | GUARDS);
+    return folder.openFile(name, constants.O_RDWR | GUARDS);
   } catch (error) {
     const system = systemCodeOf(error);
     if (system === 'ENOENT') return undefined;
     if (system !== 'EACCES') throw error;
   }
   // An interrupted run has given it its final mode, which may lock out its owner.
-  chmodSync(path, 0o600);
-  return openSync(path, constants.O_RDWR | GUARDS);
+  chmodSync(folder.at(name), 0o600);
+  return folder.openFile(name, constants.O_RDWR | GUARDS);
 }
 
 /** Whether the file at the final path is one that an interrupted run has renamed there. */

@@ -1,10 +1,11 @@
 /** Sets metadata, mode and time of entries whose bytes were there already. */
-import { closeSync, constants, fchmodSync, fstatSync, fsyncSync, openSync } from 'node:fs';
+import { closeSync, constants, fchmodSync, fstatSync, fsyncSync } from 'node:fs';
 import { CairnError, systemCodeOf } from '../../../base/errors.ts';
 import { printable } from '../../../base/safe-path.ts';
 import type { Entry, EntryType } from '../../../manifest/entry.ts';
 import { checkKeptTime } from './kept-times.ts';
 import { splitPath } from '../tree/lookup.ts';
+import type { FinalPlace } from './final-place.ts';
 import { isAdding } from './put-into.ts';
 import { type Publication, publishedEntries, publishError, targetOf } from './publication.ts';
 
@@ -23,7 +24,7 @@ export async function setAttributes(publication: Publication): Promise<void> {
       const { parent, name } = splitPath(path);
       const directory = publication.cursor.enter(parent);
       if (entry.type === 'symlink') setLink(publication, directory.at(name), index, entry);
-      else setFile(publication, directory.at(name), index, entry);
+      else setFile(publication, { directory, name }, index, entry);
       checkKeptTime(publication, index, entry);
     } catch (error) {
       publication.refused.refuseAttributes(index, publishError(error, path));
@@ -37,8 +38,8 @@ function setLink({ times, metadata }: Publication, path: string, index: number, 
   times.setLink(path, entry.mtimeNs);
 }
 
-function setFile(publication: Publication, path: string, index: number, entry: Entry): void {
-  const fd = openAnyhow(path);
+function setFile(publication: Publication, place: FinalPlace, index: number, entry: Entry): void {
+  const fd = openAnyhow(place);
   try {
     const stat = fstatSync(fd);
     if (!stat.isFile()) {
@@ -54,11 +55,11 @@ function setFile(publication: Publication, path: string, index: number, entry: E
 }
 
 /** Opens a file for reading or else for writing: its owner may have only one of the two rights. */
-function openAnyhow(path: string): number {
+function openAnyhow({ directory, name }: FinalPlace): number {
   try {
-    return openSync(path, constants.O_RDONLY | OPEN_FLAGS);
+    return directory.openFile(name, constants.O_RDONLY | OPEN_FLAGS);
   } catch (error) {
     if (systemCodeOf(error) !== 'EACCES') throw error;
-    return openSync(path, constants.O_WRONLY | OPEN_FLAGS);
+    return directory.openFile(name, constants.O_WRONLY | OPEN_FLAGS);
   }
 }

@@ -1,5 +1,5 @@
 /** Directories: first made, and writable for their owner; at the end they get the sender's mode and time. */
-import { chmodSync, fchmodSync, fstatSync, mkdirSync } from 'node:fs';
+import { chmodSync, fchmodSync, fstatSync } from 'node:fs';
 import type { Directory } from '../../../base/directory.ts';
 import { CairnError, systemCodeOf } from '../../../base/errors.ts';
 import { kindOf } from '../../../base/file-stat.ts';
@@ -45,7 +45,7 @@ function makeMissing(publication: Publication, entry: Entry, path: string, mode:
   const { parent, name } = splitPath(path);
   const directory = cursor.enter(parent);
   if (syncFileSystem === undefined) touched.add(parent);
-  const make = (): void => mkdirSync(directory.at(name), { mode });
+  const make = (): void => directory.makeDirectory(name, mode);
   try {
     make();
     return true;

@@ -7,7 +7,6 @@ import {
   ftruncateSync,
   linkSync,
   lstatSync,
-  openSync,
   unlinkSync,
 } from 'node:fs';
 import { writeFullySync } from '../../../base/durable-files.ts';
@@ -165,7 +164,7 @@ async function placeCopy(
   };
   const staged = { directory: folder, name: preparedName(index) };
   removeLeftover(folder.at(staged.name));
-  const source = openSync(from.directory.at(from.name), constants.O_RDONLY | GUARDS);
+  const source = from.directory.openFile(from.name, constants.O_RDONLY | GUARDS);
   try {
     const fd = makeFile(staged);
     try {
@@ -187,11 +186,7 @@ async function placeCopy(
 }
 
 function makeFile({ directory, name }: FinalPlace): number {
-  return openSync(
-    directory.at(name),
-    constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | GUARDS,
-    0o600,
-  );
+  return directory.openFile(name, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | GUARDS, 0o600);
 }
 
 function noLinks(path: string): CairnError {

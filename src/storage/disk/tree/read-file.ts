@@ -1,5 +1,5 @@
 /** Reads published files, bound to the version that was scanned. */
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, readSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DirectoryCursor } from '../../../base/directory-walk.ts';
 import type { Directory } from '../../../base/directory.ts';
@@ -126,7 +126,7 @@ export class FileReader {
   #openOnce(path: string): number {
     const { parent, name } = splitPath(path);
     if (name === '') throw new CairnError('source-unreadable', 'the root is a directory, not a file');
-    return openSync(this.#cursor.enter(parent).at(name), OPEN_FLAGS);
+    return this.#cursor.enter(parent).openFile(name, OPEN_FLAGS);
   }
 }
 

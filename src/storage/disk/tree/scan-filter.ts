@@ -1,5 +1,5 @@
 /** Chooses what a scan of a local tree lists; paths are relative to the start of the scan. */
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, readSync } from 'node:fs';
 import type { Directory } from '../../../base/directory.ts';
 import { CairnError } from '../../../base/errors.ts';
 import { kindOf } from '../../../base/file-stat.ts';
@@ -33,7 +33,7 @@ const OPEN_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBL
 
 /** The first bytes of a plain file in a directory. @throws system errors, CairnError `storage-unsupported` */
 export function readStart(directory: Directory, name: string, maxBytes: number): Uint8Array {
-  const fd = openSync(directory.at(name), OPEN_FLAGS);
+  const fd = directory.openFile(name, OPEN_FLAGS);
   try {
     if (kindOf(fstatSync(fd, { bigint: true })) !== 'file')
       throw new CairnError('storage-unsupported', 'it is no plain file');

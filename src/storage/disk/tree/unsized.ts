@@ -1,5 +1,5 @@
 /** Files whose size does not tell their content: those of /proc, of /sys, of some network and FUSE drives. */
-import { closeSync, constants, openSync, readSync } from 'node:fs';
+import { closeSync, constants, readSync } from 'node:fs';
 import type { Directory } from '../../../base/directory.ts';
 import { systemCodeOf } from '../../../base/errors.ts';
 
@@ -11,7 +11,7 @@ const UNKNOWN = new Set(['EACCES', 'EPERM', 'EINVAL', 'EIO', 'ENXIO', 'ENODEV', 
 export function hasContent(parent: Directory, name: string): boolean {
   let fd: number | undefined;
   try {
-    fd = openSync(parent.at(name), OPEN_FLAGS);
+    fd = parent.openFile(name, OPEN_FLAGS);
     return readSync(fd, new Uint8Array(1), 0, 1, 0) > 0;
   } catch (error) {
     const system = systemCodeOf(error) ?? '';
