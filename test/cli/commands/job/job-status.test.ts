@@ -70,8 +70,8 @@ describe('the status of a job', () => {
     const history = await scene.job(['history', 'home']);
     expect(history.exitCode).toBe(0);
     const [, first, second] = history.stdout.toString().split('\n');
-    expect(first).toMatch(/ ok +0 +4 +1001 B +0 B +- +-$/);
-    expect(second).toMatch(/ ok +0 +0 +0 B +1001 B +- +-$/);
+    expect(first).toMatch(/ ok +0 +4 +1001 B +0 B +- +- +-$/);
+    expect(second).toMatch(/ ok +0 +0 +0 B +1001 B +- +- +-$/);
     const newest = await scene.job(['history', 'home', '-n', '1', '--json']);
     expect(newest.lines).toHaveLength(2);
     expect(newest.lines[0]).toMatchObject({
