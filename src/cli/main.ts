@@ -4,6 +4,7 @@ import { EXIT, type ExitCode } from '../base/errors.ts';
 import { printable } from '../base/safe-path.ts';
 import { runProcess, show } from './process/edge.ts';
 import { readEnvironment } from './options/environment.ts';
+import { whyOnlyLocal } from './options/selection-options.ts';
 import { createProgram } from './program.ts';
 
 async function runCommand(): Promise<ExitCode> {
@@ -19,7 +20,7 @@ async function runCommand(): Promise<ExitCode> {
     const isHelp = error.code === 'commander.help';
     return show({
       code: 'usage',
-      ...said(error.message, program),
+      ...said(error, program),
       ...(isHelp ? { lines: [] } : {}),
       exitCode: EXIT.usage,
     });
@@ -28,9 +29,14 @@ async function runCommand(): Promise<ExitCode> {
 }
 
 /** Commander's message in the form of cairn's own: what is wrong, then what may have been meant. It quotes words as they are. */
-function said(text: string, program: Command): { message: string; lines: readonly string[] } {
-  const lines = text.split('\n').map((line) => printable(line.replace(/^error: |^\(|\)$/g, '')));
+function said(
+  { message: text, code }: CommanderError,
+  program: Command,
+): { message: string; lines: readonly string[] } {
   const command = program.commands.find((each) => each.name() === process.argv[2]);
+  const told = text.split('\n').map((line) => printable(line.replace(/^error: |^\(|\)$/g, '')));
+  const why = code === 'commander.unknownOption' ? whyOnlyLocal(process.argv.slice(3), command) : [];
+  const lines = [...told, ...why];
   const advice = [
     'for its options and examples:',
     'cairn help',

@@ -26,6 +26,11 @@ export interface Selection {
 
 /** The file of a directory with rules for what is below it. */
 export const IGNORE_FILE = '.cairnignore';
+/** The file that marks a directory as a cache, and how it begins: https://bford.info/cachedir/. */
+export const CACHE_TAG = {
+  name: 'CACHEDIR.TAG',
+  signature: 'Signature: 8a477f597d28d172789f06886806bc55',
+} as const;
 /** The selection of a command without options for it. */
 export const SELECT_ALL: Selection = {
   rules: [],

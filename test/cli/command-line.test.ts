@@ -80,6 +80,8 @@ describe('cairn', () => {
     [['push', '--bogus'], 'unknown option'],
     [['ls'], 'missing required argument'],
     [['ls', 'http://h/', 'more'], 'too many arguments'],
+    [['ls', '-x', 'http://h/'], '-x: a server does not tell'],
+    [['pull', '--no-ignore-files=1', 'http://h/', 'a'], 'only count in a source on this machine'],
     [['push', 'a', '--parallel'], 'argument missing'],
     [['push', 'a'], 'push takes at least one source'],
     [['push', 'a', 'http://u:p@h/'], '--token-file'],

@@ -1,12 +1,16 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { list } from '../../src/client/list.ts';
 import { selectEntries, type RemoteSelection } from '../../src/client/transfer/remote-selection.ts';
 import { ancestorsOf, comparePaths } from '../../src/base/safe-path.ts';
 import { EntryTable } from '../../src/manifest/entry-table.ts';
 import type { Entry } from '../../src/manifest/entry.ts';
 import { parseListedPaths } from '../../src/manifest/selection-list.ts';
 import { rulesIn } from '../../src/manifest/selection-rules.ts';
-import { createSelector, SELECT_ALL, type Selection } from '../../src/manifest/selection.ts';
+import { CACHE_TAG, createSelector, SELECT_ALL, type Selection } from '../../src/manifest/selection.ts';
+import { openScene } from './support/scene.ts';
 
 /** Entries in canonical order; a slash at the end marks a directory. */
 function table(paths: readonly string[]): EntryTable {
@@ -83,4 +87,29 @@ test('every entry that is taken has its directories, whatever the rules', () => 
       expect(lost).toEqual([]);
     }),
   );
+});
+
+test('a listing can leave directories empty that a tag marks as caches, and reads each tag for that', async () => {
+  const { root, options } = await openScene();
+  const tree = join(root, 'a tree');
+  for (const [name, text] of Object.entries({
+    'cache#1/CACHEDIR.TAG': `${CACHE_TAG.signature}\nand more`,
+    'cache#1/deep/file': 'x',
+    'other/CACHEDIR.TAG': 'S'.repeat(100),
+    'short/CACHEDIR.TAG': 'Signature',
+    'file': 'x',
+  })) {
+    mkdirSync(dirname(join(tree, name)), { recursive: true });
+    writeFileSync(join(tree, name), text);
+  }
+  const selection = { ...SELECT_ALL, excludesCaches: true };
+  const found = async (urlPath: string): Promise<unknown> => {
+    const { entries, unselected } = await list(options(urlPath, { selection }), { recursive: true });
+    return [...Array.from(entries, (entry) => entry.path), unselected];
+  };
+  const rest = ['cache#1', 'cache#1/CACHEDIR.TAG', 'file', 'other', 'other/CACHEDIR.TAG', 'short'];
+  expect(await found('/a%20tree')).toEqual(['', ...rest, 'short/CACHEDIR.TAG', 1]);
+  expect(await found('/a%20tree/cache%231/')).toEqual(['', 'CACHEDIR.TAG', 1]);
+  const { unselected } = await list(options('/', { selection }), { recursive: true });
+  expect(unselected).toBe(1);
 });

@@ -386,6 +386,25 @@ test.each([
   },
 );
 
+test('a .cairnignore that comes deep in the source meanwhile counts in the scan that finds it', async () => {
+  const scene = await openScene((source) => {
+    writeRandomFile(path.join(source, 'a'), 1_500_000);
+    write(source, 'sub/deep/b');
+  });
+  const words = await interruptedPush(scene);
+  write(scene.source, 'sub/deep/.cairnignore', 'secret\n');
+  write(scene.source, 'sub/deep/secret');
+  write(scene.source, 'sub/deep/c');
+  const result = await cairn(words, scene.environment);
+  expect(result, result.stderr).toMatchObject({ exitCode: 0, last: { unselected: 1 } });
+  expect(result.last['bytesResumed']).toBeGreaterThan(0);
+  expect(pathsIn(path.join(scene.server.root, 'tree', 'sub/deep')).toSorted()).toEqual([
+    '.cairnignore',
+    'b',
+    'c',
+  ]);
+});
+
 test('a push goes on where its .cairnignore is as it was, and resume leaves a list of standard input alone', async () => {
   const scene = await openScene((source) => {
     writeRandomFile(path.join(source, 'a'), 1_500_000);
@@ -532,13 +551,23 @@ test('what the server cannot list, and is left out, makes nothing partial', asyn
 });
 
 test('a listing shows what is selected, and counts the rest', async () => {
-  const { push, environment, url } = await openScene(writeProject);
+  const { push, server, environment, url } = await openScene(writeProject);
   await push([]);
   const list = async (...options: string[]): Promise<unknown[]> => {
     const { lines, last } = await cairn(['ls', '--json', ...options, url], environment);
     return [...lines.filter(({ type }) => type === 'entry').map((line) => line['path']), last['unselected']];
   };
   expect(await list('--exclude', 'build')).toEqual(['', 'link', 'src', 'sub', 1]);
+  write(server.root, 'tree/build/CACHEDIR.TAG', 'Signature: 8a477f597d28d172789f06886806bc55\n');
+  expect(await list('-R', '--exclude-caches', '--exclude', 'src')).toEqual([
+    '',
+    'build',
+    'build/CACHEDIR.TAG',
+    'link',
+    'sub',
+    'sub/build',
+    2,
+  ]);
   expect(await list('-R', '--exclude', 'build', '--max-size', '8')).toEqual(['', 'link', 'src', 'sub', 5]);
 });
 

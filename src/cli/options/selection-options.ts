@@ -88,6 +88,23 @@ const LOCAL = {
   oneFileSystem: flag('-x, --one-file-system', 'leave directories on other file systems empty'),
 };
 
+/** Why commands that select in the tree of a server have not all of {@link LOCAL}. */
+const ONLY_LOCAL: Readonly<Record<keyof typeof LOCAL, string>> = {
+  ignoreFiles: 'files named .cairnignore only count in a source on this machine, for push and verify',
+  excludeCaches: 'a pull reads no tags before it has a plan: push, verify and ls have this option',
+  oneFileSystem: 'a server does not tell on which file system an entry is: push and verify have this option',
+};
+
+/** What to say of options among `words` that a command has not, and others have: a line for each. */
+export function whyOnlyLocal(words: readonly string[], command: Command | undefined): string[] {
+  const own = new Set(command?.options.map(({ flags }) => flags));
+  const given = words.map((word) => word.replace(/=.*$/s, ''));
+  return Object.entries(LOCAL).flatMap(([name, { flags }]) => {
+    const word = flags.split(', ').find((each) => given.includes(each));
+    return word === undefined || own.has(flags) ? [] : [`${word}: ${ONLY_LOCAL[name as keyof typeof LOCAL]}`];
+  });
+}
+
 type RuleOption = keyof typeof RULES;
 /** The names of these options on the command line. */
 const RULE_NAMES = {
@@ -104,9 +121,14 @@ export type SelectionValues = ValuesOf<typeof RULES & typeof BOUNDS> &
     readonly ruleOrder?: readonly RuleOption[];
   };
 
-/** Adds the options; `isLocal`: also those for a tree on this machine. */
-export function addSelectionOptions(command: Command, { isLocal }: { isLocal: boolean }): Command {
-  addOptions(command, GROUPS.selection, { ...RULES, ...BOUNDS, ...(isLocal ? LOCAL : {}) });
+/** Adds the options; `isLocal`: also those for a tree on this machine; `findsCaches`: of those, that about caches. */
+export function addSelectionOptions(
+  command: Command,
+  { isLocal, findsCaches = isLocal }: { readonly isLocal: boolean; readonly findsCaches?: boolean },
+): Command {
+  const { excludeCaches, ...local } = LOCAL;
+  const own = { ...(isLocal ? local : {}), ...(findsCaches ? { excludeCaches } : {}) };
+  addOptions(command, GROUPS.selection, { ...RULES, ...BOUNDS, ...own });
   for (const [option, name] of Object.entries(RULE_NAMES))
     command.on(`option:${name}`, () => {
       const before = (command.getOptionValue('ruleOrder') ?? []) as readonly string[];

@@ -2,7 +2,13 @@
 import { CairnError, systemCodeOf } from '../../base/errors.ts';
 import { joinPath, printable } from '../../base/safe-path.ts';
 import type { EntryType } from '../../manifest/entry.ts';
-import { IGNORE_FILE, type Candidate, type Selector, type Unselected } from '../../manifest/selection.ts';
+import {
+  CACHE_TAG,
+  IGNORE_FILE,
+  type Candidate,
+  type Selector,
+  type Unselected,
+} from '../../manifest/selection.ts';
 import type { OpenedDirectory, ScanFilter } from '../../storage/disk/tree/scan-filter.ts';
 import type { Notice } from '../../wire/tree-stream.ts';
 import { MAX_RULE_FILE_BYTES } from './rule-files.ts';
@@ -22,9 +28,6 @@ export interface SourceSelection {
   /** What is listed and was not found, once everything was scanned. */
   missing(): Notice[];
 }
-
-/** The file that marks a directory as a cache, and how it begins: https://bford.info/cachedir/. */
-const CACHE_TAG = { name: 'CACHEDIR.TAG', signature: 'Signature: 8a477f597d28d172789f06886806bc55' } as const;
 
 /** Prepares the selection of one scan; `onNotice` is told of files with rules that cannot be read. */
 export function createSourceSelection(

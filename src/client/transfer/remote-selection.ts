@@ -9,7 +9,7 @@ import { listOfFile, missingListed } from './missing-listed.ts';
 /** The entries that a selection leaves out. */
 export interface RemoteSelection {
   readonly unselected: ChunkSet;
-  /** How many they are, a directory counted once with all that is below it; what a list does not name is not counted. */
+  /** How many they are, a directory counted once with all that is below it; what a list does not name, or a cache has, is not counted. */
   readonly count: number;
   /** What is listed, and is not there. */
   readonly missing: readonly Notice[];
@@ -58,7 +58,7 @@ export function selectEntries(
     unselected.add(index);
     if (reason === undefined) continue;
     outside = `${entry.path}/`;
-    if (reason.why === 'not-listed') continue;
+    if (reason.why === 'not-listed' || reason.why === 'cache') continue;
     count += 1;
     onUnselected(isOnlyFile ? name : entry.path, entry.type, reason);
   }

@@ -31,7 +31,10 @@ export function addLs(program: Command, run: Run<[url: string, values: LsValues]
     .description('list files and directories on a server')
     .argument('<url>')
     .addHelpOption(new Option('--help', 'print this help'));
-  addSelectionOptions(addOptions(command, GROUPS.what, OPTIONS), { isLocal: false });
+  addSelectionOptions(addOptions(command, GROUPS.what, OPTIONS), {
+    isLocal: false,
+    findsCaches: true,
+  });
   addClientOptions(command, '10s');
   addNotes(command, NOTES).action(run);
 }
