@@ -25,6 +25,7 @@ const FLOORS: Readonly<Record<string, number>> = {
   'storage/objects': 51,
   'storage/objects/memory': 52,
   'storage/objects/directory': 52,
+  'storage/objects/s3': 52,
   'storage/object-content': 53,
   'storage/disk/tree': 51,
   'storage/disk/staging': 52,
@@ -61,13 +62,13 @@ const FLOORS: Readonly<Record<string, number>> = {
 /** Both sides of the wire: neither sees the other, whatever the floors of its rooms are. */
 const SIDES = new Set(['server', 'client']);
 /** What speaks HTTP; a type of a message is enough to be found. */
-const HTTP_ROOMS = ['base/incoming-body.ts', 'server/', 'client/', 'cli/'];
+const HTTP_ROOMS = ['base/incoming-body.ts', 'storage/objects/s3/', 'server/', 'client/', 'cli/'];
 const WITHOUT_HTTP = ['server/core/', 'server/access/'];
 /** Headers, statuses and heads of messages. */
 const WIRE_OF_HTTP = /^wire\/(?:routes|problem|message-head|server-proof)\.ts$/;
 /** Implementations of stores, and who chooses one; everything else sees the interface. */
 const IMPLEMENTATIONS =
-  /^storage\/(?:disk|object-content|objects\/(?:memory|directory)\/|state\/(?:files\/|objects\/|local-session-store))/;
+  /^storage\/(?:disk|object-content|objects\/(?:memory|directory|s3)\/|state\/(?:files\/|objects\/|local-session-store))/;
 const CHOOSERS = /^(?:storage|cli|client\/push\/source-roots\.ts|client\/pull\/pull-staging\.ts)/;
 const WITHOUT_EMITTERS = new Set([
   'base',

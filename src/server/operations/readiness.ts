@@ -8,8 +8,8 @@ export interface StoragePlace {
   readonly name: string;
   /** Writes a file and removes it. @throws CairnError a storage code */
   checkWritable(): Promise<void>;
-  /** @throws CairnError a storage code */
-  freeBytes(): Promise<number>;
+  /** Undefined where the place does not tell. @throws CairnError a storage code */
+  freeBytes(): Promise<number | undefined>;
 }
 
 /** Why a server is not ready: a place, or `server`, and the code of its problem. */
@@ -73,8 +73,9 @@ async function lookAt(places: readonly StoragePlace[], log: Logger): Promise<See
     try {
       // oxlint-disable-next-line no-await-in-loop -- two places, often of one disk
       const free = await place.freeBytes();
-      freeBytes.set(place.name, free);
-      if (free < LEAST_FREE_BYTES) problems.push({ where: place.name, code: 'storage-full' });
+      if (free !== undefined) freeBytes.set(place.name, free);
+      if (free !== undefined && free < LEAST_FREE_BYTES)
+        problems.push({ where: place.name, code: 'storage-full' });
       // oxlint-disable-next-line no-await-in-loop
       await place.checkWritable();
     } catch (error) {

@@ -36,10 +36,22 @@ export async function* checkedBody(
       `a body of ${sizeBytes} bytes had ${bytes > sizeBytes ? 'more' : bytes}`,
     );
   }
-  if (hash !== undefined && hash.digest('hex') !== sha256) {
-    throw new CairnError(
-      'digest-mismatch',
-      'the bytes of an object are not those of its SHA-256; nothing was stored',
-    );
-  }
+  if (hash !== undefined && hash.digest('hex') !== sha256) throw otherBytes();
+}
+
+/** The SHA-256 of a body, 64 hex digits, by reading it once. @throws CairnError as {@link checkedBody} */
+export async function digestOfBody(
+  body: ObjectBody,
+  { sha256, maxBytes }: { sha256: string | undefined; maxBytes: number },
+): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const piece of checkedBody(body, { sha256: undefined, maxBytes })) hash.update(piece);
+  const digest = hash.digest('hex');
+  if (sha256 !== undefined && digest !== sha256) throw otherBytes();
+  return digest;
+}
+
+function otherBytes(): CairnError {
+  const message = 'the bytes of an object are not those of its SHA-256; nothing was stored';
+  return new CairnError('digest-mismatch', message);
 }

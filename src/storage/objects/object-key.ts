@@ -16,8 +16,7 @@ const KEY = /^[A-Za-z0-9._/-]*$/;
  */
 export function checkKey(key: string): void {
   checkLength(key);
-  const parts = key.split('/');
-  if (KEY.test(key) && parts.every((part) => part !== '' && part !== '.' && part !== '..')) return;
+  if (hasForm(key)) return;
   throw new CairnError('path-unsafe', `"${printable(key)}" is no key of an object`);
 }
 
@@ -29,9 +28,21 @@ export function checkPrefix(prefix: string): void {
   throw new CairnError('path-unsafe', `no key of an object begins with "${printable(prefix)}"`);
 }
 
+/** Whether a text is a key. */
+export function isKey(text: string): boolean {
+  return isShort(text) && hasForm(text);
+}
+
+function hasForm(key: string): boolean {
+  return KEY.test(key) && key.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
+}
+
+function isShort(key: string): boolean {
+  return key.length <= MAX_KEY_LENGTH && key.split('/').every((part) => part.length <= MAX_KEY_PART_LENGTH);
+}
+
 function checkLength(key: string): void {
-  if (key.length <= MAX_KEY_LENGTH && key.split('/').every((part) => part.length <= MAX_KEY_PART_LENGTH))
-    return;
+  if (isShort(key)) return;
   throw new CairnError(
     'path-too-long',
     `a key of an object has at most ${MAX_KEY_LENGTH} characters, ${MAX_KEY_PART_LENGTH} between slashes`,

@@ -24,7 +24,7 @@ import {
   type ValuesOf,
 } from '../../options/option.ts';
 import { parseDuration } from '../../options/quantities.ts';
-import { parseStoreAddress } from '../../options/store-address.ts';
+import { BUCKET_OPTIONS } from '../../options/store-address.ts';
 import { usage } from '../../options/usage.ts';
 
 const DAY_MS = 86_400_000;
@@ -36,11 +36,11 @@ const LOOPBACK = { host: '127.0.0.1', port: 7070 };
 const CONTENT = {
   // Not an option that commander requires: the error for a missing root has an example.
   root: text('--root <dir>', 'the directory to serve (this or --store is required)'),
-  store: value(
-    '--store <dir>',
-    'serve from the objects in this directory, which any number of servers share',
-    parseStoreAddress,
+  store: text(
+    '--store <store>',
+    'serve from what any number of servers share: s3://BUCKET[/PREFIX], or a directory of objects',
   ),
+  ...BUCKET_OPTIONS,
   networkRoot: flag(
     '--network-root',
     'allow a root or a state on a network file system (NFS, SMB, …), which is refused otherwise',
@@ -177,7 +177,7 @@ Examples:
   cairn serve --limit help                          list the limits with their names and defaults
   cairn serve --root /srv/files --limit staging=500G --limit connections-per-address=1024
   cairn serve --check --root /srv/files             after a crash or a bad disk, while no server runs
-  cairn serve --store /mnt/shared/cairn             one of several servers that share a store, behind a balancer
+  cairn serve --store s3://files/cairn              one of several servers that share a bucket, behind a balancer
 
 The first start makes an access token and says in which file it is. Without TLS the server listens only on the loopback
 interface: give it a certificate, put a reverse proxy with TLS before it, or give --insecure-listen on a network that you
@@ -203,9 +203,13 @@ transfer (it logs a bad file, and keeps the certificate that it has). With --tls
 one of these authorities needs no token: --tls-client-scope says what it may do, --tls-client-path where, for example
 /home/{cn}. An Authorization header counts first. When SIGHUP finds an authority removed, its clients are stopped at once.
 
-With --store any number of servers serve the same files, sessions, tokens, grants and quotas from one directory of objects, on
-one machine or on several that share the file system. A balancer may send each request to any of them: none is tied to a
-session, and a transfer goes on when one of them dies. The store is no directory of plain files: only cairn reads it.
+With --store any number of servers serve the same files, sessions, tokens, grants and quotas from one bucket, or from one
+directory of objects on a file system that they share. A balancer may send each request to any of them: none is tied to a session,
+and a transfer goes on when one of them dies. The store is no tree of plain files: only cairn reads it. The service of a bucket has
+to keep the conditions of PutObject (AWS S3, Ceph, MinIO); each start proves that. The keys for it come from the variables of AWS
+(AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_SHARED_CREDENTIALS_FILE and AWS_PROFILE), or from the role of the container or the
+instance. --s3-endpoint names another service: https://s3.example.org, or https://{bucket}.s3.example.org where the bucket is part
+of its name.
 
 Behind a reverse proxy, --trusted-proxy names the address of that proxy: only then X-Forwarded-For and Forwarded count.
 

@@ -6,7 +6,7 @@ import { printable } from '../../../base/safe-path.ts';
 import type { ServerLimits } from '../../../server/server-limits.ts';
 import { stateOf } from '../../access/served-directories.ts';
 import type { ListenAddress } from '../../options/addresses.ts';
-import type { StoreAddress } from '../../options/store-address.ts';
+import { storeAddressOf, type StoreAddress } from '../../options/store-address.ts';
 import { usage } from '../../options/usage.ts';
 import type { ServeValues } from './serve-command.ts';
 import { oidcSettingsOf, type OidcSettings } from './serve-oidc.ts';
@@ -54,7 +54,8 @@ interface CommonSettings extends Pick<ServeValues, Kept> {
 export function serveSettingsOf(values: ServeValues): ServeSettings {
   if (values.dryRun && !values.check)
     throw usage('serve takes --dry-run only with --check', 'cairn serve --check --dry-run --root /srv/files');
-  const { root, store, state, networkRoot } = values;
+  const { root, state, networkRoot } = values;
+  const store = storeAddressOf(values);
   if (store !== undefined) {
     refuseOfRoot(values);
     return { ...commonOf(values), store, state: state === undefined ? undefined : resolve(state) };

@@ -16,7 +16,7 @@ import {
   type Run,
   type ValuesOf,
 } from '../../options/option.ts';
-import { parseStoreAddress } from '../../options/store-address.ts';
+import { BUCKET_OPTIONS } from '../../options/store-address.ts';
 import { usage } from '../../options/usage.ts';
 
 const DAY_MS = 86_400_000;
@@ -54,7 +54,11 @@ const TOKEN = {
 };
 const STATE = {
   root: text('--root <dir>', 'the directory that the server serves'),
-  store: value('--store <dir>', 'the store that several servers share', parseStoreAddress),
+  store: text(
+    '--store <store>',
+    'what several servers share: s3://BUCKET[/PREFIX], or a directory of objects',
+  ),
+  ...BUCKET_OPTIONS,
   state: text('--state <dir>', 'where the server keeps its state (default: ROOT/.cairn)'),
 };
 

@@ -10,6 +10,7 @@ import type { SessionStore } from '../../../storage/state/session-store.ts';
 import { openNodeDirectory, openStore } from '../../access/shared-store.ts';
 import { stateOf, usableRoot } from '../../access/served-directories.ts';
 import { ensurePrivateDirectory } from '../../access/user-directories.ts';
+import { storeAddressOf } from '../../options/store-address.ts';
 import { usage } from '../../options/usage.ts';
 import type { StateValues } from './token-command.ts';
 
@@ -32,14 +33,15 @@ const PAUSE_MS = 20;
 
 /** Opens the place that is meant, and makes nothing in a state directory. @throws CairnError `usage`, `config-invalid`, storage codes */
 export async function openTokenPlace(values: Omit<StateValues, 'json'>): Promise<TokenPlace> {
-  if (values.store === undefined) return placeInState(stateDirectoryOf(values), values.root);
+  const address = storeAddressOf(values);
+  if (address === undefined) return placeInState(stateDirectoryOf(values), values.root);
   if (values.root !== undefined)
     throw usage('token takes --root or --store, not both', 'cairn token list --store /mnt/shared/cairn');
   const [{ createObjectState }, { createDocumentSessions }] = await Promise.all([
     import('../../../storage/state/objects/object-state.ts'),
     import('../../../storage/state/document-sessions.ts'),
   ]);
-  const opened = await openStore(values.store);
+  const opened = await openStore(address);
   const directory = await openNodeDirectory(opened, values.state);
   const state = createObjectState(opened.objects);
   return {

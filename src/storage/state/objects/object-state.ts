@@ -1,8 +1,15 @@
-/** Documents as objects: the version is the object's tag; a watch looks again and again. */
+/**
+ * Documents as objects: the version is the object's tag; a watch looks again and again. A line with a random number stands before
+ * the text, so that no two versions have one tag: a document that is changed and changed back is another version, and a write that
+ * comes late finds that out.
+ */
+import { randomBytes } from 'node:crypto';
 import type { ObjectHead, ObjectStore, OpenObject } from '../../objects/object-store.ts';
 import { watchByLooking } from '../looking.ts';
 import { MAX_DOCUMENT_BYTES, documentTooLarge, type StateDocument, type StateStore } from '../state-store.ts';
 
+/** Length of the line before a text. */
+const NONCE_BYTES = 17;
 /** Documents that are read at the same time. */
 const BATCH = 16;
 
@@ -27,7 +34,8 @@ export function createObjectState(
     compareAndSet: async (key, version, text) => {
       const body = Buffer.from(text);
       if (body.byteLength > MAX_DOCUMENT_BYTES) throw documentTooLarge(body.byteLength);
-      return objects.put(key, body, { ifMatch: version });
+      const nonce = `${randomBytes(12).toString('base64url')}\n`;
+      return objects.put(key, Buffer.concat([Buffer.from(nonce), body]), { ifMatch: version });
     },
     list: (prefix) => list(objects, prefix),
     remove: (key) => objects.remove([key]),
@@ -43,13 +51,14 @@ async function read(objects: ObjectStore, key: string): Promise<StateDocument | 
 }
 
 async function documentOf(found: OpenObject): Promise<StateDocument> {
-  if (found.sizeBytes > MAX_DOCUMENT_BYTES) {
+  if (found.sizeBytes > MAX_DOCUMENT_BYTES + NONCE_BYTES) {
     await found.close();
     throw documentTooLarge(found.sizeBytes);
   }
   const pieces: Buffer[] = [];
   for await (const piece of found.bytes) pieces.push(Buffer.from(piece));
-  return { key: found.key, version: found.etag, text: Buffer.concat(pieces).toString() };
+  const text = Buffer.concat(pieces).toString();
+  return { key: found.key, version: found.etag, text: text.slice(text.indexOf('\n') + 1) };
 }
 
 async function* list(objects: ObjectStore, prefix: string): AsyncGenerator<StateDocument> {

@@ -66,6 +66,25 @@ describe('serve', () => {
     );
   });
 
+  it('serves from a bucket by its URL, with the service and the region that are named', async () => {
+    const url = 's3://files/cairn';
+    expect(await settings({ store: url })).toMatchObject({
+      store: { url, endpoint: undefined, region: undefined },
+    });
+    const words = { s3Endpoint: 'https://{bucket}.s3.example.org', s3Region: 'eu-central-1' };
+    expect(await settings({ store: url, ...words })).toMatchObject({
+      store: { url, endpoint: words.s3Endpoint, region: words.s3Region },
+    });
+  });
+
+  it.each([
+    [{ root: '/srv', s3Region: 'eu-central-1' }],
+    [{ store: 'shared', s3Endpoint: 'https://s3.example.org' }],
+    [{ store: 's3://files', s3Endpoint: 'no url' }],
+  ])('refuses words about a bucket that make no sense: %j', async (options) => {
+    await expect(settings(options)).rejects.toThrow(expect.objectContaining({ code: 'usage' }));
+  });
+
   it('refuses a store of a kind that it does not know', async () => {
     await expect(settings({ store: 'gs://bucket' })).rejects.toThrow(
       expect.objectContaining({ code: 'usage' }),
