@@ -26,6 +26,7 @@ const FLOORS: Readonly<Record<string, number>> = {
   'storage/objects/memory': 52,
   'storage/objects/directory': 52,
   'storage/objects/s3': 52,
+  'storage/entry-tree': 52,
   'storage/object-content': 53,
   'storage/disk/tree': 51,
   'storage/disk/staging': 52,

@@ -77,6 +77,12 @@ export interface ContentStore extends EntryLookup {
   openStaging(id: string): Promise<StagingArea>;
   /** Ids of all staging areas, for the collector. */
   listStaging(): Promise<string[]>;
+  /**
+   * Frees what neither published entries nor open staging areas have needed for a while, and answers how many objects.
+   * It ends early once `isStopped` answers true. Only by a store that does not free at once; harmless beside everything
+   * else, and twice at a time.
+   */
+  collect?(isStopped: () => boolean): Promise<number>;
   /** Bytes that may still be written, and bytes in all; undefined where the store has no such bounds. */
   space(): Promise<{ readonly freeBytes: number; readonly totalBytes: number } | undefined>;
   close(): Promise<void>;
@@ -102,7 +108,7 @@ export interface StagingArea {
    * missing.
    */
   openChunks(transfer: IncomingTransfer): Promise<ChunkStaging>;
-  /** Frees all data of the session. */
+  /** Frees all data of the session, at once or by {@link ContentStore.collect}. */
   discard(): Promise<void>;
 }
 
@@ -142,6 +148,11 @@ export interface ChunkStaging extends ChunkStore {
    * forgets these.
    */
   publish(order: PublishOrder): Promise<void>;
+  /**
+   * Whether a call of {@link publish}, also one of another process, has published the tree. One that has not changes
+   * nothing from now on. Only by a store that other processes change, too.
+   */
+  isPublished?(): Promise<boolean>;
   close(): Promise<void>;
 }
 
@@ -158,9 +169,9 @@ export interface PublishOrder {
   /** Whether an entry also replaces a directory with all entries in it. */
   readonly forceReplace?: boolean | undefined;
   /**
-   * Called before each few changes of published entries, after the store has read their state; only by a store that
-   * other processes change, too. Where it rejects, another process publishes, and this call must change no more
-   * entries, not even by a change that runs and comes late.
+   * Called before published entries change, after the store has read their state; only by a store that other processes
+   * change, too. Where it rejects, another process publishes, and this call must change no more entries, not even by a
+   * change that runs and comes late.
    */
   readonly confirm?: (() => Promise<void>) | undefined;
   /**

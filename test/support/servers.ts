@@ -102,7 +102,7 @@ export async function startDiskServer(options: DiskServerOptions = {}): Promise<
 }
 
 /** A server over objects; it opens them anew with each start. */
-async function startObjectStoreServer(openObjects: () => Promise<ObjectStore>): Promise<TestServer> {
+export async function startObjectStoreServer(openObjects: () => Promise<ObjectStore>): Promise<TestServer> {
   const TOKEN = 'test-token-of-the-object-store-server-0000';
   const port = await freePort();
   let server: RunningServer | undefined;

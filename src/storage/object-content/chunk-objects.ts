@@ -1,6 +1,6 @@
 /**
- * The chunks of one transfer as objects: `NUMBER-DIGEST`, so that the list of keys is the checkpoint. A chunk is
- * durable, and every node sees it, once it is put; chunks of other nodes show after the next `sync`.
+ * The chunks of one transfer as objects, named by number and digest, so that the list of keys is the checkpoint. A chunk
+ * is durable, and every node sees it, once it is put; chunks of other nodes show after the next `sync`.
  */
 import { CairnError } from '../../base/errors.ts';
 import { createMutex } from '../../base/mutex.ts';
@@ -11,16 +11,23 @@ import type { ChunkWriter } from '../../transfer/chunk-store.ts';
 import { offsetMismatch } from '../../transfer/offset-mismatch.ts';
 import type { ChunkStaging, IncomingTransfer, PublishOrder } from '../content-store.ts';
 import type { ObjectStore } from '../objects/object-store.ts';
-import { publishTree } from './publish-tree.ts';
-import { chunkKey, listChunks, readStaged, type StagedChunk, stagedChunk } from './staged-chunk.ts';
+import { type Committing, isCommitted, publishAtOnce } from './commit-tree.ts';
+import {
+  listChunks,
+  newChunkKey,
+  readStaged,
+  type StagedChunk,
+  stagedChunk,
+  withdrawChunk,
+} from './staged-chunk.ts';
 
-/** Opens the chunks that are staged under `prefix`. */
+/** Opens the chunks that are staged below the prefix of a transfer. */
 export async function openChunkObjects(
-  objects: ObjectStore,
+  committing: Committing,
   prefix: string,
   transfer: IncomingTransfer,
 ): Promise<ChunkStaging> {
-  const chunks = new ChunkObjects(objects, prefix, transfer);
+  const chunks = new ChunkObjects(committing, prefix, transfer);
   await chunks.sync();
   return chunks;
 }
@@ -28,6 +35,7 @@ export async function openChunkObjects(
 class ChunkObjects implements ChunkStaging {
   readonly digests: ChunkDigests;
   readonly #objects: ObjectStore;
+  readonly #committing: Committing;
   readonly #prefix: string;
   readonly #transfer: IncomingTransfer;
   readonly #writers = new Map<number, symbol>();
@@ -35,8 +43,9 @@ class ChunkObjects implements ChunkStaging {
   /** Keeps `#staged` and `digests` in step: both change in one turn. */
   readonly #inTurn = createMutex();
 
-  constructor(objects: ObjectStore, prefix: string, transfer: IncomingTransfer) {
-    this.#objects = objects;
+  constructor(committing: Committing, prefix: string, transfer: IncomingTransfer) {
+    this.#objects = committing.tree.objects;
+    this.#committing = committing;
     this.#prefix = prefix;
     this.#transfer = transfer;
     this.digests = new ChunkDigests(DIGEST_LENGTH_BYTES[transfer.manifest.digest]);
@@ -103,9 +112,7 @@ class ChunkObjects implements ChunkStaging {
   forget(chunks: readonly number[]): Promise<void> {
     return this.#inTurn(async () => {
       for (const chunk of chunks) {
-        const keys: string[] = [];
-        for await (const { key } of this.#objects.list(`${this.#prefix}${chunk}-`)) keys.push(key);
-        await this.#objects.remove(keys);
+        await withdrawChunk(this.#objects, this.#prefix, chunk);
         this.#staged.delete(chunk);
         this.digests.delete(chunk);
       }
@@ -115,7 +122,11 @@ class ChunkObjects implements ChunkStaging {
   /** Publishes the chunks of the last sync, which were compared: another node may have put other bytes of one since. */
   async publish(order: PublishOrder): Promise<void> {
     const staged = await listChunks(this.#objects, this.#prefix, this.#staged);
-    await publishTree(this.#objects, this.#transfer, order, staged);
+    await publishAtOnce(this.#committing, this.#transfer, order, staged);
+  }
+
+  isPublished(): Promise<boolean> {
+    return isCommitted(this.#committing);
   }
 
   async close(): Promise<void> {
@@ -131,8 +142,8 @@ class ChunkObjects implements ChunkStaging {
     }
     const there = this.#staged.get(chunk);
     if (there === undefined || !sameDigest(there.digest, digest)) {
-      const key = chunkKey(this.#prefix, chunk, digest);
-      // An object with another digest of this chunk stays: two nodes that removed each other's would leave none.
+      // Other objects of this chunk stay: two nodes that removed each other's would leave none.
+      const key = newChunkKey(this.#prefix, chunk, digest);
       const open = async function* (): AsyncGenerator<Uint8Array> {
         yield* pieces;
       };

@@ -1,18 +1,19 @@
 /** Finds conflicts between a tree and the published entries at its destination. */
-import { posix } from 'node:path';
+import { createBreather } from '../../base/breather.ts';
 import { CairnError } from '../../base/errors.ts';
 import { ancestorsOf, joinPath, printable } from '../../base/safe-path.ts';
-import type { Entry, ScannedEntry } from '../../manifest/entry.ts';
+import type { Entry } from '../../manifest/entry.ts';
 import { numbered } from '../../manifest/entry-table.ts';
 import type { RefusedEntries } from '../../transfer/refused-entries.ts';
 import type { IncomingTransfer, PublishOrder } from '../content-store.ts';
-import type { ObjectStore } from '../objects/object-store.ts';
-import { findEntry, findObstacle, hasChildren } from './entry-objects.ts';
+import type { TreeEntry } from '../entry-tree/tree-entry.ts';
+import type { TreeReader } from '../entry-tree/tree-reader.ts';
+import { findEntry, findObstacle, hasChildren, isLinkToDirectory } from './tree-paths.ts';
 
 /** Entries of another type in the way. */
 export interface Conflicts {
-  /** Paths of those that give way. */
-  readonly giveWay: readonly string[];
+  /** Paths of those that give way, with all that is below them. */
+  readonly giveWay: ReadonlySet<string>;
   /** Indices of entries that replace a directory once the entries in it are removed. */
   readonly deferred: ReadonlySet<number>;
 }
@@ -22,23 +23,25 @@ export interface Conflicts {
  * in it, and those below an entry that is no directory.
  */
 export async function findConflicts(
-  objects: ObjectStore,
+  tree: TreeReader,
   { manifest, target }: IncomingTransfer,
   order: PublishOrder,
   refused: RefusedEntries,
 ): Promise<Conflicts> {
-  const giveWay: string[] = [];
+  const giveWay = new Set<string>();
   const deferred = new Set<number>();
   const willBe = new Set<string>();
+  const breathe = createBreather();
   for (const [index, entry] of numbered(manifest.entries)) {
+    await breathe();
     if (order.isExcluded(index) || refused.has(index)) continue;
     const path = joinPath(target, entry.path);
     try {
-      const obstacle = await obstacleOf(objects, path, willBe);
+      const obstacle = await obstacleOf(tree, path, willBe);
       if (obstacle !== undefined) throw conflict('directory', obstacle.entry.type, obstacle.entry.path);
       if (entry.type === 'directory') willBe.add(path);
-      const place = await placeOf(objects, entry, path, order);
-      if (place === 'gives way') giveWay.push(path);
+      const place = await placeOf(tree, entry, path, order);
+      if (place === 'gives way') giveWay.add(path);
       if (place === 'has entries') deferred.add(index);
     } catch (error) {
       refused.refuse(index, error);
@@ -53,38 +56,32 @@ export async function findConflicts(
  * @throws CairnError where it may not
  */
 async function placeOf(
-  objects: ObjectStore,
+  tree: TreeReader,
   entry: Entry,
   path: string,
   { existing = 'replaced', forceReplace = false, removal }: PublishOrder,
 ): Promise<'is free' | 'gives way' | 'has entries'> {
-  const found = await findEntry(objects, path);
+  const found = await findEntry(tree, path);
   const isDirectory = entry.type === 'directory';
   if (found === undefined || isDirectory === (found.entry.type === 'directory')) return 'is free';
   // The existing entry stays; the conflict shows when the entry is put there.
   if (existing !== 'replaced') return 'is free';
-  const hasEntries = !isDirectory && (await hasChildren(objects, path));
+  const hasEntries = !isDirectory && (await hasChildren(tree, path));
   if (removal !== undefined) return hasEntries ? 'has entries' : 'gives way';
   if (forceReplace) return 'gives way';
-  if (isDirectory && (await isLinkToDirectory(objects, found.entry))) throw linkInTheWay(path);
+  if (isDirectory && (await isLinkToDirectory(tree, found.entry))) throw linkInTheWay(path);
   if (hasEntries) throw conflict(entry.type, found.entry.type, path);
   return 'gives way';
 }
 
 /** The entry above a path that is no directory, unless the transfer replaces it by a directory. */
 async function obstacleOf(
-  objects: ObjectStore,
+  tree: TreeReader,
   path: string,
   willBe: ReadonlySet<string>,
-): Promise<ScannedEntry | undefined> {
+): Promise<TreeEntry | undefined> {
   if (ancestorsOf(path).some((ancestor) => willBe.has(ancestor))) return undefined;
-  return findObstacle(objects, path);
-}
-
-async function isLinkToDirectory(objects: ObjectStore, { type, path, linkTarget }: Entry): Promise<boolean> {
-  if (type !== 'symlink' || linkTarget.startsWith('/')) return false;
-  const to = posix.join(posix.dirname(path), linkTarget);
-  return (await findEntry(objects, to === '.' ? '' : to))?.entry.type === 'directory';
+  return findObstacle(tree, path);
 }
 
 function linkInTheWay(path: string): CairnError {

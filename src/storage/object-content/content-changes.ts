@@ -1,118 +1,110 @@
-/** Changes of published objects without a transfer: entry by entry, each at once. */
+/** Changes of the published tree without a transfer; each appears at once. */
 import { CairnError } from '../../base/errors.ts';
-import { ancestorsOf, checkRelativePath, printable } from '../../base/safe-path.ts';
-import type { ObjectSource, ObjectStore } from '../objects/object-store.ts';
-import {
-  entriesBelow,
-  entryBody,
-  entryKey,
-  findEntry,
-  hasChildren,
-  type KeptEntry,
-  putDirectory,
-  refuseObstacle,
-} from './entry-objects.ts';
+import { ancestorsOf, checkRelativePath, comparePaths, printable } from '../../base/safe-path.ts';
+import type { TreeChange, TreeChanges } from '../entry-tree/change-merge.ts';
+import type { TreeEntry } from '../entry-tree/tree-entry.ts';
+import type { TreeReader } from '../entry-tree/tree-reader.ts';
+import { createCommandWriter, type PublishedTree } from './published-tree.ts';
+import { findEntry, hasChildren, plainDirectory, refuseObstacle } from './tree-paths.ts';
+
+const BATCH_ENTRIES = 500;
+
+/** Decides about the changes in one version of the tree. */
+type Decide = (view: TreeReader) => Promise<TreeChanges>;
+
+async function change(tree: PublishedTree, decide: Decide): Promise<void> {
+  await tree.change(async (root) => {
+    const changes = await decide(tree.view(root));
+    return { tree: await tree.apply(root, changes, createCommandWriter(tree.objects)), recent: root.recent };
+  });
+}
 
 /** See `ContentStore.makeDirectory`. */
-export async function makeDirectoryObject(
-  objects: ObjectStore,
+export async function makeDirectoryEntry(
+  tree: PublishedTree,
   path: string,
   { parents }: { readonly parents: boolean },
 ): Promise<void> {
-  await checkPlace(objects, path);
-  const there = await findEntry(objects, path);
-  if (there !== undefined && (!parents || there.entry.type !== 'directory')) throw exists(path);
-  for (const ancestor of ancestorsOf(path)) {
-    if ((await findEntry(objects, ancestor)) !== undefined) continue;
-    if (!parents) throw missing(ancestor);
-    await putDirectory(objects, ancestor);
-  }
-  if (there === undefined) await putDirectory(objects, path);
+  await change(tree, async (view) => {
+    await checkPlace(view, path);
+    const there = await findEntry(view, path);
+    if (there !== undefined && (!parents || there.entry.type !== 'directory')) throw exists(path);
+    const made: TreeChange[] = [];
+    const nowMs = await tree.objects.now();
+    for (const each of [...ancestorsOf(path), path]) {
+      if ((await findEntry(view, each)) !== undefined) continue;
+      if (!parents && each !== path) throw missing(each);
+      made.push({ path: each, entry: plainDirectory(each, nowMs) });
+    }
+    return [made];
+  });
 }
 
 /** See `ContentStore.remove`. */
 export async function removeEntries(
-  objects: ObjectStore,
+  tree: PublishedTree,
   path: string,
   { recursive }: { readonly recursive: boolean },
 ): Promise<void> {
-  await checkPlace(objects, path);
-  if ((await findEntry(objects, path)) === undefined) throw missing(path);
-  if (!recursive && (await hasChildren(objects, path))) {
-    const message = `"${printable(path)}" is a directory that is not empty; --recursive removes it with everything in it`;
-    throw new CairnError('is-directory', message, { details: { path } });
-  }
-  await removeWithAllBelow(objects, path);
+  await change(tree, async (view) => {
+    await checkPlace(view, path);
+    if ((await findEntry(view, path)) === undefined) throw missing(path);
+    if (!recursive && (await hasChildren(view, path))) {
+      const message = `"${printable(path)}" is a directory that is not empty; --recursive removes it with everything in it`;
+      throw new CairnError('is-directory', message, { details: { path } });
+    }
+    return [[{ path, entry: undefined, dropsBelow: true }]];
+  });
 }
 
-async function removeWithAllBelow(objects: ObjectStore, path: string): Promise<void> {
-  await removeAllBelow(objects, path);
-  await objects.remove([entryKey(path)]);
-}
-
-/** Removes the entries below an entry, the lowest first, so that each one that a crash leaves can still be found. */
-export async function removeAllBelow(objects: ObjectStore, path: string): Promise<void> {
-  const keys: string[] = [];
-  for await (const { key } of entriesBelow(objects, path)) keys.push(key);
-  await objects.remove(keys.toReversed());
-}
-
-/** See `ContentStore.move`: copies the entries, and then removes them. */
+/** See `ContentStore.move`. */
 export async function moveEntries(
-  objects: ObjectStore,
+  tree: PublishedTree,
   from: string,
   to: string,
   { replace }: { readonly replace: boolean },
 ): Promise<void> {
-  for (const path of [from, to]) await checkPlace(objects, path);
-  const source = await findEntry(objects, from);
-  if (source === undefined) throw missing(from);
-  if (to.startsWith(`${from}/`)) {
-    throw new CairnError('usage', `"${printable(from)}" cannot be moved into itself`);
-  }
-  const parent = ancestorsOf(to).at(-1);
-  if (parent !== undefined && (await findEntry(objects, parent)) === undefined) throw missing(parent);
-  const there = await findEntry(objects, to);
-  const isOther = (there?.entry.type === 'directory') !== (source.entry.type === 'directory');
-  if (there !== undefined && (!replace || isOther || (await hasChildren(objects, to)))) throw exists(to);
-  await copyTo(objects, source, to);
-  for await (const below of entriesBelow(objects, from)) {
-    await copyTo(objects, below, to + below.entry.path.slice(from.length));
-  }
-  await removeWithAllBelow(objects, from);
+  await change(tree, async (view) => {
+    for (const path of [from, to]) await checkPlace(view, path);
+    const source = await findEntry(view, from);
+    if (source === undefined) throw missing(from);
+    if (to.startsWith(`${from}/`)) {
+      throw new CairnError('usage', `"${printable(from)}" cannot be moved into itself`);
+    }
+    const parent = ancestorsOf(to).at(-1);
+    if (parent !== undefined && (await findEntry(view, parent)) === undefined) throw missing(parent);
+    const there = await findEntry(view, to);
+    const isOther = (there?.entry.type === 'directory') !== (source.entry.type === 'directory');
+    if (there !== undefined && (!replace || isOther || (await hasChildren(view, to)))) throw exists(to);
+    return moved(view, source, to);
+  });
 }
 
-async function copyTo(objects: ObjectStore, kept: KeptEntry, path: string): Promise<void> {
-  await objects.put(entryKey(path), entryBody({ ...kept.entry, path }, contentOf(objects, kept)));
-}
-
-/** The bytes of an entry, as it was when it was found. Throws `source-changed` where another entry has replaced it. */
-export function contentOf(
-  objects: ObjectStore,
-  { key, contentOffset, entry, identity }: KeptEntry,
-): ObjectSource {
-  return {
-    sizeBytes: entry.sizeBytes,
-    open: async function* () {
-      if (entry.sizeBytes === 0) return;
-      const found = await objects.get(key, { from: contentOffset });
-      if (found === undefined || found === 'unchanged') throw changed(entry.path);
-      if (found.etag === identity) {
-        yield* found.bytes;
-        return;
-      }
-      await found.close();
-      throw changed(entry.path);
-    },
+/** Everything at and below an entry, under another path, and nothing where it was. */
+async function* moved(view: TreeReader, source: TreeEntry, to: string): AsyncGenerator<TreeChange[]> {
+  const from = source.entry.path;
+  if (from === to) return;
+  const gone: TreeChange = { path: from, entry: undefined, dropsBelow: true };
+  const isGoneFirst = comparePaths(from, to) < 0;
+  if (isGoneFirst) yield [gone];
+  const putAt = (each: TreeEntry): TreeChange => {
+    const path = to + each.entry.path.slice(from.length);
+    return { path, entry: { ...each, entry: { ...each.entry, path: checkRelativePath(path) } } };
   };
+  let batch = [putAt(source)];
+  for await (const each of view.below(from)) {
+    batch.push(putAt(each));
+    if (batch.length < BATCH_ENTRIES) continue;
+    yield batch;
+    batch = [];
+  }
+  yield batch;
+  if (!isGoneFirst) yield [gone];
 }
 
-const changed = (path: string): CairnError =>
-  new CairnError('source-changed', `"${printable(path)}" changed while it was being read`);
-
-async function checkPlace(objects: ObjectStore, path: string): Promise<void> {
+async function checkPlace(view: TreeReader, path: string): Promise<void> {
   if (checkRelativePath(path) === '') throw new CairnError('path-reserved', 'the root itself stays as it is');
-  await refuseObstacle(objects, path);
+  await refuseObstacle(view, path);
 }
 
 const exists = (path: string): CairnError =>

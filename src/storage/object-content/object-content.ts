@@ -1,7 +1,9 @@
 /**
- * A content store over objects: it stages chunks as immutable objects, and publishes every entry whole as one. Any
- * number of nodes may have it open over the same objects; each entry changes at once, a tree entry by entry.
+ * A content store over objects: chunks are staged as immutable objects and stay as the content of files; the entries are
+ * a tree of immutable objects below one root. Any number of nodes may have it open over the same objects; every change
+ * appears at once.
  */
+import { posix } from 'node:path';
 import { CairnError } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
 import type { Identity, ScannedEntry } from '../../manifest/entry.ts';
@@ -9,19 +11,18 @@ import { CHUNK_SIZE_RANGE } from '../../manifest/manifest.ts';
 import { AS_SENT } from '../../manifest/modes.ts';
 import { isOfOneEntry, type RefusalSink } from '../../transfer/refused-entries.ts';
 import type { ContentStore } from '../content-store.ts';
+import { identityOf, scannedEntry, type TreeEntry } from '../entry-tree/tree-entry.ts';
 import type { ObjectStore } from '../objects/object-store.ts';
-import { makeDirectoryObject, moveEntries, removeEntries } from './content-changes.ts';
-import {
-  childrenOf,
-  entriesBelow,
-  findEntry,
-  findObstacle,
-  refuseObstacle,
-  type KeptEntry,
-} from './entry-objects.ts';
+import { createObjectCollector } from './collect-objects.ts';
+import { makeDirectoryEntry, moveEntries, removeEntries } from './content-changes.ts';
 import { listStagingAreas, openStagingArea } from './object-staging.ts';
+import { openPublishedTree, type PublishedTree } from './published-tree.ts';
+import { createExtentReader, type ReadExtents } from './read-extents.ts';
+import { findEntry, findObstacle, refuseObstacle } from './tree-paths.ts';
 
 const SCAN_BATCH_ENTRIES = 1000;
+/** How old the known root may be when bytes of a known identity are read: they never change. */
+const KNOWN_ROOT_MS = 1000;
 
 /** Options of {@link createObjectContent}. */
 export interface ObjectContentOptions {
@@ -29,13 +30,19 @@ export interface ObjectContentOptions {
    * The smallest chunk, but for last and packed ones: a store may handle few large objects better than many small ones.
    */
   readonly minChunkSizeBytes?: number;
+  /** How long an object stays that no entry needs any more, since a reader may still use it; by the store's clock. */
+  readonly keepUnusedMs?: number;
 }
+
+const KEEP_UNUSED_MS = 3_600_000;
 
 /** A content store over `objects`, which it does not close. A chunk lies in memory until it is whole. */
 export function createObjectContent(
   objects: ObjectStore,
-  { minChunkSizeBytes = CHUNK_SIZE_RANGE.min }: ObjectContentOptions = {},
+  { minChunkSizeBytes = CHUNK_SIZE_RANGE.min, keepUnusedMs = KEEP_UNUSED_MS }: ObjectContentOptions = {},
 ): ContentStore {
+  const tree = openPublishedTree(objects);
+  const readExtents = createExtentReader(objects);
   return {
     properties: {
       chunkSizeBytes: { min: minChunkSizeBytes, max: CHUNK_SIZE_RANGE.max },
@@ -45,14 +52,15 @@ export function createObjectContent(
       mtimeResolutionNs: 1n,
       modes: AS_SENT,
     },
-    scan: (path, { depth }) => scan(objects, path, depth),
-    lookup: (paths, onRefused) => lookup(objects, paths, onRefused),
-    read: (path, range, identity) => read(objects, path, range, identity),
-    makeDirectory: (path, how) => makeDirectoryObject(objects, path, how),
-    remove: (path, how) => removeEntries(objects, path, how),
-    move: (from, to, how) => moveEntries(objects, from, to, how),
-    openStaging: (id) => openStagingArea(objects, id, minChunkSizeBytes),
+    scan: (path, { depth }) => scan(tree, path, depth),
+    lookup: (paths, onRefused) => lookup(tree, paths, onRefused),
+    read: (path, range, identity) => read(tree, readExtents, path, range, identity),
+    makeDirectory: (path, how) => makeDirectoryEntry(tree, path, how),
+    remove: (path, how) => removeEntries(tree, path, how),
+    move: (from, to, how) => moveEntries(tree, from, to, how),
+    openStaging: (id) => openStagingArea(tree, id, minChunkSizeBytes),
     listStaging: () => listStagingAreas(objects),
+    collect: createObjectCollector(tree, keepUnusedMs),
     settle: async () => true,
     space: async () => undefined,
     close: async () => {},
@@ -60,21 +68,18 @@ export function createObjectContent(
 }
 
 async function* scan(
-  objects: ObjectStore,
+  tree: PublishedTree,
   path: string,
   depth: 1 | undefined,
 ): AsyncGenerator<ScannedEntry[]> {
-  await refuseObstacle(objects, path);
-  const top = await findEntry(objects, path);
+  const view = tree.view(await tree.root());
+  await refuseObstacle(view, path);
+  const top = await findEntry(view, path);
   if (top === undefined) throw new CairnError('not-found', `there is nothing at "${printable(path)}"`);
   const below = path === '' ? 0 : path.length + 1;
-  const relative = ({ entry, identity }: KeptEntry): ScannedEntry => ({
-    entry: { ...entry, path: entry.path.slice(below) },
-    identity,
-  });
+  const relative = (found: TreeEntry): ScannedEntry => scannedEntry(found, found.entry.path.slice(below));
   let batch = [relative(top)];
-  const rest = depth === 1 ? await childrenOf(objects, path) : entriesBelow(objects, path);
-  for await (const each of rest) {
+  for await (const each of depth === 1 ? view.childrenOf(path) : view.below(path)) {
     batch.push(relative(each));
     if (batch.length < SCAN_BATCH_ENTRIES) continue;
     yield batch;
@@ -84,16 +89,21 @@ async function* scan(
 }
 
 async function lookup(
-  objects: ObjectStore,
+  tree: PublishedTree,
   paths: readonly string[],
   onRefused: RefusalSink | undefined,
 ): Promise<(ScannedEntry | undefined)[]> {
+  const view = tree.view(await tree.root());
   const found: (ScannedEntry | undefined)[] = [];
+  // Paths that are looked up together are often of one directory.
+  let reachable: string | undefined;
   for (const [index, path] of paths.entries()) {
     try {
-      const isReachable = (await findObstacle(objects, path)) === undefined;
-      const kept = isReachable ? await findEntry(objects, path) : undefined;
-      found.push(kept === undefined ? undefined : { entry: kept.entry, identity: kept.identity });
+      const parent = posix.dirname(path);
+      const isReachable = parent === reachable || (await findObstacle(view, path)) === undefined;
+      if (isReachable) reachable = parent;
+      const there = isReachable ? await findEntry(view, path) : undefined;
+      found.push(there === undefined ? undefined : scannedEntry(there));
     } catch (error) {
       if (onRefused === undefined || !isOfOneEntry(error)) throw error;
       onRefused(index, error);
@@ -104,7 +114,8 @@ async function lookup(
 }
 
 async function* read(
-  objects: ObjectStore,
+  tree: PublishedTree,
+  readExtents: ReadExtents,
   path: string,
   range: { readonly from: number; readonly to: number },
   identity: Identity | undefined,
@@ -112,21 +123,30 @@ async function* read(
   const shown = `"${printable(path)}"`;
   const changed = (): CairnError =>
     new CairnError('source-changed', `${shown} changed while it was being read`);
-  await findObstacle(objects, path);
-  const kept = await findEntry(objects, path);
-  if (kept === undefined) throw new CairnError('source-missing', `${shown} is not there`);
-  const { type, sizeBytes } = kept.entry;
+  const maxAgeMs = identity === undefined ? undefined : KNOWN_ROOT_MS;
+  const root = await tree.root(maxAgeMs);
+  const view = tree.view(root);
+  await findObstacle(view, path);
+  const there = await findEntry(view, path);
+  if (there === undefined) throw new CairnError('source-missing', `${shown} is not there`);
+  const { type, sizeBytes } = there.entry;
   if (type !== 'file') throw new CairnError('source-unreadable', `${shown} is a ${type}, not a file`);
-  if (range.to > sizeBytes || (identity !== undefined && kept.identity !== identity)) throw changed();
-  const wanted = { from: kept.contentOffset + range.from, to: kept.contentOffset + range.to };
-  const found = await objects.get(kept.key, wanted);
-  if (found === undefined || found === 'unchanged') throw changed();
-  try {
-    if (found.etag !== kept.identity) throw changed();
-    yield* found.bytes;
-  } finally {
-    await found.close();
+  const known = identityOf(there);
+  if (range.to > sizeBytes || (identity !== undefined && known !== identity)) throw changed();
+  const isStill = async (age: number | undefined): Promise<boolean> => {
+    const after = await tree.root(age);
+    if (after.generation === root.generation) return true;
+    const again = await findEntry(tree.view(after), path);
+    return again !== undefined && identityOf(again) === known;
+  };
+  for await (const piece of readExtents(there.extents, range)) {
+    if (piece !== undefined) yield piece;
+    else if (await isStill(undefined)) throw lost(shown);
+    else throw changed();
   }
-  const after = await objects.get(kept.key, { to: 0 });
-  if (after === undefined || after === 'unchanged' || after.etag !== kept.identity) throw changed();
+  if (!(await isStill(maxAgeMs))) throw changed();
+}
+
+function lost(shown: string): CairnError {
+  return new CairnError('storage-io', `bytes of ${shown} are gone from the store; push the file again`);
 }

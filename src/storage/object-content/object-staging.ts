@@ -1,53 +1,81 @@
-/** The data of a session among the objects until it ends: its documents, and its chunks. */
+/**
+ * The data of a session among the objects until it ends: its documents and a mark of the area below `d/SESSION/`, and its
+ * chunks below `c/SESSION/NUMBER/`, where they stay as the content of published files. The random number, which the mark
+ * has, makes each area another one: an area that is gone never comes back.
+ */
+import { randomBytes } from 'node:crypto';
 import { formatBytes } from '../../base/byte-text.ts';
 import { CairnError } from '../../base/errors.ts';
 import type { DocumentName, StagingArea } from '../content-store.ts';
+import { createPageWriter } from '../entry-tree/page-writer.ts';
+import { bytesOfObject } from '../objects/object-body.ts';
 import type { ObjectStore } from '../objects/object-store.ts';
 import { openChunkObjects } from './chunk-objects.ts';
+import type { PublishedTree } from './published-tree.ts';
 
 const STAGING = 'd/';
-/** An empty object that marks an area, also before it has other objects. */
+/** The object that marks an area, also before it has other objects. */
 const AREA = 'area';
 const REMOVE_BATCH = 500;
+/** Digits of a manifest's id that tell apart the few manifests of a session. */
+const MANIFEST_DIGITS = 16;
 
 const prefixOf = (id: string): string => `${STAGING}${id}/`;
 
 /** Opens the staging area of a session, or makes it. */
 export async function openStagingArea(
-  objects: ObjectStore,
+  tree: PublishedTree,
   id: string,
   minChunkSizeBytes: number,
 ): Promise<StagingArea> {
+  const { objects } = tree;
   const prefix = prefixOf(id);
-  await objects.put(prefix + AREA, new Uint8Array(), { ifMatch: null });
+  const area = `${id}/${await openMark(objects, id)}`;
+  const content = `c/${area}/`;
+  const checkOpen = async (): Promise<void> => {
+    if (area === `${id}/${await markOf(objects, id)}`) return;
+    throw new CairnError('server-busy', 'the session has ended meanwhile; nothing of it is published');
+  };
   return {
     save: (name, text) => saveDocument(objects, `${prefix}doc/${name}`, text),
     load: (name) => loadDocument(objects, prefix, name),
     openChunks: async (transfer) => {
       if (transfer.manifest.chunkSizeBytes < minChunkSizeBytes) throw tooSmall(minChunkSizeBytes);
+      const outcomePrefix = `${prefix}outcome/`;
+      const createWriter = () => createPageWriter(objects, content);
       // Chunks of another manifest do not belong to this transfer.
-      return openChunkObjects(objects, `${prefix}c/${transfer.manifest.id}/`, transfer);
+      const chunks = `${content}${transfer.manifest.id.slice(0, MANIFEST_DIGITS)}/`;
+      return openChunkObjects({ tree, area, checkOpen, createWriter, outcomePrefix }, chunks, transfer);
     },
-    discard: () => discard(objects, prefix),
+    discard: async () => {
+      await discard(objects, prefix);
+      tree.noteEnded(area);
+    },
   };
+}
+
+/** The number of an area, which is made where there is none. */
+async function openMark(objects: ObjectStore, id: string): Promise<string> {
+  for (;;) {
+    const mark = await markOf(objects, id);
+    if (mark !== undefined) return mark;
+    const made = randomBytes(12).toString('hex');
+    if ((await objects.put(prefixOf(id) + AREA, Buffer.from(made), { ifMatch: null })) !== undefined)
+      return made;
+  }
+}
+
+/** The number of the area that a session has now; undefined where it has none. @throws CairnError storage codes */
+export async function markOf(objects: ObjectStore, id: string): Promise<string | undefined> {
+  const found = await objects.get(prefixOf(id) + AREA);
+  return found === undefined || found === 'unchanged' ? undefined : (await bytesOfObject(found)).toString();
 }
 
 /** Ids of all staging areas. */
 export async function listStagingAreas(objects: ObjectStore): Promise<string[]> {
-  const ids: string[] = [];
-  let after = '';
-  for (;;) {
-    const id = await firstArea(objects, after);
-    if (id === undefined) return ids;
-    ids.push(id);
-    // A place behind all keys of this area: no character of a key sorts behind `~`.
-    after = `${STAGING}${id}/~`;
-  }
-}
-
-async function firstArea(objects: ObjectStore, after: string): Promise<string | undefined> {
-  for await (const { key } of objects.list(STAGING, after)) return key.split('/')[1];
-  return undefined;
+  const ids = new Set<string>();
+  for await (const { key } of objects.list(STAGING)) ids.add(key.split('/')[1]!);
+  return [...ids];
 }
 
 /** Iterates over the text twice: a store has to know the size first. */

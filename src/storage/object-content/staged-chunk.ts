@@ -1,4 +1,9 @@
-/** One chunk of a transfer as an object, which never changes: its key has its number and its digest. */
+/**
+ * One chunk of a transfer as an object, which never changes: its key has its number, its digest and a random number, so
+ * that no key is used twice. A chunk that is withdrawn has a second object beside it that says so: its bytes stay, since
+ * a published file may be made of them.
+ */
+import { randomBytes } from 'node:crypto';
 import { CairnError } from '../../base/errors.ts';
 import type { GetOptions, ObjectHead, ObjectStore } from '../objects/object-store.ts';
 
@@ -9,14 +14,17 @@ export interface StagedChunk {
   readonly sizeBytes: number;
 }
 
-/** The key of a chunk below the prefix of its transfer. */
-export function chunkKey(prefix: string, chunk: number, digest: Uint8Array): string {
-  return `${prefix}${chunk}-${Buffer.from(digest).toString('hex')}`;
+const WITHDRAWN = '.withdrawn';
+
+/** A new key for a chunk, below the prefix of its transfer. */
+export function newChunkKey(prefix: string, chunk: number, digest: Uint8Array): string {
+  return `${prefix}${chunk}-${Buffer.from(digest).toString('hex')}-${randomBytes(4).toString('hex')}`;
 }
 
 /** The chunk in an object. */
 export function stagedChunk({ key, sizeBytes }: Pick<ObjectHead, 'key' | 'sizeBytes'>): StagedChunk {
-  return { key, sizeBytes, digest: Buffer.from(key.slice(key.lastIndexOf('-') + 1), 'hex') };
+  const [, digest = ''] = key.slice(key.lastIndexOf('/') + 1).split('-');
+  return { key, sizeBytes, digest: Buffer.from(digest, 'hex') };
 }
 
 /**
@@ -29,16 +37,30 @@ export async function listChunks(
   prefix: string,
   known: ReadonlyMap<number, StagedChunk> = new Map(),
 ): Promise<Map<number, StagedChunk>> {
-  const heads = new Map<number, ObjectHead>();
+  const heads = new Map<number, ObjectHead[]>();
+  const withdrawn = new Set<string>();
   for await (const head of objects.list(prefix)) {
+    if (head.key.endsWith(WITHDRAWN)) withdrawn.add(head.key.slice(0, -WITHDRAWN.length));
     const chunk = Number(head.key.slice(prefix.length).split('-')[0]);
-    const isKnown = (each: ObjectHead | undefined): boolean =>
-      each !== undefined && each.key === known.get(chunk)?.key;
-    const other = heads.get(chunk);
-    const isLater = (other?.modifiedAtMs ?? -Infinity) <= head.modifiedAtMs;
-    if (isKnown(head) || (isLater && !isKnown(other))) heads.set(chunk, head);
+    heads.set(chunk, [...(heads.get(chunk) ?? []), head]);
   }
-  return new Map(Array.from(heads, ([chunk, head]) => [chunk, stagedChunk(head)]));
+  const chosen = new Map<number, StagedChunk>();
+  for (const [chunk, all] of heads) {
+    const there = all.filter(({ key }) => !key.endsWith(WITHDRAWN) && !withdrawn.has(key));
+    const latest = there.toSorted((a, b) => b.modifiedAtMs - a.modifiedAtMs)[0];
+    const head = there.find(({ key }) => key === known.get(chunk)?.key) ?? latest;
+    if (head !== undefined) chosen.set(chunk, stagedChunk(head));
+  }
+  return chosen;
+}
+
+/** Withdraws all objects of a chunk, durably. @throws CairnError storage codes */
+export async function withdrawChunk(objects: ObjectStore, prefix: string, chunk: number): Promise<void> {
+  const keys: string[] = [];
+  for await (const { key } of objects.list(`${prefix}${chunk}-`)) keys.push(key);
+  for (const key of keys) {
+    if (!key.endsWith(WITHDRAWN)) await objects.put(key + WITHDRAWN, new Uint8Array());
+  }
 }
 
 /** Bytes of a staged chunk. @throws CairnError `chunks-missing` where it is missing */

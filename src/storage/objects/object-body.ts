@@ -1,7 +1,7 @@
-/** Checks the bytes of a put on their way into a store. */
+/** The bytes of objects: checked on their way into a store, and read whole. */
 import { createHash } from 'node:crypto';
 import { CairnError } from '../../base/errors.ts';
-import type { ObjectBody } from './object-store.ts';
+import type { ObjectBody, OpenObject } from './object-store.ts';
 
 /** Number of bytes of a body. */
 export function sizeOf(body: ObjectBody): number {
@@ -54,4 +54,12 @@ export async function digestOfBody(
 function otherBytes(): CairnError {
   const message = 'the bytes of an object are not those of its SHA-256; nothing was stored';
   return new CairnError('digest-mismatch', message);
+}
+
+/** All bytes of an open object. */
+export async function bytesOfObject({ bytes }: Pick<OpenObject, 'bytes'>): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  // The store may reuse the memory of a piece.
+  for await (const piece of bytes) pieces.push(Buffer.from(piece));
+  return Buffer.concat(pieces);
 }

@@ -33,7 +33,7 @@ async function serve(directory: string, listenPort: number): Promise<void> {
     keepEndedMs: KEPT_MS,
   };
   await startServer({
-    content: telling(createObjectContent(objects, { minChunkSizeBytes: 64 * 1024 })),
+    content: telling(createObjectContent(objects, { minChunkSizeBytes: 64 * 1024, keepUnusedMs: 1000 })),
     sessions: createDocumentSessions(state),
     state,
     authenticators: [createStaticToken(NODE_TOKEN)],

@@ -82,8 +82,8 @@ describe('content as objects', () => {
     const { staging } = await begin(store, ID, transfer);
     await stageAll(staging, transfer);
     await staging.sync();
-    const [key] = (await keysOf(objects, `d/${ID}/c/`)).filter((each) => !each.endsWith('/area'));
-    const other = `${key!.slice(0, key!.lastIndexOf('-'))}-${'0'.repeat(16)}`;
+    const [key] = await keysOf(objects, `c/${ID}/`);
+    const other = `${key!.slice(0, key!.lastIndexOf('/'))}/0-${'0'.repeat(16)}-00000000`;
     await objects.put(other, Buffer.from('what came after it'.slice(0, 17)));
     await staging.publish(orderOf(transfer));
     await expectTree(store, 'tree', transfer.items);
@@ -180,11 +180,23 @@ describe('content as objects', () => {
     await expectTree(store, 'x', [directory(''), file('a', 'old')]);
   });
 
-  it('leaves nothing of a session in the bucket', async () => {
+  it('leaves of a session the chunks that are its files now, and what names them', async () => {
     const objects = createMemoryObjects();
     await putTree(createObjectContent(objects), 'x', [directory(''), file('a', 200_000)]);
     const keys = await keysOf(objects);
-    expect(keys.filter((key) => key.startsWith('t/'))).toHaveLength(2);
-    expect(keys.filter((key) => !key.startsWith('t/'))).toEqual([]);
+    expect(keys.map((key) => key.slice(0, 2))).toEqual(['c/', 'c/', 'c/', 'c/', 'c/', 'i/']);
+    expect(keys.filter((key) => key.split('/').at(-1)!.startsWith('t-'))).toHaveLength(1);
+  });
+
+  it('keeps the bytes of a published file when a chunk is withdrawn afterwards', async () => {
+    const store = createObjectContent(createMemoryObjects());
+    const items = [directory(''), file('a', 200_000)];
+    const transfer = transferOf(store, 'x', items);
+    const { staging } = await begin(store, ID, transfer);
+    await stageAll(staging, transfer);
+    await staging.publish(orderOf(transfer));
+    await staging.forget([0, 1]);
+    expect(staging.digests.has(0)).toBe(false);
+    await expectTree(store, 'x', items);
   });
 });

@@ -18,15 +18,18 @@ import type { StagingRoom } from './staging-room.ts';
 /** Sessions freed at a time: enough to share a sync, few enough to leave the disk to other work. */
 const FREED_AT_A_TIME = 8;
 
-/** The kinds of things that the collector frees: expired sessions, records of ended ones, orphaned staging areas. */
-export type Collected = 'expired' | 'records' | 'areas';
+/**
+ * The kinds of things that the collector frees: expired sessions, records of ended ones, orphaned staging areas, objects
+ * that no entry needs.
+ */
+export type Collected = 'expired' | 'records' | 'areas' | 'objects';
 
 /** How many of each kind one run has freed. */
 type Freed = Record<Collected, number>;
 
 /** The parts of a server that the collector works on. */
 export interface Collecting {
-  readonly content: Pick<ContentStore, 'openStaging' | 'listStaging'>;
+  readonly content: Pick<ContentStore, 'openStaging' | 'listStaging' | 'collect'>;
   readonly sessions: Pick<SessionStore, 'list' | 'remove'>;
   readonly live: LiveSessions;
   readonly times: Pick<SessionTimes, 'now' | 'isJudging'>;
@@ -64,9 +67,9 @@ export function createCollecting(
   const { content, sessions, live, times, publishers } = from;
   // One line for each run that freed something; each session and area has a line of its own.
   const tell = (freed: Freed): void => {
-    if (freed.expired + freed.records + freed.areas === 0) return;
+    if (freed.expired + freed.records + freed.areas + freed.objects === 0) return;
     log.info(freed, 'the collector has freed what no session needs');
-    for (const what of ['expired', 'records', 'areas'] as const)
+    for (const what of ['expired', 'records', 'areas', 'objects'] as const)
       if (freed[what] > 0) onFreed(what, freed[what]);
   };
   return async ({ isStopped, isElected }) => {
@@ -74,7 +77,7 @@ export function createCollecting(
     const areas = isElected() ? await sessionAreas(content) : new Set<string>();
     let isLeftInTheMiddle = false;
     const counting = recount();
-    const freed: Freed = { expired: 0, records: 0, areas: 0 };
+    const freed: Freed = { expired: 0, records: 0, areas: 0, objects: 0 };
     await sideBySide(sessions.list(), FREED_AT_A_TIME, async (record) => {
       const hasArea = areas.delete(record.id);
       counting.note(record);
@@ -89,6 +92,7 @@ export function createCollecting(
       counting.done();
       await onSeen();
       if (isElected()) freed.areas += await freeOrphans(areas);
+      if (isElected()) freed.objects += (await content.collect?.(() => isStopped() || !isElected())) ?? 0;
     }
     if (isLeftInTheMiddle) onAbandoned();
     tell(freed);

@@ -68,9 +68,8 @@ async function publish(
   job: CommitJob,
   { commit, isVerified, claim: { confirm } }: ClaimedCommit,
 ): Promise<CommitOutcome> {
-  // Another node compared them; chunks that came since by way of a third one do not count.
-  if (confirm !== undefined && !isVerified) await verifyPush(live, commit);
   const { content, record } = live;
+  if (confirm !== undefined && !isVerified) await takeOver(live, commit);
   const { scopes = [] } = record.value.authorization ?? {};
   const existing = existingOf(scopes);
   const tellable = mayCompare(scopes) ? (error: unknown): unknown => error : withoutReason;
@@ -113,6 +112,16 @@ async function publish(
     incoming.forgetLost();
     throw tellable(error);
   }
+}
+
+/**
+ * Goes on with what another node began. That node compared the chunks; those that came since by way of a third one do not
+ * count, unless it has published already.
+ */
+async function takeOver(live: LiveSession, commit: CommitRecord): Promise<void> {
+  const { staging } = await live.content.incoming.get();
+  // From here on that node publishes nothing, so that an error is final.
+  if ((await staging.isPublished?.()) !== true) await verifyPush(live, commit);
 }
 
 /**

@@ -1,0 +1,99 @@
+/**
+ * Frees objects that neither the published tree nor an open staging area needs: those of ended sessions that published
+ * nothing or whose files were replaced, and pages of older trees. An object is first condemned, and freed when it has
+ * been so for an hour, since a reader of an older tree may still use it.
+ */
+import { randomBytes } from 'node:crypto';
+import { addReachable } from '../entry-tree/reachable.ts';
+import { bytesOfObject } from '../objects/object-body.ts';
+import type { ObjectStore } from '../objects/object-store.ts';
+import { markOf } from './object-staging.ts';
+import type { PublishedTree } from './published-tree.ts';
+
+/** Content and pages: `c/SESSION/NUMBER/…`. */
+const CONTENT = 'c/';
+/** Lists of condemned keys. */
+const CONDEMNED = 'g/';
+const KEYS_OF_LIST = 10_000;
+const REMOVE_BATCH = 1000;
+
+/** Makes the function `ContentStore.collect` of a store. */
+export function createObjectCollector(
+  tree: PublishedTree,
+  keepUnusedMs: number,
+): (isStopped: () => boolean) => Promise<number> {
+  let nextAtMs = -Infinity;
+  return async (isStopped) => {
+    // It goes through the whole tree, and what it finds is not freed sooner if it looks more often.
+    if (performance.now() < nextAtMs) return 0;
+    nextAtMs = performance.now() + keepUnusedMs / 2;
+    const { freed, condemned } = await freeCondemned(tree.objects, keepUnusedMs);
+    if (!isStopped()) await condemn(tree, condemned, isStopped);
+    return freed;
+  };
+}
+
+/** Frees what has been condemned for long enough. Answers the number, and what is still condemned. */
+async function freeCondemned(
+  objects: ObjectStore,
+  keepUnusedMs: number,
+): Promise<{ readonly freed: number; readonly condemned: ReadonlySet<string> }> {
+  const condemned = new Set<string>();
+  let freed = 0;
+  const nowMs = await objects.now();
+  for await (const { key, modifiedAtMs } of objects.list(CONDEMNED)) {
+    const found = await objects.get(key);
+    if (found === undefined || found === 'unchanged') continue;
+    const keys = (await bytesOfObject(found)).toString().split('\n');
+    if (nowMs - modifiedAtMs < keepUnusedMs) {
+      for (const each of keys) condemned.add(each);
+      continue;
+    }
+    for (let from = 0; from < keys.length; from += REMOVE_BATCH) {
+      await objects.remove(keys.slice(from, from + REMOVE_BATCH));
+    }
+    // Last: after a crash the same keys are removed again.
+    await objects.remove([key]);
+    freed += keys.length;
+  }
+  return { freed, condemned };
+}
+
+/**
+ * Condemns what nothing needs. The order makes it safe: first the objects of ended areas are listed, then the root is
+ * changed, so that whoever publishes afterwards has looked at a later root, and at its own area after that; and only then
+ * the objects of that root are marked.
+ */
+async function condemn(
+  tree: PublishedTree,
+  condemned: ReadonlySet<string>,
+  isStopped: () => boolean,
+): Promise<void> {
+  const { objects } = tree;
+  const candidates = new Set<string>();
+  const isEnded = createEndedAreas(objects);
+  for await (const { key } of objects.list(CONTENT)) {
+    if (!condemned.has(key) && (await isEnded(key))) candidates.add(key);
+    if (isStopped()) return;
+  }
+  if (candidates.size === 0) return;
+  const root = await tree.fence();
+  const needed = new Set<string>();
+  if (!(await addReachable(tree.pages(), root.tree, needed, isStopped))) return;
+  const unused = [...candidates].filter((key) => !needed.has(key));
+  for (let from = 0; from < unused.length; from += KEYS_OF_LIST) {
+    const text = unused.slice(from, from + KEYS_OF_LIST).join('\n');
+    await objects.put(`${CONDEMNED}${randomBytes(12).toString('hex')}`, Buffer.from(text));
+  }
+}
+
+/** Tells whether the area that an object belongs to has ended; asks once for each area. */
+function createEndedAreas(objects: ObjectStore): (key: string) => Promise<boolean> {
+  let known = { area: '', isEnded: false };
+  return async (key) => {
+    const [, id = '', number = ''] = key.split('/');
+    const area = `${id}/${number}`;
+    if (known.area !== area) known = { area, isEnded: (await markOf(objects, id)) !== number };
+    return known.isEnded;
+  };
+}
