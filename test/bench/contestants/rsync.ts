@@ -5,7 +5,8 @@ import { programPath, startServer, versionOf } from '../processes.ts';
 import type { Contestant, Ground, Seat } from './contestant.ts';
 import { freePort } from '../../support/free-port.ts';
 
-async function setUp(ground: Ground): Promise<Seat> {
+/** Starts a daemon; `how` are the words that say what it carries of a file. */
+export async function seatRsync(ground: Ground, how: readonly string[]): Promise<Seat> {
   const root = path.join(ground.folder, 'root');
   mkdirSync(root, { recursive: true });
   const port = await freePort();
@@ -24,7 +25,7 @@ async function setUp(ground: Ground): Promise<Seat> {
   const server = await startServer({ words: [programPath('rsync')!, ...words] }, port);
   const url = `rsync://127.0.0.1:${await ground.via(port)}/data`;
   const durable = ground.place.isDisk ? ['--fsync'] : [];
-  const flags = ['-rlpt', '--whole-file', '--no-compress', ...durable];
+  const flags = ['-rlpt', ...how, '--no-compress', ...durable];
   return {
     servers: [server.pid],
     served: (name) => path.join(root, name),
@@ -51,5 +52,5 @@ export const rsync: Contestant = {
   versions: () => [
     `rsync ${versionOf('rsync', ['--version'], /version (\S+)/)}, daemon, -rlpt --whole-file --no-compress; on disk --fsync`,
   ],
-  setUp,
+  setUp: (ground) => seatRsync(ground, ['--whole-file']),
 };

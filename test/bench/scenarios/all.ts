@@ -1,4 +1,5 @@
 /** Every scenario, in the order in which they run. */
+import { changed } from './changed.ts';
 import { delta } from './delta.ts';
 import { largeFile } from './large-file.ts';
 import { longLines } from './long-line.ts';
@@ -17,6 +18,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ...longLines,
   resume,
   delta,
+  changed,
   ...memory,
   sessions,
 ];

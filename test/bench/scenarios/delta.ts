@@ -1,4 +1,4 @@
-/** How much of a changed file crosses: by the code of the delta alone, since no transfer makes use of it yet. */
+/** How much of a changed file crosses, computed by the code of the delta alone, and what that costs. */
 import { rmSync } from 'node:fs';
 import type { Bench } from '../bench.ts';
 import { appended, database, moved, pagesChanged, type Change } from '../delta/changed-files.ts';
