@@ -1,13 +1,14 @@
 /**
  * Calls of the C library that Node lacks: times with nanoseconds, also of symbolic links; syncfs, flock, statx; calls
- * below open directories; extended attributes; names of users and groups; datagrams to Unix sockets. They come through
- * koffi, an optional dependency with prebuilt binaries; without it callers fall back.
+ * below open directories; holes; extended attributes; names of users and groups; datagrams to Unix sockets. They come
+ * through koffi, an optional dependency with prebuilt binaries; without it callers fall back.
  */
 import { constants, release } from 'node:os';
 import type koffi from 'koffi';
 import type { LibraryHandle } from 'koffi';
 import { type AtCalls, bindAtCalls } from './at-calls.ts';
 import { storageError } from './errors.ts';
+import { bindFindData, type FindData } from './file-holes.ts';
 import { bindStatAt, type StatAt } from './file-stat.ts';
 import { nativeError } from './native-error.ts';
 import { bindSendDatagram, type SendDatagram } from './unix-datagram.ts';
@@ -41,6 +42,7 @@ export interface Native {
   readonly sendDatagram: SendDatagram;
   /** Makes a hole in an open file, which reads as zeros; false where its file system has none. Throws system errors. */
   punchHole(fd: number, offset: number, lengthBytes: number): boolean;
+  readonly findData: FindData;
   readonly xattrs: Xattrs;
   readonly at: AtCalls;
   readonly users: UserDatabase;
@@ -118,6 +120,7 @@ function bind(module: Koffi): Native {
       if (errno === constants.errno.EOPNOTSUPP || errno === constants.errno.ENOSYS) return false;
       throw nativeError(errno, 'fallocate');
     },
+    findData: bindFindData(module, library),
     xattrs: bindXattrs(module, library),
     at: bindAtCalls(module, library),
     users: bindUserDatabase(module, library),

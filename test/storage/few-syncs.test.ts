@@ -24,6 +24,7 @@ function slowNative(): { native: Native; most: () => number } {
       renameNewAt: undefined,
       statAt: undefined,
       sendDatagram: unused,
+      findData: unused,
       punchHole: unused,
       at: { open: unused, makeDirectory: unused, removeFile: unused },
       xattrs: { list: unused, get: unused, set: unused, remove: unused },

@@ -54,7 +54,7 @@ test.each([
   const home = temporaryDirectory();
   const place = join(home, 'f');
   const root = openDirectory(home);
-  const reader = new FileReader(root, () => statAt);
+  const reader = new FileReader(root, () => ({ statAt }));
   const identityNow = (): string => {
     const fd = openSync(place, 'r');
     const found = statAt(fd, '');

@@ -115,17 +115,21 @@ class LocalDisk implements LocalStore {
   readonly properties: ContentStoreProperties;
   readonly #context: StagingContext;
   readonly #load: typeof loadNative;
-  /** The faster stat call, once it is loaded. */
-  #statAt: StatAt | undefined;
+  /** Calls of the C library, once they are loaded. */
+  #native: Native | undefined;
   readonly #root: Directory;
   readonly #reader: FileReader;
 
   constructor(context: StagingContext, load: typeof loadNative) {
     this.#context = context;
     this.#load = load;
-    this.#statAt = context.native?.statAt;
+    this.#native = context.native;
     this.#root = context.root;
-    this.#reader = new FileReader(context.root, () => this.#statAt);
+    this.#reader = new FileReader(
+      context.root,
+      () => this.#native,
+      () => this.#loadNative(),
+    );
     this.properties = {
       chunkSizeBytes: CHUNK_SIZE_RANGE,
       holdsPartialChunks: true,
@@ -221,9 +225,13 @@ class LocalDisk implements LocalStore {
     this.#root.close();
   }
 
+  async #loadNative(): Promise<Native | undefined> {
+    this.#native ??= await this.#load();
+    return this.#native;
+  }
+
   async #loadStatAt(): Promise<StatAt | undefined> {
-    this.#statAt ??= (await this.#load())?.statAt;
-    return this.#statAt;
+    return (await this.#loadNative())?.statAt;
   }
 }
 

@@ -93,6 +93,7 @@ const CALLS: Readonly<Record<string, unknown>> = {
   utimensat,
   syncfs,
   fallocate: unsupported,
+  lseek: unsupported,
   flock,
   openat,
   mkdirat,

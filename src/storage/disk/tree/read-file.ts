@@ -4,32 +4,47 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { DirectoryCursor } from '../../../base/directory-walk.ts';
 import type { Directory } from '../../../base/directory.ts';
 import { CairnError, type ErrorCode, storageError, systemCodeOf } from '../../../base/errors.ts';
+import type { FindData } from '../../../base/file-holes.ts';
 import { type FileStat, kindOf, type StatAt } from '../../../base/file-stat.ts';
 import { checkRelativePath, printable } from '../../../base/safe-path.ts';
 import type { Identity } from '../../../manifest/entry.ts';
 import { identityOf, unsettledMs } from './found-entry.ts';
 import { splitPath } from './lookup.ts';
-import { readPieces } from './read-pieces.ts';
+import { readData } from './read-data.ts';
 
 const OPEN_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 /** Up to this size synchronous calls cost less than the thread pool. */
 const SYNC_LIMIT_BYTES = 256 * 1024;
 /** Small reads share slabs of this size, since a separate allocation costs more than the read. */
 const SLAB_BYTES = 256 * 1024;
+/** In which `st_blocks` counts, whatever the blocks of a file system are. */
+const BYTES_OF_BLOCKS = 512;
 /** How long directories stay open for the neighbours of the last file, in milliseconds. */
 const CURSOR_MS = 250;
+
+/** What reading files uses of the C library: the faster stat call, and what finds holes. */
+export interface FileCalls {
+  readonly statAt: StatAt | undefined;
+  readonly findData?: FindData;
+}
 
 /** Reads files below a root. Close it; the root stays open. */
 export class FileReader {
   readonly #cursor: DirectoryCursor;
-  readonly #statAt: () => StatAt | undefined;
+  readonly #calls: () => FileCalls | undefined;
+  readonly #load: () => Promise<FileCalls | undefined>;
   #timer: NodeJS.Timeout | undefined;
   #slab = Buffer.alloc(0);
 
-  /** Borrows `root`. `statAt` gives the faster stat call, once it is loaded. */
-  constructor(root: Directory, statAt: () => StatAt | undefined = () => undefined) {
+  /** Borrows `root`. `calls` gives those of the C library, once they are loaded; `load` loads them. */
+  constructor(
+    root: Directory,
+    calls: () => FileCalls | undefined = () => undefined,
+    load: () => Promise<FileCalls | undefined> = async () => calls(),
+  ) {
     this.#cursor = new DirectoryCursor(root);
-    this.#statAt = statAt;
+    this.#calls = calls;
+    this.#load = load;
   }
 
   /**
@@ -57,7 +72,7 @@ export class FileReader {
         return;
       }
       let at = from;
-      for await (const piece of readPieces(fd, from, to)) {
+      for await (const piece of readData(fd, { from, to }, await this.#findDataOf(fd))) {
         at += piece.byteLength;
         yield piece;
       }
@@ -94,8 +109,14 @@ export class FileReader {
     return settled;
   }
 
+  /** What finds the data of a file that has holes; undefined for one that has none, or where it cannot be told. */
+  async #findDataOf(fd: number): Promise<FindData | undefined> {
+    const { blocks, size } = fstatSync(fd);
+    return blocks * BYTES_OF_BLOCKS < size ? (await this.#load())?.findData : undefined;
+  }
+
   #stat(fd: number): FileStat {
-    return this.#statAt()?.(fd, '') ?? fstatSync(fd, { bigint: true });
+    return this.#calls()?.statAt?.(fd, '') ?? fstatSync(fd, { bigint: true });
   }
 
   #allocate(lengthBytes: number): Buffer {
