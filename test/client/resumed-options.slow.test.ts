@@ -7,6 +7,7 @@ import type { TransferOptions } from '../../src/client/api/options.ts';
 import { pull } from '../../src/client/pull.ts';
 import { push } from '../../src/client/push.ts';
 import { listTransfers } from '../../src/client/transfers.ts';
+import { canKeepMetadata, hasXattr, setXattr } from '../support/metadata-tree.ts';
 import { temporaryDirectory, writeRandomFile } from '../support/trees.ts';
 import { CHUNK, codeOf, openScene, type Scene } from './support/scene.ts';
 
@@ -104,6 +105,33 @@ describe.each(['push', 'pull'] as const)(
       expect(summary.digest?.startsWith('digest' in changes ? 'sha256' : 'xxh64')).toBeDefined();
       expect(await listTransfers(scene.stateHome)).toEqual([]);
     });
+
+    test.skipIf(!canKeepMetadata)(
+      'starts over where it asks for less metadata, so that nothing else is set (needs root)',
+      async () => {
+        const { scene, interrupt, run, damaged } = await openJob(direction);
+        const [from, to] = [path.dirname(damaged.good), path.dirname(damaged.bad)];
+        setXattr(path.join(from, 'b-large'), 'user.kept', 'x');
+        await interrupt({ metadata: ['sparse', 'xattrs'] });
+        const summary = await run({ metadata: ['sparse'] });
+        expect(notices(scene)).toContain('keeps metadata that this run does not ask for; it starts over');
+        expect(summary).toMatchObject({ bytesResumed: 0, excluded: 0 });
+        expect(hasXattr(path.join(to, 'b-large'), 'user.kept')).toBe(false);
+      },
+    );
+
+    test.skipIf(!canKeepMetadata)(
+      'goes on where it asks for more metadata, and brings that after it (needs root)',
+      async () => {
+        const { interrupt, run, damaged } = await openJob(direction);
+        const [from, to] = [path.dirname(damaged.good), path.dirname(damaged.bad)];
+        setXattr(path.join(from, 'b-large'), 'user.kept', 'x');
+        await interrupt({ metadata: ['sparse'] });
+        const summary = await run({ metadata: ['sparse', 'xattrs'] });
+        expect(summary.bytesResumed).toBeGreaterThan(0);
+        expect(hasXattr(path.join(to, 'b-large'), 'user.kept')).toBe(true);
+      },
+    );
 
     test('goes on where it asks for what there is', async () => {
       const { scene, interrupt, run } = await openJob(direction);

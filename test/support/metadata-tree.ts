@@ -63,6 +63,11 @@ export function setXattr(file: string, name: string, value: Uint8Array | string)
   native!.xattrs.set(file, name, Buffer.from(value));
 }
 
+/** Whether a file has an extended attribute. */
+export function hasXattr(file: string, name: string): boolean {
+  return native!.xattrs.get(file, name) !== undefined;
+}
+
 /** Writes a tree with owners, groups, attributes, lists, hard links, holes and odd times. */
 export function writeMetadataTree(root = temporaryDirectory()): string {
   const at = (name: string): string => path.join(root, name);

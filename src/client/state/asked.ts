@@ -74,13 +74,15 @@ function metadataWord({ metadata = [] }: Wishes): string | undefined {
 
 /**
  * Why this run cannot go on with a recorded transfer: its chunks are of another size, or have other digests, than it asks
- * for, or it selects other entries. Undefined where it can. The server may have agreed to another size than was asked for, which asking again does not
- * change.
+ * for, it selects other entries, or it keeps more metadata. Undefined where it can. The server may have agreed to another
+ * size than was asked for, which asking again does not change.
  */
 export function otherThanAsked(recorded: Recorded, wishes: Wishes): string | undefined {
   const { digest, chunkSizeBytes } = wishes;
   if (recorded.asked?.selection !== selectionWord(wishes))
     return 'the unfinished transfer selects other entries than this run; it starts over';
+  if (hasMoreMetadata(recorded, wishes))
+    return 'the unfinished transfer keeps metadata that this run does not ask for; it starts over';
   if (wishes.wholeFiles === true && recorded.plan?.parts !== undefined)
     return 'the unfinished transfer carries parts of changed files, and this run asks for whole ones; it starts over';
   if (digest !== undefined && digest !== recorded.digest)
@@ -89,6 +91,12 @@ export function otherThanAsked(recorded: Recorded, wishes: Wishes): string | und
   if (chunkSizeBytes !== undefined && !sizes.includes(chunkSizeBytes))
     return `the unfinished transfer has chunks of ${recorded.chunkSizeBytes} bytes, and this run asks for ${chunkSizeBytes}; it starts over`;
   return undefined;
+}
+
+/** To finish it would set, for example, owners; more kinds are added by a pass after it. */
+function hasMoreMetadata({ asked }: Recorded, { metadata = [] }: Wishes): boolean {
+  const wished = new Set<string>(metadata);
+  return asked?.metadata?.split(' ').some((kind) => !wished.has(kind)) ?? false;
 }
 
 /**
