@@ -24,7 +24,8 @@ import { printable } from './safe-path.ts';
 /** Buffers in one writev; Linux takes at most 1024 (IOV_MAX). */
 const MAX_VECTORS = 1024;
 
-function nothingWritten(position: number): CairnError {
+/** The error of a write that takes nothing and names no reason. */
+export function nothingWritten(position: number): CairnError {
   // Another round would loop for ever.
   return new CairnError(
     'storage-io',

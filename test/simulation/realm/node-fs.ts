@@ -61,6 +61,17 @@ export function writeSync(
   return files().write(fd, buffer.subarray(offset, offset + length), position);
 }
 
+export function write(
+  fd: number,
+  buffer: Uint8Array,
+  offset: number,
+  length: number,
+  position: number,
+  done: Done<number>,
+): void {
+  void later(() => writeSync(fd, buffer, offset, length, position), done);
+}
+
 export const fsyncSync = (fd: number): void => files().sync(fd, 'all');
 export const fsync = (fd: number, done: Done<void>): void => void later(() => fsyncSync(fd), done);
 export const ftruncateSync = (fd: number, size = 0): void => files().truncate(fd, size);
@@ -106,6 +117,11 @@ export const linkSync = (from: string, to: string): void => files().link(from, t
 export function rmSync(path: string): void {
   if (lstatSync(path, { throwIfNoEntry: false }) !== undefined)
     throw new Error(`the simulation does not know how to remove "${path}" so`);
+}
+
+/** Only asked for clones, which this file system has not got. */
+export function copyFileSync(_from: string, to: string): void {
+  throw systemError('ENOTSUP', 'copyfile', to);
 }
 
 export const symlinkSync = (target: string, path: string): void => files().makeLink(target, path);

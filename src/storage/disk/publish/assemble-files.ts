@@ -2,13 +2,12 @@
  * Assembles the files of which only parts were carried: from their staged bytes, and from the files that they replace.
  * It compares each run of bytes with its check, so an old file that is another by now never ends in a new one.
  */
-import { closeSync, constants, fstatSync, ftruncateSync, rmSync } from 'node:fs';
+import { chmodSync, closeSync, constants, copyFileSync, fstatSync, ftruncateSync, rmSync } from 'node:fs';
+import type { Directory } from '../../../base/directory.ts';
 import { DirectoryCursor } from '../../../base/directory-walk.ts';
 import { CairnError, storageError, systemCodeOf } from '../../../base/errors.ts';
-import { writeFullySync } from '../../../base/durable-files.ts';
 import { kindOf } from '../../../base/file-stat.ts';
 import { joinPath, printable } from '../../../base/safe-path.ts';
-import { writeSparselySync } from '../../../base/zero-runs.ts';
 import { type Assembly, rangesInOrder } from '../../../manifest/assembly.ts';
 import { type CutIds, loadCutIds } from '../../../manifest/cut-ids.ts';
 import type { Entry } from '../../../manifest/entry.ts';
@@ -20,6 +19,7 @@ import { readPieces } from '../tree/read-pieces.ts';
 import { makeNew } from './prepare-entry.ts';
 import { publishError, type Publication, targetOf } from './publication.ts';
 import { isAdding } from './put-into.ts';
+import { type SourceRange, writeAssembled } from './write-assembled.ts';
 
 const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
@@ -61,51 +61,106 @@ async function assembleOne(publication: Publication, subject: Subject, ids: CutI
       rmSync(folder.at(name), { force: true });
       return;
     }
-    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-    const fd = makeNew(folder, name, () => folder.openFile(name, flags, 0o600));
+    // In a clone no run of zeros could become a hole.
+    const made = makeAssembled(folder, name, { basis: publication.isSparse ? undefined : old, subject });
     try {
-      let at = 0;
-      const write = publication.isSparse ? writeSparselySync : writeFullySync;
-      const check = compareChecks(subject.assembly.recipe, ids);
-      for await (const piece of bytesOf(publication, subject, old)) {
-        at += write(fd, piece, at);
-        if (!check.update(piece)) throw isStale(publication, subject);
-        await publication.breathe();
-      }
-      if (!check.isWhole()) throw isStale(publication, subject);
-      if (publication.isSparse) ftruncateSync(fd, at);
+      await assemble(publication, subject, { ...made, old }, ids);
     } finally {
-      closeSync(fd);
+      closeSync(made.fd);
     }
   } finally {
     if (old !== undefined) closeSync(old);
   }
 }
 
-/** The bytes of the new file in order; fewer where the old file has not got all of them. */
-async function* bytesOf(
-  publication: Publication,
-  { entryIndex, assembly }: Subject,
-  old: number | undefined,
-): AsyncGenerator<Uint8Array> {
-  const staged = openCarried(publication, entryIndex);
+/** A new file, and the one that it replaces. */
+interface Files {
+  readonly fd: number;
+  readonly old: number | undefined;
+  /** Whether the new file begins as a clone of the old one. */
+  readonly isCloned: boolean;
+}
+
+/** Makes the new file: a clone of `basis` where that spares most of the writing, and the file system can. */
+function makeAssembled(
+  folder: Directory,
+  name: string,
+  { basis, subject: { assembly } }: { readonly basis: number | undefined; readonly subject: Subject },
+): Omit<Files, 'old'> {
+  const { sizeBytes } = assembly.recipe;
+  if (basis !== undefined && 2 * keptBytesOf(assembly) > sizeBytes && cloneTo(folder, name, basis)) {
+    const fd = folder.openFile(name, constants.O_RDWR | constants.O_NOFOLLOW);
+    ftruncateSync(fd, sizeBytes);
+    return { fd, isCloned: true };
+  }
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+  return { fd: makeNew(folder, name, () => folder.openFile(name, flags, 0o600)), isCloned: false };
+}
+
+/** The bytes of a new file that are at the same place in the old one. */
+function keptBytesOf({ copied }: Assembly): number {
+  let bytes = 0;
+  for (let at = 0; at < copied.length; at += 3) if (copied[at] === copied[at + 2]) bytes += copied[at + 1]!;
+  return bytes;
+}
+
+function cloneTo(folder: Directory, name: string, basis: number): boolean {
+  if (process.platform !== 'linux') return false;
+  const mode = constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE_FORCE;
   try {
-    for (const { isCarried, from, lengthBytes } of rangesInOrder(assembly)) {
-      const fd = isCarried ? staged?.fd : old;
-      const start = from + (isCarried ? (staged?.offset ?? 0) : 0);
-      if (fd === undefined) return;
-      yield* readPieces(fd, start, start + lengthBytes);
-    }
+    makeNew(folder, name, () => copyFileSync(`/proc/self/fd/${basis}`, folder.at(name), mode));
+    chmodSync(folder.at(name), 0o600);
+    return true;
+  } catch {
+    return false; // most file systems cannot; a failure of another kind comes again with the bytes
+  }
+}
+
+async function assemble(
+  publication: Publication,
+  subject: Subject,
+  files: Files,
+  ids: CutIds,
+): Promise<void> {
+  const staged = openCarried(publication, subject.entryIndex);
+  try {
+    const check = compareChecks(subject.assembly.recipe, ids);
+    const ranges = sourceRanges(subject.assembly, files, staged);
+    const bytes = await writeAssembled(files.fd, ranges, {
+      isSparse: publication.isSparse,
+      check: check.update,
+    });
+    if (bytes === undefined || !check.isWhole()) throw isStale(publication, subject);
+    if (publication.isSparse) ftruncateSync(files.fd, bytes);
   } finally {
     if (staged !== undefined) closeSync(staged.fd);
   }
 }
 
-/** The staged file that has the carried bytes of an entry, and where they begin in it. */
-function openCarried(
-  { transfer, folder }: Publication,
-  entryIndex: number,
-): { fd: number; offset: number } | undefined {
+/** Where the bytes of the new file come from, in order; less than all of it where a file is not there. */
+function* sourceRanges(
+  assembly: Assembly,
+  { fd, old, isCloned }: Files,
+  staged: Staged | undefined,
+): Generator<SourceRange> {
+  let at = 0;
+  for (const { isCarried, from, lengthBytes } of rangesInOrder(assembly)) {
+    const isInPlace = isCloned && !isCarried && from === at;
+    const source = isCarried ? staged?.fd : isInPlace ? fd : old;
+    if (source === undefined) return;
+    yield { fd: source, from: from + (isCarried ? staged!.offset : 0), lengthBytes, isInPlace };
+    at += lengthBytes;
+  }
+}
+
+interface Staged {
+  readonly fd: number;
+  /** Where the carried bytes of the entry begin. */
+  readonly offset: number;
+}
+
+/** The staged file that has the carried bytes of an entry. */
+function openCarried({ transfer, folder }: Publication, entryIndex: number): Staged | undefined {
   const { layout } = transfer;
   const { first, count } = layout.chunksOf(entryIndex);
   if (count === 0) return undefined;

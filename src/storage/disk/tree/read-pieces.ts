@@ -69,7 +69,8 @@ async function fill(fd: number, buffer: Uint8Array, position: number): Promise<O
   return { bytes: buffer.subarray(0, done) };
 }
 
-function readOnce(fd: number, buffer: Uint8Array, position: number): Promise<number> {
+/** Reads once, in the thread pool; answers the number of bytes, 0 at the end of the file. @throws system errors */
+export function readOnce(fd: number, buffer: Uint8Array, position: number): Promise<number> {
   return new Promise((done, fail) => {
     read(fd, buffer, 0, buffer.byteLength, position, (error, bytesRead) => {
       if (error === null) done(bytesRead);
