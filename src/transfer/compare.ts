@@ -25,11 +25,12 @@ const BATCH_ENTRIES = 1000;
  * @throws CairnError `is-directory`, `not-directory`, `symlink-refused` for a conflict at the target itself
  */
 export async function compareWithTarget(
-  store: EntryLookup,
+  anyStore: EntryLookup,
   target: string,
   manifest: Manifest,
   { mayReplace = false, modes = {} }: { mayReplace?: boolean; modes?: ModeWishes | undefined } = {},
 ): Promise<Comparison> {
+  const store = (await anyStore.atOneMoment?.()) ?? anyStore;
   const { mtimeResolutionNs, modes: receiver, metadata: abilities } = store.properties;
   const carried = manifest.metadata ?? [];
   // What is there has the numbers of this machine, whatever the manifest names.

@@ -34,4 +34,6 @@ export interface EntryLookup {
     onRefused?: RefusalSink,
     metadata?: readonly MetadataKind[],
   ): Promise<(ScannedEntry | undefined)[]>;
+  /** The entries of this moment, for many lookups; only by a store that asks others about each lookup. */
+  atOneMoment?(): Promise<EntryLookup>;
 }

@@ -30,6 +30,7 @@ export function createPageReader(objects: Pick<ObjectStore, 'get'>, cache: PageC
   const read = createPlaceReader(objects);
   const breathe = createBreather();
   const leafBytes = async (ref: PageRef): Promise<Buffer> => {
+    await breathe();
     const bytes = await read(ref.place);
     if (pageId(bytes) !== ref.id) throw damaged(ref);
     return bytes;

@@ -3,7 +3,8 @@ import { randomBytes } from 'node:crypto';
 import type { ObjectStore } from '../objects/object-store.ts';
 import { pageId, type PagePlace } from './branch-codec.ts';
 
-const PACK_BYTES = 4 * 1024 * 1024;
+/** An object is full when its pages have so many bytes. */
+export const PACK_BYTES = 4 * 1024 * 1024;
 
 /** Takes pages and tells where they will lie. */
 export interface PageWriter {

@@ -4,10 +4,11 @@
  * been so for an hour, since a reader of an older tree may still use it.
  */
 import { randomBytes } from 'node:crypto';
-import { addReachable } from '../entry-tree/reachable.ts';
+import { PACK_BYTES } from '../entry-tree/page-writer.ts';
+import { findNeeded, type NeededObjects } from '../entry-tree/walk-pages.ts';
 import { bytesOfObject } from '../objects/object-body.ts';
 import type { ObjectStore } from '../objects/object-store.ts';
-import { markOf } from './object-staging.ts';
+import { listStagingAreas, markOf } from './object-staging.ts';
 import type { PublishedTree } from './published-tree.ts';
 
 /** Content and pages: `c/SESSION/NUMBER/…`. */
@@ -16,6 +17,8 @@ const CONTENT = 'c/';
 const CONDEMNED = 'g/';
 const KEYS_OF_LIST = 10_000;
 const REMOVE_BATCH = 1000;
+/** Objects with pages that a tree may have beside those that its bytes fill; more make it slow to read. */
+const SPARE_PAGE_OBJECTS = 16;
 
 /** Makes the function `ContentStore.collect` of a store. */
 export function createObjectCollector(
@@ -70,30 +73,42 @@ async function condemn(
   isStopped: () => boolean,
 ): Promise<void> {
   const { objects } = tree;
-  const candidates = new Set<string>();
-  const isEnded = createEndedAreas(objects);
+  const listed: string[] = [];
   for await (const { key } of objects.list(CONTENT)) {
-    if (!condemned.has(key) && (await isEnded(key))) candidates.add(key);
+    if (!condemned.has(key)) listed.push(key);
     if (isStopped()) return;
   }
-  if (candidates.size === 0) return;
+  const isEnded = await findEndedAreas(objects);
+  const candidates: string[] = [];
+  for (const key of listed) if (await isEnded(key)) candidates.push(key);
+  if (candidates.length === 0) return;
   const root = await tree.fence();
-  const needed = new Set<string>();
-  if (!(await addReachable(tree.pages(), root.tree, needed, isStopped))) return;
-  const unused = [...candidates].filter((key) => !needed.has(key));
+  const needed = await findNeeded(tree.pages(), root.tree, isStopped);
+  if (needed === undefined) return;
+  const unused = candidates.filter((key) => !needed.keys.has(key));
   for (let from = 0; from < unused.length; from += KEYS_OF_LIST) {
     const text = unused.slice(from, from + KEYS_OF_LIST).join('\n');
     await objects.put(`${CONDEMNED}${randomBytes(12).toString('hex')}`, Buffer.from(text));
   }
+  if (isScattered(needed) && !isStopped()) await tree.gather();
 }
 
-/** Tells whether the area that an object belongs to has ended; asks once for each area. */
-function createEndedAreas(objects: ObjectStore): (key: string) => Promise<boolean> {
-  let known = { area: '', isEnded: false };
+/**
+ * Tells whether the area that an object belongs to has ended. To be made after the object was listed: an area has its
+ * mark before it has objects.
+ */
+async function findEndedAreas(objects: ObjectStore): Promise<(key: string) => Promise<boolean>> {
+  const there = new Set(await listStagingAreas(objects));
+  const marks = new Map<string, string | undefined>();
   return async (key) => {
     const [, id = '', number = ''] = key.split('/');
-    const area = `${id}/${number}`;
-    if (known.area !== area) known = { area, isEnded: (await markOf(objects, id)) !== number };
-    return known.isEnded;
+    if (!there.has(id)) return true;
+    if (!marks.has(id)) marks.set(id, await markOf(objects, id));
+    return marks.get(id) !== number;
   };
+}
+
+/** Whether pages lie in many more objects than they need, as after many small changes. */
+function isScattered({ pageKeys, pageBytes }: NeededObjects): boolean {
+  return pageKeys.size > SPARE_PAGE_OBJECTS + (2 * pageBytes) / PACK_BYTES;
 }

@@ -12,6 +12,7 @@ import { AS_SENT } from '../../manifest/modes.ts';
 import { isOfOneEntry, type RefusalSink } from '../../transfer/refused-entries.ts';
 import type { ContentStore } from '../content-store.ts';
 import { identityOf, scannedEntry, type TreeEntry } from '../entry-tree/tree-entry.ts';
+import type { TreeReader } from '../entry-tree/tree-reader.ts';
 import type { ObjectStore } from '../objects/object-store.ts';
 import { createObjectCollector } from './collect-objects.ts';
 import { makeDirectoryEntry, moveEntries, removeEntries } from './content-changes.ts';
@@ -43,17 +44,22 @@ export function createObjectContent(
 ): ContentStore {
   const tree = openPublishedTree(objects);
   const readExtents = createExtentReader(objects);
+  const properties: ContentStore['properties'] = {
+    chunkSizeBytes: { min: minChunkSizeBytes, max: CHUNK_SIZE_RANGE.max },
+    holdsPartialChunks: false,
+    durability: 'immediate',
+    assembles: false,
+    mtimeResolutionNs: 1n,
+    modes: AS_SENT,
+  };
   return {
-    properties: {
-      chunkSizeBytes: { min: minChunkSizeBytes, max: CHUNK_SIZE_RANGE.max },
-      holdsPartialChunks: false,
-      durability: 'immediate',
-      assembles: false,
-      mtimeResolutionNs: 1n,
-      modes: AS_SENT,
-    },
+    properties,
     scan: (path, { depth }) => scan(tree, path, depth),
-    lookup: (paths, onRefused) => lookup(tree, paths, onRefused),
+    lookup: async (paths, onRefused) => lookup(tree.view(await tree.root()), paths, onRefused),
+    atOneMoment: async () => {
+      const view = tree.view(await tree.root());
+      return { properties, lookup: (paths, onRefused) => lookup(view, paths, onRefused) };
+    },
     read: (path, range, identity) => read(tree, readExtents, path, range, identity),
     makeDirectory: (path, how) => makeDirectoryEntry(tree, path, how),
     remove: (path, how) => removeEntries(tree, path, how),
@@ -89,11 +95,10 @@ async function* scan(
 }
 
 async function lookup(
-  tree: PublishedTree,
+  view: TreeReader,
   paths: readonly string[],
   onRefused: RefusalSink | undefined,
 ): Promise<(ScannedEntry | undefined)[]> {
-  const view = tree.view(await tree.root());
   const found: (ScannedEntry | undefined)[] = [];
   // Paths that are looked up together are often of one directory.
   let reachable: string | undefined;

@@ -6,6 +6,7 @@ import type { TreeChanges } from '../entry-tree/change-merge.ts';
 import { createPageCache } from '../entry-tree/page-cache.ts';
 import { createPageReader, type PageReader } from '../entry-tree/page-reader.ts';
 import { createPageWriter, type PageWriter } from '../entry-tree/page-writer.ts';
+import { rewritePages } from '../entry-tree/walk-pages.ts';
 import { openTree, type TreeReader } from '../entry-tree/tree-reader.ts';
 import type { ObjectStore } from '../objects/object-store.ts';
 import { createRootChanges, type RootStep } from './root-changes.ts';
@@ -28,6 +29,8 @@ export interface PublishedTree {
   change(step: RootStep, options?: { readonly isLong?: boolean }): Promise<TreeRoot>;
   /** The tree after changes; `writer` writes the new pages. */
   apply(root: TreeRoot, changes: TreeChanges, writer: PageWriter): Promise<PageRef | undefined>;
+  /** Writes all pages anew, beside each other: the tree stays the same, and is quick to read again. */
+  gather(): Promise<void>;
   /** Notes that a staging area is gone: the next change drops its commit from the recent ones. */
   noteEnded(area: string): void;
   /** Raises the generation, so that no change that is under way elsewhere still comes. Answers the root that it leaves. */
@@ -47,6 +50,13 @@ export function openPublishedTree(objects: ObjectStore): PublishedTree {
     pages,
     change,
     apply: ({ tree }, changes, writer) => applyChanges({ pages: pages(), writer }, tree, changes),
+    gather: async () => {
+      await change(
+        async ({ tree, recent }) =>
+          tree && { tree: await rewritePages(pages(), createCommandWriter(objects), tree), recent },
+        { isLong: true },
+      );
+    },
     noteEnded,
     fence: () => change(async ({ tree, recent }) => ({ tree, recent })),
   };

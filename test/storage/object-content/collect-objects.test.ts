@@ -212,6 +212,36 @@ describe('the collector of objects', () => {
     await expectTree(store, 't', AFTER);
   });
 
+  it('brings the pages of the tree together again after many small changes, and loses none beside a push', async () => {
+    const objects = createMemoryObjects();
+    const store = createObjectContent(objects);
+    const many = Array.from({ length: 2000 }, (_, n) => file(`many/${n}`, `${n}`));
+    await putTree(store, 't', [directory(''), directory('many'), ...many]);
+    for (let n = 0; n < 60; n += 1) await store.remove(`t/many/${n * 33}`, { recursive: false });
+    const rest = many.filter((_, n) => n % 33 !== 0 || n >= 60 * 33);
+    const pagesOf = async (): Promise<number> => {
+      let gets = 0;
+      const cold = createObjectContent(stepping(objects, (kind) => void (gets += kind === 'get' ? 1 : 0)));
+      for await (const _batch of cold.scan('', { onNotice: () => undefined }));
+      return gets;
+    };
+    expect(await pagesOf()).toBeGreaterThan(16);
+    // The first time the root is put for the next generation, the second time for the tree in its new place.
+    let puts = 0;
+    const racing = stepping(objects, async (kind, key) => {
+      if (kind === 'put' && key === 'i/root' && (puts += 1) === 2) await putTree(store, 'other', OLD);
+    });
+    await eager(racing).collect!(() => false);
+    expect(puts).toBe(3);
+    expect(await pagesOf()).toBeLessThan(8);
+    await collectAll(objects);
+    await expectTree(createObjectContent(objects), 'other', OLD);
+    await expectTree(createObjectContent(objects), 't/many', [
+      directory(''),
+      ...rest.map(({ entry, bytes }) => file(entry.path.slice(5), bytes.toString())),
+    ]);
+  });
+
   it('ends early when it is asked to, and frees nothing that it has not marked', async () => {
     const objects = createMemoryObjects();
     await seed(objects);
