@@ -193,8 +193,11 @@ async function scan(task: PushTask, isFirst: boolean): Promise<Scan> {
     const onUnselected = tellUnselected(context, options);
     const scanned = await source.scan(context.signal, { onFound: look?.found, onUnselected, metadata });
     tellNotices(report, scanned.notices);
-    const unchanged = scanned.entries.length === 0 ? nothingSelected(report) : await look?.unchanged(scanned);
-    return { scanned, unchanged };
+    if (scanned.entries.length === 0) return { scanned, unchanged: nothingSelected(report) };
+    const same = await look?.unchanged(scanned);
+    if (same === undefined || options.mirror === undefined) return { scanned, unchanged: same };
+    // The target has nothing else.
+    return { scanned, unchanged: { ...same, deleted: { entries: 0, bytes: 0, undeleted: 0 } } };
   } finally {
     look?.end();
   }
