@@ -1,5 +1,6 @@
 /** `npm run bench`: reads its words, runs scenarios, and reports. */
 import type { Bench } from './bench.ts';
+import { failWhereNothingIsLeft } from './loud-end.ts';
 import { killServers } from './processes.ts';
 import { openPlace } from './place.ts';
 import { describeContestants, type Report } from './report/report.ts';
@@ -77,6 +78,7 @@ async function main(): Promise<void> {
   if (words.out !== undefined) process.stderr.write(`report: ${writeReport(words.out, report)}\n`);
 }
 
+failWhereNothingIsLeft();
 try {
   await main();
 } catch (error) {
