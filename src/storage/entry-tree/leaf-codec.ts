@@ -100,11 +100,6 @@ export function decodeLeaf(bytes: Buffer): TreeEntry[] {
   return entries;
 }
 
-/** The keys of all objects that the entries of a leaf refer to; reads no more than the front of the leaf. */
-export function keysOfLeaf(bytes: Buffer): string[] {
-  return readKeys(createByteReader(bytes));
-}
-
 function readKeys(reader: ByteReader): string[] {
   const [kind, version] = reader.raw(2);
   if (kind !== LEAF || version !== VERSION) throw malformed('it is no leaf of this version');

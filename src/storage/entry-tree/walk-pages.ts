@@ -1,13 +1,14 @@
 /** Goes through all pages of a version of the tree, and writes them anew. */
 import { encodeBranch, type PageRef } from './branch-codec.ts';
-import { keysOfLeaf } from './leaf-codec.ts';
+import { decodeLeaf } from './leaf-codec.ts';
 import type { PageReader } from './page-reader.ts';
 import type { PageWriter } from './page-writer.ts';
+import type { TreeEntry } from './tree-entry.ts';
 
 /** What a version of the tree needs. */
 export interface NeededObjects {
-  /** Keys of all objects that a page names or lies in. */
-  readonly keys: Set<string>;
+  /** The objects with bytes of files, and how many bytes of each are needed. */
+  readonly content: Map<string, number>;
   /** Keys of the objects in which pages lie. */
   readonly pageKeys: Set<string>;
   /** Bytes of all pages. */
@@ -20,17 +21,22 @@ export async function findNeeded(
   root: PageRef | undefined,
   isStopped: () => boolean,
 ): Promise<NeededObjects | undefined> {
-  const needed: NeededObjects = { keys: new Set(), pageKeys: new Set(), pageBytes: 0 };
+  const needed: NeededObjects = { content: new Map(), pageKeys: new Set(), pageBytes: 0 };
   const walk = async (ref: PageRef): Promise<boolean> => {
     if (isStopped()) return false;
-    needed.keys.add(ref.place.key);
     needed.pageKeys.add(ref.place.key);
     needed.pageBytes += ref.place.lengthBytes;
-    if (ref.level === 0) for (const key of keysOfLeaf(await pages.leafBytes(ref))) needed.keys.add(key);
+    if (ref.level === 0) addContent(needed.content, decodeLeaf(await pages.leafBytes(ref)));
     else for (const below of await pages.branch(ref)) if (!(await walk(below))) return false;
     return true;
   };
   return root === undefined || (await walk(root)) ? needed : undefined;
+}
+
+function addContent(content: NeededObjects['content'], entries: readonly TreeEntry[]): void {
+  for (const { extents } of entries) {
+    for (const { key, lengthBytes } of extents) content.set(key, (content.get(key) ?? 0) + lengthBytes);
+  }
 }
 
 /** Writes all pages of a tree anew, in order; answers the same tree in its new place. @throws CairnError storage codes */

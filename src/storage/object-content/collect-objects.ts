@@ -8,6 +8,7 @@ import { PACK_BYTES } from '../entry-tree/page-writer.ts';
 import { findNeeded, type NeededObjects } from '../entry-tree/walk-pages.ts';
 import { bytesOfObject } from '../objects/object-body.ts';
 import type { ObjectStore } from '../objects/object-store.ts';
+import { compactContent } from './compact-content.ts';
 import { listStagingAreas, markOf } from './object-staging.ts';
 import type { PublishedTree } from './published-tree.ts';
 
@@ -17,6 +18,8 @@ const CONTENT = 'c/';
 const CONDEMNED = 'g/';
 const KEYS_OF_LIST = 10_000;
 const REMOVE_BATCH = 1000;
+/** Bytes that one run copies at most out of objects that are half dead. */
+const COMPACTED_BYTES = 256 * 1024 * 1024;
 /** Objects with pages that a tree may have beside those that its bytes fill; more make it slow to read. */
 const SPARE_PAGE_OBJECTS = 16;
 
@@ -73,24 +76,25 @@ async function condemn(
   isStopped: () => boolean,
 ): Promise<void> {
   const { objects } = tree;
-  const listed: string[] = [];
-  for await (const { key } of objects.list(CONTENT)) {
-    if (!condemned.has(key)) listed.push(key);
+  const candidates = new Map<string, number>();
+  for await (const { key, sizeBytes } of objects.list(CONTENT)) {
+    if (!condemned.has(key)) candidates.set(key, sizeBytes);
     if (isStopped()) return;
   }
   const isEnded = await findEndedAreas(objects);
-  const candidates: string[] = [];
-  for (const key of listed) if (await isEnded(key)) candidates.push(key);
-  if (candidates.length === 0) return;
+  for (const key of candidates.keys()) if (!(await isEnded(key))) candidates.delete(key);
+  if (candidates.size === 0) return;
   const root = await tree.fence();
   const needed = await findNeeded(tree.pages(), root.tree, isStopped);
   if (needed === undefined) return;
-  const unused = candidates.filter((key) => !needed.keys.has(key));
+  const isNeeded = (key: string): boolean => needed.content.has(key) || needed.pageKeys.has(key);
+  const unused = Array.from(candidates.keys()).filter((key) => !isNeeded(key));
   for (let from = 0; from < unused.length; from += KEYS_OF_LIST) {
     const text = unused.slice(from, from + KEYS_OF_LIST).join('\n');
     await objects.put(`${CONDEMNED}${randomBytes(12).toString('hex')}`, Buffer.from(text));
   }
   if (isScattered(needed) && !isStopped()) await tree.gather();
+  if (!isStopped()) await compactContent(tree, halfDead(candidates, needed));
 }
 
 /**
@@ -111,4 +115,18 @@ async function findEndedAreas(objects: ObjectStore): Promise<(key: string) => Pr
 /** Whether pages lie in many more objects than they need, as after many small changes. */
 function isScattered({ pageKeys, pageBytes }: NeededObjects): boolean {
   return pageKeys.size > SPARE_PAGE_OBJECTS + (2 * pageBytes) / PACK_BYTES;
+}
+
+/** Objects of which less than half is needed, and which may be freed once that lies elsewhere; a bounded number of bytes. */
+function halfDead(candidates: ReadonlyMap<string, number>, { content }: NeededObjects): ReadonlySet<string> {
+  const keys = new Set<string>();
+  let copiedBytes = 0;
+  for (const [key, sizeBytes] of candidates) {
+    const neededBytes = content.get(key) ?? 0;
+    if (neededBytes === 0 || neededBytes * 2 >= sizeBytes) continue;
+    copiedBytes += neededBytes;
+    if (copiedBytes > COMPACTED_BYTES) break;
+    keys.add(key);
+  }
+  return keys;
 }

@@ -70,5 +70,10 @@ const OF_COMMANDS = 'c/o/';
  * free what this one wrote once the root has changed.
  */
 export function createCommandWriter(objects: ObjectStore): PageWriter {
-  return createPageWriter(objects, `${OF_COMMANDS}${randomBytes(12).toString('hex')}/`);
+  return createPageWriter(objects, newCommandPrefix());
+}
+
+/** A new prefix for the objects of one try of such a change. */
+export function newCommandPrefix(): string {
+  return `${OF_COMMANDS}${randomBytes(12).toString('hex')}/`;
 }
