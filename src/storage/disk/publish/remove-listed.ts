@@ -41,6 +41,7 @@ export async function removeListed(publication: Publication): Promise<void> {
       try {
         removeOne(publication, cursor, listed, path);
       } catch (error) {
+        if (systemCodeOf(error) === 'ENOENT' && isGone(publication, cursor, path)) continue;
         const failure = publishError(error, path);
         if (failure.code !== 'destination-changed' && !isOfOneEntry(failure)) throw failure;
         removal.onKept(index, failure);
@@ -49,6 +50,17 @@ export async function removeListed(publication: Publication): Promise<void> {
     }
   } finally {
     cursor.close();
+  }
+}
+
+/** Whether an entry was taken away between the look at it and its removal. */
+function isGone({ native }: Publication, cursor: DirectoryCursor, path: string): boolean {
+  const { parent, name } = splitPath(path);
+  try {
+    return cursor.enter(parent).look(name, native?.statAt) === undefined;
+  } catch (error) {
+    if (error instanceof CairnError && GONE.has(error.code)) return true;
+    throw error;
   }
 }
 
