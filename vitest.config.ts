@@ -33,6 +33,7 @@ function project(
         ...configDefaults.exclude,
         'test/bench/**',
         'test/faults/**',
+        'test/nodes/**',
         ...exclude,
         ...(which === 'quick' ? [SLOW] : []),
       ],

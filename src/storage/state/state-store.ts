@@ -52,11 +52,12 @@ export interface StateStore {
   /** Removes a document, durably and in any version; does nothing where there is none. */
   remove(key: string): Promise<void>;
   /**
-   * Yields the keys of documents that came, changed or went, by any writer: first an empty list, once it is watching,
+   * Yields the keys of documents that came, changed or went, by any writer, below a prefix (empty, or with a slash at its
+   * end) or of the one with a key: first an empty list, once it is watching,
    * and then the keys, some changes together as one. It may skip a document that has become again what it was. Ends
    * with the signal.
    */
-  watch(prefix: string, signal: AbortSignal): AsyncIterable<readonly string[]>;
+  watch(prefixOrKey: string, signal: AbortSignal): AsyncIterable<readonly string[]>;
   /** The store's clock, in milliseconds since 1970; all nodes read the same one. It may step back, and be coarse. */
   now(): Promise<number>;
   /** The place of a document, as messages to people name it. */

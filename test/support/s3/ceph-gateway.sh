@@ -1,6 +1,8 @@
 #!/bin/bash
 # A real Ceph gateway (S3) on this machine, for tests: one monitor, one OSD, one gateway, all on loopback, as processes of a DIR.
 #   ceph-gateway.sh start DIR PORT MONITOR_PORT   sets up where DIR is empty, starts, and ends with a check (about 20 s)
+#   ceph-gateway.sh kill-gateway DIR              SIGKILL to the gateway alone
+#   ceph-gateway.sh start-gateway DIR PORT        starts it again, where the others still run
 #   ceph-gateway.sh stop DIR                      ends the processes that it started
 # OSD_STORE=memstore (default: nothing outlives the OSD) or bluestore (a file of OSD_SIZE bytes in DIR)
 # Packages of Debian: ceph-mon ceph-osd ceph-common radosgw curl
@@ -100,10 +102,17 @@ spawn() { # name, command…
 
 ceph() { timeout 30 /usr/bin/ceph $C "$@"; }
 
+start_gateway() {
+  spawn rgw radosgw -f $C -n client.rgw
+  for _ in $(seq 300); do curl -sf "http://127.0.0.1:$PORT/" >/dev/null 2>&1 && break; sleep 0.2; done
+}
+
 case $WHAT in
   stop) stop; exit 0;;
+  kill-gateway) kill -9 "$(cat "$DIR/rgw.pid")"; exit 0;;
+  start-gateway) start_gateway; exit 0;;
   start) ;;
-  *) echo "usage: $0 start|stop [DIR] [PORT]" >&2; exit 2;;
+  *) echo "usage: $0 start|stop|kill-gateway|start-gateway DIR [PORT] [MONITOR_PORT]" >&2; exit 2;;
 esac
 new=no; if [ ! -f "$DIR/ceph.conf" ]; then new=yes; setup; fi
 spawn mon ceph-mon -f $C -i a
@@ -118,8 +127,7 @@ if [ "$new" = yes ] || [ "$STORE" = memstore ]; then
 fi
 spawn osd ceph-osd -f $C -i 0
 for _ in $(seq 150); do ceph osd stat 2>/dev/null | grep -q '1 up' && break; sleep 0.2; done
-spawn rgw radosgw -f $C -n client.rgw
-for _ in $(seq 300); do curl -sf "http://127.0.0.1:$PORT/" >/dev/null 2>&1 && break; sleep 0.2; done
+start_gateway
 if [ "$new" = yes ]; then
   timeout 60 radosgw-admin $C -n client.admin user create --uid=cairn --display-name=cairn --access-key="$ACCESS" --secret-key="$SECRET" >/dev/null 2>"$DIR/log/user.out"
 fi
@@ -130,4 +138,4 @@ echo hello-from-cairn > "$DIR/check"
 "${S3[@]}" -T "$DIR/check" "http://127.0.0.1:$PORT/$BUCKET/check" >/dev/null
 got=$("${S3[@]}" "http://127.0.0.1:$PORT/$BUCKET/check")
 [ "$got" = hello-from-cairn ] || { echo "the check failed: $got" >&2; exit 1; }
-printf 'ready: http://127.0.0.1:%s bucket=%s access=%s secret=%s store=%s seconds=%d\n' "$PORT" "$BUCKET" "$ACCESS" "$SECRET" "$STORE" "$((SECONDS))"
+printf 'ready: http://127.0.0.1:%s in %d s\n' "$PORT" "$((SECONDS))"

@@ -6,8 +6,11 @@
 import { randomBytes } from 'node:crypto';
 import type { ObjectHead, ObjectStore, OpenObject } from '../../objects/object-store.ts';
 import { watchByLooking } from '../looking.ts';
+import { createReadDocuments, type ReadDocuments } from './read-documents.ts';
 import { MAX_DOCUMENT_BYTES, documentTooLarge, type StateDocument, type StateStore } from '../state-store.ts';
 
+/** Most characters of the documents that are kept for the next list. */
+const MAX_KEPT_CHARACTERS = 16 * 1024 * 1024;
 /** Length of the line before a text. */
 const NONCE_BYTES = 17;
 /** Documents that are read at the same time. */
@@ -15,7 +18,7 @@ const BATCH = 16;
 
 /** Options of {@link createObjectState}. */
 export interface ObjectStateOptions {
-  /** How often a watch lists the keys of its prefix; it may miss a change of another node for so long. */
+  /** How often a watch looks at its document, or lists its prefix; it may miss a change of another node for so long. */
   readonly lookEveryMs?: number;
 }
 
@@ -24,6 +27,7 @@ export function createObjectState(
   objects: ObjectStore,
   { lookEveryMs = 1000 }: ObjectStateOptions = {},
 ): StateStore {
+  const documents = createReadDocuments(MAX_KEPT_CHARACTERS);
   return {
     properties: { shared: objects.capabilities.shared },
     get: (key) => read(objects, key),
@@ -37,10 +41,10 @@ export function createObjectState(
       const nonce = `${randomBytes(12).toString('base64url')}\n`;
       return objects.put(key, Buffer.concat([Buffer.from(nonce), body]), { ifMatch: version });
     },
-    list: (prefix) => list(objects, prefix),
+    list: (prefix) => list(objects, prefix, documents),
     remove: (key) => objects.remove([key]),
     now: () => objects.now(),
-    watch: (prefix, signal) => watchByLooking(() => tagsBelow(objects, prefix), { signal, lookEveryMs }),
+    watch: (prefix, signal) => watchByLooking(() => tagsOf(objects, prefix), { signal, lookEveryMs }),
     where: (key) => key,
   };
 }
@@ -61,21 +65,36 @@ async function documentOf(found: OpenObject): Promise<StateDocument> {
   return { key: found.key, version: found.etag, text: text.slice(text.indexOf('\n') + 1) };
 }
 
-async function* list(objects: ObjectStore, prefix: string): AsyncGenerator<StateDocument> {
+async function* list(
+  objects: ObjectStore,
+  prefix: string,
+  documents: ReadDocuments,
+): AsyncGenerator<StateDocument> {
   let batch: ObjectHead[] = [];
-  const readBatch = (): Promise<(StateDocument | undefined)[]> =>
-    Promise.all(batch.map(({ key }) => read(objects, key)));
+  const readOne = async ({ key, etag }: ObjectHead): Promise<StateDocument | undefined> => {
+    const known = documents.find(key, etag);
+    if (known !== undefined) return known;
+    const document = await read(objects, key);
+    if (document !== undefined) documents.keep(document);
+    return document;
+  };
   for await (const head of objects.list(prefix)) {
     batch.push(head);
     if (batch.length < BATCH) continue;
-    for (const document of await readBatch()) if (document !== undefined) yield document;
+    for (const document of await Promise.all(batch.map(readOne))) if (document !== undefined) yield document;
     batch = [];
   }
-  for (const document of await readBatch()) if (document !== undefined) yield document;
+  for (const document of await Promise.all(batch.map(readOne))) if (document !== undefined) yield document;
 }
 
-async function tagsBelow(objects: ObjectStore, prefix: string): Promise<ReadonlyMap<string, string>> {
+/** The tag of one document, or of all below a prefix: a service takes much more for a list than for a look at one object. */
+async function tagsOf(objects: ObjectStore, prefix: string): Promise<ReadonlyMap<string, string>> {
   const tags = new Map<string, string>();
-  for await (const { key, etag } of objects.list(prefix)) tags.set(key, etag);
+  if (prefix === '' || prefix.endsWith('/')) {
+    for await (const { key, etag } of objects.list(prefix)) tags.set(key, etag);
+    return tags;
+  }
+  const found = await objects.get(prefix, { to: 0 });
+  if (found !== undefined && found !== 'unchanged') tags.set(prefix, found.etag);
   return tags;
 }
