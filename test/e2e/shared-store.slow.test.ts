@@ -5,6 +5,9 @@ import { expect, test } from 'vitest';
 import { startBalancer } from '../support/balancer.ts';
 import { cairn, startCairn, untilLine, type CliRun } from '../support/cli.ts';
 import { freePort } from '../support/free-port.ts';
+import { startHaproxy } from '../support/haproxy.ts';
+import { startNginx } from '../support/nginx.ts';
+import { hasProgram } from '../support/requirements.ts';
 import { pictureOf, temporaryDirectory } from '../support/trees.ts';
 
 interface Node {
@@ -60,6 +63,34 @@ test('two servers over one store take the requests of one push and one pull in t
   expect([again.exitCode, again.last['bytesSent']]).toEqual([0, 0]);
   await balancer.close();
 });
+
+test.skipIf(!hasProgram('nginx'))(
+  'nginx and haproxy, which have to be installed, send requests to several servers as the documents say',
+  async () => {
+    const store = newStore();
+    const nodes = [await startNode(store), await startNode(store)];
+    const ports = nodes.map(({ port }) => port);
+    const servers = ports.map((port) => `server 127.0.0.1:${port};`).join(' ');
+    const proxying =
+      'proxy_pass http://cairn; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_request_buffering off; proxy_buffering off; client_max_body_size 0;';
+    const nginx = await startNginx(
+      `location / { ${proxying} }`,
+      `upstream cairn { ${servers} keepalive 32; }`,
+    );
+    const urls = hasProgram('haproxy') ? [nginx, await startHaproxy(ports)] : [nginx];
+    const source = writeTree();
+    for (const [index, url] of urls.entries()) {
+      const client = { stateHome: temporaryDirectory(), token: tokenOf(nodes[0]!) };
+      const words = ['--json', '--chunk-size', '256K'];
+      const pushed = await cairn(['push', ...words, source, `${url}/tree-${index}`], client);
+      expect(pushed.exitCode, pushed.stderr).toBe(0);
+      const copy = path.join(temporaryDirectory(), 'copy');
+      const pulled = await cairn(['pull', ...words, `${url}/tree-${index}`, copy], client);
+      expect(pulled.exitCode, pulled.stderr).toBe(0);
+      expect(pictureOf(copy)).toEqual(pictureOf(source));
+    }
+  },
+);
 
 test('servers over one store share their tokens, and only the one that made the first has its secret', async () => {
   const store = newStore();

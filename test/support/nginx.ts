@@ -9,8 +9,8 @@ import { onTestFinished } from 'vitest';
 import { freePort } from './free-port.ts';
 import { temporaryDirectory } from './trees.ts';
 
-/** Starts it; answers its URL, without a slash at the end. It goes with the test. */
-export async function startNginx(lines: string): Promise<string> {
+/** Starts it; answers its URL, without a slash at the end. It goes with the test. `beside`: lines beside the `server` block. */
+export async function startNginx(lines: string, beside = ''): Promise<string> {
   const folder = temporaryDirectory();
   const port = await freePort();
   const config = path.join(folder, 'nginx.conf');
@@ -21,7 +21,7 @@ export async function startNginx(lines: string): Promise<string> {
     `${process.getuid?.() === 0 ? 'user root;' : ''}
 daemon off; worker_processes 1; pid ${folder}/pid; error_log ${folder}/error.log warn;
 events { worker_connections 512; }
-http { access_log off; ${temporary} server { listen 127.0.0.1:${port}; ${lines} } }
+http { access_log off; ${temporary} ${beside} server { listen 127.0.0.1:${port}; ${lines} } }
 `,
   );
   const PATH = `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`;
