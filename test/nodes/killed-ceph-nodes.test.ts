@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { cairn, type CliResult } from '../support/cli.ts';
 import { hasProgram } from '../support/requirements.ts';
 import { pictureOf, temporaryDirectory, writeRandomFile } from '../support/trees.ts';
-import { gateway, hasCeph } from './support/ceph.ts';
+import { CEPH_KEYS, gateway, hasCeph } from './support/ceph.ts';
 import { type CephNodes, startCephNodes } from './support/ceph-nodes.ts';
 
 const MIB = 1024 ** 2;
@@ -67,6 +67,21 @@ describe.skipIf(!hasCeph || !hasProgram('haproxy'))(
       told('pull', pullKills, pulled);
       expect(pictureOf(copy)).toEqual(pictureOf(source));
       expect(pushKills + pullKills).toBeGreaterThan(0);
+    });
+
+    test('a token that a command makes in the bucket counts at every node, until it is revoked', async () => {
+      const { url, storeWords, count } = await startCephNodes();
+      const command = { stateHome: temporaryDirectory(), env: CEPH_KEYS };
+      const made = await cairn(['token', 'create', 'x', '--scope', 'list', ...storeWords, '--json'], command);
+      const client = { stateHome: temporaryDirectory(), token: String(made.lines[0]?.['secret']) };
+      const listAtEach = (): Promise<CliResult[]> =>
+        Promise.all(Array.from({ length: count }, () => cairn(['ls', `${url}/`], client)));
+      expect((await listAtEach()).map(({ exitCode }) => exitCode)).toEqual([0, 0, 0]);
+      const revoked = await cairn(['token', 'revoke', 'x', ...storeWords], command);
+      expect(revoked.exitCode, revoked.stderr).toBe(0);
+      const codes = async (): Promise<(number | null)[]> =>
+        (await listAtEach()).map(({ exitCode }) => exitCode);
+      await expect.poll(codes, { timeout: 60_000 }).toEqual([6, 6, 6]);
     });
 
     test('a push waits while the gateway is away, and goes on when it is back', async () => {

@@ -201,10 +201,14 @@ describe('a bucket', () => {
   const proved = (store: ObjectStore): Promise<string> => codeOf(() => proveBucket(store, 's3://bucket'));
 
   it('can hold a store where one of many puts wins, and is left with nothing but the mark of its format', async () => {
-    const { store } = await open();
+    const { service, store } = await open();
     await proveBucket(store, 's3://bucket');
+    service.put('proof/old', 'of a start that was killed');
+    service.put('proof/young', 'of one that goes on');
+    const old = service.objects.get('proof/old')!;
+    service.objects.set('proof/old', { ...old, modified: new Date(Date.now() - 7_200_000) });
     await proveBucket(store, 's3://bucket');
-    expect(await keysOf(store)).toEqual(['format']);
+    expect(await keysOf(store)).toEqual(['format', 'proof/young']);
   });
 
   it.each([[['if-none-match']], [['if-match']], [['if-none-match', 'if-match']]])(

@@ -9,6 +9,7 @@ import type { ObjectStore } from '../object-store.ts';
 
 /** The key below which puts race; what is there is of no use to anybody. */
 const PROOFS = 'proof/';
+const OLD_AFTER_MS = 3_600_000;
 const RIVALS = 6;
 const FORMAT_KEY = 'format';
 const FORMAT_VERSION = 1;
@@ -30,9 +31,19 @@ export async function proveBucket(store: ObjectStore, shown: string): Promise<vo
   } catch (error) {
     throw namedError(error, shown);
   } finally {
-    await store.remove([key]).catch(() => undefined); // it takes no room
+    await store.remove([key]).catch(() => undefined); // a later start removes it
   }
+  await removeOld(store);
   await markFormat(store, shown);
+}
+
+/** Removes what starts that were killed have left. */
+async function removeOld(store: ObjectStore): Promise<void> {
+  const old: string[] = [];
+  const nowMs = await store.now();
+  for await (const { key, modifiedAtMs } of store.list(PROOFS))
+    if (nowMs - modifiedAtMs > OLD_AFTER_MS) old.push(key);
+  await store.remove(old);
 }
 
 async function prove(store: ObjectStore, key: string, shown: string): Promise<void> {
