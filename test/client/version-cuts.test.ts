@@ -80,6 +80,21 @@ describe('the two versions of a file', () => {
     expect([refined.numbers, refined.newer, refined.older]).toEqual([[], [], []]);
     expect(budget.grains).toBe(MAX_GRAINS);
   });
+
+  it('share the room for grains, so that the blocks that have room can still be compared by them', async () => {
+    const old = noise(10_000_000, 'old');
+    const changed = Buffer.from(old);
+    for (let at = 5000; at < changed.length; at += 50_000) changed.fill('new', at, at + 100);
+    const cuts = await blocksIn(await cutsOf(changed, true));
+    const older = await blocksIn(await cutsOf(old, false));
+    const budget = { grains: 1000 };
+    const { refined } = compareBlocks({ ...cuts!, checks: cuts!.checks! }, older!.recipe, budget);
+    const bytes = [refined.newer, refined.older].map((blocks) =>
+      blocks.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0),
+    );
+    for (const each of bytes) expect([each > 700_000, each <= 500 * 2048]).toEqual([true, true]);
+    expect(budget.grains).toBeLessThan(300);
+  });
 });
 
 describe('what a server tells of a newer version', () => {

@@ -4,13 +4,14 @@ import { carriedRanges, type ComparedGrains, copiedRanges } from '../../manifest
 import { createCutIndex, placesFrom } from '../../manifest/cut-index.ts';
 import { GRAIN_ID_BYTES } from '../../manifest/cut-ids.ts';
 import type { CutList } from '../../manifest/cut-list.ts';
-import { GRAIN_BYTES } from '../../manifest/gear2.ts';
 import type { Recipe } from '../../manifest/recipe.ts';
 import type { BlockLine } from '../../wire/block-lines.ts';
 import type { Cuts } from './version-cuts.ts';
 
-/** Most grains of all files in memory. */
-export const MAX_GRAINS = 2 ** 20;
+/** Most grains of all files in memory, about: those of 512 MiB of blocks of each side. */
+export const MAX_GRAINS = 2 ** 19;
+/** Fewer bytes than a grain has on average. */
+const GRAIN_USUAL_BYTES = 2048;
 /** What a grain takes on the wire, and how long it is on average, in bytes. */
 const GRAIN_RECORD = { bytes: 2 + GRAIN_ID_BYTES, ofBytes: 2300 };
 
@@ -39,9 +40,13 @@ export function compareBlocks(
   const places = createCutIndex(old, oldPlaces).placesOf(recipe.blocks);
   const found = createCutIndex(recipe.blocks, placesFrom(recipe.blocks, 0)).placesOf(old);
   const before = budget.grains;
-  const numbers = missingBlocks(recipe.blocks, places, budget);
+  // Half of it for each side: the grains of one side alone are in common with none.
+  const own = { grains: Math.floor(before / 2) };
+  budget.grains -= own.grains;
+  const numbers = missingBlocks(recipe.blocks, places, own);
   const newer = rangesOf(recipe.blocks, placesFrom(recipe.blocks, 0), numbers);
   const older = rangesOf(old, oldPlaces, missingBlocks(old, found, budget));
+  budget.grains += own.grains;
   if (savesByGrains(newer, older)) return { recipe, checks, places, refined: { numbers, newer, older } };
   budget.grains = before;
   return { recipe, checks, places, refined: { numbers: [], newer: [], older: [] } };
@@ -62,9 +67,9 @@ function missingBlocks(list: CutList, places: Float64Array, budget: { grains: nu
   const missing: number[] = [];
   for (let index = 0; index < list.count; index += 1) {
     if (places[index]! >= 0) continue;
-    const most = Math.ceil(list.lengths[index]! / (2 * GRAIN_BYTES.min));
-    if (most > budget.grains) break;
-    budget.grains -= most;
+    const about = Math.ceil(list.lengths[index]! / GRAIN_USUAL_BYTES);
+    if (about > budget.grains) break;
+    budget.grains -= about;
     missing.push(index);
   }
   return missing;
