@@ -29,6 +29,7 @@ async function later<T>(work: () => T, done: Done<T>): Promise<void> {
 export const openSync = (path: string, flags?: number | string, mode?: number): number =>
   files().open(path, flags, mode);
 export const closeSync = (fd: number): void => files().close(fd);
+export const close = (fd: number, done: Done<void>): void => void later(() => closeSync(fd), done);
 
 export function readSync(
   fd: number,

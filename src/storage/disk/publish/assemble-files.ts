@@ -69,7 +69,7 @@ async function assembleOne(publication: Publication, subject: Subject, ids: CutI
       closeSync(made.fd);
     }
   } finally {
-    if (old !== undefined) closeSync(old);
+    if (old !== undefined) publication.replaced.hold(old, fstatSync(old).size);
   }
 }
 

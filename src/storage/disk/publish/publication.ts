@@ -16,6 +16,7 @@ import { createBreather } from '../../../base/breather.ts';
 import type { MetadataSetter } from './set-metadata.ts';
 import type { FileTimes } from '../tree/file-times.ts';
 import { type Backup, openBackup } from './backup.ts';
+import { createReplacedFiles, type ReplacedFiles } from './replaced-files.ts';
 import type { TakenOverChunks } from '../staging/taken-over.ts';
 
 /** Small files that are complete in the staging folder, though not durable. */
@@ -69,6 +70,7 @@ export interface Publication extends PublishJob {
   readonly made: Set<number>;
   /** Paths of directories that publishing has made writable for now, parents first, with their earlier modes. */
   readonly opened: Map<string, number>;
+  readonly replaced: ReplacedFiles;
   /** The refused entries so far. */
   readonly refused: RefusedEntries;
   /** Entries that replace a directory once the entries in it are removed. */
@@ -111,6 +113,7 @@ export function beginPublication(job: PublishJob): Publication {
     touched: new Set(),
     made: new Set(),
     opened: new Map(),
+    replaced: createReplacedFiles(),
     refused: new RefusedEntries(manifest.entries, job.order.onRefused),
     deferred: new Set(),
     backup: openBackup(job.backupRoot ?? root, job.order.backup),
@@ -118,7 +121,8 @@ export function beginPublication(job: PublishJob): Publication {
 }
 
 /** Closes the handles of {@link beginPublication}. */
-export function endPublication({ cursor, folder, root, elsewhere, backup }: Publication): void {
+export function endPublication({ cursor, folder, root, elsewhere, backup, replaced }: Publication): void {
+  replaced.letGo();
   cursor.close();
   backup?.cursor.close();
   for (const directory of elsewhere.values()) directory.close();
