@@ -15,7 +15,7 @@ import { openSource, type ScannedSource } from './push/source.ts';
 import { NO_EARLIER_RUNS, openEarlierRuns, type EarlierRuns, type OwnRun } from './push/take-over.ts';
 import { lookAtTarget } from './push/unchanged.ts';
 import { isCloserLook } from './state/asked.ts';
-import { droppedBy, metadataWishes } from './transfer/metadata-wishes.ts';
+import { droppedBy, metadataWishes, tellUncarried } from './transfer/metadata-wishes.ts';
 import { protectsUnselected, refuseListed } from './transfer/deletion-plan.ts';
 import { forgettingWhatIsOver } from './transfer/earlier-run.ts';
 import { summaryOf, tellNotices, type PassResult } from './transfer/pass-result.ts';
@@ -193,6 +193,7 @@ async function scan(task: PushTask, isFirst: boolean): Promise<Scan> {
     const onUnselected = tellUnselected(context, options);
     const scanned = await source.scan(context.signal, { onFound: look?.found, onUnselected, metadata });
     tellNotices(report, scanned.notices);
+    tellUncarried(report, scanned.uncarried);
     if (scanned.entries.length === 0) return { scanned, unchanged: nothingSelected(report) };
     const same = await look?.unchanged(scanned);
     if (same === undefined || options.mirror === undefined) return { scanned, unchanged: same };

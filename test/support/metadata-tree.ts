@@ -63,6 +63,33 @@ export function setXattr(file: string, name: string, value: Uint8Array | string)
   native!.xattrs.set(file, name, Buffer.from(value));
 }
 
+/** The value of an extended attribute. */
+export function xattrOf(file: string, name: string): Buffer | undefined {
+  return native!.xattrs.get(file, name);
+}
+
+/**
+ * Gives a file as many attributes as its file system takes, the largest first, up to 300 KiB in all, which is what a manifest
+ * has room for.
+ */
+export function fillAttributes(file: string): { values: Map<string, Buffer>; bytes: number } {
+  const values = new Map<string, Buffer>();
+  let bytes = 0;
+  for (let size = 64 * 1024; size >= 64;) {
+    const name = `user.n${values.size}`;
+    const value = Buffer.alloc(size, `${values.size}\xff`, 'latin1');
+    try {
+      if (bytes + size > 300 * 1024) throw new Error('enough');
+      native!.xattrs.set(file, name, value);
+      values.set(name, value);
+      bytes += size;
+    } catch {
+      size = Math.floor(size / 2); // the file system has no room for one of this size
+    }
+  }
+  return { values, bytes };
+}
+
 /** Whether a file has an extended attribute. */
 export function hasXattr(file: string, name: string): boolean {
   return native!.xattrs.get(file, name) !== undefined;

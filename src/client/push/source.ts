@@ -3,6 +3,7 @@ import { CairnError } from '../../base/errors.ts';
 import { comparePaths, joinPath, printable } from '../../base/safe-path.ts';
 import { EntryTable, type EntryList } from '../../manifest/entry-table.ts';
 import { StringTable, type StringList } from '../../manifest/string-table.ts';
+import type { Uncarried } from '../../storage/disk/tree/read-metadata.ts';
 import type { Notice } from '../../wire/tree-stream.ts';
 import type { ReadableLocalStore } from '../../storage/disk/local-disk.ts';
 import type { TransferOptions } from '../api/options.ts';
@@ -65,6 +66,8 @@ export interface ScannedSource {
   readonly selector: Selector;
   /** How many entries the selection left out; a directory counts once. */
   readonly unselected: number;
+  /** How many entries have something that is not carried, where metadata is wanted. */
+  readonly uncarried: ReadonlyMap<Uncarried, number>;
 }
 
 /**
@@ -163,6 +166,7 @@ interface Found {
   readonly entries: EntryTable;
   readonly identities: StringTable;
   readonly notices: Notice[];
+  readonly uncarried: Map<Uncarried, number>;
 }
 
 interface ScanOptions {
@@ -182,7 +186,12 @@ interface RootScanOptions extends ScanOptions {
 }
 
 async function scanAll(roots: readonly SourceRoot[], options: ScanOptions): Promise<ScannedSource> {
-  const found: Found = { entries: new EntryTable(), identities: new StringTable(), notices: [] };
+  const found: Found = {
+    entries: new EntryTable(),
+    identities: new StringTable(),
+    notices: [],
+    uncarried: new Map(),
+  };
   const { selector, onUnselected } = options;
   const selection = createSourceSelection(
     selector,
@@ -214,7 +223,9 @@ async function scanRoot(
     void found.notices.push({ ...notice, path: joinPath(printable(prefix), notice.path) });
   try {
     const filter = selection.filterOf(prefix, base);
-    for await (const batch of store.scan(base, { onNotice, passedOver, filter, metadata })) {
+    const { uncarried } = found;
+    const onUncarried = (what: Uncarried): void => void uncarried.set(what, (uncarried.get(what) ?? 0) + 1);
+    for await (const batch of store.scan(base, { onNotice, passedOver, filter, metadata, onUncarried })) {
       signal.throwIfAborted();
       for (const scanned of batch) {
         const path = joinPath(prefix, scanned.entry.path);

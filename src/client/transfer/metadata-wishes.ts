@@ -3,6 +3,8 @@ import { CairnError } from '../../base/errors.ts';
 import { loadNative } from '../../base/native.ts';
 import { knownKinds, type MetadataKind } from '../../manifest/metadata.ts';
 import { metadataAbilities } from '../../storage/disk/tree/metadata-abilities.ts';
+import type { Uncarried } from '../../storage/disk/tree/read-metadata.ts';
+import type { Report } from '../api/events.ts';
 import type { TransferOptions } from '../api/options.ts';
 import type { Server } from '../http/server-calls.ts';
 import { METADATA_WORDS } from '../session/unkept-report.ts';
@@ -21,6 +23,10 @@ interface DroppedKind {
   readonly why: string;
 }
 
+const UNCARRIED_WORDS: Readonly<Record<Uncarried, string>> = {
+  'set-id bits': 'a set-user-id or set-group-id bit',
+  'system attributes': 'attributes of the system (security.*, trusted.*)',
+};
 const NOTHING: MetadataWishes = { kinds: [], dropped: [] };
 const NOT_HERE = 'this machine cannot';
 const NOT_THERE = {
@@ -71,4 +77,12 @@ function tooOld(kinds: readonly MetadataKind[]): CairnError {
     'version-unsupported',
     `the server is of an older version and cannot carry ${words.join(', ')}; nothing was sent: install a newer cairn there, or leave these options out`,
   );
+}
+
+/** Says once a kind how many entries have something that no transfer carries. */
+export function tellUncarried(report: Report, uncarried: ReadonlyMap<Uncarried, number>): void {
+  for (const [what, count] of uncarried) {
+    const entries = count === 1 ? '1 entry has' : `${count} entries have`;
+    report({ type: 'notice', message: `${entries} ${UNCARRIED_WORDS[what]}, which cairn does not carry` });
+  }
 }

@@ -150,7 +150,7 @@ class LocalDisk implements LocalStore {
 
   /** A scan with metadata. */
   async *#scanWhole(path: string, options: ScanOptions): AsyncGenerator<ScannedEntry[]> {
-    const addMetadata = createAddMetadata(options.metadata, await this.#load());
+    const addMetadata = createAddMetadata(options.metadata, await this.#load(), options.onUncarried);
     yield* scanTree(this.#root, path, { ...options, addMetadata });
   }
 

@@ -14,6 +14,13 @@ import { ACL_XATTR, decodeAcl } from './posix-acl.ts';
 /** The attributes that users may set (xattr(7)). */
 export const USER_XATTR = 'user.';
 
+/** What an entry has that no manifest carries: set-user-id or set-group-id bits of a file, or attributes of the system. */
+export type Uncarried = 'set-id bits' | 'system attributes';
+
+const SET_ID_BITS = 0o6000;
+/** Labels of SELinux are no loss: every machine gives its own. */
+const SYSTEM_XATTR = /^(?:security\.(?!selinux$)|trusted\.)/;
+
 /**
  * Adds the metadata to an entry that was just found. `pathOf` makes a path to it, which is used at once; `onUnreadable`
  * is called where its attributes cannot be read.
@@ -25,10 +32,14 @@ export type AddMetadata = (
   onUnreadable?: (error: unknown) => void,
 ) => ScannedEntry;
 
-/** Makes what adds metadata of the wanted kinds; undefined where nothing is wanted. */
+/**
+ * Makes what adds metadata of the wanted kinds; undefined where nothing is wanted. `onUncarried` is told of each entry that
+ * has something which is not carried: system attributes where attributes are wanted.
+ */
 export function createAddMetadata(
   wanted: readonly MetadataKind[] | undefined,
   native: Native | undefined,
+  onUncarried: (what: Uncarried) => void = () => {},
 ): AddMetadata | undefined {
   const kinds = tellableKinds(wanted ?? [], native);
   if (kinds.length === 0) return undefined;
@@ -40,6 +51,7 @@ export function createAddMetadata(
     const { type } = found.entry;
     const uid = Number(stat.uid);
     const gid = Number(stat.gid);
+    if (type === 'file' && (Number(stat.mode) & SET_ID_BITS) !== 0) onUncarried('set-id bits');
     const metadata = encodeMetadata({
       ...(native === undefined || type === 'symlink'
         ? {}
@@ -73,6 +85,7 @@ export function createAddMetadata(
 
   function readAttributes(xattrs: Xattrs, path: string, type: EntryType): EntryMetadata {
     const names = xattrs.list(path);
+    if (has('xattrs') && names.some((name) => SYSTEM_XATTR.test(name))) onUncarried('system attributes');
     const aclOf = (name: string): EntryMetadata['acl'] => {
       const value = names.includes(name) ? xattrs.get(path, name) : undefined;
       return value === undefined ? undefined : decodeAcl(value, users);
