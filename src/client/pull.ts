@@ -7,6 +7,7 @@ import { freshPull, type PullTask } from './pull/pull-fresh.ts';
 import { checkDestination } from './pull/pull-landing.ts';
 import { discardLanded, publishAgreed, resumedPull } from './pull/pull-resume.ts';
 import { isCloserLook, otherThanAsked } from './state/asked.ts';
+import { keptCutsOf } from './state/kept-cuts-of.ts';
 import type { TransferFolder } from './state/transfer-folder.ts';
 import { droppedBy, metadataWishes } from './transfer/metadata-wishes.ts';
 import { refuseListed } from './transfer/deletion-plan.ts';
@@ -82,7 +83,7 @@ async function runPasses(task: PullTask): Promise<{ results: PassResult[]; notic
   if (earlier !== undefined) await forget(task);
   const fresh = await withFreshParts(
     task,
-    () => forget(task),
+    () => forgetStale(task),
     (now) => unlessOver(() => freshPull(now, earlier)),
   );
   if (!isDry && fresh.result !== undefined) await forget(task);
@@ -100,9 +101,15 @@ async function unlessStaleNow<Result>(
   } catch (error) {
     if (!isStaleParts(error)) throw error;
     tellStale(task.context);
-    await forget(task);
+    await forgetStale(task);
     return undefined;
   }
+}
+
+/** What was kept of the older versions may be wrong, too. */
+async function forgetStale(task: PullTask): Promise<void> {
+  await keptCutsOf(task.options).clear();
+  await forget(task);
 }
 
 /** Removes the record, and first what was staged: a crash in between leaves a record that finds nothing. */

@@ -44,7 +44,7 @@ import type { ServerOptions } from './server-options.ts';
 const ENCODING_MEMORY_BYTES = 64 * 1024 * 1024;
 
 interface Composed {
-  readonly options: Pick<ServerOptions, 'version' | 'login' | 'localKey' | 'grants'>;
+  readonly options: Pick<ServerOptions, 'version' | 'login' | 'localKey' | 'grants' | 'keptCuts'>;
   readonly foundation: Foundation;
   readonly core: Core;
   readonly access: Access;
@@ -92,7 +92,7 @@ export function composeRoutes(composed: Composed): Omit<Routes, 'operations'> {
 }
 
 function sessionRoutes(
-  { foundation, core, access, limitedLog }: Composed,
+  { options, foundation, core, access, limitedLog }: Composed,
   withSession: WithSession,
 ): Pick<Routes, 'session' | 'chunk'> {
   const { content, log, limits, metrics, sessions, times, wallNow, hidePaths, room } = foundation;
@@ -102,7 +102,12 @@ function sessionRoutes(
   const byToken = createAdministrativeAbort(access, { sessions, live }, ending.abort);
   const { maxBytes } = limits.manifest;
   const { leaseMs } = times;
-  const cuts = createCutsHandlers(withSession, { content, limitedLog, maxRunsBytes });
+  const cuts = createCutsHandlers(withSession, {
+    content,
+    kept: options.keptCuts,
+    limitedLog,
+    maxRunsBytes,
+  });
   const encodingMemory = createByteBudget(ENCODING_MEMORY_BYTES);
   return {
     session: new Map<string, Methods<IdHandler>>([

@@ -5,6 +5,7 @@ import type { SyncMode } from '../session/sync-mode.ts';
 import type { ContentStore } from '../storage/content-store.ts';
 import type { GroupLimits } from '../transfer/group-commit.ts';
 import type { StateStore } from '../storage/state/state-store.ts';
+import type { KeptCuts } from '../storage/state/kept-cuts.ts';
 import type { SessionStore } from '../storage/state/session-store.ts';
 import type { Authenticator } from './access/authenticator.ts';
 import type { Grants } from './access/grants.ts';
@@ -22,6 +23,8 @@ import type { KeptTls } from './access/kept-tls.ts';
 export interface ServerOptions {
   readonly content: ContentStore;
   readonly sessions: SessionStore;
+  /** Keeps the recipes of large files that clients compare; without it they are cut each time. */
+  readonly keptCuts?: KeptCuts | undefined;
   /**
    * The documents that all nodes share, where several servers serve the same stores: nodes judge ages by its clock, and
    * elect the one that collects. Without it this server takes itself for the only one.

@@ -1,12 +1,19 @@
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { ChunkSet } from '../../src/checkpoint/chunk-set.ts';
 import { compareBlocks, assemblyOf, MAX_GRAINS } from '../../src/client/transfer/compare-versions.ts';
 import { localCuts, remoteCuts, type VersionCuts } from '../../src/client/transfer/version-cuts.ts';
+import { keepingCuts, keepPublishedCuts } from '../../src/client/pull/published-cuts.ts';
 import type { SessionClient } from '../../src/client/session/session-client.ts';
 import { rangesInOrder } from '../../src/manifest/assembly.ts';
 import { encodeBlocks } from '../../src/manifest/cut-codec.ts';
 import { DIGEST_ALGORITHMS, type DigestAlgorithm } from '../../src/manifest/digest.ts';
+import { createManifest } from '../../src/manifest/manifest.ts';
+import { openLocalDisk } from '../../src/storage/disk/local-disk.ts';
+import { type KeptCuts, openKeptCuts } from '../../src/storage/state/kept-cuts.ts';
+import { temporaryDirectory } from '../support/trees.ts';
 import { arbitraryFile } from '../manifest/arbitrary-file.ts';
 import { noise } from '../suites/staged-transfer.ts';
 
@@ -126,5 +133,62 @@ describe('what a server tells of a newer version', () => {
     const wanted = [{ entry: 0, blocks: [{ offset: 0, lengthBytes: 20_000 }] }];
     for (const records of [Buffer.alloc(0), Buffer.alloc(10), Buffer.alloc(7), Buffer.alloc(100_000, 1)])
       expect(await remoteOf(records, content.length).grainsOf(wanted)).toEqual(new Map());
+  });
+});
+
+describe('the recipe of a local file', () => {
+  const content = noise(17 * 1024 * 1024, 'large');
+
+  /** Cuts a file of this identity, and counts how often it is read. */
+  async function cutOnce(kept: KeptCuts, areNewer: boolean, identity: string) {
+    const reads = { count: 0 };
+    async function* read() {
+      reads.count += 1;
+      yield content;
+    }
+    const file = { store: { read }, path: '', sizeBytes: content.length, identity };
+    const cuts = await localCuts({ digest: 'xxh64', signal, areNewer, kept, find: async () => file });
+    const found = await blocksIn(cuts);
+    return { cuts: found, after: reads.count };
+  }
+
+  it('is taken from what was kept while the file has the same identity, and has checks where they are wanted', async () => {
+    const kept = openKeptCuts(path.join(temporaryDirectory(), 'cuts'));
+    const older = await cutOnce(kept, false, 'one');
+    const again = await cutOnce(kept, false, 'one');
+    const newer = await cutOnce(kept, true, 'one');
+    const other = await cutOnce(kept, true, 'two');
+    const last = await cutOnce(kept, true, 'one');
+    expect([older, again, newer, other, last].map(({ after }) => after)).toEqual([1, 0, 1, 1, 0]);
+    expect(again.cuts!.recipe.blocks.ids.equals(older.cuts!.recipe.blocks.ids)).toBe(true);
+    expect([again.cuts!.checks, last.cuts!.checks]).toEqual([undefined, newer.cuts!.checks]);
+  });
+
+  it('is known after a pull has published the file, from what the server told', async () => {
+    const root = temporaryDirectory();
+    const store = await openLocalDisk(root);
+    onTestFinished(() => store.close());
+    writeFileSync(path.join(root, 'file'), content);
+    const [found] = await store.lookup(['file']);
+    const manifest = createManifest({ chunkSizeBytes: 65_536, digest: 'xxh64' }, [
+      { ...found!.entry, path: '' },
+    ]);
+    const kept = openKeptCuts(path.join(temporaryDirectory(), 'cuts'));
+    const told = (await cutOnce(kept, true, 'at the server')).cuts!;
+    const newer = keepingCuts(
+      { blocksOf: async () => new Map([[0, told]]), grainsOf: async () => new Map() },
+      kept,
+      'xxh64',
+    );
+    await newer.blocksOf(ENTRY);
+    const parts = new Map([[0, { recipe: told.checks!, carried: [], copied: [] }]]);
+    const landing = { root, target: 'file' };
+    await keepPublishedCuts(kept, { store, landing }, manifest, parts);
+    const subject = { name: found!.identity, digest: 'xxh64', sizeBytes: content.length } as const;
+    expect((await kept.find(subject))?.recipe.blocks.ids.equals(told.recipe.blocks.ids)).toBe(true);
+    writeFileSync(path.join(root, 'file'), 'another');
+    const [other] = await store.lookup(['file']);
+    await keepPublishedCuts(kept, { store, landing }, manifest, parts);
+    expect(await kept.find({ ...subject, name: other!.identity })).toBeUndefined();
   });
 });

@@ -1,4 +1,6 @@
 /** A pull of parts, by hand: what a server tells of its sources, and which bytes it then sends. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { encodeBlocks, encodeGrains } from '../../src/manifest/cut-codec.ts';
 import { loadCutIds } from '../../src/manifest/cut-ids.ts';
@@ -6,9 +8,20 @@ import { createCheckMaker } from '../../src/manifest/file-checks.ts';
 import { createCutter } from '../../src/manifest/gear2.ts';
 import { encodeParts, partsId, type Parts } from '../../src/manifest/parts-document.ts';
 import { addGrains, createGrainList, createRecipeMaker } from '../../src/manifest/recipe.ts';
+import type { ContentStore } from '../../src/storage/content-store.ts';
+import { openKeptCuts } from '../../src/storage/state/kept-cuts.ts';
+import { temporaryDirectory } from '../support/trees.ts';
 import { readFrames } from '../../src/wire/cut-frames.ts';
 import { digestOf, directory, file, noise, putTree, transferOf } from '../suites/staged-transfer.ts';
-import { establish, KINDS, openScene, type HandSession, type Kind, type Scene } from './by-hand.ts';
+import {
+  establish,
+  intercept,
+  KINDS,
+  openScene,
+  type HandSession,
+  type Kind,
+  type Scene,
+} from './by-hand.ts';
 
 const SIZE = 2 * 1024 * 1024;
 const NEW = noise(SIZE, 'a');
@@ -111,4 +124,30 @@ test('the chunks of parts have the digests of their carried bytes', async () => 
   const { body } = await session.call('GET', 'chunks/0');
   const digest = digestOf(session.transfer, CARRIED.subarray(0, 65_536));
   expect(body.subarray(-8).equals(Buffer.from(digest))).toBe(true);
+});
+
+test('a source is read once for all pulls that compare it, also of a server that was restarted', async () => {
+  const root = temporaryDirectory();
+  const reads: string[] = [];
+  const wrap = (content: ContentStore): ContentStore =>
+    intercept(content, {
+      read: (name, range, identity) => {
+        reads.push(name);
+        return content.read(name, range, identity);
+      },
+    });
+  const keptCuts = openKeptCuts(path.join(temporaryDirectory(), 'cuts'));
+  const scene = await openScene('local disk', { root, wrap, keptCuts });
+  const items = [directory(''), file('a', '')];
+  mkdirSync(path.join(root, 'out'));
+  writeFileSync(path.join(root, 'out', 'a'), Buffer.alloc(16 * 1024 * 1024, 'a source'));
+  const answers: Buffer[] = [];
+  for (let pull = 0; pull < 3; pull += 1) {
+    if (pull === 2) await scene.restart();
+    const session = await establish(scene, transferOf(scene.stores.content, 'out', items), 'pull');
+    await session.call('GET', 'manifest');
+    answers.push((await recordsIn((await session.post('POST', 'blocks', { entries: [1, 1] })).body)).get(1)!);
+  }
+  expect(reads).toEqual(['out/a']);
+  expect(answers.map((answer) => answer.equals(answers[0]!))).toEqual([true, true, true]);
 });

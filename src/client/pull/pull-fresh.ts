@@ -9,6 +9,7 @@ import { EVERYTHING } from '../../wire/messages.ts';
 import { DEFAULT_CHUNK_SIZE_BYTES } from '../api/options.ts';
 import { agreeOnPlan } from '../session/plan-agreement.ts';
 import { orAbandon } from '../session/give-up.ts';
+import { keptCutsOf } from '../state/kept-cuts-of.ts';
 import type { SessionClient } from '../session/session-client.ts';
 import { mayUseParts, withParts } from '../transfer/changed-parts.ts';
 import { makePlan, type LocalFile } from '../transfer/comparing.ts';
@@ -138,7 +139,8 @@ async function compareAndCarry(
     }
     // A session that is written down nowhere would never be gone on with.
     const stored = await orAbandon(session, () => keep(task, { ...prepared, unlisted }));
-    const agreed = { context, session, folder, destination, manifest, plan: stored, report };
+    const kept = keptCutsOf(options);
+    const agreed = { context, session, folder, destination, manifest, plan: stored, report, kept };
     return await runPullPass({ ...agreed, sync, forceReplace, mirror, deletions });
   } finally {
     await destination?.store.close();
@@ -200,7 +202,7 @@ async function planFor(
   const pathOf = (index: number): string => joinPath(landing.target, manifest.entries.pathOf(index));
   const locate = (index: number): LocalFile => ({ store, path: pathOf(index) });
   const made = await makePlan({ context, session, manifest, comparison, checksum, locate, distrusted });
-  const openVersions = pullVersions(context.signal, session, manifest, { store, pathOf });
+  const openVersions = pullVersions({ context, options }, session, manifest, { store, pathOf });
   const plan = mayUseParts(options, session)
     ? await withParts({ context, session, manifest, comparison, openVersions }, made)
     : made;

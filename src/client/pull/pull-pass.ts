@@ -7,6 +7,7 @@ import type { Deletions } from '../../manifest/deletions.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
 import type { DeletedEntries } from '../../session/pass-record.ts';
 import { DEFAULT_SYNC_MODE, type SyncMode } from '../../session/sync-mode.ts';
+import type { KeptCuts } from '../../storage/state/kept-cuts.ts';
 import type { ChunkStaging, StagingArea } from '../../storage/content-store.ts';
 import { createGroupCommit, policyOf } from '../../transfer/group-commit.ts';
 import { createRemovalReport } from '../../transfer/removal-report.ts';
@@ -26,6 +27,7 @@ import type { PassResult } from '../transfer/pass-result.ts';
 import { openPass, type Pass, type PassSubject } from '../transfer/pass.ts';
 import { runPass } from '../transfer/run-pass.ts';
 import { unlessStale } from '../transfer/stale-parts.ts';
+import { keepPublishedCuts } from './published-cuts.ts';
 import { excludeReported, fetchChunks, type PullJob } from './pull-chunks.ts';
 import { extrasAt, keepDeletions } from './pull-deletions.ts';
 import { saveStagedPlan, type PullDestination, type StagedPlan } from './pull-staging.ts';
@@ -34,6 +36,8 @@ import { saveStagedPlan, type PullDestination, type StagedPlan } from './pull-st
 export interface PullPassOptions extends PassSubject {
   readonly destination: PullDestination;
   readonly plan: StagedPlan;
+  /** Takes the recipes of assembled files. */
+  readonly kept: KeptCuts;
   /** When sync points come; undefined: as usual. */
   readonly sync: SyncMode | undefined;
   /** Whether directories at the destination give way, with all that is in them, to entries of another type. */
@@ -51,18 +55,14 @@ export interface PullPassOptions extends PassSubject {
  */
 export async function runPullPass(options: PullPassOptions): Promise<PassResult> {
   const { context, session, folder, destination, manifest, plan, forceReplace } = options;
-  const { store, stagingId, landing, modes } = destination;
-  const { target } = landing;
+  const { store, stagingId, modes } = destination;
+  const { target } = destination.landing;
   const excluded = ChunkSet.fromRuns(plan.excluded, manifest.entries.length);
   const pass = await openPass(options, { excluded, name: target });
   const area = await store.openStaging(stagingId);
-  const staging = await area.openChunks({
-    manifest,
-    layout: pass.layout,
-    target,
-    modes,
-    assemblies: plan.assemblies,
-  });
+  const { layout } = pass;
+  const { assemblies } = plan;
+  const staging = await area.openChunks({ manifest, layout, target, modes, assemblies });
   const job = jobOf(pass, { staging, area, options });
   let { deletions } = options;
   try {
@@ -101,6 +101,7 @@ export async function runPullPass(options: PullPassOptions): Promise<PassResult>
         const { deleted, ...published } = await unlessStale(plan, () =>
           publish(staging, manifest, order, context.report),
         );
+        await keepPublishedCuts(options.kept, destination, manifest, assemblies);
         return { ...published, unlisted: 0, deleted: tellDeleted(planned, deleted, context) };
       },
     });

@@ -11,6 +11,7 @@ import { agreeOnPlan } from '../session/plan-agreement.ts';
 import { layoutOf } from '../session/plan-layout.ts';
 import type { SessionClient } from '../session/session-client.ts';
 import { unlessGone } from '../session/session-gone.ts';
+import { keptCutsOf } from '../state/kept-cuts-of.ts';
 import type { TransferFolder } from '../state/transfer-folder.ts';
 import type { TransferRecord } from '../state/transfer-record.ts';
 import { resumeRecorded } from '../transfer/earlier-run.ts';
@@ -26,6 +27,7 @@ import { stalePartsOf, tellStale } from '../transfer/stale-parts.ts';
 import { softened } from '../transfer/transfer-context.ts';
 import { keptDeletions } from './pull-deletions.ts';
 import type { PullTask } from './pull-fresh.ts';
+import { keepPublishedCuts } from './published-cuts.ts';
 import { typeAt, type Landing } from './pull-landing.ts';
 import { publish, runPullPass } from './pull-pass.ts';
 import {
@@ -62,7 +64,8 @@ export async function resumedPull(task: PullTask): Promise<PassResult | undefine
     const report = softened(context.report);
     const { sync, forceReplace } = options;
     try {
-      const pass = { context, session, folder, destination, ...staged, sync, report, forceReplace };
+      const kept = keptCutsOf(folder);
+      const pass = { context, session, folder, destination, ...staged, sync, report, forceReplace, kept };
       return await runPullPass(pass);
     } catch (error) {
       const isOfAnother = wasAgreed && error instanceof CairnError && error.code === 'session-fenced';
@@ -119,13 +122,16 @@ export async function publishAgreed(
       published = await publish(staging, manifest, order, report);
     } catch (error) {
       if (!(error instanceof CairnError) || error.code !== 'chunks-missing') throw error;
-      if (stalePartsOf(error, plan) !== undefined) tellStale({ report });
-      else report({ type: 'notice', message: `${error.message}; the missing chunks are fetched again` });
+      if (stalePartsOf(error, plan) !== undefined) {
+        await keptCutsOf(folder).clear();
+        tellStale({ report });
+      } else report({ type: 'notice', message: `${error.message}; the missing chunks are fetched again` });
       await folder.clear();
       return undefined;
     } finally {
       await staging.close();
     }
+    await keepPublishedCuts(keptCutsOf(folder), destination, manifest, plan.assemblies);
     await area.discard();
     const { deleted, ...others } = published;
     return {

@@ -2,27 +2,35 @@
 import type { Manifest } from '../../manifest/manifest.ts';
 import { mayHaveParts } from '../../manifest/parts-document.ts';
 import type { ContentStore } from '../../storage/content-store.ts';
+import { keepingCuts } from './published-cuts.ts';
 import type { SessionClient } from '../session/session-client.ts';
+import { keptCutsOf } from '../state/kept-cuts-of.ts';
+import type { TransferTask } from '../transfer/transfer-task.ts';
 import type { Versions } from '../transfer/changed-parts.ts';
-import type { LocalFile } from '../transfer/comparing.ts';
-import { localCuts, remoteCuts, type LocalFiles } from '../transfer/version-cuts.ts';
+import { localCuts, remoteCuts, type FoundFile, type LocalFiles } from '../transfer/version-cuts.ts';
 
 /** Makes what opens them; `pathOf` is the path of an entry at the destination. */
 export function pullVersions(
-  signal: AbortSignal,
+  { context, options }: Pick<TransferTask, 'context' | 'options'>,
   session: SessionClient,
   { digest, entries }: Manifest,
   destination: { readonly store: ContentStore; readonly pathOf: (entryIndex: number) => string },
 ): () => Promise<Versions> {
+  const { signal } = context;
+  const kept = keptCutsOf(options);
   return async () => ({
-    newer: remoteCuts({ session, digest, sizeOf: (index) => entries.sizeOf(index) }),
-    older: await localCuts({ digest, signal, areNewer: false, find: foundOnce(destination) }),
+    newer: keepingCuts(
+      remoteCuts({ session, digest, sizeOf: (index) => entries.sizeOf(index) }),
+      kept,
+      digest,
+    ),
+    older: await localCuts({ digest, signal, areNewer: false, kept, find: foundOnce(destination) }),
   });
 }
 
 /** Finds old files; blocks and grains of a file are those of one version of it. */
 function foundOnce({ store, pathOf }: Parameters<typeof pullVersions>[3]): LocalFiles['find'] {
-  const files = new Map<number, LocalFile & { readonly sizeBytes: number }>();
+  const files = new Map<number, FoundFile>();
   return async (index) => {
     const before = files.get(index);
     if (before !== undefined) return before;

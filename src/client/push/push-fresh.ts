@@ -243,7 +243,7 @@ async function agree(
     locate,
     distrusted,
   });
-  const openVersions = pushVersions(context.signal, session, manifest, locate);
+  const openVersions = pushVersions(task, session, manifest, locate);
   const plan = mayUseParts(options, session)
     ? await withParts({ context, session, manifest, comparison, openVersions }, made)
     : made;

@@ -4,9 +4,9 @@ import { carriedRanges, type ComparedGrains, copiedRanges } from '../../manifest
 import { createCutIndex, placesFrom } from '../../manifest/cut-index.ts';
 import { GRAIN_ID_BYTES } from '../../manifest/cut-ids.ts';
 import type { CutList } from '../../manifest/cut-list.ts';
+import type { Cuts } from '../../manifest/kept-cuts-format.ts';
 import type { Recipe } from '../../manifest/recipe.ts';
 import type { BlockLine } from '../../wire/block-lines.ts';
-import type { Cuts } from './version-cuts.ts';
 
 /** Most grains of all files in memory, about: those of 512 MiB of blocks of each side. */
 export const MAX_GRAINS = 2 ** 19;

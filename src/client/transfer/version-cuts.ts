@@ -8,19 +8,14 @@ import type { DigestAlgorithm } from '../../manifest/digest.ts';
 import { checksOf, createCheckMaker } from '../../manifest/file-checks.ts';
 import { createCutter, type Cutter } from '../../manifest/gear2.ts';
 import { checkLengths } from '../../manifest/parts-document.ts';
-import { addGrains, createGrainList, createRecipeMaker, type Recipe } from '../../manifest/recipe.ts';
+import type { Cuts, CutSubject } from '../../manifest/kept-cuts-format.ts';
+import { addGrains, createGrainList, createRecipeMaker } from '../../manifest/recipe.ts';
 import { sourceCodeOf } from '../../transfer/excluded-entries.ts';
+import type { KeptCuts } from '../../storage/state/kept-cuts.ts';
 import type { BlockLine } from '../../wire/block-lines.ts';
 import { getBlocks, getGrains } from '../session/cut-calls.ts';
 import type { SessionClient } from '../session/session-client.ts';
 import type { LocalFile } from './comparing.ts';
-
-/** A file in blocks. */
-export interface Cuts {
-  readonly recipe: Recipe;
-  /** The ids by which the file is proved once it is assembled; missing of an older version. */
-  readonly checks?: Recipe | undefined;
-}
 
 /** Cuts the files of one side. A file that cannot be read, or is another by now, is missing from the answers. */
 export interface VersionCuts {
@@ -29,28 +24,33 @@ export interface VersionCuts {
   grainsOf(wanted: readonly BlockLine[]): Promise<ReadonlyMap<number, CutList>>;
 }
 
+/** A file on this machine, and its size in bytes. */
+export type FoundFile = LocalFile & { readonly sizeBytes: number };
+
 /** The files on this machine. */
 export interface LocalFiles {
   readonly digest: DigestAlgorithm;
   readonly signal: AbortSignal;
   /** Whether they are the newer versions, whose checks are wanted. */
   readonly areNewer: boolean;
+  /** Recipes of earlier runs. */
+  readonly kept?: Pick<KeptCuts, 'find' | 'keep'> | undefined;
   /** A file and its size in bytes; undefined where there is none by now. */
-  readonly find: (entryIndex: number) => Promise<(LocalFile & { readonly sizeBytes: number }) | undefined>;
+  readonly find: (entryIndex: number) => Promise<FoundFile | undefined>;
 }
 
 /** Makes what cuts files on this machine, one after the other. */
-export async function localCuts({ digest, signal, areNewer, find }: LocalFiles): Promise<VersionCuts> {
+export async function localCuts({ digest, signal, areNewer, kept, find }: LocalFiles): Promise<VersionCuts> {
   const ids = await loadCutIds(digest);
   const cutter = createCutter();
   /** One reading of a file; `undefined` where it cannot be read. */
   const ofReadable = async <Result>(
     entry: number,
-    cut: (read: Read, sizeBytes: number) => Promise<Result>,
+    cut: (read: Read, file: FoundFile) => Promise<Result>,
   ): Promise<Result | undefined> => {
     try {
       const file = await find(entry);
-      return file && (await cut(readerOf(file, signal), file.sizeBytes));
+      return file && (await cut(readerOf(file, signal), file));
     } catch (error) {
       if (sourceCodeOf(error) === undefined) throw error;
       return undefined;
@@ -60,8 +60,10 @@ export async function localCuts({ digest, signal, areNewer, find }: LocalFiles):
     blocksOf: async (entries) => {
       const all = new Map<number, Cuts>();
       for (const entry of entries.values()) {
-        const cuts = await ofReadable(entry, (read, sizeBytes) =>
-          cutFile({ cutter, ids, areNewer }, read, sizeBytes),
+        const cuts = await ofReadable(entry, (read, { identity, sizeBytes }) =>
+          unlessKept(kept, { name: identity, digest, sizeBytes }, areNewer, () =>
+            cutFile({ cutter, ids, areNewer }, read, sizeBytes),
+          ),
         );
         if (cuts !== undefined) all.set(entry, cuts);
       }
@@ -76,6 +78,22 @@ export async function localCuts({ digest, signal, areNewer, find }: LocalFiles):
       return all;
     },
   };
+}
+
+/** The cuts of a file with this identity as they were kept, or else as they are made, and kept. */
+async function unlessKept(
+  kept: LocalFiles['kept'],
+  { name, ...of }: Omit<CutSubject, 'name'> & { readonly name: string | undefined },
+  withChecks: boolean,
+  cut: () => Promise<Cuts>,
+): Promise<Cuts> {
+  if (kept === undefined || name === undefined) return cut();
+  const subject = { name, ...of };
+  const before = await kept.find(subject);
+  if (before !== undefined && (!withChecks || before.checks !== undefined)) return before;
+  const cuts = await cut();
+  await kept.keep(subject, cuts);
+  return cuts;
 }
 
 /** Reads a range of a file, in bytes. */

@@ -7,6 +7,7 @@ import { openLastSeen } from '../../../server/core/last-seen.ts';
 import { openLocalDisk } from '../../../storage/disk/local-disk.ts';
 import { storagePlace } from '../../../storage/disk/tree/storage-place.ts';
 import { openFileState } from '../../../storage/state/files/file-state.ts';
+import { openKeptCuts } from '../../../storage/state/kept-cuts.ts';
 import { openLocalSessionStore } from '../../../storage/state/local-session-store.ts';
 import type { RootSettings } from './serve-settings.ts';
 import type { ServedStores } from './served-stores.ts';
@@ -25,6 +26,7 @@ export async function openServedRoot(
     shown: root,
     content,
     closeContent: () => content.close(),
+    keptCuts: openKeptCuts(join(state, 'cuts')),
     sessions: await openLocalSessionStore(records, { onIncident }),
     tokens: { state: documents, secretFile: firstTokenPath(state) },
     lastSeen,

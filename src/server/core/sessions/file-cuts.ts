@@ -1,14 +1,16 @@
 /** Cuts files into blocks and grains for a client that compares: the older ones at the target of a push, the sources of a pull. */
 import { joinPath } from '../../../base/safe-path.ts';
 import { encodeBlocks, encodeGrains } from '../../../manifest/cut-codec.ts';
-import { loadCutIds } from '../../../manifest/cut-ids.ts';
+import { type CutIds, loadCutIds } from '../../../manifest/cut-ids.ts';
 import { createCheckMaker } from '../../../manifest/file-checks.ts';
-import { createCutter } from '../../../manifest/gear2.ts';
+import { createCutter, type Cutter } from '../../../manifest/gear2.ts';
 import { mayHaveParts } from '../../../manifest/parts-document.ts';
 import { addGrains, createGrainList, createRecipeMaker } from '../../../manifest/recipe.ts';
 import type { Identity } from '../../../manifest/entry.ts';
 import { bringsBytes } from '../../../session/pass-record.ts';
+import type { Cuts } from '../../../manifest/kept-cuts-format.ts';
 import type { ContentStore } from '../../../storage/content-store.ts';
+import type { KeptCuts } from '../../../storage/state/kept-cuts.ts';
 import { sourceCodeOf } from '../../../transfer/excluded-entries.ts';
 import type { LiveSession } from './live-session.ts';
 
@@ -32,6 +34,8 @@ export interface FileCuts {
 /** The source of the files, and the listener for a file that could not be cut. */
 export interface CutSource {
   readonly content: Pick<ContentStore, 'lookup' | 'read'>;
+  /** Recipes of earlier requests. */
+  readonly kept?: Pick<KeptCuts, 'find' | 'keep'> | undefined;
   readonly onFailure: (index: number, error: unknown) => void;
 }
 
@@ -40,7 +44,10 @@ const NOTHING = new Uint8Array();
 const BATCH_BYTES = 32 * 1024;
 
 /** Makes what cuts the files of a session. @throws CairnError `manifest-missing`, storage codes */
-export async function openFileCuts({ content, onFailure }: CutSource, live: LiveSession): Promise<FileCuts> {
+export async function openFileCuts(
+  { content, kept, onFailure }: CutSource,
+  live: LiveSession,
+): Promise<FileCuts> {
   const { digest } = await live.content.manifest.get();
   const ids = await loadCutIds(digest);
   const cutter = createCutter();
@@ -51,6 +58,12 @@ export async function openFileCuts({ content, onFailure }: CutSource, live: Live
     const file = await find(index);
     if (file === undefined) return;
     const { path, sizeBytes, identity } = file;
+    const subject = identity === undefined ? undefined : { name: identity, digest, sizeBytes };
+    const before = subject && (await kept?.find(subject));
+    if (before !== undefined && (!areNewer || before.checks !== undefined)) {
+      yield* recordsOf(before, areNewer);
+      return;
+    }
     const maker = createRecipeMaker(cutter, ids, sizeBytes);
     const checks = areNewer ? createCheckMaker(ids, sizeBytes) : undefined;
     for await (const piece of content.read(path, { from: 0, to: sizeBytes }, identity)) {
@@ -58,31 +71,14 @@ export async function openFileCuts({ content, onFailure }: CutSource, live: Live
       checks?.update(piece);
       yield NOTHING;
     }
-    yield encodeBlocks(maker.finish());
-    if (checks !== undefined) yield checks.finish().blocks.ids;
+    const cuts = { recipe: maker.finish(), checks: checks?.finish() };
+    if (subject !== undefined) await kept?.keep(subject, cuts);
+    yield* recordsOf(cuts, areNewer);
   }
   async function* grainsOf(index: number, blocks: readonly BlockRange[]): AsyncGenerator<Uint8Array> {
     const file = await find(index);
     if (file === undefined) return;
-    const { path, sizeBytes, identity } = file;
-    let grains = createGrainList();
-    let count = 0;
-    for (const { offset, lengthBytes } of blocks) {
-      const range = { from: offset, to: Math.min(offset + lengthBytes, sizeBytes) };
-      const pieces: Uint8Array[] = [];
-      if (range.from >= range.to) return;
-      for await (const piece of content.read(path, range, identity)) pieces.push(Buffer.from(piece));
-      addGrains(grains, cutter, ids, Buffer.concat(pieces));
-      count += lengthBytes;
-      if (count < BATCH_BYTES * 64) {
-        yield NOTHING;
-        continue;
-      }
-      yield encodeGrains(grains.finish());
-      grains = createGrainList();
-      count = 0;
-    }
-    yield encodeGrains(grains.finish());
+    yield* grainsIn({ content, cutter, ids }, file, blocks);
   }
   async function* untilUnreadable(index: number, records: Records): Records {
     try {
@@ -97,6 +93,37 @@ export async function openFileCuts({ content, onFailure }: CutSource, live: Live
     blocksOf: (index) => untilUnreadable(index, blocksOf(index)),
     grainsOf: (index, blocks) => untilUnreadable(index, grainsOf(index, blocks)),
   };
+}
+
+function* recordsOf({ recipe, checks }: Cuts, areNewer: boolean): Generator<Uint8Array> {
+  yield encodeBlocks(recipe);
+  if (areNewer && checks !== undefined) yield checks.blocks.ids;
+}
+
+/** The records of the grains of some blocks of a file, some at a time. */
+async function* grainsIn(
+  { content, cutter, ids }: Pick<CutSource, 'content'> & { readonly cutter: Cutter; readonly ids: CutIds },
+  { path, sizeBytes, identity }: FoundFile,
+  blocks: readonly BlockRange[],
+): AsyncGenerator<Uint8Array> {
+  let grains = createGrainList();
+  let count = 0;
+  for (const { offset, lengthBytes } of blocks) {
+    const range = { from: offset, to: Math.min(offset + lengthBytes, sizeBytes) };
+    const pieces: Uint8Array[] = [];
+    if (range.from >= range.to) return;
+    for await (const piece of content.read(path, range, identity)) pieces.push(Buffer.from(piece));
+    addGrains(grains, cutter, ids, Buffer.concat(pieces));
+    count += lengthBytes;
+    if (count < BATCH_BYTES * 64) {
+      yield NOTHING;
+      continue;
+    }
+    yield encodeGrains(grains.finish());
+    grains = createGrainList();
+    count = 0;
+  }
+  yield encodeGrains(grains.finish());
 }
 
 /** A file to cut. */

@@ -4,6 +4,7 @@ import { splitLines } from '../../../manifest/manifest-reader.ts';
 import { BLOCK_BYTES } from '../../../manifest/gear2.ts';
 import { MAX_RANGES } from '../../../manifest/parts-document.ts';
 import type { ContentStore } from '../../../storage/content-store.ts';
+import type { KeptCuts } from '../../../storage/state/kept-cuts.ts';
 import { encodeFrame, lastFrame, MAX_FRAME_BYTES } from '../../../wire/cut-frames.ts';
 import { parseBlockLine } from '../../../wire/block-lines.ts';
 import { Empty } from '../../../wire/messages.ts';
@@ -29,6 +30,7 @@ const FRAME_RECORDS_BYTES = MAX_FRAME_BYTES / 2;
 /** What {@link createCutsHandlers} needs. */
 export interface Cutting {
   readonly content: Pick<ContentStore, 'lookup' | 'read' | 'properties'>;
+  readonly kept?: KeptCuts | undefined;
   readonly limitedLog: LimitedLog;
   /** Longest request, in bytes. */
   readonly maxRunsBytes: number;
@@ -102,7 +104,7 @@ async function readBlockRanges(
 }
 
 async function send(
-  { content, limitedLog }: Cutting,
+  { content, kept, limitedLog }: Cutting,
   exchange: Exchange,
   { live, epoch }: SessionWork,
   answer: Answer,
@@ -111,7 +113,7 @@ async function send(
     const of = { level: 'warn', kind: 'cut', address: live.record.value.principal } as const;
     limitedLog.note(of, { session: live.id, entry, err: error }, 'a file could not be compared');
   };
-  const cuts = await openFileCuts({ content, onFailure }, live);
+  const cuts = await openFileCuts({ content, kept, onFailure }, live);
   exchange.response.writeHead(200, { 'Content-Type': 'application/octet-stream' });
   let writtenAt = performance.now();
   for (const [entry, records] of answer(cuts)) {
