@@ -34,6 +34,7 @@ const KILLS = 10;
 const ONE_IN = 100;
 const FOLDER_FILES = 50;
 const HOURS = 3_600_000;
+const LONGEST_WAIT_MS = 25_000;
 
 type Random = () => number;
 
@@ -104,7 +105,7 @@ test.skipIf(!canKeepMetadata)(
     else
       execFileSync('rsync', [
         '-aHAXS',
-        '--chmod=F-s',
+        '--chmod=Fug-s',
         '--filter=-x security.*',
         `${CAIRN_MIRROR_TREE}/`,
         `${source}/`,
@@ -129,7 +130,7 @@ test.skipIf(!canKeepMetadata)(
         run = start();
       }
       const ended = run.result.then((result) => ({ result }));
-      const outcome = await Promise.race([ended, sleep(random() * firstMs * 0.4)]);
+      const outcome = await Promise.race([ended, sleep(random() * Math.min(firstMs * 0.4, LONGEST_WAIT_MS))]);
       if (outcome !== undefined) {
         expect(outcome.result.last).toMatchObject({ exitCode: 0, unkept: 0 });
         run = undefined;
