@@ -10,11 +10,11 @@ import { CEPH_KEYS, gateway, hasCeph } from './support/ceph.ts';
 import { type CephNodes, startCephNodes } from './support/ceph-nodes.ts';
 
 const MIB = 1024 ** 2;
-const LARGE_BYTES = 96 * MIB;
+const LARGE_BYTES = 192 * MIB;
 const PARALLEL = 4;
 const OPTIONS = ['--json', '--chunk-size', '1M', '--parallel', String(PARALLEL), '--retry-for', '5m'];
-/** So long all nodes are there between two kills: a publisher that is killed holds its lease for 15 seconds. */
-const KILL_EVERY_MS = 4000;
+/** So long all nodes are there between two kills. */
+const KILL_EVERY_MS = 2000;
 
 function writeTree(): string {
   const source = path.join(temporaryDirectory(), 'source');
