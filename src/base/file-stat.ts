@@ -3,6 +3,7 @@
  * open directory: that takes half the time of a path through `/proc/self/fd`, and no swapped directory can divert it.
  */
 import { type BigIntStats, constants, fstatSync, lstatSync } from 'node:fs';
+import { constants as osConstants } from 'node:os';
 import type koffi from 'koffi';
 import type { LibraryHandle } from 'koffi';
 import { nativeError } from './native-error.ts';
@@ -53,7 +54,7 @@ const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_EMPTY_PATH = 0x1000;
 const STATX_BASIC_STATS = 0x7ff;
 const NS_PER_S = 1_000_000_000n;
-const ABSENT = new Set(['ENOENT', 'ENOTDIR']);
+const ABSENT = new Set<number>([osConstants.errno.ENOENT, osConstants.errno.ENOTDIR]);
 
 /** Binds statx; undefined where the C library does not have it. */
 export function bindStatAt(module: typeof koffi, library: LibraryHandle): StatAt | undefined {
@@ -104,6 +105,5 @@ function statOnce(fd: number, name: string): FileStat | undefined {
 
 /** Undefined for an errno that means "no such file"; throws any other. */
 function absent(errno: number): undefined {
-  const error = nativeError(errno, 'statx');
-  if (!ABSENT.has(error.code!)) throw error;
+  if (!ABSENT.has(errno)) throw nativeError(errno, 'statx');
 }
