@@ -187,6 +187,7 @@ describe('publishing on a local disk that is not to be trusted', () => {
 
   it('does not follow a target directory that is swapped in the middle of publishing', async () => {
     const place = diskPlace();
+    for (const name of ['a', 'z']) mkdirSync(join(place.root, 't', name), { recursive: true });
     const store = await place.open();
     const items = [
       directory(''),

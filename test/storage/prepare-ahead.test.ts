@@ -74,6 +74,8 @@ const withOtherBytes = (transfer: SampleTransfer): SampleTransfer => ({
 /** A transfer that is open, and a look at its staging folder. */
 async function opened(options?: LocalDiskOptions) {
   const place = diskPlace();
+  // Files of a new directory are cut out into its tree: new-trees.test.ts.
+  mkdirSync(join(place.root, 't'));
   const store = await place.open(options);
   const transfer = transferOf(store, 't', tree());
   const { area, staging } = await begin(store, ID, transfer);

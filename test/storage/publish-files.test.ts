@@ -8,6 +8,7 @@ import { createManifest } from '../../src/manifest/manifest.ts';
 import { fileTimes } from '../../src/storage/disk/tree/file-times.ts';
 import type { Publication } from '../../src/storage/disk/publish/publication.ts';
 import { publishFiles } from '../../src/storage/disk/publish/publish-files.ts';
+import { WholeTrees } from '../../src/storage/disk/publish/whole-trees.ts';
 import { RefusedEntries } from '../../src/transfer/refused-entries.ts';
 import { file } from '../suites/staged-transfer.ts';
 import { temporaryDirectory } from '../support/trees.ts';
@@ -39,6 +40,7 @@ it('makes the name of a file durable that a run which was cut had renamed, where
     syncFileSystem: undefined,
     touched: new Set<string>(),
     deferred: new Set<number>(),
+    whole: new WholeTrees(),
     refused: new RefusedEntries(manifest.entries, undefined),
   } as Partial<Publication> as Publication;
   await publishFiles(publication);

@@ -9,6 +9,7 @@ import type { IncomingTransfer } from '../content-store.ts';
 import type { IncidentSink, Upkeep } from '../incident.ts';
 import { chunkAgrees } from '../../transfer/chunk-agrees.ts';
 import { LocalChunkStaging, type StagingPlace } from './chunk-staging.ts';
+import { dissolveLeftovers } from './staging/dissolve-trees.ts';
 import { examineJournal, type ExaminedFolder, listFolder, removeStrays } from './staging/examine-staging.ts';
 import { type ClaimedPlace, findMissing } from './staging/missing-bytes.ts';
 import { isDuplicateName, JOURNAL_NAME } from './staging/staged-names.ts';
@@ -37,6 +38,7 @@ export async function openLocalChunks(
   };
   const log = await openLog(examined, transfer);
   try {
+    if (upkeep !== 'report') await dissolveLeftovers(place.folder, transfer, listFolder(place.folder));
     const staging = new LocalChunkStaging({ ...place, log }, transfer);
     await withdrawShort(examined, place, transfer, staging);
     if (log.corruptAt !== undefined) await withdrawWrong(examined, log.corruptAt, transfer, staging);

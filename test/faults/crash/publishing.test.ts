@@ -13,7 +13,12 @@ import type { Step } from './steps.ts';
 const FILES = 2000;
 const FOLDERS = 20;
 
-/** Small files, of which every other one takes the place of an older one. */
+/** Every so manieth folder is new, and comes as a whole. */
+const NEW_FOLDER = 4;
+/** Fewer than there are in folders that exist. */
+const RENAMED = FILES - 2 * (FILES / NEW_FOLDER);
+
+/** Small files, of which every other one takes the place of an older one, and folders that are new. */
 function writeManyFiles(root: string, age: 'fresh' | 'old'): void {
   for (let folder = 0; folder < FOLDERS; folder += 1)
     mkdirSync(path.join(root, String(folder)), { recursive: true });
@@ -22,13 +27,16 @@ function writeManyFiles(root: string, age: 'fresh' | 'old'): void {
     if (age === 'old' && index % 2 === 1) rmSync(file);
     else writeFileSync(file, randomBytes(1024 + (index % 7) * 500 + (age === 'old' ? 1 : 0)));
   }
+  if (age === 'fresh') return;
+  for (let folder = 0; folder < FOLDERS; folder += NEW_FOLDER)
+    rmSync(path.join(root, String(folder)), { recursive: true });
 }
 
 /** Somewhere in the publishing of all the files, and while that is gone on with: as it prepares one, or renames it. */
 function somewhere({ random }: FaultRun): Step[] {
   return Array.from({ length: random() < 0.5 ? 1 : 2 }, () => {
     const call = random() < 0.7 ? 'renameat' : 'utimensat';
-    const nth = 1 + Math.floor(random() * FILES);
+    const nth = 1 + Math.floor(random() * (call === 'renameat' ? RENAMED : FILES));
     return { call, nth, thread: 'main', name: `${call} of file ${nth}` };
   });
 }

@@ -73,6 +73,7 @@ function writeSmallTree(root: string, age: 'fresh' | 'old'): void {
   }
   write('same', 300);
   write('new-directory/deeper/file', 900);
+  write('new-directory/deeper/large', CHUNK_BYTES + 900);
   mkdirSync(path.join(root, 'new-directory/empty'));
 }
 

@@ -74,10 +74,17 @@ export class Disk {
     }
     this.#unsyncedNames.push(changes);
     for (const { directory, name, node } of changes) {
-      if (node === undefined) continue;
-      node.path = `${directory.path}/${name}`;
-      this.observer.placed?.(node, node.path);
+      if (node !== undefined) this.#place(node, `${directory.path}/${name}`);
     }
+  }
+
+  /** A directory takes along all that is in it. */
+  #place(node: Node, path: string): void {
+    const isMoved = node.path !== path;
+    node.path = path;
+    this.observer.placed?.(node, path);
+    if (!isMoved || node.type !== 'directory') return;
+    for (const [name, child] of node.entries) this.#place(child, `${path}/${name}`);
   }
 
   write(file: FileNode, at: number, bytes: Uint8Array): void {

@@ -54,6 +54,15 @@ function renameat(fromFd: number, from: string, toFd: number, to: string): numbe
   return result(() => realm.process.files.rename(at(fromFd, from), at(toFd, to)));
 }
 
+/** Only with RENAME_NOREPLACE. */
+function renameat2(fromFd: number, from: string, toFd: number, to: string, _flags: 1): number {
+  if (realm.process.files.stat(at(toFd, to), { follow: false, bigint: false }) !== undefined) {
+    lastErrno = constants.errno.EEXIST;
+    return -1;
+  }
+  return renameat(fromFd, from, toFd, to);
+}
+
 const SYNC_SLOWNESS = 8;
 
 function syncfs(fd: number): number {
@@ -99,6 +108,7 @@ const CALLS: Readonly<Record<string, unknown>> = {
   mkdirat,
   unlinkat,
   renameat,
+  renameat2,
   socket: noSockets,
   sendto: noSockets,
   ...Object.fromEntries(

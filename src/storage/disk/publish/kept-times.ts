@@ -13,11 +13,20 @@ const TOLERANCE_NS = 3_000_000_000n;
 /** Looks at a published entry, and reports its time where the file system seems unable to keep it. */
 export function checkKeptTime(publication: Publication, entryIndex: number, entry: Entry): void {
   if (!isFarTime(entry.mtimeNs)) return;
-  const path = targetOf(publication, entry);
-  const there = mtimeAt(publication, entry, path);
-  if (there === undefined) return;
-  const offNs = there - entry.mtimeNs;
+  const thereNs = mtimeAt(publication, entry, targetOf(publication, entry));
+  if (thereNs !== undefined) noteOtherTime(publication, entryIndex, entry, thereNs);
+}
+
+/** Reports an entry that has got another time. */
+export function noteOtherTime(
+  publication: Publication,
+  entryIndex: number,
+  entry: Entry,
+  thereNs: bigint,
+): void {
+  const offNs = thereNs - entry.mtimeNs;
   if (offNs < TOLERANCE_NS && offNs > -TOLERANCE_NS) return;
+  const path = targetOf(publication, entry);
   const message = `the file system cannot keep the modification time of "${printable(path)}"`;
   publication.refused.note(entryIndex, new CairnError('time-out-of-range', message, { details: { path } }));
 }

@@ -4,12 +4,15 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Directory } from '../../../base/directory.ts';
+import { removeTree } from '../../../base/durable-files.ts';
 import type { IncomingTransfer } from '../../content-store.ts';
 import { createBreather } from '../../../base/breather.ts';
-import type { PreparedFiles } from './publication.ts';
+import { findNewTrees } from './find-new-trees.ts';
+import { firstModeOf, type PreparedFiles, type PublishJob } from './publication.ts';
 import { PackedChunks } from './packed-chunks.ts';
 import { type PreparePlace, prepareSmall } from './prepare-entry.ts';
-import { firstEntryOf, preparedName } from '../staging/staged-names.ts';
+import { NewTrees } from '../staging/new-trees.ts';
+import { firstEntryOf, preparedName, treeName } from '../staging/staged-names.ts';
 
 /** Most files of one transfer that are prepared early: they take room beside the chunks that contain them. */
 const MAX_FILES = 65_536;
@@ -24,20 +27,24 @@ interface Cut {
   upTo: number;
 }
 
+/** Where files are prepared, and the place that their trees are for. */
+type AheadPlace = PreparePlace & Pick<PublishJob, 'root' | 'native'>;
+
 /** Prepares files while one transfer arrives. */
 export class PreparedAhead {
-  readonly #place: PreparePlace;
+  readonly #place: AheadPlace;
   readonly #transfer: IncomingTransfer;
   #cuts = new Map<number, Cut>();
   #waiting: number[] = [];
   #running: Promise<void> | undefined;
   #folder: Directory | undefined;
+  #trees: NewTrees | undefined;
   #files = 0;
   #bytes = 0;
   #isOver: boolean;
 
   /** Borrows the folder in `place`. Without syncfs, which lets files close before their sync, it prepares none. */
-  constructor(place: PreparePlace, transfer: IncomingTransfer) {
+  constructor(place: AheadPlace, transfer: IncomingTransfer) {
     this.#place = place;
     this.#transfer = transfer;
     this.#isOver = place.syncFileSystem === undefined;
@@ -61,13 +68,19 @@ export class PreparedAhead {
   take(): PreparedFiles | undefined {
     this.#isOver = true;
     const folder = this.#folder;
+    const trees = this.#trees;
     this.#folder = undefined;
-    if (folder === undefined) return undefined;
+    this.#trees = undefined;
+    if (folder === undefined || trees === undefined) {
+      folder?.close();
+      return undefined;
+    }
     const cuts = this.#cuts;
     this.#cuts = new Map();
     const { layout, assemblies } = this.#transfer;
     return {
       folder,
+      trees,
       has: (entryIndex) => {
         const { first, count } = layout.chunksOf(entryIndex);
         if (count !== 1 || assemblies?.has(entryIndex) === true) return false;
@@ -90,6 +103,7 @@ export class PreparedAhead {
       // The sender of the chunk gets its answer first.
       await nextTurn();
       this.#folder ??= this.#place.folder.reopen();
+      this.#trees ??= await this.#findTrees(this.#folder, breathe);
       for (let chunk = this.#waiting.shift(); chunk !== undefined; chunk = this.#waiting.shift()) {
         await this.#cutOut(packed, chunk, breathe);
         packed.close(); // it may have other bytes the next time
@@ -110,13 +124,17 @@ export class PreparedAhead {
     breathe: () => Promise<void> | undefined,
   ): Promise<void> {
     const { layout, manifest, assemblies } = this.#transfer;
+    const trees = this.#trees!;
     const cut = this.#cuts.get(chunk);
     if (this.#isOver || cut === undefined || !this.#hasRoom()) return;
     for (const { entryIndex, lengthBytes } of layout.segmentsOf(chunk)) {
       if (this.#isOver || this.#cuts.get(chunk) !== cut || this.#files >= MAX_FILES) return;
       // Of such a file only parts are in the chunk.
       if (assemblies?.has(entryIndex) === true) continue;
-      prepareSmall(this.#place, packed, entryIndex, manifest.entries.at(entryIndex)!);
+      const entry = manifest.entries.at(entryIndex)!;
+      const tree = trees.of(entryIndex);
+      const at = tree === undefined ? undefined : trees.placeOf(tree, entry.path);
+      prepareSmall(this.#place, packed, entryIndex, entry, at);
       cut.upTo = entryIndex;
       this.#files += 1;
       this.#bytes += lengthBytes;
@@ -130,14 +148,24 @@ export class PreparedAhead {
     return this.#place.folder.space().freeBytes >= bytesTotal + KEEP_FREE_BYTES;
   }
 
+  async #findTrees(folder: Directory, breathe: () => Promise<void> | undefined): Promise<NewTrees> {
+    const { entries } = this.#transfer.manifest;
+    const found = await findNewTrees(this.#place, this.#transfer, () => false, breathe);
+    const modeOf = (index: number): number => firstModeOf(this.#place, entries.at(index)!);
+    return new NewTrees({ folder, modeOf }, entries, found);
+  }
+
   async #remove(): Promise<void> {
     const breathe = createBreather(MAX_BUSY_MS);
     const { layout, assemblies } = this.#transfer;
+    const trees = this.#trees;
     try {
+      trees?.close();
+      for (const { first } of trees?.list() ?? []) await removeTree(this.#place.folder.at(treeName(first)));
       for (const [chunk, { upTo }] of this.#cuts) {
         for (const { entryIndex } of layout.segmentsOf(chunk)) {
           if (entryIndex > upTo) break;
-          if (assemblies?.has(entryIndex) === true) continue;
+          if (assemblies?.has(entryIndex) === true || trees?.of(entryIndex) !== undefined) continue;
           this.#place.folder.removeFile(preparedName(entryIndex));
           await breathe();
         }
@@ -146,6 +174,7 @@ export class PreparedAhead {
       // The removal of the staging area removes a leftover.
     }
     this.#cuts.clear();
+    this.#trees = undefined;
     this.#folder?.close();
     this.#folder = undefined;
   }

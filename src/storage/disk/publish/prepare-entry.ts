@@ -11,6 +11,7 @@ import { printable } from '../../../base/safe-path.ts';
 import type { Entry } from '../../../manifest/entry.ts';
 import { isKeptTime } from '../../../manifest/entry-time.ts';
 import { splitPath } from '../tree/lookup.ts';
+import type { FinalPlace } from './final-place.ts';
 import type { PackedChunks } from './packed-chunks.ts';
 import { finalSizeOf, type Publication, targetOf } from './publication.ts';
 import { assembledName, entryName, preparedName } from '../staging/staged-names.ts';
@@ -34,9 +35,15 @@ export type PreparePlace = Pick<
   'folder' | 'times' | 'modeOf' | 'metadata' | 'isSparse' | 'syncFileSystem'
 >;
 
+/** The place in the staging folder of a small file or link that comes with no tree. */
+function preparedAt({ folder }: PreparePlace, entryIndex: number): FinalPlace {
+  return { directory: folder, name: preparedName(entryIndex) };
+}
+
 /**
  * Prepares an entry; undefined where an earlier run has already published it.
  *
+ * @param at the place of a small file or symlink, if not its own in the staging folder
  * @throws CairnError `chunks-missing` where its staged bytes are gone; system errors
  */
 export function prepareEntry(
@@ -44,13 +51,14 @@ export function prepareEntry(
   packed: PackedChunks,
   entryIndex: number,
   entry: Entry,
+  at: FinalPlace = preparedAt(publication, entryIndex),
 ): Prepared | undefined {
-  if (entry.type === 'symlink') return prepareLink(publication, entryIndex, entry);
+  if (entry.type === 'symlink') return prepareLink(publication, entryIndex, entry, at);
   const sizeBytes = finalSizeOf(publication, entry);
   const { layout, assemblies } = publication.transfer;
   const isAssembled = assemblies?.has(entryIndex) === true;
   if (!isAssembled && (!layout.isLarge(entryIndex) || sizeBytes === 0))
-    return prepareSmall(publication, packed, entryIndex, entry);
+    return prepareSmall(publication, packed, entryIndex, entry, at);
   const stagedName = isAssembled ? assembledName(entryIndex) : entryName(entryIndex);
   const large = openLarge(publication, stagedName, entry, sizeBytes);
   if (large === undefined) return undefined;
@@ -58,10 +66,14 @@ export function prepareEntry(
   return { entryIndex, entry, stagedName, inode, fd: dress(publication, fd, entryIndex, entry) };
 }
 
-function prepareLink(publication: Publication, entryIndex: number, entry: Entry): Prepared {
-  const stagedName = preparedName(entryIndex);
-  const path = publication.folder.at(stagedName);
-  makeNew(publication.folder, stagedName, () => symlinkSync(entry.linkTarget, path));
+function prepareLink(
+  publication: Publication,
+  entryIndex: number,
+  entry: Entry,
+  { directory, name: stagedName }: FinalPlace,
+): Prepared {
+  const path = directory.at(stagedName);
+  makeNew(directory, stagedName, () => symlinkSync(entry.linkTarget, path));
   publication.metadata?.set(entryIndex, entry, path);
   publication.times.setLink(path, entry.mtimeNs);
   return { entryIndex, entry, stagedName, fd: undefined };
@@ -77,10 +89,10 @@ export function prepareSmall(
   packed: PackedChunks,
   entryIndex: number,
   entry: Entry,
+  { directory, name: stagedName }: FinalPlace = preparedAt(place, entryIndex),
 ): Prepared {
-  const stagedName = preparedName(entryIndex);
   const pieces = packed.segmentOf(entryIndex, entry.sizeBytes);
-  const fd = writeSmall(place.folder, stagedName, pieces, place.isSparse);
+  const fd = writeSmall(directory, stagedName, pieces, place.isSparse);
   return { entryIndex, entry, stagedName, fd: dress(place, fd, entryIndex, entry) };
 }
 

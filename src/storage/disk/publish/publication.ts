@@ -17,12 +17,19 @@ import type { MetadataSetter } from './set-metadata.ts';
 import type { FileTimes } from '../tree/file-times.ts';
 import { type Backup, openBackup } from './backup.ts';
 import { createReplacedFiles, type ReplacedFiles } from './replaced-files.ts';
+import type { NewTrees } from '../staging/new-trees.ts';
 import type { TakenOverChunks } from '../staging/taken-over.ts';
+import { WholeTrees } from './whole-trees.ts';
+
+/** The rights of an owner. */
+export const OWNER_BITS = 0o700;
 
 /** Small files that are complete in the staging folder, though not durable. */
 export interface PreparedFiles {
   /** Opened before the first of them was written, so that its syncfs reports a write-back error of any of them. */
   readonly folder: Directory;
+  /** New directories; their files are in their trees, and not in the folder itself. */
+  readonly trees: NewTrees;
   /** Whether an entry is among them. */
   has(entryIndex: number): boolean;
 }
@@ -71,6 +78,8 @@ export interface Publication extends PublishJob {
   /** Paths of directories that publishing has made writable for now, parents first, with their earlier modes. */
   readonly opened: Map<string, number>;
   readonly replaced: ReplacedFiles;
+  /** New directories, which are published whole. */
+  readonly whole: WholeTrees;
   /** The refused entries so far. */
   readonly refused: RefusedEntries;
   /** Entries that replace a directory once the entries in it are removed. */
@@ -114,6 +123,7 @@ export function beginPublication(job: PublishJob): Publication {
     made: new Set(),
     opened: new Map(),
     replaced: createReplacedFiles(),
+    whole: new WholeTrees(),
     refused: new RefusedEntries(manifest.entries, job.order.onRefused),
     deferred: new Set(),
     backup: openBackup(job.backupRoot ?? root, job.order.backup),
@@ -121,9 +131,12 @@ export function beginPublication(job: PublishJob): Publication {
 }
 
 /** Closes the handles of {@link beginPublication}. */
-export function endPublication({ cursor, folder, root, elsewhere, backup, replaced }: Publication): void {
+export function endPublication(publication: Publication): void {
+  const { cursor, folder, root, elsewhere, backup, replaced, whole, ahead } = publication;
   replaced.letGo();
   cursor.close();
+  whole.trees?.close();
+  ahead?.trees.close();
   backup?.cursor.close();
   for (const directory of elsewhere.values()) directory.close();
   folder.close();
@@ -159,6 +172,11 @@ export function* publishedEntries(
     if (!isWanted(entries.typeOf(index), index) || order.isExcluded(index) || refused.has(index)) continue;
     yield [index, entries.at(index)!];
   }
+}
+
+/** The mode that a new directory has until the end: with the rights that its owner needs meanwhile. */
+export function firstModeOf({ modeOf }: Pick<PublishJob, 'modeOf'>, entry: Entry): number {
+  return modeOf(entry, undefined) | OWNER_BITS;
 }
 
 /** Where an entry lands, relative to the root of the store. */

@@ -3,21 +3,30 @@ import { chmodSync, fchmodSync, fstatSync } from 'node:fs';
 import type { Directory } from '../../../base/directory.ts';
 import { CairnError, systemCodeOf } from '../../../base/errors.ts';
 import { kindOf } from '../../../base/file-stat.ts';
-import type { Entry } from '../../../manifest/entry.ts';
+import type { Entry, EntryType } from '../../../manifest/entry.ts';
 import { destinationExists } from '../../../transfer/destination-exists.ts';
 import { isOfOneEntry } from '../../../transfer/refused-entries.ts';
 import { checkKeptTime } from './kept-times.ts';
 import { splitPath } from '../tree/lookup.ts';
 import { isAdding } from './put-into.ts';
-import { noteDevice, type Publication, publishedEntries, publishError, targetOf } from './publication.ts';
+import {
+  firstModeOf,
+  noteDevice,
+  OWNER_BITS,
+  type Publication,
+  publishedEntries,
+  publishError,
+  targetOf,
+} from './publication.ts';
 import { removeFrom } from './backup.ts';
 
-const OWNER_BITS = 0o700;
 const MODE_BITS = 0o7777;
 
 /** Makes missing directories; makes existing ones of this user writable. @throws CairnError */
 export async function makeDirectories(publication: Publication): Promise<void> {
-  for (const [index, entry] of publishedEntries(publication, (type) => type === 'directory')) {
+  const isToBeMade = (type: EntryType, index: number): boolean =>
+    type === 'directory' && !publication.whole.isOfTree(index);
+  for (const [index, entry] of publishedEntries(publication, isToBeMade)) {
     const path = targetOf(publication, entry);
     try {
       makeDirectory(publication, index, entry, path);
@@ -29,9 +38,9 @@ export async function makeDirectories(publication: Publication): Promise<void> {
 }
 
 function makeDirectory(publication: Publication, index: number, entry: Entry, path: string): void {
-  const { cursor, made, opened, modeOf } = publication;
+  const { cursor, made, opened } = publication;
   // With its mode from the beginning: after an interruption no run knows that it has made the directory.
-  const mode = modeOf(entry, undefined) | OWNER_BITS;
+  const mode = firstModeOf(publication, entry);
   if (path !== '' && makeMissing(publication, entry, path, mode)) made.add(index);
   else if (!isAdding(publication)) {
     const before = makeWritable(publication, cursor.enter(path));
@@ -129,10 +138,11 @@ export async function syncTouched({ cursor, touched, breathe }: Publication): Pr
  * @throws CairnError with a storage code
  */
 export async function finishDirectories(publication: Publication): Promise<void> {
-  const { order, refused } = publication;
+  const { order, refused, whole } = publication;
   const { entries } = publication.transfer.manifest;
   for (let index = entries.length - 1; index >= 0; index -= 1) {
     if (entries.typeOf(index) !== 'directory' || order.isExcluded(index) || refused.has(index)) continue;
+    if (whole.isDone(index)) continue;
     if (isAdding(publication) && !publication.made.has(index)) continue;
     const entry = entries.at(index)!;
     const path = targetOf(publication, entry);
@@ -149,8 +159,12 @@ export async function finishDirectories(publication: Publication): Promise<void>
   }
 }
 
-/** @param before its mode before it was made writable, if it was */
-function setDirectory(
+/**
+ * Gives a directory its metadata, mode and time. Throws system errors.
+ *
+ * @param before its mode before it was made writable, if it was
+ */
+export function setDirectory(
   publication: Publication,
   directory: Directory,
   { index, entry }: { readonly index: number; readonly entry: Entry },

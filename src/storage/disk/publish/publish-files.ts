@@ -31,8 +31,11 @@ const fsyncLater = promisify(fsync);
  * @throws CairnError with a storage code
  */
 export function publishFiles(publication: Publication): Promise<void> {
-  const { order, deferred } = publication;
-  return publishWanted(publication, (index) => !order.isPresent(index) && !deferred.has(index));
+  const { order, deferred, whole } = publication;
+  return publishWanted(
+    publication,
+    (index) => !order.isPresent(index) && !deferred.has(index) && !whole.isDone(index),
+  );
 }
 
 /** Publishes the deferred files and symlinks. @throws CairnError with a storage code */
@@ -78,7 +81,7 @@ function prepare(
 ): Prepared | 'published' | 'refused' {
   try {
     if (isAdding(publication) && wasAdded(stagedAt(publication, index))) return 'published';
-    if (publication.ahead?.has(index) === true)
+    if (isPrepared(publication, index))
       return { entryIndex: index, entry, stagedName: preparedName(index), fd: undefined };
     return prepareEntry(publication, packed, index, entry) ?? 'published';
   } catch (error) {
@@ -88,6 +91,13 @@ function prepare(
     publication.refused.refuse(index, failure);
     return 'refused';
   }
+}
+
+/** Whether a small file or link is complete in the staging folder. */
+function isPrepared(publication: Publication, index: number): boolean {
+  const isKept = publication.whole.isKept(index);
+  if (isKept === undefined) return publication.ahead?.has(index) === true;
+  return isKept && stagedAt(publication, index).name === preparedName(index);
 }
 
 /** The place of an entry's complete file in the staging folder. */
@@ -136,8 +146,12 @@ export async function place(publication: Publication, prepared: Prepared, path: 
   }
 }
 
-/** Compares a large file, verified long before, with its descriptor; small ones lie in a folder of this user alone. */
-function checkStaged({ folder, native }: Publication, { stagedName, inode, entry }: Prepared): void {
+/**
+ * Compares a large file, verified long before, with its descriptor; small ones lie in a folder of this user alone.
+ *
+ * @throws CairnError `storage-io` where another file has its name by now
+ */
+export function checkStaged({ folder, native }: Publication, { stagedName, inode, entry }: Prepared): void {
   if (inode === undefined) return;
   const there = folder.look(stagedName, native?.statAt);
   if (there?.dev === inode.dev && there.ino === inode.ino) return;

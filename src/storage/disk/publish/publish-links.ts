@@ -14,7 +14,7 @@ import { writeSparselySync } from '../../../base/zero-runs.ts';
 import { CairnError, systemCodeOf } from '../../../base/errors.ts';
 import { type FileStat, kindOf } from '../../../base/file-stat.ts';
 import { printable } from '../../../base/safe-path.ts';
-import type { Entry } from '../../../manifest/entry.ts';
+import type { Entry, EntryType } from '../../../manifest/entry.ts';
 import { indexOfPath } from '../../../manifest/hard-links.ts';
 import { splitPath } from '../tree/lookup.ts';
 import { readPieces } from '../tree/read-pieces.ts';
@@ -29,7 +29,9 @@ const GUARDS = constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /** Gives published files their further names; those that they have already stay. @throws CairnError storage codes */
 export async function publishLinks(publication: Publication): Promise<void> {
-  for (const [index, entry] of publishedEntries(publication, (type) => type === 'hardlink')) {
+  const isToBeLinked = (type: EntryType, index: number): boolean =>
+    type === 'hardlink' && !publication.whole.isDone(index);
+  for (const [index, entry] of publishedEntries(publication, isToBeLinked)) {
     const path = targetOf(publication, entry);
     try {
       await publishLink(publication, index, entry, path);

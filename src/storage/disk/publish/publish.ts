@@ -1,5 +1,5 @@
 /**
- * Publishing: directories, then files, complete and durable before they are renamed into place, then what is to be
+ * Publishing: new directories with all in them, then the others, then files, complete and durable before they are renamed into place, then what is to be
  * removed, then the modes and times of directories, deepest first. Every step can be repeated, so a call after a crash
  * finishes the earlier one.
  */
@@ -24,6 +24,7 @@ import {
 } from './publish-directories.ts';
 import { publishDeferred, publishFiles } from './publish-files.ts';
 import { publishLinks } from './publish-links.ts';
+import { beginTrees, endTrees, publishTrees } from './publish-new-trees.ts';
 import { removeListed } from './remove-listed.ts';
 import { refuseConflicts } from './replace-type.ts';
 
@@ -43,7 +44,7 @@ export async function publishTree(job: PublishJob): Promise<void> {
     try {
       await placeEntries(publication);
     } catch (error) {
-      restoreAfter(publication);
+      await restoreAfter(publication);
       throw error;
     }
     restoreModes(publication);
@@ -57,7 +58,10 @@ export async function publishTree(job: PublishJob): Promise<void> {
 
 async function placeEntries(publication: Publication): Promise<void> {
   openParents(publication);
+  await beginTrees(publication);
   await makeDirectories(publication);
+  await publishTrees(publication);
+  if (publication.whole.isAnyTakenApart) await makeDirectories(publication);
   await publishFiles(publication);
   await publishLinks(publication);
   await setAttributes(publication);
@@ -69,10 +73,11 @@ async function placeEntries(publication: Publication): Promise<void> {
   await finishDirectories(publication);
 }
 
-/** Restores the modes of existing directories after publishing has failed. */
-function restoreAfter(publication: Publication): void {
+/** Restores the modes of existing directories, and what is staged, after publishing has failed. */
+async function restoreAfter(publication: Publication): Promise<void> {
   try {
     restoreModes(publication);
+    await endTrees(publication);
   } catch {
     // The caller gets the error that ended the publishing, which matters more.
   }

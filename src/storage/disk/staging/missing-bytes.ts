@@ -10,7 +10,9 @@ import { isKeptTime } from '../../../manifest/entry-time.ts';
 import type { IncomingTransfer } from '../../content-store.ts';
 import type { FileTimes } from '../tree/file-times.ts';
 import { PathFinder } from '../tree/lookup.ts';
-import { chunkPlace, firstEntryOf } from './staged-names.ts';
+import { listFolder } from './examine-staging.ts';
+import { pathInTree, treeFrom } from './new-trees.ts';
+import { chunkPlace, firstEntryOf, treeOfName } from './staged-names.ts';
 
 /** The errors of looking for a published file where another file is in its place. */
 const NOT_PUBLISHED: ReadonlySet<ErrorCode> = new Set(['symlink-refused', 'storage-unsupported']);
@@ -45,7 +47,10 @@ export function findMissing(
     for (let chunk = start; chunk < Math.min(end, chunkCount);) {
       const last = Math.min(end, endOfFile(transfer, chunk)) - 1;
       const sizeBytes = sizeOf(place.folder, chunkPlace(transfer, chunk).fileName);
-      const isElsewhere = sizeBytes === undefined && orPublished && isPublished(place, transfer, chunk);
+      const isElsewhere =
+        sizeBytes === undefined &&
+        orPublished &&
+        (isPublished(place, transfer, chunk) || isInTree(place, transfer, firstEntryOf(transfer, chunk)));
       if (!isElsewhere) addShort(missing, transfer, { from: chunk, last, sizeBytes: sizeBytes ?? 0 });
       chunk = last + 1;
     }
@@ -90,6 +95,23 @@ function isPublished({ root, times }: ClaimedPlace, transfer: IncomingTransfer, 
   if (there?.type !== 'file') return false;
   const isOfItsTime = isKeptTime(entry.mtimeNs, there.mtimeNs, times.resolutionNs);
   return isOfItsTime && (entry.type === 'stream' || there.sizeBytes === entry.sizeBytes);
+}
+
+/**
+ * Whether an interrupted publishing has moved a large file into the tree of a new directory, from which the next one
+ * takes it back: seen by a check that changes nothing.
+ */
+function isInTree({ folder }: ClaimedPlace, transfer: IncomingTransfer, entryIndex: number): boolean {
+  const { entries } = transfer.manifest;
+  if (!transfer.layout.isLarge(entryIndex)) return false;
+  return listFolder(folder).some((name) => {
+    const first = treeOfName(name);
+    if (first === undefined || first >= entryIndex) return false;
+    const tree = treeFrom(entries, first);
+    if (entryIndex >= tree.end) return false;
+    const path = pathInTree(entries, tree, entries.pathOf(entryIndex));
+    return lookUp(folder, joinPath(name, path))?.sizeBytes === entries.sizeOf(entryIndex);
+  });
 }
 
 function lookUp(root: Directory, path: string): Entry | undefined {

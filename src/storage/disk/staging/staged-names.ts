@@ -41,6 +41,17 @@ export function replacedName(entryIndex: number): string {
   return `r${entryIndex}`;
 }
 
+/** The tree of a new directory, complete, before it is renamed into place. */
+export function treeName(entryIndex: number): string {
+  return `t${entryIndex}`;
+}
+
+/** The entry of the new directory whose {@link treeName} this is; undefined for other names. */
+export function treeOfName(name: string): number | undefined {
+  const [, digits] = /^t(0|[1-9]\d{0,9})$/.exec(name) ?? [];
+  return digits === undefined ? undefined : Number(digits);
+}
+
 const DOCUMENTS: ReadonlySet<string> = new Set<DocumentName>([
   'manifest',
   'identities',
