@@ -14,6 +14,7 @@ import { createTakeDocument } from './core/sessions/document-taking.ts';
 import { createEarlierSessions } from './core/sessions/earlier-sessions.ts';
 import { createEnding } from './core/sessions/ending.ts';
 import { createEstablish, createKeepRecord } from './core/sessions/establishing.ts';
+import { createToldCuts } from './core/sessions/told-cuts.ts';
 import { createTermsOf } from './core/sessions/session-terms.ts';
 import { resumeCommits } from './core/sessions/interrupted-commits.ts';
 import { freeLeftovers } from './core/sessions/leftovers.ts';
@@ -52,7 +53,8 @@ export function createCore(options: ServerOptions, foundation: Foundation, check
     publisherLeaseMs: limits.publisherLeaseMs,
     log,
   });
-  const running = { ledger: usage.ledger, times, publishers, log };
+  const toldCuts = createToldCuts(options.keptCuts, content);
+  const running = { ledger: usage.ledger, times, publishers, toldCuts, log };
   const commits = createCommits({ running, usage, checkStands, publishers });
   const ending = createEnding({ sessions, times, publishers, resumeCommit: commits.resume, log });
   const { begin, resume } = commits;
@@ -62,6 +64,7 @@ export function createCore(options: ServerOptions, foundation: Foundation, check
   const { scanLimiter, manifestLimiter } = createScanLimits();
   const takeDocument = createTakeDocument({ manifestLimiter, room, usage, limits });
   return {
+    toldCuts,
     leftovers,
     live,
     ending,
@@ -134,7 +137,8 @@ function createDoors(
   },
 ) {
   const { holdsPartialChunks, chunkSizeBytes, assembles } = content.properties;
-  const termsOf = createTermsOf({ times, wallNow, holdsPartialChunks, assembles });
+  const keepsBlocks = options.keptCuts !== undefined;
+  const termsOf = createTermsOf({ times, wallNow, holdsPartialChunks, assembles, keepsBlocks });
   const resume = createResume({ usage, times, instanceId, termsOf, onResumed: metrics.resumed, log });
   const { live, refuseExpired, commits } = core;
   const earlier = createEarlierSessions({

@@ -32,6 +32,7 @@ import {
   createSyncHandler,
 } from './front-ends/native/session-control.ts';
 import { createWithSession, type WithSession } from './front-ends/native/session-request.ts';
+import { createToldBlocksHandler } from './front-ends/native/told-blocks.ts';
 import { createTreeIdHandler } from './front-ends/native/tree-id.ts';
 import { createWhoAmIHandler } from './front-ends/native/whoami.ts';
 import type { Methods, Routes } from './front-ends/router.ts';
@@ -129,7 +130,7 @@ function sessionRoutes(
       ['digests', { POST: createDigestsHandler(withSession, { content, limitedLog, maxRunsBytes }) }],
       ['extras', { GET: createExtrasHandler(withSession, { content, scanLimiter }) }],
       ['deletions', { PUT: createPutDeletionsHandler(withSession, { takeDeletions, maxBytes }) }],
-      ['blocks', { POST: cuts.blocks }],
+      ['blocks', { POST: cuts.blocks, PUT: createToldBlocksHandler(withSession, core.toldCuts) }],
       ['grains', { POST: cuts.grains }],
       ['parts', createPartsHandlers(withSession, { content, room })],
       ['plan', { PUT: createPlanHandler(withSession, { agree, content, maxRunsBytes }) }],

@@ -10,6 +10,11 @@ const NO_ENTRY = 0xffff_ffff;
 /** Most bytes of one frame, with its head. */
 export const MAX_FRAME_BYTES = 64 * 1024;
 
+/** Most bytes of the blocks that a client tells a server. */
+export const MAX_TOLD_BYTES = 16 * 1024 * 1024;
+/** What is sent in one. */
+const FRAME_RECORDS_BYTES = MAX_FRAME_BYTES / 2;
+
 /** One frame. */
 export function encodeFrame(entry: number, records: Uint8Array): Buffer {
   const frame = Buffer.allocUnsafe(HEAD_BYTES + records.byteLength);
@@ -17,6 +22,12 @@ export function encodeFrame(entry: number, records: Uint8Array): Buffer {
   frame.writeUInt32BE(records.byteLength, 4);
   frame.set(records, HEAD_BYTES);
   return frame;
+}
+
+/** The frames of all records of an entry; one without records where there are none. */
+export function* encodeFrames(entry: number, records: Uint8Array): Generator<Buffer> {
+  for (let at = 0; at === 0 || at < records.byteLength; at += FRAME_RECORDS_BYTES)
+    yield encodeFrame(entry, records.subarray(at, at + FRAME_RECORDS_BYTES));
 }
 
 /** The frame that ends an answer. */

@@ -149,6 +149,8 @@ export const SessionTerms = v.object({
   deletes: v.optional(v.boolean()),
   /** Whether a changed file may be carried in parts. Missing where it may not, and from an older server. */
   takesParts: v.optional(v.boolean()),
+  /** Of a push: whether the server keeps the blocks of new versions. Missing where it does not, and from an older server. */
+  keepsBlocks: v.optional(v.boolean()),
   /** Of a new push: whether its target does not exist yet. */
   isTargetNew: v.optional(v.boolean()),
   /** Of a new pull: the size of the file at its target. */

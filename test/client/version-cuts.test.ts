@@ -5,7 +5,8 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { ChunkSet } from '../../src/checkpoint/chunk-set.ts';
 import { compareBlocks, assemblyOf, MAX_GRAINS } from '../../src/client/transfer/compare-versions.ts';
 import { localCuts, remoteCuts, type VersionCuts } from '../../src/client/transfer/version-cuts.ts';
-import { keepingCuts, keepPublishedCuts } from '../../src/client/pull/published-cuts.ts';
+import { keepingCuts } from '../../src/client/pull/pull-versions.ts';
+import { forgetOlderCuts, keepPublishedCuts } from '../../src/storage/state/published-cuts.ts';
 import type { SessionClient } from '../../src/client/session/session-client.ts';
 import { rangesInOrder } from '../../src/manifest/assembly.ts';
 import { encodeBlocks } from '../../src/manifest/cut-codec.ts';
@@ -178,17 +179,19 @@ describe('the recipe of a local file', () => {
     const newer = keepingCuts(
       { blocksOf: async () => new Map([[0, told]]), grainsOf: async () => new Map() },
       kept,
-      'xxh64',
+      { digest: 'xxh64' },
     );
     await newer.blocksOf(ENTRY);
     const parts = new Map([[0, { recipe: told.checks!, carried: [], copied: [] }]]);
-    const landing = { root, target: 'file' };
-    await keepPublishedCuts(kept, { store, landing }, manifest, parts);
+    const published = { store, target: 'file', manifest };
+    await keepPublishedCuts(kept, published, parts);
     const subject = { name: found!.identity, digest: 'xxh64', sizeBytes: content.length } as const;
     expect((await kept.find(subject))?.recipe.blocks.ids.equals(told.recipe.blocks.ids)).toBe(true);
+    await forgetOlderCuts(kept, published, [0]);
+    expect(await kept.find(subject)).toBeUndefined();
     writeFileSync(path.join(root, 'file'), 'another');
     const [other] = await store.lookup(['file']);
-    await keepPublishedCuts(kept, { store, landing }, manifest, parts);
+    await keepPublishedCuts(kept, published, parts);
     expect(await kept.find({ ...subject, name: other!.identity })).toBeUndefined();
   });
 });

@@ -5,13 +5,19 @@ import { describe, expect, test } from 'vitest';
 import type { Scope } from '../../src/session/scopes.ts';
 import { createStaticToken } from '../../src/server/access/static-token.ts';
 import { encodeParts, partsId, type Parts } from '../../src/manifest/parts-document.ts';
+import { encodeBlocks } from '../../src/manifest/cut-codec.ts';
 import { loadCutIds } from '../../src/manifest/cut-ids.ts';
+import { createCutter } from '../../src/manifest/gear2.ts';
+import { createRecipeMaker, type Recipe } from '../../src/manifest/recipe.ts';
+import type { ContentStore } from '../../src/storage/content-store.ts';
+import { openKeptCuts } from '../../src/storage/state/kept-cuts.ts';
+import { encodeFrames, lastFrame } from '../../src/wire/cut-frames.ts';
 import { createCheckMaker } from '../../src/manifest/file-checks.ts';
 import { transferDigest } from '../../src/manifest/digest.ts';
 import { encodeTree } from '../../src/wire/tree-stream.ts';
 import { temporaryDirectory } from '../support/trees.ts';
 import { chunkBytes, digestOf, directory, file, noise, transferOf } from '../suites/staged-transfer.ts';
-import { ALICE, establish, openScene, type Answer, type HandSession } from './by-hand.ts';
+import { ALICE, establish, intercept, openScene, type Answer, type HandSession } from './by-hand.ts';
 
 const MIB = 1024 * 1024;
 const SIZE = 2 * MIB;
@@ -180,4 +186,65 @@ test('a server over objects offers no parts, and takes none', async () => {
   expect([session.terms.takesParts, comparison.json.older]).toEqual([undefined, undefined]);
   const answer = await session.post('POST', 'blocks', { entries: [1, 1] });
   expect(answer.json.code).toBe('storage-unsupported');
+});
+
+describe('the blocks of a new version that a client tells', () => {
+  const LARGE = 16 * MIB;
+
+  /** Two pushes of a file to a server that keeps blocks; the first one tells them, and is committed. */
+  async function openTold(told: (recipe: Recipe) => Buffer) {
+    const root = temporaryDirectory();
+    const at = path.join(root, 'tree', 'a');
+    const old = noise(LARGE, 'a');
+    mkdirSync(path.dirname(at));
+    writeFileSync(at, old);
+    const reads: string[] = [];
+    const wrap = (content: ContentStore): ContentStore =>
+      intercept(content, {
+        read: (name, range, identity) => {
+          reads.push(name);
+          return content.read(name, range, identity);
+        },
+      });
+    const keptCuts = openKeptCuts(path.join(temporaryDirectory(), 'cuts'));
+    const scene = await openScene('local disk', { root, wrap, keptCuts });
+    const transfer = transferOf(scene.stores.content, 'tree', [directory(''), file('a', LARGE)]);
+    const session = await establish(scene, transfer);
+    expect(session.terms.keepsBlocks).toBe(true);
+    await session.call('PUT', 'manifest', { body: [...encodeTree(transfer.manifest)].join('') });
+    const ids = await loadCutIds('xxh64');
+    const [maker, checks] = [createRecipeMaker(createCutter(), ids, LARGE), createCheckMaker(ids, LARGE)];
+    maker.update(old);
+    checks.update(old);
+    const recipe = maker.finish();
+    const parts: Parts = new Map([
+      [1, { recipe: checks.finish(), carried: [0, 65_536], copied: [65_536, LARGE - 65_536, 65_536] }],
+    ]);
+    await session.call('PUT', 'parts', { body: textOf(parts) });
+    await session.post('PUT', 'plan', planOf(partsId(parts)));
+    const answer = await session.call('PUT', 'blocks', {
+      body: Buffer.concat([...encodeFrames(1, told(recipe)), lastFrame()]),
+    });
+    return { scene, session, transfer, reads, recipe, answer };
+  }
+
+  test('are kept once it is published: the next push is answered without reading it', async () => {
+    const { scene, session, transfer, reads, recipe, answer } = await openTold(encodeBlocks);
+    expect(answer.status).toBe(200);
+    await session.putChunk(0);
+    const digests = [[0, digestOf(transfer, chunkBytes(transfer, 0))] as const];
+    const digest = transferDigest(transfer.manifest.id, 65_536, digests);
+    expect((await session.commit({ digest, bytesTotal: 65_536 })).json.state).toBe('committed');
+    reads.length = 0;
+    const next = await establish(scene, transfer);
+    await next.call('PUT', 'manifest', { body: [...encodeTree(transfer.manifest)].join('') });
+    const { body } = await next.post('POST', 'blocks', { entries: [1, 1] });
+    expect(body.equals(Buffer.concat([...encodeFrames(1, encodeBlocks(recipe)), lastFrame()]))).toBe(true);
+    expect(reads).toEqual([]);
+  });
+
+  test('are refused where they are not those of the file', async () => {
+    const { answer } = await openTold((recipe) => encodeBlocks(recipe, 1));
+    expect(answer.json.code).toBe('invalid-request');
+  });
 });

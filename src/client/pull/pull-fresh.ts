@@ -203,9 +203,9 @@ async function planFor(
   const locate = (index: number): LocalFile => ({ store, path: pathOf(index) });
   const made = await makePlan({ context, session, manifest, comparison, checksum, locate, distrusted });
   const openVersions = pullVersions({ context, options }, session, manifest, { store, pathOf });
-  const plan = mayUseParts(options, session)
-    ? await withParts({ context, session, manifest, comparison, openVersions }, made)
-    : made;
+  if (!mayUseParts(options, session)) return planOfWanted(made, manifest, wanted);
+  const parted = await withParts({ context, session, manifest, comparison, openVersions }, made);
+  const { cuts: _kept, ...plan } = parted;
   return planOfWanted(plan, manifest, wanted);
 }
 

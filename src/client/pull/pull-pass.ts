@@ -8,6 +8,7 @@ import type { Manifest } from '../../manifest/manifest.ts';
 import type { DeletedEntries } from '../../session/pass-record.ts';
 import { DEFAULT_SYNC_MODE, type SyncMode } from '../../session/sync-mode.ts';
 import type { KeptCuts } from '../../storage/state/kept-cuts.ts';
+import { keepPublishedCuts } from '../../storage/state/published-cuts.ts';
 import type { ChunkStaging, StagingArea } from '../../storage/content-store.ts';
 import { createGroupCommit, policyOf } from '../../transfer/group-commit.ts';
 import { createRemovalReport } from '../../transfer/removal-report.ts';
@@ -27,7 +28,6 @@ import type { PassResult } from '../transfer/pass-result.ts';
 import { openPass, type Pass, type PassSubject } from '../transfer/pass.ts';
 import { runPass } from '../transfer/run-pass.ts';
 import { unlessStale } from '../transfer/stale-parts.ts';
-import { keepPublishedCuts } from './published-cuts.ts';
 import { excludeReported, fetchChunks, type PullJob } from './pull-chunks.ts';
 import { extrasAt, keepDeletions } from './pull-deletions.ts';
 import { saveStagedPlan, type PullDestination, type StagedPlan } from './pull-staging.ts';
@@ -101,7 +101,7 @@ export async function runPullPass(options: PullPassOptions): Promise<PassResult>
         const { deleted, ...published } = await unlessStale(plan, () =>
           publish(staging, manifest, order, context.report),
         );
-        await keepPublishedCuts(options.kept, destination, manifest, assemblies);
+        await keepPublishedCuts(options.kept, { store, target, manifest }, assemblies);
         return { ...published, unlisted: 0, deleted: tellDeleted(planned, deleted, context) };
       },
     });

@@ -5,6 +5,7 @@ import type { SessionTerms } from '../../wire/messages.ts';
 import type { Deletions } from '../../manifest/deletions.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
 import type { StagingArea } from '../../storage/content-store.ts';
+import { keepPublishedCuts } from '../../storage/state/published-cuts.ts';
 import type { TransferOptions } from '../api/options.ts';
 import { putParts } from '../session/cut-calls.ts';
 import { agreeOnPlan } from '../session/plan-agreement.ts';
@@ -27,7 +28,6 @@ import { stalePartsOf, tellStale } from '../transfer/stale-parts.ts';
 import { softened } from '../transfer/transfer-context.ts';
 import { keptDeletions } from './pull-deletions.ts';
 import type { PullTask } from './pull-fresh.ts';
-import { keepPublishedCuts } from './published-cuts.ts';
 import { typeAt, type Landing } from './pull-landing.ts';
 import { publish, runPullPass } from './pull-pass.ts';
 import {
@@ -131,7 +131,8 @@ export async function publishAgreed(
     } finally {
       await staging.close();
     }
-    await keepPublishedCuts(keptCutsOf(folder), destination, manifest, plan.assemblies);
+    const { store, landing } = destination;
+    await keepPublishedCuts(keptCutsOf(folder), { store, target: landing.target, manifest }, plan.assemblies);
     await area.discard();
     const { deleted, ...others } = published;
     return {

@@ -2,12 +2,19 @@
 import type { Manifest } from '../../manifest/manifest.ts';
 import { mayHaveParts } from '../../manifest/parts-document.ts';
 import type { ContentStore } from '../../storage/content-store.ts';
-import { keepingCuts } from './published-cuts.ts';
+import type { KeptCuts } from '../../storage/state/kept-cuts.ts';
+import { keepCutsToCome } from '../../storage/state/published-cuts.ts';
 import type { SessionClient } from '../session/session-client.ts';
 import { keptCutsOf } from '../state/kept-cuts-of.ts';
 import type { TransferTask } from '../transfer/transfer-task.ts';
 import type { Versions } from '../transfer/changed-parts.ts';
-import { localCuts, remoteCuts, type FoundFile, type LocalFiles } from '../transfer/version-cuts.ts';
+import {
+  localCuts,
+  remoteCuts,
+  type FoundFile,
+  type LocalFiles,
+  type VersionCuts,
+} from '../transfer/version-cuts.ts';
 
 /** Makes what opens them; `pathOf` is the path of an entry at the destination. */
 export function pullVersions(
@@ -19,11 +26,9 @@ export function pullVersions(
   const { signal } = context;
   const kept = keptCutsOf(options);
   return async () => ({
-    newer: keepingCuts(
-      remoteCuts({ session, digest, sizeOf: (index) => entries.sizeOf(index) }),
-      kept,
+    newer: keepingCuts(remoteCuts({ session, digest, sizeOf: (index) => entries.sizeOf(index) }), kept, {
       digest,
-    ),
+    }),
     older: await localCuts({ digest, signal, areNewer: false, kept, find: foundOnce(destination) }),
   });
 }
@@ -40,5 +45,21 @@ function foundOnce({ store, pathOf }: Parameters<typeof pullVersions>[3]): Local
     const file = { store, path, identity: found.identity, sizeBytes: found.entry.sizeBytes };
     files.set(index, file);
     return file;
+  };
+}
+
+/** Keeps what the server tells of files to come. */
+export function keepingCuts(
+  newer: VersionCuts,
+  kept: KeptCuts,
+  digest: Pick<Manifest, 'digest'>,
+): VersionCuts {
+  return {
+    ...newer,
+    blocksOf: async (entries) => {
+      const all = await newer.blocksOf(entries);
+      for (const cuts of all.values()) await keepCutsToCome(kept, digest, cuts);
+      return all;
+    },
   };
 }

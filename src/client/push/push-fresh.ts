@@ -2,7 +2,6 @@
 import { CairnError } from '../../base/errors.ts';
 import type { CheckpointLog } from '../../checkpoint/checkpoint-log.ts';
 import { chunkSizeFor, WISHED_CHUNKS } from '../../manifest/chunk-size.ts';
-import { DIGEST_LENGTH_BYTES } from '../../manifest/digest.ts';
 import type { EntryList } from '../../manifest/entry-table.ts';
 import { createLayout } from '../../manifest/layout.ts';
 import { createManifest, type Manifest, type ManifestParameters } from '../../manifest/manifest.ts';
@@ -19,14 +18,20 @@ import { establish, getCheckpoint, putManifest } from '../session/session-calls.
 import { createSessionClient, type SessionClient } from '../session/session-client.ts';
 import { treeBody } from '../session/tree-body.ts';
 import { METADATA_WORDS } from '../session/unkept-report.ts';
-import type { TransferFolder } from '../state/transfer-folder.ts';
-import { mayUseParts, withParts, withPartsOfServer } from '../transfer/changed-parts.ts';
+import {
+  type FoundParts,
+  mayUseParts,
+  tellBlocks,
+  withParts,
+  withPartsOfServer,
+} from '../transfer/changed-parts.ts';
 import { makePlan, type LocalFile } from '../transfer/comparing.ts';
 import { endDryRun, lookAtServer } from '../transfer/dry-run.ts';
 import { mirrorOf, planDeletions, tellWouldDelete, type Mirror } from '../transfer/deletion-plan.ts';
 import type { PassResult } from '../transfer/pass-result.ts';
 import { saveRecord, type TransferTask } from '../transfer/transfer-task.ts';
 import { backupUrlPath, getExtras } from './push-deletions.ts';
+import { openPushJournal } from './push-journal.ts';
 import { runPushPass } from './push-pass.ts';
 import { pushVersions } from './push-versions.ts';
 import type { LocalSource, ScannedSource } from './source.ts';
@@ -244,10 +249,11 @@ async function agree(
     distrusted,
   });
   const openVersions = pushVersions(task, session, manifest, locate);
-  const plan = mayUseParts(options, session)
-    ? await withParts({ context, session, manifest, comparison, openVersions }, made)
-    : made;
+  const parted = { context, session, manifest, comparison, openVersions };
+  const found = mayUseParts(options, session) ? await withParts(parted, made) : made;
+  const { cuts: _told, ...plan }: FoundParts = found;
   if (options.dryRun !== true) await agreeOnPlan(context, session, manifest, plan, comparison.accepted);
+  await tellBlocks(session, found);
   return { plan, earlier: undefined, comparison };
 }
 
@@ -287,12 +293,4 @@ async function keep(
   const leftOut = { unlisted: scanned.notices.length, unselected: scanned.unselected };
   await saveRecord(task, session, { direction: 'push', manifest, plan, landing: null, leftOut, ...rules });
   return openPushJournal(folder, manifest);
-}
-
-/** Opens the journal of a push in its folder. @throws CairnError `journal-corrupt`, storage codes */
-export function openPushJournal(
-  folder: TransferFolder,
-  { id, digest }: Pick<Manifest, 'id' | 'digest'>,
-): Promise<CheckpointLog> {
-  return folder.openJournal({ manifestId: id, digestLengthBytes: DIGEST_LENGTH_BYTES[digest] });
 }

@@ -1,9 +1,11 @@
 /** One function for each route by which files are compared. They try once. */
 import type { ChunkSet } from '../../checkpoint/chunk-set.ts';
+import { encodeBlocks } from '../../manifest/cut-codec.ts';
+import type { Cuts } from '../../manifest/kept-cuts-format.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
 import { encodeParts, type Parts } from '../../manifest/parts-document.ts';
 import { type BlockLine, encodeBlockLines } from '../../wire/block-lines.ts';
-import { readFrames } from '../../wire/cut-frames.ts';
+import { encodeFrames, lastFrame, MAX_TOLD_BYTES, readFrames } from '../../wire/cut-frames.ts';
 import { Empty } from '../../wire/messages.ts';
 import { readParts } from '../../wire/read-parts.ts';
 import { ROUTE } from '../../wire/routes.ts';
@@ -33,6 +35,31 @@ export async function getGrains(
   const response = await call(at.server, { method: 'POST', path, body, isSlow: true, ...withTerms(at) });
   const entries = new Set(wanted.map(({ entry }) => entry));
   return readFrames(response.body, (entry) => entries.has(entry), MAX_RECORDS_BYTES);
+}
+
+/** Sends the blocks of new files, by entry, which the server keeps; as many as it takes. */
+export async function putBlocks(at: SessionAccess, cuts: ReadonlyMap<number, Cuts>): Promise<void> {
+  const pieces: Buffer[] = [];
+  let lengthBytes = 0;
+  const add = (frames: Iterable<Buffer>): void => {
+    for (const frame of frames) {
+      pieces.push(frame);
+      lengthBytes += frame.byteLength;
+    }
+  };
+  for (const [entry, { recipe }] of cuts) {
+    const records = encodeBlocks(recipe);
+    if (lengthBytes + 2 * records.byteLength <= MAX_TOLD_BYTES) add(encodeFrames(entry, records));
+  }
+  add([lastFrame()]);
+  const path = ROUTE.blocks(at.terms.session);
+  const body = { type: 'application/octet-stream', lengthBytes, pieces };
+  await callJson(at.server, Empty, 'the answer to the blocks', {
+    method: 'PUT',
+    path,
+    body,
+    ...withTerms(at),
+  });
 }
 
 /** Sends the parts of a plan to come. */

@@ -5,6 +5,7 @@ import { type KeptCuts, openKeptCuts } from '../../storage/state/kept-cuts.ts';
 const NOTHING: KeptCuts = {
   find: async () => undefined,
   keep: async () => undefined,
+  forget: async () => undefined,
   clear: async () => undefined,
 };
 

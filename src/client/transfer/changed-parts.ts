@@ -6,6 +6,8 @@
 import { CairnError, EXIT } from '../../base/errors.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
 import type { Assembly } from '../../manifest/assembly.ts';
+import { KEPT_FROM_BYTES } from '../../storage/state/kept-cuts.ts';
+import type { Cuts } from '../../manifest/kept-cuts-format.ts';
 import type { CutList } from '../../manifest/cut-list.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
 import {
@@ -19,7 +21,7 @@ import {
 import type { Comparison, Plan } from '../../wire/messages.ts';
 import type { BlockLine } from '../../wire/block-lines.ts';
 import type { TransferOptions } from '../api/options.ts';
-import { getParts, putParts } from '../session/cut-calls.ts';
+import { getParts, putBlocks, putParts } from '../session/cut-calls.ts';
 import type { PartsPlan } from '../session/plan-layout.ts';
 import type { SessionClient } from '../session/session-client.ts';
 import { assemblyOf, compareBlocks, MAX_GRAINS, type ComparedBlocks } from './compare-versions.ts';
@@ -28,6 +30,9 @@ import type { TransferContext } from './transfer-context.ts';
 
 /** Files with less in common are carried whole, in bytes. */
 const LEAST_COPIED_BYTES = 256 * 1024;
+
+/** A plan with its parts, and the blocks of the new versions of large files. */
+export type FoundParts = PartsPlan & { readonly cuts?: ReadonlyMap<number, Cuts> };
 
 /** The two versions of the files of a transfer. */
 export interface Versions {
@@ -55,11 +60,13 @@ export function mayUseParts(
 }
 
 /** Adds to a plan the parts of changed files, and tells the server; the plan as it is where nothing is in common. */
-export async function withParts(options: PartsOptions, plan: Plan): Promise<PartsPlan> {
+export async function withParts(options: PartsOptions, plan: Plan): Promise<FoundParts> {
   const { session, context } = options;
   const entries = olderFiles(options, plan);
   if (entries.size === 0) return plan;
-  const assemblies = await session.keepingLease(async () => findParts(await options.openVersions(), entries));
+  const { assemblies, cuts } = await session.keepingLease(async () =>
+    findParts(await options.openVersions(), entries),
+  );
   context.retrier.progressed();
   if (assemblies.size === 0) return plan;
   try {
@@ -71,7 +78,13 @@ export async function withParts(options: PartsOptions, plan: Plan): Promise<Part
     context.report({ type: 'notice', message });
     return plan;
   }
-  return { ...plan, parts: partsId(assemblies), assemblies };
+  return { ...plan, parts: partsId(assemblies), assemblies, cuts };
+}
+
+/** Tells a server that keeps them the blocks of what it will have: the next transfer need not read that. */
+export async function tellBlocks(session: SessionClient, { cuts }: FoundParts): Promise<void> {
+  if (cuts === undefined || cuts.size === 0 || session.terms.keepsBlocks !== true) return;
+  await session.run((at) => putBlocks(at, cuts));
 }
 
 /** A plan of the server, with its parts. @throws CairnError `digest-mismatch` where the server has other ones */
@@ -102,21 +115,25 @@ function olderFiles({ manifest: { entries }, comparison }: PartsOptions, plan: P
   return wanted;
 }
 
-async function findParts({ newer, older }: Versions, entries: ChunkSet): Promise<Parts> {
+async function findParts(
+  { newer, older }: Versions,
+  entries: ChunkSet,
+): Promise<{ readonly assemblies: Parts; readonly cuts: ReadonlyMap<number, Cuts> }> {
   // Each side cuts its files while the other does.
   const [news, olds] = await Promise.all([newer.blocksOf(entries), older.blocksOf(entries)]);
   const budget = { grains: MAX_GRAINS };
   const compared = new Map<number, ComparedBlocks>();
   for (const entry of entries.values()) {
-    const [cuts, old] = [news.get(entry), olds.get(entry)];
-    if (cuts?.checks === undefined || old === undefined) continue;
-    compared.set(entry, compareBlocks({ ...cuts, checks: cuts.checks }, old.recipe, budget));
+    const [own, old] = [news.get(entry), olds.get(entry)];
+    if (own?.checks === undefined || old === undefined) continue;
+    compared.set(entry, compareBlocks({ ...own, checks: own.checks }, old.recipe, budget));
   }
   const [newGrains, oldGrains] = await Promise.all([
     newer.grainsOf(linesOf(compared, 'newer')),
     older.grainsOf(linesOf(compared, 'older')),
   ]);
-  const parts = new Map<number, Assembly>();
+  const assemblies = new Map<number, Assembly>();
+  const cuts = new Map<number, Cuts>();
   let rangesLeft = MAX_RANGES;
   for (const [entry, blocks] of compared) {
     const assembly = partsOf(blocks, newGrains.get(entry), oldGrains.get(entry));
@@ -124,9 +141,10 @@ async function findParts({ newer, older }: Versions, entries: ChunkSet): Promise
     if (assembly === undefined || ranges > rangesLeft || copiedBytesOf(assembly) < LEAST_COPIED_BYTES)
       continue;
     rangesLeft -= ranges;
-    parts.set(entry, assembly);
+    assemblies.set(entry, assembly);
+    if (blocks.recipe.sizeBytes >= KEPT_FROM_BYTES) cuts.set(entry, blocks);
   }
-  return parts;
+  return { assemblies, cuts };
 }
 
 function linesOf(compared: ReadonlyMap<number, ComparedBlocks>, side: 'newer' | 'older'): BlockLine[] {

@@ -21,6 +21,7 @@ export interface KeptCuts {
   find(subject: CutSubject): Promise<Cuts | undefined>;
   /** Removes the oldest others where there are too many. */
   keep(subject: CutSubject, cuts: Cuts): Promise<void>;
+  forget(subject: CutSubject): Promise<void>;
   /** Forgets all of them. */
   clear(): Promise<void>;
 }
@@ -62,6 +63,13 @@ export function openKeptCuts(directory: string, most: typeof MOST = MOST): KeptC
         await replaceFileDurably(pathOf(name), bytes);
         files.set(name, { bytes: bytes.byteLength, madeAtMs: Date.now() });
         await shrink(files, name);
+      });
+    },
+    forget: async (subject) => {
+      const name = fileNameOf(subject);
+      await orNothing(async () => {
+        await removeTree(pathOf(name));
+        (await listed)?.delete(name);
       });
     },
     clear: async () => {

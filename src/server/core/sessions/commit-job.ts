@@ -1,7 +1,7 @@
 /** Runs the end of a session: publishes a push, or checks a pull. It goes on while clients come and go. */
 import { CairnError, storageError, type ErrorCode } from '../../../base/errors.ts';
 import type { Logger } from '../../../base/logger.ts';
-import type { CommitRecord } from '../../../session/pass-record.ts';
+import { bringsBytes, type CommitRecord } from '../../../session/pass-record.ts';
 import type { SessionChanges, SessionRecord } from '../../../session/record.ts';
 import { chargedFor } from '../quota/quota.ts';
 import type { UsageLedger } from '../quota/usage-ledger.ts';
@@ -11,12 +11,14 @@ import { passCommitOf, type ClaimedCommit, type CommitOrder } from './pass-commi
 import type { Claim } from './publisher-claim.ts';
 import type { Publishers } from './publishers.ts';
 import type { SessionTimes } from './session-times.ts';
+import type { ToldCuts } from './told-cuts.ts';
 
 /** The parts that run the commits of one server. */
 export interface CommitRunning {
   readonly ledger: Pick<UsageLedger, 'charge' | 'settle'>;
   readonly times: Pick<SessionTimes, 'now' | 'keepCommittedMs'>;
   readonly publishers: Pick<Publishers, 'claimOf'>;
+  readonly toldCuts: Pick<ToldCuts, 'published' | 'failed'>;
   readonly log: Logger;
 }
 
@@ -49,7 +51,7 @@ export function startCommitJob(
 }
 
 async function run(
-  { ledger, times, log }: CommitRunning,
+  { ledger, times, toldCuts, log }: CommitRunning,
   live: LiveSession,
   job: CommitJob,
   claimed: ClaimedCommit,
@@ -71,6 +73,7 @@ async function run(
       pass: { commit: published, bytesTotal, bytesDone: bytesTotal },
     }));
     ledger.settle((session) => session === live.id);
+    if (bringsBytes(record.value.pass)) await toldCuts.published(live);
     await free(live, log);
     job.entriesDone = job.entriesTotal;
     log.info({ ...fields, deleted: published.deleted?.entries }, 'session committed');
@@ -80,6 +83,7 @@ async function run(
       return;
     }
     log.warn({ ...fields, err: error }, 'commit failed');
+    if (error instanceof CairnError) await toldCuts.failed(live, error);
     await noteEnd(live, claim, error);
     throw error;
   } finally {

@@ -3,7 +3,7 @@ import { CairnError } from '../../../base/errors.ts';
 import type { SessionTerms } from '../../../wire/messages.ts';
 import { agreedEncodings, type ChunkEncoding } from '../../../session/encoding.ts';
 import { mayDelete } from '../../../session/authorization.ts';
-import { syncOf, type PassRecord } from '../../../session/pass-record.ts';
+import { bringsBytes, syncOf, type PassRecord } from '../../../session/pass-record.ts';
 import type { SessionRecord } from '../../../session/record.ts';
 import { existingOf, mayCompare } from '../../../session/scopes.ts';
 import { OWN_ENCODINGS } from '../../../transfer/zlib-pump.ts';
@@ -19,6 +19,8 @@ export interface TermsOptions {
   readonly holdsPartialChunks: boolean;
   /** Whether it assembles files from parts and from the files that they replace. */
   readonly assembles: boolean;
+  /** Whether it keeps the blocks that clients tell it. */
+  readonly keepsBlocks: boolean;
 }
 
 /** The terms of a session, with the secret that proves the client's later requests. */
@@ -30,7 +32,7 @@ export function createTermsOf(options: TermsOptions): TermsOf {
 }
 
 function termsOf(
-  { times, wallNow, holdsPartialChunks, assembles }: TermsOptions,
+  { times, wallNow, holdsPartialChunks, assembles, keepsBlocks }: TermsOptions,
   record: SessionRecord,
   { credential, resumed }: { readonly credential: string; readonly resumed: boolean },
 ): SessionTerms {
@@ -60,12 +62,17 @@ function termsOf(
           ...preservingOf(pass),
         }
       : {}),
-    ...(takesParts({ assembles }, record) ? { takesParts: true } : {}),
+    ...partsOf(takesParts({ assembles }, record), keepsBlocks && bringsBytes(pass)),
     ...(pass.metadata === undefined ? {} : { metadata: [...pass.metadata] }),
     ...encodingsOf(record.encodings),
     manifestId: pass.manifestId,
     resumed,
   };
+}
+
+function partsOf(takes: boolean, keeps: boolean): Pick<SessionTerms, 'takesParts' | 'keepsBlocks'> {
+  if (!takes) return {};
+  return keeps ? { takesParts: true, keepsBlocks: true } : { takesParts: true };
 }
 
 function preservingOf({ preserveModes }: PassRecord): Pick<SessionTerms, 'preservesModes'> {

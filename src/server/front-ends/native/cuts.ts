@@ -5,7 +5,7 @@ import { BLOCK_BYTES } from '../../../manifest/gear2.ts';
 import { MAX_RANGES } from '../../../manifest/parts-document.ts';
 import type { ContentStore } from '../../../storage/content-store.ts';
 import type { KeptCuts } from '../../../storage/state/kept-cuts.ts';
-import { encodeFrame, lastFrame, MAX_FRAME_BYTES } from '../../../wire/cut-frames.ts';
+import { encodeFrames, lastFrame } from '../../../wire/cut-frames.ts';
 import { parseBlockLine } from '../../../wire/block-lines.ts';
 import { Empty } from '../../../wire/messages.ts';
 import { createLimiter } from '../../core/limiter.ts';
@@ -25,7 +25,6 @@ import type { WithSession } from './session-request.ts';
 const AT_A_TIME = { max: 8, maxOfPrincipal: 4, waitMs: 20_000 };
 /** How long an answer says nothing while the server works, in milliseconds. */
 const SILENT_MS = 2000;
-const FRAME_RECORDS_BYTES = MAX_FRAME_BYTES / 2;
 
 /** What {@link createCutsHandlers} needs. */
 export interface Cutting {
@@ -120,8 +119,7 @@ async function send(
     for await (const bytes of records) {
       const isSilent = bytes.byteLength === 0;
       if (isSilent && performance.now() - writtenAt < SILENT_MS) continue;
-      for (let at = 0; at === 0 || at < bytes.byteLength; at += FRAME_RECORDS_BYTES)
-        await write(exchange, encodeFrame(entry, bytes.subarray(at, at + FRAME_RECORDS_BYTES)));
+      for (const frame of encodeFrames(entry, bytes)) await write(exchange, frame);
       writtenAt = performance.now();
       live.record.checkEpoch(epoch);
     }
