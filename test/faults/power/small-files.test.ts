@@ -20,10 +20,14 @@ const LONGEST_WAIT_MS = 150;
 /** Sizes between 1 and 4 KiB. */
 const sizeOf = (number: number): number => 1024 + ((number * 37) % 3073);
 
-/** Two thousand files; at the target are half of them, older and of other sizes. */
+/** Files of a directory that is new, and comes by one rename. */
+const NEW_FILES = 300;
+
+/** Two thousand files, of which half are at the target, older and of other sizes; and a directory that is not there. */
 function createSmallTrees(): Trees {
   const [source, older] = [temporaryDirectory(), temporaryDirectory()];
   writeSmallFiles(path.join(source, 'many'), FILES, sizeOf);
+  writeSmallFiles(path.join(source, 'new/deeper'), NEW_FILES, sizeOf);
   writeSmallFiles(path.join(older, 'many'), FILES / 2, (number) => sizeOf(number + 5));
   return { source, older };
 }
@@ -67,20 +71,23 @@ describe.skipIf(missingForPowerCuts !== '').each(DISK_KINDS)(
 describe.skipIf(missingForPowerCuts !== '').each(sampledKinds('xfs'))(
   `a tree of ${FILES} small files on $name${missingForPowerCuts}`,
   (kind) => {
-    test.skipIf(!canTrace)(
-      `is old or new in each of its files when the power goes at the Nth rename${canTrace ? '' : ' (needs strace)'}`,
-      async () => {
+    test.skipIf(!canTrace).each([
+      { what: 'the Nth rename', call: 'renameat', most: FILES },
+      { what: 'the rename of a new directory', call: 'renameat2', most: 1 },
+    ])(
+      `is old or new in each of its files when the power goes at $what${canTrace ? '' : ' (needs strace)'}`,
+      async ({ what, call, most }) => {
         const trees = createSmallTrees();
         const report = await campaign(
           'power',
-          `${FILES} small files on ${kind.name}: cut right before the Nth rename`,
+          `${FILES} small files on ${kind.name}: cut right before ${what}`,
           { sample: 1, full: 12 },
           async (run) => {
-            const when = 1 + Math.floor(run.random() * FILES);
+            const when = 1 + Math.floor(run.random() * most);
             const scene = await createPushScene({ kind, trees, bytesPerSecond: 64 * 1024 * 1024 });
             await scene.world.server.stop();
             await scene.world.server.start(
-              traced({ inject: [`renameat:signal=SIGKILL:when=${when}`], mainThread: true }),
+              traced({ inject: [`${call}:signal=SIGKILL:when=${when}`], mainThread: true }),
             );
             const moment = async (): Promise<void> => {
               await scene.world.server.ended();
