@@ -98,7 +98,7 @@ const ONLY_LOCAL: Readonly<Record<keyof typeof LOCAL, string>> = {
 /** What to say of options among `words` that a command has not, and others have: a line for each. */
 export function whyOnlyLocal(words: readonly string[], command: Command | undefined): string[] {
   const own = new Set(command?.options.map(({ flags }) => flags));
-  const given = words.map((word) => word.replace(/=.*$/s, ''));
+  const given = words.map((word) => word.split('=', 1)[0]!);
   return Object.entries(LOCAL).flatMap(([name, { flags }]) => {
     const word = flags.split(', ').find((each) => given.includes(each));
     return word === undefined || own.has(flags) ? [] : [`${word}: ${ONLY_LOCAL[name as keyof typeof LOCAL]}`];

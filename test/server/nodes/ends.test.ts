@@ -13,11 +13,11 @@ import {
 } from './nodes-scene.ts';
 import type { HandSession } from '../by-hand.ts';
 
-/** A push whose node dies when so many entries are in their places, or before the first. */
-async function leftInTheMiddle(scene: Nodes, entries: number): Promise<HandSession> {
+/** A push whose node dies right before or after the moment that publishes its tree. */
+async function leftInTheMiddle(scene: Nodes, when: 'before' | 'after'): Promise<HandSession> {
   const [a] = scene.nodes;
   const session = await pushed(a, treeOf(a, 'tree'));
-  const { reached } = a.holdPut(entries);
+  const { reached } = a.holdPut(when);
   session.commit().catch(() => undefined);
   await reached;
   await a.server.kill();
@@ -28,7 +28,7 @@ test('an abort is refused while another node publishes, and the tree is publishe
   const { nodes } = await openNodes();
   const [a, b] = nodes;
   const session = await pushed(a, treeOf(a, 'tree'));
-  const { reached, goOn } = a.holdPut(5);
+  const { reached, goOn } = a.holdPut();
   const committing = session.commit();
   await reached;
   const refused = await at(b, session).call('DELETE', '');
@@ -42,17 +42,20 @@ test('an abort is refused while another node publishes, and the tree is publishe
   expect(await publishedEntries(b, session.transfer)).toBe(41);
 });
 
-test('an abort of a tree that a dead node has published in part finishes the tree', async () => {
-  const scene = await openNodes();
-  const [, b] = scene.nodes;
-  const session = await leftInTheMiddle(scene, 5);
-  scene.clock.aheadMs += PUBLISHER_LEASE_MS;
-  expect(await publishedEntries(b, session.transfer)).toBeLessThan(41);
-  expect((await at(b, session).call('DELETE', '')).json.code).toBe('session-state');
-  await until(async () => (await scene.record(session.terms.session))?.state === 'committed');
-  expect(await publishedEntries(b, session.transfer)).toBe(41);
-  await until(async () => (await b.stores.content.listStaging()).length === 0);
-});
+test.each(['before', 'after'] as const)(
+  'an abort of a session whose node has died right %s its tree was published finishes it',
+  async (when) => {
+    const scene = await openNodes();
+    const [, b] = scene.nodes;
+    const session = await leftInTheMiddle(scene, when);
+    scene.clock.aheadMs += PUBLISHER_LEASE_MS;
+    expect(await publishedEntries(b, session.transfer)).toBe(when === 'before' ? 0 : 41);
+    expect((await at(b, session).call('DELETE', '')).json.code).toBe('session-state');
+    await until(async () => (await scene.record(session.terms.session))?.state === 'committed');
+    expect(await publishedEntries(b, session.transfer)).toBe(41);
+    await until(async () => (await b.stores.content.listStaging()).length === 0);
+  },
+);
 
 test('a commit that failed before it published anything can be aborted at any node', async () => {
   const { nodes } = await openNodes();
@@ -92,7 +95,7 @@ test('a session whose lease ends while another node publishes it does not expire
   const scene = await openNodes({ leaseMs });
   const [a, b] = scene.nodes;
   const session = await pushed(a, treeOf(a, 'tree'));
-  const { reached, goOn } = a.holdPut(5);
+  const { reached, goOn } = a.holdPut();
   const committing = session.commit();
   await reached;
   scene.clock.aheadMs += leaseMs;
@@ -103,13 +106,13 @@ test('a session whose lease ends while another node publishes it does not expire
   expect(await publishedEntries(b, session.transfer)).toBe(41);
 });
 
-test.each([0, 5])(
-  'the tree of a session whose node has died after %i entries is finished by another one in place of expiring',
-  async (entries) => {
+test.each(['before', 'after'] as const)(
+  'a session whose node has died right %s its tree was published is finished by another one in place of expiring',
+  async (when) => {
     const limits = { collectEveryMs: 20 };
     const scene = await openNodes({ leaseMs: PUBLISHER_LEASE_MS, limits });
     const [, b] = scene.nodes;
-    const session = await leftInTheMiddle(scene, entries);
+    const session = await leftInTheMiddle(scene, when);
     scene.clock.aheadMs += PUBLISHER_LEASE_MS;
     await until(async () => (await scene.record(session.terms.session))?.state === 'committed');
     expect(await publishedEntries(b, session.transfer)).toBe(41);

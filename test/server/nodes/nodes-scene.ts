@@ -22,10 +22,10 @@ import { ALICE, HandSession, openPush, type Scene } from '../by-hand.ts';
 
 /** A server among others. */
 export interface TestNode extends Scene {
-  /** Keys of what it has put into published trees. */
+  /** Tags of the roots that it has put: each is one publication. */
   readonly published: string[];
-  /** Holds the next put into a published tree that `skip` others went before; resolves when it is about to be made. */
-  holdPut(skip?: number): { readonly reached: Promise<void>; readonly goOn: () => void };
+  /** Holds the next put of the root, which publishes a whole tree; resolves before or after it was made. */
+  holdPut(when?: 'before' | 'after'): { readonly reached: Promise<void>; readonly goOn: () => void };
 }
 
 /** Servers over one store, and one clock. */
@@ -36,6 +36,8 @@ export interface Nodes {
   record(id: string): Promise<SessionRecord | undefined>;
 }
 
+/** The object that tells what is published. */
+const ROOT_KEY = 'i/root';
 /** What the lease of a publisher is in these tests. */
 export const PUBLISHER_LEASE_MS = 60_000;
 
@@ -82,30 +84,32 @@ async function startNode(
   return { server, stores, kind: 'memory', logged, clock, restart, published, holdPut };
 }
 
-/** The same objects; one put of a published entry can be held, and all of them are noted. */
+/** The same objects; one put of the root can be held, and all of them are noted. */
 function held(
   objects: ObjectStore,
 ): Pick<TestNode, 'published' | 'holdPut'> & { readonly store: ObjectStore } {
   const published: string[] = [];
-  let hold: { left: number; reached: () => void; goOn: Promise<void> } | undefined;
+  let hold: { when: 'before' | 'after'; reached: () => void; goOn: Promise<void> } | undefined;
+  const stopIf = async (when: 'before' | 'after'): Promise<void> => {
+    if (hold?.when !== when) return;
+    const { reached, goOn } = hold;
+    hold = undefined;
+    reached();
+    await goOn;
+  };
   const put: ObjectStore['put'] = async (key, body, options) => {
-    if (!key.startsWith('t/')) return objects.put(key, body, options);
-    const holding = hold !== undefined && hold.left === 0 ? hold : undefined;
-    if (hold !== undefined) hold.left -= 1;
-    if (holding !== undefined) {
-      hold = undefined;
-      holding.reached();
-      await holding.goOn;
-    }
+    if (key !== ROOT_KEY) return objects.put(key, body, options);
+    await stopIf('before');
     const tag = await objects.put(key, body, options);
-    if (tag !== undefined) published.push(key);
+    if (tag !== undefined) published.push(tag);
+    await stopIf('after');
     return tag;
   };
-  const holdPut: TestNode['holdPut'] = (skip = 0) => {
+  const holdPut: TestNode['holdPut'] = (when = 'before') => {
     let goOn = (): void => undefined;
     const released = new Promise<void>((resolve) => (goOn = resolve));
     const reached = new Promise<void>((resolve) => {
-      hold = { left: skip, reached: resolve, goOn: released };
+      hold = { when, reached: resolve, goOn: released };
     });
     onTestFinished(goOn);
     return { reached, goOn };

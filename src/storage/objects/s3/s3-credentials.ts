@@ -103,15 +103,14 @@ async function textOfFile(path: string, isAskedFor: boolean): Promise<string | u
 function sectionOf(text: string, wanted: string): ReadonlyMap<string, string> | undefined {
   let section: Map<string, string> | undefined;
   let found: Map<string, string> | undefined;
-  for (const line of text.split(/\r?\n/)) {
-    const [, name] = /^\s*\[\s*([^\]]*?)\s*\]/.exec(line) ?? [];
-    if (name !== undefined) {
+  for (const line of text.split('\n').map((each) => each.trim())) {
+    if (line.startsWith('[')) {
       section = new Map();
-      if (name === wanted) found ??= section;
+      if (line.slice(1).split(']', 1)[0]!.trim() === wanted) found ??= section;
       continue;
     }
-    const [, key, value] = /^\s*([A-Za-z0-9_]+)\s*=\s*(.*?)\s*$/.exec(line) ?? [];
-    if (key !== undefined && value !== undefined) section?.set(key.toLowerCase(), value);
+    const sign = line.indexOf('=');
+    if (sign > 0) section?.set(line.slice(0, sign).trim().toLowerCase(), line.slice(sign + 1).trim());
   }
   return found;
 }

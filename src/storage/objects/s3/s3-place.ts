@@ -23,6 +23,7 @@ export interface S3Words {
   readonly region?: string | undefined;
 }
 
+const SCHEME = 's3://';
 const BUCKET = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
 const REGION = /^[a-z0-9-]{1,40}$/;
 const DEFAULT_REGION = 'us-east-1';
@@ -31,7 +32,9 @@ const MAX_PREFIX_LENGTH = 200;
 
 /** Reads the words. @throws CairnError `config-invalid` */
 export function parseS3Place({ url, endpoint, region = DEFAULT_REGION }: S3Words): S3Place {
-  const [, bucket = '', rest = ''] = /^s3:\/\/([^/]*)\/?(.*)$/s.exec(url) ?? [];
+  const path = url.startsWith(SCHEME) ? url.slice(SCHEME.length) : '';
+  const [bucket = ''] = path.split('/', 1);
+  const rest = path.slice(bucket.length + 1);
   if (!BUCKET.test(bucket) || bucket.includes('..'))
     throw invalid(`"${printable(url)}" names no bucket: it has to be s3://BUCKET or s3://BUCKET/PREFIX`);
   if (!REGION.test(region)) throw invalid(`"${printable(region)}" is no region of S3, such as eu-central-1`);
