@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { jobScene, noteHook } from '../../support/job-scene.ts';
@@ -59,6 +59,7 @@ describe('cairn job run', () => {
     const target = path.join(scene.notes, 'copy');
     mkdirSync(target);
     writeFileSync(path.join(target, 'old'), 'old');
+    utimesSync(target, 1, 1);
     const mirror = ['delete = true', 'max-delete = "100%"'];
     scene.writeJobs(...PUSH, '[job.back]', 'from = "URL/home"', `to = "${target}"`, ...mirror);
     const { exitCode, stderr } = await scene.job(['run', 'home', 'back']);
@@ -69,7 +70,7 @@ describe('cairn job run', () => {
       transfer: { deleted: { entries: 1, bytes: 3, undeleted: 0 } },
     });
     expect((await scene.job(['history', 'back'])).stdout.toString()).toMatch(
-      /^STARTED .* SKIPPED +DELETED +LEFT OUT +WHY\n.* 3 +1001 B +0 B +1 +- +-\n$/,
+      /^STARTED .* SKIPPED +DELETED +LEFT OUT +WHY\n.* 4 +1001 B +0 B +1 +- +-\n$/,
     );
   });
 
