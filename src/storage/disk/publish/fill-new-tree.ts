@@ -53,7 +53,10 @@ export async function fillTree(
         if (prepared !== undefined) large.push(prepared);
       }
     } catch (error) {
-      refused.refuse(index, publishError(error, targetOf(publication, entry)));
+      const failure = publishError(error, targetOf(publication, entry));
+      // What is still under its staged name does not concern its own place.
+      if (entry.type === 'file' && !isSmall(publication, index)) throw failure;
+      refused.refuse(index, failure);
     }
     if ((index - tree.first) % REPORT_ENTRIES === REPORT_ENTRIES - 1) order.onProgress?.(index);
     await publication.breathe();

@@ -1,6 +1,7 @@
 /** Cuts small files out of their packed chunks; reads these in order and in large pieces. */
 import { closeSync, constants, readSync } from 'node:fs';
-import { CairnError, systemCodeOf } from '../../../base/errors.ts';
+import { CairnError, storageError, systemCodeOf } from '../../../base/errors.ts';
+import { isOfOneEntry } from '../../../transfer/refused-entries.ts';
 import type { Publication } from './publication.ts';
 import { packedName } from '../staging/staged-names.ts';
 
@@ -22,7 +23,7 @@ export class PackedChunks {
     this.#publication = publication;
   }
 
-  /** The bytes of a small file, in pieces that the next piece overwrites. @throws CairnError `chunks-missing` */
+  /** The bytes of a small file, in pieces that the next piece overwrites. @throws CairnError `chunks-missing`, storage codes */
   *segmentOf(entryIndex: number, sizeBytes: number): Generator<Uint8Array> {
     if (sizeBytes === 0) return;
     const { layout } = this.#publication;
@@ -48,7 +49,7 @@ export class PackedChunks {
     try {
       this.#fd = this.#publication.folder.openFile(packedName(chunk), READ_FLAGS);
     } catch (error) {
-      throw systemCodeOf(error) === 'ENOENT' ? gone(chunk) : error;
+      throw systemCodeOf(error) === 'ENOENT' ? gone(chunk) : unreadable(chunk, error);
     }
     const windowBytes = Math.min(MAX_WINDOW_BYTES, this.#publication.layout.chunkLengthBytes(chunk));
     if (this.#window.byteLength < windowBytes) this.#window = Buffer.allocUnsafeSlow(windowBytes);
@@ -73,11 +74,26 @@ export class PackedChunks {
     const size = this.#window.byteLength;
     while (this.#windowEnd < start + size) {
       const filled = this.#windowEnd - start;
-      const bytesRead = readSync(this.#fd, this.#window, filled, size - filled, this.#windowEnd);
+      const bytesRead = this.#readInto(this.#fd, filled, size - filled);
       if (bytesRead === 0) return;
       this.#windowEnd += bytesRead;
     }
   }
+
+  #readInto(fd: number, at: number, length: number): number {
+    try {
+      return readSync(fd, this.#window, at, length, this.#windowEnd);
+    } catch (error) {
+      throw unreadable(this.#chunk, error);
+    }
+  }
+}
+
+/** Never the code of an obstacle of one entry: the chunk has more entries, and another try may read it. */
+function unreadable(chunk: number, error: unknown): CairnError {
+  const failure = storageError(error, `reading the staged bytes of chunk ${chunk}`);
+  if (!isOfOneEntry(failure)) return failure;
+  return new CairnError('storage-io', failure.message, { cause: error, details: failure.details });
 }
 
 function gone(chunk: number): CairnError {
