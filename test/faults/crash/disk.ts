@@ -85,9 +85,9 @@ async function checkStaged(checkpoint: StagedCheckpoint, target: string, fresh: 
   return bytes;
 }
 
-/** What a server has below `.cairn` while nothing is under way. */
+/** What a server has below `.cairn` while nothing is under way; the recipes of large files are kept up to a bound. */
 const SERVER_NAMES =
-  /^(token|tokens\.json|session-key|last-seen|lease|(tokens\.)?lock|(tokens\.)?lock\/lock\.\d+|sessions|sessions\/[\w-]+\.json|staging)$/;
+  /^(token|tokens\.json|session-key|last-seen|lease|(tokens\.)?lock|(tokens\.)?lock\/lock\.\d+|sessions|sessions\/[\w-]+\.json|staging|cuts|cuts\/[\w.-]+)$/;
 
 /** Files that a server with nothing under way has no use for, below its root and in its state home. */
 export function strangersOfServer({ root, stateHome }: { root: string; stateHome: string }): string[] {
@@ -105,7 +105,7 @@ export function checkOver({ scenario, world, target }: Scene): void {
   checkNothingLeft({ serverRoot, clientHome, ...(isPull ? { destination: target } : {}) });
   const strange = [
     ...strangersOfServer(server),
-    ...strangers(clientHome, /^transfers$/),
+    ...strangers(clientHome, /^(transfers|cuts|cuts\/[\w.-]+)$/),
     ...(isPull && existsSync(path.join(target, '.cairn')) ? [path.join(target, '.cairn')] : []),
   ];
   if (strange.length > 0) throw new Violation('leak', `left behind: ${strange.join(', ')}`);
