@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { CairnError } from '../../../base/errors.ts';
 import { printable } from '../../../base/safe-path.ts';
+import { bytesOfObject } from '../object-body.ts';
 import type { ObjectStore } from '../object-store.ts';
 
 /** The key below which puts race; what is there is of no use to anybody. */
@@ -76,10 +77,8 @@ async function race(store: ObjectStore, key: string, ifMatch: string | null): Pr
 async function markFormat(store: ObjectStore, shown: string): Promise<void> {
   await store.put(FORMAT_KEY, Buffer.from(FORMAT), { ifMatch: null });
   const found = await store.get(FORMAT_KEY, { to: MAX_FORMAT_BYTES });
-  const pieces: Buffer[] = [];
-  if (found !== undefined && found !== 'unchanged')
-    for await (const piece of found.bytes) pieces.push(Buffer.from(piece));
-  if (Buffer.concat(pieces).toString() === FORMAT) return;
+  const isThere = found !== undefined && found !== 'unchanged';
+  if (isThere && (await bytesOfObject(found)).toString() === FORMAT) return;
   const message = `"${printable(shown)}" holds objects in a format that this cairn does not know; use the cairn that wrote it`;
   throw new CairnError('journal-version', message);
 }

@@ -4,6 +4,7 @@
  * comes late finds that out.
  */
 import { randomBytes } from 'node:crypto';
+import { bytesOfObject } from '../../objects/object-body.ts';
 import type { ObjectHead, ObjectStore, OpenObject } from '../../objects/object-store.ts';
 import { watchByLooking } from '../looking.ts';
 import { createReadDocuments, type ReadDocuments } from './read-documents.ts';
@@ -59,9 +60,7 @@ async function documentOf(found: OpenObject): Promise<StateDocument> {
     await found.close();
     throw documentTooLarge(found.sizeBytes);
   }
-  const pieces: Buffer[] = [];
-  for await (const piece of found.bytes) pieces.push(Buffer.from(piece));
-  const text = Buffer.concat(pieces).toString();
+  const text = (await bytesOfObject(found)).toString();
   return { key: found.key, version: found.etag, text: text.slice(text.indexOf('\n') + 1) };
 }
 
