@@ -4,11 +4,10 @@ import { CairnError, systemCodeOf } from '../../../base/errors.ts';
 import type { Entry } from '../../../manifest/entry.ts';
 import { isFarTime } from '../../../manifest/entry-time.ts';
 import type { NewTree, NewTrees } from '../staging/new-trees.ts';
-import { preparedName } from '../staging/staged-names.ts';
 import type { PackedChunks } from './packed-chunks.ts';
 import { type Prepared, prepareEntry } from './prepare-entry.ts';
 import { type Publication, publishError, targetOf } from './publication.ts';
-import { stagedAt } from './publish-files.ts';
+import { isSmall } from './publish-files.ts';
 
 /** Entries between two reports of progress. */
 const REPORT_ENTRIES = 2048;
@@ -81,11 +80,6 @@ function prepare(
   const prepared = prepareEntry(publication, packed, index, entry);
   if (prepared !== undefined) return prepared;
   throw new CairnError('internal', `entry ${index} was published before its directory`);
-}
-
-/** Whether an entry has no staged file of its own. */
-export function isSmall(publication: Publication, index: number): boolean {
-  return stagedAt(publication, index).name === preparedName(index);
 }
 
 /** Removes what was cut out ahead of entries that turned out to be left out, and directories that are empty so. */

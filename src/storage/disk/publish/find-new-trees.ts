@@ -7,7 +7,8 @@ import type { Native } from '../../../base/native.ts';
 import { joinPath } from '../../../base/safe-path.ts';
 import { isOfOneEntry } from '../../../transfer/refused-entries.ts';
 import type { IncomingTransfer } from '../../content-store.ts';
-import { type NewTree, treeFrom } from '../staging/new-trees.ts';
+import { type NewTree, NewTrees, treeFrom } from '../staging/new-trees.ts';
+import { firstModeOf, type PublishJob } from './publication.ts';
 import { PathFinder, splitPath } from '../tree/lookup.ts';
 import { ACL_XATTR } from '../tree/posix-acl.ts';
 
@@ -24,13 +25,30 @@ export interface TreePlace {
 }
 
 /**
+ * Opens the new directories of a transfer; nothing of them is made yet. It borrows the folder of `place`.
+ *
+ * @throws CairnError as {@link findNewTrees}
+ */
+export async function openNewTrees(
+  place: TreePlace & Pick<PublishJob, 'modeOf'>,
+  transfer: Pick<IncomingTransfer, 'manifest' | 'target'>,
+  isLeftOut: (entryIndex: number) => boolean,
+  breathe: () => Promise<void> | undefined,
+): Promise<NewTrees> {
+  const { entries } = transfer.manifest;
+  const found = await findNewTrees(place, transfer, isLeftOut, breathe);
+  const modeOf = (index: number): number => firstModeOf(place, entries.at(index)!);
+  return new NewTrees({ folder: place.folder, modeOf }, entries, found);
+}
+
+/**
  * Finds the topmost directories that are not there yet and can come by a rename that replaces nothing. Not where a
  * directory gives its group or its access control list to what is made in it: what is made elsewhere would lack them.
  *
  * @param isLeftOut tells the entries that are not published
  * @throws CairnError, storage codes
  */
-export async function findNewTrees(
+async function findNewTrees(
   place: TreePlace,
   { manifest, target }: Pick<IncomingTransfer, 'manifest' | 'target'>,
   isLeftOut: (entryIndex: number) => boolean,

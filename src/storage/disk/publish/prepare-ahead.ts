@@ -7,11 +7,11 @@ import type { Directory } from '../../../base/directory.ts';
 import { removeTree } from '../../../base/durable-files.ts';
 import type { IncomingTransfer } from '../../content-store.ts';
 import { createBreather } from '../../../base/breather.ts';
-import { findNewTrees } from './find-new-trees.ts';
-import { firstModeOf, type PreparedFiles, type PublishJob } from './publication.ts';
+import { openNewTrees } from './find-new-trees.ts';
+import type { PreparedFiles, PublishJob } from './publication.ts';
 import { PackedChunks } from './packed-chunks.ts';
 import { type PreparePlace, prepareSmall } from './prepare-entry.ts';
-import { NewTrees } from '../staging/new-trees.ts';
+import type { NewTrees } from '../staging/new-trees.ts';
 import { firstEntryOf, preparedName, treeName } from '../staging/staged-names.ts';
 
 /** Most files of one transfer that are prepared early: they take room beside the chunks that contain them. */
@@ -103,7 +103,8 @@ export class PreparedAhead {
       // The sender of the chunk gets its answer first.
       await nextTurn();
       this.#folder ??= this.#place.folder.reopen();
-      this.#trees ??= await this.#findTrees(this.#folder, breathe);
+      const place = { ...this.#place, folder: this.#folder };
+      this.#trees ??= await openNewTrees(place, this.#transfer, () => false, breathe);
       for (let chunk = this.#waiting.shift(); chunk !== undefined; chunk = this.#waiting.shift()) {
         await this.#cutOut(packed, chunk, breathe);
         packed.close(); // it may have other bytes the next time
@@ -146,13 +147,6 @@ export class PreparedAhead {
     const { bytesTotal = Infinity } = this.#transfer.layout;
     if (this.#bytes >= MAX_BYTES) return false;
     return this.#place.folder.space().freeBytes >= bytesTotal + KEEP_FREE_BYTES;
-  }
-
-  async #findTrees(folder: Directory, breathe: () => Promise<void> | undefined): Promise<NewTrees> {
-    const { entries } = this.#transfer.manifest;
-    const found = await findNewTrees(this.#place, this.#transfer, () => false, breathe);
-    const modeOf = (index: number): number => firstModeOf(this.#place, entries.at(index)!);
-    return new NewTrees({ folder, modeOf }, entries, found);
   }
 
   async #remove(): Promise<void> {

@@ -97,7 +97,12 @@ function prepare(
 function isPrepared(publication: Publication, index: number): boolean {
   const isKept = publication.whole.isKept(index);
   if (isKept === undefined) return publication.ahead?.has(index) === true;
-  return isKept && stagedAt(publication, index).name === preparedName(index);
+  return isKept && isSmall(publication, index);
+}
+
+/** Whether an entry has no staged file of its own. */
+export function isSmall(publication: Publication, index: number): boolean {
+  return stagedAt(publication, index).name === preparedName(index);
 }
 
 /** The place of an entry's complete file in the staging folder. */

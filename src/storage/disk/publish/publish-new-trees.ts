@@ -6,15 +6,15 @@ import { indexOfPath } from '../../../manifest/hard-links.ts';
 import { isOfOneEntry } from '../../../transfer/refused-entries.ts';
 import { dissolveLeftovers, dissolveTree } from '../staging/dissolve-trees.ts';
 import { listFolder } from '../staging/examine-staging.ts';
-import { type NewTree, NewTrees } from '../staging/new-trees.ts';
+import type { NewTree, NewTrees } from '../staging/new-trees.ts';
 import { treeName } from '../staging/staged-names.ts';
 import { splitPath } from '../tree/lookup.ts';
 import { type FilledTree, fillTree, isPublished } from './fill-new-tree.ts';
-import { findNewTrees } from './find-new-trees.ts';
+import { openNewTrees } from './find-new-trees.ts';
 import { noteOtherTime } from './kept-times.ts';
 import { PackedChunks } from './packed-chunks.ts';
 import type { Prepared } from './prepare-entry.ts';
-import { firstModeOf, noteDevice, type Publication, publishError, targetOf } from './publication.ts';
+import { noteDevice, type Publication, publishError, targetOf } from './publication.ts';
 import { setDirectory } from './publish-directories.ts';
 import { checkStaged, stagedAt } from './publish-files.ts';
 import { isAdding, NO_LINKS } from './put-into.ts';
@@ -34,9 +34,7 @@ export async function beginTrees(publication: Publication): Promise<void> {
   if (ahead === undefined) {
     await dissolveLeftovers(folder, transfer, listFolder(folder));
     if (isAdding(publication)) return;
-    const found = await findNewTrees(publication, transfer, isLeftOut, breathe);
-    const modeOf = (index: number): number => firstModeOf(publication, transfer.manifest.entries.at(index)!);
-    whole.trees = new NewTrees({ folder, modeOf }, transfer.manifest.entries, found);
+    whole.trees = await openNewTrees(publication, transfer, isLeftOut, breathe);
     return;
   }
   whole.trees = ahead.trees;
