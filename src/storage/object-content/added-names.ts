@@ -9,7 +9,7 @@ import type { TreeChange } from '../entry-tree/change-merge.ts';
 import type { Extent } from '../entry-tree/tree-entry.ts';
 import type { TreeReader } from '../entry-tree/tree-reader.ts';
 import { freshNames } from '../fresh-names.ts';
-import type { Publishing } from './publishing.ts';
+import { publishedEntry, type Publishing } from './publishing.ts';
 
 /** The bytes of an entry. */
 type BytesOf = (index: number, sizeBytes: number) => Extent[];
@@ -58,12 +58,9 @@ export async function chooseNames(
       for (const [index, path] of elsewhere) {
         if (path === undefined || refused.has(index)) continue;
         const entry = entries.at(index)!;
-        const isStream = entry.type === 'stream';
-        const sizeBytes = isStream ? (order.streamSizeBytes ?? 0) : entry.sizeBytes;
-        const type = isStream ? 'file' : entry.type;
         const mode = modeFor(entry, undefined, AS_SENT, transfer.modes);
-        const added = { ...entry, type, path, mode, sizeBytes };
-        changes.push({ path, entry: { entry: added, extents: bytesOf(index, sizeBytes) } });
+        const added = publishedEntry(order, entry, { path, mode });
+        changes.push({ path, entry: { entry: added, extents: bytesOf(index, added.sizeBytes) } });
       }
       return changes;
     },

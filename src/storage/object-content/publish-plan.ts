@@ -16,7 +16,7 @@ import type { Extent, TreeEntry } from '../entry-tree/tree-entry.ts';
 import { chooseNames } from './added-names.ts';
 import { findConflicts } from './conflicts.ts';
 import { createBackups } from './kept-backups.ts';
-import type { OtherChanges, Publishing } from './publishing.ts';
+import { type OtherChanges, publishedEntry, type Publishing } from './publishing.ts';
 import { planRemoval } from './removal-plan.ts';
 import { findEntry, plainDirectory } from './tree-paths.ts';
 
@@ -130,9 +130,8 @@ function newEntry(
     // Only its attributes change.
     return { extents: found.extents, entry: { ...entry, path, mode, sizeBytes: found.entry.sizeBytes } };
   }
-  const type = entry.type === 'stream' ? 'file' : entry.type;
-  const sizeBytes = entry.type === 'stream' ? (order.streamSizeBytes ?? 0) : entry.sizeBytes;
-  return { entry: { ...entry, type, path, mode, sizeBytes }, extents: bytesOf(index, sizeBytes) };
+  const published = publishedEntry(order, entry, { path, mode });
+  return { entry: published, extents: bytesOf(index, published.sizeBytes) };
 }
 
 /** Keeps what entries of the manifest replace. */
