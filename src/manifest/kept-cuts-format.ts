@@ -7,7 +7,7 @@ import { decodeRecipe, encodeBlocks } from './cut-codec.ts';
 import { BLOCK_ID_BYTES } from './cut-ids.ts';
 import type { DigestAlgorithm } from './digest.ts';
 import { checksOf } from './file-checks.ts';
-import { CHECK_BYTES } from './parts-document.ts';
+import { checkLengths } from './parts-document.ts';
 import type { Recipe } from './recipe.ts';
 
 /** A file in blocks. */
@@ -43,7 +43,7 @@ export function decodeCuts(bytes: Buffer, subject: CutSubject): Cuts | undefined
   const idBytes = BLOCK_ID_BYTES[subject.digest];
   const body = bytes.subarray(0, Math.max(0, bytes.byteLength - SUM_BYTES));
   if (!createHash('sha256').update(body).digest().equals(bytes.subarray(body.byteLength))) return undefined;
-  const withChecks = Math.ceil(subject.sizeBytes / CHECK_BYTES) * idBytes;
+  const withChecks = checkLengths(subject.sizeBytes).length * idBytes;
   for (const checksBytes of [withChecks, 0]) {
     const head = headOf(subject, checksBytes);
     if (!body.subarray(0, head.byteLength).equals(head)) continue;
