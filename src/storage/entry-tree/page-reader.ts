@@ -1,6 +1,7 @@
 /** Reads pages of the tree and checks each by its id. A reader that goes on and on reads many pages at a time. */
 import { createBreather } from '../../base/breather.ts';
 import { CairnError } from '../../base/errors.ts';
+import { createBlockReader } from '../objects/object-blocks.ts';
 import { bytesOfObject } from '../objects/object-body.ts';
 import type { ObjectStore } from '../objects/object-store.ts';
 import { decodeBranch, pageId, type PagePlace, type PageRef } from './branch-codec.ts';
@@ -22,7 +23,6 @@ export interface PageReader {
 
 /** Pages that are read one by one; from then on whole blocks, since the caller seems to go through the tree. */
 const SINGLE_READS = 4;
-const BLOCK_BYTES = 1024 * 1024;
 const KEPT_BLOCKS = 8;
 
 /** Makes a reader for one piece of work; readers over the same objects may share a cache. */
@@ -86,28 +86,16 @@ function decoded<T>(ref: PageRef, decode: () => T): T {
 
 /** Reads single places at first, and later blocks that have many. */
 function createPlaceReader(objects: Pick<ObjectStore, 'get'>): (place: PagePlace) => Promise<Buffer> {
-  const blocks = new Map<string, Buffer>();
+  const readBlocks = createBlockReader(objects, KEPT_BLOCKS);
   let reads = 0;
-  const blockOf = async (key: string, number: number): Promise<Buffer> => {
-    const name = `${key}:${number}`;
-    const known = blocks.get(name);
-    if (known !== undefined) return known;
-    const from = number * BLOCK_BYTES;
-    const block = await rangeOf(objects, key, from, from + BLOCK_BYTES);
-    blocks.set(name, block);
-    const [oldest] = blocks.keys();
-    if (blocks.size > KEPT_BLOCKS && oldest !== undefined) blocks.delete(oldest);
-    return block;
-  };
   return async ({ key, offset, lengthBytes }) => {
     const end = offset + lengthBytes;
     reads += 1;
     if (reads <= SINGLE_READS) return whole(await rangeOf(objects, key, offset, end), key, lengthBytes);
     const pieces: Buffer[] = [];
-    for (let number = Math.floor(offset / BLOCK_BYTES); number * BLOCK_BYTES < end; number += 1) {
-      const from = number * BLOCK_BYTES;
-      const block = await blockOf(key, number);
-      pieces.push(block.subarray(Math.max(0, offset - from), end - from));
+    for await (const piece of readBlocks(key, { from: offset, to: end })) {
+      if (piece === undefined) throw gone(key);
+      pieces.push(piece);
     }
     // A copy: a piece would keep its whole block in memory.
     return whole(Buffer.concat(pieces), key, lengthBytes);
