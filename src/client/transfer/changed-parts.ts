@@ -45,7 +45,7 @@ export interface PartsOptions {
   readonly context: Pick<TransferContext, 'retrier' | 'report'>;
   readonly session: SessionClient;
   readonly manifest: Manifest;
-  /** Its `older` are files of which the receiver has another version. */
+  /** Its `older` names the files of which the receiver has another version. */
   readonly comparison: Comparison;
   /** Opens the two sides; not called where there is nothing to compare. */
   readonly openVersions: () => Promise<Versions>;

@@ -5,11 +5,12 @@ import { decodeGrains, decodeRecipe, maxRecipeBytes } from '../../manifest/cut-c
 import { BLOCK_ID_BYTES, type CutIds, loadCutIds } from '../../manifest/cut-ids.ts';
 import type { CutList } from '../../manifest/cut-list.ts';
 import type { DigestAlgorithm } from '../../manifest/digest.ts';
-import { checksOf, createCheckMaker } from '../../manifest/file-checks.ts';
+import { checksOf } from '../../manifest/file-checks.ts';
+import { areEnough, createCutsMaker, type CutsMaking } from '../../manifest/file-cuts-maker.ts';
 import { createCutter, type Cutter } from '../../manifest/gear2.ts';
 import { checkLengths } from '../../manifest/parts-document.ts';
 import type { Cuts, CutSubject } from '../../manifest/kept-cuts-format.ts';
-import { addGrains, createGrainList, createRecipeMaker } from '../../manifest/recipe.ts';
+import { addGrains, createGrainList } from '../../manifest/recipe.ts';
 import { sourceCodeOf } from '../../transfer/excluded-entries.ts';
 import type { KeptCuts } from '../../storage/state/kept-cuts.ts';
 import type { BlockLine } from '../../wire/block-lines.ts';
@@ -62,7 +63,7 @@ export async function localCuts({ digest, signal, areNewer, kept, find }: LocalF
       for (const entry of entries.values()) {
         const cuts = await ofReadable(entry, (read, { identity, sizeBytes }) =>
           unlessKept(kept, { name: identity, digest, sizeBytes }, areNewer, () =>
-            cutFile({ cutter, ids, areNewer }, read, sizeBytes),
+            cutFile({ cutter, ids, withChecks: areNewer }, read, sizeBytes),
           ),
         );
         if (cuts !== undefined) all.set(entry, cuts);
@@ -90,7 +91,7 @@ async function unlessKept(
   if (kept === undefined || name === undefined) return cut();
   const subject = { name, ...of };
   const before = await kept.find(subject);
-  if (before !== undefined && (!withChecks || before.checks !== undefined)) return before;
+  if (areEnough(before, withChecks)) return before;
   const cuts = await cut();
   await kept.keep(subject, cuts);
   return cuts;
@@ -108,18 +109,10 @@ function readerOf({ store, path, identity }: LocalFile, signal: AbortSignal): Re
   };
 }
 
-async function cutFile(
-  { cutter, ids, areNewer }: { cutter: Cutter; ids: CutIds } & Pick<LocalFiles, 'areNewer'>,
-  read: Read,
-  sizeBytes: number,
-): Promise<Cuts> {
-  const maker = createRecipeMaker(cutter, ids, sizeBytes);
-  const checks = areNewer ? createCheckMaker(ids, sizeBytes) : undefined;
-  for await (const piece of read(0, sizeBytes)) {
-    maker.update(piece);
-    checks?.update(piece);
-  }
-  return { recipe: maker.finish(), checks: checks?.finish() };
+async function cutFile(making: CutsMaking, read: Read, sizeBytes: number): Promise<Cuts> {
+  const maker = createCutsMaker(making, sizeBytes);
+  for await (const piece of read(0, sizeBytes)) maker.update(piece);
+  return maker.finish();
 }
 
 async function cutBlocks(

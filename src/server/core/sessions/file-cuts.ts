@@ -2,10 +2,10 @@
 import { joinPath } from '../../../base/safe-path.ts';
 import { encodeBlocks, encodeGrains } from '../../../manifest/cut-codec.ts';
 import { type CutIds, loadCutIds } from '../../../manifest/cut-ids.ts';
-import { createCheckMaker } from '../../../manifest/file-checks.ts';
+import { areEnough, createCutsMaker } from '../../../manifest/file-cuts-maker.ts';
 import { createCutter, type Cutter } from '../../../manifest/gear2.ts';
 import { mayHaveParts } from '../../../manifest/parts-document.ts';
-import { addGrains, createGrainList, createRecipeMaker } from '../../../manifest/recipe.ts';
+import { addGrains, createGrainList } from '../../../manifest/recipe.ts';
 import type { Identity } from '../../../manifest/entry.ts';
 import { bringsBytes } from '../../../session/pass-record.ts';
 import type { Cuts } from '../../../manifest/kept-cuts-format.ts';
@@ -60,18 +60,16 @@ export async function openFileCuts(
     const { path, sizeBytes, identity } = file;
     const subject = identity === undefined ? undefined : { name: identity, digest, sizeBytes };
     const before = subject && (await kept?.find(subject));
-    if (before !== undefined && (!areNewer || before.checks !== undefined)) {
+    if (areEnough(before, areNewer)) {
       yield* recordsOf(before, areNewer);
       return;
     }
-    const maker = createRecipeMaker(cutter, ids, sizeBytes);
-    const checks = areNewer ? createCheckMaker(ids, sizeBytes) : undefined;
+    const maker = createCutsMaker({ cutter, ids, withChecks: areNewer }, sizeBytes);
     for await (const piece of content.read(path, { from: 0, to: sizeBytes }, identity)) {
       maker.update(piece);
-      checks?.update(piece);
       yield NOTHING;
     }
-    const cuts = { recipe: maker.finish(), checks: checks?.finish() };
+    const cuts = maker.finish();
     if (subject !== undefined) await kept?.keep(subject, cuts);
     yield* recordsOf(cuts, areNewer);
   }

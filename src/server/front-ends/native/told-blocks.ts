@@ -14,7 +14,7 @@ import type { WithSession } from './session-request.ts';
 /** Requests in memory at a time, in bytes. */
 const AT_A_TIME = { max: 4 * MAX_TOLD_BYTES, maxOfPrincipal: 2 * MAX_TOLD_BYTES, waitMs: 20_000 };
 
-/** Makes the handler; it takes blocks of the files of which the agreed plan has parts. */
+/** Makes the handler, which takes the blocks of those files that the agreed plan carries in parts. */
 export function createToldBlocksHandler(
   withSession: WithSession,
   toldCuts: Pick<ToldCuts, 'take'>,

@@ -92,7 +92,7 @@ async function publishOne(publication: Publication, trees: NewTrees, filled: Fil
     }
   } catch (error) {
     const failure = publishError(error, path);
-    // The entries are tried one by one, each of which tells its own obstacle.
+    // Its entries are tried one by one, and each tells its own obstacle.
     if (!isOfOneEntry(failure) && !BY_ENTRY.has(systemCodeOf(error) ?? '')) throw failure;
   }
   await giveUp(publication, trees, tree);

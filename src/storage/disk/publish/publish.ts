@@ -1,7 +1,7 @@
 /**
- * Publishing: new directories with all in them, then the others, then files, complete and durable before they are renamed into place, then what is to be
- * removed, then the modes and times of directories, deepest first. Every step can be repeated, so a call after a crash
- * finishes the earlier one.
+ * Publishing: new directories with all that is in them, then the other directories, then files, which are complete and
+ * durable before they are renamed into place; then removals, and at the end the modes and times of directories, the
+ * deepest first. Every step can be repeated, so a call after a crash finishes the earlier one.
  */
 import { CairnError } from '../../../base/errors.ts';
 import { ChunkSet } from '../../../checkpoint/chunk-set.ts';
