@@ -41,8 +41,9 @@ export async function dissolveTree(
 ): Promise<Set<number>> {
   const kept = new Set<number>();
   const name = treeName(tree.first);
-  const cursor = openTree(folder, name);
-  if (cursor === undefined) return kept;
+  const top = openTree(folder, name);
+  if (top === undefined) return kept;
+  const cursor = new DirectoryCursor(top);
   try {
     for (let index = tree.first; index < tree.end; index += 1) {
       const path = pathInTree(entries, tree, entries.pathOf(index));
@@ -57,18 +58,17 @@ export async function dissolveTree(
     throw storageError(error, `taking "${printable(folder.show(name))}" apart`);
   } finally {
     cursor.close();
-    cursor.top.close();
+    top.close();
   }
   await removeTree(folder.at(name));
   return kept;
 }
 
-/** A cursor below a tree; undefined where there is none. */
-function openTree(folder: Directory, name: string): (DirectoryCursor & { top: Directory }) | undefined {
+/** The top of a tree, open; undefined where there is none. */
+function openTree(folder: Directory, name: string): Directory | undefined {
   if (folder.look(name, undefined) === undefined) return undefined;
   chmodSync(folder.at(name), 0o700);
-  const top = folder.openChild(name);
-  return Object.assign(new DirectoryCursor(top), { top });
+  return folder.openChild(name);
 }
 
 /** A directory may have its final mode, which locks its owner out. */
