@@ -80,7 +80,7 @@ async function abandonAll(fortress: Fortress, count: number): Promise<void> {
 }
 
 test(
-  `${COUNT} sessions that were established and abandoned leave nothing behind`,
+  `${COUNT} sessions that were established and abandoned leave nothing behind when their lease is over`,
   { timeout: 60_000 + COUNT * 100 },
   async () => {
     const fortress = await openFortress({

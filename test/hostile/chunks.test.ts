@@ -33,9 +33,9 @@ async function expectUsable(fortress: Fortress, session: HandSession): Promise<v
   await fortress.expectUnharmed();
 }
 
-describe('a body', () => {
+describe('chunk bodies', () => {
   test.each([0, 1, 7, 8, 9, BODY_BYTES - 1, BODY_BYTES + 1, 2 * BODY_BYTES])(
-    'of %i bytes, where another number belongs, is refused before it is read',
+    'a chunk body of %i bytes, where another length belongs, is refused before it is read',
     async (length) => {
       const [fortress, session] = await begin();
       const { statuses, text } = await put(fortress, session, Buffer.alloc(length));
@@ -45,7 +45,7 @@ describe('a body', () => {
     },
   );
 
-  test('that says 2^60 bytes, or more than a number can say, is refused at once', async () => {
+  test('a chunk body that announces 2^60 bytes, or more than a number can hold, is refused at once', async () => {
     const [fortress, session] = await begin();
     for (const length of [String(2 ** 60), '9007199254740993', '18446744073709551615']) {
       const { statuses } = await put(fortress, session, Buffer.alloc(0), { 'Content-Length': length });
@@ -54,7 +54,7 @@ describe('a body', () => {
     await expectUsable(fortress, session);
   });
 
-  test('that is shorter than it says and ended by FIN or reset keeps nothing that was not sent', async () => {
+  test('a chunk body that ends early, by FIN or reset, leaves no more bytes than were sent', async () => {
     const [fortress, session] = await begin();
     const part = session.chunkBody(0).subarray(0, 30_000);
     const { statuses } = await put(
@@ -73,7 +73,7 @@ describe('a body', () => {
     await expectUsable(fortress, session);
   });
 
-  test('that is cut in its digest, or has a wrong one, is no chunk', async () => {
+  test('a chunk body that is cut in its digest, or has a wrong digest, is not taken for a chunk', async () => {
     const [fortress, session] = await begin();
     const body = Buffer.from(session.chunkBody(0));
     const cut = await put(
@@ -94,7 +94,7 @@ describe('a body', () => {
     await expectUsable(fortress, session);
   });
 
-  test('in chunked coding, whose end nobody could tell from a cut, is refused', async () => {
+  test('a chunk body in chunked coding, whose end looks like a cut, is refused', async () => {
     const [fortress, session] = await begin();
     const answer = await attackSession(fortress, session, {
       method: 'PUT',
@@ -107,7 +107,7 @@ describe('a body', () => {
   });
 });
 
-describe('an offset', () => {
+describe('offsets of chunks', () => {
   test.each([
     '-1',
     '1.5',
@@ -122,7 +122,7 @@ describe('an offset', () => {
     '٣',
     'NaN',
     '01',
-  ])('%j is refused', async (offset) => {
+  ])('a chunk with the offset %j is refused', async (offset) => {
     const [fortress, session] = await begin();
     const headers = { 'Cairn-Offset': offset };
     const { statuses } = await put(fortress, session, session.chunkBody(0), headers);
@@ -130,7 +130,7 @@ describe('an offset', () => {
     await expectUsable(fortress, session);
   });
 
-  test('twice, or beyond the bytes that are there, is refused however long the chain of guesses', async () => {
+  test('a chunk with two offsets, or one beyond the bytes that are there, is refused', async () => {
     const [fortress, session] = await begin();
     const lines = Array.from({ length: 50 }, (_, index) => `Cairn-Offset: ${index}\r\n`).join('');
     const credentials = Object.entries(session.headers).map(([name, value]) => `${name}: ${value}\r\n`);
@@ -146,7 +146,7 @@ describe('an offset', () => {
     await expectUsable(fortress, session);
   });
 
-  test('chains of one byte each end like any other chunk', async () => {
+  test('a chunk that was cut a hundred times, a byte later each time, is completed like any other', async () => {
     const [fortress, session] = await begin(300);
     for (let at = 0; at < 100; at += 1) {
       const socket = await session.beginChunk(0, at + 1);
@@ -172,7 +172,7 @@ test.each([
   '__proto__',
   ' 1',
   '',
-])('chunk %j is no chunk', async (chunk) => {
+])('a chunk with the number %j is refused for every method', async (chunk) => {
   const [fortress, session] = await begin();
   for (const method of ['PUT', 'HEAD', 'GET']) {
     const route = `chunks/${chunk}`;
@@ -182,7 +182,7 @@ test.each([
   await expectUsable(fortress, session);
 });
 
-test('a stream takes no chunk far behind its end, none after a short one, and none that is longer than was agreed', async () => {
+test('a stream takes no chunk far behind its end, none after a short one, and none longer than agreed', async () => {
   const fortress = await openFortress();
   const transfer = transferOf(fortress.scene.stores.content, 'x', [stream(Buffer.alloc(1000, 'x'))]);
   const session = await openPush(fortress.scene, transfer);
@@ -200,7 +200,7 @@ test('a stream takes no chunk far behind its end, none after a short one, and no
   await fortress.expectUnharmed();
 });
 
-test('chunks of other sessions, other directions and before the plan are refused', async () => {
+test('a chunk that is asked of a push, or sent to a session that does not exist, is refused', async () => {
   const [fortress, session] = await begin();
   const pulled = await call(fortress.scene, 'GET', `${ROOT}sessions/${session.terms.session}/chunks/0`, {
     headers: session.headers,

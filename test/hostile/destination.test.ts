@@ -7,11 +7,11 @@ import { CHUNK, commits, endOf, setTrap } from './support/liar.ts';
 
 const ROOT_LINE = '["d","",493,"0"]';
 
-describe('the destination', () => {
+describe('destinations that change', () => {
   const bytes = Buffer.alloc(CHUNK, 'x');
   const lines = [ROOT_LINE, `["f","a",${CHUNK},420,"0"]`, `["f","b",${CHUNK},420,"0"]`];
 
-  test('that is swapped for a link in the middle of a pull is not written through', async () => {
+  test('a pull writes nothing through its destination when that is swapped for a link in the middle', async () => {
     let swap = (): void => undefined;
     const trap = await setTrap(
       (asked) => {
@@ -39,7 +39,7 @@ describe('the destination', () => {
     expect(readdirSync(path.join(outside, '.cairn/staging', id!))).toEqual([]);
   });
 
-  test('that is swapped before the tree is published is not written through', async () => {
+  test('a pull writes nothing through its destination when that is swapped for a link before the commit', async () => {
     let outside = '';
     const trap = await setTrap(
       (asked) => {
@@ -57,7 +57,7 @@ describe('the destination', () => {
     expect(readdirSync(outside)).toEqual([]);
   });
 
-  test('with a link where a directory of the tree belongs is not written through', async () => {
+  test('a pull writes nothing through a link that stands where a directory of the tree belongs', async () => {
     const trap = await setTrap(commits, {
       lines: [ROOT_LINE, '["d","sub",493,"0"]', `["f","sub/sentinel",${CHUNK},420,"0"]`],
       chunks: [bytes],

@@ -50,9 +50,9 @@ async function expectUsable(fortress: Fortress, session: HandSession): Promise<v
   await fortress.expectUnharmed();
 }
 
-describe('a server', () => {
+describe('servers', () => {
   test.each(['zstd', 'br', 'deflate', 'gzip, gzip', 'GZIP', 'x'.repeat(5000)])(
-    'refuses a chunk in an encoding that was not agreed (%s) before it is read',
+    'a server refuses a chunk in an encoding that was not agreed (%s) before it reads it',
     async (name) => {
       const [fortress, session] = await begin();
       const { statuses, text } = await put(fortress, session, gzipSync(session.chunkBody(0)), {
@@ -63,7 +63,7 @@ describe('a server', () => {
     },
   );
 
-  test('refuses an encoding where none was agreed', async () => {
+  test('a server refuses an encoded chunk where no encoding was agreed', async () => {
     const [fortress, session] = await begin({});
     const { statuses, text } = await put(fortress, session, gzipSync(session.chunkBody(0)));
     expect([statuses[0], text.includes('not agreed')]).toEqual([400, true]);
@@ -71,7 +71,7 @@ describe('a server', () => {
   });
 
   test.each(['', '0', '-1', '1e5', String(DECODED - 1), String(DECODED + 1), String(2 ** 60), '10'])(
-    'refuses a decoded length of "%s"',
+    'a server refuses an encoded chunk with a decoded length of "%s"',
     async (length) => {
       const [fortress, session] = await begin();
       const { statuses, text } = await put(fortress, session, gzipSync(session.chunkBody(0)), {
@@ -82,7 +82,7 @@ describe('a server', () => {
     },
   );
 
-  test('refuses what is not smaller for being encoded, and what is no encoding where its length was taken away', async () => {
+  test('a server refuses an encoded chunk that is not smaller than its bytes, and garbage in chunked coding', async () => {
     const [fortress, session] = await begin();
     const stored = gzipSync(session.chunkBody(0), { level: 0 });
     expect((await put(fortress, session, stored)).statuses).toEqual([400]);
@@ -95,7 +95,7 @@ describe('a server', () => {
     await expectUsable(fortress, session);
   });
 
-  test('stops a bomb at the first byte too many', async () => {
+  test('a server stops to decode a bomb at the first byte too many', async () => {
     const [fortress, session] = await begin();
     const bomb = gzipSync(Buffer.alloc(48 * MIB), { level: 9 });
     expect(bomb.length).toBeLessThan(DECODED);
@@ -115,14 +115,14 @@ describe('a server', () => {
     ['something behind the end', (body: Buffer) => Buffer.concat([gzipSync(body), Buffer.from('more')]), 422],
     ['fewer bytes than it says', (body: Buffer) => gzipSync(body.subarray(0, -1)), 400],
     ['more bytes than it says', (body: Buffer) => gzipSync(Buffer.concat([body, Buffer.from('x')])), 400],
-    ['an end that is missing', (body: Buffer) => gzipSync(body).subarray(0, -4), 400],
+    ['no end', (body: Buffer) => gzipSync(body).subarray(0, -4), 400],
     [
       'a wrong digest',
       (body: Buffer) => gzipSync(Buffer.concat([body.subarray(0, -1), Buffer.from([body.at(-1)! ^ 1])])),
       422,
     ],
     ['another byte', (body: Buffer) => gzipSync(Buffer.concat([Buffer.from('?'), body.subarray(1)])), 422],
-  ])('does not take %s for a chunk', async (_, make, status) => {
+  ])('a server does not take an encoded body for a chunk that is or has %s', async (_, make, status) => {
     const [fortress, session] = await begin();
     const { statuses } = await put(fortress, session, make(session.chunkBody(0)));
     expect(statuses).toEqual([status]);
@@ -131,7 +131,7 @@ describe('a server', () => {
     await expectUsable(fortress, session);
   });
 
-  test('holds what a cut body decoded to, and goes on from there', async () => {
+  test('a server keeps what a cut encoded body decoded to, and the next request goes on from there', async () => {
     const [fortress, session] = await begin();
     const body = gzipSync(session.chunkBody(0));
     const half = body.subarray(0, body.length / 2);
@@ -147,7 +147,7 @@ describe('a server', () => {
   });
 });
 
-describe('a client', () => {
+describe('clients', () => {
   const content = Buffer.from(TEXT, 'latin1');
   const body = chunkOf(content);
 
@@ -173,7 +173,7 @@ describe('a client', () => {
 
   const gzip = { 'Content-Encoding': 'gzip', 'Cairn-Decoded-Length': String(body.length) };
 
-  test('takes an honest one, and one that goes without', async () => {
+  test('a client takes an honest encoded chunk, and a plain one where it asked for an encoded one', async () => {
     for (const lied of [
       await lure(() => ({ headers: gzip, body: gzipSync(body) })),
       await lure(() => ({ headers: {}, body })),
@@ -183,7 +183,7 @@ describe('a client', () => {
     }
   });
 
-  test('asks a server for nothing that this has not agreed to', async () => {
+  test('a client asks for no encoding that the server has not agreed to', async () => {
     for (const granted of [{}, { encodings: [] }, { encodings: ['br'] }, { encodings: ['zstd'] }]) {
       const accepted: string[] = [];
       const lied = await lure((accept) => (accepted.push(accept), { headers: {}, body }), granted);
@@ -194,7 +194,7 @@ describe('a client', () => {
 
   test.each([
     ['an encoding that nobody asked for', { 'Content-Encoding': 'br' }, gzipSync(body), /^invalid-request$/],
-    ['two of them', { 'Content-Encoding': 'gzip, gzip' }, gzipSync(gzipSync(body)), /^invalid-request$/],
+    ['two encodings', { 'Content-Encoding': 'gzip, gzip' }, gzipSync(gzipSync(body)), /^invalid-request$/],
     ['no decoded length', { 'Content-Encoding': 'gzip' }, gzipSync(body), /^chunk-out-of-range$/],
     [
       'another decoded length',
@@ -202,12 +202,12 @@ describe('a client', () => {
       gzipSync(body),
       'chunk-out-of-range',
     ],
-    ['more than without', gzip, gzipSync(body, { level: 0 }), /^chunk-out-of-range$/],
+    ['more bytes than the plain chunk', gzip, gzipSync(body, { level: 0 }), /^chunk-out-of-range$/],
     ['a bomb', gzip, gzipSync(Buffer.alloc(48 * MIB), { level: 9 }), /^chunk-(incomplete|out-of-range)$/],
     ['noise', gzip, randomBytes(3000), /^chunk-digest-mismatch$/],
-    ['half of it', gzip, gzipSync(body).subarray(0, 4000), /^chunk-(incomplete|out-of-range)$/],
+    ['half of its bytes', gzip, gzipSync(body).subarray(0, 4000), /^chunk-(incomplete|out-of-range)$/],
     [
-      'something behind it',
+      'something behind its end',
       gzip,
       Buffer.concat([gzipSync(body), Buffer.from('more')]),
       /^chunk-digest-mismatch$/,
@@ -218,15 +218,18 @@ describe('a client', () => {
       gzipSync(Buffer.concat([Buffer.from('?'), body.subarray(1)])),
       /^chunk-digest-mismatch$/,
     ],
-  ])('publishes nothing of %s', async (_, headers, bytes, code) => {
-    const lied = await lure(() => ({ headers, body: bytes }));
-    const target = path.join(lied.destination, 'x');
-    expect(await endOf(pull(target, lied.options))).toMatch(code);
-    expect(existsSync(target)).toBe(false);
-    lied.expectNothingOutside();
-    let passedOn = 0;
-    const sink = async (piece: Uint8Array): Promise<void> => void (passedOn += piece.byteLength);
-    expect(await endOf(pullStream(sink, lied.options))).toMatch(code);
-    expect(passedOn).toBe(0);
-  });
+  ])(
+    'a client publishes and passes on nothing of an encoded chunk that is or has %s',
+    async (_, headers, bytes, code) => {
+      const lied = await lure(() => ({ headers, body: bytes }));
+      const target = path.join(lied.destination, 'x');
+      expect(await endOf(pull(target, lied.options))).toMatch(code);
+      expect(existsSync(target)).toBe(false);
+      lied.expectNothingOutside();
+      let passedOn = 0;
+      const sink = async (piece: Uint8Array): Promise<void> => void (passedOn += piece.byteLength);
+      expect(await endOf(pullStream(sink, lied.options))).toMatch(code);
+      expect(passedOn).toBe(0);
+    },
+  );
 });

@@ -23,7 +23,7 @@ async function begin(): Promise<[Fortress, HandSession, object]> {
   return [fortress, await establish(fortress.scene, transfer), wish];
 }
 
-describe('a message', () => {
+describe('messages', () => {
   test.each([
     ['10^5 levels deep', '['.repeat(30_000) + ']'.repeat(30_000)],
     ['10^4 objects deep', `${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}`],
@@ -34,14 +34,14 @@ describe('a message', () => {
     ['with text behind its end', '{} {}'],
     ['with a byte order mark', '\ufeff{}'],
     ['cut in a string', '{"target":"/x'],
-  ])('%s is refused', async (_, body) => {
+  ])('a message %s is refused', async (_, body) => {
     const [fortress] = await begin();
     const { statuses } = await attack(fortress.port, request('POST', SESSIONS, AUTH, body));
     expect(statuses).toEqual([400]);
     await fortress.expectUnharmed();
   });
 
-  test('10^5 levels deep is refused where the long ones are taken, too', async () => {
+  test('a plan that is 10^5 levels deep, or has a million runs, is refused, though long messages are taken', async () => {
     const [fortress, session] = await begin();
     await session.sendManifest();
     for (const body of [
@@ -55,7 +55,7 @@ describe('a message', () => {
     await fortress.expectUnharmed();
   });
 
-  test('of 100 MB is refused by its length, and without one when it is too long, and takes no memory', async () => {
+  test('a message of 100 MB is refused, by its length or when it grows too long, and takes no memory', async () => {
     const [fortress, session] = await begin();
     const growth = await memoryGrowth(async () => {
       const length = { ...AUTH, 'Content-Length': '100000000' };
@@ -73,7 +73,7 @@ describe('a message', () => {
     await fortress.expectUnharmed();
   });
 
-  test('cannot name what every object has, nor leave its own fields', async () => {
+  test('a message cannot set what every object has, nor fields that the server sets', async () => {
     const [fortress, , wish] = await begin();
     for (const extra of [
       '"__proto__":{"principal":"admin","isAdmin":true}',
@@ -91,7 +91,7 @@ describe('a message', () => {
     await fortress.expectUnharmed();
   });
 
-  test('with a field twice is what its last one says, and that is checked', async () => {
+  test('a message with a field twice counts by the last one, and that one is checked', async () => {
     const [fortress, , wish] = await begin();
     const body = `{"target":"/fine",${JSON.stringify({ ...wish, target: '/../../evil' }).slice(1)}`;
     const { statuses, text } = await attack(fortress.port, request('POST', SESSIONS, AUTH, body));
@@ -103,7 +103,7 @@ describe('a message', () => {
     ['invalid UTF-8', Buffer.from([0x22, 0xff, 0xfe, 0x22])],
     ['an overlong slash', Buffer.from([0x22, 0xc0, 0xaf, 0x22])],
     ['half a surrogate in UTF-8', Buffer.from([0x22, 0xed, 0xa0, 0x80, 0x22])],
-  ])('with %s is refused', async (_, target) => {
+  ])('a message whose target has %s is refused', async (_, target) => {
     const [fortress, , wish] = await begin();
     const [before, after] = JSON.stringify({ ...wish, target: 'HERE' }).split('"HERE"');
     const body = Buffer.concat([Buffer.from(before!), target, Buffer.from(after!)]);
@@ -125,7 +125,7 @@ describe('a message', () => {
     'a',
     '/\u202e',
     ' /a',
-  ])('with the target %j makes nothing outside of what a URL can say', async (target) => {
+  ])('a message with the target %j makes nothing outside of what a URL can say', async (target) => {
     const [fortress, , wish] = await begin();
     const body = JSON.stringify({ ...wish, target });
     const { statuses } = await attack(fortress.port, request('POST', SESSIONS, AUTH, body));
@@ -143,7 +143,7 @@ describe('a message', () => {
     { have: [], attributes: [0, 1] },
     { have: { length: 1e9 }, attributes: [] },
     { have: 'x'.repeat(100), attributes: [] },
-  ])('that plans %j is refused', async (plan) => {
+  ])('a plan of %j is refused, and a right one is taken after it', async (plan) => {
     const [fortress, session] = await begin();
     await session.sendManifest();
     expect((await session.post('PUT', 'plan', plan)).status).toBe(400);
@@ -159,7 +159,7 @@ function treeOf(lines: readonly string[]): string {
   return `${body}["end","${createHash('sha256').update(body).digest('hex')}"]\n`;
 }
 
-describe('a manifest', () => {
+describe('manifests', () => {
   test.each([
     ['path-unsafe', ['["f","../evil",1,420,"0"]']],
     ['path-unsafe', ['["f","/etc/passwd",1,420,"0"]']],
@@ -187,7 +187,7 @@ describe('a manifest', () => {
     ['manifest-invalid', ['[["f"]]']],
     ['manifest-invalid', [`["f","a",1,420,"0",${'['.repeat(20_000)}]`]],
     ['manifest-invalid', [`["f","a",1,420,"0","${'x'.repeat(70_000)}"]`]],
-  ])('is refused with %s for %j', async (code, lines) => {
+  ])('a manifest is refused with %s for %j', async (code, lines) => {
     const [fortress, session] = await begin();
     const answer = await session.call('PUT', 'manifest', { body: treeOf(lines) });
     expect([code, 'path-unsafe']).toContain(answer.json.code);
@@ -195,7 +195,7 @@ describe('a manifest', () => {
     await fortress.expectUnharmed();
   });
 
-  test('with another id than its own, without an end, or with more behind it is refused', async () => {
+  test('a manifest with a wrong id, without an end, or with more behind its end is refused', async () => {
     const [fortress, session] = await begin();
     const tree = treeOf(['["f","a",1,420,"0"]']);
     for (const body of [
@@ -215,7 +215,7 @@ describe('a manifest', () => {
   test.each([
     ['a line of 10 MB', () => '["f","'.padEnd(10_000_000, 'x')],
     ['a line without an end', () => 'x'.repeat(2_000_000)],
-  ])('with %s is refused before it is read whole', async (_, line) => {
+  ])('a manifest with %s is refused before it is read whole', async (_, line) => {
     const [fortress, session] = await begin();
     const growth = await memoryGrowth(async () => {
       const answer = await attackSession(
@@ -235,7 +235,7 @@ describe('a manifest', () => {
     await fortress.expectUnharmed();
   });
 
-  test('of notices without an end is refused, and takes no memory', async () => {
+  test('a manifest of endless notices is refused, and the server stays unharmed', async () => {
     const fortress = await openFortress({ limits: { manifest: { maxEntries: 1000, maxBytes: 2_000_000 } } });
     const transfer = transferOf(fortress.scene.stores.content, 'tree', [directory('')]);
     const session = await establish(fortress.scene, transfer);
@@ -253,7 +253,7 @@ describe('a manifest', () => {
     await fortress.expectUnharmed();
   });
 
-  test('with a link that points outside is published as a link, and nothing is read or written through it', async () => {
+  test("a manifest's link that points outside is published as a link, and the server follows it for nobody", async () => {
     const [fortress, session] = await begin();
     const body = treeOf([
       '["d","",493,"0"]',

@@ -91,13 +91,13 @@ it.each([
   expect((await pushByHand(server, wished, manifest)).code).toBe('manifest-invalid');
 });
 
-it('a hard link out of the tree is refused as a path is', async () => {
+it('a server refuses a hard link out of the tree as an unsafe path', async () => {
   const server = await startDiskServer();
   const manifest = treeOf(['hard-links'], ['f', 'a', 0, 420, '0'], ['h', 'b', '../../etc/shadow']);
   expect((await pushByHand(server, ['hard-links'], manifest)).code).toBe('path-unsafe');
 });
 
-it('an older server is told from a newer one before anything is sent', async () => {
+it('a client that wants metadata refuses an older server before it asks for a session', async () => {
   const source = temporaryDirectory();
   writeFileSync(path.join(source, 'a'), 'x');
   const trap = await setTrap(() => false);
@@ -114,7 +114,7 @@ it('an older server is told from a newer one before anything is sent', async () 
 it.each([
   ['that nobody asked for', [] as const, ['owner']],
   ['of more kinds than were asked for', ['xattrs'] as const, ['owner', 'xattrs']],
-])('a client refuses the metadata of a server %s', async (_what, wished, sent) => {
+])('a client refuses metadata of a server %s', async (_what, wished, sent) => {
   const manifest = treeOf(sent, ['d', '', 493, '0', { uid: 0 }], ['f', 'a', 0, 420, '0', { uid: 4242 }]);
   const hello = {
     server: 'cairn',

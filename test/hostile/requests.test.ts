@@ -9,7 +9,7 @@ const AUTH = { Authorization: `Bearer ${ALICE}` };
 const PRIZE = '"server":"cairn"';
 const SMUGGLED = `GET ${ROOT} HTTP/1.1\r\nHost: test\r\n\r\n`;
 
-test('session ids that are paths, escapes or far too long name nothing', async () => {
+test('a session id that is a path, an escape or far too long names nothing', async () => {
   const fortress = await openFortress();
   const ids = [
     '..',
@@ -49,7 +49,7 @@ test('session ids that are paths, escapes or far too long name nothing', async (
   await fortress.expectUnharmed();
 });
 
-describe('smuggling', () => {
+describe('request smuggling', () => {
   const JSON_BODY = '{}';
   test.each([
     [
@@ -112,7 +112,7 @@ describe('smuggling', () => {
       'a line that is folded',
       `POST ${ROOT}sessions HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n`,
     ],
-  ])('by %s ends in a refusal, and what follows is no request', async (what, bytes) => {
+  ])('a smuggled request behind %s is refused, and what follows is no request', async (what, bytes) => {
     const fortress = await openFortress();
     const { text, statuses } = await attack(fortress.port, `${bytes}${SMUGGLED}`);
     expect(statuses[0]).toBeGreaterThanOrEqual(400);
@@ -121,7 +121,7 @@ describe('smuggling', () => {
     await fortress.expectUnharmed();
   });
 
-  test('behind a body that is longer than it says does not reach a session', async () => {
+  test('a request behind a body that is longer than announced has no right of the first request', async () => {
     const fortress = await openFortress();
     const bytes = `${request('POST', `${ROOT}sessions`, { ...AUTH, 'Content-Length': '2' }, '{}')}${SMUGGLED}`;
     const { statuses, text } = await attack(fortress.port, bytes);
@@ -141,21 +141,29 @@ test.each([
     `GET //user@evil/ HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${ALICE}\r\n\r\n`,
     400,
   ],
-  ['OPTIONS *', `OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n`, 400],
-  ['TRACE', `TRACE / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${ALICE}\r\n\r\n`, 405],
-  ['CONNECT', `CONNECT evil:443 HTTP/1.1\r\nHost: evil\r\n\r\n`, 405],
+  ['the method OPTIONS on *', `OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n`, 400],
+  ['the method TRACE', `TRACE / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${ALICE}\r\n\r\n`, 405],
+  ['the method CONNECT', `CONNECT evil:443 HTTP/1.1\r\nHost: evil\r\n\r\n`, 405],
   [
-    'a WebSocket',
+    'an upgrade to WebSocket',
     `GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n`,
     401,
   ],
-  ['HTTP/2 over plain text', `PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n`, 400],
-  ['HTTP/0.9', `GET /\r\n\r\n`, 400],
-  ['HTTP/1.0 without a Host, as any other request without a token,', `GET / HTTP/1.0\r\n\r\n`, 401],
+  ['the preface of HTTP/2 over plain text', `PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n`, 400],
+  ['a line of HTTP/0.9', `GET /\r\n\r\n`, 400],
+  ['a line of HTTP/1.0 and neither Host nor token', `GET / HTTP/1.0\r\n\r\n`, 401],
   ['an unknown method', `HACK / HTTP/1.1\r\nHost: a\r\n\r\n`, 400],
-  ['a method on what every object has', `GET /.cairn/v1/constructor HTTP/1.1\r\nHost: a\r\n\r\n`, 404],
-  ['TLS where there is none', '\u0016\u0003\u0001\u0000\u00a5\u0001\u0000\u0000\u00a1\u0003\u0003', 400],
-] as const)('%s is refused', async (_, bytes, status) => {
+  [
+    'a route that every object has as a property',
+    `GET /.cairn/v1/constructor HTTP/1.1\r\nHost: a\r\n\r\n`,
+    404,
+  ],
+  [
+    'bytes of TLS to a port that speaks plain HTTP',
+    '\u0016\u0003\u0001\u0000\u00a5\u0001\u0000\u0000\u00a1\u0003\u0003',
+    400,
+  ],
+] as const)('a request with %s is refused', async (_, bytes, status) => {
   const fortress = await openFortress();
   const { statuses, text } = await attack(fortress.port, Buffer.from(bytes, 'latin1'));
   expect([statuses[0], text.includes('101 Switching')]).toEqual([status, false]);
@@ -163,7 +171,7 @@ test.each([
   await fortress.expectUnharmed();
 });
 
-test('a hundred requests at once on one connection are answered in order, each by its own right', async () => {
+test('a hundred requests at once on one connection are answered in order, each by its own token', async () => {
   const fortress = await openFortress();
   const bytes = Array.from({ length: 100 }, (_, index) =>
     request('GET', index % 2 === 0 ? '/nothing' : ROOT, index % 4 === 0 ? AUTH : {}),
@@ -173,7 +181,7 @@ test('a hundred requests at once on one connection are answered in order, each b
   await fortress.expectUnharmed();
 });
 
-test('a target cannot put a header into the answer', async () => {
+test('a request target cannot put a header into the answer, nor a line into the log', async () => {
   const fortress = await openFortress();
   for (const target of [
     '/a%0d%0aX-Injected:%20yes',
@@ -194,7 +202,7 @@ test('a target cannot put a header into the answer', async () => {
   await fortress.expectUnharmed();
 });
 
-test('a target that is pushed with line breaks in its name is served by that name, and breaks no header', async () => {
+test('a push to a target with encoded line breaks can be established and aborted like any other', async () => {
   const fortress = await openFortress();
   const transfer = transferOf(fortress.scene.stores.content, 'x', [directory(''), file('a', 'x')]);
   const session = await openPush(fortress.scene, { ...transfer, target: 'a%0d%0aSet-Cookie:%20x' });

@@ -27,9 +27,9 @@ const listing = { recursive: false };
 /** Quick enough for a test. */
 const PACE = { headersMs: 500, minRate: 2000, overMs: 500 };
 
-describe('a redirect', () => {
+describe('redirects', () => {
   test.each([301, 302, 303, 307, 308])(
-    '%i to another origin is refused, and shows the token to nobody',
+    'a redirect (%i) to another origin is refused, and that origin is not asked for anything',
     async (status) => {
       const elsewhere = await setTrap(() => false);
       for (const step of ['discovery', 'greeting', 'session', 'chunk']) {
@@ -65,7 +65,7 @@ describe('a redirect', () => {
     '<javascript:alert(1)>; rel="urn:cairn:protocol"',
     '<file:///etc/passwd>; rel="urn:cairn:protocol"',
     '<http://user:secret@127.0.0.1/.cairn/v1/>; rel="urn:cairn:protocol"',
-  ])('by the Link header %s is not followed', async (link) => {
+  ])('a client does not follow the Link header %s', async (link) => {
     const trap = await setTrap(({ method, response }) => {
       if (method !== 'HEAD') return false;
       response.writeHead(200, { Link: link }).end();
@@ -75,7 +75,7 @@ describe('a redirect', () => {
     expect(trap.asked.map(({ line }) => line)).toEqual(['HEAD /tree']);
   });
 
-  test('the token is not shown before the server has greeted, nor is it in any URL', async () => {
+  test('a client shows its token only after the server has greeted, and in no URL', async () => {
     const trap = await setTrap(() => false, { lines: ['["d","",493,"0"]'] });
     await list(trap.options, listing);
     const shown = trap.asked.map(({ authorization }) => authorization !== undefined);
@@ -84,7 +84,7 @@ describe('a redirect', () => {
   });
 });
 
-describe('an answer', () => {
+describe('answers', () => {
   test.each([
     [
       'of endless length',
@@ -111,7 +111,7 @@ describe('an answer', () => {
       'x'.repeat(65_536),
       'not-a-cairn-server',
     ],
-  ])('%s is given up, and takes no memory', async (_, head, piece, code) => {
+  ])('an answer %s is given up, and takes no memory', async (_, head, piece, code) => {
     const trap = await setRawTrap(
       (socket, request) => {
         if (request.startsWith('HEAD ')) {
@@ -139,7 +139,7 @@ describe('an answer', () => {
     ['a greeting', 'HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n', ' '],
     ['interim answers', '', 'HTTP/1.1 102 Processing\r\n\r\n'],
     ['chunks of one byte', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n', '1\r\n \r\n'],
-  ])('whose %s come a byte at a time is given up', async (_, head, piece) => {
+  ])('an answer whose %s come a byte at a time is given up', async (_, head, piece) => {
     const timers = new Set<NodeJS.Timeout>();
     const trap = await setRawTrap(
       (socket, request) => {
@@ -158,7 +158,7 @@ describe('an answer', () => {
     for (const timer of timers) clearInterval(timer);
   });
 
-  test('that does not come, to a server that takes a byte now and then of what is sent, is given up', async () => {
+  test('a push to a server that takes hardly a byte of a chunk and does not answer is given up', async () => {
     const trap = await setRawTrap(
       (socket, request) => {
         if (request.startsWith('HEAD /.cairn')) answer(socket, {});
@@ -193,7 +193,7 @@ describe('an answer', () => {
     [{ syncPoint: 1e300, durableSyncPoint: 0 }, 'invalid-request'],
     [{ syncPoint: '1', durableSyncPoint: '1' }, 'invalid-request'],
     [{ syncPoint: 1, durableSyncPoint: 2 ** 53 - 1 }, 'invalid-request'],
-  ])('to a chunk that says %j ends the push, and at the latest its commit does', async (status, code) => {
+  ])('a push ends when the answer to a chunk says %j, at the latest at its commit', async (status, code) => {
     const trap = await setTrap(
       ({ route, response, method }) => {
         if (route === 'sessions') json(response, grant({ direction: 'push' }), 201);
@@ -212,7 +212,7 @@ describe('an answer', () => {
   });
 
   test.each(['source-changed', 'body-too-large'])(
-    'that says %s of a chunk, and what only the client could know of it, ends the push',
+    'a push ends when a server answers a chunk with %s, which only a client can know',
     async (code) => {
       const details = { isToReadAgain: true, isGivenUp: true, chunkSizeBytes: 2 ** 40 };
       let chunks = 0;
@@ -235,7 +235,7 @@ describe('an answer', () => {
     },
   );
 
-  test('to a chunk whose last byte is always missing is asked for no longer than was said', async () => {
+  test('a pull gives up a chunk whose last byte is always missing when its time for retries is over', async () => {
     const bytes = Buffer.alloc(10);
     const trap = await setTrap(
       ({ route, response, request }) => {
@@ -250,7 +250,7 @@ describe('an answer', () => {
     expect(await endOf(pullStream(async () => undefined, trap.options))).toBe('network');
   });
 
-  test('that says now more, now less of what it holds of a chunk is asked for no longer than was said', async () => {
+  test('a push gives up when a server tells now more, now less bytes of a chunk, and its time for retries is over', async () => {
     let looks = 0;
     const trap = await setTrap(
       ({ route, response, method }) => {
@@ -271,7 +271,7 @@ describe('an answer', () => {
     expect(await endOf(push([file], trap.options))).toBe('network');
   });
 
-  test('to a commit that always begins anew, and then ends its connection, is waited for no longer than was said', async () => {
+  test('a pull gives up a commit that begins anew each time, and then cuts the connection', async () => {
     let commits = 0;
     const chunk = chunkOf(Buffer.alloc(10)).subarray(10);
     const lines = ['["f","",10,420,"0"]'];
@@ -290,7 +290,7 @@ describe('an answer', () => {
   });
 
   test.each(['partial', 'interrupted', 'source-command-failed'])(
-    'to a commit that says %s is none that ends a pull so',
+    'a pull does not end with a code that the server makes up for its commit: %s',
     async (code) => {
       const trap = await setTrap(
         ({ route, response }) => {
@@ -307,7 +307,7 @@ describe('an answer', () => {
   );
 
   test.each(['1000000000', '999999999', '-5', '1e9', 'Fri, 31 Dec 9999 23:59:59 GMT', 'soon'])(
-    'with Retry-After: %s makes nobody wait longer than he said',
+    'a client waits no longer than its own time for retries when a server says Retry-After: %s',
     async (retryAfter) => {
       const trap = await setTrap(({ response }) => {
         response.writeHead(503, { 'Retry-After': retryAfter }).end();
@@ -318,7 +318,7 @@ describe('an answer', () => {
     },
   );
 
-  test('with a code of its own invention, details that are objects, or __proto__ is an error like any other', async () => {
+  test('a problem with an unknown code, objects as details or __proto__ is an error like any other', async () => {
     for (const value of [
       { code: 'internal', detail: 'x', details: { a: { b: 1 } } },
       { code: '__proto__', detail: 'x' },
@@ -340,7 +340,7 @@ describe('an answer', () => {
   });
 });
 
-test('a pull whose chunks come in another order than they were asked for is not mixed up', async () => {
+test('a pull whose chunks come in another order than they were asked for publishes nothing', async () => {
   const [first, second] = [Buffer.alloc(CHUNK, '1'), Buffer.alloc(CHUNK, '2')];
   const lines = [`["f","",${2 * CHUNK},420,"0"]`];
   const trap = await setTrap(

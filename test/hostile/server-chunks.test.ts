@@ -11,8 +11,8 @@ describe('chunks', () => {
   test.each([
     ['more bytes than the file has', Buffer.alloc(500)],
     ['fewer bytes than the file has', Buffer.alloc(5)],
-    ['none at all', Buffer.alloc(0)],
-  ])('of %s are refused', async (_, bytes) => {
+    ['no bytes at all', Buffer.alloc(0)],
+  ])('a pull refuses a chunk of %s', async (_, bytes) => {
     const trap = await setTrap(commits, { lines: file(10), chunks: [Buffer.alloc(10)] }, {});
     const lied = await setTrap(
       ({ route, response, method }) => {
@@ -32,7 +32,7 @@ describe('chunks', () => {
   test.each([
     ['without a length, and without an end', undefined],
     ['with the right length, and more behind it', 18],
-  ])('%s are refused', async (_, length) => {
+  ])('a pull refuses an endless chunk %s', async (_, length) => {
     const trap = await setTrap(
       ({ route, response }) => {
         if (route?.includes('/chunks/') !== true) return false;
@@ -58,7 +58,7 @@ describe('chunks', () => {
     expect(existsSync(path.join(trap.destination, 'x'))).toBe(false);
   });
 
-  test('whose bytes are others than their digest are never published', async () => {
+  test('a pull never publishes a chunk whose bytes differ from its digest', async () => {
     const trap = await setTrap(
       ({ route, response, method }) => {
         if (route?.includes('/chunks/') !== true || method !== 'GET') return false;
@@ -74,7 +74,7 @@ describe('chunks', () => {
     expect(existsSync(path.join(trap.destination, 'x'))).toBe(false);
   });
 
-  test('that change between two runs end in a digest that both sides do not share', async () => {
+  test('a pull whose content changes between two runs ends with a digest that both sides do not share', async () => {
     const lines = [`["f","",${2 * CHUNK},420,"0"]`];
     const [old, young] = [Buffer.alloc(CHUNK, 'o'), Buffer.alloc(CHUNK, 'n')];
     let isCut = true;
@@ -100,7 +100,7 @@ describe('chunks', () => {
     trap.expectNothingOutside();
   });
 
-  test('of another manifest than the one that was resumed are not mixed with what is there', async () => {
+  test('a pull does not mix the chunks that it has with those of another manifest when it resumes', async () => {
     const lines = [`["f","",${2 * CHUNK},420,"0"]`];
     let isCut = true;
     const trap = await setTrap(

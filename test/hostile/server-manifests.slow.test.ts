@@ -8,7 +8,7 @@ import { CHUNK, commits, endOf, setTrap, tree } from './support/liar.ts';
 
 const ROOT_LINE = '["d","",493,"0"]';
 
-describe('a tree', () => {
+describe('trees', () => {
   test.each([
     ['path-unsafe', ['["f","../evil",1,420,"0"]']],
     ['path-unsafe', ['["f","a/../../evil",1,420,"0"]']],
@@ -28,14 +28,14 @@ describe('a tree', () => {
     ['manifest-too-large', [`["f","a",${2 ** 53 - 1},420,"0"]`]],
     ['manifest-too-large', [`["f","a",${CHUNK * 1_000_000_000},420,"0"]`]],
     ['manifest-invalid', ['["f","a",1,35309,"0"]']],
-  ])('is refused with %s for %j', async (code, lines) => {
+  ])('a pull refuses a tree with %s for %j', async (code, lines) => {
     const trap = await setTrap(() => false, { lines });
     expect(await endOf(pull(trap.destination, trap.options))).toBe(code);
     expect(readdirSync(trap.destination)).toEqual([]);
     trap.expectNothingOutside();
   });
 
-  test('with names that differ only in case or normal form is what the file system makes of it', async () => {
+  test('a pull of names that differ in case or normal form makes only these names in the destination', async () => {
     const names = [
       'A',
       'a',
@@ -59,7 +59,7 @@ describe('a tree', () => {
     expect(there.every((name) => names.includes(name))).toBe(true);
   });
 
-  test('of links that point outside is published as links, and a later pull writes nothing through them', async () => {
+  test('a pull publishes links that point outside as links, and a later pull writes nothing through them', async () => {
     const links = await setTrap(commits, {
       lines: [ROOT_LINE, '["l","a","..","0"]', '["l","b","../sentinel","0"]'],
     });
@@ -82,7 +82,7 @@ describe('a tree', () => {
     links.expectNothingOutside();
   });
 
-  test('of endless entries, notices, lines or bytes is given up', async () => {
+  test('a client gives up a tree of endless entries, notices, lines or bytes', async () => {
     let number = 0;
     const floods: [string, () => string, string][] = [
       ['manifest-too-large', () => `["f","${String(number++).padStart(9, '0')}",0,420,"0"]\n`, 'entries'],
@@ -116,7 +116,7 @@ describe('a tree', () => {
   });
 });
 
-test('a tree whose id is a lie is refused', async () => {
+test('a pull refuses a tree whose id is a lie', async () => {
   const { text } = tree([ROOT_LINE]);
   const trap = await setTrap(({ route, response }) => {
     if (route?.endsWith('/manifest') !== true) return false;

@@ -6,7 +6,7 @@ import { push } from '../../src/client/push.ts';
 import { temporaryDirectory } from '../support/trees.ts';
 import { endOf, grant, json, problem, setTrap } from './support/liar.ts';
 
-describe('a push', () => {
+describe('pushes', () => {
   const source = (): string => {
     const directory = temporaryDirectory();
     mkdirSync(path.join(directory, 'tree'));
@@ -36,13 +36,13 @@ describe('a push', () => {
     [{ have: [], attributes: [0.5, 1], candidates: [] }],
     [{ have: [], attributes: [], candidates: ['../secret'] }],
     [{ have: [], attributes: [], candidates: Array.from({ length: 100_001 }, () => 0) }],
-  ])('of which the server wants what was not offered (%#) ends', async (comparison) => {
+  ])('a push ends when the server wants what was not offered (%#)', async (comparison) => {
     const trap = await serve(comparison);
     expect(await endOf(push([source()], trap.options))).toBe('invalid-request');
     expect(trap.asked.some(({ line }) => line.includes('/chunks/'))).toBe(false);
   });
 
-  test('whose digests the server answers without an end, or for what nobody asked, ends', async () => {
+  test('a push ends when the server answers digests without an end, or digests that were not asked for', async () => {
     const comparison = { have: [], attributes: [], candidates: [1, 1] };
     const digest = 'a'.repeat(64);
     for (const line of [`[7,"${digest}"]\n`, `[1,"${digest}"]\n`, `[1e9,null]\n`]) {
@@ -68,26 +68,29 @@ describe('a push', () => {
     [{ runs: [], digests: '' }, [[0, 2 ** 60]]],
     [{ runs: [], digests: '' }, [[2 ** 40, 5]]],
     [{ runs: [], digests: '' }, [[0, -1]]],
-  ])('that is told by a checkpoint that it has %j ends, or sends what it has', async (chunks, partial) => {
-    const plan = { have: [], attributes: [] };
-    const trap = await setTrap(
-      ({ route, response, method, body }) => {
-        if (route === 'sessions') {
-          const { manifestId } = JSON.parse(body) as { manifestId: string };
-          json(response, grant({ direction: 'push', state: 'open', manifestId, resumed: true }), 200);
-        } else if (route?.endsWith('/checkpoint') === true) json(response, { plan, chunks, held: partial });
-        else if (method === 'PUT' && route?.includes('/chunks/') === true)
-          json(response, { syncPoint: 1, durableSyncPoint: 1 });
-        else return false;
-        return true;
-      },
-      { chunks: [Buffer.alloc(7)] },
-    );
-    expect(await endOf(push([source()], trap.options))).toMatch(
-      /^(invalid-request|chunk-out-of-range|journal-corrupt)$/,
-    );
-    for (const { line } of trap.asked) expect(line).not.toMatch(/chunks\/(?!0$)/);
-  });
+  ])(
+    'a push ends, and sends nothing that it did not offer, when a checkpoint says %j',
+    async (chunks, partial) => {
+      const plan = { have: [], attributes: [] };
+      const trap = await setTrap(
+        ({ route, response, method, body }) => {
+          if (route === 'sessions') {
+            const { manifestId } = JSON.parse(body) as { manifestId: string };
+            json(response, grant({ direction: 'push', state: 'open', manifestId, resumed: true }), 200);
+          } else if (route?.endsWith('/checkpoint') === true) json(response, { plan, chunks, held: partial });
+          else if (method === 'PUT' && route?.includes('/chunks/') === true)
+            json(response, { syncPoint: 1, durableSyncPoint: 1 });
+          else return false;
+          return true;
+        },
+        { chunks: [Buffer.alloc(7)] },
+      );
+      expect(await endOf(push([source()], trap.options))).toMatch(
+        /^(invalid-request|chunk-out-of-range|journal-corrupt)$/,
+      );
+      for (const { line } of trap.asked) expect(line).not.toMatch(/chunks\/(?!0$)/);
+    },
+  );
 
   test.each([
     ['chunks-missing', { runs: [0, 1_000_000_000] }],
@@ -95,7 +98,7 @@ describe('a push', () => {
     ['chunks-missing', { runs: [7, 1] }],
     ['chunks-missing', { runs: [0, 1] }],
     ['digest-mismatch', {}],
-  ])('whose commit is refused with %s %j for ever ends', async (code, details) => {
+  ])('a push ends when its commit is refused with %s %j again and again', async (code, details) => {
     const trap = await serve({ have: [], attributes: [], candidates: [] }, ({ route, response, method }) => {
       if (method === 'PUT' && route?.includes('/chunks/') === true)
         json(response, { syncPoint: 1, durableSyncPoint: 1 });
@@ -108,7 +111,7 @@ describe('a push', () => {
     );
   });
 
-  test('of which the server says that it committed something else ends', async () => {
+  test('a push ends when the server says that it committed something else', async () => {
     const trap = await serve({ have: [], attributes: [], candidates: [] }, ({ route, response, method }) => {
       if (method === 'PUT' && route?.includes('/chunks/') === true)
         json(response, { syncPoint: 1, durableSyncPoint: 1 });

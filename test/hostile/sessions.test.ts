@@ -27,7 +27,7 @@ const ROUTES = [
   ['DELETE', ''],
 ] as const;
 
-test("another user's session is not there, whatever is shown beside the own token", async () => {
+test('a session of another user looks like none, whatever is shown beside the own token', async () => {
   const fortress = await openFortress();
   const session = await openPush(fortress.scene, transfer(fortress));
   for (const [method, route] of ROUTES) {
@@ -58,7 +58,7 @@ test("another user's session is not there, whatever is shown beside the own toke
   await fortress.expectUnharmed();
 });
 
-test('a guessed credential opens nothing, and the session of the owner goes on', async () => {
+test('a guessed credential or epoch opens nothing, and the session of the owner goes on', async () => {
   const fortress = await openFortress();
   const session = await openPush(fortress.scene, transfer(fortress));
   const { credential } = session.terms;
@@ -88,7 +88,7 @@ test('a guessed credential opens nothing, and the session of the owner goes on',
   await fortress.expectUnharmed();
 });
 
-test('without a token, a session that is there looks like one that is not, in whatever state it is', async () => {
+test('a session looks like none to a request without a token, in whatever state the session is', async () => {
   const fortress = await openFortress();
   const { scene } = fortress;
   const session = await openPush(scene, transfer(fortress));
@@ -116,7 +116,7 @@ test('without a token, a session that is there looks like one that is not, in wh
   await expectAbsent();
 });
 
-test('a credential that is used again after many resumes is still known, and noticed', async () => {
+test('a credential that is used again after sixty resumes is refused, and noticed in the log', async () => {
   const fortress = await openFortress();
   const session = await openPush(fortress.scene, transfer(fortress));
   const stolen = session.terms.credential;
@@ -129,7 +129,7 @@ test('a credential that is used again after many resumes is still known, and not
   expect(fortress.scene.logged.some((line) => line.includes('used again'))).toBe(true);
 });
 
-test('a credential that is used again after a resume is useless, logged, and in the history of the session', async () => {
+test("a credential that is used again after a resume is useless, logged, and in the session's history", async () => {
   const fortress = await openFortress();
   const { scene } = fortress;
   const session = await openPush(scene, transfer(fortress));
@@ -158,7 +158,7 @@ test('a credential that is used again after a resume is useless, logged, and in 
   expect(published.body.length).toBe(70_000);
 });
 
-test('a request id of another user does not lead to his session', async () => {
+test('a request id of another user does not lead to the session of that user', async () => {
   const fortress = await openFortress();
   const wish = {
     protocol: { major: 1, minor: 0 },
@@ -199,7 +199,7 @@ function open(port: number): Promise<Socket & { isOver: boolean }> {
   });
 }
 
-test('fifty slow clients of every kind are ended by their time, while others are served', async () => {
+test('a server ends fifty slow clients of every kind by its timeouts, while it serves others', async () => {
   const fortress = await openFortress({
     limits: { headersMs: 1000, idleBodyMs: 700, minBodyRate: 10_000, bodyRateOverMs: 1000 },
   });
@@ -238,7 +238,7 @@ test('fifty slow clients of every kind are ended by their time, while others are
   await fortress.expectUnharmed();
 });
 
-test('two hundred sessions that are abandoned at every step harm nobody', async () => {
+test('two hundred sessions that are abandoned at every step leave the server unharmed', async () => {
   const fortress = await openFortress({ limits: { maxSessions: 400 } });
   for (let count = 0; count < 200; count += 1) {
     const session = await establish(fortress.scene, transfer(fortress));

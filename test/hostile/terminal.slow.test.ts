@@ -43,7 +43,7 @@ const LINES = [
 ];
 
 describe('names with terminal escapes', () => {
-  test('are shown by ls as what they are, and in JSON as escapes that lose nothing', async () => {
+  test('names with terminal escapes are harmless in the output of ls, and whole in its JSON', async () => {
     const trap = await setTrap(() => false, { lines: LINES });
     const plain = await run('ls', '-R', trap.url.href);
     expect(plain.exitCode).toBe(3);
@@ -54,7 +54,7 @@ describe('names with terminal escapes', () => {
     expect(names).toEqual(expect.arrayContaining(NAMES));
   });
 
-  test('are shown so in the warnings and the result of a pull', async () => {
+  test('names with terminal escapes are harmless in the warnings and the result of a pull', async () => {
     const trap = await setTrap(commits, { lines: LINES });
     for (const words of [[], ['--json'], ['--no-progress']]) {
       const result = await run(
@@ -70,12 +70,12 @@ describe('names with terminal escapes', () => {
   });
 });
 
-describe('a message of the server with terminal escapes', () => {
+describe('messages of a server with terminal escapes', () => {
   test.each([
     ['a problem', 404, 'not-found'],
     ['a code that is known, with a long text', 409, 'session-state'],
-    ['what is worth another try', 503, 'server-busy'],
-  ])('as %s is shown as what it is', async (_, status, code) => {
+    ['an error that is worth another try', 503, 'server-busy'],
+  ])('terminal escapes of a server are harmless on the screen in %s', async (_, status, code) => {
     const trap = await setTrap(({ route, response }) => {
       if (route?.startsWith('tree') !== true && route !== 'sessions') return false;
       problem(response, status, { code, detail: EVIL.repeat(50), title: EVIL, details: { path: EVIL } });
@@ -95,7 +95,7 @@ describe('a message of the server with terminal escapes', () => {
     }
   });
 
-  test('as the address of a redirect, or the version of its greeting, is shown as what it is', async () => {
+  test('terminal escapes of a server are harmless on the screen in a redirect and in the version it greets with', async () => {
     const redirect = await setTrap(({ response }) => {
       response.socket!.end(
         `HTTP/1.1 302 Found\r\nLocation: http://x/\u001b[2J\u009b31m\r\nContent-Length: 0\r\n\r\n`,
@@ -111,7 +111,7 @@ describe('a message of the server with terminal escapes', () => {
     expectHarmless(await run('ls', '--retry-for', '1s', greeting.url.href));
   });
 
-  test('as fields of a grant that are of the wrong kind is shown as what it is', async () => {
+  test('terminal escapes of a server are harmless on the screen in the fields of session terms', async () => {
     const trap = await setTrap(({ route, response }) => {
       if (route !== 'sessions') return false;
       json(response, grant({ session: EVIL, credential: EVIL, digest: EVIL, state: EVIL }), 201);
@@ -122,7 +122,7 @@ describe('a message of the server with terminal escapes', () => {
     expectHarmless(result);
   });
 
-  test('as the path of its protocol root is shown as what it is', async () => {
+  test('terminal escapes of a server are harmless on the screen in the path of its protocol root', async () => {
     const trap = await setTrap(({ method, response }) => {
       if (method !== 'HEAD') return false;
       response.socket!.end(
@@ -134,7 +134,7 @@ describe('a message of the server with terminal escapes', () => {
   });
 });
 
-test('a local name with terminal escapes is shown as what it is when a push leaves it out', async () => {
+test('terminal escapes of a local name are harmless on the screen when a push leaves it out', async () => {
   const directory = temporaryDirectory();
   mkdirSync(path.join(directory, 'tree', `${ATTACKS[0]!}${ATTACKS[1]!}`), { recursive: true });
   const trap = await setTrap(({ route, response }) => {
