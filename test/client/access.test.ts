@@ -15,7 +15,7 @@ test('a token that could not be had is asked for again by the next request', asy
   await expect(access.run(echo)).resolves.toBe('Bearer first');
 });
 
-test('a renewal that fails leaves the next request to ask again', async () => {
+test('a renewal of a token that fails leaves the next request to ask again', async () => {
   const answers = ['first', new CairnError('issuer-unavailable', 'away'), 'second'];
   const access = createAccess(async () => {
     const answer = answers.shift();

@@ -54,7 +54,7 @@ describe('discovery', () => {
     expect(asked).toEqual(['HEAD ']);
   });
 
-  test('what speaks no HTTP at all is named', async () => {
+  test('a server that speaks no HTTP at all is named as no cairn server', async () => {
     const server = createTcpServer((socket) => socket.end('SSH-2.0-OpenSSH_9.2\r\n').on('error', () => {}));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     onTestFinished(() => void server.close());
@@ -63,22 +63,25 @@ describe('discovery', () => {
     expect(await codeOf(list({ ...options, url }, { recursive: false }))).toBe('not-a-cairn-server');
   });
 
-  test.each([301, 307])('a redirect (%i) is refused, also one with a Link header', async (status) => {
-    const plain = await fake(
-      (_, response) => void response.writeHead(status, { Location: 'http://elsewhere/' }).end(),
-    );
-    expect(await codeOf(list(plain, { recursive: false }))).toBe('redirect-refused');
-    const later = await fake((request, response) => {
-      if (request.method === 'HEAD') response.writeHead(200, LINK).end();
-      else if (request.url === '/.cairn/v1/') response.writeHead(200).end(HELLO);
-      else response.writeHead(status, { Location: 'http://elsewhere/' }).end();
-    });
-    expect(await codeOf(list({ ...later, url: new URL('/a/b', later.url) }, { recursive: false }))).toBe(
-      'redirect-refused',
-    );
-  });
+  test.each([301, 307])(
+    'a client refuses a redirect (%i), also behind an answer with a Link header',
+    async (status) => {
+      const plain = await fake(
+        (_, response) => void response.writeHead(status, { Location: 'http://elsewhere/' }).end(),
+      );
+      expect(await codeOf(list(plain, { recursive: false }))).toBe('redirect-refused');
+      const later = await fake((request, response) => {
+        if (request.method === 'HEAD') response.writeHead(200, LINK).end();
+        else if (request.url === '/.cairn/v1/') response.writeHead(200).end(HELLO);
+        else response.writeHead(status, { Location: 'http://elsewhere/' }).end();
+      });
+      expect(await codeOf(list({ ...later, url: new URL('/a/b', later.url) }, { recursive: false }))).toBe(
+        'redirect-refused',
+      );
+    },
+  );
 
-  test('a root of another origin and an unknown major version are refused', async () => {
+  test('a client refuses a protocol root of another origin and an unknown major version', async () => {
     const foreign = await fake(
       (_, response) =>
         void response.writeHead(200, { Link: '<http://evil/.cairn/v1/>; rel="urn:cairn:protocol"' }).end(),
@@ -96,7 +99,7 @@ describe('discovery', () => {
     expect(await codeOf(list(other, { recursive: false }))).toBe('version-unsupported');
   });
 
-  test('a URL with a query is refused, a server below a prefix is found', async () => {
+  test('a client refuses a URL with a query, and finds a server below a prefix', async () => {
     const scene = await openScene();
     expect(await codeOf(list(scene.options('/a?b'), { recursive: false }))).toBe('usage');
     const target: string[] = [];
@@ -115,7 +118,7 @@ describe('discovery', () => {
 });
 
 describe('access', () => {
-  test('a wrong token is refused, and the token is asked for once more after a 401', async () => {
+  test('a client with a wrong token is refused, and asks for the token once more after a 401', async () => {
     const scene = await openScene();
     writeFileSync(path.join(scene.root, 'file'), 'x');
     expect(
@@ -133,9 +136,9 @@ describe('access', () => {
   });
 });
 
-describe('a busy server', () => {
+describe('busy servers', () => {
   test.each([429, 503])(
-    'behind a proxy that answers in its place is asked again in time (%i)',
+    'a client asks again in time when a proxy answers %i in place of the server',
     async (status) => {
       let refusals = 1;
       const options = await fake((request, response) => {
@@ -150,24 +153,30 @@ describe('a busy server', () => {
     },
   );
 
-  test.each([429, 503])('is asked again after the time that it names (%i)', async (status) => {
-    let refusals = 2;
-    const options = await fake((request, response) => {
-      if (request.method === 'HEAD') response.writeHead(200, LINK).end();
-      else if (refusals-- > 0) response.writeHead(status, { 'Retry-After': '1' }).end();
-      else if (request.url === '/.cairn/v1/') response.writeHead(200).end(HELLO);
-      else response.writeHead(404, PROBLEM).end('{"code":"not-found"}');
-    });
-    const start = performance.now();
-    expect(await codeOf(list(options, { recursive: false }))).toBe('not-found');
-    expect(performance.now() - start).toBeGreaterThan(1900);
-    const waits = options.events.filter((event) => event.type === 'waiting');
-    expect(waits[0]).toMatchObject({ code: status === 429 ? 'rate-limited' : 'server-busy', delayMs: 1000 });
-  });
+  test.each([429, 503])(
+    'a client asks a server that answers %i again after the time that the server names',
+    async (status) => {
+      let refusals = 2;
+      const options = await fake((request, response) => {
+        if (request.method === 'HEAD') response.writeHead(200, LINK).end();
+        else if (refusals-- > 0) response.writeHead(status, { 'Retry-After': '1' }).end();
+        else if (request.url === '/.cairn/v1/') response.writeHead(200).end(HELLO);
+        else response.writeHead(404, PROBLEM).end('{"code":"not-found"}');
+      });
+      const start = performance.now();
+      expect(await codeOf(list(options, { recursive: false }))).toBe('not-found');
+      expect(performance.now() - start).toBeGreaterThan(1900);
+      const waits = options.events.filter((event) => event.type === 'waiting');
+      expect(waits[0]).toMatchObject({
+        code: status === 429 ? 'rate-limited' : 'server-busy',
+        delayMs: 1000,
+      });
+    },
+  );
 });
 
 describe('sources and destinations', () => {
-  test("a source that is not there, and sources that land in each other's place", async () => {
+  test('a push of a source that is not there is refused, and keeps no state', async () => {
     const scene = await openScene();
     expect(await codeOf(push([path.join(scene.root, 'nothing')], scene.options('/x')))).toBe(
       'source-missing',
@@ -175,7 +184,7 @@ describe('sources and destinations', () => {
     expect(readdirSync(scene.stateHome)).toEqual([]);
   });
 
-  test('something of another type at the target itself is an error in both directions, and leaves nothing behind', async () => {
+  test('a target of another type is an error in both directions, and leaves nothing behind', async () => {
     const scene = await openScene();
     const source = temporaryDirectory();
     mkdirSync(path.join(source, 'a'));
@@ -194,7 +203,7 @@ describe('sources and destinations', () => {
     expect(readdirSync(path.join(scene.stateHome, 'transfers'))).toEqual([]);
   });
 
-  test('a missing file cannot be pulled', async () => {
+  test('a pull of a file that is not there is refused', async () => {
     const scene = await openScene();
     expect(await codeOf(pull(temporaryDirectory(), scene.options('/nothing')))).toBe('not-found');
   });
@@ -218,7 +227,7 @@ function liar(lines: readonly string[], chunk: (response: ServerResponse) => voi
   };
 }
 
-describe('a hostile server', () => {
+describe('hostile servers', () => {
   test.each([
     ['path-unsafe', '["f","../evil",1,420,"0"]'],
     ['path-unsafe', '["f","/evil",1,420,"0"]'],
@@ -231,7 +240,7 @@ describe('a hostile server', () => {
     ['manifest-invalid', '["f","a",1,2541,"0"]'],
     ['manifest-invalid', '["s","",420,"0"]'],
     ['manifest-too-large', '["f","a",9007199254740991,420,"0"]'],
-  ])('is refused with %s for %s, and nothing is written', async (code, line) => {
+  ])('a pull is refused with %s for the entry %s, and writes nothing', async (code, line) => {
     const options = await fake(liar(line.split('\n')));
     const destination = path.join(temporaryDirectory(), 'destination');
     expect(await codeOf(pull(destination, options))).toBe(code);
@@ -257,14 +266,14 @@ describe('a hostile server', () => {
         r.writeHead(409, { 'Content-Type': 'application/problem+json' }).end(JSON.stringify(problem));
       },
     ],
-  ])('ends a pull with %s for %s', async (code, _, chunk) => {
+  ])('a pull ends with %s when a chunk is answered with %s', async (code, _, chunk) => {
     const options = await fake(liar(['["f","",10,420,"0"]'], chunk));
     const destination = path.join(temporaryDirectory(), 'file');
     expect(await codeOf(pull(destination, options))).toBe(code);
     expect(readdirSync(path.dirname(destination))).not.toContain('file');
   });
 
-  test('that never ends a message is cut off', async () => {
+  test('a client cuts off a message that never ends', async () => {
     const options = await fake((request, response) => {
       if (request.method === 'HEAD') response.writeHead(200, LINK).end();
       else {
@@ -278,7 +287,7 @@ describe('a hostile server', () => {
     expect(await codeOf(list(options, { recursive: false }))).toBe('not-a-cairn-server');
   });
 
-  test('a layout that the server computes otherwise ends the push', async () => {
+  test('a push ends when the server computes another layout', async () => {
     const file = path.join(temporaryDirectory(), 'file');
     writeRandomFile(file, 10 * CHUNK);
     const options = await fake((request, response) => {

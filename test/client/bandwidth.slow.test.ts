@@ -18,8 +18,8 @@ async function* piecesOf(...lengths: number[]): AsyncGenerator<Uint8Array> {
   }
 }
 
-describe('a limit of bandwidth', () => {
-  test('passes every byte on, in order, also where its source uses one buffer again', async () => {
+describe('bandwidth limiters', () => {
+  test('a bandwidth limiter passes every byte on, in order, also where its source reuses one buffer', async () => {
     const { paced } = limitBandwidth(() => 40 * MIB);
     const slices: Uint8Array[] = [];
     for await (const slice of paced(piecesOf(MIB, 10, 300_000), undefined)) slices.push(slice);
@@ -28,7 +28,7 @@ describe('a limit of bandwidth', () => {
     expect([whole[0], whole[MIB - 1], whole[MIB], whole[MIB + 10], whole.at(-1)]).toEqual([1, 1, 2, 3, 3]);
   });
 
-  test('is shared by all that pass through it', async () => {
+  test('a bandwidth limiter is shared by all that pass through it', async () => {
     const { paced } = limitBandwidth(() => 4 * MIB);
     const since = performance.now();
     await Promise.all(
@@ -40,7 +40,7 @@ describe('a limit of bandwidth', () => {
     expect(performance.now() - since).toBeGreaterThan(600);
   });
 
-  test('ends with the signal and its reason', async () => {
+  test('a bandwidth limiter ends with the reason of its signal when that is aborted', async () => {
     const { paced } = limitBandwidth(() => 1024);
     const controller = new AbortController();
     setTimeout(() => controller.abort(new Error('enough')), 50);
@@ -51,7 +51,7 @@ describe('a limit of bandwidth', () => {
   });
 
   test.each(['push', 'pull'] as const)(
-    'holds for a %s over many connections, and can be lifted',
+    'a bandwidth limit holds for a %s over many connections, and can be lifted while it runs',
     async (direction) => {
       const scene = await openScene('disk');
       const file = path.join(direction === 'push' ? temporaryDirectory() : scene.root, 'file');

@@ -23,7 +23,7 @@ async function sceneWithTree(kind: (typeof KINDS)[number]): Promise<Scene> {
 const text = async (scene: Scene, url: string): Promise<string | undefined> =>
   (await scene.fetch(url))?.toString();
 
-describe.each(KINDS)('at a %s server', (kind) => {
+describe.each(KINDS)('changes at a %s server', (kind) => {
   test('rm removes a file and an empty directory, and a full one only recursively', async () => {
     const scene = await sceneWithTree(kind);
     const rm = (url: string, recursive = false): Promise<void> => remove(scene.options(url), { recursive });
@@ -75,7 +75,7 @@ describe.each(KINDS)('at a %s server', (kind) => {
   });
 });
 
-test('neither the root nor what is reserved is changed, and nothing outside of the path of a token', async () => {
+test("rm, mv and mkdir change neither the root nor reserved paths, nor anything outside of a token's path", async () => {
   const token = createStaticToken(TOKEN);
   const confined = {
     ...token,
@@ -106,7 +106,7 @@ test('neither the root nor what is reserved is changed, and nothing outside of t
   expect(await text(scene, '/mine/a')).toBe('mine/a');
 });
 
-test('a transfer grant to push removes nothing', async () => {
+test('a grant to push neither removes a file nor makes a directory', async () => {
   const token = createStaticToken(TOKEN);
   const granted = {
     ...token,
@@ -122,7 +122,7 @@ test('a transfer grant to push removes nothing', async () => {
   expect(await codeOf(makeDirectory(scene.options('/b'), { parents: true }))).toBe('forbidden');
 });
 
-describe('a change that is asked for again', () => {
+describe('changes that are asked for again', () => {
   /** A server that does so with the first request for a change, and then knows of nothing at its path. */
   const afterwardsNothing = (first: (response: ServerResponse) => void): Promise<Trap> => {
     let asked = 0;
@@ -136,7 +136,7 @@ describe('a change that is asked for again', () => {
   };
   const to = (trap: Trap): URL => new URL('/elsewhere/', trap.url);
 
-  test('was done by the first request, where the answer to that was lost', async () => {
+  test('a change counts as done when its first answer was lost and the next one finds nothing', async () => {
     for (const work of [
       (trap: Trap) => move(trap.options, to(trap), { replace: false }),
       (trap: Trap) => remove(trap.options, { recursive: false }),
@@ -144,7 +144,7 @@ describe('a change that is asked for again', () => {
       await work(await afterwardsNothing((response) => response.destroy()));
   });
 
-  test('was not done where the first request was refused', async () => {
+  test('a change counts as not done when its first request was refused and the next one finds nothing', async () => {
     const busy = { code: 'server-busy', detail: 'too much to do' };
     for (const work of [
       (trap: Trap) => move(trap.options, to(trap), { replace: false }),
@@ -156,7 +156,7 @@ describe('a change that is asked for again', () => {
   });
 });
 
-test('mv to a URL outside of the prefix that the server is served below is refused', async () => {
+test('mv refuses a URL outside of the prefix that the server is served below', async () => {
   const asked: string[] = [];
   const trap = await setTrap(({ route, method, response, body }) => {
     if (route !== 'tree' || method !== 'POST') return false;

@@ -106,7 +106,7 @@ test('a pull names what changes or vanishes at the server, and brings the rest',
 });
 
 test.each(['push', 'pull'] as const)(
-  'what stands in the way of one source of a %s is told of that one alone',
+  'a %s whose path to a source is blocked or moved names that source alone',
   async (direction) => {
     const scene = await openScene('disk', { bytesPerSecond: 8 * MIB });
     const source = direction === 'push' ? temporaryDirectory() : path.join(scene.root, 'tree');
@@ -127,7 +127,7 @@ test.each(['push', 'pull'] as const)(
   },
 );
 
-test('an exclusion outlives an interruption: zeros are never published', async () => {
+test('a file that changed before an interruption arrives whole, and never as zeros', async () => {
   const scene = await openScene('disk', { bytesPerSecond: 3 * MIB });
   const source = path.join(scene.root, 'tree');
   mkdirSync(source);
@@ -160,7 +160,7 @@ test('an exclusion outlives an interruption: zeros are never published', async (
   expect(readFileSync(path.join(back, 'a-small-2')).equals(content)).toBe(true);
 });
 
-test('a source that cannot be read is named by the scan and counted', async () => {
+test('a push names and counts a source of a kind that it cannot read', async () => {
   const scene = await openScene();
   const source = temporaryDirectory();
   writeFileSync(path.join(source, 'good'), 'x');
@@ -171,7 +171,7 @@ test('a source that cannot be read is named by the scan and counted', async () =
   expect(await codeOf(push([path.join(source, 'pipe')], scene.options('/pipe')))).toBe('source-unsupported');
 });
 
-test('a file that changes after it was sent is left out of a resumed transfer, and brought by the second pass', async () => {
+test('a file that changes after it was sent is left out of a resumed push, and brought by its second pass', async () => {
   const scene = await openScene('disk', { bytesPerSecond: 8 * MIB });
   const source = temporaryDirectory();
   writeTree(source);

@@ -50,7 +50,7 @@ async function openScene(
 }
 
 test.each([1, 2])(
-  'all that wait for %i open channels go the usual way once these have closed',
+  'requests that wait for %i open channels go the usual way once these have closed',
   async (most) => {
     const { pool, sockets } = await openScene(most);
     const channels = await Promise.all(Array.from({ length: most }, () => pool.take(undefined)));
@@ -62,7 +62,7 @@ test.each([1, 2])(
   },
 );
 
-test('all that wait for a channel go on when the pool is closed', async () => {
+test('requests that wait for a channel go on without one when the pool is closed', async () => {
   const { pool } = await openScene(1);
   pool.proved((await pool.take(undefined))!, true);
   const takers = Array.from({ length: 8 }, () => pool.take(undefined));
@@ -71,7 +71,7 @@ test('all that wait for a channel go on when the pool is closed', async () => {
   expect(await Promise.all(takers)).toEqual(Array.from({ length: 8 }, () => undefined));
 });
 
-test('a channel that has closed before it was taken over is none, and nobody waits for it', async () => {
+test('requests do not wait for a channel that closed before the pool took it over', async () => {
   const { pool } = await openScene(1, async (socket) => {
     socket.destroy();
     await once(socket, 'close');

@@ -79,8 +79,8 @@ async function codeOf(work: Promise<unknown>): Promise<string> {
 const answerTo = (body: string, status = '200 OK'): string =>
   `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
 
-describe.each(KINDS)('over a %s store', (kind) => {
-  test('chunks go over few channels, which are used again, there and back', async () => {
+describe.each(KINDS)('channels at a %s server', (kind) => {
+  test('chunks of a push and a pull go over few channels, which are used again', async () => {
     const scene = await openScene(kind);
     const file = path.join(temporaryDirectory(), 'file');
     writeRandomFile(file, 3_000_000);
@@ -94,8 +94,8 @@ describe.each(KINDS)('over a %s store', (kind) => {
   });
 });
 
-describe('a channel', () => {
-  test('carries one request after the other', async () => {
+describe('one channel', () => {
+  test('a channel carries one request after the other', async () => {
     const server = await startServer((socket, said) => {
       if (said.endsWith('\r\n\r\n')) socket.write(said.includes('chunks/') ? answerTo('{"a":1}') : SWITCHING);
     });
@@ -107,7 +107,7 @@ describe('a channel', () => {
     expect(server.connections()).toBe(1);
   });
 
-  test('is not used any more after an answer that came before the request was whole', async () => {
+  test('a channel is not used again after an answer that came before the request was whole', async () => {
     const refusal = answerTo('{"code":"session-fenced"}', '409 Conflict').replace('json', 'problem+json');
     const answered = new Set<number>();
     const server = await startServer((socket, said, number) => {
@@ -151,7 +151,7 @@ describe('a channel', () => {
       'invalid-request',
     ],
     ['stays silent', () => undefined, 'timeout'],
-  ] as const)('that %s fails in a way that is known', async (_how, end, code) => {
+  ] as const)('a channel that %s fails with an error that cairn knows', async (_how, end, code) => {
     const server = await startServer((socket, said) => {
       if (!said.includes('chunks/')) socket.write(SWITCHING);
       else end(socket);
@@ -161,7 +161,7 @@ describe('a channel', () => {
     expect(await codeOf(work)).toBe(code);
   });
 
-  test('that is held back by its own reader for longer than a silence may last is not given up', async () => {
+  test('a channel whose reader holds it back for longer than a silence may last is not given up', async () => {
     const bytes = 3 * 1024 * 1024;
     const server = await startServer((socket, said) => {
       if (!said.includes('chunks/')) socket.write(SWITCHING);
@@ -177,7 +177,7 @@ describe('a channel', () => {
     expect(taken).toBe(bytes);
   });
 
-  test('is there for one request at a time, also where an answer is given up after it was read', async () => {
+  test('a channel takes one request at a time, also where an answer is discarded after it was read', async () => {
     const server = await startServer((socket, said) => {
       if (said.endsWith('\r\n\r\n')) socket.write(said.includes('chunks/') ? answerTo('{"a":1}') : SWITCHING);
     });
@@ -189,7 +189,7 @@ describe('a channel', () => {
     expect(server.connections()).toBeGreaterThan(1);
   });
 
-  test('ends with the signal and its reason', async () => {
+  test('a request over a channel ends with the reason of its signal when that is aborted', async () => {
     const server = await startServer(
       (socket, said) => void (said.includes('chunks/') || socket.write(SWITCHING)),
     );
@@ -201,7 +201,7 @@ describe('a channel', () => {
     );
   });
 
-  test('throws what its body throws, and the server does not take the body for whole', async () => {
+  test('a request over a channel ends with the error that its body throws', async () => {
     const server = await startServer(
       (socket, said) => void (said.includes('chunks/') || socket.write(SWITCHING)),
     );
@@ -215,7 +215,7 @@ describe('a channel', () => {
 });
 
 describe('channels', () => {
-  test('carry the paths of the server itself, where a proxy has taken a prefix off', async () => {
+  test('a channel carries the paths of the server itself, where a proxy removes a prefix', async () => {
     const lines: string[] = [];
     const server = await startServer((socket, said) => {
       lines.push(said.slice(said.lastIndexOf('GET ')).split('\r\n')[0]!);
@@ -227,7 +227,7 @@ describe('channels', () => {
     expect(lines).toEqual([`GET /files${ROOT}channel HTTP/1.1`, `GET ${ROOT}sessions/x/chunks/0 HTTP/1.1`]);
   });
 
-  test('pass over interim answers that something on the way has put in', async () => {
+  test('a channel skips interim answers that something on the way has put in', async () => {
     const interim = 'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n';
     const server = await startServer((socket, said) => {
       socket.write(said.includes('chunks/') ? `${interim}${answerTo('{"a":1}')}` : SWITCHING);
@@ -238,7 +238,7 @@ describe('channels', () => {
     expect(server.connections()).toBe(1);
   });
 
-  test('are shared where the server takes no more of them', async () => {
+  test('channels are shared where the server takes no more connections', async () => {
     const busy = '{"code":"server-busy","details":{"limit":"connections-per-address"}}';
     const refusal = answerTo(busy, '503 No\r\nConnection: close').replace('json', 'problem+json');
     const server = await startServer((socket, said, number) => {
@@ -259,23 +259,26 @@ describe('channels', () => {
   });
 });
 
-describe('without channels', () => {
+describe('servers without channels', () => {
   test.each([
-    ['a refusal nobody asks for a while', undefined, 1],
-    ['four refusals nobody asks any more', 0, 4],
-  ] as const)('requests go the usual way, and after %s', async (_what, pauseMs, most) => {
-    let asked = 0;
-    const server = await startServer((socket, said) => {
-      const isUpgrade = said.lastIndexOf(`GET ${ROOT}channel `) > said.lastIndexOf('chunks/');
-      asked += isUpgrade ? 1 : 0;
-      if (isUpgrade) socket.end('HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n');
-      else socket.write(answerTo('{"usual":1}'));
-    });
-    const channels = await openChannels(server.url, undefined, pauseMs);
-    for (let turn = 0; turn < 8; turn += 1) {
-      const response = await channels.request(get(server.url));
-      expect(await response.text(100)).toBe('{"usual":1}');
-    }
-    expect(asked).toBe(most);
-  });
+    ['a refusal the client does not ask for one for a while', undefined, 1],
+    ['four refusals the client never asks for one again', 0, 4],
+  ] as const)(
+    'requests go the usual way where there are no channels, and after %s',
+    async (_what, pauseMs, most) => {
+      let asked = 0;
+      const server = await startServer((socket, said) => {
+        const isUpgrade = said.lastIndexOf(`GET ${ROOT}channel `) > said.lastIndexOf('chunks/');
+        asked += isUpgrade ? 1 : 0;
+        if (isUpgrade) socket.end('HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n');
+        else socket.write(answerTo('{"usual":1}'));
+      });
+      const channels = await openChannels(server.url, undefined, pauseMs);
+      for (let turn = 0; turn < 8; turn += 1) {
+        const response = await channels.request(get(server.url));
+        expect(await response.text(100)).toBe('{"usual":1}');
+      }
+      expect(asked).toBe(most);
+    },
+  );
 });

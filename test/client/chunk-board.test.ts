@@ -10,7 +10,7 @@ function there(...chunks: [number, number][]): ChunkDigests {
   return digests;
 }
 
-test('chunks are handed out once, lowest first, and again when given back', () => {
+test('a chunk board hands chunks out once, lowest first, and again those that were given back', () => {
   const board = new ChunkBoard(3, 4);
   expect([board.take(), board.take()]).toEqual([0, 1]);
   board.giveBack(0);
@@ -18,7 +18,7 @@ test('chunks are handed out once, lowest first, and again when given back', () =
   expect(board.open).toBe(3);
 });
 
-test('a finished chunk is durable once its sync point is reached', () => {
+test('a finished chunk of a chunk board is durable once its sync point is reached', () => {
   const board = new ChunkBoard(2, 4);
   board.take();
   board.take();
@@ -31,7 +31,7 @@ test('a finished chunk is durable once its sync point is reached', () => {
   expect(board.open).toBe(0);
 });
 
-test('a new epoch brings back what is not there, and confirms what is', () => {
+test('a chunk board hands out again what is not there in a new epoch, and confirms what is', () => {
   const board = new ChunkBoard(5, 4);
   for (let i = 0; i < 4; i += 1) board.take();
   board.finish(0, digest(0), 1);
@@ -46,7 +46,7 @@ test('a new epoch brings back what is not there, and confirms what is', () => {
   expect(board.reached(9)).toEqual([]);
 });
 
-test("skipped chunks are no work, and reserved ones are nobody else's", () => {
+test('a chunk board hands out neither skipped nor reserved chunks, until they are missed', () => {
   const board = new ChunkBoard(3, 4);
   board.reserve(0);
   board.skip(1);

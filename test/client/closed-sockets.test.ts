@@ -79,39 +79,45 @@ const ENDINGS = Object.entries(CLOSINGS).flatMap(([how, close]) =>
   Object.entries(MOMENTS).map(([when, said]) => [how, when, said, close] as const),
 );
 
-describe('a request whose connection', () => {
-  test.each(ENDINGS)('%s %s fails, and the next one is made', async (_how, _when, said, close) => {
-    for (const request of [get, put]) {
+describe('requests on closing connections', () => {
+  test.each(ENDINGS)(
+    'a request whose connection %s %s fails, and the next request has its answer',
+    async (_how, _when, said, close) => {
+      for (const request of [get, put]) {
+        const scene = await openScene((socket, number) => {
+          if (number > 1) socket.write(OK);
+          else if (said === '') close(socket);
+          else socket.write(said, () => close(socket));
+        });
+        expect(await codeOf(textOf(scene, request(scene)))).toBe('network');
+        expect(await textOf(scene, get(scene))).toBe('ok');
+      }
+    },
+  );
+
+  test.each(ENDINGS)(
+    'an upgrade whose connection %s %s fails or is switched, and the next request has its answer',
+    async (_how, _when, said, close) => {
       const scene = await openScene((socket, number) => {
         if (number > 1) socket.write(OK);
         else if (said === '') close(socket);
         else socket.write(said, () => close(socket));
       });
-      expect(await codeOf(textOf(scene, request(scene)))).toBe('network');
+      const code = await codeOf(scene.connection.upgrade(get(scene), 'other/1'));
+      if (said === SWITCHING) expect(['none', 'network']).toContain(code);
+      else expect(['network', 'internal']).toContain(code);
       expect(await textOf(scene, get(scene))).toBe('ok');
-    }
-  });
+    },
+  );
 
-  test.each(ENDINGS)('%s %s as it is upgraded fails or is switched', async (_how, _when, said, close) => {
-    const scene = await openScene((socket, number) => {
-      if (number > 1) socket.write(OK);
-      else if (said === '') close(socket);
-      else socket.write(said, () => close(socket));
-    });
-    const code = await codeOf(scene.connection.upgrade(get(scene), 'other/1'));
-    if (said === SWITCHING) expect(['none', 'network']).toContain(code);
-    else expect(['network', 'internal']).toContain(code);
-    expect(await textOf(scene, get(scene))).toBe('ok');
-  });
-
-  test('is answered with another protocol, and stays open, fails and is closed by the client', async () => {
+  test('a request that is answered by a switch of protocols fails, and the client closes the connection', async () => {
     const scene = await openScene((socket, number) => socket.write(number > 1 ? OK : SWITCHING));
     expect(await codeOf(textOf(scene, get(scene)))).toBe('network');
     if (!scene.sockets[0]!.readableEnded) await once(scene.sockets[0]!, 'end');
     expect(await textOf(scene, get(scene))).toBe('ok');
   });
 
-  test('closes after the last byte of each answer, kept alive or not, is followed by the next', async () => {
+  test('requests to a server that closes after each answer do not all fail', async () => {
     const scene = await openScene((socket, number) => {
       socket.write(OK, () => (number % 2 === 0 ? socket.end() : socket.resetAndDestroy()));
     });
@@ -121,7 +127,7 @@ describe('a request whose connection', () => {
     expect(answers).toBeGreaterThan(0);
   });
 
-  test('is answered before it was sent, and closed, fails or has its answer, and the next one is made', async () => {
+  test('a request that is answered before it was sent, and closed, fails or has its answer', async () => {
     const scene = await openScene((socket, number) => {
       if (number > 1) socket.write(OK);
       else socket.end('HTTP/1.1 503 No\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno');
@@ -132,8 +138,8 @@ describe('a request whose connection', () => {
   });
 });
 
-describe('a connection', () => {
-  test('that closes while its guard looks at it does not count any more', async () => {
+describe('connections', () => {
+  test('a connection that closes while its guard looks at it leaves its place to the next one', async () => {
     let looks = 0;
     const scene = await openScene(
       (socket) => void socket.write(OK),
@@ -148,7 +154,7 @@ describe('a connection', () => {
     expect(await textOf(scene, get(scene))).toBe('ok');
   });
 
-  test('that is still being opened is not waited for once the signal is aborted', async () => {
+  test('a request does not wait for a connection that is being opened once its signal is aborted', async () => {
     const looks: (() => void)[] = [];
     const scene = await openScene(
       (socket) => void socket.write(OK),
@@ -167,7 +173,7 @@ describe('a connection', () => {
     expect(await next).toBe('ok');
   });
 
-  test('that was opened for one that has given up leaves its place to the next', async () => {
+  test('a connection that was opened for a request that gave up leaves its place to the next one', async () => {
     const looks: (() => void)[] = [];
     const scene = await openScene(
       (socket, number) => void (number === 1 ? socket.destroy() : socket.write(OK)),
@@ -190,7 +196,7 @@ describe('a connection', () => {
     expect(await third).toBe('ok');
   });
 
-  test('that is closed without a word before it is open has failed', async () => {
+  test('a socket that is closed without an error before it is open counts as reset', async () => {
     const server = createServer();
     await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
     onTestFinished(() => void server.close());
@@ -208,7 +214,7 @@ describe('a connection', () => {
 });
 
 test.each([650_000, 670_000, 690_000])(
-  'an answer of %i bytes that was there whole when its signal was aborted is not shortened',
+  'an answer of %i bytes that arrived whole before its signal was aborted is not cut short',
   async (lengthBytes) => {
     const scene = await openScene((socket) => {
       socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${lengthBytes}\r\n\r\n`);

@@ -32,7 +32,7 @@ async function openLongLine(): Promise<LongLine> {
 
 const commitsIn = ({ passed }: LongLine): number => passed.filter((piece) => piece === 'up commit').length;
 
-test('asked for once, before the last chunk is answered', async () => {
+test('a push over a long line asks for its commit once, before the last chunk is answered', async () => {
   const line = await openLongLine();
   await push([line.file], line.scene.options('/file'));
   const answers = line.passed.filter((piece) => piece.startsWith('down chunks'));
@@ -43,14 +43,14 @@ test('asked for once, before the last chunk is answered', async () => {
   expect(line.scene.events.map(({ type }) => type).lastIndexOf('publishing')).toBeGreaterThan(0);
 });
 
-test('it has a connection of its own ready, however small the push is', async () => {
+test('a small push over a long line has a connection ready for its commit', async () => {
   const { scene, file, passed } = await openLongLine();
   writeFileSync(file, 'small');
   await push([file], scene.options('/file'));
   expect(passed).toEqual(['up chunks/0', 'up commit', 'down chunks/0', 'down commit']);
 });
 
-test('a server that does not say that it waits is not asked to', async () => {
+test('a push does not ask an older server to let its commit wait for chunks', async () => {
   const { scene, file, passed } = await openLongLine();
   const note = passed.push.bind(passed);
   scene.proxy.onPiece(({ way, bytes, request }) => {
@@ -63,7 +63,7 @@ test('a server that does not say that it waits is not asked to', async () => {
   expect(passed[0]).not.toContain('awaitChunks');
 });
 
-test('a push ends well when the answer to the last chunk is lost, and the server has committed', async () => {
+test('a push ends well when the answer to its last chunk is lost and the server has committed', async () => {
   const line = await openLongLine();
   let sent = 0;
   line.scene.proxy.onRequest(({ method, path: asked }) => {
@@ -78,7 +78,7 @@ test('a push ends well when the answer to the last chunk is lost, and the server
   expect(await line.scene.fetch('/file')).toHaveLength(CHUNKS * CHUNK);
 });
 
-test('and when the answer to the commit is lost', async () => {
+test('a push over a long line ends well when the answer to its commit is lost', async () => {
   const line = await openLongLine();
   line.scene.proxy.onRequest(({ path: asked }) =>
     asked.endsWith('/commit') && commitsIn(line) === 0 ? 'lose-reply' : 'pass',
@@ -88,7 +88,7 @@ test('and when the answer to the commit is lost', async () => {
   expect(await line.scene.fetch('/file')).toHaveLength(CHUNKS * CHUNK);
 });
 
-test('a server that wants time when it is asked ahead is given it', async () => {
+test('a push waits as long as a busy server says when it has asked for its commit ahead', async () => {
   const line = await openLongLine();
   const askedAtMs: number[] = [];
   const busy = 'HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n';
@@ -102,7 +102,7 @@ test('a server that wants time when it is asked ahead is given it', async () => 
   expect(askedAtMs[1]! - askedAtMs[0]!).toBeGreaterThanOrEqual(1000);
 });
 
-test('and when all connections are cut with the last chunks', async () => {
+test('a push ends well when all connections are cut as its commit goes out with the last chunks', async () => {
   const line = await openLongLine();
   let cuts = 0;
   line.scene.proxy.onRequest(({ path: asked }) => {
@@ -117,7 +117,7 @@ test('and when all connections are cut with the last chunks', async () => {
   expect(await line.scene.fetch('/file')).toHaveLength(CHUNKS * CHUNK);
 });
 
-test('a push that is ended while the commit is on its way is finished by the next run', async () => {
+test('a push that is ended while its commit is on the way is finished by the next run', async () => {
   const line = await openLongLine();
   const stop = new AbortController();
   line.scene.proxy.onRequest(({ path: asked }) => {
@@ -131,7 +131,7 @@ test('a push that is ended while the commit is on its way is finished by the nex
   expect(await line.scene.fetch('/file')).toHaveLength(CHUNKS * CHUNK);
 });
 
-test('more chunks than there may be are an error of their own while connections are opened ahead', async () => {
+test('a push of more chunks than there may be is refused, though connections are opened ahead', async () => {
   const { scene, file } = await openLongLine();
   truncateSync(file, (MAX_CHUNKS + 1) * CHUNK);
   expect(await codeOf(push([file], scene.options('/file')))).toBe('manifest-too-large');

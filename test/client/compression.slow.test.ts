@@ -38,11 +38,11 @@ function writeTree(): { directory: string; files: Map<string, Buffer> } {
 const total = (files: Map<string, Buffer>): number =>
   [...files.values()].reduce((sum, { length }) => sum + length, 0);
 
-describe.each(ENCODINGS)('with %s, always', (encoding) => {
+describe.each(ENCODINGS)('%s, always', (encoding) => {
   const compressed = { compress: 'always', encodings: [encoding] } as const;
 
   test.each(KINDS)(
-    'a tree goes to a %s server and comes back; only text is smaller on the wire',
+    'a compressed tree goes to a %s server and comes back, and only its text is smaller on the wire',
     async (kind) => {
       const scene = await openScene(kind);
       const { directory, files } = writeTree();
@@ -65,7 +65,7 @@ describe.each(ENCODINGS)('with %s, always', (encoding) => {
     },
   );
 
-  test('noise goes as it is', async () => {
+  test('chunks of noise go uncompressed, even where compression is always on', async () => {
     const scene = await openScene();
     const content = randomBytes(4 * CHUNK + 9);
     const file = path.join(temporaryDirectory(), 'noise');
@@ -79,7 +79,7 @@ describe.each(ENCODINGS)('with %s, always', (encoding) => {
     expect(headers.join('')).not.toMatch(/^content-encoding/im);
   });
 
-  test('streams go out and come back', async () => {
+  test('compressed streams of text and noise go out and come back', async () => {
     const scene = await openScene();
     for (const content of [
       Buffer.alloc(0),
@@ -100,9 +100,9 @@ describe.each(ENCODINGS)('with %s, always', (encoding) => {
     }
   });
 
-  describe.each(['push', 'pull'] as const)('a %s', (direction) => {
+  describe.each(['push', 'pull'] as const)('a compressed %s', (direction) => {
     test.each([1, 4])(
-      'that is cut %i times in its only chunk goes on there, and nothing crosses twice',
+      'a compressed transfer that is cut %i times in its only chunk goes on there, and sends little twice',
       async (cuts) => {
         const scene = await openScene('disk', { bytesPerSecond: 4 * MIB });
         const directory = temporaryDirectory();
@@ -132,7 +132,7 @@ describe.each(ENCODINGS)('with %s, always', (encoding) => {
       },
     );
 
-    test('that is stopped in its only chunk goes on there in the next run', async () => {
+    test('a compressed transfer that is stopped in its only chunk goes on there in the next run', async () => {
       const scene = await openScene('disk', { bytesPerSecond: 2 * MIB });
       const directory = temporaryDirectory();
       const [file, arrived] = [path.join(directory, 'file'), path.join(directory, 'arrived')];
@@ -162,7 +162,7 @@ describe.each(ENCODINGS)('with %s, always', (encoding) => {
     });
   });
 
-  test('--bwlimit holds the bytes on the wire, not those of the file', async () => {
+  test('a bandwidth limit counts the bytes on the wire, not those of the file', async () => {
     const scene = await openScene();
     const file = path.join(temporaryDirectory(), 'file');
     // The bytes of the file would take half an hour at this rate.
@@ -176,7 +176,7 @@ describe.each(ENCODINGS)('with %s, always', (encoding) => {
   });
 });
 
-describe('left to itself, a transfer', () => {
+describe('automatic compression', () => {
   /** Pushes text over a line and pulls it back. */
   async function there(
     bytesPerSecond: number | undefined,
@@ -195,17 +195,17 @@ describe('left to itself, a transfer', () => {
     return [pushed.bytesSaved, pulled.bytesSaved];
   }
 
-  test('compresses on a slow line', async () => {
+  test('a transfer compresses by itself on a slow line', async () => {
     // A busy machine has up to 8 MiB on their way before the first answer tells what the line carries.
     for (const saved of await there(4 * MIB, 32 * MIB)) expect(saved).toBeGreaterThan(8 * MIB);
   });
 
-  test('does not on a fast one', async () => {
+  test('a transfer does not compress by itself on a fast line', async () => {
     // By the wall's clock a busy machine would make the line look slow.
     expect(await there(undefined, 64 * MIB, { now: cpuNowMs })).toEqual([0, 0]);
   });
 
-  test('does not when it is told never to', async () => {
+  test('a transfer does not compress on a slow line when it is told never to', async () => {
     const scene = await openScene('disk', { bytesPerSecond: 2 * MIB });
     const file = path.join(temporaryDirectory(), 'file');
     writeFileSync(file, textOf(3 * MIB));

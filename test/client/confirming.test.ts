@@ -22,7 +22,7 @@ function scene() {
 }
 
 describe('bytes that a socket took', () => {
-  it('are told as they leave this machine, those of older chunks first', async () => {
+  it('bytes are reported as they leave this machine, those of older chunks first', async () => {
     const { told, line, confirming, look } = scene();
     confirming.sent(1, 100);
     confirming.sent(2, 100);
@@ -37,14 +37,14 @@ describe('bytes that a socket took', () => {
     ]);
   });
 
-  it('are told at once where their chunk is answered', () => {
+  it('bytes of a chunk are reported at once when that chunk is answered', () => {
     const { told, confirming } = scene();
     confirming.sent(1, 100);
     confirming.answered(1);
     expect(told).toEqual([[1, 100]]);
   });
 
-  it('are not told as arrived because their connection is gone', async () => {
+  it('bytes of a broken connection are not reported until their chunk is answered', async () => {
     const { told, confirming, look } = scene();
     confirming.sent(1, 100);
     confirming.broken(1);
@@ -55,7 +55,7 @@ describe('bytes that a socket took', () => {
     expect(told).toEqual([[1, 30]]);
   });
 
-  it('are taken back only as far as they were told', async () => {
+  it('lost bytes are taken back only as far as they were reported', async () => {
     const { told, line, confirming, look } = scene();
     confirming.sent(1, 100);
     line.unconfirmed = 60;
@@ -64,7 +64,7 @@ describe('bytes that a socket took', () => {
     expect(confirming.lost(1, 100)).toBe(40);
   });
 
-  it('are not told as arrived because the transfer is over', async () => {
+  it('bytes are not reported as arrived when the transfer is over', async () => {
     const { told, confirming, look, over } = scene();
     confirming.sent(1, 100);
     over.abort();
@@ -72,7 +72,7 @@ describe('bytes that a socket took', () => {
     expect(told).toEqual([]);
   });
 
-  it('are all told where the system knows nothing', async () => {
+  it('all bytes are reported where the system does not know what has left', async () => {
     const { told, line, confirming, look } = scene();
     line.unconfirmed = undefined;
     confirming.sent(1, 100);

@@ -48,30 +48,30 @@ async function discoverOver(manner: Manner): Promise<{ asked: string[]; roundTri
   return { asked, roundTripMs: found.roundTripMs };
 }
 
-test('over a long line the greeting that comes with the first answer is enough', async () => {
+test('a client needs one request for discovery over a long line, where the first answer has the greeting', async () => {
   const { asked, roundTripMs } = await discoverOver({ hello: HELLO, delayMs: 120 });
   expect(asked).toEqual(['HEAD']);
   expect(roundTripMs).toBeGreaterThanOrEqual(115);
 });
 
-test('a line that may be short is measured on a warm connection', async () => {
+test('a client measures a line that may be short by a second request on a warm connection', async () => {
   const { asked } = await discoverOver({ hello: HELLO, delayMs: 0 });
   expect(asked).toEqual(['HEAD', 'GET']);
 });
 
-test('an older server is asked for its greeting', async () => {
+test('a client asks an older server, whose first answer has no greeting, for its greeting', async () => {
   const { asked } = await discoverOver({ delayMs: 120 });
   expect(asked).toEqual(['HEAD', 'GET']);
 });
 
-test('another version of the protocol is refused by either greeting', async () => {
+test('a client refuses another version of the protocol in the greeting of the first answer', async () => {
   const { url } = await openGreeter({ hello: { ...HELLO, protocol: { major: 2, minor: 0 } }, delayMs: 120 });
   const connection = await openConnection(url, { connections: 2 });
   onTestFinished(() => connection.close());
   expect(await codeOf(discover(connection, url, new AbortController().signal))).toBe('version-unsupported');
 });
 
-test('who wants all of the greeting asks for it', async () => {
+test('a client that needs all of the greeting asks for it', async () => {
   const { asked, url } = await openGreeter({ hello: HELLO, delayMs: 120 });
   const connection = await openConnection(url, { connections: 2 });
   onTestFinished(() => connection.close());

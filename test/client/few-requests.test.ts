@@ -30,8 +30,8 @@ function fileOf(text: string): string {
   return file;
 }
 
-describe('a push', () => {
-  test('agrees on its plan together with the manifest, to a new target and to one that is there', async () => {
+describe('pushes', () => {
+  test('a push agrees on its plan together with the manifest, whether the target is new or exists', async () => {
     const { scene, asked } = await openWatched();
     await push([fileOf('one')], scene.options('/file'));
     expect(asked()).toEqual(PUSH);
@@ -40,7 +40,7 @@ describe('a push', () => {
     expect((await scene.fetch('/file'))?.toString()).toBe('another');
   });
 
-  test('asks for a plan of its own where it compares contents', async () => {
+  test('a push asks for a plan of its own where it compares contents', async () => {
     const { scene, asked } = await openWatched();
     const file = fileOf('one');
     await push([file], scene.options('/file'));
@@ -49,7 +49,7 @@ describe('a push', () => {
     expect(asked()).toEqual(['POST', 'PUT /manifest', 'POST /digests', 'PUT /plan', 'POST /commit']);
   });
 
-  test('of a stream does so too', async () => {
+  test('a push of a stream agrees on its plan together with the manifest', async () => {
     const { scene, asked } = await openWatched();
     async function* stream(): AsyncGenerator<Uint8Array> {
       yield Buffer.from('a few bytes');
@@ -58,15 +58,15 @@ describe('a push', () => {
     expect(asked()).toEqual(['POST', 'PUT /manifest', 'PUT /chunks/0', 'POST /sync', 'POST /commit']);
   });
 
-  test('agrees on nothing in a dry run', async () => {
+  test('a push agrees on no plan in a dry run', async () => {
     const { scene, asked } = await openWatched();
     await push([fileOf('one')], scene.options('/file', { dryRun: true }));
     expect(asked()).toEqual(['POST', 'PUT /manifest', 'DELETE']);
   });
 });
 
-describe('a pull', () => {
-  test('of a file to a new place agrees on everything together with the manifest', async () => {
+describe('pulls', () => {
+  test('a pull of a file to a new destination agrees on its plan together with the manifest', async () => {
     const { scene, asked } = await openWatched();
     writeFileSync(path.join(scene.root, 'file'), 'some bytes');
     await pull(path.join(temporaryDirectory(), 'new'), scene.options('/file'));
@@ -77,7 +77,7 @@ describe('a pull', () => {
     expect(asked()).toEqual(PULL);
   });
 
-  test('of a tree into an empty directory does so too, and leaves the mode of the directory itself alone', async () => {
+  test('a pull of a tree into an empty directory needs no plan, and keeps the mode of that directory', async () => {
     const { scene, asked } = await openWatched();
     mkdirSync(path.join(scene.root, 'tree'), { mode: 0o751 });
     writeAwkwardTree(path.join(scene.root, 'tree'));
@@ -92,7 +92,7 @@ describe('a pull', () => {
     expect(own).toBe(sent.replace('751', '700'));
   });
 
-  test('compares where there is something already', async () => {
+  test('a pull asks for a plan of its own where the destination has entries already', async () => {
     const { scene, asked } = await openWatched();
     writeFileSync(path.join(scene.root, 'file'), 'some bytes');
     const there = temporaryDirectory();

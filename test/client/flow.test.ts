@@ -27,14 +27,14 @@ function widthsOver(link: () => Link, forMs: number, roundTripMs: number): numbe
   return widths;
 }
 
-describe('the width of a transfer', () => {
-  test('grows as long as more connections bring more', () => {
+describe('concurrency', () => {
+  test('the number of connections grows as long as more of them bring more bytes', () => {
     const widths = widthsOver(() => ({ each: 2500, all: 50_000 }), 10_000, 80);
     expect(widths[0]).toBe(24);
     expect(Math.min(...widths.slice(30))).toBeGreaterThanOrEqual(20);
   });
 
-  test('stays small where one connection gets all that there is', () => {
+  test('the number of connections stays small where one connection gets all that the line carries', () => {
     const widths = widthsOver(() => ({ each: 100_000, all: 100_000 }), 30_000, 0.5);
     expect(widths[0]).toBe(4);
     const wide = widths.filter((width) => width > 4).length / widths.length;
@@ -42,7 +42,7 @@ describe('the width of a transfer', () => {
     expect(Math.max(...widths)).toBe(6);
   });
 
-  test('stays small where each connection is fast, although a disk is now slower, now faster', () => {
+  test('the number of connections stays small where each is fast and the speed of a disk varies', () => {
     let ms = 0;
     const disk = (): Link => {
       ms += 1;
@@ -53,20 +53,20 @@ describe('the width of a transfer', () => {
     expect(Math.max(...widths)).toBeLessThanOrEqual(6);
   });
 
-  test('falls back where a slow line makes chunks wait for each other', () => {
+  test('the number of connections falls back where a slow line makes chunks wait for each other', () => {
     const widths = widthsOver(() => ({ each: 1000, all: 1000 }), 120_000, 80);
     expect(widths[0]).toBe(24);
     expect(Math.max(...widths.slice(400))).toBe(4);
   });
 
-  test('begins with no more bytes on a long line than may be lost', () => {
+  test('a transfer on a long line begins with no more bytes on the way than may be lost', () => {
     const flow = createFlow({ max: MAX, isFixed: false, roundTripMs: 80, now: () => 0 });
     flow.begin(8 * CHUNK);
     expect(flow.width).toBe(4);
     expect(flow.startWidth(8 * CHUNK)).toBe(5);
   });
 
-  test('grows on a long line before the first answers, so that not all wait for theirs at once', () => {
+  test('a transfer on a long line widens before its first answers', () => {
     vi.useFakeTimers();
     try {
       const flow = createFlow({ max: MAX, isFixed: false, roundTripMs: 80, now: () => 0 });
@@ -81,7 +81,7 @@ describe('the width of a transfer', () => {
     }
   });
 
-  test('is not touched any more once it was judged', () => {
+  test('the number of connections is not widened by time once it was judged by answers', () => {
     vi.useFakeTimers();
     try {
       let nowMs = 0;
@@ -97,13 +97,13 @@ describe('the width of a transfer', () => {
     }
   });
 
-  test('begins on a short line as it is, and waits for nothing', () => {
+  test('a transfer on a short line begins with few connections, and plans no more', () => {
     const flow = createFlow({ max: MAX, isFixed: false, roundTripMs: 5, now: () => 0 });
     flow.begin(CHUNK);
     expect([flow.width, flow.startWidth(CHUNK)]).toEqual([4, 4]);
   });
 
-  test('follows a link that changes', () => {
+  test('the number of connections follows a line that becomes slower for each of them', () => {
     let link = { each: 50_000, all: 50_000 };
     const clock: number[] = [];
     const widths = widthsOver(
@@ -119,7 +119,7 @@ describe('the width of a transfer', () => {
     expect(widths.at(-1)).toBeGreaterThanOrEqual(13);
   });
 
-  test('is the one that the user wants, whatever the link gives', () => {
+  test('the number of connections is the one that the user sets, whatever the line carries', () => {
     const flow = createFlow({ max: 3, isFixed: true, roundTripMs: 100, now: () => 0 });
     for (let count = 0; count < 100; count += 1) flow.finished(CHUNK);
     expect(flow.width).toBe(3);
@@ -127,7 +127,7 @@ describe('the width of a transfer', () => {
 });
 
 describe('workers', () => {
-  test('become more while they run, and fewer between two jobs', async () => {
+  test('workers become more while they run, and fewer between two jobs', async () => {
     let width = 2;
     let widened = (): void => undefined;
     const count = {
@@ -163,7 +163,7 @@ describe('workers', () => {
     expect(seen.at(-1)).toBe(1);
   });
 
-  test('that find nothing to do end at once', async () => {
+  test('workers that find nothing to do end at once', async () => {
     await runWorkers(
       fixedCount(3),
       new AbortController().signal,
@@ -172,7 +172,7 @@ describe('workers', () => {
     );
   });
 
-  test('end with the first failure, whatever the others say', async () => {
+  test('workers end with the first failure, whatever fails after it', async () => {
     let job = 0;
     const run = runWorkers(
       fixedCount(3),

@@ -29,7 +29,7 @@ async function beatsInAMinute(leaseMs: number): Promise<number> {
   return beats;
 }
 
-test('four heartbeats fit into a lease, one comes a minute at least, and no more than four a second', async () => {
+test('a client sends four heartbeats in a lease, at least one a minute, and no more than four a second', async () => {
   expect(await beatsInAMinute(40_000)).toBe(6);
   expect(await beatsInAMinute(2 ** 40)).toBe(1);
   expect(await beatsInAMinute(1)).toBe(240);

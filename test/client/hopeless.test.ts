@@ -17,12 +17,12 @@ const ofSystem = (code: string): CairnError =>
   networkError(Object.assign(new Error(code), { code }), 'http://host.example');
 
 test.each(['ENOTFOUND', 'EAI_FAIL', 'EPROTO', 'ERR_SSL_TLSV1_ALERT_INTERNAL_ERROR'])(
-  '%s hardly becomes another answer by waiting',
+  'a client takes an error %s of the system for one that waiting hardly cures',
   (code) => expect([ofSystem(code).code, isHopeless(ofSystem(code))]).toEqual(['network', true]),
 );
 
 test.each(['EAI_AGAIN', 'ECONNREFUSED', 'ECONNRESET', 'ENETUNREACH', 'EHOSTUNREACH'])(
-  '%s may be over in a while',
+  'a client takes an error %s of the system for one that may be over in a while',
   (code) => expect(isHopeless(ofSystem(code))).toBe(false),
 );
 
@@ -57,14 +57,14 @@ function pushTo(url: URL, changes: Partial<TransferOptions>): Promise<unknown> {
   return push([source], options).catch((error: unknown) => error);
 }
 
-test('a refused handshake ends a transfer at once where nothing was begun, and nothing is said to be kept', async () => {
+test('a push ends at the first refused handshake where nothing was begun, and keeps nothing', async () => {
   const { url, asked } = await refuseHandshakes();
   const error = await pushTo(url, {});
   expect(error).toMatchObject({ code: 'network', details: { isKept: false } });
   expect(asked()).toBe(1);
 });
 
-test('a refused handshake is waited for where somebody said how long to wait', async () => {
+test('a push tries a refused handshake again where the user said how long to wait', async () => {
   const { url, asked } = await refuseHandshakes();
   const error = await pushTo(url, { isPatient: true, retryForMs: 1500 });
   expect((error as CairnError).message).toContain('given up after 2 s');
@@ -89,18 +89,18 @@ async function replacedServer(): Promise<URL> {
 describe('another web server in place of the one that was found', () => {
   const wish = { token: async () => TOKEN, random: () => 0, now: fastClock(100) };
 
-  test('is given up after five seconds where nothing was begun', async () => {
+  test("a push gives up after five seconds when another server has taken its server's place and nothing was begun", async () => {
     const error = await pushTo(await replacedServer(), wish);
     expect(error).toMatchObject({ code: 'network', details: { isKept: false } });
     expect((error as CairnError).message).toMatch(/something other.*given up after 5 s/);
   });
 
-  test('is waited for where somebody said how long to wait', async () => {
+  test('a push waits for its server behind another one as long as the user said', async () => {
     const error = await pushTo(await replacedServer(), { ...wish, isPatient: true, retryForMs: 20_000 });
     expect((error as CairnError).message).toContain('given up after 20 s');
   });
 
-  test('is waited for where a pipe has begun, which cannot be read twice', async () => {
+  test('a push of a pipe that has begun waits for its server, since the pipe cannot be read twice', async () => {
     const scene = await openScene('memory');
     const answers = ({ url }: IncomingMessage): number | undefined =>
       /chunks/.test(url ?? '') ? 404 : undefined;

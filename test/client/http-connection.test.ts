@@ -65,11 +65,11 @@ async function codeOf(work: Promise<unknown>): Promise<string> {
   }
 }
 
-describe('a connection that is closed with its answer', () => {
+describe('connections that close with their answer', () => {
   const BYTES = 3 * 1024 * 1024;
 
   test.each(['Connection: close', 'Connection: keep-alive'])(
-    'gives all of it to a reader that holds it back (%s)',
+    'a connection that closes with its answer (%s) gives a slow reader all of it',
     async (field) => {
       const scene = await openScene((socket) => {
         socket.write(head(BYTES, field));
@@ -89,33 +89,36 @@ describe('a connection that is closed with its answer', () => {
   test.each([
     ['is reset', (socket: Socket) => socket.resetAndDestroy()],
     ['ends', (socket: Socket) => socket.end()],
-  ])('and %s before the answer is whole is a network error, also for a slow reader', async (_how, end) => {
-    const scene = await openScene((socket) => {
-      socket.write(head(BYTES, 'Connection: close'));
-      socket.write(Buffer.alloc(BYTES / 2), () => end(socket));
-    });
-    const { body } = await scene.connection.exchange({ method: 'GET', url: scene.url });
-    const reading = (async () => {
-      for await (const _ of body) await sleep(1);
-    })();
-    expect(await codeOf(reading)).toBe('network');
-  });
+  ])(
+    'a connection that %s before its answer is whole is a network error, also for a slow reader',
+    async (_how, end) => {
+      const scene = await openScene((socket) => {
+        socket.write(head(BYTES, 'Connection: close'));
+        socket.write(Buffer.alloc(BYTES / 2), () => end(socket));
+      });
+      const { body } = await scene.connection.exchange({ method: 'GET', url: scene.url });
+      const reading = (async () => {
+        for await (const _ of body) await sleep(1);
+      })();
+      expect(await codeOf(reading)).toBe('network');
+    },
+  );
 
-  test('is not used for the next request', async () => {
+  test('a connection that closes with its answer is not used for the next request', async () => {
     const scene = await openScene((socket) => socket.end(`${head(2, 'Connection: close')}ok`));
     for (let turn = 0; turn < 5; turn += 1) expect(await textOf(scene)).toBe('ok');
     expect(scene.sockets).toHaveLength(5);
   });
 });
 
-describe('an answer', () => {
+describe('answers', () => {
   test.each([
     ['100', 'HTTP/1.1 100 Continue\r\n\r\n'],
     ['102', 'HTTP/1.1 102 Processing\r\n\r\n'],
     ['103', 'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n'],
     ['104', 'HTTP/1.1 104 Upload Resumption Supported\r\nUpload-Offset: 3\r\n\r\n'],
     ['many', 'HTTP/1.1 100 Continue\r\n\r\n'.repeat(20)],
-  ])('is found behind interim ones that nobody asked for (%s)', async (_which, interim) => {
+  ])('an answer is found behind interim answers that were not asked for (%s)', async (_which, interim) => {
     const scene = await openScene((socket) => socket.write(`${interim}${head(2)}ok`));
     expect(await textOf(scene)).toBe('ok');
     const body = { type: 'text/plain', lengthBytes: 3, pieces: [Buffer.from('abc')] };
@@ -123,7 +126,7 @@ describe('an answer', () => {
     expect(scene.sockets).toHaveLength(1);
   });
 
-  test('that is interim and then nothing is a timeout or a broken connection, and never an answer', async () => {
+  test('an interim answer, followed by the end of the connection, is a network error', async () => {
     const scene = await openScene((socket) => socket.end('HTTP/1.1 104 Upload Resumption Supported\r\n\r\n'));
     expect(await codeOf(textOf(scene))).toBe('network');
   });
@@ -132,14 +135,14 @@ describe('an answer', () => {
     ['in the middle of a piece', '5\r\nab'],
     ['between two pieces', '2\r\nab\r\n'],
     ['before its last line', '2\r\nab\r\n0\r\n'],
-  ])('in pieces without a length that is cut %s is noticed', async (_where, sent) => {
+  ])('an answer in pieces without a length that is cut %s is noticed', async (_where, sent) => {
     const scene = await openScene((socket) =>
       socket.end(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${sent}`),
     );
     expect(await codeOf(textOf(scene))).toBe('network');
   });
 
-  test('that comes before the request was sent stops it, and nothing follows on its connection', async () => {
+  test('an answer that comes before the request was sent stops it, and its connection is not used again', async () => {
     const scene = await openScene((socket, said) => {
       if (said.startsWith('POST')) socket.write('HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno');
       else if (said.startsWith('GET')) socket.write(`${head(2)}ok`);
@@ -155,7 +158,7 @@ describe('an answer', () => {
     expect(scene.sockets).toHaveLength(2);
   });
 
-  test('that nobody asked for, on an idle connection, is no answer to the next request', async () => {
+  test('an answer that arrives on an idle connection is not taken for that of the next request', async () => {
     const scene = await openScene((socket) => socket.write(`${head(2)}ok`));
     expect(await textOf(scene)).toBe('ok');
     const [idle] = scene.sockets;
@@ -166,7 +169,7 @@ describe('an answer', () => {
     expect(scene.sockets).toHaveLength(2);
   });
 
-  test('that is no HTTP is another service at first, and a broken line later', async () => {
+  test('bytes that are no HTTP mean another service in the first answer, and a broken line later', async () => {
     let answer = 'SSH-2.0-OpenSSH_9.2\r\n\r\n';
     const scene = await openScene((socket) => socket.write(answer));
     expect(await codeOf(textOf(scene))).toBe('not-a-cairn-server');
@@ -178,7 +181,7 @@ describe('an answer', () => {
 });
 
 describe('connections', () => {
-  test('are used again, and no more than there may be are open', async () => {
+  test('connections are used again, and no more are open than there may be', async () => {
     let open = 0;
     let most = 0;
     const scene = await openScene((socket) => {
@@ -195,7 +198,7 @@ describe('connections', () => {
     expect(scene.sockets).toHaveLength(3);
   });
 
-  test('that the server is about to close are not used', async () => {
+  test('a connection that the server is about to close is not used again', async () => {
     const scene = await openScene((socket) => socket.write(`${head(2, 'Keep-Alive: timeout=1')}ok`));
     expect(await textOf(scene)).toBe('ok');
     await once(scene.sockets[0]!, 'close');
@@ -203,7 +206,7 @@ describe('connections', () => {
     expect(scene.sockets).toHaveLength(2);
   });
 
-  test('that cannot be opened now are done without, where others are in use', async () => {
+  test('requests do without connections that cannot be opened now, where others are in use', async () => {
     let refuse = (): void => undefined;
     const scene = await openScene((socket) => {
       refuse();
@@ -218,7 +221,7 @@ describe('connections', () => {
     expect(scene.sockets).toHaveLength(1);
   });
 
-  test('that break while others wait for them are replaced', async () => {
+  test('a connection that breaks is replaced for the requests that wait for it', async () => {
     let number = 0;
     const scene = await openScene((socket) => {
       number += 1;
@@ -234,7 +237,7 @@ describe('connections', () => {
     ]);
   });
 
-  test('end with the reason of the signal, also for those that wait for one', async () => {
+  test('requests on a connection, and those that wait for one, end with the reason of their signal', async () => {
     const scene = await openScene(() => undefined, 1);
     const stop = new AbortController();
     const asked = [1, 2, 3].map(() => codeOf(textOf(scene, { signal: stop.signal })));
@@ -247,13 +250,13 @@ describe('connections', () => {
 test.each([
   ['fewer', 'ab'],
   ['more', 'abcd'],
-])('a body with %s bytes than it was said to have is a bug, and is told as one', async (_how, text) => {
+])('a request body with %s bytes than announced is a bug, and reported as one', async (_how, text) => {
   const scene = await openScene(() => undefined);
   const body = { type: 'text/plain', lengthBytes: 3, pieces: [Buffer.from(text)] };
   expect(await codeOf(textOf(scene, { method: 'POST', body }))).toBe('internal');
 });
 
-test('a refusal without a body leaves nothing behind that listens to the signal', async () => {
+test('a refusal without a body leaves no listener at the signal', async () => {
   const scene = await openScene((socket) => socket.write('HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n'));
   const { signal } = new AbortController();
   expect(await codeOf(scene.connection.request({ method: 'HEAD', url: scene.url, signal }))).toBe('network');

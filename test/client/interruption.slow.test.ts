@@ -85,8 +85,8 @@ async function openJob(direction: 'push' | 'pull', kind: (typeof KINDS)[number])
 }
 
 describe.each(['push', 'pull'] as const)('a %s', (direction) => {
-  describe.each(KINDS)('over a %s store', (kind) => {
-    test('goes through many cuts, and sends little twice', async () => {
+  describe.each(KINDS)('at a %s server', (kind) => {
+    test('a transfer goes through many cuts, and sends little twice', async () => {
       const job = await openJob(direction, kind);
       const random = createRandom(7);
       let cuts = 0;
@@ -105,7 +105,7 @@ describe.each(['push', 'pull'] as const)('a %s', (direction) => {
       expect(summary.bytesMoved).toBeLessThanOrEqual(SIZE + cuts * PARALLEL * BIG_CHUNK);
     });
 
-    test('that is interrupted goes on where it was, and the record tells how far it is', async () => {
+    test('a transfer that is interrupted goes on where it was, and its record shows how far it is', async () => {
       const job = await openJob(direction, kind);
       expect(await job.runUntil(6 * MIB)).toBe('interrupted');
       const [info] = await listTransfers(job.scene.stateHome);
@@ -123,7 +123,7 @@ describe.each(['push', 'pull'] as const)('a %s', (direction) => {
       expect(await listTransfers(job.scene.stateHome)).toEqual([]);
     });
 
-    test('outlives a server that is killed and comes back', async () => {
+    test('a transfer outlives a server that is killed and comes back', async () => {
       const job = await openJob(direction, kind);
       const running = job.run();
       for (let kill = 0; kill < 2; kill += 1) {
@@ -138,7 +138,7 @@ describe.each(['push', 'pull'] as const)('a %s', (direction) => {
       expect(summary.bytesMoved).toBeLessThan(2 * SIZE);
     });
 
-    test('whose client has lost its state finds it again', async () => {
+    test('a transfer whose client has lost its state finds its session again', async () => {
       const job = await openJob(direction, kind);
       await job.runUntil(6 * MIB);
       rmSync(path.join(job.scene.stateHome, 'transfers'), { recursive: true });
@@ -149,7 +149,7 @@ describe.each(['push', 'pull'] as const)('a %s', (direction) => {
     });
   });
 
-  test('gives up when the server stays away, with everything kept', async () => {
+  test('a transfer gives up when the server stays away, and keeps what has arrived', async () => {
     const job = await openJob(direction, 'disk');
     const running = codeOf(job.run({ retryForMs: 400 }));
     await job.moved(6 * MIB);
@@ -164,7 +164,7 @@ describe.each(['push', 'pull'] as const)('a %s', (direction) => {
     expect(summary.bytesResumed).toBeGreaterThan(0);
   });
 
-  test('whose session is gone starts over', async () => {
+  test('a transfer whose session is gone starts over', async () => {
     const job = await openJob(direction, 'disk');
     await job.runUntil(6 * MIB);
     const copy = `${job.scene.stateHome}-copy`;
@@ -180,7 +180,7 @@ describe.each(['push', 'pull'] as const)('a %s', (direction) => {
     expect(readdirSync(path.join(job.scene.stateHome, 'transfers'))).toEqual([]);
   });
 
-  test('that another process works on is refused at once', async () => {
+  test('a transfer that another process works on is refused at once', async () => {
     const job = await openJob(direction, 'disk');
     const running = job.run();
     await job.moved(MIB);
@@ -202,7 +202,7 @@ function copyOfState(stateHome: string): string {
 }
 
 test.each(['push', 'pull'] as const)(
-  'a %s that a client with a copy of its state home takes over stops, and the newer one finishes',
+  'a %s that a client with a copy of its state takes over stops, and the newer one finishes',
   async (direction) => {
     const job = await openJob(direction, 'disk');
     const older = codeOf(job.run());
@@ -240,7 +240,7 @@ test.each(['push', 'pull'] as const)(
   },
 );
 
-test('two pulls to the same place that know nothing of each other both end well', async () => {
+test('two pulls to the same destination that know nothing of each other both end well', async () => {
   const job = await openJob('pull', 'disk');
   const first = job.run();
   await job.moved(3 * MIB);
@@ -250,7 +250,7 @@ test('two pulls to the same place that know nothing of each other both end well'
   expect(readdirSync(path.dirname(job.arrived)).toSorted()).toEqual(['arrived', 'file']);
 });
 
-test('a source that changes between two runs never arrives as a mixture', async () => {
+test('a source that changes between two runs of a push never arrives as a mixture', async () => {
   const job = await openJob('push', 'disk');
   await job.runUntil(6 * MIB);
   const { mtime } = statSync(job.file);
@@ -261,7 +261,7 @@ test('a source that changes between two runs never arrives as a mixture', async 
   await job.expectArrived();
 });
 
-test('after a resumed tree a second pass brings what changed meanwhile', async () => {
+test('a second pass after a resumed push brings what changed meanwhile', async () => {
   const scene = await openScene('disk', { bytesPerSecond: RATE });
   const source = temporaryDirectory();
   for (let i = 0; i < 40; i += 1) writeRandomFile(path.join(source, `${i}`), 200_000);
@@ -285,7 +285,7 @@ test('after a resumed tree a second pass brings what changed meanwhile', async (
   expect(pictureOf(back)).toEqual(pictureOf(source));
 });
 
-test('what was pulled and agreed is put in place by the next run, without a server', async () => {
+test('a pull whose commit was agreed is published by the next run, without a server', async () => {
   const job = await openJob('pull', 'disk');
   // Something in the way makes the run end between the agreement and the publishing.
   const report: TransferOptions['report'] = (event) => {
@@ -303,7 +303,7 @@ test('what was pulled and agreed is put in place by the next run, without a serv
   expect(await listTransfers(job.scene.stateHome)).toEqual([]);
 });
 
-test('a pull that was killed when everything was in its place leaves no folder of its own behind', async () => {
+test('a pull that was killed after it published leaves no folder of its own behind when it runs again', async () => {
   const job = await openJob('pull', 'disk');
   const { stateHome } = job.scene;
   const before = path.join(temporaryDirectory(), 'state');

@@ -28,7 +28,7 @@ const warningsOf = ({ events }: Scene) =>
   events.flatMap((event) => (event.type === 'warning' ? [[event.code, event.path]] : []));
 
 describe.each(KINDS)('at a %s server', (kind) => {
-  test('a push names what it would lose, and carries the rest in every run', async () => {
+  test('a push names the directory that it would lose, and carries the rest in every run', async () => {
     const scene = await openScene(kind);
     const source = tree();
     await push([source], scene.options('/t'));
@@ -45,7 +45,7 @@ describe.each(KINDS)('at a %s server', (kind) => {
     }
   });
 
-  test('a push replaces a directory with all that is in it where that is asked', async () => {
+  test('a push with force-replace replaces a directory with all that is in it', async () => {
     const scene = await openScene(kind);
     const source = tree();
     await push([source], scene.options('/t'));
@@ -60,7 +60,7 @@ describe.each(KINDS)('at a %s server', (kind) => {
     expect(String(await scene.fetch('/t'))).toBe('another');
   });
 
-  test('a pull names what it would lose, and brings the rest in every run', async () => {
+  test('a pull names the directory that it would lose, and brings the rest in every run', async () => {
     const scene = await openScene(kind);
     const source = tree();
     await push([source], scene.options('/t'));

@@ -52,9 +52,9 @@ function openLine(
   };
 }
 
-describe('compression that is left to itself', () => {
+describe('automatic compression', () => {
   test.each([100, 1000, 2500, 7000])(
-    'begins with the first answers of a line of %i bytes a millisecond',
+    'automatic compression begins with the first answers on a line of %i bytes a millisecond',
     (bytesPerMs) => {
       const { firstMs } = openLine().run({ bytesPerMs, forMs: 60_000 });
       const oneRoundMs = (4 * CHUNK) / bytesPerMs;
@@ -62,12 +62,15 @@ describe('compression that is left to itself', () => {
     },
   );
 
-  test.each([17_000, 50_000, 500_000])('never begins on one of %i', (bytesPerMs) => {
-    for (const workers of [1, 4, 24])
-      expect(openLine().run({ bytesPerMs, forMs: 30_000, workers }).share).toBe(0);
-  });
+  test.each([17_000, 50_000, 500_000])(
+    'automatic compression never begins on a line of %i bytes a millisecond',
+    (bytesPerMs) => {
+      for (const workers of [1, 4, 24])
+        expect(openLine().run({ bytesPerMs, forMs: 30_000, workers }).share).toBe(0);
+    },
+  );
 
-  test('stays on where chunks that shrink cross a slow line, whatever they shrink to', () => {
+  test('automatic compression stays on while a slow line carries chunks that shrink, however little', () => {
     for (const ratio of [0.01, 0.25, 0.9]) {
       const line = openLine();
       line.run({ bytesPerMs: 3000, forMs: 10_000, ratio });
@@ -75,7 +78,7 @@ describe('compression that is left to itself', () => {
     }
   });
 
-  test('ends when the line becomes fast, and begins again when it becomes slow', () => {
+  test('automatic compression ends when the line becomes fast, and begins again when it becomes slow', () => {
     const line = openLine();
     expect(line.run({ bytesPerMs: 2000, forMs: 10_000 }).share).toBeGreaterThan(0.5);
     expect(line.run({ bytesPerMs: 60_000, forMs: 10_000 }).share).toBeLessThan(0.5);
@@ -83,21 +86,21 @@ describe('compression that is left to itself', () => {
     expect(line.run({ bytesPerMs: 2000, forMs: 20_000 }).share).toBeGreaterThan(0.5);
   });
 
-  test('does not go to and fro where a line is neither', () => {
+  test('automatic compression stays as it is where a line is neither slow nor fast', () => {
     const line = openLine();
     line.run({ bytesPerMs: 5000, forMs: 10_000 });
     expect(line.run({ bytesPerMs: 12_000, forMs: 30_000 }).share).toBe(1);
     expect(openLine().run({ bytesPerMs: 12_000, forMs: 30_000 }).share).toBe(0);
   });
 
-  test('does not take a break for a slow line', () => {
+  test('automatic compression does not take a break for a slow line', () => {
     const line = openLine();
     line.run({ bytesPerMs: 100_000, forMs: 1000 });
     line.idle(60_000);
     expect(line.run({ bytesPerMs: 100_000, forMs: 3000 }).share).toBe(0);
   });
 
-  test('takes zstd where gzip would be too slow', () => {
+  test('automatic compression takes zstd where gzip would be too slow', () => {
     const line = openLine('auto', BOTH);
     line.run({ bytesPerMs: 15_000, forMs: 5000 });
     expect(line.compression.encodingFor(BOTH)).toBe('zstd');
@@ -105,7 +108,7 @@ describe('compression that is left to itself', () => {
   });
 });
 
-test('always and never do not ask how fast the line is; neither uses what was not agreed', () => {
+test('compression that is always on or never on ignores the line, and keeps to what was agreed', () => {
   const always = openLine('always', BOTH).compression;
   expect(always.encodingFor(BOTH)).toBe('zstd');
   expect(always.encodingFor(['br', 'gzip'])).toBe('gzip');

@@ -18,7 +18,7 @@ function loseCommits(scene: Scene): void {
   scene.proxy.onRequest(({ path: asked }) => (asked.endsWith('/commit') ? 'lose-reply' : 'pass'));
 }
 
-test('a push whose commit was answered to nobody ends well, whatever changed since', async () => {
+test('a push whose answers to the commit were lost ends well in the next run, whatever changed since', async () => {
   const scene = await openScene();
   const source = temporaryDirectory();
   writeTree(source);
@@ -36,7 +36,7 @@ test('a push whose commit was answered to nobody ends well, whatever changed sin
   expect(await scene.fetch('/tree/large')).toHaveLength(3 * CHUNK + 5 + 4);
 });
 
-test('a push goes on for as long as its server crashes before each commit, and loses everything', async () => {
+test('a push goes on though its server crashes before each commit and loses every chunk', async () => {
   const scene = await openScene('disk', { sync: 'close' });
   const source = temporaryDirectory();
   writeTree(source);
@@ -68,7 +68,7 @@ test('a push asks for no sync point before its commit', async () => {
   expect(asked.at(-1)).toBe('commit');
 });
 
-test('a push that another client has finished meanwhile looks for what is new since', async () => {
+test('a push that another client has finished brings what changed since', async () => {
   const scene = await openScene();
   const source = temporaryDirectory();
   writeTree(source);
@@ -86,7 +86,7 @@ test('a push that another client has finished meanwhile looks for what is new si
   expect((await scene.fetch('/tree/small-2'))?.toString()).toBe('changed');
 });
 
-test('a pull whose server named a changed file in answers that were lost never takes zeros for it', async () => {
+test('a pull leaves out a file that changed while answers were lost, and never writes zeros for it', async () => {
   const scene = await openScene();
   const tree = path.join(scene.root, 'tree');
   mkdirSync(tree);
@@ -103,7 +103,7 @@ test('a pull whose server named a changed file in answers that were lost never t
   expect(Object.keys(pictureOf(back))).not.toContain('small-2');
 });
 
-test('a pull of a small file that changes before the commit of a server that was restarted', async () => {
+test('a pull leaves out a small file that changes before the commit of a restarted server', async () => {
   const scene = await openScene();
   const tree = path.join(scene.root, 'tree');
   mkdirSync(tree);

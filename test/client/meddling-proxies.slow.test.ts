@@ -56,21 +56,27 @@ function foreign(status: number, fits: (line: string) => boolean, from: number, 
 const isChunk = (line: string): boolean => /chunks/.test(line);
 const isOfSession = (line: string): boolean => /sessions/.test(line);
 
-describe('a page of something else, where the server was a moment ago,', () => {
-  test.each([200, 401, 403, 404, 502])('is not its word in the middle of a transfer (%i)', async (status) => {
-    const { thereAndBack } = await openWay(foreign(status, isChunk, 5, 9));
-    const [pushed] = await thereAndBack();
-    expect(pushed!.retries).toBeGreaterThan(0);
-  });
+describe('answers of something else than the server', () => {
+  test.each([200, 401, 403, 404, 502])(
+    'a transfer goes on after answers of something else to chunks (%i)',
+    async (status) => {
+      const { thereAndBack } = await openWay(foreign(status, isChunk, 5, 9));
+      const [pushed] = await thereAndBack();
+      expect(pushed!.retries).toBeGreaterThan(0);
+    },
+  );
 
-  test.each([200, 401, 404])('is not its word at the beginning and at the end (%i)', async (status) => {
-    const isControl = (line: string): boolean => isOfSession(line) && !isChunk(line);
-    const { thereAndBack } = await openWay(foreign(status, isControl, 1, 5));
-    const [pushed] = await thereAndBack();
-    expect(pushed!.retries).toBeGreaterThan(0);
-  });
+  test.each([200, 401, 404])(
+    'a transfer goes on after answers of something else at its beginning and its end (%i)',
+    async (status) => {
+      const isControl = (line: string): boolean => isOfSession(line) && !isChunk(line);
+      const { thereAndBack } = await openWay(foreign(status, isControl, 1, 5));
+      const [pushed] = await thereAndBack();
+      expect(pushed!.retries).toBeGreaterThan(0);
+    },
+  );
 
-  test('that stays is told as what it is, and what was begun is kept', async () => {
+  test('a push that something else keeps answering ends with that message, and keeps what was begun', async () => {
     const { options } = await openWay(foreign(404, isChunk, 10, Infinity));
     const file = path.join(temporaryDirectory(), 'file');
     writeRandomFile(file, BYTES);
@@ -82,14 +88,17 @@ describe('a page of something else, where the server was a moment ago,', () => {
   });
 });
 
-describe('a proxy that takes the length of bodies away', () => {
-  test.each(['never', 'always'] as const)('lets transfers through (compression %s)', async (compress) => {
-    const { thereAndBack } = await openWay({ takesLengths: true });
-    const summaries = await thereAndBack({ compress });
-    expect(summaries.map(({ retries }) => retries)).toEqual([0, 0]);
-  });
+describe('proxies that remove the length of bodies', () => {
+  test.each(['never', 'always'] as const)(
+    'a proxy that removes the length of bodies lets transfers through (compression %s)',
+    async (compress) => {
+      const { thereAndBack } = await openWay({ takesLengths: true });
+      const summaries = await thereAndBack({ compress });
+      expect(summaries.map(({ retries }) => retries)).toEqual([0, 0]);
+    },
+  );
 
-  test('lets streams through', async () => {
+  test('a proxy that removes the length of bodies lets streams and listings through', async () => {
     const { options, scene } = await openWay({ takesLengths: true });
     const file = path.join(temporaryDirectory(), 'file');
     writeRandomFile(file, BYTES);
@@ -99,7 +108,7 @@ describe('a proxy that takes the length of bodies away', () => {
     expect((await list(options('/'), { recursive: false })).entries.length).toBeGreaterThan(0);
   });
 
-  test('and cuts them is noticed, and what came is gone on from', async () => {
+  test('a body that a proxy cuts after it removed its length is noticed, and the transfer goes on from there', async () => {
     const { thereAndBack } = await openWay({ takesLengths: true, cutsAfterBytes: 200_000 });
     const [pushed, pulled] = await thereAndBack({ chunkSizeBytes: 1_000_000, compress: 'never' });
     expect(pushed!.bytesMoved).toBeLessThan(2 * BYTES);
@@ -107,12 +116,12 @@ describe('a proxy that takes the length of bodies away', () => {
   });
 });
 
-test('a proxy that closes each connection costs nothing but connections', async () => {
+test('a proxy that closes each connection costs a transfer no retries', async () => {
   const { thereAndBack } = await openWay({ closes: true });
   expect((await thereAndBack()).map(({ retries }) => retries)).toEqual([0, 0]);
 });
 
-test('a proxy that takes no body of the chunk size gets smaller ones', async () => {
+test('a transfer through a proxy that refuses bodies of the chunk size goes on with smaller chunks', async () => {
   const { thereAndBack, scene } = await openWay({ maxBodyBytes: 600_000 });
   await thereAndBack({ chunkSizeBytes: 2_000_000 });
   const notices = scene.events.filter(({ type }) => type === 'notice');
@@ -121,14 +130,14 @@ test('a proxy that takes no body of the chunk size gets smaller ones', async () 
   ]);
 });
 
-test('a proxy that takes no chunk at all is named, with what is to be done', async () => {
+test('a proxy that takes no chunk at all ends the push with advice on what to change', async () => {
   const { thereAndBack } = await openWay({ maxBodyBytes: 1000 });
   const error = await thereAndBack({ chunkSizeBytes: 2_000_000 }).catch((thrown: unknown) => thrown);
   expect(error).toMatchObject({ code: 'body-too-large' });
   expect((error as Error).message).toContain('client_max_body_size');
 });
 
-test('chunks that another run has brought are not given up for a proxy that takes no more of them', async () => {
+test('a push through a proxy that takes no more chunks keeps those that another run has brought', async () => {
   const meddling: { -readonly [Key in keyof Meddling]: Meddling[Key] } = foreign(502, isChunk, 10, Infinity);
   const { options, scene } = await openWay(meddling);
   const file = path.join(temporaryDirectory(), 'file');

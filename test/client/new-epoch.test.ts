@@ -75,7 +75,7 @@ function replyOf(...chunks: number[]): CheckpointReply {
   return { plan: { have: [], attributes: [] }, chunks: { runs: [...runs], digests: encoded }, held: [] };
 }
 
-test('a chunk that another client has brought is looked into, and not sent', async () => {
+test('a chunk that another client has brought is compared, and not sent', async () => {
   const job = await jobOf();
   await applyCheckpoint(job, replyOf(1), GRANT);
   expect(job.unverified.chunks).toEqual([1]);
@@ -83,18 +83,18 @@ test('a chunk that another client has brought is looked into, and not sent', asy
   expect([job.board.take(), job.board.take(), job.board.take()]).toEqual([0, 2, undefined]);
 });
 
-test('a session whose plan is gone is gone', async () => {
+test('a push whose session has lost its plan takes the session for gone', async () => {
   const job = await jobOf();
   expect(await codeOf(applyCheckpoint(job, { ...replyOf(), plan: null }, GRANT))).toBe('session-not-found');
 });
 
-test('a pull of which the server forgot the plan is gone, and one that it knows goes on', async () => {
+test('a pull takes a session that has forgotten its plan for gone, and goes on with one that knows it', async () => {
   const forgotten = { ...GRANT, state: 'establishing' } as SessionTerms;
   expect(await codeOf((async () => refuseForgotten(forgotten))())).toBe('session-not-found');
   expect(() => refuseForgotten({ ...GRANT, state: 'open' })).not.toThrow();
 });
 
-test('a push that has sent everything asks for no sync point: the commit makes it', async () => {
+test('a push that has sent everything asks for no sync point, since the commit makes it', async () => {
   const asked: unknown[] = [];
   const job: PushJob = await jobOf({
     run: async <T>() => {
@@ -110,7 +110,7 @@ test('a push that has sent everything asks for no sync point: the commit makes i
   expect([job.board.open, asked]).toEqual([0, []]);
 });
 
-test('one timer keeps the lease while all chunks are hashed: that of one alone would never be due', async () => {
+test('one timer keeps the lease while a push hashes all unverified chunks', async () => {
   const keepers: string[] = [];
   const session: Partial<SessionClient> = {
     withSignal: () => session as SessionClient,

@@ -10,7 +10,7 @@ import { CHUNK, codeOf, openScene } from './support/scene.ts';
 
 const SIZE = 16 * CHUNK;
 
-test('an interrupted pull goes on where the state home was moved, and leaves nothing behind', async () => {
+test('an interrupted pull goes on after its state home was moved, and leaves nothing behind', async () => {
   const scene = await openScene();
   const file = path.join(temporaryDirectory(), 'f');
   writeRandomFile(file, SIZE);
@@ -36,7 +36,7 @@ test('an interrupted pull goes on where the state home was moved, and leaves not
   expect(readdirSync(path.dirname(arrived))).toEqual(['f']);
 });
 
-test('a dry run keeps nothing, and needs no place for it', async () => {
+test('a dry run keeps nothing, and needs no state home', async () => {
   const scene = await openScene();
   const source = temporaryDirectory();
   writeFileSync(path.join(source, 'f'), 'x');
@@ -52,7 +52,7 @@ test('a dry run keeps nothing, and needs no place for it', async () => {
   expect(existsSync(arrived)).toBe(false);
 });
 
-test('files of one directory take one descriptor, however many of them are sources', async () => {
+test('a push of 300 files of one directory holds few descriptors at a time', async () => {
   const scene = await openScene();
   const directory = temporaryDirectory();
   const sources = Array.from({ length: 300 }, (_, n) => path.join(directory, `f${n}`));

@@ -67,12 +67,12 @@ async function expectTakenOver({ scene }: Job, summary: TransferSummary, newByte
   expect(await listTransfers(scene.stateHome)).toEqual([]);
 }
 
-describe('a push of other sources than those of an unfinished one to the same URL', () => {
+describe('pushes beside an unfinished one to the same URL', () => {
   test.each([
     { names: ['a', 'b', 'c'], fresh: ['c'] },
     { names: ['d', 'b', 'c', 'a'], fresh: ['c', 'd'] },
     { names: ['b', 'a'], fresh: [] },
-  ])('goes on with that of a and b where it brings $names', async ({ names, fresh }) => {
+  ])('a push of $names goes on with an unfinished push of a and b', async ({ names, fresh }) => {
     const job = await openJob();
     await job.interrupt(['a', 'b']);
     const summary = await job.run(names);
@@ -83,7 +83,7 @@ describe('a push of other sources than those of an unfinished one to the same UR
     expect(await job.run(names)).toMatchObject({ bytesMoved: 0, changed: 0 });
   });
 
-  test('goes on with that of one file which lands in the same directory', async () => {
+  test('a push of two files goes on with an unfinished push of one that lands in the same directory', async () => {
     const job = await openJob();
     await job.interrupt(['a']);
     const summary = await job.run(['a', 'b']);
@@ -93,7 +93,7 @@ describe('a push of other sources than those of an unfinished one to the same UR
     expect(await listTransfers(job.scene.stateHome)).toEqual([]);
   });
 
-  test('goes on with it where one of its sources is gone, which is not published', async () => {
+  test('a push goes on with an unfinished one of which a source is gone, and does not publish that source', async () => {
     const job = await openJob();
     await job.interrupt(['a', 'b']);
     rmSync(job.at('b'));
@@ -105,7 +105,7 @@ describe('a push of other sources than those of an unfinished one to the same UR
     expect(await listTransfers(job.scene.stateHome)).toEqual([]);
   });
 
-  test('goes on with directories, of which one has become a file', async () => {
+  test('a push goes on with an unfinished one of directories, of which one has become a file', async () => {
     const job = await openJob();
     for (const name of ['x', 'y']) {
       mkdirSync(job.at(name));
@@ -120,7 +120,7 @@ describe('a push of other sources than those of an unfinished one to the same UR
     job.expectArrived(['x/file', 'y', 'c']);
   });
 
-  test('is interrupted itself, and the next one with still more sources goes on with what is left', async () => {
+  test('a push that took over an unfinished one and is interrupted is taken over by a larger one', async () => {
     const job = await openJob();
     await job.interrupt(['a', 'b']);
     const controller = new AbortController();
@@ -136,7 +136,7 @@ describe('a push of other sources than those of an unfinished one to the same UR
     job.expectArrived(['a', 'b', 'c', 'd']);
   });
 
-  test('takes two over that have no source in common', async () => {
+  test('a push takes over two unfinished ones that have no source in common', async () => {
     const job = await openJob();
     await job.interrupt(['a', 'b']);
     await job.interrupt(['c', 'd']);
@@ -148,7 +148,7 @@ describe('a push of other sources than those of an unfinished one to the same UR
     expect(await listTransfers(job.scene.stateHome)).toEqual([]);
   });
 
-  test('ends with transfer-locked while another process brings some of them', async () => {
+  test('a push ends with transfer-locked while another process pushes some of its sources', async () => {
     const job = await openJob();
     await job.interrupt(['a', 'b']);
     const { stateHome } = job.scene;
@@ -161,9 +161,9 @@ describe('a push of other sources than those of an unfinished one to the same UR
   });
 
   test.each([
-    { what: 'a source of it is still there and not asked for', names: ['a', 'c'], changes: {} },
+    { what: 'the other has a source that is still there and not asked for', names: ['a', 'c'], changes: {} },
     { what: 'other digests are asked for', names: ['a', 'b', 'c'], changes: { digest: 'sha256' } },
-  ] as const)('leaves it alone and says so where $what', async ({ names, changes }) => {
+  ] as const)('a push leaves an unfinished one alone and says so where $what', async ({ names, changes }) => {
     const job = await openJob();
     await job.interrupt(['a', 'b']);
     const [left] = await listTransfers(job.scene.stateHome);
@@ -175,7 +175,7 @@ describe('a push of other sources than those of an unfinished one to the same UR
     expect(await job.run(['a', 'b'])).toMatchObject({ resumes: 1 });
   });
 
-  test('does not take it over where a directory alone lands in another place', async () => {
+  test('a push does not take over an unfinished one whose directory lands elsewhere', async () => {
     const job = await openJob();
     mkdirSync(job.at('x'));
     writeRandomFile(path.join(job.at('x'), 'file'), SIZE);
@@ -187,7 +187,7 @@ describe('a push of other sources than those of an unfinished one to the same UR
     expect(await listTransfers(job.scene.stateHome)).toHaveLength(1);
   });
 
-  test('has nothing to do with one to another URL', async () => {
+  test('a push has nothing to do with an unfinished one to another URL', async () => {
     const job = await openJob();
     await job.interrupt(['a', 'b']);
     const summary = await job.run(['a', 'b', 'c'], { url: job.scene.url('/other/') });
@@ -196,7 +196,7 @@ describe('a push of other sources than those of an unfinished one to the same UR
     expect(await listTransfers(job.scene.stateHome)).toHaveLength(1);
   });
 
-  test('of which nothing is kept, since it is a dry one, does not touch it', async () => {
+  test('a dry run of a push does not touch an unfinished one', async () => {
     const job = await openJob();
     await job.interrupt(['a', 'b']);
     const before = await listTransfers(job.scene.stateHome);

@@ -64,9 +64,9 @@ async function openJob(direction: 'push' | 'pull', sync: SyncMode = 'group'): Pr
   };
 }
 
-describe.each(['push', 'pull'] as const)('a %s that stops in the middle of its only chunk', (direction) => {
+describe.each(['push', 'pull'] as const)('a %s that stops in its only chunk', (direction) => {
   test.each(['always', 'group', 'close'] as const)(
-    'goes on where it was, also after a restart of the server, with sync %s',
+    'a transfer goes on inside its only chunk, also after a restart of the server, with sync %s',
     async (sync) => {
       const job = await openJob(direction, sync);
       await job.runUntil(MIB);
@@ -79,7 +79,7 @@ describe.each(['push', 'pull'] as const)('a %s that stops in the middle of its o
     },
   );
 
-  test('finds out when a partial chunk is wrong, and starts that chunk over by itself', async () => {
+  test('a transfer whose partial chunk is wrong finds that out, and starts that chunk over by itself', async () => {
     const job = await openJob(direction);
     await job.runUntil(MIB);
     await job.scene.kill();

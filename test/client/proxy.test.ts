@@ -8,7 +8,7 @@ type Environment = Record<string, string>;
 const proxyOf = (url: string, environment: Environment): string | undefined =>
   proxyFor(new URL(url), environment)?.url.origin;
 
-describe('the proxy for a URL', () => {
+describe('proxies of the environment', () => {
   const ALL = { HTTP_PROXY: 'http://plain:1', HTTPS_PROXY: 'http://secure:2', ALL_PROXY: 'https://any:3' };
   const NOBODY = undefined;
 
@@ -34,7 +34,9 @@ describe('the proxy for a URL', () => {
     ['https://[::1]/', ALL, NOBODY],
     ['http://127.0.0.1/', { ...ALL, CAIRN_PROXY_LOOPBACK: '1' }, 'http://plain:1'],
     ['http://127.0.0.1.example/', ALL, 'http://plain:1'],
-  ])('%s with %j', (url, environment, proxy) => expect(proxyOf(url, environment)).toBe(proxy));
+  ])('a client finds the proxy for %s in the environment %j', (url, environment, proxy) =>
+    expect(proxyOf(url, environment)).toBe(proxy),
+  );
 
   test.each([
     ['https://a.example/', '*', true],
@@ -55,14 +57,14 @@ describe('the proxy for a URL', () => {
     ['https://[2001:db8::7]/', '[2001:db8:0::7]', true],
     ['https://[2001:db8::7]:8/', '[2001:db8::7]:8', true],
     ['https://a.example/', ', ,', false],
-  ])('%s with NO_PROXY %j is excepted: %s', (url, exceptions, isExcepted) => {
+  ])('a client compares %s with NO_PROXY %j, and goes without a proxy: %s', (url, exceptions, isExcepted) => {
     for (const name of ['NO_PROXY', 'no_proxy']) {
       const environment = { ALL_PROXY: 'http://any:3', [name]: exceptions };
       expect(proxyOf(url, environment)).toBe(isExcepted ? undefined : 'http://any:3');
     }
   });
 
-  test('has credentials that its URL does not show', () => {
+  test('a proxy has its credentials apart from its URL, which does not show them', () => {
     const proxy = proxyFor(new URL('https://a.example/'), { HTTPS_PROXY: 'http://me:p%40ss@proxy:3128/x' })!;
     expect(proxy.url.href).toBe('http://proxy:3128/');
     expect(proxy.authorization).toBe(`Basic ${Buffer.from('me:p@ss').toString('base64')}`);
@@ -77,7 +79,7 @@ describe('the proxy for a URL', () => {
     ['http://', 'not the URL of a proxy'],
     ['http://me:secret@proxy:99999', 'not the URL of a proxy'],
     ['http://me:secret%zz@proxy', 'not the URL of a proxy'],
-  ])('that is %s is refused, and its password is not shown', (value, said) => {
+  ])('a client refuses a proxy that is %s, and does not show its password', (value, said) => {
     const refused = (): unknown => proxyFor(new URL('https://a.example/'), { ALL_PROXY: value });
     expect(refused).toThrow(CairnError);
     expect(refused).toThrow(said);

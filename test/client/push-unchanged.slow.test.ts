@@ -68,7 +68,7 @@ const UNHURRIED = { now: () => 100 * performance.now(), retryForMs: 3_600_000 };
 
 const usesSession = ({ asked }: Pushed): boolean => asked.includes('PUT session/manifest');
 
-test('one question is all that a second push asks', async () => {
+test('a second push of an unchanged large tree asks one question only', async () => {
   const tree = await pushed();
   const summary = await tree.again();
   expect(tree.asked).toEqual(['POST tree-id']);
@@ -97,7 +97,7 @@ const CHANGES: Readonly<Record<string, (source: string, there: string) => void>>
   'a file that was changed there': (_source, there) => writeFileSync(path.join(there, 'folder/f7'), 'x'),
 };
 
-test('every change is seen, and brought', async () => {
+test('a second push of a large tree sees every change, and brings it', async () => {
   const tree = await pushed();
   const there = path.join(tree.scene.root, 'there');
   const statOf = (root: string, name: string): unknown => {
@@ -120,7 +120,7 @@ test('every change is seen, and brought', async () => {
   expect(readFileSync(path.join(there, 'new'), 'utf8')).toBe('new');
 });
 
-test('what is only there does no harm, and costs the usual comparison', async () => {
+test('a second push leaves a file alone that is only at the target, and compares as usual', async () => {
   const tree = await pushed();
   const extra = path.join(tree.scene.root, 'there/extra');
   writeFileSync(extra, 'extra');
@@ -129,14 +129,14 @@ test('what is only there does no harm, and costs the usual comparison', async ()
   expect(readFileSync(extra, 'utf8')).toBe('extra');
 });
 
-test('what cannot be sent is named all the same', async () => {
+test('a second push of a large tree names what it cannot send', async () => {
   const tree = await pushed();
   execFileSync('mkfifo', [path.join(tree.source, 'pipe')]);
   expect(await tree.again()).toMatchObject({ excluded: 1 });
   expect(usesSession(tree)).toBe(true);
 });
 
-test('a small tree, --checksum and --dry-run have their own ways', async () => {
+test('a push of a small tree, with --checksum or as a dry run does not ask for the id of the tree', async () => {
   const tree = await pushed();
   await tree.again({ checksum: true });
   await tree.again({ dryRun: true });
@@ -146,7 +146,7 @@ test('a small tree, --checksum and --dry-run have their own ways', async () => {
   expect(small.asked).not.toContain('POST tree-id');
 });
 
-test('a server that does not know the question is not asked', async () => {
+test('a push does not ask a server that knows no ids of trees for one', async () => {
   const tree = await pushed();
   tree.scene.proxy.onPiece(({ way, bytes }) => {
     const at = bytes.indexOf('treeIds');
@@ -157,13 +157,13 @@ test('a server that does not know the question is not asked', async () => {
   expect(usesSession(tree)).toBe(true);
 });
 
-test('an answer that is lost is not missed', async () => {
+test('a push goes on without the answer about the id of the tree when that is lost', async () => {
   const tree = await pushed();
   tree.scene.proxy.onRequest(({ path: requested }) => (requested.endsWith('/tree-id') ? 'reset' : 'pass'));
   expect(await tree.again()).toMatchObject({ bytesMoved: 0, bytesSkipped: FILES * BYTES });
 });
 
-test('an answer that does not come is not waited for, and the question is taken back', async () => {
+test('a push does not wait for a silent answer about the id of the tree, and takes the request back', async () => {
   let isOpen = false;
   const silent = createServer((request) => {
     isOpen = true;

@@ -67,7 +67,7 @@ test('sockets that were opened ahead are taken before new ones are made', async 
   await until(() => accepted.length === 4);
 });
 
-test('one that is still on its way is waited for', async () => {
+test('a socket that was opened ahead and is still connecting is waited for', async () => {
   const { ready, accepted, take } = await openLine();
   await take();
   ready.openAhead(1);
@@ -76,7 +76,7 @@ test('one that is still on its way is waited for', async () => {
   expect(accepted).toHaveLength(2);
 });
 
-test('nothing is told before the one who asks has finished asking', async () => {
+test('a socket that was opened ahead is handed out only after the call that asks for it has returned', async () => {
   const { ready, accepted, take } = await openLine();
   await take();
   ready.openAhead(1);
@@ -89,7 +89,7 @@ test('nothing is told before the one who asks has finished asking', async () => 
   expect(isTold).toBe(true);
 });
 
-test('one that was refused or closed meanwhile is not handed out', async () => {
+test('a socket that was opened ahead and then refused or closed is not handed out', async () => {
   let refused = 0;
   const { ready, accepted, take } = await openLine((socket) => {
     if (accepted.length === 2) socket.write('HTTP/1.1 503 Service Unavailable\r\n\r\n', () => (refused += 1));
@@ -104,7 +104,7 @@ test('one that was refused or closed meanwhile is not handed out', async () => {
   expect(accepted.findIndex(({ remotePort }) => remotePort === socket.localPort)).toBe(3);
 });
 
-test('those that nobody took are closed in the end, also those on their way', async () => {
+test('sockets that were opened ahead and not taken are closed in the end, also while they connect', async () => {
   const { ready, accepted, take } = await openLine((socket) => void socket.resume());
   await take();
   ready.openAhead(1);
@@ -116,7 +116,7 @@ test('those that nobody took are closed in the end, also those on their way', as
   await until(() => accepted.slice(1).every(({ closed }) => closed));
 });
 
-test('before anything was connected nobody knows where to', async () => {
+test('no socket is opened ahead before a first connection has shown where to', async () => {
   const { ready, accepted } = await openLine();
   ready.openAhead(3);
   await sleep(20);

@@ -44,13 +44,13 @@ function select(
 
 const listed = (text: string): Selection['listed'] => parseListedPaths(Buffer.from(text), 'LIST', false);
 
-test('a directory that is left out takes all below it along, and is told and counted once', () => {
+test('a directory that a selection leaves out takes all below it along, and counts once', () => {
   const { unselected, count, told } = select({ rules: rulesIn('a/\n', '--exclude') });
   expect([...unselected.values()].map((index) => TREE[index])).toEqual(['a/', 'a/b/', 'a/b/c', 'a/b.o']);
   expect({ count, told }).toEqual({ count: 1, told: ['a'] });
 });
 
-test('what a list does not name is neither told nor counted, and what is not there is named', () => {
+test('entries that a list does not name are not counted, and names that are not there are reported', () => {
   const { unselected, count, told, missing } = select({
     listed: listed('a/b\na/b.o\nnowhere\nx.o\nd.o'),
     rules: rulesIn('*.o', '--exclude'),
@@ -69,7 +69,7 @@ test('one file is selected by its own name, and takes no list of paths', () => {
 const NAMES = ['a', 'b', 'a.o', 'b.o'];
 const RULES = ['a', 'b/', '*.o', '!a.o', '/a', '*', '!*/', 'a/**', '!b', '/b/*', '!/b/a'];
 
-test('every entry that is taken has its directories, whatever the rules', () => {
+test('every entry that is selected has its directories, whatever the rules', () => {
   const leaf = fc.array(fc.constantFrom(...NAMES), { minLength: 1, maxLength: 4 });
   const leaves = fc.uniqueArray(
     leaf.map((names) => names.join('/')),
@@ -89,7 +89,7 @@ test('every entry that is taken has its directories, whatever the rules', () => 
   );
 });
 
-test('a listing can leave directories empty that a tag marks as caches, and reads each tag for that', async () => {
+test('a listing leaves directories empty that a tag marks as caches, and reads each tag for that', async () => {
   const { root, options } = await openScene();
   const tree = join(root, 'a tree');
   for (const [name, text] of Object.entries({

@@ -66,37 +66,37 @@ async function openJob(direction: 'push' | 'pull'): Promise<Job> {
 const notices = ({ events }: Scene): string =>
   events.flatMap((event) => (event.type === 'notice' ? [event.message] : [])).join('\n');
 
-describe.each(['push', 'pull'] as const)(
-  'a %s that goes on with one that did not ask for it',
-  (direction) => {
-    test('compares the contents that were taken for equal, with --checksum', async () => {
-      const { interrupt, run, damaged } = await openJob(direction);
-      await interrupt();
-      const plain = await run();
-      expect(plain.bytesResumed).toBeGreaterThan(0);
-      expect(readFileSync(damaged.bad).equals(readFileSync(damaged.good))).toBe(false);
-      const other = await openJob(direction);
-      await other.interrupt();
-      const summary = await other.run({ checksum: true });
-      expect(summary.bytesResumed).toBeGreaterThan(0);
-      expect(readFileSync(other.damaged.bad).equals(readFileSync(other.damaged.good))).toBe(true);
-    });
+describe.each(['push', 'pull'] as const)('a %s that goes on with one of other options', (direction) => {
+  test('a transfer that resumes with --checksum compares contents that were taken for equal', async () => {
+    const { interrupt, run, damaged } = await openJob(direction);
+    await interrupt();
+    const plain = await run();
+    expect(plain.bytesResumed).toBeGreaterThan(0);
+    expect(readFileSync(damaged.bad).equals(readFileSync(damaged.good))).toBe(false);
+    const other = await openJob(direction);
+    await other.interrupt();
+    const summary = await other.run({ checksum: true });
+    expect(summary.bytesResumed).toBeGreaterThan(0);
+    expect(readFileSync(other.damaged.bad).equals(readFileSync(other.damaged.good))).toBe(true);
+  });
 
-    test('does so also where it was itself interrupted, and its record says so', async () => {
-      const { scene, interrupt, run, damaged } = await openJob(direction);
-      await interrupt();
-      const resumeCommand = ['cairn', direction, '--checksum'];
-      await interrupt({ checksum: true, resumeCommand });
-      const [info] = await listTransfers(scene.stateHome);
-      expect(info?.resumeCommand).toEqual(resumeCommand);
-      await run({ checksum: true });
-      expect(readFileSync(damaged.bad).equals(readFileSync(damaged.good))).toBe(true);
-    });
+  test('a transfer that resumed with --checksum and is interrupted keeps that option in its record', async () => {
+    const { scene, interrupt, run, damaged } = await openJob(direction);
+    await interrupt();
+    const resumeCommand = ['cairn', direction, '--checksum'];
+    await interrupt({ checksum: true, resumeCommand });
+    const [info] = await listTransfers(scene.stateHome);
+    expect(info?.resumeCommand).toEqual(resumeCommand);
+    await run({ checksum: true });
+    expect(readFileSync(damaged.bad).equals(readFileSync(damaged.good))).toBe(true);
+  });
 
-    test.each([
-      ['another digest', { digest: 'sha256' }, 'asks for sha256'],
-      ['chunks of another size', { chunkSizeBytes: 2 * CHUNK }, `asks for ${2 * CHUNK}`],
-    ] as const)('starts over for %s, and says so', async (_what, changes, words) => {
+  test.each([
+    ['another digest', { digest: 'sha256' }, 'asks for sha256'],
+    ['chunks of another size', { chunkSizeBytes: 2 * CHUNK }, `asks for ${2 * CHUNK}`],
+  ] as const)(
+    'a transfer starts over when the next run asks for %s, and says so',
+    async (_what, changes, words) => {
       const { scene, interrupt, run } = await openJob(direction);
       await interrupt();
       const summary = await run(changes);
@@ -104,41 +104,41 @@ describe.each(['push', 'pull'] as const)(
       expect(summary).toMatchObject({ bytesResumed: 0, excluded: 0 });
       expect(summary.digest?.startsWith('digest' in changes ? 'sha256' : 'xxh64')).toBeDefined();
       expect(await listTransfers(scene.stateHome)).toEqual([]);
-    });
+    },
+  );
 
-    test.skipIf(!canKeepMetadata)(
-      'starts over where it asks for less metadata, so that nothing else is set (needs root)',
-      async () => {
-        const { scene, interrupt, run, damaged } = await openJob(direction);
-        const [from, to] = [path.dirname(damaged.good), path.dirname(damaged.bad)];
-        setXattr(path.join(from, 'b-large'), 'user.kept', 'x');
-        await interrupt({ metadata: ['sparse', 'xattrs'] });
-        const summary = await run({ metadata: ['sparse'] });
-        expect(notices(scene)).toContain('keeps metadata that this run does not ask for; it starts over');
-        expect(summary).toMatchObject({ bytesResumed: 0, excluded: 0 });
-        expect(hasXattr(path.join(to, 'b-large'), 'user.kept')).toBe(false);
-      },
-    );
+  test.skipIf(!canKeepMetadata)(
+    'a transfer starts over when the next run asks for less metadata, and sets nothing else (needs root)',
+    async () => {
+      const { scene, interrupt, run, damaged } = await openJob(direction);
+      const [from, to] = [path.dirname(damaged.good), path.dirname(damaged.bad)];
+      setXattr(path.join(from, 'b-large'), 'user.kept', 'x');
+      await interrupt({ metadata: ['sparse', 'xattrs'] });
+      const summary = await run({ metadata: ['sparse'] });
+      expect(notices(scene)).toContain('keeps metadata that this run does not ask for; it starts over');
+      expect(summary).toMatchObject({ bytesResumed: 0, excluded: 0 });
+      expect(hasXattr(path.join(to, 'b-large'), 'user.kept')).toBe(false);
+    },
+  );
 
-    test.skipIf(!canKeepMetadata)(
-      'goes on where it asks for more metadata, and brings that after it (needs root)',
-      async () => {
-        const { interrupt, run, damaged } = await openJob(direction);
-        const [from, to] = [path.dirname(damaged.good), path.dirname(damaged.bad)];
-        setXattr(path.join(from, 'b-large'), 'user.kept', 'x');
-        await interrupt({ metadata: ['sparse'] });
-        const summary = await run({ metadata: ['sparse', 'xattrs'] });
-        expect(summary.bytesResumed).toBeGreaterThan(0);
-        expect(hasXattr(path.join(to, 'b-large'), 'user.kept')).toBe(true);
-      },
-    );
-
-    test('goes on where it asks for what there is', async () => {
-      const { scene, interrupt, run } = await openJob(direction);
-      await interrupt({ digest: 'sha256' });
-      const summary = await run({ digest: 'sha256', chunkSizeBytes: CHUNK });
+  test.skipIf(!canKeepMetadata)(
+    'a transfer goes on when the next run asks for more metadata, and brings that after it (needs root)',
+    async () => {
+      const { interrupt, run, damaged } = await openJob(direction);
+      const [from, to] = [path.dirname(damaged.good), path.dirname(damaged.bad)];
+      setXattr(path.join(from, 'b-large'), 'user.kept', 'x');
+      await interrupt({ metadata: ['sparse'] });
+      const summary = await run({ metadata: ['sparse', 'xattrs'] });
       expect(summary.bytesResumed).toBeGreaterThan(0);
-      expect(notices(scene)).not.toContain('starts over');
-    });
-  },
-);
+      expect(hasXattr(path.join(to, 'b-large'), 'user.kept')).toBe(true);
+    },
+  );
+
+  test('a transfer goes on when the next run asks for the digest that it has, though for smaller chunks', async () => {
+    const { scene, interrupt, run } = await openJob(direction);
+    await interrupt({ digest: 'sha256' });
+    const summary = await run({ digest: 'sha256', chunkSizeBytes: CHUNK });
+    expect(summary.bytesResumed).toBeGreaterThan(0);
+    expect(notices(scene)).not.toContain('starts over');
+  });
+});

@@ -21,7 +21,7 @@ function retrier(
 
 const network = new CairnError('network', 'away');
 
-test('an operation is tried until it succeeds, and retries are counted', async () => {
+test('an operation is tried until it succeeds, and its retries are counted', async () => {
   const { made } = retrier();
   const seen: number[] = [];
   const result = await made.run(async (attempt) => {
@@ -35,7 +35,7 @@ test('an operation is tried until it succeeds, and retries are counted', async (
 });
 
 test.each(['not-found', 'session-fenced', 'digest-mismatch', 'storage-full'] as const)(
-  '%s is never tried again',
+  'an operation that fails with %s is never tried again',
   async (code) => {
     const { made } = retrier();
     let tries = 0;
@@ -64,12 +64,12 @@ test('a message that was not understood is sent again, but not for ever', async 
   expect(tries).toBe(6);
 });
 
-test('an error that is no CairnError is a bug and passes at once', async () => {
+test('an error that is no CairnError is a bug, and passes at once', async () => {
   const { made } = retrier();
   await expect(made.run(async () => Promise.reject(new TypeError('bug')))).rejects.toThrow(TypeError);
 });
 
-test('a session is resumed before the next try', async () => {
+test('a session is resumed before the next try of an operation', async () => {
   const { made } = retrier();
   const done: string[] = [];
   await made.run(
@@ -82,14 +82,14 @@ test('a session is resumed before the next try', async () => {
   expect(done).toEqual(['try', 'resume', 'try']);
 });
 
-test('it gives up after so long without progress, with an error that means network', async () => {
+test('an operation is given up after its time without progress, with the network error it had', async () => {
   const { made, events } = retrier({ retryForMs: 60 });
   expect(await codeOf(made.run(async () => Promise.reject(network)))).toBe('network');
   expect(events).toHaveLength(1);
   expect(events[0]).toMatchObject({ type: 'waiting', code: 'network' });
 });
 
-test('room that is made again and again, and is of no use, is neither hurried for nor for ever', async () => {
+test('an operation after which room is made again and again is not tried without pauses, nor for ever', async () => {
   const { made, events } = retrier({ retryForMs: 60, makeRoom: () => true });
   let tries = 0;
   const running = made.run(async () => {
@@ -108,7 +108,7 @@ test('the first try after room was made does not wait', async () => {
   expect(events).toEqual([]);
 });
 
-test('progress anywhere starts the time anew', async () => {
+test('progress anywhere starts the time for retries anew', async () => {
   let clockMs = 0;
   const { made } = retrier({ retryForMs: 40, now: () => clockMs });
   let tries = 0;
@@ -133,7 +133,7 @@ test('a chunk with a wrong digest is tried five times', async () => {
   expect(tries).toBe(5);
 });
 
-test('Retry-After is honoured, within the time that is left', async () => {
+test('an operation waits as long as Retry-After says, within the time that is left', async () => {
   const { made, events } = retrier({ retryForMs: 80 });
   const busy = new CairnError('server-busy', 'busy', { details: { retryAfterMs: 3_600_000 } });
   expect(await codeOf(made.run(async () => Promise.reject(busy)))).toBe('server-busy');
@@ -142,7 +142,7 @@ test('Retry-After is honoured, within the time that is left', async () => {
   expect(event?.type === 'waiting' && event.delayMs).toBeLessThanOrEqual(80);
 });
 
-test('an aborted signal ends a wait at once, with its reason', async () => {
+test('an aborted signal ends a wait for the next try at once, with its reason', async () => {
   const controller = new AbortController();
   const { made } = retrier({ signal: controller.signal, retryForMs: 7_200_000 });
   const busy = new CairnError('server-busy', 'busy', { details: { retryAfterMs: 3_600_000 } });

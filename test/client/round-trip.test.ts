@@ -19,7 +19,7 @@ function writeOpenTree(source: string): void {
   chmodSync(path.join(source, 'setgid/for-all'), 0o666);
 }
 
-describe.each(KINDS)('over a %s store', (kind) => {
+describe.each(KINDS)('at a %s server', (kind) => {
   test('an awkward tree comes back as it was, and nothing is left behind', async () => {
     const scene = await openScene(kind);
     const source = temporaryDirectory();
@@ -36,7 +36,7 @@ describe.each(KINDS)('over a %s store', (kind) => {
     expect(moved.length).toBeGreaterThan(0);
   });
 
-  test('a second run moves nothing, a changed file alone is moved, a mode alone is set', async () => {
+  test('a second push moves nothing, a changed file alone is moved, and a mode alone is set', async () => {
     const scene = await openScene(kind);
     const source = temporaryDirectory();
     writeOpenTree(source);
@@ -92,7 +92,7 @@ describe.each(KINDS)('over a %s store', (kind) => {
     expect(readdirSync(path.dirname(destination))).toEqual([]);
   });
 
-  test('files land exactly at a URL or path, and under their name where it ends with a slash', async () => {
+  test('a file lands exactly at a URL or path, and under its own name where that ends with a slash', async () => {
     const scene = await openScene(kind);
     const source = temporaryDirectory();
     const file = path.join(source, 'näme 1%.bin');
@@ -116,7 +116,7 @@ describe.each(KINDS)('over a %s store', (kind) => {
     ]);
   });
 
-  test('several sources land side by side, links are pushed as links, a link to a directory is followed', async () => {
+  test('several sources land side by side, links as links, and a link to a directory is followed', async () => {
     const scene = await openScene(kind);
     const source = temporaryDirectory();
     writeFileSync(path.join(source, 'b'), 'b');
@@ -135,7 +135,7 @@ describe.each(KINDS)('over a %s store', (kind) => {
     expect(await codeOf(push([names[0]!, path.join(source, 'a/../b')], scene.options('/')))).toBe('usage');
   });
 
-  test('empty files and empty directories are transfers too', async () => {
+  test('empty files and empty directories are transfers, too', async () => {
     const scene = await openScene(kind);
     const source = temporaryDirectory();
     writeFileSync(path.join(source, 'empty'), '');
@@ -148,7 +148,7 @@ describe.each(KINDS)('over a %s store', (kind) => {
     expect(readdirSync(back)).toEqual([]);
   });
 
-  test('ls lists, verify agrees, and names what differs and why', async () => {
+  test('ls lists a tree, and verify agrees with it, or names what differs and why', async () => {
     const scene = await openScene(kind);
     const source = temporaryDirectory();
     writeAwkwardTree(source);

@@ -5,7 +5,7 @@ import { openContext } from '../../src/client/transfer/transfer-context.ts';
 import { openScene, until } from '../server/by-hand.ts';
 import { startCuttingProxy } from '../support/cutting-proxy.ts';
 
-test('after one connection fell silent the next try takes a new one, and not an idle one that is as dead', async () => {
+test('the next try after a silent connection takes a new connection, and no idle one that is as dead', async () => {
   const scene = await openScene('memory');
   const proxy = await startCuttingProxy({ targetPort: scene.server.port });
   onTestFinished(() => proxy.close());

@@ -30,7 +30,7 @@ async function openScene(max: number): Promise<{ pool: SocketPool; opened(): num
 const { signal } = new AbortController();
 setMaxListeners(0, signal);
 
-test('a socket that is given back right after another was asked for goes to that one', async () => {
+test('a socket that is given back right after another request asked for one goes to that request', async () => {
   const { pool, opened } = await openScene(1);
   const first = await pool.take(signal);
   const next = pool.take(signal);
@@ -41,7 +41,7 @@ test('a socket that is given back right after another was asked for goes to that
   expect(opened()).toBe(1);
 });
 
-test('there are no more than there may be, whenever they are asked for and given back', async () => {
+test('a pool never has more sockets than its bound, however they are asked for and given back', async () => {
   const { pool, opened } = await openScene(2);
   let inUse = 0;
   const work = async (): Promise<void> => {

@@ -25,7 +25,7 @@ function send(window: StreamWindow, syncPoint: number): number {
   return chunk.chunk;
 }
 
-test('it takes as much as it holds, and more once something is durable', () => {
+test('the window of a stream takes as much as it holds, and more once something is durable', () => {
   const window = new StreamWindow(CHUNK, 2, 4);
   const bytes = Uint8Array.from({ length: 35 }, (_, index) => index);
   expect(fillAll(window, bytes)).toBe(20);
@@ -37,7 +37,7 @@ test('it takes as much as it holds, and more once something is durable', () => {
   expect([...window.take()!.bytes]).toEqual([20, 21, 22, 23, 24, 25, 26, 27, 28, 29]);
 });
 
-test('the last chunk is short, and an empty stream has none', () => {
+test('the last chunk of a stream is short, and an empty stream has none', () => {
   const window = new StreamWindow(CHUNK, 4, 4);
   fillAll(window, new Uint8Array(13));
   window.end();
@@ -47,7 +47,7 @@ test('the last chunk is short, and an empty stream has none', () => {
   expect([empty.take(), empty.bytesTotal]).toEqual([undefined, 0]);
 });
 
-test('a new epoch brings back what was sent and is not there', () => {
+test('the window of a stream sends again in a new epoch what was sent and is not there', () => {
   const window = new StreamWindow(CHUNK, 4, 4);
   fillAll(window, new Uint8Array(40));
   for (let i = 0; i < 3; i += 1) send(window, i);
@@ -61,7 +61,7 @@ test('a new epoch brings back what was sent and is not there', () => {
   expect(window.digests.chunks.runs()).toEqual([0, 2, 3, 1]);
 });
 
-test('a durable chunk that is gone cannot be brought again', async () => {
+test('the window of a stream cannot send a durable chunk again that the server has lost', async () => {
   const window = new StreamWindow(CHUNK, 4, 4);
   fillAll(window, new Uint8Array(20));
   send(window, 0);

@@ -23,7 +23,7 @@ function collector(): { sink: (bytes: Uint8Array) => Promise<void>; content: () 
   return { sink: async (bytes) => void got.push(Buffer.from(bytes)), content: () => Buffer.concat(got) };
 }
 
-describe.each(KINDS)('over a %s store', (kind) => {
+describe.each(KINDS)('at a %s server', (kind) => {
   test.each([0, 5, CHUNK, 2 * CHUNK, 30 * CHUNK + 7])(
     'a stream of %i bytes goes out and comes back',
     async (size) => {
@@ -66,7 +66,7 @@ describe.each(KINDS)('over a %s store', (kind) => {
     expect(pulled.bytesMoved).toBeLessThan(content.length + 6 * 6 * 512 * 1024);
   });
 
-  test('a source that fails, and a hook that refuses, publish nothing', async () => {
+  test('a stream whose source fails, or whose hook refuses, is not published', async () => {
     const scene = await openScene(kind);
     async function* failing(): AsyncGenerator<Uint8Array> {
       yield randomBytes(3 * CHUNK);
@@ -82,7 +82,7 @@ describe.each(KINDS)('over a %s store', (kind) => {
   });
 });
 
-test('a stream that only gets the sync points that it asks for asks when its window is full', async () => {
+test('a stream asks for a sync point when its window is full, where the server makes none by itself', async () => {
   const scene = await openScene('disk', { sync: 'close' });
   const content = randomBytes(40 * CHUNK + 7);
   const pushed = await pushStream(pieces(content), scene.options('/stream', { sync: 'close' }));
@@ -90,7 +90,7 @@ test('a stream that only gets the sync points that it asks for asks when its win
   expect(sha256((await scene.fetch('/stream'))!)).toBe(sha256(content));
 });
 
-test('a stream leaves no record, and an interrupted one no session', async () => {
+test('a stream leaves no record at the client, and an interrupted one no staging at the server', async () => {
   const scene = await openScene();
   const controller = new AbortController();
   async function* endless(): AsyncGenerator<Uint8Array> {
@@ -105,7 +105,7 @@ test('a stream leaves no record, and an interrupted one no session', async () =>
   expect(readdirSync(path.join(scene.root, '.cairn')).filter((name) => name === 'staging')).toEqual([]);
 });
 
-test('a slow sink holds the pull back, and memory stays bounded', async () => {
+test('a slow sink holds a pull back, so that no more than a window crosses ahead of it', async () => {
   const scene = await openScene();
   const file = path.join(temporaryDirectory(), 'file');
   writeRandomFile(file, 4 * MIB);
@@ -123,7 +123,7 @@ test('a slow sink holds the pull back, and memory stays bounded', async () => {
   expect(taken).toBe(4 * MIB);
 });
 
-test('what is no file cannot go into a pipe, and a stream needs a name', async () => {
+test('a pull into a pipe takes files only, and a push of a stream needs a name', async () => {
   const scene = await openScene();
   const source = temporaryDirectory();
   mkdirSync(path.join(source, 'sub'));

@@ -80,7 +80,7 @@ async function openJob(direction: 'push' | 'pull'): Promise<Job> {
 }
 
 describe.each(['push', 'pull'] as const)('a %s', (direction) => {
-  test('whose tokens live shorter than it takes shows each new one in time, and is never interrupted', async () => {
+  test('a transfer that outlives its tokens shows each new one in time, and is never interrupted', async () => {
     const { run, authority, isWhole } = await openJob(direction);
     let asked = 0;
     const token = async (): Promise<string> => {
@@ -93,7 +93,7 @@ describe.each(['push', 'pull'] as const)('a %s', (direction) => {
     expect(await isWhole()).toBe(true);
   });
 
-  test('whose token runs out waits for the next one and goes on from what had arrived', async () => {
+  test('a transfer whose token runs out waits for the next one, and goes on from what had arrived', async () => {
     const { run, authority, scene, isWhole } = await openJob(direction);
     let current = authority.issue(1000);
     const running = run({ token: async () => current });
@@ -108,7 +108,7 @@ describe.each(['push', 'pull'] as const)('a %s', (direction) => {
     expect(await isWhole()).toBe(true);
   });
 
-  test('whose token is revoked ends, and goes on with a new token of its owner', async () => {
+  test('a transfer whose token is revoked ends, and goes on with a new token of its owner', async () => {
     const { run, authority, moved, isWhole } = await openJob(direction);
     const first = authority.issue(60_000);
     const running = codeOf(run({ token: async () => first }));
@@ -122,14 +122,14 @@ describe.each(['push', 'pull'] as const)('a %s', (direction) => {
     expect(await isWhole()).toBe(true);
   });
 
-  test('with a token that was never good, or is over from the start, ends at once', async () => {
+  test('a transfer with a token that was never good, or has expired, ends at once', async () => {
     const { run, authority } = await openJob(direction);
     expect(await codeOf(run({ token: async () => 'nobody' }))).toBe('unauthenticated');
     const expired = authority.issue(-1);
     expect(await codeOf(run({ token: async () => expired }))).toBe('token-expired');
   });
 
-  test('that no new token comes for says so when its patience is over, and everything is kept', async () => {
+  test('a transfer that gets no new token says so when its time for retries is over, and keeps everything', async () => {
     const { run, authority, isWhole } = await openJob(direction);
     const first = authority.issue(1000);
     const failure = await run({ token: async () => first, retryForMs: 1000 }).catch(

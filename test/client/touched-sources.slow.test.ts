@@ -67,32 +67,38 @@ function settleTime(file: string): void {
   utimesSync(file, 1_600_000_000, 1_600_000_000);
 }
 
-test.each(Object.keys(TOUCHES))('%s during a push costs no chunk that was sent before', async (name) => {
-  const scene = await openScene();
-  const file = oneFile();
-  settleTime(file);
-  const report = whenMoved(scene, SIZE / 2, () => TOUCHES[name]!(file));
-  const summary = await push([file], scene.options('/f', { report, parallel: 2 }));
-  expect(summary).toMatchObject({ excluded: 0, entries: 1 });
-  expect(await scene.fetch('/f')).toEqual(readFileSync(file));
-  // Those that were on their way may go again.
-  expect(summary.bytesMoved).toBeLessThanOrEqual(SIZE + 4 * CHUNK);
-});
+test.each(Object.keys(TOUCHES))(
+  '%s of a source during a push costs no chunk that was sent before',
+  async (name) => {
+    const scene = await openScene();
+    const file = oneFile();
+    settleTime(file);
+    const report = whenMoved(scene, SIZE / 2, () => TOUCHES[name]!(file));
+    const summary = await push([file], scene.options('/f', { report, parallel: 2 }));
+    expect(summary).toMatchObject({ excluded: 0, entries: 1 });
+    expect(await scene.fetch('/f')).toEqual(readFileSync(file));
+    // Those that were on their way may go again.
+    expect(summary.bytesMoved).toBeLessThanOrEqual(SIZE + 4 * CHUNK);
+  },
+);
 
-test.each(Object.keys(TOUCHES))('%s between two runs costs no chunk that was sent before', async (name) => {
-  const scene = await openScene();
-  const file = oneFile();
-  settleTime(file);
-  await interrupted(scene, file);
-  TOUCHES[name]!(file);
-  const summary = await push([file], scene.options('/f'));
-  expect(summary).toMatchObject({ excluded: 0 });
-  expect(summary.bytesMoved).toBeLessThan(SIZE * 0.75);
-  expect(await scene.fetch('/f')).toEqual(readFileSync(file));
-});
+test.each(Object.keys(TOUCHES))(
+  '%s of a source between two runs of a push costs no chunk that was sent before',
+  async (name) => {
+    const scene = await openScene();
+    const file = oneFile();
+    settleTime(file);
+    await interrupted(scene, file);
+    TOUCHES[name]!(file);
+    const summary = await push([file], scene.options('/f'));
+    expect(summary).toMatchObject({ excluded: 0 });
+    expect(summary.bytesMoved).toBeLessThan(SIZE * 0.75);
+    expect(await scene.fetch('/f')).toEqual(readFileSync(file));
+  },
+);
 
 test.each([0, CHUNKS - 1])(
-  'other bytes under the old time (chunk %i) are found when a push reads again',
+  'a push that reads again finds other bytes in chunk %i under the old time',
   async (chunk) => {
     const scene = await openScene();
     const file = oneFile();
@@ -103,7 +109,7 @@ test.each([0, CHUNKS - 1])(
   },
 );
 
-test('other bytes under the old time between two runs are found when the next one reads again', async () => {
+test('the next run of a push finds other bytes under the old time when it reads again', async () => {
   const scene = await openScene();
   const file = oneFile();
   settleTime(file);
@@ -115,7 +121,7 @@ test('other bytes under the old time between two runs are found when the next on
   expect(await scene.fetch('/f')).toEqual(readFileSync(file));
 });
 
-test('only what a remount, a link or a chmod changes may leave the bytes as they are', () => {
+test('only what a remount, a link or a chmod changes may leave the bytes of a source as they are', () => {
   expect(mayHaveSameBytes('1:2:3:4:5', '6:7:3:4:8')).toBe(true);
   expect(mayHaveSameBytes('1:2:3:-4:5', '1:2:3:-4:-5')).toBe(true);
   expect(mayHaveSameBytes('1:2:3:4:5', '1:2:4:4:5')).toBe(false);

@@ -19,7 +19,7 @@ const DAY_MS = 24 * 3600 * 1000;
 
 const identity = { direction: 'push', url: new URL('http://host/a'), local: ['/a', '/b'] } as const;
 
-test('the key is the same for the same command, and another for any other', () => {
+test('the key of a transfer is the same for the same command, and another for any other', () => {
   const key = transferKey(identity);
   expect(key).toMatch(/^[0-9a-f]{32}$/);
   expect(transferKey({ ...identity })).toBe(key);
@@ -31,13 +31,13 @@ test('the key is the same for the same command, and another for any other', () =
   expect(new Set([key, ...others]).size).toBe(4);
 });
 
-test('a record of a newer cairn is refused, a damaged one is not taken for one', async () => {
+test('a transfer record of a newer cairn is refused, and a damaged one does not count', async () => {
   expect(parseRecord('{"version":1}')).toBeUndefined();
   expect(parseRecord('{"version":')).toBeUndefined();
   expect(await codeOf((async () => parseRecord('{"version":3}'))())).toBe('journal-version');
 });
 
-test('a folder in which nothing was saved leaves nothing', async () => {
+test('a transfer folder is locked while it is open, and leaves nothing if nothing was saved in it', async () => {
   const stateHome = temporaryDirectory();
   const folder = await openTransferFolder(stateHome, identity);
   expect(await codeOf(openTransferFolder(stateHome, identity))).toBe('transfer-locked');
@@ -45,7 +45,7 @@ test('a folder in which nothing was saved leaves nothing', async () => {
   expect(readdirSync(transfersDirectory(stateHome))).toEqual([]);
 });
 
-test('what is kept is for its owner only', async () => {
+test('the state that a transfer keeps is for its owner only', async () => {
   const scene = await openScene();
   const file = path.join(temporaryDirectory(), 'file');
   writeRandomFile(file, 10 * CHUNK);
@@ -65,7 +65,7 @@ test('what is kept is for its owner only', async () => {
   expect(modes).toMatchObject({ 'transfers': '700', [key]: '700', 'transfer.json': '600', 'journal': '600' });
 });
 
-test('a damaged record makes the transfer start over, and says so', async () => {
+test('a damaged transfer record makes the transfer start over, and the push says so', async () => {
   const scene = await openScene();
   const file = path.join(temporaryDirectory(), 'file');
   writeRandomFile(file, 3 * CHUNK);
@@ -85,7 +85,7 @@ test('a damaged record makes the transfer start over, and says so', async () => 
   expect((await scene.fetch('/file'))?.equals(readFileSync(file))).toBe(true);
 });
 
-test('how long the server keeps a transfer is counted from its grant, and from the last progress', async () => {
+test('the end of a kept transfer is counted from its session terms, and from the last progress', async () => {
   const stateHome = temporaryDirectory();
   const folder = path.join(transfersDirectory(stateHome), '0123456789abcdef'.repeat(2));
   mkdirSync(folder, { recursive: true });
@@ -105,7 +105,7 @@ test('how long the server keeps a transfer is counted from its grant, and from t
   expect(await until(7, 3, {})).toBe('2026-01-08');
 });
 
-test('when a grant came is kept with it, and stays while only progress is written down', async () => {
+test('a transfer record keeps the time at which its session terms came', async () => {
   const scene = await openScene();
   const file = path.join(temporaryDirectory(), 'file');
   writeRandomFile(file, 10 * CHUNK);
@@ -121,7 +121,7 @@ test('when a grant came is kept with it, and stays while only progress is writte
   expect(kept['grantedAt']).toBe(kept['updatedAt']);
 });
 
-test('a record of a newer cairn hides no other, is listed as what it is, and can be removed', async () => {
+test('a transfer record of a newer cairn is listed as one, hides no other, and can be removed', async () => {
   const stateHome = temporaryDirectory();
   const id = '0123456789abcdef'.repeat(2);
   const folder = path.join(transfersDirectory(stateHome), id);
@@ -136,7 +136,7 @@ test('a record of a newer cairn hides no other, is listed as what it is, and can
   expect(readdirSync(transfersDirectory(stateHome))).toEqual([]);
 });
 
-test('a list tells how long all runs have worked on a transfer, and how many entries it leaves out', async () => {
+test('a list of transfers tells how long all runs took, and how many entries are left out', async () => {
   const stateHome = temporaryDirectory();
   const digestLengthBytes = 8;
   const updatedAt = '2026-01-05T00:00:00.000Z';
@@ -170,7 +170,7 @@ test('a list tells how long all runs have worked on a transfer, and how many ent
   await next.close();
 });
 
-test('transfers that do not exist are not found', async () => {
+test('a transfer that does not exist is not found, neither shown nor removed', async () => {
   const stateHome = temporaryDirectory();
   expect(await listTransfers(stateHome)).toEqual([]);
   expect(await codeOf(showTransfer(stateHome, 'abc'))).toBe('not-found');

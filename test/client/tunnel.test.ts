@@ -31,16 +31,19 @@ async function refusalOf(behave: (socket: Socket) => void): Promise<CairnError> 
 test.each<[string, (socket: Socket) => void, string]>([
   ['never answers', () => undefined, 'timeout'],
   ['hangs up', (socket) => socket.once('data', () => socket.destroy()), 'network'],
-  ['is none', (socket) => socket.end('SSH-2.0-OpenSSH_9.2\r\n'), 'not-a-cairn-server'],
+  ['is no proxy', (socket) => socket.end('SSH-2.0-OpenSSH_9.2\r\n'), 'not-a-cairn-server'],
   [
-    'sends elsewhere',
+    'answers with a redirect',
     (socket) => socket.end('HTTP/1.1 302 Found\r\nLocation: http://x/\r\n\r\n'),
     'proxy-refused',
   ],
   ['is too busy', (socket) => socket.end('HTTP/1.1 429 Too Many\r\n\r\n'), 'network'],
-])('a proxy that %s', async (_what, behave, code) => {
-  const error = await refusalOf(behave);
-  expect(error.code).toBe(code);
-  expect(error.message).toContain('the proxy http://127.0.0.1:');
-  expect(error.message).not.toContain('c2VjcmV0');
-});
+])(
+  'a tunnel fails with an error that names the proxy, and no credential, where that %s',
+  async (_what, behave, code) => {
+    const error = await refusalOf(behave);
+    expect(error.code).toBe(code);
+    expect(error.message).toContain('the proxy http://127.0.0.1:');
+    expect(error.message).not.toContain('c2VjcmV0');
+  },
+);

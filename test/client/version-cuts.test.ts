@@ -44,8 +44,8 @@ async function blocksIn(cuts: VersionCuts) {
   return (await cuts.blocksOf(ENTRY)).get(0);
 }
 
-describe('the two versions of a file', () => {
-  it('give ranges that make the newer one of its carried bytes and the older one', async () => {
+describe('two versions of a file', () => {
+  it('two versions of a file give ranges that make the newer one of its carried bytes and the older one', async () => {
     const property = async (older: Buffer, newer: Buffer): Promise<void> => {
       const [news, olds] = [await cutsOf(newer, true), await cutsOf(older, false)];
       const [cuts, old] = [await blocksIn(news), await blocksIn(olds)];
@@ -79,7 +79,7 @@ describe('the two versions of a file', () => {
     );
   });
 
-  it('are compared by blocks alone where grains cannot save what their ids cost', async () => {
+  it('two versions are compared by blocks alone where grains cannot save what their ids cost', async () => {
     const old = noise(1_000_000, 'old');
     const cuts = await blocksIn(await cutsOf(Buffer.concat([old, noise(40_000_000, 'more')]), true));
     const older = await blocksIn(await cutsOf(old, false));
@@ -89,7 +89,7 @@ describe('the two versions of a file', () => {
     expect(budget.grains).toBe(MAX_GRAINS);
   });
 
-  it('share the room for grains, so that the blocks that have room can still be compared by them', async () => {
+  it('blocks that have room for grains are compared by grains, though not all of them have room', async () => {
     const old = noise(10_000_000, 'old');
     const changed = Buffer.from(old);
     for (let at = 5000; at < changed.length; at += 50_000) changed.fill('new', at, at + 100);
@@ -105,18 +105,21 @@ describe('the two versions of a file', () => {
   });
 });
 
-describe('what a server tells of a newer version', () => {
+describe('answers about a newer version', () => {
   const content = noise(1_000_000, 'newer');
 
-  it.each(DIGEST_ALGORITHMS)('is read as it was cut, with its checks: %s', async (digest) => {
-    const cuts = await blocksIn(await cutsOf(content, true, digest));
-    const records = Buffer.concat([encodeBlocks(cuts!.recipe), cuts!.checks!.blocks.ids]);
-    const read = await blocksIn(remoteOf(records, content.length, digest));
-    expect(read!.recipe.blocks.ids.equals(cuts!.recipe.blocks.ids)).toBe(true);
-    expect(read!.checks).toEqual(cuts!.checks);
-  });
+  it.each(DIGEST_ALGORITHMS)(
+    'the blocks and checks of a newer version are read as the server cut them: %s',
+    async (digest) => {
+      const cuts = await blocksIn(await cutsOf(content, true, digest));
+      const records = Buffer.concat([encodeBlocks(cuts!.recipe), cuts!.checks!.blocks.ids]);
+      const read = await blocksIn(remoteOf(records, content.length, digest));
+      expect(read!.recipe.blocks.ids.equals(cuts!.recipe.blocks.ids)).toBe(true);
+      expect(read!.checks).toEqual(cuts!.checks);
+    },
+  );
 
-  it('is refused where its blocks are not those of a file of the size that the manifest says', async () => {
+  it('blocks of a newer version that do not fit the size in the manifest are refused', async () => {
     const cuts = await blocksIn(await cutsOf(content, true));
     const records = Buffer.concat([encodeBlocks(cuts!.recipe), cuts!.checks!.blocks.ids]);
     await expect(blocksIn(remoteOf(records, content.length - 1))).rejects.toMatchObject({
@@ -124,20 +127,20 @@ describe('what a server tells of a newer version', () => {
     });
   });
 
-  it('is nothing where the answer is too short for checks, or longer than blocks of such a file can be', async () => {
+  it('an answer about a newer version that is too short or too long counts as no blocks', async () => {
     const tooLong = Buffer.alloc(19 * 2 ** 16);
     for (const records of [Buffer.alloc(0), Buffer.alloc(8), tooLong])
       expect(await blocksIn(remoteOf(records, content.length))).toBeUndefined();
   });
 
-  it('has no grains where those are not grains of the blocks that were asked about', async () => {
+  it('an answer with grains of other blocks than were asked about counts as no grains', async () => {
     const wanted = [{ entry: 0, blocks: [{ offset: 0, lengthBytes: 20_000 }] }];
     for (const records of [Buffer.alloc(0), Buffer.alloc(10), Buffer.alloc(7), Buffer.alloc(100_000, 1)])
       expect(await remoteOf(records, content.length).grainsOf(wanted)).toEqual(new Map());
   });
 });
 
-describe('the recipe of a local file', () => {
+describe('recipes of local files', () => {
   const content = noise(17 * 1024 * 1024, 'large');
 
   /** Cuts a file of this identity, and counts how often it is read. */
@@ -153,7 +156,7 @@ describe('the recipe of a local file', () => {
     return { cuts: found, after: reads.count };
   }
 
-  it('is taken from what was kept while the file has the same identity, and has checks where they are wanted', async () => {
+  it('a kept recipe is used while the file has the same identity, and has checks if they are needed', async () => {
     const kept = openKeptCuts(path.join(temporaryDirectory(), 'cuts'));
     const older = await cutOnce(kept, false, 'one');
     const again = await cutOnce(kept, false, 'one');
@@ -165,7 +168,7 @@ describe('the recipe of a local file', () => {
     expect([again.cuts!.checks, last.cuts!.checks]).toEqual([undefined, newer.cuts!.checks]);
   });
 
-  it('is known after a pull has published the file, from what the server told', async () => {
+  it('the recipe of a file that a pull has published is kept, from what the server told', async () => {
     const root = temporaryDirectory();
     const store = await openLocalDisk(root);
     onTestFinished(() => store.close());

@@ -1,7 +1,7 @@
 import { expect, test, vi } from 'vitest';
 import { wireBody } from '../../src/client/http/wire-body.ts';
 
-test('small pieces are copied before their buffer is used again, large ones pass as they are', async () => {
+test('a wire body copies small pieces before their buffer is used again, and passes on large ones', async () => {
   const shared = Buffer.alloc(100_000);
   async function* source(): AsyncGenerator<Uint8Array> {
     for (const [value, length] of [
@@ -29,7 +29,7 @@ test('small pieces are copied before their buffer is used again, large ones pass
   expect(payload).toBe(191_002);
 });
 
-test('payload counts only once the next piece is asked for', async () => {
+test('a wire body counts a payload once the next piece is asked for', async () => {
   async function* source(): AsyncGenerator<Uint8Array> {
     yield Buffer.alloc(70_000);
     yield Buffer.alloc(70_000);
@@ -42,7 +42,7 @@ test('payload counts only once the next piece is asked for', async () => {
   expect(counted).toEqual([70_000]);
 });
 
-test('a large piece goes in slices, small ones as long as the line takes its time', async () => {
+test('a wire body cuts a large piece into slices, and into small ones on a slow line', async () => {
   vi.useFakeTimers({ toFake: ['performance'] });
   try {
     async function* source(): AsyncGenerator<Uint8Array> {

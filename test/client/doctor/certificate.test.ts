@@ -24,27 +24,27 @@ async function serve(name = 'localhost'): Promise<TlsServer> {
   return { url: new URL(`https://localhost:${port}/`), ca: cert };
 }
 
-test('a certificate that is trusted, and for long, is fine', async () => {
+test('doctor finds a certificate fine that is trusted, and valid for long', async () => {
   const { url, ca } = await serve();
   const [finding] = await checkCertificate(url, { ca });
   expect(finding).toMatchObject({ level: 'ok' });
   expect(finding!.message).toMatch(/^TLSv1\.3, .* \(89 days\)$/);
 });
 
-test('one that nobody here vouches for is a problem', async () => {
+test('doctor reports a certificate that no known authority has signed as a problem', async () => {
   const { url } = await serve();
   const [finding] = await checkCertificate(url);
   expect(finding).toMatchObject({ level: 'problem', code: 'certificate-untrusted' });
 });
 
-test('one for another name is a problem', async () => {
+test('doctor reports a certificate for another name as a problem', async () => {
   const { url, ca } = await serve('elsewhere.example');
   const [finding] = await checkCertificate(url, { ca });
   expect(finding).toMatchObject({ level: 'problem', code: 'certificate-untrusted' });
   expect(finding!.message).toContain('ALTNAME');
 });
 
-test('one that ends soon is a warning, one that has ended a problem', async () => {
+test('doctor warns of a certificate that ends soon, and reports an expired one as a problem', async () => {
   const { url, ca } = await serve();
   const [soon] = await checkCertificate(url, { ca }, Date.now() + 80 * DAY_MS);
   expect(soon).toMatchObject({ level: 'warning' });
@@ -53,7 +53,7 @@ test('one that ends soon is a warning, one that has ended a problem', async () =
   expect(over).toMatchObject({ level: 'problem', code: 'certificate-untrusted' });
 });
 
-test('a server without TLS is told from one with a bad certificate', async () => {
+test('doctor tells a server without TLS from one with a bad certificate', async () => {
   const { createServer: createPlain } = await import('node:http');
   const server = createPlain((_, response) => response.end());
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -18,7 +18,7 @@ const WHO: WhoAmI = {
   freeBytes: 10 * 1024 ** 3,
 };
 
-describe('a token', () => {
+describe('tokens', () => {
   test.each<[string, Partial<WhoAmI>, string, string]>([
     ['for all', {}, '/x', 'ok'],
     ['for what is below its path', { path: 'x' }, '/x/y', 'ok'],
@@ -29,11 +29,11 @@ describe('a token', () => {
     ['that ends in ten minutes', { expiresAtMs: NOW + 600_000 }, '/x', 'warning'],
     ['that ends tomorrow', { expiresAtMs: NOW + 86_400_000 }, '/x', 'ok'],
     ['of a newer server with scopes of its own', { scopes: ['write', 'teleport'] }, '/x', 'ok'],
-  ])('%s', (_what, changes, target, level) => {
+  ])('doctor judges a token %s by its right to the target and its end', (_what, changes, target, level) => {
     expect(judgeToken({ ...WHO, ...changes }, target).level).toBe(level);
   });
 
-  test('that is renewed by itself may end soon', () => {
+  test('doctor accepts a token that ends soon if it is renewed by itself', () => {
     const finding = judgeToken({ ...WHO, expiresAtMs: NOW + 60_000 }, '/x', true);
     expect([finding.level, finding.message]).toEqual(['ok', expect.stringContaining('renewed by itself')]);
   });
@@ -46,7 +46,7 @@ describe('room at the server', () => {
     [{ freeBytes: 1024 ** 2 }, ['problem']],
     [{ freeBytes: null }, []],
     [{ scopes: ['read'], freeBytes: 0 }, []],
-  ])('%j', (changes, levels) => {
+  ])('doctor judges the room at the server by what the server says of the token: %j', (changes, levels) => {
     expect(judgeSpace({ ...WHO, ...changes }).map(({ level }) => level)).toEqual(levels);
   });
 });
@@ -58,26 +58,29 @@ describe('clocks', () => {
     [-29_000, 'ok'],
     [40_000, 'warning'],
     [-40_000, 'warning'],
-  ])('%i ms apart', (aheadMs, level) => {
+  ])('doctor judges two clocks that are %i ms apart', (aheadMs, level) => {
     expect(compareClocks(new Date(NOW + aheadMs).toUTCString(), NOW + 500).level).toBe(level);
   });
 
-  test.each([undefined, '', 'yesterday'])('a date that is none: %s', (date) => {
-    expect(compareClocks(date, NOW).level).toBe('warning');
-  });
+  test.each([undefined, '', 'yesterday'])(
+    'doctor warns where the server sends no date that it can read: %s',
+    (date) => {
+      expect(compareClocks(date, NOW).level).toBe('warning');
+    },
+  );
 });
 
-describe('a check', () => {
+describe('checks', () => {
   const never = new AbortController().signal;
 
-  test('that does not end is a problem by itself', async () => {
+  test('a check of doctor that does not end is a problem by itself', async () => {
     const hanging = (): Promise<never> => new Promise(() => undefined);
     expect(await withinLimit('upload', 20, never, hanging)).toEqual([
       expect.objectContaining({ check: 'upload', level: 'problem', code: 'timeout' }),
     ]);
   });
 
-  test('that fails is a problem with its code; a bug stays one', async () => {
+  test('a check of doctor that fails is a problem with its code, and a bug passes through', async () => {
     const failing = async (): Promise<never> => {
       throw new CairnError('storage-full', 'the disk is full');
     };
@@ -88,7 +91,7 @@ describe('a check', () => {
     await expect(withinLimit('upload', 1000, never, broken)).rejects.toThrow(TypeError);
   });
 
-  test('ends with what the user wants', async () => {
+  test('a check of doctor ends with the reason of an aborted signal', async () => {
     const outer = new AbortController();
     const reason = new CairnError('interrupted', 'interrupted');
     const running = withinLimit('upload', 10_000, outer.signal, () => new Promise(() => undefined));
@@ -97,7 +100,7 @@ describe('a check', () => {
     await expect(withinLimit('upload', 1, outer.signal, async () => [ok('upload', '')])).rejects.toBe(reason);
   });
 
-  test('tells what happened, not that somebody gave up', () => {
+  test('doctor reports the cause of an error, and not that retries were given up', () => {
     const cause = new CairnError('network', 'nothing listens there');
     const wrapped = new CairnError('network', 'nothing listens there (given up after 0 s)', { cause });
     expect(failed('server', wrapped).message).toBe('nothing listens there');
