@@ -65,6 +65,24 @@ export const undiciApart = {
 };
 
 /**
+ * commander starts other programs only for commands that are programs, which cairn has none of: that part of Node is loaded
+ * when it does.
+ *
+ * @type {import('esbuild').Plugin}
+ */
+const childrenLater = {
+  name: 'children-later',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^node:child_process$/ }, ({ path: name, importer }) =>
+      importer.includes(`${path.sep}commander${path.sep}`) ? { path: name, namespace: 'later' } : undefined,
+    );
+    onLoad({ filter: /./, namespace: 'later' }, ({ path: name }) => ({
+      contents: `exports.spawn = (...words) => require('${name}').spawn(...words);`,
+    }));
+  },
+};
+
+/**
  * Bundles `entry` into `outdir/name.cjs`; answers what is in it.
  *
  * @param {string} name
@@ -87,6 +105,8 @@ export async function bundle(name, entry, { outdir, plugins = [], define = {}, w
     outExtension: { '.js': '.cjs' },
     platform: 'node',
     target: 'node20.19',
+    // What is loaded later is CommonJS, too; without this each run would get the loader for ES modules ready.
+    supported: { 'dynamic-import': false },
     // A native module finds its binary beside itself, so it is installed with cairn and never bundled.
     external: ['koffi'],
     // Less to read at every start; names and lines stay such that a stack trace says something without a source map.
@@ -96,7 +116,7 @@ export async function bundle(name, entry, { outdir, plugins = [], define = {}, w
     legalComments: 'none',
     metafile: true,
     logLevel: 'warning',
-    plugins,
+    plugins: [...plugins, childrenLater],
     define: {
       '__CAIRN_VERSION__': JSON.stringify(readPackage(ROOT).version),
       // Read only where the version is not known.
@@ -113,6 +133,7 @@ export async function bundle(name, entry, { outdir, plugins = [], define = {}, w
  * @type {readonly (readonly [name: string, entry: string, plugins: import('esbuild').Plugin[]])[]}
  */
 const BUNDLES = [
+  ['start', 'src/cli/start.ts', []],
   ['main', 'src/cli/main.ts', [undiciApart]],
   ['transfer', 'src/cli/main.ts', [onlyTransfers, undiciApart]],
   ['version', 'src/cli/print-version.ts', []],

@@ -11,7 +11,6 @@ import {
   open,
   readdir,
   rename,
-  rm,
   stat as followStat,
   unlink,
 } from 'node:fs/promises';
@@ -191,15 +190,6 @@ export async function removeFileDurably(path: string): Promise<void> {
     throw storageError(error, `removing "${printable(path)}"`);
   }
   await syncDirectory(dirname(path));
-}
-
-/** Removes `path` and all below it, if it exists; removes a symbolic link without following it. @throws CairnError */
-export async function removeTree(path: string): Promise<void> {
-  try {
-    await rm(path, { recursive: true, force: true });
-  } catch (error) {
-    throw storageError(error, `removing "${printable(path)}"`);
-  }
 }
 
 /** Refuses a symbolic link at `path`, which would redirect writes. @throws CairnError `symlink-refused` */

@@ -21,13 +21,13 @@ import {
   createFileDurably,
   makePrivateDirectory,
   removeTemporaries,
-  removeTree,
   replaceFileDurably,
   syncDirectory,
   syncHandle,
   writeFully,
   writeFullySync,
 } from '../../src/base/durable-files.ts';
+import { removeTree } from '../../src/base/remove-tree.ts';
 
 let home: string;
 beforeEach(() => {

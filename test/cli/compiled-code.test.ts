@@ -1,7 +1,19 @@
-/** Where Node keeps the compiled code of cairn: what lies there is run, so nobody else may write it. */
+/** What is kept of the compiled code of cairn: it is run, so nobody else may have a hand in it. */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
-import module from 'node:module';
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -16,52 +28,56 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(home, { recursive: true, force: true }));
 
-function start(env: Readonly<Record<string, string>> = {}): void {
+function environment(env: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv {
   const { NODE_COMPILE_CACHE: _, XDG_CACHE_HOME: __, ...rest } = process.env;
   // A name below this one is where Node would keep it by itself.
-  const own = { ...rest, HOME: home, TMPDIR: home, CAIRN_STATE_HOME: join(home, 'state'), ...env };
-  const { status, stdout } = spawnSync(process.execPath, [BIN, 'transfers'], { env: own, encoding: 'utf8' });
+  return { ...rest, HOME: home, TMPDIR: home, CAIRN_STATE_HOME: join(home, 'state'), ...env };
+}
+
+function start(env: Readonly<Record<string, string>> = {}): void {
+  const { status, stdout } = spawnSync(process.execPath, [BIN, 'transfers'], {
+    env: environment(env),
+    encoding: 'utf8',
+  });
   expect({ status, stdout }).toEqual({ status: 0, stdout: 'no unfinished transfers on this machine\n' });
   expect(existsSync(join(home, 'node-compile-cache'))).toBe(false);
 }
 
-const keepsCode = 'enableCompileCache' in module;
-
-describe('compiled code', () => {
-  it.runIf(keepsCode)('is kept where only its user can write', () => {
+describe('the directory of compiled code', () => {
+  it('is made where only its user can write', () => {
     start();
     expect(readdirSync(directory)).toHaveLength(1);
   });
 
-  it.runIf(keepsCode)('is kept below XDG_CACHE_HOME, where that is absolute', () => {
+  it('is below XDG_CACHE_HOME, where that is absolute', () => {
     start({ XDG_CACHE_HOME: join(home, 'xdg') });
     expect(readdirSync(join(home, 'xdg/cairn/compiled'))).toHaveLength(1);
     start({ XDG_CACHE_HOME: 'relative' });
     expect(readdirSync(directory)).toHaveLength(1);
   });
 
-  it('is not kept where others can write', () => {
+  it('stays empty where others can write', () => {
     mkdirSync(directory, { recursive: true });
     chmodSync(directory, 0o777);
     start();
     expect(readdirSync(directory)).toEqual([]);
   });
 
-  it('is not kept where others can exchange the directory', () => {
+  it('stays empty where others can exchange it', () => {
     mkdirSync(directory, { recursive: true });
     chmodSync(join(home, '.cache/cairn'), 0o777);
     start();
     expect(readdirSync(directory)).toEqual([]);
   });
 
-  it('is not kept below a directory that others may write to', () => {
+  it('stays empty below a directory that others may write to', () => {
     mkdirSync(directory, { recursive: true });
     chmodSync(join(home, '.cache'), 0o777);
     start();
     expect(readdirSync(directory)).toEqual([]);
   });
 
-  it('is not kept behind a symbolic link', () => {
+  it('stays empty behind a symbolic link', () => {
     mkdirSync(join(home, 'elsewhere'));
     mkdirSync(join(home, '.cache/cairn'), { recursive: true });
     symlinkSync(join(home, 'elsewhere'), directory);
@@ -73,7 +89,7 @@ describe('compiled code', () => {
     start({ HOME: '/dev/null/no-home' });
   });
 
-  it.skipIf(process.getuid?.() !== 0)('is not kept for a user without a home (needs root)', () => {
+  it.skipIf(process.getuid?.() !== 0)('is not made for a user without a home (needs root)', () => {
     const { NODE_COMPILE_CACHE: _, XDG_CACHE_HOME: __, HOME: ___, ...env } = process.env;
     const { status, stderr } = spawnSync(process.execPath, [BIN, 'help', 'ls'], {
       env,
@@ -81,5 +97,89 @@ describe('compiled code', () => {
       encoding: 'utf8',
     });
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  });
+});
+
+describe('a file of compiled code', () => {
+  /** Runs a bundle of this text, as cairn runs its own. */
+  const run = (text: string, command = 'ls'): string => {
+    const bin = join(home, 'bin');
+    const dist = join(home, 'dist');
+    for (const folder of [bin, dist]) mkdirSync(folder, { recursive: true });
+    copyFileSync(BIN, join(bin, 'cairn.js'));
+    copyFileSync(resolve(BIN, '../../dist/start.cjs'), join(dist, 'start.cjs'));
+    writeFileSync(join(dist, 'main.cjs'), text);
+    const words = [join(bin, 'cairn.js'), command];
+    return spawnSync(process.execPath, words, { env: environment(), encoding: 'utf8' }).stdout;
+  };
+  const prints = (word: string): string => `process.stdout.write(require('node:path').basename('/${word}'));`;
+  const kept = (): string => {
+    const names = readdirSync(directory);
+    expect(names).toHaveLength(1);
+    return join(directory, names[0]!);
+  };
+  /** It is written anew only where it was not taken. */
+  const version = (): unknown => {
+    const { ino, mtimeNs } = statSync(kept(), { bigint: true });
+    return { ino, mtimeNs };
+  };
+
+  it('is taken by the next run of the command', () => {
+    expect(run(prints('one'))).toBe('one');
+    const first = version();
+    expect(run(prints('one'))).toBe('one');
+    expect(version()).toEqual(first);
+  });
+
+  it('is of no use to a bundle with another text of the same length', () => {
+    run(prints('one'));
+    const first = version();
+    expect(run(prints('two'))).toBe('two');
+    expect(version()).not.toEqual(first);
+  });
+
+  it.each([
+    ['was cut off', (bytes: Buffer) => bytes.subarray(0, bytes.length / 2)],
+    ['is empty', () => Buffer.alloc(0)],
+    ['has a wrong byte', (bytes: Buffer) => Buffer.concat([bytes.subarray(0, -1), Buffer.from([1])])],
+  ])('is written anew where it %s', (_what, damage) => {
+    run(prints('one'));
+    const whole = readFileSync(kept());
+    writeFileSync(kept(), damage(whole));
+    const damaged = version();
+    expect(run(prints('one'))).toBe('one');
+    expect(version()).not.toEqual(damaged);
+    expect(readFileSync(kept()).length).toBe(whole.length);
+  });
+
+  it('is not taken where others can write it, and is replaced', () => {
+    run(prints('one'));
+    chmodSync(kept(), 0o666);
+    expect(run(prints('one'))).toBe('one');
+    expect(statSync(kept()).mode & 0o777).toBe(0o600);
+  });
+
+  it.skipIf(process.getuid?.() !== 0)('is not taken from another user, and is replaced (needs root)', () => {
+    run(prints('one'));
+    chownSync(kept(), 54_321, 54_321);
+    expect(run(prints('one'))).toBe('one');
+    expect(statSync(kept()).uid).toBe(0);
+  });
+
+  it('is not made by a run that fails, nor for a word that is no command', () => {
+    run('process.exitCode = 1');
+    run(prints('one'), '--help');
+    run(prints('one'), '../../elsewhere');
+    expect(readdirSync(directory)).toEqual([]);
+  });
+
+  it('makes room for a newer one, once there are many', () => {
+    const letters = 'abcdefghijklmnopqrstuvwxyz';
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    for (const letter of letters) writeFileSync(join(directory, `${letter}${letter}-v0`), 'old');
+    run(prints('one'));
+    const names = readdirSync(directory);
+    expect(names.filter((name) => name.startsWith('ls-'))).toHaveLength(1);
+    expect(names).toHaveLength(24);
   });
 });

@@ -5,7 +5,6 @@ import { CairnError } from '../../base/errors.ts';
 import { watchReader, type ReaderPace } from '../../base/unsent.ts';
 import { handshakeError, networkError } from './connection-error.ts';
 import { targetOf, type Connect, type Done, type Target } from './connecting.ts';
-import { tlsConnector } from './connection-tls.ts';
 import type { TunnelOptions } from './connection-tunnel.ts';
 import { plainConnector } from './http-socket.ts';
 import { shownProxy } from './proxy.ts';
@@ -200,9 +199,17 @@ function failingAs(connect: Connect, peer: string): Connect {
 
 /** Where TLS was once spoken, what breaks a later handshake is the network. */
 function secured(peer: string, tls: ClientTls | undefined): Connect {
-  const connect = tlsConnector({ peer, tls, timeoutMs: CONNECT_TIMEOUT_MS });
+  let connect: Connect | undefined;
   let wasSecure = false;
-  return (target, done) =>
+  const open = async (target: Target, done: Done): Promise<void> => {
+    try {
+      // Loaded when it is spoken: a short run over plain http would wait for it.
+      const { tlsConnector } = await import('./connection-tls.ts');
+      connect ??= tlsConnector({ peer, tls, timeoutMs: CONNECT_TIMEOUT_MS });
+    } catch (error) {
+      done(error as Error, null);
+      return;
+    }
     connect(target, (...[error, socket]) => {
       if (error !== null) {
         done(wasSecure ? error : handshakeError(error, peer), null);
@@ -211,4 +218,6 @@ function secured(peer: string, tls: ClientTls | undefined): Connect {
       wasSecure = true;
       done(null, socket);
     });
+  };
+  return (target, done) => void open(target, done);
 }

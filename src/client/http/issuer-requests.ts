@@ -2,7 +2,7 @@
  * How an issuer of tokens is asked: as any server is, through the proxy of the environment, with the user's authority. undici
  * makes these requests; its reader is never paused, since a connection that ends meanwhile ends its process (undici issue 5360).
  */
-import * as nodeTls from 'node:tls';
+import type * as NodeTls from 'node:tls';
 import type { ClientTls, Proxy } from '../api/reach.ts';
 import type { Client, Dispatcher } from 'undici';
 import type { IssuerFetch } from '../../base/issuer-fetch.ts';
@@ -112,15 +112,19 @@ function dispatch(
 function authoritiesOf(tls: ClientTls): ClientTls {
   return async () => {
     const { ca } = await tls();
-    const all = ca === undefined ? undefined : [...usualAuthorities(), ca].join('\n');
+    const all = ca === undefined ? undefined : [...(await usualAuthorities()), ca].join('\n');
     return { ca: all, cert: undefined, key: undefined };
   };
 }
 
 /** Node before 22.15 cannot say which it takes for an environment like this one, only which it brings. */
-function usualAuthorities(): readonly string[] {
-  const { getCACertificates, rootCertificates } = nodeTls as typeof nodeTls & {
+async function usualAuthorities(): Promise<readonly string[]> {
+  // Loaded for an issuer, which most commands never ask.
+  const {
+    getCACertificates,
+    rootCertificates,
+  }: typeof NodeTls & {
     getCACertificates?: (type: 'default') => string[];
-  };
+  } = await import('node:tls');
   return getCACertificates?.('default') ?? rootCertificates;
 }

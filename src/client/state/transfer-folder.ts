@@ -2,7 +2,8 @@
 import { createHash } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import { type Directory, openDirectory } from '../../base/directory.ts';
-import { makePrivateDirectory, removeTree, replaceFileDurably } from '../../base/durable-files.ts';
+import { makePrivateDirectory, replaceFileDurably } from '../../base/durable-files.ts';
+import { removeTree } from '../../base/remove-tree.ts';
 import { CairnError, EXIT } from '../../base/errors.ts';
 import { acquireProcessLock, type ProcessLock } from '../../base/process-lock.ts';
 import { readIfThere } from '../../base/read-if-there.ts';

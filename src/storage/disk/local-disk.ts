@@ -143,7 +143,8 @@ class LocalDisk implements LocalStore {
 
   scan(path: string, options: LocalScanWishes): AsyncIterable<ScannedEntry[]> {
     const withLoader = { ...options, loadStatAt: () => this.#loadStatAt() };
-    return options.metadata === undefined
+    // The calls of the C library take longer to load than a few entries to find.
+    return (options.metadata ?? []).length === 0
       ? scanTree(this.#root, path, withLoader)
       : this.#scanWhole(path, withLoader);
   }

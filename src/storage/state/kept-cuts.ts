@@ -6,7 +6,8 @@
 import { createHash } from 'node:crypto';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { makePrivateDirectory, removeTree, replaceFileDurably } from '../../base/durable-files.ts';
+import { makePrivateDirectory, replaceFileDurably } from '../../base/durable-files.ts';
+import { removeTree } from '../../base/remove-tree.ts';
 import { CairnError, systemCodeOf } from '../../base/errors.ts';
 import { readIfThere } from '../../base/read-if-there.ts';
 import { type Cuts, type CutSubject, decodeCuts, encodeCuts } from '../../manifest/kept-cuts-format.ts';

@@ -4,7 +4,7 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Directory } from '../../../base/directory.ts';
-import { removeTree } from '../../../base/durable-files.ts';
+import { removeTree } from '../../../base/remove-tree.ts';
 import type { IncomingTransfer } from '../../content-store.ts';
 import { createBreather } from '../../../base/breather.ts';
 import { openNewTrees } from './find-new-trees.ts';

@@ -1,6 +1,6 @@
 /** Replaces existing entries of another type, where no data is lost or the user asked for it. */
 import { renameSync, rmdirSync } from 'node:fs';
-import { removeTree } from '../../../base/durable-files.ts';
+import { removeTree } from '../../../base/remove-tree.ts';
 import { CairnError, systemCodeOf } from '../../../base/errors.ts';
 import { printable } from '../../../base/safe-path.ts';
 import type { Entry, EntryType } from '../../../manifest/entry.ts';

@@ -2,7 +2,7 @@
 import { chmodSync, renameSync } from 'node:fs';
 import { DirectoryCursor } from '../../../base/directory-walk.ts';
 import type { Directory } from '../../../base/directory.ts';
-import { removeTree } from '../../../base/durable-files.ts';
+import { removeTree } from '../../../base/remove-tree.ts';
 import { CairnError, storageError, systemCodeOf } from '../../../base/errors.ts';
 import { printable } from '../../../base/safe-path.ts';
 import type { IncomingTransfer } from '../../content-store.ts';

@@ -1,7 +1,7 @@
 /** The folder of one staging area: `<root>/.cairn/staging/<id>/`, open only to the user of the process. */
 import { readdirSync } from 'node:fs';
 import type { Directory } from '../../../base/directory.ts';
-import { removeTree } from '../../../base/durable-files.ts';
+import { removeTree } from '../../../base/remove-tree.ts';
 import { CairnError, storageError, systemCodeOf } from '../../../base/errors.ts';
 import { refuseUnclaimed } from '../../../base/ownership.ts';
 import { printable } from '../../../base/safe-path.ts';

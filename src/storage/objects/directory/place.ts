@@ -6,10 +6,10 @@ import {
   makeDirectory,
   makePrivateDirectory,
   refuseLink,
-  removeTree,
   replaceFileDurably,
   writeFully,
 } from '../../../base/durable-files.ts';
+import { removeTree } from '../../../base/remove-tree.ts';
 import { CairnError, storageError } from '../../../base/errors.ts';
 import { readIfThere } from '../../../base/read-if-there.ts';
 import { printable } from '../../../base/safe-path.ts';

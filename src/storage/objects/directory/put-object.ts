@@ -1,13 +1,8 @@
 /** Puts: the bytes become durable in a draft, and then one rename shows them, or fails. */
 import { mkdir, open, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import {
-  makeDirectory,
-  removeTree,
-  syncDirectory,
-  syncHandle,
-  writeFully,
-} from '../../../base/durable-files.ts';
+import { makeDirectory, syncDirectory, syncHandle, writeFully } from '../../../base/durable-files.ts';
+import { removeTree } from '../../../base/remove-tree.ts';
 import { CairnError, storageError, systemCodeOf } from '../../../base/errors.ts';
 import { printable } from '../../../base/safe-path.ts';
 import { checkedBody, sizeOf } from '../object-body.ts';

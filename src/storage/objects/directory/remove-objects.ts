@@ -1,7 +1,7 @@
 /** Removals: one rename takes away an object with its whole directory. */
 import { rename, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { removeTree } from '../../../base/durable-files.ts';
+import { removeTree } from '../../../base/remove-tree.ts';
 import { storageError, systemCodeOf } from '../../../base/errors.ts';
 import { printable } from '../../../base/safe-path.ts';
 import { syncIfThere } from './directory-sync.ts';
