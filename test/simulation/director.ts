@@ -5,32 +5,10 @@
 import type { TransferSummary } from '../../src/client/api/events.ts';
 import type { ClientActor, Outcome } from './actors/client-actor.ts';
 import { drawFaults, endTroubles, MAX_JUMP_MS, type Cast, type Fault } from './faults.ts';
+import { HONEST } from './honest.ts';
 import { checkResidue } from './promises/residue.ts';
 import type { Watch } from './promises/watch.ts';
 import type { Machine } from './system/machine.ts';
-
-/** What a user may be told; anything else is a bug of cairn, or a promise that was broken. */
-const HONEST = new Set([
-  'network',
-  'timeout',
-  'server-busy',
-  'interrupted',
-  'transfer-locked',
-  'session-fenced',
-  'session-credential',
-  'session-not-found',
-  'session-expired',
-  'session-aborted',
-  'session-suspended',
-  'storage-full',
-  'storage-io',
-  'storage-read-only',
-  'source-changed',
-  'source-missing',
-  'chunks-missing',
-  'chunk-incomplete',
-  'chunk-digest-mismatch',
-]);
 
 /** What says that another client has the transfer now. */
 const TAKEN_OVER = new Set(['session-fenced', 'session-credential']);

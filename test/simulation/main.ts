@@ -1,14 +1,15 @@
 /**
- * `npm run test:simulation -- [--seeds N] [--from N] [--workers N] [--replay SEED]`: runs seeds on all processors, or one
- * seed again with all that happens in it. Ends with 1 where a promise was broken.
+ * `npm run test:simulation -- [--world disk|nodes] [--seeds N] [--from N] [--workers N] [--replay SEED]`: runs seeds on all
+ * processors, or one seed again with all that happens in it. Ends with 1 where a promise was broken.
  */
 import { fork } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
-import { addReport, emptyReport, formatReport, type Report } from './report.ts';
+import { runNodesSeed } from './nodes/run-nodes-seed.ts';
+import { addReport, emptyReport, formatReport, type Report, type WorldKind } from './report.ts';
 import { runSeed, type SeedResult } from './run-seed.ts';
 import { runSeeds, type SeedRange } from './run-seeds.ts';
-import { openStage } from './stage.ts';
+import { openNodesStage, openStage } from './stage.ts';
 
 const { values } = parseArgs({
   options: {
@@ -16,14 +17,30 @@ const { values } = parseArgs({
     from: { type: 'string', default: '0' },
     workers: { type: 'string', default: String(availableParallelism()) },
     replay: { type: 'string' },
+    world: { type: 'string', default: 'disk' },
     worker: { type: 'string' },
   },
 });
 
+const world: WorldKind = values.world === 'nodes' ? 'nodes' : 'disk';
+
+type Run = (seed: number, print?: (line: string) => void) => Promise<SeedResult>;
+
+/** Opens the stage of the kind of world that is asked for. */
+async function openRun(): Promise<Run> {
+  if (values.world !== world) throw new Error(`--world takes disk or nodes, not "${values.world}"`);
+  if (world === 'nodes') {
+    const realms = await openNodesStage();
+    return (seed, print) => runNodesSeed(seed, realms, print);
+  }
+  const stage = await openStage();
+  return (seed, print) => runSeed(seed, stage, print);
+}
+
 /** A process of its own for every share of the seeds. */
 function runShare(range: SeedRange): Promise<Report> {
   return new Promise((resolve, reject) => {
-    const child = fork(process.argv[1]!, ['--worker', JSON.stringify(range)], {
+    const child = fork(process.argv[1]!, ['--world', world, '--worker', JSON.stringify(range)], {
       // Worlds are short-lived: what a bigger nursery takes is never copied. Every processor has a worker already.
       execArgv: [...process.execArgv, '--max-semi-space-size=32', '--single-threaded-gc'],
     });
@@ -47,7 +64,7 @@ async function runAll(from: number, count: number, workers: number): Promise<voi
   const total = emptyReport();
   for (const report of await Promise.all(shares.map(runShare))) addReport(total, report);
   total.violations.sort((a, b) => a.seed - b.seed);
-  console.log(formatReport(total, (performance.now() - startMs) / 1000));
+  console.log(formatReport(total, (performance.now() - startMs) / 1000, world));
   const [first] = total.violations;
   if (first === undefined) return;
   process.exitCode = 1;
@@ -56,13 +73,13 @@ async function runAll(from: number, count: number, workers: number): Promise<voi
 
 /** A copy of the code serves many seeds: what a module keeps of a process that is dead gets in the way of the next. */
 async function tryAlone(seed: number): Promise<void> {
-  const { violation } = await runSeed(seed, await openStage());
+  const { violation } = await (await openRun())(seed);
   if (violation !== undefined) return;
   console.log(`seed ${seed} breaks nothing alone: something that an earlier one has left is in its way`);
 }
 
 async function replay(seed: number): Promise<void> {
-  const result = await runSeed(seed, await openStage(), (line) => console.log(line));
+  const result = await (await openRun())(seed, (line) => console.log(line));
   console.log(
     `seed ${seed}: ${result.steps} steps, trace ${result.hash}, ${result.violation ?? 'no violation'}`,
   );
@@ -78,7 +95,7 @@ if (values.worker !== undefined) {
   // At once, too: the other seeds may take their time.
   const onViolation = ({ seed, violation }: SeedResult): void =>
     console.error(`seed ${seed}: ${violation?.split('\n')[0]}`);
-  const report = await runSeeds(await openStage(), JSON.parse(values.worker) as SeedRange, { onViolation });
+  const report = await runSeeds(await openRun(), JSON.parse(values.worker) as SeedRange, { onViolation });
   process.send?.(report);
 } else if (values.replay !== undefined) {
   await replay(numberOf(values.replay, 'replay'));

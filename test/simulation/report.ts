@@ -34,19 +34,26 @@ export function addReport(report: Report, other: Report): void {
   report.violations.push(...other.violations);
 }
 
+/** The kinds of worlds: one server over a disk, or nodes over a bucket. */
+export type WorldKind = 'disk' | 'nodes';
+
 /** How to see one seed again. */
-export function replayCommand(seed: number): string {
-  return `npm run test:simulation -- --replay ${seed}`;
+export function replayCommand(seed: number, world: WorldKind = 'disk'): string {
+  return `npm run test:simulation --${world === 'nodes' ? ' --world nodes' : ''} --replay ${seed}`;
 }
 
 /** A report for people. */
-export function formatReport({ seeds, steps, cpuMs, met, violations }: Report, seconds: number): string {
+export function formatReport(
+  { seeds, steps, cpuMs, met, violations }: Report,
+  seconds: number,
+  world: WorldKind,
+): string {
   const counts = Object.entries(met)
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
     .map(([what, count]) => `  ${String(count).padStart(9)}  ${what}`);
   const found = violations
     .slice(0, MAX_SHOWN)
-    .map(({ seed, what }) => `  seed ${seed}: ${what.split('\n')[0]}\n    ${replayCommand(seed)}`);
+    .map(({ seed, what }) => `  seed ${seed}: ${what.split('\n')[0]}\n    ${replayCommand(seed, world)}`);
   const each = `${Math.round(steps / seeds)} steps and ${(cpuMs / seeds).toFixed(2)} ms of a processor a seed`;
   const speed = `${Math.round(seeds / seconds)} seeds/s, ${each}`;
   return [

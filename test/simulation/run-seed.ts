@@ -6,6 +6,7 @@ import { countTornWrites } from './disk/inode.ts';
 import type { Hashers } from './promises/claims.ts';
 import { watchPromises } from './promises/watch.ts';
 import type { Cast } from './faults.ts';
+import type { Ground } from './ground.ts';
 import { World, type Realms } from './world.ts';
 
 /** What became of a seed. */
@@ -34,6 +35,24 @@ export async function runSeed(
 ): Promise<SeedResult> {
   const world = new World(seed, print);
   const tornBefore = countTornWrites();
+  const result = await finish(
+    seed,
+    world,
+    () => new Director(castOf(world, realms), watchPromises(world, hashers)),
+  );
+  const torn = countTornWrites() - tornBefore;
+  if (torn > 0) world.met.set('torn write', torn);
+  return result;
+}
+
+/** Whoever lets a world happen. */
+interface Directing {
+  readonly isOver: boolean;
+  direct(): void;
+}
+
+/** Lets a world happen to its end. */
+export async function finish(seed: number, world: Ground, open: () => Directing): Promise<SeedResult> {
   const onRejection = (reason: unknown): void => {
     // Code that was in the middle of a call when its process died fails in ways that nobody will ever see.
     if (world.diedInCallAtStep === world.scheduler.steps) return;
@@ -41,7 +60,7 @@ export async function runSeed(
   };
   process.on('unhandledRejection', onRejection);
   try {
-    const director = new Director(castOf(world, realms), watchPromises(world, hashers));
+    const director = open();
     await world.scheduler.run({
       isOver: () => director.isOver,
       betweenSteps: () => director.direct(),
@@ -53,8 +72,6 @@ export async function runSeed(
     process.off('unhandledRejection', onRejection);
     world.end();
   }
-  const torn = countTornWrites() - tornBefore;
-  if (torn > 0) world.met.set('torn write', torn);
   const { violation, met } = world;
   return { seed, violation: violation?.message, hash: world.trace.hash, steps: world.scheduler.steps, met };
 }
@@ -65,6 +82,7 @@ function castOf(world: World, realms: Realms): Cast {
       name: index === 0 ? 'client-a' : 'client-b',
       machine: world.clients[index],
       loaded: realms.clients[index],
+      scenario: world.scenario,
     });
   return { world, server: new ServerActor(world, realms.server), clients: [client(0), client(1)] };
 }

@@ -1,7 +1,7 @@
 /** Many seeds in this process. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { addSeed, emptyReport, type Report } from './report.ts';
-import { runSeed, type SeedResult, type Stage } from './run-seed.ts';
+import type { SeedResult } from './run-seed.ts';
 
 /** Seeds between two turns of the event loop: nothing real is waited for within one. */
 const SEEDS_PER_TURN = 20;
@@ -21,9 +21,9 @@ export interface SeedHooks {
   readonly onViolation?: (result: SeedResult) => void;
 }
 
-/** Runs seeds one after the other. */
+/** Runs seeds one after the other, each by `run`. */
 export async function runSeeds(
-  stage: Stage,
+  run: (seed: number) => Promise<SeedResult>,
   { from, count, stride = 1 }: SeedRange,
   { enough = () => false, onViolation = () => undefined }: SeedHooks = {},
 ): Promise<Report> {
@@ -34,7 +34,7 @@ export async function runSeeds(
   const cpuBefore = process.cpuUsage();
   try {
     for (let index = 0; index < count && !enough(report); index += 1) {
-      const result = await runSeed(from + index * stride, stage);
+      const result = await run(from + index * stride);
       addSeed(report, result);
       if (result.violation !== undefined) onViolation(result);
       if (index % SEEDS_PER_TURN === 0) await nextTurn();

@@ -84,14 +84,19 @@ export function contentOf(chance: Chance, sizeBytes: number): Buffer {
 }
 
 /** Puts files on a disk, with the same times on every machine. */
-export function seedTree(disk: Disk, root: string, contents: Iterable<readonly [string, Buffer]>): void {
-  for (const [path, bytes] of contents) disk.seedFile(`${root}/${path}`, bytes, OLD_NS);
-  settle(disk, root);
+export function seedTree(
+  disk: Disk,
+  root: string,
+  contents: Iterable<readonly [string, Buffer]>,
+  mtimeNs = OLD_NS,
+): void {
+  for (const [path, bytes] of contents) disk.seedFile(`${root}/${path}`, bytes, mtimeNs);
+  settle(disk, root, mtimeNs);
 }
 
-function settle(disk: Disk, path: string): void {
+function settle(disk: Disk, path: string, mtimeNs: bigint): void {
   const node = disk.find(path);
   if (node?.type !== 'directory') return;
-  node.attributes.mtimeNs = OLD_NS;
-  for (const name of node.entries.keys()) settle(disk, `${path}/${name}`);
+  node.attributes.mtimeNs = mtimeNs;
+  for (const name of node.entries.keys()) settle(disk, `${path}/${name}`, mtimeNs);
 }

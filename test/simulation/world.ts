@@ -1,26 +1,16 @@
 /** One simulated world: machines, a network, a server, clients. */
 import type { Disk } from './disk/disk.ts';
-import { Network } from './network/network.ts';
-import { createChance, type Chance } from './random.ts';
+import { Ground } from './ground.ts';
+import type { Network } from './network/network.ts';
 import type { LoadedRealm } from './realm.ts';
 import { drawScenario, PLACE, seedTree, type Scenario } from './scenario.ts';
-import { Scheduler } from './scheduler.ts';
-import { Machine, type WorldParts } from './system/machine.ts';
+import { Machine } from './system/machine.ts';
 import type { SimulatedProcess } from './system/process.ts';
-import { Trace } from './trace.ts';
 
 /** The copies of the code under test that a world runs. */
 export interface Realms {
   readonly server: LoadedRealm;
   readonly clients: readonly [LoadedRealm, LoadedRealm];
-}
-
-/** Something that must not happen has happened. */
-export class Violation extends Error {
-  constructor(promise: string, what: string) {
-    super(`${promise}: ${what}`);
-    this.name = 'Violation';
-  }
 }
 
 /** A process that is to die at one of its calls. */
@@ -31,76 +21,24 @@ interface Ambush {
 }
 
 /** Everything that one seed makes. */
-export class World {
-  readonly chance: Chance;
-  readonly scheduler = new Scheduler();
-  readonly trace: Trace;
+export class World extends Ground {
   readonly scenario: Scenario;
   readonly network: Network;
   readonly server: Machine;
   readonly clients: readonly [Machine, Machine];
-  /** How often what was met. */
-  readonly met = new Map<string, number>();
-  /** Told when a process has ended. */
-  readonly exits = new Map<SimulatedProcess, (how: 'killed' | 'power') => void>();
   ambush: Ambush | undefined;
-  /** The step in which a process died in the middle of a call. */
-  diedInCallAtStep: number | undefined;
-  /** Told when a machine has lost its power. */
-  onPowerCut: (machine: Machine) => void = () => undefined;
-  /** Told when the disk of a process takes nothing. */
-  onRefused: WorldParts['onRefused'] = () => undefined;
-  /** The first violation. */
-  violation: Violation | undefined;
-  readonly #processes: SimulatedProcess[] = [];
 
   constructor(seed: number, print?: (line: string) => void) {
-    this.chance = createChance(seed);
-    this.trace = new Trace(() => this.scheduler.nowMs, print);
+    super(seed, print);
     this.scenario = drawScenario(this.chance);
-    this.network = new Network(this.scheduler, this.chance, (what) => this.meet(what));
-    const parts: WorldParts = {
-      scheduler: this.scheduler,
-      chance: this.chance,
-      trace: this.trace,
-      network: this.network,
-      onCall: (process) => this.#onCall(process),
-      onExit: (process, how) => {
-        this.exits.get(process)?.(how);
-        this.exits.delete(process);
-      },
-      onPowerCut: (machine) => this.onPowerCut(machine),
-      onRefused: (...what) => this.onRefused(...what),
-      met: (what) => this.meet(what),
-    };
+    const parts = this.openParts();
+    this.network = parts.network;
     this.server = new Machine(parts, 'server');
     this.clients = [new Machine(parts, 'client-a'), new Machine(parts, 'client-b')];
     this.#furnish();
   }
 
-  meet(what: string): void {
-    this.met.set(what, (this.met.get(what) ?? 0) + 1);
-  }
-
-  /** Notes that a promise was broken; the first one counts. */
-  break(promise: string, what: string): void {
-    if (this.violation !== undefined) return;
-    this.violation = new Violation(promise, what);
-    this.trace.say('PROMISE', () => `BROKEN  ${promise}: ${what}`);
-  }
-
-  spawn(machine: Machine, name: string): SimulatedProcess {
-    const process = machine.spawn(name);
-    this.#processes.push(process);
-    return process;
-  }
-
-  /** The world is over: whatever the code under test still remembers of it must not keep it in memory. */
-  end(): void {
-    for (const process of this.#processes) process.detach();
-  }
-
-  #onCall(process: SimulatedProcess): void {
+  protected override onCall(process: SimulatedProcess): void {
     const { ambush } = this;
     if (ambush?.machine !== process.machine || --ambush.callsLeft > 0) return;
     this.ambush = undefined;
@@ -131,7 +69,8 @@ export class World {
   }
 }
 
-function makeDirectories(disk: Disk, paths: readonly string[]): void {
+/** Makes directories on a disk, each parent before its children. */
+export function makeDirectories(disk: Disk, paths: readonly string[]): void {
   for (const path of paths) {
     const names = path.split('/');
     const name = names.pop()!;

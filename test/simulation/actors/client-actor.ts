@@ -1,10 +1,10 @@
 /** A client of a world: a command that is run again until it succeeds. */
 import type { TransferSummary } from '../../../src/client/api/events.ts';
 import type { LoadedRealm } from '../realm.ts';
-import { PLACE } from '../scenario.ts';
+import { PLACE, type Scenario } from '../scenario.ts';
 import type { Machine } from '../system/machine.ts';
 import type { SimulatedProcess } from '../system/process.ts';
-import type { World } from '../world.ts';
+import type { Ground } from '../ground.ts';
 import { ACCESS_TOKEN } from './server-actor.ts';
 
 /** How a run of the command ended. */
@@ -20,7 +20,8 @@ const TOKEN = async (): Promise<string> => ACCESS_TOKEN;
 export class ClientActor {
   readonly name: string;
   readonly machine: Machine;
-  readonly #world: World;
+  readonly #world: Ground;
+  readonly #scenario: Scenario;
   readonly #loaded: LoadedRealm;
   onOutcome: (outcome: Outcome) => void = () => undefined;
   #process: SimulatedProcess | undefined;
@@ -31,8 +32,12 @@ export class ClientActor {
   /** What {@link sourceVersions} was when the last run began. */
   versionsAtStart = 0;
 
-  constructor(world: World, at: { name: string; machine: Machine; loaded: LoadedRealm }) {
+  constructor(
+    world: Ground,
+    at: { name: string; machine: Machine; loaded: LoadedRealm; scenario: Scenario },
+  ) {
     this.#world = world;
+    this.#scenario = at.scenario;
     this.name = at.name;
     this.machine = at.machine;
     this.#loaded = at.loaded;
@@ -71,7 +76,7 @@ export class ClientActor {
 
   /** How many contents the files of the source have had together. */
   sourceVersions(): number {
-    return this.#world.scenario.files.reduce((sum, { versions }) => sum + versions.length, 0);
+    return this.#scenario.files.reduce((sum, { versions }) => sum + versions.length, 0);
   }
 
   /** As a first Ctrl-C does. */
@@ -81,7 +86,8 @@ export class ClientActor {
   }
 
   #command(): Promise<TransferSummary> {
-    const { scenario, chance, trace } = this.#world;
+    const { chance, trace } = this.#world;
+    const scenario = this.#scenario;
     const { code } = this.#loaded;
     this.#interruption = new AbortController();
     const options = {

@@ -26,6 +26,8 @@ export class ClientExchange {
   readonly #pieces: Buffer[] = [];
   #listener: BodyListener | undefined;
   #isAnswered = false;
+  /** Whether the server ends the connection after this answer. */
+  #isLast = false;
   #isSent = false;
   #letGo: () => void = () => undefined;
 
@@ -56,7 +58,10 @@ export class ClientExchange {
 
   /** Something came in. */
   take(frame: Frame): void {
-    if (frame.type === 'response') this.#waiter?.resolve(this.#answerOf(frame.status, frame.headers));
+    if (frame.type === 'response') {
+      this.#isLast = frame.headers['connection'] === 'close';
+      this.#waiter?.resolve(this.#answerOf(frame.status, frame.headers));
+    }
     if (frame.type === 'body') {
       if (this.#listener === undefined) this.#pieces.push(frame.bytes);
       else this.#listener.data(frame.bytes);
@@ -84,7 +89,8 @@ export class ClientExchange {
     const socket = this.#socket!;
     this.#letGo();
     socket.exchange = undefined;
-    this.#onFree();
+    if (this.#isLast) socket.destroy();
+    else this.#onFree();
   }
 
   #answerOf(status: number, headers: Readonly<Record<string, string>>): SocketAnswer {

@@ -236,6 +236,8 @@ export class SimulatedResponse extends EventEmitter {
     if (this.#isHeadSent) return;
     this.#isHeadSent = true;
     this.headersSent = true;
+    const { network, machine } = this.#socket.process;
+    if (machine.world.chance.is(network.trouble.closeProbability)) this.#headers['connection'] = 'close';
     this.#socket.end.send({
       type: 'response',
       status: this.#status,

@@ -1,7 +1,7 @@
 /** What `createServer` of `node:http` gives, over the simulated network. */
 import { EventEmitter } from 'node:events';
 import type { SimulatedProcess } from '../system/process.ts';
-import type { End } from './connection.ts';
+import type { End, Frame } from './connection.ts';
 import { SimulatedRequest, SimulatedResponse, SimulatedSocket } from './http-exchange.ts';
 import type { SeenRequest } from './network.ts';
 
@@ -50,9 +50,9 @@ export class SimulatedHttpServer extends EventEmitter {
       this.#settle();
     });
     this.#sockets.add(socket);
-    end.onClosed = () => socket.lose();
-    end.onFrame = (frame) => {
-      if (!this.#process.isAlive) return;
+    end.onClosed = () => this.#process.whenRunning(() => socket.lose());
+    end.onFrame = (frame) => this.#process.whenRunning(() => take(frame));
+    const take = (frame: Frame): void => {
       if (frame.type !== 'request') {
         if (frame.type === 'body') socket.request?.take(frame.bytes);
         else if (frame.type === 'end') socket.request?.finish();

@@ -17,6 +17,8 @@ export interface NetworkTrouble {
   silenceProbability: number;
   /** No connection is possible. */
   isDown: boolean;
+  /** Probability that a server ends a connection after an answer, so that the next request goes to another node. */
+  closeProbability: number;
 }
 
 /** A server that listens. */
@@ -49,6 +51,7 @@ export class Network {
     flipProbability: 0,
     silenceProbability: 0,
     isDown: false,
+    closeProbability: 0,
   };
   observer: TrafficObserver | undefined;
   readonly #scheduler: Scheduler;
@@ -56,7 +59,8 @@ export class Network {
   readonly #met: (what: string) => void;
   readonly #latencyMs: number;
   readonly #open = new Set<Connection>();
-  #listener: Listener | undefined;
+  /** Several are nodes behind a balancer. */
+  readonly #listeners: Listener[] = [];
 
   constructor(scheduler: Scheduler, chance: Chance, met: (what: string) => void) {
     this.#scheduler = scheduler;
@@ -66,13 +70,13 @@ export class Network {
   }
 
   listen(process: SimulatedProcess, server: SimulatedHttpServer): void {
-    const listener = { process, server };
-    this.#listener = listener;
+    this.#listeners.push({ process, server });
     process.atEnd(() => this.stopListening(server));
   }
 
   stopListening(server: SimulatedHttpServer): void {
-    if (this.#listener?.server === server) this.#listener = undefined;
+    const index = this.#listeners.findIndex((listener) => listener.server === server);
+    if (index >= 0) this.#listeners.splice(index, 1);
   }
 
   /** Connects a client process to the server. Rejects with the code that Node would give. */
@@ -82,10 +86,11 @@ export class Network {
         void process.after(delayMs, () => reject(Object.assign(new Error(`simulated ${code}`), { code })));
       process.after(this.#latencyMs * (1 + this.#chance.next()), () => {
         if (this.trouble.isDown) return refuse('UND_ERR_CONNECT_TIMEOUT', CONNECT_TIMEOUT_MS);
-        if (this.#listener === undefined) return refuse('ECONNREFUSED', this.#latencyMs);
+        const listener = this.#choose();
+        if (listener === undefined) return refuse('ECONNREFUSED', this.#latencyMs);
         const connection = this.#make();
-        this.#bind(connection, process, this.#listener);
-        this.#listener.server.accept(connection.server, process);
+        this.#bind(connection, process, listener);
+        listener.server.accept(connection.server, process);
         resolve(connection);
       });
     });
@@ -97,6 +102,10 @@ export class Network {
       if (how === 'silence') connection.isSilent = true;
       else connection.cut();
     }
+  }
+
+  #choose(): Listener | undefined {
+    return this.#listeners.length > 1 ? this.#chance.pick(this.#listeners) : this.#listeners[0];
   }
 
   #make(): Connection {

@@ -23,6 +23,10 @@ export class SimulatedProcess {
   readonly startedAtMs: number;
   readonly files: SystemFiles;
   isAlive = true;
+  /** Whether it is stopped in the middle of whatever it does, as by SIGSTOP. */
+  isStopped = false;
+  /** What waits for a stopped process to go on, in order; undefined while nothing has to. */
+  #held: (() => void)[] | undefined;
   /** What else ends with it: sockets. */
   readonly #atEnd = new Set<(how: 'killed' | 'power') => void>();
   #machine: Machine | undefined;
@@ -45,11 +49,45 @@ export class SimulatedProcess {
   /** Lets `run` happen after `delayMs`, unless the process is dead by then. */
   after(delayMs: number, run: () => void): Scheduled {
     const { scheduler, trace } = this.machine.world;
-    return scheduler.after(delayMs, () => {
-      if (!this.isAlive) return;
-      trace.note(this.name, this.pid);
-      run();
-    });
+    const event = scheduler.after(delayMs, () =>
+      this.whenRunning(() => {
+        // A timer may have been cancelled while it waited.
+        if (event.run === undefined) return;
+        trace.note(this.name, this.pid);
+        run();
+      }),
+    );
+    return event;
+  }
+
+  /** Does `run` now, once a stopped process goes on, or never, if it is dead by then. */
+  whenRunning(run: () => void): void {
+    if (!this.isAlive) return;
+    if (this.#held === undefined) run();
+    else this.#held.push(run);
+  }
+
+  /** Stops the process in the middle of whatever it does. */
+  stop(): void {
+    this.isStopped = true;
+    this.#held ??= [];
+  }
+
+  /** Lets a stopped process go on: what it has missed comes first, in order. */
+  goOn(): void {
+    this.isStopped = false;
+    this.#machine?.world.scheduler.after(0, () => this.#catchUp());
+  }
+
+  #catchUp(): void {
+    if (!this.isAlive || this.isStopped) return;
+    const next = this.#held?.shift();
+    if (next === undefined) {
+      this.#held = undefined;
+      return;
+    }
+    next();
+    this.#machine?.world.scheduler.after(0, () => this.#catchUp());
   }
 
   /** Lets `run` happen as soon as the code that runs now has come to its end. */
