@@ -129,7 +129,7 @@ async function compareAndCarry(
     });
     if (options.dryRun === true || destination === undefined)
       return await orAbandon(session, () =>
-        tellDryRun(context, { session, manifest, plan, mirror }, destination),
+        tellDryRun(context, { session, manifest, plan, mirror, forceReplace }, destination),
       );
     const prepared = { session, manifest, destination, plan };
     const deletions = await orAbandon(session, () => deletionsAhead(prepared, mirror, report));

@@ -26,9 +26,10 @@ import {
   withPartsOfServer,
 } from '../transfer/changed-parts.ts';
 import { makePlan, type LocalFile } from '../transfer/comparing.ts';
-import { endDryRun, lookAtServer } from '../transfer/dry-run.ts';
-import { mirrorOf, planDeletions, tellWouldDelete, type Mirror } from '../transfer/deletion-plan.ts';
+import { endDryRun } from '../transfer/dry-run.ts';
+import { mirrorOf, planDeletions, type DeletionPlan, type Mirror } from '../transfer/deletion-plan.ts';
 import type { PassResult } from '../transfer/pass-result.ts';
+import { lookAtServer } from '../transfer/there-listed.ts';
 import { saveRecord, type TransferTask } from '../transfer/transfer-task.ts';
 import { backupUrlPath, getExtras } from './push-deletions.ts';
 import { openPushJournal } from './push-journal.ts';
@@ -89,12 +90,14 @@ export async function freshPass(
     ready = await agree(task, session, manifest, scanned, distrusted);
     if (options.dryRun === true) {
       const { plan, comparison } = ready;
-      const [isThere, name] = [await lookAtServer(context.server, context.signal), source.fileName ?? '.'];
-      const deleted = await wouldDelete(context, session, manifest, mirror);
-      return {
-        ...(await endDryRun(context.report, session, manifest, { plan, comparison, isThere, name })),
-        deleted,
-      };
+      return await endDryRun(context.report, session, manifest, {
+        plan,
+        comparison,
+        there: await lookAtServer(context.server, context.signal),
+        deletions: await wouldDelete(context, session, manifest, mirror),
+        forceReplace: options.forceReplace,
+        name: source.fileName ?? '.',
+      });
     }
     log = await keep(task, session, manifest, scanned, ready.plan);
   } catch (error) {
@@ -125,16 +128,14 @@ export async function freshPass(
   });
 }
 
-/** Names what a push would delete, in a dry run. */
+/** What a push would delete, in a dry run. */
 async function wouldDelete(
   { report }: PushTask['context'],
   session: SessionClient,
   manifest: Manifest,
   mirror: Mirror | undefined,
-): Promise<PassResult['deleted']> {
-  if (mirror === undefined) return undefined;
-  const plan = await planDeletions(mirror, manifest, () => session.run(getExtras), { report });
-  return tellWouldDelete(plan, report);
+): Promise<DeletionPlan | undefined> {
+  return mirror && planDeletions(mirror, manifest, () => session.run(getExtras), { report });
 }
 
 async function establishPush(

@@ -49,6 +49,16 @@ export function leftOutBy({ unpublished = [] }: CommitReply, { entries }: Manife
   return leftOut;
 }
 
+/** Entries that would be left out, by the codes of what is in their way. */
+export function leftOutAs(codes: ReadonlyMap<number, ErrorCode>): LeftOutEntries {
+  return new Map(
+    Array.from(codes, ([index, code]) => [
+      index,
+      { code, reason: REASONS[code] ?? 'something in its place is in the way' },
+    ]),
+  );
+}
+
 /** Where a pull collects what this machine refuses. */
 export function leftOutHere(into: Map<number, LeftOutEntry>): (index: number, error: CairnError) => void {
   return (index, error) => void into.set(index, { code: error.code, reason: error.message });
@@ -59,6 +69,7 @@ export function leftOutHere(into: Map<number, LeftOutEntry>): (index: number, er
  *
  * @param options.isPresent whether the receiver had an entry before: then only its mode and time are missing
  * @param options.unlisted how many entries there are beside those that are named
+ * @param options.isTold whether it is only told what would be
  */
 export function reportLeftOut(
   leftOut: LeftOutEntries,
@@ -67,10 +78,12 @@ export function reportLeftOut(
     isPresent,
     report,
     unlisted = 0,
+    isTold = false,
   }: {
     readonly isPresent: (index: number) => boolean;
     readonly report: Report;
     readonly unlisted?: number | undefined;
+    readonly isTold?: boolean;
   },
 ): Set<string> {
   const paths = new Set<string>();
@@ -86,7 +99,8 @@ export function reportLeftOut(
     }
     const isTree = entries.typeOf(index) === 'directory' && leftOut.has(index + 1);
     above = isTree ? `${path}/` : '';
-    const what = isPresent(index) ? 'its mode and time could not be set' : 'it was not put in its place';
+    const missing = isTold ? 'it would not be put in its place' : 'it was not put in its place';
+    const what = isPresent(index) ? 'its mode and time could not be set' : missing;
     const all = isTree ? ', with everything in it' : '';
     report({ type: 'warning', code, path: printable(path || '.'), message: `${what}${all}: ${reason}` });
   }

@@ -137,9 +137,21 @@ function tooMany(entries: number, total: number, max: MirrorWishes['maxDelete'])
   return `nothing is deleted: ${entries} of ${total} entries at the destination${part} would go, more than --max-delete ${limit} allows; look at them with --dry-run, and raise --max-delete`;
 }
 
-/** Names what a dry run would delete; its outcome counts that. */
-export function tellWouldDelete({ list, outcome }: DeletionPlan, report: Report): Outcome {
+/**
+ * Names what a dry run would delete; its outcome counts that.
+ *
+ * @param leftOut what could not be published: a directory that still has entries shows only after the deletions
+ */
+export function tellWouldDelete(
+  { list, outcome }: DeletionPlan,
+  leftOut: ReadonlyMap<number, ErrorCode>,
+  report: Report,
+): Outcome {
   if (list === undefined) return outcome;
+  if ([...leftOut.values()].some((code) => code !== 'is-directory')) {
+    warn(report, 'partial', '.', 'nothing would be deleted, because not everything can be published');
+    return { ...outcome, undeleted: outcome.undeleted + list.entries.length, code: 'partial' };
+  }
   let bytes = 0;
   for (const { path, type: kind, sizeBytes } of list.entries) {
     bytes += sizeBytes;

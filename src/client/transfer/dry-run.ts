@@ -1,25 +1,24 @@
 /** What a run would do with each entry, told and not done. */
-import { CairnError } from '../../base/errors.ts';
 import { printable } from '../../base/safe-path.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
-import type { Comparison, Plan } from '../../wire/messages.ts';
-import { ROUTE } from '../../wire/routes.ts';
-import { readTree } from '../../wire/tree-stream.ts';
+import type { Comparison } from '../../wire/messages.ts';
 import type { Change, Report } from '../api/events.ts';
-import { call, type Server } from '../http/server-calls.ts';
+import { leftOutAs, reportLeftOut } from '../session/left-out-entries.ts';
 import type { SessionClient } from '../session/session-client.ts';
-import { emptyResult, type PassResult } from './pass-result.ts';
-
-/** Tells whether there is something at a path of the manifest; undefined where the access token may not know. */
-export type IsThere = (path: string) => boolean | undefined;
+import { tellWouldDelete, type DeletionPlan } from './deletion-plan.ts';
+import { conflictsThere, type Conflicts, type ThereNow } from './dry-run-conflicts.ts';
+import { emptyResult, type PassPlan, type PassResult } from './pass-result.ts';
 
 /** The state of the other side before anything is done, as far as it is known. */
 export interface Outlook {
-  readonly plan: Plan;
+  readonly plan: PassPlan;
   /** Undefined where nothing was there to compare with. */
   readonly comparison: Comparison | undefined;
-  readonly isThere: IsThere;
+  readonly there: ThereNow;
+  /** Of a mirror: what it deletes. */
+  readonly deletions: DeletionPlan | undefined;
+  readonly forceReplace: boolean | undefined;
   /** What to call the entry that is the whole transfer. */
   readonly name: string;
 }
@@ -31,45 +30,44 @@ export async function endDryRun(
   manifest: Manifest,
   outlook: Outlook,
 ): Promise<PassResult> {
-  tellOutlook(report, manifest, outlook);
+  const { plan, there, deletions, forceReplace = false } = outlook;
+  const have = ChunkSet.fromRuns(plan.have, manifest.entries.length);
+  const isPresent = (index: number): boolean => have.has(index);
+  const list = deletions?.list;
+  const conflicts = await conflictsThere(manifest.entries, isPresent, there, {
+    forceReplace,
+    deleted: list && new Set(Array.from(list.entries, ({ path }) => path)),
+    keepsExisting: session.terms.existing === 'kept',
+  });
+  const leftOut = reportLeftOut(leftOutAs(conflicts.leftOut), manifest, { isPresent, report, isTold: true });
+  tellOutlook(report, manifest, outlook, conflicts);
+  for (const { path, type: kind, sizeBytes } of conflicts.gone)
+    report({ type: 'would', path: printable(path), kind, change: 'delete', sizeBytes });
+  const deleted = deletions && tellWouldDelete(deletions, conflicts.leftOut, report);
   await session.abandon();
-  return emptyResult(manifest, outlook.plan, null);
+  return { ...emptyResult(manifest, plan, null), leftOut, deleted };
 }
 
-function tellOutlook(report: Report, { entries }: Manifest, outlook: Outlook): void {
-  const { plan, comparison, isThere, name } = outlook;
+function tellOutlook(
+  report: Report,
+  { entries }: Manifest,
+  { plan, comparison, there, name }: Outlook,
+  { leftOut, unknown }: Conflicts,
+): void {
   const set = (runs: readonly number[]): ChunkSet => ChunkSet.fromRuns(runs, entries.length);
   const [have, attributes] = [set(plan.have), set(plan.attributes)];
   const candidates = set(comparison?.candidates ?? []);
   const changeOf = (index: number): Change | undefined => {
     if (attributes.has(index)) return 'attributes';
-    if (have.has(index)) return undefined;
+    if (have.has(index) || leftOut.has(index)) return undefined;
     if (candidates.has(index)) return 'same-size';
-    const isThereNow = isThere(entries.pathOf(index));
-    if (isThereNow === undefined) return 'unknown';
-    return isThereNow ? 'changed' : 'new';
+    if (!there.isKnown || unknown.has(index)) return 'unknown';
+    return there.typeOf(entries.pathOf(index)) === undefined ? 'new' : 'changed';
   };
   for (let index = 0; index < entries.length; index += 1) {
     const change = changeOf(index);
     if (change === undefined) continue;
     const path = printable(entries.pathOf(index) || name);
     report({ type: 'would', path, kind: entries.typeOf(index), change, sizeBytes: entries.sizeOf(index) });
-  }
-}
-
-/** Asks the server for the entries at the target of a push; a token may not be allowed to know. */
-export async function lookAtServer(server: Server, signal: AbortSignal): Promise<IsThere> {
-  try {
-    const there = await server.access.run(async (headers) => {
-      const path = ROUTE.tree(server.target, true);
-      return readTree((await call(server, { method: 'GET', path, headers, signal })).body);
-    });
-    const { entries } = there.manifest;
-    const paths = new Set(Array.from({ length: entries.length }, (_none, index) => entries.pathOf(index)));
-    return (path) => paths.has(path);
-  } catch (error) {
-    signal.throwIfAborted();
-    if (!(error instanceof CairnError)) throw error;
-    return error.code === 'not-found' ? () => false : () => undefined;
   }
 }
