@@ -11,6 +11,13 @@ export const METADATA_KINDS = ['acls', 'group', 'hard-links', 'names', 'owner', 
  */
 export type MetadataKind = (typeof METADATA_KINDS)[number];
 
+/** What an entry can have that no manifest carries: set-user-id or set-group-id bits of a file, attributes of the system. */
+export const UNCARRIED = ['set-id bits', 'system attributes'] as const;
+/** One of {@link UNCARRIED}. */
+export type Uncarried = (typeof UNCARRIED)[number];
+/** How many entries have it, for each that some have. */
+export type UncarriedCounts = ReadonlyMap<Uncarried, number>;
+
 /** One line of an access control list: tag, permissions, and for a named user or group its number and its name. */
 export type AclLine =
   | readonly [tag: number, permissions: number]

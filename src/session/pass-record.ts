@@ -3,7 +3,7 @@
  * and how far that is, stands in the record around it.
  */
 import type { DigestAlgorithm } from '../manifest/digest.ts';
-import type { MetadataKind } from '../manifest/metadata.ts';
+import type { MetadataKind, Uncarried } from '../manifest/metadata.ts';
 import { DEFAULT_SYNC_MODE, type SyncMode } from './sync-mode.ts';
 
 /** The durable record of one pass. */
@@ -20,6 +20,8 @@ export interface PassRecord {
   readonly keepsTarget?: boolean | undefined;
   /** The kinds of metadata that the manifest carries; missing for none. */
   readonly metadata?: readonly MetadataKind[] | undefined;
+  /** Of a pull that carries metadata: how many entries of its source have something that is not carried; missing for none. */
+  readonly uncarried?: Readonly<Partial<Record<Uncarried, number>>> | undefined;
   /** The last sync point before the server removed the session from memory; numbers go on in the same epoch. */
   readonly durableSyncPoint?: number | undefined;
   /** Payload bytes of the agreed plan, and how many of them a sync point covered at the last write of the record. */

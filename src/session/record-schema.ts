@@ -87,6 +87,7 @@ const passSchema = v.object({
   preserveModes: v.optional(v.boolean()),
   keepsTarget: v.optional(v.boolean()),
   metadata: v.optional(v.array(v.picklist(METADATA_KINDS))),
+  uncarried: v.optional(v.partial(v.object({ 'set-id bits': count, 'system attributes': count }))),
   durableSyncPoint: v.optional(count),
   bytesTotal: v.optional(count),
   bytesDone: v.optional(count),

@@ -10,7 +10,7 @@ import type { Identity, ScannedEntry } from '../manifest/entry.ts';
 import type { EntryList } from '../manifest/entry-table.ts';
 import type { Layout } from '../manifest/layout.ts';
 import type { Manifest } from '../manifest/manifest.ts';
-import type { MetadataKind } from '../manifest/metadata.ts';
+import type { MetadataKind, Uncarried } from '../manifest/metadata.ts';
 import type { ModeWishes } from '../manifest/modes.ts';
 import type { Existing } from '../session/scopes.ts';
 import type { Notice } from '../wire/tree-stream.ts';
@@ -42,6 +42,8 @@ export interface ScanWishes {
   readonly passedOver?: readonly { readonly dev: bigint; readonly ino: bigint }[];
   /** Kinds of metadata that entries are to have, of those that the store `tells`. */
   readonly metadata?: readonly MetadataKind[] | undefined;
+  /** Receives what an entry has that is not carried, where metadata is wished; once for each entry. */
+  readonly onUncarried?: (what: Uncarried) => void;
 }
 
 /** Holds published trees and the staging areas of transfers. Paths are safe relative paths. */

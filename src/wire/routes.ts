@@ -26,6 +26,8 @@ export const HEADER = {
   error: 'cairn-error',
   /** The plan that a client wants to agree on with its manifest; in an answer, the one agreed on: {@link PLAN}. */
   plan: 'cairn-plan',
+  /** Whether a client wants to hear what the entries of a pull have that is not carried: {@link TELL_UNCARRIED}. */
+  uncarried: 'cairn-uncarried',
   /** Whether a push replaces an entry of another type at the target itself: {@link REPLACE_ANY}. */
   replace: 'cairn-replace',
   /** The greeting without its login, in an answer to a HEAD of a user's path. */
@@ -38,6 +40,9 @@ export const HEADER = {
 
 /** The value of {@link HEADER.replace} with a manifest. */
 export const REPLACE_ANY = 'any';
+
+/** The value of {@link HEADER.uncarried} with a request for a manifest. */
+export const TELL_UNCARRIED = 'tell';
 
 /** Plans that need no request of their own, as values of {@link HEADER.plan}. */
 export const PLAN = {

@@ -8,7 +8,7 @@ import { startDiskServer } from '../support/servers.ts';
 import { temporaryDirectory } from '../support/trees.ts';
 
 it.skipIf(!canKeepMetadata)(
-  'a push says once what of its source is never carried, and brings the largest attributes there and back (needs root)',
+  'a push and a pull say once what of the source is never carried, and bring the largest attributes there and back (needs root)',
   async () => {
     const server = await startDiskServer({ extraArgs: ['--allow-owners'] });
     const environment = { stateHome: temporaryDirectory(), token: server.token };
@@ -31,11 +31,15 @@ it.skipIf(!canKeepMetadata)(
       statSync(path.join(there, 'a')).mode & 0o7777,
       hasXattr(path.join(there, 'b'), 'trusted.x'),
     ]).toEqual([0o755, false]);
+    chmodSync(path.join(there, 'b'), 0o2755);
+    setXattr(path.join(there, 'c'), 'trusted.x', '1');
     const back = path.join(temporaryDirectory(), 'back');
-    expect((await cairn(['pull', '--json', '--archive', url, back], environment)).last).toMatchObject({
-      exitCode: 0,
-      unkept: 0,
-    });
+    const pulled = await cairn(['pull', '--json', '--archive', url, back], environment);
+    expect(pulled.last, pulled.stderr).toMatchObject({ exitCode: 0, unkept: 0 });
+    expect(pulled.stderr).toContain('1 entry has a set-user-id or set-group-id bit, which');
+    expect(pulled.stderr).toContain('1 entry has attributes of the system (security.*, trusted.*), which');
+    const plain = await cairn(['pull', '--json', url, `${back}-plain`], environment);
+    expect([plain.exitCode, plain.stderr.includes('does not carry')]).toEqual([0, false]);
     for (const [name, value] of values) expect(xattrOf(path.join(back, 'c'), name)?.equals(value)).toBe(true);
   },
 );

@@ -2,7 +2,14 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CairnError } from '../../src/base/errors.ts';
 import { createManifest } from '../../src/manifest/manifest.ts';
-import { encodeEnd, encodeNotice, encodeTree, readTree, type Notice } from '../../src/wire/tree-stream.ts';
+import {
+  encodeEnd,
+  encodeNotice,
+  encodeTree,
+  encodeUncarried,
+  readTree,
+  type Notice,
+} from '../../src/wire/tree-stream.ts';
 import { arbitraryTree, entryOf } from '../manifest/arbitrary-tree.ts';
 
 const PARAMETERS = { chunkSizeBytes: 65_536, digest: 'xxh64' } as const;
@@ -36,7 +43,11 @@ const joined = (...parts: string[]): string => parts.map((line) => `${line}\n`).
 describe('a tree on the wire', () => {
   it('arrives as it was sent, however it is sliced', async () => {
     for (const slice of [1, 2, 3, 64, 1000]) {
-      expect(await readTree(slices(Buffer.from(text), slice))).toEqual({ manifest, notices });
+      expect(await readTree(slices(Buffer.from(text), slice))).toEqual({
+        manifest,
+        notices,
+        uncarried: new Map(),
+      });
     }
   });
 
@@ -45,7 +56,11 @@ describe('a tree on the wire', () => {
       fc.asyncProperty(arbitraryTree(fc.maxSafeNat()), async (entries) => {
         const sent = createManifest({ chunkSizeBytes: 65_536, digest: 'sha256' }, entries);
         const bytes = Buffer.from([...encodeTree(sent)].join(''));
-        expect(await readTree(slices(bytes, 11))).toEqual({ manifest: sent, notices: [] });
+        expect(await readTree(slices(bytes, 11))).toEqual({
+          manifest: sent,
+          notices: [],
+          uncarried: new Map(),
+        });
       }),
     );
   });
@@ -78,6 +93,9 @@ describe('a tree on the wire', () => {
     ['is only an end', joined(encodeEnd(manifest.id))],
     ['has an empty line', joined(...lines.toSpliced(1, 0, ''))],
     ['has a notice without a message', joined(...lines.toSpliced(1, 0, '["w","internal","p"]'))],
+    ['counts what is not carried in words', joined('["u","set-id bits","3"]', ...lines)],
+    ['counts less than one entry', joined('["u","set-id bits",0]', ...lines)],
+    ['counts entries twice', joined('["u","set-id bits",1,2]', ...lines)],
     ['has a notice that is no JSON', joined(...lines.toSpliced(1, 0, '["w",'))],
   ])('is refused when it %s', async (_what, content) =>
     expect(await codeOf(content)).toBe('manifest-invalid'),
@@ -90,7 +108,19 @@ describe('a tree on the wire', () => {
 
   it('may have notices anywhere among its lines; they are not part of its id', async () => {
     const read = await readTree(slices(Buffer.from(joined(encodeNotice(notices[0]!), ...lines))));
-    expect(read).toEqual({ manifest, notices: [notices[0], notices[0]] });
+    expect(read).toMatchObject({ manifest, notices: [notices[0], notices[0]] });
+  });
+
+  it('may say anywhere among its lines what is not carried, in words that a reader may not know', async () => {
+    const uncarried = new Map([['set-id bits', 3] as const, ['system attributes', 1] as const]);
+    const told = encodeUncarried(uncarried).trimEnd();
+    expect(await readTree(slices(Buffer.from(joined(told, ...lines))))).toEqual({
+      manifest,
+      notices,
+      uncarried,
+    });
+    const later = joined(...lines.slice(0, -1), '["u","moods",2]', told, lines.at(-1)!);
+    expect((await readTree(slices(Buffer.from(later)))).uncarried).toEqual(uncarried);
   });
 
   it('may have a notice whose reason only a newer sender knows', async () => {
@@ -111,5 +141,7 @@ describe('a tree on the wire', () => {
       yield Buffer.from(text);
     }
     expect((await readTree(flood())).notices).toHaveLength(100_000);
+    const counts = joined(...Array.from({ length: 50 }, () => '["u","moods",1]'));
+    expect(await codeOf(counts + text, { maxEntries: 9, maxBytes: 700 })).toBe('manifest-too-large');
   });
 });

@@ -3,7 +3,7 @@ import { CairnError } from '../../base/errors.ts';
 import type { DigestAlgorithm } from '../../manifest/digest.ts';
 import { isStream } from '../../manifest/layout.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
-import { knownKinds, type MetadataKind } from '../../manifest/metadata.ts';
+import { knownKinds, type MetadataKind, type UncarriedCounts } from '../../manifest/metadata.ts';
 import { EVERYTHING } from '../../wire/messages.ts';
 import { PLAN } from '../../wire/routes.ts';
 import type { Notice } from '../../wire/tree-stream.ts';
@@ -19,6 +19,8 @@ export interface EstablishedPull {
   readonly manifest: Manifest;
   /** What the server had to leave out. */
   readonly notices: readonly Notice[];
+  /** How many entries have something that is not carried, where metadata is wished. */
+  readonly uncarried: UncarriedCounts;
 }
 
 /** The wishes for a pull. */
@@ -51,13 +53,12 @@ export async function establishPull(
     const { fileBytes, chunkSizeBytes } = session.terms;
     if (isForEverything && fileBytes !== undefined)
       openForChunks(context, session, () => Math.ceil(fileBytes / chunkSizeBytes));
-    const { manifest, notices, isPlanAgreed } = await session.run((at) =>
-      getManifest(at, isForEverything ? PLAN.everything : undefined),
-    );
+    const asked = { plan: isForEverything ? PLAN.everything : undefined, isToTell: metadata.length > 0 };
+    const { manifest, notices, uncarried, isPlanAgreed } = await session.run((at) => getManifest(at, asked));
     retrier.progressed();
     checkManifest(session, manifest, metadata);
     if (isForEverything && !isPlanAgreed) await agreeOnPlan(context, session, manifest, EVERYTHING);
-    return { session, manifest, notices };
+    return { session, manifest, notices, uncarried };
   });
 }
 

@@ -20,6 +20,7 @@ import {
   type DeletionPlan,
   type Mirror,
 } from '../transfer/deletion-plan.ts';
+import { tellUncarried } from '../transfer/metadata-wishes.ts';
 import { tellNotices, type PassResult } from '../transfer/pass-result.ts';
 import type { RemoteSelection } from '../transfer/remote-selection.ts';
 import { nothingSelected } from '../transfer/selecting.ts';
@@ -71,7 +72,7 @@ export async function freshPull(task: PullTask, before?: PassResult): Promise<Fr
   context.report({ type: 'phase', phase: 'scanning' });
   const isWhole = options.dryRun !== true && options.selection === undefined;
   const isForEverything = isWhole && (await isNothingThere(task.destination));
-  const { session, manifest, notices } = await establishPull(context, {
+  const { session, manifest, notices, uncarried } = await establishPull(context, {
     chunkSizeBytes: options.chunkSizeBytes ?? DEFAULT_CHUNK_SIZE_BYTES,
     isLargestChunkSize: options.chunkSizeBytes === undefined,
     digest: options.digest,
@@ -81,6 +82,7 @@ export async function freshPull(task: PullTask, before?: PassResult): Promise<Fr
   const wanted = await orAbandon(session, async () => wantedOf(context, options, { manifest, notices }));
   const found = wanted?.notices ?? notices;
   tellNotices(context.report, found);
+  tellUncarried(context.report, uncarried);
   const mirror = mirrorOf(options, found, protectsUnselected(options));
   if (mirror !== undefined) await orAbandon(session, async () => refuseSingle(manifest));
   const isSame = before?.excluded.size === 0 && before.manifest.id === manifest.id;

@@ -3,13 +3,12 @@ import { CairnError } from '../../base/errors.ts';
 import { comparePaths, joinPath, printable } from '../../base/safe-path.ts';
 import { EntryTable, type EntryList } from '../../manifest/entry-table.ts';
 import { StringTable, type StringList } from '../../manifest/string-table.ts';
-import type { Uncarried } from '../../storage/disk/tree/read-metadata.ts';
 import type { Notice } from '../../wire/tree-stream.ts';
 import type { ReadableLocalStore } from '../../storage/disk/local-disk.ts';
 import type { TransferOptions } from '../api/options.ts';
 import { portableMode, type Entry } from '../../manifest/entry.ts';
 import { createLinkFinder } from '../../manifest/hard-links.ts';
-import type { MetadataKind } from '../../manifest/metadata.ts';
+import type { MetadataKind, Uncarried, UncarriedCounts } from '../../manifest/metadata.ts';
 import type { ModeChange } from '../../manifest/modes.ts';
 import { createSelector, SELECT_ALL, type Selector } from '../../manifest/selection.ts';
 import { createEarlyReads, type EarlyReads } from './early-reads.ts';
@@ -67,7 +66,7 @@ export interface ScannedSource {
   /** How many entries the selection left out; a directory counts once. */
   readonly unselected: number;
   /** How many entries have something that is not carried, where metadata is wanted. */
-  readonly uncarried: ReadonlyMap<Uncarried, number>;
+  readonly uncarried: UncarriedCounts;
 }
 
 /**

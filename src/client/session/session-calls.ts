@@ -3,6 +3,7 @@ import { CairnError } from '../../base/errors.ts';
 import { ChunkSet } from '../../checkpoint/chunk-set.ts';
 import { FileDigests, type ReadonlyFileDigests } from '../../manifest/file-digest-table.ts';
 import type { Manifest } from '../../manifest/manifest.ts';
+import type { UncarriedCounts } from '../../manifest/metadata.ts';
 import { splitLines } from '../../manifest/manifest-reader.ts';
 import {
   CheckpointReply,
@@ -19,7 +20,7 @@ import {
   type ResumeRequest,
 } from '../../wire/messages.ts';
 import { TreeIdReply, type TreeIdRequest } from '../../wire/tree-id-messages.ts';
-import { HEADER, REPLACE_ANY, ROUTE, type PLAN } from '../../wire/routes.ts';
+import { HEADER, REPLACE_ANY, ROUTE, TELL_UNCARRIED, type PLAN } from '../../wire/routes.ts';
 import { readTree, type Notice } from '../../wire/tree-stream.ts';
 import type { RequestBody } from '../http/http-message.ts';
 import type { AccessHeaders } from '../http/access.ts';
@@ -124,13 +125,25 @@ interface PulledTree {
   readonly manifest: Manifest;
   /** What the server had to leave out. */
   readonly notices: readonly Notice[];
+  /** How many entries have something that is not carried, where the caller wanted to know. */
+  readonly uncarried: UncarriedCounts;
   /** Whether the plan that was asked for with it is agreed. */
   readonly isPlanAgreed: boolean;
 }
 
-/** Fetches the manifest of a pull. @param plan the one to be agreed at once */
-export async function getManifest(at: SessionAccess, plan?: typeof PLAN.everything): Promise<PulledTree> {
-  const request = { method: 'GET', path: ROUTE.manifest(at.terms.session), ...withTerms(at) } as const;
+/**
+ * Fetches the manifest of a pull.
+ *
+ * @param wish.plan the one to be agreed at once
+ * @param wish.isToTell whether the server is to say what it does not carry
+ */
+export async function getManifest(
+  at: SessionAccess,
+  { plan, isToTell }: { readonly plan: typeof PLAN.everything | undefined; readonly isToTell: boolean },
+): Promise<PulledTree> {
+  const { headers, signal } = withTerms(at);
+  if (isToTell) headers[HEADER.uncarried] = TELL_UNCARRIED;
+  const request = { method: 'GET', path: ROUTE.manifest(at.terms.session), headers, signal } as const;
   const response = await call(at.server, withPlan(request, plan));
   const isPlanAgreed = plan !== undefined && response.header(HEADER.plan) === plan;
   return { ...(await readTree(response.body)), isPlanAgreed };

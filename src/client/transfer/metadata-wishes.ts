@@ -1,9 +1,13 @@
 /** Which metadata a transfer carries: what the user asked for, as far as both sides can. What they cannot is told. */
 import { CairnError } from '../../base/errors.ts';
 import { loadNative } from '../../base/native.ts';
-import { knownKinds, type MetadataKind } from '../../manifest/metadata.ts';
+import {
+  knownKinds,
+  type MetadataKind,
+  type Uncarried,
+  type UncarriedCounts,
+} from '../../manifest/metadata.ts';
 import { metadataAbilities } from '../../storage/disk/tree/metadata-abilities.ts';
-import type { Uncarried } from '../../storage/disk/tree/read-metadata.ts';
 import type { Report } from '../api/events.ts';
 import type { TransferOptions } from '../api/options.ts';
 import type { Server } from '../http/server-calls.ts';
@@ -80,7 +84,7 @@ function tooOld(kinds: readonly MetadataKind[]): CairnError {
 }
 
 /** Says once a kind how many entries have something that no transfer carries. */
-export function tellUncarried(report: Report, uncarried: ReadonlyMap<Uncarried, number>): void {
+export function tellUncarried(report: Report, uncarried: UncarriedCounts): void {
   for (const [what, count] of uncarried) {
     const entries = count === 1 ? '1 entry has' : `${count} entries have`;
     report({ type: 'notice', message: `${entries} ${UNCARRIED_WORDS[what]}, which cairn does not carry` });

@@ -10,6 +10,7 @@ import {
   type Manifest,
   type ManifestParameters,
 } from '../../manifest/manifest.ts';
+import type { Uncarried, UncarriedCounts } from '../../manifest/metadata.ts';
 import { StringTable, type StringList } from '../../manifest/string-table.ts';
 import type { ContentStore } from '../../storage/content-store.ts';
 import type { Notice } from '../../wire/tree-stream.ts';
@@ -28,6 +29,8 @@ export interface ScannedTree {
   readonly manifest: Manifest;
   readonly identities: StringList;
   readonly notices: readonly Notice[];
+  /** How many entries have something that is not carried, where metadata was asked for. */
+  readonly uncarried: UncarriedCounts;
 }
 
 /**
@@ -46,6 +49,7 @@ export async function scanTree(
   const entries = new EntryTable();
   const identities = new StringTable();
   const notices: Notice[] = [];
+  const uncarried = new Map<Uncarried, number>();
   let encodedBytes = 0;
   const emit = (lines: string): Promise<void> => {
     encodedBytes += Buffer.byteLength(lines);
@@ -55,7 +59,7 @@ export async function scanTree(
   const linked = createLinkFinder();
   let header: string | undefined = `${encodeHeader(query.parameters)}\n`;
   let count = 0;
-  for await (const batch of scan(content, query, notices)) {
+  for await (const batch of scan(content, query, notices, uncarried)) {
     count += batch.length;
     if (count > query.maxEntries) throw tooLarge(query.maxEntries);
     const listed = batch.map((found) => linked(found, found.entry.path));
@@ -68,14 +72,20 @@ export async function scanTree(
   }
   if (header !== undefined) await emit(header);
   const manifest = { ...query.parameters, entries, encodedBytes, id: hash.digest('hex') };
-  return { manifest, identities, notices };
+  return { manifest, identities, notices, uncarried };
 }
 
-function scan(content: ContentStore, query: TreeQuery, notices: Notice[]): AsyncIterable<ScannedEntry[]> {
+function scan(
+  content: ContentStore,
+  query: TreeQuery,
+  notices: Notice[],
+  uncarried: Map<Uncarried, number>,
+): AsyncIterable<ScannedEntry[]> {
   const onNotice = (notice: Notice): void => void notices.push(notice);
+  const onUncarried = (what: Uncarried): void => void uncarried.set(what, (uncarried.get(what) ?? 0) + 1);
   const { path, depth, parameters } = query;
   const { metadata } = parameters;
-  return content.scan(path, { onNotice, ...(depth === undefined ? {} : { depth }), metadata });
+  return content.scan(path, { onNotice, onUncarried, ...(depth === undefined ? {} : { depth }), metadata });
 }
 
 function tooLarge(maxEntries: number): CairnError {

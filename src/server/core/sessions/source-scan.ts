@@ -49,6 +49,7 @@ export function createScanSource(options: SourceScanOptions): ScanSource {
     );
     const { manifest } = tree;
     const { length: entries } = manifest.entries;
+    const uncarried = tree.uncarried.size === 0 ? {} : { uncarried: Object.fromEntries(tree.uncarried) };
     const manifestBytes = manifest.encodedBytes;
     await openUsage(usage);
     if (authorization !== undefined) checkEntries(usage, { authorization, session: id }, entries, limits);
@@ -57,7 +58,8 @@ export function createScanSource(options: SourceScanOptions): ScanSource {
     await saveIdentities(area, tree.identities);
     await saveManifest(area, manifest, tree.notices);
     // The end of the tree is sent after this, so a client that has seen it can count on the manifest.
-    await live.record.change('prepare', { pass: { manifestId: manifest.id, manifestBytes, entries } }, epoch);
+    const about = { manifestId: manifest.id, manifestBytes, entries, ...uncarried };
+    await live.record.change('prepare', { pass: about }, epoch);
     live.content.manifest.set(manifest);
     live.content.identities.set(tree.identities);
     log.info({ session: id, entries, notices: tree.notices.length }, 'source scanned');

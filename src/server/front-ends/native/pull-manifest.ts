@@ -1,7 +1,8 @@
 /** `GET sessions/{id}/manifest`: scans the source of a pull once; later requests get the same manifest. */
 import { CairnError } from '../../../base/errors.ts';
-import { HEADER, PLAN } from '../../../wire/routes.ts';
-import { encodeTail } from '../../../wire/tree-stream.ts';
+import { UNCARRIED, type UncarriedCounts } from '../../../manifest/metadata.ts';
+import { HEADER, PLAN, TELL_UNCARRIED } from '../../../wire/routes.ts';
+import { encodeTail, encodeUncarried } from '../../../wire/tree-stream.ts';
 import type { SessionWork } from '../../core/sessions/admission.ts';
 import type { Agree } from '../../core/sessions/agreeing.ts';
 import type { LiveSession } from '../../core/sessions/live-session.ts';
@@ -54,6 +55,10 @@ async function answer(
   };
   if (live.record.value.pass.manifestId !== null) {
     await agreeIfWanted();
+    if (wantsUncarried(exchange)) {
+      begin();
+      await write(exchange, encodeUncarried(uncarriedOf(live)));
+    }
     await sendSaved(exchange, live, begin);
     return;
   }
@@ -72,7 +77,8 @@ async function answer(
     const tree = await scanSource(work, { signal: clientSignal(exchange), onLines });
     // Agreed before the end goes out: a client that has seen the end of the tree counts on the plan.
     await agreeIfWanted();
-    await end(exchange, Buffer.from(encodeTail(tree.manifest.id, tree.notices)));
+    const uncarried = wantsUncarried(exchange) ? encodeUncarried(tree.uncarried) : '';
+    await end(exchange, Buffer.from(uncarried + encodeTail(tree.manifest.id, tree.notices)));
   } catch (error) {
     const isCurrent = live.record.value.epoch === work.epoch && exchange.failure === undefined;
     const told = tellableError(error, hidePaths);
@@ -84,6 +90,16 @@ async function answer(
 
 function wantsEverything({ request }: Exchange): boolean {
   return request.headers[HEADER.plan] === PLAN.everything;
+}
+
+function wantsUncarried({ request }: Exchange): boolean {
+  return request.headers[HEADER.uncarried] === TELL_UNCARRIED;
+}
+
+/** What the scan has counted, also where it was before a restart. */
+function uncarriedOf({ record }: LiveSession): UncarriedCounts {
+  const { uncarried = {} } = record.value.pass;
+  return new Map(UNCARRIED.flatMap((what) => (uncarried[what] ? [[what, uncarried[what]] as const] : [])));
 }
 
 async function sendSaved(exchange: Exchange, live: LiveSession, begin: () => void): Promise<void> {

@@ -6,16 +6,18 @@ import { cachedUsers } from '../../../base/user-database.ts';
 import type { Xattrs } from '../../../base/xattrs.ts';
 import type { EntryType, ScannedEntry } from '../../../manifest/entry.ts';
 import { checkMetadata } from '../../../manifest/metadata-check.ts';
-import { encodeMetadata, type EntryMetadata, type MetadataKind } from '../../../manifest/metadata.ts';
+import {
+  encodeMetadata,
+  type EntryMetadata,
+  type MetadataKind,
+  type Uncarried,
+} from '../../../manifest/metadata.ts';
 import { isOfOneEntry } from '../../../transfer/refused-entries.ts';
 import { tellableKinds } from './metadata-abilities.ts';
 import { ACL_XATTR, decodeAcl } from './posix-acl.ts';
 
 /** The attributes that users may set (xattr(7)). */
 export const USER_XATTR = 'user.';
-
-/** What an entry has that no manifest carries: set-user-id or set-group-id bits of a file, or attributes of the system. */
-export type Uncarried = 'set-id bits' | 'system attributes';
 
 const SET_ID_BITS = 0o6000;
 /** Labels of SELinux are no loss: every machine gives its own. */

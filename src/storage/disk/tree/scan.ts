@@ -10,7 +10,7 @@ import { checkRelativePath, isReservedName, joinPath, printable } from '../../..
 import type { ScannedEntry } from '../../../manifest/entry.ts';
 import type { NoticeSink, ScanWishes } from '../../content-store.ts';
 import { foundEntry } from './found-entry.ts';
-import type { AddMetadata, Uncarried } from './read-metadata.ts';
+import type { AddMetadata } from './read-metadata.ts';
 import { hasContent } from './unsized.ts';
 import { isOfOneEntry } from '../../../transfer/refused-entries.ts';
 import { splitPath } from './lookup.ts';
@@ -38,8 +38,6 @@ interface Level {
 export interface LocalScanWishes extends ScanWishes {
   /** Chooses what is listed; without it, everything is. */
   readonly filter?: ScanFilter | undefined;
-  /** Told of each entry that has something which is not carried, where metadata is wanted. */
-  readonly onUncarried?: ((what: Uncarried) => void) | undefined;
 }
 
 /** The options of {@link scanTree}. */
