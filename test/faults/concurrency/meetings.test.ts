@@ -24,7 +24,7 @@ function isSame(a: string, b: string): boolean {
   return contentOf(a)?.equals(contentOf(b) ?? Buffer.alloc(0)) === true;
 }
 
-test('of two pushes of different trees to the same place each file is one or the other, whole', async () => {
+test('two pushes of different trees to the same target leave each file whole, from one tree or the other', async () => {
   const { world } = await openScene({ sizeBytes: 1 });
   const trees = [workFolder(world, 'tree-0'), workFolder(world, 'tree-1')];
   for (const tree of trees) writeTree(tree);
@@ -51,7 +51,7 @@ test('of two pushes of different trees to the same place each file is one or the
   world.checkSurroundings();
 });
 
-test('a pull under which a push publishes never ends with 0 and a mixture', async () => {
+test('a pull never ends with 0 and a mixture when a push publishes over what it pulls', async () => {
   const scene = await openScene({ sizeBytes: 2 * MIB, bytesPerSecond: 0.3 * MIB });
   const { world, source, content } = scene;
   const old = path.join(workFolder(world, 'old'), 'file');
@@ -121,7 +121,7 @@ test('a server that stood still for longer than its clients wait goes on when it
   world.checkSurroundings();
 });
 
-test('many transfers at once, killed at random, each arrive byte for byte', async () => {
+test('many transfers at once that are killed at random each arrive byte for byte', async () => {
   const clients = 8;
   const scene = await openScene({ sizeBytes: 2 * MIB, bytesPerSecond: 3 * MIB });
   const { world, content } = scene;

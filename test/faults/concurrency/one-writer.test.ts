@@ -32,7 +32,7 @@ function checkToldErrorUnlessDone(result: CliResult, exitCodes: readonly number[
   if (result.exitCode !== 0) checkToldError(result, exitCodes);
 }
 
-test('of two clients with the same state the newer finishes a push, and the older stops with 8', async () => {
+test('the newer of two clients with the same state finishes a push, and the older stops with 8', async () => {
   const scene = await openScene({ sizeBytes: LONG_BYTES });
   const { world } = scene;
   const name = 'push: two clients resume the same session';
@@ -70,7 +70,7 @@ test('of two clients with the same state the newer finishes a push, and the olde
  * client has the same session.
  */
 test.skipIf(!canHaveDisks)(
-  'of two machines, one the clone of the other, the newer finishes a pull, and the older stops with 8 (needs root and unshare)',
+  'the newer of two cloned machines finishes a pull, and the older stops with 8 (needs root and unshare)',
   async () => {
     const scene = await openScene({ sizeBytes: LONG_BYTES });
     const { world } = scene;
@@ -156,7 +156,7 @@ test.each(['push', 'pull'] as const)(
   },
 );
 
-test('of two processes with the same command the second exits with 8 at once, while the first lives', async () => {
+test('the second of two processes with the same command exits with 8 at once while the first lives', async () => {
   // Longer than a thousand starts take.
   const scene = await openScene({ sizeBytes: 128 * 1024 * 1024, bytesPerSecond: 250_000 });
   const { world } = scene;
@@ -178,7 +178,7 @@ test('of two processes with the same command the second exits with 8 at once, wh
   world.checkSurroundings();
 });
 
-test('a process that was killed never blocks the next one', async () => {
+test('a process that was killed never blocks the next one with the same command', async () => {
   const scene = await openScene({ sizeBytes: 400_000 });
   const { world } = scene;
   const name = 'push: the holder of the lock is killed';

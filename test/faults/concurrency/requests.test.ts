@@ -46,7 +46,7 @@ function checkWholeOrAbsent(bytes: Buffer | undefined, wanted: Buffer, where: st
     throw new Violation('mixture', `${where} is something that no digest covers`);
 }
 
-test('the same chunk with different bytes is never published as a mixture', async () => {
+test('a chunk that is sent with different bytes at once is never published as a mixture', async () => {
   const scene = await openScene('local disk');
   const wanted = ITEMS[1]!.bytes;
   const name = 'requests: the same chunk twice with different bytes';

@@ -84,7 +84,7 @@ test.skipIf(!canTrace).each<Case>([
   { side: 'server', direction: 'push', record: recordServer, kill: killServerAt },
   { side: 'client', direction: 'pull', record: recordClient, kill: killClientAt },
 ])(
-  'a $side that is killed when all is published, and before it could say so, publishes nothing twice',
+  'a $side that is killed after it published, and before it says so, publishes nothing twice',
   async ({ side, direction, record, kill }) => {
     const scenario = await prepareScenario(direction);
     const steps = afterPublishing(await record(scenario));

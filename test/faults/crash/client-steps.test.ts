@@ -14,7 +14,7 @@ const CASES = [
 ] as const;
 
 test.skipIf(!canTrace).each(CASES)(
-  'a client that is killed at any step of a $direction (sync $sync) is run again, and moves nothing twice that a checkpoint has',
+  'a client that is killed at any step of a $direction (sync $sync) moves nothing again that a checkpoint has',
   async ({ direction, sync }) => {
     const scenario = await prepareScenario(direction, { extraArgs: ['--sync', sync] });
     const steps = await recordClient(scenario);
@@ -27,7 +27,7 @@ test.skipIf(!canTrace).each(CASES)(
 );
 
 test.skipIf(!canTrace).each(['push', 'pull'] as const)(
-  'a client that is killed in a %s and again when it is run again moves nothing twice that a checkpoint has',
+  'a client that is killed in a %s, and again in its next run, moves nothing again that a checkpoint has',
   async (direction) => {
     const scenario = await prepareScenario(direction);
     const steps = await recordClient(scenario);

@@ -47,7 +47,7 @@ test.skipIf(!canTrace).each<{ side: string; direction: 'push' | 'pull'; kill: Ki
   { side: 'server', direction: 'push', kill: killServerAt },
   { side: 'client', direction: 'pull', kill: killClientAt },
 ])(
-  'a $side that is killed while it publishes 2,000 files leaves each of them old or new, and finishes later',
+  'a $side that is killed while it publishes 2,000 files leaves each old or new, and finishes later',
   async ({ side, direction, kill }) => {
     const scenario = await prepareScenario(direction, { chunkBytes: 256 * 1024, write: writeManyFiles });
     const name = `${side} killed while it publishes 2,000 files`;

@@ -15,7 +15,7 @@ const CASES = [
 ] as const;
 
 test.skipIf(!canTrace).each(CASES)(
-  'a server that is killed at any step of a $direction (sync $sync) is started again, and its client finishes by itself',
+  'a server that is killed at any step of a $direction (sync $sync) starts again, and its client finishes',
   async ({ direction, sync }) => {
     const scenario = await prepareScenario(direction, { extraArgs: ['--sync', sync] });
     const steps = await recordServer(scenario);
@@ -28,7 +28,7 @@ test.skipIf(!canTrace).each(CASES)(
 );
 
 test.skipIf(!canTrace).each(['push', 'pull'] as const)(
-  'a server that is killed in a %s and again while it recovers loses nothing that it said to have',
+  'a server that is killed in a %s, and again while it recovers, loses nothing that it said to have',
   async (direction) => {
     const scenario = await prepareScenario(direction);
     const steps = await recordServer(scenario);

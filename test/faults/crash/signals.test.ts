@@ -95,7 +95,7 @@ test('a second SIGTERM ends a client at once that waits for its server, and the 
   checkTotals(() => expect(report.faults).toBeGreaterThan(0));
 });
 
-test('a second SIGTERM ends a server at once that waits for its client, which finishes when it is back', async () => {
+test('a second SIGTERM ends a server at once that waits for its client, which finishes after a restart', async () => {
   const scenario = await prepareScenario('push');
   const report = await campaign('crash', 'SIGTERM twice to a server', { sample: 1, full: 10 }, (run) =>
     interruptInMiddle(scenario, async (scene, running, line) => {

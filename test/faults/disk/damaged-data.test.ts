@@ -41,7 +41,7 @@ const DAMAGES: Readonly<Record<string, (file: string, random: () => number) => v
 };
 
 test.skipIf(!canPunch)(
-  'what a damaged staged file has lost is sent again before anything is published (needs fallocate)',
+  'a push sends again what a damaged staged file has lost, before it publishes (needs fallocate)',
   async () => {
     const push = await stopPush();
     const [claimed] = await stagedCheckpoints(push.root);
@@ -67,7 +67,7 @@ test.skipIf(!canPunch)(
   },
 );
 
-test('staged data of a pull that was damaged between two runs is fetched again', async () => {
+test('a pull fetches staged data again that was damaged between two runs', async () => {
   const world = await createWorld();
   const proxy = await startCuttingProxy({ targetPort: world.server.port, bytesPerSecond: 3 * MIB });
   writeRandomFile(path.join(world.root, 'file'), 3 * MIB);

@@ -91,7 +91,7 @@ function withVersion(journal: string, version: number): Buffer {
   return bytes;
 }
 
-test('a journal or record that a newer cairn wrote is refused and stays as it is', async () => {
+test('a push refuses a journal or record that a newer cairn wrote, and leaves it as it is', async () => {
   const push = await stopPush();
   const name = 'push: a journal or record is of a newer version';
   await campaign('disk', name, { sample: 2, full: 9 }, async (given) => {

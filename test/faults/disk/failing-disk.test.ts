@@ -47,7 +47,7 @@ const CHANGES = [
 ];
 
 test.skipIf(!canTrace)(
-  'a disk that takes no change any more from some moment on ends both directions with 9, and they go on later (needs strace)',
+  'a transfer to a disk that suddenly takes no change ends with 9, and goes on later (needs strace)',
   async () => {
     const scene = await openScene();
     publishSource(scene);
@@ -65,7 +65,7 @@ test.skipIf(!canTrace)(
 );
 
 test.skipIf(!canMount)(
-  'a disk that was mounted read-only between two runs of a pull ends it with 9, and it goes on later (needs mount)',
+  'a pull to a disk that was remounted read-only ends with 9, and goes on later (needs mount)',
   async () => {
     const world = await createWorld();
     const directory = path.join(temporaryDirectory(), 'disk');
@@ -103,7 +103,7 @@ test.skipIf(!canMount)(
 );
 
 test.skipIf(!canTrace)(
-  'a source that cannot be read is named, and the rest is pushed, with 3 (needs strace)',
+  'a push of a source that cannot be read names it, pushes the rest, and ends with 3 (needs strace)',
   async () => {
     const scene = await openScene();
     const { world, source } = scene;
@@ -142,7 +142,7 @@ test.skipIf(!canTrace)(
 );
 
 test.skipIf(!canTrace)(
-  'staged bytes that cannot be read at the commit are sent again, or end with 9; nothing wrong is published (needs strace)',
+  'staged bytes that cannot be read at the commit are sent again, or the push ends with 9 (needs strace)',
   async () => {
     const scene = await openScene();
     const { world, source } = scene;

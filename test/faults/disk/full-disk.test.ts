@@ -71,7 +71,7 @@ test.skipIf(!canTrace)(
 );
 
 test.skipIf(!canMount)(
-  'a server on a disk that really fills up keeps what arrived, serves others, and goes on when there is room (needs mount)',
+  'a server whose disk fills up keeps what arrived, serves others, and goes on with room (needs mount)',
   async () => {
     const root = path.join(temporaryDirectory(), 'small');
     mountTmpfs(root, 6 * MIB);
@@ -106,7 +106,7 @@ test.skipIf(!canMount)(
 );
 
 test.skipIf(!canMount)(
-  'a pull to a disk that really fills up keeps what arrived and goes on when there is room (needs mount)',
+  'a pull to a disk that fills up keeps what arrived, and goes on when there is room (needs mount)',
   async () => {
     const world = await createWorld();
     const small = path.join(temporaryDirectory(), 'small');
@@ -138,7 +138,7 @@ test.skipIf(!canMount)(
 );
 
 test.skipIf(!canLimit)(
-  'a file that grows beyond what the server or the client may write ends with 9 and goes on later (needs prlimit)',
+  'a transfer of a file that is larger than a side may write ends with 9 and goes on later (needs prlimit)',
   async () => {
     const world = await createWorld();
     const source = path.join(workFolder(world, 'source'), 'file');

@@ -16,7 +16,7 @@ import { checkFailure, openScene, OPTIONS, pushOf } from './scene.ts';
 const MIB = 1024 * 1024;
 
 test.skipIf(!canTrace)(
-  'a write that takes no byte ends with 9 and is made again later (needs strace)',
+  "a push whose server's write takes no byte ends well or with 9, and the same command finishes (needs strace)",
   async () => {
     const scene = await openScene();
     const { world, source } = scene;
@@ -45,7 +45,7 @@ test.skipIf(!canTrace)(
  * earlier process are read again before they are published, and `cairn verify` reads everything.
  */
 test.skipIf(!canTrace)(
-  'bytes that a disk only claimed to have taken are found at the commit of a later run, or by verify (needs strace)',
+  'bytes that a disk only claimed to have written are found by the commit of a later run or by verify (needs strace)',
   async () => {
     const world = await createWorld({ env: { UV_THREADPOOL_SIZE: '1' } });
     const { server, root } = world;

@@ -29,7 +29,7 @@ const RECORDS: Readonly<Record<string, (record: string) => void>> = {
   'is gone': (record) => rmSync(record),
 };
 
-test('a session whose record is damaged is gone, its client starts over, and the server serves', async () => {
+test('a session with a damaged record is gone, its client starts over, and the server serves', async () => {
   const push = await stopPush();
   const kinds = Object.entries(RECORDS);
   const name = 'push: the record of the session is damaged';
@@ -48,7 +48,7 @@ test('a session whose record is damaged is gone, its client starts over, and the
   });
 });
 
-test('directories of the state that are links lead nowhere: nothing outside of the root is touched', async () => {
+test('a server touches nothing outside of its root through links in its state directory', async () => {
   const push = await stopPush();
   const name = 'server: links in place of directories of its state';
   const links = ['staging', `staging/${push.sessionId}`, 'sessions', 'lock'];
@@ -83,7 +83,7 @@ test('directories of the state that are links lead nowhere: nothing outside of t
 const NOBODY = 65_534;
 
 test.skipIf(obeyingPermissions === undefined || process.getuid?.() !== 0)(
-  'a state that the server may not read or write is refused with 9 or 2, and named; later it goes on (needs root and setpriv)',
+  'a server refuses a state that it may not read or write with 2 or 9, and goes on later (needs root and setpriv)',
   async () => {
     const push = await stopPush();
     const spoilers: readonly [string, (to: StoppedPush) => void][] = [
@@ -121,7 +121,7 @@ test.skipIf(obeyingPermissions === undefined || process.getuid?.() !== 0)(
   },
 );
 
-test('a directory in place of a file of the state is told, and nothing is lost', async () => {
+test('a directory in place of a file of the state ends a push with 2 or 9 or not at all, and loses nothing', async () => {
   const push = await stopPush();
   const name = 'push: a directory in place of a file of the state';
   const files = (): string[] => [push.record, push.journal, push.clientJournal, push.clientRecord];

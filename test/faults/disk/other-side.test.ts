@@ -57,7 +57,7 @@ const CASES = Object.entries(SIDES).flatMap(([side, how]) =>
 );
 
 test.skipIf(!canTrace).each(CASES)(
-  '$name: it ends with 9 or goes on, and finishes later (needs strace)',
+  'a transfer ends with 9 or goes on, and finishes later, after the fault "$name" (needs strace)',
   async ({ name, trace, through, calls, words, rounds }) => {
     const scene = await openScene();
     publishSource(scene);
@@ -76,7 +76,7 @@ test.skipIf(!canTrace).each(CASES)(
 );
 
 test.skipIf(!canTrace)(
-  'a server that has no room for the name of a new file ends a push with 9, and it goes on later (needs strace)',
+  'a push whose server has no room for the name of a new file ends with 9, and goes on later (needs strace)',
   async () => {
     const scene = await openScene();
     const faults = creatingFaults(await traceOfServer(scene, pushOf(scene, 'trace'), ['openat']));

@@ -22,7 +22,7 @@ function fallingShort(): { env: Record<string, string>; count: () => number } {
 }
 
 test.each(['push', 'pull'] as const)(
-  'writes that take only a part of their bytes are gone on with, at the receiver of a %s',
+  "a %s whose receiver's writes take only a part of their bytes arrives whole",
   async (direction) => {
     const short = fallingShort();
     const scene = await openScene(direction === 'push' ? { env: short.env } : {});

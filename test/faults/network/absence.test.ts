@@ -29,7 +29,7 @@ const ABSENCES = {
 } as const;
 
 describe.each(DIRECTIONS)('a %s', (direction) => {
-  test('ends with 5 when the network is away for longer than --retry-for, and the next run goes on', async () => {
+  test('a transfer ends with 5 when the network is away for longer than --retry-for, and the next run goes on', async () => {
     const cases = Object.entries(ABSENCES).filter(([, { sample }]) => IS_FULL || sample > 0);
     await allOf(
       cases.map(([how, { vanishes, sample }]) =>

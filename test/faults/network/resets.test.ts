@@ -84,7 +84,7 @@ function countTalk(proxy: CuttingProxy, counted: Job['way']): () => number {
   return () => talkBytes;
 }
 
-describe('connections that never live long enough for one chunk', () => {
+describe('connections that live shorter than a chunk takes', () => {
   const LINK = { bytesPerSecond: 125_000, maxAgeMs: 5000 };
   const sizeBytes = IS_FULL ? 8 * MIB : 1.5 * MIB;
 
@@ -128,7 +128,7 @@ describe('connections that never live long enough for one chunk', () => {
 
   const steady = 'a push and a pull over connections of 5 seconds at 1 Mbit/s go on steadily';
   const restarted = 'a push and a pull over such connections outlive a killed server';
-  test('what is cut every 5 seconds at 1 Mbit/s goes on inside its chunks, over a restart too', async () => {
+  test('a transfer that is cut every 5 seconds at 1 Mbit/s goes on inside its chunks, over a restart, too', async () => {
     // All at once: they wait most of the time.
     await allOf([
       ...DIRECTIONS.map((direction) =>

@@ -68,7 +68,7 @@ test('a client waits as long as 429 and 503 tell it to, then goes on', () =>
     ),
   ));
 
-test('a Retry-After that is absurd is bounded by --retry-for', async () => {
+test('a client waits for an absurd Retry-After no longer than --retry-for', async () => {
   const RETRY_FOR_S = 2;
   const values = IS_FULL ? ABSURD : ABSURD.filter((_, index) => index % 2 === 0);
   const one = { sample: 1, full: 5 };

@@ -125,7 +125,7 @@ async function neverAnswered(
     throw new Violation('unclear', `it took ${seconds} seconds`);
 }
 
-test('what falls silent is found within 30 seconds, on both sides, and gone around', async () => {
+test('both sides find a silent connection within 30 seconds, and the transfer goes on over another', async () => {
   const one = { sample: 1, full: 4 };
   // All at once: they wait most of the time.
   await allOf(

@@ -4,7 +4,7 @@ import { checkTotals } from '../support/replay.ts';
 import { killNodes } from './killed-nodes.ts';
 import { buildNode } from './scene.ts';
 
-test('three pushes and a pull over three nodes end well, and each tree is there whole or not at all, however often nodes are killed or stopped and one push is aborted', async () => {
+test('pushes and a pull over three nodes that are killed or stopped end well, and leave each tree whole or absent', async () => {
   const program = await buildNode();
   const report = await campaign(
     'nodes',

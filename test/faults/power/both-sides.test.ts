@@ -9,9 +9,9 @@ import { createPushScene, createTrees, succeed, untilSuccess } from './support/p
 const MIB = 1024 * 1024;
 
 describe.skipIf(missingForPowerCuts !== '').each(sampledKinds('ext4'))(
-  `a push between two machines on $name that lose their power together${missingForPowerCuts}`,
+  `power cuts of both machines of a push, on $name${missingForPowerCuts}`,
   (kind) => {
-    test('is finished by the same command, and nothing that was durable is sent again', async () => {
+    test('a push between two machines that lose their power together is finished by the same command', async () => {
       const trees = createTrees();
       const report = await campaign(
         'power',

@@ -98,9 +98,9 @@ function checkPrivate(file: string, mode: number): void {
 }
 
 describe.skipIf(missingForPowerCuts !== '').each(DISK_KINDS)(
-  `a server on $name that loses its power in its first start${missingForPowerCuts}`,
+  `power cuts in the first start of a server, on $name${missingForPowerCuts}`,
   (kind) => {
-    test('at a random moment starts again, and keeps a token that it has announced', async () => {
+    test('a server that loses its power in its first start starts again, and keeps a token that it has announced', async () => {
       const report = await campaign(
         'power',
         `first start on ${kind.name}: cuts at random moments`,
@@ -113,7 +113,7 @@ describe.skipIf(missingForPowerCuts !== '').each(DISK_KINDS)(
       checkTotals(() => expect(report.faults).toBeGreaterThan(0));
     });
 
-    test('right after it has announced its token keeps that token', async () => {
+    test('a server that loses its power right after it announced its token keeps that token', async () => {
       const report = await campaign(
         'power',
         `first start on ${kind.name}: cut right after the token was announced`,
@@ -127,7 +127,7 @@ describe.skipIf(missingForPowerCuts !== '').each(DISK_KINDS)(
     });
 
     test.skipIf(!canTrace)(
-      `right before the Nth system call of a kind that matters starts again${canTrace ? '' : ' (needs strace)'}`,
+      `a server that loses its power at the Nth system call of its first start starts again${canTrace ? '' : ' (needs strace)'}`,
       async () => {
         const calls = SYSTEM_CALLS.flatMap(({ name, atMost }) =>
           Array.from({ length: atMost }, (_, index) => ({ name, when: index + 1 })),

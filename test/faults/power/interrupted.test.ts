@@ -15,9 +15,9 @@ const SYNC = ['--sync', 'close'];
 const WIDTH = ['--parallel', `${PARALLEL}`];
 
 describe.skipIf(missingForPowerCuts !== '').each(sampledKinds('xfs'))(
-  `Ctrl-C, and then a power cut of a receiver on $name${missingForPowerCuts}`,
+  `Ctrl-C and then a power cut of the receiver, on $name${missingForPowerCuts}`,
   (kind) => {
-    test('keeps every chunk of a push that the server had answered', async () => {
+    test('an interrupted push keeps every chunk that its server answered through a power cut', async () => {
       const trees = createTrees();
       const report = await campaign(
         'power',
@@ -50,7 +50,7 @@ describe.skipIf(missingForPowerCuts !== '').each(sampledKinds('xfs'))(
       });
     });
 
-    test('keeps every chunk of a pull that had arrived', async () => {
+    test('an interrupted pull keeps every chunk that had arrived through a power cut', async () => {
       const trees = createTrees();
       const report = await campaign(
         'power',

@@ -35,9 +35,9 @@ function syncDirectory(directory: string): void {
 }
 
 describe.skipIf(missingForPowerCuts !== '').each([...DISK_KINDS, WRITEBACK])(
-  `the control of the power cut on $name${missingForPowerCuts}`,
+  `control of the power cut, on $name${missingForPowerCuts}`,
   (kind) => {
-    test('what was synced is there after it, and what was only written is not', async () => {
+    test('a simulated power cut keeps what was synced, and loses what was only written', async () => {
       const report = await campaign(
         'power',
         `control on ${kind.name}: what was only written is gone`,
@@ -68,9 +68,9 @@ describe.skipIf(missingForPowerCuts !== '').each([...DISK_KINDS, WRITEBACK])(
 );
 
 describe.skipIf(missingForPowerCuts !== '' || !canTrace).each(DISK_KINDS)(
-  `the control of the checks on $name${missingForPowerCuts}${canTrace ? '' : ' (needs strace)'}`,
+  `control of the checks, on $name${missingForPowerCuts}${canTrace ? '' : ' (needs strace)'}`,
   (kind) => {
-    test('a server whose syncs do nothing is found out: what it acknowledged is lost', async () => {
+    test('the checks find a server out whose syncs do nothing: what it acknowledged is lost', async () => {
       const trees = createTrees();
       const report = await campaign(
         'power',

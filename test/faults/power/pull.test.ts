@@ -40,9 +40,9 @@ async function pullThroughCuts(
 }
 
 describe.skipIf(missingForPowerCuts !== '').each(DISK_KINDS)(
-  `a pull to a client on $name that loses its power${missingForPowerCuts}`,
+  `power cuts of a pull, on $name${missingForPowerCuts}`,
   (kind) => {
-    test('at any moment, and after exit 0, keeps what is in its checkpoint and tears no file', async () => {
+    test('a pull that loses its power at any moment or after exit 0 keeps its checkpoint, and tears no file', async () => {
       const trees = createTrees();
       const report = await campaign(
         'power',
@@ -64,10 +64,10 @@ describe.skipIf(missingForPowerCuts !== '').each(DISK_KINDS)(
 );
 
 describe.skipIf(missingForPowerCuts !== '').each(sampledKinds('ext4'))(
-  `a pull to a client on $name that loses its power${missingForPowerCuts}`,
+  `power cuts of a pull at system calls, on $name${missingForPowerCuts}`,
   (kind) => {
     test.skipIf(!canTrace)(
-      `right before the Nth system call of a kind that matters goes on from its checkpoint${canTrace ? '' : ' (needs strace)'}`,
+      `a pull that loses its power at the Nth system call goes on from its checkpoint${canTrace ? '' : ' (needs strace)'}`,
       async () => {
         const trees = createTrees();
         const report = await campaign(

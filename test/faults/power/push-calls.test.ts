@@ -20,10 +20,10 @@ const SYSTEM_CALLS = [
 ] as const;
 
 describe.skipIf(missingForPowerCuts !== '').each(sampledKinds('xfs'))(
-  `a push to a server on $name that loses its power${missingForPowerCuts}`,
+  `power cuts of a server at system calls, on $name${missingForPowerCuts}`,
   (kind) => {
     test.skipIf(!canTrace)(
-      `right before the Nth system call of a kind that matters keeps what was acknowledged${canTrace ? '' : ' (needs strace)'}`,
+      `a server that loses its power at the Nth system call keeps what it acknowledged${canTrace ? '' : ' (needs strace)'}`,
       async () => {
         const trees = createTrees();
         const report = await campaign(

@@ -17,9 +17,9 @@ function someChunks(random: () => number): number {
 }
 
 describe.skipIf(missingForPowerCuts !== '').each([...DISK_KINDS, WRITEBACK])(
-  `a push to a server on $name that loses its power${missingForPowerCuts}`,
+  `power cuts of a server at any moment, on $name${missingForPowerCuts}`,
   (kind) => {
-    test('at any moment, and after exit 0, loses nothing that was acknowledged and tears no file', async () => {
+    test('a server that loses its power at any moment or after exit 0 keeps what it acknowledged, and tears no file', async () => {
       const trees = createTrees();
       const report = await campaign(
         'power',
@@ -47,9 +47,9 @@ describe.skipIf(missingForPowerCuts !== '').each([...DISK_KINDS, WRITEBACK])(
 );
 
 describe.skipIf(missingForPowerCuts !== '').each(DISK_KINDS)(
-  `a push to a server on $name that loses its power${missingForPowerCuts}`,
+  `power cuts of a server after an acknowledgement, on $name${missingForPowerCuts}`,
   (kind) => {
-    test('right after an answer that calls chunks durable keeps these chunks', async () => {
+    test('a server that loses its power right after it calls chunks durable keeps these chunks', async () => {
       const trees = createTrees();
       const report = await campaign(
         'power',
@@ -71,9 +71,9 @@ describe.skipIf(missingForPowerCuts !== '').each(DISK_KINDS)(
 );
 
 describe.skipIf(missingForPowerCuts !== '').each(sampledKinds('xfs'))(
-  `a push to a server on $name that loses its power${missingForPowerCuts}`,
+  `power cuts of a server during its recovery, on $name${missingForPowerCuts}`,
   (kind) => {
-    test('and loses it again while it starts and resumes gets through all the same', async () => {
+    test('a push to a server that loses its power again while it starts and resumes is finished', async () => {
       const trees = createTrees();
       const report = await campaign(
         'power',
@@ -99,9 +99,9 @@ describe.skipIf(missingForPowerCuts !== '').each(sampledKinds('xfs'))(
 );
 
 describe.skipIf(missingForPowerCuts !== '').each(sampledKinds('ext4'))(
-  `a push to a server on $name that loses its power${missingForPowerCuts}`,
+  `power cuts of a disk whose server lives on, on $name${missingForPowerCuts}`,
   (kind) => {
-    test('while the server lives on without its disk acknowledges nothing that is not there', async () => {
+    test('a server that lives on for a while without its disk acknowledges nothing that is not there', async () => {
       const trees = createTrees();
       const report = await campaign(
         'power',

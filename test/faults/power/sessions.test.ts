@@ -24,9 +24,9 @@ function checkResumed(before: HandSession, { terms }: HandSession): void {
 }
 
 describe.skipIf(missingForPowerCuts !== '').each(DISK_KINDS)(
-  `a session of a server on $name that loses its power${missingForPowerCuts}`,
+  `power cuts of a server between answers, on $name${missingForPowerCuts}`,
   (kind) => {
-    test('is there after every answer that reached its client, and its epochs only rise', async () => {
+    test('a session outlives a power cut after every answer that reached its client, and its epochs only rise', async () => {
       const report = await campaign(
         'power',
         `sessions on ${kind.name}: cut right after an answer`,

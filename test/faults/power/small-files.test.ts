@@ -43,9 +43,9 @@ async function untilCommitting(root: string, push: CliRun): Promise<void> {
 }
 
 describe.skipIf(missingForPowerCuts !== '').each(DISK_KINDS)(
-  `a tree of ${FILES} small files on $name${missingForPowerCuts}`,
+  `power cuts while ${FILES} small files are published, on $name${missingForPowerCuts}`,
   (kind) => {
-    test('is old or new in each of its files when the power goes while it is published', async () => {
+    test('a tree of small files is old or new in each file when the power goes while it is published', async () => {
       const trees = createSmallTrees();
       const report = await campaign(
         'power',
@@ -69,13 +69,13 @@ describe.skipIf(missingForPowerCuts !== '').each(DISK_KINDS)(
 );
 
 describe.skipIf(missingForPowerCuts !== '').each(sampledKinds('xfs'))(
-  `a tree of ${FILES} small files on $name${missingForPowerCuts}`,
+  `power cuts at renames of ${FILES} small files, on $name${missingForPowerCuts}`,
   (kind) => {
     test.skipIf(!canTrace).each([
       { what: 'the Nth rename', call: 'renameat', most: FILES },
       { what: 'the rename of a new directory', call: 'renameat2', most: 1 },
     ])(
-      `is old or new in each of its files when the power goes at $what${canTrace ? '' : ' (needs strace)'}`,
+      `a tree of small files is old or new in each file when the power goes at $what${canTrace ? '' : ' (needs strace)'}`,
       async ({ what, call, most }) => {
         const trees = createSmallTrees();
         const report = await campaign(

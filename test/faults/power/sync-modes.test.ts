@@ -32,42 +32,45 @@ function checkPullPromise(mode: SyncMode, { tap }: PullScene, durable: ReadonlyS
 }
 
 describe.skipIf(missingForPowerCuts !== '').each(SYNC_MODES)(
-  `--sync %s, through a power cut of the receiver${missingForPowerCuts}`,
+  `--sync %s through a power cut of the receiver${missingForPowerCuts}`,
   (mode) => {
     const kinds = sampledKinds('ext4');
 
-    test.each(kinds)('keeps what a push to $name was promised, and everything after exit 0', async (kind) => {
-      const trees = createTrees();
-      const report = await campaign(
-        'power',
-        `push with --sync ${mode} to ${kind.name}`,
-        { sample: 1, full: 6, until: 'answered chunks' },
-        async (run) => {
-          const sync = ['--sync', mode];
-          const scene = await createPushScene({ kind, trees, pushArgs: sync, serveArgs: sync });
-          const push = scene.push();
-          await Promise.race([scene.tap.moreRequests(40 + Math.floor(run.random() * 50)), push.result]);
-          const { acknowledgedBytes } = await scene.cut();
-          run.injected();
-          run.add('answered chunks', scene.tap.answered.size);
-          run.add('acknowledged MiB', acknowledgedBytes / MIB);
-          checkPushPromise(mode, scene);
-          await scene.world.server.start({});
-          await untilSuccess(push);
-          await scene.checkFinished();
-          run.injected();
-          await succeed(push);
-          await scene.end();
-        },
-      );
-      checkTotals(() => {
-        expect(report.faults).toBeGreaterThan(1);
-        expect(report.figures['answered chunks']).toBeGreaterThan(0);
-      });
-    });
+    test.each(kinds)(
+      'a push to $name keeps what its sync mode promises through a power cut, and all after exit 0',
+      async (kind) => {
+        const trees = createTrees();
+        const report = await campaign(
+          'power',
+          `push with --sync ${mode} to ${kind.name}`,
+          { sample: 1, full: 6, until: 'answered chunks' },
+          async (run) => {
+            const sync = ['--sync', mode];
+            const scene = await createPushScene({ kind, trees, pushArgs: sync, serveArgs: sync });
+            const push = scene.push();
+            await Promise.race([scene.tap.moreRequests(40 + Math.floor(run.random() * 50)), push.result]);
+            const { acknowledgedBytes } = await scene.cut();
+            run.injected();
+            run.add('answered chunks', scene.tap.answered.size);
+            run.add('acknowledged MiB', acknowledgedBytes / MIB);
+            checkPushPromise(mode, scene);
+            await scene.world.server.start({});
+            await untilSuccess(push);
+            await scene.checkFinished();
+            run.injected();
+            await succeed(push);
+            await scene.end();
+          },
+        );
+        checkTotals(() => {
+          expect(report.faults).toBeGreaterThan(1);
+          expect(report.figures['answered chunks']).toBeGreaterThan(0);
+        });
+      },
+    );
 
     test.each(kinds)(
-      'keeps what a pull to $name has in its checkpoint, and everything after exit 0',
+      'a pull to $name keeps what its checkpoint has through a power cut, and all after exit 0',
       async (kind) => {
         const trees = createTrees();
         const report = await campaign(

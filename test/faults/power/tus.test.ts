@@ -56,7 +56,7 @@ describe.skipIf(missingForPowerCuts !== '' || tusVersions === undefined).each(DI
           scene.untilAcknowledged(CHUNK_BYTES + random() * (SIZE_BYTES - 2 * CHUNK_BYTES)),
       },
       { moment: 'right after its client said success', until: (scene: TusScene) => scene.succeeded },
-    ])('power cuts $moment', async ({ moment, until }) => {
+    ])('a tus upload is measured through power cuts $moment', async ({ moment, until }) => {
       const file = path.join(temporaryDirectory(), 'file');
       writeRandomFile(file, SIZE_BYTES);
       const sent = readFileSync(file);

@@ -13,9 +13,9 @@ import { writeSmallFiles } from './support/trees.ts';
 const FILES = 1500;
 
 describe.skipIf(missingForPowerCuts !== '').each(sampledKinds('xfs'))(
-  `a tree that another program has just brought, on $name${missingForPowerCuts}`,
+  `power cuts after an unchanged push, on $name${missingForPowerCuts}`,
   (kind) => {
-    test('outlives a power cut once a push has found it unchanged', async () => {
+    test('a tree that another program brought outlives a power cut once a push has found it unchanged', async () => {
       const source = temporaryDirectory();
       writeSmallFiles(path.join(source, 'many'), FILES, (number) => 100 + (number % 900));
       const report = await campaign(

@@ -119,7 +119,7 @@ const changeOf = (seed: number, start: number): Change => CHANGES[(start + seed)
 describe.each([
   { direction: 'push', start: 0 },
   { direction: 'pull', start: 7 },
-] as const)('the source of a $direction', ({ direction, start }) => {
+] as const)('sources of a $direction that change', ({ direction, start }) => {
   const during = `a source that changes during a ${direction} is never a mixture, and the rest is done`;
   test(during, async () => {
     const world = await createWorld();

@@ -47,7 +47,7 @@ function keepDoing(act: () => void, everyMs: number): () => number {
   };
 }
 
-describe.each(['push', 'pull'] as const)('the source of a %s', (direction) => {
+describe.each(['push', 'pull'] as const)('sources of a %s that change all the time', (direction) => {
   const scanned = `a tree that changes while a ${direction} scans and reads it is carried without mixtures`;
   test(scanned, async () => {
     const world = await createWorld();
