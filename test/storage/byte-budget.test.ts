@@ -2,8 +2,8 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { createByteBudget } from '../../src/transfer/byte-budget.ts';
 
-describe('a budget', () => {
-  test('gives no more than there is, in the order of asking, and takes back what is not needed', async () => {
+describe('byte budgets', () => {
+  test('a byte budget gives no more than it has, in the order of asking, and takes back what is not needed', async () => {
     const budget = createByteBudget(10);
     const first = await budget.take(7);
     expect(budget.tryTake(4)).toBeUndefined();
@@ -24,7 +24,7 @@ describe('a budget', () => {
     expect(budget.tryTake(1)).toBeUndefined();
   });
 
-  test('gives all of itself to what is larger', () => {
+  test('a byte budget gives all of itself to a request that is larger than it', () => {
     const budget = createByteBudget(10);
     const share = budget.tryTake(1000);
     expect(budget.tryTake(1)).toBeUndefined();
@@ -32,7 +32,7 @@ describe('a budget', () => {
     expect(budget.tryTake(1)).toBeDefined();
   });
 
-  test('forgets who gave up waiting', async () => {
+  test('a byte budget drops a request whose signal is aborted while it waits', async () => {
     const budget = createByteBudget(10);
     const all = await budget.take(10);
     const controller = new AbortController();

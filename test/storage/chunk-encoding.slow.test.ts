@@ -54,7 +54,7 @@ async function decoded(
 }
 
 describe.each(ENCODINGS)('%s', (encoding) => {
-  test('gives back what went in, however it was split', async () => {
+  test('a chunk decodes to the bytes that were encoded, however both were split', async () => {
     const lengths = fc.array(fc.integer({ min: 1, max: 70_000 }), { minLength: 1, maxLength: 8 });
     const kinds = fc.constantFrom('text', 'noise', 'zeros', 'text and noise');
     await fc.assert(
@@ -85,7 +85,7 @@ describe.each(ENCODINGS)('%s', (encoding) => {
     );
   });
 
-  test('reads no more of noise than a sample, and gives up on what shrinks only at first', async () => {
+  test('the encoder reads no more of noise than a sample, and gives up on what shrinks only at first', async () => {
     let readBytes = 0;
     async function* noise(): AsyncGenerator<Uint8Array> {
       for (; readBytes < 4 * MIB; readBytes += 65_536) yield randomBytes(65_536);
@@ -96,7 +96,7 @@ describe.each(ENCODINGS)('%s', (encoding) => {
     expect(await encodeBody(split(bytes, [MIB]), { encoding, decodedBytes: bytes.length })).toBeUndefined();
   });
 
-  test('what its source throws is thrown, on both ways, after what came before', async () => {
+  test('an error of the source is thrown by the encoder and the decoder, after the bytes that came before it', async () => {
     const failure = new CairnError('source-changed', 'it changed');
     async function* failing(bytes: Buffer): AsyncGenerator<Uint8Array> {
       yield bytes;
@@ -111,7 +111,7 @@ describe.each(ENCODINGS)('%s', (encoding) => {
     expect(text.subarray(0, bytes.length).equals(bytes)).toBe(true);
   });
 
-  test('a bomb gives no more than is asked for, in little memory', async () => {
+  test('a bomb decodes to hardly more bytes than are taken, in little memory', async () => {
     const bytes = Buffer.alloc(256 * MIB);
     const bomb = encoding === 'gzip' ? gzipSync(bytes) : zstdCompressSync(bytes);
     const before = process.memoryUsage.rss();
@@ -125,19 +125,27 @@ describe.each(ENCODINGS)('%s', (encoding) => {
     ['noise', async () => randomBytes(5000), 'chunk-digest-mismatch'],
     ['plain text', async () => text, 'chunk-digest-mismatch'],
     ['nothing', async () => Buffer.alloc(0), 'chunk-incomplete'],
-    ['half of it', async () => (await encoded(text, encoding)).subarray(0, 10_000), 'chunk-incomplete'],
-    ['all but a byte', async () => (await encoded(text, encoding)).subarray(0, -1), 'chunk-incomplete'],
     [
-      'noise behind it',
+      'half of the encoded bytes',
+      async () => (await encoded(text, encoding)).subarray(0, 10_000),
+      'chunk-incomplete',
+    ],
+    [
+      'all encoded bytes but one',
+      async () => (await encoded(text, encoding)).subarray(0, -1),
+      'chunk-incomplete',
+    ],
+    [
+      'noise behind its end',
       async () => Buffer.concat([await encoded(text, encoding), randomBytes(50)]),
       'chunk-digest-mismatch',
     ],
     [
-      'zeros behind it',
+      'zeros behind its end',
       async () => Buffer.concat([await encoded(text, encoding), Buffer.alloc(50)]),
       'chunk-digest-mismatch',
     ],
-  ])('%s is refused, in pieces of any length', async (_, make, code) => {
+  ])('the decoder refuses a body that is or has %s, in pieces of any length', async (_, make, code) => {
     const bytes = await make();
     for (const lengths of [
       [bytes.length || 1],
@@ -149,12 +157,15 @@ describe.each(ENCODINGS)('%s', (encoding) => {
   });
 });
 
-test.skipIf(!ENCODINGS.includes('zstd'))('a zstd frame that wants much memory is refused', async () => {
-  const { zstdCompressSync: compress, constants } = zlib as unknown as {
-    zstdCompressSync: (bytes: Uint8Array, options: object) => Buffer;
-    constants: Record<string, number>;
-  };
-  const params = { [constants['ZSTD_c_windowLog']!]: 27, [constants['ZSTD_c_compressionLevel']!]: 1 };
-  const greedy = compress(Buffer.concat([textOf(5 * MIB), Buffer.alloc(200 * MIB)]), { params });
-  expect((await decoded(split(greedy, [65_536]), 'zstd')).code).toBe('chunk-digest-mismatch');
-});
+test.skipIf(!ENCODINGS.includes('zstd'))(
+  'the decoder refuses a zstd frame that needs much memory',
+  async () => {
+    const { zstdCompressSync: compress, constants } = zlib as unknown as {
+      zstdCompressSync: (bytes: Uint8Array, options: object) => Buffer;
+      constants: Record<string, number>;
+    };
+    const params = { [constants['ZSTD_c_windowLog']!]: 27, [constants['ZSTD_c_compressionLevel']!]: 1 };
+    const greedy = compress(Buffer.concat([textOf(5 * MIB), Buffer.alloc(200 * MIB)]), { params });
+    expect((await decoded(split(greedy, [65_536]), 'zstd')).code).toBe('chunk-digest-mismatch');
+  },
+);

@@ -82,14 +82,14 @@ describe('sending a chunk', () => {
       onDigest,
     });
 
-  it('gives its bytes from any offset on, then the digest of all of it', async () => {
+  it('a sender gives the bytes of a chunk from any offset on, then the digest of the whole', async () => {
     for (let offset = 0; offset <= whole.length; offset++) {
       const sent = await collect(send(offset));
       expect(sent.toString('hex')).toBe(withDigest(whole).subarray(offset).toString('hex'));
     }
   });
 
-  it('tells the digest before it gives it', async () => {
+  it('a sender reports the digest of a chunk before it sends it', async () => {
     let told: Uint8Array | undefined;
     let pieces = 0;
     for await (const piece of send(0, (digest) => (told = digest))) {
@@ -100,7 +100,7 @@ describe('sending a chunk', () => {
     expect(Buffer.from(told!)).toEqual(digestOf(whole));
   });
 
-  it('passes on the error of what it reads', async () => {
+  it('a sender passes on the error of what it reads', async () => {
     const read = async function* (): AsyncGenerator<Uint8Array> {
       yield Buffer.from('abc');
       throw new CairnError('source-changed', 'changed');
@@ -111,7 +111,7 @@ describe('sending a chunk', () => {
 });
 
 describe('receiving a chunk', () => {
-  it('takes it however it is sliced, and from wherever it goes on', async () => {
+  it('a receiver takes a chunk however it is sliced, and from any offset', async () => {
     const bytes = noise(300, 'received');
     await fc.assert(
       fc.asyncProperty(
@@ -130,7 +130,7 @@ describe('receiving a chunk', () => {
     );
   });
 
-  it('writes large pieces as they come, and small ones in batches of a quarter mebibyte', async () => {
+  it('a receiver writes large pieces as they come, and small ones in batches of a quarter mebibyte', async () => {
     const bytes = noise(MEBIBYTE, 'batches');
     const callsOf = async (slice: number): Promise<string[]> => {
       const staging = new NotingStaging();
@@ -146,7 +146,7 @@ describe('receiving a chunk', () => {
     ]);
   });
 
-  it('keeps no piece: its source may use the memory again', async () => {
+  it('a receiver keeps no piece, so that its source may use the memory again', async () => {
     const bytes = noise(300_000, 'one buffer');
     async function* oneBuffer(): AsyncGenerator<Uint8Array> {
       const buffer = Buffer.alloc(100_000);
@@ -161,7 +161,7 @@ describe('receiving a chunk', () => {
     expect(staging.bytes.equals(bytes)).toBe(true);
   });
 
-  it('does not wait for a batch to fill while nothing comes, and tells what was written', async () => {
+  it('a receiver does not wait for a full batch while nothing comes, and reports what it wrote', async () => {
     vi.useFakeTimers();
     onTestFinished(() => void vi.useRealTimers());
     const staging = new NotingStaging();
@@ -186,7 +186,7 @@ describe('receiving a chunk', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('passes on the error of a write that nobody waited for', async () => {
+  it('a receiver passes on the error of a write that failed between two pieces', async () => {
     vi.useFakeTimers();
     onTestFinished(() => void vi.useRealTimers());
     const staging = new NotingStaging();
@@ -206,7 +206,7 @@ describe('receiving a chunk', () => {
     expect(await receiving).toBe('storage-full');
   });
 
-  it('tells how many payload bytes came, without the digest', async () => {
+  it('a receiver reports how many payload bytes came, without the digest', async () => {
     const bytes = noise(1000, 'counted');
     let counted = 0;
     const onBytes = (count: number): void => void (counted += count);
@@ -214,7 +214,7 @@ describe('receiving a chunk', () => {
     expect(counted).toBe(1000);
   });
 
-  it('hands everything that came to the store before it holds, so that none of it is sent again', async () => {
+  it('a receiver gives all bytes that came to the store when a chunk is cut', async () => {
     const staging = new NotingStaging();
     async function* cut(): AsyncGenerator<Uint8Array> {
       yield noise(70, 'cut');
@@ -230,7 +230,7 @@ describe('receiving a chunk', () => {
     ['a part of the digest', 107, 'chunk-incomplete'],
     ['a byte too many', 109, 'chunk-incomplete'],
     ['many bytes too many', 5000, 'chunk-incomplete'],
-  ])('does not finish with %s', async (_what, length, code) => {
+  ])('a receiver does not finish a chunk with %s', async (_what, length, code) => {
     const staging = new NotingStaging();
     const bytes = Buffer.concat([withDigest(noise(100, 'lie')), noise(5000, 'more')]).subarray(0, length);
     expect(await codeOf(() => receiveChunk(inPieces(bytes, 33), staging, expected(100)))).toBe(code);
@@ -239,7 +239,7 @@ describe('receiving a chunk', () => {
     expect(staging.bytes.length).toBe(Math.min(length, 100));
   });
 
-  it('does not finish when more comes after the digest was whole', async () => {
+  it('a receiver does not finish a chunk when more bytes come after its digest', async () => {
     const staging = new NotingStaging();
     const bytes = Buffer.concat([withDigest(noise(100, 'long')), Buffer.from([0])]);
     const source = inPieces(bytes, bytes.length - 1);
@@ -247,7 +247,7 @@ describe('receiving a chunk', () => {
     expect(staging.calls).not.toContain('finish');
   });
 
-  it('drops what has the wrong digest', async () => {
+  it('a receiver drops a chunk that has the wrong digest', async () => {
     const staging = new NotingStaging();
     const bytes = withDigest(noise(100, 'wrong'));
     bytes[50]! ^= 4;
@@ -257,7 +257,7 @@ describe('receiving a chunk', () => {
     expect(staging.calls.at(-1)).toBe('drop');
   });
 
-  it('drops what goes on from first bytes that are not those of the sender', async () => {
+  it('a receiver drops a chunk whose first bytes are not those of the sender', async () => {
     const staging = new NotingStaging();
     staging.bytes = Buffer.alloc(40, 1);
     const source = inPieces(withDigest(noise(100, 'right')).subarray(40));
@@ -267,7 +267,7 @@ describe('receiving a chunk', () => {
     expect(staging.calls.at(-1)).toBe('drop');
   });
 
-  it('forgets first bytes that are no longer there, so that the chunk can start over', async () => {
+  it('a receiver drops first bytes that are no longer there, so that the chunk can start over', async () => {
     const staging = new NotingStaging();
     staging.bytes = Buffer.alloc(40, 1);
     staging.read = async function* () {
@@ -279,17 +279,20 @@ describe('receiving a chunk', () => {
     expect(staging.calls).toEqual(['write at 0', 'drop']);
   });
 
-  it.each([39, 41, 100])('refuses to go on at %i where 40 bytes are there', async (offset) => {
-    const staging = new NotingStaging();
-    staging.bytes = Buffer.alloc(40);
-    const source = inPieces(withDigest(noise(100, 'x')).subarray(offset));
-    expect(await codeOf(() => receiveChunk(source, staging, expected(100, offset)))).toBe(
-      'chunk-offset-mismatch',
-    );
-    expect(staging.calls).toEqual([]);
-  });
+  it.each([39, 41, 100])(
+    'a receiver refuses to go on at byte %i of a chunk of which it has 40',
+    async (offset) => {
+      const staging = new NotingStaging();
+      staging.bytes = Buffer.alloc(40);
+      const source = inPieces(withDigest(noise(100, 'x')).subarray(offset));
+      expect(await codeOf(() => receiveChunk(source, staging, expected(100, offset)))).toBe(
+        'chunk-offset-mismatch',
+      );
+      expect(staging.calls).toEqual([]);
+    },
+  );
 
-  it('does not finish for a writer that lost the session meanwhile', async () => {
+  it('a receiver does not finish a chunk for a writer that lost the session meanwhile', async () => {
     const staging = new NotingStaging();
     const fence = (): void => {
       throw new CairnError('session-fenced', 'taken over');
@@ -301,7 +304,7 @@ describe('receiving a chunk', () => {
     expect(staging.calls).not.toContain('finish');
   });
 
-  it('passes on the error of a store that cannot write', async () => {
+  it('a receiver passes on the error of a store that cannot write', async () => {
     const staging = new NotingStaging();
     const failing: ChunkStaging = Object.assign(Object.create(staging) as ChunkStaging, {
       write: async () => ({

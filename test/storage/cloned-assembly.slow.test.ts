@@ -41,7 +41,7 @@ const usedBytes = (directory: string): number => {
 };
 
 test.skipIf(!canMount || !hasProgram('mkfs.xfs'))(
-  'where the disk of the server can clone, a changed file shares with its older version what stayed at its place (needs root and mkfs.xfs)',
+  'a changed file shares its unmoved bytes with its older version on a disk that can clone (needs root and mkfs.xfs)',
   async (context) => {
     const root = path.join(temporaryDirectory(), 'root');
     if (!mountXfs(root)) context.skip('this machine mounts no XFS');

@@ -18,14 +18,14 @@ const there: Entry = entryOf('file', 'f', { sizeBytes: 5, mtimeNs: 5000n });
 const link: Entry = entryOf('symlink', 'l', { mtimeNs: 5000n });
 const folder: Entry = entryOf('directory', 'd', { mtimeNs: 5000n });
 
-describe('an entry compared with what is there', () => {
+describe('comparing an entry', () => {
   it.each([
     ['same', 'itself', there, there],
     ['attributes', 'another mode', { ...there, mode: 0o600 }, there],
     ['candidate', 'another mtime', { ...there, mtimeNs: 6000n }, there],
     ['candidate', 'another mtime and mode', { ...there, mtimeNs: 4000n, mode: 0 }, there],
     ['same', 'an mtime that the store cannot tell apart', { ...there, mtimeNs: 5999n }, there],
-    ['same', 'one on the other side', { ...there, mtimeNs: 4001n }, there],
+    ['same', 'an mtime as close on the other side', { ...there, mtimeNs: 4001n }, there],
     ['different', 'another size', { ...there, sizeBytes: 6 }, there],
     ['different', 'another type', link, { ...there, path: 'l' }],
     ['different', 'a stream, whatever is there', entryOf('stream', 'f'), there],
@@ -35,12 +35,12 @@ describe('an entry compared with what is there', () => {
     ['same', 'the same symlink', link, link],
     ['attributes', 'a symlink of another time', { ...link, mtimeNs: 0n }, link],
     ['different', 'a symlink to elsewhere', { ...link, linkTarget: 'elsewhere' }, link],
-  ] as const)('is %s: %s', (outcome, _what, wanted, found) => {
+  ] as const)('an entry compares as %s with %s', (outcome, _what, wanted, found) => {
     expect(compareEntry(wanted, found, 1000n)).toBe(outcome);
   });
 });
 
-describe('a manifest compared with its target', () => {
+describe('comparing a manifest', () => {
   async function compare(before: readonly Item[], wanted: readonly Item[]) {
     const store = createMemoryContentStore();
     if (before.length > 0) await putTree(store, 't', before);
@@ -53,7 +53,7 @@ describe('a manifest compared with its target', () => {
     return { have: names(plan.have), attributes: names(plan.attributes), candidates: names(plan.candidates) };
   }
 
-  it('finds nothing where nothing is', async () => {
+  it('a manifest has nothing in common with a target that is not there', async () => {
     expect(await compare([], [directory(''), file('a', 'x'), symlink('l', 'a')])).toEqual({
       have: [],
       attributes: [],
@@ -61,7 +61,7 @@ describe('a manifest compared with its target', () => {
     });
   });
 
-  it('finds everything where nothing changed', async () => {
+  it('a manifest has everything in common with a target that has not changed', async () => {
     const items = [directory(''), directory('d'), file('d/a', 'x'), symlink('l', 'a')];
     expect(await compare(items, items)).toEqual({
       have: ['', 'd', 'd/a', 'l'],
@@ -70,7 +70,7 @@ describe('a manifest compared with its target', () => {
     });
   });
 
-  it('tells apart what is there, what needs attributes, and what only its digest can tell', async () => {
+  it('a comparison separates what is there, what needs attributes, and what only its digest can tell', async () => {
     const before = [
       directory(''),
       file('grown', 'x'),
@@ -95,14 +95,14 @@ describe('a manifest compared with its target', () => {
     });
   });
 
-  it('compares many more entries than one question has room for', async () => {
+  it('a manifest of more entries than one lookup takes is compared whole', async () => {
     const items = Array.from({ length: 2500 }, (_, n) => file(`f${n}`, `${n}`));
     const { have } = await compare([directory(''), ...items.filter((_, n) => n % 2 === 0)], items);
     expect(have).toHaveLength(1250);
     expect(have.every((path) => Number(path.slice(1)) % 2 === 0)).toBe(true);
   });
 
-  it('takes what has another type for different, also below it, and leaves it to publishing', async () => {
+  it('a comparison takes an entry of another type for different, and all below it', async () => {
     const tree = [directory(''), directory('x'), file('x/y', '1')];
     const rootOnly = { have: [''], attributes: [], candidates: [] };
     expect(await compare([directory(''), file('x', '1')], tree)).toEqual(rootOnly);
@@ -111,7 +111,7 @@ describe('a manifest compared with its target', () => {
     expect(await compare(tree, [directory(''), symlink('x', '1')])).toEqual(rootOnly);
   });
 
-  it('refuses what stands in the way of the target itself', async () => {
+  it('a comparison refuses an entry of another type at the target itself', async () => {
     const tree = [directory(''), directory('x'), file('x/y', '1')];
     expect(await codeOf(() => compare(tree, [file('', '1')]))).toBe('is-directory');
     expect(await codeOf(() => compare([file('', '1')], tree))).toBe('not-directory');

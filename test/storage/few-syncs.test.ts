@@ -36,7 +36,7 @@ function slowNative(): { native: Native; most: () => number } {
 }
 
 describe('syncs of a file system', () => {
-  it('are made for as many as want one, few at a time, and one that fails holds nobody up', async () => {
+  it('at most eight syncs of a file system run at a time, and one that fails delays no other', async () => {
     const { native, most } = slowNative();
     const sync = async (fd: number): Promise<void> => withSyncs.syncFileSystem?.(fd);
     const withSyncs = withFewSyncs(native);
@@ -46,7 +46,7 @@ describe('syncs of a file system', () => {
     await expect(sync(1)).resolves.toBeUndefined();
   });
 
-  it('of one store do not wait for those of another, which may never end', async () => {
+  it('syncs of one store do not wait for those of another, which may never end', async () => {
     const native: Native = { ...slowNative().native, syncFileSystem: () => new Promise<void>(() => {}) };
     const stuck = withFewSyncs(native);
     for (let count = 0; count < 20; count += 1) void stuck.syncFileSystem?.(count);

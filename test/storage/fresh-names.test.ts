@@ -14,17 +14,17 @@ test.each([
   ['.profile', '.profile (2)'],
   ['a.b c', 'a.b c (2)'],
   ['1.2.3', '1.2 (2).3'],
-])('what comes as %s, which is taken, becomes %s', (name, fresh) => {
+])('a file named %s, where that name is taken, is named %s', (name, fresh) => {
   expect(second(name)).toBe(fresh);
 });
 
-test('a name that is as long as it can be is shortened, by whole characters', () => {
+test('a fresh name of a name that is as long as possible is shortened by whole characters', () => {
   const fresh = second(`${'ü'.repeat(125)}.txt`);
   expect(Buffer.byteLength(fresh)).toBeLessThanOrEqual(255);
   expect(fresh).toMatch(/^ü+ \(2\)\.txt$/);
 });
 
-test('there is always another name', () => {
+test('500 fresh names of one name are all different', () => {
   const names = freshNames('x');
   const seen = new Set<string>();
   for (let count = 0; count < 500; count += 1) seen.add(names.next().value);

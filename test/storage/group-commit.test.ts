@@ -31,8 +31,8 @@ function chunk(group: GroupCommit, bytes: number): Promise<SyncStatus> {
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-describe('group commit', () => {
-  it('covers many chunks with one sync, after some time', async () => {
+describe('group commits', () => {
+  it('a group commit covers many chunks with one sync, after some time', async () => {
     const { sync, succeed } = controlledSync();
     const group = createGroupCommit(sync, POLICY);
     for (let n = 0; n < 10; n++)
@@ -48,7 +48,7 @@ describe('group commit', () => {
     expect(sync).toHaveBeenCalledTimes(1);
   });
 
-  it('syncs at once when enough bytes are there', async () => {
+  it('a group commit syncs at once when enough bytes are there', async () => {
     const { sync, succeed } = controlledSync();
     const group = createGroupCommit(sync, POLICY);
     group.written(999);
@@ -61,7 +61,7 @@ describe('group commit', () => {
     expect(sync).toHaveBeenCalledTimes(1);
   });
 
-  it('never says that a chunk is durable which finished after the sync began', async () => {
+  it('a group commit never reports a chunk as durable that finished after the sync began', async () => {
     const { sync, succeed } = controlledSync();
     const group = createGroupCommit(sync, POLICY);
     expect(await chunk(group, 1000)).toEqual({ syncPoint: 2, durableSyncPoint: 0 });
@@ -73,7 +73,7 @@ describe('group commit', () => {
     expect(group.status().durableSyncPoint).toBe(2);
   });
 
-  it('syncs once more for what came during a long sync, although its time is long over', async () => {
+  it('a group commit syncs once more for bytes that came during a long sync', async () => {
     const { sync, succeed } = controlledSync();
     const group = createGroupCommit(sync, POLICY);
     group.written(1000);
@@ -86,7 +86,7 @@ describe('group commit', () => {
     expect(group.status().durableSyncPoint).toBe(2);
   });
 
-  it('does not let bytes pile up behind a long sync', async () => {
+  it('a group commit covers all bytes that came during a long sync with one more sync', async () => {
     const { sync, succeed } = controlledSync();
     const group = createGroupCommit(sync, POLICY);
     for (let n = 0; n < 50; n++) group.written(1000);
@@ -97,7 +97,7 @@ describe('group commit', () => {
     expect(group.status()).toEqual({ syncPoint: 3, durableSyncPoint: 2 });
   });
 
-  it('answers a request with a sync that covers everything finished so far', async () => {
+  it('a group commit answers a request with a sync that covers everything finished so far', async () => {
     const { sync, succeed } = controlledSync();
     const group = createGroupCommit(sync, POLICY);
     group.written(1000);
@@ -112,7 +112,7 @@ describe('group commit', () => {
     expect(answered).toHaveBeenCalledWith({ syncPoint: 3, durableSyncPoint: 2 });
   });
 
-  it('answers a request although chunks never stop coming', async () => {
+  it('a group commit answers a request although chunks never stop coming', async () => {
     const { sync, succeed } = controlledSync();
     const group = createGroupCommit(sync, POLICY);
     void chunk(group, 10);
@@ -123,7 +123,7 @@ describe('group commit', () => {
     expect(sync).toHaveBeenCalledTimes(1);
   });
 
-  it('answers many requests with one sync, and one for nothing without any', async () => {
+  it('a group commit answers many requests with one sync, and one for nothing without any', async () => {
     const { sync, succeed } = controlledSync();
     const group = createGroupCommit(sync, POLICY);
     expect(await group.request()).toEqual({ syncPoint: 1, durableSyncPoint: 0 });
@@ -137,7 +137,7 @@ describe('group commit', () => {
     expect(sync).toHaveBeenCalledTimes(1);
   });
 
-  it('goes on with the numbers of an earlier one over the same chunks', async () => {
+  it('a group commit goes on with the numbers of an earlier one over the same chunks', async () => {
     const { sync, succeed } = controlledSync();
     const group = createGroupCommit(sync, POLICY, { durableSyncPoint: 7 });
     expect(await group.request()).toEqual({ syncPoint: 8, durableSyncPoint: 7 });
@@ -148,8 +148,8 @@ describe('group commit', () => {
   });
 });
 
-describe('bytes of chunks that are not whole', () => {
-  it('bring a sync every half second as long as they come, and no timer after that', async () => {
+describe('bytes of partial chunks', () => {
+  it('bytes of partial chunks bring a sync every half second while they come, and no timer after that', async () => {
     const { sync, succeed } = controlledSync();
     const group = createGroupCommit(sync, { ...POLICY, maxBytes: Infinity });
     for (let ms = 0; ms < 5000; ms += 50) {
@@ -166,7 +166,7 @@ describe('bytes of chunks that are not whole', () => {
     expect(sync).toHaveBeenCalledTimes(calls);
   });
 
-  it('bring no more syncs on a fast link than the same bytes in whole chunks', async () => {
+  it('bytes of partial chunks bring no more syncs on a fast line than the same bytes in whole chunks', async () => {
     const { sync, succeed } = controlledSync();
     const group = createGroupCommit(sync, POLICY);
     for (let n = 0; n < 100; n++) {
@@ -177,7 +177,7 @@ describe('bytes of chunks that are not whole', () => {
     expect(sync).toHaveBeenCalledTimes(10);
   });
 
-  it('are covered by a request', async () => {
+  it('a request for a sync covers the bytes of partial chunks', async () => {
     const { sync, succeed } = controlledSync();
     const group = createGroupCommit(sync, POLICY);
     group.written(10);
@@ -188,8 +188,8 @@ describe('bytes of chunks that are not whole', () => {
   });
 });
 
-describe('the mode', () => {
-  it('"always" tells that a chunk is finished once it is durable, many with one sync', async () => {
+describe('sync modes', () => {
+  it('the sync mode "always" reports a chunk as finished once it is durable, many with one sync', async () => {
     const { sync, succeed } = controlledSync();
     const group = createGroupCommit(sync, policyOf('always'));
     const told = vi.fn();
@@ -209,7 +209,7 @@ describe('the mode', () => {
     expect(sync).toHaveBeenCalledTimes(2);
   });
 
-  it('"always" gives the failure of its sync to the chunk, and to nobody else', async () => {
+  it('the sync mode "always" reports a failed sync to its chunk, and to nobody else', async () => {
     const { sync, fail } = controlledSync();
     const onFailure = vi.fn();
     const group = createGroupCommit(sync, policyOf('always'), { onFailure });
@@ -220,7 +220,7 @@ describe('the mode', () => {
     expect(onFailure).not.toHaveBeenCalled();
   });
 
-  it('"close" never syncs by itself, and runs no timer', async () => {
+  it('the sync mode "close" never syncs by itself, and runs no timer', async () => {
     const { sync, succeed } = controlledSync();
     const group = createGroupCommit(sync, policyOf('close'));
     for (let n = 0; n < 100; n++) {
@@ -235,8 +235,8 @@ describe('the mode', () => {
   });
 });
 
-describe('a failed sync', () => {
-  it('is told to everyone from then on, and never tried again', async () => {
+describe('failed syncs', () => {
+  it('a failed sync is reported to every later caller, and never tried again', async () => {
     const { sync, fail } = controlledSync();
     const onFailure = vi.fn();
     const group = createGroupCommit(sync, POLICY, { onFailure });
@@ -254,7 +254,7 @@ describe('a failed sync', () => {
     expect(onFailure).not.toHaveBeenCalled();
   });
 
-  it('is told once to the owner while nobody waits', async () => {
+  it('a failed sync that nobody waits for is reported once to the owner of the group commit', async () => {
     const { sync, fail } = controlledSync();
     const onFailure = vi.fn();
     const group = createGroupCommit(sync, POLICY, { onFailure });
@@ -266,8 +266,8 @@ describe('a failed sync', () => {
   });
 });
 
-describe('a closed group commit', () => {
-  it('waits for the sync under way and starts no other by itself', async () => {
+describe('closed group commits', () => {
+  it('a closed group commit waits for the sync under way, and starts no other by itself', async () => {
     const { sync, succeed } = controlledSync();
     const group = createGroupCommit(sync, POLICY);
     group.written(1000);
@@ -284,7 +284,7 @@ describe('a closed group commit', () => {
     expect(sync).toHaveBeenCalledTimes(1);
   });
 
-  it('does not fail for a sync that failed', async () => {
+  it('closing a group commit does not fail when its sync fails', async () => {
     const { sync, fail } = controlledSync();
     const group = createGroupCommit(sync, POLICY);
     group.written(1000);

@@ -11,7 +11,7 @@ const subjectOf = (name: string): CutSubject => ({ name, digest: 'xxh64', sizeBy
 const cutsOf = (name: string) => cutsOfSize('xxh64', BLOCKS, name);
 
 describe('kept cuts', () => {
-  it('are found by every later run, by the name that they were kept as', async () => {
+  it('cuts that are kept are found by every later run, by the name they have', async () => {
     const directory = path.join(temporaryDirectory(), 'cuts');
     await openKeptCuts(directory).keep(subjectOf('a'), cutsOf('a'));
     await openKeptCuts(directory).keep(subjectOf('b'), cutsOf('b'));
@@ -27,7 +27,7 @@ describe('kept cuts', () => {
     expect(await kept.find(subjectOf('a'))).toBeDefined();
   });
 
-  it('make room by the oldest ones: those of earlier runs, then their own', async () => {
+  it('kept cuts make room by the oldest ones: those of earlier runs, then their own', async () => {
     const directory = path.join(temporaryDirectory(), 'cuts');
     await openKeptCuts(directory).keep(subjectOf('first'), cutsOf('first'));
     const [file] = readdirSync(directory);
@@ -43,7 +43,7 @@ describe('kept cuts', () => {
     expect(await few.find(subjectOf('fifth'))).toBeDefined();
   });
 
-  it('are not made of files that are cut in no time', async () => {
+  it('cuts of a small file are not kept', async () => {
     const directory = path.join(temporaryDirectory(), 'cuts');
     const [, ...blocks] = BLOCKS;
     const sizeBytes = KEPT_FROM_BYTES - BLOCKS[0]!;
@@ -51,7 +51,7 @@ describe('kept cuts', () => {
     expect(existsSync(directory)).toBe(false);
   });
 
-  it('are nothing where their directory cannot be, and where a file is damaged', async () => {
+  it('cuts are not kept where their directory cannot be made, and not found where their file is damaged', async () => {
     const place = temporaryDirectory();
     writeFileSync(path.join(place, 'file'), '');
     const nowhere = openKeptCuts(path.join(place, 'file', 'cuts'));

@@ -128,8 +128,8 @@ async function failureOf(doing: Promise<void>): Promise<Pick<CairnError, 'code' 
   return { code, details };
 }
 
-describe('a file of which only parts were carried', () => {
-  it('takes few bytes of staging: as its own file, among small files, or none at all', async () => {
+describe('assembled files', () => {
+  it('a file of carried parts takes few bytes of staging, in its own file, a packed one, or none', async () => {
     const { transfer, staging } = await staged();
     const { layout, manifest } = transfer;
     const index = (path: string): number => [...manifest.entries].findIndex((entry) => entry.path === path);
@@ -141,14 +141,17 @@ describe('a file of which only parts were carried', () => {
     await staging.close();
   });
 
-  it.each(['xxh64', 'sha256'] as const)('is published whole, beside others: %s', async (digest) => {
-    const opened = await staged(digest);
-    await opened.staging.publish(orderOf(opened.transfer));
-    expectPublished(opened);
-    await opened.staging.close();
-  });
+  it.each(['xxh64', 'sha256'] as const)(
+    'a file of carried parts is published whole, beside others: %s',
+    async (digest) => {
+      const opened = await staged(digest);
+      await opened.staging.publish(orderOf(opened.transfer));
+      expectPublished(opened);
+      await opened.staging.close();
+    },
+  );
 
-  it('is published by another process than the one that staged it', async () => {
+  it('a file of carried parts is published by another process than the one that staged it', async () => {
     const opened = await staged();
     await opened.staging.close();
     const area = await (await opened.place.open()).openStaging(ID);
@@ -158,7 +161,7 @@ describe('a file of which only parts were carried', () => {
     await staging.close();
   });
 
-  it('is published again by a call after a crash, wherever the one before was interrupted', async () => {
+  it('a file of carried parts is published again after a crash, wherever that interrupted it', async () => {
     const opened = await staged();
     const { staging, transfer, at, place } = opened;
     await staging.publish(orderOf(transfer));
@@ -173,7 +176,7 @@ describe('a file of which only parts were carried', () => {
     await again.close();
   });
 
-  it('is assembled where the old file has its size and time', async () => {
+  it('a file of carried parts is assembled even if the old file has its size and time', async () => {
     const opened = await staged();
     const { staging, transfer, at } = opened;
     const seconds = Number(MTIME_NS / 1_000_000_000n);
@@ -184,14 +187,14 @@ describe('a file of which only parts were carried', () => {
     await staging.close();
   });
 
-  it('is not published where existing files stay as they are', async () => {
+  it('a file of carried parts is not published where existing files stay as they are', async () => {
     const { staging, transfer } = await staged();
     const { code } = await failureOf(staging.publish(orderOf(transfer, { existing: 'kept' })));
     expect(code).toBe('internal');
     await staging.close();
   });
 
-  it('is left alone where it is excluded', async () => {
+  it('a file of carried parts that is excluded leaves the old file alone', async () => {
     const { staging, transfer, at } = await staged();
     const isExcluded = (index: number): boolean => transfer.manifest.entries.pathOf(index) === 'much';
     await staging.publish(orderOf(transfer, { isExcluded }));
@@ -211,18 +214,21 @@ describe('a file of which only parts were carried', () => {
         symlinkSync(`${path}.other`, path);
       },
     ],
-  ])('is named, and nothing published, where the old file %s by now', async (_, change) => {
-    const { staging, transfer, at } = await staged();
-    change(at('much'));
-    const { code, details } = await failureOf(staging.publish(orderOf(transfer)));
-    expect(code).toBe('chunks-missing');
-    expect(details['entries']).toEqual([3]);
-    expect(existsSync(at('a'))).toBe(false);
-    expect(readFileSync(at('little')).equals(OLD)).toBe(true);
-    await staging.close();
-  });
+  ])(
+    'a publishing names a file of carried parts, and publishes nothing, when the old file %s by now',
+    async (_, change) => {
+      const { staging, transfer, at } = await staged();
+      change(at('much'));
+      const { code, details } = await failureOf(staging.publish(orderOf(transfer)));
+      expect(code).toBe('chunks-missing');
+      expect(details['entries']).toEqual([3]);
+      expect(existsSync(at('a'))).toBe(false);
+      expect(readFileSync(at('little')).equals(OLD)).toBe(true);
+      await staging.close();
+    },
+  );
 
-  it('is not assembled from staged bytes that are gone: they are sent again', async () => {
+  it('a file of carried parts whose staged bytes are gone is sent again, and not assembled', async () => {
     const { staging, transfer, place } = await staged();
     await staging.close();
     const folder = join(place.root, '.cairn/staging', ID);

@@ -53,7 +53,7 @@ async function staged(items: readonly Item[]): Promise<Staged> {
 
 const TREE = [directory(''), file('a', 4 * SIZE), file('b', 2 * SIZE), file('small', 100), file('tiny', 7)];
 
-describe('what a journal claims of a local disk', () => {
+describe('claims of a journal', () => {
   it.each([
     [
       'a file that is shorter than the claim',
@@ -62,7 +62,7 @@ describe('what a journal claims of a local disk', () => {
     ],
     ['a file that is empty', (folder: string) => truncateSync(join(folder, 'e1'), 0), 0],
     ['a file that is gone', (folder: string) => unlinkSync(join(folder, 'e1')), 0],
-  ])('is withdrawn at opening for %s', async (_what, harm, left) => {
+  ])("a journal's claim is withdrawn at opening for %s", async (_what, harm, left) => {
     const { place, transfer, folder } = await staged(TREE);
     harm(folder);
     const incidents: StoreIncident[] = [];
@@ -78,14 +78,14 @@ describe('what a journal claims of a local disk', () => {
     expect(statSync(join(place.root, 't/a')).size).toBe(4 * SIZE);
   });
 
-  it('is withdrawn at opening for packed small files that are gone', async () => {
+  it("a journal's claim is withdrawn at opening for packed small files that are cut", async () => {
     const { place, transfer, folder } = await staged(TREE);
     truncateSync(join(folder, 'c6'), 106);
     const { staging } = await begin(await place.open(), ID, transfer);
     expect(durable(staging)).toEqual([0, 1, 2, 3, 4, 5]);
   });
 
-  it('of the short last chunk of a stream stands, and falls with its file', async () => {
+  it("a journal's claim of the short last chunk of a stream holds until its file is cut", async () => {
     const { place, transfer, folder } = await staged([stream(noise(2 * SIZE + 500, 'stream'))]);
     const first = await begin(await place.open(), ID, transfer);
     expect(durable(first.staging)).toEqual([0, 1, 2]);
@@ -95,7 +95,7 @@ describe('what a journal claims of a local disk', () => {
     expect(durable(second.staging)).toEqual([0, 1]);
   });
 
-  it('stands for files that an interrupted commit has moved to their final paths', async () => {
+  it("a journal's claim holds for files that an interrupted commit has moved to their final paths", async () => {
     const { place, transfer, folder } = await staged(TREE);
     const { staging } = await begin(await place.open(), ID, transfer);
     await staging.publish(orderOf(transfer));
@@ -110,28 +110,31 @@ describe('what a journal claims of a local disk', () => {
   it.each([
     ['a large file', 'e1', [0, 4]],
     ['packed small files', 'c6', [6, 1]],
-  ])('is withdrawn when publishing misses %s, and what is missing is named', async (_what, name, runs) => {
-    const { place, store, transfer, folder } = await staged(TREE);
-    const { staging } = await begin(store, ID, transfer);
-    await staging.verify();
-    renameSync(join(folder, name), join(place.outside, name));
-    const refusal = await staging.publish(orderOf(transfer)).catch((error: CairnError) => error);
-    expect(refusal).toMatchObject({ code: 'chunks-missing' });
-    expect((refusal as CairnError).details['runs']).toEqual(expect.arrayContaining(runs));
-    expect(staging.digests.has(runs[0]!)).toBe(false);
-    await stageAll(staging, transfer);
-    await staging.publish(orderOf(transfer));
-    for (const [entry, size] of [
-      ['a', 4 * SIZE],
-      ['b', 2 * SIZE],
-      ['small', 100],
-    ] as const)
-      expect(statSync(join(place.root, 't', entry)).size).toBe(size);
-  });
+  ])(
+    "a journal's claim is withdrawn when publishing misses %s, and what is missing is named",
+    async (_what, name, runs) => {
+      const { place, store, transfer, folder } = await staged(TREE);
+      const { staging } = await begin(store, ID, transfer);
+      await staging.verify();
+      renameSync(join(folder, name), join(place.outside, name));
+      const refusal = await staging.publish(orderOf(transfer)).catch((error: CairnError) => error);
+      expect(refusal).toMatchObject({ code: 'chunks-missing' });
+      expect((refusal as CairnError).details['runs']).toEqual(expect.arrayContaining(runs));
+      expect(staging.digests.has(runs[0]!)).toBe(false);
+      await stageAll(staging, transfer);
+      await staging.publish(orderOf(transfer));
+      for (const [entry, size] of [
+        ['a', 4 * SIZE],
+        ['b', 2 * SIZE],
+        ['small', 100],
+      ] as const)
+        expect(statSync(join(place.root, 't', entry)).size).toBe(size);
+    },
+  );
 });
 
-describe('a store that is opened for a closer look', () => {
-  it('only reports changes nothing, and reads as if it had repaired', async () => {
+describe('upkeep of a store', () => {
+  it('a store that only reports changes nothing, and reads as if it had repaired', async () => {
     const { place, transfer, folder } = await staged(TREE);
     truncateSync(join(folder, 'e1'), SIZE);
     writeFileSync(join(folder, 'd3'), 'a duplicate');
@@ -152,7 +155,7 @@ describe('a store that is opened for a closer look', () => {
     expect(existsSync(join(folder, 'd3'))).toBe(true);
   });
 
-  it('removes what belongs to no chunk when it is thorough', async () => {
+  it('a store with thorough upkeep removes staged files that belong to no chunk', async () => {
     const { place, transfer, folder } = await staged(TREE);
     for (const name of ['e0', 'e9', 'c0', 'c7', 'p3', 'p99', 'd1', 'unknown'])
       writeFileSync(join(folder, name), 'x');

@@ -65,38 +65,44 @@ const DAMAGES: Readonly<
   'of small files that has other bytes': { of: [5], do: (folder) => punch(join(folder, 'c5'), 20, 1) },
 };
 
-describe('a staged file', () => {
-  test.each(Object.entries(DAMAGES))('%s is not published, and named by its chunks', async (_, damage) => {
-    const { place, transfer, folder, reopen } = await staged();
-    await damage.do(folder);
-    const staging = await reopen();
-    const error = await staging.publish(orderOf(transfer)).catch((reason: unknown) => reason as CairnError);
-    const runs = damage.of.length === 1 ? [damage.of[0], 1] : [damage.of[0], damage.of.length];
-    expect(error).toMatchObject({ code: 'chunks-missing', details: { runs } });
-    expect(damage.of.filter((chunk) => staging.digests.has(chunk))).toEqual([]);
-    // Sent again, it is published.
-    for (const chunk of damage.of) await stageChunk(staging, transfer, chunk);
-    await staging.publish(orderOf(transfer));
-    for (const { entry, bytes } of ITEMS.slice(1))
-      expect(readFileSync(join(place.root, 'there', entry.path)).equals(bytes)).toBe(true);
-    await staging.close();
-  });
+describe('damaged staged files', () => {
+  test.each(Object.entries(DAMAGES))(
+    'a staged file %s is not published, and named by its chunks',
+    async (_, damage) => {
+      const { place, transfer, folder, reopen } = await staged();
+      await damage.do(folder);
+      const staging = await reopen();
+      const error = await staging.publish(orderOf(transfer)).catch((reason: unknown) => reason as CairnError);
+      const runs = damage.of.length === 1 ? [damage.of[0], 1] : [damage.of[0], damage.of.length];
+      expect(error).toMatchObject({ code: 'chunks-missing', details: { runs } });
+      expect(damage.of.filter((chunk) => staging.digests.has(chunk))).toEqual([]);
+      // Sent again, it is published.
+      for (const chunk of damage.of) await stageChunk(staging, transfer, chunk);
+      await staging.publish(orderOf(transfer));
+      for (const { entry, bytes } of ITEMS.slice(1))
+        expect(readFileSync(join(place.root, 'there', entry.path)).equals(bytes)).toBe(true);
+      await staging.close();
+    },
+  );
 
-  test.each(Object.entries(DAMAGES))('%s is found before the sender is let go', async (_, damage) => {
-    const { folder, reopen } = await staged();
-    await damage.do(folder);
-    const staging = await reopen();
-    // What the size of a file tells was found when it was opened.
-    const claimed = damage.of.filter((chunk) => staging.digests.has(chunk));
-    expect(await staging.verify()).toEqual(claimed);
-    expect(await staging.verify()).toEqual([]);
-    await staging.close();
-    const again = await reopen();
-    expect(damage.of.filter((chunk) => again.digests.has(chunk))).toEqual([]);
-    await again.close();
-  });
+  test.each(Object.entries(DAMAGES))(
+    'verifying finds a staged file %s before the sender ends',
+    async (_, damage) => {
+      const { folder, reopen } = await staged();
+      await damage.do(folder);
+      const staging = await reopen();
+      // What the size of a file tells was found when it was opened.
+      const claimed = damage.of.filter((chunk) => staging.digests.has(chunk));
+      expect(await staging.verify()).toEqual(claimed);
+      expect(await staging.verify()).toEqual([]);
+      await staging.close();
+      const again = await reopen();
+      expect(damage.of.filter((chunk) => again.digests.has(chunk))).toEqual([]);
+      await again.close();
+    },
+  );
 
-  test('that an earlier run has published is found at its final path', async () => {
+  test('a staged file that an earlier run has published is found at its final path, unless it was replaced', async () => {
     const { place, transfer, folder, reopen } = await staged();
     const staging = await reopen();
     await staging.publish(orderOf(transfer));

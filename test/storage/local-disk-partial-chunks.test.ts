@@ -66,7 +66,7 @@ async function openPausing(
 }
 
 describe('partial chunks on a local disk', () => {
-  it('outlive a crash as far as a sync covered them', async () => {
+  it('partial chunks outlive a crash as far as a sync covered them', async () => {
     const place = diskPlace();
     const store = await place.open();
     const items = [file('big', 4 * SIZE), file('small', 500), file('smaller', 300)];
@@ -90,7 +90,7 @@ describe('partial chunks on a local disk', () => {
     expect(partialOf(await afterCrash(place, transfer))).toEqual([]);
   });
 
-  it('are written down only when they have changed', async () => {
+  it('partial chunks are written to the journal only when they have changed', async () => {
     const place = diskPlace();
     const store = await place.open();
     const transfer = transferOf(store, 't', [file('big', 2 * SIZE)]);
@@ -110,7 +110,7 @@ describe('partial chunks on a local disk', () => {
     expect(statSync(staged(place, 'journal')).size).toBe(whole);
   });
 
-  it('are claimed as they were when the sync began, not as they are when it ends', async () => {
+  it('partial chunks are claimed as they were when the sync began, not as they are when it ends', async () => {
     const place = diskPlace();
     const { store, syncing, release } = await openPausing(place);
     const transfer = transferOf(store, 't', [file('big', 3 * SIZE)]);
@@ -130,7 +130,7 @@ describe('partial chunks on a local disk', () => {
     expect(partialOf(await afterCrash(place, transfer))).toEqual([[0, 1000]]);
   });
 
-  it('are not claimed in a file whose sync failed, and are in the others', async () => {
+  it('partial chunks in a file whose sync failed are not claimed, and those of other files are', async () => {
     const place = diskPlace();
     let failing = false;
     const store = await place.open({
@@ -151,7 +151,7 @@ describe('partial chunks on a local disk', () => {
     expect(partialOf(await afterCrash(place, transfer))).toEqual([[2, 1000]]);
   });
 
-  it('are not claimed any more once they were dropped', async () => {
+  it('a partial chunk that was dropped is no longer claimed', async () => {
     const place = diskPlace();
     const store = await place.open();
     const transfer = transferOf(store, 't', [file('big', 2 * SIZE)]);
@@ -163,7 +163,7 @@ describe('partial chunks on a local disk', () => {
     expect(partialOf(await afterCrash(place, transfer))).toEqual([[1, 1000]]);
   });
 
-  it('are not claimed any more before others take their place', async () => {
+  it('the claim of a partial chunk is withdrawn before other bytes take its place', async () => {
     const place = diskPlace();
     const store = await place.open();
     const transfer = transferOf(store, 't', [file('big', 3 * SIZE)]);
@@ -179,7 +179,7 @@ describe('partial chunks on a local disk', () => {
     expect(partialOf(await afterCrash(place, transfer))).toEqual([[2, 1000]]);
   });
 
-  it('are not claimed when they are dropped in the middle of a sync', async () => {
+  it('partial chunks that are dropped in the middle of a sync are not claimed', async () => {
     const place = diskPlace();
     const { store, syncing, release } = await openPausing(place);
     const transfer = transferOf(store, 't', [file('big', 2 * SIZE)]);
@@ -202,7 +202,7 @@ describe('partial chunks on a local disk', () => {
     ['shorter', (path: string): void => truncateSync(path, SIZE + 400), [[1, 400]]],
     ['too short', (path: string): void => truncateSync(path, SIZE), []],
     ['gone', (path: string): void => rmSync(path), []],
-  ])('count only as far as their file goes: it is %s', async (_what, harm, expected) => {
+  ])('a partial chunk counts only as far as its file goes: it is %s', async (_what, harm, expected) => {
     const place = diskPlace();
     const store = await place.open();
     const transfer = transferOf(store, 't', [file('big', 3 * SIZE)]);
@@ -217,7 +217,7 @@ describe('partial chunks on a local disk', () => {
     expect((await collect(again.read(1))).equals(chunkBytes(transfer, 1))).toBe(true);
   });
 
-  it('that are not what was sent are found by the digest, forgotten durably, and taken again', async () => {
+  it('a partial chunk with wrong bytes is found by its digest, forgotten durably, and taken again', async () => {
     const place = diskPlace();
     const store = await place.open();
     const transfer = transferOf(store, 't', [file('big', 2 * SIZE)]);
@@ -239,7 +239,7 @@ describe('partial chunks on a local disk', () => {
     expect((await collect(last.read(0))).equals(bytes)).toBe(true);
   });
 
-  it('are claimed for a thousand chunks, and more do no harm', async () => {
+  it('partial chunks are claimed up to 1,024, and more do no harm', async () => {
     const place = diskPlace();
     const store = await place.open();
     const transfer = transferOf(store, 't', [file('big', 1030 * SIZE)]);

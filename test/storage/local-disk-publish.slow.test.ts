@@ -49,7 +49,7 @@ function tree(): Item[] {
 }
 
 describe.each([true, false])('publishing on a local disk (native: %s)', (useNative) => {
-  it('keeps modes and times as exactly as it says', async () => {
+  it('publishing keeps modes and times as exactly as the store says', async () => {
     const place = diskPlace();
     const before = openDescriptors();
     const store = await place.open({ useNative });
@@ -63,7 +63,7 @@ describe.each([true, false])('publishing on a local disk (native: %s)', (useNati
     expect(openDescriptors()).toBe(before);
   });
 
-  it('publishes over its own read-only result, for a user who is not root', async () => {
+  it('a user who is not root can publish over an own read-only tree', async () => {
     const place = diskPlace();
     await asNobody(place.root, async () => {
       const store = await place.open({ useNative });
@@ -75,7 +75,7 @@ describe.each([true, false])('publishing on a local disk (native: %s)', (useNati
     });
   });
 
-  it('pulls a read-only tree into the root itself and tidies up', async () => {
+  it('publishing a read-only tree into the root itself leaves no state behind', async () => {
     const place = diskPlace();
     const items = [directory('', { mode: 0o555, mtimeNs: MTIME_NS }), file('f', 'x')];
     await asNobody(place.root, async () => putTree(await place.open({ useNative }), '', items));
@@ -83,7 +83,7 @@ describe.each([true, false])('publishing on a local disk (native: %s)', (useNati
     await expectTree(await place.open({ useNative }), '', items);
   });
 
-  it('finishes after a crash at every entry of every step, and shows no file torn meanwhile', async () => {
+  it('publishing finishes after a crash at every entry of every step, and shows no file torn meanwhile', async () => {
     const place = diskPlace();
     const items = tree();
     const sample = await place.open({ useNative });
@@ -110,7 +110,7 @@ describe.each([true, false])('publishing on a local disk (native: %s)', (useNati
     await expectTree(await place.open({ useNative }), 't', items);
   });
 
-  it('says whether it can make all that is there durable at once', async () => {
+  it('a store says whether it can make all that is there durable at once', async () => {
     const before = openDescriptors();
     const store = await diskPlace().open({ useNative });
     await putTree(store, 't', tree());
@@ -121,7 +121,7 @@ describe.each([true, false])('publishing on a local disk (native: %s)', (useNati
     expect(openDescriptors()).toBe(before);
   });
 
-  it('takes away what a crash left where it prepares files', async () => {
+  it('publishing removes what a crash left where it prepares files', async () => {
     const place = diskPlace();
     const store = await place.open({ useNative });
     const transfer = transferOf(store, 't', tree());
@@ -138,7 +138,7 @@ describe.each([true, false])('publishing on a local disk (native: %s)', (useNati
     await expectTree(store, 't', tree());
   });
 
-  it('publishes 20,000 small files and lets others have the event loop meanwhile', async () => {
+  it('publishing 20,000 small files lets others have the event loop meanwhile', async () => {
     const place = diskPlace();
     const store = await place.open({ useNative });
     const count = useNative ? 20_000 : 1000;
@@ -155,7 +155,7 @@ describe.each([true, false])('publishing on a local disk (native: %s)', (useNati
     expect(readFileSync(join(place.root, `t/f${count - 1}`), 'utf8')).toBe(`number ${count - 1}`);
   });
 
-  it('publishes onto another file system below the root', async (context) => {
+  it('publishing works onto another file system below the root', async (context) => {
     const place = diskPlace();
     mkdirSync(join(place.root, 'mount'));
     if (!mountTmpfs(join(place.root, 'mount'))) context.skip('this machine lets nobody mount a tmpfs');
@@ -168,8 +168,8 @@ describe.each([true, false])('publishing on a local disk (native: %s)', (useNati
   });
 });
 
-describe('publishing on a local disk that is not to be trusted', () => {
-  it('does not follow a directory that is swapped for a symbolic link', async () => {
+describe('publishing on a local disk that others change', () => {
+  it('publishing does not follow a directory that is swapped for a symbolic link', async () => {
     const place = diskPlace();
     const store = await place.open();
     mkdirSync(join(place.root, 't/d'), { recursive: true });
@@ -185,7 +185,7 @@ describe('publishing on a local disk that is not to be trusted', () => {
     expect(readFileSync(join(place.root, 't/d/f'), 'utf8')).toBe('x');
   });
 
-  it('does not follow a target directory that is swapped in the middle of publishing', async () => {
+  it('publishing does not follow a target directory that is swapped in the middle', async () => {
     const place = diskPlace();
     for (const name of ['a', 'z']) mkdirSync(join(place.root, 't', name), { recursive: true });
     const store = await place.open();
@@ -211,7 +211,7 @@ describe('publishing on a local disk that is not to be trusted', () => {
     expect(readdirSync(place.outside)).toEqual([]);
   });
 
-  it('replaces a symbolic link at a final path and leaves what it points to', async () => {
+  it('publishing replaces a symbolic link at a final path, and leaves what that points to', async () => {
     const place = diskPlace();
     writeFileSync(join(place.outside, 'precious'), 'precious');
     mkdirSync(join(place.root, 't'));
@@ -222,7 +222,7 @@ describe('publishing on a local disk that is not to be trusted', () => {
     expect(readFileSync(join(place.outside, 'precious'), 'utf8')).toBe('precious');
   });
 
-  it('does not set attributes through a symbolic link', async () => {
+  it('publishing does not set attributes through a symbolic link', async () => {
     const place = diskPlace();
     writeFileSync(join(place.outside, 'precious'), 'x', { mode: 0o640 });
     mkdirSync(join(place.root, 't'));
@@ -237,7 +237,7 @@ describe('publishing on a local disk that is not to be trusted', () => {
     expect(statSync(join(place.outside, 'precious')).mode & 0o777).toBe(0o640);
   });
 
-  it('does not take a file that was there before for one that it has published', async () => {
+  it('publishing does not take a file that was there before for one that it has published', async () => {
     const place = diskPlace();
     const store = await place.open();
     const items = [directory(''), file('f', 2 * SIZE)];
@@ -251,7 +251,7 @@ describe('publishing on a local disk that is not to be trusted', () => {
     expect(readFileSync(join(place.root, 't/f')).equals(other.bytes)).toBe(true);
   });
 
-  it('refuses before any change when a chunk is missing', async () => {
+  it('publishing refuses before any change when a chunk is missing', async () => {
     const place = diskPlace();
     const store = await place.open();
     const transfer = transferOf(store, 't', [directory(''), file('f', 2 * SIZE), file('g', 'x')]);

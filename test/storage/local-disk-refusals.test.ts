@@ -43,26 +43,23 @@ const TREE = [
   file('z/f', 'new'),
 ];
 
-test.skipIf(!isRoot)(
-  'a directory of another user keeps only what is in it from its place (needs root)',
-  async () => {
-    const place = diskPlace();
-    mkdirSync(join(place.root, 'there/locked'), { recursive: true });
-    chownSync(join(place.root, 'there'), 65_534, 65_534);
-    for (const useNative of [true, false]) {
-      const refused = await asNobody(place.root, () => refusalsOf(place, TREE, { useNative }));
-      expect(refused).toEqual({
-        'locked/f': 'storage-denied',
-        'locked/made': 'storage-denied',
-        'locked/made/f': 'storage-denied',
-      });
-      expect([read(place, 'a/f'), read(place, 'z/f')]).toEqual(['new', 'new']);
-    }
-  },
-);
+test.skipIf(!isRoot)('a directory of another user refuses only what belongs in it (needs root)', async () => {
+  const place = diskPlace();
+  mkdirSync(join(place.root, 'there/locked'), { recursive: true });
+  chownSync(join(place.root, 'there'), 65_534, 65_534);
+  for (const useNative of [true, false]) {
+    const refused = await asNobody(place.root, () => refusalsOf(place, TREE, { useNative }));
+    expect(refused).toEqual({
+      'locked/f': 'storage-denied',
+      'locked/made': 'storage-denied',
+      'locked/made/f': 'storage-denied',
+    });
+    expect([read(place, 'a/f'), read(place, 'z/f')]).toEqual(['new', 'new']);
+  }
+});
 
 test.skipIf(!isRoot)(
-  'a directory that nobody else may look into keeps only what is in it (needs root)',
+  'a directory that only its owner may search refuses only what belongs in it (needs root)',
   async () => {
     const place = diskPlace();
     mkdirSync(join(place.root, 'there/locked'), { recursive: true, mode: 0o700 });
@@ -74,7 +71,7 @@ test.skipIf(!isRoot)(
 );
 
 test.skipIf(!isRoot)(
-  'a directory of another user that may be written is no failure (needs root)',
+  'a directory of another user that everybody may write refuses nothing (needs root)',
   async () => {
     const place = diskPlace();
     for (const name of ['there', 'there/locked']) mkdirSync(join(place.root, name));
@@ -184,7 +181,7 @@ test('a FIFO in the place of a file is left alone and named, unless it is to be 
 });
 
 test.skipIf(!isRoot)(
-  'where nothing at all can be put in its place the publishing fails (needs root)',
+  'publishing fails where no entry at all can be put in its place (needs root)',
   async () => {
     const place = diskPlace();
     mkdirSync(join(place.root, 'there'));

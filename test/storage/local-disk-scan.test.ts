@@ -17,21 +17,24 @@ const linux = process.platform === 'linux';
 const native = await loadNative();
 
 describe('scanning a local disk', () => {
-  it.runIf(linux)('reports names that are not UTF-8, and keeps one that has U+FFFD itself', async () => {
-    const place = diskPlace();
-    writeFileSync(join(place.root, '\ufffd'), 'fine');
-    mkdirSync(join(place.root, 'd'));
-    writeFileSync(Buffer.concat([Buffer.from(`${place.root}/d/b`), Buffer.from([0xff, 0x0a])]), '');
-    symlinkSync(Buffer.from([0xfe]), join(place.root, 'link'));
-    const { found, notices } = await scanAll(await place.open(), '');
-    expect(found.map(({ entry }) => entry.path)).toEqual(['', 'd', '\ufffd']);
-    expect(notices.map(({ code, path }) => [code, path])).toEqual([
-      ['source-unsupported', 'd/b\\xff\\x0a'],
-      ['source-unsupported', 'link'],
-    ]);
-  });
+  it.runIf(linux)(
+    'a scan reports names that are not UTF-8, and keeps one that has U+FFFD itself',
+    async () => {
+      const place = diskPlace();
+      writeFileSync(join(place.root, '\ufffd'), 'fine');
+      mkdirSync(join(place.root, 'd'));
+      writeFileSync(Buffer.concat([Buffer.from(`${place.root}/d/b`), Buffer.from([0xff, 0x0a])]), '');
+      symlinkSync(Buffer.from([0xfe]), join(place.root, 'link'));
+      const { found, notices } = await scanAll(await place.open(), '');
+      expect(found.map(({ entry }) => entry.path)).toEqual(['', 'd', '\ufffd']);
+      expect(notices.map(({ code, path }) => [code, path])).toEqual([
+        ['source-unsupported', 'd/b\\xff\\x0a'],
+        ['source-unsupported', 'link'],
+      ]);
+    },
+  );
 
-  it.runIf(linux)('leaves out FIFOs, sockets and reserved names, and says why', async () => {
+  it.runIf(linux)('a scan leaves out FIFOs, sockets and reserved names, and says why', async () => {
     const place = diskPlace();
     execFileSync('mkfifo', [join(place.root, 'fifo')]);
     mkdirSync(join(place.root, 'd/.cairn'), { recursive: true });
@@ -53,7 +56,7 @@ describe('scanning a local disk', () => {
     expect(await codeOf(() => store.lookup(['fifo']))).toBe('storage-unsupported');
   });
 
-  it('leaves out state of cairn without a word, wherever it is', async () => {
+  it('a scan leaves out state of cairn without a notice, wherever it is', async () => {
     const place = diskPlace();
     mkdirSync(join(place.root, 'copy/.cairn/staging/x'), { recursive: true });
     mkdirSync(join(place.root, 'served/.cairn/sessions'), { recursive: true });
@@ -63,7 +66,7 @@ describe('scanning a local disk', () => {
     expect(notices.map(({ path }) => path)).toEqual(['own/.cairn']);
   });
 
-  describe('with a filter', () => {
+  describe('filters', () => {
     const scanWith = async (
       root: string,
       filter: ScanFilter,
@@ -78,7 +81,7 @@ describe('scanning a local disk', () => {
       return { paths, notices };
     };
 
-    it('neither enters nor looks into a directory that is not selected, and names nothing of it', async () => {
+    it('a scan neither enters nor names a directory that its filter does not select', async () => {
       const { root } = diskPlace();
       mkdirSync(join(root, 'out/deep'), { recursive: true });
       mkdirSync(join(root, 'own/.cairn'), { recursive: true });
@@ -106,7 +109,7 @@ describe('scanning a local disk', () => {
       ]);
     });
 
-    it('looks at no other names than those that the filter leaves', async () => {
+    it('a scan looks at no other names than those that its filter leaves', async () => {
       const { root } = diskPlace();
       for (const name of ['a', 'b', 'c']) writeFileSync(join(root, name), name);
       const namesIn: ScanFilter['namesIn'] = ({ names, read }) =>
@@ -115,7 +118,7 @@ describe('scanning a local disk', () => {
       expect(paths).toEqual(['', 'a', 'c']);
     });
 
-    it('reads no link, no directory and no pipe for a filter', async () => {
+    it('a scan reads no link, no directory and no pipe for a filter', async () => {
       const { root } = diskPlace();
       mkdirSync(join(root, 'directory'));
       execFileSync('mkfifo', [join(root, 'pipe')]);
@@ -135,7 +138,7 @@ describe('scanning a local disk', () => {
     });
   });
 
-  it('keeps an unreadable directory as an entry and says that its content is missing', async () => {
+  it('a scan keeps an unreadable directory as an entry, and says that its content is missing', async () => {
     const place = diskPlace();
     mkdirSync(join(place.root, 'closed'));
     writeFileSync(join(place.root, 'closed/file'), '');
@@ -148,7 +151,7 @@ describe('scanning a local disk', () => {
   });
 
   it.runIf(native?.statAt !== undefined)(
-    'goes on where an empty file goes away while it is looked at',
+    'a scan goes on when an empty file goes away while it is looked at',
     async () => {
       const place = diskPlace();
       for (let n = 0; n < 600; n += 1) writeFileSync(join(place.root, `f${n}`), '');
@@ -169,7 +172,7 @@ describe('scanning a local disk', () => {
     },
   );
 
-  it('shows a symbolic link at the scanned path as that one entry', async () => {
+  it('a scan of a symbolic link shows that link as its one entry', async () => {
     const place = diskPlace();
     symlinkSync('nowhere', join(place.root, 'link'));
     const { found } = await scanAll(await place.open(), 'link');
@@ -178,7 +181,7 @@ describe('scanning a local disk', () => {
     ]);
   });
 
-  it('gives 5,000 entries in canonical order, in batches, and closes what it opened', async () => {
+  it('a scan gives 5,000 entries in canonical order, in batches, and closes what it opened', async () => {
     const place = diskPlace();
     for (let d = 0; d < 5; d += 1) {
       mkdirSync(join(place.root, `d${d}`));
@@ -199,7 +202,7 @@ describe('scanning a local disk', () => {
     expect(openDescriptors()).toBe(before);
   });
 
-  it('goes on when a directory goes away in the middle', async () => {
+  it('a scan goes on when a directory goes away in the middle', async () => {
     const place = diskPlace();
     for (let n = 0; n < 1000; n += 1) linkOrWrite(place.root, `a${n}`);
     mkdirSync(join(place.root, 'z'));
@@ -218,7 +221,7 @@ describe('scanning a local disk', () => {
 });
 
 describe('reading a local disk', () => {
-  it('finds a file again whose directory was moved and made anew', async () => {
+  it('a read finds a file anew after its directory was moved and made again', async () => {
     const place = diskPlace();
     const store = await place.open();
     const read = (identity?: string): Promise<Buffer> =>
@@ -233,7 +236,7 @@ describe('reading a local disk', () => {
     expect((await read()).toString()).toBe('new');
   });
 
-  it('notices a file that grows while it is read, and one that was swapped for a symbolic link', async () => {
+  it('a read notices a file that grows meanwhile, and one that was swapped for a symbolic link', async () => {
     const place = diskPlace();
     const store = await place.open();
     writeFileSync(join(place.root, 'f'), Buffer.alloc(3 * 1024 * 1024));
@@ -251,7 +254,7 @@ describe('reading a local disk', () => {
     expect(await codeOf(() => collect(store.read('f', range)))).toBe('symlink-refused');
   });
 
-  it('closes its file when the reader stops early', async () => {
+  it('a read closes its file when the reader stops early', async () => {
     const place = diskPlace();
     const store = await place.open();
     writeFileSync(join(place.root, 'f'), Buffer.alloc(5 * 1024 * 1024));

@@ -32,8 +32,8 @@ async function sendAgain(staging: ChunkStaging, transfer: SampleTransfer, bytes:
   await writer.finish(digestOf(transfer, bytes));
 }
 
-describe('chunks on a local disk', () => {
-  it('remembers durable chunks after a crash, and nothing that was not synced', async () => {
+describe('staging on a local disk', () => {
+  it('staging keeps durable chunks through a crash, and no chunk that was not synced', async () => {
     const place = diskPlace();
     const store = await place.open();
     const transfer = transferOf(store, 't', [file('big', 3 * SIZE)]);
@@ -46,7 +46,7 @@ describe('chunks on a local disk', () => {
     expect(durable(again.staging)).toEqual([0, 2]);
   });
 
-  it('keeps a file open that is still to be synced, when its writer leaves it meanwhile', async () => {
+  it('staging keeps a file open that is still to be synced when its writer leaves it meanwhile', async () => {
     const FILES = 12;
     const leaving: (() => Promise<void>)[] = [];
     const store = await diskPlace().open({
@@ -71,7 +71,7 @@ describe('chunks on a local disk', () => {
     expect(openDescriptors()).toBe(before);
   });
 
-  it('loses only the chunks of a file whose sync failed, and takes them again', async () => {
+  it('staging loses only the chunks of a file whose sync failed, and takes them again', async () => {
     const place = diskPlace();
     let failing = false;
     const store = await place.open({
@@ -103,7 +103,7 @@ describe('chunks on a local disk', () => {
     expect((await collect(staging.read(1))).equals(chunkBytes(transfer, 1))).toBe(true);
   });
 
-  it('does not harm a durable chunk that is sent again and cut, or comes broken', async () => {
+  it('a durable chunk is not harmed when it is sent again and cut, or comes broken', async () => {
     const place = diskPlace();
     const store = await place.open();
     const transfer = transferOf(store, 't', [file('big', SIZE)]);
@@ -121,7 +121,7 @@ describe('chunks on a local disk', () => {
     expect(readdirSync(join(place.root, '.cairn/staging', ID)).toSorted()).toEqual(['e0', 'journal']);
   });
 
-  it('replaces a durable chunk by one with another digest, forgetting the first one durably', async () => {
+  it('a durable chunk is replaced by one with another digest after it was forgotten durably', async () => {
     const place = diskPlace();
     const store = await place.open();
     const transfer = transferOf(store, 't', [file('big', SIZE)]);
@@ -138,7 +138,7 @@ describe('chunks on a local disk', () => {
     expect((await collect(staging.read(0))).equals(other)).toBe(true);
   });
 
-  it('lets only the newest of many writers that come at once go on', async () => {
+  it('only the newest of many writers of one chunk that come at once goes on', async () => {
     const place = diskPlace();
     const store = await place.open();
     const transfer = transferOf(store, 't', [file('big', SIZE)]);
@@ -163,7 +163,7 @@ describe('chunks on a local disk', () => {
     expect((await collect(staging.read(0))).equals(chunkBytes(transfer, 0))).toBe(true);
   });
 
-  it('goes on where a writer was that has just been cut off', async () => {
+  it('a writer goes on where another one was just cut off', async () => {
     const place = diskPlace();
     const store = await place.open();
     const transfer = transferOf(store, 't', [file('big', SIZE)]);
@@ -178,7 +178,7 @@ describe('chunks on a local disk', () => {
     expect((await collect(staging.read(0))).equals(chunkBytes(transfer, 0))).toBe(true);
   });
 
-  it('never writes past the end of a chunk, into its neighbour', async () => {
+  it('a writer never writes past the end of a chunk, into the next one', async () => {
     const place = diskPlace();
     const store = await place.open();
     const transfer = transferOf(store, 't', [file('big', 2 * SIZE)]);
@@ -190,7 +190,7 @@ describe('chunks on a local disk', () => {
     expect((await collect(staging.read(1))).equals(chunkBytes(transfer, 1))).toBe(true);
   });
 
-  it.each([true, false])('stages 300 large files with few descriptors (native: %s)', async (useNative) => {
+  it.each([true, false])('staging 300 large files takes few descriptors (native: %s)', async (useNative) => {
     const place = diskPlace();
     const store = await place.open({ useNative });
     const items = [directory(''), ...Array.from({ length: 300 }, (_, n) => file(`f${n}`, SIZE))];
@@ -210,7 +210,7 @@ describe('chunks on a local disk', () => {
     expect(readdirSync(join(place.root, 't'))).toHaveLength(300);
   });
 
-  it('hashes again what it has when the journal is damaged, and says so', async () => {
+  it('staging hashes again what it has when the journal is damaged, and says so', async () => {
     const place = diskPlace();
     const store = await place.open();
     const transfer = transferOf(store, 't', [file('big', 4 * SIZE)]);
@@ -242,7 +242,7 @@ describe('chunks on a local disk', () => {
       expect((await collect(again.staging.read(chunk))).equals(chunkBytes(transfer, chunk))).toBe(true);
   });
 
-  it('cuts off an older opening of the same chunks', async () => {
+  it('opening the chunks of a session cuts off an older opening of the same chunks', async () => {
     const place = diskPlace();
     const store = await place.open();
     const transfer = transferOf(store, 't', [file('big', SIZE)]);
@@ -253,7 +253,7 @@ describe('chunks on a local disk', () => {
     expect(await codeOf(() => staging.write(0, 0))).toBe('chunk-conflict');
   });
 
-  it('leaves nothing behind in the root, not even another modification time', async () => {
+  it('staging leaves nothing behind in the root, not even another modification time', async () => {
     const place = diskPlace();
     utimesSync(place.root, 1000, 2000);
     const before = openDescriptors();
@@ -270,7 +270,7 @@ describe('chunks on a local disk', () => {
     expect(openDescriptors()).toBe(before);
   });
 
-  it('keeps what another session has', async () => {
+  it('discarding the staging of one session keeps that of another', async () => {
     const place = diskPlace();
     const store = await place.open();
     const area = await store.openStaging('one');
@@ -280,12 +280,12 @@ describe('chunks on a local disk', () => {
     expect(readdirSync(join(place.root, '.cairn/staging'))).toEqual(['two']);
   });
 
-  it.each(['', '..', 'a/b', 'a'.repeat(65), 'ä'])('refuses the id %j', async (id) => {
+  it.each(['', '..', 'a/b', 'a'.repeat(65), 'ä'])('staging refuses the id %j', async (id) => {
     const store = await diskPlace().open();
     expect(await codeOf(() => store.openStaging(id))).toBe('invalid-request');
   });
 
-  it('does not stage through a symbolic link', async () => {
+  it('staging does not go through a symbolic link', async () => {
     const place = diskPlace();
     symlinkSync(place.outside, join(place.root, '.cairn'));
     const store = await place.open();

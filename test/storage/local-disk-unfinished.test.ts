@@ -41,7 +41,7 @@ const LARGE = 200_000;
 const modeOf = (path: string): number => statSync(path).mode & 0o7777;
 
 it.each([true, false])(
-  'directories that were made writable are closed again where publishing fails (native: %s)',
+  'directories that were made writable are closed again when publishing fails (native: %s)',
   async (useNative) => {
     const place = diskPlace();
     const closed = ['above', 'above/there', 'above/there/d'].map((path) => join(place.root, path));
@@ -76,7 +76,7 @@ it.each([true, false])(
 );
 
 it.skipIf(native === undefined)(
-  'a directory that was moved aside is put back where the new entry cannot take its place',
+  'a directory that was moved aside is put back when the new entry cannot take its place',
   async () => {
     const home = temporaryDirectory();
     mkdirSync(join(home, 'root/x'), { recursive: true });
@@ -111,7 +111,7 @@ it.skipIf(native === undefined)(
 );
 
 it.skipIf(native?.renameNewAt === undefined)(
-  'a move replaces nothing that is made in its place at this very moment',
+  'a move does not replace a file that is made at its new path at this very moment',
   async () => {
     const home = temporaryDirectory();
     writeFileSync(join(home, 'from'), 'mine');
@@ -132,7 +132,7 @@ it.skipIf(native?.renameNewAt === undefined)(
   },
 );
 
-it('a file that was added is not written into by a chunk that comes again with other bytes', async () => {
+it('a published file is not written into when its chunk comes again with other bytes', async () => {
   const place = diskPlace();
   const store = await place.open();
   const transfer = transferOf(store, 'there', [directory(''), file('large', LARGE)]);

@@ -29,7 +29,7 @@ function place(): string {
   return join(home, 'state/sessions');
 }
 
-it('keeps each record in a file that only its owner can read', async () => {
+it('the local session store keeps each record in a file that only its owner can read', async () => {
   const directory = place();
   const store = await openLocalSessionStore(directory);
   const commit = { digest: 'd', bytesTotal: 5, excluded: [1, 2], entriesTotal: 3 };
@@ -40,7 +40,7 @@ it('keeps each record in a file that only its owner can read', async () => {
   expect(await (await openLocalSessionStore(directory)).get(record.id)).toEqual(record);
 });
 
-it('sets broken records aside, says so, and serves the others', async () => {
+it('the local session store sets broken records aside, says so, and serves the others', async () => {
   const directory = place();
   const store = await openLocalSessionStore(directory);
   for (const name of ['fine', 'torn', 'other', 'strange']) await store.create(recordOf(name));
@@ -75,7 +75,7 @@ it('sets broken records aside, says so, and serves the others', async () => {
 });
 
 it.skipIf(!canMount)(
-  'passes over broken records on a read-only disk, and serves the others (needs to mount)',
+  'the local session store skips broken records on a read-only disk, and serves the others (needs to mount)',
   async () => {
     const disk = join(temporaryDirectory(), 'disk');
     mountTmpfs(disk, 1024 * 1024);
@@ -93,12 +93,12 @@ it.skipIf(!canMount)(
   },
 );
 
-it('refuses an id that would leave the directory', async () => {
+it('the local session store refuses an id that would leave its directory', async () => {
   const store = await openLocalSessionStore(place());
   expect(await codeOf(() => store.create({ ...recordOf('a'), id: '../a' }))).toBe('internal');
 });
 
-it('opens 10,000 records in less than 5 seconds of a processor', async () => {
+it('the local session store opens 10,000 records in less than 5 seconds of a processor', async () => {
   const directory = place();
   await openLocalSessionStore(directory);
   for (let n = 0; n < 10_000; n += 1) {
@@ -111,7 +111,7 @@ it('opens 10,000 records in less than 5 seconds of a processor', async () => {
   expect(await store.get(recordOf('r9999').id)).toEqual(recordOf('r9999'));
 });
 
-it('refuses records of a newer cairn, and leaves them as they are', async () => {
+it('the local session store refuses records of a newer cairn, and leaves them as they are', async () => {
   const directory = place();
   const store = await openLocalSessionStore(directory);
   const record = recordOf('newer');
@@ -123,7 +123,7 @@ it('refuses records of a newer cairn, and leaves them as they are', async () => 
   expect(readFileSync(path, 'utf8')).toBe(text);
 });
 
-it('refuses a directory that is a link to somewhere else', async () => {
+it('the local session store refuses a directory that is a link to somewhere else', async () => {
   const directory = place();
   const outside = place();
   mkdirSync(outside, { recursive: true });
@@ -142,7 +142,7 @@ async function onDirectorySync(act: () => Promise<void>): Promise<void> {
   onTestFinished(() => spy.mockRestore());
 }
 
-it('leaves no record behind of a session that it could not create', async () => {
+it('the local session store leaves no record of a session that it could not create', async () => {
   const directory = place();
   const store = await openLocalSessionStore(directory);
   await onDirectorySync(async () => {
@@ -152,7 +152,7 @@ it('leaves no record behind of a session that it could not create', async () => 
   expect(readdirSync(directory)).toEqual([]);
 });
 
-it('makes durable what it finds, before anybody is told of it', async () => {
+it('the local session store syncs the records that it finds as it opens', async () => {
   const directory = place();
   await (await openLocalSessionStore(directory)).create(recordOf('a'));
   let syncs = 0;

@@ -84,8 +84,8 @@ async function staged(place: DiskPlace, target: string, items: readonly Item[]) 
   return { store, transfer, area, staging, publish, folder: join(place.root, '.cairn/staging', ID) };
 }
 
-describe.skipIf(!hasSyncFileSystem)('a new directory (needs syncfs)', () => {
-  test('comes with everything in it, at once and in its final shape', async () => {
+describe.skipIf(!hasSyncFileSystem)('new directories (needs syncfs)', () => {
+  test('a new directory appears with everything in it, at once and in its final shape', async () => {
     const place = diskPlace();
     const items = tree();
     const { store, publish } = await staged(place, 'above/t', items);
@@ -104,7 +104,7 @@ describe.skipIf(!hasSyncFileSystem)('a new directory (needs syncfs)', () => {
     await expectTree(store, 'above/t', items);
   });
 
-  test('comes so beside directories that are there, each by itself, also for an owner whom its modes lock out', async () => {
+  test('a new directory beside existing ones appears at once, even if its modes lock its owner out', async () => {
     const place = diskPlace();
     mkdirSync(join(place.root, 't/old'), { recursive: true });
     for (const path of ['t', 't/old']) chmodSync(join(place.root, path), 0o777);
@@ -128,7 +128,7 @@ describe.skipIf(!hasSyncFileSystem)('a new directory (needs syncfs)', () => {
     });
   });
 
-  test('is filled entry by entry where it has come into being meanwhile, and what is in it stays', async () => {
+  test('a new directory that exists by now is filled entry by entry, and what is in it stays', async () => {
     const place = diskPlace();
     const items = tree();
     const { store, publish, folder } = await staged(place, 't', items);
@@ -153,7 +153,7 @@ describe.skipIf(!hasSyncFileSystem)('a new directory (needs syncfs)', () => {
   });
 
   test.each(['EXDEV', 'EINVAL', 'EACCES'] as const)(
-    'is filled entry by entry where a rename ends with %s',
+    'a new directory is filled entry by entry when its rename ends with %s',
     async (code) => {
       const place = diskPlace();
       const items = tree();
@@ -166,7 +166,7 @@ describe.skipIf(!hasSyncFileSystem)('a new directory (needs syncfs)', () => {
     },
   );
 
-  test('is not touched by an error that concerns all; the next try publishes it', async () => {
+  test('a new directory does not appear after an I/O error, and the next try publishes it', async () => {
     const place = diskPlace();
     const items = tree();
     const { store, publish, staging, transfer, area } = await staged(place, 't', items);
@@ -183,7 +183,7 @@ describe.skipIf(!hasSyncFileSystem)('a new directory (needs syncfs)', () => {
     await expectTree(store, 't', items);
   });
 
-  test('gives a large file back that a killed process had moved into its tree, behind modes that lock its owner out', async () => {
+  test('a large file that a killed process had moved into its new tree is found again behind closed modes', async () => {
     const place = diskPlace();
     await asNobody(place.root, async () => {
       const items = tree();
@@ -207,7 +207,7 @@ describe.skipIf(!hasSyncFileSystem)('a new directory (needs syncfs)', () => {
     });
   });
 
-  test('lacks entries that turn out to be left out, which a later run brings', async () => {
+  test('a new directory appears without excluded entries, which a later run brings', async () => {
     const place = diskPlace();
     const items = tree();
     const { store, transfer, publish, staging, area } = await staged(place, 't', items);
@@ -230,7 +230,7 @@ describe.skipIf(!hasSyncFileSystem)('a new directory (needs syncfs)', () => {
     expect(watch.renamed).toEqual(['t0 t', 't5 empty']);
   });
 
-  test('is filled entry by entry where nothing may be replaced, so that a run after a crash knows its own files', async () => {
+  test('a new directory is filled entry by entry where nothing may be replaced', async () => {
     const place = diskPlace();
     const items = tree();
     const { store, publish } = await staged(place, 't', items);
@@ -240,7 +240,7 @@ describe.skipIf(!hasSyncFileSystem)('a new directory (needs syncfs)', () => {
     await expectTree(store, 't', items);
   });
 
-  test('has further names of files in it, also of one that is elsewhere', async () => {
+  test('a new directory appears with the further names of files, also of a file that is elsewhere', async () => {
     const place = diskPlace();
     mkdirSync(join(place.root, 't/a'), { recursive: true });
     const items = [
@@ -278,7 +278,7 @@ describe.skipIf(!hasSyncFileSystem)('a new directory (needs syncfs)', () => {
     }
   });
 
-  test('is made in its place where the directory above gives its group to what is made in it', async () => {
+  test('a new directory is made in its place where the directory above passes on its group', async () => {
     const place = diskPlace();
     mkdirSync(join(place.root, 'shared'));
     chmodSync(join(place.root, 'shared'), 0o2775);

@@ -9,7 +9,7 @@ const line: fc.Arbitrary<AclLine> = fc.oneof(
   fc.tuple(fc.constantFrom(2, 8), permissions, fc.integer({ min: 0, max: 2 ** 32 - 2 })),
 );
 
-it('an access control list is read as it was written, in its order', () => {
+it('an access control list is decoded as it was encoded, in its order', () => {
   fc.assert(
     fc.property(fc.array(line, { minLength: 1, maxLength: 20 }), (lines) => {
       expect(decodeAcl(encodeAcl(lines))).toEqual(lines.toSorted(compareAclLines));
@@ -17,7 +17,7 @@ it('an access control list is read as it was written, in its order', () => {
   );
 });
 
-it('named users and groups of a list get their names', () => {
+it('named users and groups of an access control list get their names', () => {
   const users = { userName: (uid: number) => (uid === 1 ? 'ann' : undefined), groupName: () => 'staff' };
   const bytes = encodeAcl([
     [1, 7],
@@ -33,7 +33,7 @@ it('named users and groups of a list get their names', () => {
   ]);
 });
 
-it('a list of an unknown form is none', () => {
+it('an access control list of an unknown form is not decoded', () => {
   expect(
     [Buffer.alloc(0), Buffer.from('03000000', 'hex'), Buffer.from('02000000', 'hex')].map((bytes) =>
       decodeAcl(bytes),

@@ -87,7 +87,7 @@ async function opened(options?: LocalDiskOptions) {
 }
 
 describe.skipIf(!hasSyncFileSystem)('files that are prepared ahead (needs syncfs)', () => {
-  test('lie there whole while other chunks come, and are the ones that are published', async () => {
+  test('files that are prepared ahead are whole while other chunks come, and are the ones published', async () => {
     const { place, store, transfer, staging, folder, hasPrepared } = await opened();
     await stageChunk(staging, transfer, 0);
     await hasPrepared(FILES_IN_CHUNK);
@@ -100,7 +100,7 @@ describe.skipIf(!hasSyncFileSystem)('files that are prepared ahead (needs syncfs
     await expectTree(store, 't', tree());
   });
 
-  test('are made anew where their chunk comes again with other bytes', async () => {
+  test('files that are prepared ahead are made again when their chunk comes again with other bytes', async () => {
     const { store, transfer, staging, hasPrepared } = await opened();
     const other = withOtherBytes(transfer);
     await stageAll(staging, transfer);
@@ -115,7 +115,7 @@ describe.skipIf(!hasSyncFileSystem)('files that are prepared ahead (needs syncfs
     );
   });
 
-  test('are made anew where a sync lost their chunk, and it came again with other bytes', async () => {
+  test('files that are prepared ahead are made again when a sync lost their chunk and other bytes came', async () => {
     let failures = 1;
     const { store, transfer, staging, hasPrepared } = await opened({
       syncFile: async (handle) => {
@@ -136,7 +136,7 @@ describe.skipIf(!hasSyncFileSystem)('files that are prepared ahead (needs syncfs
     await expectTree(store, 't', other.items);
   });
 
-  test('are synced through a handle that is older than they are, which knows what went wrong with them', async () => {
+  test('files that are prepared ahead are synced through a handle that is older than they are', async () => {
     const { transfer, staging, folder, hasPrepared } = await opened();
     const handlesOfFolder = (): number[] =>
       readdirSync('/proc/self/fd')
@@ -157,7 +157,7 @@ describe.skipIf(!hasSyncFileSystem)('files that are prepared ahead (needs syncfs
     expect(early).toContain(syncs.of[0]);
   });
 
-  test('are made anew after a publication that failed', async () => {
+  test('files that are prepared ahead are made again after a publishing that failed', async () => {
     const { store, transfer, staging, hasPrepared } = await opened();
     await stageAll(staging, transfer);
     await hasPrepared(3 * FILES_IN_CHUNK);
@@ -168,7 +168,7 @@ describe.skipIf(!hasSyncFileSystem)('files that are prepared ahead (needs syncfs
     await expectTree(store, 't', tree());
   });
 
-  test('stay where they are when their entry is left out, and go with the staging area', async () => {
+  test('a file that is prepared ahead and excluded goes with the staging area', async () => {
     const { store, transfer, area, staging, prepared, hasPrepared, folder } = await opened();
     await stageAll(staging, transfer);
     await hasPrepared(3 * FILES_IN_CHUNK);
@@ -179,7 +179,7 @@ describe.skipIf(!hasSyncFileSystem)('files that are prepared ahead (needs syncfs
     await expectTree(store, 't', tree().toSpliced(5, 1));
   });
 
-  test('are removed when the chunks are closed, and nothing else is', async () => {
+  test('files that are prepared ahead are removed when the chunks are closed, and nothing else is', async () => {
     const { transfer, area, staging, prepared, hasPrepared, store } = await opened();
     await stageAll(staging, transfer);
     await hasPrepared(3 * FILES_IN_CHUNK);
@@ -190,7 +190,7 @@ describe.skipIf(!hasSyncFileSystem)('files that are prepared ahead (needs syncfs
     await expectTree(store, 't', tree());
   });
 
-  test('give their room back, and are left to publishing, where something is in the way', async () => {
+  test('files that cannot be prepared ahead since something is in the way are left to publishing', async () => {
     const { transfer, staging, folder, prepared, store } = await opened();
     mkdirSync(join(folder, 'p30'));
     await stageAll(staging, transfer);
@@ -200,7 +200,7 @@ describe.skipIf(!hasSyncFileSystem)('files that are prepared ahead (needs syncfs
     await expectTree(store, 't', tree());
   });
 
-  test('are none on a disk that has little more room than the transfer needs', async () => {
+  test('files are not prepared ahead on a disk that has little more room than the transfer needs', async () => {
     vi.spyOn(Directory.prototype, 'space').mockReturnValue({ freeBytes: 1024 ** 3, totalBytes: 1024 ** 4 });
     const { transfer, staging, prepared, store } = await opened();
     await stageAll(staging, transfer);
@@ -211,7 +211,7 @@ describe.skipIf(!hasSyncFileSystem)('files that are prepared ahead (needs syncfs
   });
 });
 
-test('without syncfs no file is prepared ahead: each would have to stay open', async () => {
+test('files are not prepared ahead without syncfs, since each would have to stay open', async () => {
   const { transfer, staging, prepared, store } = await opened({ useNative: false });
   await stageAll(staging, transfer);
   await wait(50);

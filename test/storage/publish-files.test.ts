@@ -15,7 +15,7 @@ import { temporaryDirectory } from '../support/trees.ts';
 
 const SIZE = 64 * 1024;
 
-it('makes the name of a file durable that a run which was cut had renamed, where there is no syncfs', async () => {
+it('publishing syncs the name of a file that an earlier run renamed, where there is no syncfs', async () => {
   const item = file('folder/large', SIZE, { mtimeNs: 1_600_000_000_000_000_000n });
   const manifest = createManifest({ chunkSizeBytes: SIZE, digest: 'xxh64' }, [item.entry]);
   const layout = createLayout(manifest);

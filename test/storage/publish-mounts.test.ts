@@ -24,25 +24,28 @@ vi.mock('../../src/base/native.ts', async (importOriginal) => {
 
 test.skipIf(!hasSyncFileSystem || !canMount).each([
   [
-    'a tree in which one is mounted',
+    'a tree with a mount in it',
     '',
     [directory(''), directory('mount'), directory('mount/empty'), file('f', 'x')],
   ],
-  ['a file below one, in a directory that is missing', 'mount/made/file', [file('', 'x')]],
-])('%s: both file systems are synced in the end (needs syncfs and mounts)', async (_how, target, items) => {
-  const place = diskPlace();
-  const mount = join(place.root, 'mount');
-  mkdirSync(mount);
-  mountTmpfs(mount, 1024 * 1024);
-  const store = await place.open();
-  const transfer = transferOf(store, target, items);
-  const { area, staging } = await begin(store, 'session', transfer);
-  await stageAll(staging, transfer);
-  const before = openDescriptors();
-  synced.length = 0;
-  await staging.publish(orderOf(transfer));
-  expect(openDescriptors()).toBeLessThanOrEqual(before);
-  expect(new Set(synced.slice(-2))).toEqual(new Set([statSync(place.root).dev, statSync(mount).dev]));
-  await staging.close();
-  await area.discard();
-});
+  ['a file below a mount, in a directory that is missing', 'mount/made/file', [file('', 'x')]],
+])(
+  'publishing %s syncs both file systems in the end (needs syncfs and mounts)',
+  async (_how, target, items) => {
+    const place = diskPlace();
+    const mount = join(place.root, 'mount');
+    mkdirSync(mount);
+    mountTmpfs(mount, 1024 * 1024);
+    const store = await place.open();
+    const transfer = transferOf(store, target, items);
+    const { area, staging } = await begin(store, 'session', transfer);
+    await stageAll(staging, transfer);
+    const before = openDescriptors();
+    synced.length = 0;
+    await staging.publish(orderOf(transfer));
+    expect(openDescriptors()).toBeLessThanOrEqual(before);
+    expect(new Set(synced.slice(-2))).toEqual(new Set([statSync(place.root).dev, statSync(mount).dev]));
+    await staging.close();
+    await area.discard();
+  },
+);

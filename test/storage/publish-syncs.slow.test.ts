@@ -53,7 +53,7 @@ const CASES = [
 ];
 
 test.skipIf(!hasSyncFileSystem).each(CASES)(
-  '10,000 small files are published $what, and none of their own (needs syncfs)',
+  '10,000 small files are published $what, and without a sync of each (needs syncfs)',
   async ({ isThere, most }) => {
     const place = diskPlace();
     if (isThere) mkdirSync(join(place.root, 'there'));

@@ -34,7 +34,7 @@ async function bytesOf(
 
 const native = await loadNative();
 
-test.skipIf(native === undefined)('any range of a sparse file has its bytes (needs koffi)', async () => {
+test.skipIf(native === undefined)('any range of a sparse file reads as its bytes (needs koffi)', async () => {
   const place = fc.tuple(fc.integer({ min: 0, max: SIZE - 1 }), fc.integer({ min: 1, max: 700 * KIB }));
   await fc.assert(
     fc.asyncProperty(fc.array(place, { maxLength: 8 }), place, async (ranges, [from, length]) => {
@@ -49,16 +49,19 @@ test.skipIf(native === undefined)('any range of a sparse file has its bytes (nee
   );
 });
 
-test.skipIf(native === undefined)('a hole is found where the file system has one (needs koffi)', () => {
-  const { file, fd } = sparseFile([[3 * MIB, MIB]]);
-  const { from, to } = native!.findData(fd, 0);
-  // On a file system without holes all of the file is data.
-  const hasHoles = statSync(file).blocks * 512 < SIZE;
-  expect([from, to]).toEqual(hasHoles ? [3 * MIB, 4 * MIB] : [0, SIZE]);
-  if (hasHoles) expect(native!.findData(fd, 5 * MIB).from).toBe(Infinity);
-});
+test.skipIf(native === undefined)(
+  'a hole of a file is found where the file system has one (needs koffi)',
+  () => {
+    const { file, fd } = sparseFile([[3 * MIB, MIB]]);
+    const { from, to } = native!.findData(fd, 0);
+    // On a file system without holes all of the file is data.
+    const hasHoles = statSync(file).blocks * 512 < SIZE;
+    expect([from, to]).toEqual(hasHoles ? [3 * MIB, 4 * MIB] : [0, SIZE]);
+    if (hasHoles) expect(native!.findData(fd, 5 * MIB).from).toBe(Infinity);
+  },
+);
 
-test('what lies in a long hole is not read, and what lies in a short one is', async () => {
+test('a read skips a long hole of a file, and reads a short one', async () => {
   const { fd } = sparseFile([[0, SIZE]]);
   const places: readonly (readonly [number, number])[] = [
     [100 * KIB, 200 * KIB],
@@ -76,7 +79,7 @@ test('what lies in a long hole is not read, and what lies in a short one is', as
   expect([MIB, 2 * MIB, 3 * MIB - 1, 4 * MIB, SIZE - 1].every(zeroAt)).toBe(true);
 });
 
-test('a file of a great many holes is not asked for all of them', async () => {
+test('a read does not ask for all holes of a file that has a great many', async () => {
   const { fd } = sparseFile([[0, SIZE]]);
   let asked = 0;
   const findData: FindData = (_fd, offset) => {
@@ -88,7 +91,7 @@ test('a file of a great many holes is not asked for all of them', async () => {
   expect(asked).toBeLessThan(100);
 });
 
-test('a file that has become shorter ends early, so that its reader notices', async () => {
+test('a read of a file that has become shorter ends early, so that its reader notices', async () => {
   const { fd } = sparseFile([[0, SIZE]]);
   const findData: FindData = (_fd, offset) => {
     ftruncateSync(fd, 2 * MIB);

@@ -50,7 +50,7 @@ const inSteps: StatAt = (fd) => {
 test.each([
   ['keeps every other second', coarse],
   ['counts hundredths of a second', inSteps],
-])('no two reads have bytes of two versions, also on a file system that %s', async (_how, statAt) => {
+])('two reads of a file never have bytes of two versions, on a file system that %s', async (_how, statAt) => {
   const home = temporaryDirectory();
   const place = join(home, 'f');
   const root = openDirectory(home);
@@ -77,7 +77,7 @@ test.each([
   root.close();
 });
 
-test('a file is read at once where its time is over, or lies in the future', () => {
+test('a file is read without a wait when its last change is long ago or lies in the future', () => {
   const at = (ctimeMs: number): Pick<FileStat, 'ctimeNs'> => ({ ctimeNs: BigInt(ctimeMs) * 1_000_000n });
   expect(unsettledMs(at(1_000_001), 1_000_031)).toBe(0);
   expect(unsettledMs(at(1_000_001), 1_000_006)).toBe(15);

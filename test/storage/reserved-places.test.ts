@@ -69,7 +69,7 @@ function writeState(state: string): void {
 }
 
 describe.skipIf(!canMount)('the state of a server (needs root and mounts)', () => {
-  it('is not reached by another case, nor by its short name, on a file system that folds them', async (context) => {
+  it('no other case and no short name leads into the state of a server where the file system folds names', async (context) => {
     const { root, open } = diskPlace();
     if (!mountVfat(root)) context.skip('no vfat here');
     writeState(join(root, '.cairn'));
@@ -83,7 +83,7 @@ describe.skipIf(!canMount)('the state of a server (needs root and mounts)', () =
     expect(readFileSync(join(root, '.cairn/token'), 'utf8')).toBe('secret');
   });
 
-  it('is not reached by a mount of it, of what is in it, or of what it is in', async () => {
+  it('no mount of the state, of a part of it, or of the root leads into the state of a server', async () => {
     const { root, open } = diskPlace();
     writeState(join(root, '.cairn'));
     mountBind(join(root, '.cairn'), join(root, 'mounted'));
@@ -98,7 +98,7 @@ describe.skipIf(!canMount)('the state of a server (needs root and mounts)', () =
     await staging.close();
   });
 
-  it('is not reached where it lies elsewhere and is mounted into the root', async () => {
+  it('no mount into the root leads into a state of a server that lies elsewhere', async () => {
     const { root, outside, open } = diskPlace();
     const state = join(outside, 'state');
     writeState(state);
@@ -108,7 +108,7 @@ describe.skipIf(!canMount)('the state of a server (needs root and mounts)', () =
   });
 });
 
-it('a directory of another case is a directory like any other on a file system that tells them apart', async () => {
+it('a directory named .CAIRN is like any other on a file system that distinguishes case', async () => {
   const { root, open } = diskPlace();
   writeState(join(root, '.cairn'));
   const store = await open();
@@ -127,12 +127,12 @@ it.each([
   '．ｃａｉｒｎ',
   '.ca\u200cirn',
   '.cairn::$INDEX_ALLOCATION',
-])('the name %j may be another spelling of the reserved one', (name) => {
+])('the name %j counts as a possible spelling of the reserved name', (name) => {
   expect(mayBeReservedName(name)).toBe(true);
 });
 
 it.each(['.cairn', 'cairn', '.cairns', 'cairn~', '.git', 'CAIRN.TXT', 'x'.repeat(300)])(
-  'the name %j is none',
+  'the name %j does not count as another spelling of the reserved name',
   (name) => {
     expect(mayBeReservedName(name)).toBe(false);
   },

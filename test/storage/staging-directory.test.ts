@@ -22,7 +22,7 @@ function watchSyncs(root: string, fail: (synced: string) => void = () => {}): st
   return synced;
 }
 
-it('syncs once what an earlier run may have made and not lived to sync', async () => {
+it('opening a staging area syncs once the directories that an earlier run may have made', async () => {
   const root = temporaryDirectory();
   mkdirSync(path.join(root, '.cairn/staging/a'), { recursive: true });
   const store = await openLocalDisk(root);
@@ -35,7 +35,7 @@ it('syncs once what an earlier run may have made and not lived to sync', async (
   expect(synced.slice(3)).toEqual(['.cairn/staging']);
 });
 
-it('leaves no folder behind whose name could not be made durable', async () => {
+it('opening a staging area leaves no folder whose name could not be made durable', async () => {
   const root = temporaryDirectory();
   const store = await openLocalDisk(root);
   onTestFinished(() => store.close());
@@ -46,7 +46,7 @@ it('leaves no folder behind whose name could not be made durable', async () => {
   expect(existsSync(path.join(root, '.cairn/staging/a'))).toBe(false);
 });
 
-it('keeps no directory open where what is in it cannot be opened', async () => {
+it('opening a staging area closes its directories when it fails', async () => {
   const root = temporaryDirectory();
   const store = await openLocalDisk(root);
   onTestFinished(() => store.close());

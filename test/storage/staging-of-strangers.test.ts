@@ -33,8 +33,8 @@ function names(root: string): string[] {
   return readdirSync(root).filter((name) => name.startsWith('.'));
 }
 
-describe.skipIf(!canChown)('a directory that another user may write, too (needs root)', () => {
-  it('gets a staging of this user beside the .cairn of another one, which is found again and goes in the end', async () => {
+describe.skipIf(!canChown)('directories that another user may write, too (needs root)', () => {
+  it('a user stages beside the .cairn of a stranger, finds that staging again, and removes it in the end', async () => {
     const { root, open } = diskPlace();
     strange(join(root, '.cairn'));
     const transfer = transferOf(await open(), 'here', [
@@ -60,7 +60,7 @@ describe.skipIf(!canChown)('a directory that another user may write, too (needs 
   });
 
   it.each(['a directory', 'a link', 'a file'])(
-    'is staged in where %s of a stranger has each name that can be foreseen',
+    'a user can stage where %s of a stranger has each name that can be foreseen',
     async (what) => {
       const { root, outside, open } = diskPlace();
       for (const name of ['.cairn', MINE]) {
@@ -82,7 +82,7 @@ describe.skipIf(!canChown)('a directory that another user may write, too (needs 
     },
   );
 
-  it('keeps what was staged under the other name when the stranger is gone', async () => {
+  it("staging under another name than .cairn is kept when the stranger's .cairn is gone", async () => {
     const { root, open } = diskPlace();
     strange(join(root, '.cairn'));
     await (await (await open()).openStaging(ID)).save('plan', ['kept']);
@@ -94,7 +94,7 @@ describe.skipIf(!canChown)('a directory that another user may write, too (needs 
     expect(names(root)).toEqual([]);
   });
 
-  it('is never published from where a stranger has put a file of his own into the staging', async () => {
+  it('a file that a stranger has put into the staging is never published', async () => {
     const { root, open } = diskPlace();
     const store = await open();
     const transfer = transferOf(store, 'here', [file('large', 3 * SIZE)]);
@@ -109,7 +109,7 @@ describe.skipIf(!canChown)('a directory that another user may write, too (needs 
   });
 });
 
-it('does not publish a file that took the place of the staged one after that was verified', async () => {
+it('a file that replaced the staged one after that was verified is not published', async () => {
   const { root, open } = diskPlace();
   const store = await open();
   const transfer = transferOf(store, 'here', [file('large', 3 * SIZE)]);

@@ -61,7 +61,7 @@ sessionStoreSuite('a session store whose pulls may lie in memory', async () => {
   return { store: stores.sessions, reopen: async () => stores.sessions, cleanup: async () => undefined };
 });
 
-it('the plan of a pull is kept whole where the disk gets full in the middle of it', async () => {
+it('the plan of a pull is kept whole when the disk gets full in the middle of it', async () => {
   const store = createMemoryContentStore();
   const content: ContentStore = {
     ...store,
@@ -85,8 +85,8 @@ it('the plan of a pull is kept whole where the disk gets full in the middle of i
   expect((await loadPlan(area, manifest))?.have.runs()).toEqual([1, 2]);
 });
 
-describe.each(['storage-full', 'storage-read-only'] as const)('while a disk says %s', (code) => {
-  it('a pull is kept in memory, and found, changed, listed and removed like any other', async () => {
+describe.each(['storage-full', 'storage-read-only'] as const)('a disk that says %s', (code) => {
+  it('a pull is kept in memory while a disk takes nothing, and found, changed, listed and removed', async () => {
     const { disk, sessions, inner } = openStores();
     await sessions.create(pull('before'));
     disk.refuses = code;
@@ -115,7 +115,7 @@ describe.each(['storage-full', 'storage-read-only'] as const)('while a disk says
     expect((await sessions.get(before.id))?.epoch).toBe(7);
   });
 
-  it('a push is refused as before', async () => {
+  it('a push is refused while a disk takes nothing', async () => {
     const { disk, sessions, content } = openStores();
     await sessions.create(recordOf('p'));
     disk.refuses = code;
@@ -124,7 +124,7 @@ describe.each(['storage-full', 'storage-read-only'] as const)('while a disk says
     expect(await codeOf(() => content.openStaging(recordOf('p').id))).toBe(code);
   });
 
-  it('the documents of a pull are kept in memory, and on the disk again once that takes them', async () => {
+  it('the documents of a pull are kept in memory while a disk takes nothing, and on the disk after that', async () => {
     const { disk, sessions, content } = openStores();
     const { id } = pull('a');
     disk.refuses = code;
@@ -143,7 +143,7 @@ describe.each(['storage-full', 'storage-read-only'] as const)('while a disk says
   });
 });
 
-it('what lies in memory is bounded in bytes and sessions, beyond which the disk has the last word', async () => {
+it('pulls in memory are bounded in bytes and sessions', async () => {
   const { disk, sessions, content } = openStores({ maxSessions: 2, maxBytes: 10 });
   disk.refuses = 'storage-full';
   await sessions.create(pull('a'));
@@ -158,13 +158,13 @@ it('what lies in memory is bounded in bytes and sessions, beyond which the disk 
   await save('b', '12345');
 });
 
-it('a disk that fails is no disk that takes nothing', async () => {
+it('a pull is not kept in memory when the disk fails', async () => {
   const { disk, sessions } = openStores();
   disk.refuses = 'storage-io';
   expect(await codeOf(() => sessions.create(pull('a')))).toBe('storage-io');
 });
 
-it('a pull of before, which a full disk fails to let go of, is not changed in memory either', async () => {
+it('a pull that a full disk fails to remove is not changed in memory either', async () => {
   const { disk, sessions, broken } = openStores();
   await sessions.create(pull('a'));
   disk.refuses = 'storage-full';
@@ -175,7 +175,7 @@ it('a pull of before, which a full disk fails to let go of, is not changed in me
   expect(await sessions.replace({ ...pull('a'), version: 2, epoch: 2 })).toBe(true);
 });
 
-it('of two changes of one version that a full disk refuses at the same time one counts', async () => {
+it('only one of two changes of a pull that a full disk refuses at the same time counts', async () => {
   const { disk, sessions } = openStores();
   await sessions.create(pull('a'));
   disk.refuses = 'storage-full';

@@ -82,23 +82,26 @@ const rangesOf = (...kinds: Wanted[0][]): fc.Arbitrary<Wanted[]> =>
     { maxLength: 10 },
   );
 
-describe('an assembled file', () => {
+describe('assembled files', () => {
   it.each([
     ['in a new file', false, rangesOf('old', 'staged')],
     ['in a new file with holes', true, rangesOf('old', 'staged')],
     ['in one that begins as the old one', false, rangesOf('old', 'staged', 'kept')],
-  ])('has its ranges in order, and each byte is looked at once: %s', async (_, isSparse, ranges) => {
-    await fc.assert(
-      fc.asyncProperty(ranges, async (wanted) => {
-        const file = expected(wanted);
-        const { bytes, written, seen } = await write(wanted, { isSparse });
-        expect([bytes, written.equals(file), seen.equals(file)]).toEqual([file.length, true, true]);
-      }),
-      { numRuns: 30 },
-    );
-  });
+  ])(
+    'an assembled file has its ranges in order, and each byte is checked once: %s',
+    async (_, isSparse, ranges) => {
+      await fc.assert(
+        fc.asyncProperty(ranges, async (wanted) => {
+          const file = expected(wanted);
+          const { bytes, written, seen } = await write(wanted, { isSparse });
+          expect([bytes, written.equals(file), seen.equals(file)]).toEqual([file.length, true, true]);
+        }),
+        { numRuns: 30 },
+      );
+    },
+  );
 
-  it('takes ranges that are longer than its buffers', async () => {
+  it('an assembled file takes ranges that are longer than the buffers', async () => {
     const wanted: Wanted[] = [
       ['old', 5, SIZE - 5],
       ['staged', 0, SIZE],
@@ -108,12 +111,12 @@ describe('an assembled file', () => {
     expect([bytes, written.equals(expected(wanted))]).toEqual([3 * SIZE - 5, true]);
   });
 
-  it('has holes for long runs of zeros where it is to be sparse', async () => {
+  it('an assembled file has holes for long runs of zeros where it is to be sparse', async () => {
     await write([['old', 0, SIZE]], { isSparse: true });
     expect(statSync(at('new')).blocks * 512).toBeLessThanOrEqual(SIZE - 190_000);
   });
 
-  it('ends early where a file has not got all of a range', async () => {
+  it('an assembled file ends early where a source has not got all of a range', async () => {
     const { bytes, written } = await write([
       ['staged', 0, 70_000],
       ['old', SIZE - 10, 100],
@@ -122,13 +125,13 @@ describe('an assembled file', () => {
     expect([bytes, written.length]).toEqual([70_010, 70_010]);
   });
 
-  it('is not written to its end once a piece is not right', async () => {
+  it('an assembled file is not written to its end once a piece fails its check', async () => {
     const { bytes, written } = await write([['old', 0, SIZE]], { stopAt: 2 });
     expect(bytes).toBeUndefined();
     expect(written.length).toBeLessThan(SIZE);
   });
 
-  it('fails with the error of the file that cannot be read', async () => {
+  it('an assembled file fails with the error of a source that cannot be read', async () => {
     writeFileSync(at('new'), '');
     const fd = openSync(at('new'), constants.O_RDWR);
     const source = openSync(folder, 'r');

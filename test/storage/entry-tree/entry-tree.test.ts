@@ -55,8 +55,8 @@ async function faultOf(doing: () => Promise<unknown>): Promise<[code?: string, k
   }
 }
 
-describe('the entry tree', () => {
-  it('has exactly the entries that changes leave, and the same id as a tree that is made of them at once', async () => {
+describe('entry trees', () => {
+  it('an entry tree has the entries that changes leave, and the id of a tree made of them at once', async () => {
     await fc.assert(
       fc.asyncProperty(manyPaths, fc.array(changes, { maxLength: 5 }), async (many, rounds) => {
         const objects = createMemoryObjects();
@@ -88,7 +88,7 @@ describe('the entry tree', () => {
     );
   });
 
-  it('finds every path and lists every directory as they are in the entries', async () => {
+  it('an entry tree finds every path and lists every directory that its entries have', async () => {
     await fc.assert(
       fc.asyncProperty(fc.uniqueArray(path, { maxLength: 60 }), manyPaths, async (paths, many) => {
         const objects = createMemoryObjects();
@@ -115,7 +115,7 @@ describe('the entry tree', () => {
     );
   });
 
-  it('reads and writes a few pages for a change of one entry among 30,000', async () => {
+  it('a change of one entry among 30,000 reads and writes a few pages of the entry tree', async () => {
     const inner = createMemoryObjects();
     const entries = Array.from({ length: 30_000 }, (_, n) => leafFile(`d${n % 100}/file ${n}`, 'x'));
     const root = await changeTree(inner, undefined, puts(entries));
@@ -140,7 +140,7 @@ describe('the entry tree', () => {
     expect(back?.id).toBe(root?.id);
   });
 
-  it('writes nothing where a change changes nothing', async () => {
+  it('a change that changes nothing writes no page of the entry tree', async () => {
     const objects = createMemoryObjects();
     const entries = [leafDirectory('d'), ...Array.from({ length: 3000 }, (_, n) => leafFile(`d/${n}`, 'x'))];
     const root = await changeTree(objects, undefined, puts(entries));
@@ -152,7 +152,7 @@ describe('the entry tree', () => {
     expect(same).toEqual(root);
   });
 
-  it('drops a directory of many entries without reading what is in it', async () => {
+  it('the entry tree drops a directory of many entries without reading what is in it', async () => {
     const inner = createMemoryObjects();
     const entries = Array.from({ length: 30_000 }, (_, n) =>
       leafFile(`${n < 500 || n > 29_500 ? n : 'd'}/${n}`),
@@ -171,7 +171,7 @@ describe('the entry tree', () => {
     expect(gets).toBeLessThan(20);
   });
 
-  it('reports a page with a wrong byte, a short one and one that is gone, each by the name of its object', async () => {
+  it('the entry tree reports a page that is damaged, short or gone by the name of its object', async () => {
     const objects = createMemoryObjects();
     const entries = Array.from({ length: 2000 }, (_, n) => leafFile(`d/${n}`));
     const root = await changeTree(objects, undefined, puts(entries));
@@ -192,7 +192,7 @@ describe('the entry tree', () => {
     expect(await faultOf(() => entriesOf(objects, root))).toEqual(['storage-io', key]);
   });
 
-  it('refuses changes that are out of order', async () => {
+  it('the entry tree refuses changes that are out of order', async () => {
     const objects = createMemoryObjects();
     const root = await changeTree(objects, undefined, puts([leafFile('a')]));
     const pages = createPageReader(objects, createPageCache());

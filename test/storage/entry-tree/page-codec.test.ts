@@ -51,8 +51,8 @@ const leaf = fc
   .uniqueArray(entry, { selector: (each) => each.entry.path, maxLength: 30 })
   .map((entries) => entries.toSorted((a, b) => comparePaths(a.entry.path, b.entry.path)));
 
-describe('a page of the entry tree', () => {
-  it('decodes a leaf to the entries that it was made of', () => {
+describe('pages of the entry tree', () => {
+  it('a leaf decodes to the entries that it was made of', () => {
     fc.assert(
       fc.property(leaf, (entries) => {
         const bytes = encodeLeaf(entries);
@@ -61,7 +61,7 @@ describe('a page of the entry tree', () => {
     );
   });
 
-  it('takes no other bytes for a leaf than those that it would write itself', () => {
+  it('bytes that differ from a leaf are refused, or decode to other entries', () => {
     fc.assert(
       fc.property(leaf, fc.nat(), fc.integer({ min: 1, max: 255 }), (entries, at, change) => {
         const bytes = encodeLeaf(entries);
@@ -80,7 +80,7 @@ describe('a page of the entry tree', () => {
     );
   });
 
-  it('decodes a branch to the pages and places that it was made of; its id does not depend on the places', () => {
+  it('a branch decodes to its pages and places, and its id does not depend on the places', () => {
     const ref = fc.record({
       id: fc.uint8Array({ minLength: 32, maxLength: 32 }).map((id) => Buffer.from(id).toString('hex')),
       first: path,
@@ -110,16 +110,16 @@ describe('a page of the entry tree', () => {
     ['a number that is written longer than it need be', '4c01800000'],
     ['bytes behind the end', '4c0100000000'],
     ['an object that is not named', '4c01000001000161000000000000000000000001000101'],
-  ])('refuses %s as a leaf', async (_what, hex) => {
+  ])('the codec refuses %s as a leaf', async (_what, hex) => {
     expect(await codeOf(() => decodeLeaf(Buffer.from(hex, 'hex')))).toBe('storage-io');
   });
 
-  it('refuses entries that are out of order', async () => {
+  it('the codec refuses a leaf whose entries are out of order', async () => {
     const bytes = encodeLeaf([leafFile('b'), leafFile('a')]);
     expect(await codeOf(() => decodeLeaf(bytes))).toBe('storage-io');
   });
 
-  it('has the bytes and ids of these vectors, in every version', () => {
+  it('leaves and branches of the same entries have the same bytes and ids in every version', () => {
     const entries: TreeEntry[] = [
       leafDirectory('d'),
       leafFile('d/a', 'hello'),

@@ -72,8 +72,8 @@ async function requestsOfPublish(): Promise<number> {
 const REQUESTS = await requestsOfPublish();
 const EACH = Array.from({ length: REQUESTS }, (_, index) => index + 1);
 
-describe('a push to objects', () => {
-  it('appears all at once: after every request another node sees the old tree or the new one', async () => {
+describe('pushes to objects', () => {
+  it('a push to objects appears at once: at each request another node sees the old tree or the new', async () => {
     for (const [path, before, after] of [
       ['t', OLD, AFTER],
       ['', OLD, AFTER],
@@ -99,7 +99,7 @@ describe('a push to objects', () => {
   });
 
   it.each(EACH)(
-    'is whole or absent after a crash at request %i, and the next publisher ends it',
+    'a push to objects is whole or absent after a crash at request %i, and the next publisher ends it',
     async (at) => {
       for (const isDone of [false, true]) {
         const objects = createMemoryObjects();
@@ -130,7 +130,7 @@ describe('a push to objects', () => {
     },
   );
 
-  it.each(EACH)('keeps what another node publishes at its request %i', async (at) => {
+  it.each(EACH)('a push to objects keeps what another node publishes at its request %i', async (at) => {
     const objects = createMemoryObjects();
     const other = createObjectContent(objects);
     await putTree(other, 't', OLD);
@@ -150,7 +150,7 @@ describe('a push to objects', () => {
     await expectTree(other, 'beside', OLD);
   });
 
-  it('is told as done, with the same refusals, when its root was put and nobody heard of it', async () => {
+  it('a push to objects whose root was put is reported as done after a crash, with the same refusals', async () => {
     const objects = createMemoryObjects();
     await putTree(createObjectContent(objects), 't', [directory(''), directory('a'), file('a/in', 'kept')]);
     let isDead = false;
@@ -179,7 +179,7 @@ describe('a push to objects', () => {
     expect((await next.lookup(['t/b']))[0]?.entry.sizeBytes).toBe('published later'.length);
   });
 
-  it('knows its own root when the answer to the put is lost', async () => {
+  it('a push to objects recognises its own root when the answer to the put is lost', async () => {
     const objects = createMemoryObjects();
     let losses = 0;
     const lossy = stepping(
@@ -199,7 +199,7 @@ describe('a push to objects', () => {
     expect(JSON.parse((await rootText(objects)) ?? '')).toMatchObject({ generation: 1 });
   });
 
-  it('drops its commit from the root once its session has ended', async () => {
+  it('a push to objects drops its commit from the root once its session has ended', async () => {
     const objects = createMemoryObjects();
     const store = createObjectContent(objects);
     const { transfer, staging, discard } = await staged(store, 't', NEW);
@@ -212,7 +212,7 @@ describe('a push to objects', () => {
     expect(JSON.parse(await rootText(objects))).toMatchObject({ recent: [] });
   });
 
-  it('publishes nothing of a session that was ended meanwhile', async () => {
+  it('a push to objects publishes nothing of a session that was ended meanwhile', async () => {
     const objects = createMemoryObjects();
     const store = createObjectContent(objects);
     const { transfer, staging, discard } = await staged(store, 't', NEW);
@@ -231,7 +231,7 @@ async function rootText(objects: ObjectStore): Promise<string> {
   return Buffer.concat(pieces).toString();
 }
 
-describe('a publisher that was stopped', () => {
+describe('publishers that were stopped', () => {
   /** Publishes, and stops before the request that puts the root; answers how to let it go on. */
   async function stoppedPublisher(objects: ObjectStore) {
     let goOn = (): void => undefined;
@@ -264,7 +264,7 @@ describe('a publisher that was stopped', () => {
     };
   }
 
-  it('publishes nothing after another node has taken over and newer content is there', async () => {
+  it('a publisher that was stopped changes nothing after another node has published and newer content came', async () => {
     const objects = createMemoryObjects();
     const { transfer, takeOver, wake } = await stoppedPublisher(objects);
     const next = createObjectContent(objects);
@@ -278,7 +278,7 @@ describe('a publisher that was stopped', () => {
     await expectTree(next, 't', [...newest, ...rest]);
   });
 
-  it('publishes nothing after the next publisher has failed', async () => {
+  it('a publisher that was stopped publishes nothing after the next publisher has failed', async () => {
     const objects = createMemoryObjects();
     const { transfer, takeOver, wake } = await stoppedPublisher(objects);
     const next = createObjectContent(objects);
@@ -291,7 +291,7 @@ describe('a publisher that was stopped', () => {
     expect(await next.lookup(['t'])).toEqual([undefined]);
   });
 
-  it('publishes nothing after another node has found that it has not published yet', async () => {
+  it('a publisher that was stopped publishes nothing after another node has looked and found nothing published', async () => {
     const objects = createMemoryObjects();
     const { transfer, takeOver, wake } = await stoppedPublisher(objects);
     const next = createObjectContent(objects);

@@ -95,7 +95,7 @@ async function expectAll(objects: ObjectStore, trees: object): Promise<void> {
 
 describe('the collector of objects', () => {
   it.each(Object.keys(CHANGES) as (keyof typeof CHANGES)[])(
-    'loses nothing when it runs whole at any step of %s',
+    'the collector loses nothing when it runs whole at any step of %s',
     async (name) => {
       const change = CHANGES[name];
       const steps = await countOf(seed, change);
@@ -117,7 +117,7 @@ describe('the collector of objects', () => {
   );
 
   it.each(Object.keys(CHANGES) as (keyof typeof CHANGES)[])(
-    'loses nothing when %s runs whole at any of its steps',
+    'the collector loses nothing when %s runs whole at any of its steps',
     async (name) => {
       const change = CHANGES[name];
       const prepare = async (objects: ObjectStore): Promise<void> => {
@@ -141,7 +141,7 @@ describe('the collector of objects', () => {
     60_000,
   );
 
-  it('frees replaced and removed content, older nodes, and chunks that were never published, and nothing else', async () => {
+  it('the collector frees replaced and removed content, older pages and unpublished chunks only', async () => {
     const objects = createMemoryObjects();
     const store = createObjectContent(objects);
     await putTree(store, 't', OLD);
@@ -159,7 +159,7 @@ describe('the collector of objects', () => {
     expect(keys.filter((key) => !key.startsWith('c/'))).toEqual(['i/root']);
   });
 
-  it('keeps everything of a session that is open, whatever it has published', async () => {
+  it('the collector keeps everything of a session that is open, whatever it has published', async () => {
     const objects = createMemoryObjects();
     const store = createObjectContent(objects);
     const transfer = transferOf(store, 't', OLD);
@@ -172,7 +172,7 @@ describe('the collector of objects', () => {
     await expectTree(store, 't', OLD);
   });
 
-  it('lets a publisher go on whose session was ended and collected, and publishes nothing of it', async () => {
+  it('a publisher whose session was ended and collected publishes nothing', async () => {
     const objects = createMemoryObjects();
     await seed(objects);
     let isDue = false;
@@ -193,7 +193,7 @@ describe('the collector of objects', () => {
     await expectTree(createObjectContent(objects), 't', OLD);
   });
 
-  it('frees nothing before an hour of the store has passed since nothing needs it', async () => {
+  it("the collector frees nothing before it has been unneeded for an hour of the store's clock", async () => {
     vi.useFakeTimers({ toFake: ['Date', 'performance'] });
     onTestFinished(() => void vi.useRealTimers());
     const objects = createMemoryObjects();
@@ -215,7 +215,7 @@ describe('the collector of objects', () => {
     await expectTree(store, 't', AFTER);
   });
 
-  it('copies what is needed out of objects that are half dead, and the files keep their identity', async () => {
+  it('the collector copies what is needed out of half-dead objects, and files keep their identity', async () => {
     const objects = createMemoryObjects();
     const store = createObjectContent(objects);
     const many = Array.from({ length: 60 }, (_, n) => file(`${n}`, 1000 + n));
@@ -238,7 +238,7 @@ describe('the collector of objects', () => {
     expect(await keysOf(objects, 'c/')).toEqual(keys);
   });
 
-  it('brings the pages of the tree together again after many small changes, and loses none beside a push', async () => {
+  it('the collector packs the pages of the tree after many small changes, and loses none beside a push', async () => {
     const objects = createMemoryObjects();
     const store = createObjectContent(objects);
     const many = Array.from({ length: 2000 }, (_, n) => file(`many/${n}`, `${n}`));
@@ -268,7 +268,7 @@ describe('the collector of objects', () => {
     ]);
   });
 
-  it('ends early when it is asked to, and frees nothing that it has not marked', async () => {
+  it('the collector ends early when it is asked to, and frees nothing that it has not marked', async () => {
     const objects = createMemoryObjects();
     await seed(objects);
     const before = await keysOf(objects);

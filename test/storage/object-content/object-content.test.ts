@@ -62,7 +62,7 @@ function watched(): { objects: ObjectStore; puts: string[] } {
 }
 
 describe('content as objects', () => {
-  it('says what an object store would say of itself', () => {
+  it('content as objects has the properties of an object store', () => {
     expect(
       createObjectContent(createMemoryObjects(), { minChunkSizeBytes: 1 << 20 }).properties,
     ).toMatchObject({
@@ -75,7 +75,7 @@ describe('content as objects', () => {
     });
   });
 
-  it('publishes what was there at the last sync, whatever another node has put since', async () => {
+  it('content as objects publishes what was there at the last sync, whatever another node put since', async () => {
     const objects = createMemoryObjects();
     const store = createObjectContent(objects);
     const transfer = transferOf(store, 'tree', [directory(''), file('f', 'what was compared')]);
@@ -89,14 +89,14 @@ describe('content as objects', () => {
     await expectTree(store, 'tree', transfer.items);
   });
 
-  it('refuses a chunk size below its smallest part', async () => {
+  it('content as objects refuses a chunk size below its smallest part', async () => {
     const objects = createMemoryObjects();
     const transfer = transferOf(createObjectContent(objects), '', [file('f', 100)]);
     const area = await createObjectContent(objects, { minChunkSizeBytes: 1 << 20 }).openStaging(ID);
     expect(await codeOf(() => area.openChunks(transfer))).toBe('storage-unsupported');
   });
 
-  it('shows a chunk to another process as soon as it is finished', async () => {
+  it('content as objects shows a chunk to another process as soon as it is finished', async () => {
     const objects = createMemoryObjects();
     const [here, there] = [createObjectContent(objects), createObjectContent(objects)];
     const transfer = transferOf(here, '', [file('f', 200_000)]);
@@ -109,7 +109,7 @@ describe('content as objects', () => {
     expect((await collect(theirs.read(1))).equals(chunkBytes(transfer, 1))).toBe(true);
   });
 
-  it('lets two processes stage one transfer and a third publish it', async () => {
+  it('content as objects lets two processes stage one transfer and a third publish it', async () => {
     const objects = createMemoryObjects();
     const stores = [0, 1, 2].map(() => createObjectContent(objects));
     const items = [directory(''), file('f', 500_000), file('g', 5), file('h', 100_000)];
@@ -124,7 +124,7 @@ describe('content as objects', () => {
     await expectTree(stores[0]!, 'shared', items);
   });
 
-  it('puts the same chunk again without another part, and other bytes as a new one', async () => {
+  it('content as objects puts the same chunk only once, and other bytes as a new object', async () => {
     const { objects, puts } = watched();
     const store = createObjectContent(objects);
     const transfer = transferOf(store, '', [stream(Buffer.alloc(65_536))]);
@@ -141,7 +141,7 @@ describe('content as objects', () => {
     expect((await collect(staging.read(0))).equals(other)).toBe(true);
   });
 
-  it('puts nothing before a chunk is finished', async () => {
+  it('content as objects puts nothing before a chunk is finished', async () => {
     const { objects, puts } = watched();
     const store = createObjectContent(objects);
     const transfer = transferOf(store, '', [file('f', 65_536)]);
@@ -155,7 +155,7 @@ describe('content as objects', () => {
     expect(puts).toHaveLength(before);
   });
 
-  it('refuses a chunk that is finished too short', async () => {
+  it('content as objects refuses a chunk that is finished too short', async () => {
     const store = createObjectContent(createMemoryObjects());
     const transfer = transferOf(store, '', [file('f', 65_536)]);
     const { staging } = await begin(store, ID, transfer);
@@ -167,7 +167,7 @@ describe('content as objects', () => {
     expect(staging.digests.chunks.size).toBe(0);
   });
 
-  it('publishes nothing while a chunk is missing', async () => {
+  it('content as objects publishes nothing while a chunk is missing', async () => {
     const store = createObjectContent(createMemoryObjects());
     await putTree(store, 'x', [directory(''), file('a', 'old')]);
     const transfer = transferOf(store, 'x', [directory(''), file('a', 'new'), file('b', 200_000)]);
@@ -180,7 +180,7 @@ describe('content as objects', () => {
     await expectTree(store, 'x', [directory(''), file('a', 'old')]);
   });
 
-  it('leaves of a session the chunks that are its files now, and what names them', async () => {
+  it('content as objects keeps of a session the chunks that are files now, and what names them', async () => {
     const objects = createMemoryObjects();
     await putTree(createObjectContent(objects), 'x', [directory(''), file('a', 200_000)]);
     const keys = await keysOf(objects);
@@ -188,7 +188,7 @@ describe('content as objects', () => {
     expect(keys.filter((key) => key.split('/').at(-1)!.startsWith('t-'))).toHaveLength(1);
   });
 
-  it('keeps the bytes of a published file when a chunk is withdrawn afterwards', async () => {
+  it('content as objects keeps the bytes of a published file when its chunks are forgotten afterwards', async () => {
     const store = createObjectContent(createMemoryObjects());
     const items = [directory(''), file('a', 200_000)];
     const transfer = transferOf(store, 'x', items);

@@ -11,7 +11,7 @@ const namesOf = async (store: ReturnType<typeof createObjectContent>): Promise<s
   (await scanAll(store, '')).found.map(({ entry }) => entry.path).slice(1);
 
 describe('changes of the root', () => {
-  it('go together where they wait in one process, and none is lost beside two other nodes', async () => {
+  it('changes of the root that wait in one process go together, and none is lost beside other nodes', async () => {
     let puts = 0;
     const inner = createMemoryObjects();
     const objects = stepping(inner, async (kind, key) => {
@@ -25,7 +25,7 @@ describe('changes of the root', () => {
     expect(puts).toBeLessThan(45);
   });
 
-  it('fail alone where they wait together: the others are made', async () => {
+  it('a change of the root that fails does not take those along that wait with it', async () => {
     const store = createObjectContent(createMemoryObjects());
     await store.makeDirectory('there', { parents: false });
     const ends = await Promise.all([
@@ -39,7 +39,7 @@ describe('changes of the root', () => {
     expect(await namesOf(store)).toEqual(['b', 'there']);
   });
 
-  it('do not wait for ever behind nodes that are always faster: a change that has lost four times has its turn', async () => {
+  it('a change of the root that has lost to faster nodes four times has its turn', async () => {
     const objects = createMemoryObjects();
     const [slow, fast] = [openPublishedTree(objects), openPublishedTree(objects)];
     const over = new AbortController();

@@ -17,8 +17,8 @@ function manyWorks(): { work: () => Promise<void>; running: () => number; endOne
 
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-describe('the width of a node at a service', () => {
-  it('lets so many requests run, the others in their turn', async () => {
+describe('concurrency control of a node', () => {
+  it('the concurrency control lets as many requests run as its width, the others in their turn', async () => {
     const width = createAdaptiveWidth({ initial: 3, max: 10 });
     const works = manyWorks();
     const all = Array.from({ length: 5 }, () => width.run(works.work));
@@ -28,7 +28,7 @@ describe('the width of a node at a service', () => {
     await Promise.all(all);
   });
 
-  it('grows by one when a full round has gone well, up to its bound', async () => {
+  it('the width grows by one when a full round has gone well, up to its bound', async () => {
     const width = createAdaptiveWidth({ initial: 4, max: 5 });
     const works = manyWorks();
     const all = Array.from({ length: 8 }, () => width.run(works.work));
@@ -41,13 +41,13 @@ describe('the width of a node at a service', () => {
     await Promise.all(all);
   });
 
-  it('does not grow while nobody uses it', () => {
+  it('the width does not grow while it is not used', () => {
     const width = createAdaptiveWidth({ initial: 4, max: 100 });
     for (let round = 0; round < 50; round += 1) width.grow();
     expect(width.width).toBe(4);
   });
 
-  it('is halved once for all requests that were under way, and never below one', () => {
+  it('the width is halved once for all requests that were under way, and never below one', () => {
     let nowMs = 1000;
     const width = createAdaptiveWidth({ initial: 16, max: 100 }, () => nowMs);
     for (const beganAtMs of [900, 950, 999]) width.shrink(beganAtMs);

@@ -70,7 +70,7 @@ it('a directory of objects shows nothing of a put that was cut, and lets the nex
   expect(readdirSync(join(root, 'keys/k='))).toHaveLength(2);
 });
 
-it('a directory of objects is rid of the drafts of dead processes a day later, and never sooner', async () => {
+it('a directory of objects removes drafts of dead processes a day later, and never sooner', async () => {
   const root = await newRoot();
   await openDirectoryObjects(root);
   const [old, young] = ['a', 'b'].map((digit) => join(root, 'drafts', digit.repeat(24)));
@@ -82,7 +82,7 @@ it('a directory of objects is rid of the drafts of dead processes a day later, a
   expect([existsSync(old!), existsSync(young!)]).toEqual([false, true]);
 });
 
-it('a put fails when its draft is taken away while it goes on, and nothing shows of it', async () => {
+it('a put fails when its draft is removed while it goes on, and nothing shows of it', async () => {
   const root = await newRoot();
   const store = await openDirectoryObjects(root);
   async function* open(): AsyncGenerator<Uint8Array> {
@@ -103,7 +103,7 @@ it('a directory of objects of a newer cairn is refused, and left as it is', asyn
   expect(readdirSync(root)).toEqual(['format']);
 });
 
-it('a directory of objects is no link to somewhere else', async () => {
+it('a directory of objects that is a link to somewhere else is refused', async () => {
   const root = await newRoot();
   mkdirSync(`${root}-outside`);
   symlinkSync(`${root}-outside`, root);
@@ -111,7 +111,7 @@ it('a directory of objects is no link to somewhere else', async () => {
   expect(readdirSync(`${root}-outside`)).toEqual([]);
 });
 
-it('a directory with other files in it is no store of objects, and stays as it is', async () => {
+it('a directory with other files in it is refused as a store of objects, and stays as it is', async () => {
   const root = await newRoot();
   mkdirSync(root, { mode: 0o755 });
   writeFileSync(join(root, 'mine'), 'x');

@@ -46,7 +46,7 @@ function startRivals(root: string, count: number): ChildProcess[] {
 }
 
 describe('processes that race for one directory of objects', () => {
-  it('never both win the same version, and lose no change', async () => {
+  it('processes that race for one directory of objects never both win a version, and lose no change', async () => {
     const root = await newDirectory();
     const rivals = startRivals(root, RIVALS);
     const texts = await Promise.all(rivals.map(({ stdout }) => text(stdout as NodeJS.ReadableStream)));
@@ -68,7 +68,7 @@ describe('processes that race for one directory of objects', () => {
     expect(readdirSync(join(root, 'drafts'))).toEqual([]);
   });
 
-  it('leave whole objects only when they are killed, and hold up nobody', async () => {
+  it('processes that are killed leave whole objects only, and delay no other process', async () => {
     const root = await newDirectory();
     const rivals = startRivals(root, RIVALS);
     const store = await openDirectoryObjects(root);

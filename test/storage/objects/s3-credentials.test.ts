@@ -49,8 +49,8 @@ const keysOf = (id: string, expiresAtMs?: number): string =>
   });
 const ROLE: S3Credentials = { accessKeyId: 'role', secretAccessKey: 'secret', sessionToken: 'token' };
 
-describe('the keys of a bucket', () => {
-  it('are those of the environment, before any other', async () => {
+describe('keys of a bucket', () => {
+  it('the keys of a bucket come from the environment before any other source', async () => {
     const env = {
       ...NOTHING,
       AWS_ACCESS_KEY_ID: 'id',
@@ -65,7 +65,7 @@ describe('the keys of a bucket', () => {
     });
   });
 
-  it('are those of a profile in a file', async () => {
+  it('the keys of a bucket come from a profile in a file', async () => {
     const file = path.join(temporaryDirectory(), 'credentials');
     writeFileSync(
       file,
@@ -80,13 +80,13 @@ describe('the keys of a bucket', () => {
     expect(await codeOf(() => searchIn({ ...env, AWS_PROFILE: 'none' })())).toBe('config-invalid');
   });
 
-  it('are missing where there are none, and so is a file that is named and not there', async () => {
+  it('the keys of a bucket are missing where there are none, or where a named file is not there', async () => {
     expect(await codeOf(() => searchIn(NOTHING)())).toBe('config-invalid');
     const env = { ...NOTHING, AWS_SHARED_CREDENTIALS_FILE: '/nonexistent/credentials' };
     expect(await codeOf(() => searchIn(env)())).toBe('config-invalid');
   });
 
-  it('are those of a container, which shows its token, and are fetched again before they expire', async () => {
+  it('the keys of a bucket come from a container by its token, and are fetched again before they expire', async () => {
     let nowMs = Date.now();
     let fetched = 0;
     const service = await startRoleService(({ headers }) => {
@@ -110,7 +110,7 @@ describe('the keys of a bucket', () => {
     expect(fetched).toBe(3);
   });
 
-  it('stay in use while they are good, where the service of the role is away', async () => {
+  it('keys of a bucket stay in use while they are good when the service of the role is away', async () => {
     let nowMs = Date.now();
     let isAway = false;
     const service = await startRoleService(() => (isAway ? undefined : keysOf('role', nowMs + 3_600_000)));
@@ -124,12 +124,12 @@ describe('the keys of a bucket', () => {
     expect(await codeOf(() => keys())).toBe('config-invalid');
   });
 
-  it('of a container are not fetched over plain http from elsewhere', async () => {
+  it('the keys of a container are not fetched over plain http from elsewhere', async () => {
     const env = { ...NOTHING, AWS_CONTAINER_CREDENTIALS_FULL_URI: 'http://example.org/keys' };
     expect(await codeOf(() => searchIn(env)())).toBe('config-invalid');
   });
 
-  it('are those of the instance, by a token of its service', async () => {
+  it('the keys of a bucket come from the instance, by a token of its service', async () => {
     const service = await startRoleService(({ method, url, headers }) => {
       if (method === 'PUT') return url === '/latest/api/token' ? 'a-token' : undefined;
       if (headers['x-aws-ec2-metadata-token'] !== 'a-token') return undefined;
@@ -141,7 +141,7 @@ describe('the keys of a bucket', () => {
     expect(await searchIn(env)()).toMatchObject(ROLE);
   });
 
-  it('are exchanged for the token of a pod', async () => {
+  it('the keys of a bucket come in exchange for the token of a pod', async () => {
     const file = path.join(temporaryDirectory(), 'token');
     writeFileSync(file, 'web-token\n');
     const service = await startRoleService((_request, body) =>
@@ -159,7 +159,7 @@ describe('the keys of a bucket', () => {
   });
 
   it.each(['nonsense', '{}', '{"AccessKeyId":"a"}', '{"AccessKeyId":"a b","SecretAccessKey":"c"}'])(
-    'are missing where the service of a role answers %s, which no error quotes',
+    'the keys of a bucket are missing where the service of a role answers %s, which no error quotes',
     async (text) => {
       const service = await startRoleService(() => text);
       const env = { ...NOTHING, AWS_CONTAINER_CREDENTIALS_FULL_URI: service };

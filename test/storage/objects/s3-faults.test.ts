@@ -28,11 +28,11 @@ objectStoreSuite('objects in a small S3', async () => {
   return { store, reopen, cleanup: async () => {} };
 });
 
-describe('a put under a condition', () => {
+describe('conditional puts', () => {
   it.each<[string, Fault]>([
     ['whose answer was lost', { cut: 'after' }],
     ['that was done, and answered by an error', { status: 500, code: 'InternalError', isDone: true }],
-  ])('%s is found again, and not sent twice', async (_what, fault) => {
+  ])('a conditional put %s is found again, and not sent twice', async (_what, fault) => {
     const { service, store } = await open();
     const first = await put(store, 'k', 'first', null);
     failing(service, 'PUT', fault);
@@ -46,14 +46,14 @@ describe('a put under a condition', () => {
     ['that the service failed at', { status: 500, code: 'InternalError' }],
     ['that the service had no time for', { status: 503, code: 'SlowDown' }],
     ['that met another one', { status: 409, code: 'ConditionalRequestConflict' }],
-  ])('%s is sent again after a look', async (_what, fault) => {
+  ])('a conditional put %s is sent again after a look', async (_what, fault) => {
     const { service, store } = await open();
     failing(service, 'PUT', fault);
     expect(await put(store, 'k', 'x', null)).toBeTypeOf('string');
     expect(methodsOf(service)).toBe('PUT HEAD PUT');
   });
 
-  it('that lost is told so, also where the service calls that an error', async () => {
+  it('a conditional put that lost is reported so, even if the service answers with an error', async () => {
     const { service, store } = await open();
     const first = await put(store, 'k', 'first', null);
     failing(service, 'PUT', { status: 500, code: 'UnknownError' });
@@ -65,7 +65,7 @@ describe('a put under a condition', () => {
     expect(await textOf(store, 'k')).toBe('of another');
   });
 
-  it('may have been done where the object has changed more than once since: that is said, and not guessed', async () => {
+  it('a conditional put whose end cannot be known, since the object changed again, ends as busy', async () => {
     const { service, store } = await open();
     const first = await put(store, 'k', 'first', null);
     failing(service, 'PUT', { cut: 'after' });
@@ -78,7 +78,7 @@ describe('a put under a condition', () => {
     expect(await codeOf(() => put(store, 'k', 'mine', first))).toBe('server-busy');
   });
 
-  it('ends after some tries where the service is away', async () => {
+  it('a conditional put ends as busy after some tries where the service is away', async () => {
     const { service, store } = await open();
     service.fault = () => ({ cut: 'before' });
     expect(await codeOf(() => put(store, 'k', 'x', null))).toBe('server-busy');
@@ -86,9 +86,9 @@ describe('a put under a condition', () => {
   });
 });
 
-describe('a request without a condition', () => {
+describe('requests without a condition', () => {
   it.each<Fault>([{ cut: 'before' }, { cut: 'after' }, { status: 500, code: 'InternalError' }])(
-    'is sent again: %j',
+    'a put without a condition is sent again after the fault %j',
     async (fault) => {
       const { service, store } = await open();
       failing(service, 'PUT', fault, 3);
@@ -97,7 +97,7 @@ describe('a request without a condition', () => {
     },
   );
 
-  it('ends as "busy" where the service never has time', async () => {
+  it('a put ends as "busy" where the service never has time', async () => {
     const { service, store } = await open();
     service.fault = () => ({ status: 503, code: 'SlowDown' });
     const error = await put(store, 'k', 'x').catch((reason: unknown) => reason);
@@ -107,7 +107,7 @@ describe('a request without a condition', () => {
     });
   });
 
-  it('whose answer is cut in the middle goes on from there', async () => {
+  it('a get whose answer is cut in the middle goes on from there', async () => {
     const { service, store } = await open();
     const text = 'abcdefghij'.repeat(1000);
     await put(store, 'k', text);
@@ -117,7 +117,7 @@ describe('a request without a condition', () => {
     expect(ranges).toEqual([undefined, 'bytes=3000-9999', 'bytes=6000-9999']);
   });
 
-  it('whose answer is cut does not go on with another version', async () => {
+  it('a get whose answer is cut does not go on with another version', async () => {
     const { service, store } = await open();
     await put(store, 'k', 'a'.repeat(10_000));
     failing(service, 'GET', { cut: 'after', afterBytes: 3000 });
@@ -130,7 +130,7 @@ describe('a request without a condition', () => {
     expect(await codeOf(read)).toBe('storage-io');
   });
 
-  it('is signed by the time of the service where the clock of this machine is far from it', async () => {
+  it('a request is signed by the time of the service where the clock of this machine is far off', async () => {
     const service = await startFaultyS3();
     const hourAgo = (): number => Date.now() - 3_600_000;
     const store = createS3Objects(clientAt('s3://bucket', service.endpoint, { now: hourAgo }));
@@ -144,7 +144,7 @@ describe('a request without a condition', () => {
     expect(methodsOf(service)).toBe('PUT PUT PUT');
   });
 
-  it('is signed by new keys where the service says that the old ones have expired', async () => {
+  it('a request is signed by new keys when the service says that the old ones have expired', async () => {
     const service = await startFaultyS3();
     const asked: boolean[] = [];
     const credentials = async (isRefused = false) => {
@@ -161,7 +161,7 @@ describe('a request without a condition', () => {
   });
 });
 
-describe('an answer that is wrong', () => {
+describe('wrong answers', () => {
   const page = (...keys: string[]): string =>
     `<ListBucketResult><IsTruncated>true</IsTruncated>${keys.map((key) => `<Contents><Key>${key}</Key></Contents>`).join('')}</ListBucketResult>`;
 
@@ -175,7 +175,7 @@ describe('an answer that is wrong', () => {
     ['keys out of order', page('d/2', 'd/1')],
     ['a page without keys that is not the last', page()],
     ['an object without a size', page('d/1')],
-  ])('has %s: a listing ends with an error', async (_what, body) => {
+  ])('a listing ends with an error when an answer has %s', async (_what, body) => {
     const { service, store } = await open();
     service.fault = () => ({ body });
     expect(await codeOf(() => keysOf(store, 'd/', 'd/0'))).toBe('storage-io');
@@ -188,7 +188,7 @@ describe('an answer that is wrong', () => {
     [301, 'PermanentRedirect', 'config-invalid'],
     [501, 'NotImplemented', 'storage-unsupported'],
     [418, '', 'storage-io'],
-  ])('a refusal %i %s is the error %s', async (status, code, expected) => {
+  ])('a refusal %i %s of the service is the error %s', async (status, code, expected) => {
     const { service, store } = await open();
     service.fault = () => ({ status, code, headers: { 'x-amz-bucket-region': 'eu-west-9' } });
     const error = await put(store, 'k', 'x').catch((reason: unknown) => reason);
@@ -197,10 +197,10 @@ describe('an answer that is wrong', () => {
   });
 });
 
-describe('a bucket', () => {
+describe('buckets', () => {
   const proved = (store: ObjectStore): Promise<string> => codeOf(() => proveBucket(store, 's3://bucket'));
 
-  it('can hold a store where one of many puts wins, and is left with nothing but the mark of its format', async () => {
+  it('a bucket that honours conditions is accepted, and keeps nothing of the proof but its format', async () => {
     const { service, store } = await open();
     await proveBucket(store, 's3://bucket');
     service.put('proof/old', 'of a start that was killed');
@@ -212,7 +212,7 @@ describe('a bucket', () => {
   });
 
   it.each([[['if-none-match']], [['if-match']], [['if-none-match', 'if-match']]])(
-    'is refused where its service ignores %j',
+    'a bucket is refused where its service ignores %j',
     async (ignores) => {
       const { store } = await open(ignores);
       const error = await proveBucket(store, 's3://bucket').catch((reason: unknown) => reason);
@@ -224,7 +224,7 @@ describe('a bucket', () => {
     },
   );
 
-  it('is refused where its service knows no conditions, where it is missing, and where it is of a newer cairn', async () => {
+  it('a bucket is refused where its service knows no conditions, it is missing, or of a newer cairn', async () => {
     const { service, store } = await open();
     service.fault = ({ method }) => (method === 'PUT' ? { status: 501, code: 'NotImplemented' } : undefined);
     expect(await proved(store)).toBe('storage-unsupported');

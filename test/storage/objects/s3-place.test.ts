@@ -7,7 +7,7 @@ const urlOf = (words: Parameters<typeof parseS3Place>[0]): string => {
   return `${origin.origin}${pathBefore}/${prefix}`;
 };
 
-describe('a place in a bucket', () => {
+describe('locations of a bucket', () => {
   it.each([
     [{ url: 's3://files' }, 'https://files.s3.us-east-1.amazonaws.com/'],
     [{ url: 's3://files/', region: 'eu-central-1' }, 'https://files.s3.eu-central-1.amazonaws.com/'],
@@ -16,7 +16,7 @@ describe('a place in a bucket', () => {
     [{ url: 's3://my.files/a' }, 'https://s3.us-east-1.amazonaws.com/my.files/a/'],
     [{ url: 's3://files', endpoint: 'http://127.0.0.1:7480' }, 'http://127.0.0.1:7480/files/'],
     [{ url: 's3://files', endpoint: 'https://{bucket}.s3.example.org/' }, 'https://files.s3.example.org/'],
-  ])('%j has its URLs below %s', (words, expected) => {
+  ])('the location %j of a bucket has its URLs below %s', (words, expected) => {
     expect(urlOf(words)).toBe(expected);
   });
 
@@ -34,7 +34,7 @@ describe('a place in a bucket', () => {
     { url: 's3://files', endpoint: 'https://user:secret@example.org' },
     { url: 's3://files', endpoint: 'https://example.org/below' },
     { url: 's3://files', endpoint: 'example.org' },
-  ])('is none: %j', async (words) => {
+  ])('the location %j of a bucket is refused', async (words) => {
     expect(await codeOf(() => parseS3Place(words))).toBe('config-invalid');
   });
 });

@@ -47,11 +47,14 @@ const EXAMPLES: readonly [string, Signable, string][] = [
 ];
 
 describe('Signature Version 4', () => {
-  it.each(EXAMPLES)('signs %s as AWS does', (_name, request, signature) => {
-    expect(signedHeaders(request, SIGNING)['authorization']).toContain(`,Signature=${signature}`);
-  });
+  it.each(EXAMPLES)(
+    'a request for %s has the signature that AWS has published',
+    (_name, request, signature) => {
+      expect(signedHeaders(request, SIGNING)['authorization']).toContain(`,Signature=${signature}`);
+    },
+  );
 
-  it('signs the token of keys that expire, and the time and the digest that are sent', () => {
+  it('a signature covers the token of keys that expire, the time and the digest', () => {
     const credentials = { ...SIGNING.credentials, sessionToken: 'a token' };
     const headers = signedHeaders({ ...GET, path: '/x' }, { ...SIGNING, credentials });
     expect(headers).toMatchObject({

@@ -25,7 +25,7 @@ sessionStoreSuite('sessions as documents in a directory of objects', async () =>
   return { store: await reopen(), reopen, cleanup: () => rm(home, { recursive: true, force: true }) };
 });
 
-it('a session that gets its manifest, or another one, is found by that, and leaves nothing when it goes', async () => {
+it('a session is found by the manifest that it has now, and leaves nothing when it is removed', async () => {
   const objects = createMemoryObjects();
   const store = createDocumentSessions(createObjectState(objects));
   const first = recordOf('a', { pass: { manifestId: null } });
@@ -45,7 +45,7 @@ it('a session that gets its manifest, or another one, is found by that, and leav
   expect(await keysOf(objects)).toEqual([]);
 });
 
-it('a document that is no session record is told of, and holds up no other', async () => {
+it('a document that is no session record is reported, and delays no other session', async () => {
   const objects = createMemoryObjects();
   const incidents: StoreIncident[] = [];
   const store = createDocumentSessions(createObjectState(objects), (incident) => incidents.push(incident));
@@ -63,7 +63,7 @@ it('a document that is no session record is told of, and holds up no other', asy
   expect(await keysOf(objects, 's/bad')).toEqual(['s/bad']);
 });
 
-it('a session record of a newer cairn is refused, and left as it is', async () => {
+it('a session record of a newer cairn in a document is refused, and left as it is', async () => {
   const objects = createMemoryObjects();
   const store = createDocumentSessions(createObjectState(objects));
   const record = recordOf('newer');

@@ -37,7 +37,7 @@ function start(directory: string, number: number): { child: ChildProcess; said: 
   return { child, said: () => text.split('\n').slice(0, -1) };
 }
 
-test('processes that change one document and are killed lose no change that they have told of, and hold up nobody', async () => {
+test('processes that change one document and are killed lose no change that they reported', async () => {
   const directory = temporaryDirectory();
   const changers = Array.from({ length: CHANGERS }, (_, number) => start(directory, number));
   // Each is killed somewhere in its work; those that are left go on.

@@ -13,7 +13,7 @@ stateStoreSuite('documents as files of a state directory', async () => {
   return { store: await reopen(), reopen, cleanup: async () => {} };
 });
 
-test('documents of a server lie in the files that they have always had, for their owner only', async () => {
+test('the documents of a server lie in files of their known names, readable by their owner only', async () => {
   const home = path.join(temporaryDirectory(), 'state');
   const state = await openFileState(home);
   const names = {
@@ -36,7 +36,7 @@ test('documents of a server lie in the files that they have always had, for thei
   expect(readdirSync(home).toSorted()).toEqual([...Object.values(names), 'tokens.lock'].toSorted());
 });
 
-test('a document without a name of its own lies in private folders, and a key may begin another one', async () => {
+test('a document without a file name of its own lies in private folders, and one key may begin another', async () => {
   const home = temporaryDirectory();
   const state = createFileState(home);
   for (const key of ['l/Collector', 'l', 'l/Collector/x']) await state.compareAndSet(key, null, key);
@@ -50,14 +50,14 @@ test('a document without a name of its own lies in private folders, and a key ma
   }
 });
 
-test('a file that other users may have written is refused', async () => {
+test('a document that other users may have written is refused', async () => {
   const home = temporaryDirectory();
   writeFileSync(path.join(home, 'usage.json'), '{}');
   chmodSync(path.join(home, 'usage.json'), 0o666);
   expect(await codeOf(() => createFileState(home).get('a/usage'))).toBe('owner-untrusted');
 });
 
-test('what a killed server left of its writes goes at the next start', async () => {
+test('a server removes at its next start what a killed one left of its writes', async () => {
   const home = temporaryDirectory();
   const state = createFileState(home);
   await state.compareAndSet('l/x', null, '1');
@@ -68,7 +68,7 @@ test('what a killed server left of its writes goes at the next start', async () 
   expect((await state.get('l/x'))?.text).toBe('1');
 });
 
-test('tokens change under their lock, and a change waits for the command that holds it', async () => {
+test('a change of the tokens waits for the command that holds their lock, and other documents do not', async () => {
   const home = temporaryDirectory();
   const state = createFileState(home);
   const lock = await acquireProcessLock(path.join(home, 'tokens.lock'));
@@ -86,7 +86,7 @@ test('tokens change under their lock, and a change waits for the command that ho
   expect((await state.get('a/tokens'))?.text).toBe('theirs');
 });
 
-test('a folder in the place of a document is told, and not taken for a document that is missing', async () => {
+test('a folder in the place of a document is an error, and no missing document', async () => {
   const home = temporaryDirectory();
   mkdirSync(path.join(home, 'last-seen'));
   expect(await codeOf(() => createFileState(home).get('a/last-seen'))).toBe('is-directory');

@@ -32,7 +32,7 @@ stateStoreSuite('documents as objects in a bucket', async () => {
   return { store: await reopen(), reopen, cleanup: async () => {} };
 });
 
-it('a document in a bucket that is changed and changed back is another version, although tags there are digests', async () => {
+it('a document in a bucket that is changed and changed back is another version', async () => {
   const { endpoint } = await startFaultyS3();
   const state = createObjectState(createS3Objects(clientAt('s3://bucket', endpoint)));
   const first = await state.compareAndSet('k', null, 'text');
@@ -61,7 +61,7 @@ it('documents in a bucket are listed again without reading those that are unchan
   expect(asked.filter(({ method }) => method === 'GET').map(({ key }) => key)).toEqual(['', 'd/2']);
 });
 
-it('a watched document costs a look at its object, and no list', async () => {
+it('a watched document costs a look at its object, and no listing', async () => {
   const { endpoint, asked } = await startFaultyS3();
   const state = createObjectState(createS3Objects(clientAt('s3://bucket', endpoint)), { lookEveryMs: 5 });
   const version = await state.compareAndSet('a/tokens', null, 'one');

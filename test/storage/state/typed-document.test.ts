@@ -55,7 +55,7 @@ test.each([
   expect(value?.toSorted((a, b) => a - b)).toEqual(wanted);
 });
 
-test('changes that wait together are written once, and one that is refused ends only itself', async () => {
+test('changes of a document that wait together are written once, and a refused one ends only itself', async () => {
   const state = counted();
   const numbers = await openDocument(state, NUMBERS);
   const add = (number: number): Promise<void> =>
@@ -72,7 +72,7 @@ test('changes that wait together are written once, and one that is refused ends 
   expect(state.writes).toBe(2);
 });
 
-test('a change that alters nothing writes nothing', async () => {
+test('a change of a document that alters nothing writes nothing', async () => {
   const state = counted();
   const numbers = await openDocument(state, NUMBERS);
   await numbers.change((now) => now);
@@ -80,7 +80,7 @@ test('a change that alters nothing writes nothing', async () => {
   expect([numbers.value, state.writes]).toEqual([undefined, 0]);
 });
 
-test('a change that could not be written is told, and is not there', async () => {
+test('a change of a document that could not be written is reported, and does not take effect', async () => {
   const state = counted();
   const numbers = await openDocument(state, NUMBERS);
   state.fails = true;
@@ -91,7 +91,7 @@ test('a change that could not be written is told, and is not there', async () =>
   expect(numbers.value).toEqual([2]);
 });
 
-test('who follows a document learns what others make of it, and nothing after the signal', async () => {
+test('a follower of a document sees what others make of it, and nothing after its signal', async () => {
   const state = createObjectState(createMemoryObjects(), { lookEveryMs: 5 });
   const seen: unknown[] = [];
   const mine = await openDocument(state, NUMBERS, (value) => seen.push(value));
@@ -109,7 +109,7 @@ test('who follows a document learns what others make of it, and nothing after th
   expect(mine.value).toEqual([1]);
 });
 
-test('what cannot be understood, or is gone, leaves what was known, and is looked at until it is right', async () => {
+test('a document that is damaged or gone leaves what was known, and is looked at until it is right', async () => {
   const state = createObjectState(createMemoryObjects(), { lookEveryMs: 5 });
   const mine = await openDocument(state, NUMBERS);
   await mine.change(() => [1]);
@@ -131,7 +131,7 @@ test('what cannot be understood, or is gone, leaves what was known, and is looke
   await mine.look();
 });
 
-test('however often it is asked there is a pause between two looks', async () => {
+test('a document that is asked for again and again is looked at with pauses', async () => {
   const state = counted();
   const numbers = await openDocument(state, NUMBERS);
   const untilMs = performance.now() + 300;
@@ -140,7 +140,7 @@ test('however often it is asked there is a pause between two looks', async () =>
   expect(state.reads).toBeLessThan(11);
 });
 
-test('the text of a secret is in no error', async () => {
+test('an error about a secret document does not quote its text', async () => {
   const state = createObjectState(createMemoryObjects());
   await state.compareAndSet('a/numbers', null, 'the secret');
   const error = await openDocument(state, { ...NUMBERS, isSecret: true }).catch((thrown: unknown) => thrown);
