@@ -28,7 +28,7 @@ function setOf(indices: Iterable<number>): ChunkSet {
   return set;
 }
 
-test('chunks are emptied where each entry of theirs is left out, and no others', () => {
+test('exactly those chunks count as emptied of which every entry is left out', () => {
   const row = fc.record({
     size: fc.oneof(fc.nat(300), fc.nat(5000)),
     isOut: fc.boolean(),
