@@ -84,8 +84,8 @@ const record: fc.Arbitrary<SessionRecord> = fc.record(
   },
 );
 
-describe('the JSON of a session record', () => {
-  it('gives the record back', () => {
+describe('JSON of session records', () => {
+  it('a session record is read from its JSON as it was', () => {
     fc.assert(
       fc.property(record, (original) => {
         expect(parseRecord(formatRecord(original), 'a record')).toStrictEqual(original);
@@ -93,7 +93,7 @@ describe('the JSON of a session record', () => {
     );
   });
 
-  it('is one flat object, in which the members of the pass lie beside those of the session', () => {
+  it('the JSON of a session record is one flat object, with the members of the pass beside those of the session', () => {
     fc.assert(
       fc.property(record, (original) => {
         const { pass: own, ...session } = original;
@@ -104,7 +104,7 @@ describe('the JSON of a session record', () => {
     );
   });
 
-  it('is no record where either part lacks a member or has a wrong one', () => {
+  it('a session record that lacks a member or has a wrong one is refused', () => {
     const flat = JSON.parse(formatRecord(recordOf('a'))) as Record<string, unknown>;
     for (const name of Object.keys(flat)) {
       const { [name]: _, ...others } = flat;
@@ -113,7 +113,7 @@ describe('the JSON of a session record', () => {
     }
   });
 
-  it('keeps its members when a record that an older server wrote is read and written again', () => {
+  it('a record that an older server wrote keeps its members when it is read and written again', () => {
     const names = readdirSync(HALF_DONE).filter((name) => name.endsWith('.json'));
     expect(names).not.toEqual([]);
     for (const name of names) {

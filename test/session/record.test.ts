@@ -14,8 +14,8 @@ function codeOf(doing: () => unknown): string {
   return 'accepted';
 }
 
-describe('a session record', () => {
-  it('advances by one version, with its changes, and leaves the old one as it was', () => {
+describe('session records', () => {
+  it('a session record advances by one version, with its changes, and leaves the old one as it was', () => {
     const before = recordOf('a');
     const copy = structuredClone(before);
     const after = advance(before, 'suspend', { holder: 'process', leaseExpiresAtMs: 5 });
@@ -29,7 +29,7 @@ describe('a session record', () => {
     expect(before).toEqual(copy);
   });
 
-  it('cannot be given a state or a version from outside the table', () => {
+  it('a session record cannot be given a state or a version from outside the table', () => {
     expect(advance(recordOf('a'), 'suspend', { state: 'committed', version: 99 })).toMatchObject({
       state: 'suspended',
       version: 2,
@@ -42,34 +42,40 @@ describe('a session record', () => {
     ['expired', 'resume', 'session-expired'],
     ['suspended', 'transfer', 'session-suspended'],
     ['establishing', 'commit', 'session-state'],
-  ] as const)('that is %s refuses %s with %s', (state, event, code) => {
+  ] as const)('a session that is %s refuses %s with %s', (state, event, code) => {
     expect(codeOf(() => advance(recordOf('a', { state }), event))).toBe(code);
     expect(codeOf(() => nextState({ id: 'a', state }, event))).toBe(code);
   });
 
-  it('ends its lease at the very millisecond', () => {
+  it('the lease of a session ends at the very millisecond', () => {
     const record = recordOf('a', { leaseExpiresAtMs: 1000 });
     expect([999, 1000, 1001].map((nowMs) => isLeaseOver(record, nowMs))).toEqual([false, true, true]);
   });
 });
 
-describe('the fence of a session', () => {
+describe('fences', () => {
   const { secret, hash } = issueSecret();
   const record = recordOf('a', { epoch: 3, credentialHash: hash });
 
-  it('lets pass the epoch and the credential of now', () => {
+  it('the fence of a session accepts the current epoch and credential', () => {
     expect(codeOf(() => checkFence(record, 3, secret))).toBe('accepted');
   });
 
-  it.each([2, 4, 0, -3, 3.5, Number.NaN])('refuses epoch %d, even with the right credential', (epoch) => {
-    expect(codeOf(() => checkFence(record, epoch, secret))).toBe('session-fenced');
-  });
+  it.each([2, 4, 0, -3, 3.5, Number.NaN])(
+    'the fence of a session refuses epoch %d, even with the right credential',
+    (epoch) => {
+      expect(codeOf(() => checkFence(record, epoch, secret))).toBe('session-fenced');
+    },
+  );
 
-  it.each(['', 'x', 'x'.repeat(43), 'x'.repeat(10_000), hash])('refuses the credential %s', (credential) => {
-    expect(codeOf(() => checkFence(record, 3, credential))).toBe('session-credential');
-  });
+  it.each(['', 'x', 'x'.repeat(43), 'x'.repeat(10_000), hash])(
+    'the fence of a session refuses the credential %s',
+    (credential) => {
+      expect(codeOf(() => checkFence(record, 3, credential))).toBe('session-credential');
+    },
+  );
 
-  it('refuses the credential of the epoch before', () => {
+  it('the fence of a session refuses the credential of the epoch before', () => {
     const next = advance(record, 'resume', { epoch: 4, credentialHash: issueSecret().hash });
     expect(codeOf(() => checkFence(next, 3, secret))).toBe('session-fenced');
     expect(codeOf(() => checkFence(next, 4, secret))).toBe('session-credential');
@@ -77,7 +83,7 @@ describe('the fence of a session', () => {
 });
 
 describe('secrets', () => {
-  it('are 256 random bits, of which only the hash need be kept', () => {
+  it('a secret is 256 random bits, and its hash suffices to check it', () => {
     const { secret, hash } = issueSecret();
     expect(secret).toMatch(/^[A-Za-z0-9_-]{43}$/);
     expect(hash).toBe(hashSecret(secret));
@@ -87,15 +93,15 @@ describe('secrets', () => {
     expect(issueSecret().secret).not.toBe(secret);
   });
 
-  it('come from the randomness that is given', () => {
+  it('a secret comes from the randomness that is given', () => {
     expect(issueSecret((bytes) => Buffer.alloc(bytes, 0xff)).secret).toBe(`${'_'.repeat(42)}8`);
   });
 
-  it('are hashed as SHA-256 of their text', () => {
+  it('a secret is hashed as the SHA-256 of its text', () => {
     expect(hashSecret('abc')).toBe('ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad');
   });
 
-  it('are not needed to name a session', () => {
+  it('a session id is made without a secret, and has the form of ids', () => {
     expect(createSessionId()).toMatch(SESSION_ID_PATTERN);
     expect(createSessionId((bytes) => Buffer.alloc(bytes))).toBe('A'.repeat(22));
   });

@@ -33,22 +33,22 @@ const EXPECTED: Readonly<Record<SessionState, string>> = {
 
 const STATES = Object.keys(EXPECTED) as SessionState[];
 
-describe('the table of session states', () => {
+describe('session states', () => {
   const cases = STATES.flatMap((state) =>
     EXPECTED[state].split(' ').map((outcome, index) => [state, EVENTS[index]!, outcome] as const),
   );
 
-  it('has a row for every state and a column for every event', () => {
+  it('the table of session states has a row for every state and a column for every event', () => {
     expect(cases).toHaveLength(STATES.length * EVENTS.length);
   });
 
-  it.each(cases)('says of %s with %s: %s', (state, event, outcome) => {
+  it.each(cases)('a session that is %s becomes, with the event %s: %s', (state, event, outcome) => {
     const next = transition(state, event);
     expect('state' in next ? next.state : `!${next.refused}`).toBe(outcome);
     if ('refused' in next) expect(ERROR_TABLE).toHaveProperty(next.refused);
   });
 
-  it('lets nothing out of a terminal state, whatever happens', () => {
+  it('no event lets a session out of a terminal state', () => {
     fc.assert(
       fc.property(
         fc.constantFrom(...STATES),
@@ -67,7 +67,7 @@ describe('the table of session states', () => {
     );
   });
 
-  it('reaches committed only through committing', () => {
+  it('a session becomes committed only from committing', () => {
     for (const state of STATES) {
       for (const event of EVENTS) {
         const next = transition(state, event);
@@ -77,14 +77,14 @@ describe('the table of session states', () => {
     }
   });
 
-  it('can end every session that is not over', () => {
+  it('every session that is not over can be aborted and can expire', () => {
     for (const state of STATES.filter((each) => !isTerminal(each))) {
       expect(transition(state, 'abort')).toEqual({ state: 'aborted' });
       expect(transition(state, 'expire')).toEqual({ state: 'expired' });
     }
   });
 
-  it('knows which states are the last', () => {
+  it('committed, aborted and expired are the terminal session states', () => {
     expect(STATES.filter(isTerminal)).toEqual(['committed', 'aborted', 'expired']);
   });
 });
