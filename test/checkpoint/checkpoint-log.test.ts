@@ -41,8 +41,8 @@ async function reopened(): Promise<unknown> {
   return said(log);
 }
 
-describe('openCheckpointLog', () => {
-  it('says after a restart what it said before', async () => {
+describe('checkpoint logs', () => {
+  it('a checkpoint log says after a restart what it said before', async () => {
     const digest = fc.uint8Array({ minLength: 8, maxLength: 8 });
     const group = fc.record(
       {
@@ -85,7 +85,7 @@ describe('openCheckpointLog', () => {
     );
   });
 
-  it('says nothing that is not durable yet', async () => {
+  it('a checkpoint log says nothing that is not durable yet', async () => {
     const log = await openCheckpointLog(path, BINDING);
     const partialChunks = new Map([[4, 100]]);
     const done = log.append({ chunks: [[3, fixtureDigest(3)]], partialChunks, epoch: 4, note: { a: 1 } });
@@ -100,7 +100,7 @@ describe('openCheckpointLog', () => {
     expect(log.epoch).toBe(4);
   });
 
-  it('puts many chunks into one group', async () => {
+  it('a checkpoint log takes 100,000 chunks in one group', async () => {
     const log = await openCheckpointLog(path, BINDING);
     await log.append({
       chunks: Array.from({ length: 100_000 }, (_, chunk) => [chunk, fixtureDigest(chunk % 200)]),
@@ -114,7 +114,7 @@ describe('openCheckpointLog', () => {
     expect(again.digests.chunks.runs()).toEqual([99_999, 1]);
   });
 
-  it('refuses what cannot be recorded, and still works', async () => {
+  it('a checkpoint log refuses what cannot be recorded, and still works', async () => {
     const log = await openCheckpointLog(path, BINDING);
     const bad = [
       { epoch: -1 },
@@ -131,7 +131,7 @@ describe('openCheckpointLog', () => {
     expect(await reopened()).toMatchObject({ epoch: 1 });
   });
 
-  it('refuses the log of another manifest, and leaves it as it is', async () => {
+  it('a checkpoint log of another manifest is refused, and left as it is', async () => {
     await reopened();
     const before = readFileSync(path);
     for (const other of [
@@ -156,22 +156,25 @@ describe('openCheckpointLog', () => {
     ['journal-corrupt', 6, Buffer.concat([Buffer.from('00000401', 'hex'), Buffer.alloc(1025 * 12, 1)])],
     ['journal-version', 7, Buffer.alloc(0)],
     ['journal-version', 77, Buffer.alloc(0)],
-  ])('answers %s to a valid record of kind %i that makes no sense', async (code, kind, payload) => {
-    await reopened();
-    const journal = await openJournal(path);
-    await journal.append([{ kind, payload }]);
-    await journal.close();
-    await expect(openCheckpointLog(path, BINDING)).rejects.toMatchObject({ code });
-  });
+  ])(
+    'a checkpoint log answers %s to a valid record of kind %i that makes no sense',
+    async (code, kind, payload) => {
+      await reopened();
+      const journal = await openJournal(path);
+      await journal.append([{ kind, payload }]);
+      await journal.close();
+      await expect(openCheckpointLog(path, BINDING)).rejects.toMatchObject({ code });
+    },
+  );
 
-  it('answers journal-corrupt when the binding is not there', async () => {
+  it('a checkpoint log without its binding is refused as corrupt', async () => {
     const journal = await openJournal(path);
     await journal.append([{ kind: 5, payload: Buffer.from('{}') }]);
     await journal.close();
     await expect(openCheckpointLog(path, BINDING)).rejects.toMatchObject({ code: 'journal-corrupt' });
   });
 
-  it('reports damage, and goes on with what came before it', async () => {
+  it('a checkpoint log reports damage, and goes on with what came before it', async () => {
     const damaged = Buffer.from(journalFixtures()['whole.journal'] as Buffer);
     damaged.writeUInt8(0xff, 30);
     writeFileSync(path, damaged);
@@ -184,18 +187,21 @@ describe('openCheckpointLog', () => {
 });
 
 describe('fixtures/journals', () => {
-  it.each(Object.entries(journalFixtures()))('%s is what this code would write', (name, bytes) => {
-    const file = join(FIXTURES, name);
-    if (process.env['CAIRN_WRITE_FIXTURES'] !== undefined && !existsSync(file)) {
-      mkdirSync(FIXTURES, { recursive: true });
-      writeFileSync(file, bytes);
-    }
-    expect(readFileSync(file)).toEqual(bytes);
-  });
+  it.each(Object.entries(journalFixtures()))(
+    'the fixture %s is what this code would write',
+    (name, bytes) => {
+      const file = join(FIXTURES, name);
+      if (process.env['CAIRN_WRITE_FIXTURES'] !== undefined && !existsSync(file)) {
+        mkdirSync(FIXTURES, { recursive: true });
+        writeFileSync(file, bytes);
+      }
+      expect(readFileSync(file)).toEqual(bytes);
+    },
+  );
 
   const kept = [0, 2, 300].map((chunk) => [chunk, [...fixtureDigest(chunk % 200)]]);
 
-  it('whole.journal is read whole', async () => {
+  it('the fixture whole.journal is read whole', async () => {
     copyFileSync(join(FIXTURES, 'whole.journal'), path);
     expect(await reopened()).toEqual({
       digests: kept,
@@ -206,7 +212,7 @@ describe('fixtures/journals', () => {
     expect(readFileSync(path)).toEqual(readFileSync(join(FIXTURES, 'whole.journal')));
   });
 
-  it('torn.journal loses the record that was being written, and nothing else', async () => {
+  it('the fixture torn.journal loses the record that was being written, and nothing else', async () => {
     copyFileSync(join(FIXTURES, 'torn.journal'), path);
     expect(await reopened()).toEqual({
       digests: kept,
@@ -216,7 +222,7 @@ describe('fixtures/journals', () => {
     });
   });
 
-  it('partial.journal says which chunks are partial besides those that are whole', async () => {
+  it('the fixture partial.journal says which chunks are partial besides those that are whole', async () => {
     copyFileSync(join(FIXTURES, 'partial.journal'), path);
     const digests = [0, 2].map((chunk) => [chunk, [...fixtureDigest(chunk)]]);
     const partialChunks = [
@@ -227,7 +233,7 @@ describe('fixtures/journals', () => {
     expect(readFileSync(path)).toEqual(readFileSync(join(FIXTURES, 'partial.journal')));
   });
 
-  it('newer-version.journal is refused and untouched', async () => {
+  it('the fixture newer-version.journal is refused, and left as it is', async () => {
     copyFileSync(join(FIXTURES, 'newer-version.journal'), path);
     await expect(openCheckpointLog(path, BINDING)).rejects.toMatchObject({ code: 'journal-version' });
     expect(readFileSync(path)).toEqual(readFileSync(join(FIXTURES, 'newer-version.journal')));

@@ -11,8 +11,8 @@ const chunk = fc.oneof(
 const digest = (length: number): fc.Arbitrary<Uint8Array> =>
   fc.uint8Array({ minLength: length, maxLength: length });
 
-describe('ChunkDigests', () => {
-  it.each([8, 32])('does what a Map does, and decodes what it encoded (%i bytes)', (length) => {
+describe('chunk digests', () => {
+  it.each([8, 32])('chunk digests act like a Map, and decode as they were encoded (%i bytes)', (length) => {
     const step = fc.tuple(chunk, fc.option(digest(length)));
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
@@ -37,7 +37,7 @@ describe('ChunkDigests', () => {
     );
   });
 
-  it('keeps copies and gives copies', () => {
+  it('chunk digests keep copies and give copies', () => {
     const digests = new ChunkDigests(2);
     const bytes = Uint8Array.of(1, 2);
     digests.set(5, bytes);
@@ -59,7 +59,7 @@ describe('ChunkDigests', () => {
     { runs: [10, 1], digests: 'AAA=' },
     { runs: [0, 1], digests: 7 as unknown as string },
     { runs: 'x' as unknown as number[], digests: '' },
-  ])('refuses %j', (encoded) => {
+  ])('chunk digests refuse the encoding %j', (encoded) => {
     expect(() => ChunkDigests.decode(encoded, 2, 10)).toThrow(
       expect.objectContaining({ code: 'invalid-request' }),
     );

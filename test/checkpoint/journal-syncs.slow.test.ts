@@ -60,7 +60,7 @@ function watchDisk(): Disk {
 }
 
 it.each([1, 2, 3])(
-  'what one append of 30,000 chunks wrote before sync %i failed is durable, or written again',
+  'an append of 30,000 chunks whose sync %i fails is durable, or written again at the next opening',
   async (good) => {
     const disk = watchDisk();
     const log = await openCheckpointLog(path, BINDING);
@@ -85,7 +85,7 @@ it.each([1, 2, 3])(
   },
 );
 
-it('a record that is longer than what is synced at a time is written again as a whole', async () => {
+it('a record that is longer than one sync takes is written again as a whole', async () => {
   const disk = watchDisk();
   const journal = await openJournal(path);
   const record = { kind: KIND.chunks, payload: new Uint8Array(2 * MIB) };

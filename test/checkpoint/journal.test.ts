@@ -32,8 +32,8 @@ const encode = (records: readonly JournalRecord[]): Buffer =>
 
 const SAMPLE = [record(1, 'first'), record(2, ''), record(3, 'the third one'), record(255, '\0\0')];
 
-describe('readJournal', () => {
-  it('reads what was written', () => {
+describe('reading a journal', () => {
+  it('a journal is read as it was written', () => {
     const anyRecord = fc.record({ kind: fc.nat(255), payload: fc.uint8Array({ maxLength: 40 }) });
     fc.assert(
       fc.property(fc.array(anyRecord), (records) => {
@@ -45,7 +45,7 @@ describe('readJournal', () => {
     );
   });
 
-  it('counts the longest whole prefix wherever the file is cut', () => {
+  it('a journal counts as far as its longest whole prefix, wherever the file is cut', () => {
     const bytes = encode(SAMPLE);
     const ends = SAMPLE.map((_, index) => encode(SAMPLE.slice(0, index + 1)).length);
     for (let cut = 0; cut <= bytes.length; cut += 1) {
@@ -57,7 +57,7 @@ describe('readJournal', () => {
     }
   });
 
-  it('never takes a wrong record for a good one, whichever bit flips, and tells damage from a torn tail', () => {
+  it('a journal with any bit flipped gives no wrong record, and damage differs from a torn end', () => {
     const bytes = encode(SAMPLE);
     const starts = [0, HEADER_BYTES, ...SAMPLE.map((_, index) => encode(SAMPLE.slice(0, index + 1)).length)];
     for (let bit = 0; bit < bytes.length * 8; bit += 1) {
@@ -71,7 +71,7 @@ describe('readJournal', () => {
     }
   });
 
-  it('takes no record out of its place', () => {
+  it('a journal takes no record that is out of its place', () => {
     const [a, b, c] = SAMPLE.map((each, index) => encodeRecord(each, index)) as [Buffer, Buffer, Buffer];
     const read = (...parts: Buffer[]) => readJournal(Buffer.concat([encodeHeader(), ...parts]));
     expect(read(a, c)).toMatchObject({ records: { length: 1 }, corruptAt: HEADER_BYTES + a.length });
@@ -80,7 +80,7 @@ describe('readJournal', () => {
     expect(read(a, Buffer.alloc(500))).toMatchObject({ records: { length: 1 }, torn: true });
   });
 
-  it('is not slow on hostile bytes', () => {
+  it('a journal of 8 MiB of hostile bytes is read in less than 5 seconds of a processor', () => {
     const magic = encodeRecord(record(1, ''), 0).subarray(0, 4);
     const trap = Buffer.alloc(8 * 1024 * 1024);
     for (let at = 0; at + 32 < trap.length; at += 16) {
@@ -96,12 +96,12 @@ describe('readJournal', () => {
     expect(cpuNowMs() - start).toBeLessThan(5000);
   });
 
-  it('refuses a newer version', () => {
+  it('a journal of a newer version is refused', () => {
     expect(() => readJournal(encodeHeader(2))).toThrow(expect.objectContaining({ code: 'journal-version' }));
   });
 });
 
-describe('openJournal', () => {
+describe('opening a journal', () => {
   let home: string;
   let path: string;
   beforeEach(() => {
@@ -116,7 +116,7 @@ describe('openJournal', () => {
     return { records: plain(journal.records), corruptAt: journal.corruptAt };
   }
 
-  it('makes a private file, appends in order and reads it again', async () => {
+  it('a journal has a private file, appends in order, and is read again', async () => {
     const journal = await openJournal(path);
     expect(statSync(path).mode & 0o777).toBe(0o600);
     await Promise.all(SAMPLE.map((each) => journal.append([each])));
@@ -129,7 +129,7 @@ describe('openJournal', () => {
     expect(readdirSync(home)).toEqual(['j']);
   });
 
-  it('goes on after a cut at any byte', async () => {
+  it('a journal goes on after a cut at any byte', async () => {
     const bytes = encode(SAMPLE);
     for (let cut = 0; cut <= bytes.length; cut += 1) {
       writeFileSync(path, bytes.subarray(0, cut));
@@ -144,7 +144,7 @@ describe('openJournal', () => {
     }
   });
 
-  it('reports damage once, and goes on from what is whole', async () => {
+  it('a journal reports damage once, and goes on from what is whole', async () => {
     const bytes = encode(SAMPLE);
     bytes[encode(SAMPLE.slice(0, 1)).length + 5] = 0xff;
     writeFileSync(path, bytes);
@@ -155,7 +155,7 @@ describe('openJournal', () => {
     expect(await reopened()).toEqual({ records: [], corruptAt: 0 });
   });
 
-  it('writes and syncs again what it finds: whoever wrote it may not have lived to sync it, or failed to', async () => {
+  it('opening a journal writes and syncs again what it finds', async () => {
     const bytes = encode(SAMPLE);
     writeFileSync(path, bytes);
     const probe = await open(path);
@@ -175,7 +175,7 @@ describe('openJournal', () => {
     expect(order).toEqual([[0, bytes.toString('hex')], 'sync']);
   });
 
-  it('leaves the file of a newer version as it is, and follows no symbolic link', async () => {
+  it('opening a journal leaves a newer version as it is, and follows no symbolic link', async () => {
     const fixture = join(import.meta.dirname, '../../fixtures/journals/newer-version.journal');
     copyFileSync(fixture, path);
     await expect(openJournal(path)).rejects.toMatchObject({ code: 'journal-version' });
@@ -187,7 +187,7 @@ describe('openJournal', () => {
   });
 
   it.each(['writev', 'datasync'])(
-    'is poisoned by a failed %s: the same error for ever, nothing more written',
+    'a failed %s ends a journal: it gives the same error for ever, and writes no more',
     async (call) => {
       let calls = 0;
       const failing = {
