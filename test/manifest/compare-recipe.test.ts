@@ -30,7 +30,7 @@ const carriedBytes = ({ recipe, places, grains }: ComparedFiles): number =>
   sumOfRanges(carriedRanges(recipe, places, grains));
 
 describe('comparing a recipe with an old file', () => {
-  it('gives ranges that in their order are the new file', () => {
+  it('a comparison with an old file gives ranges that in their order are the new file', () => {
     fc.assert(
       fc.property(changedFile, ({ older, newer }) => {
         const assembly = assemblyOf(older, newer);
@@ -44,7 +44,7 @@ describe('comparing a recipe with an old file', () => {
     );
   });
 
-  it('gives ranges that make the new file', () => {
+  it('a comparison with an old file gives carried and copied ranges that fill the new file', () => {
     fc.assert(
       fc.property(changedFile, ({ older, newer }) => {
         expect(assemble(older, newer, compare(older, newer)).equals(newer)).toBe(true);
@@ -52,7 +52,7 @@ describe('comparing a recipe with an old file', () => {
     );
   });
 
-  it('gives the same carried ranges to a side that does not know where the old ones lie', () => {
+  it('a comparison gives the same carried ranges to a side that does not know the old offsets', () => {
     fc.assert(
       fc.property(changedFile, ({ older, newer }) => {
         const { recipe, places, grains } = compare(older, newer);
@@ -66,7 +66,7 @@ describe('comparing a recipe with an old file', () => {
     );
   });
 
-  it('gives ranges that stand apart, in order, none of them empty', () => {
+  it('the carried ranges of a comparison are apart, in order, and not empty', () => {
     fc.assert(
       fc.property(changedFile, ({ older, newer }) => {
         const { recipe, places, grains } = compare(older, newer);
@@ -82,14 +82,14 @@ describe('comparing a recipe with an old file', () => {
     );
   });
 
-  it('carries nothing of a file that is there', () => {
+  it('a comparison carries nothing of a file that is there', () => {
     const file = noiseOf('there', 700_000);
     const compared = compare(file, file);
     expect(carriedBytes(compared)).toBe(0);
     expect(copiedRanges(compared.recipe, compared.places)).toEqual([0, file.length, 0]);
   });
 
-  it('carries little of a file in which bytes were put in, changed and taken out', () => {
+  it('a comparison carries little of a file in which bytes were inserted, changed and removed', () => {
     const older = noiseOf('before', 3_000_000);
     const newer = Buffer.concat([
       older.subarray(0, 500_000),
@@ -103,13 +103,13 @@ describe('comparing a recipe with an old file', () => {
     expect(carriedBytes(compared)).toBeLessThan(3 * 2 * 8192);
   });
 
-  it('copies from one place on where the old file has the same bytes at many', () => {
+  it('a comparison copies from one offset on where the old file has the same bytes at many', () => {
     const zeros = Buffer.alloc(2_000_000);
     const compared = compare(zeros, zeros);
     expect(copiedRanges(compared.recipe, compared.places)).toEqual([0, zeros.length, 0]);
   });
 
-  it('carries blocks as a whole whose grains nobody asked for', () => {
+  it('a comparison carries blocks as a whole for which no grains were asked', () => {
     const older = noiseOf('before', 1_000_000);
     const newer = Buffer.from(older);
     newer.fill(0, 500_000, 500_001);
@@ -126,7 +126,7 @@ describe('comparing a recipe with an old file', () => {
     ['grains over the end of the block', [0], [5000, 5001]],
     ['grains of no block', [], [10_000]],
     ['grains of a block that is not in the recipe', [1], []],
-  ])('refuses %s', (_, blocks, lengths) => {
+  ])('a comparison refuses %s', (_, blocks, lengths) => {
     const listOf = (of: number[], idBytes: number) => ({
       count: of.length,
       lengths: Uint32Array.from(of),

@@ -50,8 +50,8 @@ function codeOf(doing: () => unknown): string {
   return 'accepted';
 }
 
-describe('a recipe as bytes', () => {
-  it.each(['xxh64', 'sha256'] as const)('says the same when it is read: %s', (algorithm) => {
+describe('encoded recipes', () => {
+  it.each(['xxh64', 'sha256'] as const)('a recipe decodes as it was encoded: %s', (algorithm) => {
     fc.assert(
       fc.property(arbitraryFile, (file) => {
         const recipe = recipeOf(file, algorithm);
@@ -63,7 +63,7 @@ describe('a recipe as bytes', () => {
     );
   });
 
-  it('can be written in pieces', () => {
+  it('a recipe can be encoded in pieces', () => {
     const recipe = recipeOf(noiseOf('pieces', 500_000));
     expect(Buffer.concat([encodeBlocks(recipe, 0, 3), encodeBlocks(recipe, 3)])).toEqual(
       encodeBlocks(recipe),
@@ -80,11 +80,11 @@ describe('a recipe as bytes', () => {
     ['a block that is too short', blocksOf(16_383, 150_000), 166_383],
     ['a block that is too long', blocksOf(262_145, 1), 262_146],
     ['an empty block at the end', blocksOf(150_000, 0), 150_000],
-  ])('is refused with %s', (_, bytes, sizeBytes) => {
+  ])('an encoded recipe is refused with %s', (_, bytes, sizeBytes) => {
     expect(codeOf(() => decodeRecipe(bytes, sizeBytes, 16))).toBe('invalid-request');
   });
 
-  it('may be any bytes, and is then refused or what would be written', () => {
+  it('any bytes are refused as a recipe, or are the encoding of the recipe that they decode to', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 60 }), fc.nat(300_000), (bytes, sizeBytes) => {
         const given = Buffer.from(bytes);
@@ -96,8 +96,8 @@ describe('a recipe as bytes', () => {
   });
 });
 
-describe('grains as bytes', () => {
-  it('say the same when they are read', () => {
+describe('encoded grains', () => {
+  it('grains decode as they were encoded', () => {
     fc.assert(
       fc.property(arbitraryFile, (file) => {
         const { blocks } = recipeOf(file);
@@ -115,14 +115,14 @@ describe('grains as bytes', () => {
 
   it.each([
     ['half a record', grainsOf(1000).subarray(1), [1000]],
-    ['none of a block', grainsOf(), [1000]],
-    ['one of no block', grainsOf(1000), []],
-    ['an empty one', grainsOf(0, 1000), [1000]],
-    ['one that is too long', grainsOf(8193), [8193]],
-    ['one that is too short', grainsOf(511, 600), [1111]],
-    ['one over the end of its block', grainsOf(600, 600), [1000, 200]],
+    ['no grain of a block', grainsOf(), [1000]],
+    ['a grain of no block', grainsOf(1000), []],
+    ['an empty grain', grainsOf(0, 1000), [1000]],
+    ['a grain that is too long', grainsOf(8193), [8193]],
+    ['a grain that is too short', grainsOf(511, 600), [1111]],
+    ['a grain over the end of its block', grainsOf(600, 600), [1000, 200]],
     ['less than the block', grainsOf(600), [1000]],
-  ])('are refused with %s', (_, bytes, blockLengths) => {
+  ])('encoded grains are refused with %s', (_, bytes, blockLengths) => {
     expect(codeOf(() => decodeGrains(bytes, blockLengths))).toBe('invalid-request');
   });
 });

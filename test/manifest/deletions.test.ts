@@ -23,7 +23,7 @@ async function codeOf(lines: readonly string[], wanted = NOTHING, limits = LIMIT
   }
 }
 
-test('a list is read as it was written, and has the same id', async () => {
+test('a list of deletions is read as it was written, and has the same id', async () => {
   await fc.assert(
     fc.asyncProperty(arbitraryTree(fc.nat()), async (entries) => {
       const written = createDeletions(EntryTable.from(entries));
@@ -51,17 +51,17 @@ test.each([
   ['a line that is not canonical', [HEADER, '["f", "a",1,420,"0"]'], 'manifest-invalid'],
   ['no entry at all', [HEADER], 'taken: 0'],
   ['entries without the directories above them', [HEADER, '["f","a/b/c",1,420,"0"]'], 'taken: 1'],
-])('a list with %s: %s', async (_what, lines, outcome) => {
+])('a list of deletions with %s: %s', async (_what, lines, outcome) => {
   expect(await codeOf(lines)).toBe(outcome);
 });
 
-test('a list with an entry of the manifest is refused, and one with its neighbours is not', async () => {
+test('a list of deletions with an entry of the manifest is refused, and one with its neighbours is not', async () => {
   const wanted = EntryTable.from(['', 'a', 'a/b'].map((path) => entryOf('directory', path)));
   expect(await codeOf([HEADER, '["d","a/b",493,"0"]'], wanted)).toBe('manifest-invalid');
   expect(await codeOf([HEADER, '["d","a/a",493,"0"]', '["d","a/b c",493,"0"]'], wanted)).toBe('taken: 2');
 });
 
-test('a list with more entries or bytes than the limits is refused', async () => {
+test('a list of deletions with more entries or bytes than the limits is refused', async () => {
   const lines = [HEADER, '["f","a",1,420,"0"]', '["f","b",1,420,"0"]'];
   expect(await codeOf(lines, NOTHING, { ...LIMITS, maxEntries: 1 })).toBe('manifest-too-large');
   expect(await codeOf(lines, NOTHING, { ...LIMITS, maxBytes: 60 })).toBe('manifest-too-large');

@@ -24,27 +24,34 @@ describe('chunk digests', () => {
     ['', 'ef46db3751d8e999'],
     ['a', 'd24ec4f1a98c6e5b'],
     ['abc', '44bc2cf5ad770999'],
-  ])('are XXH64 with seed 0, big-endian: %j', (text, expected) => {
+  ])('the digest of a chunk is XXH64 with seed 0, big-endian: %j', (text, expected) => {
     expect(hex('xxh64', Buffer.from(text))).toBe(expected);
   });
 
-  it('are SHA-256 where that is asked for', () => {
+  it('the digest of a chunk is SHA-256 where that is asked for', () => {
     expect(hex('sha256', Buffer.from('abc'))).toBe(
       'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad',
     );
   });
 
-  it.each(DIGEST_ALGORITHMS)('of %s do not depend on how the bytes come', (algorithm) => {
-    fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 300 }), fc.array(fc.nat(), { maxLength: 5 }), (bytes, cuts) => {
-        const whole = Buffer.from(bytes);
-        expect(hex(algorithm, ...cutAt(whole, cuts))).toBe(hex(algorithm, whole));
-        expect(hex(algorithm, whole)).toHaveLength(2 * DIGEST_LENGTH_BYTES[algorithm]);
-      }),
-    );
-  });
+  it.each(DIGEST_ALGORITHMS)(
+    'the %s digest of a chunk does not depend on how its bytes come',
+    (algorithm) => {
+      fc.assert(
+        fc.property(
+          fc.uint8Array({ maxLength: 300 }),
+          fc.array(fc.nat(), { maxLength: 5 }),
+          (bytes, cuts) => {
+            const whole = Buffer.from(bytes);
+            expect(hex(algorithm, ...cutAt(whole, cuts))).toBe(hex(algorithm, whole));
+            expect(hex(algorithm, whole)).toHaveLength(2 * DIGEST_LENGTH_BYTES[algorithm]);
+          },
+        ),
+      );
+    },
+  );
 
-  it('of several hashers at work at once do not disturb each other', () => {
+  it('two hashers at work at once do not disturb each other', () => {
     const bytes = Buffer.alloc(700_000, 'stone');
     const [one, two] = [hashers.xxh64(), hashers.xxh64()];
     one.update(bytes.subarray(0, 1000));
@@ -53,26 +60,26 @@ describe('chunk digests', () => {
     expect(sameDigest(one.digest(), two.digest())).toBe(true);
   });
 
-  it('are the same only when all bytes and the length are', () => {
+  it('two digests are the same only when all bytes and the length are', () => {
     expect(sameDigest(Buffer.from([1, 2]), Buffer.from([1, 2]))).toBe(true);
     expect(sameDigest(Buffer.from([1, 2]), Buffer.from([1, 3]))).toBe(false);
     expect(sameDigest(Buffer.from([1, 2]), Buffer.from([1, 2, 0]))).toBe(false);
   });
 
-  it('come of known algorithms only', () => {
+  it('only xxh64 and sha256 are digest algorithms', () => {
     expect(['xxh64', 'sha256'].every(isDigestAlgorithm)).toBe(true);
     expect(['md5', '__proto__', 'toString', '', undefined, 1].some(isDigestAlgorithm)).toBe(false);
   });
 });
 
-describe('the digest of a file', () => {
+describe('digests of files', () => {
   const digestOf = (chunkSizeBytes: number, ...pieces: Uint8Array[]): string => {
     const digester = fileDigester(hashers.xxh64, chunkSizeBytes);
     for (const piece of pieces) digester.update(piece);
     return digester.digest();
   };
 
-  it('does not depend on how its bytes come', () => {
+  it('the digest of a file does not depend on how its bytes come', () => {
     fc.assert(
       fc.property(
         fc.uint8Array({ maxLength: 200 }),
@@ -86,7 +93,7 @@ describe('the digest of a file', () => {
     );
   });
 
-  it('tells apart what differs in content, size or chunk size', () => {
+  it('the digest of a file depends on content, size and chunk size', () => {
     const zeros = (length: number): Buffer => Buffer.alloc(length);
     const digests = [
       digestOf(10),
@@ -99,14 +106,14 @@ describe('the digest of a file', () => {
   });
 });
 
-describe('the digest of a transfer', () => {
+describe('digests of transfers', () => {
   const id = 'ab'.repeat(32);
   const chunks: [number, Uint8Array][] = [
     [0, Buffer.alloc(8, 1)],
     [1, Buffer.alloc(8, 2)],
   ];
 
-  it('tells apart manifests, sizes, chunk numbers and chunk digests', () => {
+  it('the digest of a transfer depends on the manifest, the size, the chunk numbers and their digests', () => {
     const digests = [
       transferDigest(id, 10, chunks),
       transferDigest('cd'.repeat(32), 10, chunks),

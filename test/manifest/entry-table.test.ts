@@ -24,8 +24,8 @@ const entry: fc.Arbitrary<Entry> = fc.record({
   linkTarget: fc.oneof(fc.constant(''), text),
 });
 
-describe('a table of entries', () => {
-  it('gives back what was put in', () => {
+describe('entry tables', () => {
+  it('an entry table gives back the entries that were put in', () => {
     fc.assert(
       fc.property(fc.array(entry), (entries) => {
         const table = EntryTable.from(entries);
@@ -45,14 +45,14 @@ describe('a table of entries', () => {
     );
   });
 
-  it('has nothing outside of its bounds', () => {
+  it('an entry table has nothing outside of its bounds', () => {
     const table = EntryTable.from([entryOf('file', 'a')]);
     expect([-1, 0.5, 1, Number.NaN, Infinity].map((index) => table.at(index))).toEqual(
       Array.from({ length: 5 }),
     );
   });
 
-  it('grows over many pages', () => {
+  it('an entry table grows over many pages', () => {
     const table = new EntryTable();
     const nth = (n: number): Entry => entryOf('file', `f${n}`, { sizeBytes: n, mtimeNs: BigInt(-n) });
     for (let n = 0; n < 30_000; n += 1) table.push(nth(n));
@@ -60,7 +60,7 @@ describe('a table of entries', () => {
     expect(table.at(30_000)).toBeUndefined();
   });
 
-  it('takes 26 bytes for an entry beside its path', () => {
+  it('an entry table takes 26 bytes for an entry beside its path', () => {
     const count = 200_000;
     const nth = (n: number): Entry => entryOf('file', `dir/file-${String(n).padStart(11, '0')}`);
     const before = process.memoryUsage().arrayBuffers;
@@ -72,8 +72,8 @@ describe('a table of entries', () => {
   });
 });
 
-describe('a table of strings', () => {
-  it('gives back what was put in, also after encoding it', async () => {
+describe('string tables', () => {
+  it('a string table gives back the strings that were put in, also after encoding it', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.oneof({ weight: 20, arbitrary: text }, { weight: 1, arbitrary: longText })),
@@ -91,7 +91,7 @@ describe('a table of strings', () => {
     );
   });
 
-  it('refuses lines that are no strings, or cut', async () => {
+  it('a string table refuses lines that are no strings, or cut', async () => {
     const decode = (lines: string): Promise<unknown> => decodeStrings(pieces([Buffer.from(lines)]));
     await expect(decode('"a"\n7\n')).rejects.toThrow(SyntaxError);
     await expect(decode('"a"\n"b')).rejects.toMatchObject({ code: 'chunk-incomplete' });

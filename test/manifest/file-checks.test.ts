@@ -24,20 +24,23 @@ function agrees(checks: Recipe, file: Buffer, pieceBytes: number): boolean {
   return comparison.isWhole();
 }
 
-describe('the checks of a file', () => {
-  it('are XXH64 with seed 1 of each 64 MiB and of the rest, or SHA-256', () => {
+describe('checks of files', () => {
+  it('the checks of a file are XXH64 with seed 1 of each 64 MiB and of the rest, or SHA-256', () => {
     const { blocks } = checksOf(FILE, 'xxh64');
     expect([...blocks.lengths]).toEqual([CHECK_BYTES, 50_000]);
     expect(blocks.ids.subarray(8).toString('hex')).toBe(xxh64(FILE.subarray(CHECK_BYTES), 1n));
     expect(checksOf(FILE.subarray(0, 99), 'sha256').blocks.ids).toHaveLength(32);
   });
 
-  it.each(DIGEST_ALGORITHMS)('have the lengths of a document of parts: %s', (algorithm) => {
-    const small = FILE.subarray(0, 2_000_000);
-    expect(checksOf(small, algorithm).blocks.lengths).toEqual(checkLengths(small.length));
-  });
+  it.each(DIGEST_ALGORITHMS)(
+    'the checks of a file have the lengths of a document of parts: %s',
+    (algorithm) => {
+      const small = FILE.subarray(0, 2_000_000);
+      expect(checksOf(small, algorithm).blocks.lengths).toEqual(checkLengths(small.length));
+    },
+  );
 
-  it('agree with that file alone, whatever the pieces are that it comes in', () => {
+  it('the checks of a file agree with that file alone, in whatever pieces it comes', () => {
     const checks = checksOf(FILE, 'xxh64');
     const changed = Buffer.from(FILE);
     changed[CHECK_BYTES - 1]! ^= 1;

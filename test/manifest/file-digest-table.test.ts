@@ -7,7 +7,7 @@ const hex = fc
   .map((bytes) => Buffer.from(bytes).toString('hex'));
 const known = fc.tuple(fc.integer({ min: 0, max: 10_000 }), fc.option(hex));
 
-it('knows of each entry what was noted last', () => {
+it('a table of file digests gives for each entry the digest that was set last', () => {
   fc.assert(
     fc.property(fc.array(known), (notes) => {
       const digests = new FileDigests();

@@ -40,13 +40,13 @@ function cut(file: Buffer, cuts: readonly number[] = []): { grains: number[]; bl
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);
 
 describe('the chunker', () => {
-  it.each(VECTORS)('cuts $title as it always did', ({ pieces, sha256, grains, blocks }) => {
+  it.each(VECTORS)('the chunker cuts $title as it always did', ({ pieces, sha256, grains, blocks }) => {
     const file = fileOf(pieces);
     expect(createHash('sha256').update(file).digest('hex')).toBe(sha256);
     expect(cut(file)).toEqual({ grains, blocks });
   });
 
-  it('cuts like its slow twin', () => {
+  it('the chunker cuts like its slow twin', () => {
     fc.assert(
       fc.property(arbitraryFile, (file) => {
         expect(cut(file)).toEqual(cutSlowly(file));
@@ -55,7 +55,7 @@ describe('the chunker', () => {
     );
   });
 
-  it('cuts alike, however the bytes are fed', () => {
+  it('the chunker cuts alike, however the bytes are fed', () => {
     fc.assert(
       fc.property(arbitraryFile, arbitraryCuts, (file, cuts) => {
         expect(cut(file, cuts)).toEqual(cut(file));
@@ -65,7 +65,7 @@ describe('the chunker', () => {
     expect(cut(file, [...file.keys()])).toEqual(cut(file));
   });
 
-  it('keeps to its bounds and loses no byte', () => {
+  it('the chunker keeps to its bounds and loses no byte', () => {
     fc.assert(
       fc.property(arbitraryFile, (file) => {
         const { grains, blocks } = cut(file);
@@ -79,7 +79,7 @@ describe('the chunker', () => {
     );
   });
 
-  it('cuts a block alone into the same grains', () => {
+  it('the chunker cuts a block alone into the same grains', () => {
     const file = noiseOf('blocks', 1_000_000);
     const { grains, blocks } = cut(file);
     let start = 0;
@@ -87,26 +87,26 @@ describe('the chunker', () => {
     expect(alone).toEqual(grains);
   });
 
-  it('finds the same blocks again behind bytes that were put in front', () => {
+  it('the chunker finds the same blocks again behind bytes that were put in front', () => {
     const file = noiseOf('moved', 2_000_000);
     const before = cut(file).blocks;
     const after = cut(Buffer.concat([Buffer.from('in front'), file])).blocks;
     expect(after.slice(-15)).toEqual(before.slice(-15));
   });
 
-  it('forgets a file that was not finished when another begins', () => {
+  it('the chunker drops a file that was not finished when another begins', () => {
     const file = noiseOf('whole', 100_000);
     cutter.begin(1_000_000);
     cutter.update(noiseOf('broken off', 1234), () => {});
     expect(cut(file)).toEqual(cutSlowly(file));
   });
 
-  it('refuses more bytes than the file has', () => {
+  it('the chunker refuses more bytes than the file has', () => {
     cutter.begin(10);
     expect(() => cutter.update(Buffer.alloc(11), () => {})).toThrow('more bytes than its size');
   });
 
-  it('has the code of its source', async () => {
+  it('the code of the chunker is that of its source', async () => {
     const code = readFileSync(path.join(ROOT, 'src/manifest/gear2-code.ts'), 'utf8');
     expect(code, 'run `npm run build:gear2`').toBe(await assembleGear2());
   });

@@ -17,8 +17,8 @@ const cuts = fc
     return { subject, kept: withChecks ? all : { recipe: all.recipe } };
   });
 
-describe('cuts in a file', () => {
-  it('are read as they were written, with checks or without', () => {
+describe('kept cuts', () => {
+  it('kept cuts are read as they were written, with checks or without', () => {
     fc.assert(
       fc.property(cuts, ({ subject, kept }) => {
         const read = decodeCuts(encodeCuts(subject, kept), subject);
@@ -29,7 +29,7 @@ describe('cuts in a file', () => {
     );
   });
 
-  it('are nothing where a byte is another, or bytes are missing', () => {
+  it('kept cuts with a changed byte or missing bytes are not read', () => {
     fc.assert(
       fc.property(cuts, fc.nat(), fc.integer({ min: 1, max: 255 }), ({ subject, kept }, place, change) => {
         const bytes = encodeCuts(subject, kept);
@@ -41,7 +41,7 @@ describe('cuts in a file', () => {
     );
   });
 
-  it('are not those of a file with another name, size or digest', () => {
+  it('kept cuts are not read for a file with another name, size or digest', () => {
     fc.assert(
       fc.property(cuts, ({ subject, kept }) => {
         const bytes = encodeCuts(subject, kept);

@@ -48,8 +48,8 @@ function shapeOf(layout: Layout): [number, number, number][][] {
   );
 }
 
-describe('the layout of a tree', () => {
-  it('puts every byte of every carried entry into exactly one segment', () => {
+describe('layouts of trees', () => {
+  it('a layout puts every byte of every carried entry into exactly one segment', () => {
     fc.assert(
       fc.property(tree, presence, (entries, present) => {
         const isPresent = (index: number): boolean => present(index);
@@ -67,7 +67,7 @@ describe('the layout of a tree', () => {
     );
   });
 
-  it('fills each chunk from its start without gaps, and never over the chunk size', () => {
+  it('a layout fills each chunk from its start without gaps, and never over the chunk size', () => {
     fc.assert(
       fc.property(tree, presence, (entries, present) => {
         const layout = layoutOf(entries, (index) => present(index));
@@ -85,7 +85,7 @@ describe('the layout of a tree', () => {
     );
   });
 
-  it('agrees with itself: the chunks of an entry are those in whose segments it is', () => {
+  it('a layout agrees with itself: the chunks of an entry are those in whose segments it is', () => {
     fc.assert(
       fc.property(tree, presence, (entries, present) => {
         const layout = layoutOf(entries, (index) => present(index));
@@ -101,7 +101,7 @@ describe('the layout of a tree', () => {
     );
   });
 
-  it('sees a file of which parts are carried as a file of these bytes', () => {
+  it('a layout treats a file of carried parts as a file of so many bytes', () => {
     fc.assert(
       fc.property(tree, fc.func(fc.option(fc.nat(250), { nil: undefined })), (entries, partsOf) => {
         const bytesOf = (index: number): number => partsOf(index) ?? entries[index]!.sizeBytes;
@@ -118,7 +118,7 @@ describe('the layout of a tree', () => {
     );
   });
 
-  it('knows how much of an entry is carried, and whether it shares its chunk', () => {
+  it('a layout knows how much of an entry is carried, and whether it has chunks of its own', () => {
     fc.assert(
       fc.property(tree, presence, (entries, present) => {
         const layout = layoutOf(entries, (index) => present(index));
@@ -131,7 +131,7 @@ describe('the layout of a tree', () => {
     );
   });
 
-  it('is the same whenever it is computed, and does not look at names, modes or times', () => {
+  it('a layout is the same whenever it is computed, and ignores names, modes and times', () => {
     fc.assert(
       fc.property(tree, (entries) => {
         const renamed = entries.map((entry, n) => ({ ...entry, path: `x${n}`, mode: 0, mtimeNs: 7n }));
@@ -141,7 +141,7 @@ describe('the layout of a tree', () => {
     );
   });
 
-  it('gives an entry of at least one chunk chunks of its own, and keeps smaller ones whole', () => {
+  it('a layout gives an entry of at least one chunk its own chunks, and keeps smaller ones whole', () => {
     fc.assert(
       fc.property(tree, (entries) => {
         const layout = layoutOf(entries);
@@ -199,13 +199,13 @@ describe('the layout of a tree', () => {
     ['small ones around a large one', [1, 100, 1], [[[0, 0, 1]], [[1, 0, 100]], [[2, 0, 1]]]],
     ['no packing into the rest of a large one', [150, 10], [[[0, 0, 100]], [[0, 100, 50]], [[1, 0, 10]]]],
   ] as [string, number[], [number, number, number][][]][])(
-    'packs as documented: %s',
+    'a layout packs as documented: %s',
     (_what, given, expected) => {
       expect(shapeOf(layoutOf(files(...given)))).toEqual(expected);
     },
   );
 
-  it('leaves out what the receiver has, as if it were not there', () => {
+  it('a layout leaves out what the receiver has, as if it were not there', () => {
     const entries = files(40, 100, 60, 30);
     expect(shapeOf(layoutOf(entries, (index) => index === 1))).toEqual([
       [
@@ -218,12 +218,12 @@ describe('the layout of a tree', () => {
     expect(layoutOf(entries, () => true)).toMatchObject({ chunkCount: 0, bytesTotal: 0 });
   });
 
-  it('carries nothing of directories and symlinks', () => {
+  it('a layout carries nothing of directories and symlinks', () => {
     const entries = [entryOf('directory', ''), entryOf('symlink', 'l'), entryOf('directory', 'm')];
     expect(layoutOf(entries)).toMatchObject({ chunkCount: 0, bytesTotal: 0 });
   });
 
-  it('refuses chunks that it does not have', () => {
+  it('a layout refuses chunks that it does not have', () => {
     const layout = layoutOf(files(250));
     for (const chunk of [-1, 3, 0.5, Number.NaN, 2 ** 40]) {
       expect(codeOf(() => layout.segmentsOf(chunk))).toBe('chunk-out-of-range');
@@ -231,14 +231,14 @@ describe('the layout of a tree', () => {
     }
   });
 
-  it('refuses more chunks than there are numbers for', () => {
+  it('a layout refuses more chunks than there are numbers for', () => {
     expect(layoutOf(files(CHUNK * MAX_CHUNKS)).chunkCount).toBe(MAX_CHUNKS);
     expect(codeOf(() => layoutOf(files(CHUNK * MAX_CHUNKS + 1)))).toBe('manifest-too-large');
     expect(codeOf(() => layoutOf(files(CHUNK * MAX_CHUNKS, 1)))).toBe('manifest-too-large');
     expect(codeOf(() => layoutOf(files(Number.MAX_SAFE_INTEGER)))).toBe('manifest-too-large');
   });
 
-  it('takes 200,000 entries and finds its way in them in seconds of a processor', () => {
+  it('a layout of 200,000 entries is computed and searched in less than 3 seconds of a processor', () => {
     const entries = Array.from({ length: 200_000 }, (_, index) =>
       entryOf('file', `f${index}`, { sizeBytes: index % 1000 === 0 ? 250 : index % 90 }),
     );
@@ -254,12 +254,12 @@ describe('the layout of a tree', () => {
   });
 });
 
-describe('the layout of a stream', () => {
+describe('layouts of streams', () => {
   const entries = EntryTable.from([entryOf('stream', '')]);
   const streamOf = (streamSizeBytes?: number): Layout =>
     createLayout({ entries, chunkSizeBytes: CHUNK }, { streamSizeBytes });
 
-  it('does not need the size: a chunk is where it will be when the size is known', () => {
+  it('the layout of a stream does not need the size: each chunk is where it will be in the end', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 5000 }), (sizeBytes) => {
         const known = streamOf(sizeBytes);
@@ -281,21 +281,21 @@ describe('the layout of a stream', () => {
     [CHUNK, 1],
     [CHUNK + 1, 2],
     [3 * CHUNK, 3],
-  ])('has for %i bytes %i chunks', (sizeBytes, chunkCount) => {
+  ])('the layout of a stream of %i bytes has %i chunks', (sizeBytes, chunkCount) => {
     expect(streamOf(sizeBytes)).toMatchObject({ chunkCount, bytesTotal: sizeBytes });
     expect(streamOf(sizeBytes).chunksOf(0)).toEqual({ first: 0, count: chunkCount });
     expect(streamOf(sizeBytes).isLarge(0)).toBe(true);
     expect(streamOf(sizeBytes).carriedBytesOf(0)).toBe(sizeBytes);
   });
 
-  it('says that it does not know its size while it does not', () => {
+  it('the layout of a stream says that its size is unknown while it is', () => {
     expect(streamOf()).toMatchObject({ chunkCount: MAX_CHUNKS, bytesTotal: undefined });
     expect(isStream({ entries })).toBe(true);
     expect(isStream({ entries: EntryTable.from(files(1)) })).toBe(false);
     expect(isStream({ entries: new EntryTable() })).toBe(false);
   });
 
-  it('refuses a stream that needs too many chunks', () => {
+  it('the layout of a stream that needs too many chunks is refused', () => {
     expect(codeOf(() => streamOf(CHUNK * MAX_CHUNKS + 1))).toBe('manifest-too-large');
     expect(codeOf(() => streamOf().segmentsOf(MAX_CHUNKS))).toBe('chunk-out-of-range');
     expect(codeOf(() => streamOf(100).segmentsOf(1))).toBe('chunk-out-of-range');

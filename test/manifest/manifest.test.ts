@@ -44,8 +44,8 @@ async function linesOf(source: AsyncIterable<Uint8Array>, maxLineBytes?: number)
   return lines;
 }
 
-describe('the encoding of a manifest', () => {
-  it('gives every tree back as it was, with the same id', () => {
+describe('encoded manifests', () => {
+  it('a manifest is read as the tree that it was, with the same id', () => {
     fc.assert(
       fc.property(tree, fc.constantFrom('xxh64' as const, 'sha256' as const), (entries, digest) => {
         const manifest = createManifest({ chunkSizeBytes: 65_536, digest }, entries);
@@ -54,7 +54,7 @@ describe('the encoding of a manifest', () => {
     );
   });
 
-  it('gives another id to every other manifest', () => {
+  it('every other manifest has another id', () => {
     const entries = [entryOf('file', 'a', { sizeBytes: 1 })];
     const ids = [
       createManifest(PARAMETERS, entries),
@@ -68,7 +68,7 @@ describe('the encoding of a manifest', () => {
     expect(new Set(ids).size).toBe(ids.length);
   });
 
-  it('is what it is, however many batches it comes in', () => {
+  it('a manifest is the same, however many batches it comes in', () => {
     const entries = EntryTable.from(
       Array.from({ length: 1500 }, (_, n) => entryOf('file', `f${String(n).padStart(6, '0')}`)),
     );
@@ -78,7 +78,7 @@ describe('the encoding of a manifest', () => {
     expect(readLines(batches.join('')).entries).toEqual(entries);
   });
 
-  it('takes and gives only the canonical form of a line', () => {
+  it('an entry of a manifest has only the canonical form of a line', () => {
     const line = '["f","a",1,420,"0"]';
     expect(encodeEntry(decodeEntry(line))).toBe(line);
     fc.assert(
@@ -118,7 +118,7 @@ describe('the encoding of a manifest', () => {
     ['NUL in a link target', String.raw`["l","a","x\u0000","0"]`],
     ['a lone surrogate in a link target', String.raw`["l","a","\ud800","0"]`],
     ['a link target of 4096 bytes', `["l","a","${'x'.repeat(4096)}","0"]`],
-  ])('refuses a line with %s', async (_what, line) => {
+  ])('a manifest refuses a line with %s', async (_what, line) => {
     expect(await codeOf(() => decodeEntry(line))).toBe('manifest-invalid');
   });
 
@@ -136,18 +136,18 @@ describe('the encoding of a manifest', () => {
     ['path-reserved', 'a/.cairn/b'],
     ['path-too-long', 'n'.repeat(256)],
     ['path-too-long', 'n/'.repeat(2050) + 'n'],
-  ])('refuses with %s the path %j', async (code, path) => {
+  ])('a manifest refuses with %s the path %j', async (code, path) => {
     expect(await codeOf(() => decodeEntry(JSON.stringify(['f', path, 1, 420, '0'])))).toBe(code);
   });
 
-  it('takes twelve mode bits of a directory and nine of a file', () => {
+  it('a manifest takes twelve mode bits of a directory and nine of a file', () => {
     expect(decodeEntry('["d","a",4095,"0"]').mode).toBe(0o7777);
     expect(decodeEntry('["f","a",0,511,"0"]').mode).toBe(0o777);
   });
 });
 
-describe('the header of a manifest', () => {
-  it('gives back its parameters', () => {
+describe('headers of manifests', () => {
+  it('the header of a manifest gives back its parameters', () => {
     expect(decodeHeader(encodeHeader(PARAMETERS))).toEqual(PARAMETERS);
   });
 
@@ -167,11 +167,11 @@ describe('the header of a manifest', () => {
     '["f","a",1,420,"0"]',
     'null',
     '',
-  ])('refuses %s', async (line) => {
+  ])('a manifest refuses the header %s', async (line) => {
     expect(await codeOf(() => decodeHeader(line))).toBe('manifest-invalid');
   });
 
-  it('knows what a chunk size is', () => {
+  it('a chunk size is a whole number from 64 KiB to 64 MiB', () => {
     expect([65_536, 67_108_864, 100_001].every(isChunkSize)).toBe(true);
     expect([65_535, 67_108_865, 65_536.5, '65536', null, Number.NaN].some(isChunkSize)).toBe(false);
   });
@@ -186,7 +186,7 @@ describe('the tree checker', () => {
   const file = (path: string) => entryOf('file', path);
   const directory = (path: string) => entryOf('directory', path);
 
-  it('takes every tree', () => {
+  it('the tree checker accepts every tree', () => {
     fc.assert(
       fc.property(tree, (entries) => {
         const checker = new TreeChecker();
@@ -204,7 +204,9 @@ describe('the tree checker', () => {
       'directories in directories',
       [directory(''), directory('a'), directory('a/b'), file('a/b/c'), file('a/d'), file('a-')],
     ],
-  ])('takes %s', async (_what, entries) => expect(await check(...entries)).toBe('accepted'));
+  ])('the tree checker accepts %s', async (_what, entries) =>
+    expect(await check(...entries)).toBe('accepted'),
+  );
 
   it.each([
     ['paths out of order', [file('b'), file('a')]],
@@ -222,38 +224,40 @@ describe('the tree checker', () => {
     ['a stream beside others', [file('a'), entryOf('stream', 'b')]],
     ['others beside a stream', [entryOf('stream', 'a'), file('b')]],
     ['others below a stream', [entryOf('stream', ''), file('b')]],
-  ])('refuses %s', async (_what, entries) => expect(await check(...entries)).toBe('manifest-invalid'));
+  ])('the tree checker refuses %s', async (_what, entries) =>
+    expect(await check(...entries)).toBe('manifest-invalid'),
+  );
 });
 
 describe('the manifest reader', () => {
   const manifest = createManifest(PARAMETERS, [entryOf('directory', ''), entryOf('file', 'ünï')]);
   const text = [...encodeManifest(manifest)].join('');
 
-  it('refuses an id that is not that of the content', async () => {
+  it('the manifest reader refuses an id that is not that of the content', async () => {
     const reader = createManifestReader();
     for (const line of text.split('\n').slice(0, -1)) reader.line(line);
     expect(await codeOf(() => reader.finish('0'.repeat(64)))).toBe('manifest-invalid');
   });
 
-  it('refuses what is empty, and what has no header', async () => {
+  it('the manifest reader refuses an empty manifest, and one without a header', async () => {
     expect(await codeOf(() => createManifestReader().finish())).toBe('manifest-invalid');
     expect(await codeOf(() => createManifestReader().line('["d","",493,"0"]'))).toBe('manifest-invalid');
   });
 
-  it('refuses more entries and more bytes than its limits', async () => {
+  it('the manifest reader refuses more entries and more bytes than its limits', async () => {
     expect(await codeOf(() => readLines(text, { maxEntries: 2, maxBytes: 1000 }))).toBe('accepted');
     expect(await codeOf(() => readLines(text, { maxEntries: 1, maxBytes: 1000 }))).toBe('manifest-too-large');
     expect(await codeOf(() => readLines(text, { maxEntries: 2, maxBytes: 50 }))).toBe('manifest-too-large');
   });
 
-  it('splits lines the same, however the bytes are sliced', async () => {
+  it('lines of a manifest are split the same, however the bytes are sliced', async () => {
     const bytes = Buffer.from(text);
     for (let slice = 1; slice <= bytes.length; slice++) {
       expect(await linesOf(slices(bytes, slice))).toEqual(text.split('\n').slice(0, -1));
     }
   });
 
-  it('refuses a line that is too long, however the bytes are sliced', async () => {
+  it('a line of a manifest that is too long is refused, however the bytes are sliced', async () => {
     const short = Buffer.from(`${'ü'.repeat(50)}\n\n${'x'.repeat(100)}\n`);
     const long = Buffer.from(`ok\n${'x'.repeat(101)}\nok\n`);
     for (const slice of [1, 7, 99, 100, 101, 102, 1000]) {
@@ -262,18 +266,18 @@ describe('the manifest reader', () => {
     }
   });
 
-  it('refuses bytes that are no UTF-8, also overlong ones and surrogates', async () => {
+  it('bytes of a manifest that are no UTF-8 are refused, also overlong ones and surrogates', async () => {
     for (const bytes of [[0xff], [0xc0, 0xaf], [0xed, 0xa0, 0x80], [0xe2, 0x82]]) {
       expect(await codeOf(() => linesOf(slices(Buffer.from([...bytes, 0x0a]), 10)))).toBe('manifest-invalid');
     }
   });
 
-  it('keeps a byte order mark, which is then no JSON', async () => {
+  it('a byte order mark in front of a manifest is kept, and refused as no JSON', async () => {
     const [line] = await linesOf(slices(Buffer.from(`\ufeff${text}`), 10));
     expect(await codeOf(() => createManifestReader().line(line!))).toBe('manifest-invalid');
   });
 
-  it('says of a cut line that it is not all', async () => {
+  it('a cut line of a manifest is refused as incomplete', async () => {
     expect(await codeOf(() => linesOf(slices(Buffer.from('one\ntw'), 3)))).toBe('chunk-incomplete');
   });
 });

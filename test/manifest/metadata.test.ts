@@ -88,8 +88,8 @@ function codeOf(work: () => unknown): string {
   return 'none';
 }
 
-describe('a manifest with metadata', () => {
-  it('gives every tree back as it was, with the same id', () => {
+describe('manifests with metadata', () => {
+  it('a manifest with metadata is read as the tree that it was, with the same id', () => {
     fc.assert(
       fc.property(tree, (entries) => {
         const manifest = createManifest(PARAMETERS, entries);
@@ -100,13 +100,13 @@ describe('a manifest with metadata', () => {
     );
   });
 
-  it('is the same as without where no kind is carried', () => {
+  it('a manifest that carries no kind of metadata is the same as one without', () => {
     const entries = [entryOf('file', 'a')];
     const { metadata: _kinds, ...plain } = PARAMETERS;
     expect(createManifest({ ...plain, metadata: [] }, entries)).toEqual(createManifest(plain, entries));
   });
 
-  it('keeps its metadata in a table of any length', () => {
+  it('an entry table of any length keeps the metadata of its entries', () => {
     const table = new EntryTable();
     const nth = (n: number): Entry =>
       entryOf('file', `f${n}`, n % 3 === 0 ? {} : { metadata: `{"uid":${n % 7000}}` });
@@ -122,17 +122,17 @@ describe('a manifest with metadata', () => {
     ['kinds that are no list', '["cairn-manifest",2,65536,"xxh64","owner"]'],
     ['kinds in version 1', '["cairn-manifest",1,65536,"xxh64",["owner"]]'],
     ['another version', '["cairn-manifest",3,65536,"xxh64",["owner"]]'],
-  ])('is refused for %s', (_what, line) => {
+  ])('a manifest with metadata is refused for %s', (_what, line) => {
     expect(codeOf(() => decodeHeader(line))).toBe('manifest-invalid');
   });
 });
 
-describe('the metadata of an entry', () => {
+describe('metadata of entries', () => {
   const file = (text: string): string => `["f","a",1,420,"0",${text}]`;
   const owned = (rest: string): string => file(`{${rest}"gid":1,"uid":1}`);
   const after = (rest: string): string => file(`{"gid":1,"uid":1,${rest}}`);
 
-  it('is taken in its canonical form', () => {
+  it('the metadata of an entry is accepted in its canonical form', () => {
     const text =
       '{"acl":[[1,6],[2,4,7,"ann"]],"gid":4294967294,"group":"g","uid":0,"user":"root","xattrs":[["user.a",""]]}';
     expect(decodeEntry(file(text), METADATA_KINDS).metadata).toBe(text);
@@ -184,7 +184,7 @@ describe('the metadata of an entry', () => {
     ['a member behind it', '["f","a",1,420,"0",{"gid":1,"uid":1},1]'],
     ['a hard link with metadata', '["h","b","a",{"gid":1,"uid":1}]'],
     ['a stream', '["s","",420,"0"]'],
-  ])('is refused with %s', (_what, line) => {
+  ])('the metadata of an entry is refused with %s', (_what, line) => {
     expect(codeOf(() => decodeEntry(line, METADATA_KINDS))).toBe('manifest-invalid');
   });
 
@@ -196,11 +196,11 @@ describe('the metadata of an entry', () => {
     ['names', '["f","a",1,420,"0",{"acl":[[2,7,1,"x"]]}]', ['acls'] as const],
     ['hard-links', '["h","b","a"]', ['owner'] as const],
     ['all kinds', '["f","a",1,420,"0",{"uid":1}]', [] as const],
-  ])('is refused where the header does not announce %s', (_kind, line, kinds) => {
+  ])('the metadata of an entry is refused where the header does not announce %s', (_kind, line, kinds) => {
     expect(codeOf(() => decodeEntry(line, kinds))).toBe('manifest-invalid');
   });
 
-  it('becomes that of this machine by the names that are known here', () => {
+  it('the metadata of an entry gets the numbers that its names have on this machine', () => {
     const ids = {
       uidOf: (user: string) => (user === 'ann' ? 7 : undefined),
       gidOf: (group: string) => (group === 'staff' ? 8 : undefined),
@@ -229,7 +229,7 @@ describe('the metadata of an entry', () => {
     });
   });
 
-  it('can be had without some kinds', () => {
+  it('the metadata of an entry can be narrowed to some kinds', () => {
     fc.assert(
       fc.property(metadata, fc.subarray([...METADATA_KINDS]), (all, kinds) => {
         const parsed = parseMetadata(narrowMetadata(encodeMetadata(all), kinds));
@@ -246,7 +246,7 @@ describe('hard links', () => {
   const lines = (...rest: string[]): string => [HEADER, ...rest, ''].join('\n');
   const owners = '{"gid":1,"uid":1}';
 
-  it('name an earlier file', () => {
+  it('a hard link names an earlier file', () => {
     const { entries } = read(lines(`["f","a",1,420,"0",${owners}]`, '["h","b","a"]'));
     expect(entries.at(1)).toEqual(hardLink('b', 'a'));
   });
@@ -258,7 +258,7 @@ describe('hard links', () => {
     ['a directory', [`["d","a",493,"0",${owners}]`, '["h","b","a"]']],
     ['a symbolic link', [`["l","a","x","0",${owners}]`, '["h","b","a"]']],
     ['another hard link', [`["f","a",1,420,"0",${owners}]`, '["h","b","a"]', '["h","c","b"]']],
-  ])('are refused where they name %s', (_what, all) => {
+  ])('a hard link is refused where it names %s', (_what, all) => {
     expect(codeOf(() => read(lines(...all)))).toBe('manifest-invalid');
   });
 
@@ -266,11 +266,11 @@ describe('hard links', () => {
     ['path-unsafe', '["h","b","../a"]'],
     ['path-unsafe', '["h","b","/etc/shadow"]'],
     ['path-reserved', '["h","b",".cairn/token"]'],
-  ])('are refused with %s for %s', (code, line) => {
+  ])('a hard link is refused with %s for %s', (code, line) => {
     expect(codeOf(() => read(lines(`["f","a",1,420,"0",${owners}]`, line)))).toBe(code);
   });
 
-  it('are made of further names of one inode only', () => {
+  it('a hard link is made only for further names of one inode', () => {
     const linked = createLinkFinder();
     const found = (path: string, inode: number, hasOtherNames = true) =>
       linked({ entry: entryOf('file', path), identity: `1:${inode}:0:0:0`, hasOtherNames }, `p/${path}`);
@@ -280,7 +280,7 @@ describe('hard links', () => {
     expect(found('d', 5)).toEqual(hardLink('p/d', 'p/a'));
   });
 
-  it('find the entry of a path by its place in the order', () => {
+  it('a path of a manifest is found by its place in the order', () => {
     fc.assert(
       fc.property(arbitraryTree(fc.nat(10)), (entries) => {
         const table = EntryTable.from(entries);

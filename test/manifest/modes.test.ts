@@ -5,7 +5,7 @@ const directory = { type: 'directory', path: 'd' } as const;
 const file = { type: 'file', path: 'f' } as const;
 const of = (umask: number, ownerReads = false) => ({ umask, ownerReads });
 
-describe('the mode that an entry gets', () => {
+describe('modes', () => {
   test.each([
     // sent, umask, got
     [0o644, 0o077, 0o644],
@@ -17,7 +17,7 @@ describe('the mode that an entry gets', () => {
     [0o777, 0o027, 0o755],
     [0o777, 0o007, 0o775],
     [0o602, 0o022, 0o600],
-  ])('0%o under the umask 0%o is 0%o', (mode, umask, got) => {
+  ])('the mode 0%o under the umask 0%o becomes 0%o', (mode, umask, got) => {
     expect(modeFor({ ...file, mode }, undefined, of(umask)).toString(8)).toBe(got.toString(8));
   });
 
@@ -28,26 +28,26 @@ describe('the mode that an entry gets', () => {
     expect(modeFor({ ...directory, mode: 0o1777 }, undefined, of(0))).toBe(0o1777);
   });
 
-  test('everything is taken over where that is asked', () => {
+  test('every bit of a mode is taken over where that is asked', () => {
     const wishes: ModeWishes = { preserve: true };
     expect(modeFor({ ...directory, mode: 0o2777 }, 0o755, of(0o077), wishes)).toBe(0o2777);
     expect(modeFor({ ...directory, mode: 0o755 }, 0o2755, of(0o077), wishes)).toBe(0o755);
     expect(modeFor({ ...file, mode: 0o666 }, undefined, of(0o077), wishes)).toBe(0o666);
   });
 
-  test('what a user asks for goes before the umask, and never makes a program that runs as another user', () => {
+  test('a mode that a user asks for counts before the umask, and sets no set-id bit of a file', () => {
     const wishes: ModeWishes = { change: () => 0o6666 };
     expect(modeFor({ ...file, mode: 0o600 }, undefined, of(0o077), wishes)).toBe(0o666);
     expect(modeFor({ ...directory, mode: 0o700 }, undefined, of(0o077), wishes)).toBe(0o6666);
   });
 
-  test('a server that is not root can always look at what is its own', () => {
+  test('a server that is not root can always read its own entries', () => {
     expect(modeFor({ ...directory, mode: 0 }, undefined, of(0o022, true))).toBe(0o500);
     expect(modeFor({ ...file, mode: 0o222 }, undefined, of(0o022, true))).toBe(0o600);
     expect(modeFor({ ...file, mode: 0 }, undefined, of(0o022, true), { preserve: true })).toBe(0o400);
   });
 
-  test('a target that was there keeps its mode', () => {
+  test('the mode of a target that was there is kept where that is asked', () => {
     const target = { type: 'directory', path: '', mode: 0o500 } as const;
     expect(modeFor(target, 0o755, of(0o022), { keepsTarget: true })).toBe(0o755);
     expect(modeFor(target, 0o755, of(0o022))).toBe(0o500);

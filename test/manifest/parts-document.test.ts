@@ -45,8 +45,8 @@ function read(text: string, sizeOf: (entry: number) => number | undefined): Part
 }
 const textOf = (parts: Parts): string => [...encodeParts(parts)].join('');
 
-describe('the document of parts', () => {
-  test('has one form, which is read as it was written', () => {
+describe('documents of parts', () => {
+  test('a document of parts has one form, and is read as it was written', () => {
     fc.assert(
       fc.property(arbitraryParts, (parts) => {
         const again = read(textOf(parts), (entry) => parts.get(entry)?.recipe.sizeBytes);
@@ -56,7 +56,7 @@ describe('the document of parts', () => {
     );
   });
 
-  test('takes lines for a file with many ranges', () => {
+  test('a document of parts takes several lines for a file with many ranges', () => {
     const parts = new Map([
       [
         3,
@@ -87,19 +87,19 @@ describe('the document of parts', () => {
     ['an entry that is no file', `["cairn-parts",1]\n[2,"${checks}"]\n[${size},0]\n`],
     ['an entry that is no number', `["cairn-parts",1]\n[1.5,"${checks}"]\n[${size},0]\n`],
     ['too many checks', `["cairn-parts",1]\n[1,"${checks}${checks}"]\n[${size},0]\n`],
-    ['another form', `${file}[ ${size},0]\n`],
+    ['a form that is not canonical', `${file}[ ${size},0]\n`],
     ['a fraction', `${file}[${size}.5,0]\n`],
     ['no list', `${file}{}\n`],
     ['no JSON', `${file}[\n`],
     ['a text in a range', `${file}[${size},"0"]\n`],
     ['a line too long', `${file}${JSON.stringify(Array.from({ length: 2050 }, () => 1))}\n`],
-  ])('with %s is refused', (_, text) => {
+  ])('a document of parts with %s is refused', (_, text) => {
     const refused = (): unknown => read(text, (entry) => (entry === 2 ? undefined : size));
     expect(refused).toThrow(CairnError);
     expect(refused).toThrow('the parts of the plan are refused');
   });
 
-  test('with more ranges than there may be is refused', () => {
+  test('a document of parts with more ranges than there may be is refused', () => {
     const reader = createPartsReader({ sizeOf: () => PARTS_FILE_BYTES.max, idBytes: ID_BYTES });
     reader.line('["cairn-parts",1]');
     const count = PARTS_FILE_BYTES.max / CHECK_BYTES;
@@ -110,7 +110,7 @@ describe('the document of parts', () => {
   });
 });
 
-test('the pieces of a range of carried bytes are those bytes in order', () => {
+test('a range of carried bytes is made of pieces that are these bytes in order', () => {
   fc.assert(
     fc.property(
       fc.array(fc.integer({ min: 1, max: 99 }), { maxLength: 20 }),

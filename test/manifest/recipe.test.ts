@@ -35,8 +35,8 @@ function hexIds({ ids: all, idBytes, count }: CutList): string[] {
   );
 }
 
-describe('a recipe', () => {
-  it.each(VECTORS)('names the blocks of $title as it always did', ({ pieces, ...vector }) => {
+describe('recipes', () => {
+  it.each(VECTORS)('a recipe names the blocks of $title as it always did', ({ pieces, ...vector }) => {
     for (const algorithm of DIGEST_ALGORITHMS) {
       const { blocks } = recipeOf(fileOf(pieces), algorithm);
       expect(blocks.idBytes).toBe(BLOCK_ID_BYTES[algorithm]);
@@ -44,7 +44,7 @@ describe('a recipe', () => {
     }
   });
 
-  it.each(VECTORS)('names the grains of $title as it always did', ({ pieces, grains }) => {
+  it.each(VECTORS)('a recipe names the grains of $title as it always did', ({ pieces, grains }) => {
     const file = fileOf(pieces);
     const list = createGrainList();
     let start = 0;
@@ -56,7 +56,7 @@ describe('a recipe', () => {
     expect(hexIds(list.finish())).toEqual(grains);
   });
 
-  it.each(DIGEST_ALGORITHMS)('does not depend on how the bytes are fed: %s', (algorithm) => {
+  it.each(DIGEST_ALGORITHMS)('a recipe does not depend on how the bytes are fed: %s', (algorithm) => {
     fc.assert(
       fc.property(arbitraryFile, arbitraryCuts, (file, cuts) => {
         expect(recipeOf(file, algorithm, cuts)).toEqual(recipeOf(file, algorithm));
@@ -64,14 +64,14 @@ describe('a recipe', () => {
     );
   });
 
-  it('has all blocks of a file of many', () => {
+  it('a recipe has all blocks of a file of many', () => {
     const { blocks, sizeBytes } = recipeOf(noiseOf('many', 9_000_000), 'xxh64');
     expect(blocks.count).toBeGreaterThan(64);
     expect(blocks.lengths.reduce((total, lengthBytes) => total + lengthBytes)).toBe(sizeBytes);
     expect(new Set(hexIds(blocks)).size).toBe(blocks.count);
   });
 
-  it('is not made of a part of the file', () => {
+  it('a recipe of a part of a file is refused', () => {
     const maker = createRecipeMaker(cutter, ids.xxh64, 100);
     maker.update(Buffer.alloc(99));
     expect(() => maker.finish()).toThrow('lacks the end of its file');

@@ -93,7 +93,7 @@ function isLeftOut(path: string, isDirectory: boolean, selector: Selector): bool
 }
 
 test.skipIf(!hasProgram('git'))(
-  `${CASES} generated paths are left out exactly where git ignores them, by rules of an option and of a file (needs git)`,
+  `${CASES} paths are left out exactly where git ignores them, by rules of options and of files (needs git)`,
   () => {
     const cases = fc.sample(anyCase, CASES);
     const ignored = ignoredByGit(cases);

@@ -34,7 +34,7 @@ const listed = (...lines: string[]): Selection['listed'] =>
   parseListedPaths(Buffer.from(lines.join('\n')), 'the list', false);
 
 describe('rules', () => {
-  test('a rule leaves out an entry and all that is below it, and is told', () => {
+  test('a rule leaves out an entry and all that is below it, and is reported', () => {
     const { unselected } = selector({ lines: 'node_modules/' });
     expect(unselected(at('a/node_modules/'))).toEqual({
       why: 'rule',
@@ -45,27 +45,27 @@ describe('rules', () => {
     expect(unselected(at('a/src'))).toBeUndefined();
   });
 
-  test('the last rule that matches decides', () => {
+  test('the last rule that matches a path decides', () => {
     const { unselected } = selector({ lines: '*.log\n!keep.log\nold/keep.log' });
     expect(unselected(at('x.log'))).toBeDefined();
     expect(unselected(at('keep.log'))).toBeUndefined();
     expect(unselected(at('old/keep.log'))).toBeDefined();
   });
 
-  test('letters count as they are written', () => {
+  test('a rule distinguishes upper and lower case', () => {
     expect(selector({ lines: '*.LOG' }).unselected(at('x.log'))).toBeUndefined();
   });
 
-  test('the top of the tree is always taken', () => {
+  test('no rule leaves out the top of the tree', () => {
     expect(selector({ lines: '*\n/\n**' }).unselected(at('/'))).toBeUndefined();
   });
 
-  test('comments and empty lines of a file are no rules, also where it comes from Windows', () => {
+  test('comments and empty lines of a file of rules are no rules, also in a file from Windows', () => {
     const text = '\uFEFF# comment\r\n\r\n   \r\n!\r\n/\r\n\\#name\r\n*.o \r\n';
     expect(rulesIn(text, 'f').map(({ pattern }) => pattern)).toEqual(['\\#name', '*.o ']);
   });
 
-  test('a path is told the same after ten thousand others', () => {
+  test('a rule decides the same for a path after ten thousand others', () => {
     const { unselected } = selector({ lines: 'a/*\n!a/keep' });
     for (let count = 0; count < 20_001; count += 1) unselected(at(`b/${count}`));
     expect(unselected(at('a/x'))).toBeDefined();
@@ -74,7 +74,7 @@ describe('rules', () => {
 });
 
 describe('ignore files', () => {
-  test('rules of a directory hold below it, and go before those of directories above', () => {
+  test('an ignore file holds below its directory, and counts before those of directories above', () => {
     const of = selector();
     of.addIgnoreFile('', '*.tmp\nbuild');
     of.addIgnoreFile('a', '!*.tmp\n/only-here');
@@ -88,7 +88,7 @@ describe('ignore files', () => {
     expect(of.unselected(at('ab/x.tmp'))).toBeDefined();
   });
 
-  test('rules of options go before those of every ignore file', () => {
+  test('rules of options count before those of every ignore file', () => {
     const of = selector({ lines: '!x.tmp\nsecret' });
     of.addIgnoreFile('', '*.tmp');
     of.addIgnoreFile('a', '*.tmp\n!secret');
@@ -97,7 +97,7 @@ describe('ignore files', () => {
     expect(of.unselected(at('a/secret'))).toMatchObject({ rule: { from: '--exclude' } });
   });
 
-  test('a directory whose name has characters of a pattern is meant literally', () => {
+  test('an ignore file holds in a directory whose name has characters of a pattern', () => {
     const of = selector();
     of.addIgnoreFile('[ab]*?\\', 'x');
     expect(of.unselected(at('[ab]*?\\/x'))).toBeDefined();
@@ -107,7 +107,7 @@ describe('ignore files', () => {
 });
 
 describe('bounds', () => {
-  test('sizes and ages are bounds of files alone, and inclusive', () => {
+  test('bounds of size and age hold for files only, and are inclusive', () => {
     const HOUR_MS = 3_600_000;
     const { unselected } = selector({
       minSizeBytes: 10,
@@ -129,8 +129,8 @@ describe('bounds', () => {
   });
 });
 
-describe('lists', () => {
-  test('a listed directory means itself with its contents, and its parents come along', () => {
+describe('lists of paths', () => {
+  test('a listed directory is taken with its contents, and its parents come along', () => {
     const { unselected } = selector({ listed: listed('a/b', './c//d/', '', 'f') });
     const taken = ['a/', 'a/b/', 'a/b/x', 'a/b/x/y', 'c/', 'c/d', 'f'];
     const out = ['a/x', 'a/bb', 'c/x', 'ff', 'b/', 'a'];
@@ -144,13 +144,13 @@ describe('lists', () => {
     expect(unselected(at('a/x', { sizeBytes: 2 }))?.why).toBe('too-large');
   });
 
-  test('a list without a path takes nothing but the top', () => {
+  test('a list without a path takes nothing but the top of the tree', () => {
     const { unselected } = selector({ listed: listed('', '') });
     expect(unselected(at('a'))?.why).toBe('not-listed');
     expect(unselected(at('/'))).toBeUndefined();
   });
 
-  test('a dot stands for the whole tree', () => {
+  test('a dot in a list of paths stands for the whole tree', () => {
     expect(selector({ listed: listed('.') }).unselected(at('a/b'))).toBeUndefined();
   });
 
@@ -160,17 +160,17 @@ describe('lists', () => {
     ['\n/etc/passwd', 'line 2 of LIST: "/etc/passwd" is absolute'],
     ['n'.repeat(256), 'line 1 of LIST'],
     ['a/.cairn/b', 'line 1 of LIST'],
-  ])('the path that cannot be in the tree is named with its line: %j', (text, message) => {
+  ])('a listed path that cannot be in the tree is named with its line: %j', (text, message) => {
     expect(() => parseListedPaths(Buffer.from(text), 'LIST', false)).toThrow(message);
   });
 
-  test('with NUL between them paths have newlines, and names that are not UTF-8 are told apart', () => {
+  test('a list of paths with NUL between them takes newlines, and keeps names apart that are not UTF-8', () => {
     const bytes = Buffer.concat([Buffer.from('a\nb\0'), Buffer.from([0x66, 0xff, 0]), Buffer.from('c')]);
     expect(parseListedPaths(bytes, 'LIST', true)).toEqual({ paths: ['a\nb', 'c'], notUtf8: ['f\xff'] });
   });
 });
 
-test('a closed directory stays, with the one entry that it keeps', () => {
+test('a directory that a selection closes stays, with the one entry that it keeps', () => {
   const of = selector();
   of.closeDirectory('cache', 'cache', 'CACHEDIR.TAG');
   of.closeDirectory('mnt', 'other-file-system');
@@ -181,7 +181,7 @@ test('a closed directory stays, with the one entry that it keeps', () => {
   expect(of.unselected(at('mnt/x'))).toEqual({ why: 'other-file-system' });
 });
 
-test('two selections have one id where they ask for the same, wherever the rules come from', () => {
+test('two selections have one id if they ask for the same, wherever their rules come from', () => {
   const id = (wish: Partial<Selection>): string => selectionId({ ...SELECT_ALL, ...wish });
   expect(id({ rules: rulesIn('*.o', 'a file') })).toBe(id({ rules: rulesIn('*.o\n# comment', '--exclude') }));
   expect(id({ listed: listed('a', 'b') })).toBe(id({ listed: listed('b', 'a') }));

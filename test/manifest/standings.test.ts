@@ -13,7 +13,7 @@ function standings(manifest: readonly string[], there: readonly string[]): Recor
   return Object.fromEntries(there.map((path) => [path, standingOf(path)]));
 }
 
-test('what a manifest does not have, in a directory that it has, is extra, with all that is below', () => {
+test('an entry that a manifest lacks in a directory that it has is extra, with all that is below', () => {
   expect(standings(['', 'a', 'a/b', 'c'], ['', 'a', 'a/b', 'a/x', 'a/x/y', 'b', 'c'])).toEqual({
     '': 'wanted',
     'a': 'wanted',
@@ -25,11 +25,11 @@ test('what a manifest does not have, in a directory that it has, is extra, with 
   });
 });
 
-test('what was in a directory that is to be a file is extra', () => {
+test('an entry in a directory that is to become a file is extra', () => {
   expect(standings(['', 'a'], ['', 'a', 'a/b'])).toMatchObject({ 'a/b': 'extra' });
 });
 
-test('what is beside several sources is outside, and what is in them is not', () => {
+test('an entry beside several sources is outside, and one in them is not', () => {
   expect(standings(['a', 'a/b', 'c'], ['', 'a', 'a/x', 'b', 'b/y', 'c'])).toEqual({
     '': 'outside',
     'a': 'wanted',
@@ -40,11 +40,11 @@ test('what is beside several sources is outside, and what is in them is not', ()
   });
 });
 
-test('a name that begins like another is not taken for one below it', () => {
+test('an entry whose name begins like another is not taken for one below that', () => {
   expect(standings(['a', 'a/b'], ['', 'a', 'a/b', 'a.txt'])).toMatchObject({ 'a.txt': 'outside' });
 });
 
-test('of any two trees with a root exactly those paths are extra that only the destination has', () => {
+test('exactly those paths of two trees with a root are extra that only the destination has', () => {
   fc.assert(
     fc.property(trees, trees, (manifest, there) => {
       const paths = (entries: readonly { path: string }[]): string[] =>
