@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { canonicalAddress, isInRanges, parseAddressRange } from '../../src/base/address-range.ts';
 
-describe('a range of addresses', () => {
+describe('address ranges', () => {
   test.each([
     ['10.0.0.0/8', '10.255.0.1', true],
     ['10.0.0.0/8', '11.0.0.1', false],
@@ -12,7 +12,7 @@ describe('a range of addresses', () => {
     ['::1', '::1', true],
     ['::ffff:10.0.0.0/104', '10.1.2.3', true],
     ['10.0.0.0/8', '::ffff:10.1.2.3', true],
-  ])('%s and %s: %s', (range, address, isIn) => {
+  ])('the address range %s contains %s: %s', (range, address, isIn) => {
     expect(isInRanges(address, [parseAddressRange(range)!])).toBe(isIn);
   });
 
@@ -26,7 +26,7 @@ describe('a range of addresses', () => {
     '::1/129',
     '10.0.0.1/',
     '::ffff:10.0.0.0/8',
-  ])('is not %j', (text) => expect(parseAddressRange(text)).toBeUndefined());
+  ])('the text %j is no address range', (text) => expect(parseAddressRange(text)).toBeUndefined());
 });
 
 test.each([

@@ -18,7 +18,7 @@ function errorOf(call: () => unknown): unknown {
   }
 }
 
-describe.skipIf(native === undefined)('calls on the children of an open directory', () => {
+describe.skipIf(native === undefined)('native calls on children of a directory', () => {
   const calls = native!.at;
   let home: string;
   let fd: number;
@@ -31,7 +31,7 @@ describe.skipIf(native === undefined)('calls on the children of an open director
     rmSync(home, { recursive: true });
   });
 
-  it("fail with the code, the number and the name of the call that Node's own errors have", () => {
+  it("native calls on children of a directory fail with the code, number and call of Node's own errors", () => {
     mkdirSync(join(home, 'there'));
     const pairs: [() => unknown, () => unknown][] = [
       [() => calls.open(fd, 'none', 0, 0), () => openSync(join(home, 'none'), 0)],
@@ -43,7 +43,7 @@ describe.skipIf(native === undefined)('calls on the children of an open director
     expect(() => calls.open(fd, 'none', 0, 0)).toThrow(/^ENOENT: no such file or directory, open 'none'$/);
   });
 
-  it('open files that no child process inherits', () => {
+  it('native calls open files that no child process inherits', () => {
     const file = calls.open(fd, 'file', 0o101, 0o600);
     try {
       const flags = /^flags:\s+([0-7]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${file}`, 'utf8'))?.[1];
@@ -54,8 +54,8 @@ describe.skipIf(native === undefined)('calls on the children of an open director
   });
 });
 
-describe('a call that a signal interrupts', () => {
-  it('is made again, and its other errors are thrown', () => {
+describe('interrupted calls', () => {
+  it('a native call that a signal interrupts is made again, and its other errors are thrown', () => {
     const outcomes = [constants.errno.EINTR, constants.errno.EINTR, 0, constants.errno.ENOSPC];
     let errno = 0;
     const func = () => () => {

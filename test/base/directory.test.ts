@@ -54,7 +54,7 @@ describe.each([
     rmSync(home, { recursive: true });
   });
 
-  it('follows a symbolic link to the root and none below it', () => {
+  it('a directory is opened through a symbolic link to it, and no child through one', () => {
     expect(readFileSync(root.at('file'), 'utf8')).toBe('x');
     expect(readFileSync(root.at(Buffer.from('file')), 'utf8')).toBe('x');
     for (const name of ['link', 'inner-link']) {
@@ -63,7 +63,7 @@ describe.each([
     }
   });
 
-  it('names what is in the way', () => {
+  it('an error of a directory names the path that is in the way', () => {
     const failure = (code: string, name: string): Error =>
       expect.objectContaining({ code, message: expect.stringContaining(join('root', name)) });
     expect(() => root.openChild('file')).toThrow(failure('not-directory', 'file'));
@@ -75,7 +75,7 @@ describe.each([
     );
   });
 
-  it('opens, makes and removes children, and none behind a symbolic link', () => {
+  it('a directory opens, makes and removes children, and none through a symbolic link', () => {
     const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
     closeSync(root.openFile('ünï', O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600));
     expect(statSync(join(home, 'root/ünï')).mode & 0o777).toBe(0o600);
@@ -107,13 +107,13 @@ describe.each([
     }
   });
 
-  it.each(['', '.', '..', 'a/b', '/', '../outside', 'a\0'])('takes no %j for a name', (name) => {
+  it.each(['', '.', '..', 'a/b', '/', '../outside', 'a\0'])('a directory refuses %j as a name', (name) => {
     for (const bad of [name, Buffer.from(name)]) {
       expect(() => root.openChild(bad)).toThrow(expect.objectContaining({ code: 'path-unsafe' }));
     }
   });
 
-  it('never leaves the root when a held directory is swapped for a symbolic link', () => {
+  it('a held directory that is swapped for a symbolic link leads nowhere out of the root', () => {
     const sub = root.openChild('sub');
     renameSync(join(home, 'root/sub'), join(home, 'root/moved'));
     symlinkSync('../outside', join(home, 'root/sub'));
@@ -128,7 +128,7 @@ describe.each([
     expect(() => sub.at('x')).toThrow(expect.objectContaining({ code: 'internal' }));
   });
 
-  it('makes children with a mode, and again without complaint', () => {
+  it('a child directory is made with a mode, and opened where it exists', () => {
     root.makeChild('made', 0o700).close();
     const again = root.makeChild('made');
     again.sync();
@@ -136,7 +136,7 @@ describe.each([
     expect(statSync(join(home, 'root/made')).mode & 0o777).toBe(0o700);
   });
 
-  it('walks with a cursor that opens each directory once', () => {
+  it('a cursor opens each directory once', () => {
     const cursor = new DirectoryCursor(root, { create: true });
     const deep = cursor.enter('a/b/c');
     expect(cursor.enter('a/b/c')).toBe(deep);
@@ -154,23 +154,26 @@ describe.each([
     }
   });
 
-  it.skipIf(process.platform !== 'linux')('walks a deep way with a few descriptors, down and back up', () => {
-    const cursor = new DirectoryCursor(root, { create: true });
-    const pathOf = (depth: number): string =>
-      Array.from({ length: depth }, (_, level) => `d${level}`).join('/');
-    const descriptors = (): number => readdirSync('/proc/self/fd').length;
-    const atFirst = descriptors();
-    for (const depth of [200, 199, 150, 40, 1, 120]) {
-      writeFileSync(cursor.enter(pathOf(depth)).at(`at-${depth}`), 'x');
-      expect(descriptors() - atFirst).toBeLessThanOrEqual(33);
-      expect(existsSync(join(home, 'root', pathOf(depth), `at-${depth}`))).toBe(true);
-    }
-    cursor.close();
-    expect(descriptors()).toBe(atFirst);
-  });
+  it.skipIf(process.platform !== 'linux')(
+    'a cursor goes a deep path down and back up with few descriptors',
+    () => {
+      const cursor = new DirectoryCursor(root, { create: true });
+      const pathOf = (depth: number): string =>
+        Array.from({ length: depth }, (_, level) => `d${level}`).join('/');
+      const descriptors = (): number => readdirSync('/proc/self/fd').length;
+      const atFirst = descriptors();
+      for (const depth of [200, 199, 150, 40, 1, 120]) {
+        writeFileSync(cursor.enter(pathOf(depth)).at(`at-${depth}`), 'x');
+        expect(descriptors() - atFirst).toBeLessThanOrEqual(33);
+        expect(existsSync(join(home, 'root', pathOf(depth), `at-${depth}`))).toBe(true);
+      }
+      cursor.close();
+      expect(descriptors()).toBe(atFirst);
+    },
+  );
 
   it.skipIf(process.getuid?.() !== 0)(
-    'leads through a directory that may only be searched (needs root)',
+    'a directory that may only be searched leads to its children (needs root)',
     () => {
       for (const [path, mode] of [
         ['', 0o711],
@@ -198,7 +201,7 @@ describe.each([
     },
   );
 
-  it('goes on after a step of the cursor failed half-way', () => {
+  it('a cursor goes on after a step of it failed half-way', () => {
     const cursor = new DirectoryCursor(root);
     expect(() => cursor.enter('sub/none')).toThrow(expect.objectContaining({ code: 'not-found' }));
     mkdirSync(join(home, 'root/sub/none'));

@@ -47,7 +47,7 @@ function stingy(handle: FileHandle, limit: number): FileHandle {
   return { writev } as unknown as FileHandle;
 }
 
-it('writes everything, however little the system takes at a time', async () => {
+it('a write takes all bytes, however few the system takes at a time', async () => {
   const handle = await open(join(home, 'f'), 'w+');
   const pieces = ['', 'abc', 'd', '', 'efgh', 'i'].map((text) => Buffer.from(text));
   expect(await writeFully(stingy(handle, 2), pieces, 3)).toBe(9);
@@ -61,7 +61,7 @@ it('writes everything, however little the system takes at a time', async () => {
   await expect(syncHandle(handle, 'f')).rejects.toMatchObject({ name: 'CairnError' });
 });
 
-it('writes more buffers than one writev takes', async () => {
+it('a write takes more buffers than one writev does', async () => {
   const handle = await open(join(home, 'f'), 'w');
   await writeFully(
     handle,
@@ -73,7 +73,7 @@ it('writes more buffers than one writev takes', async () => {
   expect(statSync(join(home, 'f')).size).toBe(5000);
 });
 
-it('replaces a file whole, with the mode asked for, and leaves nothing behind', async () => {
+it('a file is replaced whole, with the mode asked for, and nothing is left behind', async () => {
   const file = join(home, 'f');
   writeFileSync(file, 'old', { mode: 0o644 });
   await replaceFileDurably(file, 'new');
@@ -84,14 +84,14 @@ it('replaces a file whole, with the mode asked for, and leaves nothing behind', 
   expect(readdirSync(home)).toEqual(['f']);
 });
 
-it('leaves no temporary file when replacing fails', async () => {
+it('a replacement that fails leaves no temporary file', async () => {
   mkdirSync(join(home, 'd/x'), { recursive: true });
   await expect(replaceFileDurably(join(home, 'd'), 'x')).rejects.toMatchObject({ code: 'is-directory' });
   await expect(replaceFileDurably(join(home, 'none/f'), 'x')).rejects.toMatchObject({ code: 'storage-io' });
   expect(readdirSync(home)).toEqual(['d']);
 });
 
-it('removes the temporary files of killed processes, unless they are too young to be left over', async () => {
+it('temporary files of killed processes are removed, unless they are too young to be left over', async () => {
   const names = ['.cairn-00ff.tmp', '.cairn-0123.tmp', '.cairn-mine.tmp', 'f'];
   for (const name of names) writeFileSync(join(home, name), '');
   utimesSync(join(home, '.cairn-00ff.tmp'), 1, Date.now() / 1000 - 100);
@@ -103,7 +103,7 @@ it('removes the temporary files of killed processes, unless they are too young t
   expect(readdirSync(home).toSorted()).toEqual(['.cairn-mine.tmp', 'f']);
 });
 
-it('makes private directories and syncs them', async () => {
+it('private directories are made with mode 700, and not below a file', async () => {
   await makePrivateDirectory(join(home, 'a/b/c'));
   await makePrivateDirectory(join(home, 'a/b/c'));
   for (const name of ['a', 'a/b', 'a/b/c']) expect(statSync(join(home, name)).mode & 0o777).toBe(0o700);
@@ -114,7 +114,7 @@ it('makes private directories and syncs them', async () => {
   await expect(syncDirectory(join(home, 'f'))).rejects.toMatchObject({ code: 'not-directory' });
 });
 
-it('removes a tree, and symbolic links without what they point to', async () => {
+it('a tree is removed without what its symbolic links point to', async () => {
   mkdirSync(join(home, 'keep'));
   writeFileSync(join(home, 'keep/f'), '');
   mkdirSync(join(home, 'tree/sub'), { recursive: true });
@@ -127,7 +127,7 @@ it('removes a tree, and symbolic links without what they point to', async () => 
   expect(lstatSync(join(home, 'keep/f')).isFile()).toBe(true);
 });
 
-it('a directory that cannot be made is told by its true reason, on a read-only file system and below /proc', async () => {
+it('a directory that cannot be made below /proc or below a file fails with its true reason', async () => {
   if (process.platform === 'linux')
     await expect(makePrivateDirectory('/proc/nope/deeper')).rejects.toMatchObject({ code: 'storage-io' });
   writeFileSync(join(home, 'file'), '');
@@ -138,7 +138,7 @@ it('a directory that cannot be made is told by its true reason, on a read-only f
   expect(statSync(join(home, 'a', 'b', 'c')).mode & 0o777).toBe(0o700);
 });
 
-it('makes a directory while others remove it', async () => {
+it('a directory is made while others remove it', async () => {
   const path = join(home, 'a', 'b');
   const others = new AbortController();
   const removing = (async () => {
@@ -152,7 +152,7 @@ it('makes a directory while others remove it', async () => {
   await removing;
 });
 
-it('makes a new file, and leaves alone what is there', async () => {
+it('a new file is made, and an existing one is left alone', async () => {
   const file = join(home, 'secret');
   await createFileDurably(file, 'new');
   expect([readFileSync(file, 'utf8'), statSync(file).mode & 0o777]).toEqual(['new', 0o600]);
@@ -171,7 +171,7 @@ const ended = await createFileDurably(process.argv[2], 'other').then(() => 'made
 process.stdout.write(ended);
 `;
 
-it('leaves a file alone of which it cannot tell that it is there', async () => {
+it('a file is left alone when the system cannot tell whether it exists', async () => {
   const program = join(home, 'program.mjs');
   await build({
     stdin: { contents: WITHOUT_DESCRIPTORS, resolveDir: home, loader: 'ts' },

@@ -42,7 +42,7 @@ describe.skipIf(native?.statAt === undefined)('statx below an open directory', (
     }
   }
 
-  it('says the same as Node of files, directories and what they are named', () => {
+  it('statx says the same as Node of files, directories, links and odd names', () => {
     writeFileSync(join(home, 'file'), 'twelve bytes');
     writeFileSync(join(home, 'ünï 😀\n'), '');
     mkdirSync(join(home, 'directory'));
@@ -52,14 +52,14 @@ describe.skipIf(native?.statAt === undefined)('statx below an open directory', (
     expect(kindOf(statAt(fd, 'link')!)).toBe('symlink');
   });
 
-  it('says the same as Node of sizes beyond 32 bits', () => {
+  it('statx says the same as Node of sizes beyond 32 bits', () => {
     writeFileSync(join(home, 'sparse'), '');
     truncateSync(join(home, 'sparse'), 2 ** 41 + 7);
     expectLikeNode('sparse');
   });
 
   it.each([0n, 1n, -1n, -86_400_000_000_001n, 1_600_000_000_123_456_789n, 4_102_444_800_999_999_999n])(
-    'says the same as Node of a time of %s ns',
+    'statx says the same as Node of a time of %s ns',
     (mtimeNs) => {
       writeFileSync(join(home, 'file'), '');
       native!.setLinkTimes(join(home, 'file'), mtimeNs);
@@ -68,7 +68,7 @@ describe.skipIf(native?.statAt === undefined)('statx below an open directory', (
     },
   );
 
-  it('says the same as Node of what lies on another device', () => {
+  it('statx says the same as Node of a file on another device', () => {
     const other = openDirectory('/proc');
     const { dev } = lstatSync('/proc/version', { bigint: true });
     writeFileSync(join(home, 'file'), '');
@@ -79,7 +79,7 @@ describe.skipIf(native?.statAt === undefined)('statx below an open directory', (
     other.close();
   });
 
-  it('says the same as Node of what is open, whatever has become of its name', () => {
+  it('statx says the same as Node of an open file, whatever has become of its name', () => {
     writeFileSync(join(home, 'file'), 'twelve bytes');
     const open = openSync(join(home, 'file'), 'r');
     for (let look = 0; look < 2; look += 1) {
@@ -90,17 +90,17 @@ describe.skipIf(native?.statAt === undefined)('statx below an open directory', (
     closeSync(open);
   });
 
-  it('finds nothing where nothing is, and fails where it cannot look', () => {
+  it('statx finds nothing where nothing is, and fails where it cannot look', () => {
     expect(statAt(fd, 'missing')).toBeUndefined();
     expect(() => statAt(1_000_000, 'file')).toThrow(expect.objectContaining({ code: 'EBADF' }));
     expect(() => statAt(fd, 'x'.repeat(300))).toThrow(expect.objectContaining({ code: 'ENAMETOOLONG' }));
   });
 });
 
-describe.each([true, false])('a look at a child (native: %s)', (isNative) => {
+describe.each([true, false])('looks at children (native: %s)', (isNative) => {
   const statAt = isNative ? native?.statAt : undefined;
 
-  it('goes nowhere but to a child', () => {
+  it('a look at a child refuses names that are not those of a child', () => {
     const directory = openDirectory(home);
     for (const name of ['', '.', '..', 'a/b', '../x', 'a\0']) {
       expect(() => directory.look(name, statAt)).toThrow(expect.objectContaining({ code: 'path-unsafe' }));
@@ -110,7 +110,7 @@ describe.each([true, false])('a look at a child (native: %s)', (isNative) => {
     expect(() => directory.look('missing', statAt)).toThrow(expect.objectContaining({ code: 'internal' }));
   });
 
-  it('knows every kind of file', async () => {
+  it('a look at a child knows every kind of file', async () => {
     writeFileSync(join(home, 'file'), '');
     mkdirSync(join(home, 'directory'));
     symlinkSync('file', join(home, 'symlink'));

@@ -28,20 +28,20 @@ async function take(directory: string, options: Partial<LeaseOptions>): Promise<
 
 const isLocked = (details: object): unknown => expect.objectContaining({ code: 'state-locked', details });
 
-describe.skipIf(native === undefined)('a lease with the lock of the kernel (needs the C library)', () => {
-  it('is refused to a process of the same container, which is told who has it', async () => {
+describe.skipIf(native === undefined)('leases with the lock of the kernel (needs the C library)', () => {
+  it('a lease is refused to a process of the same container, with the pid of the holder', async () => {
     const directory = temporaryDirectory();
     await take(directory, {});
     await expect(take(directory, {})).rejects.toEqual(isLocked({ pid: process.pid }));
   });
 
-  it('is refused to a process of another container at once, though it cannot see the holder', async () => {
+  it('a lease is refused at once to a process of another container, though it cannot see the holder', async () => {
     const directory = temporaryDirectory();
     await take(directory, {});
     await expect(take(directory, { self: OTHER_CONTAINER })).rejects.toEqual(isLocked({}));
   });
 
-  it('is free at once when its holder in another container was killed', async () => {
+  it('a lease is free at once when its holder in another container was killed', async () => {
     const directory = temporaryDirectory();
     const dead = { ...OTHER_CONTAINER, nonce: 'x', hasKernelLock: true };
     writeFileSync(path.join(directory, 'lease'), JSON.stringify(dead));
@@ -50,10 +50,10 @@ describe.skipIf(native === undefined)('a lease with the lock of the kernel (need
   });
 });
 
-describe('a lease without the lock of the kernel', () => {
+describe('leases without the lock of the kernel', () => {
   const alone = { native: undefined } as const;
 
-  it('is refused while its holder in the same container lives, and free when that is dead', async () => {
+  it('a lease without kernel lock is refused while its holder in the container lives, and free when that is dead', async () => {
     const directory = temporaryDirectory();
     await take(directory, alone);
     await expect(take(directory, alone)).rejects.toEqual(isLocked({ pid: process.pid }));
@@ -62,13 +62,13 @@ describe('a lease without the lock of the kernel', () => {
     await take(directory, alone);
   });
 
-  it('is refused to another host while its holder renews it', async () => {
+  it('a lease without kernel lock is refused to another host while its holder renews it', async () => {
     const directory = temporaryDirectory();
     await take(directory, { ...alone, self: OTHER_HOST, timing: BRISK });
     await expect(take(directory, { ...alone, timing: BRISK })).rejects.toEqual(isLocked({}));
   });
 
-  it('is taken over by another host when nobody renews it, and its old holder is told once', async () => {
+  it('a lease that is taken over from another host is reported as lost once to its old holder', async () => {
     const directory = temporaryDirectory();
     let lost: CairnError | undefined;
     let times = 0;
@@ -88,7 +88,7 @@ describe('a lease without the lock of the kernel', () => {
     expect([lost?.code, times]).toEqual(['state-locked', 1]);
   });
 
-  it('goes to one of two hosts that begin together', async () => {
+  it('a lease without kernel lock goes to one of two hosts that begin together', async () => {
     const directory = temporaryDirectory();
     const both = [HERE, OTHER_HOST].map((self) => take(directory, { ...alone, self, timing: BRISK }));
     const outcomes = await Promise.allSettled(both);
@@ -97,7 +97,7 @@ describe('a lease without the lock of the kernel', () => {
     expect(refused?.reason).toEqual(isLocked({}));
   });
 
-  it('that was given up in order is free at once, also for another host', async () => {
+  it('a lease that was released is free at once, also for another host', async () => {
     const directory = temporaryDirectory();
     await (await take(directory, { ...alone, self: OTHER_HOST })).release();
     await take(directory, { ...alone, timing: { renewEveryMs: 1000, watchForMs: 3_600_000 } });
@@ -105,7 +105,7 @@ describe('a lease without the lock of the kernel', () => {
   });
 });
 
-it('a file that is no lease is taken over, and a symbolic link in its place is refused', async () => {
+it('a lease file with other content is taken over, and a symbolic link in its place is refused', async () => {
   const directory = temporaryDirectory();
   writeFileSync(path.join(directory, 'lease'), '{"pid":"x"');
   await (await take(directory, {})).release();

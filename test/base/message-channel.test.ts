@@ -64,8 +64,8 @@ async function exchangeMessages(count: number): Promise<void> {
   expect(await channel.readHead(100)).toBeUndefined();
 }
 
-describe('a message channel', () => {
-  test('gives each body as it was sent, however many channels read into the same memory', async () => {
+describe('message channels', () => {
+  test('message channels give each body as it was sent, however many read into the same memory', async () => {
     const broken = Array.from({ length: 8 }, async () => {
       const { peer, channel } = await openPair();
       peer.write('x\r\n\r\n');
@@ -86,7 +86,7 @@ describe('a message channel', () => {
     await Promise.all([...Array.from({ length: 12 }, () => exchangeMessages(12)), ...broken]);
   });
 
-  test('ends where something came before anybody asked', async () => {
+  test('a message channel ends when bytes came before the upgrade was answered', async () => {
     const server = createServer();
     await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
     const accepted = new Promise<Socket>((resolve) => void server.once('connection', resolve));
@@ -102,7 +102,7 @@ describe('a message channel', () => {
     expect((channel.failure as CairnError).code).toBe('invalid-request');
   });
 
-  test('ends a head that is too long, and what comes without being asked for', async () => {
+  test('a message channel ends at a head that is too long, and at a message that was not asked for', async () => {
     const long = await openPair();
     long.peer.write('x'.repeat(1000));
     expect(await codeOf(long.channel.readHead(100))).toBe('invalid-request');
@@ -114,7 +114,7 @@ describe('a message channel', () => {
     expect((unasked.channel.failure as CairnError).code).toBe('invalid-request');
   });
 
-  test('tells of a cut after what came before it', async () => {
+  test('a message channel reports a cut after the bytes that came before it', async () => {
     const { peer, channel } = await openPair();
     peer.end('h\r\n\r\nabc');
     await channel.readHead(100);
@@ -125,8 +125,8 @@ describe('a message channel', () => {
   });
 });
 
-describe('a channel that has ended before anybody listened', () => {
-  test('has no message, whatever is asked of it', async () => {
+describe('closed message channels', () => {
+  test('a message channel over a closed socket has no message', async () => {
     const server = createServer();
     await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
     const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
@@ -140,7 +140,7 @@ describe('a channel that has ended before anybody listened', () => {
     expect(await codeOf(new BodyReader(channel.body(5), PACE).next())).toBe('network');
   });
 
-  test('does not wait for the rest of the head that follows an interim one', async () => {
+  test('a message channel that is destroyed does not wait for the head after an interim one', async () => {
     const { peer, channel } = await openPair();
     const interim = channel.readHead(1000);
     peer.write('HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 O');

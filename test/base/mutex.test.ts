@@ -30,7 +30,7 @@ test('a mutex runs one piece of work at a time, in the order in which they came'
   expect(await second).toBe('second');
 });
 
-test('work that fails tells its own caller, and the next piece runs all the same', async () => {
+test('work in a mutex that fails is reported to its own caller, and the next piece runs all the same', async () => {
   const { work, ends } = createWork();
   const mutex = createMutex();
   const [first, second] = [mutex(work('first')), mutex(work('second'))];

@@ -32,7 +32,7 @@ describe.skipIf(native === undefined)('native calls', () => {
   const calls = native as Native;
 
   it.each([0n, 1n, 1_600_000_000_123_456_789n, -1n, -86_400_000_000_001n, 4_102_444_800_999_999_999n])(
-    'set the time of a file to %s ns, and leave its access time alone',
+    'a native call sets the time of a file to %s ns, and leaves its access time alone',
     (mtimeNs) => {
       futimesSync(fd, 1000, 2000);
       calls.setTimes(fd, mtimeNs);
@@ -41,7 +41,7 @@ describe.skipIf(native === undefined)('native calls', () => {
     },
   );
 
-  it('set the time of a symbolic link, not of what it points to', () => {
+  it('a native call sets the time of a symbolic link, not of what it points to', () => {
     const link = join(home, 'ünï link');
     symlinkSync('file', link);
     const before = fstatSync(fd, { bigint: true }).mtimeNs;
@@ -50,7 +50,7 @@ describe.skipIf(native === undefined)('native calls', () => {
     expect(fstatSync(fd, { bigint: true }).mtimeNs).toBe(before);
   });
 
-  it('turn errno into storage errors', async () => {
+  it('native calls turn errno into storage errors', async () => {
     const failure = (code: string, systemCode: string) =>
       expect.objectContaining({ code, details: { systemCode } });
     expect(() => calls.setTimes(1_000_000, 0n)).toThrow(failure('storage-io', 'EBADF'));
@@ -61,11 +61,11 @@ describe.skipIf(native === undefined)('native calls', () => {
     await expect(calls.syncFileSystem?.(1_000_000)).rejects.toThrow(failure('storage-io', 'EBADF'));
   });
 
-  it('sync a file system without keeping the event loop', async () => {
+  it('a native call syncs the file system of a descriptor', async () => {
     await expect(calls.syncFileSystem?.(fd)).resolves.toBeUndefined();
   });
 
-  it('are loaded once', async () => {
+  it('the native calls are loaded once', async () => {
     expect(await loadNative()).toBe(native);
   });
 });

@@ -24,16 +24,16 @@ it.each([
   expect(await networkFileSystemOf('/mnt', view(type))).toBe(name);
 });
 
-it('ext4, memory and overlays are disks of this machine', async () => {
+it('ext4, memory and overlays count as disks of this machine', async () => {
   for (const type of [0xef53, 0x01021994, 0x794c7630])
     expect(await networkFileSystemOf('/mnt', view(type))).toBeUndefined();
 });
 
-it('what a FUSE mount is, is looked up in the mounts by its device', async () => {
+it('the file system behind a FUSE mount is found in the list of mounts by its device', async () => {
   expect(await networkFileSystemOf('/mnt/there', view(0x65735546, '0:52'))).toBe('sshfs');
   expect(await networkFileSystemOf('/mnt/layers', view(0x65735546, '0:53'))).toBeUndefined();
 });
 
-it('a temporary directory of this machine is asked for real, and is none', async () => {
+it('a temporary directory of this machine lies on no network file system', async () => {
   expect(await networkFileSystemOf(temporaryDirectory())).toBeUndefined();
 });

@@ -27,15 +27,15 @@ function claim(directory: string): string | undefined {
   }
 }
 
-describe('a file', () => {
-  it.each([0o600, 0o644, 0o400])('of this user with mode %o is read', async (mode) => {
+describe('trusted files', () => {
+  it.each([0o600, 0o644, 0o400])('a file of this user with mode %o is read', async (mode) => {
     const file = fileWith(mode);
     expect((await readIfThere(file))?.toString()).toBe('text');
     expect(readOwnSync(file)).toBe('text');
   });
 
   it.each([0o620, 0o602, 0o666])(
-    'that others may write (mode %o) is refused, with the way out',
+    'a file that others may write (mode %o) is refused, with the way out',
     async (mode) => {
       const file = fileWith(mode);
       expect(await codeOf(() => readIfThere(file))).toBe('owner-untrusted');
@@ -43,31 +43,31 @@ describe('a file', () => {
     },
   );
 
-  it.skipIf(!canChown)('of another user is refused, whatever its mode (needs root)', async () => {
+  it.skipIf(!canChown)('a file of another user is refused, whatever its mode (needs root)', async () => {
     const file = fileWith(0o600, STRANGER);
     expect(await codeOf(() => readIfThere(file))).toBe('owner-untrusted');
     expect(whyForeign(statSync(file))).toContain(`another user (number ${STRANGER}`);
     expect(() => readOwnSync(file)).toThrow(`chown -R 0 ${file}`);
   });
 
-  it('of root is read by everybody', () => {
+  it('a file of root is read by everybody', () => {
     expect(whyForeign({ dev: 1, uid: 0, mode: 0o644 })).toBeUndefined();
   });
 
-  it('that is not there is none', async () => {
+  it('a file that is not there reads as none', async () => {
     expect(await readIfThere(path.join(temporaryDirectory(), 'none'))).toBeUndefined();
   });
 });
 
-describe('a directory', () => {
-  it('of this user loses what others may do in it', async () => {
+describe('trusted directories', () => {
+  it('a private directory of this user loses the rights of others', async () => {
     const directory = temporaryDirectory();
     chmodSync(directory, 0o777);
     await makePrivateDirectory(directory);
     expect(statSync(directory).mode & 0o777).toBe(0o700);
   });
 
-  it('that all users share is refused and stays as it is, though it is this user’s own', async () => {
+  it('a directory that all users share is refused as private, and stays as it is', async () => {
     const directory = temporaryDirectory();
     chmodSync(directory, 0o1777);
     await expect(makePrivateDirectory(directory)).rejects.toMatchObject({
@@ -77,16 +77,19 @@ describe('a directory', () => {
     expect(statSync(directory).mode & 0o7777).toBe(0o1777);
   });
 
-  it.skipIf(!canChown)('of another user is refused and stays as it is (needs root)', async () => {
-    const directory = temporaryDirectory();
-    chmodSync(directory, 0o777);
-    chownSync(directory, STRANGER, STRANGER);
-    expect(await codeOf(() => makePrivateDirectory(directory))).toBe('owner-untrusted');
-    expect(readdirSync(directory)).toEqual([]);
-    expect(statSync(directory).mode & 0o777).toBe(0o777);
-  });
+  it.skipIf(!canChown)(
+    'a directory of another user is refused as private, and stays as it is (needs root)',
+    async () => {
+      const directory = temporaryDirectory();
+      chmodSync(directory, 0o777);
+      chownSync(directory, STRANGER, STRANGER);
+      expect(await codeOf(() => makePrivateDirectory(directory))).toBe('owner-untrusted');
+      expect(readdirSync(directory)).toEqual([]);
+      expect(statSync(directory).mode & 0o777).toBe(0o777);
+    },
+  );
 
-  it('below one that others may write to is refused, unless that has the sticky bit', async () => {
+  it('a directory below one that others may write is refused, unless that one has the sticky bit', async () => {
     const above = temporaryDirectory();
     const directory = path.join(above, 'in/it');
     mkdirSync(directory, { recursive: true });
@@ -98,7 +101,7 @@ describe('a directory', () => {
   });
 
   it.skipIf(!canChown)(
-    'below one of a group is refused, unless the group is our own (needs root)',
+    "a directory below one of a group is refused, unless it is the user's own group (needs root)",
     async () => {
       const above = temporaryDirectory();
       const directory = path.join(above, 'it');
@@ -112,7 +115,7 @@ describe('a directory', () => {
   );
 
   it.skipIf(!canMount)(
-    'of a file system that keeps no owners counts as own (needs root and vfat)',
+    "a directory of a file system that keeps no owners counts as the user's own (needs root and vfat)",
     (context) => {
       const disk = path.join(temporaryDirectory(), 'disk');
       if (!mountVfat(disk, `uid=${STRANGER}`, 'umask=000')) context.skip('no vfat here');

@@ -13,7 +13,7 @@ vi.mock('node:fs/promises', async (importOriginal) => {
   return { ...real, link, default: { ...real, link } };
 });
 
-test('a lock is taken, refused and released where no link can be made', async () => {
+test('a process lock is taken, refused and released where no hard link can be made', async () => {
   const directory = join(temporaryDirectory(), 'lock');
   const lock = await acquireProcessLock(directory);
   await expect(acquireProcessLock(directory)).rejects.toMatchObject({ code: 'transfer-locked' });

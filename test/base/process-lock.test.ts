@@ -66,8 +66,8 @@ async function answerOf(child: ChildProcess): Promise<string> {
 const isLocked = (pid: number | undefined): unknown =>
   expect.objectContaining({ code: 'transfer-locked', details: { pid } });
 
-describe('with real processes', () => {
-  it('is refused while the holder lives, and free the moment it is killed', async () => {
+describe('process locks between real processes', () => {
+  it('a process lock is refused while its holder lives, and free the moment that is killed', async () => {
     const child = start();
     expect(await answerOf(child)).toBe('held');
     await expect(acquireProcessLock(directory)).rejects.toEqual(isLocked(child.pid));
@@ -84,7 +84,7 @@ describe('with real processes', () => {
     expect(readdirSync(directory)).toEqual([expect.stringMatching(/^lock\.\d+$/)]);
   });
 
-  it('has exactly one winner among 20 that race for what a dead one left, again and again', async () => {
+  it('a process lock that a dead holder left goes to exactly one of 20 processes that race for it', async () => {
     for (let round = 0; round < 3; round += 1) {
       const racers = Array.from({ length: 20 }, start);
       const gone = racers.map((racer) => once(racer, 'exit'));
@@ -97,7 +97,7 @@ describe('with real processes', () => {
   });
 });
 
-describe('with processes made up', () => {
+describe('process locks between simulated processes', () => {
   const identity = (pid: number): ProcessIdentity => ({ pid, startTime: `${pid * 10}`, bootId: 'boot' });
   const dead = new Set<number>();
   const inspectAs = (pid: number) => ({
@@ -106,7 +106,7 @@ describe('with processes made up', () => {
   });
   beforeEach(() => dead.clear());
 
-  it('never has two holders while many take it, release it and die', async () => {
+  it('a process lock never has two holders while many take it, release it and die', async () => {
     let holders = 0;
     let taken = 0;
     const contend = async (first: number): Promise<void> => {
@@ -126,7 +126,7 @@ describe('with processes made up', () => {
     expect(taken).toBeGreaterThan(10);
   });
 
-  it('lets nobody in twice, the same process neither', async () => {
+  it('a process lock is refused to the process that holds it', async () => {
     const lock = await acquireProcessLock(directory);
     await expect(acquireProcessLock(directory)).rejects.toEqual(isLocked(process.pid));
     const asState = acquireProcessLock(directory, { code: 'state-locked' });
@@ -136,7 +136,7 @@ describe('with processes made up', () => {
     await (await acquireProcessLock(directory)).release();
   });
 
-  it('steps back for a living lower lock, which an emptied and remade directory may have', async () => {
+  it('a process lock is refused for a living lock of a lower number', async () => {
     await acquireProcessLock(directory, { inspect: inspectAs(7) });
     const [name] = readdirSync(directory);
     writeFileSync(join(directory, 'lock.9'), '');
@@ -144,7 +144,7 @@ describe('with processes made up', () => {
     expect(name).toBe('lock.1');
   });
 
-  it('takes damaged and empty locks for released, and sweeps what the dead left', async () => {
+  it('a process lock takes damaged and empty locks for released, and removes those of the dead', async () => {
     await (await acquireProcessLock(directory)).release();
     for (const name of ['lock.3', 'lock.12']) writeFileSync(join(directory, name), '{"pid":');
     writeFileSync(join(directory, 'lock.x'), 'not ours');
@@ -159,8 +159,8 @@ describe('with processes made up', () => {
   });
 });
 
-describe('systemInspector', () => {
-  it('knows itself, and nobody with another start or boot', () => {
+describe('the system inspector', () => {
+  it('the system inspector knows its own process, and none with another start or boot', () => {
     const self = systemInspector.self();
     expect(self.pid).toBe(process.pid);
     expect(systemInspector.isAlive(self)).toBe(true);
@@ -169,14 +169,14 @@ describe('systemInspector', () => {
     expect(systemInspector.isAlive({ ...self, pid: 2 ** 22 + 1 })).toBe(false);
   });
 
-  it('finds the start time behind any command name', () => {
+  it('the system inspector finds the start time of a process behind any command name', () => {
     const rest = Array.from({ length: 40 }, (_, index) => `${index + 4}`).join(' ');
     expect(parseProcessStat(`12 (a) b (c) S ${rest}\n`)).toEqual({ state: 'S', startTime: '22' });
     expect(parseProcessStat('')).toBeUndefined();
   });
 });
 
-it('is not taken behind a link to somewhere else', async () => {
+it('a process lock is not taken through a symbolic link', async () => {
   const outside = mkdtempSync(join(tmpdir(), 'cairn-lock-outside-'));
   symlinkSync(outside, directory);
   await expect(acquireProcessLock(directory)).rejects.toMatchObject({ code: 'symlink-refused' });

@@ -28,7 +28,7 @@ const component = fc
   .filter((name) => !/[/\0]/.test(name) && !['.', '..', '.cairn'].includes(name));
 const safePath = fc.array(component, { maxLength: 5 }).map((names) => names.join('/'));
 
-describe('checkRelativePath', () => {
+describe('relative paths', () => {
   it.each([
     '',
     'a',
@@ -44,7 +44,7 @@ describe('checkRelativePath', () => {
     'x.cairn',
     ' ',
     '~',
-  ])('accepts %j', (path) => expect(checkRelativePath(path)).toBe(path));
+  ])('the relative path %j is accepted', (path) => expect(checkRelativePath(path)).toBe(path));
 
   it.each([
     '/',
@@ -63,13 +63,16 @@ describe('checkRelativePath', () => {
     '\0',
     'a\ud800',
     '\udc00/b',
-  ])('refuses %j', (path) => expect(codeOf(() => checkRelativePath(path))).toBe('path-unsafe'));
-
-  it.each(['.cairn', 'a/.cairn', '.cairn/v1', 'a/.cairn/b'])('reserves %j', (path) =>
-    expect(codeOf(() => checkRelativePath(path))).toBe('path-reserved'),
+  ])('the relative path %j is refused as unsafe', (path) =>
+    expect(codeOf(() => checkRelativePath(path))).toBe('path-unsafe'),
   );
 
-  it('measures in UTF-8 bytes', () => {
+  it.each(['.cairn', 'a/.cairn', '.cairn/v1', 'a/.cairn/b'])(
+    'the relative path %j is refused as reserved',
+    (path) => expect(codeOf(() => checkRelativePath(path))).toBe('path-reserved'),
+  );
+
+  it('the length of a relative path is measured in UTF-8 bytes', () => {
     expect(codeOf(() => checkRelativePath('a'.repeat(255)))).toBe('accepted');
     expect(codeOf(() => checkRelativePath('a'.repeat(256)))).toBe('path-too-long');
     expect(codeOf(() => checkRelativePath('日'.repeat(85)))).toBe('accepted');
@@ -79,7 +82,7 @@ describe('checkRelativePath', () => {
     expect(codeOf(() => checkRelativePath('日/'.repeat(1100) + 'b'))).toBe('path-too-long');
   });
 
-  it('accepts every path of safe components, and none with an unsafe one put in', () => {
+  it('every path of safe components is accepted, and none with an unsafe one in it', () => {
     fc.assert(fc.property(safePath, (path) => checkRelativePath(path) === path));
     const bad = fc.constantFrom('', '.', '..', 'a\0');
     fc.assert(
@@ -89,7 +92,7 @@ describe('checkRelativePath', () => {
     );
   });
 
-  it('checks 200,000 paths in less than a second of a processor', () => {
+  it('200,000 relative paths are checked in less than a second of a processor', () => {
     const start = cpuNowMs();
     for (let index = 0; index < 200_000; index += 1)
       checkRelativePath(`some/directory/of/the/tree/file-${index}.txt`);
@@ -97,7 +100,7 @@ describe('checkRelativePath', () => {
   });
 });
 
-describe('targetPathOf', () => {
+describe('paths of URLs', () => {
   it.each([
     ['/', ''],
     ['/a', 'a'],
@@ -108,7 +111,7 @@ describe('targetPathOf', () => {
     ['/100%25', '100%'],
     ['/a+b', 'a+b'],
     ['/%3F%23', '?#'],
-  ])('%j is %j', (url, path) => expect(targetPathOf(url)).toBe(path));
+  ])('the URL path %j names the path %j', (url, path) => expect(targetPathOf(url)).toBe(path));
 
   it.each([
     '',
@@ -140,14 +143,14 @@ describe('targetPathOf', () => {
     '/a b',
     '/a\n',
     '/%2e%2e%2f',
-  ])('refuses %j', (url) => expect(codeOf(() => targetPathOf(url))).toBe('path-unsafe'));
+  ])('the URL path %j is refused', (url) => expect(codeOf(() => targetPathOf(url))).toBe('path-unsafe'));
 
-  it('sees the reserved name in every disguise', () => {
+  it('the reserved name is found in a URL path in every disguise', () => {
     expect(codeOf(() => targetPathOf('/.cairn/v1'))).toBe('path-reserved');
     expect(codeOf(() => targetPathOf('/%2ecair%6e'))).toBe('path-reserved');
   });
 
-  it('is the inverse of urlPathOf, and never answers what checkRelativePath refuses', () => {
+  it('a URL path decodes to the path it was made of, and never to an unsafe one', () => {
     fc.assert(fc.property(safePath, (path) => targetPathOf(urlPathOf(path)) === path));
     const piece = fc.constantFrom(
       '/',
@@ -173,7 +176,7 @@ describe('targetPathOf', () => {
   });
 });
 
-describe('comparePaths', () => {
+describe('order of paths', () => {
   const loose = fc.string({
     unit: fc.constantFrom('a', '/', '!', '.', '0', '\ue000', '\uffff', '😀', 'é'),
     maxLength: 6,
@@ -181,7 +184,7 @@ describe('comparePaths', () => {
   // '/' as the lowest byte: NUL takes its place, which no path contains.
   const key = (path: string): Buffer => Buffer.from(path.replaceAll('/', '\0'));
 
-  it('is the order of the UTF-8 bytes with "/" first', () => {
+  it('the order of paths is that of their UTF-8 bytes, with "/" first', () => {
     fc.assert(
       fc.property(fc.oneof(loose, safePath), fc.oneof(loose, safePath), (a, b) => {
         expect(Math.sign(comparePaths(a, b))).toBe(Buffer.compare(key(a), key(b)));
@@ -190,7 +193,7 @@ describe('comparePaths', () => {
     );
   });
 
-  it('puts all that is under a directory right behind it', () => {
+  it('the order of paths puts all that is under a directory right behind it', () => {
     const paths = ['a', 'a!', 'a-b', 'a.txt', 'a/z', 'a/b/c', 'a/b', 'a0', '\uffee', '😀'];
     expect(paths.toSorted(comparePaths)).toEqual([
       'a',
@@ -207,7 +210,7 @@ describe('comparePaths', () => {
   });
 });
 
-it('joinPath takes "" as neutral', () => {
+it('joining a path with "" gives the other one', () => {
   expect([joinPath('', ''), joinPath('a', ''), joinPath('', 'b'), joinPath('a/b', 'c')]).toEqual([
     '',
     'a',
@@ -216,7 +219,7 @@ it('joinPath takes "" as neutral', () => {
   ]);
 });
 
-it('printable disarms terminal controls and leaves ordinary text alone', () => {
+it('a printable text has no terminal controls, and ordinary text stays as it is', () => {
   expect(printable('\u001b[31m\r\n\u009b\u007f')).toBe('\\x1b[31m\\x0d\\x0a\\x9b\\x7f');
   expect(printable('a\u202etxt.exe\u2066\u2028\ud800')).toBe('a\\u{202e}txt.exe\\u{2066}\\u{2028}\\u{d800}');
   expect(printable('Grüße/日本 😀\\ é')).toBe('Grüße/日本 😀\\ é');

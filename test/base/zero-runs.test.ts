@@ -10,7 +10,7 @@ const bytes = fc
   .array(fc.tuple(fc.constantFrom(0, 7), fc.nat(10_000)), { maxLength: 8 })
   .map((runs) => Buffer.concat(runs.map(([value, length]) => Buffer.alloc(length, value))));
 
-it('runs of zeros cover a piece in order, and only zeros are called so', () => {
+it('runs of a piece cover it in order, and a run of zeros has only zeros', () => {
   fc.assert(
     fc.property(bytes, fc.nat(20_000), (piece, position) => {
       let end = 0;
