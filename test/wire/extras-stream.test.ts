@@ -18,7 +18,7 @@ async function read(lines: readonly string[]): Promise<unknown> {
   }
 }
 
-test('entries, notices and the number of all entries are read, and empty lines mean nothing', async () => {
+test('an answer of extra entries is read with its notices and the number of all entries', async () => {
   const notice = '["w","source-unsupported","pipe","it is a FIFO"]';
   const lines = [EXTRAS_HEADER, '', ENTRIES[0]!, notice, '', ENTRIES[1]!, encodeExtrasEnd(2, 9)];
   expect(await read(lines)).toEqual({ paths: ['a', 'a/b'], notices: 1, total: 9 });
@@ -43,6 +43,6 @@ test.each([
     [EXTRAS_HEADER, ...['a', 'b', 'c', 'd'].map((name) => `["f","${name}",5,420,"7"]`)],
     'manifest-too-large',
   ],
-])('an answer with %s is refused', async (_what, lines, code) => {
+])('an answer of extra entries with %s is refused', async (_what, lines, code) => {
   expect(await read(lines)).toBe(code);
 });

@@ -17,8 +17,8 @@ const codeOf = (text: string): string | undefined => {
   }
 };
 
-describe('the head of a message on a channel', () => {
-  test('is read as it was written', () => {
+describe('heads of channel messages', () => {
+  test('the head of a channel message is read as it was written', () => {
     fc.assert(
       fc.property(fc.dictionary(name, value), fc.nat(), (fields, length) => {
         const text = encodeHead('PUT /a HTTP/1.1', { ...fields, 'Content-Length': String(length) });
@@ -31,7 +31,7 @@ describe('the head of a message on a channel', () => {
     );
   });
 
-  test('has a body of no bytes where it says nothing of one', () => {
+  test('the head of a channel message without a length has a body of no bytes', () => {
     expect(decodeHead('HTTP/1.1 200 OK\r\nETag: "x"').contentLengthBytes).toBe(0);
   });
 
@@ -54,11 +54,11 @@ describe('the head of a message on a channel', () => {
     ['a transfer coding', 'PUT / HTTP/1.1\r\nTransfer-Encoding: chunked'],
     ['NUL in a value', 'GET / HTTP/1.1\r\nHost: a\0b'],
     ['bytes beyond ASCII', 'GET / HTTP/1.1\r\nHost: \xe9'],
-  ])('is refused with %s', (_what, text) => {
+  ])('the head of a channel message is refused with %s', (_what, text) => {
     expect(codeOf(text)).toBe('invalid-request');
   });
 
-  test('whatever it is, is read or refused', () => {
+  test('any text is read as the head of a channel message, or refused', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (text) =>
         ['invalid-request', undefined].includes(codeOf(text) as 'invalid-request'),

@@ -179,12 +179,12 @@ const SAMPLES: Readonly<Record<string, Sample>> = {
 };
 
 describe.each(Object.entries(SAMPLES))('the message "%s"', (_name, { schema, good, bad }) => {
-  it('is taken as it is', () => {
+  it('a message is read as it is', () => {
     expect(parseMessage(schema, good, 'it')).toEqual(good);
     expect(parseJsonMessage(schema, JSON.stringify(good), 'it')).toEqual(good);
   });
 
-  it('loses what is not known, and what is hostile', () => {
+  it('a message loses unknown and hostile members when it is read', () => {
     const text = `{"__proto__":{"polluted":true},"constructor":1,"newer":{"a":1},${JSON.stringify(good).slice(1)}`;
     const parsed = parseJsonMessage(schema, text.replace(',}', '}'), 'it');
     expect(parsed).toEqual(good);
@@ -193,27 +193,27 @@ describe.each(Object.entries(SAMPLES))('the message "%s"', (_name, { schema, goo
   });
 
   it.each(Object.entries(bad).flatMap(([field, values]) => values.map((value) => [field, value] as const)))(
-    'is refused with %s: %j',
+    'a message is refused with %s: %j',
     (field, value) => {
       expect(codeOf(() => parseMessage(schema, { ...good, [field]: value }, 'it'))).toBe('invalid-request');
     },
   );
 
-  it.each([null, 1, 'text', [], true, undefined])('is not %j', (value) => {
+  it.each([null, 1, 'text', [], true, undefined])('the value %j is refused as a message', (value) => {
     // An array is an object without our fields.
     if (Array.isArray(value) && codeOf(() => parseMessage(schema, {}, 'it')) === 'accepted') return;
     expect(codeOf(() => parseMessage(schema, value, 'it'))).toBe('invalid-request');
   });
 });
 
-describe('the parser of messages', () => {
-  it('refuses what is no JSON', () => {
+describe('reading messages', () => {
+  it('a message that is no JSON is refused', () => {
     for (const text of ['', '{', "{'a':1}", 'undefined', '{}{}', '\ufeff{}']) {
       expect(codeOf(() => parseJsonMessage(Empty, text, 'it'))).toBe('invalid-request');
     }
   });
 
-  it('names the field that is wrong, and never repeats a long or dangerous value', () => {
+  it('an error about a message names the wrong field, and repeats no long or dangerous value', () => {
     const hostile = { server: `\u001b[2J${'x'.repeat(100_000)}`, version: '', protocol: VERSION };
     try {
       parseMessage(Hello, hostile, 'the greeting');
@@ -226,7 +226,7 @@ describe('the parser of messages', () => {
     }
   });
 
-  it('may leave out what is optional', () => {
+  it('a message may leave out its optional members', () => {
     const { manifestId: _manifestId, sync: _sync, encodings: _offered, ...rest } = SAMPLES['establish']!.good;
     expect(parseMessage(EstablishRequest, rest, 'it')).toEqual(rest);
     const { sync: _mode, encodings: _agreed, ...grant } = SAMPLES['grant']!.good;
@@ -235,8 +235,8 @@ describe('the parser of messages', () => {
   });
 });
 
-describe('the protocol version', () => {
-  it('has to be the same major one', () => {
+describe('protocol versions', () => {
+  it('a protocol version is accepted if its major number is the same', () => {
     expect(codeOf(() => checkProtocolMajor(1, 1))).toBe('accepted');
     expect(codeOf(() => checkProtocolMajor(2, 1))).toBe('version-unsupported');
     expect(codeOf(() => checkProtocolMajor(0, 1))).toBe('version-unsupported');

@@ -16,8 +16,8 @@ const OWN_CODES: readonly ErrorCode[] = [
 ];
 const CODES_OF_PEERS = CODES.filter((code) => !OWN_CODES.includes(code));
 
-describe('a problem document', () => {
-  it.each(CODES_OF_PEERS)('carries %s to the other side and back', (code) => {
+describe('problem documents', () => {
+  it.each(CODES_OF_PEERS)('a problem document carries %s to the other side and back', (code) => {
     const details = { path: 'a/ünï', chunk: 7, exact: true, numbers: [1, 2], names: ['x', 'y'] };
     const error = new CairnError(code, `what happened with ${code}`, { details, cause: new Error('secret') });
     const problem = problemOf(error);
@@ -29,25 +29,25 @@ describe('a problem document', () => {
     expect(back.traits).toEqual(error.traits);
   });
 
-  it.each(OWN_CODES)('does not make the other side end with %s', (code) => {
+  it.each(OWN_CODES)('a problem document does not make the other side end with %s', (code) => {
     const said = errorOfResponse(409, PROBLEM_TYPE, JSON.stringify({ code, detail: 'x' }));
     expect(said.code).toBe('not-a-cairn-server');
     expect(errorOfResponse(409, undefined, '', code).code).toBe('network');
   });
 
-  it('says nothing of what only the other side can know of itself', () => {
+  it('a problem document says nothing that only the other side can know of itself', () => {
     const details = { isKept: true, isToReadAgain: true, isOutputClosed: true, isolated: true, limit: 'x' };
     const said = errorOfResponse(409, PROBLEM_TYPE, JSON.stringify({ code: 'network', details }));
     expect(said.details).toEqual({ isolated: true, limit: 'x' });
   });
 
-  it('has no details where the error has none', () => {
+  it('a problem document has no details where the error has none', () => {
     expect(Object.keys(problemOf(new CairnError('network', 'x')))).not.toContain('details');
   });
 });
 
-describe('the error of a response', () => {
-  it('is a CairnError, whatever the body is', () => {
+describe('errors of responses', () => {
+  it('every response with an error status gives a CairnError, whatever its body is', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 400, max: 599 }),
@@ -81,7 +81,7 @@ describe('the error of a response', () => {
     [405, 'network'],
     [418, 'network'],
     [301, 'not-a-cairn-server'],
-  ])('of something that is no cairn server is not its word: %i is %s', (status, code) => {
+  ])('a response %i of something that is no cairn server counts as %s', (status, code) => {
     expect(errorOfResponse(status, 'text/html', '<h1>no</h1>').code).toBe(code);
     expect(errorOfResponse(status, undefined, '').code).toBe(code);
   });
@@ -93,7 +93,7 @@ describe('the error of a response', () => {
     [413, 'manifest-too-large'],
     [503, 'server-busy'],
     [409, 'not-a-cairn-server'],
-  ])('goes by its status where its document says no more: %i is %s', (status, code) => {
+  ])('a response whose problem document has no code counts by its status: %i is %s', (status, code) => {
     expect(errorOfResponse(status, PROBLEM_TYPE, '{"type":"about:blank","title":"no"}').code).toBe(code);
   });
 
@@ -108,15 +108,15 @@ describe('the error of a response', () => {
     ['has __proto__ as code', '{"code":"__proto__"}'],
     ['has a code of a newer version', '{"code":"code-of-tomorrow"}'],
     ['hides its code in a prototype', '{"__proto__":{"code":"network"}}'],
-  ])('goes by its status when the document %s', (_what, body) => {
+  ])('a response counts by its status when its problem document %s', (_what, body) => {
     expect(errorOfResponse(503, PROBLEM_TYPE, body).code).toBe('server-busy');
   });
 
-  it('takes no document that does not say that it is one', () => {
+  it('a response counts by its status when its content type is not that of a problem document', () => {
     expect(errorOfResponse(503, 'application/json', '{"code":"not-found"}').code).toBe('server-busy');
   });
 
-  it('keeps only plain details, and none of them can reach a prototype', () => {
+  it('an error of a response keeps only plain details, and none that reach a prototype', () => {
     const body = `{"code":"network","detail":"x","details":{"__proto__":["polluted"],"constructor":"c","a":{"b":1},"n":null,"mixed":[1,"x"],"deep":[[1]],"ok":1,"list":[1,2]}}`;
     const { details } = errorOfResponse(502, PROBLEM_TYPE, body);
     expect(Object.entries(details)).toEqual([
@@ -128,12 +128,15 @@ describe('the error of a response', () => {
     expect(({} as { polluted?: unknown }).polluted).toBeUndefined();
   });
 
-  it.each(['[1]', '"x"', 'null', '7'])('has no details where they are %s', (details) => {
-    const error = errorOfResponse(502, PROBLEM_TYPE, `{"code":"network","detail":5,"details":${details}}`);
-    expect([error.message, error.details]).toEqual(['network', {}]);
-  });
+  it.each(['[1]', '"x"', 'null', '7'])(
+    'an error of a response has no details where these are %s',
+    (details) => {
+      const error = errorOfResponse(502, PROBLEM_TYPE, `{"code":"network","detail":5,"details":${details}}`);
+      expect([error.message, error.details]).toEqual(['network', {}]);
+    },
+  );
 
-  it('cuts a long message, and lets none of it move the cursor', () => {
+  it('an error of a response has a message that is cut when long, and cannot move the cursor', () => {
     const detail = `\u001b[2J\r\u202e${'😀'.repeat(5000)}`;
     const { message } = errorOfResponse(502, PROBLEM_TYPE, JSON.stringify({ code: 'network', detail }));
     expect(message.length).toBeLessThan(2100);
@@ -142,8 +145,8 @@ describe('the error of a response', () => {
   });
 });
 
-describe('an answer to HEAD', () => {
-  it('names its error in a header, which a body would say better', () => {
+describe('answers to HEAD', () => {
+  it('an answer to HEAD names its error in a header, and a problem document counts before that', () => {
     expect(errorOfResponse(409, undefined, '', 'session-suspended').code).toBe('session-suspended');
     expect(errorOfResponse(409, undefined, '', 'constructor').code).toBe('network');
     const body = JSON.stringify({ code: 'session-fenced', detail: 'x' });

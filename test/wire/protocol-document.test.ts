@@ -37,7 +37,7 @@ test('the table of errors in PROTOCOL.md is the one in the code', () => {
   expect(GENERATED.exec(text)?.[2]).toBe(errorTable());
 });
 
-test('every route of the code is described in PROTOCOL.md', () => {
+test('the routes of sessions, whoami and the probe are described in PROTOCOL.md', () => {
   const text = readFileSync(DOCUMENT, 'utf8');
   const paths = [
     ROUTE.sessions(),

@@ -35,7 +35,7 @@ const members = fc.record({
   sizes: fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 5 }),
 });
 
-test('whatever its pieces, a message says what JSON.parse would have said', () => {
+test('a message with runs reads like JSON.parse, in whatever pieces it comes', () => {
   fc.assert(
     fc.property(members, ({ have, attributes, others, isFirst, indent, sizes }) => {
       const runsOf = (chunks: number[]): number[] => {
@@ -52,7 +52,7 @@ test('whatever its pieces, a message says what JSON.parse would have said', () =
   );
 });
 
-describe('a message is refused', () => {
+describe('refused messages with runs', () => {
   test.each([
     ['that is no object', '[1,2]'],
     ['that is empty', ''],
@@ -81,14 +81,14 @@ describe('a message is refused', () => {
     ['with a run beyond what there is', '{"have":[999,2],"attributes":[]}'],
     ['with much beside its lists', `{"have":[],"attributes":[],"x":"${'x'.repeat(70_000)}"}`],
     ['that is no UTF-8', Buffer.from('{"have":[],"attributes":[],"x":"\xff"}', 'latin1')],
-  ])('%s', (_what, text) => {
+  ])('a message with runs is refused %s', (_what, text) => {
     for (const sizes of [[1 << 20], [1]]) {
       expect(() => read(text, sizes)).toThrow(expect.objectContaining({ code: 'invalid-request' }));
     }
   });
 });
 
-test('a list may be longer than any text that is kept, and costs what its set costs', () => {
+test('a list of runs may be longer than any text that is kept', () => {
   const { set, add } = ChunkSet.building(2_000_000);
   const reader = createRunsReader(new Map([['entries', add]]), 'the request');
   reader.push(Buffer.from('{"entries":['));

@@ -10,6 +10,9 @@ it.each([
   ['close', 'close', 'close'],
   [undefined, 'close', 'close'],
   [undefined, 'always', 'always'],
-] as const)('of the wish %s and the own mode %s the stricter is %s', (wished, own, stricter) => {
-  expect(stricterSync(wished, own)).toBe(stricter);
-});
+] as const)(
+  "the stricter of a wished sync mode %s and the server's own %s is %s",
+  (wished, own, stricter) => {
+    expect(stricterSync(wished, own)).toBe(stricter);
+  },
+);

@@ -40,8 +40,8 @@ async function codeOf(
 const lines = text.split('\n').slice(0, -1);
 const joined = (...parts: string[]): string => parts.map((line) => `${line}\n`).join('');
 
-describe('a tree on the wire', () => {
-  it('arrives as it was sent, however it is sliced', async () => {
+describe('trees on the wire', () => {
+  it('a tree arrives as it was sent, however it is sliced', async () => {
     for (const slice of [1, 2, 3, 64, 1000]) {
       expect(await readTree(slices(Buffer.from(text), slice))).toEqual({
         manifest,
@@ -51,7 +51,7 @@ describe('a tree on the wire', () => {
     }
   });
 
-  it('arrives whatever is in it', async () => {
+  it('a tree arrives whole, whatever entries it has', async () => {
     await fc.assert(
       fc.asyncProperty(arbitraryTree(fc.maxSafeNat()), async (entries) => {
         const sent = createManifest({ chunkSizeBytes: 65_536, digest: 'sha256' }, entries);
@@ -65,7 +65,7 @@ describe('a tree on the wire', () => {
     );
   });
 
-  it('is known to be cut, at whichever byte', async () => {
+  it('a tree that is cut at any byte is refused as incomplete', async () => {
     const bytes = Buffer.from(text);
     for (let end = 0; end < bytes.length; end++) {
       expect([end, await codeOf(bytes.subarray(0, end))]).toEqual([end, 'chunk-incomplete']);
@@ -73,7 +73,7 @@ describe('a tree on the wire', () => {
     expect(await codeOf(bytes)).toBe('accepted');
   });
 
-  it('is refused when a single bit was changed on its way', async () => {
+  it('a tree is refused when a single bit was changed on its way', async () => {
     const bytes = Buffer.from(joined(...lines.filter((line) => !line.startsWith('["w"'))));
     for (let bit = 0; bit < bytes.length * 8; bit++) {
       const damaged = Buffer.from(bytes);
@@ -97,16 +97,16 @@ describe('a tree on the wire', () => {
     ['counts less than one entry', joined('["u","set-id bits",0]', ...lines)],
     ['counts entries twice', joined('["u","set-id bits",1,2]', ...lines)],
     ['has a notice that is no JSON', joined(...lines.toSpliced(1, 0, '["w",'))],
-  ])('is refused when it %s', async (_what, content) =>
+  ])('a tree is refused when it %s', async (_what, content) =>
     expect(await codeOf(content)).toBe('manifest-invalid'),
   );
 
-  it('is refused when it is larger than the limits', async () => {
+  it('a tree is refused when it is larger than the limits', async () => {
     expect(await codeOf(text, { maxEntries: 2, maxBytes: 10_000 })).toBe('manifest-too-large');
     expect(await codeOf(text, { maxEntries: 9, maxBytes: 100 })).toBe('manifest-too-large');
   });
 
-  it('may have notices anywhere among its lines; they are not part of its id', async () => {
+  it('a tree may have notices anywhere among its lines, and its id does not cover them', async () => {
     const read = await readTree(slices(Buffer.from(joined(encodeNotice(notices[0]!), ...lines))));
     expect(read).toMatchObject({ manifest, notices: [notices[0], notices[0]] });
   });
@@ -123,18 +123,18 @@ describe('a tree on the wire', () => {
     expect((await readTree(slices(Buffer.from(later)))).uncarried).toEqual(uncarried);
   });
 
-  it('may have a notice whose reason only a newer sender knows', async () => {
+  it('a tree may have a notice whose reason only a newer sender knows', async () => {
     const read = await readTree(slices(Buffer.from(joined('["w","toString","p","m"]', ...lines))));
     expect(read.notices[0]).toEqual({ code: 'source-unsupported', path: 'p', message: 'm' });
   });
 
-  it('has its notices made fit for a terminal', async () => {
+  it('the notices of a tree are made fit for a terminal', async () => {
     const hostile = encodeNotice({ code: 'partial', path: '\u001b[2J', message: 'a\nb\u202e' });
     const read = await readTree(slices(Buffer.from(joined(hostile, ...lines))));
     expect(read.notices[0]).toEqual({ code: 'partial', path: '\\x1b[2J', message: 'a\\x0ab\\u{202e}' });
   });
 
-  it('does not fill the memory with notices', async () => {
+  it('a tree with 150,000 notices keeps 100,000 of them', async () => {
     const notice = `${encodeNotice({ code: 'partial', path: 'p', message: 'm' })}\n`;
     async function* flood(): AsyncGenerator<Uint8Array> {
       for (let n = 0; n < 150; n++) yield Buffer.from(notice.repeat(1000));

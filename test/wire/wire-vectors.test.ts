@@ -44,7 +44,7 @@ describe('digests.json', async () => {
     transfers: { manifestId: string; bytesTotal: number; chunks: [number, string][]; digest: string }[];
   };
 
-  it.each(chunks)('chunk of $lengthBytes bytes of $patternHex', (vector) => {
+  it.each(chunks)('the vector of a chunk of $lengthBytes bytes of $patternHex has its digests', (vector) => {
     for (const algorithm of ['xxh64', 'sha256'] as const) {
       const hasher = hashers[algorithm]();
       hasher.update(bytesOf(vector));
@@ -52,13 +52,13 @@ describe('digests.json', async () => {
     }
   });
 
-  it.each(files)('file of $lengthBytes bytes in $algorithm', (vector) => {
+  it.each(files)('the vector of a file of $lengthBytes bytes in $algorithm has its digest', (vector) => {
     const digester = fileDigester(hashers[vector.algorithm], vector.chunkSizeBytes);
     digester.update(bytesOf(vector));
     expect(digester.digest()).toBe(vector.digest);
   });
 
-  it.each(transfers)('transfer of $bytesTotal bytes', (vector) => {
+  it.each(transfers)('the vector of a transfer of $bytesTotal bytes has its digest', (vector) => {
     const parts = vector.chunks.map(([chunk, hex]) => [chunk, Buffer.from(hex, 'hex')] as const);
     expect(transferDigest(vector.manifestId, vector.bytesTotal, parts)).toBe(vector.digest);
   });
@@ -83,27 +83,30 @@ describe('manifests.json', () => {
     return reader.finish(id);
   };
 
-  it.each(accepted)('accepts $name', ({ lines, id, entries }) => {
+  it.each(accepted)('the vector of a manifest "$name" is accepted', ({ lines, id, entries }) => {
     const manifest = read(lines, id);
     expect([manifest.id, manifest.entries.length]).toEqual([id, entries]);
     expect([...encodeManifest(manifest)].join('')).toBe(lines.map((line) => `${line}\n`).join(''));
     expect(createManifest(manifest, manifest.entries)).toEqual(manifest);
   });
 
-  it.each(accepted.filter(({ chunks }) => chunks !== undefined))('lays out $name', ({ lines, chunks }) => {
-    const layout = createLayout(read(lines));
-    const found = Array.from({ length: layout.chunkCount }, (_, chunk) =>
-      Array.from(layout.segmentsOf(chunk), (s) => [
-        s.entryIndex,
-        s.entryOffset,
-        s.chunkOffset,
-        s.lengthBytes,
-      ]),
-    );
-    expect(found).toEqual(chunks);
-  });
+  it.each(accepted.filter(({ chunks }) => chunks !== undefined))(
+    'the vector of a manifest "$name" is laid out as it says',
+    ({ lines, chunks }) => {
+      const layout = createLayout(read(lines));
+      const found = Array.from({ length: layout.chunkCount }, (_, chunk) =>
+        Array.from(layout.segmentsOf(chunk), (s) => [
+          s.entryIndex,
+          s.entryOffset,
+          s.chunkOffset,
+          s.lengthBytes,
+        ]),
+      );
+      expect(found).toEqual(chunks);
+    },
+  );
 
-  it.each(refused)('refuses with $code: $name', async ({ lines, code }) => {
+  it.each(refused)('the vector of a manifest is refused with $code: $name', async ({ lines, code }) => {
     expect(await codeOf(() => read(lines))).toBe(code);
   });
 });
@@ -119,13 +122,16 @@ describe('trees.json', () => {
     for (let at = 0; at < bytes.length; at += 5) yield bytes.subarray(at, at + 5);
   }
 
-  it.each(accepted)('accepts $name, and writes the same', async ({ text, id, entries, notices }) => {
-    const read = await readTree(inBytes(text));
-    expect([read.manifest.id, read.manifest.entries.length, read.notices]).toEqual([id, entries, notices]);
-    expect([...encodeTree(read.manifest, read.notices)].join('')).toBe(text);
-  });
+  it.each(accepted)(
+    'the vector of a tree "$name" is accepted, and written the same',
+    async ({ text, id, entries, notices }) => {
+      const read = await readTree(inBytes(text));
+      expect([read.manifest.id, read.manifest.entries.length, read.notices]).toEqual([id, entries, notices]);
+      expect([...encodeTree(read.manifest, read.notices)].join('')).toBe(text);
+    },
+  );
 
-  it.each(refused)('refuses with $code: $name', async ({ text, code }) => {
+  it.each(refused)('the vector of a tree is refused with $code: $name', async ({ text, code }) => {
     expect(await codeOf(() => readTree(inBytes(text)))).toBe(code);
   });
 });
@@ -154,15 +160,21 @@ describe('bodies.json', () => {
 
   const isOurs = ({ encoding }: { encoding: ChunkEncoding }): boolean => ENCODINGS.includes(encoding);
 
-  it.each(accepted.filter(isOurs))('decodes $name', async ({ encoding, offset, decodedLength, bodyHex }) => {
-    const whole = Buffer.concat([bytesOf(content), Buffer.from(content.xxh64, 'hex')]);
-    const decoded = await decode(bodyHex, encoding);
-    expect([decoded.length, decoded.equals(whole.subarray(offset))]).toEqual([decodedLength, true]);
-  });
+  it.each(accepted.filter(isOurs))(
+    'the vector of a body "$name" is decoded',
+    async ({ encoding, offset, decodedLength, bodyHex }) => {
+      const whole = Buffer.concat([bytesOf(content), Buffer.from(content.xxh64, 'hex')]);
+      const decoded = await decode(bodyHex, encoding);
+      expect([decoded.length, decoded.equals(whole.subarray(offset))]).toEqual([decodedLength, true]);
+    },
+  );
 
-  it.each(refused.filter(isOurs))('refuses with $code: $name', async ({ encoding, bodyHex, code }) => {
-    expect(await codeOf(() => decode(bodyHex, encoding))).toBe(code);
-  });
+  it.each(refused.filter(isOurs))(
+    'the vector of a body is refused with $code: $name',
+    async ({ encoding, bodyHex, code }) => {
+      expect(await codeOf(() => decode(bodyHex, encoding))).toBe(code);
+    },
+  );
 });
 
 describe('problems.json', () => {
@@ -172,18 +184,21 @@ describe('problems.json', () => {
     responses: { status: number; contentType: string; body: string; code: string }[];
   };
 
-  it.each(codes)('$code means what it always meant', ({ code, ...traits }) => {
+  it.each(codes)('the error code $code means what it always meant', ({ code, ...traits }) => {
     expect(ERROR_TABLE[code]).toEqual(traits);
   });
 
-  it.each(documents)('$code is written and read', (document) => {
+  it.each(documents)('the vector of a problem $code is written and read', (document) => {
     const { code, detail, status, details = {} } = document;
     expect(problemOf(new CairnError(code, detail, { details }))).toEqual(document);
     const error = errorOfResponse(status, PROBLEM_TYPE, JSON.stringify(document));
     expect([error.code, error.message, error.details]).toEqual([code, detail, details]);
   });
 
-  it.each(responses)('HTTP $status with $body is $code', ({ status, contentType, body, code }) => {
-    expect(errorOfResponse(status, contentType, body).code).toBe(code);
-  });
+  it.each(responses)(
+    'the vector of a response with status $status and $body is the error $code',
+    ({ status, contentType, body, code }) => {
+      expect(errorOfResponse(status, contentType, body).code).toBe(code);
+    },
+  );
 });
