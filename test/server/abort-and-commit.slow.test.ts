@@ -5,7 +5,7 @@ import { chunkCountOf, directory, file, transferOf } from '../suites/staged-tran
 import { ALICE, type Answer, call, KINDS, openPush, openScene } from './by-hand.ts';
 
 describe.each(KINDS)('over %s', (kind) => {
-  test('an aborted session publishes nothing, whenever its commit came', async () => {
+  test('a session that is aborted publishes nothing, whenever its commit came', async () => {
     const scene = await openScene(kind);
     const items = [directory(''), file('a', 'small'), file('b', 150_000)];
     const outcomes = new Set<string>();

@@ -61,7 +61,7 @@ const whatsOf = ({ history }: SessionDetails): string[] => history.map(({ what }
 describe.each(KINDS)('over %s', (kind) => {
   const open = (changes = {}): Promise<Scene> => openScene(kind, { authenticators, ...changes });
 
-  test('an administrator sees every session, another user his own, and a client without a token none', async () => {
+  test('an administrator sees every session, another user the own ones, and a client without a token none', async () => {
     const scene = await open();
     const { terms } = await openPush(scene, sample(scene));
     expect(summariesOf(await list(scene, ADMIN)).map(({ session }) => session)).toEqual([terms.session]);
@@ -71,7 +71,7 @@ describe.each(KINDS)('over %s', (kind) => {
     expect((await call(scene, 'GET', SESSIONS)).status).toBe(401);
   });
 
-  test('the session of another principal does not exist, whatever the request wants', async () => {
+  test('the session of another principal does not exist for a token, whatever the request wants', async () => {
     const scene = await open();
     const session = await openPush(scene, sample(scene));
     const target = `${SESSIONS}/${session.terms.session}`;
@@ -89,7 +89,7 @@ describe.each(KINDS)('over %s', (kind) => {
     expect((await session.putChunk(0)).status).toBe(200);
   });
 
-  test('a list can be limited to a state and an owner, and other values are refused', async () => {
+  test('a list of sessions can be limited to a state and an owner, and other values are refused', async () => {
     const scene = await open();
     const suspended = await openPush(scene, sample(scene, 'a'));
     await openPush(scene, sample(scene, 'b'));
@@ -105,7 +105,7 @@ describe.each(KINDS)('over %s', (kind) => {
     expect((await list(scene, ADMIN, '?state=__proto__')).json.code).toBe('invalid-request');
   });
 
-  test('shows the progress of a session, in memory and after a restart, and no secret', async () => {
+  test('the progress of a session is shown, in memory and after a restart, and no secret', async () => {
     const scene = await open();
     const session = await openPush(scene, sample(scene));
     await session.putChunk(0);
@@ -142,7 +142,7 @@ describe.each(KINDS)('over %s', (kind) => {
     expect(JSON.stringify(details)).not.toContain(session.terms.credential);
   });
 
-  test('names are printable, however a client chose them', async () => {
+  test('names of sessions are printable, however a client chose them', async () => {
     const scene = await open();
     const transfer = { ...sample(scene), target: 'a%1b%5B2J' };
     await establish(scene, transfer);
@@ -151,7 +151,7 @@ describe.each(KINDS)('over %s', (kind) => {
     expect(summariesOf(answer)[0]!.target).toBe(String.raw`a\x1b[2J`);
   });
 
-  test('the last error of a request is shown until another request fails', async () => {
+  test('the last error of a session is shown, also after a restart', async () => {
     const scene = await open();
     const session = await openPush(scene, sample(scene));
     await session.call('PUT', 'chunks/0', { body: Buffer.alloc(65_544) });
@@ -195,7 +195,7 @@ describe.each(KINDS)('over %s', (kind) => {
     expect(await scene.stores.content.listStaging()).toEqual([]);
   });
 
-  test('an owner aborts his own session, with the scope that it needs', async () => {
+  test('an owner can abort the own session, with a scope that allows it', async () => {
     const scene = await open();
     const session = await openPush(scene, sample(scene));
     await session.post('POST', 'suspend');
@@ -219,7 +219,7 @@ describe.each(KINDS)('over %s', (kind) => {
     expect(whatsOf(details)).toEqual(['established', 'opened', 'committing', 'committed']);
   });
 
-  test('a history names the client that resumed, and an older client that was fenced, once in an epoch', async () => {
+  test('the history of a session names who resumed it, and a fenced client once in an epoch', async () => {
     const scene = await open();
     const session = await openPush(scene, sample(scene));
     const older = session.headers;
@@ -242,7 +242,7 @@ describe.each(KINDS)('over %s', (kind) => {
     expect(details.history[3]!.from).toContain('127.0.0.1');
   });
 
-  test('a commit that fails is remembered with its code, once in an epoch', async () => {
+  test('a commit that fails is kept in the history with its code, once in an epoch', async () => {
     const scene = await open();
     const session = await openPush(scene, sample(scene));
     for (let attempt = 0; attempt < 3; attempt++) {
@@ -254,7 +254,7 @@ describe.each(KINDS)('over %s', (kind) => {
     ]);
   });
 
-  test('an expiry is remembered, and why', async () => {
+  test('an expiry is kept in the history of a session, with the reason', async () => {
     const scene = await open({ leaseMs: 60_000 });
     const session = await openPush(scene, sample(scene));
     scene.clock.aheadMs = 61_000;
@@ -315,7 +315,7 @@ test('ten thousand sessions are listed in pieces, and the server answers other r
   expect(answered).toBeGreaterThan(5);
 });
 
-test('a client that goes away in the middle of a list costs nothing', async () => {
+test('a client that goes away in the middle of a list leaves the server able to list', async () => {
   const scene = await openScene('memory', { authenticators });
   await openPush(scene, sample(scene));
   const socket = connect(scene.server.port, '127.0.0.1');
@@ -326,10 +326,10 @@ test('a client that goes away in the middle of a list costs nothing', async () =
   expect((await list(scene, ADMIN)).status).toBe(200);
 });
 
-describe('a probe', () => {
+describe('probes', () => {
   const PROBE = '/.cairn/v1/probe';
 
-  test('tells how many bytes came, and when', async () => {
+  test('a probe says how many bytes came, and when', async () => {
     const scene = await openScene('memory', { authenticators });
     const body = await new Promise<string>((resolve) => {
       let text = '';
@@ -350,7 +350,7 @@ describe('a probe', () => {
     expect(arrivals[2][0] - arrivals[0][0]).toBeGreaterThan(150);
   });
 
-  test('answers in pieces, after a silence', async () => {
+  test('a probe is answered in pieces, after a silence', async () => {
     const scene = await openScene('memory', { authenticators });
     const startMs = performance.now();
     const answer = await call(scene, 'GET', `${PROBE}?silentMs=200&pieces=3&everyMs=100`, { token: BOB });
@@ -358,7 +358,7 @@ describe('a probe', () => {
     expect(performance.now() - startMs).toBeGreaterThan(390);
   });
 
-  test('needs a token, and has limits', async () => {
+  test('a probe needs a token, and has limits', async () => {
     const scene = await openScene('memory', { authenticators });
     expect((await call(scene, 'GET', PROBE)).status).toBe(401);
     expect((await call(scene, 'POST', PROBE, { body: 'x' })).status).toBe(401);
@@ -372,7 +372,7 @@ describe('a probe', () => {
     expect(answer.json.code).toBe('invalid-request');
   });
 
-  test('is answered for a few clients at a time, and a client that goes frees its part', async () => {
+  test('probes are answered for a few clients at a time, and a client that leaves makes room', async () => {
     const scene = await openScene('memory', { authenticators });
     const sockets = Array.from({ length: 32 }, () => {
       const socket = connect(scene.server.port, '127.0.0.1');
@@ -386,7 +386,7 @@ describe('a probe', () => {
   });
 });
 
-test('the record of a session keeps what its last requests left, for after a restart', async () => {
+test('a session record keeps what the last requests left, for after a restart', async () => {
   const scene = await openScene('local disk', { authenticators });
   const session = await openPush(scene, sample(scene));
   await session.putChunk(0);

@@ -58,7 +58,7 @@ function putBack(file: string): void {
   utimesSync(file, 1, 1);
 }
 
-test('a download of a file that is replaced meanwhile has nothing of the other file', async () => {
+test('a download of a file that is replaced meanwhile is cut, and the next one is whole', async () => {
   const { server, file } = await serve();
   const { bytes, announced } = await download(server, {}, () => {
     writeFileSync(`${file}.new`, Buffer.alloc(SIZE, 'B'));
@@ -69,7 +69,7 @@ test('a download of a file that is replaced meanwhile has nothing of the other f
   expect(again).toEqual({ isWhole: true, bytes: SIZE, announced: SIZE });
 });
 
-test('a version that was replaced is refused with 412, and a HEAD says what a GET would', async () => {
+test('a request for a version that was replaced is refused with 412, for HEAD as for GET', async () => {
   const { server, file } = await serve();
   const ask = (method: string, headers: Record<string, string>): Promise<IncomingMessage> =>
     new Promise((resolve, reject) => {

@@ -105,7 +105,7 @@ const underWay = ({ scene, terms }: HandSession): Promise<void> =>
     return json.requests === 1;
   });
 
-test('a channel that comes before its server is ready waits for an answer like any request', async () => {
+test('a channel that is asked for before its server is ready waits for an answer like any request', async () => {
   let line: Line | undefined;
   let early = '';
   await openScene('memory', {
@@ -134,23 +134,26 @@ async function openPull(scene: Scene, transfer: SampleTransfer): Promise<HandSes
   return session;
 }
 
-describe('a channel', () => {
-  test.each(['local disk', 'memory'] as const)('takes one chunk after another (%s)', async (kind) => {
-    const scene = await openScene(kind);
-    const transfer = sample(scene);
-    const session = await openPush(scene, transfer);
-    const line = await openChannel(scene);
-    for (let chunk = 0; chunk < chunkCountOf(transfer); chunk += 1) {
-      sendChunk(line, session, chunk);
-      await line.expect(OK);
-      await line.expect(/^\{"syncPoint":\d+,"durableSyncPoint":\d+\}/);
-    }
-    expect((await session.commit()).json).toMatchObject({ state: 'committed' });
-    const there = await call(scene, 'GET', '/file', { token: ALICE });
-    expect(there.body.equals(contentOf(transfer))).toBe(true);
-  });
+describe('channels', () => {
+  test.each(['local disk', 'memory'] as const)(
+    'a channel takes one chunk after another (%s)',
+    async (kind) => {
+      const scene = await openScene(kind);
+      const transfer = sample(scene);
+      const session = await openPush(scene, transfer);
+      const line = await openChannel(scene);
+      for (let chunk = 0; chunk < chunkCountOf(transfer); chunk += 1) {
+        sendChunk(line, session, chunk);
+        await line.expect(OK);
+        await line.expect(/^\{"syncPoint":\d+,"durableSyncPoint":\d+\}/);
+      }
+      expect((await session.commit()).json).toMatchObject({ state: 'committed' });
+      const there = await call(scene, 'GET', '/file', { token: ALICE });
+      expect(there.body.equals(contentOf(transfer))).toBe(true);
+    },
+  );
 
-  test('gives one chunk after another, from any offset', async () => {
+  test('a channel gives one chunk after another, from any offset', async () => {
     const scene = await openScene('memory');
     const transfer = sample(scene);
     const push = await openPush(scene, transfer);
@@ -173,7 +176,7 @@ describe('a channel', () => {
     }
   });
 
-  test('keeps the bytes that came of a chunk that is cut', async () => {
+  test('a channel keeps the bytes that came of a chunk that is cut', async () => {
     const scene = await openScene('local disk');
     const session = await openPush(scene, sample(scene));
     const line = await openChannel(scene);
@@ -188,7 +191,7 @@ describe('a channel', () => {
     await next.expect(OK);
   });
 
-  test('says why it refuses a chunk, and ends where more of its body would come', async () => {
+  test('a channel says why it refuses a chunk, and ends if more of the body would come', async () => {
     const scene = await openScene('memory');
     const session = await openPush(scene, sample(scene));
     const line = await openChannel(scene);
@@ -201,7 +204,7 @@ describe('a channel', () => {
     expect(line.received).not.toContain('200 OK');
   });
 
-  test('goes on after an error, where nothing is left of the request', async () => {
+  test('a channel goes on after an error that leaves nothing of the request', async () => {
     const scene = await openScene('memory');
     const session = await openPush(scene, sample(scene));
     const line = await openChannel(scene);
@@ -214,7 +217,7 @@ describe('a channel', () => {
     await line.expect(OK);
   });
 
-  test('ends at once when the server drains', async () => {
+  test('a channel without requests ends at once when the server drains', async () => {
     const scene = await openScene('memory');
     const line = await openChannel(scene);
     // The test would be over before that.
@@ -222,7 +225,7 @@ describe('a channel', () => {
     await until(async () => line.isClosed);
   });
 
-  test('lets a chunk end that is under way when the server drains', async () => {
+  test('a channel lets a chunk end that is under way when the server drains', async () => {
     const scene = await openScene('memory');
     const session = await openPush(scene, sample(scene));
     const line = await openChannel(scene);
@@ -235,13 +238,13 @@ describe('a channel', () => {
     await until(async () => line.isClosed);
   });
 
-  test('without requests is closed', async () => {
+  test('a channel without requests is closed after a while', async () => {
     const scene = await openScene('memory', { limits: { ...DEFAULT_LIMITS, keepAliveMs: 200 } });
     const line = await openChannel(scene);
     await until(async () => line.isClosed);
   });
 
-  test('cannot change its address: only the headers that opened it count', async () => {
+  test('a channel keeps the address of the request that opened it', async () => {
     const scene = await openScene('memory', { trustedProxies: [parseAddressRange('127.0.0.1')!] });
     const session = await openPush(scene, sample(scene));
     const line = await openChannel(scene, ['X-Forwarded-For: 192.0.2.7']);
@@ -257,8 +260,8 @@ describe('a channel', () => {
   test.each([
     ['whoami', `GET ${ROOT}whoami HTTP/1.1`],
     ['a file', 'GET /file HTTP/1.1'],
-    ['a request with a word more', `GET ${ROOT}sessions/${'a'.repeat(22)}/chunks/0 HTTP/1.1 x`],
-  ])('carries chunks and nothing else, whoever asks: not %s', async (_what, startLine) => {
+    ['a request line with a word too many', `GET ${ROOT}sessions/${'a'.repeat(22)}/chunks/0 HTTP/1.1 x`],
+  ])('a channel carries chunks and nothing else, so that %s ends it', async (_what, startLine) => {
     const scene = await openScene('memory');
     const line = await openChannel(scene);
     line.socket.write(headOf(startLine, [`Authorization: Bearer ${ALICE}`]));
@@ -267,7 +270,7 @@ describe('a channel', () => {
     expect(scene.logged.join('\n')).toContain('channel ended');
   });
 
-  test('takes one refused chunk after the other, and keeps nothing of them', async () => {
+  test('a channel takes one refused chunk after the other, and keeps no memory of them', async () => {
     const scene = await openScene('memory');
     const line = await openChannel(scene);
     setFlagsFromString('--expose-gc');
@@ -286,7 +289,7 @@ describe('a channel', () => {
     });
   });
 
-  test('with a head of blanks costs no time', async () => {
+  test('a channel ends at a head of 8,000 blanks in less than a second of a processor', async () => {
     const scene = await openScene('memory');
     const line = await openChannel(scene);
     const started = cpuNowMs();
@@ -295,7 +298,7 @@ describe('a channel', () => {
     expect(cpuNowMs() - started).toBeLessThan(1000);
   });
 
-  test('does not keep a server from ending, nor does a slow answer to another upgrade', async () => {
+  test('a channel does not keep a server from ending, nor does a slow answer to another upgrade', async () => {
     const scene = await openScene('memory');
     const other = await dial(scene);
     other.socket.pause();
@@ -318,7 +321,7 @@ describe('a channel', () => {
     ['a head without an end', 'x'.repeat(20_000)],
     ['two lengths', headOf('PUT / HTTP/1.1', ['Content-Length: 1', 'Content-Length: 1'])],
     ['chunked coding', headOf('PUT / HTTP/1.1', ['Transfer-Encoding: chunked'])],
-  ])('is closed after %s, and the server goes on', async (_what, text) => {
+  ])('a channel is closed after %s, and the server goes on', async (_what, text) => {
     const scene = await openScene('memory');
     const line = await openChannel(scene);
     line.socket.write(text);
@@ -327,7 +330,7 @@ describe('a channel', () => {
     expect((await call(scene, 'GET', ROOT)).status).toBe(200);
   });
 
-  test('is closed where a second request comes before the answer to the first', async () => {
+  test('a channel is closed when a second request comes before the answer to the first', async () => {
     const scene = await openScene('memory');
     const session = await openPush(scene, sample(scene));
     const line = await openChannel(scene);
@@ -344,11 +347,11 @@ describe('a channel', () => {
   });
 });
 
-describe('a request to upgrade', () => {
+describe('requests to upgrade', () => {
   test.each([
     ['to something else', ['Connection: Upgrade', 'Upgrade: h2c']],
     ['of another path', UPGRADE],
-  ])('%s is answered as if it had not asked', async (_what, fields) => {
+  ])('a request to upgrade %s is answered as if it had not asked', async (_what, fields) => {
     const scene = await openScene('memory');
     const line = await dial(scene);
     line.socket.write(headOf(`GET ${ROOT} HTTP/1.1`, fields));
@@ -356,7 +359,7 @@ describe('a request to upgrade', () => {
     await until(async () => line.isClosed);
   });
 
-  test('with a body is served with its body, whatever pieces that comes in', async () => {
+  test('a request to upgrade with a body is served with its body, whatever pieces that comes in', async () => {
     const scene = await openScene('memory');
     const line = await dial(scene);
     const body = JSON.stringify({ target: '/nothing' });
@@ -375,7 +378,7 @@ describe('a request to upgrade', () => {
     await until(async () => line.isClosed);
   });
 
-  test('counts as a connection of its address for as long as the channel is there', async () => {
+  test('a channel counts as a connection of its address for as long as it is open', async () => {
     const scene = await openScene('memory', {
       limits: {
         ...DEFAULT_LIMITS,

@@ -67,8 +67,8 @@ async function change({ stores }: Scene, id: string, changes: SessionChanges): P
   await stores.sessions.replace(changed(record, changes));
 }
 
-describe.each(KINDS)('a check of sessions over %s', (kind) => {
-  test('hashes every durable chunk and finds nothing where all is well', async () => {
+describe.each(KINDS)('a check over %s', (kind) => {
+  test('a check hashes every durable chunk, and finds nothing where all is well', async () => {
     const { scene, session } = await interrupted(kind);
     const { totals, findings } = await check(scene);
     expect(findings).toEqual([]);
@@ -76,7 +76,7 @@ describe.each(KINDS)('a check of sessions over %s', (kind) => {
     expect(totals).toMatchObject({ sessions: 1, chunks: 4, bytes: bytesTotal });
   });
 
-  test('withdraws chunks with other bytes, unless it is a dry run, and the push is finished', async () => {
+  test('a check withdraws chunks with other bytes, unless it is a dry run, and the push is finished', async () => {
     const { scene, session } = await interrupted(kind);
     const content = damaged(scene.stores.content);
     const looked = await check(scene, { content, isDryRun: true });
@@ -95,7 +95,7 @@ describe.each(KINDS)('a check of sessions over %s', (kind) => {
   });
 
   test.each(['manifest', 'plan'] as const)(
-    'ends a session whose %s is damaged, and its client learns of it',
+    'a check ends a session whose %s is damaged, and its client learns of it',
     async (name) => {
       const { scene, session } = await interrupted(kind);
       const area = await scene.stores.content.openStaging(session.terms.session);
@@ -110,7 +110,7 @@ describe.each(KINDS)('a check of sessions over %s', (kind) => {
     },
   );
 
-  test('leaves a manifest of a newer cairn alone', async () => {
+  test('a check leaves a manifest of a newer cairn alone', async () => {
     const { scene, session } = await interrupted(kind);
     const area = await scene.stores.content.openStaging(session.terms.session);
     await area.save('manifest', ['["cairn-manifest",3,65536,"xxh64"]\n']);
@@ -118,14 +118,14 @@ describe.each(KINDS)('a check of sessions over %s', (kind) => {
     expect((await check(scene)).kinds).toEqual(['manifest-newer untouched']);
   });
 
-  test('leaves a session alone that has no manifest yet', async () => {
+  test('a check leaves a session alone that has no manifest yet', async () => {
     const scene = await openScene(kind);
     await establish(scene, sample(scene));
     await scene.server.kill();
     expect((await check(scene)).findings).toEqual([]);
   });
 
-  test('empties the damaged digests of a pull, and ends one that has lost its identities', async () => {
+  test('a check empties the damaged digests of a pull, and ends one that has lost its identities', async () => {
     const scene = await openScene(kind);
     const transfer = sample(scene);
     await putTree(scene.stores.content, 'in', transfer.items);
@@ -143,7 +143,7 @@ describe.each(KINDS)('a check of sessions over %s', (kind) => {
     expect((await check(scene)).kinds).toEqual(['identities-unreadable lost']);
   });
 
-  test('says who finishes an interrupted commit, and withdraws chunks that it must not publish', async () => {
+  test('a check notes an interrupted commit, and withdraws chunks that it must not publish', async () => {
     const { scene, session } = await interrupted(kind);
     const { digest, bytesTotal } = session.claim();
     const commit = { digest, bytesTotal, excluded: [], entriesTotal: 3 };
@@ -164,7 +164,7 @@ describe.each(KINDS)('a check of sessions over %s', (kind) => {
     expect((await session.commit()).status).toBe(200);
   });
 
-  test('goes on with the other sessions where the storage fails for one', async () => {
+  test('a check goes on with the other sessions when the storage fails for one', async () => {
     const { scene, session } = await interrupted(kind);
     await scene.restart();
     const other = await openPush(scene, sample(scene, 'other'));
@@ -181,7 +181,7 @@ describe.each(KINDS)('a check of sessions over %s', (kind) => {
     expect(findings.find(({ code }) => code !== undefined)).toMatchObject({ code: 'storage-io' });
   });
 
-  test('withdraws chunks that cannot be read, and says that the storage failed', async () => {
+  test('a check withdraws chunks that cannot be read, and says that the storage failed', async () => {
     const { scene } = await interrupted(kind);
     const content = interceptChunks(scene.stores.content, (chunks) => ({
       // oxlint-disable-next-line require-yield -- it fails before the first byte
@@ -196,7 +196,7 @@ describe.each(KINDS)('a check of sessions over %s', (kind) => {
   });
 });
 
-test('a commit that misses staged bytes names them, and takes them again', async () => {
+test('a commit that misses staged bytes names their chunks, and the session takes them again', async () => {
   const scene = await openScene('local disk', {
     wrap: (content) =>
       interceptChunks(content, (chunks) => {
@@ -224,7 +224,7 @@ test('a commit that misses staged bytes names them, and takes them again', async
   expect((await session.commit()).status).toBe(200);
 });
 
-test('commits that were interrupted go on a few at a time after a start, and all of them', async () => {
+test('commits that were interrupted all go on after a start, a few at a time', async () => {
   let running = 0;
   let most = 0;
   const scene = await openScene('local disk', {

@@ -12,7 +12,7 @@ function read(remoteAddress: string | undefined, headers: Record<string, string>
   return addressReader(TRUSTED)({ socket: { remoteAddress }, headers } as unknown as IncomingMessage);
 }
 
-describe('the address of a request', () => {
+describe('client addresses', () => {
   test.each([
     ['one proxy', '10.0.0.1', '203.0.113.7', '203.0.113.7'],
     ['a chain of proxies', '10.0.0.1', '203.0.113.7, 10.0.0.9, 10.0.0.2', '203.0.113.7'],
@@ -28,7 +28,7 @@ describe('the address of a request', () => {
     ['IPv4 as IPv6', '::ffff:10.0.0.1', '::ffff:203.0.113.7', '203.0.113.7'],
     ['a sender that is not trusted', '198.51.100.9', '203.0.113.7', '198.51.100.9'],
     ['a sender whose address is gone', 'unknown', '203.0.113.7', 'unknown'],
-  ])('with X-Forwarded-For of %s', (_what, peer, header, address) => {
+  ])("the client's address is found behind X-Forwarded-For of %s", (_what, peer, header, address) => {
     expect(read(peer, { 'x-forwarded-for': header })).toBe(address);
   });
 
@@ -47,7 +47,7 @@ describe('the address of a request', () => {
     [String.raw`for=198.51.100.1, for="203.0.113.7\"`, '10.0.0.1'],
     ['for=', '10.0.0.1'],
     [`for=${'9'.repeat(1000)}`, '10.0.0.1'],
-  ])('with Forwarded: %s', (header, address) => {
+  ])("the client's address is found behind Forwarded: %s", (header, address) => {
     expect(read('10.0.0.1', { forwarded: header })).toBe(address);
   });
 
@@ -60,12 +60,12 @@ describe('the address of a request', () => {
     ['equals signs', 'for='.repeat(250_000)],
     ['backslashes', `for="${'\\'.repeat(1_000_000)}`],
     ['per cent signs', `for=${'%'.repeat(1_000_000)}\n`],
-  ])('a megabyte of %s takes no longer than its length', (_what, header) => {
+  ])('a forwarding header of a megabyte of %s takes no longer than its length', (_what, header) => {
     expect(read('10.0.0.1', { forwarded: header })).toBe('10.0.0.1');
     expect(read('10.0.0.1', { 'x-forwarded-for': header })).toBe('10.0.0.1');
   });
 
-  test('is that of the proxy where two headers disagree, since the client may have sent one of them', () => {
+  test("the client's address is that of the proxy when the two headers disagree", () => {
     const spoofed = { 'forwarded': 'for=198.51.100.1', 'x-forwarded-for': '203.0.113.7' };
     expect(read('10.0.0.1', spoofed)).toBe('10.0.0.1');
     const agreed = { 'forwarded': 'for="203.0.113.7:1"', 'x-forwarded-for': '203.0.113.7' };
@@ -74,8 +74,8 @@ describe('the address of a request', () => {
 });
 
 test.each([
-  ['nobody is trusted', [], '127.0.0.1'],
-  ['somebody else is trusted', [parseAddressRange('10.0.0.0/8')!], '127.0.0.1'],
+  ['no proxy is trusted', [], '127.0.0.1'],
+  ['another proxy is trusted', [parseAddressRange('10.0.0.0/8')!], '127.0.0.1'],
   ['this machine is trusted', [parseAddressRange('127.0.0.0/8')!], '203.0.113.7'],
 ])('a session is recorded with the address of its client: %s', async (_why, trustedProxies, address) => {
   const scene = await openScene('memory', { trustedProxies });

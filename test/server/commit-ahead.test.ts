@@ -27,7 +27,7 @@ async function openAlmost(kind: Kind, commitWaitMs = 5000): Promise<HandSession>
 }
 
 describe.each(KINDS)('over %s', (kind) => {
-  test('waits for them, and publishes', async () => {
+  test('a commit ahead waits for the chunks that are on their way, and publishes', async () => {
     const session = await openAlmost(kind);
     expect(session.terms.commitAwaitsChunks).toBe(true);
     const socket = await session.beginChunk(2, 1000);
@@ -48,7 +48,7 @@ describe.each(KINDS)('over %s', (kind) => {
     expect((await session.commit({ awaitChunks: true })).json).toMatchObject({ state: 'committed' });
   });
 
-  test('is refused where one of the chunks turns out to be wrong, and the session stays open', async () => {
+  test('a commit ahead is refused when one of the chunks is wrong, and the session stays open', async () => {
     const session = await openAlmost(kind);
     const socket = await session.beginChunk(2, 1000);
     const refused = session.commit({ awaitChunks: true });
@@ -60,13 +60,13 @@ describe.each(KINDS)('over %s', (kind) => {
     expect((await session.commit()).json).toMatchObject({ state: 'committed' });
   });
 
-  test('is refused at once where no chunk is on its way', async () => {
+  test('a commit ahead is refused at once when no chunk is on its way', async () => {
     const session = await openAlmost(kind, 3_600_000);
     expect((await session.commit({ awaitChunks: true })).json).toMatchObject(MISSING);
     expect((await session.putChunk(2)).status).toBe(200);
   });
 
-  test('does not wait for ever, and a chunk that comes later is taken', async () => {
+  test('a commit ahead does not wait for ever, and a chunk that comes later is taken', async () => {
     const session = await openAlmost(kind, 200);
     const socket = await session.beginChunk(2, 1000);
     expect((await session.commit({ awaitChunks: true })).json).toMatchObject(MISSING);
@@ -80,7 +80,7 @@ describe.each(KINDS)('over %s', (kind) => {
       .toMatchObject({ state: 'committed' });
   });
 
-  test('is fenced at once when another client resumes the session', async () => {
+  test('a commit ahead is fenced at once when another client resumes the session', async () => {
     const session = await openAlmost(kind, 3_600_000);
     const socket = await session.beginChunk(2, 1000);
     const fenced = session.commit({ awaitChunks: true });
@@ -92,7 +92,7 @@ describe.each(KINDS)('over %s', (kind) => {
     expect((await session.commit()).status).toBe(200);
   });
 
-  test('ends with the session that is aborted meanwhile', async () => {
+  test('a commit ahead ends with a session that is aborted meanwhile', async () => {
     const session = await openAlmost(kind);
     const socket = await session.beginChunk(2, 1000);
     const ended = session.commit({ awaitChunks: true });
@@ -103,7 +103,7 @@ describe.each(KINDS)('over %s', (kind) => {
     expect((await call(session.scene, 'GET', '/file', { token: ALICE })).status).toBe(404);
   });
 
-  test('does not exist for a pull', async () => {
+  test('a commit ahead is refused for a pull', async () => {
     const scene = await openScene(kind);
     const transfer = transferOf(scene.stores.content, 'file', [file('', CHUNK)]);
     const push = await openPush(scene, transfer);

@@ -6,7 +6,7 @@ const SECONDS = Date.UTC(1994, 10, 6, 8, 49, 37) / 1000;
 const version = { etag: '"v1"', modifiedSeconds: SECONDS };
 const at = (offset: number): string => httpDate(SECONDS + offset);
 
-describe('a condition', () => {
+describe('conditions', () => {
   it.each([
     [{}, undefined],
     [{ 'if-match': '"v1"' }, undefined],
@@ -34,7 +34,7 @@ describe('a condition', () => {
     [{ 'if-match': '"v0"', 'if-none-match': '"v1"' }, 412],
     [{ 'if-match': '"v1"', 'if-none-match': '"v1"' }, 304],
     [{ 'if-unmodified-since': at(-1), 'if-modified-since': at(0) }, 412],
-  ])('%j comes to %s', (headers, outcome) => {
+  ])('a request with the conditions %j comes to %s', (headers, outcome) => {
     expect(failedCondition(headers, version)).toBe(outcome);
   });
 
@@ -48,19 +48,19 @@ describe('a condition', () => {
     [at(1), false],
     [at(-1), false],
     ['whenever', false],
-  ])('If-Range: %s lets a range be served: %s', (value, allowed) => {
+  ])('a range is served with If-Range: %s, or not: %s', (value, allowed) => {
     const headers = value === undefined ? {} : { 'if-range': value };
     expect(allowsRange(headers, version, (SECONDS + 2) * 1000)).toBe(allowed);
   });
 
-  it('by a date of the same second, or of the one after, proves nothing for a range', () => {
+  it('an If-Range with a date of the last two seconds does not let a range be served', () => {
     const headers = { 'if-range': at(0) };
     for (const later of [0, 999, 1999])
       expect(allowsRange(headers, version, SECONDS * 1000 + later)).toBe(false);
     expect(allowsRange({ 'if-range': '"v1"' }, version, SECONDS * 1000)).toBe(true);
   });
 
-  it('is about a date that its own headers name, also before 1970', () => {
+  it('a Last-Modified of a version names its second, also before 1970', () => {
     for (const modifiedSeconds of [-2_147_483_648, -1, 0, 13_569_465_600]) {
       const { 'Last-Modified': lastModified } = versionHeaders({ etag: '"x"', modifiedSeconds });
       expect(secondsOfHttpDate(lastModified)).toBe(modifiedSeconds);
@@ -68,9 +68,9 @@ describe('a condition', () => {
   });
 });
 
-describe('a date of HTTP', () => {
+describe('dates of HTTP', () => {
   it.each(['Sun, 06 Nov 1994 08:49:37 GMT', 'Sunday, 06-Nov-94 08:49:37 GMT', 'Sun Nov  6 08:49:37 1994'])(
-    'is read: %s',
+    'the date "%s" of HTTP is read',
     (text) => {
       expect(secondsOfHttpDate(text)).toBe(SECONDS);
     },
@@ -89,7 +89,7 @@ describe('a date of HTTP', () => {
     'Sun, 06 Foo 1994 08:49:37 GMT',
     'Sun, 06 Nov 1994 08:49:37 GMT, Sun, 06 Nov 1994 08:49:37 GMT',
     `Sun, ${'0'.repeat(10_000)}`,
-  ])('is ignored where it is none: %s', (text) => {
+  ])('a date of HTTP that is none is ignored: %s', (text) => {
     expect(secondsOfHttpDate(text)).toBeUndefined();
   });
 });

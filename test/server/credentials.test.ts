@@ -18,8 +18,8 @@ async function resumeWith(session: HandSession, credential: string | undefined):
 
 const codeOf = async (answer: ReturnType<HandSession['call']>): Promise<unknown> => (await answer).json.code;
 
-describe.each(KINDS)('the credential of a session over %s', (kind) => {
-  test('changes at every resume, and the one before stays valid until the new one is used', async () => {
+describe.each(KINDS)('credentials over %s', (kind) => {
+  test('the credential of a session changes at every resume, and the last one is valid until the new one is used', async () => {
     const session = await openPush(await openScene(kind), sample(await openScene(kind)));
     const first = session.terms.credential;
     // Two answers in a row are lost: the client still has the first.
@@ -30,7 +30,7 @@ describe.each(KINDS)('the credential of a session over %s', (kind) => {
     expect(await resumeWith(session, first)).toEqual([403, 'session-credential']);
   });
 
-  test('that was replaced is useless, and the server notices its use; the owner goes on', async () => {
+  test('a credential that was replaced is useless, the server notices its use, and the owner goes on', async () => {
     const scene = await openScene(kind);
     const session = await openPush(scene, sample(scene));
     const stolen = session.headers;
@@ -55,7 +55,7 @@ describe.each(KINDS)('the credential of a session over %s', (kind) => {
     expect(scene.logged.join('\n')).not.toContain(stolen['cairn-credential']);
   });
 
-  test('that was replaced a while ago is noticed with its own epoch, too, and only once', async () => {
+  test('a credential that was replaced a while ago is noticed with its own epoch, too, and only once', async () => {
     const scene = await openScene(kind);
     const session = await openPush(scene, sample(scene));
     const stolen = session.headers;
@@ -75,7 +75,7 @@ describe.each(KINDS)('the credential of a session over %s', (kind) => {
     expect(moments).toEqual(['established', 'opened', 'resumed', 'credential-reused', 'resumed']);
   });
 
-  test('survives a restart of the server', async () => {
+  test('the credential of a session survives a restart of the server', async () => {
     const scene = await openScene(kind);
     const session = await openPush(scene, sample(scene));
     const first = session.terms.credential;

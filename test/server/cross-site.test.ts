@@ -76,8 +76,8 @@ const establish = JSON.stringify({
   parallel: 1,
 });
 
-describe('with a client certificate', () => {
-  test('a program that says what it sends is served', async () => {
+describe('requests with a client certificate', () => {
+  test('a program with a client certificate that declares its message as JSON is served', async () => {
     const { ask } = await openBrowser();
     expect((await ask({ headers: JSON_TYPE, body: establish })).status).toBe(201);
     const withCharset = { 'content-type': 'Application/JSON; charset=utf-8' };
@@ -90,7 +90,7 @@ describe('with a client certificate', () => {
     ['a form with files', { 'content-type': 'multipart/form-data; boundary=application/json' }],
     ['a blob without a type', {}],
     ['a type that only begins like JSON', { 'content-type': 'application/jsonp' }],
-  ])('%s is not taken for a JSON message', async (_what, headers) => {
+  ])('a message of %s is not taken for JSON', async (_what, headers) => {
     const { ask } = await openBrowser();
     for (const path of ['sessions', 'grants', 'tree-id', `sessions/${'A'.repeat(22)}/resume`]) {
       // oxlint-disable-next-line no-await-in-loop -- one after the other
@@ -139,7 +139,7 @@ describe('with a client certificate', () => {
   });
 });
 
-test('a program that shows a token is served, whatever it calls its message', async () => {
+test('a program that shows a token is served, whatever type its message has', async () => {
   const { ask } = await openBrowser();
   const headers = { authorization: `Bearer ${ALICE}` };
   const asked = { isShown: false, body: establish };

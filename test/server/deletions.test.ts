@@ -42,7 +42,7 @@ function send(session: HandSession, items: readonly Item[]): Promise<Answer> {
 }
 
 describe.each(KINDS)('over %s', (kind) => {
-  test('a session is told what its target has beside, and deletes of it what it lists', async () => {
+  test('a session is told what its target has beside, and deletes the entries that it lists', async () => {
     const session = await begin(await openScene(kind));
     const extras = await session.call('GET', 'extras');
     const lines = linesOf(extras) as unknown[][];
@@ -67,7 +67,7 @@ describe.each(KINDS)('over %s', (kind) => {
     expect((await session.commit({ deletions: id })).json).toEqual(answer.json);
   });
 
-  test('nothing is deleted by a commit that does not ask for it, nor by one of another list', async () => {
+  test('a commit deletes nothing if it does not ask for it, or names another list', async () => {
     const session = await begin(await openScene(kind));
     await send(session, EXTRAS);
     const { id } = listOf(EXTRAS.slice(1));
@@ -76,7 +76,7 @@ describe.each(KINDS)('over %s', (kind) => {
     await expectTree(session.scene.stores.content, 'in', [...WANTED, ...EXTRAS]);
   });
 
-  test('a list takes the place of the one before, in the accounts of the server, too', async () => {
+  test('a list of deletions replaces the one before, in the accounts of the server, too', async () => {
     const session = await begin(await openScene(kind));
     await send(session, EXTRAS);
     const first = await session.scene.stores.sessions.get(session.terms.session);
@@ -90,7 +90,7 @@ describe.each(KINDS)('over %s', (kind) => {
     );
   });
 
-  test('what changes after it was listed stays, and is named', async () => {
+  test('an entry that changes after it was listed for deletion stays, and is named', async () => {
     const session = await begin(await openScene(kind));
     await send(session, EXTRAS);
     await putTree(session.scene.stores.content, 'in', [
@@ -109,7 +109,7 @@ describe.each(KINDS)('over %s', (kind) => {
     });
   });
 
-  test('nothing is deleted where something could not be published', async () => {
+  test('a commit deletes nothing if something could not be published', async () => {
     const scene = await openScene(kind, {
       wrap: (content) =>
         interceptChunks(content, (chunks) => ({
@@ -157,16 +157,21 @@ describe.each(KINDS)('over %s', (kind) => {
     ['is reserved', '["d",".cairn",448,"0"]\n', 'path-reserved'],
     ['is the target itself', '["d","",493,"0"]\n', 'manifest-invalid'],
     ['is in the manifest', '["d","d",493,"0"]\n', 'manifest-invalid'],
-  ])('a list with a path that %s is refused, and nothing of it is kept', async (_what, line, code) => {
-    const session = await begin(await openScene(kind));
-    const answer = await session.call('PUT', 'deletions', { body: `${HEADER}["f","a",3,420,"0"]\n${line}` });
-    expect([answer.status < 500, answer.json.code]).toEqual([true, code]);
-    const record = await session.scene.stores.sessions.get(session.terms.session);
-    expect(record?.pass.deletions).toBeUndefined();
-    expect(record?.pass.entries).toBe(WANTED.length);
-  });
+  ])(
+    'a list of deletions with a path that %s is refused, and nothing of it is kept',
+    async (_what, line, code) => {
+      const session = await begin(await openScene(kind));
+      const answer = await session.call('PUT', 'deletions', {
+        body: `${HEADER}["f","a",3,420,"0"]\n${line}`,
+      });
+      expect([answer.status < 500, answer.json.code]).toEqual([true, code]);
+      const record = await session.scene.stores.sessions.get(session.terms.session);
+      expect(record?.pass.deletions).toBeUndefined();
+      expect(record?.pass.entries).toBe(WANTED.length);
+    },
+  );
 
-  test('a list that is larger than a manifest may be is refused before it is read', async () => {
+  test('a list of deletions that is larger than a manifest may be is refused', async () => {
     const session = await begin(
       await openScene(kind, { limits: { manifest: { maxEntries: 10, maxBytes: 2000 } } }),
     );
@@ -185,18 +190,18 @@ test.each<[readonly Scope[], string]>([
   [['append', 'list'], 'forbidden'],
   [['drop', 'list'], 'forbidden'],
   [['write'], 'forbidden'],
-  [['write', 'list'], 'taken'],
-  [['write', 'read'], 'taken'],
+  [['write', 'list'], 'accepted'],
+  [['write', 'read'], 'accepted'],
 ])('a token with the scopes %j that wants to delete is %s at once', async (scopes, outcome) => {
   const authenticators = [createStaticToken(ALICE, { id: 'token:a', principal: 'a', scopes })];
   const scene = await openScene('memory', { authenticators });
   const transfer = transferOf(scene.stores.content, 'in', WANTED);
   const body = JSON.stringify({ ...establishRequest(transfer, 'push', '/in'), deletes: true });
   const answer = await call(scene, 'POST', '/.cairn/v1/sessions', { token: ALICE, body });
-  expect(outcome === 'taken' ? answer.json.deletes : answer.json.code).toBe(
-    outcome === 'taken' ? true : outcome,
+  expect(outcome === 'accepted' ? answer.json.deletes : answer.json.code).toBe(
+    outcome === 'accepted' ? true : outcome,
   );
-  if (outcome === 'taken') return;
+  if (outcome === 'accepted') return;
   // Whoever does not say so when the session begins is refused later.
   const session = await establish(scene, transfer);
   expect(session.terms.deletes).toBeUndefined();

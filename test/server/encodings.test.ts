@@ -43,8 +43,8 @@ function putZipped(
   });
 }
 
-describe.each(KINDS)('a server over %s', (kind) => {
-  test('agrees on the encodings that both sides have, in the order of the client', async () => {
+describe.each(KINDS)('over %s', (kind) => {
+  test('a server agrees on the encodings that both sides have, in the order of the client', async () => {
     const scene = await openScene(kind);
     const agreed = async (encodings: unknown): Promise<unknown> =>
       (await establish(scene, sample(scene), 'push', { encodings } as object)).terms.encodings;
@@ -57,7 +57,7 @@ describe.each(KINDS)('a server over %s', (kind) => {
     expect(await agreed(undefined)).toBeUndefined();
   });
 
-  test('agrees again at each resume', async () => {
+  test('a server agrees on encodings again at each resume', async () => {
     const scene = await openScene(kind);
     const session = await openPush(scene, sample(scene), { encodings: ['gzip'] } as object);
     expect((await putZipped(session, 0)).status).toBe(200);
@@ -73,7 +73,7 @@ describe.each(KINDS)('a server over %s', (kind) => {
   });
 });
 
-test('takes the rest of a chunk in an encoding, and again what it has', async () => {
+test('a server takes the rest of a chunk in an encoding, and again a chunk that it has', async () => {
   const scene = await openScene('local disk');
   const session = await openPush(scene, sample(scene), { encodings: ['gzip'] } as object);
   const socket = await session.beginChunk(0, 30_000);
@@ -99,13 +99,13 @@ async function openPull(scene: Scene, wishes: object): Promise<HandSession> {
   return session;
 }
 
-describe('of a pull', () => {
+describe('pulls', () => {
   const get = (session: HandSession, chunk: number, accept: string, offset = 0): Promise<Answer> =>
     session.call('GET', `chunks/${chunk}`, {
       headers: { 'accept-encoding': accept, 'cairn-offset': String(offset) },
     });
 
-  test('a chunk that shrinks comes encoded as the client asks, and another one as it is', async () => {
+  test('a chunk of a pull that shrinks is encoded as the client asks, and another one is plain', async () => {
     const scene = await openScene('local disk');
     const session = await openPull(scene, { encodings: ['gzip'] });
     expect(session.terms.encodings).toEqual(['gzip']);
@@ -137,7 +137,7 @@ describe('of a pull', () => {
     expect((await get(session, 0, 'gzip', SIZE)).headers['content-encoding']).toBeUndefined();
   });
 
-  test('an older client, which agreed on no encoding, gets plain chunks, whatever it accepts', async () => {
+  test('a pull of an older client, which agreed on no encoding, gets plain chunks, whatever it accepts', async () => {
     const scene = await openScene('local disk');
     const session = await openPull(scene, {});
     const { headers, body } = await get(session, 0, 'gzip, deflate, zstd');

@@ -48,7 +48,7 @@ async function openFailing(
   return { scene, session: await openPush(scene, transfer), disk };
 }
 
-test('a chunk that is on its way when a sync point fails is to be sent again, in a new epoch', async () => {
+test('a chunk that is on its way when a sync point fails has to be sent again, in a new epoch', async () => {
   const { session, disk } = await openFailing();
   await session.putChunk(0);
   const socket = await session.beginChunk(1, 100);
@@ -62,7 +62,7 @@ test('a chunk that is on its way when a sync point fails is to be sent again, in
   expect(answer).toContain('session-suspended');
 });
 
-test('a session whose sync point failed takes no chunk, also where that cannot be written down', async () => {
+test('a session whose sync point failed takes no chunk, even if that cannot be recorded', async () => {
   const { scene, session, disk } = await openFailing();
   await session.putChunk(0);
   disk.isBroken = true;
@@ -79,7 +79,7 @@ test('a session whose sync point failed takes no chunk, also where that cannot b
   expect((await session.call('GET', 'checkpoint')).json.chunks.runs).toEqual([]);
 });
 
-test('a chunk of a stream that waits for room when a sync point fails is to be sent again, in a new epoch', async () => {
+test('a chunk of a stream that waits for room when a sync point fails has to be sent again, in a new epoch', async () => {
   const { session, disk } = await openFailing([STREAM]);
   await session.putChunk(0);
   disk.isSlow = true;
@@ -91,7 +91,7 @@ test('a chunk of a stream that waits for room when a sync point fails is to be s
   expect((await chunk).json.code).toBe('session-suspended');
 });
 
-test('an older request for a chunk that comes last takes it, and the other is told to send it again', async () => {
+test('an older request for a chunk ends when a newer one takes it, and has to send it again', async () => {
   const { session } = await openFailing();
   const socket = await session.beginChunk(1, 100);
   let answer = '';

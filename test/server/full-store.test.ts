@@ -11,7 +11,7 @@ function fill({ stores }: Scene): void {
 }
 
 describe.each(KINDS)('over %s', (kind) => {
-  test('a session is aborted also where its end cannot be written down', async () => {
+  test('a session is aborted even if its end cannot be recorded', async () => {
     const scene = await openScene(kind);
     const session = await openPush(
       scene,
@@ -27,7 +27,7 @@ describe.each(KINDS)('over %s', (kind) => {
     expect((await session.resume()).json.code).toBe('session-not-found');
   });
 
-  test('a session expires also where its end cannot be written down', async () => {
+  test('a session expires even if its end cannot be recorded', async () => {
     const scene = await openScene(kind, { leaseMs: 1000, limits: { collectEveryMs: 20 } });
     const session = await openPush(
       scene,

@@ -10,7 +10,7 @@ import { ALICE, call, establishRequest, openPush, openScene, raw, type Scene } f
 
 const SESSIONS = '/.cairn/v1/sessions';
 
-test('tells every client its name and version', async () => {
+test('a server tells every client its name and version', async () => {
   const scene = await openScene('memory');
   const answer = await call(scene, 'GET', '/.cairn/v1/');
   const protocol = { major: 1, minor: 0 };
@@ -29,7 +29,7 @@ test('tells every client its name and version', async () => {
 });
 
 test.each(['/', '/a', '/a/b/', '/a/b/c', '/.cairn/v1/x', '/.cairn/v9/'])(
-  'leads from %s to the protocol root',
+  'an answer to %s leads to the protocol root',
   async (target) => {
     const scene = await openScene('memory');
     for (const method of ['HEAD', 'GET', 'POST']) {
@@ -43,7 +43,7 @@ test.each(['/', '/a', '/a/b/', '/a/b/c', '/.cairn/v1/x', '/.cairn/v9/'])(
   },
 );
 
-test('answers HTTP/1.0 without a Host, with one, and not with two', async () => {
+test('a server answers HTTP/1.0 without a Host, with one, and not with two', async () => {
   const scene = await openScene('memory');
   const ask = (...hosts: string[]): Promise<string> =>
     raw(
@@ -55,7 +55,7 @@ test('answers HTTP/1.0 without a Host, with one, and not with two', async () => 
   expect(await ask('a', 'b')).toMatch(/^HTTP\/1\.1 400 /);
 });
 
-test('asks for a token', async () => {
+test('a server asks a request without a valid token for one', async () => {
   const scene = await openScene('memory');
   for (const token of [undefined, 'wrong']) {
     for (const [method, target] of [
@@ -71,7 +71,7 @@ test('asks for a token', async () => {
   }
 });
 
-test('refuses other versions, routes and methods by name', async () => {
+test('a server refuses other versions, routes and methods by name', async () => {
   const scene = await openScene('memory');
   const get = async (method: string, target: string): Promise<unknown[]> => {
     const answer = await call(scene, method, target, { token: ALICE });
@@ -103,14 +103,14 @@ test.each([
   ['/a/.cairn/x', 'path-reserved'],
   ['/%2ecairn/token', 'path-reserved'],
   [`/${'x'.repeat(256)}`, 'path-too-long'],
-])('refuses %s as a target and as a file', async (target, code) => {
+])('a server refuses %s as a target and as a file', async (target, code) => {
   const scene = await openScene('local disk');
   const body = JSON.stringify(request(scene, target));
   expect((await call(scene, 'POST', SESSIONS, { token: ALICE, body })).json.code).toBe(code);
   expect((await call(scene, 'GET', target, { token: ALICE })).json.code).toBe(code);
 });
 
-test('refuses requests that proxies read in two ways', async () => {
+test('a server refuses requests that proxies could read in two ways', async () => {
   const scene = await openScene('memory');
   const first = (answer: string): string => answer.split('\r\n')[0]!;
   const auth = `Authorization: Bearer ${ALICE}\r\n`;
@@ -124,7 +124,7 @@ test('refuses requests that proxies read in two ways', async () => {
   );
 });
 
-test('refuses JSON that is too long, not valid or no JSON', async () => {
+test('a server refuses JSON that is too long, not valid or no JSON', async () => {
   const scene = await openScene('memory');
   const codeOf = async (body: string): Promise<string> =>
     (await call(scene, 'POST', SESSIONS, { token: ALICE, body })).json.code as string;
@@ -137,7 +137,7 @@ test('refuses JSON that is too long, not valid or no JSON', async () => {
   ).toBeUndefined();
 });
 
-test('refuses a chunk before its body where the client waits for that', async () => {
+test('a server refuses a chunk before its body if the client waits for that', async () => {
   const scene = await openScene('memory');
   const session = await openPush(
     scene,
@@ -158,7 +158,7 @@ test('refuses a chunk before its body where the client waits for that', async ()
   expect(await raw(scene, head(0), 300)).toBe('HTTP/1.1 100 Continue\r\n\r\n');
 });
 
-test('serves the next request on a connection whose last one was refused with its body', async () => {
+test('a server serves the next request on a connection whose last one was refused with its body', async () => {
   const scene = await openScene('memory');
   const body = 'x'.repeat(100_000);
   const post = `POST ${SESSIONS} HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
@@ -167,7 +167,7 @@ test('serves the next request on a connection whose last one was refused with it
   expect(answer).toContain('{"server":"cairn"');
 });
 
-test('ends the connection of a client that does not read its answer', async () => {
+test('a server ends the connection of a client that does not read its answer', async () => {
   const scene = await openScene('memory', { limits: { idleBodyMs: 200 } });
   const transfer = transferOf(scene.stores.content, 'x', [file('', 64 * 1024 * 1024)]);
   const session = await openPush(scene, transfer);
@@ -185,7 +185,7 @@ test('ends the connection of a client that does not read its answer', async () =
   expect(received).toBeLessThan(64 * 1024 * 1024);
 });
 
-test('refuses new requests while it is drained, and lets the old ones end', async () => {
+test('a server refuses new requests while it is drained, and lets the old ones end', async () => {
   const scene = await openScene('memory');
   const session = await openPush(
     scene,
@@ -203,7 +203,7 @@ test('refuses new requests while it is drained, and lets the old ones end', asyn
   expect(answer).toMatch(/^HTTP\/1.1 200 /);
 });
 
-test('says which port is taken and which address is not there', async () => {
+test('a server that cannot listen says which port is taken, or that the address is not there', async () => {
   const scene = await openScene('memory');
   const start = (host: string, port: number) =>
     startServer({

@@ -59,7 +59,7 @@ test('the staging of a new session with the same id is not freed as a leftover',
   expect(await store.listStaging()).toEqual([]);
 });
 
-test('an area is freed later, too, where its chunks could not be closed', async () => {
+test('a staging area whose chunks could not be closed is freed later', async () => {
   let failures = 1;
   const scene = await openScene('memory', {
     limits: { collectEveryMs: 3_600_000 },

@@ -43,7 +43,7 @@ test('a steady clock does not jump with the wall clock, and follows it when it i
   expect(clock.now()).toBe(clocks.wall());
 });
 
-test('a steady clock does not go back over a start, and catches up with the wall clock that is set right', async () => {
+test('a steady clock does not go back over a start, and catches up with a wall clock that is set right', async () => {
   const clocks = settableClocks();
   const lastSeenMs = clocks.wall();
   clocks.aheadMs = -18_250 * DAY_MS;
@@ -72,7 +72,7 @@ test('a steady clock that starts late judges nothing at first, and believes a ju
   expect(clock.isJudging()).toBe(true);
 });
 
-test('when a server was last there is kept for its owner, and a damaged note says nothing', async () => {
+test('the time when a server was last there is kept for its owner, and damaged it says nothing', async () => {
   const state = temporaryDirectory();
   await (await openLastSeen(createFileState(state))).save(NOON_MS);
   expect((await openLastSeen(createFileState(state))).atMs).toBe(NOON_MS);
@@ -90,29 +90,32 @@ function memoryOfTime(): LastSeen {
   return kept;
 }
 
-describe.each(KINDS)('a session over %s', (kind) => {
+describe.each(KINDS)('sessions over %s', (kind) => {
   const limits = { collectEveryMs: 10 };
 
-  test.each([365 * DAY_MS, -365 * DAY_MS])('lives as long when the clock jumps by %i ms', async (jumpMs) => {
-    const clocks = settableClocks();
-    const scene = await openScene(kind, { now: undefined as never, clocks, leaseMs: DAY_MS, limits });
-    const session = await openPush(scene, sample(scene));
-    const { leaseExpiresAtMs } = (await scene.stores.sessions.get(session.terms.session))!;
-    clocks.aheadMs = jumpMs;
-    const recordNow = async () => (await scene.stores.sessions.get(session.terms.session))!;
-    await until(async () => (await recordNow()).leaseExpiresAtMs === leaseExpiresAtMs + jumpMs);
-    expect((await session.putChunk(0)).status).toBe(200);
-    await scene.restart();
-    expect((await session.resume()).status).toBe(200);
-    clocks.elapsedMs += 0.9 * DAY_MS;
-    expect((await session.post('POST', 'heartbeat')).status).toBe(200);
-    clocks.elapsedMs += 1.1 * DAY_MS;
-    await until(async () => (await recordNow()).state === 'expired');
-    const answer = await session.post('POST', 'heartbeat');
-    expect([answer.status, answer.json.code]).toEqual([410, 'session-expired']);
-  });
+  test.each([365 * DAY_MS, -365 * DAY_MS])(
+    'a session lives as long when the clock jumps by %i ms',
+    async (jumpMs) => {
+      const clocks = settableClocks();
+      const scene = await openScene(kind, { now: undefined as never, clocks, leaseMs: DAY_MS, limits });
+      const session = await openPush(scene, sample(scene));
+      const { leaseExpiresAtMs } = (await scene.stores.sessions.get(session.terms.session))!;
+      clocks.aheadMs = jumpMs;
+      const recordNow = async () => (await scene.stores.sessions.get(session.terms.session))!;
+      await until(async () => (await recordNow()).leaseExpiresAtMs === leaseExpiresAtMs + jumpMs);
+      expect((await session.putChunk(0)).status).toBe(200);
+      await scene.restart();
+      expect((await session.resume()).status).toBe(200);
+      clocks.elapsedMs += 0.9 * DAY_MS;
+      expect((await session.post('POST', 'heartbeat')).status).toBe(200);
+      clocks.elapsedMs += 1.1 * DAY_MS;
+      await until(async () => (await recordNow()).state === 'expired');
+      const answer = await session.post('POST', 'heartbeat');
+      expect([answer.status, answer.json.code]).toEqual([410, 'session-expired']);
+    },
+  );
 
-  test('keeps the rest of its lease over a restart with a clock far behind that is set right later', async () => {
+  test('a session keeps the rest of its lease over a restart with a clock far behind that is set right later', async () => {
     const clocks = settableClocks();
     const lastSeen = memoryOfTime();
     const scene = await openScene(kind, {
@@ -145,7 +148,7 @@ describe.each(KINDS)('a session over %s', (kind) => {
     await until(async () => (await recordOf(away)).state === 'expired');
   });
 
-  test('survives a start with a clock far ahead, whether it is touched meanwhile or not', async () => {
+  test('a session survives a start with a clock far ahead, whether it is touched meanwhile or not', async () => {
     const clocks = settableClocks();
     const lastSeen = memoryOfTime();
     const scene = await openScene(kind, {
@@ -185,7 +188,7 @@ describe.each(KINDS)('a session over %s', (kind) => {
     await until(async () => (await recordOf(busy)).state === 'expired');
   });
 
-  test('ends at its greatest age, however many requests touch it', async () => {
+  test('a session ends at its greatest age, however many requests touch it', async () => {
     const scene = await openScene(kind, { leaseMs: DAY_MS, maxAgeMs: 2 * DAY_MS });
     const session = await openPush(scene, sample(scene));
     expect(session.terms.endsInMs).toBeGreaterThan(1.99 * DAY_MS);

@@ -4,7 +4,7 @@ import { ChunkSet } from '../../src/checkpoint/chunk-set.ts';
 import { EntryTable } from '../../src/manifest/entry-table.ts';
 import { linkBytesOf } from '../../src/server/core/sessions/transfer-plan.ts';
 
-test('the targets of many links are counted while others have the event loop', async () => {
+test('the targets of 300,000 links are counted while others have the event loop', async () => {
   const entries = new EntryTable();
   for (let index = 0; index < 300_000; index += 1)
     entries.push({

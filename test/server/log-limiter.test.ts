@@ -21,7 +21,7 @@ describe('the limited log', () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());
 
-  test('writes one line in ten seconds for each kind and address, and then how many it left out', () => {
+  test('the limited log writes one line in ten seconds for each kind and address, then how many it left out', () => {
     const { lines, limited } = openLog();
     for (let count = 0; count < 1000; count++)
       for (const address of ['192.0.2.1', '192.0.2.2'])
@@ -38,7 +38,7 @@ describe('the limited log', () => {
     expect(lines[4]?.fields['leftOut']).toBe(1);
   });
 
-  test('says nothing more of what was only once, and writes it at once when it comes again', () => {
+  test('the limited log says nothing more of a single event, and writes it at once when it comes again', () => {
     const { lines, limited } = openLog();
     limited.note({ level: 'info', kind: 'network', address: '192.0.2.1' }, {}, 'lost');
     vi.advanceTimersByTime(60_000);
@@ -48,7 +48,7 @@ describe('the limited log', () => {
     expect(lines).toHaveLength(2);
   });
 
-  test('tells of each kind when its own ten seconds are over', () => {
+  test('the limited log reports each kind when its own ten seconds are over', () => {
     const { lines, limited } = openLog();
     const note = (kind: string) => limited.note({ level: 'warn', kind }, { kind }, 'refused');
     for (const kind of ['a', 'a']) note(kind);
@@ -60,14 +60,14 @@ describe('the limited log', () => {
     expect(lines.map(({ fields }) => fields['kind'])).toEqual(['a', 'b', 'a', 'b']);
   });
 
-  test('takes the addresses of one IPv6 network for one', () => {
+  test('the limited log takes the addresses of one IPv6 network for one', () => {
     const { lines, limited } = openLog();
     for (let host = 1; host < 500; host++)
       limited.note({ level: 'warn', kind: 'json', address: `2001:db8::${host.toString(16)}` }, {}, 'refused');
     expect(lines).toHaveLength(1);
   });
 
-  test('is bounded by strangers with very many addresses, too, and counts all of them', () => {
+  test('the limited log is bounded for very many addresses, too, and counts all of them', () => {
     const { lines, limited } = openLog();
     for (let host = 0; host < 10_000; host++)
       limited.note(
@@ -81,7 +81,7 @@ describe('the limited log', () => {
     expect(lines[129]?.fields).toMatchObject({ address: 'others', leftOut: 10_000 - 129 });
   });
 
-  test('tells at its end what it has left out', () => {
+  test('the limited log reports at its end what it has left out', () => {
     const { lines, limited } = openLog();
     for (let count = 0; count < 5; count++) limited.note({ level: 'warn', kind: 'json' }, {}, 'refused');
     limited.close();
@@ -99,21 +99,21 @@ function breakChannel(scene: Scene, upgrade: string): Promise<void> {
   });
 }
 
-describe('a server', () => {
+describe('logs of a server', () => {
   const about = (logged: readonly string[], text: string): string[] =>
     logged.filter((line) => line.includes(text));
 
   test.each([
     ['without a token', undefined, 'unauthenticated', 1],
     ['with wrong tokens', 'wrong', 'rate-limited', 1],
-  ])('logs a hundred requests %s as one line of each reason', async (_what, token, code, count) => {
+  ])('a server logs a hundred requests %s as one line of each reason', async (_what, token, code, count) => {
     const scene = await openScene('memory');
     for (let request = 0; request < 100; request++) await call(scene, 'GET', `/x${request}`, { token });
     expect(about(scene.logged, `"code":"${code}"`)).toHaveLength(count);
     expect(scene.logged.length).toBeLessThan(4);
   });
 
-  test('logs a failure of its own with one stack, and that it is busy with none', async () => {
+  test('a server logs a failure of its own with one stack, and that it is busy with none', async () => {
     const lines: { level: string; fields: { code?: string; err?: unknown } }[] = [];
     const at = (level: string) => (fields: object) => void lines.push({ level, fields });
     const log = { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
@@ -138,7 +138,7 @@ describe('a server', () => {
     expect(told[0]!.fields.err).toBe(broken);
   });
 
-  test('logs a channel that breaks its rules once, however often that happens', async () => {
+  test('a server logs a channel that breaks its rules once, however often that happens', async () => {
     const scene = await openScene('memory');
     const upgrade =
       'GET /.cairn/v1/channel HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: cairn-channel/1\r\n\r\n';
@@ -146,7 +146,7 @@ describe('a server', () => {
     expect(about(scene.logged, 'channel ended')).toHaveLength(1);
   });
 
-  test('logs neither passwords of URLs nor tokens in targets, whatever form these have', async () => {
+  test('a server logs neither passwords of URLs nor tokens in targets, whatever form these have', async () => {
     const scene = await openScene('memory');
     const secret = 'hunter2';
     const targets = [
@@ -168,7 +168,7 @@ describe('a server', () => {
     for (const part of [secret, ALICE, ALICE.slice(0, 20)]) expect(text).not.toContain(part);
   });
 
-  test('logs and answers no value of a message that is not valid', async () => {
+  test('a server logs and answers no value of a message that is not valid', async () => {
     const scene = await openScene('memory');
     const values = [
       '"s3cr3t"',
@@ -186,7 +186,7 @@ describe('a server', () => {
     expect(scene.logged.join('\n')).not.toContain('s3cr3t');
   });
 
-  test('logs no control characters', async () => {
+  test('a server logs no control characters', async () => {
     const scene = await openScene('memory');
     await raw(scene, 'GET /a%1b[31m\x7f\x85 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
     // oxlint-disable-next-line no-control-regex -- they are what is looked for

@@ -12,14 +12,14 @@ const PLAIN = ['hard-links', 'sparse', 'xattrs'];
 const token = (...scopes: Scope[]) => ({ scopes });
 const granted = (...scopes: Scope[]) => ({ scopes, issuer: { id: 'token:x' } });
 
-describe('the metadata of a server', () => {
-  it('leaves out owners, groups and lists of pushes unless its operator allows them', () => {
+describe('the metadata policy', () => {
+  it('the metadata policy leaves out owners, groups and lists of pushes unless the operator allows them', () => {
     const policy = createMetadataPolicy(ABILITIES, false);
     expect([policy.push, policy.pull]).toEqual([PLAIN, METADATA_KINDS]);
     expect(policy.agree('push', METADATA_KINDS, token('write', 'read', 'list', 'admin'))).toEqual(PLAIN);
   });
 
-  it('sets them for a token that may replace entries, and for no other authorization', () => {
+  it('the metadata policy sets owners for a token that may replace entries, and for nothing else', () => {
     const policy = createMetadataPolicy(ABILITIES, true);
     expect(policy.push).toEqual(METADATA_KINDS);
     expect(policy.agree('push', METADATA_KINDS, token('write'))).toEqual(METADATA_KINDS);
@@ -27,13 +27,13 @@ describe('the metadata of a server', () => {
       expect(policy.agree('push', METADATA_KINDS, by)).toEqual(PLAIN);
   });
 
-  it('names users to the holder of a token, and not to the holder of a grant', () => {
+  it('the metadata policy names users to the holder of a token, and not to that of a grant', () => {
     const policy = createMetadataPolicy(ABILITIES, false);
     expect(policy.agree('pull', METADATA_KINDS, token('read'))).toEqual(METADATA_KINDS);
     expect(policy.agree('pull', METADATA_KINDS, granted('read'))).toEqual(PLAIN);
   });
 
-  it('agrees to what was wished and is known, and a store without metadata to nothing', () => {
+  it('the metadata policy agrees to wished kinds that are known, and to none for a store without metadata', () => {
     const policy = createMetadataPolicy(ABILITIES, true);
     expect(policy.agree('push', ['xattrs', 'owner', 'secrets'], token('write'))).toEqual(['owner', 'xattrs']);
     const none = createMetadataPolicy(undefined, true);

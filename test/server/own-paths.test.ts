@@ -21,11 +21,11 @@ test.each([
   ['"/var/lib/cairn (1)/usage.json", and /srv/secret: both', '"(state)/usage.json", and /: both'],
   ['/srv/secretary is another directory', '/srv/secretary is another directory'],
   ['"srv/secret/x" is a path of a client', '"srv/secret/x" is a path of a client'],
-])('what a client reads of %j is %j', (text, shown) => {
+])('a client reads the text %j of the server as %j', (text, shown) => {
   expect(hide(text)).toBe(shown);
 });
 
-test('the details of an error have no path of the server, and its log has all of it', () => {
+test('the details of an error have no path of the server, and its cause has all of it', () => {
   const error = new CairnError('storage-io', 'reading "/srv/secret/a"', {
     details: { path: '/srv/secret/a', chunk: 1, runs: [1, 2] },
   });
@@ -42,7 +42,7 @@ test('an unexpected failure tells a client nothing, wherever it was wrapped', ()
   expect(tellableError(storageError(failure, 'writing'), hide)).toMatchObject(told);
 });
 
-test('no answer of a server names its root, whatever the error is', async () => {
+test('an answer of a server never names its root, whatever the error is', async () => {
   const root = path.join(temporaryDirectory(), 'secret-place');
   mkdirSync(root);
   const full = { on: false };

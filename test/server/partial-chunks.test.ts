@@ -111,7 +111,7 @@ test('an idle session leaves memory with a partial chunk, and the same epoch fin
   expect((await session.commit()).status).toBe(200);
 });
 
-test('a claim for bytes that are not those of the sender costs one wrong digest, and no more', async () => {
+test("a partial chunk whose bytes are not the sender's costs one wrong digest, and no more", async () => {
   const scene = await openScene('local disk');
   const session = await openPush(scene, sample(scene));
   await sendHalf(session);

@@ -72,14 +72,14 @@ async function partsFrom(content: Buffer, from: number): Promise<Parts> {
 const textOf = (parts: Parts): string => [...encodeParts(parts)].join('');
 const planOf = (parts: string): object => ({ have: [0, 1], attributes: [], parts });
 
-describe('a server over a disk', () => {
-  test('offers parts, and names the files of which it has another version', async () => {
+describe('servers over a disk', () => {
+  test('a server over a disk offers parts, and names the files of which it has another version', async () => {
     const { session, comparison } = await open();
     expect(session.terms.takesParts).toBe(true);
     expect(comparison.json.older).toEqual([1, 1]);
   });
 
-  test('agrees at once with a client that knows nothing of parts, and not with one that does', async () => {
+  test('a server agrees on a plan at once unless its client knows of parts and there is an older version', async () => {
     expect((await open('local disk', { plan: 'proposed' })).comparison.json.accepted).toBeDefined();
     const newer = await open('local disk', { plan: 'proposed-unless-older' });
     expect(newer.comparison.json.accepted).toBeUndefined();
@@ -90,7 +90,7 @@ describe('a server over a disk', () => {
     ['write and list', ['write', 'list']],
     ['append and read', ['append', 'read']],
     ['drop and read', ['drop', 'read']],
-  ] as const)('tells and takes nothing of that with %s', async (_, scopes) => {
+  ] as const)('a server tells and takes no parts for a token with %s', async (_, scopes) => {
     const { session, comparison } = await open('local disk', { scopes });
     expect([session.terms.takesParts, comparison.json?.older]).toEqual([undefined, undefined]);
     const answers = [
@@ -118,7 +118,7 @@ describe('a server over a disk', () => {
     ['a number below zero', 'POST', 'grains', '[1,[-1,5]]\n'],
     ['parts of a directory', 'PUT', 'parts', '["cairn-parts",1]\n[0,""]\n'],
     ['parts that are none', 'PUT', 'parts', '{}\n'],
-  ])('refuses a request with %s: %s %s', async (_, method, route, body) => {
+  ])('a server refuses a request about parts with %s: %s %s', async (_, method, route, body) => {
     const { session } = await open();
     const answer = await session.call(method, route, { body });
     expect([answer.status < 500, answer.json.code]).toEqual([
@@ -128,13 +128,13 @@ describe('a server over a disk', () => {
     expect((await session.post('POST', 'heartbeat')).status).toBe(200);
   });
 
-  test('answers about a block beyond the end of a file with nothing', async () => {
+  test('a server answers about a block beyond the end of a file with nothing', async () => {
     const { session } = await open();
     const answer = await session.call('POST', 'grains', { body: `[1,[${SIZE},5,${2 ** 50},9]]\n` });
     expect([answer.status, answer.body.toString('hex')]).toEqual([200, 'ffffffff00000000']);
   });
 
-  test('refuses a plan whose parts never came, are other ones, or are of what is there', async () => {
+  test('a server refuses a plan whose parts never came, are other ones, or are of a file that is there', async () => {
     const { session, old } = await open();
     expect((await session.post('PUT', 'plan', planOf('0'.repeat(64)))).json.code).toBe('invalid-request');
     const parts = await partsFrom(old, 65_536);
@@ -149,7 +149,7 @@ describe('a server over a disk', () => {
     expect((await session.call('GET', 'checkpoint')).json.plan.parts).toBe(partsId(parts));
   });
 
-  test('keeps parts over a restart', async () => {
+  test('a server keeps parts over a restart', async () => {
     const { session, old } = await open();
     const parts = await partsFrom(old, 65_536);
     await session.call('PUT', 'parts', { body: textOf(parts) });
@@ -159,14 +159,14 @@ describe('a server over a disk', () => {
     expect((await session.call('GET', 'checkpoint')).json.plan).toEqual(planOf(partsId(parts)));
   });
 
-  test('counts the bytes of an assembled file, wherever they come from', async () => {
+  test('a server counts all bytes of an assembled file for a quota, wherever they come from', async () => {
     const { session, old } = await open('local disk', { quotaBytes: MIB });
     const parts = await partsFrom(old, 65_536);
     await session.call('PUT', 'parts', { body: textOf(parts) });
     expect((await session.post('PUT', 'plan', planOf(partsId(parts)))).json.code).toBe('quota-exceeded');
   });
 
-  test('publishes nothing of a plan whose ranges do not give the bytes that it promised', async () => {
+  test('a server publishes nothing of a plan whose ranges do not give the promised bytes', async () => {
     const { session, old, at } = await open();
     const parts = await partsFrom(old, 12_345);
     await session.call('PUT', 'parts', { body: textOf(parts) });
@@ -188,7 +188,7 @@ test('a server over objects offers no parts, and takes none', async () => {
   expect(answer.json.code).toBe('storage-unsupported');
 });
 
-describe('the blocks of a new version that a client tells', () => {
+describe('blocks that a client tells', () => {
   const LARGE = 16 * MIB;
 
   /** Two pushes of a file to a server that keeps blocks; the first one tells them, and is committed. */
@@ -228,7 +228,7 @@ describe('the blocks of a new version that a client tells', () => {
     return { scene, session, transfer, reads, recipe, answer };
   }
 
-  test('are kept once it is published: the next push is answered without reading it', async () => {
+  test('blocks of a new version that a client tells are kept once it is published, and save a read of it', async () => {
     const { scene, session, transfer, reads, recipe, answer } = await openTold(encodeBlocks);
     expect(answer.status).toBe(200);
     await session.putChunk(0);
@@ -243,7 +243,7 @@ describe('the blocks of a new version that a client tells', () => {
     expect(reads).toEqual([]);
   });
 
-  test('are refused where they are not those of the file', async () => {
+  test('blocks of a new version that are not those of the file are refused', async () => {
     const { answer } = await openTold((recipe) => encodeBlocks(recipe, 1));
     expect(answer.json.code).toBe('invalid-request');
   });

@@ -32,7 +32,7 @@ describe.each(KINDS)('a push into %s that wants the proposed plan', (kind) => {
     return establish(scene, transferOf(scene.stores.content, 'in', ITEMS));
   }
 
-  test('is agreed and open with the answer to its manifest', async () => {
+  test('a push that wants the proposed plan is agreed and open with the answer to its manifest', async () => {
     const session = await openPush();
     expect(session.terms.isTargetNew).toBe(true);
     const answer = await sendManifest(session, 'proposed');
@@ -42,7 +42,7 @@ describe.each(KINDS)('a push into %s that wants the proposed plan', (kind) => {
     await expectTree(session.scene.stores.content, 'in', ITEMS);
   });
 
-  test('gets the same plan when it asks again, also after a change of the target', async () => {
+  test('a push that wants the proposed plan gets the same plan again, also after a change of the target', async () => {
     const session = await openPush();
     const first = await sendManifest(session, 'proposed');
     await putTree(session.scene.stores.content, 'in', ITEMS);
@@ -55,7 +55,7 @@ describe.each(KINDS)('a push into %s that wants the proposed plan', (kind) => {
     expect((await session.commit()).status).toBe(200);
   });
 
-  test('agrees on the entries that are already there', async () => {
+  test('a push that wants the proposed plan agrees on the entries that are already there', async () => {
     const scene = await openScene(kind);
     await putTree(scene.stores.content, 'in', ITEMS);
     const session = await establish(scene, transferOf(scene.stores.content, 'in', ITEMS));
@@ -64,7 +64,7 @@ describe.each(KINDS)('a push into %s that wants the proposed plan', (kind) => {
     expect(answer.json).toMatchObject({ have: [0, 3], accepted: { chunkCount: 0, bytesTotal: 0 } });
   });
 
-  test('agrees on no plan of a kind that this server does not know', async () => {
+  test('a push that wants a plan of an unknown kind gets none', async () => {
     const session = await openPush();
     for (const plan of ['', 'everything', 'PROPOSED', 'x'.repeat(2000)])
       expect((await sendManifest(session, plan)).json).not.toHaveProperty('accepted');
@@ -81,7 +81,7 @@ describe.each(KINDS)('a pull out of %s that wants everything', (kind) => {
   const getManifest = (session: HandSession, plan = 'everything'): Promise<Answer> =>
     session.call('GET', 'manifest', { headers: { 'cairn-plan': plan } });
 
-  test('is agreed and open at the end of its manifest', async () => {
+  test('a pull that wants everything is agreed and open at the end of its manifest', async () => {
     const session = await openPull(kind);
     const answer = await getManifest(session);
     expect(answer.headers['cairn-plan']).toBe('everything');
@@ -94,7 +94,7 @@ describe.each(KINDS)('a pull out of %s that wants everything', (kind) => {
     expect((await session.commit()).status).toBe(200);
   });
 
-  test('gets the same plan again, also where its manifest was sent before the plan', async () => {
+  test('a pull that wants everything gets the same plan again, also after a manifest without a plan', async () => {
     const session = await openPull(kind);
     expect((await session.call('GET', 'manifest')).headers).not.toHaveProperty('cairn-plan');
     for (let time = 0; time < 2; time += 1)
@@ -102,7 +102,7 @@ describe.each(KINDS)('a pull out of %s that wants everything', (kind) => {
     expect((await session.sendPlan()).json).toEqual(EVERYTHING);
   });
 
-  test('is told so by an answer, too, that had to begin before the scan for an earlier one was over', async () => {
+  test('two requests for everything of a pull that overlap a slow scan both get the plan', async () => {
     const items = [directory(''), file('small', 'bytes')];
     const scene = await openScene(kind, {
       wrap: (content) =>
@@ -120,7 +120,7 @@ describe.each(KINDS)('a pull out of %s that wants everything', (kind) => {
       expect([status, headers['cairn-plan']]).toEqual([200, 'everything']);
   });
 
-  test('is refused where another plan was agreed', async () => {
+  test('a pull that wants everything is refused after another plan was agreed', async () => {
     const session = await openPull(kind);
     await session.call('GET', 'manifest');
     await session.sendPlan({ have: [1, 1], attributes: [] });
@@ -129,13 +129,13 @@ describe.each(KINDS)('a pull out of %s that wants everything', (kind) => {
     expect((await session.call('GET', 'manifest')).status).toBe(200);
   });
 
-  test('is not agreed where it wants a plan that this server does not know', async () => {
+  test('a pull that wants a plan of an unknown kind gets none', async () => {
     const session = await openPull(kind);
     expect((await getManifest(session, 'proposed')).headers).not.toHaveProperty('cairn-plan');
     expect((await session.call('GET', 'chunks/0')).json.code).toBe('session-state');
   });
 
-  test('knows the size of a file before its manifest', async () => {
+  test('a pull of a file knows its size before its manifest', async () => {
     const scene = await openScene(kind);
     await putTree(scene.stores.content, 'one', [file('', BIG)]);
     const session = await establish(scene, transferOf(scene.stores.content, 'one', [file('', BIG)]), 'pull');

@@ -18,7 +18,7 @@ async function openFiles(kind: Kind): Promise<Scene> {
 }
 
 describe.each(KINDS)('files of %s', (kind) => {
-  test('are served whole, with what a cache needs', async () => {
+  test('a file is served whole, with the headers that a cache needs', async () => {
     const scene = await openFiles(kind);
     const answer = await call(scene, 'GET', '/d/digits', { token: ALICE });
     expect([answer.status, answer.body.toString()]).toEqual([200, '0123456789']);
@@ -34,7 +34,7 @@ describe.each(KINDS)('files of %s', (kind) => {
     expect((await call(scene, 'GET', '/d/%C3%BC%20b', { token: ALICE })).body.toString()).toBe('name');
   });
 
-  test('are served by ranges', async () => {
+  test('a file is served by ranges', async () => {
     const scene = await openFiles(kind);
     const get = async (range: string, headers: Record<string, string> = {}): Promise<unknown[]> => {
       const answer = await call(scene, 'GET', '/d/digits', { token: ALICE, headers: { range, ...headers } });
@@ -53,7 +53,7 @@ describe.each(KINDS)('files of %s', (kind) => {
     expect([same.status, same.body.length]).toEqual([304, 0]);
   });
 
-  test('have another tag when their content changes', async () => {
+  test('a file has another tag when its content changes', async () => {
     const scene = await openFiles(kind);
     const tag = async () => (await call(scene, 'HEAD', '/d/digits', { token: ALICE })).headers['etag'];
     const before = await tag();
@@ -61,7 +61,7 @@ describe.each(KINDS)('files of %s', (kind) => {
     expect(await tag()).not.toBe(before);
   });
 
-  test('and directories are told apart', async () => {
+  test('a directory is served as a list, and differs from a file', async () => {
     const scene = await openFiles(kind);
     const names = async (target: string): Promise<string[]> => {
       const lines = linesOf(await call(scene, 'GET', target, { token: ALICE })).slice(1, -1);
@@ -78,7 +78,7 @@ describe.each(KINDS)('files of %s', (kind) => {
   });
 });
 
-test('symlinks are not followed', async () => {
+test('a file behind a symbolic link is not served', async () => {
   const root = temporaryDirectory();
   symlinkSync('/etc', path.join(root, 'link'));
   const content = await openLocalDisk(root);
@@ -110,6 +110,6 @@ test.each([
   ['bytes=-0', 'unsatisfiable'],
   ['bytes=0-0', { from: 0, to: 1 }],
   ['bytes=-100', { from: 0, to: 10 }],
-])('a range of %s of ten bytes is %j', (header, range) => {
+])('the Range header %s of ten bytes means %j', (header, range) => {
   expect(byteRangeOf(header, 10)).toEqual(range);
 });

@@ -57,7 +57,7 @@ async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
 }
 
 describe.each(KINDS)('a pull out of %s', (kind) => {
-  test('carries the tree and ends when both sides agree', async () => {
+  test('a pull carries the tree and ends when both sides agree', async () => {
     const { session } = await openSource(kind);
     const answer = await session.call('GET', 'manifest');
     expect(answer.headers['content-type']).toBe('application/x-ndjson');
@@ -77,7 +77,7 @@ describe.each(KINDS)('a pull out of %s', (kind) => {
     expect(await session.scene.stores.content.listStaging()).toEqual([]);
   });
 
-  test('goes on inside a chunk', async () => {
+  test('a pull goes on inside a chunk', async () => {
     const { session } = await openPull(kind);
     const answer = await session.call('GET', 'chunks/1', { headers: { 'cairn-offset': '65000' } });
     expect(answer.body.equals(session.chunkBody(1, 65_000))).toBe(true);
@@ -85,7 +85,7 @@ describe.each(KINDS)('a pull out of %s', (kind) => {
     expect(beyond.json.code).toBe('invalid-request');
   });
 
-  test('serves the manifest that it served first, also after a restart and a change', async () => {
+  test('a pull gets the manifest that was served first, also after a restart and a change', async () => {
     const { scene, session } = await openSource(kind);
     const first = await session.call('GET', 'manifest');
     await putTree(scene.stores.content, 'out', [directory(''), file('later', 'x')]);
@@ -95,7 +95,7 @@ describe.each(KINDS)('a pull out of %s', (kind) => {
     expect((await session.call('GET', 'manifest')).body.equals(first.body)).toBe(true);
   });
 
-  test('is committed after a restart that forgot the digests', async () => {
+  test('a pull is committed after a restart that lost the digests', async () => {
     const { scene, session } = await openPull(kind);
     for (const chunk of [0, 1, 2, 3]) await session.call('GET', `chunks/${chunk}`);
     await scene.restart();
@@ -111,7 +111,7 @@ describe.each(KINDS)('a pull out of %s', (kind) => {
   });
 
   test.each(['at once', 'after a restart'])(
-    'is not committed %s where the client was never told of an entry that it got as zeros',
+    'a pull that got zeros for an entry it was not told of is not committed %s',
     async (when) => {
       const { scene, session } = await openPull(kind);
       await putTree(scene.stores.content, 'out', [directory(''), file('small', 'OTHER', LATER)]);
@@ -131,7 +131,7 @@ describe.each(KINDS)('a pull out of %s', (kind) => {
     },
   );
 
-  test('names entries that changed, then sends them as zeros', async () => {
+  test('a pull is told of entries that changed, then gets them as zeros', async () => {
     const { scene, session } = await openPull(kind);
     await putTree(scene.stores.content, 'out', [directory(''), file('small', 'OTHER', LATER)]);
     const refused = await session.call('GET', 'chunks/3');
@@ -150,7 +150,7 @@ describe.each(KINDS)('a pull out of %s', (kind) => {
     expect(committed.json.state).toBe('committed');
   });
 
-  test('hashes files on request', async () => {
+  test('a pull gets digests of files on request', async () => {
     const { session } = await openPull(kind);
     const lines = linesOf(await session.post('POST', 'digests', { entries: [0, 3] }));
     expect(lines).toEqual([
@@ -163,7 +163,7 @@ describe.each(KINDS)('a pull out of %s', (kind) => {
     expect(none.json.code).toBe('invalid-request');
   });
 
-  test('does not begin where there is no file', async () => {
+  test('a pull does not begin where there is no file', async () => {
     const { scene, session } = await openSource(kind);
     const request = JSON.stringify(establishRequest(session.transfer, 'pull', '/nothing'));
     const answer = await call(scene, 'POST', '/.cairn/v1/sessions', { token: ALICE, body: request });
@@ -171,7 +171,7 @@ describe.each(KINDS)('a pull out of %s', (kind) => {
     expect((await session.putChunk(0)).json.code).toBe('session-state');
   });
 
-  test('lists trees on request', async () => {
+  test('a tree is listed on request', async () => {
     const { scene } = await openSource(kind);
     const tree = async (query: string) => {
       const answer = await call(scene, 'GET', `/.cairn/v1/tree?${query}`, { token: ALICE });
@@ -208,7 +208,7 @@ test('a scan that fails midway cuts the answer, and the next request says why', 
   expect(manifest.id).toBe(session.transfer.manifest.id);
 });
 
-test('the server chooses a chunk size by the size of the tree and the wished number of chunks', async () => {
+test('a server chooses a chunk size by the size of the tree and the wished number of chunks', async () => {
   const MIB = 1024 * 1024;
   const scene = await openScene('local disk');
   const items = [file('', 2 * MIB)];
@@ -222,7 +222,7 @@ test('the server chooses a chunk size by the size of the tree and the wished num
   expect(await sizeFor({ wishedChunks: 1 })).toBe(2 * MIB);
 });
 
-test('a source that can no longer be read is named, and the rest goes on', async () => {
+test('a source of a pull that can no longer be read is named, and the rest goes on', async () => {
   let isBroken = false;
   const MIB = 1024 * 1024;
   // Chunks so large that the answer has begun when the last byte of one cannot be read.

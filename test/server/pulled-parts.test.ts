@@ -77,7 +77,7 @@ async function fetched(session: HandSession, chunk: number, from = 0): Promise<B
 }
 
 describe.each(KINDS)('a pull out of %s', (kind) => {
-  test('offers parts, and tells the blocks, the checks and the grains of a source', async () => {
+  test('a pull is offered parts, and told the blocks, the checks and the grains of a source', async () => {
     const { session } = await open(kind);
     expect(session.terms.takesParts).toBe(true);
     const { recipe, checks } = cutsOf(NEW);
@@ -91,7 +91,7 @@ describe.each(KINDS)('a pull out of %s', (kind) => {
     expect(await recordsIn(grains.body)).toEqual(new Map([[1, encodeGrains(list.finish())]]));
   });
 
-  test('sends the carried ranges behind one another, from any offset, also after a restart', async () => {
+  test('a pull gets its carried ranges one behind another, from any offset, also after a restart', async () => {
     const { scene, session } = await open(kind);
     expect((await session.call('PUT', 'parts', { body: text })).status).toBe(200);
     expect((await session.post('PUT', 'plan', PLAN)).json).toEqual({ chunkCount: 2, bytesTotal: 66_010 });
@@ -104,7 +104,7 @@ describe.each(KINDS)('a pull out of %s', (kind) => {
     expect((await fetched(session, 1)).equals(CARRIED.subarray(65_536))).toBe(true);
   });
 
-  test('tells nothing of a source that has changed since it was listed, and refuses to send its parts', async () => {
+  test('a pull is told nothing of a source that has changed since it was listed, and refused its parts', async () => {
     const { scene, session } = await open(kind);
     const later = { mtimeNs: 1_700_000_000_000_000_000n };
     await putTree(scene.stores.content, 'out', [directory(''), file('a', SIZE, later)]);
@@ -126,7 +126,7 @@ test('the chunks of parts have the digests of their carried bytes', async () => 
   expect(body.subarray(-8).equals(Buffer.from(digest))).toBe(true);
 });
 
-test('a source is read once for all pulls that compare it, also of a server that was restarted', async () => {
+test('a source is read once for all pulls that compare it, also after a restart of the server', async () => {
   const root = temporaryDirectory();
   const reads: string[] = [];
   const wrap = (content: ContentStore): ContentStore =>

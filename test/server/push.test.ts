@@ -39,7 +39,7 @@ function sample(scene: Scene): SampleTransfer {
 }
 
 describe.each(KINDS)('a push into %s', (kind) => {
-  test('is published at commit and not before', async () => {
+  test('a push is published at its commit and not before', async () => {
     const scene = await openScene(kind);
     const transfer = sample(scene);
     const session = await establish(scene, transfer);
@@ -69,7 +69,7 @@ describe.each(KINDS)('a push into %s', (kind) => {
     expect(await scene.stores.content.listStaging()).toEqual([]);
   });
 
-  test('answers a sync once all chunks are durable, and a checkpoint with the durable ones', async () => {
+  test('a push gets an answer to a sync once all chunks are durable, and a checkpoint with the durable ones', async () => {
     const scene = await openScene(kind);
     const session = await openPush(scene, sample(scene));
     const point = (await session.putChunk(1)).json.syncPoint as number;
@@ -84,7 +84,7 @@ describe.each(KINDS)('a push into %s', (kind) => {
     );
   });
 
-  test('answers a repeated commit the same, also after a restart', async () => {
+  test('a push gets the same answer to a repeated commit, also after a restart', async () => {
     const scene = await openScene(kind);
     const session = await openPush(scene, sample(scene));
     for (const chunk of [0, 1, 2, 3, 4]) await session.putChunk(chunk);
@@ -98,7 +98,7 @@ describe.each(KINDS)('a push into %s', (kind) => {
     expect(other.json.code).toBe('digest-mismatch');
   });
 
-  test('names the chunks that are missing at commit and stays open', async () => {
+  test('a push is told the chunks that are missing at its commit, and stays open', async () => {
     const scene = await openScene(kind);
     const session = await openPush(scene, sample(scene));
     for (const chunk of [1, 4]) await session.putChunk(chunk);
@@ -109,7 +109,7 @@ describe.each(KINDS)('a push into %s', (kind) => {
     expect((await session.commit()).status).toBe(200);
   });
 
-  test('is not committed with another digest or size', async () => {
+  test('a push is not committed with another digest or size', async () => {
     const scene = await openScene(kind);
     const session = await openPush(scene, sample(scene));
     for (const chunk of [0, 1, 2, 3, 4]) await session.putChunk(chunk);
@@ -119,7 +119,7 @@ describe.each(KINDS)('a push into %s', (kind) => {
     expect((await session.commit()).status).toBe(200);
   });
 
-  test('leaves out excluded entries and needs no chunks of theirs', async () => {
+  test('a push leaves out excluded entries, and needs no chunks of these', async () => {
     const scene = await openScene(kind);
     const transfer = sample(scene);
     const session = await openPush(scene, transfer);
@@ -131,7 +131,7 @@ describe.each(KINDS)('a push into %s', (kind) => {
     await expectTree(scene.stores.content, 'in/there', alone.items);
   });
 
-  test('refuses to leave out entries that its manifest does not have, also when it is committed again', async () => {
+  test('a push cannot leave out entries that its manifest does not have, also when it is committed again', async () => {
     const scene = await openScene(kind);
     const session = await openPush(scene, transferOf(scene.stores.content, 'x', [file('', 9)]));
     await session.putChunk(0);
@@ -145,7 +145,7 @@ describe.each(KINDS)('a push into %s', (kind) => {
     expect((await session.commit()).status).toBe(200);
   });
 
-  test('names sixteen million missing chunks of a stream without looking at each', async () => {
+  test('a push of a stream is told sixteen million missing chunks without a look at each', async () => {
     const scene = await openScene(kind);
     const session = await openPush(scene, transferOf(scene.stores.content, 'x', [stream(Buffer.alloc(9))]));
     const looks = vi.spyOn(ChunkSet.prototype, 'has');
@@ -159,7 +159,7 @@ describe.each(KINDS)('a push into %s', (kind) => {
     expect(looks.mock.calls.length).toBeLessThan(1000);
   });
 
-  test('refuses a chunk with a wrong digest and keeps nothing of it', async () => {
+  test('a push is refused a chunk with a wrong digest, and keeps nothing of it', async () => {
     const scene = await openScene(kind);
     const session = await openPush(scene, sample(scene));
     const body = session.chunkBody(0);
@@ -170,7 +170,7 @@ describe.each(KINDS)('a push into %s', (kind) => {
     expect((await session.putChunk(0)).status).toBe(200);
   });
 
-  test('takes a chunk again at any time, the same or other bytes', async () => {
+  test('a push may send a chunk again at any time, with the same or other bytes', async () => {
     const scene = await openScene(kind);
     const transfer = sample(scene);
     const session = await openPush(scene, transfer);
@@ -184,7 +184,7 @@ describe.each(KINDS)('a push into %s', (kind) => {
     expect((await readFile(scene.stores.content, 'in/there/b')).toString()).toBe('other');
   });
 
-  test('tells the whole length of a chunk that is there, and takes its digest alone', async () => {
+  test('a push is told the whole length of a chunk that is there, and may send its digest alone', async () => {
     const scene = await openScene(kind);
     const session = await openPush(scene, sample(scene));
     await session.putChunk(4);
@@ -198,7 +198,7 @@ describe.each(KINDS)('a push into %s', (kind) => {
     expect(await session.bytesThere(4)).toBe(5);
   });
 
-  test('goes on inside a chunk whose request was cut, where the store can', async () => {
+  test('a push goes on inside a chunk whose request was cut, if the store can', async () => {
     const scene = await openScene(kind);
     const transfer = sample(scene);
     const session = await openPush(scene, transfer);
@@ -219,7 +219,7 @@ describe.each(KINDS)('a push into %s', (kind) => {
     await expectTree(scene.stores.content, 'in/there', transfer.items);
   });
 
-  test('holds what came of a chunk whose sender went silent', async () => {
+  test('a push keeps what came of a chunk whose sender went silent, if the store can', async () => {
     const scene = await openScene(kind, { limits: { idleBodyMs: 200 } });
     const session = await openPush(scene, sample(scene));
     const socket = await session.beginChunk(1, 40_000);
@@ -232,7 +232,7 @@ describe.each(KINDS)('a push into %s', (kind) => {
     socket.destroy();
   });
 
-  test('ends the older of two requests for a chunk', async () => {
+  test('a push ends the older of two requests for a chunk', async () => {
     const scene = await openScene(kind);
     const session = await openPush(scene, sample(scene));
     const older = await session.beginChunk(1, 40_000);
@@ -246,7 +246,7 @@ describe.each(KINDS)('a push into %s', (kind) => {
     expect(await session.bytesThere(1)).toBe(64 * 1024);
   });
 
-  test('refuses chunks that the layout does not have and bodies that do not fit', async () => {
+  test('a push is refused chunks that the layout does not have, and bodies that do not fit', async () => {
     const scene = await openScene(kind);
     const session = await openPush(scene, sample(scene));
     const codeOf = async (route: string, body: Uint8Array): Promise<string> =>
@@ -257,7 +257,7 @@ describe.each(KINDS)('a push into %s', (kind) => {
     expect(await codeOf('chunks/x', Buffer.alloc(13))).toBe('not-found');
   });
 
-  test('takes a chunk whose length a proxy has taken away, and no byte more or less', async () => {
+  test('a push may send a chunk whose length a proxy has removed, and no byte more or less', async () => {
     const scene = await openScene(kind);
     const session = await openPush(scene, sample(scene));
     const headers = { 'transfer-encoding': 'chunked' };
@@ -270,7 +270,7 @@ describe.each(KINDS)('a push into %s', (kind) => {
     expect((await session.call('PUT', 'chunks/4', { headers, body: whole })).status).toBe(200);
   });
 
-  test('compares with the target and refuses entries that something is in the way of', async () => {
+  test('a push is compared with its target, and refused where something is in the way', async () => {
     const scene = await openScene(kind);
     await putTree(scene.stores.content, 'in', [directory('')]);
     const items = [directory(''), file('same', 'same'), file('other', 'olde')];
@@ -291,7 +291,7 @@ describe.each(KINDS)('a push into %s', (kind) => {
     expect([refused.status, refused.json.code]).toEqual([409, 'not-directory']);
   });
 
-  test('takes the same manifest and plan again, and no others', async () => {
+  test('a push may send the same manifest and plan again, and no others', async () => {
     const scene = await openScene(kind);
     const transfer = sample(scene);
     const session = await establish(scene, transfer);
@@ -307,7 +307,7 @@ describe.each(KINDS)('a push into %s', (kind) => {
     expect(other.json.code).toBe('session-state');
   });
 
-  test('refuses hostile manifests', async () => {
+  test('a push with a hostile manifest is refused', async () => {
     const scene = await openScene(kind);
     const { chunkSizeBytes } = sample(scene).manifest;
     const header = `["cairn-manifest",1,${chunkSizeBytes},"xxh64"]\n`;
@@ -329,7 +329,7 @@ describe.each(KINDS)('a push into %s', (kind) => {
     expect((await session.call('PUT', 'manifest', { body: header })).json.code).toBe('chunk-incomplete');
   });
 
-  test('takes a stream whose size is only known at commit', async () => {
+  test('a push of a stream has its size only at the commit', async () => {
     const scene = await openScene(kind);
     const transfer = transferOf(scene.stores.content, 'streamed', [
       stream(Buffer.alloc(2 * 65_536 + 9, 'x')),
@@ -354,7 +354,7 @@ describe.each(KINDS)('a push into %s', (kind) => {
     expect(published.body.equals(transfer.items[0]!.bytes)).toBe(true);
   });
 
-  test('finds an unfinished session by its manifest', async () => {
+  test('a push finds its unfinished session by its manifest', async () => {
     const scene = await openScene(kind);
     const transfer = sample(scene);
     const session = await openPush(scene, transfer);
@@ -374,7 +374,7 @@ describe.each(KINDS)('a push into %s', (kind) => {
     expect((await session.putChunk(1)).json.code).toBe('session-fenced');
   });
 
-  test('finds an unfinished session by another manifest of the same entries', async () => {
+  test('a push finds its unfinished session by another manifest of the same entries', async () => {
     const scene = await openScene(kind);
     const transfer = sample(scene);
     const { terms } = await openPush(scene, transfer);
@@ -394,7 +394,7 @@ describe.each(KINDS)('a push into %s', (kind) => {
     expect([tooMany.status, tooMany.json.code]).toEqual([400, 'invalid-request']);
   });
 
-  test('a full disk is told as such, and the session goes on when there is room', async () => {
+  test('a push is told that the disk is full, and goes on when there is room', async () => {
     let isFull = true;
     const scene = await openScene(kind, {
       wrap: (content) => failingWrites(content, () => isFull),
@@ -432,7 +432,7 @@ describe('publishing', () => {
     }));
   }
 
-  test('that takes long is answered as going on, and ends without a waiting client', async () => {
+  test('a publishing that takes long is answered as going on, and ends without a waiting client', async () => {
     let open = (): void => undefined;
     const gate = new Promise<void>((resolve) => (open = resolve));
     const scene = await openScene('local disk', {
@@ -450,7 +450,7 @@ describe('publishing', () => {
     expect((await session.commit()).json).toMatchObject({ state: 'committed', entriesDone: 5 });
   });
 
-  test('that a restart interrupted is finished by the server itself', async () => {
+  test('a publishing that a restart interrupted is finished by the server itself', async () => {
     let isFirst = true;
     const scene = await openScene('local disk', {
       limits: { commitWaitMs: 50 },
@@ -469,7 +469,7 @@ describe('publishing', () => {
     expect((await session.commit()).json.state).toBe('committed');
   });
 
-  test('that fails is answered with its error, and can be asked for again', async () => {
+  test('a publishing that fails is answered with its error, and can be asked for again', async () => {
     let isBroken = true;
     const scene = await openScene('local disk', {
       wrap: (content) =>

@@ -63,8 +63,8 @@ async function pushAll(scene: Scene, transfer: SampleTransfer): Promise<Answer> 
   return session.commit();
 }
 
-describe.each(KINDS)('a quota over %s', (kind) => {
-  test('of sessions limits unfinished ones, also when many clients ask at once', async () => {
+describe.each(KINDS)('quotas over %s', (kind) => {
+  test('a quota of sessions limits unfinished ones, also when many clients ask at once', async () => {
     const scene = await openScene(kind, { authenticators: tokens({ sessions: 2 }) });
     const answers = await Promise.all(['a', 'b', 'c', 'd'].map((target) => ask(scene, target)));
     expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([201, 201, 403, 403]);
@@ -84,7 +84,7 @@ describe.each(KINDS)('a quota over %s', (kind) => {
     expect((await ask(scene, 'g')).json.code).toBe('quota-exceeded');
   });
 
-  test('of bytes counts the bytes of manifests beyond a mebibyte, of all unfinished pushes together', async () => {
+  test('a quota of bytes counts manifests beyond a mebibyte, of all unfinished pushes together', async () => {
     const scene = await openScene(kind, { authenticators: tokens({ bytes: 1 }) });
     const wide = (target: string): SampleTransfer => {
       const names = Array.from({ length: 2600 }, (_, at) =>
@@ -101,7 +101,7 @@ describe.each(KINDS)('a quota over %s', (kind) => {
     expect((await second.sendManifest()).status).toBe(200);
   });
 
-  test('of bytes ends a manifest without a length before all of it has come', async () => {
+  test('a quota of bytes ends a manifest without a length before all of it has come', async () => {
     const scene = await openScene(kind, { authenticators: tokens({ bytes: 1 }) });
     const session = await establish(scene, sample(scene, 'x'));
     const entries = Array.from({ length: 8000 }, (_, at) => directory(`${at}`.padStart(250, 'd')));
@@ -119,7 +119,7 @@ describe.each(KINDS)('a quota over %s', (kind) => {
     expect(await raw(scene, head.join('\r\n'))).toContain('"code":"quota-exceeded"');
   });
 
-  test('of bytes counts the targets of links that are carried, and charges them once', async () => {
+  test('a quota of bytes counts the targets of links that are carried, and charges them once', async () => {
     const scene = await openScene(kind, { authenticators: tokens({ bytes: 100 }) });
     const links = (target: string): SampleTransfer =>
       transferOf(scene.stores.content, target, [directory(''), symlink('a', 't'.repeat(60))]);
@@ -132,7 +132,7 @@ describe.each(KINDS)('a quota over %s', (kind) => {
     expect((await second.sendPlan({ have: [1, 1], attributes: [] })).status).toBe(200);
   });
 
-  test('of entries limits all unfinished transfers of one owner', async () => {
+  test('a quota of entries limits all unfinished transfers of one owner', async () => {
     const scene = await openScene(kind, { limits: { maxEntriesPerPrincipal: 5 } });
     const first = await openPush(scene, sample(scene, 'a'));
     const second = await openPush(scene, sample(scene, 'b'));
@@ -149,7 +149,7 @@ describe.each(KINDS)('a quota over %s', (kind) => {
     expect((await (await establish(scene, sample(scene, 'd'))).sendManifest()).status).toBe(200);
   });
 
-  test('of bytes is refused when the plan is agreed, before a byte is sent', async () => {
+  test('a quota of bytes that is exceeded refuses the plan, before a byte is sent', async () => {
     const scene = await openScene(kind, { authenticators: tokens({ bytes: 3 * CHUNK }) });
     const first = await openPush(scene, sample(scene, 'one'));
     const second = await establish(scene, sample(scene, 'two'));
@@ -161,7 +161,7 @@ describe.each(KINDS)('a quota over %s', (kind) => {
     expect((await second.sendPlan()).status).toBe(200);
   });
 
-  test('of bytes counts published bytes once, and also after their files are removed', async () => {
+  test('a quota of bytes counts published bytes once, also over a restart', async () => {
     const ledger = createUsageLedger();
     const authenticators = tokens({ bytes: 5 * CHUNK });
     const scene = await openScene(kind, { authenticators, usage: ledger });
@@ -180,7 +180,7 @@ describe.each(KINDS)('a quota over %s', (kind) => {
     });
   });
 
-  test('of bytes ends a stream in the middle, and keeps its bytes for a token with a larger quota', async () => {
+  test('a quota of bytes ends a stream in the middle, and keeps its bytes for a token with a larger quota', async () => {
     const scene = await openScene(kind, { authenticators: tokens({ bytes: 2 * CHUNK }) });
     const bytes = Buffer.alloc(2 * CHUNK + 9, 'x');
     const transfer = transferOf(scene.stores.content, 'streamed', [stream(bytes)]);
@@ -197,7 +197,7 @@ describe.each(KINDS)('a quota over %s', (kind) => {
     expect((await shaped.commit()).status).toBe(200);
   });
 
-  test('is checked again at the commit, which leaves the session open where the quota is exceeded by then', async () => {
+  test('a quota is checked again at the commit, and the session stays open if it is exceeded', async () => {
     const ledger = createUsageLedger();
     const scene = await openScene(kind, { authenticators: tokens({ bytes: 3 * CHUNK }), usage: ledger });
     const session = await openPush(scene, sample(scene, 'one'));
@@ -210,7 +210,7 @@ describe.each(KINDS)('a quota over %s', (kind) => {
     expect(ledger.publishedBytes('token:second')).toBe(0);
   });
 
-  test('cannot be avoided: a session cannot pass to a token whose quota it exceeds', async () => {
+  test('a session cannot pass to a token whose quota it exceeds', async () => {
     const scene = await openScene(kind, { authenticators: tokens(undefined, { bytes: CHUNK }) });
     const session = await openPush(scene, sample(scene, 'one'));
     expect((await session.resume(BOB)).json.code).toBe('quota-exceeded');
@@ -219,7 +219,7 @@ describe.each(KINDS)('a quota over %s', (kind) => {
     expect((await session.resume()).status).toBe(200);
   });
 
-  test('an owner without a quota still has a limit', async () => {
+  test('an owner without a quota still has a limit of sessions', async () => {
     const authenticators = tokens(undefined);
     const scene = await openScene(kind, { authenticators, limits: { maxSessionsPerPrincipal: 2 } });
     const answers = [await ask(scene, 'a'), await ask(scene, 'b', BOB), await ask(scene, 'c')];
@@ -228,49 +228,52 @@ describe.each(KINDS)('a quota over %s', (kind) => {
   });
 });
 
-describe('a token that ends during the commit of its push, after the first check', () => {
+describe('tokens that end during a commit', () => {
   test.each([
     ['expired', 'token-expired'],
     ['revoked', 'token-revoked'],
-  ] as const)('is found to be %s, and the session stays for another one', async (how, code) => {
-    const events = { onSync: (): void => undefined, isRevoked: false };
-    const [first, second] = [
-      createStaticToken(ALICE, {
-        id: 'token:first',
-        principal: 'alice',
-        expiresAtMs: Date.now() + 3_600_000,
-      }),
-      createStaticToken(BOB, { id: 'token:second', principal: 'alice' }),
-    ];
-    const revocable: Authenticator = {
-      authenticate: (evidence) => first.authenticate(evidence),
-      stands: ({ id }) => (id === 'token:first' ? !events.isRevoked : undefined),
-    };
-    const scene = await openScene('local disk', {
-      authenticators: [revocable, second],
-      wrap: (content) =>
-        interceptChunks(content, (chunks) => ({
-          sync: () => {
-            events.onSync();
-            return chunks.sync();
-          },
-        })),
-    });
-    const session = await openPush(scene, sample(scene, 'one'));
-    for (let chunk = 0; chunk < 2; chunk++) await session.putChunk(chunk);
-    events.onSync = () => {
-      if (how === 'revoked') events.isRevoked = true;
-      else scene.clock.aheadMs = 2 * 3_600_000;
-    };
-    expect((await session.commit()).json.code).toBe(code);
-    expect((await session.resume(BOB)).status).toBe(200);
-    expect((await session.call('GET', 'checkpoint')).json.chunks.runs).toEqual([0, 2]);
-    expect((await session.commit()).status).toBe(200);
-  });
+  ] as const)(
+    'a token that is %s during the commit of its push is noticed, and another token commits',
+    async (how, code) => {
+      const events = { onSync: (): void => undefined, isRevoked: false };
+      const [first, second] = [
+        createStaticToken(ALICE, {
+          id: 'token:first',
+          principal: 'alice',
+          expiresAtMs: Date.now() + 3_600_000,
+        }),
+        createStaticToken(BOB, { id: 'token:second', principal: 'alice' }),
+      ];
+      const revocable: Authenticator = {
+        authenticate: (evidence) => first.authenticate(evidence),
+        stands: ({ id }) => (id === 'token:first' ? !events.isRevoked : undefined),
+      };
+      const scene = await openScene('local disk', {
+        authenticators: [revocable, second],
+        wrap: (content) =>
+          interceptChunks(content, (chunks) => ({
+            sync: () => {
+              events.onSync();
+              return chunks.sync();
+            },
+          })),
+      });
+      const session = await openPush(scene, sample(scene, 'one'));
+      for (let chunk = 0; chunk < 2; chunk++) await session.putChunk(chunk);
+      events.onSync = () => {
+        if (how === 'revoked') events.isRevoked = true;
+        else scene.clock.aheadMs = 2 * 3_600_000;
+      };
+      expect((await session.commit()).json.code).toBe(code);
+      expect((await session.resume(BOB)).status).toBe(200);
+      expect((await session.call('GET', 'checkpoint')).json.chunks.runs).toEqual([0, 2]);
+      expect((await session.commit()).status).toBe(200);
+    },
+  );
 });
 
 describe('the ledger', () => {
-  test('is durable, private, and counts a commit that is done again after a crash once', async () => {
+  test('the ledger is durable, private, and counts a commit once that is done again after a crash', async () => {
     const state = temporaryDirectory();
     const ledger = await openUsageLedger(createFileState(state));
     await ledger.charge('s1', [{ id: 'token:a' }, { id: 'grant:b', expiresAtMs: Date.now() + 1e6 }], 10);
@@ -285,7 +288,7 @@ describe('the ledger', () => {
     expect(JSON.parse(readFileSync(path.join(state, 'usage.json'), 'utf8')).counted).toEqual(['s2', 's3']);
   });
 
-  test('tries again what could not be written, and counts it once', async () => {
+  test('the ledger writes again what could not be written, and counts it once', async () => {
     let isFull = true;
     const state = createObjectState(createMemoryObjects());
     const ledger = await openUsageLedger({
@@ -303,7 +306,7 @@ describe('the ledger', () => {
     expect(JSON.parse(text)).toEqual({ version: 1, published: [{ id: 'a', bytes: 10 }], counted: ['s1'] });
   });
 
-  test('forgets tokens that expired long ago, and refuses a file that it does not understand', async () => {
+  test('the ledger removes tokens that expired long ago, and a damaged one is refused', async () => {
     const state = temporaryDirectory();
     let nowMs = 1e12;
     const ledger = await openUsageLedger(createFileState(state), { now: () => nowMs });

@@ -11,7 +11,7 @@ function ask(scene: Scene, changes: object = {}, token = ALICE): Promise<Answer>
 }
 
 test.each(KINDS)(
-  'a request for a session whose answer was lost gets the same one again over %s',
+  'a request for a session whose answer was lost gets the same session again over %s',
   async (kind) => {
     const scene = await openScene(kind);
     const first = await ask(scene);
@@ -31,7 +31,7 @@ test.each(KINDS)(
   },
 );
 
-test('two tries of one request that overlap make one session', async () => {
+test('tries of one request for a session that overlap make one session', async () => {
   const scene = await openScene('local disk');
   const answers = await Promise.all([ask(scene), ask(scene), ask(scene)]);
   expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([200, 200, 201]);

@@ -122,7 +122,7 @@ test('a pull that is aborted while its source is scanned ends, and so does the s
   await scanning;
 });
 
-test('owners that send their manifests drop by drop do not delay others', async () => {
+test('owners that send their manifests byte by byte do not delay others', async () => {
   const scene = await openScene('memory', { limits: { idleBodyMs: 3_600_000 } });
   const begin = (token: string) =>
     establish(scene, transferOf(scene.stores.content, 'x', [directory('')]), 'push', { token });
@@ -151,7 +151,7 @@ test('owners that send their manifests drop by drop do not delay others', async 
   }
 });
 
-test('a request that grows beyond the part of its owner waits for the other requests of that owner only', async () => {
+test("a request that grows beyond its owner's share waits for the other requests of that owner only", async () => {
   const limiter = createLimiter({ max: 10, maxOfPrincipal: 6, waitMs: 60_000 }, 'things');
   const { signal } = new AbortController();
   const done: string[] = [];
@@ -174,7 +174,7 @@ test('a request that grows beyond the part of its owner waits for the other requ
   expect(done.at(-1)).toBe('grown to six');
 });
 
-test('a request that waits for a scan gets it when another one ends, and one whose client went away does nothing', async () => {
+test('a request waits for a scan until another one ends, and one whose client has left does nothing', async () => {
   const { state, wrap } = endlessScans();
   const scene = await openScene('memory', { wrap });
   const asking = Array.from({ length: 8 }, () => ask(scene, ALICE));

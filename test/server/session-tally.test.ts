@@ -58,7 +58,7 @@ test('a tally finds the sessions that were there before it, and follows changes'
   expect(tally.count({ principal: 'alice' })).toMatchObject({ sessions: 1, bytes: 0 });
 });
 
-test('a tally counts manifests of pushes, links that they carry, and entries of all unfinished transfers', async () => {
+test('a tally counts manifests and links of pushes, and entries of all unfinished transfers', async () => {
   const { store, tally } = tallied(createMemorySessionStore(), () => NOW_MS);
   await store.create(
     record('one', { pass: { bytesTotal: 5, linkBytes: 2, manifestBytes: 100, entries: 10 } }),
@@ -73,7 +73,7 @@ test('a tally counts manifests of pushes, links that they carry, and entries of 
   expect(tally.count({ principal: 'alice' })).toEqual(counted);
 });
 
-test('a grant counts for itself and for the token that issued it', async () => {
+test('a tally counts a grant for itself and for the token that issued it', async () => {
   const { store, tally } = tallied(createMemorySessionStore(), () => NOW_MS);
   const authorization = {
     id: 'grant:g',
@@ -88,7 +88,7 @@ test('a grant counts for itself and for the token that issued it', async () => {
   expect(tally.count({ principal: 'alice' }).sessions).toBe(0);
 });
 
-test('a record that another process removed is forgotten with the next list, and one that arrives meanwhile is not', async () => {
+test('a tally drops a record that another process removed at the next list, and no new one', async () => {
   const objects = createMemoryObjects();
   const inner = createMemorySessionStore(objects);
   let arrive = (): void => undefined;
@@ -111,7 +111,7 @@ test('a record that another process removed is forgotten with the next list, and
   expect(tally.isUnfinished(record('slow').id)).toBe(true);
 });
 
-test('a record that could not be made does not count', async () => {
+test('a tally does not count a record that could not be made', async () => {
   const { store, tally } = tallied(createMemorySessionStore(), () => NOW_MS);
   await store.create(record('one'));
   await expect(store.create(record('one'))).rejects.toThrow('taken');

@@ -23,8 +23,8 @@ function sample(scene: Scene): SampleTransfer {
   return transferOf(scene.stores.content, 'in', [directory(''), file('a', 3 * 65_536), file('b', 'small')]);
 }
 
-describe.each(KINDS)('a session over %s', (kind) => {
-  test('of an older epoch is fenced, before a request begins and at its write', async () => {
+describe.each(KINDS)('sessions over %s', (kind) => {
+  test('a request of an older epoch is fenced, before it begins and at its write', async () => {
     const scene = await openScene(kind);
     const session = await openPush(scene, sample(scene));
     const older = { ...session.headers };
@@ -45,7 +45,7 @@ describe.each(KINDS)('a session over %s', (kind) => {
     expect((await session.commit()).status).toBe(200);
   });
 
-  test('needs the credential of its epoch', async () => {
+  test('a session needs the credential of its epoch', async () => {
     const scene = await openScene(kind);
     const session = await openPush(scene, sample(scene));
     const codeOf = async (headers: Record<string, string>): Promise<unknown[]> => {
@@ -69,7 +69,7 @@ describe.each(KINDS)('a session over %s', (kind) => {
     expect((await session.post('POST', 'heartbeat')).json).toEqual({ leaseMs: 7 * DAY_MS });
   });
 
-  test('of another principal does not exist', async () => {
+  test('a session of another principal does not exist', async () => {
     const scene = await openScene(kind);
     const session = await openPush(scene, sample(scene));
     const answer = await session.resume(BOB);
@@ -86,7 +86,7 @@ describe.each(KINDS)('a session over %s', (kind) => {
     expect((await session.post('POST', 'sync')).status).toBe(200);
   });
 
-  test('goes on from its durable chunks after a crash', async () => {
+  test('a session goes on from its durable chunks after a crash', async () => {
     const scene = await openScene(kind);
     const session = await openPush(scene, sample(scene));
     await session.putChunk(0);
@@ -103,7 +103,7 @@ describe.each(KINDS)('a session over %s', (kind) => {
     expect((await session.commit()).status).toBe(200);
   });
 
-  test('loses nothing when the server is drained', async () => {
+  test('a session loses no chunk when the server is drained', async () => {
     const scene = await openScene(kind);
     const session = await openPush(scene, sample(scene));
     await session.putChunk(0);
@@ -118,7 +118,7 @@ describe.each(KINDS)('a session over %s', (kind) => {
     socket.destroy();
   });
 
-  test('that was suspended takes no chunk until it is resumed', async () => {
+  test('a session that was suspended takes no chunk until it is resumed', async () => {
     const scene = await openScene(kind);
     const session = await openPush(scene, sample(scene));
     await session.putChunk(0);
@@ -140,7 +140,7 @@ describe.each(KINDS)('a session over %s', (kind) => {
     expect(checkpoint.held).toEqual(kind === 'memory' ? [] : [[1, 30_000]]);
   });
 
-  test('that was aborted frees everything and says so', async () => {
+  test('a session that was aborted frees everything and says so', async () => {
     const scene = await openScene(kind);
     const session = await openPush(scene, sample(scene));
     await session.putChunk(0);
@@ -152,7 +152,7 @@ describe.each(KINDS)('a session over %s', (kind) => {
     expect((await session.resume()).json.code).toBe('session-aborted');
   });
 
-  test('that is aborted while its manifest comes does not wait for the rest of that', async () => {
+  test('a session that is aborted while its manifest comes does not wait for the rest of that', async () => {
     const scene = await openScene(kind, { limits: { idleBodyMs: 3_600_000 } });
     const session = await establish(scene, sample(scene));
     const head = [
@@ -170,7 +170,7 @@ describe.each(KINDS)('a session over %s', (kind) => {
     expect(await sending).toContain('"code":"session-aborted"');
   });
 
-  test('that a crash ended before its staging was freed gives it back with the next start', async () => {
+  test('a session that was committed before a crash frees its staging at the next start', async () => {
     const scene = await openScene(kind);
     const session = await openPush(scene, sample(scene));
     for (const chunk of [0, 1, 2, 3]) expect((await session.putChunk(chunk)).status).toBe(200);
@@ -183,7 +183,7 @@ describe.each(KINDS)('a session over %s', (kind) => {
     expect((await session.commit()).status).toBe(200);
   });
 
-  test('expires when no request touches it for its lease, and is forgotten later', async () => {
+  test('a session expires when no request touches it for its lease, and its record is removed later', async () => {
     const scene = await openScene(kind, { leaseMs: DAY_MS, limits: { collectEveryMs: 20 } });
     const session = await openPush(scene, sample(scene));
     const touched = await openPush(scene, transferOf(scene.stores.content, 'other', [file('', 'x')]));
@@ -200,7 +200,7 @@ describe.each(KINDS)('a session over %s', (kind) => {
     await until(async () => (await session.putChunk(1)).json.code === 'session-not-found');
   });
 
-  test('without a record loses its staging after a while; the staging of a pull into this directory stays', async () => {
+  test('staging without a session is freed after a while, and that of a pull into the directory stays', async () => {
     const limits = { collectEveryMs: 20, orphanStagingMs: 60_000 };
     const scene = await openScene(kind, { leaseMs: DAY_MS, limits });
     const [orphan, ofPull] = ['o'.repeat(22), 'a'.repeat(32)];
@@ -213,7 +213,7 @@ describe.each(KINDS)('a session over %s', (kind) => {
     expect(await scene.stores.content.listStaging()).toEqual([ofPull]);
   });
 
-  test('is expired for a request, also before the collector runs', async () => {
+  test('a session is expired for a request, also before the collector runs', async () => {
     const scene = await openScene(kind, { leaseMs: DAY_MS });
     const session = await openPush(scene, sample(scene));
     scene.clock.aheadMs = DAY_MS + 60_000;
@@ -221,7 +221,7 @@ describe.each(KINDS)('a session over %s', (kind) => {
     expect((await session.post('POST', 'sync')).json.code).toBe('session-expired');
   });
 
-  test('leaves memory when it is idle, and goes on all the same', async () => {
+  test('a session leaves memory when it is idle, and goes on all the same', async () => {
     const scene = await openScene(kind, { limits: { collectEveryMs: 20, idleSessionMs: 50 } });
     const session = await openPush(scene, sample(scene));
     await session.putChunk(0);
@@ -230,7 +230,7 @@ describe.each(KINDS)('a session over %s', (kind) => {
     expect((await session.call('GET', 'checkpoint')).json.chunks.runs).toEqual([0, 2]);
   });
 
-  test('is refused when there are too many', async () => {
+  test('a session is refused when there are too many', async () => {
     const scene = await openScene(kind, { limits: { maxSessions: 1 } });
     await establish(scene, sample(scene));
     const request = JSON.stringify(establishRequest(sample(scene), 'push', '/in'));
@@ -242,7 +242,7 @@ describe.each(KINDS)('a session over %s', (kind) => {
     ]);
   });
 
-  test('counts for a limit only while it is unfinished, also right after a restart', async () => {
+  test('a session counts for a limit only while it is unfinished, also right after a restart', async () => {
     const scene = await openScene(kind, { limits: { maxSessions: 1 } });
     const transfer = transferOf(scene.stores.content, 'in', [directory(''), file('a', 10)]);
     for (const end of ['commit', 'commit', 'commit', 'abort', 'abort']) {
@@ -257,7 +257,7 @@ describe.each(KINDS)('a session over %s', (kind) => {
     await expect(establish(scene, transfer)).rejects.toThrow('server-busy');
   });
 
-  test('logs its events and no secrets', async () => {
+  test('a session has its events in the log, and no secrets', async () => {
     const scene = await openScene(kind);
     const session = await openPush(scene, sample(scene));
     await session.resume();

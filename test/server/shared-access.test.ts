@@ -84,7 +84,7 @@ test('a transfer stops at every server when its token is revoked at one', async 
   expect((await session.putChunk(1)).json.code).toBe('token-revoked');
 });
 
-test('a grant that one server issued is good at the other, and ends at both where either revokes it', async () => {
+test('a grant that one server issued is good at the other, and ends at both when either revokes it', async () => {
   const [one, other] = await twoNodes();
   const token = await makeToken(one, 'ci');
   const wish = { direction: 'push', target: '/inbox', expiresInMs: HOUR_MS };
@@ -99,7 +99,7 @@ test('a grant that one server issued is good at the other, and ends at both wher
   expect((await begin(one, 'inbox/d', issued.json.grant)).json.code).toBe('token-revoked');
 });
 
-test('servers that start together have one first token and one session key', async () => {
+test('servers that start together have one session key', async () => {
   const objects = createMemoryObjects();
   const nodes = await Promise.all(Array.from({ length: 4 }, () => startNode(async () => objects)));
   const keys = nodes.map(({ access }) => Buffer.from(access.sessionKey).toString('hex'));

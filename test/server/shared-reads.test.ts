@@ -47,7 +47,7 @@ async function writeInPieces(socket: Socket, bytes: Buffer): Promise<void> {
   }
 }
 
-test('pieces of bodies stay as they were sent, however long the receiver keeps them', async () => {
+test('pieces of request bodies stay as they were sent, however long the receiver keeps them', async () => {
   const kept: { fill: number; pieces: Buffer[] }[] = [];
   const dial = await serve((request, response) => {
     const body = { fill: Number(request.url!.slice(1)), pieces: [] as Buffer[] };
@@ -79,7 +79,7 @@ test('pieces of bodies stay as they were sent, however long the receiver keeps t
 });
 
 test.each([0, 1, 3])(
-  'a connection that dies is noticed before its answer is ready, with requests behind it, after %i others',
+  'a server notices a connection that dies before its answer is ready, after %i others',
   async (before) => {
     let asked = 0;
     let hasDied = false;

@@ -8,7 +8,7 @@ import { startServer } from '../../src/server/server.ts';
 import { file, transferOf, chunkCountOf } from '../suites/staged-transfer.ts';
 import { ALICE, call, interceptChunks, openPush, openScene, until } from './by-hand.ts';
 
-test('a server ends though a tree that is being published does not, after a sync point of the other sessions', async () => {
+test('a server ends while a tree is being published, after a sync point of the other sessions', async () => {
   let isPublishing = false;
   let letGo = (): void => undefined;
   const held = new Promise<void>((resolve) => (letGo = resolve));

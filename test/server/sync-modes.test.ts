@@ -51,8 +51,8 @@ function gatedSyncs(): {
   };
 }
 
-describe('with sync always', () => {
-  test('a chunk is answered only once its sync point has come', async () => {
+describe('sync always', () => {
+  test('a chunk with sync always is answered only once its sync point has come', async () => {
     const gated = gatedSyncs();
     const scene = await openScene('local disk', { wrap: gated.wrap });
     const session = await openPush(scene, sample(scene), { sync: 'always' });
@@ -76,7 +76,7 @@ describe('with sync always', () => {
     expect((await session.call('GET', 'checkpoint')).json.chunks.runs).toEqual([0, 3]);
   });
 
-  test('a chunk whose sync fails gets the error itself, and can be sent again', async () => {
+  test('a chunk with sync always whose sync fails gets the error itself, and can be sent again', async () => {
     const gated = gatedSyncs();
     const scene = await openScene('local disk', { wrap: gated.wrap, sync: 'always' });
     const session = await openPush(scene, sample(scene));
@@ -94,7 +94,7 @@ describe('with sync always', () => {
   });
 });
 
-test('with sync group a chunk is answered before its sync point, which comes by itself', async () => {
+test('a chunk with sync group is answered before its sync point, which comes by itself', async () => {
   const gated = gatedSyncs();
   const scene = await openScene('local disk', { wrap: gated.wrap });
   const session = await openPush(scene, sample(scene));
@@ -106,7 +106,7 @@ test('with sync group a chunk is answered before its sync point, which comes by 
   gated.open();
 });
 
-test('with sync close no sync point comes by itself, but a client can ask for one', async () => {
+test('a sync point with sync close never comes by itself, but a client can ask for one', async () => {
   const gated = gatedSyncs();
   const scene = await openScene('local disk', { wrap: gated.wrap });
   const session = await openPush(scene, sample(scene), { sync: 'close' });
@@ -126,22 +126,25 @@ test('with sync close no sync point comes by itself, but a client can ask for on
   expect(gated.begun()).toBeGreaterThan(1);
 });
 
-describe('the mode of a push', () => {
+describe('the sync mode of a push', () => {
   test.each([
     ['always', 'close', 'always'],
     ['close', 'always', 'always'],
     ['close', undefined, 'close'],
     [undefined, 'always', 'always'],
     [undefined, undefined, 'group'],
-  ] as const)('is of the server %s and the wish %s the stricter: %s', async (own, wish, agreed) => {
-    const scene = await openScene('memory', own === undefined ? {} : { sync: own });
-    const session = await establish(scene, sample(scene), 'push', wish === undefined ? {} : { sync: wish });
-    expect(session.terms.sync).toBe(agreed);
-    await scene.restart('kill');
-    expect((await session.resume()).json.sync).toBe(agreed);
-  });
+  ] as const)(
+    'a push at a server with sync %s that wishes %s has the stricter sync mode %s',
+    async (own, wish, agreed) => {
+      const scene = await openScene('memory', own === undefined ? {} : { sync: own });
+      const session = await establish(scene, sample(scene), 'push', wish === undefined ? {} : { sync: wish });
+      expect(session.terms.sync).toBe(agreed);
+      await scene.restart('kill');
+      expect((await session.resume()).json.sync).toBe(agreed);
+    },
+  );
 
-  test('becomes stricter by a later wish and never looser, also in the middle', async () => {
+  test('the sync mode of a push becomes stricter by a later wish and never looser', async () => {
     const gated = gatedSyncs();
     gated.open();
     const scene = await openScene('local disk', { sync: 'close', wrap: gated.wrap });
@@ -161,7 +164,7 @@ describe('the mode of a push', () => {
     expect(found.json).toMatchObject({ resumed: true, sync: 'always' });
   });
 
-  test('has only known values, and a pull has none', async () => {
+  test('the sync mode has only known values, and a pull has none', async () => {
     const scene = await openScene('memory');
     const body = JSON.stringify({ ...establishRequest(sample(scene), 'push', '/in'), sync: 'never' });
     const refused = await call(scene, 'POST', '/.cairn/v1/sessions', { token: ALICE, body });
@@ -172,7 +175,7 @@ describe('the mode of a push', () => {
     expect((await establish(scene, sample(scene), 'pull')).terms).not.toHaveProperty('sync');
   });
 
-  test('of a record that an older server wrote is group', async () => {
+  test('the sync mode of a record that an older server wrote is group', async () => {
     const scene = await openScene('local disk', { sync: 'close' });
     const session = await establish(scene, sample(scene));
     const older = temporaryDirectory();

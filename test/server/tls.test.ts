@@ -96,8 +96,8 @@ function shake(port: number, options: ConnectionOptions): Promise<string> {
   });
 }
 
-describe('a server with TLS', () => {
-  test('speaks TLS 1.2 and 1.3 and HTTP/1.1, and nothing older or newer', async () => {
+describe('servers with TLS', () => {
+  test('a server with TLS speaks TLS 1.2 and 1.3 and HTTP/1.1, and nothing older or newer', async () => {
     const { scene } = await secureScene();
     const { port, url } = scene.server;
     expect(url).toBe(`https://127.0.0.1:${port}`);
@@ -114,7 +114,7 @@ describe('a server with TLS', () => {
     'AES128-GCM-SHA256:AES256-GCM-SHA384:AES128-SHA',
     'DHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-GCM-SHA384',
     'PSK:aNULL:eNULL:@SECLEVEL=0',
-  ])('has no key exchange in common with a client that has only %s', async (ciphers) => {
+  ])('a server with TLS refuses a client that has only the key exchange %s', async (ciphers) => {
     const { scene } = await secureScene();
     const answer = await shake(scene.server.port, { maxVersion: 'TLSv1.2', ciphers });
     expect(answer).toMatch(/HANDSHAKE_FAILURE|NO_CIPHER|ECONNRESET|SHARED_CIPHER/i);
@@ -123,7 +123,7 @@ describe('a server with TLS', () => {
     );
   });
 
-  test('answers plain HTTP with a hint at TLS, and reads nothing of it', async () => {
+  test('a server with TLS answers plain HTTP with a hint at TLS, and logs no token of it', async () => {
     const { scene } = await secureScene();
     const answer = await new Promise<string>((resolve, reject) => {
       const socket = connectPlain(scene.server.port, '127.0.0.1');
@@ -138,7 +138,7 @@ describe('a server with TLS', () => {
     expect(scene.logged.join()).not.toContain(ALICE);
   });
 
-  test('outlives bytes that are neither TLS nor HTTP', async () => {
+  test('a server with TLS outlives bytes that are neither TLS nor HTTP', async () => {
     const secure = await secureScene();
     for (const bytes of ['\r\n\r\n', '\u0016\u0003\u0001\u0000\u0005aaaaaaaa', 'x'.repeat(70_000)]) {
       // oxlint-disable-next-line no-await-in-loop -- one after the other
@@ -151,7 +151,7 @@ describe('a server with TLS', () => {
     expect((await ask(secure, { headers: { authorization: `Bearer ${ALICE}` } })).status).toBe(200);
   });
 
-  test('shows a reloaded certificate to new connections, and old connections stay', async () => {
+  test('a server with TLS shows a reloaded certificate to new connections, and old connections stay', async () => {
     const { scene, tls, own, files } = await secureScene();
     const before = connect({ host: '127.0.0.1', port: scene.server.port, ca: own.cert });
     await new Promise((resolve) => before.once('secureConnect', resolve));
@@ -168,7 +168,7 @@ describe('a server with TLS', () => {
     before.destroy();
   });
 
-  test('keeps its certificate where the new files are bad, and says so', async () => {
+  test('a server with TLS keeps its certificate if the new files are bad, and says so', async () => {
     const files = writeIssued(await issueServer());
     const error = vi.fn();
     const tls = await openTls(
@@ -187,26 +187,29 @@ describe('a server with TLS', () => {
     [30, []],
     [10, ['warn: the certificate expires soon; renew it and send SIGHUP']],
     [-1, ['error: the certificate has expired: clients refuse this server']],
-  ])('%i days before its certificate ends it says at its start and once a day: %j', async (days, said) => {
-    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
-    onTestFinished(() => void vi.useRealTimers());
-    const files = writeIssued(await issueServer(undefined, { days }));
-    const told: string[] = [];
-    const log = {
-      ...SILENT,
-      warn: (_: object, message: string) => void told.push(`warn: ${message}`),
-      error: (_: object, message: string) => void told.push(`error: ${message}`),
-    };
-    const tls = await openTls({ certFile: files.cert, keyFile: files.key, clientCaFile: undefined }, log);
-    expect(told).toEqual(said);
-    vi.advanceTimersByTime(DAY_MS);
-    tls.close();
-    vi.advanceTimersByTime(DAY_MS);
-    expect(told).toEqual([...said, ...said]);
-  });
+  ])(
+    'a server with TLS says %i days before its certificate ends, at its start and once a day: %j',
+    async (days, said) => {
+      vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+      onTestFinished(() => void vi.useRealTimers());
+      const files = writeIssued(await issueServer(undefined, { days }));
+      const told: string[] = [];
+      const log = {
+        ...SILENT,
+        warn: (_: object, message: string) => void told.push(`warn: ${message}`),
+        error: (_: object, message: string) => void told.push(`error: ${message}`),
+      };
+      const tls = await openTls({ certFile: files.cert, keyFile: files.key, clientCaFile: undefined }, log);
+      expect(told).toEqual(said);
+      vi.advanceTimersByTime(DAY_MS);
+      tls.close();
+      vi.advanceTimersByTime(DAY_MS);
+      expect(told).toEqual([...said, ...said]);
+    },
+  );
 });
 
-describe('a client certificate', () => {
+describe('client certificates', () => {
   async function mutual(path: readonly string[] = []) {
     const root = await issueAuthority('Root of Clients');
     const caFile = writeAuthorities(root);
@@ -229,7 +232,7 @@ describe('a client certificate', () => {
     return { ...answer, authorization: record?.authorization };
   }
 
-  test('names its owner, and its authorization ends with it', async () => {
+  test('a client certificate names its owner, and its authorization ends with it', async () => {
     const { root, secure } = await mutual(['home', '{cn}']);
     const alice = await issue({ name: 'alice', days: 7 }, root);
     const { authorization } = await establish(secure, shown(alice), '/home/alice/x');
@@ -246,7 +249,7 @@ describe('a client certificate', () => {
     expect(renewed.authorization?.id).not.toBe(authorization?.id);
   });
 
-  test('may name its owner by a URI, and then has no directory of its own', async () => {
+  test('a client certificate may name its owner by a URI, and then has no directory of its own', async () => {
     const { root, caFile, secure } = await mutual();
     const service = shown(await issue({ name: undefined, uris: ['spiffe://example/backup'] }, root));
     const { authorization } = await establish(secure, service);
@@ -259,7 +262,7 @@ describe('a client certificate', () => {
   });
 
   test.each(['..', '.', 'a/b', '.cairn', 'alice\u202e', 'x'.repeat(60) + '\n'])(
-    'whose name is %j has no directory',
+    'a client certificate with the name %j has no directory',
     async (name) => {
       const { root, secure } = await mutual(['home', '{cn}']);
       const answer = await establish(secure, shown(await issue({ name }, root)), '/home/x');
@@ -267,7 +270,7 @@ describe('a client certificate', () => {
     },
   );
 
-  test('of an intermediate authority is accepted where that is in the file with its root, and only then', async () => {
+  test('a client certificate of an intermediate authority needs that one and its root in the file', async () => {
     const { root, caFile, secure } = await mutual();
     const middle = await issueAuthority('Middle', root);
     const alice = shown(await issue({ name: 'alice' }, middle), middle);
@@ -294,7 +297,7 @@ describe('a client certificate', () => {
     }
   });
 
-  test('on a connection that was made before its authority was taken away is refused', async () => {
+  test('a client certificate is refused on an open connection once its authority is removed', async () => {
     const { root, caFile, secure } = await mutual();
     const socket = connect({
       host: '127.0.0.1',
@@ -313,7 +316,7 @@ describe('a client certificate', () => {
     expect(await get()).toContain('cairn-error: unauthenticated');
   });
 
-  test('is ignored for a request with a token, good or bad', async () => {
+  test('a client certificate is ignored for a request with a token, good or bad', async () => {
     const { root, secure } = await mutual();
     const alice = shown(await issue({ name: 'alice' }, root));
     for (const authorization of ['Bearer wrong', 'Basic YTpi', '']) {
@@ -325,7 +328,7 @@ describe('a client certificate', () => {
     expect(good.status).toBe(200);
   });
 
-  test('that no accepted authority issued, or that does not identify clients, is refused', async () => {
+  test('a client certificate that no accepted authority issued is refused', async () => {
     const { secure } = await mutual();
     const own = await ask(secure, shown(await issue({ name: 'alice' })));
     expect([own.status, own.json.code]).toEqual([401, 'unauthenticated']);

@@ -44,9 +44,9 @@ function rewrite(place: string, text: string): void {
 }
 
 test.each([
-  ['chmod', (place: string) => chmodSync(place, 0o640)],
+  ['a chmod', (place: string) => chmodSync(place, 0o640)],
   ['a new hard link', (place: string) => linkSync(place, `${place}.link`)],
-])('after %s what comes next is read, and what went before is proved', async (_how, touch) => {
+])('a pull goes on after %s of its sources, and ends well', async (_how, touch) => {
   const { session, at } = await openPull();
   await fetch(session, 0, 3);
   touch(at('big'));
@@ -55,7 +55,7 @@ test.each([
   expect((await session.commit()).json.state).toBe('committed');
 });
 
-test('it is committed also where the server forgot the digests of sent chunks', async () => {
+test('a pull of touched sources is committed even if the server lost the digests of sent chunks', async () => {
   const { scene, session, at } = await openPull();
   await fetch(session, 0);
   chmodSync(at('big'), 0o640);
@@ -66,7 +66,7 @@ test('it is committed also where the server forgot the digests of sent chunks', 
   expect((await session.commit()).json.state).toBe('committed');
 });
 
-test('a file that was written into between two of its chunks is named, and never arrives as a mixture', async () => {
+test('a file that was written into between two chunks of a pull is named, and never arrives as a mixture', async () => {
   const { session, at } = await openPull();
   await fetch(session, 0, 3);
   rewrite(at('big'), 'other bytes');
@@ -82,7 +82,7 @@ test('a file that was written into between two of its chunks is named, and never
   expect((await session.commit({ digest, bytesTotal: 6, excluded: [1, 1] })).json.state).toBe('committed');
 });
 
-test('a small file that was written into is named when its chunk is asked for again', async () => {
+test('a small file that was written into is named when its chunk is pulled again', async () => {
   const { session, at } = await openPull();
   await fetch(session, 0, 1, 2, 3);
   rewrite(at('small'), 'BYTES');
@@ -92,7 +92,7 @@ test('a small file that was written into is named when its chunk is asked for ag
   expect(body.subarray(0, 6).toString()).toBe('\0\0\0\0\0x');
 });
 
-test('a file with another time is named at once', async () => {
+test('a file with another time is named at once in a pull', async () => {
   const { session, at } = await openPull();
   await fetch(session, 0);
   utimesSync(at('big'), SECONDS + 1, SECONDS + 1);

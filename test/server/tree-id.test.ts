@@ -18,7 +18,7 @@ const ask = (scene: Scene, target: string, token: string | undefined = ALICE): P
   call(scene, 'POST', TREE_ID, { token, body: JSON.stringify({ target }) });
 
 describe.each(KINDS)('over %s', (kind) => {
-  test('is that of its manifest, and changes with every entry', async () => {
+  test('the id of a tree is that of its manifest, and changes with its entries', async () => {
     const scene = await openScene(kind);
     await putTree(scene.stores.content, 'some/tree', TREE);
     const { id } = createManifest(
@@ -32,11 +32,11 @@ describe.each(KINDS)('over %s', (kind) => {
     expect(other.json.id).not.toBe(id);
   });
 
-  test('is null where there is no tree', async () => {
+  test('the id of a tree is null where there is no tree', async () => {
     expect((await ask(await openScene(kind), '/nothing')).json).toEqual({ id: null });
   });
 
-  test('is refused to a client that may not push there', async () => {
+  test('the id of a tree is refused to a client that may not push there', async () => {
     const authenticators = [
       createStaticToken(ALICE, { id: 'token:alice', principal: 'alice', scopes: ['read', 'list'] }),
       createStaticToken(BOB, {
@@ -54,7 +54,7 @@ describe.each(KINDS)('over %s', (kind) => {
     expect((await ask(scene, '/bobs/x', BOB)).json).toEqual({ id: null });
   });
 
-  test('is asked for with a target, and with POST', async () => {
+  test('the id of a tree is asked for with a target, and with POST', async () => {
     const scene = await openScene(kind);
     expect((await call(scene, 'POST', TREE_ID, { token: ALICE, body: '{}' })).json.code).toBe(
       'invalid-request',
@@ -63,7 +63,7 @@ describe.each(KINDS)('over %s', (kind) => {
   });
 });
 
-test('is null for a tree with an entry that no manifest can have', async () => {
+test('the id of a tree is null if it has an entry that no manifest can have', async () => {
   const root = temporaryDirectory();
   const scene = await openScene('local disk', { root });
   await putTree(scene.stores.content, 't', TREE);
@@ -72,10 +72,10 @@ test('is null for a tree with an entry that no manifest can have', async () => {
 });
 
 const SETTLING: readonly [string, settle: () => Promise<boolean>, id: RegExp | null | undefined][] = [
-  ['is told once what it was made of is durable', async () => true, /^[0-9a-f]{64}$/],
-  ['is null where that would take long', async () => false, null],
+  ['is answered once its entries are durable', async () => true, /^[0-9a-f]{64}$/],
+  ['is null if making its entries durable would take long', async () => false, null],
   [
-    'is not told where that fails',
+    'is not answered if making its entries durable fails',
     async () => {
       throw new CairnError('storage-io', 'the disk fails');
     },
@@ -83,7 +83,7 @@ const SETTLING: readonly [string, settle: () => Promise<boolean>, id: RegExp | n
   ],
 ];
 
-test.each(SETTLING)('%s', async (_what, settle, id) => {
+test.each(SETTLING)('the id of a tree %s', async (_what, settle, id) => {
   const steps: string[] = [];
   const wrap = (content: ContentStore): ContentStore => ({
     ...content,
@@ -106,7 +106,7 @@ test.each(SETTLING)('%s', async (_what, settle, id) => {
   expect([steps[0], steps.at(-1)]).toEqual(['scan', 'settle']);
 });
 
-test('is computed for a few requests at a time, for two of one owner, and only while its client waits', async () => {
+test('the ids of trees are computed for few requests at a time, and only while their clients wait', async () => {
   let scans = 0;
   let batches = 0;
   const wrap = (content: ContentStore): ContentStore => ({

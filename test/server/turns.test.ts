@@ -161,7 +161,7 @@ describe.each([
   });
 });
 
-describe('of requests that are pipelined', () => {
+describe('pipelined requests', () => {
   /** Counts the lookups that are made at a time, each of which lasts until it is let go. */
   function counting(): {
     wrap: (content: ContentStore) => ContentStore;
@@ -185,7 +185,7 @@ describe('of requests that are pipelined', () => {
     };
   }
 
-  test('one of a connection is worked on at a time', async () => {
+  test('pipelined requests of one connection are worked on one at a time', async () => {
     const { wrap, under, letGo } = counting();
     const { dial } = await overTcp({ wrap });
     const { socket, statuses } = await dial();
@@ -200,7 +200,7 @@ describe('of requests that are pipelined', () => {
     }
   });
 
-  test('no request is begun whose connection has died before its turn', async () => {
+  test('a pipelined request is not begun if its connection has died before its turn', async () => {
     const { wrap, under, letGo } = counting();
     const { scene, dial } = await overTcp({ wrap });
     const { socket } = await dial();
@@ -229,7 +229,7 @@ describe('of requests that are pipelined', () => {
     await until(async () => received().includes('"syncPoint"'));
   });
 
-  test('others get their turn between them', async () => {
+  test('pipelined requests of one connection give others a turn between them', async () => {
     let [asked, turns, isCounting] = [0, 0, true];
     const authenticator: Authenticator = {
       authenticate: async () => {

@@ -8,6 +8,6 @@ test.each([
   ['::1', 'http://[::1]:7400'],
   ['192.0.2.7', 'http://192.0.2.7:7400'],
   ['files.example', 'http://files.example:7400'],
-])('a server that listens at %s names a URL that can be gone to', (host, url) => {
+])('a server that listens at %s names the URL %s, which leads to it', (host, url) => {
   expect(urlOf('http', host, 7400)).toBe(url);
 });

@@ -19,7 +19,7 @@ async function openAt(directory: string): Promise<OpenedAccessTokens> {
 
 const bearer = (secret: string): Evidence => ({ bearer: secret });
 
-test('the first start makes a token and keeps only its hash beside the secret file', async () => {
+test('the first start of a server makes a token, and keeps only its hash beside the secret file', async () => {
   const state = path.join(temporaryDirectory(), 'state');
   const tokens = await openAt(state);
   const secret = readFileSync(path.join(state, 'token'), 'utf8');
@@ -30,7 +30,7 @@ test('the first start makes a token and keeps only its hash beside the secret fi
   for (const name of [path.join(state, 'token'), kept]) expect(statSync(name).mode & 0o777).toBe(0o600);
 });
 
-test('later starts know the same token', async () => {
+test('later starts of a server know the token of the first one', async () => {
   const state = temporaryDirectory();
   const first = await openAt(state);
   const secret = readFileSync(path.join(state, 'token'), 'utf8');
@@ -41,7 +41,7 @@ test('later starts know the same token', async () => {
   expect(await second.authenticate(bearer(`${secret}x`))).toBeUndefined();
 });
 
-test('a start that was killed while it made the token leaves no secret behind', async () => {
+test("a server's first start that was killed while it made the token leaves no secret behind", async () => {
   const state = temporaryDirectory();
   writeFileSync(path.join(state, '.cairn-00ff.tmp'), 'the secret of a token that was never made');
   writeFileSync(path.join(state, 'token'), 'another one, without its hash');
@@ -51,13 +51,13 @@ test('a start that was killed while it made the token leaves no secret behind', 
   expect(await tokens.authenticate(bearer(secret))).toMatchObject({ principal: tokens.created?.principal });
 });
 
-test('tokens that cannot be understood are not replaced', async () => {
+test('a token file that cannot be understood is not replaced', async () => {
   const state = temporaryDirectory();
   writeFileSync(path.join(state, 'tokens.json'), '{"version":2}');
   expect(await codeOf(() => openAt(state))).toBe('config-invalid');
 });
 
-test('a static token is accepted, as tests and embedding programs use it', async () => {
+test('a static token is accepted for its secret alone', async () => {
   const tokens = createStaticToken('secret');
   expect(await tokens.authenticate(bearer('secret'))).toMatchObject({ principal: 'static' });
   expect(await tokens.authenticate(bearer('Secret'))).toBeUndefined();

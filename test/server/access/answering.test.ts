@@ -39,7 +39,7 @@ async function readSlowly(scene: Scene, target: string): Promise<{ bytes: number
   return seen;
 }
 
-test('a file that is being read is cut off soon after its token was revoked, long before its end', async () => {
+test('a download is cut off soon after its token was revoked, long before its end', async () => {
   const token = revocable();
   const scene = await openScene('local disk', { authenticators: [token] });
   await putTree(scene.stores.content, 'd', [directory(''), file('big', FILE_BYTES)]);
@@ -54,7 +54,7 @@ test('a file that is being read is cut off soon after its token was revoked, lon
   expect((await call(scene, 'HEAD', '/d/big', { token: ALICE })).status).toBe(200);
 });
 
-test('a file whose token expires may be read for the grace time, and no longer', async () => {
+test('a download whose token expires goes on for the grace time, and no longer', async () => {
   const scene = await openScene('local disk', { authenticators: [revocable(Date.now() + 3_600_000)] });
   await putTree(scene.stores.content, 'd', [directory(''), file('big', FILE_BYTES)]);
   const seen = await readSlowly(scene, '/d/big');
@@ -66,7 +66,7 @@ test('a file whose token expires may be read for the grace time, and no longer',
 });
 
 test.each(['/.cairn/v1/tree?path=/&recursive=1', '/d/'])(
-  'a tree that has not begun (%s) is ended too',
+  'the answer to %s, which waits for a scan, is cut off when its token is revoked',
   async (target) => {
     const token = revocable();
     const going = { isScanning: false, goOn: (): void => undefined };

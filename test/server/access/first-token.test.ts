@@ -16,7 +16,7 @@ function storeIn(directory: string, state = createFileState(directory)): TokenSt
 
 const secretIn = (directory: string): string => readFileSync(firstTokenPath(directory), 'utf8');
 
-test('of processes that begin together one makes the first token, and its secret is kept', async () => {
+test('one of several processes that begin together makes the first token, and its secret is kept', async () => {
   for (let round = 0; round < 5; round += 1) {
     const directory = temporaryDirectory();
     const opened = await Promise.all(Array.from({ length: 4 }, () => openTokens(storeIn(directory))));
@@ -27,7 +27,7 @@ test('of processes that begin together one makes the first token, and its secret
   }
 });
 
-test('of servers that share a state one makes the first token, and only its machine has the secret', async () => {
+test('one of several servers that share a state makes the first token, and only its machine has the secret', async () => {
   const objects = createMemoryObjects();
   const homes = Array.from({ length: 3 }, () => temporaryDirectory());
   const opened = await Promise.all(
@@ -39,7 +39,7 @@ test('of servers that share a state one makes the first token, and only its mach
   for (const home of homes) expect(readdirSync(home)).toEqual(home === homes[winner] ? ['token'] : []);
 });
 
-test('a process that was killed before the token was kept leaves no secret that is accepted', async () => {
+test('a process that was killed before the first token was kept leaves no secret that is accepted', async () => {
   const directory = temporaryDirectory();
   const { secret, hash } = issueSecret();
   writeFileSync(path.join(directory, `token.of-${hash}`), secret);
@@ -49,7 +49,7 @@ test('a process that was killed before the token was kept leaves no secret that 
   expect(readdirSync(directory).toSorted()).toEqual(['token', 'tokens.json', 'tokens.lock']);
 });
 
-test('the secret of a process that was killed after the token was kept is found at the next start', async () => {
+test('the secret of a process that was killed after the first token was kept is found at the next start', async () => {
   const directory = temporaryDirectory();
   const state = createFileState(directory);
   const dying = {

@@ -36,7 +36,7 @@ function fillable(): StateStore & { isFull: boolean } {
   return it;
 }
 
-test('a revocation that cannot be written holds here at once, and is written with the next change', async () => {
+test('a revocation that cannot be written takes effect at once, and is written with the next change', async () => {
   const state = fillable();
   const list = await openGrantList(state, now);
   await list.add(grantOf('a'), () => {});
@@ -50,7 +50,7 @@ test('a revocation that cannot be written holds here at once, and is written wit
   expect([again.get('a')?.isRevoked, idsOf(again.all())]).toEqual([true, ['a', 'b']]);
 });
 
-test('a grant that could not be written was not issued', async () => {
+test('a grant that could not be written is not issued', async () => {
   const state = fillable();
   const list = await openGrantList(state, now);
   state.isFull = true;
@@ -58,7 +58,7 @@ test('a grant that could not be written was not issued', async () => {
   expect([list.get('a'), idsOf(list.all())]).toEqual([undefined, []]);
 });
 
-test('a server that has not heard of a revocation does not undo it when it issues the same grant again', async () => {
+test('a server that does not know of a revocation keeps it when it issues the same grant again', async () => {
   const state = createObjectState(createMemoryObjects());
   const [one, other] = [await openGrantList(state, now), await openGrantList(state, now)];
   await one.add(grantOf('a'), () => {});
@@ -69,7 +69,7 @@ test('a server that has not heard of a revocation does not undo it when it issue
     expect(list.get('a')?.isRevoked).toBe(true);
 });
 
-test('how many grants there are is checked against those of all servers', async () => {
+test('the number of grants is checked against those of all servers', async () => {
   const state = createObjectState(createMemoryObjects());
   const lists = [await openGrantList(state, now), await openGrantList(state, now)];
   const atMostThree = (others: Iterable<IssuedGrant>): void => {
@@ -82,7 +82,7 @@ test('how many grants there are is checked against those of all servers', async 
   expect(idsOf((await openGrantList(state, now)).all())).toHaveLength(3);
 });
 
-test('a grant that expired long ago is forgotten with the next change', async () => {
+test('a grant that expired long ago is removed with the next change', async () => {
   const state = createObjectState(createMemoryObjects());
   const list = await openGrantList(state, () => 30 * 86_400_000);
   await list.add(grantOf('old', { expiresAtMs: 1000 }), () => {});

@@ -69,8 +69,8 @@ function changed(grant: string, part: 0 | 1, changes: object): string {
   return parts.join('.');
 }
 
-describe('a grant', () => {
-  test('allows one transfer and no more, as a principal of its own', async () => {
+describe('grants', () => {
+  test('a grant allows one transfer and no more, as a principal of its own', async () => {
     const it = place();
     const grants = await it.open();
     const { grant, issued } = await grants.issue(alice, push({ maxBytes: 100 }));
@@ -90,7 +90,7 @@ describe('a grant', () => {
     expect((await grants.authenticate(bearer(pull.grant)))!.scopes).toEqual(['read', 'list']);
   });
 
-  test('is accepted by another process with the same state, and the state holds no grant and no readable key', async () => {
+  test('a grant is accepted by another process with the same state, which holds neither grant nor readable key', async () => {
     const it = place();
     const { grant } = await (await it.open()).issue(alice, push());
     for (const name of readdirSync(it.state)) {
@@ -103,7 +103,7 @@ describe('a grant', () => {
     );
   });
 
-  test('ends when its time is over', async () => {
+  test('a grant ends when its time is over', async () => {
     const it = place();
     const grants = await it.open();
     const { grant } = await grants.issue(alice, push());
@@ -112,7 +112,7 @@ describe('a grant', () => {
     expect(grants.list(alice)).toEqual([]);
   });
 
-  test('ends when it is revoked, by its owner or an administrator, also after a restart and a clock set back', async () => {
+  test('a grant ends when its owner revokes it, also after a restart and a clock set back', async () => {
     const it = place();
     const grants = await it.open();
     const { grant, issued } = await grants.issue(alice, push());
@@ -132,7 +132,7 @@ describe('a grant', () => {
     expect(again.stateOf(again.list(alice).find(({ id }) => id === issued.id)!)).toBe('revoked');
   });
 
-  test('has limits that are settings', async () => {
+  test('grants have limits that are settings', async () => {
     const it = place();
     const limits = { maxGrantsPerPrincipal: 2, maxSessionsPerGrant: 3 };
     const grants = await openGrants(
@@ -147,7 +147,7 @@ describe('a grant', () => {
     expect(await codeOf(() => grants.issue(alice, push()))).toBe('quota-exceeded');
   });
 
-  test('that would outlive the token that issues it is refused, and the error says what to do', async () => {
+  test('a grant that would outlive the token that issues it is refused, with advice', async () => {
     const it = place();
     const login: Authorization = { ...alice, id: 'jwt:alice', expiresAtMs: it.clock.nowMs + 300_000 };
     const grants = await it.open();
@@ -157,7 +157,7 @@ describe('a grant', () => {
     expect((await grants.issue(login, push({ expiresInMs: 240_000 }))).issued.path).toBe('inbox/bob');
   });
 
-  test('does not exist for a token that is confined to another path, whether of its owner or of an administrator', async () => {
+  test('a grant does not exist for a token of another path, even for that of an administrator', async () => {
     const grants = await place().open();
     const { issued } = await grants.issue(alice, push());
     for (const pathPrefix of ['inbox/bobby', 'inbox/bob/below', 'other']) {
@@ -173,7 +173,7 @@ describe('a grant', () => {
     expect(grants.list(alice).map((grant) => grants.stateOf(grant))).toEqual(['revoked']);
   });
 
-  test('ends with the token that it was issued with', async () => {
+  test('a grant ends with the token that it was issued with', async () => {
     const it = place();
     const grants = await it.open();
     const { grant, issued } = await grants.issue(alice, push());
@@ -184,7 +184,7 @@ describe('a grant', () => {
     expect(grants.stateOf(issued)).toBe('ended');
   });
 
-  test('is the same where the answer to its request was lost', async () => {
+  test('a grant is the same when its request is made again because the answer was lost', async () => {
     const grants = await place().open();
     const wish = push({ requestId: 'r'.repeat(22) });
     const [first, second] = [await grants.issue(alice, wish), await grants.issue(alice, wish)];
@@ -195,7 +195,7 @@ describe('a grant', () => {
   });
 });
 
-describe('a grant that was made up', () => {
+describe('forged grants', () => {
   test.each([
     ['path', { path: '' }],
     ['scope', { scope: 'read list' }],
@@ -203,7 +203,7 @@ describe('a grant that was made up', () => {
     ['limit', { max_bytes: 1e15 }],
     ['issuer', { by: { id: 'token:root' } }],
     ['id', { jti: 'x'.repeat(22) }],
-  ])('by changing its %s is not valid', async (_what, claims) => {
+  ])('a grant with a changed %s is not valid', async (_what, claims) => {
     const grants = await place().open();
     const { grant } = await grants.issue(alice, push({ maxBytes: 1 }));
     expect(await codeOf(() => grants.authenticate(bearer(changed(grant, 1, claims))))).toBe(
@@ -211,17 +211,20 @@ describe('a grant that was made up', () => {
     );
   });
 
-  test.each([['none'], ['HS512'], ['RS256'], ['EdDSA']])('by saying alg %s is not valid', async (alg) => {
-    const grants = await place().open();
-    const { grant } = await grants.issue(alice, push());
-    const [head, body] = changed(grant, 0, { alg }).split('.');
-    for (const signature of ['', grant.split('.')[2]]) {
-      const code = await codeOf(() => grants.authenticate(bearer(`${head}.${body}.${signature}`)));
-      expect(code).toBe('unauthenticated');
-    }
-  });
+  test.each([['none'], ['HS512'], ['RS256'], ['EdDSA']])(
+    'a grant with the algorithm %s is not valid',
+    async (alg) => {
+      const grants = await place().open();
+      const { grant } = await grants.issue(alice, push());
+      const [head, body] = changed(grant, 0, { alg }).split('.');
+      for (const signature of ['', grant.split('.')[2]]) {
+        const code = await codeOf(() => grants.authenticate(bearer(`${head}.${body}.${signature}`)));
+        expect(code).toBe('unauthenticated');
+      }
+    },
+  );
 
-  test('that another key signed is not valid, also before there is a key; other kinds of tokens are left to others', async () => {
+  test('a grant that another key signed is not valid, and tokens of other kinds are left to others', async () => {
     const it = place();
     const grants = await it.open();
     const forge = (key: Uint8Array, typ: string): Promise<string> =>
@@ -241,7 +244,7 @@ describe('a grant that was made up', () => {
       expect(await grants.authenticate(bearer(token))).toBeUndefined();
   });
 
-  test('of another kind is not valid, though the right key signed it', async () => {
+  test('a grant with claims of another kind is not valid, though the right key signed it', async () => {
     const it = place();
     const grants = await it.open();
     await grants.issue(alice, push());
@@ -274,17 +277,17 @@ describe('a grant that was made up', () => {
   });
 });
 
-describe('a grant never allows more than the token that issues it', () => {
+describe('bounds of grants', () => {
   test.each([
-    ['a scope', { scopes: ['read' as const] }, push(), 'forbidden'],
-    ['a scope', { scopes: ['write' as const] }, push({ direction: 'pull' }), 'forbidden'],
-    ['a path', { pathPrefix: 'inbox/alice' }, push(), 'forbidden'],
-    ['a path', { pathPrefix: 'inbox/bo' }, push(), 'forbidden'],
-    ['a time', { expiresAtMs: Date.now() + HOUR_MS / 2 }, push(), 'forbidden'],
-    ['a quota', { quota: { bytes: 10 } }, push({ maxBytes: 11 }), 'quota-exceeded'],
-    ['a limit that means nothing', {}, push({ direction: 'pull', maxBytes: 1 }), 'invalid-request'],
-    ['what was granted to him', { id: 'grant:x' }, push(), 'forbidden'],
-  ])('%s', async (_what, changes, wish, code) => {
+    ['the scope', { scopes: ['read' as const] }, push(), 'forbidden'],
+    ['the scope', { scopes: ['write' as const] }, push({ direction: 'pull' }), 'forbidden'],
+    ['the path', { pathPrefix: 'inbox/alice' }, push(), 'forbidden'],
+    ['the path', { pathPrefix: 'inbox/bo' }, push(), 'forbidden'],
+    ['the time', { expiresAtMs: Date.now() + HOUR_MS / 2 }, push(), 'forbidden'],
+    ['the quota', { quota: { bytes: 10 } }, push({ maxBytes: 11 }), 'quota-exceeded'],
+    ['the limits that a pull has', {}, push({ direction: 'pull', maxBytes: 1 }), 'invalid-request'],
+    ['the grant', { id: 'grant:x' }, push(), 'forbidden'],
+  ])('a grant that goes beyond %s of its issuer is refused', async (_what, changes, wish, code) => {
     const it = place();
     const grants = await it.open();
     expect(await codeOf(() => grants.issue({ ...alice, ...changes }, wish))).toBe(code);
@@ -299,7 +302,7 @@ describe('a grant never allows more than the token that issues it', () => {
   });
 });
 
-test('a state that cannot be understood is an error, and is not replaced', async () => {
+test('a state of grants that cannot be understood is an error, and is not replaced', async () => {
   const it = place();
   writeFileSync(path.join(it.state, 'grants.json'), '{"version":1,"grants":[{"id":1}]}');
   expect(await codeOf(() => it.open())).toBe('config-invalid');
@@ -309,7 +312,7 @@ test('a state that cannot be understood is an error, and is not replaced', async
   expect(await codeOf(() => grants.issue(alice, push()))).toBe('config-invalid');
 });
 
-describe('over HTTP', () => {
+describe('grants over HTTP', () => {
   async function scene(quota?: Authorization['quota']): Promise<Scene> {
     const token = createStaticToken(ALICE, {
       id: 'token:alice',
@@ -347,7 +350,7 @@ describe('over HTTP', () => {
     expect(it.logged.join('\n')).not.toContain(json.grant.split('.')[2]);
   });
 
-  test('requests that are wrong are refused', async () => {
+  test('requests for grants that are wrong are refused', async () => {
     const it = await scene();
     const good = { direction: 'push', target: '/in', expiresInMs: HOUR_MS };
     const bad: [object, string][] = [
@@ -367,7 +370,7 @@ describe('over HTTP', () => {
     expect((await ask(bare, good)).json.code).toBe('forbidden');
   });
 
-  test('a client may issue grants with any kind of authorization, and they end with that authorization', async () => {
+  test('a client may issue grants with a certificate, and they end with its authorization', async () => {
     let stands = true;
     const certificate = {
       ...createStaticToken(ALICE, { id: 'certificate:alice', principal: 'alice' }),
@@ -382,7 +385,7 @@ describe('over HTTP', () => {
     expect((await plan(it, 'in', json.grant)).json.code).toBe('token-revoked');
   });
 
-  test('bytes that are pushed with grants count for the quota of their token', async () => {
+  test('transfers that are begun with grants count for the quota of their token', async () => {
     const it = await scene({ sessions: 2 });
     const wish = { direction: 'push', target: '/in', expiresInMs: HOUR_MS };
     const [one, two] = [(await ask(it, wish)).json.grant, (await ask(it, wish)).json.grant];

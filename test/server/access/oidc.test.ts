@@ -46,8 +46,8 @@ async function ask(
 
 const now = (): number => Math.floor(Date.now() / 1000);
 
-describe('an access token of the issuer', () => {
-  test('gives the principal, the scopes and the expiry', async () => {
+describe('access tokens of an issuer', () => {
+  test('an access token of the issuer gives the principal, the scopes and the expiry', async () => {
     const issuer = await startIssuer();
     const oidc = authenticatorOf(issuer);
     const claims = claimsOf(issuer);
@@ -63,7 +63,7 @@ describe('an access token of the issuer', () => {
     expect(oidc.stands({ ...(authorization as Authorization), id: 'token:first' })).toBeUndefined();
   });
 
-  test('has an id of its own, and the principal of its subject', async () => {
+  test('an access token of the issuer has an id of its own, and the principal of its subject', async () => {
     const issuer = await startIssuer();
     const oidc = authenticatorOf(issuer);
     const [one, same, two, other] = (await Promise.all(
@@ -78,7 +78,7 @@ describe('an access token of the issuer', () => {
     expect(other!.principal).not.toBe(one!.principal);
   });
 
-  test('is taken under the type "application/at+jwt", too, and in the time that clocks may differ', async () => {
+  test('an access token of type "application/at+jwt" is accepted, and within the clock tolerance', async () => {
     const issuer = await startIssuer();
     const oidc = authenticatorOf(issuer);
     const late = claimsOf(issuer, { exp: now() - 10, nbf: now() + 10 });
@@ -88,8 +88,8 @@ describe('an access token of the issuer', () => {
   });
 });
 
-describe('the configuration maps claims', () => {
-  test('roles in a list, deep inside, become scopes', async () => {
+describe('mapping of claims', () => {
+  test('roles in a nested list of a token become scopes', async () => {
     const issuer = await startIssuer();
     const config = {
       scopeClaim: 'realm_access.roles',
@@ -109,7 +109,7 @@ describe('the configuration maps claims', () => {
     expect(await ask(oidc, await issuer.sign(claims))).toMatchObject({ pathPrefix: 'home/alice/in-7' });
   });
 
-  test('a claim holds the path', async () => {
+  test('a claim of a token gives its path', async () => {
     const issuer = await startIssuer();
     const oidc = authenticatorOf(issuer, { pathClaim: 'https://cairn/path' });
     const claims = claimsOf(issuer, { 'https://cairn/path': '/teams/red/' });
@@ -174,14 +174,14 @@ describe('the configuration maps claims', () => {
     ['{"path":"/{}"}', 'path'],
     ['{"path":"/{sub"}', 'path'],
     ['{"path":"/{sub}","pathClaim":"p"}', 'both'],
-  ])('%s is refused and says why', (text, why) => {
+  ])('the OIDC configuration %s is refused, with the reason %s', (text, why) => {
     expect(() => parseOidcConfig(text, 'oidc.json')).toThrow(
       expect.objectContaining({ code: 'config-invalid', message: expect.stringContaining(why) as string }),
     );
   });
 });
 
-describe('a token that is not good', () => {
+describe('bad access tokens', () => {
   const WRONG: [what: string, claims: JWTPayload, header: object, code: string, why: string][] = [
     ['another audience', { aud: 'https://other' }, {}, 'unauthenticated', 'audience'],
     ['no audience', { aud: undefined } as never, {}, 'unauthenticated', 'aud'],
@@ -195,7 +195,7 @@ describe('a token that is not good', () => {
     ['a key that the issuer does not have', {}, { kid: 'other' }, 'unauthenticated', 'key'],
     ['a critical extension', {}, { crit: ['x'], x: 1 }, 'unauthenticated', 'understood'],
   ];
-  test.each(WRONG)('with %s is refused', async (_, claims, header, code, why) => {
+  test.each(WRONG)('an access token with %s is refused', async (_, claims, header, code, why) => {
     const issuer = await startIssuer();
     const oidc = authenticatorOf(issuer);
     // The library refuses to sign what it does not know itself.
@@ -208,7 +208,7 @@ describe('a token that is not good', () => {
     expect(await ask(oidc, token)).toMatchObject({ code, message: expect.stringContaining(why) as string });
   });
 
-  test('without a signature, or signed with the public key as a secret, is refused without a look at keys', async () => {
+  test('an access token without a signature, or signed with the public key, is refused without fetching keys', async () => {
     const issuer = await startIssuer();
     const oidc = authenticatorOf(issuer);
     await ask(oidc, await issuer.sign(claimsOf(issuer)));
@@ -229,7 +229,7 @@ describe('a token that is not good', () => {
     expect(issuer.asked).toEqual([]);
   });
 
-  test('that another key signed, or whose claims were changed, is refused', async () => {
+  test('an access token that another key signed, or whose claims were changed, is refused', async () => {
     const issuer = await startIssuer();
     const oidc = authenticatorOf(issuer);
     const { privateKey, publicKey } = await generateKeyPair('RS256');
@@ -245,7 +245,7 @@ describe('a token that is not good', () => {
     });
   });
 
-  test('that is huge is refused before it is read', async () => {
+  test('an access token that is huge is refused as too long', async () => {
     const issuer = await startIssuer();
     const token = await issuer.sign(claimsOf(issuer, { x: 'x'.repeat(1024 * 1024) }));
     expect(await ask(authenticatorOf(issuer), token)).toMatchObject({
@@ -254,7 +254,7 @@ describe('a token that is not good', () => {
     });
   });
 
-  test('of any type is accepted where the configuration says so, except a grant of cairn itself', async () => {
+  test('an access token of any type is accepted if the configuration says so, except a grant of cairn', async () => {
     const issuer = await startIssuer();
     const oidc = authenticatorOf(issuer, { anyType: true });
     for (const typ of ['JWT', undefined]) {
@@ -264,7 +264,7 @@ describe('a token that is not good', () => {
   });
 });
 
-describe('evidence of another kind is left to other authenticators', () => {
+describe('evidence of another kind', () => {
   test.each([
     ['a secret of another kind', 'secret'],
     ['one dot', 'a.b'],
@@ -273,12 +273,12 @@ describe('evidence of another kind is left to other authenticators', () => {
     ['nothing but dots', '..'],
     ['claims that are no JSON', `${encode({ alg: 'RS256' })}.x.y`],
     ['a secret that is huge', 'x'.repeat(20_000)],
-  ])('%s', async (_, token) => {
+  ])('the OIDC authenticator leaves %s to other authenticators', async (_, token) => {
     const oidc = authenticatorOf({ url: 'http://127.0.0.1:9' });
     expect(await ask(oidc, token)).toBeUndefined();
   });
 
-  test('nothing at all, and a token of another issuer', async () => {
+  test('the OIDC authenticator leaves a request without a token, and a token of another issuer, to others', async () => {
     const issuer = await startIssuer();
     const oidc = authenticatorOf(issuer);
     expect(await oidc.authenticate({ bearer: undefined })).toBeUndefined();
@@ -309,8 +309,8 @@ async function handMadeIssuer(
 
 const METADATA = '/.well-known/openid-configuration';
 
-describe('the keys of the issuer', () => {
-  test('are not there while the issuer is away from the start, and a token has to wait', async () => {
+describe('keys of the issuer', () => {
+  test('a token has to wait while the issuer has been away from the start', async () => {
     const issuer = await startIssuer();
     const token = await issuer.sign(claimsOf(issuer));
     await issuer.stop();
@@ -318,7 +318,7 @@ describe('the keys of the issuer', () => {
     expect(await ask(oidc, token)).toMatchObject({ code: 'issuer-unavailable' });
   });
 
-  test('stay good while it is away', async () => {
+  test('keys of the issuer stay good while it is away', async () => {
     const issuer = await startIssuer();
     const oidc = authenticatorOf(issuer);
     const token = await issuer.sign(claimsOf(issuer));
@@ -327,7 +327,7 @@ describe('the keys of the issuer', () => {
     expect(await ask(oidc, token)).toMatchObject({ scopes: ['read', 'write', 'list'] });
   });
 
-  test('are fetched once, however many tokens come at the same time', async () => {
+  test('keys of the issuer are fetched once, however many tokens come at the same time', async () => {
     const issuer = await startIssuer();
     const oidc = authenticatorOf(issuer);
     const token = await issuer.sign(claimsOf(issuer));
@@ -335,7 +335,7 @@ describe('the keys of the issuer', () => {
     expect(issuer.asked).toEqual([`GET ${METADATA}`, 'GET /jwks']);
   });
 
-  test('are fetched a few times only in a flood of tokens with made-up keys', async () => {
+  test('a flood of tokens with made-up keys makes few requests to the issuer', async () => {
     const issuer = await startIssuer();
     const oidc = authenticatorOf(issuer);
     for (let flood = 0; flood < 200; flood += 1) {
@@ -345,7 +345,7 @@ describe('the keys of the issuer', () => {
     expect(issuer.asked.length).toBeLessThanOrEqual(4);
   });
 
-  test('are found when they are new, and end when they are withdrawn, also where the issuer fails in between', async () => {
+  test('new keys of the issuer are found, and withdrawn ones end, also when the issuer fails in between', async () => {
     const first = await generateKeyPair('ES256');
     const second = await generateKeyPair('ES256');
     const jwkOf = async ({ publicKey }: typeof first, kid: string) => ({
@@ -383,7 +383,7 @@ describe('the keys of the issuer', () => {
     expect(await find('first')).toBe('ERR_JWKS_NO_MATCHING_KEY');
   });
 
-  test('need no name where the tokens have none', async () => {
+  test('keys of the issuer need no name if the tokens have none', async () => {
     const pairs = [await generateKeyPair('EdDSA'), await generateKeyPair('EdDSA')];
     const keys = await Promise.all(pairs.map(({ publicKey }) => exportJWK(publicKey)));
     const issuer = await handMadeIssuer((path, url) =>
@@ -421,7 +421,7 @@ describe('the keys of the issuer', () => {
       (path, url) => (path === METADATA ? { issuer: url, jwks_uri: `${url}/keys` } : { keys: 'none' }),
     ],
   ];
-  test.each(HOSTILE)('are not taken from an issuer that %s', async (_, answer) => {
+  test.each(HOSTILE)('keys are not taken from an issuer that %s', async (_, answer) => {
     const issuer = await handMadeIssuer(answer);
     const { privateKey } = await generateKeyPair('RS256');
     const result = await ask(authenticatorOf(issuer), await sign(privateKey, claimsOf(issuer)));
@@ -429,7 +429,7 @@ describe('the keys of the issuer', () => {
     expect(issuer.asked.length).toBeLessThanOrEqual(2);
   });
 
-  test('are found where RFC 8414 has them, below the issuer’s path', async () => {
+  test('keys are found where RFC 8414 has them, below the issuer’s path', async () => {
     const { privateKey, publicKey } = await generateKeyPair('RS256');
     const key = await exportJWK(publicKey);
     const base = await handMadeIssuer((path, url) => {
@@ -450,12 +450,12 @@ describe('the keys of the issuer', () => {
     'https://a:b@x',
     'https://x?y',
     'https://x#y',
-  ])('are never asked of %s', (url) => {
+  ])('an issuer with the URL %s is refused', (url) => {
     expect(() => authenticatorOf({ url })).toThrow(expect.objectContaining({ code: 'config-invalid' }));
   });
 });
 
-test('the log has no part of a token', async () => {
+test('the log of the OIDC authenticator has no part of a token', async () => {
   const issuer: TestIssuer = await startIssuer();
   const token = await issuer.sign(claimsOf(issuer));
   await issuer.stop();

@@ -30,7 +30,7 @@ function stateOfBefore(): string {
   return state;
 }
 
-test('a server reads the files that it kept before it had a state store, and writes them in the same form', async () => {
+test('a server reads the files of a server without a state store, and writes them in the same form', async () => {
   const directory = stateOfBefore();
   const state = await openFileState(directory);
   const store = { state, secretFile: firstTokenPath(directory) };

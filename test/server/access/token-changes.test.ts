@@ -65,7 +65,7 @@ test('a token allows its scopes and path, and its secret is kept nowhere', async
   expect(statSync(path.join(state, 'tokens.json')).mode & 0o777).toBe(0o600);
 });
 
-test('the file of an older cairn goes on working, with everything allowed', async () => {
+test('the token file of an older cairn goes on working, with everything allowed', async () => {
   const state = temporaryDirectory();
   const { secret, hash } = issueSecret();
   const old = { name: 'first', principal: 'somebody', hash, createdAt: '2024-01-01T00:00:00.000Z' };
@@ -80,7 +80,7 @@ test('the file of an older cairn goes on working, with everything allowed', asyn
   expect(await tokens.authenticate(bearer(secret))).toEqual(before);
 });
 
-test('a running server notices within half a second that a token was revoked, and tells the client that shows it', async () => {
+test('a running server notices within half a second that a token was revoked, and tells its client', async () => {
   const state = temporaryDirectory();
   const tokens = await running(state);
   const secret = await add(state, wishFor('short'));
@@ -92,7 +92,7 @@ test('a running server notices within half a second that a token was revoked, an
   expect(await codeOf(() => tokens.authenticate(bearer(secret)))).toBe('token-revoked');
 });
 
-test('a name that is used again is another token: sessions of the first one stay revoked', async () => {
+test('a token with a name that is used again is another one, and sessions of the first stay revoked', async () => {
   const state = temporaryDirectory();
   const tokens = await running(state);
   const first = (await tokens.authenticate(bearer(await add(state, wishFor('ci')))))!;
@@ -104,7 +104,7 @@ test('a name that is used again is another token: sessions of the first one stay
   expect(tokens.stands({ ...first, id: 'grant:x' } satisfies Authorization)).toBeUndefined();
 });
 
-test('a file that is damaged while the server runs changes nothing, and is logged once', async () => {
+test('a token file that is damaged while the server runs changes nothing, and is logged once', async () => {
   const state = temporaryDirectory();
   const tokens = await running(state);
   const secret = await add(state, wishFor('kept'));
@@ -125,7 +125,7 @@ test('a file that is damaged while the server runs changes nothing, and is logge
   expect(await tokens.authenticate(bearer(another))).toBeDefined();
 });
 
-test('of tokens that are added at the same time none is lost', async () => {
+test('tokens that are added at the same time are all kept', async () => {
   const state = temporaryDirectory();
   const names = Array.from({ length: 12 }, (_, index) => `t${index}`);
   await Promise.all(names.map((name) => add(state, wishFor(name))));
@@ -139,7 +139,7 @@ test.each([
   ['a time that is none', { expiresAt: 'soon' }],
   ['a negative quota', { quota: { bytes: -1 } }],
   ['a hash that is none', { hash: 'abc' }],
-])('%s makes the whole file unreadable, not the token mightier', async (_what, changes) => {
+])('a token with %s makes the whole file unreadable', async (_what, changes) => {
   const state = temporaryDirectory();
   const good = {
     id: 'a',
@@ -158,7 +158,7 @@ test.each([
   expect(await codeOf(() => readTokens(createFileState(state)))).toBe('config-invalid');
 });
 
-test('adding a name that is taken, or removing an unknown one, changes nothing', async () => {
+test('adding a token with a taken name, or removing an unknown one, changes nothing', async () => {
   const state = temporaryDirectory();
   await add(state, wishFor('one'));
   const before = readFileSync(path.join(state, 'tokens.json'), 'utf8');
@@ -167,7 +167,7 @@ test('adding a name that is taken, or removing an unknown one, changes nothing',
   expect(readFileSync(path.join(state, 'tokens.json'), 'utf8')).toBe(before);
 });
 
-test('the file with the first secret goes with the first token, and with no other', async () => {
+test('the file with the first secret is removed with the first token, and with no other', async () => {
   const state = temporaryDirectory();
   await add(state, wishFor('one'));
   const file = path.join(state, 'token');

@@ -7,7 +7,7 @@ import { at, openNodes, pushed, treeOf } from './nodes-scene.ts';
 
 const DAY_MS = 24 * 3_600_000;
 
-test('sessions expire, and their areas and records go, by one of three nodes', async () => {
+test('sessions expire, and their staging and records are removed, by one of three nodes', async () => {
   const limits = { collectEveryMs: 20 };
   const { nodes, clock, record } = await openNodes({ leaseMs: DAY_MS, limits });
   const [a, b, c] = nodes;
@@ -40,7 +40,7 @@ test('another node collects once the one that did so is gone', async () => {
   await until(async () => (await record(session.terms.session))?.state === 'expired');
 });
 
-test('a node whose clock is a year ahead ends no session, and moves none in time', async () => {
+test('a node whose clock is a year ahead ends no session, and changes no time of one', async () => {
   const objects = createMemoryObjects();
   const limits = { collectEveryMs: 20 };
   const start = performance.now();
@@ -71,7 +71,7 @@ test('a session expires by the clock of the store, whatever the clock of the nod
   await until(async () => (await record(session.terms.session))?.state === 'expired');
 });
 
-test('the clock of a store goes on between two questions, and follows the store at each, back as well', async () => {
+test('the clock of a store goes on between two questions, and follows the store at each, also back', async () => {
   const store = { nowMs: 5_000_000 };
   let elapsedMs = 70;
   const clock = await openStoreClock(

@@ -16,7 +16,7 @@ function openElections() {
   return { state, clock, lease, elections: [electionOf('a'), electionOf('b'), electionOf('c')] as const };
 }
 
-test('one of three nodes that stand at the same moment is elected, and stays it while it renews its lease', async () => {
+test('one of three nodes that ask at once is elected, and stays elected while it renews its lease', async () => {
   const { clock, elections, lease } = openElections();
   const outcomes = await Promise.all(elections.map((election) => election.hold()));
   expect(outcomes.filter(Boolean)).toEqual([true]);
@@ -31,7 +31,7 @@ test('one of three nodes that stand at the same moment is elected, and stays it 
   expect(await lease()).toMatchObject({ term: 1 });
 });
 
-test('a lease that is over is taken by another node in a new term, and the first one knows', async () => {
+test('a lease that is over is taken by another node in a new term, and the first node knows', async () => {
   const { clock, elections, lease } = openElections();
   const [a, b] = elections;
   await a.hold();

@@ -43,7 +43,7 @@ test('an abort is refused while another node publishes, and the tree is publishe
 });
 
 test.each(['before', 'after'] as const)(
-  'an abort of a session whose node has died right %s its tree was published finishes it',
+  'an abort of a session whose node died right %s its tree was published finishes the session',
   async (when) => {
     const scene = await openNodes();
     const [, b] = scene.nodes;
@@ -107,7 +107,7 @@ test('a session whose lease ends while another node publishes it does not expire
 });
 
 test.each(['before', 'after'] as const)(
-  'a session whose node has died right %s its tree was published is finished by another one in place of expiring',
+  'a session whose node died right %s its tree was published is finished by another node',
   async (when) => {
     const limits = { collectEveryMs: 20 };
     const scene = await openNodes({ leaseMs: PUBLISHER_LEASE_MS, limits });

@@ -13,7 +13,7 @@ async function keyOfChunk(objects: ObjectStore, session: string, chunk: number):
   throw new Error(`no object has chunk ${chunk}`);
 }
 
-test('a commit that is asked for at another node waits for the node that publishes it, and publishes nothing itself', async () => {
+test('a commit at another node waits for the node that publishes it, and publishes nothing itself', async () => {
   const { nodes, record } = await openNodes();
   const [a, b, c] = nodes;
   const session = await pushed(a, treeOf(a, 'tree'));
@@ -30,7 +30,7 @@ test('a commit that is asked for at another node waits for the node that publish
   expect(await publishedEntries(c, session.transfer)).toBe(41);
 });
 
-test('a commit that is asked for at three nodes at once is published by one of them, and answered by all', async () => {
+test('a commit at three nodes at once is published by one of them, and answered by all', async () => {
   const { nodes } = await openNodes();
   const [a] = nodes;
   for (let round = 0; round < 10; round += 1) {
@@ -56,7 +56,7 @@ test('a pull that is committed at three nodes at once is committed for all of th
   expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
 });
 
-test('a commit whose node has died is published by the next one that is asked once the lease is over', async () => {
+test('a commit whose node has died is published by the next node once the lease is over', async () => {
   const { nodes, clock, record } = await openNodes();
   const [a, b] = nodes;
   const session = await pushed(a, treeOf(a, 'tree'));
@@ -73,7 +73,7 @@ test('a commit whose node has died is published by the next one that is asked on
   expect(b.logged.some((line) => line.startsWith('publishing goes on where it was interrupted'))).toBe(true);
 });
 
-test('a node whose publishing was taken over changes nothing more, not even with a put that was under way', async () => {
+test('a node whose publishing was taken over changes nothing more, even with a put under way', async () => {
   const { nodes, clock } = await openNodes();
   const [a, b, c] = nodes;
   const session = await pushed(a, treeOf(a, 'tree'));
@@ -95,7 +95,7 @@ test('a node whose publishing was taken over changes nothing more, not even with
   expect(await publishedEntries(a, newer)).toBe(41);
 });
 
-test('a commit that failed at one node fails for the same reason at the next one, and is told so', async () => {
+test('a commit that failed at one node fails for the same reason at the next one', async () => {
   const { nodes } = await openNodes();
   const [a, b] = nodes;
   await (await pushed(a, treeOf(a, 'in/the-way', 1))).commit();
