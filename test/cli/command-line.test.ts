@@ -32,11 +32,11 @@ function cairn(
 const version = (JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string }).version;
 
 describe('cairn', () => {
-  it('prints its version', () => {
+  it('cairn prints its version', () => {
     expect(cairn(['--version'])).toEqual({ status: 0, stdout: `${version}\n`, stderr: '' });
   });
 
-  it('starts without what only some commands need', () => {
+  it('cairn starts without libraries that only some commands need', () => {
     const [trace, list] = [join(home, 'trace.cjs'), join(home, 'loaded')];
     // What was read is asked of the loader itself: a bundle that is not loaded costs nothing.
     const save = `require('node:fs').writeFileSync(${JSON.stringify(list)}, Object.keys(require.cache).join('\\n'))`;
@@ -52,7 +52,7 @@ describe('cairn', () => {
     }
   });
 
-  it('starts a push without what only servers need', () => {
+  it('a push starts without libraries that only servers need', () => {
     const text = readFileSync(join(ROOT, 'dist/transfer.cjs'), 'utf8');
     expect(text).toContain('node_modules/cli-progress/');
     for (const name of ['pino', 'prom-client', 'undici']) {
@@ -60,14 +60,14 @@ describe('cairn', () => {
     }
   });
 
-  it.each([[[]], [['--help']], [['help', 'push']]])('explains itself: %j', (args) => {
+  it.each([[[]], [['--help']], [['help', 'push']]])('cairn explains itself: %j', (args) => {
     const { status, stdout, stderr } = cairn(args);
     expect(stdout + stderr).toContain('Usage: cairn');
     expect(status).toBe(args.length === 0 ? 2 : 0);
   });
 
   it.each(['serve', 'push', 'pull', 'ls', 'verify', 'transfers', 'demo'])(
-    '%s --help has examples',
+    'cairn %s --help has examples',
     (command) => {
       const { status, stdout } = cairn([command, '--help']);
       expect(status).toBe(0);
@@ -96,7 +96,7 @@ describe('cairn', () => {
     [['serve', '--root', '.', '--sync', 'never'], '--sync takes one of always, group, close'],
     [['transfers', 'rm'], '--all'],
     [['demo', 'a', 'b'], 'too many arguments'],
-  ])('%j is wrong usage', (args, said) => {
+  ])('the command line %j is wrong usage', (args, said) => {
     const { status, stdout, stderr } = cairn(args);
     expect(stderr).toContain(said);
     expect(stdout).toBe('');
@@ -110,7 +110,7 @@ describe('cairn', () => {
     [['serve', '--json', '--root', '.', '--sync', 'never'], 'usage', 2],
     [['demo', 'missing'], undefined, 4],
     [['push', '--from-command', 'http://h/?', '--', 'x', '--json'], undefined, 2],
-  ])('%j ends with an object for scripts, where it was asked for', (args, code, exitCode) => {
+  ])('the command line %j ends with an object for scripts if that was asked for', (args, code, exitCode) => {
     const { status, stdout, stderr } = cairn(args);
     expect(status).toBe(exitCode);
     expect(stderr).not.toBe('');
@@ -124,32 +124,32 @@ describe('cairn', () => {
     [['push', '-\u009b2J']],
     [['transfers', 'list', 'more\u202e']],
     [['completion', 'zsh\u001b[1A']],
-  ])('no word in %j moves the cursor when it is quoted', (args) => {
+  ])('a word in %j does not move the cursor when it is quoted', (args) => {
     const { status, stderr } = cairn(args);
     expect(status).toBe(2);
     // oxlint-disable-next-line no-control-regex -- they are what must not be there
     expect(stderr).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/);
   });
 
-  it('a failure is an object for scripts where the variable of the command asks for it', () => {
+  it('a failure is an object for scripts if the variable of the command asks for it', () => {
     const { stdout } = cairn(['push', 'a'], [], { CAIRN_PUSH_JSON: '1' });
     expect(JSON.parse(stdout)).toMatchObject({ type: 'error', code: 'usage', exitCode: 2 });
     expect(cairn(['push', 'a'], [], { CAIRN_PUSH_JSON: '0', CAIRN_JSON: '1' }).stdout).toBe('');
   });
 
-  it('a server that does not start says why in its log, and nothing where it would say that it listens', () => {
+  it('a server that does not start says why in its log, and prints nothing', () => {
     const { status, stdout, stderr } = cairn(['serve', '--json', '--root', 'missing']);
     expect([status, stdout]).toEqual([4, '']);
     expect(JSON.parse(stderr)).toMatchObject({ code: 'not-found', exitCode: 4 });
   });
 
-  it('serves nothing that is no writable directory', () => {
+  it('cairn serve refuses a root that is no writable directory', () => {
     writeFileSync(join(home, 'file'), '');
     expect(cairn(['serve', '--root', 'file'])).toMatchObject({ status: 2, stdout: '' });
     expect(cairn(['serve', '--root', 'missing']).stderr).toContain('mkdir -p');
   });
 
-  it('lists transfers whose records cannot be read, resumes none of them with success, and removes them', () => {
+  it('cairn transfers lists transfers with unreadable records, does not resume them, and removes them', () => {
     const [newer, broken] = ['a1'.repeat(16), 'b2'.repeat(16)];
     for (const [id, text] of [
       [newer, '{"version":3}'],
@@ -177,7 +177,7 @@ describe('cairn', () => {
     expect(cairn(['transfers']).stdout).toBe('no unfinished transfers on this machine\n');
   });
 
-  it('lists no transfers where there are none', () => {
+  it('cairn transfers lists no transfers where there are none', () => {
     expect(cairn(['transfers'])).toMatchObject({
       status: 0,
       stdout: 'no unfinished transfers on this machine\n',

@@ -43,41 +43,41 @@ function start(env: Readonly<Record<string, string>> = {}): void {
   expect(existsSync(join(home, 'node-compile-cache'))).toBe(false);
 }
 
-describe('the directory of compiled code', () => {
-  it('is made where only its user can write', () => {
+describe('directories of compiled code', () => {
+  it('compiled code is kept in a directory that only its user can write', () => {
     start();
     expect(readdirSync(directory)).toHaveLength(1);
   });
 
-  it('is below XDG_CACHE_HOME, where that is absolute', () => {
+  it('compiled code is kept below XDG_CACHE_HOME if that is absolute', () => {
     start({ XDG_CACHE_HOME: join(home, 'xdg') });
     expect(readdirSync(join(home, 'xdg/cairn/compiled'))).toHaveLength(1);
     start({ XDG_CACHE_HOME: 'relative' });
     expect(readdirSync(directory)).toHaveLength(1);
   });
 
-  it('stays empty where others can write', () => {
+  it('compiled code is not kept in a directory that others can write', () => {
     mkdirSync(directory, { recursive: true });
     chmodSync(directory, 0o777);
     start();
     expect(readdirSync(directory)).toEqual([]);
   });
 
-  it('stays empty where others can exchange it', () => {
+  it('compiled code is not kept in a directory that others can exchange', () => {
     mkdirSync(directory, { recursive: true });
     chmodSync(join(home, '.cache/cairn'), 0o777);
     start();
     expect(readdirSync(directory)).toEqual([]);
   });
 
-  it('stays empty below a directory that others may write to', () => {
+  it('compiled code is not kept below a directory that others may write to', () => {
     mkdirSync(directory, { recursive: true });
     chmodSync(join(home, '.cache'), 0o777);
     start();
     expect(readdirSync(directory)).toEqual([]);
   });
 
-  it('stays empty behind a symbolic link', () => {
+  it('compiled code is not kept behind a symbolic link', () => {
     mkdirSync(join(home, 'elsewhere'));
     mkdirSync(join(home, '.cache/cairn'), { recursive: true });
     symlinkSync(join(home, 'elsewhere'), directory);
@@ -85,22 +85,25 @@ describe('the directory of compiled code', () => {
     expect(readdirSync(join(home, 'elsewhere'))).toEqual([]);
   });
 
-  it('is not needed', () => {
+  it('cairn starts without a place for compiled code', () => {
     start({ HOME: '/dev/null/no-home' });
   });
 
-  it.skipIf(process.getuid?.() !== 0)('is not made for a user without a home (needs root)', () => {
-    const { NODE_COMPILE_CACHE: _, XDG_CACHE_HOME: __, HOME: ___, ...env } = process.env;
-    const { status, stderr } = spawnSync(process.execPath, [BIN, 'help', 'ls'], {
-      env,
-      uid: 54_321,
-      encoding: 'utf8',
-    });
-    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-  });
+  it.skipIf(process.getuid?.() !== 0)(
+    'compiled code is not kept for a user without a home (needs root)',
+    () => {
+      const { NODE_COMPILE_CACHE: _, XDG_CACHE_HOME: __, HOME: ___, ...env } = process.env;
+      const { status, stderr } = spawnSync(process.execPath, [BIN, 'help', 'ls'], {
+        env,
+        uid: 54_321,
+        encoding: 'utf8',
+      });
+      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    },
+  );
 });
 
-describe('a file of compiled code', () => {
+describe('files of compiled code', () => {
   /** Runs a bundle of this text, as cairn runs its own. */
   const run = (text: string, command = 'ls'): string => {
     const bin = join(home, 'bin');
@@ -124,14 +127,14 @@ describe('a file of compiled code', () => {
     return { ino, mtimeNs };
   };
 
-  it('is taken by the next run of the command', () => {
+  it('a file of compiled code is used by the next run of its command', () => {
     expect(run(prints('one'))).toBe('one');
     const first = version();
     expect(run(prints('one'))).toBe('one');
     expect(version()).toEqual(first);
   });
 
-  it('is of no use to a bundle with another text of the same length', () => {
+  it('a file of compiled code is not used for a bundle with another text of the same length', () => {
     run(prints('one'));
     const first = version();
     expect(run(prints('two'))).toBe('two');
@@ -142,7 +145,7 @@ describe('a file of compiled code', () => {
     ['was cut off', (bytes: Buffer) => bytes.subarray(0, bytes.length / 2)],
     ['is empty', () => Buffer.alloc(0)],
     ['has a wrong byte', (bytes: Buffer) => Buffer.concat([bytes.subarray(0, -1), Buffer.from([1])])],
-  ])('is written anew where it %s', (_what, damage) => {
+  ])('a file of compiled code is written anew where it %s', (_what, damage) => {
     run(prints('one'));
     const whole = readFileSync(kept());
     writeFileSync(kept(), damage(whole));
@@ -152,28 +155,31 @@ describe('a file of compiled code', () => {
     expect(readFileSync(kept()).length).toBe(whole.length);
   });
 
-  it('is not taken where others can write it, and is replaced', () => {
+  it('a file of compiled code is replaced where others can write it', () => {
     run(prints('one'));
     chmodSync(kept(), 0o666);
     expect(run(prints('one'))).toBe('one');
     expect(statSync(kept()).mode & 0o777).toBe(0o600);
   });
 
-  it.skipIf(process.getuid?.() !== 0)('is not taken from another user, and is replaced (needs root)', () => {
-    run(prints('one'));
-    chownSync(kept(), 54_321, 54_321);
-    expect(run(prints('one'))).toBe('one');
-    expect(statSync(kept()).uid).toBe(0);
-  });
+  it.skipIf(process.getuid?.() !== 0)(
+    'a file of compiled code of another user is replaced (needs root)',
+    () => {
+      run(prints('one'));
+      chownSync(kept(), 54_321, 54_321);
+      expect(run(prints('one'))).toBe('one');
+      expect(statSync(kept()).uid).toBe(0);
+    },
+  );
 
-  it('is not made by a run that fails, nor for a word that is no command', () => {
+  it('a run that fails keeps no compiled code, nor does a word that is no command', () => {
     run('process.exitCode = 1');
     run(prints('one'), '--help');
     run(prints('one'), '../../elsewhere');
     expect(readdirSync(directory)).toEqual([]);
   });
 
-  it('makes room for a newer one, once there are many', () => {
+  it('a new file of compiled code takes the place of old ones once there are many', () => {
     const letters = 'abcdefghijklmnopqrstuvwxyz';
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     for (const letter of letters) writeFileSync(join(directory, `${letter}${letter}-v0`), 'old');

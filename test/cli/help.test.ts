@@ -12,17 +12,20 @@ function everyCommand(command: Command): Command[] {
 const words = (text: string): string[] => text.split(/\s+/);
 
 describe('help', () => {
-  it.each([32, 40, 60, 80, 132])('has no line beyond %i columns, but for words that are longer', (width) => {
-    for (const command of everyCommand(createProgram(() => undefined))) {
-      command.configureOutput({ getOutHelpWidth: () => width });
-      for (const line of command.helpInformation().split('\n')) {
-        const isTerm = /^ {2}\S+(?: \S+)*$/.test(line) || /^(?:Usage:| {7}cairn)/.test(line);
-        if (!isTerm) expect(line.length, line).toBeLessThanOrEqual(width);
+  it.each([32, 40, 60, 80, 132])(
+    'help has no line beyond %i columns, but for words that are longer',
+    (width) => {
+      for (const command of everyCommand(createProgram(() => undefined))) {
+        command.configureOutput({ getOutHelpWidth: () => width });
+        for (const line of command.helpInformation().split('\n')) {
+          const isTerm = /^ {2}\S+(?: \S+)*$/.test(line) || /^(?:Usage:| {7}cairn)/.test(line);
+          if (!isTerm) expect(line.length, line).toBeLessThanOrEqual(width);
+        }
       }
-    }
-  });
+    },
+  );
 
-  it('says the same at any width', () => {
+  it('help says the same at any width', () => {
     for (const command of everyCommand(createProgram(() => undefined))) {
       const [narrow, wide] = [32, 132].map((width) => {
         command.configureOutput({ getOutHelpWidth: () => width });
@@ -33,28 +36,28 @@ describe('help', () => {
   });
 });
 
-describe('what help says', () => {
+describe('content of help', () => {
   const all = everyCommand(createProgram(() => undefined));
 
-  it('of an option that takes one of a few words names the first of them', () => {
+  it('help of an option that takes one of a few words names the first of them', () => {
     const options = all.flatMap(({ options: each }) => each);
     const silent = options.filter((option) => !option.description.includes(choicesOf(option)?.[0] ?? ''));
     expect(silent.map(({ flags }) => flags)).toEqual([]);
   });
 
-  it('in its examples begins with the command itself', () => {
+  it('help has examples that begin with the command itself', () => {
     for (const command of all.filter((each) => notesOf(each) !== '' && each.parent !== null)) {
       expect(notesOf(command)).toMatch(new RegExp(`^  (?:.* \\| )?cairn ${command.name()}\\b`, 'm'));
     }
   });
 });
 
-describe('text', () => {
-  it('is filled up to the width, and a longer word has its own line', () => {
+describe('filled text', () => {
+  it('a filled text keeps to the width, and a longer word has its own line', () => {
     expect(fill('a bb ccc dddddddddd e', 6)).toEqual(['a bb', 'ccc', 'dddddddddd', 'e']);
   });
 
-  it('keeps the lines that are to be copied, and puts what is said of them below where there is no room', () => {
+  it('a filled text keeps lines to copy, and puts remarks below them if there is no room', () => {
     const text = 'Some words here.\n\n  cairn ls URL   lists what is there\n  cairn push a b c d e f g h';
     expect(reflow(text, 20)).toBe(
       'Some words here.\n\n  cairn ls URL\n      lists what is\n      there\n  cairn push a b c d e f g h',

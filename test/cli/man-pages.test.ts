@@ -19,13 +19,13 @@ function rendered(file: string): { text: string; complaints: string } {
   return { text: stdout.replaceAll('‐', '-').replaceAll(/\s+/g, ' '), complaints: stderr };
 }
 
-describe('the man pages', () => {
-  it('are those that the package installs', () => {
+describe('man pages', () => {
+  it('the man pages are those that the package installs', () => {
     const { man } = JSON.parse(readFileSync(resolve(ROOT, 'package.json'), 'utf8')) as { man: string[] };
     expect(man).toEqual(pages.map(({ file }) => `./dist/man/${file}`).toSorted());
   });
 
-  it('are there for every command that help names', () => {
+  it('the man pages cover every command that help names', () => {
     const program = createProgram(() => undefined);
     const names = program
       .createHelp()
@@ -36,12 +36,12 @@ describe('the man pages', () => {
     );
   });
 
-  it.skipIf(!hasGroff)('are understood by groff', () => {
+  it.skipIf(!hasGroff)('the man pages are understood by groff', () => {
     for (const { file } of pages)
       expect(rendered(file).complaints.replaceAll(/^.*can(?:'t break|not adjust) line.*\n/gm, '')).toBe('');
   });
 
-  it.skipIf(!hasGroff)('have options, variables, examples and exit codes as they are', () => {
+  it.skipIf(!hasGroff)('the man pages have options, variables, examples and exit codes as they are', () => {
     const { text } = rendered('cairn-push.1');
     for (const part of [
       'cairn-push - send files',
@@ -58,7 +58,7 @@ describe('the man pages', () => {
   });
 });
 
-it('text in a man page stays what a shell understands', () => {
+it('a text in a man page stays what a shell understands', () => {
   expect(escaped("cp ~/a-b 'c' `d` e^f")).toBe(String.raw`cp \(ti/a\-b \(aqc\(aq \(gad\(ga e\(haf`);
   expect(escaped('.TH')).toBe(String.raw`\&.TH`);
 });

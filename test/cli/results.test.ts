@@ -8,12 +8,15 @@ import { childExitCode, GENERAL, worstOf } from '../../src/cli/process/child-exi
 import { absolutePath, shownCommand } from '../../src/cli/process/own-command.ts';
 import type { Entry } from '../../src/manifest/entry.ts';
 
-describe('a failure', () => {
-  it.each(Object.keys(ERROR_TABLE) as ErrorCode[])('%s has the exit code of the table', (code) => {
-    expect(failureOf(new CairnError(code, 'what happened')).exitCode).toBe(ERROR_TABLE[code].exitCode);
-  });
+describe('failures', () => {
+  it.each(Object.keys(ERROR_TABLE) as ErrorCode[])(
+    'a failure with the code %s has the exit code of the table',
+    (code) => {
+      expect(failureOf(new CairnError(code, 'what happened')).exitCode).toBe(ERROR_TABLE[code].exitCode);
+    },
+  );
 
-  it('that nobody foresaw is a bug: exit 1, with the stack and a plea', () => {
+  it('an unforeseen failure is a bug: exit 1, with the stack and a plea', () => {
     for (const error of [
       new TypeError('x is not a function'),
       new CairnError('internal', 'cannot be'),
@@ -28,12 +31,12 @@ describe('a failure', () => {
     expect(failureOf(new TypeError('boom')).lines.join('\n')).toContain('results.test.ts');
   });
 
-  it('cannot move the cursor', () => {
+  it('a failure cannot move the cursor', () => {
     const { lines } = failureOf(new CairnError('not-found', 'no \u001b[2Jsuch\nfile'));
     expect(lines).toEqual([String.raw`no \x1b[2Jsuch`, 'file']);
   });
 
-  it('says how to give a token, and that a transfer can be resumed', () => {
+  it('a failure says how to give a token, and that a transfer can be resumed', () => {
     const advice = failureOf(new CairnError('unauthenticated', 'no'), 'ls').lines.join('\n');
     for (const way of ['--token-file', 'CAIRN_TOKEN', 'same user']) expect(advice).toContain(way);
     const full = new CairnError('storage-full', 'the disk is full', { details: { isKept: true } });
@@ -41,7 +44,7 @@ describe('a failure', () => {
     expect(failureOf(full, 'ls').lines).toEqual(['the disk is full']);
   });
 
-  it('is one object for scripts', () => {
+  it('a failure is one object for scripts', () => {
     const failure = failureOf(new CairnError('storage-full', 'the disk is full'));
     expect(errorObject(failure)).toEqual({
       type: 'error',
@@ -52,7 +55,7 @@ describe('a failure', () => {
   });
 });
 
-describe('a listing', () => {
+describe('listings', () => {
   const entry: Entry = {
     type: 'file',
     path: 'a\nb',
@@ -62,7 +65,7 @@ describe('a listing', () => {
     linkTarget: '',
   };
 
-  it('looks like that of ls -l', () => {
+  it('a listing looks like that of ls -l', () => {
     expect(entryLine(entry, { ownName: 'x' })).toMatch(
       /^-rw-r--r--\s+12 \d{4}-\d\d-\d\d \d\d:\d\d:\d\d a\\x0ab$/,
     );
@@ -76,12 +79,12 @@ describe('a listing', () => {
     expect(entryLine({ ...entry, mtimeNs: 2n ** 62n }, { ownName: 'x' })).toContain('2116');
   });
 
-  it('shows special bits as ls does', () => {
+  it('a listing shows special bits as ls does', () => {
     expect(modeText('directory', 0o7755)).toBe('drwsr-sr-t');
     expect(modeText('directory', 0o1700)).toBe('drwx-----T');
   });
 
-  it('is exact for scripts', () => {
+  it('a listing is exact for scripts', () => {
     expect(entryObject(entry)).toEqual({
       type: 'entry',
       path: 'a\nb',
@@ -93,7 +96,7 @@ describe('a listing', () => {
   });
 });
 
-describe('a comparison', () => {
+describe('comparisons', () => {
   const same = { equal: 3, differing: [], bytes: 10, unselected: 0 };
   const touched = {
     ...same,
@@ -104,11 +107,11 @@ describe('a comparison', () => {
   };
   const broken = { ...same, differing: [{ path: 'a', why: 'content' }] };
 
-  it('fails for anything but modes and times', () => {
+  it('a comparison fails for anything but modes and times', () => {
     expect([same, touched, broken].map(exitCodeOf)).toEqual([0, 0, 7]);
   });
 
-  it('is partial where all that is wrong is that something could not be read', () => {
+  it('a comparison is partial if the only fault is that something could not be read', () => {
     const unread = { ...touched, differing: [...touched.differing, { path: 'c', why: 'unreadable' }] };
     const both = { ...unread, differing: [...unread.differing, ...broken.differing] };
     expect([unread, both].map(exitCodeOf)).toEqual([3, 7]);
@@ -122,7 +125,7 @@ describe('a comparison', () => {
     expect(textLinesOf(same).at(-1)).toContain('all equal');
   });
 
-  it('names each difference', () => {
+  it('a comparison names each difference', () => {
     expect(textLinesOf(broken)).toEqual([
       'differs: a: the content differs\n',
       '3 entries equal, 10 B compared: 1 entry differing\n',
@@ -148,7 +151,7 @@ describe('a comparison', () => {
 });
 
 describe('resuming everything', () => {
-  it('ends with the worst exit code', () => {
+  it('resuming everything ends with the worst exit code', () => {
     expect(worstOf([])).toBe(0);
     expect(worstOf([0, 3, 0])).toBe(3);
     expect(worstOf([3, 1])).toBe(1);
@@ -156,27 +159,27 @@ describe('resuming everything', () => {
     expect(worstOf([9, 130])).toBe(130);
   });
 
-  it('has a code of the error table for each exit code that means failure', () => {
+  it('every exit code that means failure has a code of the error table', () => {
     for (const exitCode of Object.values(EXIT).filter((code) => code !== EXIT.done)) {
       expect(ERROR_TABLE[GENERAL[exitCode] as ErrorCode].exitCode).toBe(exitCode);
     }
     expect(GENERAL[EXIT.done]).toBe('ok');
   });
 
-  it('takes a client that a signal ended for interrupted, and only what has no other reason for a bug', () => {
+  it('a client that a signal ended counts as interrupted, and one without another reason as a bug', () => {
     expect([childExitCode(5, null), childExitCode(0, null)]).toEqual([5, 0]);
     expect([childExitCode(null, 'SIGINT'), childExitCode(null, 'SIGTERM')]).toEqual([130, 143]);
     expect([childExitCode(null, 'SIGHUP'), childExitCode(null, 'SIGSEGV')]).toEqual([143, 1]);
     expect(childExitCode(77, null)).toBe(1);
   });
 
-  it('repeats the command, shown as this run wants it', () => {
+  it('a resumed command is repeated, and shown as this run wants it', () => {
     expect(argumentsOf(['cairn', 'push', '--parallel', '2', 'a', 'u'], { json: true, quiet: false })).toEqual(
       ['push', '--json', '--parallel', '2', 'a', 'u'],
     );
   });
 
-  it('shows the command as this process was started', () => {
+  it('a command is shown as this process was started', () => {
     expect(shownCommand(['cairn', 'push', 'a b'], ['node', '/usr/bin/cairn'])).toBe("cairn push 'a b'");
     expect(shownCommand(['cairn', 'push', 'a'], ['node', '/x/bin/cairn.js'])).toBe(
       'node /x/bin/cairn.js push a',

@@ -47,12 +47,12 @@ const here = (port: number, host = '127.0.0.1') => ({
   key: 'secret',
 });
 
-describe('a token file', () => {
-  it('is read without the newline that an editor left', async () => {
+describe('token files', () => {
+  it('a token file is read without the newline that an editor left', async () => {
     await expect(readTokenFile(fileWith('secret-1\n'))).resolves.toBe('secret-1');
   });
 
-  it('is refused when others may read it, with the command that helps', async () => {
+  it('a token file that others may read is refused, with the command that helps', async () => {
     const path = fileWith('secret', 0o640);
     await expect(readTokenFile(path)).rejects.toMatchObject({
       code: 'token-unreadable',
@@ -61,13 +61,13 @@ describe('a token file', () => {
   });
 
   it.each(['', '\n', 'two words', 'two\nlines', 'bell\u0007', 'é', 'x'.repeat(20_000)])(
-    'is refused with %j in it',
+    'a token file is refused with %j in it',
     async (text) => {
       await expect(readTokenFile(fileWith(text))).rejects.toMatchObject({ code: 'token-unreadable' });
     },
   );
 
-  it('is refused where it is missing, or a directory', async () => {
+  it('a token file that is missing or a directory is refused', async () => {
     await expect(readTokenFile(join(home, 'none'))).rejects.toMatchObject({ code: 'token-unreadable' });
     mkdirSync(join(home, 'dir'), { mode: 0o700 });
     await expect(readTokenFile(join(home, 'dir'))).rejects.toMatchObject({ code: 'token-unreadable' });
@@ -80,18 +80,18 @@ it.skipIf(!canChown)('a token file of another user is not used, not even by root
   await expect(readTokenFile(path)).rejects.toMatchObject({ code: 'token-unreadable' });
 });
 
-describe('the token of a client', () => {
+describe('tokens of a client', () => {
   const url = new URL('http://localhost:7070/x');
   const sources = { stateHome: '', url, proxy: undefined, tokenFile: undefined };
 
-  it('comes from the file, else from the environment', async () => {
+  it('a client takes its token from the file, else from the environment', async () => {
     const tokenFile = fileWith('from-file');
     const env = { CAIRN_TOKEN: ' from-env\n' };
     await expect(clientAccess({ ...sources, tokenFile, env }).token()).resolves.toBe('from-file');
     await expect(clientAccess({ ...sources, env }).token()).resolves.toBe('from-env');
   });
 
-  it('is not that of a server here for one that nobody has reached, nor through a proxy', async () => {
+  it('a client takes no token of a local server before it has reached that server, nor through a proxy', async () => {
     fileWith('from-file');
     const unregister = await registerServer(home, here(7070));
     const proxy = { url: new URL('http://127.0.0.1:1'), authorization: undefined };
@@ -102,14 +102,14 @@ describe('the token of a client', () => {
     await unregister();
   });
 
-  it('is refused when the environment holds something that is no token', async () => {
+  it('a client refuses a value in the environment that is no token', async () => {
     const { token } = clientAccess({ ...sources, env: { CAIRN_TOKEN: 'a\nb' } });
     await expect(token()).rejects.toMatchObject({ code: 'token-unreadable' });
   });
 });
 
-describe('the servers of this user', () => {
-  it('are candidates by their port under every name of this machine, and under no other', async () => {
+describe('servers of a user', () => {
+  it('a local server is found by its port under every name of this machine, and under no other', async () => {
     await registerServer(home, here(7070));
     for (const host of ['localhost', '127.0.0.1', '[::1]']) {
       const found = await findServers(home, new URL(`http://${host}:7070/`));
@@ -120,7 +120,7 @@ describe('the servers of this user', () => {
     }
   });
 
-  it('are entered for the owner only, and taken out', async () => {
+  it('a local server is entered for its owner only, and its entry is removed again', async () => {
     const unregister = await registerServer(home, here(7070, '::1'));
     const [name = ''] = readdirSync(join(home, 'servers'));
     const path = join(home, 'servers', name);
@@ -130,7 +130,7 @@ describe('the servers of this user', () => {
     expect(existsSync(path)).toBe(false);
   });
 
-  it('do not count when they are dead: somebody else may have the port', async () => {
+  it('a local server that is dead does not count, since another may have its port', async () => {
     let alive = true;
     const inspect = processes(4711, () => alive);
     await registerServer(home, here(7070), { inspect });
@@ -140,14 +140,17 @@ describe('the servers of this user', () => {
     await expect(findServers(home, url, inspect)).resolves.toEqual([]);
   });
 
-  it.skipIf(!canChown)('do not count when another user has entered them (needs root)', async () => {
-    await registerServer(home, here(7070));
-    const [name = ''] = readdirSync(join(home, 'servers'));
-    chownSync(join(home, 'servers', name), STRANGER, STRANGER);
-    await expect(findServers(home, new URL('http://127.0.0.1:7070/'))).resolves.toEqual([]);
-  });
+  it.skipIf(!canChown)(
+    'a local server that another user has entered does not count (needs root)',
+    async () => {
+      await registerServer(home, here(7070));
+      const [name = ''] = readdirSync(join(home, 'servers'));
+      chownSync(join(home, 'servers', name), STRANGER, STRANGER);
+      await expect(findServers(home, new URL('http://127.0.0.1:7070/'))).resolves.toEqual([]);
+    },
+  );
 
-  it('are entered without what servers that were killed long ago had begun to write', async () => {
+  it('entering a local server removes what killed servers began to write long ago', async () => {
     mkdirSync(join(home, 'servers'));
     const left = join(home, 'servers', '.cairn-00ff.tmp');
     writeFileSync(left, 'cut');
@@ -158,7 +161,7 @@ describe('the servers of this user', () => {
     expect(existsSync(left)).toBe(false);
   });
 
-  it('survive damaged entries', async () => {
+  it('a damaged entry of a local server is ignored', async () => {
     mkdirSync(join(home, 'servers'));
     writeFileSync(join(home, 'servers', 'x_7070.json'), '{"pid":');
     writeFileSync(join(home, 'servers', 'y_7070.json'), '{"pid":1,"startTime":"","bootId":""}');
@@ -167,7 +170,7 @@ describe('the servers of this user', () => {
 });
 
 describe('the state directory', () => {
-  it('is CAIRN_STATE_HOME, else below XDG_STATE_HOME, else below home', () => {
+  it('the state directory is CAIRN_STATE_HOME, else below XDG_STATE_HOME, else below home', () => {
     expect(stateHomeOf({ CAIRN_STATE_HOME: '/a', XDG_STATE_HOME: '/b' }, '/home/u')).toBe('/a');
     expect(stateHomeOf({ XDG_STATE_HOME: '/b' }, '/home/u')).toBe('/b/cairn');
     expect(() => stateHomeOf({ CAIRN_STATE_HOME: '' }, '/home/u')).toThrow(
@@ -177,7 +180,7 @@ describe('the state directory', () => {
     expect(stateHomeOf({}, '/home/u')).toBe('/home/u/.local/state/cairn');
   });
 
-  it('is made for its owner only, or made so', async () => {
+  it('the state directory is made for its owner only, or made so', async () => {
     const path = join(home, 'a', 'b');
     await ensurePrivateDirectory(path);
     expect(statSync(path).mode & 0o777).toBe(0o700);
@@ -187,7 +190,7 @@ describe('the state directory', () => {
   });
 });
 
-describe('a token on a line that others can read', () => {
+describe('tokens on a line that others can read', () => {
   const sources = (url: string, more: Partial<TokenSources> = {}): TokenSources => ({
     tokenFile: undefined,
     env: { CAIRN_TOKEN: 'secret', XDG_CONFIG_HOME: home },
@@ -207,7 +210,7 @@ describe('a token on a line that others can read', () => {
     ['http://127.0.0.1.evil.example/x', undefined],
     ['http://files.example/x', 'http://127.0.0.1:3128'],
     ['http://127.0.0.1:7070/x', 'http://proxy.example:3128'],
-  ])('is not shown to %s (proxy: %s), unless that is asked', async (url, proxy) => {
+  ])('a token is not shown to %s (proxy: %s), unless that is asked', async (url, proxy) => {
     const way = proxy === undefined ? {} : { proxy: proxyAt(proxy) };
     await expect(clientAccess(sources(url, way)).token()).rejects.toMatchObject({
       code: 'insecure-connection',
@@ -223,12 +226,12 @@ describe('a token on a line that others can read', () => {
     ['http://127.9.9.9/x', undefined],
     ['http://[::1]:7070/x', undefined],
     ['http://localhost/x', 'http://localhost:3128'],
-  ])('is shown to %s (proxy: %s)', async (url, proxy) => {
+  ])('a token is shown to %s (proxy: %s)', async (url, proxy) => {
     const way = proxy === undefined ? {} : { proxy: proxyAt(proxy) };
     await expect(clientAccess(sources(url, way)).token()).resolves.toBe('secret');
   });
 
-  it('is no reason to refuse where there is none', async () => {
+  it('a client without a token may use a line that others can read', async () => {
     const none = { env: { XDG_CONFIG_HOME: home } };
     await expect(clientAccess(sources('http://files.example/x', none)).token()).resolves.toBeUndefined();
   });

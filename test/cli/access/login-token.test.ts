@@ -54,8 +54,8 @@ async function openScene(changes: Partial<Login> = {}) {
 const unavailable = new CairnError('issuer-unavailable', 'away');
 const invalidGrant = new CairnError('login-failed', 'no', { details: { oauthError: 'invalid_grant' } });
 
-describe('the access token of a login', () => {
-  test('is the one that is kept, as long as there is time left', async () => {
+describe('access tokens of a login', () => {
+  test('the access token of a login is the kept one while there is time left', async () => {
     const scene = await openScene();
     scene.nowMs = LIFE_MS - 31_000;
     expect(await scene.provider()()).toBe('access-1');
@@ -66,7 +66,7 @@ describe('the access token of a login', () => {
     ['less than 30 seconds are left', LIFE_MS, LIFE_MS - 29_999],
     ['a fifth of a short life is left', 5000, 4000],
     ['it is over', LIFE_MS, LIFE_MS + 1],
-  ])('is renewed when %s, and kept', async (_, expiresAtMs, nowMs) => {
+  ])('the access token of a login is renewed when %s, and kept', async (_, expiresAtMs, nowMs) => {
     const scene = await openScene({ expiresAtMs });
     scene.nowMs = nowMs;
     expect(await scene.provider()()).toBe('access-2');
@@ -79,13 +79,13 @@ describe('the access token of a login', () => {
     expect(statSync(path.dirname(scene.file)).mode & 0o777).toBe(0o700);
   });
 
-  test('is renewed when it is asked for again: the server has refused it', async () => {
+  test('the access token of a login is renewed when it is asked for again, since the server has refused it', async () => {
     const scene = await openScene();
     const token = scene.provider();
     expect([await token(), await token(), await token()]).toEqual(['access-1', 'access-2', 'access-3']);
   });
 
-  test('is renewed once for all who ask at the same time', async () => {
+  test('the access token of a login is renewed once for all who ask at the same time', async () => {
     const scene = await openScene();
     scene.nowMs = LIFE_MS;
     const tokens = await Promise.all(Array.from({ length: 5 }, () => scene.provider()()));
@@ -93,21 +93,21 @@ describe('the access token of a login', () => {
     expect(scene.refreshes).toBe(1);
   });
 
-  test('is the new one where another process was faster', async () => {
+  test('the access token of a login is the new one if another process has renewed it', async () => {
     const scene = await openScene();
     const [one, other] = [scene.provider(), scene.provider()];
     expect([await one(), await other()]).toEqual(['access-1', 'access-1']);
     expect([await one(), await other()]).toEqual(['access-2', 'access-2']);
   });
 
-  test('without an end is used until it is refused', async () => {
+  test('the access token of a login without an end is used until it is refused', async () => {
     const scene = await openScene({ expiresAtMs: undefined });
     scene.nowMs = 1e12;
     const token = scene.provider();
     expect([await token(), await token()]).toEqual(['access-1', 'access-2']);
   });
 
-  test('is still used while the issuer is away and it is good, and waits for the issuer when it is not', async () => {
+  test('an access token stays in use while the issuer is away, and waits for the issuer once it is over', async () => {
     const scene = await openScene();
     scene.failure = unavailable;
     const token = scene.provider();
@@ -119,7 +119,7 @@ describe('the access token of a login', () => {
     expect(await token()).toBe('access-2');
   });
 
-  test('that cannot be renewed any more asks for a new login', async () => {
+  test('a login that cannot be renewed any more asks for a new login', async () => {
     const scene = await openScene();
     scene.nowMs = LIFE_MS;
     scene.failure = invalidGrant;
@@ -134,7 +134,7 @@ describe('the access token of a login', () => {
     expect(await codeOf(token)).toBe('login-failed');
   });
 
-  test('is none without a login, or after a logout', async () => {
+  test('a client has no access token without a login, or after a logout', async () => {
     const scene = await openScene();
     const token = scene.provider();
     expect(await token()).toBe('access-1');
@@ -146,8 +146,8 @@ describe('the access token of a login', () => {
   });
 });
 
-describe('the file of a login', () => {
-  test('is below XDG_CONFIG_HOME, else below home, one for each scheme, host and port', () => {
+describe('login files', () => {
+  test('a login file is below XDG_CONFIG_HOME, else below home, one for each scheme, host and port', () => {
     const file = loginFileOf({ XDG_CONFIG_HOME: '/c' }, ORIGIN, '/home/u');
     expect(path.dirname(file)).toBe('/c/cairn/credentials');
     for (const env of [{}, { XDG_CONFIG_HOME: 'relative' }]) {
@@ -162,7 +162,7 @@ describe('the file of a login', () => {
     ['empty', ''],
     ['of a newer cairn', '{"version":2}'],
     ['too large', `"${'x'.repeat(70_000)}"`],
-  ])('is not used when it is %s, and what is in it is not told', async (_, text) => {
+  ])('a login file that is %s is not used, and its content is not shown', async (_, text) => {
     const scene = await openScene();
     writeFileSync(scene.file, text);
     const failure = await scene
@@ -172,7 +172,7 @@ describe('the file of a login', () => {
     expect(JSON.stringify(failure) + String((failure as Error).cause)).not.toContain('secret');
   });
 
-  test('is not used when it is for another server: somebody moved it', async () => {
+  test('a login file of another server, which was moved, is not used', async () => {
     const scene = await openScene();
     const evil = loginFileOf(scene.env, 'https://evil.example.com');
     writeFileSync(evil, readFileSync(scene.file), { mode: 0o600 });
@@ -180,7 +180,7 @@ describe('the file of a login', () => {
     expect(await codeOf(token)).toBe('token-unreadable');
   });
 
-  test('is not used when others can read it, or when it is a link or a directory', async () => {
+  test('a login file that others can read, or that is a link or a directory, is not used', async () => {
     const scene = await openScene();
     chmodSync(scene.file, 0o640);
     expect(await codeOf(scene.provider())).toBe('token-unreadable');
@@ -193,7 +193,7 @@ describe('the file of a login', () => {
     expect(await codeOf(() => readLogin(directory, 'https://directory'))).toBe('token-unreadable');
   });
 
-  test('takes no token that could break out of a header', async () => {
+  test('a login file with a token that could break out of a header is not used', async () => {
     const scene = await openScene();
     const text = readFileSync(scene.file, 'utf8').replace('access-1', 'access\\r\\nX: y');
     writeFileSync(scene.file, text);

@@ -7,7 +7,7 @@ import { openStateHome } from '../../../src/cli/access/user-directories.ts';
 import { canMount } from '../../support/requirements.ts';
 import { temporaryDirectory } from '../../support/trees.ts';
 
-test('a state home is made for its owner only, also where it was open to others', async () => {
+test('a state home is made for its owner only, also if it was open to others', async () => {
   const home = path.join(temporaryDirectory(), 'a/b');
   expect(await openStateHome({ CAIRN_STATE_HOME: home })).toBe(home);
   chmodSync(home, 0o755);
@@ -35,7 +35,7 @@ test('a state home that is a file is an error', async () => {
   await expect(openStateHome({ CAIRN_STATE_HOME: home })).rejects.toMatchObject({ code: 'not-directory' });
 });
 
-test('a working directory that was removed is no bug', () => {
+test('a removed working directory is reported as not found, and not as a bug', () => {
   const error = Object.assign(new Error('ENOENT: process.cwd failed'), { code: 'ENOENT', syscall: 'uv_cwd' });
   expect(failureOf(error)).toMatchObject({ code: 'not-found', exitCode: 4 });
 });

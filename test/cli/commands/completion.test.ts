@@ -21,7 +21,7 @@ async function offered(...words: string[]): Promise<string[]> {
   return [...candidates.map(({ word }) => word), ...(files ? [':files'] : [])];
 }
 
-describe('the offer', () => {
+describe('completion', () => {
   it.each([
     [['pus'], ['push']],
     [['push', '--chec'], ['--checksum']],
@@ -54,17 +54,17 @@ describe('the offer', () => {
     [['help', 'verif'], ['verify']],
     [['ls', 'http'], []],
     [['bogus', 'x', ''], []],
-  ])('after %j is %j', async (words, expected) => {
+  ])('completion offers after %j %j', async (words, expected) => {
     expect(await offered(...words)).toEqual(expected);
   });
 
-  it('has every visible command, and none that is hidden', async () => {
+  it('completion offers every visible command, and none that is hidden', async () => {
     const all = await offered('');
     expect(all).toEqual(expect.arrayContaining(['push', 'serve', 'completion', 'help']));
     expect(all).not.toContain('complete');
   });
 
-  it('has the long and the short form of each option', async () => {
+  it('completion offers the long and the short form of each option', async () => {
     expect(await offered('push', '-')).toEqual(expect.arrayContaining(['--verbose', '-v', '--help', '-h']));
   });
 });
@@ -94,26 +94,32 @@ function inShell(shell: string, args: readonly string[]) {
   }
 }
 
-describe('the script', () => {
-  it.skipIf(!has('bash'))('for bash offers words, may be read twice, and runs nothing that was typed', () => {
-    const script = `source <(cairn completion bash); source <(cairn completion bash)
+describe('completion scripts', () => {
+  it.skipIf(!has('bash'))(
+    'the completion script for bash offers words, may be read twice, and runs nothing that was typed',
+    () => {
+      const script = `source <(cairn completion bash); source <(cairn completion bash)
       ask() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _cairn; echo "\${COMPREPLY[@]}"; }
       ask cairn push --dig; ask cairn push '$(touch pwned)' --compress al; complete -p cairn
       ask cairn job run ''; ask cairn job run --file nothing.toml ''`;
-    expect(inShell('bash', ['--norc', '-c', script])).toMatchObject({
-      stdout: '--digest\nalways\ncomplete -F _cairn cairn\nhome work\n\n',
-      wasRun: false,
-    });
-  });
+      expect(inShell('bash', ['--norc', '-c', script])).toMatchObject({
+        stdout: '--digest\nalways\ncomplete -F _cairn cairn\nhome work\n\n',
+        wasRun: false,
+      });
+    },
+  );
 
-  it.skipIf(!has('fish'))('for fish offers words, and runs nothing that was typed', () => {
-    const script = `cairn completion fish | source; complete -C 'cairn push --dig'; complete -C 'cairn push "(touch pwned)" --compress al'; complete -C 'cairn job run h'`;
-    const { stdout, wasRun } = inShell('fish', ['--no-config', '-c', script]);
-    expect(stdout).toMatch(/^--digest\t.*\nalways\nhome\tpush to http:\/\/h\/u\n$/);
-    expect(wasRun).toBe(false);
-  });
+  it.skipIf(!has('fish'))(
+    'the completion script for fish offers words, and runs nothing that was typed',
+    () => {
+      const script = `cairn completion fish | source; complete -C 'cairn push --dig'; complete -C 'cairn push "(touch pwned)" --compress al'; complete -C 'cairn job run h'`;
+      const { stdout, wasRun } = inShell('fish', ['--no-config', '-c', script]);
+      expect(stdout).toMatch(/^--digest\t.*\nalways\nhome\tpush to http:\/\/h\/u\n$/);
+      expect(wasRun).toBe(false);
+    },
+  );
 
-  it.skipIf(!has('zsh'))('for zsh can be read', () => {
+  it.skipIf(!has('zsh'))('the completion script for zsh can be read', () => {
     const script = 'autoload -U compinit; compinit -u; source <(cairn completion zsh); print $_comps[cairn]';
     expect(inShell('zsh', ['-f', '-c', script]).stdout).toBe('_cairn\n');
   });

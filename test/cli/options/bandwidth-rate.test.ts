@@ -4,14 +4,14 @@ import { parseBandwidth } from '../../../src/cli/options/bandwidth-rate.ts';
 const at = (hours: number, minutes = 0): Date => new Date(2026, 0, 1, hours, minutes);
 const MIB = 2 ** 20;
 
-describe('a limit of bandwidth', () => {
-  test('is one rate for all day', () => {
+describe('--bwlimit', () => {
+  test('--bwlimit takes one rate for all day', () => {
     const rate = parseBandwidth('--bwlimit', '10M');
     expect([rate(at(0)), rate(at(23, 59))]).toEqual([10 * MIB, 10 * MIB]);
     expect(parseBandwidth('--bwlimit', 'off')(at(12))).toBeUndefined();
   });
 
-  test('goes by the time of day, over midnight, in any order', () => {
+  test('--bwlimit takes rates by the time of day, over midnight, in any order', () => {
     for (const text of ['08:00,1M 19:00,off 22:30,5M', ' 19:00,off  22:30,5M 8:00,1M ']) {
       const rate = parseBandwidth('--bwlimit', text);
       const rates = [at(7, 59), at(8), at(18, 59), at(19), at(22, 29), at(22, 30), at(0)].map((when) =>
@@ -33,7 +33,7 @@ describe('a limit of bandwidth', () => {
     '08:00,1M 10M',
     '08:00,1M 08:00,2M',
     '08:00,',
-  ])('is refused as %j', (text) => {
+  ])('--bwlimit refuses %j', (text) => {
     expect(() => parseBandwidth('--bwlimit', text)).toThrow(expect.objectContaining({ code: 'usage' }));
   });
 });

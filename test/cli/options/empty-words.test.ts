@@ -17,7 +17,7 @@ async function refusalOf(words: readonly string[]): Promise<unknown> {
   return undefined;
 }
 
-describe('an empty word', () => {
+describe('empty words', () => {
   it.each([
     ['push', '', URL_WORD],
     ['push', 'file', '', URL_WORD],
@@ -45,21 +45,21 @@ describe('an empty word', () => {
     ['serve', '--root', '/nowhere', '--state', ''],
     ['doctor', ''],
     ['demo', ''],
-  ])('is refused before anything is done: %s', async (...words) => {
+  ])('an empty word is refused before anything is done: %s', async (...words) => {
     expect(await refusalOf(words)).toMatchObject({
       code: 'usage',
       message: expect.stringContaining('empty'),
     });
   });
 
-  it('among what a program of --from-command is given is its own business', async () => {
+  it('an empty word in the command of --from-command is left to that command', async () => {
     const stateHome = temporaryDirectory();
     const words = ['push', '--retry-for', '1ms', '--from-command', URL_WORD, '--', 'echo', ''];
     const result = await cairn(words, { stateHome });
     expect(result.exitCode, result.stderr).toBe(5);
   });
 
-  it('is never the current directory, and ends with exit 2', async () => {
+  it('an empty word never means the current directory, and ends with exit 2', async () => {
     const cwd = temporaryDirectory();
     writeFileSync(path.join(cwd, 'private'), 'x');
     const stateHome = path.join(cwd, 'state');

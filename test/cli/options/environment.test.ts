@@ -25,22 +25,22 @@ async function parsed(args: readonly string[], env: Record<string, string>): Pro
 
 afterEach(() => void vi.unstubAllEnvs());
 
-describe('an option', () => {
+describe('options from the environment', () => {
   const push = ['push', 'a', 'http://h/'];
   const hours = (count: number): object => ({ retryFor: { ms: count * 3_600_000, isGiven: true } });
 
-  it('is taken from its variable, and from that of its command before', async () => {
+  it('an option is taken from its variable, and first from that of its command', async () => {
     expect(await parsed(push, { CAIRN_RETRY_FOR: '1h' })).toMatchObject(hours(1));
     const both = { CAIRN_RETRY_FOR: '1h', CAIRN_PUSH_RETRY_FOR: '2h', CAIRN_PULL_RETRY_FOR: '3h' };
     expect(await parsed(push, both)).toMatchObject(hours(2));
   });
 
-  it('of the command line goes before that of the environment', async () => {
+  it('an option of the command line counts before that of the environment', async () => {
     const values = await parsed(['push', '--retry-for', '3h', 'a', 'http://h/'], { CAIRN_RETRY_FOR: '1h' });
     expect(values).toMatchObject(hours(3));
   });
 
-  it('is not given by a variable that is empty', async () => {
+  it('an option is not given by a variable that is empty', async () => {
     const values = await parsed(push, { CAIRN_RETRY_FOR: '', CAIRN_QUIET: ' ' });
     expect(values).toMatchObject({ retryFor: { isGiven: false }, quiet: false });
   });
@@ -50,19 +50,19 @@ describe('an option', () => {
     ['true', true],
     ['0', false],
     ['FALSE', false],
-  ])('without a value takes %s', async (text, is) => {
+  ])('an option without a value takes %s', async (text, is) => {
     const values = await parsed(push, { CAIRN_CHECKSUM: text, CAIRN_NO_PROGRESS: text });
     expect(values).toMatchObject({ checksum: is, progress: !is });
   });
 
-  it('without a value refuses any other word, and names the variable', async () => {
+  it('an option without a value refuses any other word, and names the variable', async () => {
     await expect(parsed(push, { CAIRN_QUIET: 'maybe' })).rejects.toMatchObject({
       code: 'usage',
       message: expect.stringContaining('CAIRN_QUIET takes 1 or 0'),
     });
   });
 
-  it('whose value is wrong is named with its variable, only where it came from there', async () => {
+  it('a wrong value of an option is named with its variable if it came from there', async () => {
     await expect(parsed(push, { CAIRN_PARALLEL: 'many' })).rejects.toMatchObject({
       code: 'usage',
       message: expect.stringMatching(/^CAIRN_PARALLEL in the environment: --parallel takes a number/),
@@ -73,7 +73,7 @@ describe('an option', () => {
     });
   });
 
-  it('that chooses what a command does has no variable that reaches other commands', () => {
+  it('the option --all has no variable that reaches other commands', () => {
     const program = createProgram(() => undefined);
     const names = everyCommand(program).flatMap((command) =>
       command.options.filter(({ long }) => long === '--all').map((option) => variablesOf(command, option)),
@@ -82,8 +82,8 @@ describe('an option', () => {
   });
 });
 
-describe('an option that removes, replaces or goes below', () => {
-  it('has no variable that reaches other commands', () => {
+describe('options that remove, replace or go below', () => {
+  it('an option that removes, replaces or goes below has no variable that reaches other commands', () => {
     const flags = new Set(['--recursive', '--force', '--parents']);
     const names = everyCommand(createProgram(() => undefined)).flatMap((command) =>
       command.options
@@ -100,22 +100,22 @@ describe('an option that removes, replaces or goes below', () => {
   });
 });
 
-describe('the variables of all options', () => {
+describe('variables of all options', () => {
   const program = createProgram(() => undefined);
   const all = everyCommand(program).flatMap((command) =>
     command.options.map((option) => ({ command, option, names: variablesOf(command, option) })),
   );
 
-  it('exist for every option of every command', () => {
+  it('every option of every command has a variable', () => {
     const without = all.filter(({ names, option }) => names.length === 0 && option.long !== '--version');
     expect(without.map(({ option }) => option.flags)).toEqual([]);
   });
 
-  it('stand for nothing else', () => {
+  it('a variable of an option has no other meaning', () => {
     expect(all.flatMap(({ names }) => names).filter((name) => TAKEN.has(name))).toEqual([]);
   });
 
-  it('mean one thing: what has the same name takes the same kind of value', () => {
+  it('options with the same variable take the same kind of value', () => {
     const kinds = new Map<string, Set<string>>();
     for (const { names, option } of all) {
       const kind = /[<[].*$/.exec(option.flags)?.[0] ?? 'switch';

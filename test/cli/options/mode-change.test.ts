@@ -21,26 +21,29 @@ describe('--chmod', () => {
     ['F-x', 0o755, 0o755, 0o755, 0o644],
     ['Dg=s', 0o2755, 0o2705, 0o755, 0o755],
     ['D2775', 0o755, 0o2775, 0o644, 0o644],
-  ])('%s', (words, directory, changedDirectory, file, changedFile) => {
-    expect(change(words)('directory', directory).toString(8)).toBe(changedDirectory.toString(8));
-    expect(change(words)('file', file).toString(8)).toBe(changedFile.toString(8));
-  });
+  ])(
+    '--chmod %s changes the mode of a directory and of a file',
+    (words, directory, changedDirectory, file, changedFile) => {
+      expect(change(words)('directory', directory).toString(8)).toBe(changedDirectory.toString(8));
+      expect(change(words)('file', file).toString(8)).toBe(changedFile.toString(8));
+    },
+  );
 
-  test('an executable file stays one with X, whatever comes before it in the list', () => {
+  test('--chmod keeps an executable file executable with X, whatever comes before it in the list', () => {
     expect(change('a-x,a+X')('file', 0o755)).toBe(0o755);
     expect(change('a-x,a+X')('file', 0o644)).toBe(0o644);
   });
 
-  test('more than one list is made one after the other', () => {
+  test('--chmod carries out more than one list one after the other', () => {
     expect(change('D700,F600', 'g+r')('file', 0o777)).toBe(0o640);
   });
 
-  test('a symbolic link has no mode of its own', () => {
+  test('--chmod gives a symbolic link no mode', () => {
     expect(change('a=rwx')('symlink', 0)).toBe(0);
   });
 
   test.each(['', '78', 'D78', '75', 'u', 'u*r', 'Xu+r', 'u+q', 'D', 'DF755', '12345', 'u=g', 'D755;F644'])(
-    'what is not understood is named: %j',
+    '--chmod refuses %j and shows how it is written',
     (words) => {
       expect(() => change(words)).toThrow(expect.objectContaining({ code: 'usage' }));
       expect(() => change(words)).toThrow(/--chmod takes changes such as D755/);

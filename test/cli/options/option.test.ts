@@ -40,12 +40,12 @@ async function valuesOf(...words: readonly string[]): Promise<object> {
   return command.opts();
 }
 
-describe('the values of a table of options', () => {
-  it('are those of the fallbacks, and nothing else, where no option is given', async () => {
+describe('values of options', () => {
+  it('the values of options are the fallbacks, and nothing else, if no option is given', async () => {
     expect(await valuesOf()).toEqual({ all: false, progress: true, size: 7 });
   });
 
-  it('are what each option makes of its words', async () => {
+  it('the values of options are what each option makes of its words', async () => {
     const words = '--all --no-progress --name a --count 3 --size 4 --mode fast --each a --each b'.split(' ');
     expect(await valuesOf(...words)).toEqual({
       all: true,
@@ -58,32 +58,32 @@ describe('the values of a table of options', () => {
     });
   });
 
-  it('are refused in words that begin with the option', async () => {
+  it('a wrong value is refused in words that begin with the option', async () => {
     await expect(valuesOf('--count', 'x')).rejects.toThrow('--count takes a number');
     await expect(valuesOf('--mode', 'x')).rejects.toThrow('--mode takes one of slow, fast, not "x"');
   });
 
-  it('of an option that is given again are those of its last word', async () => {
+  it('an option that is given again has the value of its last word', async () => {
     expect(await valuesOf('--count', 'x', '--count', '5')).toMatchObject({ count: 5 });
   });
 });
 
-describe('a table of options', () => {
+describe('tables of options', () => {
   const { options } = addOptions(new Command('x'), 'Options:', TABLE);
 
-  it('tells completion which words an option takes, and the environment which option is of one command', () => {
+  it('a table of options tells completion the words of an option, and which is of one command', () => {
     expect(options.flatMap((option) => choicesOf(option) ?? [])).toEqual(['slow', 'fast']);
     expect(options.filter(isOfThisCommand).map(({ long }) => long)).toEqual(['--all']);
   });
 
-  it('has the name that commander gives an option, or is refused', () => {
+  it('a table of options is refused if a name in it is not the one that commander uses', () => {
     const wrong = { recursive: flag('--all', 'everything') };
     expect(() => addOptions(new Command('x'), 'Options:', wrong)).toThrow('--all is called recursive');
   });
 });
 
 describe('help', () => {
-  it('is printed also where the value of an option is wrong', async () => {
+  it('help is printed even if the value of an option is wrong', async () => {
     const program = createProgram(() => undefined).configureOutput({ writeOut: () => undefined });
     for (const command of program.commands) command.configureOutput({ writeOut: () => undefined });
     const parsed = program.parseAsync(['node', 'cairn', 'push', '--parallel', 'x', '--help']);

@@ -17,7 +17,7 @@ function errorOf(work: () => unknown): CairnError {
   throw new Error('nothing was thrown');
 }
 
-describe('a duration', () => {
+describe('durations', () => {
   it.each([
     ['250ms', 250],
     ['30s', 30_000],
@@ -32,7 +32,7 @@ describe('a duration', () => {
     ['1m30.5s', 90_500],
     ['1s500ms', 1500],
     ['0', 0],
-  ])('%s is %i ms', (text, ms) => {
+  ])('the duration %s is %i ms', (text, ms) => {
     expect(parseDuration('--retry-for', text)).toBe(ms);
   });
 
@@ -52,20 +52,20 @@ describe('a duration', () => {
     '٣s',
     '25d',
     '99999999999d',
-  ])('refuses "%s", naming the option', (text) => {
+  ])('the duration "%s" is refused, with the name of the option', (text) => {
     const error = errorOf(() => parseDuration('--retry-for', text));
     expect(error.code).toBe('usage');
     expect(error.message).toContain('--retry-for');
     expect(error.message).toContain('for example');
   });
 
-  it('keeps to its range', () => {
+  it('a duration is refused outside of its range', () => {
     expect(errorOf(() => parseDuration('--session-lease', '999ms', { minMs: 1000 })).code).toBe('usage');
     expect(parseDuration('--session-lease', '30d', { maxMs: 31_536_000_000 })).toBe(2_592_000_000);
   });
 });
 
-describe('a size', () => {
+describe('sizes', () => {
   const range = { min: 64 * 1024, max: 64 * 1024 ** 2 };
   it.each([
     ['65536', 65_536],
@@ -80,12 +80,12 @@ describe('a size', () => {
     ['100kB', 100_000],
     ['0.5MiB', 524_288],
     ['65536B', 65_536],
-  ])('%s is %i bytes', (text, bytes) => {
+  ])('the size %s is %i bytes', (text, bytes) => {
     expect(parseSize('--chunk-size', text, range)).toBe(bytes);
   });
 
   it.each(['', '8MX', '8 M', '1.5', '1.5B', 'M', '8MBB', '-8M', '63K', '65M', '1G', '65535', '1e6'])(
-    'refuses "%s"',
+    'the size "%s" is refused',
     (text) => {
       const error = errorOf(() => parseSize('--chunk-size', text, range));
       expect(error.code).toBe('usage');
@@ -93,7 +93,7 @@ describe('a size', () => {
     },
   );
 
-  it('is said in units where it is out of range', () => {
+  it('a size that is out of range is refused with the range in units', () => {
     expect(errorOf(() => parseSize('--chunk-size', '1G', range)).message).toContain(
       'takes 64K to 64M, not "1G"',
     );
@@ -102,19 +102,19 @@ describe('a size', () => {
   });
 });
 
-describe('a count and a choice', () => {
-  it('are taken when they are in range', () => {
+describe('counts and choices', () => {
+  it('a count in its range and a known choice are taken', () => {
     expect(parseCount('--parallel', '64', { min: 1, max: 64 })).toBe(64);
     expect(parseChoice('--digest', 'sha256', ['xxh64', 'sha256'])).toBe('sha256');
   });
 
-  it.each(['0', '65', '', 'four', '4.0', '1e1', '+4'])('refuse "%s"', (text) => {
+  it.each(['0', '65', '', 'four', '4.0', '1e1', '+4'])('the count and choice "%s" is refused', (text) => {
     expect(errorOf(() => parseCount('--parallel', text, { min: 1, max: 64 })).code).toBe('usage');
     expect(errorOf(() => parseChoice('--digest', text, ['xxh64', 'sha256'])).message).toContain('sha256');
   });
 });
 
-describe('an address to listen on', () => {
+describe('addresses to listen on', () => {
   it.each([
     ['127.0.0.1:7070', '127.0.0.1', 7070],
     ['localhost:0', 'localhost', 0],
@@ -122,7 +122,7 @@ describe('an address to listen on', () => {
     [':8080', '127.0.0.1', 8080],
     ['8080', '127.0.0.1', 8080],
     ['0.0.0.0:65535', '0.0.0.0', 65_535],
-  ])('%s', (text, host, port) => {
+  ])('the address %s to listen on is split into host and port', (text, host, port) => {
     expect(parseListenAddress('--listen', text)).toEqual({ host, port });
   });
 
@@ -135,11 +135,11 @@ describe('an address to listen on', () => {
     'a b:1',
     '127.0.0.1:',
     'http://h:1',
-  ])('refuses "%s"', (text) => {
+  ])('the address "%s" to listen on is refused', (text) => {
     expect(errorOf(() => parseListenAddress('--listen', text)).code).toBe('usage');
   });
 
-  it('is loopback only where nobody else can reach it', () => {
+  it('an address counts as loopback only if no other machine can reach it', () => {
     expect(
       ['localhost', 'LOCALHOST', '127.0.0.1', '127.9.9.9', '::1', '[::1]'].filter(isLoopbackHost),
     ).toHaveLength(6);
@@ -149,7 +149,7 @@ describe('an address to listen on', () => {
   });
 });
 
-describe('the URL of a server', () => {
+describe('URLs of servers', () => {
   it.each([
     'http://127.0.0.1:7070/',
     'http://127.0.0.1',
@@ -157,7 +157,7 @@ describe('the URL of a server', () => {
     'http://[::1]:7070/x',
     'http://h/caf%C3%A9',
     'http://h/...',
-  ])('%s is taken as it stands', (word) => {
+  ])('the URL %s of a server is taken as it stands', (word) => {
     const url = parseServerUrl(word);
     expect(url.href.replace(/\/$/, '')).toBe(word.replace(/\/$/, ''));
   });
@@ -182,11 +182,11 @@ describe('the URL of a server', () => {
     ['http://h/100%', 'path-unsafe'],
     ['http://h/%00', 'path-unsafe'],
     ['http://h/.cairn/x', 'path-reserved'],
-  ])('refuses %s: %s', (word, code) => {
+  ])('the URL %s of a server is refused: %s', (word, code) => {
     expect(errorOf(() => parseServerUrl(word)).code).toBe(code);
   });
 
-  it('refuses a password without showing it, and says how to give a token', () => {
+  it('a URL with a password is refused without showing that, and with the way to give a token', () => {
     const error = errorOf(() => parseServerUrl('http://user:geheim@h/x?y'));
     expect(error.code).toBe('usage');
     expect(error.message).toContain('--token-file');
@@ -194,8 +194,8 @@ describe('the URL of a server', () => {
   });
 });
 
-describe('a command to copy', () => {
-  it('stays as it is where no shell would touch it', () => {
+describe('commands to copy', () => {
+  it('a command to copy stays as it is if no shell would change it', () => {
     expect(shellCommand(['cairn', 'push', '/a/b', 'http://h:1/x%20y'])).toBe(
       'cairn push /a/b http://h:1/x%20y',
     );
@@ -213,7 +213,7 @@ describe('a command to copy', () => {
     '\u202e',
     '-n',
     '*',
-  ])('comes back from bash as it was: %j', (word) => {
+  ])('a word of a command to copy comes back from bash as it was: %j', (word) => {
     const back = execFileSync('bash', ['-c', `printf '%s' ${shellWord(word)}`], { encoding: 'utf8' });
     expect(back).toBe(word);
     // oxlint-disable-next-line no-control-regex -- finding them is the purpose

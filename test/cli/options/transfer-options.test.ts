@@ -97,12 +97,12 @@ const plain = (value: unknown): unknown =>
     JSON.stringify(value, (_name, each: unknown) => (typeof each === 'function' ? 'function' : each)),
   );
 
-describe.each(['push', 'pull'] as const)('the options of a %s', (direction) => {
+describe.each(['push', 'pull'] as const)('options of a %s', (direction) => {
   const { options } = commandOf(direction);
   const again = options.filter(({ long }) => ![...OF_ONE_RUN, ...OF_THE_SOURCE].includes(long!));
 
   it.each(again.map((option) => [option.long!, option] as const))(
-    'say %s again where the run is resumed',
+    'the option %s is in the command that resumes a run',
     async (_long, option) => {
       const words = wordsFor(option);
       const values = await parsed(direction, words);
@@ -113,13 +113,13 @@ describe.each(['push', 'pull'] as const)('the options of a %s', (direction) => {
     },
   );
 
-  it('say all of them again together, and none that was not given', async () => {
+  it('all options that were given are in the command that resumes a run, and no others', async () => {
     const values = await parsed(direction, again.flatMap(wordsFor));
     expect(plain(await parsed(direction, wordsOf(values)))).toEqual(plain(values));
     expect(wordsOf(await parsed(direction, []))).toEqual([]);
   });
 
-  it('leave it to the user who resumes a run how that is shown', async () => {
+  it('options of how a run is shown are not in the command that resumes it', async () => {
     const shown = options.filter(({ long }) => OF_ONE_RUN.includes(long!));
     expect(shown.map(({ long }) => long!).toSorted()).toEqual(OF_ONE_RUN);
     expect(wordsOf(await parsed(direction, shown.flatMap(wordsFor)))).toEqual([]);
@@ -129,7 +129,7 @@ describe.each(['push', 'pull'] as const)('the options of a %s', (direction) => {
     ({ long, helpGroupHeading }) => helpGroupHeading !== GROUPS.access && !NOT_OF_THE_CLIENT.includes(long!),
   );
   it.each(ofClient.map((option) => [option.long!, option] as const))(
-    'tell the client of %s',
+    'the option %s changes what the client is told',
     async (long, option) => {
       const without = await transferOptionsOf(await parsed(direction, BESIDE[long] ?? []));
       const withIt = await transferOptionsOf(await parsed(direction, wordsFor(option)));

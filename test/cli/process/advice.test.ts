@@ -13,7 +13,7 @@ const codes = (Object.keys(ERROR_TABLE) as ErrorCode[]).filter((code) =>
 const LOCKED = ['transfer-locked', 'state-locked'];
 
 it.each(codes.filter((code) => !LOCKED.includes(code)))(
-  '%s of a push or a pull says what is kept and what to do next',
+  'the advice for %s of a push or a pull says what is kept and what to do next',
   (code) => {
     for (const command of ['push', 'pull']) {
       expect(told(code, command)).toMatch(/\bkept\b|stays as it was/);
@@ -22,19 +22,19 @@ it.each(codes.filter((code) => !LOCKED.includes(code)))(
   },
 );
 
-it('what another process holds goes on, unchanged', () => {
+it('the advice for a lock says that nothing was changed', () => {
   for (const code of LOCKED as ErrorCode[])
     for (const command of ['push', 'serve']) expect(told(code, command)).toContain('nothing was changed');
 });
 
-it('a push of other sources that is running is not called the same transfer', () => {
+it('the advice for a running push of other sources does not call it the same transfer', () => {
   const details = { pid: 1, isOfOtherSources: true };
   const advice = adviceFor(new CairnError('transfer-locked', 'process 1 pushes', { details }), 'push').join();
   expect(advice).toContain('nothing was changed');
   expect(advice).not.toContain('same transfer');
 });
 
-it('each end of a session has its own way on', () => {
+it('the advice for each end of a session has its own way on', () => {
   for (const code of ['session-fenced', 'session-credential'] as const)
     expect(told(code, 'push')).toContain('takes the transfer over');
   for (const code of ['session-not-found', 'session-expired', 'session-aborted'] as const)
@@ -44,14 +44,14 @@ it('each end of a session has its own way on', () => {
   expect(told('journal-corrupt', 'push')).toContain('cairn serve --check');
 });
 
-it('what a newer cairn left is kept, and may be given up', () => {
+it('the advice for state of a newer cairn says that it is kept, and may be given up', () => {
   expect(told('journal-version', 'push')).toContain('kept as it was');
   expect(told('journal-version', 'pull')).toContain('cairn transfers rm');
   expect(told('journal-version', 'serve')).toContain('start the server again with the newer cairn');
   expect(told('storage-full', 'serve')).toContain('kept; repair the storage and start the server again');
 });
 
-it('whoever moves nothing has nothing to run again', () => {
+it('a command that moves nothing gets no advice to run it again', () => {
   expect(told('session-not-found', 'sessions')).toBe('');
   for (const command of ['ls', undefined])
     for (const code of ['session-fenced', 'digest-mismatch', 'storage-full'] as const)
@@ -60,7 +60,7 @@ it('whoever moves nothing has nothing to run again', () => {
   expect(adviceFor(output, 'pull')).toEqual([]);
 });
 
-it('nothing is said to be kept where nothing was begun, or a pipe leaves nothing behind', () => {
+it('no advice says that something is kept if nothing was begun, or a pipe leaves nothing behind', () => {
   for (const code of ['network', 'timeout', 'storage-read-only', 'token-expired'] as const) {
     for (const details of [{ isKept: false }, {}]) {
       const error = new CairnError(code, 'what happened', { details });

@@ -2,7 +2,7 @@
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { runProcess } from '../../../src/cli/process/edge.ts';
 
-test('a command that waits for what cannot come any more ends with 1, and not with 0', () => {
+test('a command that waits for what cannot come ends with 1, and not with 0', () => {
   const before = process.listeners('uncaughtException');
   const codes: unknown[] = [];
   vi.spyOn(process, 'exit').mockImplementation((code) => {

@@ -11,14 +11,14 @@ function everyCommand(command: Command): Command[] {
   return [command, ...command.commands.flatMap(everyCommand)];
 }
 
-describe('whether a script reads what is printed', () => {
-  it('is said by --json, but not by that of the command of another program', () => {
+describe('JSON for scripts', () => {
+  it('--json asks for JSON, except in the command of another program', () => {
     expect(wants(['push', 'a', 'u', '--json'])).toBe(true);
     expect(wants(['push', '--from-command', 'u', '--', 'x', '--json'])).toBe(false);
     expect(wants([])).toBe(false);
   });
 
-  it('is said by the variable of every command that has the option', () => {
+  it('the variable of every command with --json asks for JSON', () => {
     const all = everyCommand(createProgram(() => undefined));
     const commands = all.filter((each) => each.options.some(({ long }) => long === '--json'));
     expect(commands.length).toBeGreaterThan(15);
@@ -31,7 +31,7 @@ describe('whether a script reads what is printed', () => {
     }
   });
 
-  it('is said by the variable of the command before that of all commands', () => {
+  it('the variable of a command counts before that of all commands when JSON is asked for', () => {
     expect(wants(['push', 'a'], { CAIRN_JSON: '1', CAIRN_PUSH_JSON: '0' })).toBe(false);
     expect(wants(['push', 'a'], { CAIRN_JSON: '0', CAIRN_PUSH_JSON: 'yes' })).toBe(true);
     expect(wants(['pull', 'a'], { CAIRN_PUSH_JSON: '1' })).toBe(false);

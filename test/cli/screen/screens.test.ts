@@ -57,8 +57,8 @@ function clock(): { now: () => number; pass: (ms: number) => void } {
   return { now: () => at, pass: (ms) => (at += ms) };
 }
 
-describe('the tally', () => {
-  it('counts what is over, what was lost, and never beyond the total', () => {
+describe('trackers', () => {
+  it('a tracker counts what is done, what was lost, and never beyond the total', () => {
     const tally = createTally(clock().now);
     tally.add(planned(100, 20));
     tally.add({ type: 'bytes', bytes: 50 });
@@ -74,7 +74,7 @@ describe('the tally', () => {
     expect(tally.now().bytesDone).toBe(100);
   });
 
-  it('gives the rate of the last seconds and the time that is left', () => {
+  it('a tracker gives the rate of the last seconds and the time that is left', () => {
     const time = clock();
     const tally = createTally(time.now);
     tally.add(planned(100 * MIB));
@@ -89,7 +89,7 @@ describe('the tally', () => {
     expect(tally.now()).toMatchObject({ bytesPerSecond: 0, etaMs: undefined });
   });
 
-  it('takes what only fills the buffers at the start for no rate', () => {
+  it('a tracker ignores bytes that only fill buffers at the start in its rate', () => {
     const time = clock();
     const tally = createTally(time.now);
     tally.add(planned(100 * MIB));
@@ -101,7 +101,7 @@ describe('the tally', () => {
     expect(tally.now().bytesPerSecond / MIB).toBeCloseTo(0.1, 1);
   });
 
-  it('counts down while it waits', () => {
+  it('a tracker counts down while it waits', () => {
     const time = clock();
     const tally = createTally(time.now);
     tally.add(waiting);
@@ -109,7 +109,7 @@ describe('the tally', () => {
     expect(tally.now().waiting).toMatchObject({ delayMs: 500, leftMs: 298_500 });
   });
 
-  it('counts the files that have crossed', () => {
+  it('a tracker counts the files that have crossed', () => {
     const tally = createTally(clock().now);
     tally.add(planned(100));
     tally.add({ type: 'moved', entries: 2 });
@@ -117,7 +117,7 @@ describe('the tally', () => {
     expect(tally.now()).toMatchObject({ moved: 1, carried: 3 });
   });
 
-  it('waits until something moves again', () => {
+  it('a tracker reports a wait until something moves again', () => {
     const tally = createTally(clock().now);
     tally.add(waiting);
     expect(tally.now().waiting).toMatchObject({ message: 'connection refused', delayMs: 2000 });
@@ -125,7 +125,7 @@ describe('the tally', () => {
     expect(tally.now().waiting).toBeUndefined();
   });
 
-  it('knows which large files are under way', () => {
+  it('a tracker knows which large files are under way', () => {
     const tally = createTally(clock().now);
     const file = { type: 'file', path: 'a', doneBytes: 1, sizeBytes: 10, resumedBytes: 0 } as const;
     tally.add(file);
@@ -148,7 +148,7 @@ describe('plain lines', () => {
     return { screen, lines, time };
   }
 
-  it('come for each phase, and every five seconds', () => {
+  it('plain lines come for each phase, and every five seconds', () => {
     const { screen, lines, time } = screenWithLines();
     screen.report({ type: 'phase', phase: 'scanning' });
     screen.report(planned(100 * MIB));
@@ -167,7 +167,7 @@ describe('plain lines', () => {
     ]);
   });
 
-  it('tell of waiting once, not once for each connection', () => {
+  it('plain lines report a wait once, and not once for each connection', () => {
     const { screen, lines, time } = screenWithLines();
     for (let connection = 0; connection < 8; connection += 1) screen.report(waiting);
     expect(lines).toEqual(['cairn: waiting: connection refused; next try in 2.0 s, gives up in 5m00s']);
@@ -177,7 +177,7 @@ describe('plain lines', () => {
     expect(lines).toHaveLength(3);
   });
 
-  it('without progress tell only what was left out, and the result', () => {
+  it('plain lines without progress report only what was left out, and the result', () => {
     const { screen, lines, time } = screenWithLines(false);
     screen.report({ type: 'phase', phase: 'scanning' });
     time.pass(60_000);
@@ -192,7 +192,7 @@ describe('plain lines', () => {
 });
 
 describe('the quiet screen', () => {
-  it('tells only what was left out', () => {
+  it('the quiet screen reports only what was left out', () => {
     const lines: string[] = [];
     const screen = createQuietScreen((line) => lines.push(line));
     for (const event of [planned(1), waiting, warning]) screen.report(event);
@@ -219,7 +219,7 @@ describe('JSON lines', () => {
     return { screen, objects, said, time };
   }
 
-  it('show progress twice a second at most', () => {
+  it('JSON lines show progress twice a second at most', () => {
     const { screen, objects, time } = screenWithObjects();
     screen.report(planned(1000));
     for (let tenth = 0; tenth < 20; tenth += 1) {
@@ -230,7 +230,7 @@ describe('JSON lines', () => {
     expect(objects[0]).toMatchObject({ type: 'progress', bytesTotal: 1000, bytesDone: 0, bytesSkipped: 5 });
   });
 
-  it('end with a summary that has the fields of the contract', () => {
+  it('JSON lines end with a summary that has the fields of the contract', () => {
     const { screen, objects } = screenWithObjects();
     screen.summarize({ ...summary, excluded: 1 }, 3);
     expect(objects).toEqual([
@@ -261,14 +261,14 @@ describe('JSON lines', () => {
     expect(objects[1]).not.toHaveProperty('bytesMoved');
   });
 
-  it('name what was left out as it is called', () => {
+  it('JSON lines name an entry that was left out by its exact path', () => {
     const { screen, objects } = screenWithObjects(false);
     screen.report(planned(1));
     screen.report(warning);
     expect(objects).toEqual([{ ...warning }]);
   });
 
-  it('send notices elsewhere, without progress too, and not where they are unwanted', () => {
+  it('JSON lines send notices elsewhere, and none if they are unwanted', () => {
     for (const showsProgress of [true, false]) {
       const { screen, objects, said } = screenWithObjects(showsProgress);
       screen.report({ type: 'notice', message: 'by the way' });
@@ -280,7 +280,7 @@ describe('JSON lines', () => {
     expect(said).toEqual([]);
   });
 
-  it('hold nothing that moves a cursor, and lose nothing', () => {
+  it('JSON lines hold nothing that moves a cursor, and lose nothing', () => {
     const value = { name: 'a\u009b2J\u202e\u2028b\ufeff\u0000\ud800' };
     const text = jsonLine(value);
     expect(text.trimEnd()).toMatch(/^[ -~]+$/);
@@ -306,13 +306,13 @@ describe('bars', () => {
     files: [],
   };
 
-  it('show what an earlier run brought apart from what this one did', () => {
+  it('a bar shows what an earlier run brought apart from what this one did', () => {
     expect(barOf({ doneBytes: 50, resumedBytes: 25, sizeBytes: 100 }, 8, false)).toBe('▓▓██░░░░');
     expect(barOf({ doneBytes: 0, resumedBytes: 0, sizeBytes: 0 }, 4, false)).toBe('████');
     expect(barOf({ doneBytes: 999, resumedBytes: 999, sizeBytes: 100 }, 4, false)).toBe('▓▓▓▓');
   });
 
-  it('have bytes, rate, time left and the resumed part', () => {
+  it('a bar has bytes, rate, time left and the resumed part', () => {
     const line = overallLine(progress, 120, false);
     for (const part of ['50%', '50.0/100 MiB', '5.00 MiB/s', '10.0 s left', '1/3 files', '1m01s']) {
       expect(line).toContain(part);
@@ -320,7 +320,7 @@ describe('bars', () => {
     expect(line.indexOf('50%')).toBeLessThan(line.indexOf('█'));
   });
 
-  it.each([20, 24, 30, 40, 60, 80, 120, 300])('begin with the numbers at %i columns', (columns) => {
+  it.each([20, 24, 30, 40, 60, 80, 120, 300])('a bar begins with the numbers at %i columns', (columns) => {
     const file = {
       path: 'a/long/path/to/some/file.bin',
       doneBytes: 5 * MIB,
@@ -334,23 +334,23 @@ describe('bars', () => {
     expect(line).toMatch(/^1,200\/2,003/);
   });
 
-  it('say what is done when no bytes move any more', () => {
+  it('a bar says what is done when no bytes move any more', () => {
     const line = overallLine({ ...progress, phase: 'committing', bytesDone: 100 * MIB }, 80, false);
     expect(line).toBe('verifying and publishing  1m01s');
   });
 
-  it('say that the time left is unknown, where nothing tells it', () => {
+  it('a bar says that the time left is unknown if nothing tells it', () => {
     const line = overallLine({ ...progress, bytesPerSecond: 0, etaMs: undefined }, 80, false);
     expect(line).toContain('time left unknown');
   });
 
-  it('count down to the next try and to giving up', () => {
+  it('a bar counts down to the next try and to giving up', () => {
     expect(overallLine({ ...progress, waiting }, 80, false)).toBe(
       'next try in 2 s, gives up in 5m00s: connection refused',
     );
   });
 
-  it.each([1, 2, 10, 20, 33, 40, 60, 79, 80, 200, 300])('never are wider than %i columns', (columns) => {
+  it.each([1, 2, 10, 20, 33, 40, 60, 79, 80, 200, 300])('a bar is never wider than %i columns', (columns) => {
     const file = {
       path: `日本語/${'long name '.repeat(20)}🪨`,
       doneBytes: 5,
@@ -368,12 +368,12 @@ describe('bars', () => {
     for (const line of lines) expect(displayWidth(line)).toBeLessThanOrEqual(columns);
   });
 
-  it('have no color where none is wanted', () => {
+  it('a bar has no color if none is wanted', () => {
     expect(overallLine(progress, 100, false)).not.toContain('\u001b');
     expect(overallLine(progress, 100, true)).toContain('\u001b');
   });
 
-  it('leave no more bars than rows, show what is said, and give the cursor back', () => {
+  it('the screen with bars has no more bars than rows, shows warnings, and gives the cursor back', () => {
     const written: string[] = [];
     const stream = {
       isTTY: true,
@@ -427,7 +427,7 @@ describe('the choice of a screen', () => {
     ['lines on one that can do nothing', true, {}, { TERM: 'dumb' }, false],
     ['nothing of both with --no-progress', true, { progress: false }, {}, false],
     ['nothing of both with --quiet', true, { quiet: true }, {}, false],
-  ])('%s', async (_what, isTTY, wish, env, hasBars) => {
+  ])('the choice of a screen is %s', async (_what, isTTY, wish, env, hasBars) => {
     const written: string[] = [];
     const screen = await openScreen(
       { ...wishes, ...wish },
@@ -440,7 +440,7 @@ describe('the choice of a screen', () => {
 });
 
 describe('words for numbers', () => {
-  it('keep three digits', () => {
+  it('numbers in words keep three digits', () => {
     expect([0, 1023, 1024, 1536, 10.04 * MIB, 999.7 * MIB, 1e15].map(formatBytes)).toEqual(
       '0 B|1023 B|1.00 KiB|1.50 KiB|10.0 MiB|0.98 GiB|909 TiB'.split('|'),
     );
@@ -450,7 +450,7 @@ describe('words for numbers', () => {
     expect([1, 1000, 1_234_567].map(formatCount)).toEqual(['1', '1,000', '1,234,567']);
   });
 
-  it('cut names in the middle, by columns', () => {
+  it('long names are cut in the middle, by columns', () => {
     expect(cutMiddle('abcdef', 5)).toBe('ab…ef');
     expect(cutMiddle('日本語', 5)).toBe('日…語');
     expect(cutMiddle('abc', 3)).toBe('abc');
@@ -458,7 +458,7 @@ describe('words for numbers', () => {
     expect(displayWidth('e\u0301日')).toBe(3);
   });
 
-  it('make one line of a result', () => {
+  it('a result is one line', () => {
     const rich = {
       ...summary,
       bytesSaved: 3 * MIB,

@@ -12,11 +12,11 @@ describe('colour', () => {
     ['a terminal with FORCE_COLOR=0', { isTTY: true }, { FORCE_COLOR: '0' }, false],
     ['NO_COLOR before FORCE_COLOR', { isTTY: true }, { NO_COLOR: '1', FORCE_COLOR: '1' }, false],
     ['a terminal that can do nothing', { isTTY: true }, { TERM: 'dumb' }, false],
-  ])('on %s', (_what, stream, env, is) => {
+  ])('colour is chosen for %s', (_what, stream, env, is) => {
     expect(hasColors(stream, env)).toBe(is);
   });
 
-  it('sets off what happened, and leaves the words as they are', () => {
+  it('colour sets off what happened, and leaves the words as they are', () => {
     const lines = ['it broke', 'everything is kept'];
     expect(failureText(lines, false)).toBe('cairn: it broke\ncairn: everything is kept\n');
     // oxlint-disable-next-line no-control-regex -- colour is what this is about
@@ -25,8 +25,8 @@ describe('colour', () => {
   });
 });
 
-describe('the width', () => {
-  it('is that of the terminal, else COLUMNS, else 80', () => {
+describe('width', () => {
+  it('the width is that of the terminal, else COLUMNS, else 80', () => {
     expect(columnsOf({ isTTY: true, columns: 132 }, { COLUMNS: '40' })).toBe(132);
     expect(columnsOf({ isTTY: true, columns: 0 }, {})).toBe(80);
     expect(columnsOf({}, { COLUMNS: '40' })).toBe(40);

@@ -19,7 +19,7 @@ import { startProxy, type Proxy } from '../../../../src/cli/commands/demo/cuttin
 
 const never = new AbortController().signal;
 
-describe('the comparison of trees', () => {
+describe('the comparison of the demo', () => {
   let home: string;
   let left: string;
   let right: string;
@@ -41,7 +41,7 @@ describe('the comparison of trees', () => {
   const compare = (leftOut: string[] = []) => compareTrees(left, right, new Set(leftOut), never);
   const touch = (name: string): void => utimesSync(join(right, name), 1000, 1000);
 
-  it('finds nothing in trees that are the same', async () => {
+  it('the comparison of the demo finds no difference in trees that are the same', async () => {
     expect(await compare()).toEqual({ entries: 6, bytes: 7, differences: [] });
     expect(await measureTree(left)).toEqual({ entries: 6, bytes: 7 });
   });
@@ -82,25 +82,21 @@ describe('the comparison of trees', () => {
         touch('')
       ),
     ],
-    ['what is missing', 'line\nbreak: missing', () => (rmSync(join(right, 'line\nbreak')), touch(''))],
-    [
-      'what is too much',
-      'dir/more: missing',
-      () => (writeFileSync(join(right, 'dir/more'), ''), touch('dir')),
-    ],
-  ])('finds %s', async (_what, difference, change) => {
+    ['a missing entry', 'line\nbreak: missing', () => (rmSync(join(right, 'line\nbreak')), touch(''))],
+    ['an extra entry', 'dir/more: missing', () => (writeFileSync(join(right, 'dir/more'), ''), touch('dir'))],
+  ])('the comparison of the demo finds %s', async (_what, difference, change) => {
     change();
     const { differences } = await compare();
     expect(differences).toEqual([expect.stringContaining(difference)]);
   });
 
-  it('leaves out what was left out', async () => {
+  it('the comparison of the demo ignores entries that were left out', async () => {
     writeFileSync(join(left, 'dir/file'), 'different');
     expect((await compare(['dir/file'])).differences).toEqual([]);
   });
 });
 
-describe('the proxy', () => {
+describe('the proxy of the demo', () => {
   const open = new Set<Socket>();
   let server: Server;
   let proxy: Proxy;
@@ -129,7 +125,7 @@ describe('the proxy', () => {
     return socket;
   }
 
-  it('limits the rate of all connections together, and counts', async () => {
+  it('the proxy of the demo limits the rate of all connections together, and counts bytes', async () => {
     const startedAt = performance.now();
     for (const socket of [client(), client()]) socket.write(Buffer.alloc(1_000_000));
     await proxy.reached('up', 2_000_000);
@@ -138,7 +134,7 @@ describe('the proxy', () => {
     expect(received).toBeGreaterThan(0);
   });
 
-  it('sees when a chunk moves, and nothing else', async () => {
+  it('the proxy of the demo sees when a chunk moves, and nothing else', async () => {
     const socket = client();
     let seen = '';
     void proxy.nextPayload('up').then(() => (seen += 'up'));
@@ -152,7 +148,7 @@ describe('the proxy', () => {
     await expect.poll(() => seen).toBe('updown');
   });
 
-  it('cuts every connection, and takes new ones', async () => {
+  it('the proxy of the demo cuts every connection, and takes new ones', async () => {
     const sockets = [client(), client()];
     for (const socket of sockets) socket.write('x');
     await proxy.reached('up', 2);

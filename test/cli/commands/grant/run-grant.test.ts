@@ -21,8 +21,8 @@ async function codeOf(word: string, options: Options): Promise<string> {
   return 'nothing was thrown';
 }
 
-describe('a grant', () => {
-  it('is for a day unless told otherwise', async () => {
+describe('cairn grant', () => {
+  it('cairn grant issues a grant for a day unless told otherwise', async () => {
     expect(await request(URL, { push: true })).toMatchObject({
       what: 'issue',
       direction: 'push',
@@ -32,7 +32,7 @@ describe('a grant', () => {
     });
   });
 
-  it('is what it was told to be', async () => {
+  it('cairn grant issues a grant with the expiry, the limit and the file that it is told', async () => {
     const words = { push: true, expires: '90d', maxBytes: '10G', out: '/tmp/x' };
     expect(await request(URL, words)).toMatchObject({
       expiresInMs: 90 * 86_400_000,
@@ -42,7 +42,7 @@ describe('a grant', () => {
     expect(await request(URL, { pull: true })).toMatchObject({ direction: 'pull' });
   });
 
-  it('is listed, and revoked by its id', async () => {
+  it('cairn grant lists grants, and revokes one by its id', async () => {
     expect((await request(URL, { list: true })).what).toBe('list');
     const id = `-${'x'.repeat(21)}`;
     expect(await request(URL, { revoke: id })).toMatchObject({ what: 'revoke', id });
@@ -59,11 +59,11 @@ describe('a grant', () => {
     [{ push: true, maxBytes: '0' }, 'usage'],
     [{ push: true, expires: '0' }, 'usage'],
     [{ push: true, expires: '9999d' }, 'usage'],
-  ])('is not made from %j', async (words, code) => {
+  ])('cairn grant refuses the options %j', async (words, code) => {
     expect(await codeOf(URL, words)).toBe(code);
   });
 
-  it('is of a URL', async () => {
+  it('cairn grant takes a URL with a safe path', async () => {
     expect(await codeOf('inbox/alice', { push: true })).toBe('usage');
     expect(await codeOf('https://x/../y', { push: true })).toBe('path-unsafe');
   });

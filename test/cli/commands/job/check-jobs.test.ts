@@ -21,7 +21,7 @@ function job(words: readonly string[], config: string): Promise<CliResult> {
 }
 
 describe('cairn job check', () => {
-  it('ends with 0 and says how many jobs there are, where none has a mistake', async () => {
+  it('cairn job check ends with 0 and says how many jobs there are, if none has a mistake', async () => {
     const { config, file } = configWith(GOOD);
     const { exitCode, stdout, stderr } = await job(['check'], config);
     expect([exitCode, stdout.toString(), stderr]).toEqual([0, `${file}: 1 job, no mistake\n`, '']);
@@ -29,7 +29,7 @@ describe('cairn job check', () => {
     expect(last).toEqual({ type: 'summary', jobs: 1, mistakes: 0, code: 'ok', exitCode: 0 });
   });
 
-  it('ends with 2 and prints a line for each mistake, which a terminal can be shown', async () => {
+  it('cairn job check ends with 2 and prints a line for each mistake, safe for a terminal', async () => {
     const { config, file } = configWith(`${GOOD}"a\\u001b[2Jb" = 1\nchecksum = 1\n`);
     const { exitCode, stdout, stderr } = await job(['check'], config);
     expect(exitCode).toBe(2);
@@ -50,13 +50,13 @@ describe('cairn job check', () => {
     expect(last).toMatchObject({ mistakes: 2, code: 'config-invalid', exitCode: 2 });
   });
 
-  it('reads the file that --file names', async () => {
+  it('cairn job check reads the file that --file names', async () => {
     const { file } = configWith(GOOD);
     const { exitCode } = await job(['check', '--file', file], temporaryDirectory());
     expect(exitCode).toBe(0);
   });
 
-  it('names the place of a token file that would be refused', async () => {
+  it('cairn job check names the place of a token file that would be refused', async () => {
     const token = path.join(temporaryDirectory(), 'token');
     writeFileSync(token, 'secret-token-of-a-test\n');
     chmodSync(token, 0o644);
@@ -68,7 +68,7 @@ describe('cairn job check', () => {
     );
   });
 
-  it('ends with 4 where there is no file', async () => {
+  it('cairn job check ends with 4 if there is no job file', async () => {
     const { exitCode, stderr } = await job(['check'], temporaryDirectory());
     expect(exitCode).toBe(4);
     expect(stderr).toContain('jobs.toml"; write one, or name another with --file');
@@ -78,14 +78,14 @@ describe('cairn job check', () => {
     ['other users may write to', GOOD, 0o666, 'other users may write to it', 6],
     ['is no UTF-8', Buffer.from([0x61, 0xff]), 0o600, 'it is not UTF-8', 2],
     ['is very long', '#'.repeat(100_001), 0o600, 'it has more than 100000 bytes', 2],
-  ] as const)('refuses a file that %s', async (_what, text, mode, why, code) => {
+  ] as const)('cairn job check refuses a job file that %s', async (_what, text, mode, why, code) => {
     const { config } = configWith(text, mode);
     const { exitCode, stderr } = await job(['check'], config);
     expect(exitCode).toBe(code);
     expect(stderr).toContain(why);
   });
 
-  it('refuses what is no file, also behind a link', async () => {
+  it('cairn job check refuses a job file that is no file, also behind a link', async () => {
     const { config, file } = configWith(GOOD);
     const link = path.join(config, 'link');
     symlinkSync('/dev/zero', link);
@@ -95,7 +95,7 @@ describe('cairn job check', () => {
 });
 
 describe('cairn job list', () => {
-  it('shows what each job moves, and that others have mistakes', async () => {
+  it('cairn job list shows what each job moves, and that others have mistakes', async () => {
     const { config } = configWith(
       `${GOOD}[job.db]\ncommand = ["pg_dump", "my db"]\nto = "https://host/db.sql"\n[job.bad]\nto = 5\n`,
     );

@@ -19,8 +19,8 @@ function processesWith(word: string): string[] {
   });
 }
 
-describe('a job that is killed at any moment', () => {
-  it('has a true history, leaves no process behind, and arrives whole in the end', async () => {
+describe('jobs that are killed', () => {
+  it('a job that is killed at any moment has a true history, leaves no process, and arrives whole in the end', async () => {
     const scene = await jobScene();
     const random = createRandom(20_261_130);
     writeFileSync(path.join(scene.source, 'large'), Buffer.alloc(SIZE_BYTES, 7));

@@ -38,11 +38,11 @@ describe('the status of a job', () => {
     ['failed for long', [run(50, {}), run(1, FAILED)], 24, ['failed', 6, 'history home']],
     ['lost the network', [run(1, { ...FAILED, exitCode: 5 })], undefined, ['failed', 5, 'run home']],
     ['was killed', [run(1, KILLED)], undefined, ['interrupted', 143, 'run home']],
-  ])('that %s says so', (_what, runs, maxAge, verdict) => {
+  ])('the status of a job that %s says so', (_what, runs, maxAge, verdict) => {
     expect(judged(runs, maxAge)).toEqual(verdict);
   });
 
-  it('tells at a glance what ran, how much was new, and what to do; so does the history', async () => {
+  it('the status and the history of a job tell what ran, how much was new, and what to do', async () => {
     const scene = await jobScene();
     const text = ['[job.home]', 'source = "SOURCE"', 'to = "URL/home"', 'overdue-after = "26h"'];
     scene.writeJobs(...text, '[job.db]', 'command = ["false"]', 'to = "URL/db"');
@@ -82,7 +82,7 @@ describe('the status of a job', () => {
     });
   });
 
-  it('names what was left out and why in the history, and of a name that there is not says so', async () => {
+  it('the history of a job says why it failed, and a name without a job is refused', async () => {
     const scene = await jobScene();
     scene.writeJobs('[job.db]', 'command = ["sh", "-c", "exit 9"]', 'to = "URL/db"');
     await scene.job(['run', 'db']);

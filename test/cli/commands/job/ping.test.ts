@@ -20,8 +20,8 @@ async function monitor(answer: RequestListener): Promise<{ readonly url: URL; re
   return { url: new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/id/?rid=1`), asked };
 }
 
-describe('a monitor', () => {
-  it('is asked for its URL with what happened, and that is all', async () => {
+describe('monitors', () => {
+  it('a monitor gets one request for its URL with what happened', async () => {
     const { url, asked } = await monitor((_request, response) => response.end('OK'));
     expect(await ping(url, 'start')).toBeUndefined();
     expect(asked).toEqual(['GET /id/start?rid=1']);
@@ -36,13 +36,13 @@ describe('a monitor', () => {
     ],
     ['never answers', () => undefined, 'it has not answered within 0.3 seconds'],
     ['closes the connection', (request) => request.socket.destroy(), 'socket hang up'],
-  ])('that %s is told of, and is asked once', async (_what, answer, why) => {
+  ])('a monitor that %s is reported, and is asked once', async (_what, answer, why) => {
     const { url, asked } = await monitor(answer);
     expect(await ping(url, '0', 300)).toBe(why);
     expect(asked).toHaveLength(1);
   });
 
-  it('that answers without an end is not read to its end', async () => {
+  it('a monitor that answers without an end is not read to its end', async () => {
     const { url } = await monitor((_request, response) => {
       const more = (): boolean => response.write('x'.repeat(65_536));
       response.on('drain', more).on('error', () => undefined);
@@ -51,12 +51,12 @@ describe('a monitor', () => {
     expect(await ping(url, '0', 5000)).toBeUndefined();
   });
 
-  it('that is down is told of', async () => {
+  it('a monitor that is down is reported', async () => {
     const url = new URL(`http://127.0.0.1:${await freePort()}/`);
     expect(await ping(url, '0')).toContain('ECONNREFUSED');
   });
 
-  it('is told the beginning and the exit code of a job, in this order', async () => {
+  it('a monitor is told the beginning and the exit code of a job, in this order', async () => {
     const { url, asked } = await monitor((_request, response) => response.end());
     const scene = await jobScene();
     scene.writeJobs('[job.home]', 'source = "SOURCE"', 'to = "URL/home"', `ping.url = "${url.href}"`);
@@ -71,7 +71,7 @@ describe('a monitor', () => {
     ]);
   });
 
-  it('that never answers does not fail a job', async () => {
+  it('a monitor that never answers does not make a job fail', async () => {
     const { url } = await monitor(() => undefined);
     const scene = await jobScene();
     scene.writeJobs('[job.home]', 'source = "SOURCE"', 'to = "URL/home"', `ping.url = "${url.href}"`);

@@ -40,7 +40,7 @@ function parsed(text: string): PlacedToml {
 }
 
 describe('TOML with places', () => {
-  it('has the values that were written, and each key and value stands where it is said to stand', () => {
+  it('the parser of TOML gives the values that were written, and the place of each key and value', () => {
     const tables = fc.dictionary(key, fc.dictionary(key, value, { maxKeys: 4 }), { maxKeys: 3 });
     fc.assert(
       fc.property(tables, fc.nat({ max: 4 }), (given, indent) => {
@@ -64,7 +64,7 @@ describe('TOML with places', () => {
     );
   });
 
-  it('tells the place of a mistake for any text, and never throws', () => {
+  it('the parser of TOML tells the place of a mistake for any text, and never throws', () => {
     fc.assert(
       fc.property(
         fc.string({ unit: fc.constantFrom('[', ']', '=', '"', '\n', 'a', '.', '{', '}', ',', '1', '#') }),
@@ -81,7 +81,7 @@ describe('TOML with places', () => {
     );
   });
 
-  it('answers the place of what surrounds a value that is not there', () => {
+  it('the parser of TOML answers the place of what surrounds a value that is not there', () => {
     const toml = parsed('[a]\nb = { c = 1 }\n[[d]]\ne.f = 2');
     expect(toml.placeOf(['a', 'b', 'missing'])).toEqual({ line: 2, column: 5 });
     expect(toml.placeOf(['d', 0, 'e', 'f'])).toEqual({ line: 4, column: 7 });

@@ -168,12 +168,12 @@ const MISTAKES: readonly (readonly [what: string, text: string, mistake: string]
   ],
 ];
 
-describe('a job file', () => {
-  it.each(MISTAKES)('with %s is told so, with line and column', async (_what, text, mistake) => {
+describe('job files', () => {
+  it.each(MISTAKES)('a job file with %s is refused with line and column', async (_what, text, mistake) => {
     expect(await mistakesIn(text)).toContain(mistake);
   });
 
-  it('is told of all its mistakes at once, in their order, and each names its job', async () => {
+  it('all mistakes of a job file are reported at once, in their order, and each names its job', async () => {
     const text = '[job.a]\nsource = 5\nto = "x"\n[job.b]\nfoo = 1\n[job.c]\nsource = "/a"\nto = "https://h/"';
     const { jobs, mistakes, names } = await read(text);
     expect(mistakes.map(({ line, job }) => [line, job])).toEqual([
@@ -187,7 +187,7 @@ describe('a job file', () => {
     expect(jobs.map(({ name }) => name)).toEqual(['c']);
   });
 
-  it('lists the keys that there are where none is near to the one that was given', async () => {
+  it('a mistake in a job file lists the keys that there are if none is near to the given one', async () => {
     const [mistake] = await mistakesIn(jobWith('frequency = "daily"'));
     expect(mistake).toMatch(
       /^4:1: there is no key "frequency"; a job has the keys acls, after, archive, as, backup-dir, before, /,
@@ -195,8 +195,8 @@ describe('a job file', () => {
   });
 });
 
-describe('a job', () => {
-  it('becomes the words of a push, with its options by their names and in their order', async () => {
+describe('jobs', () => {
+  it('a job becomes the words of a push, with its options by their names and in their order', async () => {
     const text = jobWith(
       'parallel = 4',
       'bwlimit = "08:00,1M 19:00,off"',
@@ -213,7 +213,7 @@ describe('a job', () => {
     });
   });
 
-  it('becomes the words of a pull where it says what from', async () => {
+  it('a job with a URL to pull from becomes the words of a pull', async () => {
     const { jobs } = await read('[job.r]\nfrom = "https://host/web"\nto = "/srv/web"\nchecksum = true');
     expect(jobs[0]).toMatchObject({
       direction: 'pull',
@@ -226,14 +226,14 @@ describe('a job', () => {
     ['as two keys', 'command = ["pg_dump", "", "db"]\nas = "d b.sql"'],
     ['below source', 'source.command = ["pg_dump", "", "db"]\nsource.as = "d b.sql"'],
     ['as a table', 'source = { command = ["pg_dump", "", "db"], as = "d b.sql" }'],
-  ])('pushes the output of a command, written %s', async (_how, source) => {
+  ])('a job pushes the output of a command, written %s', async (_how, source) => {
     const { jobs, mistakes } = await read(`[job.db]\nto = "https://host/dumps/"\n${source}`);
     expect(mistakes).toEqual([]);
     const url = 'https://host/dumps/d%20b.sql';
     expect(jobs[0]?.words).toEqual(['--from-command', url, '--', 'pg_dump', '', 'db']);
   });
 
-  it('has the home of the user for ~/ in its paths', async () => {
+  it('a job has the home of the user for ~/ in its paths', async () => {
     const text = '[job.a]\nsource = ["~/a"]\nto = "https://h/"\nrequire = "~/b"\ntoken-file = "~/c"';
     const { jobs } = await read(text);
     const home = homedir();
@@ -245,13 +245,13 @@ describe('a job', () => {
     });
   });
 
-  it('keeps its place in the file also where its name is a number', async () => {
+  it('a job keeps its place in the file, even if its name is a number', async () => {
     const job = (name: string): string => `[job.${name}]\nsource = "/a"\nto = "https://h/"\n`;
     const { names } = await read([job('b'), job('2'), job('1'), job('__proto__')].join(''));
     expect(names).toEqual(['b', '2', '1', '__proto__']);
   });
 
-  it('can have each option of push and pull that is no matter of one run', () => {
+  it('a job can have each option of push and pull that does not concern one run only', () => {
     const own = ['json', 'quiet', 'progress', 'verbose', 'dry-run', 'from-command'];
     for (const direction of ['push', 'pull'] as const) {
       const command = program.commands.find((each) => each.name() === direction)!;
@@ -261,13 +261,13 @@ describe('a job', () => {
     }
   });
 
-  it('has no key of its own that is also an option', () => {
+  it('a job has no key of its own that is also an option', () => {
     const own = [...Object.keys(JOB_KEYS), ...END_KEYS, 'ping'];
     for (const direction of ['push', 'pull'] as const)
       expect(own.filter((key) => transferKeys(program, direction).has(key))).toEqual([]);
   });
 
-  it('selects entries by rules in the order in which they stand', async () => {
+  it('a job selects entries by rules in the order in which they stand', async () => {
     const text = jobWith('exclude-caches = true', 'include = "keep.log"', 'exclude = ["*.log", "-x"]');
     const { jobs, mistakes } = await read(text);
     expect(mistakes).toEqual([]);

@@ -16,8 +16,8 @@ const blocksOf = (file: string): string[] =>
   );
 const program = createProgram(() => undefined);
 
-describe('the job files in the documents', () => {
-  it.each(['README.md', 'docs/jobs.md'])('of %s have no mistake', async (file) => {
+describe('job files in the documents', () => {
+  it.each(['README.md', 'docs/jobs.md'])('the job files in %s have no mistake', async (file) => {
     const blocks = blocksOf(file);
     expect(blocks.length).toBeGreaterThan(0);
     for (const block of blocks) {
@@ -27,7 +27,7 @@ describe('the job files in the documents', () => {
     }
   });
 
-  it('run as they are written, with a server, programs and directories in the place of those that they name', async () => {
+  it('the job files in the documents run as they are written, on a copy of a machine', async () => {
     const server = await startDiskServer();
     const machine = temporaryDirectory();
     const at = (...names: string[]): string => path.join(machine, ...names);

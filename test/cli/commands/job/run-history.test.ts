@@ -25,7 +25,7 @@ const endOf = (run: string, leftOut: RunEnd['leftOut'] = []): RunEnd => ({
 });
 
 describe('the history of a job', () => {
-  it('keeps every run that was durable, wherever a power cut has cut its file', async () => {
+  it('the history of a job keeps every durable run, wherever a power cut has cut its file', async () => {
     const directory = temporaryDirectory();
     let files = 0;
     await fc.assert(
@@ -56,7 +56,7 @@ describe('the history of a job', () => {
     );
   });
 
-  it('says of a run that was killed, once, that it has ended', async () => {
+  it('the history of a job records once that a killed run has ended', async () => {
     const file = path.join(temporaryDirectory(), 'a.runs');
     expect(await endKilledRun(file)).toBeUndefined();
     await appendRunLine(file, startOf('1'));
@@ -70,7 +70,7 @@ describe('the history of a job', () => {
     expect(await readRuns(file)).toHaveLength(1);
   });
 
-  it('passes over a line that is damaged', async () => {
+  it('the history of a job is read without its damaged lines', async () => {
     const file = path.join(temporaryDirectory(), 'a.runs');
     await appendRunLine(file, startOf('1'));
     writeFileSync(file, 'not JSON\n{"type":"end"}\n[]\n', { flag: 'a' });
@@ -78,7 +78,7 @@ describe('the history of a job', () => {
     expect(await readRuns(file)).toEqual([{ start: startOf('1'), end: endOf('1') }]);
   });
 
-  it('reads what an older cairn wrote, which told less of a transfer', async () => {
+  it('the history of a job is read as an older cairn wrote it, with fewer numbers of a transfer', async () => {
     const numbers = { direction: 'push', entries: 3, bytesMoved: 5 };
     const none = Object.keys(TransferNumbers.entries).filter((name) => !(name in numbers));
     const given = Object.fromEntries([...none.map((name) => [name, 1]), ['deleted', { entries: 2 }]]);
@@ -93,14 +93,14 @@ describe('the history of a job', () => {
     }
   });
 
-  it('shows a run also where its numbers make no sense', async () => {
+  it('the history of a job shows a run even if its numbers make no sense', async () => {
     const file = path.join(temporaryDirectory(), 'a.runs');
     await appendRunLine(file, startOf('1'));
     writeFileSync(file, `${JSON.stringify({ ...endOf('1'), transfer: { direction: 7 } })}\n`, { flag: 'a' });
     expect((await readRuns(file))[0]?.end).toMatchObject({ state: 'ok', code: 'ok' });
   });
 
-  it('keeps the newest runs once it is long, and the last success, however old it is', async () => {
+  it('the history of a job keeps the newest runs once it is long, and the last success', async () => {
     const file = path.join(temporaryDirectory(), 'a.runs');
     const failed = { state: 'failed', exitCode: 5, code: 'network' } as const;
     const lines = Array.from({ length: 1000 }, (_none, run) => [

@@ -9,7 +9,7 @@ const variables = (text: string | undefined): Record<string, string> =>
   Object.fromEntries((text ?? '').split('\n').map((line) => line.split('=', 2) as [string, string]));
 
 describe('cairn job run', () => {
-  it('pushes what the job says, and writes down what ran, for how long, and how much was new', async () => {
+  it('cairn job run pushes what the job says, and records what ran and how much was new', async () => {
     const scene = await jobScene();
     scene.writeJobs(...PUSH, 'chmod = "go-rwx"', 'digest = "sha256"');
     const { exitCode, stderr, stdout } = await scene.job(['run', 'home']);
@@ -37,7 +37,7 @@ describe('cairn job run', () => {
     });
   });
 
-  it('prints lines of JSON that name their job, the last of them a summary', async () => {
+  it('cairn job run prints lines of JSON that name their job, the last of them a summary', async () => {
     const scene = await jobScene();
     execFileSync('mkfifo', [path.join(scene.source, 'pipe')]);
     scene.writeJobs(...PUSH);
@@ -54,7 +54,7 @@ describe('cairn job run', () => {
     expect(last).toEqual({ type: 'summary', jobs: 1, code: 'partial', exitCode: 3 });
   });
 
-  it('pulls where the job says what from, and writes down what a mirror deletes', async () => {
+  it('cairn job run pulls if the job has a URL to pull from, and records what a mirror deletes', async () => {
     const scene = await jobScene();
     const target = path.join(scene.notes, 'copy');
     mkdirSync(target);
@@ -74,7 +74,7 @@ describe('cairn job run', () => {
     );
   });
 
-  it('only says what it would do with --dry-run: no hook runs, and nothing is written down', async () => {
+  it('cairn job run --dry-run only says what it would do: no hook runs, and nothing is recorded', async () => {
     const scene = await jobScene();
     scene.writeJobs(...PUSH, `before = ${noteHook('before')}`);
     const { exitCode, stdout } = await scene.job(['run', 'home', '--dry-run']);
@@ -84,7 +84,7 @@ describe('cairn job run', () => {
     expect(scene.history('home')).toEqual([]);
   });
 
-  it('runs all jobs in the order of the file, and ends with the worst exit code', async () => {
+  it('cairn job run --all runs all jobs in the order of the file, and ends with the worst exit code', async () => {
     const scene = await jobScene();
     scene.writeJobs(
       '[job.b]\ncommand = ["false"]\nto = "URL/b"',
@@ -104,7 +104,7 @@ describe('cairn job run', () => {
     expect(scene.last('bad')).toMatchObject({ state: 'failed', code: 'config-invalid', exitCode: 2 });
   });
 
-  it('refuses a name that the file does not have before it runs another one', async () => {
+  it('cairn job run refuses a name that the file does not have before it runs another job', async () => {
     const scene = await jobScene();
     scene.writeJobs(...PUSH);
     const { exitCode, stderr } = await scene.job(['run', 'home', 'hone']);
@@ -114,12 +114,12 @@ describe('cairn job run', () => {
   });
 });
 
-describe('a job that leaves entries out', () => {
+describe('jobs that leave entries out', () => {
   it.each([
     [1, 0],
     [0, 3],
   ])(
-    'of which %i is right ends with %i, and its hooks are told that it is partial',
+    'a job that may leave out %i entries and leaves out one ends with %i, and its hooks know',
     async (limit, expected) => {
       const scene = await jobScene();
       execFileSync('mkfifo', [path.join(scene.source, 'pipe')]);
@@ -151,7 +151,7 @@ describe('a job that leaves entries out', () => {
 });
 
 describe('hooks of a job', () => {
-  it('that run before it and fail keep it from running; those after it run all the same', async () => {
+  it('a hook that fails before a job keeps it from running, and the hooks after it run all the same', async () => {
     const scene = await jobScene();
     scene.writeJobs(
       ...PUSH,
@@ -172,7 +172,7 @@ describe('hooks of a job', () => {
     expect(scene.last('home')).toMatchObject({ state: 'failed', exitCode: 12, code: 'job-hook-failed' });
   });
 
-  it('that cannot be started after a transfer that is right make the job fail, and keep its numbers', async () => {
+  it('a hook that cannot be started after a transfer makes the job fail, and keeps its numbers', async () => {
     const scene = await jobScene();
     scene.writeJobs(...PUSH, 'after = ["/nowhere/hook"]');
     const { exitCode, stderr } = await scene.job(['run', 'home']);
@@ -181,7 +181,7 @@ describe('hooks of a job', () => {
     expect(scene.last('home')).toMatchObject({ code: 'job-hook-failed', transfer: { entries: 4 } });
   });
 
-  it('get neither a shell, nor the token, nor the standard output of the job', async () => {
+  it('a hook gets neither a shell, nor the token, nor the standard output of the job', async () => {
     const scene = await jobScene();
     scene.writeJobs(...PUSH, 'before = ["echo", "$HOME; *"]', `after = ${noteHook('after')}`);
     const { stdout, stderr } = await scene.job(['run', 'home', '--json']);
@@ -191,8 +191,8 @@ describe('hooks of a job', () => {
   });
 });
 
-describe('a job', () => {
-  it('does nothing where what it requires is missing, but tells of it', async () => {
+describe('jobs', () => {
+  it('a job does nothing if a file that it requires is missing, and reports that', async () => {
     const scene = await jobScene();
     scene.writeJobs(
       ...PUSH,
@@ -209,7 +209,7 @@ describe('a job', () => {
     expect((await scene.job(['run', 'home'])).exitCode).toBe(0);
   });
 
-  it('whose producer fails late publishes nothing, and says which exit code that was', async () => {
+  it('a job whose producer fails late publishes nothing, and says which exit code that was', async () => {
     const scene = await jobScene();
     scene.writeJobs(
       '[job.dump]',
@@ -227,7 +227,7 @@ describe('a job', () => {
     });
   });
 
-  it('shows no secret to other processes: neither the token nor the URL of its monitor', async () => {
+  it('a job shows other processes neither the token nor the URL of its monitor', async () => {
     const scene = await jobScene();
     scene.writeJobs(
       '[job.all]',
@@ -245,7 +245,7 @@ describe('a job', () => {
     expect(stderr).not.toContain('secret-of-the-monitor');
   });
 
-  it('that runs already ends a second run at once with 8, which leaves no trace', async () => {
+  it('a job that runs already ends a second run at once with 8, which leaves no trace', async () => {
     const scene = await jobScene();
     const gate = path.join(scene.notes, 'gate');
     execFileSync('mkfifo', [gate]);
@@ -262,7 +262,7 @@ describe('a job', () => {
     expect((await first.result).exitCode).toBe(0);
   });
 
-  it('that is asked to end stops its transfer in order, runs the hook after it, and is resumed by the next run', async () => {
+  it('a job that is asked to end stops in order, runs the hook after it, and is resumed by the next run', async () => {
     const scene = await jobScene();
     writeFileSync(path.join(scene.source, 'large'), Buffer.alloc(4_000_000, 1));
     scene.writeJobs(...PUSH, 'bwlimit = "500K"', 'chunk-size = "64K"', `after = ${noteHook('after')}`);
@@ -285,7 +285,7 @@ describe('a job', () => {
     expect(scene.last('home')).toMatchObject({ state: 'ok', transfer: { resumes: 1 } });
   });
 
-  it('that was killed leaves no transfer behind, and the next run says so and goes on', async () => {
+  it('a job that was killed is continued by the next run, which says so', async () => {
     const scene = await jobScene();
     writeFileSync(path.join(scene.source, 'large'), Buffer.alloc(4_000_000, 1));
     scene.writeJobs(...PUSH, 'bwlimit = "500K"', 'chunk-size = "64K"');
@@ -308,7 +308,7 @@ describe('a job', () => {
     expect(scene.published('home/large')).toHaveLength(4_000_000);
   });
 
-  it('writes metrics for Prometheus into the directory that it names, or the run', async () => {
+  it('a job writes metrics for Prometheus into the directory that it or the run names', async () => {
     const scene = await jobScene();
     scene.writeJobs(...PUSH, 'textfile = "NOTES"');
     await scene.job(['run', 'home']);

@@ -10,7 +10,7 @@ describe('the time of a timer', () => {
     ['sun,Sat,sun 4:05', 'Sat,Sun *-*-* 04:05:00', '5 4 * * 6,7'],
     ['hourly', '*-*-* *:00:00', '0 * * * *'],
     ['hourly:20', '*-*-* *:20:00', '20 * * * *'],
-  ])('%s is %s to systemd and %s to cron', (text, calendar, cron) => {
+  ])('the time %s of a timer is %s to systemd and %s to cron', (text, calendar, cron) => {
     const schedule = parseSchedule('--at', text);
     expect([calendarOf(schedule), cronFieldsOf(schedule)]).toEqual([calendar, cron]);
   });
@@ -24,11 +24,11 @@ describe('the time of a timer', () => {
     'Mon..Tue..Wed 2:00',
     '02:15\nExecStart=/x',
     'daily',
-  ])('"%s" is refused with an example', (text) => {
+  ])('the time "%s" of a timer is refused with an example', (text) => {
     expect(() => parseSchedule('--at', text)).toThrow(/--at takes a time, not .*for example: --at 02:15/);
   });
 
-  it('never takes more than it understands', () => {
+  it('any time of a timer is refused, or becomes a calendar that systemd understands', () => {
     fc.assert(
       fc.property(
         fc.string({ unit: fc.constantFrom(...'0123456789:. ,MonTueFri\nhourly'.split('')) }),

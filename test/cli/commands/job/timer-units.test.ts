@@ -17,8 +17,8 @@ const timed = (changes: Partial<TimedJob> = {}): TimedJob => ({
 });
 const SYSTEMD = '/usr/bin/systemd-analyze';
 
-describe('the units of a job', () => {
-  it('start it at its time, make up for a run that was missed, and stop it in order', () => {
+describe('units of a job', () => {
+  it('the units of a job start it at its time, make up for a missed run, and stop it in order', () => {
     const [service, timer] = timerUnits(timed());
     expect([service.file, timer.file]).toEqual(['cairn-job-home.service', 'cairn-job-home.timer']);
     expect(service.text).toContain(
@@ -30,7 +30,7 @@ describe('the units of a job', () => {
     expect(timer.text).toContain('\nRandomizedDelaySec=10min\n');
   });
 
-  it('have each word of a command as it is, whatever systemd takes its characters for', () => {
+  it('the units of a job have each word of a command as it is, whatever it means to systemd', () => {
     const [service] = timerUnits(
       timed({ command: ['/a%h', '$HOME', 'a"b\\c', 'x\ny'], environment: { CAIRN_STATE_HOME: '/s t/%h' } }),
     );
@@ -38,7 +38,7 @@ describe('the units of a job', () => {
     expect(service.text).toContain('Environment="CAIRN_STATE_HOME=/s t/%%h"\n');
   });
 
-  it.skipIf(!existsSync(SYSTEMD))('are understood by systemd', () => {
+  it.skipIf(!existsSync(SYSTEMD))('the units of a job are understood by systemd', () => {
     const directory = temporaryDirectory();
     const command = [process.execPath, 'a b', '50%', '$HOME', 'x"y'];
     const units = timerUnits(timed({ command, schedule: parseSchedule('--at', 'Mon..Fri 4:30') }));
@@ -51,8 +51,8 @@ describe('the units of a job', () => {
   });
 });
 
-describe('the line for cron', () => {
-  it('is quoted for a shell, and for cron, to which a percent sign ends the line', () => {
+describe('lines for cron', () => {
+  it('the line for cron is quoted for a shell, and for the percent sign of cron', () => {
     const line = cronLine(timed({ command: ['/a b', '50%'], environment: { CAIRN_STATE_HOME: '/s t' } }));
     expect(line).toBe(String.raw`15 2 * * *  CAIRN_STATE_HOME='/s t' '/a b' 50\% --quiet` + '\n');
   });
@@ -71,7 +71,7 @@ describe('cairn job timer', () => {
   }
   const GOOD = '[job.home]\nsource = "/a"\nto = "https://h/"\n';
 
-  it('writes both units into a directory, and says how to start the timer; no secret is among them', async () => {
+  it('cairn job timer writes both units without a secret, and says how to start the timer', async () => {
     const { config, run } = configOf(GOOD);
     const out = path.join(config, 'units');
     const { exitCode, stdout, stderr } = await run('home', '--at', '4:30', '--out', out);
@@ -84,13 +84,13 @@ describe('cairn job timer', () => {
     expect(stderr).toContain('give the job home a token-file');
   });
 
-  it('prints them, or a line for cron', async () => {
+  it('cairn job timer prints the units, or a line for cron', async () => {
     const { run } = configOf(GOOD);
     expect((await run('home')).stdout.toString()).toContain('OnCalendar=*-*-* 02:15:00');
     expect((await run('home', '--cron', '--at', 'hourly')).stdout.toString()).toMatch(/^0 \* \* \* \* {2}/);
   });
 
-  it('refuses a job that is not in the file, or cannot run', async () => {
+  it('cairn job timer refuses a job that is not in the file, or cannot run', async () => {
     const { run } = configOf(`${GOOD}[job.bad]\nto = 5\n`);
     expect((await run('hone')).exitCode).toBe(4);
     expect((await run('bad')).exitCode).toBe(2);

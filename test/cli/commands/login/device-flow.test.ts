@@ -70,7 +70,7 @@ async function failureOf(work: Promise<unknown>): Promise<CairnError> {
 }
 
 describe('the device flow', () => {
-  test('asks for the audience and the scopes, and as the client that was named', async () => {
+  test('the device flow asks for the audience and the scopes, as the named client', async () => {
     const issuer = await startHandMade();
     const tokens = await logIn(issuer.url);
     expect(tokens).toMatchObject({ accessToken: 'access' });
@@ -81,7 +81,7 @@ describe('the device flow', () => {
     expect(token).toMatchObject({ device_code: 'device', ...target });
   });
 
-  test('waits as long as the issuer wants, and over an issuer that fails in between', async () => {
+  test('the device flow waits as long as the issuer wants, and over an issuer that fails in between', async () => {
     const answers = [
       { status: 400, error: 'authorization_pending' },
       { status: 503, error: 'temporarily_unavailable' },
@@ -92,7 +92,7 @@ describe('the device flow', () => {
     expect(answers).toEqual([]);
   });
 
-  test('ends when nobody approves in time', async () => {
+  test('the device flow ends when the login is not approved in time', async () => {
     const issuer = await startHandMade({
       device: () => ({ ...DEVICE, expires_in: 2 }),
       token: () => ({ status: 400, error: 'authorization_pending' }),
@@ -104,7 +104,7 @@ describe('the device flow', () => {
     ]);
   });
 
-  test('ends with the reason of its signal, at once', async () => {
+  test('the device flow ends at once with the reason of its signal', async () => {
     const issuer = await startHandMade({ device: () => ({ ...DEVICE, interval: 30 }) });
     const controller = new AbortController();
     const running = failureOf(logIn(issuer.url, controller.signal));
@@ -125,13 +125,13 @@ describe('the device flow', () => {
     ['a code that turns the text round', { user_code: 'A\u202eB' }],
     ['no code', { user_code: undefined }],
     ['no time', { expires_in: undefined }],
-  ])('shows nobody %s', async (_, changes) => {
+  ])('the device flow refuses to show %s', async (_, changes) => {
     const issuer = await startHandMade({ device: () => ({ ...DEVICE, ...changes }) });
     expect((await failureOf(logIn(issuer.url))).code).toBe('login-failed');
     expect(issuer.asked.map(({ path }) => path)).not.toContain('/token');
   });
 
-  test('shows a host that only looks like another as what it is', async () => {
+  test('the device flow shows a host that only looks like another one in its true form', async () => {
     const issuer = await startHandMade({
       device: () => ({ ...DEVICE, verification_uri: 'https://lоgin.example.com/a\u202eb' }),
     });
@@ -145,13 +145,13 @@ describe('the device flow', () => {
     ['a token with a new line', { access_token: 'a\r\nX: y' }],
     ['a token that is endless', { access_token: 'a'.repeat(20_000) }],
     ['a refresh token with a blank', { refresh_token: 'a b' }],
-  ])('takes %s for no login', async (_, changes) => {
+  ])('the device flow refuses an answer with %s', async (_, changes) => {
     const issuer = await startHandMade({ token: () => ({ ...TOKENS, ...changes }) });
     expect((await failureOf(logIn(issuer.url))).code).toBe('login-failed');
   });
 });
 
-describe('an issuer', () => {
+describe('issuers', () => {
   test.each<[string, (url: string) => object, string]>([
     ['calls itself something else', () => ({ issuer: 'https://other' }), 'login-failed'],
     ['has no device flow', () => ({ device_authorization_endpoint: undefined }), 'login-failed'],
@@ -160,13 +160,13 @@ describe('an issuer', () => {
       () => ({ device_authorization_endpoint: 'http://192.0.2.1/d' }),
       'login-failed',
     ],
-  ])('that %s is not asked further', async (_, metadata, code) => {
+  ])('an issuer that %s is asked nothing more', async (_, metadata, code) => {
     const issuer = await startHandMade({ metadata });
     expect((await failureOf(logIn(issuer.url))).code).toBe(code);
     expect(issuer.asked.length).toBe(1);
   });
 
-  test('that redirects is not followed with a token', async () => {
+  test('an issuer that redirects is not followed with a token', async () => {
     const issuer = await startHandMade({
       token: () => (response) => response.writeHead(307, { location: '/elsewhere' }).end(),
     });
@@ -175,7 +175,7 @@ describe('an issuer', () => {
     expect(issuer.asked.map(({ path }) => path)).not.toContain('/elsewhere');
   });
 
-  test('that answers without an end is cut off', async () => {
+  test('an issuer that answers without an end is cut off', async () => {
     const issuer = await startHandMade({
       token: () => (response) => {
         response.writeHead(200, { 'content-type': 'application/json' });
@@ -190,7 +190,7 @@ describe('an issuer', () => {
     expect((await failureOf(refreshTokens(opened, 'refresh'))).code).toBe('issuer-unavailable');
   });
 
-  test('that quotes what it was sent does not get it onto the screen', async () => {
+  test('an issuer that quotes a refresh token does not get it into the error', async () => {
     const secret = 'the-refresh-token-of-somebody-0123456789';
     const issuer = await startHandMade({
       token: () => ({ status: 400, error: 'invalid_grant', error_description: `bad\u001b[2J ${secret}` }),
@@ -202,7 +202,7 @@ describe('an issuer', () => {
     expect(error.cause).toBeUndefined();
   });
 
-  test('that nobody answers for is away, and comes back', async () => {
+  test('an issuer that cannot be reached counts as away', async () => {
     const error = await failureOf(
       openIssuer({ issuer: 'http://127.0.0.1:9', clientId: 'c', audience: undefined }),
     );
@@ -210,7 +210,7 @@ describe('an issuer', () => {
   });
 
   test.each(['http://login.example.com', 'javascript:x', 'https://a:b@x', 'https://x/?q', ''])(
-    'that is %j is never asked',
+    'the URL %j of an issuer is refused',
     async (issuer) => {
       const error = await failureOf(openIssuer({ issuer, clientId: 'c', audience: undefined }));
       expect(error.code).toBe('login-failed');

@@ -26,8 +26,8 @@ async function messageOf(work: Promise<unknown>): Promise<string> {
   throw new Error('nothing was thrown');
 }
 
-describe('a push', () => {
-  it('takes sources and, last, a URL', async () => {
+describe('cairn push', () => {
+  it('cairn push takes sources and, last, a URL', async () => {
     const job = await push(['a', 'b/', URL_WORD]);
     expect(job.source).toEqual({ kind: 'paths', paths: ['a', 'b/'] });
     expect(job.url.href).toBe(URL_WORD);
@@ -38,7 +38,7 @@ describe('a push', () => {
     });
   });
 
-  it('resumes from any directory, by the same settings, whatever it was shown like', async () => {
+  it('cairn push is resumed from any directory, by the same settings, and not by how it was shown', async () => {
     const options = { parallel: '8', chunkSize: '1M', retryFor: '1h', checksum: true, digest: 'sha256' };
     const shown = { tokenFile: 't', json: true, quiet: true };
     const job = await push(['a', 'b/', URL_WORD], {
@@ -55,12 +55,12 @@ describe('a push', () => {
     expect(values).toMatchObject({ retryFor: { ms: 3_600_000, isGiven: true }, chunkSize: 1_048_576 });
   });
 
-  it('takes standard input, alone', async () => {
+  it('cairn push takes standard input, alone', async () => {
     expect((await push(['-', URL_WORD])).source).toEqual({ kind: 'stdin' });
     expect(await messageOf(push(['-', 'a', URL_WORD]))).toContain('stands alone');
   });
 
-  it('takes a command with its own options', async () => {
+  it('cairn push takes a command with its own options', async () => {
     const job = await push([URL_WORD, 'tar', 'c', '-C', '/', '--json'], { fromCommand: true });
     expect(job.source).toEqual({ kind: 'command', argv: ['tar', 'c', '-C', '/', '--json'] });
     expect(job.resumeCommand.slice(2)).toEqual([
@@ -88,18 +88,18 @@ describe('a push', () => {
     ['an unknown word for compression', ['a', URL_WORD], { compress: 'gzip' }],
     ['a dry run of a stream', ['-', URL_WORD], { dryRun: true }],
     ['comparing a stream', [URL_WORD, 'true'], { fromCommand: true, checksum: true }],
-  ])('refuses %s, with an example', async (_what, words, options) => {
+  ])('cairn push refuses %s, with an example', async (_what, words, options) => {
     expect(await messageOf(push(words, options))).toContain('for example');
   });
 
-  it('does not repeat a password that stands in the wrong place', async () => {
+  it('cairn push does not repeat a password that stands in the wrong place', async () => {
     expect(await messageOf(push(['http://u:geheim@h/', URL_WORD]))).not.toContain('geheim');
     expect(await messageOf(push(['a', 'sftp://u:geheim@h/']))).not.toContain('geheim');
   });
 });
 
-describe('a pull', () => {
-  it('takes a URL and a destination', async () => {
+describe('cairn pull', () => {
+  it('cairn pull takes a URL and a destination', async () => {
     const job = await pull([URL_WORD, 'dir/']);
     expect(job.destination).toEqual({ kind: 'path', path: 'dir/' });
     expect(job.resumeCommand).toEqual(['cairn', 'pull', URL_WORD, `${resolve('dir')}/`]);
@@ -118,7 +118,7 @@ describe('a pull', () => {
     ['a sync mode where nothing is kept', [URL_WORD, '-'], { sync: 'close' }],
     ['an unknown sync mode', [URL_WORD, 'a'], { sync: '' }],
     ['an unknown word for compression', [URL_WORD, '-'], { compress: '' }],
-  ])('refuses %s, with an example', async (_what, words, options) => {
+  ])('cairn pull refuses %s, with an example', async (_what, words, options) => {
     expect(await messageOf(pull(words, options))).toContain('for example');
   });
 });

@@ -8,8 +8,8 @@ async function textOf({ output }: SourceCommand): Promise<string> {
   return Buffer.concat(pieces).toString();
 }
 
-describe('a source command', () => {
-  it('gives all of its output, also to a reader who comes when it has long ended', async () => {
+describe('source commands', () => {
+  it('a source command gives all of its output, also to a reader that begins when it has long ended', async () => {
     const command = startSourceCommand(['sh', '-c', 'echo fine; head -c 200000 /dev/zero | tr "\\0" x']);
     await sleep(500);
     const text = await textOf(command);
@@ -17,12 +17,12 @@ describe('a source command', () => {
     expect(text.length).toBe(200_005);
   });
 
-  it('is run without a shell', async () => {
+  it('a source command is run without a shell', async () => {
     const command = startSourceCommand(['echo', '$HOME; *', '-n']);
     expect(await textOf(command)).toBe('$HOME; * -n\n');
   });
 
-  it('inherits the environment, without the access token', async () => {
+  it('a source command inherits the environment, without the access token', async () => {
     vi.stubEnv('CAIRN_TOKEN', 'a-secret-of-the-user');
     vi.stubEnv('CAIRN_TEST_VALUE', 'kept');
     onTestFinished(() => void vi.unstubAllEnvs());
@@ -32,7 +32,7 @@ describe('a source command', () => {
     expect(text).not.toContain('CAIRN_TOKEN=');
   });
 
-  it('has no standard input to wait for', async () => {
+  it('a source command has an empty standard input', async () => {
     expect(await textOf(startSourceCommand(['cat']))).toBe('');
   });
 
@@ -40,7 +40,7 @@ describe('a source command', () => {
     ['exits with another code', ['sh', '-c', 'echo x; exit 3'], { exitCode: 3 }],
     ['is killed', ['sh', '-c', 'echo x; kill -9 $$'], { signal: 'SIGKILL' }],
     ['is not there', ['cairn-has-no-such-command'], {}],
-  ] as const)('has failed when it %s', async (_what, argv, details) => {
+  ] as const)('a source command has failed when it %s', async (_what, argv, details) => {
     const command = startSourceCommand(argv);
     await textOf(command);
     await expect(command.succeeded()).rejects.toMatchObject({
@@ -50,7 +50,7 @@ describe('a source command', () => {
     });
   });
 
-  it('is ended when nobody wants the rest', async () => {
+  it('a source command is ended when its reader stops early', async () => {
     const command = startSourceCommand(['yes']);
     for await (const piece of command.output) {
       expect(piece.byteLength).toBeGreaterThan(0);

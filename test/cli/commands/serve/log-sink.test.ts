@@ -42,7 +42,7 @@ function openDescriptor() {
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-test('lines are written in their order, also where a write takes only a part of them', async () => {
+test('log lines are written in their order, even if a write takes only a part of them', async () => {
   const { sink, state, text } = openDescriptor();
   state.behaviour = () => 3;
   for (const line of ['one\n', 'two\n', 'drei €\n']) sink.write(line);
@@ -50,7 +50,7 @@ test('lines are written in their order, also where a write takes only a part of 
   expect(text()).toBe('one\ntwo\ndrei €\n');
 });
 
-test('lines that a full disk does not take are lost, and a line tells how many when it goes on', async () => {
+test('log lines that a full disk does not take are lost, and a line tells how many when it goes on', async () => {
   const { sink, state, lines } = openDescriptor();
   state.behaviour = () => 'ENOSPC';
   for (let count = 0; count < 100; count++) {
@@ -66,7 +66,7 @@ test('lines that a full disk does not take are lost, and a line tells how many w
   expect(lines()).toEqual(['lost 100', 'after']);
 });
 
-test('a descriptor that fails is tried once a second, not once a line', async () => {
+test('a log descriptor that fails is tried once a second, and not once a line', async () => {
   const { sink, state } = openDescriptor();
   state.behaviour = () => 'EIO';
   for (let count = 0; count < 5000; count++) sink.write('line\n');
@@ -74,7 +74,7 @@ test('a descriptor that fails is tried once a second, not once a line', async ()
   expect(state.tries).toBeLessThan(15);
 });
 
-test('a line of which a full disk took a part ends before the next one', async () => {
+test('a log line of which a full disk took a part ends before the next one', async () => {
   const { sink, state, lines } = openDescriptor();
   const says = [4, 'ENOSPC'];
   state.behaviour = () => says.shift();
@@ -85,7 +85,7 @@ test('a line of which a full disk took a part ends before the next one', async (
   expect(lines()).toEqual(['{"ha', 'lost 1', '{"whole":1}']);
 });
 
-test('while nobody reads a pipe a bounded number of lines waits, and the others are counted', async () => {
+test('a bounded number of log lines waits while a pipe is not read, and the others are counted', async () => {
   const { sink, state, lines } = openDescriptor();
   state.behaviour = () => 'EAGAIN';
   const line = `${'x'.repeat(1023)}\n`;
@@ -100,7 +100,7 @@ test('while nobody reads a pipe a bounded number of lines waits, and the others 
   expect(lost).toBeLessThan(4100);
 });
 
-test('an end writes what waits, and does not wait for a reader that takes nothing', async () => {
+test('a log that ends writes what waits, and does not wait for a reader that takes nothing', async () => {
   const { sink, state, lines } = openDescriptor();
   sink.flushSync();
   state.behaviour = () => 'EAGAIN';
@@ -113,7 +113,7 @@ test('an end writes what waits, and does not wait for a reader that takes nothin
   expect(lines()).toEqual(['one']);
 });
 
-test('a flush ends when everything is written, and at last when nothing moves', async () => {
+test('a flush of a log ends when everything is written, and after a second when nothing moves', async () => {
   const { sink, state, lines } = openDescriptor();
   sink.write('one\n');
   await sink.flush();

@@ -3,7 +3,7 @@ import { limitsHelp, limitsOf } from '../../../../src/cli/commands/serve/serve-l
 import { DEFAULT_LIMITS } from '../../../../src/server/server-limits.ts';
 
 describe('--limit', () => {
-  it('sets what it names, in the unit of each', () => {
+  it('--limit sets the limits that it names, each in its unit', () => {
     expect(
       limitsOf([
         'connections=10',
@@ -43,13 +43,13 @@ describe('--limit', () => {
     ['staging=many', 'takes a size'],
     ['__proto__=1', 'there is no limit "__proto__"'],
     ['\u001B[2J=1', 'there is no limit "\\x1b[2J"'],
-  ])('refuses %j', (word, message) => {
+  ])('--limit refuses %j', (word, message) => {
     expect(() => limitsOf([word])).toThrow(
       expect.objectContaining({ code: 'usage', message: expect.stringContaining(message) }),
     );
   });
 
-  it('lists every limit with its default', () => {
+  it('--limit lists every limit with its default', () => {
     const lines = limitsHelp().split('\n');
     expect(lines).toContainEqual(expect.stringMatching(/^ {2}connections-per-address +256 /));
     expect(lines).toContainEqual(expect.stringMatching(/^ {2}failed-authentications-time +60s /));

@@ -19,11 +19,11 @@ type Options = Parameters<typeof given>[1];
 const planned = async (options: Options): Promise<OidcSettings | undefined> =>
   oidcSettingsOf(await given<ServeValues>('serve', options));
 
-test('a server takes no tokens of others unless it is told to', async () => {
+test('a server takes no tokens of an issuer unless it is told to', async () => {
   expect(await planned({})).toBeUndefined();
 });
 
-test('an issuer and an audience are enough', async () => {
+test('a server needs an issuer and an audience to take tokens of an issuer', async () => {
   expect(await planned({ oidcIssuer: issuer, oidcAudience: 'files' })).toEqual({
     issuer,
     audience: 'files',
@@ -40,14 +40,14 @@ test.each<[Options, string, string]>([
   [{ oidcIssuer: 'http://login.example.com', oidcAudience: 'a' }, 'config-invalid', 'https'],
   [{ oidcIssuer: 'https://u:secret@x', oidcAudience: 'a' }, 'config-invalid', 'password'],
   [{ oidcIssuer: 'login', oidcAudience: 'a' }, 'config-invalid', 'is not a URL'],
-])('%j is refused and says why', async (words, code, why) => {
+])('the options %j of an issuer are refused with %s and the reason %s', async (words, code, why) => {
   await expect(planned(words)).rejects.toThrow(
     expect.objectContaining({ code, message: expect.stringContaining(why) as string }),
   );
   await expect(planned(words)).rejects.not.toThrow(/secret/);
 });
 
-test('the server tells where to log in, and asks only for scopes that are scopes', async () => {
+test('a server tells where to log in, and asks only for scopes that it has', async () => {
   // Nobody listens there: a server starts all the same.
   const settings = { issuer: 'http://127.0.0.1:9', audience: 'a', clientId: 'c', configFile: undefined };
   const { login } = await openOidc(settings, log);
@@ -63,7 +63,7 @@ test('the server tells where to log in, and asks only for scopes that are scopes
   });
 });
 
-test('a configuration that is missing or wrong ends the start', async () => {
+test('an OIDC configuration that is missing or wrong ends the start of a server', async () => {
   const configFile = join(temporaryDirectory(), 'oidc.json');
   const settings = { issuer, audience: 'a', clientId: undefined, configFile };
   expect(await codeOf(() => openOidc(settings, log))).toBe('config-invalid');

@@ -7,8 +7,8 @@ import { given } from '../../support/given.ts';
 const settings = async (options: Parameters<typeof given>[1]): Promise<ServeSettings> =>
   serveSettingsOf(await given<ServeValues>('serve', options));
 
-describe('serve', () => {
-  it('listens on loopback and keeps its state in the reserved directory', async () => {
+describe('cairn serve', () => {
+  it('cairn serve listens on loopback and keeps its state in the reserved directory', async () => {
     expect(await settings({ root: '/srv' })).toEqual({
       allowOwners: false,
       root: '/srv',
@@ -30,12 +30,12 @@ describe('serve', () => {
     ['/srv/.cairn/a', '/srv/.cairn/a'],
     ['/srv/../state', '/state'],
     ['/', '/'],
-  ])('takes the state %s', async (state, expected) => {
+  ])('cairn serve takes the state %s', async (state, expected) => {
     expect((await settings({ root: '/srv', state })).state).toBe(expected);
   });
 
   it.each(['/srv', '/srv/state', '/srv/..cairn', '/srv/a/.cairn'])(
-    'refuses the state %s: it would be served',
+    'cairn serve refuses the state %s, which it would serve',
     async (state) => {
       await expect(settings({ root: '/srv', state })).rejects.toThrow(
         expect.objectContaining({ code: 'config-invalid' }),
@@ -43,7 +43,7 @@ describe('serve', () => {
     },
   );
 
-  it('serves one of several servers from a store, with a state of its own or none', async () => {
+  it('cairn serve takes a store of several servers, with a state of its own or none', async () => {
     const store = { directory: path.resolve('shared') };
     expect(await settings({ store: 'shared' })).toMatchObject({ store, state: undefined });
     expect(await settings({ store: 'shared', state: 'own' })).toMatchObject({
@@ -60,13 +60,13 @@ describe('serve', () => {
     [{ allowOwners: true }, '--allow-owners'],
     [{ check: true }, '--check'],
     [{ limit: ['free-disk=1G'] }, '--limit free-disk'],
-  ])('refuses with a store what only a disk has: %j', async (options, named) => {
+  ])('cairn serve refuses with a store an option that only a disk has: %j', async (options, named) => {
     await expect(settings({ store: 'shared', ...options })).rejects.toThrow(
       expect.objectContaining({ code: 'usage', message: expect.stringContaining(named) as unknown }),
     );
   });
 
-  it('serves from a bucket by its URL, with the service and the region that are named', async () => {
+  it('cairn serve takes the URL of a bucket, with the service and the region that are named', async () => {
     const url = 's3://files/cairn';
     expect(await settings({ store: url })).toMatchObject({
       store: { url, endpoint: undefined, region: undefined },
@@ -81,17 +81,17 @@ describe('serve', () => {
     [{ root: '/srv', s3Region: 'eu-central-1' }],
     [{ store: 'shared', s3Endpoint: 'https://s3.example.org' }],
     [{ store: 's3://files', s3Endpoint: 'no url' }],
-  ])('refuses words about a bucket that make no sense: %j', async (options) => {
+  ])('cairn serve refuses options about a bucket that make no sense: %j', async (options) => {
     await expect(settings(options)).rejects.toThrow(expect.objectContaining({ code: 'usage' }));
   });
 
-  it('refuses a store of a kind that it does not know', async () => {
+  it('cairn serve refuses a store of a kind that it does not know', async () => {
     await expect(settings({ store: 'gs://bucket' })).rejects.toThrow(
       expect.objectContaining({ code: 'usage' }),
     );
   });
 
-  it('listens beyond this machine only when told so', async () => {
+  it('cairn serve listens beyond this machine only when told so', async () => {
     await expect(settings({ root: '/srv', listen: '0.0.0.0:7070' })).rejects.toThrow(
       expect.objectContaining({ code: 'insecure-listen' }),
     );
@@ -101,7 +101,7 @@ describe('serve', () => {
 
   const TLS = { root: '/srv', tlsCert: 'a.crt', tlsKey: '/b.key' };
 
-  it('speaks TLS with files that it is given, and then listens anywhere', async () => {
+  it('cairn serve speaks TLS with files that it is given, and then listens anywhere', async () => {
     const { tls, listen } = await settings({ ...TLS, listen: '0.0.0.0:7070' });
     expect(listen.host).toBe('0.0.0.0');
     expect(tls).toEqual({
@@ -117,7 +117,7 @@ describe('serve', () => {
     [{ tlsClientScope: 'read, list' }, { scopes: ['read', 'list'], path: [] }],
     [{ tlsClientPath: '/home/{cn}/' }, { scopes: ['read', 'write', 'list'], path: ['home', '{cn}'] }],
     [{ tlsClientPath: '/' }, { scopes: ['read', 'write', 'list'], path: [] }],
-  ])('accepts client certificates as it is told: %j', async (words, clients) => {
+  ])('cairn serve accepts client certificates as it is told: %j', async (words, clients) => {
     expect((await settings({ ...TLS, tlsClientCa: '/ca.crt', ...words })).tls?.clients).toEqual(clients);
   });
 
@@ -129,11 +129,11 @@ describe('serve', () => {
     [{ tlsClientCa: '/ca', tlsClientScope: 'read,all' }, 'usage'],
     [{ tlsClientScope: 'read' }, 'usage'],
     [{ tlsClientPath: '/home' }, 'usage'],
-  ])('refuses %j of TLS', async (words, code) => {
+  ])('cairn serve refuses the TLS options %j', async (words, code) => {
     await expect(settings({ ...TLS, ...words })).rejects.toThrow(expect.objectContaining({ code }));
   });
 
-  it('believes the proxies that it is given, and never everybody', async () => {
+  it('cairn serve trusts the proxies that it is given, and never all addresses', async () => {
     const { trustedProxy } = await settings({ root: '/srv', trustedProxy: ['127.0.0.1,::1', '10.0.0.0/8'] });
     expect(trustedProxy.map(({ first, bits }) => `${first.toString()}/${bits}`)).toEqual([
       '127.0.0.1/32',
@@ -147,7 +147,7 @@ describe('serve', () => {
     }
   });
 
-  it('tells its health without a token on this machine only, unless told otherwise', async () => {
+  it('cairn serve tells its health without a token on this machine only, unless told otherwise', async () => {
     expect((await settings({ root: '/srv' })).metricsListen).toBeUndefined();
     const metricsListen = '0.0.0.0:9100';
     await expect(settings({ root: '/srv', metricsListen })).rejects.toThrow(
@@ -161,11 +161,11 @@ describe('serve', () => {
     expect(open.metricsListen).toEqual({ host: '0.0.0.0', port: 9100 });
   });
 
-  it('makes sync points as it is told', async () => {
+  it('cairn serve makes sync points as it is told', async () => {
     expect((await settings({ root: '/srv', sync: 'close' })).sync).toBe('close');
   });
 
-  it('holds as many sessions as it is told', async () => {
+  it('cairn serve holds as many sessions as it is told', async () => {
     const planned = await settings({ root: '/srv', limit: ['sessions=20', 'sessions-per-owner=3'] });
     expect(planned.limits).toEqual({ maxSessions: 20, maxSessionsPerPrincipal: 3 });
   });
@@ -179,7 +179,7 @@ describe('serve', () => {
     { root: '/srv', sessionLease: '1ms' },
     { root: '/srv', logLevel: 'loud' },
     { root: '/srv', sync: 'never' },
-  ])('refuses %j', async (words) => {
+  ])('cairn serve refuses the options %j', async (words) => {
     await expect(settings(words)).rejects.toThrow(expect.objectContaining({ code: 'usage' }));
   });
 });

@@ -14,7 +14,7 @@ function collectedLog() {
 
 const isLast = (message: string): boolean => message.startsWith('STOPPING=1');
 
-describe('the address of a Unix socket', () => {
+describe('addresses of Unix sockets', () => {
   test.each([
     ['/run/systemd/notify', true],
     [`/${'x'.repeat(106)}`, true],
@@ -25,17 +25,17 @@ describe('the address of a Unix socket', () => {
     ['@', false],
     ['notify', false],
     ['vsock:2:1234', false],
-  ])('%s: %s', (text, expected) => {
+  ])('the text %s is the address of a Unix socket: %s', (text, expected) => {
     expect(isUnixAddress(text)).toBe(expected);
   });
 });
 
-describe('without a manager that can be told', () => {
+describe('missing service managers', () => {
   test.each([
     ['none is named', {}, 0],
     ['its name is empty', { NOTIFY_SOCKET: '' }, 0],
     ['its name is of another kind', { NOTIFY_SOCKET: 'vsock:2:1234' }, 1],
-  ])('the work is done all the same: %s', async (_why, environment, count) => {
+  ])('a server does its work without a service manager: %s', async (_why, environment, count) => {
     const { warnings, log } = collectedLog();
     const manager = await openServiceManager(environment, log);
     let reloads = 0;
@@ -46,7 +46,7 @@ describe('without a manager that can be told', () => {
     expect([reloads, warnings.length]).toEqual([1, count]);
   });
 
-  test('one warning says that its socket is gone', async () => {
+  test('a server warns once that the socket of its service manager is gone', async () => {
     const { warnings, log } = collectedLog();
     const manager = await openServiceManager({ NOTIFY_SOCKET: '/nowhere/notify' }, log);
     manager.ready('serving');
@@ -56,8 +56,8 @@ describe('without a manager that can be told', () => {
   });
 });
 
-describe.runIf(canReceiveDatagrams)('a manager (needs perl)', () => {
-  test('is told of a reload only between READY and STOPPING, and of a status in one line', async () => {
+describe.runIf(canReceiveDatagrams)('service managers (needs perl)', () => {
+  test('a service manager is told of a reload only between READY and STOPPING, and of a status in one line', async () => {
     const address = join(temporaryDirectory(), 'notify');
     const socket = await openNotifySocket(address);
     const manager = await openServiceManager({ NOTIFY_SOCKET: address }, collectedLog().log);
@@ -80,7 +80,7 @@ describe.runIf(canReceiveDatagrams)('a manager (needs perl)', () => {
     expect(BigInt(at.exec(socket.messages[1]!)![1]!)).toBeGreaterThanOrEqual(before);
   });
 
-  test('that does not read for a while gets everything later, in order, and nobody waits for it', async () => {
+  test('a service manager that does not read for a while gets everything later, in order', async () => {
     const address = `@cairn-test-${process.pid}-full`;
     const socket = await openNotifySocket(address, { isReading: false });
     const { warnings, log } = collectedLog();
@@ -96,7 +96,7 @@ describe.runIf(canReceiveDatagrams)('a manager (needs perl)', () => {
     expect(warnings).toEqual([]);
   });
 
-  test('that watches the server hears again and again that it lives', async () => {
+  test('a service manager that watches the server is told again and again that it lives', async () => {
     const address = join(temporaryDirectory(), 'notify');
     const socket = await openNotifySocket(address);
     const { log } = collectedLog();

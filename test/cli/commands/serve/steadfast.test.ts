@@ -11,7 +11,7 @@ function stand(): { logged: string[]; end: () => void } {
   return { logged, end };
 }
 
-test('a fault that nobody caught is logged as a bug while a server stands, and so is a rejection', () => {
+test('an uncaught fault of a server is logged as a bug, once in ten seconds', () => {
   const { logged } = stand();
   const [listener] = process.listeners('uncaughtException');
   listener!(new Error('one'), 'uncaughtException');
@@ -20,7 +20,7 @@ test('a fault that nobody caught is logged as a bug while a server stands, and s
   expect(logged).toEqual([expect.stringMatching(/bug in cairn.* Error: one$/)]);
 });
 
-test('who listened for faults before listens again when a server has ended', () => {
+test('listeners for uncaught faults are back when a server has ended', () => {
   const before = process.listeners('uncaughtException');
   const { end } = stand();
   expect(process.listeners('uncaughtException')).not.toEqual(before);

@@ -39,8 +39,8 @@ const DETAILS: SessionDetails = {
   history: [],
 };
 
-describe('a table of sessions', () => {
-  test('has a line for each, and says so where there are none', () => {
+describe('tables of sessions', () => {
+  test('a table of sessions has a line for each session, and says so if there are none', () => {
     expect(sessionTable([], NOW)).toEqual(['no sessions\n']);
     const [heading, line] = sessionTable([SUMMARY], NOW);
     expect(heading).toMatch(/^ID +STATE +EPOCH +DONE +TOUCHED +EXPIRES +OWNER +TARGET\n$/);
@@ -49,7 +49,7 @@ describe('a table of sessions', () => {
     );
   });
 
-  test('knows what it does not know', () => {
+  test('a table of sessions shows unknown numbers as unknown', () => {
     const done = (changes: Partial<SessionSummary>) => sessionTable([{ ...SUMMARY, ...changes }], NOW)[1];
     expect(done({ bytesDone: null })).toContain('? of 1000 B');
     expect(done({ bytesTotal: null })).toContain(' 250 B ');
@@ -59,7 +59,7 @@ describe('a table of sessions', () => {
     expect(done({ requests: 2, state: 'open' })).toContain('open (2 requests)');
   });
 
-  test('takes ten thousand', () => {
+  test('a table of sessions takes ten thousand of them', () => {
     expect(
       sessionTable(
         Array.from({ length: 10_000 }, () => SUMMARY),
@@ -68,7 +68,7 @@ describe('a table of sessions', () => {
     ).toHaveLength(10_001);
   });
 
-  test('cannot move the cursor, whatever a server sends', () => {
+  test('a table of sessions cannot move the cursor, whatever a server sends', () => {
     const hostile = '\u001b[2J\u202e';
     const lines = [
       ...sessionTable([{ ...SUMMARY, owner: hostile, target: hostile }], NOW),
@@ -88,7 +88,7 @@ describe('a table of sessions', () => {
   });
 });
 
-test('the life of a session is a line for each moment', () => {
+test('the history of a session is shown with a line for each moment', () => {
   const lines = traceLines([
     { atMs: NOW, what: 'established', epoch: 1, by: 'token:a', from: '192.0.2.7' },
     { atMs: NOW + 5, what: 'aborted', epoch: 1, why: 'administrator' },
@@ -97,12 +97,12 @@ test('the life of a session is a line for each moment', () => {
   expect(lines[1]).toBe(`${isoText(NOW + 5)}  aborted      epoch 1  why administrator\n`);
 });
 
-test('times are local, and say so', () => {
+test('times are shown as local times, with their offset', () => {
   expect(isoText(NOW)).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d$/);
   expect(new Date(isoText(NOW)).getTime()).toBe(NOW);
   for (const ms of [Number.NaN, 8.64e15 + 1, Number.MAX_SAFE_INTEGER]) expect(isoText(ms)).toBe('?');
 });
 
-test('an object for scripts has everything', () => {
+test('a session for scripts is an object with all of its fields', () => {
   expect(sessionObject(SUMMARY)).toEqual({ type: 'session', ...SUMMARY });
 });

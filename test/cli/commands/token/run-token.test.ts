@@ -22,8 +22,8 @@ async function codeOf(work: Promise<unknown>): Promise<string> {
   return 'nothing was thrown';
 }
 
-describe('a token', () => {
-  it('may read, write and list everything for ever, and belongs to its name, unless told otherwise', async () => {
+describe('cairn token create', () => {
+  it('cairn token create makes a token that may read, write and list everything, with its name as owner', async () => {
     expect(await settings('backup')).toEqual({
       name: 'backup',
       owner: 'backup',
@@ -34,7 +34,7 @@ describe('a token', () => {
     });
   });
 
-  it('is what it was told to be', async () => {
+  it('cairn token create makes a token with the settings that it is told', async () => {
     const words = {
       owner: 'alice@example.org',
       scope: ['list,read', 'admin', 'read'],
@@ -52,13 +52,13 @@ describe('a token', () => {
     });
   });
 
-  it('may have one quota and not the other', async () => {
+  it('cairn token create takes one quota without the other', async () => {
     expect((await settings('x', { quotaBytes: '2T' })).quota).toEqual({ bytes: 2 * 1024 ** 4 });
     expect((await settings('x', { path: '/' })).path).toBe('');
   });
 
   it.each(['', '.hidden/x', 'a b', 'x'.repeat(65), 'ü', 'a\n', '../x', '-\0'])(
-    'is not called %j',
+    'cairn token create refuses the name %j',
     async (name) => {
       expect(await codeOf(settings(name))).toBe('usage');
     },
@@ -80,19 +80,19 @@ describe('a token', () => {
     [{ quotaBytes: '9999999T' }, 'usage'],
     [{ quotaSessions: '0' }, 'usage'],
     [{ quotaSessions: '1.5' }, 'usage'],
-  ])('is not made from %j', async (words, code) => {
+  ])('cairn token create refuses the options %j', async (words, code) => {
     expect(await codeOf(settings('x', words))).toBe(code);
   });
 });
 
-describe('the state whose tokens are meant', () => {
-  it('is found by the rule of the server', async () => {
+describe('states with tokens', () => {
+  it('cairn token list finds the state by the rule of the server', async () => {
     expect(await state({ root: '/srv/files' })).toBe('/srv/files/.cairn');
     expect(await state({ root: '/srv/files', state: '/var/lib/cairn' })).toBe('/var/lib/cairn');
     expect(await state({ state: '/var/lib/cairn' })).toBe('/var/lib/cairn');
   });
 
-  it('has to be named, and is never where it would be served', async () => {
+  it('cairn token list needs a state or a root, and refuses a state that would be served', async () => {
     expect(await codeOf(state({}))).toBe('usage');
     expect(await codeOf(state({ root: '/srv', state: '/srv/state' }))).toBe('config-invalid');
   });

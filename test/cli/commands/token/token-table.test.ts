@@ -4,13 +4,13 @@ import { momentText } from '../../../../src/base/moment-text.ts';
 import { tokenSentence } from '../../../../src/cli/commands/token/token-table.ts';
 import { judgeToken } from '../../../../src/client/doctor/check-token.ts';
 
-test('a token is called by its name, whatever tells it apart from others of that name', () => {
+test('a token is shown by its name alone', () => {
   expect(credentialName('token:backup.AbCdEf_-1234')).toBe('token "backup"');
   expect(credentialName('token:my.backup')).toBe('token "my.backup"');
   expect(credentialName('oidc:https://issuer.example#alice')).toBe('oidc:https://issuer.example#alice');
 });
 
-test('what the other side calls itself cannot write on the terminal', () => {
+test('names of an access from the other side cannot write on the terminal', () => {
   const access = {
     id: 'token:\u001b[2J',
     owner: 'a\nb',
@@ -21,7 +21,7 @@ test('what the other side calls itself cannot write on the terminal', () => {
   expect(accessSentence(access)).not.toMatch(/\p{Cc}/u);
 });
 
-test('the doctor and token create say the same of a token', () => {
+test('doctor and token create describe a token in the same words', () => {
   const expiresAtMs = Date.parse('2099-01-01T00:00:00Z');
   const scopes: ('read' | 'write')[] = ['read', 'write'];
   const id = 'backup.AbCdEf_-1234';

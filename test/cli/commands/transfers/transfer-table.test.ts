@@ -26,7 +26,7 @@ const INFO: TransferInfo = {
   locked: false,
 };
 
-it('a transfer shows for how long it ran, how far it came, how much was there already, and what it leaves out', () => {
+it('a transfer shows its time, how far it came, how much was there already, and what it leaves out', () => {
   const [headings, row] = transferTable([INFO]);
   expect(headings).toMatch(/^ID +STATE +TOOK +DONE +SKIPPED +LEFT OUT +UPDATED +/);
   expect(row).toMatch(/^a{8} {2}interrupted {2}3m20s {2}50% of 100 B {2}2\.00 KiB {2}- +2025-/);
@@ -41,21 +41,21 @@ it('a transfer shows for how long it ran, how far it came, how much was there al
   expect(transferObject(partial)).toMatchObject({ durationMs: 200_000, excluded: 1234, unselected: 2 });
 });
 
-it('a transfer that an older cairn began does not show for how long it ran', () => {
+it('a transfer that an older cairn began does not show how long it ran', () => {
   const old = { ...INFO, durationMs: null, unselected: null };
   expect(transferTable([old])[1]).toMatch(/^a{8} {2}interrupted {2}- +50%/);
   expect(transferLines(old)).toContain('left out:   0 entries that could not be read\n');
 });
 
-describe('a transfer of several sources', () => {
-  it('has the first of them in its row, and how many more there are', () => {
+describe('transfers of several sources', () => {
+  it('a transfer of several sources has the first in its row, and how many more there are', () => {
     const many = Array.from({ length: 1501 }, (_none, index) => `/data/${index}`);
     expect(transferTable([INFO])[1]).toMatch(/ {2}\/data\/a and 2 more {2}http:\/\/host\/x\n$/);
     expect(transferTable([{ ...INFO, localPaths: many }])[1]).toContain('/data/0 and 1,500 more');
     expect(transferTable([{ ...INFO, localPaths: ['/data/a'] }])[1]).toMatch(/ {2}\/data\/a {2}http/);
   });
 
-  it('shows each of them on a line of its own, without what moves a cursor', () => {
+  it('a transfer shows each of its sources on a line of its own, without terminal controls', () => {
     const lines = transferLines(INFO);
     const at = lines.indexOf('local:      /data/a\n');
     expect(lines.slice(at, at + 4)).toEqual([
@@ -66,12 +66,12 @@ describe('a transfer of several sources', () => {
     ]);
   });
 
-  it('has all of them for scripts', () => {
+  it('a transfer of several sources has all of them for scripts', () => {
     expect(transferObject(INFO)).toMatchObject({ localPaths: PATHS, local: PATHS.join(', ') });
   });
 });
 
-it('a pull shows where it comes from and where it goes', () => {
+it('a transfer that pulls shows its URL, then its destination', () => {
   const pull: TransferInfo = { ...INFO, direction: 'pull', localPaths: ['/data/copy'] };
   expect(transferTable([pull])[1]).toMatch(/ {2}http:\/\/host\/x {2}\/data\/copy\n$/);
 });

@@ -35,7 +35,7 @@ beforeEach(() => {
 });
 afterEach(() => void vi.unstubAllEnvs());
 
-test('each transfer that is removed is a line for scripts', async () => {
+test('cairn transfers rm prints a line for scripts for each transfer that it removes', async () => {
   expect(await runTransfersRm(IDS.slice(0, 2), await given('transfers rm', { json: true }))).toBe(0);
   expect(output.printed.map((line) => JSON.parse(line) as unknown)).toEqual([
     { type: 'removed', id: IDS[0] },
@@ -45,7 +45,7 @@ test('each transfer that is removed is a line for scripts', async () => {
   expect(readdirSync(directory)).toEqual([IDS[2]]);
 });
 
-test('a signal ends the removing before the next transfer', async () => {
+test('a signal ends cairn transfers rm before the next transfer', async () => {
   output.onPrint = () => void process.emit('SIGINT', 'SIGINT');
   await expect(runTransfersRm([], await given('transfers rm', { all: true }))).rejects.toMatchObject({
     code: 'interrupted',
